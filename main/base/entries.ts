@@ -1,0 +1,24 @@
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** The folder that holds package.json: found from this file, whether it runs from source or from out/main. */
+export const projectRoot: string = (() => {
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(folder, 'package.json'))) {
+    const parent = dirname(folder)
+    if (parent === folder) throw new Error('The program is incomplete: no package.json above its own files. Install it again.')
+    folder = parent
+  }
+  return folder
+})()
+
+export type EntryName = 'cli' | 'store' | 'compute' | 'sampling-worker' | 'clustering-worker'
+
+/** Path of a built process or worker entry (electron.vite.config.ts lists them). */
+export const entryPath = (name: EntryName): string => join(projectRoot, 'out', 'main', `${name}.js`)
+
+/** Path of a compiled kernel: `main/<layer>/kernels/<name>.ts`, built by tools/build-kernels.mjs. */
+export const kernelPath = (layer: string, name: string): string => join(projectRoot, 'out', 'kernels', `${layer}-${name}.wasm`)
+
+export const resourcePath = (...parts: string[]): string => join(projectRoot, 'resources', ...parts)

@@ -1,0 +1,41 @@
+/** Token ids of rows of one length, row-major. */
+export interface Rows {
+  readonly ids: Int32Array
+  readonly count: number
+  /** Token ids per row, T; each row has T-1 target positions. */
+  readonly length: number
+}
+
+/**
+ * Activations of some rows at w*, computed once and shared by every replica (component, chain) of a step or draw. Named arrays,
+ * backed by SharedArrayBuffer so that they pass between worker threads without copying.
+ */
+export interface Prefix {
+  readonly rows: Rows
+  readonly activations: Readonly<Record<string, Float32Array>>
+}
+
+/**
+ * The transformer as a sampler sees it, bound to one model at w* and to one executor. A component is a name of
+ * `models/components.ts`, `full` included; its weights are one flat vector in the order of METHOD.md section 4. Results do not
+ * depend on which thread or evaluator computes them.
+ */
+export interface Evaluator {
+  /** Forward at w* over the rows: everything that a replica's piece and the layers above it start from. */
+  prefix(rows: Rows): Promise<Prefix>
+  /** Losses ℓ in nats of every target position, row by row: [rows.count × (rows.length - 1)], at w* with the component's weights replaced. */
+  losses(component: string, weights: Float32Array, prefix: Prefix): Promise<Float32Array>
+  /** Sum of ℓ over all target positions of the rows, and its gradient with respect to the component's weights, added to `gradient` [weights.length]. */
+  gradient(component: string, weights: Float32Array, prefix: Prefix, gradient: Float32Array): Promise<{ readonly lossSum: number }>
+  /** Floating-point operations of one row of `length` tokens: through `gradient`, and through `losses` (DESIGN's floors). */
+  operations(component: string, length: number): { readonly gradient: number; readonly losses: number }
+  dispose(): Promise<void>
+}
+
+/** What computes: an executor on a device. */
+export interface EngineDescription {
+  readonly name: string
+  readonly device: string
+  readonly precision: string
+  readonly version: string
+}

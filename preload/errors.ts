@@ -1,0 +1,48 @@
+/** What went wrong, by kind; the terminal's exit code follows from it. */
+export const errorKinds = {
+  usage: 2,
+  configuration: 3,
+  input: 4,
+  workspace: 5,
+  storage: 6,
+  sampling: 7,
+  clustering: 8,
+  engine: 9,
+  network: 10,
+  interrupted: 130
+} as const
+
+export type ErrorKind = keyof typeof errorKinds
+
+/**
+ * An error that a user reads: `message` is one sentence that names the file or key, the place and the remedy.
+ * Crosses processes as a plain object (`toPlain`, `fromPlain`).
+ */
+export class SpectroscopeError extends Error {
+  readonly kind: ErrorKind
+
+  constructor(kind: ErrorKind, message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'SpectroscopeError'
+    this.kind = kind
+  }
+}
+
+export interface PlainError {
+  readonly kind: ErrorKind | 'internal'
+  readonly message: string
+  readonly stack?: string
+}
+
+export const toPlain = (error: unknown): PlainError => {
+  if (error instanceof SpectroscopeError) return { kind: error.kind, message: error.message }
+  if (error instanceof Error) return { kind: 'internal', message: error.message, ...(error.stack === undefined ? {} : { stack: error.stack }) }
+  return { kind: 'internal', message: String(error) }
+}
+
+export const fromPlain = (plain: PlainError): Error => {
+  if (plain.kind !== 'internal') return new SpectroscopeError(plain.kind, plain.message)
+  const error = new Error(plain.message)
+  if (plain.stack !== undefined) error.stack = plain.stack
+  return error
+}
