@@ -1,0 +1,64 @@
+/** Upper 32 bits of the 64-bit product of two unsigned words. */
+const high = (a: number, b: number): number => {
+  const aLow = a & 0xffff
+  const aHigh = a >>> 16
+  const bLow = b & 0xffff
+  const bHigh = b >>> 16
+  const middle = (Math.imul(aHigh, bLow) >>> 0) + (Math.imul(aLow, bLow) >>> 16)
+  const carry = (Math.imul(aLow, bHigh) >>> 0) + (middle & 0xffff)
+  return (Math.imul(aHigh, bHigh) + (middle >>> 16) + (carry >>> 16)) >>> 0
+}
+
+/**
+ * Philox4x32-10 (Salmon et al. 2011; METHOD section 4): the output words of counters (block, step, chain, stream), (block + 1, step,
+ * chain, stream), … under the key (seed mod 2³², ⌊seed / 2³²⌋), until `out` is full; four words a counter. `seed` is an integer in
+ * [0, 2⁵³), the counter's words are in [0, 2³²).
+ */
+export const philoxWords = (seed: number, block: number, step: number, chain: number, stream: number, out: Uint32Array): void => {
+  const key0 = seed >>> 0
+  const key1 = Math.floor(seed / 2 ** 32)
+  for (let at = 0; at < out.length; at += 4, block++) {
+    let [c0, c1, c2, c3, k0, k1] = [block, step, chain, stream, key0, key1]
+    for (let round = 0; round < 10; round++) {
+      const high0 = high(0xd2511f53, c0)
+      const high1 = high(0xcd9e8d57, c2)
+      const low0 = Math.imul(0xd2511f53, c0)
+      const low1 = Math.imul(0xcd9e8d57, c2)
+      c0 = high1 ^ c1 ^ k0
+      c1 = low1
+      c2 = high0 ^ c3 ^ k1
+      c3 = low0
+      k0 = (k0 + 0x9e3779b9) | 0
+      k1 = (k1 + 0xbb67ae85) | 0
+    }
+    out[at] = c0
+    if (at + 1 < out.length) out[at + 1] = c1
+    if (at + 2 < out.length) out[at + 2] = c2
+    if (at + 3 < out.length) out[at + 3] = c3
+  }
+}
+
+/** ⌊word · count / 2³²⌋, exact, for a word in [0, 2³²) and a count in [0, 2³²]: a choice among `count` items. */
+export const scaleWord = (word: number, count: number): number => (count === 2 ** 32 ? word : high(word, count))
+
+/**
+ * Fisher-Yates permutation of 0 … n-1 (METHOD section 4): with words w of the counters (0 …, epoch, 0, stream), for i = n-1 … 1 swap
+ * i with ⌊w_i (i + 1) / 2³²⌋. n is at most 2³²; `stream` is purpose · 2²⁴ + index.
+ */
+export const permutation = (seed: number, n: number, epoch: number, stream: number): Uint32Array => {
+  const order = new Uint32Array(n)
+  for (let i = 0; i < n; i++) order[i] = i
+  const words = new Uint32Array(4096)
+  let first = Infinity
+  for (let i = n - 1; i >= 1; i--) {
+    if (i < first) {
+      first = Math.floor(i / words.length) * words.length
+      philoxWords(seed, first / 4, epoch, 0, stream, words)
+    }
+    const j = scaleWord(words[i - first], i + 1)
+    const kept = order[i]
+    order[i] = order[j]
+    order[j] = kept
+  }
+  return order
+}
