@@ -9,7 +9,7 @@ export default defineConfig({
       outDir: 'out/main',
       target: 'node20',
       sourcemap: true,
-      rollupOptions: {
+      rolldownOptions: {
         input: {
           cli: entry('main/cli.ts'),
           store: entry('main/store/process.ts'),

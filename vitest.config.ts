@@ -5,6 +5,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts', 'main/**/*.test.ts'],
     pool: 'forks',
     testTimeout: 60_000,
-    hookTimeout: 120_000
+    hookTimeout: 120_000,
+    reporters: ['default', './tools/vitest-tally.mjs']
   }
 })

@@ -1,0 +1,88 @@
+// What `npm start`, `npm test` and `npm run bench` do first: check Node, install what is missing, build what is stale. Runs before
+// node_modules exists, so it uses Node alone.
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** @param {string} message @param {number} [code] @returns {never} */
+export const stop = (message, code = 1) => {
+  process.stderr.write(`${message}\n`)
+  process.exit(code)
+}
+
+export const checkNode = () => {
+  const [major, minor] = process.versions.node.split('.').map(Number)
+  if (major < 20 || (major === 20 && minor < 19)) stop(`Spectroscope needs Node 20.19 or newer and this is ${process.version}: install a newer one from https://nodejs.org.`)
+}
+
+/** Runs a program in the project's root with this terminal; returns its exit status. @param {string[]} command @param {NodeJS.ProcessEnv} [env] */
+export const run = ([program, ...args], env = process.env) => {
+  const { status, signal, error } = spawnSync(program, args, { cwd: root, stdio: 'inherit', env, shell: program.endsWith('.cmd') })
+  if (error !== undefined) stop(`${program} could not be started: ${error.message}.`)
+  return signal === null ? (status ?? 1) : 1
+}
+
+/** @param {string} path @returns {{ packages: Record<string, { version?: string, integrity?: string, optional?: boolean, link?: boolean }> } | undefined} */
+const readLock = (path) => {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether node_modules holds what package-lock.json asks for, by npm's own record of what it installed there. @param {string} folder */
+export const isInstalled = (folder) => {
+  const wanted = readLock(join(folder, 'package-lock.json'))
+  const present = readLock(join(folder, 'node_modules', '.package-lock.json'))
+  if (wanted === undefined || present === undefined) return false
+  return Object.entries(wanted.packages).every(([path, { version, integrity, optional }]) => {
+    const found = present.packages[path]
+    if (path === '' || (optional === true && found === undefined)) return true
+    return found !== undefined && found.version === version && found.integrity === integrity && existsSync(join(folder, path))
+  })
+}
+
+/** `npm ci` where node_modules is missing or not what package-lock.json asks for. */
+export const ensureInstalled = () => {
+  if (isInstalled(root)) return
+  process.stderr.write('Installing packages (npm ci) …\n')
+  const npm = process.env['npm_execpath']
+  const program = npm !== undefined && /npm-cli\.[cm]?js$/.test(npm) ? [process.execPath, npm] : [process.platform === 'win32' ? 'npm.cmd' : 'npm']
+  if (run([...program, 'ci', '--include=dev', '--no-audit', '--no-fund']) !== 0) stop('npm ci did not finish (its messages are above); it needs the npm registry and about 1 GB of disk.')
+}
+
+const sources = ['main', 'preload', 'renderer', 'electron.vite.config.ts', 'tsconfig.json', 'package-lock.json', 'tools/build-kernels.mjs']
+const stamp = join(root, 'out', '.built')
+
+/** @param {string} path @returns {string[]} */
+const filesUnder = (path) =>
+  !existsSync(join(root, path)) ? [] : statSync(join(root, path)).isDirectory() ? readdirSync(join(root, path)).sort().flatMap((name) => filesUnder(`${path}/${name}`)) : [path]
+
+const sourceHash = () => {
+  const hash = createHash('sha256')
+  for (const path of sources.flatMap(filesUnder)) hash.update(`${path}\0`).update(readFileSync(join(root, path))).update('\0')
+  return hash.digest('hex')
+}
+
+/** Builds kernels and entries, and notes of which sources. Returns the exit status. */
+export const build = () => {
+  const hash = sourceHash()
+  const bin = join('node_modules', 'electron-vite', 'bin', 'electron-vite.js')
+  const status = run([process.execPath, join('tools', 'build-kernels.mjs')]) || run([process.execPath, bin, 'build', '--logLevel', 'warn'])
+  if (status !== 0) return status
+  mkdirSync(join(root, 'out'), { recursive: true })
+  writeFileSync(stamp, hash)
+  return 0
+}
+
+/** Builds if a source has changed since the last build. */
+export const ensureBuilt = () => {
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === sourceHash()) return
+  process.stderr.write('Building …\n')
+  if (build() !== 0) stop('The build did not finish; its messages are above.')
+}

@@ -1,0 +1,18 @@
+/**
+ * Ends a test run with one plain line, 'N passed, N failed, N skipped'. A file that could not be loaded and an error outside any
+ * test count as failed.
+ */
+export default class Tally {
+  /**
+   * @param {readonly import('vitest/node').TestModule[]} modules
+   * @param {readonly unknown[]} unhandled
+   */
+  onTestRunEnd(modules, unhandled) {
+    const states = modules.flatMap((module) => [...module.children.allTests()].map((test) => test.result().state))
+    /** @param {string} state */
+    const count = (state) => states.filter((each) => each === state).length
+    const suites = modules.flatMap((module) => [module, ...module.children.allSuites()])
+    const broken = suites.filter((suite) => suite.errors().length > 0).length + unhandled.length
+    process.once('exit', () => process.stdout.write(`${count('passed')} passed, ${count('failed') + broken} failed, ${count('skipped') + count('pending')} skipped\n`))
+  }
+}
