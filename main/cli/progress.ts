@@ -1,0 +1,157 @@
+import type { RunEvent, RunProgress, Stage } from '../../preload/contract'
+import { clip, duration, grouped, percent, visibleText } from './text'
+
+/** The part of a writable stream that a progress display needs. */
+export interface Screen {
+  readonly isTTY?: boolean
+  readonly columns?: number
+  write(text: string): unknown
+}
+
+export interface ProgressDisplay {
+  event(event: RunEvent): void
+  /** Takes the display off the screen and gives the cursor back; safe to call again. */
+  close(): void
+}
+
+const escape = '\u001b['
+const hideCursor = `${escape}?25l`
+const showCursor = `${escape}?25h`
+const eraseBelow = `${escape}J`
+
+const stageWords: Readonly<Record<Stage, string>> = { prepare: 'Preparing rows', sample: 'Sampling', neighbours: 'Finding neighbours', cluster: 'Clustering' }
+
+/** "[#######-------]", `width` columns in all. */
+export const bar = (share: number, width: number): string => {
+  const inner = Math.max(1, width - 2)
+  const full = Math.round(Math.min(1, Math.max(0, share)) * inner)
+  return `[${'#'.repeat(full)}${'-'.repeat(inner - full)}]`
+}
+
+const share = ({ done, total }: RunProgress): number => (total > 0 ? Math.min(1, done / total) : 0)
+
+/** What a progress report says beside its bar, most important first. */
+export const progressWords = (progress: RunProgress): string[] => {
+  const { component, chain, chains, step, steps, draw, draws, tokensPerSecond, secondsLeft, done, total, unit, detail } = progress
+  return [
+    ...(secondsLeft === undefined ? [] : [`${duration(secondsLeft)} left`]),
+    ...(component === undefined ? [] : [`component ${component}`]),
+    ...(chain === undefined ? [] : [chains === undefined ? `chain ${chain}` : `chain ${chain} of ${chains}`]),
+    ...(draw === undefined || draws === undefined ? [] : [`draw ${grouped(draw)} of ${grouped(draws)}`]),
+    ...(step === undefined || steps === undefined ? [] : [`step ${grouped(step)} of ${grouped(steps)}`]),
+    ...(step === undefined && draw === undefined ? [total > 0 ? `${grouped(done)} of ${grouped(total)} ${unit}` : `${grouped(done)} ${unit}`] : []),
+    ...(tokensPerSecond === undefined ? [] : [`${grouped(tokensPerSecond)} tokens/s`]),
+    ...(detail === undefined ? [] : [visibleText(detail)])
+  ]
+}
+
+const joinWithin = (words: readonly string[], width: number): string => {
+  let line = ''
+  for (const word of words) {
+    const longer = line === '' ? word : `${line} · ${word}`
+    if (longer.length > width) break
+    line = longer
+  }
+  return line === '' ? clip(words[0] ?? '', width) : line
+}
+
+/** The redrawn display: a bar with its stage, and a line of words under it; one line where the terminal is narrow. */
+export const progressLines = (progress: RunProgress, columns: number): string[] => {
+  const width = Math.max(20, columns) - 1
+  const head = stageWords[progress.stage]
+  const measured = progress.total > 0
+  if (width < 60) return [joinWithin([`${head} ${measured ? percent(share(progress)) : ''}`.trim(), ...progressWords(progress)], width)]
+  const barWidth = Math.min(40, width - head.length - 12)
+  const first = measured ? `${head.padEnd(18)} ${bar(share(progress), barWidth)} ${percent(share(progress)).padStart(5)}` : head
+  return [first, `  ${joinWithin(progressWords(progress), width - 2)}`]
+}
+
+const eventSentence = (event: RunEvent): string | undefined => {
+  switch (event.type) {
+    case 'run':
+      return `Run ${event.run} "${visibleText(event.name)}" ${event.resumed ? 'goes on' : 'has started'}.`
+    case 'finished':
+      return `${stageWords[event.stage]}: done in ${duration(event.seconds)}, ${event.detail}.`
+    case 'note':
+      return visibleText(event.message)
+    default:
+      return undefined
+  }
+}
+
+/** Progress redrawn in place on a terminal: at most ten times a second, bold stage unless `colour` is off. */
+export const liveProgress = (screen: Screen, options: { colour: boolean; now?: () => number }): ProgressDisplay => {
+  const now = options.now ?? Date.now
+  let drawnLines = 0
+  let drawnAt = -Infinity
+  let current: RunProgress | undefined
+  let hidden = false
+
+  const erase = (): string => {
+    const up = drawnLines > 0 ? `${drawnLines > 1 ? `${escape}${drawnLines - 1}A` : ''}\r${eraseBelow}` : ''
+    drawnLines = 0
+    return up
+  }
+  const draw = (): void => {
+    if (current === undefined) return
+    const lines = progressLines(current, screen.columns ?? 80)
+    const text = options.colour ? [`${escape}1m${lines[0]}${escape}0m`, ...lines.slice(1)] : lines
+    screen.write(`${hidden ? '' : hideCursor}${erase()}${text.join('\n')}`)
+    hidden = true
+    drawnLines = lines.length
+    drawnAt = now()
+  }
+  const say = (sentence: string): void => {
+    screen.write(`${erase()}${sentence}\n`)
+    draw()
+  }
+  return {
+    event: (event) => {
+      if (event.type === 'progress') {
+        current = event.progress
+        if (now() - drawnAt >= 100) draw()
+        return
+      }
+      if (event.type === 'stage') {
+        current = { stage: event.stage, done: 0, total: 0, unit: '', ...(event.detail === undefined ? {} : { detail: event.detail }) }
+        draw()
+        return
+      }
+      if (event.type === 'finished') current = undefined
+      const sentence = eventSentence(event)
+      if (sentence !== undefined) say(sentence)
+    },
+    close: () => {
+      if (drawnLines === 0 && !hidden) return
+      screen.write(`${erase()}${hidden ? showCursor : ''}`)
+      hidden = false
+      current = undefined
+    }
+  }
+}
+
+/** One line for each new stage, note and end of a stage, and for progress at most one in `everySeconds`. */
+export const plainProgress = (screen: Screen, options: { everySeconds: number; now?: () => number }): ProgressDisplay => {
+  const now = options.now ?? Date.now
+  let saidAt = now()
+  return {
+    event: (event) => {
+      if (event.type === 'progress') {
+        if (now() - saidAt < 1000 * options.everySeconds) return
+        saidAt = now()
+        const { progress } = event
+        screen.write(`${stageWords[progress.stage]}: ${progress.total > 0 ? `${percent(share(progress))}, ` : ''}${progressWords(progress).join(', ')}\n`)
+        return
+      }
+      const sentence = event.type === 'stage' ? `${stageWords[event.stage]}${event.detail === undefined ? '' : ` (${visibleText(event.detail)})`} …` : eventSentence(event)
+      if (sentence !== undefined) screen.write(`${sentence}\n`)
+    },
+    close: () => undefined
+  }
+}
+
+/** The display that suits a stream: redrawn on a terminal that can, lines otherwise. */
+export const createProgress = (screen: Screen, environment: NodeJS.ProcessEnv, everySeconds = 10): ProgressDisplay =>
+  screen.isTTY === true && environment['TERM'] !== 'dumb'
+    ? liveProgress(screen, { colour: environment['NO_COLOR'] === undefined || environment['NO_COLOR'] === '' })
+    : plainProgress(screen, { everySeconds })

@@ -1,0 +1,44 @@
+import { clip, padEnd, padStart, textWidth } from './text'
+
+export interface Column {
+  readonly title: string
+  readonly align?: 'left' | 'right'
+  /** May be cut, with an ellipsis, where the terminal is too narrow. */
+  readonly flexible?: boolean
+}
+
+const gap = '  '
+const leastFlexible = 8
+
+const fit = (columns: readonly Column[], natural: readonly number[], width: number): number[] => {
+  const widths = [...natural]
+  let excess = widths.reduce((sum, each) => sum + each, 0) + gap.length * (widths.length - 1) - width
+  while (excess > 0) {
+    const shrinkable = columns.map(({ flexible }, i) => (flexible === true && widths[i] > leastFlexible ? widths[i] : 0))
+    const widest = Math.max(...shrinkable)
+    if (widest === 0) break
+    const i = shrinkable.indexOf(widest)
+    const cut = Math.min(excess, widest - Math.max(leastFlexible, ...shrinkable.filter((_, other) => other !== i && shrinkable[other] < widest)) || 1)
+    widths[i] -= cut
+    excess -= cut
+  }
+  return widths
+}
+
+/**
+ * Aligned columns under their titles; cells must be free of control characters. `width` is the terminal's (Infinity where the
+ * output is no terminal: then nothing is cut).
+ */
+export const renderTable = (columns: readonly Column[], rows: readonly (readonly string[])[], width = Infinity, bold = (text: string): string => text): string => {
+  const natural = columns.map(({ title }, i) => rows.reduce((most, row) => Math.max(most, textWidth(row[i])), textWidth(title)))
+  const widths = fit(columns, natural, width)
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, i) => {
+        const text = clip(cell, widths[i])
+        return columns[i].align === 'right' ? padStart(text, widths[i]) : padEnd(text, widths[i])
+      })
+      .join(gap)
+      .trimEnd()
+  return [bold(line(columns.map(({ title }) => title))), ...rows.map(line)].join('\n')
+}

@@ -1,0 +1,107 @@
+const namedControls: Readonly<Record<number, string>> = { 9: '⇥', 10: '⏎', 13: '␍', 127: '␡' }
+
+/** Characters that a terminal obeys, hides or reorders by: controls, format characters, separators, surrogates, unassigned. */
+const unsafe = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/u
+
+const visibleCharacter = (character: string, space: string): string => {
+  const code = character.codePointAt(0)!
+  if (character === ' ') return space
+  if (code in namedControls) return namedControls[code]
+  if (code < 32) return String.fromCodePoint(0x2400 + code)
+  if (unsafe.test(character)) return `\\u{${code.toString(16)}}`
+  if (/\p{Zs}/u.test(character)) return '␣'
+  return character
+}
+
+const visible = (text: string, space: string): string => {
+  const shown = Array.from(text, (character) => visibleCharacter(character, space)).join('')
+  return /^\p{M}/u.test(shown) ? `◌${shown}` : shown
+}
+
+/** A token's text as one word: spaces, line ends and tabs as · ⏎ ⇥, everything that a terminal would obey as a visible sign. */
+export const visibleToken = (text: string): string => (text === '' ? '∅' : visible(text, '·'))
+
+/** Running text on one line: as visibleToken, but spaces stay. */
+export const visibleText = (text: string): string => visible(text, ' ')
+
+const wide = /[\u1100-\u115f\u2e80-\u303e\u3041-\u4dbf\u4e00-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f680}-\u{1f6ff}\u{1f900}-\u{1f9ff}\u{20000}-\u{3fffd}]/u
+
+const characterWidth = (character: string): number => (/^[\p{Mn}\p{Me}]/u.test(character) ? 0 : wide.test(character) ? 2 : 1)
+
+/** Columns that a text without escape sequences takes in a terminal. */
+export const textWidth = (text: string): number => {
+  let width = 0
+  for (const character of text) width += characterWidth(character)
+  return width
+}
+
+/** Cuts a text to at most `width` columns, the last of them an ellipsis if something is missing. */
+export const clip = (text: string, width: number): string => {
+  if (textWidth(text) <= width) return text
+  if (width < 1) return ''
+  let kept = ''
+  let room = width - 1
+  for (const character of text) {
+    room -= characterWidth(character)
+    if (room < 0) break
+    kept += character
+  }
+  return `${kept}…`
+}
+
+/** Keeps the end of a text instead of its beginning. */
+export const clipStart = (text: string, width: number): string => {
+  if (textWidth(text) <= width) return text
+  if (width < 1) return ''
+  const characters = Array.from(text)
+  let first = characters.length
+  let room = width - 1
+  while (first > 0 && (room -= characterWidth(characters[first - 1])) >= 0) first--
+  return `…${characters.slice(first).join('')}`
+}
+
+export const padEnd = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - textWidth(text)))
+export const padStart = (text: string, width: number): string => ' '.repeat(Math.max(0, width - textWidth(text))) + text
+
+/** Breaks a sentence at spaces into lines of at most `width` columns. */
+export const wrap = (text: string, width: number, indent = ''): string[] => {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && textWidth(line) + 1 + textWidth(word) > width) {
+      lines.push(line)
+      line = indent + word
+    } else line = line === '' ? word : `${line} ${word}`
+  }
+  return [...lines, line]
+}
+
+/** 1234567 → "1,234,567". */
+export const grouped = (count: number): string => Math.round(count).toString().replace(/\B(?=(\d{3})+$)/g, ',')
+
+/** A number for a table: `digits` significant ones, without a needless exponent; a dash for what is not finite or not there. */
+export const figure = (value: number | null | undefined, digits = 3): string => {
+  if (value === null || value === undefined || !Number.isFinite(value)) return '–'
+  const size = Math.abs(value)
+  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(Math.max(0, digits - 1))
+  const whole = Math.floor(Math.log10(size === 0 ? 1 : size)) + 1
+  return value.toFixed(Math.max(0, digits - whole))
+}
+
+export const fixed = (value: number | null | undefined, decimals: number): string =>
+  value === null || value === undefined || !Number.isFinite(value) ? '–' : value.toFixed(decimals)
+
+export const percent = (share: number, decimals = 0): string => `${(100 * share).toFixed(decimals)} %`
+
+/** Seconds as a person says them: "8 s", "3 min 05 s", "2 h 07 min", "1 d 4 h". */
+export const duration = (seconds: number): string => {
+  const s = Math.max(0, Math.round(seconds))
+  const two = (value: number): string => String(value).padStart(2, '0')
+  if (s < 60) return `${s} s`
+  if (s < 3600) return `${Math.floor(s / 60)} min ${two(s % 60)} s`
+  if (s < 86400) return `${Math.floor(s / 3600)} h ${two(Math.floor((s % 3600) / 60))} min`
+  return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`
+}
+
+/** "1 token", "2 tokens", "1,200 tokens". */
+export const plural = (count: number, noun: string, nouns = `${noun}s`): string => `${grouped(count)} ${count === 1 ? noun : nouns}`
