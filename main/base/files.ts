@@ -1,0 +1,106 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { SpectroscopeError } from '../../preload/errors'
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOSPC: 'no space is left on the device; free some space and try again',
+  EDQUOT: 'the disk quota is used up; free some space and try again',
+  EROFS: 'the file system is read-only; choose another folder',
+  EACCES: 'permission is denied; change its permissions or choose another folder',
+  EPERM: 'the operation is not permitted; change its permissions or choose another folder',
+  ENOENT: 'its folder does not exist; create it or choose another one',
+  ENOTDIR: 'a part of its path is a file, not a folder; choose another path',
+  EISDIR: 'it is a folder, not a file; choose another path',
+  EMFILE: 'too many files are open; close other programs and try again'
+}
+
+const codeOf = (error: unknown): string | undefined => (error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined)
+
+/** A system error of writing `path`, as a sentence of kind `storage`; other errors as they are. */
+export const writingError = (path: string, error: unknown): unknown => {
+  const code = codeOf(error)
+  if (error instanceof SpectroscopeError || code === undefined || !/^E[A-Z]+$/.test(code)) return error
+  return new SpectroscopeError('storage', `${path} cannot be written: ${reasons[code] ?? (error as Error).message}.`, { cause: error })
+}
+
+const temporaryBeside = (path: string): string => join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`)
+
+const syncFolder = async (folder: string): Promise<void> => {
+  if (process.platform === 'win32') return
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Writes a file so that after a crash at any moment either the old or the new content is there, whole. Parts are written in order. */
+export const writeFileAtomically = async (path: string, parts: string | Uint8Array | Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>): Promise<void> => {
+  const temporary = temporaryBeside(resolve(path))
+  try {
+    const handle = await open(temporary, 'wx')
+    try {
+      for await (const part of typeof parts === 'string' || parts instanceof Uint8Array ? [parts] : parts) await handle.writeFile(part)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(temporary, path)
+    await syncFolder(dirname(temporary))
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw writingError(path, error)
+  }
+}
+
+/** Creates a folder with its parents; a system error becomes a sentence. */
+export const makeFolder = async (folder: string): Promise<void> => {
+  try {
+    await mkdir(folder, { recursive: true })
+  } catch (error) {
+    throw writingError(folder, codeOf(error) === 'EEXIST' ? Object.assign(new Error('exists', { cause: error }), { code: 'ENOTDIR' }) : error)
+  }
+}
+
+const contents = async (folder: string): Promise<string[] | undefined> => {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw writingError(folder, error)
+  }
+}
+
+/**
+ * Builds a folder beside its final place and renames it there once `build` is done, so that it is never there by half. Refuses a folder
+ * that holds something already unless `overwrite`, which replaces it whole. A failure leaves what was there before.
+ */
+export const buildFolder = async (folder: string, { overwrite = false }: { readonly overwrite?: boolean }, build: (temporary: string) => Promise<void>): Promise<void> => {
+  const target = resolve(folder)
+  const present = await contents(target)
+  if (present !== undefined && present.length > 0 && !overwrite) {
+    throw new SpectroscopeError('usage', `${folder} is not empty; choose another folder, or allow it to be overwritten.`)
+  }
+  await makeFolder(dirname(target))
+  const temporary = temporaryBeside(target)
+  try {
+    await mkdir(temporary)
+    await build(temporary)
+    if (present === undefined) await rename(temporary, target)
+    else if (present.length === 0) {
+      await rmdir(target)
+      await rename(temporary, target)
+    } else {
+      const old = temporaryBeside(target)
+      await rename(target, old)
+      await rename(temporary, target)
+      await rm(old, { recursive: true, force: true })
+    }
+    await syncFolder(dirname(target))
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true })
+    throw writingError(folder, error)
+  }
+}

@@ -1,0 +1,215 @@
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { fromPlain, toPlain } from '../../preload/errors'
+import type { PlainError } from '../../preload/errors'
+
+/** What a child process answers: a method's parameters and result, both structured-cloneable. */
+export interface Call {
+  readonly parameters: unknown
+  readonly result: unknown
+}
+export type Calls<C> = { readonly [K in keyof C]: Call }
+
+/** How a child ended, in words: "exit code 3", "killed by SIGKILL". */
+export interface ChildExit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly words: string
+}
+
+export interface CallOptions {
+  /** Aborting asks the child to give up this call (its handler's signal aborts); the call settles when the child answers. */
+  readonly signal?: AbortSignal
+}
+
+/** The parent's side of a child process with typed calls (C) and notices (N: name → data) in both directions. */
+export interface Child<C extends Calls<C>, N extends object = Record<never, never>> {
+  readonly pid: number
+  readonly exited: Promise<ChildExit>
+  /** Rejects with the child's own error, or with `lost(words)` of `spawnChild` when the child ends before it answers. */
+  call<K extends keyof C & string>(method: K, parameters: C[K]['parameters'], options?: CallOptions): Promise<C[K]['result']>
+  notify(name: string, data: unknown): void
+  on<K extends keyof N & string>(name: K, listener: (data: N[K]) => void): () => void
+  /** Ends the child without asking; pending calls reject. */
+  kill(): Promise<ChildExit>
+  /** Closes the channel, upon which the child closes what it holds and exits; resolves once it has. */
+  disconnect(): Promise<ChildExit>
+}
+
+export interface SpawnOptions {
+  readonly args?: readonly string[]
+  readonly environment?: Readonly<Record<string, string>>
+  /** Flags for Node, for instance --max-old-space-size. */
+  readonly nodeArguments?: readonly string[]
+  /** The error of calls that the child will never answer. */
+  readonly lost: (words: string) => Error
+}
+
+type Request = { readonly type: 'call'; readonly id: number; readonly method: string; readonly parameters: unknown } | { readonly type: 'cancel'; readonly id: number }
+type Answer = { readonly type: 'result'; readonly id: number; readonly result: unknown } | { readonly type: 'error'; readonly id: number; readonly error: PlainError }
+type Notice = { readonly type: 'notice'; readonly name: string; readonly data: unknown }
+
+interface Pending {
+  readonly resolve: (result: unknown) => void
+  readonly reject: (error: Error) => void
+}
+
+const exitOf = (code: number | null, signal: NodeJS.Signals | null): ChildExit => ({
+  code,
+  signal,
+  words: signal === null ? `exit code ${code}` : `killed by ${signal}`
+})
+
+class Listeners {
+  readonly #listeners = new Map<string, Set<(data: unknown) => void>>()
+
+  add(name: string, listener: (data: unknown) => void): () => void {
+    const set = this.#listeners.get(name) ?? new Set()
+    this.#listeners.set(name, set.add(listener))
+    return () => set.delete(listener)
+  }
+
+  emit({ name, data }: Notice): void {
+    this.#listeners.get(name)?.forEach((listener) => listener(data))
+  }
+}
+
+/**
+ * Starts a built entry as a child process. Its standard output goes to this process's standard error, so that standard output stays
+ * the program's own. Arrays are copied, a view by its own bytes only; send large ones in blocks and wait for each answer.
+ */
+export const spawnChild = <C extends Calls<C>, N extends object = Record<never, never>>(entry: string, options: SpawnOptions): Child<C, N> => {
+  const process_: ChildProcess = fork(entry, options.args ?? [], {
+    serialization: 'advanced',
+    stdio: ['ignore', 2, 2, 'ipc'],
+    execArgv: [...(options.nodeArguments ?? [])],
+    env: { ...process.env, ...options.environment }
+  })
+  const pending = new Map<number, Pending>()
+  const listeners = new Listeners()
+  let lastId = 0
+  let ended: ChildExit | undefined
+
+  const exited = new Promise<ChildExit>((resolve) => {
+    const end = (exit: ChildExit): void => {
+      ended ??= exit
+      for (const call of pending.values()) call.reject(options.lost(ended.words))
+      pending.clear()
+      resolve(ended)
+    }
+    process_.once('exit', (code, signal) => end(exitOf(code, signal)))
+    process_.once('error', (error) => end({ code: null, signal: null, words: error.message }))
+  })
+
+  process_.on('message', (message: Answer | Notice) => {
+    if (message.type === 'notice') return listeners.emit(message)
+    const call = pending.get(message.id)
+    pending.delete(message.id)
+    if (message.type === 'result') call?.resolve(message.result)
+    else call?.reject(fromPlain(message.error))
+  })
+
+  const send = (message: Request | Notice, fail: (error: Error) => void): void => {
+    if (!process_.connected) return fail(options.lost(ended?.words ?? 'its channel is closed'))
+    process_.send(message, (error) => {
+      if (error !== null) void exited.then(({ words }) => fail(options.lost(words)))
+    })
+  }
+
+  return {
+    pid: process_.pid ?? -1,
+    exited,
+    call: async (method, parameters, { signal } = {}) => {
+      signal?.throwIfAborted()
+      const id = ++lastId
+      const cancel = (): void => send({ type: 'cancel', id }, () => {})
+      signal?.addEventListener('abort', cancel, { once: true })
+      try {
+        return await new Promise((resolve, reject) => {
+          pending.set(id, { resolve, reject })
+          send({ type: 'call', id, method, parameters }, (error) => {
+            pending.delete(id)
+            reject(error)
+          })
+        })
+      } finally {
+        signal?.removeEventListener('abort', cancel)
+      }
+    },
+    notify: (name, data) => send({ type: 'notice', name, data }, () => {}),
+    on: (name, listener) => listeners.add(name, (data) => listener(data as never)),
+    kill: () => {
+      process_.kill('SIGKILL')
+      return exited
+    },
+    disconnect: () => {
+      if (process_.connected) process_.disconnect()
+      return exited
+    }
+  }
+}
+
+export interface CallContext {
+  /** Aborts when the caller cancels this call. */
+  readonly signal: AbortSignal
+}
+
+export type Handlers<C extends Calls<C>> = {
+  readonly [K in keyof C]: (parameters: C[K]['parameters'], context: CallContext) => C[K]['result'] | Promise<C[K]['result']>
+}
+
+/** The child's side: what it can tell its parent. */
+export interface Parent {
+  notify(name: string, data: unknown): void
+  on(name: string, listener: (data: unknown) => void): () => void
+}
+
+/**
+ * Answers the parent's calls until the parent disconnects or dies; then aborts the calls at work, runs `onDisconnect` (at most 20 s)
+ * and exits. Signals that a terminal sends to the whole process group are ignored: the parent decides; SIGTERM ends as a disconnect does.
+ */
+export const serveParent = <C extends Calls<C>>(handlers: Handlers<C>, onDisconnect?: () => void | Promise<void>): Parent => {
+  const listeners = new Listeners()
+  const running = new Map<number, AbortController>()
+  const send = (message: Answer | Notice): void => {
+    if (process.connected) process.send!(message, undefined, undefined, () => {})
+  }
+
+  const answer = async ({ id, method, parameters }: Extract<Request, { type: 'call' }>): Promise<void> => {
+    const controller = new AbortController()
+    running.set(id, controller)
+    try {
+      if (!Object.hasOwn(handlers, method)) throw new Error(`no call named ${method}`)
+      send({ type: 'result', id, result: await handlers[method as keyof C](parameters, { signal: controller.signal }) })
+    } catch (error) {
+      send({ type: 'error', id, error: toPlain(error) })
+    } finally {
+      running.delete(id)
+    }
+  }
+
+  const end = async (): Promise<void> => {
+    setTimeout(() => process.exit(1), 20_000)
+    for (const controller of running.values()) controller.abort()
+    try {
+      await onDisconnect?.()
+      process.exit(0)
+    } catch {
+      process.exit(1)
+    }
+  }
+
+  process.on('SIGINT', () => {})
+  process.on('SIGHUP', () => {})
+  process.once('SIGTERM', () => void end())
+  process.once('disconnect', () => void end())
+  process.on('message', (message: Request | Notice) => {
+    if (message.type === 'call') void answer(message)
+    else if (message.type === 'cancel') running.get(message.id)?.abort()
+    else listeners.emit(message)
+  })
+  return {
+    notify: (name, data) => send({ type: 'notice', name, data }),
+    on: (name, listener) => listeners.add(name, listener)
+  }
+}

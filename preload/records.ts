@@ -1,0 +1,272 @@
+import type { ClusteringConfiguration, RunConfiguration } from './configuration'
+
+export type RunStatus = 'pending' | 'running' | 'interrupted' | 'failed' | 'finished'
+
+/** Stages in their order. Each one's results are stored in one transaction, together with its `StageRecord`. */
+export const stageNames = ['prepare', 'sample', 'neighbours', 'cluster'] as const
+export type StageName = (typeof stageNames)[number]
+
+/** A stage whose results are stored. */
+export interface StageRecord {
+  readonly stage: StageName
+  readonly finishedAt: string
+  /** Wall-clock seconds of work, over all interruptions. */
+  readonly seconds: number
+  /** The engine that did the stage's work, where one did. */
+  readonly engine?: EngineProvenance
+  readonly versions?: Readonly<Record<string, string>>
+  readonly threads?: number
+}
+
+export interface EngineProvenance {
+  readonly name: string
+  readonly device: string
+  readonly precision: string
+  readonly version: string
+}
+
+/** Where a run's numbers come from; keys are added as stages learn them. */
+export interface Provenance {
+  readonly seed?: number
+  readonly modelHash?: string
+  readonly tokenizerHash?: string
+  readonly studyHash?: string
+  readonly engine?: EngineProvenance
+  readonly versions?: Readonly<Record<string, string>>
+  readonly platform?: string
+  readonly threads?: number
+}
+
+/** Times are ISO 8601 in UTC. */
+export interface RunRecord {
+  /** Sortable by time: "20261122-101530-k3f9". */
+  readonly id: string
+  readonly name: string
+  readonly status: RunStatus
+  /** What the run is at, or where it stopped; null before the first stage and after the last. */
+  readonly stage: StageName | null
+  readonly stages: readonly StageRecord[]
+  readonly createdAt: string
+  readonly startedAt: string | null
+  readonly finishedAt: string | null
+  readonly configuration: RunConfiguration
+  /** The folder that the configuration's relative paths start from. */
+  readonly baseFolder: string
+  readonly provenance: Provenance
+  /** The sentence of the error that the run failed with. */
+  readonly error: string | null
+  /** Tokens of the study; 0 before it is prepared. */
+  readonly tokens: number
+  readonly probeRows: number
+  /** Components in the order of the susceptibility vector; empty before sampling is done. */
+  readonly components: readonly string[]
+  /** L(w*) on the observation rows, nats per token; null before sampling is done. */
+  readonly initialLoss: number | null
+  readonly clusterings: readonly ClusteringRecord[]
+}
+
+export interface NewRun {
+  readonly name: string
+  readonly configuration: RunConfiguration
+  readonly baseFolder: string
+  readonly provenance?: Provenance
+}
+
+export interface RunChanges {
+  readonly status?: RunStatus
+  readonly stage?: StageName | null
+  readonly startedAt?: string | null
+  readonly finishedAt?: string | null
+  readonly error?: string | null
+  /** Merged into what is known. */
+  readonly provenance?: Provenance
+}
+
+/** A document that occurs in probe rows. */
+export interface DocumentRecord {
+  readonly id: number
+  readonly file: string
+  /** Record number in the file, 0-based. */
+  readonly record: number
+  readonly subset: string
+}
+
+/** Part of a row that comes from one document. */
+export interface Segment {
+  /** Column of the row where it starts. */
+  readonly start: number
+  /** `DocumentRecord.id` */
+  readonly document: number
+  /** Token index within the document. */
+  readonly offset: number
+}
+
+export interface RowProvenance {
+  readonly subset: string
+  readonly segments: readonly Segment[]
+}
+
+/** Rows of token ids and what is studied of them. */
+export interface StudyRecord {
+  readonly sampling: readonly Int32Array[]
+  readonly observation: readonly Int32Array[]
+  readonly probe: readonly Int32Array[]
+  /** Studied target positions (1 … T-1, ascending) of each probe row. Tokens are numbered probe row by probe row, then by position. */
+  readonly targets: readonly Int32Array[]
+  readonly provenance: readonly RowProvenance[]
+  readonly documents: readonly DocumentRecord[]
+  readonly hash: string
+}
+
+/** Susceptibilities χ̂ and their standard errors, both [tokens, components] row-major, nats². */
+export interface SusceptibilityRecord {
+  readonly tokens: number
+  readonly components: readonly string[]
+  readonly susceptibilities: Float32Array
+  readonly standardErrors: Float32Array
+}
+
+/** What sampling says of one component's chains (METHOD sections 2 and 3). */
+export interface DiagnosticsRecord {
+  readonly component: string
+  readonly splitRHat: number | null
+  /** Local learning coefficient estimate nβ (E[L] - L(w*)). */
+  readonly learningCoefficient: number
+  /** Of each chain: mean over draws, and at the last draw, of ‖u - u*‖. */
+  readonly meanDistance: readonly number[]
+  readonly finalDistance: readonly number[]
+  /** Of each chain: mean observation loss over draws. */
+  readonly meanLoss: readonly number[]
+  /** Reliability of the component's column of χ̂, and of it after the matrix's rows are centred. */
+  readonly reliability: number
+  readonly centredReliability: number
+  readonly lossTrace: { readonly first: number; readonly last: number; readonly min: number; readonly max: number }
+  readonly failedChains: readonly { readonly chain: number; readonly draw: number; readonly step: number; readonly message: string }[]
+}
+
+/** One chain at each of its draws; NaN after it failed. */
+export interface TraceRecord {
+  readonly component: string
+  readonly chain: number
+  /** L(w) on the observation rows, nats per token. */
+  readonly losses: Float64Array
+  /** ‖u - u*‖ */
+  readonly distances: Float64Array
+}
+
+export interface TracePointRecord {
+  readonly component: string
+  readonly chain: number
+  readonly draw: number
+  readonly loss: number
+  readonly distance: number
+}
+
+/** k nearest neighbours of every token, nearest first: both [tokens, k]. */
+export interface NeighboursRecord {
+  readonly k: number
+  readonly indices: Int32Array
+  readonly distances: Float32Array
+}
+
+/** A clustering to store: what `clusterTokens` gives, with its name and settings. */
+export interface NewClustering {
+  readonly name: string
+  readonly configuration: ClusteringConfiguration
+  readonly seed: number
+  readonly ending: string
+  readonly attempts: number
+  readonly edges: number
+  /** Sum of all weighted degrees of the graph. */
+  readonly volume: number
+  readonly clusters: readonly {
+    /** Order of discovery, 0-based. */
+    readonly order: number
+    /** Token index of the seed. */
+    readonly seed: number
+    /** Ascending token indices. */
+    readonly members: Int32Array
+    /** In the whole graph, and in the graph that it was cut from. */
+    readonly conductance: number
+    readonly conductanceWhenCut: number
+  }[]
+  readonly leftover: { readonly kind: LeftoverKind; readonly members: Int32Array }
+}
+
+export type LeftoverKind = 'main body' | 'unclustered'
+
+export interface ClusteringRecord {
+  /** Number within its run: 1, 2, … */
+  readonly number: number
+  readonly name: string
+  readonly configuration: ClusteringConfiguration
+  readonly seed: number
+  readonly createdAt: string
+  readonly ending: string
+  readonly attempts: number
+  readonly edges: number
+  readonly volume: number
+  /** Clusters, without what is left over. */
+  readonly clusters: number
+  readonly leftoverKind: LeftoverKind
+  readonly leftoverSize: number
+}
+
+/** The order of discovery of a cluster, or -1 for what is left over. */
+export type ClusterNumber = number
+export const leftoverCluster: ClusterNumber = -1
+
+export interface TokenCount {
+  readonly id: number
+  readonly text: string
+  readonly count: number
+  /** Share in the cluster over share in the whole study. */
+  readonly lift: number
+}
+
+export interface SubsetCount {
+  readonly subset: string
+  readonly count: number
+  readonly lift: number
+}
+
+export interface ClusterSummary {
+  readonly cluster: ClusterNumber
+  readonly kind: 'cluster' | LeftoverKind
+  readonly size: number
+  /** Null for what is left over, as are the next two. */
+  readonly conductance: number | null
+  readonly conductanceWhenCut: number | null
+  /** Token index of the seed. */
+  readonly seed: number | null
+  readonly distinctTokens: number
+  /** Most frequent first, then by id. */
+  readonly topTokens: readonly TokenCount[]
+  /** Most frequent first, then by name. */
+  readonly subsets: readonly SubsetCount[]
+}
+
+/** A cluster's χ̂ per component: mean and population standard deviation, and both in units of the column's own deviation over all tokens. */
+export interface ClusterProfile {
+  readonly components: readonly string[]
+  readonly mean: Float64Array
+  readonly standardDeviation: Float64Array
+  /** (mean - column mean) / column standard deviation; negative is expression, positive suppression. */
+  readonly standardisedMean: Float64Array
+}
+
+/** A token of the study with the token ids around it as texts. */
+export interface TokenInContext {
+  readonly token: number
+  readonly row: number
+  /** Target position in the row. */
+  readonly position: number
+  readonly id: number
+  readonly text: string
+  readonly before: readonly string[]
+  readonly after: readonly string[]
+  readonly subset: string
+  /** The file and the 0-based record of the document; null where rows came from a file of ids. */
+  readonly file: string | null
+  readonly record: number | null
+}
