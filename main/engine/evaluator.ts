@@ -32,10 +32,4 @@ export interface Evaluator {
   dispose(): Promise<void>
 }
 
-/** What computes: an executor on a device. */
-export interface EngineDescription {
-  readonly name: string
-  readonly device: string
-  readonly precision: string
-  readonly version: string
-}
+export type { EngineDescription } from './executor'

@@ -1,0 +1,31 @@
+import type { Graph } from './graph'
+
+/** What computes, where and how exactly; recorded with every run. */
+export interface EngineDescription {
+  readonly name: string
+  readonly device: string
+  readonly precision: string
+  readonly version: string
+}
+
+/** A tensor that stays where the executor computes: weights w*, held once and bound to many runs of many programs. */
+export interface Resident {
+  readonly shape: readonly number[]
+  readonly handle: unknown
+}
+
+export type Bound = Float32Array | Int32Array | Resident
+
+export const isResident = (bound: Bound): bound is Resident => !ArrayBuffer.isView(bound)
+
+export interface Program {
+  /** Runs the graph. Every input of the graph by name, arrays row-major in the graph's shapes; gives back every output by name. */
+  run(inputs: Readonly<Record<string, Bound>>): Promise<Record<string, Float32Array>>
+  dispose(): Promise<void>
+}
+
+export interface Executor {
+  readonly description: EngineDescription
+  resident(data: Float32Array, shape: readonly number[]): Resident
+  compile(graph: Graph): Promise<Program>
+}

@@ -1,0 +1,206 @@
+/** Element type of a value: activations and weights are floating point, token ids are integers. */
+export type ElementType = 'float' | 'int'
+
+/** A tensor in a graph: a static shape, no data. */
+export interface Value {
+  readonly id: number
+  readonly shape: readonly number[]
+  readonly type: ElementType
+}
+
+/** What a node computes. Binary operators broadcast as NumPy does; `matmul` multiplies the last two axes and broadcasts the others. */
+export type Operation =
+  | { readonly kind: 'add' | 'sub' | 'mul' }
+  | { readonly kind: 'scale'; readonly factor: number }
+  | { readonly kind: 'exp' }
+  | { readonly kind: 'matmul'; readonly transposeA: boolean; readonly transposeB: boolean }
+  | { readonly kind: 'reshape' }
+  | { readonly kind: 'transpose'; readonly permutation: readonly number[] }
+  /** One output for each of `sizes`, along `axis`. */
+  | { readonly kind: 'split'; readonly axis: number; readonly sizes: readonly number[] }
+  | { readonly kind: 'concat'; readonly axis: number }
+  /** Sum over axes, which stay with length 1. */
+  | { readonly kind: 'sum'; readonly axes: readonly number[] }
+  /** Rows of a table [V, d] by ids [M]: [M, d]. */
+  | { readonly kind: 'gather' }
+  /** Sum of updates [M, d] into rows ids [M] of zeros [V, d]: the transpose of `gather`. */
+  | { readonly kind: 'scatterAdd' }
+  /** (x, scale, shift) over the last axis: outputs the normalised and affine y, the mean and 1/√(variance + ε). */
+  | { readonly kind: 'layerNorm'; readonly epsilon: number }
+  | { readonly kind: 'softmax' }
+  | { readonly kind: 'gelu' | 'geluSlope'; readonly tanh: boolean }
+  /** (h [M, d], W [V, d], ids [M]): outputs -log softmax(h Wᵀ)[ids] as [M], and log softmax(h Wᵀ) as [M, V]. */
+  | { readonly kind: 'unembedLoss' }
+
+export interface Node {
+  readonly operation: Operation
+  readonly inputs: readonly Value[]
+  readonly outputs: readonly Value[]
+}
+
+export interface Graph {
+  readonly inputs: ReadonlyMap<string, Value>
+  readonly constants: ReadonlyMap<Value, Float32Array>
+  readonly nodes: readonly Node[]
+  readonly outputs: ReadonlyMap<string, Value>
+}
+
+export const size = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1)
+
+const broadcast = (a: readonly number[], b: readonly number[]): number[] => {
+  const rank = Math.max(a.length, b.length)
+  return Array.from({ length: rank }, (_, axis) => {
+    const x = a[axis - rank + a.length] ?? 1
+    const y = b[axis - rank + b.length] ?? 1
+    if (x !== y && x !== 1 && y !== 1) throw new Error(`shapes [${a.join()}] and [${b.join()}] do not broadcast`)
+    return Math.max(x, y)
+  })
+}
+
+/** Builds a graph node by node, in an order in which every node follows those that it reads. Checks shapes as it goes. */
+export class GraphBuilder {
+  readonly nodes: Node[] = []
+  private readonly inputs = new Map<string, Value>()
+  private readonly constants = new Map<Value, Float32Array>()
+  private readonly outputs = new Map<string, Value>()
+  private values = 0
+
+  private value(shape: readonly number[], type: ElementType = 'float'): Value {
+    return { id: this.values++, shape, type }
+  }
+
+  private node(operation: Operation, inputs: readonly Value[], ...shapes: readonly (readonly number[])[]): Value[] {
+    const outputs = shapes.map((shape) => this.value(shape))
+    this.nodes.push({ operation, inputs, outputs })
+    return outputs
+  }
+
+  /** The input of that name; asked for again, the same value. */
+  input(name: string, shape: readonly number[], type: ElementType = 'float'): Value {
+    const known = this.inputs.get(name)
+    if (known !== undefined) {
+      if (known.shape.join() !== shape.join()) throw new Error(`input ${name} has shapes [${known.shape.join()}] and [${shape.join()}]`)
+      return known
+    }
+    const value = this.value(shape, type)
+    this.inputs.set(name, value)
+    return value
+  }
+
+  constant(data: Float32Array, shape: readonly number[]): Value {
+    const value = this.value(shape)
+    this.constants.set(value, data)
+    return value
+  }
+
+  output(name: string, value: Value): void {
+    this.outputs.set(name, value)
+  }
+
+  add(a: Value, b: Value): Value {
+    return this.node({ kind: 'add' }, [a, b], broadcast(a.shape, b.shape))[0]
+  }
+
+  sub(a: Value, b: Value): Value {
+    return this.node({ kind: 'sub' }, [a, b], broadcast(a.shape, b.shape))[0]
+  }
+
+  mul(a: Value, b: Value): Value {
+    return this.node({ kind: 'mul' }, [a, b], broadcast(a.shape, b.shape))[0]
+  }
+
+  scale(x: Value, factor: number): Value {
+    return this.node({ kind: 'scale', factor }, [x], x.shape)[0]
+  }
+
+  exp(x: Value): Value {
+    return this.node({ kind: 'exp' }, [x], x.shape)[0]
+  }
+
+  matmul(a: Value, b: Value, { transposeA = false, transposeB = false } = {}): Value {
+    const [m, ka] = transposeA ? [a.shape.at(-1)!, a.shape.at(-2)!] : [a.shape.at(-2)!, a.shape.at(-1)!]
+    const [kb, n] = transposeB ? [b.shape.at(-1)!, b.shape.at(-2)!] : [b.shape.at(-2)!, b.shape.at(-1)!]
+    if (ka !== kb) throw new Error(`a product of [${a.shape.join()}] and [${b.shape.join()}] does not fit`)
+    return this.node({ kind: 'matmul', transposeA, transposeB }, [a, b], [...broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2)), m, n])[0]
+  }
+
+  reshape(x: Value, shape: readonly number[]): Value {
+    if (size(shape) !== size(x.shape)) throw new Error(`[${x.shape.join()}] cannot become [${shape.join()}]`)
+    return shape.join() === x.shape.join() ? x : this.node({ kind: 'reshape' }, [x], shape)[0]
+  }
+
+  transpose(x: Value, permutation: readonly number[]): Value {
+    return this.node({ kind: 'transpose', permutation }, [x], permutation.map((axis) => x.shape[axis]))[0]
+  }
+
+  split(x: Value, axis: number, sizes: readonly number[]): Value[] {
+    if (sizes.length === 1) return [x]
+    return this.node({ kind: 'split', axis, sizes }, [x], ...sizes.map((own) => x.shape.map((length, at) => (at === axis ? own : length))))
+  }
+
+  concat(parts: readonly Value[], axis: number): Value {
+    if (parts.length === 1) return parts[0]
+    const total = parts.reduce((sum, { shape }) => sum + shape[axis], 0)
+    return this.node({ kind: 'concat', axis }, parts, parts[0].shape.map((length, at) => (at === axis ? total : length)))[0]
+  }
+
+  sum(x: Value, axes: readonly number[]): Value {
+    return this.node({ kind: 'sum', axes }, [x], x.shape.map((length, axis) => (axes.includes(axis) ? 1 : length)))[0]
+  }
+
+  /** Sums over whatever axes broadcasting stretched, so that the result has `shape`. */
+  sumTo(x: Value, shape: readonly number[]): Value {
+    const lead = x.shape.length - shape.length
+    const axes = x.shape.flatMap((length, axis) => (axis < lead || (shape[axis - lead] === 1 && length !== 1) ? [axis] : []))
+    return this.reshape(axes.length === 0 ? x : this.sum(x, axes), shape)
+  }
+
+  gather(table: Value, ids: Value): Value {
+    return this.node({ kind: 'gather' }, [table, ids], [ids.shape[0], table.shape[1]])[0]
+  }
+
+  scatterAdd(updates: Value, ids: Value, rows: number): Value {
+    return this.node({ kind: 'scatterAdd' }, [updates, ids], [rows, updates.shape[1]])[0]
+  }
+
+  layerNorm(x: Value, scale: Value, shift: Value, epsilon: number): { y: Value; mean: Value; inverseDeviation: Value } {
+    const reduced = [...x.shape.slice(0, -1), 1]
+    const [y, mean, inverseDeviation] = this.node({ kind: 'layerNorm', epsilon }, [x, scale, shift], x.shape, reduced, reduced)
+    return { y, mean, inverseDeviation }
+  }
+
+  softmax(x: Value): Value {
+    return this.node({ kind: 'softmax' }, [x], x.shape)[0]
+  }
+
+  gelu(x: Value, tanh: boolean): Value {
+    return this.node({ kind: 'gelu', tanh }, [x], x.shape)[0]
+  }
+
+  geluSlope(x: Value, tanh: boolean): Value {
+    return this.node({ kind: 'geluSlope', tanh }, [x], x.shape)[0]
+  }
+
+  unembedLoss(hidden: Value, unembedding: Value, ids: Value): { loss: Value; logProbabilities: Value } {
+    const [tokens, vocabulary] = [hidden.shape[0], unembedding.shape[0]]
+    const [loss, logProbabilities] = this.node({ kind: 'unembedLoss' }, [hidden, unembedding, ids], [tokens], [tokens, vocabulary])
+    return { loss, logProbabilities }
+  }
+
+  /** The finished graph, without nodes that no output needs. */
+  build(): Graph {
+    const needed = new Set<number>([...this.outputs.values()].map(({ id }) => id))
+    const nodes: Node[] = []
+    for (const node of this.nodes.toReversed()) {
+      if (!node.outputs.some(({ id }) => needed.has(id))) continue
+      nodes.push(node)
+      for (const { id } of node.inputs) needed.add(id)
+    }
+    return {
+      inputs: new Map([...this.inputs].filter(([, { id }]) => needed.has(id))),
+      constants: new Map([...this.constants].filter(([{ id }]) => needed.has(id))),
+      nodes: nodes.reverse(),
+      outputs: this.outputs
+    }
+  }
+}

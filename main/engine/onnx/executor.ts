@@ -1,0 +1,75 @@
+import { createRequire } from 'node:module'
+import type * as Onnx from 'onnxruntime-node'
+import { SpectroscopeError } from '../../../preload/errors'
+import { type Bound, type EngineDescription, type Executor, type Program, type Resident, isResident } from '../executor'
+import type { Graph } from '../graph'
+import { lowerToOnnx } from './lower'
+
+const require = createRequire(import.meta.url)
+
+/** onnxruntime, loaded when first asked for, so that a machine without its binary can still read what it has. */
+const load = (): typeof Onnx => {
+  try {
+    return require('onnxruntime-node') as typeof Onnx
+  } catch (cause) {
+    throw new SpectroscopeError('engine', `onnxruntime-node could not be loaded (${cause instanceof Error ? cause.message : String(cause)}); run npm ci again on this machine.`, { cause })
+  }
+}
+
+/** onnxruntime reads no SharedArrayBuffer: what threads share is copied first. */
+const unshared = <T extends Float32Array | Int32Array>(data: T): T => (data.buffer instanceof SharedArrayBuffer ? (data.slice() as T) : data)
+
+class OnnxProgram implements Program {
+  constructor(
+    private readonly onnx: typeof Onnx,
+    private readonly session: Onnx.InferenceSession,
+    private readonly graph: Graph,
+    private readonly inputName: ReturnType<typeof lowerToOnnx>['inputName']
+  ) {}
+
+  async run(inputs: Readonly<Record<string, Bound>>): Promise<Record<string, Float32Array>> {
+    const feeds: Record<string, Onnx.Tensor> = {}
+    for (const [name, value] of this.graph.inputs) {
+      const bound = inputs[name]
+      if (isResident(bound)) feeds[this.inputName(value)] = bound.handle as Onnx.Tensor
+      else if (bound instanceof Int32Array) feeds[this.inputName(value)] = new this.onnx.Tensor('int32', unshared(bound), value.shape)
+      else feeds[this.inputName(value)] = new this.onnx.Tensor('float32', unshared(bound), value.shape)
+    }
+    const outputs = await this.session.run(feeds)
+    return Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, tensor.data as Float32Array]))
+  }
+
+  async dispose(): Promise<void> {
+    await this.session.release()
+  }
+}
+
+/**
+ * onnxruntime on the CPU, single-threaded: the sampler runs one executor in each of its worker threads, which keeps every product
+ * within one core's caches and makes results independent of the number of threads. No arena: many programs share the heap.
+ */
+export class OnnxCpuExecutor implements Executor {
+  private readonly onnx = load()
+
+  static readonly version = (): string => (require('onnxruntime-node/package.json') as { version: string }).version
+
+  readonly description: EngineDescription = { name: 'onnx-cpu', device: 'CPU', precision: 'float32', version: `onnxruntime ${OnnxCpuExecutor.version()}` }
+
+  resident(data: Float32Array, shape: readonly number[]): Resident {
+    return { shape, handle: new this.onnx.Tensor('float32', unshared(data), shape) }
+  }
+
+  async compile(graph: Graph): Promise<Program> {
+    const { model, inputName } = lowerToOnnx(graph)
+    const session = await this.onnx.InferenceSession.create(model, {
+      executionProviders: ['cpu'],
+      intraOpNumThreads: 1,
+      interOpNumThreads: 1,
+      executionMode: 'sequential',
+      graphOptimizationLevel: 'all',
+      enableCpuMemArena: false,
+      enableMemPattern: false
+    })
+    return new OnnxProgram(this.onnx, session, graph, inputName)
+  }
+}

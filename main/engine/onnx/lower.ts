@@ -1,0 +1,187 @@
+import type { Graph, Node, Value } from '../graph'
+import { type Attribute, type OnnxNode, type OnnxTensor, elementType, encodeModel } from './protobuf'
+
+const bytes = (array: Float32Array | BigInt64Array | Int32Array): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
+
+/** Lowers a graph to standard ONNX operators (opset 20), one small group of nodes for each of ours. */
+class Lowering {
+  readonly nodes: OnnxNode[] = []
+  readonly initializers: OnnxTensor[] = []
+  private readonly shared = new Map<string, string>()
+  private temporaries = 0
+
+  constructor(private readonly graph: Graph) {
+    for (const [value, data] of graph.constants) this.initializers.push({ name: this.name(value), type: elementType.float, dims: value.shape, data: bytes(data) })
+  }
+
+  name(value: Value): string {
+    return `v${value.id}`
+  }
+
+  private emit(opType: string, input: readonly string[], attributes: Readonly<Record<string, Attribute>> = {}, output = `t${this.temporaries++}`): string {
+    this.nodes.push({ opType, input, output: [output], attributes })
+    return output
+  }
+
+  /** What `make` names, made once for each key. */
+  private once(key: string, make: () => string): string {
+    const name = this.shared.get(key) ?? make()
+    this.shared.set(key, name)
+    return name
+  }
+
+  private scalar(x: number): string {
+    return this.once(`scalar ${x}`, () => {
+      const name = `scalar${this.initializers.length}`
+      this.initializers.push({ name, type: elementType.float, dims: [], data: bytes(Float32Array.of(x)) })
+      return name
+    })
+  }
+
+  private integers(values: readonly number[]): string {
+    return this.once(`integers ${values.join()}`, () => {
+      const name = `integers${this.initializers.length}`
+      this.initializers.push({ name, type: elementType.int64, dims: [values.length], data: bytes(BigInt64Array.from(values, BigInt)) })
+      return name
+    })
+  }
+
+  private matmul(a: Value, b: Value, transposeA: boolean, transposeB: boolean, output: string): void {
+    if (a.shape.length === 2 && b.shape.length === 2) {
+      this.emit('Gemm', [this.name(a), this.name(b)], { transA: Number(transposeA), transB: Number(transposeB) }, output)
+      return
+    }
+    const operand = (value: Value, transposed: boolean): string => {
+      if (!transposed) return this.name(value)
+      const rank = value.shape.length
+      const perm = [...Array.from({ length: rank - 2 }, (_, axis) => axis), rank - 1, rank - 2]
+      return this.once(`transposed ${value.id}`, () => this.emit('Transpose', [this.name(value)], { perm }))
+    }
+    this.emit('MatMul', [operand(a, transposeA), operand(b, transposeB)], {}, output)
+  }
+
+  /** The standard normal distribution function Φ(x), shared by GELU and its slope. */
+  private normalCdf(x: string): string {
+    return this.once(`cdf ${x}`, () => {
+      const erf = this.emit('Erf', [this.emit('Mul', [x, this.scalar(Math.SQRT1_2)])])
+      return this.emit('Add', [this.emit('Mul', [erf, this.scalar(0.5)]), this.scalar(0.5)])
+    })
+  }
+
+  /** tanh(√(2/π)(x + 0.044715 x³)) and x², shared by the tanh form of GELU and its slope. */
+  private geluTanh(x: string): { square: string; tanh: string } {
+    const square = this.once(`square ${x}`, () => this.emit('Mul', [x, x]))
+    const tanh = this.once(`tanh ${x}`, () => {
+      const inner = this.emit('Add', [this.emit('Mul', [square, this.scalar(0.044715 * Math.sqrt(2 / Math.PI))]), this.scalar(Math.sqrt(2 / Math.PI))])
+      return this.emit('Tanh', [this.emit('Mul', [x, inner])])
+    })
+    return { square, tanh }
+  }
+
+  private gelu(x: string, tanh: boolean, output: string): void {
+    if (!tanh) {
+      this.emit('Mul', [x, this.normalCdf(x)], {}, output)
+      return
+    }
+    const half = this.emit('Mul', [x, this.scalar(0.5)])
+    this.emit('Mul', [half, this.emit('Add', [this.geluTanh(x).tanh, this.scalar(1)])], {}, output)
+  }
+
+  private geluSlope(x: string, tanh: boolean, output: string): void {
+    if (!tanh) {
+      const density = this.emit('Mul', [this.emit('Exp', [this.emit('Mul', [this.emit('Mul', [x, x]), this.scalar(-0.5)])]), this.scalar(1 / Math.sqrt(2 * Math.PI))])
+      this.emit('Add', [this.normalCdf(x), this.emit('Mul', [x, density])], {}, output)
+      return
+    }
+    const shape = this.geluTanh(x)
+    const half = this.emit('Add', [this.emit('Mul', [shape.tanh, this.scalar(0.5)]), this.scalar(0.5)])
+    const secant = this.emit('Sub', [this.scalar(1), this.emit('Mul', [shape.tanh, shape.tanh])])
+    const inner = this.emit('Add', [this.emit('Mul', [shape.square, this.scalar(3 * 0.044715 * Math.sqrt(0.5 / Math.PI))]), this.scalar(Math.sqrt(0.5 / Math.PI))])
+    this.emit('Add', [half, this.emit('Mul', [this.emit('Mul', [x, secant]), inner])], {}, output)
+  }
+
+  private unembedLoss([hidden, unembedding, ids]: readonly Value[], loss: string, logProbabilities: string): void {
+    const logits = this.emit('Gemm', [this.name(hidden), this.name(unembedding)], { transB: 1 })
+    this.emit('LogSoftmax', [logits], { axis: 1 }, logProbabilities)
+    const column = this.emit('Unsqueeze', [this.name(ids), this.integers([1])])
+    const chosen = this.emit('GatherElements', [logProbabilities, column], { axis: 1 })
+    this.emit('Neg', [this.emit('Squeeze', [chosen, this.integers([1])])], {}, loss)
+  }
+
+  private scatterAdd([updates, ids]: readonly Value[], rows: number, output: string): void {
+    const zeros = this.once(`zeros ${rows} ${updates.shape[1]}`, () => this.emit('ConstantOfShape', [this.integers([rows, updates.shape[1]])]))
+    const indices = this.emit('Unsqueeze', [this.emit('Cast', [this.name(ids)], { to: elementType.int64 }), this.integers([1])])
+    this.emit('ScatterND', [zeros, indices, this.name(updates)], { reduction: { text: 'add' } }, output)
+  }
+
+  lower({ operation, inputs, outputs }: Node): void {
+    const [first, ...others] = inputs.map((value) => this.name(value))
+    const output = this.name(outputs[0])
+    switch (operation.kind) {
+      case 'add':
+        return void this.emit('Add', [first, ...others], {}, output)
+      case 'sub':
+        return void this.emit('Sub', [first, ...others], {}, output)
+      case 'mul':
+        return void this.emit('Mul', [first, ...others], {}, output)
+      case 'scale':
+        return void this.emit('Mul', [first, this.scalar(operation.factor)], {}, output)
+      case 'exp':
+        return void this.emit('Exp', [first], {}, output)
+      case 'matmul':
+        return this.matmul(inputs[0], inputs[1], operation.transposeA, operation.transposeB, output)
+      case 'reshape':
+        return void this.emit('Reshape', [first, this.integers(outputs[0].shape)], {}, output)
+      case 'transpose':
+        return void this.emit('Transpose', [first], { perm: operation.permutation }, output)
+      case 'split':
+        return void this.nodes.push({
+          opType: 'Split',
+          input: [first, this.integers(operation.sizes)],
+          output: outputs.map((value) => this.name(value)),
+          attributes: { axis: operation.axis }
+        })
+      case 'concat':
+        return void this.emit('Concat', [first, ...others], { axis: operation.axis }, output)
+      case 'sum':
+        return void this.emit('ReduceSum', [first, this.integers(operation.axes)], { keepdims: 1 }, output)
+      case 'gather':
+        return void this.emit('Gather', [first, ...others], { axis: 0 }, output)
+      case 'scatterAdd':
+        return this.scatterAdd(inputs, outputs[0].shape[0], output)
+      case 'layerNorm':
+        return void this.nodes.push({
+          opType: 'LayerNormalization',
+          input: [first, ...others],
+          output: outputs.map((value) => this.name(value)),
+          attributes: { axis: -1, epsilon: { float: operation.epsilon } }
+        })
+      case 'softmax':
+        return void this.emit('Softmax', [first], { axis: -1 }, output)
+      case 'gelu':
+        return this.gelu(first, operation.tanh, output)
+      case 'geluSlope':
+        return this.geluSlope(first, operation.tanh, output)
+      case 'unembedLoss':
+        return this.unembedLoss(inputs, output, this.name(outputs[1]))
+    }
+  }
+
+  model(): Uint8Array {
+    for (const node of this.graph.nodes) this.lower(node)
+    for (const [name, value] of this.graph.outputs) this.emit('Identity', [this.name(value)], {}, name)
+    const inputs = [...this.graph.inputs.values()].map((value) => ({
+      name: this.name(value),
+      type: value.type === 'int' ? elementType.int32 : elementType.float,
+      shape: value.shape
+    }))
+    const outputs = [...this.graph.outputs].map(([name, { shape }]) => ({ name, type: elementType.float, shape }))
+    return encodeModel(this.nodes, this.initializers, inputs, outputs)
+  }
+}
+
+/** The graph as a serialised ONNX model. Inputs are named `v<id>`, outputs as in the graph. */
+export const lowerToOnnx = (graph: Graph): { readonly model: Uint8Array; readonly inputName: (value: Value) => string } => {
+  const lowering = new Lowering(graph)
+  return { model: lowering.model(), inputName: (value) => lowering.name(value) }
+}

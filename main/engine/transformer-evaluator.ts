@@ -1,0 +1,173 @@
+import type { Architecture, Weights } from '../models/architecture'
+import { type Slice, componentSlices } from '../models/components'
+import type { Evaluator, Prefix, Rows } from './evaluator'
+import type { Bound, Executor, Program, Resident } from './executor'
+import type { Graph } from './graph'
+import { type Extent, type Piece, activationName, pieceGraph, prefixGraph } from './transformer'
+
+const pieceOf = (component: string): Piece => {
+  const [kind, place = ''] = component.split(':')
+  const layer = Number(place.split('.')[0])
+  return kind === 'head' || kind === 'mlp' ? { kind, layer } : { kind: kind as 'embed' | 'unembed' | 'full' }
+}
+
+const shared = (data: Float32Array): Float32Array => {
+  const copy = new Float32Array(new SharedArrayBuffer(data.byteLength))
+  copy.set(data)
+  return copy
+}
+
+/** Inputs and targets of rows: ids at positions 0 … T-2, and at 1 … T-1. */
+const shifted = ({ ids, count, length }: Rows): { inputs: Int32Array; targets: Int32Array } => {
+  const positions = length - 1
+  const inputs = new Int32Array(count * positions)
+  const targets = new Int32Array(count * positions)
+  for (let row = 0; row < count; row++) {
+    inputs.set(ids.subarray(row * length, row * length + positions), row * positions)
+    targets.set(ids.subarray(row * length + 1, (row + 1) * length), row * positions)
+  }
+  return { inputs, targets }
+}
+
+/** Multiply-adds of one token through a whole layer's products, attention included. */
+const layerProducts = ({ hidden, intermediate }: Architecture, positions: number): number => 4 * hidden * hidden + 2 * hidden * intermediate + positions * hidden
+
+/**
+ * The lockstep scheme over any executor: one forward at w* serves all replicas of a minibatch, and a replica computes its own piece,
+ * the layers above it, and the loss. Programs are compiled once for each piece and extent; weights w* are bound, never copied into
+ * programs.
+ */
+export class TransformerEvaluator implements Evaluator {
+  private readonly programs = new Map<string, Promise<{ program: Program; graph: Graph }>>()
+  private readonly residents: Readonly<Record<string, Resident>>
+  private readonly components = new Map<string, { slices: Slice[]; projection: Float32Array | undefined }>()
+
+  constructor(
+    private readonly executor: Executor,
+    private readonly architecture: Architecture,
+    private readonly weights: Weights
+  ) {
+    this.residents = Object.fromEntries([...weights].map(([name, { shape, data }]) => [name, executor.resident(data, shape)]))
+  }
+
+  private compiled(key: string, make: () => Graph): Promise<{ program: Program; graph: Graph }> {
+    const known = this.programs.get(key)
+    if (known !== undefined) return known
+    const graph = make()
+    const made = this.executor.compile(graph).then((program) => ({ program, graph }))
+    this.programs.set(key, made)
+    return made
+  }
+
+  private component(name: string): { slices: Slice[]; projection: Float32Array | undefined } {
+    const known = this.components.get(name)
+    if (known !== undefined) return known
+    const slices = componentSlices(this.architecture, this.weights, name)
+    const made = { slices, projection: name.startsWith('head:') ? this.ownProjection(slices) : undefined }
+    this.components.set(name, made)
+    return made
+  }
+
+  /** A head's slice of the projection at w*: its last slice. */
+  private ownProjection(slices: readonly Slice[]): Float32Array {
+    const { tensor, rowStart, rowEnd, columnStart, columnEnd } = slices[slices.length - 1]
+    const { data, shape } = this.weights.get(tensor)!
+    const width = columnEnd - columnStart
+    const projection = new Float32Array((rowEnd - rowStart) * width)
+    for (let row = rowStart; row < rowEnd; row++) projection.set(data.subarray(row * shape[1] + columnStart, row * shape[1] + columnEnd), (row - rowStart) * width)
+    return projection
+  }
+
+  async prefix(rows: Rows): Promise<Prefix> {
+    const extent = { count: rows.count, positions: rows.length - 1 }
+    const { program, graph } = await this.compiled(`prefix ${extent.count} ${extent.positions}`, () => prefixGraph(this.architecture, extent))
+    const outputs = await program.run(this.bind(graph, { ids: shifted(rows).inputs, places: Int32Array.from({ length: extent.positions }, (_, at) => at) }))
+    return { rows, activations: Object.fromEntries(Object.entries(outputs).map(([name, data]) => [name, shared(data)])) }
+  }
+
+  private bind(graph: Graph, given: Readonly<Record<string, Bound>>): Record<string, Bound> {
+    return Object.fromEntries([...graph.inputs.keys()].map((name) => [name, given[name] ?? this.residents[name]]))
+  }
+
+  private async runPiece(component: string, weights: Float32Array, { rows, activations }: Prefix, withGradient: boolean): Promise<Record<string, Float32Array>> {
+    const extent: Extent = { count: rows.count, positions: rows.length - 1 }
+    const piece = pieceOf(component)
+    const { slices, projection } = this.component(component)
+    const key = `${piece.kind} ${'layer' in piece ? piece.layer : ''} ${extent.count} ${extent.positions} ${withGradient}`
+    const { program, graph } = await this.compiled(key, () =>
+      pieceGraph(this.architecture, extent, piece, slices.map(({ tensor }) => tensor), slices.map(({ shape }) => shape), withGradient)
+    )
+    const { inputs, targets } = shifted(rows)
+    const given: Record<string, Bound> = { ...activations, ids: inputs, targets, places: Int32Array.from({ length: extent.positions }, (_, at) => at) }
+    let at = 0
+    const own = weights.buffer instanceof SharedArrayBuffer ? weights.slice() : weights
+    slices.forEach(({ shape }, index) => {
+      const length = shape.reduce((product, side) => product * side, 1)
+      given[`slice:${index}`] = own.subarray(at, at + length)
+      at += length
+    })
+    if (piece.kind === 'head' && projection !== undefined) {
+      given['head:projection'] = projection
+      given['head:attended'] = this.headColumns(activations[activationName.attended(piece.layer)], Number(component.split('.')[1]))
+    }
+    return program.run(this.bind(graph, given))
+  }
+
+  private headColumns(attended: Float32Array, head: number): Float32Array {
+    const { hidden, heads } = this.architecture
+    const width = hidden / heads
+    const columns = new Float32Array((attended.length / hidden) * width)
+    for (let token = 0; token < attended.length / hidden; token++) columns.set(attended.subarray(token * hidden + head * width, token * hidden + (head + 1) * width), token * width)
+    return columns
+  }
+
+  async losses(component: string, weights: Float32Array, prefix: Prefix): Promise<Float32Array> {
+    const { losses } = await this.runPiece(component, weights, prefix, false)
+    return losses
+  }
+
+  async gradient(component: string, weights: Float32Array, prefix: Prefix, gradient: Float32Array): Promise<{ readonly lossSum: number }> {
+    const outputs = await this.runPiece(component, weights, prefix, true)
+    let at = 0
+    for (let index = 0; outputs[`gradient:${index}`] !== undefined; index++) {
+      const part = outputs[`gradient:${index}`]
+      for (let i = 0; i < part.length; i++) gradient[at + i] += part[i]
+      at += part.length
+    }
+    return { lossSum: outputs.losses.reduce((sum, loss) => sum + loss, 0) }
+  }
+
+  operations(component: string, length: number): { readonly gradient: number; readonly losses: number } {
+    const { architecture } = this
+    const { layers, hidden, intermediate, heads, vocabulary } = architecture
+    const positions = length - 1
+    const piece = pieceOf(component)
+    const layer = layerProducts(architecture, positions)
+    const loss = hidden * vocabulary
+    const head = 4 * hidden * (hidden / heads) + positions * (hidden / heads)
+    const mlp = 2 * hidden * intermediate
+    const products = ((): { forward: number; backward: number } => {
+      switch (piece.kind) {
+        case 'embed':
+          return { forward: layers * layer + loss, backward: layers * layer + loss }
+        case 'full':
+          return { forward: layers * layer + loss, backward: 2 * (layers * layer + loss) }
+        case 'unembed':
+          return { forward: loss, backward: loss }
+        case 'head':
+        case 'mlp': {
+          const sameLayer = piece.kind === 'head' && !architecture.parallelResidual ? mlp : 0
+          const above = (layers - 1 - piece.layer) * layer + loss + sameLayer
+          const own = piece.kind === 'head' ? head : mlp
+          return { forward: own + above, backward: 2 * own + above }
+        }
+      }
+    })()
+    return { gradient: 2 * positions * (products.forward + products.backward), losses: 2 * positions * products.forward }
+  }
+
+  async dispose(): Promise<void> {
+    for (const made of this.programs.values()) await (await made).program.dispose()
+    this.programs.clear()
+  }
+}

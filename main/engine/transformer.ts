@@ -1,0 +1,290 @@
+import type { Architecture } from '../models/architecture'
+import { differentiate } from './differentiate'
+import { type Graph, GraphBuilder, type Value, size } from './graph'
+
+/** Rows of one program: `count` rows of `positions` inputs each (a row of T ids has T-1 inputs and T-1 targets). */
+export interface Extent {
+  readonly count: number
+  readonly positions: number
+}
+
+/** Which program a component needs: heads of a layer share one, as their weights are inputs. */
+export type Piece =
+  | { readonly kind: 'embed' | 'unembed' | 'full' }
+  | { readonly kind: 'head' | 'mlp'; readonly layer: number }
+
+/** Tokens whose logits are held at once. */
+const lossChunk = 256
+
+/** Names of an architecture's weights, by role; of a layer's, with `layer`. */
+const weightNames = ({ family, tiedEmbeddings }: Architecture, layer: number) => {
+  const neox = family === 'gpt_neox'
+  const block = neox ? `gpt_neox.layers.${layer}.` : `transformer.h.${layer}.`
+  return {
+    embedding: neox ? 'gpt_neox.embed_in.weight' : 'transformer.wte.weight',
+    positions: 'transformer.wpe.weight',
+    unembedding: neox ? 'embed_out.weight' : tiedEmbeddings ? 'transformer.wte.weight' : 'lm_head.weight',
+    finalNorm: neox ? 'gpt_neox.final_layer_norm' : 'transformer.ln_f',
+    attentionNorm: block + (neox ? 'input_layernorm' : 'ln_1'),
+    mlpNorm: block + (neox ? 'post_attention_layernorm' : 'ln_2'),
+    qkv: block + (neox ? 'attention.query_key_value' : 'attn.c_attn'),
+    projection: block + (neox ? 'attention.dense' : 'attn.c_proj'),
+    mlpIn: block + (neox ? 'mlp.dense_h_to_4h' : 'mlp.c_fc'),
+    mlpOut: block + (neox ? 'mlp.dense_4h_to_h' : 'mlp.c_proj')
+  }
+}
+
+/** Shape of every weight that the graphs name, as stored: NeoX matrices are [out, in], GPT-2's [in, out]. */
+const weightShape = (architecture: Architecture, name: string): number[] => {
+  const { family, hidden, intermediate, vocabulary, contextLength } = architecture
+  const matrix = (inputs: number, outputs: number): number[] => (family === 'gpt_neox' ? [outputs, inputs] : [inputs, outputs])
+  const bias = name.endsWith('.bias')
+  if (name.endsWith('wpe.weight')) return [contextLength, hidden]
+  if (/(embed_in|embed_out|wte|lm_head)\.weight$/.test(name)) return [vocabulary, hidden]
+  if (/(query_key_value|c_attn)\./.test(name)) return bias ? [3 * hidden] : matrix(hidden, 3 * hidden)
+  if (/(attention\.dense|attn\.c_proj)\./.test(name)) return bias ? [hidden] : matrix(hidden, hidden)
+  if (/(dense_h_to_4h|c_fc)\./.test(name)) return bias ? [intermediate] : matrix(hidden, intermediate)
+  if (/(dense_4h_to_h|mlp\.c_proj)\./.test(name)) return bias ? [hidden] : matrix(intermediate, hidden)
+  return [hidden]
+}
+
+/**
+ * Pieces of one transformer over one extent, added to one graph. Activations are [tokens, d] with tokens = count · positions, row
+ * after row. Weights come from `weight`, so that the same piece runs at w* and at a replica's weights.
+ */
+class TransformerBuilder {
+  readonly builder = new GraphBuilder()
+  readonly tokens: number
+  private readonly tables = new Map<string, Value>()
+
+  constructor(
+    readonly architecture: Architecture,
+    readonly extent: Extent,
+    readonly weight: (name: string) => Value = (name) => this.builder.input(name, weightShape(architecture, name))
+  ) {
+    this.tokens = extent.count * extent.positions
+  }
+
+  names(layer: number): ReturnType<typeof weightNames> {
+    return weightNames(this.architecture, layer)
+  }
+
+  activation(name: string, width = this.architecture.hidden): Value {
+    return this.builder.input(name, [this.tokens, width])
+  }
+
+  ids(): Value {
+    return this.builder.input('ids', [this.tokens], 'int')
+  }
+
+  targets(): Value {
+    return this.builder.input('targets', [this.tokens], 'int')
+  }
+
+  private table(name: string, shape: readonly number[], fill: () => Float32Array): Value {
+    const known = this.tables.get(name) ?? this.builder.constant(fill(), shape)
+    this.tables.set(name, known)
+    return known
+  }
+
+  norm(x: Value, name: string): Value {
+    return this.builder.layerNorm(x, this.weight(`${name}.weight`), this.weight(`${name}.bias`), this.architecture.layerNormEpsilon).y
+  }
+
+  /** x W + b with W as the architecture stores it. */
+  linear(x: Value, matrix: Value, bias: Value): Value {
+    return this.builder.add(this.builder.matmul(x, matrix, { transposeB: this.architecture.family === 'gpt_neox' }), bias)
+  }
+
+  embed(): Value {
+    const { builder, extent } = this
+    const { embedding, positions } = this.names(0)
+    const tokens = builder.gather(this.weight(embedding), this.ids())
+    if (this.architecture.family === 'gpt_neox') return tokens
+    const { hidden } = this.architecture
+    const used = builder.gather(this.weight(positions), builder.input('places', [extent.positions], 'int'))
+    const spread = builder.add(builder.reshape(tokens, [extent.count, extent.positions, hidden]), used)
+    return builder.reshape(spread, [this.tokens, hidden])
+  }
+
+  /** Rotation of q and k [..., positions, width] by position, and the root of the scale 1/√width on both. */
+  private rotate(x: Value): Value {
+    const { builder, extent } = this
+    const { rotaryDimensions, rotaryBase, hidden, heads } = this.architecture
+    const width = hidden / heads
+    const half = rotaryDimensions / 2
+    const scale = width ** -0.25
+    const turn = this.table('turn', [width, width], () => {
+      const matrix = new Float32Array(width * width)
+      for (let i = 0; i < half; i++) {
+        matrix[(i + half) * width + i] = -1
+        matrix[i * width + i + half] = 1
+      }
+      return matrix
+    })
+    const angles = (fill: (angle: number) => number, rest: number): Float32Array =>
+      Float32Array.from({ length: extent.positions * width }, (_, at) => {
+        const [position, i] = [Math.floor(at / width), at % width]
+        return scale * (i < rotaryDimensions ? fill(position * rotaryBase ** (-(2 * (i % half)) / rotaryDimensions)) : rest)
+      })
+    const cosines = this.table('cosines', [extent.positions, width], () => angles(Math.cos, 1))
+    const sines = this.table('sines', [extent.positions, width], () => angles(Math.sin, 0))
+    const flat = builder.reshape(x, [size(x.shape) / width, width])
+    const turned = builder.reshape(builder.matmul(flat, turn), x.shape)
+    return builder.add(builder.mul(x, cosines), builder.mul(turned, sines))
+  }
+
+  /** Causal attention of `heads` heads from q|k|v [tokens, 3 · heads · width]; gives their outputs side by side [tokens, heads · width]. */
+  attend(qkv: Value, heads: number): Value {
+    const { builder, extent } = this
+    const { family, hidden } = this.architecture
+    const width = hidden / this.architecture.heads
+    const { count, positions } = extent
+    const perHead = family === 'gpt_neox'
+    const parts = builder.reshape(qkv, perHead ? [count, positions, heads, 3, width] : [count, positions, 3, heads, width])
+    const grouped = builder.transpose(parts, perHead ? [3, 0, 2, 1, 4] : [2, 0, 3, 1, 4])
+    const [qk, v] = builder.split(grouped, 0, [2, 1])
+    const placed = this.architecture.rotaryDimensions > 0 ? this.rotate(qk) : builder.scale(qk, width ** -0.25)
+    const [q, k] = builder.split(placed, 0, [1, 1])
+    const mask = this.table('mask', [positions, positions], () =>
+      Float32Array.from({ length: positions * positions }, (_, at) => (at % positions > Math.floor(at / positions) ? -1e30 : 0))
+    )
+    const scores = builder.add(builder.matmul(q, k, { transposeB: true }), mask)
+    const mixed = builder.reshape(builder.matmul(builder.softmax(scores), v), [count, heads, positions, width])
+    return builder.reshape(builder.transpose(mixed, [0, 2, 1, 3]), [this.tokens, heads * width])
+  }
+
+  /** All heads of a layer, before the projection: [tokens, d]. */
+  attention(layer: number, x: Value): Value {
+    const { attentionNorm, qkv } = this.names(layer)
+    return this.attend(this.linear(this.norm(x, attentionNorm), this.weight(`${qkv}.weight`), this.weight(`${qkv}.bias`)), this.architecture.heads)
+  }
+
+  project(layer: number, attended: Value): Value {
+    const { projection } = this.names(layer)
+    return this.linear(attended, this.weight(`${projection}.weight`), this.weight(`${projection}.bias`))
+  }
+
+  mlp(layer: number, source: Value): Value {
+    const { mlpNorm, mlpIn, mlpOut } = this.names(layer)
+    const inner = this.linear(this.norm(source, mlpNorm), this.weight(`${mlpIn}.weight`), this.weight(`${mlpIn}.bias`))
+    const active = this.builder.gelu(inner, this.architecture.activation === 'gelu_tanh')
+    return this.linear(active, this.weight(`${mlpOut}.weight`), this.weight(`${mlpOut}.bias`))
+  }
+
+  /** A whole layer: the residual stream after attention, and after the MLP. */
+  layer(layer: number, x: Value): { attended: Value; middle: Value; after: Value } {
+    const attended = this.attention(layer, x)
+    const middle = this.builder.add(x, this.project(layer, attended))
+    const after = this.builder.add(middle, this.mlp(layer, this.architecture.parallelResidual ? x : middle))
+    return { attended, middle, after }
+  }
+
+  /** Layers from `layer` on, and the loss. */
+  above(layer: number, x: Value): Value {
+    let stream = x
+    for (let i = layer; i < this.architecture.layers; i++) stream = this.layer(i, stream).after
+    return this.loss(this.norm(stream, this.names(0).finalNorm))
+  }
+
+  /** Losses [tokens] from the normalised final stream, in chunks of tokens. */
+  loss(hidden: Value): Value {
+    const { builder, tokens } = this
+    const unembedding = this.weight(this.names(0).unembedding)
+    const sizes = Array.from({ length: Math.ceil(tokens / lossChunk) }, (_, chunk) => Math.min(lossChunk, tokens - chunk * lossChunk))
+    const targets = builder.split(this.targets(), 0, sizes)
+    return builder.concat(builder.split(hidden, 0, sizes).map((part, chunk) => builder.unembedLoss(part, unembedding, targets[chunk]).loss), 0)
+  }
+}
+
+/** Names of the activations that `prefixGraph` gives and `pieceGraph` takes. */
+export const activationName = {
+  /** Input of a layer; of the layer after the last one, the final stream before its norm. */
+  stream: (layer: number): string => `stream:${layer}`,
+  /** The stream after a layer's attention. */
+  middle: (layer: number): string => `middle:${layer}`,
+  /** A layer's heads' outputs, side by side, before the projection. */
+  attended: (layer: number): string => `attended:${layer}`
+}
+
+/** Forward at w*: inputs ids and weights; outputs every activation of `activationName`, [tokens, d] each. */
+export const prefixGraph = (architecture: Architecture, extent: Extent): Graph => {
+  const transformer = new TransformerBuilder(architecture, extent)
+  let stream = transformer.embed()
+  for (let i = 0; i < architecture.layers; i++) {
+    transformer.builder.output(activationName.stream(i), stream)
+    const { attended, middle, after } = transformer.layer(i, stream)
+    transformer.builder.output(activationName.attended(i), attended)
+    transformer.builder.output(activationName.middle(i), middle)
+    stream = after
+  }
+  transformer.builder.output(activationName.stream(architecture.layers), stream)
+  return transformer.builder.build()
+}
+
+/** Shapes of a component's slices in their flattened order; heads' slices only depend on the architecture. */
+export type SliceShapes = readonly (readonly number[])[]
+
+const slice = (index: number): string => `slice:${index}`
+
+/** A head's piece: the change of the stream when the head's own weights replace w*, and all above. */
+const headLoss = (transformer: TransformerBuilder, layer: number, slices: readonly Value[]): Value => {
+  const { builder, architecture } = transformer
+  const { attentionNorm } = transformer.names(layer)
+  const neox = architecture.family === 'gpt_neox'
+  const width = architecture.hidden / architecture.heads
+  const x = transformer.activation(activationName.stream(layer))
+  const y = transformer.norm(x, attentionNorm)
+  const [matrix, bias] = neox ? slices : [builder.concat(slices.slice(0, 3), 1), builder.concat(slices.slice(3, 6), 0)]
+  const own = slices[slices.length - 1]
+  const project = (attended: Value, projection: Value): Value => builder.matmul(attended, projection, { transposeB: neox })
+  const attended = transformer.attend(transformer.linear(y, matrix, bias), 1)
+  const before = project(transformer.activation('head:attended', width), builder.input('head:projection', own.shape))
+  const change = builder.sub(project(attended, own), before)
+  if (architecture.parallelResidual) return transformer.above(layer + 1, builder.add(transformer.activation(activationName.stream(layer + 1)), change))
+  const middle = builder.add(transformer.activation(activationName.middle(layer)), change)
+  return transformer.above(layer + 1, builder.add(middle, transformer.mlp(layer, middle)))
+}
+
+const mlpLoss = (transformer: TransformerBuilder, layer: number): Value => {
+  const middle = transformer.activation(activationName.middle(layer))
+  const source = transformer.architecture.parallelResidual ? transformer.activation(activationName.stream(layer)) : middle
+  return transformer.above(layer + 1, transformer.builder.add(middle, transformer.mlp(layer, source)))
+}
+
+/**
+ * A replica's program: its own piece at its own weights, the layers above it and the loss at w*. Inputs: `slice:n` for each slice of
+ * the component, the prefix's activations it starts from, `ids`, `targets`, the weights above, and for a head `head:attended`
+ * [tokens, width] and `head:projection`, its own output and projection at w*. Outputs: `losses` [tokens] and, if asked for,
+ * `gradient:n`, the gradient of the sum of the losses with respect to each slice.
+ */
+export const pieceGraph = (architecture: Architecture, extent: Extent, piece: Piece, names: readonly string[], shapes: SliceShapes, withGradient: boolean): Graph => {
+  const own = new Map<string, Value>()
+  const transformer: TransformerBuilder = new TransformerBuilder(
+    architecture,
+    extent,
+    (name) => own.get(name) ?? transformer.builder.input(name, weightShape(architecture, name))
+  )
+  const { builder } = transformer
+  const slices = shapes.map((shape, index) => builder.input(slice(index), shape))
+  if (piece.kind !== 'head') names.forEach((name, index) => own.set(name, slices[index]))
+  const losses = ((): Value => {
+    switch (piece.kind) {
+      case 'head':
+        return headLoss(transformer, piece.layer, slices)
+      case 'mlp':
+        return mlpLoss(transformer, piece.layer)
+      case 'unembed':
+        return transformer.loss(transformer.norm(transformer.activation(activationName.stream(architecture.layers)), transformer.names(0).finalNorm))
+      case 'embed':
+      case 'full':
+        return transformer.above(0, transformer.embed())
+    }
+  })()
+  builder.output('losses', losses)
+  if (withGradient) {
+    const ones = builder.constant(new Float32Array(transformer.tokens).fill(1), [transformer.tokens])
+    differentiate(builder, losses, ones, slices).forEach((gradient, index) => builder.output(`gradient:${index}`, gradient))
+  }
+  return builder.build()
+}
