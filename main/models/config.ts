@@ -1,0 +1,147 @@
+import { z } from 'zod'
+import { SpectroscopeError } from '../../preload/errors'
+import type { Architecture } from './architecture'
+
+const size = z.int().min(1)
+const ropeSchema = z.looseObject({ rope_type: z.string().optional(), type: z.string().optional(), rope_theta: z.number().positive().optional(), partial_rotary_factor: z.number().min(0).max(1).optional() }).nullish()
+const endOfTextSchema = z.union([z.int().min(0), z.array(z.int().min(0)).min(1)]).nullish()
+
+const neoxSchema = z.looseObject({
+  hidden_size: size,
+  num_hidden_layers: size,
+  num_attention_heads: size,
+  intermediate_size: size,
+  vocab_size: size,
+  max_position_embeddings: size,
+  layer_norm_eps: z.number().positive().default(1e-5),
+  hidden_act: z.string().default('gelu'),
+  rotary_pct: z.number().min(0).max(1).optional(),
+  partial_rotary_factor: z.number().min(0).max(1).optional(),
+  rotary_emb_base: z.number().positive().optional(),
+  rope_theta: z.number().positive().optional(),
+  rope_parameters: ropeSchema,
+  rope_scaling: ropeSchema,
+  use_parallel_residual: z.boolean().default(true),
+  attention_bias: z.boolean().default(true),
+  tie_word_embeddings: z.boolean().default(false),
+  eos_token_id: endOfTextSchema
+})
+
+const gpt2Schema = z.looseObject({
+  n_embd: size,
+  n_layer: size,
+  n_head: size,
+  n_inner: size.nullish(),
+  n_positions: size.optional(),
+  n_ctx: size.optional(),
+  vocab_size: size,
+  layer_norm_epsilon: z.number().positive().default(1e-5),
+  activation_function: z.string().default('gelu_new'),
+  scale_attn_weights: z.boolean().default(true),
+  scale_attn_by_inverse_layer_idx: z.boolean().default(false),
+  add_cross_attention: z.boolean().default(false),
+  tie_word_embeddings: z.boolean().default(true),
+  eos_token_id: endOfTextSchema
+})
+
+const activations: Readonly<Record<string, Architecture['activation']>> = {
+  gelu: 'gelu', gelu_python: 'gelu', gelu_new: 'gelu_tanh', gelu_fast: 'gelu_tanh', gelu_accurate: 'gelu_tanh', gelu_pytorch_tanh: 'gelu_tanh'
+}
+
+const refusal = (name: string, what: string): SpectroscopeError => new SpectroscopeError('input', `${name}: ${what}.`)
+
+const check = <T extends z.ZodType>(schema: T, value: unknown, name: string): z.output<T> => {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  throw refusal(name, `"${issue.path.join('.')}": ${issue.message}; use the config.json that came with the model`)
+}
+
+const activationOf = (name: string, key: string, given: string): Architecture['activation'] => {
+  const activation = activations[given]
+  if (activation === undefined) throw refusal(name, `"${key}": the activation "${given}" is not supported; ${Object.keys(activations).join(', ')} are`)
+  return activation
+}
+
+/** The token that joins documents; `usual` is the family's where the file names none. */
+const endOfTextOf = (name: string, given: z.output<typeof endOfTextSchema>, usual: number, vocabulary: number): number => {
+  const id = (Array.isArray(given) ? given[0] : given) ?? Math.min(usual, vocabulary - 1)
+  if (id >= vocabulary) throw refusal(name, `"eos_token_id" is ${id}, outside of the vocabulary of ${vocabulary}; correct one of them`)
+  return id
+}
+
+const checkHeads = (name: string, hidden: number, heads: number): void => {
+  if (hidden % heads !== 0) throw refusal(name, `a width of ${hidden} cannot be divided among ${heads} heads; use the config.json that came with the model`)
+}
+
+const neox = (value: unknown, name: string): Architecture => {
+  const config = check(neoxSchema, value, name)
+  const rope = config.rope_parameters ?? {}
+  const scaling = rope.rope_type ?? rope.type ?? config.rope_scaling?.rope_type ?? config.rope_scaling?.type ?? 'default'
+  if (scaling !== 'default') throw refusal(name, `rotary scaling of type "${scaling}" is not supported; only unscaled rotary embeddings are`)
+  if (!config.attention_bias) throw refusal(name, '"attention_bias": GPT-NeoX without attention biases is not supported')
+  if (config.tie_word_embeddings) throw refusal(name, '"tie_word_embeddings": tied embeddings are supported for GPT-2 only')
+  checkHeads(name, config.hidden_size, config.num_attention_heads)
+  const share = rope.partial_rotary_factor ?? config.rotary_pct ?? config.partial_rotary_factor ?? 0.25
+  const rotaryDimensions = Math.floor((config.hidden_size / config.num_attention_heads) * share)
+  if (rotaryDimensions % 2 !== 0) throw refusal(name, `"rotary_pct" of ${share} rotates ${rotaryDimensions} dimensions of a head, and they must be even in number`)
+  return {
+    family: 'gpt_neox',
+    layers: config.num_hidden_layers,
+    heads: config.num_attention_heads,
+    hidden: config.hidden_size,
+    intermediate: config.intermediate_size,
+    vocabulary: config.vocab_size,
+    contextLength: config.max_position_embeddings,
+    layerNormEpsilon: config.layer_norm_eps,
+    activation: activationOf(name, 'hidden_act', config.hidden_act),
+    rotaryDimensions,
+    rotaryBase: rope.rope_theta ?? config.rotary_emb_base ?? config.rope_theta ?? 10000,
+    parallelResidual: config.use_parallel_residual,
+    tiedEmbeddings: false,
+    endOfText: endOfTextOf(name, config.eos_token_id, 0, config.vocab_size)
+  }
+}
+
+const gpt2 = (value: unknown, name: string): Architecture => {
+  const config = check(gpt2Schema, value, name)
+  const contextLength = config.n_positions ?? config.n_ctx
+  if (contextLength === undefined) throw refusal(name, '"n_positions" is missing; use the config.json that came with the model')
+  if (!config.scale_attn_weights) throw refusal(name, '"scale_attn_weights": attention without scaling is not supported')
+  if (config.scale_attn_by_inverse_layer_idx) throw refusal(name, '"scale_attn_by_inverse_layer_idx" is not supported')
+  if (config.add_cross_attention) throw refusal(name, '"add_cross_attention" is not supported')
+  checkHeads(name, config.n_embd, config.n_head)
+  return {
+    family: 'gpt2',
+    layers: config.n_layer,
+    heads: config.n_head,
+    hidden: config.n_embd,
+    intermediate: config.n_inner ?? 4 * config.n_embd,
+    vocabulary: config.vocab_size,
+    contextLength,
+    layerNormEpsilon: config.layer_norm_epsilon,
+    activation: activationOf(name, 'activation_function', config.activation_function),
+    rotaryDimensions: 0,
+    rotaryBase: 10000,
+    parallelResidual: false,
+    tiedEmbeddings: config.tie_word_embeddings,
+    endOfText: endOfTextOf(name, config.eos_token_id, 50256, config.vocab_size)
+  }
+}
+
+/**
+ * The architecture that a Hugging Face config.json describes: GPT-NeoX or GPT-2. `name` is the file, for the message. Throws an
+ * `input` error for a file that is no such configuration and for what the engine does not compute.
+ */
+export const parseModelConfig = (text: string, name: string): Architecture => {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw new SpectroscopeError('input', `${name}: not valid JSON; use the config.json that came with the model.`, { cause: error })
+  }
+  const type = z.looseObject({ model_type: z.string() }).safeParse(value).data?.model_type
+  if (type === 'gpt_neox') return neox(value, name)
+  if (type === 'gpt2') return gpt2(value, name)
+  throw refusal(name, type === undefined ? 'no "model_type"; use the config.json that came with the model' : `models of type "${type}" are not supported; "gpt_neox" (Pythia) and "gpt2" are`)
+}

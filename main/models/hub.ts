@@ -1,0 +1,208 @@
+import { createHash, type Hash } from 'node:crypto'
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { z } from 'zod'
+import { SpectroscopeError } from '../../preload/errors'
+import { faultCode } from '../base/faults'
+import { hashFile, parseIndex } from './safetensors'
+
+export interface FetchProgress {
+  readonly file: string
+  /** Bytes of all files: there already, and altogether. */
+  readonly done: number
+  readonly total: number
+}
+
+export interface FetchOptions {
+  readonly revision?: string
+  readonly folder: string
+  readonly endpoint?: string
+  readonly onProgress?: (progress: FetchProgress) => void
+  readonly signal?: AbortSignal
+  /** Milliseconds before the first retry; doubled before each further one. */
+  readonly retryDelay?: number
+}
+
+const listingSchema = z.looseObject({
+  sha: z.string().optional(),
+  siblings: z.array(z.looseObject({
+    rfilename: z.string(),
+    size: z.int().min(0).optional(),
+    blobId: z.string().optional(),
+    lfs: z.looseObject({ sha256: z.string() }).nullish()
+  }))
+})
+
+type Listing = z.output<typeof listingSchema>
+type RemoteFile = Listing['siblings'][number]
+
+interface Source {
+  readonly name: string
+  readonly revision: string
+  readonly endpoint: string
+  readonly signal: AbortSignal | undefined
+  readonly retryDelay: number
+}
+
+const attempts = 5
+
+/** A fault that may pass: no connection, a broken transfer, a busy server. */
+class Passing extends Error {}
+
+const interrupted = (name: string): SpectroscopeError => new SpectroscopeError('interrupted', `The download of ${name} was interrupted; run the same command again to go on where it stopped.`)
+
+const retrying = async <T>(source: Source, action: () => Promise<T>): Promise<T> => {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await action()
+    } catch (error) {
+      if (source.signal?.aborted) throw interrupted(source.name)
+      if (!(error instanceof Passing)) throw error
+      if (attempt === attempts) {
+        throw new SpectroscopeError('network', `Could not reach ${source.endpoint}: ${error.message}; check the network and run the command again, or download the folder by hand and give its path.`, { cause: error })
+      }
+      await wait(source.retryDelay * 2 ** (attempt - 1), undefined, source.signal === undefined ? {} : { signal: source.signal }).catch(() => {
+        throw interrupted(source.name)
+      })
+    }
+  }
+}
+
+const request = async (source: Source, url: string, headers: Record<string, string>): Promise<Response> => {
+  const response = await fetch(url, { headers, ...(source.signal === undefined ? {} : { signal: source.signal }) }).catch((error: unknown) => {
+    throw new Passing(faultCode(error), { cause: error })
+  })
+  if (response.ok || response.status === 416) return response
+  await response.body?.cancel()
+  if (response.status === 429 || response.status >= 500) throw new Passing(`HTTP ${response.status}`)
+  if ([401, 403, 404].includes(response.status)) {
+    throw new SpectroscopeError('network', `${source.endpoint} has no public ${source.name} at revision "${source.revision}" (HTTP ${response.status} for ${url}); check the name and the revision.`)
+  }
+  throw new SpectroscopeError('network', `${url} answered HTTP ${response.status}; try again later, or download the folder by hand and give its path.`)
+}
+
+const listFiles = (source: Source): Promise<Listing> =>
+  retrying(source, async () => {
+    const url = `${source.endpoint}/api/models/${source.name}/revision/${encodeURIComponent(source.revision)}?blobs=true`
+    const response = await request(source, url, {})
+    const body: unknown = await response.json().catch(() => undefined)
+    const listing = listingSchema.safeParse(body)
+    if (!listing.success) throw new SpectroscopeError('network', `${url} did not answer with a list of files; check that ${source.endpoint} is a Hugging Face hub.`)
+    return listing.data
+  })
+
+const sizeOf = (path: string): Promise<number> => stat(path).then(({ size }) => size, () => 0)
+
+/** The hash that the hub gives for a file (SHA-256 for large files, git's for small ones), and its value for the file at `path`. */
+const checkHash = async (path: string, remote: RemoteFile, size: number): Promise<boolean> => {
+  const [hash, expected]: [Hash, string | undefined] = remote.lfs ? [createHash('sha256'), remote.lfs.sha256] : [createHash('sha1').update(`blob ${size}\0`), remote.blobId]
+  if (expected === undefined) return true
+  await hashFile(path, hash)
+  return hash.digest('hex') === expected
+}
+
+const matches = async (path: string, remote: RemoteFile): Promise<boolean> => {
+  const size = await sizeOf(path)
+  return size > 0 && (remote.size === undefined || size === remote.size) && checkHash(path, remote, size)
+}
+
+const storageError = (path: string, error: unknown): SpectroscopeError =>
+  new SpectroscopeError('storage', `${path}: cannot be written (${faultCode(error)}); free some space or choose another folder.`, { cause: error })
+
+/** Adds to `part` what it lacks of the file. */
+const transfer = async (source: Source, url: string, part: string, remote: RemoteFile, onBytes: (size: number) => void): Promise<void> => {
+  const have = await sizeOf(part)
+  if (have > 0 && have === remote.size) return
+  const response = await request(source, url, have > 0 ? { Range: `bytes=${have}-`, 'Accept-Encoding': 'identity' } : { 'Accept-Encoding': 'identity' })
+  if (response.status === 416) {
+    await rm(part)
+    throw new Passing('the partial file was longer than the file')
+  }
+  const resumed = response.status === 206
+  const file = await open(part, resumed ? 'a' : 'w').catch((error: unknown) => {
+    throw storageError(part, error)
+  })
+  let size = resumed ? have : 0
+  try {
+    const reader = response.body?.getReader()
+    for (;;) {
+      const block = await reader?.read().catch((error: unknown) => {
+        throw new Passing(faultCode(error), { cause: error })
+      })
+      if (block === undefined || block.done) break
+      await file.writeFile(block.value as Uint8Array).catch((error: unknown) => {
+        throw storageError(part, error)
+      })
+      size += (block.value as Uint8Array).length
+      onBytes(size)
+    }
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  if (remote.size !== undefined && size < remote.size) throw new Passing(`the transfer of ${remote.rfilename} ended after ${size} of ${remote.size} bytes`)
+}
+
+const download = async (source: Source, remote: RemoteFile, folder: string, onBytes: (size: number) => void): Promise<void> => {
+  const path = join(folder, remote.rfilename)
+  if (await matches(path, remote)) return onBytes(await sizeOf(path))
+  const part = `${path}.part`
+  const url = `${source.endpoint}/${source.name}/resolve/${encodeURIComponent(source.revision)}/${remote.rfilename}`
+  const old = await sizeOf(part)
+  await retrying(source, () => transfer(source, url, part, remote, onBytes))
+  if (!(await matches(part, remote))) {
+    await rm(part)
+    // What lay there may have been a part of another revision's file.
+    if (old > 0) return download(source, remote, folder, onBytes)
+    throw new SpectroscopeError('network', `${url}: the downloaded file has the wrong size or hash and was removed; run the command again, or download the folder by hand and give its path.`)
+  }
+  await rename(part, path)
+}
+
+const required = (source: Source, listing: Listing, name: string, words: string): RemoteFile => {
+  const found = listing.siblings.find(({ rfilename }) => rfilename === name)
+  if (found === undefined) throw new SpectroscopeError('input', `${source.name} at revision "${source.revision}" has no ${name}${words}.`)
+  return found
+}
+
+/**
+ * Downloads a model's config.json, tokenizer files and safetensors weights from a Hugging Face hub into `folder`, going on with files
+ * that an earlier call began and leaving alone those that are there whole. Every file's size and hash are checked before it gets its
+ * name. Throws a `network`, `storage`, `input` (no safetensors) or `interrupted` error.
+ */
+export const fetchModel = async (name: string, options: FetchOptions): Promise<{ folder: string; files: string[] }> => {
+  const { folder, revision = 'main', onProgress } = options
+  if (!/^[\w.-]+(\/[\w.-]+)?$/.test(name) || name.includes('..')) throw new SpectroscopeError('usage', `"${name}" is no name of a model; give owner/name, as in EleutherAI/pythia-14m.`)
+  const asked: Source = { name, revision, endpoint: (options.endpoint ?? 'https://huggingface.co').replace(/\/+$/, ''), signal: options.signal, retryDelay: options.retryDelay ?? 1000 }
+  const listing = await listFiles(asked)
+  // From here on the commit, so that all files belong together even if the revision moves.
+  const source = { ...asked, revision: listing.sha ?? revision }
+  const has = (file: string): boolean => listing.siblings.some(({ rfilename }) => rfilename === file)
+  const small = ['config.json', 'tokenizer.json'].map((file) => required(asked, listing, file, '; choose a model that has one'))
+  const optional = ['tokenizer_config.json', 'special_tokens_map.json'].filter(has).map((file) => required(asked, listing, file, ''))
+  const sharded = !has('model.safetensors') && has('model.safetensors.index.json')
+  const torchOnly = has('pytorch_model.bin') ? ', only pytorch_model.bin; only safetensors are read, so choose a revision that has them or convert the file' : '; only safetensors are read'
+  const weights = required(asked, listing, sharded ? 'model.safetensors.index.json' : 'model.safetensors', torchOnly)
+  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+    throw storageError(folder, error)
+  })
+
+  let files = [...small, ...optional, weights]
+  const sizes = new Map<string, number>()
+  const fetchFile = async (remote: RemoteFile): Promise<void> => {
+    await mkdir(dirname(join(folder, remote.rfilename)), { recursive: true })
+    await download(source, remote, folder, (size) => {
+      sizes.set(remote.rfilename, size)
+      onProgress?.({ file: remote.rfilename, done: [...sizes.values()].reduce((a, b) => a + b, 0), total: files.reduce((sum, { size: whole }) => sum + (whole ?? 0), 0) })
+    })
+  }
+  if (sharded) {
+    await fetchFile(weights)
+    const index = join(folder, weights.rfilename)
+    const { shards } = parseIndex(index, await readFile(index, 'utf8'))
+    files = [...files, ...shards.map((shard) => required(asked, listing, shard, ', which its index names; choose another revision'))]
+  }
+  for (const remote of files) if (!sharded || remote !== weights) await fetchFile(remote)
+  return { folder, files: files.map(({ rfilename }) => rfilename) }
+}

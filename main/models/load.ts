@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto'
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { SpectroscopeError } from '../../preload/errors'
+import { faultCode } from '../base/faults'
+import type { Architecture, Model, Tensor } from './architecture'
+import { parseModelConfig } from './config'
+import { hashFile, readHeaders, readTensors, type TensorEntry } from './safetensors'
+
+const linear = (name: string, weight: readonly number[], biases: number): [string, readonly number[]][] => [[`${name}.weight`, weight], [`${name}.bias`, [biases]]]
+const norm = (name: string, width: number): [string, readonly number[]][] => linear(name, [width], width)
+
+/** Shape of every tensor of a model, by canonical name. `lm_head.weight` is among them unless the embeddings are tied. */
+export const tensorShapes = ({ family, layers, hidden, intermediate, vocabulary, contextLength, tiedEmbeddings }: Architecture): ReadonlyMap<string, readonly number[]> => {
+  const layer = Array.from({ length: layers }, (_, i) => i)
+  if (family === 'gpt_neox') {
+    return new Map([
+      ['gpt_neox.embed_in.weight', [vocabulary, hidden]],
+      ...layer.flatMap((i) => [
+        ...norm(`gpt_neox.layers.${i}.input_layernorm`, hidden),
+        ...norm(`gpt_neox.layers.${i}.post_attention_layernorm`, hidden),
+        ...linear(`gpt_neox.layers.${i}.attention.query_key_value`, [3 * hidden, hidden], 3 * hidden),
+        ...linear(`gpt_neox.layers.${i}.attention.dense`, [hidden, hidden], hidden),
+        ...linear(`gpt_neox.layers.${i}.mlp.dense_h_to_4h`, [intermediate, hidden], intermediate),
+        ...linear(`gpt_neox.layers.${i}.mlp.dense_4h_to_h`, [hidden, intermediate], hidden)
+      ]),
+      ...norm('gpt_neox.final_layer_norm', hidden),
+      ['embed_out.weight', [vocabulary, hidden]]
+    ])
+  }
+  return new Map([
+    ['transformer.wte.weight', [vocabulary, hidden]],
+    ['transformer.wpe.weight', [contextLength, hidden]],
+    ...layer.flatMap((i) => [
+      ...norm(`transformer.h.${i}.ln_1`, hidden),
+      ...norm(`transformer.h.${i}.ln_2`, hidden),
+      ...linear(`transformer.h.${i}.attn.c_attn`, [hidden, 3 * hidden], 3 * hidden),
+      ...linear(`transformer.h.${i}.attn.c_proj`, [hidden, hidden], hidden),
+      ...linear(`transformer.h.${i}.mlp.c_fc`, [hidden, intermediate], intermediate),
+      ...linear(`transformer.h.${i}.mlp.c_proj`, [intermediate, hidden], hidden)
+    ]),
+    ...norm('transformer.ln_f', hidden),
+    ...(tiedEmbeddings ? [] : [['lm_head.weight', [vocabulary, hidden]] as [string, readonly number[]]])
+  ])
+}
+
+/** Masks and frequencies that old checkpoints store beside the weights. */
+const isBuffer = (name: string): boolean => /(^|\.)(attention|attn)\.(masked_)?bias$|(^|\.)rotary_emb\.inv_freq$/.test(name)
+
+const canonicalName = (family: Architecture['family'], name: string): string =>
+  family === 'gpt2' && !name.startsWith('transformer.') && name !== 'lm_head.weight' ? `transformer.${name}` : name
+
+const sameShape = (a: readonly number[], b: readonly number[]): boolean => a.length === b.length && a.every((n, i) => n === b[i])
+
+const checkTensors = (source: string, architecture: Architecture, entries: readonly TensorEntry[]): void => {
+  const shapes = tensorShapes(architecture)
+  const found = new Map(entries.map((entry) => [canonicalName(architecture.family, entry.name), entry]))
+  for (const [name, shape] of shapes) {
+    const entry = found.get(name)
+    if (entry === undefined) throw new SpectroscopeError('input', `${source}: the tensor "${name}" of shape [${shape.join(', ')}] is missing; use weights that belong to this config.json.`)
+    if (!sameShape(entry.shape, shape)) throw new SpectroscopeError('input', `${source}: the tensor "${entry.name}" has shape [${entry.shape.join(', ')}], and by config.json it should be [${shape.join(', ')}]; use weights that belong to this config.json.`)
+  }
+  if (found.size !== entries.length) throw new SpectroscopeError('input', `${source}: a tensor is there twice, with and without the prefix "transformer."; use the file as it was published.`)
+  const unknown = entries.find(({ name }) => !shapes.has(canonicalName(architecture.family, name)))
+  if (unknown !== undefined) throw new SpectroscopeError('input', `${source}: the tensor "${unknown.name}" belongs to no part of a ${architecture.family} model as config.json describes it; use weights that belong to this config.json.`)
+}
+
+const present = (path: string): Promise<boolean> => stat(path).then(() => true, () => false)
+
+const findWeights = async (folder: string): Promise<string> => {
+  for (const name of ['model.safetensors', 'model.safetensors.index.json']) {
+    if (await present(join(folder, name))) return join(folder, name)
+  }
+  const torch = (await present(join(folder, 'pytorch_model.bin'))) ? 'only pytorch_model.bin, which is not read: convert it to safetensors' : 'no model.safetensors or model.safetensors.index.json: download it with `spectroscope fetch-model`'
+  throw new SpectroscopeError('input', `${folder}: the folder has ${torch}.`)
+}
+
+const readConfig = (path: string): Promise<string> =>
+  readFile(path, 'utf8').catch((error: unknown) => {
+    throw new SpectroscopeError('input', `${path}: the model's configuration cannot be read (${faultCode(error)}); "model" must name a folder with config.json, model.safetensors and tokenizer.json.`, { cause: error })
+  })
+
+const byCodePoint = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
+
+const equalData = (a: Tensor, b: Tensor): boolean => sameShape(a.shape, b.shape) && a.data.every((value, i) => value === b.data[i])
+
+/**
+ * Reads a model from a Hugging Face folder: config.json and model.safetensors or its shards. `weightsFile` is another checkpoint of
+ * the same architecture instead: a safetensors file, an index of shards, or a folder with either. Weights are float32 in memory that
+ * threads share, by canonical name. A GPT-2 file with a separate lm_head.weight counts as tied if that equals wte.weight, and as
+ * untied otherwise. Throws an `input` error that names the file, the tensor and what was expected.
+ */
+export const loadModel = async (folder: string, weightsFile?: string): Promise<Model> => {
+  const configPath = join(folder, 'config.json')
+  const text = await readConfig(configPath)
+  const described = parseModelConfig(text, configPath)
+  const given = weightsFile ?? folder
+  const source = (await stat(given).then((found) => found.isDirectory(), () => false)) ? await findWeights(given) : given
+  const headers = await readHeaders(source)
+  const kept = new Map([...headers].map(([path, entries]) => [path, entries.filter(({ name }) => !isBuffer(name))]))
+  const entries = [...kept.values()].flat()
+  const separateHead = described.family === 'gpt2' && entries.some(({ name }) => name === 'lm_head.weight')
+  checkTensors(source, { ...described, tiedEmbeddings: described.tiedEmbeddings && !separateHead }, entries)
+
+  const hash = createHash('sha256').update(text)
+  const tensors = new Map<string, Tensor>()
+  for (const [path, own] of kept) {
+    for (const [name, tensor] of await readTensors(path, own)) tensors.set(name, tensor)
+    await hashFile(path, hash)
+  }
+  const names = [...tensors.keys()].sort(byCodePoint)
+  const weights = new Map(names.map((name) => [canonicalName(described.family, name), tensors.get(name)!]))
+  const tied = described.tiedEmbeddings && (!separateHead || equalData(weights.get('lm_head.weight')!, weights.get('transformer.wte.weight')!))
+  if (tied) weights.delete('lm_head.weight')
+  return { folder, architecture: { ...described, tiedEmbeddings: tied }, weights, hash: hash.digest('hex') }
+}
