@@ -1,0 +1,47 @@
+import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join, resolve } from 'node:path'
+import { Command } from 'commander'
+import { projectRoot } from '../../main/base/entries'
+import { benchAccuracy } from './accuracy'
+import { benchClustering } from './clustering'
+import { benchSpeed } from './speed'
+
+const present = (path: string): string | undefined => (existsSync(path) ? path : undefined)
+const shared = join(projectRoot, '..', 'shared')
+
+const program = new Command()
+  .name('npm run bench --')
+  .description('Measures this machine: sampling beside a plain PyTorch loop, float32 error, clustering.')
+  .argument('<part>', 'speed, accuracy or clustering')
+  .option('--threads <n>', 'threads of both sides', String(availableParallelism()))
+  .option('--rounds <n>', 'rounds of ours and the peer in turns')
+  .option('--shapes <names>', 'fixture, pythia-14m or both', 'fixture,pythia-14m')
+  .option('--tokens <n>', 'rows of the clustering matrix', '100000')
+  .option('--peer <folder>', 'folder with torch_loop.py', join(shared, 'peer'))
+  .option('--fixtures <folder>', 'folder with neox-2m/ and gpt2-2m/', join(shared, 'fixtures'))
+  .option('--goldens <folder>', 'folder with sampling-*.json of the float64 oracle', join(shared, 'oracle', 'goldens'))
+  .option('--python <program>', 'a Python with torch and numpy', existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3')
+  .parse()
+
+interface Options {
+  readonly threads: string
+  readonly rounds?: string
+  readonly shapes: string
+  readonly tokens: string
+  readonly peer: string
+  readonly fixtures: string
+  readonly goldens: string
+  readonly python: string
+}
+
+const options = program.opts<Options>()
+const threads = Number(options.threads)
+const part = program.args[0]
+if (part === 'speed') {
+  const fixture = present(join(resolve(options.fixtures), 'neox-2m')) ?? join(projectRoot, 'resources', 'demo', 'model')
+  const peer = present(join(resolve(options.peer), 'torch_loop.py')) === undefined ? undefined : resolve(options.peer)
+  await benchSpeed({ fixture, peer, python: options.python, threads, rounds: options.rounds === undefined ? undefined : Number(options.rounds), shapes: options.shapes.split(',') })
+} else if (part === 'accuracy') await benchAccuracy(present(options.fixtures), present(options.goldens), threads)
+else if (part === 'clustering') await benchClustering(Number(options.tokens), threads)
+else program.error(`There is no part "${part}"; choose speed, accuracy or clustering.`)

@@ -1,0 +1,71 @@
+import { z } from 'zod'
+import { configurationSchema, presets } from '../preload/configuration'
+
+interface JsonSchema {
+  readonly type?: string
+  readonly description?: string
+  readonly default?: unknown
+  readonly const?: unknown
+  readonly enum?: readonly unknown[]
+  readonly items?: JsonSchema
+  readonly anyOf?: readonly JsonSchema[]
+  readonly properties?: Readonly<Record<string, JsonSchema>>
+  readonly required?: readonly string[]
+  readonly minimum?: number
+  readonly maximum?: number
+  readonly exclusiveMinimum?: number
+  readonly exclusiveMaximum?: number
+}
+
+const code = (value: unknown): string => `\`${JSON.stringify(value)}\``
+
+const range = ({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: JsonSchema): string => {
+  const low = exclusiveMinimum === undefined ? (minimum === undefined || minimum <= Number.MIN_SAFE_INTEGER ? '' : ` ≥ ${minimum}`) : ` > ${exclusiveMinimum}`
+  const high = exclusiveMaximum === undefined ? (maximum === undefined || maximum >= Number.MAX_SAFE_INTEGER ? '' : ` ≤ ${maximum}`) : ` < ${exclusiveMaximum}`
+  return `${low}${low !== '' && high !== '' ? ',' : ''}${high}`
+}
+
+const typeOf = (schema: JsonSchema): string => {
+  if (schema.anyOf !== undefined) return schema.anyOf.map(typeOf).join(' or ')
+  if (schema.const !== undefined) return code(schema.const)
+  if (schema.enum !== undefined) return schema.enum.map(code).join(' or ')
+  if (schema.type === 'array') return `list of ${typeOf(schema.items!)}s`
+  if (schema.type === 'integer' || schema.type === 'number') return `${schema.type}${range(schema)}`
+  return schema.type === 'object' ? 'section' : schema.type!
+}
+
+const presetDefault = (key: string): string | undefined => {
+  const [paper, quick] = [presets.paper, presets.quick].map((preset): unknown => Object.entries(preset).find(([name]) => name === key)?.[1])
+  if (paper === undefined) return undefined
+  return paper === quick ? code(paper) : `${code(paper)}; quick: ${code(quick)}`
+}
+
+const section = (schema: JsonSchema): JsonSchema | undefined => (schema.properties === undefined ? schema.anyOf?.find(({ properties }) => properties !== undefined) : schema)
+
+const table = (properties: Readonly<Record<string, JsonSchema>>, required: readonly string[], fallback: (key: string) => string | undefined): string => {
+  const row = ([key, schema]: [string, JsonSchema]): string => {
+    const given = required.includes(key) ? 'required' : 'default' in schema && typeOf(schema) !== 'section' && !schema.anyOf?.some(({ type }) => type === 'object') ? code(schema.default) : (fallback(key) ?? '')
+    return `| \`${key}\` | ${typeOf(schema)} | ${given} | ${schema.description ?? (section(schema) === undefined ? '' : 'its keys are below')} |`
+  }
+  return ['| key | value | default | |', '|---|---|---|---|', ...Object.entries(properties).map(row)].join('\n')
+}
+
+/** The reference of CONFIG.json in Markdown: a table of the top level and one of each section, from the schema that checks the file. */
+export const reference = (): string => {
+  const schema = z.toJSONSchema(configurationSchema, { io: 'input' }) as JsonSchema
+  const properties = schema.properties!
+  const parts = Object.entries(properties).flatMap(([key, value]) => {
+    const inner = section(value)
+    return inner === undefined ? [] : [`**\`${key}\`**\n\n${table(inner.properties!, inner.required ?? [], key === 'sampler' ? presetDefault : () => undefined)}`]
+  })
+  return [table(properties, schema.required ?? [], () => undefined), ...parts].join('\n\n')
+}
+
+const [start, end] = ['<!-- reference: written by `npm run reference` -->', '<!-- end of reference -->']
+
+/** `text` with what stands between the markers replaced by the reference. */
+export const withReference = (text: string): string => {
+  const [from, to] = [text.indexOf(start), text.indexOf(end)]
+  if (from < 0 || to < from) throw new Error(`README.md lacks the lines ${start} and ${end}.`)
+  return `${text.slice(0, from + start.length)}\n\n${reference()}\n\n${text.slice(to)}`
+}
