@@ -1,0 +1,151 @@
+import { describe, expect, it } from 'vitest'
+import { createEvaluator } from '../../main/engine/engines'
+import type { Evaluator, Rows } from '../../main/engine/evaluator'
+import type { Architecture, Tensor, Weights } from '../../main/models/architecture'
+import { type Slice, componentNames, componentSlices, flatten } from '../../main/models/components'
+import { tensorShapes } from '../../main/models/load'
+import { uniforms } from '../tiny-model'
+
+const base: Architecture = {
+  family: 'gpt_neox',
+  layers: 2,
+  heads: 2,
+  hidden: 16,
+  intermediate: 24,
+  vocabulary: 37,
+  contextLength: 12,
+  layerNormEpsilon: 1e-5,
+  activation: 'gelu',
+  rotaryDimensions: 4,
+  rotaryBase: 10000,
+  parallelResidual: true,
+  tiedEmbeddings: false,
+  endOfText: 0
+}
+
+const architectures: Readonly<Record<string, Architecture>> = {
+  'GPT-NeoX with parallel residual': base,
+  'GPT-NeoX with sequential residual': { ...base, parallelResidual: false },
+  'GPT-2 with tied embeddings': { ...base, family: 'gpt2', activation: 'gelu_tanh', rotaryDimensions: 0, parallelResidual: false, tiedEmbeddings: true },
+  'GPT-2 with an unembedding of its own': { ...base, family: 'gpt2', activation: 'gelu', rotaryDimensions: 0, parallelResidual: false, tiedEmbeddings: false }
+}
+
+const randomWeights = (architecture: Architecture, uniform: () => number): Weights => {
+  const tensors = [...tensorShapes(architecture)].map(([name, shape]): [string, Tensor] => {
+    const length = shape.reduce((a, b) => a * b, 1)
+    const centre = /(norm|ln_\w)\.weight$/.test(name) ? 1 : 0
+    return [name, { shape, data: Float32Array.from({ length }, () => centre + 0.6 * (uniform() - 0.5)) }]
+  })
+  return new Map(tensors.sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+const randomRows = ({ vocabulary }: Architecture, count: number, length: number, uniform: () => number): Rows => ({
+  ids: Int32Array.from({ length: count * length }, () => Math.floor(uniform() * vocabulary)),
+  count,
+  length
+})
+
+const norm = (x: ArrayLike<number>): number => Math.hypot(...Array.from(x))
+
+const difference = (a: ArrayLike<number>, b: ArrayLike<number>): number => norm(Array.from(a, (x, at) => x - b[at])) / norm(b)
+
+/** The component's slices written into a flattening of all weights. */
+const intoFull = (architecture: Architecture, weights: Weights, slices: readonly Slice[], own: Float32Array): Float32Array => {
+  const full = flatten(weights, componentSlices(architecture, weights, 'full'))
+  let at = 0
+  for (const { tensor, rowStart, rowEnd, columnStart, columnEnd } of slices) {
+    let start = 0
+    for (const [name, { data }] of weights) {
+      if (name === tensor) break
+      start += data.length
+    }
+    const width = weights.get(tensor)!.shape.at(-1)!
+    for (let row = rowStart; row < rowEnd; row++) for (let column = columnStart; column < columnEnd; column++) full[start + row * width + column] = own[at++]
+  }
+  return full
+}
+
+describe.each(Object.entries(architectures))('%s', (_name, architecture) => {
+  const uniform = uniforms(7)
+  const weights = randomWeights(architecture, uniform)
+  const rows = randomRows(architecture, 3, 9, uniform)
+  const components = [...componentNames(architecture), 'full']
+  const evaluators = (): Promise<[Evaluator, Evaluator]> =>
+    Promise.all([createEvaluator('onnx-cpu', architecture, weights), createEvaluator('reference', architecture, weights)])
+  const perturbed = (component: string): Float32Array => flatten(weights, componentSlices(architecture, weights, component)).map((x) => x + 0.3 * (uniform() - 0.5))
+
+  it('has losses and gradients that two executors agree on, for every component away from w*', async () => {
+    const [onnx, reference] = await evaluators()
+    const [prefixA, prefixB] = [await onnx.prefix(rows), await reference.prefix(rows)]
+    for (const component of components) {
+      const u = perturbed(component)
+      expect(difference(await onnx.losses(component, u, prefixA), await reference.losses(component, u, prefixB)), component).toBeLessThan(1e-5)
+      const [a, b] = [new Float32Array(u.length), new Float32Array(u.length)]
+      const [sumA, sumB] = [await onnx.gradient(component, u, prefixA, a), await reference.gradient(component, u, prefixB, b)]
+      expect(Math.abs(sumA.lossSum / sumB.lossSum - 1), component).toBeLessThan(1e-5)
+      expect(difference(a, b), component).toBeLessThan(1e-4)
+    }
+  })
+
+  it('has gradients that differences of losses confirm', async () => {
+    const [, reference] = await evaluators()
+    const prefix = await reference.prefix(rows)
+    const total = async (component: string, u: Float32Array): Promise<number> => (await reference.losses(component, u, prefix)).reduce((sum, loss) => sum + loss, 0)
+    for (const component of components) {
+      const u = perturbed(component)
+      const gradient = new Float32Array(u.length)
+      await reference.gradient(component, u, prefix, gradient)
+      const direction = gradient.map((x) => x / norm(gradient) + (0.3 * (uniform() - 0.5)) / Math.sqrt(u.length))
+      const h = 0.01
+      const [up, down] = [await total(component, u.map((x, at) => x + h * direction[at])), await total(component, u.map((x, at) => x - h * direction[at]))]
+      const expected = gradient.reduce((sum, x, at) => sum + x * direction[at], 0)
+      expect(Math.abs((up - down) / (2 * h) / expected - 1), component).toBeLessThan(5e-3)
+    }
+  })
+
+  it('gives a replica the losses of the whole model with its weights changed', async () => {
+    const [onnx] = await evaluators()
+    const prefix = await onnx.prefix(rows)
+    for (const component of components) {
+      const u = perturbed(component)
+      const whole = intoFull(architecture, weights, componentSlices(architecture, weights, component), u)
+      expect(difference(await onnx.losses(component, u, prefix), await onnx.losses('full', whole, prefix)), component).toBeLessThan(1e-5)
+    }
+  })
+
+  it('never lets a later token change an earlier loss', async () => {
+    const [onnx] = await evaluators()
+    const u = perturbed('full')
+    const before = await onnx.losses('full', u, await onnx.prefix(rows))
+    const changed = { ...rows, ids: rows.ids.map((id, at) => (at % rows.length === 6 ? (id + 1) % architecture.vocabulary : id)) }
+    const after = await onnx.losses('full', u, await onnx.prefix(changed))
+    for (let row = 0; row < rows.count; row++) {
+      const start = row * (rows.length - 1)
+      expect(after.slice(start, start + 5)).toEqual(before.slice(start, start + 5))
+      expect(after[start + 5]).not.toBe(before[start + 5])
+      expect(after[start + 6]).not.toBe(before[start + 6])
+    }
+  })
+})
+
+describe('long rows', () => {
+  it('cut their logits into chunks without changing a loss or a gradient', async () => {
+    const uniform = uniforms(11)
+    const architecture = { ...base, contextLength: 400 }
+    const weights = randomWeights(architecture, uniform)
+    const rows = randomRows(architecture, 1, 400, uniform)
+    const [onnx, reference] = await Promise.all([createEvaluator('onnx-cpu', architecture, weights), createEvaluator('reference', architecture, weights)])
+    const u = flatten(weights, componentSlices(architecture, weights, 'unembed'))
+    const [a, b] = [new Float32Array(u.length), new Float32Array(u.length)]
+    const sum = await onnx.gradient('unembed', u, await onnx.prefix(rows), a)
+    const expected = await reference.gradient('unembed', u, await reference.prefix(rows), b)
+    expect(Math.abs(sum.lossSum / expected.lossSum - 1)).toBeLessThan(1e-5)
+    expect(difference(a, b)).toBeLessThan(1e-4)
+  })
+})
+
+describe('engines', () => {
+  it('refuse a name that there is none of, and say which there are', () => {
+    expect(() => createEvaluator('abacus', base, new Map())).toThrow(/no engine "abacus".*onnx-cpu/)
+  })
+})
