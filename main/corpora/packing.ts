@@ -1,0 +1,184 @@
+import type { CorpusConfiguration } from '../../preload/configuration'
+import { SpectroscopeError } from '../../preload/errors'
+import type { Tokenizer } from '../models/tokenizer'
+import { readCorpus } from './readers'
+
+export interface DocumentRecord {
+  /** Number of the document in reading order, among those that are not empty. */
+  readonly id: number
+  /** Path from the base folder, with slashes. */
+  readonly file: string
+  /** Number of the record in the file, from 0. */
+  readonly record: number
+  readonly subset: string
+}
+
+export interface Segment {
+  /** Column of the row where it starts. */
+  readonly start: number
+  readonly document: number
+  /** Index, within the document, of the token at that column. */
+  readonly offset: number
+}
+
+export interface RowProvenance {
+  readonly subset: string
+  readonly segments: readonly Segment[]
+}
+
+/** A growing list of unsigned integers below 2³². */
+class Words {
+  #words: Uint16Array | Uint32Array
+  length = 0
+
+  constructor(wide: boolean) {
+    this.#words = wide ? new Uint32Array(1024) : new Uint16Array(1024)
+  }
+
+  push(values: ArrayLike<number>): void {
+    const needed = this.length + values.length
+    if (needed > this.#words.length) {
+      const size = Math.max(needed, Math.ceil(this.#words.length * 1.5))
+      const larger = this.#words instanceof Uint32Array ? new Uint32Array(size) : new Uint16Array(size)
+      larger.set(this.#words.subarray(0, this.length))
+      this.#words = larger
+    }
+    this.#words.set(values, this.length)
+    this.length = needed
+  }
+
+  at(index: number): number {
+    return this.#words[index]
+  }
+
+  slice(start: number, end: number): Int32Array {
+    return Int32Array.from(this.#words.subarray(start, end))
+  }
+}
+
+/** One subset's documents, joined by the end-of-text token. */
+export interface PackedSubset {
+  readonly name: string
+  readonly documents: number
+  readonly tokens: number
+  /** Whole rows; what is left over at the end of the stream is dropped. */
+  readonly rows: number
+  /** Token ids of a row. */
+  row(index: number): Int32Array
+  /** Where a row's tokens come from. */
+  provenance(index: number): RowProvenance
+}
+
+export interface PackedCorpus {
+  readonly rowLength: number
+  /** By name, in code point order. */
+  readonly subsets: readonly PackedSubset[]
+  /** A document by its number in reading order; subset and all. */
+  document(id: number): DocumentRecord
+}
+
+class Stream implements PackedSubset {
+  readonly #ids: Words
+  /** Place in the stream of each document's first token. */
+  readonly #starts: number[] = []
+  /** Each document's number in reading order. */
+  readonly #numbers = new Words(true)
+
+  constructor(readonly name: string, private readonly rowLength: number, vocabulary: number) {
+    this.#ids = new Words(vocabulary > 65536)
+  }
+
+  add(number: number, ids: readonly number[], endOfText: number): void {
+    if (this.#starts.length > 0) this.#ids.push([endOfText])
+    this.#starts.push(this.#ids.length)
+    this.#numbers.push([number])
+    this.#ids.push(ids)
+  }
+
+  get documents(): number {
+    return this.#starts.length
+  }
+
+  get tokens(): number {
+    return this.#ids.length
+  }
+
+  get rows(): number {
+    return Math.floor(this.#ids.length / this.rowLength)
+  }
+
+  row(index: number): Int32Array {
+    return this.#ids.slice(index * this.rowLength, (index + 1) * this.rowLength)
+  }
+
+  provenance(index: number): RowProvenance {
+    const start = index * this.rowLength
+    const segments: Segment[] = []
+    for (let document = this.#documentAt(start); document < this.documents && this.#starts[document] < start + this.rowLength; document++) {
+      const at = this.#starts[document]
+      segments.push({ start: Math.max(at - start, 0), document: this.#numbers.at(document), offset: Math.max(start - at, 0) })
+    }
+    return { subset: this.name, segments }
+  }
+
+  /** The last document that starts at or before a place; the end-of-text token after a document counts to it. */
+  #documentAt(place: number): number {
+    let [low, high] = [0, this.#starts.length]
+    while (high - low > 1) {
+      const middle = (low + high) >>> 1
+      if (this.#starts[middle] <= place) low = middle
+      else high = middle
+    }
+    return low
+  }
+}
+
+export interface PackingInput {
+  readonly corpus: CorpusConfiguration
+  readonly baseFolder: string
+  readonly tokenizer: Tokenizer
+  /** Ids the model knows: those below. */
+  readonly vocabulary: number
+  readonly endOfText: number
+  readonly onProgress?: ((done: number, total: number) => void) | undefined
+}
+
+/**
+ * Tokenises a corpus and joins each subset's documents, in reading order, with the end-of-text token between them, to be cut into rows
+ * of `rowLength` ids. Of the texts only the ids stay in memory. A row's segment starts at a document's first token in that row;
+ * `offset` is the index of that token in the document, and the end-of-text token after a document of n tokens has offset n.
+ * Throws an `input` error for an empty corpus and for ids that the model does not know.
+ */
+export const packCorpus = async ({ corpus, baseFolder, tokenizer, vocabulary, endOfText, onProgress }: PackingInput): Promise<PackedCorpus> => {
+  const foreignId = (place: string, id: number): SpectroscopeError =>
+    new SpectroscopeError('input', `${place}: the tokenizer gives "${tokenizer.tokenText(id)}" the id ${id} and the model's vocabulary ends at ${vocabulary - 1}; use the tokenizer.json that belongs to the model.`)
+  if (endOfText >= vocabulary) throw foreignId('End of text', endOfText)
+  const streams = new Map<string, Stream>()
+  const files: string[] = []
+  const subsets: Stream[] = []
+  const [fileOf, recordOf, subsetOf] = [new Words(true), new Words(true), new Words(true)]
+  const subsetNumbers = new Map<string, number>()
+  for await (const { text, subset, file, record } of readCorpus(corpus, baseFolder, onProgress)) {
+    const ids = tokenizer.encode(text)
+    const foreign = ids.find((id) => id >= vocabulary)
+    if (foreign !== undefined) throw foreignId(`${file}, record ${record}`, foreign)
+    let stream = streams.get(subset)
+    if (stream === undefined) {
+      stream = new Stream(subset, corpus.rowLength, vocabulary)
+      streams.set(subset, stream)
+      subsetNumbers.set(subset, subsets.length)
+      subsets.push(stream)
+    }
+    if (files.at(-1) !== file) files.push(file)
+    stream.add(fileOf.length, ids, endOfText)
+    fileOf.push([files.length - 1])
+    recordOf.push([record])
+    subsetOf.push([subsetNumbers.get(subset)!])
+  }
+  if (subsets.length === 0) throw new SpectroscopeError('input', `The corpus has no text: ${corpus.files.join(', ')} hold no document that is more than white space; correct "corpus.files".`)
+  return {
+    rowLength: corpus.rowLength,
+    subsets: [...subsets].sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name))),
+    document: (id) => ({ id, file: files[fileOf.at(id)], record: recordOf.at(id), subset: subsets[subsetOf.at(id)].name })
+  }
+}

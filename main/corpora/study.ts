@@ -1,0 +1,151 @@
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { z } from 'zod'
+import type { RunConfiguration } from '../../preload/configuration'
+import { SpectroscopeError } from '../../preload/errors'
+import { faultCode } from '../base/faults'
+import type { Architecture, Model } from '../models/architecture'
+import type { Tokenizer } from '../models/tokenizer'
+import { packCorpus, type DocumentRecord, type PackedCorpus, type RowProvenance } from './packing'
+import { selectRows, type RowPlace } from './selection'
+
+export type { DocumentRecord, RowProvenance, Segment } from './packing'
+
+/** What a run measures, as token ids: three sets of rows, the studied targets of the probe rows, and where those come from. */
+export interface Study {
+  readonly sampling: readonly Int32Array[]
+  readonly observation: readonly Int32Array[]
+  readonly probe: readonly Int32Array[]
+  /** Studied target positions (1 … T-1, ascending) of each probe row. Tokens of the study are numbered probe row by probe row, then by target position. */
+  readonly targets: readonly Int32Array[]
+  /** Of the probe rows; subset "" and no segments for rows from a file. */
+  readonly provenance: readonly RowProvenance[]
+  /** Those that occur in probe rows, by id. */
+  readonly documents: readonly DocumentRecord[]
+  /** SHA-256 over all ids and targets, hexadecimal. */
+  readonly hash: string
+}
+
+/** `count` of the target positions 1 … length-1, spread evenly; all of them if there are no more than that. */
+export const spreadTargets = (length: number, count: number = length - 1): Int32Array => {
+  const positions = Math.min(count, length - 1)
+  return Int32Array.from({ length: positions }, (_, i) => 1 + Math.floor(((i + 0.5) * (length - 1)) / positions))
+}
+
+const hashStudy = (study: Omit<Study, 'hash'>): string => {
+  const hash = createHash('sha256')
+  for (const part of [study.sampling, study.observation, study.probe, study.targets]) {
+    hash.update(Int32Array.from([part.length, ...part.map(({ length }) => length)]))
+    for (const row of part) hash.update(row)
+  }
+  return hash.digest('hex')
+}
+
+const rowsSchema = z.strictObject({
+  sampling: z.array(z.array(z.int())).min(1),
+  observation: z.array(z.array(z.int())).min(1),
+  probe: z.array(z.array(z.int())).min(1)
+})
+
+const checkRow = (place: string, ids: readonly number[], { vocabulary, contextLength }: Architecture): Int32Array => {
+  if (ids.length < 2) throw new SpectroscopeError('input', `${place} has ${ids.length} token ids; a row needs at least 2, so that one of them can be predicted.`)
+  if (ids.length > contextLength) throw new SpectroscopeError('input', `${place} has ${ids.length} token ids, and the model takes ${contextLength} at most; shorten the row.`)
+  const foreign = ids.findIndex((id) => id < 0 || id >= vocabulary)
+  if (foreign >= 0) throw new SpectroscopeError('input', `${place}[${foreign}] is ${ids[foreign]}, and the model's token ids are 0 to ${vocabulary - 1}; make the rows with the model's own tokenizer.`)
+  return Int32Array.from(ids)
+}
+
+const studyOfRows = async (path: string, architecture: Architecture): Promise<Omit<Study, 'hash'>> => {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw new SpectroscopeError('input', `${path}: the rows cannot be read (${faultCode(error)}); correct "rows".`, { cause: error })
+  })
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw new SpectroscopeError('input', `${path}: not valid JSON; the file must be {"sampling": [[ids]], "observation": [[ids]], "probe": [[ids]]}.`, { cause: error })
+  }
+  const parsed = rowsSchema.safeParse(value)
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
+    const [set, ...indices] = issue.path.map(String)
+    throw new SpectroscopeError('input', `${path}: ${set === undefined ? '' : `"${set}"${indices.map((index) => `[${index}]`).join('')}: `}${issue.message}; the file must be {"sampling": [[ids]], "observation": [[ids]], "probe": [[ids]]}.`)
+  }
+  const rows = (set: keyof typeof parsed.data): Int32Array[] => parsed.data[set].map((ids, i) => checkRow(`${path}: "${set}"[${i}]`, ids, architecture))
+  const probe = rows('probe')
+  return {
+    sampling: rows('sampling'),
+    observation: rows('observation'),
+    probe,
+    targets: probe.map(({ length }) => spreadTargets(length)),
+    provenance: probe.map(() => ({ subset: '', segments: [] })),
+    documents: []
+  }
+}
+
+type CorpusRun = RunConfiguration & { readonly corpus: NonNullable<RunConfiguration['corpus']> }
+
+const studyOfCorpus = ({ corpus, seed }: CorpusRun, packed: PackedCorpus): Omit<Study, 'hash'> => {
+  const { subsets } = packed
+  const chosen = selectRows(subsets.map(({ rows }) => rows), subsets.map(({ name }) => name), corpus, seed)
+  const rows = (places: readonly RowPlace[]): Int32Array[] => places.map(({ subset, row }) => subsets[subset].row(row))
+  const provenance = chosen.probe.map(({ subset, row }) => subsets[subset].provenance(row))
+  const documents = [...new Set(provenance.flatMap(({ segments }) => segments.map(({ document }) => document)))].sort((a, b) => a - b)
+  return {
+    sampling: rows(chosen.sampling),
+    observation: rows(chosen.observation),
+    probe: rows(chosen.probe),
+    targets: chosen.probe.map(() => spreadTargets(corpus.rowLength, corpus.probeTokensPerRow)),
+    provenance,
+    documents: documents.map((id) => packed.document(id))
+  }
+}
+
+/**
+ * The study of a configuration: rows from its rows file, or from its corpus by packing (`packCorpus`) and selection (`selectRows`).
+ * Paths are relative to `baseFolder`; `onProgress` gets bytes of the corpus. Throws an `input` or `configuration` error that names the
+ * file and place or the key.
+ */
+export const prepareStudy = async (
+  configuration: RunConfiguration,
+  baseFolder: string,
+  model: Pick<Model, 'architecture' | 'folder'>,
+  tokenizer: Tokenizer | null,
+  onProgress?: (done: number, total: number) => void
+): Promise<Study> => {
+  const { corpus, rows, sampler } = configuration
+  const { architecture } = model
+  const prepare = async (): Promise<Omit<Study, 'hash'>> => {
+    if (corpus === undefined) return studyOfRows(resolve(baseFolder, rows!), architecture)
+    if (corpus.rowLength > architecture.contextLength) {
+      throw new SpectroscopeError('configuration', `"corpus.rowLength" is ${corpus.rowLength}, and the model takes ${architecture.contextLength} tokens at most; lower it.`)
+    }
+    if (tokenizer === null) throw new SpectroscopeError('input', `${model.folder}: a corpus needs the model's tokenizer.json; put it there, or give "rows".`)
+    const endOfText = tokenizer.endOfText ?? architecture.endOfText
+    return studyOfCorpus({ ...configuration, corpus }, await packCorpus({ corpus, baseFolder, tokenizer, vocabulary: architecture.vocabulary, endOfText, onProgress }))
+  }
+  const study = await prepare()
+  if (sampler.nBeta > 0 && study.sampling.length < sampler.batchSize) {
+    throw new SpectroscopeError('configuration', `"sampler.batchSize" is ${sampler.batchSize}, and there are ${study.sampling.length} sampling rows; lower it or give more of them.`)
+  }
+  return { ...study, hash: hashStudy(study) }
+}
+
+export interface SubsetPreview {
+  readonly subset: string
+  readonly documents: number
+  readonly tokens: number
+  readonly rows: number
+}
+
+/** What a corpus comes to, subset by subset: documents, tokens (end-of-text ones included) and whole rows. Reads all of it. */
+export const previewCorpus = async (
+  configuration: CorpusRun,
+  baseFolder: string,
+  tokenizer: Tokenizer,
+  onProgress?: (done: number, total: number) => void
+): Promise<SubsetPreview[]> => {
+  const packed = await packCorpus({ corpus: configuration.corpus, baseFolder, tokenizer, vocabulary: tokenizer.vocabularySize, endOfText: tokenizer.endOfText ?? 0, onProgress })
+  return packed.subsets.map(({ name, documents, tokens, rows }) => ({ subset: name, documents, tokens, rows }))
+}
