@@ -1,7 +1,14 @@
+import { rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { SpectroscopeError } from '../../preload/errors'
 import type {
   ClusterNumber, ClusterProfile, ClusteringRecord, ClusterSummary, DiagnosticsRecord, NeighboursRecord, NewClustering, NewRun, RunChanges, RunRecord,
   StageRecord, StudyRecord, SusceptibilityRecord, TokenInContext, TracePointRecord, TraceRecord
 } from '../../preload/records'
+import { entryPath } from '../base/entries'
+import { spawnChild } from '../base/processes'
+import type { Child } from '../base/processes'
+import type { Method, ParametersOf, StoreCalls } from './calls'
 
 /** What a transaction can write; nothing of it is seen by anyone before it commits, and all of it from then on. */
 export interface RunWriter {
@@ -36,7 +43,7 @@ export interface ClusterTokensQuery {
 }
 
 /** Tables that `exportTable` can write. Those of clusters need a clustering; `tokens` then has a column `cluster` too. */
-export type ExportedTable = 'tokens' | 'susceptibilities' | 'standard_errors' | 'diagnostics' | 'traces' | 'clusters' | 'cluster_tokens' | 'documents'
+export type ExportedTable = 'tokens' | 'susceptibilities' | 'standard_errors' | 'diagnostics' | 'chains' | 'traces' | 'clusters' | 'cluster_tokens' | 'documents'
 
 /**
  * A folder with a DuckDB file of runs, held open by a process of its own. Every method rejects with a `SpectroscopeError` that names the
@@ -91,8 +98,162 @@ export interface Workspace {
 
   /** Writes one table to a file, by streaming. */
   exportTable(run: string, table: ExportedTable, format: 'csv' | 'parquet', file: string, options?: { readonly clustering?: number }): Promise<void>
-  /** Size of the database on disk, bytes. */
-  size(): Promise<number>
   /** Closes the database and ends the store process. */
   close(): Promise<void>
+}
+
+type Store = Child<StoreCalls>
+
+const done = async (work: Promise<null>): Promise<void> => {
+  await work
+}
+
+/** The keys whose values are there, as optional keys must be absent rather than undefined. */
+const given = <T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> }
+
+const vocabularyOf = (study: StudyRecord, tokenText: ((id: number) => string) | null): { ids: Int32Array; texts: string[] } => {
+  if (tokenText === null) return { ids: new Int32Array(0), texts: [] }
+  const present = new Set<number>()
+  for (const row of study.probe) for (const id of row) present.add(id)
+  const ids = Int32Array.from(present).sort()
+  return { ids, texts: Array.from(ids, tokenText) }
+}
+
+const writerOf = (store: Store): RunWriter => ({
+  saveStudy: (study, tokenText) => {
+    const { sampling, observation, probe, targets, provenance, documents, hash } = study
+    return done(store.call('saveStudy', {
+      study: {
+        sampling: [...sampling], observation: [...observation], probe: [...probe], targets: [...targets], provenance: [...provenance], documents: [...documents], hash
+      },
+      ...vocabularyOf(study, tokenText)
+    }))
+  },
+  beginSusceptibilities: (components, initialLoss) => done(store.call('beginSusceptibilities', { components: [...components], initialLoss })),
+  appendSusceptibilities: (susceptibilities, standardErrors) => done(store.call('appendSusceptibilities', { susceptibilities, standardErrors })),
+  saveDiagnostics: (diagnostics) => done(store.call('saveDiagnostics', { diagnostics: [...diagnostics] })),
+  saveTraces: (traces) => done(store.call('saveTraces', { traces: [...traces] })),
+  beginNeighbours: (k, whiten) => done(store.call('beginNeighbours', { k, whiten })),
+  appendNeighbours: (indices, distances) => done(store.call('appendNeighbours', { indices, distances })),
+  saveClustering: (clustering) => store.call('saveClustering', { clustering: { ...clustering, clusters: [...clustering.clusters] } }),
+  completeStage: (stage) => done(store.call('completeStage', { stage: { ...stage } }))
+})
+
+/** Bytes of a matrix that one call carries. */
+const blockBytes = 16 * 2 ** 20
+
+/** Fills [rows, width] matrices by calls that give some of their rows each. */
+const readInBlocks = async (rows: number, width: number, read: (first: number, count: number) => Promise<void>): Promise<void> => {
+  const step = Math.max(1, Math.floor(blockBytes / (8 * width)))
+  for (let first = 0; first < rows; first += step) await read(first, Math.min(step, rows - first))
+}
+
+const shared = (length: number): SharedArrayBuffer => new SharedArrayBuffer(4 * length)
+
+const workspaceOf = (store: Store, folder: string, readOnly: boolean): Workspace => {
+  let transactions: Promise<unknown> = Promise.resolve()
+  const call = <M extends Method>(method: M, parameters: ParametersOf<M>): Promise<StoreCalls[M]['result']> => store.call(method, parameters)
+  const getRun = (run: string): Promise<RunRecord> => call('getRun', { run })
+  const runFolder = (run: string): string => join(folder, 'runs', run)
+  const summaries = (run: string, cluster: ClusterNumber | undefined, { clustering, topTokens = 10 }: { readonly clustering?: number; readonly topTokens?: number } = {}): Promise<ClusterSummary[]> =>
+    call('getClusterSummaries', { run, topTokens, ...given({ clustering, cluster }) })
+
+  const inTransaction = async <T>(run: string, write: (writer: RunWriter) => Promise<T>): Promise<T> => {
+    await call('begin', { run })
+    try {
+      const result = await write(writerOf(store))
+      await call('commit', {})
+      return result
+    } catch (error) {
+      await call('rollback', {}).catch(() => {})
+      throw error
+    }
+  }
+
+  return {
+    folder,
+    readOnly,
+    pid: store.pid,
+    runFolder,
+    createRun: (run) => call('createRun', { ...run }),
+    listRuns: () => call('listRuns', {}),
+    getRun,
+    findRun: (text) => call('findRun', { text }),
+    renameRun: (run, name) => call('renameRun', { run, name }),
+    updateRun: (run, changes) => call('updateRun', { run, changes: { ...changes } }),
+    deleteRun: async (run) => {
+      await call('deleteRun', { run })
+      await rm(runFolder(run), { recursive: true, force: true })
+    },
+    transaction: (run, write) => {
+      const result = transactions.then(() => inTransaction(run, write))
+      transactions = result.catch(() => {})
+      return result
+    },
+    appendTrace: (run, points) => done(call('appendTrace', { run, points: [...points] })),
+    getStudy: (run) => call('getStudy', { run }),
+    getSusceptibilities: async (run) => {
+      const { tokens, components } = await getRun(run)
+      const width = components.length
+      const susceptibilities = new Float32Array(shared(tokens * width))
+      const standardErrors = new Float32Array(shared(tokens * width))
+      await readInBlocks(width === 0 ? 1 : tokens, Math.max(1, width), async (first, count) => {
+        const block = await call('readSusceptibilities', { run, first, count })
+        susceptibilities.set(block.susceptibilities, first * width)
+        standardErrors.set(block.standardErrors, first * width)
+      })
+      return { tokens, components, susceptibilities, standardErrors }
+    },
+    readSusceptibilities: async (run, first, count) => {
+      const block = await call('readSusceptibilities', { run, first, count })
+      const { components } = await getRun(run)
+      return { tokens: block.susceptibilities.length / components.length, components, ...block }
+    },
+    getDiagnostics: (run) => call('getDiagnostics', { run }),
+    getTraces: (run) => call('getTraces', { run }),
+    getNeighbours: async (run, k, whiten) => {
+      if (!(await call('findNeighbours', { run, k, whiten })).stored) return undefined
+      const { tokens } = await getRun(run)
+      const indices = new Int32Array(shared(tokens * k))
+      const distances = new Float32Array(shared(tokens * k))
+      await readInBlocks(tokens, k, async (first, count) => {
+        const block = await call('readNeighbours', { run, k, whiten, first, count })
+        indices.set(block.indices, first * k)
+        distances.set(block.distances, first * k)
+      })
+      return { k, indices, distances }
+    },
+    renameClustering: (run, clustering, name) => call('renameClustering', { run, clustering, name }),
+    deleteClustering: (run, clustering) => done(call('deleteClustering', { run, clustering })),
+    getClusterSummaries: (run, options) => summaries(run, undefined, options),
+    getClusterSummary: async (run, cluster, options) => (await summaries(run, cluster, options))[0],
+    getClusterMembers: (run, cluster, { clustering } = {}) => call('getClusterMembers', { run, cluster, ...given({ clustering }) }),
+    getClusterProfile: (run, cluster, { clustering } = {}) => call('getClusterProfile', { run, cluster, ...given({ clustering }) }),
+    getClusterTokens: (run, cluster, { order = 'token', offset = 0, limit = 100, ...rest } = {}) => call('getClusterTokens', { run, cluster, order, offset, limit, ...given(rest) }),
+    getTokens: (run, tokens, query = {}) => call('getTokens', { run, tokens: Int32Array.from(tokens), ...given(query) }),
+    getMembership: (run, { clustering } = {}) => call('getMembership', { run, ...given({ clustering }) }),
+    exportTable: (run, table, format, file, { clustering } = {}) => done(call('exportTable', { run, table, format, file: resolve(file), ...given({ clustering }) })),
+    close: async () => {
+      await store.disconnect()
+    }
+  }
+}
+
+/**
+ * Opens a workspace folder in a store process of its own; `create` makes one where there is none, `readOnly` leaves the files as they
+ * are. Throws a `workspace` error that names the folder when it is missing, no workspace, damaged, newer, not writable or open elsewhere.
+ */
+export const openWorkspace = async (folder: string, { create = false, readOnly = false }: { readonly create?: boolean; readonly readOnly?: boolean } = {}): Promise<Workspace> => {
+  const path = resolve(folder)
+  const store: Store = spawnChild<StoreCalls>(entryPath('store'), {
+    lost: (words) => new SpectroscopeError('storage', `${folder}: the store process ended unexpectedly (${words}); open the workspace again, what was saved before is kept.`)
+  })
+  try {
+    await store.call('open', { folder: path, create: create && !readOnly, readOnly })
+    return workspaceOf(store, path, readOnly)
+  } catch (error) {
+    await store.disconnect()
+    throw error
+  }
 }

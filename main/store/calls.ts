@@ -1,0 +1,132 @@
+import { z } from 'zod'
+import type { ClusteringConfiguration, RunConfiguration } from '../../preload/configuration'
+import type {
+  ClusterProfile, ClusteringRecord, ClusterSummary, DiagnosticsRecord, DocumentRecord, LeftoverKind, RowProvenance, RunRecord, TokenInContext, TraceRecord
+} from '../../preload/records'
+import { stageNames } from '../../preload/records'
+
+const run = z.string().min(1)
+const index = z.int().min(0)
+const clustering = z.int().min(1).optional()
+const cluster = z.int().min(-1)
+const object = <T extends object>(): z.ZodType<T> => z.custom<T>((value) => typeof value === 'object' && value !== null && !Array.isArray(value))
+const integers = z.custom<Int32Array>((value) => value instanceof Int32Array, 'expected an Int32Array')
+const floats = z.custom<Float32Array>((value) => value instanceof Float32Array, 'expected a Float32Array')
+const doubles = z.custom<Float64Array>((value) => value instanceof Float64Array, 'expected a Float64Array')
+const real = z.custom<number>((value) => typeof value === 'number', 'expected a number')
+const context = { before: index.max(4096).optional(), after: index.max(4096).optional() }
+
+const study = z.object({
+  sampling: z.array(integers), observation: z.array(integers), probe: z.array(integers), targets: z.array(integers),
+  provenance: z.array(object<RowProvenance>()), documents: z.array(object<DocumentRecord>()), hash: z.string()
+})
+const newClustering = z.object({
+  name: z.string(), configuration: object<ClusteringConfiguration>(), seed: index, ending: z.string(), attempts: index, edges: index, volume: real,
+  clusters: z.array(z.object({ order: index, seed: index, members: integers, conductance: real, conductanceWhenCut: real })),
+  leftover: z.object({ kind: z.enum(['main body', 'unclustered'] satisfies LeftoverKind[]), members: integers })
+})
+const provenance = object<RunRecord['provenance']>()
+const time = z.iso.datetime().nullable().optional()
+
+/** Parameters of every call to the store process, checked there before anything else. */
+export const parameterSchemas = {
+  open: z.object({ folder: z.string().min(1), create: z.boolean(), readOnly: z.boolean() }),
+  createRun: z.object({ name: z.string(), configuration: object<RunConfiguration>(), baseFolder: z.string(), provenance: provenance.optional() }),
+  listRuns: z.object({}),
+  getRun: z.object({ run }),
+  findRun: z.object({ text: z.string() }),
+  renameRun: z.object({ run, name: z.string() }),
+  updateRun: z.object({
+    run,
+    changes: z.object({
+      status: z.enum(['pending', 'running', 'interrupted', 'failed', 'finished']).optional(),
+      stage: z.enum(stageNames).nullable().optional(), startedAt: time, finishedAt: time, error: z.string().nullable().optional(), provenance: provenance.optional()
+    })
+  }),
+  deleteRun: z.object({ run }),
+  begin: z.object({ run }),
+  commit: z.object({}),
+  rollback: z.object({}),
+  saveStudy: z.object({ study, ids: integers, texts: z.array(z.string()) }),
+  beginSusceptibilities: z.object({ components: z.array(z.string()).min(1), initialLoss: real }),
+  appendSusceptibilities: z.object({ susceptibilities: floats, standardErrors: floats }),
+  saveDiagnostics: z.object({ diagnostics: z.array(object<DiagnosticsRecord>()) }),
+  saveTraces: z.object({ traces: z.array(z.object({ component: z.string(), chain: index, losses: doubles, distances: doubles })) }),
+  beginNeighbours: z.object({ k: index.min(1), whiten: z.boolean() }),
+  appendNeighbours: z.object({ indices: integers, distances: floats }),
+  saveClustering: z.object({ clustering: newClustering }),
+  completeStage: z.object({ stage: z.looseObject({ stage: z.enum(stageNames), seconds: real }) }),
+  appendTrace: z.object({ run, points: z.array(z.object({ component: z.string(), chain: index, draw: index, loss: real, distance: real })) }),
+  getStudy: z.object({ run }),
+  readSusceptibilities: z.object({ run, first: index, count: index }),
+  getDiagnostics: z.object({ run }),
+  getTraces: z.object({ run }),
+  findNeighbours: z.object({ run, k: index, whiten: z.boolean() }),
+  readNeighbours: z.object({ run, k: index, whiten: z.boolean(), first: index, count: index }),
+  renameClustering: z.object({ run, clustering: index, name: z.string() }),
+  deleteClustering: z.object({ run, clustering: index }),
+  getClusterSummaries: z.object({ run, clustering, cluster: cluster.optional(), topTokens: index.max(10_000) }),
+  getClusterMembers: z.object({ run, clustering, cluster }),
+  getClusterProfile: z.object({ run, clustering, cluster }),
+  getClusterTokens: z.object({ run, clustering, cluster, order: z.enum(['token', 'central']), offset: index, limit: index.max(100_000), ...context }),
+  getTokens: z.object({ run, tokens: integers, ...context }),
+  getMembership: z.object({ run, clustering }),
+  exportTable: z.object({
+    run, clustering, format: z.enum(['csv', 'parquet']), file: z.string().min(1),
+    table: z.enum(['tokens', 'susceptibilities', 'standard_errors', 'diagnostics', 'chains', 'traces', 'clusters', 'cluster_tokens', 'documents'])
+  })
+}
+
+/** Rows of a study as they are stored. */
+export interface StoredStudy {
+  readonly sampling: Int32Array[]
+  readonly observation: Int32Array[]
+  readonly probe: Int32Array[]
+  readonly targets: Int32Array[]
+  readonly provenance: RowProvenance[]
+  readonly documents: DocumentRecord[]
+  readonly hash: string
+}
+
+interface Results {
+  open: null
+  createRun: RunRecord
+  listRuns: RunRecord[]
+  getRun: RunRecord
+  findRun: RunRecord
+  renameRun: RunRecord
+  updateRun: RunRecord
+  deleteRun: null
+  begin: null
+  commit: null
+  rollback: null
+  saveStudy: null
+  beginSusceptibilities: null
+  appendSusceptibilities: null
+  saveDiagnostics: null
+  saveTraces: null
+  beginNeighbours: null
+  appendNeighbours: null
+  saveClustering: ClusteringRecord
+  completeStage: null
+  appendTrace: null
+  getStudy: StoredStudy
+  readSusceptibilities: { susceptibilities: Float32Array; standardErrors: Float32Array }
+  getDiagnostics: DiagnosticsRecord[]
+  getTraces: TraceRecord[]
+  findNeighbours: { stored: boolean }
+  readNeighbours: { indices: Int32Array; distances: Float32Array }
+  renameClustering: ClusteringRecord
+  deleteClustering: null
+  getClusterSummaries: ClusterSummary[]
+  getClusterMembers: Int32Array
+  getClusterProfile: ClusterProfile
+  getClusterTokens: TokenInContext[]
+  getTokens: TokenInContext[]
+  getMembership: Int32Array
+  exportTable: null
+}
+
+export type Method = keyof typeof parameterSchemas
+export type ParametersOf<M extends Method> = z.output<(typeof parameterSchemas)[M]>
+export type StoreCalls = { readonly [M in Method]: { readonly parameters: ParametersOf<M>; readonly result: Results[M] } }

@@ -1,0 +1,206 @@
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { SpectroscopeError } from '../../preload/errors'
+import { leftoverCluster } from '../../preload/records'
+import type { ClusteringRecord, ClusterProfile, ClusterSummary, SubsetCount, TokenCount, TokenInContext } from '../../preload/records'
+import { forEachBlock } from './blocks'
+import { select } from './database'
+import { getColumns } from './reads'
+import type { Columns } from './reads'
+import { findClustering, runNumber } from './runs'
+
+/** Text of a token id; ids in angle brackets where the run has no tokenizer. */
+export const textOf = (vocabulary: string, id: string): string => `coalesce(${vocabulary}.text, '⟨' || ${id} || '⟩')`
+
+const members = 'FROM memberships WHERE run = $1 AND clustering = $2'
+
+const countsOf = (key: 'token_id' | 'subset', cluster: number | undefined, limit: string): string => `
+  WITH member AS MATERIALIZED (SELECT cluster, token ${members}${cluster === undefined ? '' : ' AND cluster = $3'}),
+    described AS (SELECT token, token_id, subset FROM tokens JOIN study_rows USING (run, row_index) WHERE run = $1 AND kind = 'probe'),
+    study AS (SELECT ${key}, count(*) AS everywhere FROM described GROUP BY ALL),
+    counts AS (SELECT cluster, ${key}, count(*) AS count FROM member JOIN described USING (token) GROUP BY ALL),
+    ranked AS (SELECT *, row_number() OVER (PARTITION BY cluster ORDER BY count DESC, ${key}) AS place,
+      count(*) OVER (PARTITION BY cluster) AS different, sum(count) OVER (PARTITION BY cluster) AS size FROM counts)
+  SELECT cluster, ranked.${key} AS key, count::INTEGER AS count, different::INTEGER AS different,
+    (count / size) / (everywhere / (SELECT sum(everywhere) FROM study)) AS lift${key === 'token_id' ? `, ${textOf('v', `ranked.${key}`)} AS text` : ''}
+  FROM ranked JOIN study USING (${key})${key === 'token_id' ? ' LEFT JOIN vocabulary v ON v.run = $1 AND v.token_id = ranked.token_id' : ''}
+  ${limit} ORDER BY cluster, place`
+
+const unknownCluster = (run: string, clustering: ClusteringRecord, cluster: number): SpectroscopeError =>
+  new SpectroscopeError('input', cluster === leftoverCluster
+    ? `Clustering ${clustering.number} of run ${run} left no token over.`
+    : `Clustering ${clustering.number} of run ${run} has no cluster ${cluster}; it has ${clustering.clusters === 0 ? 'none' : `0 to ${clustering.clusters - 1}`}.`)
+
+export const getClusterSummaries = async (
+  connection: DuckDBConnection, run: string, clusteringNumber: number | undefined, cluster: number | undefined, topTokens: number
+): Promise<ClusterSummary[]> => {
+  const clustering = await findClustering(connection, run, clusteringNumber)
+  const number = await runNumber(connection, run)
+  const values = [number, clustering.number, ...(cluster === undefined ? [] : [cluster])]
+  const rows = await select(connection, `SELECT * FROM clusters WHERE run = $1 AND clustering = $2${cluster === undefined ? '' : ' AND cluster = $3'} ORDER BY cluster`, values)
+  const tokens = new Map<number, TokenCount[]>()
+  const distinct = new Map<number, number>()
+  for (const row of await select(connection, countsOf('token_id', cluster, `WHERE place <= ${Math.max(1, topTokens)}`), values)) {
+    const of = row.cluster as number
+    distinct.set(of, row.different as number)
+    tokens.set(of, [...(tokens.get(of) ?? []), { id: row.key as number, text: row.text as string, count: row.count as number, lift: row.lift as number }])
+  }
+  const subsets = new Map<number, SubsetCount[]>()
+  for (const row of await select(connection, countsOf('subset', cluster, ''), values)) {
+    const of = row.cluster as number
+    subsets.set(of, [...(subsets.get(of) ?? []), { subset: row.key as string, count: row.count as number, lift: row.lift as number }])
+  }
+  const described = (of: number): Pick<ClusterSummary, 'distinctTokens' | 'topTokens' | 'subsets'> => ({
+    distinctTokens: distinct.get(of) ?? 0,
+    topTokens: (tokens.get(of) ?? []).slice(0, topTokens),
+    subsets: subsets.get(of) ?? []
+  })
+  const summaries = rows.map((row): ClusterSummary => ({
+    cluster: row.cluster as number,
+    kind: 'cluster',
+    size: row.size as number,
+    conductance: row.conductance as number,
+    conductanceWhenCut: row.conductance_when_cut as number,
+    seed: row.seed as number,
+    ...described(row.cluster as number)
+  }))
+  if (clustering.leftoverSize > 0 && (cluster === undefined || cluster === leftoverCluster)) {
+    summaries.push({
+      cluster: leftoverCluster, kind: clustering.leftoverKind, size: clustering.leftoverSize, conductance: null, conductanceWhenCut: null, seed: null, ...described(leftoverCluster)
+    })
+  }
+  if (cluster !== undefined && summaries.length === 0) throw unknownCluster(run, clustering, cluster)
+  return summaries
+}
+
+const collect = async (connection: DuckDBConnection, sql: string, values: number[]): Promise<Int32Array> => {
+  const parts: Int32Array[] = []
+  await forEachBlock(connection, sql, values, (block) => parts.push(block.integers(0).slice()))
+  const all = new Int32Array(parts.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
+}
+
+export const getClusterMembers = async (connection: DuckDBConnection, run: string, clusteringNumber: number | undefined, cluster: number): Promise<Int32Array> => {
+  const clustering = await findClustering(connection, run, clusteringNumber)
+  const tokens = await collect(connection, `SELECT token ${members} AND cluster = $3 ORDER BY token`, [await runNumber(connection, run), clustering.number, cluster])
+  if (tokens.length === 0) throw unknownCluster(run, clustering, cluster)
+  return tokens
+}
+
+export const getMembership = async (connection: DuckDBConnection, run: string, clusteringNumber: number | undefined): Promise<Int32Array> => {
+  const clustering = await findClustering(connection, run, clusteringNumber)
+  return collect(connection, `SELECT cluster ${members} ORDER BY token`, [await runNumber(connection, run), clustering.number])
+}
+
+/** χ̂ of the given tokens (ascending), [tokens, components]. */
+const rowsOf = async (connection: DuckDBConnection, run: number, columns: Columns, tokens: Int32Array): Promise<Float32Array> => {
+  const width = columns.components.length
+  const matrix = new Float32Array(tokens.length * width)
+  let next = 0
+  await forEachBlock(
+    connection, 'SELECT token, chi FROM susceptibilities WHERE run = $1 AND token >= $2 AND token <= $3 ORDER BY token', [run, tokens[0], tokens[tokens.length - 1]],
+    (block) => {
+      const present = block.integers(0)
+      block.lists(1, Float32Array, (list, row) => {
+        if (present[row] === tokens[next]) matrix.set(list, next++ * width)
+      })
+    }
+  )
+  return matrix
+}
+
+const momentsOf = (matrix: Float32Array, width: number): { mean: Float64Array; standardDeviation: Float64Array } => {
+  const count = matrix.length / width
+  const mean = new Float64Array(width)
+  const squares = new Float64Array(width)
+  for (let at = 0; at < matrix.length; at++) mean[at % width] += matrix[at] / count
+  for (let at = 0; at < matrix.length; at++) squares[at % width] += (matrix[at] - mean[at % width]) ** 2 / count
+  return { mean, standardDeviation: squares.map(Math.sqrt) }
+}
+
+export const getClusterProfile = async (connection: DuckDBConnection, run: string, clusteringNumber: number | undefined, cluster: number): Promise<ClusterProfile> => {
+  const number = await runNumber(connection, run)
+  const columns = await getColumns(connection, run, number)
+  const tokens = await getClusterMembers(connection, run, clusteringNumber, cluster)
+  const moments = momentsOf(await rowsOf(connection, number, columns, tokens), columns.components.length)
+  return { components: columns.components, ...moments, standardisedMean: moments.mean.map((mean, column) => (mean - columns.means[column]) / columns.deviations[column]) }
+}
+
+/** Members nearest to their mean first: Euclidean over columns scaled to standard deviation 1; ties by token index. */
+const centralOrder = async (connection: DuckDBConnection, run: string, tokens: Int32Array): Promise<Int32Array> => {
+  const number = await runNumber(connection, run)
+  const columns = await getColumns(connection, run, number)
+  const width = columns.components.length
+  const matrix = await rowsOf(connection, number, columns, tokens)
+  const { mean } = momentsOf(matrix, width)
+  const distances = Float64Array.from(tokens, (_, i) => {
+    let sum = 0
+    for (let column = 0; column < width; column++) {
+      if (columns.deviations[column] > 0) sum += ((matrix[i * width + column] - mean[column]) / columns.deviations[column]) ** 2
+    }
+    return sum
+  })
+  return Int32Array.from(tokens.keys()).sort((a, b) => distances[a] - distances[b] || a - b).map((place) => tokens[place])
+}
+
+const rememberedOrders = 16
+const orders = new Map<string, Promise<Int32Array>>()
+
+const orderOf = (connection: DuckDBConnection, run: string, clustering: number, cluster: number, order: 'token' | 'central'): Promise<Int32Array> => {
+  const key = JSON.stringify([run, clustering, cluster, order])
+  const known = orders.get(key) ?? getClusterMembers(connection, run, clustering, cluster).then((tokens) => (order === 'central' ? centralOrder(connection, run, tokens) : tokens))
+  orders.delete(key)
+  orders.set(key, known)
+  known.catch(() => orders.delete(key))
+  if (orders.size > rememberedOrders) orders.delete(orders.keys().next().value!)
+  return known
+}
+
+/** To be called whenever results of a run were replaced or deleted. */
+export const forgetOrders = (): void => orders.clear()
+
+export const getTokens = async (connection: DuckDBConnection, run: string, tokens: Int32Array, before = 16, after = 16): Promise<TokenInContext[]> => {
+  const number = await runNumber(connection, run)
+  const rows = await select(
+    connection,
+    `WITH wanted AS (SELECT t.run, token, row_index, position, token_id, subset,
+        list_slice(token_ids, greatest(1, position + 1 - ${before}), position) AS before,
+        list_slice(token_ids, position + 2, position + 1 + ${after}) AS after
+      FROM tokens t JOIN study_rows r USING (run, row_index)
+      WHERE t.run = $1 AND r.kind = 'probe' AND token IN (SELECT unnest($2::INTEGER[])))
+    SELECT token, row_index, position, token_id, wanted.subset, before, after, file, record
+    FROM wanted ASOF LEFT JOIN (SELECT * FROM segments WHERE run = $1) s ON s.row_index = wanted.row_index AND wanted.position >= s.start_position
+    LEFT JOIN documents d ON d.run = $1 AND d.document = s.document`,
+    [number, JSON.stringify([...tokens])]
+  )
+  const ids = new Set(rows.flatMap((row) => [row.token_id as number, ...(row.before as number[]), ...(row.after as number[])]))
+  const vocabulary = await select(connection, 'SELECT token_id, text FROM vocabulary WHERE run = $1 AND token_id IN (SELECT unnest($2::INTEGER[]))', [number, JSON.stringify([...ids])])
+  const texts = new Map(vocabulary.map((row) => [row.token_id as number, row.text as string]))
+  const text = (id: number): string => texts.get(id) ?? `⟨${id}⟩`
+  const found = new Map(rows.map((row): [number, TokenInContext] => [
+    row.token as number,
+    {
+      token: row.token as number, row: row.row_index as number, position: row.position as number, id: row.token_id as number, text: text(row.token_id as number),
+      before: (row.before as number[]).map(text), after: (row.after as number[]).map(text),
+      subset: row.subset as string, file: row.file as string | null, record: row.record as number | null
+    }
+  ]))
+  return Array.from(tokens, (token) => {
+    const entry = found.get(token)
+    if (entry === undefined) throw new SpectroscopeError('input', `Run ${run} has no token ${token}.`)
+    return entry
+  })
+}
+
+export const getClusterTokens = async (
+  connection: DuckDBConnection, run: string, clusteringNumber: number | undefined, cluster: number,
+  { order, offset, limit, before, after }: { order: 'token' | 'central'; offset: number; limit: number; before?: number | undefined; after?: number | undefined }
+): Promise<TokenInContext[]> => {
+  const clustering = await findClustering(connection, run, clusteringNumber)
+  const tokens = await orderOf(connection, run, clustering.number, cluster, order)
+  return getTokens(connection, run, tokens.subarray(offset, offset + limit), before, after)
+}

@@ -1,0 +1,201 @@
+import { constants } from 'node:fs'
+import { access, copyFile, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
+import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
+import { SpectroscopeError } from '../../preload/errors'
+import { makeFolder, writeFileAtomically, writingError } from '../base/files'
+import { migrations as ownMigrations } from './schema'
+import type { Migration } from './schema'
+
+export const markerName = 'spectroscope-workspace.json'
+export const databaseName = 'workspace.duckdb'
+const markerFormat = 'spectroscope-workspace'
+const markerVersion = 1
+
+export interface OpenOptions {
+  readonly create: boolean
+  readonly readOnly: boolean
+}
+
+export type Row = Readonly<Record<string, unknown>>
+
+/** Rows of a query as plain objects (lists as arrays, timestamps as they are selected). */
+export const select = async (connection: DuckDBConnection, sql: string, values: readonly DuckDBValue[] = []): Promise<Row[]> =>
+  (await connection.runAndReadAll(sql, [...values])).getRowObjectsJS() as Row[]
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/** An error of DuckDB as a sentence about the workspace; others as they are. */
+export const databaseError = (folder: string, error: unknown): unknown => {
+  if (error instanceof SpectroscopeError) return error
+  const message = messageOf(error)
+  const of = (kind: 'workspace' | 'storage', sentence: string): SpectroscopeError => new SpectroscopeError(kind, `${folder}: ${sentence}.`, { cause: error })
+  const holder = /Conflicting lock is held in .*?\(PID (\d+)\)/.exec(message)?.[1]
+  if (holder !== undefined || /Could not set lock on file|being used by another process/.test(message)) {
+    return of('workspace', `the workspace is open in another program${holder === undefined ? '' : ` (process ${holder})`}; close that one first, or use another workspace`)
+  }
+  if (/No space left on device|not enough space|Disk quota exceeded/i.test(message)) {
+    return of('storage', 'no space is left on the device; free some space and try again. What was saved before is kept')
+  }
+  if (/failed to offload data block|Out of Memory Error/i.test(message)) return of('storage', 'there is not enough memory or temporary disk space for this; free some and try again')
+  if (/newer version of DuckDB|different version of DuckDB|storage version/i.test(message)) return of('workspace', `${databaseName} was written by a newer version of the program; update this one`)
+  if (/not a valid DuckDB database|Corrupt|checksum|Serialization Error|deserializ|Failure while replaying WAL/i.test(message)) {
+    return of('workspace', `${databaseName} is damaged or no database; put back a copy of it (backups/ holds those made before upgrades)`)
+  }
+  if (/read-only mode/.test(message)) return of('workspace', 'the workspace is open for reading only; open it for writing to change it')
+  if (/database has been invalidated/.test(message)) return of('storage', 'the database stopped after an earlier error; open the workspace again. What was saved before is kept')
+  if (/^IO Error/.test(message)) return of('storage', `the database cannot be read or written (${message.split('\n')[0].replace(/\.$/, '')})`)
+  return error
+}
+
+const workspaceError = (folder: string, sentence: string, cause?: unknown): SpectroscopeError => new SpectroscopeError('workspace', `${folder}: ${sentence}.`, { cause })
+
+const kindOf = async (path: string): Promise<'file' | 'folder' | undefined> => {
+  try {
+    return (await stat(path)).isDirectory() ? 'folder' : 'file'
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code
+    if (code === 'ENOENT') return undefined
+    if (code === 'ENOTDIR') throw workspaceError(path, 'a part of this path is a file, not a folder; choose another path', error)
+    throw workspaceError(path, `it cannot be read (${messageOf(error)}); change its permissions or choose another folder`, error)
+  }
+}
+
+const checkMarker = async (folder: string): Promise<void> => {
+  const damaged = (cause?: unknown): SpectroscopeError => workspaceError(folder, `${markerName} is damaged, or this is no workspace; choose another folder`, cause)
+  let marker: unknown
+  try {
+    marker = JSON.parse(await readFile(join(folder, markerName), 'utf8'))
+  } catch (error) {
+    throw damaged(error)
+  }
+  if (typeof marker !== 'object' || marker === null || !('format' in marker) || marker.format !== markerFormat || !('version' in marker) || typeof marker.version !== 'number') throw damaged()
+  if (marker.version > markerVersion) throw workspaceError(folder, `the workspace was written by a newer version of the program (format ${marker.version}, this one knows ${markerVersion}); update this one`)
+}
+
+const checkWritable = async (folder: string): Promise<void> => {
+  try {
+    await access(folder, constants.W_OK)
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code === 'EROFS' ? 'its file system is read-only' : 'this user may not write to it'
+    throw workspaceError(folder, `the workspace cannot be written, because ${why}; change that, or copy the workspace elsewhere`, error)
+  }
+}
+
+/** Decides whether the folder is a workspace or may become one. */
+const prepareFolder = async (folder: string, { create, readOnly }: OpenOptions): Promise<void> => {
+  const kind = await kindOf(folder)
+  if (kind === 'file') throw workspaceError(folder, 'this is a file, not a workspace folder; choose a folder')
+  if (kind === undefined) {
+    if (!create) throw workspaceError(folder, 'there is no such workspace; check the path, or start a run there, which creates it')
+    await makeFolder(folder)
+  }
+  const marker = await kindOf(join(folder, markerName))
+  const database = await kindOf(join(folder, databaseName))
+  if (marker !== undefined) await checkMarker(folder)
+  else if (!create) throw workspaceError(folder, `this folder is no workspace (it has no ${markerName}); check the path, or start a run there, which makes it one`)
+  if (marker !== undefined && database === undefined) throw workspaceError(folder, `${databaseName} is missing; put back a copy of it, or choose another workspace`)
+  if (!readOnly) await checkWritable(folder)
+}
+
+const connectTo = async (folder: string, readOnly: boolean): Promise<DuckDBInstance> => {
+  try {
+    return await DuckDBInstance.create(join(folder, databaseName), {
+      access_mode: readOnly ? 'READ_ONLY' : 'READ_WRITE',
+      autoinstall_known_extensions: 'false',
+      autoload_known_extensions: 'false'
+    })
+  } catch (error) {
+    const known = databaseError(folder, error)
+    throw known instanceof SpectroscopeError ? known : workspaceError(folder, `${databaseName} cannot be opened (${messageOf(error).split('\n')[0].replace(/\.$/, '')})`, error)
+  }
+}
+
+/** Version of the schema in a database: 0 for an empty one, undefined for a database of something else. */
+const schemaVersion = async (connection: DuckDBConnection): Promise<number | undefined> => {
+  const tables = (await select(connection, "SELECT table_name FROM information_schema.tables WHERE table_schema = 'main'")).map((row) => row.table_name)
+  if (tables.length === 0) return 0
+  if (!tables.includes('migrations')) return undefined
+  return Number((await select(connection, 'SELECT coalesce(max(version), 0) AS version FROM migrations'))[0].version)
+}
+
+/** A copy of the database under backups/, made while it is closed. */
+const backUp = async (folder: string, version: number): Promise<void> => {
+  const target = join(folder, 'backups', `workspace-schema-${version}-${new Date().toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '-')}.duckdb`)
+  const temporary = `${target}.tmp`
+  try {
+    await mkdir(join(folder, 'backups'), { recursive: true })
+    await copyFile(join(folder, databaseName), temporary)
+    const handle = await open(temporary, 'r+')
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(temporary, target)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw writingError(target, error)
+  }
+}
+
+/** Runs statements in one transaction. */
+export const inTransaction = async <T>(connection: DuckDBConnection, work: () => Promise<T>): Promise<T> => {
+  await connection.run('BEGIN TRANSACTION')
+  let result: T
+  try {
+    result = await work()
+  } catch (error) {
+    await connection.run('ROLLBACK').catch(() => {})
+    throw error
+  }
+  await connection.run('COMMIT')
+  return result
+}
+
+const migrate = async (connection: DuckDBConnection, from: number, steps: readonly Migration[]): Promise<void> => {
+  for (const { version, name, statements } of steps.filter((step) => step.version > from)) {
+    await inTransaction(connection, async () => {
+      if (version === steps[0].version) await connection.run('CREATE TABLE migrations (version INTEGER PRIMARY KEY, name VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL)')
+      for (const statement of statements) await connection.run(statement)
+      await connection.run('INSERT INTO migrations VALUES ($1, $2, $3::TIMESTAMP)', [version, name, new Date().toISOString()])
+    })
+  }
+}
+
+/**
+ * Opens the database of a workspace folder, creating or upgrading it where `options` allow it; an existing one is copied to backups/
+ * before an upgrade. Throws `workspace` errors that name the folder and the remedy.
+ */
+export const openDatabase = async (folder: string, options: OpenOptions, steps: readonly Migration[] = ownMigrations): Promise<DuckDBInstance> => {
+  await prepareFolder(folder, options)
+  const latest = steps[steps.length - 1].version
+  let instance = await connectTo(folder, options.readOnly)
+  try {
+    let connection = await instance.connect()
+    const version = await schemaVersion(connection)
+    if (version === undefined) throw workspaceError(folder, `${databaseName} is a database of another program; choose another folder`)
+    if (version > latest) throw workspaceError(folder, `the workspace was written by a newer version of the program (schema ${version}, this one knows ${latest}); update this one`)
+    if (version < latest) {
+      if (options.readOnly) throw workspaceError(folder, 'the workspace was written by an older version of the program; open it once for writing, which upgrades it')
+      if (version > 0) {
+        await connection.run('CHECKPOINT')
+        connection.closeSync()
+        instance.closeSync()
+        await backUp(folder, version)
+        instance = await connectTo(folder, false)
+        connection = await instance.connect()
+      }
+      await migrate(connection, version, steps)
+    }
+    connection.closeSync()
+    if ((await kindOf(join(folder, markerName))) === undefined) {
+      await writeFileAtomically(join(folder, markerName), `${JSON.stringify({ format: markerFormat, version: markerVersion, createdAt: new Date().toISOString() }, null, 2)}\n`)
+    }
+    return instance
+  } catch (error) {
+    instance.closeSync()
+    throw databaseError(folder, error)
+  }
+}

@@ -1,0 +1,176 @@
+import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import { z } from 'zod'
+import type { NewClustering, StudyRecord } from '../../preload/records'
+import { serveParent } from '../base/processes'
+import type { Handlers } from '../base/processes'
+import { parameterSchemas } from './calls'
+import type { Method, ParametersOf, StoreCalls } from './calls'
+import * as clusters from './clusters'
+import { databaseError, inTransaction, openDatabase } from './database'
+import * as reads from './reads'
+import * as runs from './runs'
+import { exportTable } from './tables'
+import * as writes from './writes'
+
+interface Transaction {
+  readonly connection: DuckDBConnection
+  readonly runId: string
+  readonly run: number
+  matrix?: writes.MatrixWriter
+  neighbours?: writes.NeighboursWriter
+}
+
+let folder = ''
+let instance: DuckDBInstance | undefined
+let transaction: Transaction | undefined
+let writing: Promise<unknown> = Promise.resolve()
+
+const opened = (): DuckDBInstance => {
+  if (instance === undefined) throw new Error('the workspace is not open')
+  return instance
+}
+
+const current = (): Transaction => {
+  if (transaction === undefined) throw new Error('no transaction is open')
+  return transaction
+}
+
+/** A connection for one piece of work: readers see what is committed, whatever is being written. */
+const connected = async <T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> => {
+  const connection = await opened().connect()
+  try {
+    return await work(connection)
+  } finally {
+    connection.closeSync()
+  }
+}
+
+/** Writes outside of the transaction, and its commit, happen one after another. */
+const exclusively = <T>(work: () => Promise<T>): Promise<T> => {
+  const result = writing.then(work)
+  writing = result.catch(() => {})
+  return result
+}
+
+const changing = <T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> => exclusively(() => connected(work))
+
+const onRun = <T>(run: string, work: (connection: DuckDBConnection, number: number) => Promise<T>): Promise<T> =>
+  connected(async (connection) => work(connection, await runs.runNumber(connection, run)))
+
+const endTransaction = async (statement: 'COMMIT' | 'ROLLBACK'): Promise<null> => {
+  const { connection } = current()
+  transaction = undefined
+  try {
+    await connection.run(statement)
+  } finally {
+    connection.closeSync()
+    clusters.forgetOrders()
+  }
+  return null
+}
+
+const nothing = async (work: Promise<unknown>): Promise<null> => {
+  await work
+  return null
+}
+
+const implementation: Handlers<StoreCalls> = {
+  open: async (options) => {
+    folder = options.folder
+    instance = await openDatabase(folder, options)
+    return null
+  },
+  createRun: ({ name, configuration, baseFolder, provenance }) =>
+    changing((connection) => runs.createRun(connection, { name, configuration, baseFolder, ...(provenance === undefined ? {} : { provenance }) })),
+  listRuns: () => connected(runs.listRuns),
+  getRun: ({ run }) => connected((connection) => runs.getRun(connection, run)),
+  findRun: ({ text }) => connected((connection) => runs.findRun(connection, text)),
+  renameRun: ({ run, name }) => changing((connection) => runs.renameRun(connection, run, name)),
+  updateRun: ({ run, changes }) => changing((connection) => runs.updateRun(connection, run, changes as Parameters<typeof runs.updateRun>[2])),
+  deleteRun: ({ run }) => {
+    clusters.forgetOrders()
+    return nothing(changing((connection) => runs.deleteRun(connection, run)))
+  },
+
+  begin: async ({ run }) => {
+    if (transaction !== undefined) throw new Error('a transaction is open already')
+    const connection = await opened().connect()
+    try {
+      const number = await runs.runNumber(connection, run)
+      await connection.run('BEGIN TRANSACTION')
+      transaction = { connection, runId: run, run: number }
+    } catch (error) {
+      connection.closeSync()
+      throw error
+    }
+    return null
+  },
+  commit: () =>
+    exclusively(async () => {
+      const { matrix, neighbours } = current()
+      await matrix?.finish()
+      await neighbours?.finish()
+      return endTransaction('COMMIT')
+    }),
+  rollback: () => (transaction === undefined ? null : endTransaction('ROLLBACK')),
+  saveStudy: ({ study, ids, texts }) => nothing(writes.saveStudy(current().connection, current().run, study as StudyRecord, ids, texts)),
+  beginSusceptibilities: async ({ components, initialLoss }) => {
+    current().matrix = await writes.MatrixWriter.begin(current().connection, current().run, components, initialLoss)
+    return null
+  },
+  appendSusceptibilities: ({ susceptibilities, standardErrors }) => nothing(current().matrix!.append(susceptibilities, standardErrors)),
+  saveDiagnostics: ({ diagnostics }) => nothing(writes.saveDiagnostics(current().connection, current().run, diagnostics)),
+  saveTraces: ({ traces }) => nothing(writes.saveTraces(current().connection, current().run, traces)),
+  beginNeighbours: async ({ k, whiten }) => {
+    current().neighbours = await writes.NeighboursWriter.begin(current().connection, current().run, k, whiten)
+    return null
+  },
+  appendNeighbours: ({ indices, distances }) => nothing(current().neighbours!.append(indices, distances)),
+  saveClustering: ({ clustering }) => writes.saveClustering(current().connection, current().runId, current().run, clustering as NewClustering),
+  completeStage: ({ stage }) => nothing(runs.saveStage(current().connection, current().run, stage)),
+  appendTrace: ({ run, points }) =>
+    nothing(changing((connection) => inTransaction(connection, async () => writes.appendTrace(connection, await runs.runNumber(connection, run), points)))),
+
+  getStudy: ({ run }) => onRun(run, (connection, number) => reads.getStudy(connection, run, number)),
+  readSusceptibilities: ({ run, first, count }) => onRun(run, (connection, number) => reads.readSusceptibilities(connection, run, number, first, count)),
+  getDiagnostics: ({ run }) => onRun(run, reads.getDiagnostics),
+  getTraces: ({ run }) => onRun(run, reads.getTraces),
+  findNeighbours: ({ run, k, whiten }) => onRun(run, (connection, number) => reads.findNeighbours(connection, number, k, whiten)),
+  readNeighbours: ({ run, k, whiten, first, count }) => onRun(run, (connection, number) => reads.readNeighbours(connection, number, k, whiten, first, count)),
+  renameClustering: ({ run, clustering, name }) => changing((connection) => runs.renameClustering(connection, run, clustering, name)),
+  deleteClustering: ({ run, clustering }) => {
+    clusters.forgetOrders()
+    return nothing(changing((connection) => runs.deleteClustering(connection, run, clustering)))
+  },
+  getClusterSummaries: ({ run, clustering, cluster, topTokens }) => connected((connection) => clusters.getClusterSummaries(connection, run, clustering, cluster, topTokens)),
+  getClusterMembers: ({ run, clustering, cluster }) => connected((connection) => clusters.getClusterMembers(connection, run, clustering, cluster)),
+  getClusterProfile: ({ run, clustering, cluster }) => connected((connection) => clusters.getClusterProfile(connection, run, clustering, cluster)),
+  getClusterTokens: ({ run, clustering, cluster, ...page }) => connected((connection) => clusters.getClusterTokens(connection, run, clustering, cluster, page)),
+  getTokens: ({ run, tokens, before, after }) => connected((connection) => clusters.getTokens(connection, run, tokens, before, after)),
+  getMembership: ({ run, clustering }) => connected((connection) => clusters.getMembership(connection, run, clustering)),
+  exportTable: ({ run, table, format, file, clustering }) => nothing(connected((connection) => exportTable(connection, run, table, format, file, clustering)))
+}
+
+/** Checks parameters before, and turns errors of DuckDB into sentences after. */
+const guarded = <M extends Method>(method: M): Handlers<StoreCalls>[M] =>
+  (async (parameters: unknown, context: Parameters<Handlers<StoreCalls>[M]>[1]) => {
+    const checked = parameterSchemas[method].safeParse(parameters)
+    if (!checked.success) throw new Error(`The store refused a malformed call of ${method}: ${z.prettifyError(checked.error)}`)
+    try {
+      return await (implementation[method] as (parameters: ParametersOf<M>, context: unknown) => unknown)(checked.data as ParametersOf<M>, context)
+    } catch (error) {
+      throw databaseError(folder, error)
+    }
+  }) as Handlers<StoreCalls>[M]
+
+const handlers = Object.fromEntries((Object.keys(implementation) as Method[]).map((method) => [method, guarded(method)])) as unknown as Handlers<StoreCalls>
+
+const close = async (): Promise<void> => {
+  await writing
+  if (transaction !== undefined) await endTransaction('ROLLBACK')
+  instance?.closeSync()
+  instance = undefined
+}
+
+process.title = 'spectroscope store'
+serveParent<StoreCalls>(handlers, close)

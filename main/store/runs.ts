@@ -1,0 +1,163 @@
+import { randomInt } from 'node:crypto'
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { RunConfiguration } from '../../preload/configuration'
+import { SpectroscopeError } from '../../preload/errors'
+import type { ClusteringRecord, LeftoverKind, NewRun, Provenance, RunChanges, RunRecord, RunStatus, StageName, StageRecord } from '../../preload/records'
+import { inTransaction, select } from './database'
+import type { Row } from './database'
+import { runTables } from './schema'
+
+const iso = (column: string): string => `strftime(${column}, '%Y-%m-%dT%H:%M:%S.%gZ') AS ${column}`
+const parse = <T>(value: unknown): T => JSON.parse(value as string) as T
+
+const clusteringOf = (row: Row): ClusteringRecord => ({
+  number: row.clustering as number,
+  name: row.name as string,
+  configuration: parse(row.configuration),
+  seed: Number(row.seed),
+  createdAt: row.created_at as string,
+  ending: row.ending as string,
+  attempts: row.attempts as number,
+  edges: Number(row.edges),
+  volume: row.volume as number,
+  clusters: row.clusters as number,
+  leftoverKind: row.leftover_kind as LeftoverKind,
+  leftoverSize: row.leftover_size as number
+})
+
+const groupByRun = (rows: readonly Row[]): Map<unknown, Row[]> => {
+  const groups = new Map<unknown, Row[]>()
+  for (const row of rows) groups.set(row.run, [...(groups.get(row.run) ?? []), row])
+  return groups
+}
+
+/** Records of runs, oldest first; `condition` is on the table `runs`. */
+const selectRuns = async (connection: DuckDBConnection, condition = 'true', values: string[] = []): Promise<RunRecord[]> => {
+  const runs = await select(
+    connection,
+    `SELECT runs.* REPLACE (${['created_at', 'started_at', 'finished_at'].map(iso).join(', ')}), tokens, probe_rows, initial_loss, components
+     FROM runs LEFT JOIN studies ON studies.run = number LEFT JOIN samplings ON samplings.run = number WHERE ${condition} ORDER BY number`,
+    values
+  )
+  const stages = groupByRun(await select(connection, `SELECT * REPLACE (${iso('finished_at')}) FROM stages ORDER BY run, stages.finished_at`))
+  const clusterings = groupByRun(await select(connection, `SELECT * REPLACE (${iso('created_at')}) FROM clusterings ORDER BY run, clustering`))
+  return runs.map((row) => ({
+    id: row.id as string,
+    name: row.name as string,
+    status: row.status as RunStatus,
+    stage: row.stage as StageName | null,
+    stages: (stages.get(row.number) ?? []).map((stage) => ({
+      stage: stage.stage as StageName, finishedAt: stage.finished_at as string, seconds: stage.seconds as number, ...parse<object>(stage.details)
+    })),
+    createdAt: row.created_at as string,
+    startedAt: row.started_at as string | null,
+    finishedAt: row.finished_at as string | null,
+    configuration: parse<RunConfiguration>(row.configuration),
+    baseFolder: row.base_folder as string,
+    provenance: parse<Provenance>(row.provenance),
+    error: row.error as string | null,
+    tokens: (row.tokens ?? 0) as number,
+    probeRows: (row.probe_rows ?? 0) as number,
+    components: (row.components ?? []) as string[],
+    initialLoss: row.initial_loss as number | null,
+    clusterings: (clusterings.get(row.number) ?? []).map(clusteringOf)
+  }))
+}
+
+export const listRuns = (connection: DuckDBConnection): Promise<RunRecord[]> => selectRuns(connection)
+
+const noRun = (text: string): SpectroscopeError => new SpectroscopeError('input', `There is no run "${text}" in this workspace; \`runs\` lists those there are.`)
+
+export const getRun = async (connection: DuckDBConnection, run: string): Promise<RunRecord> => {
+  const [record] = await selectRuns(connection, 'id = $1', [run])
+  if (record === undefined) throw noRun(run)
+  return record
+}
+
+/** Number of a run, which the large tables carry. */
+export const runNumber = async (connection: DuckDBConnection, run: string): Promise<number> => {
+  const [row] = await select(connection, 'SELECT number FROM runs WHERE id = $1', [run])
+  if (row === undefined) throw noRun(run)
+  return row.number as number
+}
+
+export const findRun = async (connection: DuckDBConnection, text: string): Promise<RunRecord> => {
+  const runs = await listRuns(connection)
+  if (text === 'latest' && runs.length > 0) return runs[runs.length - 1]
+  const exact = runs.find(({ id }) => id === text)
+  if (exact !== undefined) return exact
+  const matches = [runs.filter(({ name }) => name === text), runs.filter(({ id }) => text !== '' && id.startsWith(text))].find(({ length }) => length > 0)
+  if (matches === undefined) throw noRun(text)
+  if (matches.length > 1) throw new SpectroscopeError('input', `"${text}" fits ${matches.length} runs (${matches.map(({ id }) => id).join(', ')}); give the id of one.`)
+  return matches[0]
+}
+
+const newId = (now: Date): string => {
+  const digits = now.toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '-')
+  return `${digits}-${randomInt(36 ** 4).toString(36).padStart(4, '0')}`
+}
+
+export const createRun = (connection: DuckDBConnection, { name, configuration, baseFolder, provenance = {} }: NewRun): Promise<RunRecord> =>
+  inTransaction(connection, async () => {
+    const now = new Date()
+    const id = newId(now)
+    await connection.run(
+      `INSERT INTO runs SELECT coalesce(max(number), 0) + 1, $1, $2, 'pending', NULL, $3::TIMESTAMP, NULL, NULL, $4::JSON, $5, $6::JSON, NULL FROM runs`,
+      [id, name, now.toISOString(), JSON.stringify(configuration), baseFolder, JSON.stringify(provenance)]
+    )
+    return getRun(connection, id)
+  })
+
+const changeColumns = { status: 'status', stage: 'stage', startedAt: 'started_at', finishedAt: 'finished_at', error: 'error' } as const
+
+export const updateRun = (connection: DuckDBConnection, run: string, changes: RunChanges): Promise<RunRecord> =>
+  inTransaction(connection, async () => {
+    const before = await getRun(connection, run)
+    for (const [key, column] of Object.entries(changeColumns)) {
+      const value = changes[key as keyof typeof changeColumns]
+      if (value !== undefined) await connection.run(`UPDATE runs SET ${column} = $1 WHERE id = $2`, [value, run])
+    }
+    if (changes.provenance !== undefined) {
+      await connection.run('UPDATE runs SET provenance = $1::JSON WHERE id = $2', [JSON.stringify({ ...before.provenance, ...changes.provenance }), run])
+    }
+    return getRun(connection, run)
+  })
+
+export const renameRun = async (connection: DuckDBConnection, run: string, name: string): Promise<RunRecord> => {
+  await connection.run('UPDATE runs SET name = $1 WHERE id = $2', [name, run])
+  return getRun(connection, run)
+}
+
+export const deleteRun = (connection: DuckDBConnection, run: string): Promise<void> =>
+  inTransaction(connection, async () => {
+    const number = await runNumber(connection, run)
+    for (const table of runTables) await connection.run(`DELETE FROM ${table} WHERE run = $1`, [number])
+    await connection.run('DELETE FROM runs WHERE number = $1', [number])
+  })
+
+/** A clustering of a run by its number, the latest one by default. */
+export const findClustering = async (connection: DuckDBConnection, run: string, number?: number): Promise<ClusteringRecord> => {
+  const { clusterings } = await getRun(connection, run)
+  const found = number === undefined ? clusterings.at(-1) : clusterings.find((clustering) => clustering.number === number)
+  if (found !== undefined) return found
+  throw new SpectroscopeError('input', clusterings.length === 0
+    ? `Run ${run} has no clustering yet; \`cluster ${run}\` makes one.`
+    : `Run ${run} has no clustering ${number}; it has ${clusterings.map((clustering) => clustering.number).join(', ')}.`)
+}
+
+export const renameClustering = async (connection: DuckDBConnection, run: string, clustering: number, name: string): Promise<ClusteringRecord> => {
+  await connection.run('UPDATE clusterings SET name = $1 WHERE run = $2 AND clustering = $3', [name, await runNumber(connection, run), clustering])
+  return findClustering(connection, run, clustering)
+}
+
+export const deleteClustering = (connection: DuckDBConnection, run: string, clustering: number): Promise<void> =>
+  inTransaction(connection, async () => {
+    await findClustering(connection, run, clustering)
+    const number = await runNumber(connection, run)
+    for (const table of ['clusterings', 'clusters', 'memberships']) await connection.run(`DELETE FROM ${table} WHERE run = $1 AND clustering = $2`, [number, clustering])
+  })
+
+export const saveStage = async (connection: DuckDBConnection, run: number, { stage, seconds, ...details }: Omit<StageRecord, 'finishedAt'>): Promise<void> => {
+  await connection.run('DELETE FROM stages WHERE run = $1 AND stage = $2', [run, stage])
+  await connection.run('INSERT INTO stages VALUES ($1, $2, $3::TIMESTAMP, $4, $5::JSON)', [run, stage, new Date().toISOString(), seconds, JSON.stringify(details)])
+}

@@ -1,0 +1,51 @@
+/** One step of the schema. Applied in a transaction of its own, once, in order of `version`; never edited after it was released. */
+export interface Migration {
+  readonly version: number
+  readonly name: string
+  readonly statements: readonly string[]
+}
+
+/**
+ * Large tables carry the run's number, hold a run's rows in order of tokens and have no index: DuckDB's block statistics find a run and
+ * a range of tokens. χ̂, its standard errors and neighbours are lists, so that any DuckDB client reads them (`chi[3]`). Tables that
+ * name clusters (labels) refer to (run, clustering, cluster), which never change once stored.
+ */
+export const migrations: readonly Migration[] = [
+  {
+    version: 1,
+    name: 'runs, studies, susceptibilities, clusterings',
+    statements: [
+      `CREATE TABLE runs (
+        number INTEGER PRIMARY KEY, id VARCHAR UNIQUE NOT NULL, name VARCHAR NOT NULL, status VARCHAR NOT NULL, stage VARCHAR,
+        created_at TIMESTAMP NOT NULL, started_at TIMESTAMP, finished_at TIMESTAMP,
+        configuration JSON NOT NULL, base_folder VARCHAR NOT NULL, provenance JSON NOT NULL, error VARCHAR)`,
+      'CREATE TABLE stages (run INTEGER NOT NULL, stage VARCHAR NOT NULL, finished_at TIMESTAMP NOT NULL, seconds DOUBLE NOT NULL, details JSON NOT NULL)',
+      'CREATE TABLE studies (run INTEGER NOT NULL, hash VARCHAR NOT NULL, tokens INTEGER NOT NULL, probe_rows INTEGER NOT NULL)',
+      `CREATE TABLE study_rows (run INTEGER NOT NULL, kind VARCHAR NOT NULL, row_index INTEGER NOT NULL, subset VARCHAR NOT NULL, token_ids INTEGER[] NOT NULL)`,
+      'CREATE TABLE segments (run INTEGER NOT NULL, row_index INTEGER NOT NULL, start_position INTEGER NOT NULL, document INTEGER NOT NULL, document_offset INTEGER NOT NULL)',
+      'CREATE TABLE documents (run INTEGER NOT NULL, document INTEGER NOT NULL, file VARCHAR NOT NULL, record INTEGER NOT NULL, subset VARCHAR NOT NULL)',
+      'CREATE TABLE tokens (run INTEGER NOT NULL, token INTEGER NOT NULL, row_index INTEGER NOT NULL, position INTEGER NOT NULL, token_id INTEGER NOT NULL)',
+      'CREATE TABLE vocabulary (run INTEGER NOT NULL, token_id INTEGER NOT NULL, text VARCHAR NOT NULL)',
+      `CREATE TABLE samplings (run INTEGER NOT NULL, initial_loss DOUBLE NOT NULL, components VARCHAR[] NOT NULL,
+        column_means DOUBLE[] NOT NULL, column_deviations DOUBLE[] NOT NULL)`,
+      'CREATE TABLE susceptibilities (run INTEGER NOT NULL, token INTEGER NOT NULL, chi FLOAT[] NOT NULL, standard_error FLOAT[] NOT NULL)',
+      `CREATE TABLE diagnostics (run INTEGER NOT NULL, ordinal INTEGER NOT NULL, component VARCHAR NOT NULL, split_r_hat DOUBLE, learning_coefficient DOUBLE NOT NULL,
+        reliability DOUBLE NOT NULL, centred_reliability DOUBLE NOT NULL, mean_distance DOUBLE[] NOT NULL, final_distance DOUBLE[] NOT NULL, mean_loss DOUBLE[] NOT NULL,
+        first_loss DOUBLE NOT NULL, last_loss DOUBLE NOT NULL, min_loss DOUBLE NOT NULL, max_loss DOUBLE NOT NULL, failed_chains JSON NOT NULL)`,
+      'CREATE TABLE traces (run INTEGER NOT NULL, component VARCHAR NOT NULL, chain INTEGER NOT NULL, draw INTEGER NOT NULL, loss DOUBLE NOT NULL, distance DOUBLE NOT NULL)',
+      'CREATE TABLE neighbours (run INTEGER NOT NULL, whiten INTEGER NOT NULL, token INTEGER NOT NULL, nearest INTEGER[] NOT NULL, distances FLOAT[] NOT NULL)',
+      `CREATE TABLE clusterings (run INTEGER NOT NULL, clustering INTEGER NOT NULL, name VARCHAR NOT NULL, configuration JSON NOT NULL, seed BIGINT NOT NULL,
+        created_at TIMESTAMP NOT NULL, ending VARCHAR NOT NULL, attempts INTEGER NOT NULL, edges BIGINT NOT NULL, volume DOUBLE NOT NULL,
+        clusters INTEGER NOT NULL, leftover_kind VARCHAR NOT NULL, leftover_size INTEGER NOT NULL)`,
+      `CREATE TABLE clusters (run INTEGER NOT NULL, clustering INTEGER NOT NULL, cluster INTEGER NOT NULL, seed INTEGER NOT NULL, size INTEGER NOT NULL,
+        conductance DOUBLE NOT NULL, conductance_when_cut DOUBLE NOT NULL)`,
+      'CREATE TABLE memberships (run INTEGER NOT NULL, clustering INTEGER NOT NULL, cluster INTEGER NOT NULL, token INTEGER NOT NULL)'
+    ]
+  }
+]
+
+/** Tables with a column `run`, all of which a deleted run leaves. */
+export const runTables = [
+  'stages', 'studies', 'study_rows', 'segments', 'documents', 'tokens', 'vocabulary', 'samplings', 'susceptibilities', 'diagnostics', 'traces', 'neighbours',
+  'clusterings', 'clusters', 'memberships'
+] as const

@@ -1,0 +1,195 @@
+import { DOUBLE, LIST, VARCHAR, listValue } from '@duckdb/node-api'
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { leftoverCluster } from '../../preload/records'
+import type { ClusteringRecord, DiagnosticsRecord, NewClustering, StudyRecord, TracePointRecord, TraceRecord } from '../../preload/records'
+import { append, listsOf } from './blocks'
+import type { Column } from './blocks'
+import { select } from './database'
+import { findClustering } from './runs'
+
+const clear = async (connection: DuckDBConnection, run: number, ...tables: string[]): Promise<void> => {
+  for (const table of tables) await connection.run(`DELETE FROM ${table} WHERE run = $1`, [run])
+}
+
+const range = (count: number, first = 0): Int32Array => Int32Array.from({ length: count }, (_, i) => first + i)
+
+const concatenate = (arrays: readonly Int32Array[]): Int32Array => {
+  const all = new Int32Array(arrays.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const array of arrays) {
+    all.set(array, at)
+    at += array.length
+  }
+  return all
+}
+
+const raggedLists = (arrays: readonly Int32Array[]): Column => {
+  const ends = new Int32Array(arrays.length)
+  arrays.forEach(({ length }, i) => (ends[i] = (i === 0 ? 0 : ends[i - 1]) + length))
+  return { values: concatenate(arrays), ends: (row) => ends[row] }
+}
+
+/** Replaces a run's study; `texts[i]` is the text of token id `ids[i]`. */
+export const saveStudy = async (connection: DuckDBConnection, run: number, study: StudyRecord, ids: Int32Array, texts: readonly string[]): Promise<void> => {
+  await clear(connection, run, 'studies', 'study_rows', 'segments', 'documents', 'tokens', 'vocabulary')
+  const { probe, targets, provenance, documents } = study
+  for (const kind of ['sampling', 'observation', 'probe'] as const) {
+    const rows = study[kind]
+    const subsets = rows.map((_, row) => (kind === 'probe' ? (provenance[row]?.subset ?? '') : ''))
+    await append(connection, 'study_rows', rows.length, [run, rows.map(() => kind), range(rows.length), subsets, raggedLists(rows)])
+  }
+  const segments = provenance.flatMap((row, index) => row.segments.map((segment) => [index, segment.start, segment.document, segment.offset]))
+  await append(connection, 'segments', segments.length, [run, ...[0, 1, 2, 3].map((part) => Int32Array.from(segments, (segment) => segment[part]))])
+  await append(connection, 'documents', documents.length, [
+    run, Int32Array.from(documents, ({ id }) => id), documents.map(({ file }) => file), Int32Array.from(documents, ({ record }) => record), documents.map(({ subset }) => subset)
+  ])
+  const positions = concatenate(targets)
+  const rows = concatenate(targets.map(({ length }, row) => new Int32Array(length).fill(row)))
+  await append(connection, 'tokens', positions.length, [run, range(positions.length), rows, positions, positions.map((position, token) => probe[rows[token]][position])])
+  await append(connection, 'vocabulary', ids.length, [run, ids, texts])
+  await connection.run('INSERT INTO studies VALUES ($1, $2, $3, $4)', [run, study.hash, positions.length, probe.length])
+}
+
+/** Takes a run's matrix block by block, and the mean and population standard deviation of its columns meanwhile. */
+export class MatrixWriter {
+  readonly #sums: Float64Array
+  readonly #squares: Float64Array
+  #shift: Float64Array | undefined
+  #tokens = 0
+
+  private constructor(
+    private readonly connection: DuckDBConnection,
+    private readonly run: number,
+    private readonly components: readonly string[],
+    private readonly initialLoss: number
+  ) {
+    this.#sums = new Float64Array(components.length)
+    this.#squares = new Float64Array(components.length)
+  }
+
+  static async begin(connection: DuckDBConnection, run: number, components: readonly string[], initialLoss: number): Promise<MatrixWriter> {
+    await clear(connection, run, 'samplings', 'susceptibilities')
+    return new MatrixWriter(connection, run, components, initialLoss)
+  }
+
+  async append(susceptibilities: Float32Array, standardErrors: Float32Array): Promise<void> {
+    const width = this.components.length
+    const count = susceptibilities.length / width
+    if (!Number.isInteger(count) || standardErrors.length !== susceptibilities.length) throw new Error(`susceptibilities come in rows of ${width}`)
+    await append(this.connection, 'susceptibilities', count, [this.run, range(count, this.#tokens), listsOf(susceptibilities, width), listsOf(standardErrors, width)])
+    this.#shift ??= Float64Array.from(susceptibilities.subarray(0, width))
+    for (let at = 0; at < susceptibilities.length; at += width) {
+      for (let column = 0; column < width; column++) {
+        const value = susceptibilities[at + column] - this.#shift[column]
+        this.#sums[column] += value
+        this.#squares[column] += value * value
+      }
+    }
+    this.#tokens += count
+  }
+
+  async finish(): Promise<void> {
+    await checkComplete(this.connection, this.run, this.#tokens, 'susceptibilities')
+    const means = this.#sums.map((sum, column) => this.#shift![column] + sum / this.#tokens)
+    const deviations = this.#squares.map((square, column) => Math.sqrt(Math.max(0, square / this.#tokens - (this.#sums[column] / this.#tokens) ** 2)))
+    await this.connection.run(
+      'INSERT INTO samplings VALUES ($1, $2, $3, $4, $5)',
+      [this.run, this.initialLoss, listValue([...this.components]), listValue([...means]), listValue([...deviations])],
+      [undefined, DOUBLE, LIST(VARCHAR), LIST(DOUBLE), LIST(DOUBLE)] as never
+    )
+  }
+}
+
+const checkComplete = async (connection: DuckDBConnection, run: number, tokens: number, what: string): Promise<void> => {
+  const [study] = await select(connection, 'SELECT tokens FROM studies WHERE run = $1', [run])
+  if (study?.tokens !== tokens) throw new Error(`${what} of ${tokens} tokens were stored, but the study has ${String(study?.tokens ?? 0)}`)
+}
+
+/** Takes a run's neighbours block by block. */
+export class NeighboursWriter {
+  #tokens = 0
+
+  private constructor(
+    private readonly connection: DuckDBConnection,
+    private readonly run: number,
+    private readonly k: number,
+    private readonly whiten: number
+  ) {}
+
+  static async begin(connection: DuckDBConnection, run: number, k: number, whiten: boolean): Promise<NeighboursWriter> {
+    await connection.run('DELETE FROM neighbours WHERE run = $1 AND whiten = $2', [run, Number(whiten)])
+    return new NeighboursWriter(connection, run, k, Number(whiten))
+  }
+
+  async append(indices: Int32Array, distances: Float32Array): Promise<void> {
+    const count = indices.length / this.k
+    if (!Number.isInteger(count) || indices.length !== distances.length) throw new Error(`neighbours come in rows of ${this.k}`)
+    await append(this.connection, 'neighbours', count, [this.run, this.whiten, range(count, this.#tokens), listsOf(indices, this.k), listsOf(distances, this.k)])
+    this.#tokens += count
+  }
+
+  finish(): Promise<void> {
+    return checkComplete(this.connection, this.run, this.#tokens, 'neighbours')
+  }
+}
+
+export const saveDiagnostics = async (connection: DuckDBConnection, run: number, diagnostics: readonly DiagnosticsRecord[]): Promise<void> => {
+  await clear(connection, run, 'diagnostics')
+  const list = (values: readonly number[]): ReturnType<typeof listValue> => listValue([...values])
+  for (const [ordinal, record] of diagnostics.entries()) {
+    const { first, last, min, max } = record.lossTrace
+    await connection.run(
+      `INSERT INTO diagnostics VALUES (${Array.from({ length: 15 }, (_, i) => `$${i + 1}`).join(', ')}::JSON)`,
+      [
+        run, ordinal, record.component, record.splitRHat, record.learningCoefficient, record.reliability, record.centredReliability,
+        list(record.meanDistance), list(record.finalDistance), list(record.meanLoss), first, last, min, max, JSON.stringify(record.failedChains)
+      ],
+      [undefined, undefined, undefined, DOUBLE, DOUBLE, DOUBLE, DOUBLE, LIST(DOUBLE), LIST(DOUBLE), LIST(DOUBLE), DOUBLE, DOUBLE, DOUBLE, DOUBLE, undefined] as never
+    )
+  }
+}
+
+export const saveTraces = async (connection: DuckDBConnection, run: number, traces: readonly TraceRecord[]): Promise<void> => {
+  await clear(connection, run, 'traces')
+  for (const { component, chain, losses, distances } of traces) {
+    await append(connection, 'traces', losses.length, [run, Array.from(losses, () => component), chain, range(losses.length), losses, distances])
+  }
+}
+
+export const appendTrace = async (connection: DuckDBConnection, run: number, points: readonly TracePointRecord[]): Promise<void> => {
+  const firstDraws = new Map<string, TracePointRecord>()
+  for (const point of points) {
+    const key = JSON.stringify([point.component, point.chain])
+    const known = firstDraws.get(key)
+    if (known === undefined || point.draw < known.draw) firstDraws.set(key, point)
+  }
+  for (const { component, chain, draw } of firstDraws.values()) {
+    await connection.run('DELETE FROM traces WHERE run = $1 AND component = $2 AND chain = $3 AND draw >= $4', [run, component, chain, draw])
+  }
+  await append(connection, 'traces', points.length, [
+    run, points.map(({ component }) => component), Int32Array.from(points, ({ chain }) => chain), Int32Array.from(points, ({ draw }) => draw),
+    Float64Array.from(points, ({ loss }) => loss), Float64Array.from(points, ({ distance }) => distance)
+  ])
+}
+
+/** Adds a clustering; memberships are stored cluster by cluster, so that one cluster is one stretch of the table. */
+export const saveClustering = async (connection: DuckDBConnection, run: string, number: number, clustering: NewClustering): Promise<ClusteringRecord> => {
+  const { name, configuration, seed, ending, attempts, edges, volume, clusters, leftover } = clustering
+  const size = clusters.reduce((sum, { members }) => sum + members.length, leftover.members.length)
+  await checkComplete(connection, number, size, 'cluster memberships')
+  const [{ next }] = await select(connection, 'SELECT coalesce(max(clustering), 0) + 1 AS next FROM clusterings WHERE run = $1', [number])
+  const id = Number(next)
+  await append(connection, 'clusters', clusters.length, [
+    number, id, Int32Array.from(clusters, ({ order }) => order), Int32Array.from(clusters, (cluster) => cluster.seed), Int32Array.from(clusters, ({ members }) => members.length),
+    Float64Array.from(clusters, ({ conductance }) => conductance), Float64Array.from(clusters, ({ conductanceWhenCut }) => conductanceWhenCut)
+  ])
+  const groups = [...clusters, { order: leftoverCluster, members: leftover.members }]
+  await append(connection, 'memberships', size, [
+    number, id, concatenate(groups.map(({ order, members }) => new Int32Array(members.length).fill(order))), concatenate(groups.map(({ members }) => members))
+  ])
+  await connection.run(
+    'INSERT INTO clusterings VALUES ($1, $2, $3, $4::JSON, $5, $6::TIMESTAMP, $7, $8, $9, $10, $11, $12, $13)',
+    [number, id, name, JSON.stringify(configuration), seed, new Date().toISOString(), ending, attempts, edges, volume, clusters.length, leftover.kind, leftover.members.length]
+  )
+  return findClustering(connection, run, id)
+}
