@@ -1,0 +1,138 @@
+import type { SamplerConfiguration } from '../../preload/configuration'
+
+/** A chain that ended with a non-finite number. Its draws count nowhere. */
+export interface FailedChain {
+  readonly chain: number
+  /** The draw that was next. */
+  readonly draw: number
+  /** Steps done before. */
+  readonly step: number
+  readonly message: string
+}
+
+/** L and ‖u - u*‖ at every draw of a chain [draws]; NaN after it failed. */
+export interface ChainTrace {
+  readonly component: string
+  readonly chain: number
+  readonly losses: Float64Array
+  readonly distances: Float64Array
+}
+
+/** Numbers are over the chains that did not fail, NaN if all did. */
+export interface ComponentDiagnostics {
+  readonly component: string
+  /** Split-R̂ of φ; null with fewer than four draws, or without any spread. */
+  readonly splitRHat: number | null
+  /** nβ (E[L] - L(w*)). */
+  readonly learningCoefficient: number
+  /** ‖u - u*‖ per chain (all chains, NaN where failed): mean over draws, and at the last draw. */
+  readonly meanDistance: readonly number[]
+  readonly finalDistance: readonly number[]
+  readonly meanLoss: number
+  /** Of the column χ̂: see `reliability`; NaN for `full` and for a component without a column. */
+  readonly reliability: number
+  /** Of the column after its matrix is standardised and its rows are centred, as clustering sees it. */
+  readonly centredReliability: number
+  /** Of L averaged over chains. */
+  readonly lossTrace: { readonly first: number; readonly last: number; readonly min: number; readonly max: number }
+  readonly failedChains: readonly FailedChain[]
+}
+
+const mean = (values: ArrayLike<number>): number => {
+  let sum = 0
+  for (let i = 0; i < values.length; i++) sum += values[i]
+  return sum / values.length
+}
+
+const variance = (values: ArrayLike<number>): number => {
+  const centre = mean(values)
+  let sum = 0
+  for (let i = 0; i < values.length; i++) sum += (values[i] - centre) ** 2
+  return sum / (values.length - 1)
+}
+
+/** Split-R̂ (Gelman et al. 2013): each chain's draws in two halves, the middle one of an odd number left out. */
+export const splitRHat = (chains: readonly Float64Array[]): number | null => {
+  const draws = chains[0]?.length ?? 0
+  const half = Math.floor(draws / 2)
+  if (half < 2) return null
+  const sequences = chains.flatMap((chain) => [chain.subarray(0, half), chain.subarray(draws - half)])
+  const within = mean(sequences.map(variance))
+  if (!(within > 0)) return null
+  return Math.sqrt((half - 1) / half + variance(sequences.map(mean)) / within)
+}
+
+/** Everything but the reliabilities, from the traces of one component's chains. */
+export const diagnose = (traces: readonly ChainTrace[], failedChains: readonly FailedChain[], initialLoss: number, nBeta: number): Omit<ComponentDiagnostics, 'reliability' | 'centredReliability'> => {
+  const alive = traces.filter(({ chain }) => !failedChains.some((failed) => failed.chain === chain))
+  const averaged = Float64Array.from(traces[0].losses, (_, draw) => mean(alive.map(({ losses }) => losses[draw])))
+  const meanLoss = mean(averaged)
+  const ofChain = (value: (distances: Float64Array) => number): number[] => traces.map((trace) => (alive.includes(trace) ? value(trace.distances) : NaN))
+  return {
+    component: traces[0].component,
+    splitRHat: splitRHat(alive.map(({ losses }) => losses.map((loss) => loss - initialLoss))),
+    learningCoefficient: nBeta * (meanLoss - initialLoss),
+    meanDistance: ofChain(mean),
+    finalDistance: ofChain((distances) => distances[distances.length - 1]),
+    meanLoss,
+    lossTrace: { first: averaged[0], last: averaged[averaged.length - 1], min: alive.length === 0 ? NaN : Math.min(...averaged), max: alive.length === 0 ? NaN : Math.max(...averaged) },
+    failedChains
+  }
+}
+
+export type FindingKind = 'chains failed' | 'loss not above L(w*)' | 'still drifting' | 'chains disagree' | 'mostly noise'
+
+export interface Finding {
+  readonly component: string
+  readonly kind: FindingKind
+  /** What was found and what would help: one sentence. */
+  readonly message: string
+}
+
+/** Columns below this reliability are marked as mostly noise (METHOD section 3). */
+export const reliabilityThreshold = 0.5
+const rHatThreshold = 1.1
+
+const number = (value: number): string => value.toPrecision(3).replace(/\.?0+$/, '')
+
+/** Change of mean φ from the third to the fourth quarter of the draws, if it is over twice its standard error and a tenth of φ; else 0. */
+const drift = (traces: readonly ChainTrace[], initialLoss: number): number => {
+  const draws = traces[0].losses.length
+  if (draws < 8) return 0
+  const quarter = Math.floor(draws / 4)
+  const third = traces.flatMap(({ losses }) => [...losses.subarray(draws - 2 * quarter, draws - quarter)])
+  const fourth = traces.flatMap(({ losses }) => [...losses.subarray(draws - quarter)])
+  const change = mean(fourth) - mean(third)
+  const error = Math.sqrt((variance(third) + variance(fourth)) / third.length)
+  return Math.abs(change) > 2 * error && Math.abs(change) > 0.1 * Math.abs(mean(fourth) - initialLoss) ? change : 0
+}
+
+/** What looks unhealthy in a component's chains, or mostly noise in its column, and what would help. Empty if nothing does. */
+export const assessHealth = (
+  { component, splitRHat: rHat, meanLoss, reliability, centredReliability, failedChains }: ComponentDiagnostics,
+  traces: readonly ChainTrace[],
+  initialLoss: number,
+  sampler: SamplerConfiguration
+): Finding[] => {
+  const findings: Finding[] = []
+  const find = (kind: FindingKind, message: string): void => void findings.push({ component, kind, message: `${component}: ${message}.` })
+  const smaller = `a smaller sampler.stepSize (now ${sampler.stepSize}) or a larger sampler.gamma (now ${sampler.gamma}) would help`
+  if (failedChains.length > 0) {
+    const chains = failedChains.map(({ chain }) => chain).join(', ')
+    find('chains failed', `chain ${chains} of ${sampler.chains} ended with a number that is not finite and ${failedChains.length === sampler.chains ? 'no column could be computed' : 'is left out'}; ${smaller}`)
+  }
+  const alive = traces.filter(({ chain }) => !failedChains.some((failed) => failed.chain === chain))
+  if (alive.length === 0) return findings
+  if (meanLoss <= initialLoss) {
+    find('loss not above L(w*)', `the mean loss ${number(meanLoss)} did not rise above L(w*) ${number(initialLoss)}; w* may not be a minimum on these rows (more observation rows tell), or the chains hardly moved (a longer run or a larger sampler.stepSize)`)
+  }
+  const change = sampler.nBeta === 0 ? 0 : drift(alive, initialLoss)
+  if (change !== 0) find('still drifting', `the loss has not levelled off (${change > 0 ? 'up' : 'down'} ${number(Math.abs(change))} over the last quarter of the draws); a longer sampler.burnIn or more steps between draws would help`)
+  if (rHat !== null && rHat > rHatThreshold) find('chains disagree', `split-R̂ is ${number(rHat)} (over ${rHatThreshold}); more draws, or more steps between them, would help`)
+  const help = sampler.nBeta === 0 ? 'more draws, chains or observation rows would help' : 'more draws, more steps between them, more chains or more observation rows would help'
+  if (reliability < reliabilityThreshold) find('mostly noise', `the reliability of its column is ${number(reliability)} (below ${reliabilityThreshold}); ${help}`)
+  else if (centredReliability < reliabilityThreshold) {
+    find('mostly noise', `the reliability of its column is ${number(centredReliability)} (below ${reliabilityThreshold}) once columns are standardised and rows centred, as clustering does; ${help}`)
+  }
+  return findings
+}

@@ -1,0 +1,53 @@
+import { permutation, philoxWords } from '../base/philox'
+
+/** What a random stream is for: the upper byte of a counter's last word (METHOD section 4). */
+export const purposes = { noise: 1, minibatch: 2, gaussian: 3 } as const
+
+export const streamOf = (purpose: keyof typeof purposes, index = 0): number => purposes[purpose] * 2 ** 24 + index
+
+/** Where a vector of normals lies in the random stream: METHOD section 4. */
+export interface NoiseSource {
+  readonly seed: number
+  readonly step: number
+  readonly chain: number
+  readonly stream: number
+}
+
+/** The first `count` standard normals of a source, float64: the plain form of what the pSGLD kernel computes. */
+export const normals = (count: number, { seed, step, chain, stream }: NoiseSource): Float64Array => {
+  const words = new Uint32Array(4 * Math.ceil(count / 4))
+  philoxWords(seed, 0, step, chain, stream, words)
+  return Float64Array.from({ length: count }, (_, i) => {
+    const pair = i - (i % 2)
+    const r = Math.sqrt(-2 * Math.log((words[pair] + 1) / 2 ** 32))
+    const angle = (2 * Math.PI * words[pair + 1]) / 2 ** 32
+    return r * (i % 2 === 0 ? Math.cos(angle) : Math.sin(angle))
+  })
+}
+
+/** Minibatches of `size` among `rows` rows (at least `size`): slices of one permutation an epoch, the remainder dropped (METHOD section 4). */
+export class Minibatches {
+  readonly #seed: number
+  readonly #rows: number
+  readonly #size: number
+  #epoch = -1
+  #order: Uint32Array = new Uint32Array(0)
+
+  constructor(seed: number, rows: number, size: number) {
+    this.#seed = seed
+    this.#rows = rows
+    this.#size = size
+  }
+
+  /** Row indices of the minibatch of one step. */
+  at(step: number): Uint32Array {
+    const perEpoch = Math.floor(this.#rows / this.#size)
+    const epoch = Math.floor(step / perEpoch)
+    if (epoch !== this.#epoch) {
+      this.#order = permutation(this.#seed, this.#rows, epoch, streamOf('minibatch'))
+      this.#epoch = epoch
+    }
+    const start = (step % perEpoch) * this.#size
+    return this.#order.slice(start, start + this.#size)
+  }
+}

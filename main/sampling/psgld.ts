@@ -1,0 +1,90 @@
+import { readFileSync } from 'node:fs'
+import { kernelPath } from '../base/entries'
+import type { SamplerConfiguration } from '../../preload/configuration'
+import type { NoiseSource } from './philox'
+
+interface Exports extends WebAssembly.Exports {
+  readonly memory: WebAssembly.Memory
+  readonly capacity: WebAssembly.Global
+  readonly weights: WebAssembly.Global
+  readonly centre: WebAssembly.Global
+  readonly squares: WebAssembly.Global
+  readonly gradient: WebAssembly.Global
+  readonly noise: WebAssembly.Global
+  readonly normals: (count: number, firstBlock: number, step: number, chain: number, stream: number, key0: number, key1: number) => void
+  readonly update: (count: number, targets: number, decay: number, rest: number, epsilon: number, nBeta: number, gamma: number, stepSize: number) => number
+  readonly gaussian: (count: number, scale: number) => void
+}
+
+/** Weights u, their centre u*, and the squared-gradient average V of one replica: flat, float32, of one length. */
+export interface ChainState {
+  readonly weights: Float32Array
+  readonly centre: Float32Array
+  readonly squares: Float32Array
+}
+
+/** The compiled kernel `kernels/psgld.ts`: one instance a thread. Arrays may be shared; the kernel works on copies, block by block. */
+export class PsgldKernel {
+  readonly #exports = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(kernelPath('sampling', 'psgld'))), {
+    env: { abort: () => { throw new Error('the pSGLD kernel stopped') } }
+  }).exports as Exports
+  readonly #capacity = Number(this.#exports.capacity.value)
+  readonly #weights = this.#float32(this.#exports.weights)
+  readonly #centre = this.#float32(this.#exports.centre)
+  readonly #squares = this.#float32(this.#exports.squares)
+  readonly #gradient = this.#float32(this.#exports.gradient)
+  readonly #noise = new Float64Array(this.#exports.memory.buffer, Number(this.#exports.noise.value), this.#capacity)
+
+  #float32(pointer: WebAssembly.Global): Float32Array {
+    return new Float32Array(this.#exports.memory.buffer, Number(pointer.value), this.#capacity)
+  }
+
+  /** Calls `work` for each block of `length` elements after its normals are in the kernel's memory. */
+  #blocks(length: number, { seed, step, chain, stream }: NoiseSource, work: (start: number, end: number) => void): void {
+    for (let start = 0; start < length; start += this.#capacity) {
+      const end = Math.min(start + this.#capacity, length)
+      this.#exports.normals(end - start, start / 4, step, chain, stream, seed >>> 0, Math.floor(seed / 2 ** 32))
+      work(start, end)
+    }
+  }
+
+  /** The first `count` normals of a source. */
+  normals(count: number, source: NoiseSource): Float64Array {
+    const out = new Float64Array(count)
+    this.#blocks(count, source, (start, end) => out.set(this.#noise.subarray(0, end - start), start))
+    return out
+  }
+
+  /**
+   * One step of METHOD section 2 in place on `weights` and `squares`, from the gradient of a sum of `targets` losses.
+   * False if a new weight or square is not finite.
+   */
+  update({ weights, centre, squares }: ChainState, gradient: Float32Array, targets: number, sampler: SamplerConfiguration, source: NoiseSource): boolean {
+    const { rmsDecay, rmsEpsilon, nBeta, gamma, stepSize } = sampler
+    let finite = true
+    this.#blocks(weights.length, source, (start, end) => {
+      const count = end - start
+      const load = (to: Float32Array, from: Float32Array): void => {
+        to.set(from.subarray(start, end))
+        to.fill(0, count, Math.min(count + 3, this.#capacity))
+      }
+      load(this.#weights, weights)
+      load(this.#centre, centre)
+      load(this.#squares, squares)
+      load(this.#gradient, gradient)
+      finite = this.#exports.update(count, targets, rmsDecay, 1 - rmsDecay, rmsEpsilon, nBeta, gamma, stepSize) !== 0 && finite
+      weights.set(this.#weights.subarray(0, count), start)
+      squares.set(this.#squares.subarray(0, count), start)
+    })
+    return finite
+  }
+
+  /** An independent draw of N(u*, I/γ) into `weights`: the posterior at nβ = 0. */
+  gaussian({ weights, centre }: ChainState, gamma: number, source: NoiseSource): void {
+    this.#blocks(weights.length, source, (start, end) => {
+      this.#centre.set(centre.subarray(start, end))
+      this.#exports.gaussian(end - start, 1 / Math.sqrt(gamma))
+      weights.set(this.#weights.subarray(0, end - start), start)
+    })
+  }
+}

@@ -1,0 +1,125 @@
+import type { TokenSums } from './tasks'
+
+/** Sums over a group of draws of one chain: φ = L - L(w*), L, φL, and per token ℓ and φℓ (METHOD section 3). */
+export interface Group extends TokenSums {
+  readonly draws: number
+  readonly phi: number
+  readonly observed: number
+  readonly phiObserved: number
+  /** Which half of its chain's draws. */
+  readonly half: 0 | 1
+}
+
+export interface Estimate {
+  /** χ̂ from all draws, float64 [tokens]. */
+  readonly susceptibilities: Float64Array
+  /** Delete-one-group jackknife over all groups, [tokens]. */
+  readonly standardErrors: Float64Array
+  /** χ̂ from the first and from the second half of every chain's draws. */
+  readonly halves: readonly [Float64Array, Float64Array]
+}
+
+interface Moments {
+  readonly draws: number
+  readonly phi: number
+  readonly observed: number
+  readonly phiObserved: number
+}
+
+const moments = (groups: readonly Group[]): Moments => {
+  const draws = groups.reduce((sum, group) => sum + group.draws, 0)
+  const mean = (value: (group: Group) => number): number => groups.reduce((sum, group) => sum + value(group), 0) / draws
+  return { draws, phi: mean(({ phi }) => phi), observed: mean(({ observed }) => observed), phiObserved: mean(({ phiObserved }) => phiObserved) }
+}
+
+const without = (groups: readonly Group[]): (readonly Group[])[] => groups.map((group) => groups.filter((other) => other !== group))
+
+/** Standard error of delete-one-group jackknife from the values with one group left out each. */
+const jackknife = (values: Float64Array): number => {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+  return Math.sqrt(((values.length - 1) / values.length) * values.reduce((sum, value) => sum + (value - mean) ** 2, 0))
+}
+
+/**
+ * χ̂ of every token from the groups of one component (METHOD section 3): the restricted estimator, or with groups of `full` the two-chain
+ * one. The standard error is the delete-one-group jackknife (2 groups a chain: its two halves of draws, so that both the spread over
+ * chains and slow drift within them count); the component's groups and those of `full` are independent samples, and their errors add in
+ * squares. At least two groups each; both halves must occur.
+ */
+export const estimate = (groups: readonly Group[], full: readonly Group[] | null): Estimate => {
+  const tokens = groups[0].loss.length
+  const count = groups.length
+  const gapGroups = full ?? groups
+  const gapCount = gapGroups.length
+  const all = moments(groups)
+  const leftOut = without(groups).map(moments)
+  const inHalf = ([0, 1] as const).map((half) => moments(groups.filter((group) => group.half === half)))
+  const gapAll = moments(gapGroups)
+  const gapLeftOut = without(gapGroups).map(moments)
+  const gapInHalf = ([0, 1] as const).map((half) => moments(gapGroups.filter((group) => group.half === half)))
+  const chi = (of: Moments, product: number, gap: Moments, loss: number): number => of.phiObserved - product / of.draws - of.phi * (gap.observed - loss / gap.draws)
+
+  const susceptibilities = new Float64Array(tokens)
+  const standardErrors = new Float64Array(tokens)
+  const halves = [new Float64Array(tokens), new Float64Array(tokens)] as const
+  const deleted = new Float64Array(count)
+  const gapDeleted = new Float64Array(gapCount)
+  for (let token = 0; token < tokens; token++) {
+    const product = [0, 0]
+    for (let g = 0; g < count; g++) product[groups[g].half] += groups[g].product[token]
+    const loss = [0, 0]
+    for (let g = 0; g < gapCount; g++) loss[gapGroups[g].half] += gapGroups[g].loss[token]
+    const productAll = product[0] + product[1]
+    const lossAll = loss[0] + loss[1]
+    susceptibilities[token] = chi(all, productAll, gapAll, lossAll)
+    for (const half of [0, 1]) halves[half][token] = chi(inHalf[half], product[half], gapInHalf[half], loss[half])
+    for (let g = 0; g < count; g++) {
+      const left = productAll - groups[g].product[token]
+      deleted[g] = full === null ? chi(leftOut[g], left, leftOut[g], lossAll - groups[g].loss[token]) : chi(leftOut[g], left, gapAll, lossAll)
+    }
+    let error = jackknife(deleted)
+    if (full !== null) {
+      for (let g = 0; g < gapCount; g++) gapDeleted[g] = chi(all, productAll, gapLeftOut[g], lossAll - full[g].loss[token])
+      error = Math.hypot(error, jackknife(gapDeleted))
+    }
+    standardErrors[token] = error
+  }
+  return { susceptibilities, standardErrors, halves }
+}
+
+const meanAndDeviation = (values: ArrayLike<number>): { readonly mean: number; readonly deviation: number } => {
+  let mean = 0
+  for (let i = 0; i < values.length; i++) mean += values[i]
+  mean /= values.length
+  let square = 0
+  for (let i = 0; i < values.length; i++) square += (values[i] - mean) ** 2
+  return { mean, deviation: Math.sqrt(square / values.length) }
+}
+
+/** Reliability of a column from its estimates by two halves of the draws: their correlation r over tokens, as 2r/(1+r); negative r as it is, 0 if either is constant. */
+export const reliability = (first: ArrayLike<number>, second: ArrayLike<number>): number => {
+  const a = meanAndDeviation(first)
+  const b = meanAndDeviation(second)
+  let product = 0
+  for (let i = 0; i < first.length; i++) product += (first[i] - a.mean) * (second[i] - b.mean)
+  const r = product / (first.length * a.deviation * b.deviation)
+  return Number.isFinite(r) ? (r < 0 ? r : (2 * r) / (1 + r)) : 0
+}
+
+/** Reliability of every column as clustering sees it: each half's columns standardised, then its rows centred (METHOD section 5.1). Changes the columns. */
+export const centredReliabilities = (halves: readonly (readonly [Float32Array, Float32Array])[]): number[] => {
+  for (const half of [0, 1] as const) {
+    const columns = halves.map((pair) => pair[half])
+    const rowMeans = new Float64Array(columns[0].length)
+    for (const column of columns) {
+      const { mean, deviation } = meanAndDeviation(column)
+      const scale = deviation > 0 ? 1 / deviation : 0
+      for (let i = 0; i < column.length; i++) {
+        column[i] = (column[i] - mean) * scale
+        rowMeans[i] += column[i] / columns.length
+      }
+    }
+    for (const column of columns) for (let i = 0; i < column.length; i++) column[i] -= rowMeans[i]
+  }
+  return halves.length === 1 ? [0] : halves.map(([first, second]) => reliability(first, second))
+}

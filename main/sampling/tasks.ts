@@ -1,0 +1,74 @@
+import type { SamplerConfiguration } from '../../preload/configuration'
+import type { Prefix, Rows } from '../engine/evaluator'
+import type { Architecture, Weights } from '../models/architecture'
+import type { ChainState } from './psgld'
+
+/** Σℓ and Σφℓ of every studied token over some draws of one chain (METHOD section 3); float64 [tokens]. */
+export interface TokenSums {
+  readonly loss: Float64Array
+  readonly product: Float64Array
+}
+
+/** One chain of one component. Every array is backed by a SharedArrayBuffer, so that any thread can work on any replica. */
+export interface Replica extends ChainState {
+  readonly component: string
+  readonly chain: number
+  /** Index of the component in a random stream. */
+  readonly index: number
+  /** Losses of the studied tokens at the draw in progress [tokens]. */
+  readonly losses: Float32Array
+  /** Sums over the first ⌊K/2⌋ draws and over the others. */
+  readonly halves: readonly [TokenSums, TokenSums]
+  /** Not zero from the moment a task begins to change the replica until its result has arrived. */
+  readonly claim: Int32Array
+}
+
+/** What every worker holds from the start. */
+export interface SharedRun {
+  readonly engine: string
+  readonly architecture: Architecture
+  readonly weights: Weights
+  readonly sampler: SamplerConfiguration
+  readonly seed: number
+  readonly replicas: readonly Replica[]
+  /** Studied target positions of probe row i: positions[starts[i]] … positions[starts[i + 1] - 1]; their indices are the token numbers. */
+  readonly starts: Int32Array
+  readonly positions: Int32Array
+}
+
+export interface Operations {
+  readonly gradient: number
+  readonly losses: number
+}
+
+interface Calls {
+  /** Operations of a row: [component][length]. */
+  readonly operations: { readonly parameters: { readonly components: readonly string[]; readonly lengths: readonly number[] }; readonly result: readonly (readonly Operations[])[] }
+  readonly prefix: { readonly parameters: { readonly rows: Rows }; readonly result: Prefix }
+  /** A pSGLD step over chunks of the minibatch, given by the keys of their shared prefixes. */
+  readonly step: {
+    readonly parameters: { readonly replica: number; readonly step: number; readonly prefixes: readonly number[]; readonly targets: number }
+    readonly result: { readonly lossSum: number; readonly finite: boolean }
+  }
+  /** A draw at nβ = 0. */
+  readonly gaussian: { readonly parameters: { readonly replica: number; readonly draw: number }; readonly result: null }
+  /** Sum of the losses of a block at w*, through the replica's component. */
+  readonly initial: { readonly parameters: { readonly replica: number; readonly prefix: number }; readonly result: number }
+  /** Sum of the losses of a block at the replica's weights; those of studied tokens are kept when `probeRows` says which rows they are. */
+  readonly losses: { readonly parameters: { readonly replica: number; readonly prefix: number; readonly probeRows: Int32Array | null }; readonly result: number }
+  /** Adds the kept losses to the sums of one half; answers ‖u - u*‖. */
+  readonly commit: { readonly parameters: { readonly replica: number; readonly phi: number; readonly half: 0 | 1 }; readonly result: number }
+}
+
+export type TaskKind = keyof Calls
+export type TaskOf<K extends TaskKind> = K extends TaskKind ? { readonly kind: K } & Calls[K]['parameters'] : never
+export type Task = TaskOf<TaskKind>
+export type ResultOf<K extends TaskKind> = Calls[K]['result']
+export type TaskResult = ResultOf<TaskKind>
+
+/** A task in words, for errors. */
+export const describeTask = (task: Task, replicas: readonly Replica[]): string => {
+  if (!('replica' in task)) return task.kind === 'prefix' ? 'the forward pass at w*' : 'counting operations'
+  const { component, chain } = replicas[task.replica]
+  return `${component}, chain ${chain}${task.kind === 'step' ? `, step ${task.step}` : ''}`
+}

@@ -1,0 +1,36 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { toPlain } from '../../preload/errors'
+import { createEvaluator } from '../engine/engines'
+import type { ToLane, FromLane } from './pool'
+import { ReplicaWork } from './replica'
+import type { SharedRun } from './tasks'
+
+const run = workerData as SharedRun
+const port = parentPort!
+const send = (message: FromLane): void => port.postMessage(message)
+
+const answer = async (work: ReplicaWork, message: ToLane): Promise<void> => {
+  if (message.type === 'share') return work.share(message.key, message.prefix)
+  if (message.type === 'release') return work.release(message.key)
+  if (message.type === 'close') {
+    await work.dispose()
+    port.close()
+    return
+  }
+  try {
+    send({ type: 'result', id: message.id, result: await work.run(message.task) })
+  } catch (error) {
+    send({ type: 'error', id: message.id, error: toPlain(error) })
+  }
+}
+
+try {
+  const work = new ReplicaWork(await createEvaluator(run.engine, run.architecture, run.weights), run)
+  let last: Promise<void> = Promise.resolve()
+  port.on('message', (message: ToLane) => {
+    last = last.then(() => answer(work, message))
+  })
+  send({ type: 'ready' })
+} catch (error) {
+  send({ type: 'failed', error: toPlain(error) })
+}

@@ -1,0 +1,148 @@
+import { readFileSync } from 'node:fs'
+import { beforeAll, expect, it } from 'vitest'
+import { createEvaluator } from '../../main/engine/engines'
+import { loadModel } from '../../main/models/load'
+import type { Model } from '../../main/models/architecture'
+import { Minibatches } from '../../main/sampling/philox'
+import { localLane } from '../../main/sampling/pool'
+import { sample } from '../../main/sampling/sample'
+import type { SamplingInput, SamplingResult } from '../../main/sampling/sample'
+import { estimate } from '../../main/sampling/susceptibility'
+import type { Group } from '../../main/sampling/susceptibility'
+import type { SharedRun } from '../../main/sampling/tasks'
+import { describeWithShared, sharedPath } from '../shared'
+
+interface Golden {
+  readonly hyperparameters: {
+    readonly n_beta: number; readonly gamma: number; readonly step_size: number; readonly rms_decay: number; readonly rms_epsilon: number
+    readonly batch_size: number; readonly burn_in: number; readonly steps_between_draws: number; readonly draws: number; readonly chains: number; readonly seed: number
+  }
+  readonly init_loss: number
+  readonly data: readonly (readonly number[])[]
+  readonly pretrain: readonly (readonly number[])[]
+  readonly probe: readonly (readonly number[])[]
+  readonly runs: readonly {
+    readonly component: string; readonly n_beta: number; readonly parameters: number
+    readonly weights: readonly (readonly { readonly distance: number; readonly first: readonly number[]; readonly last: readonly number[] }[])[]
+    readonly pretrain_loss: readonly (readonly number[])[]
+    readonly probe_losses: readonly (readonly (readonly number[])[])[]
+    readonly susceptibility: { readonly restricted: readonly number[]; readonly two_chain: readonly number[] } | null
+  }[]
+}
+
+const largest = (values: readonly number[]): number => values.reduce((max, value) => Math.max(max, Math.abs(value)), 0)
+
+/** Largest difference over the largest expected value. */
+const deviation = (actual: ArrayLike<number>, expected: readonly number[]): number => largest(expected.map((value, i) => actual[i] - value)) / largest(expected)
+
+const groupsOf = (losses: readonly (readonly number[])[], probe: readonly (readonly (readonly number[])[])[], initial: number): Group[] =>
+  losses.flatMap((chain, c) =>
+    ([0, 1] as const).map((half): Group => {
+      const middle = Math.floor(chain.length / 2)
+      const draws = chain.flatMap((loss, k) => (k < middle === (half === 0) ? [{ loss, phi: loss - initial, tokens: probe[c][k] }] : []))
+      const sum = (value: (draw: (typeof draws)[number]) => number): number => draws.reduce((total, draw) => total + value(draw), 0)
+      return {
+        half,
+        draws: draws.length,
+        phi: sum(({ phi }) => phi),
+        observed: sum(({ loss }) => loss),
+        phiObserved: sum(({ phi, loss }) => phi * loss),
+        loss: Float64Array.from(probe[c][0], (_, token) => sum(({ tokens }) => tokens[token])),
+        product: Float64Array.from(probe[c][0], (_, token) => sum(({ phi, tokens }) => phi * tokens[token]))
+      }
+    })
+  )
+
+for (const name of ['neox-2m', 'gpt2-2m']) {
+  describeWithShared(`sampling ${name} against the float64 oracle`, () => {
+    const golden = JSON.parse(readFileSync(sharedPath('oracle', 'goldens', `sampling-${name}.json`), 'utf8')) as Golden
+    const { hyperparameters: hp } = golden
+    const runOf = (component: string, nBeta: number): Golden['runs'][number] => golden.runs.find((run) => run.component === component && run.n_beta === nBeta)!
+    const components = [...new Set(golden.runs.map(({ component }) => component))].filter((component) => component !== 'full')
+    const rows = (lists: readonly (readonly number[])[]): Int32Array[] => lists.map((ids) => Int32Array.from(ids))
+    let model: Model
+
+    beforeAll(async () => {
+      model = await loadModel(sharedPath('fixtures', name))
+    })
+
+    it.each([3, 0])('both estimators agree with its losses at nβ = %d', (nBeta) => {
+      const full = runOf('full', nBeta)
+      const fullGroups = groupsOf(full.pretrain_loss, full.probe_losses, golden.init_loss)
+      for (const component of components) {
+        const run = runOf(component, nBeta)
+        const groups = groupsOf(run.pretrain_loss, run.probe_losses, golden.init_loss)
+        expect(deviation(estimate(groups, null).susceptibilities, run.susceptibility!.restricted)).toBeLessThan(1e-9)
+        expect(deviation(estimate(groups, fullGroups).susceptibilities, run.susceptibility!.two_chain)).toBeLessThan(1e-9)
+      }
+    })
+
+    const configured = (nBeta: number, estimator: 'restricted' | 'two-chain'): SamplingInput => ({
+      model,
+      study: { sampling: rows(golden.data), observation: rows(golden.pretrain), probe: rows(golden.probe), targets: golden.probe.map(({ length }) => Int32Array.from({ length: length - 1 }, (_, i) => i + 1)) },
+      components,
+      sampler: {
+        preset: 'paper', nBeta, gamma: hp.gamma, stepSize: hp.step_size, rmsDecay: hp.rms_decay, rmsEpsilon: hp.rms_epsilon, batchSize: hp.batch_size, burnIn: hp.burn_in,
+        draws: hp.draws, stepsBetweenDraws: hp.steps_between_draws, chains: hp.chains, estimator
+      },
+      seed: hp.seed,
+      observationIncludesProbe: false,
+      engine: 'onnx-cpu',
+      threads: 1
+    })
+
+    /** Samples and looks at the weights whenever a draw is committed. */
+    const observed = async (nBeta: number, estimator: 'restricted' | 'two-chain'): Promise<{ result: SamplingResult; weights: Map<string, { first: number[]; last: number[] }>; losses: Map<string, Float32Array> }> => {
+      let shared: SharedRun | undefined
+      const weights = new Map<string, { first: number[]; last: number[] }>()
+      const losses = new Map<string, Float32Array>()
+      const result = await sample(
+        {
+          ...configured(nBeta, estimator),
+          onTrace: ({ component, chain, draw }) => {
+            const replica = shared!.replicas.find((other) => other.component === component && other.chain === chain)!
+            weights.set(`${component} ${chain} ${draw}`, { first: [...replica.weights.subarray(0, 4)], last: [...replica.weights.subarray(-4)] })
+            losses.set(`${component} ${chain} ${draw}`, replica.losses.slice())
+          }
+        },
+        {
+          openLane: localLane((run) => {
+            shared = run
+            return createEvaluator('onnx-cpu', run.architecture, run.weights)
+          })
+        }
+      )
+      return { result, weights, losses }
+    }
+
+    it.each([3, 0])('weights, losses and susceptibilities agree at nβ = %d', async (nBeta) => {
+      const { result, weights, losses } = await observed(nBeta, 'two-chain')
+      expect(Math.abs(result.initialLoss / golden.init_loss - 1)).toBeLessThan(1e-6)
+      for (const { component, chain, distances, losses: traced } of result.traces) {
+        const run = runOf(component, nBeta)
+        for (let draw = 0; draw < hp.draws; draw++) {
+          const expected = run.weights[chain][draw]
+          const seen = weights.get(`${component} ${chain} ${draw}`)!
+          const perWeight = expected.distance / Math.sqrt(run.parameters)
+          expect(Math.abs(distances[draw] / expected.distance - 1)).toBeLessThan(1e-5)
+          expect(largest([...expected.first, ...expected.last].map((value, i) => [...seen.first, ...seen.last][i] - value))).toBeLessThan(1e-4 * perWeight)
+          expect(Math.abs(traced[draw] / run.pretrain_loss[chain][draw] - 1)).toBeLessThan(1e-5)
+          expect(deviation(losses.get(`${component} ${chain} ${draw}`)!, [...run.probe_losses[chain][draw]])).toBeLessThan(1e-5)
+        }
+      }
+      const restricted = (await observed(nBeta, 'restricted')).result
+      components.forEach((component, column) => {
+        const { susceptibility } = runOf(component, nBeta)
+        const columnOf = ({ susceptibilities, tokens }: SamplingResult): number[] => Array.from({ length: tokens }, (_, token) => susceptibilities[token * components.length + column])
+        expect(deviation(columnOf(result), [...susceptibility!.two_chain])).toBeLessThan(2e-3)
+        expect(deviation(columnOf(restricted), [...susceptibility!.restricted])).toBeLessThan(2e-3)
+      })
+    }, 120_000)
+
+    it('takes the minibatches in the order of METHOD section 4', () => {
+      const batches = new Minibatches(hp.seed, 12, 4)
+      const epoch = [0, 1, 2].flatMap((step) => [...batches.at(step)])
+      expect([...epoch].sort((a, b) => a - b)).toEqual(Array.from({ length: 12 }, (_, i) => i))
+    })
+  })
+}
