@@ -1,0 +1,28 @@
+/** The part of the WebAssembly interface that main/ uses. Node has it, @types/node leaves it to the DOM library, which main/ does without. */
+declare namespace WebAssembly {
+  type ExportValue = ((...operands: number[]) => unknown) | Global | Memory
+  type Exports = Readonly<Record<string, ExportValue>>
+  type Imports = Readonly<Record<string, Readonly<Record<string, ExportValue | ((...operands: never[]) => unknown)>>>>
+
+  interface Memory {
+    readonly buffer: ArrayBuffer
+    grow(pages: number): number
+  }
+  const Memory: new (descriptor: { initial: number; maximum?: number; shared?: boolean }) => Memory
+
+  interface Global<T = number> {
+    value: T
+  }
+  const Global: new <T = number>(descriptor: { value: 'i32' | 'i64' | 'f32' | 'f64'; mutable?: boolean }, value?: T) => Global<T>
+
+  type Module = object
+  const Module: new (bytes: ArrayBufferView | ArrayBuffer) => Module
+
+  interface Instance {
+    readonly exports: Exports
+  }
+  const Instance: new (module: Module, imports?: Imports) => Instance
+
+  const compile: (bytes: ArrayBufferView | ArrayBuffer) => Promise<Module>
+  const instantiate: (module: Module, imports?: Imports) => Promise<Instance>
+}
