@@ -1,4 +1,4 @@
-import type { RunEvent, RunProgress, Stage } from '../../preload/contract'
+import type { Activity, RunEvent, RunProgress } from '../../preload/contract'
 import { clip, duration, grouped, percent, visibleText } from './text'
 
 /** The part of a writable stream that a progress display needs. */
@@ -19,7 +19,7 @@ const hideCursor = `${escape}?25l`
 const showCursor = `${escape}?25h`
 const eraseBelow = `${escape}J`
 
-const stageWords: Readonly<Record<Stage, string>> = { prepare: 'Preparing rows', sample: 'Sampling', neighbours: 'Finding neighbours', cluster: 'Clustering' }
+const stageWords: Readonly<Record<Activity, string>> = { prepare: 'Preparing rows', sample: 'Sampling', neighbours: 'Finding neighbours', cluster: 'Clustering', download: 'Downloading' }
 
 /** "[#######-------]", `width` columns in all. */
 export const bar = (share: number, width: number): string => {
@@ -39,7 +39,7 @@ export const progressWords = (progress: RunProgress): string[] => {
     ...(chain === undefined ? [] : [chains === undefined ? `chain ${chain}` : `chain ${chain} of ${chains}`]),
     ...(draw === undefined || draws === undefined ? [] : [`draw ${grouped(draw)} of ${grouped(draws)}`]),
     ...(step === undefined || steps === undefined ? [] : [`step ${grouped(step)} of ${grouped(steps)}`]),
-    ...(step === undefined && draw === undefined ? [total > 0 ? `${grouped(done)} of ${grouped(total)} ${unit}` : `${grouped(done)} ${unit}`] : []),
+    ...(unit !== '' ? [total > 0 ? `${grouped(done)} of ${grouped(total)} ${unit}` : `${grouped(done)} ${unit}`] : []),
     ...(tokensPerSecond === undefined ? [] : [`${grouped(tokensPerSecond)} tokens/s`]),
     ...(detail === undefined ? [] : [visibleText(detail)])
   ]

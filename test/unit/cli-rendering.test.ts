@@ -71,7 +71,7 @@ describe('tables', () => {
   })
 })
 
-const progress: RunProgress = { stage: 'sample', done: 30, total: 120, unit: 'steps', component: 'head:2.1', chain: 2, chains: 4, draw: 3, draws: 10, step: 30, steps: 120, tokensPerSecond: 12345.6, secondsLeft: 3700 }
+const progress: RunProgress = { stage: 'sample', done: 30, total: 120, unit: '', component: 'head:2.1', chain: 2, chains: 4, draw: 3, draws: 10, step: 30, steps: 120, tokensPerSecond: 12345.6, secondsLeft: 3700 }
 
 const recorder = (columns?: number): { written: string[]; isTTY: boolean; columns?: number; write: (text: string) => boolean } => {
   const written: string[] = []

@@ -1,0 +1,1 @@
+export { measureEnginesApart as measureEngines } from '../pipeline/session'

@@ -1,0 +1,120 @@
+import { dirname, resolve } from 'node:path'
+import type { RunConfiguration } from '../../preload/configuration'
+import type { RunDetails, RunHealth, RunSummary } from '../../preload/contract'
+import { SpectroscopeError } from '../../preload/errors'
+import type { ClusteringRecord, DiagnosticsRecord, RunRecord } from '../../preload/records'
+import { checkConfiguration, readConfiguration } from '../pipeline/checks'
+import { componentDiagnostics } from '../pipeline/diagnostics'
+import { nextStage, resumeRun, startRun } from '../pipeline/run'
+import type { RunOptions, StartOptions } from '../pipeline/run'
+import { assessHealth, reliabilityThreshold } from '../sampling/diagnostics'
+import type { Workspace } from '../store/store'
+import { withWorkspace } from './workspaces'
+
+/** A run that nobody works on is not running, whatever was recorded when its process died. */
+export const settled = (run: RunRecord): RunRecord => (run.status === 'running' || run.status === 'pending' ? { ...run, status: 'interrupted' } : run)
+
+const failedChains = (diagnostics: readonly DiagnosticsRecord[]): string[] =>
+  diagnostics.flatMap(({ component, failedChains: failed }) => failed.map(({ chain, message }) => `${component}, chain ${chain}: ${message}`))
+
+const isNoisy = ({ reliability, centredReliability }: DiagnosticsRecord): boolean => reliability < reliabilityThreshold || centredReliability < reliabilityThreshold
+
+const latest = ({ clusterings }: RunRecord): ClusteringRecord | undefined => clusterings.reduce<ClusteringRecord | undefined>((last, each) => (last === undefined || each.number > last.number ? each : last), undefined)
+
+/** What a run came to, with its latest clustering. */
+export const summarise = async (workspace: Workspace, run: RunRecord): Promise<RunSummary> => {
+  const sampled = run.stages.some(({ stage }) => stage === 'sample')
+  const diagnostics = sampled ? await workspace.getDiagnostics(run.id) : []
+  const clustering = latest(run)
+  return {
+    run: run.id,
+    name: run.name,
+    workspace: workspace.folder,
+    status: run.status,
+    tokens: run.tokens,
+    components: run.components.length,
+    clusters: clustering?.clusters ?? null,
+    unclustered: clustering?.leftoverSize ?? null,
+    leftover: clustering?.leftoverKind ?? null,
+    clustering: clustering?.number ?? null,
+    ending: clustering?.ending ?? null,
+    engine: run.provenance.engine?.name ?? '',
+    seconds: Object.fromEntries(run.stages.map(({ stage, seconds }) => [stage, seconds])),
+    failedChains: failedChains(diagnostics),
+    noisyComponents: diagnostics.filter(isNoisy).map(({ component }) => component)
+  }
+}
+
+/** Where a stopped run is to be resumed from, in a sentence that a person can copy. */
+const resumable = (error: unknown, run: string, folder: string): unknown =>
+  error instanceof SpectroscopeError && error.kind === 'interrupted'
+    ? new SpectroscopeError('interrupted', `Run ${run} is interrupted; resume with: spectroscope resume ${run} --workspace ${quoted(folder)}`, { cause: error })
+    : error
+
+const quoted = (path: string): string => (/^[\w@%+=:,./~-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`)
+
+const working = async (workspace: Workspace, folder: string, options: RunOptions, work: (options: RunOptions) => Promise<RunRecord>): Promise<RunSummary> => {
+  let id = ''
+  const onEvent: RunOptions['onEvent'] = (event) => {
+    if (event.type === 'run') id = event.run
+    options.onEvent(event)
+  }
+  try {
+    return await summarise(workspace, await work({ ...options, onEvent }))
+  } catch (error) {
+    throw resumable(error, id, folder)
+  }
+}
+
+/** Starts a run of a configuration file in a workspace, which is made if need be once the configuration has been checked. */
+export const startFromFile = async (folder: string, file: string, options: StartOptions): Promise<RunSummary> => {
+  const configuration = await readConfiguration(file)
+  const baseFolder = dirname(resolve(file))
+  await checkConfiguration(configuration, baseFolder)
+  return withWorkspace(folder, 'create', (workspace) =>
+    working(workspace, folder, options, (relayed) => startRun(workspace, configuration, baseFolder, { ...options, ...relayed })))
+}
+
+export const resume = (folder: string, text: string, options: RunOptions): Promise<RunSummary> =>
+  withWorkspace(folder, 'write', async (workspace) => {
+    const run = await workspace.findRun(text)
+    return working(workspace, folder, options, (relayed) => resumeRun(workspace, run, relayed))
+  })
+
+/** All runs, oldest first. */
+export const listRuns = (folder: string): Promise<RunRecord[]> => withWorkspace(folder, 'read', async (workspace) => (await workspace.listRuns()).map(settled))
+
+/** A run and one of its clusterings, the latest by default, with its clusters by size and the leftover last. */
+export const showRun = (folder: string, text: string, options: { readonly clustering?: number; readonly topTokens: number }): Promise<RunDetails> =>
+  withWorkspace(folder, 'read', async (workspace) => {
+    const run = settled(await workspace.findRun(text))
+    const summary = await summarise(workspace, run)
+    const clustering = options.clustering === undefined ? latest(run) : run.clusterings.find(({ number }) => number === options.clustering)
+    if (clustering === undefined && options.clustering !== undefined) {
+      const there = run.clusterings.map(({ number }) => number).join(', ')
+      throw new SpectroscopeError('usage', `Run ${run.id} has no clustering ${options.clustering}; it has ${there === '' ? 'none' : there}.`)
+    }
+    const clusters = clustering === undefined ? [] : await workspace.getClusterSummaries(run.id, { clustering: clustering.number, topTokens: options.topTokens })
+    const bySize = [...clusters].sort((a, b) => Number(a.cluster < 0) - Number(b.cluster < 0) || b.size - a.size || a.cluster - b.cluster)
+    return { run, summary, next: nextStage(run) ?? null, clustering: clustering ?? null, clusters: bySize }
+  })
+
+/** The health of a run's chains and columns, component by component. Throws a `usage` error before sampling is done. */
+export const diagnoseRun = (folder: string, text: string): Promise<RunHealth> =>
+  withWorkspace(folder, 'read', async (workspace) => {
+    const run = settled(await workspace.findRun(text))
+    if (!run.stages.some(({ stage }) => stage === 'sample')) throw new SpectroscopeError('usage', `Run ${run.id} has not been sampled yet; resume it first.`)
+    const [diagnostics, traces] = [await workspace.getDiagnostics(run.id), await workspace.getTraces(run.id)]
+    const { sampler }: RunConfiguration = run.configuration
+    const initialLoss = run.initialLoss ?? NaN
+    const findings = diagnostics.flatMap((each) => assessHealth(componentDiagnostics(each), traces.filter(({ component }) => component === each.component), initialLoss, sampler))
+    return { run, initialLoss, threshold: reliabilityThreshold, diagnostics, findings }
+  })
+
+export const deleteRun = (folder: string, text: string, confirm: (run: RunRecord) => Promise<boolean>): Promise<{ readonly run: string; readonly deleted: boolean }> =>
+  withWorkspace(folder, 'write', async (workspace) => {
+    const run = settled(await workspace.findRun(text))
+    const deleted = await confirm(run)
+    if (deleted) await workspace.deleteRun(run.id)
+    return { run: run.id, deleted }
+  })

@@ -1,0 +1,14 @@
+import type { Workspace } from '../store/store'
+import { openWorkspace } from '../store/store'
+
+export type Access = 'create' | 'write' | 'read'
+
+/** Opens a workspace, does `work` with it, and closes it whatever happens. `create` makes it if it is not there. */
+export const withWorkspace = async <T>(folder: string, access: Access, work: (workspace: Workspace) => Promise<T>): Promise<T> => {
+  const workspace = await openWorkspace(folder, { create: access === 'create', readOnly: access === 'read' })
+  try {
+    return await work(workspace)
+  } finally {
+    await workspace.close()
+  }
+}

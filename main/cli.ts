@@ -1,0 +1,244 @@
+#!/usr/bin/env node
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { z } from 'zod'
+import { clusteringSchema, configurationSchema } from '../preload/configuration'
+import type { ClusteringConfiguration } from '../preload/configuration'
+import { errorKinds, SpectroscopeError } from '../preload/errors'
+import { clusterAgain, showCluster } from './api/clusters'
+import { measureEngines } from './api/engines'
+import { exportFormats, exportTo } from './api/exports'
+import type { ExportFormat } from './api/exports'
+import { fetchFromHub } from './api/models'
+import { deleteRun, diagnoseRun, listRuns, resume, showRun, startFromFile } from './api/runs'
+import { resourcePath } from './base/entries'
+import { printAnswer, printError, tolerateClosedPipes } from './cli/output'
+import type { Answer } from './cli/output'
+import { confirm, page, watched } from './cli/terminal'
+import { duration, plural, visibleText } from './cli/text'
+import { clusteringText, clusterText, detailsText, enginesText, healthText, runsText, summaryText } from './cli/views'
+import { programVersion } from './pipeline/versions'
+
+interface Common {
+  readonly workspace: string
+  readonly json?: boolean
+}
+
+const defaultWorkspace = 'spectroscope-workspace'
+
+const numberIn = (least: number, most = Infinity, whole = false) => (text: string): number => {
+  const value = Number(text)
+  if (text.trim() === '' || !Number.isFinite(value) || value < least || value > most || (whole && !Number.isInteger(value))) {
+    throw new InvalidArgumentError(`It must be a ${whole ? 'whole number' : 'number'} ${most === Infinity ? `of at least ${least}` : `from ${least} to ${most}`}.`)
+  }
+  return value
+}
+const wholeFrom = (least: number) => numberIn(least, Infinity, true)
+
+/** Exit codes by their meaning, for the help's end. */
+const exitCodes = `Exit codes: 0 done, 1 internal error, ${Object.entries(errorKinds).map(([kind, code]) => `${code} ${kind}`).join(', ')}.`
+
+const examples = (...lines: readonly string[]): string => `\nExamples:\n${lines.map((line) => `  $ spectroscope ${line}`).join('\n')}`
+
+const program = new Command('spectroscope')
+  .description('Measures per-token susceptibilities of small language models, and clusters the tokens by them.')
+  .version(programVersion)
+  .exitOverride()
+  .configureOutput({ outputError: () => undefined })
+  .addHelpText('after', `\n${exitCodes}\nSPECTROSCOPE_WORKSPACE names the workspace where --workspace does not.${examples('demo', 'run study.json --workspace work', 'show latest --workspace work')}`)
+
+/** A command that every one is: with --workspace, --json and examples; its action's answer is printed when all is closed. */
+const command = (usage: string, description: string, ...lines: readonly string[]): Command =>
+  program
+    .command(usage)
+    .description(description)
+    .addOption(new Option('-w, --workspace <folder>', 'folder that keeps the runs').env('SPECTROSCOPE_WORKSPACE').default(defaultWorkspace))
+    .option('--json', 'print one JSON object on standard output')
+    .addHelpText('after', examples(...lines))
+
+const answer = async (options: Common, work: () => Promise<Answer>): Promise<void> => printAnswer(await work(), options.json === true)
+
+const checkpointOption = (): Option => new Option('--checkpoint-every <seconds>', 'seconds between two checkpoints').env('SPECTROSCOPE_CHECKPOINT_SECONDS').default(30).argParser(numberIn(0))
+
+interface Working extends Common {
+  readonly checkpointEvery: number
+}
+
+command('run <config>', 'Start a run: model, rows, sampling, susceptibilities, neighbours, clusters.', 'run study.json --workspace work --name first', 'run study.json --json > summary.json')
+  .option('-n, --name <name>', 'name of the run')
+  .addOption(checkpointOption())
+  .action((config: string, options: Working & { readonly name?: string }) =>
+    answer(options, async () => {
+      const summary = await watched((watch) =>
+        startFromFile(options.workspace, config, { ...watch, checkpointSeconds: options.checkpointEvery, ...(options.name === undefined ? {} : { name: options.name }) }))
+      return { json: summary, text: summaryText(summary, page()) }
+    })
+  )
+
+command('resume <run>', 'Go on with an interrupted run, from its last checkpoint.', 'resume latest --workspace work', 'resume 20261122-101530-k3f9')
+  .addOption(checkpointOption())
+  .action((run: string, options: Working) =>
+    answer(options, async () => {
+      const summary = await watched((watch) => resume(options.workspace, run, { ...watch, checkpointSeconds: options.checkpointEvery }))
+      return { json: summary, text: summaryText(summary, page()) }
+    })
+  )
+
+command('runs', 'List the runs of a workspace.', 'runs --workspace work')
+  .action((options: Common) =>
+    answer(options, async () => {
+      const runs = await listRuns(options.workspace)
+      return { json: { runs }, text: runsText(runs, page()) }
+    })
+  )
+
+interface ShowOptions extends Common {
+  readonly cluster?: string
+  readonly clustering?: number
+  readonly order: 'token' | 'central'
+  readonly limit: number
+  readonly offset: number
+  readonly top: number
+}
+
+command('show <run>', 'Show a run\'s clusters by size, or the tokens of one cluster in context. RUN is an id, the beginning of one, a name, or "latest".', 'show latest', 'show first --cluster 3 --limit 50', 'show first --cluster rest --clustering 2')
+  .option('-c, --cluster <number>', 'show this cluster\'s tokens; "rest" for those in none')
+  .option('--clustering <number>', 'one of the run\'s clusterings; the latest by default', wholeFrom(1))
+  .addOption(new Option('--order <order>', 'tokens nearest to the cluster\'s mean first, or as they come').choices(['central', 'token']).default('central'))
+  .option('--limit <count>', 'tokens to show', wholeFrom(1), 30)
+  .option('--offset <count>', 'tokens to skip', wholeFrom(0), 0)
+  .option('--top <count>', 'top tokens of each cluster', wholeFrom(1), 8)
+  .action((run: string, { cluster, order, limit, offset, top, clustering, ...options }: ShowOptions) =>
+    answer(options, async () => {
+      const which = clustering === undefined ? {} : { clustering }
+      if (cluster === undefined) {
+        const details = await showRun(options.workspace, run, { ...which, topTokens: top })
+        return { json: details, text: detailsText(details, page()) }
+      }
+      const tokens = await showCluster(options.workspace, run, cluster, { ...which, order, limit, offset, topTokens: top })
+      return { json: tokens, text: clusterText(tokens, page()) }
+    })
+  )
+
+const describe = (key: keyof ClusteringConfiguration): string => clusteringSchema.shape[key].description ?? key
+
+interface ClusterOptions extends Working, Partial<ClusteringConfiguration> {
+  readonly name?: string
+}
+
+command('cluster <run>', 'Cluster a run\'s matrix once more; options not given are the run\'s own settings. Kept beside the earlier clusterings.', 'cluster latest --neighbours 30', 'cluster first --rule global --name "global rule"')
+  .option('-k, --neighbours <k>', describe('neighbours'), wholeFrom(2))
+  .addOption(new Option('--symmetrize <how>', describe('symmetrize')).choices(['union', 'mutual']))
+  .option('--whiten', describe('whiten'))
+  .option('--no-whiten', 'standardised columns and centred rows')
+  .option('--alpha <alpha>', describe('alpha'), numberIn(0, 1))
+  .option('--epsilon <epsilon>', describe('epsilon'), numberIn(0))
+  .addOption(new Option('--rule <rule>', describe('rule')).choices(['local', 'global']))
+  .option('--min-size <tokens>', describe('minSize'), wholeFrom(1))
+  .option('--max-rejections <count>', describe('maxRejections'), wholeFrom(1))
+  .option('--remaining <share>', describe('remaining'), numberIn(0, 1))
+  .option('-n, --name <name>', 'name of the clustering')
+  .addOption(checkpointOption())
+  .action((run: string, { workspace, json, checkpointEvery, name, ...changes }: ClusterOptions) =>
+    answer({ workspace, ...(json === undefined ? {} : { json }) }, async () => {
+      const summary = await watched((watch) => clusterAgain(workspace, run, changes, { ...watch, checkpointSeconds: checkpointEvery, ...(name === undefined ? {} : { name }) }))
+      return { json: summary, text: clusteringText(summary, page()) }
+    })
+  )
+
+command('diagnose <run>', 'Say how well each component was sampled, what is mostly noise, and what would help.', 'diagnose latest')
+  .action((run: string, options: Common) =>
+    answer(options, async () => {
+      const health = await diagnoseRun(options.workspace, run)
+      return { json: health, text: healthText(health, page()) }
+    })
+  )
+
+interface ExportOptions extends Common {
+  readonly format: ExportFormat
+  readonly out: string
+  readonly clustering?: number
+  readonly overwrite?: boolean
+}
+
+command('export <run>', 'Write a run\'s matrix, tokens and clusters to a folder.', 'export latest --format npy --out results', 'export first --format parquet --out tables --clustering 2')
+  .addOption(new Option('-f, --format <format>', 'what to write').choices(exportFormats).makeOptionMandatory())
+  .requiredOption('-o, --out <folder>', 'folder to write, new or empty')
+  .option('--clustering <number>', 'one of the run\'s clusterings; the latest by default', wholeFrom(1))
+  .option('--overwrite', 'replace the folder if it is there')
+  .action((run: string, { format, out, clustering, overwrite, ...options }: ExportOptions) =>
+    answer(options, async () => {
+      const exported = await exportTo(options.workspace, run, { format, folder: out, overwrite: overwrite === true, ...(clustering === undefined ? {} : { clustering }) })
+      return { json: exported, text: `${plural(exported.files.length, 'file')} in ${visibleText(exported.folder)}: ${exported.files.join(', ')}.` }
+    })
+  )
+
+command('delete <run>', 'Delete a run with all its results.', 'delete 20261122-101530-k3f9', 'delete first --yes')
+  .option('-y, --yes', 'do not ask')
+  .action((run: string, { yes, ...options }: Common & { readonly yes?: boolean }) =>
+    answer(options, async () => {
+      const deleted = await deleteRun(options.workspace, run, async ({ id, name, tokens }) =>
+        yes === true || confirm(`Deleting run ${id} "${visibleText(name)}" with its ${plural(tokens, 'token')} for good?`, '--yes'))
+      return { json: deleted, text: deleted.deleted ? `Run ${deleted.run} is deleted.` : `Run ${deleted.run} is kept.` }
+    })
+  )
+
+command('engines', 'List what can compute here, with a measured rate.', 'engines')
+  .action((options: Common) =>
+    answer(options, async () => {
+      const engines = await measureEngines()
+      return { json: { engines }, text: enginesText(engines, page()) }
+    })
+  )
+
+command('fetch-model <name>', 'Download a model\'s files from the Hugging Face hub; goes on where it was stopped.', 'fetch-model EleutherAI/pythia-14m', 'fetch-model EleutherAI/pythia-14m --revision step50000 --out models/step50000')
+  .option('-r, --revision <revision>', 'branch, tag or commit; the main branch by default')
+  .option('-o, --out <folder>', 'where its files go; a folder of the model\'s name here by default')
+  .action((name: string, { revision, out, ...options }: Common & { readonly revision?: string; readonly out?: string }) =>
+    answer(options, async () => {
+      const start = performance.now()
+      const fetched = await watched((watch) =>
+        fetchFromHub({
+          name, ...watch,
+          ...(revision === undefined ? {} : { revision }),
+          ...(out === undefined ? {} : { folder: out })
+        }))
+      return { json: fetched, text: `${plural(fetched.files.length, 'file')} in ${visibleText(fetched.folder)}, after ${duration((performance.now() - start) / 1000)}.` }
+    })
+  )
+
+command('demo', 'Run the bundled demonstration from end to end, and show its clusters.', 'demo', 'demo --workspace demo-workspace')
+  .addOption(checkpointOption())
+  .action((options: Working) =>
+    answer(options, async () => {
+      const summary = await watched((watch) => startFromFile(options.workspace, resourcePath('demo', 'demo.json'), { ...watch, checkpointSeconds: options.checkpointEvery, name: 'demo' }))
+      const details = await showRun(options.workspace, summary.run, { topTokens: 8 })
+      const more = `See a cluster's tokens in context: spectroscope show ${summary.run} --cluster ${details.clusters[0]?.cluster ?? 0} --workspace ${options.workspace}`
+      return { json: summary, text: `${detailsText(details, page())}\n\n${more}` }
+    })
+  )
+
+command('schema', 'Print the JSON schema of a run\'s configuration.', 'schema > configuration.schema.json')
+  .action(() => {
+    const schema = z.toJSONSchema(configurationSchema, { io: 'input' })
+    printAnswer({ json: schema, text: JSON.stringify(schema, null, 2) }, true)
+  })
+
+/** An error of the command line as ours; undefined where help or the version was asked for. */
+const usageError = ({ code, message }: CommanderError): SpectroscopeError | undefined => {
+  if (code === 'commander.helpDisplayed' || code === 'commander.version') return undefined
+  if (code === 'commander.help') return new SpectroscopeError('usage', 'No command was given; `spectroscope --help` lists them.')
+  const sentence = message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ').replace(/[.?!)]?$/, (end) => (end === '' ? '.' : end))
+  return new SpectroscopeError('usage', `${sentence[0].toUpperCase()}${sentence.slice(1)} \`spectroscope --help\` says more.`)
+}
+
+const main = async (): Promise<void> => {
+  tolerateClosedPipes()
+  try {
+    await program.parseAsync(process.argv)
+  } catch (error) {
+    const known = error instanceof CommanderError ? usageError(error) : error
+    if (known !== undefined) process.exitCode = printError(known, process.argv.includes('--json'))
+  }
+}
+
+await main()

@@ -1,0 +1,45 @@
+import { errorKinds, SpectroscopeError, toPlain } from '../../preload/errors'
+import type { ErrorAnswer } from '../../preload/contract'
+import { visibleText } from './text'
+
+/** What a command answers: one object for `--json`, text for people. */
+export interface Answer {
+  readonly json: object
+  readonly text: string
+}
+
+/** Typed arrays as plain arrays; numbers that are not finite become null, as JSON has none. */
+const plain = (_key: string, value: unknown): unknown => (ArrayBuffer.isView(value) && !(value instanceof DataView) ? Array.from(value as Float64Array) : value)
+
+export const toJson = (value: object): string => JSON.stringify(value, plain, 2)
+
+/** A reader such as `head` may close its end early; that is no error of ours. */
+export const tolerateClosedPipes = (): void => {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+    })
+  }
+}
+
+export const printAnswer = (answer: Answer, json: boolean): void => {
+  process.stdout.write(`${json ? toJson(answer.json) : answer.text}\n`)
+}
+
+const causeWords = (error: unknown): string => {
+  const cause = error instanceof Error ? error.cause : undefined
+  return cause instanceof Error ? `Caused by: ${cause.stack ?? cause.message}\n` : ''
+}
+
+/** Prints an error: a sentence on standard error, with `--json` an object on standard output too. Gives the exit code. */
+export const printError = (error: unknown, json: boolean): number => {
+  const { kind, message, stack } = toPlain(error)
+  const sentence = kind === 'internal' ? `An internal error: ${message.replace(/\.?$/, '.')} Set SPECTROSCOPE_DEBUG=1 to see where.` : message
+  process.stderr.write(`${visibleText(sentence)}\n`)
+  const debug = process.env['SPECTROSCOPE_DEBUG']
+  if (debug !== undefined && debug !== '' && debug !== '0') {
+    process.stderr.write(`${error instanceof SpectroscopeError ? (error.stack ?? '') : (stack ?? '')}\n${causeWords(error)}`)
+  }
+  if (json) process.stdout.write(`${toJson({ error: { kind, message: sentence } } satisfies ErrorAnswer)}\n`)
+  return kind === 'internal' ? 1 : errorKinds[kind]
+}

@@ -1,0 +1,46 @@
+import { createInterface } from 'node:readline/promises'
+import type { RunEvent } from '../../preload/contract'
+import { SpectroscopeError } from '../../preload/errors'
+import { onInterrupt } from './interrupt'
+import { createProgress } from './progress'
+import type { Page } from './views'
+
+const coloured = (): boolean => process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb'
+
+/** Standard output as a page: a terminal's width, or none where it is a pipe or a file, so that nothing is cut there. */
+export const page = (): Page => ({
+  width: process.stdout.isTTY ? Math.max(20, process.stdout.columns || 80) : Infinity,
+  bold: coloured() ? (text) => `\u001b[1m${text}\u001b[0m` : (text) => text
+})
+
+export interface Watch {
+  readonly onEvent: (event: RunEvent) => void
+  readonly signal: AbortSignal
+}
+
+/** Does long work with a progress display on standard error, and with signals that stop it with a checkpoint. */
+export const watched = async <T>(work: (watch: Watch) => Promise<T>): Promise<T> => {
+  const every = Number(process.env['SPECTROSCOPE_PROGRESS_SECONDS'] ?? '')
+  const display = createProgress(process.stderr, process.env, every > 0 ? every : 10)
+  const interrupt = onInterrupt(
+    () => display.event({ type: 'note', message: 'Stopping with a checkpoint; once more to stop at once.' }),
+    () => display.close()
+  )
+  try {
+    return await work({ onEvent: (event) => display.event(event), signal: interrupt.signal })
+  } finally {
+    display.close()
+    interrupt.release()
+  }
+}
+
+/** Asks a yes-or-no question on a terminal. Throws a `usage` error that names `option` where there is none. */
+export const confirm = async (question: string, option: string): Promise<boolean> => {
+  if (!process.stdin.isTTY) throw new SpectroscopeError('usage', `${question.replace(/\?$/, '')} needs a terminal to confirm it on; give ${option} to confirm it here.`)
+  const asking = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return /^y(es)?$/i.test((await asking.question(`${question} [y/N] `)).trim())
+  } finally {
+    asking.close()
+  }
+}

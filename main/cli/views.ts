@@ -1,0 +1,189 @@
+import type { ClusteringConfiguration } from '../../preload/configuration'
+import type { ClusteringSummary, ClusterTokens, EngineRate, RunDetails, RunHealth, RunSummary } from '../../preload/contract'
+import type { ClusteringRecord, ClusterSummary, DiagnosticsRecord, RunRecord, TokenInContext } from '../../preload/records'
+import { renderTable } from './table'
+import { clip, clipStart, duration, figure, fixed, grouped, padEnd, padStart, percent, plural, textWidth, visibleText, visibleToken, wrap } from './text'
+
+/** Where text goes: its width in columns (Infinity where it is no terminal), and how to make it stand out there. */
+export interface Page {
+  readonly width: number
+  readonly bold: (text: string) => string
+}
+
+const join = (...parts: readonly (string | readonly string[])[]): string => parts.flat().join('\n')
+
+const paragraph = (text: string, { width }: Page, indent = ''): string[] => (width === Infinity ? [text] : wrap(text, width, indent))
+
+const clusterName = (cluster: number): string => (cluster < 0 ? 'rest' : String(cluster))
+
+const leftoverWords = (size: number, kind: string): string => (kind === 'main body' ? `main body of ${plural(size, 'token')}` : `${plural(size, 'token')} unclustered`)
+
+const clusteringWords = (clustering: ClusteringRecord, tokens: number): string =>
+  `${plural(clustering.clusters, 'cluster')}, ${leftoverWords(clustering.leftoverSize, clustering.leftoverKind)} (${percent(clustering.leftoverSize / Math.max(1, tokens), 1)})`
+
+const settingsWords = ({ neighbours, symmetrize, whiten, alpha, epsilon, rule, minSize }: ClusteringConfiguration): string =>
+  [`${neighbours} neighbours`, symmetrize, ...(whiten ? ['whitened'] : []), `alpha ${alpha}`, `epsilon ${epsilon}`, `${rule} rule`, `at least ${minSize} tokens`].join(', ')
+
+/** What `run`, `resume` and `demo` say at the end. */
+export const summaryText = (summary: RunSummary, page: Page): string => {
+  const { run, name, tokens, components, clusters, unclustered, leftover, ending, failedChains, noisyComponents, seconds, status } = summary
+  const total = Object.values(seconds).reduce((sum, each) => sum + each, 0)
+  return join(
+    `${page.bold(`Run ${run}`)} "${visibleText(name)}" is ${status}, after ${duration(total)} of work.`,
+    `${plural(tokens, 'token')} × ${plural(components, 'component')}${clusters === null ? '; not clustered' : `; ${plural(clusters, 'cluster')}, ${leftoverWords(unclustered ?? 0, leftover ?? 'unclustered')}`}.`,
+    ending === null ? [] : paragraph(`How the search ended: ${ending.replace(/\.?$/, '.')}`, page),
+    failedChains.length === 0 ? [] : ['Chains that ended early:', ...failedChains.flatMap((sentence) => paragraph(`  ${sentence}`, page, '    '))],
+    noisyComponents.length === 0 ? [] : paragraph(`Mostly noise (reliability below the threshold; \`spectroscope diagnose\` says what would help): ${noisyComponents.join(', ')}.`, page)
+  )
+}
+
+const when = (time: string | null): string => (time === null ? '–' : time.slice(0, 16).replace('T', ' '))
+
+export const runsText = (runs: readonly RunRecord[], page: Page): string =>
+  runs.length === 0
+    ? 'There are no runs in this workspace.'
+    : renderTable(
+        [
+          { title: 'run' }, { title: 'name', flexible: true }, { title: 'status' }, { title: 'created (UTC)' }, { title: 'tokens', align: 'right' },
+          { title: 'components', align: 'right' }, { title: 'clusters', align: 'right' }, { title: 'clusterings', align: 'right' }
+        ],
+        runs.map(({ id, name, status, stage, createdAt, tokens, components, clusterings }) => [
+          id, visibleText(name), status === 'interrupted' && stage !== null ? `interrupted (${stage})` : status, when(createdAt), grouped(tokens),
+          components.length === 0 ? '–' : String(components.length), clusterings.length === 0 ? '–' : String(clusterings[clusterings.length - 1].clusters), String(clusterings.length)
+        ]),
+        page.width,
+        page.bold
+      )
+
+const tokenWords = ({ topTokens }: ClusterSummary): string => topTokens.map(({ text, count }) => `${visibleToken(text)} ${grouped(count)}`).join('  ')
+
+const subsetWords = ({ subsets }: ClusterSummary): string => {
+  const total = subsets.reduce((sum, { count }) => sum + count, 0)
+  const named = subsets.filter(({ subset }) => subset !== '')
+  return named.slice(0, 4).map(({ subset, count }) => `${visibleText(subset)} ${percent(count / total)}`).join('  ') + (named.length > 4 ? `  +${named.length - 4}` : '')
+}
+
+const clustersTable = (clusters: readonly ClusterSummary[], tokens: number, page: Page): string =>
+  renderTable(
+    [
+      { title: 'cluster', align: 'right' }, { title: 'size', align: 'right' }, { title: 'share', align: 'right' }, { title: 'conductance', align: 'right' },
+      { title: 'top tokens', flexible: true }, { title: 'subsets', flexible: true }
+    ],
+    clusters.map((summary) => [
+      clusterName(summary.cluster), grouped(summary.size), percent(summary.size / Math.max(1, tokens), 1),
+      summary.conductance === null ? summary.kind : figure(summary.conductance), tokenWords(summary), subsetWords(summary)
+    ]),
+    page.width,
+    page.bold
+  )
+
+const configurationWords = ({ configuration, baseFolder, provenance }: RunRecord): string[] => {
+  const { sampler, model, seed } = configuration
+  const steps = sampler.nBeta === 0 ? '' : `, ${sampler.stepsBetweenDraws} steps apart after ${sampler.burnIn} of burn-in, step size ${sampler.stepSize}, batch ${sampler.batchSize}`
+  return [
+    `Model ${visibleText(model)} (from ${visibleText(baseFolder)}), seed ${seed}, engine ${provenance.engine === undefined ? configuration.engine : `${provenance.engine.name} ${provenance.engine.version}, ${provenance.engine.precision}, ${provenance.engine.device}`}.`,
+    `Sampler: ${sampler.preset} preset, nβ ${sampler.nBeta}, γ ${sampler.gamma}, ${plural(sampler.chains, 'chain')} of ${plural(sampler.draws, 'draw')}${steps}, ${sampler.estimator} estimator.`
+  ]
+}
+
+export const detailsText = ({ run, summary, next, clustering, clusters }: RunDetails, page: Page): string => {
+  const others = run.clusterings.filter(({ number }) => number !== clustering?.number)
+  return join(
+    summaryText(summary, page).split('\n')[0],
+    configurationWords(run).flatMap((line) => paragraph(line, page)),
+    run.error === null ? [] : paragraph(`It stopped with: ${visibleText(run.error)}`, page),
+    next === null ? [] : [`Next stage: ${next}; go on with: spectroscope resume ${run.id}`],
+    summary.failedChains.map((sentence) => `Chain ended early: ${visibleText(sentence)}`),
+    summary.noisyComponents.length === 0 ? [] : paragraph(`Mostly noise: ${summary.noisyComponents.join(', ')} (see spectroscope diagnose).`, page),
+    clustering === null
+      ? ['', `${plural(run.tokens, 'token')}, not clustered.`]
+      : [
+          '',
+          `${page.bold(`Clustering ${clustering.number}`)} "${visibleText(clustering.name)}": ${clusteringWords(clustering, run.tokens)}.`,
+          ...paragraph(`${settingsWords(clustering.configuration)}; ${plural(clustering.attempts, 'seed')} tried; ${clustering.ending.replace(/\.?$/, '.')}`, page),
+          '',
+          clustersTable(clusters, run.tokens, page)
+        ],
+    others.length === 0 ? [] : ['', 'Other clusterings (--clustering N):', ...others.map((each) => `  ${each.number}  "${visibleText(each.name)}": ${clusteringWords(each, run.tokens)}`)]
+  )
+}
+
+const contextWidth = 30
+
+const contextLine = ({ text, before, after, subset, file, record }: TokenInContext, sides: number, page: Page): string => {
+  const left = padStart(clipStart(before.map(visibleText).join(''), sides), sides)
+  const right = padEnd(clip(after.map(visibleText).join(''), sides), sides)
+  const place = [visibleText(subset), ...(file === null ? [] : [`${visibleText(file)}${record === null ? '' : `#${record}`}`])].filter((part) => part !== '').join(' ')
+  return `${left} ${page.bold(`⟦${visibleToken(text)}⟧`)} ${right}  ${place}`.trimEnd()
+}
+
+export const clusterText = ({ run, summary, tokens }: ClusterTokens, page: Page): string => {
+  const widest = tokens.reduce((most, { text }) => Math.max(most, textWidth(visibleToken(text))), 0)
+  const sides = page.width === Infinity ? 60 : Math.max(10, Math.min(60, Math.floor((page.width - Math.min(widest, 20) - contextWidth) / 2)))
+  return join(
+    `${page.bold(summary.cluster < 0 ? `The ${summary.kind}` : `Cluster ${summary.cluster}`)} of run ${run}: ${plural(summary.size, 'token')}, ${plural(summary.distinctTokens, 'distinct one')}${summary.conductance === null ? '' : `, conductance ${figure(summary.conductance)} (${figure(summary.conductanceWhenCut)} when it was cut), seed ${summary.seed}`}.`,
+    paragraph(`Top tokens: ${summary.topTokens.map(({ text, count, lift }) => `${visibleToken(text)} ${grouped(count)} (×${figure(lift)})`).join('  ')}`, page, '  '),
+    summary.subsets.every(({ subset }) => subset === '') ? [] : paragraph(`Subsets: ${summary.subsets.map(({ subset, count, lift }) => `${visibleText(subset)} ${grouped(count)} (×${figure(lift)})`).join('  ')}`, page, '  '),
+    '',
+    tokens.map((token) => contextLine(token, sides, page)),
+    tokens.length < summary.size ? [`… ${plural(tokens.length, 'token')} of ${grouped(summary.size)} shown; --limit and --offset give the others.`] : []
+  )
+}
+
+const chainsMean = (values: readonly number[]): number => {
+  const finite = values.filter(Number.isFinite)
+  return finite.reduce((sum, value) => sum + value, 0) / finite.length
+}
+
+const healthRow = (diagnostics: DiagnosticsRecord, unhealthy: ReadonlySet<string>): string[] => [
+  diagnostics.component,
+  `${figure(diagnostics.lossTrace.first, 4)} → ${figure(diagnostics.lossTrace.last, 4)}`,
+  `${figure(diagnostics.lossTrace.min, 4)} … ${figure(diagnostics.lossTrace.max, 4)}`,
+  fixed(diagnostics.splitRHat, 3),
+  figure(chainsMean(diagnostics.finalDistance)),
+  figure(diagnostics.learningCoefficient),
+  fixed(diagnostics.reliability, 2),
+  fixed(diagnostics.centredReliability, 2),
+  unhealthy.has(diagnostics.component) ? '!' : ''
+]
+
+export const healthText = ({ run, initialLoss, threshold, diagnostics, findings }: RunHealth, page: Page): string =>
+  join(
+    `${page.bold(`Run ${run.id}`)} "${visibleText(run.name)}": L(w*) = ${figure(initialLoss, 4)} nats per token on the observation rows.`,
+    '',
+    renderTable(
+      [
+        { title: 'component' }, { title: 'loss, first → last', align: 'right' }, { title: 'least … most', align: 'right' }, { title: 'split-R̂', align: 'right' },
+        { title: 'distance', align: 'right' }, { title: 'λ̂', align: 'right' }, { title: 'reliability', align: 'right' }, { title: 'centred', align: 'right' }, { title: '' }
+      ],
+      diagnostics.map((each) => healthRow(each, new Set(findings.map(({ component }) => component)))),
+      page.width,
+      page.bold
+    ),
+    '',
+    paragraph(`Loss: mean over chains of L at the draws. Distance: ‖u - u*‖ at the last draw. λ̂: learning coefficient nβ (E[L] - L(w*)). Reliability: of the column of χ̂, raw and after rows are centred as for clustering; below ${threshold} it is mostly noise.`, page),
+    '',
+    findings.length === 0 ? ['Nothing looks unhealthy.'] : findings.flatMap(({ message }) => paragraph(`! ${message}`, page, '  '))
+  )
+
+export const clusteringText = ({ run, tokens, clustering }: ClusteringSummary, page: Page): string =>
+  join(
+    `${page.bold(`Clustering ${clustering.number}`)} "${visibleText(clustering.name)}" of run ${run}: ${clusteringWords(clustering, tokens)}.`,
+    paragraph(`How the search ended: ${clustering.ending.replace(/\.?$/, '.')}`, page),
+    `See it with: spectroscope show ${run} --clustering ${clustering.number}`
+  )
+
+export const enginesText = (engines: readonly EngineRate[], page: Page): string =>
+  join(
+    renderTable(
+      [{ title: 'engine' }, { title: 'precision' }, { title: 'version' }, { title: 'tokens/s', align: 'right' }, { title: 'GFLOP/s', align: 'right' }, { title: 'device', flexible: true }],
+      engines.map(({ name, precision, version, tokensPerSecond, gigaflopsPerSecond, device, available }) => [
+        name, precision, version, available ? grouped(tokensPerSecond ?? 0) : '–', available ? figure(gigaflopsPerSecond) : '–', visibleText(device)
+      ]),
+      page.width,
+      page.bold
+    ),
+    engines.flatMap(({ name, remedy }) => (remedy === null ? [] : paragraph(`${name}: ${visibleText(remedy)}`, page, '  '))),
+    '',
+    paragraph('Rates are one thread\'s, measured now on gradient steps of a small transformer (width 128, vocabulary 4,096); a run uses all threads.', page)
+  )

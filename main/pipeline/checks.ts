@@ -1,0 +1,58 @@
+import { readFile, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { parseConfiguration } from '../../preload/configuration'
+import type { RunConfiguration } from '../../preload/configuration'
+import { SpectroscopeError } from '../../preload/errors'
+import { componentNames } from '../models/components'
+import { parseModelConfig } from '../models/config'
+
+/** The chosen components in the order given, all of them by default. Throws a `configuration` error that lists the valid names. */
+export const chooseComponents = (chosen: 'all' | readonly string[], available: readonly string[]): readonly string[] => {
+  if (chosen === 'all') return available
+  const unknown = chosen.find((name) => !available.includes(name))
+  if (unknown !== undefined) {
+    throw new SpectroscopeError('configuration', `"components": this model has no component "${unknown}"; choose from ${available.join(', ')}.`)
+  }
+  const twice = chosen.find((name, i) => chosen.indexOf(name) !== i)
+  if (twice !== undefined) throw new SpectroscopeError('configuration', `"components": "${twice}" is listed twice; list every component once.`)
+  return chosen
+}
+
+const read = async (file: string, remedy: string): Promise<string> => {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code
+    const what = code === 'ENOENT' || code === 'ENOTDIR' ? 'does not exist' : code === 'EISDIR' ? 'is a folder' : `cannot be read (${code ?? String(error)})`
+    throw new SpectroscopeError('input', `${file} ${what}; ${remedy}.`, { cause: error })
+  }
+}
+
+const mustExist = async (path: string, key: string): Promise<void> => {
+  await stat(path).catch((error: unknown) => {
+    throw new SpectroscopeError('input', `"${key}": ${path} does not exist; correct the path, which starts from the configuration's folder.`, { cause: error })
+  })
+}
+
+/** Reads and checks CONFIG.json. Throws a `configuration` error that names the file and the key, or an `input` error if there is no such file. */
+export const readConfiguration = async (file: string): Promise<RunConfiguration> => {
+  const text = await read(file, 'give the path of a configuration file')
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw new SpectroscopeError('configuration', `${file} is no valid JSON: ${(error as Error).message}.`, { cause: error })
+  }
+  return parseConfiguration(value, file)
+}
+
+/** The cheap checks of a run, before a workspace is made for it: the files are there, and the model has the components. */
+export const checkConfiguration = async (configuration: RunConfiguration, baseFolder: string): Promise<void> => {
+  const { model, weights, corpus, rows } = configuration
+  const config = join(resolve(baseFolder, model), 'config.json')
+  const architecture = parseModelConfig(await read(config, '"model" must name a folder with config.json, model.safetensors and tokenizer.json'), config)
+  chooseComponents(configuration.components, componentNames(architecture))
+  if (weights !== undefined) await mustExist(resolve(baseFolder, weights), 'weights')
+  if (rows !== undefined) await mustExist(resolve(baseFolder, rows), 'rows')
+  for (const [i, file] of (corpus?.files ?? []).entries()) await mustExist(resolve(baseFolder, file), `corpus.files[${i}]`)
+}

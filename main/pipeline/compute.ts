@@ -1,0 +1,179 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { deserialize, serialize } from 'node:v8'
+import { writeFileAtomically } from '../base/files'
+import { serveParent } from '../base/processes'
+import type { CallContext } from '../base/processes'
+import { clusterTokens } from '../clustering/cluster'
+import type { DiscoveryState, Neighbours } from '../clustering/cluster'
+import { prepareStudy } from '../corpora/study'
+import type { Study } from '../corpora/study'
+import { describeEngine, resolveEngine } from '../engine/engines'
+import { componentNames } from '../models/components'
+import type { Model } from '../models/architecture'
+import { loadModel } from '../models/load'
+import { loadTokenizer } from '../models/tokenizer'
+import type { Tokenizer } from '../models/tokenizer'
+import { sample } from '../sampling/sample'
+import type { SamplingResult } from '../sampling/sample'
+import { chooseComponents } from './checks'
+import { measureEngines } from './measure'
+import type { ClusterRequest, Clustered, ComputeCalls, ComputeNotices, Prepared, PrepareRequest, Sampled, SampleRequest } from './messages'
+
+/** Everything that the compute process holds between calls. */
+interface State {
+  model?: Model
+  study?: Study
+  sampled?: SamplingResult
+  matrix?: { readonly values: Float32Array; readonly tokens: number; readonly columns: number }
+  neighbours?: Neighbours
+}
+
+const state: State = {}
+
+const have = <T>(value: T | undefined, what: string): T => {
+  if (value === undefined) throw new Error(`compute was asked for ${what} before it had any`)
+  return value
+}
+
+const notify = <K extends keyof ComputeNotices>(name: K, data: ComputeNotices[K]): void => parent.notify(name, data)
+
+const openTokenizer = async (folder: string, needed: boolean): Promise<Tokenizer | null> =>
+  needed || existsSync(join(folder, 'tokenizer.json')) ? loadTokenizer(folder) : null
+
+const tokenTexts = ({ sampling, observation, probe }: Study, tokenizer: Tokenizer): Map<number, string> => {
+  const ids = new Set<number>()
+  for (const rows of [sampling, observation, probe]) for (const row of rows) for (const id of row) ids.add(id)
+  return new Map([...ids].map((id) => [id, tokenizer.tokenText(id)]))
+}
+
+const prepare = async ({ configuration, baseFolder }: PrepareRequest): Promise<Prepared> => {
+  const folder = resolve(baseFolder, configuration.model)
+  const model = await loadModel(folder, configuration.weights === undefined ? undefined : resolve(baseFolder, configuration.weights))
+  const components = chooseComponents(configuration.components, componentNames(model.architecture))
+  const engine = describeEngine(await resolveEngine(configuration.engine))
+  const tokenizer = await openTokenizer(folder, configuration.corpus !== undefined)
+  const study = await prepareStudy(configuration, baseFolder, model, tokenizer, (done, total) => notify('preparing', { done, total }))
+  Object.assign(state, { model, study })
+  return {
+    modelHash: model.hash,
+    tokenizerHash: tokenizer?.hash ?? null,
+    engine,
+    components,
+    parameters: [...model.weights.values()].reduce((sum, { data }) => sum + data.length, 0),
+    study,
+    texts: tokenizer === null ? null : tokenTexts(study, tokenizer),
+    tokens: study.targets.reduce((sum, { length }) => sum + length, 0)
+  }
+}
+
+const runSampling = async (request: SampleRequest, { signal }: CallContext): Promise<Sampled> => {
+  const { folder, everySeconds, fingerprint, ...settings } = request
+  const result = await sample({
+    ...settings,
+    model: have(state.model, 'a sample'),
+    study: have(state.study, 'a sample'),
+    checkpoint: { folder, everySeconds, fingerprint },
+    onProgress: (progress) => notify('sampling', progress),
+    onTrace: (point) => notify('trace', point),
+    onFlag: (flag) => notify('chainEnded', flag),
+    signal
+  })
+  state.sampled = result
+  const { susceptibilities: _, standardErrors: __, ...sampled } = result
+  return sampled
+}
+
+const rows = <A extends Float32Array | Int32Array>(array: A, width: number, first: number, count: number): A =>
+  array.subarray(first * width, (first + count) * width) as A
+
+interface DiscoveryCheckpoint {
+  readonly fingerprint: string
+  readonly state: DiscoveryState
+}
+
+const discoveryFile = (folder: string): string => join(folder, 'discovery.checkpoint')
+
+const readDiscovery = async (folder: string, fingerprint: string): Promise<DiscoveryState | undefined> => {
+  try {
+    const checkpoint = deserialize(await readFile(discoveryFile(folder))) as DiscoveryCheckpoint
+    return checkpoint.fingerprint === fingerprint ? checkpoint.state : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const runClustering = async (request: ClusterRequest, { signal }: CallContext): Promise<Clustered> => {
+  const { folder, everySeconds, fingerprint, ...settings } = request
+  const { values, tokens } = have(state.matrix, 'a clustering')
+  const checkpoint = state.neighbours === undefined ? undefined : await readDiscovery(folder, fingerprint)
+  let latest: DiscoveryState | undefined
+  let writtenAt = performance.now()
+  const write = async (): Promise<void> => {
+    if (latest === undefined) return
+    writtenAt = performance.now()
+    await writeFileAtomically(discoveryFile(folder), serialize({ fingerprint, state: latest } satisfies DiscoveryCheckpoint))
+  }
+  try {
+    const { neighbours, ...clustering } = await clusterTokens({
+      ...settings,
+      matrix: values,
+      tokens,
+      ...(state.neighbours === undefined ? {} : { neighbours: state.neighbours }),
+      ...(checkpoint === undefined ? {} : { checkpoint }),
+      onNeighbours: (found) => {
+        state.neighbours = found
+        notify('neighbours', { k: found.k })
+      },
+      onCheckpoint: async (discovery) => {
+        latest = discovery
+        if (performance.now() - writtenAt >= 1000 * everySeconds) await write()
+      },
+      onProgress: (progress) => notify('clustering', progress),
+      signal
+    })
+    state.neighbours = neighbours
+    return clustering
+  } catch (error) {
+    if (signal.aborted) await write()
+    throw error
+  }
+}
+
+const parent = serveParent<ComputeCalls>({
+  prepare,
+  sample: runSampling,
+  takeSusceptibilities: ({ first, count }) => {
+    const { susceptibilities, standardErrors, tokens } = have(state.sampled, 'susceptibilities')
+    const columns = susceptibilities.length / tokens
+    return { susceptibilities: rows(susceptibilities, columns, first, count), standardErrors: rows(standardErrors, columns, first, count) }
+  },
+  beginMatrix: ({ tokens, components }) => {
+    delete state.sampled
+    delete state.neighbours
+    state.matrix = { values: new Float32Array(new SharedArrayBuffer(4 * tokens * components)), tokens, columns: components }
+    return null
+  },
+  putMatrix: ({ first, values }) => {
+    const matrix = have(state.matrix, 'rows of a matrix')
+    matrix.values.set(values, first * matrix.columns)
+    return null
+  },
+  beginNeighbours: ({ tokens, k }) => {
+    state.neighbours = { k, indices: new Int32Array(new SharedArrayBuffer(4 * tokens * k)), distances: new Float32Array(new SharedArrayBuffer(4 * tokens * k)) }
+    return null
+  },
+  putNeighbours: ({ first, indices, distances }) => {
+    const neighbours = have(state.neighbours, 'rows of neighbours')
+    neighbours.indices.set(indices, first * neighbours.k)
+    neighbours.distances.set(distances, first * neighbours.k)
+    return null
+  },
+  measureEngines,
+  cluster: runClustering,
+  takeNeighbours: ({ first, count }) => {
+    const { k, indices, distances } = have(state.neighbours, 'neighbours')
+    return { indices: rows(indices, k, first, count), distances: rows(distances, k, first, count) }
+  }
+})

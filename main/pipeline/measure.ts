@@ -1,0 +1,78 @@
+import type { EngineRate } from '../../preload/contract'
+import type { EngineReport } from '../engine/engines'
+import { createEvaluator, listEngines } from '../engine/engines'
+import type { Rows } from '../engine/evaluator'
+import type { Architecture, Weights } from '../models/architecture'
+import { componentSlices, flatten } from '../models/components'
+import { tensorShapes } from '../models/load'
+
+const architecture: Architecture = {
+  family: 'gpt_neox', layers: 2, heads: 4, hidden: 128, intermediate: 512, vocabulary: 4096, contextLength: 128, layerNormEpsilon: 1e-5, activation: 'gelu',
+  rotaryDimensions: 8, rotaryBase: 10000, parallelResidual: true, tiedEmbeddings: false, endOfText: 0
+}
+
+const component = 'head:0.0'
+const rowLength = 64
+const enoughSeconds = 0.5
+
+const shared = (length: number, value: (i: number) => number): Float32Array => {
+  const data = new Float32Array(new SharedArrayBuffer(4 * length))
+  for (let i = 0; i < length; i++) data[i] = value(i)
+  return data
+}
+
+/** Any weights do for a rate; these are spread about zero, and about one for the scales of layer norms. */
+const anyWeights = (): Weights =>
+  new Map(
+    [...tensorShapes(architecture)].map(([name, shape]) => {
+      const centre = /norm\.weight$/.test(name) ? 1 : 0
+      return [name, { shape, data: shared(shape.reduce((a, b) => a * b, 1), (i) => centre + 0.05 * Math.sin(i * 12.9898)) }]
+    })
+  )
+
+const anyRows = (count: number): Rows => ({ ids: Int32Array.from({ length: count * rowLength }, (_, i) => (i * 7919) % architecture.vocabulary), count, length: rowLength })
+
+/** Gradient steps of one row, then of as many as fill half a second, at least one. */
+const rateOf = async (engine: string, weights: Weights): Promise<Pick<EngineRate, 'tokensPerSecond' | 'gigaflopsPerSecond'>> => {
+  const evaluator = await createEvaluator(engine, architecture, weights)
+  try {
+    const flat = flatten(weights, componentSlices(architecture, weights, component))
+    const seconds = async (count: number): Promise<number> => {
+      const prefix = await evaluator.prefix(anyRows(count))
+      const start = performance.now()
+      await evaluator.gradient(component, flat, prefix, new Float32Array(flat.length))
+      return (performance.now() - start) / 1000
+    }
+    const first = await seconds(1)
+    const count = first > enoughSeconds ? 1 : 16
+    let elapsed = first > enoughSeconds ? first : 0
+    let steps = first > enoughSeconds ? 1 : 0
+    if (steps === 0) await seconds(count)
+    while (elapsed < enoughSeconds) {
+      elapsed += await seconds(count)
+      steps++
+    }
+    const perRow = evaluator.operations(component, rowLength).gradient
+    return { tokensPerSecond: (steps * count * (rowLength - 1)) / elapsed, gigaflopsPerSecond: (steps * count * perRow) / elapsed / 1e9 }
+  } finally {
+    await evaluator.dispose()
+  }
+}
+
+const measured = async ({ remedy, ...report }: EngineReport, weights: Weights): Promise<EngineRate> => {
+  const none = { ...report, tokensPerSecond: null, gigaflopsPerSecond: null }
+  if (!report.available) return { ...none, remedy: remedy ?? null }
+  try {
+    return { ...report, remedy: null, ...(await rateOf(report.name, weights)) }
+  } catch (error) {
+    return { ...none, available: false, remedy: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+/** Every engine, with the rate of one thread on gradient steps of a small transformer. Takes some seconds. */
+export const measureEngines = async (): Promise<EngineRate[]> => {
+  const weights = anyWeights()
+  const rates: EngineRate[] = []
+  for (const report of await listEngines()) rates.push(await measured(report, weights))
+  return rates
+}

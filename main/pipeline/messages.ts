@@ -1,0 +1,89 @@
+import type { Clustering, ClusteringProgress } from '../clustering/cluster'
+import type { ChainTrace, ComponentDiagnostics, SamplingProgress, TracePoint } from '../sampling/sample'
+import type { ClusteringConfiguration, RunConfiguration, SamplerConfiguration } from '../../preload/configuration'
+import type { EngineRate } from '../../preload/contract'
+import type { EngineProvenance, StudyRecord } from '../../preload/records'
+
+/** What the compute process is asked to read: paths are absolute. */
+export interface PrepareRequest {
+  readonly configuration: RunConfiguration
+  readonly baseFolder: string
+}
+
+/** A model and its rows, as far as the terminal's process and the store need to know them. */
+export interface Prepared {
+  readonly modelHash: string
+  readonly tokenizerHash: string | null
+  readonly engine: EngineProvenance
+  readonly components: readonly string[]
+  readonly parameters: number
+  readonly study: StudyRecord
+  /** Text of every token id that occurs in the rows; null without a tokenizer. */
+  readonly texts: ReadonlyMap<number, string> | null
+  readonly tokens: number
+}
+
+export interface SampleRequest {
+  readonly components: readonly string[]
+  readonly sampler: SamplerConfiguration
+  readonly seed: number
+  readonly observationIncludesProbe: boolean
+  readonly engine: string
+  readonly threads: number
+  readonly folder: string
+  readonly everySeconds: number
+  readonly fingerprint: string
+}
+
+/** What sampling found, less its two matrices, which are fetched in blocks of rows. */
+export interface Sampled {
+  readonly tokens: number
+  /** Names of the columns: the components asked for, less those whose chains all failed. */
+  readonly components: readonly string[]
+  readonly initialLoss: number
+  readonly diagnostics: readonly ComponentDiagnostics[]
+  readonly traces: readonly ChainTrace[]
+}
+
+export interface Block {
+  /** Index of the block's first token, and tokens in it. */
+  readonly first: number
+  readonly count: number
+}
+
+export interface ClusterRequest {
+  readonly configuration: ClusteringConfiguration
+  readonly components: readonly string[]
+  readonly seed: number
+  readonly threads: number
+  readonly folder: string
+  readonly everySeconds: number
+  readonly fingerprint: string
+}
+
+export type Clustered = Omit<Clustering, 'neighbours'>
+
+/** Calls of the compute process. Large arrays go in blocks of tokens, so that neither side holds many copies. */
+export interface ComputeCalls {
+  readonly prepare: { readonly parameters: PrepareRequest; readonly result: Prepared }
+  readonly sample: { readonly parameters: SampleRequest; readonly result: Sampled }
+  readonly takeSusceptibilities: { readonly parameters: Block; readonly result: { readonly susceptibilities: Float32Array; readonly standardErrors: Float32Array } }
+  readonly beginMatrix: { readonly parameters: { readonly tokens: number; readonly components: number }; readonly result: null }
+  readonly putMatrix: { readonly parameters: { readonly first: number; readonly values: Float32Array }; readonly result: null }
+  readonly beginNeighbours: { readonly parameters: { readonly tokens: number; readonly k: number }; readonly result: null }
+  readonly putNeighbours: { readonly parameters: { readonly first: number; readonly indices: Int32Array; readonly distances: Float32Array }; readonly result: null }
+  readonly cluster: { readonly parameters: ClusterRequest; readonly result: Clustered }
+  readonly measureEngines: { readonly parameters: null; readonly result: readonly EngineRate[] }
+  readonly takeNeighbours: { readonly parameters: Block; readonly result: { readonly indices: Int32Array; readonly distances: Float32Array } }
+}
+
+/** What the compute process tells while a call is at work. */
+export interface ComputeNotices {
+  readonly preparing: { readonly done: number; readonly total: number }
+  readonly sampling: SamplingProgress
+  readonly trace: TracePoint
+  readonly chainEnded: { readonly component: string; readonly chain: number; readonly message: string }
+  /** The neighbours are there to be fetched. */
+  readonly neighbours: { readonly k: number }
+  readonly clustering: ClusteringProgress
+}

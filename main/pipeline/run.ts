@@ -1,0 +1,358 @@
+import { rm } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import type { ClusteringConfiguration, RunConfiguration } from '../../preload/configuration'
+import type { RunEvent } from '../../preload/contract'
+import { SpectroscopeError } from '../../preload/errors'
+import { stageNames } from '../../preload/records'
+import type { ClusteringRecord, RunChanges, RunRecord, StageName, StageRecord, TracePointRecord } from '../../preload/records'
+import { makeFolder } from '../base/files'
+import type { Workspace } from '../store/store'
+import { Companion, interruption } from './companion'
+import { diagnosticsRecords } from './diagnostics'
+import type { Prepared } from './messages'
+import { clusteringProgress, preparingProgress, samplingProgress } from './progress'
+import { ComputeSession } from './session'
+import type { Compute } from './session'
+import { Stopwatch } from './stopwatch'
+import { sendMatrix, storeMatrix, storeNeighbours } from './transfer'
+import { fingerprintOf, platformWords, programVersion, versions } from './versions'
+
+export interface RunOptions {
+  /** Seconds between two checkpoints. */
+  readonly checkpointSeconds: number
+  readonly onEvent: (event: RunEvent) => void
+  /** Aborting writes a checkpoint and leaves the run `interrupted`. */
+  readonly signal: AbortSignal
+}
+
+export interface StartOptions extends RunOptions {
+  readonly name?: string
+}
+
+const threadsOf = ({ threads }: RunConfiguration): number => threads ?? availableParallelism()
+
+const counted = (count: number): string => count.toLocaleString('en')
+
+/** Kinds of errors that a new run which never got past its preparation is not kept for. */
+const refusals = new Set(['usage', 'configuration', 'input', 'engine', 'network'])
+
+/** Kinds of errors after which going on would fail again. */
+const failures = new Set(['sampling', 'clustering', 'internal'])
+
+/** Works through the stages of one run, or clusters it once more. */
+class Runner {
+  readonly #workspace: Workspace
+  readonly #options: RunOptions
+  readonly #session: ComputeSession
+  readonly #stopwatch: Stopwatch
+  #run: RunRecord
+  #prepared: { readonly by: Compute; readonly what: Prepared } | undefined
+
+  constructor(workspace: Workspace, run: RunRecord, options: RunOptions) {
+    this.#workspace = workspace
+    this.#run = run
+    this.#options = options
+    this.#session = new ComputeSession((message) => options.onEvent({ type: 'note', message }))
+    this.#stopwatch = new Stopwatch(workspace.runFolder(run.id), options.checkpointSeconds)
+  }
+
+  get #folder(): string {
+    return this.#workspace.runFolder(this.#run.id)
+  }
+
+  get #threads(): number {
+    return threadsOf(this.#run.configuration)
+  }
+
+  #done(stage: StageName): boolean {
+    return this.#run.stages.some((record) => record.stage === stage)
+  }
+
+  #completed(stage: StageName): Omit<StageRecord, 'finishedAt'> {
+    return { stage, seconds: this.#stopwatch.seconds, versions: versions(), threads: this.#threads }
+  }
+
+  async #update(changes: RunChanges): Promise<void> {
+    this.#run = await this.#workspace.updateRun(this.#run.id, changes)
+  }
+
+  #begin(stage: StageName, detail?: string): void {
+    if (this.#options.signal.aborted) throw interruption()
+    this.#stopwatch.start(stage)
+    this.#options.onEvent({ type: 'stage', stage, ...(detail === undefined ? {} : { detail }) })
+  }
+
+  #finished(stage: StageName, detail: string): void {
+    this.#options.onEvent({ type: 'finished', stage, seconds: this.#stopwatch.seconds, detail })
+  }
+
+  /** The model and the rows in a compute process; read again where that process is a new one. */
+  async #prepare(compute: Compute): Promise<Prepared> {
+    if (this.#prepared?.by === compute) return this.#prepared.what
+    const { signal, onEvent } = this.#options
+    const off = compute.on('preparing', ({ done, total }) => onEvent({ type: 'progress', progress: preparingProgress(done, total) }))
+    const stop = (): void => void compute.kill()
+    signal.addEventListener('abort', stop, { once: true })
+    try {
+      const { configuration, baseFolder } = this.#run
+      const what = await compute.call('prepare', { configuration, baseFolder })
+      this.#checkUnchanged(what)
+      this.#prepared = { by: compute, what }
+      return what
+    } catch (error) {
+      throw signal.aborted ? interruption(error) : error
+    } finally {
+      off()
+      signal.removeEventListener('abort', stop)
+    }
+  }
+
+  #checkUnchanged({ modelHash, tokenizerHash, study, engine }: Prepared): void {
+    const { id, provenance: known } = this.#run
+    const changes = [
+      ['The files of the model', known.modelHash, modelHash],
+      ['The tokenizer', known.tokenizerHash, tokenizerHash],
+      ['The files of the corpus or rows', known.studyHash, study.hash]
+    ] as const
+    for (const [what, before, now] of changes) {
+      if (before !== undefined && before !== now) {
+        throw new SpectroscopeError('input', `${what} have changed since run ${id} was started, so its numbers cannot go on; restore them, or start a new run.`.replace('The tokenizer have', 'The tokenizer has'))
+      }
+    }
+    if (known.engine !== undefined && known.engine.name !== engine.name) {
+      throw new SpectroscopeError('engine', `Run ${id} was started on the engine ${known.engine.name} and would now compute on ${engine.name}; start a new run for that.`)
+    }
+  }
+
+  async #prepareStage(): Promise<void> {
+    await this.#update({ stage: 'prepare' })
+    this.#begin('prepare')
+    const { modelHash, tokenizerHash, engine, study, texts, tokens, components } = await this.#session.use('prepare', (compute) => this.#prepare(compute))
+    await this.#update({ provenance: { modelHash, studyHash: study.hash, engine, ...(tokenizerHash === null ? {} : { tokenizerHash }) } })
+    await this.#workspace.transaction(this.#run.id, async (writer) => {
+      await writer.saveStudy(study, texts === null ? null : (id) => texts.get(id) ?? `<${id}>`)
+      await writer.completeStage(this.#completed('prepare'))
+    })
+    await this.#update({ stage: 'sample' })
+    this.#finished('prepare', `${counted(tokens)} tokens in ${counted(study.probe.length)} probe rows, ${components.length} components, on ${engine.name}`)
+  }
+
+  /** Everything that decides the numbers of the matrix. */
+  #samplingFingerprint({ modelHash, study, components, engine }: Prepared): string {
+    const { sampler, seed, corpus } = this.#run.configuration
+    return fingerprintOf([programVersion, modelHash, study.hash, components, sampler, seed, corpus?.observationIncludesProbe ?? false, engine.name, engine.precision, engine.version])
+  }
+
+  /** Writes trace points as they come, some at a time. */
+  #tracer(fail: (error: unknown) => void): { readonly add: (point: TracePointRecord) => void; readonly end: () => Promise<void> } {
+    let waiting: TracePointRecord[] = []
+    let writing = Promise.resolve()
+    const flush = (): void => {
+      if (waiting.length === 0) return
+      const points = waiting
+      waiting = []
+      writing = writing.then(() => this.#workspace.appendTrace(this.#run.id, points)).catch(fail)
+    }
+    const timer = setInterval(flush, 2000)
+    return {
+      add: (point) => waiting.push(point),
+      end: async () => {
+        clearInterval(timer)
+        flush()
+        await writing
+      }
+    }
+  }
+
+  async #sampleWith(compute: Compute): Promise<void> {
+    const { id, configuration } = this.#run
+    const { sampler, seed, corpus } = configuration
+    const prepared = await this.#prepare(compute)
+    const companion = new Companion(this.#options.signal)
+    const tracer = this.#tracer(companion.fail)
+    const off = [
+      compute.on('sampling', (report) => this.#options.onEvent({ type: 'progress', progress: samplingProgress(sampler, report) })),
+      compute.on('trace', tracer.add),
+      compute.on('chainEnded', ({ message }) => this.#options.onEvent({ type: 'note', message }))
+    ]
+    const request = {
+      components: prepared.components, sampler, seed, threads: this.#threads, engine: prepared.engine.name,
+      observationIncludesProbe: corpus?.observationIncludesProbe ?? false,
+      folder: this.#folder, everySeconds: this.#options.checkpointSeconds, fingerprint: this.#samplingFingerprint(prepared)
+    }
+    try {
+      const sampled = await companion.during((signal) => compute.call('sample', request, { signal }))
+      await tracer.end()
+      await this.#workspace.transaction(id, async (writer) => {
+        await storeMatrix(compute, writer, sampled)
+        await writer.saveDiagnostics(diagnosticsRecords(sampled))
+        await writer.saveTraces(sampled.traces)
+        await writer.completeStage({ ...this.#completed('sample'), engine: prepared.engine })
+      })
+    } finally {
+      off.forEach((remove) => remove())
+      await tracer.end()
+    }
+  }
+
+  async #sampleStage(): Promise<void> {
+    const { estimator, chains, draws } = this.#run.configuration.sampler
+    await this.#update({ stage: 'sample' })
+    this.#begin('sample', `${estimator} estimator, ${chains} chains of ${draws} draws, ${this.#threads} threads`)
+    await this.#session.use('sample', (compute) => this.#sampleWith(compute))
+    await this.#update({ stage: null })
+    this.#finished('sample', `${counted(this.#run.tokens)} tokens × ${this.#run.components.length} components`)
+  }
+
+  /** Neighbours, where none are kept for these settings, then clusters; `own` for the clustering that is a part of the run. */
+  async #clusterWith(compute: Compute, configuration: ClusteringConfiguration, name: string, own: boolean): Promise<ClusteringRecord> {
+    const { id, components, tokens, provenance, configuration: { seed } } = this.#run
+    const { neighbours: k, whiten } = configuration
+    const reused = await sendMatrix(this.#workspace, this.#run, compute, configuration)
+    const companion = new Companion(this.#options.signal)
+    let stage: StageName = 'neighbours'
+    const next = async (detail?: string): Promise<void> => {
+      stage = 'cluster'
+      if (own) await this.#update({ stage })
+      this.#begin(stage, detail)
+    }
+    const keep = async (): Promise<void> => {
+      await this.#workspace.transaction(id, async (writer) => {
+        await storeNeighbours(compute, writer, tokens, k, whiten)
+        if (own) await writer.completeStage(this.#completed('neighbours'))
+      })
+      this.#finished('neighbours', `${k} of each token`)
+      await next()
+    }
+    if (own) await this.#update({ stage })
+    if (!reused) this.#begin(stage)
+    else await next(`with the ${k} neighbours that are kept`)
+    let kept = Promise.resolve()
+    const off = [
+      compute.on('clustering', (report) => this.#options.onEvent({ type: 'progress', progress: clusteringProgress(report) })),
+      compute.on('neighbours', () => {
+        if (!reused) kept = keep().catch(companion.fail)
+      })
+    ]
+    const request = {
+      configuration, components, seed, threads: this.#threads, folder: this.#folder, everySeconds: this.#options.checkpointSeconds,
+      fingerprint: fingerprintOf([programVersion, id, provenance.modelHash, provenance.studyHash, components, configuration, seed])
+    }
+    try {
+      const { clusters, leftover, ending, attempts, edges, volume } = await companion.during(async (signal) => {
+        const clustered = await compute.call('cluster', request, { signal })
+        await kept
+        return clustered
+      })
+      const record = await this.#workspace.transaction(id, async (writer) => {
+        const saved = await writer.saveClustering({ name, configuration, seed, clusters, leftover, ending, attempts, edges, volume })
+        if (own) await writer.completeStage(this.#completed('cluster'))
+        return saved
+      })
+      this.#finished('cluster', `${counted(record.clusters)} clusters, ${counted(record.leftoverSize)} tokens ${record.leftoverKind === 'main body' ? 'in the main body' : 'unclustered'}`)
+      return record
+    } finally {
+      off.forEach((remove) => remove())
+      await kept
+    }
+  }
+
+  #cluster(configuration: ClusteringConfiguration, name: string, own: boolean): Promise<ClusteringRecord> {
+    return this.#session.use('cluster', (compute) => this.#clusterWith(compute, configuration, name, own))
+  }
+
+  #noteVersion(): void {
+    const before = this.#run.provenance.versions?.['spectroscope']
+    if (before !== undefined && before !== programVersion && !this.#done('sample')) {
+      this.#options.onEvent({ type: 'note', message: `Run ${this.#run.id} was started by version ${before} and goes on with ${programVersion}; its sampling starts anew.` })
+    }
+  }
+
+  async #stages(): Promise<RunRecord> {
+    const { startedAt, configuration: { clustering } } = this.#run
+    await this.#update({ status: 'running', startedAt: startedAt ?? new Date().toISOString(), error: null })
+    this.#noteVersion()
+    if (!this.#done('prepare')) await this.#prepareStage()
+    if (!this.#done('sample')) await this.#sampleStage()
+    if (clustering !== false && !this.#done('cluster')) await this.#cluster(clustering, clusteringName(clustering), true)
+    await this.#update({ status: 'finished', stage: null, finishedAt: new Date().toISOString() })
+    return this.#run
+  }
+
+  /** Leaves the run as its error asks for. */
+  async #leave(error: unknown, isNew: boolean): Promise<void> {
+    const kind = error instanceof SpectroscopeError ? error.kind : 'internal'
+    try {
+      if (isNew && !this.#done('prepare') && refusals.has(kind)) await this.#workspace.deleteRun(this.#run.id)
+      else await this.#update({ status: failures.has(kind) ? 'failed' : 'interrupted', ...(kind === 'interrupted' ? {} : { error: error instanceof Error ? error.message : String(error) }) })
+    } catch {
+      // The store is what failed; it lists a run that nobody works on as interrupted when it is opened again.
+    }
+  }
+
+  /** Does `work` with a folder for its checkpoints, a stopwatch, and an end to the compute process. */
+  async #framed<T>(work: () => Promise<T>): Promise<T> {
+    await makeFolder(this.#folder)
+    await this.#stopwatch.open()
+    try {
+      return await work()
+    } finally {
+      await this.#session.close()
+      await this.#stopwatch.close()
+    }
+  }
+
+  /** The run's own stages, from the first one that is not done. */
+  async work(isNew: boolean): Promise<RunRecord> {
+    try {
+      const run = await this.#framed(() => this.#stages())
+      await rm(this.#folder, { recursive: true, force: true })
+      return run
+    } catch (error) {
+      await this.#leave(error, isNew)
+      throw error
+    }
+  }
+
+  async recluster(configuration: ClusteringConfiguration, name: string): Promise<ClusteringRecord> {
+    const record = await this.#framed(() => this.#cluster(configuration, name, false))
+    if (this.#run.status === 'finished') await rm(this.#folder, { recursive: true, force: true })
+    return record
+  }
+}
+
+const clusteringName = ({ neighbours, symmetrize, whiten, alpha, rule }: ClusteringConfiguration): string =>
+  [`k ${neighbours}`, ...(symmetrize === 'union' ? [] : [symmetrize]), ...(whiten ? ['whitened'] : []), ...(alpha === 0.001 ? [] : [`alpha ${alpha}`]), ...(rule === 'local' ? [] : [rule])].join(', ')
+
+/**
+ * Makes a run in the workspace and works through its stages: prepare, sample, neighbours, cluster. Each stage's results are stored in
+ * one transaction when it is done. A run whose configuration or files turn out to be unusable is not kept. Throws an `interrupted`
+ * error when stopped; the run can then be resumed.
+ */
+export const startRun = async (workspace: Workspace, configuration: RunConfiguration, baseFolder: string, options: StartOptions): Promise<RunRecord> => {
+  const run = await workspace.createRun({
+    name: options.name ?? `run ${(await workspace.listRuns()).length + 1}`,
+    configuration,
+    baseFolder,
+    provenance: { seed: configuration.seed, versions: versions(), platform: platformWords(), threads: threadsOf(configuration) }
+  })
+  options.onEvent({ type: 'run', run: run.id, name: run.name, resumed: false })
+  return new Runner(workspace, run, options).work(true)
+}
+
+/** Goes on with a run after its last finished stage, and within a stage from its checkpoint. A finished run is returned as it is. */
+export const resumeRun = async (workspace: Workspace, run: RunRecord, options: RunOptions): Promise<RunRecord> => {
+  if (run.status === 'finished') return run
+  options.onEvent({ type: 'run', run: run.id, name: run.name, resumed: true })
+  return new Runner(workspace, run, options).work(false)
+}
+
+/** Clusters a run's matrix once more, beside the clusterings there are; neighbours that are kept for the same k and preprocessing are reused. */
+export const recluster = async (workspace: Workspace, run: RunRecord, configuration: ClusteringConfiguration, options: StartOptions): Promise<ClusteringRecord> => {
+  if (!run.stages.some(({ stage }) => stage === 'sample')) throw new SpectroscopeError('usage', `Run ${run.id} has no susceptibilities yet; resume it first.`)
+  return new Runner(workspace, run, options).recluster(configuration, options.name ?? clusteringName(configuration))
+}
+
+/** The next stage that a run has to do; undefined when all are done. */
+export const nextStage = ({ configuration, stages }: RunRecord): StageName | undefined =>
+  stageNames.find((stage) => !(configuration.clustering === false && (stage === 'neighbours' || stage === 'cluster')) && !stages.some((done) => done.stage === stage))

@@ -1,0 +1,55 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { StageName } from '../../preload/records'
+import { writeFileAtomically } from '../base/files'
+
+/** Seconds of work of each stage, over all interruptions of a run; kept in its folder of transient files. */
+export class Stopwatch {
+  readonly #file: string
+  readonly #everySeconds: number
+  #earlier: Partial<Record<StageName, number>> = {}
+  #stage: StageName | undefined
+  #startedAt = 0
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(folder: string, everySeconds: number) {
+    this.#file = join(folder, 'seconds.json')
+    this.#everySeconds = everySeconds
+  }
+
+  async open(): Promise<void> {
+    try {
+      this.#earlier = JSON.parse(await readFile(this.#file, 'utf8')) as Partial<Record<StageName, number>>
+    } catch {
+      this.#earlier = {}
+    }
+    this.#timer = setInterval(() => void this.#write(), 1000 * Math.max(1, this.#everySeconds))
+  }
+
+  start(stage: StageName): void {
+    this.#settle()
+    this.#stage = stage
+    this.#startedAt = performance.now()
+  }
+
+  /** Seconds of the stage at work. */
+  get seconds(): number {
+    return this.#stage === undefined ? 0 : (this.#earlier[this.#stage] ?? 0) + (performance.now() - this.#startedAt) / 1000
+  }
+
+  #settle(): void {
+    if (this.#stage !== undefined) this.#earlier = { ...this.#earlier, [this.#stage]: this.seconds }
+    this.#startedAt = performance.now()
+  }
+
+  /** Times are worth no error: where they cannot be written, the next disk write of the run says so. */
+  async #write(): Promise<void> {
+    this.#settle()
+    await writeFileAtomically(this.#file, JSON.stringify(this.#earlier)).catch(() => undefined)
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#write()
+  }
+}

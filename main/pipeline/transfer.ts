@@ -1,0 +1,48 @@
+import type { ClusteringConfiguration } from '../../preload/configuration'
+import type { RunRecord } from '../../preload/records'
+import type { RunWriter, Workspace } from '../store/store'
+import type { Block, Sampled } from './messages'
+import type { Compute } from './session'
+
+/** Numbers of a block that crosses processes. */
+const blockSize = 1 << 20
+
+const blocks = function* (tokens: number, width: number): Generator<Block> {
+  const each = Math.max(1, Math.floor(blockSize / Math.max(1, width)))
+  for (let first = 0; first < tokens; first += each) yield { first, count: Math.min(each, tokens - first) }
+}
+
+/** The matrix and its standard errors, from the compute process into a transaction. */
+export const storeMatrix = async (compute: Compute, writer: RunWriter, { tokens, components, initialLoss }: Sampled): Promise<void> => {
+  await writer.beginSusceptibilities(components, initialLoss)
+  for (const block of blocks(tokens, components.length)) {
+    const { susceptibilities, standardErrors } = await compute.call('takeSusceptibilities', block)
+    await writer.appendSusceptibilities(susceptibilities, standardErrors)
+  }
+}
+
+/** The neighbours, from the compute process into a transaction. */
+export const storeNeighbours = async (compute: Compute, writer: RunWriter, tokens: number, k: number, whiten: boolean): Promise<void> => {
+  await writer.beginNeighbours(k, whiten)
+  for (const block of blocks(tokens, k)) {
+    const { indices, distances } = await compute.call('takeNeighbours', block)
+    await writer.appendNeighbours(indices, distances)
+  }
+}
+
+/** The matrix, and the neighbours that are kept for these settings, from the store to the compute process. True if there were any. */
+export const sendMatrix = async (workspace: Workspace, { id, tokens, components }: RunRecord, compute: Compute, configuration: ClusteringConfiguration): Promise<boolean> => {
+  await compute.call('beginMatrix', { tokens, components: components.length })
+  for (const { first, count } of blocks(tokens, components.length)) {
+    const { susceptibilities } = await workspace.readSusceptibilities(id, first, count)
+    await compute.call('putMatrix', { first, values: susceptibilities })
+  }
+  const kept = await workspace.getNeighbours(id, configuration.neighbours, configuration.whiten)
+  if (kept === undefined) return false
+  await compute.call('beginNeighbours', { tokens, k: kept.k })
+  for (const { first, count } of blocks(tokens, kept.k)) {
+    const range = [first * kept.k, (first + count) * kept.k] as const
+    await compute.call('putNeighbours', { first, indices: kept.indices.subarray(...range), distances: kept.distances.subarray(...range) })
+  }
+  return true
+}

@@ -1,0 +1,30 @@
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { arch, platform, release } from 'node:os'
+import { dirname, join } from 'node:path'
+import { projectRoot } from '../base/entries'
+
+const versionIn = (folder: string): string => (JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string }).version
+
+const packageVersion = (name: string): string => {
+  for (let folder = projectRoot; ; folder = dirname(folder)) {
+    const candidate = join(folder, 'node_modules', name)
+    if (existsSync(join(candidate, 'package.json'))) return versionIn(candidate)
+    if (folder === dirname(folder)) return 'unknown'
+  }
+}
+
+/** The program's own version. */
+export const programVersion: string = versionIn(projectRoot)
+
+/** Versions of what a run's numbers and files come from. */
+export const versions = (): Readonly<Record<string, string>> => ({
+  spectroscope: programVersion,
+  node: process.versions.node,
+  ...Object.fromEntries(['onnxruntime-node', '@duckdb/node-api', '@huggingface/tokenizers'].map((name) => [name, packageVersion(name)]))
+})
+
+export const platformWords = (): string => `${platform()} ${release()} ${arch()}`
+
+/** SHA-256 of a value's JSON, hexadecimal. Keys count in the order given. */
+export const fingerprintOf = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex')
