@@ -5,12 +5,12 @@ import { type Bound, type EngineDescription, type Executor, type Program, type R
 import type { Graph } from '../graph'
 import { lowerToOnnx } from './lower'
 
-const require = createRequire(import.meta.url)
+const packages = createRequire(import.meta.url)
 
 /** onnxruntime, loaded when first asked for, so that a machine without its binary can still read what it has. */
 const load = (): typeof Onnx => {
   try {
-    return require('onnxruntime-node') as typeof Onnx
+    return packages('onnxruntime-node') as typeof Onnx
   } catch (cause) {
     throw new SpectroscopeError('engine', `onnxruntime-node could not be loaded (${cause instanceof Error ? cause.message : String(cause)}); run npm ci again on this machine.`, { cause })
   }
@@ -46,12 +46,12 @@ class OnnxProgram implements Program {
 
 /**
  * onnxruntime on the CPU, single-threaded: the sampler runs one executor in each of its worker threads, which keeps every product
- * within one core's caches and makes results independent of the number of threads. No arena: many programs share the heap.
+ * within one core's caches and makes results independent of the number of threads.
  */
 export class OnnxCpuExecutor implements Executor {
   private readonly onnx = load()
 
-  static readonly version = (): string => (require('onnxruntime-node/package.json') as { version: string }).version
+  static readonly version = (): string => (packages('onnxruntime-node/package.json') as { version: string }).version
 
   readonly description: EngineDescription = { name: 'onnx-cpu', device: 'CPU', precision: 'float32', version: `onnxruntime ${OnnxCpuExecutor.version()}` }
 
@@ -66,9 +66,7 @@ export class OnnxCpuExecutor implements Executor {
       intraOpNumThreads: 1,
       interOpNumThreads: 1,
       executionMode: 'sequential',
-      graphOptimizationLevel: 'all',
-      enableCpuMemArena: false,
-      enableMemPattern: false
+      graphOptimizationLevel: 'all'
     })
     return new OnnxProgram(this.onnx, session, graph, inputName)
   }
