@@ -113,6 +113,9 @@ interface Slot {
   jobs: Job[]
 }
 
+/** Stands in for a dead lane until the new one is open: its tasks are handed on then. */
+const absent: Lane = { run: () => new Promise(() => {}), share: () => {}, release: () => {}, close: () => Promise.resolve() }
+
 /** Tasks that a lane holds at once, so that it never waits for a message. */
 const depth = 2
 
@@ -159,7 +162,7 @@ export class Pool {
     return new Promise<TaskResult>((resolve, reject) => {
       this.#queue.push({ task, cost, resolve, reject, attempts: 0 })
       this.#assign()
-    }) as Promise<ResultOf<K>>
+    })
   }
 
   /** Makes a prefix known to every lane, under the key returned. */
@@ -233,6 +236,7 @@ export class Pool {
   /** Puts a new lane in the place of a dead one. The first of its jobs is what it died of; the others had not begun. */
   async #replace(slot: Slot, dead: Lane, error: LaneLost): Promise<void> {
     if (slot.lane !== dead) return
+    slot.lane = absent
     const jobs = slot.jobs
     const [first] = jobs
     first.attempts++
@@ -246,7 +250,6 @@ export class Pool {
     if (first.attempts > 1 || touched) {
       return give(new SpectroscopeError('engine', `A sampling worker ended at ${describeTask(first.task, this.#run.replicas)} (${error.message}); resume the run, with fewer threads if memory was short.`, { cause: error }))
     }
-    slot.lane = { run: () => new Promise(() => {}), share: () => {}, release: () => {}, close: async () => {} }
     try {
       const lane = await this.#openLane(this.#run)
       for (const [key, prefix] of this.#shared) lane.share(key, prefix)

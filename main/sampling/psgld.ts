@@ -28,15 +28,15 @@ export class PsgldKernel {
   readonly #exports = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(kernelPath('sampling', 'psgld'))), {
     env: { abort: () => { throw new Error('the pSGLD kernel stopped') } }
   }).exports as Exports
-  readonly #capacity = Number(this.#exports.capacity.value)
+  readonly #capacity = this.#exports.capacity.value
   readonly #weights = this.#float32(this.#exports.weights)
   readonly #centre = this.#float32(this.#exports.centre)
   readonly #squares = this.#float32(this.#exports.squares)
   readonly #gradient = this.#float32(this.#exports.gradient)
-  readonly #noise = new Float64Array(this.#exports.memory.buffer, Number(this.#exports.noise.value), this.#capacity)
+  readonly #noise = new Float64Array(this.#exports.memory.buffer, this.#exports.noise.value, this.#capacity)
 
   #float32(pointer: WebAssembly.Global): Float32Array {
-    return new Float32Array(this.#exports.memory.buffer, Number(pointer.value), this.#capacity)
+    return new Float32Array(this.#exports.memory.buffer, pointer.value, this.#capacity)
   }
 
   /** Calls `work` for each block of `length` elements after its normals are in the kernel's memory. */

@@ -276,7 +276,7 @@ class Sampler {
 
   // ------------------------------------------------------------------ stages
 
-  *#stages(): Generator<Stage> {
+  *#stages(): Generator<Stage, void> {
     const { draws, nBeta } = this.#run.sampler
     let step = 0
     for (let draw = 0; draw < draws; draw++) {
@@ -370,7 +370,7 @@ class Sampler {
   async #lockstep(): Promise<void> {
     const stages = this.#stages()
     const next = (): Stage | undefined => {
-      for (let { value, done } = stages.next(); !done; { value, done } = stages.next()) if (this.#pendingIn(value!).length > 0) return value!
+      for (let item = stages.next(); item.done !== true; item = stages.next()) if (this.#pendingIn(item.value).length > 0) return item.value
       return undefined
     }
     let stage = next()
@@ -407,7 +407,7 @@ class Sampler {
     if (this.#input.signal?.aborted) this.#pool.drop()
     for (const job of jobs) job.catch(() => this.#pool.drop())
     const settled = await Promise.allSettled(jobs)
-    const errors = settled.flatMap((job) => (job.status === 'rejected' ? [job.reason as unknown] : []))
+    const errors = settled.flatMap((job) => (job.status === 'rejected' ? [job.reason as Error] : []))
     const error = errors.find((reason) => !(reason instanceof TaskDropped))
     if (error !== undefined) throw error
     if (this.#input.signal?.aborted) await this.#interrupt()

@@ -1,0 +1,387 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Evaluator } from '../../main/engine/evaluator'
+import { componentSlices, flatten } from '../../main/models/components'
+import { assessHealth, splitRHat } from '../../main/sampling/diagnostics'
+import type { ComponentDiagnostics } from '../../main/sampling/diagnostics'
+import { normals } from '../../main/sampling/philox'
+import { LaneLost, localLane } from '../../main/sampling/pool'
+import type { OpenLane } from '../../main/sampling/pool'
+import { PsgldKernel } from '../../main/sampling/psgld'
+import { sample } from '../../main/sampling/sample'
+import type { SamplingInput, SamplingResult, TracePoint } from '../../main/sampling/sample'
+import { centredReliabilities, estimate, reliability } from '../../main/sampling/susceptibility'
+import type { Task, TaskResult } from '../../main/sampling/tasks'
+import { architecture, diagonal, QuadraticEvaluator, smallInput, weights } from './sampling-fake'
+
+const centre = (component: string): Float32Array => flatten(weights, componentSlices(architecture, weights, component))
+
+const quadratic = (before?: (component: string) => number | Promise<number>): OpenLane => localLane((): Promise<Evaluator> => Promise.resolve(new QuadraticEvaluator(centre, before)))
+
+const numbersOf = ({ susceptibilities, standardErrors, initialLoss, traces, diagnostics }: SamplingResult): unknown => ({ susceptibilities, standardErrors, initialLoss, traces, diagnostics })
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sampling-'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const kept = (input: SamplingInput, everySeconds = 0): SamplingInput => ({ ...input, checkpoint: { folder, everySeconds, fingerprint: 'study' } })
+
+/** Interrupts after so many tasks of the replicas. */
+const interruptedAfter = async (input: SamplingInput, tasks: number): Promise<unknown> => {
+  const controller = new AbortController()
+  let count = 0
+  const before = (): number => {
+    if (++count === tasks) controller.abort()
+    return 0
+  }
+  return sample({ ...input, signal: controller.signal }, { openLane: quadratic(before) }).then(() => 'finished', (error: unknown) => error)
+}
+
+describe('the pSGLD kernel', () => {
+  const kernel = new PsgldKernel()
+  const source = { seed: 2 ** 40 + 17, step: 3, chain: 1, stream: 2 ** 24 + 5 }
+
+  it('gives the normals of the plain form, to 1e-14', () => {
+    const count = 3 * 8192 + 3
+    const expected = normals(count, source)
+    const actual = kernel.normals(count, source)
+    expect(actual.reduce((worst, value, i) => Math.max(worst, Math.abs(value - expected[i])), 0)).toBeLessThan(1e-14)
+  })
+
+  it('gives normals with the moments of a normal distribution', () => {
+    const values = kernel.normals(1 << 18, source)
+    const moment = (power: number): number => values.reduce((sum, value) => sum + value ** power, 0) / values.length
+    expect(moment(1)).toBeCloseTo(0, 2)
+    expect(moment(2)).toBeCloseTo(1, 2)
+    expect(Math.abs(moment(4) - 3)).toBeLessThan(0.05)
+  })
+
+  it('does the update of METHOD section 2', () => {
+    const { sampler } = smallInput()
+    const size = 8192 + 5
+    const start = Float32Array.from({ length: size }, (_, i) => Math.sin(i))
+    const state = { weights: start.map((u, i) => u + 0.01 * Math.cos(i)), centre: start, squares: start.map((u) => u * u) }
+    const before = { weights: state.weights.slice(), squares: state.squares.slice() }
+    const gradient = start.map((u) => 8 * u * u)
+    const xi = normals(size, source)
+    expect(kernel.update(state, gradient, 4, sampler, source)).toBe(true)
+    for (let i = 0; i < size; i++) {
+      const g = gradient[i] / 4
+      const v = sampler.rmsDecay * before.squares[i] + (1 - sampler.rmsDecay) * g * g
+      const rate = sampler.stepSize / (Math.sqrt(v) + sampler.rmsEpsilon)
+      const u = before.weights[i] - (rate / 2) * (sampler.nBeta * g + sampler.gamma * (before.weights[i] - start[i])) + Math.sqrt(rate) * xi[i]
+      expect(Math.abs(state.squares[i] - v)).toBeLessThan(1e-6 * (1 + v))
+      expect(Math.abs(state.weights[i] - u)).toBeLessThan(3e-7)
+    }
+  })
+
+  it('reports weights that are not finite, and only those of this call', () => {
+    const { sampler } = smallInput()
+    const state = () => ({ weights: new Float32Array(5), centre: new Float32Array(5), squares: new Float32Array(5) })
+    for (const bad of [NaN, Infinity, 3e30]) expect(kernel.update(state(), Float32Array.of(0, 0, 0, 0, bad), 1, sampler, source)).toBe(false)
+    const small = { weights: new Float32Array(1), centre: new Float32Array(1), squares: new Float32Array(1) }
+    expect(kernel.update(small, Float32Array.of(1), 1, sampler, source)).toBe(true)
+  })
+})
+
+describe('sampling', () => {
+  it('gives the same numbers whatever the number of workers and the order of work', async () => {
+    const expected = numbersOf(await sample({ ...smallInput(), threads: 1 }, { openLane: quadratic() }))
+    for (const threads of [2, 3]) expect(numbersOf(await sample({ ...smallInput(), threads }, { openLane: quadratic() }))).toEqual(expected)
+    let state = 1
+    const pick = (waiting: number): number => (state = (state * 48271) % 2147483647) % waiting
+    const late = quadratic(async () => {
+      await new Promise((resolve) => setTimeout(resolve, pick(3)))
+      return 0
+    })
+    expect(numbersOf(await sample({ ...smallInput(), threads: 3 }, { openLane: late, pick }))).toEqual(expected)
+  })
+
+  it('gives the covariance of quadratic losses under a Gaussian posterior: ½ tr(AΣBΣ)', async () => {
+    const input = { ...smallInput({ nBeta: 0, gamma: 50, draws: 1500, chains: 4, estimator: 'restricted' }), components: ['head:0.1'] }
+    const { susceptibilities, standardErrors, tokens, diagnostics } = await sample(input, { openLane: quadratic() })
+    const size = centre('head:0.1').length
+    const pairs = (ids: Int32Array): [number, number][] => Array.from({ length: ids.length - 1 }, (_, t) => [ids[t], ids[t + 1]])
+    const observed = input.study.observation.flatMap(pairs)
+    const a = Array.from({ length: size }, (_, i) => observed.reduce((sum, [id, next]) => sum + diagonal(id, next, i), 0) / observed.length)
+    const studied = input.study.probe.flatMap((ids, row) => Array.from(input.study.targets[row], (t): [number, number] => [ids[t - 1], ids[t]]))
+    const half = (b: readonly number[]): number => a.reduce((sum, value, i) => sum + value * b[i], 0) / 2 / input.sampler.gamma ** 2
+    const expected = studied.map(([id, next]) => half(a) - half(a.map((_, i) => diagonal(id, next, i))))
+    expect(tokens).toBe(expected.length)
+    expected.forEach((value, token) => {
+      expect(standardErrors[token]).toBeLessThan(0.1 * half(a))
+      expect(Math.abs(susceptibilities[token] - value)).toBeLessThan(4 * standardErrors[token])
+    })
+    expect(diagnostics[0].reliability).toBeGreaterThan(0.9)
+    expect(diagnostics[0].splitRHat).toBeLessThan(1.02)
+  })
+
+  it('samples the localised posterior of a quadratic loss at nβ > 0', async () => {
+    const nBeta = 20
+    const input = { ...smallInput({ nBeta, gamma: 50, stepSize: 2e-3, rmsEpsilon: 1, draws: 300, stepsBetweenDraws: 5, burnIn: 200, chains: 2, batchSize: 11, estimator: 'restricted' }), components: ['head:0.1'] }
+    const { traces } = await sample(input, { openLane: quadratic() })
+    const pairs = input.study.sampling.flatMap((ids) => Array.from({ length: ids.length - 1 }, (_, t) => [ids[t], ids[t + 1]]))
+    const size = centre('head:0.1').length
+    const expected = Array.from({ length: size }, (_, i) => 1 / (input.sampler.gamma + (nBeta * pairs.reduce((sum, [id, next]) => sum + diagonal(id, next, i), 0)) / pairs.length)).reduce((a, b) => a + b)
+    const squares = traces.flatMap(({ distances }) => [...distances].map((distance) => distance ** 2))
+    expect(Math.abs(squares.reduce((a, b) => a + b) / squares.length / expected - 1)).toBeLessThan(0.08)
+  })
+
+  it('counts the probe rows into L when they are observation rows too', async () => {
+    const both = await sample({ ...smallInput(), observationIncludesProbe: true }, { openLane: quadratic() })
+    const { study } = smallInput()
+    const joined = await sample({ ...smallInput(), study: { ...study, observation: [...study.observation, ...study.probe] } }, { openLane: quadratic() })
+    expect(both.initialLoss).toBeCloseTo(joined.initialLoss, 12)
+    both.susceptibilities.forEach((value, i) => expect(Math.abs(value - joined.susceptibilities[i])).toBeLessThan(1e-9))
+  })
+
+  it('leaves out a chain that turns non-finite, and a component without any other', async () => {
+    let calls = 0
+    const flags: string[] = []
+    const input = { ...smallInput(), threads: 1, onFlag: ({ component, chain, message }: { component: string; chain: number; message: string }) => void flags.push(`${component} ${chain} ${message}`) }
+    const one = await sample(input, { openLane: quadratic((component) => (component === 'mlp:1' && ++calls === 20 ? NaN : 0)) })
+    expect(flags).toHaveLength(1)
+    expect(flags[0]).toMatch(/^mlp:1 [01] mlp:1, chain [01]: the loss is not finite at (step|draw) \d+; .*sampler\.stepSize/)
+    expect(one.components).toEqual(['head:0.1', 'mlp:1'])
+    expect(one.susceptibilities.every(Number.isFinite)).toBe(true)
+    expect(one.diagnostics[1].failedChains).toHaveLength(1)
+    expect(one.diagnostics[1].finalDistance.filter(Number.isNaN)).toHaveLength(1)
+
+    const none = await sample(smallInput(), { openLane: quadratic((component) => (component === 'head:0.1' && ++calls > 60 ? NaN : 0)) })
+    expect(none.components).toEqual(['mlp:1'])
+    expect(none.susceptibilities).toHaveLength(none.tokens)
+    expect(none.diagnostics[0].failedChains).toHaveLength(2)
+    expect(none.diagnostics[0].reliability).toBeNaN()
+    const findings = assessHealth(none.diagnostics[0], none.traces.filter(({ component }) => component === 'head:0.1'), none.initialLoss, input.sampler)
+    expect(findings.map(({ kind }) => kind)).toEqual(['chains failed'])
+  })
+
+  it('stops when every chain of full, or of every component, has failed', async () => {
+    const failing = (name: string): OpenLane => {
+      const initialCalls = 2
+      let calls = 0
+      return quadratic((component) => (++calls > initialCalls && (name === '' ? component !== 'full' : component === name) ? NaN : 0))
+    }
+    await expect(sample({ ...smallInput(), threads: 1 }, { openLane: failing('full') })).rejects.toMatchObject({ kind: 'sampling', message: expect.stringContaining('restricted') as string })
+    await expect(sample({ ...smallInput(), threads: 1 }, { openLane: failing('') })).rejects.toMatchObject({ kind: 'sampling', message: expect.stringContaining('head:0.1, mlp:1') as string })
+  })
+
+  it('refuses rows that do not fit the settings', async () => {
+    const { study, ...rest } = smallInput()
+    const refusal = (changes: Partial<SamplingInput['study']>) => sample({ ...rest, study: { ...study, ...changes } }, { openLane: quadratic() })
+    await expect(async () => refusal({ sampling: study.sampling.slice(0, 3) })).rejects.toMatchObject({ kind: 'configuration', message: expect.stringContaining('batchSize') as string })
+    await expect(async () => refusal({ observation: [] })).rejects.toMatchObject({ kind: 'configuration' })
+    await expect(async () => refusal({ targets: study.targets.map(() => new Int32Array(0)) })).rejects.toMatchObject({ kind: 'configuration' })
+  })
+
+  it('reports progress and every draw', async () => {
+    const points: TracePoint[] = []
+    const fractions: number[] = []
+    const input = smallInput()
+    const { traces } = await sample({ ...input, onTrace: (point) => void points.push(point), onProgress: ({ fractionDone }) => void fractions.push(fractionDone) }, { openLane: quadratic() })
+    expect(points).toHaveLength(3 * 2 * input.sampler.draws)
+    for (const { component, chain, draw, loss } of points) expect(traces.find((trace) => trace.component === component && trace.chain === chain)!.losses[draw]).toBe(loss)
+    expect(fractions.length).toBeGreaterThan(0)
+    expect(fractions.every((fraction) => fraction > 0 && fraction <= 1)).toBe(true)
+  })
+})
+
+describe('checkpoints', () => {
+  it.each([
+    ['steps and draws', {}],
+    ['Gaussian draws', { nBeta: 0 }]
+  ])('go on to the numbers of an uninterrupted run: %s, interrupted anywhere', async (_, changes) => {
+    const expected = numbersOf(await sample(smallInput(changes), { openLane: quadratic() }))
+    for (const tasks of [7, 20, 31, 44, 57]) {
+      rmSync(folder, { recursive: true, force: true })
+      const error = await interruptedAfter(kept(smallInput(changes), 1e6), tasks)
+      expect(error).toMatchObject({ kind: 'interrupted' })
+      expect(numbersOf(await sample({ ...kept(smallInput(changes)), threads: 1 }, { openLane: quadratic() }))).toEqual(expected)
+    }
+  })
+
+  it('go on when interrupted again and again', async () => {
+    const expected = numbersOf(await sample(smallInput(), { openLane: quadratic() }))
+    let interruptions = 0
+    while ((await interruptedAfter(kept(smallInput()), 17)) !== 'finished') interruptions++
+    expect(interruptions).toBeGreaterThan(5)
+    expect(numbersOf(await sample(kept(smallInput()), { openLane: quadratic() }))).toEqual(expected)
+  })
+
+  it('remember a failed chain', async () => {
+    let calls = 0
+    const failing = quadratic((component) => (component === 'mlp:1' && ++calls === 10 ? NaN : 0))
+    const controller = new AbortController()
+    const first = sample({ ...kept(smallInput()), signal: controller.signal, onFlag: () => controller.abort() }, { openLane: failing })
+    await expect(first).rejects.toMatchObject({ kind: 'interrupted' })
+    const { diagnostics } = await sample(kept(smallInput()), { openLane: quadratic() })
+    expect(diagnostics[1].failedChains).toHaveLength(1)
+  })
+
+  it('fall back to the one before when the newest is damaged, and start anew without any', async () => {
+    const expected = numbersOf(await sample(smallInput(), { openLane: quadratic() }))
+    await interruptedAfter(kept(smallInput()), 60)
+    const files = readdirSync(folder).filter((name) => name.endsWith('.checkpoint'))
+    expect(files).toHaveLength(2)
+    for (const name of files) {
+      const path = join(folder, name)
+      const bytes = readFileSync(path)
+      writeFileSync(path, bytes.subarray(0, bytes.length - 100))
+      const points: TracePoint[] = []
+      expect(numbersOf(await sample({ ...kept(smallInput(), 1e6), onTrace: (point) => void points.push(point) }, { openLane: quadratic() }))).toEqual(expected)
+    }
+  })
+
+  it('find a single flipped bit', async () => {
+    const expected = numbersOf(await sample(smallInput(), { openLane: quadratic() }))
+    await interruptedAfter(kept(smallInput(), 1e6), 60)
+    const [name] = readdirSync(folder)
+    const bytes = readFileSync(join(folder, name))
+    bytes[bytes.length - 1000] ^= 4
+    writeFileSync(join(folder, name), bytes)
+    expect(numbersOf(await sample(kept(smallInput(), 1e6), { openLane: quadratic() }))).toEqual(expected)
+  })
+
+  it('of another seed, setting or study are not used', async () => {
+    await interruptedAfter(kept(smallInput(), 1e6), 60)
+    for (const input of [{ ...kept(smallInput(), 1e6), seed: 5 }, kept(smallInput({ gamma: 301 }), 1e6)]) {
+      const expected = numbersOf(await sample({ ...input, checkpoint: { folder: join(folder, 'other'), everySeconds: 1e6, fingerprint: 'study' } }, { openLane: quadratic() }))
+      expect(numbersOf(await sample(input, { openLane: quadratic() }))).toEqual(expected)
+    }
+  })
+
+  it('that cannot be written stop the run with a storage error, and the last one stays', async () => {
+    await interruptedAfter(kept(smallInput(), 1e6), 60)
+    const before = readdirSync(folder)
+    for (const slot of [0, 1]) {
+      if (before.includes(`sampling-${slot}.checkpoint`)) continue
+      mkdirSync(join(folder, `sampling-${slot}.checkpoint`, 'full'), { recursive: true })
+    }
+    await expect(sample(kept(smallInput()), { openLane: quadratic() })).rejects.toMatchObject({ kind: 'storage', message: expect.stringContaining('last checkpoint') as string })
+    rmSync(join(folder, before.includes('sampling-0.checkpoint') ? 'sampling-1.checkpoint' : 'sampling-0.checkpoint'), { recursive: true })
+    expect(numbersOf(await sample(kept(smallInput()), { openLane: quadratic() }))).toEqual(numbersOf(await sample(smallInput(), { openLane: quadratic() })))
+  })
+})
+
+describe('workers', () => {
+  /** Lanes of which the one given the n-th matching task dies before or after it has done it. */
+  const dying = (matches: (task: Task) => boolean, nth: readonly number[], when: 'before' | 'after'): OpenLane => {
+    let count = 0
+    return async (run) => {
+      const lane = await quadratic()(run)
+      let dead = false
+      let last: Promise<unknown> = Promise.resolve()
+      const attempt = async (task: Task): Promise<TaskResult> => {
+        const dies = !dead && matches(task) && nth.includes(++count)
+        if (dies && when === 'after') await lane.run(task)
+        dead ||= dies
+        if (dead) throw new LaneLost('out of memory')
+        return lane.run(task)
+      }
+      return {
+        ...lane,
+        run: (task) => {
+          const result = last.then(() => attempt(task))
+          last = result.catch(() => {})
+          return result
+        }
+      }
+    }
+  }
+
+  it('that die are replaced, and the task is done again', async () => {
+    const expected = numbersOf(await sample(smallInput(), { openLane: quadratic() }))
+    for (const kind of ['step', 'losses', 'commit', 'prefix']) {
+      expect(numbersOf(await sample({ ...smallInput(), threads: 1 }, { openLane: dying((task) => task.kind === kind, [5], 'before') }))).toEqual(expected)
+    }
+  })
+
+  it('that die twice at one task, or within a change of the weights, end the run', async () => {
+    await expect(sample({ ...smallInput(), threads: 1 }, { openLane: dying((task) => task.kind === 'step', [5, 6], 'before') })).rejects.toMatchObject({ kind: 'engine', message: expect.stringMatching(/step \d+ \(out of memory\)/) as string })
+    await expect(sample({ ...smallInput(), threads: 1 }, { openLane: dying((task) => task.kind === 'step', [5], 'after') })).rejects.toMatchObject({ kind: 'engine' })
+  })
+
+  it('that fail at a task end the run with its place', async () => {
+    const failing = quadratic((component) => {
+      if (component === 'mlp:1') throw new Error('no memory')
+      return 0
+    })
+    await expect(sample(smallInput(), { openLane: failing })).rejects.toMatchObject({ kind: 'engine', message: expect.stringMatching(/mlp:1, chain \d, step 0: no memory/) as string })
+  })
+})
+
+describe('estimates', () => {
+  const group = (half: 0 | 1, draws: readonly (readonly [number, number])[]) => {
+    const sum = (value: (draw: readonly [number, number]) => number): number => draws.reduce((total, draw) => total + value(draw), 0)
+    return {
+      half, draws: draws.length, phi: sum(([l]) => l - 1), observed: sum(([l]) => l), phiObserved: sum(([l]) => l * (l - 1)),
+      loss: Float64Array.of(sum(([, x]) => x)), product: Float64Array.of(sum(([l, x]) => (l - 1) * x))
+    }
+  }
+
+  it('have the standard error that their spread over repetitions has', () => {
+    const values = new PsgldKernel().normals(2 * 8 * 50 * 300, { seed: 3, step: 0, chain: 0, stream: 0 })
+    const repetitions = Array.from({ length: 300 }, (_, r) => {
+      const groups = Array.from({ length: 8 }, (_, g) => group((g % 2) as 0 | 1, Array.from({ length: 50 }, (_, k) => {
+        const at = 2 * ((r * 8 + g) * 50 + k)
+        return [1 + values[at], values[at] + values[at + 1]] as const
+      })))
+      return estimate(groups, null)
+    })
+    const chi = repetitions.map(({ susceptibilities }) => susceptibilities[0])
+    const mean = chi.reduce((a, b) => a + b) / chi.length
+    const spread = Math.sqrt(chi.reduce((sum, value) => sum + (value - mean) ** 2, 0) / chi.length)
+    const claimed = repetitions.reduce((sum, { standardErrors }) => sum + standardErrors[0], 0) / chi.length
+    expect(Math.abs(mean)).toBeLessThan(4 * spread / Math.sqrt(chi.length))
+    expect(claimed / spread).toBeGreaterThan(0.85)
+    expect(claimed / spread).toBeLessThan(1.2)
+  })
+
+  it('step up the correlation of halves by Spearman-Brown, before and after a uniform mode is centred out', () => {
+    const noise = new PsgldKernel().normals(6 * 4000, { seed: 4, step: 0, chain: 0, stream: 0 })
+    const part = (i: number): Float64Array => noise.slice(i * 4000, (i + 1) * 4000)
+    const mode = part(0)
+    const signal = part(1)
+    const column = (i: number, strength: number): Float32Array => Float32Array.from(part(i), (value, token) => value + strength * signal[token])
+    expect(reliability(column(2, 1), column(3, 1))).toBeCloseTo(2 / 3, 1)
+    const withMode = (values: Float32Array): Float32Array => values.map((value, token) => value + 30 * mode[token])
+    const halves = ([[2, 3, 1], [4, 5, -1]] as const).map(([a, b, sign]): [Float32Array, Float32Array] => [withMode(column(a, sign)), withMode(column(b, sign))])
+    expect(reliability(...halves[0])).toBeGreaterThan(0.99)
+    const centred = centredReliabilities(halves)
+    expect(centred[0]).toBeGreaterThan(0.7)
+    expect(centred[0]).toBeLessThan(0.9)
+  })
+})
+
+describe('diagnostics', () => {
+  it('find chains that disagree, and none in chains that agree', () => {
+    const values = new PsgldKernel().normals(4 * 200, { seed: 5, step: 0, chain: 0, stream: 0 })
+    const chains = [0, 1, 2, 3].map((chain) => values.slice(chain * 200, (chain + 1) * 200))
+    expect(splitRHat(chains)!).toBeLessThan(1.02)
+    expect(splitRHat(chains.map((chain, i) => chain.map((value) => value + i)))!).toBeGreaterThan(1.3)
+    expect(splitRHat(chains.map((chain) => chain.map((value, k) => value + k / 25)))!).toBeGreaterThan(1.3)
+    expect(splitRHat([Float64Array.of(1, 2, 3)])).toBeNull()
+    expect(splitRHat([new Float64Array(10)])).toBeNull()
+  })
+
+  it('say what is wrong in words', () => {
+    const { sampler } = smallInput()
+    const healthy: ComponentDiagnostics = {
+      component: 'mlp:1', splitRHat: 1.01, learningCoefficient: 1, meanDistance: [1, 1], finalDistance: [1, 1], meanLoss: 4.2, reliability: 0.9, centredReliability: 0.8,
+      lossTrace: { first: 4.1, last: 4.2, min: 4.1, max: 4.3 }, failedChains: []
+    }
+    const trace = (loss: (draw: number) => number) => [0, 1].map((chain) => ({ component: 'mlp:1', chain, losses: Float64Array.from({ length: 40 }, (_, k) => loss(k) + 0.01 * Math.sin(17 * k + chain)), distances: new Float64Array(40) }))
+    const kinds = (changes: Partial<ComponentDiagnostics>, loss: (draw: number) => number = () => 4.2): string[] => assessHealth({ ...healthy, ...changes }, trace(loss), 4, sampler).map(({ kind }) => kind)
+    expect(kinds({})).toEqual([])
+    expect(kinds({ meanLoss: 3.9 })).toEqual(['loss not above L(w*)'])
+    expect(kinds({}, (k) => 4 + k / 100)).toEqual(['still drifting'])
+    expect(kinds({ splitRHat: 1.4 })).toEqual(['chains disagree'])
+    expect(kinds({ reliability: 0.3, centredReliability: 0.2 })).toEqual(['mostly noise'])
+    expect(kinds({ reliability: 0.99, centredReliability: 0.2 })).toEqual(['mostly noise'])
+    expect(assessHealth({ ...healthy, splitRHat: 1.4 }, trace(() => 4.2), 4, sampler)[0].message).toMatch(/^mlp:1: split-R̂ is 1\.4 .*more draws.*\.$/)
+  })
+})
