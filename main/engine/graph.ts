@@ -204,3 +204,25 @@ export class GraphBuilder {
     }
   }
 }
+
+/** Bytes of float32 intermediates alive at once when the nodes run in order: what a program holds on to between runs. */
+export const peakBytes = ({ nodes, outputs }: Graph): number => {
+  const lastUse = new Map<number, number>()
+  nodes.forEach(({ inputs }, at) => {
+    for (const { id } of inputs) lastUse.set(id, at)
+  })
+  for (const { id } of outputs.values()) lastUse.set(id, nodes.length)
+  const released = new Map<number, number>()
+  let [alive, peak] = [0, 0]
+  nodes.forEach((node, at) => {
+    for (const { id, shape } of node.outputs) {
+      const bytes = 4 * size(shape)
+      const end = lastUse.get(id) ?? at
+      alive += bytes
+      released.set(end, (released.get(end) ?? 0) + bytes)
+    }
+    peak = Math.max(peak, alive)
+    alive -= released.get(at) ?? 0
+  })
+  return peak
+}

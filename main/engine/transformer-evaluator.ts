@@ -2,7 +2,7 @@ import type { Architecture, Weights } from '../models/architecture'
 import { type Slice, componentSlices } from '../models/components'
 import type { Evaluator, Prefix, Rows } from './evaluator'
 import type { Bound, Executor, Program, Resident } from './executor'
-import type { Graph } from './graph'
+import { type Graph, peakBytes } from './graph'
 import { type Extent, type Piece, activationName, pieceGraph, prefixGraph } from './transformer'
 
 const pieceOf = (component: string): Piece => {
@@ -32,13 +32,22 @@ const shifted = ({ ids, count, length }: Rows): { inputs: Int32Array; targets: I
 /** Multiply-adds of one token through a whole layer's products, attention included. */
 const layerProducts = ({ hidden, intermediate }: Architecture, positions: number): number => 4 * hidden * hidden + 2 * hidden * intermediate + positions * hidden
 
+interface Compiled {
+  readonly program: Program
+  readonly graph: Graph
+  readonly bytes: number
+}
+
+/** Programs keep the memory of their last run. Those used longest ago go when all of them together hold more than this. */
+const programBytes = 768 * 2 ** 20
+
 /**
  * The lockstep scheme over any executor: one forward at w* serves all replicas of a minibatch, and a replica computes its own piece,
  * the layers above it, and the loss. Programs are compiled once for each piece and extent; weights w* are bound, never copied into
  * programs.
  */
 export class TransformerEvaluator implements Evaluator {
-  private readonly programs = new Map<string, Promise<{ program: Program; graph: Graph }>>()
+  private readonly programs = new Map<string, Compiled>()
   private readonly residents: Readonly<Record<string, Resident>>
   private readonly components = new Map<string, { slices: Slice[]; projection: Float32Array | undefined }>()
 
@@ -50,13 +59,22 @@ export class TransformerEvaluator implements Evaluator {
     this.residents = Object.fromEntries([...weights].map(([name, { shape, data }]) => [name, executor.resident(data, shape)]))
   }
 
-  private compiled(key: string, make: () => Graph): Promise<{ program: Program; graph: Graph }> {
-    const known = this.programs.get(key)
-    if (known !== undefined) return known
-    const graph = make()
-    const made = this.executor.compile(graph).then((program) => ({ program, graph }))
-    this.programs.set(key, made)
-    return made
+  private async compiled(key: string, make: () => Graph): Promise<Compiled> {
+    const known = this.programs.get(key) ?? (await this.compile(make()))
+    this.programs.delete(key)
+    this.programs.set(key, known)
+    return known
+  }
+
+  private async compile(graph: Graph): Promise<Compiled> {
+    const bytes = peakBytes(graph)
+    for (const [key, { program }] of this.programs) {
+      const held = [...this.programs.values()].reduce((sum, compiled) => sum + compiled.bytes, 0)
+      if (held + bytes <= programBytes) break
+      this.programs.delete(key)
+      await program.dispose()
+    }
+    return { program: await this.executor.compile(graph), graph, bytes }
   }
 
   private component(name: string): { slices: Slice[]; projection: Float32Array | undefined } {
@@ -167,7 +185,7 @@ export class TransformerEvaluator implements Evaluator {
   }
 
   async dispose(): Promise<void> {
-    for (const made of this.programs.values()) await (await made).program.dispose()
+    for (const { program } of this.programs.values()) await program.dispose()
     this.programs.clear()
   }
 }

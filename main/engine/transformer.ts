@@ -13,8 +13,8 @@ export type Piece =
   | { readonly kind: 'embed' | 'unembed' | 'full' }
   | { readonly kind: 'head' | 'mlp'; readonly layer: number }
 
-/** Tokens whose logits are held at once. */
-const lossChunk = 256
+/** Bytes of logits held at once; longer rows are cut into chunks of tokens. */
+const logitBytes = 24 * 2 ** 20
 
 /** Names of an architecture's weights, by role; of a layer's, with `layer`. */
 const weightNames = ({ family, tiedEmbeddings }: Architecture, layer: number) => {
@@ -191,6 +191,7 @@ class TransformerBuilder {
   loss(hidden: Value): Value {
     const { builder, tokens } = this
     const unembedding = this.weight(this.names(0).unembedding)
+    const lossChunk = Math.max(16, Math.min(256, Math.floor(logitBytes / (4 * this.architecture.vocabulary))))
     const sizes = Array.from({ length: Math.ceil(tokens / lossChunk) }, (_, chunk) => Math.min(lossChunk, tokens - chunk * lossChunk))
     const targets = builder.split(this.targets(), 0, sizes)
     return builder.concat(builder.split(hidden, 0, sizes).map((part, chunk) => builder.unembedLoss(part, unembedding, targets[chunk]).loss), 0)

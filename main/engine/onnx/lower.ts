@@ -8,9 +8,12 @@ class Lowering {
   readonly nodes: OnnxNode[] = []
   readonly initializers: OnnxTensor[] = []
   private readonly shared = new Map<string, string>()
+  /** Inputs of GELUs whose slope is taken too: those share its parts, the others are one fused operator. */
+  private readonly sloped = new Set<string>()
   private temporaries = 0
 
   constructor(private readonly graph: Graph) {
+    for (const { operation, inputs } of graph.nodes) if (operation.kind === 'geluSlope') this.sloped.add(this.name(inputs[0]))
     for (const [value, data] of graph.constants) this.initializers.push({ name: this.name(value), type: elementType.float, dims: value.shape, data: bytes(data) })
   }
 
@@ -79,6 +82,10 @@ class Lowering {
   }
 
   private gelu(x: string, tanh: boolean, output: string): void {
+    if (!this.sloped.has(x)) {
+      this.emit('Gelu', [x], { approximate: { text: tanh ? 'tanh' : 'none' } }, output)
+      return
+    }
     if (!tanh) {
       this.emit('Mul', [x, this.normalCdf(x)], {}, output)
       return
