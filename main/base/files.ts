@@ -36,13 +36,32 @@ const syncFolder = async (folder: string): Promise<void> => {
   }
 }
 
+type Part = string | Uint8Array
+export type Parts = Part | Iterable<Part> | AsyncIterable<Part>
+
+const textAtOnce = 2 ** 20
+
+/** Joins short texts, so that each write is worth its call. */
+const gathered = async function* (parts: Iterable<Part> | AsyncIterable<Part>): AsyncGenerator<Part> {
+  let text = ''
+  for await (const part of parts) {
+    if (typeof part === 'string') text += part
+    if (text !== '' && (typeof part !== 'string' || text.length >= textAtOnce)) {
+      yield text
+      text = ''
+    }
+    if (typeof part !== 'string') yield part
+  }
+  if (text !== '') yield text
+}
+
 /** Writes a file so that after a crash at any moment either the old or the new content is there, whole. Parts are written in order. */
-export const writeFileAtomically = async (path: string, parts: string | Uint8Array | Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>): Promise<void> => {
+export const writeFileAtomically = async (path: string, parts: Parts): Promise<void> => {
   const temporary = temporaryBeside(resolve(path))
   try {
     const handle = await open(temporary, 'wx')
     try {
-      for await (const part of typeof parts === 'string' || parts instanceof Uint8Array ? [parts] : parts) await handle.writeFile(part)
+      for await (const part of gathered(typeof parts === 'string' || parts instanceof Uint8Array ? [parts] : parts)) await handle.writeFile(part)
       await handle.sync()
     } finally {
       await handle.close()

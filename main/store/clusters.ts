@@ -172,7 +172,7 @@ export const getTokens = async (connection: DuckDBConnection, run: string, token
         list_slice(token_ids, position + 2, position + 1 + ${after}) AS after
       FROM tokens t JOIN study_rows r USING (run, row_index)
       WHERE t.run = $1 AND r.kind = 'probe' AND token IN (SELECT unnest($2::INTEGER[])))
-    SELECT token, row_index, position, token_id, wanted.subset, before, after, file, record
+    SELECT token, wanted.row_index, position, token_id, wanted.subset, before, after, file, record
     FROM wanted ASOF LEFT JOIN (SELECT * FROM segments WHERE run = $1) s ON s.row_index = wanted.row_index AND wanted.position >= s.start_position
     LEFT JOIN documents d ON d.run = $1 AND d.document = s.document`,
     [number, JSON.stringify([...tokens])]

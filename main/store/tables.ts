@@ -27,7 +27,7 @@ const clusterTokens = (run: number, clustering: number): string => `
   FROM ${member(run, clustering)} m JOIN (SELECT * FROM tokens WHERE run = ${run}) t USING (token)
   JOIN (SELECT token_id, count(*) AS everywhere FROM tokens WHERE run = ${run} GROUP BY ALL) e ON e.token_id = t.token_id
   LEFT JOIN (SELECT * FROM vocabulary WHERE run = ${run}) v ON v.token_id = t.token_id
-  GROUP BY m.cluster, t.token_id ORDER BY m.cluster, count DESC, id`
+  GROUP BY m.cluster, t.token_id ORDER BY m.cluster < 0, m.cluster, count DESC, id`
 
 const diagnostics = (run: number): string => `
   SELECT component, split_r_hat, learning_coefficient, reliability, centred_reliability, list_avg(mean_distance) AS mean_distance, list_avg(final_distance) AS final_distance,
@@ -55,8 +55,8 @@ const query = async (connection: DuckDBConnection, runId: string, run: number, t
     case 'cluster_tokens': return clusterTokens(run, await clustering())
     case 'clusters': {
       const { number, leftoverKind, leftoverSize } = await findClustering(connection, runId, clusteringNumber)
-      return `SELECT cluster, 'cluster' AS kind, size, conductance, conductance_when_cut, seed FROM clusters WHERE run = ${run} AND clustering = ${number}
-        UNION ALL SELECT ${leftoverCluster}, ${literal(leftoverKind)}, ${leftoverSize}, NULL, NULL, NULL WHERE ${leftoverSize} > 0 ORDER BY cluster < 0, cluster`
+      return `SELECT * FROM (SELECT cluster, 'cluster' AS kind, size, conductance, conductance_when_cut, seed FROM clusters WHERE run = ${run} AND clustering = ${number}
+        UNION ALL SELECT ${leftoverCluster}, ${literal(leftoverKind)}, ${leftoverSize}, NULL, NULL, NULL WHERE ${leftoverSize} > 0) ORDER BY cluster < 0, cluster`
     }
   }
 }

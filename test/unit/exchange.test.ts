@@ -1,0 +1,191 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { execFileSync } from 'node:child_process'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { exportRun } from '../../main/exchange/export'
+import { readNpy, writeNpy } from '../../main/exchange/npy'
+import { openWorkspace } from '../../main/store/store'
+import type { Workspace } from '../../main/store/store'
+import { clusteringOf, components, matrixOf, newRun, smallStudy, storeRun, temporaryFolder, texts } from './store-fixture'
+
+let place: Awaited<ReturnType<typeof temporaryFolder>>
+let workspace: Workspace
+let run: string
+
+beforeAll(async () => {
+  place = await temporaryFolder()
+  workspace = await openWorkspace(join(place.folder, 'w'), { create: true })
+  run = await storeRun(workspace)
+})
+
+afterAll(async () => {
+  await workspace.close()
+  await place.remove()
+})
+
+const out = (name: string): string => join(place.folder, name)
+
+/** Fields of an RFC 4180 file, by a reader that shares nothing with the writer. */
+const parseCsv = (text: string): string[][] => {
+  const rows: string[][] = [[]]
+  const field = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/y
+  while (field.lastIndex < text.length) {
+    const match = field.exec(text)
+    if (match === null) throw new Error(`malformed at ${field.lastIndex}`)
+    rows[rows.length - 1].push(match[1]?.replaceAll('""', '"') ?? match[2])
+    if (match[3] !== ',' && field.lastIndex < text.length) rows.push([])
+  }
+  return rows
+}
+
+const python = (() => {
+  try {
+    execFileSync('/usr/bin/python3', ['-c', 'import numpy'], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+})()
+
+describe('npy', () => {
+  test('is written and read back, whatever the blocks', async () => {
+    const file = out('a.npy')
+    await writeNpy(file, [4, 3], [Float32Array.of(1, 2, 3), Float32Array.of(4, 5, 6, 7, 8, 9), Float32Array.of(-0, NaN, 1e-45)])
+    const { shape, data } = await readNpy(file)
+    expect(shape).toEqual([4, 3])
+    expect([...data]).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, -0, NaN, Math.fround(1e-45)])
+    expect((await readFile(file)).indexOf('\n') % 64).toBe(63)
+  })
+
+  test('that is truncated or of another type is refused with the file named', async () => {
+    const file = out('bad.npy')
+    await writeNpy(file, [2, 2], [new Float32Array(4)])
+    const bytes = await readFile(file)
+    await writeFile(file, bytes.subarray(0, -1))
+    await expect(readNpy(file)).rejects.toMatchObject({ kind: 'input', message: expect.stringMatching(/bad\.npy: .*truncated/) })
+    await writeFile(file, bytes.toString('latin1').replace('<f4', '<c8'), 'latin1')
+    await expect(readNpy(file)).rejects.toMatchObject({ message: expect.stringContaining('"<c8"') })
+    await writeFile(file, 'hello, this is no array')
+    await expect(readNpy(file)).rejects.toMatchObject({ message: expect.stringContaining('no NPY file') })
+  })
+
+  test.skipIf(!python)('means the same to numpy, in both directions (needs /usr/bin/python3 with numpy)', async () => {
+    const [file, back] = [out('to.npy'), out('from.npy')]
+    await writeNpy(file, [20, 3], [matrixOf(20)])
+    const script = 'import numpy, sys, json; a = numpy.load(sys.argv[1]); numpy.save(sys.argv[2], a * 2); print(json.dumps([str(a.dtype), a.shape, bool(a.flags.c_contiguous), a[4].tolist()]))'
+    const [dtype, shape, contiguous, row] = JSON.parse(execFileSync('/usr/bin/python3', ['-c', script, file, back], { encoding: 'utf8' })) as unknown[]
+    expect([dtype, shape, contiguous, row]).toEqual(['float32', [20, 3], true, [...matrixOf(20).subarray(12, 15)]])
+    expect([...(await readNpy(back)).data]).toEqual([...matrixOf(20, 2)])
+  })
+})
+
+describe('an exported run', () => {
+  test('as npy holds matrices, components, tokens and clusters', async () => {
+    await exportRun(workspace, run, { format: 'npy', folder: out('npy') })
+    expect((await readdir(out('npy'))).sort()).toEqual(['clusters.json', 'components.json', 'standard_errors.npy', 'susceptibilities.npy', 'tokens.csv'])
+    expect(await readNpy(out('npy/susceptibilities.npy'))).toEqual({ shape: [20, 3], data: matrixOf(20) })
+    expect(await readNpy(out('npy/standard_errors.npy'))).toEqual({ shape: [20, 3], data: matrixOf(20, 0.1) })
+    expect(JSON.parse(await readFile(out('npy/components.json'), 'utf8'))).toEqual(components)
+    const [header, ...rows] = parseCsv(await readFile(out('npy/tokens.csv'), 'utf8'))
+    expect(header).toEqual(['token', 'row', 'position', 'id', 'text', 'subset', 'document', 'file', 'record', 'cluster'])
+    const study = smallStudy()
+    expect(rows).toEqual(Array.from({ length: 20 }, (_, token) => {
+      const [row, position] = [Math.floor(token / 5), (token % 5) + 1]
+      const id = study.probe[row][position]
+      const second = position >= 3
+      return [
+        token, row, position, id, texts[id], row % 2 === 0 ? 'code, "C"' : 'law', second ? 1 : 0, second ? 'b.jsonl' : 'a.jsonl', second ? 6 : 5, token < 5 ? 0 : token < 10 ? 1 : -1
+      ].map(String)
+    }))
+    const clusters = JSON.parse(await readFile(out('npy/clusters.json'), 'utf8')) as Record<string, unknown>[]
+    expect(clusters.map(({ cluster, kind, order, size, seed, members }) => ({ cluster, kind, order, size, seed, members }))).toEqual([
+      { cluster: 0, kind: 'cluster', order: 0, size: 5, seed: 2, members: [0, 1, 2, 3, 4] },
+      { cluster: 1, kind: 'cluster', order: 1, size: 5, seed: 7, members: [5, 6, 7, 8, 9] },
+      { cluster: -1, kind: 'main body', order: null, size: 10, seed: null, members: [10, 11, 12, 13, 14, 15, 16, 17, 18, 19] }
+    ])
+    expect(clusters[0]).toMatchObject({ conductance: 0.25, conductanceWhenCut: 0.2, subsets: [{ subset: 'code, "C"', count: 5 }] })
+  })
+
+  test('as json can be read without the program', async () => {
+    await exportRun(workspace, run, { format: 'json', folder: out('json') })
+    const content = JSON.parse(await readFile(out('json/run.json'), 'utf8')) as Record<string, unknown> & { clusters: Record<string, unknown>[] }
+    expect(content).toMatchObject({ format: 'spectroscope run', version: 1, run: { id: run, tokens: 20 }, components, provenance: { seed: 7 }, configuration: { model: 'model' }, clustering: { number: 1 } })
+    expect(content.diagnostics).toHaveLength(4)
+    expect(content.clusters.map(({ kind }) => kind)).toEqual(['cluster', 'cluster', 'main body'])
+    const row = [...smallStudy().probe[1]].map((id) => texts[id])
+    expect((content.clusters[1].members as unknown[])[1]).toEqual({
+      token: 6, row: 1, position: 2, id: smallStudy().probe[1][2], text: row[2], subset: 'law', document: { file: 'a.jsonl', record: 5 }, before: row.slice(0, 2).join(''), after: row.slice(3).join('')
+    })
+    expect(content.clusters[2].members).toEqual([10, 11, 12, 13, 14, 15, 16, 17, 18, 19])
+  })
+
+  test('as csv names its columns', async () => {
+    await exportRun(workspace, run, { format: 'csv', folder: out('csv') })
+    const read = async (name: string): Promise<string[][]> => parseCsv(await readFile(out(`csv/${name}.csv`), 'utf8'))
+    const chi = await read('susceptibilities')
+    expect(chi[0]).toEqual(['token', ...components])
+    expect(chi.slice(1).flatMap((row) => row.slice(1).map((text) => Math.fround(Number(text))))).toEqual([...matrixOf(20)])
+    expect((await read('standard_errors'))[1].slice(1).map((text) => Math.fround(Number(text)))).toEqual([...matrixOf(20, 0.1).subarray(0, 3)])
+    const clusters = await read('clusters')
+    expect(clusters).toEqual([
+      ['cluster', 'kind', 'size', 'conductance', 'conductance_when_cut', 'seed'],
+      ['0', 'cluster', '5', '0.25', '0.2', '2'], ['1', 'cluster', '5', '0.5', '0.4', '7'], ['-1', 'main body', '10', '', '', '']
+    ])
+    expect((await read('diagnostics')).map(([component]) => component)).toEqual(['component', ...components, 'full'])
+    expect(await read('chains')).toHaveLength(9)
+    expect((await read('traces'))[1]).toEqual(['embed', '0', '0', '1.0', '3.0'])
+    const [header, first] = await read('cluster_tokens')
+    expect(header).toEqual(['cluster', 'id', 'text', 'count', 'lift'])
+    const [{ topTokens }] = await workspace.getClusterSummaries(run)
+    expect(first.slice(0, 4)).toEqual(['0', String(topTokens[0].id), topTokens[0].text, String(topTokens[0].count)])
+    expect(Number(first[4])).toBe(topTokens[0].lift)
+    expect(JSON.parse(await readFile(out('csv/run.json'), 'utf8'))).toMatchObject({ run: { id: run } })
+  })
+
+  test('as parquet is read by DuckDB', async () => {
+    await exportRun(workspace, run, { format: 'parquet', folder: out('parquet') })
+    const instance = await DuckDBInstance.create()
+    const connection = await instance.connect()
+    const read = async (name: string): Promise<Record<string, unknown>[]> => (await connection.runAndReadAll(`SELECT * FROM '${out(`parquet/${name}.parquet`)}'`)).getRowObjectsJS()
+    const chi = await read('susceptibilities')
+    expect(chi.flatMap((row) => components.map((component) => row[component]))).toEqual([...matrixOf(20)])
+    expect((await read('tokens')).map(({ text }) => text)).toEqual(smallStudy().probe.flatMap((row) => [...row.subarray(1)].map((id) => texts[id])))
+    expect((await read('tokens')).map(({ token }) => token)).toEqual(Array.from({ length: 20 }, (_, token) => token))
+    connection.closeSync()
+    instance.closeSync()
+  })
+
+  test('does not replace what is in the folder unless told to', async () => {
+    await mkdir(out('mine'))
+    await writeFile(out('mine/thesis.txt'), 'precious')
+    await expect(exportRun(workspace, run, { format: 'npy', folder: out('mine') })).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('mine is not empty') })
+    expect(await readdir(out('mine'))).toEqual(['thesis.txt'])
+    await exportRun(workspace, run, { format: 'npy', folder: out('mine'), overwrite: true })
+    expect(await readdir(out('mine'))).toHaveLength(5)
+    await mkdir(out('empty'))
+    await exportRun(workspace, run, { format: 'npy', folder: out('empty/deeper') })
+    expect(await readdir(out('empty'))).toEqual(['deeper'])
+  })
+
+  test('leaves nothing behind when it fails, and says where', async () => {
+    await writeFile(out('a-file'), '')
+    await expect(exportRun(workspace, run, { format: 'json', folder: out('a-file/there') })).rejects.toMatchObject({ kind: 'storage', message: expect.stringContaining('a-file') })
+    const failing = { ...workspace, readSusceptibilities: () => Promise.reject(new Error('lost')) }
+    await expect(exportRun(failing, run, { format: 'npy', folder: out('half') })).rejects.toThrow('lost')
+    expect((await readdir(place.folder)).filter((name) => name.includes('half'))).toEqual([])
+  })
+
+  test('may have another clustering or none, but needs susceptibilities', async () => {
+    await expect(exportRun(workspace, run, { format: 'json', folder: out('none'), clustering: 9 })).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('no clustering 9; it has 1') })
+    const { id } = await workspace.createRun(newRun())
+    await expect(exportRun(workspace, id, { format: 'json', folder: out('none') })).rejects.toMatchObject({ kind: 'input' })
+    const other = await storeRun(workspace)
+    await workspace.deleteClustering(other, 1)
+    for (const format of ['npy', 'csv', 'json', 'parquet'] as const) await exportRun(workspace, other, { format, folder: out(`unclustered-${format}`) })
+    expect(JSON.parse(await readFile(out('unclustered-npy/clusters.json'), 'utf8'))).toEqual([])
+    expect((JSON.parse(await readFile(out('unclustered-json/run.json'), 'utf8')) as { clusters: unknown[] }).clusters).toEqual([])
+    expect(parseCsv(await readFile(out('unclustered-csv/tokens.csv'), 'utf8'))[0]).not.toContain('cluster')
+    await workspace.transaction(other, (writer) => writer.saveClustering({ ...clusteringOf(20), name: 'again' }))
+  })
+})
