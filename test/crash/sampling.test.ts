@@ -1,0 +1,57 @@
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { build } from 'vite'
+import { entryPath, projectRoot } from '../../main/base/entries'
+import { tinyRows, writeTinyModel } from '../tiny-model'
+
+const built = existsSync(entryPath('sampling-worker'))
+
+describe.skipIf(!built)(built ? 'sampling in worker threads' : 'sampling in worker threads (skipped: run `npm run build` first)', () => {
+  const output = join(projectRoot, 'out', 'test')
+  let folder: string
+
+  beforeAll(async () => {
+    folder = await writeTinyModel(mkdtempSync(join(tmpdir(), 'sampling-crash-')))
+    writeFileSync(join(folder, 'rows.json'), JSON.stringify(tinyRows({ sampling: 10, observation: 6, probe: 8, length: 24 })))
+    await build({
+      configFile: false, root: projectRoot, logLevel: 'error',
+      build: { ssr: join(projectRoot, 'test/crash/sampling-child.ts'), outDir: output, emptyOutDir: false, target: 'node20', rolldownOptions: { output: { format: 'es', entryFileNames: '[name].js' } } }
+    })
+  })
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  /** Runs the child until it finishes, or until it has said `lines` lines and `delay` ms have gone, then kills it. */
+  const run = async (threads: number, kill?: { readonly lines: number; readonly delay: number }): Promise<string[]> => {
+    const child = spawn(process.execPath, [join(output, 'sampling-child.js'), folder, String(threads)], { stdio: ['ignore', 'pipe', 'inherit'] })
+    let text = ''
+    child.stdout.setEncoding('utf8')
+    child.stdout.on('data', (chunk: string) => {
+      text += chunk
+      if (kill !== undefined && text.split('\n').length > kill.lines) setTimeout(() => child.kill('SIGKILL'), kill.delay)
+    })
+    await new Promise((resolve) => child.once('close', resolve))
+    return text.split('\n').filter((line) => line !== '')
+  }
+  const clear = (): void => rmSync(join(folder, 'checkpoints'), { recursive: true, force: true })
+
+  it('gives the same numbers with one, two and three threads, and after being killed again and again', async () => {
+    const expected = (await run(1)).at(-1)
+    expect(expected).toMatch(/^finished 184 [0-9a-f]{64}$/)
+    for (const threads of [2, 3]) {
+      clear()
+      expect((await run(threads)).at(-1)).toBe(expected)
+    }
+    clear()
+    for (const [lines, delay] of [[1, 0], [8, 3], [25, 11], [14, 29]] as const) {
+      const said = await run(2, { lines, delay })
+      expect(said.at(-1)).toMatch(/^draw/)
+    }
+    const left = await run(3)
+    expect(left.at(-1)).toBe(expected)
+    expect(left.length).toBeLessThan(10 * 12)
+    expect(readdirSync(join(folder, 'checkpoints')).filter((name) => name.endsWith('.tmp'))).toEqual([])
+  })
+})
