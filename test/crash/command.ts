@@ -1,0 +1,110 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { entryPath } from '../../main/base/entries'
+import { tinyRows, writeTinyModel } from '../tiny-model'
+
+/** Whether the program is built; tests that start it need that. */
+export const isBuilt = existsSync(entryPath('cli'))
+/** Whether child processes can be found in /proc. */
+export const hasProc = existsSync('/proc/self/stat')
+
+export interface Finished {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Started {
+  readonly child: ChildProcess
+  readonly finished: Promise<Finished>
+  /** Resolves once standard error matches, rejects if the program ends before. */
+  readonly said: (pattern: RegExp) => Promise<void>
+  /** Process ids of the program's child of that entry, now. */
+  readonly childOf: (entry: 'compute' | 'store') => number | undefined
+  /** Kills the program and all its children at once. */
+  readonly killAll: () => void
+}
+
+const parentOf = (pid: string): number | undefined => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+  } catch {
+    return undefined
+  }
+}
+
+const commandLine = (pid: string): string => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/** Starts the built program in a process group of its own; SPECTROSCOPE_… settings of the caller do not reach it. */
+export const start = (args: readonly string[], environment: Readonly<Record<string, string>> = {}): Started => {
+  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('SPECTROSCOPE_')))
+  const child = spawn(process.execPath, [entryPath('cli'), ...args], { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...inherited, SPECTROSCOPE_PROGRESS_SECONDS: '0.1', ...environment } })
+  let [stdout, stderr] = ['', '']
+  const listeners = new Set<() => void>()
+  child.stdout.on('data', (data: Buffer) => (stdout += data.toString()))
+  child.stderr.on('data', (data: Buffer) => {
+    stderr += data.toString()
+    for (const listener of listeners) listener()
+  })
+  const finished = new Promise<Finished>((done) => child.once('close', (code, signal) => done({ code, signal, stdout, stderr })))
+  return {
+    child,
+    finished,
+    said: (pattern) =>
+      new Promise((done, fail) => {
+        const look = (): void => {
+          if (!pattern.test(stderr)) return
+          listeners.delete(look)
+          done()
+        }
+        listeners.add(look)
+        look()
+        void finished.then(() => (pattern.test(stderr) ? done() : fail(new Error(`The program ended before it said ${String(pattern)}:\n${stderr}`))))
+      }),
+    childOf: (entry) => {
+      const found = readdirSync('/proc').find((pid) => /^\d+$/.test(pid) && parentOf(pid) === child.pid && commandLine(pid).includes(`${entry}.js`))
+      return found === undefined ? undefined : Number(found)
+    },
+    killAll: () => process.kill(-child.pid!, 'SIGKILL')
+  }
+}
+
+export const run = (args: readonly string[], environment?: Readonly<Record<string, string>>): Promise<Finished> => start(args, environment).finished
+
+/** Waits until `condition` holds; rejects after `seconds`. */
+export const until = async (condition: () => boolean, what: string, seconds = 60): Promise<void> => {
+  const end = Date.now() + 1000 * seconds
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(`Not within ${seconds} s: ${what}`)
+    await new Promise((done) => setTimeout(done, 20))
+  }
+}
+
+/** A new folder for one test file, removed by `remove`. */
+export const scratch = (): { readonly path: (...parts: string[]) => string; readonly remove: () => Promise<void> } => {
+  const folder = mkdtempSync(join(tmpdir(), 'spectroscope-test-'))
+  return { path: (...parts) => join(folder, ...parts), remove: () => rm(folder, { recursive: true, force: true }) }
+}
+
+export const sampler = { preset: 'quick', stepSize: 1e-4, burnIn: 2, draws: 6, stepsBetweenDraws: 6, chains: 2, estimator: 'two-chain' }
+export const clustering = { neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 }
+
+/** Writes a tiny random model, rows and a configuration that goes through all stages in some seconds; gives the configuration's path. */
+export const writeStudy = async (path: (...parts: string[]) => string, changes: object = {}, name = 'study.json'): Promise<string> => {
+  if (!existsSync(path('model'))) await writeTinyModel(path('model'))
+  if (!existsSync(path('rows.json'))) writeFileSync(path('rows.json'), JSON.stringify(tinyRows({ sampling: 64, observation: 16, probe: 40, length: 24 })))
+  writeFileSync(path(name), JSON.stringify({ model: 'model', rows: 'rows.json', sampler, clustering, ...changes }))
+  return path(name)
+}

@@ -1,0 +1,158 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { hasProc, isBuilt, run, scratch, start, until, writeStudy } from './command'
+import type { Finished } from './command'
+
+const { path, remove } = scratch()
+const workspace = path('workspace')
+const exported = ['susceptibilities.npy', 'standard_errors.npy', 'components.json', 'tokens.csv', 'clusters.json']
+const often = ['--checkpoint-every', '0.05']
+
+const runFiles = (id: string): string[] => (existsSync(path('workspace', 'runs', id)) ? readdirSync(path('workspace', 'runs', id)) : [])
+
+const onlyRun = async (name: string): Promise<{ id: string; status: string; stage: string | null }> => {
+  const { stdout } = await run(['runs', '--workspace', workspace, '--json'])
+  const { runs } = JSON.parse(stdout) as { runs: { id: string; name: string; status: string; stage: string | null }[] }
+  return runs.filter((each) => each.name === name)[0]
+}
+
+const idOf = (stderr: string): string => /Run (\S+) /.exec(stderr)![1]
+
+const exportOf = async (name: string): Promise<Record<string, string>> => {
+  const finished = await run(['export', name, '--workspace', workspace, '--format', 'npy', '--out', path(`export-${name}`)])
+  expect(finished).toMatchObject({ code: 0 })
+  return Object.fromEntries(exported.map((file) => [file, readFileSync(path(`export-${name}`, file)).toString('base64')]))
+}
+
+let study = ''
+let reference: Record<string, string> = {}
+
+const expectSameNumbers = async (name: string): Promise<void> => {
+  const found = await exportOf(name)
+  for (const file of exported) expect(found[file] === reference[file], `${file} is that of the uninterrupted run`).toBe(true)
+}
+
+const begin = (name: string) => start(['run', study, '--workspace', workspace, '--name', name, '--json', ...often])
+const resume = (name: string): Promise<Finished> => run(['resume', name, '--workspace', workspace, '--json', ...often])
+
+describe.skipIf(!isBuilt)('an interrupted run', () => {
+  beforeAll(async () => {
+    study = await writeStudy(path)
+    const { code, stdout, stderr } = await begin('reference').finished
+    expect({ code, stderr }).toMatchObject({ code: 0 })
+    expect(JSON.parse(stdout)).toMatchObject({ tokens: 920, components: 8, status: 'finished' })
+    reference = await exportOf('reference')
+  })
+  afterAll(remove)
+
+  it('leaves no checkpoint behind once it is finished', async () => {
+    expect(runFiles((await onlyRun('reference')).id)).toEqual([])
+  })
+
+  it('killed with all its processes in every stage and resumed each time, has the numbers of an uninterrupted one', async () => {
+    const killed = async (name: string, stage: RegExp, started = start(['resume', name, '--workspace', workspace, ...often])): Promise<string> => {
+      await started.said(stage)
+      started.killAll()
+      const { signal, stderr } = await started.finished
+      expect(signal).toBe('SIGKILL')
+      return idOf(stderr)
+    }
+    const id = await killed('victim', /Preparing rows …/, begin('victim'))
+    expect(await onlyRun('victim')).toMatchObject({ id, status: 'interrupted', stage: 'prepare' })
+
+    const sampling = start(['resume', id, '--workspace', workspace, ...often])
+    await until(() => runFiles(id).some((file) => file.endsWith('-1.checkpoint')), 'a checkpoint of the sampling')
+    sampling.killAll()
+    await sampling.finished
+    expect(await onlyRun('victim')).toMatchObject({ status: 'interrupted', stage: 'sample' })
+
+    await killed('victim', /Sampling: \d+ %.*draw [3-6] of 6/)
+    await killed('victim', /Finding neighbours …/)
+    await killed('victim', /Clustering/)
+    const { code, stdout } = await resume('victim')
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ run: id, status: 'finished', tokens: 920 })
+    expect(runFiles(id)).toEqual([])
+    await expectSameNumbers('victim')
+  }, 180_000)
+
+  it('stopped by SIGINT writes a checkpoint, says how to go on, exits with 130, and has the same numbers when resumed', async () => {
+    const started = begin('stopped')
+    await started.said(/Sampling: \d+ %.*draw [2-6] of 6/)
+    process.kill(-started.child.pid!, 'SIGINT')
+    const { code, stdout, stderr } = await started.finished
+    expect(code).toBe(130)
+    const id = idOf(stderr)
+    expect(stderr).toContain(`resume with: spectroscope resume ${id} --workspace ${workspace}`)
+    expect(JSON.parse(stdout)).toMatchObject({ error: { kind: 'interrupted' } })
+    expect(runFiles(id).some((file) => file.endsWith('.checkpoint'))).toBe(true)
+    expect(await onlyRun('stopped')).toMatchObject({ status: 'interrupted', stage: 'sample' })
+    expect((await resume(id.slice(0, -1))).code).toBe(0)
+    await expectSameNumbers('stopped')
+  }, 120_000)
+
+  it('stopped by SIGTERM while it reads its files can be resumed too', async () => {
+    const started = begin('early')
+    await started.said(/Preparing rows …/)
+    started.child.kill('SIGTERM')
+    expect((await started.finished).code).toBe(130)
+    expect(await onlyRun('early')).toMatchObject({ status: 'interrupted', stage: 'prepare' })
+    expect((await run(['delete', 'early', '--workspace', workspace, '--yes'])).code).toBe(0)
+  })
+
+  it('exits at once upon a second SIGINT', async () => {
+    const started = begin('impatient')
+    await started.said(/Sampling: \d+ %/)
+    started.child.kill('SIGINT')
+    await started.said(/once more to stop at once/)
+    started.child.kill('SIGINT')
+    expect((await started.finished).code).toBe(130)
+    await until(() => !hasProc || started.childOf('store') === undefined, 'an end of the store process')
+    expect(await onlyRun('impatient')).toMatchObject({ status: 'interrupted' })
+  })
+
+  it.skipIf(!hasProc)('whose compute process is killed starts a new one by itself and has the same numbers', async () => {
+    const started = begin('compute')
+    await started.said(/Sampling: \d+ %.*draw [2-6] of 6/)
+    process.kill(started.childOf('compute')!, 'SIGKILL')
+    const { code, stderr } = await started.finished
+    expect({ code, stderr }).toMatchObject({ code: 0 })
+    expect(stderr).toContain('The compute process died (killed by SIGKILL) while it sampled; a new one goes on from the last checkpoint.')
+    await expectSameNumbers('compute')
+  }, 120_000)
+
+  it.skipIf(!hasProc)('whose compute process is killed twice ends with a sentence and can be resumed', async () => {
+    const started = begin('unlucky')
+    await started.said(/Sampling: \d+ %/)
+    const first = started.childOf('compute')!
+    process.kill(first, 'SIGKILL')
+    await until(() => ![undefined, first].includes(started.childOf('compute')), 'a new compute process')
+    process.kill(started.childOf('compute')!, 'SIGKILL')
+    const { code, stderr } = await started.finished
+    expect(code).toBe(9)
+    expect(stderr).toContain('The compute process died twice')
+    expect((await resume('unlucky')).code).toBe(0)
+    await expectSameNumbers('unlucky')
+  }, 120_000)
+
+  it.skipIf(!hasProc)('whose store process is killed ends with a sentence, loses nothing that was stored, and can be resumed', async () => {
+    const started = begin('storeless')
+    await started.said(/Sampling: \d+ %.*draw [2-6] of 6/)
+    process.kill(started.childOf('store')!, 'SIGKILL')
+    const { code, stderr } = await started.finished
+    expect(code).toBe(6)
+    expect(stderr).toMatch(/the store process ended unexpectedly/)
+    expect(await onlyRun('storeless')).toMatchObject({ status: 'interrupted', stage: 'sample' })
+    expect((await resume('storeless')).code).toBe(0)
+    await expectSameNumbers('storeless')
+  }, 120_000)
+
+  it('whose matrix is clustered anew keeps the earlier clustering beside the new one', async () => {
+    const { code, stdout } = await run(['cluster', 'reference', '--workspace', workspace, '--neighbours', '6', '--json'])
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ tokens: 920, clustering: { number: 2, configuration: { neighbours: 6, minSize: 5 } } })
+    const shown = JSON.parse((await run(['show', 'reference', '--workspace', workspace, '--clustering', '1', '--json'])).stdout) as { clustering: { number: number }; run: { clusterings: object[] } }
+    expect(shown).toMatchObject({ clustering: { number: 1 } })
+    expect(shown.run.clusterings).toHaveLength(2)
+  })
+})
