@@ -43,7 +43,7 @@ export const isInstalled = (folder) => {
   return Object.entries(wanted.packages).every(([path, { version, integrity, optional }]) => {
     const found = present.packages[path]
     if (path === '' || (optional === true && found === undefined)) return true
-    return found !== undefined && found.version === version && found.integrity === integrity && existsSync(join(folder, path))
+    return found !== undefined && found.version === version && (integrity === undefined || found.integrity === integrity) && existsSync(join(folder, path))
   })
 }
 
