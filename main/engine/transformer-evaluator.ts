@@ -51,6 +51,8 @@ export class TransformerEvaluator implements Evaluator {
   private readonly residents: Readonly<Record<string, Resident>>
   private readonly components = new Map<string, { slices: Slice[]; projection: Float32Array | undefined }>()
 
+  private scratch = new Float32Array(0)
+
   constructor(
     private readonly executor: Executor,
     private readonly architecture: Architecture,
@@ -118,7 +120,7 @@ export class TransformerEvaluator implements Evaluator {
     const { inputs, targets } = shifted(rows)
     const given: Record<string, Bound> = { ...activations, ids: inputs, targets, places: Int32Array.from({ length: extent.positions }, (_, at) => at) }
     let at = 0
-    const own = weights.buffer instanceof SharedArrayBuffer ? weights.slice() : weights
+    const own = this.unshared(weights)
     slices.forEach(({ shape }, index) => {
       const length = shape.reduce((product, side) => product * side, 1)
       given[`slice:${index}`] = own.subarray(at, at + length)
@@ -129,6 +131,14 @@ export class TransformerEvaluator implements Evaluator {
       given['head:attended'] = this.headColumns(activations[activationName.attended(piece.layer)], Number(component.split('.')[1]))
     }
     return program.run(this.bind(graph, given))
+  }
+
+  /** The replica's weights where the executor can read them: shared ones in one array that is used again and again. */
+  private unshared(weights: Float32Array): Float32Array {
+    if (!(weights.buffer instanceof SharedArrayBuffer)) return weights
+    if (this.scratch.length < weights.length) this.scratch = new Float32Array(weights.length)
+    this.scratch.set(weights)
+    return this.scratch
   }
 
   private headColumns(attended: Float32Array, head: number): Float32Array {
