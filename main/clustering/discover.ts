@@ -1,0 +1,179 @@
+import { SpectroscopeError } from '../../preload/errors'
+import { philoxWords, scaleWord } from '../base/philox'
+import type { Pool } from '../base/pool'
+import { openTeam } from '../base/team'
+import { conductance, removeNodes, shrinkable, volume, type Graph, type ShrinkingGraph } from './graph'
+import type { Judgement, Rule } from './judgement'
+import { openWorkspace, type Width } from './pagerank'
+import type { ClusteringResult, ClusteringTask } from './tasks'
+
+const seedStream = 4 * 2 ** 24
+const edgesPerMember = 50_000
+const checkpointSeconds = 30
+const bodyShare = 0.25
+/** Time of a pass with four columns over that with one, as measured; eight take more than twice four's, their vectors outgrow the cache. */
+const fourColumnCost = 2.4
+
+export interface Cluster {
+  /** Order of discovery, from 0. */
+  readonly order: number
+  /** The token whose PageRank vector gave the cluster. */
+  readonly seed: number
+  /** Token indices, ascending. */
+  readonly members: Int32Array
+  /** In the graph of all tokens. */
+  readonly conductance: number
+  /** In the graph of the tokens that no earlier cluster had taken. */
+  readonly conductanceWhenCut: number
+}
+
+/** Where a search stands between two attempts; `discover` goes on from it. Plain data. */
+export interface DiscoveryState {
+  readonly tokens: number
+  readonly edges: number
+  readonly volume: number
+  readonly attempts: number
+  readonly rejectionsInARow: number
+  readonly clusters: readonly Cluster[]
+}
+
+export interface DiscoveryProgress {
+  readonly attempts: number
+  readonly clusters: number
+  readonly remaining: number
+  readonly rejectionsInARow: number
+}
+
+export interface DiscoveryInput {
+  readonly graph: Graph
+  readonly pool: Pool<ClusteringTask, ClusteringResult>
+  readonly alpha: number
+  readonly epsilon: number
+  readonly rule: Rule
+  readonly maxRejections: number
+  /** Share of the tokens; with fewer left the search ends. */
+  readonly remaining: number
+  readonly seed: number
+  readonly checkpoint?: DiscoveryState | undefined
+  readonly onCheckpoint?: ((state: DiscoveryState) => void | Promise<void>) | undefined
+  readonly onProgress?: ((progress: DiscoveryProgress) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface Discovery {
+  readonly clusters: readonly Cluster[]
+  readonly leftover: { readonly kind: 'main body' | 'unclustered'; readonly members: Int32Array }
+  readonly ending: string
+  readonly attempts: number
+}
+
+/** The seed node of an attempt among the `remaining` ones (METHOD section 5, step 3). */
+export const seedNode = (seed: number, attempt: number, remaining: number): number => {
+  const word = new Uint32Array(1)
+  philoxWords(seed, attempt, 0, 0, seedStream, word)
+  return scaleWord(word[0], remaining)
+}
+
+/** Attempts to make at once when an accepted set, of probability `acceptance`, makes those after it useless. */
+const chooseWidth = (acceptance: number): Width => ((1 - (1 - acceptance) ** 4) / acceptance > fourColumnCost ? 4 : 1)
+
+const checkResumable = (state: DiscoveryState, tokens: number, edges: number, total: number): void => {
+  if (state.tokens === tokens && state.edges === edges && state.volume === total) return
+  throw new SpectroscopeError('clustering', 'The checkpoint of this clustering belongs to another matrix or to other settings of the graph; start the clustering anew.')
+}
+
+/**
+ * The search of METHOD section 5, step 3: seeds in order, each accepted set removed before the next seed is drawn. Several seeds are
+ * solved at once, on the supposition that none of them is accepted; those after an accepted one are solved again in the smaller graph.
+ * So the outcome is that of taking seeds one by one, and bit for bit the same for every pool.
+ */
+export const discover = async (input: DiscoveryInput): Promise<Discovery> => {
+  const { graph: whole, pool, alpha, epsilon, rule, maxRejections, seed, signal } = input
+  const tokens = whole.nodes
+  const edges = whole.columns.length / 2
+  const wholeVolume = volume(whole)
+  let state: DiscoveryState = input.checkpoint ?? { tokens, edges, volume: wholeVolume, attempts: 0, rejectionsInARow: 0, clusters: [] }
+  checkResumable(state, tokens, edges, wholeVolume)
+  let rest: ShrinkingGraph = shrinkable(whole)
+  const workspace = openWorkspace(tokens, 4)
+  let acceptance = 0.3
+  let savedAt = Date.now()
+
+  const remove = (members: Int32Array): void => {
+    const removed = new Uint8Array(rest.graph.nodes)
+    for (const node of members) removed[node] = 1
+    rest = removeNodes(rest, removed)
+  }
+  const save = async (): Promise<void> => {
+    savedAt = Date.now()
+    await input.onCheckpoint?.(state)
+  }
+  const attempt = async (seeds: Int32Array, width: Width): Promise<Judgement[]> => {
+    const { graph } = rest
+    const members = Math.max(1, Math.min(pool.size, Math.floor((graph.columns.length * width) / edgesPerMember)))
+    const solve = { graph, seeds, width, alpha, epsilon, volume: volume(graph), workspace }
+    const results = await pool.runOn(members, { kind: 'attempts', solve, rule, team: openTeam(members) })
+    const judgements = results.flatMap((result) => (result.kind === 'attempts' ? result.judgements : []))
+    return judgements.sort((a, b) => a[0] - b[0]).map(([, judgement]) => judgement)
+  }
+  const accept = (node: number, { members, conductance: conductanceWhenCut }: Extract<Judgement, { verdict: 'accepted' }>): void => {
+    const inside = new Uint8Array(tokens)
+    const own = members.map((member) => rest.tokens[member])
+    for (const token of own) inside[token] = 1
+    const cluster = { order: state.clusters.length, seed: rest.tokens[node], members: own, conductance: conductance(whole, wholeVolume, own, inside), conductanceWhenCut }
+    state = { ...state, attempts: state.attempts + 1, rejectionsInARow: 0, clusters: [...state.clusters, cluster] }
+    remove(members)
+  }
+  /** Takes the judgements in order up to the first that changes the graph; how the search ended, if it did. */
+  const consume = (seeds: Int32Array, judgements: readonly Judgement[]): string | undefined => {
+    for (const [i, judgement] of judgements.entries()) {
+      const accepted = judgement.verdict === 'accepted'
+      acceptance += 0.1 * ((accepted ? 1 : 0.01) - acceptance)
+      if (judgement.verdict === 'main body') {
+        state = { ...state, attempts: state.attempts + 1 }
+        return 'the best set was more than 99 % of the remaining tokens, the main body'
+      }
+      if (judgement.verdict === 'accepted') {
+        accept(seeds[i], judgement)
+        return undefined
+      }
+      state = { ...state, attempts: state.attempts + 1, rejectionsInARow: state.rejectionsInARow + 1 }
+    }
+    return undefined
+  }
+  const ended = (): string | undefined => {
+    const left = rest.graph.nodes
+    if (left === 0) return 'no tokens were left'
+    if (left < input.remaining * tokens) return `fewer than ${100 * input.remaining} % of the tokens were left`
+    if (state.rejectionsInARow >= maxRejections) return `${maxRejections} seeds in a row gave no cluster`
+    return undefined
+  }
+
+  const taken = new Uint8Array(tokens)
+  for (const { members } of state.clusters) for (const token of members) taken[token] = 1
+  if (state.clusters.length > 0) rest = removeNodes(rest, taken)
+  let ending = ended()
+  let body = false
+  const step = async (): Promise<void> => {
+    const width = chooseWidth(acceptance)
+    const count = Math.min(width, maxRejections - state.rejectionsInARow)
+    const seeds = Int32Array.from({ length: count }, (_, i) => seedNode(seed, state.attempts + i, rest.graph.nodes))
+    const known = state.clusters.length
+    ending = consume(seeds, await attempt(seeds, width))
+    body = ending !== undefined
+    input.onProgress?.({ attempts: state.attempts, clusters: state.clusters.length, remaining: rest.graph.nodes, rejectionsInARow: state.rejectionsInARow })
+    if (state.clusters.length > known || Date.now() - savedAt > 1000 * checkpointSeconds) await save()
+    ending ??= ended()
+  }
+  try {
+    while (ending === undefined) {
+      signal?.throwIfAborted()
+      await step()
+    }
+  } catch (error) {
+    if (signal?.aborted) await save()
+    throw error
+  }
+  const kind = body || rest.graph.nodes > bodyShare * tokens ? 'main body' : 'unclustered'
+  return { clusters: state.clusters, leftover: { kind, members: rest.tokens.slice() }, ending, attempts: state.attempts }
+}

@@ -1,0 +1,171 @@
+import type { Neighbours } from './neighbours'
+import type { Points } from './preprocess'
+
+/** Undirected weighted graph in shared memory: compressed rows, columns ascending, each edge in both of its rows. */
+export interface Graph {
+  readonly nodes: number
+  readonly starts: Int32Array
+  readonly columns: Int32Array
+  readonly weights: Float64Array
+  /** Weighted degrees. */
+  readonly degrees: Float64Array
+}
+
+export interface GraphOrder {
+  readonly points: Points
+  readonly neighbours: Neighbours
+  readonly symmetrize: 'union' | 'mutual'
+}
+
+const shared = {
+  float64: (length: number): Float64Array => new Float64Array(new SharedArrayBuffer(8 * length)),
+  int32: (length: number): Int32Array => new Int32Array(new SharedArrayBuffer(4 * length))
+}
+
+const squaredDistance = ({ values, dimensions }: Points, i: number, j: number): number => {
+  let sum = 0
+  for (let d = 0; d < dimensions; d++) {
+    const difference = values[i * dimensions + d] - values[j * dimensions + d]
+    sum += difference * difference
+  }
+  return sum
+}
+
+/** exp(-d² / (σ_i σ_j)); where a σ is 0, its limit: 1 for duplicates and 0 for others. */
+const edgeWeight = (squared: number, sigmas: number): number => (squared === 0 ? 1 : sigmas === 0 ? 0 : Math.exp(-squared / sigmas))
+
+/** The lists of neighbours turned round: who lists j, ascending, at starts[j] … starts[j + 1]. */
+const listedBy = ({ indices, k }: Neighbours, nodes: number): { starts: Int32Array; sources: Int32Array } => {
+  const starts = new Int32Array(nodes + 1)
+  for (const j of indices) starts[j + 1]++
+  for (let j = 0; j < nodes; j++) starts[j + 1] += starts[j]
+  const ends = starts.slice()
+  const sources = new Int32Array(indices.length)
+  for (let at = 0; at < indices.length; at++) sources[ends[indices[at]]++] = Math.floor(at / k)
+  return { starts, sources }
+}
+
+/** Union, or intersection, of two ascending lists without repeats, written into `out`; returns how many. */
+const merge = (a: Int32Array, b: Int32Array, both: boolean, out: Int32Array): number => {
+  let [i, j, count] = [0, 0, 0]
+  while (i < a.length || j < b.length) {
+    const x = i < a.length ? a[i] : Infinity
+    const y = j < b.length ? b[j] : Infinity
+    if (x === y || !both) out[count++] = Math.min(x, y)
+    if (x <= y) i++
+    if (y <= x) j++
+  }
+  return count
+}
+
+export const sumDegrees = ({ nodes, starts, weights, degrees }: Graph): void => {
+  for (let i = 0; i < nodes; i++) {
+    let sum = 0
+    for (let e = starts[i]; e < starts[i + 1]; e++) sum += weights[e]
+    degrees[i] = sum
+  }
+}
+
+/**
+ * The self-tuning graph of METHOD section 5, step 2: an edge where either end (or each, for `mutual`) lists the other, of weight
+ * exp(-‖x_i - x_j‖² / (σ_i σ_j)), σ_i the distance to the last neighbour; all in float64. Pairs of weight 0 (underflow, or one σ of 0)
+ * have no edge.
+ */
+export const buildGraph = ({ points, neighbours, symmetrize }: GraphOrder): Graph => {
+  const { k, indices } = neighbours
+  const nodes = points.count
+  const sigmas = Float64Array.from({ length: nodes }, (_, i) => Math.sqrt(squaredDistance(points, i, indices[(i + 1) * k - 1])))
+  const { starts: sourceStarts, sources } = listedBy(neighbours, nodes)
+  const starts = shared.int32(nodes + 1)
+  const columns = new Int32Array(2 * nodes * k)
+  const weights = new Float64Array(2 * nodes * k)
+  const row = new Int32Array(nodes)
+  let end = 0
+  for (let i = 0; i < nodes; i++) {
+    const own = indices.slice(i * k, (i + 1) * k).sort()
+    const count = merge(own, sources.subarray(sourceStarts[i], sourceStarts[i + 1]), symmetrize === 'mutual', row)
+    for (let at = 0; at < count; at++) {
+      const weight = edgeWeight(squaredDistance(points, i, row[at]), sigmas[i] * sigmas[row[at]])
+      if (weight === 0) continue
+      columns[end] = row[at]
+      weights[end++] = weight
+    }
+    starts[i + 1] = end
+  }
+  const graph = { nodes, starts, columns: shared.int32(end), weights: shared.float64(end), degrees: shared.float64(nodes) }
+  graph.columns.set(columns.subarray(0, end))
+  graph.weights.set(weights.subarray(0, end))
+  sumDegrees(graph)
+  return graph
+}
+
+/** A graph that loses nodes. Node i of `graph` is token `tokens[i]`; both are renumbered by `removeNodes`, in the order of tokens. */
+export interface ShrinkingGraph {
+  readonly graph: Graph
+  readonly tokens: Int32Array
+}
+
+/** A copy of `graph` that `removeNodes` may shrink in place. */
+export const shrinkable = (graph: Graph): ShrinkingGraph => {
+  const copy = {
+    nodes: graph.nodes,
+    starts: shared.int32(graph.starts.length),
+    columns: shared.int32(graph.columns.length),
+    weights: shared.float64(graph.weights.length),
+    degrees: shared.float64(graph.nodes)
+  }
+  copy.starts.set(graph.starts)
+  copy.columns.set(graph.columns)
+  copy.weights.set(graph.weights)
+  copy.degrees.set(graph.degrees)
+  return { graph: copy, tokens: Int32Array.from({ length: graph.nodes }, (_, i) => i) }
+}
+
+/** The graph induced by the nodes that are not `removed` (1 for a node to remove), in the memory of the given one, which it overwrites. */
+export const removeNodes = ({ graph, tokens }: ShrinkingGraph, removed: Uint8Array): ShrinkingGraph => {
+  const { starts, columns, weights } = graph
+  const renumbered = new Int32Array(graph.nodes)
+  let nodes = 0
+  for (let i = 0; i < graph.nodes; i++) renumbered[i] = removed[i] === 1 ? -1 : nodes++
+  let end = 0
+  let start = 0
+  for (let i = 0; i < graph.nodes; i++) {
+    const stop = starts[i + 1]
+    if (renumbered[i] >= 0) {
+      for (let e = start; e < stop; e++) {
+        const column = renumbered[columns[e]]
+        if (column < 0) continue
+        columns[end] = column
+        weights[end++] = weights[e]
+      }
+      starts[renumbered[i] + 1] = end
+      tokens[renumbered[i]] = tokens[i]
+    }
+    start = stop
+  }
+  const rest = {
+    nodes,
+    starts: starts.subarray(0, nodes + 1),
+    columns: columns.subarray(0, end),
+    weights: weights.subarray(0, end),
+    degrees: graph.degrees.subarray(0, nodes)
+  }
+  sumDegrees(rest)
+  return { graph: rest, tokens: tokens.subarray(0, nodes) }
+}
+
+export const volume = ({ degrees }: Graph): number => {
+  let sum = 0
+  for (const degree of degrees) sum += degree
+  return sum
+}
+
+/** cut(S) / min(vol S, vol rest) of the nodes with `inside` = 1 listed in `members`; 0 for a set that no edge leaves. */
+export const conductance = ({ starts, columns, weights, degrees }: Graph, total: number, members: Int32Array, inside: Uint8Array): number => {
+  let [cut, within] = [0, 0]
+  for (const u of members) {
+    within += degrees[u]
+    for (let e = starts[u]; e < starts[u + 1]; e++) if (inside[columns[e]] === 0) cut += weights[e]
+  }
+  return cut === 0 ? 0 : cut / Math.min(within, total - within)
+}

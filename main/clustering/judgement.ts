@@ -1,0 +1,38 @@
+import type { Solve } from './pagerank'
+import { sweep, type Sweep } from './sweep'
+
+const wholeShare = 0.99
+
+export interface Rule {
+  readonly name: 'local' | 'global'
+  readonly minSize: number
+}
+
+export type Rejection = 'too small' | 'too large' | 'at the end'
+
+/** What becomes of an attempt: its best set is accepted (members ascending), is the main body, or is rejected. */
+export type Judgement =
+  | { readonly verdict: 'accepted'; readonly members: Int32Array; readonly conductance: number }
+  | { readonly verdict: 'main body'; readonly conductance: number }
+  | { readonly verdict: Rejection }
+
+/** The rules of METHOD section 5, step 3, for the best prefix of a graph of `nodes` nodes. */
+export const judgeSweep = (best: Sweep | null, nodes: number, { name, minSize }: Rule): Judgement => {
+  if (best === null) return { verdict: 'at the end' }
+  const { members, conductance, atEnd } = best
+  if (name === 'global') {
+    if (members.length > wholeShare * nodes && members.length >= minSize) return { verdict: 'main body', conductance }
+    if (members.length > nodes / 2) return { verdict: 'too large' }
+  }
+  if (members.length < minSize) return { verdict: 'too small' }
+  if (name === 'local' && atEnd) return { verdict: 'at the end' }
+  return { verdict: 'accepted', members, conductance }
+}
+
+/** Sweeps over one column of a solve and judges the best set. A seed without edges stands for itself, with conductance 0. */
+export const judge = ({ graph, seeds, width, workspace }: Solve, column: number, rule: Rule): Judgement => {
+  const seed = seeds[column]
+  if (graph.degrees[seed] === 0) return judgeSweep({ members: Int32Array.of(seed), conductance: 0, atEnd: false }, graph.nodes, rule)
+  const scores = Float64Array.from({ length: graph.nodes }, (_, i) => workspace.scores[i * width + column])
+  return judgeSweep(sweep(graph, scores, rule.name === 'local' ? 0.5 : 1), graph.nodes, rule)
+}

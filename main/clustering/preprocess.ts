@@ -1,0 +1,145 @@
+import { SpectroscopeError } from '../../preload/errors'
+
+/** Points in shared memory: `values` is [count, dimensions], row-major. */
+export interface Points {
+  readonly values: Float64Array
+  readonly count: number
+  readonly dimensions: number
+}
+
+const sharedFloats = (length: number): Float64Array => new Float64Array(new SharedArrayBuffer(8 * length))
+
+/** A principal axis whose variance is below this share of the largest is taken for rounding and left out of the whitened points. */
+const negligibleVariance = 1e-10
+
+const checkFinite = (matrix: Float32Array, components: readonly string[]): void => {
+  for (let at = 0; at < matrix.length; at++) {
+    if (Number.isFinite(matrix[at])) continue
+    const component = components[at % components.length]
+    throw new SpectroscopeError(
+      'clustering',
+      `The susceptibility of token ${Math.floor(at / components.length)} to "${component}" is ${String(matrix[at])}; run \`spectroscope diagnose\`, and leave "${component}" out of the components or lower "stepSize".`
+    )
+  }
+}
+
+const standardiseColumns = (matrix: Float32Array, count: number, components: readonly string[]): Float64Array => {
+  const width = components.length
+  const values = sharedFloats(count * width)
+  for (let c = 0; c < width; c++) {
+    let [sum, low, high] = [0, Infinity, -Infinity]
+    for (let at = c; at < matrix.length; at += width) {
+      sum += matrix[at]
+      low = Math.min(low, matrix[at])
+      high = Math.max(high, matrix[at])
+    }
+    if (low === high) {
+      throw new SpectroscopeError('clustering', `The susceptibilities to "${components[c]}" are the same for every token, so its column has no scale; leave "${components[c]}" out of the components.`)
+    }
+    const mean = sum / count
+    let squares = 0
+    for (let at = c; at < matrix.length; at += width) squares += (matrix[at] - mean) ** 2
+    const scale = Math.sqrt(squares / count)
+    for (let at = c; at < matrix.length; at += width) values[at] = (matrix[at] - mean) / scale
+  }
+  return values
+}
+
+const centreRows = (values: Float64Array, width: number): void => {
+  for (let start = 0; start < values.length; start += width) {
+    let sum = 0
+    for (let c = 0; c < width; c++) sum += values[start + c]
+    for (let c = 0; c < width; c++) values[start + c] -= sum / width
+  }
+}
+
+const covariance = (values: Float64Array, count: number, width: number): Float64Array => {
+  const matrix = new Float64Array(width * width)
+  for (let start = 0; start < values.length; start += width) {
+    for (let i = 0; i < width; i++) {
+      const value = values[start + i]
+      for (let j = 0; j <= i; j++) matrix[i * width + j] += value * values[start + j]
+    }
+  }
+  for (let i = 0; i < width; i++) {
+    for (let j = 0; j <= i; j++) matrix[j * width + i] = matrix[i * width + j] /= count
+  }
+  return matrix
+}
+
+const rotate = (matrix: Float64Array, width: number, p: number, q: number, tangent: number): void => {
+  const cosine = 1 / Math.hypot(1, tangent)
+  const sine = tangent * cosine
+  for (let i = 0; i < width; i++) {
+    const [a, b] = [matrix[i * width + p], matrix[i * width + q]]
+    matrix[i * width + p] = cosine * a - sine * b
+    matrix[i * width + q] = sine * a + cosine * b
+  }
+}
+
+const rotateRows = (matrix: Float64Array, width: number, p: number, q: number, tangent: number): void => {
+  const cosine = 1 / Math.hypot(1, tangent)
+  const sine = tangent * cosine
+  for (let j = 0; j < width; j++) {
+    const [a, b] = [matrix[p * width + j], matrix[q * width + j]]
+    matrix[p * width + j] = cosine * a - sine * b
+    matrix[q * width + j] = sine * a + cosine * b
+  }
+}
+
+/**
+ * Eigenvalues and eigenvectors of a symmetric matrix [width, width] by cyclic Jacobi rotations, in descending order of eigenvalue;
+ * column j of `vectors` belongs to `eigenvalues[j]`.
+ */
+export const eigenDecomposition = (symmetric: Float64Array, width: number): { eigenvalues: Float64Array; vectors: Float64Array } => {
+  const matrix = symmetric.slice()
+  const basis = Float64Array.from({ length: width * width }, (_, at) => (at % (width + 1) === 0 ? 1 : 0))
+  const scale = Math.hypot(...matrix.subarray(0, width), ...Array.from({ length: width }, (_, i) => matrix[i * (width + 1)]))
+  for (let sweep = 0; sweep < 60; sweep++) {
+    let largest = 0
+    for (let p = 0; p < width; p++) {
+      for (let q = p + 1; q < width; q++) {
+        const off = matrix[p * width + q]
+        largest = Math.max(largest, Math.abs(off))
+        if (Math.abs(off) <= 1e-300) continue
+        const ratio = (matrix[q * width + q] - matrix[p * width + p]) / (2 * off)
+        const tangent = Math.sign(ratio || 1) / (Math.abs(ratio) + Math.hypot(1, ratio))
+        rotate(matrix, width, p, q, tangent)
+        rotateRows(matrix, width, p, q, tangent)
+        rotate(basis, width, p, q, tangent)
+      }
+    }
+    if (largest <= 1e-15 * scale) break
+  }
+  const order = Array.from({ length: width }, (_, i) => i).sort((a, b) => matrix[b * (width + 1)] - matrix[a * (width + 1)])
+  const vectors = Float64Array.from({ length: width * width }, (_, at) => basis[Math.floor(at / width) * width + order[at % width]])
+  return { eigenvalues: Float64Array.from(order, (i) => matrix[i * (width + 1)]), vectors }
+}
+
+const whitened = (values: Float64Array, count: number, width: number): Points => {
+  const { eigenvalues, vectors } = eigenDecomposition(covariance(values, count, width), width)
+  const dimensions = eigenvalues.filter((value) => value > negligibleVariance * eigenvalues[0]).length
+  const scores = sharedFloats(count * dimensions)
+  for (let i = 0; i < count; i++) {
+    for (let c = 0; c < width; c++) {
+      const value = values[i * width + c]
+      for (let j = 0; j < dimensions; j++) scores[i * dimensions + j] += value * vectors[c * width + j]
+    }
+    for (let j = 0; j < dimensions; j++) scores[i * dimensions + j] /= Math.sqrt(eigenvalues[j])
+  }
+  return { values: scores, count, dimensions }
+}
+
+/**
+ * Step 1 of METHOD section 5: columns of `matrix` [tokens, components] to mean 0 and population standard deviation 1, then rows to mean
+ * 0. With `whiten` the rows are not centred; the standardised columns are rotated to their principal axes and each of those is scaled to
+ * variance 1 (axes without variance are left out). Float64 throughout. Throws a `clustering` error that names the component of a
+ * constant column or of a value that is not finite.
+ */
+export const preprocess = (matrix: Float32Array, tokens: number, components: readonly string[], whiten: boolean): Points => {
+  checkFinite(matrix, components)
+  const values = standardiseColumns(matrix, tokens, components)
+  if (whiten) return whitened(values, tokens, components.length)
+  centreRows(values, components.length)
+  return { values, count: tokens, dimensions: components.length }
+}

@@ -1,0 +1,4 @@
+import { serveTasks } from '../base/pool'
+import { executeTask } from './tasks'
+
+serveTasks(executeTask)
