@@ -141,6 +141,8 @@ const runClustering = async (request: ClusterRequest, { signal }: CallContext): 
   }
 }
 
+process.title = 'spectroscope compute'
+
 const parent = serveParent<ComputeCalls>({
   prepare,
   sample: runSampling,

@@ -11,7 +11,7 @@ import { Companion, interruption } from './companion'
 import { diagnosticsRecords } from './diagnostics'
 import type { Prepared } from './messages'
 import { clusteringProgress, preparingProgress, samplingProgress } from './progress'
-import { ComputeSession } from './session'
+import { ComputeFailed, ComputeSession } from './session'
 import type { Compute } from './session'
 import { Stopwatch } from './stopwatch'
 import { sendMatrix, storeMatrix, storeNeighbours } from './transfer'
@@ -283,7 +283,7 @@ class Runner {
   async #leave(error: unknown, isNew: boolean): Promise<void> {
     const kind = error instanceof SpectroscopeError ? error.kind : 'internal'
     try {
-      if (isNew && !this.#done('prepare') && refusals.has(kind)) await this.#workspace.deleteRun(this.#run.id)
+      if (isNew && !this.#done('prepare') && refusals.has(kind) && !(error instanceof ComputeFailed)) await this.#workspace.deleteRun(this.#run.id)
       else await this.#update({ status: failures.has(kind) ? 'failed' : 'interrupted', ...(kind === 'interrupted' ? {} : { error: error instanceof Error ? error.message : String(error) }) })
     } catch {
       // The store is what failed; it lists a run that nobody works on as interrupted when it is opened again.

@@ -11,6 +11,9 @@ export type Compute = Child<ComputeCalls, ComputeNotices>
 /** The compute process ended before it answered. */
 class ComputeLost extends Error {}
 
+/** It did so twice in one stage. */
+export class ComputeFailed extends SpectroscopeError {}
+
 const stageWords: Readonly<Record<StageName, string>> = {
   prepare: 'while it prepared the rows',
   sample: 'while it sampled',
@@ -52,7 +55,7 @@ export class ComputeSession {
       return await work(this.#alive(), true)
     } catch (error) {
       if (!(error instanceof ComputeLost)) throw error
-      throw new SpectroscopeError('engine', `The compute process died twice (${error.message}) ${stageWords[stage]}; free some memory, or set fewer "threads", and resume the run.`, { cause: error })
+      throw new ComputeFailed('engine', `The compute process died twice (${error.message}) ${stageWords[stage]}; free some memory, or set fewer "threads", and resume the run.`, { cause: error })
     }
   }
 

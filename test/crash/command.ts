@@ -74,7 +74,7 @@ export const start = (args: readonly string[], environment: Readonly<Record<stri
         void finished.then(() => (pattern.test(stderr) ? done() : fail(new Error(`The program ended before it said ${String(pattern)}:\n${stderr}`))))
       }),
     childOf: (entry) => {
-      const found = readdirSync('/proc').find((pid) => /^\d+$/.test(pid) && parentOf(pid) === child.pid && commandLine(pid).includes(`${entry}.js`))
+      const found = readdirSync('/proc').find((pid) => /^\d+$/.test(pid) && parentOf(pid) === child.pid && commandLine(pid).startsWith(`spectroscope ${entry}`))
       return found === undefined ? undefined : Number(found)
     },
     killAll: () => process.kill(-child.pid!, 'SIGKILL')
