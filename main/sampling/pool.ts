@@ -3,6 +3,7 @@ import { fromPlain, SpectroscopeError } from '../../preload/errors'
 import type { PlainError } from '../../preload/errors'
 import { entryPath } from '../base/entries'
 import type { Evaluator, Prefix } from '../engine/evaluator'
+import { Reclaimer } from './reclaim'
 import { ReplicaWork } from './replica'
 import { describeTask } from './tasks'
 import type { Replica, ResultOf, SharedRun, Task, TaskKind, TaskOf, TaskResult } from './tasks'
@@ -135,6 +136,7 @@ export class Pool {
   readonly #slots: Slot[] = []
   readonly #queue: Job[] = []
   readonly #shared = new Map<number, Prefix>()
+  readonly #reclaimer = new Reclaimer()
   #lastKey = 0
   #idle: (() => void)[] = []
 
@@ -174,8 +176,10 @@ export class Pool {
   }
 
   release(key: number): void {
+    const prefix = this.#shared.get(key)!
     this.#shared.delete(key)
     for (const { lane } of this.#slots) lane.release(key)
+    this.#reclaimer.dropped(prefix)
   }
 
   /** Rejects the waiting tasks with TaskDropped; those begun go on. */

@@ -1,6 +1,7 @@
 import type { Evaluator, Prefix } from '../engine/evaluator'
 import { streamOf } from './philox'
 import { PsgldKernel } from './psgld'
+import { Reclaimer } from './reclaim'
 import type { ResultOf, SharedRun, Task, TaskOf, TaskResult } from './tasks'
 
 const sum = (values: Float32Array): number => {
@@ -15,6 +16,7 @@ export class ReplicaWork {
   readonly #run: SharedRun
   readonly #kernel = new PsgldKernel()
   readonly #prefixes = new Map<number, Prefix>()
+  readonly #reclaimer = new Reclaimer()
   #gradient = new Float32Array(0)
 
   constructor(evaluator: Evaluator, run: SharedRun) {
@@ -27,7 +29,9 @@ export class ReplicaWork {
   }
 
   release(key: number): void {
+    const prefix = this.#prefix(key)
     this.#prefixes.delete(key)
+    this.#reclaimer.dropped(prefix)
   }
 
   run(task: Task): Promise<TaskResult> | TaskResult {

@@ -361,9 +361,12 @@ class Sampler {
     }
   }
 
+  #observedBlocks(): readonly RowBlock[] {
+    return this.#input.observationIncludesProbe ? this.#evaluated : this.#observation
+  }
+
   #observedTargets(): number {
-    const blocks = this.#input.observationIncludesProbe ? this.#evaluated : this.#observation
-    return blocks.reduce((sum, block) => sum + targetsOf(block), 0)
+    return this.#observedBlocks().reduce((sum, block) => sum + targetsOf(block), 0)
   }
 
   /** All stages in turn; while one ends, the forward passes of the next fill the threads that have run out of its tasks. */
@@ -373,6 +376,7 @@ class Sampler {
       for (let item = stages.next(); item.done !== true; item = stages.next()) if (this.#pendingIn(item.value).length > 0) return item.value
       return undefined
     }
+    this.#checkFailures()
     let stage = next()
     let prefixes = stage && this.#openPrefixes(stage.blocks)
     while (stage !== undefined && prefixes !== undefined) {
@@ -460,12 +464,16 @@ class Sampler {
   async #measureInitialLoss(): Promise<void> {
     const costs = this.#run.replicas.map((_, replica) => this.#cost(replica, this.#evaluated, 'losses'))
     const replica = costs.indexOf(Math.min(...costs))
+    const blocks = this.#observedBlocks()
     let sum = 0
-    for (const block of this.#input.observationIncludesProbe ? this.#evaluated : this.#observation) {
-      const [[prefix]] = await this.#settled([this.#openPrefixes([block])])
-      const [part] = await this.#settled([this.#pool.run<'initial'>({ kind: 'initial', replica, prefix }, 0)])
-      this.#pool.release(prefix)
-      sum += part
+    for (let start = 0; start < blocks.length; start += this.#input.threads) {
+      const parts = await this.#settled(blocks.slice(start, start + this.#input.threads).map(async (block) => {
+        const [prefix] = await this.#openPrefixes([block])
+        const part = await this.#pool.run<'initial'>({ kind: 'initial', replica, prefix }, 0)
+        this.#pool.release(prefix)
+        return part
+      }))
+      for (const part of parts) sum += part
     }
     const loss = sum / this.#observedTargets()
     if (!Number.isFinite(loss)) throw new SpectroscopeError('sampling', 'The loss of the model as given is not finite on the observation rows; check that its weights are whole.')

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Evaluator } from '../../main/engine/evaluator'
 import { componentSlices, flatten } from '../../main/models/components'
@@ -10,6 +11,7 @@ import { normals } from '../../main/sampling/philox'
 import { LaneLost, localLane } from '../../main/sampling/pool'
 import type { OpenLane } from '../../main/sampling/pool'
 import { PsgldKernel } from '../../main/sampling/psgld'
+import { Reclaimer } from '../../main/sampling/reclaim'
 import { sample } from '../../main/sampling/sample'
 import type { SamplingInput, SamplingResult, TracePoint } from '../../main/sampling/sample'
 import { centredReliabilities, estimate, reliability } from '../../main/sampling/susceptibility'
@@ -224,15 +226,17 @@ describe('checkpoints', () => {
 
   it('fall back to the one before when the newest is damaged, and start anew without any', async () => {
     const expected = numbersOf(await sample(smallInput(), { openLane: quadratic() }))
-    await interruptedAfter(kept(smallInput()), 60)
+    await interruptedAfter(kept(smallInput()), 110)
     const files = readdirSync(folder).filter((name) => name.endsWith('.checkpoint'))
     expect(files).toHaveLength(2)
-    for (const name of files) {
+    const all = 3 * 2 * smallInput().sampler.draws
+    for (const [damaged, name] of files.entries()) {
       const path = join(folder, name)
       const bytes = readFileSync(path)
       writeFileSync(path, bytes.subarray(0, bytes.length - 100))
       const points: TracePoint[] = []
       expect(numbersOf(await sample({ ...kept(smallInput(), 1e6), onTrace: (point) => void points.push(point) }, { openLane: quadratic() }))).toEqual(expected)
+      expect(points.length < all).toBe(damaged === 0)
     }
   })
 
@@ -311,6 +315,20 @@ describe('workers', () => {
       return 0
     })
     await expect(sample(smallInput(), { openLane: failing })).rejects.toMatchObject({ kind: 'engine', message: expect.stringMatching(/mlp:1, chain \d, step 0: no memory/) as string })
+  })
+})
+
+describe('shared memory', () => {
+  it('that a thread has dropped is given back', async () => {
+    const reclaimer = new Reclaimer()
+    const dropped: WeakRef<object>[] = []
+    for (let i = 0; i < 10; i++) {
+      const prefix = { rows: { ids: new Int32Array(0), count: 0, length: 1 }, activations: { x: new Float32Array(new SharedArrayBuffer(2 ** 26)) } }
+      dropped.push(new WeakRef(prefix.activations.x))
+      reclaimer.dropped(prefix)
+      await setImmediate()
+    }
+    expect(dropped.filter((reference) => reference.deref() === undefined).length).toBeGreaterThanOrEqual(6)
   })
 })
 
