@@ -45,24 +45,27 @@ export const summarise = async (workspace: Workspace, run: RunRecord): Promise<R
   }
 }
 
-/** Where a stopped run is to be resumed from, in a sentence that a person can copy. */
-const resumable = (error: unknown, run: string, folder: string): unknown =>
-  error instanceof SpectroscopeError && error.kind === 'interrupted'
-    ? new SpectroscopeError('interrupted', `Run ${run} is interrupted; resume with: spectroscope resume ${run} --workspace ${quoted(folder)}`, { cause: error })
-    : error
-
 const quoted = (path: string): string => (/^[\w@%+=:,./~-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`)
+
+/** Errors that leave a run to be resumed once their cause is gone. */
+const passing = new Set(['storage', 'engine', 'workspace'])
 
 const working = async (workspace: Workspace, folder: string, options: RunOptions, work: (options: RunOptions) => Promise<RunRecord>): Promise<RunSummary> => {
   let id = ''
+  let kept = false
   const onEvent: RunOptions['onEvent'] = (event) => {
     if (event.type === 'run') id = event.run
+    kept ||= event.type === 'finished' || (event.type === 'run' && event.resumed)
     options.onEvent(event)
   }
   try {
     return await summarise(workspace, await work({ ...options, onEvent }))
   } catch (error) {
-    throw resumable(error, id, folder)
+    const command = `spectroscope resume ${id} --workspace ${quoted(folder)}`
+    if (!(error instanceof SpectroscopeError)) throw error
+    if (error.kind === 'interrupted') throw new SpectroscopeError('interrupted', `Run ${id} is interrupted; resume with: ${command}`, { cause: error })
+    if (kept && passing.has(error.kind)) options.onEvent({ type: 'note', message: `What run ${id} has done is kept; go on with: ${command}` })
+    throw error
   }
 }
 

@@ -140,7 +140,7 @@ export const plainProgress = (screen: Screen, options: { everySeconds: number; n
         if (now() - saidAt < 1000 * options.everySeconds) return
         saidAt = now()
         const { progress } = event
-        screen.write(`${stageWords[progress.stage]}: ${progress.total > 0 ? `${percent(share(progress))}, ` : ''}${progressWords(progress).join(', ')}\n`)
+        screen.write(`${stageWords[progress.stage]}: ${[...(progress.total > 0 ? [percent(share(progress))] : []), ...progressWords(progress)].join(', ')}\n`)
         return
       }
       const sentence = event.type === 'stage' ? `${stageWords[event.stage]}${event.detail === undefined ? '' : ` (${visibleText(event.detail)})`} …` : eventSentence(event)
