@@ -90,11 +90,18 @@ export type RunConfiguration = Omit<z.output<typeof configurationSchema>, 'sampl
 const where = (path: readonly PropertyKey[]): string =>
   path.reduce<string>((text, part) => (typeof part === 'number' ? `${text}[${part}]` : text === '' ? String(part) : `${text}.${String(part)}`), '')
 
+/** The issue that says most: of a union, that of the alternative which the value agrees with furthest. */
+const telling = (issue: z.core.$ZodIssue): z.core.$ZodIssue => {
+  if (issue.code !== 'invalid_union') return issue
+  const [deepest] = issue.errors.flat().map(telling).sort((a, b) => b.path.length - a.path.length)
+  return deepest === undefined || (deepest.path.length === 0 && deepest.code !== 'unrecognized_keys') ? issue : { ...deepest, path: [...issue.path, ...deepest.path] }
+}
+
 /** Checks a configuration and fills in its defaults. `name` is the file, for the message. Throws a `configuration` error that names the key. */
 export const parseConfiguration = (value: unknown, name: string): RunConfiguration => {
   const parsed = configurationSchema.safeParse(value)
   if (!parsed.success) {
-    const issue = parsed.error.issues[0]
+    const issue = telling(parsed.error.issues[0])
     const place = where(issue.path)
     const remedy = issue.code === 'unrecognized_keys' ? `unknown key ${issue.keys.map((key) => `"${place === '' ? '' : `${place}.`}${key}"`).join(', ')}; remove it or correct its spelling` : place === '' ? issue.message : `"${place}": ${issue.message}`
     throw new SpectroscopeError('configuration', `${name}: ${remedy}.`)

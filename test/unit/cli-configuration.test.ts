@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { checkConfiguration, chooseComponents, readConfiguration } from '../../main/pipeline/checks'
 import { parseConfiguration, presets } from '../../preload/configuration'
-import { SpectroscopeError } from '../../preload/errors'
+import type { SpectroscopeError } from '../../preload/errors'
 import { writeTinyModel } from '../tiny-model'
 
 const refusal = (value: unknown): SpectroscopeError => {
@@ -43,7 +43,10 @@ describe('a configuration', () => {
     [{ model: 'm', rows: 'r.json', sampler: { estimator: 'three-chain' } }, /"sampler\.estimator"/],
     [{ model: 'm', corpus: { files: [] } }, /"corpus\.files"/],
     [{ model: 'm', corpus: { files: [3] } }, /"corpus\.files\[0\]"/],
-    [{ model: 'm', rows: 'r.json', clustering: { alpha: 2 } }, /clustering/],
+    [{ model: 'm', rows: 'r.json', clustering: { alpha: 2 } }, /"clustering\.alpha"/],
+    [{ model: 'm', rows: 'r.json', clustering: { k: 2 } }, /unknown key "clustering\.k"/],
+    [{ model: 'm', rows: 'r.json', clustering: true }, /"clustering"/],
+    [{ model: 'm', rows: 'r.json', components: ['embed', 3] }, /"components\[1\]"/],
     [{ model: 'm', rows: 'r.json', seed: 1.5 }, /"seed"/],
     [[], /study\.json/]
   ])('%j is refused in one sentence that names the file and the key', (value, pattern) => {
