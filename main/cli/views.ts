@@ -108,18 +108,25 @@ export const detailsText = ({ run, summary, next, clustering, clusters }: RunDet
   )
 }
 
-const contextWidth = 30
+/** Columns for where a token comes from. */
+const placeWidth = 30
 
-const contextLine = ({ text, before, after, subset, file, record }: TokenInContext, sides: number, page: Page): string => {
-  const left = padStart(clipStart(before.map(visibleText).join(''), sides), sides)
-  const right = padEnd(clip(after.map(visibleText).join(''), sides), sides)
-  const place = [visibleText(subset), ...(file === null ? [] : [`${visibleText(file)}${record === null ? '' : `#${record}`}`])].filter((part) => part !== '').join(' ')
-  return `${left} ${page.bold(`⟦${visibleToken(text)}⟧`)} ${right}  ${place}`.trimEnd()
+const placeOf = ({ subset, file, record }: TokenInContext, width: number): string => {
+  const where = file === null ? '' : `${visibleText(file)}${record === null ? '' : `#${record}`}`
+  const name = visibleText(subset)
+  return [name, clipStart(where, Math.max(10, width - textWidth(name) - 1))].filter((part) => part !== '').join(' ')
+}
+
+const contextLine = (token: TokenInContext, sides: number, page: Page): string => {
+  const shown = visibleToken(token.text)
+  const left = padStart(clipStart(token.before.map(visibleText).join(''), sides), sides)
+  const right = padEnd(clip(token.after.map(visibleText).join(''), sides), sides)
+  return `${left} ${page.bold(`⟦${shown}⟧`)} ${right}  ${placeOf(token, page.width - 2 * sides - textWidth(shown) - 6)}`.trimEnd()
 }
 
 export const clusterText = ({ run, summary, tokens }: ClusterTokens, page: Page): string => {
   const widest = tokens.reduce((most, { text }) => Math.max(most, textWidth(visibleToken(text))), 0)
-  const sides = page.width === Infinity ? 60 : Math.max(10, Math.min(60, Math.floor((page.width - Math.min(widest, 20) - contextWidth) / 2)))
+  const sides = page.width === Infinity ? 60 : Math.max(10, Math.min(60, Math.floor((page.width - Math.min(widest, 20) - placeWidth) / 2)))
   return join(
     `${page.bold(summary.cluster < 0 ? `The ${summary.kind}` : `Cluster ${summary.cluster}`)} of run ${run}: ${plural(summary.size, 'token')}, ${plural(summary.distinctTokens, 'distinct one')}${summary.conductance === null ? '' : `, conductance ${figure(summary.conductance)} (${figure(summary.conductanceWhenCut)} when it was cut), seed ${summary.seed}`}.`,
     paragraph(`Top tokens: ${summary.topTokens.map(({ text, count, lift }) => `${visibleToken(text)} ${grouped(count)} (×${figure(lift)})`).join('  ')}`, page, '  '),

@@ -28,4 +28,4 @@ export const samplingProgress = ({ chains }: SamplerConfiguration, report: Sampl
 export const clusteringProgress = (report: ClusteringProgress): RunProgress =>
   report.stage === 'neighbours'
     ? { stage: 'neighbours', done: report.fraction, total: 1, unit: '', ...known('secondsLeft', report.secondsLeft) }
-    : { stage: 'cluster', done: report.attempts, total: 0, unit: 'attempts', detail: `${report.clusters} clusters, ${report.remaining} tokens remain` }
+    : { stage: 'cluster', done: report.attempts, total: 0, unit: 'attempts', detail: `${report.clusters} clusters, ${report.remaining} tokens remain, ${report.rejectionsInARow} rejections in a row` }

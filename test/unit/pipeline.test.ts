@@ -98,7 +98,7 @@ describe('progress', () => {
     expect(samplingProgress(sampler, { ...report, steps: 0, secondsLeft: 3 })).toMatchObject({ secondsLeft: 3 })
     expect(samplingProgress(sampler, { ...report, steps: 0 })).not.toHaveProperty('steps')
     expect(clusteringProgress({ stage: 'neighbours', fraction: 0.25, secondsLeft: undefined })).toEqual({ stage: 'neighbours', done: 0.25, total: 1, unit: '' })
-    expect(clusteringProgress({ stage: 'cluster', attempts: 7, clusters: 2, remaining: 900 })).toMatchObject({ done: 7, total: 0, detail: '2 clusters, 900 tokens remain' })
+    expect(clusteringProgress({ stage: 'cluster', attempts: 7, clusters: 2, remaining: 900, rejectionsInARow: 5 })).toMatchObject({ done: 7, total: 0, detail: '2 clusters, 900 tokens remain, 5 rejections in a row' })
   })
 })
 
