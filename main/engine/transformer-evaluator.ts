@@ -38,8 +38,8 @@ interface Compiled {
   readonly bytes: number
 }
 
-/** Programs keep the memory of their last run. Those used longest ago go when all of them together hold more than this. */
-const programBytes = 768 * 2 ** 20
+/** Programs keep the memory of their last run, about twice what they need. Those used longest ago go when all together need more than this. */
+const programBytes = 400 * 2 ** 20
 
 /**
  * The lockstep scheme over any executor: one forward at w* serves all replicas of a minibatch, and a replica computes its own piece,

@@ -46,7 +46,8 @@ class OnnxProgram implements Program {
 
 /**
  * onnxruntime on the CPU, single-threaded: the sampler runs one executor in each of its worker threads, which keeps every product
- * within one core's caches and makes results independent of the number of threads.
+ * within one core's caches and makes results independent of the number of threads. Memory patterns are off: a program would hold its
+ * memory twice, once for the pattern and once from its first run.
  */
 export class OnnxCpuExecutor implements Executor {
   private readonly onnx = load()
@@ -66,7 +67,8 @@ export class OnnxCpuExecutor implements Executor {
       intraOpNumThreads: 1,
       interOpNumThreads: 1,
       executionMode: 'sequential',
-      graphOptimizationLevel: 'all'
+      graphOptimizationLevel: 'all',
+      enableMemPattern: false
     })
     return new OnnxProgram(this.onnx, session, graph, inputName)
   }
