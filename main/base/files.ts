@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { access, mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { SpectroscopeError } from '../../preload/errors'
 
@@ -74,12 +75,22 @@ export const writeFileAtomically = async (path: string, parts: Parts): Promise<v
   }
 }
 
+/** Why a folder cannot be made there: what its nearest parent that exists says, for mkdir itself calls a read-only one missing. */
+const reasonNotMade = async (folder: string, error: unknown): Promise<unknown> => {
+  try {
+    await access(folder, constants.W_OK)
+    return codeOf(error) === 'EEXIST' ? Object.assign(new Error('exists', { cause: error }), { code: 'ENOTDIR' }) : error
+  } catch (reason) {
+    return codeOf(reason) === 'ENOENT' && dirname(folder) !== folder ? reasonNotMade(dirname(folder), error) : reason
+  }
+}
+
 /** Creates a folder with its parents; a system error becomes a sentence. */
 export const makeFolder = async (folder: string): Promise<void> => {
   try {
     await mkdir(folder, { recursive: true })
   } catch (error) {
-    throw writingError(folder, codeOf(error) === 'EEXIST' ? Object.assign(new Error('exists', { cause: error }), { code: 'ENOTDIR' }) : error)
+    throw writingError(folder, await reasonNotMade(resolve(folder), error))
   }
 }
 

@@ -52,8 +52,16 @@ const matrixBlocks = async function* ({ workspace, run }: Source, column: 'susce
 const summaries = ({ workspace, run, clustering }: Source): Promise<ClusterSummary[]> =>
   clustering === undefined ? Promise.resolve([]) : workspace.getClusterSummaries(run.id, { clustering: clustering.number, topTokens })
 
-const members = ({ workspace, run }: Source, clustering: ClusteringRecord, { cluster }: ClusterSummary): Promise<Int32Array> =>
-  workspace.getClusterMembers(run.id, cluster, { clustering: clustering.number })
+/** Ascending token indices of every cluster. */
+const membersOf = async ({ workspace, run }: Source, clustering: ClusteringRecord): Promise<ReadonlyMap<number, number[]>> => {
+  const clusters = new Map<number, number[]>()
+  for (const [token, cluster] of (await workspace.getMembership(run.id, { clustering: clustering.number })).entries()) {
+    const members = clusters.get(cluster)
+    if (members === undefined) clusters.set(cluster, [token])
+    else members.push(token)
+  }
+  return clusters
+}
 
 /** What a cluster is, as the files name it; `cluster` is the number in the tables' column `cluster`. */
 const describe = ({ cluster, kind, size, conductance, conductanceWhenCut, seed, distinctTokens, topTokens: top, subsets }: ClusterSummary): Record<string, unknown> => ({
@@ -74,11 +82,14 @@ const jsonArray = async function* (entries: AsyncIterable<AsyncIterable<string> 
 
 const clusterFile = async function* (source: Source): AsyncGenerator<string> {
   const { clustering } = source
-  if (clustering === undefined) return yield '[]\n'
+  if (clustering === undefined) {
+    yield '[]\n'
+    return
+  }
   const entries = async function* (): AsyncGenerator<string> {
+    const members = await membersOf(source, clustering)
     for (const summary of await summaries(source)) {
-      const body = pretty(describe(summary), 2)
-      yield `${body.slice(0, -4)},\n    "members": [${(await members(source, clustering, summary)).join(', ')}]\n  }`
+      yield `${pretty(describe(summary), 2).slice(0, -4)},\n    "members": [${members.get(summary.cluster)!.join(', ')}]\n  }`
     }
   }
   yield* jsonArray(entries(), '  ')
@@ -116,17 +127,16 @@ const header = ({ run, clustering }: Source): Record<string, unknown> => ({
 const contextEntry = ({ token, row, position, id, text, subset, file, record, before, after }: TokenInContext): string =>
   JSON.stringify({ token, row, position, id, text, subset, document: file === null ? null : { file, record }, before: before.join(''), after: after.join('') })
 
-const contexts = async function* ({ workspace, run }: Source, tokens: Int32Array): AsyncGenerator<string> {
+const contexts = async function* ({ workspace, run }: Source, tokens: readonly number[]): AsyncGenerator<string> {
   for (let first = 0; first < tokens.length; first += contextsAtOnce) {
-    const page = await workspace.getTokens(run.id, tokens.subarray(first, first + contextsAtOnce), { before: contextTokens, after: contextTokens })
+    const page = await workspace.getTokens(run.id, tokens.slice(first, first + contextsAtOnce), { before: contextTokens, after: contextTokens })
     for (const token of page) yield contextEntry(token)
   }
 }
 
 /** The main body and unclustered tokens are listed by number only: they are most of the study, and no finding. */
-const clusterEntry = async function* (source: Source, clustering: ClusteringRecord, summary: ClusterSummary): AsyncGenerator<string> {
+const clusterEntry = async function* (source: Source, summary: ClusterSummary, tokens: readonly number[]): AsyncGenerator<string> {
   yield `${pretty(describe(summary), 4).slice(0, -6)},\n      "members": `
-  const tokens = await members(source, clustering, summary)
   if (summary.kind === 'cluster') yield* jsonArray(contexts(source, tokens), '        ')
   else yield `[${tokens.join(', ')}]`
   yield '\n    }'
@@ -135,7 +145,9 @@ const clusterEntry = async function* (source: Source, clustering: ClusteringReco
 const json = async (source: Source, folder: string): Promise<void> => {
   const { clustering, workspace, run } = source
   const entries = async function* (): AsyncGenerator<AsyncIterable<string>> {
-    if (clustering !== undefined) for (const summary of await summaries(source)) yield clusterEntry(source, clustering, summary)
+    if (clustering === undefined) return
+    const members = await membersOf(source, clustering)
+    for (const summary of await summaries(source)) yield clusterEntry(source, summary, members.get(summary.cluster)!)
   }
   const body = async function* (): AsyncGenerator<string> {
     yield pretty({ ...header(source), diagnostics: await workspace.getDiagnostics(run.id) }).slice(0, -2)

@@ -24,7 +24,7 @@ const isTexts = (column: Column): column is readonly string[] => Array.isArray(c
 
 const numberType = (values: Numbers): DuckDBType => (values instanceof Int32Array ? INTEGER : values instanceof Float32Array ? FLOAT : DOUBLE)
 const typeOf = (column: Column): DuckDBType =>
-  typeof column === 'number' ? INTEGER : isTexts(column) ? VARCHAR : 'values' in column && 'ends' in column ? LIST(numberType(column.values)) : numberType(column as Numbers)
+  typeof column === 'number' ? INTEGER : isTexts(column) ? VARCHAR : 'values' in column && 'ends' in column ? LIST(numberType(column.values)) : numberType(column)
 
 const copyInto = (vector: Vector, values: Numbers | BigUint64Array): void => {
   const own = values.buffer instanceof ArrayBuffer ? values : values.slice()

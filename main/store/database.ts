@@ -22,12 +22,12 @@ export type Row = Readonly<Record<string, unknown>>
 
 /** Rows of a query as plain objects (lists as arrays, timestamps as they are selected). */
 export const select = async (connection: DuckDBConnection, sql: string, values: readonly DuckDBValue[] = []): Promise<Row[]> =>
-  (await connection.runAndReadAll(sql, [...values])).getRowObjectsJS() as Row[]
+  (await connection.runAndReadAll(sql, [...values])).getRowObjectsJS()
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-/** An error of DuckDB as a sentence about the workspace; others as they are. */
-export const databaseError = (folder: string, error: unknown): unknown => {
+/** An error of DuckDB that has a known reason and remedy, as a sentence about the workspace. */
+const knownError = (folder: string, error: unknown): SpectroscopeError | undefined => {
   if (error instanceof SpectroscopeError) return error
   const message = messageOf(error)
   const of = (kind: 'workspace' | 'storage', sentence: string): SpectroscopeError => new SpectroscopeError(kind, `${folder}: ${sentence}.`, { cause: error })
@@ -45,9 +45,15 @@ export const databaseError = (folder: string, error: unknown): unknown => {
   }
   if (/read-only mode/.test(message)) return of('workspace', 'the workspace is open for reading only; open it for writing to change it')
   if (/database has been invalidated/.test(message)) return of('storage', 'the database stopped after an earlier error; open the workspace again. What was saved before is kept')
-  if (/^IO Error/.test(message)) return of('storage', `the database cannot be read or written (${message.split('\n')[0].replace(/\.$/, '')})`)
-  return error
+  return undefined
 }
+
+const firstLine = (error: unknown): string => messageOf(error).split('\n')[0].replace(/\.$/, '')
+
+/** An error of DuckDB as a sentence about the workspace; others as they are. */
+export const databaseError = (folder: string, error: unknown): unknown =>
+  knownError(folder, error) ??
+  (/^IO Error/.test(messageOf(error)) ? new SpectroscopeError('storage', `${folder}: the database cannot be read or written (${firstLine(error)}).`, { cause: error }) : error)
 
 const workspaceError = (folder: string, sentence: string, cause?: unknown): SpectroscopeError => new SpectroscopeError('workspace', `${folder}: ${sentence}.`, { cause })
 
@@ -107,8 +113,7 @@ const connectTo = async (folder: string, readOnly: boolean): Promise<DuckDBInsta
       autoload_known_extensions: 'false'
     })
   } catch (error) {
-    const known = databaseError(folder, error)
-    throw known instanceof SpectroscopeError ? known : workspaceError(folder, `${databaseName} cannot be opened (${messageOf(error).split('\n')[0].replace(/\.$/, '')})`, error)
+    throw knownError(folder, error) ?? workspaceError(folder, `${databaseName} cannot be opened, perhaps because it is damaged (${firstLine(error)}); put back a copy of it`, error)
   }
 }
 
@@ -172,8 +177,8 @@ export const openDatabase = async (folder: string, options: OpenOptions, steps: 
   await prepareFolder(folder, options)
   const latest = steps[steps.length - 1].version
   let instance = await connectTo(folder, options.readOnly)
+  let connection = await instance.connect()
   try {
-    let connection = await instance.connect()
     const version = await schemaVersion(connection)
     if (version === undefined) throw workspaceError(folder, `${databaseName} is a database of another program; choose another folder`)
     if (version > latest) throw workspaceError(folder, `the workspace was written by a newer version of the program (schema ${version}, this one knows ${latest}); update this one`)
@@ -195,6 +200,7 @@ export const openDatabase = async (folder: string, options: OpenOptions, steps: 
     }
     return instance
   } catch (error) {
+    connection.closeSync()
     instance.closeSync()
     throw databaseError(folder, error)
   }

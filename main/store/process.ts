@@ -20,8 +20,12 @@ interface Transaction {
   neighbours?: writes.NeighboursWriter
 }
 
-let folder = ''
+let location: ParametersOf<'open'> = { folder: '', create: false, readOnly: false }
 let instance: DuckDBInstance | undefined
+/** DuckDB takes a database out of service when a commit could not be written (a full disk); opening it again brings back what was committed. */
+let outOfService = false
+let recovery: Promise<void> | undefined
+const working = new Set<Promise<unknown>>()
 let transaction: Transaction | undefined
 let writing: Promise<unknown> = Promise.resolve()
 
@@ -35,13 +39,31 @@ const current = (): Transaction => {
   return transaction
 }
 
+const reopen = async (): Promise<void> => {
+  await Promise.allSettled(working)
+  instance?.closeSync()
+  instance = undefined
+  instance = await openDatabase(location.folder, { ...location, create: false })
+  outOfService = false
+}
+
+const inService = async (): Promise<void> => {
+  if (!outOfService || transaction !== undefined) return
+  recovery ??= reopen().finally(() => (recovery = undefined))
+  await recovery
+}
+
 /** A connection for one piece of work: readers see what is committed, whatever is being written. */
 const connected = async <T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> => {
+  await inService()
   const connection = await opened().connect()
+  const result = work(connection)
+  working.add(result)
   try {
-    return await work(connection)
+    return await result
   } finally {
     connection.closeSync()
+    working.delete(result)
   }
 }
 
@@ -76,8 +98,8 @@ const nothing = async (work: Promise<unknown>): Promise<null> => {
 
 const implementation: Handlers<StoreCalls> = {
   open: async (options) => {
-    folder = options.folder
-    instance = await openDatabase(folder, options)
+    location = options
+    instance = await openDatabase(options.folder, options)
     return null
   },
   createRun: ({ name, configuration, baseFolder, provenance }) =>
@@ -94,6 +116,7 @@ const implementation: Handlers<StoreCalls> = {
 
   begin: async ({ run }) => {
     if (transaction !== undefined) throw new Error('a transaction is open already')
+    await inService()
     const connection = await opened().connect()
     try {
       const number = await runs.runNumber(connection, run)
@@ -113,7 +136,7 @@ const implementation: Handlers<StoreCalls> = {
       return endTransaction('COMMIT')
     }),
   rollback: () => (transaction === undefined ? null : endTransaction('ROLLBACK')),
-  saveStudy: ({ study, ids, texts }) => nothing(writes.saveStudy(current().connection, current().run, study as StudyRecord, ids, texts)),
+  saveStudy: ({ study, ids, texts }) => nothing(writes.saveStudy(current().connection, current().run, study, ids, texts)),
   beginSusceptibilities: async ({ components, initialLoss }) => {
     current().matrix = await writes.MatrixWriter.begin(current().connection, current().run, components, initialLoss)
     return null
@@ -126,7 +149,7 @@ const implementation: Handlers<StoreCalls> = {
     return null
   },
   appendNeighbours: ({ indices, distances }) => nothing(current().neighbours!.append(indices, distances)),
-  saveClustering: ({ clustering }) => writes.saveClustering(current().connection, current().runId, current().run, clustering as NewClustering),
+  saveClustering: ({ clustering }) => writes.saveClustering(current().connection, current().runId, current().run, clustering),
   completeStage: ({ stage }) => nothing(runs.saveStage(current().connection, current().run, stage)),
   appendTrace: ({ run, points }) =>
     nothing(changing((connection) => inTransaction(connection, async () => writes.appendTrace(connection, await runs.runNumber(connection, run), points)))),
@@ -159,7 +182,8 @@ const guarded = <M extends Method>(method: M): Handlers<StoreCalls>[M] =>
     try {
       return await (implementation[method] as (parameters: ParametersOf<M>, context: unknown) => unknown)(checked.data as ParametersOf<M>, context)
     } catch (error) {
-      throw databaseError(folder, error)
+      if (error instanceof Error && /database has been invalidated|^FATAL Error/.test(error.message)) outOfService = true
+      throw databaseError(location.folder, error)
     }
   }) as Handlers<StoreCalls>[M]
 

@@ -102,7 +102,8 @@ export class MatrixWriter {
 
 const checkComplete = async (connection: DuckDBConnection, run: number, tokens: number, what: string): Promise<void> => {
   const [study] = await select(connection, 'SELECT tokens FROM studies WHERE run = $1', [run])
-  if (study?.tokens !== tokens) throw new Error(`${what} of ${tokens} tokens were stored, but the study has ${String(study?.tokens ?? 0)}`)
+  const expected = Number(study?.tokens ?? 0)
+  if (expected !== tokens) throw new Error(`${what} of ${tokens} tokens were stored, but the study has ${expected}`)
 }
 
 /** Takes a run's neighbours block by block. */

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { mkdir, readFile, truncate, writeFile } from 'node:fs/promises'
@@ -10,6 +10,8 @@ import { openDatabase, select } from '../../main/store/database'
 import { migrations } from '../../main/store/schema'
 import { openWorkspace } from '../../main/store/store'
 import { components, matrixOf, newRun, smallStudy, storeRun, temporaryFolder, tokenText } from './store-fixture'
+
+vi.setConfig({ testTimeout: 240_000 })
 
 let place: Awaited<ReturnType<typeof temporaryFolder>>
 let folder: string
@@ -228,6 +230,7 @@ describe.skipIf(!root)('a file system (mounting one needs root)', () => {
       const rows = 60_000
       let workspace = await openWorkspace(folder, { create: true })
       const small = await storeRun(workspace)
+      await writeFile(join(folder, 'other-data'), Buffer.alloc(2 ** 20))
       const { id } = await workspace.createRun(newRun('large'))
       const noise = Float32Array.from({ length: rows * 15 }, () => Math.random())
       const saving = workspace.transaction(id, async (writer) => {
@@ -238,6 +241,9 @@ describe.skipIf(!root)('a file system (mounting one needs root)', () => {
         }
       })
       await expect(saving).rejects.toMatchObject({ kind: 'storage', message: expect.stringContaining('no space is left on the device') })
+      expect((await workspace.listRuns()).map(({ tokens }) => tokens)).toEqual([20, 0])
+      rmSync(join(folder, 'other-data'))
+      expect((await workspace.updateRun(id, { status: 'failed', error: 'full' })).status).toBe('failed')
       await workspace.close()
       workspace = await openWorkspace(folder)
       expect((await workspace.listRuns()).map(({ tokens }) => tokens)).toEqual([20, 0])
