@@ -1,6 +1,5 @@
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { z } from 'zod'
-import type { NewClustering, StudyRecord } from '../../preload/records'
 import { serveParent } from '../base/processes'
 import type { Handlers } from '../base/processes'
 import { parameterSchemas } from './calls'
