@@ -84,9 +84,11 @@ export interface RunChanges {
 
 /** A document that occurs in probe rows. */
 export interface DocumentRecord {
+  /** Number of the document in reading order, among those of the whole corpus that are not empty. */
   readonly id: number
+  /** Path from the base folder, with slashes. */
   readonly file: string
-  /** Record number in the file, 0-based. */
+  /** Number of the record in the file, from 0. */
   readonly record: number
   readonly subset: string
 }
@@ -97,16 +99,17 @@ export interface Segment {
   readonly start: number
   /** `DocumentRecord.id` */
   readonly document: number
-  /** Token index within the document. */
+  /** Index, within the document, of the token at that column. */
   readonly offset: number
 }
 
+/** Where a probe row comes from; subset "" and no segments for rows from a file. */
 export interface RowProvenance {
   readonly subset: string
   readonly segments: readonly Segment[]
 }
 
-/** Rows of token ids and what is studied of them. */
+/** What a run measures, as token ids: three sets of rows, the studied targets of the probe rows, and where those come from. */
 export interface StudyRecord {
   readonly sampling: readonly Int32Array[]
   readonly observation: readonly Int32Array[]
@@ -114,7 +117,9 @@ export interface StudyRecord {
   /** Studied target positions (1 … T-1, ascending) of each probe row. Tokens are numbered probe row by probe row, then by position. */
   readonly targets: readonly Int32Array[]
   readonly provenance: readonly RowProvenance[]
+  /** Those that occur in probe rows, by id. */
   readonly documents: readonly DocumentRecord[]
+  /** SHA-256 over all ids and targets, hexadecimal. */
   readonly hash: string
 }
 

@@ -1,30 +1,8 @@
 import type { CorpusConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
+import type { DocumentRecord, RowProvenance, Segment } from '../../preload/records'
 import type { Tokenizer } from '../models/tokenizer'
 import { readCorpus } from './readers'
-
-export interface DocumentRecord {
-  /** Number of the document in reading order, among those that are not empty. */
-  readonly id: number
-  /** Path from the base folder, with slashes. */
-  readonly file: string
-  /** Number of the record in the file, from 0. */
-  readonly record: number
-  readonly subset: string
-}
-
-export interface Segment {
-  /** Column of the row where it starts. */
-  readonly start: number
-  readonly document: number
-  /** Index, within the document, of the token at that column. */
-  readonly offset: number
-}
-
-export interface RowProvenance {
-  readonly subset: string
-  readonly segments: readonly Segment[]
-}
 
 /** A growing list of unsigned integers below 2³². */
 class Words {

@@ -4,28 +4,14 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
+import type { StudyRecord as Study } from '../../preload/records'
 import { faultCode } from '../base/faults'
 import type { Architecture, Model } from '../models/architecture'
 import type { Tokenizer } from '../models/tokenizer'
-import { packCorpus, type DocumentRecord, type PackedCorpus, type RowProvenance } from './packing'
+import { packCorpus, type PackedCorpus } from './packing'
 import { selectRows, type RowPlace } from './selection'
 
-export type { DocumentRecord, RowProvenance, Segment } from './packing'
-
-/** What a run measures, as token ids: three sets of rows, the studied targets of the probe rows, and where those come from. */
-export interface Study {
-  readonly sampling: readonly Int32Array[]
-  readonly observation: readonly Int32Array[]
-  readonly probe: readonly Int32Array[]
-  /** Studied target positions (1 … T-1, ascending) of each probe row. Tokens of the study are numbered probe row by probe row, then by target position. */
-  readonly targets: readonly Int32Array[]
-  /** Of the probe rows; subset "" and no segments for rows from a file. */
-  readonly provenance: readonly RowProvenance[]
-  /** Those that occur in probe rows, by id. */
-  readonly documents: readonly DocumentRecord[]
-  /** SHA-256 over all ids and targets, hexadecimal. */
-  readonly hash: string
-}
+export type { DocumentRecord, RowProvenance, Segment, StudyRecord as Study } from '../../preload/records'
 
 /** `count` of the target positions 1 … length-1, spread evenly; all of them if there are no more than that. */
 export const spreadTargets = (length: number, count: number = length - 1): Int32Array => {

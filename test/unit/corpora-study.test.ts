@@ -140,7 +140,7 @@ describe('a study of a corpus', () => {
   it('reports progress in bytes', async () => {
     const seen: [number, number][] = []
     await prepareStudy(configure({}), three, model, tokenizer, (done, total) => seen.push([done, total]))
-    expect(seen.at(-1)[0]).toBe(seen.at(-1)[1])
+    expect(seen.at(-1)![0]).toBe(seen.at(-1)![1])
   })
 
   it('refuses rows that are longer than the model takes, a missing tokenizer, and too small a set of sampling rows', async () => {

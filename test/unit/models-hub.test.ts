@@ -77,8 +77,8 @@ describe('fetching a model', () => {
     expect(fetched.files).toEqual(['config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.safetensors'])
     expect(readdirSync(folder).sort()).toEqual([...fetched.files].sort())
     expect(readFileSync(join(folder, 'model.safetensors')).equals(large)).toBe(true)
-    expect(progress.at(-1)).toMatchObject({ file: 'model.safetensors', done: progress.at(-1).total })
-    expect(progress.at(-1).total).toBe(large.length + 25 + 2 + 7)
+    expect(progress.at(-1)).toMatchObject({ file: 'model.safetensors', done: progress.at(-1)!.total })
+    expect(progress.at(-1)!.total).toBe(large.length + 25 + 2 + 7)
     expect(requests.slice(1).every((request) => request.includes(commit))).toBe(true)
   })
 
