@@ -437,7 +437,7 @@ class Sampler {
   #fail(replica: number, what: string): void {
     const { component, chain } = this.#run.replicas[replica]
     const { stepSize, gamma } = this.#run.sampler
-    const message = `${component}, chain ${chain}: ${what}; the chain ends here and its draws are left out. Lower sampler.stepSize (now ${stepSize}) or raise sampler.gamma (now ${gamma}).`
+    const message = `${component}, chain ${chain + 1}: ${what}; the chain ends here and its draws are left out. Lower sampler.stepSize (now ${stepSize}) or raise sampler.gamma (now ${gamma}).`
     this.#done += this.#remaining(replica)
     this.#blocks[replica] = 0
     this.#failures.push({ replica, chain, draw: this.#draws[replica], step: this.#steps[replica], message })

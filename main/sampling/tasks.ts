@@ -70,5 +70,5 @@ export type TaskResult = ResultOf<TaskKind>
 export const describeTask = (task: Task, replicas: readonly Replica[]): string => {
   if (!('replica' in task)) return task.kind === 'prefix' ? 'the forward pass at w*' : 'counting operations'
   const { component, chain } = replicas[task.replica]
-  return `${component}, chain ${chain}${task.kind === 'step' ? `, step ${task.step}` : ''}`
+  return `${component}, chain ${chain + 1}${task.kind === 'step' ? `, step ${task.step}` : ''}`
 }

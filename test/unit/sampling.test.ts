@@ -147,7 +147,7 @@ describe('sampling', () => {
     const input = { ...smallInput(), threads: 1, onFlag: ({ component, chain, message }: { component: string; chain: number; message: string }) => void flags.push(`${component} ${chain} ${message}`) }
     const one = await sample(input, { openLane: quadratic((component) => (component === 'mlp:1' && ++calls === 20 ? NaN : 0)) })
     expect(flags).toHaveLength(1)
-    expect(flags[0]).toMatch(/^mlp:1 [01] mlp:1, chain [01]: the loss is not finite at (step|draw) \d+; .*sampler\.stepSize/)
+    expect(flags[0]).toMatch(/^mlp:1 [01] mlp:1, chain [12]: the loss is not finite at (step|draw) \d+; .*sampler\.stepSize/)
     expect(one.components).toEqual(['head:0.1', 'mlp:1'])
     expect(one.susceptibilities.every(Number.isFinite)).toBe(true)
     expect(one.diagnostics[1].failedChains).toHaveLength(1)
