@@ -1,6 +1,7 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'electron-vite'
 
-const entry = (path: string): string => new URL(path, import.meta.url).pathname
+const entry = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
 /** Every process and worker thread is an entry of its own, found at run time by its name in `main/base/entries.ts`. */
 export default defineConfig({

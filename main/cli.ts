@@ -27,7 +27,7 @@ const defaultWorkspace = 'spectroscope-workspace'
 
 const numberIn = (least: number, most = Infinity, whole = false) => (text: string): number => {
   const value = Number(text)
-  if (text.trim() === '' || !Number.isFinite(value) || value < least || value > most || (whole && !Number.isInteger(value))) {
+  if (text.trim() === '' || !Number.isFinite(value) || (whole && !Number.isSafeInteger(value)) || value < least || value > most) {
     throw new InvalidArgumentError(`It must be a ${whole ? 'whole number' : 'number'} ${most === Infinity ? `of at least ${least}` : `from ${least} to ${most}`}.`)
   }
   return value
@@ -104,9 +104,9 @@ command('show <run>', 'Show a run\'s clusters by size, or the tokens of one clus
   .option('-c, --cluster <number>', 'show this cluster\'s tokens; "rest" for those in none')
   .option('--clustering <number>', 'one of the run\'s clusterings; the latest by default', wholeFrom(1))
   .addOption(new Option('--order <order>', 'tokens nearest to the cluster\'s mean first, or as they come').choices(['central', 'token']).default('central'))
-  .option('--limit <count>', 'tokens to show', wholeFrom(1), 30)
+  .option('--limit <count>', 'tokens to show, at most 100,000', numberIn(1, 100_000, true), 30)
   .option('--offset <count>', 'tokens to skip', wholeFrom(0), 0)
-  .option('--top <count>', 'top tokens of each cluster', wholeFrom(1), 8)
+  .option('--top <count>', 'top tokens of each cluster, at most 10,000', numberIn(1, 10_000, true), 8)
   .action((run: string, { cluster, order, limit, offset, top, clustering, ...options }: ShowOptions) =>
     answer(options, async () => {
       const which = clustering === undefined ? {} : { clustering }
@@ -224,8 +224,8 @@ command('schema', 'Print the JSON schema of a run\'s configuration.', 'schema > 
   })
 
 /** An error of the command line as ours; undefined where help or the version was asked for. */
-const usageError = ({ code, message }: CommanderError): SpectroscopeError | undefined => {
-  if (code === 'commander.helpDisplayed' || code === 'commander.version') return undefined
+const usageError = ({ code, exitCode, message }: CommanderError): SpectroscopeError | undefined => {
+  if (exitCode === 0 || code === 'commander.helpDisplayed' || code === 'commander.version') return undefined
   if (code === 'commander.help') return new SpectroscopeError('usage', 'No command was given; `spectroscope --help` lists them.')
   const sentence = message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ').replace(/[.?!)]?$/, (end) => (end === '' ? '.' : end))
   return new SpectroscopeError('usage', `${sentence[0].toUpperCase()}${sentence.slice(1)} \`spectroscope --help\` says more.`)

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { describe } from 'vitest'
+import { describe, it } from 'vitest'
 
 /** The development data beside a maintainer's checkout; a user's clone has none, and the tests that use it are skipped. */
 export const sharedPath = (...parts: string[]): string => fileURLToPath(new URL(`../../shared/${parts.join('/')}`, import.meta.url))
@@ -8,5 +8,6 @@ export const sharedPath = (...parts: string[]): string => fileURLToPath(new URL(
 export const hasShared = existsSync(sharedPath('fixtures'))
 
 export const describeWithShared = (name: string, body: () => void): void => {
-  describe.skipIf(!hasShared)(hasShared ? name : `${name} (skipped: the development data is not beside this checkout)`, body)
+  if (hasShared) describe(name, body)
+  else describe(name, () => it.skip('is skipped: the development data is not beside this checkout'))
 }

@@ -1,9 +1,10 @@
 // Compiles main/<layer>/kernels/<name>.ts (AssemblyScript) to out/kernels/<layer>-<name>.wasm.
-import { readdirSync, mkdirSync, existsSync, statSync } from 'node:fs'
+import { readdirSync, mkdirSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import asc from 'assemblyscript/asc'
 
-const root = new URL('..', import.meta.url).pathname
+const root = fileURLToPath(new URL('..', import.meta.url))
 const outDir = join(root, 'out', 'kernels')
 mkdirSync(outDir, { recursive: true })
 
@@ -13,7 +14,6 @@ for (const layer of readdirSync(join(root, 'main'))) {
   for (const file of readdirSync(folder).filter((name) => name.endsWith('.ts'))) {
     const source = join(folder, file)
     const target = join(outDir, `${layer}-${file.replace(/\.ts$/, '')}.wasm`)
-    if (existsSync(target) && statSync(target).mtimeMs > statSync(source).mtimeMs) continue
     const { error, stderr } = await asc.main([
       source, '--outFile', target, '-O3', '--converge', '--noAssert', '--enable', 'simd', '--runtime', 'stub', '--exportRuntime'
     ])

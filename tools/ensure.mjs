@@ -2,7 +2,7 @@
 // node_modules exists, so it uses Node alone.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -72,6 +72,7 @@ const sourceHash = () => {
 /** Builds kernels and entries, and notes of which sources. Returns the exit status. */
 export const build = () => {
   const hash = sourceHash()
+  rmSync(stamp, { force: true })
   const bin = join('node_modules', 'electron-vite', 'bin', 'electron-vite.js')
   const status = run([process.execPath, join('tools', 'build-kernels.mjs')]) || run([process.execPath, bin, 'build', '--logLevel', 'warn'])
   if (status !== 0) return status

@@ -18,7 +18,7 @@ export interface ClusterQuery {
 /** "7" for the eighth cluster that was found, "rest" for what is left over. */
 const clusterNumber = (text: string): number => {
   if (text === 'rest') return leftoverCluster
-  if (/^\d+$/.test(text)) return Number(text)
+  if (/^\d{1,9}$/.test(text)) return Number(text)
   throw new SpectroscopeError('usage', `"${text}" is no cluster; give its number, or "rest" for the tokens in no cluster.`)
 }
 
@@ -53,6 +53,6 @@ export const clusterAgain = (folder: string, run: string, changes: Partial<Clust
       return { run: record.id, tokens: record.tokens, components: record.components.length, clusters: clustering.clusters, unclustered: clustering.leftoverSize, clustering }
     } catch (error) {
       if (!(error instanceof SpectroscopeError) || error.kind !== 'interrupted') throw error
-      throw new SpectroscopeError('interrupted', `The clustering of run ${record.id} is interrupted; the same command goes on from its checkpoint.`, { cause: error })
+      throw new SpectroscopeError('interrupted', `The clustering of run ${record.id} is interrupted; give the same command again to go on.`, { cause: error })
     }
   })

@@ -105,13 +105,13 @@ const contents = async (folder: string): Promise<string[] | undefined> => {
 
 /**
  * Builds a folder beside its final place and renames it there once `build` is done, so that it is never there by half. Refuses a folder
- * that holds something already unless `overwrite`, which replaces it whole. A failure leaves what was there before.
+ * that holds something already unless `overwrite` allows it for what it holds; it is then replaced whole. A failure leaves what was there.
  */
-export const buildFolder = async (folder: string, { overwrite = false }: { readonly overwrite?: boolean }, build: (temporary: string) => Promise<void>): Promise<void> => {
+export const buildFolder = async (folder: string, { overwrite = () => false }: { readonly overwrite?: (present: readonly string[]) => boolean }, build: (temporary: string) => Promise<void>): Promise<void> => {
   const target = resolve(folder)
   const present = await contents(target)
-  if (present !== undefined && present.length > 0 && !overwrite) {
-    throw new SpectroscopeError('usage', `${folder} is not empty; choose another folder, or allow it to be overwritten.`)
+  if (present !== undefined && present.length > 0 && !overwrite(present)) {
+    throw new SpectroscopeError('usage', `${folder} is not empty; choose another folder; --overwrite replaces a folder that holds an earlier export and nothing else.`)
   }
   await makeFolder(dirname(target))
   const temporary = temporaryBeside(target)
@@ -125,7 +125,12 @@ export const buildFolder = async (folder: string, { overwrite = false }: { reado
     } else {
       const old = temporaryBeside(target)
       await rename(target, old)
-      await rename(temporary, target)
+      try {
+        await rename(temporary, target)
+      } catch (error) {
+        await rename(old, target)
+        throw error
+      }
       await rm(old, { recursive: true, force: true })
     }
     await syncFolder(dirname(target))

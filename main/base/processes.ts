@@ -166,7 +166,7 @@ export interface Parent {
 
 /**
  * Answers the parent's calls until the parent disconnects or dies; then aborts the calls at work, runs `onDisconnect` (at most 20 s)
- * and exits. Signals that a terminal sends to the whole process group are ignored: the parent decides; SIGTERM ends as a disconnect does.
+ * and exits. Signals that reach the whole process group are ignored: the parent decides.
  */
 export const serveParent = <C extends Calls<C>>(handlers: Handlers<C>, onDisconnect?: () => void | Promise<void>): Parent => {
   const listeners = new Listeners()
@@ -201,7 +201,7 @@ export const serveParent = <C extends Calls<C>>(handlers: Handlers<C>, onDisconn
 
   process.on('SIGINT', () => {})
   process.on('SIGHUP', () => {})
-  process.once('SIGTERM', () => void end())
+  process.on('SIGTERM', () => {})
   process.once('disconnect', () => void end())
   process.on('message', (message: Request | Notice) => {
     if (message.type === 'call') void answer(message)

@@ -40,6 +40,9 @@ export const confirm = async (question: string, option: string): Promise<boolean
   const asking = createInterface({ input: process.stdin, output: process.stderr })
   try {
     return /^y(es)?$/i.test((await asking.question(`${question} [y/N] `)).trim())
+  } catch (error) {
+    if (error instanceof Error && error.name === 'AbortError') throw new SpectroscopeError('interrupted', 'Nothing was done, because the question was not answered.', { cause: error })
+    throw error
   } finally {
     asking.close()
   }

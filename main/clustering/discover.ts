@@ -162,7 +162,7 @@ export const discover = async (input: DiscoveryInput): Promise<Discovery> => {
     ending = consume(seeds, await attempt(seeds, width))
     body = ending !== undefined
     input.onProgress?.({ attempts: state.attempts, clusters: state.clusters.length, remaining: rest.graph.nodes, rejectionsInARow: state.rejectionsInARow })
-    if (state.clusters.length > known || Date.now() - savedAt > 1000 * checkpointSeconds) await save()
+    if (ending === undefined && (state.clusters.length > known || Date.now() - savedAt > 1000 * checkpointSeconds)) await save()
     ending ??= ended()
   }
   try {

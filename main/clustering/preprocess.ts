@@ -134,9 +134,12 @@ const whitened = (values: Float64Array, count: number, width: number): Points =>
  * Step 1 of METHOD section 5: columns of `matrix` [tokens, components] to mean 0 and population standard deviation 1, then rows to mean
  * 0. With `whiten` the rows are not centred; the standardised columns are rotated to their principal axes and each of those is scaled to
  * variance 1 (axes without variance are left out). Float64 throughout. Throws a `clustering` error that names the component of a
- * constant column or of a value that is not finite.
+ * constant column, of a value that is not finite, or of the only column.
  */
 export const preprocess = (matrix: Float32Array, tokens: number, components: readonly string[], whiten: boolean): Points => {
+  if (components.length === 1 && !whiten) {
+    throw new SpectroscopeError('clustering', `The matrix has the one column ${components[0]}, and centring its rows leaves nothing to cluster; study more components, or set "clustering" to false.`)
+  }
   checkFinite(matrix, components)
   const values = standardiseColumns(matrix, tokens, components)
   if (whiten) return whitened(values, tokens, components.length)

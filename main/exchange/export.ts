@@ -11,7 +11,7 @@ export type ExportFormat = (typeof exportFormats)[number]
 
 export interface ExportOptions {
   readonly format: ExportFormat
-  /** Folder that is made; refused when it holds something, unless `overwrite`. */
+  /** Folder that is made; refused when it holds something, unless that is an earlier export and `overwrite` is set. */
   readonly folder: string
   readonly overwrite?: boolean
   /** Number of the clustering; the latest by default. A run without any is exported without clusters. */
@@ -23,6 +23,9 @@ interface Source {
   readonly run: RunRecord
   readonly clustering: ClusteringRecord | undefined
 }
+
+/** The names of all that an export writes: a folder that holds nothing else may be replaced by another export. */
+const ownFile = /^(susceptibilities|standard_errors|components|tokens|clusters|cluster_tokens|diagnostics|chains|traces|documents|run)\.(npy|csv|json|parquet)$/
 
 const topTokens = 20
 const contextTokens = 16
@@ -169,12 +172,16 @@ const clusteringOf = (run: RunRecord, number: number | undefined): ClusteringRec
  * Writes a run into a folder, which appears whole or not at all. json: one readable file, run.json (provenance, configuration,
  * components, diagnostics, clusters with their tokens in context); csv, parquet: tables with names in their headers, and run.json
  * without clusters; npy: susceptibilities.npy and standard_errors.npy (float32 [tokens, components], C order, tokens by probe row,
- * then target position), components.json, tokens.csv, clusters.json. Throws `input` when the run has no susceptibilities yet.
+ * then target position), components.json, tokens.csv, clusters.json. Throws `input` when the run has no susceptibilities yet,
+ * or no clusters where its configuration asks for them.
  */
 export const exportRun = async (workspace: Workspace, runId: string, { format, folder, overwrite = false, clustering }: ExportOptions): Promise<void> => {
   const run = await workspace.getRun(runId)
   if (run.components.length === 0) throw new SpectroscopeError('input', `Run ${run.id} has no susceptibilities yet; \`resume ${run.id}\` goes on with it.`)
+  if (run.configuration.clustering !== false && run.clusterings.length === 0 && !run.stages.some(({ stage }) => stage === 'cluster')) {
+    throw new SpectroscopeError('input', `Run ${run.id} is not clustered yet; \`resume ${run.id}\` goes on with it.`)
+  }
   const source: Source = { workspace, run, clustering: clusteringOf(run, clustering) }
-  await buildFolder(folder, { overwrite }, (temporary) =>
+  await buildFolder(folder, { overwrite: (present) => overwrite && present.every((name) => ownFile.test(name)) }, (temporary) =>
     format === 'json' ? json(source, temporary) : format === 'npy' ? npy(source, temporary) : tables(source, temporary, format))
 }

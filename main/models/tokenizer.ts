@@ -111,12 +111,18 @@ export const parseTokenizer = (text: string, name: string): Tokenizer => {
   const textOf = new Map<number, Buffer>([...vocabulary].map(([token, id]) => [id, Buffer.from(Array.from(token, (character) => characterBytes.get(character) ?? 63))]))
   for (const { id, content } of added) textOf.set(id, Buffer.from(content))
 
+  const idOf = (token: string): number => {
+    const id = vocabulary.get(token)
+    if (id === undefined) throw new SpectroscopeError('input', `${name}: the vocabulary lacks "${token}", which its text is cut into; use a whole byte-level tokenizer.`)
+    return id
+  }
+
   const cache = new Map<string, readonly number[]>()
   const encodeWord = (word: string): readonly number[] => {
     const known = cache.get(word)
     if (known !== undefined) return known
     const bytes = Buffer.from(word)
-    const ids = file.model!.encode([Array.from(bytes, (byte) => byteCharacters[byte]).join('')]).map((token) => vocabulary.get(token)!)
+    const ids = file.model!.encode([Array.from(bytes, (byte) => byteCharacters[byte]).join('')]).map(idOf)
     if (word.length <= longestCachedWord) {
       if (cache.size >= cachedWords) cache.clear()
       // A copy: a word cut out of a document would keep the whole document in memory.

@@ -93,11 +93,12 @@ interface DiscoveryCheckpoint {
   readonly state: DiscoveryState
 }
 
-const discoveryFile = (folder: string): string => join(folder, 'discovery.checkpoint')
+/** One file for each clustering, so that those of one run do not take each other's place. */
+const discoveryFile = (folder: string, fingerprint: string): string => join(folder, `discovery-${fingerprint.slice(0, 16)}.checkpoint`)
 
 const readDiscovery = async (folder: string, fingerprint: string): Promise<DiscoveryState | undefined> => {
   try {
-    const checkpoint = deserialize(await readFile(discoveryFile(folder))) as DiscoveryCheckpoint
+    const checkpoint = deserialize(await readFile(discoveryFile(folder, fingerprint))) as DiscoveryCheckpoint
     return checkpoint.fingerprint === fingerprint ? checkpoint.state : undefined
   } catch {
     return undefined
@@ -113,7 +114,7 @@ const runClustering = async (request: ClusterRequest, { signal }: CallContext): 
   const write = async (): Promise<void> => {
     if (latest === undefined) return
     writtenAt = performance.now()
-    await writeFileAtomically(discoveryFile(folder), serialize({ fingerprint, state: latest } satisfies DiscoveryCheckpoint))
+    await writeFileAtomically(discoveryFile(folder, fingerprint), serialize({ fingerprint, state: latest } satisfies DiscoveryCheckpoint))
   }
   try {
     const { neighbours, ...clustering } = await clusterTokens({

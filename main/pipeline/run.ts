@@ -124,10 +124,18 @@ class Runner {
     }
   }
 
+  /** Refuses, before hours of sampling, what clustering would refuse after them. */
+  #checkNeighbours(tokens: number): void {
+    const { clustering } = this.#run.configuration
+    if (clustering === false || clustering.neighbours < tokens) return
+    throw new SpectroscopeError('configuration', `"clustering.neighbours" is ${clustering.neighbours} and there are only ${counted(tokens)} studied tokens; lower it, or study more tokens.`)
+  }
+
   async #prepareStage(): Promise<void> {
     await this.#update({ stage: 'prepare' })
     this.#begin('prepare')
     const { modelHash, tokenizerHash, engine, study, texts, tokens, components } = await this.#session.use('prepare', (compute) => this.#prepare(compute))
+    this.#checkNeighbours(tokens)
     await this.#update({ provenance: { modelHash, studyHash: study.hash, engine, ...(tokenizerHash === null ? {} : { tokenizerHash }) } })
     await this.#workspace.transaction(this.#run.id, async (writer) => {
       await writer.saveStudy(study, texts === null ? null : (id) => texts.get(id) ?? `<${id}>`)
@@ -225,6 +233,7 @@ class Runner {
       await next()
     }
     if (own) await this.#update({ stage })
+    if (reused && own) await this.#workspace.transaction(id, (writer) => writer.completeStage(this.#completed('neighbours')))
     if (!reused) this.#begin(stage)
     else await next(`with the ${k} neighbours that are kept`)
     let kept = Promise.resolve()
@@ -304,19 +313,22 @@ class Runner {
 
   /** The run's own stages, from the first one that is not done. */
   async work(isNew: boolean): Promise<RunRecord> {
-    try {
-      const run = await this.#framed(() => this.#stages())
-      await rm(this.#folder, { recursive: true, force: true })
-      return run
-    } catch (error) {
+    const run = await this.#framed(() => this.#stages()).catch(async (error: unknown) => {
       await this.#leave(error, isNew)
       throw error
-    }
+    })
+    await this.#removeFolder()
+    return run
+  }
+
+  /** What is left of the checkpoints of a finished run. */
+  async #removeFolder(): Promise<void> {
+    await rm(this.#folder, { recursive: true, force: true })
   }
 
   async recluster(configuration: ClusteringConfiguration, name: string): Promise<ClusteringRecord> {
     const record = await this.#framed(() => this.#cluster(configuration, name, false))
-    if (this.#run.status === 'finished') await rm(this.#folder, { recursive: true, force: true })
+    if (this.#run.status === 'finished') await this.#removeFolder()
     return record
   }
 }

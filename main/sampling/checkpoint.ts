@@ -145,7 +145,8 @@ export const readCheckpoint = async <S>(folder: string, fingerprint: string, sec
       await fill(file, preamble + length, sections)
       return true
     })
-    if (filled !== null) return header
+    if (filled === null) throw new SpectroscopeError('storage', `${path} could not be read to its end; make it readable, or delete it to go on from an earlier checkpoint.`)
+    return header
   }
   return null
 }

@@ -118,7 +118,7 @@ export const assessHealth = (
   const find = (kind: FindingKind, message: string): void => void findings.push({ component, kind, message: `${component}: ${message}.` })
   const smaller = `a smaller sampler.stepSize (now ${sampler.stepSize}) or a larger sampler.gamma (now ${sampler.gamma}) would help`
   if (failedChains.length > 0) {
-    const chains = failedChains.map(({ chain }) => chain).join(', ')
+    const chains = failedChains.map(({ chain }) => chain + 1).join(', ')
     find('chains failed', `chain ${chains} of ${sampler.chains} ended with a number that is not finite and ${failedChains.length === sampler.chains ? 'no column could be computed' : 'is left out'}; ${smaller}`)
   }
   const alive = traces.filter(({ chain }) => !failedChains.some((failed) => failed.chain === chain))

@@ -237,8 +237,9 @@ class Sampler {
     const drop = (): void => this.#pool.drop()
     this.#input.signal?.addEventListener('abort', drop)
     try {
+      const resumed = await this.#resume()
       await this.#countOperations()
-      if (!(await this.#resume())) await this.#measureInitialLoss()
+      if (!resumed) await this.#measureInitialLoss()
       this.#plan()
       await this.#lockstep()
     } finally {

@@ -348,7 +348,7 @@ describe('the search for clusters', () => {
   })
 
   it('draws seeds from the words of METHOD section 4', () => {
-    expect(Array.from({ length: 100 }, (_, i) => seedNode(7, i, 10)).every((node) => node >= 0 && node < 10)).toBe(true)
+    expect([0, 1, 2, 199].map((attempt) => seedNode(7, attempt, 1000))).toEqual([566, 255, 370, 895])
     expect(expected.clusters[0].seed).toBe(Array.from({ length: expected.attempts }, (_, i) => seedNode(7, i, groups.tokens)).find((token) => expected.clusters[0].members.includes(token)))
   })
 
@@ -364,7 +364,7 @@ describe('the search for clusters', () => {
     const clique = (first: number, size: number): [number, number, number][] =>
       Array.from({ length: size }, (_, i) => Array.from({ length: i }, (_, j): [number, number, number] => [first + i, first + j, 1])).flat()
     const apart = await search(graphOf(50, [...clique(0, 10), ...clique(10, 15), ...clique(25, 22)]), 5)
-    expect(apart.clusters.slice(0, 1).every(({ conductanceWhenCut }) => conductanceWhenCut === 0)).toBe(true)
+    expect(apart.clusters[0]?.conductanceWhenCut).toBe(0)
     expect(apart.clusters.every(({ conductance: value, conductanceWhenCut }) => Number.isFinite(value) && Number.isFinite(conductanceWhenCut))).toBe(true)
     const whole = await search(randomGraph(6, 300, 8), 20, 'global')
     expect(whole.leftover.members.length + whole.clusters.reduce((sum, { members }) => sum + members.length, 0)).toBe(300)

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { execFileSync } from 'node:child_process'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { exportRun } from '../../main/exchange/export'
@@ -156,11 +156,15 @@ describe('an exported run', () => {
     instance.closeSync()
   })
 
-  test('does not replace what is in the folder unless told to', async () => {
+  test('replaces an earlier export when told to, and nothing else', async () => {
     await mkdir(out('mine'))
     await writeFile(out('mine/thesis.txt'), 'precious')
     await expect(exportRun(workspace, run, { format: 'npy', folder: out('mine') })).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('mine is not empty') })
     expect(await readdir(out('mine'))).toEqual(['thesis.txt'])
+    await expect(exportRun(workspace, run, { format: 'npy', folder: out('mine'), overwrite: true })).rejects.toMatchObject({ kind: 'usage' })
+    expect(await readdir(out('mine'))).toEqual(['thesis.txt'])
+    await rm(out('mine/thesis.txt'))
+    await exportRun(workspace, run, { format: 'json', folder: out('mine') })
     await exportRun(workspace, run, { format: 'npy', folder: out('mine'), overwrite: true })
     expect(await readdir(out('mine'))).toHaveLength(5)
     await mkdir(out('empty'))

@@ -252,8 +252,10 @@ describe('checkpoints', () => {
 
   it('of another seed, setting or study are not used', async () => {
     await interruptedAfter(kept(smallInput(), 1e6), 60)
-    for (const input of [{ ...kept(smallInput(), 1e6), seed: 5 }, kept(smallInput({ gamma: 301 }), 1e6)]) {
-      const expected = numbersOf(await sample({ ...input, checkpoint: { folder: join(folder, 'other'), everySeconds: 1e6, fingerprint: 'study' } }, { openLane: quadratic() }))
+    const same = kept(smallInput(), 1e6)
+    const otherStudy = { ...same, checkpoint: { ...same.checkpoint!, fingerprint: 'another study' } }
+    for (const input of [{ ...same, seed: 5 }, kept(smallInput({ gamma: 301 }), 1e6), otherStudy]) {
+      const expected = numbersOf(await sample({ ...input, checkpoint: { ...input.checkpoint!, folder: join(folder, 'other') } }, { openLane: quadratic() }))
       expect(numbersOf(await sample(input, { openLane: quadratic() }))).toEqual(expected)
     }
   })
