@@ -1,5 +1,7 @@
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { Worker, isMainThread, parentPort } from 'node:worker_threads'
+import { projectRoot } from '../../main/base/entries'
 import { GraphBuilder } from '../../main/engine/graph'
 import { OnnxCpuExecutor } from '../../main/engine/onnx/executor'
 
@@ -24,7 +26,7 @@ const multiply = async (seconds: number): Promise<{ products: number; seconds: n
 
 /** The machine's rate of float32 matrix products in operations a second: one single-threaded worker a thread, best of `rounds`. */
 export const productRate = async (threads = availableParallelism(), rounds = 3): Promise<number> => {
-  const workers = Array.from({ length: threads }, () => new Worker(new URL('products.js', import.meta.url)))
+  const workers = Array.from({ length: threads }, () => new Worker(join(projectRoot, 'out', 'bench', 'products.js')))
   const round = async (): Promise<number> => {
     const results = await Promise.all(
       workers.map((worker) => {
