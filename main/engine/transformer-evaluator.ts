@@ -29,6 +29,9 @@ const shifted = ({ ids, count, length }: Rows): { inputs: Int32Array; targets: I
   return { inputs, targets }
 }
 
+/** Every position of a row, for the learned positions of GPT-2. */
+const places = ({ positions }: Extent): Int32Array => Int32Array.from({ length: positions }, (_, at) => at)
+
 /** Multiply-adds of one token through a whole layer's products, attention included. */
 const layerProducts = ({ hidden, intermediate }: Architecture, positions: number): number => 4 * hidden * hidden + 2 * hidden * intermediate + positions * hidden
 
@@ -101,7 +104,7 @@ export class TransformerEvaluator implements Evaluator {
   async prefix(rows: Rows): Promise<Prefix> {
     const extent = { count: rows.count, positions: rows.length - 1 }
     const { program, graph } = await this.compiled(`prefix ${extent.count} ${extent.positions}`, () => prefixGraph(this.architecture, extent))
-    const outputs = await program.run(this.bind(graph, { ids: shifted(rows).inputs, places: Int32Array.from({ length: extent.positions }, (_, at) => at) }))
+    const outputs = await program.run(this.bind(graph, { ids: shifted(rows).inputs, places: places(extent) }))
     return { rows, activations: Object.fromEntries(Object.entries(outputs).map(([name, data]) => [name, shared(data)])) }
   }
 
@@ -118,7 +121,7 @@ export class TransformerEvaluator implements Evaluator {
       pieceGraph(this.architecture, extent, piece, slices.map(({ tensor }) => tensor), slices.map(({ shape }) => shape), withGradient)
     )
     const { inputs, targets } = shifted(rows)
-    const given: Record<string, Bound> = { ...activations, ids: inputs, targets, places: Int32Array.from({ length: extent.positions }, (_, at) => at) }
+    const given: Record<string, Bound> = { ...activations, ids: inputs, targets, places: places(extent) }
     let at = 0
     const own = this.unshared(weights)
     slices.forEach(({ shape }, index) => {

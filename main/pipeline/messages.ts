@@ -1,6 +1,6 @@
 import type { Clustering, ClusteringProgress } from '../clustering/cluster'
-import type { ChainTrace, ComponentDiagnostics, SamplingProgress, TracePoint } from '../sampling/sample'
-import type { ClusteringConfiguration, RunConfiguration, SamplerConfiguration } from '../../preload/configuration'
+import type { ChainTrace, ComponentDiagnostics, SamplingInput, SamplingProgress, TracePoint } from '../sampling/sample'
+import type { ClusteringConfiguration, RunConfiguration } from '../../preload/configuration'
 import type { EngineRate } from '../../preload/contract'
 import type { EngineProvenance, StudyRecord } from '../../preload/records'
 
@@ -23,13 +23,7 @@ export interface Prepared {
   readonly tokens: number
 }
 
-export interface SampleRequest {
-  readonly components: readonly string[]
-  readonly sampler: SamplerConfiguration
-  readonly seed: number
-  readonly observationIncludesProbe: boolean
-  readonly engine: string
-  readonly threads: number
+export interface SampleRequest extends Pick<SamplingInput, 'components' | 'sampler' | 'seed' | 'observationIncludesProbe' | 'engine' | 'threads'> {
   readonly folder: string
   readonly everySeconds: number
   readonly fingerprint: string
