@@ -115,3 +115,16 @@ export interface EngineRate {
   readonly tokensPerSecond: number | null
   readonly gigaflopsPerSecond: number | null
 }
+
+export * from './contract-annotations'
+export * from './contract-calls'
+export * from './contract-explore'
+export * from './contract-runs'
+export { clusteringSchema, configurationSchema, corpusSchema, presets, samplerSchema } from './configuration'
+export type { ClusteringConfiguration, CorpusConfiguration, RunConfiguration, SamplerConfiguration } from './configuration'
+export { fromPlain, SpectroscopeError, toPlain } from './errors'
+export type { ErrorKind, PlainError } from './errors'
+export { leftoverCluster, stageNames } from './records'
+export type {
+  ClusteringRecord, ClusterNumber, ClusterSummary, DiagnosticsRecord, LeftoverKind, RunRecord, RunStatus, StageName, SubsetCount, TokenCount, TokenInContext, TracePointRecord, TraceRecord
+} from './records'

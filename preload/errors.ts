@@ -30,6 +30,7 @@ export class SpectroscopeError extends Error {
 
 export interface PlainError {
   readonly kind: ErrorKind | 'internal'
+  /** The whole sentence: what is wrong and where, then, after the last "; ", what to do. */
   readonly message: string
   readonly stack?: string
 }

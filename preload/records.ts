@@ -275,3 +275,36 @@ export interface TokenInContext {
   readonly file: string | null
   readonly record: number | null
 }
+
+/** Clusters that no edge leads to. */
+export const noCluster: ClusterNumber = -2
+
+/**
+ * What a clustering is described by once and for all, so that a window need not compute it: per token in order, per group (clusters in
+ * order of discovery, then what is left over where there is any), and between groups.
+ */
+export interface ClusteringDescription {
+  /** Place of each token among its group's, by distance to the group's mean χ̂ in preprocessed coordinates (those of the neighbours); ties by index. */
+  readonly centralPlace: Int32Array
+  /** Share of the weight of each token's edges that leads out of its group, 0 to 1. */
+  readonly boundary: Float32Array
+  /** The other group that most of that weight leads to; `noCluster` where none does. */
+  readonly toward: Int32Array
+  /** Bit i: the token shows pattern i of `patternNames`. */
+  readonly patterns: Int32Array
+  readonly groups: Int32Array
+  /** χ̂ of each group, [groups, components]: mean and population standard deviation. */
+  readonly means: Float32Array
+  readonly standardDeviations: Float32Array
+  /** Weight of the neighbour graph's edges between pairs of groups (as cluster numbers), each pair once, from < to. */
+  readonly edges: { readonly from: Int32Array; readonly to: Int32Array; readonly weights: Float64Array }
+  /** Places of the groups in the plane, [x0, y0, …], from a layout of those edges. */
+  readonly positions: Float32Array
+}
+
+/** Places of all tokens in the plane. */
+export interface LayoutRecord {
+  readonly method: string
+  /** [tokens, 2] */
+  readonly positions: Float32Array
+}

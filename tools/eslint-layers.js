@@ -1,7 +1,7 @@
 import { dirname, relative, resolve, sep } from 'node:path'
 
 /** Layers of main/, highest first; an import may point to its own layer or further down. */
-const layers = ['entries', 'api', 'pipeline', 'exchange', 'store', 'clustering', 'sampling', 'engine', 'corpora', 'models', 'base']
+const layers = ['entries', 'api', 'pipeline', 'exchange', 'store', 'labels', 'clustering', 'sampling', 'engine', 'corpora', 'models', 'base']
 /** Folders of an entry's own parts, beside the entry: main/cli/ and main/cli.ts. */
 const entryFolders = new Set(['cli', 'serve', 'index'])
 const electronFiles = new Set(['main/index', 'preload/index'])

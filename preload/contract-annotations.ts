@@ -1,0 +1,103 @@
+import { z } from 'zod'
+
+/** Where a person is with a cluster. A cluster without an annotation is unseen. */
+export const labelStatuses = ['unseen', 'skipped', 'unsure', 'labelled'] as const
+export type LabelStatus = (typeof labelStatuses)[number]
+
+export const confidences = ['low', 'medium', 'high'] as const
+export type Confidence = (typeof confidences)[number]
+
+/**
+ * What an annotation is about: a cluster of a clustering ("cluster:7", or "cluster:-1" for what is left over), several that a person
+ * reads as one ("merge:3"), or some tokens of one ("part:5"). The clustering itself is never edited.
+ */
+export type AnnotationTarget = `cluster:${number}` | `merge:${number}` | `part:${number}`
+export const targetSchema = z.templateLiteral([z.enum(['cluster:', 'merge:', 'part:']), z.int()]) as unknown as z.ZodType<AnnotationTarget>
+
+const text = (most: number) => z.string().max(most)
+
+/** Counts of blind tests of a label: a context from elsewhere among five of the cluster's; was it told apart? */
+export const blindScoreSchema = z.strictObject({ right: z.int().min(0), of: z.int().min(0) })
+export type BlindScore = z.output<typeof blindScoreSchema>
+
+/** What a person says of a target. */
+export const labelSchema = z.strictObject({
+  name: text(500).default(''),
+  note: text(20_000).default(''),
+  tags: z.array(text(100)).max(100).default([]),
+  confidence: z.enum(confidences).nullable().default(null),
+  status: z.enum(labelStatuses).default('unseen'),
+  blindTest: blindScoreSchema.nullable().default(null)
+})
+export type Label = z.output<typeof labelSchema>
+
+export const annotationBodySchema = z.strictObject({
+  ...labelSchema.shape,
+  author: text(200),
+  /** When it was last changed, ISO 8601 in UTC. */
+  changedAt: z.iso.datetime(),
+  /** Of a merge: the clusters that are read as one. */
+  clusters: z.array(z.int()).optional(),
+  /** Of a part: the cluster that it is of, and its tokens, ascending. */
+  cluster: z.int().optional(),
+  tokens: z.array(z.int().min(0)).optional()
+})
+export type AnnotationBody = z.output<typeof annotationBodySchema>
+
+export interface Annotation extends AnnotationBody {
+  readonly target: AnnotationTarget
+}
+
+/** A change that a person asks for; several are one step of undo. Keys of `set` that are absent stay as they are. */
+export const labelChangesSchema = z.strictObject({
+  name: text(500).optional(),
+  note: text(20_000).optional(),
+  tags: z.array(text(100)).max(100).optional(),
+  confidence: z.enum(confidences).nullable().optional(),
+  status: z.enum(labelStatuses).optional()
+})
+export type LabelChanges = z.output<typeof labelChangesSchema>
+
+export const annotationChangeSchema = z.discriminatedUnion('do', [
+  z.strictObject({ do: z.literal('set'), targets: z.array(targetSchema).min(1).max(100_000), label: labelChangesSchema }),
+  /** Back to unseen, with nothing said. A merge or a part is taken back whole. */
+  z.strictObject({ do: z.literal('clear'), targets: z.array(targetSchema).min(1).max(100_000) }),
+  z.strictObject({ do: z.literal('merge'), clusters: z.array(z.int().min(-1)).min(2).max(10_000), label: labelChangesSchema }),
+  z.strictObject({ do: z.literal('split'), cluster: z.int().min(-1), tokens: z.array(z.int().min(0)).min(1).max(1_000_000), label: labelChangesSchema })
+])
+export type AnnotationChange = z.output<typeof annotationChangeSchema>
+
+/** What can be undone of a run itself. */
+export interface RunMarks {
+  readonly name: string
+  readonly archived: boolean
+  /** Marked as deleted: out of sight, and gone for good when the workspace is closed. */
+  readonly deleted: boolean
+}
+
+/** What the journal keeps of one step: enough to undo and to redo it. `before` and `after` are null where there was, or is, nothing. */
+export interface JournalStep {
+  readonly number: number
+  /** In words, for the menu: "label 3 clusters “closing brackets”". */
+  readonly words: string
+  readonly author: string
+  readonly at: string
+  readonly run: string
+  /** Null where the step is about the run itself. */
+  readonly clustering: number | null
+  readonly undone: boolean
+}
+
+/** The step that undo would take back, and the one that redo would do again. */
+export interface UndoState {
+  readonly undo: JournalStep | null
+  readonly redo: JournalStep | null
+}
+
+/** Annotations as they are after a change; null for those that are there no longer. */
+export interface AnnotationsChanged {
+  readonly run: string
+  readonly clustering: number
+  readonly changed: readonly { readonly target: AnnotationTarget; readonly annotation: Annotation | null }[]
+  readonly undo: UndoState
+}

@@ -1,0 +1,293 @@
+import { z } from 'zod'
+import { clusteringSchema } from './configuration'
+import type { RunConfiguration } from './configuration'
+import type { EngineRate, RunEvent, RunHealth } from './contract'
+import { annotationChangeSchema } from './contract-annotations'
+import type { Annotation, AnnotationsChanged, BlindScore, JournalStep, RunMarks, UndoState } from './contract-annotations'
+import { strata } from './contract-explore'
+import type {
+  ClusterDetails, ClusteringOverview, ClusterLayout, Comparison, GalleryPage, Job, TokenDetails, TokenLayout
+} from './contract-explore'
+import type { ConfigurationCheck, CorpusPreview, Estimate, FolderListing, HeatMap, LiveRun, ModelDescription, RunEntry, TraceNotice } from './contract-runs'
+import type { PlainError } from './errors'
+import type { ClusterNumber, RunRecord, TokenInContext, TraceRecord } from './records'
+
+export const themes = ['system', 'light', 'dark'] as const
+
+export const settingsSchema = z.strictObject({
+  theme: z.enum(themes).default('system'),
+  /** Keys of commands that are not the defaults: command → keys, as in "ctrl+shift+p" or "g". */
+  keys: z.record(z.string().max(100), z.array(z.string().max(60)).max(8)).default({}),
+  /** Folder that opens at the start; empty for the default. */
+  workspace: z.string().max(4096).default(''),
+  engine: z.string().max(100).default('auto'),
+  threads: z.int().min(1).max(1024).nullable().default(null),
+  numberFormat: z.enum(['grouped', 'plain', 'scientific']).default('grouped'),
+  author: z.string().max(200).default('')
+})
+export type Settings = z.output<typeof settingsSchema>
+
+const path = z.string().min(1).max(4096)
+const run = z.string().min(1).max(200)
+const cluster = z.int().min(-1)
+const index = z.int().min(0)
+const clustering = z.int().min(1)
+const where = { run, clustering }
+const context = { before: index.max(1024).default(24), after: index.max(1024).default(24) }
+const tokens = z.custom<Int32Array>((value) => value instanceof Int32Array && value.length <= 1_000_000 && value.every((token) => token >= 0), 'expected an Int32Array of at most 1,000,000 token indices')
+const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= 256 * 2 ** 20, 'expected at most 256 MiB of bytes')
+const configuration = z.custom<object>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'expected an object')
+
+export const clusterExportFormats = ['annotated', 'html', 'csv', 'parquet', 'npy', 'json'] as const
+export type ClusterExportFormat = (typeof clusterExportFormats)[number]
+
+/** Everything that a window can ask for, with the schema of its parameters, checked at the main side before anything is done. */
+export const callSchemas = {
+  'app.state': z.strictObject({}),
+  'settings.change': z.strictObject({ changes: settingsSchema.partial() }),
+  /** View state: pane sizes, sort orders, what was open. */
+  'views.save': z.strictObject({ key: z.string().min(1).max(200), value: z.json() }),
+  'workspace.open': z.strictObject({ folder: path, create: z.boolean().default(false) }),
+  'engines.measure': z.strictObject({}),
+  'jobs.list': z.strictObject({}),
+  'jobs.cancel': z.strictObject({ job: z.string().max(100) }),
+  /** A folder of this machine; the home folder where none is given. */
+  'files.list': z.strictObject({ folder: path.optional(), hidden: z.boolean().default(false) }),
+  /** The system's own dialog; answers null where there is none, and [] where it was dismissed. */
+  'files.choose': z.strictObject({
+    purpose: z.enum(['model', 'corpus-files', 'corpus-folder', 'folder', 'save', 'import', 'workspace', 'configuration']),
+    title: z.string().max(200), suggested: z.string().max(4096).optional()
+  }),
+
+  'models.describe': z.strictObject({ folder: path, weights: path.optional() }),
+  /** Answers with a job. */
+  'models.fetch': z.strictObject({ name: z.string().min(1).max(300), revision: z.string().max(200).optional(), folder: path.optional() }),
+  'corpora.preview': z.strictObject({ configuration, baseFolder: path, rows: index.max(200).default(12) }),
+
+  'runs.list': z.strictObject({}),
+  'runs.get': z.strictObject({ run }),
+  'runs.check': z.strictObject({ configuration, baseFolder: path }),
+  'runs.estimate': z.strictObject({ configuration, baseFolder: path }),
+  /** Starts at once, or waits for the run at work to end. Relative paths start from the base folder. */
+  'runs.start': z.strictObject({ name: z.string().max(300), configuration, baseFolder: path }),
+  'runs.startDemo': z.strictObject({}),
+  'runs.resume': z.strictObject({ run }),
+  /** Stops with a checkpoint; answers once it is written. */
+  'runs.pause': z.strictObject({ run }),
+  'runs.recluster': z.strictObject({ run, name: z.string().max(300), configuration: clusteringSchema }),
+  'runs.change': z.strictObject({ run, changes: z.strictObject({ name: z.string().min(1).max(300).optional(), archived: z.boolean().optional(), deleted: z.boolean().optional() }) }),
+  'runs.live': z.strictObject({ run }),
+  'runs.health': z.strictObject({ run }),
+  'runs.traces': z.strictObject({ run }),
+  'runs.heatMap': z.strictObject({ ...where, most: index.max(100_000).default(2000) }),
+  'runs.compare': z.strictObject({ left: z.strictObject(where), right: z.strictObject(where) }),
+
+  /** Describes the clustering first where that has not been done, which takes a while; a job tells how far it is. */
+  'clusters.overview': z.strictObject(where),
+  'clusters.details': z.strictObject({ ...where, cluster }),
+  /** Numbers of the clusters that have a token whose text contains, or matches, `text`. */
+  'clusters.search': z.strictObject({ ...where, text: z.string().min(1).max(1000), regularExpression: z.boolean().default(false) }),
+  'clusters.tokens': z.strictObject({
+    ...where, cluster, stratum: z.enum(strata).default('central'), seed: index.default(1), toward: cluster.optional(),
+    tokenId: index.optional(), subset: z.string().max(1000).optional(), offset: index.default(0), limit: index.max(1000).default(60), ...context
+  }),
+  'clusters.members': z.strictObject({ ...where, cluster }),
+  'tokens.contexts': z.strictObject({ run, tokens, ...context }),
+  'tokens.details': z.strictObject({ ...where, token: index, ...context }),
+  /** Tokens whose own text contains `text`, in order. */
+  'tokens.find': z.strictObject({ run, text: z.string().min(1).max(1000), limit: index.max(10_000).default(500) }),
+  /** Cluster of every token. */
+  'tokens.membership': z.strictObject(where),
+  /** Index into `ClusteringOverview.subsets` of every token. */
+  'tokens.subsets': z.strictObject(where),
+  /** χ̂ of every token in one component. */
+  'tokens.column': z.strictObject({ run, component: z.string().max(100) }),
+  /** Edges of the neighbour graph that touch the given tokens: pairs, with their weights. */
+  'tokens.edges': z.strictObject({ ...where, tokens, most: index.max(1_000_000).default(20_000) }),
+  /** The layout where it is kept; otherwise starts to compute it and answers with the job. */
+  'graph.tokens': z.strictObject({ ...where, again: z.boolean().default(false) }),
+  'graph.clusters': z.strictObject(where),
+
+  'labels.apply': z.strictObject({ ...where, changes: z.array(annotationChangeSchema).min(1).max(1000), words: z.string().min(1).max(500) }),
+  'labels.undo': z.strictObject({}),
+  'labels.redo': z.strictObject({}),
+  'labels.history': z.strictObject({ limit: index.max(10_000).default(200) }),
+  /** Six contexts, one of them from elsewhere, in an order that says nothing. */
+  'labels.blindTest': z.strictObject({ ...where, cluster }),
+  'labels.answerBlindTest': z.strictObject({ test: z.string().max(100), choice: index.max(5) }),
+  /** What the labels of one clustering would become in another, by overlap; `apply` writes them as one step. */
+  'labels.carry': z.strictObject({ from: z.strictObject(where), to: z.strictObject(where), least: z.number().min(0).max(1).default(0.5), apply: z.boolean().default(false) }),
+  'labels.backUp': z.strictObject({}),
+
+  'exports.write': z.strictObject({
+    ...where, format: z.enum(clusterExportFormats), clusters: z.union([z.literal('all'), z.literal('labelled'), z.array(cluster).min(1).max(100_000)]),
+    /** A file for `annotated` and `html`, a folder otherwise. */
+    path, overwrite: z.boolean().default(false), picture: z.string().max(64 * 2 ** 20).optional()
+  }),
+  'exports.picture': z.strictObject({ path, content: bytes, overwrite: z.boolean().default(false) }),
+  /** An address from which a browser can fetch a file that was just exported; null in the shell. */
+  'exports.link': z.strictObject({ path }),
+  'imports.inspect': z.strictObject({ path }),
+  /** Takes a file's content where its path cannot be known (dropped on a browser); answers with the path to import from. */
+  'imports.receive': z.strictObject({ name: z.string().min(1).max(300), content: bytes }),
+  /** `run`: its labels go to that run's clustering, matched by tokens; otherwise the set becomes a run of its own. */
+  'imports.annotated': z.strictObject({ path, into: z.strictObject(where).optional() })
+} as const
+
+export interface AppState {
+  readonly version: string
+  readonly shell: 'electron' | 'browser'
+  readonly platform: string
+  readonly cores: number
+  readonly memoryBytes: number
+  readonly home: string
+  /** Null where none could be opened; `problem` then says why. */
+  readonly workspace: string | null
+  readonly problem: string | null
+  readonly settings: Settings
+  readonly views: Readonly<Record<string, unknown>>
+  readonly nativeDialogs: boolean
+}
+
+export interface Carried {
+  readonly proposals: readonly { readonly from: ClusterNumber; readonly to: ClusterNumber; readonly jaccard: number; readonly name: string; readonly replaces: string | null }[]
+  readonly applied: boolean
+}
+
+export interface BlindTest {
+  readonly test: string
+  readonly contexts: readonly TokenInContext[]
+}
+
+export interface ExportAnswer {
+  readonly path: string
+  readonly files: readonly string[]
+  readonly bytes: number
+}
+
+export interface ImportInspection {
+  readonly name: string
+  readonly version: number
+  readonly createdAt: string
+  readonly model: string
+  readonly tokens: number
+  readonly clusters: number
+  readonly labelled: number
+  /** Runs of this workspace with the same study, into which its labels can go. */
+  readonly fits: readonly { readonly run: string; readonly name: string; readonly clustering: number }[]
+}
+
+export interface ImportAnswer {
+  readonly run: string
+  readonly clustering: number
+  readonly clusters: number
+  readonly labels: number
+  /** In words: labels that found no cluster here. */
+  readonly left: readonly string[]
+}
+
+export interface CallResults {
+  'app.state': AppState
+  'settings.change': Settings
+  'views.save': null
+  'workspace.open': AppState
+  'engines.measure': readonly EngineRate[]
+  'jobs.list': readonly Job[]
+  'jobs.cancel': null
+  'files.list': FolderListing
+  'files.choose': readonly string[] | null
+  'models.describe': ModelDescription
+  'models.fetch': Job
+  'corpora.preview': CorpusPreview
+  'runs.list': readonly RunEntry[]
+  'runs.get': RunRecord
+  'runs.check': ConfigurationCheck
+  'runs.estimate': Estimate
+  'runs.start': { readonly run: string }
+  'runs.startDemo': { readonly run: string }
+  'runs.resume': null
+  'runs.pause': null
+  'runs.recluster': { readonly run: string }
+  'runs.change': { readonly marks: RunMarks; readonly undo: UndoState }
+  'runs.live': LiveRun
+  'runs.health': RunHealth
+  'runs.traces': readonly TraceRecord[]
+  'runs.heatMap': HeatMap
+  'runs.compare': Comparison
+  'clusters.overview': ClusteringOverview
+  'clusters.details': ClusterDetails
+  'clusters.search': Int32Array
+  'clusters.tokens': GalleryPage
+  'clusters.members': Int32Array
+  'tokens.contexts': readonly TokenInContext[]
+  'tokens.details': TokenDetails
+  'tokens.find': Int32Array
+  'tokens.membership': Int32Array
+  'tokens.subsets': Int32Array
+  'tokens.column': Float32Array
+  'tokens.edges': { readonly from: Int32Array; readonly to: Int32Array; readonly weights: Float32Array; readonly cut: boolean }
+  'graph.tokens': TokenLayout | { readonly state: 'working'; readonly job: Job }
+  'graph.clusters': ClusterLayout
+  'labels.apply': AnnotationsChanged
+  'labels.undo': UndoState
+  'labels.redo': UndoState
+  'labels.history': readonly JournalStep[]
+  'labels.blindTest': BlindTest
+  'labels.answerBlindTest': { readonly odd: number; readonly right: boolean; readonly score: BlindScore }
+  'labels.carry': Carried
+  'labels.backUp': { readonly file: string }
+  'exports.write': ExportAnswer
+  'exports.picture': ExportAnswer
+  'exports.link': { readonly address: string } | null
+  'imports.inspect': ImportInspection
+  'imports.receive': { readonly path: string }
+  'imports.annotated': ImportAnswer
+}
+
+export type CallName = keyof typeof callSchemas
+/** Parameters as a window gives them: keys with a default may be left out. */
+export type CallInput<M extends CallName> = z.input<(typeof callSchemas)[M]>
+/** Parameters as the main side sees them. */
+export type CallParameters<M extends CallName> = z.output<(typeof callSchemas)[M]>
+export type CallResult<M extends CallName> = CallResults[M]
+
+/** What the main side tells every window without being asked. */
+export interface Notices {
+  readonly 'runs-changed': null
+  readonly 'run-event': { readonly run: string; readonly event: RunEvent }
+  readonly trace: TraceNotice
+  readonly job: Job
+  readonly annotations: AnnotationsChanged
+  /** What can be undone, after a change to a run itself. */
+  readonly undo: UndoState
+  readonly settings: Settings
+  /** Another workspace was opened, or this one again after its store process ended. */
+  readonly workspace: { readonly folder: string; readonly reopened: boolean }
+  /** Something that a person should know, and what to do about it. */
+  readonly problem: PlainError
+  /** A menu of the shell, or a second start of the program, asks for a command of the window. */
+  readonly command: { readonly command: string }
+  /** Files dropped on, or opened with, the program. */
+  readonly opened: { readonly paths: readonly string[] }
+  /** The window is to close while runs are at work: ask, then call `window.close` of the bridge. */
+  readonly closing: { readonly runs: readonly string[] }
+}
+export type NoticeName = keyof Notices
+
+export type CallAnswer = { readonly ok: true; readonly result: unknown } | { readonly ok: false; readonly error: PlainError }
+
+/** What the preload script, or the connection to `serve`, gives the renderer as `window.spectroscope`. */
+export interface Bridge {
+  readonly shell: 'electron' | 'browser'
+  call(method: string, parameters: unknown): Promise<CallAnswer>
+  /** One listener for all notices; returns its removal. */
+  onNotice(listener: (name: string, data: unknown) => void): () => void
+  /** The path of a dropped file; null where a browser hides it. */
+  pathOf(file: File): string | null
+  /** How to close while runs are at work: go on without a window, stop them with a checkpoint, or stay. */
+  answerClosing(answer: 'keep-running' | 'checkpoint' | 'stay'): void
+  /** The connection to the main side; always 'open' in the shell. */
+  onConnection(listener: (state: 'open' | 'lost') => void): () => void
+}
+
+export type { Annotation, RunConfiguration }
