@@ -1,0 +1,39 @@
+import type { CallName, CallParameters, CallResult, NoticeName, Notices, Settings } from '../../preload/contract'
+import type { Workspace } from '../store/store'
+
+/** A file of settings or of view state: electron-store in the shell, its base in `serve`. */
+export interface SettingsFile {
+  get(): unknown
+  set(value: Readonly<Record<string, unknown>>): void
+}
+
+export type ChoicePurpose = CallParameters<'files.choose'>['purpose']
+
+/** What differs between the shell and `serve`. */
+export interface WorkbenchEnvironment {
+  readonly shell: 'electron' | 'browser'
+  readonly settings: SettingsFile
+  readonly views: SettingsFile
+  /** The workspace that was asked for at the start; otherwise that of the settings, or the default. */
+  readonly workspace?: string
+  /** The system's own dialog; [] where it was dismissed. */
+  readonly choose?: (purpose: ChoicePurpose, title: string, suggested: string | undefined) => Promise<readonly string[]>
+  /** An address from which the window can fetch a file. */
+  readonly link?: (path: string) => string
+  /** Tells a person who is not looking at the window. */
+  readonly notify?: (title: string, body: string) => void
+}
+
+/** What the handlers of all nouns share. */
+export interface WorkbenchContext {
+  readonly environment: WorkbenchEnvironment
+  settings(): Settings
+  /** Name that changes are signed with: the setting, or the user of this machine. */
+  author(): string
+  /** Throws a `workspace` error where none is open. */
+  workspace(): Workspace
+  emit<N extends NoticeName>(name: N, data: Notices[N]): void
+}
+
+export type CallHandlers = { readonly [M in CallName]: (parameters: CallParameters<M>) => CallResult<M> | Promise<CallResult<M>> }
+export type HandlersOf<P extends string> = { readonly [M in Extract<CallName, `${P}.${string}`>]: CallHandlers[M] }
