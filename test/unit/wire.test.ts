@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest'
+import { decode, encode } from '../../preload/wire'
+
+describe('frames between a browser and serve', () => {
+  it('keep typed arrays, numbers that are not finite, and text as they are', () => {
+    const value = {
+      id: 7, text: 'a\u0000b\ud83d\ude00', nothing: null, numbers: [0, -1, 1.5, 2 ** 40, NaN, -Infinity],
+      ints: Int32Array.of(-1, 2 ** 31 - 1), words: Uint32Array.of(2 ** 32 - 1), floats: Float32Array.of(0.5, NaN), doubles: Float64Array.of(Math.PI, Infinity),
+      bytes: Uint8Array.of(0, 255), empty: new Float32Array(0)
+    }
+    expect(decode(encode(value))).toEqual(value)
+  })
+
+  it('keep a view by its own elements, from shared memory too', () => {
+    const shared = new Float32Array(new SharedArrayBuffer(16))
+    shared.set([1, 2, 3, 4])
+    expect(decode(encode({ view: Int32Array.of(1, 2, 3, 4).subarray(1, 3), shared: shared.subarray(2) }))).toEqual({ view: Int32Array.of(2, 3), shared: Float32Array.of(3, 4) })
+  })
+
+  it('leave out what is undefined', () => {
+    expect(decode(encode({ here: 1, gone: undefined }))).toEqual({ here: 1 })
+  })
+
+  it.each([
+    ['an array longer than the frame', [0xdd, 0xff, 0xff, 0xff, 0xff]],
+    ['a string longer than the frame', [0xdb, 0x7f, 0xff, 0xff, 0xff, 0x61]],
+    ['a typed array of a broken length', [0xc7, 3, 1, 1, 2, 3]],
+    ['a prototype', [0x81, 0xa9, ...Buffer.from('__proto__'), 0x80]],
+    ['half a frame', [0x82, 0xa1, 0x61]],
+    ['nothing', []]
+  ])('are refused when they hold %s', (_, bytes) => {
+    expect(() => decode(Uint8Array.from(bytes))).toThrow()
+  })
+})
