@@ -55,6 +55,8 @@ export interface Workspace {
   readonly readOnly: boolean
   /** Process id of the store process. */
   readonly pid: number
+  /** Resolves when the store process is no more, with how it ended in words; every call then rejects with `StoreLost`. */
+  readonly ended: Promise<string>
   /** Folder for a run's transient files (checkpoints); deleted with the run. */
   runFolder(run: string): string
 
@@ -101,6 +103,9 @@ export interface Workspace {
   /** Closes the database and ends the store process. */
   close(): Promise<void>
 }
+
+/** The store process ended before it answered. */
+export class StoreLost extends SpectroscopeError {}
 
 type Store = Child<StoreCalls>
 
@@ -175,6 +180,7 @@ const workspaceOf = (store: Store, folder: string, readOnly: boolean): Workspace
     folder,
     readOnly,
     pid: store.pid,
+    ended: store.exited.then(({ words }) => words),
     runFolder,
     createRun: (run) => call('createRun', { ...run }),
     listRuns: () => call('listRuns', {}),
@@ -247,7 +253,7 @@ const workspaceOf = (store: Store, folder: string, readOnly: boolean): Workspace
 export const openWorkspace = async (folder: string, { create = false, readOnly = false }: { readonly create?: boolean; readonly readOnly?: boolean } = {}): Promise<Workspace> => {
   const path = resolve(folder)
   const store: Store = spawnChild<StoreCalls>(entryPath('store'), {
-    lost: (words) => new SpectroscopeError('storage', `${folder}: the store process ended unexpectedly (${words}); open the workspace again, what was saved before is kept.`)
+    lost: (words) => new StoreLost('storage', `${folder}: the store process ended unexpectedly (${words}); open the workspace again, what was saved before is kept.`)
   })
   try {
     await store.call('open', { folder: path, create: create && !readOnly, readOnly })
