@@ -22,7 +22,7 @@ const objection = (importer, imported) => {
   const from = placeOf(importer)
   const to = placeOf(imported)
   if (from.side === 'preload' && to.side !== 'preload') return 'preload/ imports nothing of the project outside preload/'
-  if (from.side === 'renderer' && to.side !== 'renderer' && !/^preload\/contract(\.|\/|-|$)/.test(imported)) return 'renderer/ imports only preload/contract'
+  if (from.side === 'renderer' && to.side !== 'renderer' && !/^preload\/(contract(-|$)|wire$)/.test(imported)) return 'renderer/ imports only preload/contract and preload/wire'
   if (from.side !== 'main') return undefined
   if (to.side === 'preload') return imported === 'preload/index' ? 'preload/index is the bridge; import preload/contract' : undefined
   if (to.side !== 'main') return 'main/ imports only main/ and preload/'

@@ -1,0 +1,141 @@
+import { getContext, setContext } from 'svelte'
+import type { AppState, Job, RunEntry, Settings, UndoState } from '../../preload/contract'
+import type { Client } from '../client'
+import { Commands } from './commands.svelte'
+
+export type Route =
+  | { readonly view: 'runs' }
+  | { readonly view: 'new-run'; readonly from?: string }
+  | { readonly view: 'run'; readonly run: string; readonly tab: 'progress' | 'diagnostics' | 'heat-map' | 'settings' }
+  | { readonly view: 'explore'; readonly run: string; readonly clustering: number }
+  | { readonly view: 'compare'; readonly left?: { readonly run: string; readonly clustering: number }; readonly right?: { readonly run: string; readonly clustering: number } }
+  | { readonly view: 'settings' }
+
+/** A message that goes by itself, or stays until it is read. */
+export interface Toast {
+  readonly id: number
+  readonly kind: 'done' | 'note' | 'error'
+  readonly text: string
+  readonly action?: { readonly label: string; readonly run: () => void }
+}
+
+const toastSeconds = { done: 5, note: 8, error: Infinity }
+
+/** What all views share: the program's state, where the window is, and what it tells a person. */
+export class Workbench {
+  readonly client: Client
+  readonly commands: Commands
+  state: AppState | null = $state.raw(null)
+  runs: readonly RunEntry[] | null = $state.raw(null)
+  jobs: readonly Job[] = $state.raw([])
+  undo: UndoState = $state.raw({ undo: null, redo: null })
+  route: Route = $state.raw({ view: 'runs' })
+  connection: 'open' | 'lost' = $state('open')
+  toasts: readonly Toast[] = $state.raw([])
+  overlay: 'palette' | 'keys' | null = $state(null)
+  /** A dialog that lies over the view: export, import. */
+  dialog: { readonly kind: 'export' } | { readonly kind: 'import'; readonly path?: string } | { readonly kind: 'closing'; readonly runs: readonly string[] } | null = $state.raw(null)
+  #lastToast = 0
+
+  constructor(client: Client) {
+    this.client = client
+    this.commands = new Commands(this.fail)
+  }
+
+  get settings(): Settings | undefined {
+    return this.state?.settings
+  }
+
+  /** Reads what the window starts from, and follows it from then on; returns the end of that. */
+  follow(): () => void {
+    const { client } = this
+    const off = [
+      client.on('runs-changed', () => void this.loadRuns()),
+      client.on('settings', (settings) => this.#settle(settings)),
+      client.on('undo', (undo) => (this.undo = undo)),
+      client.on('annotations', ({ undo }) => (this.undo = undo)),
+      client.on('problem', (error) => this.tell('error', error.message)),
+      client.on('command', ({ command }) => void this.commands.run(command)),
+      client.on('closing', ({ runs }) => (this.dialog = { kind: 'closing', runs })),
+      client.on('job', (job) => this.#follow(job)),
+      client.on('workspace', ({ folder, reopened }) => {
+        if (reopened) this.tell('note', `The store of ${folder} ended and was opened again; everything that was saved is there.`)
+        void this.load()
+      }),
+      client.bridge.onConnection((state) => {
+        if (state === 'open' && this.connection === 'lost') void this.load()
+        this.connection = state
+      })
+    ]
+    void this.load()
+    return () => off.forEach((remove) => remove())
+  }
+
+  async load(): Promise<void> {
+    try {
+      this.state = await this.client.call('app.state', {})
+      this.#settle(this.state.settings)
+      this.jobs = await this.client.call('jobs.list', {})
+      await this.loadRuns()
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  async loadRuns(): Promise<void> {
+    try {
+      this.runs = this.state?.workspace === null ? [] : await this.client.call('runs.list', {})
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  #settle(settings: Settings): void {
+    if (this.state !== null) this.state = { ...this.state, settings }
+    this.commands.rebind(settings.keys)
+    document.documentElement.dataset['theme'] = settings.theme
+  }
+
+  #follow(job: Job): void {
+    const others = this.jobs.filter(({ id }) => id !== job.id)
+    this.jobs = job.state === 'working' ? [...others, job] : others
+    if (job.state === 'failed') this.tell('error', job.error ?? `${job.title} failed.`)
+  }
+
+  readonly go = (route: Route): void => {
+    this.route = route
+  }
+
+  async changeSettings(changes: Partial<Settings>): Promise<void> {
+    this.#settle(await this.client.call('settings.change', { changes }))
+  }
+
+  /** What a view kept of itself; `fallback` where there is nothing, or nothing that it can read. */
+  view<T>(key: string, read: (value: unknown) => T | undefined, fallback: T): T {
+    return read(this.state?.views[key]) ?? fallback
+  }
+
+  /** Keeps something of a view: plain JSON. */
+  keep(key: string, value: unknown): void {
+    const views = { ...this.state?.views, [key]: value }
+    if (this.state !== null) this.state = { ...this.state, views }
+    void this.client.call('views.save', { key, value: value as never }).catch(this.fail)
+  }
+
+  tell(kind: Toast['kind'], text: string, action?: Toast['action']): void {
+    const id = ++this.#lastToast
+    const toast: Toast = { id, kind, text, ...(action === undefined ? {} : { action }) }
+    this.toasts = [...this.toasts.filter((other) => other.text !== text), toast].slice(-4)
+    if (toastSeconds[kind] < Infinity) window.setTimeout(() => this.dismiss(id), 1000 * toastSeconds[kind])
+  }
+
+  dismiss(id: number): void {
+    this.toasts = this.toasts.filter((toast) => toast.id !== id)
+  }
+
+  readonly fail = (error: unknown): void => this.tell('error', error instanceof Error ? error.message : String(error))
+}
+
+const key = Symbol('workbench')
+export const provideWorkbench = (workbench: Workbench): Workbench => setContext(key, workbench)
+export const useWorkbench = (): Workbench => getContext<Workbench>(key)

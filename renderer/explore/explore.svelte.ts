@@ -1,0 +1,161 @@
+import { getContext, setContext } from 'svelte'
+import { SvelteMap, SvelteSet } from 'svelte/reactivity'
+import type {
+  Annotation, AnnotationChange, AnnotationTarget, ClusterEntry, ClusterNumber, ClusteringOverview, Job, LabelStatus, TokenInContext
+} from '../../preload/contract'
+import type { Workbench } from '../app/app.svelte'
+
+export type Colouring = { readonly by: 'cluster' | 'subset' | 'status' } | { readonly by: 'component'; readonly component: string }
+
+export const targetOf = (cluster: ClusterNumber): AnnotationTarget => `cluster:${cluster}`
+
+/** What the three panes of the exploring view share: one clustering, what is selected in it, and what people have said of it. */
+export class Explore {
+  readonly workbench: Workbench
+  readonly run: string
+  readonly clustering: number
+  overview: ClusteringOverview | null = $state.raw(null)
+  failure: string | null = $state(null)
+  /** The job that describes the clustering, while it is not described yet. */
+  job: Job | null = $state.raw(null)
+  readonly annotations = new SvelteMap<AnnotationTarget, Annotation>()
+
+  /** The cluster that the gallery shows and labels go to. */
+  current: ClusterNumber | null = $state(null)
+  /** Another cluster, shown beside it. */
+  similar: ClusterNumber | null = $state(null)
+  /** Clusters that are selected together; holds `current` too where there is more than one. */
+  readonly selected = new SvelteSet<ClusterNumber>()
+  /** Token indices that are selected: by a lasso, by a search, by clicks in the gallery. */
+  tokens: Int32Array = $state.raw(new Int32Array(0))
+  /** The token under the pointer, or under the gallery's cursor. */
+  hovered: number | null = $state(null)
+  colouring: Colouring = $state.raw({ by: 'cluster' })
+  /** Clusters in the list's order, as it is sorted and filtered now: what "next" goes by. The list sets it. */
+  order: readonly ClusterNumber[] = $state.raw([])
+  /** Asks the graph to show a token or a cluster; it answers by moving there. */
+  shown: { readonly token: number } | { readonly cluster: ClusterNumber } | null = $state.raw(null)
+
+  readonly entries: ReadonlyMap<ClusterNumber, ClusterEntry> = $derived(new Map((this.overview?.clusters ?? []).map((entry) => [entry.cluster, entry])))
+  /** Merge that a cluster belongs to, by cluster. */
+  readonly merges: ReadonlyMap<ClusterNumber, Annotation> = $derived(
+    new Map([...this.annotations.values()].flatMap((annotation) => (annotation.clusters ?? []).map((cluster): [number, Annotation] => [cluster, annotation])))
+  )
+
+  constructor(workbench: Workbench, run: string, clustering: number) {
+    this.workbench = workbench
+    this.run = run
+    this.clustering = clustering
+  }
+
+  get where(): { readonly run: string; readonly clustering: number } {
+    return { run: this.run, clustering: this.clustering }
+  }
+
+  /** Reads the clustering and follows changes to its annotations; returns the end of that. */
+  follow(): () => void {
+    const { client } = this.workbench
+    const off = [
+      client.on('annotations', (changed) => {
+        if (changed.run !== this.run || changed.clustering !== this.clustering) return
+        for (const { target, annotation } of changed.changed) {
+          if (annotation === null) this.annotations.delete(target)
+          else this.annotations.set(target, annotation)
+        }
+      }),
+      client.on('job', (job) => {
+        if (job.kind === 'description' && job.run === this.run) this.job = job.state === 'working' ? job : null
+      }),
+      client.on('workspace', () => void this.load())
+    ]
+    void this.load()
+    return () => off.forEach((remove) => remove())
+  }
+
+  async load(): Promise<void> {
+    this.failure = null
+    try {
+      const overview = await this.workbench.client.call('clusters.overview', this.where)
+      this.annotations.clear()
+      for (const annotation of overview.annotations) this.annotations.set(annotation.target, annotation)
+      this.overview = overview
+      this.workbench.undo = overview.undo
+      if (this.order.length === 0) this.order = overview.clusters.map(({ cluster }) => cluster)
+    } catch (error) {
+      this.failure = error instanceof Error ? error.message : String(error)
+    } finally {
+      this.job = null
+    }
+  }
+
+  annotationOf(cluster: ClusterNumber): Annotation | undefined {
+    return this.annotations.get(targetOf(cluster))
+  }
+
+  statusOf(cluster: ClusterNumber): LabelStatus {
+    return this.annotationOf(cluster)?.status ?? 'unseen'
+  }
+
+  /** What a cluster is called: its label, that of its merge, or its number. */
+  nameOf(cluster: ClusterNumber): string {
+    const own = this.annotationOf(cluster)?.name ?? ''
+    if (own !== '') return own
+    const merged = this.merges.get(cluster)?.name ?? ''
+    if (merged !== '') return merged
+    const kind = this.entries.get(cluster)?.kind
+    return kind === 'main body' ? 'Main body' : kind === 'unclustered' ? 'Unclustered' : `Cluster ${cluster}`
+  }
+
+  /** Makes a cluster the current one. */
+  open(cluster: ClusterNumber): void {
+    this.current = cluster
+    this.similar = null
+    this.selected.clear()
+  }
+
+  /** Adds a cluster to those that are selected together, or takes it away. */
+  toggle(cluster: ClusterNumber): void {
+    if (this.selected.size === 0 && this.current !== null) this.selected.add(this.current)
+    if (this.selected.has(cluster)) this.selected.delete(cluster)
+    else this.selected.add(cluster)
+    this.current = cluster
+  }
+
+  select(clusters: Iterable<ClusterNumber>): void {
+    this.selected.clear()
+    for (const cluster of clusters) this.selected.add(cluster)
+    const [first] = this.selected
+    if (first !== undefined && (this.current === null || !this.selected.has(this.current))) this.current = first
+  }
+
+  /** Clusters that a label goes to: those selected together, or the current one. */
+  get labelled(): readonly ClusterNumber[] {
+    return this.selected.size > 0 ? [...this.selected] : this.current === null ? [] : [this.current]
+  }
+
+  /** Moves along the list's order from the current cluster; stays at its ends. Whether it moved. */
+  step(by: number, fits: (cluster: ClusterNumber) => boolean = () => true): boolean {
+    const { order } = this
+    const at = this.current === null ? -1 : order.indexOf(this.current)
+    for (let next = at < 0 && by < 0 ? order.length - 1 : at + Math.sign(by); next >= 0 && next < order.length; next += Math.sign(by)) {
+      if (!fits(order[next])) continue
+      this.open(order[next])
+      return true
+    }
+    return false
+  }
+
+  /** Changes annotations as one step of undo. The answer is in force before the call settles. */
+  async apply(changes: readonly AnnotationChange[], words: string): Promise<void> {
+    await this.workbench.client.call('labels.apply', { ...this.where, changes: [...changes], words })
+  }
+
+  /** Tokens in their contexts, for cards and lists. */
+  contexts(tokens: Int32Array, before = 24, after = 24): Promise<readonly TokenInContext[]> {
+    return this.workbench.client.call('tokens.contexts', { run: this.run, tokens, before, after })
+  }
+}
+
+const key = Symbol('explore')
+export const provideExplore = (explore: Explore): Explore => setContext(key, explore)
+export const useExplore = (): Explore => getContext<Explore>(key)
