@@ -23,6 +23,8 @@ export interface RunOptions {
   readonly onEvent: (event: RunEvent) => void
   /** Aborting writes a checkpoint and leaves the run `interrupted`. */
   readonly signal: AbortSignal
+  /** Points of the traces as they arise, with L(w*) where it is known already; those of a chain that starts again come again. */
+  readonly onTrace?: (point: TracePointRecord, initialLoss: number) => void
 }
 
 export interface StartOptions extends RunOptions {
@@ -178,9 +180,16 @@ class Runner {
     const prepared = await this.#prepare(compute)
     const companion = new Companion(this.#options.signal)
     const tracer = this.#tracer(companion.fail)
+    let initialLoss = NaN
     const off = [
-      compute.on('sampling', (report) => this.#options.onEvent({ type: 'progress', progress: samplingProgress(sampler, report) })),
-      compute.on('trace', tracer.add),
+      compute.on('sampling', (report) => {
+        initialLoss = report.initialLoss
+        this.#options.onEvent({ type: 'progress', progress: samplingProgress(sampler, report) })
+      }),
+      compute.on('trace', (point) => {
+        tracer.add(point)
+        this.#options.onTrace?.(point, initialLoss)
+      }),
       compute.on('chainEnded', ({ message }) => this.#options.onEvent({ type: 'note', message }))
     ]
     const request = {
@@ -336,18 +345,22 @@ class Runner {
 const clusteringName = ({ neighbours, symmetrize, whiten, alpha, rule }: ClusteringConfiguration): string =>
   [`k ${neighbours}`, ...(symmetrize === 'union' ? [] : [symmetrize]), ...(whiten ? ['whitened'] : []), ...(alpha === 0.001 ? [] : [`alpha ${alpha}`]), ...(rule === 'local' ? [] : [rule])].join(', ')
 
+/** Makes a run in the workspace that nobody works on yet; `resumeRun` does. */
+export const createRun = async (workspace: Workspace, configuration: RunConfiguration, baseFolder: string, name?: string): Promise<RunRecord> =>
+  workspace.createRun({
+    name: name ?? `run ${(await workspace.listRuns()).length + 1}`,
+    configuration,
+    baseFolder,
+    provenance: { seed: configuration.seed, versions: versions(), platform: platformWords(), threads: threadsOf(configuration) }
+  })
+
 /**
  * Makes a run in the workspace and works through its stages: prepare, sample, neighbours, cluster. Each stage's results are stored in
  * one transaction when it is done. A run whose configuration or files turn out to be unusable is not kept. Throws an `interrupted`
  * error when stopped; the run can then be resumed.
  */
 export const startRun = async (workspace: Workspace, configuration: RunConfiguration, baseFolder: string, options: StartOptions): Promise<RunRecord> => {
-  const run = await workspace.createRun({
-    name: options.name ?? `run ${(await workspace.listRuns()).length + 1}`,
-    configuration,
-    baseFolder,
-    provenance: { seed: configuration.seed, versions: versions(), platform: platformWords(), threads: threadsOf(configuration) }
-  })
+  const run = await createRun(workspace, configuration, baseFolder, options.name)
   options.onEvent({ type: 'run', run: run.id, name: run.name, resumed: false })
   return new Runner(workspace, run, options).work(true)
 }

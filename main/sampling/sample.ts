@@ -35,6 +35,8 @@ export interface SamplingProgress {
   readonly fractionDone: number
   /** NaN until something has been measured. */
   readonly secondsLeft: number
+  /** L(w*) on the observation rows, nats per token; NaN until it has been computed. */
+  readonly initialLoss: number
 }
 
 /** L and ‖u - u*‖ of one chain at one draw. */
@@ -553,7 +555,8 @@ class Sampler {
       component, chain,
       tokensPerSecond: rates.tokens,
       fractionDone: Math.min(1, this.#done / this.#planned),
-      secondsLeft: Math.max(0, this.#planned - this.#done) / rates.operations
+      secondsLeft: Math.max(0, this.#planned - this.#done) / rates.operations,
+      initialLoss: this.#initialLoss
     })
   }
 

@@ -91,7 +91,7 @@ describe('fingerprints', () => {
 
 describe('progress', () => {
   const { sampler } = parseConfiguration({ model: 'm', rows: 'r' }, 'c')
-  const report = { stage: 'sample', step: 5, steps: 10, draw: 1, draws: 2, component: 'mlp:0', chain: 0, tokensPerSecond: NaN, fractionDone: 0.5, secondsLeft: NaN } as const
+  const report = { stage: 'sample', step: 5, steps: 10, draw: 1, draws: 2, component: 'mlp:0', chain: 0, tokensPerSecond: NaN, fractionDone: 0.5, secondsLeft: NaN, initialLoss: NaN } as const
 
   it('counts chains from one and leaves out what is not known yet', () => {
     expect(samplingProgress(sampler, report)).toEqual({ stage: 'sample', done: 0.5, total: 1, unit: '', component: 'mlp:0', chain: 1, chains: 4, draw: 1, draws: 2, step: 5, steps: 10 })
