@@ -3,7 +3,7 @@ import { clusteringSchema } from './configuration'
 import type { RunConfiguration } from './configuration'
 import type { EngineRate, RunEvent, RunHealth } from './contract'
 import { annotationChangeSchema } from './contract-annotations'
-import type { Annotation, AnnotationsChanged, BlindScore, JournalStep, RunMarks, UndoState } from './contract-annotations'
+import type { Annotation, AnnotationsChanged, AnnotationTarget, BlindScore, JournalStep, RunMarks, UndoState } from './contract-annotations'
 import { strata } from './contract-explore'
 import type {
   ClusterDetails, ClusteringOverview, ClusterLayout, Comparison, GalleryPage, Job, TokenDetails, TokenLayout
@@ -117,6 +117,8 @@ export const callSchemas = {
   'labels.answerBlindTest': z.strictObject({ test: z.string().max(100), choice: index.max(5) }),
   /** What the labels of one clustering would become in another, by overlap; `apply` writes them as one step. */
   'labels.carry': z.strictObject({ from: z.strictObject(where), to: z.strictObject(where), least: z.number().min(0).max(1).default(0.5), apply: z.boolean().default(false) }),
+  /** Names for a cluster, likeliest first, from its top tokens, patterns and subsets. */
+  'labels.suggest': z.strictObject({ ...where, cluster }),
   'labels.backUp': z.strictObject({}),
 
   'exports.write': z.strictObject({
@@ -150,7 +152,8 @@ export interface AppState {
 }
 
 export interface Carried {
-  readonly proposals: readonly { readonly from: ClusterNumber; readonly to: ClusterNumber; readonly jaccard: number; readonly name: string; readonly replaces: string | null }[]
+  /** `target` is what carries the label; `from` is its cluster: of a merge the first one, of a part the one it is of. */
+  readonly proposals: readonly { readonly target: AnnotationTarget; readonly from: ClusterNumber; readonly to: ClusterNumber; readonly jaccard: number; readonly name: string; readonly replaces: string | null }[]
   readonly applied: boolean
 }
 
@@ -235,6 +238,7 @@ export interface CallResults {
   'labels.blindTest': BlindTest
   'labels.answerBlindTest': { readonly odd: number; readonly right: boolean; readonly score: BlindScore }
   'labels.carry': Carried
+  'labels.suggest': { readonly names: readonly string[] }
   'labels.backUp': { readonly file: string }
   'exports.write': ExportAnswer
   'exports.picture': ExportAnswer

@@ -35,6 +35,20 @@ export interface Provenance {
   readonly versions?: Readonly<Record<string, string>>
   readonly platform?: string
   readonly threads?: number
+  /** Of a run that came out of an annotated cluster set. */
+  readonly imported?: ImportedProvenance
+}
+
+/** The run that an annotated cluster set was written from; the set's clustering is number 1 of the imported run. */
+export interface ImportedProvenance {
+  readonly at: string
+  /** Name of the file, without its folder. */
+  readonly file: string
+  readonly run: { readonly id: string; readonly createdAt: string; readonly startedAt: string | null; readonly finishedAt: string | null }
+  readonly stages: readonly StageRecord[]
+  readonly clustering: { readonly number: number; readonly createdAt: string; readonly clusters: number }
+  /** Clusters of a selection; null where the whole clustering was exported. */
+  readonly selection: readonly ClusterNumber[] | null
 }
 
 /** Times are ISO 8601 in UTC. */
