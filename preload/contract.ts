@@ -29,6 +29,8 @@ export type RunEvent =
   | { readonly type: 'progress'; readonly progress: RunProgress }
   | { readonly type: 'finished'; readonly stage: Activity; readonly seconds: number; readonly detail: string }
   | { readonly type: 'note'; readonly message: string }
+  /** What looks unhealthy so far, whenever it changes: all of it. */
+  | { readonly type: 'health'; readonly findings: readonly HealthFinding[] }
 
 /** What `run`, `resume` and `demo` answer. Counts of clusters are null where the configuration asks for no clustering. */
 export interface RunSummary {

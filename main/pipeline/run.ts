@@ -25,6 +25,7 @@ export interface RunOptions {
   readonly signal: AbortSignal
   /** Points of the traces as they arise, with L(w*) where it is known already; those of a chain that starts again come again. */
   readonly onTrace?: (point: TracePointRecord, initialLoss: number) => void
+  readonly onChainEnded?: (chain: { readonly component: string; readonly chain: number; readonly message: string }) => void
 }
 
 export interface StartOptions extends RunOptions {
@@ -190,7 +191,10 @@ class Runner {
         tracer.add(point)
         this.#options.onTrace?.(point, initialLoss)
       }),
-      compute.on('chainEnded', ({ message }) => this.#options.onEvent({ type: 'note', message }))
+      compute.on('chainEnded', (chain) => {
+        this.#options.onEvent({ type: 'note', message: chain.message })
+        this.#options.onChainEnded?.(chain)
+      })
     ]
     const request = {
       components: prepared.components, sampler, seed, threads: this.#threads, engine: prepared.engine.name,
