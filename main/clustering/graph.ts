@@ -31,8 +31,8 @@ const squaredDistance = ({ values, dimensions }: Points, i: number, j: number): 
   return sum
 }
 
-/** exp(-d² / (σ_i σ_j)); where a σ is 0, its limit: 1 for duplicates and 0 for others. */
-const edgeWeight = (squared: number, sigmas: number): number => (squared === 0 ? 1 : sigmas === 0 ? 0 : Math.exp(-squared / sigmas))
+/** exp(-d² / (σ_i σ_j)) from d² and σ_i σ_j; where a σ is 0, its limit: 1 for duplicates and 0 for others. */
+export const edgeWeight = (squared: number, sigmas: number): number => (squared === 0 ? 1 : sigmas === 0 ? 0 : Math.exp(-squared / sigmas))
 
 /** The lists of neighbours turned round: who lists j, ascending, at starts[j] … starts[j + 1]. */
 const listedBy = ({ indices, k }: Neighbours, nodes: number): { starts: Int32Array; sources: Int32Array } => {
