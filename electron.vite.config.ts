@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig } from 'electron-vite'
 
 const entry = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
@@ -20,6 +21,21 @@ export default defineConfig({
         },
         output: { format: 'es', entryFileNames: '[name].js', chunkFileNames: 'chunks/[name]-[hash].js' }
       }
+    }
+  },
+  renderer: {
+    root: entry('renderer'),
+    base: './',
+    plugins: [svelte({ configFile: entry('svelte.config.js') })],
+    build: {
+      outDir: entry('out/renderer'),
+      emptyOutDir: true,
+      target: 'chrome120',
+      sourcemap: true,
+      // What is inlined as data: would need another rule in the content security policy.
+      assetsInlineLimit: 0,
+      modulePreload: { polyfill: false },
+      rolldownOptions: { input: entry('renderer/index.html') }
     }
   }
 })

@@ -1,5 +1,7 @@
 import eslint from '@eslint/js'
+import svelte from 'eslint-plugin-svelte'
 import { defineConfig } from 'eslint/config'
+import svelteParser from 'svelte-eslint-parser'
 import tseslint from 'typescript-eslint'
 import layers from './tools/eslint-layers.js'
 
@@ -30,6 +32,21 @@ export default defineConfig(
       '@typescript-eslint/no-generated-empty-object-type': 'off'
     }
   },
+  ...svelte.configs['flat/recommended'],
+  { files: ['**/*.svelte.ts'], languageOptions: { parser: tseslint.parser } },
+  // Maps and sets that a $derived makes anew need not be reactive themselves.
+  { files: ['renderer/**'], rules: { 'svelte/prefer-svelte-reactivity': 'off' } },
+  {
+    // svelte-check has the types of components; here the rules that need none.
+    files: ['**/*.svelte'],
+    extends: [tseslint.configs.strict],
+    languageOptions: { parser: svelteParser, parserOptions: { parser: tseslint.parser, projectService: false } },
+    rules: {
+      'no-undef': 'off',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      '@typescript-eslint/no-non-null-assertion': 'off'
+    }
+  },
   // Matchers such as expect.any() and parsed output are untyped by nature.
   { files: ['test/**/*.ts'], rules: { '@typescript-eslint/no-unsafe-assignment': 'off' } },
   { files: ['**/*.d.ts'], rules: { '@typescript-eslint/no-extraneous-class': 'off' } },
@@ -38,7 +55,7 @@ export default defineConfig(
     languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly' } }
   },
   {
-    files: ['main/**/*.ts', 'preload/**/*.ts', 'renderer/**/*.ts'],
+    files: ['main/**/*.ts', 'preload/**/*.ts', 'renderer/**/*.ts', 'renderer/**/*.svelte'],
     plugins: { spectroscope: { rules: { layers } } },
     rules: { 'spectroscope/layers': 'error' }
   }

@@ -1,11 +1,12 @@
 import { getContext, setContext } from 'svelte'
 import type { AppState, Job, RunEntry, Settings, UndoState } from '../../preload/contract'
 import type { Client } from '../client'
+import type { Explore } from '../explore/explore.svelte'
 import { Commands } from './commands.svelte'
 
 export type Route =
   | { readonly view: 'runs' }
-  | { readonly view: 'new-run'; readonly from?: string }
+  | { readonly view: 'new-run'; readonly from?: string; readonly dropped?: string }
   | { readonly view: 'run'; readonly run: string; readonly tab: 'progress' | 'diagnostics' | 'heat-map' | 'settings' }
   | { readonly view: 'explore'; readonly run: string; readonly clustering: number }
   | { readonly view: 'compare'; readonly left?: { readonly run: string; readonly clustering: number }; readonly right?: { readonly run: string; readonly clustering: number } }
@@ -35,6 +36,8 @@ export class Workbench {
   overlay: 'palette' | 'keys' | null = $state(null)
   /** A dialog that lies over the view: export, import. */
   dialog: { readonly kind: 'export' } | { readonly kind: 'import'; readonly path?: string } | { readonly kind: 'closing'; readonly runs: readonly string[] } | null = $state.raw(null)
+  /** What the exploring view shows, while it is there: what an export is of. */
+  explored: Explore | null = $state.raw(null)
   #lastToast = 0
 
   constructor(client: Client) {
@@ -57,6 +60,7 @@ export class Workbench {
       client.on('problem', (error) => this.tell('error', error.message)),
       client.on('command', ({ command }) => void this.commands.run(command)),
       client.on('closing', ({ runs }) => (this.dialog = { kind: 'closing', runs })),
+      client.on('opened', ({ paths }) => paths.slice(0, 1).forEach((path) => this.openPath(path))),
       client.on('job', (job) => this.#follow(job)),
       client.on('workspace', ({ folder, reopened }) => {
         if (reopened) this.tell('note', `The store of ${folder} ended and was opened again; everything that was saved is there.`)
@@ -104,6 +108,35 @@ export class Workbench {
 
   readonly go = (route: Route): void => {
     this.route = route
+  }
+
+  /** Explores the latest clustering there is, or the one that was open last. */
+  explore(): void {
+    const last = this.view('explored', (value) => value as { run: string; clustering: number } | undefined, undefined)
+    const there = (this.runs ?? []).filter(({ archived, deleted, clustering }) => !archived && !deleted && clustering !== null)
+    const known = there.find(({ id, clusterings }) => id === last?.run && clusterings.some(({ number }) => number === last.clustering))
+    const latest = there.at(-1)
+    if (known !== undefined && last !== undefined) this.go({ view: 'explore', run: known.id, clustering: last.clustering })
+    else if (latest?.clustering !== null && latest !== undefined) this.go({ view: 'explore', run: latest.id, clustering: latest.clustering })
+  }
+
+  /** Opens what was dropped on the window: an annotated set to import, or a model folder for a new run. */
+  async open(files: readonly File[]): Promise<void> {
+    const [file] = files
+    const path = this.client.bridge.pathOf(file)
+    try {
+      if (path !== null) return this.openPath(path)
+      if (!file.name.endsWith('.json')) return this.tell('note', `${file.name}: a browser hides where a file lies; choose it in "New run" or "Import" instead.`)
+      const received = await this.client.call('imports.receive', { name: file.name, content: new Uint8Array(await file.arrayBuffer()) })
+      this.openPath(received.path)
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  openPath(path: string): void {
+    if (/\.json$/i.test(path)) this.dialog = { kind: 'import', path }
+    else this.go({ view: 'new-run', dropped: path })
   }
 
   async changeSettings(changes: Partial<Settings>): Promise<void> {

@@ -1,7 +1,7 @@
 import { getContext, setContext } from 'svelte'
 import { SvelteMap, SvelteSet } from 'svelte/reactivity'
 import type {
-  Annotation, AnnotationChange, AnnotationTarget, ClusterEntry, ClusterNumber, ClusteringOverview, Job, LabelStatus, TokenInContext
+  Annotation, AnnotationChange, AnnotationsChanged, AnnotationTarget, ClusterEntry, ClusterNumber, ClusteringOverview, Job, LabelStatus, TokenInContext
 } from '../../preload/contract'
 import type { Workbench } from '../app/app.svelte'
 
@@ -56,13 +56,7 @@ export class Explore {
   follow(): () => void {
     const { client } = this.workbench
     const off = [
-      client.on('annotations', (changed) => {
-        if (changed.run !== this.run || changed.clustering !== this.clustering) return
-        for (const { target, annotation } of changed.changed) {
-          if (annotation === null) this.annotations.delete(target)
-          else this.annotations.set(target, annotation)
-        }
-      }),
+      client.on('annotations', (changed) => this.#take(changed)),
       client.on('job', (job) => {
         if (job.kind === 'description' && job.run === this.run) this.job = job.state === 'working' ? job : null
       }),
@@ -70,6 +64,14 @@ export class Explore {
     ]
     void this.load()
     return () => off.forEach((remove) => remove())
+  }
+
+  #take({ run, clustering, changed }: AnnotationsChanged): void {
+    if (run !== this.run || clustering !== this.clustering) return
+    for (const { target, annotation } of changed) {
+      if (annotation === null) this.annotations.delete(target)
+      else this.annotations.set(target, annotation)
+    }
   }
 
   async load(): Promise<void> {
@@ -147,7 +149,7 @@ export class Explore {
 
   /** Changes annotations as one step of undo. The answer is in force before the call settles. */
   async apply(changes: readonly AnnotationChange[], words: string): Promise<void> {
-    await this.workbench.client.call('labels.apply', { ...this.where, changes: [...changes], words })
+    this.#take(await this.workbench.client.call('labels.apply', { ...this.where, changes: [...changes], words }))
   }
 
   /** Tokens in their contexts, for cards and lists. */
