@@ -97,16 +97,33 @@ const telling = (issue: z.core.$ZodIssue): z.core.$ZodIssue => {
   return deepest === undefined || (deepest.path.length === 0 && deepest.code !== 'unrecognized_keys') ? issue : { ...deepest, path: [...issue.path, ...deepest.path] }
 }
 
-/** Checks a configuration and fills in its defaults. `name` is the file, for the message. Throws a `configuration` error that names the key. */
-export const parseConfiguration = (value: unknown, name: string): RunConfiguration => {
+/** What is wrong with one place of a configuration: `path` as in "corpus.files[0]", "" for the whole; `message` a sentence without its end. */
+export interface ConfigurationIssue {
+  readonly path: string
+  readonly message: string
+}
+
+const withUnknownKeys = (issue: z.core.$ZodIssue, place: string): ConfigurationIssue => {
+  if (issue.code !== 'unrecognized_keys') return { path: place, message: place === '' ? issue.message : `"${place}": ${issue.message}` }
+  const keys = issue.keys.map((key) => `${place === '' ? '' : `${place}.`}${key}`)
+  return { path: keys[0], message: `unknown key ${keys.map((key) => `"${key}"`).join(', ')}; remove it or correct its spelling` }
+}
+
+/** Checks a configuration and fills in its defaults, or lists all that is wrong with it, in the words of the terminal. */
+export const checkedConfiguration = (value: unknown): { readonly configuration: RunConfiguration; readonly issues: readonly [] } | { readonly configuration: null; readonly issues: readonly ConfigurationIssue[] } => {
   const parsed = configurationSchema.safeParse(value)
   if (!parsed.success) {
-    const issue = telling(parsed.error.issues[0])
-    const place = where(issue.path)
-    const remedy = issue.code === 'unrecognized_keys' ? `unknown key ${issue.keys.map((key) => `"${place === '' ? '' : `${place}.`}${key}"`).join(', ')}; remove it or correct its spelling` : place === '' ? issue.message : `"${place}": ${issue.message}`
-    throw new SpectroscopeError('configuration', `${name}: ${remedy}.`)
+    const issues = parsed.error.issues.map(telling)
+    return { configuration: null, issues: issues.map((issue) => withUnknownKeys(issue, where(issue.path))) }
   }
   const { sampler, ...rest } = parsed.data
   const defaults = presets[sampler.preset]
-  return { ...rest, sampler: { ...defaults, ...Object.fromEntries(Object.entries(sampler).filter(([, given]) => given !== undefined)), preset: sampler.preset } }
+  return { configuration: { ...rest, sampler: { ...defaults, ...Object.fromEntries(Object.entries(sampler).filter(([, given]) => given !== undefined)), preset: sampler.preset } }, issues: [] }
+}
+
+/** Checks a configuration and fills in its defaults. `name` is the file, for the message. Throws a `configuration` error that names the key. */
+export const parseConfiguration = (value: unknown, name: string): RunConfiguration => {
+  const { configuration, issues } = checkedConfiguration(value)
+  if (configuration === null) throw new SpectroscopeError('configuration', `${name}: ${issues[0].message}.`)
+  return configuration
 }
