@@ -27,6 +27,17 @@ export const settingsSchema = z.strictObject({
 })
 export type Settings = z.output<typeof settingsSchema>
 
+/** Without defaults, which would set every setting that is not among the changes. */
+const settingsChanges = z.strictObject({
+  theme: settingsSchema.shape.theme.unwrap().optional(),
+  keys: settingsSchema.shape.keys.unwrap().optional(),
+  workspace: settingsSchema.shape.workspace.unwrap().optional(),
+  engine: settingsSchema.shape.engine.unwrap().optional(),
+  threads: settingsSchema.shape.threads.unwrap().optional(),
+  numberFormat: settingsSchema.shape.numberFormat.unwrap().optional(),
+  author: settingsSchema.shape.author.unwrap().optional()
+} satisfies Record<keyof Settings, z.ZodType>)
+
 const path = z.string().min(1).max(4096)
 const run = z.string().min(1).max(200)
 const cluster = z.int().min(-1)
@@ -44,7 +55,7 @@ export type ClusterExportFormat = (typeof clusterExportFormats)[number]
 /** Everything that a window can ask for, with the schema of its parameters, checked at the main side before anything is done. */
 export const callSchemas = {
   'app.state': z.strictObject({}),
-  'settings.change': z.strictObject({ changes: settingsSchema.partial() }),
+  'settings.change': z.strictObject({ changes: settingsChanges }),
   /** View state: pane sizes, sort orders, what was open. */
   'views.save': z.strictObject({ key: z.string().min(1).max(200), value: z.json() }),
   'workspace.open': z.strictObject({ folder: path, create: z.boolean().default(false) }),
