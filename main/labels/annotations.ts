@@ -1,0 +1,209 @@
+import type { AnnotationBody, AnnotationChange, AnnotationTarget, Label, LabelChanges } from '../../preload/contract-annotations'
+import { SpectroscopeError } from '../../preload/errors'
+import type { ClusterNumber } from '../../preload/records'
+
+export interface AnnotationEdit {
+  readonly target: AnnotationTarget
+  /** Null where nothing is said of the target any more. */
+  readonly after: AnnotationBody | null
+}
+
+export interface EditCircumstances {
+  readonly author: string
+  /** ISO 8601 in UTC. */
+  readonly now: string
+  /** Numbers for the next merge and the next part; a change that makes several counts on. */
+  readonly nextMerge: number
+  readonly nextPart: number
+}
+
+export const clusterTarget = (cluster: ClusterNumber): AnnotationTarget => `cluster:${cluster}`
+
+export interface ParsedTarget {
+  readonly kind: 'cluster' | 'merge' | 'part'
+  readonly number: number
+}
+
+export const parseTarget = (target: AnnotationTarget): ParsedTarget => {
+  const [kind, number] = target.split(':')
+  return { kind: kind as ParsedTarget['kind'], number: Number(number) }
+}
+
+export const emptyLabel: Label = { name: '', note: '', tags: [], confidence: null, status: 'unseen', blindTest: null }
+
+/** A name on one line, without space at its ends. */
+const tidyName = (name: string): string => name.replace(/\s+/g, ' ').trim()
+
+const tidyTags = (tags: readonly string[]): string[] => [...new Set(tags.map(tidyName))].filter((tag) => tag !== '')
+
+/**
+ * A label with changes made to it. A name makes what was unseen or skipped labelled, and taking the name away makes what was labelled
+ * unseen, where the changes do not say a status themselves.
+ */
+export const changedLabel = (label: Label, { name, note, tags, confidence, status }: LabelChanges): Label => {
+  const named = name === undefined ? label.name : tidyName(name)
+  const implied =
+    named !== '' && name !== undefined && (label.status === 'unseen' || label.status === 'skipped') ? 'labelled'
+      : named === '' && name !== undefined && label.status === 'labelled' ? 'unseen'
+        : label.status
+  return {
+    name: named,
+    note: note ?? label.note,
+    tags: tags === undefined ? label.tags : tidyTags(tags),
+    confidence: confidence === undefined ? label.confidence : confidence,
+    status: status ?? implied,
+    blindTest: label.blindTest
+  }
+}
+
+export const labelOf = ({ name, note, tags, confidence, status, blindTest }: Label): Label => ({ name, note, tags, confidence, status, blindTest })
+
+const numbersAscending = (numbers: Iterable<number>): number[] => [...new Set(numbers)].sort((a, b) => a - b)
+
+/** Whether a label says nothing at all, so that it need not be kept. */
+const saysNothing = ({ name, note, tags, confidence, status, blindTest }: Label): boolean =>
+  name === '' && note === '' && tags.length === 0 && confidence === null && status === 'unseen' && blindTest === null
+
+const sameBody = (a: AnnotationBody | null, b: AnnotationBody | null): boolean => {
+  if (a === null || b === null) return a === b
+  const content = (body: AnnotationBody): string => JSON.stringify([labelOf(body), body.clusters, body.cluster, body.tokens])
+  return content(a) === content(b)
+}
+
+const missing = (target: AnnotationTarget): SpectroscopeError => {
+  const { kind, number } = parseTarget(target)
+  return new SpectroscopeError('input', `There is no ${kind} ${number} any more; it was taken back meanwhile.`)
+}
+
+/** Who says something, and when (ISO 8601 in UTC). */
+export interface Signature {
+  readonly author: string
+  readonly changedAt: string
+}
+
+/** Annotations of a clustering while changes are made to them one after another; `edits` says what has come of it. */
+export class AnnotationDraft {
+  readonly #before: ReadonlyMap<AnnotationTarget, AnnotationBody>
+  readonly #bodies: Map<AnnotationTarget, AnnotationBody>
+  readonly #touched = new Set<AnnotationTarget>()
+  #nextMerge: number
+  #nextPart: number
+
+  /** The numbers are those of the next merge and the next part; a change that makes several counts on. */
+  constructor(current: ReadonlyMap<AnnotationTarget, AnnotationBody>, nextMerge: number, nextPart: number) {
+    this.#before = current
+    this.#bodies = new Map(current)
+    this.#nextMerge = nextMerge
+    this.#nextPart = nextPart
+  }
+
+  get(target: AnnotationTarget): AnnotationBody | undefined {
+    return this.#bodies.get(target)
+  }
+
+  #put(target: AnnotationTarget, body: AnnotationBody | null): void {
+    this.#touched.add(target)
+    if (body === null) this.#bodies.delete(target)
+    else this.#bodies.set(target, body)
+  }
+
+  #of(kind: ParsedTarget['kind']): [AnnotationTarget, AnnotationBody][] {
+    return [...this.#bodies].filter(([target]) => target.startsWith(`${kind}:`))
+  }
+
+  set(target: AnnotationTarget, changes: LabelChanges, signature: Signature): void {
+    const body = this.get(target)
+    const isCluster = parseTarget(target).kind === 'cluster'
+    if (body === undefined && !isCluster) throw missing(target)
+    const label = changedLabel(body ?? emptyLabel, changes)
+    this.#put(target, isCluster && saysNothing(label) ? null : { ...body, ...label, ...signature })
+  }
+
+  /** Everything that is said of a cluster, in place of what was. */
+  replace(cluster: ClusterNumber, label: Label, signature: Signature): void {
+    this.#put(clusterTarget(cluster), { ...labelOf(label), ...signature })
+  }
+
+  clear(target: AnnotationTarget): void {
+    if (this.get(target) === undefined && parseTarget(target).kind !== 'cluster') throw missing(target)
+    this.#put(target, null)
+  }
+
+  /** Clusters that are in a merge already bring the others of it along; what was said of it stays where the changes say nothing. */
+  merge(clusters: readonly ClusterNumber[], changes: LabelChanges, signature: Signature): AnnotationTarget {
+    const joined = new Set(clusters)
+    if (joined.size < 2) throw new SpectroscopeError('input', 'A merge needs at least two clusters; select another one.')
+    const absorbed = this.#of('merge').filter(([, body]) => body.clusters?.some((cluster) => joined.has(cluster)) === true)
+    for (const [target, body] of absorbed) {
+      body.clusters?.forEach((cluster) => joined.add(cluster))
+      this.#put(target, null)
+    }
+    const said = absorbed.map(([, body]) => body).find(({ name }) => name !== '') ?? absorbed[0]?.[1]
+    const label = changedLabel(said === undefined ? emptyLabel : { ...labelOf(said), blindTest: null }, changes)
+    const target: AnnotationTarget = `merge:${this.#nextMerge++}`
+    this.#put(target, { ...label, ...signature, clusters: numbersAscending(joined) })
+    return target
+  }
+
+  /** A token is in one part of its cluster at most: the latest. */
+  split(cluster: ClusterNumber, tokens: readonly number[], changes: LabelChanges, signature: Signature): AnnotationTarget {
+    const taken = new Set(tokens)
+    for (const [target, body] of this.#of('part')) {
+      if (body.cluster !== cluster || body.tokens?.some((token) => taken.has(token)) !== true) continue
+      const left = body.tokens.filter((token) => !taken.has(token))
+      this.#put(target, left.length === 0 ? null : { ...body, tokens: left })
+    }
+    const target: AnnotationTarget = `part:${this.#nextPart++}`
+    this.#put(target, { ...changedLabel(emptyLabel, changes), ...signature, cluster, tokens: numbersAscending(taken) })
+    return target
+  }
+
+  /** Each target once, and only those that are different now. */
+  edits(): AnnotationEdit[] {
+    return [...this.#touched].flatMap((target) => {
+      const after = this.#bodies.get(target) ?? null
+      return sameBody(this.#before.get(target) ?? null, after) ? [] : [{ target, after }]
+    })
+  }
+}
+
+/**
+ * What a person's changes, made one after another, do to the annotations of a clustering: each target once, and only those that are
+ * different afterwards. Throws an `input` error where a merge or part that is to be changed is not there.
+ */
+export const editsOf = (
+  changes: readonly AnnotationChange[], current: ReadonlyMap<AnnotationTarget, AnnotationBody>, { author, now, nextMerge, nextPart }: EditCircumstances
+): AnnotationEdit[] => {
+  const draft = new AnnotationDraft(current, nextMerge, nextPart)
+  const signature: Signature = { author, changedAt: now }
+  for (const change of changes) {
+    switch (change.do) {
+      case 'set':
+        for (const target of change.targets) draft.set(target, change.label, signature)
+        break
+      case 'clear':
+        for (const target of change.targets) draft.clear(target)
+        break
+      case 'merge':
+        draft.merge(change.clusters, change.label, signature)
+        break
+      case 'split':
+        draft.split(change.cluster, change.tokens, change.label, signature)
+        break
+    }
+  }
+  return draft.edits()
+}
+
+/** Clusters that a person has labelled: themselves, as one of a merge, or by a part, as labelled or unsure. */
+export const labelledClusters = (annotations: Iterable<{ readonly target: AnnotationTarget } & AnnotationBody>): Set<ClusterNumber> => {
+  const clusters = new Set<ClusterNumber>()
+  for (const { target, status, clusters: merged, cluster } of annotations) {
+    if (status !== 'labelled' && status !== 'unsure') continue
+    const { kind, number } = parseTarget(target)
+    if (kind === 'cluster') clusters.add(number)
+    merged?.forEach((one) => clusters.add(one))
+    if (cluster !== undefined) clusters.add(cluster)
+  }
+  return clusters
+}

@@ -1,0 +1,210 @@
+import { describe, expect, it } from 'vitest'
+import type { Annotation, AnnotationBody, AnnotationChange, AnnotationTarget } from '../../preload/contract-annotations'
+import type { PatternCount } from '../../preload/contract-explore'
+import type { TokenCount } from '../../preload/records'
+import { editsOf, labelledClusters } from '../../main/labels/annotations'
+import type { AnnotationEdit } from '../../main/labels/annotations'
+import { drawBlindTest } from '../../main/labels/blind-test'
+import type { Candidate } from '../../main/labels/blind-test'
+import { carryLabels, matchTokens } from '../../main/labels/carry'
+import { suggestNames } from '../../main/labels/suggest'
+
+const now = '2026-12-01T10:00:00.000Z'
+const body = (changes: Partial<AnnotationBody> = {}): AnnotationBody => ({
+  name: '', note: '', tags: [], confidence: null, status: 'unseen', blindTest: null, author: 'before', changedAt: '2026-11-01T10:00:00.000Z', ...changes
+})
+const said = (target: AnnotationTarget, changes: Partial<AnnotationBody> = {}): Annotation => ({ target, ...body({ status: 'labelled', name: target, ...changes }) })
+const mapOf = (annotations: readonly Annotation[]): Map<AnnotationTarget, AnnotationBody> => new Map(annotations.map(({ target, ...rest }) => [target, rest]))
+const edit = (changes: readonly AnnotationChange[], current: readonly Annotation[] = []): AnnotationEdit[] =>
+  editsOf(changes, mapOf(current), { author: 'Ada', now, nextMerge: 4, nextPart: 7 })
+const set = (targets: AnnotationTarget[], label: Extract<AnnotationChange, { do: 'set' }>['label']): AnnotationChange => ({ do: 'set', targets, label })
+
+describe('changes of annotations', () => {
+  it('label several clusters at once, signed and tidied', () => {
+    expect(edit([set(['cluster:1', 'cluster:-1'], { name: '  closing\n brackets ', tags: ['code', ' code', ''] })])).toEqual(
+      (['cluster:1', 'cluster:-1'] as const).map((target) => ({ target, after: body({ name: 'closing brackets', tags: ['code'], status: 'labelled', author: 'Ada', changedAt: now }) }))
+    )
+  })
+
+  it.each([
+    ['a name labels what was unseen', 'unseen', { name: 'x' }, 'labelled'],
+    ['a name labels what was skipped', 'skipped', { name: 'x' }, 'labelled'],
+    ['a name leaves what is unsure', 'unsure', { name: 'x' }, 'unsure'],
+    ['a status that is said wins', 'unseen', { name: 'x', status: 'unsure' }, 'unsure'],
+    ['a note does not label', 'unseen', { note: 'x' }, 'unseen'],
+    ['no name, no label', 'labelled', { name: ' ' }, 'unseen']
+  ] as const)('%s', (_, status, label, expected) => {
+    expect(edit([set(['cluster:1'], label)], [said('cluster:1', { status, name: 'old', note: 'kept' })])[0].after?.status).toBe(expected)
+  })
+
+  it('keep what they do not name, and the blind score', () => {
+    const before = said('cluster:2', { note: 'n', tags: ['t'], confidence: 'high', blindTest: { right: 2, of: 3 } })
+    expect(edit([set(['cluster:2'], { name: 'new' })], [before])[0].after).toEqual(body({ name: 'new', note: 'n', tags: ['t'], confidence: 'high', blindTest: { right: 2, of: 3 }, status: 'labelled', author: 'Ada', changedAt: now }))
+  })
+
+  it('are nothing where nothing is different afterwards', () => {
+    expect(edit([set(['cluster:1'], { name: 'cluster:1', tags: [] }), set(['cluster:5'], { status: 'unseen' })], [said('cluster:1')])).toEqual([])
+    expect(edit([set(['cluster:1'], { name: 'x' }), { do: 'clear', targets: ['cluster:1'] }])).toEqual([])
+  })
+
+  it('take one target once, whatever is done to it', () => {
+    const edits = edit([set(['cluster:1'], { name: 'x' }), set(['cluster:1'], { note: 'y' })])
+    expect(edits).toEqual([{ target: 'cluster:1', after: body({ name: 'x', note: 'y', status: 'labelled', author: 'Ada', changedAt: now }) }])
+  })
+
+  it('leave nothing behind of a label that says nothing any more', () => {
+    expect(edit([set(['cluster:1'], { name: '' })], [said('cluster:1')])).toEqual([{ target: 'cluster:1', after: null }])
+  })
+
+  it('merge clusters, and what they are merged with already', () => {
+    const edits = edit([{ do: 'merge', clusters: [9, 2], label: { note: 'more' } }], [said('merge:3', { name: 'brackets', clusters: [2, 5], blindTest: { right: 1, of: 1 } }), said('merge:1', { clusters: [0, 1] })])
+    expect(edits).toEqual([
+      { target: 'merge:3', after: null },
+      { target: 'merge:4', after: body({ name: 'brackets', note: 'more', status: 'labelled', clusters: [2, 5, 9], author: 'Ada', changedAt: now }) }
+    ])
+  })
+
+  it('number merges and parts one after another', () => {
+    const edits = edit([
+      { do: 'merge', clusters: [0, 1], label: {} }, { do: 'merge', clusters: [2, 3], label: { name: 'm' } },
+      { do: 'split', cluster: 5, tokens: [9, 8, 8], label: { name: 'p' } }, { do: 'split', cluster: 6, tokens: [1], label: {} }
+    ])
+    expect(edits.map(({ target, after }) => [target, after?.status, after?.clusters ?? after?.tokens])).toEqual([
+      ['merge:4', 'unseen', [0, 1]], ['merge:5', 'labelled', [2, 3]], ['part:7', 'labelled', [8, 9]], ['part:8', 'unseen', [1]]
+    ])
+  })
+
+  it('take tokens of a new part out of earlier ones of the cluster', () => {
+    const current = [said('part:1', { cluster: 5, tokens: [1, 2] }), said('part:2', { cluster: 5, tokens: [3, 4] }), said('part:3', { cluster: 6, tokens: [2] })]
+    const edits = edit([{ do: 'split', cluster: 5, tokens: [1, 2, 3], label: { name: 'new' } }], current)
+    expect(edits.map(({ target, after }) => [target, after?.tokens ?? null])).toEqual([['part:1', null], ['part:2', [4]], ['part:7', [1, 2, 3]]])
+  })
+
+  it('refuse what is not there, and merges of one', () => {
+    expect(() => edit([set(['merge:9'], { name: 'x' })])).toThrow('no merge 9')
+    expect(() => edit([{ do: 'clear', targets: ['part:1'] }])).toThrow('no part 1')
+    expect(() => edit([{ do: 'merge', clusters: [3, 3], label: {} }])).toThrow('at least two')
+  })
+
+  it('say which clusters are labelled', () => {
+    expect(labelledClusters([
+      said('cluster:3'), said('cluster:4', { status: 'skipped' }), said('cluster:5', { status: 'unsure' }), said('merge:1', { clusters: [7, 8] }), said('part:1', { cluster: -1, tokens: [0] })
+    ])).toEqual(new Set([3, 5, 7, 8, -1]))
+  })
+})
+
+const counts = (...tokens: readonly (readonly [string, number])[]): TokenCount[] => tokens.map(([text, count], id) => ({ id, text, count, lift: 3 }))
+
+describe('suggested names', () => {
+  const size = 100
+  const patterns: PatternCount[] = [{ pattern: 'bracket-match', count: 70, lift: 5 }, { pattern: 'word-start', count: 100, lift: 3 }, { pattern: 'line-end', count: 90, lift: 1.1 }]
+
+  it('say what kind most tokens are of', () => {
+    expect(suggestNames({ size, topTokens: counts([')', 50], [' }', 30], ['the', 5]), patterns: [], subsets: [] })).toEqual(['closing brackets', '“)”, “}”, “the”', '“)”'])
+    expect(suggestNames({ size, topTokens: counts(['\n', 50], ['\n\n', 40]), patterns: [], subsets: [] })[0]).toBe('line breaks')
+    expect(suggestNames({ size, topTokens: counts([' Paris', 40], [' Rome', 40]), patterns: [], subsets: [] })[0]).toBe('capitalised words')
+  })
+
+  it('name the one token that it is about, and what its tokens do', () => {
+    expect(suggestNames({ size, topTokens: counts([' the', 90], [' a', 2]), patterns, subsets: [] })).toEqual(['“the”', 'beginnings of words', 'closing what is open', '“the”, “a”'])
+  })
+
+  it('say where, if it is from one place', () => {
+    const names = suggestNames({ size, topTokens: counts([' the', 90]), patterns: [], subsets: [{ subset: 'law', count: 95, lift: 8 }] })
+    expect(names[0]).toBe('“the” in law')
+    expect(new Set(names).size).toBe(names.length)
+  })
+
+  it('have nothing to say of nothing', () => {
+    expect(suggestNames({ size: 0, topTokens: [], patterns: [], subsets: [] })).toEqual([])
+  })
+})
+
+const candidate = (token: number, text: string, subset: string, row = token): Candidate => ({ token, id: text.charCodeAt(0), text, row, subset })
+
+describe('a blind test', () => {
+  const own = Array.from({ length: 30 }, (_, token) => candidate(token, '(', 'code', token % 10))
+  const elsewhere = [candidate(100, ' the', 'code'), candidate(101, '(', 'law'), candidate(102, '(', 'code'), candidate(103, ')', 'code')]
+
+  it('shows five of the cluster and one from elsewhere that neither token nor subset gives away', () => {
+    for (let seed = 0; seed < 50; seed++) {
+      const { tokens, odd } = drawBlindTest(own, elsewhere, seed)
+      expect(tokens).toHaveLength(6)
+      expect(tokens[odd]).toBe(102)
+      const five = tokens.filter((_, at) => at !== odd)
+      expect(five.every((token) => token < 30)).toBe(true)
+      expect(new Set(five.map((token) => own[token].row)).size).toBe(5)
+    }
+  })
+
+  it('hides it by its looks where no other has the token', () => {
+    const { tokens, odd } = drawBlindTest(own, [candidate(200, ' the', 'code'), candidate(201, '[', 'code'), candidate(202, '7', 'code')], 3)
+    expect(tokens[odd]).toBe(201)
+  })
+
+  it('is decided by its seed, which puts the odd one anywhere', () => {
+    const places = new Set(Array.from({ length: 200 }, (_, seed) => drawBlindTest(own, elsewhere, seed).odd))
+    expect(places).toEqual(new Set([0, 1, 2, 3, 4, 5]))
+    expect(drawBlindTest(own, elsewhere, 9)).toEqual(drawBlindTest(own, elsewhere, 9))
+  })
+
+  it('needs five, and something else', () => {
+    expect(() => drawBlindTest(own.slice(0, 4), elsewhere, 1)).toThrow('it has 4')
+    expect(() => drawBlindTest(own, [], 1)).toThrow('all tokens are in this cluster')
+  })
+})
+
+/** Clusters by the lengths of their runs of tokens: [5, 3] is five of cluster 0, then three of cluster 1; the rest is left over. */
+const membership = (tokens: number, ...lengths: number[]): Int32Array =>
+  Int32Array.from([...lengths.flatMap((length, cluster) => Array<number>(length).fill(cluster)), ...Array<number>(tokens - lengths.reduce((a, b) => a + b, 0)).fill(-1)])
+
+describe('labels carried to another clustering', () => {
+  const carry = (left: Int32Array, annotations: Annotation[], right: Int32Array, there: Annotation[] = [], least = 0.5, matched: Int32Array | null = null) =>
+    carryLabels({ membership: left, annotations }, { membership: right, annotations: there, nextMerge: 1, nextPart: 1 }, matched, least)
+  const everything = [
+    said('cluster:0', { blindTest: { right: 1, of: 2 } }), said('cluster:-1'), said('merge:6', { clusters: [1, 2] }), said('part:9', { cluster: 0, tokens: [0, 1, 2, 3] }), said('part:8', { cluster: 0, tokens: [4] })
+  ]
+
+  it('are the same in the same clustering', () => {
+    const same = membership(20, 5, 5, 4)
+    const { proposals, edits, left } = carry(same, everything, same)
+    expect(left).toEqual([])
+    expect(proposals.every(({ jaccard }) => jaccard === 1)).toBe(true)
+    expect(edits.map(({ after }) => after)).toEqual(expect.arrayContaining(everything.map(({ target: _, ...rest }) => rest)))
+    expect(edits.map(({ target }) => target).sort()).toEqual(['cluster:-1', 'cluster:0', 'merge:1', 'part:1', 'part:2'])
+  })
+
+  it('go to the cluster that shares most, once, if it is enough', () => {
+    const { proposals, left } = carry(membership(20, 6, 4, 4), [said('cluster:0'), said('cluster:1'), said('cluster:2')], membership(20, 8, 2, 1, 3), [said('cluster:0', { name: 'there' })])
+    expect(proposals.map(({ from, to, jaccard, replaces }) => [from, to, jaccard, replaces])).toEqual([[0, 0, 0.75, 'there'], [2, 3, 0.75, null], [1, 1, 0.5, null]])
+    expect(left).toEqual([])
+    const strict = carry(membership(20, 6, 4, 4), [said('cluster:0'), said('cluster:1')], membership(20, 8, 2, 1, 3), [], 0.6)
+    expect(strict.left.map(({ target }) => target)).toEqual(['cluster:1'])
+    expect(strict.edits.map(({ target, after }) => [target, after?.author, after?.blindTest])).toEqual([['cluster:0', 'before', null]])
+  })
+
+  it('of a merge become a label where its clusters have become one', () => {
+    const { edits } = carry(membership(20, 5, 5), [said('merge:1', { clusters: [0, 1] })], membership(20, 10))
+    expect(edits).toEqual([{ target: 'cluster:0', after: body({ status: 'labelled', name: 'merge:1' }) }])
+  })
+
+  it('of a part become a label where it has become a cluster', () => {
+    const annotations = [said('cluster:0'), said('part:1', { cluster: 0, tokens: [0, 1, 2] })]
+    const { edits } = carry(membership(20, 10), annotations, membership(20, 3, 7))
+    expect(edits.map(({ target, after }) => [target, after?.name])).toEqual([['cluster:0', 'part:1'], ['cluster:1', 'cluster:0']])
+  })
+
+  it('never move between clusters and what is left over', () => {
+    expect(carry(membership(20, 20), [said('cluster:0')], membership(20)).proposals).toEqual([])
+  })
+
+  it('find their tokens by row and position in another study', () => {
+    const rows = (...texts: string[]): Int32Array[] => texts.map((text) => Int32Array.from(text, (letter) => letter.charCodeAt(0)))
+    const left = { rows: rows('abcd', 'same', 'same', ''), targets: [Int32Array.of(1, 2, 3), Int32Array.of(1), Int32Array.of(1), new Int32Array(0)] }
+    const right = { rows: rows('same', 'else', 'abcd', 'same'), targets: [Int32Array.of(1), Int32Array.of(1, 2), Int32Array.of(1, 3), Int32Array.of(1)] }
+    const matched = matchTokens(left, right)
+    expect([...matched]).toEqual([3, -1, 4, 0, 5])
+    const { proposals } = carryLabels({ membership: Int32Array.of(0, 0, 0, -1, -1), annotations: [said('cluster:0')] }, { membership: Int32Array.of(-1, -1, -1, 8, 8, -1), annotations: [], nextMerge: 1, nextPart: 1 }, matched, 0.5)
+    expect(proposals).toMatchObject([{ from: 0, to: 8, jaccard: 2 / 3 }])
+  })
+})
