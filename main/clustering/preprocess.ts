@@ -53,7 +53,8 @@ const centreRows = (values: Float64Array, width: number): void => {
   }
 }
 
-const covariance = (values: Float64Array, count: number, width: number): Float64Array => {
+/** Covariance [width, width] of rows that have mean 0. */
+export const covariance = (values: Float64Array, count: number, width: number): Float64Array => {
   const matrix = new Float64Array(width * width)
   for (let start = 0; start < values.length; start += width) {
     for (let i = 0; i < width; i++) {

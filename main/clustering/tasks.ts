@@ -1,16 +1,27 @@
+import type { ClusteringDescription, LayoutRecord } from '../../preload/records'
 import { meet, take, type Team } from '../base/team'
+import { computeDescription, type DescribeOrder } from './describe'
 import { judge, type Judgement, type Rule } from './judgement'
 import { buildGraph, type Graph, type GraphOrder } from './graph'
+import { computeLayout, type LayoutOrder } from './layout'
 import { runSearch, type NeighbourSearch } from './neighbours'
 import { solvePagerank, type Solve } from './pagerank'
+import type { Meter } from './watched'
 
 /** What a worker thread of this layer can be asked to do; `team` tasks go to all members of the team at once. */
 export type ClusteringTask =
   | { readonly kind: 'neighbours'; readonly search: NeighbourSearch; readonly team: Team }
   | { readonly kind: 'graph'; readonly order: GraphOrder }
   | { readonly kind: 'attempts'; readonly solve: Solve; readonly rule: Rule; readonly team: Team }
+  | { readonly kind: 'describe'; readonly order: DescribeOrder; readonly meter: Meter }
+  | { readonly kind: 'layout'; readonly order: LayoutOrder; readonly meter: Meter }
 
-export type ClusteringResult = { readonly kind: 'neighbours' } | { readonly kind: 'graph'; readonly graph: Graph } | { readonly kind: 'attempts'; readonly judgements: readonly (readonly [column: number, judgement: Judgement])[] }
+export type ClusteringResult =
+  | { readonly kind: 'neighbours' }
+  | { readonly kind: 'graph'; readonly graph: Graph }
+  | { readonly kind: 'attempts'; readonly judgements: readonly (readonly [column: number, judgement: Judgement])[] }
+  | { readonly kind: 'describe'; readonly description: ClusteringDescription }
+  | { readonly kind: 'layout'; readonly layout: LayoutRecord }
 
 const attempt = (solve: Solve, rule: Rule, team: Team): (readonly [number, Judgement])[] => {
   solvePagerank(solve, team)
@@ -18,6 +29,10 @@ const attempt = (solve: Solve, rule: Rule, team: Team): (readonly [number, Judge
   const judgements: (readonly [number, Judgement])[] = []
   for (let column = take(team); column < solve.seeds.length; column = take(team)) judgements.push([column, judge(solve, column, rule)])
   return judgements
+}
+
+const writeTo = (meter: Meter) => (fraction: number): void => {
+  meter[0] = fraction
 }
 
 export const executeTask = async (task: ClusteringTask): Promise<ClusteringResult> => {
@@ -29,5 +44,9 @@ export const executeTask = async (task: ClusteringTask): Promise<ClusteringResul
       return { kind: 'graph', graph: buildGraph(task.order) }
     case 'attempts':
       return { kind: 'attempts', judgements: attempt(task.solve, task.rule, task.team) }
+    case 'describe':
+      return { kind: 'describe', description: computeDescription(task.order, writeTo(task.meter)) }
+    case 'layout':
+      return { kind: 'layout', layout: computeLayout(task.order, writeTo(task.meter)) }
   }
 }

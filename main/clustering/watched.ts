@@ -1,0 +1,48 @@
+import { SpectroscopeError } from '../../preload/errors'
+import type { Pool } from '../base/pool'
+import type { ClusteringResult, ClusteringTask } from './tasks'
+
+export type ClusteringPool = Pool<ClusteringTask, ClusteringResult>
+
+/** One float64 in shared memory: the share of a task that its worker has done. */
+export type Meter = Float64Array
+
+export interface Watched {
+  /** Several times a second: the share that is done, and the seconds left where they can be told. */
+  readonly onProgress?: ((fraction: number, secondsLeft: number | undefined) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+const progressMilliseconds = 250
+/** Share below which the time left is a guess. */
+const telling = 0.02
+
+const interrupted = (): SpectroscopeError => new SpectroscopeError('interrupted', 'The work was stopped before its end; ask for it again.')
+
+/** Does one task on one worker thread, telling how far it is; ends the worker at once when `signal` aborts, with an `interrupted` error. */
+export const performWatched = async (task: (meter: Meter) => ClusteringTask, { onProgress, signal }: Watched, open: () => ClusteringPool): Promise<ClusteringResult> => {
+  if (signal?.aborted) throw interrupted()
+  const meter = new Float64Array(new SharedArrayBuffer(8))
+  const started = Date.now()
+  const report = (): void => {
+    const fraction = Math.min(1, meter[0])
+    onProgress?.(fraction, fraction > telling ? ((Date.now() - started) / 1000) * (1 / fraction - 1) : undefined)
+  }
+  const pool = open()
+  const stop = (): void => void pool.close()
+  signal?.addEventListener('abort', stop, { once: true })
+  const timer = setInterval(report, progressMilliseconds)
+  try {
+    const [result] = await pool.runOn(1, task(meter))
+    meter[0] = 1
+    report()
+    return result
+  } catch (error) {
+    if (signal?.aborted) throw interrupted()
+    throw error
+  } finally {
+    clearInterval(timer)
+    signal?.removeEventListener('abort', stop)
+    await pool.close()
+  }
+}
