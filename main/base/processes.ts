@@ -1,5 +1,5 @@
 import { fork } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
+import { deserialize, serialize } from 'node:v8'
 import { fromPlain, toPlain } from '../../preload/errors'
 import type { PlainError } from '../../preload/errors'
 
@@ -45,6 +45,76 @@ export interface SpawnOptions {
   readonly lost: (words: string) => Error
 }
 
+/** A running child as its parent holds it. */
+export interface ChildHandle {
+  readonly pid: number | undefined
+  /** Calls `failed` where the message did not get through. */
+  send(message: unknown, failed: () => void): void
+  onMessage(listener: (message: unknown) => void): void
+  onExit(listener: (exit: ChildExit) => void): void
+  kill(): void
+  /** Closes the channel; the child ends by itself then. */
+  disconnect(): void
+}
+
+export type Launcher = (entry: string, options: Pick<SpawnOptions, 'args' | 'environment' | 'nodeArguments'>) => ChildHandle
+
+const exitOf = (code: number | null, signal: NodeJS.Signals | null): ChildExit => ({
+  code,
+  signal,
+  words: signal === null ? `exit code ${code}` : `killed by ${signal}`
+})
+
+const forkWithNode: Launcher = (entry, { args = [], environment = {}, nodeArguments = [] }) => {
+  const child = fork(entry, args, { serialization: 'advanced', stdio: ['ignore', 2, 2, 'ipc'], execArgv: [...nodeArguments], env: { ...process.env, ...environment } })
+  return {
+    pid: child.pid,
+    send: (message, failed) => {
+      if (!child.connected) return failed()
+      child.send(message as object, (error) => {
+        if (error !== null) failed()
+      })
+    },
+    onMessage: (listener) => void child.on('message', listener),
+    onExit: (listener) => {
+      child.once('exit', (code, signal) => listener(exitOf(code, signal)))
+      child.once('error', (error) => listener({ code: null, signal: null, words: error.message }))
+    },
+    kill: () => void child.kill('SIGKILL'),
+    disconnect: () => {
+      if (child.connected) child.disconnect()
+    }
+  }
+}
+
+let launch: Launcher = forkWithNode
+
+/** Has children started another way from now on: the shell's are utility processes, as its program cannot stand in for Node's. */
+export const launchChildrenWith = (launcher: Launcher): void => {
+  launch = launcher
+}
+
+/** What the parent sends in place of closing a channel that has no end of its own. */
+const farewell = { type: 'disconnect' } as const
+
+/** One end of a port of the shell, as far as it is used here. */
+export interface Port {
+  postMessage(message: unknown): void
+  onMessage(listener: (data: unknown) => void): void
+}
+
+/** Messages over a port as bytes, for a port would copy the whole buffer of a view, and refuse a shared one. */
+const packed = (port: Port): Pick<ChildHandle, 'onMessage'> & { send(message: unknown): void } => ({
+  send: (message) => port.postMessage(serialize(message)),
+  onMessage: (listener) => port.onMessage((data) => listener(deserialize(data as Uint8Array)))
+})
+
+/** A child at the other end of a port. */
+export const childBehind = (port: Port, child: Pick<ChildHandle, 'pid' | 'onExit' | 'kill'>): ChildHandle => {
+  const { send, onMessage } = packed(port)
+  return { ...child, send: (message) => send(message), onMessage, disconnect: () => send(farewell) }
+}
+
 type Request = { readonly type: 'call'; readonly id: number; readonly method: string; readonly parameters: unknown } | { readonly type: 'cancel'; readonly id: number }
 type Answer = { readonly type: 'result'; readonly id: number; readonly result: unknown } | { readonly type: 'error'; readonly id: number; readonly error: PlainError }
 type Notice = { readonly type: 'notice'; readonly name: string; readonly data: unknown }
@@ -53,12 +123,6 @@ interface Pending {
   readonly resolve: (result: unknown) => void
   readonly reject: (error: Error) => void
 }
-
-const exitOf = (code: number | null, signal: NodeJS.Signals | null): ChildExit => ({
-  code,
-  signal,
-  words: signal === null ? `exit code ${code}` : `killed by ${signal}`
-})
 
 class Listeners {
   readonly #listeners = new Map<string, Set<(data: unknown) => void>>()
@@ -79,16 +143,12 @@ class Listeners {
  * the program's own. Arrays are copied, a view by its own bytes only; send large ones in blocks and wait for each answer.
  */
 export const spawnChild = <C extends Calls<C>, N extends object = Record<never, never>>(entry: string, options: SpawnOptions): Child<C, N> => {
-  const process_: ChildProcess = fork(entry, options.args ?? [], {
-    serialization: 'advanced',
-    stdio: ['ignore', 2, 2, 'ipc'],
-    execArgv: [...(options.nodeArguments ?? [])],
-    env: { ...process.env, ...options.environment }
-  })
+  const child = launch(entry, options)
   const pending = new Map<number, Pending>()
   const listeners = new Listeners()
   let lastId = 0
   let ended: ChildExit | undefined
+  let leaving = false
 
   const exited = new Promise<ChildExit>((resolve) => {
     const end = (exit: ChildExit): void => {
@@ -97,11 +157,11 @@ export const spawnChild = <C extends Calls<C>, N extends object = Record<never, 
       pending.clear()
       resolve(ended)
     }
-    process_.once('exit', (code, signal) => end(exitOf(code, signal)))
-    process_.once('error', (error) => end({ code: null, signal: null, words: error.message }))
+    child.onExit(end)
   })
 
-  process_.on('message', (message: Answer | Notice) => {
+  child.onMessage((received) => {
+    const message = received as Answer | Notice
     if (message.type === 'notice') return listeners.emit(message)
     const call = pending.get(message.id)
     pending.delete(message.id)
@@ -110,14 +170,12 @@ export const spawnChild = <C extends Calls<C>, N extends object = Record<never, 
   })
 
   const send = (message: Request | Notice, fail: (error: Error) => void): void => {
-    if (!process_.connected) return fail(options.lost(ended?.words ?? 'its channel is closed'))
-    process_.send(message, (error) => {
-      if (error !== null) void exited.then(({ words }) => fail(options.lost(words)))
-    })
+    if (ended !== undefined || leaving) return fail(options.lost(ended?.words ?? 'its channel is closed'))
+    child.send(message, () => void exited.then(({ words }) => fail(options.lost(words))))
   }
 
   return {
-    pid: process_.pid ?? -1,
+    pid: child.pid ?? -1,
     exited,
     call: async (method, parameters, { signal } = {}) => {
       signal?.throwIfAborted()
@@ -139,11 +197,12 @@ export const spawnChild = <C extends Calls<C>, N extends object = Record<never, 
     notify: (name, data) => send({ type: 'notice', name, data }, () => {}),
     on: (name, listener) => listeners.add(name, (data) => listener(data as never)),
     kill: () => {
-      process_.kill('SIGKILL')
+      child.kill()
       return exited
     },
     disconnect: () => {
-      if (process_.connected) process_.disconnect()
+      leaving = true
+      child.disconnect()
       return exited
     }
   }
@@ -164,6 +223,41 @@ export interface Parent {
   on(name: string, listener: (data: unknown) => void): () => void
 }
 
+/** The child's end of the channel. */
+interface ParentChannel {
+  send(message: unknown): void
+  onMessage(listener: (message: unknown) => void): void
+  onEnd(listener: () => void): void
+}
+
+/** In a utility process of the shell. */
+interface ParentPort {
+  postMessage(message: unknown): void
+  on(name: 'message', listener: (event: { readonly data: unknown }) => void): void
+}
+
+const throughPort = (parentPort: ParentPort): ParentChannel => {
+  const { send, onMessage } = packed({ postMessage: (message) => parentPort.postMessage(message), onMessage: (listener) => parentPort.on('message', ({ data }) => listener(data)) })
+  return {
+    send,
+    onMessage,
+    onEnd: (listener) =>
+      onMessage((message) => {
+        if ((message as { readonly type?: unknown }).type === farewell.type) listener()
+      })
+  }
+}
+
+const throughFork: ParentChannel = {
+  send: (message) => {
+    if (process.connected) process.send!(message, undefined, undefined, () => {})
+  },
+  onMessage: (listener) => void process.on('message', listener),
+  onEnd: (listener) => void process.once('disconnect', listener)
+}
+
+const channelOf = ({ parentPort }: { readonly parentPort?: ParentPort }): ParentChannel => (parentPort === undefined ? throughFork : throughPort(parentPort))
+
 /**
  * Answers the parent's calls until the parent disconnects or dies; then aborts the calls at work, runs `onDisconnect` (at most 20 s)
  * and exits. Signals that reach the whole process group are ignored: the parent decides.
@@ -171,9 +265,8 @@ export interface Parent {
 export const serveParent = <C extends Calls<C>>(handlers: Handlers<C>, onDisconnect?: () => void | Promise<void>): Parent => {
   const listeners = new Listeners()
   const running = new Map<number, AbortController>()
-  const send = (message: Answer | Notice): void => {
-    if (process.connected) process.send!(message, undefined, undefined, () => {})
-  }
+  const parent = channelOf(process as { readonly parentPort?: ParentPort })
+  const send = (message: Answer | Notice): void => parent.send(message)
 
   const answer = async ({ id, method, parameters }: Extract<Request, { type: 'call' }>): Promise<void> => {
     const controller = new AbortController()
@@ -202,11 +295,12 @@ export const serveParent = <C extends Calls<C>>(handlers: Handlers<C>, onDisconn
   process.on('SIGINT', () => {})
   process.on('SIGHUP', () => {})
   process.on('SIGTERM', () => {})
-  process.once('disconnect', () => void end())
-  process.on('message', (message: Request | Notice) => {
+  parent.onEnd(() => void end())
+  parent.onMessage((received) => {
+    const message = received as Request | Notice | typeof farewell
     if (message.type === 'call') void answer(message)
     else if (message.type === 'cancel') running.get(message.id)?.abort()
-    else listeners.emit(message)
+    else if (message.type === 'notice') listeners.emit(message)
   })
   return {
     notify: (name, data) => send({ type: 'notice', name, data }),
