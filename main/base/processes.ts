@@ -104,7 +104,7 @@ export interface Port {
 }
 
 /** Messages over a port as bytes, for a port would copy the whole buffer of a view, and refuse a shared one. */
-const packed = (port: Port): Pick<ChildHandle, 'onMessage'> & { send(message: unknown): void } => ({
+const packed = (port: Port): { readonly send: (message: unknown) => void; readonly onMessage: (listener: (message: unknown) => void) => void } => ({
   send: (message) => port.postMessage(serialize(message)),
   onMessage: (listener) => port.onMessage((data) => listener(deserialize(data as Uint8Array)))
 })
