@@ -8,11 +8,11 @@ export const corpusSchema = z.strictObject({
   files: z.array(z.string().min(1)).min(1).describe('jsonl or Parquet files, plain text files, or folders of them'),
   textField: z.string().default('text').describe('where a jsonl or Parquet record keeps its text; dots go into objects'),
   subsetField: z.string().default('meta.subset').describe('where a record names its subset; the file name is used where it is missing'),
-  rowLength: z.int().min(2).default(128).describe('token ids in a row'),
-  sampling: count.default(2048).describe('rows that the sampler draws minibatches from'),
-  observation: count.default(512).describe('rows whose mean loss is the observable'),
-  probe: count.default(1024).describe('rows whose tokens are studied'),
-  probeTokensPerRow: count.optional().describe('studied target positions of each probe row, spread evenly; all of them by default'),
+  rowLength: z.int().min(2).default(128).describe('token ids in a row').meta({ unit: 'token ids' }),
+  sampling: count.default(2048).describe('rows that the sampler draws minibatches from').meta({ unit: 'rows' }),
+  observation: count.default(512).describe('rows whose mean loss is the observable').meta({ unit: 'rows' }),
+  probe: count.default(1024).describe('rows whose tokens are studied').meta({ unit: 'rows' }),
+  probeTokensPerRow: count.optional().describe('studied target positions of each probe row, spread evenly; all of them by default').meta({ unit: 'positions' }),
   observationIncludesProbe: z.boolean().default(false).describe('let the probe rows count as observation rows too')
 })
 
@@ -28,24 +28,24 @@ export const samplerSchema = z.strictObject({
   stepSize: positive.optional().describe('SGLD step size η'),
   rmsDecay: z.number().min(0).lt(1).optional().describe('decay a of the squared-gradient average'),
   rmsEpsilon: positive.optional().describe('ε added to the root of that average'),
-  batchSize: count.optional().describe('rows in a minibatch'),
-  burnIn: z.int().min(0).optional().describe('steps before the first draw'),
-  draws: z.int().min(2).optional().describe('draws of a chain'),
-  stepsBetweenDraws: count.optional().describe('steps from one draw to the next'),
-  chains: count.optional().describe('independent chains of each component'),
+  batchSize: count.optional().describe('rows in a minibatch').meta({ unit: 'rows' }),
+  burnIn: z.int().min(0).optional().describe('steps before the first draw').meta({ unit: 'steps' }),
+  draws: z.int().min(2).optional().describe('draws of a chain').meta({ unit: 'draws' }),
+  stepsBetweenDraws: count.optional().describe('steps from one draw to the next').meta({ unit: 'steps' }),
+  chains: count.optional().describe('independent chains of each component').meta({ unit: 'chains' }),
   estimator: z.enum(['two-chain', 'restricted']).optional().describe('how the last bracket of the covariance is estimated')
 })
 
 export const clusteringSchema = z.strictObject({
-  neighbours: z.int().min(2).default(45).describe('k of the nearest-neighbour graph'),
+  neighbours: z.int().min(2).default(45).describe('k of the nearest-neighbour graph').meta({ unit: 'neighbours' }),
   symmetrize: z.enum(['union', 'mutual']).default('union').describe('keep an edge if either, or both, of its ends list the other'),
   whiten: z.boolean().default(false).describe('PCA whitening instead of standardised columns and centred rows'),
-  alpha: z.number().gt(0).lt(1).default(0.001).describe('teleport probability of the personalised PageRank'),
+  alpha: z.number().gt(0).lt(1).default(0.001).describe('teleport probability of the personalised PageRank').meta({ unit: 'probability' }),
   epsilon: positive.default(1e-7).describe('bound on the residual of a node over its degree'),
   rule: z.enum(['local', 'global']).default('local').describe('which prefixes of a sweep count'),
-  minSize: count.default(20).describe('smallest cluster that is accepted'),
-  maxRejections: count.default(200).describe('rejections in a row that end the search'),
-  remaining: z.number().min(0).lt(1).default(0.001).describe('share of tokens left at which the search ends')
+  minSize: count.default(20).describe('smallest cluster that is accepted').meta({ unit: 'tokens' }),
+  maxRejections: count.default(200).describe('rejections in a row that end the search').meta({ unit: 'attempts' }),
+  remaining: z.number().min(0).lt(1).default(0.001).describe('share of tokens left at which the search ends').meta({ unit: 'share' })
 })
 
 export const configurationSchema = z
@@ -59,7 +59,7 @@ export const configurationSchema = z
     clustering: z.union([z.literal(false), clusteringSchema]).prefault({}),
     seed: z.int().min(0).default(1).describe('seed of every random number'),
     engine: z.string().default('auto').describe('"auto", or an engine that `spectroscope engines` lists'),
-    threads: count.optional().describe('worker threads; all cores by default. The numbers do not depend on it')
+    threads: count.optional().describe('worker threads; all cores by default. The numbers do not depend on it').meta({ unit: 'threads' })
   })
   .refine((value) => (value.corpus === undefined) !== (value.rows === undefined), {
     path: ['corpus'],

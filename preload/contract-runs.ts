@@ -37,6 +37,8 @@ export interface LiveRun {
   readonly pausing: boolean
   readonly stage: StageName | null
   readonly progress: RunProgress | null
+  /** L(w*) on the observation rows, nats per token, once sampling has found it. */
+  readonly initialLoss?: number | null
   /** Fraction done of each component, in order; empty outside of sampling. */
   readonly components: readonly { readonly component: string; readonly fraction: number }[]
   /** Tokens per second now and then, oldest first: [seconds since start, rate] pairs. */
