@@ -22,6 +22,7 @@ export const appCommands = (workbench: Workbench): readonly Command[] => {
     {
       id: 'edit.undo', group: 'Edit', label: 'Undo', keys: ['mod+z'], when: () => workbench.undo.undo !== null,
       run: async () => {
+        await workbench.labelsSaved()
         const step = workbench.undo.undo
         workbench.undo = await client.call('labels.undo', {})
         if (step !== null) workbench.tell('done', `Undone: ${step.words}`, { label: 'Redo', run: () => void workbench.commands.run('edit.redo') })
@@ -30,6 +31,7 @@ export const appCommands = (workbench: Workbench): readonly Command[] => {
     {
       id: 'edit.redo', group: 'Edit', label: 'Redo', keys: ['mod+shift+z', 'mod+y'], when: () => workbench.undo.redo !== null,
       run: async () => {
+        await workbench.labelsSaved()
         const step = workbench.undo.redo
         workbench.undo = await client.call('labels.redo', {})
         if (step !== null) workbench.tell('done', `Done again: ${step.words}`)

@@ -38,6 +38,8 @@ export class Workbench {
   dialog: { readonly kind: 'export' } | { readonly kind: 'import'; readonly path?: string } | { readonly kind: 'closing'; readonly runs: readonly string[] } | null = $state.raw(null)
   /** What the exploring view shows, while it is there: what an export is of. */
   explored: Explore | null = $state.raw(null)
+  /** Settles once labels that are on their way are saved, or are given back: undo waits for it. */
+  labelsSaved: () => Promise<void> = () => Promise.resolve()
   #lastToast = 0
 
   constructor(client: Client) {

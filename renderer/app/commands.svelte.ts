@@ -18,7 +18,14 @@ export interface Command {
   readonly whileTyping?: boolean
   /** Not offered in the palette: only sensible at a key. */
   readonly hidden?: boolean
+  /** A key that is held down does it once only. */
+  readonly once?: boolean
 }
+
+/** What space and enter press by themselves. */
+const pressable = 'button, a[href], summary, select, input, [role=tab], [role=menuitem]'
+
+const pressesSomething = (event: KeyboardEvent, key: KeyName): boolean => (key === 'space' || key === 'enter') && event.target instanceof Element && event.target.closest(pressable) !== null
 
 /** All commands that are there now, and what their keys are. */
 export class Commands {
@@ -74,14 +81,16 @@ export class Commands {
     return true
   }
 
-  /** Does what a key stands for. Keys without a modifier go to a text field that has the focus. */
+  /** Does what a key stands for. Keys without a modifier go to a text field that has the focus, and all of them to a dialog that lies over the window. */
   readonly handle = (event: KeyboardEvent): void => {
-    if (event.defaultPrevented || event.isComposing) return
+    if (event.defaultPrevented || event.isComposing || document.querySelector('dialog:modal') !== null) return
     const key = keyOfEvent(event)
+    if (pressesSomething(event, key)) return
     const typing = isTyping(event)
     const found = this.all.find((command) => (!typing || command.whileTyping === true) && this.keysOf(command.id).includes(key) && (command.when?.() ?? true))
     if (found === undefined) return
     event.preventDefault()
+    if (event.repeat && found.once === true) return
     this.run(found.id)
   }
 }

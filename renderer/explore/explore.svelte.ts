@@ -35,6 +35,10 @@ export class Explore {
   order: readonly ClusterNumber[] = $state.raw([])
   /** Asks the graph to show a token or a cluster; it answers by moving there. */
   shown: { readonly token: number } | { readonly cluster: ClusterNumber } | null = $state.raw(null)
+  /** A picture of the graph as it is shown now, as a data: address; null where there is no graph. */
+  picture: (() => Promise<string>) | null = null
+  /** Puts what is not saved yet on top of what is: whoever labels without waiting sets it. */
+  amend: (target: AnnotationTarget, saved: Annotation | undefined) => Annotation | undefined = (_, saved) => saved
 
   readonly entries: ReadonlyMap<ClusterNumber, ClusterEntry> = $derived(new Map((this.overview?.clusters ?? []).map((entry) => [entry.cluster, entry])))
   /** Merge that a cluster belongs to, by cluster. */
@@ -68,18 +72,21 @@ export class Explore {
 
   #take({ run, clustering, changed }: AnnotationsChanged): void {
     if (run !== this.run || clustering !== this.clustering) return
-    for (const { target, annotation } of changed) {
-      if (annotation === null) this.annotations.delete(target)
-      else this.annotations.set(target, annotation)
-    }
+    for (const { target, annotation } of changed) this.#put(target, annotation ?? undefined)
+  }
+
+  #put(target: AnnotationTarget, saved: Annotation | undefined): void {
+    const annotation = this.amend(target, saved)
+    if (annotation === undefined) this.annotations.delete(target)
+    else this.annotations.set(target, annotation)
   }
 
   async load(): Promise<void> {
     this.failure = null
     try {
       const overview = await this.workbench.client.call('clusters.overview', this.where)
-      this.annotations.clear()
-      for (const annotation of overview.annotations) this.annotations.set(annotation.target, annotation)
+      const saved = new Map(overview.annotations.map((annotation) => [annotation.target, annotation]))
+      for (const target of new Set([...this.annotations.keys(), ...saved.keys()])) this.#put(target, saved.get(target))
       this.overview = overview
       this.workbench.undo = overview.undo
       if (this.order.length === 0) this.order = overview.clusters.map(({ cluster }) => cluster)
@@ -94,8 +101,10 @@ export class Explore {
     return this.annotations.get(targetOf(cluster))
   }
 
+  /** Where a person is with a cluster, or with the merge that it is read in. */
   statusOf(cluster: ClusterNumber): LabelStatus {
-    return this.annotationOf(cluster)?.status ?? 'unseen'
+    const own = this.annotationOf(cluster)?.status ?? 'unseen'
+    return own === 'unseen' ? (this.merges.get(cluster)?.status ?? 'unseen') : own
   }
 
   /** What a cluster is called: its label, that of its merge, or its number. */
@@ -147,8 +156,14 @@ export class Explore {
     return false
   }
 
-  /** Changes annotations as one step of undo. The answer is in force before the call settles. */
+  /** Changes annotations as one step of undo, after those that are on their way. The answer is in force before the call settles. */
   async apply(changes: readonly AnnotationChange[], words: string): Promise<void> {
+    await this.workbench.labelsSaved()
+    await this.save(changes, words)
+  }
+
+  /** Changes annotations at once, without regard to others that are on their way. */
+  async save(changes: readonly AnnotationChange[], words: string): Promise<void> {
     this.#take(await this.workbench.client.call('labels.apply', { ...this.where, changes: [...changes], words }))
   }
 
