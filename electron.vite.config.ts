@@ -14,6 +14,7 @@ export default defineConfig({
       rolldownOptions: {
         input: {
           cli: entry('main/cli.ts'),
+          index: entry('main/index.ts'),
           store: entry('main/store/process.ts'),
           compute: entry('main/pipeline/compute.ts'),
           'sampling-worker': entry('main/sampling/worker.ts'),
@@ -21,6 +22,14 @@ export default defineConfig({
         },
         output: { format: 'es', entryFileNames: '[name].js', chunkFileNames: 'chunks/[name]-[hash].js' }
       }
+    }
+  },
+  // A sandboxed preload script must be one CommonJS file.
+  preload: {
+    build: {
+      outDir: 'out/preload',
+      externalizeDeps: false,
+      rolldownOptions: { input: { index: entry('preload/index.ts') }, output: { format: 'cjs', entryFileNames: '[name].cjs' } }
     }
   },
   renderer: {

@@ -4,7 +4,7 @@ import { dirname, relative, resolve, sep } from 'node:path'
 const layers = ['entries', 'api', 'pipeline', 'exchange', 'store', 'labels', 'clustering', 'sampling', 'engine', 'corpora', 'models', 'base']
 /** Folders of an entry's own parts, beside the entry: main/cli/ and main/cli.ts. */
 const entryFolders = new Set(['cli', 'serve', 'index'])
-const electronFiles = new Set(['main/index', 'preload/index'])
+const electronFiles = /^(main|preload)\/index(\/|$)/
 
 /**
  * @typedef {{ side: 'main', layer: string } | { side: 'preload' } | { side: 'renderer' } | { side: 'other' }} Place
@@ -43,7 +43,7 @@ const rule = {
       const own = source.startsWith('.')
       const imported = own ? relative(context.cwd, resolve(dirname(context.filename), source)).split(sep).join('/').replace(/\.[cm]?[jt]s$/, '') : source
       const electron = source === 'electron' || source.startsWith('electron/')
-      const reason = own ? objection(importer, imported) : electron && !electronFiles.has(importer) ? 'only main/index.ts and preload/index.ts import electron' : undefined
+      const reason = own ? objection(importer, imported) : electron && !electronFiles.test(importer) ? 'only main/index.ts and preload/index.ts import electron' : undefined
       if (reason !== undefined) context.report({ node, messageId: 'layer', data: { importer, imported, reason } })
     }
     /** @param {import('estree').Node & { source: { value: unknown } }} node */

@@ -112,7 +112,16 @@ const packed = (port: Port): { readonly send: (message: unknown) => void; readon
 /** A child at the other end of a port. */
 export const childBehind = (port: Port, child: Pick<ChildHandle, 'pid' | 'onExit' | 'kill'>): ChildHandle => {
   const { send, onMessage } = packed(port)
-  return { ...child, send: (message) => send(message), onMessage, disconnect: () => send(farewell) }
+  return {
+    get pid() {
+      return child.pid
+    },
+    onExit: (listener) => child.onExit(listener),
+    kill: () => child.kill(),
+    send: (message) => send(message),
+    onMessage,
+    disconnect: () => send(farewell)
+  }
 }
 
 type Request = { readonly type: 'call'; readonly id: number; readonly method: string; readonly parameters: unknown } | { readonly type: 'cancel'; readonly id: number }
@@ -175,7 +184,9 @@ export const spawnChild = <C extends Calls<C>, N extends object = Record<never, 
   }
 
   return {
-    pid: child.pid ?? -1,
+    get pid() {
+      return child.pid ?? -1
+    },
     exited,
     call: async (method, parameters, { signal } = {}) => {
       signal?.throwIfAborted()
@@ -265,7 +276,7 @@ const channelOf = ({ parentPort }: { readonly parentPort?: ParentPort }): Parent
 export const serveParent = <C extends Calls<C>>(handlers: Handlers<C>, onDisconnect?: () => void | Promise<void>): Parent => {
   const listeners = new Listeners()
   const running = new Map<number, AbortController>()
-  const parent = channelOf(process as { readonly parentPort?: ParentPort })
+  const parent = channelOf(process)
   const send = (message: Answer | Notice): void => parent.send(message)
 
   const answer = async ({ id, method, parameters }: Extract<Request, { type: 'call' }>): Promise<void> => {

@@ -1,0 +1,219 @@
+import { join } from 'node:path'
+import { app, BrowserWindow, dialog, ipcMain, Menu, nativeTheme, Notification, protocol, session, utilityProcess } from 'electron'
+import type { OpenDialogOptions } from 'electron'
+import Store from 'electron-store'
+import { z } from 'zod'
+import type { ChoicePurpose, SettingsFile, WorkbenchEnvironment } from './api/context'
+import { openWorkbench } from './api/workbench'
+import type { Workbench } from './api/workbench'
+import { projectRoot } from './base/entries'
+import { settingsFolder } from './base/folders'
+import { launchChildrenWith } from './base/processes'
+import { utilityLauncher } from './index/children'
+import { menuTemplate } from './index/menu'
+import { origin, scheme, serveFolder } from './index/protocol'
+
+const windowSchema = z.object({ x: z.int().optional(), y: z.int().optional(), width: z.int().min(400), height: z.int().min(300), maximized: z.boolean() }).catch({ width: 1440, height: 900, maximized: false })
+
+protocol.registerSchemesAsPrivileged([{ scheme, privileges: { standard: true, secure: true, supportFetchAPI: true, codeCache: true } }])
+
+const settingsFile = (name: string): SettingsFile & { readonly store: Store } => {
+  const store = new Store({ name, cwd: settingsFolder(), clearInvalidConfig: true })
+  return { store, get: () => store.store, set: (value) => (store.store = value) }
+}
+
+/** Files and folders that were given on the command line, after the program itself. */
+const pathsOf = (argv: readonly string[]): string[] => argv.slice(app.isPackaged ? 1 : 2).filter((argument) => !argument.startsWith('-'))
+const workspaceOf = (argv: readonly string[]): string | undefined => argv.find((argument) => argument.startsWith('--workspace='))?.slice('--workspace='.length)
+
+const choices: Readonly<Record<Exclude<ChoicePurpose, 'save'>, OpenDialogOptions['properties']>> = {
+  model: ['openDirectory'],
+  'corpus-files': ['openFile', 'multiSelections'],
+  'corpus-folder': ['openDirectory'],
+  folder: ['openDirectory', 'createDirectory'],
+  workspace: ['openDirectory', 'createDirectory'],
+  import: ['openFile'],
+  configuration: ['openFile']
+}
+
+class Shell {
+  #window: BrowserWindow | undefined
+  #workbench: Workbench | undefined
+  #opening: Promise<Workbench> | undefined
+  /** Whether the runs at work have been spoken about, so that closing goes through. */
+  #agreed = false
+  /** Runs go on without a window; the program ends with the last of them. */
+  #windowless = false
+  readonly #windowStore = settingsFile('window').store
+  readonly #paths: string[]
+
+  constructor(paths: string[]) {
+    this.#paths = paths
+  }
+
+  get #environment(): WorkbenchEnvironment {
+    const workspace = workspaceOf(process.argv)
+    return {
+      shell: 'electron',
+      settings: settingsFile('settings'),
+      views: settingsFile('views'),
+      ...(workspace === undefined ? {} : { workspace }),
+      choose: (purpose, title, suggested) => this.#choose(purpose, title, suggested),
+      notify: (title, body) => {
+        if (Notification.isSupported() && this.#window?.isFocused() !== true) new Notification({ title, body }).show()
+      }
+    }
+  }
+
+  async #choose(purpose: ChoicePurpose, title: string, suggested: string | undefined): Promise<readonly string[]> {
+    const common = { title, ...(suggested === undefined ? {} : { defaultPath: suggested }) }
+    const window = this.#window
+    if (purpose === 'save') {
+      const { canceled, filePath } = await (window === undefined ? dialog.showSaveDialog(common) : dialog.showSaveDialog(window, common))
+      return canceled ? [] : [filePath]
+    }
+    const options: OpenDialogOptions = { ...common, properties: [...(choices[purpose] ?? [])] }
+    const { canceled, filePaths } = await (window === undefined ? dialog.showOpenDialog(options) : dialog.showOpenDialog(window, options))
+    return canceled ? [] : filePaths
+  }
+
+  #send(name: string, data: unknown): void {
+    if (this.#window !== undefined && !this.#window.isDestroyed()) this.#window.webContents.send('notice', name, data)
+  }
+
+  async #workbenchOf(): Promise<Workbench> {
+    this.#opening ??= openWorkbench(this.#environment).then((workbench) => {
+      this.#workbench = workbench
+      workbench.onNotice((name, data) => {
+        this.#send(name, data)
+        if (name === 'settings') this.#followTheme(data)
+        if (this.#windowless && workbench.busyRuns().length === 0) app.quit()
+      })
+      return workbench
+    })
+    return this.#opening
+  }
+
+  #followTheme(settings: unknown): void {
+    const { theme } = settings as { readonly theme: 'system' | 'light' | 'dark' }
+    nativeTheme.themeSource = theme
+  }
+
+  open(): void {
+    const { maximized, x, y, width, height } = windowSchema.parse(this.#windowStore.store)
+    const window = new BrowserWindow({
+      width,
+      height,
+      ...(x === undefined || y === undefined ? {} : { x, y }),
+      minWidth: 900,
+      minHeight: 600,
+      show: false,
+      title: 'Spectroscope',
+      backgroundColor: nativeTheme.shouldUseDarkColors ? '#17191c' : '#f6f6f4',
+      webPreferences: { preload: join(projectRoot, 'out', 'preload', 'index.cjs'), contextIsolation: true, sandbox: true, nodeIntegration: false, webviewTag: false, navigateOnDragDrop: false, spellcheck: false }
+    })
+    this.#window = window
+    this.#agreed = false
+    this.#windowless = false
+    if (maximized) window.maximize()
+    window.once('ready-to-show', () => window.show())
+    window.webContents.once('did-finish-load', () => {
+      if (this.#paths.length > 0) this.#send('opened', { paths: this.#paths.splice(0) })
+    })
+    window.on('close', (event) => {
+      const runs = this.#workbench?.busyRuns() ?? []
+      if (runs.length > 0 && !this.#agreed) {
+        event.preventDefault()
+        this.#send('closing', { runs })
+        return
+      }
+      this.#windowStore.store = { ...window.getNormalBounds(), maximized: window.isMaximized() }
+    })
+    window.on('closed', () => (this.#window = undefined))
+    void window.loadURL(`${origin}/index.html`)
+  }
+
+  show(paths: readonly string[]): void {
+    if (this.#window === undefined) {
+      this.#paths.push(...paths)
+      this.open()
+      return
+    }
+    if (this.#window.isMinimized()) this.#window.restore()
+    this.#window.focus()
+    if (paths.length > 0) this.#send('opened', { paths })
+  }
+
+  answerClosing(answer: unknown): void {
+    if (answer !== 'keep-running' && answer !== 'checkpoint') return
+    this.#agreed = true
+    this.#windowless = answer === 'keep-running' && (this.#workbench?.busyRuns().length ?? 0) > 0
+    this.#window?.close()
+  }
+
+  /** Whether the program ends with its last window. */
+  get endsWithWindow(): boolean {
+    return !this.#windowless && process.platform !== 'darwin'
+  }
+
+  call(method: unknown, parameters: unknown): Promise<unknown> {
+    return this.#workbenchOf().then((workbench) => workbench.call(method, parameters))
+  }
+
+  ask(command: string): void {
+    if (this.#window === undefined) this.open()
+    else this.#send('command', { command })
+  }
+
+  async end(): Promise<void> {
+    const workbench = await this.#opening
+    await workbench?.close({ runs: 'checkpoint' })
+  }
+}
+
+const start = async (): Promise<void> => {
+  const shell = new Shell(pathsOf(process.argv))
+  launchChildrenWith(utilityLauncher((entry, args, options) => utilityProcess.fork(entry, args, options)))
+
+  app.on('second-instance', (_, argv) => shell.show(pathsOf(argv)))
+  app.on('open-file', (event, path) => {
+    event.preventDefault()
+    shell.show([path])
+  })
+  app.on('web-contents-created', (_, contents) => {
+    contents.on('will-navigate', (event) => event.preventDefault())
+    contents.on('will-attach-webview', (event) => event.preventDefault())
+    contents.setWindowOpenHandler(() => ({ action: 'deny' }))
+  })
+  app.on('window-all-closed', () => {
+    if (shell.endsWithWindow) app.quit()
+  })
+  let ended = false
+  app.on('will-quit', (event) => {
+    if (ended) return
+    event.preventDefault()
+    void shell.end().finally(() => {
+      ended = true
+      app.quit()
+    })
+  })
+
+  await app.whenReady()
+  protocol.handle(scheme, serveFolder(join(projectRoot, 'out', 'renderer')))
+  session.defaultSession.setPermissionRequestHandler((_, __, answer) => answer(false))
+  session.defaultSession.setPermissionCheckHandler(() => false)
+  session.defaultSession.webRequest.onBeforeRequest(({ url }, answer) => answer({ cancel: !/^(app|data|blob|devtools):/.test(url) }))
+  ipcMain.handle('call', ({ senderFrame }, method: unknown, parameters: unknown) => {
+    if (senderFrame?.origin !== origin || senderFrame.parent !== null) return { ok: false, error: { kind: 'usage', message: 'Only the program\'s own window may call; open it anew.' } }
+    return shell.call(method, parameters)
+  })
+  ipcMain.on('closing', ({ senderFrame }, answer: unknown) => {
+    if (senderFrame?.origin === origin) shell.answerClosing(answer)
+  })
+  Menu.setApplicationMenu(Menu.buildFromTemplate(menuTemplate((command) => shell.ask(command), process.platform)))
+  app.on('activate', () => shell.show([]))
+  shell.open()
+}
+
+if (app.requestSingleInstanceLock()) void start()
+else app.quit()

@@ -1,0 +1,41 @@
+import type { MenuItemConstructorOptions } from 'electron'
+
+/**
+ * The shell's menu. Its entries ask for commands of the window, which knows their keys; so none is registered here, except those that
+ * text fields need from the system.
+ */
+export const menuTemplate = (ask: (command: string) => void, platform: NodeJS.Platform): MenuItemConstructorOptions[] => {
+  const item = (label: string, command: string): MenuItemConstructorOptions => ({ label, id: command, click: () => ask(command) })
+  const separator: MenuItemConstructorOptions = { type: 'separator' }
+  return [
+    ...(platform === 'darwin' ? [{ role: 'appMenu' } as const] : []),
+    {
+      label: '&File',
+      submenu: [
+        item('New Run …', 'runs.new'),
+        separator,
+        item('Import Annotated Set …', 'imports.open'),
+        item('Export …', 'exports.open'),
+        item('Back Up All Labels Now', 'labels.back-up'),
+        separator,
+        item('Settings', 'go.settings'),
+        separator,
+        platform === 'darwin' ? { role: 'close' } : { role: 'quit' }
+      ]
+    },
+    {
+      label: '&Edit',
+      submenu: [item('Undo', 'edit.undo'), item('Redo', 'edit.redo'), separator, { role: 'cut' }, { role: 'copy' }, { role: 'paste' }, { role: 'selectAll' }]
+    },
+    {
+      label: '&View',
+      submenu: [
+        item('Runs', 'go.runs'), item('Explore', 'go.explore'), item('Compare', 'go.compare'), separator,
+        item('Command Palette', 'palette.open'), separator,
+        { role: 'resetZoom' }, { role: 'zoomIn' }, { role: 'zoomOut' }, { role: 'togglefullscreen' }, separator, { role: 'toggleDevTools' }
+      ]
+    },
+    { role: 'windowMenu' },
+    { label: '&Help', role: 'help', submenu: [item('Keys in Force', 'keys.show')] }
+  ]
+}
