@@ -1,0 +1,42 @@
+/** A component's place in a model: a head by layer and number, an MLP by layer, or one that stands alone. */
+export type Place = { readonly kind: 'head'; readonly layer: number; readonly head: number } | { readonly kind: 'mlp'; readonly layer: number } | { readonly kind: 'other' }
+
+export const placeOf = (component: string): Place => {
+  const head = /^head:(\d+)\.(\d+)$/.exec(component)
+  if (head !== null) return { kind: 'head', layer: Number(head[1]), head: Number(head[2]) }
+  const mlp = /^mlp:(\d+)$/.exec(component)
+  return mlp === null ? { kind: 'other' } : { kind: 'mlp', layer: Number(mlp[1]) }
+}
+
+/** Components as a grid: a row a layer with its heads and its MLP (null where it has none), and those that stand alone. */
+export interface ComponentRows {
+  readonly heads: number
+  readonly layers: readonly { readonly layer: number; readonly heads: readonly (string | null)[]; readonly mlp: string | null }[]
+  readonly others: readonly string[]
+}
+
+export const componentRows = (components: readonly string[]): ComponentRows => {
+  const placed = components.map((component) => ({ component, place: placeOf(component) }))
+  const numbers = placed.flatMap(({ place }) => (place.kind === 'other' ? [] : [place.layer]))
+  const heads = Math.max(0, ...placed.map(({ place }) => (place.kind === 'head' ? place.head + 1 : 0)))
+  const layers = [...new Set(numbers)].sort((a, b) => a - b)
+  const there = new Set(components)
+  const named = (component: string): string | null => (there.has(component) ? component : null)
+  return {
+    heads,
+    layers: layers.map((layer) => ({ layer, heads: Array.from({ length: heads }, (_, head) => named(`head:${layer}.${head}`)), mlp: named(`mlp:${layer}`) })),
+    others: placed.filter(({ place }) => place.kind === 'other').map(({ component }) => component)
+  }
+}
+
+/** Chosen components after some were turned on, or all of them off if they were all on; in the model's order, and "all" where it is every one. */
+export const toggled = (all: readonly string[], chosen: 'all' | readonly string[], some: readonly string[]): 'all' | readonly string[] => {
+  const now = new Set(chosen === 'all' ? all : chosen)
+  const off = some.every((component) => now.has(component))
+  for (const component of some) {
+    if (off) now.delete(component)
+    else now.add(component)
+  }
+  const next = all.filter((component) => now.has(component))
+  return next.length === all.length ? 'all' : next
+}

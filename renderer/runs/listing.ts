@@ -1,0 +1,81 @@
+import type { RunEntry } from '../../preload/contract'
+
+export const columns = ['name', 'model', 'tokens', 'engine', 'status', 'clusters', 'labelled', 'age'] as const
+export type Column = (typeof columns)[number]
+export const shownStates = ['any', 'at work', 'finished', 'stopped'] as const
+export type ShownState = (typeof shownStates)[number]
+
+export interface Listing {
+  readonly by: Column
+  readonly descending: boolean
+  readonly state: ShownState
+  readonly archived: boolean
+}
+export const usualListing: Listing = { by: 'age', descending: false, state: 'any', archived: false }
+
+/** A listing that was kept by `views.save`; undefined where it is none. */
+export const readListing = (value: unknown): Listing | undefined => {
+  if (typeof value !== 'object' || value === null) return undefined
+  const { by, descending, state, archived } = value as Readonly<Record<keyof Listing, unknown>>
+  const column = columns.find((name) => name === by)
+  const shown = shownStates.find((name) => name === state)
+  return column === undefined || shown === undefined || typeof descending !== 'boolean' || typeof archived !== 'boolean' ? undefined : { by: column, descending, state: shown, archived }
+}
+
+/** Share of the latest clustering's clusters that are labelled; null where there is no clustering, or it has no cluster. */
+export const labelledShare = ({ clusters, labels }: RunEntry): number | null => (clusters === null || clusters === 0 ? null : (labels.labelled ?? 0) / clusters)
+
+export const isAtWork = ({ status, queued }: RunEntry): boolean => status === 'running' || queued
+
+/** A run's status in a word. */
+export const statusWord = (run: RunEntry): string => (run.queued ? 'queued' : run.status === 'pending' ? 'not started' : run.status === 'interrupted' ? 'paused' : run.status)
+
+const stateOf = (run: RunEntry): ShownState => (isAtWork(run) ? 'at work' : run.status === 'finished' ? 'finished' : 'stopped')
+
+const texts = new Intl.Collator('en', { numeric: true, sensitivity: 'base' })
+const statusOrder: Readonly<Record<string, number>> = { running: 0, queued: 1, paused: 2, failed: 3, 'not started': 4, finished: 5 }
+
+type Key = (run: RunEntry) => string | number | null
+const keys: Readonly<Record<Column, Key>> = {
+  name: ({ name }) => name,
+  model: ({ model }) => model,
+  tokens: ({ tokens, components }) => tokens * Math.max(1, components),
+  engine: ({ engine }) => engine,
+  status: (run) => statusOrder[statusWord(run)] ?? 9,
+  clusters: ({ clusters }) => clusters,
+  labelled: labelledShare,
+  // Youngest first is the order of small ages.
+  age: ({ createdAt }) => -Date.parse(createdAt)
+}
+
+const compare = (a: string | number | null, b: string | number | null): number => {
+  if (typeof a === 'string' && typeof b === 'string') return texts.compare(a, b)
+  return Number(a) - Number(b)
+}
+
+/** Runs in order; those without a value come last either way, and equal ones by age, youngest first. */
+export const sorted = (runs: readonly RunEntry[], { by, descending }: Pick<Listing, 'by' | 'descending'>): RunEntry[] => {
+  const keyed = runs.map((run) => ({ run, key: keys[by](run) }))
+  return keyed
+    .sort((a, b) => Number(a.key === null) - Number(b.key === null) || (a.key === null ? 0 : (descending ? -1 : 1) * compare(a.key, b.key)) || b.run.createdAt.localeCompare(a.run.createdAt))
+    .map(({ run }) => run)
+}
+
+/** Runs that are in sight, and whose name, model, engine, status or id has every word that was typed. */
+export const filtered = (runs: readonly RunEntry[], text: string, { state, archived }: Pick<Listing, 'state' | 'archived'>): readonly RunEntry[] => {
+  const words = text.toLowerCase().split(/\s+/).filter((word) => word !== '')
+  return runs.filter((run) => {
+    if (run.deleted || (run.archived && !archived) || (state !== 'any' && stateOf(run) !== state)) return false
+    const all = `${run.name} ${run.model} ${run.engine} ${statusWord(run)} ${run.id}`.toLowerCase()
+    return words.every((word) => all.includes(word))
+  })
+}
+
+/** A name for a copy that no run has: "demo, copy", "demo, copy 2". */
+export const copyName = (name: string, taken: readonly string[]): string => {
+  const base = name.replace(/, copy( \d+)?$/, '')
+  for (let number = 1; ; number++) {
+    const next = `${base}, copy${number === 1 ? '' : ` ${number}`}`
+    if (!taken.includes(next)) return next
+  }
+}

@@ -1,0 +1,160 @@
+import { describe, expect, it } from 'vitest'
+import { configurationSchema, presets } from '../../preload/contract'
+import type { RunEntry } from '../../preload/contract'
+import { componentRows, toggled } from '../../renderer/runs/components'
+import { draftFromText, problemsAt, valueAt, withoutDefaults, withValue } from '../../renderer/runs/draft'
+import { fallbackOf, fieldAt, sections, typedValue } from '../../renderer/runs/fields'
+import { copyName, filtered, labelledShare, readListing, sorted, usualListing } from '../../renderer/runs/listing'
+import { aligned, keptIndices, Traces } from '../../renderer/runs/traces'
+import { folderOf, isAbsolute, joined, lastPart, matching, shownPath } from '../../renderer/ui/paths'
+
+const run = (changes: Partial<RunEntry>): RunEntry => ({
+  id: 'a', name: 'demo', model: 'tiny', tokens: 100, components: 4, engine: 'cpu', status: 'finished', stage: null, error: null, clusters: 10, clustering: 1,
+  clusterings: [], labels: {}, createdAt: '2026-01-01T00:00:00.000Z', finishedAt: null, archived: false, deleted: false, queued: false, ...changes
+})
+
+describe('the list of runs', () => {
+  it('sorts by a column either way, with runs that have no value last', () => {
+    const runs = [run({ id: 'none', clusters: null }), run({ id: 'few', clusters: 3 }), run({ id: 'many', clusters: 30 })]
+    expect(sorted(runs, { by: 'clusters', descending: false }).map(({ id }) => id)).toEqual(['few', 'many', 'none'])
+    expect(sorted(runs, { by: 'clusters', descending: true }).map(({ id }) => id)).toEqual(['many', 'few', 'none'])
+  })
+
+  it('sorts names as people do, and by age from the youngest', () => {
+    const runs = [run({ id: '1', name: 'run 10', createdAt: '2026-01-01T00:00:00Z' }), run({ id: '2', name: 'Run 9', createdAt: '2026-01-03T00:00:00Z' }), run({ id: '3', name: 'alpha', createdAt: '2026-01-02T00:00:00Z' })]
+    expect(sorted(runs, { by: 'name', descending: false }).map(({ id }) => id)).toEqual(['3', '2', '1'])
+    expect(sorted(runs, { by: 'age', descending: false }).map(({ id }) => id)).toEqual(['2', '3', '1'])
+  })
+
+  it('hides what is deleted, or archived unless asked for, and finds every word typed', () => {
+    const runs = [run({ id: 'here' }), run({ id: 'gone', deleted: true }), run({ id: 'aside', archived: true }), run({ id: 'stopped', status: 'interrupted', name: 'other' }), run({ id: 'waiting', status: 'pending', queued: true })]
+    const ids = (text: string, changes: object): string[] => filtered(runs, text, { ...usualListing, ...changes }).map(({ id }) => id)
+    expect(ids('', {})).toEqual(['here', 'stopped', 'waiting'])
+    expect(ids('', { archived: true })).toEqual(['here', 'aside', 'stopped', 'waiting'])
+    expect(ids('TINY other', {})).toEqual(['stopped'])
+    expect(ids('paused', {})).toEqual(['stopped'])
+    expect(ids('', { state: 'at work' })).toEqual(['waiting'])
+    expect(ids('', { state: 'stopped' })).toEqual(['stopped'])
+  })
+
+  it('knows the share labelled, names of copies, and what it kept', () => {
+    expect(labelledShare(run({ labels: { labelled: 4, skipped: 2 } }))).toBe(0.4)
+    expect(labelledShare(run({ clusters: null }))).toBeNull()
+    expect(copyName('demo, copy', ['demo', 'demo, copy'])).toBe('demo, copy 2')
+    expect(readListing({ ...usualListing, by: 'status' })).toEqual({ ...usualListing, by: 'status' })
+    expect(readListing({ ...usualListing, by: 'colour' })).toBeUndefined()
+  })
+})
+
+describe('settings as fields', () => {
+  it('has one for every key of the schema, with a line on what it does', () => {
+    const { corpus, sampler, clustering, ...others } = configurationSchema.shape
+    expect(sections.run.map(({ key }) => key)).toEqual(Object.keys(others))
+    expect(Object.values(sections).flat().filter(({ words }) => words === '').map(({ path }) => path)).toEqual([])
+    expect([corpus, sampler, clustering].every((section) => section !== undefined)).toBe(true)
+    expect(fieldAt('clustering.alpha')).toMatchObject({ kind: 'number', range: '> 0, < 1', unit: 'probability', fallback: 0.001 })
+    expect(fieldAt('sampler.estimator')).toMatchObject({ kind: 'choice', choices: ['two-chain', 'restricted'] })
+    expect(fieldAt('corpus.files')).toMatchObject({ kind: 'list', required: true })
+    expect(fieldAt('components')).toMatchObject({ kind: 'list', fallback: 'all' })
+  })
+
+  it('takes defaults of the sampler from the preset', () => {
+    expect(fallbackOf(fieldAt('sampler.draws'), 'quick')).toBe(presets.quick.draws)
+    expect(fallbackOf(fieldAt('sampler.draws'), undefined)).toBe(presets.paper.draws)
+    expect(fallbackOf(fieldAt('seed'), 'quick')).toBe(1)
+    expect(fallbackOf(fieldAt('threads'), 'quick')).toBeUndefined()
+  })
+
+  it('reads numbers, leaves what is none for the check to name, and takes an empty field as the default', () => {
+    expect(typedValue(fieldAt('sampler.stepSize'), ' 1e-5 ')).toBe(1e-5)
+    expect(typedValue(fieldAt('sampler.stepSize'), 'small')).toBe('small')
+    expect(typedValue(fieldAt('sampler.stepSize'), '  ')).toBeUndefined()
+  })
+})
+
+describe('a draft of a configuration', () => {
+  it('is changed at a path, keeps the order of its keys, and loses what is taken away', () => {
+    const draft = { model: 'a', sampler: { draws: 5 }, seed: 2 }
+    expect(Object.keys(withValue(draft, 'model', 'b'))).toEqual(['model', 'sampler', 'seed'])
+    expect(withValue(draft, 'sampler.chains', 2)).toEqual({ model: 'a', sampler: { draws: 5, chains: 2 }, seed: 2 })
+    expect(withValue(draft, 'sampler.draws', undefined)).toEqual({ model: 'a', sampler: {}, seed: 2 })
+    expect(withValue({ clustering: false }, 'clustering.alpha', 0.1)).toEqual({ clustering: { alpha: 0.1 } })
+    expect(valueAt(draft, 'sampler.draws')).toBe(5)
+    expect(valueAt({ clustering: false }, 'clustering.alpha')).toBeUndefined()
+  })
+
+  it('can be freed of defaults', () => {
+    const draft = { model: 'a', sampler: { preset: 'quick', draws: 20, chains: 3 }, clustering: { alpha: 0.001 }, seed: 1 }
+    expect(withoutDefaults(draft, (path) => fallbackOf(fieldAt(path), 'quick'))).toEqual({ model: 'a', sampler: { preset: 'quick', chains: 3 } })
+  })
+
+  it('comes from JSON, or says what is wrong', () => {
+    expect(draftFromText('{"model":"m"}')).toEqual({ draft: { model: 'm' } })
+    expect(draftFromText('[1]')).toHaveProperty('problem')
+    expect(draftFromText('{')).toHaveProperty('problem')
+  })
+
+  it('gives the problems of a place and of what is in it', () => {
+    const problems = [{ path: 'corpus.files[0]', message: 'x' }, { path: 'corpus', message: 'y' }, { path: 'corpus.filesystem', message: 'z' }]
+    expect(problemsAt(problems, 'corpus.files')).toEqual(['x.'])
+  })
+})
+
+describe('components as a grid', () => {
+  const all = ['embed', 'head:0.0', 'head:0.1', 'head:1.0', 'head:1.1', 'mlp:0', 'mlp:1', 'unembed']
+
+  it('puts heads and MLPs of a layer in a row', () => {
+    expect(componentRows(all)).toEqual({
+      heads: 2, others: ['embed', 'unembed'],
+      layers: [{ layer: 0, heads: ['head:0.0', 'head:0.1'], mlp: 'mlp:0' }, { layer: 1, heads: ['head:1.0', 'head:1.1'], mlp: 'mlp:1' }]
+    })
+    expect(componentRows(['head:3.1']).layers).toEqual([{ layer: 3, heads: [null, 'head:3.1'], mlp: null }])
+  })
+
+  it('turns some on, then off, in the model’s order', () => {
+    expect(toggled(all, 'all', ['mlp:0'])).toEqual(all.filter((name) => name !== 'mlp:0'))
+    expect(toggled(all, ['mlp:1'], ['embed', 'mlp:1'])).toEqual(['embed', 'mlp:1'])
+    expect(toggled(all, all.slice(1), ['embed'])).toBe('all')
+  })
+})
+
+describe('traces', () => {
+  it('grow by points, and take a point that comes again', () => {
+    const traces = Traces.of([{ component: 'a', chain: 1, losses: Float64Array.of(1, 2), distances: Float64Array.of(0, 1) }])
+    traces.add([{ component: 'a', chain: 0, draw: 300, loss: 5, distance: 2 }, { component: 'a', chain: 1, draw: 1, loss: 3, distance: 1 }])
+    expect(traces.of('a').map(({ chain, length }) => [chain, length])).toEqual([[0, 301], [1, 2]])
+    expect([...traces.of('a')[1].losses]).toEqual([1, 3])
+    expect(traces.of('a')[0].losses[299]).toBeNaN()
+    expect(traces.draws('a')).toBe(303)
+  })
+
+  it('are thinned without losing a peak', () => {
+    const values = Float64Array.from({ length: 10_000 }, (_, index) => Math.sin(index / 50))
+    values[4321] = 9
+    values[8765] = -9
+    const kept = keptIndices([values], values.length, 200)
+    expect(kept.length).toBeLessThanOrEqual(202)
+    expect(kept).toEqual(expect.arrayContaining([0, 4321, 8765, 9999]))
+    expect([...kept].sort((a, b) => a - b)).toEqual(kept)
+    expect(keptIndices([values], 5, 200)).toEqual([0, 1, 2, 3, 4])
+  })
+
+  it('are laid beside each other with gaps where a chain has no value', () => {
+    expect(aligned([Float64Array.of(1, NaN, 3), Float64Array.of(4)], 100)).toEqual({ places: [0, 1, 2], values: [[1, null, 3], [4, null, null]] })
+  })
+})
+
+describe('paths', () => {
+  it('are taken apart and put together on both kinds of systems', () => {
+    expect([folderOf('/a/b'), folderOf('/a'), folderOf('C:\\x\\y'), folderOf('C:\\x'), folderOf('/a/b/')]).toEqual(['/a', '/', 'C:\\x', 'C:\\', '/a'])
+    expect([lastPart('/a/b/'), lastPart('C:\\x\\y.json')]).toEqual(['b', 'y.json'])
+    expect([joined('/', 'a'), joined('/a', 'b'), joined('C:\\x', 'y')]).toEqual(['/a', '/a/b', 'C:\\x\\y'])
+    expect([isAbsolute('/a'), isAbsolute('C:/a'), isAbsolute('a/b')]).toEqual([true, true, false])
+    expect([shownPath('/home/me/x', '/home/me'), shownPath('/home/mean', '/home/me'), shownPath('/x', '')]).toEqual(['~/x', '/home/mean', '/x'])
+  })
+
+  it('are found by what is typed, beginnings and folders first', () => {
+    const entry = (name: string, folder: boolean) => ({ name, path: `/${name}`, folder, bytes: 0, changedAt: '', model: false })
+    expect(matching([entry('my-data.txt', false), entry('data.txt', false), entry('old-data', true), entry('x', true)], 'data').map(({ name }) => name)).toEqual(['data.txt', 'old-data', 'my-data.txt'])
+  })
+})
