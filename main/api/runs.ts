@@ -19,7 +19,8 @@ const failedChains = (diagnostics: readonly DiagnosticsRecord[]): string[] =>
 
 const isNoisy = ({ reliability, centredReliability }: DiagnosticsRecord): boolean => reliability < reliabilityThreshold || centredReliability < reliabilityThreshold
 
-const latest = ({ clusterings }: RunRecord): ClusteringRecord | undefined => clusterings.reduce<ClusteringRecord | undefined>((last, each) => (last === undefined || each.number > last.number ? each : last), undefined)
+/** The clustering that was made last. */
+export const latest = ({ clusterings }: RunRecord): ClusteringRecord | undefined => clusterings.reduce<ClusteringRecord | undefined>((last, each) => (last === undefined || each.number > last.number ? each : last), undefined)
 
 /** What a run came to, with its latest clustering. */
 export const summarise = async (workspace: Workspace, run: RunRecord): Promise<RunSummary> => {
@@ -103,16 +104,17 @@ export const showRun = (folder: string, text: string, options: { readonly cluste
   })
 
 /** The health of a run's chains and columns, component by component. Throws a `usage` error before sampling is done. */
+export const healthOf = async (workspace: Workspace, run: RunRecord): Promise<RunHealth> => {
+  if (!run.stages.some(({ stage }) => stage === 'sample')) throw new SpectroscopeError('usage', `Run ${run.id} has not been sampled yet; resume it first.`)
+  const [diagnostics, traces] = [await workspace.getDiagnostics(run.id), await workspace.getTraces(run.id)]
+  const { sampler }: RunConfiguration = run.configuration
+  const initialLoss = run.initialLoss ?? NaN
+  const findings = diagnostics.flatMap((each) => assessHealth(componentDiagnostics(each), traces.filter(({ component }) => component === each.component), initialLoss, sampler))
+  return { run, initialLoss, threshold: reliabilityThreshold, diagnostics, findings }
+}
+
 export const diagnoseRun = (folder: string, text: string): Promise<RunHealth> =>
-  withWorkspace(folder, 'read', async (workspace) => {
-    const run = settled(await workspace.findRun(text))
-    if (!run.stages.some(({ stage }) => stage === 'sample')) throw new SpectroscopeError('usage', `Run ${run.id} has not been sampled yet; resume it first.`)
-    const [diagnostics, traces] = [await workspace.getDiagnostics(run.id), await workspace.getTraces(run.id)]
-    const { sampler }: RunConfiguration = run.configuration
-    const initialLoss = run.initialLoss ?? NaN
-    const findings = diagnostics.flatMap((each) => assessHealth(componentDiagnostics(each), traces.filter(({ component }) => component === each.component), initialLoss, sampler))
-    return { run, initialLoss, threshold: reliabilityThreshold, diagnostics, findings }
-  })
+  withWorkspace(folder, 'read', async (workspace) => healthOf(workspace, settled(await workspace.findRun(text))))
 
 export const deleteRun = (folder: string, text: string, confirm: (run: RunRecord) => Promise<boolean>): Promise<{ readonly run: string; readonly deleted: boolean }> =>
   withWorkspace(folder, 'write', async (workspace) => {

@@ -1,0 +1,141 @@
+import type { Comparison } from '../../preload/contract'
+import { SpectroscopeError } from '../../preload/errors'
+import { leftoverCluster } from '../../preload/records'
+import type { ClusterNumber, StudyRecord } from '../../preload/records'
+import type { Workspace } from '../store/store'
+
+interface Place {
+  readonly run: string
+  readonly clustering: number
+}
+
+/** Tokens that two studies have in common, as pairs of their indices. */
+export interface Shared {
+  readonly left: Int32Array
+  readonly right: Int32Array
+}
+
+/** First token of each probe row of a study. */
+const firstTokens = ({ targets }: StudyRecord): number[] => {
+  let next = 0
+  return targets.map(({ length }) => (next += length) - length)
+}
+
+const rowKey = (ids: Int32Array): string => Buffer.from(ids.buffer, ids.byteOffset, ids.byteLength).toString('latin1')
+
+/** Matches probe rows by their ids, and within a row targets by position; of equal rows the first with the first, and so on. */
+export const sharedTokens = (left: StudyRecord, right: StudyRecord): Shared => {
+  const [leftFirst, rightFirst] = [firstTokens(left), firstTokens(right)]
+  const rows = new Map<string, number[]>()
+  right.probe.forEach((ids, row) => {
+    const key = rowKey(ids)
+    const same = rows.get(key)
+    if (same === undefined) rows.set(key, [row])
+    else same.push(row)
+  })
+  const used = new Map<string, number>()
+  const [leftTokens, rightTokens]: [number[], number[]] = [[], []]
+  left.probe.forEach((ids, row) => {
+    const key = rowKey(ids)
+    const occurrence = used.get(key) ?? 0
+    const other = rows.get(key)?.[occurrence]
+    if (other === undefined) return
+    used.set(key, occurrence + 1)
+    const [mine, theirs] = [left.targets[row], right.targets[other]]
+    for (let i = 0, j = 0; i < mine.length && j < theirs.length; ) {
+      if (mine[i] === theirs[j]) {
+        leftTokens.push(leftFirst[row] + i++)
+        rightTokens.push(rightFirst[other] + j++)
+      } else if (mine[i] < theirs[j]) i++
+      else j++
+    }
+  })
+  return { left: Int32Array.from(leftTokens), right: Int32Array.from(rightTokens) }
+}
+
+interface Overlap {
+  /** Counts of pairs of groups, by left group, then by right group. */
+  readonly common: ReadonlyMap<ClusterNumber, ReadonlyMap<ClusterNumber, number>>
+  readonly leftSizes: ReadonlyMap<ClusterNumber, number>
+  readonly rightSizes: ReadonlyMap<ClusterNumber, number>
+}
+
+const add = (counts: Map<ClusterNumber, number>, group: ClusterNumber): void => void counts.set(group, (counts.get(group) ?? 0) + 1)
+
+const overlapOf = (left: Int32Array, right: Int32Array): Overlap => {
+  const common = new Map<ClusterNumber, Map<ClusterNumber, number>>()
+  const [leftSizes, rightSizes] = [new Map<ClusterNumber, number>(), new Map<ClusterNumber, number>()]
+  for (let i = 0; i < left.length; i++) {
+    add(leftSizes, left[i])
+    add(rightSizes, right[i])
+    const row = common.get(left[i]) ?? new Map<ClusterNumber, number>()
+    add(row, right[i])
+    common.set(left[i], row)
+  }
+  return { common, leftSizes, rightSizes }
+}
+
+const pairs = (counts: Iterable<number>): number => {
+  let sum = 0
+  for (const count of counts) sum += (count * (count - 1)) / 2
+  return sum
+}
+
+/** Hubert and Arabie's adjusted Rand index of two partitions; 1 where both are one group, or all groups are single tokens. */
+export const adjustedRand = ({ common, leftSizes, rightSizes }: Overlap): number => {
+  const together = pairs([...common.values()].flatMap((row) => [...row.values()]))
+  const [inLeft, inRight] = [pairs(leftSizes.values()), pairs(rightSizes.values())]
+  const all = pairs([[...leftSizes.values()].reduce((a, b) => a + b, 0)])
+  const expected = (inLeft * inRight) / all
+  const most = (inLeft + inRight) / 2
+  return most === expected ? 1 : (together - expected) / (most - expected)
+}
+
+/** Pearson's correlation; NaN where a side does not vary. */
+export const correlation = (left: Float32Array, right: Float32Array): number => {
+  const { length } = left
+  let [meanLeft, meanRight] = [0, 0]
+  for (let i = 0; i < length; i++) {
+    meanLeft += left[i] / length
+    meanRight += right[i] / length
+  }
+  let [product, squareLeft, squareRight] = [0, 0, 0]
+  for (let i = 0; i < length; i++) {
+    const [a, b] = [left[i] - meanLeft, right[i] - meanRight]
+    product += a * b
+    squareLeft += a * a
+    squareRight += b * b
+  }
+  return product / Math.sqrt(squareLeft * squareRight)
+}
+
+const matchesOf = ({ common, leftSizes, rightSizes }: Overlap): Comparison['matches'] =>
+  [...leftSizes.entries()].filter(([left]) => left !== leftoverCluster).sort(([a], [b]) => a - b).flatMap(([left, leftSize]) => {
+    const candidates = [...common.get(left)!.entries()].filter(([right]) => right !== leftoverCluster).map(([right, shared]) => {
+      const rightSize = rightSizes.get(right)!
+      return { left, right, common: shared, jaccard: shared / (leftSize + rightSize - shared), leftSize, rightSize }
+    })
+    const [best] = candidates.sort((a, b) => b.jaccard - a.jaccard || a.right - b.right)
+    return best === undefined ? [] : [best]
+  })
+
+const taken = (values: Int32Array | Float32Array, tokens: Int32Array): Float32Array => Float32Array.from(tokens, (token) => values[token])
+const groups = (values: Int32Array, tokens: Int32Array): Int32Array => tokens.map((token) => values[token])
+
+/** Compares two clusterings on the tokens that both studies have. Throws a `usage` error where they have none in common. */
+export const compareClusterings = async (workspace: Workspace, left: Place, right: Place): Promise<Comparison> => {
+  const [leftRun, rightRun] = [await workspace.getRun(left.run), await workspace.getRun(right.run)]
+  const leftStudy = await workspace.getStudy(left.run)
+  const shared = sharedTokens(leftStudy, left.run === right.run ? leftStudy : await workspace.getStudy(right.run))
+  if (shared.left.length === 0) throw new SpectroscopeError('usage', `Runs ${left.run} and ${right.run} have no token in common; compare runs whose probe rows are the same.`)
+  const leftGroups = await workspace.getMembership(left.run, { clustering: left.clustering })
+  const rightGroups = await workspace.getMembership(right.run, { clustering: right.clustering })
+  const overlap = overlapOf(groups(leftGroups, shared.left), groups(rightGroups, shared.right))
+  const columns: { component: string; correlation: number }[] = []
+  for (const component of leftRun.components.filter((each) => rightRun.components.includes(each))) {
+    const mine = await workspace.getColumn(left.run, component)
+    const theirs = left.run === right.run ? mine : await workspace.getColumn(right.run, component)
+    columns.push({ component, correlation: correlation(taken(mine, shared.left), taken(theirs, shared.right)) })
+  }
+  return { tokens: shared.left.length, adjustedRand: adjustedRand(overlap), columns, matches: matchesOf(overlap) }
+}

@@ -1,0 +1,60 @@
+import type { Dirent } from 'node:fs'
+import { access, readdir, stat } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import type { FolderEntry, FolderListing } from '../../preload/contract'
+import { SpectroscopeError } from '../../preload/errors'
+import { faultCode } from '../base/faults'
+import type { HandlersOf, WorkbenchEnvironment } from './context'
+
+const mostEntries = 5000
+const weightsFiles = ['model.safetensors', 'model.safetensors.index.json']
+
+const isThere = (path: string): Promise<boolean> => access(path).then(() => true, () => false)
+
+const isModel = async (folder: string): Promise<boolean> =>
+  (await isThere(join(folder, 'config.json'))) && (await Promise.all(weightsFiles.map((file) => isThere(join(folder, file))))).includes(true)
+
+/** Undefined for what cannot be looked at, such as a link that leads nowhere. */
+const described = async (folder: string, name: string): Promise<FolderEntry | undefined> => {
+  const path = join(folder, name)
+  try {
+    const found = await stat(path)
+    return { name, path, folder: found.isDirectory(), bytes: found.isDirectory() ? 0 : found.size, changedAt: found.mtime.toISOString(), model: found.isDirectory() && (await isModel(path)) }
+  } catch {
+    return undefined
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = { ENOENT: 'does not exist', ENOTDIR: 'is no folder', EACCES: 'may not be read by you', EPERM: 'may not be read by you' }
+
+const entriesOf = async (folder: string): Promise<Dirent[]> => {
+  try {
+    return await readdir(folder, { withFileTypes: true })
+  } catch (error) {
+    const code = faultCode(error)
+    throw new SpectroscopeError('input', `${folder} ${reasons[code] ?? `cannot be read (${code})`}; choose another folder.`, { cause: error })
+  }
+}
+
+const byName = new Intl.Collator('en', { numeric: true, sensitivity: 'base' })
+
+/** Folders first, then files, each by name. */
+const listFolder = async (asked: string, hidden: boolean): Promise<FolderListing> => {
+  const folder = resolve(asked)
+  const names = (await entriesOf(folder)).filter(({ name }) => hidden || !name.startsWith('.'))
+    .sort((a, b) => Number(b.isDirectory()) - Number(a.isDirectory()) || byName.compare(a.name, b.name))
+  const entries = await Promise.all(names.slice(0, mostEntries).map(({ name }) => described(folder, name)))
+  const parent = dirname(folder)
+  return {
+    folder,
+    parent: parent === folder ? null : parent,
+    entries: entries.filter((entry) => entry !== undefined).sort((a, b) => Number(b.folder) - Number(a.folder) || byName.compare(a.name, b.name)),
+    cut: names.length > mostEntries
+  }
+}
+
+export const fileCalls = (environment: WorkbenchEnvironment): HandlersOf<'files'> => ({
+  'files.list': ({ folder, hidden }) => listFolder(folder ?? homedir(), hidden),
+  'files.choose': async ({ purpose, title, suggested }) => (environment.choose === undefined ? null : environment.choose(purpose, title, suggested))
+})

@@ -1,0 +1,98 @@
+import { randomUUID } from 'node:crypto'
+import type { Job } from '../../preload/contract'
+import { SpectroscopeError, toPlain } from '../../preload/errors'
+
+export interface JobProgress {
+  readonly fraction?: number
+  readonly detail?: string
+  readonly secondsLeft?: number
+}
+
+export interface JobControl {
+  readonly signal: AbortSignal
+  readonly progress: (progress: JobProgress) => void
+}
+
+export interface JobAbout {
+  readonly kind: Job['kind']
+  readonly title: string
+  readonly run: string | null
+  /** Names the work: while one with the same key goes on, no second one is started. */
+  readonly key: string
+}
+
+interface Entry {
+  job: Job
+  readonly key: string
+  readonly controller: AbortController
+  readonly done: Promise<unknown>
+  toldAt: number
+}
+
+const millisecondsBetween = 200
+const keptEnded = 50
+
+/** Long work beside the runs, and what is told of it. */
+export class Jobs {
+  readonly #tell: (job: Job) => void
+  readonly #entries = new Map<string, Entry>()
+
+  constructor(tell: (job: Job) => void) {
+    this.#tell = tell
+  }
+
+  #change(entry: Entry, changes: Partial<Job>, always: boolean): void {
+    entry.job = { ...entry.job, ...changes }
+    if (!always && performance.now() - entry.toldAt < millisecondsBetween) return
+    entry.toldAt = performance.now()
+    this.#tell(entry.job)
+  }
+
+  #end(entry: Entry, changes: Pick<Job, 'state' | 'error'>): void {
+    this.#change(entry, { ...changes, secondsLeft: null, ...(changes.state === 'done' ? { fraction: 1 } : {}) }, true)
+    const ended = [...this.#entries].filter(([, { job }]) => job.state !== 'working')
+    for (const [id] of ended.slice(0, Math.max(0, ended.length - keptEnded))) this.#entries.delete(id)
+  }
+
+  /** Starts `work`, or joins the one of the same key that is at work; `done` is what it gives. */
+  start<T>({ key, ...about }: JobAbout, work: (control: JobControl) => Promise<T>): { readonly job: Job; readonly done: Promise<T> } {
+    const present = [...this.#entries.values()].find((entry) => entry.key === key && entry.job.state === 'working')
+    if (present !== undefined) return { job: present.job, done: present.done as Promise<T> }
+    const controller = new AbortController()
+    const job: Job = { id: randomUUID(), ...about, state: 'working', fraction: null, detail: '', secondsLeft: null, error: null }
+    const progress = ({ fraction, detail, secondsLeft }: JobProgress): void => {
+      if (entry.job.state !== 'working') return
+      this.#change(entry, {
+        ...(fraction === undefined ? {} : { fraction }), ...(detail === undefined ? {} : { detail }),
+        secondsLeft: secondsLeft !== undefined && Number.isFinite(secondsLeft) ? secondsLeft : null
+      }, false)
+    }
+    const done = Promise.resolve().then(() => work({ signal: controller.signal, progress }))
+    const entry: Entry = { job, key, controller, done, toldAt: performance.now() }
+    this.#entries.set(job.id, entry)
+    this.#tell(job)
+    done.then(
+      () => this.#end(entry, { state: 'done', error: null }),
+      (error: unknown) => this.#end(entry, controller.signal.aborted ? { state: 'cancelled', error: null } : { state: 'failed', error: toPlain(error).message })
+    )
+    return { job, done }
+  }
+
+  /** Oldest first; the last ones that ended among them. */
+  list(): readonly Job[] {
+    return [...this.#entries.values()].map(({ job }) => job)
+  }
+
+  cancel(id: string): void {
+    const entry = this.#entries.get(id)
+    if (entry === undefined) throw new SpectroscopeError('usage', 'There is no such job; it may have ended a while ago.')
+    entry.controller.abort()
+  }
+
+  /** Cancels all that is at work, and waits until it has stopped. */
+  async close(): Promise<void> {
+    const working = [...this.#entries.values()].filter(({ job }) => job.state === 'working')
+    for (const { controller } of working) controller.abort()
+    await Promise.allSettled(working.map(({ done }) => done))
+  }
+}

@@ -1,0 +1,116 @@
+import { basename, resolve } from 'node:path'
+import { checkedConfiguration } from '../../preload/configuration'
+import type { RunConfiguration } from '../../preload/configuration'
+import type { ConfigurationCheck, ConfigurationProblem, RunEntry, Settings } from '../../preload/contract'
+import { SpectroscopeError } from '../../preload/errors'
+import type { RunRecord } from '../../preload/records'
+import { resourcePath } from '../base/entries'
+import { checkConfiguration, readConfiguration } from '../pipeline/checks'
+import type { LabelCounts } from '../store/labelling'
+import { compareClusterings } from './compare'
+import type { HandlersOf, WorkbenchContext } from './context'
+import type { Estimates } from './estimates'
+import type { RunManager } from './run-manager'
+import { healthOf, latest, settled } from './runs'
+
+/** Settings stand where a configuration says nothing of the engine and the threads. */
+const withSettings = (configuration: object, { engine, threads }: Settings): object => ({ engine, ...(threads === null ? {} : { threads }), ...configuration })
+
+/** The place that a sentence of the terminal names first, as in `"corpus.files[0]": …`. */
+const placeOf = (sentence: string): string => /^"([\w.[\]]+)"/.exec(sentence)?.[1] ?? 'model'
+
+/** Problems of the files that a configuration names: the first one that is met. */
+const fileProblems = async (configuration: RunConfiguration, baseFolder: string): Promise<ConfigurationProblem[]> => {
+  try {
+    await checkConfiguration(configuration, baseFolder)
+    return []
+  } catch (error) {
+    if (!(error instanceof SpectroscopeError)) throw error
+    return [{ path: placeOf(error.message), message: error.message }]
+  }
+}
+
+/** The rules and the words of the terminal, for every place at once. */
+export const checkAll = async (value: object, baseFolder: string, settings: Settings): Promise<ConfigurationCheck> => {
+  const { configuration, issues } = checkedConfiguration(withSettings(value, settings))
+  if (configuration === null) return { problems: issues.map(({ path, message }) => ({ path, message: `${message}.` })), configuration }
+  const problems = await fileProblems(configuration, baseFolder)
+  return { problems, configuration: problems.length === 0 ? configuration : null }
+}
+
+/** Throws the first problem as an error. */
+const checked = async (value: object, baseFolder: string, settings: Settings): Promise<RunConfiguration> => {
+  const { problems, configuration } = await checkAll(value, baseFolder, settings)
+  if (configuration === null) throw new SpectroscopeError('configuration', problems[0].message)
+  return configuration
+}
+
+const modelWords = ({ configuration: { model, weights }, baseFolder }: RunRecord): string =>
+  [basename(resolve(baseFolder, model)), ...(weights === undefined ? [] : [basename(weights)])].join(' · ')
+
+const entryOf = (manager: RunManager, record: RunRecord, counts: readonly LabelCounts[]): RunEntry => {
+  const queued = manager.isQueued(record.id)
+  const run = queued || manager.isWorking(record.id) ? record : settled(record)
+  const clustering = latest(run)
+  return {
+    id: run.id, name: run.name, model: modelWords(run), tokens: run.tokens, components: run.components.length,
+    engine: run.provenance.engine?.name ?? run.configuration.engine,
+    status: run.status, stage: run.stage, error: run.error,
+    clusters: clustering?.clusters ?? null, clustering: clustering?.number ?? null,
+    clusterings: run.clusterings.map(({ number, name, clusters }) => ({ number, name, clusters })),
+    labels: counts.find((each) => each.run === run.id && each.clustering === clustering?.number)?.counts ?? {},
+    createdAt: run.createdAt, finishedAt: run.finishedAt, archived: run.archived, deleted: run.deleted, queued
+  }
+}
+
+export const runCalls = (context: WorkbenchContext, managed: () => RunManager, estimates: Estimates): HandlersOf<'runs'> => ({
+  'runs.list': async () => {
+    const workspace = context.workspace()
+    const manager = managed()
+    const [runs, counts] = [await workspace.listRuns(), await workspace.countLabels()]
+    return runs.map((run) => entryOf(manager, run, counts))
+  },
+  'runs.get': async ({ run }) => {
+    const record = await context.workspace().getRun(run)
+    return managed().busy().includes(run) ? record : settled(record)
+  },
+  'runs.check': ({ configuration, baseFolder }) => checkAll(configuration, baseFolder, context.settings()),
+  'runs.estimate': async ({ configuration, baseFolder }) => estimates.of(await checked(configuration, baseFolder, context.settings()), resolve(baseFolder)),
+  'runs.start': async ({ name, configuration, baseFolder }) => {
+    const full = await checked(configuration, baseFolder, context.settings())
+    return { run: await managed().start(name, full, resolve(baseFolder)) }
+  },
+  'runs.startDemo': async () => {
+    const { engine, threads } = context.settings()
+    const demo = await readConfiguration(resourcePath('demo', 'demo.json'))
+    return { run: await managed().start('demo', { ...demo, engine, ...(threads === null ? {} : { threads }) }, resourcePath('demo')) }
+  },
+  'runs.resume': async ({ run }) => {
+    await managed().resume(run)
+    return null
+  },
+  'runs.pause': async ({ run }) => {
+    await managed().pause(run)
+    return null
+  },
+  'runs.recluster': async ({ run, name, configuration }) => {
+    await managed().recluster(run, name, configuration)
+    return { run }
+  },
+  'runs.change': async ({ run, changes }) => {
+    if (changes.deleted === true && managed().busy().includes(run)) await managed().pause(run)
+    const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
+    const changed = await context.workspace().changeRun(run, given, context.author())
+    context.emit('runs-changed', null)
+    context.emit('undo', changed.undo)
+    return changed
+  },
+  'runs.live': async ({ run }) => {
+    await context.workspace().getRun(run)
+    return managed().live(run)
+  },
+  'runs.health': async ({ run }) => healthOf(context.workspace(), settled(await context.workspace().getRun(run))),
+  'runs.traces': ({ run }) => context.workspace().getTraces(run),
+  'runs.heatMap': ({ run, clustering, most }) => context.workspace().getHeatMap(run, clustering, most),
+  'runs.compare': ({ left, right }) => compareClusterings(context.workspace(), left, right)
+})

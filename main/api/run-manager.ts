@@ -1,0 +1,250 @@
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { ClusteringConfiguration, RunConfiguration } from '../../preload/configuration'
+import type { LiveRun, Notices, NoticeName, RunEvent } from '../../preload/contract'
+import { SpectroscopeError, toPlain } from '../../preload/errors'
+import type { RunRecord } from '../../preload/records'
+import { componentNames } from '../models/components'
+import { parseModelConfig } from '../models/config'
+import { chooseComponents } from '../pipeline/checks'
+import { createRun, recluster, resumeRun } from '../pipeline/run'
+import type { RunOptions } from '../pipeline/run'
+import { StoreLost } from '../store/store'
+import type { Workspace } from '../store/store'
+import { RunWatch } from './run-watch'
+
+export interface ManagerListener {
+  readonly emit: <N extends NoticeName>(name: N, data: Notices[N]) => void
+  /** A run has ended by itself: it is finished, or failed with `error`. */
+  readonly ended: (run: RunRecord, error: unknown) => void
+  /** Mean rate of the sampling that was seen of a finished run, tokens per second. */
+  readonly measured: (run: RunRecord, tokensPerSecond: number) => void
+}
+
+interface Task {
+  readonly run: string
+  /** A run's own stages, or one more clustering of its matrix. */
+  readonly kind: 'run' | 'clustering'
+  readonly controller: AbortController
+  readonly work: (run: RunRecord, options: RunOptions) => Promise<unknown>
+  readonly fresh: boolean
+  readonly done: Promise<void>
+  readonly settle: { readonly resolve: () => void; readonly reject: (error: unknown) => void }
+  watch?: RunWatch
+}
+
+const secondsBetweenCheckpoints = (): number => {
+  const given = Number(process.env['SPECTROSCOPE_CHECKPOINT_SECONDS'] ?? '')
+  return given > 0 ? given : 30
+}
+
+const keptWatches = 20
+const storeLosses = 3
+
+/** The components that a run samples, in order; none where its model cannot be read now. */
+const componentsOf = async ({ configuration, baseFolder, components }: RunRecord): Promise<readonly string[]> => {
+  if (components.length > 0) return components
+  const file = join(resolve(baseFolder, configuration.model), 'config.json')
+  try {
+    return chooseComponents(configuration.components, componentNames(parseModelConfig(await readFile(file, 'utf8'), file)))
+  } catch {
+    return []
+  }
+}
+
+const isInterruption = (error: unknown): boolean => error instanceof SpectroscopeError && error.kind === 'interrupted'
+
+/** The runs of one workspace that are at work, one after another, and what is known of them. */
+export class RunManager {
+  readonly #workspace: Workspace
+  readonly #listener: ManagerListener
+  readonly #queue: Task[] = []
+  readonly #watches = new Map<string, RunWatch>()
+  #current: Task | undefined
+  #closed = false
+
+  constructor(workspace: Workspace, listener: ManagerListener) {
+    this.#workspace = workspace
+    this.#listener = listener
+  }
+
+  /** Runs that were at work when their process died wait to be resumed. */
+  async settle(): Promise<void> {
+    for (const { id, status } of await this.#workspace.listRuns()) {
+      if (status === 'running' || status === 'pending') await this.#workspace.updateRun(id, { status: 'interrupted' })
+    }
+  }
+
+  #task(run: string): Task | undefined {
+    return this.#current?.run === run ? this.#current : this.#queue.find((task) => task.run === run)
+  }
+
+  isWorking(run: string): boolean {
+    return this.#current?.run === run
+  }
+
+  isQueued(run: string): boolean {
+    return this.#queue.some((task) => task.run === run)
+  }
+
+  /** Runs at work, then those that wait. */
+  busy(): readonly string[] {
+    return [...(this.#current === undefined ? [] : [this.#current]), ...this.#queue].map(({ run }) => run)
+  }
+
+  #refuseTwice(run: string): void {
+    if (this.#task(run) !== undefined) throw new SpectroscopeError('usage', `Run ${run} is at work, or waits for its turn; let it end, or pause it first.`)
+  }
+
+  #add(run: string, kind: Task['kind'], fresh: boolean, work: Task['work']): void {
+    let settle: Task['settle'] | undefined
+    const done = new Promise<void>((resolve, reject) => (settle = { resolve, reject }))
+    done.catch(() => {})
+    this.#queue.push({ run, kind, controller: new AbortController(), work, fresh, done, settle: settle! })
+    this.#listener.emit('runs-changed', null)
+    this.#next()
+  }
+
+  #next(): void {
+    if (this.#current !== undefined || this.#closed) return
+    const task = this.#queue.shift()
+    if (task === undefined) return
+    this.#current = task
+    void this.#work(task)
+  }
+
+  async #work(task: Task): Promise<void> {
+    let outcome: { readonly error?: unknown } = {}
+    try {
+      await this.#attempts(task)
+    } catch (error) {
+      outcome = { error }
+    }
+    task.watch?.close()
+    this.#current = undefined
+    await this.#ended(task, outcome.error).catch(() => {})
+    this.#listener.emit('runs-changed', null)
+    if (outcome.error === undefined) task.settle.resolve()
+    else task.settle.reject(outcome.error)
+    this.#next()
+  }
+
+  async #ended(task: Task, error: unknown): Promise<void> {
+    if (isInterruption(error)) return
+    if (error !== undefined) {
+      const { kind, message } = toPlain(error)
+      task.watch?.event({ type: 'note', message })
+      this.#listener.emit('problem', { kind, message })
+    }
+    const run = await this.#workspace.getRun(task.run)
+    if (error === undefined && task.kind === 'run' && task.watch?.rate !== undefined) this.#listener.measured(run, task.watch.rate)
+    this.#listener.ended(run, error)
+  }
+
+  /** Goes on from the last checkpoint when the store process dies in the middle. */
+  async #attempts(task: Task): Promise<void> {
+    const watch = await this.#watch(task.run)
+    task.watch = watch
+    for (let losses = 0; ; losses++) {
+      try {
+        const run = await this.#workspace.getRun(task.run)
+        await task.work(run, this.#options(task, watch))
+        return
+      } catch (error) {
+        if (!(error instanceof StoreLost) || task.controller.signal.aborted || losses === storeLosses) throw error
+        watch.event({ type: 'note', message: 'The store process died; a new one has opened the workspace, and the run goes on from its last checkpoint.' })
+      }
+    }
+  }
+
+  async #watch(id: string): Promise<RunWatch> {
+    const run = await this.#workspace.getRun(id)
+    const watch = new RunWatch(run, await componentsOf(run), await this.#workspace.getTraces(id), {
+      event: (event) => this.#listener.emit('run-event', { run: id, event }),
+      traces: (points) => this.#listener.emit('trace', { run: id, points })
+    })
+    this.#watches.delete(id)
+    this.#watches.set(id, watch)
+    const [oldest] = this.#watches.keys()
+    if (this.#watches.size > keptWatches) this.#watches.delete(oldest)
+    return watch
+  }
+
+  #options({ controller, fresh }: Task, watch: RunWatch): RunOptions {
+    const onEvent = (event: RunEvent): void => {
+      watch.event(event.type === 'run' && fresh ? { ...event, resumed: false } : event)
+      if (event.type === 'run' || event.type === 'stage' || event.type === 'finished') this.#listener.emit('runs-changed', null)
+    }
+    return {
+      checkpointSeconds: secondsBetweenCheckpoints(),
+      signal: controller.signal,
+      onEvent,
+      onTrace: (point, initialLoss) => watch.trace(point, initialLoss),
+      onChainEnded: (chain) => watch.chainEnded(chain)
+    }
+  }
+
+  /** Makes a run, which starts at once or when those before it have ended; gives its id. */
+  async start(name: string, configuration: RunConfiguration, baseFolder: string): Promise<string> {
+    const { id } = await createRun(this.#workspace, configuration, baseFolder, name.trim() === '' ? undefined : name.trim())
+    this.#add(id, 'run', true, (run, options) => resumeRun(this.#workspace, run, options))
+    return id
+  }
+
+  async resume(id: string): Promise<void> {
+    this.#refuseTwice(id)
+    const run = await this.#workspace.getRun(id)
+    if (run.status === 'finished') throw new SpectroscopeError('usage', `Run ${id} is finished, so there is nothing to go on with.`)
+    if (run.deleted) throw new SpectroscopeError('usage', `Run ${id} is marked as deleted; undo that first.`)
+    await this.#workspace.updateRun(id, { status: 'pending' })
+    this.#add(id, 'run', false, (record, options) => resumeRun(this.#workspace, record, options))
+  }
+
+  async recluster(id: string, name: string, configuration: ClusteringConfiguration): Promise<void> {
+    this.#refuseTwice(id)
+    const run = await this.#workspace.getRun(id)
+    if (!run.stages.some(({ stage }) => stage === 'sample')) throw new SpectroscopeError('usage', `Run ${id} has no susceptibilities yet; resume it first.`)
+    const named = name.trim() === '' ? {} : { name: name.trim() }
+    this.#add(id, 'clustering', true, (record, options) => recluster(this.#workspace, record, configuration, { ...options, ...named }))
+  }
+
+  /** Stops a run with a checkpoint, or takes it off the queue; resolves once that is done. Throws what kept it from being written. */
+  async pause(id: string): Promise<void> {
+    const task = this.#task(id)
+    if (task === undefined) throw new SpectroscopeError('usage', `Run ${id} is not at work.`)
+    if (task !== this.#current) {
+      this.#queue.splice(this.#queue.indexOf(task), 1)
+      if (task.kind === 'run') await this.#workspace.updateRun(id, { status: 'interrupted' })
+      task.settle.resolve()
+      this.#listener.emit('runs-changed', null)
+      return
+    }
+    task.controller.abort()
+    await task.done.catch((error: unknown) => {
+      if (!isInterruption(error)) throw error
+    })
+  }
+
+  /** Pauses every run, those that wait first. */
+  async pauseAll(): Promise<void> {
+    for (const id of this.busy().toReversed()) await this.pause(id)
+  }
+
+  /** Resolves when no run is at work and none waits. */
+  async idle(): Promise<void> {
+    for (let task = this.#current ?? this.#queue[0]; task !== undefined; task = this.#current ?? this.#queue[0]) await task.done.catch(() => {})
+  }
+
+  async live(id: string): Promise<LiveRun> {
+    const watch = this.#watches.get(id)
+    const task = this.#current?.run === id ? this.#current : undefined
+    const live = watch?.live(task !== undefined, task?.controller.signal.aborted === true)
+    if (live !== undefined && (task !== undefined || live.traces.length > 0)) return live
+    const nothing = { working: task !== undefined, pausing: false, stage: null, progress: null, components: [], rates: new Float64Array(0), events: [], flags: [] }
+    return { ...nothing, ...live, run: id, traces: await this.#workspace.getTraces(id) }
+  }
+
+  close(): void {
+    this.#closed = true
+  }
+}

@@ -1,0 +1,282 @@
+import { existsSync } from 'node:fs'
+import { availableParallelism, homedir, totalmem, userInfo } from 'node:os'
+import { join, resolve } from 'node:path'
+import { callSchemas } from '../../preload/contract'
+import type { AppState, CallAnswer, CallName, NoticeName, Notices } from '../../preload/contract'
+import { SpectroscopeError, toPlain } from '../../preload/errors'
+import type { PlainError } from '../../preload/errors'
+import { programVersion } from '../pipeline/versions'
+import type { Workspace } from '../store/store'
+import type { CallHandlers, WorkbenchContext, WorkbenchEnvironment } from './context'
+import { Estimates } from './estimates'
+import { exploreCalls } from './explore-calls'
+import { exportCalls } from './exports'
+import { fileCalls } from './files'
+import { importCalls } from './imports'
+import { Jobs } from './jobs'
+import { WorkspaceKeeper } from './keeper'
+import { labelCalls } from './labels'
+import { modelCalls } from './model-calls'
+import { runCalls } from './run-calls'
+import { RunManager } from './run-manager'
+import { changeSettings, entriesOf, readSettings, settingsCalls } from './settings'
+
+/** What a window speaks to, whatever is between them. */
+export interface Workbench {
+  /** Answers a window's call. Nothing is trusted: neither the name nor the parameters; never rejects. */
+  call(method: unknown, parameters: unknown): Promise<CallAnswer>
+  /** Returns the listener's removal. */
+  onNotice(listener: (name: NoticeName, data: unknown) => void): () => void
+  /** The run at work, then those that wait. */
+  busyRuns(): readonly string[]
+  /** Stops all runs with a checkpoint. */
+  checkpoint(): Promise<void>
+  /** Ends the work on runs, with a checkpoint or when it is done, then closes the workspace. */
+  close(options: { readonly runs: 'checkpoint' | 'wait' }): Promise<void>
+}
+
+interface Opened {
+  readonly keeper: WorkspaceKeeper
+  readonly manager: RunManager
+}
+
+const workspaceName = 'spectroscope-workspace'
+
+/** Where a person who has chosen nothing keeps the runs: as in the terminal, or in the shell among the documents. */
+const defaultWorkspace = (shell: WorkbenchEnvironment['shell']): string => {
+  if (shell === 'browser') return resolve(workspaceName)
+  const documents = join(homedir(), 'Documents')
+  return join(existsSync(documents) ? documents : homedir(), workspaceName)
+}
+
+const userName = (): string => {
+  try {
+    return userInfo().username
+  } catch {
+    return ''
+  }
+}
+
+/** Calls that read labels or marks and then change them: done one after another, in the order in which they came. */
+const ordered = new Set<CallName>(['labels.apply', 'labels.undo', 'labels.redo', 'labels.carry', 'labels.answerBlindTest', 'runs.change', 'imports.annotated'])
+
+const shortened = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most)} …` : text)
+
+const isCall = (method: unknown): method is CallName => typeof method === 'string' && Object.hasOwn(callSchemas, method)
+
+/** Checked parameters, or one sentence about the first thing that is wrong with them. */
+const checkedParameters = (method: CallName, parameters: unknown): unknown => {
+  const refusal = (words: string): SpectroscopeError => new SpectroscopeError('usage', `The call ${method} was refused: ${words}.`)
+  try {
+    const checked = callSchemas[method].safeParse(parameters)
+    if (checked.success) return checked.data
+    const { path, message } = checked.error.issues[0]
+    const place = path.map(String).join('.')
+    throw refusal(shortened(`${place === '' ? '' : `${shortened(place, 100)}: `}${message.replace(/\s+/g, ' ')}`, 300))
+  } catch (error) {
+    throw error instanceof SpectroscopeError ? error : refusal('its parameters cannot be read')
+  }
+}
+
+const plainError = (error: unknown): PlainError => {
+  const { kind, message, stack } = toPlain(error)
+  if (kind !== 'internal') return { kind, message }
+  process.stderr.write(`An internal error: ${stack ?? message}\n`)
+  return { kind, message: `An internal error: ${shortened(message.split('\n', 1)[0], 300).replace(/\.?$/, '.')} What was saved is kept; the program's standard error says more.` }
+}
+
+class OpenWorkbench implements Workbench {
+  readonly #environment: WorkbenchEnvironment
+  readonly #listeners = new Set<(name: NoticeName, data: unknown) => void>()
+  readonly #jobs = new Jobs((job) => this.#emit('job', job))
+  readonly #estimates: Estimates
+  readonly #handlers: CallHandlers
+  readonly #answering = new Set<Promise<unknown>>()
+  #opened: Opened | undefined
+  #problem: string | null = null
+  #inOrder: Promise<unknown> = Promise.resolve()
+  #closing: Promise<void> | undefined
+
+  constructor(environment: WorkbenchEnvironment) {
+    this.#environment = environment
+    this.#estimates = new Estimates(environment.settings, this.#jobs)
+    const context: WorkbenchContext = {
+      environment,
+      settings: () => readSettings(environment.settings),
+      author: () => readSettings(environment.settings).author.trim() || userName(),
+      workspace: () => this.#workspace(),
+      emit: (name, data) => this.#emit(name, data)
+    }
+    this.#handlers = {
+      'app.state': () => this.#state(),
+      ...settingsCalls(environment.settings, environment.views, (name, data) => this.#emit(name, data)),
+      'workspace.open': async ({ folder, create }) => {
+        await this.#change(resolve(folder), create)
+        return this.#state()
+      },
+      ...this.#estimates.calls(),
+      'jobs.list': () => this.#jobs.list(),
+      'jobs.cancel': ({ job }) => {
+        this.#jobs.cancel(job)
+        return null
+      },
+      ...fileCalls(environment),
+      ...modelCalls(context, this.#jobs),
+      ...runCalls(context, () => this.#manager(), this.#estimates),
+      ...exploreCalls(context, this.#jobs),
+      ...labelCalls(context),
+      ...exportCalls(context),
+      ...importCalls(context)
+    }
+  }
+
+  #emit<N extends NoticeName>(name: N, data: Notices[N]): void {
+    for (const listener of this.#listeners) listener(name, data)
+  }
+
+  #current(): Opened {
+    if (this.#opened === undefined) throw new SpectroscopeError('workspace', this.#problem ?? 'No workspace is open; open one, or choose a folder for a new one.')
+    return this.#opened
+  }
+
+  #workspace(): Workspace {
+    return this.#current().keeper.workspace
+  }
+
+  #manager(): RunManager {
+    return this.#current().manager
+  }
+
+  #state(): AppState {
+    const { shell, settings, views, choose } = this.#environment
+    return {
+      version: programVersion, shell, platform: process.platform, cores: availableParallelism(), memoryBytes: totalmem(), home: homedir(),
+      workspace: this.#opened?.keeper.workspace.folder ?? null, problem: this.#problem,
+      settings: readSettings(settings), views: entriesOf(views), nativeDialogs: choose !== undefined
+    }
+  }
+
+  /** Opens the workspace that was asked for, that of the settings, or the default, which is made if need be. */
+  async openFirst(): Promise<void> {
+    const asked = this.#environment.workspace
+    const kept = readSettings(this.#environment.settings).workspace
+    const folder = resolve(asked ?? (kept === '' ? defaultWorkspace(this.#environment.shell) : kept))
+    try {
+      this.#opened = await this.#open(folder, asked !== undefined || kept === '')
+    } catch (error) {
+      this.#problem = plainError(error).message
+    }
+  }
+
+  async #open(folder: string, create: boolean): Promise<Opened> {
+    const keeper: WorkspaceKeeper = await WorkspaceKeeper.open(folder, { create }, {
+      reopened: (words) => {
+        this.#emit('workspace', { folder: keeper.workspace.folder, reopened: true })
+        this.#emit('problem', { kind: 'storage', message: `The store process ended unexpectedly (${words}) and was started again; all that was saved is there.` })
+      },
+      failed: (error) => this.#emit('problem', plainError(error))
+    })
+    const manager = new RunManager(keeper.workspace, {
+      emit: (name, data) => this.#emit(name, data),
+      ended: ({ name, clusterings }, error) => {
+        const clusters = clusterings.at(-1)?.clusters
+        if (error !== undefined) this.#environment.notify?.(`Run “${name}” stopped`, toPlain(error).message)
+        else this.#environment.notify?.(`Run “${name}” is finished`, clusters === undefined ? 'Its matrix is ready.' : `It has ${clusters.toLocaleString('en')} clusters.`)
+      },
+      measured: (run, rate) => this.#estimates.keepActual(run, rate)
+    })
+    try {
+      await manager.settle()
+    } catch (error) {
+      await keeper.close()
+      throw error
+    }
+    return { keeper, manager }
+  }
+
+  async #change(folder: string, create: boolean): Promise<void> {
+    if (this.#opened?.keeper.workspace.folder === folder) return
+    if (this.busyRuns().length > 0) throw new SpectroscopeError('usage', 'Runs are at work in this workspace; pause them, or let them end, before another one is opened.')
+    const next = await this.#open(folder, create)
+    const previous = this.#opened
+    this.#opened = next
+    this.#problem = null
+    if (this.#environment.workspace === undefined) {
+      this.#emit('settings', changeSettings(this.#environment.settings, { workspace: folder }))
+    }
+    this.#emit('workspace', { folder, reopened: false })
+    if (previous !== undefined) await this.#closeWorkspace(previous)
+  }
+
+  async #closeWorkspace({ keeper, manager }: Opened): Promise<void> {
+    manager.close()
+    try {
+      await keeper.workspace.purgeDeleted()
+    } finally {
+      await keeper.close()
+    }
+  }
+
+  async #answer(method: CallName, parameters: unknown): Promise<unknown> {
+    const handle = this.#handlers[method] as (parameters: unknown) => unknown
+    if (!ordered.has(method)) return handle(parameters)
+    const result = this.#inOrder.then(() => handle(parameters))
+    this.#inOrder = result.catch(() => {})
+    return result
+  }
+
+  async call(method: unknown, parameters: unknown): Promise<CallAnswer> {
+    try {
+      if (!isCall(method)) throw new SpectroscopeError('usage', `There is no call ${typeof method === 'string' ? `"${shortened(method, 60)}"` : 'without a name'}.`)
+      if (this.#closing !== undefined) throw new SpectroscopeError('usage', 'The program is closing.')
+      const answering = this.#answer(method, checkedParameters(method, parameters))
+      if (method !== 'files.choose') this.#answering.add(answering)
+      try {
+        return { ok: true, result: await answering }
+      } finally {
+        this.#answering.delete(answering)
+      }
+    } catch (error) {
+      return { ok: false, error: plainError(error) }
+    }
+  }
+
+  onNotice(listener: (name: NoticeName, data: unknown) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  busyRuns(): readonly string[] {
+    return this.#opened?.manager.busy() ?? []
+  }
+
+  async checkpoint(): Promise<void> {
+    await this.#opened?.manager.pauseAll()
+  }
+
+  close({ runs }: { readonly runs: 'checkpoint' | 'wait' }): Promise<void> {
+    this.#closing ??= this.#close(runs)
+    return this.#closing
+  }
+
+  async #close(runs: 'checkpoint' | 'wait'): Promise<void> {
+    try {
+      if (runs === 'wait') await this.#opened?.manager.idle()
+      else await this.checkpoint()
+    } finally {
+      await this.#jobs.close()
+      await Promise.allSettled(this.#answering)
+      const opened = this.#opened
+      this.#opened = undefined
+      if (opened !== undefined) await this.#closeWorkspace(opened)
+    }
+  }
+}
+
+/** Opens the workbench on a workspace. Where that cannot be opened, `app.state` says why, and a window can open another one. */
+export const openWorkbench = async (environment: WorkbenchEnvironment): Promise<Workbench> => {
+  const workbench = new OpenWorkbench(environment)
+  await workbench.openFirst()
+  return workbench
+}
+

@@ -1,0 +1,128 @@
+import { createServer } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { WebSocketServer } from 'ws'
+import { SpectroscopeError } from '../preload/errors'
+import type { WorkbenchEnvironment } from './api/context'
+import { openWorkbench } from './api/workbench'
+import { projectRoot } from './base/entries'
+import { faultCode } from './base/faults'
+import { Access, isLoopback } from './serve/access'
+import { connect, mostFrameBytes } from './serve/bridge'
+import { sendDownload, sendPage, sendText, sendWelcome } from './serve/pages'
+import { settingsFiles } from './serve/settings-files'
+
+export interface ServeOptions extends Partial<Pick<WorkbenchEnvironment, 'settings' | 'views'>> {
+  /** The workspace; that of the settings, or the default, where none is given. */
+  readonly folder?: string
+  /** Address to listen on; others than loopback let other machines in. */
+  readonly host?: string
+  /** 0 for a free one. */
+  readonly port?: number
+  /** Folder of the built window. */
+  readonly pages?: string
+}
+
+export interface Serving {
+  /** With the token that lets a browser in. */
+  readonly address: string
+  /** The same with a token for one use, soon: for a command line that others can see. */
+  readonly openingAddress: () => string
+  readonly port: number
+  readonly workspace: string | null
+  readonly problem: string | null
+  /** Stops runs with a checkpoint and closes everything. */
+  readonly close: () => Promise<void>
+}
+
+const notLetIn = 'This page needs the address that `spectroscope serve` printed, with its token; open that one.'
+
+const listen = (server: Server, host: string, port: number): Promise<number> =>
+  new Promise((resolve, reject) => {
+    server.once('error', (error) => {
+      const code = faultCode(error)
+      const reasons: Readonly<Record<string, string>> = { EADDRINUSE: 'another program listens there; choose another --port', EACCES: 'permission is denied; choose a --port above 1023', EADDRNOTAVAIL: 'this machine has no such address; choose another --host', ENOTFOUND: 'this machine has no such address; choose another --host' }
+      reject(new SpectroscopeError('network', `${host}:${port} cannot be listened on: ${reasons[code] ?? code}.`, { cause: error }))
+    })
+    server.listen(port, host, () => resolve((server.address() as AddressInfo).port))
+  })
+
+/** Serves the window and its calls to browsers that bring the token. */
+export const startServer = async ({ folder, host = '127.0.0.1', port = 0, pages = join(projectRoot, 'out', 'renderer'), ...files }: ServeOptions = {}): Promise<Serving> => {
+  const downloads = new Map<string, string>()
+  const access = new Access(host, randomBytes(6).toString('hex'))
+  const kept = files.settings === undefined || files.views === undefined ? settingsFiles() : { settings: files.settings, views: files.views }
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: mostFrameBytes, perMessageDeflate: false })
+
+  const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    if (!access.hostAllowed(request)) return sendText(response, 403, 'This name is not one of this machine; open the address that `spectroscope serve` printed.')
+    if (request.method !== 'GET' && request.method !== 'HEAD') return sendText(response, 405, 'Only GET is answered here.', { Allow: 'GET, HEAD' })
+    const url = URL.parse(`http://host${request.url ?? '/'}`)
+    if (url === null) return sendText(response, 400, 'The address cannot be read.')
+    const token = url.searchParams.get('token')
+    if (url.pathname === '/' && token !== null && request.method === 'GET' && access.tokenAllowed(token)) return sendWelcome(response, access.cookie)
+    if (!access.hasCookie(request)) return sendText(response, 403, notLetIn)
+    const download = /^\/files\/([\w-]+)(\/|$)/.exec(url.pathname)
+    if (download === null) return sendPage(request, response, pages, (request.url ?? '/').split(/[?#]/, 1)[0])
+    const file = downloads.get(download[1])
+    return file === undefined ? sendText(response, 404, 'There is no such file; export it again.') : sendDownload(request, response, file)
+  }
+
+  const server = createServer({ maxHeaderSize: 32 * 2 ** 10, requestTimeout: 30_000, headersTimeout: 30_000 }, (request, response) => {
+    respond(request, response).catch(() => response.destroy())
+  })
+  const refuse = (socket: Duplex, status: string): void => {
+    socket.on('error', () => {})
+    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+  }
+
+  const bound = await listen(server, host, port)
+  const workbench = await openWorkbench({
+    shell: 'browser', ...kept,
+    ...(folder === undefined ? {} : { workspace: folder }),
+    link: (path) => {
+      const id = randomBytes(16).toString('hex')
+      downloads.set(id, path)
+      return `/files/${id}/${encodeURIComponent(path.split(/[\\/]/).at(-1) ?? 'file')}`
+    }
+  }).catch((error: unknown) => {
+    server.close()
+    throw error
+  })
+  server.on('upgrade', (request, socket, head) => {
+    if (new URL(request.url ?? '/', 'http://host').pathname !== '/bridge') return refuse(socket, '404 Not Found')
+    if (!access.hostAllowed(request) || !access.originAllowed(request) || !access.hasCookie(request)) return refuse(socket, '403 Forbidden')
+    sockets.handleUpgrade(request, socket, head, (opened) => connect(opened, workbench))
+  })
+
+  const state = await workbench.call('app.state', {})
+  const { workspace, problem } = (state.ok ? state.result : { workspace: null, problem: null }) as { workspace: string | null; problem: string | null }
+  const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host
+  const addressWith = (token: string): string => `http://${shown}:${bound}/?token=${token}`
+  let closing: Promise<void> | undefined
+  return {
+    address: addressWith(access.token),
+    openingAddress: () => addressWith(access.ticket()),
+    port: bound,
+    workspace,
+    problem,
+    close: () => {
+      closing ??= (async () => {
+        server.close()
+        try {
+          await workbench.close({ runs: 'checkpoint' })
+        } finally {
+          for (const socket of sockets.clients) socket.close(1001, 'The program is closing.')
+          sockets.close()
+          server.closeAllConnections()
+        }
+      })()
+      return closing
+    }
+  }
+}
+
+export { isLoopback }

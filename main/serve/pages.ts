@@ -1,0 +1,92 @@
+import { createReadStream } from 'node:fs'
+import { realpath, stat } from 'node:fs/promises'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { basename, extname, join, sep } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+
+const types: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml', '.png': 'image/png',
+  '.ico': 'image/x-icon', '.json': 'application/json', '.map': 'application/json', '.woff2': 'font/woff2', '.wasm': 'application/wasm', '.txt': 'text/plain; charset=utf-8'
+}
+
+const common: Readonly<Record<string, string>> = {
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+  'Referrer-Policy': 'no-referrer',
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Permissions-Policy': 'camera=(), microphone=(), geolocation=(), usb=(), payment=()'
+}
+
+const policy = (host: string): string =>
+  [
+    "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data: blob:", "font-src 'self'", `connect-src 'self' ws://${host}`, "worker-src 'self'",
+    "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"
+  ].join('; ')
+
+/** What a host header that was allowed cannot hold, and a policy must not. */
+const safeHost = ({ headers: { host = '' } }: IncomingMessage): string => (/^[\w.:[\]-]+$/.test(host) ? host : 'localhost')
+
+export const sendText = (response: ServerResponse, status: number, sentence: string, headers: Readonly<Record<string, string>> = {}): void => {
+  response.writeHead(status, { ...common, 'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'", 'Cache-Control': 'no-store', 'Content-Type': 'text/plain; charset=utf-8', ...headers })
+  response.end(`${sentence}\n`)
+}
+
+/** Takes the token out of the address bar; by a page rather than a redirect, so that a strict cookie goes with the request that follows. */
+export const sendWelcome = (response: ServerResponse, cookie: string): void => {
+  response.writeHead(200, { ...common, 'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'", 'Cache-Control': 'no-store', 'Content-Type': 'text/html; charset=utf-8', 'Set-Cookie': cookie })
+  response.end('<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=./"><title>Spectroscope</title><p><a href="./">Spectroscope</a></p></html>\n')
+}
+
+/** Path below `folder` that a URL's path stands for; undefined where it leads out of it, or is hidden. */
+export const fileOf = (folder: string, pathname: string): string | undefined => {
+  let decoded: string
+  try {
+    decoded = decodeURIComponent(pathname)
+  } catch {
+    return undefined
+  }
+  const parts = (decoded === '/' ? '/index.html' : decoded).split('/').slice(1)
+  if (parts.some((part) => part === '' || part.startsWith('.') || /[\\\u0000:]/.test(part))) return undefined
+  return join(folder, ...parts)
+}
+
+const streamed = async (request: IncomingMessage, response: ServerResponse, file: string): Promise<void> => {
+  if (request.method === 'HEAD') {
+    response.end()
+    return
+  }
+  // A browser that goes away in the middle is no error of ours.
+  await pipeline(createReadStream(file), response).catch(() => response.destroy())
+}
+
+/** A file of the built window. */
+export const sendPage = async (request: IncomingMessage, response: ServerResponse, folder: string, pathname: string): Promise<void> => {
+  const file = fileOf(folder, pathname)
+  try {
+    if (file === undefined) throw new Error('not below the folder')
+    const [real, root] = [await realpath(file), await realpath(folder)]
+    if (!real.startsWith(root + sep)) throw new Error('a link out of the folder')
+    const { size } = await stat(real)
+    const lasting = /-[\w-]{8,}\.\w+$/.test(basename(real)) && pathname.startsWith('/assets/')
+    response.writeHead(200, {
+      ...common, 'Content-Security-Policy': policy(safeHost(request)), 'Content-Type': types[extname(real)] ?? 'application/octet-stream', 'Content-Length': size,
+      'Cache-Control': lasting ? 'private, max-age=31536000, immutable' : 'no-store'
+    })
+    await streamed(request, response, real)
+  } catch {
+    sendText(response, 404, pathname === '/' ? 'The window is not built; run `npm run build`, then load this page again.' : 'There is no such page.')
+  }
+}
+
+/** A file that was exported, as a download: it is never shown as a page of this server, whose calls it could then make. */
+export const sendDownload = async (request: IncomingMessage, response: ServerResponse, file: string): Promise<void> => {
+  const found = await stat(file).catch(() => undefined)
+  if (found === undefined) return sendText(response, 404, 'The file is there no longer; export it again.')
+  if (!found.isFile()) return sendText(response, 404, `What was exported is a folder; it is on the machine of the program, at ${file}.`)
+  response.writeHead(200, {
+    ...common, 'Content-Security-Policy': "sandbox; default-src 'none'", 'Content-Type': 'application/octet-stream', 'Content-Length': found.size, 'Cache-Control': 'no-store',
+    'Content-Disposition': `attachment; filename*=UTF-8''${encodeURIComponent(basename(file)).replace(/['()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`)}`
+  })
+  await streamed(request, response, file)
+}
