@@ -4,6 +4,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import { buildFolder, writeFileAtomically, writingError } from '../base/files'
 import type { Parts } from '../base/files'
 import type { ExportedTable, Workspace } from '../store/store'
+import { jsonArray, pretty } from './json'
 import { writeNpy } from './npy'
 
 export const exportFormats = ['json', 'csv', 'npy', 'parquet'] as const
@@ -34,8 +35,6 @@ const rowsAtOnce = 65_536
 const contextsAtOnce = 2_000
 
 const write = async (folder: string, name: string, parts: Parts): Promise<void> => writeFileAtomically(join(folder, name), parts)
-
-const pretty = (value: unknown, indent = 0): string => JSON.stringify(value, null, 2).replaceAll('\n', `\n${' '.repeat(indent)}`)
 
 const selection = ({ clustering }: Source): { readonly clustering?: number } => (clustering === undefined ? {} : { clustering: clustering.number })
 
@@ -70,18 +69,6 @@ const membersOf = async ({ workspace, run }: Source, clustering: ClusteringRecor
 const describe = ({ cluster, kind, size, conductance, conductanceWhenCut, seed, distinctTokens, topTokens: top, subsets }: ClusterSummary): Record<string, unknown> => ({
   cluster, kind, order: cluster < 0 ? null : cluster, size, conductance, conductanceWhenCut, seed, distinctTokens, topTokens: top, subsets
 })
-
-/** A JSON array whose entries come one at a time, each on its own lines. */
-const jsonArray = async function* (entries: AsyncIterable<AsyncIterable<string> | string>, indent: string): AsyncGenerator<string> {
-  let separator = '['
-  for await (const entry of entries) {
-    yield `${separator}\n${indent}`
-    if (typeof entry === 'string') yield entry
-    else yield* entry
-    separator = ','
-  }
-  yield separator === '[' ? '[]' : `\n${indent.slice(2)}]`
-}
 
 const clusterFile = async function* (source: Source): AsyncGenerator<string> {
   const { clustering } = source

@@ -1,0 +1,258 @@
+import { randomBytes, randomInt } from 'node:crypto'
+import { userInfo } from 'node:os'
+import type { Annotation, AnnotationBody, AnnotationChange, AnnotationsChanged, AnnotationTarget } from '../../preload/contract-annotations'
+import { SpectroscopeError } from '../../preload/errors'
+import { leftoverCluster } from '../../preload/records'
+import type { ClusteringRecord, ClusterNumber, RunRecord } from '../../preload/records'
+import { clusteringOf } from '../exchange/selection'
+import { clusterTarget, editsOf, emptyLabel, parseTarget } from '../labels/annotations'
+import type { AnnotationEdit } from '../labels/annotations'
+import { drawBlindTest } from '../labels/blind-test'
+import type { Candidate } from '../labels/blind-test'
+import { carryLabels, matchTokens } from '../labels/carry'
+import type { CarriedLabels, CarryDestination } from '../labels/carry'
+import { suggestNames } from '../labels/suggest'
+import type { Workspace } from '../store/store'
+import type { HandlersOf, WorkbenchContext } from './context'
+import { withWorkspace } from './workspaces'
+
+const bodiesOf = (annotations: readonly Annotation[]): Map<AnnotationTarget, AnnotationBody> => new Map(annotations.map(({ target, ...body }) => [target, body]))
+
+const hasGroup = ({ clusters, leftoverSize }: ClusteringRecord, cluster: ClusterNumber): boolean => (cluster === leftoverCluster ? leftoverSize > 0 : cluster >= 0 && cluster < clusters)
+
+const checkClusters = (run: RunRecord, clustering: ClusteringRecord, clusters: readonly ClusterNumber[]): void => {
+  const missing = clusters.find((cluster) => !hasGroup(clustering, cluster))
+  if (missing === undefined) return
+  throw new SpectroscopeError('input', `Clustering ${clustering.number} of run ${run.id} has no cluster ${missing}; it has ${clustering.clusters === 0 ? 'none' : `0 to ${clustering.clusters - 1}`}.`)
+}
+
+const clustersNamed = (change: AnnotationChange): ClusterNumber[] => {
+  if (change.do === 'merge') return change.clusters
+  if (change.do === 'split') return [change.cluster]
+  return change.targets.map(parseTarget).flatMap(({ kind, number }) => (kind === 'cluster' ? [number] : []))
+}
+
+/** Tokens of a part must be of its cluster. */
+const checkParts = async (workspace: Workspace, run: string, clustering: number, changes: readonly AnnotationChange[]): Promise<void> => {
+  for (const change of changes) {
+    if (change.do !== 'split') continue
+    const members = new Set(await workspace.getClusterMembers(run, change.cluster, { clustering }))
+    const foreign = change.tokens.find((token) => !members.has(token))
+    if (foreign !== undefined) throw new SpectroscopeError('input', `Token ${foreign} is not in cluster ${change.cluster}, so it cannot be split off from it; select tokens of one cluster.`)
+  }
+}
+
+/** Changes of a clustering's annotations as one step of undo. */
+const applyChanges = async (
+  workspace: Workspace, run: string, number: number, changes: readonly AnnotationChange[], words: string, author: string
+): Promise<AnnotationsChanged> => {
+  const record = await workspace.getRun(run)
+  checkClusters(record, clusteringOf(record, number), changes.flatMap(clustersNamed))
+  await checkParts(workspace, run, number, changes)
+  const wants = (kind: AnnotationChange['do']): boolean => changes.some((change) => change.do === kind)
+  const edits = editsOf(changes, bodiesOf(await workspace.getAnnotations(run, number)), {
+    author, now: new Date().toISOString(),
+    nextMerge: wants('merge') ? await workspace.nextTargetNumber(run, number, 'merge') : 1,
+    nextPart: wants('split') ? await workspace.nextTargetNumber(run, number, 'part') : 1
+  })
+  return applyEdits(workspace, run, number, edits, words, author)
+}
+
+/** Edits as one step of undo; none at all leave undo as it is. */
+export const applyEdits = async (
+  workspace: Workspace, run: string, clustering: number, edits: readonly AnnotationEdit[], words: string, author: string
+): Promise<AnnotationsChanged> =>
+  edits.length === 0 ? { run, clustering, changed: [], undo: await workspace.getUndoState() } : workspace.applyAnnotations({ run, clustering, words, author, edits })
+
+export interface ClusteringPlace {
+  readonly run: string
+  readonly clustering: number
+}
+
+/** What a clustering's labels can be carried to: its clusters, labels and free numbers. */
+export const destinationOf = async (workspace: Workspace, { run, clustering }: ClusteringPlace): Promise<CarryDestination> => ({
+  membership: await workspace.getMembership(run, { clustering }),
+  annotations: await workspace.getAnnotations(run, clustering),
+  nextMerge: await workspace.nextTargetNumber(run, clustering, 'merge'),
+  nextPart: await workspace.nextTargetNumber(run, clustering, 'part')
+})
+
+/** The right token of every left one; null where both runs have the same study. */
+const matchedTokens = async (workspace: Workspace, left: string, right: string): Promise<Int32Array | null> => {
+  if (left === right) return null
+  const [leftStudy, rightStudy] = [await workspace.getStudy(left), await workspace.getStudy(right)]
+  if (leftStudy.hash === rightStudy.hash && leftStudy.targets.length === rightStudy.targets.length && leftStudy.targets.every(({ length }, row) => length === rightStudy.targets[row].length)) return null
+  return matchTokens({ rows: leftStudy.probe, targets: leftStudy.targets }, { rows: rightStudy.probe, targets: rightStudy.targets })
+}
+
+const carry = async (workspace: Workspace, from: ClusteringPlace, to: ClusteringPlace, least: number): Promise<CarriedLabels> => {
+  if (from.run === to.run && from.clustering === to.clustering) throw new SpectroscopeError('input', 'Labels are carried from one clustering to another one, and these are the same; choose two.')
+  const annotations = await workspace.getAnnotations(from.run, from.clustering)
+  if (annotations.length === 0) throw new SpectroscopeError('input', `Clustering ${from.clustering} of run ${from.run} has no labels; choose one that has.`)
+  const membership = await workspace.getMembership(from.run, { clustering: from.clustering })
+  return carryLabels({ membership, annotations }, await destinationOf(workspace, to), await matchedTokens(workspace, from.run, to.run), least)
+}
+
+/** Tokens that a blind test chooses among, of each kind. */
+const ownCandidates = 120
+const sameTokenCandidates = 60
+const otherCandidates = 240
+
+const drawn = <T>(items: readonly T[], count: number): T[] => {
+  const pool = [...items]
+  for (let at = 0; at < Math.min(count, pool.length); at++) {
+    const other = randomInt(at, pool.length)
+    const kept = pool[at]
+    pool[at] = pool[other]
+    pool[other] = kept
+  }
+  return pool.slice(0, count)
+}
+
+/** Some tokens that do not fit `inside`, in no order, without looking at all of them where there are many. */
+const drawnElsewhere = (membership: Int32Array, inside: (cluster: ClusterNumber) => boolean, count: number): number[] => {
+  const found = new Set<number>()
+  for (let attempt = 0; attempt < 40 * count && found.size < count; attempt++) {
+    const token = randomInt(membership.length)
+    if (!inside(membership[token])) found.add(token)
+  }
+  if (found.size < count) for (let token = 0; token < membership.length && found.size < count; token++) if (!inside(membership[token])) found.add(token)
+  return [...found]
+}
+
+/** Occurrences of the same tokens in other clusters, so that the token itself does not give the odd one away. */
+const sameElsewhere = async (workspace: Workspace, run: string, membership: Int32Array, cluster: ClusterNumber, texts: readonly string[]): Promise<number[]> => {
+  const found: number[] = []
+  for (const text of texts) {
+    if (text === '') continue
+    const tokens = await workspace.findTokens(run, text, 5000)
+    found.push(...drawn(Array.from(tokens).filter((token) => membership[token] !== cluster), sameTokenCandidates))
+  }
+  return found
+}
+
+interface OpenTest extends ClusteringPlace {
+  readonly cluster: ClusterNumber
+  readonly odd: number
+}
+
+/** Tests that were shown and not answered; older ones are forgotten. */
+const mostOpenTests = 100
+
+const shownAround = 24
+
+export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
+  const tests = new Map<string, OpenTest>()
+
+  const told = (changed: AnnotationsChanged): AnnotationsChanged => {
+    context.emit('annotations', changed)
+    return changed
+  }
+
+  const turn = async (step: 'undo' | 'redo') => {
+    const { changed, run, undo } = await context.workspace()[step]()
+    if (changed !== null) told(changed)
+    if (run !== null) context.emit('runs-changed', null)
+    if (changed === null) context.emit('undo', undo)
+    return undo
+  }
+
+  return {
+    'labels.apply': async ({ run, clustering, changes, words }) => told(await applyChanges(context.workspace(), run, clustering, changes, words, context.author())),
+    'labels.undo': () => turn('undo'),
+    'labels.redo': () => turn('redo'),
+    'labels.history': ({ limit }) => context.workspace().getHistory(limit),
+
+    'labels.suggest': async ({ run, clustering, cluster }) => {
+      const { entry: { size }, topTokens, patterns, subsets } = await context.workspace().getClusterDetails(run, clustering, cluster)
+      return { names: suggestNames({ size, topTokens, patterns, subsets }) }
+    },
+
+    'labels.blindTest': async ({ run, clustering, cluster }) => {
+      const workspace = context.workspace()
+      const membership = await workspace.getMembership(run, { clustering })
+      const members = await workspace.getClusterMembers(run, cluster, { clustering })
+      const around = { before: shownAround, after: shownAround }
+      const own: Candidate[] = await workspace.getTokens(run, drawn(Array.from(members), ownCandidates), { before: 0, after: 0 })
+      const counts = new Map<string, number>()
+      for (const { text } of own) counts.set(text, (counts.get(text) ?? 0) + 1)
+      const frequent = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 6).map(([text]) => text)
+      const others = [...await sameElsewhere(workspace, run, membership, cluster, frequent), ...drawnElsewhere(membership, (one) => one === cluster, otherCandidates)]
+      const elsewhere: Candidate[] = await workspace.getTokens(run, [...new Set(others)], { before: 0, after: 0 })
+      const { tokens, odd } = drawBlindTest(own, elsewhere, randomInt(2 ** 47))
+      const test = randomBytes(12).toString('hex')
+      tests.set(test, { run, clustering, cluster, odd })
+      if (tests.size > mostOpenTests) tests.delete(tests.keys().next().value ?? test)
+      return { test, contexts: await workspace.getTokens(run, tokens, around) }
+    },
+
+    'labels.answerBlindTest': async ({ test, choice }) => {
+      const open = tests.get(test)
+      if (open === undefined) throw new SpectroscopeError('input', 'This blind test was answered already, or is forgotten; ask for another one.')
+      tests.delete(test)
+      const { run, clustering, cluster, odd } = open
+      const workspace = context.workspace()
+      const target = clusterTarget(cluster)
+      const [author, right] = [context.author(), choice === odd]
+      const body = bodiesOf(await workspace.getAnnotations(run, clustering)).get(target)
+      const before = body?.blindTest ?? { right: 0, of: 0 }
+      const score = { right: before.right + Number(right), of: before.of + 1 }
+      const after: AnnotationBody = { ...(body ?? { ...emptyLabel, author, changedAt: new Date().toISOString() }), blindTest: score }
+      told(await applyEdits(workspace, run, clustering, [{ target, after }], `blind test of cluster ${cluster}`, author))
+      return { odd, right, score }
+    },
+
+    'labels.carry': async ({ from, to, least, apply }) => {
+      const workspace = context.workspace()
+      const { proposals, edits } = await carry(workspace, from, to, least)
+      if (apply) {
+        const { name } = await workspace.getRun(from.run)
+        told(await applyEdits(workspace, to.run, to.clustering, edits, `carry ${proposals.length} labels over from “${name}”, clustering ${from.clustering}`, context.author()))
+      }
+      return { proposals, applied: apply }
+    },
+
+    'labels.backUp': async () => ({ file: await context.workspace().backUpLabels() })
+  }
+}
+
+/** What `labels` answers: everything that people say of a clustering. */
+export interface RunLabels {
+  readonly run: string
+  readonly name: string
+  readonly clustering: number
+  readonly clusters: number
+  readonly annotations: readonly Annotation[]
+  readonly sizes: Readonly<Record<number, number>>
+}
+
+export interface LabelsQuery {
+  readonly clustering?: number
+  /** Names to give first, by cluster. */
+  readonly set?: readonly { readonly cluster: ClusterNumber; readonly name: string }[]
+}
+
+const accountName = (): string => {
+  try {
+    return userInfo().username
+  } catch {
+    return ''
+  }
+}
+
+/** The labels of a run's clustering, the latest by default, after some were set. */
+export const labelsOf = (folder: string, text: string, { clustering: number, set = [] }: LabelsQuery): Promise<RunLabels> =>
+  withWorkspace(folder, set.length === 0 ? 'read' : 'write', async (workspace) => {
+    const run = await workspace.findRun(text)
+    const clustering = clusteringOf(run, number)
+    if (set.length > 0) {
+      const changes = set.map(({ cluster, name }): AnnotationChange => ({ do: 'set', targets: [clusterTarget(cluster)], label: { name } }))
+      await applyChanges(workspace, run.id, clustering.number, changes, `label ${set.length === 1 ? `cluster ${set[0].cluster} “${set[0].name}”` : `${set.length} clusters`}`, accountName())
+    }
+    const summaries = await workspace.getClusterSummaries(run.id, { clustering: clustering.number, topTokens: 0 })
+    return {
+      run: run.id, name: run.name, clustering: clustering.number, clusters: clustering.clusters,
+      annotations: await workspace.getAnnotations(run.id, clustering.number),
+      sizes: Object.fromEntries(summaries.map(({ cluster, size }) => [cluster, size]))
+    }
+  })

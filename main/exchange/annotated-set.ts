@@ -1,0 +1,144 @@
+import { z } from 'zod'
+import { configurationSchema, clusteringSchema } from '../../preload/configuration'
+import { blindScoreSchema, confidences, labelStatuses } from '../../preload/contract-annotations'
+import { stageNames } from '../../preload/records'
+
+/** What the first key of the file says. */
+export const setFormat = 'spectroscope annotated cluster set'
+/** Raised whenever a reader of the version before would not understand a file. */
+export const setVersion = 1
+
+const index = z.int().min(0)
+const cluster = z.int().min(-1)
+const real = z.number()
+/** JSON has no number for what is not finite. */
+const realOrNull = real.nullable().describe('null where it is not a finite number')
+const time = z.iso.datetime()
+const text = z.string()
+
+const labelSchema = z.strictObject({
+  name: text, note: text, tags: z.array(text),
+  confidence: z.enum(confidences).nullable(),
+  status: z.enum(labelStatuses),
+  blindTest: blindScoreSchema.nullable().describe('of how many blind tests the context from elsewhere was told apart'),
+  author: text,
+  changedAt: time
+})
+
+const engineSchema = z.strictObject({ name: text, device: text, precision: text, version: text })
+const versionsSchema = z.record(text, text).describe('of the program and its libraries')
+
+const stageSchema = z.strictObject({
+  stage: z.enum(stageNames), finishedAt: time, seconds: real, engine: engineSchema.optional(), versions: versionsSchema.optional(), threads: index.optional()
+})
+
+const provenanceSchema = z.strictObject({
+  seed: index.optional(),
+  modelHash: text.optional().describe('SHA-256 of the model\'s files'),
+  tokenizerHash: text.optional().describe('SHA-256 of the tokenizer'),
+  studyHash: text.optional().describe('SHA-256 of all rows of the corpus that were used: sampling, observation and probe rows with their studied positions'),
+  engine: engineSchema.optional(),
+  versions: versionsSchema.optional(),
+  platform: text.optional(),
+  threads: index.optional()
+})
+
+const diagnosticsSchema = z.strictObject({
+  component: text, splitRHat: realOrNull, learningCoefficient: realOrNull,
+  meanDistance: z.array(realOrNull), finalDistance: z.array(realOrNull), meanLoss: z.array(realOrNull),
+  reliability: realOrNull, centredReliability: realOrNull,
+  lossTrace: z.strictObject({ first: realOrNull, last: realOrNull, min: realOrNull, max: realOrNull }),
+  failedChains: z.array(z.strictObject({ chain: index, draw: index, step: index, message: text }))
+})
+
+const clusteringRecordSchema = z.strictObject({
+  number: z.int().min(1), name: text, configuration: clusteringSchema, seed: index, createdAt: time, ending: text, attempts: index, edges: index, volume: real,
+  clusters: index.describe('of the whole clustering, exported or not'),
+  leftoverKind: z.enum(['main body', 'unclustered']),
+  leftoverSize: index
+})
+
+export const documentSchema = z.strictObject({ id: index, file: text, record: index, subset: text })
+export const vocabularySchema = z.strictObject({ id: index, text })
+export const rowSchema = z.strictObject({
+  row: index, subset: text, ids: z.array(index),
+  segments: z.array(z.strictObject({ start: index, document: index, offset: index })).describe('parts of the row by document: its first column, and the index of that token in the document')
+})
+
+export const memberSchema = z.strictObject({
+  token: index.describe('number of the token: row by row, then by position'),
+  row: index, position: index.describe('column of the row'), id: index.describe('token id'), text,
+  before: text, after: text, subset: text,
+  document: z.strictObject({ file: text, record: index }).nullable()
+})
+
+/** A cluster but for its members, which come one at a time. */
+export const clusterSchema = z.strictObject({
+  cluster: cluster.describe('order of discovery, or -1 for what is left over'),
+  kind: z.enum(['cluster', 'main body', 'unclustered']),
+  size: index,
+  conductance: real.nullable(), conductanceWhenCut: real.nullable(),
+  seed: index.nullable().describe('token that the search started from'),
+  label: labelSchema.nullable(),
+  distinctTokens: index,
+  topTokens: z.array(z.strictObject({ id: index, text, count: index, lift: real })).describe('lift: share in the cluster over share in the study'),
+  subsets: z.array(z.strictObject({ subset: text, count: index, lift: real })),
+  profile: z.strictObject({ mean: z.array(realOrNull), standardDeviation: z.array(realOrNull) }).describe('susceptibility χ per component, in the order of components; nats²')
+})
+
+export const blockSchema = z.strictObject({
+  first: index.describe('number of the first token'), count: z.int().min(1),
+  susceptibilities: text.describe('base64 of float32, little-endian, [count, components] row by row'),
+  standardErrors: text.describe('as susceptibilities')
+})
+
+export const mergeSchema = z.strictObject({ merge: z.int().min(1), clusters: z.array(cluster).min(2), label: labelSchema })
+export const partSchema = z.strictObject({ part: z.int().min(1), cluster, tokens: z.array(index).min(1), label: labelSchema })
+
+/** Keys of the file that are read whole; the others are long lists. */
+export const headSchemas = {
+  format: z.literal(setFormat),
+  version: z.literal(setVersion),
+  exportedAt: time,
+  program: text,
+  run: z.strictObject({
+    id: text, name: text, createdAt: time, startedAt: time.nullable(), finishedAt: time.nullable(),
+    tokens: index.describe('of the run; those of this file are the members of its clusters'),
+    probeRows: index, initialLoss: realOrNull.describe('mean loss of the trained weights, nats per token')
+  }),
+  provenance: provenanceSchema,
+  stages: z.array(stageSchema),
+  configuration: configurationSchema,
+  components: z.array(text).min(1),
+  diagnostics: z.array(diagnosticsSchema),
+  clustering: clusteringRecordSchema,
+  selection: z.array(cluster).nullable().describe('clusters that were chosen; null for the whole clustering, with what is left over'),
+  columns: z.strictObject({ mean: z.array(realOrNull), standardDeviation: z.array(realOrNull) }).describe('of χ per component over all tokens of the run'),
+  context: z.strictObject({ before: index, after: index }).describe('token ids on either side of each member'),
+  merges: z.array(mergeSchema),
+  parts: z.array(partSchema)
+} as const
+
+export const annotatedSetSchema = z.strictObject({
+  ...headSchemas,
+  documents: z.array(documentSchema),
+  vocabulary: z.array(vocabularySchema).describe('texts of the token ids; empty where the run had no tokenizer'),
+  rows: z.array(rowSchema).describe('rows of token ids that have members, ascending'),
+  clusters: z.array(z.strictObject({ ...clusterSchema.shape, members: z.array(memberSchema) })),
+  matrix: z.strictObject({ blocks: z.array(blockSchema) }).describe('χ and its standard errors of all members in order of tokens, nats²')
+})
+
+export type AnnotatedSet = z.output<typeof annotatedSetSchema>
+export type SetHead = { readonly [K in keyof typeof headSchemas]: z.output<(typeof headSchemas)[K]> }
+export type SetLabel = z.output<typeof labelSchema>
+export type SetCluster = z.output<typeof clusterSchema>
+export type SetMember = z.output<typeof memberSchema>
+export type SetBlock = z.output<typeof blockSchema>
+
+/** The published schema: resources/schemas/annotated-cluster-set.schema.json. */
+export const annotatedSetJsonSchema = (): object => ({
+  $id: 'annotated-cluster-set.schema.json',
+  title: 'Spectroscope annotated cluster set',
+  description: `Version ${setVersion}: clusters of tokens by their susceptibilities, with what people say of them, their tokens in context, and where the numbers come from.`,
+  ...z.toJSONSchema(annotatedSetSchema, { io: 'input' })
+})

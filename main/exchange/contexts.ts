@@ -1,0 +1,55 @@
+import type { DocumentRecord, StudyRecord } from '../../preload/records'
+import type { Workspace } from '../store/store'
+
+/** A study's rows as texts: for exports that show every token, for which a query each would be too slow. */
+export class StudyTexts {
+  /** Row and position of every token. */
+  readonly rows: Int32Array
+  readonly positions: Int32Array
+  readonly #texts: ReadonlyMap<number, string>
+  readonly #documents: ReadonlyMap<number, DocumentRecord>
+
+  constructor(readonly study: StudyRecord, readonly vocabulary: { readonly ids: Int32Array; readonly texts: readonly string[] }) {
+    const tokens = study.targets.reduce((sum, { length }) => sum + length, 0)
+    this.rows = new Int32Array(tokens)
+    this.positions = new Int32Array(tokens)
+    let token = 0
+    study.targets.forEach((positions, row) => {
+      for (const position of positions) {
+        this.rows[token] = row
+        this.positions[token++] = position
+      }
+    })
+    this.#texts = new Map(Array.from(vocabulary.ids, (id, i) => [id, vocabulary.texts[i]]))
+    this.#documents = new Map(study.documents.map((document) => [document.id, document]))
+  }
+
+  static async of(workspace: Workspace, run: string): Promise<StudyTexts> {
+    return new StudyTexts(await workspace.getStudy(run), await workspace.getTexts(run))
+  }
+
+  textOf(id: number): string {
+    return this.#texts.get(id) ?? `⟨${id}⟩`
+  }
+
+  idOf(token: number): number {
+    return this.study.probe[this.rows[token]][this.positions[token]]
+  }
+
+  /** Texts of the token ids on either side, at most `count` each. */
+  around(token: number, count: number): { readonly before: string; readonly after: string } {
+    const ids = this.study.probe[this.rows[token]]
+    const position = this.positions[token]
+    const joined = (from: number, to: number): string => Array.from(ids.subarray(from, to), (id) => this.textOf(id)).join('')
+    return { before: joined(Math.max(0, position - count), position), after: joined(position + 1, position + 1 + count) }
+  }
+
+  subsetOf(token: number): string {
+    return this.study.provenance[this.rows[token]]?.subset ?? ''
+  }
+
+  documentOf(token: number): DocumentRecord | undefined {
+    const segment = this.study.provenance[this.rows[token]]?.segments.findLast(({ start }) => start <= this.positions[token])
+    return segment === undefined ? undefined : this.#documents.get(segment.document)
+  }
+}

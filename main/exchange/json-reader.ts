@@ -1,0 +1,210 @@
+import { open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { SpectroscopeError } from '../../preload/errors'
+import { faultCode } from '../base/faults'
+
+const chunkBytes = 2 ** 20
+/** No value that is read whole is larger in a sound file. */
+const largestValue = 2 ** 29
+
+const [quote, backslash, openBrace, closeBrace, openBracket, closeBracket, comma, colon] = Buffer.from('"\\{}[],:')
+const isSpace = (byte: number): boolean => byte === 32 || byte === 10 || byte === 13 || byte === 9
+
+/** A place in a document: "clusters[3].members[17]"; "" for the whole. */
+export const placeOf = (path: readonly (string | number)[]): string =>
+  path.reduce<string>((text, part) => (typeof part === 'number' ? `${text}[${part}]` : text === '' ? part : `${text}.${part}`), '')
+
+/**
+ * Reads a JSON file piece by piece, so that it may be larger than a string can be: objects by key and arrays by entry, whatever is
+ * wanted whole by JSON.parse. Every `input` error names the file, the place and the remedy.
+ */
+export class JsonReader {
+  #buffer = Buffer.alloc(0)
+  #at = 0
+  /** Bytes of the file before the buffer. */
+  #before = 0
+  #ended = false
+  readonly #path: (string | number)[] = []
+  readonly #decoder = new TextDecoder('utf-8', { fatal: true })
+
+  private constructor(readonly file: string, private readonly handle: FileHandle) {}
+
+  /** Opens a file, lets `read` have it to the end, and closes it whatever happens. */
+  static async read<T>(file: string, read: (reader: JsonReader) => Promise<T>): Promise<T> {
+    const handle = await open(file, 'r').catch((error: unknown) => {
+      throw new SpectroscopeError('input', `${file} cannot be read (${faultCode(error)}); give the path of a file that is there.`, { cause: error })
+    })
+    try {
+      const result = await read(new JsonReader(file, handle))
+      return result
+    } catch (error) {
+      if (error instanceof SpectroscopeError || !(error instanceof Error) || !('code' in error)) throw error
+      throw new SpectroscopeError('input', `${file} cannot be read (${faultCode(error)}); give the path of a file, not of a folder, that can be read.`, { cause: error })
+    } finally {
+      await handle.close()
+    }
+  }
+
+  get path(): readonly (string | number)[] {
+    return this.#path
+  }
+
+  /** An error at the current place, or at one below it. */
+  fault(what: string, remedy: string, below: readonly (string | number)[] = []): SpectroscopeError {
+    const place = placeOf([...this.#path, ...below])
+    return new SpectroscopeError('input', `${this.file}: ${place === '' ? '' : `at ${place}, `}${what}; ${remedy}.`)
+  }
+
+  #damaged(): SpectroscopeError {
+    return this.fault(`it is damaged near byte ${this.#before + this.#at}`, 'take the file again from where it came from')
+  }
+
+  #truncated(): SpectroscopeError {
+    return this.fault('the file ends early, so that a part of it is missing', 'copy it again, or export it again')
+  }
+
+  /** Reads on, keeping what is in the buffer from `#at` on. */
+  async #more(): Promise<boolean> {
+    if (this.#ended) return false
+    const kept = this.#buffer.subarray(this.#at)
+    if (kept.length > largestValue) throw this.#damaged()
+    const next = Buffer.allocUnsafe(kept.length + Math.max(chunkBytes, kept.length))
+    kept.copy(next)
+    const { bytesRead } = await this.handle.read(next, kept.length, next.length - kept.length)
+    this.#before += this.#at
+    this.#at = 0
+    this.#buffer = next.subarray(0, kept.length + bytesRead)
+    this.#ended = bytesRead === 0
+    return !this.#ended
+  }
+
+  /** The next byte that is no white space, not taken; undefined at the end of the file. */
+  async #peek(): Promise<number | undefined> {
+    for (;;) {
+      while (this.#at < this.#buffer.length && isSpace(this.#buffer[this.#at])) this.#at++
+      if (this.#at < this.#buffer.length) return this.#buffer[this.#at]
+      if (!(await this.#more())) return undefined
+    }
+  }
+
+  async #take(byte: number): Promise<void> {
+    const next = await this.#peek()
+    if (next === undefined) throw this.#truncated()
+    if (next !== byte) throw this.#damaged()
+    this.#at++
+  }
+
+  /** End of the value that starts at `#at`, which `#more` may move to 0. */
+  async #endOfValue(): Promise<number> {
+    const first = await this.#peek()
+    if (first === undefined) throw this.#truncated()
+    let [at, depth, inString] = [this.#at, 0, false]
+    for (;;) {
+      for (; at < this.#buffer.length; at++) {
+        const byte = this.#buffer[at]
+        if (inString) {
+          if (byte === backslash) at++
+          else if (byte === quote) {
+            inString = false
+            if (depth === 0) return at + 1
+          }
+        } else if (byte === quote) inString = true
+        else if (byte === openBrace || byte === openBracket) depth++
+        else if (byte === closeBrace || byte === closeBracket) {
+          if (depth === 0) return at
+          if (--depth === 0) return at + 1
+        } else if (depth === 0 && (byte === comma || isSpace(byte) || byte === colon)) return at
+      }
+      const scanned = at - this.#at
+      if (!(await this.#more())) {
+        if (depth > 0 || inString || scanned > this.#buffer.length - this.#at) throw this.#truncated()
+        return this.#buffer.length
+      }
+      at = this.#at + scanned
+    }
+  }
+
+  /** The next value, whole. */
+  async value(): Promise<unknown> {
+    const end = await this.#endOfValue()
+    const bytes = this.#buffer.subarray(this.#at, end)
+    let value: unknown
+    try {
+      value = JSON.parse(this.#decoder.decode(bytes))
+    } catch {
+      throw (await this.#isLast(end)) ? this.#truncated() : this.#damaged()
+    }
+    this.#at = end
+    return value
+  }
+
+  /** Whether the file ends with the value that ends at `end`, as a number or word does that was cut. */
+  async #isLast(end: number): Promise<boolean> {
+    const length = end - this.#at
+    while (this.#at + length >= this.#buffer.length) if (!(await this.#more())) return true
+    return false
+  }
+
+  async skip(): Promise<void> {
+    this.#at = await this.#endOfValue()
+  }
+
+  /** Whether the next value is an object. */
+  async isObject(): Promise<boolean> {
+    return (await this.#peek()) === openBrace
+  }
+
+  /** Goes into the object that comes next: gives its keys, after each of which its value must be read or skipped. */
+  async *keys(): AsyncGenerator<string> {
+    await this.#take(openBrace)
+    if ((await this.#peek()) === closeBrace) {
+      this.#at++
+      return
+    }
+    const seen = new Set<string>()
+    for (;;) {
+      if ((await this.#peek()) !== quote) throw (await this.#peek()) === undefined ? this.#truncated() : this.#damaged()
+      const key = (await this.value()) as string
+      await this.#take(colon)
+      this.#path.push(key)
+      if (seen.has(key)) throw this.fault('this key comes twice', 'take the file again from where it came from')
+      seen.add(key)
+      yield key
+      this.#path.pop()
+      if (await this.#goesOn(closeBrace)) continue
+      return
+    }
+  }
+
+  /** Goes into the array that comes next: gives the place of each entry, which must be read or skipped. */
+  async *entries(): AsyncGenerator<number> {
+    const first = await this.#peek()
+    if (first !== undefined && first !== openBracket) throw this.fault('a list is expected', 'take the file again from where it came from')
+    await this.#take(openBracket)
+    if ((await this.#peek()) === closeBracket) {
+      this.#at++
+      return
+    }
+    for (let entry = 0; ; entry++) {
+      this.#path.push(entry)
+      yield entry
+      this.#path.pop()
+      if (!(await this.#goesOn(closeBracket))) return
+    }
+  }
+
+  async #goesOn(closing: number): Promise<boolean> {
+    const next = await this.#peek()
+    if (next === undefined) throw this.#truncated()
+    this.#at++
+    if (next === comma) return true
+    if (next === closing) return false
+    this.#at--
+    throw this.#damaged()
+  }
+
+  /** Throws unless only white space is left. */
+  async end(): Promise<void> {
+    if ((await this.#peek()) !== undefined) throw this.#damaged()
+  }
+}
