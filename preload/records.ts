@@ -77,6 +77,10 @@ export interface RunRecord {
   /** L(w*) on the observation rows, nats per token; null before sampling is done. */
   readonly initialLoss: number | null
   readonly clusterings: readonly ClusteringRecord[]
+  /** Put aside by a person. */
+  readonly archived: boolean
+  /** Marked as deleted: out of sight, and gone for good once the workspace is closed. */
+  readonly deleted: boolean
 }
 
 export interface NewRun {

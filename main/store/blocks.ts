@@ -20,6 +20,25 @@ export type Column =
 /** Lists of one width each, from a row-major matrix. */
 export const listsOf = (values: Int32Array | Float32Array, width: number): Column => ({ values, ends: (row) => (row + 1) * width })
 
+/** All arrays one after another. */
+export const concatenate = <T extends Int32Array | Float32Array>(arrays: readonly T[]): T => {
+  const length = arrays.reduce((sum, array) => sum + array.length, 0)
+  const all = (arrays[0] instanceof Float32Array ? new Float32Array(length) : new Int32Array(length)) as T
+  let at = 0
+  for (const array of arrays) {
+    all.set(array, at)
+    at += array.length
+  }
+  return all
+}
+
+/** One list each. */
+export const raggedLists = (arrays: readonly (Int32Array | Float32Array)[]): Column => {
+  const ends = new Int32Array(arrays.length)
+  arrays.forEach(({ length }, i) => (ends[i] = (i === 0 ? 0 : ends[i - 1]) + length))
+  return { values: concatenate(arrays), ends: (row) => ends[row] }
+}
+
 const isTexts = (column: Column): column is readonly string[] => Array.isArray(column)
 
 const numberType = (values: Numbers): DuckDBType => (values instanceof Int32Array ? INTEGER : values instanceof Float32Array ? FLOAT : DOUBLE)

@@ -1,9 +1,17 @@
 import { z } from 'zod'
 import type { ClusteringConfiguration, RunConfiguration } from '../../preload/configuration'
+import { annotationBodySchema, targetSchema } from '../../preload/contract-annotations'
+import type { Annotation, AnnotationsChanged, JournalStep, RunMarks, UndoState } from '../../preload/contract-annotations'
+import { callSchemas } from '../../preload/contract-calls'
+import type { ClusterDetails, ClusterLayout, GalleryPage, TokenDetails } from '../../preload/contract-explore'
+import type { HeatMap } from '../../preload/contract-runs'
 import type {
-  ClusterProfile, ClusteringRecord, ClusterSummary, DiagnosticsRecord, DocumentRecord, LeftoverKind, RowProvenance, RunRecord, TokenInContext, TraceRecord
+  ClusteringDescription, ClusterProfile, ClusteringRecord, ClusterSummary, DiagnosticsRecord, DocumentRecord, LayoutRecord, LeftoverKind, RowProvenance, RunRecord,
+  TokenInContext, TraceRecord
 } from '../../preload/records'
 import { stageNames } from '../../preload/records'
+import type { Edges, Overview } from './exploration'
+import type { ClusteringAnnotations, LabelCounts, Undone } from './labelling'
 
 const run = z.string().min(1)
 const index = z.int().min(0)
@@ -26,6 +34,12 @@ const newClustering = z.object({
   leftover: z.object({ kind: z.enum(['main body', 'unclustered'] satisfies LeftoverKind[]), members: integers })
 })
 const provenance = object<RunRecord['provenance']>()
+const where = { run, clustering: index }
+const id = z.string().optional()
+const described = z.object({
+  centralPlace: integers, boundary: floats, toward: integers, patterns: integers, groups: integers, means: floats, standardDeviations: floats,
+  edges: z.object({ from: integers, to: integers, weights: doubles }), positions: floats
+} satisfies Record<keyof ClusteringDescription, z.ZodType>)
 const time = z.iso.datetime().nullable().optional()
 
 /** Parameters of every call to the store process, checked there before anything else. */
@@ -44,6 +58,7 @@ export const parameterSchemas = {
     })
   }),
   deleteRun: z.object({ run }),
+  purgeDeleted: z.object({}),
   begin: z.object({ run }),
   commit: z.object({}),
   rollback: z.object({}),
@@ -71,6 +86,38 @@ export const parameterSchemas = {
   getClusterTokens: z.object({ run, clustering, cluster, order: z.enum(['token', 'central']), offset: index, limit: index.max(100_000), ...context }),
   getTokens: z.object({ run, tokens: integers, ...context }),
   getMembership: z.object({ run, clustering }),
+
+  saveDescription: z.object({ ...where, description: described }),
+  isDescribed: z.object(where),
+  getOverview: z.object(where),
+  getClusterDetails: z.object({ ...where, cluster }),
+  getGallery: z.object({ ...where, cluster, query: callSchemas['clusters.tokens'].omit({ run: true, clustering: true, cluster: true }) }),
+  searchClusters: z.object({ ...where, text: z.string(), regularExpression: z.boolean() }),
+  findTokens: z.object({ run, text: z.string(), limit: index }),
+  getTokenDetails: z.object({ ...where, token: index, ...context }),
+  getSubsetIndices: z.object({ run }),
+  getColumn: z.object({ run, component: z.string() }),
+  getClusterLayout: z.object(where),
+  getHeatMap: z.object({ ...where, most: index }),
+  saveLayout: z.object({ run, whiten: z.boolean(), layout: z.object({ method: z.string(), positions: floats } satisfies Record<keyof LayoutRecord, z.ZodType>) }),
+  getLayout: z.object({ run, whiten: z.boolean() }),
+  getTexts: z.object({ run }),
+  getEdges: z.object({ run, whiten: z.boolean(), k: index.min(1), tokens: integers, most: index, symmetrize: z.enum(['union', 'mutual']) }),
+
+  getAnnotations: z.object(where),
+  getAllAnnotations: z.object({ run }),
+  countLabels: z.object({}),
+  applyAnnotations: z.object({
+    ...where, words: z.string(), author: z.string(), id, edits: z.array(z.object({ target: targetSchema, after: annotationBodySchema.nullable() })).min(1)
+  }),
+  changeRun: z.object({ run, changes: object<Partial<RunMarks>>(), author: z.string(), id }),
+  undo: z.object({ id }),
+  redo: z.object({ id }),
+  getUndoState: z.object({}),
+  getHistory: z.object({ limit: index }),
+  nextTargetNumber: z.object({ ...where, kind: z.enum(['merge', 'part']) }),
+  backUpLabels: z.object({}),
+
   exportTable: z.object({
     run, clustering, format: z.enum(['csv', 'parquet']), file: z.string().min(1),
     table: z.enum(['tokens', 'susceptibilities', 'standard_errors', 'diagnostics', 'chains', 'traces', 'clusters', 'cluster_tokens', 'documents'])
@@ -97,6 +144,7 @@ interface Results {
   renameRun: RunRecord
   updateRun: RunRecord
   deleteRun: null
+  purgeDeleted: string[]
   begin: null
   commit: null
   rollback: null
@@ -124,6 +172,33 @@ interface Results {
   getClusterTokens: TokenInContext[]
   getTokens: TokenInContext[]
   getMembership: Int32Array
+  saveDescription: null
+  isDescribed: { described: boolean }
+  getOverview: Overview
+  getClusterDetails: ClusterDetails
+  getGallery: GalleryPage
+  searchClusters: Int32Array
+  findTokens: Int32Array
+  getTokenDetails: TokenDetails
+  getSubsetIndices: Int32Array
+  getColumn: Float32Array
+  getClusterLayout: ClusterLayout
+  getHeatMap: HeatMap
+  saveLayout: null
+  getLayout: LayoutRecord | null
+  getTexts: { ids: Int32Array; texts: string[] }
+  getEdges: Edges
+  getAnnotations: Annotation[]
+  getAllAnnotations: ClusteringAnnotations[]
+  countLabels: LabelCounts[]
+  applyAnnotations: AnnotationsChanged
+  changeRun: { marks: RunMarks; undo: UndoState }
+  undo: Undone
+  redo: Undone
+  getUndoState: UndoState
+  getHistory: JournalStep[]
+  nextTargetNumber: number
+  backUpLabels: string
   exportTable: null
 }
 

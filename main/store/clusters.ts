@@ -25,7 +25,7 @@ const countsOf = (key: 'token_id' | 'subset', cluster: number | undefined, limit
   FROM ranked JOIN study USING (${key})${key === 'token_id' ? ' LEFT JOIN vocabulary v ON v.run = $1 AND v.token_id = ranked.token_id' : ''}
   ${limit} ORDER BY cluster, place`
 
-const unknownCluster = (run: string, clustering: ClusteringRecord, cluster: number): SpectroscopeError =>
+export const unknownCluster = (run: string, clustering: ClusteringRecord, cluster: number): SpectroscopeError =>
   new SpectroscopeError('input', cluster === leftoverCluster
     ? `Clustering ${clustering.number} of run ${run} left no token over.`
     : `Clustering ${clustering.number} of run ${run} has no cluster ${cluster}; it has ${clustering.clusters === 0 ? 'none' : `0 to ${clustering.clusters - 1}`}.`)
@@ -72,7 +72,7 @@ export const getClusterSummaries = async (
   return summaries
 }
 
-const collect = async (connection: DuckDBConnection, sql: string, values: number[]): Promise<Int32Array> => {
+export const collect = async (connection: DuckDBConnection, sql: string, values: readonly (number | string)[]): Promise<Int32Array> => {
   const parts: Int32Array[] = []
   await forEachBlock(connection, sql, values, (block) => parts.push(block.integers(0).slice()))
   const all = new Int32Array(parts.reduce((sum, { length }) => sum + length, 0))

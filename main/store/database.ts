@@ -171,9 +171,11 @@ const migrate = async (connection: DuckDBConnection, from: number, steps: readon
 
 /**
  * Opens the database of a workspace folder, creating or upgrading it where `options` allow it; an existing one is copied to backups/
- * before an upgrade. Throws `workspace` errors that name the folder and the remedy.
+ * before an upgrade, and `beforeUpgrade` sees it once more as it was. Throws `workspace` errors that name the folder and the remedy.
  */
-export const openDatabase = async (folder: string, options: OpenOptions, steps: readonly Migration[] = ownMigrations): Promise<DuckDBInstance> => {
+export const openDatabase = async (
+  folder: string, options: OpenOptions, steps: readonly Migration[] = ownMigrations, beforeUpgrade: (connection: DuckDBConnection, version: number) => Promise<unknown> = async () => {}
+): Promise<DuckDBInstance> => {
   await prepareFolder(folder, options)
   const latest = steps[steps.length - 1].version
   let instance = await connectTo(folder, options.readOnly)
@@ -185,6 +187,7 @@ export const openDatabase = async (folder: string, options: OpenOptions, steps: 
     if (version < latest) {
       if (options.readOnly) throw workspaceError(folder, 'the workspace was written by an older version of the program; open it once for writing, which upgrades it')
       if (version > 0) {
+        await beforeUpgrade(connection, version)
         await connection.run('CHECKPOINT')
         connection.closeSync()
         instance.closeSync()

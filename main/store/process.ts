@@ -2,13 +2,23 @@ import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { z } from 'zod'
 import { serveParent } from '../base/processes'
 import type { Handlers } from '../base/processes'
+import { SpectroscopeError } from '../../preload/errors'
+import * as annotations from './annotations'
+import { backUpChangedLabels, backUpLabels, beforeUpgrade } from './backups'
 import { parameterSchemas } from './calls'
 import type { Method, ParametersOf, StoreCalls } from './calls'
 import * as clusters from './clusters'
 import { databaseError, inTransaction, openDatabase } from './database'
+import { isDescribed, saveDescription } from './descriptions'
+import { getEdges } from './edges'
+import { getGallery, getTokenDetails } from './gallery'
+import { JournalFile } from './journal'
+import * as overview from './overview'
 import * as reads from './reads'
 import * as runs from './runs'
+import { findTokens, searchClusters } from './searches'
 import { exportTable } from './tables'
+import * as columns from './token-columns'
 import * as writes from './writes'
 
 interface Transaction {
@@ -21,6 +31,7 @@ interface Transaction {
 
 let location: ParametersOf<'open'> = { folder: '', create: false, readOnly: false }
 let instance: DuckDBInstance | undefined
+let journalFile: JournalFile | undefined
 /** DuckDB takes a database out of service when a commit could not be written (a full disk); opening it again brings back what was committed. */
 let outOfService = false
 let recovery: Promise<void> | undefined
@@ -38,11 +49,29 @@ const current = (): Transaction => {
   return transaction
 }
 
+const journal = (): JournalFile => {
+  if (journalFile === undefined) throw new SpectroscopeError('workspace', `${location.folder}: the workspace is open for reading only; open it for writing to change it.`)
+  return journalFile
+}
+
+/** Opens the database, and does what the journal of labels has and the database lacks. */
+const openBoth = async (options: ParametersOf<'open'>): Promise<void> => {
+  instance = await openDatabase(options.folder, options, undefined, beforeUpgrade(options.folder))
+  if (options.readOnly) return
+  journalFile ??= await JournalFile.open(options.folder)
+  const connection = await instance.connect()
+  try {
+    await annotations.rebuildAnnotations(connection, journalFile)
+  } finally {
+    connection.closeSync()
+  }
+}
+
 const reopen = async (): Promise<void> => {
   await Promise.allSettled(working)
   instance?.closeSync()
   instance = undefined
-  instance = await openDatabase(location.folder, { ...location, create: false })
+  await openBoth({ ...location, create: false })
   outOfService = false
 }
 
@@ -75,6 +104,20 @@ const exclusively = <T>(work: () => Promise<T>): Promise<T> => {
 
 const changing = <T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> => exclusively(() => connected(work))
 
+/** A long change on a connection of its own: others go on with theirs until it commits. */
+const changingBeside = <T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> =>
+  connected(async (connection) => {
+    await connection.run('BEGIN TRANSACTION')
+    try {
+      const result = await work(connection)
+      await exclusively(() => connection.run('COMMIT'))
+      return result
+    } catch (error) {
+      await connection.run('ROLLBACK').catch(() => {})
+      throw error
+    }
+  })
+
 const onRun = <T>(run: string, work: (connection: DuckDBConnection, number: number) => Promise<T>): Promise<T> =>
   connected(async (connection) => work(connection, await runs.runNumber(connection, run)))
 
@@ -98,7 +141,7 @@ const nothing = async (work: Promise<unknown>): Promise<null> => {
 const implementation: Handlers<StoreCalls> = {
   open: async (options) => {
     location = options
-    instance = await openDatabase(options.folder, options)
+    await openBoth(options)
     return null
   },
   createRun: ({ name, configuration, baseFolder, provenance }) =>
@@ -111,6 +154,11 @@ const implementation: Handlers<StoreCalls> = {
   deleteRun: ({ run }) => {
     clusters.forgetOrders()
     return nothing(changing((connection) => runs.deleteRun(connection, run)))
+  },
+
+  purgeDeleted: () => {
+    clusters.forgetOrders()
+    return changing(runs.purgeDeleted)
   },
 
   begin: async ({ run }) => {
@@ -170,6 +218,37 @@ const implementation: Handlers<StoreCalls> = {
   getClusterTokens: ({ run, clustering, cluster, ...page }) => connected((connection) => clusters.getClusterTokens(connection, run, clustering, cluster, page)),
   getTokens: ({ run, tokens, before, after }) => connected((connection) => clusters.getTokens(connection, run, tokens, before, after)),
   getMembership: ({ run, clustering }) => connected((connection) => clusters.getMembership(connection, run, clustering)),
+
+  saveDescription: ({ run, clustering, description }) => nothing(changingBeside((connection) => saveDescription(connection, run, clustering, description))),
+  isDescribed: ({ run, clustering }) => onRun(run, async (connection, number) => ({ described: await isDescribed(connection, number, clustering) })),
+  getOverview: ({ run, clustering }) => connected((connection) => overview.getOverview(connection, run, clustering)),
+  getClusterDetails: ({ run, clustering, cluster }) => connected((connection) => overview.getClusterDetails(connection, run, clustering, cluster)),
+  getGallery: ({ run, clustering, cluster, query }) => connected((connection) => getGallery(connection, run, clustering, cluster, query)),
+  searchClusters: ({ run, clustering, text, regularExpression }) => connected((connection) => searchClusters(connection, run, clustering, text, regularExpression)),
+  findTokens: ({ run, text, limit }) => connected((connection) => findTokens(connection, run, text, limit)),
+  getTokenDetails: ({ run, clustering, token, before, after }) => connected((connection) => getTokenDetails(connection, run, clustering, token, before, after)),
+  getSubsetIndices: ({ run }) => onRun(run, (connection, number) => columns.getSubsetIndices(connection, run, number)),
+  getColumn: ({ run, component }) => onRun(run, (connection, number) => columns.getColumn(connection, run, number, component)),
+  getClusterLayout: ({ run, clustering }) => connected((connection) => overview.getClusterLayout(connection, run, clustering)),
+  getHeatMap: ({ run, clustering, most }) => connected((connection) => overview.getHeatMap(connection, run, clustering, most)),
+  saveLayout: ({ run, whiten, layout }) =>
+    nothing(changingBeside(async (connection) => columns.saveLayout(connection, run, await runs.runNumber(connection, run), whiten, layout))),
+  getLayout: ({ run, whiten }) => onRun(run, (connection, number) => columns.getLayout(connection, run, number, whiten)),
+  getTexts: ({ run }) => onRun(run, columns.getTexts),
+  getEdges: ({ run, ...query }) => onRun(run, (connection, number) => getEdges(connection, run, number, query)),
+
+  getAnnotations: ({ run, clustering }) => connected((connection) => annotations.getAnnotations(connection, run, clustering)),
+  getAllAnnotations: ({ run }) => connected((connection) => annotations.getAllAnnotations(connection, run)),
+  countLabels: () => connected(annotations.countLabels),
+  applyAnnotations: (order) => changing((connection) => annotations.applyAnnotations(connection, journal(), order)),
+  changeRun: ({ run, changes, author, id }) => changing((connection) => annotations.changeRun(connection, journal(), run, changes, author, id)),
+  undo: ({ id }) => changing((connection) => annotations.undoOrRedo(connection, journal(), 'undo', id)),
+  redo: ({ id }) => changing((connection) => annotations.undoOrRedo(connection, journal(), 'redo', id)),
+  getUndoState: () => connected(annotations.getUndoState),
+  getHistory: ({ limit }) => connected((connection) => annotations.getHistory(connection, limit)),
+  nextTargetNumber: ({ run, clustering, kind }) => connected((connection) => annotations.nextTargetNumber(connection, run, clustering, kind)),
+  backUpLabels: () => changing((connection) => backUpLabels(connection, location.folder)),
+
   exportTable: ({ run, table, format, file, clustering }) => nothing(connected((connection) => exportTable(connection, run, table, format, file, clustering)))
 }
 
@@ -191,6 +270,9 @@ const handlers = Object.fromEntries((Object.keys(implementation) as Method[]).ma
 const close = async (): Promise<void> => {
   await writing
   if (transaction !== undefined) await endTransaction('ROLLBACK')
+  // Labels are on the disk twice by now; a backup that fails (a full disk) must not keep the database from closing.
+  if (journalFile !== undefined && instance !== undefined && !outOfService) await connected((connection) => backUpChangedLabels(connection, location.folder)).catch(() => {})
+  await journalFile?.close()
   instance?.closeSync()
   instance = undefined
 }

@@ -5,9 +5,9 @@ import { SpectroscopeError } from '../../preload/errors'
 import type { ClusteringRecord, LeftoverKind, NewRun, Provenance, RunChanges, RunRecord, RunStatus, StageName, StageRecord } from '../../preload/records'
 import { inTransaction, select } from './database'
 import type { Row } from './database'
-import { runTables } from './schema'
+import { clusteringTables, runTables } from './schema'
 
-const iso = (column: string): string => `strftime(${column}, '%Y-%m-%dT%H:%M:%S.%gZ') AS ${column}`
+export const iso = (column: string): string => `strftime(${column}, '%Y-%m-%dT%H:%M:%S.%gZ') AS ${column}`
 const parse = <T>(value: unknown): T => JSON.parse(value as string) as T
 
 const clusteringOf = (row: Row): ClusteringRecord => ({
@@ -60,7 +60,9 @@ const selectRuns = async (connection: DuckDBConnection, condition = 'true', valu
     probeRows: (row.probe_rows ?? 0) as number,
     components: (row.components ?? []) as string[],
     initialLoss: row.initial_loss as number | null,
-    clusterings: (clusterings.get(row.number) ?? []).map(clusteringOf)
+    clusterings: (clusterings.get(row.number) ?? []).map(clusteringOf),
+    archived: row.archived as boolean,
+    deleted: row.deleted_at !== null
   }))
 }
 
@@ -82,10 +84,11 @@ export const runNumber = async (connection: DuckDBConnection, run: string): Prom
 }
 
 export const findRun = async (connection: DuckDBConnection, text: string): Promise<RunRecord> => {
-  const runs = await listRuns(connection)
-  if (text === 'latest' && runs.length > 0) return runs[runs.length - 1]
-  const exact = runs.find(({ id }) => id === text)
+  const all = await listRuns(connection)
+  const exact = all.find(({ id }) => id === text)
   if (exact !== undefined) return exact
+  const runs = all.filter(({ deleted }) => !deleted)
+  if (text === 'latest' && runs.length > 0) return runs[runs.length - 1]
   const matches = [runs.filter(({ name }) => name === text), runs.filter(({ id }) => text !== '' && id.startsWith(text))].find(({ length }) => length > 0)
   if (matches === undefined) throw noRun(text)
   if (matches.length > 1) throw new SpectroscopeError('input', `"${text}" fits ${matches.length} runs (${matches.map(({ id }) => id).join(', ')}); give the id of one.`)
@@ -102,7 +105,7 @@ export const createRun = (connection: DuckDBConnection, { name, configuration, b
     const now = new Date()
     const id = newId(now)
     await connection.run(
-      `INSERT INTO runs SELECT coalesce(max(number), 0) + 1, $1, $2, 'pending', NULL, $3::TIMESTAMP, NULL, NULL, $4::JSON, $5, $6::JSON, NULL FROM runs`,
+      `INSERT INTO runs SELECT coalesce(max(number), 0) + 1, $1, $2, 'pending', NULL, $3::TIMESTAMP, NULL, NULL, $4::JSON, $5, $6::JSON, NULL, false, NULL FROM runs`,
       [id, name, now.toISOString(), JSON.stringify(configuration), baseFolder, JSON.stringify(provenance)]
     )
     return getRun(connection, id)
@@ -132,8 +135,16 @@ export const deleteRun = (connection: DuckDBConnection, run: string): Promise<vo
   inTransaction(connection, async () => {
     const number = await runNumber(connection, run)
     for (const table of runTables) await connection.run(`DELETE FROM ${table} WHERE run = $1`, [number])
+    await connection.run('DELETE FROM journal WHERE run = $1', [run])
     await connection.run('DELETE FROM runs WHERE number = $1', [number])
   })
+
+/** Deletes the runs that are marked as deleted; returns their ids. */
+export const purgeDeleted = async (connection: DuckDBConnection): Promise<string[]> => {
+  const marked = (await select(connection, 'SELECT id FROM runs WHERE deleted_at IS NOT NULL ORDER BY number')).map((row) => row.id as string)
+  for (const run of marked) await deleteRun(connection, run)
+  return marked
+}
 
 /** A clustering of a run by its number, the latest one by default. */
 export const findClustering = async (connection: DuckDBConnection, run: string, number?: number): Promise<ClusteringRecord> => {
@@ -154,7 +165,8 @@ export const deleteClustering = (connection: DuckDBConnection, run: string, clus
   inTransaction(connection, async () => {
     await findClustering(connection, run, clustering)
     const number = await runNumber(connection, run)
-    for (const table of ['clusterings', 'clusters', 'memberships']) await connection.run(`DELETE FROM ${table} WHERE run = $1 AND clustering = $2`, [number, clustering])
+    for (const table of clusteringTables) await connection.run(`DELETE FROM ${table} WHERE run = $1 AND clustering = $2`, [number, clustering])
+    await connection.run('DELETE FROM journal WHERE run = $1 AND clustering = $2', [run, clustering])
   })
 
 export const saveStage = async (connection: DuckDBConnection, run: number, { stage, seconds, ...details }: Omit<StageRecord, 'finishedAt'>): Promise<void> => {

@@ -41,11 +41,45 @@ export const migrations: readonly Migration[] = [
         conductance DOUBLE NOT NULL, conductance_when_cut DOUBLE NOT NULL)`,
       'CREATE TABLE memberships (run INTEGER NOT NULL, clustering INTEGER NOT NULL, cluster INTEGER NOT NULL, token INTEGER NOT NULL)'
     ]
+  },
+  {
+    version: 2,
+    name: 'annotations, journal, descriptions, layouts',
+    statements: [
+      'ALTER TABLE runs ADD COLUMN archived BOOLEAN DEFAULT false',
+      'ALTER TABLE runs ADD COLUMN deleted_at TIMESTAMP',
+      'CREATE TABLE clustering_numbers (run INTEGER NOT NULL, last INTEGER NOT NULL)',
+      'INSERT INTO clustering_numbers SELECT run, max(clustering) FROM clusterings GROUP BY run',
+
+      'CREATE TABLE annotations (run INTEGER NOT NULL, clustering INTEGER NOT NULL, target VARCHAR NOT NULL, body JSON NOT NULL)',
+      // Names the run by its id, as the journal file does; a clustering that is NULL makes it a step about the run itself.
+      `CREATE TABLE journal (number BIGINT NOT NULL, made_at TIMESTAMP NOT NULL, author VARCHAR NOT NULL, words VARCHAR NOT NULL, run VARCHAR NOT NULL,
+        clustering INTEGER, changes JSON NOT NULL, undone BOOLEAN NOT NULL)`,
+      // Lines of the journal file that this database has, and where each one ends in it, in bytes.
+      'CREATE TABLE journal_lines (line BIGINT NOT NULL, ends BIGINT NOT NULL, id VARCHAR, number BIGINT NOT NULL)',
+      'CREATE TABLE label_backups (line BIGINT NOT NULL, made_at TIMESTAMP NOT NULL, file VARCHAR NOT NULL)',
+
+      `CREATE TABLE clustering_descriptions (run INTEGER NOT NULL, clustering INTEGER NOT NULL, subsets VARCHAR[] NOT NULL, subset_counts INTEGER[] NOT NULL,
+        patterns INTEGER[] NOT NULL)`,
+      `CREATE TABLE group_descriptions (run INTEGER NOT NULL, clustering INTEGER NOT NULL, cluster INTEGER NOT NULL, size INTEGER NOT NULL, distinct_tokens INTEGER NOT NULL,
+        x FLOAT NOT NULL, y FLOAT NOT NULL, top_ids INTEGER[] NOT NULL, top_counts INTEGER[] NOT NULL, top_lifts FLOAT[] NOT NULL,
+        subset_indices INTEGER[] NOT NULL, subset_counts INTEGER[] NOT NULL, patterns INTEGER[] NOT NULL, means FLOAT[] NOT NULL, standard_deviations FLOAT[] NOT NULL)`,
+      'CREATE TABLE group_edges (run INTEGER NOT NULL, clustering INTEGER NOT NULL, from_cluster INTEGER NOT NULL, to_cluster INTEGER NOT NULL, weight DOUBLE NOT NULL)',
+      // Cluster by cluster, each from its middle outwards: a page of a gallery is one stretch.
+      `CREATE TABLE member_places (run INTEGER NOT NULL, clustering INTEGER NOT NULL, cluster INTEGER NOT NULL, central_place INTEGER NOT NULL, token INTEGER NOT NULL,
+        token_id INTEGER NOT NULL, subset INTEGER NOT NULL, toward INTEGER NOT NULL, boundary FLOAT NOT NULL)`,
+      'CREATE TABLE layouts (run INTEGER NOT NULL, whiten INTEGER NOT NULL, method VARCHAR NOT NULL)',
+      'CREATE TABLE layout_places (run INTEGER NOT NULL, whiten INTEGER NOT NULL, token INTEGER NOT NULL, x FLOAT NOT NULL, y FLOAT NOT NULL)'
+    ]
   }
 ]
 
 /** Tables with a column `run`, all of which a deleted run leaves. */
 export const runTables = [
   'stages', 'studies', 'study_rows', 'segments', 'documents', 'tokens', 'vocabulary', 'samplings', 'susceptibilities', 'diagnostics', 'traces', 'neighbours',
-  'clusterings', 'clusters', 'memberships'
+  'clusterings', 'clusters', 'memberships', 'clustering_numbers', 'annotations', 'clustering_descriptions', 'group_descriptions', 'group_edges', 'member_places',
+  'layouts', 'layout_places'
 ] as const
+
+/** Tables with columns `run` and `clustering`, all of which a deleted clustering leaves. */
+export const clusteringTables = ['clusterings', 'clusters', 'memberships', 'annotations', 'clustering_descriptions', 'group_descriptions', 'group_edges', 'member_places'] as const

@@ -9,6 +9,10 @@ import { entryPath } from '../base/entries'
 import { spawnChild } from '../base/processes'
 import type { Child } from '../base/processes'
 import type { Method, ParametersOf, StoreCalls } from './calls'
+import { explorationOf } from './exploration'
+import type { Exploration } from './exploration'
+import { labellingOf } from './labelling'
+import type { Labelling } from './labelling'
 
 /** What a transaction can write; nothing of it is seen by anyone before it commits, and all of it from then on. */
 export interface RunWriter {
@@ -26,7 +30,7 @@ export interface RunWriter {
   beginNeighbours(k: number, whiten: boolean): Promise<void>
   /** Neighbours of the next tokens, both [n, k], nearest first. */
   appendNeighbours(indices: Int32Array, distances: Float32Array): Promise<void>
-  /** Adds a clustering beside those there are. */
+  /** Adds a clustering beside those there are, under a number that none of the run has had. */
   saveClustering(clustering: NewClustering): Promise<ClusteringRecord>
   /** Marks a stage as done. */
   completeStage(stage: Omit<StageRecord, 'finishedAt'>): Promise<void>
@@ -50,7 +54,7 @@ export type ExportedTable = 'tokens' | 'susceptibilities' | 'standard_errors' | 
  * workspace; when the store process dies, pending calls reject and the workspace can be opened again with all that was acknowledged.
  * Runs are named by their id; `clustering` by its number within the run, the latest by default.
  */
-export interface Workspace {
+export interface Workspace extends Exploration, Labelling {
   readonly folder: string
   readonly readOnly: boolean
   /** Process id of the store process. */
@@ -70,6 +74,8 @@ export interface Workspace {
   updateRun(run: string, changes: RunChanges): Promise<RunRecord>
   /** Deletes the run, all its results and its transient files. */
   deleteRun(run: string): Promise<void>
+  /** Deletes the runs that are marked as deleted, with their transient files; returns their ids. */
+  purgeDeleted(): Promise<string[]>
 
   /** Runs `write` in one transaction: committed when it resolves, rolled back when it rejects. One at a time in a workspace. */
   transaction<T>(run: string, write: (writer: RunWriter) => Promise<T>): Promise<T>
@@ -100,7 +106,7 @@ export interface Workspace {
 
   /** Writes one table to a file, by streaming. */
   exportTable(run: string, table: ExportedTable, format: 'csv' | 'parquet', file: string, options?: { readonly clustering?: number }): Promise<void>
-  /** Closes the database and ends the store process. */
+  /** Closes the database, after a backup of labels where they changed since the last one, and ends the store process. */
   close(): Promise<void>
 }
 
@@ -177,6 +183,8 @@ const workspaceOf = (store: Store, folder: string, readOnly: boolean): Workspace
   }
 
   return {
+    ...explorationOf(call),
+    ...labellingOf(call),
     folder,
     readOnly,
     pid: store.pid,
@@ -191,6 +199,11 @@ const workspaceOf = (store: Store, folder: string, readOnly: boolean): Workspace
     deleteRun: async (run) => {
       await call('deleteRun', { run })
       await rm(runFolder(run), { recursive: true, force: true })
+    },
+    purgeDeleted: async () => {
+      const purged = await call('purgeDeleted', {})
+      for (const run of purged) await rm(runFolder(run), { recursive: true, force: true })
+      return purged
     },
     transaction: (run, write) => {
       const result = transactions.then(() => inTransaction(run, write))

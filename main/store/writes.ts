@@ -2,8 +2,7 @@ import { DOUBLE, LIST, VARCHAR, listValue } from '@duckdb/node-api'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { leftoverCluster } from '../../preload/records'
 import type { ClusteringRecord, DiagnosticsRecord, NewClustering, StudyRecord, TracePointRecord, TraceRecord } from '../../preload/records'
-import { append, listsOf } from './blocks'
-import type { Column } from './blocks'
+import { append, concatenate, listsOf, raggedLists } from './blocks'
 import { select } from './database'
 import { findClustering } from './runs'
 
@@ -12,22 +11,6 @@ const clear = async (connection: DuckDBConnection, run: number, ...tables: strin
 }
 
 const range = (count: number, first = 0): Int32Array => Int32Array.from({ length: count }, (_, i) => first + i)
-
-const concatenate = (arrays: readonly Int32Array[]): Int32Array => {
-  const all = new Int32Array(arrays.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const array of arrays) {
-    all.set(array, at)
-    at += array.length
-  }
-  return all
-}
-
-const raggedLists = (arrays: readonly Int32Array[]): Column => {
-  const ends = new Int32Array(arrays.length)
-  arrays.forEach(({ length }, i) => (ends[i] = (i === 0 ? 0 : ends[i - 1]) + length))
-  return { values: concatenate(arrays), ends: (row) => ends[row] }
-}
 
 /** Replaces a run's study; `texts[i]` is the text of token id `ids[i]`. */
 export const saveStudy = async (connection: DuckDBConnection, run: number, study: StudyRecord, ids: Int32Array, texts: readonly string[]): Promise<void> => {
@@ -68,7 +51,7 @@ export class MatrixWriter {
   }
 
   static async begin(connection: DuckDBConnection, run: number, components: readonly string[], initialLoss: number): Promise<MatrixWriter> {
-    await clear(connection, run, 'samplings', 'susceptibilities')
+    await clear(connection, run, 'samplings', 'susceptibilities', 'layouts', 'layout_places')
     return new MatrixWriter(connection, run, components, initialLoss)
   }
 
@@ -173,13 +156,20 @@ export const appendTrace = async (connection: DuckDBConnection, run: number, poi
   ])
 }
 
+/** A number that no clustering of the run has had, deleted ones included. */
+const nextNumber = async (connection: DuckDBConnection, run: number): Promise<number> => {
+  const [counter] = await select(connection, 'SELECT last FROM clustering_numbers WHERE run = $1', [run])
+  const next = counter === undefined ? 1 : (counter.last as number) + 1
+  await connection.run(counter === undefined ? 'INSERT INTO clustering_numbers VALUES ($1, $2)' : 'UPDATE clustering_numbers SET last = $2 WHERE run = $1', [run, next])
+  return next
+}
+
 /** Adds a clustering; memberships are stored cluster by cluster, so that one cluster is one stretch of the table. */
 export const saveClustering = async (connection: DuckDBConnection, run: string, number: number, clustering: NewClustering): Promise<ClusteringRecord> => {
   const { name, configuration, seed, ending, attempts, edges, volume, clusters, leftover } = clustering
   const size = clusters.reduce((sum, { members }) => sum + members.length, leftover.members.length)
   await checkComplete(connection, number, size, 'cluster memberships')
-  const [{ next }] = await select(connection, 'SELECT coalesce(max(clustering), 0) + 1 AS next FROM clusterings WHERE run = $1', [number])
-  const id = Number(next)
+  const id = await nextNumber(connection, number)
   await append(connection, 'clusters', clusters.length, [
     number, id, Int32Array.from(clusters, ({ order }) => order), Int32Array.from(clusters, (cluster) => cluster.seed), Int32Array.from(clusters, ({ members }) => members.length),
     Float64Array.from(clusters, ({ conductance }) => conductance), Float64Array.from(clusters, ({ conductanceWhenCut }) => conductanceWhenCut)

@@ -176,8 +176,10 @@ describe('opening', () => {
   })
 })
 
+const latest = migrations[migrations.length - 1].version
+
 describe('a schema', () => {
-  const next = { version: 2, name: 'next', statements: ['CREATE TABLE labels (run INTEGER)', "UPDATE runs SET name = name || '!'"] }
+  const next = { version: latest + 1, name: 'next', statements: ['CREATE TABLE labels (run INTEGER)', "UPDATE runs SET name = name || '!'"] }
   const version = async (): Promise<unknown> => {
     const instance = await openDatabase(folder, { create: false, readOnly: false }, [...migrations, next])
     const connection = await instance.connect()
@@ -189,12 +191,12 @@ describe('a schema', () => {
 
   test('is upgraded once, after a copy of the database was made', async () => {
     await make()
-    expect(await version()).toEqual({ version: 2, name: 'a run!' })
-    expect(await version()).toEqual({ version: 2, name: 'a run!' })
+    expect(await version()).toEqual({ version: latest + 1, name: 'a run!' })
+    expect(await version()).toEqual({ version: latest + 1, name: 'a run!' })
     const backups = readdirSync(join(folder, 'backups'))
     expect(backups).toHaveLength(1)
-    expect(backups[0]).toMatch(/^workspace-schema-1-\d{8}-\d{6}\.duckdb$/)
-    await expect(openWorkspace(folder)).rejects.toMatchObject({ kind: 'workspace', message: expect.stringContaining('newer version of the program (schema 2, this one knows 1); update') })
+    expect(backups[0]).toMatch(new RegExp(`^workspace-schema-${latest}-\\d{8}-\\d{6}\\.duckdb$`))
+    await expect(openWorkspace(folder)).rejects.toMatchObject({ kind: 'workspace', message: expect.stringContaining(`newer version of the program (schema ${latest + 1}, this one knows ${latest}); update`) })
     rmSync(join(folder, 'workspace.duckdb'))
     await writeFile(join(folder, 'workspace.duckdb'), readFileSync(join(folder, 'backups', backups[0])))
     const restored = await openWorkspace(folder)
@@ -204,7 +206,7 @@ describe('a schema', () => {
 
   test('whose upgrade fails stays as it was', async () => {
     await make()
-    const broken = { version: 2, name: 'broken', statements: ['CREATE TABLE labels (run INTEGER)', 'INSERT INTO nowhere VALUES (1)'] }
+    const broken = { version: latest + 1, name: 'broken', statements: ['CREATE TABLE labels (run INTEGER)', 'INSERT INTO nowhere VALUES (1)'] }
     await expect(openDatabase(folder, { create: false, readOnly: false }, [...migrations, broken])).rejects.toThrow('nowhere')
     const workspace = await openWorkspace(folder)
     expect(await workspace.listRuns()).toHaveLength(1)

@@ -1,0 +1,274 @@
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { Annotation, AnnotationBody, AnnotationsChanged, AnnotationTarget, JournalStep, LabelStatus, RunMarks, UndoState } from '../../preload/contract-annotations'
+import { SpectroscopeError } from '../../preload/errors'
+import { leftoverCluster } from '../../preload/records'
+import { append } from './blocks'
+import { inTransaction, select } from './database'
+import type { Row } from './database'
+import type { Act, AnnotationsStep, JournalFile } from './journal'
+import type { AnnotationsOrder, ClusteringAnnotations, LabelCounts, Undone } from './labelling'
+import { findClustering, getRun, iso, runNumber } from './runs'
+
+const parse = <T>(value: unknown): T => JSON.parse(value as string) as T
+
+/** A list of texts as a parameter of SQL. */
+const texts = (parameter: string): string => `(SELECT unnest(from_json(${parameter}::JSON, '["VARCHAR"]')))`
+
+const kinds = ['cluster', 'merge', 'part']
+const placeOf = (target: AnnotationTarget): number[] => {
+  const [kind, number] = target.split(':')
+  return [kinds.indexOf(kind), Number(number)]
+}
+const byTarget = (a: { target: AnnotationTarget }, b: { target: AnnotationTarget }): number => {
+  const [[kind, number], [otherKind, otherNumber]] = [placeOf(a.target), placeOf(b.target)]
+  return kind - otherKind || number - otherNumber
+}
+
+const annotationOf = (row: Row): Annotation => ({ target: row.target as AnnotationTarget, ...parse<AnnotationBody>(row.body) })
+
+/** In the order of targets: clusters, merges, parts, each by number. */
+export const getAnnotations = async (connection: DuckDBConnection, run: string, clustering: number): Promise<Annotation[]> => {
+  const values = [await runNumber(connection, run), (await findClustering(connection, run, clustering)).number]
+  return (await select(connection, 'SELECT target, body FROM annotations WHERE run = $1 AND clustering = $2', values)).map(annotationOf).sort(byTarget)
+}
+
+export const getAllAnnotations = async (connection: DuckDBConnection, run: string): Promise<ClusteringAnnotations[]> => {
+  const rows = await select(connection, 'SELECT clustering, target, body FROM annotations WHERE run = $1 ORDER BY clustering', [await runNumber(connection, run)])
+  const clusterings = new Map<number, Annotation[]>()
+  for (const row of rows) {
+    const clustering = row.clustering as number
+    clusterings.set(clustering, [...(clusterings.get(clustering) ?? []), annotationOf(row)])
+  }
+  return [...clusterings].map(([clustering, annotations]) => ({ clustering, annotations: annotations.sort(byTarget) }))
+}
+
+/** Status of each cluster that has one: its own, or where it has none, that of a merge that it is in. */
+const statusesOf = (annotations: readonly Annotation[]): Map<number, LabelStatus> => {
+  const statuses = new Map<number, LabelStatus>()
+  for (const { target, status } of annotations) if (target.startsWith('cluster:') && status !== 'unseen') statuses.set(placeOf(target)[1], status)
+  for (const { target, status, clusters = [] } of annotations) {
+    if (!target.startsWith('merge:') || status === 'unseen') continue
+    for (const cluster of clusters) if (!statuses.has(cluster)) statuses.set(cluster, status)
+  }
+  return statuses
+}
+
+export const countLabels = async (connection: DuckDBConnection): Promise<LabelCounts[]> => {
+  const rows = await select(connection, 'SELECT id, clustering, target, body FROM annotations JOIN runs ON run = runs.number ORDER BY runs.number, clustering')
+  const groups = new Map<string, { run: string; clustering: number; annotations: Annotation[] }>()
+  for (const row of rows) {
+    const [run, clustering] = [row.id as string, row.clustering as number]
+    const key = `${run} ${clustering}`
+    const group = groups.get(key) ?? { run, clustering, annotations: [] }
+    groups.set(key, group)
+    group.annotations.push(annotationOf(row))
+  }
+  return [...groups.values()].map(({ run, clustering, annotations }) => {
+    const counts: Partial<Record<LabelStatus, number>> = {}
+    for (const status of statusesOf(annotations).values()) counts[status] = (counts[status] ?? 0) + 1
+    return { run, clustering, counts }
+  })
+}
+
+const stepColumns = `number, words, author, ${iso('made_at')}, run, clustering, undone`
+const stepOf = (row: Row): JournalStep => ({
+  number: Number(row.number), words: row.words as string, author: row.author as string, at: row.made_at as string, run: row.run as string,
+  clustering: row.clustering as number | null, undone: row.undone as boolean
+})
+
+/** Steps are undone from the last one back, and a new step drops those that are: so these are always one stretch at the end. */
+const undoable = 'FROM journal WHERE NOT undone ORDER BY number DESC LIMIT 1'
+const redoable = 'FROM journal WHERE undone ORDER BY number LIMIT 1'
+
+export const getUndoState = async (connection: DuckDBConnection): Promise<UndoState> => {
+  const [undo] = await select(connection, `SELECT ${stepColumns} ${undoable}`)
+  const [redo] = await select(connection, `SELECT ${stepColumns} ${redoable}`)
+  return { undo: undo === undefined ? null : stepOf(undo), redo: redo === undefined ? null : stepOf(redo) }
+}
+
+/** Latest first, undone ones too. */
+export const getHistory = async (connection: DuckDBConnection, limit: number): Promise<JournalStep[]> =>
+  (await select(connection, `SELECT ${stepColumns} FROM journal ORDER BY journal.number DESC LIMIT ${limit}`)).map(stepOf)
+
+/** The next number of a merge or a part that neither the annotations nor the journal know. */
+export const nextTargetNumber = async (connection: DuckDBConnection, run: string, clustering: number, kind: 'merge' | 'part'): Promise<number> => {
+  const number = await runNumber(connection, run)
+  const [row] = await select(
+    connection,
+    `SELECT coalesce(max(substr(target, $3)::INTEGER), 0) + 1 AS next FROM (
+      SELECT target FROM annotations WHERE run = $1 AND clustering = $2
+      UNION ALL SELECT unnest(from_json(json_extract(changes, '$[*].target')::JSON, '["VARCHAR"]')) FROM journal WHERE run = $4 AND clustering = $2)
+     WHERE starts_with(target, $5)`,
+    [number, clustering, kind.length + 2, run, `${kind}:`]
+  )
+  return Number(row.next)
+}
+
+const writeAnnotations = async (connection: DuckDBConnection, run: number, { clustering, changes }: AnnotationsStep): Promise<void> => {
+  const targets = JSON.stringify(changes.map(({ target }) => target))
+  await connection.run(`DELETE FROM annotations WHERE run = $1 AND clustering = $2 AND target IN ${texts('$3')}`, [run, clustering, targets])
+  const present = changes.flatMap(({ target, after }) => (after === null ? [] : [{ target, body: JSON.stringify(after) }]))
+  await append(connection, 'annotations', present.length, [run, clustering, present.map(({ target }) => target), present.map(({ body }) => body)])
+}
+
+const writeMarks = (connection: DuckDBConnection, run: number, { name, archived, deleted }: RunMarks): Promise<unknown> =>
+  connection.run('UPDATE runs SET name = $2, archived = $3, deleted_at = CASE WHEN $4 THEN coalesce(deleted_at, $5::TIMESTAMP) END WHERE number = $1', [
+    run, name, archived, deleted, new Date().toISOString()
+  ])
+
+/** Where an act is to be written: undefined where its run, or its clustering, is there no longer. */
+const runOf = async (connection: DuckDBConnection, { run, clustering }: Act): Promise<number | undefined> => {
+  const [row] = await select(
+    connection, 'SELECT runs.number FROM runs WHERE id = $1 AND ($2 IS NULL OR EXISTS (FROM clusterings c WHERE c.run = runs.number AND c.clustering = $2))', [run, clustering]
+  )
+  return row?.number as number | undefined
+}
+
+const perform = async (connection: DuckDBConnection, act: Act): Promise<void> => {
+  const run = await runOf(connection, act)
+  if (run === undefined) return
+  const { kind, number, at, author, words, clustering, changes } = act
+  if (kind === 'step') {
+    await connection.run('DELETE FROM journal WHERE undone')
+    await connection.run('INSERT INTO journal VALUES ($1, $2::TIMESTAMP, $3, $4, $5, $6, $7::JSON, false)', [number, at, author, words, act.run, clustering, JSON.stringify(changes)])
+  } else {
+    await connection.run('UPDATE journal SET undone = $1 WHERE number = $2', [kind === 'undo', number])
+  }
+  if (act.clustering === null) await writeMarks(connection, run, act.changes[0].after)
+  else await writeAnnotations(connection, run, act)
+}
+
+const keepLine = (connection: DuckDBConnection, line: number, ends: number, id: string | null, number: number): Promise<unknown> =>
+  connection.run('INSERT INTO journal_lines VALUES ($1, $2, $3, $4)', [line, ends, id, number])
+
+const lastLine = async (connection: DuckDBConnection): Promise<{ line: number; ends: number; number: number }> => {
+  const [row] = await select(connection, 'SELECT coalesce(max(line), 0) AS line, coalesce(arg_max(ends, line), 0) AS ends, coalesce(max(number), 0) AS number FROM journal_lines')
+  return { line: Number(row.line), ends: Number(row.ends), number: Number(row.number) }
+}
+
+/** Does what the journal file has and the database lacks: after a crash between the two, or once an older database was put back. */
+export const rebuildAnnotations = (connection: DuckDBConnection, journal: JournalFile): Promise<void> =>
+  inTransaction(connection, async () => {
+    const known = await lastLine(connection)
+    for (const { line, ends } of await journal.after(known.line, known.ends)) {
+      await perform(connection, line)
+      await keepLine(connection, line.line, ends, line.id, line.number)
+    }
+  })
+
+/**
+ * Does an act in the database and in the journal file, both or neither. The file comes first: what a crash leaves only there is done at the
+ * next start.
+ */
+const journaled = async (connection: DuckDBConnection, journal: JournalFile, id: string | null, decide: (next: number) => Promise<Act | null>): Promise<Act | null> => {
+  const start = journal.size
+  try {
+    return await inTransaction(connection, async () => {
+      const last = await lastLine(connection)
+      const act = await decide(last.number + 1)
+      if (act === null) return null
+      await perform(connection, act)
+      const ends = await journal.append({ line: last.line + 1, id, ...act })
+      await keepLine(connection, last.line + 1, ends, id, act.number)
+      return act
+    })
+  } catch (error) {
+    if (journal.size > start) await journal.takeBack(start)
+    throw error
+  }
+}
+
+/** Number of the step that a call with this id already did, where its answer was lost. */
+const doneBefore = async (connection: DuckDBConnection, id: string | undefined): Promise<number | undefined> => {
+  if (id === undefined) return undefined
+  const [row] = await select(connection, 'SELECT number FROM journal_lines WHERE id = $1', [id])
+  return row === undefined ? undefined : Number(row.number)
+}
+
+const bodiesOf = async (connection: DuckDBConnection, run: number, clustering: number, targets: readonly AnnotationTarget[]): Promise<Map<AnnotationTarget, AnnotationBody>> => {
+  const rows = await select(
+    connection, `SELECT target, body FROM annotations WHERE run = $1 AND clustering = $2 AND target IN ${texts('$3')}`, [run, clustering, JSON.stringify(targets)]
+  )
+  return new Map(rows.map((row) => [row.target as AnnotationTarget, parse<AnnotationBody>(row.body)]))
+}
+
+const changedNow = async (connection: DuckDBConnection, run: string, clustering: number, targets: readonly AnnotationTarget[]): Promise<AnnotationsChanged> => {
+  const bodies = await bodiesOf(connection, await runNumber(connection, run), clustering, targets)
+  const changed = targets.map((target) => {
+    const body = bodies.get(target)
+    return { target, annotation: body === undefined ? null : { target, ...body } }
+  })
+  return { run, clustering, changed, undo: await getUndoState(connection) }
+}
+
+export const applyAnnotations = async (connection: DuckDBConnection, journal: JournalFile, { run, clustering, words, author, edits, id }: AnnotationsOrder): Promise<AnnotationsChanged> => {
+  const afters = new Map(edits.map(({ target, after }) => [target, after]))
+  const targets = [...afters.keys()]
+  if ((await doneBefore(connection, id)) !== undefined) return changedNow(connection, run, clustering, targets)
+  const { clusters, leftoverSize } = await findClustering(connection, run, clustering)
+  const missing = targets.find((target) => {
+    const [kind, number] = placeOf(target)
+    return kind === 0 && !(number === leftoverCluster ? leftoverSize > 0 : number >= 0 && number < clusters)
+  })
+  if (missing !== undefined) throw new SpectroscopeError('input', `Clustering ${clustering} of run ${run} has no ${missing.replace(':', ' ')}; choose one that it has.`)
+  const number = await runNumber(connection, run)
+  await journaled(connection, journal, id ?? null, async (next) => {
+    const befores = await bodiesOf(connection, number, clustering, targets)
+    const changes = targets.map((target) => ({ target, before: befores.get(target) ?? null, after: afters.get(target) ?? null })).filter(({ before, after }) => before !== null || after !== null)
+    return changes.length === 0 ? null : { kind: 'step', number: next, at: new Date().toISOString(), author, words, run, clustering, changes }
+  })
+  return changedNow(connection, run, clustering, targets)
+}
+
+const marksOf = async (connection: DuckDBConnection, run: string): Promise<RunMarks> => {
+  const { name, archived, deleted } = await getRun(connection, run)
+  return { name, archived, deleted }
+}
+
+const marksWords = (before: RunMarks, after: RunMarks): string =>
+  [
+    ...(before.name === after.name ? [] : [`rename “${before.name}” to “${after.name}”`]),
+    ...(before.archived === after.archived ? [] : [after.archived ? `archive “${after.name}”` : `take “${after.name}” out of the archive`]),
+    ...(before.deleted === after.deleted ? [] : [after.deleted ? `delete “${after.name}”` : `restore “${after.name}”`])
+  ].join(', ')
+
+export const changeRun = async (
+  connection: DuckDBConnection, journal: JournalFile, run: string, changes: Partial<RunMarks>, author: string, id?: string
+): Promise<{ marks: RunMarks; undo: UndoState }> => {
+  if ((await doneBefore(connection, id)) === undefined) {
+    const before = await marksOf(connection, run)
+    const after = { ...before, ...changes }
+    const words = marksWords(before, after)
+    if (words !== '') {
+      await journaled(connection, journal, id ?? null, async (number) =>
+        ({ kind: 'step', number, at: new Date().toISOString(), author, words, run, clustering: null, changes: [{ target: 'run', before, after }] }))
+    }
+  }
+  return { marks: await marksOf(connection, run), undo: await getUndoState(connection) }
+}
+
+/** A step of the journal as an act that takes it back, or does it again. */
+const turned = (row: Row, kind: 'undo' | 'redo'): Act => {
+  const { number, words, author, run } = stepOf(row)
+  const head = { kind, number, words, author, run, at: new Date().toISOString() }
+  const turn = <T extends { before: unknown; after: unknown }>(change: T): T => (kind === 'redo' ? change : { ...change, before: change.after, after: change.before })
+  if (row.clustering === null) {
+    const [change] = parse<[{ target: 'run'; before: RunMarks; after: RunMarks }]>(row.changes)
+    return { ...head, clustering: null, changes: [turn(change)] }
+  }
+  return { ...head, clustering: row.clustering as number, changes: parse<AnnotationsStep['changes']>(row.changes).map(turn) }
+}
+
+export const undoOrRedo = async (connection: DuckDBConnection, journal: JournalFile, kind: 'undo' | 'redo', id?: string): Promise<Undone> => {
+  const done = await doneBefore(connection, id)
+  const act = done === undefined
+    ? await journaled(connection, journal, id ?? null, async () => {
+      const [row] = await select(connection, `SELECT ${stepColumns}, changes ${kind === 'undo' ? undoable : redoable}`)
+      return row === undefined ? null : turned(row, kind)
+    })
+    : (await select(connection, `SELECT ${stepColumns}, changes FROM journal WHERE number = $1`, [done])).map((row) => turned(row, kind))[0] ?? null
+  const undo = await getUndoState(connection)
+  if (act === null) return { changed: null, run: null, undo }
+  if (act.clustering === null) return { changed: null, run: act.run, undo }
+  return { changed: await changedNow(connection, act.run, act.clustering, act.changes.map(({ target }) => target)), run: null, undo }
+}

@@ -1,0 +1,106 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { Annotation, AnnotationBody } from '../../preload/contract-annotations'
+import { writeFileAtomically, writingError } from '../base/files'
+import { select } from './database'
+import type { Row } from './database'
+import { iso } from './runs'
+
+/** Members of a cluster that a backup names, so that its label can be found again in another clustering of the same study. */
+const mostMembers = 100
+
+/** A token of the study: row and target position. */
+type Place = readonly [row: number, position: number]
+
+export const backupFolder = (folder: string): string => join(folder, 'backups')
+
+/** "20261122-101530": to name a file by. */
+export const stamp = (now = new Date()): string => now.toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '-')
+
+const clusterOf = ({ target, cluster, clusters }: Annotation): number[] => (target.startsWith('cluster:') ? [Number(target.slice(8))] : cluster === undefined ? [...(clusters ?? [])] : [cluster])
+
+interface ClusterTokens {
+  readonly size: number
+  readonly seed: Place | null
+  readonly members: readonly Place[]
+}
+
+/** Size, seed and first members of some clusters; members in the order in which the tables have them. */
+const tokensOf = async (connection: DuckDBConnection, run: number, clustering: number, wanted: readonly number[]): Promise<Map<number, ClusterTokens>> => {
+  const values = [run, clustering, JSON.stringify(wanted)]
+  const chosen = 'cluster IN (SELECT unnest($3::INTEGER[]))'
+  const rows = await select(
+    connection,
+    `WITH member AS (SELECT cluster, token, row_number() OVER (PARTITION BY cluster ORDER BY token) AS place, count(*) OVER (PARTITION BY cluster)::INTEGER AS size
+      FROM memberships WHERE run = $1 AND clustering = $2 AND ${chosen} QUALIFY place <= ${mostMembers})
+     SELECT cluster, size, row_index, position FROM member JOIN tokens ON tokens.run = $1 AND tokens.token = member.token ORDER BY cluster, place`,
+    values
+  )
+  const seeds = new Map((await select(
+    connection, `SELECT cluster, row_index, position FROM clusters JOIN tokens ON tokens.run = $1 AND tokens.token = seed WHERE clusters.run = $1 AND clustering = $2 AND ${chosen}`, values
+  )).map((row): [number, Place] => [row.cluster as number, [row.row_index as number, row.position as number]]))
+  const clusters = new Map<number, { size: number; seed: Place | null; members: Place[] }>()
+  for (const row of rows) {
+    const cluster = row.cluster as number
+    const known = clusters.get(cluster) ?? { size: row.size as number, seed: seeds.get(cluster) ?? null, members: [] }
+    clusters.set(cluster, known)
+    known.members.push([row.row_index as number, row.position as number])
+  }
+  return clusters
+}
+
+const annotationOf = (row: Row): Annotation => ({ target: row.target as Annotation['target'], ...(JSON.parse(row.body as string) as AnnotationBody) })
+
+const clusteringsWithLabels = `
+  SELECT DISTINCT runs.number AS run, id, runs.name AS run_name, hash, clustering, clusterings.name AS clustering_name, ${iso('clusterings.created_at').replace(/ AS .*/, '')} AS clustered_at
+  FROM annotations JOIN runs ON annotations.run = runs.number JOIN clusterings USING (run, clustering) LEFT JOIN studies ON studies.run = runs.number ORDER BY runs.number, clustering`
+
+const contentOf = async (connection: DuckDBConnection): Promise<unknown> => {
+  const clusterings = []
+  for (const row of await select(connection, clusteringsWithLabels)) {
+    const [run, clustering] = [row.run as number, row.clustering as number]
+    const annotations = (await select(connection, 'SELECT target, body FROM annotations WHERE run = $1 AND clustering = $2 ORDER BY target', [run, clustering])).map(annotationOf)
+    const tokens = await tokensOf(connection, run, clustering, [...new Set(annotations.flatMap(clusterOf))])
+    clusterings.push({
+      run: row.id, runName: row.run_name, studyHash: row.hash, clustering, clusteringName: row.clustering_name, clusteredAt: row.clustered_at, annotations,
+      clusters: [...tokens].map(([cluster, described]) => ({ cluster, ...described }))
+    })
+  }
+  return {
+    format: 'spectroscope-label-backup', version: 1, writtenAt: new Date().toISOString(),
+    about: `Labels of all runs. A place is [row, position] in the study of that hash; of each labelled cluster, its seed and at most ${mostMembers} members are named.`,
+    clusterings
+  }
+}
+
+const position = async (connection: DuckDBConnection): Promise<number> => Number((await select(connection, 'SELECT coalesce(max(line), 0) AS line FROM journal_lines'))[0].line)
+
+/** Writes all labels to a dated file under backups/; returns its path. */
+export const backUpLabels = async (connection: DuckDBConnection, folder: string): Promise<string> => {
+  const now = new Date()
+  const file = join(backupFolder(folder), `labels-${stamp(now)}.json`)
+  try {
+    await mkdir(backupFolder(folder), { recursive: true })
+  } catch (error) {
+    throw writingError(file, error)
+  }
+  const line = await position(connection)
+  await writeFileAtomically(file, `${JSON.stringify(await contentOf(connection), null, 1)}\n`)
+  await connection.run('INSERT INTO label_backups VALUES ($1, $2::TIMESTAMP, $3)', [line, now.toISOString(), file])
+  return file
+}
+
+/** The same where labels changed since the last backup. */
+export const backUpChangedLabels = async (connection: DuckDBConnection, folder: string): Promise<string | null> => {
+  const [row] = await select(connection, 'SELECT coalesce(max(line), 0) AS line FROM label_backups')
+  return (await position(connection)) > Number(row.line) ? backUpLabels(connection, folder) : null
+}
+
+/** The first schema with labels. */
+const labelsSince = 2
+
+/** Writes the labels of a database that is about to be upgraded. */
+export const beforeUpgrade = (folder: string) => async (connection: DuckDBConnection, version: number): Promise<void> => {
+  if (version >= labelsSince) await backUpLabels(connection, folder)
+}

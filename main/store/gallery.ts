@@ -1,0 +1,93 @@
+import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
+import type { GalleryPage, TokenDetails } from '../../preload/contract-explore'
+import { SpectroscopeError } from '../../preload/errors'
+import { getTokens, unknownCluster } from './clusters'
+import { select } from './database'
+import { isDescribed } from './descriptions'
+import type { GalleryQuery } from './exploration'
+import { readSusceptibilities } from './reads'
+import { findClustering, runNumber } from './runs'
+import { getSubsetsOfRows } from './token-columns'
+
+const mod = 2 ** 32
+
+/**
+ * A 32-bit hash of (seed, token) in SQL: the same order for the same seed, on any machine and with any version of DuckDB, in factors that
+ * no 64-bit integer overflows with. `from` is a relation with the column `token`; the result has a column `drawn` too.
+ */
+const drawn = (from: string, seed: number): string => {
+  const start = `SELECT *, ((token::BIGINT * 2654435761 + ${(seed * 0x9e3779b1) % mod}) % ${mod})::BIGINT AS drawn FROM ${from}`
+  return [73244475, 73244475, 1].reduce((inner, factor) => `SELECT * REPLACE (((xor(drawn, drawn >> 16) * ${factor}) % ${mod})::BIGINT AS drawn) FROM (${inner})`, start)
+}
+
+interface Relation {
+  readonly sql: string
+  readonly values: readonly DuckDBValue[]
+}
+
+/** Tokens of a cluster that fit the query, with their places. */
+const fitting = async (connection: DuckDBConnection, run: number, clustering: number, cluster: number, query: GalleryQuery, toward: number | undefined): Promise<Relation> => {
+  const { stratum, tokenId, subset } = query
+  const values: DuckDBValue[] = [run, clustering, cluster]
+  const conditions: string[] = []
+  const where = (condition: string, value: DuckDBValue): void => void conditions.push(`${condition} = $${values.push(value)}`)
+  if (tokenId !== undefined) where('token_id', tokenId)
+  if (subset !== undefined) where('subset', (await getSubsetsOfRows(connection, run)).subsets.indexOf(subset))
+  if (stratum === 'toward') where('toward', toward ?? null)
+  const columns = 'token, central_place, boundary'
+  return { sql: `SELECT ${columns} FROM member_places WHERE ${['run = $1', 'clustering = $2', 'cluster = $3', ...conditions].join(' AND ')}`, values }
+}
+
+/** The same of a clustering that nothing describes: each token in the middle as much as any other. */
+const fittingPlain = (run: number, clustering: number, cluster: number, { stratum, tokenId, subset }: GalleryQuery): Relation => {
+  const values: DuckDBValue[] = [run, clustering, cluster]
+  const conditions = [
+    ...(tokenId === undefined ? [] : [`token_id = $${values.push(tokenId)}`]), ...(subset === undefined ? [] : [`subset = $${values.push(subset)}`]),
+    ...(stratum === 'toward' ? ['false'] : [])
+  ]
+  return {
+    sql: `SELECT token, 0 AS central_place, NULL::FLOAT AS boundary FROM memberships JOIN tokens USING (run, token) JOIN study_rows USING (run, row_index)
+      WHERE ${['run = $1', 'clustering = $2', 'cluster = $3', "kind = 'probe'", ...conditions].join(' AND ')}`,
+    values
+  }
+}
+
+const nearestOf = async (connection: DuckDBConnection, run: number, clustering: number, cluster: number): Promise<number | undefined> => {
+  const [row] = await select(
+    connection, 'SELECT CASE from_cluster WHEN $3 THEN to_cluster ELSE from_cluster END AS other FROM group_edges WHERE run = $1 AND clustering = $2 AND (from_cluster = $3 OR to_cluster = $3) ORDER BY weight DESC, other LIMIT 1',
+    [run, clustering, cluster]
+  )
+  return row?.other as number | undefined
+}
+
+const orders = { central: 'central_place, token', random: 'drawn, token', boundary: 'boundary DESC NULLS LAST, token', toward: 'boundary DESC NULLS LAST, token', order: 'token' } as const
+
+/** A page of a cluster's tokens in their contexts; without `toward`, the stratum of that name is of the nearest other cluster. */
+export const getGallery = async (connection: DuckDBConnection, runId: string, clusteringNumber: number, cluster: number, query: GalleryQuery): Promise<GalleryPage> => {
+  const clustering = await findClustering(connection, runId, clusteringNumber)
+  const run = await runNumber(connection, runId)
+  const [{ size }] = await select(
+    connection, 'SELECT count(*)::INTEGER AS size FROM memberships WHERE run = $1 AND clustering = $2 AND cluster = $3', [run, clustering.number, cluster]
+  )
+  if (size === 0) throw unknownCluster(runId, clustering, cluster)
+  const described = await isDescribed(connection, run, clustering.number)
+  const toward = query.stratum === 'toward' ? (query.toward ?? (await nearestOf(connection, run, clustering.number, cluster))) : undefined
+  const { sql, values } = described ? await fitting(connection, run, clustering.number, cluster, query, toward) : fittingPlain(run, clustering.number, cluster, query)
+  const filtered = query.tokenId !== undefined || query.subset !== undefined || query.stratum === 'toward'
+  const total = filtered ? ((await select(connection, `SELECT count(*)::INTEGER AS total FROM (${sql})`, values))[0].total as number) : (size as number)
+  const relation = query.stratum === 'random' ? drawn(`(${sql})`, query.seed) : sql
+  const page = await select(connection, `SELECT token, boundary FROM (${relation}) ORDER BY ${orders[query.stratum]} LIMIT ${query.limit} OFFSET ${query.offset}`, values)
+  const tokens = await getTokens(connection, runId, Int32Array.from(page, (row) => row.token as number), query.before, query.after)
+  return { total, tokens: tokens.map((token, i) => ({ ...token, boundary: page[i].boundary as number | null })) }
+}
+
+export const getTokenDetails = async (connection: DuckDBConnection, runId: string, clusteringNumber: number, token: number, before?: number, after?: number): Promise<TokenDetails> => {
+  const { number } = await findClustering(connection, runId, clusteringNumber)
+  const run = await runNumber(connection, runId)
+  const [inContext] = await getTokens(connection, runId, Int32Array.of(token), before, after)
+  const [member] = await select(connection, 'SELECT cluster FROM memberships WHERE run = $1 AND clustering = $2 AND token = $3', [run, number, token])
+  if (member === undefined) throw new SpectroscopeError('input', `Clustering ${number} of run ${runId} has no token ${token}.`)
+  const sampled = (await select(connection, 'SELECT 1 FROM samplings WHERE run = $1', [run])).length > 0
+  const matrix = sampled ? await readSusceptibilities(connection, runId, run, token, 1) : { susceptibilities: new Float32Array(0), standardErrors: new Float32Array(0) }
+  return { ...inContext, cluster: member.cluster as number, ...matrix }
+}

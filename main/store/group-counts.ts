@@ -1,0 +1,87 @@
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { ClusteringRecord } from '../../preload/records'
+import { leftoverCluster } from '../../preload/records'
+import { getMembership } from './clusters'
+import { getRowsAndIds, getSubsetsOfRows } from './token-columns'
+
+/** Token ids of a group that are kept, at most. */
+export const mostTopTokens = 60
+
+/** One group's counts: ids and indices by count, most frequent first, then ascending; lift is the share in the group over the share in the study. */
+export interface GroupCounts {
+  readonly cluster: number
+  readonly size: number
+  readonly distinctTokens: number
+  readonly topIds: Int32Array
+  readonly topCounts: Int32Array
+  readonly topLifts: Float32Array
+  readonly subsetIndices: Int32Array
+  readonly subsetCounts: Int32Array
+}
+
+export interface CountedClustering {
+  /** Clusters in order of discovery, then what is left over where there is any. */
+  readonly groups: readonly GroupCounts[]
+  readonly membership: Int32Array
+  /** Token id, and index of the subset, of every token. */
+  readonly ids: Int32Array
+  readonly subsetOf: Int32Array
+  readonly subsets: readonly string[]
+  /** Tokens of each subset in the study. */
+  readonly subsetTotals: Int32Array
+  /** Members of groups one after another, ascending in each: group g has those from starts[g] to starts[g + 1]. */
+  readonly members: Int32Array
+  readonly starts: Int32Array
+}
+
+const countEach = (values: Int32Array, kinds: number): Int32Array => {
+  const counts = new Int32Array(kinds)
+  for (const value of values) counts[value]++
+  return counts
+}
+
+/** Counts values of a stretch, most frequent first; `counts` is all zero before and after. */
+const ranked = (values: Int32Array, members: Int32Array, counts: Int32Array): { keys: Int32Array; counted: Int32Array } => {
+  const present: number[] = []
+  for (const token of members) if (counts[values[token]]++ === 0) present.push(values[token])
+  const keys = Int32Array.from(present.sort((a, b) => counts[b] - counts[a] || a - b))
+  const counted = keys.map((key) => counts[key])
+  for (const key of keys) counts[key] = 0
+  return { keys, counted }
+}
+
+export const groupNumbers = ({ clusters, leftoverSize }: ClusteringRecord): Int32Array =>
+  Int32Array.from({ length: clusters + (leftoverSize > 0 ? 1 : 0) }, (_, group) => (group < clusters ? group : leftoverCluster))
+
+/** Counts of token ids and subsets of every group of a clustering. */
+export const countGroups = async (connection: DuckDBConnection, runId: string, run: number, clustering: ClusteringRecord): Promise<CountedClustering> => {
+  const membership = await getMembership(connection, runId, clustering.number)
+  const { rows, ids } = await getRowsAndIds(connection, runId, run)
+  const { subsets, ofRow } = await getSubsetsOfRows(connection, run)
+  const subsetOf = rows.map((row) => ofRow[row])
+  const numbers = groupNumbers(clustering)
+  const groupOf = (cluster: number): number => (cluster === leftoverCluster ? clustering.clusters : cluster)
+  const starts = new Int32Array(numbers.length + 1)
+  for (const cluster of membership) starts[groupOf(cluster) + 1]++
+  for (let group = 0; group < numbers.length; group++) starts[group + 1] += starts[group]
+  const members = new Int32Array(membership.length)
+  const ends = starts.slice()
+  membership.forEach((cluster, token) => (members[ends[groupOf(cluster)]++] = token))
+
+  const everywhere = countEach(ids, ids.reduce((most, id) => Math.max(most, id), 0) + 1)
+  const subsetTotals = countEach(subsetOf, subsets.length)
+  const [idCounts, subsetCounts] = [new Int32Array(everywhere.length), new Int32Array(subsets.length)]
+  const groups = Array.from(numbers, (cluster, group): GroupCounts => {
+    const own = members.subarray(starts[group], starts[group + 1])
+    const tokens = ranked(ids, own, idCounts)
+    const inSubsets = ranked(subsetOf, own, subsetCounts)
+    const topIds = tokens.keys.slice(0, mostTopTokens)
+    const topCounts = tokens.counted.slice(0, mostTopTokens)
+    return {
+      cluster, size: own.length, distinctTokens: tokens.keys.length, topIds, topCounts,
+      topLifts: Float32Array.from(topIds, (id, i) => topCounts[i] / own.length / (everywhere[id] / membership.length)),
+      subsetIndices: inSubsets.keys, subsetCounts: inSubsets.counted
+    }
+  })
+  return { groups, membership, ids, subsetOf, subsets, subsetTotals, members, starts }
+}
