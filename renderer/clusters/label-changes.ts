@@ -1,0 +1,86 @@
+import type { Annotation, AnnotationChange, AnnotationTarget, Confidence, LabelChanges, LabelStatus } from '../../preload/contract'
+
+/** Who says something, and when (ISO 8601 in UTC). */
+export interface Signature {
+  readonly author: string
+  readonly changedAt: string
+}
+
+const nothing = { name: '', note: '', tags: [], confidence: null, status: 'unseen', blindTest: null } as const
+
+/** What a change makes of an annotation, as it will be once it is saved; merges and splits are not foreseen. */
+export const changed = (target: AnnotationTarget, before: Annotation | undefined, change: AnnotationChange, { author, changedAt }: Signature): Annotation | undefined => {
+  if (change.do === 'merge' || change.do === 'split' || !change.targets.includes(target)) return before
+  if (change.do === 'clear') return undefined
+  const { name, note, tags, confidence, status } = change.label
+  const label = before ?? { ...nothing, tags: [], target }
+  return {
+    ...label, target, author, changedAt,
+    name: name ?? label.name, note: note ?? label.note, tags: tags ?? label.tags, confidence: confidence === undefined ? label.confidence : confidence,
+    status: status ?? label.status
+  }
+}
+
+/** A name makes labelled what was not unsure; its removal makes unseen what was labelled. */
+export const statusAfterNaming = (name: string, before: LabelStatus): LabelStatus =>
+  name !== '' ? (before === 'unsure' ? 'unsure' : 'labelled') : before === 'labelled' ? 'unseen' : before
+
+export const tidyName = (name: string): string => name.replace(/\s+/g, ' ').trim().slice(0, 500)
+
+/** What is said of several targets together; `undefined` where they differ. */
+export interface CommonLabel {
+  readonly name: string | undefined
+  readonly note: string | undefined
+  /** Tags that all of them have, in the order of the first. */
+  readonly tags: readonly string[]
+  readonly confidence: Confidence | null | undefined
+  readonly status: LabelStatus | undefined
+}
+
+const same = <T>(values: readonly T[]): T | undefined => (values.every((value) => value === values[0]) ? values[0] : undefined)
+
+/** The label that several targets share; those without an annotation count as unseen, with nothing said. */
+export const commonLabel = (annotations: readonly (Annotation | undefined)[]): CommonLabel => {
+  const labels = annotations.map((annotation) => annotation ?? nothing)
+  const [first = nothing, ...others] = labels
+  return {
+    name: same(labels.map(({ name }) => name)),
+    note: same(labels.map(({ note }) => note)),
+    tags: first.tags.filter((tag) => others.every(({ tags }) => tags.some((other) => other === tag))),
+    confidence: same(labels.map(({ confidence }) => confidence)),
+    status: same(labels.map(({ status }) => status))
+  }
+}
+
+const shortened = (text: string, most = 60): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text)
+
+const targetWords = (targets: readonly AnnotationTarget[]): string => {
+  if (targets.length !== 1) return `${targets.length} clusters`
+  const [kind, number] = targets[0].split(':')
+  return number === '-1' ? 'what is left over' : `${kind} ${number}`
+}
+
+const statusVerbs: Readonly<Record<LabelStatus, (what: string) => string>> = {
+  unseen: (what) => `mark ${what} as unseen`, skipped: (what) => `skip ${what}`, unsure: (what) => `mark ${what} as unsure`, labelled: (what) => `mark ${what} as labelled`
+}
+
+/** What a change of label does, in the words that the undo menu shows. */
+export const changeWords = (targets: readonly AnnotationTarget[], { name, note, tags, confidence, status }: LabelChanges): string => {
+  const what = targetWords(targets)
+  if (name !== undefined) return name === '' ? `take the name of ${what} away` : `label ${what} “${shortened(name)}”`
+  if (tags !== undefined) return tags.length === 0 ? `take the tags of ${what} away` : `tag ${what} ${shortened(tags.join(', '))}`
+  if (note !== undefined) return `note on ${what}`
+  if (confidence !== undefined) return confidence === null ? `take the confidence of ${what} away` : `set confidence of ${what} to ${confidence}`
+  if (status !== undefined) return statusVerbs[status](what)
+  return `change ${what}`
+}
+
+/** Changes of tags that leave those alone which the targets do not share: one change for each set of tags. */
+export const tagChanges = (
+  targets: readonly AnnotationTarget[], tagsOf: (target: AnnotationTarget) => readonly string[], { add, remove }: { readonly add?: string; readonly remove?: string }
+): AnnotationChange[] =>
+  targets.flatMap((target): AnnotationChange[] => {
+    const before = tagsOf(target)
+    const after = [...before.filter((tag) => tag !== remove), ...(add === undefined || before.includes(add) ? [] : [add])]
+    return after.length === before.length && after.every((tag, place) => tag === before[place]) ? [] : [{ do: 'set', targets: [target], label: { tags: after } }]
+  })

@@ -1,0 +1,135 @@
+import type { Annotation, AnnotationChange, AnnotationTarget, ErrorKind } from '../../preload/contract'
+import { changed } from './label-changes'
+import type { Signature } from './label-changes'
+
+/** A step of labelling that a person made. */
+export interface LabelStep {
+  readonly id: number
+  readonly changes: readonly AnnotationChange[]
+  /** For the journal and the menu: "label cluster 3 “closing brackets”". */
+  readonly words: string
+  readonly signature: Signature
+}
+
+/** A step that could not be saved, kept until the person tries again or lets go of it. */
+export interface UnsavedStep {
+  readonly step: LabelStep
+  readonly problem: string
+}
+
+export interface QueueState {
+  /** Steps that are on their way, oldest first. */
+  readonly pending: readonly LabelStep[]
+  readonly unsaved: readonly UnsavedStep[]
+  /** Nothing is sent until the connection is back. */
+  readonly waiting: boolean
+}
+
+export interface QueueEnvironment {
+  /** Saves one step; rejects with a sentence to show. */
+  save(changes: readonly AnnotationChange[], words: string): Promise<void>
+  /** Called after every change of the state. */
+  changed(state: QueueState): void
+  /** Called with targets whose annotation, as it is to be shown, may be another now. */
+  show(targets: readonly AnnotationTarget[]): void
+}
+
+/** Targets that a step's changes can be shown on before they are saved: merges and parts have no number before that. */
+const targetsOf = ({ changes }: LabelStep): AnnotationTarget[] => [...new Set(changes.flatMap((change) => (change.do === 'set' || change.do === 'clear' ? change.targets : [])))]
+
+/** Doing it twice comes to the same, so that it can be sent again when nobody knows whether it arrived. */
+const isRepeatable = ({ changes }: LabelStep): boolean => changes.every((change) => change.do === 'set')
+
+const kindOf = (error: unknown): ErrorKind | undefined => (error as { readonly kind?: ErrorKind }).kind
+
+/**
+ * Saves steps of labelling one after another, in the order in which they were made, while the person goes on. What is on its way is
+ * shown at once; what fails is taken back from view and kept with its text. Where the connection is lost, steps wait for it.
+ */
+export class LabelQueue {
+  readonly #environment: QueueEnvironment
+  #pending: readonly LabelStep[] = []
+  #unsaved: readonly UnsavedStep[] = []
+  #waiting = false
+  #working = false
+  #lastId = 0
+  #idle: (() => void)[] = []
+
+  constructor(environment: QueueEnvironment) {
+    this.#environment = environment
+  }
+
+  get state(): QueueState {
+    return { pending: this.#pending, unsaved: this.#unsaved, waiting: this.#waiting }
+  }
+
+  /** Takes a step; it is shown when this returns, and saved later. */
+  add(changes: readonly AnnotationChange[], words: string, signature: Signature): LabelStep {
+    const step: LabelStep = { id: ++this.#lastId, changes, words, signature }
+    this.#set({ pending: [...this.#pending, step] }, step)
+    void this.#work()
+    return step
+  }
+
+  /** What is to be shown of a target: what is saved, with the steps that are on their way on top. */
+  amend(target: AnnotationTarget, saved: Annotation | undefined): Annotation | undefined {
+    return this.#pending.reduce((annotation, { changes, signature }) => changes.reduce((before, change) => changed(target, before, change, signature), annotation), saved)
+  }
+
+  /** Settles once nothing is on its way any more, or everything that is waits for the connection. */
+  settled(): Promise<void> {
+    if (this.#pending.length === 0 || this.#waiting) return Promise.resolve()
+    return new Promise((resolve) => this.#idle.push(resolve))
+  }
+
+  /** Sends what waits; to be called when the connection is there again. */
+  resume(): void {
+    if (!this.#waiting) return
+    this.#set({ waiting: false })
+    void this.#work()
+  }
+
+  /** Tries all steps again that could not be saved, in their order, or the one of that number. */
+  retry(id?: number): void {
+    const again = this.#unsaved.filter(({ step }) => id === undefined || step.id === id).map(({ step }) => step)
+    this.#set({ unsaved: this.#unsaved.filter(({ step }) => !again.includes(step)), pending: [...this.#pending, ...again] }, ...again)
+    void this.#work()
+  }
+
+  /** Lets go of a step that could not be saved. */
+  discard(id: number): void {
+    this.#set({ unsaved: this.#unsaved.filter(({ step }) => step.id !== id) })
+  }
+
+  /** Puts steps among the unsaved that were kept elsewhere: before the window was closed. */
+  bringBack(steps: readonly Omit<LabelStep, 'id'>[], problem: string): void {
+    this.#set({ unsaved: [...this.#unsaved, ...steps.map((step) => ({ step: { ...step, id: ++this.#lastId }, problem }))] })
+  }
+
+  #set({ pending = this.#pending, unsaved = this.#unsaved, waiting = this.#waiting }: Partial<QueueState>, ...shown: readonly LabelStep[]): void {
+    this.#pending = pending
+    this.#unsaved = unsaved
+    this.#waiting = waiting
+    this.#environment.changed(this.state)
+    if (shown.length > 0) this.#environment.show([...new Set(shown.flatMap(targetsOf))])
+    if (pending.length === 0 || waiting) for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  async #work(): Promise<void> {
+    if (this.#working) return
+    this.#working = true
+    for (let [step] = this.#pending; step !== undefined && !this.#waiting; [step] = this.#pending) await this.#send(step)
+    this.#working = false
+  }
+
+  async #send(step: LabelStep): Promise<void> {
+    const rest = (): readonly LabelStep[] => this.#pending.filter((other) => other !== step)
+    try {
+      await this.#environment.save(step.changes, step.words)
+      this.#set({ pending: rest() }, step)
+    } catch (error) {
+      if (kindOf(error) === 'network' && isRepeatable(step)) this.#set({ waiting: true })
+      else this.#set({ pending: rest(), unsaved: [...this.#unsaved, { step, problem: error instanceof Error ? error.message : String(error) }] }, step)
+    }
+  }
+}

@@ -1,0 +1,224 @@
+import { confidences, labelStatuses } from '../../preload/contract'
+import type { Annotation, ClusterEntry, Confidence, LabelStatus } from '../../preload/contract'
+
+export const measures = ['size', 'conductance', 'purity', 'distinct', 'lift'] as const
+export type Measure = (typeof measures)[number]
+export type Relation = '<' | '<=' | '=' | '>=' | '>'
+
+export type Condition =
+  /** Part of a name, note, tag or token text. */
+  | { readonly by: 'text'; readonly text: string }
+  | { readonly by: 'expression'; readonly source: string }
+  | { readonly by: 'subset' | 'component' | 'tag' | 'author'; readonly text: string }
+  | { readonly by: 'status'; readonly status: LabelStatus }
+  | { readonly by: 'confidence'; readonly confidence: Confidence }
+  | { readonly by: 'number'; readonly cluster: number }
+  | { readonly by: Measure; readonly relation: Relation; readonly value: number }
+
+/** One condition of a search; all of them have to hold. */
+export interface Term {
+  readonly condition: Condition
+  /** Clusters that fit the condition are left out. */
+  readonly not: boolean
+  /** Where it stands in what was typed. */
+  readonly from: number
+  readonly to: number
+}
+
+export interface Search {
+  readonly terms: readonly Term[]
+  /** Parts that say nothing that can be looked for, each in one sentence. */
+  readonly problems: readonly string[]
+}
+
+const unquoted = (text: string): string => (text.length >= 2 && text.startsWith('"') && text.endsWith('"') ? text.slice(1, -1) : text)
+
+/** A word, a quoted text, /an expression/, or key:value where the value may be quoted; "-" before it turns it round. */
+const piecePattern = /(-?)(\/(?:\\.|[^\\/])+\/|[a-z]+:"[^"]*"|"[^"]*"|\S+)/gi
+const measurePattern = /^(size|conductance|phi|φ|purity|distinct|lift)(<=|>=|<|>|=|:)(\d*\.?\d+(?:e[-+]?\d+)?)(%?)$/i
+const keyPattern = /^([a-z]+):(.*)$/is
+
+const measureOf = (name: string): Measure => {
+  const lower = name.toLowerCase()
+  return lower === 'phi' || lower === 'φ' ? 'conductance' : (lower as Measure)
+}
+
+const startingWith = <T extends string>(words: readonly T[], text: string): T | undefined => words.find((word) => text !== '' && word.startsWith(text.toLowerCase()))
+
+const conditionOf = (piece: string): Condition | string => {
+  if (piece.length > 2 && piece.startsWith('/') && piece.endsWith('/')) {
+    const source = piece.slice(1, -1)
+    try {
+      new RegExp(source, 'u')
+    } catch (error) {
+      return `${piece} is no regular expression: ${(error as Error).message.replace(/^Invalid regular expression: \/.*\/u?: /s, '')}.`
+    }
+    return { by: 'expression', source }
+  }
+  const measure = measurePattern.exec(piece)
+  if (measure !== null) {
+    const [, name, relation, digits, share] = measure
+    return { by: measureOf(name), relation: (relation === ':' ? '=' : relation) as Relation, value: Number(digits) / (share === '%' ? 100 : 1) }
+  }
+  if (/^#\d+$/.test(piece)) return { by: 'number', cluster: Number(piece.slice(1)) }
+  const keyed = keyPattern.exec(piece)
+  if (keyed === null) return { by: 'text', text: unquoted(piece) }
+  const [, key, rest] = keyed
+  const value = unquoted(rest)
+  switch (key.toLowerCase()) {
+    case 'subset':
+    case 'component':
+    case 'tag':
+    case 'author':
+      return value === '' ? `${key}: waits for a name.` : { by: key.toLowerCase() as 'subset', text: value }
+    case 'status': {
+      const status = startingWith(labelStatuses, value)
+      return status === undefined ? `A status is one of ${labelStatuses.join(', ')}.` : { by: 'status', status }
+    }
+    case 'confidence': {
+      const confidence = startingWith(confidences, value)
+      return confidence === undefined ? `A confidence is one of ${confidences.join(', ')}.` : { by: 'confidence', confidence }
+    }
+    case 'cluster':
+      return /^-?\d+$/.test(value) ? { by: 'number', cluster: Number(value) } : 'cluster: waits for a number.'
+    default:
+      return { by: 'text', text: piece }
+  }
+}
+
+/** Reads what was typed into the search field: conditions apart by spaces, all of which have to hold. Never throws. */
+export const parseSearch = (text: string): Search => {
+  const terms: Term[] = []
+  const problems: string[] = []
+  for (const match of text.matchAll(piecePattern)) {
+    const [whole, minus, piece] = match
+    const condition = conditionOf(piece)
+    if (typeof condition === 'string') problems.push(condition)
+    else if (condition.by !== 'text' || condition.text !== '') terms.push({ condition, not: minus === '-', from: match.index, to: match.index + whole.length })
+  }
+  return { terms, problems }
+}
+
+/** What was typed without one of its terms. */
+export const withoutTerm = (text: string, { from, to }: Term): string => `${text.slice(0, from)} ${text.slice(to)}`.replace(/\s+/g, ' ').trim()
+
+/** What was typed with a piece more, where it is not there already. */
+export const withPiece = (text: string, piece: string): string => (text.split(/\s+/).includes(piece) ? text : `${text.trim()} ${piece}`.trim())
+
+/** A search for a value as it has to be written after "subset:" and its like. */
+export const quotedWhereNeeded = (value: string): string => (/[\s"]/.test(value) ? `"${value.replaceAll('"', '')}"` : value)
+
+/** A question to the main side: which clusters have a token with such a text? */
+export interface TokenQuestion {
+  readonly text: string
+  readonly regularExpression: boolean
+}
+
+export const questionKey = ({ text, regularExpression }: TokenQuestion): string => `${regularExpression ? '/' : '"'}${text}`
+
+/** What has to be asked of the main side before the terms can be decided. */
+export const questionsOf = (terms: readonly Term[]): TokenQuestion[] =>
+  terms.flatMap(({ condition }) =>
+    condition.by === 'text' ? [{ text: condition.text, regularExpression: false }] : condition.by === 'expression' ? [{ text: condition.source, regularExpression: true }] : []
+  )
+
+/** Whether the answer depends on what people have said, and not on the clustering alone. */
+export const asksForLabels = (terms: readonly Term[]): boolean => terms.some(({ condition: { by } }) => ['text', 'expression', 'tag', 'author', 'status', 'confidence'].includes(by))
+
+export interface Subject {
+  readonly entry: ClusterEntry
+  /** What is said of the cluster, and of the merge that it is in. */
+  readonly annotations: readonly Annotation[]
+  readonly status: LabelStatus
+}
+
+const contains = (text: string, part: string): boolean => text.toLowerCase().includes(part.toLowerCase())
+
+const relates = (value: number, relation: Relation, bound: number): boolean => {
+  switch (relation) {
+    case '<': return value < bound
+    case '<=': return value <= bound
+    case '=': return value === bound
+    case '>=': return value >= bound
+    case '>': return value > bound
+  }
+}
+
+const measureValue = (entry: ClusterEntry, measure: Measure): number | null => {
+  switch (measure) {
+    case 'size': return entry.size
+    case 'conductance': return entry.conductance
+    case 'purity': return entry.purity
+    case 'distinct': return entry.distinctTokens
+    case 'lift': return entry.topTokens[0]?.lift ?? null
+  }
+}
+
+/** "head:2" stands for all of that layer's heads; "head:2.1" for itself alone. */
+const isComponent = (component: string, asked: string): boolean => {
+  const [name, part] = [component.toLowerCase(), asked.toLowerCase()]
+  return name === part || (name.startsWith(part) && !(/\d$/.test(part) && /\d/.test(name[part.length])))
+}
+
+const holds = (condition: Condition, { entry, annotations, status }: Subject, answers: ReadonlyMap<string, ReadonlySet<number>>): boolean => {
+  switch (condition.by) {
+    case 'text':
+      return (
+        String(entry.cluster) === condition.text ||
+        annotations.some(({ name, note, tags }) => [name, note, ...tags].some((said) => contains(said, condition.text))) ||
+        answers.get(questionKey({ text: condition.text, regularExpression: false }))?.has(entry.cluster) === true
+      )
+    case 'expression': {
+      const expression = new RegExp(condition.source, 'u')
+      return (
+        annotations.some(({ name, note, tags }) => [name, note, ...tags].some((said) => expression.test(said))) ||
+        answers.get(questionKey({ text: condition.source, regularExpression: true }))?.has(entry.cluster) === true
+      )
+    }
+    case 'subset': return contains(entry.subset, condition.text)
+    case 'component': return entry.standsOut.some(({ component }) => isComponent(component, condition.text))
+    case 'tag': return annotations.some(({ tags }) => tags.some((tag) => contains(tag, condition.text)))
+    case 'author': return annotations.some(({ author }) => contains(author, condition.text))
+    case 'status': return status === condition.status
+    case 'confidence': return annotations.some(({ confidence }) => confidence === condition.confidence)
+    case 'number': return entry.cluster === condition.cluster
+    case 'size':
+    case 'conductance':
+    case 'purity':
+    case 'distinct':
+    case 'lift': {
+      const value = measureValue(entry, condition.by)
+      return value !== null && relates(value, condition.relation, condition.value)
+    }
+  }
+}
+
+/** Whether a cluster fits all terms; `answers` has the clusters for each question of `questionsOf`, by `questionKey`. */
+export const fits = (terms: readonly Term[], subject: Subject, answers: ReadonlyMap<string, ReadonlySet<number>>): boolean =>
+  terms.every(({ condition, not }) => holds(condition, subject, answers) !== not)
+
+const signs: Readonly<Record<Relation, string>> = { '<': '<', '<=': '≤', '=': '=', '>=': '≥', '>': '>' }
+const measureWords: Readonly<Record<Measure, string>> = { size: 'size', conductance: 'conductance', purity: 'purity', distinct: 'distinct tokens', lift: 'lift' }
+
+/** A term in words, for its chip. */
+export const termWords = ({ condition, not }: Term): string => {
+  const words = ((): string => {
+    switch (condition.by) {
+      case 'text': return `“${condition.text}”`
+      case 'expression': return `/${condition.source}/`
+      case 'subset': return `subset ${condition.text}`
+      case 'component': return `${condition.text} stands out`
+      case 'tag': return `tag ${condition.text}`
+      case 'author': return `by ${condition.text}`
+      case 'status': return condition.status
+      case 'confidence': return `${condition.confidence} confidence`
+      case 'number': return `cluster ${condition.cluster}`
+      case 'size':
+      case 'conductance':
+      case 'purity':
+      case 'distinct':
+      case 'lift': return `${measureWords[condition.by]} ${signs[condition.relation]} ${condition.value}`
+    }
+  })()
+  return not ? `not ${words}` : words
+}

@@ -1,0 +1,62 @@
+import { labelStatuses } from '../../preload/contract'
+import type { ClusterEntry, LabelStatus } from '../../preload/contract'
+
+export const sortKeys = ['size', 'conductance', 'labelled', 'discovery', 'purity', 'distinct', 'name'] as const
+export type SortKey = (typeof sortKeys)[number]
+
+export interface Sorting {
+  readonly by: SortKey
+  readonly descending: boolean
+}
+
+export const sortWords: Readonly<Record<SortKey, string>> = {
+  size: 'Size', conductance: 'Conductance', labelled: 'Labelled', discovery: 'Order of discovery', purity: 'Subset purity', distinct: 'Distinct tokens', name: 'Name'
+}
+
+/** The direction that is asked for most often. */
+export const usualDirection: Readonly<Record<SortKey, boolean>> = { size: true, conductance: false, labelled: false, discovery: false, purity: true, distinct: false, name: false }
+
+export const isSorting = (value: unknown): Sorting | undefined => {
+  const { by, descending } = (value ?? {}) as Partial<Sorting>
+  return by !== undefined && sortKeys.includes(by) && typeof descending === 'boolean' ? { by, descending } : undefined
+}
+
+/** What sorting needs to know of what people have said. */
+export interface Said {
+  readonly status: (cluster: number) => LabelStatus
+  /** "" for a cluster without a name. */
+  readonly name: (cluster: number) => string
+}
+
+export const sortsByLabels = ({ by }: Sorting): boolean => by === 'labelled' || by === 'name'
+
+/** Comes last in both directions. */
+const missing = Symbol('missing')
+type Value = number | string | typeof missing
+
+const valueOf = (entry: ClusterEntry, by: SortKey, said: Said): Value => {
+  switch (by) {
+    case 'size': return entry.size
+    case 'conductance': return entry.conductance ?? missing
+    case 'labelled': return labelStatuses.indexOf(said.status(entry.cluster))
+    case 'discovery': return entry.cluster
+    case 'purity': return entry.purity
+    case 'distinct': return entry.distinctTokens
+    case 'name': return said.name(entry.cluster).toLowerCase() || missing
+  }
+}
+
+const collator = new Intl.Collator('en', { numeric: true })
+
+/** Clusters in the order asked for, by order of discovery where they are alike; what is left over always comes last. */
+export const sortClusters = (entries: readonly ClusterEntry[], { by, descending }: Sorting, said: Said): ClusterEntry[] => {
+  const sign = descending ? -1 : 1
+  const keyed = entries.map((entry) => ({ entry, value: valueOf(entry, by, said), leftover: entry.kind === 'cluster' ? 0 : 1 }))
+  keyed.sort((a, b) => {
+    if (a.leftover !== b.leftover) return a.leftover - b.leftover
+    if (a.value === missing || b.value === missing) return (a.value === missing ? 1 : 0) - (b.value === missing ? 1 : 0) || a.entry.cluster - b.entry.cluster
+    const order = typeof a.value === 'string' || typeof b.value === 'string' ? collator.compare(String(a.value), String(b.value)) : a.value - b.value
+    return sign * order || a.entry.cluster - b.entry.cluster
+  })
+  return keyed.map(({ entry }) => entry)
+}

@@ -1,0 +1,94 @@
+import type { ClusterEntry, TokenCount } from '../../preload/contract'
+import { visibleString } from '../ui/visible-text'
+
+/** A name that somebody gave, with the cluster that bears it. */
+export interface NamedCluster {
+  readonly name: string
+  readonly entry: ClusterEntry
+}
+
+/** As many as there are keys for. */
+export const mostSuggestions = 5
+
+/** Share of a cluster from which on a token, or a kind of token, names it. */
+const telling = 0.6
+/** Likeness of top tokens from which on another cluster's name fits. */
+const alike = 0.35
+
+const kinds: readonly (readonly [name: string, pattern: RegExp])[] = [
+  ['line breaks', /^\s*\n\s*$/],
+  ['white space', /^\s+$/],
+  ['closing brackets', /^\s*[)\]}>]+[;,.:]?$/],
+  ['opening brackets', /^\s*[([{<]+$/],
+  ['quotation marks', /^\s*["'`“”‘’«»]+$/],
+  ['numbers', /^\s*\d+$/],
+  ['ends of sentences', /^\s*[.!?…]+$/],
+  ['punctuation', /^\s*[\p{P}\p{S}]+$/u],
+  ['words in capitals', /^\s*\p{Lu}{2,}$/u],
+  ['capitalised words', /^\s+\p{Lu}\p{L}*$/u],
+  ['beginnings of words', /^\s+\p{L}+$/u],
+  ['continuations of words', /^\p{Ll}\p{L}*$/u]
+]
+
+const quote = (text: string): string => {
+  const trimmed = text.trim()
+  const shown = visibleString(trimmed === '' ? text : trimmed)
+  return `“${shown.length > 40 ? `${shown.slice(0, 39)}…` : shown}”`
+}
+
+const countIn = (tokens: readonly TokenCount[], id: number): number => tokens.find((token) => token.id === id)?.count ?? 0
+
+/** Cosine of two clusters' counts of their top tokens, 0 to 1. */
+export const likeness = (a: ClusterEntry, b: ClusterEntry): number => {
+  const length = (tokens: readonly TokenCount[]): number => Math.hypot(...tokens.map(({ count }) => count))
+  const product = length(a.topTokens) * length(b.topTokens)
+  return product === 0 ? 0 : a.topTokens.reduce((sum, { id, count }) => sum + count * countIn(b.topTokens, id), 0) / product
+}
+
+/** Names in use that fit a cluster by its top tokens, likest first. */
+const fittingNames = (entry: ClusterEntry, named: readonly NamedCluster[]): { readonly name: string; readonly likeness: number }[] => {
+  const best = new Map<string, number>()
+  for (const { name, entry: other } of named) {
+    if (other.cluster === entry.cluster) continue
+    const value = likeness(entry, other) * (other.subset === entry.subset ? 1 : 0.9)
+    if (value >= alike) best.set(name, Math.max(value, best.get(name) ?? 0))
+  }
+  return [...best].map(([name, value]) => ({ name, likeness: value })).sort((a, b) => b.likeness - a.likeness || a.name.localeCompare(b.name))
+}
+
+/** Names drawn from what the list knows of a cluster: its kind of tokens, its one frequent token, several of them, and the subset that they are from. */
+const ownNames = ({ size, topTokens, purity, subset }: ClusterEntry): string[] => {
+  if (size === 0 || topTokens.length === 0) return []
+  const [first] = topTokens
+  const kind = kinds.find(([, pattern]) => topTokens.reduce((sum, { text, count }) => sum + (pattern.test(text) ? count : 0), 0) >= telling * size)?.[0]
+  const single = first.count >= telling * size
+  const several = [...new Set(topTokens.slice(0, 4).map(({ text }) => quote(text)))]
+  const list = (count: number): string | undefined => (several.length >= count ? several.slice(0, count).join(', ') : undefined)
+  const place = subset !== '' && purity >= 0.7 ? subset : undefined
+  const narrow = single ? quote(first.text) : (kind ?? list(2) ?? quote(first.text))
+  return [
+    narrow,
+    place === undefined ? undefined : `${narrow} in ${place}`,
+    kind === narrow ? undefined : kind,
+    list(3) ?? list(2),
+    single && kind !== undefined ? `${kind}, mostly ${quote(first.text)}` : undefined,
+    single ? undefined : quote(first.text),
+    place
+  ].filter((name) => name !== undefined)
+}
+
+/**
+ * At most five names for a cluster, likeliest first: one that a very similar cluster bears already, `drawn` ones (from patterns, by the main side, where
+ * they are there), what the list itself tells, then other names in use that fit.
+ */
+export const suggestNames = (entry: ClusterEntry, named: readonly NamedCluster[], drawn: readonly string[] = []): string[] => {
+  const fitting = fittingNames(entry, named)
+  const close = fitting.filter(({ likeness: value }) => value >= 0.85).slice(0, 1).map(({ name }) => name)
+  const others = fitting.slice(0, 3).map(({ name }) => name)
+  const own = [...new Set([...drawn, ...ownNames(entry)])]
+  const head = [...new Set([...close, ...own.slice(0, mostSuggestions - close.length - Math.min(1, others.length - close.length))])]
+  return [...new Set([...head, ...others, ...own])].slice(0, mostSuggestions)
+}
+
+/** Suggestions as they are shown, with later ones in the places that are still free: a number that is shown never comes to mean another name. */
+export const withLaterNames = (shown: readonly string[], later: readonly string[]): string[] => [...new Set([...shown, ...later])].slice(0, mostSuggestions)
