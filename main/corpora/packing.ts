@@ -49,6 +49,8 @@ export interface PackedSubset {
 
 export interface PackedCorpus {
   readonly rowLength: number
+  /** False where `enough` ended the reading. */
+  readonly complete: boolean
   /** By name, in code point order. */
   readonly subsets: readonly PackedSubset[]
   /** A document by its number in reading order; subset and all. */
@@ -119,6 +121,8 @@ export interface PackingInput {
   readonly vocabulary: number
   readonly endOfText: number
   readonly onProgress?: ((done: number, total: number) => void) | undefined
+  /** Asked after every document: true ends the reading there. */
+  readonly enough?: (() => boolean) | undefined
 }
 
 /**
@@ -127,7 +131,7 @@ export interface PackingInput {
  * `offset` is the index of that token in the document, and the end-of-text token after a document of n tokens has offset n.
  * Throws an `input` error for an empty corpus and for ids that the model does not know.
  */
-export const packCorpus = async ({ corpus, baseFolder, tokenizer, vocabulary, endOfText, onProgress }: PackingInput): Promise<PackedCorpus> => {
+export const packCorpus = async ({ corpus, baseFolder, tokenizer, vocabulary, endOfText, onProgress, enough = () => false }: PackingInput): Promise<PackedCorpus> => {
   const foreignId = (place: string, id: number): SpectroscopeError =>
     new SpectroscopeError('input', `${place}: the tokenizer gives "${tokenizer.tokenText(id)}" the id ${id} and the model's vocabulary ends at ${vocabulary - 1}; use the tokenizer.json that belongs to the model.`)
   if (endOfText >= vocabulary) throw foreignId('End of text', endOfText)
@@ -136,6 +140,7 @@ export const packCorpus = async ({ corpus, baseFolder, tokenizer, vocabulary, en
   const subsets: Stream[] = []
   const [fileOf, recordOf, subsetOf] = [new Words(true), new Words(true), new Words(true)]
   const subsetNumbers = new Map<string, number>()
+  let complete = true
   for await (const { text, subset, file, record } of readCorpus(corpus, baseFolder, onProgress)) {
     const ids = tokenizer.encode(text)
     const foreign = ids.find((id) => id >= vocabulary)
@@ -152,10 +157,13 @@ export const packCorpus = async ({ corpus, baseFolder, tokenizer, vocabulary, en
     fileOf.push([files.length - 1])
     recordOf.push([record])
     subsetOf.push([subsetNumbers.get(subset)!])
+    complete = !enough()
+    if (!complete) break
   }
   if (subsets.length === 0) throw new SpectroscopeError('input', `The corpus has no text: ${corpus.files.join(', ')} hold no document that is more than white space; correct "corpus.files".`)
   return {
     rowLength: corpus.rowLength,
+    complete,
     subsets: [...subsets].sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name))),
     document: (id) => ({ id, file: files[fileOf.at(id)], record: recordOf.at(id), subset: subsets[subsetOf.at(id)].name })
   }

@@ -3,13 +3,8 @@ import { type Slice, componentSlices } from '../models/components'
 import type { Evaluator, Prefix, Rows } from './evaluator'
 import type { Bound, Executor, Program, Resident } from './executor'
 import { type Graph, peakBytes } from './graph'
-import { type Extent, type Piece, activationName, pieceGraph, prefixGraph } from './transformer'
-
-const pieceOf = (component: string): Piece => {
-  const [kind, place = ''] = component.split(':')
-  const layer = Number(place.split('.')[0])
-  return kind === 'head' || kind === 'mlp' ? { kind, layer } : { kind: kind as 'embed' | 'unembed' | 'full' }
-}
+import { pieceOf, pieceOperations } from './operations'
+import { type Extent, activationName, pieceGraph, prefixGraph } from './transformer'
 
 const shared = (data: Float32Array): Float32Array => {
   const copy = new Float32Array(new SharedArrayBuffer(data.byteLength))
@@ -32,9 +27,6 @@ const shifted = ({ ids, count, length }: Rows): { inputs: Int32Array; targets: I
 /** Every position of a row, for the learned positions of GPT-2. */
 const places = ({ positions }: Extent): Int32Array => Int32Array.from({ length: positions }, (_, at) => at)
 
-/** Multiply-adds of one token through a whole layer's products, attention included. */
-const layerProducts = ({ hidden, intermediate }: Architecture, positions: number): number => 4 * hidden * hidden + 2 * hidden * intermediate + positions * hidden
-
 interface Compiled {
   readonly program: Program
   readonly graph: Graph
@@ -42,7 +34,7 @@ interface Compiled {
 }
 
 /** Programs keep the memory of their last run, about twice what they need. Those used longest ago go when all together need more than this. */
-const programBytes = 400 * 2 ** 20
+export const programBytes = 400 * 2 ** 20
 
 /**
  * The lockstep scheme over any executor: one forward at w* serves all replicas of a minibatch, and a replica computes its own piece,
@@ -169,32 +161,7 @@ export class TransformerEvaluator implements Evaluator {
   }
 
   operations(component: string, length: number): { readonly gradient: number; readonly losses: number } {
-    const { architecture } = this
-    const { layers, hidden, intermediate, heads, vocabulary } = architecture
-    const positions = length - 1
-    const piece = pieceOf(component)
-    const layer = layerProducts(architecture, positions)
-    const loss = hidden * vocabulary
-    const head = 4 * hidden * (hidden / heads) + positions * (hidden / heads)
-    const mlp = 2 * hidden * intermediate
-    const products = ((): { forward: number; backward: number } => {
-      switch (piece.kind) {
-        case 'embed':
-          return { forward: layers * layer + loss, backward: layers * layer + loss }
-        case 'full':
-          return { forward: layers * layer + loss, backward: 2 * (layers * layer + loss) }
-        case 'unembed':
-          return { forward: loss, backward: loss }
-        case 'head':
-        case 'mlp': {
-          const sameLayer = piece.kind === 'head' && !architecture.parallelResidual ? mlp : 0
-          const above = (layers - 1 - piece.layer) * layer + loss + sameLayer
-          const own = piece.kind === 'head' ? head : mlp
-          return { forward: own + above, backward: 2 * own + above }
-        }
-      }
-    })()
-    return { gradient: 2 * positions * (products.forward + products.backward), losses: 2 * positions * products.forward }
+    return pieceOperations(this.architecture, component, length)
   }
 
   async dispose(): Promise<void> {

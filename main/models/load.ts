@@ -84,13 +84,17 @@ const byCodePoint = (a: string, b: string): number => Buffer.compare(Buffer.from
 
 const equalData = (a: Tensor, b: Tensor): boolean => sameShape(a.shape, b.shape) && a.data.every((value, i) => value === b.data[i])
 
-/**
- * Reads a model from a Hugging Face folder: config.json and model.safetensors or its shards. `weightsFile` is another checkpoint of
- * the same architecture instead: a safetensors file, an index of shards, or a folder with either. Weights are float32 in memory that
- * threads share, by canonical name. A GPT-2 file with a separate lm_head.weight counts as tied if that equals wte.weight, and as
- * untied otherwise. Throws an `input` error that names the file, the tensor and what was expected.
- */
-export const loadModel = async (folder: string, weightsFile?: string): Promise<Model> => {
+interface Outline {
+  /** config.json */
+  readonly text: string
+  readonly described: Architecture
+  /** Tensors of the model in each file. */
+  readonly kept: ReadonlyMap<string, readonly TensorEntry[]>
+  readonly separateHead: boolean
+}
+
+/** What the configuration and the headers of the weights tell, checked against one another. */
+const readOutline = async (folder: string, weightsFile: string | undefined): Promise<Outline> => {
   const configPath = join(folder, 'config.json')
   const text = await readConfig(configPath)
   const described = parseModelConfig(text, configPath)
@@ -101,6 +105,33 @@ export const loadModel = async (folder: string, weightsFile?: string): Promise<M
   const entries = [...kept.values()].flat()
   const separateHead = described.family === 'gpt2' && entries.some(({ name }) => name === 'lm_head.weight')
   checkTensors(source, { ...described, tiedEmbeddings: described.tiedEmbeddings && !separateHead }, entries)
+  return { text, described, kept, separateHead }
+}
+
+/** A model without its weights. Whether GPT-2's separate unembedding equals its embedding shows only in the data; config.json is believed. */
+export interface ModelOutline {
+  readonly architecture: Architecture
+  readonly parameters: number
+  /** Of the tensors, as stored. */
+  readonly bytes: number
+}
+
+/** What can be told of a model from config.json and the headers of its weight files. Throws as `loadModel` does, but for what the weights hold. */
+export const outlineModel = async (folder: string, weightsFile?: string): Promise<ModelOutline> => {
+  const { described, kept } = await readOutline(folder, weightsFile)
+  const bytes = [...kept.values()].flat().reduce((sum, { start, end }) => sum + end - start, 0)
+  const parameters = [...tensorShapes(described).values()].reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0)
+  return { architecture: described, parameters, bytes }
+}
+
+/**
+ * Reads a model from a Hugging Face folder: config.json and model.safetensors or its shards. `weightsFile` is another checkpoint of
+ * the same architecture instead: a safetensors file, an index of shards, or a folder with either. Weights are float32 in memory that
+ * threads share, by canonical name. A GPT-2 file with a separate lm_head.weight counts as tied if that equals wte.weight, and as
+ * untied otherwise. Throws an `input` error that names the file, the tensor and what was expected.
+ */
+export const loadModel = async (folder: string, weightsFile?: string): Promise<Model> => {
+  const { text, described, kept, separateHead } = await readOutline(folder, weightsFile)
 
   const hash = createHash('sha256').update(text)
   const tensors = new Map<string, Tensor>()

@@ -7,6 +7,8 @@ import { serveParent } from '../base/processes'
 import type { CallContext } from '../base/processes'
 import { clusterTokens } from '../clustering/cluster'
 import type { DiscoveryState, Neighbours } from '../clustering/cluster'
+import { describeClustering } from '../clustering/describe'
+import { layOutTokens } from '../clustering/layout'
 import { prepareStudy } from '../corpora/study'
 import type { Study } from '../corpora/study'
 import { describeEngine, resolveEngine } from '../engine/engines'
@@ -18,6 +20,7 @@ import type { Tokenizer } from '../models/tokenizer'
 import { sample } from '../sampling/sample'
 import type { SamplingResult } from '../sampling/sample'
 import { chooseComponents } from './checks'
+import { previewOf } from './corpus-preview'
 import { measureEngines } from './measure'
 import type { ClusterRequest, Clustered, ComputeCalls, ComputeNotices, Prepared, PrepareRequest, Sampled, SampleRequest } from './messages'
 
@@ -38,6 +41,8 @@ const have = <T>(value: T | undefined, what: string): T => {
 }
 
 const notify = <K extends keyof ComputeNotices>(name: K, data: ComputeNotices[K]): void => parent.notify(name, data)
+
+const tellPart = (fraction: number, secondsLeft: number | undefined): void => notify('part', { fraction, secondsLeft })
 
 const openTokenizer = async (folder: string, needed: boolean): Promise<Tokenizer | null> =>
   needed || existsSync(join(folder, 'tokenizer.json')) ? loadTokenizer(folder) : null
@@ -174,6 +179,15 @@ const parent = serveParent<ComputeCalls>({
     return null
   },
   measureEngines,
+  describe: (request, { signal }) => {
+    const { values, tokens } = have(state.matrix, 'a description')
+    return describeClustering({ ...request, matrix: values, tokens, neighbours: state.neighbours, onProgress: tellPart, signal })
+  },
+  layOut: (request, { signal }) => {
+    const { values, tokens } = have(state.matrix, 'a layout')
+    return layOutTokens({ ...request, matrix: values, tokens, neighbours: state.neighbours, onProgress: tellPart, signal })
+  },
+  preview: (request) => previewOf(request, (fraction) => tellPart(fraction, undefined)),
   cluster: runClustering,
   takeNeighbours: ({ first, count }) => {
     const { k, indices, distances } = have(state.neighbours, 'neighbours')

@@ -1,8 +1,9 @@
 import type { Clustering, ClusteringProgress } from '../clustering/cluster'
+import type { Texts } from '../clustering/patterns'
 import type { ChainTrace, ComponentDiagnostics, SamplingInput, SamplingProgress, TracePoint } from '../sampling/sample'
 import type { ClusteringConfiguration, RunConfiguration } from '../../preload/configuration'
-import type { EngineRate } from '../../preload/contract'
-import type { EngineProvenance, StudyRecord } from '../../preload/records'
+import type { CorpusPreview, EngineRate } from '../../preload/contract'
+import type { ClusteringDescription, EngineProvenance, LayoutRecord, StudyRecord } from '../../preload/records'
 
 /** What the compute process is asked to read: paths are absolute. */
 export interface PrepareRequest {
@@ -57,6 +58,29 @@ export interface ClusterRequest {
 
 export type Clustered = Omit<Clustering, 'neighbours'>
 
+export interface DescribeRequest {
+  readonly configuration: ClusteringConfiguration
+  readonly components: readonly string[]
+  /** Cluster of every token. */
+  readonly membership: Int32Array
+  readonly rows: Pick<StudyRecord, 'probe' | 'targets'>
+  readonly texts: Texts
+  readonly seed: number
+}
+
+export interface LayOutRequest {
+  readonly components: readonly string[]
+  readonly whiten: boolean
+  readonly seed: number
+}
+
+export interface PreviewRequest extends PrepareRequest {
+  /** Rows to show. */
+  readonly rows: number
+  /** After this long no more documents are read. */
+  readonly seconds: number
+}
+
 /** Calls of the compute process. Large arrays go in blocks of tokens, so that neither side holds many copies. */
 export interface ComputeCalls {
   readonly prepare: { readonly parameters: PrepareRequest; readonly result: Prepared }
@@ -67,6 +91,10 @@ export interface ComputeCalls {
   readonly beginNeighbours: { readonly parameters: { readonly tokens: number; readonly k: number }; readonly result: null }
   readonly putNeighbours: { readonly parameters: { readonly first: number; readonly indices: Int32Array; readonly distances: Float32Array }; readonly result: null }
   readonly cluster: { readonly parameters: ClusterRequest; readonly result: Clustered }
+  /** Of the matrix and the neighbours that were sent; of the patterns alone where neither was. */
+  readonly describe: { readonly parameters: DescribeRequest; readonly result: ClusteringDescription }
+  readonly layOut: { readonly parameters: LayOutRequest; readonly result: LayoutRecord }
+  readonly preview: { readonly parameters: PreviewRequest; readonly result: CorpusPreview }
   readonly measureEngines: { readonly parameters: null; readonly result: readonly EngineRate[] }
   readonly takeNeighbours: { readonly parameters: Block; readonly result: { readonly indices: Int32Array; readonly distances: Float32Array } }
 }
@@ -80,4 +108,6 @@ export interface ComputeNotices {
   /** The neighbours are there to be fetched. */
   readonly neighbours: { readonly k: number }
   readonly clustering: ClusteringProgress
+  /** Share done of a description, a layout or a preview. */
+  readonly part: { readonly fraction: number; readonly secondsLeft: number | undefined }
 }

@@ -2,6 +2,7 @@ import type { SamplerConfiguration } from '../../preload/configuration'
 import type { RunProgress } from '../../preload/contract'
 import type { ClusteringProgress } from '../clustering/cluster'
 import type { SamplingProgress } from '../sampling/sample'
+import type { PartProgress } from './describe'
 
 const known = <K extends string>(key: K, value: number | undefined): Partial<Record<K, number>> =>
   (value === undefined || !Number.isFinite(value) ? {} : { [key]: value }) as Partial<Record<K, number>>
@@ -29,3 +30,7 @@ export const clusteringProgress = (report: ClusteringProgress): RunProgress =>
   report.stage === 'neighbours'
     ? { stage: 'neighbours', done: report.fraction, total: 1, unit: '', ...known('secondsLeft', report.secondsLeft) }
     : { stage: 'cluster', done: report.attempts, total: 0, unit: 'attempts', detail: `${report.clusters} clusters, ${report.remaining} tokens remain, ${report.rejectionsInARow} rejections in a row` }
+
+/** What comes after the search: the clusters that were found are described. */
+export const describingProgress = ({ fraction, detail, secondsLeft }: PartProgress): RunProgress =>
+  ({ stage: 'cluster', done: fraction, total: 1, unit: '', detail, ...known('secondsLeft', secondsLeft) })

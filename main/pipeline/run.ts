@@ -8,9 +8,11 @@ import type { ClusteringRecord, RunChanges, RunRecord, StageName, StageRecord, T
 import { makeFolder } from '../base/files'
 import type { Workspace } from '../store/store'
 import { Companion, interruption } from './companion'
+import { describeWith } from './describe'
+import type { PartProgress } from './describe'
 import { diagnosticsRecords } from './diagnostics'
 import type { Prepared } from './messages'
-import { clusteringProgress, preparingProgress, samplingProgress } from './progress'
+import { clusteringProgress, describingProgress, preparingProgress, samplingProgress } from './progress'
 import { ComputeFailed, ComputeSession } from './session'
 import type { Compute } from './session'
 import { Stopwatch } from './stopwatch'
@@ -50,6 +52,8 @@ class Runner {
   readonly #stopwatch: Stopwatch
   #run: RunRecord
   #prepared: { readonly by: Compute; readonly what: Prepared } | undefined
+  /** The compute process that has the matrix and the neighbours of the clustering at work. */
+  #clusteredBy: Compute | undefined
 
   constructor(workspace: Workspace, run: RunRecord, options: RunOptions) {
     this.#workspace = workspace
@@ -266,21 +270,43 @@ class Runner {
         await kept
         return clustered
       })
-      const record = await this.#workspace.transaction(id, async (writer) => {
+      this.#clusteredBy = compute
+      return await this.#workspace.transaction(id, async (writer) => {
         const saved = await writer.saveClustering({ name, configuration, seed, clusters, leftover, ending, attempts, edges, volume })
         if (own) await writer.completeStage(this.#completed('cluster'))
         return saved
       })
-      this.#finished('cluster', `${counted(record.clusters)} clusters, ${counted(record.leftoverSize)} tokens ${record.leftoverKind === 'main body' ? 'in the main body' : 'unclustered'}`)
-      return record
     } finally {
       off.forEach((remove) => remove())
       await kept
     }
   }
 
-  #cluster(configuration: ClusteringConfiguration, name: string, own: boolean): Promise<ClusteringRecord> {
-    return this.#session.use('cluster', (compute) => this.#clusterWith(compute, configuration, name, own))
+  async #cluster(configuration: ClusteringConfiguration, name: string, own: boolean): Promise<ClusteringRecord> {
+    const record = await this.#session.use('cluster', (compute) => this.#clusterWith(compute, configuration, name, own))
+    await this.#describe(record)
+    this.#finished('cluster', `${counted(record.clusters)} clusters, ${counted(record.leftoverSize)} tokens ${record.leftoverKind === 'main body' ? 'in the main body' : 'unclustered'}`)
+    return record
+  }
+
+  /** The clustering is stored by then: whatever ends this, it is only the description that is made anew. */
+  async #describe(record: ClusteringRecord): Promise<void> {
+    const companion = new Companion(this.#options.signal)
+    const onProgress = (part: PartProgress): void => this.#options.onEvent({ type: 'progress', progress: describingProgress(part) })
+    await this.#session.use('describe', (compute) =>
+      companion.during((signal) => describeWith(compute, this.#workspace, this.#run, record, this.#clusteredBy === compute, { signal, onProgress })))
+  }
+
+  /** Describes what an interrupted run has clustered and not described. */
+  async #describeRest(): Promise<void> {
+    const { clusterings } = await this.#workspace.getRun(this.#run.id)
+    for (const record of clusterings) {
+      if (await this.#workspace.isDescribed(this.#run.id, record.number)) continue
+      this.#begin('cluster', `describing "${record.name}"`)
+      this.#clusteredBy = undefined
+      await this.#describe(record)
+      this.#finished('cluster', `${counted(record.clusters)} clusters are described`)
+    }
   }
 
   #noteVersion(): void {
@@ -297,6 +323,7 @@ class Runner {
     if (!this.#done('prepare')) await this.#prepareStage()
     if (!this.#done('sample')) await this.#sampleStage()
     if (clustering !== false && !this.#done('cluster')) await this.#cluster(clustering, clusteringName(clustering), true)
+    await this.#describeRest()
     await this.#update({ status: 'finished', stage: null, finishedAt: new Date().toISOString() })
     return this.#run
   }

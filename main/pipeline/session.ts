@@ -1,5 +1,6 @@
 import { SpectroscopeError } from '../../preload/errors'
 import type { EngineRate } from '../../preload/contract'
+import { stageNames } from '../../preload/records'
 import type { StageName } from '../../preload/records'
 import { entryPath } from '../base/entries'
 import { spawnChild } from '../base/processes'
@@ -14,20 +15,32 @@ class ComputeLost extends Error {}
 /** It did so twice in one stage. */
 export class ComputeFailed extends SpectroscopeError {}
 
-const stageWords: Readonly<Record<StageName, string>> = {
+/** What a compute process is used for: a stage of a run, or something beside them. */
+export type ComputeUse = StageName | 'describe' | 'layOut' | 'preview'
+
+const useWords: Readonly<Record<ComputeUse, string>> = {
   prepare: 'while it prepared the rows',
   sample: 'while it sampled',
   neighbours: 'while it searched for neighbours',
-  cluster: 'while it clustered'
+  cluster: 'while it clustered',
+  describe: 'while it described the clusters',
+  layOut: 'while it laid out the tokens',
+  preview: 'while it read the corpus'
 }
 
-/** A compute process that is started when it is first needed, and once more for each stage that it dies in. */
+/** What is done again by resuming the run. */
+const stages: ReadonlySet<ComputeUse> = new Set([...stageNames, 'describe'] as const)
+
+/** A compute process that is started when it is first needed, and once more for each use that it dies in. */
 export class ComputeSession {
   readonly #say: (message: string) => void
+  readonly #signal: AbortSignal | undefined
   #child: Compute | undefined
 
-  constructor(say: (message: string) => void) {
+  /** After `signal` no new process is started for one that ended. */
+  constructor(say: (message: string) => void, signal?: AbortSignal) {
     this.#say = say
+    this.#signal = signal
   }
 
   #alive(): Compute {
@@ -43,19 +56,19 @@ export class ComputeSession {
    * Does `work` with the compute process. Should that die under it (a native fault, a lack of memory), a new one is started and
    * the work done again, which goes on from the stage's checkpoint. Throws an `engine` error if it dies a second time.
    */
-  async use<T>(stage: StageName, work: (compute: Compute, again: boolean) => Promise<T>): Promise<T> {
+  async use<T>(use: ComputeUse, work: (compute: Compute, again: boolean) => Promise<T>): Promise<T> {
     try {
       return await work(this.#alive(), false)
     } catch (error) {
-      if (!(error instanceof ComputeLost)) throw error
+      if (!(error instanceof ComputeLost) || this.#signal?.aborted === true) throw error
       this.#child = undefined
-      this.#say(`The compute process died (${error.message}) ${stageWords[stage]}; a new one goes on from the last checkpoint.`)
+      this.#say(`The compute process died (${error.message}) ${useWords[use]}; a new one goes on from the last checkpoint.`)
     }
     try {
       return await work(this.#alive(), true)
     } catch (error) {
       if (!(error instanceof ComputeLost)) throw error
-      throw new ComputeFailed('engine', `The compute process died twice (${error.message}) ${stageWords[stage]}; free some memory, or set fewer "threads", and resume the run.`, { cause: error })
+      throw new ComputeFailed('engine', `The compute process died twice (${error.message}) ${useWords[use]}; free some memory, or set fewer "threads", and ${stages.has(use) ? 'resume the run' : 'try again'}.`, { cause: error })
     }
   }
 
@@ -65,6 +78,30 @@ export class ComputeSession {
 
   async close(): Promise<void> {
     await this.#child?.disconnect()
+  }
+}
+
+export interface BesideOptions {
+  /** Aborting ends the compute process at once, and the work with an `interrupted` error. */
+  readonly signal: AbortSignal
+  /** Sentences such as that a compute process died. */
+  readonly onNote?: (message: string) => void
+}
+
+/** Does work beside the runs in a compute process of its own. */
+export const besideRuns = async <T>(use: ComputeUse, { signal, onNote }: BesideOptions, work: (compute: Compute) => Promise<T>): Promise<T> => {
+  const stopped = (cause?: unknown): SpectroscopeError => new SpectroscopeError('interrupted', 'The work was stopped before its end.', { cause })
+  if (signal.aborted) throw stopped()
+  const session = new ComputeSession(onNote ?? (() => {}), signal)
+  const stop = (): void => void session.kill()
+  signal.addEventListener('abort', stop, { once: true })
+  try {
+    return await session.use(use, work)
+  } catch (error) {
+    throw signal.aborted ? stopped(error) : error
+  } finally {
+    signal.removeEventListener('abort', stop)
+    await session.close()
   }
 }
 

@@ -30,14 +30,19 @@ export const storeNeighbours = async (compute: Compute, writer: RunWriter, token
   }
 }
 
-/** The matrix, and the neighbours that are kept for these settings, from the store to the compute process. True if there were any. */
-export const sendMatrix = async (workspace: Workspace, { id, tokens, components }: RunRecord, compute: Compute, configuration: ClusteringConfiguration): Promise<boolean> => {
+/** The matrix, from the store to the compute process. A run that was imported has no columns, and none are sent. */
+export const sendColumns = async (workspace: Workspace, { id, tokens, components }: RunRecord, compute: Compute): Promise<void> => {
   await compute.call('beginMatrix', { tokens, components: components.length })
+  if (components.length === 0) return
   for (const { first, count } of blocks(tokens, components.length)) {
     const { susceptibilities } = await workspace.readSusceptibilities(id, first, count)
     await compute.call('putMatrix', { first, values: susceptibilities })
   }
-  const kept = await workspace.getNeighbours(id, configuration.neighbours, configuration.whiten)
+}
+
+/** The neighbours that are kept for these settings, likewise. True if there were any. */
+export const sendNeighbours = async (workspace: Workspace, { id, tokens }: RunRecord, compute: Compute, { neighbours: k, whiten }: Pick<ClusteringConfiguration, 'neighbours' | 'whiten'>): Promise<boolean> => {
+  const kept = await workspace.getNeighbours(id, k, whiten)
   if (kept === undefined) return false
   await compute.call('beginNeighbours', { tokens, k: kept.k })
   for (const { first, count } of blocks(tokens, kept.k)) {
@@ -45,4 +50,10 @@ export const sendMatrix = async (workspace: Workspace, { id, tokens, components 
     await compute.call('putNeighbours', { first, indices: kept.indices.subarray(...range), distances: kept.distances.subarray(...range) })
   }
   return true
+}
+
+/** Both. True if there were neighbours. */
+export const sendMatrix = async (workspace: Workspace, run: RunRecord, compute: Compute, configuration: ClusteringConfiguration): Promise<boolean> => {
+  await sendColumns(workspace, run, compute)
+  return sendNeighbours(workspace, run, compute, configuration)
 }

@@ -1,0 +1,60 @@
+import { SpectroscopeError } from '../../preload/errors'
+import type { ClusteringRecord, RunRecord } from '../../preload/records'
+import type { Workspace } from '../store/store'
+import { interruption } from './companion'
+import { besideRuns } from './session'
+import type { BesideOptions, Compute } from './session'
+import { sendMatrix } from './transfer'
+
+/** How far long work beside the stages is; rates are those of its slowest part. */
+export interface PartProgress {
+  readonly fraction: number
+  readonly detail: string
+  readonly secondsLeft?: number
+}
+
+export interface PartOptions extends BesideOptions {
+  readonly onProgress?: (progress: PartProgress) => void
+}
+
+/** Relays what a compute process tells of a part of the work that lies between two shares of the whole. */
+export const relayPart = (compute: Compute, [from, to]: readonly [number, number], detail: string, onProgress: ((progress: PartProgress) => void) | undefined): (() => void) =>
+  compute.on('part', ({ fraction, secondsLeft }) => onProgress?.({ fraction: from + (to - from) * fraction, detail, ...(secondsLeft === undefined ? {} : { secondsLeft }) }))
+
+/** Shares of the whole where sending the matrix, and then the description, end. */
+const sentShare = 0.1
+const describedShare = 0.8
+
+/**
+ * Describes a stored clustering with a compute process and stores the description. `sent` where that process has the run's matrix and the
+ * clustering's neighbours already. What was stored is the same however often this is begun anew.
+ */
+export const describeWith = async (
+  compute: Compute, workspace: Workspace, run: RunRecord, { number, configuration }: ClusteringRecord, sent: boolean, { signal, onProgress }: Omit<PartOptions, 'onNote'>
+): Promise<void> => {
+  const checkStopped = (): void => {
+    if (signal.aborted) throw interruption()
+  }
+  onProgress?.({ fraction: 0, detail: 'reading what to describe' })
+  if (!sent) await sendMatrix(workspace, run, compute, configuration)
+  checkStopped()
+  const [{ probe, targets }, texts, membership] = [await workspace.getStudy(run.id), await workspace.getTexts(run.id), await workspace.getMembership(run.id, { clustering: number })]
+  checkStopped()
+  const off = relayPart(compute, [sentShare, describedShare], 'describing the clusters', onProgress)
+  try {
+    const request = { configuration, components: run.components, membership, rows: { probe, targets }, texts, seed: run.configuration.seed }
+    const description = await compute.call('describe', request, { signal })
+    onProgress?.({ fraction: describedShare, detail: 'storing the description' })
+    await workspace.saveDescription(run.id, number, description)
+    onProgress?.({ fraction: 1, detail: 'described' })
+  } finally {
+    off()
+  }
+}
+
+/** Describes a clustering that is kept without a description, in a compute process of its own. Throws an `input` error where there is no such clustering. */
+export const describeKept = async (workspace: Workspace, run: RunRecord, clustering: number, options: PartOptions): Promise<void> => {
+  const record = run.clusterings.find(({ number }) => number === clustering)
+  if (record === undefined) throw new SpectroscopeError('input', `Run ${run.id} has no clustering ${clustering}; it has ${run.clusterings.map(({ number }) => number).join(', ') || 'none'}.`)
+  await besideRuns('describe', options, (compute) => describeWith(compute, workspace, run, record, false, options))
+}

@@ -1,0 +1,47 @@
+import { SpectroscopeError } from '../../preload/errors'
+import type { LayoutRecord, RunRecord } from '../../preload/records'
+import { layoutNeighbours } from '../clustering/layout'
+import type { Workspace } from '../store/store'
+import { relayPart } from './describe'
+import type { PartOptions } from './describe'
+import { besideRuns } from './session'
+import type { Compute } from './session'
+import { sendColumns, sendNeighbours } from './transfer'
+
+export interface LayOutOptions extends PartOptions {
+  /** The preprocessing whose neighbours the layout follows. */
+  readonly whiten: boolean
+}
+
+const sentShare = 0.05
+const laidOutShare = 0.98
+
+/** As many neighbours as a layout uses, or else the most that any clustering had. */
+const sendSomeNeighbours = async (workspace: Workspace, run: RunRecord, compute: Compute, whiten: boolean): Promise<void> => {
+  const fewer = run.clusterings.flatMap(({ configuration }) => (configuration.whiten === whiten && configuration.neighbours < layoutNeighbours ? [configuration.neighbours] : []))
+  for (const neighbours of [layoutNeighbours, ...fewer.sort((a, b) => b - a)]) if (await sendNeighbours(workspace, run, compute, { neighbours, whiten })) return
+}
+
+const layOutWith = async (compute: Compute, workspace: Workspace, run: RunRecord, { whiten, onProgress }: LayOutOptions): Promise<LayoutRecord> => {
+  onProgress?.({ fraction: 0, detail: 'reading the matrix' })
+  await sendColumns(workspace, run, compute)
+  await sendSomeNeighbours(workspace, run, compute, whiten)
+  const off = relayPart(compute, [sentShare, laidOutShare], 'placing the tokens', onProgress)
+  try {
+    const layout = await compute.call('layOut', { components: run.components, whiten, seed: run.configuration.seed })
+    onProgress?.({ fraction: laidOutShare, detail: 'storing the places' })
+    await workspace.saveLayout(run.id, whiten, layout)
+    return layout
+  } finally {
+    off()
+  }
+}
+
+/**
+ * Places the tokens of a run in the plane by its kept neighbours (by principal components where none are kept), in a compute process of
+ * its own, and stores the places. Throws a `usage` error for a run without susceptibilities, and `interrupted` after `signal`.
+ */
+export const layOut = async (workspace: Workspace, run: RunRecord, options: LayOutOptions): Promise<LayoutRecord> => {
+  if (run.components.length === 0) throw new SpectroscopeError('usage', `Run ${run.id} has no susceptibilities to lay its tokens out by; resume it, or use the graph of clusters.`)
+  return besideRuns('layOut', options, (compute) => layOutWith(compute, workspace, run, options))
+}
