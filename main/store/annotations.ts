@@ -111,10 +111,11 @@ const writeAnnotations = async (connection: DuckDBConnection, run: number, { clu
   await append(connection, 'annotations', present.length, [run, clustering, present.map(({ target }) => target), present.map(({ body }) => body)])
 }
 
-const writeMarks = (connection: DuckDBConnection, run: number, { name, archived, deleted }: RunMarks): Promise<unknown> =>
-  connection.run('UPDATE runs SET name = $2, archived = $3, deleted_at = CASE WHEN $4 THEN coalesce(deleted_at, $5::TIMESTAMP) END WHERE number = $1', [
-    run, name, archived, deleted, new Date().toISOString()
-  ])
+const writeMarks = async (connection: DuckDBConnection, run: number, { name, archived, deleted }: RunMarks): Promise<void> => {
+  await connection.run('UPDATE runs SET name = $2 WHERE number = $1', [run, name])
+  await connection.run('DELETE FROM run_marks WHERE run = $1', [run])
+  await connection.run('INSERT INTO run_marks VALUES ($1, $2, CASE WHEN $3 THEN $4::TIMESTAMP END)', [run, archived, deleted, new Date().toISOString()])
+}
 
 /** Where an act is to be written: undefined where its run, or its clustering, is there no longer. */
 const runOf = async (connection: DuckDBConnection, { run, clustering }: Act): Promise<number | undefined> => {

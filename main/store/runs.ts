@@ -35,8 +35,8 @@ const groupByRun = (rows: readonly Row[]): Map<unknown, Row[]> => {
 const selectRuns = async (connection: DuckDBConnection, condition = 'true', values: string[] = []): Promise<RunRecord[]> => {
   const runs = await select(
     connection,
-    `SELECT runs.* REPLACE (${['created_at', 'started_at', 'finished_at'].map(iso).join(', ')}), tokens, probe_rows, initial_loss, components
-     FROM runs LEFT JOIN studies ON studies.run = number LEFT JOIN samplings ON samplings.run = number WHERE ${condition} ORDER BY number`,
+    `SELECT runs.* REPLACE (${['created_at', 'started_at', 'finished_at'].map(iso).join(', ')}), tokens, probe_rows, initial_loss, components, archived, deleted_at
+     FROM runs LEFT JOIN run_marks ON run_marks.run = number LEFT JOIN studies ON studies.run = number LEFT JOIN samplings ON samplings.run = number WHERE ${condition} ORDER BY number`,
     values
   )
   const stages = groupByRun(await select(connection, `SELECT * REPLACE (${iso('finished_at')}) FROM stages ORDER BY run, stages.finished_at`))
@@ -61,7 +61,7 @@ const selectRuns = async (connection: DuckDBConnection, condition = 'true', valu
     components: (row.components ?? []) as string[],
     initialLoss: row.initial_loss as number | null,
     clusterings: (clusterings.get(row.number) ?? []).map(clusteringOf),
-    archived: row.archived as boolean,
+    archived: row.archived === true,
     deleted: row.deleted_at !== null
   }))
 }
@@ -105,7 +105,7 @@ export const createRun = (connection: DuckDBConnection, { name, configuration, b
     const now = new Date()
     const id = newId(now)
     await connection.run(
-      `INSERT INTO runs SELECT coalesce(max(number), 0) + 1, $1, $2, 'pending', NULL, $3::TIMESTAMP, NULL, NULL, $4::JSON, $5, $6::JSON, NULL, false, NULL FROM runs`,
+      `INSERT INTO runs SELECT coalesce(max(number), 0) + 1, $1, $2, 'pending', NULL, $3::TIMESTAMP, NULL, NULL, $4::JSON, $5, $6::JSON, NULL FROM runs`,
       [id, name, now.toISOString(), JSON.stringify(configuration), baseFolder, JSON.stringify(provenance)]
     )
     return getRun(connection, id)
@@ -141,7 +141,7 @@ export const deleteRun = (connection: DuckDBConnection, run: string): Promise<vo
 
 /** Deletes the runs that are marked as deleted; returns their ids. */
 export const purgeDeleted = async (connection: DuckDBConnection): Promise<string[]> => {
-  const marked = (await select(connection, 'SELECT id FROM runs WHERE deleted_at IS NOT NULL ORDER BY number')).map((row) => row.id as string)
+  const marked = (await select(connection, 'SELECT id FROM runs JOIN run_marks ON run = number WHERE deleted_at IS NOT NULL ORDER BY number')).map((row) => row.id as string)
   for (const run of marked) await deleteRun(connection, run)
   return marked
 }

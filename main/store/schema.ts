@@ -46,8 +46,7 @@ export const migrations: readonly Migration[] = [
     version: 2,
     name: 'annotations, journal, descriptions, layouts',
     statements: [
-      'ALTER TABLE runs ADD COLUMN archived BOOLEAN DEFAULT false',
-      'ALTER TABLE runs ADD COLUMN deleted_at TIMESTAMP',
+      'CREATE TABLE run_marks (run INTEGER NOT NULL, archived BOOLEAN NOT NULL, deleted_at TIMESTAMP)',
       'CREATE TABLE clustering_numbers (run INTEGER NOT NULL, last INTEGER NOT NULL)',
       'INSERT INTO clustering_numbers SELECT run, max(clustering) FROM clusterings GROUP BY run',
 
@@ -77,7 +76,7 @@ export const migrations: readonly Migration[] = [
 /** Tables with a column `run`, all of which a deleted run leaves. */
 export const runTables = [
   'stages', 'studies', 'study_rows', 'segments', 'documents', 'tokens', 'vocabulary', 'samplings', 'susceptibilities', 'diagnostics', 'traces', 'neighbours',
-  'clusterings', 'clusters', 'memberships', 'clustering_numbers', 'annotations', 'clustering_descriptions', 'group_descriptions', 'group_edges', 'member_places',
+  'clusterings', 'clusters', 'memberships', 'run_marks', 'clustering_numbers', 'annotations', 'clustering_descriptions', 'group_descriptions', 'group_edges', 'member_places',
   'layouts', 'layout_places'
 ] as const
 
