@@ -1,0 +1,132 @@
+import { basename, dirname, resolve } from 'node:path'
+import type { Annotation } from '../../preload/contract-annotations'
+import { leftoverCluster } from '../../preload/records'
+import type { ClusteringRecord, ClusterNumber, DiagnosticsRecord, ImportedProvenance, NewClustering, RunRecord, StudyRecord } from '../../preload/records'
+import { carryLabels, matchTokens } from '../labels/carry'
+import type { CarriedLabels, StudiedRows } from '../labels/carry'
+import type { Workspace } from '../store/store'
+import { annotationsOf, readSetMatrix } from './annotated-read'
+import type { ReadCluster, ReadSet } from './annotated-read'
+
+const numberOr = (value: number | null): number => value ?? Number.NaN
+
+/** Rows of the set at their numbers in the run that it comes from; those without members are empty. */
+const studiedRows = ({ head, rows, tokenRows, tokenPositions }: ReadSet): StudiedRows => {
+  const targets: number[][] = Array.from({ length: head.run.probeRows }, () => [])
+  tokenRows.forEach((row, token) => targets[row].push(tokenPositions[token]))
+  return {
+    rows: targets.map((_, row) => Int32Array.from(rows.get(row)?.ids ?? [])),
+    targets: targets.map((positions) => Int32Array.from(positions))
+  }
+}
+
+const studyOf = (set: ReadSet): StudyRecord => {
+  const { rows, targets } = studiedRows(set)
+  const hash = set.head.provenance.studyHash ?? ''
+  return {
+    sampling: [], observation: [], probe: rows, targets,
+    provenance: rows.map((_, row) => ({ subset: set.rows.get(row)?.subset ?? '', segments: set.rows.get(row)?.segments ?? [] })),
+    documents: set.documents,
+    // A selection is not the study that it was taken from: its tokens are numbered differently.
+    hash: set.head.selection === null ? hash : `${hash} of clusters ${set.head.selection.join(',')}`
+  }
+}
+
+/** Clusters in order of their numbers, from 0 on without a gap, as they are in a workspace; what is left over stays so. */
+const renumbered = (clusters: readonly ReadCluster[]): { numbers: ReadonlyMap<ClusterNumber, ClusterNumber>; found: readonly ReadCluster[]; leftover: ReadCluster | undefined } => {
+  const found = clusters.filter(({ summary }) => summary.kind === 'cluster').sort((a, b) => a.summary.cluster - b.summary.cluster)
+  const numbers = new Map(found.map(({ summary }, order): [ClusterNumber, ClusterNumber] => [summary.cluster, order]))
+  numbers.set(leftoverCluster, leftoverCluster)
+  return { numbers, found, leftover: clusters.find(({ summary }) => summary.kind !== 'cluster') }
+}
+
+const clusteringOf = ({ head: { clustering }, clusters }: ReadSet): NewClustering => {
+  const { found, leftover } = renumbered(clusters)
+  const { name, configuration, seed, ending, attempts, edges, volume, leftoverKind } = clustering
+  return {
+    name, configuration, seed, ending, attempts, edges, volume,
+    clusters: found.map(({ summary, members }, order) => ({
+      order, seed: summary.seed ?? members[0], members: Int32Array.from(members).sort(),
+      conductance: numberOr(summary.conductance), conductanceWhenCut: numberOr(summary.conductanceWhenCut)
+    })),
+    leftover: { kind: leftoverKind, members: leftover === undefined ? new Int32Array(0) : Int32Array.from(leftover.members).sort() }
+  }
+}
+
+const diagnosticsOf = ({ head }: ReadSet): DiagnosticsRecord[] =>
+  head.diagnostics.map((one) => ({
+    ...one,
+    learningCoefficient: numberOr(one.learningCoefficient), reliability: numberOr(one.reliability), centredReliability: numberOr(one.centredReliability),
+    meanDistance: one.meanDistance.map(numberOr), finalDistance: one.finalDistance.map(numberOr), meanLoss: one.meanLoss.map(numberOr),
+    lossTrace: { first: numberOr(one.lossTrace.first), last: numberOr(one.lossTrace.last), min: numberOr(one.lossTrace.min), max: numberOr(one.lossTrace.max) }
+  }))
+
+const originOf = ({ head: { run, stages, clustering, selection } }: ReadSet, file: string): ImportedProvenance => ({
+  at: new Date().toISOString(),
+  file: basename(file),
+  run: { id: run.id, createdAt: run.createdAt, startedAt: run.startedAt, finishedAt: run.finishedAt },
+  stages: stages as ImportedProvenance['stages'],
+  clustering: { number: clustering.number, createdAt: clustering.createdAt, clusters: clustering.clusters },
+  selection
+})
+
+const storeSet = async (workspace: Workspace, run: string, set: ReadSet, file: string): Promise<ClusteringRecord> => {
+  const { head, vocabulary } = set
+  return workspace.transaction(run, async (writer) => {
+    await writer.saveStudy(studyOf(set), vocabulary.size === 0 ? null : (id) => vocabulary.get(id) ?? `⟨${id}⟩`)
+    await writer.beginSusceptibilities(head.components, numberOr(head.run.initialLoss))
+    await readSetMatrix(file, head.components.length, (susceptibilities, standardErrors) => writer.appendSusceptibilities(susceptibilities, standardErrors))
+    await writer.saveDiagnostics(diagnosticsOf(set))
+    const clustering = await writer.saveClustering(clusteringOf(set))
+    for (const { finishedAt: _, ...stage } of originOf(set, file).stages) await writer.completeStage(stage)
+    return clustering
+  })
+}
+
+export interface ImportedRun {
+  readonly run: RunRecord
+  readonly clustering: ClusteringRecord
+  readonly annotations: readonly Annotation[]
+}
+
+/**
+ * Makes a run of a set: its rows, matrix, clusters and labels, marked as imported. Whoever asks the set for its numbers again gets the
+ * same. Labels are one step of undo, signed by those who made them. `set` is what `readAnnotatedSet` gave for `file`.
+ */
+export const importAsRun = async (workspace: Workspace, set: ReadSet, file: string, author: string): Promise<ImportedRun> => {
+  const { head } = set
+  const { id } = await workspace.createRun({
+    name: head.run.name, configuration: head.configuration, baseFolder: dirname(resolve(file)),
+    provenance: { ...(head.provenance as RunRecord['provenance']), imported: originOf(set, file) }
+  })
+  try {
+    const clustering = await storeSet(workspace, id, set, file)
+    const { numbers } = renumbered(set.clusters)
+    const annotations = annotationsOf(set, (cluster) => numbers.get(cluster) ?? cluster)
+    const edits = annotations.map(({ target, ...after }) => ({ target, after }))
+    if (edits.length > 0) await workspace.applyAnnotations({ run: id, clustering: clustering.number, words: `import labels of “${head.run.name}”`, author, edits })
+    const run = await workspace.updateRun(id, { status: 'finished', stage: null, startedAt: head.run.startedAt, finishedAt: head.run.finishedAt })
+    return { run, clustering, annotations }
+  } catch (error) {
+    await workspace.deleteRun(id).catch(() => {})
+    throw error
+  }
+}
+
+/** What a set's labels become in a clustering of the workspace, matched by rows and positions; `edits` are still to be made. */
+export const labelsForClustering = async (workspace: Workspace, set: ReadSet, run: string, clustering: number, least: number): Promise<CarriedLabels> => {
+  const study = await workspace.getStudy(run)
+  const matched = matchTokens(studiedRows(set), { rows: study.probe, targets: study.targets })
+  const membership = new Int32Array(set.tokenRows.length)
+  for (const { summary, members } of set.clusters) for (const token of members) membership[token] = summary.cluster
+  return carryLabels(
+    { membership, annotations: annotationsOf(set) },
+    {
+      membership: await workspace.getMembership(run, { clustering }),
+      annotations: await workspace.getAnnotations(run, clustering),
+      nextMerge: await workspace.nextTargetNumber(run, clustering, 'merge'),
+      nextPart: await workspace.nextTargetNumber(run, clustering, 'part')
+    },
+    matched, least
+  )
+}

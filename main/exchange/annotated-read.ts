@@ -1,0 +1,274 @@
+import type { z } from 'zod'
+import { parseConfiguration } from '../../preload/configuration'
+import type { RunConfiguration } from '../../preload/configuration'
+import type { Annotation } from '../../preload/contract-annotations'
+import { blockSchema, clusterSchema, documentSchema, headSchemas, memberSchema, rowSchema, setFormat, setVersion, vocabularySchema } from './annotated-set'
+import type { SetBlock, SetCluster, SetHead, SetLabel } from './annotated-set'
+import { JsonReader } from './json-reader'
+
+const again = 'export it again'
+
+/** A list of whole numbers that grows. */
+class Integers {
+  #values = new Int32Array(1024)
+  length = 0
+
+  push(value: number): void {
+    if (this.length === this.#values.length) {
+      const larger = new Int32Array(2 * this.length)
+      larger.set(this.#values)
+      this.#values = larger
+    }
+    this.#values[this.length++] = value
+  }
+
+  get values(): Int32Array {
+    return this.#values.subarray(0, this.length)
+  }
+}
+
+export interface ReadCluster {
+  readonly summary: SetCluster
+  /** Numbers of its tokens in the file. */
+  readonly members: Int32Array
+}
+
+/** All of a file but its matrix, checked to agree with itself. */
+export interface ReadSet {
+  readonly head: Omit<SetHead, 'configuration'> & { readonly configuration: RunConfiguration }
+  readonly documents: readonly z.output<typeof documentSchema>[]
+  readonly vocabulary: ReadonlyMap<number, string>
+  /** Rows that have members, by number. */
+  readonly rows: ReadonlyMap<number, z.output<typeof rowSchema>>
+  /** In the order of the file. */
+  readonly clusters: readonly ReadCluster[]
+  /** Row and position of every token of the file. */
+  readonly tokenRows: Int32Array
+  readonly tokenPositions: Int32Array
+}
+
+const checked = <S extends z.ZodType>(reader: JsonReader, schema: S, value: unknown): z.output<S> => {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const { path, message } = parsed.error.issues[0]
+  throw reader.fault(message.charAt(0).toLowerCase() + message.slice(1), again, path.map((part) => (typeof part === 'symbol' ? String(part) : part)))
+}
+
+/** What a file is that is no set, as far as it says. */
+const foreign = (reader: JsonReader, format: unknown): Error =>
+  reader.fault(
+    format === 'spectroscope run' ? 'this is the run.json of an export as json' : `this is no annotated cluster set${typeof format === 'string' ? ` (its format is "${format.slice(0, 80)}")` : ''}`,
+    'give a file that `export --format annotated` wrote'
+  )
+
+/** Looks at the format and version before anything else, wherever they stand in the file. */
+const checkFormat = (file: string): Promise<void> =>
+  JsonReader.read(file, async (reader) => {
+    if (!(await reader.isObject())) throw foreign(reader, undefined)
+    let format: unknown
+    let version: unknown
+    for await (const key of reader.keys()) {
+      if (key === 'format') format = await reader.value()
+      else if (key === 'version') version = await reader.value()
+      else await reader.skip()
+      if (format !== undefined && format !== setFormat) throw foreign(reader, format)
+      if (format !== undefined && version !== undefined) break
+    }
+    if (format === undefined) throw foreign(reader, format)
+    if (typeof version !== 'number') throw reader.fault('its version is not said', again)
+    if (version > setVersion) throw reader.fault(`it was written by a newer program (version ${version} of the format; this one reads ${setVersion})`, 'update this program')
+    if (version !== setVersion) throw reader.fault(`its version ${version} is unknown`, again)
+  })
+
+const base64Bytes = (text: string): number => (text.length / 4) * 3 - (text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0)
+
+const checkBlock = (reader: JsonReader, { first, count, susceptibilities, standardErrors }: SetBlock, expected: number): number => {
+  if (first !== expected) throw reader.fault(`its first token is ${first}, not ${expected}`, again, ['first'])
+  const width = base64Bytes(susceptibilities) / 4 / count
+  if (!Number.isInteger(width) || susceptibilities.length !== standardErrors.length) throw reader.fault('it does not hold the numbers of its tokens', again)
+  return width
+}
+
+class SetReader {
+  readonly #head: Record<string, unknown> = {}
+  readonly #documents: z.output<typeof documentSchema>[] = []
+  readonly #vocabulary = new Map<number, string>()
+  readonly #rows = new Map<number, z.output<typeof rowSchema>>()
+  readonly #clusters: { summary: SetCluster; first: number; end: number }[] = []
+  readonly #tokens = new Integers()
+  readonly #tokenRows = new Integers()
+  readonly #positions = new Integers()
+  readonly #ids = new Integers()
+  readonly #seen = new Set<string>()
+  #matrixTokens = 0
+  #matrixWidth = -1
+
+  constructor(private readonly reader: JsonReader) {}
+
+  async #list<S extends z.ZodType>(schema: S, keep: (value: z.output<S>) => void): Promise<void> {
+    for await (const _ of this.reader.entries()) keep(checked(this.reader, schema, await this.reader.value()))
+  }
+
+  async #members(): Promise<void> {
+    await this.#list(memberSchema, ({ token, row, position, id }) => {
+      this.#tokens.push(token)
+      this.#tokenRows.push(row)
+      this.#positions.push(position)
+      this.#ids.push(id)
+    })
+  }
+
+  async #readClusters(): Promise<void> {
+    const numbers = new Set<number>()
+    for await (const _ of this.reader.entries()) {
+      const head: Record<string, unknown> = {}
+      const first = this.#tokens.length
+      if (!(await this.reader.isObject())) throw this.reader.fault('a cluster is expected', again)
+      for await (const key of this.reader.keys()) {
+        if (key === 'members') await this.#members()
+        else head[key] = await this.reader.value()
+      }
+      const summary = checked(this.reader, clusterSchema, head)
+      const end = this.#tokens.length
+      if (numbers.has(summary.cluster)) throw this.reader.fault(`cluster ${summary.cluster} comes twice`, again)
+      if (summary.size !== end - first || end === first) throw this.reader.fault(`its size is ${summary.size}, and it has ${end - first} members`, again)
+      if ((summary.cluster < 0) === (summary.kind === 'cluster')) throw this.reader.fault(`cluster ${summary.cluster} cannot be of kind "${summary.kind}"`, again)
+      numbers.add(summary.cluster)
+      this.#clusters.push({ summary, first, end })
+    }
+  }
+
+  async #readMatrix(): Promise<void> {
+    for await (const key of this.reader.keys()) {
+      if (key !== 'blocks') throw this.reader.fault('this key is unknown', again)
+      await this.#list(blockSchema, (block) => {
+        const width = checkBlock(this.reader, block, this.#matrixTokens)
+        if (this.#matrixWidth >= 0 && width !== this.#matrixWidth) throw this.reader.fault('it does not hold the numbers of its tokens', again)
+        this.#matrixWidth = width
+        this.#matrixTokens += block.count
+      })
+    }
+  }
+
+  async #part(key: string): Promise<void> {
+    switch (key) {
+      case 'documents': return this.#list(documentSchema, (document) => this.#documents.push(document))
+      case 'vocabulary': return this.#list(vocabularySchema, ({ id, text }) => this.#vocabulary.set(id, text))
+      case 'rows': return this.#list(rowSchema, (row) => this.#rows.set(row.row, row))
+      case 'clusters': return this.#readClusters()
+      case 'matrix': return this.#readMatrix()
+      default:
+        if (!Object.hasOwn(headSchemas, key)) throw this.reader.fault('this key is unknown', again)
+        this.#head[key] = checked(this.reader, headSchemas[key as keyof SetHead], await this.reader.value())
+    }
+  }
+
+  /** Rows and positions in order of the tokens' numbers, which must be 0, 1, … row by row. */
+  #places(): { tokenRows: Int32Array; tokenPositions: Int32Array } {
+    const { reader } = this
+    const count = this.#tokens.length
+    const [tokenRows, tokenPositions] = [new Int32Array(count).fill(-1), new Int32Array(count)]
+    const [rows, positions, ids] = [this.#tokenRows.values, this.#positions.values, this.#ids.values]
+    this.#tokens.values.forEach((token, at) => {
+      if (token >= count || tokenRows[token] >= 0) throw reader.fault(`token ${token} comes twice, or others are missing`, again, ['clusters'])
+      const row = this.#rows.get(rows[at])
+      if (row === undefined) throw reader.fault(`token ${token} is in row ${rows[at]}, which is not there`, again, ['rows'])
+      if (positions[at] < 1 || row.ids[positions[at]] !== ids[at]) throw reader.fault(`token ${token} is not what row ${rows[at]} has at position ${positions[at]}`, again, ['clusters'])
+      tokenRows[token] = rows[at]
+      tokenPositions[token] = positions[at]
+    })
+    for (let token = 1; token < count; token++) {
+      const inOrder = tokenRows[token] > tokenRows[token - 1] || (tokenRows[token] === tokenRows[token - 1] && tokenPositions[token] > tokenPositions[token - 1])
+      if (!inOrder) throw reader.fault(`token ${token} is out of order`, again, ['clusters'])
+    }
+    return { tokenRows, tokenPositions }
+  }
+
+  #checkAgreement(head: SetHead, places: { tokenRows: Int32Array }): void {
+    const { reader } = this
+    const width = head.components.length
+    const count = places.tokenRows.length
+    if (count === 0) throw reader.fault('it has no tokens', again, ['clusters'])
+    if (this.#matrixTokens !== count || this.#matrixWidth !== width) {
+      throw reader.fault(`it is of ${this.#matrixTokens} tokens × ${Math.max(0, this.#matrixWidth)} components, and the file has ${count} × ${width}`, again, ['matrix'])
+    }
+    const lastRow = places.tokenRows[count - 1]
+    if (head.run.probeRows <= lastRow || head.run.probeRows > 2 ** 24) throw reader.fault(`there cannot be ${head.run.probeRows} rows`, again, ['run', 'probeRows'])
+    const clusterOf = new Map<number, ReadonlySet<number>>()
+    const wanted = new Set(head.parts.map(({ cluster }) => cluster))
+    this.#clusters.forEach(({ summary, first, end }, at) => {
+      if (summary.profile.mean.length !== width || summary.profile.standardDeviation.length !== width) throw reader.fault('it is not of as many components as the file', again, ['clusters', at, 'profile'])
+      clusterOf.set(summary.cluster, wanted.has(summary.cluster) ? new Set(this.#tokens.values.subarray(first, end)) : new Set())
+    })
+    head.merges.forEach(({ clusters }, at) => {
+      const missing = clusters.find((cluster) => !clusterOf.has(cluster))
+      if (missing !== undefined) throw reader.fault(`there is no cluster ${missing}`, again, ['merges', at])
+    })
+    head.parts.forEach(({ cluster, tokens }, at) => {
+      const members = clusterOf.get(cluster)
+      if (members === undefined || tokens.some((token) => !members.has(token))) throw reader.fault(`its tokens are not in cluster ${cluster}`, again, ['parts', at])
+    })
+  }
+
+  async read(): Promise<ReadSet> {
+    const { reader } = this
+    for await (const key of reader.keys()) {
+      this.#seen.add(key)
+      await this.#part(key)
+    }
+    await reader.end()
+    const missing = [...Object.keys(headSchemas), 'documents', 'vocabulary', 'rows', 'clusters', 'matrix'].find((key) => !this.#seen.has(key))
+    if (missing !== undefined) throw reader.fault(`"${missing}" is missing`, again)
+    const head = this.#head as unknown as SetHead
+    const places = this.#places()
+    this.#checkAgreement(head, places)
+    return {
+      head: { ...head, configuration: parseConfiguration(head.configuration, reader.file) },
+      documents: this.#documents, vocabulary: this.#vocabulary, rows: this.#rows,
+      clusters: this.#clusters.map(({ summary, first, end }) => ({ summary, members: this.#tokens.values.subarray(first, end) })),
+      ...places
+    }
+  }
+}
+
+/**
+ * Reads an annotated cluster set, all but the numbers of its matrix, whatever its size and the order of its keys, and checks that it
+ * agrees with itself. Throws an `input` error that names the file, the place and the remedy.
+ */
+export const readAnnotatedSet = async (file: string): Promise<ReadSet> => {
+  await checkFormat(file)
+  return JsonReader.read(file, (reader) => new SetReader(reader).read())
+}
+
+const floats = (reader: JsonReader, text: string, count: number): Float32Array => {
+  const bytes = Buffer.from(text, 'base64')
+  if (bytes.length !== 4 * count) throw reader.fault('it does not hold the numbers of its tokens', again)
+  return new Float32Array(Uint8Array.from(bytes).buffer)
+}
+
+/** Reads the matrix of a file that `readAnnotatedSet` has found to be sound, block by block in order of tokens: both [n, components]. */
+export const readSetMatrix = (file: string, width: number, take: (susceptibilities: Float32Array, standardErrors: Float32Array) => Promise<void>): Promise<void> =>
+  JsonReader.read(file, async (reader) => {
+    for await (const key of reader.keys()) {
+      if (key !== 'matrix') {
+        await reader.skip()
+        continue
+      }
+      for await (const _ of reader.keys()) {
+        for await (const __ of reader.entries()) {
+          const { count, susceptibilities, standardErrors } = checked(reader, blockSchema, await reader.value())
+          await take(floats(reader, susceptibilities, count * width), floats(reader, standardErrors, count * width))
+        }
+      }
+    }
+  })
+
+/** Everything that people say in a file, with clusters numbered as `numberOf` says. */
+export const annotationsOf = ({ head, clusters }: ReadSet, numberOf: (cluster: number) => number = (cluster) => cluster): Annotation[] => {
+  const said = ({ blindTest, ...label }: SetLabel): Omit<Annotation, 'target'> => ({ ...label, blindTest })
+  return [
+    ...clusters.flatMap(({ summary: { cluster, label } }): Annotation[] => (label === null ? [] : [{ target: `cluster:${numberOf(cluster)}`, ...said(label) }])),
+    ...head.merges.map(({ merge, clusters: merged, label }): Annotation => ({ target: `merge:${merge}`, ...said(label), clusters: merged.map(numberOf) })),
+    ...head.parts.map(({ part, cluster, tokens, label }): Annotation => ({ target: `part:${part}`, ...said(label), cluster: numberOf(cluster), tokens }))
+  ]
+}
