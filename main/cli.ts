@@ -13,6 +13,7 @@ import { deleteRun, diagnoseRun, listRuns, resume, showRun, startFromFile } from
 import { resourcePath } from './base/entries'
 import { printAnswer, printError, tolerateClosedPipes } from './cli/output'
 import type { Answer } from './cli/output'
+import { serveUntilStopped } from './cli/serve'
 import { confirm, page, watched } from './cli/terminal'
 import { duration, plural, visibleText } from './cli/text'
 import { clusteringText, clusterText, detailsText, enginesText, healthText, runsText, summaryText } from './cli/views'
@@ -216,6 +217,19 @@ command('demo', 'Run the bundled demonstration from end to end, and show its clu
       return { json: summary, text: `${detailsText(details, page())}\n\n${more}` }
     })
   )
+
+interface ServeOptions extends Common {
+  readonly host: string
+  readonly port: number
+  readonly open: boolean
+}
+
+command('serve', 'Open the workbench in a browser; it is there until Ctrl-C, which stops runs with a checkpoint.', 'serve', 'serve --workspace work --port 4617 --no-open')
+  .option('--host <address>', 'address to listen on; any but 127.0.0.1 lets other machines in', '127.0.0.1')
+  .option('--port <number>', 'port to listen on; a free one by default', numberIn(0, 65_535, true), 0)
+  .option('--no-open', 'print the address and open no browser')
+  .action(({ workspace, json, ...options }: ServeOptions, self: Command) =>
+    serveUntilStopped({ ...options, json: json === true, ...(self.getOptionValueSource('workspace') === 'default' ? {} : { folder: workspace }) }))
 
 command('schema', 'Print the JSON schema of a run\'s configuration.', 'schema > configuration.schema.json')
   .action(() => {

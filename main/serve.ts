@@ -40,6 +40,9 @@ export interface Serving {
 
 const notLetIn = 'This page needs the address that `spectroscope serve` printed, with its token; open that one.'
 
+/** Undefined for what is no path on a server. */
+const addressOf = ({ url = '/' }: IncomingMessage): URL | undefined => (url.startsWith('/') && URL.canParse(`http://host${url}`) ? new URL(`http://host${url}`) : undefined)
+
 const listen = (server: Server, host: string, port: number): Promise<number> =>
   new Promise((resolve, reject) => {
     server.once('error', (error) => {
@@ -60,8 +63,8 @@ export const startServer = async ({ folder, host = '127.0.0.1', port = 0, pages 
   const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     if (!access.hostAllowed(request)) return sendText(response, 403, 'This name is not one of this machine; open the address that `spectroscope serve` printed.')
     if (request.method !== 'GET' && request.method !== 'HEAD') return sendText(response, 405, 'Only GET is answered here.', { Allow: 'GET, HEAD' })
-    const url = URL.parse(`http://host${request.url ?? '/'}`)
-    if (url === null) return sendText(response, 400, 'The address cannot be read.')
+    const url = addressOf(request)
+    if (url === undefined) return sendText(response, 400, 'The address cannot be read.')
     const token = url.searchParams.get('token')
     if (url.pathname === '/' && token !== null && request.method === 'GET' && access.tokenAllowed(token)) return sendWelcome(response, access.cookie)
     if (!access.hasCookie(request)) return sendText(response, 403, notLetIn)
@@ -93,7 +96,7 @@ export const startServer = async ({ folder, host = '127.0.0.1', port = 0, pages 
     throw error
   })
   server.on('upgrade', (request, socket, head) => {
-    if (new URL(request.url ?? '/', 'http://host').pathname !== '/bridge') return refuse(socket, '404 Not Found')
+    if (addressOf(request)?.pathname !== '/bridge') return refuse(socket, '404 Not Found')
     if (!access.hostAllowed(request) || !access.originAllowed(request) || !access.hasCookie(request)) return refuse(socket, '403 Forbidden')
     sockets.handleUpgrade(request, socket, head, (opened) => connect(opened, workbench))
   })

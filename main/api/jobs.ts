@@ -21,6 +21,12 @@ export interface JobAbout {
   readonly key: string
 }
 
+export interface StartedJob<T> {
+  readonly job: Job
+  readonly done: Promise<T>
+  readonly stop: () => void
+}
+
 interface Entry {
   job: Job
   readonly key: string
@@ -55,9 +61,9 @@ export class Jobs {
   }
 
   /** Starts `work`, or joins the one of the same key that is at work; `done` is what it gives. */
-  start<T>({ key, ...about }: JobAbout, work: (control: JobControl) => Promise<T>): { readonly job: Job; readonly done: Promise<T> } {
+  start<T>({ key, ...about }: JobAbout, work: (control: JobControl) => Promise<T>): StartedJob<T> {
     const present = [...this.#entries.values()].find((entry) => entry.key === key && entry.job.state === 'working')
-    if (present !== undefined) return { job: present.job, done: present.done as Promise<T> }
+    if (present !== undefined) return { job: present.job, done: present.done as Promise<T>, stop: () => present.controller.abort() }
     const controller = new AbortController()
     const job: Job = { id: randomUUID(), ...about, state: 'working', fraction: null, detail: '', secondsLeft: null, error: null }
     const progress = ({ fraction, detail, secondsLeft }: JobProgress): void => {
@@ -75,7 +81,7 @@ export class Jobs {
       () => this.#end(entry, { state: 'done', error: null }),
       (error: unknown) => this.#end(entry, controller.signal.aborted ? { state: 'cancelled', error: null } : { state: 'failed', error: toPlain(error).message })
     )
-    return { job, done }
+    return { job, done, stop: () => controller.abort() }
   }
 
   /** Oldest first; the last ones that ended among them. */

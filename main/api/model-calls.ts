@@ -1,22 +1,45 @@
 import { basename, join, resolve } from 'node:path'
+import { parseConfiguration } from '../../preload/configuration'
+import type { RunConfiguration } from '../../preload/configuration'
+import { describeModel, previewCorpus } from '../pipeline/preview'
 import type { HandlersOf, WorkbenchContext } from './context'
 import type { Jobs } from './jobs'
 import { fetchFromHub } from './models'
 
-export const modelCalls = (context: WorkbenchContext, jobs: Jobs): Pick<HandlersOf<'models'>, 'models.fetch'> => ({
-  'models.fetch': ({ name, revision, folder }) => {
-    const target = folder === undefined ? join(context.workspace().folder, 'models', basename(name)) : resolve(folder)
-    const { job, done } = jobs.start({ kind: 'download', title: `Downloading ${name} to ${target}`, run: null, key: `download ${target}` }, ({ signal, progress }) =>
-      fetchFromHub({
-        name, folder: target, signal,
-        ...(revision === undefined ? {} : { revision }),
-        onEvent: (event) => {
-          if (event.type !== 'progress') return
-          const { done: megabytes, total, detail, secondsLeft } = event.progress
-          progress({ ...(total > 0 ? { fraction: megabytes / total } : {}), detail: `${detail ?? ''}, ${Math.round(megabytes)} of ${Math.round(total)} MB`, ...(secondsLeft === undefined ? {} : { secondsLeft }) })
-        }
-      }))
-    done.catch(() => {})
-    return job
+/** What a preview needs of a configuration; the rest may still be wrong while a person fills it in. */
+const forPreview = (value: object): RunConfiguration => {
+  const given = Object.entries(value).filter(([key]) => ['model', 'weights', 'corpus', 'rows', 'seed'].includes(key))
+  return parseConfiguration(Object.fromEntries(given), 'the preview')
+}
+
+export const modelCalls = (context: WorkbenchContext, jobs: Jobs): HandlersOf<'models'> & HandlersOf<'corpora'> => {
+  let stopPreview = (): void => {}
+  let previews = 0
+  return {
+    'models.describe': ({ folder, weights }) => describeModel(resolve(folder), weights === undefined ? undefined : resolve(folder, weights)),
+    'models.fetch': ({ name, revision, folder }) => {
+      const target = folder === undefined ? join(context.workspace().folder, 'models', basename(name)) : resolve(folder)
+      const { job, done } = jobs.start({ kind: 'download', title: `Downloading ${name} to ${target}`, run: null, key: `download ${target}` }, ({ signal, progress }) =>
+        fetchFromHub({
+          name, folder: target, signal,
+          ...(revision === undefined ? {} : { revision }),
+          onEvent: (event) => {
+            if (event.type !== 'progress') return
+            const { done: megabytes, total, detail, secondsLeft } = event.progress
+            progress({ ...(total > 0 ? { fraction: megabytes / total } : {}), detail: `${detail ?? ''}, ${Math.round(megabytes)} of ${Math.round(total)} MB`, ...(secondsLeft === undefined ? {} : { secondsLeft }) })
+          }
+        }))
+      done.catch(() => {})
+      return job
+    },
+    /** One at a time: what a person has changed since is what the next one shows. */
+    'corpora.preview': async ({ configuration, baseFolder, rows }) => {
+      const checked = forPreview(configuration)
+      stopPreview()
+      const { done, stop } = jobs.start({ kind: 'preview', title: 'Reading the corpus for a preview', run: null, key: `preview ${previews++}` }, ({ signal, progress }) =>
+        previewCorpus(checked, resolve(baseFolder), rows, { signal, onProgress: progress }))
+      stopPreview = stop
+      return done
+    }
   }
-})
+}

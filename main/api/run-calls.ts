@@ -75,7 +75,7 @@ export const runCalls = (context: WorkbenchContext, managed: () => RunManager, e
     return managed().busy().includes(run) ? record : settled(record)
   },
   'runs.check': ({ configuration, baseFolder }) => checkAll(configuration, baseFolder, context.settings()),
-  'runs.estimate': async ({ configuration, baseFolder }) => estimates.of(await checked(configuration, baseFolder, context.settings()), resolve(baseFolder)),
+  'runs.estimate': async ({ configuration, baseFolder }) => estimates.of(await checked(configuration, baseFolder, context.settings()), resolve(baseFolder), context.workspace()),
   'runs.start': async ({ name, configuration, baseFolder }) => {
     const full = await checked(configuration, baseFolder, context.settings())
     return { run: await managed().start(name, full, resolve(baseFolder)) }

@@ -183,7 +183,7 @@ class OpenWorkbench implements Workbench {
         if (error !== undefined) this.#environment.notify?.(`Run “${name}” stopped`, toPlain(error).message)
         else this.#environment.notify?.(`Run “${name}” is finished`, clusters === undefined ? 'Its matrix is ready.' : `It has ${clusters.toLocaleString('en')} clusters.`)
       },
-      measured: (run, rate) => this.#estimates.keepActual(run, rate)
+      measured: (run, rate) => this.#estimates.keepActual(run, keeper.workspace.folder, rate)
     })
     try {
       await manager.settle()

@@ -1,10 +1,9 @@
 import Conf from 'conf'
 import type { SettingsFile } from '../api/context'
+import { settingsFolder } from '../base/folders'
 
-/** SPECTROSCOPE_SETTINGS names the folder of the two files; otherwise it is the user's folder for settings. */
 const fileOf = (configName: string): SettingsFile => {
-  const folder = process.env['SPECTROSCOPE_SETTINGS'] ?? ''
-  const file = new Conf<Record<string, unknown>>({ projectName: 'spectroscope', projectSuffix: '', configName, clearInvalidConfig: true, ...(folder === '' ? {} : { cwd: folder }) })
+  const file = new Conf<Record<string, unknown>>({ cwd: settingsFolder(), configName, clearInvalidConfig: true })
   return {
     get: () => file.store,
     set: (value) => {
@@ -13,4 +12,5 @@ const fileOf = (configName: string): SettingsFile => {
   }
 }
 
+/** The files that the shell keeps by electron-store, which is the same underneath. */
 export const settingsFiles = (): { readonly settings: SettingsFile; readonly views: SettingsFile } => ({ settings: fileOf('settings'), views: fileOf('views') })

@@ -1,0 +1,95 @@
+import { cpus, hostname } from 'node:os'
+import { z } from 'zod'
+import type { RunConfiguration } from '../../preload/configuration'
+import type { EngineRate, Estimate } from '../../preload/contract'
+import type { RunRecord } from '../../preload/records'
+import { resolveEngine } from '../engine/engines'
+import { estimateRun } from '../pipeline/estimate'
+import type { MeasuredRate } from '../pipeline/estimate'
+import { measureEnginesApart } from '../pipeline/session'
+import type { Workspace } from '../store/store'
+import type { HandlersOf, SettingsFile } from './context'
+import type { Jobs } from './jobs'
+import { entriesOf, keepEntries } from './settings'
+
+const rateSchema = z.object({
+  name: z.string(), device: z.string(), precision: z.string(), version: z.string(), available: z.boolean(), remedy: z.string().nullable(),
+  tokensPerSecond: z.number().positive().nullable(), gigaflopsPerSecond: z.number().positive().nullable()
+})
+
+/** What was measured on this machine: its engines, and the latest runs that were sampled on it. */
+const machineSchema = z.object({
+  /** The settings may lie in a home folder that several machines share. */
+  machine: z.string(),
+  measuredAt: z.iso.datetime(),
+  engines: z.array(rateSchema),
+  runs: z.array(z.object({ engine: z.string(), workspace: z.string(), run: z.string(), tokensPerSecond: z.number().positive(), measuredAt: z.iso.datetime() }))
+})
+type Machine = z.output<typeof machineSchema>
+
+const entry = 'machine'
+const mostRuns = 20
+const thisMachine = (): string => `${hostname()}, ${cpus().length} × ${cpus()[0]?.model ?? 'processor'}`
+
+/** Rates of this machine: measured once in the background when they are first needed, and kept with the settings. */
+export class Estimates {
+  readonly #settings: SettingsFile
+  readonly #jobs: Jobs
+
+  constructor(settings: SettingsFile, jobs: Jobs) {
+    this.#settings = settings
+    this.#jobs = jobs
+  }
+
+  #kept(): Machine | undefined {
+    const parsed = machineSchema.safeParse(entriesOf(this.#settings)[entry])
+    return parsed.success && parsed.data.machine === thisMachine() ? parsed.data : undefined
+  }
+
+  #keep(changes: Partial<Machine>): void {
+    const none: Machine = { machine: thisMachine(), measuredAt: new Date().toISOString(), engines: [], runs: [] }
+    keepEntries(this.#settings, 'The file of settings', { [entry]: { ...none, ...this.#kept(), ...changes } })
+  }
+
+  async #measure(): Promise<readonly EngineRate[]> {
+    const { done } = this.#jobs.start({ kind: 'engines', title: 'Measuring what can compute here', run: null, key: 'engines' }, async () => {
+      const engines = await measureEnginesApart()
+      this.#keep({ engines: [...engines], measuredAt: new Date().toISOString() })
+      return engines
+    })
+    return done
+  }
+
+  /** An estimate for this machine and the disk of the workspace; measures the engines first where that has not been done. */
+  async of(configuration: RunConfiguration, baseFolder: string, workspace: Workspace): Promise<Estimate> {
+    const engines = this.#kept()?.engines ?? []
+    const rates = engines.length > 0 ? engines : await this.#measure()
+    const engine = await resolveEngine(configuration.engine)
+    const chosen = rates.find(({ name }) => name === engine)
+    const lastRun = await this.#lastRun(engine, workspace)
+    const rate = { engine, gigaflopsPerSecond: chosen?.gigaflopsPerSecond ?? null, measuredAt: this.#kept()?.measuredAt ?? null, ...(lastRun === undefined ? {} : { lastRun }) }
+    return estimateRun(configuration, baseFolder, rate, workspace.folder)
+  }
+
+  /** The latest run of this workspace that was sampled here on the engine. */
+  async #lastRun(engine: string, workspace: Workspace): Promise<MeasuredRate['lastRun']> {
+    const kept = this.#kept()?.runs.filter((each) => each.engine === engine && each.workspace === workspace.folder) ?? []
+    const runs = await workspace.listRuns()
+    for (const { run: id, tokensPerSecond, measuredAt } of kept.toReversed()) {
+      const run = runs.find((each) => each.id === id)
+      if (run !== undefined) return { run, tokensPerSecond, measuredAt }
+    }
+    return undefined
+  }
+
+  keepActual({ id, provenance }: RunRecord, workspace: string, tokensPerSecond: number): void {
+    const engine = provenance.engine?.name
+    if (engine === undefined || !(tokensPerSecond > 0)) return
+    const before = this.#kept()?.runs ?? []
+    this.#keep({ runs: [...before, { engine, workspace, run: id, tokensPerSecond, measuredAt: new Date().toISOString() }].slice(-mostRuns) })
+  }
+
+  calls(): HandlersOf<'engines'> {
+    return { 'engines.measure': () => this.#measure() }
+  }
+}
