@@ -232,7 +232,8 @@ export interface LabelsQuery {
   readonly set?: readonly { readonly cluster: ClusterNumber; readonly name: string }[]
 }
 
-const accountName = (): string => {
+/** Name of the user of this machine, which signs what the terminal changes. */
+export const accountName = (): string => {
   try {
     return userInfo().username
   } catch {

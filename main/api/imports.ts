@@ -1,0 +1,107 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import type { Annotation } from '../../preload/contract-annotations'
+import type { ImportAnswer, ImportInspection } from '../../preload/contract'
+import { SpectroscopeError } from '../../preload/errors'
+import { writeFileAtomically } from '../base/files'
+import { importAsRun, labelsForClustering } from '../exchange/annotated-import'
+import { annotationsOf, readAnnotatedSet } from '../exchange/annotated-read'
+import type { ReadSet } from '../exchange/annotated-read'
+import { clusteringOf } from '../exchange/selection'
+import { labelledClusters, parseTarget } from '../labels/annotations'
+import type { Workspace } from '../store/store'
+import type { HandlersOf, WorkbenchContext } from './context'
+import { accountName, applyEdits } from './labels'
+import type { ClusteringPlace } from './labels'
+import { withWorkspace } from './workspaces'
+
+/** Share of its tokens that a cluster must have in common with one here to take its label along. */
+const leastOverlap = 0.5
+
+const clusterCount = ({ clusters }: ReadSet): number => clusters.filter(({ summary }) => summary.kind === 'cluster').length
+
+const inspect = async (workspace: Workspace, path: string): Promise<ImportInspection> => {
+  const set = await readAnnotatedSet(path)
+  const { run, version, exportedAt, provenance, configuration, selection } = set.head
+  const same = (await workspace.listRuns()).filter((one) => !one.deleted && provenance.studyHash !== undefined && one.provenance.studyHash === provenance.studyHash)
+  return {
+    name: run.name,
+    version,
+    createdAt: exportedAt,
+    model: [basename(configuration.model), ...(configuration.weights === undefined ? [] : [basename(configuration.weights)])].join(', '),
+    tokens: set.tokenRows.length,
+    clusters: clusterCount(set),
+    labelled: labelledClusters(annotationsOf(set)).size,
+    fits: same
+      .filter(({ provenance: { imported } }) => selection !== null || (imported?.selection ?? null) === null)
+      .flatMap(({ id, name, clusterings }) => clusterings.map(({ number }) => ({ run: id, name, clustering: number })))
+  }
+}
+
+const words = ({ target, name, clusters, cluster }: Annotation): string => {
+  const { kind, number } = parseTarget(target)
+  const what = kind === 'cluster' ? `cluster ${number}` : kind === 'merge' ? `merge of clusters ${(clusters ?? []).join(', ')}` : `part of cluster ${cluster ?? ''}`
+  return `The label${name === '' ? '' : ` “${name}”`} of ${what} found no cluster here that shares half of its tokens.`
+}
+
+const importLabels = async (workspace: Workspace, set: ReadSet, { run, clustering }: ClusteringPlace, author: string): Promise<{ answer: ImportAnswer; changed: Awaited<ReturnType<typeof applyEdits>> }> => {
+  clusteringOf(await workspace.getRun(run), clustering)
+  const { proposals, edits, left } = await labelsForClustering(workspace, set, run, clustering, leastOverlap)
+  const changed = await applyEdits(workspace, run, clustering, edits, `import ${proposals.length} labels of “${set.head.run.name}”`, author)
+  return { answer: { run, clustering, clusters: clusterCount(set), labels: proposals.length, left: left.map(words) }, changed }
+}
+
+const importRun = async (workspace: Workspace, set: ReadSet, path: string, author: string): Promise<ImportAnswer> => {
+  const { run, clustering, annotations } = await importAsRun(workspace, set, path, author)
+  return { run: run.id, clustering: clustering.number, clusters: clusterCount(set), labels: annotations.length, left: [] }
+}
+
+/** A file's own name without what a file system or a person could be misled by. */
+const safeName = (name: string): string => {
+  const cleaned = basename(name.replaceAll('\\', '/')).replace(/[^\p{L}\p{N} ._-]/gu, '_').replace(/^\.+/, '').slice(0, 120)
+  return cleaned === '' ? 'received.json' : cleaned
+}
+
+export const importCalls = (context: WorkbenchContext): HandlersOf<'imports'> => {
+  const received = new Set<string>()
+
+  return {
+    'imports.inspect': ({ path }) => inspect(context.workspace(), path),
+
+    'imports.receive': async ({ name, content }) => {
+      const path = join(await mkdtemp(join(tmpdir(), 'spectroscope-received-')), safeName(name))
+      await writeFileAtomically(path, content)
+      received.add(path)
+      return { path }
+    },
+
+    'imports.annotated': async ({ path, into }) => {
+      const workspace = context.workspace()
+      const set = await readAnnotatedSet(path)
+      const finish = async (answer: ImportAnswer): Promise<ImportAnswer> => {
+        if (received.delete(path)) await rm(dirname(path), { recursive: true, force: true })
+        return answer
+      }
+      if (into !== undefined) {
+        const { answer, changed } = await importLabels(workspace, set, into, context.author())
+        context.emit('annotations', changed)
+        return finish(answer)
+      }
+      const answer = await importRun(workspace, set, path, context.author())
+      context.emit('runs-changed', null)
+      context.emit('undo', await workspace.getUndoState())
+      return finish(answer)
+    }
+  }
+}
+
+/** Imports a set into a workspace, which is made if need be: as a run of its own, or its labels into a clustering (the latest by default) of a run. */
+export const importFile = (folder: string, file: string, into: { readonly run: string; readonly clustering?: number } | undefined): Promise<ImportAnswer> =>
+  withWorkspace(folder, into === undefined ? 'create' : 'write', async (workspace) => {
+    const set = await readAnnotatedSet(file)
+    if (into === undefined) return importRun(workspace, set, file, accountName())
+    const run = await workspace.findRun(into.run)
+    if (run.clusterings.length === 0) throw new SpectroscopeError('input', `Run ${run.id} has no clusters that labels could go to; \`cluster ${run.id}\` makes some.`)
+    return (await importLabels(workspace, set, { run: run.id, clustering: clusteringOf(run, into.clustering).number }, accountName())).answer
+  })
