@@ -101,18 +101,22 @@ export class Explore {
     return this.annotations.get(targetOf(cluster))
   }
 
-  /** Where a person is with a cluster, or with the merge that it is read in. */
+  /** Where a person is with the merge that a cluster is read in, or with the cluster itself. */
   statusOf(cluster: ClusterNumber): LabelStatus {
-    const own = this.annotationOf(cluster)?.status ?? 'unseen'
-    return own === 'unseen' ? (this.merges.get(cluster)?.status ?? 'unseen') : own
+    const merged = this.merges.get(cluster)?.status ?? 'unseen'
+    return merged === 'unseen' ? (this.annotationOf(cluster)?.status ?? 'unseen') : merged
   }
 
-  /** What a cluster is called: its label, that of its merge, or its number. */
-  nameOf(cluster: ClusterNumber): string {
-    const own = this.annotationOf(cluster)?.name ?? ''
-    if (own !== '') return own
+  /** The name that a person gave to the merge that a cluster is read in, or to the cluster itself; "" where nobody did. */
+  givenNameOf(cluster: ClusterNumber): string {
     const merged = this.merges.get(cluster)?.name ?? ''
-    if (merged !== '') return merged
+    return merged === '' ? (this.annotationOf(cluster)?.name ?? '') : merged
+  }
+
+  /** What a cluster is called: the name given to it, or its number. */
+  nameOf(cluster: ClusterNumber): string {
+    const given = this.givenNameOf(cluster)
+    if (given !== '') return given
     const kind = this.entries.get(cluster)?.kind
     return kind === 'main body' ? 'Main body' : kind === 'unclustered' ? 'Unclustered' : `Cluster ${cluster}`
   }
