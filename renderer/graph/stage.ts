@@ -1,0 +1,282 @@
+import Graph from 'graphology'
+import Sigma from 'sigma'
+import { hexOf, parseColour } from './colours'
+import type { Rgb } from './colours'
+import { placeLabels } from './label-placement'
+import { viewOf } from './places'
+import type { Extent, View } from './places'
+import { discProgram, lineProgram, nothingProgram, pointProgram } from './programs'
+import type { DiscLayer, LineLayer, PointLayer } from './programs'
+
+export interface Point {
+  readonly x: number
+  readonly y: number
+}
+
+/** A name at a place of the plane. */
+export interface Name {
+  readonly x: number
+  readonly y: number
+  readonly text: string
+  /** Text of a token: in the code face. */
+  readonly code: boolean
+  /** Of what is selected: bold, and first among those that would lie on one another. */
+  readonly strong: boolean
+  /** Shown only where this length of the plane takes at least `nameReach` pixels: what is small has no name from afar. */
+  readonly reach: number
+  /** Radius of the disc that it stands below, before the camera comes nearer; 0 where it stands at the place itself. */
+  readonly radius: number
+}
+
+/** A ring around a place, in pixels. */
+export interface Ring extends Point {
+  readonly radius: number
+  readonly colour: Rgb
+}
+
+export interface PlacedName extends Name {
+  /** Middle of the text in the view. */
+  readonly at: Point
+}
+
+interface StageEvents {
+  /** The camera moved, or the size of the window changed. */
+  readonly moved: () => void
+  readonly lost: () => void
+}
+
+const nameReach = 14
+const mostNames = 70
+const nameSize = 11.5
+const empty = new Float32Array(0)
+
+/** Whether this machine can draw with WebGL 2 at all. */
+export const canDraw = (): boolean => {
+  const gl = document.createElement('canvas').getContext('webgl2')
+  gl?.getExtension('WEBGL_lose_context')?.loseContext()
+  return gl !== null
+}
+
+/**
+ * The drawn graph. Sigma has the camera, the gestures, the canvases and the loop that draws; the graph that it is given is only the frame
+ * of the plane, the square from 0 to 1. Points, discs and lines are programs of Sigma with buffers of their own: an object for each of
+ * 300,000 nodes would take a second to make and a frame's time to send.
+ */
+export class Stage {
+  readonly points: PointLayer = { places: empty, colours: new Uint8Array(0), highlights: [], faded: 0, ground: [255, 255, 255], sizeAt: () => 2 }
+  readonly discs: DiscLayer = { discs: empty, scaleAt: () => 1, least: 1 }
+  readonly lines: LineLayer = { lines: empty }
+  names: readonly Name[] = []
+  inks: { readonly text: Rgb; readonly halo: Rgb } = { text: [0, 0, 0], halo: [255, 255, 255] }
+  placed: readonly PlacedName[] = []
+  readonly #sigma: Sigma
+  readonly #rings: CanvasRenderingContext2D
+  readonly #labels: CanvasRenderingContext2D
+  readonly #widths = new Map<string, number>()
+  readonly #fonts: { readonly plain: string; readonly code: string }
+  readonly #resized: ResizeObserver
+  #ringed: readonly Ring[] = []
+  #alive = true
+
+  /** Throws where WebGL is not there. */
+  constructor(container: HTMLElement, events: StageEvents) {
+    const style = getComputedStyle(container)
+    this.#fonts = { plain: style.getPropertyValue('--font'), code: style.getPropertyValue('--code') }
+    const frame = new Graph()
+    frame.addNode('first corner', { x: 0, y: 0, type: 'points' })
+    frame.addNode('last corner', { x: 1, y: 1, type: 'discs' })
+    frame.addEdge('first corner', 'last corner', { type: 'lines' })
+    this.#sigma = new Sigma(frame, container, {
+      nodeProgramClasses: { points: pointProgram(this.points), discs: discProgram(this.discs) },
+      nodeHoverProgramClasses: { points: nothingProgram, discs: nothingProgram },
+      edgeProgramClasses: { lines: lineProgram(this.lines) },
+      renderLabels: false, enableEdgeEvents: false, zIndex: false, enableCameraRotation: false, allowInvalidContainer: true, stagePadding: 0,
+      minCameraRatio: 0.0005, maxCameraRatio: 4, hideEdgesOnMove: false, doubleClickZoomingRatio: 1.8
+    })
+    // Sigma would read a pixel back from the device at every move of the pointer to find a node there; nodes are found by place here.
+    this.#sigma.getMouseCaptor().removeAllListeners()
+    this.#sigma.getTouchCaptor().removeAllListeners()
+    const canvases = this.#sigma.getCanvases()
+    // What stays empty need not be laid over the rest sixty times a second.
+    for (const id of ['hoverNodes', 'edgeLabels']) canvases[id].style.display = 'none'
+    this.#labels = canvases['labels'].getContext('2d')!
+    this.#rings = canvases['hovers'].getContext('2d')!
+    this.#sigma.on('afterRender', () => {
+      this.#drawNames()
+      this.#drawRings()
+      events.moved()
+    })
+    for (const id of ['nodes', 'edges', 'hoverNodes']) {
+      canvases[id].addEventListener('webglcontextlost', () => {
+        if (this.#alive) events.lost()
+      })
+    }
+    this.#resized = new ResizeObserver(() => {
+      if (this.#alive) this.#sigma.scheduleRender()
+    })
+    this.#resized.observe(container)
+  }
+
+  /** Draws what was changed with the next frame. */
+  draw(): void {
+    if (this.#alive) this.#sigma.scheduleRender()
+  }
+
+  /** Rings around places: what is under the pointer. Drawn at once, without the rest. */
+  ring(rings: readonly Ring[]): void {
+    this.#ringed = rings
+    this.#drawRings()
+  }
+
+  get size(): { readonly width: number; readonly height: number } {
+    return this.#sigma.getDimensions()
+  }
+
+  get view(): View {
+    return this.#sigma.getCamera().getState()
+  }
+
+  set view(view: View) {
+    this.#sigma.getCamera().setState(view)
+  }
+
+  /** Pixels that a length of 1 takes. */
+  get scale(): number {
+    const { width, height } = this.size
+    return Math.min(width, height) / this.view.ratio
+  }
+
+  /** A place of the plane in pixels of the view, y downwards. */
+  toView({ x, y }: Point): Point {
+    const { width, height } = this.size
+    const { view, scale } = this
+    return { x: width / 2 + (x - view.x) * scale, y: height / 2 - (y - view.y) * scale }
+  }
+
+  toPlane({ x, y }: Point): Point {
+    const { width, height } = this.size
+    const { view, scale } = this
+    return { x: view.x + (x - width / 2) / scale, y: view.y - (y - height / 2) / scale }
+  }
+
+  /** The part of the plane that is in view. */
+  get extent(): Extent {
+    const { width, height } = this.size
+    const [first, last] = [this.toPlane({ x: 0, y: height }), this.toPlane({ x: width, y: 0 })]
+    return { left: first.x, bottom: first.y, right: last.x, top: last.y }
+  }
+
+  show(extent: Extent, { least = 0.002, animated = true } = {}): void {
+    const { width, height } = this.size
+    this.go(viewOf(extent, width, height, 24, least), animated)
+  }
+
+  go(view: Partial<View>, animated = true): void {
+    const camera = this.#sigma.getCamera()
+    if (animated && !matchMedia('(prefers-reduced-motion: reduce)').matches) void camera.animate(view, { duration: 260 })
+    else camera.setState(view)
+  }
+
+  /** Moves the camera by shares of what is in view. */
+  pan(right: number, up: number): void {
+    const { width, height } = this.size
+    this.go({ x: this.view.x + (right * width) / this.scale, y: this.view.y + (up * height) / this.scale }, false)
+  }
+
+  zoom(factor: number): void {
+    this.go({ ratio: this.#sigma.getCamera().getBoundedRatio(this.view.ratio / factor) })
+  }
+
+  /** Whether dragging moves the camera. */
+  set draggable(draggable: boolean) {
+    this.#sigma.setSetting('enableCameraPanning', draggable)
+  }
+
+  /** Radius of a disc in pixels, as near as the camera is. */
+  radiusOf(radius: number): number {
+    return Math.max(this.discs.least, radius * this.discs.scaleAt(this.view.ratio))
+  }
+
+  font(code: boolean, strong: boolean): string {
+    return `${strong ? '600 ' : ''}${nameSize}px ${code ? this.#fonts.code : this.#fonts.plain}`
+  }
+
+  #widthOf(text: string, font: string): number {
+    const key = `${font} ${text}`
+    const known = this.#widths.get(key)
+    if (known !== undefined) return known
+    this.#labels.font = font
+    const width = this.#labels.measureText(text).width
+    if (this.#widths.size > 20_000) this.#widths.clear()
+    this.#widths.set(key, width)
+    return width
+  }
+
+  #drawNames(): void {
+    const { width, height } = this.size
+    const { scale } = this
+    const near = this.names.flatMap((name) => {
+      if (!name.strong && name.reach * scale < nameReach) return []
+      const at = this.toView(name)
+      return at.x < -40 || at.x > width + 40 || at.y < -20 || at.y > height + 20 ? [] : [{ ...name, at: { x: at.x, y: at.y + (name.radius === 0 ? 0 : this.radiusOf(name.radius) + 9) } }]
+    })
+    const boxes = near.map(({ at, text, code, strong }) => ({ ...at, width: this.#widthOf(text, this.font(code, strong)), height: nameSize + 3 }))
+    this.placed = placeLabels(boxes, width, height, mostNames).map((index) => near[index])
+    const context = this.#labels
+    context.textAlign = 'center'
+    context.textBaseline = 'middle'
+    context.direction = 'ltr'
+    context.lineJoin = 'round'
+    context.lineWidth = 3
+    context.strokeStyle = hexOf(this.inks.halo)
+    context.fillStyle = hexOf(this.inks.text)
+    for (const { at, text, code, strong } of this.placed) {
+      context.font = this.font(code, strong)
+      context.strokeText(text, at.x, at.y)
+      context.fillText(text, at.x, at.y)
+    }
+  }
+
+  #drawRings(): void {
+    const { width, height } = this.size
+    const context = this.#rings
+    context.clearRect(0, 0, width, height)
+    for (const ring of this.#ringed) {
+      const at = this.toView(ring)
+      for (const [lineWidth, colour] of [[5, this.inks.halo], [2.2, ring.colour]] as const) {
+        context.lineWidth = lineWidth
+        context.strokeStyle = hexOf(colour)
+        context.beginPath()
+        context.arc(at.x, at.y, ring.radius, 0, 2 * Math.PI)
+        context.stroke()
+      }
+    }
+  }
+
+  /** The view as it is, in a canvas; what the device drew is there only until the task that drew it ends. */
+  #copy(ground: string): HTMLCanvasElement {
+    this.#sigma.refresh({ skipIndexation: true })
+    const canvases = this.#sigma.getCanvases()
+    const copy = document.createElement('canvas')
+    copy.width = canvases['nodes'].width
+    copy.height = canvases['nodes'].height
+    const context = copy.getContext('2d')!
+    context.fillStyle = ground
+    context.fillRect(0, 0, copy.width, copy.height)
+    for (const id of ['edges', 'nodes', 'labels']) context.drawImage(canvases[id], 0, 0)
+    return copy
+  }
+
+  /** The view as a PNG in a data URL. */
+  picture(ground = hexOf(parseColour('#ffffff'))): string {
+    return this.#copy(ground).toDataURL('image/png')
+  }
+
+  /** Lets go of the device. */
+  kill(): void {
+    if (!this.#alive) return
+    this.#alive = false
+    this.#resized.disconnect()
+    this.#sigma.kill()
+  }
+}
