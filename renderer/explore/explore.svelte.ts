@@ -37,6 +37,8 @@ export class Explore {
   shown: { readonly token: number } | { readonly cluster: ClusterNumber } | null = $state.raw(null)
   /** A picture of the graph as it is shown now, as a data: address; null where there is no graph. */
   picture: (() => Promise<string>) | null = null
+  /** The same as the text of an SVG file. */
+  drawing: (() => string) | null = null
   /** Puts what is not saved yet on top of what is: whoever labels without waiting sets it. */
   amend: (target: AnnotationTarget, saved: Annotation | undefined) => Annotation | undefined = (_, saved) => saved
 
