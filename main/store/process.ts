@@ -249,7 +249,7 @@ const implementation: Handlers<StoreCalls> = {
   nextTargetNumber: ({ run, clustering, kind }) => connected((connection) => annotations.nextTargetNumber(connection, run, clustering, kind)),
   backUpLabels: () => changing((connection) => backUpLabels(connection, location.folder)),
 
-  exportTable: ({ run, table, format, file, clustering }) => nothing(connected((connection) => exportTable(connection, run, table, format, file, clustering)))
+  exportTable: ({ run, table, format, file, clustering, clusters: chosen }) => nothing(connected((connection) => exportTable(connection, run, table, format, file, clustering, chosen)))
 }
 
 /** Checks parameters before, and turns errors of DuckDB into sentences after. */

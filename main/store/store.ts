@@ -46,8 +46,8 @@ export interface ClusterTokensQuery {
   readonly after?: number
 }
 
-/** Tables that `exportTable` can write. Those of clusters need a clustering; `tokens` then has a column `cluster` too. */
-export type ExportedTable = 'tokens' | 'susceptibilities' | 'standard_errors' | 'diagnostics' | 'chains' | 'traces' | 'clusters' | 'cluster_tokens' | 'documents'
+/** Tables that `exportTable` can write. Those of clusters and labels need a clustering; `tokens` then says cluster and labels too. */
+export type ExportedTable = 'tokens' | 'susceptibilities' | 'standard_errors' | 'diagnostics' | 'chains' | 'traces' | 'clusters' | 'cluster_tokens' | 'documents' | 'labels'
 
 /**
  * A folder with a DuckDB file of runs, held open by a process of its own. Every method rejects with a `SpectroscopeError` that names the
@@ -104,8 +104,10 @@ export interface Workspace extends Exploration, Labelling {
   /** Cluster of every token: its order of discovery, or -1. */
   getMembership(run: string, options?: { readonly clustering?: number }): Promise<Int32Array>
 
-  /** Writes one table to a file, by streaming. */
-  exportTable(run: string, table: ExportedTable, format: 'csv' | 'parquet', file: string, options?: { readonly clustering?: number }): Promise<void>
+  /** Writes one table to a file, by streaming; of `clusters` and their tokens only, where some are given. */
+  exportTable(
+    run: string, table: ExportedTable, format: 'csv' | 'parquet', file: string, options?: { readonly clustering?: number; readonly clusters?: readonly ClusterNumber[] }
+  ): Promise<void>
   /** Closes the database, after a backup of labels where they changed since the last one, and ends the store process. */
   close(): Promise<void>
 }
@@ -252,7 +254,8 @@ const workspaceOf = (store: Store, folder: string, readOnly: boolean): Workspace
     getClusterTokens: (run, cluster, { order = 'token', offset = 0, limit = 100, ...rest } = {}) => call('getClusterTokens', { run, cluster, order, offset, limit, ...given(rest) }),
     getTokens: (run, tokens, query = {}) => call('getTokens', { run, tokens: Int32Array.from(tokens), ...given(query) }),
     getMembership: (run, { clustering } = {}) => call('getMembership', { run, ...given({ clustering }) }),
-    exportTable: (run, table, format, file, { clustering } = {}) => done(call('exportTable', { run, table, format, file: resolve(file), ...given({ clustering }) })),
+    exportTable: (run, table, format, file, { clustering, clusters } = {}) =>
+      done(call('exportTable', { run, table, format, file: resolve(file), ...given({ clustering, clusters: clusters === undefined ? undefined : [...clusters] }) })),
     close: async () => {
       await store.disconnect()
     }
