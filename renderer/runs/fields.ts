@@ -93,6 +93,12 @@ export const fallbackOf = (field: Field, preset: unknown): unknown => {
   return place === 'sampler' ? values[key] : undefined
 }
 
+/** What is in force at a path where nothing is given; undefined for sections, and where there is no default. */
+export const fallbackAt = (path: string, preset: unknown): unknown => {
+  const field = byPath.get(path)
+  return field === undefined ? undefined : fallbackOf(field, preset)
+}
+
 /** A value as a field shows it. */
 export const shownValue = (value: unknown): string => (value === undefined || value === null ? '' : typeof value === 'string' ? value : typeof value === 'number' ? String(value) : JSON.stringify(value))
 

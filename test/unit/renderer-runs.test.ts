@@ -3,7 +3,7 @@ import { configurationSchema, presets } from '../../preload/contract'
 import type { RunEntry } from '../../preload/contract'
 import { componentRows, toggled } from '../../renderer/runs/components'
 import { draftFromText, problemsAt, valueAt, withoutDefaults, withValue } from '../../renderer/runs/draft'
-import { fallbackOf, fieldAt, sections, typedValue } from '../../renderer/runs/fields'
+import { fallbackAt, fallbackOf, fieldAt, sections, typedValue } from '../../renderer/runs/fields'
 import { copyName, filtered, labelledShare, readListing, sorted, usualListing } from '../../renderer/runs/listing'
 import { aligned, keptIndices, Traces } from '../../renderer/runs/traces'
 import { folderOf, isAbsolute, joined, lastPart, matching, shownPath } from '../../renderer/ui/paths'
@@ -84,8 +84,8 @@ describe('a draft of a configuration', () => {
   })
 
   it('can be freed of defaults', () => {
-    const draft = { model: 'a', sampler: { preset: 'quick', draws: 20, chains: 3 }, clustering: { alpha: 0.001 }, seed: 1 }
-    expect(withoutDefaults(draft, (path) => fallbackOf(fieldAt(path), 'quick'))).toEqual({ model: 'a', sampler: { preset: 'quick', chains: 3 } })
+    const draft = { model: 'a', sampler: { preset: 'quick', draws: 20, chains: 3 }, clustering: false, seed: 1 }
+    expect(withoutDefaults(draft, (path) => fallbackAt(path, 'quick'))).toEqual({ model: 'a', sampler: { preset: 'quick', chains: 3 }, clustering: false })
   })
 
   it('comes from JSON, or says what is wrong', () => {

@@ -1,0 +1,24 @@
+import type { Estimate } from '../../preload/contract'
+import { bytes, duration, percent } from '../ui/format'
+
+export interface EstimateWarning {
+  readonly level: 'bad' | 'warn'
+  readonly words: string
+}
+
+const longSeconds = 86_400
+const tight = 0.75
+
+/** Where a run asks for more than this machine has, or nearly so, and what would help. */
+export const estimateWarnings = ({ memoryBytes, machineMemoryBytes, diskBytes, diskFreeBytes, seconds }: Estimate): EstimateWarning[] => {
+  const warnings: EstimateWarning[] = []
+  const warn = (level: EstimateWarning['level'], words: string): void => void warnings.push({ level, words })
+  const memory = memoryBytes / machineMemoryBytes
+  if (memory > 1) warn('bad', `Needs ${bytes(memoryBytes)} of memory, and this machine has ${bytes(machineMemoryBytes)}: take fewer probe rows, fewer probe tokens per row, or fewer threads.`)
+  else if (memory > tight) warn('warn', `Needs ${percent(memory)} of this machine’s memory: close other programs, or take fewer probe rows.`)
+  if (diskBytes > diskFreeBytes) warn('bad', `Needs ${bytes(diskBytes)} on disk, and ${bytes(diskFreeBytes)} are free: make room, or take fewer probe tokens.`)
+  else if (diskBytes > tight * diskFreeBytes) warn('warn', `Takes ${percent(diskBytes / diskFreeBytes)} of the space that is free.`)
+  const total = Object.values(seconds).reduce((sum, each) => sum + each, 0)
+  if (total > longSeconds) warn('warn', `Takes ${duration(total)}: the preset "quick", fewer components or fewer draws would be faster. It can be paused at any time.`)
+  return warnings
+}

@@ -1,0 +1,47 @@
+import type { RunEvent, RunProgress, StageName } from '../../preload/contract'
+import { duration, percent, whole } from '../ui/format'
+import type { NumberFormat } from '../ui/format'
+
+/** What a stage does, as a heading and as something that goes on. */
+export const stageWords: Readonly<Record<StageName | 'download', { readonly title: string; readonly doing: string; readonly what: string }>> = {
+  prepare: { title: 'Prepare', doing: 'reading the corpus', what: 'reads the corpus and packs its rows' },
+  sample: { title: 'Sample', doing: 'sampling', what: 'runs the chains of every component and takes covariances' },
+  neighbours: { title: 'Neighbours', doing: 'finding neighbours', what: 'finds the nearest tokens of every token' },
+  cluster: { title: 'Cluster', doing: 'clustering', what: 'cuts the neighbour graph into clusters and describes them' },
+  download: { title: 'Download', doing: 'downloading', what: 'fetches the model' }
+}
+
+/** Fraction done of what a run is at; null where it can't be told. */
+export const fractionOf = ({ done, total }: RunProgress): number | null => (total > 0 ? Math.min(1, done / total) : null)
+
+/** "sampling 34 %, 12 min 05 s left" */
+export const progressWords = (progress: RunProgress): string => {
+  const fraction = fractionOf(progress)
+  return `${stageWords[progress.stage].doing}${fraction === null ? '' : ` ${percent(fraction)}`}${progress.secondsLeft === undefined ? '' : `, ${duration(progress.secondsLeft)} left`}`
+}
+
+/** Where a stage is, in its own unit: "3.1 of 12 MB of text", "chain 2 of 4, draw 17 of 100". */
+export const placeWords = (progress: RunProgress, format: NumberFormat = 'grouped'): string => {
+  const { chain, chains, draw, draws, step, steps, component, unit, done, total, detail } = progress
+  const parts = [
+    ...(component === undefined ? [] : [component]),
+    ...(chain === undefined || chains === undefined ? [] : [`chain ${chain} of ${chains}`]),
+    ...(draw === undefined || draws === undefined ? [] : [`draw ${whole(draw, format)} of ${whole(draws, format)}`]),
+    ...(step === undefined || steps === undefined ? [] : [`step ${whole(step, format)} of ${whole(steps, format)}`]),
+    ...(unit === '' || component !== undefined ? [] : [total > 0 ? `${rounded(done, format)} of ${rounded(total, format)} ${unit}` : `${rounded(done, format)} ${unit}`]),
+    ...(detail === undefined ? [] : [detail])
+  ]
+  return parts.join(', ')
+}
+
+const rounded = (value: number, format: NumberFormat): string => (Number.isInteger(value) ? whole(value, format) : value.toFixed(1))
+
+/** An event of a run as a line of its log; null for those that only move a bar. */
+export const eventWords = (event: RunEvent): string | null => {
+  if (event.type === 'run') return event.resumed ? 'Goes on from its checkpoint.' : 'Started.'
+  if (event.type === 'stage') return `${stageWords[event.stage].title} begins${event.detail === undefined ? '' : `: ${event.detail}`}.`
+  if (event.type === 'finished') return `${stageWords[event.stage].title} is done after ${duration(event.seconds)}: ${event.detail.replace(/\.$/, '')}.`
+  if (event.type === 'note') return event.message
+  if (event.type === 'health') return event.findings.length === 0 ? 'All chains look healthy again.' : `Health: ${event.findings.map(({ message }) => message).join(' ')}`
+  return null
+}
