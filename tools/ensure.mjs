@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const root = fileURLToPath(new URL('..', import.meta.url))
@@ -56,7 +56,33 @@ export const ensureInstalled = () => {
   if (run([...program, 'ci', '--include=dev', '--no-audit', '--no-fund']) !== 0) stop('npm ci did not finish (its messages are above); it needs the npm registry and about 1 GB of disk.')
 }
 
-const sources = ['main', 'preload', 'renderer', 'electron.vite.config.ts', 'tsconfig.json', 'package-lock.json', 'tools/build-kernels.mjs']
+const browsers = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
+
+/** Path of a Chromium of this machine, which the window's tests drive; SPECTROSCOPE_CHROMIUM names another. @returns {string | undefined} */
+export const findChromium = () => {
+  const given = process.env['SPECTROSCOPE_CHROMIUM']
+  if (given !== undefined && given !== '') return given
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/bin', '/Applications/Google Chrome.app/Contents/MacOS']
+  return folders.flatMap((folder) => [...browsers, 'Google Chrome'].map((name) => join(folder, name))).find((path) => existsSync(path))
+}
+
+/** Installs Debian's Chromium where there is none and this is root on Debian; says what is left out where it can't be had. */
+export const ensureChromium = () => {
+  if (findChromium() !== undefined) return
+  const isRoot = process.getuid?.() === 0
+  if (isRoot && existsSync('/usr/bin/apt-get')) {
+    process.stderr.write('Installing Chromium (apt-get) …\n')
+    const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+    const install = ['apt-get', 'install', '-y', '-qq', '--no-install-recommends', 'chromium', 'fonts-dejavu-core']
+    if (run(install, environment) !== 0) {
+      run(['apt-get', 'update', '-qq'], environment)
+      run(install, environment)
+    }
+  }
+  if (findChromium() === undefined) process.stderr.write('There is no Chromium here, so the tests of the window are skipped: install it (apt-get install chromium), or name one in SPECTROSCOPE_CHROMIUM.\n')
+}
+
+const sources = ['main', 'preload', 'renderer', 'electron.vite.config.ts', 'svelte.config.js', 'tsconfig.json', 'package-lock.json', 'tools/build-kernels.mjs']
 const stamp = join(root, 'out', '.built')
 
 /** @param {string} path @returns {string[]} */

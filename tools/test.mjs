@@ -1,6 +1,6 @@
 // npm test: installs what is missing, then lint, type check, build and tests. Further arguments go to vitest.
 import { join } from 'node:path'
-import { build, checkNode, ensureInstalled, run, stop } from './ensure.mjs'
+import { build, checkNode, ensureChromium, ensureInstalled, run, stop } from './ensure.mjs'
 
 /** @param {...string} parts */
 const bin = (...parts) => join('node_modules', ...parts)
@@ -9,12 +9,17 @@ const node = process.execPath
 /** @type {[string, () => number][]} */
 const steps = [
   ['Lint', () => run([node, bin('eslint', 'bin', 'eslint.js'), '.', '--max-warnings', '0'])],
-  ['The type check', () => run([node, bin('typescript', 'bin', 'tsc'), '--noEmit', '-p', 'tsconfig.json'])],
+  ...['tsconfig.json', join('test', 'e2e', 'tsconfig.json'), join('test', 'host', 'page', 'tsconfig.json')].map(
+    /** @returns {[string, () => number]} */
+    (project) => [`The type check of ${project}`, () => run([node, bin('typescript', 'bin', 'tsc'), '--noEmit', '-p', project])]
+  ),
+  ['The type check of the window', () => run([node, bin('svelte-check', 'bin', 'svelte-check'), '--tsconfig', join('renderer', 'tsconfig.json'), '--output', 'human', '--fail-on-warnings'])],
   ['The build', build]
 ]
 
 checkNode()
 ensureInstalled()
+ensureChromium()
 for (const [name, step] of steps) {
   const status = step()
   if (status !== 0) stop(`${name} failed, so the tests did not run.`, status)

@@ -1,0 +1,373 @@
+/**
+ * Stands in for the `electron` module where its runtime cannot be had: drives the built shell against a Chromium page, so that what a
+ * person sees and what the shell does are the program's own. Types are those of electron.d.ts; a drift fails the type check.
+ */
+import { fork } from 'node:child_process'
+import { EventEmitter } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { connect, createServer as createSocketServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type * as Electron from 'electron'
+import { chromium } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
+import { WebSocketServer } from 'ws'
+import type { WebSocket } from 'ws'
+import { decode, encode } from '../../preload/wire'
+
+const userData = process.env['SPECTROSCOPE_HOST_DATA'] ?? join(tmpdir(), 'spectroscope-host')
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+
+/** What tests ask of the stand-in from the page: `window.host(request)`. */
+export type HostRequest =
+  | { readonly do: 'close' }
+  | { readonly do: 'menu'; readonly id: string }
+  | { readonly do: 'answer-dialogs'; readonly paths: readonly (readonly string[])[] }
+  | { readonly do: 'open-file'; readonly path: string }
+  | { readonly do: 'notifications' }
+  | { readonly do: 'navigations' }
+
+// ---- app ------------------------------------------------------------------------------------------------------------------------
+
+const windows = new Set<HostWindow>()
+
+class HostApp extends EventEmitter {
+  readonly isPackaged = false
+  #quitting = false
+
+  getPath(): string {
+    return userData
+  }
+  getVersion(): string {
+    return '0.0.0-host'
+  }
+  getName(): string {
+    return 'Spectroscope'
+  }
+  requestSingleInstanceLock(): boolean {
+    return locked
+  }
+  whenReady(): Promise<void> {
+    return Promise.resolve()
+  }
+  quit(): void {
+    if (this.#quitting) return
+    this.#quitting = true
+    void this.#quit()
+  }
+  async #quit(): Promise<void> {
+    for (const window of windows) if (!(await window.close())) return void (this.#quitting = false)
+    let prevented = false
+    this.emit('will-quit', { preventDefault: () => (prevented = true) })
+    this.#quitting = false
+    if (prevented) return
+    await stop()
+    process.exit(0)
+  }
+}
+
+type AppPart = Pick<Electron.App, 'isPackaged' | 'getVersion' | 'getName' | 'requestSingleInstanceLock' | 'whenReady' | 'quit'>
+export const app = new HostApp() satisfies AppPart
+
+/** One program a folder of settings: a second start hands over its arguments and is refused. */
+const locked = await new Promise<boolean>((resolve) => {
+  const path = join(userData, 'instance.sock')
+  const server = createSocketServer((socket) => {
+    socket.on('data', (data) => app.emit('second-instance', {}, JSON.parse(data.toString()) as string[], process.cwd(), null))
+  })
+  server.once('error', () => {
+    const socket = connect(path, () => socket.end(JSON.stringify(process.argv), () => resolve(false)))
+    socket.once('error', () => resolve(true))
+  })
+  server.listen(path, () => resolve(true))
+  server.unref()
+})
+
+// ---- protocol, session ----------------------------------------------------------------------------------------------------------
+
+type Handler = (request: Request) => Response | Promise<Response>
+let handler: Handler = () => new Response(null, { status: 404 })
+let requestFilter: ((url: string) => boolean) = () => true
+
+export const protocol = {
+  registerSchemesAsPrivileged: () => undefined,
+  handle: (_scheme: string, given: Handler) => {
+    handler = given
+  }
+} satisfies Pick<Electron.Protocol, 'registerSchemesAsPrivileged'> & { handle: (scheme: string, handler: Handler) => void }
+
+export const session = {
+  defaultSession: {
+    setPermissionRequestHandler: () => undefined,
+    setPermissionCheckHandler: () => undefined,
+    webRequest: {
+      onBeforeRequest: (filter: (details: Electron.OnBeforeRequestListenerDetails, answer: (response: Electron.CallbackResponse) => void) => void) => {
+        requestFilter = (url) => {
+          let cancelled = false
+          filter({ url } as Electron.OnBeforeRequestListenerDetails, ({ cancel }) => (cancelled = cancel === true))
+          return !cancelled
+        }
+      }
+    }
+  }
+}
+
+const appOrigin = 'app://spectroscope'
+const server = createServer((request, response) => {
+  const answer = async (): Promise<void> => {
+    const answered = await handler(new Request(`${appOrigin}${request.url ?? '/'}`))
+    response.writeHead(answered.status, Object.fromEntries(answered.headers))
+    response.end(Buffer.from(await answered.arrayBuffer()))
+  }
+  answer().catch((error: unknown) => {
+    response.writeHead(500)
+    response.end(String(error))
+  })
+})
+const sockets = new WebSocketServer({ server, maxPayload: 2 ** 30 })
+await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+const address = server.address()
+const port = typeof address === 'object' && address !== null ? address.port : 0
+const pageOrigin = `http://127.0.0.1:${port}`
+
+// ---- ipc ------------------------------------------------------------------------------------------------------------------------
+
+interface Frame {
+  readonly origin: string
+  readonly url: string
+  readonly parent: null
+}
+type Invoked = (event: { readonly senderFrame: Frame }, ...args: unknown[]) => unknown
+const invoked = new Map<string, Invoked>()
+
+class HostIpcMain extends EventEmitter {
+  handle(channel: string, listener: Invoked): void {
+    invoked.set(channel, listener)
+  }
+}
+export const ipcMain = new HostIpcMain()
+
+type FromPage =
+  | { readonly id: number; readonly invoke: string; readonly args: readonly unknown[] }
+  | { readonly send: string; readonly args: readonly unknown[] }
+  | { readonly window: number }
+
+const frameOf = (): Frame => ({ origin: appOrigin, url: `${appOrigin}/index.html`, parent: null })
+
+sockets.on('connection', (socket) => {
+  socket.on('message', (data: Buffer) => {
+    const message = decode(new Uint8Array(data)) as FromPage
+    if ('window' in message) return [...windows].find(({ number }) => number === message.window)?.connected(socket)
+    if ('send' in message) return void ipcMain.emit(message.send, { senderFrame: frameOf() }, ...message.args)
+    const answer = async (): Promise<unknown> => invoked.get(message.invoke)?.({ senderFrame: frameOf() }, ...message.args)
+    answer().then(
+      (result) => socket.send(encode({ id: message.id, result })),
+      (error: unknown) => socket.send(encode({ id: message.id, error: String(error) }))
+    )
+  })
+})
+
+// ---- windows --------------------------------------------------------------------------------------------------------------------
+
+let browser: Browser | undefined
+const browserOf = async (): Promise<Browser> => {
+  const endpoint = process.env['SPECTROSCOPE_HOST_CDP']
+  browser ??= endpoint === undefined ? await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] }) : await chromium.connectOverCDP(endpoint)
+  return browser
+}
+const stop = async (): Promise<void> => {
+  if (process.env['SPECTROSCOPE_HOST_CDP'] === undefined) await browser?.close()
+}
+
+const navigations: string[] = []
+const notifications: { title: string; body: string }[] = []
+let answers: (readonly string[])[] = []
+let lastWindow = 0
+
+class HostWebContents extends EventEmitter {
+  readonly #socket: () => WebSocket | undefined
+  constructor(socket: () => WebSocket | undefined) {
+    super()
+    this.#socket = socket
+  }
+  send(channel: string, ...args: unknown[]): void {
+    this.#socket()?.send(encode({ channel, args }))
+  }
+  setWindowOpenHandler(): void {
+    // Windows that the page asks for are closed as soon as they open.
+  }
+}
+
+class HostWindow extends EventEmitter {
+  readonly number = ++lastWindow
+  readonly webContents: HostWebContents
+  #socket: WebSocket | undefined
+  #page: Page | undefined
+  #bounds: Electron.Rectangle
+  readonly #preload: string
+
+  constructor({ width = 800, height = 600, x = 0, y = 0, webPreferences = {} }: Electron.BrowserWindowConstructorOptions = {}) {
+    super()
+    if (webPreferences.sandbox !== true || webPreferences.contextIsolation !== true || webPreferences.nodeIntegration !== false) throw new Error('The window is not sandboxed and isolated.')
+    this.webContents = new HostWebContents(() => this.#socket)
+    this.#bounds = { x, y, width, height }
+    this.#preload = readFileSync(webPreferences.preload ?? '', 'utf8')
+    windows.add(this)
+    app.emit('web-contents-created', {}, this.webContents)
+  }
+
+  connected(socket: WebSocket): void {
+    this.#socket = socket
+    this.webContents.emit('did-finish-load')
+  }
+
+  async loadURL(url: string): Promise<void> {
+    const opened = await browserOf()
+    const context = opened.contexts()[0] ?? (await opened.newContext())
+    const page = await context.newPage()
+    this.#page = page
+    await page.setViewportSize({ width: this.#bounds.width, height: this.#bounds.height })
+    await page.exposeFunction('host', (request: HostRequest) => this.#answer(request))
+    await page.route('**/*', (route) => {
+      const asked = route.request().url().replace(pageOrigin, appOrigin)
+      return requestFilter(asked) ? route.continue() : route.abort()
+    })
+    page.on('popup', (popup) => void popup.close())
+    page.on('framenavigated', (frame) => {
+      if (frame.url().startsWith(pageOrigin) || frame.url() === 'about:blank') return
+      navigations.push(frame.url())
+    })
+    const script = readFileSync(here('./page.js'), 'utf8')
+    await page.addInitScript({ content: `if (location.origin === ${JSON.stringify(pageOrigin)}) (() => {\n${script}\nconst { require } = hostPageModule.hostPage(${this.number}, ${port});\nconst module = { exports: {} }; const exports = module.exports;\n${this.#preload}\n})()` })
+    page.on('close', () => this.#gone())
+    await page.goto(url.replace(appOrigin, pageOrigin))
+    this.emit('ready-to-show')
+  }
+
+  async #answer(request: HostRequest): Promise<unknown> {
+    switch (request.do) {
+      case 'close': return this.close()
+      case 'menu': return clickMenu(request.id)
+      case 'answer-dialogs': return void (answers = [...request.paths])
+      case 'open-file': return void app.emit('open-file', { preventDefault: () => undefined }, request.path)
+      case 'notifications': return notifications
+      case 'navigations': return navigations
+    }
+  }
+
+  /** Whether it was closed. */
+  async close(): Promise<boolean> {
+    let prevented = false
+    this.emit('close', { preventDefault: () => (prevented = true) })
+    if (prevented) return false
+    this.#gone()
+    await this.#page?.close().catch(() => undefined)
+    return true
+  }
+
+  #gone(): void {
+    if (!windows.delete(this)) return
+    this.emit('closed')
+    if (windows.size === 0) app.emit('window-all-closed')
+  }
+
+  show(): void {
+    void this.#page?.bringToFront().catch(() => undefined)
+  }
+  focus(): void {
+    this.show()
+  }
+  restore(): void {
+    this.show()
+  }
+  maximize(): void {
+    this.emit('maximize')
+  }
+  isMaximized(): boolean {
+    return false
+  }
+  isMinimized(): boolean {
+    return false
+  }
+  isFocused(): boolean {
+    return false
+  }
+  isDestroyed(): boolean {
+    return !windows.has(this)
+  }
+  getNormalBounds(): Electron.Rectangle {
+    const size = this.#page?.viewportSize()
+    return { ...this.#bounds, ...(size ?? {}) }
+  }
+}
+type WindowPart = Pick<Electron.BrowserWindow, 'loadURL' | 'show' | 'focus' | 'restore' | 'maximize' | 'isMaximized' | 'isMinimized' | 'isFocused' | 'isDestroyed' | 'getNormalBounds'>
+export const BrowserWindow: new (options?: Electron.BrowserWindowConstructorOptions) => HostWindow & WindowPart = HostWindow
+
+// ---- menu, dialogs, notifications, theme, children ------------------------------------------------------------------------------
+
+let menu: readonly Electron.MenuItemConstructorOptions[] = []
+const clickMenu = (id: string): boolean => {
+  const item = menu.flatMap(({ submenu }) => (Array.isArray(submenu) ? submenu : [])).find((entry) => entry.id === id)
+  item?.click?.(undefined as never, undefined, undefined as never)
+  return item !== undefined
+}
+export const Menu = {
+  buildFromTemplate: (template: readonly Electron.MenuItemConstructorOptions[]) => template,
+  setApplicationMenu: (given: readonly Electron.MenuItemConstructorOptions[]) => {
+    menu = given
+  }
+}
+
+const chosen = async (): Promise<Electron.OpenDialogReturnValue> => {
+  const filePaths = [...(answers.shift() ?? [])]
+  return { canceled: filePaths.length === 0, filePaths }
+}
+export const dialog = {
+  showOpenDialog: chosen,
+  showSaveDialog: async (): Promise<Electron.SaveDialogReturnValue> => {
+    const { canceled, filePaths } = await chosen()
+    return { canceled, filePath: filePaths[0] ?? '' }
+  }
+} satisfies { [K in 'showOpenDialog' | 'showSaveDialog']: () => ReturnType<Electron.Dialog[K]> }
+
+export class Notification {
+  readonly #text: { title: string; body: string }
+  constructor({ title = '', body = '' }: Electron.NotificationConstructorOptions) {
+    this.#text = { title, body }
+  }
+  static isSupported(): boolean {
+    return true
+  }
+  show(): void {
+    notifications.push(this.#text)
+  }
+}
+
+export const nativeTheme: Pick<Electron.NativeTheme, 'themeSource'> & { readonly shouldUseDarkColors: boolean } = { themeSource: 'system', shouldUseDarkColors: false }
+export const shell: Pick<Electron.Shell, 'openPath'> = { openPath: async () => '' }
+
+class HostUtilityProcess extends EventEmitter {
+  readonly #child
+  constructor(entry: string, args: readonly string[], { env, execArgv = [] }: Electron.ForkOptions) {
+    super()
+    this.#child = fork(entry, args, { serialization: 'advanced', stdio: ['ignore', 2, 2, 'ipc'], execArgv: [...execArgv, '--import', here('./parent-port.mjs')], ...(env === undefined ? {} : { env: env as NodeJS.ProcessEnv }) })
+    this.#child.once('spawn', () => this.emit('spawn'))
+    this.#child.on('message', (message) => this.emit('message', message))
+    this.#child.once('exit', (code, signal) => this.emit('exit', code ?? (signal === null ? 0 : 1)))
+    this.#child.on('error', () => this.emit('exit', 1))
+  }
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+  postMessage(message: unknown): void {
+    if (this.#child.connected) this.#child.send(message as object, () => undefined)
+  }
+  kill(): boolean {
+    return this.#child.kill()
+  }
+}
+export const utilityProcess = { fork: (entry: string, args: readonly string[] = [], options: Electron.ForkOptions = {}) => new HostUtilityProcess(entry, args, options) }
+
+export default { app, BrowserWindow, dialog, ipcMain, Menu, nativeTheme, Notification, protocol, session, shell, utilityProcess }
