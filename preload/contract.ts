@@ -103,6 +103,8 @@ export interface RunHealth {
   readonly threshold: number
   readonly diagnostics: readonly DiagnosticsRecord[]
   readonly findings: readonly HealthFinding[]
+  /** Of each component's column of χ̂, over all tokens: its standard deviation, and the root of the mean square of its standard errors; nats². */
+  readonly columns?: readonly { readonly component: string; readonly deviation: number; readonly standardError: number }[]
 }
 
 /** An engine of this machine, with the rate of one thread on a small transformer's gradient steps. */
