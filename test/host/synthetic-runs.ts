@@ -125,6 +125,7 @@ export class SyntheticRuns {
     const diagnostics = this.diagnostics()
     return {
       run: this.record(run), initialLoss: 4.2137, threshold: 0.5, diagnostics,
+      columns: diagnostics.map(({ component, reliability }) => ({ component, deviation: 0.012 + 0.01 * reliability, standardError: 0.012 * (1.2 - reliability) })),
       findings: [
         ...diagnostics.filter(({ splitRHat }) => splitRHat !== null && splitRHat > 1.1).map(({ component, splitRHat }) => ({ component, kind: 'not-mixed', message: `${component}: chains do not agree (R̂ ${splitRHat?.toFixed(2)}); give them more burn-in or more draws.` })),
         ...diagnostics.filter(({ reliability }) => reliability < 0.5).map(({ component, reliability }) => ({ component, kind: 'noisy', message: `${component}: mostly noise (reliability ${reliability.toFixed(2)}); take more draws.` })),
@@ -150,7 +151,7 @@ export class SyntheticRuns {
     const at = 4 + seconds / 8
     const findings = this.health(run).findings.slice(0, 3)
     return {
-      run, working, pausing: false, stage: working ? 'sample' : null,
+      run, working, pausing: false, initialLoss: 4.2137, stage: working ? 'sample' : null,
       progress: working ? { stage: 'sample', done: Math.min(at, components.length), total: components.length, unit: 'components', component: components[Math.min(components.length - 1, Math.floor(at))], chains: 4, draws: 100, draw: Math.floor(100 * (at % 1)), tokensPerSecond: 41_000, secondsLeft: Math.max(0, 8 * (components.length - at)) } : null,
       components: components.map((component, index) => ({ component, fraction: Math.max(0, Math.min(1, at - index)) })),
       rates: Float64Array.from({ length: 120 }, (_, index) => (index % 2 === 0 ? 2.5 * index : 38_000 + 6000 * hash(60, index))),
