@@ -39,10 +39,12 @@ const endOfText = '<|endoftext|>'
 const firstOfRow = 8
 /** Bytes that are no whole character are shown so (`Tokenizer.tokenText`). */
 const loneByte = /\\x[89A-F][0-9A-F]/g
+/** A character that is neither a letter nor punctuation. */
+const lone = '\ue000'
 const lineBreak = /[\n\r\u2028\u2029]/
 
 const traitsOf = (shown: string): TextTraits => {
-  const text = shown.replace(loneByte, '\ufffd')
+  const text = shown.replace(loneByte, lone)
   const end = text === endOfText
   const trimmed = text.trim()
   const visible = trimmed !== ''

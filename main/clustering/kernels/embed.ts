@@ -34,11 +34,6 @@ function philox(key0: u32, key1: u32, block: u32, step: u32, chain: u32, stream:
   w3 = c3
 }
 
-@inline
-function clipped(value: f32): f32 {
-  return min<f32>(4, max<f32>(-4, value))
-}
-
 let key0: u32 = 0
 let key1: u32 = 0
 let step: u32 = 0
@@ -87,8 +82,8 @@ export function epoch(
       let dx = x - load<f32>(other)
       let dy = y - load<f32>(other, 4)
       const pull = <f32>-2 / (<f32>1 + dx * dx + dy * dy)
-      const moveX = clipped(pull * dx) * rate
-      const moveY = clipped(pull * dy) * rate
+      const moveX = pull * dx * rate
+      const moveY = pull * dy * rate
       x += moveX
       y += moveY
       store<f32>(other, load<f32>(other) - moveX)
@@ -100,9 +95,12 @@ export function epoch(
         dx = x - load<f32>(away)
         dy = y - load<f32>(away, 4)
         const squared = dx * dx + dy * dy
-        const push = <f32>2 / ((<f32>0.001 + squared) * (<f32>1 + squared))
-        x += clipped(push * dx) * rate
-        y += clipped(push * dy) * rate
+        if (squared == 0) continue
+        let push = <f32>2 / ((<f32>0.001 + squared) * (<f32>1 + squared))
+        // No push is longer than 4: near points would be thrown far off.
+        if (squared < 0.5) push = min<f32>(push, <f32>4 / sqrt<f32>(squared))
+        x += push * dx * rate
+        y += push * dy * rate
       }
     }
     store<f32>(at, x)
