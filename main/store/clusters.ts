@@ -6,7 +6,7 @@ import { forEachBlock } from './blocks'
 import { select } from './database'
 import { getColumns } from './reads'
 import type { Columns } from './reads'
-import { findClustering, runNumber } from './runs'
+import { knownClustering, knownRun, knownTexts, Memory } from './facts'
 
 /** Text of a token id; ids in angle brackets where the run has no tokenizer. */
 export const textOf = (vocabulary: string, id: string): string => `coalesce(${vocabulary}.text, '⟨' || ${id} || '⟩')`
@@ -33,8 +33,7 @@ export const unknownCluster = (run: string, clustering: ClusteringRecord, cluste
 export const getClusterSummaries = async (
   connection: DuckDBConnection, run: string, clusteringNumber: number | undefined, cluster: number | undefined, topTokens: number
 ): Promise<ClusterSummary[]> => {
-  const clustering = await findClustering(connection, run, clusteringNumber)
-  const number = await runNumber(connection, run)
+  const { number, clustering } = await knownClustering(connection, run, clusteringNumber)
   const values = [number, clustering.number, ...(cluster === undefined ? [] : [cluster])]
   const rows = await select(connection, `SELECT * FROM clusters WHERE run = $1 AND clustering = $2${cluster === undefined ? '' : ' AND cluster = $3'} ORDER BY cluster`, values)
   const tokens = new Map<number, TokenCount[]>()
@@ -85,15 +84,20 @@ export const collect = async (connection: DuckDBConnection, sql: string, values:
 }
 
 export const getClusterMembers = async (connection: DuckDBConnection, run: string, clusteringNumber: number | undefined, cluster: number): Promise<Int32Array> => {
-  const clustering = await findClustering(connection, run, clusteringNumber)
-  const tokens = await collect(connection, `SELECT token ${members} AND cluster = $3 ORDER BY token`, [await runNumber(connection, run), clustering.number, cluster])
+  const { number, clustering } = await knownClustering(connection, run, clusteringNumber)
+  const tokens = await collect(connection, `SELECT token ${members} AND cluster = $3 ORDER BY token`, [number, clustering.number, cluster])
   if (tokens.length === 0) throw unknownCluster(run, clustering, cluster)
   return tokens
 }
 
 export const getMembership = async (connection: DuckDBConnection, run: string, clusteringNumber: number | undefined): Promise<Int32Array> => {
-  const clustering = await findClustering(connection, run, clusteringNumber)
-  return collect(connection, `SELECT cluster ${members} ORDER BY token`, [await runNumber(connection, run), clustering.number])
+  const { number, clustering, sizes } = await knownClustering(connection, run, clusteringNumber)
+  const membership = new Int32Array([...sizes.values()].reduce((sum, size) => sum + size, 0))
+  await forEachBlock(connection, `SELECT token, cluster ${members}`, [number, clustering.number], (block) => {
+    const tokens = block.integers(0)
+    block.integers(1).forEach((cluster, i) => (membership[tokens[i]] = cluster))
+  })
+  return membership
 }
 
 /** χ̂ of the given tokens (ascending), [tokens, components]. */
@@ -123,7 +127,7 @@ const momentsOf = (matrix: Float32Array, width: number): { mean: Float64Array; s
 }
 
 export const getClusterProfile = async (connection: DuckDBConnection, run: string, clusteringNumber: number | undefined, cluster: number): Promise<ClusterProfile> => {
-  const number = await runNumber(connection, run)
+  const { number } = await knownRun(connection, run)
   const columns = await getColumns(connection, run, number)
   const tokens = await getClusterMembers(connection, run, clusteringNumber, cluster)
   const moments = momentsOf(await rowsOf(connection, number, columns, tokens), columns.components.length)
@@ -132,7 +136,7 @@ export const getClusterProfile = async (connection: DuckDBConnection, run: strin
 
 /** Members nearest to their mean first: Euclidean over columns scaled to standard deviation 1; ties by token index. */
 const centralOrder = async (connection: DuckDBConnection, run: string, tokens: Int32Array): Promise<Int32Array> => {
-  const number = await runNumber(connection, run)
+  const { number } = await knownRun(connection, run)
   const columns = await getColumns(connection, run, number)
   const width = columns.components.length
   const matrix = await rowsOf(connection, number, columns, tokens)
@@ -147,52 +151,72 @@ const centralOrder = async (connection: DuckDBConnection, run: string, tokens: I
   return Int32Array.from(tokens.keys()).sort((a, b) => distances[a] - distances[b] || a - b).map((place) => tokens[place])
 }
 
-const rememberedOrders = 16
-const orders = new Map<string, Promise<Int32Array>>()
+const orders = new Memory(16)
 
-const orderOf = (connection: DuckDBConnection, run: string, clustering: number, cluster: number, order: 'token' | 'central'): Promise<Int32Array> => {
-  const key = JSON.stringify([run, clustering, cluster, order])
-  const known = orders.get(key) ?? getClusterMembers(connection, run, clustering, cluster).then((tokens) => (order === 'central' ? centralOrder(connection, run, tokens) : tokens))
-  orders.delete(key)
-  orders.set(key, known)
-  known.catch(() => orders.delete(key))
-  if (orders.size > rememberedOrders) orders.delete(orders.keys().next().value!)
-  return known
-}
+const orderOf = (connection: DuckDBConnection, run: string, clustering: number, cluster: number, order: 'token' | 'central'): Promise<Int32Array> =>
+  orders.get(JSON.stringify([run, clustering, cluster, order]), async () => {
+    const tokens = await getClusterMembers(connection, run, clustering, cluster)
+    return order === 'central' ? centralOrder(connection, run, tokens) : tokens
+  })
 
 /** To be called whenever results of a run were replaced or deleted. */
 export const forgetOrders = (): void => orders.clear()
 
-export const getTokens = async (connection: DuckDBConnection, run: string, tokens: Int32Array, before = 16, after = 16): Promise<TokenInContext[]> => {
-  const number = await runNumber(connection, run)
-  const rows = await select(
-    connection,
-    `WITH wanted AS (SELECT t.run, token, row_index, position, token_id, subset,
-        list_slice(token_ids, greatest(1, position + 1 - ${before}), position) AS before,
-        list_slice(token_ids, position + 2, position + 1 + ${after}) AS after
-      FROM tokens t JOIN study_rows r USING (run, row_index)
-      WHERE t.run = $1 AND r.kind = 'probe' AND token IN (SELECT unnest($2::INTEGER[])))
-    SELECT token, wanted.row_index, position, token_id, wanted.subset, before, after, file, record
-    FROM wanted ASOF LEFT JOIN (SELECT * FROM segments WHERE run = $1) s ON s.row_index = wanted.row_index AND wanted.position >= s.start_position
-    LEFT JOIN documents d ON d.run = $1 AND d.document = s.document`,
-    [number, JSON.stringify([...tokens])]
+/** A list of numbers as a parameter of SQL. */
+const numbers = (parameter: string): string => `(SELECT unnest(${parameter}::INTEGER[]))`
+
+/** Where in its documents each row comes from: [start, document] of its segments, ascending. */
+const segmentsOf = async (connection: DuckDBConnection, run: number, rows: readonly number[]): Promise<Map<number, { start: number; document: number }[]>> => {
+  const found = await select(
+    connection, `SELECT row_index, start_position, document FROM segments WHERE run = $1 AND row_index IN ${numbers('$2')} ORDER BY start_position`, [run, JSON.stringify(rows)]
   )
-  const ids = new Set(rows.flatMap((row) => [row.token_id as number, ...(row.before as number[]), ...(row.after as number[])]))
-  const vocabulary = await select(connection, 'SELECT token_id, text FROM vocabulary WHERE run = $1 AND token_id IN (SELECT unnest($2::INTEGER[]))', [number, JSON.stringify([...ids])])
-  const texts = new Map(vocabulary.map((row) => [row.token_id as number, row.text as string]))
+  const segments = new Map<number, { start: number; document: number }[]>()
+  for (const row of found) {
+    const known = segments.get(row.row_index as number) ?? []
+    segments.set(row.row_index as number, known)
+    known.push({ start: row.start_position as number, document: row.document as number })
+  }
+  return segments
+}
+
+/** Tokens in their contexts, in the order given; joined here, because planning the joins takes longer than reading some tens of tokens. */
+export const getTokens = async (connection: DuckDBConnection, run: string, tokens: Int32Array, before = 16, after = 16): Promise<TokenInContext[]> => {
+  const { number } = await knownRun(connection, run)
+  const texts = await knownTexts(connection, number)
   const text = (id: number): string => texts.get(id) ?? `⟨${id}⟩`
-  const found = new Map(rows.map((row): [number, TokenInContext] => [
-    row.token as number,
-    {
-      token: row.token as number, row: row.row_index as number, position: row.position as number, id: row.token_id as number, text: text(row.token_id as number),
-      before: (row.before as number[]).map(text), after: (row.after as number[]).map(text),
-      subset: row.subset as string, file: row.file as string | null, record: row.record as number | null
+  const wanted = JSON.stringify([...tokens])
+  const places = new Map((await select(connection, `SELECT token, row_index, position FROM tokens WHERE run = $1 AND token IN ${numbers('$2')}`, [number, wanted]))
+    .map((row) => [row.token as number, { row: row.row_index as number, position: row.position as number }]))
+  const rows = [...new Set(Array.from(places.values(), ({ row }) => row))]
+  const contents = new Map<number, { ids: Int32Array; subset: string }>()
+  await forEachBlock(
+    connection, `SELECT row_index, token_ids, subset FROM study_rows WHERE run = $1 AND kind = 'probe' AND row_index IN ${numbers('$2')}`, [number, JSON.stringify(rows)],
+    (block) => {
+      const indices = block.integers(0)
+      const subsets = block.texts(2)
+      block.lists(1, Int32Array, (ids, i) => contents.set(indices[i], { ids: ids.slice(), subset: subsets[i] ?? '' }))
     }
-  ]))
-  return Array.from(tokens, (token) => {
-    const entry = found.get(token)
-    if (entry === undefined) throw new SpectroscopeError('input', `Run ${run} has no token ${token}.`)
-    return entry
+  )
+  const segments = await segmentsOf(connection, number, rows)
+  const sources = Array.from(tokens, (token) => {
+    const place = places.get(token)
+    return place === undefined ? undefined : segments.get(place.row)?.findLast(({ start }) => start <= place.position)?.document
+  })
+  const documents = new Map((await select(
+    connection, `SELECT document, file, record FROM documents WHERE run = $1 AND document IN ${numbers('$2')}`, [number, JSON.stringify([...new Set(sources)].filter((each) => each !== undefined))]
+  )).map((row) => [row.document as number, { file: row.file as string, record: row.record as number }]))
+  return Array.from(tokens, (token, i): TokenInContext => {
+    const place = places.get(token)
+    const content = place === undefined ? undefined : contents.get(place.row)
+    if (place === undefined || content === undefined) throw new SpectroscopeError('input', `Run ${run} has no token ${token}.`)
+    const { row, position } = place
+    const { ids, subset } = content
+    const source = sources[i] === undefined ? undefined : documents.get(sources[i])
+    return {
+      token, row, position, id: ids[position], text: text(ids[position]),
+      before: Array.from(ids.subarray(Math.max(0, position - before), position), text), after: Array.from(ids.subarray(position + 1, position + 1 + after), text),
+      subset, file: source?.file ?? null, record: source?.record ?? null
+    }
   })
 }
 
@@ -200,7 +224,7 @@ export const getClusterTokens = async (
   connection: DuckDBConnection, run: string, clusteringNumber: number | undefined, cluster: number,
   { order, offset, limit, before, after }: { order: 'token' | 'central'; offset: number; limit: number; before?: number | undefined; after?: number | undefined }
 ): Promise<TokenInContext[]> => {
-  const clustering = await findClustering(connection, run, clusteringNumber)
+  const { clustering } = await knownClustering(connection, run, clusteringNumber)
   const tokens = await orderOf(connection, run, clustering.number, cluster, order)
   return getTokens(connection, run, tokens.subarray(offset, offset + limit), before, after)
 }

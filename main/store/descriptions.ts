@@ -3,16 +3,12 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { patternNames } from '../../preload/contract-explore'
 import type { ClusteringDescription } from '../../preload/records'
 import { append, listsOf, raggedLists } from './blocks'
-import { select } from './database'
 import { countGroups, groupNumbers } from './group-counts'
 import type { CountedClustering } from './group-counts'
-import { getColumns } from './reads'
+import { findColumns } from './reads'
 import { findClustering, runNumber } from './runs'
 
 const tables = ['clustering_descriptions', 'group_descriptions', 'group_edges', 'member_places'] as const
-
-export const isDescribed = async (connection: DuckDBConnection, run: number, clustering: number): Promise<boolean> =>
-  (await select(connection, 'SELECT 1 FROM clustering_descriptions WHERE run = $1 AND clustering = $2', [run, clustering])).length > 0
 
 const check = (description: ClusteringDescription, tokens: number, groups: Int32Array, width: number): void => {
   const { centralPlace, boundary, toward, patterns, means, standardDeviations, positions, edges } = description
@@ -55,7 +51,7 @@ export const saveDescription = async (connection: DuckDBConnection, runId: strin
   const run = await runNumber(connection, runId)
   const clustering = await findClustering(connection, runId, clusteringNumber)
   const { number } = clustering
-  const width = (await getColumns(connection, runId, run)).components.length
+  const width = (await findColumns(connection, run))?.components.length ?? 0
   const counted = await countGroups(connection, runId, run, clustering)
   const { groups, ids, subsetOf, subsets, subsetTotals, membership } = counted
   check(description, membership.length, groupNumbers(clustering), width)

@@ -3,11 +3,9 @@ import type { GalleryPage, TokenDetails } from '../../preload/contract-explore'
 import { SpectroscopeError } from '../../preload/errors'
 import { getTokens, unknownCluster } from './clusters'
 import { select } from './database'
-import { isDescribed } from './descriptions'
 import type { GalleryQuery } from './exploration'
+import { knownClustering, knownSubsets } from './facts'
 import { readSusceptibilities } from './reads'
-import { findClustering, runNumber } from './runs'
-import { getSubsetsOfRows } from './token-columns'
 
 const mod = 2 ** 32
 
@@ -32,7 +30,7 @@ const fitting = async (connection: DuckDBConnection, run: number, clustering: nu
   const conditions: string[] = []
   const where = (condition: string, value: DuckDBValue): void => void conditions.push(`${condition} = $${values.push(value)}`)
   if (tokenId !== undefined) where('token_id', tokenId)
-  if (subset !== undefined) where('subset', (await getSubsetsOfRows(connection, run)).subsets.indexOf(subset))
+  if (subset !== undefined) where('subset', (await knownSubsets(connection, run)).subsets.indexOf(subset))
   if (stratum === 'toward') where('toward', toward ?? null)
   const columns = 'token, central_place, boundary'
   return { sql: `SELECT ${columns} FROM member_places WHERE ${['run = $1', 'clustering = $2', 'cluster = $3', ...conditions].join(' AND ')}`, values }
@@ -64,17 +62,13 @@ const orders = { central: 'central_place, token', random: 'drawn, token', bounda
 
 /** A page of a cluster's tokens in their contexts; without `toward`, the stratum of that name is of the nearest other cluster. */
 export const getGallery = async (connection: DuckDBConnection, runId: string, clusteringNumber: number, cluster: number, query: GalleryQuery): Promise<GalleryPage> => {
-  const clustering = await findClustering(connection, runId, clusteringNumber)
-  const run = await runNumber(connection, runId)
-  const [{ size }] = await select(
-    connection, 'SELECT count(*)::INTEGER AS size FROM memberships WHERE run = $1 AND clustering = $2 AND cluster = $3', [run, clustering.number, cluster]
-  )
-  if (size === 0) throw unknownCluster(runId, clustering, cluster)
-  const described = await isDescribed(connection, run, clustering.number)
+  const { number: run, clustering, described, sizes } = await knownClustering(connection, runId, clusteringNumber)
+  const size = sizes.get(cluster)
+  if (size === undefined) throw unknownCluster(runId, clustering, cluster)
   const toward = query.stratum === 'toward' ? (query.toward ?? (await nearestOf(connection, run, clustering.number, cluster))) : undefined
   const { sql, values } = described ? await fitting(connection, run, clustering.number, cluster, query, toward) : fittingPlain(run, clustering.number, cluster, query)
   const filtered = query.tokenId !== undefined || query.subset !== undefined || query.stratum === 'toward'
-  const total = filtered ? ((await select(connection, `SELECT count(*)::INTEGER AS total FROM (${sql})`, values))[0].total as number) : (size as number)
+  const total = filtered ? ((await select(connection, `SELECT count(*)::INTEGER AS total FROM (${sql})`, values))[0].total as number) : size
   const relation = query.stratum === 'random' ? drawn(`(${sql})`, query.seed) : sql
   const page = await select(connection, `SELECT token, boundary FROM (${relation}) ORDER BY ${orders[query.stratum]} LIMIT ${query.limit} OFFSET ${query.offset}`, values)
   const tokens = await getTokens(connection, runId, Int32Array.from(page, (row) => row.token as number), query.before, query.after)
@@ -82,12 +76,10 @@ export const getGallery = async (connection: DuckDBConnection, runId: string, cl
 }
 
 export const getTokenDetails = async (connection: DuckDBConnection, runId: string, clusteringNumber: number, token: number, before?: number, after?: number): Promise<TokenDetails> => {
-  const { number } = await findClustering(connection, runId, clusteringNumber)
-  const run = await runNumber(connection, runId)
+  const { number: run, clustering: { number }, columns } = await knownClustering(connection, runId, clusteringNumber)
   const [inContext] = await getTokens(connection, runId, Int32Array.of(token), before, after)
   const [member] = await select(connection, 'SELECT cluster FROM memberships WHERE run = $1 AND clustering = $2 AND token = $3', [run, number, token])
   if (member === undefined) throw new SpectroscopeError('input', `Clustering ${number} of run ${runId} has no token ${token}.`)
-  const sampled = (await select(connection, 'SELECT 1 FROM samplings WHERE run = $1', [run])).length > 0
-  const matrix = sampled ? await readSusceptibilities(connection, runId, run, token, 1) : { susceptibilities: new Float32Array(0), standardErrors: new Float32Array(0) }
+  const matrix = columns !== undefined ? await readSusceptibilities(connection, runId, run, token, 1) : { susceptibilities: new Float32Array(0), standardErrors: new Float32Array(0) }
   return { ...inContext, cluster: member.cluster as number, ...matrix }
 }

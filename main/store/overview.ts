@@ -8,13 +8,13 @@ import type { ClusteringRecord, TokenCount } from '../../preload/records'
 import { forEachBlock } from './blocks'
 import { unknownCluster } from './clusters'
 import { select } from './database'
-import { isDescribed } from './descriptions'
 import type { Overview } from './exploration'
+import { knownClustering, knownSubsets, knownTexts } from './facts'
+import type { KnownClustering } from './facts'
 import { countGroups, mostTopTokens } from './group-counts'
+import type { GroupCounts } from './group-counts'
 import { getColumns } from './reads'
 import type { Columns } from './reads'
-import { findClustering, runNumber } from './runs'
-import { getSubsetsOfRows, getTexts } from './token-columns'
 
 /** What is known of a group before names are put to its ids and indices. */
 interface Group {
@@ -74,9 +74,7 @@ const readGroups = async (connection: DuckDBConnection, run: number, clustering:
   return groups
 }
 
-/** The same of a clustering that nothing describes, by counting. */
-const countedGroups = async (connection: DuckDBConnection, runId: string, run: number, clustering: ClusteringRecord): Promise<Group[]> =>
-  (await countGroups(connection, runId, run, clustering)).groups.map((group) => ({ ...group, means: none, standardDeviations: none, patterns: new Int32Array(0) }))
+const undescribed = (group: GroupCounts): Group => ({ ...group, means: none, standardDeviations: none, patterns: new Int32Array(0) })
 
 const cutsOf = async (connection: DuckDBConnection, run: number, clustering: number): Promise<Map<number, Cut>> => {
   const cuts = new Map<number, Cut>()
@@ -123,32 +121,41 @@ const entryOf = (group: Group, { clustering, cuts, texts, subsets, columns }: Na
   standsOut: columns === undefined ? [] : furthest(standardised(group.means, columns), columns)
 })
 
-/** Names and columns; a run without a matrix (an imported one) has no columns. */
-const namesOf = async (connection: DuckDBConnection, runId: string, run: number, clustering: ClusteringRecord): Promise<Names> => {
-  const { ids, texts } = await getTexts(connection, run)
-  const sampled = (await select(connection, 'SELECT 1 FROM samplings WHERE run = $1', [run])).length > 0
-  return {
-    clustering,
-    cuts: await cutsOf(connection, run, clustering.number),
-    texts: new Map(texts.map((text, i) => [ids[i], text])),
-    subsets: (await getSubsetsOfRows(connection, run)).subsets,
-    columns: sampled ? await getColumns(connection, runId, run) : undefined
-  }
-}
+const namesOf = async (connection: DuckDBConnection, { number: run, clustering, columns }: KnownClustering): Promise<Names> => ({
+  clustering,
+  cuts: await cutsOf(connection, run, clustering.number),
+  texts: await knownTexts(connection, run),
+  subsets: (await knownSubsets(connection, run)).subsets,
+  columns
+})
 
 export const getOverview = async (connection: DuckDBConnection, runId: string, clusteringNumber: number): Promise<Overview> => {
-  const clustering = await findClustering(connection, runId, clusteringNumber)
-  const run = await runNumber(connection, runId)
-  const names = await namesOf(connection, runId, run, clustering)
-  const groups = (await isDescribed(connection, run, clustering.number))
+  const known = await knownClustering(connection, runId, clusteringNumber)
+  const { number: run, clustering } = known
+  const names = await namesOf(connection, known)
+  const groups = known.described
     ? await readGroups(connection, run, clustering.number, topTokensOfEntry)
-    : await countedGroups(connection, runId, run, clustering)
+    : (await countGroups(connection, runId, run, clustering)).groups.map(undescribed)
   return { clusters: groups.map((group) => entryOf(group, names)), subsets: [...names.subsets] }
 }
 
-const totals = async (connection: DuckDBConnection, run: number, clustering: number): Promise<{ subsets: readonly number[]; patterns: readonly number[] } | undefined> => {
+/** A group, and the counts of subsets and patterns over all of the study. */
+interface GroupInStudy {
+  readonly group: Group
+  readonly subsetTotals: ArrayLike<number>
+  /** Empty where the clustering is not described. */
+  readonly patternTotals: readonly number[]
+}
+
+const describedGroup = async (connection: DuckDBConnection, run: number, clustering: number, cluster: number): Promise<GroupInStudy> => {
   const [row] = await select(connection, 'SELECT subset_counts, patterns FROM clustering_descriptions WHERE run = $1 AND clustering = $2', [run, clustering])
-  return row === undefined ? undefined : { subsets: row.subset_counts as number[], patterns: row.patterns as number[] }
+  const [group] = await readGroups(connection, run, clustering, mostTopTokens, cluster)
+  return { group, subsetTotals: row.subset_counts as number[], patternTotals: row.patterns as number[] }
+}
+
+const countedGroup = async (connection: DuckDBConnection, runId: string, run: number, clustering: ClusteringRecord, cluster: number): Promise<GroupInStudy> => {
+  const { groups, subsetTotals } = await countGroups(connection, runId, run, clustering)
+  return { group: undescribed(groups.find((each) => each.cluster === cluster)!), subsetTotals, patternTotals: [] }
 }
 
 const nearestTo = async (connection: DuckDBConnection, run: number, clustering: number, cluster: number): Promise<NearCluster[]> =>
@@ -162,17 +169,15 @@ const nearestTo = async (connection: DuckDBConnection, run: number, clustering: 
 const lift = (count: number, size: number, everywhere: number, tokens: number): number => (everywhere === 0 ? 0 : count / size / (everywhere / tokens))
 
 export const getClusterDetails = async (connection: DuckDBConnection, runId: string, clusteringNumber: number, cluster: number): Promise<ClusterDetails> => {
-  const clustering = await findClustering(connection, runId, clusteringNumber)
-  const run = await runNumber(connection, runId)
-  const known = await totals(connection, run, clustering.number)
-  const counted = known === undefined ? await countGroups(connection, runId, run, clustering) : undefined
-  const groups = known === undefined ? await countedGroups(connection, runId, run, clustering) : await readGroups(connection, run, clustering.number, mostTopTokens, cluster)
-  const group = groups.find((each) => each.cluster === cluster)
-  if (group === undefined) throw unknownCluster(runId, clustering, cluster)
-  const names = await namesOf(connection, runId, run, clustering)
-  const [{ tokens }] = await select(connection, 'SELECT tokens FROM studies WHERE run = $1', [run])
-  const subsetTotals: ArrayLike<number> = known?.subsets ?? counted?.subsetTotals ?? []
-  const described = names.columns !== undefined && known !== undefined
+  const known = await knownClustering(connection, runId, clusteringNumber)
+  const { number: run, clustering, sizes } = known
+  if (!sizes.has(cluster)) throw unknownCluster(runId, clustering, cluster)
+  const { group, subsetTotals, patternTotals } = known.described
+    ? await describedGroup(connection, run, clustering.number, cluster)
+    : await countedGroup(connection, runId, run, clustering, cluster)
+  const names = await namesOf(connection, known)
+  const tokens = [...sizes.values()].reduce((sum, size) => sum + size, 0)
+  const described = names.columns !== undefined && known.described
   const cut = names.cuts.get(cluster)
   return {
     entry: entryOf(group, names),
@@ -180,16 +185,16 @@ export const getClusterDetails = async (connection: DuckDBConnection, runId: str
     seed: cut?.seed ?? null,
     topTokens: topTokensOf(group, mostTopTokens, names.texts),
     subsets: Array.from(group.subsetIndices, (subset, i) => ({
-      subset: names.subsets[subset], count: group.subsetCounts[i], lift: lift(group.subsetCounts[i], group.size, subsetTotals[subset], tokens as number)
+      subset: names.subsets[subset], count: group.subsetCounts[i], lift: lift(group.subsetCounts[i], group.size, subsetTotals[subset], tokens)
     })),
     components: described ? names.columns.components : [],
     mean: described ? group.means : none,
     standardDeviation: described ? group.standardDeviations : none,
     standardisedMean: described ? standardised(group.means, names.columns) : none,
-    nearest: known === undefined ? [] : await nearestTo(connection, run, clustering.number, cluster),
-    patterns: known === undefined ? [] : patternNames.map((pattern, i): PatternCount => ({
-      pattern, count: group.patterns[i], lift: lift(group.patterns[i], group.size, known.patterns[i], tokens as number)
-    }))
+    nearest: known.described ? await nearestTo(connection, run, clustering.number, cluster) : [],
+    patterns: known.described ? patternNames.map((pattern, i): PatternCount => ({
+      pattern, count: group.patterns[i], lift: lift(group.patterns[i], group.size, patternTotals[i], tokens)
+    })) : []
   }
 }
 
@@ -197,9 +202,8 @@ const notDescribed = (run: string, clustering: number): SpectroscopeError =>
   new SpectroscopeError('input', `Clustering ${clustering} of run ${run} is not described yet; open its list of clusters first.`)
 
 export const getClusterLayout = async (connection: DuckDBConnection, runId: string, clusteringNumber: number): Promise<ClusterLayout> => {
-  const { number } = await findClustering(connection, runId, clusteringNumber)
-  const run = await runNumber(connection, runId)
-  if (!(await isDescribed(connection, run, number))) throw notDescribed(runId, number)
+  const { number: run, clustering: { number }, described } = await knownClustering(connection, runId, clusteringNumber)
+  if (!described) throw notDescribed(runId, number)
   const nodes = await select(connection, 'SELECT cluster, x, y FROM group_descriptions WHERE run = $1 AND clustering = $2 ORDER BY cluster < 0, cluster', [run, number])
   const [from, to, weights]: number[][] = [[], [], []]
   await forEachBlock(connection, 'SELECT from_cluster, to_cluster, weight FROM group_edges WHERE run = $1 AND clustering = $2', [run, number], (block) => {
@@ -217,9 +221,8 @@ export const getClusterLayout = async (connection: DuckDBConnection, runId: stri
 }
 
 export const getHeatMap = async (connection: DuckDBConnection, runId: string, clusteringNumber: number, most: number): Promise<HeatMap> => {
-  const { number } = await findClustering(connection, runId, clusteringNumber)
-  const run = await runNumber(connection, runId)
-  if (!(await isDescribed(connection, run, number))) throw notDescribed(runId, number)
+  const { number: run, clustering: { number }, described } = await knownClustering(connection, runId, clusteringNumber)
+  if (!described) throw notDescribed(runId, number)
   const columns = await getColumns(connection, runId, run)
   const all = await readGroups(connection, run, number, 0)
   const kept = new Set([...all].sort((a, b) => b.size - a.size || a.cluster - b.cluster).slice(0, most))

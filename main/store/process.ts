@@ -9,8 +9,9 @@ import { parameterSchemas } from './calls'
 import type { Method, ParametersOf, StoreCalls } from './calls'
 import * as clusters from './clusters'
 import { databaseError, inTransaction, openDatabase } from './database'
-import { isDescribed, saveDescription } from './descriptions'
+import { saveDescription } from './descriptions'
 import { getEdges } from './edges'
+import { forgetFacts, knownClustering, knownRun } from './facts'
 import { getGallery, getTokenDetails } from './gallery'
 import { JournalFile } from './journal'
 import * as overview from './overview'
@@ -72,6 +73,7 @@ const reopen = async (): Promise<void> => {
   instance?.closeSync()
   instance = undefined
   await openBoth({ ...location, create: false })
+  forget()
   outOfService = false
 }
 
@@ -104,6 +106,21 @@ const exclusively = <T>(work: () => Promise<T>): Promise<T> => {
 
 const changing = <T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> => exclusively(() => connected(work))
 
+/** To be called once results of a run were stored, replaced or deleted: nothing that was read before may be remembered. */
+const forget = (): void => {
+  clusters.forgetOrders()
+  forgetFacts()
+}
+
+/** A change of what readers remember. */
+const replacing = async <T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> => {
+  try {
+    return await changing(work)
+  } finally {
+    forget()
+  }
+}
+
 /** A long change on a connection of its own: others go on with theirs until it commits. */
 const changingBeside = <T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> =>
   connected(async (connection) => {
@@ -115,11 +132,13 @@ const changingBeside = <T>(work: (connection: DuckDBConnection) => Promise<T>): 
     } catch (error) {
       await connection.run('ROLLBACK').catch(() => {})
       throw error
+    } finally {
+      forget()
     }
   })
 
 const onRun = <T>(run: string, work: (connection: DuckDBConnection, number: number) => Promise<T>): Promise<T> =>
-  connected(async (connection) => work(connection, await runs.runNumber(connection, run)))
+  connected(async (connection) => work(connection, (await knownRun(connection, run)).number))
 
 const endTransaction = async (statement: 'COMMIT' | 'ROLLBACK'): Promise<null> => {
   const { connection } = current()
@@ -128,7 +147,7 @@ const endTransaction = async (statement: 'COMMIT' | 'ROLLBACK'): Promise<null> =
     await connection.run(statement)
   } finally {
     connection.closeSync()
-    clusters.forgetOrders()
+    forget()
   }
   return null
 }
@@ -151,15 +170,9 @@ const implementation: Handlers<StoreCalls> = {
   findRun: ({ text }) => connected((connection) => runs.findRun(connection, text)),
   renameRun: ({ run, name }) => changing((connection) => runs.renameRun(connection, run, name)),
   updateRun: ({ run, changes }) => changing((connection) => runs.updateRun(connection, run, changes as Parameters<typeof runs.updateRun>[2])),
-  deleteRun: ({ run }) => {
-    clusters.forgetOrders()
-    return nothing(changing((connection) => runs.deleteRun(connection, run)))
-  },
+  deleteRun: ({ run }) => nothing(replacing((connection) => runs.deleteRun(connection, run))),
 
-  purgeDeleted: () => {
-    clusters.forgetOrders()
-    return changing(runs.purgeDeleted)
-  },
+  purgeDeleted: () => replacing(runs.purgeDeleted),
 
   begin: async ({ run }) => {
     if (transaction !== undefined) throw new Error('a transaction is open already')
@@ -207,11 +220,8 @@ const implementation: Handlers<StoreCalls> = {
   getTraces: ({ run }) => onRun(run, reads.getTraces),
   findNeighbours: ({ run, k, whiten }) => onRun(run, (connection, number) => reads.findNeighbours(connection, number, k, whiten)),
   readNeighbours: ({ run, k, whiten, first, count }) => onRun(run, (connection, number) => reads.readNeighbours(connection, number, k, whiten, first, count)),
-  renameClustering: ({ run, clustering, name }) => changing((connection) => runs.renameClustering(connection, run, clustering, name)),
-  deleteClustering: ({ run, clustering }) => {
-    clusters.forgetOrders()
-    return nothing(changing((connection) => runs.deleteClustering(connection, run, clustering)))
-  },
+  renameClustering: ({ run, clustering, name }) => replacing((connection) => runs.renameClustering(connection, run, clustering, name)),
+  deleteClustering: ({ run, clustering }) => nothing(replacing((connection) => runs.deleteClustering(connection, run, clustering))),
   getClusterSummaries: ({ run, clustering, cluster, topTokens }) => connected((connection) => clusters.getClusterSummaries(connection, run, clustering, cluster, topTokens)),
   getClusterMembers: ({ run, clustering, cluster }) => connected((connection) => clusters.getClusterMembers(connection, run, clustering, cluster)),
   getClusterProfile: ({ run, clustering, cluster }) => connected((connection) => clusters.getClusterProfile(connection, run, clustering, cluster)),
@@ -220,7 +230,7 @@ const implementation: Handlers<StoreCalls> = {
   getMembership: ({ run, clustering }) => connected((connection) => clusters.getMembership(connection, run, clustering)),
 
   saveDescription: ({ run, clustering, description }) => nothing(changingBeside((connection) => saveDescription(connection, run, clustering, description))),
-  isDescribed: ({ run, clustering }) => onRun(run, async (connection, number) => ({ described: await isDescribed(connection, number, clustering) })),
+  isDescribed: ({ run, clustering }) => connected(async (connection) => ({ described: (await knownClustering(connection, run, clustering)).described })),
   getOverview: ({ run, clustering }) => connected((connection) => overview.getOverview(connection, run, clustering)),
   getClusterDetails: ({ run, clustering, cluster }) => connected((connection) => overview.getClusterDetails(connection, run, clustering, cluster)),
   getGallery: ({ run, clustering, cluster, query }) => connected((connection) => getGallery(connection, run, clustering, cluster, query)),

@@ -64,11 +64,17 @@ export interface Columns {
   readonly deviations: readonly number[]
 }
 
-/** What is known of the columns of a run's matrix. */
-export const getColumns = async (connection: DuckDBConnection, runId: string, run: number): Promise<Columns> => {
+/** What is known of the columns of a run's matrix; undefined for a run without one (not sampled yet, or imported). */
+export const findColumns = async (connection: DuckDBConnection, run: number): Promise<Columns | undefined> => {
   const [row] = await select(connection, 'SELECT tokens, components, column_means, column_deviations FROM samplings JOIN studies USING (run) WHERE run = $1', [run])
-  if (row === undefined) throw new SpectroscopeError('input', `Run ${runId} has no susceptibilities yet; \`resume ${runId}\` goes on with it.`)
+  if (row === undefined) return undefined
   return { tokens: row.tokens as number, components: row.components as string[], means: row.column_means as number[], deviations: row.column_deviations as number[] }
+}
+
+export const getColumns = async (connection: DuckDBConnection, runId: string, run: number): Promise<Columns> => {
+  const columns = await findColumns(connection, run)
+  if (columns === undefined) throw new SpectroscopeError('input', `Run ${runId} has no susceptibilities yet; \`resume ${runId}\` goes on with it.`)
+  return columns
 }
 
 export const readSusceptibilities = async (

@@ -146,15 +146,17 @@ export const purgeDeleted = async (connection: DuckDBConnection): Promise<string
   return marked
 }
 
-/** A clustering of a run by its number, the latest one by default. */
-export const findClustering = async (connection: DuckDBConnection, run: string, number?: number): Promise<ClusteringRecord> => {
-  const { clusterings } = await getRun(connection, run)
+/** One of a run's clusterings by its number, the latest one by default. */
+export const chooseClustering = (run: string, clusterings: readonly ClusteringRecord[], number?: number): ClusteringRecord => {
   const found = number === undefined ? clusterings.at(-1) : clusterings.find((clustering) => clustering.number === number)
   if (found !== undefined) return found
   throw new SpectroscopeError('input', clusterings.length === 0
     ? `Run ${run} has no clustering yet; \`cluster ${run}\` makes one.`
     : `Run ${run} has no clustering ${number}; it has ${clusterings.map((clustering) => clustering.number).join(', ')}.`)
 }
+
+export const findClustering = async (connection: DuckDBConnection, run: string, number?: number): Promise<ClusteringRecord> =>
+  chooseClustering(run, (await getRun(connection, run)).clusterings, number)
 
 export const renameClustering = async (connection: DuckDBConnection, run: string, clustering: number, name: string): Promise<ClusteringRecord> => {
   await connection.run('UPDATE clusterings SET name = $1 WHERE run = $2 AND clustering = $3', [name, await runNumber(connection, run), clustering])

@@ -2,8 +2,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { SpectroscopeError } from '../../preload/errors'
 import { collect } from './clusters'
 import { select } from './database'
-import { isDescribed } from './descriptions'
-import { findClustering, runNumber } from './runs'
+import { knownClustering, knownRun } from './facts'
 
 /** Ids of a run with their texts; an id in angle brackets where there is no tokenizer. */
 const idTexts = `(SELECT token_id, text FROM vocabulary WHERE run = $1 UNION ALL
@@ -23,17 +22,16 @@ const matchingIds = async (connection: DuckDBConnection, run: number, text: stri
 
 /** Clusters, ascending, that have a token of such a text. */
 export const searchClusters = async (connection: DuckDBConnection, runId: string, clusteringNumber: number, text: string, regularExpression: boolean): Promise<Int32Array> => {
-  const { number } = await findClustering(connection, runId, clusteringNumber)
-  const run = await runNumber(connection, runId)
+  const { number: run, clustering: { number }, described } = await knownClustering(connection, runId, clusteringNumber)
   const ids = await matchingIds(connection, run, text, regularExpression)
-  const members = (await isDescribed(connection, run, number)) ? 'member_places' : 'memberships JOIN tokens USING (run, token)'
+  const members = described ? 'member_places' : 'memberships JOIN tokens USING (run, token)'
   return collect(
     connection, `SELECT DISTINCT cluster FROM ${members} WHERE run = $1 AND clustering = $2 AND token_id IN (SELECT unnest($3::INTEGER[])) ORDER BY cluster`, [run, number, ids]
   )
 }
 
 export const findTokens = async (connection: DuckDBConnection, runId: string, text: string, limit: number): Promise<Int32Array> => {
-  const run = await runNumber(connection, runId)
+  const { number: run } = await knownRun(connection, runId)
   const ids = await matchingIds(connection, run, text, false)
   return collect(connection, `SELECT token FROM tokens WHERE run = $1 AND token_id IN (SELECT unnest($2::INTEGER[])) ORDER BY token LIMIT ${limit}`, [run, ids])
 }

@@ -278,7 +278,7 @@ test('no label that was acknowledged is lost by a store that is killed at any mo
     const labelling = (async () => {
       for (let i = 0; ; i++) {
         const name = `${round}.${i}`
-        await apply({ [`cluster:${i % 2}`]: body(name) } as Record<AnnotationTarget, AnnotationBody>, name)
+        await apply({ [`cluster:${i % 2}`]: body(name) }, name)
         acknowledged.push(name)
         if (i === 3 + 2 * round) process.kill(workspace.pid, 'SIGKILL')
       }

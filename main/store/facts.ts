@@ -1,0 +1,79 @@
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { ClusteringRecord } from '../../preload/records'
+import { select } from './database'
+import { findColumns } from './reads'
+import type { Columns } from './reads'
+import { chooseClustering, getRun, runNumber } from './runs'
+import { getSubsetsOfRows, getTexts } from './token-columns'
+
+/** Keeps the last results that were asked for. */
+export class Memory {
+  readonly #entries = new Map<string, Promise<unknown>>()
+
+  constructor(private readonly most: number) {}
+
+  /** The result for a key, by `load` where it is not there. */
+  get<T>(key: string, load: () => Promise<T>): Promise<T> {
+    const known = (this.#entries.get(key) as Promise<T> | undefined) ?? load()
+    this.#entries.delete(key)
+    this.#entries.set(key, known)
+    known.catch(() => {
+      if (this.#entries.get(key) === known) this.#entries.delete(key)
+    })
+    if (this.#entries.size > this.most) this.#entries.delete(this.#entries.keys().next().value!)
+    return known
+  }
+
+  clear(): void {
+    this.#entries.clear()
+  }
+}
+
+const facts = new Memory(32)
+
+/** To be called whenever results of a run were stored, replaced or deleted. */
+export const forgetFacts = (): void => facts.clear()
+
+export interface KnownRun {
+  readonly number: number
+  readonly clusterings: readonly ClusteringRecord[]
+  /** Undefined for a run without a matrix. */
+  readonly columns: Columns | undefined
+}
+
+/** What every reading call needs of a run; remembered, because planning these queries would take longer than the reading itself. Not for use in a transaction. */
+export const knownRun = (connection: DuckDBConnection, run: string): Promise<KnownRun> =>
+  facts.get(`run ${run}`, async () => {
+    const number = await runNumber(connection, run)
+    const { clusterings } = await getRun(connection, run)
+    return { number, clusterings, columns: await findColumns(connection, number) }
+  })
+
+export interface KnownClustering extends KnownRun {
+  readonly clustering: ClusteringRecord
+  readonly described: boolean
+  /** Tokens of each cluster, and of what is left over. */
+  readonly sizes: ReadonlyMap<number, number>
+}
+
+/** The same of one of its clusterings, the latest by default. */
+export const knownClustering = async (connection: DuckDBConnection, run: string, number?: number): Promise<KnownClustering> => {
+  const known = await knownRun(connection, run)
+  const clustering = chooseClustering(run, known.clusterings, number)
+  return facts.get(`clustering ${clustering.number} ${run}`, async () => {
+    const values = [known.number, clustering.number]
+    const rows = await select(connection, 'SELECT cluster, count(*)::INTEGER AS size FROM memberships WHERE run = $1 AND clustering = $2 GROUP BY cluster', values)
+    const described = (await select(connection, 'SELECT 1 FROM clustering_descriptions WHERE run = $1 AND clustering = $2', values)).length > 0
+    return { ...known, clustering, described, sizes: new Map(rows.map((row) => [row.cluster as number, row.size as number])) }
+  })
+}
+
+/** Texts by id, of the ids that occur in probe rows; none where the run has no tokenizer. */
+export const knownTexts = (connection: DuckDBConnection, run: number): Promise<ReadonlyMap<number, string>> =>
+  facts.get(`texts ${run}`, async () => {
+    const { ids, texts } = await getTexts(connection, run)
+    return new Map(texts.map((text, i) => [ids[i], text]))
+  })
+
+export const knownSubsets = (connection: DuckDBConnection, run: number): Promise<{ readonly subsets: readonly string[]; readonly ofRow: Int32Array }> =>
+  facts.get(`subsets ${run}`, () => getSubsetsOfRows(connection, run))
