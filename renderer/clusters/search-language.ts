@@ -118,7 +118,7 @@ export const questionKey = ({ text, regularExpression }: TokenQuestion): string 
 
 /** What has to be asked of the main side before the terms can be decided. */
 export const questionsOf = (terms: readonly Term[]): TokenQuestion[] =>
-  terms.flatMap(({ condition }) =>
+  terms.flatMap(({ condition }): TokenQuestion[] =>
     condition.by === 'text' ? [{ text: condition.text, regularExpression: false }] : condition.by === 'expression' ? [{ text: condition.source, regularExpression: true }] : []
   )
 

@@ -30,19 +30,18 @@ export interface Said {
 
 export const sortsByLabels = ({ by }: Sorting): boolean => by === 'labelled' || by === 'name'
 
-/** Comes last in both directions. */
-const missing = Symbol('missing')
-type Value = number | string | typeof missing
+/** Null comes last in both directions. */
+type Value = number | string | null
 
 const valueOf = (entry: ClusterEntry, by: SortKey, said: Said): Value => {
   switch (by) {
     case 'size': return entry.size
-    case 'conductance': return entry.conductance ?? missing
+    case 'conductance': return entry.conductance 
     case 'labelled': return labelStatuses.indexOf(said.status(entry.cluster))
     case 'discovery': return entry.cluster
     case 'purity': return entry.purity
     case 'distinct': return entry.distinctTokens
-    case 'name': return said.name(entry.cluster).toLowerCase() || missing
+    case 'name': return said.name(entry.cluster).toLowerCase() || null
   }
 }
 
@@ -54,9 +53,10 @@ export const sortClusters = (entries: readonly ClusterEntry[], { by, descending 
   const keyed = entries.map((entry) => ({ entry, value: valueOf(entry, by, said), leftover: entry.kind === 'cluster' ? 0 : 1 }))
   keyed.sort((a, b) => {
     if (a.leftover !== b.leftover) return a.leftover - b.leftover
-    if (a.value === missing || b.value === missing) return (a.value === missing ? 1 : 0) - (b.value === missing ? 1 : 0) || a.entry.cluster - b.entry.cluster
-    const order = typeof a.value === 'string' || typeof b.value === 'string' ? collator.compare(String(a.value), String(b.value)) : a.value - b.value
-    return sign * order || a.entry.cluster - b.entry.cluster
+    const discovered = a.entry.cluster - b.entry.cluster
+    if (a.value === null || b.value === null) return a.value === b.value ? discovered : a.value === null ? 1 : -1
+    const order = typeof a.value === 'number' && typeof b.value === 'number' ? a.value - b.value : collator.compare(String(a.value), String(b.value))
+    return sign * order || discovered
   })
   return keyed.map(({ entry }) => entry)
 }

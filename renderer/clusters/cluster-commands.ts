@@ -1,0 +1,119 @@
+import { confidences } from '../../preload/contract'
+import type { ClusterNumber } from '../../preload/contract'
+import type { Command } from '../app/commands.svelte'
+import type { Explore } from '../explore/explore.svelte'
+import type { ClusterList } from './cluster-list.svelte'
+import type { Labelling } from './labelling.svelte'
+import { withPiece } from './search-language'
+import { sortKeys, sortWords, usualDirection } from './sort-clusters'
+
+/** Where keys can go, and how the list is moved along. */
+export interface PaneActions {
+  readonly search: () => void
+  readonly editName: () => void
+  readonly editNote: () => void
+  readonly editTags: () => void
+  readonly move: (by: number, extend: boolean) => void
+}
+
+/** Shows the nearest clusters of the current one beside it, one after another. */
+const similarShower = (explore: Explore): (() => Promise<void>) => {
+  let known: { readonly cluster: ClusterNumber; readonly nearest: readonly ClusterNumber[] } | null = null
+  return async () => {
+    const { current, workbench } = explore
+    if (current === null) return
+    if (known?.cluster !== current) {
+      const { nearest } = await workbench.client.call('clusters.details', { ...explore.where, cluster: current })
+      if (explore.current !== current) return
+      known = { cluster: current, nearest: nearest.map(({ cluster }) => cluster) }
+    }
+    const { nearest } = known
+    if (nearest.length === 0) return workbench.tell('note', `No edges lead from ${explore.nameOf(current)} to another cluster.`)
+    explore.similar = nearest[((explore.similar === null ? -1 : nearest.indexOf(explore.similar)) + 1) % nearest.length]
+  }
+}
+
+const clusterCommands = (explore: Explore, list: ClusterList, labelling: Labelling, { search, move }: PaneActions): readonly Command[] => {
+  const group = 'Clusters'
+  const there = (): boolean => list.entries.length > 0
+  const showSimilar = similarShower(explore)
+  return [
+    { id: 'clusters.next', group, label: 'Next cluster', keys: ['arrowdown', 'j'], when: there, run: () => move(1, false) },
+    { id: 'clusters.previous', group, label: 'Previous cluster', keys: ['arrowup', 'k'], when: there, run: () => move(-1, false) },
+    { id: 'clusters.next-unseen', group, label: 'Next unseen cluster', keys: ['mod+arrowdown'], when: there, run: () => labelling.toUnseen(1) },
+    { id: 'clusters.previous-unseen', group, label: 'Previous unseen cluster', keys: ['mod+arrowup'], when: there, run: () => labelling.toUnseen(-1) },
+    { id: 'clusters.similar', group, label: 'Next similar cluster beside', keys: ['space'], when: () => explore.current !== null, run: showSimilar },
+    {
+      id: 'clusters.open-similar', group, label: 'Go to the cluster beside', keys: ['shift+enter'], when: () => explore.similar !== null,
+      run: () => explore.similar !== null && explore.open(explore.similar)
+    },
+    { id: 'clusters.extend-down', group, label: 'Select the next cluster too', keys: ['shift+arrowdown'], when: there, run: () => move(1, true) },
+    { id: 'clusters.extend-up', group, label: 'Select the previous cluster too', keys: ['shift+arrowup'], when: there, run: () => move(-1, true) },
+    { id: 'clusters.select-all', group, label: 'Select all clusters in the list', keys: ['mod+a'], when: there, run: () => explore.select(list.entries.filter(({ kind }) => kind === 'cluster').map(({ cluster }) => cluster)) },
+    {
+      id: 'clusters.unselect', group, label: 'Select one cluster only', keys: ['escape'], when: () => explore.selected.size > 0 || explore.similar !== null,
+      run: () => {
+        explore.selected.clear()
+        explore.similar = null
+      }
+    },
+    { id: 'clusters.search', group, label: 'Search clusters', keys: ['/', 'mod+f'], whileTyping: true, run: search },
+    { id: 'clusters.only-unseen', group, label: 'List unseen clusters only', when: () => !list.text.includes('status:unseen'), run: () => list.type(withPiece(list.text, 'status:unseen')) },
+    { id: 'clusters.show-all', group, label: 'List all clusters', when: () => list.text !== '', run: () => list.type('') },
+    ...sortKeys.map((by): Command => ({
+      id: `clusters.sort.${by}`, group, label: `Sort by ${sortWords[by].toLowerCase()}`, when: () => list.sorting.by !== by, run: () => list.sort({ by, descending: usualDirection[by] })
+    })),
+    { id: 'clusters.reverse', group, label: 'Reverse the order of clusters', run: () => list.sort({ ...list.sorting, descending: !list.sorting.descending }) },
+    {
+      id: 'clusters.show-in-graph', group, label: 'Show the cluster in the graph', when: () => explore.current !== null,
+      run: () => {
+        if (explore.current !== null) explore.shown = { cluster: explore.current }
+      }
+    }
+  ]
+}
+
+const labelCommands = (explore: Explore, labelling: Labelling, { editName, editNote, editTags }: PaneActions): readonly Command[] => {
+  const group = 'Labels'
+  const there = (): boolean => labelling.targets.length > 0
+  const said = (): boolean => labelling.targets.some((target) => explore.annotations.has(target))
+  /** A single cluster is merged with the one beside it. */
+  const several = (): boolean => explore.labelled.length > 1 || (explore.current !== null && explore.similar !== null)
+  return [
+    ...[1, 2, 3, 4, 5].map((number): Command => ({
+      id: `labels.accept-${number}`, group, label: `Accept suggestion ${number} and move on`, keys: [String(number)], once: true, hidden: number > 1,
+      when: () => there() && labelling.suggestions.length >= number, run: () => labelling.accept(number)
+    })),
+    { id: 'labels.name', group, label: 'Edit the name', keys: ['n', 'enter'], once: true, when: there, run: editName },
+    { id: 'labels.note', group, label: 'Edit the note', keys: ['shift+n'], once: true, when: there, run: editNote },
+    { id: 'labels.tag', group, label: 'Add a tag', keys: ['t'], once: true, when: there, run: editTags },
+    { id: 'labels.skip', group, label: 'Skip and move on', keys: ['s'], once: true, when: there, run: () => labelling.mark('skipped') },
+    { id: 'labels.unsure', group, label: 'Mark as unsure and move on', keys: ['u'], once: true, when: there, run: () => labelling.mark('unsure') },
+    { id: 'labels.labelled', group, label: 'Mark as labelled', when: () => there() && labelling.common.status !== 'labelled', run: () => labelling.set({ status: 'labelled' }) },
+    { id: 'labels.unseen', group, label: 'Mark as unseen', when: () => there() && labelling.common.status !== 'unseen', run: () => labelling.set({ status: 'unseen' }) },
+    ...confidences.map((confidence): Command => ({
+      id: `labels.confidence.${confidence}`, group, label: `Confidence: ${confidence}`, when: () => there() && labelling.common.confidence !== confidence, run: () => labelling.set({ confidence })
+    })),
+    {
+      id: 'labels.merge', group, label: 'Read the selected clusters as one', keys: ['g'], once: true, when: several,
+      run: () => {
+        if (explore.labelled.length < 2 && explore.current !== null && explore.similar !== null) explore.select([explore.current, explore.similar])
+        labelling.merge()
+      }
+    },
+    {
+      id: 'labels.take-apart', group, label: 'Take the merge, or the part, back', keys: ['shift+g'], once: true, when: () => labelling.merged !== undefined || labelling.part !== null,
+      run: () => (labelling.part === null ? labelling.takeApart() : labelling.clear())
+    },
+    { id: 'labels.split', group, label: 'Split the selected tokens off', keys: ['x'], once: true, when: () => explore.current !== null && explore.tokens.length > 0, run: async () => labelling.split() },
+    { id: 'labels.clear', group, label: 'Take back what is said', keys: ['delete'], once: true, when: said, run: () => labelling.clear() },
+    { id: 'labels.blind-test', group, label: 'Blind test of the label', keys: ['b'], once: true, when: () => explore.current !== null, run: () => void (labelling.blindTest = explore.current) },
+    { id: 'labels.history', group, label: 'History of labels …', keys: ['mod+shift+h'], run: () => void (labelling.historyShown = true) },
+    { id: 'labels.retry', group, label: 'Try again to save all labels', when: () => labelling.state.unsaved.length > 0, run: () => labelling.retry() }
+  ]
+}
+
+/** All that can be asked of the list of clusters and of their labels. */
+export const paneCommands = (explore: Explore, list: ClusterList, labelling: Labelling, actions: PaneActions): readonly Command[] => [
+  ...clusterCommands(explore, list, labelling, actions), ...labelCommands(explore, labelling, actions)
+]

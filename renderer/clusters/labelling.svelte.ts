@@ -1,0 +1,306 @@
+import { SvelteMap } from 'svelte/reactivity'
+import { z } from 'zod'
+import { annotationChangeSchema } from '../../preload/contract'
+import type { Annotation, AnnotationChange, AnnotationTarget, ClusterNumber, LabelChanges, LabelStatus } from '../../preload/contract'
+import type { Workbench } from '../app/app.svelte'
+import { targetOf } from '../explore/explore.svelte'
+import type { Explore } from '../explore/explore.svelte'
+import { changeWords, commonLabel, statusAfterNaming, tagChanges, tidyName } from './label-changes'
+import { LabelQueue } from './label-queue'
+import type { LabelStep, QueueState } from './label-queue'
+import { suggestNames, withLaterNames } from './suggestions'
+import type { NamedCluster } from './suggestions'
+
+/** The queue of a clustering outlives the view of it, so that labels on their way arrive while a person is elsewhere. */
+interface Desk {
+  readonly queue: LabelQueue
+  labelling: Labelling
+}
+const desks = new WeakMap<Workbench, Map<string, Desk>>()
+
+const keptSchema = z.array(z.object({ changes: z.array(annotationChangeSchema), words: z.string(), signature: z.object({ author: z.string(), changedAt: z.string() }) }))
+
+/** Steps that a window could not save before it was closed. */
+const keptSteps = (key: string): z.output<typeof keptSchema> => {
+  try {
+    return keptSchema.safeParse(JSON.parse(localStorage.getItem(key) ?? '[]')).data ?? []
+  } catch {
+    return []
+  }
+}
+
+const keepSteps = (key: string, { pending, unsaved }: QueueState): void => {
+  const steps = [...unsaved.map(({ step }) => step), ...pending].map(({ changes, words, signature }) => ({ changes, words, signature }))
+  try {
+    if (steps.length === 0) localStorage.removeItem(key)
+    else localStorage.setItem(key, JSON.stringify(steps))
+  } catch {
+    // Nothing can be kept here; the steps are in view all the same.
+  }
+}
+
+/** What labels go to, what is suggested, and what is on its way: labelling one clustering. */
+export class Labelling {
+  readonly explore: Explore
+  readonly #desk: Desk
+  #saved = new Map<AnnotationTarget, Annotation | undefined>()
+  state: QueueState = $state.raw({ pending: [], unsaved: [], waiting: false })
+  /** The part of the current cluster whose label is edited, instead of the cluster's own. */
+  part: AnnotationTarget | null = $state(null)
+  /** Cluster of the blind test that lies over the view. */
+  blindTest: ClusterNumber | null = $state(null)
+  historyShown = $state(false)
+  /** Suggestions of the open cluster, as they are shown with their numbers. */
+  readonly #shown = new SvelteMap<ClusterNumber, readonly string[]>()
+  readonly #drawn = new Map<ClusterNumber, readonly string[]>()
+
+  /** What is edited: clusters, each by the merge that it is read in where there is one; or a part. */
+  readonly targets: readonly AnnotationTarget[] = $derived.by(() => {
+    const { explore } = this
+    if (this.part !== null && explore.annotations.has(this.part)) return [this.part]
+    return [...new Set(explore.labelled.map((cluster) => explore.merges.get(cluster)?.target ?? targetOf(cluster)))]
+  })
+  readonly annotation: Annotation | undefined = $derived.by(() => this.targets.length === 1 ? this.explore.annotations.get(this.targets[0]) : undefined)
+  readonly common = $derived.by(() => commonLabel(this.targets.map((target) => this.explore.annotations.get(target))))
+  readonly suggestions: readonly string[] = $derived.by(() => (this.explore.current === null ? [] : this.#suggestionsFor(this.explore.current)))
+  /** Tags in use, most frequent first. */
+  readonly tagsInUse: readonly string[] = $derived.by(() => {
+    const counts = new Map<string, number>()
+    for (const { tags } of this.explore.annotations.values()) for (const tag of tags) counts.set(tag, (counts.get(tag) ?? 0) + 1)
+    return [...counts].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])).map(([tag]) => tag)
+  })
+  /** Parts of the current cluster. */
+  readonly parts: readonly Annotation[] = $derived.by(() =>
+    [...this.explore.annotations.values()].filter(({ target, cluster }) => target.startsWith('part:') && cluster === this.explore.current).sort((a, b) => a.target.localeCompare(b.target, 'en', { numeric: true }))
+  )
+
+  constructor(explore: Explore) {
+    this.explore = explore
+    const { workbench, run, clustering } = explore
+    const inWorkbench = desks.get(workbench) ?? new Map<string, Desk>()
+    desks.set(workbench, inWorkbench)
+    const key = `${run} ${clustering}`
+    const known = inWorkbench.get(key)
+    this.#desk = known ?? this.#open(`spectroscope.unsaved ${key}`)
+    inWorkbench.set(key, this.#desk)
+    this.#desk.labelling = this
+    this.state = this.#desk.queue.state
+    explore.amend = (target, saved) => {
+      this.#saved.set(target, saved)
+      return this.#desk.queue.amend(target, saved)
+    }
+    this.#show([...new Set([...explore.annotations.keys(), ...this.state.pending.flatMap(({ changes }) => changes.flatMap((change) => (change.do === 'set' ? change.targets : [])))])])
+    workbench.labelsSaved = () => this.#desk.queue.settled()
+  }
+
+  #open(storageKey: string): Desk {
+    const queue: LabelQueue = new LabelQueue({
+      save: (changes, words) => desk.labelling.explore.save(changes, words),
+      changed: (state) => {
+        desk.labelling.#changed(state)
+        keepSteps(storageKey, state)
+      },
+      show: (targets) => desk.labelling.#show(targets)
+    })
+    const desk: Desk = { queue, labelling: this }
+    this.explore.workbench.client.bridge.onConnection((state) => state === 'open' && queue.resume())
+    const kept = keptSteps(storageKey).filter((step) => !this.#isSaved(step))
+    if (kept.length > 0) queueMicrotask(() => queue.bringBack(kept, 'The window was closed before it was saved.'))
+    return desk
+  }
+
+  /** Whether annotations say already what a step would make them say. */
+  #isSaved({ changes }: Omit<LabelStep, 'id'>): boolean {
+    return changes.every(
+      (change) => change.do === 'set' && change.targets.every((target) => {
+        const saved = this.explore.annotations.get(target)
+        return saved !== undefined && Object.entries(change.label).every(([key, value]) => JSON.stringify(saved[key as keyof Annotation]) === JSON.stringify(value))
+      })
+    )
+  }
+
+  #changed(state: QueueState): void {
+    const fresh = state.unsaved.filter(({ step }) => !this.state.unsaved.some((known) => known.step === step))
+    this.state = state
+    const { workbench } = this.explore
+    if (workbench.explored !== this.explore) for (const { step, problem } of fresh) workbench.tell('error', `Could not ${step.words}: ${problem} It is kept with its clustering.`)
+  }
+
+  #show(targets: readonly AnnotationTarget[]): void {
+    const { annotations } = this.explore
+    for (const target of targets) {
+      if (!this.#saved.has(target)) this.#saved.set(target, annotations.get(target))
+      const annotation = this.#desk.queue.amend(target, this.#saved.get(target))
+      if (annotation === undefined) annotations.delete(target)
+      else annotations.set(target, annotation)
+    }
+  }
+
+  /** Puts a step on its way; it is in view when this returns. */
+  #add(changes: readonly AnnotationChange[], words: string): void {
+    if (changes.length === 0) return
+    const { annotations, workbench } = this.explore
+    for (const change of changes) if (change.do === 'set' || change.do === 'clear') for (const target of change.targets) if (!this.#saved.has(target)) this.#saved.set(target, annotations.get(target))
+    this.#desk.queue.add(changes, words, { author: workbench.settings?.author ?? '', changedAt: new Date().toISOString() })
+  }
+
+  /** Says something of what is edited, or of the targets given. */
+  set(label: LabelChanges, targets: readonly AnnotationTarget[] = this.targets): void {
+    if (targets.length > 0) this.#add([{ do: 'set', targets: [...targets], label }], changeWords(targets, label))
+  }
+
+  /** Gives a name; what was unseen or skipped is labelled then. */
+  name(text: string, targets: readonly AnnotationTarget[] = this.targets): void {
+    const name = tidyName(text)
+    const status = commonLabel(targets.map((target) => this.explore.annotations.get(target))).status ?? 'unseen'
+    this.set({ name, status: statusAfterNaming(name, status) }, targets)
+  }
+
+  addTag(tag: string): void {
+    const tidy = tidyName(tag).slice(0, 100)
+    if (tidy !== '') this.#changeTags({ add: tidy }, `tag ${this.#what} ${tidy}`)
+  }
+
+  removeTag(tag: string): void {
+    this.#changeTags({ remove: tag }, `take the tag ${tag} from ${this.#what}`)
+  }
+
+  get #what(): string {
+    return changeWords(this.targets, {}).replace('change ', '')
+  }
+
+  #changeTags(change: { readonly add?: string; readonly remove?: string }, words: string): void {
+    this.#add(tagChanges(this.targets, (target) => this.explore.annotations.get(target)?.tags ?? [], change), words)
+  }
+
+  /** Accepts the suggestion of that number, from 1, and moves on to the next unseen cluster. */
+  accept(number: number): void {
+    const name = this.suggestions[number - 1]
+    if (name !== undefined) this.andMoveOn(() => this.set({ name, status: 'labelled' }))
+  }
+
+  /** Gives a status and moves on to the next unseen cluster. */
+  mark(status: LabelStatus): void {
+    this.andMoveOn(() => this.set({ status }))
+  }
+
+  clear(): void {
+    const there = this.targets.filter((target) => this.explore.annotations.has(target))
+    if (there.length > 0) this.#add([{ do: 'clear', targets: there }], there.length === 1 && !there[0].startsWith('cluster:') ? `take ${there[0].replace(':', ' ')} apart` : `take back what is said of ${this.#what}`)
+    this.part = null
+  }
+
+  merge(): void {
+    const clusters = this.explore.labelled
+    if (clusters.length < 2) return
+    const named = clusters.map((cluster) => this.explore.givenNameOf(cluster)).find((name) => name !== '')
+    this.#add([{ do: 'merge', clusters: [...clusters], label: named === undefined ? {} : { name: named, status: 'labelled' } }], `merge ${clusters.length} clusters`)
+    const [first] = clusters
+    this.explore.open(this.explore.current ?? first)
+  }
+
+  get merged(): Annotation | undefined {
+    return this.explore.current === null ? undefined : this.explore.merges.get(this.explore.current)
+  }
+
+  takeApart(): void {
+    const { merged } = this
+    if (merged !== undefined) this.#add([{ do: 'clear', targets: [merged.target] }], `take a merge of ${merged.clusters?.length ?? 0} clusters apart`)
+  }
+
+  /** Splits the selected tokens that lie in the current cluster off as a part of it. */
+  async split(): Promise<void> {
+    const { explore } = this
+    const { current, tokens, workbench } = explore
+    if (current === null) return
+    const members = new Set(await workbench.client.call('clusters.members', { ...explore.where, cluster: current }))
+    const inside = [...tokens].filter((token) => members.has(token))
+    if (inside.length === 0) return workbench.tell('note', `None of the selected tokens is in ${explore.nameOf(current)}; select some of its own in the gallery or the graph.`)
+    if (inside.length === members.size) return workbench.tell('note', `All tokens of ${explore.nameOf(current)} are selected; select some of them to split them off.`)
+    const before = new Set(this.parts.map(({ target }) => target))
+    await explore.apply([{ do: 'split', cluster: current, tokens: inside, label: {} }], `split ${inside.length} ${inside.length === 1 ? 'token' : 'tokens'} off cluster ${current}`)
+    if (explore.current === current) this.part = this.parts.find(({ target }) => !before.has(target))?.target ?? null
+  }
+
+  /** Does something to what is edited, then opens the next unseen cluster of the list as it was before. */
+  andMoveOn(act: () => void): void {
+    const { explore } = this
+    const next = this.#next()
+    act()
+    this.part = null
+    if (next === undefined) {
+      explore.selected.clear()
+      explore.workbench.tell('note', 'No unseen cluster is left in the list.')
+    } else explore.open(next)
+  }
+
+  /** The next unseen cluster after the current one in the list's order, from its beginning again where there is none. */
+  #next(): ClusterNumber | undefined {
+    const { explore } = this
+    const { order } = explore
+    const at = explore.current === null ? -1 : order.indexOf(explore.current)
+    const edited = new Set(explore.labelled.flatMap((cluster) => [cluster, ...(explore.merges.get(cluster)?.clusters ?? [])]))
+    const isNext = (cluster: ClusterNumber): boolean => explore.entries.get(cluster)?.kind === 'cluster' && !edited.has(cluster) && explore.statusOf(cluster) === 'unseen'
+    return order.slice(at + 1).find(isNext) ?? order.slice(0, Math.max(at, 0)).find(isNext)
+  }
+
+  /** Moves to the next unseen cluster, or the one before. */
+  toUnseen(by: 1 | -1): void {
+    const { explore } = this
+    const next = by === 1 ? this.#next() : undefined
+    if (next !== undefined) explore.open(next)
+    else if (by === 1 || !explore.step(-1, (cluster) => explore.entries.get(cluster)?.kind === 'cluster' && explore.statusOf(cluster) === 'unseen')) {
+      explore.workbench.tell('note', by === 1 ? 'No unseen cluster is left in the list.' : 'No unseen cluster comes before this one.')
+    }
+  }
+
+  #suggestionsFor(cluster: ClusterNumber): readonly string[] {
+    const entry = this.explore.entries.get(cluster)
+    return this.#shown.get(cluster) ?? (entry === undefined ? [] : suggestNames(entry, this.#named(), this.#drawn.get(cluster)))
+  }
+
+  #named(): NamedCluster[] {
+    const { explore } = this
+    return [...explore.annotations.values()].flatMap(({ target, name, clusters }) => {
+      if (name === '' || target.startsWith('part:')) return []
+      return (clusters ?? [Number(target.slice('cluster:'.length))]).flatMap((cluster) => {
+        const entry = explore.entries.get(cluster)
+        return entry === undefined ? [] : [{ name, entry }]
+      })
+    })
+  }
+
+  /**
+   * Settles what is suggested for a cluster that is opened: a number means one name as long as it is open, whatever else is said meanwhile. Asks for names
+   * from patterns too, for it and for those that come next, so that they are there in time.
+   */
+  async prepare(cluster: ClusterNumber): Promise<void> {
+    const { explore } = this
+    for (const other of [...this.#shown.keys()]) if (other !== cluster) this.#shown.delete(other)
+    this.#shown.set(cluster, this.#suggestionsFor(cluster))
+    const following = explore.order.slice(explore.order.indexOf(cluster) + 1).filter((next) => explore.entries.get(next)?.kind === 'cluster' && explore.statusOf(next) === 'unseen')
+    for (const asked of [cluster, ...following.slice(0, 3)]) {
+      if (this.#drawn.has(asked)) continue
+      try {
+        const { names } = await explore.workbench.client.call('labels.suggest', { ...explore.where, cluster: asked })
+        this.#drawn.set(asked, names)
+        const shown = this.#shown.get(asked)
+        if (shown !== undefined) this.#shown.set(asked, withLaterNames(shown, names))
+      } catch {
+        // The names that the list itself can tell are there all the same.
+      }
+    }
+  }
+
+  retry(id?: number): void {
+    this.#desk.queue.retry(id)
+  }
+
+  discard(id: number): void {
+    this.#desk.queue.discard(id)
+  }
+
+  resume(): void {
+    this.#desk.queue.resume()
+  }
+}
