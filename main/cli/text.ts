@@ -1,28 +1,4 @@
-const namedControls: Readonly<Record<number, string>> = { 9: '⇥', 10: '⏎', 13: '␍', 127: '␡' }
-
-/** Characters that a terminal obeys, hides or reorders by: controls, format characters, separators, surrogates, unassigned. */
-const unsafe = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/u
-
-const visibleCharacter = (character: string, space: string): string => {
-  const code = character.codePointAt(0)!
-  if (character === ' ') return space
-  if (code in namedControls) return namedControls[code]
-  if (code < 32) return String.fromCodePoint(0x2400 + code)
-  if (unsafe.test(character)) return `\\u{${code.toString(16)}}`
-  if (/\p{Zs}/u.test(character)) return '␣'
-  return character
-}
-
-const visible = (text: string, space: string): string => {
-  const shown = Array.from(text, (character) => visibleCharacter(character, space)).join('')
-  return /^\p{M}/u.test(shown) ? `◌${shown}` : shown
-}
-
-/** A token's text as one word: spaces, line ends and tabs as · ⏎ ⇥, everything that a terminal would obey as a visible sign. */
-export const visibleToken = (text: string): string => (text === '' ? '∅' : visible(text, '·'))
-
-/** Running text on one line: as visibleToken, but spaces stay. */
-export const visibleText = (text: string): string => visible(text, ' ')
+export { visibleText, visibleToken } from '../base/visible'
 
 const wide = /[\u1100-\u115f\u2e80-\u303e\u3041-\u4dbf\u4e00-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f680}-\u{1f6ff}\u{1f900}-\u{1f9ff}\u{20000}-\u{3fffd}]/u
 
