@@ -6,11 +6,10 @@ import type { ClusteringConfiguration } from '../preload/configuration'
 import { errorKinds, SpectroscopeError } from '../preload/errors'
 import { clusterAgain, showCluster } from './api/clusters'
 import { measureEngines } from './api/engines'
-import { exportFormats, exportTo } from './api/exports'
-import type { ExportFormat } from './api/exports'
 import { fetchFromHub } from './api/models'
 import { deleteRun, diagnoseRun, listRuns, resume, showRun, startFromFile } from './api/runs'
 import { resourcePath } from './base/entries'
+import { addLabelCommands } from './cli/labels-commands'
 import { printAnswer, printError, tolerateClosedPipes } from './cli/output'
 import type { Answer } from './cli/output'
 import { serveUntilStopped } from './cli/serve'
@@ -154,24 +153,7 @@ command('diagnose <run>', 'Say how well each component was sampled, what is most
     })
   )
 
-interface ExportOptions extends Common {
-  readonly format: ExportFormat
-  readonly out: string
-  readonly clustering?: number
-  readonly overwrite?: boolean
-}
-
-command('export <run>', 'Write a run\'s matrix, tokens and clusters to a folder.', 'export latest --format npy --out results', 'export first --format parquet --out tables --clustering 2')
-  .addOption(new Option('-f, --format <format>', 'what to write').choices(exportFormats).makeOptionMandatory())
-  .requiredOption('-o, --out <folder>', 'folder to write, new or empty')
-  .option('--clustering <number>', 'one of the run\'s clusterings; the latest by default', wholeFrom(1))
-  .option('--overwrite', 'replace the folder if it is there')
-  .action((run: string, { format, out, clustering, overwrite, ...options }: ExportOptions) =>
-    answer(options, async () => {
-      const exported = await exportTo(options.workspace, run, { format, folder: out, overwrite: overwrite === true, ...(clustering === undefined ? {} : { clustering }) })
-      return { json: exported, text: `${plural(exported.files.length, 'file')} in ${visibleText(exported.folder)}: ${exported.files.join(', ')}.` }
-    })
-  )
+addLabelCommands({ command, answer })
 
 command('delete <run>', 'Delete a run with all its results.', 'delete 20261122-101530-k3f9', 'delete first --yes')
   .option('-y, --yes', 'do not ask')

@@ -23,7 +23,7 @@ const clusterCount = ({ clusters }: ReadSet): number => clusters.filter(({ summa
 
 const inspect = async (workspace: Workspace, path: string): Promise<ImportInspection> => {
   const set = await readAnnotatedSet(path)
-  const { run, version, exportedAt, provenance, configuration, selection } = set.head
+  const { run, version, exportedAt, provenance, configuration } = set.head
   const same = (await workspace.listRuns()).filter((one) => !one.deleted && provenance.studyHash !== undefined && one.provenance.studyHash === provenance.studyHash)
   return {
     name: run.name,
@@ -33,9 +33,7 @@ const inspect = async (workspace: Workspace, path: string): Promise<ImportInspec
     tokens: set.tokenRows.length,
     clusters: clusterCount(set),
     labelled: labelledClusters(annotationsOf(set)).size,
-    fits: same
-      .filter(({ provenance: { imported } }) => selection !== null || (imported?.selection ?? null) === null)
-      .flatMap(({ id, name, clusterings }) => clusterings.map(({ number }) => ({ run: id, name, clustering: number })))
+    fits: same.flatMap(({ id, name, clusterings }) => clusterings.map(({ number }) => ({ run: id, name, clustering: number })))
   }
 }
 

@@ -1,11 +1,15 @@
 import { join } from 'node:path'
-import type { ClusteringRecord, ClusterSummary, RunRecord, TokenInContext } from '../../preload/records'
+import type { Annotation, AnnotationTarget } from '../../preload/contract-annotations'
+import type { ClusteringRecord, ClusterNumber, ClusterSummary, RunRecord, TokenInContext } from '../../preload/records'
 import { SpectroscopeError } from '../../preload/errors'
 import { buildFolder, writeFileAtomically, writingError } from '../base/files'
 import type { Parts } from '../base/files'
 import type { ExportedTable, Workspace } from '../store/store'
+import { labelOf } from '../labels/annotations'
 import { jsonArray, pretty } from './json'
 import { writeNpy } from './npy'
+import { chosenClusters, clusteringOf } from './selection'
+import type { Selection } from './selection'
 
 export const exportFormats = ['json', 'csv', 'npy', 'parquet'] as const
 export type ExportFormat = (typeof exportFormats)[number]
@@ -17,16 +21,21 @@ export interface ExportOptions {
   readonly overwrite?: boolean
   /** Number of the clustering; the latest by default. A run without any is exported without clusters. */
   readonly clustering?: number
+  /** Clusters whose tokens are written; all tokens by default. */
+  readonly clusters?: Selection
 }
 
 interface Source {
   readonly workspace: Workspace
   readonly run: RunRecord
   readonly clustering: ClusteringRecord | undefined
+  /** In order of discovery, what is left over last; undefined for all. */
+  readonly chosen: readonly ClusterNumber[] | undefined
+  readonly annotations: ReadonlyMap<AnnotationTarget, Annotation>
 }
 
 /** The names of all that an export writes: a folder that holds nothing else may be replaced by another export. */
-const ownFile = /^(susceptibilities|standard_errors|components|tokens|clusters|cluster_tokens|diagnostics|chains|traces|documents|run)\.(npy|csv|json|parquet)$/
+const ownFile = /^(susceptibilities|standard_errors|components|tokens|clusters|cluster_tokens|labels|diagnostics|chains|traces|documents|run)\.(npy|csv|json|parquet)$/
 
 const topTokens = 20
 const contextTokens = 16
@@ -36,7 +45,9 @@ const contextsAtOnce = 2_000
 
 const write = async (folder: string, name: string, parts: Parts): Promise<void> => writeFileAtomically(join(folder, name), parts)
 
-const selection = ({ clustering }: Source): { readonly clustering?: number } => (clustering === undefined ? {} : { clustering: clustering.number })
+const selection = ({ clustering, chosen }: Source): { readonly clustering?: number; readonly clusters?: readonly ClusterNumber[] } => ({
+  ...(clustering === undefined ? {} : { clustering: clustering.number }), ...(chosen === undefined ? {} : { clusters: chosen })
+})
 
 const table = async (source: Source, folder: string, name: ExportedTable, format: 'csv' | 'parquet', file: string): Promise<void> => {
   const path = join(folder, `${file}.${format}`)
@@ -47,12 +58,31 @@ const table = async (source: Source, folder: string, name: ExportedTable, format
   }
 }
 
-const matrixBlocks = async function* ({ workspace, run }: Source, column: 'susceptibilities' | 'standardErrors'): AsyncGenerator<Float32Array> {
-  for (let first = 0; first < run.tokens; first += rowsAtOnce) yield (await workspace.readSusceptibilities(run.id, first, rowsAtOnce))[column]
+/** Whether each token is of a chosen cluster; undefined where all are. */
+const chosenTokens = async ({ workspace, run, clustering, chosen }: Source): Promise<Uint8Array | undefined> => {
+  if (chosen === undefined || clustering === undefined) return undefined
+  const clusters = new Set(chosen)
+  return Uint8Array.from(await workspace.getMembership(run.id, { clustering: clustering.number }), (cluster) => Number(clusters.has(cluster)))
 }
 
-const summaries = ({ workspace, run, clustering }: Source): Promise<ClusterSummary[]> =>
-  clustering === undefined ? Promise.resolve([]) : workspace.getClusterSummaries(run.id, { clustering: clustering.number, topTokens })
+/** The rows of a block whose tokens are chosen, moved together in place. */
+const chosenRows = (block: Float32Array, width: number, first: number, chosen: Uint8Array): Float32Array => {
+  let kept = 0
+  for (let row = 0; row * width < block.length; row++) if (chosen[first + row] === 1) block.copyWithin(kept++ * width, row * width, (row + 1) * width)
+  return block.subarray(0, kept * width)
+}
+
+const matrixBlocks = async function* ({ workspace, run }: Source, column: 'susceptibilities' | 'standardErrors', chosen: Uint8Array | undefined): AsyncGenerator<Float32Array> {
+  for (let first = 0; first < run.tokens; first += rowsAtOnce) {
+    const block = (await workspace.readSusceptibilities(run.id, first, rowsAtOnce))[column]
+    yield chosen === undefined ? block : chosenRows(block, run.components.length, first, chosen)
+  }
+}
+
+const summaries = async ({ workspace, run, clustering, chosen }: Source): Promise<ClusterSummary[]> => {
+  const all = clustering === undefined ? [] : await workspace.getClusterSummaries(run.id, { clustering: clustering.number, topTokens })
+  return chosen === undefined ? all : all.filter(({ cluster }) => chosen.includes(cluster))
+}
 
 /** Ascending token indices of every cluster. */
 const membersOf = async ({ workspace, run }: Source, clustering: ClusteringRecord): Promise<ReadonlyMap<number, number[]>> => {
@@ -66,9 +96,11 @@ const membersOf = async ({ workspace, run }: Source, clustering: ClusteringRecor
 }
 
 /** What a cluster is, as the files name it; `cluster` is the number in the tables' column `cluster`. */
-const describe = ({ cluster, kind, size, conductance, conductanceWhenCut, seed, distinctTokens, topTokens: top, subsets }: ClusterSummary): Record<string, unknown> => ({
-  cluster, kind, order: cluster < 0 ? null : cluster, size, conductance, conductanceWhenCut, seed, distinctTokens, topTokens: top, subsets
-})
+const describe = ({ annotations }: Source, { cluster, kind, size, conductance, conductanceWhenCut, seed, distinctTokens, topTokens: top, subsets }: ClusterSummary): Record<string, unknown> => {
+  const annotation = annotations.get(`cluster:${cluster}`)
+  const label = annotation === undefined ? null : { ...labelOf(annotation), author: annotation.author, changedAt: annotation.changedAt }
+  return { cluster, kind, order: cluster < 0 ? null : cluster, label, size, conductance, conductanceWhenCut, seed, distinctTokens, topTokens: top, subsets }
+}
 
 const clusterFile = async function* (source: Source): AsyncGenerator<string> {
   const { clustering } = source
@@ -79,7 +111,7 @@ const clusterFile = async function* (source: Source): AsyncGenerator<string> {
   const entries = async function* (): AsyncGenerator<string> {
     const members = await membersOf(source, clustering)
     for (const summary of await summaries(source)) {
-      yield `${pretty(describe(summary), 2).slice(0, -4)},\n    "members": [${members.get(summary.cluster)!.join(', ')}]\n  }`
+      yield `${pretty(describe(source, summary), 2).slice(0, -4)},\n    "members": [${members.get(summary.cluster)!.join(', ')}]\n  }`
     }
   }
   yield* jsonArray(entries(), '  ')
@@ -88,9 +120,10 @@ const clusterFile = async function* (source: Source): AsyncGenerator<string> {
 
 const npy = async (source: Source, folder: string): Promise<void> => {
   const { run } = source
-  const shape = [run.tokens, run.components.length]
-  await writeNpy(join(folder, 'susceptibilities.npy'), shape, matrixBlocks(source, 'susceptibilities'))
-  await writeNpy(join(folder, 'standard_errors.npy'), shape, matrixBlocks(source, 'standardErrors'))
+  const chosen = await chosenTokens(source)
+  const shape = [chosen === undefined ? run.tokens : chosen.reduce((sum, one) => sum + one, 0), run.components.length]
+  await writeNpy(join(folder, 'susceptibilities.npy'), shape, matrixBlocks(source, 'susceptibilities', chosen))
+  await writeNpy(join(folder, 'standard_errors.npy'), shape, matrixBlocks(source, 'standardErrors', chosen))
   await write(folder, 'components.json', `${pretty(run.components)}\n`)
   await table(source, folder, 'tokens', 'csv', 'tokens')
   await write(folder, 'clusters.json', clusterFile(source))
@@ -98,12 +131,12 @@ const npy = async (source: Source, folder: string): Promise<void> => {
 
 const tables = async (source: Source, folder: string, format: 'csv' | 'parquet'): Promise<void> => {
   const always: ExportedTable[] = ['tokens', 'susceptibilities', 'standard_errors', 'diagnostics', 'chains', 'traces', 'documents']
-  for (const name of [...always, ...(source.clustering === undefined ? [] : (['clusters', 'cluster_tokens'] as const))]) await table(source, folder, name, format, name)
+  for (const name of [...always, ...(source.clustering === undefined ? [] : (['clusters', 'cluster_tokens', 'labels'] as const))]) await table(source, folder, name, format, name)
   await write(folder, 'run.json', `${pretty(header(source))}\n`)
 }
 
 /** Everything about the run that is no table: what produced the numbers, and with which settings. */
-const header = ({ run, clustering }: Source): Record<string, unknown> => ({
+const header = ({ run, clustering, chosen }: Source): Record<string, unknown> => ({
   format: 'spectroscope run',
   version: 1,
   run: { id: run.id, name: run.name, status: run.status, createdAt: run.createdAt, startedAt: run.startedAt, finishedAt: run.finishedAt, tokens: run.tokens, initialLoss: run.initialLoss },
@@ -111,7 +144,7 @@ const header = ({ run, clustering }: Source): Record<string, unknown> => ({
   stages: run.stages,
   configuration: run.configuration,
   components: run.components,
-  ...(clustering === undefined ? {} : { clustering })
+  ...(clustering === undefined ? {} : { clustering, selection: chosen ?? null })
 })
 
 const contextEntry = ({ token, row, position, id, text, subset, file, record, before, after }: TokenInContext): string =>
@@ -126,7 +159,7 @@ const contexts = async function* ({ workspace, run }: Source, tokens: readonly n
 
 /** The main body and unclustered tokens are listed by number only: they are most of the study, and no finding. */
 const clusterEntry = async function* (source: Source, summary: ClusterSummary, tokens: readonly number[]): AsyncGenerator<string> {
-  yield `${pretty(describe(summary), 4).slice(0, -6)},\n      "members": `
+  yield `${pretty(describe(source, summary), 4).slice(0, -6)},\n      "members": `
   if (summary.kind === 'cluster') yield* jsonArray(contexts(source, tokens), '        ')
   else yield `[${tokens.join(', ')}]`
   yield '\n    }'
@@ -148,27 +181,23 @@ const json = async (source: Source, folder: string): Promise<void> => {
   await write(folder, 'run.json', body())
 }
 
-const clusteringOf = (run: RunRecord, number: number | undefined): ClusteringRecord | undefined => {
-  if (number === undefined) return run.clusterings.at(-1)
-  const found = run.clusterings.find((clustering) => clustering.number === number)
-  if (found === undefined) throw new SpectroscopeError('input', `Run ${run.id} has no clustering ${number}; it has ${run.clusterings.map((one) => one.number).join(', ') || 'none'}.`)
-  return found
-}
-
 /**
  * Writes a run into a folder, which appears whole or not at all. json: one readable file, run.json (provenance, configuration,
  * components, diagnostics, clusters with their tokens in context); csv, parquet: tables with names in their headers, and run.json
  * without clusters; npy: susceptibilities.npy and standard_errors.npy (float32 [tokens, components], C order, tokens by probe row,
- * then target position), components.json, tokens.csv, clusters.json. Throws `input` when the run has no susceptibilities yet,
+ * then target position), components.json, tokens.csv, clusters.json. With chosen clusters, only their tokens are there. Throws `input` when the run has no susceptibilities yet,
  * or no clusters where its configuration asks for them.
  */
-export const exportRun = async (workspace: Workspace, runId: string, { format, folder, overwrite = false, clustering }: ExportOptions): Promise<void> => {
+export const exportRun = async (workspace: Workspace, runId: string, { format, folder, overwrite = false, clustering: number, clusters = 'all' }: ExportOptions): Promise<void> => {
   const run = await workspace.getRun(runId)
   if (run.components.length === 0) throw new SpectroscopeError('input', `Run ${run.id} has no susceptibilities yet; \`resume ${run.id}\` goes on with it.`)
   if (run.configuration.clustering !== false && run.clusterings.length === 0 && !run.stages.some(({ stage }) => stage === 'cluster')) {
     throw new SpectroscopeError('input', `Run ${run.id} is not clustered yet; \`resume ${run.id}\` goes on with it.`)
   }
-  const source: Source = { workspace, run, clustering: clusteringOf(run, clustering) }
+  const clustering = number === undefined && run.clusterings.length === 0 && clusters === 'all' ? undefined : clusteringOf(run, number)
+  const annotations = clustering === undefined ? [] : await workspace.getAnnotations(run.id, clustering.number)
+  const chosen = clustering === undefined ? null : chosenClusters(run, clustering, clusters, annotations)
+  const source: Source = { workspace, run, clustering, chosen: chosen ?? undefined, annotations: new Map(annotations.map((annotation) => [annotation.target, annotation])) }
   await buildFolder(folder, { overwrite: (present) => overwrite && present.every((name) => ownFile.test(name)) }, (temporary) =>
     format === 'json' ? json(source, temporary) : format === 'npy' ? npy(source, temporary) : tables(source, temporary, format))
 }

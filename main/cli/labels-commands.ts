@@ -1,0 +1,150 @@
+import { InvalidArgumentError, Option } from 'commander'
+import type { Command } from 'commander'
+import type { Annotation } from '../../preload/contract-annotations'
+import type { ImportAnswer } from '../../preload/contract'
+import { exportFormats, exportTo } from '../api/exports'
+import type { Exported, ExportFormat } from '../api/exports'
+import { importFile } from '../api/imports'
+import { labelsOf } from '../api/labels'
+import type { RunLabels } from '../api/labels'
+import type { Answer } from './output'
+import { renderTable } from './table'
+import { page } from './terminal'
+import { grouped, plural, visibleText } from './text'
+import type { Page } from './views'
+
+interface Common {
+  readonly workspace: string
+  readonly json?: boolean
+}
+
+/** What commands are made with: `command` adds one with --workspace, --json and examples, `answer` prints what its work gives. */
+export interface CommandPieces {
+  readonly command: (usage: string, description: string, ...examples: readonly string[]) => Command
+  readonly answer: (options: Common, work: () => Promise<Answer>) => Promise<void>
+}
+
+const wholeFromOne = (text: string): number => {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('It must be a whole number of at least 1.')
+}
+
+const clusterIn = (text: string): number => {
+  if (text === 'rest') return -1
+  if (/^\d{1,9}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError(`"${text}" is no cluster; give its number, or "rest" for the tokens in no cluster.`)
+}
+
+/** "all", "labelled", or numbers as in "1,5,9". */
+const selectionIn = (text: string): 'all' | 'labelled' | number[] => (text === 'all' || text === 'labelled' ? text : text.split(',').map((part) => clusterIn(part.trim())))
+
+interface NamedCluster {
+  readonly cluster: number
+  readonly name: string
+}
+
+const namingIn = (text: string, earlier: readonly NamedCluster[] = []): NamedCluster[] => {
+  const at = text.indexOf('=')
+  if (at < 0) throw new InvalidArgumentError('It must be CLUSTER=NAME, as in 7="closing brackets".')
+  return [...earlier, { cluster: clusterIn(text.slice(0, at).trim()), name: text.slice(at + 1) }]
+}
+
+const exportedText = ({ path, files, folder }: Exported): string =>
+  files.length === 1 && path !== folder ? `Written to ${visibleText(path)}.` : `${plural(files.length, 'file')} in ${visibleText(folder)}: ${files.join(', ')}.`
+
+const importedText = ({ run, clustering, clusters, labels, left }: ImportAnswer, into: boolean): string =>
+  [
+    into ? `${plural(labels, 'label')} imported into clustering ${clustering} of run ${run}.` : `Imported as run ${run}: ${plural(clusters, 'cluster')}, ${plural(labels, 'label')}.`,
+    ...left.map((sentence) => `  ${visibleText(sentence)}`)
+  ].join('\n')
+
+const targetWords = ({ target, clusters, cluster, tokens }: Annotation): string => {
+  const number = target.slice(target.indexOf(':') + 1)
+  if (clusters !== undefined) return `merge ${number} of ${clusters.join(', ')}`
+  if (tokens !== undefined) return `part ${number} of ${cluster === -1 ? 'rest' : String(cluster)}`
+  return number === '-1' ? 'rest' : number
+}
+
+const sizeOf = ({ target, clusters, tokens }: Annotation, sizes: RunLabels['sizes']): number =>
+  tokens?.length ?? (clusters ?? [Number(target.slice(target.indexOf(':') + 1))]).reduce((sum, cluster) => sum + (sizes[cluster] ?? 0), 0)
+
+const labelsText = ({ run, clustering, clusters, annotations, sizes }: RunLabels, { width, bold }: Page): string => {
+  const labelled = annotations.filter(({ target, status }) => target.startsWith('cluster:') && status === 'labelled').length
+  const head = `${grouped(labelled)} of ${plural(clusters, 'cluster')} of clustering ${clustering} of run ${run} ${labelled === 1 ? 'is' : 'are'} labelled.`
+  if (annotations.length === 0) return head
+  const table = renderTable(
+    [
+      { title: 'cluster' }, { title: 'tokens', align: 'right' }, { title: 'status' }, { title: 'name', flexible: true }, { title: 'tags', flexible: true }, { title: 'confidence' },
+      { title: 'blind test' }, { title: 'author', flexible: true }, { title: 'changed (UTC)' }
+    ],
+    annotations.map((annotation) => [
+      targetWords(annotation), grouped(sizeOf(annotation, sizes)), annotation.status, visibleText(annotation.name), visibleText(annotation.tags.join(', ')), annotation.confidence ?? '–',
+      annotation.blindTest === null ? '–' : `${annotation.blindTest.right} of ${annotation.blindTest.of}`, visibleText(annotation.author), annotation.changedAt.slice(0, 16).replace('T', ' ')
+    ]),
+    width, bold
+  )
+  return `${table}\n\n${head}`
+}
+
+interface ExportOptions extends Common {
+  readonly format: ExportFormat
+  readonly out: string
+  readonly clustering?: number
+  readonly clusters: 'all' | 'labelled' | number[]
+  readonly overwrite?: boolean
+}
+
+interface ImportOptions extends Common {
+  readonly into?: string
+  readonly clustering?: number
+}
+
+interface LabelsOptions extends Common {
+  readonly clustering?: number
+  readonly set?: readonly NamedCluster[]
+}
+
+const which = (clustering: number | undefined): { readonly clustering?: number } => (clustering === undefined ? {} : { clustering })
+
+/** The commands about labels, and what carries them out of and into a workspace: labels, export, import. */
+export const addLabelCommands = ({ command, answer }: CommandPieces): void => {
+  command(
+    'labels <run>', 'Show what people say of a run\'s clusters, or name some of them.', 'labels latest', 'labels first --set 7="closing brackets" --set 12="line breaks"', 'labels first --json'
+  )
+    .option('--clustering <number>', 'one of the run\'s clusterings; the latest by default', wholeFromOne)
+    .option('--set <cluster=name>', 'name a cluster; may be given several times', namingIn)
+    .action((run: string, { clustering, set, ...options }: LabelsOptions) =>
+      answer(options, async () => {
+        const labels = await labelsOf(options.workspace, run, { ...which(clustering), ...(set === undefined ? {} : { set }) })
+        return { json: labels, text: labelsText(labels, page()) }
+      })
+    )
+
+  command(
+    'export <run>', 'Write a run\'s matrix, tokens, clusters and labels: into a folder, or as annotated or html into one file.',
+    'export latest --format npy --out results', 'export first --format annotated --out first.json', 'export first --format html --clusters 1,5,9 --out report.html'
+  )
+    .addOption(new Option('-f, --format <format>', 'what to write').choices(exportFormats).makeOptionMandatory())
+    .requiredOption('-o, --out <path>', 'folder to write, new or empty; a file for annotated and html')
+    .option('--clustering <number>', 'one of the run\'s clusterings; the latest by default', wholeFromOne)
+    .option('--clusters <which>', '"all", "labelled", or numbers as in 1,5,9; "rest" is what is left over', selectionIn, 'all')
+    .option('--overwrite', 'replace the folder or file if it is there')
+    .action((run: string, { format, out, clustering, clusters, overwrite, ...options }: ExportOptions) =>
+      answer(options, async () => {
+        const exported = await exportTo(options.workspace, run, { format, path: out, clusters, overwrite: overwrite === true, ...which(clustering) })
+        return { json: exported, text: exportedText(exported) }
+      })
+    )
+
+  command(
+    'import <file>', 'Import an annotated cluster set as a run of its own, or its labels into a run.', 'import first.json', 'import first.json --into latest'
+  )
+    .option('--into <run>', 'give the labels to the clusters of this run, matched by their tokens')
+    .option('--clustering <number>', 'one of that run\'s clusterings; the latest by default', wholeFromOne)
+    .action((file: string, { into, clustering, ...options }: ImportOptions) =>
+      answer(options, async () => {
+        const imported = await importFile(options.workspace, file, into === undefined ? undefined : { run: into, ...which(clustering) })
+        return { json: imported, text: importedText(imported, into !== undefined) }
+      })
+    )
+}
