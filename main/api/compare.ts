@@ -62,7 +62,8 @@ interface Overlap {
 
 const add = (counts: Map<ClusterNumber, number>, group: ClusterNumber): void => void counts.set(group, (counts.get(group) ?? 0) + 1)
 
-const overlapOf = (left: Int32Array, right: Int32Array): Overlap => {
+/** Counts of tokens by their groups on both sides. */
+export const overlapOf = (left: Int32Array, right: Int32Array): Overlap => {
   const common = new Map<ClusterNumber, Map<ClusterNumber, number>>()
   const [leftSizes, rightSizes] = [new Map<ClusterNumber, number>(), new Map<ClusterNumber, number>()]
   for (let i = 0; i < left.length; i++) {

@@ -73,7 +73,11 @@ export class Jobs {
         secondsLeft: secondsLeft !== undefined && Number.isFinite(secondsLeft) ? secondsLeft : null
       }, false)
     }
-    const done = Promise.resolve().then(() => work({ signal: controller.signal, progress }))
+    const begin = async (): Promise<T> => {
+      controller.signal.throwIfAborted()
+      return work({ signal: controller.signal, progress })
+    }
+    const done = Promise.resolve().then(begin)
     const entry: Entry = { job, key, controller, done, toldAt: performance.now() }
     this.#entries.set(job.id, entry)
     this.#tell(job)
