@@ -1,0 +1,459 @@
+import { getContext, setContext, untrack } from 'svelte'
+import { SvelteMap } from 'svelte/reactivity'
+import { strata } from '../../preload/contract'
+import type { CallInput, ClusterDetails, ClusterNumber, GalleryToken, Stratum, SubsetCount, TokenCount, TokenInContext } from '../../preload/contract'
+import type { Workbench } from '../app/app.svelte'
+import type { Explore } from '../explore/explore.svelte'
+import { Latest } from './latest'
+import { Lru } from './lru'
+import { PagedRows } from './paged-rows'
+import { contextWidths, defaultPreferences, readPreferences } from './preferences'
+import type { Preferences, SectionName } from './preferences'
+import { planGroups, planInTurn } from './row-plan'
+import type { PlannedLine, RowPlan } from './row-plan'
+
+/** Rows that are read with one query: a cluster's, or those of one of its tokens or subsets, or the selected ones. */
+export interface Source {
+  readonly key: string
+  readonly cluster: ClusterNumber | null
+  readonly rows: PagedRows<GalleryToken>
+  /** What its rows have in common, where rows are grouped. */
+  readonly heading: { readonly token: TokenCount } | { readonly subset: SubsetCount } | null
+  /** Rows that are shown at first. */
+  readonly opening: number
+}
+
+/** One column of contexts. */
+export interface ContextColumn {
+  readonly key: string
+  /** Clusters whose contexts it shows: two where they come in turn. */
+  readonly clusters: readonly ClusterNumber[]
+  readonly sources: readonly Source[]
+  readonly inTurn: boolean
+  /** Members that are in no group: those of rarer tokens. */
+  readonly ungrouped: number
+}
+
+/** What the pane shows, all of one moment. */
+export interface Shown {
+  readonly key: string
+  readonly cluster: ClusterNumber | null
+  readonly details: ClusterDetails | null
+  readonly similar: ClusterNumber | null
+  readonly similarDetails: ClusterDetails | null
+  /** The cluster that the tokens of the stratum "toward" lead to. */
+  readonly toward: ClusterNumber | null
+  readonly columns: readonly ContextColumn[]
+  readonly selection: boolean
+}
+
+/** Of all members, those with one token or in one subset. */
+export interface Filter {
+  readonly tokenId?: number
+  readonly subset?: string
+  readonly words: string
+}
+
+interface Wanted {
+  readonly cluster: ClusterNumber | null
+  readonly similar: ClusterNumber | null
+  readonly selection: Int32Array | null
+  readonly stratum: Stratum
+  readonly seed: number
+  readonly filter: Filter | null
+  readonly preferences: Pick<Preferences, 'grouping' | 'width' | 'beside'>
+}
+
+const pageSize = 60
+const groupPage = 20
+const groupOpening = 4
+/** Lines that a group shows more of, each time. */
+export const groupMore = 40
+/** More would be higher than a browser can scroll. */
+export const mostLines = 200_000
+const widest = 1024
+
+const dimAfter = 100
+const blankAfter = 700
+
+/** What the gallery shows and how, with a cache of what was read. */
+export class Gallery {
+  readonly #workbench: Workbench
+  readonly #explore: Explore
+  preferences: Preferences = $state.raw(defaultPreferences)
+  stratum: Stratum = $state('central')
+  seed = $state(1)
+  filter: Filter | null = $state.raw(null)
+  /** Shows the selected tokens rather than a cluster. */
+  selection = $state(false)
+  shown: Shown | null = $state.raw(null)
+  failure: string | null = $state(null)
+  /** How long what is asked for has been awaited: not, long enough to say so, or too long to show what was there before. */
+  waiting: 'no' | 'dim' | 'blank' = $state('no')
+  /** Rows with more context than the others, by token. */
+  readonly expanded = new SvelteMap<number, TokenInContext>()
+  /** Lines that are shown of a group, where a person asked for more. */
+  readonly opened = new SvelteMap<string, number>()
+  cursor: { readonly column: number; readonly line: number } = $state.raw({ column: 0, line: 0 })
+  /** Whether the keys go to the contexts. */
+  focused = $state(false)
+  membership: Int32Array | null = $state.raw(null)
+  /** Changes when rows come. */
+  revision = $state(0)
+
+  readonly #details = new Lru<ClusterNumber, ClusterDetails>(80)
+  readonly #detailsUnderWay = new Map<ClusterNumber, Promise<ClusterDetails>>()
+  readonly #rows = new Lru<string, PagedRows<GalleryToken>>(120)
+  readonly #latest = new Latest()
+  #timers: number[] = []
+  #lastCluster: ClusterNumber | null = null
+  #lastTokens: Int32Array
+  #own: Int32Array | null = null
+  #membershipAsked = false
+  #selections = 0
+
+  readonly plans: readonly RowPlan[] = $derived.by(() => {
+    this.followRows()
+    return (this.shown?.columns ?? []).map((column) => {
+      if (column.inTurn) return planInTurn(column.sources.map(({ rows }) => Math.min(rows.total ?? 0, mostLines / 2)))
+      return planGroups(column.sources.map(({ key, rows, heading, opening }) => ({ total: rows.total ?? 0, shown: this.opened.get(key) ?? opening, heading: heading !== null })))
+    })
+  })
+
+  constructor(workbench: Workbench, explore: Explore) {
+    this.#workbench = workbench
+    this.#explore = explore
+    this.preferences = workbench.view('gallery', readPreferences, defaultPreferences)
+    this.stratum = this.preferences.stratum
+    this.#lastTokens = explore.tokens
+  }
+
+  /** Follows what the panes share; to be called in an effect. */
+  follow(): void {
+    const { current, tokens, similar } = this.#explore
+    untrack(() => {
+      const chosen = tokens !== this.#lastTokens && tokens !== this.#own
+      if (current !== this.#lastCluster) {
+        this.filter = null
+        if (!chosen) this.selection = false
+      }
+      if (chosen) this.selection = tokens.length > 0
+      if (tokens.length === 0) this.selection = false
+      if (tokens !== this.#lastTokens) this.#selections++
+      this.#lastTokens = tokens
+      this.#lastCluster = current
+    })
+    const { selection, stratum, seed, filter, preferences } = this
+    const wanted: Wanted = { cluster: current, similar, selection: selection ? tokens : null, stratum, seed, filter, preferences }
+    untrack(() => this.#show(wanted))
+  }
+
+  /** Makes what reads rows be read again when more of them come. */
+  followRows(): number {
+    return this.revision
+  }
+
+  prefer(changes: Partial<Preferences>): void {
+    this.preferences = { ...this.preferences, ...changes }
+    this.#workbench.keep('gallery', this.preferences)
+  }
+
+  toggleSection(name: SectionName): void {
+    const { closed } = this.preferences
+    this.prefer({ closed: closed.includes(name) ? closed.filter((other) => other !== name) : [...closed, name] })
+  }
+
+  /** Shows another stratum; "random" again draws anew. */
+  choose(stratum: Stratum | 'selection'): void {
+    if (stratum === 'selection') {
+      this.selection = true
+      return
+    }
+    if (stratum === 'random' && this.stratum === 'random' && !this.selection) this.seed++
+    this.selection = false
+    this.stratum = stratum
+    if (stratum !== 'toward') this.prefer({ stratum })
+  }
+
+  stepStratum(by: number): void {
+    const all: readonly (Stratum | 'selection')[] = [...strata, ...(this.#explore.tokens.length > 0 ? (['selection'] as const) : [])]
+    const at = all.indexOf(this.selection ? 'selection' : this.stratum)
+    this.choose(all[(at + by + all.length) % all.length])
+  }
+
+  stepWidth(by: number): void {
+    const at = contextWidths.findIndex((width) => width === this.preferences.width)
+    this.prefer({ width: contextWidths[Math.max(0, Math.min(contextWidths.length - 1, at + by))] })
+    this.expanded.clear()
+  }
+
+  /** Ends what is shown beside the cluster. */
+  closeSimilar(): void {
+    if (this.#explore.similar !== null) this.#explore.similar = null
+    if (this.stratum === 'toward') this.choose('central')
+  }
+
+  retry(): void {
+    this.failure = null
+    for (const { sources } of this.shown?.columns ?? []) for (const { rows } of sources) if (rows.failure !== null) rows.retry()
+    this.follow()
+  }
+
+  lineAt(column: number, line: number): PlannedLine | null {
+    const plan = this.plans.at(column)
+    return plan === undefined || line < 0 || line >= plan.length ? null : plan.at(line)
+  }
+
+  /** The token of a line; undefined where it is not here yet, or the line is none of a token. */
+  tokenAt(column: number, line: number): GalleryToken | undefined {
+    this.followRows()
+    const planned = this.lineAt(column, line)
+    return planned?.kind === 'row' ? this.shown?.columns[column].sources[planned.group].rows.at(planned.place) : undefined
+  }
+
+  get cursorToken(): GalleryToken | undefined {
+    return this.tokenAt(this.cursor.column, this.cursor.line)
+  }
+
+  /** Says which lines of a column are in sight. */
+  see(column: number, first: number, last: number): void {
+    const shown = this.shown?.columns[column]
+    if (shown === undefined) return
+    const ranges = new Map<number, [number, number]>()
+    for (let line = Math.max(0, first); line <= last; line++) {
+      const planned = this.lineAt(column, line)
+      if (planned?.kind !== 'row') continue
+      const range = ranges.get(planned.group)
+      if (range === undefined) ranges.set(planned.group, [planned.place, planned.place])
+      else range[1] = planned.place
+    }
+    for (const [group, [from, to]] of ranges) shown.sources[group].rows.want(from, to)
+  }
+
+  open(key: string, lines: number): void {
+    this.opened.set(key, lines)
+  }
+
+  /** Selects a token, or no longer: what is selected can be split off. */
+  toggleMark(token: number): void {
+    const there = this.#explore.tokens
+    const without = there.filter((other) => other !== token)
+    this.#own = without.length < there.length ? without : Int32Array.from([...there, token]).sort()
+    this.#explore.tokens = this.#own
+  }
+
+  clearMarks(): void {
+    this.#own = new Int32Array(0)
+    this.#explore.tokens = this.#own
+  }
+
+  /** Four times the context, then the whole row, then as before. */
+  async toggleContext(token: TokenInContext): Promise<void> {
+    const { width } = this.preferences
+    const now = this.expanded.get(token.token)
+    const reach = now === undefined ? 0 : Math.max(now.before.length, now.after.length)
+    if (reach > 4 * width || (now !== undefined && now.before.length === now.position && now.before.length < 4 * width && now.after.length < 4 * width)) {
+      this.expanded.delete(token.token)
+      return
+    }
+    const around = reach === 0 ? Math.min(widest, 4 * width) : widest
+    const [more] = await this.#explore.contexts(Int32Array.of(token.token), around, around)
+    if (now !== undefined && more.before.length === now.before.length && more.after.length === now.after.length) this.expanded.delete(token.token)
+    else this.expanded.set(token.token, more)
+  }
+
+  #read(cluster: ClusterNumber): Promise<ClusterDetails> {
+    const known = this.#details.get(cluster)
+    if (known !== undefined) return Promise.resolve(known)
+    const underWay = this.#detailsUnderWay.get(cluster)
+    if (underWay !== undefined) return underWay
+    const reading = (async () => {
+      try {
+        const details = await this.#workbench.client.call('clusters.details', { ...this.#explore.where, cluster })
+        this.#details.set(cluster, details)
+        return details
+      } finally {
+        this.#detailsUnderWay.delete(cluster)
+      }
+    })()
+    this.#detailsUnderWay.set(cluster, reading)
+    return reading
+  }
+
+  #rowsOf(query: Omit<CallInput<'clusters.tokens'>, 'run' | 'clustering' | 'offset' | 'limit'> & { readonly cluster: ClusterNumber }, total?: number): { key: string; rows: PagedRows<GalleryToken> } {
+    const key = JSON.stringify(query)
+    const known = this.#rows.get(key)
+    if (known !== undefined) return { key, rows: known }
+    const rows = new PagedRows<GalleryToken>({
+      pageSize: total === undefined ? pageSize : groupPage,
+      load: async (offset, limit) => {
+        const page = await this.#workbench.client.call('clusters.tokens', { ...this.#explore.where, ...query, offset, limit })
+        return { total: page.total, rows: page.tokens }
+      },
+      changed: () => this.revision++,
+      ...(total === undefined ? {} : { total })
+    })
+    this.#rows.set(key, rows)
+    return { key, rows }
+  }
+
+  #selectedRows(tokens: Int32Array, width: number): Source {
+    const key = `selected ${this.#selections} ${width}`
+    const known = this.#rows.get(key)
+    const rows = known ?? new PagedRows<GalleryToken>({
+      pageSize,
+      load: async (offset, limit) => {
+        const contexts = await this.#explore.contexts(tokens.slice(offset, offset + limit), width, width)
+        return { total: tokens.length, rows: contexts.map((context) => ({ ...context, boundary: null })) }
+      },
+      changed: () => this.revision++,
+      total: tokens.length
+    })
+    this.#rows.set(key, rows)
+    return { key, cluster: null, rows, heading: null, opening: mostLines }
+  }
+
+  #column(cluster: ClusterNumber, toward: ClusterNumber | null, details: ClusterDetails | null, { stratum, seed, filter, preferences: { grouping, width } }: Wanted): ContextColumn {
+    const query = {
+      cluster, stratum, before: width, after: width, ...(stratum === 'random' ? { seed } : {}), ...(stratum === 'toward' && toward !== null ? { toward } : {}),
+      ...(filter?.tokenId === undefined ? {} : { tokenId: filter.tokenId }), ...(filter?.subset === undefined ? {} : { subset: filter.subset })
+    }
+    const whole = { key: `column ${cluster}`, clusters: [cluster], inTurn: false, ungrouped: 0 }
+    if (grouping === 'token' && filter?.tokenId === undefined && details !== null && filter === null && stratum !== 'toward') {
+      const sources = details.topTokens.map((token) => ({ ...this.#rowsOf({ ...query, tokenId: token.id }, token.count), cluster, heading: { token }, opening: groupOpening }))
+      return { ...whole, sources, ungrouped: details.entry.size - details.topTokens.reduce((sum, { count }) => sum + count, 0) }
+    }
+    if (grouping === 'subset' && details !== null && filter === null && stratum !== 'toward') {
+      return { ...whole, sources: details.subsets.map((subset) => ({ ...this.#rowsOf({ ...query, subset: subset.subset }, subset.count), cluster, heading: { subset }, opening: groupOpening })) }
+    }
+    return { ...whole, sources: [{ ...this.#rowsOf(query), cluster, heading: null, opening: mostLines }] }
+  }
+
+  /** What is wanted, as far as it can be told with these details; `null` details only where nothing depends on them. */
+  #arrange(wanted: Wanted, details: ClusterDetails | null, similarDetails: ClusterDetails | null): Shown {
+    const { cluster, selection, stratum, preferences } = wanted
+    const key = JSON.stringify([cluster, selection === null ? wanted.similar : null, selection === null ? 0 : this.#selections, stratum, wanted.seed, wanted.filter, preferences.grouping, preferences.width, preferences.beside])
+    const base = { key, cluster, details, similarDetails, selection: selection !== null }
+    if (selection !== null) {
+      return { ...base, similar: null, toward: null, columns: [{ key: 'selected', clusters: [], inTurn: false, ungrouped: 0, sources: [this.#selectedRows(selection, preferences.width)] }] }
+    }
+    if (cluster === null) return { ...base, similar: null, toward: null, columns: [] }
+    const similar = this.#similarOf(wanted, details)
+    const toward = stratum === 'toward' ? similar : null
+    const own = this.#column(cluster, toward, details, wanted)
+    if (similar === null) return { ...base, similar, toward, columns: [own] }
+    const other = this.#column(similar, cluster, similarDetails, wanted)
+    if (preferences.beside === 'columns' || own.sources.length !== 1 || other.sources.length !== 1) return { ...base, similar, toward, columns: [own, other] }
+    return { ...base, similar, toward, columns: [{ key: 'in turn', clusters: [cluster, similar], inTurn: true, ungrouped: 0, sources: [own.sources[0], other.sources[0]] }] }
+  }
+
+  #similarOf({ similar, stratum, cluster }: Wanted, details: ClusterDetails | null): ClusterNumber | null {
+    const found = similar ?? (stratum === 'toward' ? details?.nearest.at(0)?.cluster ?? null : null)
+    return found === cluster ? null : found
+  }
+
+  /** What has to be here before it is shown. */
+  #needed(shown: Shown): readonly PagedRows<GalleryToken>[] {
+    return shown.columns.flatMap(({ sources }) => sources.slice(0, sources.length === 2 ? 2 : 1).map(({ rows }) => rows)).filter((rows) => rows.total !== 0)
+  }
+
+  #take(shown: Shown): void {
+    this.#timers.forEach((timer) => window.clearTimeout(timer))
+    this.waiting = 'no'
+    this.failure = null
+    if (this.shown?.key !== shown.key) {
+      if (this.shown?.cluster !== shown.cluster || this.shown.selection !== shown.selection) {
+        this.expanded.clear()
+        this.opened.clear()
+      }
+      this.cursor = { column: 0, line: this.#firstRow(shown) }
+    }
+    this.shown = shown
+    if (shown.selection) void this.#askMembership()
+    this.#prefetch()
+  }
+
+  #firstRow(shown: Shown): number {
+    return shown.columns.at(0)?.sources.at(0)?.heading === null ? 0 : 1
+  }
+
+  #show(wanted: Wanted): void {
+    if (wanted.cluster === null && wanted.selection === null) {
+      this.#latest.forget()
+      this.#take(this.#arrange(wanted, null, null))
+      return
+    }
+    const here = this.#here(wanted)
+    if (here !== null) {
+      this.#latest.forget()
+      this.#take(here)
+      return
+    }
+    this.#timers.forEach((timer) => window.clearTimeout(timer))
+    this.#timers = [window.setTimeout(() => (this.waiting = 'dim'), dimAfter), window.setTimeout(() => (this.waiting = 'blank'), blankAfter)]
+    this.#latest.ask(
+      () => this.#bring(wanted),
+      (shown) => this.#take(shown),
+      (error) => {
+        this.#timers.forEach((timer) => window.clearTimeout(timer))
+        this.waiting = 'no'
+        this.failure = error instanceof Error ? error.message : String(error)
+      }
+    )
+  }
+
+  /** What is wanted, if all of it has been read before. */
+  #here(wanted: Wanted): Shown | null {
+    const details = wanted.cluster === null ? null : this.#details.peek(wanted.cluster)
+    if (details === undefined) return null
+    const similar = wanted.selection === null ? this.#similarOf(wanted, details) : null
+    const similarDetails = similar === null ? null : this.#details.peek(similar)
+    if (similarDetails === undefined) return null
+    const shown = this.#arrange(wanted, details, similarDetails)
+    return this.#needed(shown).every((rows) => rows.started) ? shown : null
+  }
+
+  async #bring(wanted: Wanted): Promise<Shown> {
+    const { cluster, stratum, preferences } = wanted
+    // Rows that depend on nothing but the cluster are read beside its details.
+    if (wanted.selection === null && cluster !== null && preferences.grouping === 'none' && stratum !== 'toward') {
+      for (const rows of this.#needed(this.#arrange(wanted, null, null))) void rows.first().catch(() => undefined)
+    }
+    const own = cluster === null ? null : await this.#read(cluster)
+    const similar = wanted.selection === null ? this.#similarOf(wanted, own) : null
+    const shown = this.#arrange(wanted, own, similar === null ? null : await this.#read(similar))
+    await Promise.all(this.#needed(shown).map((rows) => rows.first()))
+    return shown
+  }
+
+  /** Reads the next clusters of the list ahead, one after the other. */
+  #prefetch(): void {
+    const { order, current } = this.#explore
+    const at = current === null ? -1 : order.indexOf(current)
+    if (at < 0 || this.selection) return
+    const unseen = order.slice(at + 1, at + 200).find((cluster) => this.#explore.statusOf(cluster) === 'unseen')
+    const next = [...new Set([order.at(at + 1), unseen, at > 0 ? order[at - 1] : undefined])].filter((cluster) => cluster !== undefined)
+    void (async () => {
+      for (const cluster of next) {
+        if (this.#explore.current !== current) return
+        const wanted: Wanted = { cluster, similar: null, selection: null, stratum: this.stratum, seed: this.seed, filter: null, preferences: this.preferences }
+        if (this.#here(wanted) === null) await this.#bring(wanted)
+      }
+    })().catch(() => undefined)
+  }
+
+  async #askMembership(): Promise<void> {
+    if (this.#membershipAsked) return
+    this.#membershipAsked = true
+    try {
+      this.membership = await this.#workbench.client.call('tokens.membership', this.#explore.where)
+    } catch (error) {
+      this.#membershipAsked = false
+      this.#workbench.fail(error)
+    }
+  }
+}
+
+const key = Symbol('gallery')
+export const provideGallery = (gallery: Gallery): Gallery => setContext(key, gallery)
+export const useGallery = (): Gallery => getContext<Gallery>(key)

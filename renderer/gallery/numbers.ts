@@ -1,0 +1,10 @@
+/** "3.2×", "0.4×", "120×": how many times as frequent. */
+export const times = (lift: number): string => (Number.isFinite(lift) ? `${lift >= 99.5 ? Math.round(lift).toLocaleString('en') : lift.toPrecision(2)}×` : '–')
+
+/** "3.2 times as often as in the corpus", "a third as often", "about as often". */
+export const liftWords = (lift: number): string => {
+  if (!Number.isFinite(lift)) return 'not in the corpus otherwise'
+  if (lift === 0) return 'never here'
+  if (lift >= 0.9 && lift <= 1.1) return 'about as often as in the corpus'
+  return lift > 1 ? `${times(lift).slice(0, -1)} times as often as in the corpus` : `${(1 / lift).toPrecision(2)} times as rarely as in the corpus`
+}

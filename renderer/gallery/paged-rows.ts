@@ -1,0 +1,103 @@
+import { Lru } from './lru'
+
+/** A stretch of rows, and how many there are altogether. */
+export interface Page<T> {
+  readonly total: number
+  readonly rows: readonly T[]
+}
+
+interface Options<T> {
+  readonly pageSize: number
+  readonly load: (offset: number, limit: number) => Promise<Page<T>>
+  /** Called whenever rows came, or a page failed. */
+  readonly changed: () => void
+  /** Rows altogether, where that is known before the first page. */
+  readonly total?: number
+  /** Pages that are kept; those that were seen last. */
+  readonly keep?: number
+}
+
+const mostAtOnce = 2
+
+/**
+ * Rows that are read page by page as they come into sight. What scrolled out of sight before its turn is never asked for, and the page
+ * after the ones in sight is read ahead.
+ */
+export class PagedRows<T> {
+  readonly #options: Options<T>
+  readonly #pages: Lru<number, readonly T[]>
+  readonly #underWay = new Map<number, Promise<void>>()
+  #wanted: readonly number[] = []
+  total: number | null
+  failure: Error | null = null
+
+  constructor(options: Options<T>) {
+    this.#options = options
+    this.#pages = new Lru(options.keep ?? 80)
+    this.total = options.total ?? null
+  }
+
+  /** Undefined where it is not here, or not yet. */
+  at(place: number): T | undefined {
+    const { pageSize } = this.#options
+    return this.#pages.peek(Math.floor(place / pageSize))?.[place % pageSize]
+  }
+
+  /** Says which rows are in sight, from `first` to `last`: their pages are read, then the next one. */
+  want(first: number, last: number): void {
+    const { pageSize } = this.#options
+    const lastPage = this.total === null ? 0 : Math.floor(Math.max(0, this.total - 1) / pageSize)
+    const pages: number[] = []
+    for (let page = Math.floor(Math.max(0, first) / pageSize); page <= Math.min(lastPage, Math.floor(last / pageSize) + 1); page++) {
+      if (this.#pages.get(page) === undefined) pages.push(page)
+    }
+    this.#wanted = pages
+    this.#work()
+  }
+
+  /** Settles when the first page is here; rejects where it cannot be read. */
+  async first(): Promise<void> {
+    if (this.#pages.peek(0) !== undefined) return
+    this.#wanted = [0, ...this.#wanted.filter((page) => page !== 0)]
+    await (this.#underWay.get(0) ?? this.#read(0))
+    if (this.#pages.peek(0) === undefined && this.failure !== null) throw this.failure
+  }
+
+  get started(): boolean {
+    return this.#pages.peek(0) !== undefined
+  }
+
+  retry(): void {
+    this.failure = null
+    this.#work()
+  }
+
+  #work(): void {
+    if (this.failure !== null) return
+    for (const page of this.#wanted) {
+      if (this.#underWay.size >= mostAtOnce) return
+      if (!this.#underWay.has(page) && this.#pages.peek(page) === undefined) void this.#read(page)
+    }
+  }
+
+  #read(page: number): Promise<void> {
+    const { pageSize, load, changed } = this.#options
+    const reading = (async () => {
+      try {
+        const { total, rows } = await load(page * pageSize, pageSize)
+        this.total = total
+        this.failure = null
+        this.#pages.set(page, rows)
+        this.#wanted = this.#wanted.filter((other) => other !== page)
+      } catch (error) {
+        this.failure = error instanceof Error ? error : new Error(String(error))
+      } finally {
+        this.#underWay.delete(page)
+      }
+      changed()
+      this.#work()
+    })()
+    this.#underWay.set(page, reading)
+    return reading
+  }
+}

@@ -1,0 +1,103 @@
+/** One component's place in a profile, layer by layer: the embedding, each layer's heads and its MLP, the unembedding. */
+export interface ProfileColumn {
+  readonly component: string
+  /** Index among the run's components. */
+  readonly index: number
+  /** "embed", "0", "1", …, "unembed" */
+  readonly layer: string
+  readonly kind: 'head' | 'mlp' | 'other'
+}
+
+const layered = /^(head|mlp):(\d+)(?:\.(\d+))?$/
+
+/** Components layer by layer, as a signal goes through the model; those whose layer can't be told stay where they are, first or last. */
+export const inLayerOrder = (components: readonly string[]): ProfileColumn[] => {
+  const keyed = components.map((component, index) => {
+    const found = layered.exec(component)
+    if (found === null) return { column: { component, index, layer: component, kind: 'other' as const }, rank: [component === 'embed' ? -1 : Infinity, index] }
+    const layer = Number(found[2])
+    const kind = found[1] === 'mlp' ? ('mlp' as const) : ('head' as const)
+    return { column: { component, index, layer: String(layer), kind }, rank: [layer, kind === 'mlp' ? Infinity : Number(found[3] ?? 0)] }
+  })
+  return keyed.sort((a, b) => compare(a.rank[0], b.rank[0]) || compare(a.rank[1], b.rank[1])).map(({ column }) => column)
+}
+
+const compare = (a: number, b: number): number => (a === b ? 0 : a < b ? -1 : 1)
+
+/** "head:3.2" → "layer 3, head 2"; "mlp:3" → "layer 3, MLP". */
+export const componentWords = (component: string): string => {
+  const found = layered.exec(component)
+  if (found === null) return component === 'embed' ? 'embedding' : component === 'unembed' ? 'unembedding' : component
+  return found[1] === 'mlp' ? `layer ${found[2]}, MLP` : `layer ${found[2]}, head ${found[3] ?? ''}`
+}
+
+/** What a χ of that sign means. */
+export const signWords = (value: number): string => (value > 0 ? 'suppression' : value < 0 ? 'expression' : 'neither')
+
+export interface ProfileGeometry {
+  readonly width: number
+  readonly height: number
+  /** Width of one component, with its gap. */
+  readonly step: number
+  readonly zero: number
+  readonly limit: number
+  /** Paths of all bars above zero, and below. */
+  readonly positive: string
+  readonly negative: string
+  /** Lines from mean - spread to mean + spread; empty without spreads. */
+  readonly spread: string
+  /** Short lines at another cluster's values. */
+  readonly other: string
+  readonly layers: readonly { readonly layer: string; readonly from: number; readonly to: number }[]
+  readonly y: (value: number) => number
+}
+
+interface ProfileInput {
+  readonly columns: readonly ProfileColumn[]
+  /** By index among the run's components. */
+  readonly values: ArrayLike<number>
+  readonly spreads?: ArrayLike<number> | undefined
+  readonly others?: ArrayLike<number> | undefined
+  readonly width: number
+  readonly height: number
+}
+
+const leastStep = 3
+const round = (value: number): number => Math.round(100 * value) / 100
+
+/** Bars up and down from zero, one a component, as few paths however many there are. */
+export const profileGeometry = ({ columns, values, spreads, others, width, height }: ProfileInput): ProfileGeometry => {
+  const step = Math.max(leastStep, Math.min(22, width / Math.max(1, columns.length)))
+  const bar = Math.max(1, Math.min(step - 1, step * 0.72))
+  const limit = columns.reduce((most, { index }) => {
+    const reach = [Math.abs(values[index]) + (spreads?.[index] ?? 0), Math.abs(others?.[index] ?? 0)].filter(Number.isFinite)
+    return Math.max(most, ...reach)
+  }, 0)
+  const zero = height / 2
+  const y = (value: number): number => round(zero - (limit === 0 ? 0 : (Math.max(-limit, Math.min(limit, value)) / limit) * (zero - 2)))
+  let [positive, negative, spread, other] = ['', '', '', '']
+  columns.forEach(({ index }, place) => {
+    const value = values[index]
+    if (!Number.isFinite(value)) return
+    const left = round(place * step + (step - bar) / 2)
+    const path = `M${left} ${zero}V${y(value)}h${round(bar)}V${zero}z`
+    if (value >= 0) positive += path
+    else negative += path
+    const middle = round(place * step + step / 2)
+    const around = spreads?.[index]
+    if (around !== undefined && Number.isFinite(around)) spread += `M${middle} ${y(value - around)}V${y(value + around)}`
+    const beside = others?.[index]
+    if (beside !== undefined && Number.isFinite(beside)) other += `M${round(place * step)} ${y(beside)}h${round(step)}`
+  })
+  const layers: { layer: string; from: number; to: number }[] = []
+  columns.forEach(({ layer }, place) => {
+    const last = layers.at(-1)
+    if (last?.layer === layer) last.to = (place + 1) * step
+    else layers.push({ layer, from: place * step, to: (place + 1) * step })
+  })
+  return { width: Math.max(1, columns.length * step), height, step, zero, limit, positive, negative, spread, other, layers, y }
+}
+
+/** The components whose values are furthest from zero, furthest first. */
+export const furthest = (columns: readonly ProfileColumn[], values: ArrayLike<number>, count: number): ProfileColumn[] =>
+  columns.filter(({ index }) => Number.isFinite(values[index])).sort((a, b) => Math.abs(values[b.index]) - Math.abs(values[a.index])).slice(0, count)
