@@ -1,0 +1,66 @@
+import type { Command } from '../app/commands.svelte'
+import type { Colouring, Explore } from '../explore/explore.svelte'
+import type { GraphView } from './graph.svelte'
+import { savePicture } from './save-picture'
+
+interface Handles {
+  /** Whether the graph has the keyboard. */
+  readonly hasFocus: () => boolean
+  readonly find: () => void
+}
+
+const panKeys = 'graph.pan-'
+
+/** Whether a command works only while the graph has the keyboard, before those of other panes with the same key. */
+export const isOfFocus = (id: string): boolean => id.startsWith(panKeys) || id === 'graph.zoom-in' || id === 'graph.zoom-out'
+
+/** The next way to colour: by cluster, subset, label status, then by the component that was used last, or the first. */
+const nextColouring = (colouring: Colouring, component: string | undefined): Colouring => {
+  if (colouring.by === 'cluster') return { by: 'subset' }
+  if (colouring.by === 'subset') return { by: 'status' }
+  return colouring.by === 'status' && component !== undefined ? { by: 'component', component } : { by: 'cluster' }
+}
+
+/** What a person can do with the graph. */
+export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, find }: Handles): readonly Command[] => {
+  const group = 'Graph'
+  const drawn = (): boolean => view.stage !== null && view.isReady
+  const focused = (): boolean => hasFocus() && drawn()
+  const pan = (name: string, key: string, right: number, up: number): Command => ({
+    id: `${panKeys}${name}`, group, label: `Move the view ${name}`, keys: [key], when: focused, hidden: true, run: () => view.stage?.pan(right, up)
+  })
+  const component = (): string | undefined => {
+    const [furthest] = explore.current === null ? [] : (explore.entries.get(explore.current)?.standsOut ?? [])
+    return furthest?.component ?? explore.overview?.run.components[0]
+  }
+  return [
+    { id: 'graph.tokens', group, label: 'Show tokens', when: () => view.mode !== 'tokens', run: () => view.change('tokens') },
+    { id: 'graph.clusters', group, label: 'Show clusters', when: () => view.mode !== 'clusters', run: () => view.change('clusters') },
+    { id: 'graph.mode', group, label: 'Switch between tokens and clusters', keys: ['t'], hidden: true, run: () => view.change(view.mode === 'tokens' ? 'clusters' : 'tokens') },
+    { id: 'graph.fit', group, label: 'Fit all into the view', keys: ['f'], when: drawn, run: () => view.fit() },
+    {
+      id: 'graph.go-to-selected', group, label: 'Go to what is selected', keys: ['shift+f'], when: () => drawn() && (explore.current !== null || explore.tokens.length > 0),
+      run: () => (explore.tokens.length > 0 && view.mode === 'tokens' ? view.goToTokens(explore.tokens) : explore.current === null ? undefined : view.goTo({ kind: 'cluster', cluster: explore.current }))
+    },
+    { id: 'graph.lasso', group, label: 'Select with a lasso', keys: ['l'], when: drawn, run: () => void (view.lassoing = !view.lassoing) },
+    {
+      id: 'graph.ego', group, label: 'Ego network of what is selected', keys: ['e'], when: () => drawn() && (view.ego || explore.current !== null || explore.tokens.length > 0), run: () => void (view.ego = !view.ego)
+    },
+    { id: 'graph.colouring', group, label: 'Colour by the next thing', keys: ['c'], run: () => void (explore.colouring = nextColouring(explore.colouring, component())) },
+    { id: 'graph.find', group, label: 'Find in the graph', keys: ['mod+f'], whileTyping: true, run: find },
+    { id: 'graph.list', group, label: 'List of nodes', keys: ['shift+l'], run: () => void (view.listing = !view.listing) },
+    { id: 'graph.edges', group, label: 'Edges', when: drawn, run: () => void (view.showsEdges = !view.showsEdges) },
+    { id: 'graph.names', group, label: 'Names', when: drawn, run: () => void (view.showsNames = !view.showsNames) },
+    { id: 'graph.clear', group, label: 'Select no tokens', when: () => explore.tokens.length > 0, run: () => void (explore.tokens = new Int32Array(0)) },
+    {
+      id: 'graph.select-clusters', group, label: 'Select the clusters of the selected tokens', when: () => explore.tokens.length > 0 && view.clustersOfTokens.length > 0,
+      run: () => explore.select(view.clustersOfTokens.map(({ cluster }) => cluster))
+    },
+    { id: 'graph.layout', group, label: 'Compute the layout of the tokens again', when: () => view.job === null, run: () => view.computeAgain() },
+    { id: 'graph.export-png', group, label: 'Export a picture of the graph (PNG) …', when: drawn, run: () => savePicture(view, 'png') },
+    { id: 'graph.export-svg', group, label: 'Export a drawing of the graph (SVG) …', when: drawn, run: () => savePicture(view, 'svg') },
+    pan('left', 'arrowleft', -0.12, 0), pan('right', 'arrowright', 0.12, 0), pan('up', 'arrowup', 0, 0.12), pan('down', 'arrowdown', 0, -0.12),
+    { id: 'graph.zoom-in', group, label: 'Come nearer', keys: ['+', '='], when: focused, run: () => view.stage?.zoom(1.5) },
+    { id: 'graph.zoom-out', group, label: 'Go further away', keys: ['-'], when: focused, run: () => view.stage?.zoom(1 / 1.5) }
+  ]
+}
