@@ -8,7 +8,7 @@ export type Route =
   | { readonly view: 'runs' }
   | { readonly view: 'new-run'; readonly from?: string; readonly dropped?: string }
   | { readonly view: 'run'; readonly run: string; readonly tab: 'progress' | 'diagnostics' | 'heat-map' | 'settings' }
-  | { readonly view: 'explore'; readonly run: string; readonly clustering: number }
+  | { readonly view: 'explore'; readonly run: string; readonly clustering: number; readonly cluster?: number }
   | { readonly view: 'compare'; readonly left?: { readonly run: string; readonly clustering: number }; readonly right?: { readonly run: string; readonly clustering: number } }
   | { readonly view: 'settings' }
 
