@@ -100,7 +100,11 @@ export const fallbackAt = (path: string, preset: unknown): unknown => {
 }
 
 /** A value as a field shows it. */
-export const shownValue = (value: unknown): string => (value === undefined || value === null ? '' : typeof value === 'string' ? value : typeof value === 'number' ? String(value) : JSON.stringify(value))
+export const shownValue = (value: unknown): string => {
+  if (value === undefined || value === null) return ''
+  if (typeof value === 'number') return value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : String(value)
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
 
 /**
  * What a person typed into a field, as the configuration takes it: undefined for an empty one, which asks for the default. Text that is

@@ -1,0 +1,72 @@
+import type { DiagnosticsRecord, RunHealth } from '../../preload/contract'
+
+/** One component as the table of diagnostics shows it; null where a value is not known. */
+export interface HealthRow {
+  readonly component: string
+  readonly rHat: number | null
+  readonly learningCoefficient: number
+  /** Mean observation loss of the living chains less L(w*), nats per token. */
+  readonly lossRise: number | null
+  /** Mean over living chains of the distance at the last draw. */
+  readonly distance: number | null
+  readonly reliability: number
+  readonly centredReliability: number
+  /** Root of the mean square of the column's standard errors, over its standard deviation. */
+  readonly error: number | null
+  readonly standardError: number | null
+  readonly failed: number
+  readonly chains: number
+  /** Mostly noise: a reliability, raw or as clustering sees it, is below the threshold. */
+  readonly noisy: boolean
+}
+
+export const healthColumns = ['component', 'rHat', 'learningCoefficient', 'lossRise', 'distance', 'reliability', 'centredReliability', 'error', 'failed'] as const
+export type HealthColumn = (typeof healthColumns)[number]
+
+const meanOf = (values: readonly number[]): number | null => {
+  const finite = values.filter(Number.isFinite)
+  return finite.length === 0 ? null : finite.reduce((sum, value) => sum + value, 0) / finite.length
+}
+
+export const isNoisy = ({ reliability, centredReliability }: Pick<DiagnosticsRecord, 'reliability' | 'centredReliability'>, threshold: number): boolean =>
+  !(reliability >= threshold && centredReliability >= threshold)
+
+export const healthRows = ({ diagnostics, initialLoss, threshold, columns }: RunHealth): HealthRow[] => {
+  const spreads = new Map((columns ?? []).map((column) => [column.component, column]))
+  return diagnostics.map((each) => {
+    const loss = meanOf(each.meanLoss)
+    const spread = spreads.get(each.component)
+    return {
+      component: each.component, rHat: each.splitRHat, learningCoefficient: each.learningCoefficient, lossRise: loss === null ? null : loss - initialLoss, distance: meanOf(each.finalDistance),
+      reliability: each.reliability, centredReliability: each.centredReliability, standardError: spread?.standardError ?? null,
+      error: spread === undefined || spread.deviation === 0 ? null : spread.standardError / spread.deviation, failed: each.failedChains.length, chains: each.finalDistance.length, noisy: isNoisy(each, threshold)
+    }
+  })
+}
+
+/** Rows in order of a column, those without a value last either way; in the model's order where `by` is 'component'. */
+export const sortedRows = (rows: readonly HealthRow[], by: HealthColumn, descending: boolean): HealthRow[] => {
+  const sign = descending ? -1 : 1
+  const known = (value: number | null): value is number => value !== null && Number.isFinite(value)
+  const numbered = rows.map((row, index) => ({ row, index }))
+  if (by === 'component') return (descending ? numbered.reverse() : numbered).map(({ row }) => row)
+  return numbered
+    .sort((a, b) => {
+      const [left, right] = [a.row[by], b.row[by]]
+      return Number(!known(left)) - Number(!known(right)) || (known(left) && known(right) ? sign * (left - right) : 0) || a.index - b.index
+    })
+    .map(({ row }) => row)
+}
+
+const listed = (names: readonly string[]): string => (names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names[names.length - 1]}`)
+
+/** Which columns are mostly noise, in a sentence or two. */
+export const noiseWords = ({ diagnostics, threshold }: RunHealth): string => {
+  const columns = diagnostics.filter(({ component }) => component !== 'full')
+  const noisy = columns.filter((each) => isNoisy(each, threshold)).map(({ component }) => component)
+  if (columns.length === 0) return 'There are no columns.'
+  if (noisy.length === 0) return `No column is mostly noise: all ${columns.length} have a reliability of ${threshold} or more, also once rows are centred.`
+  if (noisy.length === columns.length) return `All ${columns.length} columns are mostly noise (reliability below ${threshold}): what the clusters show is hardly the model’s doing. More draws, chains or observation rows would help.`
+  const few = noisy.length <= 12 ? `: ${listed(noisy)}` : `, among them ${listed(noisy.slice(0, 8))}`
+  return `${noisy.length} of ${columns.length} columns are mostly noise (reliability below ${threshold})${few}. Read the clusters without trusting ${noisy.length === 1 ? 'it' : 'them'}; more draws, chains or observation rows would help.`
+}
