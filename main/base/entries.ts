@@ -13,12 +13,15 @@ export const projectRoot: string = (() => {
   return folder
 })()
 
+/** The same folder, where the program is packed into an archive, as it lies beside that: what other processes and libraries open. */
+const rootOnDisk = projectRoot.replace(/app\.asar$/, 'app.asar.unpacked')
+
 export type EntryName = 'cli' | 'store' | 'compute' | 'sampling-worker' | 'clustering-worker'
 
 /** Path of a built process or worker entry (electron.vite.config.ts lists them). */
-export const entryPath = (name: EntryName): string => join(projectRoot, 'out', 'main', `${name}.js`)
+export const entryPath = (name: EntryName): string => join(rootOnDisk, 'out', 'main', `${name}.js`)
 
 /** Path of a compiled kernel: `main/<layer>/kernels/<name>.ts`, built by tools/build-kernels.mjs. */
-export const kernelPath = (layer: string, name: string): string => join(projectRoot, 'out', 'kernels', `${layer}-${name}.wasm`)
+export const kernelPath = (layer: string, name: string): string => join(rootOnDisk, 'out', 'kernels', `${layer}-${name}.wasm`)
 
-export const resourcePath = (...parts: string[]): string => join(projectRoot, 'resources', ...parts)
+export const resourcePath = (...parts: string[]): string => join(rootOnDisk, 'resources', ...parts)

@@ -5,12 +5,13 @@ import { createServer } from 'node:net'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { chromium } from 'playwright-core'
+import { _electron as electron, chromium } from 'playwright-core'
 import type { Browser, Page } from 'playwright-core'
 import { describe } from 'vitest'
 import { projectRoot } from '../../main/base/entries'
 import { findChromium } from '../../tools/ensure.mjs'
 import { buildHost } from '../host/build'
+import type { HostRequest } from '../host/electron'
 
 export const executablePath = findChromium()
 
@@ -120,30 +121,51 @@ export const openServed = async (browser: Browser, { workspace, environment }: P
   }
 }
 
-let host: Promise<string> | undefined
-const hostFolder = join(projectRoot, 'out', 'host')
+/** The shell with its window, and what only the system around it can do. */
+export interface OpenedShell extends Opened {
+  /** Asks the window to close, as its ✕ does; whether it did. */
+  closeWindow(): Promise<boolean>
+  /** Clicks an entry of the menu by its command. */
+  menu(command: string): Promise<boolean>
+  /** What the next dialogs of the system answer: paths each, none for one that is dismissed. */
+  answerDialogs(paths: readonly (readonly string[])[]): Promise<void>
+  /** Titles of the notifications that were shown. */
+  notifications(): Promise<readonly string[]>
+}
 
-/** The built shell on the stand-in for electron, and its window in a browser of its own. */
-export const openShell = async ({ workspace, environment }: Place, options: { readonly args?: readonly string[] } = {}): Promise<Opened & { readonly browser: Browser }> => {
-  host ??= buildHost(hostFolder)
-  const electron = await host
+const shellArguments = ({ workspace }: Place, args: readonly string[]): string[] => [join(projectRoot, 'out', 'main', 'index.js'), `--workspace=${workspace}`, ...args]
+
+let host: Promise<string> | undefined
+
+/** The built shell on the stand-in for electron, its window in a Chromium of its own. */
+const openOnStandIn = async (place: Place, args: readonly string[]): Promise<OpenedShell> => {
+  host ??= buildHost(join(projectRoot, 'out', 'host'))
+  const standIn = await host
   const port = await freePort()
   const browser = await launchBrowser(`--remote-debugging-port=${port}`)
   const endpoint = `http://127.0.0.1:${port}`
-  const { child, output } = start(
-    ['--import', join(projectRoot, 'test', 'host', 'register.mjs'), join(projectRoot, 'out', 'main', 'index.js'), `--workspace=${workspace}`, ...(options.args ?? [])],
-    { ...environment, SPECTROSCOPE_HOST: electron, SPECTROSCOPE_HOST_CDP: endpoint }
-  )
   const own = await chromium.connectOverCDP(endpoint)
   const context = own.contexts()[0]
-  const page = watched(context.pages().find((candidate) => candidate.url().startsWith('http://127.0.0.1')) ?? (await shellPage(context, child, output)))
+  const opening = new Promise<Page>((resolve) => context.once('page', resolve))
+  const { child, output } = start(['--import', join(projectRoot, 'test', 'host', 'register.mjs'), ...shellArguments(place, args)], {
+    ...place.environment, SPECTROSCOPE_HOST: standIn, SPECTROSCOPE_HOST_CDP: endpoint
+  })
+  const gone = once(child, 'exit').then(([code]) => Promise.reject(new Error(`the shell ended with exit code ${String(code)} before it opened a window:\n${output()}`)))
+  const page = watched(await Promise.race([opening, gone]))
+  gone.catch(() => undefined)
+  const ask = (request: HostRequest): Promise<unknown> => page.evaluate((asked) => (window as unknown as { host: (request: unknown) => Promise<unknown> }).host(asked), request)
   return {
     page,
-    browser,
     process: child,
     output,
+    closeWindow: async () => (await ask({ do: 'close' }).catch(() => true)) === true,
+    menu: async (command) => (await ask({ do: 'menu', id: command })) === true,
+    answerDialogs: async (paths) => {
+      await ask({ do: 'answer-dialogs', paths })
+    },
+    notifications: async () => ((await ask({ do: 'notifications' })) as { title: string }[]).map(({ title }) => title),
     close: async () => {
-      await page.evaluate(() => (window as unknown as { host: (request: unknown) => Promise<unknown> }).host({ do: 'close' })).catch(() => undefined)
+      await ask({ do: 'close' }).catch(() => undefined)
       const code = await ended(child)
       await browser.close()
       return code
@@ -151,11 +173,60 @@ export const openShell = async ({ workspace, environment }: Place, options: { re
   }
 }
 
-const shellPage = (context: ReturnType<Browser['contexts']>[number], child: ChildProcess, output: () => string): Promise<Page> =>
-  new Promise((resolve, reject) => {
-    context.on('page', resolve)
-    child.once('exit', (code) => reject(new Error(`the shell ended with exit code ${code} before it opened a window:\n${output()}`)))
+/** The built shell on Electron itself, whose program SPECTROSCOPE_ELECTRON names. */
+const openOnElectron = async (executable: string, place: Place, args: readonly string[]): Promise<OpenedShell> => {
+  const app = await electron.launch({ executablePath: executable, args: [...(process.platform === 'linux' ? ['--no-sandbox'] : []), ...shellArguments(place, args)], env: place.environment as Record<string, string> })
+  const page = watched(await app.firstWindow())
+  let text = ''
+  for (const stream of [app.process().stdout, app.process().stderr]) stream?.on('data', (part: Buffer) => (text += part.toString()))
+  await app.evaluate(({ Notification }) => {
+    const shown: string[] = ((globalThis as { shownTitles?: string[] }).shownTitles = [])
+    Notification.prototype.show = function (this: { title: string }) {
+      shown.push(this.title)
+    }
   })
+  return {
+    page,
+    process: app.process(),
+    output: () => text,
+    closeWindow: () =>
+      app.evaluate(({ BrowserWindow }) => {
+        const [window] = BrowserWindow.getAllWindows()
+        window.close()
+        return window.isDestroyed()
+      }),
+    menu: (command) =>
+      app.evaluate(({ Menu }, id) => {
+        const item = Menu.getApplicationMenu()?.getMenuItemById(id)
+        item?.click()
+        return item !== null && item !== undefined
+      }, command),
+    answerDialogs: (paths) =>
+      app.evaluate(({ dialog }, answers) => {
+        const left = [...answers]
+        const next = (): string[] => [...(left.shift() ?? [])]
+        dialog.showOpenDialog = async () => {
+          const filePaths = next()
+          return { canceled: filePaths.length === 0, filePaths }
+        }
+        dialog.showSaveDialog = async () => {
+          const [filePath = ''] = next()
+          return { canceled: filePath === '', filePath }
+        }
+      }, paths),
+    notifications: () => app.evaluate(() => (globalThis as { shownTitles?: string[] }).shownTitles ?? []),
+    close: async () => {
+      await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows().forEach((window) => window.close())).catch(() => undefined)
+      return ended(app.process())
+    }
+  }
+}
+
+/** The built shell and its window: on Electron where SPECTROSCOPE_ELECTRON names its program, else on the stand-in for it. */
+export const openShell = (place: Place, ...args: string[]): Promise<OpenedShell> => {
+  const executable = process.env['SPECTROSCOPE_ELECTRON'] ?? ''
+  return executable === '' ? openOnStandIn(place, args) : openOnElectron(executable, place, args)
+}
 
 /** A port of this machine that was free just now. */
 const freePort = async (): Promise<number> => {
