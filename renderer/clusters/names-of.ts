@@ -1,0 +1,27 @@
+import type { ClusteringOverview, ClusterNumber } from '../../preload/contract'
+import { visibleString } from '../ui/visible-text'
+import { chipText } from './token-chips'
+
+/** What a cluster is called in a table of another view. */
+export interface ClusterName {
+  readonly name: string
+  /** Whether a person gave the name; otherwise it is made of top tokens. */
+  readonly given: boolean
+}
+
+/** Names of a clustering's clusters: of the merge that each is read in, its own, or its top tokens. */
+export const namesOf = ({ clusters, annotations }: ClusteringOverview): ReadonlyMap<ClusterNumber, ClusterName> => {
+  const given = new Map<ClusterNumber, string>()
+  for (const { target, name, clusters: merged } of annotations) {
+    if (name === '') continue
+    if (merged !== undefined) for (const cluster of merged) given.set(cluster, name)
+    else if (target.startsWith('cluster:') && !given.has(Number(target.slice('cluster:'.length)))) given.set(Number(target.slice('cluster:'.length)), name)
+  }
+  return new Map(
+    clusters.map(({ cluster, kind, topTokens }): [ClusterNumber, ClusterName] => {
+      const name = given.get(cluster)
+      if (name !== undefined) return [cluster, { name, given: true }]
+      return [cluster, { name: kind === 'cluster' ? topTokens.slice(0, 4).map(({ text }) => visibleString(chipText(text))).join(' ') : kind === 'main body' ? 'Main body' : 'Unclustered', given: false }]
+    })
+  )
+}

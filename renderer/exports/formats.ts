@@ -1,0 +1,37 @@
+import type { ClusterExportFormat } from '../../preload/contract'
+
+export interface FormatWords {
+  readonly name: string
+  /** What it is good for, in one line. */
+  readonly words: string
+  /** Ending of the file; null where a folder is written. */
+  readonly ending: string | null
+}
+
+export const formatWords: Readonly<Record<ClusterExportFormat, FormatWords>> = {
+  annotated: { name: 'Annotated cluster set', words: 'One JSON file with labels, members and contexts; can be imported again', ending: '.annotated.json' },
+  html: { name: 'HTML report', words: 'One file that opens in any browser: galleries, profiles, labels', ending: '.html' },
+  csv: { name: 'CSV tables', words: 'A folder of tables for a spreadsheet', ending: null },
+  parquet: { name: 'Parquet tables', words: 'A folder of the same tables, small and typed', ending: null },
+  npy: { name: 'NumPy matrices', words: 'A folder with χ̂ and standard errors as .npy', ending: null },
+  json: { name: 'JSON', words: 'A folder with one readable run.json, without the matrix', ending: null }
+}
+
+/** A name that every file system takes. */
+export const safeName = (text: string): string => Array.from(text.normalize('NFC'), (letter) => (/[\p{L}\p{N}._-]/u.test(letter) ? letter : '-')).join('').replace(/-+/g, '-').replace(/^[-.]+|[-.]+$/g, '').slice(0, 80) || 'run'
+
+const separatorOf = (folder: string): string => (folder.includes('\\') && !folder.includes('/') ? '\\' : '/')
+
+/** A path in a folder that ends as the format asks for. */
+export const suggestedPath = (folder: string, run: string, clustering: number, format: ClusterExportFormat): string => {
+  const separator = separatorOf(folder)
+  const { ending } = formatWords[format]
+  const base = folder.endsWith(separator) ? folder.slice(0, -1) : folder
+  return `${base}${separator}${safeName(run)}-clustering-${clustering}${ending ?? `-${format}`}`
+}
+
+/** The folder of a path, without the separator at its end; the path itself where it has none. */
+export const folderOf = (path: string): string => {
+  const at = Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\'))
+  return at < 0 ? path : path.slice(0, Math.max(at, 1))
+}
