@@ -10,5 +10,6 @@ export default defineConfig({
   // Several can be at work beside each other.
   cacheDir: at(`../../node_modules/.vite-preview-${process.pid}`),
   plugins: [svelte({ configFile: at('../../svelte.config.js') })],
-  server: { fs: { allow: [at('../..')] }, strictPort: true }
+  // The page stays as it is while files change: a test or a person reloads it.
+  server: { fs: { allow: [at('../..')] }, strictPort: true, hmr: false }
 })
