@@ -67,10 +67,11 @@ export const sendPage = async (request: IncomingMessage, response: ServerRespons
     if (file === undefined) throw new Error('not below the folder')
     const [real, root] = [await realpath(file), await realpath(folder)]
     if (!real.startsWith(root + sep)) throw new Error('a link out of the folder')
-    const { size } = await stat(real)
+    const found = await stat(real)
+    if (!found.isFile()) throw new Error('no file')
     const lasting = /-[\w-]{8,}\.\w+$/.test(basename(real)) && pathname.startsWith('/assets/')
     response.writeHead(200, {
-      ...common, 'Content-Security-Policy': policy(safeHost(request)), 'Content-Type': types[extname(real)] ?? 'application/octet-stream', 'Content-Length': size,
+      ...common, 'Content-Security-Policy': policy(safeHost(request)), 'Content-Type': types[extname(real)] ?? 'application/octet-stream', 'Content-Length': found.size,
       'Cache-Control': lasting ? 'private, max-age=31536000, immutable' : 'no-store'
     })
     await streamed(request, response, real)

@@ -1,0 +1,251 @@
+import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { request } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
+import { connect as connectSocket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
+import { startServer } from '../../main/serve'
+import type { Serving } from '../../main/serve'
+import { fileOf } from '../../main/serve/pages'
+import { decode, encode } from '../../preload/wire'
+import { memoryFile } from './workbench-fixture'
+
+let folder = ''
+let server: Serving
+let cookie = ''
+
+interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
+const get = (path: string, headers: Readonly<Record<string, string>> = {}, method = 'GET'): Promise<Answer> =>
+  new Promise((resolve, reject) => {
+    const sent = request({ host: '127.0.0.1', port: server.port, path, method, headers }, (response) => {
+      let body = ''
+      response.setEncoding('utf8')
+      response.on('data', (part: string) => (body += part))
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }))
+    })
+    sent.on('error', reject)
+    sent.end()
+  })
+
+const tokenOf = (address: string): string => new URL(address).search
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'spectroscope-test-'))
+  const pages = join(folder, 'pages')
+  mkdirSync(join(pages, 'assets'), { recursive: true })
+  writeFileSync(join(pages, 'index.html'), '<!doctype html><p>the window</p>')
+  writeFileSync(join(pages, 'assets', 'main-abcdef12.js'), 'export {}')
+  writeFileSync(join(pages, '.secret'), 'hidden')
+  writeFileSync(join(folder, 'outside.txt'), 'outside')
+  symlinkSync(join(folder, 'outside.txt'), join(pages, 'link.txt'))
+  server = await startServer({ folder: join(folder, 'workspace'), pages, settings: memoryFile(), views: memoryFile() })
+  cookie = (await get(`/${tokenOf(server.address)}`)).headers['set-cookie']![0].split(';')[0]
+})
+afterAll(async () => {
+  await server.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+describe('who is let in', () => {
+  it('is who brings the token, and gets a cookie that scripts and other sites cannot have', async () => {
+    const { status, headers, body } = await get(`/${tokenOf(server.address)}`)
+    expect(status).toBe(200)
+    expect(headers['set-cookie']).toEqual([expect.stringMatching(/; HttpOnly; SameSite=Strict; Path=\/$/)])
+    expect(headers['cache-control']).toBe('no-store')
+    expect(body).not.toContain(tokenOf(server.address).slice(7))
+    expect(await get('/', { cookie })).toMatchObject({ status: 200, body: expect.stringContaining('the window') })
+  })
+
+  it.each([
+    ['nothing', '/', {}], ['a wrong token', `/?token=${'A'.repeat(43)}`, {}], ['an empty token', '/?token=', {}], ['a wrong cookie', '/', { cookie: 'spectroscope=1' }],
+    ['a token in the wrong place', `/assets/main-abcdef12.js?token=${'A'.repeat(43)}`, {}]
+  ])('is not who brings %s', async (_, path, headers) => {
+    const answer = await get(path, headers)
+    expect(answer).toMatchObject({ status: 403, body: expect.stringContaining('spectroscope serve') })
+    expect(answer.headers['set-cookie']).toBeUndefined()
+    expect(answer.body.trim().split('\n')).toHaveLength(1)
+  })
+
+  it('is who brings a token for opening, once', async () => {
+    const opening = `/${tokenOf(server.openingAddress())}`
+    expect((await get(opening)).status).toBe(200)
+    expect((await get(opening)).status).toBe(403)
+  })
+
+  it('is nobody who calls this machine by a foreign name, as a page elsewhere could', async () => {
+    for (const host of ['evil.example', `evil.example:${server.port}`, '127.0.0.1.evil.example', 'localhost@evil.example', '10.0.0.1']) {
+      expect((await get('/', { host, cookie })).status, host).toBeGreaterThanOrEqual(400)
+    }
+    for (const host of ['localhost', `localhost:${server.port}`, '127.0.0.1:9999', '[::1]:80', 'LOCALHOST']) expect((await get('/', { host, cookie })).status, host).toBe(200)
+  })
+
+  it('may only read', async () => {
+    for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) expect((await get('/', { cookie }, method)).status).toBe(405)
+    expect(await get('/', { cookie }, 'HEAD')).toMatchObject({ status: 200, body: '' })
+  })
+})
+
+describe('pages', () => {
+  it('come with a strict policy', async () => {
+    const { headers } = await get('/', { cookie })
+    const policy = headers['content-security-policy'] as string
+    expect(policy).toContain("default-src 'none'")
+    expect(policy).toContain("script-src 'self'")
+    expect(policy).toContain("frame-ancestors 'none'")
+    expect(policy).not.toMatch(/unsafe|\*/)
+    expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY', 'referrer-policy': 'no-referrer' })
+    expect(await get('/assets/main-abcdef12.js', { cookie })).toMatchObject({ status: 200, headers: { 'content-type': expect.stringContaining('javascript'), 'cache-control': expect.stringContaining('immutable') } })
+  })
+
+  it('are those of their folder and nothing else', async () => {
+    for (const path of ['/../outside.txt', '/%2e%2e/outside.txt', '/..%2foutside.txt', '/assets/../../outside.txt', '/assets/..%5c..%5coutside.txt', '/.secret', '/link.txt', '/%00', '/%', '//etc/passwd', '/assets', '/assets/']) {
+      const { status, body } = await get(path, { cookie })
+      expect(status, path).toBe(404)
+      expect(body, path).not.toMatch(/outside$|hidden|root:/m)
+    }
+    expect(fileOf('/pages', '/a/b.js')).toBe(join('/pages', 'a', 'b.js'))
+    for (const path of ['/../a', '/a/../b', '/a//b', '/C:/a', '/a\\b', '/.a']) expect(fileOf('/pages', path), path).toBeUndefined()
+  })
+
+  it('say that the window is not built where it is not', async () => {
+    const empty = await startServer({ folder: join(folder, 'another'), pages: join(folder, 'nowhere'), settings: memoryFile(), views: memoryFile() })
+    try {
+      const first = await fetch(empty.address)
+      const own = first.headers.get('set-cookie')!.split(';')[0]
+      const page = await fetch(new URL('/', empty.address), { headers: { cookie: own } })
+      expect(page.status).toBe(404)
+      expect(await page.text()).toContain('npm run build')
+    } finally {
+      await empty.close()
+    }
+  })
+})
+
+interface Talk {
+  readonly socket: WebSocket
+  readonly next: () => Promise<Record<string, unknown>>
+  readonly closed: Promise<number>
+}
+
+const talk = async (headers: Readonly<Record<string, string>> = {}): Promise<Talk> => {
+  const socket = new WebSocket(`ws://127.0.0.1:${server.port}/bridge`, { headers: { cookie, origin: `http://127.0.0.1:${server.port}`, ...headers } })
+  const frames: Record<string, unknown>[] = []
+  const waiting: ((frame: Record<string, unknown>) => void)[] = []
+  socket.on('message', (data: Buffer) => {
+    const frame = decode(data) as Record<string, unknown>
+    const taker = waiting.shift()
+    if (taker === undefined) frames.push(frame)
+    else taker(frame)
+  })
+  const closed = new Promise<number>((resolve) => socket.once('close', resolve))
+  await new Promise<void>((resolve, reject) => {
+    socket.once('open', () => resolve())
+    socket.once('error', reject)
+  })
+  return {
+    socket, closed,
+    next: async () => frames.shift() ?? new Promise((resolve) => waiting.push(resolve))
+  }
+}
+
+describe('the connection of a window', () => {
+  it('answers calls and tells notices', async () => {
+    const { socket, next } = await talk()
+    socket.send(encode({ id: 1, call: 'app.state', parameters: {} }))
+    expect(await next()).toMatchObject({ id: 1, answer: { ok: true, result: { shell: 'browser', workspace: join(folder, 'workspace') } } })
+    socket.send(encode({ id: 2, call: 'settings.change', parameters: { changes: { theme: 'dark' } } }))
+    const both = [await next(), await next()]
+    expect(both).toContainEqual(expect.objectContaining({ id: 2, answer: { ok: true, result: expect.objectContaining({ theme: 'dark' }) } }))
+    expect(both).toContainEqual({ notice: 'settings', data: expect.objectContaining({ theme: 'dark' }) })
+    socket.close()
+  })
+
+  it('refuses hostile calls and goes on', async () => {
+    const { socket, next } = await talk()
+    for (const call of ['__proto__', 'runs.nothing', 7, null, { toString: 'x' }, 'x'.repeat(100_000)]) {
+      socket.send(encode({ id: 5, call, parameters: { run: 'r' } }))
+      expect(await next()).toEqual({ id: 5, answer: { ok: false, error: { kind: 'usage', message: expect.any(String) } } })
+    }
+    socket.send(encode({ id: 6, call: 'runs.list', parameters: {} }))
+    expect(await next()).toEqual({ id: 6, answer: { ok: true, result: [] } })
+    socket.close()
+  })
+
+  it.each([
+    ['text', 'hello'], ['half a frame', Uint8Array.of(0x82, 0xa1)], ['an array', encode([1, 2])], ['no id', encode({ call: 'app.state' })], ['an id that is no number', encode({ id: '1', call: 'app.state' })],
+    ['an array longer than the frame', Uint8Array.of(0xdd, 0xff, 0xff, 0xff, 0xff)]
+  ])('ends with %s, and with it alone', async (_, frame) => {
+    const { socket, closed } = await talk()
+    socket.send(frame)
+    expect(await closed).toBe(1003)
+    const other = await talk()
+    other.socket.send(encode({ id: 1, call: 'jobs.list', parameters: {} }))
+    expect(await other.next()).toMatchObject({ id: 1, answer: { ok: true } })
+    other.socket.close()
+  })
+
+  it('ends with a frame that is too large, before it is read', async () => {
+    const { closed, socket } = await talk()
+    // A header of a masked binary frame that announces 2^40 bytes.
+    const raw = (socket as unknown as { _socket: { write(bytes: Uint8Array): void } })._socket
+    raw.write(Uint8Array.of(0x82, 0xff, 0, 0, 1, 0, 0, 0, 0, 0, 1, 2, 3, 4))
+    expect(await closed).toBe(1009)
+  })
+
+  it('is for pages of this server with its cookie alone', async () => {
+    const origin = `http://127.0.0.1:${server.port}`
+    for (const headers of [
+      { cookie: '' }, { cookie: 'spectroscope=1' }, { origin: 'http://evil.example' }, { origin: 'null' }, { origin: `https://127.0.0.1:${server.port}` }, { origin: 'http://127.0.0.1:1' },
+      { host: 'evil.example', origin: 'http://evil.example' }
+    ]) await expect(talk(headers), JSON.stringify(headers)).rejects.toThrow('403')
+    const without = new WebSocket(`ws://127.0.0.1:${server.port}/bridge`, { headers: { cookie } })
+    await expect(new Promise((_, reject) => without.once('error', reject))).rejects.toThrow('403')
+    const elsewhere = new WebSocket(`ws://127.0.0.1:${server.port}/other`, { headers: { cookie, origin } })
+    await expect(new Promise((_, reject) => elsewhere.once('error', reject))).rejects.toThrow('404')
+  })
+
+  it('may go in the middle of a call', async () => {
+    const { socket, closed } = await talk()
+    socket.send(encode({ id: 1, call: 'files.list', parameters: {} }))
+    socket.terminate()
+    await closed
+    expect((await get('/', { cookie })).status).toBe(200)
+  })
+})
+
+describe('a request that is no request', () => {
+  it('leaves the server in service', async () => {
+    await new Promise<void>((resolve) => {
+      const socket = connectSocket(server.port, '127.0.0.1', () => socket.write('GARBAGE\r\n\r\n'))
+      socket.on('close', () => resolve())
+      socket.resume()
+    })
+    expect((await get('/', { cookie })).status).toBe(200)
+  })
+})
+
+describe('where the server listens', () => {
+  it('is said in one sentence when it cannot', async () => {
+    await expect(startServer({ folder: join(folder, 'third'), port: server.port, settings: memoryFile(), views: memoryFile() })).rejects.toMatchObject({ kind: 'network', message: expect.stringContaining('--port') })
+    await expect(startServer({ folder: join(folder, 'third'), host: '203.0.113.7', settings: memoryFile(), views: memoryFile() })).rejects.toMatchObject({ kind: 'network', message: expect.stringContaining('--host') })
+  })
+
+  it('may be another address, whose names are let in too', async () => {
+    const open = await startServer({ folder: join(folder, 'fourth'), host: '0.0.0.0', pages: join(folder, 'pages'), settings: memoryFile(), views: memoryFile() })
+    try {
+      expect((await fetch(`http://127.0.0.1:${open.port}/${tokenOf(open.address)}`)).status).toBe(200)
+      const foreign = await new Promise<number>((resolve) => void request({ host: '127.0.0.1', port: open.port, path: '/', headers: { host: 'evil.example' } }, ({ statusCode }) => resolve(statusCode ?? 0)).end())
+      expect(foreign).toBe(403)
+    } finally {
+      await open.close()
+    }
+  })
+})
