@@ -14,10 +14,15 @@ import type { ClusterNumber, RunRecord, TokenInContext, TraceRecord } from './re
 
 export const themes = ['system', 'light', 'dark'] as const
 
+/** A name that a window makes up: letters first, so that it is never one of an object's own. */
+const name = z.string().regex(/^[a-z][\w.:/ -]{0,199}$/i, 'expected a name of letters, digits, and . : / - _')
+/** What a window keeps of itself: JSON whose keys can cross to it again. */
+const kept = z.json().refine((value) => !/"__proto__"\s*:/.test(JSON.stringify(value)), 'expected JSON without a key "__proto__"')
+
 export const settingsSchema = z.strictObject({
   theme: z.enum(themes).default('system'),
   /** Keys of commands that are not the defaults: command → keys, as in "ctrl+shift+p" or "g". */
-  keys: z.record(z.string().max(100), z.array(z.string().max(60)).max(8)).default({}),
+  keys: z.record(name, z.array(z.string().max(60)).max(8)).default({}),
   /** Folder that opens at the start; empty for the default. */
   workspace: z.string().max(4096).default(''),
   engine: z.string().max(100).default('auto'),
@@ -57,7 +62,7 @@ export const callSchemas = {
   'app.state': z.strictObject({}),
   'settings.change': z.strictObject({ changes: settingsChanges }),
   /** View state: pane sizes, sort orders, what was open. */
-  'views.save': z.strictObject({ key: z.string().min(1).max(200), value: z.json() }),
+  'views.save': z.strictObject({ key: name, value: kept }),
   'workspace.open': z.strictObject({ folder: path, create: z.boolean().default(false) }),
   'engines.measure': z.strictObject({}),
   'jobs.list': z.strictObject({}),

@@ -1,0 +1,92 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { describeInBrowser, makePlace, openShell, pageErrors } from './harness'
+import type { OpenedShell, Place } from './harness'
+
+type Answer = { readonly ok: true; readonly result: unknown } | { readonly ok: false; readonly error: { readonly kind: string; readonly message: string } }
+interface Reach {
+  readonly spectroscope: { call(method: string, parameters: unknown): Promise<Answer> }
+}
+
+describeInBrowser('the shell', () => {
+  let place: Place
+  let shell: OpenedShell
+  const call = (method: string, parameters: unknown): Promise<Answer> =>
+    shell.page.evaluate(([name, given]) => (window as unknown as Reach).spectroscope.call(name as string, given), [method, parameters])
+
+  beforeEach(async () => {
+    place = makePlace()
+    shell = await openShell(place)
+    await shell.page.getByRole('button', { name: /demo/i }).first().waitFor()
+  })
+  afterEach(async () => {
+    if (shell.process.exitCode === null) await shell.close()
+    place.remove()
+  })
+
+  it('opens a workspace that has the demonstration ready, and ends with its window', async () => {
+    expect(pageErrors.get(shell.page)).toEqual([])
+    expect(existsSync(join(place.workspace, 'workspace.duckdb'))).toBe(true)
+    expect(await shell.close()).toBe(0)
+  })
+
+  it('obeys its menu', async () => {
+    expect(await shell.menu('go.settings')).toBe(true)
+    await shell.page.getByRole('heading', { name: 'Settings' }).first().waitFor()
+    expect(await shell.menu('keys.show')).toBe(true)
+    await shell.page.getByRole('dialog', { name: 'Keys in force' }).waitFor()
+  })
+
+  it('keeps settings, views and the size of its window in files', async () => {
+    expect(await call('settings.change', { changes: { theme: 'dark', author: 'Ada' } })).toMatchObject({ ok: true })
+    expect(await call('views.save', { key: 'test', value: [1, 2] })).toMatchObject({ ok: true })
+    await shell.close()
+    const read = (name: string): unknown => JSON.parse(readFileSync(join(place.folder, 'settings', name), 'utf8'))
+    expect(read('settings.json')).toMatchObject({ theme: 'dark', author: 'Ada' })
+    expect(read('views.json')).toMatchObject({ test: [1, 2] })
+    expect(read('window.json')).toMatchObject({ maximized: false })
+    shell = await openShell(place)
+    await shell.page.locator('html[data-theme="dark"]').waitFor()
+    const answer = await call('app.state', {})
+    expect(answer).toMatchObject({ ok: true, result: { shell: 'electron', nativeDialogs: true, views: { test: [1, 2] } } })
+  })
+
+  it('asks with the dialogs of the system', async () => {
+    await shell.answerDialogs([['/some/model'], []])
+    expect(await call('files.choose', { purpose: 'model', title: 'A model' })).toEqual({ ok: true, result: ['/some/model'] })
+    expect(await call('files.choose', { purpose: 'model', title: 'A model' })).toEqual({ ok: true, result: [] })
+  })
+
+  it('refuses calls that are not as they should be, in a sentence, and goes on', async () => {
+    const refusals: [string, unknown][] = [
+      ['no.such.call', {}], ['__proto__', {}], ['constructor', {}], ['app.state', null], ['app.state', { extra: 1 }], ['runs.get', { run: { $ne: 1 } }], ['runs.get', { run: 'x'.repeat(1000) }],
+      ['clusters.tokens', { run: 'a', clustering: 1, cluster: 0, limit: 1e9 }], ['tokens.contexts', { run: 'a', tokens: [1, 2, 3] }], ['files.list', { folder: '\0' }],
+      ['exports.write', { run: '../..', clustering: 1, format: 'annotated', clusters: 'all', path: '' }], ['views.save', { key: '__proto__', value: { polluted: true } }],
+      ['views.save', { key: 'x', value: JSON.parse('{"__proto__": 1}') as unknown }]
+    ]
+    for (const [method, parameters] of refusals) {
+      const answer = await call(method, parameters)
+      expect(answer, `${method} ${JSON.stringify(parameters)}`).toMatchObject({ ok: false })
+      if (!answer.ok) expect(answer.error.message).toMatch(/^[A-Z"/.].+[.!]$/s)
+    }
+    expect(({} as { polluted?: boolean }).polluted).toBeUndefined()
+    expect(await call('app.state', {})).toMatchObject({ ok: true })
+  })
+
+  it('gives the page nothing of Node, follows no link and opens no window', async () => {
+    const reach = await shell.page.evaluate(() => ['require', 'process', 'module', 'Buffer', 'global'].filter((name) => name in window))
+    expect(reach).toEqual([])
+    const before = shell.page.url()
+    await shell.page.evaluate(() => {
+      window.open('https://example.com')
+      const link = document.createElement('a')
+      link.href = 'https://example.com/'
+      link.click()
+    }).catch(() => undefined)
+    await shell.page.getByRole('button', { name: /demo/i }).first().waitFor()
+    expect(shell.page.url()).toBe(before)
+    const fetched = await shell.page.evaluate(() => fetch('https://example.com/').then(() => 'answered', () => 'refused'))
+    expect(fetched).toBe('refused')
+  })
+})
