@@ -30,12 +30,12 @@ export interface Preferences {
   readonly profile: 'susceptibility' | 'standardised'
   readonly beside: 'columns' | 'in-turn'
   readonly closed: readonly SectionName[]
-  /** Pixels of the part above the contexts. */
-  readonly height: number
+  /** Pixels of the part above the contexts; null where nobody has changed them. */
+  readonly height: number | null
 }
 
 export const defaultPreferences: Preferences = {
-  stratum: 'central', grouping: 'none', width: 16, spaces: false, lines: false, aligned: false, face: 'auto', sources: true, tokenSort: 'count', profile: 'susceptibility', beside: 'columns', closed: [], height: 380
+  stratum: 'central', grouping: 'none', width: 16, spaces: false, lines: false, aligned: false, face: 'auto', sources: true, tokenSort: 'count', profile: 'susceptibility', beside: 'columns', closed: [], height: null
 }
 
 const oneOf = <T>(value: unknown, known: readonly T[], fallback: T): T => known.find((other) => other === value) ?? fallback

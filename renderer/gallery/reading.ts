@@ -43,9 +43,28 @@ const cut = (text: string, most: number, leaveOut: 'start' | 'middle' | 'end'): 
   return [characters.slice(0, head).join(''), left, characters.slice(characters.length - (most - head)).join('')]
 }
 
-/** A token's text, or a context's, in pieces to show. Long runs of one sign become one sign with their number. */
+/** A token's text in pieces to show. Long runs of one sign become one sign with their number. */
 export const pieces = (text: string, { spaces, lines, most = Infinity, leaveOut = 'middle' }: Reading): Piece[] =>
   cut(text, most, leaveOut).flatMap((part): Piece[] => (typeof part === 'number' ? [{ kind: 'note', text: ` … ${part.toLocaleString('en')} more … `, words: `${part.toLocaleString('en')} more characters` }] : shown(part, spaces, lines)))
+
+/** Tokens around one, as one text; `mostEach` characters of each token are shown, `most` of all. */
+export const contextPieces = (tokens: readonly string[], mostEach: number, { most = Infinity, leaveOut = 'middle', ...reading }: Reading): Piece[] => {
+  const result: Piece[] = []
+  let plain = ''
+  const flush = (): void => {
+    if (plain !== '') result.push(...pieces(plain, { ...reading, most, leaveOut }))
+    plain = ''
+  }
+  for (const token of tokens) {
+    if (token.length <= mostEach) plain += token
+    else {
+      flush()
+      result.push(...pieces(token, { ...reading, most: mostEach }))
+    }
+  }
+  flush()
+  return result
+}
 
 const shown = (text: string, spaces: boolean, lines: boolean): Piece[] => {
   const result: Piece[] = []
