@@ -30,6 +30,8 @@ const pressesSomething = (event: KeyboardEvent, key: KeyName): boolean => (key =
 /** All commands that are there now, and what their keys are. */
 export class Commands {
   readonly #commands = new SvelteMap<string, Command>()
+  /** Those that were ever there, so that keys can be set for views that are not open. */
+  readonly known = new SvelteMap<string, Command>()
   #keys: Readonly<Record<string, readonly string[]>> = $state.raw({})
   readonly #failed: (error: unknown) => void
 
@@ -39,7 +41,10 @@ export class Commands {
 
   /** Adds commands; returns their removal, so that an effect can return it. A later one of the same id takes the place of an earlier. */
   register(commands: readonly Command[]): () => void {
-    for (const command of commands) this.#commands.set(command.id, command)
+    for (const command of commands) {
+      this.#commands.set(command.id, command)
+      if (!this.known.has(command.id)) this.known.set(command.id, command)
+    }
     return () => {
       for (const command of commands) if (this.#commands.get(command.id) === command) this.#commands.delete(command.id)
     }
