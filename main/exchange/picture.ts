@@ -6,7 +6,7 @@ import { refuseToReplace } from './output'
 const pngSignature = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')
 
 const isPicture = (content: Uint8Array): boolean =>
-  pngSignature.equals(content.subarray(0, pngSignature.length)) || /^\s*(<\?xml[^>]*>\s*)?(<!--[^]*?-->\s*)?<svg[\s>]/.test(Buffer.from(content.subarray(0, 4096)).toString('utf8'))
+  pngSignature.equals(content.subarray(0, pngSignature.length)) || /^\s*(<\?xml[^>]*>\s*)?(<!--[^]*?-->\s*)?<svg[\s/>]/.test(Buffer.from(content.subarray(0, 4096)).toString('utf8'))
 
 /** Writes a picture of the graph, PNG or SVG, which is there whole or not at all. */
 export const writePicture = async (file: string, content: Uint8Array, overwrite: boolean): Promise<void> => {

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
+import type { AnnotationBody } from '../../preload/contract-annotations'
 import { exportRun } from '../../main/exchange/export'
 import { readNpy, writeNpy } from '../../main/exchange/npy'
 import { openWorkspace } from '../../main/store/store'
@@ -88,14 +89,14 @@ describe('an exported run', () => {
     expect(await readNpy(out('npy/standard_errors.npy'))).toEqual({ shape: [20, 3], data: matrixOf(20, 0.1) })
     expect(JSON.parse(await readFile(out('npy/components.json'), 'utf8'))).toEqual(components)
     const [header, ...rows] = parseCsv(await readFile(out('npy/tokens.csv'), 'utf8'))
-    expect(header).toEqual(['token', 'row', 'position', 'id', 'text', 'subset', 'document', 'file', 'record', 'cluster'])
+    expect(header).toEqual(['token', 'row', 'position', 'id', 'text', 'subset', 'document', 'file', 'record', 'cluster', 'label', 'merge', 'part'])
     const study = smallStudy()
     expect(rows).toEqual(Array.from({ length: 20 }, (_, token) => {
       const [row, position] = [Math.floor(token / 5), (token % 5) + 1]
       const id = study.probe[row][position]
       const second = position >= 3
       return [
-        token, row, position, id, texts[id], row % 2 === 0 ? 'code, "C"' : 'law', second ? 1 : 0, second ? 'b.jsonl' : 'a.jsonl', second ? 6 : 5, token < 5 ? 0 : token < 10 ? 1 : -1
+        token, row, position, id, texts[id], row % 2 === 0 ? 'code, "C"' : 'law', second ? 1 : 0, second ? 'b.jsonl' : 'a.jsonl', second ? 6 : 5, token < 5 ? 0 : token < 10 ? 1 : -1, '', '', ''
       ].map(String)
     }))
     const clusters = JSON.parse(await readFile(out('npy/clusters.json'), 'utf8')) as Record<string, unknown>[]
@@ -128,7 +129,8 @@ describe('an exported run', () => {
     expect(chi.slice(1).flatMap((row) => row.slice(1).map((text) => Math.fround(Number(text))))).toEqual([...matrixOf(20)])
     expect((await read('standard_errors'))[1].slice(1).map((text) => Math.fround(Number(text)))).toEqual([...matrixOf(20, 0.1).subarray(0, 3)])
     const clusters = await read('clusters')
-    expect(clusters).toEqual([
+    expect(clusters[0]).toEqual(['cluster', 'kind', 'size', 'conductance', 'conductance_when_cut', 'seed', 'label', 'status', 'confidence', 'tags', 'note', 'author', 'changed_at', 'blind_right', 'blind_of', 'merge'])
+    expect(clusters.map((row) => row.slice(0, 6))).toEqual([
       ['cluster', 'kind', 'size', 'conductance', 'conductance_when_cut', 'seed'],
       ['0', 'cluster', '5', '0.25', '0.2', '2'], ['1', 'cluster', '5', '0.5', '0.4', '7'], ['-1', 'main body', '10', '', '', '']
     ])
@@ -141,6 +143,63 @@ describe('an exported run', () => {
     expect(first.slice(0, 4)).toEqual(['0', String(topTokens[0].id), topTokens[0].text, String(topTokens[0].count)])
     expect(Number(first[4])).toBe(topTokens[0].lift)
     expect(JSON.parse(await readFile(out('csv/run.json'), 'utf8'))).toMatchObject({ run: { id: run } })
+  })
+
+  describe('of some clusters, labelled', () => {
+    let labelled: string
+    const edit = (name: string, changes: Partial<AnnotationBody> = {}): AnnotationBody =>
+      ({ name, note: 'a "note",\nin two lines', tags: ['x', 'y'], confidence: 'high', status: 'labelled', blindTest: { right: 1, of: 2 }, author: 'Ada', changedAt: '2026-11-20T10:00:00.000Z', ...changes })
+
+    beforeAll(async () => {
+      labelled = await storeRun(workspace)
+      await workspace.applyAnnotations({
+        run: labelled, clustering: 1, words: 'label', author: 'Ada',
+        edits: [
+          { target: 'cluster:1', after: edit('two, "quoted"') }, { target: 'cluster:-1', after: edit('rest') },
+          { target: 'merge:1', after: edit('as one', { clusters: [0, 1] }) }, { target: 'part:1', after: edit('a few', { cluster: 1, tokens: [6, 7] }) }
+        ]
+      })
+    })
+
+    test('as csv has their tokens and what is said of them', async () => {
+      await exportRun(workspace, labelled, { format: 'csv', folder: out('some-csv'), clusters: [1] })
+      const read = async (name: string): Promise<string[][]> => parseCsv(await readFile(out(`some-csv/${name}.csv`), 'utf8'))
+      expect((await read('tokens')).slice(1).map((row) => [row[0], ...row.slice(9)])).toEqual(
+        [5, 6, 7, 8, 9].map((token) => [String(token), '1', 'two, "quoted"', 'as one', token === 6 || token === 7 ? 'a few' : '']))
+      expect((await read('susceptibilities')).slice(1).map(([token]) => token)).toEqual(['5', '6', '7', '8', '9'])
+      expect(await read('clusters')).toEqual([
+        expect.anything(), ['1', 'cluster', '5', '0.5', '0.4', '7', 'two, "quoted"', 'labelled', 'high', 'x; y', 'a "note",\nin two lines', 'Ada', '2026-11-20T10:00:00.000Z', '1', '2', 'as one']
+      ])
+      expect((await read('labels')).slice(1).map((row) => row.slice(0, 6))).toEqual([['cluster', '1', '1', '', '', 'two, "quoted"'], ['part', '1', '1', '', '2', 'a few']])
+      expect(new Set((await read('cluster_tokens')).slice(1).map(([cluster]) => cluster))).toEqual(new Set(['1']))
+      expect(JSON.parse(await readFile(out('some-csv/run.json'), 'utf8'))).toMatchObject({ selection: [1] })
+    })
+
+    test('as npy has their rows of the matrix', async () => {
+      await exportRun(workspace, labelled, { format: 'npy', folder: out('some-npy'), clusters: 'labelled' })
+      expect((await readNpy(out('some-npy/susceptibilities.npy'))).shape).toEqual([20, 3])
+      await exportRun(workspace, labelled, { format: 'npy', folder: out('one-npy'), clusters: [1] })
+      const { shape, data } = await readNpy(out('one-npy/susceptibilities.npy'))
+      expect(shape).toEqual([5, 3])
+      expect([...data]).toEqual([...matrixOf(20).subarray(15, 30)])
+      expect(parseCsv(await readFile(out('one-npy/tokens.csv'), 'utf8'))).toHaveLength(6)
+      expect(JSON.parse(await readFile(out('one-npy/clusters.json'), 'utf8'))).toMatchObject([{ cluster: 1, label: { name: 'two, "quoted"', author: 'Ada' }, members: [5, 6, 7, 8, 9] }])
+    })
+
+    test('as json and parquet', async () => {
+      await exportRun(workspace, labelled, { format: 'json', folder: out('some-json'), clusters: [-1, 0] })
+      const { clusters } = JSON.parse(await readFile(out('some-json/run.json'), 'utf8')) as { clusters: { cluster: number; label: { name: string } | null }[] }
+      expect(clusters.map(({ cluster, label }) => [cluster, label?.name])).toEqual([[0, undefined], [-1, 'rest']])
+      await exportRun(workspace, labelled, { format: 'parquet', folder: out('some-parquet'), clusters: [0, 1] })
+      const instance = await DuckDBInstance.create()
+      const connection = await instance.connect()
+      const rows = (await connection.runAndReadAll(`SELECT kind, number, clusters, label FROM '${out('some-parquet/labels.parquet')}'`)).getRowObjectsJS()
+      expect(rows).toEqual([
+        { kind: 'cluster', number: 1, clusters: null, label: 'two, "quoted"' }, { kind: 'merge', number: 1, clusters: '0; 1', label: 'as one' }, { kind: 'part', number: 1, clusters: null, label: 'a few' }
+      ])
+      connection.closeSync()
+      instance.closeSync()
+    })
   })
 
   test('as parquet is read by DuckDB', async () => {

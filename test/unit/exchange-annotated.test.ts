@@ -1,0 +1,253 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { AnnotationBody } from '../../preload/contract-annotations'
+import { resourcePath } from '../../main/base/entries'
+import { exportAnnotatedSet } from '../../main/exchange/annotated-export'
+import type { AnnotatedExportOptions } from '../../main/exchange/annotated-export'
+import { importAsRun, labelsForClustering } from '../../main/exchange/annotated-import'
+import { annotationsOf, readAnnotatedSet } from '../../main/exchange/annotated-read'
+import { annotatedSetJsonSchema, annotatedSetSchema } from '../../main/exchange/annotated-set'
+import type { AnnotatedSet } from '../../main/exchange/annotated-set'
+import { openWorkspace } from '../../main/store/store'
+import type { Workspace } from '../../main/store/store'
+import { clusteringOf, components, matrixOf, smallStudy, storeRun, temporaryFolder, texts } from './store-fixture'
+
+let place: Awaited<ReturnType<typeof temporaryFolder>>
+let workspace: Workspace
+let other: Workspace
+let run: string
+
+const label = (name: string, changes: Partial<AnnotationBody> = {}): AnnotationBody => ({
+  name, note: '', tags: [], confidence: null, status: 'labelled', blindTest: null, author: 'Ada', changedAt: '2026-11-20T10:00:00.000Z', ...changes
+})
+const hostile = '</script><img src=x onerror=alert(1)> "quoted" \u0000\u001b[2J\u202e \u2028 日本 😀 \\ __proto__'
+
+const annotations = {
+  'cluster:0': label(hostile, { note: `${hostile}\nsecond line`, tags: ['a,b', hostile], confidence: 'low', blindTest: { right: 3, of: 4 } }),
+  'cluster:-1': label('the rest', { status: 'unsure' }),
+  'merge:1': label('both', { clusters: [0, 1] }),
+  'part:1': label('two of them', { cluster: 1, tokens: [6, 8] })
+} as const
+
+beforeAll(async () => {
+  place = await temporaryFolder()
+  workspace = await openWorkspace(join(place.folder, 'w'), { create: true })
+  other = await openWorkspace(join(place.folder, 'other'), { create: true })
+  run = await storeRun(workspace)
+  await workspace.updateRun(run, {
+    status: 'finished', startedAt: '2026-11-19T10:00:00.000Z', finishedAt: '2026-11-19T11:00:00.000Z', provenance: { studyHash: 'abc', modelHash: 'def', versions: { spectroscope: '1' } }
+  })
+  await annotate(workspace, run)
+})
+
+afterAll(async () => {
+  await workspace.close()
+  await other.close()
+  await place.remove()
+})
+
+const annotate = async (into: Workspace, id: string): Promise<void> => {
+  await into.applyAnnotations({ run: id, clustering: 1, words: 'label', author: 'Ada', edits: Object.entries(annotations).map(([target, after]) => ({ target: target as keyof typeof annotations, after: { ...after } })) })
+}
+
+const out = (name: string): string => join(place.folder, name)
+
+const write = async (name: string, options: Partial<AnnotatedExportOptions> = {}, from = workspace, id = run): Promise<AnnotatedSet> => {
+  await exportAnnotatedSet(from, id, { file: out(name), clusters: 'all', program: 'spectroscope test', overwrite: true, ...options })
+  return JSON.parse(await readFile(out(name), 'utf8')) as AnnotatedSet
+}
+
+const imported = async (name: string, into = other): Promise<string> => (await importAsRun(into, await readAnnotatedSet(out(name)), out(name), 'Bob')).run.id
+
+/** A set without what a second export must have of its own. */
+const lasting = ({ exportedAt: _, ...set }: AnnotatedSet): object => set
+
+describe('an annotated cluster set', () => {
+  test('is what its schema says, and the schema is the published one', async () => {
+    const set = await write('set.json')
+    expect(annotatedSetSchema.safeParse(set).error?.issues).toBeUndefined()
+    // `vitest -u` writes it.
+    await expect(`${JSON.stringify(annotatedSetJsonSchema(), null, 2)}\n`).toMatchFileSnapshot(resourcePath('schemas', 'annotated-cluster-set.schema.json'))
+  })
+
+  test('can be read without the program', async () => {
+    const set = await write('set.json')
+    expect(set).toMatchObject({
+      format: 'spectroscope annotated cluster set', version: 1, program: 'spectroscope test', run: { id: run, name: 'a run', tokens: 20, probeRows: 4, initialLoss: 2.5 },
+      provenance: { seed: 7, studyHash: 'abc', modelHash: 'def' }, configuration: { model: 'model', sampler: { preset: 'paper', draws: 100 } }, components, clustering: { number: 1, clusters: 2 }, selection: null
+    })
+    expect(set.clusters.map(({ cluster, kind, size, conductance, members }) => [cluster, kind, size, conductance, members.length])).toEqual([
+      [0, 'cluster', 5, 0.25, 5], [1, 'cluster', 5, 0.5, 5], [-1, 'main body', 10, null, 10]
+    ])
+    const row = [...smallStudy().probe[1]].map((id) => texts[id])
+    expect(set.clusters[1].members[1]).toEqual({
+      token: 6, row: 1, position: 2, id: smallStudy().probe[1][2], text: row[2], before: row.slice(0, 2).join(''), after: row.slice(3).join(''), subset: 'law', document: { file: 'a.jsonl', record: 5 }
+    })
+    expect(set.clusters[0].label).toEqual(annotations['cluster:0'])
+    expect(set.clusters[1].label).toBeNull()
+    expect(set.merges).toEqual([{ merge: 1, clusters: [0, 1], label: label('both') }])
+    expect(set.parts).toEqual([{ part: 1, cluster: 1, tokens: [6, 8], label: label('two of them') }])
+    const profile = await workspace.getClusterProfile(run, 1)
+    set.clusters[1].profile.mean.forEach((mean, i) => expect(mean).toBeCloseTo(profile.mean[i], 12))
+    set.clusters[1].profile.standardDeviation.forEach((deviation, i) => expect(deviation).toBeCloseTo(profile.standardDeviation[i], 12))
+    expect(set.rows.map(({ ids }) => ids)).toEqual(smallStudy().probe.map((ids) => [...ids]))
+    const [block] = set.matrix.blocks
+    expect([...new Float32Array(Uint8Array.from(Buffer.from(block.susceptibilities, 'base64')).buffer)]).toEqual([...matrixOf(20)])
+  })
+
+  test('is the same when it is imported and exported again, but for its date', async () => {
+    const first = await write('first.json')
+    const id = await imported('first.json')
+    expect(id).not.toBe(run)
+    expect(lasting(await write('second.json', {}, other, id))).toEqual(lasting(first))
+  })
+
+  test('is a run of its own that can be looked at', async () => {
+    await write('look.json')
+    const id = await imported('look.json')
+    const [before, after] = [await workspace.getRun(run), await other.getRun(id)]
+    expect(after).toMatchObject({
+      name: before.name, status: 'finished', configuration: before.configuration, components: [...before.components], tokens: before.tokens, initialLoss: 2.5,
+      provenance: { ...before.provenance, imported: { file: 'look.json', run: { id: run, createdAt: before.createdAt }, clustering: { number: 1 }, selection: null } }
+    })
+    expect(after.stages.map(({ stage, seconds }) => [stage, seconds])).toEqual(before.stages.map(({ stage, seconds }) => [stage, seconds]))
+    expect(await other.getClusterSummaries(id)).toEqual(await workspace.getClusterSummaries(run))
+    expect(await other.getClusterProfile(id, 0)).toEqual(await workspace.getClusterProfile(run, 0))
+    expect(await other.getMembership(id)).toEqual(await workspace.getMembership(run))
+    expect(await other.getClusterTokens(id, -1)).toEqual(await workspace.getClusterTokens(run, -1))
+    expect(await other.getDiagnostics(id)).toEqual(await workspace.getDiagnostics(run))
+    expect(await other.getAnnotations(id, 1)).toEqual(await workspace.getAnnotations(run, 1))
+    expect((await other.getUndoState()).undo).toMatchObject({ run: id, author: 'Bob' })
+  })
+
+  test('of a selection has its tokens only, and survives the round trip too', async () => {
+    const set = await write('one.json', { clusters: [1] })
+    expect(set.selection).toEqual([1])
+    expect(set.clusters.map(({ cluster, seed, members }) => [cluster, seed, members.map(({ token, row, position }) => [token, row, position])])).toEqual([[1, 2, [[0, 1, 1], [1, 1, 2], [2, 1, 3], [3, 1, 4], [4, 1, 5]]]])
+    expect(set.rows.map(({ row }) => row)).toEqual([1])
+    expect([set.merges, set.parts.map(({ tokens }) => tokens)]).toEqual([[], [[1, 3]]])
+    const id = await imported('one.json')
+    expect(await other.getRun(id)).toMatchObject({ tokens: 5, probeRows: 4, provenance: { imported: { selection: [1] } } })
+    const again = await write('one-again.json', {}, other, id)
+    const [first] = set.clusters
+    expect(again.clusters).toEqual([{ ...first, cluster: 0, topTokens: again.clusters[0].topTokens, subsets: again.clusters[0].subsets }])
+    expect(again.clusters[0].topTokens.map(({ id: token, text, count }) => [token, text, count])).toEqual(first.topTokens.map(({ id: token, text, count }) => [token, text, count]))
+    expect([again.rows, again.vocabulary, again.documents, again.matrix, again.diagnostics, again.configuration]).toEqual([set.rows, set.vocabulary, set.documents, set.matrix, set.diagnostics, set.configuration])
+    expect(again.parts).toEqual([{ ...set.parts[0], cluster: 0 }])
+  })
+
+  test('of what is labelled has what is labelled in any way', async () => {
+    expect((await write('labelled.json', { clusters: 'labelled' })).clusters.map(({ cluster }) => cluster)).toEqual([0, 1, -1])
+    const bare = await storeRun(workspace)
+    await expect(write('none.json', { clusters: 'labelled' }, workspace, bare)).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('label some') })
+    await expect(write('none.json', { clusters: [0, 9] }, workspace, bare)).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('no cluster 9; it has 0 to 1') })
+    await expect(readFile(out('none.json'))).rejects.toThrow('ENOENT')
+  })
+
+  test('is read in whatever order of keys and whatever white space', async () => {
+    const set = await write('order.json')
+    const sorted = Object.fromEntries(Object.entries(set).sort(([a], [b]) => (a < b ? -1 : 1)))
+    await writeFile(out('sorted.json'), `  ${JSON.stringify(sorted, null, 1).replaceAll('\n', '\r\n\t')}\n\n`)
+    expect(lasting(await write('sorted-again.json', {}, other, await imported('sorted.json')))).toEqual(lasting(set))
+    await writeFile(out('dense.json'), JSON.stringify(set))
+    expect((await readAnnotatedSet(out('dense.json'))).tokenRows).toHaveLength(20)
+  })
+
+  test('gives its labels to a clustering of the same study, whatever its numbers', async () => {
+    await write('labels.json')
+    const id = await storeRun(other)
+    const { clusters, leftover, ...rest } = clusteringOf(20)
+    const { number } = await other.transaction(id, (writer) => writer.saveClustering({ ...rest, leftover, clusters: [...clusters].reverse().map((cluster, order) => ({ ...cluster, order })) }))
+    const { proposals, edits, left } = await labelsForClustering(other, await readAnnotatedSet(out('labels.json')), id, number, 0.5)
+    expect(left).toEqual([])
+    expect(proposals.map(({ target, to, jaccard }) => [target, to, jaccard]).sort()).toEqual([['cluster:-1', -1, 1], ['cluster:0', 1, 1], ['merge:1', 0, 1], ['part:1', 0, 1]])
+    expect(edits.find(({ target }) => target === 'cluster:1')?.after).toEqual(annotations['cluster:0'])
+    await other.applyAnnotations({ run: id, clustering: number, words: 'import', author: 'Bob', edits })
+    expect(await other.getAnnotations(id, number)).toHaveLength(4)
+  })
+
+  test('replaces no file unasked, and no folder', async () => {
+    await write('there.json')
+    await expect(write('there.json', { overwrite: false })).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('there already') })
+    await mkdir(out('a-folder'))
+    await expect(write('a-folder')).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('is a folder') })
+    expect(await readdir(out('a-folder'))).toEqual([])
+    await expect(write('deeper/and/deeper.json')).resolves.toMatchObject({ version: 1 })
+  })
+})
+
+describe('a file that is not right', () => {
+  const refusal = async (name: string, content: string | Uint8Array): Promise<string> => {
+    await writeFile(out(name), content)
+    const error: unknown = await readAnnotatedSet(out(name)).then(() => undefined, (reason: unknown) => reason)
+    expect(error).toMatchObject({ kind: 'input' })
+    const { message } = error as Error
+    expect(message).toContain(out(name))
+    expect(message).toMatch(/; .+\.$/)
+    expect(message).not.toContain('\n')
+    return message
+  }
+
+  test('is named, with the place and the remedy', async () => {
+    const sound = await write('sound.json')
+    const text = await readFile(out('sound.json'), 'utf8')
+    const changed = (change: (set: AnnotatedSet & Record<string, unknown>) => void): string => {
+      const copy = structuredClone(sound) as AnnotatedSet & Record<string, unknown>
+      change(copy)
+      return JSON.stringify(copy)
+    }
+    expect(await refusal('empty.json', '')).toContain('no annotated cluster set')
+    expect(await refusal('text.json', 'Dear reader')).toContain('no annotated cluster set')
+    expect(await refusal('list.json', '[1, 2]')).toContain('no annotated cluster set')
+    expect(await refusal('other.json', '{"format": "something else", "version": 1}')).toContain('its format is "something else"')
+    expect(await refusal('run.json', '{"format": "spectroscope run", "version": 1}')).toContain('the run.json of an export as json')
+    expect(await refusal('newer.json', changed((set) => (set.version = 2 as 1)))).toContain('newer program (version 2 of the format; this one reads 1); update')
+    expect(await refusal('newer-last.json', '{"novelty": {"a": [1]}, "version": 9, "format": "spectroscope annotated cluster set"}')).toContain('newer program')
+    expect(await refusal('key.json', changed((set) => (set['novelty'] = 1)))).toContain('at novelty, this key is unknown')
+    expect(await refusal('missing.json', changed((set) => delete (set as Partial<AnnotatedSet>).rows))).toContain('row')
+    expect(await refusal('no-merges.json', changed((set) => delete (set as Partial<AnnotatedSet>).merges))).toContain('"merges" is missing')
+    expect(await refusal('type.json', changed((set) => (set.clusters[1].members[2].row = -1)))).toContain('at clusters[1].members[2].row, ')
+    expect(await refusal('id.json', changed((set) => (set.rows[0].ids[2] += 1)))).toContain('token 1 is not what row 0 has at position 2')
+    expect(await refusal('twice.json', changed((set) => (set.clusters[0].members[1].token = 0)))).toContain('token 0 comes twice')
+    expect(await refusal('size.json', changed((set) => (set.clusters[0].size = 4)))).toContain('its size is 4, and it has 5 members')
+    expect(await refusal('part.json', changed((set) => (set.parts[0].tokens = [1])))).toContain('at parts[0], its tokens are not in cluster 1')
+    expect(await refusal('merge.json', changed((set) => (set.merges[0].clusters = [0, 7])))).toContain('there is no cluster 7')
+    expect(await refusal('matrix.json', changed((set) => (set.matrix.blocks[0].standardErrors = 'AAAA')))).toContain('at matrix.blocks[0], it does not hold the numbers')
+    expect(await refusal('columns.json', changed((set) => set.components.push('mlp:9')))).toContain('20 tokens × 3 components, and the file has 20 × 4')
+    expect(await refusal('status.json', changed((set) => (set.clusters[0].label = { ...label('x'), status: 'done' as 'labelled' })))).toContain('at clusters[0].label.status')
+    expect(await refusal('rows.json', changed((set) => (set.run.probeRows = 2)))).toContain('there cannot be 2 rows')
+    expect(await refusal('damaged.json', text.replace('"members": [', '"members": [!'))).toContain('damaged near byte')
+    expect(await refusal('damaged-2.json', text.replace('"members": [', '"members" [')) ).toContain('damaged near byte')
+    expect(await refusal('trailing.json', `${text}{}`)).toContain('damaged near byte')
+    expect(await refusal('double.json', text.replace('"version": 1,', '"version": 1, "version": 1,'))).toContain('at version, this key comes twice')
+    expect(await refusal('bytes.json', Buffer.concat([Buffer.from(text.slice(0, text.indexOf('a run'))), Buffer.from([0xff, 0xfe]), Buffer.from(text.slice(text.indexOf('a run')))]))).toContain('damaged')
+  })
+
+  test('is told when it is cut off, wherever that is', async () => {
+    await write('whole.json')
+    const text = (await readFile(out('whole.json'), 'utf8')).trimEnd()
+    for (let share = 1; share < 40; share++) expect(await refusal('cut.json', text.slice(0, Math.floor((text.length * share) / 40)))).toMatch(/ends early|no annotated cluster set/)
+    expect(await refusal('cut.json', text.slice(0, -1))).toContain('ends early')
+  })
+
+  test('that is not there, or is a folder, is told too', async () => {
+    await expect(readAnnotatedSet(out('nowhere.json'))).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('nowhere.json cannot be read (ENOENT)') })
+    await mkdir(out('folder.json'), { recursive: true })
+    await expect(readAnnotatedSet(out('folder.json'))).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('not of a folder') })
+  })
+
+  test('leaves no run behind when it cannot be imported', async () => {
+    await write('fails.json')
+    const before = (await other.listRuns()).length
+    const set = await readAnnotatedSet(out('fails.json'))
+    await writeFile(out('fails.json'), (await readFile(out('fails.json'), 'utf8')).replace('"count":20,', '"count":19,'))
+    await expect(importAsRun(other, set, out('fails.json'), 'Bob')).rejects.toMatchObject({ kind: 'input' })
+    expect(await other.listRuns()).toHaveLength(before)
+  })
+})
+
+test('what a file says of clusters is found again', async () => {
+  await write('said.json')
+  expect(annotationsOf(await readAnnotatedSet(out('said.json'))).map(({ target }) => target)).toEqual(['cluster:0', 'cluster:-1', 'merge:1', 'part:1'])
+})

@@ -1,0 +1,145 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { contextHtml, escapeHtml, figureHtml, profileSvg, tokenHtml } from '../../main/exchange/report-parts'
+import { exportReport } from '../../main/exchange/report'
+import type { ReportOptions } from '../../main/exchange/report'
+import { writePicture } from '../../main/exchange/picture'
+import { openWorkspace } from '../../main/store/store'
+import type { Workspace } from '../../main/store/store'
+import { clusteringOf, components, matrixOf, newRun, smallStudy, temporaryFolder } from './store-fixture'
+
+let place: Awaited<ReturnType<typeof temporaryFolder>>
+let workspace: Workspace
+let run: string
+
+const hostile = ['<script>alert(1)</script>', '"onload="x', '</style><img src=x>', '\'', '&amp;', '\u202e', '\u0000', '\n', ' <!--', ']]>']
+
+const out = (name: string): string => join(place.folder, name)
+
+beforeAll(async () => {
+  place = await temporaryFolder()
+  workspace = await openWorkspace(join(place.folder, 'w'), { create: true })
+  const { id } = await workspace.createRun(newRun('<b>run</b>'))
+  run = id
+  await workspace.transaction(id, async (writer) => {
+    const { documents, ...study } = smallStudy()
+    await writer.saveStudy({ ...study, documents: documents.map((document) => ({ ...document, file: '<i>f</i>' })) }, (token) => hostile[token])
+    await writer.beginSusceptibilities(components, 2.5)
+    await writer.appendSusceptibilities(matrixOf(20), matrixOf(20, 0.1))
+    await writer.saveClustering({ ...clusteringOf(20), name: '<u>k</u>' })
+  })
+  await workspace.applyAnnotations({
+    run, clustering: 1, words: 'label', author: 'Ada', edits: [
+      { target: 'cluster:1', after: { name: '<a href=javascript:x>name</a>', note: '<iframe>\nline two', tags: ['<tag>'], confidence: 'high', status: 'labelled', blindTest: { right: 2, of: 3 }, author: '<ada>', changedAt: '2026-11-20T10:00:00.000Z' } },
+      { target: 'merge:1', after: { name: 'one & two', note: '', tags: [], confidence: null, status: 'labelled', blindTest: null, author: 'Ada', changedAt: '2026-11-20T10:00:00.000Z', clusters: [0, 1] } }
+    ]
+  })
+})
+
+afterAll(async () => {
+  await workspace.close()
+  await place.remove()
+})
+
+const report = async (name: string, options: Partial<ReportOptions> = {}): Promise<string> => {
+  await exportReport(workspace, run, { file: out(name), clusters: 'all', program: 'spectroscope test', overwrite: true, ...options })
+  return readFile(out(name), 'utf8')
+}
+
+const voidTags = new Set(['meta', 'img', 'line', 'rect', '!doctype'])
+
+/** Names of the tags of a page, after a check that they are nested rightly and that no attribute could run anything. */
+const tagsOf = (html: string): Set<string> => {
+  const open: string[] = []
+  const names = new Set<string>()
+  for (const [, closing, name, attributes] of html.replace(/<style>[^<]*<\/style>/, '<style></style>').matchAll(/<(\/?)([a-z!][a-z0-9]*)((?:\s+[a-zA-Z][\w:-]*(?:="[^"<]*")?)*)\s*\/?>/g)) {
+    names.add(name)
+    expect(attributes).not.toMatch(/\son|javascript:|srcdoc|https?:/i)
+    if (closing === '/') expect(open.pop()).toBe(name)
+    else if (!voidTags.has(name)) open.push(name)
+  }
+  expect(open).toEqual([])
+  return names
+}
+
+describe('a report', () => {
+  test('is one page without scripts, whatever tokens and people say', async () => {
+    const html = await report('report.html')
+    const tags = tagsOf(html)
+    expect([...tags].filter((tag) => ['script', 'iframe', 'object', 'link', 'base', 'form', 'i'].includes(tag))).toEqual(['i'])
+    expect(html).toContain("default-src 'none'; img-src data:; style-src 'unsafe-inline'")
+    expect(html.match(/<(?!\/?[a-z]|!doctype)/g)).toBeNull()
+    expect(html).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u202e]/)
+    expect(html).not.toContain('https://')
+    expect(html).toContain('&lt;script&gt;alert(1)&lt;/script&gt;')
+    expect(html).toContain('<title>&lt;b&gt;run&lt;/b&gt;: 2 clusters</title>')
+  })
+
+  test('has names, notes, profiles and tokens in their contexts', async () => {
+    const html = await report('report.html')
+    expect(html).toContain('<a href="#cluster1">&lt;a href=javascript:x&gt;name&lt;/a&gt;</a>')
+    expect(html).toContain('<p class="note">&lt;iframe&gt;\nline two</p>')
+    expect(html).toContain('blind test: 2 of 3')
+    expect(html).toContain('one &amp; two: clusters <a href="#cluster0">0</a>, <a href="#cluster1">1</a> read as one')
+    expect(html.match(/<section id="cluster/g)).toHaveLength(3)
+    expect(html.match(/<svg /g)).toHaveLength(3)
+    expect(html.match(/<mark>/g)).toHaveLength(20)
+    expect(html).toContain('<mark><i>⏎</i></mark>')
+    expect(html.indexOf('id="cluster0"')).toBeLessThan(html.indexOf('id="cluster-1"'))
+  })
+
+  test('of some clusters has those', async () => {
+    const html = await report('some.html', { clusters: 'labelled' })
+    expect(html.match(/<section id="cluster/g)).toHaveLength(2)
+    expect(html).toContain('2 of 2 clusters')
+    await expect(report('none.html', { clusters: [7] })).rejects.toMatchObject({ kind: 'input' })
+  })
+
+  test('takes a picture of the graph, and nothing that is none', async () => {
+    const picture = 'data:image/png;base64,iVBORw0KGgo='
+    expect(await report('picture.html', { picture })).toContain(`<img src="${picture}"`)
+    for (const wrong of ['javascript:alert(1)', 'data:text/html;base64,PGI+', 'data:image/png;base64,"><script>', 'https://example.org/a.png']) {
+      await expect(report('wrong.html', { picture: wrong })).rejects.toMatchObject({ kind: 'usage' })
+    }
+    await expect(readFile(out('wrong.html'))).rejects.toThrow('ENOENT')
+  })
+})
+
+describe('the pieces of a report', () => {
+  test('show text as nothing but text', () => {
+    expect(escapeHtml('<&>"\'')).toBe('&lt;&amp;&gt;&quot;&#39;')
+    expect(contextHtml('a\tb\r\n<')).toBe('a<i>⇥</i>b<i>␍⏎</i>&lt;')
+    expect(tokenHtml('  x')).toBe('<i>··</i>x')
+    expect(tokenHtml('')).toBe('∅')
+  })
+
+  test.each([[0, '0.00'], [0.12345, '0.123'], [12.345, '12.3'], [123456, '123456'], [0.00001234, '1.23e-5'], [null, '–'], [Number.NaN, '–']])('say %s as %s', (value, text) => {
+    expect(figureHtml(value)).toBe(text)
+  })
+
+  test('draw a profile to the left of the axis for expression, to the right for suppression, and say what is no number', () => {
+    const of = (...values: number[]): Float64Array => Float64Array.from(values)
+    const svg = profileSvg(['a<b', 'up', 'flat', 'none'], { mean: of(-1, 2, 5, Number.NaN), standardDeviation: of(0.5, 0.5, 1, 1) }, { mean: of(0, 0, 0, 0), standardDeviation: of(1, 1, 0, 1) })
+    const bars = [...svg.matchAll(/<rect class="(\w+)" x="([\d.]+)" y="\d+" width="([\d.]+)"/g)].map(([, kind, x, width]) => [kind, Number(x), Number(width)])
+    expect(bars).toEqual([['down', 216, 84], ['up', 300, 168], ['up', 300, 0]])
+    expect(svg).toContain('a&lt;b')
+    expect(svg).toContain('not a number')
+  })
+})
+
+describe('a picture', () => {
+  test('is written whole, and only if it is one', async () => {
+    const png = Buffer.from('89504e470d0a1a0a00000000', 'hex')
+    await writePicture(out('pictures/graph.png'), png, false)
+    expect(await readFile(out('pictures/graph.png'))).toEqual(png)
+    await expect(writePicture(out('pictures/graph.png'), png, false)).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('there already') })
+    await writePicture(out('pictures/graph.png'), Buffer.from('<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>'), true)
+    expect(await readFile(out('pictures/graph.png'), 'utf8')).toContain('<svg')
+    await expect(writePicture(out('x.png'), Buffer.from('#!/bin/sh'), false)).rejects.toMatchObject({ kind: 'usage' })
+    await mkdir(out('a-folder'))
+    await expect(writePicture(out('a-folder'), png, true)).rejects.toMatchObject({ kind: 'usage' })
+    await writeFile(out('a-file'), '')
+    await expect(writePicture(out('a-file/x.png'), png, true)).rejects.toMatchObject({ kind: 'storage' })
+  })
+})

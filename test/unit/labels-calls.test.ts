@@ -1,0 +1,198 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { access, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { callSchemas } from '../../preload/contract'
+import type { AnnotationsChanged, CallInput, CallName, CallParameters } from '../../preload/contract'
+import type { WorkbenchContext } from '../../main/api/context'
+import { exportCalls } from '../../main/api/exports'
+import { importCalls } from '../../main/api/imports'
+import { labelCalls, labelsOf } from '../../main/api/labels'
+import { openWorkspace } from '../../main/store/store'
+import type { Workspace } from '../../main/store/store'
+import { clusteringOf, storeRun, temporaryFolder } from './store-fixture'
+
+let place: Awaited<ReturnType<typeof temporaryFolder>>
+let workspace: Workspace
+let run: string
+const notices: [string, unknown][] = []
+
+const context: WorkbenchContext = {
+  environment: { shell: 'browser', settings: { get: () => ({}), set: () => {} }, views: { get: () => ({}), set: () => {} }, link: (path) => `http://127.0.0.1/files${path}` },
+  settings: () => { throw new Error('not asked for') },
+  author: () => 'Ada',
+  workspace: () => workspace,
+  emit: (name, data) => void notices.push([name, data])
+}
+const handlers = { ...labelCalls(context), ...exportCalls(context), ...importCalls(context) }
+
+type Answered = keyof typeof handlers
+const call = async <M extends Answered & CallName>(method: M, parameters: CallInput<M>): Promise<Awaited<ReturnType<(typeof handlers)[M]>>> =>
+  (await (handlers[method] as (parameters: CallParameters<M>) => unknown)(callSchemas[method].parse(parameters) as CallParameters<M>)) as Awaited<ReturnType<(typeof handlers)[M]>>
+
+const where = () => ({ run, clustering: 1 })
+const out = (name: string): string => join(place.folder, name)
+
+beforeAll(async () => {
+  place = await temporaryFolder()
+  workspace = await openWorkspace(join(place.folder, 'w'), { create: true })
+})
+
+afterAll(async () => {
+  await workspace.close()
+  await place.remove()
+})
+
+beforeEach(async () => {
+  run = await storeRun(workspace)
+  notices.length = 0
+})
+
+const apply = (changes: CallInput<'labels.apply'>['changes'], words = 'label'): Promise<AnnotationsChanged> => call('labels.apply', { ...where(), changes, words })
+
+describe('a window\'s calls about labels', () => {
+  test('label, undo and redo, and tell every window', async () => {
+    const changed = await apply([{ do: 'set', targets: ['cluster:0', 'cluster:1'], label: { name: 'x' } }], 'label 2 clusters')
+    expect(changed.changed.map(({ target, annotation }) => [target, annotation?.name, annotation?.author, annotation?.status])).toEqual([['cluster:0', 'x', 'Ada', 'labelled'], ['cluster:1', 'x', 'Ada', 'labelled']])
+    expect(changed.undo.undo).toMatchObject({ words: 'label 2 clusters', run })
+    expect(notices).toEqual([['annotations', changed]])
+    expect(await call('labels.undo', {})).toMatchObject({ redo: { words: 'label 2 clusters' } })
+    expect(await workspace.getAnnotations(run, 1)).toEqual([])
+    await call('labels.redo', {})
+    expect(await workspace.getAnnotations(run, 1)).toHaveLength(2)
+    expect(notices.map(([name]) => name)).toEqual(['annotations', 'annotations', 'annotations'])
+    expect((await call('labels.history', { limit: 1 }))[0]).toMatchObject({ words: 'label 2 clusters', undone: false })
+  })
+
+  test('make no step of what changes nothing', async () => {
+    await apply([{ do: 'set', targets: ['cluster:0'], label: { name: 'x' } }], 'one')
+    const { changed, undo } = await apply([{ do: 'set', targets: ['cluster:0'], label: { name: ' x ' } }], 'two')
+    expect(changed).toEqual([])
+    expect(undo.undo).toMatchObject({ words: 'one' })
+  })
+
+  test('merge and split, numbered on', async () => {
+    await apply([{ do: 'merge', clusters: [0, 1], label: { name: 'm' } }])
+    await apply([{ do: 'split', cluster: -1, tokens: [12, 11], label: { name: 'p' } }])
+    await apply([{ do: 'clear', targets: ['merge:1'] }])
+    const { changed } = await apply([{ do: 'merge', clusters: [0, -1], label: {} }])
+    expect(changed.map(({ target }) => target)).toEqual(['merge:2'])
+    expect((await workspace.getAnnotations(run, 1)).map(({ target, clusters, tokens }) => [target, clusters ?? tokens])).toEqual([['merge:2', [-1, 0]], ['part:1', [11, 12]]])
+  })
+
+  test('refuse clusters that are not there, and tokens of others', async () => {
+    await expect(apply([{ do: 'set', targets: ['cluster:2'], label: { name: 'x' } }])).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('no cluster 2; it has 0 to 1') })
+    await expect(apply([{ do: 'merge', clusters: [0, 9], label: {} }])).rejects.toMatchObject({ kind: 'input' })
+    await expect(apply([{ do: 'split', cluster: 0, tokens: [4, 5], label: {} }])).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('Token 5 is not in cluster 0') })
+    await expect(call('labels.apply', { run, clustering: 3, changes: [{ do: 'clear', targets: ['cluster:0'] }], words: 'x' })).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('no clustering 3') })
+    expect(await workspace.getAnnotations(run, 1)).toEqual([])
+  })
+
+  test('test a label blind, and keep the score with it', async () => {
+    const membership = await workspace.getMembership(run)
+    await apply([{ do: 'set', targets: ['cluster:1'], label: { name: 'mine' } }])
+    let right = 0
+    for (let round = 1; round <= 3; round++) {
+      const { test: id, contexts } = await call('labels.blindTest', { ...where(), cluster: 1 })
+      expect(contexts).toHaveLength(6)
+      const odd = contexts.findIndex(({ token }) => membership[token] !== 1)
+      expect(contexts.filter(({ token }) => membership[token] === 1)).toHaveLength(5)
+      const choice = round === 2 ? (odd + 1) % 6 : odd
+      if (choice === odd) right++
+      expect(await call('labels.answerBlindTest', { test: id, choice })).toEqual({ odd, right: choice === odd, score: { right, of: round } })
+      await expect(call('labels.answerBlindTest', { test: id, choice })).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('answered already') })
+    }
+    expect((await workspace.getAnnotations(run, 1))[0]).toMatchObject({ name: 'mine', blindTest: { right: 2, of: 3 } })
+  })
+
+  test('suggest names', async () => {
+    const { names } = await call('labels.suggest', { ...where(), cluster: 0 })
+    expect(names.length).toBeGreaterThan(0)
+    expect(names.length).toBeLessThanOrEqual(6)
+  })
+
+  test('carry labels over to another clustering of the run, once asked', async () => {
+    await apply([{ do: 'set', targets: ['cluster:0'], label: { name: 'zero' } }, { do: 'set', targets: ['cluster:1'], label: { name: 'one' } }])
+    const { clusters, ...rest } = clusteringOf(20)
+    const { number } = await workspace.transaction(run, (writer) => writer.saveClustering({ ...rest, clusters: [...clusters].reverse().map((cluster, order) => ({ ...cluster, order })) }))
+    const request = { from: where(), to: { run, clustering: number } }
+    expect(await call('labels.carry', request)).toMatchObject({ applied: false, proposals: [{ from: 0, to: 1, jaccard: 1, name: 'zero', replaces: null }, { from: 1, to: 0, jaccard: 1, name: 'one' }].sort((a, b) => a.to - b.to) })
+    expect(await workspace.getAnnotations(run, number)).toEqual([])
+    await call('labels.carry', { ...request, apply: true })
+    expect((await workspace.getAnnotations(run, number)).map(({ target, name }) => [target, name])).toEqual([['cluster:0', 'one'], ['cluster:1', 'zero']])
+    expect(await call('labels.undo', {})).toMatchObject({ redo: { words: expect.stringContaining('carry 2 labels') } })
+    await expect(call('labels.carry', { from: where(), to: where() })).rejects.toMatchObject({ kind: 'input' })
+    await expect(call('labels.carry', { from: { run, clustering: number }, to: where() })).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('has no labels') })
+  })
+
+  test('are carried to another run of the same rows', async () => {
+    await apply([{ do: 'set', targets: ['cluster:1'], label: { name: 'one' } }])
+    const other = await storeRun(workspace)
+    await call('labels.carry', { from: where(), to: { run: other, clustering: 1 }, apply: true })
+    expect(await workspace.getAnnotations(other, 1)).toMatchObject([{ target: 'cluster:1', name: 'one', author: 'Ada' }])
+  })
+
+  test('back labels up', async () => {
+    await apply([{ do: 'set', targets: ['cluster:1'], label: { name: 'kept' } }])
+    expect(await readFile((await call('labels.backUp', {})).file, 'utf8')).toContain('kept')
+  })
+})
+
+describe('a window\'s calls about exports and imports', () => {
+  test('write each format, and link to what was written only', async () => {
+    for (const format of ['annotated', 'html', 'csv', 'parquet', 'npy', 'json'] as const) {
+      const path = out(`export-${format}`)
+      const answer = await call('exports.write', { ...where(), format, clusters: 'all', path })
+      expect(answer.path).toBe(path)
+      expect(answer.bytes).toBeGreaterThan(100)
+      const file = format === 'annotated' || format === 'html'
+      expect(answer.files.length === 1 && answer.files[0] === `export-${format}`).toBe(file)
+      expect(await call('exports.link', { path })).toEqual(file ? { address: `http://127.0.0.1/files${path}` } : null)
+      await expect(call('exports.write', { ...where(), format, clusters: 'all', path })).rejects.toMatchObject({ kind: 'usage' })
+      await call('exports.write', { ...where(), format, clusters: [0], path, overwrite: true })
+    }
+    await expect(call('exports.link', { path: '/etc/passwd' })).rejects.toMatchObject({ kind: 'usage' })
+    const picture = out('graph.svg')
+    expect(await call('exports.picture', { path: picture, content: new TextEncoder().encode('<svg/>') })).toMatchObject({ path: picture, files: ['graph.svg'], bytes: 6 })
+  })
+
+  test('receive, look at and import a set', async () => {
+    await workspace.updateRun(run, { provenance: { studyHash: `hash of ${run}` } })
+    await apply([{ do: 'set', targets: ['cluster:1'], label: { name: 'one' } }])
+    const { path: written } = await call('exports.write', { ...where(), format: 'annotated', clusters: 'all', path: out('set.json') })
+    const { path } = await call('imports.receive', { name: '../../evil/\u202eset.json', content: new Uint8Array(await readFile(written)) })
+    expect(path).toMatch(/spectroscope-received-\w+\/_set\.json$/)
+    expect(await call('imports.inspect', { path })).toMatchObject({ name: 'a run', version: 1, model: 'model', tokens: 20, clusters: 2, labelled: 1, fits: [{ run, name: 'a run', clustering: 1 }] })
+    notices.length = 0
+    const answer = await call('imports.annotated', { path })
+    expect(answer).toMatchObject({ clustering: 1, clusters: 2, labels: 1, left: [] })
+    expect(answer.run).not.toBe(run)
+    expect(notices.map(([name]) => name)).toEqual(['runs-changed', 'undo'])
+    await expect(access(path)).rejects.toThrow('ENOENT')
+    expect((await call('imports.inspect', { path: written })).fits.map((fit) => fit.run)).toEqual([run, answer.run])
+  })
+
+  test('give the labels of a set to a run that is there, and say what is left', async () => {
+    await apply([{ do: 'set', targets: ['cluster:0'], label: { name: 'zero' } }, { do: 'set', targets: ['cluster:1'], label: { name: 'one' } }])
+    const { path } = await call('exports.write', { ...where(), format: 'annotated', clusters: 'all', path: out('labels.json'), overwrite: true })
+    const into = await storeRun(workspace)
+    const { clusters, leftover, ...rest } = clusteringOf(20)
+    const members = Int32Array.from([...clusters[1].members, ...leftover.members])
+    const { number } = await workspace.transaction(into, (writer) => writer.saveClustering({ ...rest, clusters: clusters.slice(0, 1), leftover: { ...leftover, members } }))
+    expect(await call('imports.annotated', { path, into: { run: into, clustering: number } })).toEqual({
+      run: into, clustering: number, clusters: 2, labels: 1, left: ['The label “one” of cluster 1 found no cluster here that shares half of its tokens.']
+    })
+    expect((await workspace.getAnnotations(into, number)).map(({ name }) => name)).toEqual(['zero'])
+  })
+})
+
+test('the terminal lists and gives labels', async () => {
+  const { folder, remove } = await temporaryFolder()
+  const own = await openWorkspace(folder, { create: true })
+  const id = await storeRun(own)
+  await own.close()
+  expect(await labelsOf(folder, 'latest', {})).toMatchObject({ run: id, annotations: [], sizes: { 0: 5, 1: 5, [-1]: 10 } })
+  const { annotations } = await labelsOf(folder, id, { set: [{ cluster: 1, name: 'one' }, { cluster: -1, name: 'rest' }] })
+  expect(annotations.map(({ target, name, status }) => [target, name, status])).toEqual([['cluster:-1', 'rest', 'labelled'], ['cluster:1', 'one', 'labelled']])
+  await expect(labelsOf(folder, id, { set: [{ cluster: 5, name: 'five' }] })).rejects.toMatchObject({ kind: 'input' })
+  await remove()
+})
