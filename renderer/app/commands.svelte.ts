@@ -22,6 +22,9 @@ export interface Command {
   readonly once?: boolean
 }
 
+/** A key that writes nothing into a text field. */
+const writesNothing = /^(ctrl|alt|meta)\+|^(escape|f\d+)$/
+
 /** What space and enter press by themselves. */
 const pressable = 'button, a[href], summary, select, input, [role=tab], [role=menuitem]'
 
@@ -92,7 +95,7 @@ export class Commands {
     const key = keyOfEvent(event)
     if (pressesSomething(event, key)) return
     const typing = isTyping(event)
-    const found = this.all.find((command) => (!typing || command.whileTyping === true) && this.keysOf(command.id).includes(key) && (command.when?.() ?? true))
+    const found = this.all.find((command) => (!typing || (command.whileTyping === true && writesNothing.test(key))) && this.keysOf(command.id).includes(key) && (command.when?.() ?? true))
     if (found === undefined) return
     event.preventDefault()
     if (event.repeat && found.once === true) return

@@ -54,6 +54,8 @@ export const commonLabel = (annotations: readonly (Annotation | undefined)[]): C
 
 const shortened = (text: string, most = 60): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text)
 
+const quoted = (name: string): string => (/^“.*”$/s.test(name) ? shortened(name) : `“${shortened(name)}”`)
+
 const targetWords = (targets: readonly AnnotationTarget[]): string => {
   if (targets.length !== 1) return `${targets.length} clusters`
   const [kind, number] = targets[0].split(':')
@@ -67,7 +69,7 @@ const statusVerbs: Readonly<Record<LabelStatus, (what: string) => string>> = {
 /** What a change of label does, in the words that the undo menu shows. */
 export const changeWords = (targets: readonly AnnotationTarget[], { name, note, tags, confidence, status }: LabelChanges): string => {
   const what = targetWords(targets)
-  if (name !== undefined) return name === '' ? `take the name of ${what} away` : `label ${what} “${shortened(name)}”`
+  if (name !== undefined) return name === '' ? `take the name of ${what} away` : `label ${what} ${quoted(name)}`
   if (tags !== undefined) return tags.length === 0 ? `take the tags of ${what} away` : `tag ${what} ${shortened(tags.join(', '))}`
   if (note !== undefined) return `note on ${what}`
   if (confidence !== undefined) return confidence === null ? `take the confidence of ${what} away` : `set confidence of ${what} to ${confidence}`

@@ -193,8 +193,9 @@ export class Labelling {
   merge(): void {
     const clusters = this.explore.labelled
     if (clusters.length < 2) return
-    const named = clusters.map((cluster) => this.explore.givenNameOf(cluster)).find((name) => name !== '')
-    this.#add([{ do: 'merge', clusters: [...clusters], label: named === undefined ? {} : { name: named, status: 'labelled' } }], `merge ${clusters.length} clusters`)
+    const name = clusters.map((cluster) => this.explore.givenNameOf(cluster)).find((given) => given !== '')
+    const tags = [...this.common.tags]
+    this.#add([{ do: 'merge', clusters: [...clusters], label: { ...(name === undefined ? {} : { name, status: 'labelled' }), ...(tags.length === 0 ? {} : { tags }) } }], `merge ${clusters.length} clusters`)
     const [first] = clusters
     this.explore.open(this.explore.current ?? first)
   }
