@@ -5,9 +5,10 @@ import { leftoverCluster } from '../../preload/records'
 import { append } from './blocks'
 import { inTransaction, select } from './database'
 import type { Row } from './database'
+import { knownClustering, knownRun } from './facts'
 import type { Act, AnnotationsStep, JournalFile } from './journal'
 import type { AnnotationsOrder, ClusteringAnnotations, LabelCounts, Undone } from './labelling'
-import { findClustering, getRun, iso, runNumber } from './runs'
+import { getRun, iso } from './runs'
 
 const parse = <T>(value: unknown): T => JSON.parse(value as string) as T
 
@@ -28,12 +29,13 @@ const annotationOf = (row: Row): Annotation => ({ target: row.target as Annotati
 
 /** In the order of targets: clusters, merges, parts, each by number. */
 export const getAnnotations = async (connection: DuckDBConnection, run: string, clustering: number): Promise<Annotation[]> => {
-  const values = [await runNumber(connection, run), (await findClustering(connection, run, clustering)).number]
+  const known = await knownClustering(connection, run, clustering)
+  const values = [known.number, known.clustering.number]
   return (await select(connection, 'SELECT target, body FROM annotations WHERE run = $1 AND clustering = $2', values)).map(annotationOf).sort(byTarget)
 }
 
 export const getAllAnnotations = async (connection: DuckDBConnection, run: string): Promise<ClusteringAnnotations[]> => {
-  const rows = await select(connection, 'SELECT clustering, target, body FROM annotations WHERE run = $1 ORDER BY clustering', [await runNumber(connection, run)])
+  const rows = await select(connection, 'SELECT clustering, target, body FROM annotations WHERE run = $1 ORDER BY clustering', [(await knownRun(connection, run)).number])
   const clusterings = new Map<number, Annotation[]>()
   for (const row of rows) {
     const clustering = row.clustering as number
@@ -92,7 +94,7 @@ export const getHistory = async (connection: DuckDBConnection, limit: number): P
 
 /** The next number of a merge or a part that neither the annotations nor the journal know. */
 export const nextTargetNumber = async (connection: DuckDBConnection, run: string, clustering: number, kind: 'merge' | 'part'): Promise<number> => {
-  const number = await runNumber(connection, run)
+  const { number } = await knownRun(connection, run)
   const [row] = await select(
     connection,
     `SELECT coalesce(max(substr(target, $3)::INTEGER), 0) + 1 AS next FROM (
@@ -194,7 +196,7 @@ const bodiesOf = async (connection: DuckDBConnection, run: number, clustering: n
 }
 
 const changedNow = async (connection: DuckDBConnection, run: string, clustering: number, targets: readonly AnnotationTarget[]): Promise<AnnotationsChanged> => {
-  const bodies = await bodiesOf(connection, await runNumber(connection, run), clustering, targets)
+  const bodies = await bodiesOf(connection, (await knownRun(connection, run)).number, clustering, targets)
   const changed = targets.map((target) => {
     const body = bodies.get(target)
     return { target, annotation: body === undefined ? null : { target, ...body } }
@@ -206,13 +208,12 @@ export const applyAnnotations = async (connection: DuckDBConnection, journal: Jo
   const afters = new Map(edits.map(({ target, after }) => [target, after]))
   const targets = [...afters.keys()]
   if ((await doneBefore(connection, id)) !== undefined) return changedNow(connection, run, clustering, targets)
-  const { clusters, leftoverSize } = await findClustering(connection, run, clustering)
+  const { number, clustering: { clusters, leftoverSize } } = await knownClustering(connection, run, clustering)
   const missing = targets.find((target) => {
-    const [kind, number] = placeOf(target)
-    return kind === 0 && !(number === leftoverCluster ? leftoverSize > 0 : number >= 0 && number < clusters)
+    const [kind, cluster] = placeOf(target)
+    return kind === 0 && !(cluster === leftoverCluster ? leftoverSize > 0 : cluster >= 0 && cluster < clusters)
   })
   if (missing !== undefined) throw new SpectroscopeError('input', `Clustering ${clustering} of run ${run} has no ${missing.replace(':', ' ')}; choose one that it has.`)
-  const number = await runNumber(connection, run)
   await journaled(connection, journal, id ?? null, async (next) => {
     const befores = await bodiesOf(connection, number, clustering, targets)
     const changes = targets.map((target) => ({ target, before: befores.get(target) ?? null, after: afters.get(target) ?? null })).filter(({ before, after }) => before !== null || after !== null)

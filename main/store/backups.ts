@@ -8,7 +8,7 @@ import type { Row } from './database'
 import { iso } from './runs'
 
 /** Members of a cluster that a backup names, so that its label can be found again in another clustering of the same study. */
-const mostMembers = 100
+const mostMembers = 50
 
 /** A token of the study: row and target position. */
 type Place = readonly [row: number, position: number]
@@ -86,7 +86,7 @@ export const backUpLabels = async (connection: DuckDBConnection, folder: string)
     throw writingError(file, error)
   }
   const line = await position(connection)
-  await writeFileAtomically(file, `${JSON.stringify(await contentOf(connection), null, 1)}\n`)
+  await writeFileAtomically(file, `${JSON.stringify(await contentOf(connection))}\n`)
   await connection.run('INSERT INTO label_backups VALUES ($1, $2::TIMESTAMP, $3)', [line, now.toISOString(), file])
   return file
 }

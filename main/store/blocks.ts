@@ -101,6 +101,12 @@ const viewOf = <T extends Numbers>(Type: NumbersConstructor<T>, vector: Vector, 
   return new (Type as unknown as new (buffer: ArrayBufferLike, offset: number, length: number) => T)(buffer, byteOffset, count)
 }
 
+export interface Listed<T> {
+  readonly values: T
+  readonly starts: (row: number) => number
+  readonly lengths: (row: number) => number
+}
+
 /** One chunk of a result. Its arrays are only valid until the next chunk is fetched. */
 export interface Block {
   readonly rows: number
@@ -108,6 +114,8 @@ export interface Block {
   floats(column: number): Float32Array
   doubles(column: number): Float64Array
   texts(column: number): (string | null)[]
+  /** All lists of a column one after another: that of row i is `values` from `starts(i)` on, `lengths(i)` long. */
+  listed<T extends Int32Array | Float32Array>(column: number, Type: NumbersConstructor<T>): Listed<T>
   /** Calls `each` with every row's list. */
   lists<T extends Int32Array | Float32Array>(column: number, Type: NumbersConstructor<T>, each: (list: T, row: number) => void): void
 }
@@ -115,21 +123,23 @@ export interface Block {
 const blockOf = (chunk: DuckDBDataChunk): Block => {
   const rows = chunk.rowCount
   const vector = (column: number): Vector => duckdb.data_chunk_get_vector(chunk.chunk, column)
+  const listed: Block['listed'] = (column, Type) => {
+    const list = vector(column)
+    const bytes = duckdb.vector_get_data(list, rows * 16)
+    // Offset and length of each list, 64 bits each; their high words are 0, as no chunk holds 2^32 values.
+    const words = new Uint32Array(bytes.buffer, bytes.byteOffset, rows * 4)
+    return { values: viewOf(Type, duckdb.list_vector_get_child(list), duckdb.list_vector_get_size(list)), starts: (row) => words[4 * row], lengths: (row) => words[4 * row + 2] }
+  }
   return {
     rows,
     integers: (column) => viewOf(Int32Array, vector(column), rows),
     floats: (column) => viewOf(Float32Array, vector(column), rows),
     doubles: (column) => viewOf(Float64Array, vector(column), rows),
     texts: (column) => chunk.getColumnValues(column) as (string | null)[],
+    listed,
     lists: (column, Type, each) => {
-      const list = vector(column)
-      const bytes = duckdb.vector_get_data(list, rows * 16)
-      const entries = new DataView(bytes.buffer, bytes.byteOffset, rows * 16)
-      const child = viewOf(Type, duckdb.list_vector_get_child(list), duckdb.list_vector_get_size(list))
-      for (let row = 0; row < rows; row++) {
-        const offset = Number(entries.getBigUint64(16 * row, true))
-        each(child.subarray(offset, offset + Number(entries.getBigUint64(16 * row + 8, true))) as typeof child, row)
-      }
+      const { values, starts, lengths } = listed(column, Type)
+      for (let row = 0; row < rows; row++) each(values.subarray(starts(row), starts(row) + lengths(row)) as typeof values, row)
     }
   }
 }

@@ -10,8 +10,9 @@ import type {
   TokenInContext, TraceRecord
 } from '../../preload/records'
 import { stageNames } from '../../preload/records'
-import type { Edges, Overview } from './exploration'
+import type { Edges } from './exploration'
 import type { ClusteringAnnotations, LabelCounts, Undone } from './labelling'
+import type { PackedOverview } from './overview-packing'
 
 const run = z.string().min(1)
 const index = z.int().min(0)
@@ -175,7 +176,7 @@ interface Results {
   getMembership: Int32Array
   saveDescription: null
   isDescribed: { described: boolean }
-  getOverview: Overview
+  getOverview: PackedOverview
   getClusterDetails: ClusterDetails
   getGallery: GalleryPage
   searchClusters: Int32Array

@@ -6,7 +6,7 @@ import { forEachBlock } from './blocks'
 import { select } from './database'
 import { getColumns } from './reads'
 import type { Columns } from './reads'
-import { knownClustering, knownRun, knownTexts, Memory } from './facts'
+import { knownClustering, knownRun, knownStudy, knownTexts, Memory } from './facts'
 
 /** Text of a token id; ids in angle brackets where the run has no tokenizer. */
 export const textOf = (vocabulary: string, id: string): string => `coalesce(${vocabulary}.text, '⟨' || ${id} || '⟩')`
@@ -162,60 +162,21 @@ const orderOf = (connection: DuckDBConnection, run: string, clustering: number, 
 /** To be called whenever results of a run were replaced or deleted. */
 export const forgetOrders = (): void => orders.clear()
 
-/** A list of numbers as a parameter of SQL. */
-const numbers = (parameter: string): string => `(SELECT unnest(${parameter}::INTEGER[]))`
-
-/** Where in its documents each row comes from: [start, document] of its segments, ascending. */
-const segmentsOf = async (connection: DuckDBConnection, run: number, rows: readonly number[]): Promise<Map<number, { start: number; document: number }[]>> => {
-  const found = await select(
-    connection, `SELECT row_index, start_position, document FROM segments WHERE run = $1 AND row_index IN ${numbers('$2')} ORDER BY start_position`, [run, JSON.stringify(rows)]
-  )
-  const segments = new Map<number, { start: number; document: number }[]>()
-  for (const row of found) {
-    const known = segments.get(row.row_index as number) ?? []
-    segments.set(row.row_index as number, known)
-    known.push({ start: row.start_position as number, document: row.document as number })
-  }
-  return segments
-}
-
-/** Tokens in their contexts, in the order given; joined here, because planning the joins takes longer than reading some tens of tokens. */
-export const getTokens = async (connection: DuckDBConnection, run: string, tokens: Int32Array, before = 16, after = 16): Promise<TokenInContext[]> => {
-  const { number } = await knownRun(connection, run)
-  const texts = await knownTexts(connection, number)
+/** Tokens in their contexts, in the order given. */
+export const getTokens = async (connection: DuckDBConnection, runId: string, tokens: Int32Array, before = 16, after = 16): Promise<TokenInContext[]> => {
+  const { number: run } = await knownRun(connection, runId)
+  const { rows, positions, ids, starts, subsetOf, sourceOf } = await knownStudy(connection, runId, run)
+  const texts = await knownTexts(connection, run)
   const text = (id: number): string => texts.get(id) ?? `⟨${id}⟩`
-  const wanted = JSON.stringify([...tokens])
-  const places = new Map((await select(connection, `SELECT token, row_index, position FROM tokens WHERE run = $1 AND token IN ${numbers('$2')}`, [number, wanted]))
-    .map((row) => [row.token as number, { row: row.row_index as number, position: row.position as number }]))
-  const rows = [...new Set(Array.from(places.values(), ({ row }) => row))]
-  const contents = new Map<number, { ids: Int32Array; subset: string }>()
-  await forEachBlock(
-    connection, `SELECT row_index, token_ids, subset FROM study_rows WHERE run = $1 AND kind = 'probe' AND row_index IN ${numbers('$2')}`, [number, JSON.stringify(rows)],
-    (block) => {
-      const indices = block.integers(0)
-      const subsets = block.texts(2)
-      block.lists(1, Int32Array, (ids, i) => contents.set(indices[i], { ids: ids.slice(), subset: subsets[i] ?? '' }))
-    }
-  )
-  const segments = await segmentsOf(connection, number, rows)
-  const sources = Array.from(tokens, (token) => {
-    const place = places.get(token)
-    return place === undefined ? undefined : segments.get(place.row)?.findLast(({ start }) => start <= place.position)?.document
-  })
-  const documents = new Map((await select(
-    connection, `SELECT document, file, record FROM documents WHERE run = $1 AND document IN ${numbers('$2')}`, [number, JSON.stringify([...new Set(sources)].filter((each) => each !== undefined))]
-  )).map((row) => [row.document as number, { file: row.file as string, record: row.record as number }]))
-  return Array.from(tokens, (token, i): TokenInContext => {
-    const place = places.get(token)
-    const content = place === undefined ? undefined : contents.get(place.row)
-    if (place === undefined || content === undefined) throw new SpectroscopeError('input', `Run ${run} has no token ${token}.`)
-    const { row, position } = place
-    const { ids, subset } = content
-    const source = sources[i] === undefined ? undefined : documents.get(sources[i])
+  return Array.from(tokens, (token): TokenInContext => {
+    if (token < 0 || token >= rows.length) throw new SpectroscopeError('input', `Run ${runId} has no token ${token}.`)
+    const [row, position] = [rows[token], positions[token]]
+    const content = ids.subarray(starts[row], starts[row + 1])
+    const source = sourceOf(row, position)
     return {
-      token, row, position, id: ids[position], text: text(ids[position]),
-      before: Array.from(ids.subarray(Math.max(0, position - before), position), text), after: Array.from(ids.subarray(position + 1, position + 1 + after), text),
-      subset, file: source?.file ?? null, record: source?.record ?? null
+      token, row, position, id: content[position], text: text(content[position]),
+      before: Array.from(content.subarray(Math.max(0, position - before), position), text), after: Array.from(content.subarray(position + 1, position + 1 + after), text),
+      subset: subsetOf(row), file: source?.file ?? null, record: source?.record ?? null
     }
   })
 }

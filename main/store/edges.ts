@@ -23,15 +23,18 @@ const listingsOf = async (connection: DuckDBConnection, run: number, { whiten, k
   const targets: number[] = []
   await forEachBlock(connection, 'SELECT token, nearest FROM neighbours WHERE run = $1 AND whiten = $2', [run, Number(whiten)], (block) => {
     const listing = block.integers(0)
-    block.lists(1, Int32Array, (nearest, row) => {
+    const { values, starts } = block.listed(1, Int32Array)
+    for (let row = 0; row < block.rows; row++) {
       const source = listing[row]
       const all = source < count && wanted[source] === 1
-      for (let at = 0; at < k; at++) {
-        if (!all && !(nearest[at] < count && wanted[nearest[at]] === 1)) continue
+      const start = starts(row)
+      for (let at = start; at < start + k; at++) {
+        const target = values[at]
+        if (!all && (target >= count || wanted[target] === 0)) continue
         sources.push(source)
-        targets.push(nearest[at])
+        targets.push(target)
       }
-    })
+    }
   })
   return { sources, targets }
 }

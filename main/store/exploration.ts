@@ -4,6 +4,7 @@ import type { ClusterDetails, ClusterEntry, ClusterLayout, GalleryPage, TokenDet
 import type { HeatMap } from '../../preload/contract-runs'
 import type { ClusteringDescription, ClusterNumber, LayoutRecord } from '../../preload/records'
 import type { Method, ParametersOf, StoreCalls } from './calls'
+import { unpackOverview } from './overview-packing'
 
 export type GalleryQuery = Omit<CallParameters<'clusters.tokens'>, 'run' | 'clustering' | 'cluster'>
 export type Edges = CallResult<'tokens.edges'>
@@ -56,7 +57,7 @@ export const explorationOf = (call: <M extends Method>(method: M, parameters: Pa
     await call('saveDescription', { run, clustering, description })
   },
   isDescribed: async (run, clustering) => (await call('isDescribed', { run, clustering })).described,
-  getOverview: (run, clustering) => call('getOverview', { run, clustering }),
+  getOverview: async (run, clustering) => unpackOverview(await call('getOverview', { run, clustering })),
   getClusterDetails: (run, clustering, cluster) => call('getClusterDetails', { run, clustering, cluster }),
   getGallery: (run, clustering, cluster, query) => call('getGallery', { run, clustering, cluster, query }),
   searchClusters: (run, clustering, text, regularExpression) => call('searchClusters', { run, clustering, text, regularExpression }),

@@ -1,9 +1,13 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
+import { leftoverCluster } from '../../preload/records'
 import type { ClusteringRecord } from '../../preload/records'
+import { forEachBlock } from './blocks'
 import { select } from './database'
 import { findColumns } from './reads'
 import type { Columns } from './reads'
 import { chooseClustering, getRun, runNumber } from './runs'
+import { readStudyMemory } from './study-memory'
+import type { StudyMemory } from './study-memory'
 import { getSubsetsOfRows, getTexts } from './token-columns'
 
 /** Keeps the last results that were asked for. */
@@ -30,9 +34,14 @@ export class Memory {
 }
 
 const facts = new Memory(32)
+/** Large ones: some tens of megabytes for a million tokens. */
+const studies = new Memory(2)
 
 /** To be called whenever results of a run were stored, replaced or deleted. */
-export const forgetFacts = (): void => facts.clear()
+export const forgetFacts = (): void => {
+  facts.clear()
+  studies.clear()
+}
 
 export interface KnownRun {
   readonly number: number
@@ -62,9 +71,14 @@ export const knownClustering = async (connection: DuckDBConnection, run: string,
   const clustering = chooseClustering(run, known.clusterings, number)
   return facts.get(`clustering ${clustering.number} ${run}`, async () => {
     const values = [known.number, clustering.number]
-    const rows = await select(connection, 'SELECT cluster, count(*)::INTEGER AS size FROM memberships WHERE run = $1 AND clustering = $2 GROUP BY cluster', values)
+    const sizes = new Map<number, number>()
+    await forEachBlock(connection, 'SELECT cluster, size FROM clusters WHERE run = $1 AND clustering = $2', values, (block) => {
+      const [clusters, each] = [block.integers(0), block.integers(1)]
+      for (let i = 0; i < block.rows; i++) sizes.set(clusters[i], each[i])
+    })
+    if (clustering.leftoverSize > 0) sizes.set(leftoverCluster, clustering.leftoverSize)
     const described = (await select(connection, 'SELECT 1 FROM clustering_descriptions WHERE run = $1 AND clustering = $2', values)).length > 0
-    return { ...known, clustering, described, sizes: new Map(rows.map((row) => [row.cluster as number, row.size as number])) }
+    return { ...known, clustering, described, sizes }
   })
 }
 
@@ -77,3 +91,6 @@ export const knownTexts = (connection: DuckDBConnection, run: number): Promise<R
 
 export const knownSubsets = (connection: DuckDBConnection, run: number): Promise<{ readonly subsets: readonly string[]; readonly ofRow: Int32Array }> =>
   facts.get(`subsets ${run}`, () => getSubsetsOfRows(connection, run))
+
+export const knownStudy = (connection: DuckDBConnection, runId: string, run: number): Promise<StudyMemory> =>
+  studies.get(`study ${run}`, () => readStudyMemory(connection, runId, run))

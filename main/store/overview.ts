@@ -1,32 +1,23 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { patternNames } from '../../preload/contract-explore'
-import type { ClusterDetails, ClusterEntry, ClusterLayout, NearCluster, PatternCount, StandingOut } from '../../preload/contract-explore'
+import type { ClusterDetails, ClusterLayout, NearCluster, PatternCount } from '../../preload/contract-explore'
 import type { HeatMap } from '../../preload/contract-runs'
 import { SpectroscopeError } from '../../preload/errors'
-import { leftoverCluster } from '../../preload/records'
-import type { ClusteringRecord, TokenCount } from '../../preload/records'
+import type { ClusteringRecord } from '../../preload/records'
 import { forEachBlock } from './blocks'
 import { unknownCluster } from './clusters'
 import { select } from './database'
-import type { Overview } from './exploration'
 import { knownClustering, knownSubsets, knownTexts } from './facts'
 import type { KnownClustering } from './facts'
 import { countGroups, mostTopTokens } from './group-counts'
 import type { GroupCounts } from './group-counts'
+import { OverviewPacker, standardise, textOfId, topTokensOfEntry, unpackOverview } from './overview-packing'
+import type { GroupHead, PackedOverview } from './overview-packing'
 import { getColumns } from './reads'
 import type { Columns } from './reads'
 
-/** What is known of a group before names are put to its ids and indices. */
-interface Group {
-  readonly cluster: number
-  readonly size: number
-  readonly distinctTokens: number
-  readonly topIds: ArrayLike<number>
-  readonly topCounts: ArrayLike<number>
-  readonly topLifts: ArrayLike<number>
-  readonly subsetIndices: ArrayLike<number>
-  readonly subsetCounts: ArrayLike<number>
-  /** Empty where the clustering is not described, as are the next two. */
+/** A group with all that is stored of it. */
+interface Group extends GroupHead {
   readonly means: Float32Array
   readonly standardDeviations: Float32Array
   readonly patterns: Int32Array
@@ -38,105 +29,70 @@ interface Cut {
   readonly conductanceWhenCut: number
 }
 
-const topTokensOfEntry = 8
-const standingOut = { most: 3, least: 0.5 }
 const nearestOfDetails = 12
 const none = new Float32Array(0)
 
-/** Groups in order of discovery, with at most `top` ids each. */
-const readGroups = async (connection: DuckDBConnection, run: number, clustering: number, top: number, cluster?: number): Promise<Group[]> => {
+/** Hands over groups in order of discovery, with at most `top` ids each. What they hold is only valid within the call. */
+const forEachGroup = async (connection: DuckDBConnection, run: number, clustering: number, top: number, cluster: number | undefined, each: (group: Group) => void): Promise<void> => {
   const slice = (column: string): string => `list_slice(${column}, 1, ${top})`
-  const groups: Group[] = []
   await forEachBlock(
     connection,
     `SELECT cluster, size, distinct_tokens, ${['top_ids', 'top_counts', 'top_lifts'].map(slice).join(', ')}, subset_indices, subset_counts, patterns, means, standard_deviations
      FROM group_descriptions WHERE run = $1 AND clustering = $2${cluster === undefined ? '' : ' AND cluster = $3'} ORDER BY cluster < 0, cluster`,
     [run, clustering, ...(cluster === undefined ? [] : [cluster])],
     (block) => {
-      const [numbers, sizes, distinct] = [0, 1, 2].map((column) => block.integers(column).slice())
-      const integers = [3, 4, 6, 7, 8].map((column) => {
-        const lists: Int32Array[] = []
-        block.lists(column, Int32Array, (list) => lists.push(list.slice()))
-        return lists
-      })
-      const floats = [5, 9, 10].map((column) => {
-        const lists: Float32Array[] = []
-        block.lists(column, Float32Array, (list) => lists.push(list.slice()))
-        return lists
-      })
-      for (let i = 0; i < block.rows; i++) {
-        const [topIds, topCounts, subsetIndices, subsetCounts, patterns] = integers.map((lists) => lists[i])
-        const [topLifts, means, standardDeviations] = floats.map((lists) => lists[i])
-        groups.push({ cluster: numbers[i], size: sizes[i], distinctTokens: distinct[i], topIds, topCounts, topLifts, subsetIndices, subsetCounts, patterns, means, standardDeviations })
+      const [clusters, sizes, distinct] = [0, 1, 2].map((column) => block.integers(column))
+      const integers = (column: number): ((row: number) => Int32Array) => {
+        const { values, starts, lengths } = block.listed(column, Int32Array)
+        return (row) => values.subarray(starts(row), starts(row) + lengths(row))
+      }
+      const floats = (column: number): ((row: number) => Float32Array) => {
+        const { values, starts, lengths } = block.listed(column, Float32Array)
+        return (row) => values.subarray(starts(row), starts(row) + lengths(row))
+      }
+      const [topIds, topCounts, subsetIndices, subsetCounts, patterns] = [3, 4, 6, 7, 8].map(integers)
+      const [topLifts, means, standardDeviations] = [5, 9, 10].map(floats)
+      for (let row = 0; row < block.rows; row++) {
+        each({
+          cluster: clusters[row], size: sizes[row], distinctTokens: distinct[row], topIds: topIds(row), topCounts: topCounts(row), topLifts: topLifts(row),
+          subsetIndices: subsetIndices(row), subsetCounts: subsetCounts(row), patterns: patterns(row), means: means(row), standardDeviations: standardDeviations(row)
+        })
       }
     }
   )
-  return groups
 }
 
 const undescribed = (group: GroupCounts): Group => ({ ...group, means: none, standardDeviations: none, patterns: new Int32Array(0) })
 
-const cutsOf = async (connection: DuckDBConnection, run: number, clustering: number): Promise<Map<number, Cut>> => {
+const cutsOf = async (connection: DuckDBConnection, run: number, clustering: number, cluster?: number): Promise<Map<number, Cut>> => {
   const cuts = new Map<number, Cut>()
-  await forEachBlock(connection, 'SELECT cluster, seed, conductance, conductance_when_cut FROM clusters WHERE run = $1 AND clustering = $2', [run, clustering], (block) => {
-    const [clusters, seeds] = [block.integers(0), block.integers(1)]
-    const [conductances, whenCut] = [block.doubles(2), block.doubles(3)]
-    for (let i = 0; i < block.rows; i++) cuts.set(clusters[i], { seed: seeds[i], conductance: conductances[i], conductanceWhenCut: whenCut[i] })
-  })
+  await forEachBlock(
+    connection, `SELECT cluster, seed, conductance, conductance_when_cut FROM clusters WHERE run = $1 AND clustering = $2${cluster === undefined ? '' : ' AND cluster = $3'}`,
+    [run, clustering, ...(cluster === undefined ? [] : [cluster])],
+    (block) => {
+      const [clusters, seeds] = [block.integers(0), block.integers(1)]
+      const [conductances, whenCut] = [block.doubles(2), block.doubles(3)]
+      for (let i = 0; i < block.rows; i++) cuts.set(clusters[i], { seed: seeds[i], conductance: conductances[i], conductanceWhenCut: whenCut[i] })
+    }
+  )
   return cuts
 }
 
-const standardised = (means: Float32Array, columns: Columns): Float32Array =>
-  means.map((mean, i) => {
-    const column = i % columns.components.length
-    return columns.deviations[column] > 0 ? (mean - columns.means[column]) / columns.deviations[column] : 0
+const standardised = (means: Float32Array, columns: Columns): Float32Array => means.map((mean, column) => standardise(mean, column, columns))
+
+const packerOf = async (connection: DuckDBConnection, { number: run, clustering, columns }: KnownClustering, cuts: ReadonlyMap<number, Cut>): Promise<OverviewPacker> =>
+  new OverviewPacker({
+    texts: await knownTexts(connection, run), subsets: (await knownSubsets(connection, run)).subsets, columns, leftoverKind: clustering.leftoverKind,
+    conductanceOf: (cluster) => cuts.get(cluster)?.conductance
   })
 
-const furthest = (means: Float32Array, { components }: Columns): StandingOut[] =>
-  Array.from(means, (standardisedMean, i) => ({ component: components[i], standardisedMean }))
-    .filter(({ standardisedMean }) => Math.abs(standardisedMean) >= standingOut.least)
-    .sort((a, b) => Math.abs(b.standardisedMean) - Math.abs(a.standardisedMean))
-    .slice(0, standingOut.most)
-
-const topTokensOf = ({ topIds, topCounts, topLifts }: Group, most: number, texts: ReadonlyMap<number, string>): TokenCount[] =>
-  Array.from({ length: Math.min(most, topIds.length) }, (_, i) => ({ id: topIds[i], text: texts.get(topIds[i]) ?? `⟨${topIds[i]}⟩`, count: topCounts[i], lift: topLifts[i] }))
-
-interface Names {
-  readonly clustering: ClusteringRecord
-  readonly cuts: ReadonlyMap<number, Cut>
-  readonly texts: ReadonlyMap<number, string>
-  readonly subsets: readonly string[]
-  readonly columns: Columns | undefined
-}
-
-const entryOf = (group: Group, { clustering, cuts, texts, subsets, columns }: Names): ClusterEntry => ({
-  cluster: group.cluster,
-  kind: group.cluster === leftoverCluster ? clustering.leftoverKind : 'cluster',
-  size: group.size,
-  conductance: cuts.get(group.cluster)?.conductance ?? null,
-  distinctTokens: group.distinctTokens,
-  purity: group.size === 0 ? 0 : group.subsetCounts[0] / group.size,
-  subset: subsets[group.subsetIndices[0]] ?? '',
-  topTokens: topTokensOf(group, topTokensOfEntry, texts),
-  standsOut: columns === undefined ? [] : furthest(standardised(group.means, columns), columns)
-})
-
-const namesOf = async (connection: DuckDBConnection, { number: run, clustering, columns }: KnownClustering): Promise<Names> => ({
-  clustering,
-  cuts: await cutsOf(connection, run, clustering.number),
-  texts: await knownTexts(connection, run),
-  subsets: (await knownSubsets(connection, run)).subsets,
-  columns
-})
-
-export const getOverview = async (connection: DuckDBConnection, runId: string, clusteringNumber: number): Promise<Overview> => {
+export const getOverview = async (connection: DuckDBConnection, runId: string, clusteringNumber: number): Promise<PackedOverview> => {
   const known = await knownClustering(connection, runId, clusteringNumber)
   const { number: run, clustering } = known
-  const names = await namesOf(connection, known)
-  const groups = known.described
-    ? await readGroups(connection, run, clustering.number, topTokensOfEntry)
-    : (await countGroups(connection, runId, run, clustering)).groups.map(undescribed)
-  return { clusters: groups.map((group) => entryOf(group, names)), subsets: [...names.subsets] }
+  const packer = await packerOf(connection, known, await cutsOf(connection, run, clustering.number))
+  if (known.described) await forEachGroup(connection, run, clustering.number, topTokensOfEntry, undefined, (group) => packer.add(group))
+  else for (const group of (await countGroups(connection, runId, run, clustering)).groups) packer.add(undescribed(group))
+  return packer.packed()
 }
 
 /** A group, and the counts of subsets and patterns over all of the study. */
@@ -149,8 +105,13 @@ interface GroupInStudy {
 
 const describedGroup = async (connection: DuckDBConnection, run: number, clustering: number, cluster: number): Promise<GroupInStudy> => {
   const [row] = await select(connection, 'SELECT subset_counts, patterns FROM clustering_descriptions WHERE run = $1 AND clustering = $2', [run, clustering])
-  const [group] = await readGroups(connection, run, clustering, mostTopTokens, cluster)
-  return { group, subsetTotals: row.subset_counts as number[], patternTotals: row.patterns as number[] }
+  const groups: Group[] = []
+  await forEachGroup(connection, run, clustering, mostTopTokens, cluster, (group) => groups.push({
+    ...group, topIds: Int32Array.from(group.topIds), topCounts: Int32Array.from(group.topCounts), topLifts: Float32Array.from(group.topLifts),
+    subsetIndices: Int32Array.from(group.subsetIndices), subsetCounts: Int32Array.from(group.subsetCounts), patterns: group.patterns.slice(), means: group.means.slice(),
+    standardDeviations: group.standardDeviations.slice()
+  }))
+  return { group: groups[0], subsetTotals: row.subset_counts as number[], patternTotals: row.patterns as number[] }
 }
 
 const countedGroup = async (connection: DuckDBConnection, runId: string, run: number, clustering: ClusteringRecord, cluster: number): Promise<GroupInStudy> => {
@@ -175,22 +136,27 @@ export const getClusterDetails = async (connection: DuckDBConnection, runId: str
   const { group, subsetTotals, patternTotals } = known.described
     ? await describedGroup(connection, run, clustering.number, cluster)
     : await countedGroup(connection, runId, run, clustering, cluster)
-  const names = await namesOf(connection, known)
+  const cuts = await cutsOf(connection, run, clustering.number, cluster)
+  const packer = await packerOf(connection, known, cuts)
+  packer.add(group)
+  const { clusters: [entry], subsets } = unpackOverview(packer.packed())
+  const texts = await knownTexts(connection, run)
+  const { columns } = known
   const tokens = [...sizes.values()].reduce((sum, size) => sum + size, 0)
-  const described = names.columns !== undefined && known.described
-  const cut = names.cuts.get(cluster)
+  const profile = known.described ? columns : undefined
+  const cut = cuts.get(cluster)
   return {
-    entry: entryOf(group, names),
+    entry,
     conductanceWhenCut: cut?.conductanceWhenCut ?? null,
     seed: cut?.seed ?? null,
-    topTokens: topTokensOf(group, mostTopTokens, names.texts),
+    topTokens: Array.from(group.topIds, (id, i) => ({ id, text: textOfId(texts, id), count: group.topCounts[i], lift: group.topLifts[i] })),
     subsets: Array.from(group.subsetIndices, (subset, i) => ({
-      subset: names.subsets[subset], count: group.subsetCounts[i], lift: lift(group.subsetCounts[i], group.size, subsetTotals[subset], tokens)
+      subset: subsets[subset], count: group.subsetCounts[i], lift: lift(group.subsetCounts[i], group.size, subsetTotals[subset], tokens)
     })),
-    components: described ? names.columns.components : [],
-    mean: described ? group.means : none,
-    standardDeviation: described ? group.standardDeviations : none,
-    standardisedMean: described ? standardised(group.means, names.columns) : none,
+    components: profile?.components ?? [],
+    mean: profile === undefined ? none : group.means,
+    standardDeviation: profile === undefined ? none : group.standardDeviations,
+    standardisedMean: profile === undefined ? none : standardised(group.means, profile),
     nearest: known.described ? await nearestTo(connection, run, clustering.number, cluster) : [],
     patterns: known.described ? patternNames.map((pattern, i): PatternCount => ({
       pattern, count: group.patterns[i], lift: lift(group.patterns[i], group.size, patternTotals[i], tokens)
@@ -224,10 +190,11 @@ export const getHeatMap = async (connection: DuckDBConnection, runId: string, cl
   const { number: run, clustering: { number }, described } = await knownClustering(connection, runId, clusteringNumber)
   if (!described) throw notDescribed(runId, number)
   const columns = await getColumns(connection, runId, run)
-  const all = await readGroups(connection, run, number, 0)
+  const all: { cluster: number; size: number; values: Float32Array }[] = []
+  await forEachGroup(connection, run, number, 0, undefined, ({ cluster, size, means }) => all.push({ cluster, size, values: standardised(means, columns) }))
   const kept = new Set([...all].sort((a, b) => b.size - a.size || a.cluster - b.cluster).slice(0, most))
   const groups = all.filter((group) => kept.has(group))
   const values = new Float32Array(groups.length * columns.components.length)
-  groups.forEach(({ means }, i) => values.set(standardised(means, columns), i * columns.components.length))
+  groups.forEach((group, i) => values.set(group.values, i * columns.components.length))
   return { clusters: Int32Array.from(groups, ({ cluster }) => cluster), sizes: Int32Array.from(groups, ({ size }) => size), components: columns.components, values }
 }

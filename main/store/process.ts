@@ -11,7 +11,7 @@ import * as clusters from './clusters'
 import { databaseError, inTransaction, openDatabase } from './database'
 import { saveDescription } from './descriptions'
 import { getEdges } from './edges'
-import { forgetFacts, knownClustering, knownRun } from './facts'
+import { forgetFacts, knownClustering, knownRun, knownStudy } from './facts'
 import { getGallery, getTokenDetails } from './gallery'
 import { JournalFile } from './journal'
 import * as overview from './overview'
@@ -231,7 +231,12 @@ const implementation: Handlers<StoreCalls> = {
 
   saveDescription: ({ run, clustering, description }) => nothing(changingBeside((connection) => saveDescription(connection, run, clustering, description))),
   isDescribed: ({ run, clustering }) => connected(async (connection) => ({ described: (await knownClustering(connection, run, clustering)).described })),
-  getOverview: ({ run, clustering }) => connected((connection) => overview.getOverview(connection, run, clustering)),
+  getOverview: async ({ run, clustering }) => {
+    const result = await connected((connection) => overview.getOverview(connection, run, clustering))
+    // Whoever sees the list opens a gallery next: what that needs is read meanwhile.
+    void connected(async (connection) => knownStudy(connection, run, (await knownRun(connection, run)).number)).catch(() => {})
+    return result
+  },
   getClusterDetails: ({ run, clustering, cluster }) => connected((connection) => overview.getClusterDetails(connection, run, clustering, cluster)),
   getGallery: ({ run, clustering, cluster, query }) => connected((connection) => getGallery(connection, run, clustering, cluster, query)),
   searchClusters: ({ run, clustering, text, regularExpression }) => connected((connection) => searchClusters(connection, run, clustering, text, regularExpression)),

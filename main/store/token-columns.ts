@@ -14,18 +14,30 @@ const tokensOf = async (connection: DuckDBConnection, runId: string, run: number
 
 const range = (count: number): Int32Array => Int32Array.from({ length: count }, (_, i) => i)
 
-/** Row and id of every token. */
-export const getRowsAndIds = async (connection: DuckDBConnection, runId: string, run: number): Promise<{ rows: Int32Array; ids: Int32Array }> => {
+/** Two integer columns of the table of tokens, by token. */
+const readTokens = async (connection: DuckDBConnection, runId: string, run: number, columns: readonly [string, string]): Promise<[Int32Array, Int32Array]> => {
   const tokens = await tokensOf(connection, runId, run)
-  const [rows, ids] = [new Int32Array(tokens), new Int32Array(tokens)]
-  await forEachBlock(connection, 'SELECT token, row_index, token_id FROM tokens WHERE run = $1', [run], (block) => {
-    const [token, row, id] = [0, 1, 2].map((column) => block.integers(column))
+  const [left, right] = [new Int32Array(tokens), new Int32Array(tokens)]
+  await forEachBlock(connection, `SELECT token, ${columns.join(', ')} FROM tokens WHERE run = $1`, [run], (block) => {
+    const [token, a, b] = [0, 1, 2].map((column) => block.integers(column))
     for (let i = 0; i < block.rows; i++) {
-      rows[token[i]] = row[i]
-      ids[token[i]] = id[i]
+      left[token[i]] = a[i]
+      right[token[i]] = b[i]
     }
   })
+  return [left, right]
+}
+
+/** Row and id of every token. */
+export const getRowsAndIds = async (connection: DuckDBConnection, runId: string, run: number): Promise<{ rows: Int32Array; ids: Int32Array }> => {
+  const [rows, ids] = await readTokens(connection, runId, run, ['row_index', 'token_id'])
   return { rows, ids }
+}
+
+/** Row and target position of every token. */
+export const getRowsAndPositions = async (connection: DuckDBConnection, runId: string, run: number): Promise<{ rows: Int32Array; positions: Int32Array }> => {
+  const [rows, positions] = await readTokens(connection, runId, run, ['row_index', 'position'])
+  return { rows, positions }
 }
 
 /** Names of the subsets of a run's probe rows, sorted, and which of them each row is of. */
