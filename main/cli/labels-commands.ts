@@ -69,7 +69,7 @@ const sizeOf = ({ target, clusters, tokens }: Annotation, sizes: RunLabels['size
   tokens?.length ?? (clusters ?? [Number(target.slice(target.indexOf(':') + 1))]).reduce((sum, cluster) => sum + (sizes[cluster] ?? 0), 0)
 
 const labelsText = ({ run, clustering, clusters, annotations, sizes }: RunLabels, { width, bold }: Page): string => {
-  const labelled = annotations.filter(({ target, status }) => target.startsWith('cluster:') && status === 'labelled').length
+  const labelled = annotations.filter(({ target, status }) => target.startsWith('cluster:') && target !== 'cluster:-1' && status === 'labelled').length
   const head = `${grouped(labelled)} of ${plural(clusters, 'cluster')} of clustering ${clustering} of run ${run} ${labelled === 1 ? 'is' : 'are'} labelled.`
   if (annotations.length === 0) return head
   const table = renderTable(

@@ -16,7 +16,7 @@ code, .context, .token { font-family: ui-monospace, 'SFMono-Regular', Consolas, 
 section { border-top: 2px solid var(--line); margin-top: 2rem }
 .label { display: inline-block; padding: 0 .5rem; border: 1px solid var(--line); border-radius: 1rem; font-size: .8rem; color: var(--soft); margin-right: .3rem }
 .note { white-space: pre-wrap; border-left: 3px solid var(--line); padding-left: .75rem; margin: .5rem 0 }
-.tokens span { display: inline-block; margin: 0 .8rem .1rem 0 } .token { background: var(--panel); border: 1px solid var(--line); border-radius: .2rem; padding: 0 .25rem; white-space: pre-wrap; overflow-wrap: anywhere }
+.tokens > span { display: inline-block; margin: 0 .8rem .1rem 0 } .token { background: var(--panel); border: 1px solid var(--line); border-radius: .2rem; padding: 0 .25rem; white-space: pre-wrap; overflow-wrap: anywhere }
 .gallery { list-style: none; margin: .25rem 0; padding: 0 } .gallery li { padding: .25rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; break-inside: avoid }
 .context { white-space: pre-wrap; unicode-bidi: isolate } .context i { font-style: normal; color: var(--soft); opacity: .7 }
 .context mark { background: var(--mark); color: var(--mark-ink); border-radius: .15rem; padding: 0 .1rem } .context mark i { color: inherit; opacity: 1 }
