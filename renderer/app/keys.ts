@@ -1,7 +1,7 @@
 /** A key with its modifiers, in one spelling: "ctrl+shift+p", "alt+1", "space", "arrowdown", "?", "g". "mod" is ctrl, or cmd on a Mac. */
 export type KeyName = string
 
-const isMac = (): boolean => /mac/i.test(navigator.platform)
+const isMac = (): boolean => /mac/i.test((globalThis as { readonly navigator?: { readonly platform?: string } }).navigator?.platform ?? '')
 
 const modifiers = ['ctrl', 'alt', 'shift', 'meta'] as const
 
@@ -13,8 +13,17 @@ export const normaliseKey = (text: string): KeyName => {
   return [...modifiers.filter((modifier) => held.has(modifier)), key === ' ' ? 'space' : key].join('+')
 }
 
+/** What of an event of the keyboard tells its key. */
+export interface KeyPress {
+  readonly key: string
+  readonly ctrlKey: boolean
+  readonly altKey: boolean
+  readonly shiftKey: boolean
+  readonly metaKey: boolean
+}
+
 /** The key of an event. Shift is only named where it does not already show in the character ("?" rather than "shift+?"). */
-export const keyOfEvent = (event: KeyboardEvent): KeyName => {
+export const keyOfEvent = (event: KeyPress): KeyName => {
   const key = event.key === ' ' ? 'space' : event.key.toLowerCase()
   const shows = event.key.length === 1 && event.key.toLowerCase() === event.key.toUpperCase()
   const held = [event.ctrlKey && 'ctrl', event.altKey && 'alt', event.shiftKey && !shows && 'shift', event.metaKey && 'meta'].filter((part) => part !== false)
@@ -32,4 +41,7 @@ export const keyParts = (key: KeyName): string[] => normaliseKey(key).split(/(?<
 const fields = 'input:not([type=checkbox]):not([type=radio]):not([type=range]):not([type=button]), textarea, select, [contenteditable=""], [contenteditable="true"]'
 
 /** Whether the keys of an event go to a field that takes text. */
-export const isTyping = (event: KeyboardEvent): boolean => event.target instanceof Element && event.target.closest(fields) !== null
+export const isTyping = ({ target }: { readonly target: unknown }): boolean => {
+  const element = target as { closest?(selector: string): unknown } | null
+  return typeof element?.closest === 'function' && element.closest(fields) !== null
+}
