@@ -1,11 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { configurationSchema, presets } from '../../preload/contract'
-import type { RunEntry } from '../../preload/contract'
+import type { DiagnosticsRecord, Estimate, RunEntry, RunHealth } from '../../preload/contract'
 import { componentRows, toggled } from '../../renderer/runs/components'
+import { healthRows, noiseWords, sortedRows } from '../../renderer/runs/diagnostics'
 import { draftFromText, problemsAt, valueAt, withoutDefaults, withValue } from '../../renderer/runs/draft'
+import { estimateWarnings } from '../../renderer/runs/estimate'
 import { fallbackAt, fallbackOf, fieldAt, sections, typedValue } from '../../renderer/runs/fields'
+import { cellWords, fullColour, orderedRows } from '../../renderer/runs/heat-map'
 import { copyName, filtered, labelledShare, readListing, sorted, usualListing } from '../../renderer/runs/listing'
 import { aligned, keptIndices, Traces } from '../../renderer/runs/traces'
+import { eventWords, placeWords, progressWords } from '../../renderer/runs/words'
 import { folderOf, isAbsolute, joined, lastPart, matching, shownPath } from '../../renderer/ui/paths'
 
 const run = (changes: Partial<RunEntry>): RunEntry => ({
@@ -156,5 +160,73 @@ describe('paths', () => {
   it('are found by what is typed, beginnings and folders first', () => {
     const entry = (name: string, folder: boolean) => ({ name, path: `/${name}`, folder, bytes: 0, changedAt: '', model: false })
     expect(matching([entry('my-data.txt', false), entry('data.txt', false), entry('old-data', true), entry('x', true)], 'data').map(({ name }) => name)).toEqual(['data.txt', 'old-data', 'my-data.txt'])
+  })
+})
+
+describe('diagnostics', () => {
+  const diagnostics = (component: string, changes: Partial<DiagnosticsRecord> = {}): DiagnosticsRecord => ({
+    component, splitRHat: 1, learningCoefficient: 5, meanDistance: [1], finalDistance: [1, 3], meanLoss: [4.5, NaN], reliability: 0.9, centredReliability: 0.8,
+    lossTrace: { first: 4, last: 4, min: 4, max: 4 }, failedChains: [], ...changes
+  })
+  const health = (each: DiagnosticsRecord[], columns?: RunHealth['columns']): RunHealth => ({ run: {} as RunHealth['run'], initialLoss: 4, threshold: 0.5, diagnostics: each, findings: [], ...(columns === undefined ? {} : { columns }) })
+
+  it('are means over living chains, with standard errors beside the spread', () => {
+    const [row, other] = healthRows(health([diagnostics('a'), diagnostics('b', { centredReliability: 0.1, splitRHat: null })], [{ component: 'a', deviation: 0.4, standardError: 0.1 }]))
+    expect(row).toMatchObject({ lossRise: 0.5, distance: 2, error: 0.25, noisy: false, chains: 2 })
+    expect(other).toMatchObject({ error: null, noisy: true })
+  })
+
+  it('are sorted with unknown values last, and by the model’s order', () => {
+    const rows = healthRows(health([diagnostics('a', { splitRHat: 1.2 }), diagnostics('b', { splitRHat: null }), diagnostics('c', { splitRHat: 1.5 })]))
+    expect(sortedRows(rows, 'rHat', true).map(({ component }) => component)).toEqual(['c', 'a', 'b'])
+    expect(sortedRows(rows, 'rHat', false).map(({ component }) => component)).toEqual(['a', 'c', 'b'])
+    expect(sortedRows(rows, 'component', true).map(({ component }) => component)).toEqual(['c', 'b', 'a'])
+  })
+
+  it('say in words which columns are mostly noise', () => {
+    const [good, bad] = [diagnostics('a'), diagnostics('b', { reliability: 0.1 })]
+    expect(noiseWords(health([good]))).toMatch(/No column is mostly noise/)
+    expect(noiseWords(health([good, bad, diagnostics('c', { reliability: NaN })]))).toMatch(/2 of 3 columns are mostly noise .*: b and c\. .* them/)
+    expect(noiseWords(health([bad, diagnostics('full')]))).toMatch(/All 1 columns/)
+  })
+})
+
+describe('the heat map', () => {
+  const map = { clusters: Int32Array.of(0, 1, -1), sizes: Int32Array.of(5, 9, 100), components: ['a', 'b'], values: Float32Array.of(1, 2, -3, 0, 0, 0.5) }
+
+  it('has rows by size with what is left over last, or by a column', () => {
+    expect([...orderedRows(map, 'size')]).toEqual([1, 0, 2])
+    expect([...orderedRows(map, { column: 0, descending: true })]).toEqual([0, 2, 1])
+    expect([...orderedRows(map, { column: 1, descending: false })]).toEqual([1, 2, 0])
+  })
+
+  it('says a cell in words, and leaves room for extremes', () => {
+    expect(cellWords('a', -2)).toBe('a: −2.00 deviations from the mean of all tokens, strongly expressed')
+    expect(cellWords('a', 0.1)).toMatch(/about as in all tokens/)
+    expect(cellWords('a', NaN)).toBe('a: no value')
+    expect(fullColour(Float32Array.from({ length: 1000 }, (_, index) => (index === 0 ? 500 : 2)))).toBe(2)
+    expect(fullColour(new Float32Array(0))).toBe(1)
+  })
+})
+
+describe('an estimate', () => {
+  const estimate: Estimate = { tokens: 1, components: 1, seconds: { prepare: 1, sample: 1, neighbours: 1, cluster: 1 }, memoryBytes: 1e9, diskBytes: 1e9, machineMemoryBytes: 1e10, diskFreeBytes: 1e11, lossTokens: 1, gradientTokens: 1, basis: '' }
+
+  it('warns where the machine is too small, nearly so, or long at it', () => {
+    expect(estimateWarnings(estimate)).toEqual([])
+    expect(estimateWarnings({ ...estimate, memoryBytes: 2e10 }).map(({ level }) => level)).toEqual(['bad'])
+    expect(estimateWarnings({ ...estimate, memoryBytes: 8e9, diskBytes: 2e11 }).map(({ level }) => level)).toEqual(['warn', 'bad'])
+    expect(estimateWarnings({ ...estimate, seconds: { ...estimate.seconds, sample: 2e5 } })[0].words).toMatch(/Takes 2 d/)
+  })
+})
+
+describe('a run at work in words', () => {
+  it('says where it is and what happened', () => {
+    expect(progressWords({ stage: 'sample', done: 0.5, total: 1, unit: '', secondsLeft: 60 })).toBe('sampling 50 %, 1 min 00 s left')
+    expect(progressWords({ stage: 'cluster', done: 9, total: 0, unit: 'attempts' })).toBe('clustering')
+    expect(placeWords({ stage: 'prepare', done: 1.25, total: 3, unit: 'MB of text' })).toBe('1.3 of 3 MB of text')
+    expect(placeWords({ stage: 'sample', done: 0, total: 1, unit: '', component: 'mlp:0', chain: 2, chains: 4, draw: 3, draws: 10 })).toBe('mlp:0, chain 2 of 4, draw 3 of 10')
+    expect(eventWords({ type: 'finished', stage: 'prepare', seconds: 5, detail: '10 rows.' })).toBe('Prepare is done after 5 s: 10 rows.')
+    expect(eventWords({ type: 'progress', progress: { stage: 'prepare', done: 0, total: 1, unit: '' } })).toBeNull()
   })
 })

@@ -1,0 +1,76 @@
+import { keyParts, normaliseKey } from '../app/keys'
+import type { KeyName } from '../app/keys'
+
+/** What the editor of keys needs of a command; plain, so that it can be kept between sessions. */
+export interface KnownCommand {
+  readonly id: string
+  readonly label: string
+  readonly group: string
+  readonly keys: readonly KeyName[]
+  readonly whileTyping: boolean
+}
+
+type Given = Pick<KnownCommand, 'id' | 'label' | 'group'> & { readonly keys?: readonly KeyName[]; readonly whileTyping?: boolean }
+export const knownOf = ({ id, label, group, keys, whileTyping }: Given): KnownCommand => ({ id, label, group, keys: (keys ?? []).map(normaliseKey), whileTyping: whileTyping ?? false })
+
+/** Commands that were kept by `views.save`; undefined where these are none. */
+export const readKnown = (value: unknown): readonly KnownCommand[] | undefined => {
+  if (!Array.isArray(value)) return undefined
+  const isKnown = (each: unknown): each is KnownCommand => {
+    if (typeof each !== 'object' || each === null) return false
+    const { id, label, group, keys, whileTyping } = each as Readonly<Record<keyof KnownCommand, unknown>>
+    return [id, label, group].every((text) => typeof text === 'string') && Array.isArray(keys) && keys.every((key) => typeof key === 'string') && typeof whileTyping === 'boolean'
+  }
+  return value.filter(isKnown)
+}
+
+/** Those that are known now, then those kept from earlier that are not; by group, in the order in which groups come up. */
+export const merged = (now: readonly KnownCommand[], kept: readonly KnownCommand[]): readonly (readonly [group: string, commands: readonly KnownCommand[]])[] => {
+  const there = new Set(now.map(({ id }) => id))
+  const all = [...now, ...kept.filter(({ id }) => !there.has(id))]
+  return [...new Set(all.map(({ group }) => group))].map((group) => [group, all.filter((command) => command.group === group)])
+}
+
+const shown = (key: KeyName): string => keyParts(key).join(' ')
+const held = (key: KeyName): readonly string[] => normaliseKey(key).split(/(?<=.)\+/).slice(0, -1)
+const bare = (key: KeyName): string => normaliseKey(key).split(/(?<=.)\+/).at(-1) ?? ''
+
+const modifierKeys = new Set(['control', 'shift', 'alt', 'meta', 'altgraph', 'capslock', 'dead', 'process', 'unidentified', 'fn'])
+/** Whether only a modifier is held down so far, or a key that no program gets to see. */
+export const isUnfinished = (key: KeyName): boolean => modifierKeys.has(bare(key)) || bare(key) === ''
+
+const reserved: Readonly<Record<string, string>> = {
+  tab: 'moves from field to field', 'shift+tab': 'moves from field to field', f5: 'loads the window anew', 'ctrl+r': 'loads the window anew', 'meta+r': 'loads the window anew',
+  'ctrl+w': 'closes a window', 'meta+w': 'closes a window', 'ctrl+t': 'opens a tab', 'meta+t': 'opens a tab', 'ctrl+n': 'opens a window', 'meta+n': 'opens a window', 'meta+q': 'ends a program', 'alt+f4': 'closes a window',
+  'ctrl+c': 'copies', 'meta+c': 'copies', 'ctrl+v': 'pastes', 'meta+v': 'pastes', 'ctrl+x': 'cuts', 'meta+x': 'cuts', 'ctrl+a': 'selects all', 'meta+a': 'selects all'
+}
+
+/** Why a key cannot be given to a command, in a sentence; null where it can. */
+export const refusal = (command: KnownCommand, key: KeyName): string | null => {
+  const name = normaliseKey(key)
+  if (reserved[name] !== undefined) return `${shown(name)} ${reserved[name]} here and everywhere else, so it stays free.`
+  const isFunction = /^f\d{1,2}$/.test(bare(name))
+  const types = !held(name).some((modifier) => modifier !== 'shift') && !isFunction
+  if (command.whileTyping && types && bare(name) !== 'escape') return `“${command.label}” works in text fields too, where ${shown(name)} would be typed or move the cursor; hold Ctrl, Alt or ⌘ with it, or take a function key.`
+  return null
+}
+
+const global = new Set(['go', 'theme', 'palette', 'keys', 'edit', 'exports', 'imports', 'window', 'files'])
+const apart = new Set(['runs', 'run', 'settings', 'compare'])
+/** Where a command can be done: everywhere, in one view of its own, or in the three panes of exploring. */
+const placeOf = ({ id }: KnownCommand): string => {
+  const [prefix] = id.split('.')
+  return global.has(prefix) ? 'everywhere' : apart.has(prefix) ? prefix : 'explore'
+}
+const canMeet = (a: KnownCommand, b: KnownCommand): boolean => {
+  const [left, right] = [placeOf(a), placeOf(b)]
+  return left === right || left === 'everywhere' || right === 'everywhere'
+}
+
+export type KeysInForce = (command: KnownCommand) => readonly KeyName[]
+
+/** Other commands that a key of this one stands for in the same place. */
+export const conflicts = (command: KnownCommand, keys: readonly KeyName[], all: readonly KnownCommand[], inForce: KeysInForce): readonly { readonly key: KeyName; readonly other: KnownCommand }[] =>
+  all.filter((other) => other.id !== command.id && canMeet(command, other)).flatMap((other) => inForce(other).filter((key) => keys.map(normaliseKey).includes(key)).map((key) => ({ key, other })))
+
+export const isSame = (a: readonly KeyName[], b: readonly KeyName[]): boolean => a.length === b.length && a.every((key, index) => normaliseKey(key) === normaliseKey(b[index]))
