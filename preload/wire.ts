@@ -17,7 +17,10 @@ for (const [type, constructor] of numberArrays) {
     encode: (value: unknown) => (value instanceof constructor ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : null),
     decode: (bytes) => {
       if (bytes.length % constructor.BYTES_PER_ELEMENT !== 0) throw new RangeError('A typed array of the frame has a broken length.')
-      return new constructor(bytes.slice().buffer)
+      // A Buffer of Node shares its memory with others, and its slice() does too.
+      const own = new Uint8Array(bytes.length)
+      own.set(bytes)
+      return new constructor(own.buffer)
     }
   })
 }

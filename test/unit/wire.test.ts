@@ -17,6 +17,15 @@ describe('frames between a browser and serve', () => {
     expect(decode(encode({ view: Int32Array.of(1, 2, 3, 4).subarray(1, 3), shared: shared.subarray(2) }))).toEqual({ view: Int32Array.of(2, 3), shared: Float32Array.of(3, 4) })
   })
 
+  it('are read from a part of a buffer that others use too, as a socket gives them', () => {
+    const bytes = encode({ ints: Int32Array.of(1, 2, 3), floats: Float32Array.of(0.5) })
+    const pool = Buffer.alloc(bytes.length + 64, 0xff)
+    pool.set(bytes, 13)
+    const value = decode(pool.subarray(13, 13 + bytes.length))
+    expect(value).toEqual({ ints: Int32Array.of(1, 2, 3), floats: Float32Array.of(0.5) })
+    expect((value as { ints: Int32Array }).ints.buffer.byteLength).toBe(12)
+  })
+
   it('leave out what is undefined', () => {
     expect(decode(encode({ here: 1, gone: undefined }))).toEqual({ here: 1 })
   })
