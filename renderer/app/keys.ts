@@ -36,7 +36,7 @@ const words: Readonly<Record<string, string>> = {
 }
 
 /** Parts of a key to show, each in a box of its own. */
-export const keyParts = (key: KeyName): string[] => normaliseKey(key).split(/(?<=.)\+/).map((part) => words[part] ?? (part.length === 1 ? part.toUpperCase() : part))
+export const keyParts = (key: KeyName): string[] => normaliseKey(key).split(/(?<=.)\+/).map((part) => words[part] ?? (part.length === 1 || /^f\d{1,2}$/.test(part) ? part.toUpperCase() : part))
 
 const fields = 'input:not([type=checkbox]):not([type=radio]):not([type=range]):not([type=button]), textarea, select, [contenteditable=""], [contenteditable="true"]'
 
