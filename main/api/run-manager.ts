@@ -152,7 +152,7 @@ export class RunManager {
         return
       } catch (error) {
         if (!(error instanceof StoreLost) || task.controller.signal.aborted || losses === storeLosses) throw error
-        watch.event({ type: 'note', message: 'The store process died; a new one has opened the workspace, and the run goes on from its last checkpoint.' })
+        watch.event({ type: 'note', message: 'What was being stored is done again, from the last checkpoint.' })
       }
     }
   }
@@ -228,6 +228,11 @@ export class RunManager {
   /** Pauses every run, those that wait first. */
   async pauseAll(): Promise<void> {
     for (const id of this.busy().toReversed()) await this.pause(id)
+  }
+
+  /** Tells the run at work that its store is a new process. */
+  storeReopened(words: string): void {
+    this.#current?.watch?.event({ type: 'note', message: `The store process died (${words}); a new one has opened the workspace, and the run goes on.` })
   }
 
   /** Resolves when no run is at work and none waits. */

@@ -171,12 +171,13 @@ class OpenWorkbench implements Workbench {
   async #open(folder: string, create: boolean): Promise<Opened> {
     const keeper: WorkspaceKeeper = await WorkspaceKeeper.open(folder, { create }, {
       reopened: (words) => {
+        manager.storeReopened(words)
         this.#emit('workspace', { folder: keeper.workspace.folder, reopened: true })
         this.#emit('problem', { kind: 'storage', message: `The store process ended unexpectedly (${words}) and was started again; all that was saved is there.` })
       },
       failed: (error) => this.#emit('problem', plainError(error))
     })
-    const manager = new RunManager(keeper.workspace, {
+    const manager: RunManager = new RunManager(keeper.workspace, {
       emit: (name, data) => this.#emit(name, data),
       ended: ({ name, clusterings }, error) => {
         const clusters = clusterings.at(-1)?.clusters
