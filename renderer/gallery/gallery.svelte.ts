@@ -103,7 +103,7 @@ export class Gallery {
 
   readonly #details = new Lru<ClusterNumber, ClusterDetails>(80)
   readonly #detailsUnderWay = new Map<ClusterNumber, Promise<ClusterDetails>>()
-  readonly #rows = new Lru<string, PagedRows<GalleryToken>>(120)
+  readonly #rows = new Lru<string, PagedRows<GalleryToken>>(300)
   readonly #latest = new Latest()
   #timers: number[] = []
   #lastCluster: ClusterNumber | null = null

@@ -48,7 +48,8 @@ export interface ProfileGeometry {
   readonly spread: string
   /** Short lines at another cluster's values. */
   readonly other: string
-  readonly layers: readonly { readonly layer: string; readonly from: number; readonly to: number }[]
+  /** `named` where there is room for the layer's name. */
+  readonly layers: readonly { readonly layer: string; readonly from: number; readonly to: number; readonly named: boolean }[]
   readonly y: (value: number) => number
 }
 
@@ -63,6 +64,7 @@ interface ProfileInput {
 }
 
 const leastStep = 3
+const nameWidth = 17
 const round = (value: number): number => Math.round(100 * value) / 100
 
 /** Bars up and down from zero, one a component, as few paths however many there are. */
@@ -89,12 +91,18 @@ export const profileGeometry = ({ columns, values, spreads, others, width, heigh
     const beside = others?.[index]
     if (beside !== undefined && Number.isFinite(beside)) other += `M${round(place * step)} ${y(beside)}h${round(step)}`
   })
-  const layers: { layer: string; from: number; to: number }[] = []
+  const layers: { layer: string; from: number; to: number; named: boolean }[] = []
   columns.forEach(({ layer }, place) => {
     const last = layers.at(-1)
     if (last?.layer === layer) last.to = (place + 1) * step
-    else layers.push({ layer, from: place * step, to: (place + 1) * step })
+    else layers.push({ layer, from: place * step, to: (place + 1) * step, named: false })
   })
+  let free = 0
+  for (const layer of layers) {
+    const middle = (layer.from + layer.to) / 2
+    layer.named = middle - nameWidth / 2 >= free
+    if (layer.named) free = middle + nameWidth / 2
+  }
   return { width: Math.max(1, columns.length * step), height, step, zero, limit, positive, negative, spread, other, layers, y }
 }
 
