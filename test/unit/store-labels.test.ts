@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { appendFile, copyFile, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFile, copyFile, cp, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AnnotationBody, AnnotationTarget } from '../../preload/contract-annotations'
 import { openDatabase, select } from '../../main/store/database'
@@ -13,16 +14,26 @@ import { clusteringOf, newRun, storeRun, temporaryFolder } from './store-fixture
 
 vi.setConfig({ testTimeout: 240_000 })
 
+let template: Awaited<ReturnType<typeof temporaryFolder>>
 let place: Awaited<ReturnType<typeof temporaryFolder>>
 let folder: string
 let workspace: Workspace
 let run: string
 
+beforeAll(async () => {
+  template = await temporaryFolder()
+  const made = await openWorkspace(join(template.folder, 'w'), { create: true })
+  run = await storeRun(made)
+  await made.close()
+})
+
+afterAll(() => template.remove())
+
 beforeEach(async () => {
   place = await temporaryFolder()
   folder = join(place.folder, 'w')
-  workspace = await openWorkspace(folder, { create: true })
-  run = await storeRun(workspace)
+  await cp(join(template.folder, 'w'), folder, { recursive: true })
+  workspace = await openWorkspace(folder)
 })
 
 afterEach(async () => {
@@ -292,6 +303,63 @@ test('no label that was acknowledged is lost by a store that is killed at any mo
     const last = (cluster: number): string | undefined => history.filter((_, i) => i % 2 === cluster).at(-1)
     expect(await names()).toEqual({ 'cluster:0': last(0), 'cluster:1': last(1) })
     expect(lines().map(({ line }) => line)).toEqual(lines().map((_, i) => i + 1))
+  }
+})
+
+const root = process.platform === 'linux' && process.getuid?.() === 0
+const mounted = (path: string): boolean => {
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', path], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Fills a file system to the last block. */
+const fill = (path: string): void => {
+  for (let size = 2 ** 22; size >= 512; ) {
+    try {
+      writeFileSync(path, Buffer.alloc(size), { flag: 'a' })
+    } catch {
+      size /= 2
+    }
+  }
+}
+
+test.skipIf(!root)('a label that a full disk has no room for is refused and is not there later; those before it are (mounting needs root)', async (context) => {
+  const small = join(place.folder, 'small')
+  await mkdir(small)
+  if (!mounted(small)) return context.skip('tmpfs cannot be mounted here')
+  const path = join(small, 'w')
+  let full = await openWorkspace(path, { create: true })
+  try {
+    const own = await storeRun(full)
+    const label = (name: string): Promise<unknown> =>
+      full.applyAnnotations({ run: own, clustering: 1, words: name, author: 'Ada', edits: [{ target: 'cluster:0', after: body(name, { note: name.repeat(2000) }) }] })
+    await label('before')
+    fill(join(small, 'filler'))
+    let kept = 'before'
+    const refused: unknown = await (async () => {
+      for (let i = 0; i < 1000; i++) {
+        await label(`label ${i}`)
+        kept = `label ${i}`
+      }
+    })().catch((error: unknown) => error)
+    expect(refused).toMatchObject({ kind: 'storage', message: expect.stringContaining('no space is left on the device') })
+    expect((await full.getAnnotations(own, 1)).map(({ name }) => name)).toEqual([kept])
+    rmSync(join(small, 'filler'))
+    expect((await full.getAnnotations(own, 1)).map(({ name }) => name)).toEqual([kept])
+    await label('after')
+    await full.close()
+    full = await openWorkspace(path)
+    expect((await full.getAnnotations(own, 1)).map(({ name }) => name)).toEqual(['after'])
+    expect((await full.getHistory(2)).map(({ words }) => words)).toEqual(['after', kept])
+    const written = readFileSync(journalPath(path), 'utf8').split('\n').slice(0, -1).map((line) => (JSON.parse(line) as { line: number }).line)
+    expect(written).toEqual(written.map((_, i) => i + 1))
+  } finally {
+    await full.close()
+    execFileSync('umount', ['-l', small])
   }
 })
 
