@@ -279,8 +279,7 @@ export class Labelling {
     const { explore } = this
     for (const other of [...this.#shown.keys()]) if (other !== cluster) this.#shown.delete(other)
     this.#shown.set(cluster, this.#suggestionsFor(cluster))
-    const following = explore.order.slice(explore.order.indexOf(cluster) + 1).filter((next) => explore.entries.get(next)?.kind === 'cluster' && explore.statusOf(next) === 'unseen')
-    for (const asked of [cluster, ...following.slice(0, 3)]) {
+    for (const asked of [cluster, ...this.#following(cluster, 3)]) {
       if (this.#drawn.has(asked)) continue
       try {
         const { names } = await explore.workbench.client.call('labels.suggest', { ...explore.where, cluster: asked })
@@ -291,6 +290,16 @@ export class Labelling {
         // The names that the list itself can tell are there all the same.
       }
     }
+  }
+
+  /** Unseen clusters that come next in the list. */
+  #following(cluster: ClusterNumber, count: number): ClusterNumber[] {
+    const { order, entries } = this.explore
+    const found: ClusterNumber[] = []
+    for (let at = order.indexOf(cluster) + 1; at < order.length && found.length < count; at++) {
+      if (entries.get(order[at])?.kind === 'cluster' && this.explore.statusOf(order[at]) === 'unseen') found.push(order[at])
+    }
+    return found
   }
 
   retry(id?: number): void {

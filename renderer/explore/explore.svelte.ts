@@ -48,6 +48,17 @@ export class Explore {
     new Map([...this.annotations.values()].flatMap((annotation) => (annotation.clusters ?? []).map((cluster): [number, Annotation] => [cluster, annotation])))
   )
 
+  /** What people have said of clusters, of each one or of the merge that it is read in; only those of which something is said. */
+  readonly #said: ReadonlyMap<ClusterNumber, { readonly name: string; readonly status: LabelStatus }> = $derived.by(() => {
+    const said = new Map<ClusterNumber, { readonly name: string; readonly status: LabelStatus }>()
+    for (const { target, name, status } of this.annotations.values()) if (target.startsWith('cluster:')) said.set(Number(target.slice('cluster:'.length)), { name, status })
+    for (const [cluster, { name, status }] of this.merges) {
+      const own = said.get(cluster)
+      said.set(cluster, { name: name === '' ? (own?.name ?? '') : name, status: status === 'unseen' ? (own?.status ?? 'unseen') : status })
+    }
+    return said
+  })
+
   constructor(workbench: Workbench, run: string, clustering: number) {
     this.workbench = workbench
     this.run = run
@@ -105,14 +116,12 @@ export class Explore {
 
   /** Where a person is with the merge that a cluster is read in, or with the cluster itself. */
   statusOf(cluster: ClusterNumber): LabelStatus {
-    const merged = this.merges.get(cluster)?.status ?? 'unseen'
-    return merged === 'unseen' ? (this.annotationOf(cluster)?.status ?? 'unseen') : merged
+    return this.#said.get(cluster)?.status ?? 'unseen'
   }
 
   /** The name that a person gave to the merge that a cluster is read in, or to the cluster itself; "" where nobody did. */
   givenNameOf(cluster: ClusterNumber): string {
-    const merged = this.merges.get(cluster)?.name ?? ''
-    return merged === '' ? (this.annotationOf(cluster)?.name ?? '') : merged
+    return this.#said.get(cluster)?.name ?? ''
   }
 
   /** What a cluster is called: the name given to it, or its number. */
