@@ -104,6 +104,7 @@ export interface ConfigurationIssue {
 }
 
 const withUnknownKeys = (issue: z.core.$ZodIssue, place: string): ConfigurationIssue => {
+  if (issue.code === 'invalid_type' && /received undefined$/.test(issue.message)) return { path: place, message: `"${place}" is missing; give it` }
   if (issue.code !== 'unrecognized_keys') return { path: place, message: place === '' ? issue.message : `"${place}": ${issue.message}` }
   const keys = issue.keys.map((key) => `${place === '' ? '' : `${place}.`}${key}`)
   return { path: keys[0], message: `unknown key ${keys.map((key) => `"${key}"`).join(', ')}; remove it or correct its spelling` }
