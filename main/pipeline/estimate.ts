@@ -75,8 +75,8 @@ const measured = {
   /** What the processes take with nothing in them. */
   processBytes: 350e6,
   threadBytes: 60e6,
-  /** Programs hold about twice what they need at once. */
-  programShare: 2
+  /** What programs hold, over what they need at once. */
+  programShare: 2.4
 } as const
 
 const sum = (values: Iterable<number>): number => {
@@ -277,8 +277,8 @@ export const estimateRun = async (configuration: RunConfiguration, baseFolder: s
       neighbours: clustering === false ? 0 : (tokens * tokens * components.length) / (measured.distancesPerSecond * working),
       cluster: clustering === false ? 0 : clusterSeconds(clustering, tokens, working)
     },
-    memoryBytes: memoryOf(plan, configuration, sizes, Math.min(threads, work.chains)),
-    diskBytes: diskOf(plan, configuration, sizes),
+    memoryBytes: Math.round(memoryOf(plan, configuration, sizes, Math.min(threads, work.chains))),
+    diskBytes: Math.round(diskOf(plan, configuration, sizes)),
     machineMemoryBytes: totalmem(),
     diskFreeBytes: await freeBytes(workspace),
     lossTokens: work.lossTokens,

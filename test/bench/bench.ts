@@ -5,6 +5,7 @@ import { Command } from 'commander'
 import { projectRoot } from '../../main/base/entries'
 import { benchAccuracy } from './accuracy'
 import { benchClustering } from './clustering'
+import { benchDescription } from './describe'
 import { benchSpeed } from './speed'
 
 const present = (path: string): string | undefined => (existsSync(path) ? path : undefined)
@@ -12,12 +13,13 @@ const shared = join(projectRoot, '..', 'shared')
 
 const program = new Command()
   .name('npm run bench --')
-  .description('Measures this machine: sampling beside a plain PyTorch loop, float32 error, clustering.')
-  .argument('<part>', 'speed, accuracy or clustering')
+  .description('Measures this machine: sampling beside a plain PyTorch loop, float32 error, clustering, description and layout.')
+  .argument('<part>', 'speed, accuracy, clustering or describe')
   .option('--threads <n>', 'threads of both sides', String(availableParallelism()))
   .option('--rounds <n>', 'rounds of ours and the peer in turns')
   .option('--shapes <names>', 'fixture, pythia-14m or both', 'fixture,pythia-14m')
-  .option('--tokens <n>', 'rows of the clustering matrix', '100000')
+  .option('--tokens <n>', 'rows of the clustering matrix, or of the described one (1,000,000 by default)')
+  .option('--clusters <n>', 'clusters that are described', '10000')
   .option('--peer <folder>', 'folder with torch_loop.py', join(shared, 'peer'))
   .option('--fixtures <folder>', 'folder with neox-2m/ and gpt2-2m/', join(shared, 'fixtures'))
   .option('--goldens <folder>', 'folder with sampling-*.json of the float64 oracle', join(shared, 'oracle', 'goldens'))
@@ -28,7 +30,8 @@ interface Options {
   readonly threads: string
   readonly rounds?: string
   readonly shapes: string
-  readonly tokens: string
+  readonly tokens?: string
+  readonly clusters: string
   readonly peer: string
   readonly fixtures: string
   readonly goldens: string
@@ -43,5 +46,6 @@ if (part === 'speed') {
   const peer = present(join(resolve(options.peer), 'torch_loop.py')) === undefined ? undefined : resolve(options.peer)
   await benchSpeed({ fixture, peer, python: options.python, threads, rounds: options.rounds === undefined ? undefined : Number(options.rounds), shapes: options.shapes.split(',') })
 } else if (part === 'accuracy') await benchAccuracy(present(options.fixtures), present(options.goldens), threads)
-else if (part === 'clustering') await benchClustering(Number(options.tokens), threads)
-else program.error(`There is no part "${part}"; choose speed, accuracy or clustering.`)
+else if (part === 'clustering') await benchClustering(Number(options.tokens ?? 100_000), threads)
+else if (part === 'describe') benchDescription(Number(options.tokens ?? 1_000_000), Number(options.clusters))
+else program.error(`There is no part "${part}"; choose speed, accuracy, clustering or describe.`)
