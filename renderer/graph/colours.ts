@@ -76,8 +76,11 @@ const faces = (theme: GraphTheme): readonly Rgb[] => categories[theme.dark ? 'da
 /** Of tokens that stand for nothing in a colouring: what is in no cluster, what was not seen. */
 export const plainColour = (theme: GraphTheme): Rgb => (theme.dark ? [112, 119, 128] : [158, 161, 164])
 
-/** The colour of the n-th of some kinds of things. */
-export const categoryColour = (theme: GraphTheme, index: number): Rgb => faces(theme)[index % faces(theme).length]
+/** The colour of the n-th of some kinds of things; from the thirteenth on, they come again nearer to the text's. */
+export const categoryColour = (theme: GraphTheme, index: number): Rgb => {
+  const colours = faces(theme)
+  return mixed(colours[index % colours.length], theme.text, Math.min(0.6, 0.45 * Math.floor(index / colours.length)))
+}
 
 const turn = 137.50776
 const lightnesses = { light: [0.52, 0.64, 0.42], dark: [0.74, 0.86, 0.65] } as const

@@ -36,7 +36,7 @@ export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, fin
   return [
     { id: 'graph.tokens', group, label: 'Show tokens', when: () => view.mode !== 'tokens', run: () => view.change('tokens') },
     { id: 'graph.clusters', group, label: 'Show clusters', when: () => view.mode !== 'clusters', run: () => view.change('clusters') },
-    { id: 'graph.mode', group, label: 'Switch between tokens and clusters', keys: ['t'], hidden: true, run: () => view.change(view.mode === 'tokens' ? 'clusters' : 'tokens') },
+    { id: 'graph.mode', group, label: 'Switch between tokens and clusters', keys: ['v'], hidden: true, run: () => view.change(view.mode === 'tokens' ? 'clusters' : 'tokens') },
     { id: 'graph.fit', group, label: 'Fit all into the view', keys: ['f'], when: drawn, run: () => view.fit() },
     {
       id: 'graph.go-to-selected', group, label: 'Go to what is selected', keys: ['shift+f'], when: () => drawn() && (explore.current !== null || explore.tokens.length > 0),
@@ -47,7 +47,7 @@ export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, fin
       id: 'graph.ego', group, label: 'Ego network of what is selected', keys: ['e'], when: () => drawn() && (view.ego || explore.current !== null || explore.tokens.length > 0), run: () => void (view.ego = !view.ego)
     },
     { id: 'graph.colouring', group, label: 'Colour by the next thing', keys: ['c'], run: () => void (explore.colouring = nextColouring(explore.colouring, component())) },
-    { id: 'graph.find', group, label: 'Find in the graph', keys: ['mod+f'], whileTyping: true, run: find },
+    { id: 'graph.find', group, label: 'Find in the graph', keys: ['mod+shift+f'], whileTyping: true, run: find },
     { id: 'graph.list', group, label: 'List of nodes', keys: ['shift+l'], run: () => void (view.listing = !view.listing) },
     { id: 'graph.edges', group, label: 'Edges', when: drawn, run: () => void (view.showsEdges = !view.showsEdges) },
     { id: 'graph.names', group, label: 'Names', when: drawn, run: () => void (view.showsNames = !view.showsNames) },

@@ -3,7 +3,7 @@ import type { ClusterNumber, Job, LabelStatus } from '../../preload/contract'
 import { labelStatuses } from '../../preload/contract'
 import type { Explore } from '../explore/explore.svelte'
 import { visible, visibleString } from '../ui/visible-text'
-import { categoryColour, clusterColour, coloursByKind, coloursByValue, divergingColour, plainColour, readTheme, scaleOf, statusColour } from './colours'
+import { categoryColour, clusterColour, coloursByKind, coloursByValue, divergingColour, mixed, plainColour, readTheme, scaleOf, statusColour } from './colours'
 import type { DivergingScale, GraphTheme, Rgb } from './colours'
 import { shortened } from './label-placement'
 import { Latest } from './latest'
@@ -24,7 +24,7 @@ export type GraphNode = { readonly kind: 'token'; readonly token: number } | { r
 
 /** Tokens whose edges are asked for at most, and edges that are drawn at most. */
 const mostEdgeTokens = 20_000
-const mostEdges = 20_000
+const mostEdges = 6000
 const mostClusterEdges = 1500
 /** Tokens in view up to which their texts are shown. */
 const mostTokenNames = 140
@@ -263,14 +263,15 @@ export class GraphView {
       return { form: 'scale', title, scale: this.#column.scale, colours: Array.from({ length: 25 }, (_, step) => divergingColour(theme, step / 12 - 1)) }
     }
     if (colouring.by === 'subset') {
-      const counts = this.#kinds?.counts
+      const ofTokens = this.mode === 'tokens'
+      const counts = ofTokens ? this.#kinds?.counts : countKinds(overview.clusters.map(({ subset }) => overview.subsets.indexOf(subset)), overview.subsets.length)
       const kinds = overview.subsets.map((text, key) => ({ key, text: text === '' ? 'no subset' : text, colour: categoryColour(theme, key), count: counts?.[key + 1] ?? 0 }))
-      return { form: 'kinds', title: this.mode === 'tokens' ? 'Subset' : 'Most frequent subset', kinds: kinds.sort((a, b) => b.count - a.count) }
+      return { form: 'kinds', title: ofTokens ? 'Subset (tokens)' : 'Main subset (clusters)', kinds: kinds.sort((a, b) => b.count - a.count) }
     }
     if (colouring.by === 'status') {
       const words: Readonly<Record<LabelStatus, string>> = { unseen: 'unseen', skipped: 'skipped', unsure: 'unsure', labelled: 'labelled' }
       const counts = this.#kinds?.counts
-      return { form: 'kinds', title: 'Label status of clusters', kinds: labelStatuses.map((status, key) => ({ key, text: words[status], colour: statusColour(theme, status), count: counts?.[key + 1] ?? 0 })) }
+      return { form: 'kinds', title: 'Label status (clusters)', kinds: labelStatuses.map((status, key) => ({ key, text: words[status], colour: statusColour(theme, status), count: counts?.[key + 1] ?? 0 })) }
     }
     const leftover = overview.clusters.find(({ kind }) => kind !== 'cluster')
     return {
@@ -352,8 +353,8 @@ export class GraphView {
       add(membersOf('selected'), theme.soft, 1.2)
       add(membersOf('current'), theme.text, 1.25)
     }
-    if (this.neighbours !== null) add(placed.pointsOf(this.neighbours), theme.accent, 1.5)
-    add(placed.pointsOf(tokens), theme.text, tokens.length > 2000 ? 1.3 : 1.8)
+    if (this.neighbours !== null) add(placed.pointsOf(this.neighbours), theme.warn, 1.5)
+    add(placed.pointsOf(tokens), theme.accent, tokens.length > 2000 ? 1.1 : tokens.length > 100 ? 1.4 : 1.8)
     return groups
   })
 
@@ -392,8 +393,8 @@ export class GraphView {
       const colour = this.colourOf(cluster)
       const dimmed = chosen !== null && !chosen.has(cluster)
       return {
-        cluster, ...place, radius: this.radiusOf(cluster), fill: hollow ? theme.surface : colour, opacity: dimmed ? 0.28 : hollow ? 0.9 : 1,
-        outline: role === undefined ? (near.has(cluster) ? theme.accent : hollow ? plainColour(theme) : theme.surface) : outlines[role],
+        cluster, ...place, radius: this.radiusOf(cluster), fill: hollow ? theme.surface : dimmed ? mixed(colour, theme.surface, 0.66) : colour, opacity: hollow ? 0.85 : 1,
+        outline: role === undefined ? (near.has(cluster) ? theme.warn : hollow ? plainColour(theme) : theme.surface) : outlines[role],
         width: role === 'current' ? 3 : role !== undefined || near.has(cluster) ? 2.5 : hollow ? 2 : 0.8, hollow: hollow && role === undefined, dimmed
       }
     })
@@ -406,7 +407,7 @@ export class GraphView {
     if (theme === null) return []
     if (mode === 'tokens') {
       if (placed === null || tokenEdges === null || tokenEdges.of !== this.edgeCentres) return []
-      const opacity = tokenEdges.from.length > 5000 ? 0.22 : tokenEdges.from.length > 500 ? 0.4 : 0.65
+      const opacity = Math.min(0.65, Math.max(0.06, 7 / Math.sqrt(tokenEdges.from.length)))
       const lines: Line[] = []
       for (let edge = 0; edge < tokenEdges.from.length; edge++) {
         const [from, to] = [placed.pointOf(tokenEdges.from[edge]), placed.pointOf(tokenEdges.to[edge])]
@@ -425,9 +426,9 @@ export class GraphView {
       [...indices].flatMap((edge) => {
         const [from, to] = [clusters.placeOf(edges.from[edge]), clusters.placeOf(edges.to[edge])]
         if (from === undefined || to === undefined) return []
-        return [{ x1: from.x, y1: from.y, x2: to.x, y2: to.y, width: 0.5 + 3.5 * Math.sqrt(edges.weights[edge] / heaviest), colour, opacity }]
+        return [{ x1: from.x, y1: from.y, x2: to.x, y2: to.y, width: 0.4 + 3 * Math.sqrt(edges.weights[edge] / heaviest), colour, opacity }]
       })
-    return [...drawn(others, theme.line, this.#chosenClusters === null ? 0.55 : 0.25), ...drawn(own, theme.accent, 0.75)]
+    return [...drawn(others, theme.line, Math.min(0.55, Math.max(0.15, 10 / Math.sqrt(others.length))) * (this.#chosenClusters === null ? 1 : 0.75)), ...drawn(own, theme.accent, 0.75)]
   })
 
   // ── Names ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -450,7 +451,7 @@ export class GraphView {
     const sized = (cluster: ClusterNumber): number => explore.entries.get(cluster)?.size ?? 0
     const order = (a: { readonly cluster: ClusterNumber }, b: { readonly cluster: ClusterNumber }): number => rank(b.cluster) - rank(a.cluster) || sized(b.cluster) - sized(a.cluster)
     if (mode === 'tokens') {
-      const groups = (placed?.groups ?? []).filter(({ cluster }) => cluster >= 0 || roles.has(cluster)).sort(order)
+      const groups = (placed?.groups ?? []).filter(({ cluster }) => cluster >= 0).sort(order)
       return [...groups.map(({ cluster, x, y, spread }) => ({ ...this.nameOf(cluster), x, y, reach: spread, strong: roles.has(cluster), radius: 0 })), ...this.#tokenNames]
     }
     if (clusters === null) return []
@@ -474,7 +475,7 @@ export class GraphView {
       () => this.explore.contexts(Int32Array.from(inView, (point) => placed.tokenOf(point)), 0, 0),
       (contexts) =>
         (this.#tokenNames = contexts.map(({ text }, index) => ({
-          text: shortened(visibleString(text), 16), code: true, x: placed.places[2 * inView[index]], y: placed.places[2 * inView[index] + 1], reach: Infinity, strong: false, radius: 1
+          text: shortened(visibleString(text), 16), code: true, x: placed.places[2 * inView[index]], y: placed.places[2 * inView[index] + 1], reach: Infinity, strong: false, radius: 'point' as const
         })))
     )
   }
@@ -505,7 +506,7 @@ export class GraphView {
     const { stage, placed, pointColours, theme, mode } = this
     if (stage === null || theme === null) return
     stage.points.ground = theme.surface
-    stage.inks = { text: theme.text, halo: theme.surface }
+    stage.inks = { text: theme.text, soft: theme.soft, halo: theme.surface }
     if (mode !== 'tokens' || placed === null) stage.points.places = new Float32Array(0)
     else if (pointColours !== null) {
       stage.points.places = placed.places
@@ -519,7 +520,7 @@ export class GraphView {
     const { stage, highlights, mode } = this
     if (stage === null) return
     stage.points.highlights = mode === 'tokens' ? highlights : []
-    stage.points.faded = mode === 'tokens' && highlights.length > 0 ? 0.72 : 0
+    stage.points.faded = mode !== 'tokens' || highlights.length === 0 ? 0 : this.ego || this.emphasised !== null ? 0.8 : 0.5
     stage.draw()
   }
 
@@ -553,7 +554,7 @@ export class GraphView {
     const node: GraphNode | null = mode === 'tokens' && hovered !== null ? { kind: 'token', token: hovered } : (this.pointed?.node ?? null)
     if (node?.kind === 'token') {
       const point = placed?.pointOf(node.token)
-      return mode !== 'tokens' || placed === null || point === undefined ? [] : [{ x: placed.places[2 * point], y: placed.places[2 * point + 1], radius: 9, colour: theme.accent }]
+      return mode !== 'tokens' || placed === null || point === undefined ? [] : [{ x: placed.places[2 * point], y: placed.places[2 * point + 1], radius: Math.max(8, pointSize(placed.count, this.camera.ratio) / 2 + 4), colour: theme.accent }]
     }
     const place = node === null || mode !== 'clusters' ? undefined : this.clusters?.placeOf(node.cluster)
     return node === null || place === undefined ? [] : [{ ...place, radius: (this.stage?.radiusOf(this.radiusOf(node.cluster)) ?? 4) + 4, colour: theme.accent }]
@@ -590,8 +591,8 @@ export class GraphView {
   change(mode: GraphMode): void {
     if (mode === this.mode) return
     this.keepView()
+    this.#pointAway()
     this.mode = mode
-    this.pointed = null
     const view = this.#views[mode]
     if (view !== undefined) this.stage?.go(view, false)
   }
@@ -642,15 +643,16 @@ export class GraphView {
 
   point(at: Point | null): void {
     const node = at === null ? null : this.nodeAt(at)
-    const same = JSON.stringify(node) === JSON.stringify(this.pointed?.node ?? null)
-    if (at === null || node === null) {
-      if (this.pointed === null) return
-      this.pointed = null
-      this.explore.hovered = null
-    } else if (!same) {
-      this.pointed = { node, at }
-      this.explore.hovered = node.kind === 'token' ? node.token : null
-    }
+    if (at === null || node === null) return this.#pointAway()
+    if (JSON.stringify(node) === JSON.stringify(this.pointed?.node ?? null)) return
+    this.pointed = { node, at }
+    this.explore.hovered = node.kind === 'token' ? node.token : null
+  }
+
+  #pointAway(): void {
+    const node = this.pointed?.node
+    if (node?.kind === 'token' && this.explore.hovered === node.token) this.explore.hovered = null
+    if (node !== undefined) this.pointed = null
   }
 
   /** Makes a node the selected one, or adds it to those that are. */

@@ -22,10 +22,10 @@ export interface Name {
   readonly code: boolean
   /** Of what is selected: bold, and first among those that would lie on one another. */
   readonly strong: boolean
-  /** Shown only where this length of the plane takes at least `nameReach` pixels: what is small has no name from afar. */
+  /** Shown where this length of the plane takes at least `nameReach` pixels: of what is small, only the first have a name from afar. */
   readonly reach: number
   /** Radius of the disc that it stands below, before the camera comes nearer; 0 where it stands at the place itself. */
-  readonly radius: number
+  readonly radius: number | 'point'
 }
 
 /** A ring around a place, in pixels. */
@@ -47,6 +47,8 @@ interface StageEvents {
 
 const nameReach = 14
 const mostNames = 70
+/** Of what is too small for a name, this many of the first in view have one all the same. */
+const alwaysNamed = 9
 const nameSize = 11.5
 const empty = new Float32Array(0)
 
@@ -67,7 +69,8 @@ export class Stage {
   readonly discs: DiscLayer = { discs: empty, scaleAt: () => 1, least: 1 }
   readonly lines: LineLayer = { lines: empty }
   names: readonly Name[] = []
-  inks: { readonly text: Rgb; readonly halo: Rgb } = { text: [0, 0, 0], halo: [255, 255, 255] }
+  /** Of names that are picked out, of the others, and around both. */
+  inks: { readonly text: Rgb; readonly soft: Rgb; readonly halo: Rgb } = { text: [0, 0, 0], soft: [80, 80, 80], halo: [255, 255, 255] }
   placed: readonly PlacedName[] = []
   readonly #sigma: Sigma
   readonly #rings: CanvasRenderingContext2D
@@ -197,6 +200,11 @@ export class Stage {
     return Math.max(this.discs.least, radius * this.discs.scaleAt(this.view.ratio))
   }
 
+  #belowOf(radius: Name['radius']): number {
+    if (radius === 0) return 0
+    return (radius === 'point' ? this.points.sizeAt(this.view.ratio) / 2 + 3 : this.radiusOf(radius)) + 9
+  }
+
   font(code: boolean, strong: boolean): string {
     return `${strong ? '600 ' : ''}${nameSize}px ${code ? this.#fonts.code : this.#fonts.plain}`
   }
@@ -215,10 +223,11 @@ export class Stage {
   #drawNames(): void {
     const { width, height } = this.size
     const { scale } = this
+    let first = 0
     const near = this.names.flatMap((name) => {
-      if (!name.strong && name.reach * scale < nameReach) return []
       const at = this.toView(name)
-      return at.x < -40 || at.x > width + 40 || at.y < -20 || at.y > height + 20 ? [] : [{ ...name, at: { x: at.x, y: at.y + (name.radius === 0 ? 0 : this.radiusOf(name.radius) + 9) } }]
+      if (at.x < -40 || at.x > width + 40 || at.y < -20 || at.y > height + 20) return []
+      return !name.strong && name.reach * scale < nameReach && ++first > alwaysNamed ? [] : [{ ...name, at: { x: at.x, y: at.y + this.#belowOf(name.radius) } }]
     })
     const boxes = near.map(({ at, text, code, strong }) => ({ ...at, width: this.#widthOf(text, this.font(code, strong)), height: nameSize + 3 }))
     this.placed = placeLabels(boxes, width, height, mostNames).map((index) => near[index])
@@ -229,8 +238,8 @@ export class Stage {
     context.lineJoin = 'round'
     context.lineWidth = 3
     context.strokeStyle = hexOf(this.inks.halo)
-    context.fillStyle = hexOf(this.inks.text)
     for (const { at, text, code, strong } of this.placed) {
+      context.fillStyle = hexOf(strong ? this.inks.text : this.inks.soft)
       context.font = this.font(code, strong)
       context.strokeText(text, at.x, at.y)
       context.fillText(text, at.x, at.y)
