@@ -12,7 +12,7 @@ export const stratumWords: Readonly<Record<Stratum, { readonly name: string; rea
   random: { name: 'Random', words: 'Tokens in an order drawn by chance; choose again to draw anew' },
   boundary: { name: 'Boundary', words: 'Tokens that are least sure first: most of their neighbours are elsewhere' },
   toward: { name: 'Toward', words: 'Tokens whose neighbours are mostly in one other cluster, beside those that lead back' },
-  order: { name: 'In order', words: 'Tokens as they come in the corpus' }
+  order: { name: 'Order', words: 'Tokens as they come in the corpus' }
 }
 
 export const groupingWords: Readonly<Record<Grouping, string>> = { none: 'Not grouped', token: 'Grouped by token', subset: 'Grouped by subset' }

@@ -97,7 +97,7 @@ export const profileGeometry = ({ columns, values, spreads, others, width, heigh
     if (last?.layer === layer) last.to = (place + 1) * step
     else layers.push({ layer, from: place * step, to: (place + 1) * step, named: false })
   })
-  let free = 0
+  let free = -nameWidth / 2
   for (const layer of layers) {
     const middle = (layer.from + layer.to) / 2
     layer.named = middle - nameWidth / 2 >= free
