@@ -49,8 +49,7 @@ const modelWords = ({ configuration: { model, weights }, baseFolder }: RunRecord
   [basename(resolve(baseFolder, model)), ...(weights === undefined ? [] : [basename(weights)])].join(' · ')
 
 const entryOf = (manager: RunManager, record: RunRecord, counts: readonly LabelCounts[]): RunEntry => {
-  const queued = manager.isQueued(record.id)
-  const run = queued || manager.isWorking(record.id) ? record : settled(record)
+  const run = manager.shown(record)
   const clustering = latest(run)
   return {
     id: run.id, name: run.name, model: modelWords(run), tokens: run.tokens, components: run.components.length,
@@ -59,7 +58,7 @@ const entryOf = (manager: RunManager, record: RunRecord, counts: readonly LabelC
     clusters: clustering?.clusters ?? null, clustering: clustering?.number ?? null,
     clusterings: run.clusterings.map(({ number, name, clusters }) => ({ number, name, clusters })),
     labels: counts.find((each) => each.run === run.id && each.clustering === clustering?.number)?.counts ?? {},
-    createdAt: run.createdAt, finishedAt: run.finishedAt, archived: run.archived, deleted: run.deleted, queued
+    createdAt: run.createdAt, finishedAt: run.finishedAt, archived: run.archived, deleted: run.deleted, queued: manager.isQueued(run.id)
   }
 }
 
@@ -70,10 +69,7 @@ export const runCalls = (context: WorkbenchContext, managed: () => RunManager, e
     const [runs, counts] = [await workspace.listRuns(), await workspace.countLabels()]
     return runs.map((run) => entryOf(manager, run, counts))
   },
-  'runs.get': async ({ run }) => {
-    const record = await context.workspace().getRun(run)
-    return managed().busy().includes(run) ? record : settled(record)
-  },
+  'runs.get': async ({ run }) => managed().shown(await context.workspace().getRun(run)),
   'runs.check': ({ configuration, baseFolder }) => checkAll(configuration, baseFolder, context.settings()),
   'runs.estimate': async ({ configuration, baseFolder }) => estimates.of(await checked(configuration, baseFolder, context.settings()), resolve(baseFolder), context.workspace()),
   'runs.start': async ({ name, configuration, baseFolder }) => {

@@ -12,6 +12,7 @@ import type { RunOptions } from '../pipeline/run'
 import { StoreLost } from '../store/store'
 import type { Workspace } from '../store/store'
 import { RunWatch } from './run-watch'
+import { settled } from './runs'
 
 export interface ManagerListener {
   readonly emit: <N extends NoticeName>(name: N, data: Notices[N]) => void
@@ -79,8 +80,11 @@ export class RunManager {
     return this.#current?.run === run ? this.#current : this.#queue.find((task) => task.run === run)
   }
 
-  isWorking(run: string): boolean {
-    return this.#current?.run === run
+  /** A run as it is here: what nobody works on is not running, and what is begun again after a fault has not ended. */
+  shown(run: RunRecord): RunRecord {
+    const task = this.#task(run.id)
+    if (task?.kind !== 'run') return settled(run)
+    return run.status === 'interrupted' ? { ...run, status: task === this.#current ? 'running' : 'pending', error: null } : run
   }
 
   isQueued(run: string): boolean {
