@@ -25,7 +25,7 @@ const similarShower = (explore: Explore): (() => Promise<void>) => {
     if (known?.cluster !== current) {
       const { nearest } = await workbench.client.call('clusters.details', { ...explore.where, cluster: current })
       if (explore.current !== current) return
-      known = { cluster: current, nearest: nearest.map(({ cluster }) => cluster) }
+      known = { cluster: current, nearest: nearest.map(({ cluster }) => cluster).filter((cluster) => explore.entries.get(cluster)?.kind === 'cluster') }
     }
     const { nearest } = known
     if (nearest.length === 0) return workbench.tell('note', `No edges lead from ${explore.nameOf(current)} to another cluster.`)
