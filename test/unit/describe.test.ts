@@ -19,7 +19,7 @@ const nearest = (points: Float64Array, tokens: number, k: number): { k: number; 
 }
 
 /** A small random clustering of random points: memberships follow groups only in part, so that edges lead everywhere. */
-const randomOrder = (seed: number, { whiten = false, symmetrize = 'union', leftover = true } = {}): DescribeOrder => {
+const randomOrder = (seed: number, { whiten = false, symmetrize = 'union', leftover = true }: { whiten?: boolean; symmetrize?: 'union' | 'mutual'; leftover?: boolean } = {}): DescribeOrder => {
   const { matrix, tokens, components, truth } = planted(seed, [30, 25, 20], 5, 1.5, 25)
   const { uniform } = randomNumbers(seed + 100)
   const membership = Int32Array.from(truth, (group) => {
