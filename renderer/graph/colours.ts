@@ -65,10 +65,13 @@ export const readTheme = (of: (name: string) => string): GraphTheme => {
   }
 }
 
-/** Twelve colours that those with colour vision deficiencies tell apart by lightness where they cannot by hue; each stands out from its ground by at least 3 : 1. */
+/**
+ * Twelve colours, found by search: each stands out from its ground by 3 : 1, and any two are apart for those without the cones for long or
+ * middle waves as well.
+ */
 const categories: Readonly<Record<'light' | 'dark', readonly Rgb[]>> = {
-  light: ['#0072b2', '#d55e00', '#117733', '#aa4499', '#332288', '#8c8c1f', '#882255', '#2b9c8c', '#5c3c10', '#5a8fd0', '#c0392b', '#6b6b6b'].map(parseColour),
-  dark: ['#56b4e9', '#e69f00', '#44bb99', '#cc79a7', '#f0e442', '#aaaaff', '#ff7f66', '#a6d96a', '#bb88dd', '#dddddd', '#b8860b', '#7fe0f0'].map(parseColour)
+  light: ['#0072b2', '#d55e00', '#399d57', '#700048', '#4b8efe', '#4b3b05', '#341a9c', '#a43c2f', '#884b75', '#7a8fd0', '#276ee1', '#b76c84'].map(parseColour),
+  dark: ['#56b4e9', '#e69f00', '#20c45f', '#d48aad', '#ede091', '#8264e7', '#da4433', '#b6e6ff', '#bb4cb5', '#cfef46', '#17eace', '#8ece34'].map(parseColour)
 }
 
 const faces = (theme: GraphTheme): readonly Rgb[] => categories[theme.dark ? 'dark' : 'light']

@@ -7,6 +7,8 @@ import { categoryColour, clusterColour, coloursByKind, coloursByValue, diverging
 import type { DivergingScale, GraphTheme, Rgb } from './colours'
 import { shortened } from './label-placement'
 import { Latest } from './latest'
+import { discNumbersOf, lineNumbersOf } from './layers'
+import type { Disc, Highlight, Line } from './layers'
 import { countKinds, meansByCluster } from './legend'
 import type { Legend } from './legend'
 import { drawnEdges, neighboursOf } from './neighbours'
@@ -14,8 +16,6 @@ import type { Edges } from './neighbours'
 import { PlacedClusters, PlacedTokens } from './nodes'
 import { discRadius, discScale, extentOf, innerExtentOf, leastRadius, pointSize } from './places'
 import type { Extent, View } from './places'
-import { discNumbersOf, lineNumbersOf } from './programs'
-import type { Disc, Highlight, Line } from './programs'
 import type { Name, PlacedName, Point, Ring, Stage } from './stage'
 import type { Drawing } from './svg'
 
@@ -444,15 +444,15 @@ export class GraphView {
     return top === undefined ? { text: String(cluster), code: true } : { text: `${cluster} ${shortened(visibleString(top.text), 14)}`, code: true }
   }
 
-  readonly names: readonly Name[] = $derived.by(() => {
+  /** In the order in which they take their places: what is selected, then what a person named, then the largest. */
+  readonly #clusterNames: readonly Name[] = $derived.by(() => {
     const { mode, placed, clusters, roles, explore } = this
-    if (!this.showsNames) return []
     const rank = (cluster: ClusterNumber): number => (roles.has(cluster) ? 2 : explore.givenNameOf(cluster) === '' ? 0 : 1)
     const sized = (cluster: ClusterNumber): number => explore.entries.get(cluster)?.size ?? 0
     const order = (a: { readonly cluster: ClusterNumber }, b: { readonly cluster: ClusterNumber }): number => rank(b.cluster) - rank(a.cluster) || sized(b.cluster) - sized(a.cluster)
     if (mode === 'tokens') {
       const groups = (placed?.groups ?? []).filter(({ cluster }) => cluster >= 0).sort(order)
-      return [...groups.map(({ cluster, x, y, spread }) => ({ ...this.nameOf(cluster), x, y, reach: spread, strong: roles.has(cluster), radius: 0 })), ...this.#tokenNames]
+      return groups.map(({ cluster, x, y, spread }) => ({ ...this.nameOf(cluster), x, y, reach: spread, strong: roles.has(cluster), radius: 0 }))
     }
     if (clusters === null) return []
     const spacing = 0.6 / Math.sqrt(Math.max(1, clusters.count))
@@ -463,10 +463,14 @@ export class GraphView {
     })
   })
 
+  readonly names: readonly Name[] = $derived(this.showsNames ? [...this.#clusterNames, ...(this.mode === 'tokens' ? this.#tokenNames : [])] : [])
+
   /** Shows the texts of the tokens in view where these are few. */
   nameTokens(): void {
     const { placed, rested } = this
-    const inView = placed === null || rested === null || this.mode !== 'tokens' || !this.showsNames ? [] : placed.index.range(rested.left, rested.bottom, rested.right, rested.top)
+    // From afar all are in view: not worth looking.
+    const near = rested !== null && placed !== null && this.mode === 'tokens' && this.showsNames && (rested.right - rested.left) * (rested.top - rested.bottom) * placed.count < 30 * mostTokenNames
+    const inView = near ? placed.index.range(rested.left, rested.bottom, rested.right, rested.top) : []
     if (placed === null || inView.length === 0 || inView.length > mostTokenNames) {
       this.#nameWork.ask(async () => null, () => (this.#tokenNames = []))
       return

@@ -1,94 +1,8 @@
 import type { EdgeProgramType, NodeProgramType } from 'sigma/rendering'
 import type { RenderParams } from 'sigma/types'
 import type { Rgb } from './colours'
-
-/** Some of the points, drawn over the rest with an outline around all of them together. */
-export interface Highlight {
-  readonly points: Uint32Array
-  readonly outline: Rgb
-  /** Times the size of the other points. */
-  readonly growth: number
-}
-
-/** Points as buffers, drawn whole: what is changed is replaced, so that a frame knows what to send to the device. */
-export interface PointLayer {
-  /** Within the square from 0 to 1: [x0, y0, x1, y1, …] */
-  places: Float32Array
-  /** RGBA, four bytes a point. */
-  colours: Uint8Array
-  highlights: readonly Highlight[]
-  /** How far points outside all highlights fade into the ground, 0 to 1. */
-  faded: number
-  ground: Rgb
-  /** Diameter in pixels at a ratio of the camera. */
-  sizeAt: (ratio: number) => number
-}
-
-/** A disc with an outline; a hollow one has a broken outline and the ground within. */
-export interface Disc {
-  readonly x: number
-  readonly y: number
-  /** In pixels, at a scale of 1. */
-  readonly radius: number
-  readonly fill: Rgb
-  readonly opacity: number
-  readonly outline: Rgb
-  /** In pixels. */
-  readonly width: number
-  readonly hollow: boolean
-}
-
-export interface DiscLayer {
-  discs: Float32Array
-  /** What radii are multiplied with at a ratio of the camera. */
-  scaleAt: (ratio: number) => number
-  least: number
-}
-
-export interface Line {
-  readonly x1: number
-  readonly y1: number
-  readonly x2: number
-  readonly y2: number
-  /** In pixels. */
-  readonly width: number
-  readonly colour: Rgb
-  readonly opacity: number
-}
-
-export interface LineLayer {
-  lines: Float32Array
-}
-
-const packed = ([red, green, blue]: Rgb, opacity: number): number => (red | (green << 8) | (blue << 16) | (Math.round(255 * opacity) << 24)) >>> 0
-
-const discNumbers = 7
-const lineNumbers = 6
-
-/** Discs as a device takes them: x, y, radius, fill and outline as RGBA bytes, width of the outline, hollow. */
-export const discNumbersOf = (discs: readonly Disc[]): Float32Array => {
-  const numbers = new Float32Array(discNumbers * discs.length)
-  const bytes = new Uint32Array(numbers.buffer)
-  for (const [index, { x, y, radius, fill, opacity, outline, width, hollow }] of discs.entries()) {
-    const at = discNumbers * index
-    numbers.set([x, y, radius], at)
-    bytes[at + 3] = packed(fill, opacity)
-    bytes[at + 4] = packed(outline, opacity)
-    numbers.set([width, hollow ? 1 : 0], at + 5)
-  }
-  return numbers
-}
-
-/** Lines as a device takes them: both ends, width, colour as RGBA bytes. */
-export const lineNumbersOf = (lines: readonly Line[]): Float32Array => {
-  const numbers = new Float32Array(lineNumbers * lines.length)
-  const bytes = new Uint32Array(numbers.buffer)
-  for (const [index, { x1, y1, x2, y2, width, colour, opacity }] of lines.entries()) {
-    numbers.set([x1, y1, x2, y2, width], lineNumbers * index)
-    bytes[lineNumbers * index + 5] = packed(colour, opacity)
-  }
-  return numbers
-}
+import { discNumbers, lineNumbers } from './layers'
+import type { DiscLayer, Highlight, LineLayer, PointLayer } from './layers'
 
 type Context = WebGL2RenderingContext
 
@@ -197,6 +111,8 @@ void main() {
   result = vec4(shown.rgb * alpha, alpha);
 }`
 
+const mostThinned = 40_000
+
 /** Draws all points of a layer at once, then the highlighted ones over them. */
 export const pointProgram = (layer: PointLayer): NodeProgramType =>
   class extends LayerProgram {
@@ -204,6 +120,7 @@ export const pointProgram = (layer: PointLayer): NodeProgramType =>
     readonly #colours: DeviceArray
     readonly #indices = new WeakMap<Uint32Array, DeviceArray>()
     #kept: readonly Highlight[] = []
+    #some: { readonly of: number; readonly points: Uint32Array } | null = null
 
     constructor(gl: WebGLRenderingContext) {
       super(gl, pointVertex, pointFragment)
@@ -217,6 +134,12 @@ export const pointProgram = (layer: PointLayer): NodeProgramType =>
       const made = new DeviceArray(this.gl, this.gl.ELEMENT_ARRAY_BUFFER)
       this.#indices.set(points, made)
       return made
+    }
+
+    /** Points evenly taken from all: as they come in the corpus, which has nothing to do with their places. */
+    #someOf(count: number): Uint32Array {
+      if (this.#some === null || this.#some.of !== count) this.#some = { of: count, points: Uint32Array.from({ length: mostThinned }, (_, at) => Math.floor((at * count) / mostThinned)) }
+      return this.#some.points
     }
 
     #forget(): void {
@@ -251,7 +174,11 @@ export const pointProgram = (layer: PointLayer): NodeProgramType =>
         gl.uniform1f(this.uniform('opacity'), opacity)
       }
       pass(layer.faded > 0 ? Math.max(1.2, 0.8 * size) : size, layer.ground, layer.faded, layer.faded > 0 ? 0.7 : 0.9)
-      gl.drawArrays(gl.POINTS, 0, count)
+      if (layer.thinned && count > 2 * mostThinned) {
+        const some = this.#someOf(count)
+        this.#indicesOf(some).bind(some)
+        gl.drawElements(gl.POINTS, some.length, gl.UNSIGNED_INT, 0)
+      } else gl.drawArrays(gl.POINTS, 0, count)
       for (const { points, outline, growth } of layer.highlights) {
         if (points.length === 0) continue
         this.#indicesOf(points).bind(points)

@@ -3,10 +3,10 @@ import Sigma from 'sigma'
 import { hexOf, parseColour } from './colours'
 import type { Rgb } from './colours'
 import { placeLabels } from './label-placement'
+import type { DiscLayer, LineLayer, PointLayer } from './layers'
 import { viewOf } from './places'
 import type { Extent, View } from './places'
 import { discProgram, lineProgram, nothingProgram, pointProgram } from './programs'
-import type { DiscLayer, LineLayer, PointLayer } from './programs'
 
 export interface Point {
   readonly x: number
@@ -46,6 +46,8 @@ interface StageEvents {
 }
 
 const nameReach = 14
+const restMilliseconds = 180
+const slowFrame = 60
 const mostNames = 70
 /** Of what is too small for a name, this many of the first in view have one all the same. */
 const alwaysNamed = 9
@@ -65,7 +67,7 @@ export const canDraw = (): boolean => {
  * 300,000 nodes would take a second to make and a frame's time to send.
  */
 export class Stage {
-  readonly points: PointLayer = { places: empty, colours: new Uint8Array(0), highlights: [], faded: 0, ground: [255, 255, 255], sizeAt: () => 2 }
+  readonly points: PointLayer = { places: empty, colours: new Uint8Array(0), highlights: [], faded: 0, ground: [255, 255, 255], thinned: false, sizeAt: () => 2 }
   readonly discs: DiscLayer = { discs: empty, scaleAt: () => 1, least: 1 }
   readonly lines: LineLayer = { lines: empty }
   names: readonly Name[] = []
@@ -79,6 +81,11 @@ export class Stage {
   readonly #fonts: { readonly plain: string; readonly code: string }
   readonly #resized: ResizeObserver
   #ringed: readonly Ring[] = []
+  #lastMove = 0
+  /** Milliseconds from one move of the camera to the next, while it moves. */
+  #pace = 16
+  #slow = false
+  #rest = 0
   #alive = true
 
   /** Throws where WebGL is not there. */
@@ -104,6 +111,7 @@ export class Stage {
     for (const id of ['hoverNodes', 'edgeLabels']) canvases[id].style.display = 'none'
     this.#labels = canvases['labels'].getContext('2d')!
     this.#rings = canvases['hovers'].getContext('2d')!
+    this.#sigma.getCamera().on('updated', () => this.#follow())
     this.#sigma.on('afterRender', () => {
       this.#drawNames()
       this.#drawRings()
@@ -118,6 +126,23 @@ export class Stage {
       if (this.#alive) this.#sigma.scheduleRender()
     })
     this.#resized.observe(container)
+  }
+
+  /** Thins the points while the camera moves where frames have been slow to follow it; draws all once it rests. */
+  #follow(): void {
+    const now = performance.now()
+    const between = now - this.#lastMove
+    this.#lastMove = now
+    if (between < restMilliseconds) this.#pace = 0.7 * this.#pace + 0.3 * between
+    this.#slow ||= this.#pace > slowFrame
+    this.points.thinned = this.#slow
+    window.clearTimeout(this.#rest)
+    if (this.#slow) {
+      this.#rest = window.setTimeout(() => {
+        this.points.thinned = false
+        this.draw()
+      }, restMilliseconds)
+    }
   }
 
   /** Draws what was changed with the next frame. */
@@ -264,6 +289,7 @@ export class Stage {
 
   /** The view as it is, in a canvas; what the device drew is there only until the task that drew it ends. */
   #copy(ground: string): HTMLCanvasElement {
+    this.points.thinned = false
     this.#sigma.refresh({ skipIndexation: true })
     const canvases = this.#sigma.getCanvases()
     const copy = document.createElement('canvas')
@@ -285,6 +311,7 @@ export class Stage {
   kill(): void {
     if (!this.#alive) return
     this.#alive = false
+    window.clearTimeout(this.#rest)
     this.#resized.disconnect()
     this.#sigma.kill()
   }
