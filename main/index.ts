@@ -200,8 +200,9 @@ const start = async (): Promise<void> => {
 
   await app.whenReady()
   protocol.handle(scheme, serveFolder(join(projectRoot, 'out', 'renderer')))
-  session.defaultSession.setPermissionRequestHandler((_, __, answer) => answer(false))
-  session.defaultSession.setPermissionCheckHandler(() => false)
+  // Nothing is permitted but to copy text.
+  session.defaultSession.setPermissionRequestHandler((_, permission, answer) => answer(permission === 'clipboard-sanitized-write'))
+  session.defaultSession.setPermissionCheckHandler((_, permission, asking) => permission === 'clipboard-sanitized-write' && asking.startsWith(origin))
   session.defaultSession.webRequest.onBeforeRequest(({ url }, answer) => answer({ cancel: !/^(app|data|blob|devtools):/.test(url) }))
   ipcMain.handle('call', ({ senderFrame }, method: unknown, parameters: unknown) => {
     if (senderFrame?.origin !== origin || senderFrame.parent !== null) return { ok: false, error: { kind: 'usage', message: 'Only the program\'s own window may call; open it anew.' } }

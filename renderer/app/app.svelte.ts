@@ -40,6 +40,8 @@ export class Workbench {
   explored: Explore | null = $state.raw(null)
   /** Settles once labels that are on their way are saved, or are given back: undo waits for it. */
   labelsSaved: () => Promise<void> = () => Promise.resolve()
+  /** Labels that are on their way. */
+  labelsPending: () => number = () => 0
   #lastToast = 0
 
   constructor(client: Client) {

@@ -91,6 +91,7 @@ export class Labelling {
     }
     this.#show([...new Set([...explore.annotations.keys(), ...this.state.pending.flatMap(({ changes }) => changes.flatMap((change) => (change.do === 'set' ? change.targets : [])))])])
     workbench.labelsSaved = () => this.#desk.queue.settled()
+    workbench.labelsPending = () => this.#desk.queue.state.pending.length
   }
 
   #open(storageKey: string): Desk {
@@ -122,6 +123,7 @@ export class Labelling {
   #changed(state: QueueState): void {
     const fresh = state.unsaved.filter(({ step }) => !this.state.unsaved.some((known) => known.step === step))
     this.state = state
+    this.explore.saving = state.pending.length
     const { workbench } = this.explore
     if (workbench.explored !== this.explore) for (const { step, problem } of fresh) workbench.tell('error', `Could not ${step.words}: ${problem} It is kept with its clustering.`)
   }

@@ -2,8 +2,10 @@ import type { Settings } from '../../preload/contract'
 
 export type NumberFormat = Settings['numberFormat']
 
+const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
+
 /** A whole number as the settings ask for: "12,345" or "12345". */
-export const whole = (value: number, format: NumberFormat = 'grouped'): string => (format === 'plain' ? String(value) : value.toLocaleString('en'))
+export const whole = (value: number, format: NumberFormat = 'grouped'): string => (format === 'plain' ? String(value) : grouped.format(value))
 
 /** A measured number with `digits` significant digits; in powers of ten where it is far from 1, or always where the settings ask for it. */
 export const measured = (value: number | null | undefined, digits = 3, format: NumberFormat = 'grouped'): string => {

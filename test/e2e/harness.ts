@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { _electron as electron, chromium } from 'playwright-core'
@@ -94,6 +94,20 @@ const start = (args: readonly string[], environment: NodeJS.ProcessEnv): { reado
     })
   return { child, output: () => text, until }
 }
+
+/** Pids of a program's own children, by the title that each gives itself: "spectroscope store". */
+export const childrenOf = ({ pid }: ChildProcess, title: 'store' | 'compute'): number[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        const parent = /^\d+ \(.*\) \S (\d+)/s.exec(readFileSync(`/proc/${name}/stat`, 'utf8'))?.[1]
+        return Number(parent) === pid && readFileSync(`/proc/${name}/cmdline`, 'utf8').startsWith(`spectroscope ${title}`)
+      } catch {
+        return false
+      }
+    })
+    .map(Number)
 
 const ended = async (child: ChildProcess): Promise<number | null> => {
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')

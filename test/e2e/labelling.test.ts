@@ -1,0 +1,167 @@
+import { spawnSync } from 'node:child_process'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { projectRoot } from '../../main/base/entries'
+import type { Annotation } from '../../preload/contract'
+import { writeSyntheticWorkspace } from '../bench/synthetic-workspace'
+import { childrenOf, describeInBrowser, launchBrowser, makePlace, openServed, openShell, pageErrors } from './harness'
+import type { Opened, Place } from './harness'
+
+const clusters = 60
+
+/** What the terminal says of the labels of a workspace that no window has open. */
+const labelsOf = ({ workspace, environment }: Place): Map<string, string> => {
+  const { stdout, stderr, status } = spawnSync(process.execPath, [join(projectRoot, 'out', 'main', 'cli.js'), 'labels', 'latest', '--json', '--workspace', workspace], { env: environment, encoding: 'utf8' })
+  expect(status, stderr).toBe(0)
+  const { annotations } = JSON.parse(stdout) as { annotations: readonly Annotation[] }
+  return new Map(annotations.filter(({ name }) => name !== '').map(({ target, name }) => [target, name]))
+}
+
+const labelledSoFar = (page: Page) => page.getByText(/^\d+ of 60 labelled/)
+/** Until the window shows so many, and all of them are saved. */
+const untilLabelled = async (page: Page, count: number): Promise<void> => {
+  await page.getByText(`${count} of ${clusters} labelled`).waitFor()
+  await page.getByText(/^saving \d+ …$/).waitFor({ state: 'detached' })
+}
+
+const explore = async (page: Page): Promise<void> => {
+  await page.getByRole('button', { name: 'Explore', exact: true }).first().click()
+  await page.getByRole('listbox', { name: 'Clusters' }).getByRole('option').first().waitFor()
+  await page.getByRole('region', { name: 'Label' }).getByRole('textbox', { name: 'Name' }).waitFor()
+}
+
+/** Names the current cluster by keyboard alone and moves on. */
+const nameNext = async (page: Page, name: string): Promise<void> => {
+  await page.keyboard.press('n')
+  await page.keyboard.type(name)
+  await page.keyboard.press('Enter')
+}
+
+describeInBrowser('labelling', () => {
+  let made: string
+  let browser: Browser
+  let place: Place
+  let opened: Opened | undefined
+
+  beforeAll(async () => {
+    made = mkdtempSync(join(tmpdir(), 'spectroscope-synthetic-'))
+    await writeSyntheticWorkspace(join(made, 'workspace'), { tokens: 8_000, clusters })
+    browser = await launchBrowser()
+  }, 120_000)
+  afterAll(async () => {
+    await browser.close()
+    rmSync(made, { recursive: true, force: true })
+  })
+  beforeEach(() => {
+    place = makePlace()
+    cpSync(join(made, 'workspace'), place.workspace, { recursive: true })
+  })
+  afterEach(async () => {
+    if (opened?.process.exitCode === null) await opened.close()
+    opened = undefined
+    place.remove()
+  })
+
+  describe.each([
+    ['a browser', () => openServed(browser, place)],
+    ['the shell', () => openShell(place)]
+  ] as const)('in %s', (_, open) => {
+    it('thirty clusters by keyboard as fast as keys come, undo, quit, reopen: every key counts and nothing is lost', async () => {
+      opened = await open()
+      const { page } = opened
+      await explore(page)
+      for (let i = 0; i < 30; i++) {
+        if (i % 3 === 2) await page.keyboard.press('1')
+        else await nameNext(page, `name ${i}`)
+      }
+      await untilLabelled(page, 30)
+      for (let i = 0; i < 3; i++) await page.keyboard.press('Control+z')
+      await untilLabelled(page, 27)
+      await page.keyboard.press('Control+Shift+z')
+      await untilLabelled(page, 28)
+      expect(pageErrors.get(page)).toEqual([])
+      await opened.close()
+
+      const names = [...labelsOf(place).values()]
+      expect(names).toHaveLength(28)
+      for (let i = 0; i < 28; i++) if (i % 3 !== 2) expect(names).toContain(`name ${i}`)
+
+      opened = await open()
+      await explore(opened.page)
+      await untilLabelled(opened.page, 28)
+      await opened.page.keyboard.press('Control+z')
+      await untilLabelled(opened.page, 27)
+      await opened.page.keyboard.press('Control+Shift+z')
+      await opened.page.keyboard.press('Control+Shift+z')
+      await untilLabelled(opened.page, 29)
+      await opened.close()
+      expect(labelsOf(place).size).toBe(29)
+      expect(readdirSync(join(place.workspace, 'backups')).filter((name) => /^labels-.*\.json$/.test(name)).length).toBeGreaterThan(0)
+    })
+  })
+
+  it('goes on when the store process is killed in the middle, and no label is lost', async () => {
+    opened = await openServed(browser, place)
+    const { page } = opened
+    await explore(page)
+    for (let i = 0; i < 12; i++) {
+      if (i === 4 || i === 8) for (const pid of childrenOf(opened.process, 'store')) process.kill(pid, 'SIGKILL')
+      await nameNext(page, `kept ${i}`)
+    }
+    await page.getByText(/opened again/).first().waitFor()
+    await untilLabelled(page, 12)
+    await opened.close()
+    expect([...labelsOf(place).values()].sort()).toEqual(Array.from({ length: 12 }, (__, i) => `kept ${i}`).sort())
+  })
+
+  it('is taken to another workspace by an annotated set, and back to the same one', async () => {
+    opened = await openServed(browser, place)
+    const { page } = opened
+    await explore(page)
+    for (let i = 0; i < 5; i++) await nameNext(page, `<b>name</b> ${i}`)
+    await untilLabelled(page, 5)
+    const file = join(place.folder, 'set.json')
+    await page.keyboard.press('Control+e')
+    const exporting = page.getByRole('dialog', { name: /Export/ })
+    await exporting.getByRole('textbox', { name: 'File to write' }).fill(file)
+    await exporting.getByRole('button', { name: 'Export', exact: true }).click()
+    await exporting.getByText('set.json').first().waitFor()
+    await page.keyboard.press('Escape')
+    await opened.close()
+    const set = JSON.parse(readFileSync(file, 'utf8')) as { clusters: readonly unknown[] }
+    expect(set.clusters.length).toBeGreaterThanOrEqual(clusters)
+    const before = labelsOf(place)
+
+    const other = makePlace()
+    try {
+      opened = await openServed(browser, other)
+      await opened.page.getByRole('button', { name: /demo/i }).first().waitFor()
+      await opened.page.keyboard.press('Control+i')
+      const importing = opened.page.getByRole('dialog', { name: /Import/ })
+      await importing.getByRole('textbox', { name: 'File to import' }).fill(file)
+      await importing.getByRole('button', { name: 'Read the file' }).click()
+      await importing.getByRole('button', { name: 'Import', exact: true }).click()
+      await importing.getByRole('button', { name: 'Explore it' }).click()
+      await untilLabelled(opened.page, 5)
+      await opened.close()
+      expect(labelsOf(other)).toEqual(before)
+    } finally {
+      other.remove()
+    }
+  })
+
+  it('shows a label whose text is markup as text', async () => {
+    opened = await openServed(browser, place)
+    const { page } = opened
+    await explore(page)
+    await nameNext(page, '<img src=x onerror=window.broken=1>')
+    await untilLabelled(page, 1)
+    await page.getByRole('listbox', { name: 'Clusters' }).getByText('<img src=x onerror=window.broken=1>').first().waitFor()
+    expect(await page.evaluate(() => 'broken' in window)).toBe(false)
+    expect(await labelledSoFar(page).count()).toBe(1)
+    expect(existsSync(join(place.workspace, 'journal', 'labels.jsonl'))).toBe(true)
+  })
+})
