@@ -151,6 +151,13 @@ class Shell {
     this.#window?.close()
   }
 
+  /** Ends with a checkpoint, without asking. */
+  leave(): void {
+    this.#agreed = true
+    this.#windowless = false
+    app.quit()
+  }
+
   /** Whether the program ends with its last window. */
   get endsWithWindow(): boolean {
     return !this.#windowless && process.platform !== 'darwin'
@@ -175,6 +182,8 @@ const start = async (): Promise<void> => {
   const shell = new Shell(pathsOf(process.argv))
   launchChildrenWith(utilityLauncher((entry, args, options) => utilityProcess.fork(entry, args, options)))
 
+  // A library of the settings ends the program at these unless somebody else listens too.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => shell.leave())
   app.on('second-instance', (_, argv) => shell.show(pathsOf(argv)))
   app.on('open-file', (event, path) => {
     event.preventDefault()
