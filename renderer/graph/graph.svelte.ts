@@ -14,7 +14,7 @@ import type { Legend } from './legend'
 import { drawnEdges, neighboursOf } from './neighbours'
 import type { Edges } from './neighbours'
 import { PlacedClusters, PlacedTokens } from './nodes'
-import { discRadius, discScale, extentOf, innerExtentOf, leastRadius, pointSize } from './places'
+import { discRadius, discScale, extentOf, grown, innerExtentOf, leastRadius, pointSize } from './places'
 import type { Extent, View } from './places'
 import type { Name, PlacedName, Point, Ring, Stage } from './stage'
 import type { Drawing } from './svg'
@@ -609,7 +609,7 @@ export class GraphView {
       const place = this.clusters?.placeOf(node.cluster)
       if (this.mode === 'clusters' && place !== undefined) stage.go({ ...place, ratio: Math.min(stage.view.ratio, 0.4) })
       const members = placed?.members(node.cluster)
-      if (this.mode === 'tokens' && placed !== null && members !== undefined && members.length > 0) stage.show(innerExtentOf(placed.places, members), { least: 0.03 })
+      if (this.mode === 'tokens' && placed !== null && members !== undefined && members.length > 0) stage.show(grown(innerExtentOf(placed.places, members), 2), { least: 0.03 })
       return
     }
     const point = placed?.pointOf(node.token)
@@ -726,12 +726,12 @@ export class GraphView {
     } else if (placed !== null) {
       const { colours, faded, highlights } = stage.points
       const radius = stage.points.sizeAt(stage.view.ratio) / 2
-      const add = (point: number, grown: number, share: number, outline?: Rgb): void => {
+      const add = (point: number, size: number, share: number, outline?: Rgb): void => {
         const at = stage.toView({ x: placed.places[2 * point], y: placed.places[2 * point + 1] })
-        if (!seen(at, grown)) return
+        if (!seen(at, size)) return
         const own: Rgb = [colours[4 * point], colours[4 * point + 1], colours[4 * point + 2]]
         const colour = [0, 1, 2].map((part) => own[part] + share * (theme.surface[part] - own[part])) as unknown as Rgb
-        nodes.push({ ...at, radius: grown, colour, ...(outline === undefined ? {} : { outline }) })
+        nodes.push({ ...at, radius: size, colour, ...(outline === undefined ? {} : { outline }) })
       }
       for (let point = 0; point < placed.count; point++) add(point, faded > 0 ? 0.8 * radius : radius, faded)
       for (const { points, growth, outline } of highlights) for (const point of points) add(point, growth * radius, 0, outline)

@@ -29,6 +29,12 @@ export const extentOf = (places: Float32Array, points?: ArrayLike<number>): Exte
   return left > right ? { left: 0, bottom: 0, right: 1, top: 1 } : { left, bottom, right, top }
 }
 
+/** An extent with as much around it as makes it `factor` times as wide and high: something in its surroundings. */
+export const grown = ({ left, bottom, right, top }: Extent, factor: number): Extent => {
+  const [x, y] = [((right - left) * (factor - 1)) / 2, ((top - bottom) * (factor - 1)) / 2]
+  return { left: left - x, bottom: bottom - y, right: right + x, top: top + y }
+}
+
 /** Moved and scaled evenly into the square from 0 to 1, the middle in its middle. Places that are not finite go to the middle. */
 export const intoSquare = (positions: Float32Array): Float32Array => {
   const { left, bottom, right, top } = extentOf(positions)
