@@ -142,7 +142,6 @@ describeInBrowser('labelling', () => {
       await opened.page.keyboard.press('Control+i')
       const importing = opened.page.getByRole('dialog', { name: /Import/ })
       await importing.getByRole('textbox', { name: 'File to import' }).fill(file)
-      await importing.getByRole('button', { name: 'Read the file' }).click()
       await importing.getByRole('button', { name: 'Import', exact: true }).click()
       await importing.getByRole('button', { name: 'Explore it' }).click()
       await untilLabelled(opened.page, 5)
