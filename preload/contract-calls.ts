@@ -82,6 +82,8 @@ export const callSchemas = {
 
   'runs.list': z.strictObject({}),
   'runs.get': z.strictObject({ run }),
+  /** A configuration file as it is, and the folder that its relative paths start from. */
+  'runs.readConfiguration': z.strictObject({ path }),
   'runs.check': z.strictObject({ configuration, baseFolder: path }),
   'runs.estimate': z.strictObject({ configuration, baseFolder: path }),
   /** Starts at once, or waits for the run at work to end. Relative paths start from the base folder. */
@@ -220,6 +222,7 @@ export interface CallResults {
   'corpora.preview': CorpusPreview
   'runs.list': readonly RunEntry[]
   'runs.get': RunRecord
+  'runs.readConfiguration': { readonly configuration: object; readonly baseFolder: string }
   'runs.check': ConfigurationCheck
   'runs.estimate': Estimate
   'runs.start': { readonly run: string }

@@ -1,5 +1,5 @@
 import type { ErrorKind } from './errors'
-import type { ClusteringRecord, ClusterSummary, DiagnosticsRecord, RunRecord, RunStatus, StageName, TokenInContext } from './records'
+import type { ClusteringRecord, ClusterSummary, ColumnSpread, DiagnosticsRecord, RunRecord, RunStatus, StageName, TokenInContext } from './records'
 
 /** What takes long enough to be watched: a stage of a run, or a model's download. */
 export type Activity = StageName | 'download'
@@ -103,8 +103,8 @@ export interface RunHealth {
   readonly threshold: number
   readonly diagnostics: readonly DiagnosticsRecord[]
   readonly findings: readonly HealthFinding[]
-  /** Of each component's column of χ̂, over all tokens: its standard deviation, and the root of the mean square of its standard errors; nats². */
-  readonly columns?: readonly { readonly component: string; readonly deviation: number; readonly standardError: number }[]
+  /** In order of the components. */
+  readonly columns: readonly ColumnSpread[]
 }
 
 /** An engine of this machine, with the rate of one thread on a small transformer's gradient steps. */

@@ -149,6 +149,13 @@ export interface SusceptibilityRecord {
   readonly standardErrors: Float32Array
 }
 
+/** Of one component's column of χ̂, over all tokens: its standard deviation, and the root of the mean square of its standard errors; nats². */
+export interface ColumnSpread {
+  readonly component: string
+  readonly deviation: number
+  readonly standardError: number
+}
+
 /** What sampling says of one component's chains (METHOD sections 2 and 3). */
 export interface DiagnosticsRecord {
   readonly component: string

@@ -1,11 +1,11 @@
-import { basename, resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { checkedConfiguration } from '../../preload/configuration'
 import type { RunConfiguration } from '../../preload/configuration'
 import type { ConfigurationCheck, ConfigurationProblem, RunEntry, Settings } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
 import type { RunRecord } from '../../preload/records'
 import { resourcePath } from '../base/entries'
-import { checkConfiguration, readConfiguration } from '../pipeline/checks'
+import { checkConfiguration, readConfiguration, readConfigurationFile } from '../pipeline/checks'
 import type { LabelCounts } from '../store/labelling'
 import { compareClusterings } from './compare'
 import type { HandlersOf, WorkbenchContext } from './context'
@@ -70,6 +70,7 @@ export const runCalls = (context: WorkbenchContext, managed: () => RunManager, e
     return runs.map((run) => entryOf(manager, run, counts))
   },
   'runs.get': async ({ run }) => managed().shown(await context.workspace().getRun(run)),
+  'runs.readConfiguration': async ({ path }) => ({ configuration: await readConfigurationFile(resolve(path)), baseFolder: dirname(resolve(path)) }),
   'runs.check': ({ configuration, baseFolder }) => checkAll(configuration, baseFolder, context.settings()),
   'runs.estimate': async ({ configuration, baseFolder }) => estimates.of(await checked(configuration, baseFolder, context.settings()), resolve(baseFolder), context.workspace()),
   'runs.start': async ({ name, configuration, baseFolder }) => {

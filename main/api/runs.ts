@@ -110,7 +110,7 @@ export const healthOf = async (workspace: Workspace, run: RunRecord): Promise<Ru
   const { sampler }: RunConfiguration = run.configuration
   const initialLoss = run.initialLoss ?? NaN
   const findings = diagnostics.flatMap((each) => assessHealth(componentDiagnostics(each), traces.filter(({ component }) => component === each.component), initialLoss, sampler))
-  return { run, initialLoss, threshold: reliabilityThreshold, diagnostics, findings }
+  return { run, initialLoss, threshold: reliabilityThreshold, diagnostics, findings, columns: await workspace.getColumnSpreads(run.id) }
 }
 
 export const diagnoseRun = (folder: string, text: string): Promise<RunHealth> =>

@@ -34,8 +34,12 @@ const mustExist = async (path: string, key: string): Promise<void> => {
   })
 }
 
-/** Reads and checks CONFIG.json. Throws a `configuration` error that names the file and the key, or an `input` error if there is no such file. */
-export const readConfiguration = async (file: string): Promise<RunConfiguration> => {
+const mostConfigurationBytes = 10e6
+
+/** Reads CONFIG.json as it is. Throws a `configuration` error that names the file, or an `input` error if there is no such file. */
+export const readConfigurationFile = async (file: string): Promise<object> => {
+  const { size } = await stat(file).catch(() => ({ size: 0 }))
+  if (size > mostConfigurationBytes) throw new SpectroscopeError('configuration', `${file} is too large for a configuration (${Math.round(size / 1e6)} MB); name another file.`)
   const text = await read(file, 'give the path of a configuration file')
   let value: unknown
   try {
@@ -43,8 +47,12 @@ export const readConfiguration = async (file: string): Promise<RunConfiguration>
   } catch (error) {
     throw new SpectroscopeError('configuration', `${file} is no valid JSON: ${(error as Error).message}.`, { cause: error })
   }
-  return parseConfiguration(value, file)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new SpectroscopeError('configuration', `${file} holds no configuration; it must be one JSON object.`)
+  return value
 }
+
+/** Reads and checks CONFIG.json. Throws a `configuration` error that names the file and the key, or an `input` error if there is no such file. */
+export const readConfiguration = async (file: string): Promise<RunConfiguration> => parseConfiguration(await readConfigurationFile(file), file)
 
 /** The cheap checks of a run, before a workspace is made for it: the files are there, and the model has the components. */
 export const checkConfiguration = async (configuration: RunConfiguration, baseFolder: string): Promise<void> => {

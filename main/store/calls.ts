@@ -6,7 +6,7 @@ import { callSchemas } from '../../preload/contract-calls'
 import type { ClusterDetails, ClusterLayout, GalleryPage, TokenDetails } from '../../preload/contract-explore'
 import type { HeatMap } from '../../preload/contract-runs'
 import type {
-  ClusteringDescription, ClusterProfile, ClusteringRecord, ClusterSummary, DiagnosticsRecord, DocumentRecord, LayoutRecord, LeftoverKind, RowProvenance, RunRecord,
+  ClusteringDescription, ClusterProfile, ColumnSpread, ClusteringRecord, ClusterSummary, DiagnosticsRecord, DocumentRecord, LayoutRecord, LeftoverKind, RowProvenance, RunRecord,
   TokenInContext, TraceRecord
 } from '../../preload/records'
 import { stageNames } from '../../preload/records'
@@ -98,6 +98,7 @@ export const parameterSchemas = {
   getTokenDetails: z.object({ ...where, token: index, ...context }),
   getSubsetIndices: z.object({ run }),
   getColumn: z.object({ run, component: z.string() }),
+  getColumnSpreads: z.object({ run }),
   getClusterLayout: z.object(where),
   getHeatMap: z.object({ ...where, most: index }),
   saveLayout: z.object({ run, whiten: z.boolean(), layout: z.object({ method: z.string(), positions: floats } satisfies Record<keyof LayoutRecord, z.ZodType>) }),
@@ -184,6 +185,7 @@ interface Results {
   getTokenDetails: TokenDetails
   getSubsetIndices: Int32Array
   getColumn: Float32Array
+  getColumnSpreads: ColumnSpread[]
   getClusterLayout: ClusterLayout
   getHeatMap: HeatMap
   saveLayout: null

@@ -2,7 +2,7 @@ import type { ClusteringConfiguration } from '../../preload/configuration'
 import type { CallParameters, CallResult } from '../../preload/contract-calls'
 import type { ClusterDetails, ClusterEntry, ClusterLayout, GalleryPage, TokenDetails } from '../../preload/contract-explore'
 import type { HeatMap } from '../../preload/contract-runs'
-import type { ClusteringDescription, ClusterNumber, LayoutRecord } from '../../preload/records'
+import type { ClusteringDescription, ClusterNumber, ColumnSpread, LayoutRecord } from '../../preload/records'
 import type { Method, ParametersOf, StoreCalls } from './calls'
 import { unpackOverview } from './overview-packing'
 
@@ -37,6 +37,8 @@ export interface Exploration {
   getSubsetIndices(run: string): Promise<Int32Array>
   /** χ̂ of every token in one component, nats². */
   getColumn(run: string, component: string): Promise<Float32Array>
+  /** Of every column of χ̂, in order of components: how far its values spread, and how large their standard errors are. */
+  getColumnSpreads(run: string): Promise<ColumnSpread[]>
   getClusterLayout(run: string, clustering: number): Promise<ClusterLayout>
   /** Of the `most` largest clusters, in order of discovery, what is left over last. */
   getHeatMap(run: string, clustering: number, most: number): Promise<HeatMap>
@@ -65,6 +67,7 @@ export const explorationOf = (call: <M extends Method>(method: M, parameters: Pa
   getTokenDetails: (run, clustering, token, query = {}) => call('getTokenDetails', { run, clustering, token, ...query }),
   getSubsetIndices: (run) => call('getSubsetIndices', { run }),
   getColumn: (run, component) => call('getColumn', { run, component }),
+  getColumnSpreads: (run) => call('getColumnSpreads', { run }),
   getClusterLayout: (run, clustering) => call('getClusterLayout', { run, clustering }),
   getHeatMap: (run, clustering, most) => call('getHeatMap', { run, clustering, most }),
   saveLayout: async (run, whiten, layout) => {

@@ -243,6 +243,7 @@ const implementation: Handlers<StoreCalls> = {
   findTokens: ({ run, text, limit }) => connected((connection) => findTokens(connection, run, text, limit)),
   getTokenDetails: ({ run, clustering, token, before, after }) => connected((connection) => getTokenDetails(connection, run, clustering, token, before, after)),
   getSubsetIndices: ({ run }) => onRun(run, (connection, number) => columns.getSubsetIndices(connection, run, number)),
+  getColumnSpreads: ({ run }) => onRun(run, (connection, number) => columns.getColumnSpreads(connection, run, number)),
   getColumn: ({ run, component }) => onRun(run, (connection, number) => columns.getColumn(connection, run, number, component)),
   getClusterLayout: ({ run, clustering }) => connected((connection) => overview.getClusterLayout(connection, run, clustering)),
   getHeatMap: ({ run, clustering, most }) => connected((connection) => overview.getHeatMap(connection, run, clustering, most)),

@@ -1,6 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SpectroscopeError } from '../../preload/errors'
-import type { LayoutRecord } from '../../preload/records'
+import type { ColumnSpread, LayoutRecord } from '../../preload/records'
 import { append, forEachBlock } from './blocks'
 import { select } from './database'
 import { getColumns } from './reads'
@@ -67,6 +67,17 @@ export const getColumn = async (connection: DuckDBConnection, runId: string, run
     block.floats(1).forEach((value, i) => (values[token[i]] = value))
   })
   return values
+}
+
+/** Spread of every column, and the root of the mean square of its standard errors, over all tokens. */
+export const getColumnSpreads = async (connection: DuckDBConnection, runId: string, run: number): Promise<ColumnSpread[]> => {
+  const { tokens, components, deviations } = await getColumns(connection, runId, run)
+  const squares = new Float64Array(components.length)
+  await forEachBlock(connection, 'SELECT standard_error FROM susceptibilities WHERE run = $1', [run], (block) =>
+    block.lists(0, Float32Array, (errors) => {
+      for (let column = 0; column < errors.length; column++) squares[column] += errors[column] ** 2
+    }))
+  return components.map((component, column) => ({ component, deviation: deviations[column], standardError: Math.sqrt(squares[column] / tokens) }))
 }
 
 /** Texts of the token ids that occur in probe rows. */

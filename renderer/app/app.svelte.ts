@@ -64,7 +64,7 @@ export class Workbench {
       client.on('problem', (error) => this.tell('error', error.message)),
       client.on('command', ({ command }) => void this.commands.run(command)),
       client.on('closing', ({ runs }) => (this.dialog = { kind: 'closing', runs })),
-      client.on('opened', ({ paths }) => paths.slice(0, 1).forEach((path) => this.openPath(path))),
+      client.on('opened', ({ paths }) => paths.slice(0, 1).forEach((path) => void this.openPath(path))),
       client.on('job', (job) => this.#follow(job)),
       client.on('workspace', ({ folder, reopened }) => {
         if (reopened) this.tell('note', `The store of ${folder} ended and was opened again; everything that was saved is there.`)
@@ -129,17 +129,19 @@ export class Workbench {
     const [file] = files
     const path = this.client.bridge.pathOf(file)
     try {
-      if (path !== null) return this.openPath(path)
+      if (path !== null) return await this.openPath(path)
       if (!file.name.endsWith('.json')) return this.tell('note', `${file.name}: a browser hides where a file lies; choose it in "New run" or "Import" instead.`)
       const received = await this.client.call('imports.receive', { name: file.name, content: new Uint8Array(await file.arrayBuffer()) })
-      this.openPath(received.path)
+      await this.openPath(received.path)
     } catch (error) {
       this.fail(error)
     }
   }
 
-  openPath(path: string): void {
-    if (/\.json$/i.test(path)) this.dialog = { kind: 'import', path }
+  /** An annotated set is to be imported; a configuration, a model folder or a corpus begins a new run. */
+  async openPath(path: string): Promise<void> {
+    const isSet = (): Promise<boolean> => this.client.call('runs.readConfiguration', { path }).then(({ configuration }) => 'format' in configuration, () => true)
+    if (/\.json$/i.test(path) && (await isSet())) this.dialog = { kind: 'import', path }
     else this.go({ view: 'new-run', dropped: path })
   }
 

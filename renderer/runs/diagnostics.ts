@@ -32,7 +32,7 @@ export const isNoisy = ({ reliability, centredReliability }: Pick<DiagnosticsRec
   !(reliability >= threshold && centredReliability >= threshold)
 
 export const healthRows = ({ diagnostics, initialLoss, threshold, columns }: RunHealth): HealthRow[] => {
-  const spreads = new Map((columns ?? []).map((column) => [column.component, column]))
+  const spreads = new Map(columns.map((column) => [column.component, column]))
   return diagnostics.map((each) => {
     const loss = meanOf(each.meanLoss)
     const spread = spreads.get(each.component)

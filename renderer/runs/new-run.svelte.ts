@@ -115,8 +115,18 @@ export class NewRunForm {
     }
   }
 
-  /** Takes a model folder as the model, and anything else as part of the corpus. */
+  /** Takes over a configuration file, a model folder as the model, and anything else as part of the corpus. */
   async drop(path: string): Promise<void> {
+    try {
+      if (/\.json$/i.test(path)) {
+        const { configuration, baseFolder } = await this.#workbench.client.call('runs.readConfiguration', { path })
+        this.draft = configuration as Draft
+        this.baseFolder = baseFolder
+        return
+      }
+    } catch (error) {
+      return this.#workbench.fail(error)
+    }
     try {
       await this.#workbench.client.call('models.describe', { folder: path })
       this.set('model', path)

@@ -152,6 +152,7 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
 
     'runs.list': () => runs.entries((run, clustering) => labels.counts(run, clustering)),
     'runs.get': ({ run }) => runs.record(run),
+    'runs.readConfiguration': () => ({ configuration: { model: 'model', corpus: { files: ['corpus.jsonl'] } }, baseFolder: '/home/someone/study' }),
     'runs.check': ({ configuration }) => {
       const { configuration: whole, issues } = checkedConfiguration(configuration)
       return { problems: issues, configuration: whole }

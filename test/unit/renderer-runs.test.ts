@@ -168,7 +168,7 @@ describe('diagnostics', () => {
     component, splitRHat: 1, learningCoefficient: 5, meanDistance: [1], finalDistance: [1, 3], meanLoss: [4.5, NaN], reliability: 0.9, centredReliability: 0.8,
     lossTrace: { first: 4, last: 4, min: 4, max: 4 }, failedChains: [], ...changes
   })
-  const health = (each: DiagnosticsRecord[], columns?: RunHealth['columns']): RunHealth => ({ run: {} as RunHealth['run'], initialLoss: 4, threshold: 0.5, diagnostics: each, findings: [], ...(columns === undefined ? {} : { columns }) })
+  const health = (each: DiagnosticsRecord[], columns: RunHealth['columns'] = []): RunHealth => ({ run: {} as RunHealth['run'], initialLoss: 4, threshold: 0.5, diagnostics: each, findings: [], columns })
 
   it('are means over living chains, with standard errors beside the spread', () => {
     const [row, other] = healthRows(health([diagnostics('a'), diagnostics('b', { centredReliability: 0.1, splitRHat: null })], [{ component: 'a', deviation: 0.4, standardError: 0.1 }]))
