@@ -92,9 +92,21 @@ export class Workbench {
 
   async loadRuns(): Promise<void> {
     try {
+      const before = this.runs
       this.runs = this.state?.workspace === null ? [] : await this.client.call('runs.list', {})
+      this.#tellEnded(before ?? [])
     } catch (error) {
       this.fail(error)
+    }
+  }
+
+  /** Says which of the runs that were at work have come to an end. */
+  #tellEnded(before: readonly RunEntry[]): void {
+    for (const { id, name, status, clustering, error } of this.runs ?? []) {
+      if (before.find((run) => run.id === id)?.status !== 'running') continue
+      if (status === 'failed') this.tell('error', `Run “${name}” failed: ${error ?? 'its log says why.'}`)
+      else if (status === 'finished' && clustering !== null) this.tell('done', `Run “${name}” is finished.`, { label: 'Explore', run: () => this.go({ view: 'explore', run: id, clustering }) })
+      else if (status === 'finished') this.tell('done', `Run “${name}” is finished.`)
     }
   }
 
