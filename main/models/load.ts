@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SpectroscopeError } from '../../preload/errors'
-import { faultCode } from '../base/faults'
+import { readingFault } from '../base/faults'
 import type { Architecture, Model, Tensor } from './architecture'
 import { parseModelConfig } from './config'
 import { hashFile, readHeaders, readTensors, type TensorEntry } from './safetensors'
@@ -77,7 +77,7 @@ const findWeights = async (folder: string): Promise<string> => {
 
 const readConfig = (path: string): Promise<string> =>
   readFile(path, 'utf8').catch((error: unknown) => {
-    throw new SpectroscopeError('input', `${path}: the model's configuration cannot be read (${faultCode(error)}); "model" must name a folder with config.json, model.safetensors and tokenizer.json.`, { cause: error })
+    throw new SpectroscopeError('input', `${path} ${readingFault(error)}; "model" must name a folder with config.json, model.safetensors and tokenizer.json.`, { cause: error })
   })
 
 const byCodePoint = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { parseConfiguration } from '../../preload/configuration'
 import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
+import { readingFault } from '../base/faults'
 import { componentNames } from '../models/components'
 import { parseModelConfig } from '../models/config'
 
@@ -22,9 +23,7 @@ const read = async (file: string, remedy: string): Promise<string> => {
   try {
     return await readFile(file, 'utf8')
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code
-    const what = code === 'ENOENT' || code === 'ENOTDIR' ? 'does not exist' : code === 'EISDIR' ? 'is a folder' : `cannot be read (${code ?? String(error)})`
-    throw new SpectroscopeError('input', `${file} ${what}; ${remedy}.`, { cause: error })
+    throw new SpectroscopeError('input', `${file} ${readingFault(error)}; ${remedy}.`, { cause: error })
   }
 }
 

@@ -135,7 +135,7 @@ describe('loading a model', () => {
   })
 
   it('says what a folder lacks', async () => {
-    expect((await failure(loadModel(join(root, 'nowhere')))).message).toMatch(/config\.json: the model's configuration cannot be read \(ENOENT\)/)
+    expect((await failure(loadModel(join(root, 'nowhere')))).message).toMatch(/config\.json does not exist; "model" must name a folder/)
     expect((await failure(loadModel(place({ 'config.json': neoxConfig })))).message).toMatch(/no model\.safetensors/)
     expect((await failure(loadModel(place({ 'config.json': neoxConfig, 'pytorch_model.bin': '' })))).message).toMatch(/only pytorch_model\.bin, which is not read/)
     mkdirSync(join(root, 'empty'))
