@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { clusteringSchema } from './configuration'
 import type { RunConfiguration } from './configuration'
-import type { EngineRate, RunEvent, RunHealth } from './contract'
+import type { EngineRate, RunEvent, RunHealth } from './contract-progress'
 import { annotationChangeSchema } from './contract-annotations'
 import type { Annotation, AnnotationsChanged, AnnotationTarget, BlindScore, JournalStep, RunMarks, UndoState } from './contract-annotations'
 import { strata } from './contract-explore'

@@ -1,5 +1,5 @@
 import type { RunConfiguration } from './configuration'
-import type { RunEvent, RunProgress } from './contract'
+import type { RunEvent, RunProgress } from './contract-progress'
 import type { LabelStatus } from './contract-annotations'
 import type { RunStatus, StageName, TracePointRecord, TraceRecord } from './records'
 

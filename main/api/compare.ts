@@ -2,6 +2,7 @@ import type { Comparison } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
 import { leftoverCluster } from '../../preload/records'
 import type { ClusterNumber, StudyRecord } from '../../preload/records'
+import { matchTokens } from '../labels/carry'
 import type { Workspace } from '../store/store'
 
 interface Place {
@@ -15,42 +16,10 @@ export interface Shared {
   readonly right: Int32Array
 }
 
-/** First token of each probe row of a study. */
-const firstTokens = ({ targets }: StudyRecord): number[] => {
-  let next = 0
-  return targets.map(({ length }) => (next += length) - length)
-}
-
-const rowKey = (ids: Int32Array): string => Buffer.from(ids.buffer, ids.byteOffset, ids.byteLength).toString('latin1')
-
-/** Matches probe rows by their ids, and within a row targets by position; of equal rows the first with the first, and so on. */
+/** Tokens at the same position of probe rows with the same ids. */
 export const sharedTokens = (left: StudyRecord, right: StudyRecord): Shared => {
-  const [leftFirst, rightFirst] = [firstTokens(left), firstTokens(right)]
-  const rows = new Map<string, number[]>()
-  right.probe.forEach((ids, row) => {
-    const key = rowKey(ids)
-    const same = rows.get(key)
-    if (same === undefined) rows.set(key, [row])
-    else same.push(row)
-  })
-  const used = new Map<string, number>()
-  const [leftTokens, rightTokens]: [number[], number[]] = [[], []]
-  left.probe.forEach((ids, row) => {
-    const key = rowKey(ids)
-    const occurrence = used.get(key) ?? 0
-    const other = rows.get(key)?.[occurrence]
-    if (other === undefined) return
-    used.set(key, occurrence + 1)
-    const [mine, theirs] = [left.targets[row], right.targets[other]]
-    for (let i = 0, j = 0; i < mine.length && j < theirs.length; ) {
-      if (mine[i] === theirs[j]) {
-        leftTokens.push(leftFirst[row] + i++)
-        rightTokens.push(rightFirst[other] + j++)
-      } else if (mine[i] < theirs[j]) i++
-      else j++
-    }
-  })
-  return { left: Int32Array.from(leftTokens), right: Int32Array.from(rightTokens) }
+  const matched = matchTokens({ rows: left.probe, targets: left.targets }, { rows: right.probe, targets: right.targets })
+  return { left: Int32Array.from(matched.keys()).filter((token) => matched[token] >= 0), right: matched.filter((token) => token >= 0) }
 }
 
 interface Overlap {

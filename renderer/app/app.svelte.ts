@@ -43,6 +43,7 @@ export class Workbench {
   /** Labels that are on their way. */
   labelsPending: () => number = () => 0
   #lastToast = 0
+  readonly #systemIsDark = window.matchMedia('(prefers-color-scheme: dark)')
 
   constructor(client: Client) {
     this.client = client
@@ -75,8 +76,14 @@ export class Workbench {
         this.connection = state
       })
     ]
+    const systemChanged = (): void => this.#showTheme()
+    this.#systemIsDark.addEventListener('change', systemChanged)
+    this.#showTheme()
     void this.load()
-    return () => off.forEach((remove) => remove())
+    return () => {
+      off.forEach((remove) => remove())
+      this.#systemIsDark.removeEventListener('change', systemChanged)
+    }
   }
 
   async load(): Promise<void> {
@@ -113,7 +120,13 @@ export class Workbench {
   #settle(settings: Settings): void {
     if (this.state !== null) this.state = { ...this.state, settings }
     this.commands.rebind(settings.keys)
-    document.documentElement.dataset['theme'] = settings.theme
+    this.#showTheme()
+  }
+
+  /** The theme in force, where the style sheet and canvases look for it. */
+  #showTheme(): void {
+    const theme = this.settings?.theme ?? 'system'
+    document.documentElement.dataset['theme'] = theme === 'system' ? (this.#systemIsDark.matches ? 'dark' : 'light') : theme
   }
 
   #follow(job: Job): void {
