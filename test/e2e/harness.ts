@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { _electron as electron, chromium } from 'playwright-core'
 import type { Browser, Page } from 'playwright-core'
 import { describe } from 'vitest'
+import type { TestContext } from 'vitest'
 import { projectRoot } from '../../main/base/entries'
 import { findChromium } from '../../tools/ensure.mjs'
 import { buildHost } from '../host/build'
@@ -115,6 +116,20 @@ const ended = async (child: ChildProcess): Promise<number | null> => {
 }
 
 const size = { width: 1280, height: 800 }
+
+/** Where pictures of the window are kept, made if missing. */
+export const pictures = (): string => {
+  const folder = join(projectRoot, 'out', 'screenshots')
+  mkdirSync(folder, { recursive: true })
+  return folder
+}
+
+/** Keeps a picture of what the window shows when a test has failed, beside those of the views, and says what the program wrote. */
+export const keepFailure = async ({ task }: TestContext, opened: Opened | undefined): Promise<void> => {
+  if (task.result?.state !== 'fail' || opened === undefined || opened.page.isClosed()) return
+  console.error(opened.output())
+  await opened.page.screenshot({ timeout: 5000, path: join(pictures(), `failed-${task.name.replace(/[^a-z]+/gi, '-').slice(0, 60)}.png`) }).catch(() => undefined)
+}
 
 /** `spectroscope serve`, and its window in a browser. */
 export const openServed = async (browser: Browser, { workspace, environment }: Place): Promise<Opened> => {
