@@ -62,8 +62,7 @@ describeInBrowser('the shell', () => {
     const refusals: [string, unknown][] = [
       ['no.such.call', {}], ['__proto__', {}], ['constructor', {}], ['app.state', null], ['app.state', { extra: 1 }], ['runs.get', { run: { $ne: 1 } }], ['runs.get', { run: 'x'.repeat(1000) }],
       ['clusters.tokens', { run: 'a', clustering: 1, cluster: 0, limit: 1e9 }], ['tokens.contexts', { run: 'a', tokens: [1, 2, 3] }], ['files.list', { folder: '\0' }],
-      ['exports.write', { run: '../..', clustering: 1, format: 'annotated', clusters: 'all', path: '' }], ['views.save', { key: '__proto__', value: { polluted: true } }],
-      ['views.save', { key: 'x', value: JSON.parse('{"__proto__": 1}') as unknown }]
+      ['exports.write', { run: '../..', clustering: 1, format: 'annotated', clusters: 'all', path: '' }], ['views.save', { key: '__proto__', value: { polluted: true } }]
     ]
     for (const [method, parameters] of refusals) {
       const answer = await call(method, parameters)

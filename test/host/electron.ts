@@ -231,7 +231,9 @@ class HostWindow extends EventEmitter {
     await page.setViewportSize({ width: this.#bounds.width, height: this.#bounds.height })
     await page.exposeFunction('host', (request: HostRequest) => this.#answer(request))
     await page.route('**/*', (route) => {
-      const asked = route.request().url().replace(pageOrigin, appOrigin)
+      const request = route.request()
+      const asked = request.url().replace(pageOrigin, appOrigin)
+      if (request.isNavigationRequest() && !asked.startsWith(appOrigin) && !this.#mayNavigate(asked)) return route.abort('aborted')
       return requestFilter(asked) ? route.continue() : route.abort()
     })
     page.on('popup', (popup) => void popup.close())
@@ -244,6 +246,12 @@ class HostWindow extends EventEmitter {
     page.on('close', () => this.#gone())
     await page.goto(url.replace(appOrigin, pageOrigin))
     this.emit('ready-to-show')
+  }
+
+  #mayNavigate(url: string): boolean {
+    let prevented = false
+    this.webContents.emit('will-navigate', { url, preventDefault: () => (prevented = true) })
+    return !prevented
   }
 
   async #answer(request: HostRequest): Promise<unknown> {
