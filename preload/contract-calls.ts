@@ -16,8 +16,6 @@ export const themes = ['system', 'light', 'dark'] as const
 
 /** A name that a window makes up: letters first, so that it is never one of an object's own. */
 const name = z.string().regex(/^[a-z][\w.:/ -]{0,199}$/i, 'expected a name of letters, digits, and . : / - _')
-/** What a window keeps of itself: JSON whose keys can cross to it again. */
-const kept = z.json().refine((value) => !/"__proto__"\s*:/.test(JSON.stringify(value)), 'expected JSON without a key "__proto__"')
 
 export const settingsSchema = z.strictObject({
   theme: z.enum(themes).default('system'),
@@ -62,7 +60,7 @@ export const callSchemas = {
   'app.state': z.strictObject({}),
   'settings.change': z.strictObject({ changes: settingsChanges }),
   /** View state: pane sizes, sort orders, what was open. */
-  'views.save': z.strictObject({ key: name, value: kept }),
+  'views.save': z.strictObject({ key: name, value: z.json() }),
   'workspace.open': z.strictObject({ folder: path, create: z.boolean().default(false) }),
   'engines.measure': z.strictObject({}),
   'jobs.list': z.strictObject({}),
