@@ -2,9 +2,11 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { ClusteringConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import { edgeWeight } from '../clustering/graph'
-import { forEachBlock } from './blocks'
 import type { Edges } from './exploration'
+import { knownNeighbours } from './neighbour-memory'
+import type { NeighbourMemory } from './neighbour-memory'
 import { findNeighbours } from './reads'
+import { tokensOf } from './token-columns'
 
 export interface EdgesQuery {
   readonly whiten: boolean
@@ -14,45 +16,33 @@ export interface EdgesQuery {
   readonly symmetrize: ClusteringConfiguration['symmetrize']
 }
 
-/** The lists that name one of `wanted`, and those of `wanted` themselves: pairs (who lists, whom). */
-const listingsOf = async (connection: DuckDBConnection, run: number, { whiten, k, tokens }: EdgesQuery): Promise<{ sources: number[]; targets: number[] }> => {
-  const count = tokens.reduce((most, token) => Math.max(most, token), -1) + 1
-  const wanted = new Uint8Array(count)
-  for (const token of tokens) wanted[token] = 1
-  const sources: number[] = []
-  const targets: number[] = []
-  await forEachBlock(connection, 'SELECT token, nearest FROM neighbours WHERE run = $1 AND whiten = $2', [run, Number(whiten)], (block) => {
-    const listing = block.integers(0)
-    const { values, starts } = block.listed(1, Int32Array)
-    for (let row = 0; row < block.rows; row++) {
-      const source = listing[row]
-      const all = source < count && wanted[source] === 1
-      const start = starts(row)
-      for (let at = start; at < start + k; at++) {
-        const target = values[at]
-        if (!all && (target >= count || wanted[target] === 0)) continue
-        sources.push(source)
-        targets.push(target)
-      }
-    }
-  })
-  return { sources, targets }
+/** Place of `target` in the list of `source`; -1 where it is not there. */
+const placeIn = ({ nearest, k }: NeighbourMemory, source: number, target: number): number => {
+  for (let at = source * k; at < (source + 1) * k; at++) if (nearest[at] === target) return at
+  return -1
 }
 
-/** Neighbours of some tokens and their distances, cut down to k. */
-const listsOf = async (connection: DuckDBConnection, run: number, whiten: boolean, k: number, tokens: ReadonlySet<number>): Promise<Map<number, { nearest: Int32Array; distances: Float32Array }>> => {
-  const lists = new Map<number, { nearest: Int32Array; distances: Float32Array }>()
-  await forEachBlock(
-    connection, 'SELECT token, nearest, distances FROM neighbours WHERE run = $1 AND whiten = $2 AND token IN (SELECT unnest($3::INTEGER[]))',
-    [run, Number(whiten), JSON.stringify([...tokens])],
-    (block) => {
-      const present = block.integers(0)
-      const nearest: Int32Array[] = []
-      block.lists(1, Int32Array, (list) => nearest.push(list.slice(0, k)))
-      block.lists(2, Float32Array, (distances, row) => lists.set(present[row], { nearest: nearest[row], distances: distances.slice(0, k) }))
+/** Calls `each` once with every pair of which an end is one of `tokens` and either end lists the other, from < to, and its squared distance. */
+const forEachPair = (memory: NeighbourMemory, tokens: ReadonlySet<number>, mutual: boolean, each: (from: number, to: number, squared: number) => void): void => {
+  const { k, nearest, distances, starts, sources } = memory
+  const pair = (source: number, target: number, at: number, back: number): void => {
+    if (mutual && back < 0) return
+    const squared = distances[back >= 0 && target < source ? back : at] ** 2
+    if (source < target) each(source, target, squared)
+    else each(target, source, squared)
+  }
+  for (const token of tokens) {
+    for (let at = token * k; at < (token + 1) * k; at++) {
+      const target = nearest[at]
+      const back = placeIn(memory, target, token)
+      // Where both list each other and both are wanted, the lower one of them has said so.
+      if (back < 0 || token < target || !tokens.has(target)) pair(token, target, at, back)
     }
-  )
-  return lists
+    for (let at = starts[token]; at < starts[token + 1]; at++) {
+      const source = sources[at]
+      if (!tokens.has(source) && placeIn(memory, token, source) < 0) pair(source, token, placeIn(memory, source, token), -1)
+    }
+  }
 }
 
 /**
@@ -64,28 +54,21 @@ export const getEdges = async (connection: DuckDBConnection, runId: string, run:
   if (!(await findNeighbours(connection, run, k, whiten)).stored) {
     throw new SpectroscopeError('input', `Run ${runId} has no ${k} neighbours of each token for this preprocessing; cluster it again with these settings.`)
   }
-  const { sources, targets } = await listingsOf(connection, run, query)
-  const lists = await listsOf(connection, run, whiten, k, new Set([...tokens, ...sources, ...targets]))
-  const listings = new Map<string, { from: number; to: number; squared: number; count: number }>()
-  sources.forEach((source, i) => {
-    const target = targets[i]
-    const [from, to] = source < target ? [source, target] : [target, source]
-    const key = `${from} ${to}`
-    const known = listings.get(key)
-    if (known !== undefined) known.count++
-    else {
-      const { nearest, distances } = lists.get(source)!
-      listings.set(key, { from, to, squared: distances[nearest.indexOf(target)] ** 2, count: 1 })
-    }
+  const count = await tokensOf(connection, runId, run)
+  const wanted = new Set(tokens.filter((token) => token >= 0 && token < count))
+  if (wanted.size === 0) return { from: new Int32Array(0), to: new Int32Array(0), weights: new Float32Array(0), cut: false }
+  const memory = await knownNeighbours(connection, run, count, k, whiten)
+  const sigma = (token: number): number => memory.distances[(token + 1) * k - 1]
+  const [from, to, weights]: number[][] = [[], [], []]
+  forEachPair(memory, wanted, symmetrize === 'mutual', (first, second, squared) => {
+    const weight = edgeWeight(squared, sigma(first) * sigma(second))
+    if (weight === 0) return
+    from.push(first)
+    to.push(second)
+    weights.push(weight)
   })
-  const sigma = (token: number): number => lists.get(token)!.distances[k - 1]
-  const edges = [...listings.values()]
-    .filter(({ count }) => symmetrize === 'union' || count > 1)
-    .map(({ from, to, squared }) => ({ from, to, weight: edgeWeight(squared, sigma(from) * sigma(to)) }))
-    .filter(({ weight }) => weight > 0)
-    .sort((a, b) => b.weight - a.weight || a.from - b.from || a.to - b.to)
-  const kept = edges.slice(0, most)
+  const order = Uint32Array.from(weights.keys()).sort((a, b) => weights[b] - weights[a] || from[a] - from[b] || to[a] - to[b]).subarray(0, most)
   return {
-    from: Int32Array.from(kept, ({ from }) => from), to: Int32Array.from(kept, ({ to }) => to), weights: Float32Array.from(kept, ({ weight }) => weight), cut: edges.length > most
+    from: Int32Array.from(order, (edge) => from[edge]), to: Int32Array.from(order, (edge) => to[edge]), weights: Float32Array.from(order, (edge) => weights[edge]), cut: weights.length > most
   }
 }

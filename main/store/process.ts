@@ -14,6 +14,7 @@ import { getEdges } from './edges'
 import { forgetFacts, knownClustering, knownRun, knownStudy } from './facts'
 import { getGallery, getTokenDetails } from './gallery'
 import { JournalFile } from './journal'
+import { forgetNeighbours } from './neighbour-memory'
 import * as overview from './overview'
 import * as reads from './reads'
 import * as runs from './runs'
@@ -110,6 +111,7 @@ const changing = <T>(work: (connection: DuckDBConnection) => Promise<T>): Promis
 const forget = (): void => {
   clusters.forgetOrders()
   forgetFacts()
+  forgetNeighbours()
 }
 
 /** A change of what readers remember. */

@@ -6,7 +6,7 @@ import { select } from './database'
 import { getColumns } from './reads'
 
 /** Tokens of a run's study; an `input` error before it is prepared. */
-const tokensOf = async (connection: DuckDBConnection, runId: string, run: number): Promise<number> => {
+export const tokensOf = async (connection: DuckDBConnection, runId: string, run: number): Promise<number> => {
   const [study] = await select(connection, 'SELECT tokens FROM studies WHERE run = $1', [run])
   if (study === undefined) throw new SpectroscopeError('input', `Run ${runId} has no rows yet; \`resume ${runId}\` prepares them.`)
   return study.tokens as number

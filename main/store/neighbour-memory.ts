@@ -1,0 +1,55 @@
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { setImmediate as breathe } from 'node:timers/promises'
+import { forEachBlock } from './blocks'
+import { Memory } from './facts'
+
+/** Lists of k neighbours of every token, and who lists each token: 12 bytes a listing, so that the edges of a cluster cost no scan of all lists. */
+export interface NeighbourMemory {
+  readonly k: number
+  readonly tokens: number
+  /** [tokens, k], nearest first. */
+  readonly nearest: Int32Array
+  readonly distances: Float32Array
+  /** Who lists token t, ascending: sources[starts[t]] … sources[starts[t + 1] - 1]. */
+  readonly starts: Int32Array
+  readonly sources: Int32Array
+}
+
+/** Tokens whose lists are turned round before others have their turn. */
+const slice = 50_000
+
+const readNeighbourMemory = async (connection: DuckDBConnection, run: number, tokens: number, k: number, whiten: boolean): Promise<NeighbourMemory> => {
+  const nearest = new Int32Array(tokens * k)
+  const distances = new Float32Array(tokens * k)
+  const starts = new Int32Array(tokens + 1)
+  await forEachBlock(connection, 'SELECT token, nearest, distances FROM neighbours WHERE run = $1 AND whiten = $2', [run, Number(whiten)], (block) => {
+    const listing = block.integers(0)
+    block.lists(1, Int32Array, (list, row) => {
+      nearest.set(list.subarray(0, k), listing[row] * k)
+      for (let at = 0; at < k; at++) starts[list[at] + 1]++
+    })
+    block.lists(2, Float32Array, (list, row) => distances.set(list.subarray(0, k), listing[row] * k))
+  })
+  for (let token = 0; token < tokens; token++) starts[token + 1] += starts[token]
+  const sources = new Int32Array(tokens * k)
+  const next = starts.slice()
+  for (let first = 0; first < tokens; first += slice) {
+    for (let at = first * k; at < Math.min(tokens, first + slice) * k; at++) sources[next[nearest[at]]++] = Math.floor(at / k)
+    await breathe()
+  }
+  return { k, tokens, nearest, distances, starts, sources }
+}
+
+/** Hundreds of megabytes for a million tokens: only those of one graph are kept, and only while somebody looks at its edges. */
+const kept = new Memory(1)
+const keptMilliseconds = 300_000
+let forgetting: NodeJS.Timeout | undefined
+
+export const forgetNeighbours = (): void => kept.clear()
+
+/** For a run that has k neighbours of each token stored. */
+export const knownNeighbours = (connection: DuckDBConnection, run: number, tokens: number, k: number, whiten: boolean): Promise<NeighbourMemory> => {
+  clearTimeout(forgetting)
+  forgetting = setTimeout(forgetNeighbours, keptMilliseconds).unref()
+  return kept.get(`${run} ${k} ${whiten}`, () => readNeighbourMemory(connection, run, tokens, k, whiten))
+}
