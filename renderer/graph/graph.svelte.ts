@@ -435,32 +435,49 @@ export class GraphView {
 
   /** What the graph calls a cluster: the name that a person gave, or its number with its most frequent token. */
   nameOf(cluster: ClusterNumber): { readonly text: string; readonly code: boolean } {
-    const { explore } = this
-    const given = explore.givenNameOf(cluster)
-    if (given !== '') return { text: shortened(visible(given).map((stretch) => stretch.text).join(''), nameLength), code: false }
-    const entry = explore.entries.get(cluster)
-    if (entry === undefined || entry.kind !== 'cluster') return { text: explore.nameOf(cluster), code: false }
+    const given = this.explore.givenNameOf(cluster)
+    return given === '' ? this.#plainNameOf(cluster) : { text: shortened(visible(given).map((stretch) => stretch.text).join(''), nameLength), code: false }
+  }
+
+  #plainNameOf(cluster: ClusterNumber): { readonly text: string; readonly code: boolean } {
+    const entry = this.explore.entries.get(cluster)
+    if (entry === undefined) return { text: `Cluster ${cluster}`, code: false }
+    if (entry.kind !== 'cluster') return { text: entry.kind === 'main body' ? 'Main body' : 'Unclustered', code: false }
     const [top] = entry.topTokens
     return top === undefined ? { text: String(cluster), code: true } : { text: `${cluster} ${shortened(visibleString(top.text), 14)}`, code: true }
   }
 
-  /** In the order in which they take their places: what is selected, then what a person named, then the largest. */
-  readonly #clusterNames: readonly Name[] = $derived.by(() => {
-    const { mode, placed, clusters, roles, explore } = this
-    const rank = (cluster: ClusterNumber): number => (roles.has(cluster) ? 2 : explore.givenNameOf(cluster) === '' ? 0 : 1)
-    const sized = (cluster: ClusterNumber): number => explore.entries.get(cluster)?.size ?? 0
-    const order = (a: { readonly cluster: ClusterNumber }, b: { readonly cluster: ClusterNumber }): number => rank(b.cluster) - rank(a.cluster) || sized(b.cluster) - sized(a.cluster)
+  /** Names of all clusters as nobody has said anything of them, the largest first: made once, as ten thousand of them would hold up every label. */
+  readonly #plainNames: readonly { readonly cluster: ClusterNumber; readonly name: Name }[] = $derived.by(() => {
+    const { mode, placed, clusters, explore } = this
+    const { entries } = explore
+    const bySize = <T extends { readonly cluster: ClusterNumber }>(all: readonly T[]): T[] => {
+      const sizes = new Map(all.map(({ cluster }) => [cluster, entries.get(cluster)?.size ?? 0]))
+      return [...all].sort((a, b) => (sizes.get(b.cluster) ?? 0) - (sizes.get(a.cluster) ?? 0))
+    }
     if (mode === 'tokens') {
-      const groups = (placed?.groups ?? []).filter(({ cluster }) => cluster >= 0).sort(order)
-      return groups.map(({ cluster, x, y, spread }) => ({ ...this.nameOf(cluster), x, y, reach: spread, strong: roles.has(cluster), radius: 0 }))
+      const groups = bySize((placed?.groups ?? []).filter(({ cluster }) => cluster >= 0))
+      return groups.map(({ cluster, x, y, spread }) => ({ cluster, name: { ...this.#plainNameOf(cluster), x, y, reach: spread, strong: false, radius: 0 } }))
     }
     if (clusters === null) return []
     const spacing = 0.6 / Math.sqrt(Math.max(1, clusters.count))
-    return [...clusters.clusters].map((cluster) => ({ cluster })).sort(order).flatMap(({ cluster }) => {
+    return bySize(Array.from(clusters.clusters, (cluster) => ({ cluster }))).flatMap(({ cluster }) => {
       const place = clusters.placeOf(cluster)
       const radius = this.radiusOf(cluster)
-      return place === undefined ? [] : [{ ...this.nameOf(cluster), ...place, reach: spacing * (0.5 + radius / 6), strong: roles.has(cluster), radius }]
+      return place === undefined ? [] : [{ cluster, name: { ...this.#plainNameOf(cluster), ...place, reach: spacing * (0.5 + radius / 6), strong: false, radius } }]
     })
+  })
+
+  /** In the order in which they take their places: what is selected, then what a person named, then the largest. */
+  readonly #clusterNames: readonly Name[] = $derived.by(() => {
+    const { roles, explore } = this
+    const [picked, given, plain]: Name[][] = [[], [], []]
+    for (const { cluster, name } of this.#plainNames) {
+      if (roles.has(cluster)) picked.push({ ...name, ...this.nameOf(cluster), strong: true })
+      else if (explore.givenNameOf(cluster) !== '') given.push({ ...name, ...this.nameOf(cluster) })
+      else plain.push(name)
+    }
+    return [...picked, ...given, ...plain]
   })
 
   readonly names: readonly Name[] = $derived(this.showsNames ? [...this.#clusterNames, ...(this.mode === 'tokens' ? this.#tokenNames : [])] : [])

@@ -40,7 +40,12 @@ export const intoSquare = (positions: Float32Array): Float32Array => {
   const { left, bottom, right, top } = extentOf(positions)
   const size = Math.max(right - left, top - bottom) || 1
   const [x0, y0] = [(left + right - size) / 2, (bottom + top - size) / 2]
-  return Float32Array.from(positions, (value, at) => (Number.isFinite(value) ? (value - (at % 2 === 0 ? x0 : y0)) / size : 0.5))
+  const places = new Float32Array(positions.length)
+  for (let at = 0; at < positions.length; at++) {
+    const value = positions[at]
+    places[at] = Number.isFinite(value) ? (value - (at % 2 === 0 ? x0 : y0)) / size : 0.5
+  }
+  return places
 }
 
 /** The view that shows an extent whole, with a margin in pixels. At ratio 1 the shorter side of the window shows a length of 1. */
@@ -64,7 +69,8 @@ export interface Group {
 
 /** Groups of points by the cluster of each, which goes from -1 up; in order of cluster, those without points left out. */
 export const groupsOf = (places: Float32Array, clusterOf: Int32Array): Group[] => {
-  const most = clusterOf.reduce((largest, cluster) => Math.max(largest, cluster), -1)
+  let most = -1
+  for (let point = 0; point < clusterOf.length; point++) if (clusterOf[point] > most) most = clusterOf[point]
   const sums = new Float64Array(4 * (most + 2))
   for (let point = 0; point < clusterOf.length; point++) {
     const at = 4 * (clusterOf[point] + 1)
