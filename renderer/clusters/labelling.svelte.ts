@@ -259,10 +259,10 @@ export class Labelling {
 
   #suggestionsFor(cluster: ClusterNumber): readonly string[] {
     const entry = this.explore.entries.get(cluster)
-    return this.#shown.get(cluster) ?? (entry === undefined ? [] : suggestNames(entry, this.#named(), this.#drawn.get(cluster)))
+    return this.#shown.get(cluster) ?? (entry === undefined ? [] : suggestNames(entry, this.#named, this.#drawn.get(cluster)))
   }
 
-  #named(): NamedCluster[] {
+  readonly #named: readonly NamedCluster[] = $derived.by(() => {
     const { explore } = this
     return [...explore.annotations.values()].flatMap(({ target, name, clusters }) => {
       if (name === '' || target.startsWith('part:')) return []
@@ -271,7 +271,7 @@ export class Labelling {
         return entry === undefined ? [] : [{ name, entry }]
       })
     })
-  }
+  })
 
   /**
    * Settles what is suggested for a cluster that is opened: a number means one name as long as it is open, whatever else is said meanwhile. Asks for names

@@ -36,13 +36,18 @@ const quote = (text: string): string => {
   return `“${shown.length > 40 ? `${shown.slice(0, 39)}…` : shown}”`
 }
 
-const countIn = (tokens: readonly TokenCount[], id: number): number => tokens.find((token) => token.id === id)?.count ?? 0
+const countIn = (tokens: readonly TokenCount[], id: number): number => {
+  for (const token of tokens) if (token.id === id) return token.count
+  return 0
+}
 
 /** Cosine of two clusters' counts of their top tokens, 0 to 1. */
 export const likeness = (a: ClusterEntry, b: ClusterEntry): number => {
+  let product = 0
+  for (const { id, count } of a.topTokens) product += count * countIn(b.topTokens, id)
+  if (product === 0) return 0
   const length = (tokens: readonly TokenCount[]): number => Math.hypot(...tokens.map(({ count }) => count))
-  const product = length(a.topTokens) * length(b.topTokens)
-  return product === 0 ? 0 : a.topTokens.reduce((sum, { id, count }) => sum + count * countIn(b.topTokens, id), 0) / product
+  return product / (length(a.topTokens) * length(b.topTokens))
 }
 
 /** Names in use that fit a cluster by its top tokens, likest first. */
