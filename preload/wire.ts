@@ -1,6 +1,7 @@
 import { decode as unpack, encode as pack, ExtensionCodec } from '@msgpack/msgpack'
+import { rowsOf, tableOf } from './wire-table'
 
-/** Frames between a browser and `serve`: MessagePack, with typed arrays as extension types of their own bytes, little endian. */
+/** Frames between a browser and `serve`: MessagePack, with typed arrays as extension types of their own bytes, little endian, and long lists of like objects as tables. */
 const codec = new ExtensionCodec()
 
 type NumberArray = Int32Array | Uint32Array | Float32Array | Float64Array
@@ -24,6 +25,15 @@ for (const [type, constructor] of numberArrays) {
     }
   })
 }
+
+codec.register({
+  type: 5,
+  encode: (value: unknown) => {
+    const table = tableOf(value)
+    return table === undefined ? null : encode(table)
+  },
+  decode: (bytes) => rowsOf(decode(bytes))
+})
 
 /** Keys whose value is undefined are left out; Uint8Array is MessagePack's own binary type. */
 export const encode = (value: unknown): Uint8Array<ArrayBuffer> => pack(value, { extensionCodec: codec, ignoreUndefined: true })

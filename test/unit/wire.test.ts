@@ -26,6 +26,37 @@ describe('frames between a browser and serve', () => {
     expect((value as { ints: Int32Array }).ints.buffer.byteLength).toBe(12)
   })
 
+  it('keep long lists of like objects, whatever is in them', () => {
+    const rows = Array.from({ length: 300 }, (_, i) => ({
+      cluster: i - 1, share: i / 7, whole: i % 2 === 0 ? i : -0, conductance: i === 5 ? null : i / 300, subset: i % 3 === 0 ? '' : `subset ${i % 5}`, mixed: i % 2 === 0 ? 'text' : i,
+      tokens: Array.from({ length: i % 4 }, (__, at) => ({ id: at, text: `t${at}`, lift: at / 3 })), values: Float32Array.of(i), inner: { deep: [i] }
+    }))
+    expect(decode(encode({ rows }))).toEqual({ rows })
+    const plain = Array.from({ length: 300 }, (_, i) => ({ cluster: i, share: i / 7, subset: 'web' }))
+    expect(encode(plain).length).toBeLessThan(300 * 17 + 200)
+  })
+
+  it('keep long lists of objects that are not alike', () => {
+    const rows = Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? { a: i } : { a: i, b: 1 }))
+    expect(decode(encode(rows))).toEqual(rows)
+    expect(decode(encode(Array.from({ length: 100 }, (_, i) => (i === 50 ? { a: 1, b: undefined } : { a: 1, b: 2 }))))).toEqual(Array.from({ length: 100 }, (_, i) => (i === 50 ? { a: 1 } : { a: 1, b: 2 })))
+    const turned = Array.from({ length: 100 }, (_, i) => (i === 50 ? { b: 1, a: 2 } : { a: 1, b: 2 }))
+    expect(decode(encode(turned))).toEqual(turned)
+  })
+
+  it.each([
+    ['whose columns differ in length', { rows: 2, keys: ['a', 'b'], columns: [[1, 2], [1]] }],
+    ['with more rows than it holds', { rows: 1e9, keys: ['a'], columns: [[1]] }],
+    ['without columns', { rows: 1e9, keys: [], columns: [] }],
+    ['with a place that is not there', { rows: 1, keys: ['a'], columns: [{ texts: ['x'], at: Int32Array.of(1) }] }],
+    ['with lists that end before they begin', { rows: 2, keys: ['a'], columns: [{ ends: Int32Array.of(1, 0), items: [1] }] }],
+    ['with a prototype', { rows: 1, keys: ['__proto__'], columns: [[1]] }],
+    ['that is none', 7]
+  ])('refuse a table %s', (_, table) => {
+    const inner = encode(table)
+    expect(() => decode(Uint8Array.from([0xc8, inner.length >> 8, inner.length & 255, 5, ...inner]))).toThrow('A table of the frame is broken.')
+  })
+
   it('leave out what is undefined', () => {
     expect(decode(encode({ here: 1, gone: undefined }))).toEqual({ here: 1 })
   })
