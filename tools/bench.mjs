@@ -1,14 +1,14 @@
 // npm run bench: builds test/bench and runs its parts, each in a process of its own so that peak memory is the part's.
-// `npm run bench -- speed --shapes fixture` runs one part; `-- speed --help` lists the options.
+// `npm run bench -- speed --shapes fixture` runs one part; `-- speed --help` lists the options, `-- window --help` those of the window.
 import { join } from 'node:path'
 import { checkNode, ensureBuilt, ensureInstalled, root, run } from './ensure.mjs'
 
-const parts = ['speed', 'accuracy', 'clustering', 'describe']
+const parts = ['speed', 'accuracy', 'clustering', 'describe', 'window']
 checkNode()
 ensureInstalled()
 ensureBuilt()
 const { build } = await import('vite')
-const input = Object.fromEntries(['bench', 'products'].map((name) => [name, join(root, 'test', 'bench', `${name}.ts`)]))
+const input = { ...Object.fromEntries(['bench', 'products'].map((name) => [name, join(root, 'test', 'bench', `${name}.ts`)])), window: join(root, 'test', 'bench', 'window', 'window.ts') }
 await build({
   root,
   configFile: false,
@@ -19,6 +19,7 @@ const given = process.argv.slice(2)
 const chosen = parts.includes(given[0]) ? [given[0]] : parts
 const options = parts.includes(given[0]) ? given.slice(1) : given
 for (const part of chosen) {
-  const status = run([process.execPath, join('out', 'bench', 'bench.js'), part, ...options])
+  const entry = part === 'window' ? [join('out', 'bench', 'window.js'), ...(chosen.length === 1 ? options : [])] : [join('out', 'bench', 'bench.js'), part, ...options]
+  const status = run([process.execPath, ...entry])
   if (status !== 0) process.exitCode = status
 }
