@@ -3,6 +3,7 @@ import { app, BrowserWindow, dialog, ipcMain, Menu, nativeTheme, Notification, p
 import type { OpenDialogOptions } from 'electron'
 import Store from 'electron-store'
 import { z } from 'zod'
+import { themes } from '../preload/contract'
 import type { ChoicePurpose, SettingsFile, WorkbenchEnvironment } from './api/context'
 import { openWorkbench } from './api/workbench'
 import type { Workbench } from './api/workbench'
@@ -14,6 +15,8 @@ import { menuTemplate } from './index/menu'
 import { origin, scheme, serveFolder } from './index/protocol'
 
 const windowSchema = z.object({ x: z.int().optional(), y: z.int().optional(), width: z.int().min(400), height: z.int().min(300), maximized: z.boolean() }).catch({ width: 1440, height: 900, maximized: false })
+
+const themeSchema = z.object({ theme: z.enum(themes).catch('system') }).catch({ theme: 'system' })
 
 protocol.registerSchemesAsPrivileged([{ scheme, privileges: { standard: true, secure: true, supportFetchAPI: true, codeCache: true } }])
 
@@ -44,6 +47,7 @@ class Shell {
   #agreed = false
   /** Runs go on without a window; the program ends with the last of them. */
   #windowless = false
+  readonly #settings = settingsFile('settings')
   readonly #windowStore = settingsFile('window').store
   readonly #paths: string[]
 
@@ -55,7 +59,7 @@ class Shell {
     const workspace = workspaceOf(process.argv)
     return {
       shell: 'electron',
-      settings: settingsFile('settings'),
+      settings: this.#settings,
       views: settingsFile('views'),
       ...(workspace === undefined ? {} : { workspace }),
       choose: (purpose, title, suggested) => this.#choose(purpose, title, suggested),
@@ -95,11 +99,11 @@ class Shell {
   }
 
   #followTheme(settings: unknown): void {
-    const { theme } = settings as { readonly theme: 'system' | 'light' | 'dark' }
-    nativeTheme.themeSource = theme
+    nativeTheme.themeSource = themeSchema.parse(settings).theme
   }
 
   open(): void {
+    this.#followTheme(this.#settings.get())
     const { maximized, x, y, width, height } = windowSchema.parse(this.#windowStore.store)
     const window = new BrowserWindow({
       width,
