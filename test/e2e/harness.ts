@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { _electron as electron, chromium } from 'playwright-core'
-import type { Browser, Page } from 'playwright-core'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { describe } from 'vitest'
 import type { TestContext } from 'vitest'
 import { projectRoot } from '../../main/base/entries'
@@ -131,11 +131,11 @@ export const keepFailure = async ({ task }: TestContext, opened: Opened | undefi
   await opened.page.screenshot({ timeout: 5000, path: join(pictures(), `failed-${task.name.replace(/[^a-z]+/gi, '-').slice(0, 60)}.png`) }).catch(() => undefined)
 }
 
-/** `spectroscope serve`, and its window in a browser. */
-export const openServed = async (browser: Browser, { workspace, environment }: Place): Promise<Opened> => {
-  const { child, output, until } = start([join(projectRoot, 'out', 'main', 'cli.js'), 'serve', '--no-open', '--workspace', workspace], environment)
+/** `spectroscope serve`, and its window in a browser: of its own, or one that has been used before. */
+export const openServed = async (browser: Browser | BrowserContext, { workspace, environment }: Place, ...args: string[]): Promise<Opened> => {
+  const { child, output, until } = start([join(projectRoot, 'out', 'main', 'cli.js'), 'serve', '--no-open', '--workspace', workspace, ...args], environment)
   const [address] = await until(/http:\/\/127\.0\.0\.1:\d+\/\S*/)
-  const context = await browser.newContext({ viewport: size })
+  const context = 'newContext' in browser ? await browser.newContext({ viewport: size }) : browser
   const page = watched(await context.newPage())
   await page.goto(address)
   return {

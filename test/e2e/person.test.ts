@@ -57,7 +57,7 @@ const newRun = async (page: Page, place: Place): Promise<void> => {
   await path.fill('texts')
   await path.press('Enter')
   for (const words of [/^Rows and fields/, /^Every setting of the sampler/, /^Every setting of the clustering/]) await page.locator('summary', { hasText: words }).click()
-  const { corpus, sampler, clustering } = studyConfiguration() as Record<'corpus' | 'sampler' | 'clustering', Record<string, unknown>>
+  const { corpus, sampler, clustering } = studyConfiguration() as Readonly<Record<'corpus' | 'sampler' | 'clustering', object>>
   await page.getByRole('radio', { name: /^quick/ }).check()
   for (const [key, value] of Object.entries({ ...corpus, ...sampler, ...clustering })) {
     if (key !== 'files' && key !== 'preset') await setting(page, key).field.fill(String(value))

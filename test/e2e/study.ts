@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Page } from 'playwright-core'
 import { uniforms, writeTinyModel } from '../tiny-model'
 
 const words = ['the', 'a', 'on', 'in', 'other', 'there', 'rain', 'stone', 'an', 'tea,', 'then.']
@@ -21,9 +22,21 @@ export const writeStudy = async (folder: string): Promise<void> => {
 }
 
 /** Settings with which the study takes some seconds and gives about ten clusters of 920 tokens; of `draws` draws, as many as a test needs time. */
-export const studyConfiguration = (draws = 8): object => ({
+export const studyConfiguration = (draws = 8): Readonly<Record<'model' | 'corpus' | 'sampler' | 'clustering', unknown>> => ({
   model: 'tiny',
   corpus: { files: ['texts'], rowLength: 24, sampling: 64, observation: 16, probe: 40 },
   sampler: { preset: 'quick', stepSize: 1e-4, burnIn: 2, draws, stepsBetweenDraws: 6 },
   clustering: { neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 }
 })
+
+/** Starts a run of the study by its configuration as JSON; its progress is in view then. */
+export const startStudy = async (page: Page, folder: string, name: string, draws?: number): Promise<void> => {
+  await page.getByRole('button', { name: /^New run/ }).first().click()
+  await page.getByRole('textbox', { name: 'Name', exact: true }).fill(name)
+  await page.getByRole('textbox', { name: 'Relative paths start from' }).fill(folder)
+  await page.getByRole('button', { name: 'JSON', exact: true }).click()
+  await page.getByRole('textbox', { name: 'Configuration as JSON' }).fill(JSON.stringify(studyConfiguration(draws)))
+  await page.getByText('✓ The configuration is right.').waitFor()
+  await page.getByRole('button', { name: /^Start/ }).click()
+  await page.getByRole('heading', { name }).waitFor()
+}
