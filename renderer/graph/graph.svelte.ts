@@ -78,6 +78,7 @@ export class GraphView {
   readonly #nameWork: Latest
   readonly #columnWork: Latest
   #restTimer = 0
+  #edgeTimer = 0
   readonly #fitted: Record<GraphMode, boolean> = { tokens: false, clusters: false }
 
   constructor(explore: Explore) {
@@ -112,6 +113,7 @@ export class GraphView {
     return () => {
       off.forEach((remove) => remove())
       window.clearTimeout(this.#restTimer)
+      window.clearTimeout(this.#edgeTimer)
       for (const work of [this.#edgeWork, this.#nameWork, this.#columnWork]) work.end()
     }
   }
@@ -304,12 +306,15 @@ export class GraphView {
 
   readEdges(): void {
     const centres = this.edgeCentres
+    window.clearTimeout(this.#edgeTimer)
     if (centres.length === 0 || !(this.showsEdges || this.ego)) {
       this.#edgeWork.ask(async () => null, () => (this.tokenEdges = null))
       return
     }
     const { where } = this.explore
-    this.#edgeWork.ask(() => this.client.call('tokens.edges', { ...where, tokens: centres, most: mostEdges }), (edges) => (this.tokenEdges = { ...edges, of: centres }))
+    const ask = (): void => this.#edgeWork.ask(() => this.client.call('tokens.edges', { ...where, tokens: centres, most: mostEdges }), (edges) => (this.tokenEdges = { ...edges, of: centres }))
+    // Whoever goes along the list quickly waits for each gallery, and for no edges.
+    this.#edgeTimer = window.setTimeout(ask, restMilliseconds)
   }
 
   /** Neighbours of the tokens or clusters that are selected; null where nothing asks for them. */
@@ -419,9 +424,9 @@ export class GraphView {
       return lines
     }
     if (clusters === null || !this.showsEdges) return []
-    const { edges, heaviest } = clusters
+    const { edges, heaviest, order } = clusters
     const chosen = new Set(this.roles.keys())
-    const { others, own } = drawnEdges(edges, chosen, mostClusterEdges)
+    const { others, own } = drawnEdges(edges, chosen, mostClusterEdges, order)
     const drawn = (indices: Uint32Array, colour: Rgb, opacity: number): Line[] =>
       [...indices].flatMap((edge) => {
         const [from, to] = [clusters.placeOf(edges.from[edge]), clusters.placeOf(edges.to[edge])]

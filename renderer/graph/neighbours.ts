@@ -31,11 +31,19 @@ export const rankedNeighbours = ({ from, to, weights }: Edges, node: number): Ne
   return [...found].map(([other, weight]) => ({ node: other, weight })).sort((a, b) => b.weight - a.weight || a.node - b.node)
 }
 
-/** Indices of the edges to draw: those that touch a chosen node, and of the others the heaviest, lightest first so that heavy ones lie on top. */
-export const drawnEdges = ({ from, to, weights }: Edges, chosen: ReadonlySet<number>, most: number): { readonly others: Uint32Array; readonly own: Uint32Array } => {
+/** Indices of all edges, heaviest first. */
+export const heaviestFirst = ({ weights }: Edges): Uint32Array => Uint32Array.from({ length: weights.length }, (_, edge) => edge).sort((a, b) => weights[b] - weights[a])
+
+/**
+ * Indices of the edges to draw: those that touch a chosen node, and of the others the heaviest, lightest first so that heavy ones lie on top.
+ * `order`: all edges, heaviest first.
+ */
+export const drawnEdges = ({ from, to }: Edges, chosen: ReadonlySet<number>, most: number, order: Uint32Array): { readonly others: Uint32Array; readonly own: Uint32Array } => {
   const own: number[] = []
   const others: number[] = []
-  for (let edge = 0; edge < from.length; edge++) (chosen.has(from[edge]) || chosen.has(to[edge]) ? own : others).push(edge)
-  const byWeight = (a: number, b: number): number => weights[b] - weights[a]
-  return { others: Uint32Array.from(others.sort(byWeight).slice(0, most).reverse()), own: Uint32Array.from(own.sort(byWeight).slice(0, most).reverse()) }
+  for (const edge of order) {
+    const kind = chosen.has(from[edge]) || chosen.has(to[edge]) ? own : others
+    if (kind.length < most) kind.push(edge)
+  }
+  return { others: Uint32Array.from(others.reverse()), own: Uint32Array.from(own.reverse()) }
 }

@@ -1,5 +1,6 @@
 import KDBush from 'kdbush'
 import type { ClusterLayout, ClusterNumber, TokenLayout } from '../../preload/contract'
+import { heaviestFirst } from './neighbours'
 import type { Edges } from './neighbours'
 import { groupsOf, intoSquare } from './places'
 import type { Group } from './places'
@@ -103,6 +104,8 @@ export class PlacedClusters {
   /** Ends are numbers of clusters. */
   readonly edges: Edges
   readonly heaviest: number
+  /** Indices of the edges, heaviest first. */
+  readonly order: Uint32Array
   readonly #at: ReadonlyMap<ClusterNumber, number>
 
   constructor({ clusters, positions, from, to, weights }: ClusterLayout) {
@@ -110,6 +113,7 @@ export class PlacedClusters {
     this.places = intoSquare(positions)
     this.edges = { from, to, weights }
     this.heaviest = weights.reduce((most, weight) => Math.max(most, weight), 0) || 1
+    this.order = heaviestFirst(this.edges)
     this.#at = new Map(Array.from(clusters, (cluster, index) => [cluster, index]))
   }
 

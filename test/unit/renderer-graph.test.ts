@@ -7,7 +7,7 @@ import { placeLabels, shortened } from '../../renderer/graph/label-placement'
 import { Latest } from '../../renderer/graph/latest'
 import { discNumbersOf, lineNumbersOf } from '../../renderer/graph/layers'
 import { countKinds, meansByCluster } from '../../renderer/graph/legend'
-import { drawnEdges, neighboursOf, rankedNeighbours } from '../../renderer/graph/neighbours'
+import { drawnEdges, heaviestFirst, neighboursOf, rankedNeighbours } from '../../renderer/graph/neighbours'
 import { PlacedClusters, PlacedTokens } from '../../renderer/graph/nodes'
 import { discRadius, extentOf, groupsOf, innerExtentOf, intoSquare, pointSize, viewOf } from '../../renderer/graph/places'
 import { boxOf, isInside, thinned } from '../../renderer/graph/polygon'
@@ -197,7 +197,7 @@ describe('neighbours', () => {
   })
 
   it('are drawn with the edges of what is chosen, and the heaviest of the rest', () => {
-    const { own, others } = drawnEdges(edges, new Set([3]), 2)
+    const { own, others } = drawnEdges(edges, new Set([3]), 2, heaviestFirst(edges))
     expect(Array.from(own)).toEqual([2])
     expect(Array.from(others)).toEqual([1, 3])
   })
