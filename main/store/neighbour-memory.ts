@@ -34,7 +34,9 @@ const readNeighbourMemory = async (connection: DuckDBConnection, run: number, to
   const sources = new Int32Array(tokens * k)
   const next = starts.slice()
   for (let first = 0; first < tokens; first += slice) {
-    for (let at = first * k; at < Math.min(tokens, first + slice) * k; at++) sources[next[nearest[at]]++] = Math.floor(at / k)
+    for (let token = first; token < Math.min(tokens, first + slice); token++) {
+      for (let at = token * k; at < (token + 1) * k; at++) sources[next[nearest[at]]++] = token
+    }
     await breathe()
   }
   return { k, tokens, nearest, distances, starts, sources }
