@@ -1,4 +1,4 @@
-/** Rows as columns: ten thousand objects with the same keys cross in a tenth of the time and a quarter of the bytes that they take one by one. */
+/** Rows as columns: ten thousand objects with the same keys take less than half of the bytes that they take one by one, and half the time to read. */
 export interface Table {
   readonly rows: number
   readonly keys: readonly string[]
