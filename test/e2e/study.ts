@@ -37,6 +37,8 @@ export const startStudy = async (page: Page, folder: string, name: string, draws
   await page.getByRole('button', { name: 'JSON', exact: true }).click()
   await page.getByRole('textbox', { name: 'Configuration as JSON' }).fill(JSON.stringify(studyConfiguration(draws)))
   await page.getByText('✓ The configuration is right.').waitFor()
+  // The machine's rate is measured for the estimate, by a compute process of its own.
+  await page.getByText('for 920 tokens × 8 components').waitFor({ timeout: 120_000 })
   await page.getByRole('button', { name: /^Start/ }).click()
   await page.getByRole('heading', { name }).waitFor()
 }
