@@ -88,7 +88,6 @@ const matchedTokens = async (workspace: Workspace, left: string, right: string):
 const carry = async (workspace: Workspace, from: ClusteringPlace, to: ClusteringPlace, least: number): Promise<CarriedLabels> => {
   if (from.run === to.run && from.clustering === to.clustering) throw new SpectroscopeError('input', 'Labels are carried from one clustering to another one, and these are the same; choose two.')
   const annotations = await workspace.getAnnotations(from.run, from.clustering)
-  if (annotations.length === 0) throw new SpectroscopeError('input', `Clustering ${from.clustering} of run ${from.run} has no labels; choose one that has.`)
   const membership = await workspace.getMembership(from.run, { clustering: from.clustering })
   return carryLabels({ membership, annotations }, await destinationOf(workspace, to), await matchedTokens(workspace, from.run, to.run), least)
 }
@@ -206,6 +205,7 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
       const workspace = context.workspace()
       const { proposals, edits } = await carry(workspace, from, to, least)
       if (apply) {
+        if (proposals.length === 0) throw new SpectroscopeError('input', `No label of clustering ${from.clustering} of run ${from.run} would be carried over; choose one that has labels, or a smaller least overlap.`)
         const { name } = await workspace.getRun(from.run)
         told(await applyEdits(workspace, to.run, to.clustering, edits, `carry ${proposals.length} labels over from “${name}”, clustering ${from.clustering}`, context.author()))
       }

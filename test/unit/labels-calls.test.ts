@@ -121,7 +121,9 @@ describe('a window\'s calls about labels', () => {
     expect((await workspace.getAnnotations(run, number)).map(({ target, name }) => [target, name])).toEqual([['cluster:0', 'one'], ['cluster:1', 'zero']])
     expect(await call('labels.undo', {})).toMatchObject({ redo: { words: expect.stringContaining('carry 2 labels') } })
     await expect(call('labels.carry', { from: where(), to: where() })).rejects.toMatchObject({ kind: 'input' })
-    await expect(call('labels.carry', { from: { run, clustering: number }, to: where() })).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('has no labels') })
+    const without = { from: { run, clustering: number }, to: where() }
+    expect(await call('labels.carry', without)).toEqual({ applied: false, proposals: [] })
+    await expect(call('labels.carry', { ...without, apply: true })).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('No label') })
   })
 
   test('are carried to another run of the same rows', async () => {
