@@ -41,4 +41,4 @@ export const draftFromText = (text: string): { readonly draft: Draft } | { reado
 
 /** The problems of a path and of everything in it, in a sentence each. */
 export const problemsAt = (problems: readonly { readonly path: string; readonly message: string }[], path: string): readonly string[] =>
-  problems.filter((problem) => problem.path === path || problem.path.startsWith(`${path}.`) || problem.path.startsWith(`${path}[`)).map(({ message }) => `${message}.`)
+  problems.filter((problem) => problem.path === path || problem.path.startsWith(`${path}.`) || problem.path.startsWith(`${path}[`)).map(({ message }) => message.replace(/\.?$/, '.'))
