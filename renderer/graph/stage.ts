@@ -48,6 +48,10 @@ interface StageEvents {
 const nameReach = 14
 const restMilliseconds = 180
 const slowFrame = 60
+/** Milliseconds that a frame of all points may take until the next one. */
+const slowRest = 120
+/** Milliseconds for which nothing has to change before a slow device draws. */
+const calmMilliseconds = 400
 const mostNames = 70
 /** Of what is too small for a name, this many of the first in view have one all the same. */
 const alwaysNamed = 9
@@ -86,6 +90,9 @@ export class Stage {
   #pace = 16
   #slow = false
   #rest = 0
+  #drawing = 0
+  /** Frames of all points in turn that took long. */
+  #late = 0
   #alive = true
 
   /** Throws where WebGL is not there. */
@@ -113,6 +120,7 @@ export class Stage {
     this.#rings = canvases['hovers'].getContext('2d')!
     this.#sigma.getCamera().on('updated', () => this.#follow())
     this.#sigma.on('afterRender', () => {
+      this.#time()
       this.#drawNames()
       this.#drawRings()
       events.moved()
@@ -140,14 +148,27 @@ export class Stage {
     if (this.#slow) {
       this.#rest = window.setTimeout(() => {
         this.points.thinned = false
-        this.draw()
+        this.#sigma.scheduleRender()
       }, restMilliseconds)
     }
   }
 
-  /** Draws what was changed with the next frame. */
+  /** Notes whether the device is slow to draw all points: the frame after the next comes late then, and not only once. */
+  #time(): void {
+    if (this.#slow || this.points.thinned || this.points.places.length === 0) return
+    const begun = performance.now()
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      this.#late = performance.now() - begun > slowRest ? this.#late + 1 : 0
+      this.#slow ||= this.#late > 1
+    }))
+  }
+
+  /** Draws what was changed with the next frame; where that takes long, once nothing has changed for a while, so that the rest of the window need not wait for each. */
   draw(): void {
-    if (this.#alive) this.#sigma.scheduleRender()
+    window.clearTimeout(this.#drawing)
+    if (!this.#alive) return
+    if (this.#slow) this.#drawing = window.setTimeout(() => this.#sigma.scheduleRender(), calmMilliseconds)
+    else this.#sigma.scheduleRender()
   }
 
   /** Rings around places: what is under the pointer. Drawn at once, without the rest. */
@@ -312,6 +333,7 @@ export class Stage {
     if (!this.#alive) return
     this.#alive = false
     window.clearTimeout(this.#rest)
+    window.clearTimeout(this.#drawing)
     this.#resized.disconnect()
     this.#sigma.kill()
   }
