@@ -18,25 +18,35 @@ export interface NeighbourMemory {
 /** Tokens whose lists are turned round before others have their turn. */
 const slice = 50_000
 
+const countListings = (nearest: Int32Array, starts: Int32Array, from: number, to: number): void => {
+  for (let at = from; at < to; at++) starts[nearest[at] + 1]++
+}
+
+const turnRound = (nearest: Int32Array, k: number, next: Int32Array, sources: Int32Array, from: number, to: number): void => {
+  for (let token = from; token < to; token++) {
+    for (let at = token * k; at < (token + 1) * k; at++) sources[next[nearest[at]]++] = token
+  }
+}
+
 const readNeighbourMemory = async (connection: DuckDBConnection, run: number, tokens: number, k: number, whiten: boolean): Promise<NeighbourMemory> => {
   const nearest = new Int32Array(tokens * k)
   const distances = new Float32Array(tokens * k)
-  const starts = new Int32Array(tokens + 1)
   await forEachBlock(connection, 'SELECT token, nearest, distances FROM neighbours WHERE run = $1 AND whiten = $2', [run, Number(whiten)], (block) => {
     const listing = block.integers(0)
-    block.lists(1, Int32Array, (list, row) => {
-      nearest.set(list.subarray(0, k), listing[row] * k)
-      for (let at = 0; at < k; at++) starts[list[at] + 1]++
-    })
+    block.lists(1, Int32Array, (list, row) => nearest.set(list.subarray(0, k), listing[row] * k))
     block.lists(2, Float32Array, (list, row) => distances.set(list.subarray(0, k), listing[row] * k))
   })
+  const ends = Array.from({ length: Math.ceil(tokens / slice) }, (_, part) => Math.min(tokens, (part + 1) * slice))
+  const starts = new Int32Array(tokens + 1)
+  for (const [part, end] of ends.entries()) {
+    countListings(nearest, starts, part * slice * k, end * k)
+    await breathe()
+  }
   for (let token = 0; token < tokens; token++) starts[token + 1] += starts[token]
   const sources = new Int32Array(tokens * k)
   const next = starts.slice()
-  for (let first = 0; first < tokens; first += slice) {
-    for (let token = first; token < Math.min(tokens, first + slice); token++) {
-      for (let at = token * k; at < (token + 1) * k; at++) sources[next[nearest[at]]++] = token
-    }
+  for (const [part, end] of ends.entries()) {
+    turnRound(nearest, k, next, sources, part * slice, end)
     await breathe()
   }
   return { k, tokens, nearest, distances, starts, sources }
