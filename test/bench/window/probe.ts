@@ -26,6 +26,8 @@ export interface Probe {
 declare global {
   interface Window {
     probe: Probe
+    /** What was begun before something is done, and is awaited after it. */
+    awaited: Promise<unknown>
   }
 }
 
@@ -92,7 +94,7 @@ export const installProbe = (): void => {
   /** Whether the contexts are those of a row of the list, by its name. */
   const shows = (row: Element): boolean => {
     const label = document.querySelector('[data-contexts="0"]')?.getAttribute('aria-label') ?? ''
-    return label.startsWith('Contexts of ') && row.textContent.startsWith(label.slice('Contexts of '.length)) && document.querySelector('[id^="contexts-0-"]') !== null
+    return label.startsWith('Contexts of ') && row.textContent.startsWith(`${label.slice('Contexts of '.length)},`) && document.querySelector('[id^="contexts-0-"]') !== null
   }
   let frames: number[] = []
   let recording = false

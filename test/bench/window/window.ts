@@ -8,6 +8,7 @@ import { childrenOf, executablePath, launchBrowser, makePlace, openServed } from
 import type { Opened, Place } from '../../e2e/harness'
 import { writeSyntheticWorkspace } from '../synthetic-workspace'
 import { installProbe } from './probe'
+import type { Waited } from './probe'
 
 interface Size {
   readonly tokens: number
@@ -57,20 +58,26 @@ interface Opening {
   readonly graph: number
 }
 
+/** Does something once the page waits for what comes of it; returns that. */
+const awaiting = async <T, A>(page: Page, wait: (given: A) => Promise<T>, given: A, act: () => Promise<unknown>): Promise<T> => {
+  await page.evaluate(`window.awaited = (${String(wait)})(${JSON.stringify(given)}); window.awaited.catch(() => undefined); null`)
+  await act()
+  return page.evaluate(() => window.awaited) as Promise<T>
+}
+const untilSwitched = (page: Page, act: () => Promise<unknown>): Promise<Waited> => awaiting(page, () => window.probe.untilSwitched(), null, act)
+
 /** Milliseconds from the navigation until the list of runs is there; then from the click on Explore until each pane shows. */
 const measureOpening = async (page: Page, points: number, navigate: () => Promise<unknown>): Promise<Opening> => {
   await navigate()
   const runs = await page.evaluate(() => window.probe.untilShown('button'))
   await page.getByRole('button', { name: 'Explore', exact: true }).first().waitFor()
-  const ends = page.evaluate(async ([list, gallery, least]) => {
+  const [list, gallery, graph] = await awaiting(page, async ([list, gallery, least]: readonly [string, string, number]) => {
     const [clicked, ...shown] = await Promise.all([
       new Promise<number>((resolve) => addEventListener('click', ({ timeStamp }) => resolve(timeStamp), { capture: true, once: true })),
       window.probe.untilShown(list), window.probe.untilShown(gallery), window.probe.untilDrawn(least).then(({ at }) => at)
     ])
     return shown.map((at) => at - clicked)
-  }, [current, row, points] as const)
-  await explore(page)
-  const [list, gallery, graph] = await ends
+  }, [current, row, points] as const, () => explore(page))
   return { runs, list, gallery, graph }
 }
 
@@ -82,9 +89,7 @@ const measureSwitches = async (page: Page, key: string, switches: number): Promi
   await page.locator(current).click()
   await untilCalm(page)
   for (let i = 0; i < switches; i++) {
-    const ends = page.evaluate(() => window.probe.untilSwitched())
-    await page.keyboard.press(key)
-    taken.push((await ends).milliseconds)
+    taken.push((await untilSwitched(page, () => page.keyboard.press(key))).milliseconds)
   }
   return taken
 }
@@ -96,9 +101,7 @@ const measureLabels = async (page: Page, labels: number): Promise<number[]> => {
   for (let i = 0; i < labels; i++) {
     await page.keyboard.press('n')
     await page.keyboard.type(`name ${i}`)
-    const ends = page.evaluate(() => window.probe.untilSwitched())
-    await page.keyboard.press('Enter')
-    taken.push((await ends).milliseconds)
+    taken.push((await untilSwitched(page, () => page.keyboard.press('Enter'))).milliseconds)
   }
   await page.getByText(/^saving \d+ …$/).waitFor({ state: 'detached' })
   return taken
@@ -108,9 +111,7 @@ const measureSearches = async (page: Page, texts: readonly string[]): Promise<nu
   const taken: number[] = []
   const field = page.getByRole('searchbox', { name: 'Search clusters' })
   for (const text of texts) {
-    const ends = page.evaluate(() => window.probe.untilSearched())
-    await field.fill(text)
-    taken.push((await ends).milliseconds)
+    taken.push((await awaiting(page, () => window.probe.untilSearched(), null, () => field.fill(text))).milliseconds)
   }
   await field.fill('')
   await page.keyboard.press('Escape')
@@ -213,9 +214,7 @@ const measureGraph = async (browser: Browser, size: Size): Promise<void> => {
     const device: number[] = []
     for (let i = 0; i < 5; i++) {
       await untilCalm(page)
-      const drawn = page.evaluate((least) => window.probe.untilDrawn(least), size.tokens)
-      await page.keyboard.press('ArrowDown')
-      device.push((await drawn).device)
+      device.push((await awaiting(page, (least) => window.probe.untilDrawn(least), size.tokens, () => page.keyboard.press('ArrowDown'))).device)
     }
     say('all points drawn by the device, at rest', spread(device))
     const pan = async (x: number, y: number): Promise<void> => {
@@ -238,9 +237,8 @@ const measureGraph = async (browser: Browser, size: Size): Promise<void> => {
     const field = page.getByRole('combobox', { name: 'Colour by' })
     for (const [words, value] of [['subset, read now', 'subset'], ['cluster', 'cluster'], ['subset, read before', 'subset'], ['χ of a component, read now', 'χ head:1.1'], ['label status', 'status']] as const) {
       await untilCalm(page)
-      const coloured = page.evaluate((least) => window.probe.untilColoured(least), size.tokens)
-      await field.selectOption(value)
-      say(`change of colours to ${words}`, ms((await coloured).milliseconds))
+      const { milliseconds } = await awaiting(page, (least) => window.probe.untilColoured(least), size.tokens, () => field.selectOption(value))
+      say(`change of colours to ${words}`, ms(milliseconds))
     }
     await sayMemory(browser, opened, 'at the end')
     await opened.close()
