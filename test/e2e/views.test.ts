@@ -1,0 +1,221 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { writeSyntheticWorkspace } from '../bench/synthetic-workspace'
+import { describeInBrowser, keepFailure, launchBrowser, makePlace, openServed, pageErrors, pictures } from './harness'
+import type { Opened, Place } from './harness'
+import { startStudy, writeStudy } from './study'
+
+const slow = 120_000
+const clusters = 40
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+interface AxeResult {
+  readonly violations: readonly { readonly id: string; readonly help: string; readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[] }[]
+}
+
+/** What axe finds wrong with the window by the rules of WCAG 2 A and AA, as lines. */
+const violations = async (page: Page): Promise<string[]> => {
+  const { violations: found } = await page.evaluate(
+    () => (window as unknown as { readonly axe: { run(context: Document, options: object): Promise<AxeResult> } }).axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'], resultTypes: ['violations'] })
+  )
+  return found.flatMap(({ id, help, nodes }) => nodes.map(({ html, failureSummary = '' }) => `${id}: ${help}: ${html.slice(0, 200)} (${failureSummary.split('\n').slice(1, 3).join(' ').trim()})`))
+}
+
+/** Until nothing moves that would be half way in a picture. */
+const settled = (page: Page): Promise<void> =>
+  page.evaluate(async () => {
+    await Promise.all(document.getAnimations().filter(({ effect }) => effect?.getComputedTiming().iterations !== Infinity).map(({ finished }) => finished.catch(() => undefined)))
+    await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))
+  })
+
+describeInBrowser('every view', () => {
+  let browser: Browser
+  let place: Place
+  let empty: Place
+  let opened: Opened
+  let page: Page
+  let theme: 'light' | 'dark'
+
+  const look = async (view: string): Promise<void> => {
+    await settled(page)
+    await page.screenshot({ path: join(pictures(), `${view}-${theme}.png`) })
+    const { scrolled, wide } = await page.evaluate(() => {
+      const { scrollWidth, clientWidth, scrollHeight, clientHeight } = document.documentElement
+      return { scrolled: scrollWidth > clientWidth || scrollHeight > clientHeight, wide: [...document.querySelectorAll('main, main section, main .body, dialog')].filter((each) => each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).overflowX !== 'visible' && getComputedStyle(each).overflowX !== 'hidden').map((each) => each.outerHTML.slice(0, 120)) }
+    })
+    expect.soft(scrolled, `${view}: the page has a scroll bar`).toBe(false)
+    expect.soft(wide, `${view}: a scroll bar from side to side`).toEqual([])
+    expect.soft(await violations(page), view).toEqual([])
+    expect.soft(pageErrors.get(page), view).toEqual([])
+  }
+  const go = (name: string): Promise<void> => page.getByRole('navigation').getByRole('button', { name, exact: true }).click()
+  const tab = (name: string): Promise<void> => page.getByRole('tab', { name }).click()
+  const command = async (name: string): Promise<void> => {
+    await page.keyboard.press('Control+k')
+    await page.getByRole('combobox', { name: 'Command' }).fill(name)
+    await page.getByRole('option').filter({ hasText: name }).first().waitFor()
+    await page.keyboard.press('Enter')
+  }
+  const rows = () => page.getByRole('listbox', { name: 'Clusters' }).getByRole('option')
+  const explore = async (): Promise<void> => {
+    await go('Explore')
+    await rows().first().waitFor()
+    await page.getByRole('grid', { name: /^Contexts of/ }).locator('mark').first().waitFor()
+    await page.getByRole('toolbar', { name: 'Graph' }).waitFor({ timeout: slow })
+    await page.getByRole('group', { name: 'What the graph shows' }).getByRole('button', { name: 'Tokens' }).click()
+  }
+  const open = async (where: Place, scheme: 'light' | 'dark'): Promise<void> => {
+    theme = scheme
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: scheme, reducedMotion: 'reduce' })
+    await context.addInitScript({ content: axe })
+    opened = await openServed(context, where)
+    ;({ page } = opened)
+  }
+
+  beforeAll(async () => {
+    browser = await launchBrowser()
+    empty = makePlace()
+    place = makePlace()
+    await writeSyntheticWorkspace(place.workspace, { tokens: 6000, clusters, name: 'synthetic' })
+    await writeStudy(place.folder)
+  }, slow)
+  afterAll(async () => {
+    await browser.close()
+    place.remove()
+    empty.remove()
+  })
+  afterEach(async (context) => {
+    await keepFailure(context, opened)
+    await opened.close()
+  })
+
+  describe.each(['light', 'dark'] as const)('in %s colours', (scheme) => {
+    it('of an empty workspace', async () => {
+      await open(empty, scheme)
+      await page.getByText('No runs yet').waitFor()
+      await look('runs-empty')
+      await go('Settings')
+      await page.getByRole('heading', { name: 'Keys' }).waitFor()
+      await look('settings')
+      await page.keyboard.press('Control+k')
+      await page.getByRole('listbox', { name: 'Commands' }).getByRole('option').first().waitFor()
+      await look('palette')
+      await page.keyboard.press('Escape')
+      await page.keyboard.press('Control+i')
+      await page.getByRole('dialog').waitFor()
+      await look('import')
+    }, 3 * slow)
+
+    it('of runs', async () => {
+      await open(place, scheme)
+      await page.getByRole('row', { name: /synthetic/ }).waitFor()
+      await startStudy(page, place.folder, `of ${scheme} colours`, 100)
+      await page.getByRole('img', { name: /^Loss of every chain of/ }).waitFor({ timeout: slow })
+      await look('run-progress')
+      await page.getByRole('button', { name: 'Cancel', exact: true }).click()
+      await look('run-cancel')
+      await page.keyboard.press('Escape')
+      await page.getByRole('button', { name: /^Pause/ }).click()
+      await page.getByText('Paused.').waitFor({ timeout: slow })
+      await look('run-paused')
+      await go('Runs')
+      await page.getByRole('row', { name: /paused/ }).first().waitFor()
+      await look('runs')
+
+      await page.getByRole('button', { name: /^New run/ }).click()
+      await page.getByText('Still to do').waitFor()
+      await look('new-run-empty')
+      await page.getByRole('textbox', { name: 'Relative paths start from' }).fill(place.folder)
+      await page.getByRole('textbox', { name: 'Model folder' }).fill('tiny')
+      await page.getByRole('textbox', { name: 'Path of a file or folder to add' }).fill('texts')
+      await page.keyboard.press('Enter')
+      await page.getByRole('table', { name: 'Documents, tokens and rows of each subset' }).waitFor({ timeout: slow })
+      await page.locator('summary', { hasText: 'Every setting of the sampler' }).click()
+      await page.getByLabel('draws', { exact: true }).fill('1')
+      await page.getByText('To put right').waitFor()
+      await look('new-run')
+      await page.getByLabel('draws', { exact: true }).scrollIntoViewIfNeeded()
+      await look('new-run-settings')
+
+      await go('Runs')
+      await page.getByRole('button', { name: /Progress, diagnostics, settings: synthetic/ }).click()
+      await tab('Diagnostics')
+      await page.getByText(/reliab/i).first().waitFor()
+      await look('run-diagnostics')
+      await tab('Heat map')
+      await page.locator('canvas').first().waitFor()
+      await look('run-heat-map')
+      await tab('Settings')
+      await page.getByRole('heading', { name: 'Provenance' }).waitFor()
+      await look('run-settings')
+    }, 3 * slow)
+
+    it('of exploring and labelling', async () => {
+      await open(place, scheme)
+      await page.getByRole('row', { name: /synthetic/ }).waitFor()
+      await explore()
+      await page.getByText(/^6,\d+ tokens · /).waitFor({ timeout: slow })
+      await look('explore-tokens')
+      await rows().first().click()
+      await page.getByRole('listbox', { name: 'Clusters' }).press('Space')
+      await page.getByRole('grid', { name: /^Contexts of/ }).nth(1).waitFor()
+      await look('explore-beside')
+      await page.keyboard.press('Escape')
+      await page.keyboard.press('n')
+      await page.keyboard.type(`a name in ${scheme}`)
+      await page.keyboard.press('Enter')
+      await page.getByText(/^saving \d+ …$/).waitFor({ state: 'detached' })
+      await command('Show clusters')
+      await page.getByText(/^4\d nodes · /).waitFor({ timeout: slow })
+      await look('explore-clusters')
+      await command('List of nodes')
+      await page.getByRole('region', { name: 'Nodes of the graph as a list' }).getByRole('option').first().waitFor()
+      await look('explore-list')
+      await command('List of nodes')
+      await page.getByRole('searchbox', { name: 'Search clusters' }).fill('size>50 status:unseen')
+      await page.getByRole('button', { name: 'What can be searched for' }).click()
+      await look('explore-search')
+      await page.getByRole('searchbox', { name: 'Search clusters' }).fill('')
+      await page.keyboard.press('Escape')
+      await page.getByRole('group', { name: 'What can be searched for' }).waitFor({ state: 'detached' })
+      await rows().first().click()
+      await page.keyboard.press('b')
+      await page.getByRole('dialog', { name: /^Blind test/ }).getByRole('listitem').nth(5).waitFor()
+      await look('blind-test')
+      await page.keyboard.press('2')
+      await page.getByText(/right so far/).waitFor()
+      await look('blind-test-answered')
+      await page.keyboard.press('Escape')
+      await page.keyboard.press('h')
+      await page.getByRole('dialog', { name: 'Keys in force' }).waitFor()
+      await look('keys')
+      await page.keyboard.press('Escape')
+      await page.keyboard.press('Control+Shift+h')
+      await page.getByRole('dialog', { name: /History/ }).getByText(/a name in/).first().waitFor()
+      await look('history')
+      await page.keyboard.press('Escape')
+      await page.keyboard.press('Control+e')
+      await page.getByRole('dialog', { name: /^Export/ }).waitFor()
+      await look('export')
+    }, 3 * slow)
+
+    it('of comparing', async () => {
+      await open(place, scheme)
+      await page.getByRole('row', { name: /synthetic/ }).waitFor()
+      if (scheme === 'light') {
+        await page.getByRole('button', { name: /Progress, diagnostics, settings: synthetic/ }).click()
+        await tab('Settings')
+        const again = page.getByRole('region', { name: 'Cluster again' })
+        for (const [key, value] of [['neighbours', '10'], ['minSize', '10'], ['alpha', '0.05'], ['epsilon', '1e-5'], ['maxRejections', '20']]) await again.getByLabel(key, { exact: true }).fill(value)
+        await again.getByRole('button', { name: 'Cluster again' }).click()
+        await page.getByText(/^Cluster is done after/).first().waitFor({ timeout: slow })
+      }
+      await go('Compare')
+      await page.getByRole('heading', { name: 'Agreement' }).waitFor({ timeout: slow })
+      await look('compare')
+    }, 3 * slow)
+  })
+})
