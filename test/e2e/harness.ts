@@ -164,11 +164,12 @@ export interface OpenedShell extends Opened {
 
 const shellArguments = ({ workspace }: Place, args: readonly string[]): string[] => [join(projectRoot, 'out', 'main', 'index.js'), `--workspace=${workspace}`, ...args]
 
+/** Built once for each worker of the tests, in a folder of its own, as another one may be using its own meanwhile. */
 let host: Promise<string> | undefined
 
 /** The built shell on the stand-in for electron, its window in a Chromium of its own. */
 const openOnStandIn = async (place: Place, args: readonly string[]): Promise<OpenedShell> => {
-  host ??= buildHost(join(projectRoot, 'out', 'host'))
+  host ??= buildHost(join(projectRoot, 'out', 'host', process.env['VITEST_POOL_ID'] ?? '1'))
   const standIn = await host
   const port = await freePort()
   const browser = await launchBrowser(`--remote-debugging-port=${port}`)

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Browser, Locator, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -26,19 +26,6 @@ const setting = (page: Page, key: string): { readonly field: Locator; readonly p
 const toast = (page: Page, words: RegExp): Locator => page.locator('.toast', { hasText: words })
 const row = (page: Page, words: string | RegExp): Locator => page.getByRole('listbox', { name: 'Clusters' }).getByRole('option', { name: words })
 const labelled = (page: Page, count: number): Promise<void> => page.getByText(new RegExp(`^${count} of \\d+ labelled`)).waitFor()
-
-const startDemo = async (page: Page): Promise<void> => {
-  await button(page, /Run the bundled demo/).click()
-  await page.getByRole('heading', { name: 'demo' }).waitFor()
-}
-
-const isAtWork = async (page: Page): Promise<void> => {
-  await page.getByRole('list', { name: 'Stages' }).locator('[aria-current=step]', { hasText: 'Sample' }).waitFor({ timeout: slow })
-  const numbers = page.locator('dl', { has: page.getByText('Tokens per second', { exact: true }) }).locator('dd')
-  await numbers.filter({ hasText: /^\d.* (s|min)/ }).waitFor({ timeout: slow })
-  await numbers.filter({ hasText: /^[\d,]+$/ }).waitFor({ timeout: slow })
-  await page.getByText(/head:\d+\.\d+, .*draw/).first().waitFor({ timeout: slow })
-}
 
 const newRun = async (page: Page, place: Place): Promise<void> => {
   await button(page, /^New run/).first().click()
@@ -234,33 +221,6 @@ describeInBrowser('a person', () => {
     ['a browser', (): Promise<Opened> => openServed(browser, place)],
     ['the shell', (): Promise<OpenedShell> => openShell(place)]
   ] as const)('in %s', (_, open) => {
-    it('starts the demonstration by one click, sees how it goes on, pauses it, goes on, and deletes it, with undo', async () => {
-      opened = await open()
-      const { page } = opened
-      await startDemo(page)
-      await isAtWork(page)
-      await page.getByRole('img', { name: /^Loss of every chain of/ }).waitFor({ timeout: slow })
-
-      await button(page, /^Pause/).click()
-      await page.getByText(/Paused\..* kept in a checkpoint; it goes on with “sample”/).waitFor({ timeout: slow })
-      expect(readdirSync(join(place.workspace, 'runs')).flatMap((run) => readdirSync(join(place.workspace, 'runs', run))).length).toBeGreaterThan(0)
-      await button(page, /^Go on/).click()
-      await page.getByText('Goes on from its checkpoint.').waitFor({ timeout: slow })
-      await isAtWork(page)
-
-      await button(page, 'Cancel').click()
-      await button(page.getByRole('dialog', { name: 'Cancel the run?' }), 'Stop and delete').click()
-      await page.getByText('No runs yet').waitFor({ timeout: slow })
-      await button(toast(page, /stopped and deleted/), 'Undo').click()
-      const kept = page.getByRole('row', { name: /demo.*paused/ })
-      await kept.waitFor()
-      await button(kept, 'Delete: demo').click()
-      await page.getByText('No runs yet').waitFor()
-      expect(pageErrors.get(page)).toEqual([])
-      await opened.close()
-      expect(readdirSync(join(place.workspace, 'runs'))).toEqual([])
-    }, 6 * slow)
-
     it('makes a run of their own, labels its clusters, comes back, clusters again, carries labels over, and takes them away', async () => {
       await writeStudy(place.folder)
       opened = await open()
