@@ -166,11 +166,11 @@ const shellArguments = ({ workspace }: Place, args: readonly string[]): string[]
 
 /** Built once for each worker of the tests, in a folder of its own, as another one may be using its own meanwhile. */
 let host: Promise<string> | undefined
+const builtHost = (): Promise<string> => (host ??= buildHost(join(projectRoot, 'out', 'host', process.env['VITEST_POOL_ID'] ?? '1')))
 
 /** The built shell on the stand-in for electron, its window in a Chromium of its own. */
 const openOnStandIn = async (place: Place, args: readonly string[]): Promise<OpenedShell> => {
-  host ??= buildHost(join(projectRoot, 'out', 'host', process.env['VITEST_POOL_ID'] ?? '1'))
-  const standIn = await host
+  const standIn = await builtHost()
   const port = await freePort()
   const browser = await launchBrowser(`--remote-debugging-port=${port}`)
   const endpoint = `http://127.0.0.1:${port}`
@@ -250,6 +250,12 @@ const openOnElectron = async (executable: string, place: Place, args: readonly s
       return ended(app.process())
     }
   }
+}
+
+/** Starts the shell's program on the stand-in once more beside the one that is there; its exit code. */
+export const startAgain = async (place: Place, ...args: string[]): Promise<number | null> => {
+  const { child } = start(['--import', join(projectRoot, 'test', 'host', 'register.mjs'), ...shellArguments(place, args)], { ...place.environment, SPECTROSCOPE_HOST: await builtHost() })
+  return ended(child)
 }
 
 /** The built shell and its window: on Electron where SPECTROSCOPE_ELECTRON names its program, else on the stand-in for it. */

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { describeInBrowser, makePlace, openShell, pageErrors } from './harness'
+import { describeInBrowser, makePlace, openShell, pageErrors, startAgain } from './harness'
 import type { OpenedShell, Place } from './harness'
 
 type Answer = { readonly ok: true; readonly result: unknown } | { readonly ok: false; readonly error: { readonly kind: string; readonly message: string } }
@@ -50,6 +50,12 @@ describeInBrowser('the shell', () => {
     await shell.page.locator('html[data-theme="dark"]').waitFor()
     const answer = await call('app.state', {})
     expect(answer).toMatchObject({ ok: true, result: { shell: 'electron', nativeDialogs: true, views: { test: [1, 2] } } })
+  })
+
+  it.skipIf((process.env['SPECTROSCOPE_ELECTRON'] ?? '') !== '')('is one: a second start hands over what it was given to the first, and ends', async () => {
+    expect(await startAgain(place, join(place.folder, 'corpus'))).toBe(0)
+    await shell.page.getByRole('heading', { name: 'New run' }).first().waitFor()
+    expect(await call('app.state', {})).toMatchObject({ ok: true })
   })
 
   it('asks with the dialogs of the system', async () => {
