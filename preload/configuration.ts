@@ -87,6 +87,18 @@ export interface SamplerConfiguration {
 
 export type RunConfiguration = Omit<z.output<typeof configurationSchema>, 'sampler'> & { readonly sampler: SamplerConfiguration }
 
+/** The bounds of a number in a JSON schema, as a table or a form shows them: "≥ 0, < 1"; "" where it has none. */
+export const rangeWords = ({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: {
+  readonly minimum?: number
+  readonly maximum?: number
+  readonly exclusiveMinimum?: number
+  readonly exclusiveMaximum?: number
+}): string =>
+  [
+    exclusiveMinimum !== undefined ? `> ${exclusiveMinimum}` : minimum !== undefined && minimum > Number.MIN_SAFE_INTEGER ? `≥ ${minimum}` : '',
+    exclusiveMaximum !== undefined ? `< ${exclusiveMaximum}` : maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER ? `≤ ${maximum}` : ''
+  ].filter((part) => part !== '').join(', ')
+
 const where = (path: readonly PropertyKey[]): string =>
   path.reduce<string>((text, part) => (typeof part === 'number' ? `${text}[${part}]` : text === '' ? String(part) : `${text}.${String(part)}`), '')
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { configurationSchema, presets } from '../preload/configuration'
+import { configurationSchema, presets, rangeWords } from '../preload/configuration'
 
 interface JsonSchema {
   readonly type?: string
@@ -19,18 +19,12 @@ interface JsonSchema {
 
 const code = (value: unknown): string => `\`${JSON.stringify(value)}\``
 
-const range = ({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: JsonSchema): string => {
-  const low = exclusiveMinimum === undefined ? (minimum === undefined || minimum <= Number.MIN_SAFE_INTEGER ? '' : ` ≥ ${minimum}`) : ` > ${exclusiveMinimum}`
-  const high = exclusiveMaximum === undefined ? (maximum === undefined || maximum >= Number.MAX_SAFE_INTEGER ? '' : ` ≤ ${maximum}`) : ` < ${exclusiveMaximum}`
-  return `${low}${low !== '' && high !== '' ? ',' : ''}${high}`
-}
-
 const typeOf = (schema: JsonSchema): string => {
   if (schema.anyOf !== undefined) return schema.anyOf.map(typeOf).join(' or ')
   if (schema.const !== undefined) return code(schema.const)
   if (schema.enum !== undefined) return schema.enum.map(code).join(' or ')
   if (schema.type === 'array') return `list of ${typeOf(schema.items!)}s`
-  if (schema.type === 'integer' || schema.type === 'number') return `${schema.type}${range(schema)}`
+  if (schema.type === 'integer' || schema.type === 'number') return [schema.type, rangeWords(schema)].filter((part) => part !== '').join(' ')
   return schema.type === 'object' ? 'section' : schema.type!
 }
 

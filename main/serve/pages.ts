@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { basename, extname, join, sep } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 
-const types: Readonly<Record<string, string>> = {
+export const contentTypes: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml', '.png': 'image/png',
   '.ico': 'image/x-icon', '.json': 'application/json', '.map': 'application/json', '.woff2': 'font/woff2', '.wasm': 'application/wasm', '.txt': 'text/plain; charset=utf-8'
 }
@@ -18,9 +18,10 @@ const common: Readonly<Record<string, string>> = {
   'Permissions-Policy': 'camera=(), microphone=(), geolocation=(), usb=(), payment=()'
 }
 
-const policy = (host: string): string =>
+/** The window's content security policy: nothing but the program's own files, and connections to `connect`. */
+export const windowPolicy = (connect = "'self'"): string =>
   [
-    "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data: blob:", "font-src 'self'", `connect-src 'self' ws://${host}`, "worker-src 'self'",
+    "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data: blob:", "font-src 'self'", `connect-src ${connect}`, "worker-src 'self'",
     "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"
   ].join('; ')
 
@@ -71,7 +72,7 @@ export const sendPage = async (request: IncomingMessage, response: ServerRespons
     if (!found.isFile()) throw new Error('no file')
     const lasting = /-[\w-]{8,}\.\w+$/.test(basename(real)) && pathname.startsWith('/assets/')
     response.writeHead(200, {
-      ...common, 'Content-Security-Policy': policy(safeHost(request)), 'Content-Type': types[extname(real)] ?? 'application/octet-stream', 'Content-Length': found.size,
+      ...common, 'Content-Security-Policy': windowPolicy(`'self' ws://${safeHost(request)}`), 'Content-Type': contentTypes[extname(real)] ?? 'application/octet-stream', 'Content-Length': found.size,
       'Cache-Control': lasting ? 'private, max-age=31536000, immutable' : 'no-store'
     })
     await streamed(request, response, real)

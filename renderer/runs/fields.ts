@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { configurationSchema, presets } from '../../preload/contract'
+import { configurationSchema, presets, rangeWords } from '../../preload/contract'
 
 /** One setting as a form shows it; everything in it comes from the schema that checks a configuration. */
 export interface Field {
@@ -33,12 +33,6 @@ interface JsonSchema {
   readonly exclusiveMaximum?: number
 }
 
-const rangeOf = ({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: JsonSchema): string =>
-  [
-    exclusiveMinimum !== undefined ? `> ${exclusiveMinimum}` : minimum !== undefined && minimum > Number.MIN_SAFE_INTEGER ? `≥ ${minimum}` : '',
-    exclusiveMaximum !== undefined ? `< ${exclusiveMaximum}` : maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER ? `≤ ${maximum}` : ''
-  ].filter((part) => part !== '').join(', ')
-
 const kindOf = ({ enum: choices, type, anyOf }: JsonSchema): Field['kind'] => {
   if (choices !== undefined) return 'choice'
   if (type === 'number' || type === 'integer') return type
@@ -55,7 +49,7 @@ const fieldsOf = (schema: JsonSchema, prefix: string): Field[] =>
     kind: kindOf(inner),
     choices: (inner.enum ?? []).map(String),
     fallback: inner.default,
-    range: rangeOf(inner),
+    range: rangeWords(inner),
     unit: inner.unit ?? '',
     words: inner.description ?? '',
     required: schema.required?.includes(key) === true && inner.default === undefined

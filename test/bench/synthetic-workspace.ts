@@ -4,6 +4,7 @@ import { leftoverCluster } from '../../preload/records'
 import type { ClusteringDescription, DiagnosticsRecord, NewClustering, StudyRecord } from '../../preload/records'
 import { openWorkspace } from '../../main/store/store'
 import type { RunWriter } from '../../main/store/store'
+import { uniforms } from '../tiny-model'
 
 export interface SyntheticSize {
   /** Studied tokens; rounded up to whole rows. */
@@ -31,17 +32,6 @@ const vocabularySize = 20_000
 const mainBody = 0.3
 
 type Random = () => number
-
-/** Uniform in [0, 1), by mulberry32: the same data from the same sizes. */
-const randomFrom = (seed: number): Random => {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 const normal = (random: Random): number => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
 
@@ -280,7 +270,7 @@ const layOut = ({ membership, groups }: Drawn, { positions }: ClusteringDescript
  * subsets, Zipf tokens, a matrix, neighbours, a clustering with its description, a layout. The same sizes give the same data.
  */
 export const writeSyntheticWorkspace = async (folder: string, { tokens, clusters, components: width = 32, rowLength = 128, k = 15, name = 'synthetic' }: SyntheticSize): Promise<SyntheticWorkspace> => {
-  const random = randomFrom(tokens + clusters)
+  const random = uniforms(tokens + clusters)
   const drawn = drawStudy(tokens, clusters, rowLength, random)
   const matrix = drawMatrix(drawn, width, random)
   const workspace = await openWorkspace(folder, { create: true })
