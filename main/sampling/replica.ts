@@ -86,8 +86,7 @@ export class ReplicaWork {
     return null
   }
 
-  async #initial({ replica, prefix }: TaskOf<'initial'>): Promise<number> {
-    const { component, centre } = this.#run.replicas[replica]
+  async #initial({ component, centre, prefix }: TaskOf<'initial'>): Promise<number> {
     return sum(await this.#evaluator.losses(component, centre, this.#prefix(prefix)))
   }
 

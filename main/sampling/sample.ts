@@ -1,23 +1,22 @@
 import { createHash } from 'node:crypto'
-import { setImmediate } from 'node:timers/promises'
 import type { SamplerConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import type { Study } from '../corpora/study'
 import type { Model } from '../models/architecture'
 import { componentIndex, componentSlices, flatten } from '../models/components'
 import { readCheckpoint, removeLeftovers, writeCheckpoint } from './checkpoint'
-import { diagnose } from './diagnostics'
-import type { ChainTrace, ComponentDiagnostics, FailedChain } from './diagnostics'
+import { checkFailures, resultOf } from './estimates'
+import type { SampledChains, SamplingResult } from './estimates'
+import type { FailedChain } from './diagnostics'
 import { Minibatches } from './philox'
 import { Pool, TaskDropped, threadLane } from './pool'
 import type { OpenLane } from './pool'
 import { blockTokens, chunkTokens, cutRows, flattenTargets, targetsOf } from './rows'
 import type { RowBlock } from './rows'
-import { centredReliabilities, estimate, reliability } from './susceptibility'
-import type { Group } from './susceptibility'
 import type { Operations, Replica, SharedRun } from './tasks'
 
 export type { ChainTrace, ComponentDiagnostics, FailedChain } from './diagnostics'
+export type { SamplingResult } from './estimates'
 
 export interface SamplingProgress {
   readonly stage: 'sample'
@@ -54,6 +53,11 @@ export interface ChainFlag {
   readonly message: string
 }
 
+export interface ChainName {
+  readonly component: string
+  readonly chain: number
+}
+
 export interface SamplingInput {
   readonly model: Pick<Model, 'architecture' | 'weights'>
   readonly study: Pick<Study, 'sampling' | 'observation' | 'probe' | 'targets'>
@@ -69,21 +73,6 @@ export interface SamplingInput {
   readonly onTrace?: (point: TracePoint) => void
   readonly onFlag?: (flag: ChainFlag) => void
   readonly signal?: AbortSignal
-}
-
-export interface SamplingResult {
-  readonly tokens: number
-  /** Names of the columns: the components asked for, without those whose chains all failed (their diagnostics say so). */
-  readonly components: readonly string[]
-  /** χ̂, [tokens, components]. */
-  readonly susceptibilities: Float32Array
-  /** [tokens, components]. */
-  readonly standardErrors: Float32Array
-  /** L(w*) in nats. */
-  readonly initialLoss: number
-  /** In order of the components asked for, then `full` when the estimator samples it. */
-  readonly diagnostics: readonly ComponentDiagnostics[]
-  readonly traces: readonly ChainTrace[]
 }
 
 /** For tests: other workers than threads, and another order of work. */
@@ -144,32 +133,38 @@ class Meter {
   }
 }
 
-const fingerprintOf = ({ checkpoint, components, sampler, seed, observationIncludesProbe, engine, study }: SamplingInput): string => {
+/** Names of what is sampled: the components, then `full` where the estimator needs its chains. */
+export const sampledNames = ({ components, sampler }: Pick<SamplingInput, 'components' | 'sampler'>): readonly string[] =>
+  sampler.estimator === 'two-chain' ? [...components, 'full'] : components
+
+/** Every chain of a run, in order. */
+export const chainNames = (input: Pick<SamplingInput, 'components' | 'sampler'>): ChainName[] =>
+  sampledNames(input).flatMap((component) => Array.from({ length: input.sampler.chains }, (_, chain) => ({ component, chain })))
+
+const fingerprintOf = ({ checkpoint, components, sampler, seed, observationIncludesProbe, engine, study }: SamplingInput, chosen?: readonly ChainName[]): string => {
   const { preset: _, ...settings } = sampler
   const lengths = [study.sampling, study.observation, study.probe].map((rows) => rows.map(({ length }) => length))
   return createHash('sha256')
-    .update(JSON.stringify([checkpoint?.fingerprint, components, Object.entries(settings).sort(), seed, observationIncludesProbe, engine, lengths, study.targets.map(({ length }) => length)]))
+    .update(JSON.stringify([checkpoint?.fingerprint, components, Object.entries(settings).sort(), seed, observationIncludesProbe, engine, lengths, study.targets.map(({ length }) => length), ...(chosen === undefined ? [] : [chosen])]))
     .digest('hex')
 }
 
-const makeReplicas = ({ model: { architecture, weights }, components, sampler }: SamplingInput, tokens: number): Replica[] => {
-  const names = sampler.estimator === 'two-chain' ? [...components, 'full'] : components
-  return names.flatMap((component) => {
-    const flat = flatten(weights, componentSlices(architecture, weights, component))
-    const centre = float32(flat.length)
-    centre.set(flat)
-    return Array.from({ length: sampler.chains }, (_, chain) => {
-      const start = float32(flat.length)
-      start.set(flat)
-      const sums = () => ({ loss: float64(tokens), product: float64(tokens) })
-      return {
-        component, chain, index: componentIndex(architecture, component), weights: start, centre,
-        squares: float32(sampler.nBeta === 0 ? 0 : flat.length), losses: float32(tokens), halves: [sums(), sums()] as const,
-        claim: new Int32Array(new SharedArrayBuffer(4))
-      }
-    })
-  })
+const shared = (values: Float32Array): Float32Array => {
+  const copy = float32(values.length)
+  copy.set(values)
+  return copy
 }
+
+const makeReplicas = ({ model: { architecture, weights }, sampler }: SamplingInput, chains: readonly ChainName[], tokens: number): Replica[] =>
+  [...new Set(chains.map(({ component }) => component))].flatMap((component) => {
+    const centre = shared(flatten(weights, componentSlices(architecture, weights, component)))
+    const sums = () => ({ loss: float64(tokens), product: float64(tokens) })
+    return chains.filter((each) => each.component === component).map(({ chain }) => ({
+      component, chain, index: componentIndex(architecture, component), weights: shared(centre), centre,
+      squares: float32(sampler.nBeta === 0 ? 0 : centre.length), losses: float32(tokens), halves: [sums(), sums()] as const,
+      claim: new Int32Array(new SharedArrayBuffer(4))
+    }))
+  })
 
 const checkInput = ({ study, sampler, components }: SamplingInput, tokens: number): void => {
   const fail = (message: string): never => {
@@ -185,6 +180,8 @@ const checkInput = ({ study, sampler, components }: SamplingInput, tokens: numbe
 
 class Sampler {
   readonly #input: SamplingInput
+  /** Whether it is all chains of the run. */
+  readonly #whole: boolean
   readonly #run: SharedRun
   readonly #fingerprint: string
   readonly #tokens: number
@@ -213,15 +210,16 @@ class Sampler {
   #done = 0
   #reportedAt = -Infinity
 
-  constructor(input: SamplingInput) {
+  constructor(input: SamplingInput, chosen?: readonly ChainName[]) {
     const { study, sampler, seed, model, engine } = input
     const { starts, positions } = flattenTargets(study.targets)
     this.#input = input
+    this.#whole = chosen === undefined
     this.#tokens = positions.length
     checkInput(input, this.#tokens)
-    const replicas = makeReplicas(input, this.#tokens)
+    const replicas = makeReplicas(input, chosen ?? chainNames(input), this.#tokens)
     this.#run = { engine, architecture: model.architecture, weights: model.weights, sampler, seed, replicas, starts, positions }
-    this.#fingerprint = fingerprintOf(input)
+    this.#fingerprint = fingerprintOf(input, chosen)
     this.#minibatches = new Minibatches(seed, study.sampling.length, sampler.batchSize)
     this.#observation = cutRows(study.observation, Array.from(study.observation.keys()), blockTokens)
     this.#probe = cutRows(study.probe, Array.from(study.probe.keys()), blockTokens)
@@ -234,7 +232,7 @@ class Sampler {
     this.#distances = new Float64Array(count * sampler.draws).fill(NaN)
   }
 
-  async run({ openLane = threadLane, pick }: SamplingTransport): Promise<SamplingResult> {
+  async run({ openLane = threadLane, pick }: SamplingTransport): Promise<SampledChains> {
     this.#pool = await Pool.open(this.#run, openLane, Math.min(this.#input.threads, this.#run.replicas.length), pick)
     const drop = (): void => this.#pool.drop()
     this.#input.signal?.addEventListener('abort', drop)
@@ -248,7 +246,7 @@ class Sampler {
       this.#input.signal?.removeEventListener('abort', drop)
       await this.#pool.close()
     }
-    return this.#result()
+    return this.#sampled()
   }
 
   get #evaluated(): readonly RowBlock[] {
@@ -266,14 +264,18 @@ class Sampler {
 
   async #countOperations(): Promise<void> {
     const { study } = this.#input
-    const components = [...new Set(this.#run.replicas.map(({ component }) => component))]
+    const components = sampledNames(this.#input)
     const lengths = [...new Set([study.sampling, study.observation, study.probe].flatMap((rows) => rows.map(({ length }) => length)))]
     const [table] = await this.#settled([this.#pool.run<'operations'>({ kind: 'operations', components, lengths }, 0)])
     this.#operations = new Map(components.map((component, i) => [component, new Map(lengths.map((length, j) => [length, table[i][j]]))]))
   }
 
   #cost(replica: number, blocks: readonly RowBlock[], kind: keyof Operations): number {
-    const table = this.#operations.get(this.#run.replicas[replica].component)!
+    return this.#componentCost(this.#run.replicas[replica].component, blocks, kind)
+  }
+
+  #componentCost(component: string, blocks: readonly RowBlock[], kind: keyof Operations): number {
+    const table = this.#operations.get(component)!
     return blocks.reduce((sum, { rows: { count, length } }) => sum + count * table.get(length)![kind], 0)
   }
 
@@ -448,31 +450,26 @@ class Sampler {
     this.#input.onFlag?.({ component, chain, message })
   }
 
-  /** Ends the run when nothing can come of it: no chain of `full` left where the estimator needs it, or none of any component. */
+  /** Ends the run when nothing can come of it. What a part of it comes to is judged with the others. */
   #checkFailures(): void {
-    if (this.#failures.length === 0) return
-    const { estimator, stepSize, gamma } = this.#run.sampler
-    const alive = this.#run.replicas.filter((_, replica) => !this.#hasFailed(replica))
-    const remedy = `lower sampler.stepSize (now ${stepSize}) or raise sampler.gamma (now ${gamma})`
-    if (estimator === 'two-chain' && !alive.some(({ component }) => component === 'full')) {
-      throw new SpectroscopeError('sampling', `Every chain of full ended with a number that is not finite, and the two-chain estimator needs one: ${remedy}, or set sampler.estimator to "restricted".`)
-    }
-    if (!alive.some(({ component }) => component !== 'full')) {
-      throw new SpectroscopeError('sampling', `Every chain of every component (${this.#input.components.join(', ')}) ended with a number that is not finite: ${remedy}.`)
-    }
+    if (this.#failures.length > 0 && this.#whole) checkFailures(this.#input, this.#run.replicas.filter((_, replica) => !this.#hasFailed(replica)))
   }
 
   // ------------------------------------------------------------------ start, checkpoints, progress
 
+  /** Through the cheapest component of the whole run, so that every part of it gets the same bits. */
   async #measureInitialLoss(): Promise<void> {
-    const costs = this.#run.replicas.map((_, replica) => this.#cost(replica, this.#evaluated, 'losses'))
-    const replica = costs.indexOf(Math.min(...costs))
+    const { architecture, weights } = this.#run
+    const names = sampledNames(this.#input)
+    const costs = names.map((component) => this.#componentCost(component, this.#evaluated, 'losses'))
+    const component = names[costs.indexOf(Math.min(...costs))]
+    const centre = shared(flatten(weights, componentSlices(architecture, weights, component)))
     const blocks = this.#observedBlocks()
     let sum = 0
     for (let start = 0; start < blocks.length; start += this.#input.threads) {
       const parts = await this.#settled(blocks.slice(start, start + this.#input.threads).map(async (block) => {
         const [prefix] = await this.#openPrefixes([block])
-        const part = await this.#pool.run<'initial'>({ kind: 'initial', replica, prefix }, 0)
+        const part = await this.#pool.run<'initial'>({ kind: 'initial', component, centre, prefix }, 0)
         this.#pool.release(prefix)
         return part
       }))
@@ -562,59 +559,25 @@ class Sampler {
 
   // ------------------------------------------------------------------ result
 
-  #failuresOf(component: string): FailedChain[] {
-    return this.#failures.filter(({ replica }) => this.#run.replicas[replica].component === component).map(({ replica: _, ...failed }) => failed)
+  #failure(replica: number): FailedChain | null {
+    const found = this.#failures.find((failure) => failure.replica === replica)
+    if (found === undefined) return null
+    const { replica: _, ...failure } = found
+    return failure
   }
 
-  #trace(replica: number): ChainTrace {
-    const { draws } = this.#run.sampler
-    const { component, chain } = this.#run.replicas[replica]
-    return { component, chain, losses: this.#losses.slice(replica * draws, (replica + 1) * draws), distances: this.#distances.slice(replica * draws, (replica + 1) * draws) }
-  }
-
-  /** The two groups of draws of each chain of a component that did not fail. */
-  #groups(component: string): Group[] {
-    const { draws } = this.#run.sampler
-    const middle = Math.floor(draws / 2)
-    return this.#run.replicas.flatMap((state, replica) => {
-      if (state.component !== component || this.#hasFailed(replica)) return []
-      return ([0, 1] as const).map((half): Group => {
-        const losses = this.#losses.subarray(replica * draws + (half === 0 ? 0 : middle), replica * draws + (half === 0 ? middle : draws))
-        const sum = (value: (loss: number) => number): number => losses.reduce((total, loss) => total + value(loss), 0)
-        return {
-          ...state.halves[half], half, draws: losses.length,
-          phi: sum((loss) => loss - this.#initialLoss), observed: sum((loss) => loss), phiObserved: sum((loss) => (loss - this.#initialLoss) * loss)
-        }
-      })
-    })
-  }
-
-  async #result(): Promise<SamplingResult> {
-    const { replicas, sampler } = this.#run
-    const full = sampler.estimator === 'two-chain' ? this.#groups('full') : null
-    const components = this.#input.components.filter((component) => this.#groups(component).length > 0)
-    const susceptibilities = new Float32Array(this.#tokens * components.length)
-    const standardErrors = new Float32Array(this.#tokens * components.length)
-    const halves: [Float32Array, Float32Array][] = []
-    const reliabilities = new Map<string, number>()
-    for (const [column, component] of components.entries()) {
-      const result = estimate(this.#groups(component), full)
-      for (let token = 0; token < this.#tokens; token++) {
-        susceptibilities[token * components.length + column] = result.susceptibilities[token]
-        standardErrors[token * components.length + column] = result.standardErrors[token]
-      }
-      reliabilities.set(component, reliability(...result.halves))
-      halves.push([Float32Array.from(result.halves[0]), Float32Array.from(result.halves[1])])
-      await setImmediate()
+  #sampled(): SampledChains {
+    const { replicas, sampler: { draws } } = this.#run
+    const ofReplica = (values: Float64Array, replica: number): Float64Array => values.slice(replica * draws, (replica + 1) * draws)
+    return {
+      tokens: this.#tokens,
+      initialLoss: this.#initialLoss,
+      chains: replicas.map(({ component, chain }, replica) => ({
+        component, chain, initialLoss: this.#initialLoss, failure: this.#failure(replica),
+        losses: ofReplica(this.#losses, replica), distances: ofReplica(this.#distances, replica)
+      })),
+      sums: (at) => Promise.resolve(replicas[at].halves)
     }
-    const centred = centredReliabilities(halves)
-    const traces = replicas.map((_, replica) => this.#trace(replica))
-    const diagnostics = [...new Set(replicas.map(({ component }) => component))].map((component) => ({
-      ...diagnose(traces.filter((trace) => trace.component === component), this.#failuresOf(component), this.#initialLoss, sampler.nBeta),
-      reliability: reliabilities.get(component) ?? NaN,
-      centredReliability: centred[components.indexOf(component)] ?? NaN
-    }))
-    return { tokens: this.#tokens, components, susceptibilities, standardErrors, initialLoss: this.#initialLoss, diagnostics, traces }
   }
 }
 
@@ -625,4 +588,12 @@ class Sampler {
  * Throws SpectroscopeError of kind `configuration` (rows and settings do not fit), `sampling` (no component can be computed), `engine`,
  * `storage` (a checkpoint cannot be written; the one before it is kept), or `interrupted` (after writing a checkpoint).
  */
-export const sample = (input: SamplingInput, transport: SamplingTransport = {}): Promise<SamplingResult> => new Sampler(input).run(transport)
+export const sample = async (input: SamplingInput, transport: SamplingTransport = {}): Promise<SamplingResult> =>
+  resultOf(input, await new Sampler(input).run(transport))
+
+/**
+ * Samples some of a run's chains, which have the same numbers as in the whole run. Throws as `sample` does, but for chains that fail: what
+ * comes of them is judged once all are there.
+ */
+export const sampleChains = (input: SamplingInput, chains: readonly ChainName[], transport: SamplingTransport = {}): Promise<SampledChains> =>
+  new Sampler(input, chains).run(transport)

@@ -52,8 +52,8 @@ interface Calls {
   }
   /** A draw at nβ = 0. */
   readonly gaussian: { readonly parameters: { readonly replica: number; readonly draw: number }; readonly result: null }
-  /** Sum of the losses of a block at w*, through the replica's component. */
-  readonly initial: { readonly parameters: { readonly replica: number; readonly prefix: number }; readonly result: number }
+  /** Sum of the losses of a block at w*, through a component with these weights. */
+  readonly initial: { readonly parameters: { readonly component: string; readonly centre: Float32Array; readonly prefix: number }; readonly result: number }
   /** Sum of the losses of a block at the replica's weights; those of studied tokens are kept when `probeRows` says which rows they are. */
   readonly losses: { readonly parameters: { readonly replica: number; readonly prefix: number; readonly probeRows: Int32Array | null }; readonly result: number }
   /** Adds the kept losses to the sums of one half; answers ‖u - u*‖. */
@@ -68,7 +68,7 @@ export type TaskResult = ResultOf<TaskKind>
 
 /** A task in words, for errors. */
 export const describeTask = (task: Task, replicas: readonly Replica[]): string => {
-  if (!('replica' in task)) return task.kind === 'prefix' ? 'the forward pass at w*' : 'counting operations'
+  if (!('replica' in task)) return task.kind === 'operations' ? 'counting operations' : 'the forward pass at w*'
   const { component, chain } = replicas[task.replica]
   return `${component}, chain ${chain + 1}${task.kind === 'step' ? `, step ${task.step}` : ''}`
 }

@@ -1,0 +1,114 @@
+import { setImmediate } from 'node:timers/promises'
+import type { SamplerConfiguration } from '../../preload/configuration'
+import { SpectroscopeError } from '../../preload/errors'
+import { diagnose } from './diagnostics'
+import type { ChainTrace, ComponentDiagnostics, FailedChain } from './diagnostics'
+import { centredReliabilities, estimate, reliability } from './susceptibility'
+import type { Group } from './susceptibility'
+import type { TokenSums } from './tasks'
+
+/** What one chain came to, less its sums over tokens. */
+export interface SampledChain extends ChainTrace {
+  /** L(w*) as it was measured where this chain was sampled: its φ are relative to it. */
+  readonly initialLoss: number
+  readonly failure: FailedChain | null
+}
+
+/** What estimates are made of: all chains of a run, or some of them. */
+export interface SampledChains {
+  readonly tokens: number
+  /** L(w*) in nats. */
+  readonly initialLoss: number
+  /** In order of the components, then `full`; by chain within. */
+  readonly chains: readonly SampledChain[]
+  /** The sums of chain `chains[at]` over the first ⌊K/2⌋ draws and over the others. */
+  readonly sums: (at: number) => Promise<readonly [TokenSums, TokenSums]>
+}
+
+export interface SamplingResult {
+  readonly tokens: number
+  /** Names of the columns: the components asked for, without those whose chains all failed (their diagnostics say so). */
+  readonly components: readonly string[]
+  /** χ̂, [tokens, components]. */
+  readonly susceptibilities: Float32Array
+  /** [tokens, components]. */
+  readonly standardErrors: Float32Array
+  /** L(w*) in nats. */
+  readonly initialLoss: number
+  /** In order of the components asked for, then `full` when the estimator samples it. */
+  readonly diagnostics: readonly ComponentDiagnostics[]
+  readonly traces: readonly ChainTrace[]
+}
+
+interface Settings {
+  readonly components: readonly string[]
+  readonly sampler: SamplerConfiguration
+}
+
+/** Throws a `sampling` error when nothing can come of the chains that are alive: none of `full` where the estimator needs it, or none of any component. */
+export const checkFailures = ({ components, sampler: { estimator, stepSize, gamma } }: Settings, alive: readonly { readonly component: string }[]): void => {
+  const remedy = `lower sampler.stepSize (now ${stepSize}) or raise sampler.gamma (now ${gamma})`
+  if (estimator === 'two-chain' && !alive.some(({ component }) => component === 'full')) {
+    throw new SpectroscopeError('sampling', `Every chain of full ended with a number that is not finite, and the two-chain estimator needs one: ${remedy}, or set sampler.estimator to "restricted".`)
+  }
+  if (!alive.some(({ component }) => component !== 'full')) {
+    throw new SpectroscopeError('sampling', `Every chain of every component (${components.join(', ')}) ended with a number that is not finite: ${remedy}.`)
+  }
+}
+
+/** The two groups of draws of each chain of a component that did not fail. */
+const groupsOf = async ({ chains, sums }: SampledChains, component: string): Promise<Group[]> => {
+  const groups: Group[] = []
+  for (const [at, { component: own, failure, initialLoss, losses }] of chains.entries()) {
+    if (own !== component || failure !== null) continue
+    const halves = await sums(at)
+    const middle = Math.floor(losses.length / 2)
+    for (const half of [0, 1] as const) {
+      const drawn = losses.subarray(half === 0 ? 0 : middle, half === 0 ? middle : losses.length)
+      const sum = (value: (loss: number) => number): number => drawn.reduce((total, loss) => total + value(loss), 0)
+      groups.push({
+        ...halves[half], half, draws: drawn.length,
+        phi: sum((loss) => loss - initialLoss), observed: sum((loss) => loss), phiObserved: sum((loss) => (loss - initialLoss) * loss)
+      })
+    }
+  }
+  return groups
+}
+
+/**
+ * Susceptibilities, their errors and reliabilities, and diagnostics from all chains of a run (METHOD section 3). The sums of `full` and of
+ * one component are held at a time. Throws a `sampling` error when too many chains failed.
+ */
+export const resultOf = async (settings: Settings, sampled: SampledChains): Promise<SamplingResult> => {
+  const { components: asked, sampler } = settings
+  const { tokens, initialLoss, chains } = sampled
+  const alive = chains.filter(({ failure }) => failure === null)
+  checkFailures(settings, alive)
+  const full = sampler.estimator === 'two-chain' ? await groupsOf(sampled, 'full') : null
+  const components = asked.filter((name) => alive.some(({ component }) => component === name))
+  const susceptibilities = new Float32Array(tokens * components.length)
+  const standardErrors = new Float32Array(tokens * components.length)
+  const halves: [Float32Array, Float32Array][] = []
+  const reliabilities = new Map<string, number>()
+  for (const [column, component] of components.entries()) {
+    const result = estimate(await groupsOf(sampled, component), full)
+    for (let token = 0; token < tokens; token++) {
+      susceptibilities[token * components.length + column] = result.susceptibilities[token]
+      standardErrors[token * components.length + column] = result.standardErrors[token]
+    }
+    reliabilities.set(component, reliability(...result.halves))
+    halves.push([Float32Array.from(result.halves[0]), Float32Array.from(result.halves[1])])
+    await setImmediate()
+  }
+  const centred = centredReliabilities(halves)
+  const diagnostics = [...new Set(chains.map(({ component }) => component))].map((component) => {
+    const own = chains.filter((chain) => chain.component === component)
+    return {
+      ...diagnose(own, own.flatMap(({ failure }) => failure ?? []), initialLoss, sampler.nBeta),
+      reliability: reliabilities.get(component) ?? NaN,
+      centredReliability: centred[components.indexOf(component)] ?? NaN
+    }
+  })
+  const traces = chains.map(({ component, chain, losses, distances }) => ({ component, chain, losses, distances }))
+  return { tokens, components, susceptibilities, standardErrors, initialLoss, diagnostics, traces }
+}
