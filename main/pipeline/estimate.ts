@@ -102,14 +102,13 @@ const minibatchRows = ({ nBeta, batchSize }: SamplerConfiguration, rows: readonl
 
 /** Counts what `sample` will do with these rows and settings, chain by chain and draw by draw (METHOD sections 2 and 3). */
 export const samplingWork = (
-  architecture: Architecture, components: readonly string[], sampler: SamplerConfiguration, rows: Omit<RowSets, 'tokens'>, seed: number, observationIncludesProbe: boolean
+  architecture: Architecture, components: readonly string[], sampler: SamplerConfiguration, rows: Omit<RowSets, 'tokens'>, seed: number
 ): SamplingWork => {
   const { nBeta, burnIn, draws, stepsBetweenDraws, chains, estimator } = sampler
   const names = estimator === 'two-chain' ? [...components, 'full'] : components
   const steps = nBeta === 0 ? 0 : burnIn + (draws - 1) * stepsBetweenDraws + 1
   const stepped = minibatchRows(sampler, rows.sampling, steps, seed)
   const evaluated = counted([...rows.observation, ...rows.probe])
-  const observed = observationIncludesProbe ? evaluated : counted(rows.observation)
   const replicas = names.length * chains
   const prefixes = over(stepped, (length) => prefixOperations(architecture, length)) + draws * over(evaluated, (length) => prefixOperations(architecture, length))
   const own = (name: string): number =>
@@ -118,8 +117,8 @@ export const samplingWork = (
     chains: replicas,
     steps,
     gradientTokens: replicas * targetsOf(stepped),
-    // L(w*) is measured once, before the first draw.
-    lossTokens: replicas * draws * targetsOf(evaluated) + targetsOf(observed),
+    // L(w*) and ℓ(w*) are measured once, before the first draw.
+    lossTokens: (replicas * draws + 1) * targetsOf(evaluated),
     operations: chains * sum(names.map(own)) + prefixes
   }
 }
@@ -150,8 +149,7 @@ const planOf = async (configuration: RunConfiguration, baseFolder: string): Prom
   }
 }
 
-const workOf = ({ architecture, components, rows }: Plan, { sampler, seed, corpus }: RunConfiguration): SamplingWork =>
-  samplingWork(architecture, components, sampler, rows, seed, corpus?.observationIncludesProbe ?? false)
+const workOf = ({ architecture, components, rows }: Plan, { sampler, seed }: RunConfiguration): SamplingWork => samplingWork(architecture, components, sampler, rows, seed)
 
 /** Shapes are all that is needed to count. */
 const emptyWeights = (architecture: Architecture): Weights => new Map([...tensorShapes(architecture)].map(([name, shape]) => [name, { shape, data: new Float32Array(0) }]))
@@ -192,27 +190,33 @@ const sizesOf = ({ architecture, components }: Plan, { chains, estimator }: Samp
   }
 }
 
-/** Weights, their centres and squared gradients; losses and four sums a token. */
-const sampledBytes = ({ replicaWeights, chains }: Sizes, tokens: number, components: number, nBeta: number): number =>
-  (nBeta === 0 ? 8 : 12) * replicaWeights + chains * tokens * 36 + tokens * components * 16
+/** Sums of all chains over both halves of their draws: of one quantity a token in float64, or of two, the first half's in float32; and losses where φ comes after them. */
+const sumsBytes = ({ chains }: Sizes, tokens: number, { estimator }: SamplerConfiguration, observationIncludesProbe: boolean): number =>
+  chains * tokens * ((estimator === 'two-chain' ? 16 : 24) + (observationIncludesProbe ? 4 : 0))
+
+/** Weights, their centres and squared gradients; sums, and losses at w*; what comes of them. */
+const sampledBytes = (sizes: Sizes, tokens: number, components: number, sampler: SamplerConfiguration, observationIncludesProbe: boolean): number =>
+  (sampler.nBeta === 0 ? 8 : 12) * sizes.replicaWeights + sumsBytes(sizes, tokens, sampler, observationIncludesProbe) + tokens * (components * 16 + 4)
 
 /** The matrix, points, neighbours, the graph with its copies, and vectors of the search. */
 const clusteredBytes = (tokens: number, components: number, k: number): number => tokens * (components * 16 + k * (8 + 24 + 2 * 1.4 * 12 + 8) + 200)
 
-const memoryOf = (plan: Plan, { sampler, clustering }: RunConfiguration, sizes: Sizes, threads: number): number => {
+const includesProbe = (corpus: RunConfiguration['corpus']): boolean => corpus?.observationIncludesProbe ?? false
+
+const memoryOf = (plan: Plan, { sampler, clustering, corpus }: RunConfiguration, sizes: Sizes, threads: number): number => {
   const { rows: { tokens }, components, corpusBytes } = plan
   const weights = 4 * sizes.parameters
-  const sampling = weights + threads * (measured.threadBytes + weights + programsOf(plan, sampler)) + sampledBytes(sizes, tokens, components.length, sampler.nBeta)
+  const sampling = weights + threads * (measured.threadBytes + weights + programsOf(plan, sampler)) + sampledBytes(sizes, tokens, components.length, sampler, includesProbe(corpus))
   const grouping = clustering === false ? 0 : weights + threads * measured.threadBytes + clusteredBytes(tokens, components.length, clustering.neighbours)
   return measured.processBytes + Math.max(weights + corpusBytes, sampling, grouping)
 }
 
 /** What stays in the workspace, and the two checkpoints that a run keeps while it samples. */
-const diskOf = ({ rows, components }: Plan, { sampler, clustering }: RunConfiguration, sizes: Sizes): number => {
+const diskOf = ({ rows, components }: Plan, { sampler, clustering, corpus }: RunConfiguration, sizes: Sizes): number => {
   const ids = sum([...rows.sampling, ...rows.observation, ...rows.probe])
   const results = rows.tokens * (components.length * 8 + 20) + ids * 4
   const clusters = clustering === false ? 0 : rows.tokens * (clustering.neighbours * 8 + 40)
-  const checkpoint = (sampler.nBeta === 0 ? 0 : 8 * sizes.replicaWeights) + sizes.chains * rows.tokens * 36
+  const checkpoint = (sampler.nBeta === 0 ? 0 : 8 * sizes.replicaWeights) + sumsBytes(sizes, rows.tokens, sampler, includesProbe(corpus)) + 4 * rows.tokens
   return results + clusters + 2 * checkpoint
 }
 

@@ -6,7 +6,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import { makeFolder, writeFileAtomically } from '../base/files'
 
 const magic = 'SPECSMPL'
-const version = 1
+const version = 2
 const preamble = 16
 const stagingBytes = 1 << 22
 

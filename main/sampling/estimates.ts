@@ -21,7 +21,7 @@ export interface SampledChains {
   readonly initialLoss: number
   /** In order of the components, then `full`; by chain within. */
   readonly chains: readonly SampledChain[]
-  /** The sums of chain `chains[at]` over the first ⌊K/2⌋ draws and over the others. */
+  /** The sums of chain `chains[at]` over the first ⌊K/2⌋ draws (those of `Replica.firstHalf`) and over the others. */
   readonly sums: (at: number) => Promise<readonly [TokenSums, TokenSums]>
 }
 
@@ -56,6 +56,9 @@ export const checkFailures = ({ components, sampler: { estimator, stepSize, gamm
   }
 }
 
+/** φ̄ over some draws. */
+export const meanPhi = (losses: Float64Array, initialLoss: number): number => losses.reduce((sum, loss) => sum + (loss - initialLoss), 0) / losses.length
+
 /** The two groups of draws of each chain of a component that did not fail. */
 const groupsOf = async ({ chains, sums }: SampledChains, component: string): Promise<Group[]> => {
   const groups: Group[] = []
@@ -66,8 +69,9 @@ const groupsOf = async ({ chains, sums }: SampledChains, component: string): Pro
     for (const half of [0, 1] as const) {
       const drawn = losses.subarray(half === 0 ? 0 : middle, half === 0 ? middle : losses.length)
       const sum = (value: (loss: number) => number): number => drawn.reduce((total, loss) => total + value(loss), 0)
+      const { loss, product } = halves[half]
       groups.push({
-        ...halves[half], half, draws: drawn.length,
+        loss, product, productShift: half === 0 && loss.length > 0 && product.length > 0 ? meanPhi(drawn, initialLoss) : 0, half, draws: drawn.length,
         phi: sum((loss) => loss - initialLoss), observed: sum((loss) => loss), phiObserved: sum((loss) => (loss - initialLoss) * loss)
       })
     }

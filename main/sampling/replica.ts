@@ -2,12 +2,26 @@ import type { Evaluator, Prefix } from '../engine/evaluator'
 import { streamOf } from './philox'
 import { PsgldKernel } from './psgld'
 import { Reclaimer } from './reclaim'
-import type { ResultOf, SharedRun, Task, TaskOf, TaskResult } from './tasks'
+import type { ResultOf, SharedRun, Task, TaskOf, TaskResult, TokenSums } from './tasks'
 
 const sum = (values: Float32Array): number => {
   let total = 0
   for (let i = 0; i < values.length; i++) total += values[i]
   return total
+}
+
+const add = ({ loss, product }: TokenSums<Float64Array>, token: number, phi: number, change: number): void => {
+  if (loss.length > 0) loss[token] += change
+  if (product.length > 0) product[token] += phi * change
+}
+
+/** Moves the sums to where they are only read from now on. */
+const close = (sums: TokenSums<Float64Array>, kept: TokenSums, meanPhi: number): void => {
+  if (sums.loss.length > 0 && sums.product.length > 0) for (let token = 0; token < sums.product.length; token++) sums.product[token] -= meanPhi * sums.loss[token]
+  kept.product.set(sums.product)
+  kept.loss.set(sums.loss)
+  sums.loss.fill(0)
+  sums.product.fill(0)
 }
 
 /** The work on replicas that one thread does with one evaluator: tasks in, results out, one at a time. */
@@ -86,30 +100,44 @@ export class ReplicaWork {
     return null
   }
 
-  async #initial({ component, centre, prefix }: TaskOf<'initial'>): Promise<number> {
-    return sum(await this.#evaluator.losses(component, centre, this.#prefix(prefix)))
+  /** Calls `take` for every studied token of the rows, with its loss. */
+  #studied(rows: Int32Array, losses: Float32Array, targets: number, take: (token: number, loss: number) => void): void {
+    const { starts, positions } = this.#run
+    rows.forEach((row, i) => {
+      for (let token = starts[row]; token < starts[row + 1]; token++) take(token, losses[i * targets + positions[token] - 1])
+    })
   }
 
-  async #losses({ replica, prefix, probeRows }: TaskOf<'losses'>): Promise<number> {
-    const { starts, positions, replicas } = this.#run
-    const { component, weights, losses: kept } = replicas[replica]
+  async #initial({ component, centre, prefix, probeRows }: TaskOf<'initial'>): Promise<number> {
+    const { initialLosses } = this.#run
     const shared = this.#prefix(prefix)
-    const losses = await this.#evaluator.losses(component, weights, shared)
-    const targets = shared.rows.length - 1
-    probeRows?.forEach((row, i) => {
-      for (let token = starts[row]; token < starts[row + 1]; token++) kept[token] = losses[i * targets + positions[token] - 1]
-    })
+    const losses = await this.#evaluator.losses(component, centre, shared)
+    if (probeRows !== null) this.#studied(probeRows, losses, shared.rows.length - 1, (token, loss) => (initialLosses[token] = loss))
     return sum(losses)
   }
 
-  #commit({ replica, phi, half }: TaskOf<'commit'>): number {
-    const { claim, losses, halves, weights, centre } = this.#run.replicas[replica]
-    Atomics.store(claim, 0, 1)
-    const { loss, product } = halves[half]
-    for (let token = 0; token < losses.length; token++) {
-      loss[token] += losses[token]
-      product[token] += phi * losses[token]
+  async #losses({ replica, prefix, probe }: TaskOf<'losses'>): Promise<number> {
+    const { replicas, initialLosses } = this.#run
+    const { component, weights, claim, losses: kept, sums } = replicas[replica]
+    const shared = this.#prefix(prefix)
+    const losses = await this.#evaluator.losses(component, weights, shared)
+    if (probe === null) return sum(losses)
+    const { indices, phi } = probe
+    const targets = shared.rows.length - 1
+    if (phi === null) this.#studied(indices, losses, targets, (token, loss) => (kept[token] = loss))
+    else {
+      Atomics.store(claim, 0, 1)
+      this.#studied(indices, losses, targets, (token, loss) => add(sums, token, phi, loss - initialLosses[token]))
     }
+    return sum(losses)
+  }
+
+  #commit({ replica, phi, closing }: TaskOf<'commit'>): number {
+    const { initialLosses, replicas } = this.#run
+    const { claim, losses, sums, firstHalf, weights, centre } = replicas[replica]
+    Atomics.store(claim, 0, 1)
+    for (let token = 0; token < losses.length; token++) add(sums, token, phi, losses[token] - initialLosses[token])
+    if (closing !== null) close(sums, firstHalf, closing)
     let square = 0
     for (let i = 0; i < weights.length; i++) square += (weights[i] - centre[i]) ** 2
     return Math.sqrt(square)

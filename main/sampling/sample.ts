@@ -5,7 +5,7 @@ import type { Study } from '../corpora/study'
 import type { Model } from '../models/architecture'
 import { componentIndex, componentSlices, flatten } from '../models/components'
 import { readCheckpoint, removeLeftovers, writeCheckpoint } from './checkpoint'
-import { checkFailures, resultOf } from './estimates'
+import { checkFailures, meanPhi, resultOf } from './estimates'
 import type { SampledChains, SamplingResult } from './estimates'
 import type { FailedChain } from './diagnostics'
 import { Minibatches } from './philox'
@@ -13,7 +13,7 @@ import { Pool, TaskDropped, threadLane } from './pool'
 import type { OpenLane } from './pool'
 import { blockTokens, chunkTokens, cutRows, flattenTargets, targetsOf } from './rows'
 import type { RowBlock } from './rows'
-import type { Operations, Replica, SharedRun } from './tasks'
+import type { Operations, Replica, SharedRun, TokenSums } from './tasks'
 
 export type { ChainTrace, ComponentDiagnostics, FailedChain } from './diagnostics'
 export type { SamplingResult } from './estimates'
@@ -155,13 +155,16 @@ const shared = (values: Float32Array): Float32Array => {
   return copy
 }
 
-const makeReplicas = ({ model: { architecture, weights }, sampler }: SamplingInput, chains: readonly ChainName[], tokens: number): Replica[] =>
+const makeReplicas = ({ model: { architecture, weights }, sampler, observationIncludesProbe }: SamplingInput, chains: readonly ChainName[], tokens: number): Replica[] =>
   [...new Set(chains.map(({ component }) => component))].flatMap((component) => {
     const centre = shared(flatten(weights, componentSlices(architecture, weights, component)))
-    const sums = () => ({ loss: float64(tokens), product: float64(tokens) })
+    const twoChain = sampler.estimator === 'two-chain'
+    const sums = <A extends Float32Array | Float64Array>(make: (length: number) => A): TokenSums<A> =>
+      ({ loss: make(twoChain && component !== 'full' ? 0 : tokens), product: make(component === 'full' ? 0 : tokens) })
     return chains.filter((each) => each.component === component).map(({ chain }) => ({
       component, chain, index: componentIndex(architecture, component), weights: shared(centre), centre,
-      squares: float32(sampler.nBeta === 0 ? 0 : centre.length), losses: float32(tokens), halves: [sums(), sums()] as const,
+      squares: float32(sampler.nBeta === 0 ? 0 : centre.length), losses: float32(observationIncludesProbe ? tokens : 0),
+      sums: sums(float64), firstHalf: twoChain ? sums(float64) : sums(float32),
       claim: new Int32Array(new SharedArrayBuffer(4))
     }))
   })
@@ -188,6 +191,8 @@ class Sampler {
   readonly #minibatches: Minibatches
   readonly #observation: readonly RowBlock[]
   readonly #probe: readonly RowBlock[]
+  /** Target positions that L is a mean over. */
+  readonly #observedTargets: number
   readonly #meter = new Meter()
   #pool!: Pool
   #operations = new Map<string, ReadonlyMap<number, Operations>>()
@@ -218,11 +223,12 @@ class Sampler {
     this.#tokens = positions.length
     checkInput(input, this.#tokens)
     const replicas = makeReplicas(input, chosen ?? chainNames(input), this.#tokens)
-    this.#run = { engine, architecture: model.architecture, weights: model.weights, sampler, seed, replicas, starts, positions }
+    this.#run = { engine, architecture: model.architecture, weights: model.weights, sampler, seed, replicas, starts, positions, initialLosses: float32(this.#tokens) }
     this.#fingerprint = fingerprintOf(input, chosen)
     this.#minibatches = new Minibatches(seed, study.sampling.length, sampler.batchSize)
     this.#observation = cutRows(study.observation, Array.from(study.observation.keys()), blockTokens)
     this.#probe = cutRows(study.probe, Array.from(study.probe.keys()), blockTokens)
+    this.#observedTargets = (input.observationIncludesProbe ? this.#evaluated : this.#observation).reduce((sum, block) => sum + targetsOf(block), 0)
     const count = replicas.length
     this.#steps = new Int32Array(count)
     this.#draws = new Int32Array(count)
@@ -334,7 +340,8 @@ class Sampler {
       cost: (replica) => this.#cost(replica, [rows], 'losses'),
       work: async (replica, [prefix]) => {
         const cost = this.#cost(replica, [rows], 'losses')
-        const lossSum = await this.#pool.run<'losses'>({ kind: 'losses', replica, prefix, probeRows: isProbe ? rows.indices : null }, cost)
+        const phi = this.#input.observationIncludesProbe ? null : this.#drawLoss(replica) - this.#initialLoss
+        const lossSum = await this.#pool.run<'losses'>({ kind: 'losses', replica, prefix, probe: isProbe ? { indices: rows.indices, phi } : null }, cost)
         if (!Number.isFinite(lossSum)) this.#fail(replica, `the loss is not finite at draw ${draw}`)
         else {
           if (!isProbe || this.#input.observationIncludesProbe) this.#drawSums[replica] += lossSum
@@ -352,10 +359,11 @@ class Sampler {
       pending: (replica) => this.#draws[replica] <= draw,
       cost: () => 0,
       work: async (replica) => {
-        const loss = this.#drawSums[replica] / this.#observedTargets()
-        const half = draw < Math.floor(draws / 2) ? 0 : 1
-        const distance = await this.#pool.run<'commit'>({ kind: 'commit', replica, phi: loss - this.#initialLoss, half }, 0)
+        const loss = this.#drawLoss(replica)
         this.#losses[replica * draws + draw] = loss
+        const firstHalf = this.#losses.subarray(replica * draws, replica * draws + Math.floor(draws / 2))
+        const closing = draw + 1 === firstHalf.length ? meanPhi(firstHalf, this.#initialLoss) : null
+        const distance = await this.#pool.run<'commit'>({ kind: 'commit', replica, phi: loss - this.#initialLoss, closing }, 0)
         this.#distances[replica * draws + draw] = distance
         this.#drawSums[replica] = 0
         this.#blocks[replica] = 0
@@ -366,12 +374,9 @@ class Sampler {
     }
   }
 
-  #observedBlocks(): readonly RowBlock[] {
-    return this.#input.observationIncludesProbe ? this.#evaluated : this.#observation
-  }
-
-  #observedTargets(): number {
-    return this.#observedBlocks().reduce((sum, block) => sum + targetsOf(block), 0)
+  /** L at the draw in progress, once all observation rows are through. */
+  #drawLoss(replica: number): number {
+    return this.#drawSums[replica] / this.#observedTargets
   }
 
   /** All stages in turn; while one ends, the forward passes of the next fill the threads that have run out of its tasks. */
@@ -457,37 +462,37 @@ class Sampler {
 
   // ------------------------------------------------------------------ start, checkpoints, progress
 
-  /** Through the cheapest component of the whole run, so that every part of it gets the same bits. */
+  /** L(w*) and ℓ(w*), through the cheapest component of the whole run, so that every part of it gets the same bits. */
   async #measureInitialLoss(): Promise<void> {
     const { architecture, weights } = this.#run
     const names = sampledNames(this.#input)
     const costs = names.map((component) => this.#componentCost(component, this.#evaluated, 'losses'))
     const component = names[costs.indexOf(Math.min(...costs))]
     const centre = shared(flatten(weights, componentSlices(architecture, weights, component)))
-    const blocks = this.#observedBlocks()
+    const blocks = this.#evaluated.map((block, i) => ({ block, isProbe: i >= this.#observation.length }))
     let sum = 0
     for (let start = 0; start < blocks.length; start += this.#input.threads) {
-      const parts = await this.#settled(blocks.slice(start, start + this.#input.threads).map(async (block) => {
+      const parts = await this.#settled(blocks.slice(start, start + this.#input.threads).map(async ({ block, isProbe }) => {
         const [prefix] = await this.#openPrefixes([block])
-        const part = await this.#pool.run<'initial'>({ kind: 'initial', component, centre, prefix }, 0)
+        const part = await this.#pool.run<'initial'>({ kind: 'initial', component, centre, prefix, probeRows: isProbe ? block.indices : null }, 0)
         this.#pool.release(prefix)
-        return part
+        return isProbe && !this.#input.observationIncludesProbe ? 0 : part
       }))
       for (const part of parts) sum += part
     }
-    const loss = sum / this.#observedTargets()
+    const loss = sum / this.#observedTargets
     if (!Number.isFinite(loss)) throw new SpectroscopeError('sampling', 'The loss of the model as given is not finite on the observation rows; check that its weights are whole.')
     this.#initialLoss = loss
   }
 
   /** The arrays of a checkpoint, in order. Weights at nβ = 0 are not kept: a draw makes them anew. */
   #sections({ midDraw }: Pick<SavedState, 'midDraw'>): ArrayBufferView[] {
-    const replicas = this.#run.replicas.flatMap(({ weights, squares, losses, halves }) => [
+    const replicas = this.#run.replicas.flatMap(({ weights, squares, losses, sums, firstHalf }) => [
       ...(this.#run.sampler.nBeta === 0 ? [] : [weights, squares]),
-      ...halves.flatMap(({ loss, product }) => [loss, product]),
+      ...[sums, firstHalf].flatMap(({ loss, product }) => [loss, product]),
       ...(midDraw ? [losses] : [])
     ])
-    return [this.#steps, this.#draws, this.#blocks, this.#drawSums, this.#losses, this.#distances, ...replicas]
+    return [this.#steps, this.#draws, this.#blocks, this.#drawSums, this.#losses, this.#distances, this.#run.initialLosses, ...replicas]
   }
 
   async #resume(): Promise<boolean> {
@@ -576,7 +581,7 @@ class Sampler {
         component, chain, initialLoss: this.#initialLoss, failure: this.#failure(replica),
         losses: ofReplica(this.#losses, replica), distances: ofReplica(this.#distances, replica)
       })),
-      sums: (at) => Promise.resolve(replicas[at].halves)
+      sums: (at) => Promise.resolve([replicas[at].firstHalf, replicas[at].sums])
     }
   }
 }

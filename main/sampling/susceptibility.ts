@@ -1,7 +1,13 @@
-import type { TokenSums } from './tasks'
 
-/** Sums over a group of draws of one chain: φ = L - L(w*), L, φL, and per token ℓ and φℓ (METHOD section 3). */
-export interface Group extends TokenSums {
+/**
+ * Sums over a group of draws of one chain: φ = L - L(w*), L, φL, and per token ℓ and φℓ (METHOD section 3), ℓ less any constant of the
+ * token's own. [tokens]; `loss` may be empty for a component when there are groups of `full`, and `product` for `full`.
+ */
+export interface Group {
+  readonly loss: Float32Array | Float64Array
+  /** Σφℓ less `productShift` times Σℓ. */
+  readonly product: Float32Array | Float64Array
+  readonly productShift: number
   readonly draws: number
   readonly phi: number
   readonly observed: number
@@ -47,7 +53,7 @@ const jackknife = (values: Float64Array): number => {
  * squares. At least two groups each; both halves must occur.
  */
 export const estimate = (groups: readonly Group[], full: readonly Group[] | null): Estimate => {
-  const tokens = groups[0].loss.length
+  const tokens = groups[0].product.length
   const count = groups.length
   const gapGroups = full ?? groups
   const gapCount = gapGroups.length
@@ -62,24 +68,33 @@ export const estimate = (groups: readonly Group[], full: readonly Group[] | null
   const susceptibilities = new Float64Array(tokens)
   const standardErrors = new Float64Array(tokens)
   const halves = [new Float64Array(tokens), new Float64Array(tokens)] as const
+  const products = new Float64Array(count)
+  const losses = new Float64Array(gapCount)
   const deleted = new Float64Array(count)
   const gapDeleted = new Float64Array(gapCount)
   for (let token = 0; token < tokens; token++) {
     const product = [0, 0]
-    for (let g = 0; g < count; g++) product[groups[g].half] += groups[g].product[token]
+    for (let g = 0; g < count; g++) {
+      const { product: values, productShift, loss, half } = groups[g]
+      products[g] = values[token] + (productShift === 0 ? 0 : productShift * loss[token])
+      product[half] += products[g]
+    }
     const loss = [0, 0]
-    for (let g = 0; g < gapCount; g++) loss[gapGroups[g].half] += gapGroups[g].loss[token]
+    for (let g = 0; g < gapCount; g++) {
+      losses[g] = gapGroups[g].loss[token]
+      loss[gapGroups[g].half] += losses[g]
+    }
     const productAll = product[0] + product[1]
     const lossAll = loss[0] + loss[1]
     susceptibilities[token] = chi(all, productAll, gapAll, lossAll)
     for (const half of [0, 1]) halves[half][token] = chi(inHalf[half], product[half], gapInHalf[half], loss[half])
     for (let g = 0; g < count; g++) {
-      const left = productAll - groups[g].product[token]
-      deleted[g] = full === null ? chi(leftOut[g], left, leftOut[g], lossAll - groups[g].loss[token]) : chi(leftOut[g], left, gapAll, lossAll)
+      const left = productAll - products[g]
+      deleted[g] = full === null ? chi(leftOut[g], left, leftOut[g], lossAll - losses[g]) : chi(leftOut[g], left, gapAll, lossAll)
     }
     let error = jackknife(deleted)
     if (full !== null) {
-      for (let g = 0; g < gapCount; g++) gapDeleted[g] = chi(all, productAll, gapLeftOut[g], lossAll - full[g].loss[token])
+      for (let g = 0; g < gapCount; g++) gapDeleted[g] = chi(all, productAll, gapLeftOut[g], lossAll - losses[g])
       error = Math.hypot(error, jackknife(gapDeleted))
     }
     standardErrors[token] = error

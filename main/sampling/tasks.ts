@@ -3,10 +3,13 @@ import type { Prefix, Rows } from '../engine/evaluator'
 import type { Architecture, Weights } from '../models/architecture'
 import type { ChainState } from './psgld'
 
-/** Σℓ and Σφℓ of every studied token over some draws of one chain (METHOD section 3); float64 [tokens]. */
-export interface TokenSums {
-  readonly loss: Float64Array
-  readonly product: Float64Array
+/**
+ * Σδ and Σφδ of every studied token over some draws of one chain, δ = ℓ - ℓ(w*) (METHOD section 3; χ̂ is the same for any constant
+ * taken from a token's losses). Two-chain estimates need only Σφδ of a component and only Σδ of `full`: the other array is empty.
+ */
+export interface TokenSums<A extends Float32Array | Float64Array = Float32Array | Float64Array> {
+  readonly loss: A
+  readonly product: A
 }
 
 /** One chain of one component. Every array is backed by a SharedArrayBuffer, so that any thread can work on any replica. */
@@ -15,10 +18,12 @@ export interface Replica extends ChainState {
   readonly chain: number
   /** Index of the component in a random stream. */
   readonly index: number
-  /** Losses of the studied tokens at the draw in progress [tokens]. */
+  /** Losses of the studied tokens at the draw in progress [tokens]; empty where φ is known before them, as they are added up at once then. */
   readonly losses: Float32Array
-  /** Sums over the first ⌊K/2⌋ draws and over the others. */
-  readonly halves: readonly [TokenSums, TokenSums]
+  /** Sums over the draws of the half in progress: the first ⌊K/2⌋ draws, or the others. */
+  readonly sums: TokenSums<Float64Array>
+  /** The first half's once it is complete. Where there are both, rounded then, and Σφδ less φ̄ Σδ, so that what cancels is not rounded. */
+  readonly firstHalf: TokenSums
   /** Not zero from the moment a task begins to change the replica until its result has arrived. */
   readonly claim: Int32Array
 }
@@ -34,6 +39,14 @@ export interface SharedRun {
   /** Studied target positions of probe row i: positions[starts[i]] … positions[starts[i + 1] - 1]; their indices are the token numbers. */
   readonly starts: Int32Array
   readonly positions: Int32Array
+  /** ℓ(w*) of every studied token. */
+  readonly initialLosses: Float32Array
+}
+
+/** The studied tokens of a block of probe rows: which rows they are, and φ where it is known. */
+export interface ProbeRows {
+  readonly indices: Int32Array
+  readonly phi: number | null
 }
 
 export interface Operations {
@@ -52,12 +65,12 @@ interface Calls {
   }
   /** A draw at nβ = 0. */
   readonly gaussian: { readonly parameters: { readonly replica: number; readonly draw: number }; readonly result: null }
-  /** Sum of the losses of a block at w*, through a component with these weights. */
-  readonly initial: { readonly parameters: { readonly component: string; readonly centre: Float32Array; readonly prefix: number }; readonly result: number }
-  /** Sum of the losses of a block at the replica's weights; those of studied tokens are kept when `probeRows` says which rows they are. */
-  readonly losses: { readonly parameters: { readonly replica: number; readonly prefix: number; readonly probeRows: Int32Array | null }; readonly result: number }
-  /** Adds the kept losses to the sums of one half; answers ‖u - u*‖. */
-  readonly commit: { readonly parameters: { readonly replica: number; readonly phi: number; readonly half: 0 | 1 }; readonly result: number }
+  /** Sum of the losses of a block at w*, through a component with these weights; those of studied tokens are kept when `probeRows` says which rows they are. */
+  readonly initial: { readonly parameters: { readonly component: string; readonly centre: Float32Array; readonly prefix: number; readonly probeRows: Int32Array | null }; readonly result: number }
+  /** Sum of the losses of a block at the replica's weights; those of studied tokens are added to its sums, or kept until φ is known. */
+  readonly losses: { readonly parameters: { readonly replica: number; readonly prefix: number; readonly probe: ProbeRows | null }; readonly result: number }
+  /** Ends a draw: adds the losses that were kept, and closes the first half, whose mean of φ is given after its last draw. Answers ‖u - u*‖. */
+  readonly commit: { readonly parameters: { readonly replica: number; readonly phi: number; readonly closing: number | null }; readonly result: number }
 }
 
 export type TaskKind = keyof Calls

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { beforeAll, expect, it } from 'vitest'
 import { createEvaluator } from '../../main/engine/engines'
 import { loadModel } from '../../main/models/load'
+import type { Evaluator } from '../../main/engine/evaluator'
 import type { Model } from '../../main/models/architecture'
 import { Minibatches } from '../../main/sampling/philox'
 import { localLane } from '../../main/sampling/pool'
@@ -48,7 +49,8 @@ const groupsOf = (losses: readonly (readonly number[])[], probe: readonly (reado
         observed: sum(({ loss }) => loss),
         phiObserved: sum(({ phi, loss }) => phi * loss),
         loss: Float64Array.from(probe[c][0], (_, token) => sum(({ tokens }) => tokens[token])),
-        product: Float64Array.from(probe[c][0], (_, token) => sum(({ phi, tokens }) => phi * tokens[token]))
+        product: Float64Array.from(probe[c][0], (_, token) => sum(({ phi, tokens }) => phi * tokens[token])),
+        productShift: 0
       }
     })
   )
@@ -96,19 +98,32 @@ for (const name of ['neox-2m', 'gpt2-2m']) {
       let shared: SharedRun | undefined
       const weights = new Map<string, { first: number[]; last: number[] }>()
       const losses = new Map<string, Float32Array>()
+      const ofProbe = new Map<Float32Array, number[]>()
+      const recording = (evaluator: Evaluator): Evaluator => ({
+        prefix: (rows) => evaluator.prefix(rows),
+        gradient: (...call) => evaluator.gradient(...call),
+        operations: (...call) => evaluator.operations(...call),
+        dispose: () => evaluator.dispose(),
+        losses: async (component, u, prefix) => {
+          const values = await evaluator.losses(component, u, prefix)
+          if (golden.probe.some((ids) => ids.join() === prefix.rows.ids.subarray(0, ids.length).join())) ofProbe.set(u, [...(ofProbe.get(u) ?? []), ...values])
+          return values
+        }
+      })
       const result = await sample(
         {
           ...configured(nBeta, estimator),
           onTrace: ({ component, chain, draw }) => {
             const replica = shared!.replicas.find((other) => other.component === component && other.chain === chain)!
             weights.set(`${component} ${chain} ${draw}`, { first: [...replica.weights.subarray(0, 4)], last: [...replica.weights.subarray(-4)] })
-            losses.set(`${component} ${chain} ${draw}`, replica.losses.slice())
+            losses.set(`${component} ${chain} ${draw}`, Float32Array.from(ofProbe.get(replica.weights)!))
+            ofProbe.delete(replica.weights)
           }
         },
         {
-          openLane: localLane((run) => {
+          openLane: localLane(async (run) => {
             shared = run
-            return createEvaluator('onnx-cpu', run.architecture, run.weights)
+            return recording(await createEvaluator('onnx-cpu', run.architecture, run.weights))
           })
         }
       )

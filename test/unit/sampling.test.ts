@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Evaluator } from '../../main/engine/evaluator'
+import type { Evaluator, Prefix } from '../../main/engine/evaluator'
 import { componentSlices, flatten } from '../../main/models/components'
 import { assessHealth, splitRHat } from '../../main/sampling/diagnostics'
 import type { ComponentDiagnostics } from '../../main/sampling/diagnostics'
@@ -15,7 +15,8 @@ import { Reclaimer } from '../../main/sampling/reclaim'
 import { sample } from '../../main/sampling/sample'
 import type { SamplingInput, SamplingResult, TracePoint } from '../../main/sampling/sample'
 import { centredReliabilities, estimate, reliability } from '../../main/sampling/susceptibility'
-import type { Task, TaskResult } from '../../main/sampling/tasks'
+import type { Group } from '../../main/sampling/susceptibility'
+import type { SharedRun, Task, TaskResult } from '../../main/sampling/tasks'
 import { architecture, diagonal, QuadraticEvaluator, smallInput, weights } from './sampling-fake'
 
 const centre = (component: string): Float32Array => flatten(weights, componentSlices(architecture, weights, component))
@@ -141,6 +142,56 @@ describe('sampling', () => {
     both.susceptibilities.forEach((value, i) => expect(Math.abs(value - joined.susceptibilities[i])).toBeLessThan(1e-9))
   })
 
+  it.each(['restricted', 'two-chain'] as const)('adds up as exactly as sums of all losses in float64 would: %s', async (estimator) => {
+    const input = { ...smallInput({ nBeta: 0, gamma: 50, draws: 41, chains: 2, estimator }), threads: 1 }
+    const { study } = input
+    const rows = [...study.observation, ...study.probe].map((ids) => ids.join())
+    /** By weights: losses of every row at every draw. */
+    const seen = new Map<Float32Array, Map<string, Float32Array[]>>()
+    class Recording extends QuadraticEvaluator {
+      override async losses(component: string, u: Float32Array, prefix: Prefix): Promise<Float32Array> {
+        const values = await super.losses(component, u, prefix)
+        const { ids, count, length } = prefix.rows
+        const own = seen.get(u) ?? new Map<string, Float32Array[]>()
+        seen.set(u, own)
+        for (let row = 0; row < count; row++) {
+          const key = ids.subarray(row * length, (row + 1) * length).join()
+          own.set(key, [...(own.get(key) ?? []), values.slice(row * (length - 1), (row + 1) * (length - 1))])
+        }
+        return values
+      }
+    }
+    let run: SharedRun | undefined
+    const result = await sample(input, { openLane: localLane((shared) => {
+      run = shared
+      return Promise.resolve(new Recording(centre))
+    }) })
+    const total = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0)
+    const groupsOf = (name: string): Group[] => run!.replicas.filter(({ component }) => component === name).flatMap(({ weights: u }) => {
+      const losses = rows.map((key) => seen.get(u)!.get(key)!)
+      const draws = Array.from({ length: 41 }, (_, k) => ({
+        observed: total(losses.slice(0, 3).flatMap((row) => [...row[k]])) / 14,
+        tokens: study.targets.flatMap((targets, row) => Array.from(targets, (t) => losses[3 + row][k][t - 1]))
+      }))
+      return [draws.slice(0, 20), draws.slice(20)].map((part, half): Group => {
+        const phi = part.map(({ observed }) => observed - result.initialLoss)
+        return {
+          half: half as 0 | 1, draws: part.length, phi: total(phi), observed: total(part.map(({ observed }) => observed)), phiObserved: total(part.map(({ observed }, k) => observed * phi[k])),
+          loss: Float64Array.from(part[0].tokens, (_, t) => total(part.map(({ tokens }) => tokens[t]))),
+          product: Float64Array.from(part[0].tokens, (_, t) => total(part.map(({ tokens }, k) => phi[k] * tokens[t]))), productShift: 0
+        }
+      })
+    })
+    const full = estimator === 'two-chain' ? groupsOf('full') : null
+    result.components.forEach((component, column) => {
+      const { susceptibilities, standardErrors } = estimate(groupsOf(component), full)
+      const ofColumn = (values: Float32Array): number[] => Array.from({ length: result.tokens }, (_, token) => values[token * result.components.length + column])
+      const deviation = (actual: readonly number[], expected: Float64Array): number => Math.max(...actual.map((value, i) => Math.abs(value - expected[i]))) / Math.max(...expected.map(Math.abs))
+      expect(deviation(ofColumn(result.susceptibilities), susceptibilities)).toBeLessThan(estimator === 'restricted' ? 1e-6 : 2e-7)
+      expect(deviation(ofColumn(result.standardErrors), standardErrors)).toBeLessThan(1e-6)
+    })
+  })
+
   it('leaves out a chain that turns non-finite, and a component without any other', async () => {
     let calls = 0
     const flags: string[] = []
@@ -164,7 +215,7 @@ describe('sampling', () => {
 
   it('stops when every chain of full, or of every component, has failed', async () => {
     const failing = (name: string): OpenLane => {
-      const initialCalls = 2
+      const initialCalls = 4
       let calls = 0
       return quadratic((component) => (++calls > initialCalls && (name === '' ? component !== 'full' : component === name) ? NaN : 0))
     }
@@ -339,7 +390,7 @@ describe('estimates', () => {
     const sum = (value: (draw: readonly [number, number]) => number): number => draws.reduce((total, draw) => total + value(draw), 0)
     return {
       half, draws: draws.length, phi: sum(([l]) => l - 1), observed: sum(([l]) => l), phiObserved: sum(([l]) => l * (l - 1)),
-      loss: Float64Array.of(sum(([, x]) => x)), product: Float64Array.of(sum(([l, x]) => (l - 1) * x))
+      loss: Float64Array.of(sum(([, x]) => x)), productShift: 0, product: Float64Array.of(sum(([l, x]) => (l - 1) * x))
     }
   }
 
