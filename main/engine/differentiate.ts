@@ -1,4 +1,4 @@
-import type { GraphBuilder, Node, Value } from './graph'
+import { type GraphBuilder, type Node, type Value, size } from './graph'
 
 type Rule = (builder: GraphBuilder, node: Node, gradients: readonly (Value | undefined)[], wanted: readonly boolean[]) => (Value | undefined)[]
 
@@ -48,6 +48,11 @@ const unembedLossRule: Rule = (builder, { inputs: [hidden, unembedding, ids], ou
   return [wantHidden ? gradientHidden() : undefined, wantUnembedding ? gradientUnembedding() : undefined]
 }
 
+const exponentialSumsRule: Rule = (builder, { operation, inputs: [hidden, table], outputs: [, weighted] }, [gradient], [wantHidden, wantTable]) => {
+  if (operation.kind !== 'exponentialSums' || gradient === undefined) return []
+  return [wantHidden ? builder.mul(weighted, gradient) : undefined, wantTable ? builder.exponentialSumsSlope(hidden, table, gradient, operation.block) : undefined]
+}
+
 const inverse = (permutation: readonly number[]): number[] => permutation.map((_, axis) => permutation.indexOf(axis))
 
 const rule: Rule = (builder, node, gradients, wanted) => {
@@ -65,6 +70,8 @@ const rule: Rule = (builder, node, gradients, wanted) => {
       return [builder.scale(gradient, operation.factor)]
     case 'exp':
       return [builder.mul(gradient, outputs[0])]
+    case 'log':
+      return [builder.mul(gradient, builder.reciprocal(inputs[0]))]
     case 'matmul':
       return matmulRule(builder, node, gradients, wanted)
     case 'reshape':
@@ -91,11 +98,18 @@ const rule: Rule = (builder, node, gradients, wanted) => {
     }
     case 'gelu':
       return [builder.mul(gradient, builder.geluSlope(inputs[0], operation.tanh))]
-    case 'sum':
+    case 'sum': {
+      const stretched = inputs[0].shape.map((length, axis) => (operation.axes.includes(axis) ? length : 1))
+      return [builder.mul(gradient, builder.constant(new Float32Array(size(stretched)).fill(1), stretched))]
+    }
+    case 'reciprocal':
     case 'geluSlope':
+    case 'exponentialSumsSlope':
       throw new Error(`${operation.kind} occurs in gradients alone and has none of its own`)
     case 'unembedLoss':
       return unembedLossRule(builder, node, gradients, wanted)
+    case 'exponentialSums':
+      return exponentialSumsRule(builder, node, gradients, wanted)
   }
 }
 

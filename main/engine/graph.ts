@@ -12,7 +12,7 @@ export interface Value {
 export type Operation =
   | { readonly kind: 'add' | 'sub' | 'mul' }
   | { readonly kind: 'scale'; readonly factor: number }
-  | { readonly kind: 'exp' }
+  | { readonly kind: 'exp' | 'log' | 'reciprocal' }
   | { readonly kind: 'matmul'; readonly transposeA: boolean; readonly transposeB: boolean }
   | { readonly kind: 'reshape' }
   | { readonly kind: 'transpose'; readonly permutation: readonly number[] }
@@ -31,6 +31,14 @@ export type Operation =
   | { readonly kind: 'gelu' | 'geluSlope'; readonly tanh: boolean }
   /** (h [M, d], W [V, d], ids [M]): outputs -log softmax(h Wᵀ)[ids] as [M], and log softmax(h Wᵀ) as [M, V]. */
   | { readonly kind: 'unembedLoss' }
+  /**
+   * (h [M, d], W [R, d]): outputs Σ_v exp(h·w_v) as [M, 1], and Σ_v exp(h·w_v) w_v as [M, d], over the first `vocabulary` rows of W. The
+   * others are zeros, so that R is a multiple of `block`: rows of W are taken so many at a time, and no logits are kept. Nothing is taken
+   * from the exponents: the caller sees to it that they fit.
+   */
+  | { readonly kind: 'exponentialSums'; readonly vocabulary: number; readonly block: number }
+  /** (h [M, d], W [R, d], c [M, 1]): outputs Σ_m c_m exp(h_m·w_v) h_m as [R, d], what the first output above owes to W. */
+  | { readonly kind: 'exponentialSumsSlope'; readonly block: number }
 
 export interface Node {
   readonly operation: Operation
@@ -117,6 +125,14 @@ export class GraphBuilder {
     return this.node({ kind: 'exp' }, [x], x.shape)[0]
   }
 
+  log(x: Value): Value {
+    return this.node({ kind: 'log' }, [x], x.shape)[0]
+  }
+
+  reciprocal(x: Value): Value {
+    return this.node({ kind: 'reciprocal' }, [x], x.shape)[0]
+  }
+
   matmul(a: Value, b: Value, { transposeA = false, transposeB = false } = {}): Value {
     const [m, ka] = transposeA ? [a.shape.at(-1)!, a.shape.at(-2)!] : [a.shape.at(-2)!, a.shape.at(-1)!]
     const [kb, n] = transposeB ? [b.shape.at(-1)!, b.shape.at(-2)!] : [b.shape.at(-2)!, b.shape.at(-1)!]
@@ -187,6 +203,16 @@ export class GraphBuilder {
     return { loss, logProbabilities }
   }
 
+  exponentialSums(hidden: Value, table: Value, vocabulary: number, block: number): { sums: Value; weighted: Value } {
+    if (table.shape[0] % block !== 0) throw new Error(`${table.shape[0]} rows are not in blocks of ${block}`)
+    const [sums, weighted] = this.node({ kind: 'exponentialSums', vocabulary, block }, [hidden, table], [hidden.shape[0], 1], hidden.shape)
+    return { sums, weighted }
+  }
+
+  exponentialSumsSlope(hidden: Value, table: Value, coefficients: Value, block: number): Value {
+    return this.node({ kind: 'exponentialSumsSlope', block }, [hidden, table, coefficients], table.shape)[0]
+  }
+
   /** The finished graph, without nodes that no output needs. */
   build(): Graph {
     const needed = new Set<number>([...this.outputs.values()].map(({ id }) => id))
@@ -205,6 +231,10 @@ export class GraphBuilder {
   }
 }
 
+/** Float32 numbers that a node holds while it runs, beside its inputs and outputs. */
+const scratch = ({ operation, inputs }: Node): number =>
+  operation.kind === 'exponentialSums' || operation.kind === 'exponentialSumsSlope' ? inputs[0].shape[0] * operation.block : 0
+
 /** Bytes of float32 intermediates alive at once when the nodes run in order: what a program holds on to between runs. */
 export const peakBytes = ({ nodes, outputs }: Graph): number => {
   const lastUse = new Map<number, number>()
@@ -221,7 +251,7 @@ export const peakBytes = ({ nodes, outputs }: Graph): number => {
       alive += bytes
       released.set(end, (released.get(end) ?? 0) + bytes)
     }
-    peak = Math.max(peak, alive)
+    peak = Math.max(peak, alive + 4 * scratch(node))
     alive -= released.get(at) ?? 0
   })
   return peak

@@ -4,7 +4,7 @@ import type { Evaluator, Prefix, Rows } from './evaluator'
 import type { Bound, Executor, Program, Resident } from './executor'
 import { type Graph, peakBytes } from './graph'
 import { pieceOf, pieceOperations } from './operations'
-import { type Extent, activationName, pieceGraph, prefixGraph } from './transformer'
+import { type Extent, activationName, centreUnembedding, logSumBounds, pieceGraph, prefixGraph, unembeddingName, unembeddingWeight } from './transformer'
 
 const shared = (data: Float32Array): Float32Array => {
   const copy = new Float32Array(new SharedArrayBuffer(data.byteLength))
@@ -43,7 +43,7 @@ export const programBytes = 400 * 2 ** 20
  */
 export class TransformerEvaluator implements Evaluator {
   private readonly programs = new Map<string, Compiled>()
-  private readonly residents: Readonly<Record<string, Resident>>
+  private readonly residents = new Map<string, Resident>()
   private readonly components = new Map<string, { slices: Slice[]; projection: Float32Array | undefined }>()
 
   private scratch = new Float32Array(0)
@@ -53,7 +53,20 @@ export class TransformerEvaluator implements Evaluator {
     private readonly architecture: Architecture,
     private readonly weights: Weights
   ) {
-    this.residents = Object.fromEntries([...weights].map(([name, { shape, data }]) => [name, executor.resident(data, shape)]))
+    const { hidden } = architecture
+    const { centre, centred } = centreUnembedding(architecture, weights.get(unembeddingWeight(architecture))!.data)
+    this.residents.set(unembeddingName.centre, executor.resident(centre, [1, hidden]))
+    this.residents.set(unembeddingName.centred, executor.resident(centred, [centred.length / hidden, hidden]))
+  }
+
+  /** A weight at w*, held from when a program first needs it. */
+  private resident(name: string): Resident {
+    const known = this.residents.get(name)
+    if (known !== undefined) return known
+    const { shape, data } = this.weights.get(name)!
+    const made = this.executor.resident(data, shape)
+    this.residents.set(name, made)
+    return made
   }
 
   private async compiled(key: string, make: () => Graph): Promise<Compiled> {
@@ -101,16 +114,22 @@ export class TransformerEvaluator implements Evaluator {
   }
 
   private bind(graph: Graph, given: Readonly<Record<string, Bound>>): Record<string, Bound> {
-    return Object.fromEntries([...graph.inputs.keys()].map((name) => [name, given[name] ?? this.residents[name]]))
+    return Object.fromEntries([...graph.inputs.keys()].map((name) => [name, given[name] ?? this.resident(name)]))
   }
 
-  private async runPiece(component: string, weights: Float32Array, { rows, activations }: Prefix, withGradient: boolean): Promise<Record<string, Float32Array>> {
+  private async runPiece(component: string, weights: Float32Array, prefix: Prefix, withGradient: boolean): Promise<Record<string, Float32Array>> {
+    const outputs = await this.runProgram(component, weights, prefix, withGradient, false)
+    const fits = outputs.logSums.every((logSum) => logSum > logSumBounds.least && logSum < logSumBounds.most)
+    return fits ? outputs : this.runProgram(component, weights, prefix, withGradient, true)
+  }
+
+  private async runProgram(component: string, weights: Float32Array, { rows, activations }: Prefix, withGradient: boolean, exact: boolean): Promise<Record<string, Float32Array>> {
     const extent: Extent = { count: rows.count, positions: rows.length - 1 }
     const piece = pieceOf(component)
     const { slices, projection } = this.component(component)
-    const key = `${piece.kind} ${'layer' in piece ? piece.layer : ''} ${extent.count} ${extent.positions} ${withGradient}`
+    const key = `${piece.kind} ${'layer' in piece ? piece.layer : ''} ${extent.count} ${extent.positions} ${withGradient} ${exact}`
     const { program, graph } = await this.compiled(key, () =>
-      pieceGraph(this.architecture, extent, piece, slices.map(({ tensor }) => tensor), slices.map(({ shape }) => shape), withGradient)
+      pieceGraph(this.architecture, extent, piece, slices.map(({ tensor }) => tensor), slices.map(({ shape }) => shape), withGradient, exact)
     )
     const { inputs, targets } = shifted(rows)
     const given: Record<string, Bound> = { ...activations, ids: inputs, targets, places: places(extent) }

@@ -13,8 +13,28 @@ export type Piece =
   | { readonly kind: 'embed' | 'unembed' | 'full' }
   | { readonly kind: 'head' | 'mlp'; readonly layer: number }
 
-/** Bytes of logits held at once; longer rows are cut into chunks of tokens. */
+/** Bytes of logits held at once where all of a token's are kept; longer rows are cut into chunks of tokens. */
 const logitBytes = 24 * 2 ** 20
+
+/** Tokens whose exponentials of a block of the vocabulary are held at once. */
+const lossTokens = 512
+
+/**
+ * How a vocabulary is cut for `exponentialSums`: `rows` is the vocabulary rounded up to whole blocks. Blocks of 352 to 528 rows by
+ * `lossTokens` stay near a core; among those the one that adds the fewest rows.
+ */
+export const vocabularyBlocks = (vocabulary: number): { readonly block: number; readonly rows: number } => {
+  if (vocabulary <= 512) return { block: vocabulary, rows: vocabulary }
+  const blocks = Array.from({ length: 12 }, (_, i) => 528 - 16 * i).map((block) => ({ block, rows: Math.ceil(vocabulary / block) * block }))
+  return blocks.reduce((best, other) => (other.rows < best.rows ? other : best))
+}
+
+/**
+ * What the losses' exponentials are taken of: logits less those of the mean row of the unembedding at w*, which softmax does not notice.
+ * Σ exp is then at least about V (Jensen), and at most e^88 while no logit is so far above the mean. Where `logSums` leave these bounds,
+ * the exact program has to be run.
+ */
+export const logSumBounds = { least: -60, most: 60 } as const
 
 /** Names of an architecture's weights, by role; of a layer's, with `layer`. */
 const weightNames = ({ family, tiedEmbeddings }: Architecture, layer: number) => {
@@ -50,19 +70,24 @@ const weightShape = (architecture: Architecture, name: string): number[] => {
 
 /**
  * Pieces of one transformer over one extent, added to one graph. Activations are [tokens, d] with tokens = count · positions, row
- * after row. Weights come from `weight`, so that the same piece runs at w* and at a replica's weights.
+ * after row. Weights are w* but for those in `own`.
  */
 class TransformerBuilder {
   readonly builder = new GraphBuilder()
   readonly tokens: number
+  /** Weights that are a replica's own. */
+  readonly own = new Map<string, Value>()
   private readonly tables = new Map<string, Value>()
 
   constructor(
     readonly architecture: Architecture,
-    readonly extent: Extent,
-    readonly weight: (name: string) => Value = (name) => this.builder.input(name, weightShape(architecture, name))
+    readonly extent: Extent
   ) {
     this.tokens = extent.count * extent.positions
+  }
+
+  weight(name: string): Value {
+    return this.own.get(name) ?? this.builder.input(name, weightShape(this.architecture, name))
   }
 
   names(layer: number): ReturnType<typeof weightNames> {
@@ -181,14 +206,43 @@ class TransformerBuilder {
   }
 
   /** Layers from `layer` on, and the loss. */
-  above(layer: number, x: Value): Value {
+  above(layer: number, x: Value, exact: boolean): Value {
     let stream = x
     for (let i = layer; i < this.architecture.layers; i++) stream = this.layer(i, stream).after
-    return this.loss(this.norm(stream, this.names(0).finalNorm))
+    return this.lossOf(stream, exact)
   }
 
-  /** Losses [tokens] from the normalised final stream, in chunks of tokens. */
-  loss(hidden: Value): Value {
+  /** Losses [tokens] from the final stream. */
+  lossOf(stream: Value, exact: boolean): Value {
+    const hidden = this.norm(stream, this.names(0).finalNorm)
+    return exact ? this.exactLoss(hidden) : this.centredLoss(hidden)
+  }
+
+  /** The unembedding less its mean row at w*, with rows of zeros up to whole blocks. */
+  private centredUnembedding(rows: number): Value {
+    const { builder, architecture: { hidden, vocabulary } } = this
+    const own = this.own.get(this.names(0).unembedding)
+    if (own === undefined) return builder.input(unembeddingName.centred, [rows, hidden])
+    const centred = builder.sub(own, builder.input(unembeddingName.centre, [1, hidden]))
+    return rows === vocabulary ? centred : builder.concat([centred, builder.constant(new Float32Array((rows - vocabulary) * hidden), [rows - vocabulary, hidden])], 0)
+  }
+
+  /** Losses without keeping any logits; the logarithms of their sums become the output `logSums` [tokens]. See `logSumBounds`. */
+  private centredLoss(hidden: Value): Value {
+    const { builder, tokens, architecture: { vocabulary } } = this
+    const { block, rows } = vocabularyBlocks(vocabulary)
+    const unembedding = this.centredUnembedding(rows)
+    const chunks = Math.ceil(tokens / lossTokens)
+    const sizes = Array.from({ length: chunks }, (_, chunk) => Math.floor(((chunk + 1) * tokens) / chunks) - Math.floor((chunk * tokens) / chunks))
+    const sums = builder.concat(builder.split(hidden, 0, sizes).map((part) => builder.exponentialSums(part, unembedding, vocabulary, block).sums), 0)
+    const logSums = builder.log(sums)
+    builder.output('logSums', builder.reshape(logSums, [tokens]))
+    const target = builder.sum(builder.mul(hidden, builder.gather(unembedding, this.targets())), [1])
+    return builder.reshape(builder.sub(logSums, target), [tokens])
+  }
+
+  /** Losses from all logits of a chunk of tokens at a time. */
+  private exactLoss(hidden: Value): Value {
     const { builder, tokens } = this
     const unembedding = this.weight(this.names(0).unembedding)
     const lossChunk = Math.max(16, Math.min(256, Math.floor(logitBytes / (4 * this.architecture.vocabulary))))
@@ -197,6 +251,22 @@ class TransformerBuilder {
     return builder.concat(builder.split(hidden, 0, sizes).map((part, chunk) => builder.unembedLoss(part, unembedding, targets[chunk]).loss), 0)
   }
 }
+
+/** Inputs of the losses that are not stored weights: see `centreUnembedding`. */
+export const unembeddingName = { centre: 'unembedding:centre', centred: 'unembedding:centred' } as const
+
+/** The mean row of the unembedding [V, d], and the unembedding less that, with rows of zeros up to whole blocks. */
+export const centreUnembedding = (architecture: Architecture, unembedding: Float32Array): { readonly centre: Float32Array; readonly centred: Float32Array } => {
+  const { hidden, vocabulary } = architecture
+  const sums = new Float64Array(hidden)
+  for (let at = 0; at < unembedding.length; at++) sums[at % hidden] += unembedding[at]
+  const centre = Float32Array.from(sums, (sum) => sum / vocabulary)
+  const centred = new Float32Array(vocabularyBlocks(vocabulary).rows * hidden)
+  for (let at = 0; at < unembedding.length; at++) centred[at] = unembedding[at] - centre[at % hidden]
+  return { centre, centred }
+}
+
+export const unembeddingWeight = (architecture: Architecture): string => weightNames(architecture, 0).unembedding
 
 /** Names of the activations that `prefixGraph` gives and `pieceGraph` takes. */
 export const activationName = {
@@ -229,7 +299,7 @@ export type SliceShapes = readonly (readonly number[])[]
 const slice = (index: number): string => `slice:${index}`
 
 /** A head's piece: the change of the stream when the head's own weights replace w*, and all above. */
-const headLoss = (transformer: TransformerBuilder, layer: number, slices: readonly Value[]): Value => {
+const headLoss = (transformer: TransformerBuilder, layer: number, slices: readonly Value[], exact: boolean): Value => {
   const { builder, architecture } = transformer
   const { attentionNorm } = transformer.names(layer)
   const neox = architecture.family === 'gpt_neox'
@@ -242,44 +312,42 @@ const headLoss = (transformer: TransformerBuilder, layer: number, slices: readon
   const attended = transformer.attend(transformer.linear(y, matrix, bias), 1)
   const before = project(transformer.activation('head:attended', width), builder.input('head:projection', own.shape))
   const change = builder.sub(project(attended, own), before)
-  if (architecture.parallelResidual) return transformer.above(layer + 1, builder.add(transformer.activation(activationName.stream(layer + 1)), change))
+  if (architecture.parallelResidual) return transformer.above(layer + 1, builder.add(transformer.activation(activationName.stream(layer + 1)), change), exact)
   const middle = builder.add(transformer.activation(activationName.middle(layer)), change)
-  return transformer.above(layer + 1, builder.add(middle, transformer.mlp(layer, middle)))
+  return transformer.above(layer + 1, builder.add(middle, transformer.mlp(layer, middle)), exact)
 }
 
-const mlpLoss = (transformer: TransformerBuilder, layer: number): Value => {
+const mlpLoss = (transformer: TransformerBuilder, layer: number, exact: boolean): Value => {
   const middle = transformer.activation(activationName.middle(layer))
   const source = transformer.architecture.parallelResidual ? transformer.activation(activationName.stream(layer)) : middle
-  return transformer.above(layer + 1, transformer.builder.add(middle, transformer.mlp(layer, source)))
+  return transformer.above(layer + 1, transformer.builder.add(middle, transformer.mlp(layer, source)), exact)
 }
 
 /**
  * A replica's program: its own piece at its own weights, the layers above it and the loss at w*. Inputs: `slice:n` for each slice of
  * the component, the prefix's activations it starts from, `ids`, `targets`, the weights above, and for a head `head:attended`
  * [tokens, width] and `head:projection`, its own output and projection at w*. Outputs: `losses` [tokens] and, if asked for,
- * `gradient:n`, the gradient of the sum of the losses with respect to each slice.
+ * `gradient:n`, the gradient of the sum of the losses with respect to each slice. `exact` keeps all logits and holds for any weights;
+ * without it there is an output `logSums` [tokens] beside, and the others hold where that is within `logSumBounds`.
  */
-export const pieceGraph = (architecture: Architecture, extent: Extent, piece: Piece, names: readonly string[], shapes: SliceShapes, withGradient: boolean): Graph => {
-  const own = new Map<string, Value>()
-  const transformer: TransformerBuilder = new TransformerBuilder(
-    architecture,
-    extent,
-    (name) => own.get(name) ?? transformer.builder.input(name, weightShape(architecture, name))
-  )
+export const pieceGraph = (
+  architecture: Architecture, extent: Extent, piece: Piece, names: readonly string[], shapes: SliceShapes, withGradient: boolean, exact = false
+): Graph => {
+  const transformer = new TransformerBuilder(architecture, extent)
   const { builder } = transformer
   const slices = shapes.map((shape, index) => builder.input(slice(index), shape))
-  if (piece.kind !== 'head') names.forEach((name, index) => own.set(name, slices[index]))
+  if (piece.kind !== 'head') names.forEach((name, index) => transformer.own.set(name, slices[index]))
   const losses = ((): Value => {
     switch (piece.kind) {
       case 'head':
-        return headLoss(transformer, piece.layer, slices)
+        return headLoss(transformer, piece.layer, slices, exact)
       case 'mlp':
-        return mlpLoss(transformer, piece.layer)
+        return mlpLoss(transformer, piece.layer, exact)
       case 'unembed':
-        return transformer.loss(transformer.norm(transformer.activation(activationName.stream(architecture.layers)), transformer.names(0).finalNorm))
+        return transformer.lossOf(transformer.activation(activationName.stream(architecture.layers)), exact)
       case 'embed':
       case 'full':
-        return transformer.above(0, transformer.embed())
+        return transformer.above(0, transformer.embed(), exact)
     }
   })()
   builder.output('losses', losses)

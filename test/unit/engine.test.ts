@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createEvaluator } from '../../main/engine/engines'
 import type { Evaluator, Rows } from '../../main/engine/evaluator'
+import { vocabularyBlocks } from '../../main/engine/transformer'
 import type { Architecture, Tensor, Weights } from '../../main/models/architecture'
 import { type Slice, componentNames, componentSlices, flatten } from '../../main/models/components'
 import { tensorShapes } from '../../main/models/load'
@@ -141,6 +142,51 @@ describe('long rows', () => {
     const expected = await reference.gradient('unembed', u, await reference.prefix(rows), b)
     expect(Math.abs(sum.lossSum / expected.lossSum - 1)).toBeLessThan(1e-5)
     expect(difference(a, b)).toBeLessThan(1e-4)
+  })
+})
+
+describe('the losses of a vocabulary that is not in whole blocks', () => {
+  const uniform = uniforms(13)
+  const architecture = { ...base, vocabulary: 1030 }
+  const weights = randomWeights(architecture, uniform)
+  const rows = randomRows(architecture, 1, 9, uniform)
+  const unembed = flatten(weights, componentSlices(architecture, weights, 'unembed'))
+
+  it('agree with float64, as do their gradients', async () => {
+    expect(vocabularyBlocks(architecture.vocabulary).rows).toBeGreaterThan(architecture.vocabulary)
+    const [onnx, reference] = await Promise.all([createEvaluator('onnx-cpu', architecture, weights), createEvaluator('reference', architecture, weights)])
+    const [prefixA, prefixB] = [await onnx.prefix(rows), await reference.prefix(rows)]
+    for (const component of ['head:1.0', 'unembed']) {
+      const u = flatten(weights, componentSlices(architecture, weights, component)).map((x) => x + 0.3 * (uniform() - 0.5))
+      expect(difference(await onnx.losses(component, u, prefixA), await reference.losses(component, u, prefixB)), component).toBeLessThan(1e-5)
+      const [a, b] = [new Float32Array(u.length), new Float32Array(u.length)]
+      await onnx.gradient(component, u, prefixA, a)
+      await reference.gradient(component, u, prefixB, b)
+      expect(difference(a, b), component).toBeLessThan(1e-4)
+    }
+  })
+
+  // Moving all rows of the unembedding together moves every logit of a token alike, which softmax does not notice.
+  it.each([60, -60])('stay the same when every logit moves by as much as %i times the hidden state', async (factor) => {
+    const onnx = await createEvaluator('onnx-cpu', architecture, weights)
+    const prefix = await onnx.prefix(rows)
+    const expected = [await onnx.losses('unembed', unembed, prefix), new Float32Array(unembed.length)]
+    await onnx.gradient('unembed', unembed, prefix, expected[1])
+    const moved = unembed.map((x) => x + factor)
+    const losses = await onnx.losses('unembed', moved, prefix)
+    expect(losses.every(Number.isFinite)).toBe(true)
+    expect(difference(losses, expected[0])).toBeLessThan(1e-3)
+    const gradient = new Float32Array(unembed.length)
+    await onnx.gradient('unembed', moved, prefix, gradient)
+    expect(difference(gradient, expected[1])).toBeLessThan(1e-2)
+  })
+
+  it('are right where a token is so unlikely that its exponent overflows', async () => {
+    const [onnx, reference] = await Promise.all([createEvaluator('onnx-cpu', architecture, weights), createEvaluator('reference', architecture, weights)])
+    const far = unembed.map((x) => 100 * x)
+    const losses = await onnx.losses('unembed', far, await onnx.prefix(rows))
+    expect(Math.max(...losses)).toBeGreaterThan(100)
+    expect(difference(losses, await reference.losses('unembed', far, await reference.prefix(rows)))).toBeLessThan(1e-5)
   })
 })
 

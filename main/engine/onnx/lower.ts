@@ -10,9 +10,12 @@ class Lowering {
   private readonly shared = new Map<string, string>()
   /** Inputs of GELUs whose slope is taken too: those share its parts, the others are one fused operator. */
   private readonly sloped = new Set<string>()
+  /** Values that a node or an output of the graph takes. */
+  private readonly read: ReadonlySet<number>
   private temporaries = 0
 
   constructor(private readonly graph: Graph) {
+    this.read = new Set([...graph.nodes.flatMap(({ inputs }) => inputs), ...graph.outputs.values()].map(({ id }) => id))
     for (const { operation, inputs } of graph.nodes) if (operation.kind === 'geluSlope') this.sloped.add(this.name(inputs[0]))
     for (const [value, data] of graph.constants) this.initializers.push({ name: this.name(value), type: elementType.float, dims: value.shape, data: bytes(data) })
   }
@@ -115,6 +118,77 @@ class Lowering {
     this.emit('Neg', [this.emit('Squeeze', [chosen, this.integers([1])])], {}, loss)
   }
 
+  /** The table [R, d] as [R / block, block, d]. */
+  private blocks(table: Value, block: number): string {
+    const [rows, width] = table.shape
+    return this.once(`blocks ${table.id} ${block}`, () => this.emit('Reshape', [this.name(table), this.integers([rows / block, block, width])]))
+  }
+
+  /**
+   * A Scan over blocks of the table, as it hands its body views of them and keeps one block's exponentials at a time, which fit in a
+   * core's cache: written as nodes of one graph, onnxruntime would compute all blocks' exponentials before it sums the second time.
+   */
+  private exponentialSums([hidden, table]: readonly Value[], [sums, weighted]: readonly Value[], vocabulary: number, block: number): void {
+    const [tokens, width] = hidden.shape
+    const withWeighted = this.read.has(weighted.id)
+    const [start, body] = [`t${this.temporaries++}`, `s${sums.id}.`]
+    const type = elementType.float
+    this.initializers.push({ name: start, type, dims: [tokens, 1], data: bytes(new Float32Array(tokens).fill(vocabulary - table.shape[0])) })
+    const zeros = withWeighted ? [this.once(`zeros ${tokens} ${width}`, () => this.emit('ConstantOfShape', [this.integers([tokens, width])]))] : []
+    const nodes: OnnxNode[] = [
+      { opType: 'Gemm', input: [this.name(hidden), `${body}rows`], output: [`${body}logits`], attributes: { transB: 1 } },
+      { opType: 'Exp', input: [`${body}logits`], output: [`${body}exponentials`], attributes: {} },
+      { opType: 'ReduceSum', input: [`${body}exponentials`, this.integers([1])], output: [`${body}own`], attributes: { keepdims: 1 } },
+      { opType: 'Add', input: [`${body}before`, `${body}own`], output: [`${body}after`], attributes: {} },
+      ...(withWeighted ? [{ opType: 'Gemm', input: [`${body}exponentials`, `${body}rows`, `${body}weightedBefore`], output: [`${body}weightedAfter`], attributes: {} }] : [])
+    ]
+    const state = (name: string, last: number) => ({ name: body + name, type, shape: [tokens, last] })
+    this.nodes.push({
+      opType: 'Scan',
+      input: [start, ...zeros, this.blocks(table, block)],
+      output: [this.name(sums), ...(withWeighted ? [this.name(weighted)] : [])],
+      attributes: {
+        num_scan_inputs: 1,
+        body: {
+          graph: {
+            nodes,
+            initializers: [],
+            inputs: [state('before', 1), ...(withWeighted ? [state('weightedBefore', width)] : []), { name: `${body}rows`, type, shape: [block, width] }],
+            outputs: [state('after', 1), ...(withWeighted ? [state('weightedAfter', width)] : [])]
+          }
+        }
+      }
+    })
+  }
+
+  private exponentialSumsSlope([hidden, table, coefficients]: readonly Value[], output: string, block: number): void {
+    const [rows, width] = table.shape
+    const [stacked, body] = [`t${this.temporaries++}`, `${output}.`]
+    const type = elementType.float
+    const weighted = this.emit('Mul', [this.name(hidden), this.name(coefficients)])
+    this.nodes.push({
+      opType: 'Scan',
+      input: [this.blocks(table, block)],
+      output: [stacked],
+      attributes: {
+        num_scan_inputs: 1,
+        body: {
+          graph: {
+            nodes: [
+              { opType: 'Gemm', input: [this.name(hidden), `${body}rows`], output: [`${body}logits`], attributes: { transB: 1 } },
+              { opType: 'Exp', input: [`${body}logits`], output: [`${body}exponentials`], attributes: {} },
+              { opType: 'Gemm', input: [`${body}exponentials`, weighted], output: [`${body}slope`], attributes: { transA: 1 } }
+            ],
+            initializers: [],
+            inputs: [{ name: `${body}rows`, type, shape: [block, width] }],
+            outputs: [{ name: `${body}slope`, type, shape: [block, width] }]
+          }
+        }
+      }
+    })
+    this.emit('Reshape', [stacked, this.integers([rows, width])], {}, output)
+  }
+
   private scatterAdd([updates, ids]: readonly Value[], rows: number, output: string): void {
     const zeros = this.once(`zeros ${rows} ${updates.shape[1]}`, () => this.emit('ConstantOfShape', [this.integers([rows, updates.shape[1]])]))
     const indices = this.emit('Unsqueeze', [this.emit('Cast', [this.name(ids)], { to: elementType.int64 }), this.integers([1])])
@@ -135,6 +209,10 @@ class Lowering {
         return void this.emit('Mul', [first, this.scalar(operation.factor)], {}, output)
       case 'exp':
         return void this.emit('Exp', [first], {}, output)
+      case 'log':
+        return void this.emit('Log', [first], {}, output)
+      case 'reciprocal':
+        return void this.emit('Reciprocal', [first], {}, output)
       case 'matmul':
         return this.matmul(inputs[0], inputs[1], operation.transposeA, operation.transposeB, output)
       case 'reshape':
@@ -171,6 +249,10 @@ class Lowering {
         return this.geluSlope(first, operation.tanh, output)
       case 'unembedLoss':
         return this.unembedLoss(inputs, output, this.name(outputs[1]))
+      case 'exponentialSums':
+        return this.exponentialSums(inputs, outputs, operation.vocabulary, operation.block)
+      case 'exponentialSumsSlope':
+        return this.exponentialSumsSlope(inputs, output, operation.block)
     }
   }
 
@@ -183,7 +265,7 @@ class Lowering {
       shape: value.shape
     }))
     const outputs = [...this.graph.outputs].map(([name, { shape }]) => ({ name, type: elementType.float, shape }))
-    return encodeModel(this.nodes, this.initializers, inputs, outputs)
+    return encodeModel({ nodes: this.nodes, initializers: this.initializers, inputs, outputs })
   }
 }
 

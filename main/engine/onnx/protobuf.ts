@@ -11,6 +11,7 @@ const { nested } = {
             f: { type: 'float', id: 2 },
             i: { type: 'int64', id: 3 },
             s: { type: 'bytes', id: 4 },
+            g: { type: 'GraphProto', id: 6 },
             ints: { rule: 'repeated', type: 'int64', id: 8 },
             type: { type: 'int32', id: 20 }
           }
@@ -63,7 +64,15 @@ const modelProto = protobuf.Root.fromJSON({ nested }).lookupType('onnx.ModelProt
 /** Element types of onnx.proto3's TensorProto.DataType. */
 export const elementType = { float: 1, int32: 6, int64: 7 } as const
 
-export type Attribute = number | { readonly float: number } | { readonly text: string } | readonly number[]
+export type Attribute = number | { readonly float: number } | { readonly text: string } | { readonly graph: OnnxGraph } | readonly number[]
+
+/** A graph, or the body of an operator that repeats one: it may read what the graph around it has named. */
+export interface OnnxGraph {
+  readonly nodes: readonly OnnxNode[]
+  readonly initializers: readonly OnnxTensor[]
+  readonly inputs: readonly OnnxValue[]
+  readonly outputs: readonly OnnxValue[]
+}
 
 export interface OnnxNode {
   readonly opType: string
@@ -88,6 +97,7 @@ export interface OnnxValue {
 const attribute = (name: string, value: Attribute): Record<string, unknown> => {
   if (typeof value === 'number') return { name, i: value, type: 2 }
   if ('float' in value) return { name, f: value.float, type: 1 }
+  if ('graph' in value) return { name, g: graphOf(value.graph), type: 5 }
   if ('text' in value) return { name, s: new TextEncoder().encode(value.text), type: 3 }
   return { name, ints: value, type: 7 }
 }
@@ -97,25 +107,21 @@ const valueInfo = ({ name, type, shape }: OnnxValue): Record<string, unknown> =>
   type: { tensorType: { elemType: type, shape: { dim: shape.map((dimValue) => ({ dimValue })) } } }
 })
 
+function graphOf({ nodes, initializers, inputs, outputs }: OnnxGraph): Record<string, unknown> {
+  return {
+    name: 'graph',
+    node: nodes.map(({ opType, input, output, attributes }) => ({
+      opType,
+      input,
+      output,
+      attribute: Object.entries(attributes).map(([name, value]) => attribute(name, value))
+    })),
+    initializer: initializers.map(({ name, type, dims, data }) => ({ name, dataType: type, dims, rawData: data })),
+    input: inputs.map(valueInfo),
+    output: outputs.map(valueInfo)
+  }
+}
+
 /** A serialised ONNX model, operator set 20. */
-export const encodeModel = (nodes: readonly OnnxNode[], initializers: readonly OnnxTensor[], inputs: readonly OnnxValue[], outputs: readonly OnnxValue[]): Uint8Array =>
-  modelProto
-    .encode(
-      modelProto.fromObject({
-        irVersion: 9,
-        opsetImport: [{ domain: '', version: 20 }],
-        graph: {
-          name: 'graph',
-          node: nodes.map(({ opType, input, output, attributes }) => ({
-            opType,
-            input,
-            output,
-            attribute: Object.entries(attributes).map(([name, value]) => attribute(name, value))
-          })),
-          initializer: initializers.map(({ name, type, dims, data }) => ({ name, dataType: type, dims, rawData: data })),
-          input: inputs.map(valueInfo),
-          output: outputs.map(valueInfo)
-        }
-      })
-    )
-    .finish()
+export const encodeModel = (graph: OnnxGraph): Uint8Array =>
+  modelProto.encode(modelProto.fromObject({ irVersion: 9, opsetImport: [{ domain: '', version: 20 }], graph: graphOf(graph) })).finish()

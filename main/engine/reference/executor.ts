@@ -65,6 +65,10 @@ const matmul = (a: Numbers, b: Numbers, [va, vb]: readonly Value[], out: Value, 
   return result
 }
 
+/** exp(h Wᵀ): [M, R]. */
+const exponentialsOf = (h: Numbers, w: Numbers, hidden: Value, table: Value): Numbers =>
+  matmul(h, w, [hidden, table], { ...hidden, shape: [hidden.shape[0], table.shape[0]] }, false, true).map(Math.exp)
+
 /** Each operation in float64, for clarity: what the fast executors are checked against. Outputs in the node's order. */
 const compute = ({ operation, inputs, outputs }: Node, values: readonly Numbers[]): Numbers[] => {
   const [x] = values
@@ -85,6 +89,10 @@ const compute = ({ operation, inputs, outputs }: Node, values: readonly Numbers[
       return [x.map((value) => value * operation.factor)]
     case 'exp':
       return [x.map(Math.exp)]
+    case 'log':
+      return [x.map(Math.log)]
+    case 'reciprocal':
+      return [x.map((value) => 1 / value)]
     case 'matmul':
       return [matmul(x, values[1], inputs, out, operation.transposeA, operation.transposeB)]
     case 'reshape':
@@ -158,6 +166,30 @@ const compute = ({ operation, inputs, outputs }: Node, values: readonly Numbers[
       const vocabulary = outputs[1].shape[1]
       logSoftmax(logits, vocabulary)
       return [Float64Array.from({ length: total }, (_, token) => -logits[token * vocabulary + values[2][token]]), logits]
+    }
+    case 'exponentialSums': {
+      const [hidden, table] = inputs
+      const exponentials = exponentialsOf(x, values[1], hidden, table)
+      const [rows, width] = table.shape
+      const sums = new Float64Array(total)
+      const weighted = new Float64Array(total * width)
+      exponentials.forEach((value, at) => {
+        const [token, row] = [Math.floor(at / rows), at % rows]
+        if (row >= operation.vocabulary) return
+        sums[token] += value
+        for (let i = 0; i < width; i++) weighted[token * width + i] += value * values[1][row * width + i]
+      })
+      return [sums, weighted]
+    }
+    case 'exponentialSumsSlope': {
+      const [hidden, table] = inputs
+      const [rows, width] = table.shape
+      const slope = new Float64Array(total)
+      exponentialsOf(x, values[1], hidden, table).forEach((value, at) => {
+        const [token, row] = [Math.floor(at / rows), at % rows]
+        for (let i = 0; i < width; i++) slope[row * width + i] += values[2][token] * value * x[token * width + i]
+      })
+      return [slope]
     }
   }
 }
