@@ -1,4 +1,5 @@
 import { basename, dirname, resolve } from 'node:path'
+import { z } from 'zod'
 import { checkedConfiguration } from '../../preload/configuration'
 import type { RunConfiguration } from '../../preload/configuration'
 import type { ConfigurationCheck, ConfigurationProblem, RunEntry, Settings } from '../../preload/contract'
@@ -7,11 +8,13 @@ import type { RunRecord } from '../../preload/records'
 import { resourcePath } from '../base/entries'
 import { checkConfiguration, readConfiguration, readConfigurationFile } from '../pipeline/checks'
 import type { LabelCounts } from '../store/labelling'
+import type { Workspace } from '../store/store'
 import { compareClusterings } from './compare'
 import type { HandlersOf, WorkbenchContext } from './context'
 import type { Estimates } from './estimates'
 import type { RunManager } from './run-manager'
 import { healthOf, latest, settled } from './runs'
+import { entriesOf } from './settings'
 
 /** Settings stand where a configuration says nothing of the engine and the threads. */
 const withSettings = (configuration: object, { engine, threads }: Settings): object => ({ engine, ...(threads === null ? {} : { threads }), ...configuration })
@@ -62,52 +65,75 @@ const entryOf = (manager: RunManager, record: RunRecord, counts: readonly LabelC
   }
 }
 
-export const runCalls = (context: WorkbenchContext, managed: () => RunManager, estimates: Estimates): HandlersOf<'runs'> => ({
-  'runs.list': async () => {
-    const workspace = context.workspace()
-    const manager = managed()
-    const [runs, counts] = [await workspace.listRuns(), await workspace.countLabels()]
-    return runs.map((run) => entryOf(manager, run, counts))
-  },
-  'runs.get': async ({ run }) => managed().shown(await context.workspace().getRun(run)),
-  'runs.readConfiguration': async ({ path }) => ({ configuration: await readConfigurationFile(resolve(path)), baseFolder: dirname(resolve(path)) }),
-  'runs.check': ({ configuration, baseFolder }) => checkAll(configuration, baseFolder, context.settings()),
-  'runs.estimate': async ({ configuration, baseFolder }) => estimates.of(await checked(configuration, baseFolder, context.settings()), resolve(baseFolder), context.workspace()),
-  'runs.start': async ({ name, configuration, baseFolder }) => {
-    const full = await checked(configuration, baseFolder, context.settings())
-    return { run: await managed().start(name, full, resolve(baseFolder)) }
-  },
-  'runs.startDemo': async () => {
-    const { engine, threads } = context.settings()
-    const demo = await readConfiguration(resourcePath('demo', 'demo.json'))
-    return { run: await managed().start('demo', { ...demo, engine, ...(threads === null ? {} : { threads }) }, resourcePath('demo')) }
-  },
-  'runs.resume': async ({ run }) => {
-    await managed().resume(run)
-    return null
-  },
-  'runs.pause': async ({ run }) => {
-    await managed().pause(run)
-    return null
-  },
-  'runs.recluster': async ({ run, name, configuration }) => {
-    await managed().recluster(run, name, configuration)
-    return { run }
-  },
-  'runs.change': async ({ run, changes }) => {
-    if (changes.deleted === true && managed().busy().includes(run)) await managed().pause(run)
-    const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
-    const changed = await context.workspace().changeRun(run, given, context.author())
-    context.emit('runs-changed', null)
-    context.emit('undo', changed.undo)
-    return changed
-  },
-  'runs.live': async ({ run }) => {
-    await context.workspace().getRun(run)
-    return managed().live(run)
-  },
-  'runs.health': async ({ run }) => healthOf(context.workspace(), settled(await context.workspace().getRun(run))),
-  'runs.traces': ({ run }) => context.workspace().getTraces(run),
-  'runs.heatMap': ({ run, clustering, most }) => context.workspace().getHeatMap(run, clustering, most),
-  'runs.compare': ({ left, right }) => compareClusterings(context.workspace(), left, right)
-})
+const exploredSchema = z.object({ run: z.string(), clustering: z.number() })
+
+/** Has the store read what is likely to be opened next, the clustering that was explored last or else the latest, while a person looks at the list of runs. */
+const readerAhead = (context: WorkbenchContext): ((workspace: Workspace, entries: readonly RunEntry[]) => void) => {
+  let read = ''
+  return (workspace, entries) => {
+    const there = entries.filter(({ archived, deleted }) => !archived && !deleted)
+    const last = exploredSchema.safeParse(entriesOf(context.environment.views)['explored']).data
+    const known = last !== undefined && there.some(({ id, clusterings }) => id === last.run && clusterings.some(({ number }) => number === last.clustering))
+    const latest = there.findLast(({ clustering }) => clustering !== null)
+    const [run, clustering] = known ? [last.run, last.clustering] : [latest?.id, latest?.clustering]
+    if (run === undefined || clustering === undefined || clustering === null || read === `${run} ${clustering}`) return
+    read = `${run} ${clustering}`
+    // Whoever opens it meets the error again, and is told.
+    workspace.readAhead(run, clustering).catch(() => {})
+  }
+}
+
+export const runCalls = (context: WorkbenchContext, managed: () => RunManager, estimates: Estimates): HandlersOf<'runs'> => {
+  const readAhead = readerAhead(context)
+  return {
+    'runs.list': async () => {
+      const workspace = context.workspace()
+      const manager = managed()
+      const [runs, counts] = [await workspace.listRuns(), await workspace.countLabels()]
+      const entries = runs.map((run) => entryOf(manager, run, counts))
+      readAhead(workspace, entries)
+      return entries
+    },
+    'runs.get': async ({ run }) => managed().shown(await context.workspace().getRun(run)),
+    'runs.readConfiguration': async ({ path }) => ({ configuration: await readConfigurationFile(resolve(path)), baseFolder: dirname(resolve(path)) }),
+    'runs.check': ({ configuration, baseFolder }) => checkAll(configuration, baseFolder, context.settings()),
+    'runs.estimate': async ({ configuration, baseFolder }) => estimates.of(await checked(configuration, baseFolder, context.settings()), resolve(baseFolder), context.workspace()),
+    'runs.start': async ({ name, configuration, baseFolder }) => {
+      const full = await checked(configuration, baseFolder, context.settings())
+      return { run: await managed().start(name, full, resolve(baseFolder)) }
+    },
+    'runs.startDemo': async () => {
+      const { engine, threads } = context.settings()
+      const demo = await readConfiguration(resourcePath('demo', 'demo.json'))
+      return { run: await managed().start('demo', { ...demo, engine, ...(threads === null ? {} : { threads }) }, resourcePath('demo')) }
+    },
+    'runs.resume': async ({ run }) => {
+      await managed().resume(run)
+      return null
+    },
+    'runs.pause': async ({ run }) => {
+      await managed().pause(run)
+      return null
+    },
+    'runs.recluster': async ({ run, name, configuration }) => {
+      await managed().recluster(run, name, configuration)
+      return { run }
+    },
+    'runs.change': async ({ run, changes }) => {
+      if (changes.deleted === true && managed().busy().includes(run)) await managed().pause(run)
+      const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
+      const changed = await context.workspace().changeRun(run, given, context.author())
+      context.emit('runs-changed', null)
+      context.emit('undo', changed.undo)
+      return changed
+    },
+    'runs.live': async ({ run }) => {
+      await context.workspace().getRun(run)
+      return managed().live(run)
+    },
+    'runs.health': async ({ run }) => healthOf(context.workspace(), settled(await context.workspace().getRun(run))),
+    'runs.traces': ({ run }) => context.workspace().getTraces(run),
+    'runs.heatMap': ({ run, clustering, most }) => context.workspace().getHeatMap(run, clustering, most),
+    'runs.compare': ({ left, right }) => compareClusterings(context.workspace(), left, right)
+  }
+}

@@ -91,6 +91,7 @@ export const parameterSchemas = {
   saveDescription: z.object({ ...where, description: described }),
   isDescribed: z.object(where),
   getOverview: z.object(where),
+  readAhead: z.object(where),
   getClusterDetails: z.object({ ...where, cluster }),
   getGallery: z.object({ ...where, cluster, query: callSchemas['clusters.tokens'].omit({ run: true, clustering: true, cluster: true }) }),
   searchClusters: z.object({ ...where, text: z.string(), regularExpression: z.boolean() }),
@@ -178,6 +179,7 @@ interface Results {
   saveDescription: null
   isDescribed: { described: boolean }
   getOverview: PackedOverview
+  readAhead: null
   getClusterDetails: ClusterDetails
   getGallery: GalleryPage
   searchClusters: Int32Array

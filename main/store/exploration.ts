@@ -26,6 +26,8 @@ export interface Exploration {
   saveDescription(run: string, clustering: number, description: ClusteringDescription): Promise<void>
   isDescribed(run: string, clustering: number): Promise<boolean>
   getOverview(run: string, clustering: number): Promise<Overview>
+  /** Reads what the first sight of a described clustering needs into the store's memory; nothing where it is not described. */
+  readAhead(run: string, clustering: number): Promise<void>
   getClusterDetails(run: string, clustering: number, cluster: ClusterNumber): Promise<ClusterDetails>
   getGallery(run: string, clustering: number, cluster: ClusterNumber, query: GalleryQuery): Promise<GalleryPage>
   /** Numbers of the clusters, ascending, that have a token whose text contains `text` (upper and lower case are told apart), or matches it. */
@@ -59,6 +61,9 @@ export const explorationOf = (call: <M extends Method>(method: M, parameters: Pa
     await call('saveDescription', { run, clustering, description })
   },
   isDescribed: async (run, clustering) => (await call('isDescribed', { run, clustering })).described,
+  readAhead: async (run, clustering) => {
+    await call('readAhead', { run, clustering })
+  },
   getOverview: async (run, clustering) => unpackOverview(await call('getOverview', { run, clustering })),
   getClusterDetails: (run, clustering, cluster) => call('getClusterDetails', { run, clustering, cluster }),
   getGallery: (run, clustering, cluster, query) => call('getGallery', { run, clustering, cluster, query }),

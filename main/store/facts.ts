@@ -34,6 +34,8 @@ export class Memory {
 }
 
 const facts = new Memory(32)
+/** A result of a run that is not large, by a key that names all that it depends on; until `forgetFacts`. */
+export const remembered = <T>(key: string, load: () => Promise<T>): Promise<T> => facts.get(key, load)
 /** Large ones: some tens of megabytes for a million tokens. */
 const studies = new Memory(2)
 

@@ -7,7 +7,7 @@ import type { ClusteringRecord } from '../../preload/records'
 import { forEachBlock } from './blocks'
 import { unknownCluster } from './clusters'
 import { select } from './database'
-import { knownClustering, knownSubsets, knownTexts } from './facts'
+import { knownClustering, knownSubsets, knownTexts, remembered } from './facts'
 import type { KnownClustering } from './facts'
 import { countGroups, mostTopTokens } from './group-counts'
 import type { GroupCounts } from './group-counts'
@@ -89,10 +89,12 @@ const packerOf = async (connection: DuckDBConnection, { number: run, clustering,
 export const getOverview = async (connection: DuckDBConnection, runId: string, clusteringNumber: number): Promise<PackedOverview> => {
   const known = await knownClustering(connection, runId, clusteringNumber)
   const { number: run, clustering } = known
-  const packer = await packerOf(connection, known, await cutsOf(connection, run, clustering.number))
-  if (known.described) await forEachGroup(connection, run, clustering.number, topTokensOfEntry, undefined, (group) => packer.add(group))
-  else for (const group of (await countGroups(connection, runId, run, clustering)).groups) packer.add(undescribed(group))
-  return packer.packed()
+  return remembered(`overview ${clustering.number} ${runId}`, async () => {
+    const packer = await packerOf(connection, known, await cutsOf(connection, run, clustering.number))
+    if (known.described) await forEachGroup(connection, run, clustering.number, topTokensOfEntry, undefined, (group) => packer.add(group))
+    else for (const group of (await countGroups(connection, runId, run, clustering)).groups) packer.add(undescribed(group))
+    return packer.packed()
+  })
 }
 
 /** A group, and the counts of subsets and patterns over all of the study. */

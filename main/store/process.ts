@@ -239,6 +239,14 @@ const implementation: Handlers<StoreCalls> = {
     void connected(async (connection) => knownStudy(connection, run, (await knownRun(connection, run)).number)).catch(() => {})
     return result
   },
+  readAhead: ({ run, clustering }) =>
+    connected(async (connection) => {
+      const { described, number } = await knownClustering(connection, run, clustering)
+      if (!described) return null
+      await overview.getOverview(connection, run, clustering)
+      await knownStudy(connection, run, number)
+      return null
+    }),
   getClusterDetails: ({ run, clustering, cluster }) => connected((connection) => overview.getClusterDetails(connection, run, clustering, cluster)),
   getGallery: ({ run, clustering, cluster, query }) => connected((connection) => getGallery(connection, run, clustering, cluster, query)),
   searchClusters: ({ run, clustering, text, regularExpression }) => connected((connection) => searchClusters(connection, run, clustering, text, regularExpression)),

@@ -31,6 +31,8 @@ export class Explore {
   /** The token under the pointer, or under the gallery's cursor. */
   hovered: number | null = $state(null)
   colouring: Colouring = $state.raw({ by: 'cluster' })
+  /** Whether the gallery has shown something, or said why it cannot: what is large and not read is asked for after that. */
+  galleryShown = $state(false)
   /** Labels that are on their way to the disk. */
   saving = $state(0)
   /** Clusters in the list's order, as it is sorted and filtered now: what "next" goes by. The list sets it. */

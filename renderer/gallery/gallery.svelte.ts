@@ -369,6 +369,7 @@ export class Gallery {
       this.cursor = { column: 0, line: this.#firstRow(shown) }
     }
     this.shown = shown
+    if (shown.cluster !== null || shown.selection || this.#explore.entries.size === 0) this.#explore.galleryShown = true
     if (shown.selection) void this.#askMembership()
     this.#prefetch()
   }
@@ -397,6 +398,7 @@ export class Gallery {
       (error) => {
         this.#timers.forEach((timer) => window.clearTimeout(timer))
         this.waiting = 'no'
+        this.#explore.galleryShown = true
         this.failure = error instanceof Error ? error.message : String(error)
       }
     )

@@ -33,8 +33,23 @@ const none: ReadonlySet<number> = new Set()
 
 const restMilliseconds = 160
 
+type ClusterDisc = Disc & { readonly cluster: ClusterNumber }
+
 /** How a cluster stands out: what the gallery shows, what is selected with it, what it is compared with. */
 type Role = 'current' | 'selected' | 'similar'
+
+const joined = (first: Float32Array, second: Float32Array): Float32Array => {
+  const all = new Float32Array(first.length + second.length)
+  all.set(first)
+  all.set(second, first.length)
+  return all
+}
+
+interface Selection {
+  readonly current: ClusterNumber | null
+  readonly selected: readonly ClusterNumber[]
+  readonly similar: ClusterNumber | null
+}
 
 /** What the graph shows, how it is coloured and what in it is picked out; the stage draws it. */
 export class GraphView {
@@ -72,6 +87,8 @@ export class GraphView {
   /** Node under the pointer and where the pointer is. */
   pointed: { readonly node: GraphNode; readonly at: Point } | null = $state.raw(null)
   #tokenNames: readonly Name[] = $state.raw([])
+  /** The clusters that are selected, a frame later than the list and the gallery show them. */
+  #selection: Selection = $state.raw({ current: null, selected: [], similar: null })
 
   readonly #ended = new Map<string, Job>()
   readonly #edgeWork: Latest
@@ -115,6 +132,18 @@ export class GraphView {
       window.clearTimeout(this.#restTimer)
       window.clearTimeout(this.#edgeTimer)
       for (const work of [this.#edgeWork, this.#nameWork, this.#columnWork]) work.end()
+    }
+  }
+
+  /** Follows what is selected, once the panes that are read have been painted; to be called in an effect. */
+  followSelection(): () => void {
+    const { current, selected, similar } = this.explore
+    const selection: Selection = { current, selected: [...selected], similar }
+    let timer = 0
+    const frame = requestAnimationFrame(() => (timer = window.setTimeout(() => (this.#selection = selection))))
+    return () => {
+      cancelAnimationFrame(frame)
+      window.clearTimeout(timer)
     }
   }
 
@@ -286,7 +315,7 @@ export class GraphView {
   // ── What is picked out ─────────────────────────────────────────────────────────────────────────────────────────
 
   readonly roles: ReadonlyMap<ClusterNumber, Role> = $derived.by(() => {
-    const { current, selected, similar } = this.explore
+    const { current, selected, similar } = this.#selection
     const roles = new Map<ClusterNumber, Role>()
     if (current !== null) roles.set(current, 'current')
     for (const cluster of selected) if (cluster !== current) roles.set(cluster, 'selected')
@@ -297,7 +326,8 @@ export class GraphView {
   /** Tokens whose edges are shown: those selected, or those of the current cluster. */
   readonly edgeCentres: Int32Array = $derived.by(() => {
     const { placed } = this
-    const { tokens, current } = this.explore
+    const { tokens } = this.explore
+    const { current } = this.#selection
     if (placed === null || this.mode !== 'tokens') return new Int32Array(0)
     if (tokens.length > 0) return tokens.slice(0, mostEdgeTokens)
     if (!this.ego && !this.showsEdges) return new Int32Array(0)
@@ -385,27 +415,46 @@ export class GraphView {
     return entry === undefined ? 1 : discRadius(Math.min(entry.size, 3 * this.#largest), this.#largest)
   }
 
-  readonly discs: readonly (Disc & { readonly cluster: ClusterNumber })[] = $derived.by(() => {
-    const { clusters, theme, roles, neighbours } = this
-    if (clusters === null || theme === null) return []
-    const chosen = this.#chosenClusters
-    const near = neighbours === null || this.mode !== 'clusters' ? none : new Set(neighbours)
+  readonly #dims: boolean = $derived(this.#chosenClusters !== null)
+
+  #discOf(cluster: ClusterNumber, role: Role | undefined, isNear: boolean, dimmed: boolean): ClusterDisc {
+    const { clusters, theme } = this
+    if (clusters === null || theme === null) throw new Error('the graph of the clusters is not there yet')
     const outlines: Readonly<Record<Role, Rgb>> = { current: theme.text, selected: theme.soft, similar: theme.warn }
-    const discs = [...clusters.clusters].map((cluster) => {
-      const role = roles.get(cluster)
-      const hollow = this.explore.entries.get(cluster)?.kind !== 'cluster'
-      const place = clusters.placeOf(cluster) ?? { x: 0.5, y: 0.5 }
-      const colour = this.colourOf(cluster)
-      const dimmed = chosen !== null && !chosen.has(cluster)
-      return {
-        cluster, ...place, radius: this.radiusOf(cluster), fill: hollow ? theme.surface : dimmed ? mixed(colour, theme.surface, 0.66) : colour, opacity: hollow ? 0.85 : 1,
-        outline: role === undefined ? (near.has(cluster) ? theme.warn : hollow ? plainColour(theme) : theme.surface) : outlines[role],
-        width: role === 'current' ? 3 : role !== undefined || near.has(cluster) ? 2.5 : hollow ? 2 : 0.8, hollow: hollow && role === undefined, dimmed
-      }
-    })
-    const rank = (disc: (typeof discs)[number]): number => (disc.dimmed ? 0 : roles.has(disc.cluster) ? 2 : 1)
+    const hollow = this.explore.entries.get(cluster)?.kind !== 'cluster'
+    const place = clusters.placeOf(cluster) ?? { x: 0.5, y: 0.5 }
+    const colour = this.colourOf(cluster)
+    return {
+      cluster, ...place, radius: this.radiusOf(cluster), fill: hollow ? theme.surface : dimmed ? mixed(colour, theme.surface, 0.66) : colour, opacity: hollow ? 0.85 : 1,
+      outline: role === undefined ? (isNear ? theme.warn : hollow ? plainColour(theme) : theme.surface) : outlines[role],
+      width: role === 'current' ? 3 : role !== undefined || isNear ? 2.5 : hollow ? 2 : 0.8, hollow: hollow && role === undefined
+    }
+  }
+
+  /** All discs as they are where none of them is picked out: made once for many selections, as there may be ten thousand. */
+  readonly #plainDiscs: readonly ClusterDisc[] = $derived.by(() => {
+    const { clusters, theme } = this
+    if (clusters === null || theme === null) return []
+    const dims = this.#dims
+    return Array.from(clusters.clusters, (cluster) => this.#discOf(cluster, undefined, false, dims)).sort((a, b) => b.radius - a.radius)
+  })
+  readonly #plainDiscNumbers: Float32Array = $derived(discNumbersOf(this.#plainDiscs))
+
+  /** Those that are picked out once more, to be drawn over the others; what is selected last. */
+  readonly #pickedDiscs: readonly ClusterDisc[] = $derived.by(() => {
+    const { clusters, theme, roles, neighbours } = this
+    const chosen = this.#chosenClusters
+    if (clusters === null || theme === null || chosen === null) return []
+    const near = neighbours === null || this.mode !== 'clusters' ? none : new Set(neighbours)
+    const discs = Array.from(chosen).filter((cluster) => clusters.placeOf(cluster) !== undefined).map((cluster) => this.#discOf(cluster, roles.get(cluster), near.has(cluster), false))
+    const rank = ({ cluster }: ClusterDisc): number => (roles.has(cluster) ? 1 : 0)
     return discs.sort((a, b) => rank(a) - rank(b) || b.radius - a.radius)
   })
+
+  /** In the order in which they are drawn. */
+  get discs(): readonly ClusterDisc[] {
+    return [...this.#plainDiscs, ...this.#pickedDiscs]
+  }
 
   readonly lines: readonly Line[] = $derived.by(() => {
     const { theme, mode, clusters, placed, tokenEdges } = this
@@ -553,7 +602,7 @@ export class GraphView {
   drawDiscs(): void {
     const { stage, mode } = this
     if (stage === null) return
-    stage.discs.discs = mode === 'clusters' ? discNumbersOf(this.discs) : new Float32Array(0)
+    stage.discs.discs = mode === 'clusters' ? joined(this.#plainDiscNumbers, discNumbersOf(this.#pickedDiscs)) : new Float32Array(0)
     stage.discs.scaleAt = discScale
     stage.discs.least = leastRadius
     stage.draw()
