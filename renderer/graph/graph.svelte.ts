@@ -87,7 +87,7 @@ export class GraphView {
   /** Node under the pointer and where the pointer is. */
   pointed: { readonly node: GraphNode; readonly at: Point } | null = $state.raw(null)
   #tokenNames: readonly Name[] = $state.raw([])
-  /** The clusters that are selected, a frame later than the list and the gallery show them. */
+  /** The clusters that are selected, a little later than the list and the gallery show them. */
   #selection: Selection = $state.raw({ current: null, selected: [], similar: null })
 
   readonly #ended = new Map<string, Job>()
@@ -135,12 +135,14 @@ export class GraphView {
     }
   }
 
-  /** Follows what is selected, once the panes that are read have been painted; to be called in an effect. */
+  /** Follows what is selected, once the panes that are read have been painted, and on a slow device once a person stays; to be called in an effect. */
   followSelection(): () => void {
     const { current, selected, similar } = this.explore
     const selection: Selection = { current, selected: [...selected], similar }
     let timer = 0
-    const frame = requestAnimationFrame(() => (timer = window.setTimeout(() => (this.#selection = selection))))
+    const frame = requestAnimationFrame(() => {
+      timer = window.setTimeout(() => (this.#selection = selection), this.stage?.isSlow === true ? restMilliseconds : 0)
+    })
     return () => {
       cancelAnimationFrame(frame)
       window.clearTimeout(timer)

@@ -153,9 +153,14 @@ export class Stage {
     }
   }
 
-  /** Notes whether the device is slow to draw all points: the frame after the next comes late then, and not only once. */
+  /** Whether the device has been found slow to draw all that there is. */
+  get isSlow(): boolean {
+    return this.#slow
+  }
+
+  /** Notes whether the device is slow to draw all points and discs: the frame after the next comes late then, and not only once. */
   #time(): void {
-    if (this.#slow || this.points.thinned || this.points.places.length === 0) return
+    if (this.#slow || this.points.thinned || this.points.places.length + this.discs.discs.length === 0) return
     const begun = performance.now()
     requestAnimationFrame(() => requestAnimationFrame(() => {
       this.#late = performance.now() - begun > slowRest ? this.#late + 1 : 0
