@@ -1,0 +1,103 @@
+import { open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { crc32 } from 'node:zlib'
+
+/** First eight characters of a file, and the version of what is in it. */
+export interface SectionFormat {
+  readonly magic: string
+  readonly version: number
+}
+
+/** A file that agrees with its checksum: its header, and where its sections lie. */
+export interface CheckedFile {
+  readonly header: Buffer
+  readonly start: number
+  readonly end: number
+}
+
+const preamble = 16
+const stagingBytes = 1 << 22
+
+const bytesOf = (section: ArrayBufferView): Uint8Array => new Uint8Array(section.buffer, section.byteOffset, section.byteLength)
+
+/** magic, version (uint32), header length (uint32), header (JSON), sections, CRC-32 of all before; little-endian, in blocks of at most 4 MiB. */
+export async function* sectionBlocks({ magic, version }: SectionFormat, header: object, sections: Iterable<ArrayBufferView> | AsyncIterable<ArrayBufferView>): AsyncGenerator<Uint8Array> {
+  const text = Buffer.from(JSON.stringify(header))
+  const first = Buffer.alloc(preamble)
+  first.write(magic, 'latin1')
+  first.writeUInt32LE(version, 8)
+  first.writeUInt32LE(text.length, 12)
+  let sum = crc32(first)
+  yield first
+  sum = crc32(text, sum)
+  yield text
+  const staging = Buffer.allocUnsafe(stagingBytes)
+  for await (const section of sections) {
+    const bytes = bytesOf(section)
+    for (let start = 0; start < bytes.length; start += stagingBytes) {
+      const block = bytes.subarray(start, start + stagingBytes)
+      staging.set(block)
+      const copy = staging.subarray(0, block.length)
+      sum = crc32(copy, sum)
+      yield copy
+    }
+  }
+  const last = Buffer.alloc(4)
+  last.writeUInt32LE(sum)
+  yield last
+}
+
+const readInto = async (file: FileHandle, target: Uint8Array, position: number): Promise<void> => {
+  let read = 0
+  while (read < target.length) {
+    const { bytesRead } = await file.read(target, read, target.length - read, position + read)
+    if (bytesRead === 0) throw new Error('ends early')
+    read += bytesRead
+  }
+}
+
+/** Reads a section that begins at `position`, also into memory that threads share. */
+export const readSection = async (file: FileHandle, position: number, section: ArrayBufferView): Promise<void> => {
+  const bytes = bytesOf(section)
+  const staging = Buffer.allocUnsafe(Math.min(stagingBytes, bytes.length))
+  for (let at = 0; at < bytes.length; at += stagingBytes) {
+    const block = staging.subarray(0, Math.min(stagingBytes, bytes.length - at))
+    await readInto(file, block, position + at)
+    bytes.set(block, at)
+  }
+}
+
+/** Opens a file and does `work` with it; null where any of that fails. */
+export const withFile = async <T>(path: string, work: (file: FileHandle) => Promise<T>): Promise<T | null> => {
+  let file: FileHandle | undefined
+  try {
+    file = await open(path)
+    return await work(file)
+  } catch {
+    return null
+  } finally {
+    await file?.close()
+  }
+}
+
+/** Reads all of a file; throws where it is of another format or version, or does not agree with its checksum. */
+export const checkFile = async (file: FileHandle, { magic, version }: SectionFormat): Promise<CheckedFile> => {
+  const { size } = await file.stat()
+  const first = Buffer.alloc(preamble)
+  await readInto(file, first, 0)
+  const length = first.readUInt32LE(12)
+  if (first.toString('latin1', 0, 8) !== magic || first.readUInt32LE(8) !== version || preamble + length + 4 > size) throw new Error('is of another format')
+  const staging = Buffer.allocUnsafe(stagingBytes)
+  let sum = 0
+  for (let position = 0; position < size - 4; position += stagingBytes) {
+    const block = staging.subarray(0, Math.min(stagingBytes, size - 4 - position))
+    await readInto(file, block, position)
+    sum = crc32(block, sum)
+  }
+  const last = Buffer.alloc(4)
+  await readInto(file, last, size - 4)
+  if (last.readUInt32LE() !== sum) throw new Error('is damaged')
+  const header = Buffer.alloc(length)
+  await readInto(file, header, preamble)
+  return { header, start: preamble + length, end: size - 4 }
+}
