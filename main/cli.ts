@@ -13,6 +13,7 @@ import { addLabelCommands } from './cli/labels-commands'
 import { printAnswer, printError, tolerateClosedPipes } from './cli/output'
 import type { Answer } from './cli/output'
 import { serveUntilStopped } from './cli/serve'
+import { addShardCommands } from './cli/shard-commands'
 import { confirm, page, watched } from './cli/terminal'
 import { duration, plural, visibleText } from './cli/text'
 import { clusteringText, clusterText, detailsText, enginesText, healthText, runsText, summaryText } from './cli/views'
@@ -82,6 +83,8 @@ command('resume <run>', 'Go on with an interrupted run, from its last checkpoint
       return { json: summary, text: summaryText(summary, page()) }
     })
   )
+
+addShardCommands({ command, answer }, checkpointOption)
 
 command('runs', 'List the runs of a workspace.', 'runs --workspace work')
   .action((options: Common) =>

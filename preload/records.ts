@@ -37,6 +37,17 @@ export interface Provenance {
   readonly threads?: number
   /** Of a run that came out of an annotated cluster set. */
   readonly imported?: ImportedProvenance
+  /** Of a run that was sampled in pieces. */
+  readonly gathered?: GatheredProvenance
+}
+
+/** The pieces that a run was gathered from. */
+export interface GatheredProvenance {
+  readonly folder: string
+  /** SHA-256 of all that decides the numbers, and of how they were divided. */
+  readonly set: string
+  /** Where and when each was sampled; empty before they are gathered. */
+  readonly pieces: readonly { readonly host: string; readonly processor: string; readonly threads: number; readonly seconds: number; readonly finishedAt: string }[]
 }
 
 /** The run that an annotated cluster set was written from; the set's clustering is number 1 of the imported run. */

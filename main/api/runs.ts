@@ -7,6 +7,7 @@ import { checkConfiguration, readConfiguration } from '../pipeline/checks'
 import { componentDiagnostics } from '../pipeline/diagnostics'
 import { nextStage, resumeRun, startRun } from '../pipeline/run'
 import type { RunOptions, StartOptions } from '../pipeline/run'
+import { quoted } from '../pipeline/shard-scripts'
 import { assessHealth, reliabilityThreshold } from '../sampling/diagnostics'
 import type { Workspace } from '../store/store'
 import { withWorkspace } from './workspaces'
@@ -46,12 +47,11 @@ export const summarise = async (workspace: Workspace, run: RunRecord): Promise<R
   }
 }
 
-const quoted = (path: string): string => (/^[\w@%+=:,./~-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`)
-
 /** Errors that leave a run to be resumed once their cause is gone. */
 const passing = new Set(['storage', 'engine', 'workspace'])
 
-const working = async (workspace: Workspace, folder: string, options: RunOptions, work: (options: RunOptions) => Promise<RunRecord>): Promise<RunSummary> => {
+/** Does a run's work, and says how to go on where it ends before the run does. */
+export const working = async (workspace: Workspace, folder: string, options: RunOptions, work: (options: RunOptions) => Promise<RunRecord>): Promise<RunSummary> => {
   let id = ''
   let kept = false
   const onEvent: RunOptions['onEvent'] = (event) => {

@@ -87,7 +87,7 @@ const groupsInFile = ({ annotations, members, numbers }: Source): Pick<SetHead, 
 /** The run as the file names it: one that was imported itself stays the run that it was. */
 const headOf = async (source: Source, moments: MatrixMoments, program: string): Promise<SetHead> => {
   const { run, clustering, selection } = source
-  const { imported, ...provenance } = run.provenance
+  const { imported, gathered: _, ...provenance } = run.provenance
   const own = imported !== undefined && clustering.number === 1 ? imported : undefined
   const { id, createdAt, startedAt, finishedAt } = imported?.run ?? run
   return {

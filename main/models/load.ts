@@ -85,6 +85,8 @@ const byCodePoint = (a: string, b: string): number => Buffer.compare(Buffer.from
 const equalData = (a: Tensor, b: Tensor): boolean => sameShape(a.shape, b.shape) && a.data.every((value, i) => value === b.data[i])
 
 interface Outline {
+  /** The weights file, or the index of its shards. */
+  readonly source: string
   /** config.json */
   readonly text: string
   readonly described: Architecture
@@ -105,7 +107,7 @@ const readOutline = async (folder: string, weightsFile: string | undefined): Pro
   const entries = [...kept.values()].flat()
   const separateHead = described.family === 'gpt2' && entries.some(({ name }) => name === 'lm_head.weight')
   checkTensors(source, { ...described, tiedEmbeddings: described.tiedEmbeddings && !separateHead }, entries)
-  return { text, described, kept, separateHead }
+  return { source, text, described, kept, separateHead }
 }
 
 /** A model without its weights. Whether GPT-2's separate unembedding equals its embedding shows only in the data; config.json is believed. */
@@ -114,14 +116,16 @@ export interface ModelOutline {
   readonly parameters: number
   /** Of the tensors, as stored. */
   readonly bytes: number
+  /** What its weights are read from: first the file or the index that names the others. */
+  readonly files: readonly string[]
 }
 
 /** What can be told of a model from config.json and the headers of its weight files. Throws as `loadModel` does, but for what the weights hold. */
 export const outlineModel = async (folder: string, weightsFile?: string): Promise<ModelOutline> => {
-  const { described, kept } = await readOutline(folder, weightsFile)
+  const { source, described, kept } = await readOutline(folder, weightsFile)
   const bytes = [...kept.values()].flat().reduce((sum, { start, end }) => sum + end - start, 0)
   const parameters = [...tensorShapes(described).values()].reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0)
-  return { architecture: described, parameters, bytes }
+  return { architecture: described, parameters, bytes, files: [...new Set([source, ...kept.keys()])] }
 }
 
 /**

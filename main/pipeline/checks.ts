@@ -63,3 +63,9 @@ export const checkConfiguration = async (configuration: RunConfiguration, baseFo
   if (rows !== undefined) await mustExist(resolve(baseFolder, rows), 'rows')
   for (const [i, file] of (corpus?.files ?? []).entries()) await mustExist(resolve(baseFolder, file), `corpus.files[${i}]`)
 }
+
+/** Refuses, before hours of sampling, what clustering would refuse after them. */
+export const checkNeighbours = ({ clustering }: RunConfiguration, tokens: number): void => {
+  if (clustering === false || clustering.neighbours < tokens) return
+  throw new SpectroscopeError('configuration', `"clustering.neighbours" is ${clustering.neighbours} and there are only ${tokens.toLocaleString('en')} studied tokens; lower it, or study more tokens.`)
+}

@@ -22,6 +22,7 @@ import type { SamplingResult } from '../sampling/sample'
 import { chooseComponents } from './checks'
 import { previewOf } from './corpus-preview'
 import { measureEngines } from './measure'
+import { gatherPieces, openSet, samplePiece } from './piece-work'
 import type { ClusterRequest, Clustered, ComputeCalls, ComputeNotices, Prepared, PrepareRequest, Sampled, SampleRequest } from './messages'
 
 /** Everything that the compute process holds between calls. */
@@ -73,6 +74,19 @@ const prepare = async ({ configuration, baseFolder }: PrepareRequest): Promise<P
   }
 }
 
+/** Keeps a result to be fetched in blocks, and says the rest of it. */
+const kept = (result: SamplingResult): Sampled => {
+  state.sampled = result
+  const { susceptibilities: _, standardErrors: __, ...sampled } = result
+  return sampled
+}
+
+const samplingNotices = {
+  onProgress: (progress: ComputeNotices['sampling']): void => notify('sampling', progress),
+  onTrace: (point: ComputeNotices['trace']): void => notify('trace', point),
+  onFlag: (flag: ComputeNotices['chainEnded']): void => notify('chainEnded', flag)
+}
+
 const runSampling = async (request: SampleRequest, { signal }: CallContext): Promise<Sampled> => {
   const { folder, everySeconds, fingerprint, ...settings } = request
   const result = await sample({
@@ -80,14 +94,10 @@ const runSampling = async (request: SampleRequest, { signal }: CallContext): Pro
     model: have(state.model, 'a sample'),
     study: have(state.study, 'a sample'),
     checkpoint: { folder, everySeconds, fingerprint },
-    onProgress: (progress) => notify('sampling', progress),
-    onTrace: (point) => notify('trace', point),
-    onFlag: (flag) => notify('chainEnded', flag),
+    ...samplingNotices,
     signal
   })
-  state.sampled = result
-  const { susceptibilities: _, standardErrors: __, ...sampled } = result
-  return sampled
+  return kept(result)
 }
 
 const rows = <A extends Float32Array | Int32Array>(array: A, width: number, first: number, count: number): A =>
@@ -152,6 +162,16 @@ process.title = 'spectroscope compute'
 const parent = serveParent<ComputeCalls>({
   prepare,
   sample: runSampling,
+  openSet: async (request) => {
+    const { prepared, model } = await openSet(request)
+    Object.assign(state, { study: prepared.study, ...(model === undefined ? {} : { model }) })
+    return prepared
+  },
+  samplePiece: (request, { signal }) => samplePiece(request, { model: have(state.model, 'a piece'), study: have(state.study, 'a piece'), ...samplingNotices, signal }),
+  gather: async (request, { signal }) => {
+    const { result, pieces } = await gatherPieces(request, signal)
+    return { sampled: kept(result), pieces }
+  },
   takeSusceptibilities: ({ first, count }) => {
     const { susceptibilities, standardErrors, tokens } = have(state.sampled, 'susceptibilities')
     const columns = susceptibilities.length / tokens

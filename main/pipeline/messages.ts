@@ -1,6 +1,6 @@
 import type { Clustering, ClusteringProgress } from '../clustering/cluster'
 import type { Texts } from '../clustering/patterns'
-import type { ChainTrace, ComponentDiagnostics, SamplingInput, SamplingProgress, TracePoint } from '../sampling/sample'
+import type { ChainName, ChainTrace, ComponentDiagnostics, SamplingInput, SamplingProgress, TracePoint } from '../sampling/sample'
 import type { ClusteringConfiguration, RunConfiguration } from '../../preload/configuration'
 import type { CorpusPreview, EngineRate } from '../../preload/contract'
 import type { ClusteringDescription, EngineProvenance, LayoutRecord, StudyRecord } from '../../preload/records'
@@ -38,6 +38,47 @@ export interface Sampled {
   readonly initialLoss: number
   readonly diagnostics: readonly ComponentDiagnostics[]
   readonly traces: readonly ChainTrace[]
+}
+
+/** A set of pieces to work on: the rows, and the model where chains are to be sampled. */
+export interface OpenSetRequest {
+  readonly folder: string
+  readonly withModel: boolean
+}
+
+export interface PieceRequest extends SampleRequest {
+  readonly chains: readonly ChainName[]
+  /** Where what comes of them goes, with what there is to say about it. */
+  readonly result: string
+  readonly about: Omit<PieceAbout, 'seconds' | 'finishedAt'>
+  /** Of sampling it, before it was interrupted. */
+  readonly secondsBefore: number
+}
+
+/** What a piece's result says of itself. */
+export interface PieceAbout {
+  readonly set: string
+  readonly piece: number
+  readonly host: string
+  readonly processor: string
+  readonly program: string
+  readonly engine: EngineProvenance
+  readonly threads: number
+  readonly finishedAt: string
+  /** Of sampling, all interruptions taken together. */
+  readonly seconds: number
+}
+
+export interface GatherRequest extends Pick<SamplingInput, 'components' | 'sampler'> {
+  readonly set: string
+  /** Results of all pieces, in order. */
+  readonly results: readonly string[]
+}
+
+/** What pieces came to, and who sampled them. */
+export interface Gathered {
+  readonly sampled: Sampled
+  readonly pieces: readonly PieceAbout[]
 }
 
 export interface Block {
@@ -85,6 +126,9 @@ export interface PreviewRequest extends PrepareRequest {
 export interface ComputeCalls {
   readonly prepare: { readonly parameters: PrepareRequest; readonly result: Prepared }
   readonly sample: { readonly parameters: SampleRequest; readonly result: Sampled }
+  readonly openSet: { readonly parameters: OpenSetRequest; readonly result: Prepared }
+  readonly samplePiece: { readonly parameters: PieceRequest; readonly result: { readonly failed: readonly { readonly component: string; readonly chain: number; readonly message: string }[] } }
+  readonly gather: { readonly parameters: GatherRequest; readonly result: Gathered }
   readonly takeSusceptibilities: { readonly parameters: Block; readonly result: { readonly susceptibilities: Float32Array; readonly standardErrors: Float32Array } }
   readonly beginMatrix: { readonly parameters: { readonly tokens: number; readonly components: number }; readonly result: null }
   readonly putMatrix: { readonly parameters: { readonly first: number; readonly values: Float32Array }; readonly result: null }

@@ -4,17 +4,20 @@ import type { ClusteringConfiguration, RunConfiguration } from '../../preload/co
 import type { RunEvent } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
 import { stageNames } from '../../preload/records'
-import type { ClusteringRecord, RunChanges, RunRecord, StageName, StageRecord, TracePointRecord } from '../../preload/records'
+import type { ClusteringRecord, GatheredProvenance, Provenance, RunChanges, RunRecord, StageName, StageRecord, TracePointRecord } from '../../preload/records'
 import { makeFolder } from '../base/files'
 import type { Workspace } from '../store/store'
+import { checkNeighbours } from './checks'
 import { Companion, interruption } from './companion'
 import { describeWith } from './describe'
 import type { PartProgress } from './describe'
 import { diagnosticsRecords } from './diagnostics'
-import type { Prepared } from './messages'
+import type { Prepared, Sampled } from './messages'
+import { pieceNotes, readyPieces } from './pieces'
 import { clusteringProgress, describingProgress, preparingProgress, samplingProgress } from './progress'
 import { ComputeFailed, ComputeSession } from './session'
 import type { Compute } from './session'
+import { resultPath } from './shard-set'
 import { Stopwatch } from './stopwatch'
 import { sendMatrix, storeMatrix, storeNeighbours } from './transfer'
 import { fingerprintOf, platformWords, programVersion, versions } from './versions'
@@ -32,6 +35,8 @@ export interface RunOptions {
 
 export interface StartOptions extends RunOptions {
   readonly name?: string
+  /** What is known of where the run comes from, beside the configuration. */
+  readonly provenance?: Provenance
 }
 
 const threadsOf = ({ threads }: RunConfiguration): number => threads ?? availableParallelism()
@@ -101,8 +106,8 @@ class Runner {
     const stop = (): void => void compute.kill()
     signal.addEventListener('abort', stop, { once: true })
     try {
-      const { configuration, baseFolder } = this.#run
-      const what = await compute.call('prepare', { configuration, baseFolder })
+      const { configuration, baseFolder, provenance: { gathered } } = this.#run
+      const what = gathered === undefined ? await compute.call('prepare', { configuration, baseFolder }) : await compute.call('openSet', { folder: gathered.folder, withModel: false })
       this.#checkUnchanged(what)
       this.#prepared = { by: compute, what }
       return what
@@ -131,18 +136,11 @@ class Runner {
     }
   }
 
-  /** Refuses, before hours of sampling, what clustering would refuse after them. */
-  #checkNeighbours(tokens: number): void {
-    const { clustering } = this.#run.configuration
-    if (clustering === false || clustering.neighbours < tokens) return
-    throw new SpectroscopeError('configuration', `"clustering.neighbours" is ${clustering.neighbours} and there are only ${counted(tokens)} studied tokens; lower it, or study more tokens.`)
-  }
-
   async #prepareStage(): Promise<void> {
     await this.#update({ stage: 'prepare' })
     this.#begin('prepare')
     const { modelHash, tokenizerHash, engine, study, texts, tokens, components } = await this.#session.use('prepare', (compute) => this.#prepare(compute))
-    this.#checkNeighbours(tokens)
+    checkNeighbours(this.#run.configuration, tokens)
     await this.#update({ provenance: { modelHash, studyHash: study.hash, engine, ...(tokenizerHash === null ? {} : { tokenizerHash }) } })
     await this.#workspace.transaction(this.#run.id, async (writer) => {
       await writer.saveStudy(study, texts === null ? null : (id) => texts.get(id) ?? `<${id}>`)
@@ -179,8 +177,31 @@ class Runner {
     }
   }
 
+  async #keepSampled(compute: Compute, sampled: Sampled, stage: Omit<StageRecord, 'finishedAt'>): Promise<void> {
+    await this.#workspace.transaction(this.#run.id, async (writer) => {
+      await storeMatrix(compute, writer, sampled)
+      await writer.saveDiagnostics(diagnosticsRecords(sampled))
+      await writer.saveTraces(sampled.traces)
+      await writer.completeStage(stage)
+    })
+  }
+
+  /** Takes what the pieces of the run came to, in place of sampling. */
+  async #gatherWith(compute: Compute, gathered: GatheredProvenance): Promise<void> {
+    const { configuration: { sampler } } = this.#run
+    const { components, engine } = await this.#prepare(compute)
+    const set = await readyPieces(gathered.folder, gathered.set)
+    const results = set.pieces.map(({ index }) => resultPath(gathered.folder, index))
+    const { sampled, pieces } = await new Companion(this.#options.signal).during((signal) => compute.call('gather', { components, sampler, set: gathered.set, results }, { signal }))
+    for (const { component, failedChains } of sampled.diagnostics) for (const { chain, message } of failedChains) this.#options.onChainEnded?.({ component, chain, message })
+    for (const message of pieceNotes(pieces)) this.#options.onEvent({ type: 'note', message })
+    await this.#update({ provenance: { gathered: { ...gathered, pieces: pieces.map(({ host, processor, threads, seconds, finishedAt }) => ({ host, processor, threads, seconds, finishedAt })) } } })
+    const seconds = pieces.reduce((sum, piece) => sum + piece.seconds, 0)
+    await this.#keepSampled(compute, sampled, { ...this.#completed('sample'), seconds, threads: pieces[0].threads, engine })
+  }
+
   async #sampleWith(compute: Compute): Promise<void> {
-    const { id, configuration } = this.#run
+    const { configuration } = this.#run
     const { sampler, seed, corpus } = configuration
     const prepared = await this.#prepare(compute)
     const companion = new Companion(this.#options.signal)
@@ -208,12 +229,7 @@ class Runner {
     try {
       const sampled = await companion.during((signal) => compute.call('sample', request, { signal }))
       await tracer.end()
-      await this.#workspace.transaction(id, async (writer) => {
-        await storeMatrix(compute, writer, sampled)
-        await writer.saveDiagnostics(diagnosticsRecords(sampled))
-        await writer.saveTraces(sampled.traces)
-        await writer.completeStage({ ...this.#completed('sample'), engine: prepared.engine })
-      })
+      await this.#keepSampled(compute, sampled, { ...this.#completed('sample'), engine: prepared.engine })
     } finally {
       off.forEach((remove) => remove())
       await tracer.end()
@@ -221,10 +237,11 @@ class Runner {
   }
 
   async #sampleStage(): Promise<void> {
-    const { estimator, chains, draws } = this.#run.configuration.sampler
+    const { configuration: { sampler: { estimator, chains, draws } }, provenance: { gathered } } = this.#run
     await this.#update({ stage: 'sample' })
-    this.#begin('sample', `${estimator} estimator, ${chains} chains of ${draws} draws, ${this.#threads} threads`)
-    await this.#session.use('sample', (compute) => this.#sampleWith(compute))
+    const how = `${estimator} estimator, ${chains} chains of ${draws} draws`
+    this.#begin('sample', gathered === undefined ? `${how}, ${this.#threads} threads` : `${how}, gathered from ${gathered.folder}`)
+    await this.#session.use('sample', (compute) => (gathered === undefined ? this.#sampleWith(compute) : this.#gatherWith(compute, gathered)))
     await this.#update({ stage: null })
     this.#finished('sample', `${counted(this.#run.tokens)} tokens × ${this.#run.components.length} components`)
   }
@@ -377,12 +394,12 @@ const clusteringName = ({ neighbours, symmetrize, whiten, alpha, rule }: Cluster
   [`k ${neighbours}`, ...(symmetrize === 'union' ? [] : [symmetrize]), ...(whiten ? ['whitened'] : []), ...(alpha === 0.001 ? [] : [`alpha ${alpha}`]), ...(rule === 'local' ? [] : [rule])].join(', ')
 
 /** Makes a run in the workspace that nobody works on yet; `resumeRun` does. */
-export const createRun = async (workspace: Workspace, configuration: RunConfiguration, baseFolder: string, name?: string): Promise<RunRecord> =>
+export const createRun = async (workspace: Workspace, configuration: RunConfiguration, baseFolder: string, name?: string, provenance: Provenance = {}): Promise<RunRecord> =>
   workspace.createRun({
     name: name ?? `run ${(await workspace.listRuns()).length + 1}`,
     configuration,
     baseFolder,
-    provenance: { seed: configuration.seed, versions: versions(), platform: platformWords(), threads: threadsOf(configuration) }
+    provenance: { seed: configuration.seed, versions: versions(), platform: platformWords(), threads: threadsOf(configuration), ...provenance }
   })
 
 /**
@@ -391,7 +408,7 @@ export const createRun = async (workspace: Workspace, configuration: RunConfigur
  * error when stopped; the run can then be resumed.
  */
 export const startRun = async (workspace: Workspace, configuration: RunConfiguration, baseFolder: string, options: StartOptions): Promise<RunRecord> => {
-  const run = await createRun(workspace, configuration, baseFolder, options.name)
+  const run = await createRun(workspace, configuration, baseFolder, options.name, options.provenance)
   options.onEvent({ type: 'run', run: run.id, name: run.name, resumed: false })
   return new Runner(workspace, run, options).work(true)
 }

@@ -16,11 +16,12 @@ class ComputeLost extends Error {}
 export class ComputeFailed extends SpectroscopeError {}
 
 /** What a compute process is used for: a stage of a run, or something beside them. */
-export type ComputeUse = StageName | 'describe' | 'layOut' | 'preview'
+export type ComputeUse = StageName | 'piece' | 'describe' | 'layOut' | 'preview'
 
 const useWords: Readonly<Record<ComputeUse, string>> = {
   prepare: 'while it prepared the rows',
   sample: 'while it sampled',
+  piece: 'while it sampled a piece',
   neighbours: 'while it searched for neighbours',
   cluster: 'while it clustered',
   describe: 'while it described the clusters',
@@ -68,7 +69,7 @@ export class ComputeSession {
       return await work(this.#alive(), true)
     } catch (error) {
       if (!(error instanceof ComputeLost)) throw error
-      throw new ComputeFailed('engine', `The compute process died twice (${error.message}) ${useWords[use]}; free some memory, or set fewer "threads", and ${stages.has(use) ? 'resume the run' : 'try again'}.`, { cause: error })
+      throw new ComputeFailed('engine', `The compute process died twice (${error.message}) ${useWords[use]}; free some memory, or set fewer "threads", and ${stages.has(use) ? 'resume the run' : use === 'piece' ? 'run the piece again' : 'try again'}.`, { cause: error })
     }
   }
 

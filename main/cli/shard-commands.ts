@@ -1,0 +1,109 @@
+import { InvalidArgumentError } from 'commander'
+import type { Option } from 'commander'
+import { SpectroscopeError } from '../../preload/errors'
+import { gather, shardFromFile, workOnPiece } from '../api/shards'
+import type { PieceSummary, ShardSummary } from '../api/shards'
+import type { CommandPieces } from './labels-commands'
+import { page, watched } from './terminal'
+import { duration, percent, plural, visibleText } from './text'
+import { summaryText } from './views'
+
+interface Common {
+  readonly workspace: string
+  readonly json?: boolean
+}
+
+interface Working extends Common {
+  readonly checkpointEvery: number
+}
+
+const wholeIn = (least: number, most: number) => (text: string): number => {
+  const value = Number(text)
+  if (/^\d{1,9}$/.test(text) && value >= least && value <= most) return value
+  throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most.toLocaleString('en')}.`)
+}
+
+const mostPieces = 100_000
+
+const indexIn = (text: string): number => {
+  if (/^\d{1,9}$/.test(text)) return Number(text)
+  throw new SpectroscopeError('usage', `"${text}" is no piece; give its number, from 0 on.`)
+}
+
+const sbatchLine = (text: string, earlier: readonly string[] = []): string[] => {
+  if (!/^--?[a-zA-Z][^\r\n]*$/.test(text)) throw new InvalidArgumentError('It must be an option of sbatch, as in "--sbatch=--partition=long".')
+  return [...earlier, text]
+}
+
+const shardText = ({ folder, script, pieces, tokens, components }: ShardSummary): string => {
+  const shares = pieces.map(({ share }) => share)
+  return [
+    `${plural(tokens, 'token')} × ${plural(components, 'component')} in ${plural(pieces.length, 'piece')} of ${percent(Math.min(...shares), 1)} to ${percent(Math.max(...shares), 1)} of the work, in ${visibleText(folder)}.`,
+    `On Slurm: sbatch ${visibleText(script)}`,
+    `Elsewhere: spectroscope piece ${visibleText(folder)} 0 (to ${pieces.length - 1}), on any machine that has the folder; run-all.sh there does them in turn.`,
+    `Then: spectroscope gather ${visibleText(folder)}`
+  ].join('\n')
+}
+
+const pieceText = ({ folder, piece, pieces, already, chains, seconds, failedChains }: PieceSummary): string =>
+  [
+    already ? `Piece ${piece} of ${pieces} in ${visibleText(folder)} was done already.` : `Piece ${piece} of ${pieces}, ${plural(chains, 'chain')}, is done after ${duration(seconds)} of work.`,
+    ...(failedChains.length === 0 ? [] : ['Chains that ended early:', ...failedChains.map((sentence) => `  ${visibleText(sentence)}`)])
+  ].join('\n')
+
+interface ShardOptions extends Common {
+  readonly shards: number
+  readonly into?: string
+  readonly threads?: number
+  readonly atOnce?: number
+  readonly sbatch?: readonly string[]
+  readonly linkModel?: boolean
+}
+
+interface PieceOptions extends Working {
+  readonly threads?: number
+  readonly takeOver?: boolean
+}
+
+/** Adds the commands that divide a run, work on a part of it, and bring the parts together. */
+export const addShardCommands = ({ command, answer }: CommandPieces, checkpointOption: () => Option): void => {
+  command('shard <config>', 'Divide a run into pieces that any machine can work on that has the folder.', 'shard study.json --shards 8', 'shard study.json --shards 32 --into /scratch/study --at-once 8 --sbatch=--partition=long --sbatch=--time=4:00:00')
+    .requiredOption('-s, --shards <count>', 'pieces; a chain of a component is the least that a piece can be', wholeIn(1, mostPieces))
+    .option('-i, --into <folder>', 'folder of the pieces; by default beside the configuration, with its name')
+    .option('-t, --threads <count>', 'threads of each piece; the configuration\'s own by default, or up to four', wholeIn(1, 4096))
+    .option('--at-once <count>', 'pieces that Slurm works on at once; all by default', wholeIn(1, mostPieces))
+    .option('--sbatch <option>', 'a further option for the Slurm script; may be given again', sbatchLine)
+    .option('--link-model', 'leave the model where it is, in place of a copy in the folder')
+    .action((config: string, { into, shards, threads, atOnce, sbatch, linkModel, ...options }: ShardOptions) =>
+      answer(options, async () => {
+        const summary = await watched((watch) =>
+          shardFromFile(config, into, {
+            ...watch, pieces: shards, linkModel: linkModel === true,
+            ...(threads === undefined ? {} : { threads }), ...(atOnce === undefined ? {} : { atOnce }), ...(sbatch === undefined ? {} : { sbatch })
+          }))
+        return { json: summary, text: shardText(summary) }
+      })
+    )
+
+  command('piece <folder> <index>', 'Work on one piece of a divided run, from its checkpoint where there is one.', 'piece study-shards 0', 'piece /scratch/study 3 --threads 8')
+    .option('-t, --threads <count>', 'worker threads', wholeIn(1, 4096))
+    .option('--take-over', 'take the piece from another process that seems to be at work on it')
+    .addOption(checkpointOption())
+    .action((folder: string, index: string, { threads, takeOver, checkpointEvery, ...options }: PieceOptions) =>
+      answer(options, async () => {
+        const summary = await watched((watch) =>
+          workOnPiece(folder, indexIn(index), { ...watch, checkpointSeconds: checkpointEvery, takeOver: takeOver === true, ...(threads === undefined ? {} : { threads }) }))
+        return { json: summary, text: pieceText(summary) }
+      })
+    )
+
+  command('gather <folder>', 'Make one run of the pieces of a divided run, as if it had never been divided, and cluster it.', 'gather study-shards --workspace work --name first')
+    .option('-n, --name <name>', 'name of the run')
+    .addOption(checkpointOption())
+    .action((folder: string, { name, checkpointEvery, ...options }: Working & { readonly name?: string }) =>
+      answer(options, async () => {
+        const summary = await watched((watch) => gather(options.workspace, folder, { ...watch, checkpointSeconds: checkpointEvery, ...(name === undefined ? {} : { name }) }))
+        return { json: summary, text: summaryText(summary, page()) }
+      })
+    )
+}

@@ -1,0 +1,75 @@
+import { SpectroscopeError } from '../../preload/errors'
+import { describeEngine, resolveEngine } from '../engine/engines'
+import type { Model } from '../models/architecture'
+import { loadModel } from '../models/load'
+import { joinChains, openChains, writeChains } from '../sampling/chains-file'
+import type { ChainsFile } from '../sampling/chains-file'
+import { resultOf } from '../sampling/estimates'
+import { chainNames, sampleChains } from '../sampling/sample'
+import type { SamplingInput, SamplingResult } from '../sampling/sample'
+import type { Gathered, GatherRequest, OpenSetRequest, PieceAbout, PieceRequest, Prepared } from './messages'
+import { modelOf, readSet, readStudy } from './shard-set'
+import type { ShardSet } from './shard-set'
+import { programVersion } from './versions'
+
+/** Refuses to go on with another program, engine or model than a set was made with: its pieces would not belong together. */
+const checkProgram = ({ program }: ShardSet, folder: string): void => {
+  if (program !== programVersion) throw new SpectroscopeError('usage', `The pieces of ${folder} were made by version ${program} and this is ${programVersion}; use that version, or make them anew.`)
+}
+
+const checkEngine = async ({ engine }: ShardSet): Promise<void> => {
+  const own = describeEngine(await resolveEngine(engine.name))
+  const words = ({ name, version, precision }: typeof own): string => `${name} ${version}, ${precision}`
+  if (words(own) !== words(engine)) throw new SpectroscopeError('engine', `The pieces are to be sampled on the engine ${words(engine)}, and here it is ${words(own)}; install the same version of the program everywhere.`)
+}
+
+const openModel = async (folder: string, set: ShardSet): Promise<Model> => {
+  const { folder: files, weights } = modelOf(folder, set)
+  const model = await loadModel(files, weights)
+  if (model.hash !== set.model.hash) throw new SpectroscopeError('input', `The model in ${files} is not the one that the pieces were made for; restore it, or make the pieces anew.`)
+  return model
+}
+
+/** The rows of a set, and its model where chains are to be sampled. Throws an `input`, `engine` or `usage` error where they do not belong together. */
+export const openSet = async ({ folder, withModel }: OpenSetRequest): Promise<{ readonly prepared: Prepared; readonly model: Model | undefined }> => {
+  const set = await readSet(folder)
+  checkProgram(set, folder)
+  if (withModel) await checkEngine(set)
+  const [packed, model] = [await readStudy(folder, set), withModel ? await openModel(folder, set) : undefined]
+  const { tokenizerHash, engine, components, tokens } = set
+  return { model, prepared: { ...packed, modelHash: set.model.hash, tokenizerHash, engine, components, tokens } }
+}
+
+/** Samples a piece's chains and writes what they came to. */
+export const samplePiece = async ({ chains, result, about, ...request }: PieceRequest, input: Pick<SamplingInput, 'model' | 'study' | 'onProgress' | 'onTrace' | 'onFlag' | 'signal'>) => {
+  const { folder, everySeconds, fingerprint, secondsBefore, ...settings } = request
+  const start = performance.now()
+  const sampled = await sampleChains({ ...settings, ...input, checkpoint: { folder, everySeconds, fingerprint } }, chains)
+  const seconds = secondsBefore + (performance.now() - start) / 1000
+  await writeChains<PieceAbout>(result, { ...about, finishedAt: new Date().toISOString(), seconds }, sampled)
+  return { failed: sampled.chains.flatMap(({ component, failure }) => (failure === null ? [] : [{ component, chain: failure.chain, message: failure.message }])) }
+}
+
+/**
+ * What all pieces of a set came to: the result of the whole run. Throws an `input` error that names a result which is missing, damaged or
+ * of another set, and the errors of `sample`.
+ */
+export const gatherPieces = async ({ set, results, ...settings }: GatherRequest, signal: AbortSignal): Promise<{ readonly result: SamplingResult; readonly pieces: Gathered['pieces'] }> => {
+  const files: ChainsFile<PieceAbout>[] = []
+  try {
+    for (const [piece, path] of results.entries()) {
+      signal.throwIfAborted()
+      const file = await openChains<PieceAbout>(path)
+      files.push(file)
+      if (file.about.set !== set || file.about.piece !== piece) throw new SpectroscopeError('input', `${path} is the result of another piece or set; delete it and run piece ${piece} again.`)
+    }
+    const joined = joinChains(chainNames(settings), files)
+    const sums: typeof joined.sums = (at) => {
+      signal.throwIfAborted()
+      return joined.sums(at)
+    }
+    return { result: await resultOf(settings, { ...joined, sums }), pieces: files.map(({ about }) => about) }
+  } finally {
+    for (const file of files) await file.close()
+  }
+}

@@ -1,0 +1,164 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { readdir, rm } from 'node:fs/promises'
+import { cpus, hostname } from 'node:os'
+import { join } from 'node:path'
+import { SpectroscopeError } from '../../preload/errors'
+import { claim, isStale, readClaim } from '../base/claims'
+import type { HeldClaim } from '../base/claims'
+import { makeFolder } from '../base/files'
+import { Companion } from './companion'
+import type { PieceAbout } from './messages'
+import { samplingProgress } from './progress'
+import type { RunOptions } from './run'
+import { ComputeSession } from './session'
+import { claimPath, pieceFolder, readSet, resultPath } from './shard-set'
+import type { Piece, ShardSet } from './shard-set'
+import { quoted, threadsOfPiece } from './shard-scripts'
+import { Stopwatch } from './stopwatch'
+
+/** How far a piece is. `interrupted` has a checkpoint to go on from. */
+export type PieceState = 'done' | 'running' | 'interrupted' | 'not begun'
+
+export interface PieceStatus {
+  readonly index: number
+  readonly state: PieceState
+  readonly share: number
+  /** Who is at work on it. */
+  readonly holder: string | null
+}
+
+const holderWords = ({ host, pid, since }: HeldClaim): string => `process ${pid} on ${host}${since === '' ? '' : ` since ${since}`}`
+
+const hasCheckpoint = (folder: string): boolean => existsSync(folder) && readdirSync(folder).some((name) => name.endsWith('.checkpoint'))
+
+export const pieceStatus = async (folder: string, { index, share }: Piece): Promise<PieceStatus> => {
+  const of = (state: PieceState, holder: string | null = null): PieceStatus => ({ index, state, share, holder })
+  if (existsSync(resultPath(folder, index))) return of('done')
+  const held = await readClaim(claimPath(folder, index))
+  if (held !== null && !isStale(held)) return of('running', holderWords(held))
+  return of(hasCheckpoint(pieceFolder(folder, index)) ? 'interrupted' : 'not begun')
+}
+
+const list = (indices: readonly number[]): string => indices.join(', ')
+
+/** The set in a folder, all of whose pieces are done. Throws a `usage` error that says which are not, and how to run them. */
+export const readyPieces = async (folder: string, id?: string): Promise<ShardSet> => {
+  const set = await readSet(folder)
+  if (id !== undefined && set.id !== id) throw new SpectroscopeError('input', `${folder} holds another set of pieces than this run was gathered from; restore it, or gather the new one as a run of its own.`)
+  const states = await Promise.all(set.pieces.map((piece) => pieceStatus(folder, piece)))
+  const waiting = states.filter(({ state }) => state !== 'done')
+  if (waiting.length === 0) return set
+  const said = (['running', 'interrupted', 'not begun'] as const).flatMap((state) => {
+    const own = waiting.filter((each) => each.state === state).map(({ index }) => index)
+    return own.length === 0 ? [] : [`${state}: ${list(own)}`]
+  })
+  const idle = waiting.filter(({ state }) => state !== 'running').map(({ index }) => index)
+  const remedy = idle.length === 0
+    ? 'wait for them'
+    : `run ${idle.length === 1 ? 'it' : 'them'} with \`sbatch --array=${idle.join(',')} ${quoted(join(folder, 'sbatch.sh'))}\`, or here with \`spectroscope piece ${quoted(folder)} ${idle[0]}\`${idle.length === 1 ? '' : ' and so on'}`
+  throw new SpectroscopeError('usage', `${waiting.length} of ${set.pieces.length} pieces of ${folder} are not done (${said.join('; ')}); ${remedy}.`)
+}
+
+/** What is worth saying of pieces that are gathered. */
+export const pieceNotes = (pieces: readonly PieceAbout[]): string[] => {
+  const processors = [...new Set(pieces.map(({ processor }) => processor))]
+  return processors.length < 2 ? [] : [`The pieces were sampled on ${processors.length} kinds of processors (${processors.join('; ')}), whose numbers agree to the rounding of float32 rather than bit for bit.`]
+}
+
+export interface PieceOptions extends Pick<RunOptions, 'onEvent' | 'signal' | 'checkpointSeconds'> {
+  readonly threads?: number
+  /** Take the piece from a process on another machine that seems to be alive. */
+  readonly takeOver?: boolean
+}
+
+export interface PieceSummary {
+  readonly folder: string
+  readonly piece: number
+  readonly pieces: number
+  /** Whether it had been done before. */
+  readonly already: boolean
+  readonly chains: number
+  readonly seconds: number
+  readonly failedChains: readonly string[]
+}
+
+/** What a process that was killed has left by half, and what a finished piece needs no longer. */
+const tidy = async (folder: string, finished: boolean): Promise<void> => {
+  for (const name of await readdir(folder)) {
+    if (/\.tmp$/.test(name) || (finished && (name.endsWith('.checkpoint') || name === 'seconds.json'))) await rm(join(folder, name), { force: true })
+  }
+}
+
+const choose = (folder: string, set: ShardSet, index: number): Piece => {
+  const piece = set.pieces.find((each) => each.index === index)
+  if (piece === undefined) throw new SpectroscopeError('usage', `There is no piece ${index} in ${folder}; its pieces are 0 to ${set.pieces.length - 1}.`)
+  return piece
+}
+
+const sampleWith = async (folder: string, set: ShardSet, piece: Piece, { onEvent, signal, checkpointSeconds, threads = threadsOfPiece(set) }: PieceOptions, lost: AbortSignal): Promise<{ seconds: number; failed: readonly { component: string; chain: number; message: string }[] }> => {
+  const own = pieceFolder(folder, piece.index)
+  const { configuration: { sampler, seed, corpus }, components } = set
+  const session = new ComputeSession((message) => onEvent({ type: 'note', message }))
+  const stopwatch = new Stopwatch(own, checkpointSeconds)
+  await stopwatch.open()
+  onEvent({ type: 'stage', stage: 'sample', detail: `piece ${piece.index} of ${set.pieces.length}, ${piece.chains.length} chains, ${threads} threads` })
+  try {
+    return await session.use('piece', async (compute) => {
+      const off = [
+        compute.on('sampling', (report) => onEvent({ type: 'progress', progress: samplingProgress(sampler, report) })),
+        compute.on('chainEnded', ({ message }) => onEvent({ type: 'note', message }))
+      ]
+      const companion = new Companion(signal)
+      const taken = (): void => companion.fail(new SpectroscopeError('workspace', `Piece ${piece.index} of ${folder} was taken over by another process; this one leaves it to that.`))
+      lost.addEventListener('abort', taken)
+      try {
+        const { engine } = await companion.during(() => compute.call('openSet', { folder, withModel: true }))
+        stopwatch.start('sample')
+        const request = {
+          components, sampler, seed, threads, engine: engine.name, observationIncludesProbe: corpus?.observationIncludesProbe ?? false,
+          folder: own, everySeconds: checkpointSeconds, fingerprint: set.id, chains: piece.chains, result: resultPath(folder, piece.index), secondsBefore: stopwatch.seconds,
+          about: { set: set.id, piece: piece.index, host: hostname(), processor: cpus()[0]?.model.trim() ?? '', program: set.program, engine: set.engine, threads }
+        }
+        const { failed } = await companion.during((ending) => compute.call('samplePiece', request, { signal: ending }))
+        return { seconds: stopwatch.seconds, failed }
+      } finally {
+        lost.removeEventListener('abort', taken)
+        off.forEach((remove) => remove())
+      }
+    })
+  } finally {
+    await session.close()
+    await stopwatch.close()
+  }
+}
+
+/**
+ * Samples one piece of a set, from its checkpoint where there is one, and writes its result. Does nothing where that is there already. Throws a
+ * `workspace` error while another process is at it, and an `interrupted` error after a checkpoint when it is stopped.
+ */
+export const runPiece = async (folder: string, index: number, options: PieceOptions): Promise<PieceSummary> => {
+  const set = await readSet(folder)
+  const piece = choose(folder, set, index)
+  const summary = { folder, piece: index, pieces: set.pieces.length, chains: piece.chains.length }
+  const done = { ...summary, already: true, seconds: 0, failedChains: [] }
+  if (existsSync(resultPath(folder, index))) return done
+  const own = pieceFolder(folder, index)
+  await makeFolder(own)
+  const held = await claim(claimPath(folder, index), options)
+  if (!('release' in held)) {
+    throw new SpectroscopeError('workspace', `Piece ${index} of ${folder} is being worked on by ${holderWords(held)}; leave it to that, or give --take-over if it is dead.`)
+  }
+  try {
+    if (existsSync(resultPath(folder, index))) return done
+    await tidy(own, false)
+    const { seconds, failed } = await sampleWith(folder, set, piece, options, held.lost)
+    await tidy(own, true)
+    options.onEvent({ type: 'finished', stage: 'sample', seconds, detail: `piece ${index} of ${set.pieces.length}` })
+    return { ...summary, already: false, seconds, failedChains: failed.map(({ component, chain, message }) => `${component}, chain ${chain}: ${message}`) }
+  } catch (error) {
+    const mine = error instanceof SpectroscopeError && error.kind === 'interrupted'
+    throw mine ? new SpectroscopeError('interrupted', `Piece ${index} is interrupted; go on with: spectroscope piece ${quoted(folder)} ${index}`, { cause: error }) : error
+  } finally {
+    await held.release()
+  }
+}

@@ -1,0 +1,146 @@
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { z } from 'zod'
+import { parseConfiguration } from '../../preload/configuration'
+import type { RunConfiguration } from '../../preload/configuration'
+import { SpectroscopeError } from '../../preload/errors'
+import type { StudyRecord } from '../../preload/records'
+import { decode, encode } from '../../preload/wire'
+import { readingFault } from '../base/faults'
+import { writeFileAtomically } from '../base/files'
+import { checkFile, readSection, sectionBlocks, withFile } from '../base/section-file'
+import { pieceOperations } from '../engine/operations'
+import type { Architecture } from '../models/architecture'
+import { chainNames } from '../sampling/sample'
+import type { ChainName } from '../sampling/sample'
+import type { Prepared } from './messages'
+
+const format = 'spectroscope-shards'
+const version = 1
+const studyFormat = { magic: 'SPECROWS', version: 1 }
+
+const text = z.string()
+const index = z.int().min(0)
+
+const chainSchema = z.strictObject({ component: text, chain: index })
+
+const pieceSchema = z.strictObject({
+  index,
+  chains: z.array(chainSchema).min(1),
+  /** Of the run's floating-point operations that are not shared by all chains. */
+  share: z.number()
+})
+
+const setSchema = z.strictObject({
+  format: z.literal(format),
+  version: z.literal(version),
+  /** SHA-256 of all that decides the numbers, and of how they are divided. */
+  id: text,
+  createdAt: text,
+  program: text,
+  configuration: z.unknown(),
+  baseFolder: text,
+  /** Paths from the folder of the set, or absolute; weights: null where they lie in the folder by their usual name. */
+  model: z.strictObject({ folder: text, weights: text.nullable(), hash: text }),
+  tokenizerHash: text.nullable(),
+  studyHash: text,
+  engine: z.strictObject({ name: text, device: text, precision: text, version: text }),
+  components: z.array(text).min(1),
+  tokens: index,
+  threads: z.int().min(1).nullable(),
+  pieces: z.array(pieceSchema).min(1)
+})
+
+export type Piece = z.output<typeof pieceSchema>
+
+/** A run divided into pieces, as `shards.json` in its folder says. */
+export interface ShardSet extends Omit<z.output<typeof setSchema>, 'configuration'> {
+  readonly configuration: RunConfiguration
+}
+
+export const setPath = (folder: string): string => join(folder, 'shards.json')
+export const studyPath = (folder: string): string => join(folder, 'study')
+export const modelFolder = 'model'
+export const pieceFolder = (folder: string, piece: number): string => join(folder, 'pieces', String(piece))
+export const resultPath = (folder: string, piece: number): string => join(pieceFolder(folder, piece), 'result')
+export const claimPath = (folder: string, piece: number): string => join(pieceFolder(folder, piece), 'claim')
+
+const mean = (lengths: readonly number[], cost: (length: number) => number): number => lengths.reduce((sum, length) => sum + cost(length), 0) / Math.max(1, lengths.length)
+
+/** Floating-point operations of one chain of a component, the forward passes at w* left out: they are shared (METHOD section 2). */
+const chainOperations = (architecture: Architecture, { sampler }: RunConfiguration, { sampling, observation, probe }: StudyRecord): ((component: string) => number) => {
+  const { nBeta, burnIn, draws, stepsBetweenDraws, batchSize } = sampler
+  const lengths = (rows: readonly Int32Array[]): number[] => rows.map(({ length }) => length)
+  const steps = nBeta === 0 ? 0 : burnIn + (draws - 1) * stepsBetweenDraws + 1
+  const evaluated = lengths([...observation, ...probe])
+  return (component) =>
+    steps * batchSize * mean(lengths(sampling), (length) => pieceOperations(architecture, component, length).gradient) +
+    draws * evaluated.length * mean(evaluated, (length) => pieceOperations(architecture, component, length).losses)
+}
+
+/**
+ * Deals chains to `count` pieces of nearly the same cost: the most expensive first, each to the piece that has least. A piece's chains are in
+ * the run's order. Throws a `usage` error when there are fewer chains than pieces.
+ */
+export const dealChains = (chains: readonly ChainName[], costOf: (component: string) => number, count: number): Piece[] => {
+  if (count > chains.length) throw new SpectroscopeError('usage', `--shards is ${count}, and the run has only ${chains.length} chains to divide; ask for ${chains.length} pieces at most.`)
+  const order = chains.map((chain, at) => ({ chain, at, cost: costOf(chain.component) })).sort((a, b) => b.cost - a.cost || a.at - b.at)
+  const pieces = Array.from({ length: count }, () => ({ cost: 0, dealt: [] as typeof order }))
+  for (const item of order) {
+    const least = pieces.reduce((best, piece) => (piece.dealt.length === 0 && best.dealt.length > 0) || (piece.cost < best.cost && (piece.dealt.length === 0) === (best.dealt.length === 0)) ? piece : best)
+    least.dealt.push(item)
+    least.cost += item.cost
+  }
+  const total = order.reduce((sum, { cost }) => sum + cost, 0)
+  return pieces.map(({ cost, dealt }, at) => ({ index: at, chains: dealt.sort((a, b) => a.at - b.at).map(({ chain }) => chain), share: total > 0 ? cost / total : 1 / count }))
+}
+
+export const planPieces = (architecture: Architecture, configuration: RunConfiguration, { study, components }: Pick<Prepared, 'study' | 'components'>, count: number): Piece[] =>
+  dealChains(chainNames({ components, sampler: configuration.sampler }), chainOperations(architecture, configuration, study), count)
+
+export const writeSet = (folder: string, set: ShardSet): Promise<void> => writeFileAtomically(setPath(folder), JSON.stringify(set, null, 1))
+
+/** Reads and checks a set. Throws a `usage` error where the folder holds none, an `input` error where it is damaged or of another version. */
+export const readSet = async (folder: string): Promise<ShardSet> => {
+  const path = setPath(folder)
+  const content = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw new SpectroscopeError('usage', `${path} ${readingFault(error)}; name a folder that \`spectroscope shard\` has written.`, { cause: error })
+  })
+  const damaged = (why: string, cause?: unknown): SpectroscopeError => new SpectroscopeError('input', `${path} is no set of pieces of this version of the program (${why}); make it anew with \`spectroscope shard\`.`, { cause })
+  let value: unknown
+  try {
+    value = JSON.parse(content)
+  } catch (error) {
+    throw damaged('no valid JSON', error)
+  }
+  const parsed = setSchema.safeParse(value)
+  if (!parsed.success) throw damaged(`${parsed.error.issues[0].path.join('.')}: ${parsed.error.issues[0].message}`, parsed.error)
+  const { configuration, ...set } = parsed.data
+  return { ...set, configuration: parseConfiguration(configuration, path) }
+}
+
+/** Folder and weights of a set's model, as `loadModel` takes them. */
+export const modelOf = (folder: string, { model }: ShardSet): { readonly folder: string; readonly weights: string | undefined } =>
+  ({ folder: resolve(folder, model.folder), weights: model.weights === null ? undefined : resolve(folder, model.weights) })
+
+/** The rows of a set and the texts of their tokens. */
+export interface PackedStudy extends Pick<Prepared, 'study' | 'texts' | 'parameters'> {}
+
+export const writeStudy = (folder: string, { study, texts, parameters }: PackedStudy): Promise<void> => {
+  const packed = encode({ study, parameters, texts: texts === null ? null : { ids: Int32Array.from(texts.keys()), words: [...texts.values()] } })
+  return writeFileAtomically(studyPath(folder), sectionBlocks(studyFormat, { hash: study.hash }, [packed]))
+}
+
+/** Reads the rows of a set. Throws an `input` error where the file is missing, damaged, or of other rows. */
+export const readStudy = async (folder: string, { studyHash }: ShardSet): Promise<PackedStudy> => {
+  const path = studyPath(folder)
+  const packed = await withFile(path, async (file) => {
+    const { start, end } = await checkFile(file, studyFormat)
+    const bytes = new Uint8Array(end - start)
+    await readSection(file, start, bytes)
+    return decode(bytes) as { study: StudyRecord; parameters: number; texts: { ids: Int32Array; words: string[] } | null }
+  })
+  if (packed === null || packed.study.hash !== studyHash) throw new SpectroscopeError('input', `${path} is missing, damaged or of another set; make the set anew with \`spectroscope shard\`.`)
+  const { study, parameters, texts } = packed
+  return { study, parameters, texts: texts === null ? null : new Map(texts.words.map((word, i) => [texts.ids[i], word])) }
+}

@@ -1,0 +1,147 @@
+import { constants, existsSync } from 'node:fs'
+import { chmod, copyFile, mkdir, readdir, rm } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import type { RunConfiguration } from '../../preload/configuration'
+import { SpectroscopeError } from '../../preload/errors'
+import type { RunRecord } from '../../preload/records'
+import { makeFolder, writeFileAtomically, writingError } from '../base/files'
+import { outlineModel } from '../models/load'
+import type { ModelOutline } from '../models/load'
+import type { Workspace } from '../store/store'
+import { checkNeighbours } from './checks'
+import type { Prepared } from './messages'
+import { readyPieces } from './pieces'
+import { preparingProgress } from './progress'
+import { resumeRun, startRun } from './run'
+import type { RunOptions, StartOptions } from './run'
+import { besideRuns } from './session'
+import { modelFolder, planPieces, readSet, setPath, studyPath, writeSet, writeStudy } from './shard-set'
+import type { ShardSet } from './shard-set'
+import { plainScript, sbatchScript } from './shard-scripts'
+import type { ScriptOptions } from './shard-scripts'
+import { fingerprintOf, programVersion } from './versions'
+
+export interface ShardOptions extends ScriptOptions, Pick<RunOptions, 'onEvent' | 'signal'> {
+  readonly pieces: number
+  /** Threads of each piece. */
+  readonly threads?: number
+  /** Leave the model where it is, in place of a copy in the folder. */
+  readonly linkModel?: boolean
+}
+
+/** Everything that decides the numbers, and how they are divided: what clustering does comes after. */
+const idOf = ({ modelHash, study, components, engine }: Prepared, { sampler, seed, corpus }: RunConfiguration, pieces: ShardSet['pieces']): string =>
+  fingerprintOf([
+    programVersion, modelHash, study.hash, components, { ...sampler, preset: null }, seed, corpus?.observationIncludesProbe ?? false, engine.name, engine.precision, engine.version,
+    pieces.map(({ chains }) => chains.map(({ component, chain }) => [component, chain]))
+  ])
+
+const prepare = (configuration: RunConfiguration, baseFolder: string, { onEvent, signal }: ShardOptions): Promise<Prepared> =>
+  besideRuns('prepare', { signal, onNote: (message) => onEvent({ type: 'note', message }) }, async (compute) => {
+    const off = compute.on('preparing', ({ done, total }) => onEvent({ type: 'progress', progress: preparingProgress(done, total) }))
+    try {
+      return await compute.call('prepare', { configuration, baseFolder })
+    } finally {
+      off()
+    }
+  })
+
+const tokenizerName = 'tokenizer.json'
+
+/** Copies what `loadModel` reads, and the tokenizer, so that the folder is a model of its own. */
+const copyModel = async (from: string, { files }: Pick<ModelOutline, 'files'>, into: string): Promise<void> => {
+  await mkdir(into, { recursive: true })
+  const sources = [join(from, 'config.json'), ...(existsSync(join(from, tokenizerName)) ? [join(from, tokenizerName)] : []), ...files]
+  for (const source of sources) await copyFile(source, join(into, basename(source)), constants.COPYFILE_FICLONE)
+}
+
+/** What a folder may hold besides a set that is begun: nothing of anyone's. */
+const checkFolder = async (folder: string, id: string): Promise<'new' | 'same'> => {
+  const present = await readdir(folder).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw writingError(folder, error)
+  })
+  if (existsSync(setPath(folder))) {
+    const there = await readSet(folder)
+    if (there.id === id) return 'same'
+    throw new SpectroscopeError('usage', `${folder} holds pieces of another run, or the same run in ${there.pieces.length} pieces; choose another folder with --into.`)
+  }
+  const foreign = present.find((name) => !beginnings.has(name) && !/^\..*\.tmp$/.test(name))
+  if (foreign !== undefined) throw new SpectroscopeError('usage', `${folder} is not empty (it holds ${foreign}); choose another folder with --into.`)
+  return 'new'
+}
+
+/** What an interrupted `shard` may have left: the set's own file is written last. */
+const beginnings = new Set([modelFolder, basename(studyPath('')), 'logs', 'pieces', 'sbatch.sh', 'run-all.sh'])
+
+const writeScripts = async (folder: string, set: ShardSet, options: ScriptOptions): Promise<void> => {
+  for (const [name, script] of [['sbatch.sh', sbatchScript(folder, set, options)], ['run-all.sh', plainScript(folder, set)]] as const) {
+    await writeFileAtomically(join(folder, name), script)
+    await chmod(join(folder, name), 0o755)
+  }
+}
+
+/**
+ * Divides a run into pieces and writes all that is needed to work on them into a folder: the packed rows, the model, what each piece has to do,
+ * and scripts. A folder that holds the same pieces already gets new scripts, and its results stay. Throws a `usage` error where the folder holds
+ * something else or the run has fewer chains than pieces, and the errors of a run's preparation.
+ */
+export const shardRun = async (configuration: RunConfiguration, base: string, into: string, options: ShardOptions): Promise<ShardSet> => {
+  const folder = resolve(into)
+  const { onEvent } = options
+  onEvent({ type: 'stage', stage: 'prepare' })
+  const start = performance.now()
+  const prepared = await prepare(configuration, base, options)
+  checkNeighbours(configuration, prepared.tokens)
+  const modelSource = resolve(base, configuration.model)
+  const outline = await outlineModel(modelSource, configuration.weights === undefined ? undefined : resolve(base, configuration.weights))
+  const pieces = planPieces(outline.architecture, configuration, prepared, options.pieces)
+  const id = idOf(prepared, configuration, pieces)
+  const known = (await checkFolder(folder, id)) === 'same' ? await readSet(folder) : undefined
+  const [weightsFile] = outline.files
+  const usual = configuration.weights === undefined
+  const own = { folder: modelFolder, weights: usual ? null : join(modelFolder, basename(weightsFile)) }
+  const threads = options.threads ?? configuration.threads ?? null
+  const set: ShardSet = {
+    format: 'spectroscope-shards', version: 1, id, createdAt: known?.createdAt ?? new Date().toISOString(), program: programVersion, configuration, baseFolder: base,
+    model: { ...(options.linkModel === true ? { folder: modelSource, weights: usual ? null : weightsFile } : own), hash: prepared.modelHash },
+    tokenizerHash: prepared.tokenizerHash, studyHash: prepared.study.hash, engine: prepared.engine, components: [...prepared.components], tokens: prepared.tokens, threads, pieces
+  }
+  for (const name of ['pieces', 'logs']) await makeFolder(join(folder, name))
+  try {
+    if (options.linkModel !== true) await copyModel(modelSource, outline, join(folder, modelFolder))
+    else await rm(join(folder, modelFolder), { recursive: true, force: true })
+  } catch (error) {
+    throw writingError(join(folder, modelFolder), error)
+  }
+  await writeStudy(folder, prepared)
+  await writeScripts(folder, set, options)
+  await writeSet(folder, set)
+  onEvent({ type: 'finished', stage: 'prepare', seconds: (performance.now() - start) / 1000, detail: `${prepared.tokens.toLocaleString('en')} tokens, ${prepared.components.length} components, on ${prepared.engine.name}` })
+  return set
+}
+
+/** The run of a workspace that was gathered from a set, or is being gathered. */
+const gatheredRun = async (workspace: Workspace, { id }: ShardSet): Promise<RunRecord | undefined> =>
+  (await workspace.listRuns()).findLast(({ deleted, provenance }) => !deleted && provenance.gathered?.set === id)
+
+/**
+ * Makes a run of the pieces of a set in a workspace, as `startRun` would have made it, and clusters it. One that was begun before is gone on
+ * with, and one that is finished is given back. Throws a `usage` error that names the pieces which are not done, and the errors of a run.
+ */
+export const gatherRun = async (workspace: Workspace, into: string, options: StartOptions): Promise<RunRecord> => {
+  const folder = resolve(into)
+  const set = await readSet(folder)
+  const known = await gatheredRun(workspace, set)
+  if (known?.status === 'finished') {
+    options.onEvent({ type: 'note', message: `The pieces of ${folder} are gathered already, as run ${known.id}.` })
+    return known
+  }
+  const gathered = { folder, set: set.id, pieces: [] }
+  if (known !== undefined) return resumeRun(workspace, await workspace.updateRun(known.id, { provenance: { gathered: { ...known.provenance.gathered, ...gathered } } }), options)
+  await readyPieces(folder, set.id)
+  return startRun(workspace, set.configuration, set.baseFolder, { ...options, provenance: { gathered } })
+}
+
+/** A folder for the pieces of a configuration: beside it, with its name. */
+export const defaultShardFolder = (file: string): string => join(dirname(resolve(file)), `${basename(file).replace(/\.json$/, '')}-shards`)
