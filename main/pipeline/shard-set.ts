@@ -124,7 +124,7 @@ export const modelOf = (folder: string, { model }: ShardSet): { readonly folder:
   ({ folder: resolve(folder, model.folder), weights: model.weights === null ? undefined : resolve(folder, model.weights) })
 
 /** The rows of a set and the texts of their tokens. */
-export interface PackedStudy extends Pick<Prepared, 'study' | 'texts' | 'parameters'> {}
+export type PackedStudy = Pick<Prepared, 'study' | 'texts' | 'parameters'>
 
 export const writeStudy = (folder: string, { study, texts, parameters }: PackedStudy): Promise<void> => {
   const packed = encode({ study, parameters, texts: texts === null ? null : { ids: Int32Array.from(texts.keys()), words: [...texts.values()] } })
