@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { readlinkSync } from 'node:fs'
-import { link, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { z } from 'zod'
 import { writingError } from './files'
 
@@ -56,16 +56,42 @@ const fileSystemTime = async (folder: string): Promise<number> => {
   }
 }
 
-/** Who holds the claim; null if nobody does. A file that is empty or torn belongs to a writer that just begins, or died just then. */
-export const readClaim = async (path: string): Promise<HeldClaim | null> => {
+const nobody = { host: 'unknown', pid: 0, space: '', token: '', since: '' }
+
+const holderIn = (text: string): Holder => {
   try {
-    const [text, { mtimeMs }, now] = [await readFile(path, 'utf8'), await stat(path), await fileSystemTime(dirname(path))]
-    const silence = Math.max(0, (now - mtimeMs) / 1000)
-    const parsed = holderSchema.safeParse(text === '' ? {} : JSON.parse(text))
-    return parsed.success ? { ...parsed.data, silence } : { host: 'unknown', pid: 0, space: '', token: '', since: '', silence }
+    return holderSchema.parse(JSON.parse(text))
+  } catch {
+    // A writer that has just begun, or that died just then.
+    return nobody
+  }
+}
+
+/** Numbers of a claim's files: whoever has the highest one holds it. */
+const numbersOf = async (path: string): Promise<number[]> => {
+  const prefix = `${basename(path)}.`
+  const names = await readdir(dirname(path))
+  return names.flatMap((name) => (name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)) ? [Number(name.slice(prefix.length))] : [])).sort((a, b) => b - a)
+}
+
+const readNumbered = async (path: string, number: number): Promise<HeldClaim | null> => {
+  const file = `${path}.${number}`
+  try {
+    const [text, { mtimeMs }, now] = [await readFile(file, 'utf8'), await stat(file), await fileSystemTime(dirname(path))]
+    return { ...holderIn(text), silence: Math.max(0, (now - mtimeMs) / 1000) }
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return null
-    if (error instanceof SyntaxError) return { host: 'unknown', pid: 0, space: '', token: '', since: '', silence: 0 }
+    throw error
+  }
+}
+
+/** Who holds the claim; null if nobody does. */
+export const readClaim = async (path: string): Promise<HeldClaim | null> => {
+  try {
+    const [highest] = await numbersOf(path)
+    return highest === undefined ? null : await readNumbered(path, highest)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return null
     throw error
   }
 }
@@ -86,22 +112,7 @@ const own = new Set<string>()
 export const isStale = ({ host, space, pid, token, silence }: HeldClaim): boolean =>
   silence > staleSeconds || (host === hostname() && space === processSpace() && (pid === process.pid ? !own.has(token) : !isAlive(pid)))
 
-/** Puts a dead holder's claim aside. False where it was another's by then, whose claim stands. */
-const putAside = async (path: string, { token }: HeldClaim): Promise<boolean> => {
-  const aside = `${path}.${randomUUID()}.tmp`
-  try {
-    await rename(path, aside)
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return true
-    throw error
-  }
-  const found = await readClaim(aside)
-  const same = (found?.token ?? '') === token
-  if (!same) await link(aside, path).catch(() => undefined)
-  await rm(aside, { force: true })
-  return same
-}
-
+/** Makes a file that was not there; false where it was. */
 const write = async (path: string, holder: Holder): Promise<boolean> => {
   try {
     const file = await open(path, 'wx')
@@ -119,39 +130,61 @@ const write = async (path: string, holder: Holder): Promise<boolean> => {
 }
 
 /** Shows signs of life until it is released, and finds out if the claim is another's. */
-const keep = (path: string, holder: Holder): Claim => {
+const keep = (path: string, number: number, holder: Holder): Claim => {
   const { token } = holder
-  own.add(token)
   const controller = new AbortController()
   const beat = async (): Promise<void> => {
-    const found = await readClaim(path).catch(() => undefined)
-    if (found === undefined) return
-    if (found?.token !== token) return controller.abort()
-    await writeFile(path, JSON.stringify(holder), { flag: 'r+' }).catch(() => undefined)
+    const [highest] = await numbersOf(path)
+    if (highest !== number) return controller.abort()
+    await writeFile(`${path}.${number}`, JSON.stringify(holder), { flag: 'r+' })
   }
-  const timer = setInterval(() => void beat(), 1000 * beatSeconds)
+  const timer = setInterval(() => void beat().catch(() => undefined), 1000 * beatSeconds)
   return {
     lost: controller.signal,
     release: async () => {
       clearInterval(timer)
       own.delete(token)
-      const found = await readClaim(path).catch(() => null)
-      if (found?.token === token) await rm(path, { force: true })
+      const numbers = await numbersOf(path).catch(() => [])
+      for (const each of numbers.filter((other) => other <= number)) await rm(`${path}.${each}`, { force: true })
     }
   }
 }
 
+/** A live holder below a number that was just taken: one that nobody meant to take over. */
+const liveBelow = async (path: string, number: number, known: number | undefined): Promise<HeldClaim | undefined> => {
+  for (const each of await numbersOf(path)) {
+    const held = each < number && each !== known ? await readNumbered(path, each) : null
+    if (held !== null && !isStale(held)) return held
+  }
+  return undefined
+}
+
+const settle = async (path: string, holder: Holder, takeOver: boolean): Promise<Claim | HeldClaim> => {
+  for (;;) {
+    const [highest] = await numbersOf(path)
+    const held = highest === undefined ? null : await readNumbered(path, highest)
+    if (held !== null && !takeOver && !isStale(held)) return held
+    const number = (highest ?? 0) + 1
+    if (!(await write(`${path}.${number}`, holder))) continue
+    // Others may have seen another highest number, where one was released in between: who finds such a one gives way.
+    const live = await liveBelow(path, number, takeOver ? highest : undefined)
+    if (live === undefined && (await numbersOf(path))[0] === number) return keep(path, number, holder)
+    await rm(`${path}.${number}`, { force: true })
+    if (live !== undefined) return live
+  }
+}
+
 /**
- * Claims a piece of work for this process by a file that only one can make, also on a file system that machines share. Gives back the
- * holder where there is one that may be alive. A dead one's claim is taken over, and with `takeOver` anyone's.
+ * Claims a piece of work for this process: a file `path.N` that only one process can make, also on a file system that machines share. Gives
+ * back the holder where there is one that may be alive. A dead one's claim is taken over by the next number, and with `takeOver` anyone's.
  */
 export const claim = async (path: string, { takeOver = false }: { readonly takeOver?: boolean } = {}): Promise<Claim | HeldClaim> => {
   const holder: Holder = { host: hostname(), pid: process.pid, space: processSpace(), token: randomUUID(), since: new Date().toISOString() }
-  for (;;) {
-    if (await write(path, holder)) return keep(path, holder)
-    const held = await readClaim(path)
-    if (held === null) continue
-    if (!takeOver && !isStale(held)) return held
-    await putAside(path, held)
-  }
+  own.add(holder.token)
+  const found = await settle(path, holder, takeOver).catch((error: unknown) => {
+    own.delete(holder.token)
+    throw error
+  })
+  if (!('release' in found)) own.delete(holder.token)
+  return found
 }

@@ -1,0 +1,154 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { isBuilt, run, scratch, start, until, writeStudy } from './command'
+import type { Finished, Started } from './command'
+
+const { path, remove } = scratch()
+const workspace = path('workspace')
+const pieces = path('study-shards')
+const often = ['--checkpoint-every', '0.05']
+const exported = ['susceptibilities.npy', 'standard_errors.npy', 'components.json', 'tokens.csv', 'clusters.json']
+
+const ok = async (finished: Promise<Finished>): Promise<Finished> => {
+  const { code, stdout, stderr, signal } = await finished
+  expect({ code, stderr }).toMatchObject({ code: 0 })
+  return { code, stdout, stderr, signal }
+}
+
+const answerOf = async (args: readonly string[]): Promise<Record<string, unknown>> => JSON.parse((await ok(run([...args, '--json']))).stdout) as Record<string, unknown>
+
+/** All numbers of a run that the terminal gives out: matrices, clusters, diagnostics. */
+const numbersOf = async (name: string): Promise<Record<string, unknown>> => {
+  const out = path(`export-${name}`)
+  await ok(run(['export', name, '--workspace', workspace, '--format', 'npy', '--out', out, '--overwrite']))
+  const { initialLoss, diagnostics, findings, columns } = await answerOf(['diagnose', name, '--workspace', workspace])
+  return { files: Object.fromEntries(exported.map((file) => [file, readFileSync(path(`export-${name}`, file)).toString('base64')])), initialLoss, diagnostics, findings, columns }
+}
+
+const piece = (index: number, ...more: readonly string[]): Started => start(['piece', pieces, String(index), ...often, ...more])
+const filesOf = (index: number): string[] => (existsSync(path('study-shards', 'pieces', String(index))) ? readdirSync(path('study-shards', 'pieces', String(index))) : [])
+const hasCheckpoint = (index: number): boolean => filesOf(index).some((file) => file.endsWith('-1.checkpoint'))
+const gather = (...more: readonly string[]): Started => start(['gather', pieces, '--workspace', workspace, '--name', 'gathered', ...more])
+const runs = async (): Promise<{ id: string; name: string; status: string }[]> => (await answerOf(['runs', '--workspace', workspace]))['runs'] as { id: string; name: string; status: string }[]
+
+describe.skipIf(!isBuilt)('a run in pieces', () => {
+  let whole: Record<string, unknown> = {}
+
+  beforeAll(async () => {
+    const study = await writeStudy(path)
+    await ok(run(['run', study, '--workspace', workspace, '--name', 'whole']))
+    whole = await numbersOf('whole')
+    expect(await answerOf(['shard', study, '--shards', '3', '--at-once', '2', '--sbatch=--partition=long'])).toMatchObject({ folder: pieces, tokens: 920, components: 8 })
+  }, 120_000)
+  afterAll(remove)
+
+  it('is one folder with all that a piece needs', () => {
+    const set = JSON.parse(readFileSync(path('study-shards', 'shards.json'), 'utf8')) as { pieces: { index: number; chains: object[]; share: number }[] }
+    expect(set.pieces.map(({ chains }) => chains.length).reduce((a, b) => a + b)).toBe(18)
+    expect(Math.max(...set.pieces.map(({ share }) => share))).toBeLessThan(0.36)
+    expect(readdirSync(path('study-shards', 'model')).sort()).toEqual(['config.json', 'model.safetensors', 'tokenizer.json'])
+    const script = readFileSync(path('study-shards', 'sbatch.sh'), 'utf8')
+    expect(script).toMatch(/^#SBATCH --array=0-2%2$/m)
+    expect(script).toMatch(/^#SBATCH --partition=long$/m)
+  })
+
+  it('cannot be gathered before all pieces are done, and says which are not', async () => {
+    const { code, stderr } = await gather().finished
+    expect(code).toBe(2)
+    expect(stderr).toContain(`3 of 3 pieces of ${pieces} are not done (not begun: 0, 1, 2); run them with \`sbatch --array=0,1,2 ${pieces}/sbatch.sh\``)
+    expect((await runs()).map(({ name }) => name)).toEqual(['whole'])
+  })
+
+  it('goes on from a checkpoint after SIGKILL, and is refused to a second process while it is at work', async () => {
+    const killed = piece(0)
+    await until(() => hasCheckpoint(0), 'a checkpoint of piece 0')
+    process.kill(-killed.child.pid!, 'SIGSTOP')
+    const second = await piece(0).finished
+    expect(second.code).toBe(5)
+    expect(second.stderr).toMatch(/Piece 0 of .* is being worked on by process \d+ on .* since .*; leave it to that/)
+    expect((await gather().finished).stderr).toContain('running: 0; not begun: 1, 2')
+    killed.killAll()
+    await killed.finished
+    expect(filesOf(0)).toContain('claim.1')
+    expect(filesOf(0)).not.toContain('result')
+    expect((await gather().finished).stderr).toContain('interrupted: 0; not begun: 1, 2')
+    const { stderr } = await ok(piece(0).finished)
+    expect(stderr).not.toContain('taken over')
+    expect(filesOf(0)).toEqual(['result'])
+  }, 120_000)
+
+  it('stops with a checkpoint upon SIGTERM and says how to go on', async () => {
+    const stopped = piece(1)
+    await stopped.said(/Sampling: \d+ %/)
+    stopped.child.kill('SIGTERM')
+    const { code, stderr } = await stopped.finished
+    expect(code).toBe(130)
+    expect(stderr).toContain(`Piece 1 is interrupted; go on with: spectroscope piece ${pieces} 1`)
+    expect(filesOf(1).some((file) => file.endsWith('.checkpoint'))).toBe(true)
+    expect(filesOf(1)).not.toContain('claim.1')
+    await ok(piece(1, '--threads', '1').finished)
+  }, 120_000)
+
+  it('is left alone while another machine gives signs of life, unless it is taken over', async () => {
+    mkdirSync(path('study-shards', 'pieces', '2'))
+    writeFileSync(path('study-shards', 'pieces', '2', 'claim.1'), JSON.stringify({ host: `not-${hostname()}`, pid: 1, space: '', token: 'other', since: '2026-01-01T00:00:00Z' }))
+    const refused = await piece(2).finished
+    expect(refused.code).toBe(5)
+    expect(refused.stderr).toContain(`by process 1 on not-${hostname()}`)
+    await ok(piece(2, '--take-over').finished)
+    expect(filesOf(2)).toEqual(['result'])
+  }, 120_000)
+
+  it('does nothing for a piece that is done, and refuses one that there is not', async () => {
+    expect(await answerOf(['piece', pieces, '2'])).toMatchObject({ piece: 2, already: true })
+    const { code, stderr } = await piece(3).finished
+    expect(code).toBe(2)
+    expect(stderr).toContain('its pieces are 0 to 2')
+  })
+
+  it('is refused where a result is damaged, by its name', async () => {
+    const result = path('study-shards', 'pieces', '1', 'result')
+    const before = readFileSync(result)
+    const changed = Buffer.from(before)
+    changed[changed.length >> 1] ^= 1
+    writeFileSync(result, changed)
+    const { code, stderr } = await gather().finished
+    writeFileSync(result, before)
+    expect(code).toBe(4)
+    expect(stderr).toContain(`${result} is damaged; delete it and run its piece again.`)
+    expect((await runs()).filter(({ name, status }) => name === 'gathered' && status === 'finished')).toEqual([])
+  })
+
+  it('gathered, with a kill in between, is the run that was never divided, to the last bit', async () => {
+    const killed = gather()
+    await killed.said(/Sampling .*gathered from/)
+    killed.killAll()
+    await killed.finished
+    await ok(gather('--json').finished)
+    expect(await numbersOf('gathered')).toEqual(whole)
+    expect((await runs()).map(({ name, status }) => [name, status])).toEqual([['whole', 'finished'], ['gathered', 'finished']])
+  }, 120_000)
+
+  it('is gathered once only', async () => {
+    const { stderr } = await ok(gather().finished)
+    expect(stderr).toMatch(/are gathered already, as run /)
+    expect(await runs()).toHaveLength(2)
+  })
+
+  it('is divided once only, in as many pieces as there are chains at most', async () => {
+    const study = path('study.json')
+    await ok(run(['shard', study, '--shards', '3']))
+    expect(filesOf(1)).toEqual(['result'])
+    const other = await run(['shard', study, '--shards', '2'])
+    expect(other.code).toBe(2)
+    expect(other.stderr).toContain('or the same run in 3 pieces; choose another folder with --into')
+    const many = await run(['shard', study, '--shards', '19', '--into', path('many')])
+    expect(many.code).toBe(2)
+    expect(many.stderr).toContain('--shards is 19, and the run has only 18 chains to divide; ask for 18 pieces at most.')
+    expect(existsSync(path('many'))).toBe(false)
+    const foreign = await run(['shard', study, '--shards', '2', '--into', path('model')])
+    expect(foreign.code).toBe(2)
+    expect(foreign.stderr).toContain('is not empty')
+  }, 60_000)
+})

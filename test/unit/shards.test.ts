@@ -1,0 +1,207 @@
+import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { hostname, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { claim, isStale, readClaim, staleSeconds } from '../../main/base/claims'
+import type { Claim } from '../../main/base/claims'
+import { readSet, readStudy, setPath, dealChains, studyPath, writeSet, writeStudy } from '../../main/pipeline/shard-set'
+import type { ShardSet } from '../../main/pipeline/shard-set'
+import { plainScript, sbatchScript } from '../../main/pipeline/shard-scripts'
+import { joinChains, openChains, writeChains } from '../../main/sampling/chains-file'
+import { chainNames } from '../../main/sampling/sample'
+import { smallInput } from './sampling-fake'
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'shards-'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const path = (...parts: string[]): string => join(folder, ...parts)
+
+const costs: Readonly<Record<string, number>> = { 'mlp:1': 5, 'head:0.1': 3, 'head:1.0': 2, full: 11 }
+const costOf = (component: string): number => costs[component]
+const chains = chainNames({ components: ['mlp:1', 'head:0.1', 'head:1.0'], sampler: { ...smallInput().sampler, chains: 4 } })
+
+describe('dealing chains to pieces', () => {
+  it('gives every chain to one piece, in the run\'s order within it', () => {
+    for (let count = 1; count <= chains.length; count++) {
+      const pieces = dealChains(chains, costOf, count)
+      expect(pieces.map(({ index }) => index)).toEqual(Array.from({ length: count }, (_, i) => i))
+      const dealt = pieces.flatMap((piece) => piece.chains.map((chain) => chains.indexOf(chain)))
+      expect(dealt.toSorted((a, b) => a - b)).toEqual(chains.map((_, i) => i))
+      for (const piece of pieces) {
+        const places = piece.chains.map((chain) => chains.indexOf(chain))
+        expect(places).toEqual(places.toSorted((a, b) => a - b))
+        expect(places.length).toBeGreaterThan(0)
+      }
+      expect(pieces.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1, 12)
+    }
+  })
+
+  it('balances their costs: no piece has more than the least one by over its cheapest chain', () => {
+    for (const count of [2, 3, 4, 5]) {
+      const loads = dealChains(chains, costOf, count).map((piece) => piece.chains.map(({ component }) => costOf(component)))
+      const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0)
+      const least = Math.min(...loads.map(sum))
+      for (const load of loads) expect(sum(load) - Math.min(...load)).toBeLessThanOrEqual(least)
+    }
+  })
+
+  it('is the same each time', () => {
+    expect(dealChains(chains, costOf, 3)).toEqual(dealChains(chains.slice(), costOf, 3))
+  })
+
+  it('deals chains that cost nothing too, and refuses more pieces than chains', () => {
+    expect(dealChains(chains, () => 0, 16).map((piece) => piece.chains.length)).toEqual(new Array(16).fill(1))
+    expect(() => dealChains(chains, costOf, 17)).toThrow(expect.objectContaining({ kind: 'usage', message: '--shards is 17, and the run has only 16 chains to divide; ask for 16 pieces at most.' }))
+  })
+})
+
+const set = (changes: Partial<ShardSet> = {}): ShardSet => ({
+  format: 'spectroscope-shards', version: 1, id: 'abc', createdAt: '2026-01-01T00:00:00.000Z', program: '0.1.0',
+  configuration: { model: 'model', rows: 'rows.json', components: 'all', sampler: smallInput().sampler, clustering: false, seed: 1, engine: 'auto' },
+  baseFolder: '/somewhere', model: { folder: 'model', weights: null, hash: 'm' }, tokenizerHash: null, studyHash: 's',
+  engine: { name: 'reference', device: 'CPU', precision: 'float64', version: '1' }, components: ['mlp:1'], tokens: 8, threads: 3, pieces: dealChains(chains, costOf, 5), ...changes
+})
+
+describe('a set of pieces', () => {
+  it('is read as it was written', async () => {
+    await writeSet(folder, set())
+    expect(await readSet(folder)).toEqual(set())
+  })
+
+  it('that is none, damaged or of another version is refused with one sentence', async () => {
+    await expect(readSet(folder)).rejects.toMatchObject({ kind: 'usage', message: `${setPath(folder)} does not exist; name a folder that \`spectroscope shard\` has written.` })
+    for (const [content, words] of [['{', 'no valid JSON'], [JSON.stringify({ ...set(), version: 2 }), 'version: '], [JSON.stringify({ ...set(), pieces: [] }), 'pieces: '], [JSON.stringify({ ...set(), more: 1 }), 'more']] as const) {
+      writeFileSync(setPath(folder), content)
+      await expect(readSet(folder)).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining(words) as string })
+    }
+    writeFileSync(setPath(folder), JSON.stringify({ ...set(), configuration: { ...set().configuration, seed: -1 } }))
+    await expect(readSet(folder)).rejects.toMatchObject({ kind: 'configuration', message: expect.stringContaining('"seed"') as string })
+  })
+
+  it('keeps its rows and the texts of their tokens', async () => {
+    const { study } = smallInput()
+    const record = { ...study, provenance: study.probe.map((_, i) => ({ subset: `s${i}`, segments: [{ start: 0, document: i, offset: 3 }] })), documents: [{ id: 0, file: 'a', record: 1, subset: 's0' }], hash: 's' }
+    const texts = new Map([[3, 'ä'], [1, '\n'], [2, '']])
+    await writeStudy(folder, { study: record, texts, parameters: 12 })
+    expect(await readStudy(folder, set())).toEqual({ study: record, texts, parameters: 12 })
+    await expect(readStudy(folder, set({ studyHash: 'other' }))).rejects.toMatchObject({ kind: 'input' })
+    const bytes = readFileSync(studyPath(folder))
+    bytes[bytes.length - 20] ^= 4
+    writeFileSync(studyPath(folder), bytes)
+    await expect(readStudy(folder, set())).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('damaged') as string })
+  })
+
+  it('has scripts that quote any path', () => {
+    const odd = '/data/it\'s 50 %/$(reboot)'
+    const script = sbatchScript(odd, set(), { atOnce: 2, sbatch: ['--time=1:00:00'] })
+    expect(script).toContain('#SBATCH --array=0-4%2\n')
+    expect(script).toContain('#SBATCH --cpus-per-task=3\n')
+    expect(script).toContain('#SBATCH --output="/data/it\'s 50 %%/$(reboot)/logs/%a.log"\n')
+    expect(script).toContain('#SBATCH --time=1:00:00\n')
+    for (const each of [script, plainScript(odd, set())]) expect(each).toContain(`folder='/data/it'\\''s 50 %/$(reboot)'\n`)
+  })
+})
+
+describe('the file of a piece\'s chains', () => {
+  const of = (component: string, chain: number, at: number) => ({
+    component, chain, initialLoss: 1 / 3 + at, failure: at === 1 ? { chain, draw: 2, step: 3, message: 'ended' } : null,
+    losses: Float64Array.of(0.1 + at, NaN), distances: Float64Array.of(1e-300, at)
+  })
+  const sums = (at: number) => [{ loss: Float32Array.of(at, 0.1), product: Float32Array.of(-0, at) }, { loss: Float64Array.of(NaN, at / 7), product: new Float64Array(0) }] as const
+  const names = [{ component: 'a', chain: 0 }, { component: 'a', chain: 1 }, { component: 'b', chain: 0 }]
+  const sampled = { tokens: 2, initialLoss: 1 / 3, chains: names.map(({ component, chain }, at) => of(component, chain, at)), sums: (at: number) => Promise.resolve(sums(at)) }
+
+  it('gives back every number, and joins with others in the run\'s order', async () => {
+    await writeChains(path('result'), { piece: 4 }, sampled)
+    const file = await openChains<{ piece: number }>(path('result'))
+    expect(file).toMatchObject({ about: { piece: 4 }, tokens: 2, initialLoss: 1 / 3, chains: sampled.chains })
+    for (const at of [2, 0, 1]) expect(await file.sums(at)).toEqual(sums(at))
+    const other = { tokens: 2, initialLoss: 0.5, chains: [of('c', 0, 5)], sums: () => Promise.resolve(sums(5)) }
+    const joined = joinChains([{ component: 'c', chain: 0 }, ...names.toReversed()], [file, other])
+    expect(joined.chains.map(({ component, chain }) => [component, chain])).toEqual([['c', 0], ['b', 0], ['a', 1], ['a', 0]])
+    expect(await joined.sums(0)).toEqual(sums(5))
+    expect(await joined.sums(1)).toEqual(sums(2))
+    expect(joined.initialLoss).toBe(1 / 3)
+    await file.close()
+  })
+
+  it('is refused by its name when a bit of it is another', async () => {
+    await writeChains(path('result'), {}, sampled)
+    const whole = readFileSync(path('result'))
+    for (const change of [(bytes: Buffer) => bytes.subarray(0, bytes.length - 3), (bytes: Buffer) => Buffer.concat([bytes.subarray(0, 60), Buffer.of(bytes[60] ^ 1), bytes.subarray(61)])]) {
+      writeFileSync(path('result'), change(whole))
+      await expect(openChains(path('result'))).rejects.toMatchObject({ kind: 'input', message: `${path('result')} is damaged; delete it and run its piece again.` })
+    }
+  })
+})
+
+describe('a claim', () => {
+  const isHeld = (found: Awaited<ReturnType<typeof claim>>): found is Claim => 'release' in found
+  const mine = async (): Promise<Claim> => {
+    const found = await claim(path('claim'))
+    if (!isHeld(found)) throw new Error(`held by ${found.pid}`)
+    return found
+  }
+  const foreign = (changes: object = {}): void => writeFileSync(path('claim.3'), JSON.stringify({ host: 'elsewhere', pid: 7, space: '', token: 'theirs', since: 'then', ...changes }))
+  const aged = (seconds: number): void => utimesSync(path('claim.3'), new Date(), new Date(Date.now() - 1000 * seconds))
+
+  it('is one process\'s until it is released', async () => {
+    const first = await mine()
+    expect(await claim(path('claim'))).toMatchObject({ host: hostname(), pid: process.pid })
+    await first.release()
+    expect(await readClaim(path('claim'))).toBeNull()
+    await (await mine()).release()
+  })
+
+  it('is given to one of many that ask at once', async () => {
+    for (const before of [() => undefined, () => foreign({ host: hostname(), pid: 2 ** 22 + 1, space: 'x' }), () => foreign()]) {
+      before()
+      if (await readClaim(path('claim')) !== null) aged(staleSeconds + 5)
+      const found = await Promise.all(Array.from({ length: 20 }, () => claim(path('claim'))))
+      const held = found.filter(isHeld)
+      expect(held).toHaveLength(1)
+      await held[0].release()
+    }
+  })
+
+  it('of another machine holds while it gives signs of life, and can be taken over', async () => {
+    foreign()
+    const found = await claim(path('claim'))
+    expect(found).toMatchObject({ host: 'elsewhere', pid: 7 })
+    aged(staleSeconds - 30)
+    expect(isStale((await readClaim(path('claim')))!)).toBe(false)
+    const taken = await claim(path('claim'), { takeOver: true })
+    expect(isHeld(taken)).toBe(true)
+    if (isHeld(taken)) await taken.release()
+  })
+
+  it('of a machine that has been silent for long is taken over, and so is one that was never written whole', async () => {
+    foreign()
+    aged(staleSeconds + 5)
+    await (await mine()).release()
+    for (const torn of ['', '{"host": "else']) {
+      writeFileSync(path('claim.3'), torn)
+      expect(isHeld(await claim(path('claim')))).toBe(false)
+      aged(staleSeconds + 5)
+      await (await mine()).release()
+    }
+  })
+
+  it('of this process before it was this one is taken over', async () => {
+    const first = await mine()
+    const holder = JSON.parse(readFileSync(path('claim.1'), 'utf8')) as object
+    await first.release()
+    foreign({ ...holder, token: 'of an earlier process with this number' })
+    await (await mine()).release()
+  })
+
+  it('is not another\'s to release', async () => {
+    const first = await mine()
+    foreign()
+    await first.release()
+    expect(await readClaim(path('claim'))).toMatchObject({ host: 'elsewhere' })
+  })
+})
