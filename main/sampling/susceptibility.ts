@@ -42,8 +42,13 @@ const without = (groups: readonly Group[]): (readonly Group[])[] => groups.map((
 
 /** Standard error of delete-one-group jackknife from the values with one group left out each. */
 const jackknife = (values: Float64Array): number => {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
-  return Math.sqrt(((values.length - 1) / values.length) * values.reduce((sum, value) => sum + (value - mean) ** 2, 0))
+  const count = values.length
+  let mean = 0
+  for (let g = 0; g < count; g++) mean += values[g]
+  mean /= count
+  let square = 0
+  for (let g = 0; g < count; g++) square += (values[g] - mean) ** 2
+  return Math.sqrt(((count - 1) / count) * square)
 }
 
 /**
@@ -68,18 +73,19 @@ export const estimate = (groups: readonly Group[], full: readonly Group[] | null
   const susceptibilities = new Float64Array(tokens)
   const standardErrors = new Float64Array(tokens)
   const halves = [new Float64Array(tokens), new Float64Array(tokens)] as const
+  const [product, loss] = [new Float64Array(2), new Float64Array(2)]
   const products = new Float64Array(count)
   const losses = new Float64Array(gapCount)
   const deleted = new Float64Array(count)
   const gapDeleted = new Float64Array(gapCount)
   for (let token = 0; token < tokens; token++) {
-    const product = [0, 0]
+    product.fill(0)
     for (let g = 0; g < count; g++) {
-      const { product: values, productShift, loss, half } = groups[g]
-      products[g] = values[token] + (productShift === 0 ? 0 : productShift * loss[token])
-      product[half] += products[g]
+      const group = groups[g]
+      products[g] = group.product[token] + (group.productShift === 0 ? 0 : group.productShift * group.loss[token])
+      product[group.half] += products[g]
     }
-    const loss = [0, 0]
+    loss.fill(0)
     for (let g = 0; g < gapCount; g++) {
       losses[g] = gapGroups[g].loss[token]
       loss[gapGroups[g].half] += losses[g]
@@ -87,7 +93,7 @@ export const estimate = (groups: readonly Group[], full: readonly Group[] | null
     const productAll = product[0] + product[1]
     const lossAll = loss[0] + loss[1]
     susceptibilities[token] = chi(all, productAll, gapAll, lossAll)
-    for (const half of [0, 1]) halves[half][token] = chi(inHalf[half], product[half], gapInHalf[half], loss[half])
+    for (let half = 0; half < 2; half++) halves[half][token] = chi(inHalf[half], product[half], gapInHalf[half], loss[half])
     for (let g = 0; g < count; g++) {
       const left = productAll - products[g]
       deleted[g] = full === null ? chi(leftOut[g], left, leftOut[g], lossAll - losses[g]) : chi(leftOut[g], left, gapAll, lossAll)

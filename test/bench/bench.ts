@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { projectRoot } from '../../main/base/entries'
 import { benchAccuracy } from './accuracy'
 import { benchClustering } from './clustering'
 import { benchDescription } from './describe'
+import { benchGrowth, growthAxes, measureGrowthPoint } from './growth'
 import { benchSpeed } from './speed'
 
 const present = (path: string): string | undefined => (existsSync(path) ? path : undefined)
@@ -13,13 +14,15 @@ const shared = join(projectRoot, '..', 'shared')
 
 const program = new Command()
   .name('npm run bench --')
-  .description('Measures this machine: sampling beside a plain PyTorch loop, float32 error, clustering, description and layout.')
-  .argument('<part>', 'speed, accuracy, clustering or describe')
+  .description('Measures this machine: sampling beside a plain PyTorch loop, float32 error, clustering, description and layout, and how cost grows.')
+  .argument('<part>', 'speed, accuracy, clustering, describe or growth')
   .option('--threads <n>', 'threads of both sides', String(availableParallelism()))
   .option('--rounds <n>', 'rounds of ours and the peer in turns')
   .option('--shapes <names>', 'fixture, pythia-14m or both', 'fixture,pythia-14m')
   .option('--tokens <n>', 'rows of the clustering matrix, or of the described one (1,000,000 by default)')
   .option('--clusters <n>', 'clusters that are described', '10000')
+  .option('--only <axes>', `axes of growth: ${growthAxes.join(', ')}; all by default`)
+  .addOption(new Option('--point <json>').hideHelp())
   .option('--peer <folder>', 'folder with torch_loop.py', join(shared, 'peer'))
   .option('--fixtures <folder>', 'folder with neox-2m/ and gpt2-2m/', join(shared, 'fixtures'))
   .option('--goldens <folder>', 'folder with sampling-*.json of the float64 oracle', join(shared, 'oracle', 'goldens'))
@@ -32,6 +35,8 @@ interface Options {
   readonly shapes: string
   readonly tokens?: string
   readonly clusters: string
+  readonly only?: string
+  readonly point?: string
   readonly peer: string
   readonly fixtures: string
   readonly goldens: string
@@ -48,4 +53,6 @@ if (part === 'speed') {
 } else if (part === 'accuracy') await benchAccuracy(present(options.fixtures), present(options.goldens), threads)
 else if (part === 'clustering') await benchClustering(Number(options.tokens ?? 100_000), threads)
 else if (part === 'describe') benchDescription(Number(options.tokens ?? 1_000_000), Number(options.clusters))
-else program.error(`There is no part "${part}"; choose speed, accuracy, clustering or describe.`)
+else if (part === 'growth') await benchGrowth(options.only?.split(',') ?? [])
+else if (part === 'growth-point' && options.point !== undefined) await measureGrowthPoint(options.point)
+else program.error(`There is no part "${part}"; choose speed, accuracy, clustering, describe or growth.`)
