@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { constants, setPriority } from 'node:os'
 import { join, resolve } from 'node:path'
 import { deserialize, serialize } from 'node:v8'
 import { writeFileAtomically } from '../base/files'
@@ -17,6 +18,7 @@ import type { Model } from '../models/architecture'
 import { loadModel } from '../models/load'
 import { loadTokenizer } from '../models/tokenizer'
 import type { Tokenizer } from '../models/tokenizer'
+import { collectGarbage } from '../sampling/reclaim'
 import { sample } from '../sampling/sample'
 import type { SamplingResult } from '../sampling/sample'
 import { chooseComponents } from './checks'
@@ -97,6 +99,7 @@ const runSampling = async (request: SampleRequest, { signal }: CallContext): Pro
     ...samplingNotices,
     signal
   })
+  collectGarbage()
   return kept(result)
 }
 
@@ -158,6 +161,8 @@ const runClustering = async (request: ClusterRequest, { signal }: CallContext): 
 }
 
 process.title = 'spectroscope compute'
+// Before any thread is started, as threads inherit it: on cores that are all at work the window, the shell and the store go first.
+setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
 
 const parent = serveParent<ComputeCalls>({
   prepare,

@@ -18,6 +18,7 @@ import { tensorShapes } from '../models/load'
 import { Minibatches } from '../sampling/philox'
 import { blockTokens, chunkTokens } from '../sampling/rows'
 import { chooseComponents } from './checks'
+import type { Prepared } from './messages'
 
 /** How fast this machine computes, and how that is known. */
 export interface MeasuredRate {
@@ -123,23 +124,30 @@ export const samplingWork = (
   }
 }
 
+const rowsOfStudy = ({ sampling, observation, probe, targets }: Prepared['study']): RowSets => {
+  const lengths = (rows: readonly Int32Array[]): number[] => rows.map(({ length }) => length)
+  return { sampling: lengths(sampling), observation: lengths(observation), probe: lengths(probe), tokens: sum(lengths(targets)) }
+}
+
 const rowsOf = async (configuration: RunConfiguration, baseFolder: string, architecture: Architecture): Promise<RowSets> => {
   const { corpus } = configuration
   if (corpus !== undefined) {
     const rows = (count: number): number[] => new Array<number>(count).fill(corpus.rowLength)
     return { sampling: rows(corpus.sampling), observation: rows(corpus.observation), probe: rows(corpus.probe), tokens: corpus.probe * spreadTargets(corpus.rowLength, corpus.probeTokensPerRow).length }
   }
-  const { sampling, observation, probe, targets } = await prepareStudy(configuration, baseFolder, { architecture, folder: resolve(baseFolder, configuration.model) }, null)
-  const lengths = (rows: readonly Int32Array[]): number[] => rows.map(({ length }) => length)
-  return { sampling: lengths(sampling), observation: lengths(observation), probe: lengths(probe), tokens: sum(lengths(targets)) }
+  return rowsOfStudy(await prepareStudy(configuration, baseFolder, { architecture, folder: resolve(baseFolder, configuration.model) }, null))
 }
 
-const planOf = async (configuration: RunConfiguration, baseFolder: string): Promise<Plan> => {
+const architectureOf = async (configuration: RunConfiguration, baseFolder: string): Promise<Architecture> => {
   const file = join(resolve(baseFolder, configuration.model), 'config.json')
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     throw new SpectroscopeError('input', `${file} cannot be read; "model" must name a folder with config.json, model.safetensors and tokenizer.json.`, { cause: error })
   })
-  const architecture = parseModelConfig(text, file)
+  return parseModelConfig(text, file)
+}
+
+const planOf = async (configuration: RunConfiguration, baseFolder: string): Promise<Plan> => {
+  const architecture = await architectureOf(configuration, baseFolder)
   const files = configuration.corpus === undefined ? [] : await listCorpusFiles(configuration.corpus.files, baseFolder)
   return {
     architecture,
@@ -209,6 +217,22 @@ const memoryOf = (plan: Plan, { sampler, clustering, corpus }: RunConfiguration,
   const sampling = weights + threads * (measured.threadBytes + weights + programsOf(plan, sampler)) + sampledBytes(sizes, tokens, components.length, sampler, includesProbe(corpus))
   const grouping = clustering === false ? 0 : weights + threads * measured.threadBytes + clusteredBytes(tokens, components.length, clustering.neighbours)
   return measured.processBytes + Math.max(weights + corpusBytes, sampling, grouping)
+}
+
+/** Of this machine, or of the part of it that this process may use. */
+const machineMemory = (): number => {
+  const most = process.constrainedMemory()
+  return most > 0 ? Math.min(most, totalmem()) : totalmem()
+}
+
+/** Says of a study that is prepared whether its run will need more memory than there is, and what would help; undefined where it fits. */
+export const memoryWarning = async (configuration: RunConfiguration, baseFolder: string, { components, study }: Pick<Prepared, 'components' | 'study'>, memory = machineMemory()): Promise<string | undefined> => {
+  const plan = { architecture: await architectureOf(configuration, baseFolder), components, rows: rowsOfStudy(study), corpusBytes: 0 }
+  const sizes = sizesOf(plan, configuration.sampler)
+  const needed = memoryOf(plan, configuration, sizes, Math.min(configuration.threads ?? availableParallelism(), sizes.chains))
+  if (needed <= memory) return undefined
+  const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`
+  return `This run needs about ${gigabytes(needed)} of memory and has ${gigabytes(memory)}, so it may be slow or end early: stop it and study fewer tokens, or set fewer "threads" or "sampler.chains".`
 }
 
 /** What stays in the workspace, and the two checkpoints that a run keeps while it samples. */
@@ -283,7 +307,7 @@ export const estimateRun = async (configuration: RunConfiguration, baseFolder: s
     },
     memoryBytes: Math.round(memoryOf(plan, configuration, sizes, Math.min(threads, work.chains))),
     diskBytes: Math.round(diskOf(plan, configuration, sizes)),
-    machineMemoryBytes: totalmem(),
+    machineMemoryBytes: machineMemory(),
     diskFreeBytes: await freeBytes(workspace),
     lossTokens: work.lossTokens,
     gradientTokens: work.gradientTokens,

@@ -12,6 +12,7 @@ import { Companion, interruption } from './companion'
 import { describeWith } from './describe'
 import type { PartProgress } from './describe'
 import { diagnosticsRecords } from './diagnostics'
+import { memoryWarning } from './estimate'
 import type { Prepared, Sampled } from './messages'
 import { pieceNotes, readyPieces } from './pieces'
 import { clusteringProgress, describingProgress, preparingProgress, samplingProgress } from './progress'
@@ -204,6 +205,8 @@ class Runner {
     const { configuration } = this.#run
     const { sampler, seed, corpus } = configuration
     const prepared = await this.#prepare(compute)
+    const warning = await memoryWarning(configuration, this.#run.baseFolder, prepared)
+    if (warning !== undefined) this.#options.onEvent({ type: 'note', message: warning })
     const companion = new Companion(this.#options.signal)
     const tracer = this.#tracer(companion.fail)
     let initialLoss = NaN

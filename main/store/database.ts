@@ -1,5 +1,6 @@
 import { constants } from 'node:fs'
 import { access, copyFile, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
@@ -105,10 +106,14 @@ const prepareFolder = async (folder: string, { create, readOnly }: OpenOptions):
   if (!readOnly) await checkWritable(folder)
 }
 
+/** DuckDB's own limit is 80 % of the machine's memory, which a run needs beside it; what does not fit goes to files beside the database. */
+const mostMemory = (): string => `${Math.round(Math.min(2 * 2 ** 30, totalmem() / 4) / 2 ** 20)}MiB`
+
 const connectTo = async (folder: string, readOnly: boolean): Promise<DuckDBInstance> => {
   try {
     return await DuckDBInstance.create(join(folder, databaseName), {
       access_mode: readOnly ? 'READ_ONLY' : 'READ_WRITE',
+      memory_limit: mostMemory(),
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false'
     })

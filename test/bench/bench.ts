@@ -7,6 +7,7 @@ import { benchAccuracy } from './accuracy'
 import { benchClustering } from './clustering'
 import { benchDescription } from './describe'
 import { benchGrowth, growthAxes, measureGrowthPoint } from './growth'
+import { benchResponsiveness } from './responsiveness'
 import { benchSpeed } from './speed'
 
 const present = (path: string): string | undefined => (existsSync(path) ? path : undefined)
@@ -15,7 +16,7 @@ const shared = join(projectRoot, '..', 'shared')
 const program = new Command()
   .name('npm run bench --')
   .description('Measures this machine: sampling beside a plain PyTorch loop, float32 error, clustering, description and layout, and how cost grows.')
-  .argument('<part>', 'speed, accuracy, clustering, describe or growth')
+  .argument('<part>', 'speed, accuracy, clustering, describe, growth or responsiveness')
   .option('--threads <n>', 'threads of both sides', String(availableParallelism()))
   .option('--rounds <n>', 'rounds of ours and the peer in turns')
   .option('--shapes <names>', 'fixture, pythia-14m or both', 'fixture,pythia-14m')
@@ -54,5 +55,6 @@ if (part === 'speed') {
 else if (part === 'clustering') await benchClustering(Number(options.tokens ?? 100_000), threads)
 else if (part === 'describe') benchDescription(Number(options.tokens ?? 1_000_000), Number(options.clusters))
 else if (part === 'growth') await benchGrowth(options.only?.split(',') ?? [])
+else if (part === 'responsiveness') await benchResponsiveness(threads, 15)
 else if (part === 'growth-point' && options.point !== undefined) await measureGrowthPoint(options.point)
-else program.error(`There is no part "${part}"; choose speed, accuracy, clustering, describe or growth.`)
+else program.error(`There is no part "${part}"; choose speed, accuracy, clustering, describe, growth or responsiveness.`)

@@ -7,7 +7,7 @@ import type { Evaluator, Prefix } from '../../main/engine/evaluator'
 import { componentNames } from '../../main/models/components'
 import { loadModel } from '../../main/models/load'
 import { prepareStudy } from '../../main/corpora/study'
-import { estimateRun, samplingWork, type MeasuredRate } from '../../main/pipeline/estimate'
+import { estimateRun, memoryWarning, samplingWork, type MeasuredRate } from '../../main/pipeline/estimate'
 import { describeModel } from '../../main/pipeline/preview'
 import { localLane } from '../../main/sampling/pool'
 import { sample } from '../../main/sampling/sample'
@@ -132,6 +132,14 @@ describe('the estimate of a run', () => {
     expect(large.diskFreeBytes).toBeGreaterThan(0)
     const { seconds } = await estimateRun({ ...corpusConfiguration, clustering: false }, folder, rate)
     expect(seconds).toMatchObject({ neighbours: 0, cluster: 0 })
+  })
+
+  it('warns of a prepared study that does not fit, and of no other', async () => {
+    const configuration = configurationOf()
+    const study = await prepareStudy(configuration, folder, await loadModel(join(folder, 'model')), null)
+    const prepared = { components: ['head:0.1', 'mlp:1'], study }
+    expect(await memoryWarning(configuration, folder, prepared, 2 ** 40)).toBeUndefined()
+    expect(await memoryWarning(configuration, folder, prepared, 2 ** 20)).toMatch(/needs about \d+\.\d GB of memory and has 0\.0 GB.*fewer tokens/)
   })
 
   it('refuses what a run would refuse', async () => {
