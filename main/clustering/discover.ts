@@ -4,16 +4,13 @@ import type { Pool } from '../base/pool'
 import { openTeam } from '../base/team'
 import { conductance, removeNodes, shrinkable, volume, type Graph, type ShrinkingGraph } from './graph'
 import type { Judgement, Rule } from './judgement'
-import { openWorkspace, type Width } from './pagerank'
+import { openWorkspace, width } from './pagerank'
 import type { ClusteringResult, ClusteringTask } from './tasks'
 
 const seedStream = 4 * 2 ** 24
 const edgesPerMember = 50_000
 const checkpointSeconds = 30
 const bodyShare = 0.25
-/** Time of a pass with four columns over that with one, as measured; eight take more than twice four's, their vectors outgrow the cache. */
-const fourColumnCost = 2.4
-
 export interface Cluster {
   /** Order of discovery, from 0. */
   readonly order: number
@@ -74,9 +71,6 @@ export const seedNode = (seed: number, attempt: number, remaining: number): numb
   return scaleWord(word[0], remaining)
 }
 
-/** Attempts to make at once when an accepted set, of probability `acceptance`, makes those after it useless. */
-const chooseWidth = (acceptance: number): Width => ((1 - (1 - acceptance) ** 4) / acceptance > fourColumnCost ? 4 : 1)
-
 const checkResumable = (state: DiscoveryState, tokens: number, edges: number, total: number): void => {
   if (state.tokens === tokens && state.edges === edges && state.volume === total) return
   throw new SpectroscopeError('clustering', 'The checkpoint of this clustering belongs to another matrix or to other settings of the graph; start the clustering anew.')
@@ -94,9 +88,8 @@ export const discover = async (input: DiscoveryInput): Promise<Discovery> => {
   const wholeVolume = volume(whole)
   let state: DiscoveryState = input.checkpoint ?? { tokens, edges, volume: wholeVolume, attempts: 0, rejectionsInARow: 0, clusters: [] }
   checkResumable(state, tokens, edges, wholeVolume)
-  let rest: ShrinkingGraph = shrinkable(whole)
-  const workspace = openWorkspace(tokens, 4)
-  let acceptance = 0.3
+  const workspace = openWorkspace(whole)
+  let rest: ShrinkingGraph = shrinkable(whole, workspace.arrays)
   let savedAt = Date.now()
 
   const remove = (members: Int32Array): void => {
@@ -108,10 +101,10 @@ export const discover = async (input: DiscoveryInput): Promise<Discovery> => {
     savedAt = Date.now()
     await input.onCheckpoint?.(state)
   }
-  const attempt = async (seeds: Int32Array, width: Width): Promise<Judgement[]> => {
+  const attempt = async (seeds: Int32Array): Promise<Judgement[]> => {
     const { graph } = rest
     const members = Math.max(1, Math.min(pool.size, Math.floor((graph.columns.length * width) / edgesPerMember)))
-    const solve = { graph, seeds, width, alpha, epsilon, volume: volume(graph), workspace }
+    const solve = { graph, seeds, alpha, epsilon, volume: volume(graph), workspace }
     const results = await pool.runOn(members, { kind: 'attempts', solve, rule, team: openTeam(members) })
     const judgements = results.flatMap((result) => (result.kind === 'attempts' ? result.judgements : []))
     return judgements.sort((a, b) => a[0] - b[0]).map(([, judgement]) => judgement)
@@ -127,8 +120,6 @@ export const discover = async (input: DiscoveryInput): Promise<Discovery> => {
   /** Takes the judgements in order up to the first that changes the graph; how the search ended, if it did. */
   const consume = (seeds: Int32Array, judgements: readonly Judgement[]): string | undefined => {
     for (const [i, judgement] of judgements.entries()) {
-      const accepted = judgement.verdict === 'accepted'
-      acceptance += 0.1 * ((accepted ? 1 : 0.01) - acceptance)
       if (judgement.verdict === 'main body') {
         state = { ...state, attempts: state.attempts + 1 }
         return 'the best set was more than 99 % of the remaining tokens, the main body'
@@ -155,11 +146,10 @@ export const discover = async (input: DiscoveryInput): Promise<Discovery> => {
   let ending = ended()
   let body = false
   const step = async (): Promise<void> => {
-    const width = chooseWidth(acceptance)
     const count = Math.min(width, maxRejections - state.rejectionsInARow)
     const seeds = Int32Array.from({ length: count }, (_, i) => seedNode(seed, state.attempts + i, rest.graph.nodes))
     const known = state.clusters.length
-    ending = consume(seeds, await attempt(seeds, width))
+    ending = consume(seeds, await attempt(seeds))
     body = ending !== undefined
     input.onProgress?.({ attempts: state.attempts, clusters: state.clusters.length, remaining: rest.graph.nodes, rejectionsInARow: state.rejectionsInARow })
     if (ending === undefined && (state.clusters.length > known || Date.now() - savedAt > 1000 * checkpointSeconds)) await save()

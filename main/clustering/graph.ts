@@ -99,30 +99,73 @@ export const buildGraph = ({ points, neighbours, symmetrize }: GraphOrder): Grap
   return graph
 }
 
+/** Where a graph that loses nodes lies, for as many nodes and entries as it has at first. */
+export interface GraphArrays {
+  readonly starts: Int32Array
+  readonly columns: Int32Array
+  readonly weights: Float64Array
+  readonly degrees: Float64Array
+  /** Each entry's weight over the degree of its row. */
+  readonly shares: Float32Array
+  /** Which part of the first graph each node is in: a number for each set that next to no weight joins to the rest. */
+  readonly parts: Int32Array
+}
+
 /** A graph that loses nodes. Node i of `graph` is token `tokens[i]`; both are renumbered by `removeNodes`, in the order of tokens. */
 export interface ShrinkingGraph {
   readonly graph: Graph
   readonly tokens: Int32Array
+  readonly shares: Float32Array
+  readonly parts: Int32Array
 }
 
-/** A copy of `graph` that `removeNodes` may shrink in place. */
-export const shrinkable = (graph: Graph): ShrinkingGraph => {
-  const copy = {
-    nodes: graph.nodes,
-    starts: shared.int32(graph.starts.length),
-    columns: shared.int32(graph.columns.length),
-    weights: shared.float64(graph.weights.length),
-    degrees: shared.float64(graph.nodes)
+/** Shares below are 0: near the end of float32's range arithmetic is slow. */
+const smallestShare = 2 ** -100
+
+const fillShares = ({ nodes, starts, weights, degrees }: Graph, shares: Float32Array): void => {
+  for (let i = 0; i < nodes; i++) {
+    for (let e = starts[i]; e < starts[i + 1]; e++) {
+      const share = weights[e] / degrees[i]
+      shares[e] = share < smallestShare ? 0 : share
+    }
   }
-  copy.starts.set(graph.starts)
-  copy.columns.set(graph.columns)
-  copy.weights.set(graph.weights)
-  copy.degrees.set(graph.degrees)
-  return { graph: copy, tokens: Int32Array.from({ length: graph.nodes }, (_, i) => i) }
+}
+
+/** Edges that are a smaller share of both their ends' degrees do not join parts. */
+const joiningShare = 2 ** -20
+
+const findParts = ({ nodes, starts, columns }: Graph, shares: Float32Array, parts: Int32Array): void => {
+  for (let i = 0; i < nodes; i++) parts[i] = i
+  const rootOf = (node: number): number => {
+    let root = node
+    while (parts[root] !== root) root = parts[root] = parts[parts[root]]
+    return root
+  }
+  for (let i = 0; i < nodes; i++) {
+    for (let e = starts[i]; e < starts[i + 1]; e++) {
+      if (shares[e] < joiningShare) continue
+      const [a, b] = [rootOf(i), rootOf(columns[e])]
+      if (a < b) parts[b] = a
+      else parts[a] = b
+    }
+  }
+  for (let i = 0; i < nodes; i++) parts[i] = rootOf(i)
+}
+
+/** A copy of `graph` in `arrays` that `removeNodes` may shrink in place. */
+export const shrinkable = (graph: Graph, arrays: GraphArrays): ShrinkingGraph => {
+  const { shares, parts, ...rows } = arrays
+  rows.starts.set(graph.starts)
+  rows.columns.set(graph.columns)
+  rows.weights.set(graph.weights)
+  rows.degrees.set(graph.degrees)
+  fillShares(graph, shares)
+  findParts(graph, shares, parts)
+  return { graph: { nodes: graph.nodes, ...rows }, tokens: Int32Array.from({ length: graph.nodes }, (_, i) => i), shares, parts }
 }
 
 /** The graph induced by the nodes that are not `removed` (1 for a node to remove), in the memory of the given one, which it overwrites. */
-export const removeNodes = ({ graph, tokens }: ShrinkingGraph, removed: Uint8Array): ShrinkingGraph => {
+export const removeNodes = ({ graph, tokens, shares, parts }: ShrinkingGraph, removed: Uint8Array): ShrinkingGraph => {
   const { starts, columns, weights } = graph
   const renumbered = new Int32Array(graph.nodes)
   let nodes = 0
@@ -140,6 +183,7 @@ export const removeNodes = ({ graph, tokens }: ShrinkingGraph, removed: Uint8Arr
       }
       starts[renumbered[i] + 1] = end
       tokens[renumbered[i]] = tokens[i]
+      parts[renumbered[i]] = parts[i]
     }
     start = stop
   }
@@ -151,7 +195,8 @@ export const removeNodes = ({ graph, tokens }: ShrinkingGraph, removed: Uint8Arr
     degrees: graph.degrees.subarray(0, nodes)
   }
   sumDegrees(rest)
-  return { graph: rest, tokens: tokens.subarray(0, nodes) }
+  fillShares(rest, shares)
+  return { graph: rest, tokens: tokens.subarray(0, nodes), shares: shares.subarray(0, end), parts: parts.subarray(0, nodes) }
 }
 
 export const volume = ({ degrees }: Graph): number => {

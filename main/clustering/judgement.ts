@@ -1,4 +1,4 @@
-import type { Solve } from './pagerank'
+import { width, type Solve } from './pagerank'
 import { sweep, type Sweep } from './sweep'
 
 const wholeShare = 0.99
@@ -30,7 +30,7 @@ export const judgeSweep = (best: Sweep | null, nodes: number, { name, minSize }:
 }
 
 /** Sweeps over one column of a solve and judges the best set. A seed without edges stands for itself, with conductance 0. */
-export const judge = ({ graph, seeds, width, workspace }: Solve, column: number, rule: Rule): Judgement => {
+export const judge = ({ graph, seeds, workspace }: Solve, column: number, rule: Rule): Judgement => {
   const seed = seeds[column]
   if (graph.degrees[seed] === 0) return judgeSweep({ members: Int32Array.of(seed), conductance: 0, atEnd: false }, graph.nodes, rule)
   const scores = Float64Array.from({ length: graph.nodes }, (_, i) => workspace.scores[i * width + column])

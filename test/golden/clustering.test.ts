@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { beforeAll, expect, it } from 'vitest'
 import { openTeam } from '../../main/base/team'
-import { buildGraph, volume, type Graph } from '../../main/clustering/graph'
+import { buildGraph, shrinkable, volume, type Graph } from '../../main/clustering/graph'
 import { prepareSearch, runSearch, type Neighbours } from '../../main/clustering/neighbours'
 import { openWorkspace, solvePagerank } from '../../main/clustering/pagerank'
 import { preprocess, type Points } from '../../main/clustering/preprocess'
@@ -100,11 +100,12 @@ describeWithShared('from matrix to sweep sets, against the float64 reference', (
   })
 
   it('solves the same PageRank vectors and cuts the same sets', () => {
-    const workspace = openWorkspace(graph.nodes, 4)
+    const workspace = openWorkspace(graph)
+    shrinkable(graph, workspace.arrays)
     const seeds = Int32Array.from(golden.cases, ({ seed }) => seed)
-    solvePagerank({ graph, seeds, width: 4, alpha: golden.alpha, epsilon: golden.epsilon, volume: volume(graph), workspace }, openTeam(1))
+    solvePagerank({ graph, seeds, alpha: golden.alpha, epsilon: golden.epsilon, volume: volume(graph), workspace }, openTeam(1))
     golden.cases.forEach((expected, column) => {
-      const scores = Float64Array.from({ length: graph.nodes }, (_, i) => workspace.scores[4 * i + column])
+      const scores = Float64Array.from({ length: graph.nodes }, (_, i) => workspace.scores[8 * i + column])
       const error = Math.max(...expected.exact_pagerank.map((p, i) => Math.abs(p / graph.degrees[i] - scores[i])))
       expect(error * volume(graph)).toBeLessThan(1e-6)
       const everywhere = sweep(graph, scores, 1)!
@@ -120,13 +121,14 @@ describeWithShared('from matrix to sweep sets, against the float64 reference', (
   it('brackets what pushing finds: below the exact vector by less than ε d_u', () => {
     const [alpha, epsilon] = [0.05, 1e-5]
     for (const { seed, 'push_alpha_0.05_epsilon_1e-5': expected } of golden.cases) {
-      const workspace = openWorkspace(graph.nodes, 1)
-      solvePagerank({ graph, seeds: Int32Array.of(seed), width: 1, alpha, epsilon, volume: volume(graph), workspace }, openTeam(1))
+      const workspace = openWorkspace(graph)
+      shrinkable(graph, workspace.arrays)
+      solvePagerank({ graph, seeds: Int32Array.of(seed), alpha, epsilon, volume: volume(graph), workspace }, openTeam(1))
       const [p, r] = push(graph, seed, alpha, epsilon)
       expect(p.filter((value) => value > 0).length).toBe(expected.support)
       expect(Math.max(...r.map((value, i) => value / graph.degrees[i]))).toBeCloseTo(expected.max_residual_over_degree, 12)
       p.forEach((value, i) => {
-        const gap = workspace.scores[i] - value / graph.degrees[i]
+        const gap = workspace.scores[8 * i] - value / graph.degrees[i]
         expect(gap).toBeGreaterThan(-1e-9)
         expect(gap).toBeLessThan(epsilon)
       })

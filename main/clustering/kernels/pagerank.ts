@@ -1,0 +1,221 @@
+// Passes over the rows of a graph for conjugate gradients in mixed precision, 8 systems side by side: vectors are [node, 8 columns], in float32
+// but for the scores. The memory is shared by all threads; each does its own rows.
+//
+// Addresses are in bytes. starts: i32 [nodes + 1]. columns: i32 [entries]. weights: f64 [entries]. shares: f32 [entries], a weight over the
+// degree of its row. degrees: f64 [nodes]. parts: i32 [nodes]. residuals, products, directions, images, corrections: f32 [nodes, 8];
+// scores: f64 [nodes, 8]. Sums over rows are in float64 and in the order of rows.
+
+// @ts-nocheck
+// @shared-memory
+let starts: usize = 0
+let columns: usize = 0
+let weights: usize = 0
+let shares: usize = 0
+let degrees: usize = 0
+let parts: usize = 0
+let scores: usize = 0
+let residuals: usize = 0
+let products: usize = 0
+let directions: usize = 0
+let images: usize = 0
+let corrections: usize = 0
+let keep: f64 = 0
+let spread: f64 = 0
+
+/** Sets what stays the same during a solve of K = keep · I - spread · D⁻¹A. */
+export function begin(
+  startsAt: usize, columnsAt: usize, weightsAt: usize, sharesAt: usize, degreesAt: usize, partsAt: usize, scoresAt: usize, residualsAt: usize,
+  productsAt: usize, directionsAt: usize, imagesAt: usize, correctionsAt: usize, keepFactor: f64, spreadFactor: f64
+): void {
+  starts = startsAt
+  columns = columnsAt
+  weights = weightsAt
+  shares = sharesAt
+  degrees = degreesAt
+  parts = partsAt
+  scores = scoresAt
+  residuals = residualsAt
+  products = productsAt
+  directions = directionsAt
+  images = imagesAt
+  corrections = correctionsAt
+  keep = keepFactor
+  spread = spreadFactor
+}
+
+@inline
+function high(values: v128): v128 {
+  return f64x2.promote_low_f32x4(v128.shuffle<i64>(values, values, 1, 1))
+}
+
+@inline
+function addTo(at: usize, terms: v128): void {
+  v128.store(at, f64x2.add(v128.load(at), terms))
+}
+
+/** Values below `floor` in magnitude become 0: they count for nothing, and on their way to 0 they would be slow, as subnormal numbers are. */
+@inline
+function floored(values: v128, floor: v128): v128 {
+  return v128.and(values, f32x4.ge(f32x4.abs(values), floor))
+}
+
+/** products = K · residuals for 4 columns of a row, from their sum over its entries; adds to the sums of d r² and d r · product. */
+@inline
+function finishImage(at: usize, sum: v128, degree: v128, gammas: usize, deltas: usize): void {
+  const residual = v128.load(residuals + at)
+  const product = f32x4.sub(f32x4.mul(f32x4.splat(<f32>keep), residual), f32x4.mul(f32x4.splat(<f32>spread), sum))
+  v128.store(products + at, product)
+  const low = f64x2.promote_low_f32x4(residual)
+  const up = high(residual)
+  const weightedLow = f64x2.mul(degree, low)
+  const weightedUp = f64x2.mul(degree, up)
+  addTo(gammas, f64x2.mul(weightedLow, low))
+  addTo(gammas + 16, f64x2.mul(weightedUp, up))
+  addTo(deltas, f64x2.mul(weightedLow, f64x2.promote_low_f32x4(product)))
+  addTo(deltas + 16, f64x2.mul(weightedUp, high(product)))
+}
+
+/** Rows `from` … `to`-1 of products = K · residuals. sums: f64 [2, 8], over these rows, of d r² and of d r · product. */
+export function image(from: i32, to: i32, sums: usize): void {
+  memory.fill(sums, 0, 128)
+  let entry = <usize>load<i32>(starts + (<usize>from << 2)) << 2
+  for (let i = from; i < to; i++) {
+    const end = <usize>load<i32>(starts + (<usize>(i + 1) << 2)) << 2
+    let s0 = f32x4.splat(0)
+    let s1 = s0
+    for (; entry < end; entry += 4) {
+      const share = v128.load32_splat(shares + entry)
+      const r = residuals + (<usize>load<u32>(columns + entry) << 5)
+      s0 = f32x4.add(s0, f32x4.mul(share, v128.load(r)))
+      s1 = f32x4.add(s1, f32x4.mul(share, v128.load(r, 16)))
+    }
+    const degree = f64x2.splat(load<f64>(degrees + (<usize>i << 3)))
+    const at = <usize>i << 5
+    finishImage(at, s0, degree, sums, sums + 64)
+    finishImage(at + 16, s1, degree, sums + 32, sums + 96)
+  }
+}
+
+/**
+ * One step of every column in rows `from` … `to`-1. steps, betas, floors: f32 [8]; active: i32 [8], all ones where the column moves, else 0
+ * (its vectors stay as they are). largest: f32 [8], of |residual| over these rows.
+ */
+export function advance(from: i32, to: i32, steps: usize, betas: usize, active: usize, floors: usize, largest: usize): void {
+  memory.fill(largest, 0, 32)
+  for (let c: usize = 0; c < 32; c += 16) {
+    const mask = v128.load(active + c)
+    const beta = v128.load(betas + c)
+    const step = v128.load(steps + c)
+    const floor = v128.load(floors + c)
+    let most = f32x4.splat(0)
+    const end = (<usize>to << 5) + c
+    for (let at = (<usize>from << 5) + c; at < end; at += 32) {
+      const oldDirection = v128.load(directions + at)
+      const oldImage = v128.load(images + at)
+      const oldResidual = v128.load(residuals + at)
+      const direction = v128.bitselect(floored(f32x4.add(oldResidual, f32x4.mul(beta, oldDirection)), floor), oldDirection, mask)
+      const change = v128.bitselect(floored(f32x4.add(v128.load(products + at), f32x4.mul(beta, oldImage)), floor), oldImage, mask)
+      const residual = floored(f32x4.sub(oldResidual, f32x4.mul(step, change)), floor)
+      v128.store(directions + at, direction)
+      v128.store(images + at, change)
+      v128.store(corrections + at, f32x4.add(v128.load(corrections + at), f32x4.mul(step, direction)))
+      v128.store(residuals + at, residual)
+      most = f32x4.max(most, f32x4.abs(residual))
+    }
+    v128.store(largest + c, most)
+  }
+}
+
+/** scores += corrections / scale in rows `from` … `to`-1, and corrections = 0. inverses: f64 [8], one over each column's scale. */
+export function absorb(from: i32, to: i32, inverses: usize): void {
+  for (let c: usize = 0; c < 32; c += 16) {
+    const inverseLow = v128.load(inverses + (c << 1))
+    const inverseHigh = v128.load(inverses + (c << 1), 16)
+    const end = (<usize>to << 5) + c
+    for (let at = (<usize>from << 5) + c; at < end; at += 32) {
+      const correction = v128.load(corrections + at)
+      const score = scores + (at << 1)
+      addTo(score, f64x2.mul(f64x2.promote_low_f32x4(correction), inverseLow))
+      addTo(score + 16, f64x2.mul(high(correction), inverseHigh))
+      v128.store(corrections + at, f32x4.splat(0))
+    }
+  }
+}
+
+/** Two columns of a row: the residual from the sum over the row's entries, and what it adds to the excess and to the part's mass. */
+@inline
+function finishResidual(row: usize, sum: v128, share: v128, degree: v128, rounding: v128, source: v128, inPart: v128, excess: usize, masses: usize): v128 {
+  const score = v128.load(scores + row)
+  const residual = f64x2.sub(source, f64x2.sub(f64x2.mul(f64x2.splat(keep), score), f64x2.mul(share, sum)))
+  v128.store(excess, f64x2.max(v128.load(excess), f64x2.sub(f64x2.abs(residual), f64x2.mul(rounding, f64x2.abs(score)))))
+  addTo(masses, v128.and(f64x2.mul(degree, residual), inPart))
+  return residual
+}
+
+@inline
+function demoted(low: v128, up: v128, scales: usize, floor: v128): v128 {
+  const scaledLow = v128.demote_zero<f64>(f64x2.mul(low, v128.load(scales)))
+  const scaledUp = v128.demote_zero<f64>(f64x2.mul(up, v128.load(scales, 16)))
+  return floored(v128.shuffle<i64>(scaledLow, scaledUp, 0, 2), floor)
+}
+
+/**
+ * Residuals anew from the scores, all in float64, in rows `from` … `to`-1: r = source - K · scores, stored in float32 times the column's
+ * scale. seeds, ownParts: i32 [8]; sources, scales: f64 [8]; floors: f32 [8]. sums: f64 [2, 8], over these rows, the largest
+ * |r| - rounding · |score|, and the sum of d r over the nodes of the column's own part.
+ */
+export function verify(from: i32, to: i32, rounding: f64, seeds: usize, ownParts: usize, sources: usize, scales: usize, floors: usize, sums: usize): void {
+  memory.fill(sums, 0, 128)
+  const slack = f64x2.splat(rounding)
+  let entry = <usize>load<i32>(starts + (<usize>from << 2))
+  for (let i = from; i < to; i++) {
+    const end = <usize>load<i32>(starts + (<usize>(i + 1) << 2))
+    const d = load<f64>(degrees + (<usize>i << 3))
+    const degree = f64x2.splat(d)
+    const share = f64x2.splat(d > 0 ? spread / d : 0)
+    let s0 = f64x2.splat(0)
+    let s1 = s0
+    let s2 = s0
+    let s3 = s0
+    for (; entry < end; entry++) {
+      const weight = v128.load64_splat(weights + (entry << 3))
+      const z = scores + (<usize>load<u32>(columns + (entry << 2)) << 6)
+      s0 = f64x2.add(s0, f64x2.mul(weight, v128.load(z)))
+      s1 = f64x2.add(s1, f64x2.mul(weight, v128.load(z, 16)))
+      s2 = f64x2.add(s2, f64x2.mul(weight, v128.load(z, 32)))
+      s3 = f64x2.add(s3, f64x2.mul(weight, v128.load(z, 48)))
+    }
+    const isSeed = i32x4.splat(i)
+    const seed0 = i32x4.eq(isSeed, v128.load(seeds))
+    const seed1 = i32x4.eq(isSeed, v128.load(seeds, 16))
+    const part = i32x4.splat(load<i32>(parts + (<usize>i << 2)))
+    const part0 = i32x4.eq(part, v128.load(ownParts))
+    const part1 = i32x4.eq(part, v128.load(ownParts, 16))
+    const row = <usize>i << 6
+    const r0 = finishResidual(row, s0, share, degree, slack, v128.and(v128.load(sources), i64x2.extend_low_i32x4_s(seed0)), i64x2.extend_low_i32x4_s(part0), sums, sums + 64)
+    const r1 = finishResidual(row + 16, s1, share, degree, slack, v128.and(v128.load(sources, 16), i64x2.extend_high_i32x4_s(seed0)), i64x2.extend_high_i32x4_s(part0), sums + 16, sums + 80)
+    const r2 = finishResidual(row + 32, s2, share, degree, slack, v128.and(v128.load(sources, 32), i64x2.extend_low_i32x4_s(seed1)), i64x2.extend_low_i32x4_s(part1), sums + 32, sums + 96)
+    const r3 = finishResidual(row + 48, s3, share, degree, slack, v128.and(v128.load(sources, 48), i64x2.extend_high_i32x4_s(seed1)), i64x2.extend_high_i32x4_s(part1), sums + 48, sums + 112)
+    const at = <usize>i << 5
+    v128.store(residuals + at, demoted(r0, r1, scales, v128.load(floors)))
+    v128.store(residuals + at, demoted(r2, r3, scales + 32, v128.load(floors, 16)), 16)
+  }
+}
+
+/**
+ * Adds to each column, at the nodes of its own part in rows `from` … `to`-1, a constant: scores += shift, residuals -= drop. ownParts: i32 [8];
+ * shifts: f64 [8]; drops, floors: f32 [8].
+ */
+export function shift(from: i32, to: i32, ownParts: usize, shifts: usize, drops: usize, floors: usize): void {
+  for (let i = from; i < to; i++) {
+    const part = i32x4.splat(load<i32>(parts + (<usize>i << 2)))
+    for (let c: usize = 0; c < 32; c += 16) {
+      const inPart = i32x4.eq(part, v128.load(ownParts + c))
+      const at = (<usize>i << 5) + c
+      const score = scores + (at << 1)
+      addTo(score, v128.and(v128.load(shifts + (c << 1)), i64x2.extend_low_i32x4_s(inPart)))
+      addTo(score + 16, v128.and(v128.load(shifts + (c << 1), 16), i64x2.extend_high_i32x4_s(inPart)))
+      v128.store(residuals + at, floored(f32x4.sub(v128.load(residuals + at), v128.and(v128.load(drops + c), inPart)), v128.load(floors + c)))
+    }
+  }
+}

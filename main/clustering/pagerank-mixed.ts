@@ -1,0 +1,174 @@
+import { readFileSync } from 'node:fs'
+import { kernelPath } from '../base/entries'
+import { meet, take, type Team } from '../base/team'
+import { blocksOf, rowsInBlock, width, type System, type Workspace } from './pagerank'
+
+/** A column's residual falls by this factor in float32 before the scores take the correction in and it is computed anew in float64. */
+const reduction = 2 ** -11
+/** A round that leaves more than this share of a residual has met the end of what float32 can do. */
+const stagnation = 0.25
+const rounds = 40
+/** Exponent of the first residuals in float32: leaves 180 binary digits below them, of which a solve uses some 40. */
+const magnitude = 60
+/** Share of the tolerance below which a value in float32 is taken for 0. */
+const negligible = 2 ** -24
+/** Rounding that no solver can undo, relative to a node's own score. */
+export const roundingShare = 32 * Number.EPSILON
+
+export const iterationLimit = (alpha: number): number => 200 + Math.ceil(40 / Math.sqrt(alpha))
+
+interface PagerankKernel {
+  readonly begin: (...placesAndFactors: number[]) => void
+  readonly image: (from: number, to: number, sums: number) => void
+  readonly advance: (from: number, to: number, steps: number, betas: number, active: number, floors: number, largest: number) => void
+  readonly absorb: (from: number, to: number, inverses: number) => void
+  readonly verify: (from: number, to: number, rounding: number, seeds: number, ownParts: number, sources: number, scales: number, floors: number, sums: number) => void
+  readonly shift: (from: number, to: number, ownParts: number, shifts: number, drops: number, floors: number) => void
+}
+
+let compiled: WebAssembly.Module | undefined
+
+const instantiate = (memory: WebAssembly.Memory): PagerankKernel => {
+  compiled ??= new WebAssembly.Module(readFileSync(kernelPath('clustering', 'pagerank')))
+  return new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as PagerankKernel
+}
+
+/** What the kernel reads, one entry a column. Every member writes it, always with the same values. */
+const settingsOf = ({ memory: { buffer }, places: { settings } }: Workspace) => {
+  const doubles = (index: number): Float64Array => new Float64Array(buffer, settings + 8 * width * index, width)
+  const floats = (index: number): Float32Array => new Float32Array(buffer, settings + 8 * width * 4 + 4 * width * index, width)
+  const integers = (index: number): Int32Array => new Int32Array(buffer, settings + 8 * width * 4 + 4 * width * index, width)
+  return {
+    inverses: doubles(0), scales: doubles(1), sources: doubles(2), shifts: doubles(3),
+    steps: floats(0), betas: floats(1), floors: floats(2), drops: floats(3),
+    seeds: integers(4), ownParts: integers(5), active: integers(6)
+  }
+}
+
+const volumesOf = (parts: Int32Array, degrees: Float64Array, nodes: number, of: Int32Array): Float64Array => {
+  const all = new Map([...of].map((part) => [part, 0]))
+  for (let i = 0; i < nodes; i++) {
+    const sum = all.get(parts[i])
+    if (sum !== undefined) all.set(parts[i], sum + degrees[i])
+  }
+  return Float64Array.from(of, (part) => all.get(part)!)
+}
+
+/**
+ * Conjugate gradients in the inner product of D (Chronopoulos and Gear's form) with float32 vectors and shares. Whenever a column's residual
+ * has fallen enough, its correction is added to the float64 scores and the residual computed anew from them in float64, while directions
+ * stay ("reliable updates", Sleijpen and van der Vorst 1996): the residual is true to float64 at half the memory traffic. The slowest
+ * mode, the constant on the part of the graph that the seed is in (K 1 = α 1), is taken out of every such residual at once. Returns
+ * the largest |r_u| of each column beyond the rounding of its score: more than the system's tolerance where float32 did not suffice.
+ */
+export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, team: Team): Float64Array => {
+  const { graph: { nodes, degrees }, seeds, alpha, workspace } = solve
+  const { memory, places, arrays: { parts } } = workspace
+  const kernel = instantiate(memory)
+  kernel.begin(
+    places.starts, places.columns, places.weights, places.shares, places.degrees, places.parts, places.scores, places.residuals,
+    places.products, places.directions, places.images, places.corrections, keep, spread
+  )
+  const settings = settingsOf(workspace)
+  const { scales, drops, shifts, seeds: { byteOffset: seedsAt }, ownParts: { byteOffset: ownPartsAt }, floors: { byteOffset: floorsAt } } = settings
+  const blocks = blocksOf(nodes)
+  const wide = new Float64Array(memory.buffer, places.sums, 4 * blocks * width)
+  const narrow = new Float32Array(memory.buffer, places.sums, 8 * blocks * width)
+  const vector = (place: number): Float32Array => new Float32Array(memory.buffer, place, nodes * width)
+  const residuals = vector(places.residuals)
+  const cleared = [residuals, ...[places.directions, places.images, places.corrections].map(vector)]
+
+  /** Phases write the two halves of the sums in turn: a member that is ahead does not touch what another still adds up. */
+  let [half, finished] = [0, 0]
+  const phase = (work: (from: number, to: number, sums: number) => void): void => {
+    for (let block = take(team); block < blocks; block = take(team)) {
+      work(block * rowsInBlock, Math.min(nodes, (block + 1) * rowsInBlock), places.sums + 8 * (half + 2 * block) * width)
+    }
+    meet(team)
+    finished = half
+    half = 2 * blocks - half
+  }
+  const total = (part: 0 | 1, out: Float64Array): void => {
+    out.fill(0)
+    for (let block = 0; block < blocks; block++) for (let c = 0, at = (finished + 2 * block + part) * width; c < width; c++) out[c] += wide[at + c]
+  }
+  const largest = (sums: Float32Array | Float64Array, out: Float64Array): void => {
+    const words = sums === wide ? 1 : 2
+    out.fill(0)
+    for (let block = 0; block < blocks; block++) for (let c = 0, at = words * (finished + 2 * block) * width; c < width; c++) out[c] = Math.max(out[c], sums[at + c])
+  }
+  const [gammas, deltas, previous, steps, largestNow, masses] = Array.from({ length: 6 }, () => new Float64Array(width))
+
+  for (let c = 0; c < width; c++) {
+    const scale = sources[c] > 0 ? 2 ** (magnitude - Math.floor(Math.log2(sources[c]))) : 0
+    settings.sources[c] = sources[c]
+    scales[c] = scale
+    settings.inverses[c] = scale > 0 ? 1 / scale : 0
+    settings.floors[c] = negligible * tolerance * scale
+    settings.seeds[c] = sources[c] > 0 ? seeds[c] : -1
+    settings.ownParts[c] = sources[c] > 0 ? parts[seeds[c]] : -1
+    masses[c] = sources[c] > 0 ? sources[c] * degrees[seeds[c]] : 0
+  }
+  const volumes = volumesOf(parts, degrees, nodes, settings.ownParts)
+  phase((from, to) => {
+    workspace.scores.fill(0, from * width, to * width)
+    for (const each of cleared) each.fill(0, from * width, to * width)
+    for (let c = 0; c < width; c++) {
+      const seed = settings.seeds[c]
+      if (seed >= from && seed < to) residuals[seed * width + c] = sources[c] * scales[c]
+    }
+  })
+  const residual = Float64Array.from(sources)
+  const open = Uint8Array.from(sources, (source) => (source > tolerance ? 1 : 0))
+  const moving = new Uint8Array(width)
+  const begun = new Uint8Array(width)
+
+  const removeMeans = (): void => {
+    for (let c = 0; c < width; c++) {
+      const mean = open[c] === 1 ? masses[c] / volumes[c] : 0
+      shifts[c] = mean / alpha
+      drops[c] = mean * scales[c]
+    }
+    phase((from, to) => kernel.shift(from, to, ownPartsAt, shifts.byteOffset, drops.byteOffset, floorsAt))
+  }
+  const stepColumn = (c: number): void => {
+    if (moving[c] === 1 && gammas[c] === 0) moving[c] = 0
+    settings.active[c] = moving[c] === 1 ? -1 : 0
+    settings.steps[c] = 0
+    settings.betas[c] = 0
+    if (moving[c] === 0) return
+    const beta = begun[c] === 1 ? gammas[c] / previous[c] : 0
+    const curvature = begun[c] === 1 ? deltas[c] - (beta * gammas[c]) / steps[c] : deltas[c]
+    const sound = curvature > 0
+    steps[c] = gammas[c] / (sound ? curvature : deltas[c])
+    previous[c] = gammas[c]
+    begun[c] = 1
+    settings.steps[c] = steps[c]
+    settings.betas[c] = sound ? beta : 0
+  }
+  const iterate = (goals: Float64Array): void => {
+    for (let iteration = iterationLimit(alpha); iteration > 0 && moving.includes(1); iteration--) {
+      phase(kernel.image)
+      total(0, gammas)
+      total(1, deltas)
+      for (let c = 0; c < width; c++) stepColumn(c)
+      phase((from, to, sums) => kernel.advance(from, to, settings.steps.byteOffset, settings.betas.byteOffset, settings.active.byteOffset, floorsAt, sums))
+      largest(narrow, largestNow)
+      for (let c = 0; c < width; c++) if (!(largestNow[c] > goals[c])) moving[c] = 0
+    }
+  }
+  for (let round = 0; round < rounds && open.includes(1); round++) {
+    removeMeans()
+    moving.set(open)
+    iterate(Float64Array.from(residual, (size, c) => Math.max(tolerance / 2, reduction * size) * scales[c]))
+    phase((from, to) => kernel.absorb(from, to, settings.inverses.byteOffset))
+    phase((from, to, sums) => kernel.verify(from, to, roundingShare, seedsAt, ownPartsAt, settings.sources.byteOffset, scales.byteOffset, floorsAt, sums))
+    largest(wide, largestNow)
+    total(1, masses)
+    for (let c = 0; c < width; c++) {
+      if (open[c] === 1 && !(largestNow[c] > tolerance && largestNow[c] < stagnation * residual[c])) open[c] = 0
+      residual[c] = sources[c] > 0 ? largestNow[c] : 0
+    }
+  }
+  return residual
+}
