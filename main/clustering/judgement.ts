@@ -33,6 +33,7 @@ export const judgeSweep = (best: Sweep | null, nodes: number, { name, minSize }:
 export const judge = ({ graph, seeds, workspace }: Solve, column: number, rule: Rule): Judgement => {
   const seed = seeds[column]
   if (graph.degrees[seed] === 0) return judgeSweep({ members: Int32Array.of(seed), conductance: 0, atEnd: false }, graph.nodes, rule)
-  const scores = Float64Array.from({ length: graph.nodes }, (_, i) => workspace.scores[i * width + column])
+  const scores = new Float64Array(graph.nodes)
+  for (let i = 0; i < graph.nodes; i++) scores[i] = workspace.scores[i * width + column]
   return judgeSweep(sweep(graph, scores, rule.name === 'local' ? 0.5 : 1), graph.nodes, rule)
 }

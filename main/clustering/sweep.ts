@@ -44,7 +44,7 @@ export const sweep = (graph: Graph, scores: Float64Array, limit: number): Sweep 
   let best = { size: 0, conductance: Infinity, volume: 0 }
   for (const u of order) {
     let shared = 0
-    for (let e = starts[u]; e < starts[u + 1]; e++) if (inside[columns[e]] === 1) shared += weights[e]
+    for (let e = starts[u], end = starts[u + 1]; e < end; e++) shared += weights[e] * inside[columns[e]]
     cut += degrees[u] - 2 * shared
     within += degrees[u]
     if (within > limit * total) break
