@@ -3,6 +3,7 @@ import { fromPlain, SpectroscopeError } from '../../preload/errors'
 import type { PlainError } from '../../preload/errors'
 import { entryPath } from '../base/entries'
 import type { Evaluator, Prefix } from '../engine/evaluator'
+import { pieceOf } from '../engine/operations'
 import { Reclaimer } from './reclaim'
 import { ReplicaWork } from './replica'
 import { describeTask } from './tasks'
@@ -104,6 +105,8 @@ export const localLane = (createEvaluator: (run: SharedRun) => Promise<Evaluator
 interface Job {
   readonly task: Task
   readonly cost: number
+  /** What it has its lane compile and keep, if anything. */
+  readonly program: string | undefined
   readonly resolve: (result: TaskResult) => void
   readonly reject: (error: unknown) => void
   attempts: number
@@ -112,6 +115,8 @@ interface Job {
 interface Slot {
   lane: Lane
   jobs: Job[]
+  /** Programs that its tasks have needed. */
+  readonly programs: Set<string>
 }
 
 /** Stands in for a dead lane until the new one is open: its tasks are handed on then. */
@@ -125,14 +130,25 @@ const asError = (error: unknown, task: Task, replicas: readonly Replica[]): unkn
     ? error
     : new SpectroscopeError('engine', `The engine failed at ${describeTask(task, replicas)}: ${error instanceof Error ? error.message : String(error)}.`, { cause: error })
 
+/** Heads of a layer share a program. */
+const programOf = (task: Task, replicas: readonly Replica[]): string | undefined => {
+  if (task.kind === 'prefix') return task.kind
+  if (task.kind !== 'step' && task.kind !== 'losses') return undefined
+  const piece = pieceOf(replicas[task.replica].component)
+  return `${task.kind} ${piece.kind} ${'layer' in piece ? piece.layer : ''}`
+}
+
 /**
- * Hands tasks to lanes in the order submitted, each to the lane with the least work. A lane that dies is replaced once a task: the task
+ * Hands tasks to lanes in the order submitted, each to the lane with the least work; but a lane is first given those whose program is its
+ * own, then those whose program is nobody's yet, which it owns from then on, as programs hold memory in every lane that has run them. A lane that dies is replaced once a task: the task
  * is done again if it had not begun to change its replica, else it is an `engine` error.
  */
 export class Pool {
   readonly #run: SharedRun
   readonly #openLane: OpenLane
-  readonly #pick: (waiting: number) => number
+  readonly #pick: ((waiting: number) => number) | undefined
+  /** Which lane a program belongs to. */
+  readonly #owners = new Map<string, Slot>()
   readonly #slots: Slot[] = []
   readonly #queue: Job[] = []
   readonly #shared = new Map<number, Prefix>()
@@ -140,17 +156,17 @@ export class Pool {
   #lastKey = 0
   #idle: (() => void)[] = []
 
-  private constructor(run: SharedRun, openLane: OpenLane, pick: (waiting: number) => number) {
+  private constructor(run: SharedRun, openLane: OpenLane, pick: ((waiting: number) => number) | undefined) {
     this.#run = run
     this.#openLane = openLane
     this.#pick = pick
   }
 
-  /** Opens `count` lanes. `pick` chooses among the waiting tasks; the first by default. */
-  static async open(run: SharedRun, openLane: OpenLane, count: number, pick: (waiting: number) => number = () => 0): Promise<Pool> {
+  /** Opens `count` lanes. `pick` chooses among the waiting tasks, for tests. */
+  static async open(run: SharedRun, openLane: OpenLane, count: number, pick?: (waiting: number) => number): Promise<Pool> {
     const pool = new Pool(run, openLane, pick)
     const opened = await Promise.allSettled(Array.from({ length: count }, () => openLane(run)))
-    for (const lane of opened) if (lane.status === 'fulfilled') pool.#slots.push({ lane: lane.value, jobs: [] })
+    for (const lane of opened) if (lane.status === 'fulfilled') pool.#slots.push({ lane: lane.value, jobs: [], programs: new Set() })
     const failed = opened.find((lane) => lane.status === 'rejected')
     if (failed !== undefined) {
       await pool.close()
@@ -162,8 +178,8 @@ export class Pool {
   /** `cost` is in floating-point operations. */
   run<K extends TaskKind>(task: TaskOf<K>, cost: number): Promise<ResultOf<K>> {
     return new Promise<TaskResult>((resolve, reject) => {
-      this.#queue.push({ task, cost, resolve, reject, attempts: 0 })
-      this.#assign()
+      this.#queue.push({ task, cost, program: programOf(task, this.#run.replicas), resolve, reject, attempts: 0 })
+      if (this.#queue.length === 1) queueMicrotask(() => this.#assign())
     })
   }
 
@@ -211,8 +227,20 @@ export class Pool {
       const free = this.#slots.filter(({ jobs }) => jobs.length < depth)
       if (free.length === 0) return
       const slot = free.reduce((best, other) => (other.jobs.length === 0 && best.jobs.length > 0) || ((other.jobs.length === 0) === (best.jobs.length === 0) && load(other) < load(best)) ? other : best)
-      this.#start(slot, this.#queue.splice(this.#pick(this.#queue.length), 1)[0])
+      this.#start(slot, this.#queue.splice(this.#pick?.(this.#queue.length) ?? this.#choose(slot), 1)[0])
     }
+  }
+
+  #choose(slot: Slot): number {
+    const first = (fits: (program: string) => boolean): number => this.#queue.findIndex(({ program }) => program !== undefined && fits(program))
+    const preferred = [first((program) => this.#owners.get(program) === slot), first((program) => !this.#owners.has(program)), first((program) => slot.programs.has(program)), 0]
+    const chosen = preferred.find((index) => index >= 0)!
+    const { program } = this.#queue[chosen]
+    if (program !== undefined) {
+      if (!this.#owners.has(program)) this.#owners.set(program, slot)
+      slot.programs.add(program)
+    }
+    return chosen
   }
 
   #start(slot: Slot, job: Job): void {

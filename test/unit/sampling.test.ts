@@ -8,7 +8,7 @@ import { componentSlices, flatten } from '../../main/models/components'
 import { assessHealth, splitRHat } from '../../main/sampling/diagnostics'
 import type { ComponentDiagnostics } from '../../main/sampling/diagnostics'
 import { normals } from '../../main/sampling/philox'
-import { LaneLost, localLane } from '../../main/sampling/pool'
+import { LaneLost, localLane, Pool } from '../../main/sampling/pool'
 import type { OpenLane } from '../../main/sampling/pool'
 import { PsgldKernel } from '../../main/sampling/psgld'
 import { Reclaimer } from '../../main/sampling/reclaim'
@@ -360,6 +360,35 @@ describe('workers', () => {
   it('that die twice at one task, or within a change of the weights, end the run', async () => {
     await expect(sample({ ...smallInput(), threads: 1 }, { openLane: dying((task) => task.kind === 'step', [5, 6], 'before') })).rejects.toMatchObject({ kind: 'engine', message: expect.stringMatching(/step \d+ \(out of memory\)/) as string })
     await expect(sample({ ...smallInput(), threads: 1 }, { openLane: dying((task) => task.kind === 'step', [5], 'after') })).rejects.toMatchObject({ kind: 'engine' })
+  })
+
+  it('keep to programs of their own, and help others only when these are done', async () => {
+    const input = smallInput()
+    const components = ['embed', 'head:0.0', 'head:1.0', 'mlp:0', 'mlp:1', 'full']
+    const replicas = components.flatMap((component) => [0, 1].map((chain) => ({ component, chain, claim: new Int32Array(1) }) as unknown as SharedRun['replicas'][number]))
+    const ran: Set<string>[] = []
+    const recording: OpenLane = () => {
+      const seen = new Set<string>()
+      ran.push(seen)
+      return Promise.resolve({
+        run: async (task: Task): Promise<TaskResult> => {
+          if ('replica' in task) seen.add(replicas[task.replica].component)
+          await setImmediate()
+          return 0
+        },
+        share: () => {}, release: () => {}, close: () => Promise.resolve()
+      })
+    }
+    const pool = await Pool.open({ replicas, sampler: input.sampler } as unknown as SharedRun, recording, 2)
+    const stage = (indices: readonly number[]) => Promise.all(indices.map((replica) => pool.run<'losses'>({ kind: 'losses', replica, prefix: 0, probe: null }, 1)))
+    const all = Array.from(replicas.keys())
+    for (let round = 0; round < 5; round++) await stage(all)
+    expect(ran.map((seen) => seen.size)).toEqual([3, 3])
+    expect(new Set(ran.flatMap((seen) => [...seen])).size).toBe(6)
+    await stage(all.filter((replica) => ran[0].has(replicas[replica].component)))
+    expect(ran[0].size).toBe(3)
+    expect(ran[1].size).toBeGreaterThan(3)
+    await pool.close()
   })
 
   it('that fail at a task end the run with its place', async () => {
