@@ -119,16 +119,18 @@ const exponent = (points: readonly (readonly [number, number])[]): number => {
 
 const whole = (value: number): string => Math.round(value).toLocaleString('en')
 
+const settings = (given: Partial<GrowthPoint>): string =>
+  Object.entries(given).map(([name, value]) => `${name === 'rowLength' ? 'row length' : name} ${whole(value)}`).join(', ')
+
 /** Rates and memory along each axis, everything else as in `base`: a table, exponents, and a plot in `out/bench/growth.svg`. */
 export const benchGrowth = async (chosen: readonly string[]): Promise<void> => {
   const unknown = chosen.find((name) => !growthAxes.includes(name as keyof GrowthPoint))
   if (unknown !== undefined) throw new Error(`There is no axis "${unknown}"; choose from ${growthAxes.join(', ')}.`)
   console.log(`\ngrowth: GPT-NeoX of ${shape.layers} layers, width ${shape.hidden}, ${shape.heads} heads, random weights; ${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${cores} threads at most`)
-  console.log(`  unless said otherwise ${Object.entries(base).map(([name, value]) => `${name} ${whole(Number(value))}`).join(', ')}; batch ${batch}; each point in a process of its own`)
+  console.log(`  unless said otherwise ${settings(base)}; batch ${batch}; each point in a process of its own`)
   const curves: { readonly axis: Axis; readonly points: readonly (readonly [number, Measured])[] }[] = []
   for (const axis of axes.filter(({ name }) => chosen.length === 0 || chosen.includes(name))) {
-    const fixed = Object.entries(axis.at ?? {}).map(([name, value]) => `${name} ${whole(value)}`)
-    console.log(`\n  ${axis.words.padEnd(26)}draws, tokens/s  steps, tokens/s  peak, MiB${fixed.length === 0 ? '' : `   (${fixed.join(', ')})`}`)
+    console.log(`\n  ${axis.words.padEnd(26)}draws, tokens/s  steps, tokens/s  peak, MiB${axis.at === undefined ? '' : `   (${settings(axis.at)})`}`)
     const points: (readonly [number, Measured])[] = []
     for (const value of axis.values) {
       const measured = await apart({ ...base, ...axis.at, [axis.name]: value })
@@ -140,12 +142,15 @@ export const benchGrowth = async (chosen: readonly string[]): Promise<void> => {
     const [[x0, first], [x1, last]] = [points[0], points[points.length - 1]]
     console.log(`  ${'exponents'.padStart(24)}  ${slope(({ draw }) => draw).padStart(15)}  ${slope(({ step }) => step).padStart(15)}  ${slope(({ peak }) => peak).padStart(9)}   memory ${(((last.peak - first.peak) * 2 ** 20) / (x1 - x0)).toFixed(1)} bytes more for each more, first to last`)
   }
-  const panels = curves.flatMap(({ axis: { words }, points }) => [
-    { title: `Rate by ${words}`, x: words, y: 'tokens/s', series: [{ name: 'draws', points: points.map(([x, { draw }]) => [x, draw] as const) }, { name: 'steps', points: points.map(([x, { step }]) => [x, step] as const) }] },
-    { title: `Peak memory by ${words}`, x: words, y: 'MiB', series: [{ name: 'peak', points: points.map(([x, { peak }]) => [x, peak] as const) }] }
-  ])
+  const panels = curves.flatMap(({ axis: { words, at }, points }) => {
+    const others = at === undefined ? '' : ` (${settings(at)})`
+    return [
+      { title: `Rate by ${words}${others}`, x: words, y: 'tokens/s', series: [{ name: 'draws', points: points.map(([x, { draw }]) => [x, draw] as const) }, { name: 'steps', points: points.map(([x, { step }]) => [x, step] as const) }] },
+      { title: `Peak memory by ${words}${others}`, x: words, y: 'MiB', series: [{ name: 'peak', points: points.map(([x, { peak }]) => [x, peak] as const) }] }
+    ]
+  })
   const file = join(projectRoot, 'out', 'bench', 'growth.svg')
   await mkdir(join(projectRoot, 'out', 'bench'), { recursive: true })
-  await writeFile(file, logPlot(`How cost grows: ${shape.layers} layers of width ${shape.hidden}; unless varied ${whole(base.tokens)} tokens, ${base.components} components, ${base.chains} chains, rows of ${base.rowLength}, vocabulary ${base.vocabulary}, ${cores} threads`, panels, 2))
+  await writeFile(file, logPlot(`How cost grows: ${shape.layers} layers of width ${shape.hidden}, ${cpus()[0]?.model.trim() ?? 'unknown processor'}`, `Unless said otherwise ${settings(base)}`, panels, 2))
   console.log(`\n  plot: ${file}`)
 }

@@ -34,16 +34,18 @@ const marks = (low: number, high: number): number[] => {
   return []
 }
 
-const rangeOf = (values: readonly number[], spare: number): readonly [number, number] => {
+/** From the least to the greatest with something to spare on both sides, `least` times as much at the end as at the beginning or more. */
+const rangeOf = (values: readonly number[], spare: number, least: number): readonly [number, number] => {
   const positive = values.filter((value) => value > 0 && Number.isFinite(value))
-  const [low, high] = [Math.min(...positive), Math.max(...positive)]
-  return [low / spare, high * spare]
+  const [low, high] = [Math.min(...positive) / spare, Math.max(...positive) * spare]
+  const missing = Math.max(1, Math.sqrt((least * low) / high))
+  return [low / missing, high * missing]
 }
 
 const panelSvg = ({ title, x, y, series }: Panel, left: number, top: number): string => {
   const all = series.flatMap(({ points }) => points)
-  const [xLow, xHigh] = rangeOf(all.map(([value]) => value), 1.15)
-  const [yLow, yHigh] = rangeOf(all.map(([, value]) => value), 1.6)
+  const [xLow, xHigh] = rangeOf(all.map(([value]) => value), 1.15, 1)
+  const [yLow, yHigh] = rangeOf(all.map(([, value]) => value), 1.3, 8)
   const [width, height] = [panelWidth - margin.left - margin.right, panelHeight - margin.top - margin.bottom]
   const across = (value: number): number => left + margin.left + (Math.log(value / xLow) / Math.log(xHigh / xLow)) * width
   const up = (value: number): number => top + margin.top + height - (Math.log(value / yLow) / Math.log(yHigh / yLow)) * height
@@ -65,21 +67,22 @@ const panelSvg = ({ title, x, y, series }: Panel, left: number, top: number): st
     for (const [a, b] of shown) parts.push(`<circle cx="${at(across(a))}" cy="${at(up(b))}" r="3.5" fill="${colour}"/>`)
     if (series.length > 1) {
       const labelX = left + panelWidth - margin.right - 4
-      parts.push(`<text x="${labelX}" y="${top + 20 - 0}" dx="${-((series.length - 1 - i) * 62)}" text-anchor="end" fill="${colour}" class="name">${escaped(name)}</text>`)
+      parts.push(`<text x="${labelX - (series.length - 1 - i) * 56}" y="${top + 20}" text-anchor="end" class="name" style="fill: ${colour}">${escaped(name)}</text>`)
     }
   })
   return parts.join('\n')
 }
 
-/** Panels in rows of `columns`, as one SVG document that needs nothing else. `title` says what is shown, above them all. */
-export const logPlot = (title: string, panels: readonly Panel[], columns: number): string => {
-  const head = 34
+/** Panels in rows of `columns`, as one SVG document that needs nothing else. `title` and `words` say what is shown, above them all. */
+export const logPlot = (title: string, words: string, panels: readonly Panel[], columns: number): string => {
+  const head = 52
   const [width, height] = [columns * panelWidth, head + Math.ceil(panels.length / columns) * panelHeight]
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escaped(title)}">`,
     '<style>text { font: 12px system-ui, sans-serif; fill: #333 } .title { font-weight: 600; font-size: 13px } .grid { stroke: #e3e3e3 } .frame { fill: none; stroke: #999 } .name { font-weight: 600 }</style>',
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
-    `<text x="16" y="22" style="font-size: 14px">${escaped(title)}</text>`,
+    `<text x="16" y="22" style="font-size: 15px; font-weight: 600">${escaped(title)}</text>`,
+    `<text x="16" y="41">${escaped(words)}</text>`,
     ...panels.map((panel, i) => panelSvg(panel, (i % columns) * panelWidth, head + Math.floor(i / columns) * panelHeight)),
     '</svg>', ''
   ].join('\n')
