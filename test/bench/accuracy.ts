@@ -37,45 +37,62 @@ const rows = (ids: readonly number[][]): Int32Array[] => ids.map((row) => Int32A
 const largest = (values: readonly number[]): number => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
 const rms = (values: readonly number[]): number => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length)
 
-/** Float32 results beside the float64 oracle's goldens: gradients at w*, losses after sampling steps, susceptibilities. */
+/** Largest float32 errors over components: of the gradient's norm at w* and of losses after sampling steps, relative; of χ in RMS of its column. */
+export interface Errors {
+  readonly gradient: number
+  readonly losses: number
+  readonly susceptibility: number
+}
+
+type Each = (nBeta: number, component: string, errors: Errors) => void
+
+/** Float32 results of one fixture beside the float64 oracle's goldens; undefined where either is not there. `each` hears of every component. */
+export const float32Errors = async (name: string, fixtures: string | undefined, goldens: string | undefined, threads: number, each: Each = () => {}): Promise<Errors | undefined> => {
+  const file = join(goldens ?? '', `sampling-${name}.json`)
+  if (fixtures === undefined || goldens === undefined || !existsSync(file)) return undefined
+  const golden = JSON.parse(readFileSync(file, 'utf8')) as Golden
+  const hyper = golden.hyperparameters
+  const model = await loadModel(join(fixtures, name))
+  const engine = await resolveEngine('auto')
+  const evaluator = await createEvaluator(engine, model.architecture, model.weights)
+  const first = golden.data.slice(0, 4)
+  const length = first[0].length
+  const prefix = await evaluator.prefix({ ids: Int32Array.from(first.flat()), count: first.length, length })
+  const found: Errors[] = []
+  for (const nBeta of [3, 0]) {
+    const runs = golden.runs.filter((run) => run.n_beta === nBeta && run.susceptibility !== null)
+    const { susceptibilities, traces } = await sample({
+      model, engine, threads, components: runs.map(({ component }) => component), seed: hyper.seed, observationIncludesProbe: false,
+      study: { sampling: rows(golden.data), observation: rows(golden.pretrain), probe: rows(golden.probe), targets: golden.probe.map((row) => Int32Array.from({ length: row.length - 1 }, (_, i) => i + 1)) },
+      sampler: {
+        ...presets.paper, preset: 'paper', estimator: 'restricted', nBeta, gamma: hyper.gamma, stepSize: hyper.step_size, rmsDecay: hyper.rms_decay, rmsEpsilon: hyper.rms_epsilon,
+        batchSize: hyper.batch_size, burnIn: hyper.burn_in, draws: hyper.draws, stepsBetweenDraws: hyper.steps_between_draws, chains: hyper.chains
+      }
+    })
+    for (const [at, run] of runs.entries()) {
+      const weights = flatten(model.weights, componentSlices(model.architecture, model.weights, run.component))
+      const gradient = new Float32Array(weights.length)
+      await evaluator.gradient(run.component, weights, prefix, gradient)
+      const norm = Math.sqrt(gradient.reduce((sum, value) => sum + value * value, 0)) / (first.length * (length - 1))
+      const losses = traces.filter(({ component }) => component === run.component).flatMap((trace) => [...trace.losses].map((loss, draw) => loss / run.pretrain_loss[trace.chain][draw] - 1))
+      const expected = run.susceptibility!.restricted
+      const error = expected.map((value, token) => susceptibilities[token * runs.length + at] - value)
+      const errors = { gradient: Math.abs(norm / run.gradient_at_w_star_on_first_4_rows.norm - 1), losses: largest(losses), susceptibility: largest(error) / rms(expected) }
+      found.push(errors)
+      each(nBeta, run.component, errors)
+    }
+  }
+  await evaluator.dispose()
+  return { gradient: largest(found.map((one) => one.gradient)), losses: largest(found.map((one) => one.losses)), susceptibility: largest(found.map((one) => one.susceptibility)) }
+}
+
+/** Prints the float32 errors of both fixtures, component by component. */
 export const benchAccuracy = async (fixtures: string | undefined, goldens: string | undefined, threads: number): Promise<void> => {
   for (const name of ['neox-2m', 'gpt2-2m']) {
-    const file = join(goldens ?? '', `sampling-${name}.json`)
-    if (fixtures === undefined || goldens === undefined || !existsSync(file)) {
-      console.log(`${name}: skipped, because the oracle's goldens or the fixture model were not found.`)
-      continue
-    }
-    const golden = JSON.parse(readFileSync(file, 'utf8')) as Golden
-    const hyper = golden.hyperparameters
-    const model = await loadModel(join(fixtures, name))
-    const engine = await resolveEngine('auto')
-    console.log(`\n${name}, engine ${engine}, against float64:`)
-    const evaluator = await createEvaluator(engine, model.architecture, model.weights)
-    const first = golden.data.slice(0, 4)
-    const length = first[0].length
-    const prefix = await evaluator.prefix({ ids: Int32Array.from(first.flat()), count: first.length, length })
-    for (const nBeta of [3, 0]) {
-      const runs = golden.runs.filter((run) => run.n_beta === nBeta && run.susceptibility !== null)
-      const { susceptibilities, traces } = await sample({
-        model, engine, threads, components: runs.map(({ component }) => component), seed: hyper.seed, observationIncludesProbe: false,
-        study: { sampling: rows(golden.data), observation: rows(golden.pretrain), probe: rows(golden.probe), targets: golden.probe.map((row) => Int32Array.from({ length: row.length - 1 }, (_, i) => i + 1)) },
-        sampler: {
-          ...presets.paper, preset: 'paper', estimator: 'restricted', nBeta, gamma: hyper.gamma, stepSize: hyper.step_size, rmsDecay: hyper.rms_decay, rmsEpsilon: hyper.rms_epsilon,
-          batchSize: hyper.batch_size, burnIn: hyper.burn_in, draws: hyper.draws, stepsBetweenDraws: hyper.steps_between_draws, chains: hyper.chains
-        }
-      })
-      for (const [at, run] of runs.entries()) {
-        const weights = flatten(model.weights, componentSlices(model.architecture, model.weights, run.component))
-        const gradient = new Float32Array(weights.length)
-        await evaluator.gradient(run.component, weights, prefix, gradient)
-        const norm = Math.sqrt(gradient.reduce((sum, value) => sum + value * value, 0)) / (first.length * (length - 1))
-        const gradientError = norm / run.gradient_at_w_star_on_first_4_rows.norm - 1
-        const losses = traces.filter(({ component }) => component === run.component).flatMap((trace) => [...trace.losses].map((loss, draw) => loss / run.pretrain_loss[trace.chain][draw] - 1))
-        const expected = run.susceptibility!.restricted
-        const error = expected.map((value, token) => susceptibilities[token * runs.length + at] - value)
-        console.log(`  nβ ${nBeta} ${run.component.padEnd(9)} gradient norm ${Math.abs(gradientError).toExponential(1)}, losses ${largest(losses).toExponential(1)} relative; χ ${(largest(error) / rms(expected)).toExponential(1)} of the column's RMS`)
-      }
-    }
-    await evaluator.dispose()
+    console.log(`\n${name}, engine ${await resolveEngine('auto')}, against float64:`)
+    const errors = await float32Errors(name, fixtures, goldens, threads, (nBeta, component, { gradient, losses, susceptibility }) =>
+      console.log(`  nβ ${nBeta} ${component.padEnd(9)} gradient norm ${gradient.toExponential(1)}, losses ${losses.toExponential(1)} relative; χ ${susceptibility.toExponential(1)} of the column's RMS`)
+    )
+    if (errors === undefined) console.log('  skipped, because the goldens or the fixture model were not found.')
   }
 }

@@ -8,7 +8,7 @@ import { benchClustering } from './clustering'
 import { benchDescription } from './describe'
 import { benchGrowth, growthAxes, measureGrowthPoint } from './growth'
 import { benchResponsiveness } from './responsiveness'
-import { benchSpeed } from './speed'
+import { type RateKind, benchSpeed } from './speed'
 
 const present = (path: string): string | undefined => (existsSync(path) ? path : undefined)
 const shared = join(projectRoot, '..', 'shared')
@@ -19,7 +19,8 @@ const program = new Command()
   .argument('<part>', 'speed, accuracy, clustering, describe, growth or responsiveness')
   .option('--threads <n>', 'threads of both sides', String(availableParallelism()))
   .option('--rounds <n>', 'rounds of ours and the peer in turns')
-  .option('--shapes <names>', 'fixture, pythia-14m or both', 'fixture,pythia-14m')
+  .option('--shapes <names>', 'which of fixture, pythia-14m and gpt2-small', 'fixture,pythia-14m,gpt2-small')
+  .option('--kinds <names>', 'step, draw or both', 'step,draw')
   .option('--tokens <n>', 'rows of the clustering matrix, or of the described one (1,000,000 by default)')
   .option('--clusters <n>', 'clusters that are described', '10000')
   .option('--only <axes>', `axes of growth: ${growthAxes.join(', ')}; all by default`)
@@ -34,6 +35,7 @@ interface Options {
   readonly threads: string
   readonly rounds?: string
   readonly shapes: string
+  readonly kinds: string
   readonly tokens?: string
   readonly clusters: string
   readonly only?: string
@@ -50,7 +52,10 @@ const part = program.args[0]
 if (part === 'speed') {
   const fixture = present(join(resolve(options.fixtures), 'neox-2m')) ?? join(projectRoot, 'resources', 'demo', 'model')
   const peer = present(join(resolve(options.peer), 'torch_loop.py')) === undefined ? undefined : resolve(options.peer)
-  await benchSpeed({ fixture, peer, python: options.python, threads, rounds: options.rounds === undefined ? undefined : Number(options.rounds), shapes: options.shapes.split(',') })
+  await benchSpeed({
+    fixture, fixtures: present(options.fixtures), goldens: present(options.goldens), peer, python: options.python, threads,
+    rounds: options.rounds === undefined ? undefined : Number(options.rounds), shapes: options.shapes.split(','), kinds: options.kinds.split(',') as RateKind[]
+  })
 } else if (part === 'accuracy') await benchAccuracy(present(options.fixtures), present(options.goldens), threads)
 else if (part === 'clustering') await benchClustering(Number(options.tokens ?? 100_000), threads)
 else if (part === 'describe') benchDescription(Number(options.tokens ?? 1_000_000), Number(options.clusters))

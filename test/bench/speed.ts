@@ -5,46 +5,46 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { presets } from '../../preload/configuration'
 import { createEvaluator, resolveEngine } from '../../main/engine/engines'
-import type { Model } from '../../main/models/architecture'
-import { componentNames } from '../../main/models/components'
+import { pieceOperations, prefixOperations } from '../../main/engine/operations'
+import type { Architecture, Model } from '../../main/models/architecture'
+import { componentNames, componentSlices, flatten } from '../../main/models/components'
 import { loadModel } from '../../main/models/load'
 import { sample } from '../../main/sampling/sample'
 import { uniforms } from '../tiny-model'
+import { float32Errors } from './accuracy'
 import { productRate } from './products'
-import { pythia14m, writeRandomModel } from './random-model'
+import { gpt2Small, pythia14m, writeRandomModel } from './random-model'
+
+export type RateKind = 'step' | 'draw'
 
 interface Case {
   readonly name: string
-  readonly folder: string
+  /** The model, or what to fill with random weights. */
+  readonly model: string | Architecture
+  /** Fixture whose goldens tell the float32 error of this family. */
+  readonly golden: string
   readonly rowLength: number
   readonly batch: number
   readonly probeRows: number
-  /** "all", or a selection that both sides run. */
   readonly components: 'all' | readonly string[]
   readonly chains: number
   readonly steps: number
   readonly draws: number
+  readonly peer: { readonly components: readonly string[]; readonly steps: number; readonly draws: number }
   readonly rounds: number
 }
 
 export interface SpeedOptions {
-  readonly fixture: string | undefined
+  readonly fixtures: string | undefined
+  readonly goldens: string | undefined
+  /** Model folder of the shape `fixture`. */
+  readonly fixture: string
   readonly peer: string | undefined
   readonly python: string
   readonly threads: number
   readonly rounds: number | undefined
   readonly shapes: readonly string[]
-}
-
-interface Rates {
-  readonly step: number
-  readonly draw: number
-}
-
-const seconds = async (work: () => Promise<unknown>): Promise<number> => {
-  const start = performance.now()
-  await work()
-  return (performance.now() - start) / 1000
+  readonly kinds: readonly RateKind[]
 }
 
 const rowsOf = (count: number, length: number, vocabulary: number, seed: number): Int32Array[] => {
@@ -52,36 +52,48 @@ const rowsOf = (count: number, length: number, vocabulary: number, seed: number)
   return Array.from({ length: count }, () => Int32Array.from({ length }, () => Math.floor(next() * vocabulary)))
 }
 
-/**
- * Our rates through `sample()`, noise, update and scheduling included. A rate is the difference of two runs, one of which has more
- * steps (or draws), so that start-up drops out, as the peer's warm-up step does.
- */
-const ours = async (bench: Case, model: Model, components: readonly string[], sampling: Int32Array[], probe: Int32Array[], engine: string, threads: number): Promise<Rates> => {
-  const run = (probeRows: Int32Array[], sampler: { nBeta: number; burnIn: number; draws: number }): Promise<number> =>
-    seconds(() =>
-      sample({
-        model, engine, threads, components, seed: 1, observationIncludesProbe: false,
-        study: { sampling, observation: probeRows.slice(0, 1), probe: probeRows.slice(1), targets: probeRows.slice(1).map(({ length }) => Int32Array.from({ length: length - 1 }, (_, i) => i + 1)) },
-        sampler: { ...presets.paper, preset: 'paper', estimator: 'restricted', batchSize: bench.batch, chains: bench.chains, stepsBetweenDraws: 1, ...sampler }
-      })
-    )
-  const few = probe.slice(0, 2)
-  const replicas = components.length * bench.chains
-  const stepTime = (await run(few, { nBeta: 3, burnIn: bench.steps, draws: 2 })) - (await run(few, { nBeta: 3, burnIn: 0, draws: 2 }))
-  const drawTime = (await run(probe, { nBeta: 0, burnIn: 0, draws: 2 + bench.draws })) - (await run(probe, { nBeta: 0, burnIn: 0, draws: 2 }))
-  return {
-    step: (bench.steps * bench.batch * bench.rowLength * replicas) / stepTime,
-    draw: (bench.draws * probe.length * bench.rowLength * replicas) / drawTime
-  }
+interface Ours {
+  readonly model: Model
+  readonly components: readonly string[]
+  readonly engine: string
+  readonly threads: number
 }
 
-const peers = async (bench: Case, { peer, python, threads }: SpeedOptions, components: readonly string[], rowsFile: string): Promise<Rates> => {
+/**
+ * Our rate through `sample()`, noise, update and scheduling included: the time from the end of the second draw, when everything has
+ * been compiled, to the end of the last. For steps, draws between them are over two rows of two tokens.
+ */
+const ours = async (kind: RateKind, bench: Case, { model, components, engine, threads }: Ours): Promise<number> => {
+  const { vocabulary } = model.architecture
+  const replicas = components.length * bench.chains
+  const probe = kind === 'step' ? rowsOf(2, 2, vocabulary, 3) : rowsOf(bench.probeRows, bench.rowLength, vocabulary, 3)
+  const settings = kind === 'step' ? { nBeta: 3, stepsBetweenDraws: bench.steps, draws: 2 } : { nBeta: 0, stepsBetweenDraws: 1, draws: 1 + bench.draws }
+  const ends: number[] = []
+  let committed = 0
+  await sample({
+    model, engine, threads, components, seed: 1, observationIncludesProbe: false,
+    study: {
+      sampling: rowsOf(4 * bench.batch, bench.rowLength, vocabulary, 2), observation: probe.slice(0, 1), probe: probe.slice(1),
+      targets: probe.slice(1).map(({ length }) => Int32Array.from({ length: length - 1 }, (_, i) => i + 1))
+    },
+    sampler: { ...presets.paper, preset: 'paper', estimator: 'restricted', batchSize: bench.batch, chains: bench.chains, burnIn: 0, ...settings },
+    onTrace: () => {
+      if (++committed % replicas === 0) ends.push(performance.now())
+    }
+  })
+  const tokens = replicas * bench.rowLength * (kind === 'step' ? bench.steps * bench.batch : bench.draws * bench.probeRows)
+  return (1000 * tokens) / (ends.at(-1)! - ends[0])
+}
+
+/** The peer's two rates over its components, one chain each. It runs one chain after another, so their number changes nothing. */
+const peers = async (kind: RateKind, bench: Case, { peer, python, threads }: SpeedOptions, folder: string, rowsFile: string): Promise<number> => {
+  // The loop always times both kinds: of the one that is not asked for it does one, at least.
   const { stdout } = await promisify(execFile)(python, [
-    join(peer!, 'torch_loop.py'), bench.folder, rowsFile, '--components', components.join(), '--chains', '1', '--steps', String(bench.steps),
-    '--draws', String(bench.draws), '--batch', String(bench.batch), '--threads', String(threads)
+    join(peer!, 'torch_loop.py'), folder, rowsFile, '--components', bench.peer.components.join(), '--chains', '1', '--steps', String(kind === 'step' ? bench.peer.steps : 1),
+    '--draws', String(kind === 'draw' ? bench.peer.draws : 1), '--batch', String(bench.batch), '--threads', String(threads)
   ])
-  const { step_tokens_per_s: step, draw_tokens_per_s: draw } = JSON.parse(stdout) as { step_tokens_per_s: number; draw_tokens_per_s: number }
-  return { step, draw }
+  const rates = JSON.parse(stdout) as { step_tokens_per_s: number; draw_tokens_per_s: number }
+  return kind === 'step' ? rates.step_tokens_per_s : rates.draw_tokens_per_s
 }
 
 const median = (values: readonly number[]): number => {
@@ -90,15 +102,9 @@ const median = (values: readonly number[]): number => {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
 const rounded = (value: number): string => Math.round(value).toLocaleString('en')
-
-const report = (kind: keyof Rates, mine: readonly Rates[], theirs: readonly Rates[], operationsPerToken: number, machine: number): void => {
-  const own = mine.map((rates) => rates[kind])
-  const share = (median(own) * operationsPerToken) / machine
-  const ratios = theirs.map((rates, i) => own[i] / rates[kind])
-  const against = ratios.length === 0 ? '' : `; peer ${rounded(median(theirs.map((rates) => rates[kind])))} tokens/s; ours/peer ${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})`
-  console.log(`  ${kind}: ours ${rounded(median(own))} tokens/s (${rounded(Math.min(...own))} to ${rounded(Math.max(...own))}), ${(100 * share).toFixed(1)} % of the product rate at ${rounded(operationsPerToken)} operations a token${against}`)
-}
+const range = (values: readonly number[], show: (value: number) => string): string => `${show(Math.min(...values))} to ${show(Math.max(...values))}`
 
 const hasTorch = async (python: string): Promise<boolean> =>
   promisify(execFile)(python, ['-c', 'import torch, numpy']).then(
@@ -106,31 +112,62 @@ const hasTorch = async (python: string): Promise<boolean> =>
     () => false
   )
 
+/** Losses and gradient of one short row of this very model, float32 against float64, for a head of the last layer: relative, by norm. */
+const errorsHere = async (engine: string, { architecture, weights }: Model): Promise<string> => {
+  const component = `head:${architecture.layers - 1}.0`
+  const u = flatten(weights, componentSlices(architecture, weights, component))
+  const [row] = rowsOf(1, 16, architecture.vocabulary, 5)
+  const [fast, exact] = await Promise.all(
+    [engine, 'reference'].map(async (name) => {
+      const evaluator = await createEvaluator(name, architecture, weights)
+      const prefix = await evaluator.prefix({ ids: row, count: 1, length: row.length })
+      const gradient = new Float32Array(u.length)
+      await evaluator.gradient(component, u, prefix, gradient)
+      const losses = await evaluator.losses(component, u, prefix)
+      await evaluator.dispose()
+      return { losses, gradient }
+    })
+  )
+  const difference = (a: Float32Array, b: Float32Array): string => (Math.hypot(...a.map((x, i) => x - b[i])) / Math.hypot(...b)).toExponential(1)
+  return `losses ${difference(fast.losses, exact.losses)}, gradient ${difference(fast.gradient, exact.gradient)} (${component}, ${row.length - 1} targets)`
+}
+
 const measure = async (bench: Case, options: SpeedOptions, withPeer: boolean, scratch: string): Promise<void> => {
-  const model = await loadModel(bench.folder)
-  const { vocabulary } = model.architecture
-  const components = bench.components === 'all' ? componentNames(model.architecture) : bench.components
-  const sampling = rowsOf(4 * bench.batch, bench.rowLength, vocabulary, 2)
-  const probe = rowsOf(bench.probeRows, bench.rowLength, vocabulary, 3)
+  const folder = typeof bench.model === 'string' ? bench.model : scratch
+  if (typeof bench.model !== 'string') await writeRandomModel(scratch, bench.model)
+  const model = await loadModel(folder)
+  const { architecture } = model
+  const all = componentNames(architecture)
+  const components = bench.components === 'all' ? all : bench.components
   const rowsFile = join(scratch, `${bench.name}.json`)
-  await writeFile(rowsFile, JSON.stringify({ data: sampling.map((row) => [...row]), probe: probe.map((row) => [...row]) }))
+  const rows = (count: number, seed: number): number[][] => rowsOf(count, bench.rowLength, architecture.vocabulary, seed).map((row) => [...row])
+  await writeFile(rowsFile, JSON.stringify({ data: rows(4 * bench.batch, 2), probe: rows(bench.probeRows, 3) }))
   const engine = await resolveEngine('auto')
-  const evaluator = await createEvaluator(engine, model.architecture, model.weights)
-  const perToken = (kind: 'gradient' | 'losses'): number =>
-    components.reduce((sum, component) => sum + evaluator.operations(component, bench.rowLength)[kind], 0) / components.length / bench.rowLength
-  const operations = { step: perToken('gradient'), draw: perToken('losses') }
-  await evaluator.dispose()
-  console.log(`\n${bench.name}: rows of ${bench.rowLength}, batch ${bench.batch}, ${components.length} components, ${bench.chains} chain(s) in lockstep (the peer runs one after another), ${options.threads} threads, engine ${engine}`)
+  const needed = (names: readonly string[], kind: RateKind): number =>
+    mean(names.map((component) => pieceOperations(architecture, component, bench.rowLength)[kind === 'step' ? 'gradient' : 'losses'])) / bench.rowLength
+  const shared = prefixOperations(architecture, bench.rowLength) / bench.rowLength / (components.length * bench.chains)
+  const share = (names: readonly string[], kind: RateKind): string => `${((100 * needed(names, kind)) / needed(all, kind)).toFixed(1)} %`
+  console.log(`\n${bench.name}: rows of ${bench.rowLength}, batch ${bench.batch}, ${options.threads} threads, engine ${engine}`)
+  console.log(`  ours: ${bench.components === 'all' ? `all ${components.length} components` : `${components.join(', ')} of ${all.length} components`} × ${bench.chains} chain(s) in lockstep`)
+  if (withPeer) console.log(`  peer: ${bench.peer.components.join(', ')} × 1 chain, one chain after another`)
   const machine: number[] = [await productRate(options.threads)]
-  const [mine, theirs]: [Rates[], Rates[]] = [[], []]
-  for (let round = 0; round < (options.rounds ?? bench.rounds); round++) {
-    mine.push(await ours(bench, model, components, sampling, probe, engine, options.threads))
-    if (withPeer) theirs.push(await peers(bench, options, components, rowsFile))
+  for (const kind of options.kinds) {
+    const [mine, theirs]: [number[], number[]] = [[], []]
+    for (let round = 0; round < (options.rounds ?? bench.rounds); round++) {
+      mine.push(await ours(kind, bench, { model, components, engine, threads: options.threads }))
+      if (withPeer) theirs.push(await peers(kind, bench, options, folder, rowsFile))
+    }
+    machine.push(await productRate(options.threads))
+    const ratios = theirs.map((rate, i) => mine[i] / rate)
+    const operations = needed(components, kind) + shared
+    console.log(`  ${kind}: ours ${rounded(median(mine))} tokens/s (${range(mine, rounded)}), ${((100 * median(mine) * operations) / Math.max(...machine)).toFixed(1)} % of the product rate at ${rounded(operations)} operations a token`)
+    console.log(`    arithmetic a token, beside the mean of all ${all.length} components: ours ${share(components, kind)}${withPeer ? `, the peer's stand-ins ${share(bench.peer.components, kind)}` : ''}`)
+    if (withPeer) console.log(`    peer ${rounded(median(theirs))} tokens/s; ours/peer ${median(ratios).toFixed(2)} (${range(ratios, (ratio) => ratio.toFixed(2))})`)
   }
-  machine.push(await productRate(options.threads))
-  console.log(`  products of 1024³: ${machine.map((rate) => (rate / 1e9).toFixed(0)).join(' GFLOP/s before, ')} GFLOP/s after`)
-  report('step', mine, theirs, operations.step, Math.max(...machine))
-  report('draw', mine, theirs, operations.draw, Math.max(...machine))
+  console.log(`  products of 1024³: ${machine.map((rate) => (rate / 1e9).toFixed(0)).join(', ')} GFLOP/s before, between and after`)
+  const errors = await float32Errors(bench.golden, options.fixtures, options.goldens, options.threads)
+  console.log(`  float32 against the oracle's goldens (${bench.golden}, largest): ${errors === undefined ? 'skipped, as they were not found' : `gradient norm ${errors.gradient.toExponential(1)}, losses ${errors.losses.toExponential(1)} relative, χ ${errors.susceptibility.toExponential(1)} of a column's RMS`}`)
+  console.log(`  float32 against float64 on this model: ${await errorsHere(engine, model)}`)
 }
 
 /** Step and draw rates beside the peer's, and as a share of the machine's own product rate, measured in one run and in turns. */
@@ -139,12 +176,14 @@ export const benchSpeed = async (options: SpeedOptions): Promise<void> => {
   if (!withPeer) console.log(`The peer is skipped: ${options.peer === undefined ? 'its folder was not found (--peer)' : `${options.python} has no torch and numpy (--python)`}.`)
   const scratch = await mkdtemp(join(tmpdir(), 'spectroscope-bench-'))
   try {
-    await writeRandomModel(scratch, pythia14m)
-    // Embeddings, heads and MLPs low and high in the model. Embed and unembed weigh more here than in a whole run.
-    const components = ['embed', 'head:0.0', 'head:2.1', 'head:5.1', 'mlp:1', 'mlp:4', 'unembed']
+    // Four heads for each MLP, as in the whole, and of the same mean layer; embed and unembed cost together what two others do.
+    const standIns = ['head:0.0', 'head:2.1', 'head:3.2', 'head:5.3', 'mlp:2']
+    // An even spread over the layers: nearly all components of GPT-2 small are heads.
+    const heads = ['head:1.0', 'head:4.3', 'head:7.6', 'head:10.9']
     const cases: Case[] = [
-      ...(options.fixture === undefined ? [] : [{ name: 'fixture', folder: options.fixture, rowLength: 128, batch: 16, probeRows: 32, components, chains: 2, steps: 4, draws: 3, rounds: 2 }]),
-      { name: 'pythia-14m', folder: scratch, rowLength: 256, batch: 16, probeRows: 16, components, chains: 1, steps: 2, draws: 2, rounds: 1 }
+      { name: 'fixture', model: options.fixture, golden: 'neox-2m', rowLength: 128, batch: 16, probeRows: 32, components: 'all', chains: 4, steps: 2, draws: 2, peer: { components: standIns, steps: 4, draws: 3 }, rounds: 2 },
+      { name: 'pythia-14m', model: pythia14m, golden: 'neox-2m', rowLength: 256, batch: 16, probeRows: 16, components: 'all', chains: 4, steps: 1, draws: 1, peer: { components: standIns, steps: 1, draws: 1 }, rounds: 1 },
+      { name: 'gpt2-small', model: gpt2Small, golden: 'gpt2-2m', rowLength: 256, batch: 8, probeRows: 8, components: heads, chains: 2, steps: 1, draws: 1, peer: { components: heads, steps: 1, draws: 1 }, rounds: 1 }
     ]
     for (const bench of cases.filter(({ name }) => options.shapes.includes(name))) await measure(bench, options, withPeer, scratch)
   } finally {
