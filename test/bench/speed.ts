@@ -60,15 +60,16 @@ interface Ours {
 }
 
 /**
- * Our rate through `sample()`, noise, update and scheduling included: the time from the end of the second draw, when everything has
- * been compiled, to the end of the last. For steps, draws between them are over two rows of two tokens.
+ * Our rate through `sample()`, noise, update and scheduling included: the time from the end of the first draw, when everything has
+ * been compiled, to the end of the last. For steps, draws between them are over two rows of two tokens. `busy` is processor time over
+ * threads × time: well below 1 where threads waited, or had to share the machine with something else.
  */
-const ours = async (kind: RateKind, bench: Case, { model, components, engine, threads }: Ours): Promise<number> => {
+const ours = async (kind: RateKind, bench: Case, { model, components, engine, threads }: Ours): Promise<{ readonly rate: number; readonly busy: number }> => {
   const { vocabulary } = model.architecture
   const replicas = components.length * bench.chains
   const probe = kind === 'step' ? rowsOf(2, 2, vocabulary, 3) : rowsOf(bench.probeRows, bench.rowLength, vocabulary, 3)
   const settings = kind === 'step' ? { nBeta: 3, stepsBetweenDraws: bench.steps, draws: 2 } : { nBeta: 0, stepsBetweenDraws: 1, draws: 1 + bench.draws }
-  const ends: number[] = []
+  const ends: { readonly at: number; readonly processor: number }[] = []
   let committed = 0
   await sample({
     model, engine, threads, components, seed: 1, observationIncludesProbe: false,
@@ -78,11 +79,14 @@ const ours = async (kind: RateKind, bench: Case, { model, components, engine, th
     },
     sampler: { ...presets.paper, preset: 'paper', estimator: 'restricted', batchSize: bench.batch, chains: bench.chains, burnIn: 0, ...settings },
     onTrace: () => {
-      if (++committed % replicas === 0) ends.push(performance.now())
+      if (++committed % replicas !== 0) return
+      const { user, system } = process.cpuUsage()
+      ends.push({ at: performance.now(), processor: (user + system) / 1000 })
     }
   })
   const tokens = replicas * bench.rowLength * (kind === 'step' ? bench.steps * bench.batch : bench.draws * bench.probeRows)
-  return (1000 * tokens) / (ends.at(-1)! - ends[0])
+  const [first, last] = [ends[0], ends.at(-1)!]
+  return { rate: (1000 * tokens) / (last.at - first.at), busy: (last.processor - first.processor) / (last.at - first.at) / threads }
 }
 
 /** The peer's two rates over its components, one chain each. It runs one chain after another, so their number changes nothing. */
@@ -152,15 +156,17 @@ const measure = async (bench: Case, options: SpeedOptions, withPeer: boolean, sc
   if (withPeer) console.log(`  peer: ${bench.peer.components.join(', ')} × 1 chain, one chain after another`)
   const machine: number[] = [await productRate(options.threads)]
   for (const kind of options.kinds) {
-    const [mine, theirs]: [number[], number[]] = [[], []]
+    const [mine, theirs, busy]: [number[], number[], number[]] = [[], [], []]
     for (let round = 0; round < (options.rounds ?? bench.rounds); round++) {
-      mine.push(await ours(kind, bench, { model, components, engine, threads: options.threads }))
+      const own = await ours(kind, bench, { model, components, engine, threads: options.threads })
+      mine.push(own.rate)
+      busy.push(own.busy)
       if (withPeer) theirs.push(await peers(kind, bench, options, folder, rowsFile))
     }
     machine.push(await productRate(options.threads))
     const ratios = theirs.map((rate, i) => mine[i] / rate)
     const operations = needed(components, kind) + shared
-    console.log(`  ${kind}: ours ${rounded(median(mine))} tokens/s (${range(mine, rounded)}), ${((100 * median(mine) * operations) / Math.max(...machine)).toFixed(1)} % of the product rate at ${rounded(operations)} operations a token`)
+    console.log(`  ${kind}: ours ${rounded(median(mine))} tokens/s (${range(mine, rounded)}), ${((100 * median(mine) * operations) / Math.max(...machine)).toFixed(1)} % of the product rate at ${rounded(operations)} operations a token, ${(100 * median(busy)).toFixed(0)} % of the threads' time on processors`)
     console.log(`    arithmetic a token, beside the mean of all ${all.length} components: ours ${share(components, kind)}${withPeer ? `, the peer's stand-ins ${share(bench.peer.components, kind)}` : ''}`)
     if (withPeer) console.log(`    peer ${rounded(median(theirs))} tokens/s; ours/peer ${median(ratios).toFixed(2)} (${range(ratios, (ratio) => ratio.toFixed(2))})`)
   }
