@@ -4,7 +4,7 @@ import type { Evaluator, Prefix, Rows } from './evaluator'
 import type { Bound, Executor, Program, Resident } from './executor'
 import { type Graph, peakBytes } from './graph'
 import { pieceOf, pieceOperations } from './operations'
-import { type Extent, activationName, centreUnembedding, logSumBounds, pieceGraph, prefixGraph, unembeddingName, unembeddingWeight } from './transformer'
+import { type Extent, activationName, centreUnembedding, embedRows, logSumBounds, pieceGraph, prefixGraph, unembeddingName, unembeddingWeight } from './transformer'
 
 const shared = (data: Float32Array): Float32Array => {
   const copy = new Float32Array(new SharedArrayBuffer(data.byteLength))
@@ -109,7 +109,8 @@ export class TransformerEvaluator implements Evaluator {
   async prefix(rows: Rows): Promise<Prefix> {
     const extent = { count: rows.count, positions: rows.length - 1 }
     const { program, graph } = await this.compiled(`prefix ${extent.count} ${extent.positions}`, () => prefixGraph(this.architecture, extent))
-    const outputs = await program.run(this.bind(graph, { ids: shifted(rows).inputs, places: places(extent) }))
+    const first = { [activationName.stream(0)]: embedRows(this.architecture, this.weights, shifted(rows).inputs, extent.positions) }
+    const outputs = { ...first, ...(await program.run(this.bind(graph, first))) }
     return { rows, activations: Object.fromEntries(Object.entries(outputs).map(([name, data]) => [name, shared(data)])) }
   }
 

@@ -1,4 +1,4 @@
-import type { Architecture } from '../models/architecture'
+import type { Architecture, Weights } from '../models/architecture'
 import { differentiate } from './differentiate'
 import { type Graph, GraphBuilder, type Value, size } from './graph'
 
@@ -278,12 +278,31 @@ export const activationName = {
   attended: (layer: number): string => `attended:${layer}`
 }
 
-/** Forward at w*: inputs ids and weights; outputs every activation of `activationName`, [tokens, d] each. */
+/**
+ * The stream before the first layer at w* [tokens, d], gathered here so that no executor has to hold the embedding's table: the unembedding
+ * is as large, and a model with tied embeddings would be held twice.
+ */
+export const embedRows = (architecture: Architecture, weights: Weights, ids: Int32Array, positions: number): Float32Array => {
+  const { hidden, family } = architecture
+  const names = weightNames(architecture, 0)
+  const table = weights.get(names.embedding)!.data
+  const stream = new Float32Array(ids.length * hidden)
+  ids.forEach((id, token) => stream.set(table.subarray(id * hidden, (id + 1) * hidden), token * hidden))
+  if (family === 'gpt_neox') return stream
+  const places = weights.get(names.positions)!.data
+  for (let token = 0; token < ids.length; token++) {
+    const place = (token % positions) * hidden
+    for (let i = 0; i < hidden; i++) stream[token * hidden + i] += places[place + i]
+  }
+  return stream
+}
+
+/** Forward at w*: inputs the stream before the first layer and weights; outputs every other activation of `activationName`, [tokens, d] each. */
 export const prefixGraph = (architecture: Architecture, extent: Extent): Graph => {
   const transformer = new TransformerBuilder(architecture, extent)
-  let stream = transformer.embed()
+  let stream = transformer.activation(activationName.stream(0))
   for (let i = 0; i < architecture.layers; i++) {
-    transformer.builder.output(activationName.stream(i), stream)
+    if (i > 0) transformer.builder.output(activationName.stream(i), stream)
     const { attended, middle, after } = transformer.layer(i, stream)
     transformer.builder.output(activationName.attended(i), attended)
     transformer.builder.output(activationName.middle(i), middle)
