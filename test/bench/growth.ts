@@ -12,7 +12,7 @@ import { sample } from '../../main/sampling/sample'
 import type { SamplingInput } from '../../main/sampling/sample'
 import { uniforms } from '../tiny-model'
 import { logPlot } from './log-plot'
-import { writeRandomModel } from './random-model'
+import { pythia14m, writeRandomModel } from './random-model'
 
 /** What one point is measured at. */
 export interface GrowthPoint {
@@ -78,7 +78,7 @@ const drawTimes = async (input: SamplingInput): Promise<number[]> => {
 const isolated = async ({ tokens, components, chains, rowLength, vocabulary, threads, draws }: GrowthPoint): Promise<Measured> => {
   const folder = await mkdtemp(join(tmpdir(), 'spectroscope-growth-'))
   try {
-    await writeRandomModel(folder, { ...shape, vocabulary })
+    await writeRandomModel(folder, { ...pythia14m, ...shape, rotaryDimensions: 2, vocabulary })
     const model = await loadModel(folder)
     const next = uniforms(3)
     const rows = (count: number): Int32Array[] => Array.from({ length: count }, () => Int32Array.from({ length: rowLength }, () => Math.floor(next() * vocabulary)))
