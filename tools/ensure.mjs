@@ -66,20 +66,36 @@ export const findChromium = () => {
   return folders.flatMap((folder) => [...browsers, 'Google Chrome'].map((name) => join(folder, name))).find((path) => existsSync(path))
 }
 
-/** Installs Debian's Chromium where there is none and this is root on Debian; says what is left out where it can't be had. */
-export const ensureChromium = () => {
-  if (findChromium() !== undefined) return
-  const isRoot = process.getuid?.() === 0
-  if (isRoot && existsSync('/usr/bin/apt-get')) {
-    process.stderr.write('Installing Chromium (apt-get) …\n')
-    const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-    const install = ['apt-get', 'install', '-y', '-qq', '--no-install-recommends', 'chromium', 'fonts-dejavu-core']
-    if (run(install, environment) !== 0) {
-      run(['apt-get', 'update', '-qq'], environment)
-      run(install, environment)
-    }
+/** Installs Debian's packages where this is root on Debian. @param {string} what @param {string[]} packages */
+const installFromDebian = (what, packages) => {
+  if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return
+  process.stderr.write(`Installing ${what} (apt-get) …\n`)
+  const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  const install = ['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...packages]
+  if (run(install, environment) !== 0) {
+    run(['apt-get', 'update', '-qq'], environment)
+    run(install, environment)
   }
+}
+
+/** Installs Debian's Chromium where there is none; says what is left out where it can't be had. */
+export const ensureChromium = () => {
+  if (findChromium() === undefined) installFromDebian('Chromium', ['chromium', 'fonts-dejavu-core'])
   if (findChromium() === undefined) process.stderr.write('There is no Chromium here, so the tests of the window are skipped: install it (apt-get install chromium), or name one in SPECTROSCOPE_CHROMIUM.\n')
+}
+
+/** Why a Slurm of the tests' own cannot be started here; undefined where it can. @returns {string | undefined} */
+export const slurmLack = () => {
+  const missing = ['munged', 'slurmctld', 'slurmd', 'sbatch'].find((name) => !['/usr/sbin', '/usr/bin'].some((folder) => existsSync(join(folder, name))))
+  if (missing !== undefined) return `there is no ${missing} here (apt-get install slurm-wlm munge)`
+  return process.getuid?.() === 0 ? undefined : 'its daemons need root'
+}
+
+/** Installs Debian's Slurm likewise. */
+export const ensureSlurm = () => {
+  if (slurmLack() !== undefined) installFromDebian('Slurm', ['slurm-wlm', 'munge'])
+  const lack = slurmLack()
+  if (lack !== undefined) process.stderr.write(`The test on Slurm is skipped: ${lack}.\n`)
 }
 
 const sources = ['main', 'preload', 'renderer', 'electron.vite.config.ts', 'svelte.config.js', 'tsconfig.json', 'package-lock.json', 'tools/build-kernels.mjs']

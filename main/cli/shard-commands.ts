@@ -3,6 +3,7 @@ import type { Option } from 'commander'
 import { SpectroscopeError } from '../../preload/errors'
 import { gather, shardFromFile, workOnPiece } from '../api/shards'
 import type { PieceSummary, ShardSummary } from '../api/shards'
+import { quoted } from '../pipeline/shard-scripts'
 import type { CommandPieces } from './labels-commands'
 import { page, watched } from './terminal'
 import { duration, percent, plural, visibleText } from './text'
@@ -35,13 +36,15 @@ const sbatchLine = (text: string, earlier: readonly string[] = []): string[] => 
   return [...earlier, text]
 }
 
+const shown = (path: string): string => visibleText(quoted(path))
+
 const shardText = ({ folder, script, pieces, tokens, components }: ShardSummary): string => {
   const shares = pieces.map(({ share }) => share)
   return [
     `${plural(tokens, 'token')} × ${plural(components, 'component')} in ${plural(pieces.length, 'piece')} of ${percent(Math.min(...shares), 1)} to ${percent(Math.max(...shares), 1)} of the work, in ${visibleText(folder)}.`,
-    `On Slurm: sbatch ${visibleText(script)}`,
-    `Elsewhere: spectroscope piece ${visibleText(folder)} 0 (to ${pieces.length - 1}), on any machine that has the folder; run-all.sh there does them in turn.`,
-    `Then: spectroscope gather ${visibleText(folder)}`
+    `On Slurm: sbatch ${shown(script)}`,
+    `Elsewhere: spectroscope piece ${shown(folder)} 0 (to ${pieces.length - 1}), on any machine that has the folder; run-all.sh there does them in turn.`,
+    `Then: spectroscope gather ${shown(folder)}`
   ].join('\n')
 }
 

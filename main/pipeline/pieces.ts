@@ -101,7 +101,7 @@ const sampleWith = async (folder: string, set: ShardSet, piece: Piece, { onEvent
   const session = new ComputeSession((message) => onEvent({ type: 'note', message }))
   const stopwatch = new Stopwatch(own, checkpointSeconds)
   await stopwatch.open()
-  onEvent({ type: 'stage', stage: 'sample', detail: `piece ${piece.index} of ${set.pieces.length}, ${piece.chains.length} chains, ${threads} threads` })
+  onEvent({ type: 'stage', stage: 'sample', detail: `piece ${piece.index} of ${set.pieces.length}, ${piece.chains.length} chains, ${threads} threads${hasCheckpoint(own) ? ', from its checkpoint' : ''}` })
   try {
     return await session.use('piece', async (compute) => {
       const off = [

@@ -54,7 +54,7 @@ status=$?
 if [ "$status" -gt 130 ] && [ "\${SLURM_RESTART_COUNT:-0}" -lt ${retries} ]; then again=killed; fi
 if [ "$status" -ne 0 ] && [ -n "$again" ]; then
   echo "Piece $SLURM_ARRAY_TASK_ID ended with $status ($again); it is queued again."
-  scontrol requeue "$SLURM_JOB_ID"
+  scontrol requeue "\${SLURM_ARRAY_JOB_ID}_\${SLURM_ARRAY_TASK_ID}"
 fi
 exit "$status"
 `

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { claim, isStale, readClaim, staleSeconds } from '../../main/base/claims'
 import type { Claim } from '../../main/base/claims'
+import { pieceNotes } from '../../main/pipeline/pieces'
 import { readSet, readStudy, setPath, dealChains, studyPath, writeSet, writeStudy } from '../../main/pipeline/shard-set'
 import type { ShardSet } from '../../main/pipeline/shard-set'
 import { plainScript, sbatchScript } from '../../main/pipeline/shard-scripts'
@@ -135,6 +136,15 @@ describe('the file of a piece\'s chains', () => {
       writeFileSync(path('result'), change(whole))
       await expect(openChains(path('result'))).rejects.toMatchObject({ kind: 'input', message: `${path('result')} is damaged; delete it and run its piece again.` })
     }
+  })
+})
+
+describe('what is said of pieces that are gathered', () => {
+  const of = (processor: string) => ({ set: 'abc', piece: 0, host: 'a', processor, program: '0.1.0', engine: set().engine, threads: 1, finishedAt: '', seconds: 1 })
+
+  it('names processors where they are of several kinds, whose last bits may differ, and nothing else', () => {
+    expect(pieceNotes([of('one'), of('one')])).toEqual([])
+    expect(pieceNotes([of('one'), of('two'), of('one')])).toEqual([expect.stringContaining('2 kinds of processors (one; two)')])
   })
 })
 

@@ -1,0 +1,74 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { isBuilt, run, scratch, writeStudy } from './command'
+import { eventually, slurmLack, startCluster } from './slurm-cluster'
+import type { Cluster, Job } from './slurm-cluster'
+
+const { path, remove } = scratch()
+const workspace = path('workspace')
+const pieces = path('study-shards')
+const exported = ['susceptibilities.npy', 'standard_errors.npy', 'components.json', 'tokens.csv', 'clusters.json']
+
+const done = async (args: readonly string[]): Promise<string> => {
+  const { code, stdout, stderr } = await run(args)
+  expect({ code, stderr }).toMatchObject({ code: 0 })
+  return stdout
+}
+
+const numbersOf = async (name: string): Promise<Record<string, string>> => {
+  await done(['export', name, '--workspace', workspace, '--format', 'npy', '--out', path(`export-${name}`)])
+  return Object.fromEntries(exported.map((file) => [file, readFileSync(path(`export-${name}`, file)).toString('base64')]))
+}
+
+const ofPiece = (index: number, ...parts: string[]): string => path('study-shards', 'pieces', String(index), ...parts)
+
+/** Waits until a piece is at work and has written checkpoints; gives its process. */
+const underWay = async (index: number): Promise<number> => {
+  await eventually(() => existsSync(ofPiece(index)) && readdirSync(ofPiece(index)).some((name) => name.endsWith('-1.checkpoint')), (there) => there, `checkpoints of piece ${index}`)
+  return (JSON.parse(readFileSync(ofPiece(index, 'claim.1'), 'utf8')) as { pid: number }).pid
+}
+
+const lack = isBuilt ? slurmLack() : 'the program is not built'
+
+if (lack !== undefined) describe('pieces of a run on Slurm', () => it.skip(`is skipped: ${lack}`))
+else describe('pieces of a run on Slurm', () => {
+  let cluster: Cluster | undefined
+
+  beforeAll(async () => {
+    const study = await writeStudy(path, { sampler: { preset: 'quick', stepSize: 1e-4, burnIn: 20, draws: 12, stepsBetweenDraws: 30, chains: 2, estimator: 'two-chain' } })
+    cluster = await startCluster()
+    await done(['shard', study, '--shards', '3', '--threads', '1', '--at-once', '3'])
+    await done(['run', study, '--workspace', workspace, '--name', 'whole'])
+  }, 120_000)
+  afterAll(async () => {
+    await cluster?.stop()
+    await remove()
+  }, 60_000)
+
+  it('killed, queued again and near their time limit go on from their checkpoints, and make the run that was never divided', async () => {
+    const { slurm, jobs, log } = cluster!
+    const array = /batch job (\d+)/.exec(await slurm('sbatch', [path('study-shards', 'sbatch.sh')], { SPECTROSCOPE_CHECKPOINT_SECONDS: '0.05' }))![1]
+    await Promise.all([
+      underWay(0).then((pid) => process.kill(pid, 'SIGKILL')),
+      underWay(1).then(() => slurm('scontrol', ['requeue', `${array}_1`])),
+      underWay(2).then(() => slurm('scancel', ['--batch', '--signal=USR1', `${array}_2`]))
+    ])
+    const isOver = ({ state }: Job): boolean => !['PENDING', 'RUNNING', 'COMPLETING', 'CONFIGURING', 'REQUEUED'].includes(state)
+    const logs = (): string => [0, 1, 2].map((task) => readFileSync(path('study-shards', 'logs', `${task}.log`), 'utf8')).join('\n')
+    const over = await eventually(() => jobs(array), (all) => all.length === 3 && all.every(isOver), 'an end of all jobs', 90).catch((error: unknown) => {
+      throw new Error(`${(error as Error).message}\n${logs()}\n${log()}`)
+    })
+    expect(over.map(({ task, state, restarts }) => [task, state, restarts]).sort(), logs()).toEqual([['0', 'COMPLETED', 1], ['1', 'COMPLETED', 1], ['2', 'COMPLETED', 1]])
+    for (const task of [0, 1, 2]) {
+      const log = readFileSync(path('study-shards', 'logs', `${task}.log`), 'utf8')
+      expect(log).toMatch(new RegExp(`piece ${task} of 3, 6 chains, 1 threads, from its checkpoint`))
+      expect(readdirSync(ofPiece(task))).toEqual(['result'])
+    }
+    expect(readFileSync(path('study-shards', 'logs', '0.log'), 'utf8')).toContain('Piece 0 ended with 137 (killed); it is queued again.')
+    expect(readFileSync(path('study-shards', 'logs', '2.log'), 'utf8')).toContain('Piece 2 ended with 130 (limit); it is queued again.')
+
+    await done(['gather', pieces, '--workspace', workspace, '--name', 'gathered'])
+    const [undivided, gathered] = [await numbersOf('whole'), await numbersOf('gathered')]
+    for (const file of exported) expect(gathered[file] === undivided[file], `${file} is that of the undivided run`).toBe(true)
+  }, 180_000)
+})
