@@ -7,6 +7,7 @@ import { benchAccuracy } from './accuracy'
 import { benchClustering } from './clustering'
 import { benchDescription } from './describe'
 import { benchGrowth, growthAxes, measureGrowthPoint } from './growth'
+import { benchNeighbours } from './neighbours'
 import { benchResponsiveness } from './responsiveness'
 import { type RateKind, benchSpeed } from './speed'
 
@@ -16,12 +17,13 @@ const shared = join(projectRoot, '..', 'shared')
 const program = new Command()
   .name('npm run bench --')
   .description('Measures this machine: sampling beside a plain PyTorch loop, float32 error, clustering, description and layout, and how cost grows.')
-  .argument('<part>', 'speed, accuracy, clustering, describe, growth or responsiveness')
+  .argument('<part>', 'speed, accuracy, neighbours, clustering, describe, growth or responsiveness')
   .option('--threads <n>', 'threads of both sides', String(availableParallelism()))
   .option('--rounds <n>', 'rounds of ours and the peer in turns')
   .option('--shapes <names>', 'which of fixture, pythia-14m and gpt2-small', 'fixture,pythia-14m,gpt2-small')
   .option('--kinds <names>', 'step, draw or both', 'step,draw')
   .option('--tokens <n>', 'rows of the clustering matrix, or of the described one (1,000,000 by default)')
+  .option('--sizes <list>', 'tokens x dimensions of the neighbour searches', '200000x32,50000x400')
   .option('--clusters <n>', 'clusters that are described', '10000')
   .option('--only <axes>', `axes of growth: ${growthAxes.join(', ')}; all by default`)
   .addOption(new Option('--point <json>').hideHelp())
@@ -37,6 +39,7 @@ interface Options {
   readonly shapes: string
   readonly kinds: string
   readonly tokens?: string
+  readonly sizes: string
   readonly clusters: string
   readonly only?: string
   readonly point?: string
@@ -57,9 +60,10 @@ if (part === 'speed') {
     rounds: options.rounds === undefined ? undefined : Number(options.rounds), shapes: options.shapes.split(','), kinds: options.kinds.split(',') as RateKind[]
   })
 } else if (part === 'accuracy') await benchAccuracy(present(options.fixtures), present(options.goldens), threads)
+else if (part === 'neighbours') await benchNeighbours(options.sizes.split(','), threads, options.python)
 else if (part === 'clustering') await benchClustering(Number(options.tokens ?? 100_000), threads)
 else if (part === 'describe') benchDescription(Number(options.tokens ?? 1_000_000), Number(options.clusters))
 else if (part === 'growth') await benchGrowth(options.only?.split(',') ?? [])
 else if (part === 'responsiveness') await benchResponsiveness(threads, 15)
 else if (part === 'growth-point' && options.point !== undefined) await measureGrowthPoint(options.point)
-else program.error(`There is no part "${part}"; choose speed, accuracy, clustering, describe, growth or responsiveness.`)
+else program.error(`There is no part "${part}"; choose speed, accuracy, neighbours, clustering, describe, growth or responsiveness.`)

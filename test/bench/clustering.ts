@@ -1,25 +1,12 @@
 import { clusteringSchema } from '../../preload/configuration'
 import { clusterTokens } from '../../main/clustering/cluster'
-import { uniforms } from '../tiny-model'
+import { plantedMatrix } from './planted-matrix'
 
 const components = 32
 
-/** Planted clusters of many sizes in Gaussian noise: [tokens, 32], three tokens in ten belong to a cluster. */
-const planted = (tokens: number): Float32Array => {
-  const next = uniforms(7)
-  const normal = (): number => Math.sqrt(-2 * Math.log(next() + 2 ** -33)) * Math.cos(2 * Math.PI * next())
-  const centres = Array.from({ length: 120 }, () => Float32Array.from({ length: components }, () => 2.5 * normal()))
-  const matrix = new Float32Array(tokens * components)
-  for (let token = 0; token < tokens; token++) {
-    const centre = next() < 0.3 ? centres[Math.floor(centres.length * next() ** 2)] : undefined
-    for (let j = 0; j < components; j++) matrix[token * components + j] = (centre?.[j] ?? 0) + normal() * (centre === undefined ? 1 : 0.6)
-  }
-  return matrix
-}
-
 /** Time and memory from a synthetic susceptibility matrix to clusters; run it in a process of its own, for its peak memory. */
 export const benchClustering = async (tokens: number, threads: number): Promise<void> => {
-  const matrix = planted(tokens)
+  const matrix = plantedMatrix(tokens, components)
   const before = process.memoryUsage.rss()
   const start = performance.now()
   const since = (): string => ((performance.now() - start) / 1000).toFixed(1)
