@@ -7,6 +7,8 @@ import { solveMixed } from './pagerank-mixed'
 /** Scores are solved to this share of their mean over the graph, 1 / volume, where that is stricter than ε. */
 const relativeTolerance = 1e-6
 const pageBytes = 65536
+/** WebAssembly addresses 4 GiB. */
+const mostPages = 65536
 
 /** Columns solved in one pass over the matrix. A pass costs hardly more than with 4, while the vectors of 16 outgrow the cache. */
 export const width = 8
@@ -63,7 +65,7 @@ export interface System {
   readonly sources: Float64Array
 }
 
-/** Memory for graphs of up to as many nodes and edges as `graph`. */
+/** Memory for graphs of up to as many nodes and edges as `graph`. Throws a `clustering` error for more than WebAssembly addresses. */
 export const openWorkspace = (graph: Graph): Workspace => {
   const { nodes } = graph
   const entries = graph.columns.length
@@ -90,6 +92,9 @@ export const openWorkspace = (graph: Graph): Workspace => {
     corrections: reserve(4 * nodes * width)
   }
   const pages = Math.ceil(end / pageBytes)
+  if (pages > mostPages) {
+    throw new SpectroscopeError('clustering', `The graph of ${nodes} tokens and ${entries / 2} edges needs more than the solver's 4 GiB; lower "clustering.neighbours" or study fewer tokens.`)
+  }
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
   const arrays = {
     starts: new Int32Array(memory.buffer, places.starts, nodes + 1),
