@@ -29,11 +29,14 @@ export const judgeSweep = (best: Sweep | null, nodes: number, { name, minSize }:
   return { verdict: 'accepted', members, conductance }
 }
 
-/** Sweeps over one column of a solve and judges the best set. A seed without edges stands for itself, with conductance 0. */
+/** Sweeps over one column of a solve, after `weighEarlier`, and judges the best set. A seed without edges stands for itself, with conductance 0. */
 export const judge = ({ graph, seeds, workspace }: Solve, column: number, rule: Rule): Judgement => {
   const seed = seeds[column]
   if (graph.degrees[seed] === 0) return judgeSweep({ members: Int32Array.of(seed), conductance: 0, atEnd: false }, graph.nodes, rule)
-  const scores = new Float64Array(graph.nodes)
-  for (let i = 0; i < graph.nodes; i++) scores[i] = workspace.scores[i * width + column]
-  return judgeSweep(sweep(graph, scores, rule.name === 'local' ? 0.5 : 1), graph.nodes, rule)
+  const [scores, earlier] = [workspace.scores, workspace.earlier].map((vectors) => {
+    const values = new Float64Array(graph.nodes)
+    for (let i = 0; i < graph.nodes; i++) values[i] = vectors[i * width + column]
+    return values
+  })
+  return judgeSweep(sweep(graph, scores, rule.name === 'local' ? 0.5 : 1, earlier), graph.nodes, rule)
 }

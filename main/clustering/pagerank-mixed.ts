@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { kernelPath } from '../base/entries'
 import { meet, take, type Team } from '../base/team'
-import { blocksOf, rowsInBlock, width, type System, type Workspace } from './pagerank'
+import { blocksOf, rowsInBlock, width, type Solve, type System, type Workspace } from './pagerank'
 
 /** A column's residual falls by this factor in float32 before the scores take the correction in and it is computed anew in float64. */
 const reduction = 2 ** -11
@@ -23,14 +23,20 @@ interface PagerankKernel {
   readonly advance: (from: number, to: number, steps: number, betas: number, active: number, floors: number, largest: number) => void
   readonly absorb: (from: number, to: number, inverses: number) => void
   readonly verify: (from: number, to: number, rounding: number, seeds: number, ownParts: number, sources: number, scales: number, floors: number, sums: number) => void
+  readonly weighEarlier: (from: number, to: number) => void
   readonly shift: (from: number, to: number, ownParts: number, shifts: number, drops: number, floors: number) => void
 }
 
 let compiled: WebAssembly.Module | undefined
 
-const instantiate = (memory: WebAssembly.Memory): PagerankKernel => {
+const openKernel = ({ memory, places }: Workspace, keep: number, spread: number): PagerankKernel => {
   compiled ??= new WebAssembly.Module(readFileSync(kernelPath('clustering', 'pagerank')))
-  return new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as PagerankKernel
+  const kernel = new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as PagerankKernel
+  kernel.begin(
+    places.starts, places.columns, places.weights, places.shares, places.degrees, places.parts, places.scores, places.residuals,
+    places.products, places.directions, places.images, places.corrections, places.earlier, keep, spread
+  )
+  return kernel
 }
 
 /** What the kernel reads, one entry a column. Every member writes it, always with the same values. */
@@ -64,11 +70,7 @@ const volumesOf = (parts: Int32Array, degrees: Float64Array, nodes: number, of: 
 export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, team: Team): Float64Array => {
   const { graph: { nodes, degrees }, seeds, alpha, workspace } = solve
   const { memory, places, arrays: { parts } } = workspace
-  const kernel = instantiate(memory)
-  kernel.begin(
-    places.starts, places.columns, places.weights, places.shares, places.degrees, places.parts, places.scores, places.residuals,
-    places.products, places.directions, places.images, places.corrections, keep, spread
-  )
+  const kernel = openKernel(workspace, keep, spread)
   const settings = settingsOf(workspace)
   const { scales, drops, shifts, seeds: { byteOffset: seedsAt }, ownParts: { byteOffset: ownPartsAt }, floors: { byteOffset: floorsAt } } = settings
   const blocks = blocksOf(nodes)
@@ -171,4 +173,12 @@ export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, 
     }
   }
   return residual
+}
+
+/** One member's part in filling `workspace.earlier` from `workspace.scores`: for all columns in one pass, what each sweep needs of the edges. */
+export const weighEarlier = ({ graph: { nodes }, workspace }: Solve, team: Team): void => {
+  const kernel = openKernel(workspace, 0, 0)
+  const blocks = blocksOf(nodes)
+  for (let block = take(team); block < blocks; block = take(team)) kernel.weighEarlier(block * rowsInBlock, Math.min(nodes, (block + 1) * rowsInBlock))
+  meet(team)
 }

@@ -30,6 +30,7 @@ export interface Places {
   readonly directions: number
   readonly images: number
   readonly corrections: number
+  readonly earlier: number
   readonly sums: number
   readonly settings: number
 }
@@ -41,6 +42,8 @@ export interface Workspace {
   readonly arrays: GraphArrays
   /** p_u / d_u, [node, column], after a solve. */
   readonly scores: Float64Array
+  /** The weight of each node's edges to nodes that a sweep takes before it, [node, column], after `weighEarlier`. */
+  readonly earlier: Float64Array
 }
 
 export interface Solve {
@@ -89,7 +92,8 @@ export const openWorkspace = (graph: Graph): Workspace => {
     products: reserve(4 * nodes * width),
     directions: reserve(4 * nodes * width),
     images: reserve(4 * nodes * width),
-    corrections: reserve(4 * nodes * width)
+    corrections: reserve(4 * nodes * width),
+    earlier: reserve(8 * nodes * width)
   }
   const pages = Math.ceil(end / pageBytes)
   if (pages > mostPages) {
@@ -104,7 +108,8 @@ export const openWorkspace = (graph: Graph): Workspace => {
     degrees: new Float64Array(memory.buffer, places.degrees, nodes),
     parts: new Int32Array(memory.buffer, places.parts, nodes)
   }
-  return { memory, places, arrays, scores: new Float64Array(memory.buffer, places.scores, nodes * width) }
+  const vector = (place: number): Float64Array => new Float64Array(memory.buffer, place, nodes * width)
+  return { memory, places, arrays, scores: vector(places.scores), earlier: vector(places.earlier) }
 }
 
 /**

@@ -31,24 +31,33 @@ export const orderByScore = (scores: Float64Array): Int32Array => {
   return order
 }
 
+/** The weight of the edges from each node to those that a sweep takes before it. */
+export const weightsToEarlier = ({ nodes, starts, columns, weights }: Graph, scores: Float64Array): Float64Array => {
+  const sums = new Float64Array(nodes)
+  for (let u = 0; u < nodes; u++) {
+    for (let e = starts[u]; e < starts[u + 1]; e++) {
+      const v = columns[e]
+      if (scores[v] > scores[u] || (scores[v] === scores[u] && v < u)) sums[u] += weights[e]
+    }
+  }
+  return sums
+}
+
 /**
  * Sweep of METHOD section 5, step 3: among the prefixes of the nodes of positive `scores` (p_u / d_u; descending, ties to the lower
  * index) whose volume is at most `limit` of the graph's, the one of least cut / min(vol, vol of the rest). Null when no prefix counts.
+ * `earlier` is `weightsToEarlier` of the scores.
  */
-export const sweep = (graph: Graph, scores: Float64Array, limit: number): Sweep | null => {
-  const { starts, columns, weights, degrees } = graph
+export const sweep = (graph: Graph, scores: Float64Array, limit: number, earlier = weightsToEarlier(graph, scores)): Sweep | null => {
+  const { degrees } = graph
   const order = orderByScore(scores)
-  const inside = new Uint8Array(graph.nodes)
   const total = volume(graph)
   let [cut, within, size] = [0, 0, 0]
   let best = { size: 0, conductance: Infinity, volume: 0 }
   for (const u of order) {
-    let shared = 0
-    for (let e = starts[u], end = starts[u + 1]; e < end; e++) shared += weights[e] * inside[columns[e]]
-    cut += degrees[u] - 2 * shared
+    cut += degrees[u] - 2 * earlier[u]
     within += degrees[u]
     if (within > limit * total) break
-    inside[u] = 1
     size++
     const smaller = Math.min(within, total - within)
     const value = smaller > negligibleShare * total ? Math.max(0, cut) / smaller : Infinity

@@ -6,6 +6,7 @@ import { buildGraph, type Graph, type GraphOrder } from './graph'
 import { computeLayout, type LayoutOrder } from './layout'
 import { runSearch, type NeighbourSearch } from './neighbours'
 import { solvePagerank, type Solve } from './pagerank'
+import { weighEarlier } from './pagerank-mixed'
 import type { Meter } from './watched'
 
 /** What a worker thread of this layer can be asked to do; `team` tasks go to all members of the team at once. */
@@ -26,6 +27,7 @@ export type ClusteringResult =
 const attempt = (solve: Solve, rule: Rule, team: Team): (readonly [number, Judgement])[] => {
   solvePagerank(solve, team)
   meet(team)
+  weighEarlier(solve, team)
   const judgements: (readonly [number, Judgement])[] = []
   for (let column = take(team); column < solve.seeds.length; column = take(team)) judgements.push([column, judge(solve, column, rule)])
   return judgements

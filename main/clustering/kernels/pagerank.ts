@@ -3,7 +3,7 @@
 //
 // Addresses are in bytes. starts: i32 [nodes + 1]. columns: i32 [entries]. weights: f64 [entries]. shares: f32 [entries], a weight over the
 // degree of its row. degrees: f64 [nodes]. parts: i32 [nodes]. residuals, products, directions, images, corrections: f32 [nodes, 8];
-// scores: f64 [nodes, 8]. Sums over rows are in float64 and in the order of rows.
+// scores, earlier: f64 [nodes, 8]. Sums over rows are in float64 and in the order of rows.
 
 // @ts-nocheck
 // @shared-memory
@@ -19,13 +19,14 @@ let products: usize = 0
 let directions: usize = 0
 let images: usize = 0
 let corrections: usize = 0
+let earlier: usize = 0
 let keep: f64 = 0
 let spread: f64 = 0
 
 /** Sets what stays the same during a solve of K = keep · I - spread · D⁻¹A. */
 export function begin(
   startsAt: usize, columnsAt: usize, weightsAt: usize, sharesAt: usize, degreesAt: usize, partsAt: usize, scoresAt: usize, residualsAt: usize,
-  productsAt: usize, directionsAt: usize, imagesAt: usize, correctionsAt: usize, keepFactor: f64, spreadFactor: f64
+  productsAt: usize, directionsAt: usize, imagesAt: usize, correctionsAt: usize, earlierAt: usize, keepFactor: f64, spreadFactor: f64
 ): void {
   starts = startsAt
   columns = columnsAt
@@ -39,6 +40,7 @@ export function begin(
   directions = directionsAt
   images = imagesAt
   corrections = correctionsAt
+  earlier = earlierAt
   keep = keepFactor
   spread = spreadFactor
 }
@@ -217,5 +219,48 @@ export function shift(from: i32, to: i32, ownParts: usize, shifts: usize, drops:
       addTo(score + 16, v128.and(v128.load(shifts + (c << 1), 16), i64x2.extend_high_i32x4_s(inPart)))
       v128.store(residuals + at, floored(f32x4.sub(v128.load(residuals + at), v128.and(v128.load(drops + c), inPart)), v128.load(floors + c)))
     }
+  }
+}
+
+/**
+ * earlier = for each column the weight of the edges from a node to nodes of a higher score, or of the same score and a lower index; rows `from`
+ * … `to`-1. Columns of a row ascend.
+ */
+export function weighEarlier(from: i32, to: i32): void {
+  let entry = <usize>load<i32>(starts + (<usize>from << 2))
+  for (let i = from; i < to; i++) {
+    const end = <usize>load<i32>(starts + (<usize>(i + 1) << 2))
+    const own = scores + (<usize>i << 6)
+    const own0 = v128.load(own)
+    const own1 = v128.load(own, 16)
+    const own2 = v128.load(own, 32)
+    const own3 = v128.load(own, 48)
+    let s0 = f64x2.splat(0)
+    let s1 = s0
+    let s2 = s0
+    let s3 = s0
+    for (; entry < end; entry++) {
+      const column = load<i32>(columns + (entry << 2))
+      if (column > i) break
+      const weight = v128.load64_splat(weights + (entry << 3))
+      const z = scores + (<usize>column << 6)
+      s0 = f64x2.add(s0, v128.and(weight, f64x2.ge(v128.load(z), own0)))
+      s1 = f64x2.add(s1, v128.and(weight, f64x2.ge(v128.load(z, 16), own1)))
+      s2 = f64x2.add(s2, v128.and(weight, f64x2.ge(v128.load(z, 32), own2)))
+      s3 = f64x2.add(s3, v128.and(weight, f64x2.ge(v128.load(z, 48), own3)))
+    }
+    for (; entry < end; entry++) {
+      const weight = v128.load64_splat(weights + (entry << 3))
+      const z = scores + (<usize>load<u32>(columns + (entry << 2)) << 6)
+      s0 = f64x2.add(s0, v128.and(weight, f64x2.gt(v128.load(z), own0)))
+      s1 = f64x2.add(s1, v128.and(weight, f64x2.gt(v128.load(z, 16), own1)))
+      s2 = f64x2.add(s2, v128.and(weight, f64x2.gt(v128.load(z, 32), own2)))
+      s3 = f64x2.add(s3, v128.and(weight, f64x2.gt(v128.load(z, 48), own3)))
+    }
+    const at = earlier + (<usize>i << 6)
+    v128.store(at, s0)
+    v128.store(at, s1, 16)
+    v128.store(at, s2, 32)
+    v128.store(at, s3, 48)
   }
 }
