@@ -55,7 +55,7 @@ const axes: readonly Axis[] = [
   { name: 'draws', words: 'draws', values: [2, 4, 10, 20, 40], at: { tokens: 10_000, components: 4, chains: 1 } },
   { name: 'components', words: 'components', values: upTo(32) },
   { name: 'chains', words: 'chains of each component', values: upTo(16) },
-  { name: 'rowLength', words: 'token ids in a row', values: [32, 64, 128, 256, 512, 1024, 2048], at: { components: 4 } },
+  { name: 'rowLength', words: 'token ids in a row', values: [32, 64, 128, 256, 512, 1024, 2048], at: { tokens: 8000, components: 4, chains: 1 } },
   { name: 'vocabulary', words: 'vocabulary', values: [256, 1024, 4096, 16_384, 50_304], at: { tokens: 5000, components: 4 } },
   { name: 'threads', words: 'threads', values: upTo(cores) }
 ]
@@ -143,10 +143,10 @@ export const benchGrowth = async (chosen: readonly string[]): Promise<void> => {
     console.log(`  ${'exponents'.padStart(24)}  ${slope(({ draw }) => draw).padStart(15)}  ${slope(({ step }) => step).padStart(15)}  ${slope(({ peak }) => peak).padStart(9)}   memory ${(((last.peak - first.peak) * 2 ** 20) / (x1 - x0)).toFixed(1)} bytes more for each more, first to last`)
   }
   const panels = curves.flatMap(({ axis: { words, at }, points }) => {
-    const others = at === undefined ? '' : ` (${settings(at)})`
+    const x = at === undefined ? words : `${words} (${settings(at)})`
     return [
-      { title: `Rate by ${words}${others}`, x: words, y: 'tokens/s', series: [{ name: 'draws', points: points.map(([x, { draw }]) => [x, draw] as const) }, { name: 'steps', points: points.map(([x, { step }]) => [x, step] as const) }] },
-      { title: `Peak memory by ${words}${others}`, x: words, y: 'MiB', series: [{ name: 'peak', points: points.map(([x, { peak }]) => [x, peak] as const) }] }
+      { title: `Rate by ${words}`, x, y: 'tokens/s', series: [{ name: 'draws', points: points.map(([value, { draw }]) => [value, draw] as const) }, { name: 'steps', points: points.map(([value, { step }]) => [value, step] as const) }] },
+      { title: `Peak memory by ${words}`, x, y: 'MiB', series: [{ name: 'peak', points: points.map(([value, { peak }]) => [value, peak] as const) }] }
     ]
   })
   const file = join(projectRoot, 'out', 'bench', 'growth.svg')

@@ -13,11 +13,11 @@ export interface Panel {
 
 const panelWidth = 420
 const panelHeight = 280
-const margin = { left: 62, right: 16, top: 34, bottom: 46 }
+const margin = { left: 62, right: 28, top: 34, bottom: 46 }
 const colours = ['#1f6fb2', '#c2571a', '#2f8f4e', '#7a4fb5']
 
 const escaped = (text: string): string => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')
-const short = (value: number): string => (value >= 1e6 ? `${value / 1e6} M` : value >= 1000 ? `${value / 1000} k` : String(Number(value.toPrecision(2))))
+const short = (value: number): string => (value >= 1e6 ? `${Number((value / 1e6).toPrecision(3))} M` : value >= 10_000 ? `${Number((value / 1000).toPrecision(3))} k` : value.toLocaleString('en'))
 
 /** Marks 1, 2, 5 × 10ⁿ within a range, fewer where there would be more than eight. */
 const marks = (low: number, high: number): number[] => {
@@ -66,8 +66,7 @@ const panelSvg = ({ title, x, y, series }: Panel, left: number, top: number): st
     parts.push(`<polyline points="${shown.map(([a, b]) => `${at(across(a))},${at(up(b))}`).join(' ')}" fill="none" stroke="${colour}" stroke-width="2"/>`)
     for (const [a, b] of shown) parts.push(`<circle cx="${at(across(a))}" cy="${at(up(b))}" r="3.5" fill="${colour}"/>`)
     if (series.length > 1) {
-      const labelX = left + panelWidth - margin.right - 4
-      parts.push(`<text x="${labelX - (series.length - 1 - i) * 56}" y="${top + 20}" text-anchor="end" class="name" style="fill: ${colour}">${escaped(name)}</text>`)
+      parts.push(`<text x="${left + panelWidth - margin.right - (series.length - 1 - i) * 50}" y="${top + 20}" text-anchor="end" class="name" style="fill: ${colour}">${escaped(name)}</text>`)
     }
   })
   return parts.join('\n')
