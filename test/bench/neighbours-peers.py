@@ -1,7 +1,7 @@
 """Nearest neighbours by scikit-learn's brute force and by hnswlib, timed, for test/bench/neighbours.ts: one line a measurement.
 
 Arguments: points (float64), our neighbours (int32, [tokens, k]), tokens, dimensions, k, threads. Both peers get float32 points and as many threads.
-hnswlib's recall is the share of our neighbours (exact) that it finds, on 2,000 tokens; ef doubles until it is 0.99.
+hnswlib's recall is the share of our neighbours (exact) that it finds, on 2,000 tokens; ef grows until it is 0.99.
 """
 import os
 import sys
@@ -41,7 +41,7 @@ try:
     index.set_num_threads(threads)
     index.add_items(points)
     built = time.perf_counter() - start
-    for ef in (64, 128, 256, 512, 1024, 2048, 4096):
+    for ef in (64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096):
         index.set_ef(ef)
         start = time.perf_counter()
         subset = index.knn_query(points[sample], k=k + 1, num_threads=threads)[0]
