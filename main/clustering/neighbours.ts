@@ -36,6 +36,8 @@ interface NearestKernel {
 
 const lanes = 8
 const largestBlock = 2048
+/** Of a block's rounded points: half of a core's own cache. */
+const blockBytes = 262144
 const tileBytes = 131072
 /** Bound of a rounded point's norm: twice a coordinate fits 16 bits, and four times its square 32. */
 const largestNorm = 16000
@@ -93,7 +95,8 @@ export const prepareSearch = (points: Points, k: number, members: number): Neigh
   for (let i = 0; i < count; i++) slacks[i] += largestSlack
   const indices = new Int32Array(new SharedArrayBuffer(4 * count * k))
   const distances = new Float32Array(new SharedArrayBuffer(4 * count * k))
-  const blockSize = Math.min(largestBlock, roundUp(Math.ceil(count / (4 * members)), lanes))
+  const fitting = Math.max(lanes, Math.floor(blockBytes / (2 * even * lanes)) * lanes)
+  const blockSize = Math.min(largestBlock, fitting, roundUp(Math.ceil(count / (4 * members)), lanes))
   return { points, step, grouped, negativeNorms, slacks, neighbours: { k, indices, distances }, blockSize }
 }
 
