@@ -17,6 +17,8 @@ export default defineConfig({
           index: entry('main/index.ts'),
           store: entry('main/store/process.ts'),
           compute: entry('main/pipeline/compute.ts'),
+          tfjs: entry('main/engine/tfjs/process.ts'),
+          'tfjs-install': entry('main/engine/tfjs/install-process.ts'),
           'sampling-worker': entry('main/sampling/worker.ts'),
           'clustering-worker': entry('main/clustering/worker.ts')
         },

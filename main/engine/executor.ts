@@ -28,4 +28,6 @@ export interface Executor {
   readonly description: EngineDescription
   resident(data: Float32Array, shape: readonly number[]): Resident
   compile(graph: Graph): Promise<Program>
+  /** Lets go of residents, and of whatever else computes for it; its programs are disposed of before. */
+  dispose(): Promise<void>
 }

@@ -187,5 +187,7 @@ export class TransformerEvaluator implements Evaluator {
   async dispose(): Promise<void> {
     for (const { program } of this.programs.values()) await program.dispose()
     this.programs.clear()
+    this.residents.clear()
+    await this.executor.dispose()
   }
 }

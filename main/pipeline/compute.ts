@@ -60,7 +60,7 @@ const prepare = async ({ configuration, baseFolder }: PrepareRequest): Promise<P
   const folder = resolve(baseFolder, configuration.model)
   const model = await loadModel(folder, configuration.weights === undefined ? undefined : resolve(baseFolder, configuration.weights))
   const components = chooseComponents(configuration.components, componentNames(model.architecture))
-  const engine = describeEngine(await resolveEngine(configuration.engine))
+  const engine = await describeEngine(await resolveEngine(configuration.engine))
   const tokenizer = await openTokenizer(folder, configuration.corpus !== undefined)
   const study = await prepareStudy(configuration, baseFolder, model, tokenizer, (done, total) => notify('preparing', { done, total }))
   Object.assign(state, { model, study })

@@ -18,7 +18,7 @@ const checkProgram = ({ program }: ShardSet, folder: string): void => {
 }
 
 const checkEngine = async ({ engine }: ShardSet): Promise<void> => {
-  const own = describeEngine(await resolveEngine(engine.name))
+  const own = await describeEngine(await resolveEngine(engine.name))
   const words = ({ name, version, precision }: typeof own): string => `${name} ${version}, ${precision}`
   if (words(own) !== words(engine)) throw new SpectroscopeError('engine', `The pieces are to be sampled on the engine ${words(engine)}, and here it is ${words(own)}; install the same version of the program everywhere.`)
 }

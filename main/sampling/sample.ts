@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { SamplerConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import type { Study } from '../corpora/study'
+import { evaluatorsOf } from '../engine/engines'
 import type { Model } from '../models/architecture'
 import { componentIndex, componentSlices, flatten } from '../models/components'
 import { readCheckpoint, removeLeftovers, writeCheckpoint } from './checkpoint'
@@ -239,7 +240,7 @@ class Sampler {
   }
 
   async run({ openLane = threadLane, pick }: SamplingTransport): Promise<SampledChains> {
-    this.#pool = await Pool.open(this.#run, openLane, Math.min(this.#input.threads, this.#run.replicas.length), pick)
+    this.#pool = await Pool.open(this.#run, openLane, Math.min(evaluatorsOf(this.#run.engine, this.#input.threads), this.#run.replicas.length), pick)
     const drop = (): void => this.#pool.drop()
     this.#input.signal?.addEventListener('abort', drop)
     try {
@@ -423,7 +424,10 @@ class Sampler {
     const settled = await Promise.allSettled(jobs)
     const errors = settled.flatMap((job) => (job.status === 'rejected' ? [job.reason as Error] : []))
     const error = errors.find((reason) => !(reason instanceof TaskDropped))
-    if (error !== undefined) throw error
+    if (error !== undefined) {
+      if (error instanceof SpectroscopeError && error.kind === 'engine') await this.#keep()
+      throw error
+    }
     if (this.#input.signal?.aborted) await this.#interrupt()
     return settled.map((job) => (job as PromiseFulfilledResult<T>).value)
   }
@@ -434,6 +438,18 @@ class Sampler {
     if (begun && this.#input.checkpoint !== undefined) await this.#save()
     const kept = this.#input.checkpoint === undefined ? 'no checkpoint was asked for, so it starts anew next time' : begun ? 'resume the run to go on from there' : 'nothing was sampled yet'
     throw new SpectroscopeError('interrupted', `Sampling was interrupted after ${this.#position()}; ${kept}.`)
+  }
+
+  /** A checkpoint of what was done before the engine failed, unless it left a replica half changed; the one before stands otherwise. */
+  async #keep(): Promise<void> {
+    await this.#pool.idle()
+    const whole = this.#run.replicas.every(({ claim }) => Atomics.load(claim, 0) === 0)
+    if (!whole || !Number.isFinite(this.#initialLoss) || this.#input.checkpoint === undefined) return
+    try {
+      await this.#save()
+    } catch {
+      // What failed first is what the run ends with.
+    }
   }
 
   #position(): string {

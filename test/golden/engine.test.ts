@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { beforeAll, expect, it } from 'vitest'
-import { createEvaluator } from '../../main/engine/engines'
 import type { Evaluator, Rows } from '../../main/engine/evaluator'
 import type { Model } from '../../main/models/architecture'
 import { componentSlices, flatten } from '../../main/models/components'
 import { loadModel } from '../../main/models/load'
+import { evaluatorOn, executorCases } from '../executors'
 import { describeWithShared, sharedPath } from '../shared'
 
 interface Reference {
@@ -29,8 +29,10 @@ const distance = (a: ArrayLike<number>, b: ArrayLike<number>): number => norm(Ar
 
 const read = <T>(...parts: string[]): T => JSON.parse(readFileSync(sharedPath(...parts), 'utf8')) as T
 
-for (const name of ['neox-2m', 'gpt2-2m']) {
-  describeWithShared(`${name} through onnxruntime against float64`, () => {
+const cases = ['neox-2m', 'gpt2-2m'].flatMap((name) => executorCases.map(({ name: executor, ...one }) => ({ name, executor, ...one })))
+
+for (const { name, title, executor, skipped } of cases) {
+  describeWithShared(`${name} on ${title} against float64`, () => {
     let model: Model
     let evaluator: Evaluator
     const reference = read<Reference>('fixtures', name, 'reference.json')
@@ -42,13 +44,14 @@ for (const name of ['neox-2m', 'gpt2-2m']) {
     const golden = read<SamplingGolden>('oracle', 'goldens', `sampling-${name}.json`)
 
     beforeAll(async () => {
+      if (skipped) return
       model = await loadModel(sharedPath('fixtures', name))
-      evaluator = await createEvaluator('onnx-cpu', model.architecture, model.weights)
+      evaluator = await evaluatorOn(executor, model.architecture, model.weights)
     })
 
     const star = (component: string): Float32Array => flatten(model.weights, componentSlices(model.architecture, model.weights, component))
 
-    it('gives the reference losses at w*, whichever component stands in', async () => {
+    it.skipIf(skipped)('gives the reference losses at w*, whichever component stands in', async () => {
       const prefix = await evaluator.prefix(rowsOf(reference.sequences.map(({ token_ids }) => token_ids)))
       const expected = array('token_losses')
       for (const component of ['embed', 'head:0.0', 'head:2.1', 'head:5.3', 'mlp:0', 'mlp:5', 'full']) {
@@ -57,7 +60,7 @@ for (const name of ['neox-2m', 'gpt2-2m']) {
       }
     })
 
-    it('gives the gradient of the reference for head 2.1', async () => {
+    it.skipIf(skipped)('gives the gradient of the reference for head 2.1', async () => {
       const prefix = await evaluator.prefix(rowsOf(reference.sequences.map(({ token_ids }) => token_ids)))
       const weights = star('head:2.1')
       const gradient = new Float32Array(weights.length)
@@ -68,7 +71,7 @@ for (const name of ['neox-2m', 'gpt2-2m']) {
       if (name === 'neox-2m') expect(distance(scaled, parts.flatMap((part) => Array.from(array(`grad_mean.${part}`))))).toBeLessThan(1e-5)
     })
 
-    it('gives the oracle gradient of every component of the goldens', async () => {
+    it.skipIf(skipped)('gives the oracle gradient of every component of the goldens', async () => {
       const rows = rowsOf(golden.data.slice(0, 4))
       const targets = rows.count * (rows.length - 1)
       const prefix = await evaluator.prefix(rows)
@@ -84,7 +87,7 @@ for (const name of ['neox-2m', 'gpt2-2m']) {
       }
     })
 
-    it('adds up chunks of rows to the same gradient', async () => {
+    it.skipIf(skipped)('adds up chunks of rows to the same gradient', async () => {
       const whole = await evaluator.prefix(rowsOf(golden.data.slice(0, 4)))
       const weights = star('mlp:3')
       const once = new Float32Array(weights.length)

@@ -72,4 +72,9 @@ export class OnnxCpuExecutor implements Executor {
     })
     return new OnnxProgram(this.onnx, session, graph, inputName)
   }
+
+  /** Tensors of residents are the garbage collector's. */
+  dispose(): Promise<void> {
+    return Promise.resolve()
+  }
 }

@@ -221,4 +221,8 @@ export class ReferenceExecutor implements Executor {
       dispose: () => Promise.resolve()
     })
   }
+
+  dispose(): Promise<void> {
+    return Promise.resolve()
+  }
 }

@@ -1,0 +1,35 @@
+// Runs the package's own install script in this process, as npm would: node scripts/install.js gpu download. Its folder is the third argument.
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { restoreUtil } from './node-util'
+
+export interface InstallProgress {
+  readonly done: number
+  /** NaN where the server does not say. */
+  readonly total: number
+}
+
+interface Bar {
+  curr: number
+  readonly total: number
+}
+
+const packages = createRequire(join(process.argv[4], 'scripts', 'install.js'))
+const millisecondsBetween = 100
+let toldAt = -Infinity
+
+const tell = (progress: InstallProgress): void => {
+  const now = performance.now()
+  if (now - toldAt < millisecondsBetween && progress.done !== progress.total) return
+  toldAt = now
+  process.send?.(progress, undefined, undefined, () => {})
+}
+
+restoreUtil()
+// The script draws a bar on a terminal; here it is told to whoever started this process.
+;(packages('progress') as { readonly prototype: { tick: unknown } }).prototype.tick = function (this: Bar, length: number): void {
+  this.curr += length
+  tell({ done: this.curr, total: this.total })
+}
+process.once('disconnect', () => process.exit(1))
+packages('./install.js')

@@ -1,0 +1,170 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { type Graph, type Node, type Value, size } from '../graph'
+
+/** Numbers of an intermediate that is made in parts: the exponentials of so many logits at once. */
+const partNumbers = 2 ** 24
+
+/** A product's operand [.., m, k] with its batch axes as one: [B, m, k], or [1, m, k] where one matrix serves all items. */
+const operand = (x: tf.Tensor, batch: readonly number[]): tf.Tensor3D => {
+  const [items, sides] = [x.shape.slice(0, -2), x.shape.slice(-2) as [number, number]]
+  if (size(items) === 1 || size(items) === size(batch)) return tf.reshape(x, [size(items), ...sides])
+  return tf.reshape(tf.broadcastTo(x, [...batch, ...sides]), [size(batch), ...sides])
+}
+
+const matmul = (a: tf.Tensor, b: tf.Tensor, shape: readonly number[], transposeA: boolean, transposeB: boolean): tf.Tensor => {
+  if (a.rank === 2 && b.rank === 2) return tf.matMul(a, b, transposeA, transposeB)
+  // One matrix for all: its product with the rows of every item at once.
+  if (b.rank === 2 && !transposeA) return tf.reshape(tf.matMul(tf.reshape(a, [-1, a.shape[a.rank - 1]]), b, false, transposeB), [...shape])
+  const batch = shape.slice(0, -2)
+  return tf.reshape(tf.matMul(operand(a, batch), operand(b, batch), transposeA, transposeB), [...shape])
+}
+
+/** (1 + erf(x/√2)) / 2. */
+const normalCdf = (x: tf.Tensor): tf.Tensor => tf.add(tf.mul(tf.erf(tf.mul(x, Math.SQRT1_2)), 0.5), 0.5)
+
+/** tanh(√(2/π)(x + 0.044715 x³)). */
+const geluTanh = (x: tf.Tensor): tf.Tensor => tf.tanh(tf.mul(x, tf.add(tf.mul(tf.mul(x, x), 0.044715 * Math.sqrt(2 / Math.PI)), Math.sqrt(2 / Math.PI))))
+
+const gelu = (x: tf.Tensor, tanh: boolean): tf.Tensor => (tanh ? tf.mul(tf.mul(x, 0.5), tf.add(geluTanh(x), 1)) : tf.mul(x, normalCdf(x)))
+
+const geluSlope = (x: tf.Tensor, tanh: boolean): tf.Tensor => {
+  if (!tanh) return tf.add(normalCdf(x), tf.mul(x, tf.mul(tf.exp(tf.mul(tf.mul(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI))))
+  const t = geluTanh(x)
+  const inner = tf.add(tf.mul(tf.mul(x, x), 3 * 0.044715 * Math.sqrt(0.5 / Math.PI)), Math.sqrt(0.5 / Math.PI))
+  return tf.add(tf.add(tf.mul(t, 0.5), 0.5), tf.mul(tf.mul(x, tf.sub(1, tf.mul(t, t))), inner))
+}
+
+const layerNorm = ([x, scale, shift]: readonly tf.Tensor[], epsilon: number): tf.Tensor[] => {
+  const mean = tf.mean(x, -1, true)
+  const centred = tf.sub(x, mean)
+  const inverseDeviation = tf.rsqrt(tf.add(tf.mean(tf.mul(centred, centred), -1, true), epsilon))
+  return [tf.add(tf.mul(tf.mul(centred, inverseDeviation), scale), shift), mean, inverseDeviation]
+}
+
+const unembedLoss = ([hidden, unembedding, ids]: readonly tf.Tensor[]): tf.Tensor[] => {
+  const logProbabilities = tf.logSoftmax(tf.matMul(hidden, unembedding, false, true))
+  const places = tf.stack([tf.range(0, ids.size, 1, 'int32'), ids], 1)
+  return [tf.neg(tf.gatherND(logProbabilities, places)), logProbabilities]
+}
+
+/** Spans of rows of a table whose exponentials for so many tokens are made at once. */
+const spans = (rows: number, tokens: number): { readonly start: number; readonly length: number }[] => {
+  const most = Math.max(1, Math.floor(partNumbers / tokens))
+  return Array.from({ length: Math.ceil(rows / most) }, (_, part) => ({ start: part * most, length: Math.min(most, rows - part * most) }))
+}
+
+/** Only the first `vocabulary` rows are taken: the zeros behind them fill up blocks that there are none of here. */
+const exponentialSums = ([hidden, table]: readonly tf.Tensor[], vocabulary: number, withWeighted: boolean): tf.Tensor[] => {
+  const [tokens, width] = hidden.shape
+  const whole = vocabulary === table.shape[0]
+  const parts = spans(vocabulary, tokens)
+  const add = (before: tf.Tensor[] | undefined, own: tf.Tensor[]): tf.Tensor[] => (before === undefined ? own : own.map((part, at) => tf.add(before[at], part)))
+  let sums: tf.Tensor[] | undefined
+  for (const { start, length } of parts) {
+    const before = sums
+    sums = tf.tidy(() => {
+      const rows = whole && parts.length === 1 ? table : tf.slice(table, [start, 0], [length, width])
+      const exponentials = tf.exp(tf.matMul(hidden, rows, false, true))
+      return add(before, [tf.sum(exponentials, 1, true), ...(withWeighted ? [tf.matMul(exponentials, rows)] : [])])
+    })
+    before?.forEach((part) => part.dispose())
+  }
+  return sums!
+}
+
+const exponentialSumsSlope = ([hidden, table, coefficients]: readonly tf.Tensor[]): tf.Tensor => {
+  const [tokens, width] = hidden.shape
+  const weighted = tf.mul(hidden, coefficients)
+  const parts = spans(table.shape[0], tokens).map(({ start, length }) =>
+    tf.tidy(() => tf.matMul(tf.exp(tf.matMul(hidden, tf.slice(table, [start, 0], [length, width]), false, true)), weighted, true))
+  )
+  return tf.concat(parts, 0)
+}
+
+/** The outputs of a node in its order; those that nothing reads may be missing. The caller tidies. */
+const compute = ({ operation, inputs, outputs }: Node, values: readonly tf.Tensor[], isRead: (value: Value) => boolean): tf.Tensor[] => {
+  const [x, y] = values
+  switch (operation.kind) {
+    case 'add':
+      return [tf.add(x, y)]
+    case 'sub':
+      return [tf.sub(x, y)]
+    case 'mul':
+      return [tf.mul(x, y)]
+    case 'scale':
+      return [tf.mul(x, operation.factor)]
+    case 'exp':
+      return [tf.exp(x)]
+    case 'log':
+      return [tf.log(x)]
+    case 'reciprocal':
+      return [tf.reciprocal(x)]
+    case 'matmul':
+      return [matmul(x, y, outputs[0].shape, operation.transposeA, operation.transposeB)]
+    case 'reshape':
+      return [tf.reshape(x, [...outputs[0].shape])]
+    case 'transpose':
+      return [tf.transpose(x, [...operation.permutation])]
+    case 'split':
+      return tf.split(x, [...operation.sizes], operation.axis)
+    case 'concat':
+      return [tf.concat([...values], operation.axis)]
+    case 'sum':
+      return [tf.sum(x, [...operation.axes], true)]
+    case 'gather':
+      return [tf.gather(x, y)]
+    case 'scatterAdd':
+      return [tf.scatterND(tf.reshape(y, [inputs[1].shape[0], 1]), x, [...outputs[0].shape])]
+    case 'layerNorm':
+      return layerNorm(values, operation.epsilon)
+    case 'softmax':
+      return [tf.softmax(x)]
+    case 'gelu':
+      return [gelu(x, operation.tanh)]
+    case 'geluSlope':
+      return [geluSlope(x, operation.tanh)]
+    case 'unembedLoss':
+      return unembedLoss(values)
+    case 'exponentialSums':
+      return exponentialSums(values, operation.vocabulary, isRead(outputs[1]))
+    case 'exponentialSumsSlope':
+      return [exponentialSumsSlope(values)]
+  }
+}
+
+/** The ids of values whose last reader is each node; outputs of the graph have none. */
+const lastReaders = ({ nodes, outputs }: Graph): ReadonlyMap<number, readonly number[]> => {
+  const last = new Map<number, number>()
+  nodes.forEach((node, at) => {
+    for (const { id } of [...node.inputs, ...node.outputs]) last.set(id, at)
+  })
+  for (const { id } of outputs.values()) last.delete(id)
+  const ending = new Map<number, number[]>()
+  for (const [id, at] of last) ending.set(at, [...(ending.get(at) ?? []), id])
+  return ending
+}
+
+/**
+ * A function that runs the graph's nodes in their order on TensorFlow.js's current backend. `given` has a tensor for every input and
+ * constant, by the value's id, and keeps them; everything else is let go after its last reader, but the outputs, which are the caller's.
+ */
+export const interpreterOf = (graph: Graph): ((given: ReadonlyMap<number, tf.Tensor>) => Record<string, tf.Tensor>) => {
+  const read = new Set([...graph.nodes.flatMap(({ inputs }) => inputs), ...graph.outputs.values()].map(({ id }) => id))
+  const ending = lastReaders(graph)
+  return (given) => {
+    const made = new Map<number, tf.Tensor>()
+    const valueOf = (id: number): tf.Tensor => made.get(id) ?? given.get(id)!
+    return tf.tidy(() => {
+      graph.nodes.forEach((node, at) => {
+        const results = tf.tidy(() => compute(node, node.inputs.map(({ id }) => valueOf(id)), ({ id }) => read.has(id)))
+        results.forEach((tensor, index) => made.set(node.outputs[index].id, tensor))
+        for (const id of ending.get(at) ?? []) {
+          made.get(id)?.dispose()
+          made.delete(id)
+        }
+      })
+      // An output may be an input of the graph, which the caller of this function must be free to let go.
+      return Object.fromEntries([...graph.outputs].map(([name, { id }]) => [name, tf.clone(valueOf(id))]))
+    })
+  }
+}

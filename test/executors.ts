@@ -1,0 +1,38 @@
+import { openTfjsGpu } from '../main/engine/tfjs/installation'
+import { TfjsExecutor } from '../main/engine/tfjs/executor'
+import type { Executor } from '../main/engine/executor'
+import { OnnxCpuExecutor } from '../main/engine/onnx/executor'
+import { ReferenceExecutor } from '../main/engine/reference/executor'
+import { TransformerEvaluator } from '../main/engine/transformer-evaluator'
+import type { Architecture, Weights } from '../main/models/architecture'
+
+const withoutGpu: string | undefined = await openTfjsGpu().then(
+  async (executor) => {
+    await executor.dispose()
+    return undefined
+  },
+  (error: unknown) => String(error)
+)
+
+interface Tested {
+  readonly open: () => Executor | Promise<Executor>
+  /** Why it can't be tested here. */
+  readonly missing?: string | undefined
+}
+
+/**
+ * Every executor that this machine may have, held against the float64 reference: those of the engines, and TensorFlow.js on its plain
+ * backends, which stand in for its GPU.
+ */
+export const executors: Readonly<Record<string, Tested>> = {
+  'onnx-cpu': { open: () => new OnnxCpuExecutor() },
+  'tfjs-cpu': { open: () => TfjsExecutor.open('cpu') },
+  'tfjs-wasm': { open: () => TfjsExecutor.open('wasm') },
+  'tfjs-gpu': { open: openTfjsGpu, missing: withoutGpu }
+}
+
+/** Title, whether it is skipped, and name of each, for describe blocks that say why. */
+export const executorCases = Object.entries(executors).map(([name, { missing }]) => ({ name, title: missing === undefined ? name : `${name} (skipped: ${missing})`, skipped: missing !== undefined }))
+
+export const evaluatorOn = async (name: string, architecture: Architecture, weights: Weights): Promise<TransformerEvaluator> =>
+  new TransformerEvaluator(name === 'reference' ? new ReferenceExecutor() : await executors[name].open(), architecture, weights)
