@@ -5,10 +5,10 @@ import { clusteringSchema, configurationSchema } from '../preload/configuration'
 import type { ClusteringConfiguration } from '../preload/configuration'
 import { errorKinds, SpectroscopeError } from '../preload/errors'
 import { clusterAgain, showCluster } from './api/clusters'
-import { measureEngines } from './api/engines'
 import { fetchFromHub } from './api/models'
 import { deleteRun, diagnoseRun, listRuns, resume, showRun, startFromFile } from './api/runs'
 import { resourcePath } from './base/entries'
+import { addEngineCommands } from './cli/engine-commands'
 import { addLabelCommands } from './cli/labels-commands'
 import { printAnswer, printError, tolerateClosedPipes } from './cli/output'
 import type { Answer } from './cli/output'
@@ -16,7 +16,7 @@ import { serveUntilStopped } from './cli/serve'
 import { addShardCommands } from './cli/shard-commands'
 import { confirm, page, watched } from './cli/terminal'
 import { duration, plural, visibleText } from './cli/text'
-import { clusteringText, clusterText, detailsText, enginesText, healthText, runsText, summaryText } from './cli/views'
+import { clusteringText, clusterText, detailsText, healthText, runsText, summaryText } from './cli/views'
 import { programVersion } from './pipeline/versions'
 
 interface Common {
@@ -168,13 +168,7 @@ command('delete <run>', 'Delete a run with all its results.', 'delete 20261122-1
     })
   )
 
-command('engines', 'List what can compute here, with a measured rate.', 'engines')
-  .action((options: Common) =>
-    answer(options, async () => {
-      const engines = await measureEngines()
-      return { json: { engines }, text: enginesText(engines, page()) }
-    })
-  )
+addEngineCommands({ command, answer })
 
 command('fetch-model <name>', 'Download a model\'s files from the Hugging Face hub; goes on where it was stopped.', 'fetch-model EleutherAI/pythia-14m', 'fetch-model EleutherAI/pythia-14m --revision step50000 --out models/step50000')
   .option('-r, --revision <revision>', 'branch, tag or commit; the main branch by default')

@@ -119,3 +119,21 @@ export interface EngineRate {
   readonly tokensPerSecond: number | null
   readonly gigaflopsPerSecond: number | null
 }
+
+/** What an engine's installation would download, and into which folder. */
+export interface EngineInstallation {
+  readonly engine: string
+  /** Null where the server does not say. */
+  readonly bytes: number | null
+  readonly folder: string
+  /** What it needs, for a person to read before the download. */
+  readonly words: string
+}
+
+export interface EngineInstalled {
+  readonly engine: string
+  /** False where a person decided against it. */
+  readonly installed: boolean
+  readonly device: string | null
+  readonly version: string | null
+}

@@ -7,6 +7,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import type { RunRecord } from '../../preload/records'
 import { listCorpusFiles } from '../corpora/readers'
 import { prepareStudy, spreadTargets } from '../corpora/study'
+import { evaluatorsOf } from '../engine/engines'
 import { peakBytes } from '../engine/graph'
 import { pieceOf, pieceOperations, prefixOperations } from '../engine/operations'
 import { pieceGraph } from '../engine/transformer'
@@ -265,7 +266,7 @@ const speedFrom = async (rate: MeasuredRate, threads: number): Promise<Speed> =>
     // The model of that run may be gone; then the small transformer has to do.
     const work = await planOf(run.configuration, run.baseFolder).then((plan) => workOf(plan, run.configuration), () => undefined)
     if (work !== undefined) {
-      const usedThen = Math.min(run.configuration.threads ?? availableParallelism(), work.chains)
+      const usedThen = Math.min(evaluatorsOf(engine, run.configuration.threads ?? availableParallelism()), work.chains)
       const operations = (tokensPerSecond * work.operations) / (work.gradientTokens + work.lossTokens)
       return { operations: (operations * threads) / usedThen, basis: `the rate of run "${run.name}" on ${engine}, ${day(lastRun.measuredAt)}` }
     }
@@ -295,7 +296,7 @@ export const estimateRun = async (configuration: RunConfiguration, baseFolder: s
   const sizes = sizesOf(plan, sampler)
   const threads = configuration.threads ?? availableParallelism()
   const working = Math.min(threads, availableParallelism())
-  const speed = await speedFrom(rate, Math.min(working, work.chains))
+  const speed = await speedFrom(rate, Math.min(evaluatorsOf(rate.engine, working), work.chains))
   return {
     tokens,
     components: components.length,
@@ -305,7 +306,7 @@ export const estimateRun = async (configuration: RunConfiguration, baseFolder: s
       neighbours: clustering === false ? 0 : (tokens * tokens * components.length) / (measured.distancesPerSecond * working),
       cluster: clustering === false ? 0 : clusterSeconds(clustering, tokens, working)
     },
-    memoryBytes: Math.round(memoryOf(plan, configuration, sizes, Math.min(threads, work.chains))),
+    memoryBytes: Math.round(memoryOf(plan, configuration, sizes, Math.min(evaluatorsOf(rate.engine, threads), work.chains))),
     diskBytes: Math.round(diskOf(plan, configuration, sizes)),
     machineMemoryBytes: machineMemory(),
     diskFreeBytes: await freeBytes(workspace),

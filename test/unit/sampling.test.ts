@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { SpectroscopeError } from '../../preload/errors'
 import type { Evaluator, Prefix } from '../../main/engine/evaluator'
 import { componentSlices, flatten } from '../../main/models/components'
 import { assessHealth, splitRHat } from '../../main/sampling/diagnostics'
@@ -397,6 +398,31 @@ describe('workers', () => {
       return 0
     })
     await expect(sample(smallInput(), { openLane: failing })).rejects.toMatchObject({ kind: 'engine', message: expect.stringMatching(/mlp:1, chain \d, step 0: no memory/) as string })
+  })
+
+  it('whose device goes away keep all that was done before, though no checkpoint was due', async () => {
+    const expected = numbersOf(await sample(smallInput(), { openLane: quadratic() }))
+    let tasks = 0
+    const counting = quadratic(() => {
+      tasks++
+      return 0
+    })
+    await sample(smallInput(), { openLane: counting })
+    const all = tasks
+    for (const share of [0.3, 0.6, 0.9]) {
+      rmSync(folder, { recursive: true })
+      mkdirSync(folder)
+      const input = kept(smallInput(), 1e6)
+      tasks = 0
+      const leaving = quadratic(() => {
+        if (++tasks > share * all) throw new SpectroscopeError('engine', 'The device is gone; resume the run.')
+        return 0
+      })
+      await expect(sample(input, { openLane: leaving })).rejects.toMatchObject({ kind: 'engine', message: 'The device is gone; resume the run.' })
+      tasks = 0
+      expect(numbersOf(await sample(input, { openLane: counting }))).toEqual(expected)
+      expect(tasks).toBeLessThan((1 - share + 0.1) * all)
+    }
   })
 })
 

@@ -55,7 +55,11 @@ class RemoteProgram implements Program {
   }
 
   async dispose(): Promise<void> {
-    await this.child.call('release', { program: this.key })
+    try {
+      await this.child.call('release', { program: this.key })
+    } catch {
+      // The process is gone, and all that it held.
+    }
   }
 }
 

@@ -32,4 +32,6 @@ restoreUtil()
   tell({ done: this.curr, total: this.total })
 }
 process.once('disconnect', () => process.exit(1))
+// It ends when the script has nothing left to do.
+process.channel?.unref()
 packages('./install.js')

@@ -129,15 +129,21 @@ const runScript = (own: Package, url: string, { onProgress, signal }: InstallOpt
     for (const stream of [child.stdout!, child.stderr!]) stream.setEncoding('utf8').on('data', (text: string) => (output = (output + text).slice(-kept)))
     const stop = (): void => end(child.pid)
     signal.addEventListener('abort', stop, { once: true })
-    child.on('message', (message) => onProgress(message as InstallProgress))
+    let last: InstallProgress | undefined
+    child.on('message', (message) => {
+      last = message as InstallProgress
+      onProgress(last)
+    })
     child.once('error', (error) => reject(new SpectroscopeError('engine', `The install script of ${packageName} could not be started (${error.message}); run npm ci again on this machine.`, { cause: error })))
     child.once('close', (code, killed) => {
       signal.removeEventListener('abort', stop)
       if (signal.aborted) return reject(stopped())
+      if (/ENOSPC/.test(output)) return reject(new SpectroscopeError('storage', `The disk of ${own.folder} is full, so TensorFlow's library is not installed; free some space and install again.`))
+      // The script ends well where the connection does not.
+      if (last !== undefined && last.done < last.total) return reject(new SpectroscopeError('network', `The download of TensorFlow's library from ${new URL(url).host} was cut off after ${(last.done / 1e6).toFixed(0)} of ${(last.total / 1e6).toFixed(0)} MB; install again.`))
       if (code === 0) return resolve()
       const network = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH)\b/.exec(output)
       if (network !== null) return reject(unreachable(url, network[1]))
-      if (/ENOSPC/.test(output)) return reject(new SpectroscopeError('storage', `The disk of ${own.folder} is full, so TensorFlow's library is not installed; free some space and install again.`))
       reject(new SpectroscopeError('engine', `The install script of ${packageName} failed (${killed ?? `exit code ${code}`}: ${problemIn(output)}); set it right and install again.`, { cause: new Error(output) }))
     })
   })

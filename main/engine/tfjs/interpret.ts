@@ -47,35 +47,42 @@ const unembedLoss = ([hidden, unembedding, ids]: readonly tf.Tensor[]): tf.Tenso
   return [tf.neg(tf.gatherND(logProbabilities, places)), logProbabilities]
 }
 
-/** Spans of rows of a table whose exponentials for so many tokens are made at once. */
-const spans = (rows: number, tokens: number): { readonly start: number; readonly length: number }[] => {
-  const most = Math.max(1, Math.floor(partNumbers / tokens))
+/** Spans of rows of a table whose exponentials for so many tokens are made at once: whole blocks, but for the last. */
+const spans = (rows: number, block: number, tokens: number): { readonly start: number; readonly length: number }[] => {
+  const most = block * Math.max(1, Math.floor(partNumbers / (tokens * block)))
   return Array.from({ length: Math.ceil(rows / most) }, (_, part) => ({ start: part * most, length: Math.min(most, rows - part * most) }))
 }
 
-/** Only the first `vocabulary` rows are taken: the zeros behind them fill up blocks that there are none of here. */
-const exponentialSums = ([hidden, table]: readonly tf.Tensor[], vocabulary: number, withWeighted: boolean): tf.Tensor[] => {
-  const [tokens, width] = hidden.shape
-  const whole = vocabulary === table.shape[0]
-  const parts = spans(vocabulary, tokens)
-  const add = (before: tf.Tensor[] | undefined, own: tf.Tensor[]): tf.Tensor[] => (before === undefined ? own : own.map((part, at) => tf.add(before[at], part)))
-  let sums: tf.Tensor[] | undefined
-  for (const { start, length } of parts) {
-    const before = sums
-    sums = tf.tidy(() => {
-      const rows = whole && parts.length === 1 ? table : tf.slice(table, [start, 0], [length, width])
-      const exponentials = tf.exp(tf.matMul(hidden, rows, false, true))
-      return add(before, [tf.sum(exponentials, 1, true), ...(withWeighted ? [tf.matMul(exponentials, rows)] : [])])
-    })
-    before?.forEach((part) => part.dispose())
-  }
-  return sums!
+/** Sums of rows [M, n] as [M, 1], block by block, as a backend that adds one number after the other loses digits in a long row. */
+const rowSums = (x: tf.Tensor, block: number): tf.Tensor => {
+  const [rows, length] = x.shape
+  const whole = length - (length % block)
+  if (length <= block) return tf.sum(x, 1, true)
+  const blocks = tf.sum(tf.reshape(whole === length ? x : tf.slice(x, [0, 0], [rows, whole]), [rows, whole / block, block]), 2)
+  return tf.sum(whole === length ? blocks : tf.concat([blocks, tf.sum(tf.slice(x, [0, whole], [rows, length - whole]), 1, true)], 1), 1, true)
 }
 
-const exponentialSumsSlope = ([hidden, table, coefficients]: readonly tf.Tensor[]): tf.Tensor => {
+/** Only the first `vocabulary` rows are taken: the zeros behind them fill up blocks, which need not be whole here. */
+const exponentialSums = ([hidden, table]: readonly tf.Tensor[], vocabulary: number, block: number, withWeighted: boolean): tf.Tensor[] => {
+  const [tokens, width] = hidden.shape
+  let sums: tf.Tensor[] = []
+  for (const { start, length } of spans(vocabulary, block, tokens)) {
+    const before = sums
+    sums = tf.tidy(() => {
+      const rows = tf.slice(table, [start, 0], [length, width])
+      const exponentials = tf.exp(tf.matMul(hidden, rows, false, true))
+      const own = [rowSums(exponentials, block), ...(withWeighted ? [tf.matMul(exponentials, rows)] : [])]
+      return before.length === 0 ? own : own.map((part, at) => tf.add(before[at], part))
+    })
+    tf.dispose(before)
+  }
+  return sums
+}
+
+const exponentialSumsSlope = ([hidden, table, coefficients]: readonly tf.Tensor[], block: number): tf.Tensor => {
   const [tokens, width] = hidden.shape
   const weighted = tf.mul(hidden, coefficients)
-  const parts = spans(table.shape[0], tokens).map(({ start, length }) =>
+  const parts = spans(table.shape[0], block, tokens).map(({ start, length }) =>
     tf.tidy(() => tf.matMul(tf.exp(tf.matMul(hidden, tf.slice(table, [start, 0], [length, width]), false, true)), weighted, true))
   )
   return tf.concat(parts, 0)
@@ -126,9 +133,9 @@ const compute = ({ operation, inputs, outputs }: Node, values: readonly tf.Tenso
     case 'unembedLoss':
       return unembedLoss(values)
     case 'exponentialSums':
-      return exponentialSums(values, operation.vocabulary, isRead(outputs[1]))
+      return exponentialSums(values, operation.vocabulary, operation.block, isRead(outputs[1]))
     case 'exponentialSumsSlope':
-      return [exponentialSumsSlope(values)]
+      return [exponentialSumsSlope(values, operation.block)]
   }
 }
 

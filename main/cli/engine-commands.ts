@@ -1,0 +1,43 @@
+import type { EngineInstallation, EngineInstalled } from '../../preload/contract'
+import { installEngine, measureEngines } from '../api/engines'
+import type { CommandPieces } from './labels-commands'
+import { confirm, page, watched } from './terminal'
+import type { Watch } from './terminal'
+import { duration, visibleText } from './text'
+import { enginesText } from './views'
+
+interface Common {
+  readonly workspace: string
+  readonly json?: boolean
+}
+
+const installedText = ({ engine, installed, device, version }: EngineInstalled, seconds: number): string =>
+  installed ? `${engine} is installed after ${duration(seconds)}: ${visibleText(version ?? '')} on ${visibleText(device ?? '')}. Set "engine": "${engine}" to use it.` : 'Nothing was installed.'
+
+/** Says what will be downloaded, and asks where nothing said yes beforehand. */
+const agreed = ({ words }: EngineInstallation, yes: boolean, { onEvent }: Watch): Promise<boolean> => {
+  onEvent({ type: 'note', message: words })
+  return yes ? Promise.resolve(true) : confirm('Downloading and installing it now?', '--yes')
+}
+
+/** Adds the commands that list engines and install what they need. */
+export const addEngineCommands = ({ command, answer }: CommandPieces): void => {
+  const engines = command('engines', 'List what can compute here, with a measured rate; or install what an engine needs.', 'engines', 'engines install tfjs').action((options: Common) =>
+    answer(options, async () => {
+      const measured = await measureEngines()
+      return { json: { engines: measured }, text: enginesText(measured, page()) }
+    })
+  )
+  engines
+    .command('install <name>')
+    .description('Download what an engine needs, after saying what that is: tfjs, for TensorFlow.js on an NVIDIA GPU.')
+    .option('-y, --yes', 'do not ask')
+    .action((name: string, _options: object, self: { optsWithGlobals: () => Common & { readonly yes?: boolean } }) => {
+      const { yes, ...options } = self.optsWithGlobals()
+      return answer(options, async () => {
+        const start = performance.now()
+        const installed = await watched((watch) => installEngine({ name, confirm: (installation) => agreed(installation, yes === true, watch), ...watch }))
+        return { json: installed, text: installedText(installed, (performance.now() - start) / 1000) }
+      })
+    })
+}
