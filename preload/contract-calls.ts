@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { clusteringSchema } from './configuration'
 import type { RunConfiguration } from './configuration'
-import type { EngineRate, RunEvent, RunHealth } from './contract-progress'
+import type { EngineInstallation, EngineRate, RunEvent, RunHealth } from './contract-progress'
 import { annotationChangeSchema } from './contract-annotations'
 import type { Annotation, AnnotationsChanged, AnnotationTarget, BlindScore, JournalStep, RunMarks, UndoState } from './contract-annotations'
 import { strata } from './contract-explore'
@@ -63,6 +63,10 @@ export const callSchemas = {
   'views.save': z.strictObject({ key: name, value: z.json() }),
   'workspace.open': z.strictObject({ folder: path, create: z.boolean().default(false) }),
   'engines.measure': z.strictObject({}),
+  /** What an installation needs and downloads; looks at the server for that. */
+  'engines.describeInstallation': z.strictObject({ name }),
+  /** Answers with a job. */
+  'engines.install': z.strictObject({ name }),
   'jobs.list': z.strictObject({}),
   'jobs.cancel': z.strictObject({ job: z.string().max(100) }),
   /** A folder of this machine; the home folder where none is given. */
@@ -211,6 +215,8 @@ export interface CallResults {
   'views.save': null
   'workspace.open': AppState
   'engines.measure': readonly EngineRate[]
+  'engines.describeInstallation': EngineInstallation
+  'engines.install': Job
   'jobs.list': readonly Job[]
   'jobs.cancel': null
   'files.list': FolderListing

@@ -115,6 +115,8 @@ export interface EngineRate {
   readonly version: string
   readonly available: boolean
   readonly remedy: string | null
+  /** What `engines.install` takes to bring what is missing; null where there is nothing to install. */
+  readonly install: string | null
   /** Null where it is not available. */
   readonly tokensPerSecond: number | null
   readonly gigaflopsPerSecond: number | null

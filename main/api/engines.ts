@@ -3,6 +3,8 @@ import { SpectroscopeError } from '../../preload/errors'
 import { describeEngine } from '../engine/engines'
 import { type InstallationPlan, install, planInstallation, planWords } from '../engine/tfjs/install'
 import { installedPackage } from '../engine/tfjs/installation'
+import type { HandlersOf } from './context'
+import type { Jobs } from './jobs'
 
 export { measureEnginesApart as measureEngines } from '../pipeline/session'
 
@@ -62,3 +64,24 @@ export const installEngine = async ({ name, confirm, onEvent, signal }: InstallR
     throw new SpectroscopeError('engine', `All files of ${engine} are installed, but it does not start: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }
 }
+
+export const engineCalls = (jobs: Jobs): Omit<HandlersOf<'engines'>, 'engines.measure'> => ({
+  'engines.describeInstallation': ({ name }) => describeInstallation(name, AbortSignal.timeout(60_000)),
+  /** A person has agreed in the window. */
+  'engines.install': ({ name }) => {
+    const engine = engineOf(name)
+    const { job, done } = jobs.start({ kind: 'download', title: `Installing ${engine}`, run: null, key: `install ${engine}` }, ({ signal, progress }) =>
+      installEngine({
+        name, signal,
+        confirm: () => Promise.resolve(true),
+        onEvent: (event) => {
+          if (event.type === 'note') progress({ detail: event.message })
+          if (event.type !== 'progress') return
+          const { done: megabytesDone, total } = event.progress
+          progress({ ...(total > 0 ? { fraction: megabytesDone / total } : {}), detail: `${Math.round(megabytesDone)}${total > 0 ? ` of ${Math.round(total)}` : ''} MB` })
+        }
+      }))
+    done.catch(() => {})
+    return job
+  }
+})

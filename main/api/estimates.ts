@@ -13,7 +13,7 @@ import type { Jobs } from './jobs'
 import { entriesOf, keepEntries } from './settings'
 
 const rateSchema = z.object({
-  name: z.string(), device: z.string(), precision: z.string(), version: z.string(), available: z.boolean(), remedy: z.string().nullable(),
+  name: z.string(), device: z.string(), precision: z.string(), version: z.string(), available: z.boolean(), remedy: z.string().nullable(), install: z.string().nullable().default(null),
   tokensPerSecond: z.number().positive().nullable(), gigaflopsPerSecond: z.number().positive().nullable()
 })
 
@@ -89,7 +89,7 @@ export class Estimates {
     this.#keep({ runs: [...before, { engine, workspace, run: id, tokensPerSecond, measuredAt: new Date().toISOString() }].slice(-mostRuns) })
   }
 
-  calls(): HandlersOf<'engines'> {
+  calls(): Pick<HandlersOf<'engines'>, 'engines.measure'> {
     return { 'engines.measure': () => this.#measure() }
   }
 }

@@ -8,6 +8,7 @@ import type { PlainError } from '../../preload/errors'
 import { programVersion } from '../pipeline/versions'
 import type { Workspace } from '../store/store'
 import type { CallHandlers, WorkbenchContext, WorkbenchEnvironment } from './context'
+import { engineCalls } from './engines'
 import { Estimates } from './estimates'
 import { exploreCalls } from './explore-calls'
 import { exportCalls } from './exports'
@@ -115,6 +116,7 @@ class OpenWorkbench implements Workbench {
         return this.#state()
       },
       ...this.#estimates.calls(),
+      ...engineCalls(this.#jobs),
       'jobs.list': () => this.#jobs.list(),
       'jobs.cancel': ({ job }) => {
         this.#jobs.cancel(job)

@@ -5,13 +5,15 @@ import type { Evaluator } from './evaluator'
 import type { EngineDescription, Executor } from './executor'
 import { OnnxCpuExecutor } from './onnx/executor'
 import { ReferenceExecutor } from './reference/executor'
-import { openTfjsGpu } from './tfjs/installation'
+import { canInstall, openTfjsGpu } from './tfjs/installation'
 import { TransformerEvaluator } from './transformer-evaluator'
 
 /** An engine as `spectroscope engines` lists it; `remedy` says what an unavailable one needs. */
 export interface EngineReport extends EngineDescription {
   readonly available: boolean
   readonly remedy?: string
+  /** By what name something can be installed for an unavailable one. */
+  readonly install?: string
 }
 
 interface Engine {
@@ -22,11 +24,13 @@ interface Engine {
   readonly precision: string
   /** One evaluator has the whole device: no more than one of them is opened. */
   readonly single?: true
+  /** By what name what it needs can be installed here. */
+  readonly install?: () => string | undefined
 }
 
 const engines: Readonly<Record<string, Engine>> = {
   'onnx-cpu': { open: () => new OnnxCpuExecutor(), device: 'CPU', precision: 'float32' },
-  'tfjs-gpu': { open: openTfjsGpu, device: 'NVIDIA GPU', precision: 'float32', single: true },
+  'tfjs-gpu': { open: openTfjsGpu, device: 'NVIDIA GPU', precision: 'float32', single: true, install: () => (canInstall() ? 'tfjs' : undefined) },
   reference: { open: () => new ReferenceExecutor(), device: 'CPU', precision: 'float64' }
 }
 
@@ -62,7 +66,11 @@ const report = async (name: string): Promise<EngineReport> => {
     const description = await describeEngine(name)
     return { ...description, device: description.device === 'CPU' ? (cpus()[0]?.model.trim() ?? 'CPU') : description.device, available: true }
   } catch (error) {
-    return { name, device, precision, version: '', available: false, remedy: error instanceof Error ? error.message : String(error) }
+    const installed = engines[name].install?.()
+    return {
+      name, device, precision, version: '', available: false, remedy: error instanceof Error ? error.message : String(error),
+      ...(installed === undefined ? {} : { install: installed })
+    }
   }
 }
 

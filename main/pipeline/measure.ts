@@ -59,11 +59,11 @@ const rateOf = async (engine: string, weights: Weights): Promise<Pick<EngineRate
   }
 }
 
-const measured = async ({ remedy, ...report }: EngineReport, weights: Weights): Promise<EngineRate> => {
-  const none = { ...report, tokensPerSecond: null, gigaflopsPerSecond: null }
+const measured = async ({ remedy, install, ...report }: EngineReport, weights: Weights): Promise<EngineRate> => {
+  const none = { ...report, install: install ?? null, tokensPerSecond: null, gigaflopsPerSecond: null }
   if (!report.available) return { ...none, remedy: remedy ?? null }
   try {
-    return { ...report, remedy: null, ...(await rateOf(report.name, weights)) }
+    return { ...report, remedy: null, install: null, ...(await rateOf(report.name, weights)) }
   } catch (error) {
     return { ...none, available: false, remedy: error instanceof Error ? error.message : String(error) }
   }

@@ -43,6 +43,13 @@ const rows = tinyRows({ sampling: 16, observation: 4, probe: 4, length: 8 })
 
 afterAll(remove)
 
+describe.skipIf(!isBuilt)('an engine that cannot be used', () => {
+  it('is refused, and so is installing one that there is none of', async () => {
+    await expectRefusal(['engines', 'install', 'abacus'], 'usage', /nothing to install by the name "abacus"; choose one of tfjs/)
+    await refuse('engine', { engine: 'tfjs-wasm' }, 'engine', /no engine "tfjs-wasm"; choose one of auto, onnx-cpu, tfjs-gpu, reference/)
+  })
+})
+
 describe.skipIf(!isBuilt)('a configuration that cannot be used', () => {
   it('is refused before a workspace is made', async () => {
     const good = { model: 'model', rows: 'rows.json' }

@@ -124,10 +124,16 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
     'engines.measure': async () => {
       await pause(1500)
       return [
-        { name: 'onnx', device: 'cpu', precision: 'float32', version: '1.30.0', available: true, remedy: null, tokensPerSecond: 5200, gigaflopsPerSecond: 31 },
-        { name: 'cuda', device: 'gpu', precision: 'float32', version: '1.30.0', available: false, remedy: 'Install a driver for CUDA 12.', tokensPerSecond: null, gigaflopsPerSecond: null }
+        { name: 'onnx', device: 'cpu', precision: 'float32', version: '1.30.0', available: true, remedy: null, install: null, tokensPerSecond: 5200, gigaflopsPerSecond: 31 },
+        { name: 'cuda', device: 'gpu', precision: 'float32', version: '1.30.0', available: false, remedy: 'Install a driver for CUDA 12.', install: null, tokensPerSecond: null, gigaflopsPerSecond: null },
+        { name: 'tfjs-gpu', device: 'NVIDIA GPU', precision: 'float32', version: '', available: false, remedy: 'TensorFlow\'s library for GPUs is not installed.', install: 'tfjs', tokensPerSecond: null, gigaflopsPerSecond: null }
       ]
     },
+    'engines.describeInstallation': async () => {
+      await pause(800)
+      return { engine: 'tfjs-gpu', bytes: 300e6, folder: '/home/someone/spectroscope/node_modules/@tensorflow/tfjs-node-gpu', words: 'It needs a driver, and downloads 300 MB.' }
+    },
+    'engines.install': () => work({ kind: 'download', title: 'Installing tfjs-gpu', run: null }, 12),
     'jobs.list': () => [...jobs.values()].filter(({ state: now }) => now === 'working'),
     'jobs.cancel': ({ job }) => {
       const known = jobs.get(job)

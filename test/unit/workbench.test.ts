@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { openWorkspace } from '../../main/store/store'
 import type { CallName, RunEntry } from '../../preload/contract'
 import { newRun } from './store-fixture'
@@ -180,6 +180,21 @@ describe('before a run', () => {
     const measuring = new Set(notices.flatMap(({ name, data }) => (name === 'job' ? [(data as { id: string }).id] : [])))
     expect(measuring.size).toBe(1)
     expect(settings.get()).toMatchObject({ machine: { engines: expect.arrayContaining([expect.objectContaining({ name: 'onnx-cpu' })]) } })
+  })
+})
+
+describe('an engine that is not here', () => {
+  it.skipIf(process.platform === 'darwin')('is not installed without a network, and the window hears why', async () => {
+    const { ask, heard } = await fresh()
+    await expect(ask('engines.describeInstallation', { name: 'abacus' })).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('choose one of tfjs') })
+    vi.stubEnv('TFJS_NODE_CDN_STORAGE', 'http://127.0.0.1:9/')
+    try {
+      await expect(ask('engines.describeInstallation', { name: 'tfjs' })).rejects.toMatchObject({ kind: 'network' })
+      const { id } = await ask('engines.install', { name: 'tfjs' })
+      expect(await heard('job', (job) => job.id === id && job.state !== 'working')).toMatchObject({ state: 'failed', title: 'Installing tfjs-gpu', error: expect.stringMatching(/can't be reached/) })
+    } finally {
+      vi.unstubAllEnvs()
+    }
   })
 })
 

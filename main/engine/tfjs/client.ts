@@ -28,6 +28,12 @@ const asEngineError = (error: unknown): unknown =>
     ? error
     : new SpectroscopeError('engine', `TensorFlow.js failed: ${(error instanceof Error ? error.message : String(error)).split('\n')[0].replace(/\.$/, '')}; see that no other program has the GPU's memory, and resume the run.`, { cause: error })
 
+/** Throws an `engine` error in Electron's runtime, which can't stand in for Node's: forked, it would open another window. */
+export const checkRuntime = (): void => {
+  if (!('electron' in process.versions)) return
+  throw new SpectroscopeError('engine', 'TensorFlow.js is installed and computes in processes of Node, which the desktop program can\'t start; use it from a terminal, with `spectroscope run` or `spectroscope serve`.')
+}
+
 class RemoteProgram implements Program {
   constructor(
     private readonly child: Process,
@@ -77,10 +83,7 @@ export class TfjsProcessExecutor implements Executor {
 
   /** Throws an `engine` error where the process can't load the backend, dies of it, or finds no GPU. */
   static async open(backend: Backend): Promise<TfjsProcessExecutor> {
-    // A program with Electron's runtime can't stand in for Node's: forked, it would open another window.
-    if ('electron' in process.versions) {
-      throw new SpectroscopeError('engine', 'TensorFlow.js computes in a process of Node, which the desktop program can\'t start; start this run from a terminal, with `spectroscope run` or `spectroscope serve`.')
-    }
+    checkRuntime()
     let opened = false
     const child: Process = spawnChild<TfjsCalls>(entryPath('tfjs'), { lost: (words) => (opened ? lostAtWork(words) : lostAtStart(words)), environment: backend === 'tensorflow' ? gpuEnvironment(process.env) : {} })
     try {
