@@ -4,6 +4,7 @@ import { parseConfiguration } from '../../preload/configuration'
 import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import { readingFault } from '../base/faults'
+import { resolveEngine } from '../engine/engines'
 import { componentNames } from '../models/components'
 import { parseModelConfig } from '../models/config'
 
@@ -53,12 +54,13 @@ export const readConfigurationFile = async (file: string): Promise<object> => {
 /** Reads and checks CONFIG.json. Throws a `configuration` error that names the file and the key, or an `input` error if there is no such file. */
 export const readConfiguration = async (file: string): Promise<RunConfiguration> => parseConfiguration(await readConfigurationFile(file), file)
 
-/** The cheap checks of a run, before a workspace is made for it: the files are there, and the model has the components. */
+/** The cheap checks of a run, before a workspace is made for it: the files are there, the model has the components, and there is such an engine. */
 export const checkConfiguration = async (configuration: RunConfiguration, baseFolder: string): Promise<void> => {
   const { model, weights, corpus, rows } = configuration
   const config = join(resolve(baseFolder, model), 'config.json')
   const architecture = parseModelConfig(await read(config, '"model" must name a folder with config.json, model.safetensors and tokenizer.json'), config)
   chooseComponents(configuration.components, componentNames(architecture))
+  await resolveEngine(configuration.engine)
   if (weights !== undefined) await mustExist(resolve(baseFolder, weights), 'weights')
   if (rows !== undefined) await mustExist(resolve(baseFolder, rows), 'rows')
   for (const [i, file] of (corpus?.files ?? []).entries()) await mustExist(resolve(baseFolder, file), `corpus.files[${i}]`)
