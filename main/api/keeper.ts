@@ -22,6 +22,9 @@ const journalled: Readonly<Record<string, (parameters: readonly unknown[], id: s
   redo: ([own], id) => [own ?? id]
 }
 
+/** A store may be killed again while it does a call once more; but what ends it each time is not tried for ever. */
+const mostAttempts = 5
+
 /**
  * A workspace that outlives its store process: when that ends, a new one opens the same folder. Calls that read are done again, and so
  * are changes of labels and of runs' marks, which the journal does not take twice; other writes reject, and are their caller's to do again.
@@ -59,15 +62,18 @@ export class WorkspaceKeeper {
 
   async #reopen(lost: Workspace): Promise<Workspace> {
     const words = await lost.ended
-    try {
-      const next = await openWorkspace(lost.folder)
-      this.#inner = next
-      this.#watch(next)
-      this.#listener.reopened(words)
-      return next
-    } catch (error) {
-      this.#listener.failed(error)
-      throw error
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const next = await openWorkspace(lost.folder)
+        this.#inner = next
+        this.#watch(next)
+        this.#listener.reopened(words)
+        return next
+      } catch (error) {
+        if (error instanceof StoreLost && attempt < mostAttempts && !this.#closed) continue
+        this.#listener.failed(error)
+        throw error
+      }
     }
   }
 
@@ -85,14 +91,15 @@ export class WorkspaceKeeper {
   }
 
   async #forward(key: PropertyKey, parameters: readonly unknown[], again: boolean): Promise<unknown> {
-    const inner = this.#inner
-    try {
-      return await this.#call(inner, key, parameters)
-    } catch (error) {
-      if (!(error instanceof StoreLost) || this.#closed) throw error
-      const next = await this.#successor(inner)
-      if (again) return this.#call(next, key, parameters)
-      throw error
+    let inner = this.#inner
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#call(inner, key, parameters)
+      } catch (error) {
+        if (!(error instanceof StoreLost) || this.#closed) throw error
+        inner = await this.#successor(inner)
+        if (!again || attempt === mostAttempts) throw error
+      }
     }
   }
 

@@ -61,6 +61,18 @@ describe.skipIf(!isBuilt || !hasProc)('the workbench', () => {
     expect(await bench.ask('runs.list', {})).toEqual([])
   })
 
+  it('answers what was asked when the stores after the first are killed too, as soon as each is there', async () => {
+    bench = await openBench(place.path(`workspace-${count++}`))
+    const asked = bench.ask('runs.list', {})
+    for (let killed = 0; killed < 3; killed++) {
+      const seen = bench.notices.length
+      kill('store')
+      // The call that was lost is asked of the next store by the time that this is heard.
+      await bench.heard('workspace', () => bench.notices.slice(seen).some(({ name }) => name === 'workspace'))
+    }
+    expect(await asked).toEqual([])
+  })
+
   it('loses no label and writes none twice when its store is killed between them, again and again', async () => {
     bench = await openBench(place.path('labelled'))
     const label = (i: number) =>
