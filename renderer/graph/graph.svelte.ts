@@ -139,13 +139,16 @@ export class GraphView {
   followSelection(): () => void {
     const { current, selected, similar } = this.explore
     const selection: Selection = { current, selected: [...selected], similar }
-    let timer = 0
+    const take = (): void => void (this.#selection = selection)
+    let [timer, idle] = [0, 0]
     const frame = requestAnimationFrame(() => {
-      timer = window.setTimeout(() => (this.#selection = selection), this.stage?.isSlow === true ? restMilliseconds : 0)
+      if (this.stage?.isSlow === true) timer = window.setTimeout(take, restMilliseconds)
+      else idle = requestIdleCallback(take, { timeout: restMilliseconds })
     })
     return () => {
       cancelAnimationFrame(frame)
       window.clearTimeout(timer)
+      cancelIdleCallback(idle)
     }
   }
 
