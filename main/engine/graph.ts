@@ -231,6 +231,9 @@ export class GraphBuilder {
   }
 }
 
+/** Ids of the values that a node or an output of the graph takes: no other needs to be computed. */
+export const valuesRead = ({ nodes, outputs }: Graph): ReadonlySet<number> => new Set([...nodes.flatMap(({ inputs }) => inputs), ...outputs.values()].map(({ id }) => id))
+
 /** Float32 numbers that a node holds while it runs, beside its inputs and outputs. */
 const scratch = ({ operation, inputs }: Node): number =>
   operation.kind === 'exponentialSums' || operation.kind === 'exponentialSumsSlope' ? inputs[0].shape[0] * operation.block : 0

@@ -457,9 +457,7 @@ export class GraphView {
   })
 
   /** In the order in which they are drawn. */
-  get discs(): readonly ClusterDisc[] {
-    return [...this.#plainDiscs, ...this.#pickedDiscs]
-  }
+  readonly discs: readonly ClusterDisc[] = $derived([...this.#plainDiscs, ...this.#pickedDiscs])
 
   readonly lines: readonly Line[] = $derived.by(() => {
     const { theme, mode, clusters, placed, tokenEdges } = this

@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import type { Page } from 'playwright-core'
+import { expect, it } from 'vitest'
 import { projectRoot } from '../../main/base/entries'
 import { writeSyntheticWorkspace } from '../bench/synthetic-workspace'
-import { childrenOf, describeInBrowser, keepFailure, launchBrowser, makePlace, openServed, openShell, pageErrors } from './harness'
-import type { Opened, OpenedShell, Place } from './harness'
+import { childrenOf, deskForEach, describeInBrowser, openServed, openShell, pageErrors } from './harness'
+import type { OpenedShell, Place } from './harness'
 import { startStudy, writeStudy } from './study'
 
 const slow = 120_000
@@ -24,41 +24,29 @@ const isDrawing = (page: Page): Promise<void> => page.getByRole('img', { name: /
 const isFinished = (page: Page): Promise<void> => page.getByText('The run is finished').waitFor({ timeout: slow })
 
 describeInBrowser('what goes wrong in the middle', () => {
-  let browser: Browser
-  let place: Place
-  let opened: Opened | undefined
-
-  beforeAll(async () => {
-    browser = await launchBrowser()
-  })
-  afterAll(() => browser.close())
-  beforeEach(async () => {
-    const made = makePlace()
-    place = { ...made, environment: { ...made.environment, SPECTROSCOPE_CHECKPOINT_SECONDS: '1' } }
-    await writeStudy(place.folder)
-  })
-  afterEach(async (context) => {
-    await keepFailure(context, opened)
-    if (opened?.process.exitCode === null && opened.process.signalCode === null) {
-      opened.process.kill('SIGKILL')
-      await once(opened.process, 'exit')
+  const desk = deskForEach({
+    prepare: async (made) => {
+      await writeStudy(made.folder)
+      return { ...made, environment: { ...made.environment, SPECTROSCOPE_CHECKPOINT_SECONDS: '1' } }
+    },
+    end: ({ process: program }) => {
+      program.kill('SIGKILL')
+      return once(program, 'exit')
     }
-    opened = undefined
-    place.remove()
   })
 
   it('is told of when the compute process is killed, and the run goes on and finishes', async () => {
-    opened = await openServed(browser, place)
-    const { page } = opened
-    await startStudy(page, place.folder, 'killed', 40)
+    desk.opened = await openServed(desk.browser, desk.place)
+    const { page } = desk.opened
+    await startStudy(page, desk.place.folder, 'killed', 40)
     await isDrawing(page)
-    const [pid] = childrenOf(opened.process, 'compute')
+    const [pid] = childrenOf(desk.opened.process, 'compute')
     process.kill(pid, 'SIGKILL')
     await page.getByText(/The compute process died .*a new one goes on from the last checkpoint/).first().waitFor({ timeout: slow })
     await isFinished(page)
     expect(pageErrors.get(page)).toEqual([])
-    expect(await opened.close()).toBe(0)
-    expect(statusOf(place)).toBe('finished')
+    expect(await desk.opened.close()).toBe(0)
+    expect(statusOf(desk.place)).toBe('finished')
   }, 3 * slow)
 
   const closing = async (shell: OpenedShell, answer: string): Promise<void> => {
@@ -68,9 +56,9 @@ describeInBrowser('what goes wrong in the middle', () => {
   }
 
   it('asks before a window closes while a run is at work: stays, or goes on without the window and ends with the run', async () => {
-    const shell = await openShell(place)
-    opened = shell
-    await startStudy(shell.page, place.folder, 'going on', 60)
+    const shell = await openShell(desk.place)
+    desk.opened = shell
+    await startStudy(shell.page, desk.place.folder, 'going on', 60)
     await isDrawing(shell.page)
     await closing(shell, 'Stay')
     await shell.page.getByRole('dialog').waitFor({ state: 'detached' })
@@ -82,21 +70,21 @@ describeInBrowser('what goes wrong in the middle', () => {
     await gone
     expect(shell.process.exitCode).toBeNull()
     expect(await ended).toEqual([0, null])
-    expect(statusOf(place)).toBe('finished')
+    expect(statusOf(desk.place)).toBe('finished')
   }, 3 * slow)
 
   it('leaves a checkpoint when the window is closed with one, and the run goes on from it', async () => {
-    const shell = await openShell(place)
-    opened = shell
-    await startStudy(shell.page, place.folder, 'later', 60)
+    const shell = await openShell(desk.place)
+    desk.opened = shell
+    await startStudy(shell.page, desk.place.folder, 'later', 60)
     await isDrawing(shell.page)
     const ended = once(shell.process, 'exit')
     await closing(shell, 'Checkpoint and close')
     expect(await ended).toEqual([0, null])
-    expect(statusOf(place)).toBe('interrupted')
+    expect(statusOf(desk.place)).toBe('interrupted')
 
-    const again = await openShell(place)
-    opened = again
+    const again = await openShell(desk.place)
+    desk.opened = again
     const run = again.page.getByRole('row', { name: /later.*paused/ })
     await run.getByRole('button', { name: 'Go on: later' }).click()
     await run.or(again.page.getByRole('row', { name: /^later/ })).getByRole('button', { name: 'later', exact: true }).click()
@@ -106,9 +94,9 @@ describeInBrowser('what goes wrong in the middle', () => {
   }, 3 * slow)
 
   it('keeps labels when the server is killed, says so, and offers them when it is there again', async () => {
-    await writeSyntheticWorkspace(place.workspace, { tokens: 2000, clusters: 20 })
-    opened = await openServed(browser, place)
-    const { page } = opened
+    await writeSyntheticWorkspace(desk.place.workspace, { tokens: 2000, clusters: 20 })
+    desk.opened = await openServed(desk.browser, desk.place)
+    const { page } = desk.opened
     const context = page.context()
     const name = async (words: string): Promise<void> => {
       await page.keyboard.press('n')
@@ -122,22 +110,22 @@ describeInBrowser('what goes wrong in the middle', () => {
     await page.getByText('1 of 20 labelled').waitFor()
     await page.getByText(/^saving \d+ …$/).waitFor({ state: 'detached' })
 
-    opened.process.kill('SIGKILL')
-    for (const pid of childrenOf(opened.process, 'store')) process.kill(pid, 'SIGKILL')
+    desk.opened.process.kill('SIGKILL')
+    for (const pid of childrenOf(desk.opened.process, 'store')) process.kill(pid, 'SIGKILL')
     await page.getByRole('alert').filter({ hasText: 'The connection to the program is lost' }).waitFor()
     await name('not yet saved')
     await page.getByText('1 label waits for the connection').waitFor()
     await page.getByRole('listbox', { name: 'Clusters' }).getByRole('option', { name: /not yet saved/ }).waitFor()
 
-    const before = opened
+    const before = desk.opened
     if (before.process.exitCode === null && before.process.signalCode === null) await once(before.process, 'exit')
     await page.close({ runBeforeUnload: false })
-    opened = await openServed(context, place, '--port', port)
-    await opened.page.getByRole('button', { name: 'Explore', exact: true }).first().click()
-    const unsaved = opened.page.getByRole('alert').filter({ hasText: '1 label is not saved' })
+    desk.opened = await openServed(context, desk.place, '--port', port)
+    await desk.opened.page.getByRole('button', { name: 'Explore', exact: true }).first().click()
+    const unsaved = desk.opened.page.getByRole('alert').filter({ hasText: '1 label is not saved' })
     await unsaved.getByRole('button', { name: 'Try again' }).click()
-    await opened.page.getByText('2 of 20 labelled').waitFor()
-    await opened.page.getByRole('listbox', { name: 'Clusters' }).getByRole('option', { name: /not yet saved/ }).waitFor()
-    expect(await opened.close()).toBe(0)
+    await desk.opened.page.getByText('2 of 20 labelled').waitFor()
+    await desk.opened.page.getByRole('listbox', { name: 'Clusters' }).getByRole('option', { name: /not yet saved/ }).waitFor()
+    expect(await desk.opened.close()).toBe(0)
   }, slow)
 })

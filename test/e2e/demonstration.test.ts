@@ -1,9 +1,9 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Browser, Locator, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { describeInBrowser, keepFailure, launchBrowser, makePlace, openServed, openShell, pageErrors } from './harness'
-import type { Opened, OpenedShell, Place } from './harness'
+import type { Locator, Page } from 'playwright-core'
+import { describe, expect, it } from 'vitest'
+import { deskForEach, describeInBrowser, openServed, openShell, pageErrors } from './harness'
+import type { Opened, OpenedShell } from './harness'
 
 const slow = 120_000
 
@@ -24,38 +24,22 @@ const isAtWork = async (page: Page): Promise<void> => {
 }
 
 describeInBrowser('a person who starts for the first time', () => {
-  let browser: Browser
-  let place: Place
-  let opened: Opened | undefined
-
-  beforeAll(async () => {
-    browser = await launchBrowser()
-  })
-  afterAll(() => browser.close())
-  beforeEach(() => {
-    place = makePlace()
-  })
-  afterEach(async (context) => {
-    await keepFailure(context, opened)
-    if (opened?.process.exitCode === null) await opened.close()
-    opened = undefined
-    place.remove()
-  })
+  const desk = deskForEach({ end: (opened) => opened.close() })
 
   describe.each([
-    ['a browser', (): Promise<Opened> => openServed(browser, place)],
-    ['the shell', (): Promise<OpenedShell> => openShell(place)]
+    ['a browser', (): Promise<Opened> => openServed(desk.browser, desk.place)],
+    ['the shell', (): Promise<OpenedShell> => openShell(desk.place)]
   ] as const)('in %s', (_, open) => {
     it('starts the demonstration by one click, sees how it goes on, pauses it, goes on, and deletes it, with undo', async () => {
-      opened = await open()
-      const { page } = opened
+      desk.opened = await open()
+      const { page } = desk.opened
       await startDemo(page)
       await isAtWork(page)
       await page.getByRole('img', { name: /^Loss of every chain of/ }).waitFor({ timeout: slow })
 
       await button(page, /^Pause/).click()
       await page.getByText(/Paused\..* kept in a checkpoint; it goes on with “sample”/).waitFor({ timeout: slow })
-      expect(readdirSync(join(place.workspace, 'runs')).flatMap((run) => readdirSync(join(place.workspace, 'runs', run))).length).toBeGreaterThan(0)
+      expect(readdirSync(join(desk.place.workspace, 'runs')).flatMap((run) => readdirSync(join(desk.place.workspace, 'runs', run))).length).toBeGreaterThan(0)
       await button(page, /^Go on/).click()
       await page.getByText('Goes on from its checkpoint.').waitFor({ timeout: slow })
       await isAtWork(page)
@@ -69,8 +53,8 @@ describeInBrowser('a person who starts for the first time', () => {
       await button(kept, 'Delete: demo').click()
       await page.getByText('No runs yet').waitFor()
       expect(pageErrors.get(page)).toEqual([])
-      await opened.close()
-      expect(readdirSync(join(place.workspace, 'runs'))).toEqual([])
+      await desk.opened.close()
+      expect(readdirSync(join(desk.place.workspace, 'runs'))).toEqual([])
     }, 6 * slow)
   })
 })

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { _electron as electron, chromium } from 'playwright-core'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
-import { describe } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe } from 'vitest'
 import type { TestContext } from 'vitest'
 import { projectRoot } from '../../main/base/entries'
 import { findChromium } from '../../tools/ensure.mjs'
@@ -273,4 +273,46 @@ const freePort = async (): Promise<number> => {
   server.close()
   await once(server, 'close')
   return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+/** What the tests of one file share: a browser, a place for each test, and the window that is open in it. */
+export interface Desk {
+  readonly browser: Browser
+  readonly place: Place
+  opened: Opened | undefined
+}
+
+/**
+ * Gives each test of the describe that calls it a place of its own, as `prepare` leaves it, and `end`s the window that a test leaves open; keeps
+ * a picture of one that failed.
+ */
+export const deskForEach = ({ prepare = (place) => place, end }: { readonly prepare?: (place: Place) => Place | Promise<Place>; readonly end: (opened: Opened) => Promise<unknown> }): Desk => {
+  let [browser, place]: [Browser?, Place?] = []
+  const there = <T>(value: T | undefined): T => {
+    if (value === undefined) throw new Error('no test has begun')
+    return value
+  }
+  const desk: Desk = {
+    get browser() {
+      return there(browser)
+    },
+    get place() {
+      return there(place)
+    },
+    opened: undefined
+  }
+  beforeAll(async () => {
+    browser = await launchBrowser()
+  })
+  afterAll(() => browser?.close())
+  beforeEach(async () => {
+    place = await prepare(makePlace())
+  })
+  afterEach(async (context) => {
+    await keepFailure(context, desk.opened)
+    if (desk.opened?.process.exitCode === null && desk.opened.process.signalCode === null) await end(desk.opened)
+    desk.opened = undefined
+    place?.remove()
+  })
+  return desk
 }

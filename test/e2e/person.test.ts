@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Browser, Locator, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Locator, Page } from 'playwright-core'
+import { describe, expect, it } from 'vitest'
 import { projectRoot } from '../../main/base/entries'
-import { describeInBrowser, keepFailure, launchBrowser, makePlace, openServed, openShell, pageErrors } from './harness'
+import { deskForEach, describeInBrowser, openServed, openShell, pageErrors } from './harness'
 import type { Opened, OpenedShell, Place } from './harness'
 import { studyConfiguration, writeStudy } from './study'
 
@@ -199,47 +199,31 @@ const importSet = async (page: Page, file: string): Promise<void> => {
 }
 
 describeInBrowser('a person', () => {
-  let browser: Browser
-  let place: Place
-  let opened: Opened | undefined
-
-  beforeAll(async () => {
-    browser = await launchBrowser()
-  })
-  afterAll(() => browser.close())
-  beforeEach(() => {
-    place = makePlace()
-  })
-  afterEach(async (context) => {
-    await keepFailure(context, opened)
-    if (opened?.process.exitCode === null) await opened.close()
-    opened = undefined
-    place.remove()
-  })
+  const desk = deskForEach({ end: (opened) => opened.close() })
 
   describe.each([
-    ['a browser', (): Promise<Opened> => openServed(browser, place)],
-    ['the shell', (): Promise<OpenedShell> => openShell(place)]
+    ['a browser', (): Promise<Opened> => openServed(desk.browser, desk.place)],
+    ['the shell', (): Promise<OpenedShell> => openShell(desk.place)]
   ] as const)('in %s', (_, open) => {
     it('makes a run of their own, labels its clusters, comes back, clusters again, carries labels over, and takes them away', async () => {
-      await writeStudy(place.folder)
-      opened = await open()
-      await newRun(opened.page, place)
-      await exploreIt(opened.page)
-      if ('notifications' in opened) expect(await (opened as OpenedShell).notifications()).toContain('Run “first” is finished')
-      await label(opened.page)
-      await undo(opened.page)
-      expect(pageErrors.get(opened.page)).toEqual([])
-      expect(await opened.close(), opened.output()).toBe(0)
+      await writeStudy(desk.place.folder)
+      desk.opened = await open()
+      await newRun(desk.opened.page, desk.place)
+      await exploreIt(desk.opened.page)
+      if ('notifications' in desk.opened) expect(await (desk.opened as OpenedShell).notifications()).toContain('Run “first” is finished')
+      await label(desk.opened.page)
+      await undo(desk.opened.page)
+      expect(pageErrors.get(desk.opened.page)).toEqual([])
+      expect(await desk.opened.close(), desk.opened.output()).toBe(0)
 
-      opened = await open()
-      const { page } = opened
+      desk.opened = await open()
+      const { page } = desk.opened
       await button(page, 'Explore').first().click()
       await allIsThere(page)
       await clusterAgain(page)
       await compareAndCarry(page)
 
-      const [set, report, tables] = ['set.json', 'report.html', 'tables'].map((file) => join(place.folder, file))
+      const [set, report, tables] = ['set.json', 'report.html', 'tables'].map((file) => join(desk.place.folder, file))
       await takeAway(page, /^Annotated cluster set/, set, 'File to write')
       await takeAway(page, /^HTML report/, report, 'File to write')
       await takeAway(page, /^CSV tables/, tables, 'Folder to write')
@@ -249,8 +233,8 @@ describeInBrowser('a person', () => {
       await importSet(page, set)
       await labelled(page, 5)
       expect(pageErrors.get(page)).toEqual([])
-      await opened.close()
-      expect(existsSync(join(place.workspace, 'backups'))).toBe(true)
+      await desk.opened.close()
+      expect(existsSync(join(desk.place.workspace, 'backups'))).toBe(true)
     }, 6 * slow)
   })
 })

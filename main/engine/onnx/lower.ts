@@ -1,4 +1,4 @@
-import type { Graph, Node, Value } from '../graph'
+import { type Graph, type Node, type Value, valuesRead } from '../graph'
 import { type Attribute, type OnnxNode, type OnnxTensor, elementType, encodeModel } from './protobuf'
 
 const bytes = (array: Float32Array | BigInt64Array | Int32Array): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
@@ -15,7 +15,7 @@ class Lowering {
   private temporaries = 0
 
   constructor(private readonly graph: Graph) {
-    this.read = new Set([...graph.nodes.flatMap(({ inputs }) => inputs), ...graph.outputs.values()].map(({ id }) => id))
+    this.read = valuesRead(graph)
     for (const { operation, inputs } of graph.nodes) if (operation.kind === 'geluSlope') this.sloped.add(this.name(inputs[0]))
     for (const [value, data] of graph.constants) this.initializers.push({ name: this.name(value), type: elementType.float, dims: value.shape, data: bytes(data) })
   }

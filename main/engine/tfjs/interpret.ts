@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { type Graph, type Node, type Value, size } from '../graph'
+import { type Graph, type Node, type Value, size, valuesRead } from '../graph'
 
 /** Numbers of an intermediate that is made in parts: the exponentials of so many logits at once. */
 const partNumbers = 2 ** 24
@@ -156,7 +156,7 @@ const lastReaders = ({ nodes, outputs }: Graph): ReadonlyMap<number, readonly nu
  * constant, by the value's id, and keeps them; everything else is let go after its last reader, but the outputs, which are the caller's.
  */
 export const interpreterOf = (graph: Graph): ((given: ReadonlyMap<number, tf.Tensor>) => Record<string, tf.Tensor>) => {
-  const read = new Set([...graph.nodes.flatMap(({ inputs }) => inputs), ...graph.outputs.values()].map(({ id }) => id))
+  const read = valuesRead(graph)
   const ending = lastReaders(graph)
   return (given) => {
     const made = new Map<number, tf.Tensor>()
