@@ -1,7 +1,7 @@
 import { openTfjsGpu } from '../main/engine/tfjs/installation'
 import { TfjsExecutor } from '../main/engine/tfjs/executor'
 import type { Executor } from '../main/engine/executor'
-import { OnnxCpuExecutor } from '../main/engine/onnx/executor'
+import { openOnnxCpu } from '../main/engine/onnx/executor'
 import { ReferenceExecutor } from '../main/engine/reference/executor'
 import { TransformerEvaluator } from '../main/engine/transformer-evaluator'
 import type { Architecture, Weights } from '../main/models/architecture'
@@ -25,7 +25,7 @@ interface Tested {
  * backends, which stand in for its GPU.
  */
 export const executors: Readonly<Record<string, Tested>> = {
-  'onnx-cpu': { open: () => new OnnxCpuExecutor() },
+  'onnx-cpu': { open: openOnnxCpu },
   'tfjs-cpu': { open: () => TfjsExecutor.open('cpu') },
   'tfjs-wasm': { open: () => TfjsExecutor.open('wasm') },
   'tfjs-gpu': { open: openTfjsGpu, missing: withoutGpu }

@@ -3,7 +3,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import type { Architecture, Weights } from '../models/architecture'
 import type { Evaluator } from './evaluator'
 import type { EngineDescription, Executor } from './executor'
-import { OnnxCpuExecutor } from './onnx/executor'
+import { openOnnxCpu } from './onnx/executor'
 import { ReferenceExecutor } from './reference/executor'
 import { canInstall, openTfjsGpu } from './tfjs/installation'
 import { TransformerEvaluator } from './transformer-evaluator'
@@ -29,7 +29,7 @@ interface Engine {
 }
 
 const engines: Readonly<Record<string, Engine>> = {
-  'onnx-cpu': { open: () => new OnnxCpuExecutor(), device: 'CPU', precision: 'float32' },
+  'onnx-cpu': { open: openOnnxCpu, device: 'CPU', precision: 'float32' },
   'tfjs-gpu': { open: openTfjsGpu, device: 'NVIDIA GPU', precision: 'float32', single: true, install: () => (canInstall() ? 'tfjs' : undefined) },
   reference: { open: () => new ReferenceExecutor(), device: 'CPU', precision: 'float64' }
 }

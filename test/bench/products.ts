@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { Worker, isMainThread, parentPort } from 'node:worker_threads'
 import { projectRoot } from '../../main/base/entries'
 import { GraphBuilder } from '../../main/engine/graph'
-import { OnnxCpuExecutor } from '../../main/engine/onnx/executor'
+import { openOnnxCpu } from '../../main/engine/onnx/executor'
 
 const side = 1024
 const operations = 2 * side ** 3
@@ -12,7 +12,7 @@ const operations = 2 * side ** 3
 const multiply = async (seconds: number): Promise<{ products: number; seconds: number }> => {
   const builder = new GraphBuilder()
   builder.output('c', builder.matmul(builder.input('a', [side, side]), builder.input('b', [side, side])))
-  const program = await new OnnxCpuExecutor().compile(builder.build())
+  const program = await openOnnxCpu().compile(builder.build())
   const [a, b] = [0, 1].map((offset) => Float32Array.from({ length: side * side }, (_, i) => Math.sin(i + offset)))
   await program.run({ a, b })
   const start = performance.now()

@@ -44,17 +44,45 @@ class OnnxProgram implements Program {
   }
 }
 
+/** What of onnxruntime computes: its execution providers. */
+export type Provider = 'cpu' | 'cuda' | 'webgpu'
+
+export interface OnnxSettings {
+  readonly provider: Provider
+  /** Name and device of the engine, as a run records them. */
+  readonly name: string
+  readonly device: string
+  readonly precision?: string
+  /** Which of the provider's devices; the first where it is not given. */
+  readonly deviceId?: number
+}
+
+const sessionOptions = ({ provider, deviceId }: OnnxSettings): Onnx.InferenceSession.SessionOptions => ({
+  // What a provider lacks goes to the processor.
+  executionProviders: provider === 'cpu' ? ['cpu'] : [deviceId === undefined ? provider : { name: provider, deviceId }, 'cpu'],
+  intraOpNumThreads: 1,
+  interOpNumThreads: 1,
+  executionMode: 'sequential',
+  graphOptimizationLevel: 'all',
+  enableMemPattern: false
+})
+
+export const onnxVersion = (): string => (packages('onnxruntime-node/package.json') as { version: string }).version
+
 /**
- * onnxruntime on the CPU, single-threaded: the sampler runs one executor in each of its worker threads, which keeps every product
- * within one core's caches and makes results independent of the number of threads. Memory patterns are off: a program would hold its
- * memory twice, once for the pattern and once from its first run.
+ * onnxruntime with one of its execution providers. Sessions are single-threaded on the processor: the sampler runs one executor in each of
+ * its worker threads, which keeps every product within one core's caches and makes results independent of the number of threads. Memory
+ * patterns are off: a program would hold its memory twice, once for the pattern and once from its first run.
  */
-export class OnnxCpuExecutor implements Executor {
+export class OnnxExecutor implements Executor {
   private readonly onnx = load()
 
-  static readonly version = (): string => (packages('onnxruntime-node/package.json') as { version: string }).version
+  readonly description: EngineDescription
 
-  readonly description: EngineDescription = { name: 'onnx-cpu', device: 'CPU', precision: 'float32', version: `onnxruntime ${OnnxCpuExecutor.version()}` }
+  constructor(private readonly settings: OnnxSettings) {
+    const { name, device, precision = 'float32' } = settings
+    this.description = { name, device, precision, version: `onnxruntime ${onnxVersion()}` }
+  }
 
   resident(data: Float32Array, shape: readonly number[]): Resident {
     return { shape, handle: new this.onnx.Tensor('float32', unshared(data), shape) }
@@ -62,14 +90,7 @@ export class OnnxCpuExecutor implements Executor {
 
   async compile(graph: Graph): Promise<Program> {
     const { model, inputName } = lowerToOnnx(graph)
-    const session = await this.onnx.InferenceSession.create(model, {
-      executionProviders: ['cpu'],
-      intraOpNumThreads: 1,
-      interOpNumThreads: 1,
-      executionMode: 'sequential',
-      graphOptimizationLevel: 'all',
-      enableMemPattern: false
-    })
+    const session = await this.onnx.InferenceSession.create(model, sessionOptions(this.settings))
     return new OnnxProgram(this.onnx, session, graph, inputName)
   }
 
@@ -78,3 +99,5 @@ export class OnnxCpuExecutor implements Executor {
     return Promise.resolve()
   }
 }
+
+export const openOnnxCpu = (): OnnxExecutor => new OnnxExecutor({ provider: 'cpu', name: 'onnx-cpu', device: 'CPU' })
