@@ -23,7 +23,7 @@ describe.skipIf(!built)(built ? 'sampling in worker threads' : 'sampling in work
   })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-  /** Runs the child until it finishes, or until it has said `lines` lines and `delay` ms have gone, then kills it. */
+  /** Runs the child until it finishes, or until it has said `lines` lines and `delay` ms have gone, then kills it. It writes a checkpoint every few stages. */
   const run = async (threads: number, kill?: { readonly lines: number; readonly delay: number }): Promise<string[]> => {
     const child = spawn(process.execPath, [join(output, 'sampling-child.js'), folder, String(threads)], { stdio: ['ignore', 'pipe', 'inherit'] })
     let text = ''
@@ -45,13 +45,17 @@ describe.skipIf(!built)(built ? 'sampling in worker threads' : 'sampling in work
       expect((await run(threads)).at(-1)).toBe(expected)
     }
     clear()
-    for (const [lines, delay] of [[1, 0], [8, 3], [25, 11], [14, 29]] as const) {
+    let draws = 10 * 12
+    // By line 25 the third draw has begun, ten steps after a checkpoint of the first; by line 14 of the next, the one after that.
+    for (const [lines, delay, kept] of [[1, 0, 0], [8, 3, 0], [25, 11, 10], [14, 29, 10]] as const) {
       const said = await run(2, { lines, delay })
       expect(said.at(-1)).toMatch(/^draw/)
+      expect(said.length).toBeLessThan(draws)
+      draws -= kept
     }
     const left = await run(3)
     expect(left.at(-1)).toBe(expected)
-    expect(left.length).toBeLessThan(10 * 12)
+    expect(left.length).toBeLessThanOrEqual(draws + 1)
     expect(readdirSync(join(folder, 'checkpoints')).filter((name) => name.endsWith('.tmp'))).toEqual([])
   })
 })
