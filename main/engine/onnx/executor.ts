@@ -55,6 +55,8 @@ export interface OnnxSettings {
   readonly precision?: string
   /** Which of the provider's devices; the first where it is not given. */
   readonly deviceId?: number
+  /** Bytes of exponentials of a vocabulary that a device computes at once; without it, one small block after another, as suits a core. */
+  readonly partBytes?: number
 }
 
 const sessionOptions = ({ provider, deviceId }: OnnxSettings): Onnx.InferenceSession.SessionOptions => ({
@@ -89,7 +91,7 @@ export class OnnxExecutor implements Executor {
   }
 
   async compile(graph: Graph): Promise<Program> {
-    const { model, inputName } = lowerToOnnx(graph)
+    const { model, inputName } = lowerToOnnx(graph, this.settings.partBytes)
     const session = await this.onnx.InferenceSession.create(model, sessionOptions(this.settings))
     return new OnnxProgram(this.onnx, session, graph, inputName)
   }

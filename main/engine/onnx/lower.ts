@@ -3,6 +3,13 @@ import { type Attribute, type OnnxNode, type OnnxTensor, elementType, encodeMode
 
 const bytes = (array: Float32Array | BigInt64Array | Int32Array): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
 
+/** Rows of a table [R, d], by the name of a part of it, and the exponentials [M, rows] of the hidden states' products with them. */
+interface Part {
+  readonly rows: number
+  readonly part: string
+  readonly exponentials: string
+}
+
 /** Lowers a graph to standard ONNX operators (opset 20), one small group of nodes for each of ours. */
 class Lowering {
   readonly nodes: OnnxNode[] = []
@@ -14,7 +21,10 @@ class Lowering {
   private readonly read: ReadonlySet<number>
   private temporaries = 0
 
-  constructor(private readonly graph: Graph) {
+  constructor(
+    private readonly graph: Graph,
+    private readonly partBytes: number | undefined
+  ) {
     this.read = valuesRead(graph)
     for (const { operation, inputs } of graph.nodes) if (operation.kind === 'geluSlope') this.sloped.add(this.name(inputs[0]))
     for (const [value, data] of graph.constants) this.initializers.push({ name: this.name(value), type: elementType.float, dims: value.shape, data: bytes(data) })
@@ -129,6 +139,7 @@ class Lowering {
    * core's cache: written as nodes of one graph, onnxruntime would compute all blocks' exponentials before it sums the second time.
    */
   private exponentialSums([hidden, table]: readonly Value[], [sums, weighted]: readonly Value[], vocabulary: number, block: number): void {
+    if (this.partBytes !== undefined) return this.exponentialSumsAtOnce(this.exponentialParts(hidden, table, block, this.partBytes), [hidden, table, sums, weighted], vocabulary, block)
     const [tokens, width] = hidden.shape
     const withWeighted = this.read.has(weighted.id)
     const [start, body] = [`t${this.temporaries++}`, `s${sums.id}.`]
@@ -161,11 +172,50 @@ class Lowering {
     })
   }
 
+  /** The table in parts of as many whole blocks as `partBytes` allow, and each part's exponentials [M, rows]. */
+  private exponentialParts(hidden: Value, table: Value, block: number, partBytes: number): Part[] {
+    const [[tokens], [rows]] = [hidden.shape, table.shape]
+    const most = Math.max(1, Math.floor(partBytes / (4 * tokens * block))) * block
+    const sizes = Array.from({ length: Math.ceil(rows / most) }, (_, at) => Math.min(most, rows - at * most))
+    const parts = sizes.map((_, at) => (sizes.length === 1 ? this.name(table) : `part${table.id}.${most}.${at}`))
+    if (sizes.length > 1) {
+      this.once(`parts ${table.id} ${most}`, () => {
+        this.nodes.push({ opType: 'Split', input: [this.name(table), this.integers(sizes)], output: parts, attributes: { axis: 0 } })
+        return parts[0]
+      })
+    }
+    return parts.map((part, at) => ({
+      rows: sizes[at],
+      part,
+      exponentials: this.once(`exponentials ${hidden.id} ${part}`, () => this.emit('Exp', [this.emit('Gemm', [this.name(hidden), part], { transB: 1 })]))
+    }))
+  }
+
+  /** On a device there is no core for a block to stay near, and to go round a loop is to wait for the processor. A part is summed block by block, for its rounding. */
+  private exponentialSumsAtOnce(parts: readonly Part[], [hidden, table, sums, weighted]: readonly Value[], vocabulary: number, block: number): void {
+    const [tokens] = hidden.shape
+    const own = parts.map(({ rows, exponentials }) => {
+      const blocks = this.emit('ReduceSum', [this.emit('Reshape', [exponentials, this.integers([tokens, rows / block, block])]), this.integers([2])], { keepdims: 0 })
+      return this.emit('ReduceSum', [blocks, this.integers([1])], { keepdims: 1 })
+    })
+    const total = own.reduce((sum, part) => this.emit('Add', [sum, part]))
+    // A row of zeros adds exp(0).
+    this.emit('Add', [total, this.scalar(vocabulary - table.shape[0])], {}, this.name(sums))
+    if (!this.read.has(weighted.id)) return
+    const products = parts.map(({ part, exponentials }) => this.emit('Gemm', [exponentials, part]))
+    this.emit('Identity', [products.reduce((sum, product) => this.emit('Add', [sum, product]))], {}, this.name(weighted))
+  }
+
   private exponentialSumsSlope([hidden, table, coefficients]: readonly Value[], output: string, block: number): void {
     const [rows, width] = table.shape
+    const weighted = this.emit('Mul', [this.name(hidden), this.name(coefficients)])
+    if (this.partBytes !== undefined) {
+      const slopes = this.exponentialParts(hidden, table, block, this.partBytes).map(({ exponentials }) => this.emit('Gemm', [exponentials, weighted], { transA: 1 }))
+      this.emit('Concat', slopes, { axis: 0 }, output)
+      return
+    }
     const [stacked, body] = [`t${this.temporaries++}`, `${output}.`]
     const type = elementType.float
-    const weighted = this.emit('Mul', [this.name(hidden), this.name(coefficients)])
     this.nodes.push({
       opType: 'Scan',
       input: [this.blocks(table, block)],
@@ -269,8 +319,11 @@ class Lowering {
   }
 }
 
-/** The graph as a serialised ONNX model. Inputs are named `v<id>`, outputs as in the graph. */
-export const lowerToOnnx = (graph: Graph): { readonly model: Uint8Array; readonly inputName: (value: Value) => string } => {
-  const lowering = new Lowering(graph)
+/**
+ * The graph as a serialised ONNX model. Inputs are named `v<id>`, outputs as in the graph. A vocabulary is taken block by block, as suits a
+ * processor's core; with `partBytes`, for a device, so many bytes of exponentials at once.
+ */
+export const lowerToOnnx = (graph: Graph, partBytes?: number): { readonly model: Uint8Array; readonly inputName: (value: Value) => string } => {
+  const lowering = new Lowering(graph, partBytes)
   return { model: lowering.model(), inputName: (value) => lowering.name(value) }
 }
