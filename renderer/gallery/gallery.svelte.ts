@@ -111,6 +111,8 @@ export class Gallery {
   #own: Int32Array | null = null
   #membershipAsked = false
   #selections = 0
+  /** The cluster from which the list was read ahead last. */
+  #readAheadFrom: ClusterNumber | null = null
 
   readonly plans: readonly RowPlan[] = $derived.by(() => {
     this.followRows()
@@ -428,13 +430,16 @@ export class Gallery {
     return shown
   }
 
-  /** Reads the next clusters of the list ahead, one after the other. */
+  /** Reads clusters of the list ahead, one after the other: first the one that the same step again leads to. */
   #prefetch(): void {
     const { order, current } = this.#explore
     const at = current === null ? -1 : order.indexOf(current)
     if (at < 0 || this.selection) return
+    const before = this.#readAheadFrom === null ? -1 : order.indexOf(this.#readAheadFrom)
+    this.#readAheadFrom = current
+    const again = before < 0 ? at + 1 : 2 * at - before
     const unseen = order.slice(at + 1, at + 200).find((cluster) => this.#explore.statusOf(cluster) === 'unseen')
-    const next = [...new Set([order.at(at + 1), unseen, at > 0 ? order[at - 1] : undefined])].filter((cluster) => cluster !== undefined)
+    const next = [...new Set([again < 0 ? undefined : order.at(again), order.at(at + 1), unseen, at > 0 ? order[at - 1] : undefined])].filter((cluster) => cluster !== undefined)
     void (async () => {
       for (const cluster of next) {
         if (this.#explore.current !== current) return

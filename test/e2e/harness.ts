@@ -22,7 +22,7 @@ export const describeInBrowser = (name: string, body: () => void): void => {
   else describe(name, body)
 }
 
-const browserArguments = ['--no-sandbox', '--disable-dev-shm-usage', '--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader']
+const browserArguments = ['--no-sandbox', '--disable-dev-shm-usage', '--enable-unsafe-swiftshader']
 export const launchBrowser = (...args: string[]): Promise<Browser> => chromium.launch({ executablePath: executablePath!, args: [...browserArguments, ...args] })
 
 /** A folder for one test: a workspace, settings and what is exported. */
