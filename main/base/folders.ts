@@ -14,3 +14,12 @@ export const settingsFolder = (): string => {
   if (process.platform === 'darwin') return join(homedir(), 'Library', 'Application Support', 'Spectroscope')
   return join(given('XDG_CONFIG_HOME') ?? join(homedir(), '.config'), 'spectroscope')
 }
+
+/** Folder of what engines need and a person has had downloaded: it outlives the program's own folder, which may be read-only. SPECTROSCOPE_ENGINES names another. */
+export const enginesFolder = (): string => {
+  const own = given('SPECTROSCOPE_ENGINES')
+  if (own !== undefined) return own
+  if (process.platform === 'win32') return join(given('LOCALAPPDATA') ?? join(homedir(), 'AppData', 'Local'), 'Spectroscope', 'engines')
+  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Application Support', 'Spectroscope', 'engines')
+  return join(given('XDG_DATA_HOME') ?? join(homedir(), '.local', 'share'), 'spectroscope', 'engines')
+}

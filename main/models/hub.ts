@@ -1,9 +1,10 @@
 import { createHash, type Hash } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { z } from 'zod'
 import { SpectroscopeError } from '../../preload/errors'
+import { Passing, cannotBeWritten, sizeOf, transferTo } from '../base/download'
 import { faultCode } from '../base/faults'
 import { hashFile, parseIndex } from './safetensors'
 
@@ -47,9 +48,6 @@ interface Source {
 
 const attempts = 5
 
-/** A fault that may pass: no connection, a broken transfer, a busy server. */
-class Passing extends Error {}
-
 const interrupted = (name: string): SpectroscopeError => new SpectroscopeError('interrupted', `The download of ${name} was interrupted; run the same command again to go on where it stopped.`)
 
 const retrying = async <T>(source: Source, action: () => Promise<T>): Promise<T> => {
@@ -92,8 +90,6 @@ const listFiles = (source: Source): Promise<Listing> =>
     return listing.data
   })
 
-const sizeOf = (path: string): Promise<number> => stat(path).then(({ size }) => size, () => 0)
-
 /** The hash that the hub gives for a file (SHA-256 for large files, git's for small ones), and its value for the file at `path`. */
 const checkHash = async (path: string, remote: RemoteFile, size: number): Promise<boolean> => {
   const [hash, expected]: [Hash, string | undefined] = remote.lfs ? [createHash('sha256'), remote.lfs.sha256] : [createHash('sha1').update(`blob ${size}\0`), remote.blobId]
@@ -107,50 +103,13 @@ const matches = async (path: string, remote: RemoteFile): Promise<boolean> => {
   return size > 0 && (remote.size === undefined || size === remote.size) && checkHash(path, remote, size)
 }
 
-const storageError = (path: string, error: unknown): SpectroscopeError =>
-  new SpectroscopeError('storage', `${path}: cannot be written (${faultCode(error)}); free some space or choose another folder.`, { cause: error })
-
-/** Adds to `part` what it lacks of the file. */
-const transfer = async (source: Source, url: string, part: string, remote: RemoteFile, onBytes: (size: number) => void): Promise<void> => {
-  const have = await sizeOf(part)
-  if (have > 0 && have === remote.size) return
-  const response = await request(source, url, have > 0 ? { Range: `bytes=${have}-`, 'Accept-Encoding': 'identity' } : { 'Accept-Encoding': 'identity' })
-  if (response.status === 416) {
-    await rm(part)
-    throw new Passing('the partial file was longer than the file')
-  }
-  const resumed = response.status === 206
-  const file = await open(part, resumed ? 'a' : 'w').catch((error: unknown) => {
-    throw storageError(part, error)
-  })
-  let size = resumed ? have : 0
-  try {
-    const reader = response.body?.getReader()
-    for (;;) {
-      const block = await reader?.read().catch((error: unknown) => {
-        throw new Passing(faultCode(error), { cause: error })
-      })
-      if (block === undefined || block.done) break
-      await file.writeFile(block.value as Uint8Array).catch((error: unknown) => {
-        throw storageError(part, error)
-      })
-      size += (block.value as Uint8Array).length
-      onBytes(size)
-    }
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  if (remote.size !== undefined && size < remote.size) throw new Passing(`the transfer of ${remote.rfilename} ended after ${size} of ${remote.size} bytes`)
-}
-
 const download = async (source: Source, remote: RemoteFile, folder: string, onBytes: (size: number) => void): Promise<void> => {
   const path = join(folder, remote.rfilename)
   if (await matches(path, remote)) return onBytes(await sizeOf(path))
   const part = `${path}.part`
   const url = `${source.endpoint}/${source.name}/resolve/${encodeURIComponent(source.revision)}/${remote.rfilename}`
   const old = await sizeOf(part)
-  await retrying(source, () => transfer(source, url, part, remote, onBytes))
+  await retrying(source, () => transferTo(part, { ask: (headers) => request(source, url, headers), name: remote.rfilename, size: remote.size, onBytes }))
   if (!(await matches(part, remote))) {
     await rm(part)
     // What lay there may have been a part of another revision's file.
@@ -185,7 +144,7 @@ export const fetchModel = async (name: string, options: FetchOptions): Promise<{
   const torchOnly = has('pytorch_model.bin') ? ', only pytorch_model.bin; only safetensors are read, so choose a revision that has them or convert the file' : '; only safetensors are read'
   const weights = required(asked, listing, sharded ? 'model.safetensors.index.json' : 'model.safetensors', torchOnly)
   await mkdir(folder, { recursive: true }).catch((error: unknown) => {
-    throw storageError(folder, error)
+    throw cannotBeWritten(folder, error)
   })
 
   let files = [...small, ...optional, weights]

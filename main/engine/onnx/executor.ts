@@ -1,20 +1,8 @@
-import { createRequire } from 'node:module'
 import type * as Onnx from 'onnxruntime-node'
-import { SpectroscopeError } from '../../../preload/errors'
 import { type Bound, type EngineDescription, type Executor, type Program, type Resident, isResident } from '../executor'
 import type { Graph } from '../graph'
 import { lowerToOnnx } from './lower'
-
-const packages = createRequire(import.meta.url)
-
-/** onnxruntime, loaded when first asked for, so that a machine without its binary can still read what it has. */
-const load = (): typeof Onnx => {
-  try {
-    return packages('onnxruntime-node') as typeof Onnx
-  } catch (cause) {
-    throw new SpectroscopeError('engine', `onnxruntime-node could not be loaded (${cause instanceof Error ? cause.message : String(cause)}); run npm ci again on this machine.`, { cause })
-  }
-}
+import { loadOnnx, onnxVersion } from './package'
 
 /** onnxruntime reads no SharedArrayBuffer: what threads share is copied first. */
 const unshared = <T extends Float32Array | Int32Array>(data: T): T => (data.buffer instanceof SharedArrayBuffer ? (data.slice() as T) : data)
@@ -57,6 +45,8 @@ export interface OnnxSettings {
   readonly deviceId?: number
   /** Bytes of exponentials of a vocabulary that a device computes at once; without it, one small block after another, as suits a core. */
   readonly partBytes?: number
+  /** What the provider computes with, beside onnxruntime. */
+  readonly versionWords?: string
 }
 
 const sessionOptions = ({ provider, deviceId }: OnnxSettings): Onnx.InferenceSession.SessionOptions => ({
@@ -69,21 +59,19 @@ const sessionOptions = ({ provider, deviceId }: OnnxSettings): Onnx.InferenceSes
   enableMemPattern: false
 })
 
-export const onnxVersion = (): string => (packages('onnxruntime-node/package.json') as { version: string }).version
-
 /**
  * onnxruntime with one of its execution providers. Sessions are single-threaded on the processor: the sampler runs one executor in each of
  * its worker threads, which keeps every product within one core's caches and makes results independent of the number of threads. Memory
  * patterns are off: a program would hold its memory twice, once for the pattern and once from its first run.
  */
 export class OnnxExecutor implements Executor {
-  private readonly onnx = load()
+  private readonly onnx = loadOnnx()
 
   readonly description: EngineDescription
 
   constructor(private readonly settings: OnnxSettings) {
-    const { name, device, precision = 'float32' } = settings
-    this.description = { name, device, precision, version: `onnxruntime ${onnxVersion()}` }
+    const { name, device, precision = 'float32', versionWords } = settings
+    this.description = { name, device, precision, version: [`onnxruntime ${onnxVersion()}`, ...(versionWords === undefined ? [] : [versionWords])].join(', ') }
   }
 
   resident(data: Float32Array, shape: readonly number[]): Resident {

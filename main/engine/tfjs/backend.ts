@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import * as tf from '@tensorflow/tfjs-core'
 import { SpectroscopeError } from '../../../preload/errors'
 import type { EngineDescription } from '../executor'
-import { nvidiaDevice } from '../nvidia'
+import { deviceWords, nvidiaDevice } from '../nvidia'
 import type { Backend } from './environment'
 import { restoreUtil } from './node-util'
 
@@ -22,7 +22,7 @@ interface NodeBackend {
 
 const gpuWords = async (): Promise<string> => {
   const device = await nvidiaDevice(process.env['CUDA_VISIBLE_DEVICES']?.split(',').at(-1))
-  return device === undefined ? 'NVIDIA GPU' : `${device.name}, ${(device.memoryBytes / 2 ** 30).toFixed(0)} GiB, driver ${device.driver}`
+  return device === undefined ? 'NVIDIA GPU' : deviceWords(device)
 }
 
 const versionOf = (name: string): string => (packages(`${name}/package.json`) as { readonly version: string }).version

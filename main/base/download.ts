@@ -1,0 +1,56 @@
+import { open, rm, stat } from 'node:fs/promises'
+import { SpectroscopeError } from '../../preload/errors'
+import { faultCode } from './faults'
+
+/** A fault that may pass: no connection, a broken transfer, a busy server. */
+export class Passing extends Error {}
+
+export const sizeOf = (path: string): Promise<number> => stat(path).then(({ size }) => size, () => 0)
+
+export const cannotBeWritten = (path: string, error: unknown): SpectroscopeError =>
+  new SpectroscopeError('storage', `${path}: cannot be written (${faultCode(error)}); free some space or choose another folder.`, { cause: error })
+
+export interface Transfer {
+  /** Asks for the file with these headers; an answer of status 416 is given back as it is, any other fault is thrown. */
+  readonly ask: (headers: Record<string, string>) => Promise<Response>
+  /** What the file is called in words. */
+  readonly name: string
+  /** Of the whole file, where it is known. */
+  readonly size?: number | undefined
+  /** Hears how many bytes are there. */
+  readonly onBytes: (size: number) => void
+}
+
+/** Adds to `part` what it lacks of a file, and sees that it is on the disk. Throws `Passing` where it broke off, and `storage` errors. */
+export const transferTo = async (part: string, { ask, name, size: whole, onBytes }: Transfer): Promise<void> => {
+  const have = await sizeOf(part)
+  if (have > 0 && have === whole) return
+  const response = await ask(have > 0 ? { Range: `bytes=${have}-`, 'Accept-Encoding': 'identity' } : { 'Accept-Encoding': 'identity' })
+  if (response.status === 416) {
+    await rm(part)
+    throw new Passing('the partial file was longer than the file')
+  }
+  const resumed = response.status === 206
+  const file = await open(part, resumed ? 'a' : 'w').catch((error: unknown) => {
+    throw cannotBeWritten(part, error)
+  })
+  let size = resumed ? have : 0
+  try {
+    const reader = response.body?.getReader()
+    for (;;) {
+      const block = await reader?.read().catch((error: unknown) => {
+        throw new Passing(faultCode(error), { cause: error })
+      })
+      if (block === undefined || block.done) break
+      await file.writeFile(block.value as Uint8Array).catch((error: unknown) => {
+        throw cannotBeWritten(part, error)
+      })
+      size += (block.value as Uint8Array).length
+      onBytes(size)
+    }
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  if (whole !== undefined && size < whole) throw new Passing(`the transfer of ${name} ended after ${size} of ${whole} bytes`)
+}

@@ -1,0 +1,230 @@
+import { createHash } from 'node:crypto'
+import { cp, mkdir, rename, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { z } from 'zod'
+import { SpectroscopeError } from '../../../preload/errors'
+import { Passing, sizeOf, transferTo } from '../../base/download'
+import { faultCode } from '../../base/faults'
+import { buildFolder, makeFolder } from '../../base/files'
+import { DamagedArchive, unpackEntry, zipEntries } from '../../base/zip'
+import { hashFile } from '../../models/safetensors'
+import { cudaDevice } from '../nvidia'
+import { checkCudaPlatform, checkDriver, packagedCuda } from './cuda-needs'
+import { copyFolder, copyRoot, installedFolder, librariesFolder, providerFiles } from './package'
+
+/** What an installation downloads, before anything is downloaded. */
+export interface CudaPlan {
+  readonly url: string
+  /** Of the download; null where the server does not say. */
+  readonly bytes: number | null
+  /** SHA-512 of the download in base 64; null where the server does not say. */
+  readonly checksum: string | null
+  /** Where it goes. */
+  readonly folder: string
+  readonly version: string
+  /** Whether there is a GPU here, with a driver that is new enough. */
+  readonly device: boolean
+}
+
+export interface DownloadProgress {
+  readonly done: number
+  readonly total: number
+}
+
+export interface InstallOptions {
+  readonly onProgress: (progress: DownloadProgress) => void
+  /** What is done now, after the download. */
+  readonly onNote: (message: string) => void
+  readonly signal: AbortSignal
+  /** Milliseconds before the first retry; doubled before each further one. */
+  readonly retryDelay?: number
+}
+
+/** What script/install-metadata.js of the package says, as far as it is used. */
+interface Metadata {
+  readonly manifests: Readonly<Record<string, Readonly<Record<string, { readonly package: string; readonly path: string }>>>>
+  readonly packages: Readonly<Record<string, { readonly name: string; readonly versions: readonly { readonly feed: string; readonly version: string }[] }>>
+  readonly feeds: Readonly<Record<string, { readonly index: string }>>
+}
+
+const manifest = 'linux/x64:cuda12'
+
+/** Which files of which NuGet package are the provider, as the package's own install script has it; TensorRT's is left out. */
+const wanted = (): { readonly name: string; readonly version: string; readonly index: string; readonly paths: readonly string[] } => {
+  const metadata = createRequire(join(installedFolder(), 'package.json'))('./script/install-metadata.js') as Metadata
+  const files = providerFiles.map((file) => metadata.manifests[manifest][`./${file}`])
+  const { name, versions } = metadata.packages[files[0].package]
+  const { version, feed } = versions[0]
+  return { name: name.toLowerCase(), version: version.toLowerCase(), index: process.env['SPECTROSCOPE_NUGET'] ?? metadata.feeds[feed].index, paths: files.map(({ path }) => path) }
+}
+
+const indexSchema = z.looseObject({ resources: z.array(z.looseObject({ '@id': z.string(), '@type': z.string() })) })
+const leafSchema = z.looseObject({ catalogEntry: z.union([z.string(), z.looseObject({ '@id': z.string() })]) })
+const entrySchema = z.looseObject({ packageHash: z.string(), packageHashAlgorithm: z.string(), packageSize: z.int().positive().optional() })
+
+const what = 'onnxruntime\'s provider for CUDA'
+
+const unreachable = (url: string, words: string, cause?: unknown): SpectroscopeError =>
+  new SpectroscopeError('network', `${new URL(url).host} can't be reached (${words}), from where ${what} is downloaded; connect this machine to the network, or name a mirror's index in SPECTROSCOPE_NUGET, or a downloaded package in SPECTROSCOPE_CUDA_PACKAGE.`, { cause })
+
+const stopped = (cause?: unknown): SpectroscopeError =>
+  new SpectroscopeError('interrupted', `The installation of ${what} was stopped; install again to go on with the download.`, { cause })
+
+const ask = async (url: string, signal: AbortSignal, options: RequestInit = {}): Promise<Response> =>
+  fetch(url, { ...options, signal }).catch((error: unknown) => {
+    throw signal.aborted ? stopped(error) : unreachable(url, faultCode(error), error)
+  })
+
+/** What the feed answers, or undefined where it has nothing there. */
+const json = async <T>(url: string, schema: z.ZodType<T>, signal: AbortSignal): Promise<T | undefined> => {
+  const response = await ask(url, signal)
+  if (response.status === 404 || response.status === 403) return undefined
+  if (!response.ok) throw new SpectroscopeError('network', `${new URL(url).host} answers HTTP ${response.status} for ${what}; try again later.`)
+  return schema.safeParse(await response.json().catch(() => undefined)).data
+}
+
+/** Length and SHA-512 of a package, from the feed's catalogue (NuGet's server API, "RegistrationsBaseUrl" and "Catalog"). */
+const registered = async (base: string | undefined, name: string, version: string, signal: AbortSignal): Promise<{ readonly bytes: number | null; readonly checksum: string | null }> => {
+  const leaf = base === undefined ? undefined : await json(`${base.replace(/\/$/, '')}/${name}/${version}.json`, leafSchema, signal)
+  const address = typeof leaf?.catalogEntry === 'string' ? leaf.catalogEntry : leaf?.catalogEntry['@id']
+  const entry = address === undefined ? undefined : await json(address, entrySchema, signal)
+  return { bytes: entry?.packageSize ?? null, checksum: entry?.packageHashAlgorithm === 'SHA512' ? entry.packageHash : null }
+}
+
+/** Whether a GPU is here. Throws an `engine` error where its driver is too old. */
+const deviceHere = async (): Promise<boolean> => {
+  const device = await cudaDevice()
+  if (device !== undefined) checkDriver(device)
+  return device !== undefined
+}
+
+/** Asks the feed. Throws an `engine` error where there is nothing for this platform or driver, and `network` errors. */
+export const planCuda = async (signal: AbortSignal): Promise<CudaPlan> => {
+  checkCudaPlatform()
+  const device = await deviceHere()
+  const folder = copyRoot()
+  const given = process.env['SPECTROSCOPE_CUDA_PACKAGE']
+  const { name, version, index } = wanted()
+  if (given !== undefined && given !== '') {
+    const bytes = await sizeOf(given)
+    if (bytes === 0) throw new SpectroscopeError('input', `SPECTROSCOPE_CUDA_PACKAGE names ${given}, and there is no such file; correct it, or unset it to download ${name} ${version}.`)
+    return { url: given, bytes, checksum: null, folder, version, device }
+  }
+  const listed = await json(index, indexSchema, signal)
+  const base = (type: RegExp): string | undefined => listed?.resources.findLast((resource) => type.test(resource['@type']))?.['@id']
+  const content = base(/^PackageBaseAddress\/3\.0\.0$/)
+  if (content === undefined) throw new SpectroscopeError('network', `${index} is no index of a NuGet feed; correct SPECTROSCOPE_NUGET.`)
+  const url = `${content.replace(/\/$/, '')}/${name}/${version}/${name}.${version}.nupkg`
+  const { bytes, checksum } = await registered(base(/^RegistrationsBaseUrl(\/|$)/), name, version, signal)
+  const head = await ask(url, signal, { method: 'HEAD' })
+  if (!head.ok) throw new SpectroscopeError('network', `${new URL(url).host} has no ${name} ${version} (HTTP ${head.status}); name a mirror's index in SPECTROSCOPE_NUGET, or a downloaded package in SPECTROSCOPE_CUDA_PACKAGE.`)
+  const length = Number(head.headers.get('content-length') ?? NaN)
+  return { url, bytes: bytes ?? (Number.isFinite(length) ? length : null), checksum, folder, version, device }
+}
+
+const isFile = ({ url }: CudaPlan): boolean => !/^https?:/.test(url)
+
+/** What a person should know before the download. */
+export const cudaPlanWords = (plan: CudaPlan): string => {
+  const { bytes, checksum, folder, version, device } = plan
+  const size = bytes === null ? 'a file of unknown size' : `${(bytes / 1e6).toFixed(0)} MB`
+  return [
+    `${what[0].toUpperCase()}${what.slice(1)}, version ${version}, needs an NVIDIA driver, CUDA ${packagedCuda} and cuDNN 9, which it does not bring.`,
+    ...(device ? [] : ['There is no NVIDIA GPU here, so it will not start on this machine.']),
+    isFile(plan) ? `It is unpacked from ${plan.url} into ${folder}.` : `It downloads ${size} from ${new URL(plan.url).host}${checksum === null ? ', which gives no checksum' : ', whose checksum is compared'}, and unpacks about twice as much into ${folder}.`
+  ].join(' ')
+}
+
+const attempts = 5
+
+/** The whole package at `path`, its checksum compared; what an earlier call has downloaded is not downloaded again. */
+const download = async ({ url, bytes, checksum }: CudaPlan, path: string, { onProgress, signal, retryDelay = 1000 }: InstallOptions): Promise<void> => {
+  const host = new URL(url).host
+  const onBytes = (done: number): void => onProgress({ done, total: bytes ?? NaN })
+  const once = (): Promise<void> =>
+    transferTo(path, {
+      name: 'the package', size: bytes ?? undefined, onBytes,
+      ask: async (headers) => {
+        const response = await fetch(url, { headers, signal }).catch((error: unknown) => {
+          throw new Passing(faultCode(error), { cause: error })
+        })
+        if (response.ok || response.status === 416) return response
+        await response.body?.cancel()
+        if (response.status === 429 || response.status >= 500) throw new Passing(`HTTP ${response.status}`)
+        throw new SpectroscopeError('network', `${host} answers HTTP ${response.status} for ${url}; try again later.`)
+      }
+    })
+  const before = await sizeOf(path)
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await once()
+      break
+    } catch (error) {
+      if (signal.aborted) throw stopped(error)
+      if (!(error instanceof Passing)) throw error
+      const there = await sizeOf(path)
+      if (attempt === attempts) {
+        throw there === 0 ? unreachable(url, error.message, error) : new SpectroscopeError('network', `The download of ${what} from ${host} was cut off after ${(there / 1e6).toFixed(0)} MB (${error.message}); install again to go on with it.`, { cause: error })
+      }
+      await wait(retryDelay * 2 ** (attempt - 1), undefined, { signal }).catch((reason: unknown) => {
+        throw stopped(reason)
+      })
+    }
+  }
+  if (checksum === null) return
+  const hash = createHash('sha512')
+  await hashFile(path, hash)
+  if (hash.digest('base64') === checksum) return
+  await rm(path)
+  // What lay there may have been a part of another file.
+  if (before > 0) return download({ url, bytes, checksum } as CudaPlan, path, { onProgress, signal, retryDelay, onNote: () => {} })
+  throw new SpectroscopeError('network', `What ${host} sent for ${what} has another checksum than it says and was removed; install again, or name a mirror's index in SPECTROSCOPE_NUGET.`)
+}
+
+/** A copy of onnxruntime's package beside what it requires, with the provider's libraries among its own. */
+const unpack = async (archive: string, folder: string, signal: AbortSignal): Promise<void> => {
+  const { paths } = wanted()
+  try {
+    const entries = await zipEntries(archive)
+    await buildFolder(folder, { overwrite: () => true }, async (temporary) => {
+      const copy = copyFolder(temporary)
+      const libraries = librariesFolder(copy)
+      await mkdir(libraries, { recursive: true })
+      const common = dirname(createRequire(join(installedFolder(), 'package.json')).resolve('onnxruntime-common/package.json'))
+      await cp(common, join(copy, '..', 'onnxruntime-common'), { recursive: true, dereference: true })
+      for (const part of ['package.json', 'dist']) await cp(join(installedFolder(), part), join(copy, part), { recursive: true, dereference: true })
+      await cp(librariesFolder(installedFolder()), libraries, { recursive: true, dereference: true })
+      for (const [at, path] of paths.entries()) {
+        const entry = entries.find(({ name }) => name === path)
+        if (entry === undefined) throw new DamagedArchive(`it has no ${path}`)
+        await unpackEntry(archive, entry, join(libraries, providerFiles[at]), signal)
+      }
+    })
+  } catch (error) {
+    if (signal.aborted) throw stopped(error)
+    if (!(error instanceof DamagedArchive)) throw error
+    throw new SpectroscopeError('network', `The package of ${what} is damaged: ${error.message}; install again.`, { cause: error })
+  }
+}
+
+/**
+ * Downloads the provider's package and unpacks it into a copy of onnxruntime's, which is in its place only once it is whole. A download that
+ * is cut off is gone on with the next time. Throws `network`, `storage`, `engine` and `interrupted` errors.
+ */
+export const installCuda = async (plan: CudaPlan, options: InstallOptions): Promise<void> => {
+  checkCudaPlatform()
+  const { folder } = plan
+  await makeFolder(dirname(folder))
+  if (isFile(plan)) return unpack(plan.url, folder, options.signal)
+  const [part, archive] = [`${folder}.nupkg.part`, `${folder}.nupkg`]
+  await download(plan, part, options)
+  await rename(part, archive)
+  options.onNote('The download is whole; it is being unpacked.')
+  try {
+    await unpack(archive, folder, options.signal)
+  } finally {
+    await rm(archive, { force: true })
+  }
+}
