@@ -1,18 +1,23 @@
 import { openTfjsGpu } from '../main/engine/tfjs/installation'
 import { TfjsExecutor } from '../main/engine/tfjs/executor'
 import type { Executor } from '../main/engine/executor'
+import { openOnnxCuda } from '../main/engine/onnx/cuda'
 import { openOnnxCpu } from '../main/engine/onnx/executor'
 import { ReferenceExecutor } from '../main/engine/reference/executor'
 import { TransformerEvaluator } from '../main/engine/transformer-evaluator'
 import type { Architecture, Weights } from '../main/models/architecture'
 
-const withoutGpu: string | undefined = await openTfjsGpu().then(
-  async (executor) => {
-    await executor.dispose()
+/** Why an executor can't be had here; undefined where it can. */
+const missing = async (open: () => Promise<Executor>): Promise<string | undefined> => {
+  try {
+    await (await open()).dispose()
     return undefined
-  },
-  (error: unknown) => String(error)
-)
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
+const openCuda = (): Promise<Executor> => openOnnxCuda('float32')
 
 interface Tested {
   readonly open: () => Executor | Promise<Executor>
@@ -28,7 +33,8 @@ export const executors: Readonly<Record<string, Tested>> = {
   'onnx-cpu': { open: openOnnxCpu },
   'tfjs-cpu': { open: () => TfjsExecutor.open('cpu') },
   'tfjs-wasm': { open: () => TfjsExecutor.open('wasm') },
-  'tfjs-gpu': { open: openTfjsGpu, missing: withoutGpu }
+  'onnx-cuda': { open: openCuda, missing: await missing(openCuda) },
+  'tfjs-gpu': { open: openTfjsGpu, missing: await missing(openTfjsGpu) }
 }
 
 /** Title, whether it is skipped, and name of each, for describe blocks that say why. */

@@ -1,31 +1,82 @@
 import type { EngineInstallation, EngineInstalled, RunEvent } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
-import { describeEngine } from '../engine/engines'
-import { type InstallationPlan, install, planInstallation, planWords } from '../engine/tfjs/install'
+import { cudaPlanWords, installCuda, planCuda } from '../engine/onnx/cuda-install'
+import { install as installTfjs, planInstallation, planWords } from '../engine/tfjs/install'
 import { installedPackage } from '../engine/tfjs/installation'
+import { describeEngineApart } from '../pipeline/session'
 import type { HandlersOf } from './context'
 import type { Jobs } from './jobs'
 
 export { measureEnginesApart as measureEngines } from '../pipeline/session'
 
-/** What can be installed by a name of its own, and the engine that it brings. */
-const installable: Readonly<Record<string, string>> = { tfjs: 'tfjs-gpu' }
-
-const engineOf = (name: string): string => {
-  const engine = Object.entries(installable).find(([own, brings]) => name === own || name === brings)?.[1]
-  if (engine === undefined) throw new SpectroscopeError('usage', `There is nothing to install by the name "${name}"; choose one of ${Object.keys(installable).join(', ')}.`)
-  return engine
+interface InstallOptions {
+  readonly onProgress: (progress: { readonly done: number; readonly total: number }) => void
+  readonly onNote: (message: string) => void
+  readonly signal: AbortSignal
 }
 
-const planned = async (name: string, signal: AbortSignal): Promise<{ readonly engine: string; readonly plan: InstallationPlan }> => ({
-  engine: engineOf(name),
-  plan: await planInstallation(installedPackage(), signal)
-})
+/** What an installation would do, and does. */
+interface Planned {
+  readonly bytes: number | null
+  readonly folder: string
+  readonly words: string
+  readonly install: (options: InstallOptions) => Promise<void>
+}
+
+interface Installable {
+  /** The engine that it brings. */
+  readonly engine: string
+  /** What is downloaded, in words and as progress names it. */
+  readonly what: string
+  readonly detail: string
+  readonly plan: (signal: AbortSignal) => Promise<Planned>
+}
+
+/** What can be installed by a name of its own. */
+const installable: Readonly<Record<string, Installable>> = {
+  cuda: {
+    engine: 'onnx-cuda', what: 'onnxruntime\'s provider for CUDA', detail: 'provider',
+    plan: async (signal) => {
+      const plan = await planCuda(signal)
+      return { bytes: plan.bytes, folder: plan.folder, words: cudaPlanWords(plan), install: (options) => installCuda(plan, options) }
+    }
+  },
+  tfjs: {
+    engine: 'tfjs-gpu', what: 'TensorFlow\'s library for GPUs', detail: 'libtensorflow',
+    plan: async (signal) => {
+      const own = installedPackage()
+      const plan = await planInstallation(own, signal)
+      return {
+        bytes: plan.bytes, folder: plan.folder, words: planWords(plan),
+        install: async ({ onProgress, onNote, signal: stop }) => {
+          let downloaded = false
+          await installTfjs(own, {
+            signal: stop,
+            onProgress: ({ done, total }) => {
+              onProgress({ done, total })
+              if (done < total || downloaded) return
+              downloaded = true
+              onNote('The library is there; its addon is being fetched or compiled.')
+            }
+          })
+        }
+      }
+    }
+  }
+}
+
+const installableOf = (name: string): Installable => {
+  const found = Object.entries(installable).find(([own, { engine }]) => name === own || name === engine)?.[1]
+  if (found === undefined) throw new SpectroscopeError('usage', `There is nothing to install by the name "${name}"; choose one of ${Object.keys(installable).join(', ')}.`)
+  return found
+}
+
+const shown = ({ engine }: Installable, { bytes, folder, words }: Planned): EngineInstallation => ({ engine, bytes, folder, words })
 
 /** What an installation needs and downloads. Throws `usage`, `engine` and `network` errors. */
 export const describeInstallation = async (name: string, signal: AbortSignal): Promise<EngineInstallation> => {
-  const { engine, plan } = await planned(name, signal)
-  return { engine, bytes: plan.bytes, folder: plan.folder, words: planWords(plan) }
+  const found = installableOf(name)
+  return shown(found, await found.plan(signal))
 }
 
 const megabytes = (bytes: number): number => bytes / 1e6
@@ -39,26 +90,23 @@ export interface InstallRequest {
 }
 
 /**
- * Installs what an engine needs, and opens it once. Throws `usage`, `network`, `storage`, `engine` and `interrupted` errors; an `engine`
- * error too where all is installed and the engine does not start, as without a GPU.
+ * Installs what an engine needs, and opens it once in a process of its own. Throws `usage`, `network`, `storage`, `engine` and
+ * `interrupted` errors; an `engine` error too where all is installed and the engine does not start, as without a GPU.
  */
 export const installEngine = async ({ name, confirm, onEvent, signal }: InstallRequest): Promise<EngineInstalled> => {
-  const installation = await describeInstallation(name, signal)
-  const { engine } = installation
-  if (!(await confirm(installation))) return { engine, installed: false, device: null, version: null }
-  onEvent({ type: 'stage', stage: 'download', detail: 'TensorFlow\'s library for GPUs' })
-  let downloaded = false
-  await install(installedPackage(), {
+  const found = installableOf(name)
+  const { engine, what, detail } = found
+  const plan = await found.plan(signal)
+  if (!(await confirm(shown(found, plan)))) return { engine, installed: false, device: null, version: null }
+  onEvent({ type: 'stage', stage: 'download', detail: what })
+  await plan.install({
     signal,
-    onProgress: ({ done, total }) => {
-      onEvent({ type: 'progress', progress: { stage: 'download', done: megabytes(done), total: Number.isFinite(total) ? megabytes(total) : 0, unit: 'MB', detail: 'libtensorflow' } })
-      if (done < total || downloaded) return
-      downloaded = true
-      onEvent({ type: 'note', message: 'The library is there; its addon is being fetched or compiled.' })
-    }
+    onProgress: ({ done, total }) =>
+      onEvent({ type: 'progress', progress: { stage: 'download', done: megabytes(done), total: Number.isFinite(total) ? megabytes(total) : 0, unit: 'MB', detail } }),
+    onNote: (message) => onEvent({ type: 'note', message })
   })
   try {
-    const { device, version } = await describeEngine(engine)
+    const { device, version } = await describeEngineApart(engine)
     return { engine, installed: true, device, version }
   } catch (error) {
     throw new SpectroscopeError('engine', `All files of ${engine} are installed, but it does not start: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
@@ -69,7 +117,7 @@ export const engineCalls = (jobs: Jobs): Omit<HandlersOf<'engines'>, 'engines.me
   'engines.describeInstallation': ({ name }) => describeInstallation(name, AbortSignal.timeout(60_000)),
   /** A person has agreed in the window. */
   'engines.install': ({ name }) => {
-    const engine = engineOf(name)
+    const { engine } = installableOf(name)
     const { job, done } = jobs.start({ kind: 'download', title: `Installing ${engine}`, run: null, key: `install ${engine}` }, ({ signal, progress }) =>
       installEngine({
         name, signal,

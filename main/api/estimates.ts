@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { RunConfiguration } from '../../preload/configuration'
 import type { EngineRate, Estimate } from '../../preload/contract'
 import type { RunRecord } from '../../preload/records'
-import { resolveEngine } from '../engine/engines'
+import { resolveAmong } from '../engine/engines'
 import { estimateRun } from '../pipeline/estimate'
 import type { MeasuredRate } from '../pipeline/estimate'
 import { measureEnginesApart } from '../pipeline/session'
@@ -64,7 +64,7 @@ export class Estimates {
   async of(configuration: RunConfiguration, baseFolder: string, workspace: Workspace): Promise<Estimate> {
     const engines = this.#kept()?.engines ?? []
     const rates = engines.length > 0 ? engines : await this.#measure()
-    const engine = await resolveEngine(configuration.engine)
+    const engine = resolveAmong(configuration.engine, rates.flatMap(({ name, available }) => (available ? [name] : [])))
     const chosen = rates.find(({ name }) => name === engine)
     const lastRun = await this.#lastRun(engine, workspace)
     const rate = { engine, gigaflopsPerSecond: chosen?.gigaflopsPerSecond ?? null, measuredAt: this.#kept()?.measuredAt ?? null, ...(lastRun === undefined ? {} : { lastRun }) }

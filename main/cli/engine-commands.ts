@@ -22,7 +22,7 @@ const agreed = ({ words }: EngineInstallation, yes: boolean, { onEvent }: Watch)
 
 /** Adds the commands that list engines and install what they need. */
 export const addEngineCommands = ({ command, answer }: CommandPieces): void => {
-  const engines = command('engines', 'List what can compute here, with a measured rate; or install what an engine needs.', 'engines', 'engines install tfjs').action((options: Common) =>
+  const engines = command('engines', 'List what can compute here, with a measured rate; or install what an engine needs.', 'engines', 'engines install cuda').action((options: Common) =>
     answer(options, async () => {
       const measured = await measureEngines()
       return { json: { engines: measured }, text: enginesText(measured, page()) }
@@ -30,7 +30,7 @@ export const addEngineCommands = ({ command, answer }: CommandPieces): void => {
   )
   engines
     .command('install <name>')
-    .description('Download what an engine needs, after saying what that is: tfjs, for TensorFlow.js on an NVIDIA GPU.')
+    .description('Download what an engine needs, after saying what that is: cuda, for onnxruntime on an NVIDIA GPU; tfjs, for TensorFlow.js on one.')
     .option('-y, --yes', 'do not ask')
     .action((name: string, _options: object, self: { optsWithGlobals: () => Common & { readonly yes?: boolean } }) => {
       const { yes, ...options } = self.optsWithGlobals()

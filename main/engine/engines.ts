@@ -3,10 +3,16 @@ import { SpectroscopeError } from '../../preload/errors'
 import type { Architecture, Weights } from '../models/architecture'
 import type { Evaluator } from './evaluator'
 import type { EngineDescription, Executor } from './executor'
+import { cudaDevice, deviceWords } from './nvidia'
+import { openOnnxCuda, settleCuda } from './onnx/cuda'
+import { canInstallCuda } from './onnx/cuda-needs'
 import { openOnnxCpu } from './onnx/executor'
 import { ReferenceExecutor } from './reference/executor'
+import { type Precision, selfCheck } from './self-check'
 import { canInstall, openTfjsGpu } from './tfjs/installation'
 import { TransformerEvaluator } from './transformer-evaluator'
+
+export type { Precision } from './self-check'
 
 /** An engine as `spectroscope engines` lists it; `remedy` says what an unavailable one needs. */
 export interface EngineReport extends EngineDescription {
@@ -18,57 +24,108 @@ export interface EngineReport extends EngineDescription {
 
 interface Engine {
   /** Throws an `engine` error where it can't be had. */
-  readonly open: () => Executor | Promise<Executor>
+  readonly open: (precision: Precision) => Executor | Promise<Executor>
   /** What it computes on, for where it can't be had. */
-  readonly device: string
-  readonly precision: string
+  readonly device: () => string | Promise<string>
+  /** What a run may ask its products to be computed in; one that computes more exactly says so itself. */
+  readonly precisions: readonly Precision[]
+  /** Its own, where that is another. */
+  readonly precision?: string
   /** One evaluator has the whole device: no more than one of them is opened. */
   readonly single?: true
+  /** Sets this process up, before any thread opens it. */
+  readonly settle?: (precision: Precision) => void
+  /** Compared with the float64 reference before it is used. */
+  readonly checked?: true
   /** By what name what it needs can be installed here. */
-  readonly install?: () => string | undefined
+  readonly install?: () => string | undefined | Promise<string | undefined>
+}
+
+const processor = (): string => cpus()[0]?.model.trim() ?? 'CPU'
+
+const nvidia = async (): Promise<string> => {
+  const device = await cudaDevice()
+  return device === undefined ? 'NVIDIA GPU' : deviceWords(device)
 }
 
 const engines: Readonly<Record<string, Engine>> = {
-  'onnx-cpu': { open: openOnnxCpu, device: 'CPU', precision: 'float32' },
-  'tfjs-gpu': { open: openTfjsGpu, device: 'NVIDIA GPU', precision: 'float32', single: true, install: () => (canInstall() ? 'tfjs' : undefined) },
-  reference: { open: () => new ReferenceExecutor(), device: 'CPU', precision: 'float64' }
+  'onnx-cpu': { open: openOnnxCpu, device: processor, precisions: ['float32'] },
+  'onnx-cuda': { open: openOnnxCuda, device: nvidia, precisions: ['float32', 'tf32'], single: true, settle: settleCuda, checked: true, install: async () => ((await canInstallCuda()) ? 'cuda' : undefined) },
+  'tfjs-gpu': { open: openTfjsGpu, device: nvidia, precisions: ['float32'], single: true, install: () => (canInstall() ? 'tfjs' : undefined) },
+  reference: { open: () => new ReferenceExecutor(), device: processor, precisions: ['float32'], precision: 'float64' }
 }
+
+/** What `auto` means: the first of them that is here and works. */
+const automatic = ['onnx-cuda', 'onnx-cpu'] as const
 
 const engineOf = (name: string): Engine => {
   if (!Object.hasOwn(engines, name)) throw new SpectroscopeError('engine', `There is no engine "${name}"; choose one of ${['auto', ...Object.keys(engines)].join(', ')}.`)
   return engines[name]
 }
 
+const has = (name: string, precision: Precision): boolean => engineOf(name).precisions.includes(precision)
+
+/** Throws an `engine` error where there is no engine of the name, or it does not compute in that precision. */
+export const checkEngine = (name: string, precision: Precision = 'float32'): void => {
+  const chosen = name === 'auto' ? automatic : [name]
+  if (chosen.some((each) => has(each, precision))) return
+  const others = Object.keys(engines).filter((each) => has(each, precision))
+  const whom = name === 'auto' ? 'No engine that "auto" may choose' : name
+  throw new SpectroscopeError('engine', `${whom} ${name === 'auto' ? 'computes' : 'does not compute'} in ${precision}; ${others.length === 0 ? 'no engine does yet, so set "precision" to "float32"' : `choose ${others.join(' or ')}, or set "precision" to "float32"`}.`)
+}
+
+const open = async (name: string, precision: Precision): Promise<Executor> => {
+  checkEngine(name, precision)
+  return engineOf(name).open(precision)
+}
+
 /** An evaluator of the model at w*, for one thread. Throws an `engine` error if the engine is unknown or cannot be loaded. */
-export const createEvaluator = async (engine: string, architecture: Architecture, weights: Weights): Promise<Evaluator> =>
-  new TransformerEvaluator(await engineOf(engine).open(), architecture, weights)
+export const createEvaluator = async (engine: string, architecture: Architecture, weights: Weights, precision: Precision = 'float32'): Promise<Evaluator> =>
+  new TransformerEvaluator(await open(engine, precision), architecture, weights)
+
+/** Sets this process up for evaluators that its threads will open. Throws an `engine` error where it is set up for another precision. */
+export const settleEngine = (engine: string, precision: Precision = 'float32'): void => {
+  if (Object.hasOwn(engines, engine)) engines[engine].settle?.(precision)
+}
 
 /** Evaluators that so many threads are to have: where one has the whole device, there is one thread for it. */
 export const evaluatorsOf = (engine: string, threads: number): number => (Object.hasOwn(engines, engine) && engines[engine].single === true ? 1 : threads)
 
-/** Opens the engine to see what it is. Throws an `engine` error if it is unknown or cannot be loaded. */
-export const describeEngine = async (engine: string): Promise<EngineDescription> => {
-  const executor = await engineOf(engine).open()
-  await executor.dispose()
-  return executor.description
+/** Opens the engine to see what it is. Throws an `engine` error if it is unknown, cannot be loaded, or computes wrongly. */
+export const describeEngine = async (engine: string, precision: Precision = 'float32'): Promise<EngineDescription> => {
+  const executor = await open(engine, precision)
+  try {
+    if (engineOf(engine).checked === true && (precision === 'float32' || precision === 'tf32')) await selfCheck(executor, precision)
+    return executor.description
+  } finally {
+    await executor.dispose()
+  }
 }
 
-/** The engine that a name of the configuration means: `auto` is the fastest one here. Throws an `engine` error if there is none of the name. */
-export const resolveEngine = (name: string): Promise<string> => {
-  const engine = name === 'auto' ? 'onnx-cpu' : name
-  engineOf(engine)
-  return Promise.resolve(engine)
+/** The engine that a name of the configuration means: `auto` is the fastest one that is here and works. Throws an `engine` error if there is none of the name, or none of that precision. */
+export const resolveEngine = async (name: string, precision: Precision = 'float32'): Promise<string> => {
+  checkEngine(name, precision)
+  if (name !== 'auto') return name
+  const candidates = automatic.filter((each) => has(each, precision))
+  for (const candidate of candidates.slice(0, -1)) {
+    const works = await describeEngine(candidate, precision).then(() => true, () => false)
+    if (works) return candidate
+  }
+  return candidates[candidates.length - 1]
 }
+
+/** What `auto` means where it is known already which engines are here. */
+export const resolveAmong = (name: string, available: readonly string[]): string => (name === 'auto' ? (automatic.find((each) => available.includes(each)) ?? automatic[automatic.length - 1]) : name)
 
 const report = async (name: string): Promise<EngineReport> => {
-  const { device, precision } = engines[name]
+  const { device, precisions: [first], precision = first, install } = engines[name]
   try {
     const description = await describeEngine(name)
-    return { ...description, device: description.device === 'CPU' ? (cpus()[0]?.model.trim() ?? 'CPU') : description.device, available: true }
+    return { ...description, device: description.device === 'CPU' ? processor() : description.device, available: true }
   } catch (error) {
-    const installed = engines[name].install?.()
+    const installed = await install?.()
     return {
-      name, device, precision, version: '', available: false, remedy: error instanceof Error ? error.message : String(error),
+      name, device: await device(), precision, version: '', available: false, remedy: error instanceof Error ? error.message : String(error),
       ...(installed === undefined ? {} : { install: installed })
     }
   }

@@ -4,7 +4,7 @@ import { parseConfiguration } from '../../preload/configuration'
 import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import { readingFault } from '../base/faults'
-import { resolveEngine } from '../engine/engines'
+import { checkEngine } from '../engine/engines'
 import { componentNames } from '../models/components'
 import { parseModelConfig } from '../models/config'
 
@@ -60,7 +60,7 @@ export const checkConfiguration = async (configuration: RunConfiguration, baseFo
   const config = join(resolve(baseFolder, model), 'config.json')
   const architecture = parseModelConfig(await read(config, '"model" must name a folder with config.json, model.safetensors and tokenizer.json'), config)
   chooseComponents(configuration.components, componentNames(architecture))
-  await resolveEngine(configuration.engine)
+  checkEngine(configuration.engine, configuration.precision)
   if (weights !== undefined) await mustExist(resolve(baseFolder, weights), 'weights')
   if (rows !== undefined) await mustExist(resolve(baseFolder, rows), 'rows')
   for (const [i, file] of (corpus?.files ?? []).entries()) await mustExist(resolve(baseFolder, file), `corpus.files[${i}]`)

@@ -60,7 +60,7 @@ const prepare = async ({ configuration, baseFolder }: PrepareRequest): Promise<P
   const folder = resolve(baseFolder, configuration.model)
   const model = await loadModel(folder, configuration.weights === undefined ? undefined : resolve(baseFolder, configuration.weights))
   const components = chooseComponents(configuration.components, componentNames(model.architecture))
-  const engine = await describeEngine(await resolveEngine(configuration.engine))
+  const engine = await describeEngine(await resolveEngine(configuration.engine, configuration.precision), configuration.precision)
   const tokenizer = await openTokenizer(folder, configuration.corpus !== undefined)
   const study = await prepareStudy(configuration, baseFolder, model, tokenizer, (done, total) => notify('preparing', { done, total }))
   Object.assign(state, { model, study })
@@ -204,6 +204,7 @@ const parent = serveParent<ComputeCalls>({
     return null
   },
   measureEngines,
+  describeEngine: ({ engine }) => describeEngine(engine),
   describe: (request, { signal }) => {
     const { values, tokens } = have(state.matrix, 'a description')
     return describeClustering({ ...request, matrix: values, tokens, neighbours: state.neighbours, onProgress: tellPart, signal })

@@ -24,7 +24,7 @@ export interface Prepared {
   readonly tokens: number
 }
 
-export interface SampleRequest extends Pick<SamplingInput, 'components' | 'sampler' | 'seed' | 'observationIncludesProbe' | 'engine' | 'threads'> {
+export interface SampleRequest extends Pick<SamplingInput, 'components' | 'sampler' | 'seed' | 'observationIncludesProbe' | 'engine' | 'precision' | 'threads'> {
   readonly folder: string
   readonly everySeconds: number
   readonly fingerprint: string
@@ -140,6 +140,7 @@ export interface ComputeCalls {
   readonly layOut: { readonly parameters: LayOutRequest; readonly result: LayoutRecord }
   readonly preview: { readonly parameters: PreviewRequest; readonly result: CorpusPreview }
   readonly measureEngines: { readonly parameters: null; readonly result: readonly EngineRate[] }
+  readonly describeEngine: { readonly parameters: { readonly engine: string }; readonly result: EngineProvenance }
   readonly takeNeighbours: { readonly parameters: Block; readonly result: { readonly indices: Int32Array; readonly distances: Float32Array } }
 }
 

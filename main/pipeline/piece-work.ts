@@ -17,8 +17,8 @@ const checkProgram = ({ program }: ShardSet, folder: string): void => {
   if (program !== programVersion) throw new SpectroscopeError('usage', `The pieces of ${folder} were made by version ${program} and this is ${programVersion}; use that version, or make them anew.`)
 }
 
-const checkEngine = async ({ engine }: ShardSet): Promise<void> => {
-  const own = await describeEngine(await resolveEngine(engine.name))
+const checkEngine = async ({ engine, configuration: { precision } }: ShardSet): Promise<void> => {
+  const own = await describeEngine(await resolveEngine(engine.name, precision), precision)
   const words = ({ name, version, precision }: typeof own): string => `${name} ${version}, ${precision}`
   if (words(own) !== words(engine)) throw new SpectroscopeError('engine', `The pieces are to be sampled on the engine ${words(engine)}, and here it is ${words(own)}; install the same version of the program everywhere.`)
 }

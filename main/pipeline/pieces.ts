@@ -115,7 +115,7 @@ const sampleWith = async (folder: string, set: ShardSet, piece: Piece, { onEvent
         const { engine } = await companion.during(() => compute.call('openSet', { folder, withModel: true }))
         stopwatch.start('sample')
         const request = {
-          components, sampler, seed, threads, engine: engine.name, observationIncludesProbe: corpus?.observationIncludesProbe ?? false,
+          components, sampler, seed, threads, engine: engine.name, precision: set.configuration.precision, observationIncludesProbe: corpus?.observationIncludesProbe ?? false,
           folder: own, everySeconds: checkpointSeconds, fingerprint: set.id, chains: piece.chains, result: resultPath(folder, piece.index), secondsBefore: stopwatch.seconds,
           about: { set: set.id, piece: piece.index, host: hostname(), processor: cpus()[0]?.model.trim() ?? '', program: set.program, engine: set.engine, threads }
         }

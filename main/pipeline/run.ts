@@ -225,7 +225,7 @@ class Runner {
       })
     ]
     const request = {
-      components: prepared.components, sampler, seed, threads: this.#threads, engine: prepared.engine.name,
+      components: prepared.components, sampler, seed, threads: this.#threads, engine: prepared.engine.name, precision: configuration.precision,
       observationIncludesProbe: corpus?.observationIncludesProbe ?? false,
       folder: this.#folder, everySeconds: this.#options.checkpointSeconds, fingerprint: this.#samplingFingerprint(prepared)
     }

@@ -1,7 +1,7 @@
 import { SpectroscopeError } from '../../preload/errors'
 import type { EngineRate } from '../../preload/contract'
 import { stageNames } from '../../preload/records'
-import type { StageName } from '../../preload/records'
+import type { EngineProvenance, StageName } from '../../preload/records'
 import { entryPath } from '../base/entries'
 import { spawnChild } from '../base/processes'
 import type { Child } from '../base/processes'
@@ -106,14 +106,20 @@ export const besideRuns = async <T>(use: ComputeUse, { signal, onNote }: BesideO
   }
 }
 
-/** What can compute here, measured in a process of its own. */
-export const measureEnginesApart = async (): Promise<readonly EngineRate[]> => {
+/** A call of a compute process of its own, as a native fault of an engine must not take the caller with it. */
+const apart = async <T>(doing: string, work: (compute: Compute) => Promise<T>): Promise<T> => {
   const compute: Compute = spawnChild<ComputeCalls, ComputeNotices>(entryPath('compute'), {
-    lost: (words) => new SpectroscopeError('engine', `The compute process died (${words}) while it measured the engines; set SPECTROSCOPE_DEBUG=1 to see more.`)
+    lost: (words) => new SpectroscopeError('engine', `The compute process died (${words}) while it ${doing}; set SPECTROSCOPE_DEBUG=1 to see more.`)
   })
   try {
-    return await compute.call('measureEngines', null)
+    return await work(compute)
   } finally {
     await compute.disconnect()
   }
 }
+
+/** What can compute here, measured in a process of its own. */
+export const measureEnginesApart = (): Promise<readonly EngineRate[]> => apart('measured the engines', (compute) => compute.call('measureEngines', null))
+
+/** Opens an engine in a process of its own, to see that it works. Throws an `engine` error that says why where it does not. */
+export const describeEngineApart = (engine: string): Promise<EngineProvenance> => apart(`opened ${engine}`, (compute) => compute.call('describeEngine', { engine }))

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { SamplerConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import type { Study } from '../corpora/study'
-import { evaluatorsOf } from '../engine/engines'
+import { type Precision, evaluatorsOf, settleEngine } from '../engine/engines'
 import type { Model } from '../models/architecture'
 import { componentIndex, componentSlices, flatten } from '../models/components'
 import { readCheckpoint, removeLeftovers, writeCheckpoint } from './checkpoint'
@@ -67,6 +67,8 @@ export interface SamplingInput {
   readonly seed: number
   readonly observationIncludesProbe: boolean
   readonly engine: string
+  /** What products are computed in; float32 where it is not given. */
+  readonly precision?: Precision | undefined
   readonly threads: number
   /** `fingerprint` stands for the model and the study; what else determines the numbers is added to it here. */
   readonly checkpoint?: { readonly folder: string; readonly everySeconds: number; readonly fingerprint: string }
@@ -142,11 +144,11 @@ export const sampledNames = ({ components, sampler }: Pick<SamplingInput, 'compo
 export const chainNames = (input: Pick<SamplingInput, 'components' | 'sampler'>): ChainName[] =>
   sampledNames(input).flatMap((component) => Array.from({ length: input.sampler.chains }, (_, chain) => ({ component, chain })))
 
-const fingerprintOf = ({ checkpoint, components, sampler, seed, observationIncludesProbe, engine, study }: SamplingInput, chosen?: readonly ChainName[]): string => {
+const fingerprintOf = ({ checkpoint, components, sampler, seed, observationIncludesProbe, engine, precision, study }: SamplingInput, chosen?: readonly ChainName[]): string => {
   const { preset: _, ...settings } = sampler
   const lengths = [study.sampling, study.observation, study.probe].map((rows) => rows.map(({ length }) => length))
   return createHash('sha256')
-    .update(JSON.stringify([checkpoint?.fingerprint, components, Object.entries(settings).sort(), seed, observationIncludesProbe, engine, lengths, study.targets.map(({ length }) => length), ...(chosen === undefined ? [] : [chosen])]))
+    .update(JSON.stringify([checkpoint?.fingerprint, components, Object.entries(settings).sort(), seed, observationIncludesProbe, engine, precision, lengths, study.targets.map(({ length }) => length), ...(chosen === undefined ? [] : [chosen])]))
     .digest('hex')
 }
 
@@ -217,14 +219,14 @@ class Sampler {
   #reportedAt = -Infinity
 
   constructor(input: SamplingInput, chosen?: readonly ChainName[]) {
-    const { study, sampler, seed, model, engine } = input
+    const { study, sampler, seed, model, engine, precision } = input
     const { starts, positions } = flattenTargets(study.targets)
     this.#input = input
     this.#whole = chosen === undefined
     this.#tokens = positions.length
     checkInput(input, this.#tokens)
     const replicas = makeReplicas(input, chosen ?? chainNames(input), this.#tokens)
-    this.#run = { engine, architecture: model.architecture, weights: model.weights, sampler, seed, replicas, starts, positions, initialLosses: float32(this.#tokens) }
+    this.#run = { engine, precision, architecture: model.architecture, weights: model.weights, sampler, seed, replicas, starts, positions, initialLosses: float32(this.#tokens) }
     this.#fingerprint = fingerprintOf(input, chosen)
     this.#minibatches = new Minibatches(seed, study.sampling.length, sampler.batchSize)
     this.#observation = cutRows(study.observation, Array.from(study.observation.keys()), blockTokens)
@@ -240,6 +242,7 @@ class Sampler {
   }
 
   async run({ openLane = threadLane, pick }: SamplingTransport): Promise<SampledChains> {
+    settleEngine(this.#run.engine, this.#run.precision)
     this.#pool = await Pool.open(this.#run, openLane, Math.min(evaluatorsOf(this.#run.engine, this.#input.threads), this.#run.replicas.length), pick)
     const drop = (): void => this.#pool.drop()
     this.#input.signal?.addEventListener('abort', drop)

@@ -1,4 +1,5 @@
 import type { SamplerConfiguration } from '../../preload/configuration'
+import type { Precision } from '../engine/engines'
 import type { Prefix, Rows } from '../engine/evaluator'
 import type { Architecture, Weights } from '../models/architecture'
 import type { ChainState } from './psgld'
@@ -31,6 +32,7 @@ export interface Replica extends ChainState {
 /** What every worker holds from the start. */
 export interface SharedRun {
   readonly engine: string
+  readonly precision?: Precision | undefined
   readonly architecture: Architecture
   readonly weights: Weights
   readonly sampler: SamplerConfiguration

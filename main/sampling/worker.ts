@@ -25,7 +25,7 @@ const answer = async (work: ReplicaWork, message: ToLane): Promise<void> => {
 }
 
 try {
-  const work = new ReplicaWork(await createEvaluator(run.engine, run.architecture, run.weights), run)
+  const work = new ReplicaWork(await createEvaluator(run.engine, run.architecture, run.weights, run.precision), run)
   let last: Promise<void> = Promise.resolve()
   port.on('message', (message: ToLane) => {
     last = last.then(() => answer(work, message))

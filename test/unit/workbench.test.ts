@@ -186,7 +186,7 @@ describe('before a run', () => {
 describe('an engine that is not here', () => {
   it.skipIf(process.platform === 'darwin')('is not installed without a network, and the window hears why', async () => {
     const { ask, heard } = await fresh()
-    await expect(ask('engines.describeInstallation', { name: 'abacus' })).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('choose one of tfjs') })
+    await expect(ask('engines.describeInstallation', { name: 'abacus' })).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('choose one of cuda, tfjs') })
     vi.stubEnv('TFJS_NODE_CDN_STORAGE', 'http://127.0.0.1:9/')
     try {
       await expect(ask('engines.describeInstallation', { name: 'tfjs' })).rejects.toMatchObject({ kind: 'network' })

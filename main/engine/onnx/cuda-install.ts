@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { cp, mkdir, rename, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { dirname, join, sep } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { z } from 'zod'
 import { SpectroscopeError } from '../../../preload/errors'
@@ -72,9 +72,13 @@ const unreachable = (url: string, words: string, cause?: unknown): SpectroscopeE
 const stopped = (cause?: unknown): SpectroscopeError =>
   new SpectroscopeError('interrupted', `The installation of ${what} was stopped; install again to go on with the download.`, { cause })
 
+/** Asks once more where a connection that was kept has been closed meanwhile. */
 const ask = async (url: string, signal: AbortSignal, options: RequestInit = {}): Promise<Response> =>
-  fetch(url, { ...options, signal }).catch((error: unknown) => {
-    throw signal.aborted ? stopped(error) : unreachable(url, faultCode(error), error)
+  fetch(url, { ...options, signal }).catch((first: unknown) => {
+    if (signal.aborted) throw stopped(first)
+    return fetch(url, { ...options, signal }).catch((error: unknown) => {
+      throw signal.aborted ? stopped(error) : unreachable(url, faultCode(error), error)
+    })
   })
 
 /** What the feed answers, or undefined where it has nothing there. */
@@ -183,6 +187,14 @@ const download = async ({ url, bytes, checksum }: CudaPlan, path: string, { onPr
   throw new SpectroscopeError('network', `What ${host} sent for ${what} has another checksum than it says and was removed; install again, or name a mirror's index in SPECTROSCOPE_NUGET.`)
 }
 
+const commonName = 'onnxruntime-common'
+
+/** The package that onnxruntime's requires. */
+const commonFolder = (): string => {
+  const file = createRequire(join(installedFolder(), 'package.json')).resolve(commonName)
+  return file.slice(0, file.lastIndexOf(`${sep}${commonName}${sep}`) + commonName.length + 1)
+}
+
 /** A copy of onnxruntime's package beside what it requires, with the provider's libraries among its own. */
 const unpack = async (archive: string, folder: string, signal: AbortSignal): Promise<void> => {
   const { paths } = wanted()
@@ -192,8 +204,7 @@ const unpack = async (archive: string, folder: string, signal: AbortSignal): Pro
       const copy = copyFolder(temporary)
       const libraries = librariesFolder(copy)
       await mkdir(libraries, { recursive: true })
-      const common = dirname(createRequire(join(installedFolder(), 'package.json')).resolve('onnxruntime-common/package.json'))
-      await cp(common, join(copy, '..', 'onnxruntime-common'), { recursive: true, dereference: true })
+      await cp(commonFolder(), join(copy, '..', commonName), { recursive: true, dereference: true })
       for (const part of ['package.json', 'dist']) await cp(join(installedFolder(), part), join(copy, part), { recursive: true, dereference: true })
       await cp(librariesFolder(installedFolder()), libraries, { recursive: true, dereference: true })
       for (const [at, path] of paths.entries()) {

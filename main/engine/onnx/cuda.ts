@@ -5,13 +5,8 @@ import type { Precision } from '../self-check'
 import { cudaReady } from './cuda-needs'
 import { OnnxExecutor } from './executor'
 
-/** What of the environment decides how CUDA's libraries compute, from when they are loaded. */
-const settings = (precision: Precision): Readonly<Record<string, string | undefined>> => ({
-  // Devices as nvidia-smi counts them.
-  CUDA_DEVICE_ORDER: process.env['CUDA_DEVICE_ORDER'] ?? 'PCI_BUS_ID',
-  // onnxruntime's binding for Node passes no option of the provider on but the device, and its own default is TF32 where the GPU has that.
-  NVIDIA_TF32_OVERRIDE: precision === 'tf32' ? undefined : '0'
-})
+/** Of exponentials at once: as much as keeps a card busy, and a small part of its memory. */
+const partBytes = 512 * 2 ** 20
 
 let settled: Precision | undefined
 
@@ -23,15 +18,16 @@ export const settleCuda = (precision: Precision): void => {
   if (!isMainThread) return
   if (settled !== undefined && settled !== precision) throw new SpectroscopeError('engine', `This process computes in ${settled} on CUDA and can't change to ${precision}; start the program again.`)
   settled = precision
-  for (const [name, value] of Object.entries(settings(precision))) {
-    if (value === undefined) delete process.env[name]
-    else process.env[name] = value
-  }
+  // Devices as nvidia-smi counts them.
+  process.env['CUDA_DEVICE_ORDER'] ??= 'PCI_BUS_ID'
+  // onnxruntime's binding for Node passes none of the provider's options on but the device, and the provider's own default is TF32.
+  if (precision === 'tf32') delete process.env['NVIDIA_TF32_OVERRIDE']
+  else process.env['NVIDIA_TF32_OVERRIDE'] = '0'
 }
 
 /** CUDA's first device. Throws an `engine` error that says the one thing to do where it can't be had. */
 export const openOnnxCuda = async (precision: Precision): Promise<OnnxExecutor> => {
   const { device, cuda } = await cudaReady()
   settleCuda(precision)
-  return new OnnxExecutor({ provider: 'cuda', name: 'onnx-cuda', device: deviceWords(device), precision, deviceId: 0, versionWords: `CUDA ${cuda}` })
+  return new OnnxExecutor({ provider: 'cuda', name: 'onnx-cuda', device: deviceWords(device), precision, deviceId: 0, partBytes, versionWords: `CUDA ${cuda}` })
 }
