@@ -4,9 +4,12 @@ import { meet, take, type Team } from '../base/team'
 import { blocksOf, rowsInBlock, width, type Solve, type System, type Workspace } from './pagerank'
 
 /** A column's residual falls by this factor in float32 before the scores take the correction in and it is computed anew in float64. */
-const reduction = 2 ** -11
-/** A round that leaves more than this share of a residual has met the end of what float32 can do. */
+const reduction = 2 ** -18
+/** A residual computed anew that is this many times what the recurrence had come to does not belong to its directions: they begin anew. */
+const drift = 8
+/** A round that leaves more than this share of a residual has not helped, and several in a row have met the end of what float32 can do. */
 const stagnation = 0.25
+const idleRounds = 3
 const rounds = 40
 /** Exponent of the first residuals in float32: leaves 180 binary digits below them, of which a solve uses some 40. */
 const magnitude = 60
@@ -63,7 +66,7 @@ const volumesOf = (parts: Int32Array, degrees: Float64Array, nodes: number, of: 
 /**
  * Conjugate gradients in the inner product of D (Chronopoulos and Gear's form) with float32 vectors and shares. Whenever a column's residual
  * has fallen enough, its correction is added to the float64 scores and the residual computed anew from them in float64, while directions
- * stay ("reliable updates", Sleijpen and van der Vorst 1996): the residual is true to float64 at half the memory traffic. The slowest
+ * stay while they fit ("reliable updates", Sleijpen and van der Vorst 1996): the residual is true to float64 at half the memory traffic. The slowest
  * mode, the constant on the part of the graph that the seed is in (K 1 = α 1), is taken out of every such residual at once. Returns
  * the largest |r_u| of each column beyond the rounding of its score: more than the system's tolerance where float32 did not suffice.
  */
@@ -124,6 +127,7 @@ export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, 
   const open = Uint8Array.from(sources, (source) => (source > tolerance ? 1 : 0))
   const moving = new Uint8Array(width)
   const begun = new Uint8Array(width)
+  const idle = new Uint8Array(width)
 
   const removeMeans = (): void => {
     for (let c = 0; c < width; c++) {
@@ -162,13 +166,16 @@ export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, 
   for (let round = 0; round < rounds && open.includes(1); round++) {
     removeMeans()
     moving.set(open)
-    iterate(Float64Array.from(residual, (size, c) => Math.max(tolerance / 2, reduction * size) * scales[c]))
+    const goals = residual.map((size) => Math.max(tolerance / 2, reduction * size))
+    iterate(goals.map((goal, c) => goal * scales[c]))
     phase((from, to) => kernel.absorb(from, to, settings.inverses.byteOffset))
     phase((from, to, sums) => kernel.verify(from, to, roundingShare, seedsAt, ownPartsAt, settings.sources.byteOffset, scales.byteOffset, floorsAt, sums))
     largest(wide, largestNow)
     total(1, masses)
     for (let c = 0; c < width; c++) {
-      if (open[c] === 1 && !(largestNow[c] > tolerance && largestNow[c] < stagnation * residual[c])) open[c] = 0
+      if (largestNow[c] > drift * goals[c]) begun[c] = 0
+      idle[c] = largestNow[c] < stagnation * residual[c] ? 0 : idle[c] + 1
+      if (!(largestNow[c] > tolerance && idle[c] < idleRounds)) open[c] = 0
       residual[c] = sources[c] > 0 ? largestNow[c] : 0
     }
   }
