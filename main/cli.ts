@@ -75,11 +75,12 @@ command('run <config>', 'Start a run: model, rows, sampling, susceptibilities, n
     })
   )
 
-command('resume <run>', 'Go on with an interrupted run, from its last checkpoint.', 'resume latest --workspace work', 'resume 20261122-101530-k3f9')
+command('resume <run>', 'Go on with an interrupted run, from its last checkpoint.', 'resume latest --workspace work', 'resume 20261122-101530-k3f9', 'resume latest --engine onnx-cpu')
+  .option('--engine <name>', 'go on on this engine, where the run\'s own is gone; float32 noise apart the numbers are the same')
   .addOption(checkpointOption())
-  .action((run: string, options: Working) =>
+  .action((run: string, options: Working & { readonly engine?: string }) =>
     answer(options, async () => {
-      const summary = await watched((watch) => resume(options.workspace, run, { ...watch, checkpointSeconds: options.checkpointEvery }))
+      const summary = await watched((watch) => resume(options.workspace, run, { ...watch, checkpointSeconds: options.checkpointEvery, engine: options.engine }))
       return { json: summary, text: summaryText(summary, page()) }
     })
   )

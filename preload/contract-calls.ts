@@ -91,7 +91,7 @@ export const callSchemas = {
   /** Starts at once, or waits for the run at work to end. Relative paths start from the base folder. */
   'runs.start': z.strictObject({ name: z.string().max(300), configuration, baseFolder: path }),
   'runs.startDemo': z.strictObject({}),
-  'runs.resume': z.strictObject({ run }),
+  'runs.resume': z.strictObject({ run, engine: z.string().max(100).optional() }),
   /** Stops with a checkpoint; answers once it is written. */
   'runs.pause': z.strictObject({ run }),
   'runs.recluster': z.strictObject({ run, name: z.string().max(300), configuration: clusteringSchema }),

@@ -31,7 +31,11 @@ export interface Provenance {
   readonly modelHash?: string
   readonly tokenizerHash?: string
   readonly studyHash?: string
+  /** The one that computes; those before it, where a person had the run go on elsewhere. */
   readonly engine?: EngineProvenance
+  readonly enginesBefore?: readonly (EngineProvenance & { readonly until: string })[]
+  /** Why the engine failed, where that is what stopped the run; null once it goes on. */
+  readonly engineLost?: { readonly at: string; readonly message: string } | null
   readonly versions?: Readonly<Record<string, string>>
   readonly platform?: string
   readonly threads?: number

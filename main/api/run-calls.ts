@@ -107,8 +107,8 @@ export const runCalls = (context: WorkbenchContext, managed: () => RunManager, e
       const demo = await readConfiguration(resourcePath('demo', 'demo.json'))
       return { run: await managed().start('demo', { ...demo, engine, ...(threads === null ? {} : { threads }) }, resourcePath('demo')) }
     },
-    'runs.resume': async ({ run }) => {
-      await managed().resume(run)
+    'runs.resume': async ({ run, engine }) => {
+      await managed().resume(run, engine)
       return null
     },
     'runs.pause': async ({ run }) => {

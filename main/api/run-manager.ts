@@ -4,6 +4,7 @@ import type { ClusteringConfiguration, RunConfiguration } from '../../preload/co
 import type { LiveRun, Notices, NoticeName, RunEvent } from '../../preload/contract'
 import { SpectroscopeError, toPlain } from '../../preload/errors'
 import type { RunRecord } from '../../preload/records'
+import { checkEngine } from '../engine/engines'
 import { componentNames } from '../models/components'
 import { parseModelConfig } from '../models/config'
 import { chooseComponents } from '../pipeline/checks'
@@ -195,13 +196,15 @@ export class RunManager {
     return id
   }
 
-  async resume(id: string): Promise<void> {
+  /** `engine` is where it goes on in place of its own. */
+  async resume(id: string, engine?: string): Promise<void> {
+    if (engine !== undefined) checkEngine(engine)
     this.#refuseTwice(id)
     const run = await this.#workspace.getRun(id)
     if (run.status === 'finished') throw new SpectroscopeError('usage', `Run ${id} is finished, so there is nothing to go on with.`)
     if (run.deleted) throw new SpectroscopeError('usage', `Run ${id} is marked as deleted; undo that first.`)
     await this.#workspace.updateRun(id, { status: 'pending' })
-    this.#add(id, 'run', false, (record, options) => resumeRun(this.#workspace, record, options))
+    this.#add(id, 'run', false, (record, options) => resumeRun(this.#workspace, record, { ...options, engine }))
   }
 
   async recluster(id: string, name: string, configuration: ClusteringConfiguration): Promise<void> {

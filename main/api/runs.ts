@@ -82,7 +82,7 @@ export const startFromFile = async (folder: string, file: string, options: Start
 export const resume = (folder: string, text: string, options: RunOptions): Promise<RunSummary> =>
   withWorkspace(folder, 'write', async (workspace) => {
     const run = await workspace.findRun(text)
-    return working(workspace, folder, options, (relayed) => resumeRun(workspace, run, relayed))
+    return working(workspace, folder, options, (relayed) => resumeRun(workspace, run, { ...relayed, engine: options.engine }))
   })
 
 /** All runs, oldest first. */

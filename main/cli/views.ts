@@ -47,8 +47,8 @@ export const runsText = (runs: readonly RunRecord[], page: Page): string =>
           { title: 'run' }, { title: 'name', flexible: true }, { title: 'status' }, { title: 'created (UTC)' }, { title: 'tokens', align: 'right' },
           { title: 'components', align: 'right' }, { title: 'clusters', align: 'right' }, { title: 'clusterings', align: 'right' }
         ],
-        runs.map(({ id, name, status, stage, createdAt, tokens, components, clusterings }) => [
-          id, visibleText(name), status === 'interrupted' && stage !== null ? `interrupted (${stage})` : status, when(createdAt), grouped(tokens),
+        runs.map(({ id, name, status, stage, provenance, createdAt, tokens, components, clusterings }) => [
+          id, visibleText(name), status === 'interrupted' && stage !== null ? `${provenance.engineLost ? 'device lost' : 'interrupted'} (${stage})` : status, when(createdAt), grouped(tokens),
           components.length === 0 ? '–' : String(components.length), clusterings.length === 0 ? '–' : String(clusterings[clusterings.length - 1].clusters), String(clusterings.length)
         ]),
         page.width,
@@ -82,6 +82,7 @@ const configurationWords = ({ configuration, baseFolder, provenance }: RunRecord
   const steps = sampler.nBeta === 0 ? '' : `, ${sampler.stepsBetweenDraws} steps apart after ${sampler.burnIn} of burn-in, step size ${sampler.stepSize}, batch ${sampler.batchSize}`
   return [
     `Model ${visibleText(model)} (from ${visibleText(baseFolder)}), seed ${seed}, engine ${provenance.engine === undefined ? configuration.engine : `${provenance.engine.name} ${provenance.engine.version}, ${provenance.engine.precision}, ${provenance.engine.device}`}.`,
+    ...(provenance.enginesBefore ?? []).map(({ name, device, until }) => `Begun on ${name} (${visibleText(device)}), until ${when(until)} UTC.`),
     `Sampler: ${sampler.preset} preset, nβ ${sampler.nBeta}, γ ${sampler.gamma}, ${plural(sampler.chains, 'chain')} of ${plural(sampler.draws, 'draw')}${steps}, ${sampler.estimator} estimator.`
   ]
 }

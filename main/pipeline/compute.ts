@@ -56,11 +56,11 @@ const tokenTexts = ({ sampling, observation, probe }: Study, tokenizer: Tokenize
   return new Map([...ids].map((id) => [id, tokenizer.tokenText(id)]))
 }
 
-const prepare = async ({ configuration, baseFolder }: PrepareRequest): Promise<Prepared> => {
+const prepare = async ({ configuration, baseFolder, engine: chosen = configuration.engine }: PrepareRequest): Promise<Prepared> => {
   const folder = resolve(baseFolder, configuration.model)
   const model = await loadModel(folder, configuration.weights === undefined ? undefined : resolve(baseFolder, configuration.weights))
   const components = chooseComponents(configuration.components, componentNames(model.architecture))
-  const engine = await describeEngine(await resolveEngine(configuration.engine, configuration.precision), configuration.precision)
+  const engine = await describeEngine(await resolveEngine(chosen, configuration.precision), configuration.precision)
   const tokenizer = await openTokenizer(folder, configuration.corpus !== undefined)
   const study = await prepareStudy(configuration, baseFolder, model, tokenizer, (done, total) => notify('preparing', { done, total }))
   Object.assign(state, { model, study })

@@ -9,6 +9,8 @@ import type { ClusteringDescription, EngineProvenance, LayoutRecord, StudyRecord
 export interface PrepareRequest {
   readonly configuration: RunConfiguration
   readonly baseFolder: string
+  /** In place of the configuration's. */
+  readonly engine?: string | undefined
 }
 
 /** A model and its rows, as far as the terminal's process and the store need to know them. */

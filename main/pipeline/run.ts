@@ -4,7 +4,7 @@ import type { ClusteringConfiguration, RunConfiguration } from '../../preload/co
 import type { RunEvent } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
 import { stageNames } from '../../preload/records'
-import type { ClusteringRecord, GatheredProvenance, Provenance, RunChanges, RunRecord, StageName, StageRecord, TracePointRecord } from '../../preload/records'
+import type { ClusteringRecord, EngineProvenance, GatheredProvenance, Provenance, RunChanges, RunRecord, StageName, StageRecord, TracePointRecord } from '../../preload/records'
 import { makeFolder } from '../base/files'
 import type { Workspace } from '../store/store'
 import { checkNeighbours } from './checks'
@@ -29,6 +29,8 @@ export interface RunOptions {
   readonly onEvent: (event: RunEvent) => void
   /** Aborting writes a checkpoint and leaves the run `interrupted`. */
   readonly signal: AbortSignal
+  /** Where a run that was begun goes on, in place of the engine that it was on. */
+  readonly engine?: string | undefined
   /** Points of the traces as they arise, with L(w*) where it is known already; those of a chain that starts again come again. */
   readonly onTrace?: (point: TracePointRecord, initialLoss: number) => void
   readonly onChainEnded?: (chain: { readonly component: string; readonly chain: number; readonly message: string }) => void
@@ -107,13 +109,14 @@ class Runner {
     const stop = (): void => void compute.kill()
     signal.addEventListener('abort', stop, { once: true })
     try {
-      const { configuration, baseFolder, provenance: { gathered } } = this.#run
-      const what = gathered === undefined ? await compute.call('prepare', { configuration, baseFolder }) : await compute.call('openSet', { folder: gathered.folder, withModel: false })
+      const { configuration, baseFolder, provenance: { gathered, engine: known } } = this.#run
+      const what = gathered === undefined ? await compute.call('prepare', { configuration, baseFolder, engine: this.#options.engine ?? known?.name }) : await compute.call('openSet', { folder: gathered.folder, withModel: false })
       this.#checkUnchanged(what)
+      await this.#noteEngine(what)
       this.#prepared = { by: compute, what }
       return what
     } catch (error) {
-      throw signal.aborted ? interruption(error) : error
+      throw signal.aborted ? interruption(error) : this.#withWayOut(error)
     } finally {
       off()
       signal.removeEventListener('abort', stop)
@@ -132,9 +135,27 @@ class Runner {
         throw new SpectroscopeError('input', `${what} have changed since run ${id} was started, so its numbers cannot go on; restore them, or start a new run.`.replace('The tokenizer have', 'The tokenizer has'))
       }
     }
-    if (known.engine !== undefined && known.engine.name !== engine.name) {
-      throw new SpectroscopeError('engine', `Run ${id} was started on the engine ${known.engine.name} and would now compute on ${engine.name}; start a new run for that.`)
+    if (known.engine !== undefined && known.engine.name !== engine.name && this.#options.engine === undefined) {
+      throw new SpectroscopeError('engine', `Run ${id} was started on the engine ${known.engine.name} and would now compute on ${engine.name}; resume it with \`--engine ${engine.name}\` to have that.`)
     }
+  }
+
+  /** Says and records where a run goes on that was begun elsewhere. */
+  async #noteEngine({ engine }: Prepared): Promise<void> {
+    const { id, provenance: { engine: known, enginesBefore = [] } } = this.#run
+    if (known === undefined || this.#done('sample')) return
+    const words = ({ name, device }: EngineProvenance): string => `${name} (${device})`
+    if (words(known) === words(engine)) return
+    this.#options.onEvent({ type: 'note', message: `Run ${id} was begun on ${words(known)} and goes on on ${words(engine)}.` })
+    await this.#update({ provenance: { engine, enginesBefore: [...enginesBefore, { ...known, until: new Date().toISOString() }] } })
+  }
+
+  /** What failed, with the other way on where the run's own engine can't be had. */
+  #withWayOut(error: unknown): unknown {
+    const { id, provenance: { engine } } = this.#run
+    if (!(error instanceof SpectroscopeError) || error.kind !== 'engine' || engine === undefined || this.#options.engine !== undefined || this.#done('sample')) return error
+    if (/--engine /.test(error.message)) return error
+    return new SpectroscopeError('engine', `Run ${id} is on ${engine.name}, which can't be had now (${error.message.replace(/\.$/, '')}); set that right and resume, or have it go on elsewhere with \`resume --engine NAME\`.`, { cause: error })
   }
 
   async #prepareStage(): Promise<void> {
@@ -151,8 +172,9 @@ class Runner {
     this.#finished('prepare', `${counted(tokens)} tokens in ${counted(study.probe.length)} probe rows, ${components.length} components, on ${engine.name}`)
   }
 
-  /** Everything that decides the numbers of the matrix. */
-  #samplingFingerprint({ modelHash, study, components, engine }: Prepared): string {
+  /** Everything that decides the numbers of the matrix; of engines the first, as a person may have the run go on elsewhere. */
+  #samplingFingerprint({ modelHash, study, components, ...prepared }: Prepared): string {
+    const engine = this.#run.provenance.enginesBefore?.[0] ?? prepared.engine
     const { sampler, seed, corpus } = this.#run.configuration
     return fingerprintOf([programVersion, modelHash, study.hash, components, sampler, seed, corpus?.observationIncludesProbe ?? false, engine.name, engine.precision, engine.version])
   }
@@ -244,7 +266,15 @@ class Runner {
     await this.#update({ stage: 'sample' })
     const how = `${estimator} estimator, ${chains} chains of ${draws} draws`
     this.#begin('sample', gathered === undefined ? `${how}, ${this.#threads} threads` : `${how}, gathered from ${gathered.folder}`)
-    await this.#session.use('sample', (compute) => (gathered === undefined ? this.#sampleWith(compute) : this.#gatherWith(compute, gathered)))
+    try {
+      await this.#session.use('sample', (compute) => (gathered === undefined ? this.#sampleWith(compute) : this.#gatherWith(compute, gathered)))
+    } catch (error) {
+      if (gathered !== undefined || !(error instanceof SpectroscopeError) || error.kind !== 'engine') throw error
+      const { id, provenance: { engine } } = this.#run
+      await this.#update({ provenance: { engineLost: { at: new Date().toISOString(), message: error.message } } })
+      if (/--engine /.test(error.message)) throw error
+      throw new SpectroscopeError('engine', `${error.message.replace(/\.$/, '')}; run ${id} is paused, and \`resume --engine NAME\` has it go on on another engine than ${engine?.name ?? 'this one'}.`, { cause: error })
+    }
     await this.#update({ stage: null })
     this.#finished('sample', `${counted(this.#run.tokens)} tokens × ${this.#run.components.length} components`)
   }
@@ -337,8 +367,8 @@ class Runner {
   }
 
   async #stages(): Promise<RunRecord> {
-    const { startedAt, configuration: { clustering } } = this.#run
-    await this.#update({ status: 'running', startedAt: startedAt ?? new Date().toISOString(), error: null })
+    const { startedAt, configuration: { clustering }, provenance: { engineLost } } = this.#run
+    await this.#update({ status: 'running', startedAt: startedAt ?? new Date().toISOString(), error: null, ...(engineLost ? { provenance: { engineLost: null } } : {}) })
     this.#noteVersion()
     if (!this.#done('prepare')) await this.#prepareStage()
     if (!this.#done('sample')) await this.#sampleStage()

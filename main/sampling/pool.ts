@@ -97,7 +97,7 @@ export const localLane = (createEvaluator: (run: SharedRun) => Promise<Evaluator
     release: (key) => void last.then(() => work.release(key)),
     close: async () => {
       await last
-      await work.dispose()
+      await work.dispose().catch(() => {})
     }
   }
 }

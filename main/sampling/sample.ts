@@ -70,7 +70,7 @@ export interface SamplingInput {
   /** What products are computed in; float32 where it is not given. */
   readonly precision?: Precision | undefined
   readonly threads: number
-  /** `fingerprint` stands for the model and the study; what else determines the numbers is added to it here. */
+  /** `fingerprint` stands for the model, the study and the engine; what else determines the numbers is added to it here. */
   readonly checkpoint?: { readonly folder: string; readonly everySeconds: number; readonly fingerprint: string }
   readonly onProgress?: (progress: SamplingProgress) => void
   readonly onTrace?: (point: TracePoint) => void
@@ -144,11 +144,11 @@ export const sampledNames = ({ components, sampler }: Pick<SamplingInput, 'compo
 export const chainNames = (input: Pick<SamplingInput, 'components' | 'sampler'>): ChainName[] =>
   sampledNames(input).flatMap((component) => Array.from({ length: input.sampler.chains }, (_, chain) => ({ component, chain })))
 
-const fingerprintOf = ({ checkpoint, components, sampler, seed, observationIncludesProbe, engine, precision, study }: SamplingInput, chosen?: readonly ChainName[]): string => {
+const fingerprintOf = ({ checkpoint, components, sampler, seed, observationIncludesProbe, study }: SamplingInput, chosen?: readonly ChainName[]): string => {
   const { preset: _, ...settings } = sampler
   const lengths = [study.sampling, study.observation, study.probe].map((rows) => rows.map(({ length }) => length))
   return createHash('sha256')
-    .update(JSON.stringify([checkpoint?.fingerprint, components, Object.entries(settings).sort(), seed, observationIncludesProbe, engine, precision, lengths, study.targets.map(({ length }) => length), ...(chosen === undefined ? [] : [chosen])]))
+    .update(JSON.stringify([checkpoint?.fingerprint, components, Object.entries(settings).sort(), seed, observationIncludesProbe, lengths, study.targets.map(({ length }) => length), ...(chosen === undefined ? [] : [chosen])]))
     .digest('hex')
 }
 

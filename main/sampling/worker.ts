@@ -13,7 +13,8 @@ const answer = async (work: ReplicaWork, message: ToLane): Promise<void> => {
   if (message.type === 'share') return work.share(message.key, message.prefix)
   if (message.type === 'release') return work.release(message.key)
   if (message.type === 'close') {
-    await work.dispose()
+    // On a device that is gone nothing can be let go of.
+    await work.dispose().catch(() => {})
     port.close()
     return
   }

@@ -131,6 +131,8 @@ describe.skipIf(!isBuilt)('an interrupted run', () => {
     const { code, stderr } = await started.finished
     expect(code).toBe(9)
     expect(stderr).toContain('The compute process died twice')
+    expect(stderr).toMatch(/is paused, and `resume --engine NAME` has it go on on another engine than onnx-cpu\./)
+    expect((await run(['runs', '--workspace', workspace])).stdout).toContain('device lost (sample)')
     expect((await resume('unlucky')).code).toBe(0)
     await expectSameNumbers('unlucky')
   }, 120_000)
