@@ -40,5 +40,6 @@ export const executors: Readonly<Record<string, Tested>> = {
 /** Title, whether it is skipped, and name of each, for describe blocks that say why. */
 export const executorCases = Object.entries(executors).map(([name, { missing }]) => ({ name, title: missing === undefined ? name : `${name} (skipped: ${missing})`, skipped: missing !== undefined }))
 
-export const evaluatorOn = async (name: string, architecture: Architecture, weights: Weights): Promise<TransformerEvaluator> =>
-  new TransformerEvaluator(name === 'reference' ? new ReferenceExecutor() : await executors[name].open(), architecture, weights)
+/** `goLayerwise` in place of the evaluator's own rule for long rows. */
+export const evaluatorOn = async (name: string, architecture: Architecture, weights: Weights, goLayerwise?: (positions: number) => boolean): Promise<TransformerEvaluator> =>
+  new TransformerEvaluator(name === 'reference' ? new ReferenceExecutor() : await executors[name].open(), architecture, weights, goLayerwise)

@@ -96,6 +96,8 @@ const rule: Rule = (builder, node, gradients, wanted) => {
       const inner = builder.sum(builder.mul(gradient, probabilities), [gradient.shape.length - 1])
       return [builder.mul(builder.sub(gradient, inner), probabilities)]
     }
+    case 'causalAttention':
+      return builder.causalAttentionSlope(inputs[0], inputs[1], inputs[2], gradient, operation.block)
     case 'gelu':
       return [builder.mul(gradient, builder.geluSlope(inputs[0], operation.tanh))]
     case 'sum': {
@@ -105,6 +107,7 @@ const rule: Rule = (builder, node, gradients, wanted) => {
     case 'reciprocal':
     case 'geluSlope':
     case 'exponentialSumsSlope':
+    case 'causalAttentionSlope':
       throw new Error(`${operation.kind} occurs in gradients alone and has none of its own`)
     case 'unembedLoss':
       return unembedLossRule(builder, node, gradients, wanted)

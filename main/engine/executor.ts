@@ -26,6 +26,8 @@ export interface Program {
 
 export interface Executor {
   readonly description: EngineDescription
+  /** Whether it computes in a memory of its own, to which inputs of every run are copied. */
+  readonly apart?: boolean
   resident(data: Float32Array, shape: readonly number[]): Resident
   compile(graph: Graph): Promise<Program>
   /** Lets go of residents, and of whatever else computes for it; its programs are disposed of before. */

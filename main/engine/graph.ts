@@ -28,6 +28,13 @@ export type Operation =
   /** (x, scale, shift) over the last axis: outputs the normalised and affine y, the mean and 1/√(variance + ε). */
   | { readonly kind: 'layerNorm'; readonly epsilon: number }
   | { readonly kind: 'softmax' }
+  /**
+   * (q, k, v [N, T, w]): Σ_s softmax_s≤t(q_t·k_s) v_s as [N, T, w]. No more scores are held than those of `block` queries of one of the N:
+   * they are computed again for the gradient.
+   */
+  | { readonly kind: 'causalAttention'; readonly block: number }
+  /** (q, k, v, g [N, T, w]): what Σ g · causalAttention(q, k, v) owes to q, to k and to v, as three outputs [N, T, w]. */
+  | { readonly kind: 'causalAttentionSlope'; readonly block: number }
   | { readonly kind: 'gelu' | 'geluSlope'; readonly tanh: boolean }
   /** (h [M, d], W [V, d], ids [M]): outputs -log softmax(h Wᵀ)[ids] as [M], and log softmax(h Wᵀ) as [M, V]. */
   | { readonly kind: 'unembedLoss' }
@@ -189,6 +196,14 @@ export class GraphBuilder {
     return this.node({ kind: 'softmax' }, [x], x.shape)[0]
   }
 
+  causalAttention(q: Value, k: Value, v: Value, block: number): Value {
+    return this.node({ kind: 'causalAttention', block }, [q, k, v], v.shape)[0]
+  }
+
+  causalAttentionSlope(q: Value, k: Value, v: Value, gradient: Value, block: number): Value[] {
+    return this.node({ kind: 'causalAttentionSlope', block }, [q, k, v, gradient], q.shape, k.shape, v.shape)
+  }
+
   gelu(x: Value, tanh: boolean): Value {
     return this.node({ kind: 'gelu', tanh }, [x], x.shape)[0]
   }
@@ -235,8 +250,19 @@ export class GraphBuilder {
 export const valuesRead = ({ nodes, outputs }: Graph): ReadonlySet<number> => new Set([...nodes.flatMap(({ inputs }) => inputs), ...outputs.values()].map(({ id }) => id))
 
 /** Float32 numbers that a node holds while it runs, beside its inputs and outputs. */
-const scratch = ({ operation, inputs }: Node): number =>
-  operation.kind === 'exponentialSums' || operation.kind === 'exponentialSumsSlope' ? inputs[0].shape[0] * operation.block : 0
+const scratch = ({ operation, inputs }: Node): number => {
+  switch (operation.kind) {
+    case 'exponentialSums':
+    case 'exponentialSumsSlope':
+      return inputs[0].shape[0] * operation.block
+    case 'causalAttention':
+      return 2 * operation.block * inputs[0].shape[1]
+    case 'causalAttentionSlope':
+      return 6 * operation.block * inputs[0].shape[1]
+    default:
+      return 0
+  }
+}
 
 /** Bytes of float32 intermediates alive at once when the nodes run in order: what a program holds on to between runs. */
 export const peakBytes = ({ nodes, outputs }: Graph): number => {

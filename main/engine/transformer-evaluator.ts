@@ -4,7 +4,8 @@ import type { Evaluator, Prefix, Rows } from './evaluator'
 import type { Bound, Executor, Program, Resident } from './executor'
 import { type Graph, peakBytes } from './graph'
 import { pieceOf, pieceOperations } from './operations'
-import { type Extent, activationName, centreUnembedding, embedRows, logSumBounds, pieceGraph, prefixGraph, unembeddingName, unembeddingWeight } from './transformer'
+import { Layerwise, type OwnPiece } from './layerwise'
+import { type Extent, activationName, areLong, centreUnembedding, embedRows, logSumBounds, pieceGraph, prefixGraph, unembeddingName, unembeddingWeight } from './transformer'
 
 const shared = (data: Float32Array): Float32Array => {
   const copy = new Float32Array(new SharedArrayBuffer(data.byteLength))
@@ -46,17 +47,23 @@ export class TransformerEvaluator implements Evaluator {
   private readonly residents = new Map<string, Resident>()
   private readonly components = new Map<string, { slices: Slice[]; projection: Float32Array | undefined }>()
 
+  private readonly layerwise: Layerwise
   private scratch = new Float32Array(0)
 
+  /** `goLayerwise` says of the input positions of a row whether it is so long that it goes layer by layer. */
   constructor(
     private readonly executor: Executor,
     private readonly architecture: Architecture,
-    private readonly weights: Weights
+    private readonly weights: Weights,
+    private readonly goLayerwise = (positions: number): boolean => areLong(architecture, positions)
   ) {
     const { hidden } = architecture
     const { centre, centred } = centreUnembedding(architecture, weights.get(unembeddingWeight(architecture))!.data)
     this.residents.set(unembeddingName.centre, executor.resident(centre, [1, hidden]))
     this.residents.set(unembeddingName.centred, executor.resident(centred, [centred.length / hidden, hidden]))
+    this.layerwise = new Layerwise({
+      architecture, weights, centre, heldApart: executor.apart === true, resident: (name) => this.resident(name), compiled: (key, make) => this.compiled(key, make)
+    })
   }
 
   /** A weight at w*, held from when a program first needs it. */
@@ -107,6 +114,7 @@ export class TransformerEvaluator implements Evaluator {
   }
 
   async prefix(rows: Rows): Promise<Prefix> {
+    if (this.goLayerwise(rows.length - 1)) return this.layerwise.prefix(rows)
     const extent = { count: rows.count, positions: rows.length - 1 }
     const { program, graph } = await this.compiled(`prefix ${extent.count} ${extent.positions}`, () => prefixGraph(this.architecture, extent))
     const first = { [activationName.stream(0)]: embedRows(this.architecture, this.weights, shifted(rows).inputs, extent.positions) }
@@ -164,12 +172,18 @@ export class TransformerEvaluator implements Evaluator {
     return columns
   }
 
+  private own(name: string, weights: Float32Array): OwnPiece {
+    return { name, weights, ...this.component(name) }
+  }
+
   async losses(component: string, weights: Float32Array, prefix: Prefix): Promise<Float32Array> {
+    if (this.goLayerwise(prefix.rows.length - 1)) return this.layerwise.losses(this.own(component, weights), prefix)
     const { losses } = await this.runPiece(component, weights, prefix, false)
     return losses
   }
 
   async gradient(component: string, weights: Float32Array, prefix: Prefix, gradient: Float32Array): Promise<{ readonly lossSum: number }> {
+    if (this.goLayerwise(prefix.rows.length - 1)) return { lossSum: await this.layerwise.gradient(this.own(component, weights), prefix, gradient) }
     const outputs = await this.runPiece(component, weights, prefix, true)
     let at = 0
     for (let index = 0; outputs[`gradient:${index}`] !== undefined; index++) {

@@ -6,6 +6,8 @@ import { type Graph, GraphBuilder, type Value, size } from './graph'
 export interface Extent {
   readonly count: number
   readonly positions: number
+  /** Queries of one head whose scores are held at once, to be computed again for the gradient; without it all are held. */
+  readonly queries?: number
 }
 
 /** Which program a component needs: heads of a layer share one, as their weights are inputs. */
@@ -18,6 +20,18 @@ const logitBytes = 24 * 2 ** 20
 
 /** Tokens whose exponentials of a block of the vocabulary are held at once. */
 const lossTokens = 512
+
+/** What a gradient would keep of scores, for all layers and one row, from which on rows are long. */
+const longBytes = 192 * 2 ** 20
+
+/** Whether rows are so long that the work goes layer by layer (layerwise.ts). It is a matter of shapes alone, so that results do not depend on the machine. */
+export const areLong = ({ layers, heads }: Architecture, positions: number): boolean => 4 * layers * heads * positions ** 2 > longBytes
+
+/** Tokens in parts of at most `lossTokens`, as even as can be. */
+export const evenParts = (tokens: number): number[] => {
+  const parts = Math.ceil(tokens / lossTokens)
+  return Array.from({ length: parts }, (_, part) => Math.floor(((part + 1) * tokens) / parts) - Math.floor((part * tokens) / parts))
+}
 
 /**
  * How a vocabulary is cut for `exponentialSums`: `rows` is the vocabulary rounded up to whole blocks. Blocks of 352 to 528 rows by
@@ -72,7 +86,7 @@ const weightShape = (architecture: Architecture, name: string): number[] => {
  * Pieces of one transformer over one extent, added to one graph. Activations are [tokens, d] with tokens = count · positions, row
  * after row. Weights are w* but for those in `own`.
  */
-class TransformerBuilder {
+export class TransformerBuilder {
   readonly builder = new GraphBuilder()
   readonly tokens: number
   /** Weights that are a replica's own. */
@@ -171,12 +185,17 @@ class TransformerBuilder {
     const [qk, v] = builder.split(grouped, 0, [2, 1])
     const placed = this.architecture.rotaryDimensions > 0 ? this.rotate(qk) : builder.scale(qk, width ** -0.25)
     const [q, k] = builder.split(placed, 0, [1, 1])
+    const sideBySide = (mixed: Value): Value =>
+      builder.reshape(builder.transpose(builder.reshape(mixed, [count, heads, positions, width]), [0, 2, 1, 3]), [this.tokens, heads * width])
+    if (extent.queries !== undefined) {
+      const [queries, keys, values] = [q, k, v].map((x) => builder.reshape(x, [count * heads, positions, width]))
+      return sideBySide(builder.causalAttention(queries, keys, values, extent.queries))
+    }
     const mask = this.table('mask', [positions, positions], () =>
       Float32Array.from({ length: positions * positions }, (_, at) => (at % positions > Math.floor(at / positions) ? -1e30 : 0))
     )
     const scores = builder.add(builder.matmul(q, k, { transposeB: true }), mask)
-    const mixed = builder.reshape(builder.matmul(builder.softmax(scores), v), [count, heads, positions, width])
-    return builder.reshape(builder.transpose(mixed, [0, 2, 1, 3]), [this.tokens, heads * width])
+    return sideBySide(builder.matmul(builder.softmax(scores), v))
   }
 
   /** All heads of a layer, before the projection: [tokens, d]. */
@@ -232,9 +251,7 @@ class TransformerBuilder {
     const { builder, tokens, architecture: { vocabulary } } = this
     const { block, rows } = vocabularyBlocks(vocabulary)
     const unembedding = this.centredUnembedding(rows)
-    const chunks = Math.ceil(tokens / lossTokens)
-    const sizes = Array.from({ length: chunks }, (_, chunk) => Math.floor(((chunk + 1) * tokens) / chunks) - Math.floor((chunk * tokens) / chunks))
-    const sums = builder.concat(builder.split(hidden, 0, sizes).map((part) => builder.exponentialSums(part, unembedding, vocabulary, block).sums), 0)
+    const sums = builder.concat(builder.split(hidden, 0, evenParts(tokens)).map((part) => builder.exponentialSums(part, unembedding, vocabulary, block).sums), 0)
     const logSums = builder.log(sums)
     builder.output('logSums', builder.reshape(logSums, [tokens]))
     const target = builder.sum(builder.mul(hidden, builder.gather(unembedding, this.targets())), [1])
@@ -317,8 +334,8 @@ export type SliceShapes = readonly (readonly number[])[]
 
 const slice = (index: number): string => `slice:${index}`
 
-/** A head's piece: the change of the stream when the head's own weights replace w*, and all above. */
-const headLoss = (transformer: TransformerBuilder, layer: number, slices: readonly Value[], exact: boolean): Value => {
+/** The stream after a layer when the own weights of one of its heads replace w*. */
+export const afterHead = (transformer: TransformerBuilder, layer: number, slices: readonly Value[]): Value => {
   const { builder, architecture } = transformer
   const { attentionNorm } = transformer.names(layer)
   const neox = architecture.family === 'gpt_neox'
@@ -331,15 +348,16 @@ const headLoss = (transformer: TransformerBuilder, layer: number, slices: readon
   const attended = transformer.attend(transformer.linear(y, matrix, bias), 1)
   const before = project(transformer.activation('head:attended', width), builder.input('head:projection', own.shape))
   const change = builder.sub(project(attended, own), before)
-  if (architecture.parallelResidual) return transformer.above(layer + 1, builder.add(transformer.activation(activationName.stream(layer + 1)), change), exact)
+  if (architecture.parallelResidual) return builder.add(transformer.activation(activationName.stream(layer + 1)), change)
   const middle = builder.add(transformer.activation(activationName.middle(layer)), change)
-  return transformer.above(layer + 1, builder.add(middle, transformer.mlp(layer, middle)), exact)
+  return builder.add(middle, transformer.mlp(layer, middle))
 }
 
-const mlpLoss = (transformer: TransformerBuilder, layer: number, exact: boolean): Value => {
+/** The stream after a layer whose MLP's weights are a replica's own. */
+export const afterMlp = (transformer: TransformerBuilder, layer: number): Value => {
   const middle = transformer.activation(activationName.middle(layer))
   const source = transformer.architecture.parallelResidual ? transformer.activation(activationName.stream(layer)) : middle
-  return transformer.above(layer + 1, transformer.builder.add(middle, transformer.mlp(layer, source)), exact)
+  return transformer.builder.add(middle, transformer.mlp(layer, source))
 }
 
 /**
@@ -359,9 +377,9 @@ export const pieceGraph = (
   const losses = ((): Value => {
     switch (piece.kind) {
       case 'head':
-        return headLoss(transformer, piece.layer, slices, exact)
+        return transformer.above(piece.layer + 1, afterHead(transformer, piece.layer, slices), exact)
       case 'mlp':
-        return mlpLoss(transformer, piece.layer, exact)
+        return transformer.above(piece.layer + 1, afterMlp(transformer, piece.layer), exact)
       case 'unembed':
         return transformer.lossOf(transformer.activation(activationName.stream(architecture.layers)), exact)
       case 'embed':

@@ -160,6 +160,43 @@ for (const { name: engine, title, skipped } of executorCases) {
       })
     })
 
+    describe.each(Object.entries(architectures))('%s layer by layer', (_name, short) => {
+      const layerwise = (): boolean => true
+      const uniform = uniforms(17)
+      // Two blocks of queries, the second short, where there are blocks.
+      const rowLength = engine === 'onnx-cpu' ? 151 : 15
+      const architecture = { ...short, layers: 3, contextLength: 151 }
+      const weights = randomWeights(architecture, uniform)
+      const rows = randomRows(architecture, 2, rowLength, uniform)
+
+      it('has the losses and gradients of whole programs, in float64', async () => {
+        const [fast, reference] = await Promise.all([evaluatorOn(engine, architecture, weights, layerwise), evaluatorOn('reference', architecture, weights)])
+        const [prefixA, prefixB] = [await fast.prefix(rows), await reference.prefix(rows)]
+        for (const [name, expected] of Object.entries(prefixB.activations)) expect(difference(prefixA.activations[name], expected), name).toBeLessThan(1e-5)
+        for (const component of ['embed', 'head:0.1', 'head:1.0', 'mlp:0', 'mlp:2', 'unembed', 'full'].filter((name) => name !== 'unembed' || architecture.family === 'gpt_neox')) {
+          const u = flatten(weights, componentSlices(architecture, weights, component)).map((x) => x + 0.3 * (uniform() - 0.5))
+          expect(difference(await fast.losses(component, u, prefixA), await reference.losses(component, u, prefixB)), component).toBeLessThan(1e-5)
+          const [a, b] = [new Float32Array(u.length).fill(0.25), new Float32Array(u.length)]
+          const [sumA, sumB] = [await fast.gradient(component, u, prefixA, a), await reference.gradient(component, u, prefixB, b)]
+          expect(Math.abs(sumA.lossSum / sumB.lossSum - 1), component).toBeLessThan(1e-5)
+          expect(difference(a.map((x) => x - 0.25), b), component).toBeLessThan(1e-4)
+        }
+      })
+
+      it('is right where a token is so unlikely that its exponent overflows', async () => {
+        const [fast, reference] = await Promise.all([evaluatorOn(engine, architecture, weights, layerwise), evaluatorOn('reference', architecture, weights)])
+        const u = flatten(weights, componentSlices(architecture, weights, 'full')).map((x) => 12 * x)
+        const short = randomRows(architecture, 1, 9, uniforms(18))
+        const losses = await fast.losses('full', u, await fast.prefix(short))
+        expect(Math.max(...losses)).toBeGreaterThan(100)
+        const [a, b] = [new Float32Array(u.length), new Float32Array(u.length)]
+        await fast.gradient('full', u, await fast.prefix(short), a)
+        await reference.gradient('full', u, await reference.prefix(short), b)
+        expect(difference(losses, await reference.losses('full', u, await reference.prefix(short)))).toBeLessThan(1e-5)
+        expect(difference(a, b)).toBeLessThan(1e-3)
+      })
+    })
+
     describe('the losses of a vocabulary that is not in whole blocks', () => {
       const uniform = uniforms(13)
       const architecture = { ...base, vocabulary: 1030 }

@@ -239,6 +239,92 @@ class Lowering {
     this.emit('Reshape', [stacked, this.integers([rows, width])], {}, output)
   }
 
+  /**
+   * A Scan over the items of causal attention [N, T, w]. `block` adds the nodes for one block of queries, whose slices it is given beside
+   * those of the keys and values up to its end, and the probabilities; `join` names the body's outputs.
+   */
+  private causalScan(inputs: readonly Value[], outputs: readonly Value[], block: number, work: (part: {
+    readonly emit: (opType: string, input: readonly string[], attributes?: Readonly<Record<string, Attribute>>) => string
+    readonly queries: (from: number) => string
+    readonly earlier: (from: number) => string
+    readonly probabilities: string
+    readonly end: number
+  }) => void, join: (nodes: OnnxNode[], body: string) => void): void {
+    const [, length, width] = inputs[0].shape
+    const body = `${this.name(outputs[0])}.`
+    const type = elementType.float
+    const nodes: OnnxNode[] = []
+    let count = 0
+    const emit = (opType: string, input: readonly string[], attributes: Readonly<Record<string, Attribute>> = {}): string => {
+      const output = `${body}${count++}`
+      nodes.push({ opType, input, output: [output], attributes })
+      return output
+    }
+    const own = inputs.map((_, at) => `${body}item${at}`)
+    for (let start = 0; start < length; start += block) {
+      const end = Math.min(length, start + block)
+      const slice = (at: number, from: number): string =>
+        from === 0 && end === length ? own[at] : emit('Slice', [own[at], this.integers([from]), this.integers([end]), this.integers([0])])
+      const mask = this.causalMask(start, end)
+      const scores = emit('Gemm', [slice(0, start), slice(1, 0), mask], { transB: 1 })
+      const probabilities = emit('Softmax', [scores], { axis: -1 })
+      work({ emit, probabilities, end, queries: (at) => slice(at, start), earlier: (at) => slice(at, 0) })
+    }
+    join(nodes, body)
+    const item = (name: string) => ({ name, type, shape: [length, width] })
+    this.nodes.push({
+      opType: 'Scan',
+      input: inputs.map((value) => this.name(value)),
+      output: outputs.map((value) => this.name(value)),
+      attributes: {
+        num_scan_inputs: inputs.length,
+        body: { graph: { nodes, initializers: [], inputs: own.map(item), outputs: outputs.map((_, at) => item(`${body}out${at}`)) } }
+      }
+    })
+  }
+
+  /** For queries from `start` to `end` and positions before `end`: 0 where a query may see one. */
+  private causalMask(start: number, end: number): string {
+    return this.once(`mask ${start} ${end}`, () => {
+      const name = `mask${this.initializers.length}`
+      const data = Float32Array.from({ length: (end - start) * end }, (_, at) => (at % end > start + Math.floor(at / end) ? -1e30 : 0))
+      this.initializers.push({ name, type: elementType.float, dims: [end - start, end], data: bytes(data) })
+      return name
+    })
+  }
+
+  private causalAttention(inputs: readonly Value[], outputs: readonly Value[], block: number): void {
+    const parts: string[] = []
+    this.causalScan(inputs, outputs, block,
+      ({ emit, probabilities, earlier }) => parts.push(emit('Gemm', [probabilities, earlier(2)])),
+      (nodes, body) => nodes.push({ opType: 'Concat', input: parts, output: [`${body}out0`], attributes: { axis: 0 } })
+    )
+  }
+
+  private causalAttentionSlope(inputs: readonly Value[], outputs: readonly Value[], block: number): void {
+    const queries: string[] = []
+    let [keys, values, before]: [string, string, number] = ['', '', 0]
+    this.causalScan(inputs, outputs, block,
+      ({ emit, probabilities, queries: ofBlock, earlier, end }) => {
+        const gradient = ofBlock(3)
+        const slope = emit('Gemm', [gradient, earlier(2)], { transB: 1 })
+        const mean = emit('ReduceSum', [emit('Mul', [probabilities, slope]), this.integers([1])], { keepdims: 1 })
+        const scores = emit('Mul', [probabilities, emit('Sub', [slope, mean])])
+        queries.push(emit('Gemm', [scores, earlier(1)]))
+        const sumOf = (left: string, right: string, sum: string): string =>
+          emit('Gemm', [left, right, ...(before === 0 ? [] : [emit('Pad', [sum, this.integers([0, 0, end - before, 0])])])], { transA: 1 })
+        keys = sumOf(scores, ofBlock(0), keys)
+        values = sumOf(probabilities, gradient, values)
+        before = end
+      },
+      (nodes, body) => {
+        nodes.push({ opType: 'Concat', input: queries, output: [`${body}out0`], attributes: { axis: 0 } })
+        nodes.push({ opType: 'Identity', input: [keys], output: [`${body}out1`], attributes: {} })
+        nodes.push({ opType: 'Identity', input: [values], output: [`${body}out2`], attributes: {} })
+      }
+    )
+  }
+
   private scatterAdd([updates, ids]: readonly Value[], rows: number, output: string): void {
     const zeros = this.once(`zeros ${rows} ${updates.shape[1]}`, () => this.emit('ConstantOfShape', [this.integers([rows, updates.shape[1]])]))
     const indices = this.emit('Unsqueeze', [this.emit('Cast', [this.name(ids)], { to: elementType.int64 }), this.integers([1])])
@@ -293,6 +379,10 @@ class Lowering {
         })
       case 'softmax':
         return void this.emit('Softmax', [first], { axis: -1 }, output)
+      case 'causalAttention':
+        return this.causalAttention(inputs, outputs, operation.block)
+      case 'causalAttentionSlope':
+        return this.causalAttentionSlope(inputs, outputs, operation.block)
       case 'gelu':
         return this.gelu(first, operation.tanh, output)
       case 'geluSlope':

@@ -65,6 +65,56 @@ const matmul = (a: Numbers, b: Numbers, [va, vb]: readonly Value[], out: Value, 
   return result
 }
 
+/** Probabilities [T, T] of one item of causal attention; zero after each query's own position. */
+const causalProbabilities = (q: Numbers, k: Numbers, length: number, width: number): Numbers => {
+  const probabilities = new Float64Array(length * length)
+  for (let t = 0; t < length; t++) {
+    const line = probabilities.subarray(t * length, t * length + t + 1)
+    for (let s = 0; s <= t; s++) for (let i = 0; i < width; i++) line[s] += q[t * width + i] * k[s * width + i]
+    logSoftmax(line, t + 1)
+    line.forEach((log, s) => (line[s] = Math.exp(log)))
+  }
+  return probabilities
+}
+
+const causalAttention = ([q, k, v]: readonly Numbers[], [items, length, width]: readonly number[]): Numbers => {
+  const result = new Float64Array(v.length)
+  for (let item = 0; item < items; item++) {
+    const own = (x: Numbers): Numbers => x.subarray(item * length * width, (item + 1) * length * width)
+    const out = own(result)
+    causalProbabilities(own(q), own(k), length, width).forEach((probability, at) => {
+      const [t, s] = [Math.floor(at / length), at % length]
+      for (let i = 0; i < width; i++) out[t * width + i] += probability * own(v)[s * width + i]
+    })
+  }
+  return result
+}
+
+const causalAttentionSlope = ([q, k, v, gradient]: readonly Numbers[], [items, length, width]: readonly number[]): Numbers[] => {
+  const slopes = [q, k, v].map(({ length: all }) => new Float64Array(all))
+  for (let item = 0; item < items; item++) {
+    const own = (x: Numbers): Numbers => x.subarray(item * length * width, (item + 1) * length * width)
+    const [query, key, value, upper] = [q, k, v, gradient].map(own)
+    const [toQuery, toKey, toValue] = slopes.map(own)
+    const probabilities = causalProbabilities(query, key, length, width)
+    for (let t = 0; t < length; t++) {
+      const slope = new Float64Array(t + 1)
+      for (let s = 0; s <= t; s++) for (let i = 0; i < width; i++) slope[s] += upper[t * width + i] * value[s * width + i]
+      const mean = slope.reduce((sum, x, s) => sum + x * probabilities[t * length + s], 0)
+      for (let s = 0; s <= t; s++) {
+        const probability = probabilities[t * length + s]
+        const score = probability * (slope[s] - mean)
+        for (let i = 0; i < width; i++) {
+          toQuery[t * width + i] += score * key[s * width + i]
+          toKey[s * width + i] += score * query[t * width + i]
+          toValue[s * width + i] += probability * upper[t * width + i]
+        }
+      }
+    }
+  }
+  return slopes
+}
+
 /** exp(h Wᵀ): [M, R]. */
 const exponentialsOf = (h: Numbers, w: Numbers, hidden: Value, table: Value): Numbers =>
   matmul(h, w, [hidden, table], { ...hidden, shape: [hidden.shape[0], table.shape[0]] }, false, true).map(Math.exp)
@@ -157,6 +207,10 @@ const compute = ({ operation, inputs, outputs }: Node, values: readonly Numbers[
       logSoftmax(result, out.shape.at(-1)!)
       return [result.map(Math.exp)]
     }
+    case 'causalAttention':
+      return [causalAttention(values, out.shape)]
+    case 'causalAttentionSlope':
+      return causalAttentionSlope(values, out.shape)
     case 'gelu':
       return [x.map((value) => gelu(value, operation.tanh))]
     case 'geluSlope':

@@ -74,6 +74,7 @@ class RemoteProgram implements Program {
  * Weights and graphs go there once; inputs and outputs of every run are copied through the channel.
  */
 export class TfjsProcessExecutor implements Executor {
+  readonly apart = true
   private lastKey = 0
 
   private constructor(

@@ -58,6 +58,7 @@ class TfjsProgram implements Program {
  * in a process of its own (client.ts); `cpu` and `wasm` are there for tests, as they are many times slower than onnxruntime.
  */
 export class TfjsExecutor implements Executor {
+  readonly apart = true
   private readonly residents: tf.Tensor[] = []
 
   private constructor(

@@ -88,6 +88,33 @@ const exponentialSumsSlope = ([hidden, table, coefficients]: readonly tf.Tensor[
   return tf.concat(parts, 0)
 }
 
+/** Zero where a query may see a position, else far below any score: [T, T]. */
+const causalMask = (length: number): tf.Tensor => tf.mul(tf.sub(1, tf.linalg.bandPart(tf.ones([length, length]), -1, 0)), -1e30)
+
+/** The outputs of `work` on as many of the items at once as `partNumbers` scores allow, put together. */
+const inItems = (values: readonly tf.Tensor[], work: (parts: readonly tf.Tensor[], mask: tf.Tensor) => tf.Tensor[]): tf.Tensor[] => {
+  const [items, length, width] = values[0].shape
+  const most = Math.max(1, Math.floor(partNumbers / length ** 2))
+  const mask = causalMask(length)
+  const parts = Array.from({ length: Math.ceil(items / most) }, (_, part) => {
+    const count = Math.min(most, items - part * most)
+    return tf.tidy(() => work(values.map((x) => tf.slice(x, [part * most, 0, 0], [count, length, width])), mask))
+  })
+  return parts[0].map((_, at) => tf.concat(parts.map((part) => part[at]), 0))
+}
+
+const causalProbabilities = (q: tf.Tensor, k: tf.Tensor, mask: tf.Tensor): tf.Tensor => tf.softmax(tf.add(tf.matMul(q, k, false, true), mask))
+
+const causalAttention = (values: readonly tf.Tensor[]): tf.Tensor[] => inItems(values, ([q, k, v], mask) => [tf.matMul(causalProbabilities(q, k, mask), v)])
+
+const causalAttentionSlope = (values: readonly tf.Tensor[]): tf.Tensor[] =>
+  inItems(values, ([q, k, v, gradient], mask) => {
+    const probabilities = causalProbabilities(q, k, mask)
+    const slope = tf.matMul(gradient, v, false, true)
+    const scores = tf.mul(probabilities, tf.sub(slope, tf.sum(tf.mul(probabilities, slope), -1, true)))
+    return [tf.matMul(scores, k), tf.matMul(scores, q, true), tf.matMul(probabilities, gradient, true)]
+  })
+
 /** The outputs of a node in its order; those that nothing reads may be missing. The caller tidies. */
 const compute = ({ operation, inputs, outputs }: Node, values: readonly tf.Tensor[], isRead: (value: Value) => boolean): tf.Tensor[] => {
   const [x, y] = values
@@ -126,6 +153,10 @@ const compute = ({ operation, inputs, outputs }: Node, values: readonly tf.Tenso
       return layerNorm(values, operation.epsilon)
     case 'softmax':
       return [tf.softmax(x)]
+    case 'causalAttention':
+      return causalAttention(values)
+    case 'causalAttentionSlope':
+      return causalAttentionSlope(values)
     case 'gelu':
       return [gelu(x, operation.tanh)]
     case 'geluSlope':
