@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Executor } from '../../main/engine/executor'
-import { GraphBuilder } from '../../main/engine/graph'
+import { type Graph, GraphBuilder } from '../../main/engine/graph'
 import { OnnxExecutor, openOnnxCpu } from '../../main/engine/onnx/executor'
 import { ReferenceExecutor } from '../../main/engine/reference/executor'
 import { uniforms } from '../tiny-model'
@@ -20,8 +20,18 @@ const loss = () => {
   return { graph: builder.build(), inputs: { h: numbers(tokens * width), w: numbers(4 * block * width).fill(0, vocabulary * width) } }
 }
 
-const resultOn = async (executor: Executor): Promise<Record<string, Float32Array>> => {
-  const { graph, inputs } = loss()
+/** Attention of 5 heads over 8 positions in blocks of 3 queries, and its gradients. */
+const attention = () => {
+  const uniform = uniforms(4)
+  const builder = new GraphBuilder()
+  const names = ['q', 'k', 'v', 'g']
+  const [q, k, v, g] = names.map((name) => builder.input(name, [5, 8, 3]))
+  builder.output('mixed', builder.causalAttention(q, k, v, 3))
+  builder.causalAttentionSlope(q, k, v, g, 3).forEach((slope, at) => builder.output(names[at], slope))
+  return { graph: builder.build(), inputs: Object.fromEntries(names.map((name) => [name, Float32Array.from({ length: 120 }, () => 2 * uniform() - 1)])) }
+}
+
+const resultOn = async (executor: Executor, { graph, inputs }: { readonly graph: Graph; readonly inputs: Readonly<Record<string, Float32Array>> } = loss()): Promise<Record<string, Float32Array>> => {
   const program = await executor.compile(graph)
   const result = await program.run(inputs)
   await program.dispose()
@@ -41,6 +51,22 @@ describe('graphs that are lowered for a device', () => {
       values.forEach((value, at) => {
         expect(Math.abs(inParts[name][at] - value) / scale, name).toBeLessThan(1e-6)
         expect(Math.abs(inBlocks[name][at] - value) / scale, name).toBeLessThan(1e-6)
+      })
+    }
+  })
+
+  it.each([
+    ['all heads at once', 2 ** 20],
+    ['two heads at once', 4 * 8 * 8 * 2],
+    ['one head at once, where not even one fits', 1]
+  ])('take the scores of %s, to the same attention', async (_, partBytes) => {
+    const device = new OnnxExecutor({ provider: 'cpu', name: 'onnx-cpu', device: 'CPU', partBytes })
+    const [inParts, inBlocks, exact] = [await resultOn(device, attention()), await resultOn(openOnnxCpu(), attention()), await resultOn(new ReferenceExecutor(), attention())]
+    expect(Object.keys(exact)).toEqual(['mixed', 'q', 'k', 'v'])
+    for (const [name, values] of Object.entries(exact)) {
+      values.forEach((value, at) => {
+        expect(Math.abs(inParts[name][at] - value), name).toBeLessThan(1e-6)
+        expect(Math.abs(inBlocks[name][at] - value), name).toBeLessThan(1e-6)
       })
     }
   })

@@ -293,7 +293,31 @@ class Lowering {
     })
   }
 
+  /** For a device: probabilities of as many items at once as `partBytes` allow, of each part with its inputs; `work` names its outputs. */
+  private causalAtOnce(inputs: readonly Value[], outputs: readonly Value[], partBytes: number, work: (parts: readonly string[], probabilities: string) => readonly string[]): void {
+    const [items, length] = inputs[0].shape
+    const most = Math.max(1, Math.floor(partBytes / (4 * length ** 2)))
+    const sizes = Array.from({ length: Math.ceil(items / most) }, (_, at) => Math.min(most, items - at * most))
+    const split = inputs.map((value) => {
+      if (sizes.length === 1) return [this.name(value)]
+      const parts = sizes.map(() => `t${this.temporaries++}`)
+      this.nodes.push({ opType: 'Split', input: [this.name(value), this.integers(sizes)], output: parts, attributes: { axis: 0 } })
+      return parts
+    })
+    const made = sizes.map((_, part) => {
+      const own = split.map((parts) => parts[part])
+      const scores = this.emit('Add', [this.emit('MatMul', [own[0], this.turned(own[1])]), this.causalMask(0, length)])
+      return work(own, this.emit('Softmax', [scores], { axis: -1 }))
+    })
+    outputs.forEach((value, at) => this.emit('Concat', made.map((part) => part[at]), { axis: 0 }, this.name(value)))
+  }
+
+  private turned(x: string): string {
+    return this.emit('Transpose', [x], { perm: [0, 2, 1] })
+  }
+
   private causalAttention(inputs: readonly Value[], outputs: readonly Value[], block: number): void {
+    if (this.partBytes !== undefined) return this.causalAtOnce(inputs, outputs, this.partBytes, ([, , v], probabilities) => [this.emit('MatMul', [probabilities, v])])
     const parts: string[] = []
     this.causalScan(inputs, outputs, block,
       ({ emit, probabilities, earlier }) => parts.push(emit('Gemm', [probabilities, earlier(2)])),
@@ -302,6 +326,14 @@ class Lowering {
   }
 
   private causalAttentionSlope(inputs: readonly Value[], outputs: readonly Value[], block: number): void {
+    if (this.partBytes !== undefined) {
+      return this.causalAtOnce(inputs, outputs, this.partBytes, ([q, k, v, gradient], probabilities) => {
+        const slope = this.emit('MatMul', [gradient, this.turned(v)])
+        const mean = this.emit('ReduceSum', [this.emit('Mul', [probabilities, slope]), this.integers([2])], { keepdims: 1 })
+        const scores = this.emit('Mul', [probabilities, this.emit('Sub', [slope, mean])])
+        return [this.emit('MatMul', [scores, k]), this.emit('MatMul', [this.turned(scores), q]), this.emit('MatMul', [this.turned(probabilities), gradient])]
+      })
+    }
     const queries: string[] = []
     let [keys, values, before]: [string, string, number] = ['', '', 0]
     this.causalScan(inputs, outputs, block,
