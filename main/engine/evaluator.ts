@@ -25,7 +25,11 @@ export interface Evaluator {
   prefix(rows: Rows): Promise<Prefix>
   /** Losses ℓ in nats of every target position, row by row: [rows.count × (rows.length - 1)], at w* with the component's weights replaced. */
   losses(component: string, weights: Float32Array, prefix: Prefix): Promise<Float32Array>
-  /** Sum of ℓ over all target positions of the rows, and its gradient with respect to the component's weights, added to `gradient` [weights.length]. */
+  /**
+   * Sum of ℓ over all target positions of the rows, and its gradient with respect to the component's weights, added to `gradient`
+   * [weights.length]: every element is summed over the rows first and added then (long rows: one row after the other), so that it does not
+   * matter to the result whether `gradient` began with zeros.
+   */
   gradient(component: string, weights: Float32Array, prefix: Prefix, gradient: Float32Array): Promise<{ readonly lossSum: number }>
   /** Floating-point operations of one row of `length` tokens: through `gradient`, and through `losses` (DESIGN's floors). */
   operations(component: string, length: number): { readonly gradient: number; readonly losses: number }

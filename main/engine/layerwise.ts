@@ -59,6 +59,8 @@ export class Layerwise {
   /** What weights are copied to, by their name in the graph, and which w* is there. */
   readonly #copies = new Map<string, { readonly data: Float32Array; of: string | undefined }>()
 
+  readonly #sums = new Map<string, Float32Array>()
+
   constructor(private readonly workshop: Workshop) {}
 
   async prefix(rows: Rows): Promise<Prefix> {
@@ -124,7 +126,11 @@ export class Layerwise {
       stream = await forward('layer', layer, { [activationName.stream(0)]: stream })
     }
     const { losses, slope: top } = await this.#losses(piece, stream, row.targets, gradient)
-    if (gradient === undefined || top === undefined) return losses
+    if (gradient === undefined) return losses
+    if (top === undefined) {
+      this.#addSums(piece, gradient)
+      return losses
+    }
     const backward = (stage: Stage, layer: number, given: Readonly<Record<string, Bound>>): Promise<Record<string, Float32Array>> =>
       this.#run(`${stage} slope ${kind.kind === 'full'}`, (extent) => stageSlopeGraph(architecture, extent, stage, stage === 'head' ? shapes : [], kind.kind === 'full'), layer, positions, given, own)
     let slope = top
@@ -135,8 +141,26 @@ export class Layerwise {
       slope = outputs.slope
     }
     if (entry !== undefined) this.#addGradients(piece, entry.layer, await backward(entry.stage, entry.layer, { ...entry.given, slope }), gradient)
-    else this.#addTables(piece, row.inputs, slope, gradient)
+    else this.#addTables(row.inputs, slope)
+    if (entry === undefined) this.#addSums(piece, gradient)
     return losses
+  }
+
+  /** A tensor whose gradient is put together from parts: its sum over the row so far. */
+  #sum(name: string): Float32Array {
+    const known = this.#sums.get(name) ?? new Float32Array(this.workshop.weights.get(name)!.data.length)
+    this.#sums.set(name, known)
+    return known
+  }
+
+  #addSums(piece: OwnPiece, gradient: Float32Array): void {
+    const places = placesOf(piece)
+    for (const [name, sum] of this.#sums) {
+      const place = places.get(name)
+      if (place === undefined) continue
+      addAt(gradient, place.start, sum)
+      sum.fill(0)
+    }
   }
 
   /** What a head's or an MLP's own layer starts from, under the names of layer 0. */
@@ -165,14 +189,12 @@ export class Layerwise {
   }
 
   /** What the stream before the first layer owes to the embeddings that it is made of. */
-  #addTables(piece: OwnPiece, ids: Int32Array, slope: Float32Array, gradient: Float32Array): void {
+  #addTables(ids: Int32Array, slope: Float32Array): void {
     const { hidden, family } = this.workshop.architecture
-    const places = placesOf(piece)
-    const tables = family === 'gpt2' ? ['transformer.wte.weight', 'transformer.wpe.weight'] : ['gpt_neox.embed_in.weight']
-    const starts = tables.map((name) => places.get(name)!.start)
+    const tables = (family === 'gpt2' ? ['transformer.wte.weight', 'transformer.wpe.weight'] : ['gpt_neox.embed_in.weight']).map((name) => this.#sum(name))
     ids.forEach((id, position) => {
       const own = slope.subarray(position * hidden, (position + 1) * hidden)
-      starts.forEach((start, table) => addAt(gradient, start + (table === 0 ? id : position) * hidden, own))
+      tables.forEach((sum, table) => addAt(sum, (table === 0 ? id : position) * hidden, own))
     })
   }
 
@@ -214,11 +236,12 @@ export class Layerwise {
       losses.set(outputs.losses, token)
       if (outputs.slope !== undefined) slope?.set(outputs.slope, token * hidden)
       if (gradient !== undefined) {
-        this.#addGradients(piece, 0, outputs, gradient)
-        if (place !== undefined && outputs['gradient:sums'] !== undefined) {
-          addAt(gradient, place.start, outputs['gradient:sums'], place.end - place.start)
+        for (const [name, part] of Object.entries(outputs)) if (name.startsWith('gradient:') && name !== 'gradient:sums') addAt(this.#sum(name.slice('gradient:'.length)), 0, part)
+        if (outputs['gradient:sums'] !== undefined) {
+          const sum = this.#sum(table)
+          addAt(sum, 0, outputs['gradient:sums'], sum.length)
           ids.forEach((id, at) => {
-            for (let i = 0; i < hidden; i++) gradient[place.start + id * hidden + i] -= outputs.hidden[at * hidden + i]
+            for (let i = 0; i < hidden; i++) sum[id * hidden + i] -= outputs.hidden[at * hidden + i]
           })
         }
       }

@@ -133,9 +133,10 @@ const asError = (error: unknown, task: Task, replicas: readonly Replica[]): unkn
 /** Heads of a layer share a program. */
 const programOf = (task: Task, replicas: readonly Replica[]): string | undefined => {
   if (task.kind === 'prefix') return task.kind
-  if (task.kind !== 'step' && task.kind !== 'losses') return undefined
+  const kind = ({ step: 'gradient', chunk: 'gradient', losses: 'losses', block: 'losses' } as Partial<Record<TaskKind, string>>)[task.kind]
+  if (kind === undefined || !('replica' in task)) return undefined
   const piece = pieceOf(replicas[task.replica].component)
-  return `${task.kind} ${piece.kind} ${'layer' in piece ? piece.layer : ''}`
+  return `${kind} ${piece.kind} ${'layer' in piece ? piece.layer : ''}`
 }
 
 /**

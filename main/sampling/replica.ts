@@ -2,7 +2,7 @@ import type { Evaluator, Prefix } from '../engine/evaluator'
 import { streamOf } from './philox'
 import { PsgldKernel } from './psgld'
 import { Reclaimer } from './reclaim'
-import type { ResultOf, SharedRun, Task, TaskOf, TaskResult, TokenSums } from './tasks'
+import type { Replica, ResultOf, SharedRun, StepPart, Task, TaskOf, TaskResult, TokenSums } from './tasks'
 
 const sum = (values: Float32Array): number => {
   let total = 0
@@ -56,12 +56,20 @@ export class ReplicaWork {
         return this.#evaluator.prefix(task.rows)
       case 'step':
         return this.#step(task)
+      case 'chunk':
+        return this.#chunk(task)
+      case 'merge':
+        return this.#merge(task)
       case 'gaussian':
         return this.#gaussian(task)
       case 'initial':
         return this.#initial(task)
       case 'losses':
         return this.#losses(task)
+      case 'block':
+        return this.#block(task)
+      case 'take':
+        return this.#take(task)
       case 'commit':
         return this.#commit(task)
     }
@@ -82,15 +90,41 @@ export class ReplicaWork {
     return this.#gradient.subarray(0, length).fill(0)
   }
 
-  async #step({ replica, step, prefixes, targets }: TaskOf<'step'>): Promise<ResultOf<'step'>> {
-    const { seed, sampler, replicas } = this.#run
-    const state = replicas[replica]
-    const gradient = this.#zeroGradient(state.weights.length)
+  /** What the rows before have left of a step's gradient. */
+  #begin({ gradient, weights }: Replica, begun: boolean): Float32Array {
+    const own = this.#zeroGradient(weights.length)
+    if (begun) own.set(gradient)
+    return own
+  }
+
+  /** Updates the replica, or leaves the gradient to the rows that follow. False if a new weight is not finite. */
+  #end(state: Replica, gradient: Float32Array, step: number, { ends, targets }: StepPart): boolean {
+    const { seed, sampler } = this.#run
+    Atomics.store(state.claim, 0, 1)
+    if (ends) return this.#kernel.update(state, gradient, targets, sampler, { seed, step, chain: state.chain, stream: streamOf('noise', state.index) })
+    state.gradient.set(gradient)
+    return true
+  }
+
+  async #step({ replica, step, prefixes, ...part }: TaskOf<'step'>): Promise<ResultOf<'step'>> {
+    const state = this.#run.replicas[replica]
+    const gradient = this.#begin(state, part.begun)
     let lossSum = 0
     for (const key of prefixes) lossSum += (await this.#evaluator.gradient(state.component, state.weights, this.#prefix(key), gradient)).lossSum
-    Atomics.store(state.claim, 0, 1)
-    const finite = this.#kernel.update(state, gradient, targets, sampler, { seed, step, chain: state.chain, stream: streamOf('noise', state.index) })
-    return { lossSum, finite }
+    return { lossSum, finite: this.#end(state, gradient, step, part) }
+  }
+
+  async #chunk({ replica, prefix, part }: TaskOf<'chunk'>): Promise<number> {
+    const { component, weights, parts } = this.#run.replicas[replica]
+    return (await this.#evaluator.gradient(component, weights, this.#prefix(prefix), parts[part].fill(0))).lossSum
+  }
+
+  /** In the order of the chunks, so that the sum is that of one thread. */
+  #merge({ replica, step, parts, ...place }: TaskOf<'merge'>): boolean {
+    const state = this.#run.replicas[replica]
+    const gradient = this.#begin(state, place.begun)
+    for (const part of state.parts.slice(0, parts)) for (let i = 0; i < gradient.length; i++) gradient[i] += part[i]
+    return this.#end(state, gradient, step, place)
   }
 
   #gaussian({ replica, draw }: TaskOf<'gaussian'>): null {
@@ -117,19 +151,32 @@ export class ReplicaWork {
   }
 
   async #losses({ replica, prefix, probe }: TaskOf<'losses'>): Promise<number> {
-    const { replicas, initialLosses } = this.#run
-    const { component, weights, claim, losses: kept, sums } = replicas[replica]
+    const { component, weights } = this.#run.replicas[replica]
     const shared = this.#prefix(prefix)
     const losses = await this.#evaluator.losses(component, weights, shared)
-    if (probe === null) return sum(losses)
-    const { indices, phi } = probe
-    const targets = shared.rows.length - 1
-    if (phi === null) this.#studied(indices, losses, targets, (token, loss) => (kept[token] = loss))
-    else {
-      Atomics.store(claim, 0, 1)
-      this.#studied(indices, losses, targets, (token, loss) => add(sums, token, phi, loss - initialLosses[token]))
-    }
+    if (probe !== null) this.#takeIn(this.#run.replicas[replica], probe.indices, losses, shared.rows.length - 1, probe.phi)
     return sum(losses)
+  }
+
+  /** Adds losses of studied tokens to the replica's sums, or keeps them until φ is known. */
+  #takeIn({ claim, losses: kept, sums }: Replica, indices: Int32Array, losses: Float32Array, targets: number, phi: number | null): void {
+    const { initialLosses } = this.#run
+    if (phi === null) return this.#studied(indices, losses, targets, (token, loss) => (kept[token] = loss))
+    Atomics.store(claim, 0, 1)
+    this.#studied(indices, losses, targets, (token, loss) => add(sums, token, phi, loss - initialLosses[token]))
+  }
+
+  async #block({ replica, prefix, part }: TaskOf<'block'>): Promise<number> {
+    const { component, weights, blockLosses } = this.#run.replicas[replica]
+    const losses = await this.#evaluator.losses(component, weights, this.#prefix(prefix))
+    blockLosses[part].set(losses)
+    return sum(losses)
+  }
+
+  #take({ replica, blocks, phi }: TaskOf<'take'>): null {
+    const state = this.#run.replicas[replica]
+    blocks.forEach(({ indices, targets }, part) => this.#takeIn(state, indices, state.blockLosses[part], targets, phi))
+    return null
   }
 
   #commit({ replica, phi, closing }: TaskOf<'commit'>): number {

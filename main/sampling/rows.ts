@@ -1,4 +1,6 @@
 import type { Rows } from '../engine/evaluator'
+import { areLong } from '../engine/transformer'
+import type { Architecture } from '../models/architecture'
 
 /** Rows of one length that are worked on together, and which rows of their set they are. */
 export interface RowBlock {
@@ -16,8 +18,18 @@ const shared = (values: readonly number[]): Int32Array => {
   return array
 }
 
-/** The chosen rows in blocks of one length and at most `tokens` token ids (one row at least), in the order of first occurrence. */
-export const cutRows = (rows: readonly Int32Array[], chosen: ArrayLike<number>, tokens: number): RowBlock[] => {
+/** Bytes of activations at w* that are held for the rows of one stage, and as many for those of the next; and of parts of gradients. */
+export const stageBytes = 512 * 2 ** 20
+
+/** Rows of `length` token ids that go through the model at once, of at most `tokens` ids: one at least, and one only where they are long. */
+export const rowsAtOnce = (architecture: Architecture, tokens: number, length: number): number =>
+  areLong(architecture, length - 1) ? 1 : Math.max(1, Math.floor(tokens / length))
+
+/** Bytes of the activations at w* that replicas of any component start from, for so many target positions. */
+export const prefixBytes = ({ layers, hidden }: Architecture, targets: number): number => 4 * (3 * layers + 1) * hidden * targets
+
+/** The chosen rows in blocks of one length, as many at once as `rowsAtOnce` says, in the order of first occurrence. */
+export const cutRows = (architecture: Architecture, rows: readonly Int32Array[], chosen: ArrayLike<number>, tokens: number): RowBlock[] => {
   const byLength = new Map<number, number[]>()
   for (const index of Array.from(chosen)) {
     const same = byLength.get(rows[index].length)
@@ -25,7 +37,7 @@ export const cutRows = (rows: readonly Int32Array[], chosen: ArrayLike<number>, 
     else same.push(index)
   }
   return [...byLength].flatMap(([length, indices]) => {
-    const count = Math.max(1, Math.floor(tokens / length))
+    const count = rowsAtOnce(architecture, tokens, length)
     return Array.from({ length: Math.ceil(indices.length / count) }, (_, i) => {
       const part = indices.slice(i * count, (i + 1) * count)
       const ids = new Int32Array(new SharedArrayBuffer(4 * length * part.length))

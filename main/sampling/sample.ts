@@ -4,7 +4,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import type { Study } from '../corpora/study'
 import { type Precision, evaluatorsOf, settleEngine } from '../engine/engines'
 import type { Model } from '../models/architecture'
-import { componentIndex, componentSlices, flatten } from '../models/components'
+import { componentIndex, componentSlices, flatten, sliceSize } from '../models/components'
 import { readCheckpoint, removeLeftovers, writeCheckpoint } from './checkpoint'
 import { checkFailures, meanPhi, resultOf } from './estimates'
 import type { SampledChains, SamplingResult } from './estimates'
@@ -12,9 +12,9 @@ import type { FailedChain } from './diagnostics'
 import { Minibatches } from './philox'
 import { Pool, TaskDropped, threadLane } from './pool'
 import type { OpenLane } from './pool'
-import { blockTokens, chunkTokens, cutRows, flattenTargets, targetsOf } from './rows'
+import { blockTokens, chunkTokens, cutRows, flattenTargets, prefixBytes, rowsAtOnce, stageBytes, targetsOf } from './rows'
 import type { RowBlock } from './rows'
-import type { Operations, Replica, SharedRun, TokenSums } from './tasks'
+import type { Operations, Replica, ResultOf, SharedRun, StepPart, TokenSums } from './tasks'
 
 export type { ChainTrace, ComponentDiagnostics, FailedChain } from './diagnostics'
 export type { SamplingResult } from './estimates'
@@ -78,8 +78,9 @@ export interface SamplingInput {
   readonly signal?: AbortSignal
 }
 
-/** For tests: other workers than threads, and another order of work. */
+/** For tests: other workers than threads, another order of work, and other sizes of stages (see `stageBytes` of rows.ts). */
 export interface SamplingTransport {
+  readonly stageBytes?: number
   readonly openLane?: OpenLane
   readonly pick?: (waiting: number) => number
 }
@@ -158,8 +159,44 @@ const shared = (values: Float32Array): Float32Array => {
   return copy
 }
 
-const makeReplicas = ({ model: { architecture, weights }, sampler, observationIncludesProbe }: SamplingInput, chains: readonly ChainName[], tokens: number): Replica[] =>
-  [...new Set(chains.map(({ component }) => component))].flatMap((component) => {
+/** Chunks of a minibatch and blocks of evaluated rows that go through one stage, and how many of them threads share for one replica. */
+interface StageSizes {
+  readonly chunks: number
+  readonly blocks: number
+  /** Blocks of evaluated rows whose activations may be held. */
+  readonly held: number
+  /** Whether there are more threads than replicas. */
+  readonly split: boolean
+  /** Whether a minibatch takes more than one stage. */
+  readonly staged: boolean
+}
+
+/**
+ * How much goes through one stage: what `stageBytes` hold. Where threads would be left without a replica, chunks and blocks are shared out
+ * among them. None of it changes a number: gradients are summed chunk by chunk in their order in any case.
+ */
+const stageSizes = ({ model: { architecture, weights }, study, sampler, threads, engine }: SamplingInput, chains: readonly ChainName[], bytes: number): StageSizes => {
+  const lanes = evaluatorsOf(engine, threads)
+  const longest = (rows: readonly Int32Array[]): number => rows.reduce((most, { length }) => Math.max(most, length), 2)
+  const fitting = (rows: readonly Int32Array[], tokens: number, together: number): number => {
+    const length = longest(rows)
+    return Math.max(1, Math.floor(bytes / prefixBytes(architecture, Math.min(together, rowsAtOnce(architecture, tokens, length)) * (length - 1))))
+  }
+  // Rows of several lengths are cut into more chunks than rows of one.
+  const lengths = [...new Set(study.sampling.map(({ length }) => length))]
+  const all = sampler.nBeta === 0 ? 1 : Math.min(sampler.batchSize, lengths.reduce((sum, length) => sum + Math.ceil(sampler.batchSize / rowsAtOnce(architecture, chunkTokens, length)), 0))
+  const split = chains.length < lanes
+  const gradients = split ? 4 * chains.reduce((total, { component }) => total + sliceSize(componentSlices(architecture, weights, component)), 0) : 0
+  const chunks = Math.min(all, fitting(study.sampling, chunkTokens, sampler.batchSize), split ? Math.max(1, Math.floor(bytes / gradients)) : Infinity)
+  const evaluated = [...study.observation, ...study.probe]
+  const held = fitting(evaluated, blockTokens, evaluated.length)
+  return { chunks, blocks: split ? Math.min(held, 2 * Math.ceil(lanes / chains.length)) : 1, held, split, staged: chunks < all }
+}
+
+const makeReplicas = ({ model: { architecture, weights }, study, sampler, observationIncludesProbe }: SamplingInput, chains: readonly ChainName[], tokens: number, sizes: StageSizes): Replica[] => {
+  const arrays = (count: number, length: number): Float32Array[] => (sizes.split && count > 1 ? Array.from({ length: count }, () => float32(length)) : [])
+  const blockLength = study.probe.reduce((most, { length }) => Math.max(most, rowsAtOnce(architecture, blockTokens, length) * (length - 1)), 0)
+  return [...new Set(chains.map(({ component }) => component))].flatMap((component) => {
     const centre = shared(flatten(weights, componentSlices(architecture, weights, component)))
     const twoChain = sampler.estimator === 'two-chain'
     const sums = <A extends Float32Array | Float64Array>(make: (length: number) => A): TokenSums<A> =>
@@ -168,9 +205,11 @@ const makeReplicas = ({ model: { architecture, weights }, sampler, observationIn
       component, chain, index: componentIndex(architecture, component), weights: shared(centre), centre,
       squares: float32(sampler.nBeta === 0 ? 0 : centre.length), losses: float32(observationIncludesProbe ? tokens : 0),
       sums: sums(float64), firstHalf: twoChain ? sums(float64) : sums(float32),
+      gradient: float32(sizes.staged ? centre.length : 0), parts: arrays(sizes.chunks, centre.length), blockLosses: arrays(sizes.blocks, blockLength),
       claim: new Int32Array(new SharedArrayBuffer(4))
     }))
   })
+}
 
 const checkInput = ({ study, sampler, components }: SamplingInput, tokens: number): void => {
   const fail = (message: string): never => {
@@ -191,6 +230,7 @@ class Sampler {
   readonly #run: SharedRun
   readonly #fingerprint: string
   readonly #tokens: number
+  readonly #sizes: StageSizes
   readonly #minibatches: Minibatches
   readonly #observation: readonly RowBlock[]
   readonly #probe: readonly RowBlock[]
@@ -218,19 +258,21 @@ class Sampler {
   #done = 0
   #reportedAt = -Infinity
 
-  constructor(input: SamplingInput, chosen?: readonly ChainName[]) {
+  constructor(input: SamplingInput, chosen: readonly ChainName[] | undefined, { stageBytes: bytes = stageBytes }: SamplingTransport) {
     const { study, sampler, seed, model, engine, precision } = input
     const { starts, positions } = flattenTargets(study.targets)
     this.#input = input
     this.#whole = chosen === undefined
     this.#tokens = positions.length
     checkInput(input, this.#tokens)
-    const replicas = makeReplicas(input, chosen ?? chainNames(input), this.#tokens)
+    const chains = chosen ?? chainNames(input)
+    this.#sizes = stageSizes(input, chains, bytes)
+    const replicas = makeReplicas(input, chains, this.#tokens, this.#sizes)
     this.#run = { engine, precision, architecture: model.architecture, weights: model.weights, sampler, seed, replicas, starts, positions, initialLosses: float32(this.#tokens) }
     this.#fingerprint = fingerprintOf(input, chosen)
     this.#minibatches = new Minibatches(seed, study.sampling.length, sampler.batchSize)
-    this.#observation = cutRows(study.observation, Array.from(study.observation.keys()), blockTokens)
-    this.#probe = cutRows(study.probe, Array.from(study.probe.keys()), blockTokens)
+    this.#observation = cutRows(model.architecture, study.observation, Array.from(study.observation.keys()), blockTokens)
+    this.#probe = cutRows(model.architecture, study.probe, Array.from(study.probe.keys()), blockTokens)
     this.#observedTargets = (input.observationIncludesProbe ? this.#evaluated : this.#observation).reduce((sum, block) => sum + targetsOf(block), 0)
     const count = replicas.length
     this.#steps = new Int32Array(count)
@@ -243,7 +285,9 @@ class Sampler {
 
   async run({ openLane = threadLane, pick }: SamplingTransport): Promise<SampledChains> {
     settleEngine(this.#run.engine, this.#run.precision)
-    this.#pool = await Pool.open(this.#run, openLane, Math.min(evaluatorsOf(this.#run.engine, this.#input.threads), this.#run.replicas.length), pick)
+    const { chunks, blocks, split } = this.#sizes
+    const tasks = this.#run.replicas.length * (split ? Math.max(chunks, blocks) : 1)
+    this.#pool = await Pool.open(this.#run, openLane, Math.min(evaluatorsOf(this.#run.engine, this.#input.threads), tasks), pick)
     const drop = (): void => this.#pool.drop()
     this.#input.signal?.addEventListener('abort', drop)
     try {
@@ -295,33 +339,45 @@ class Sampler {
     const { draws, nBeta } = this.#run.sampler
     let step = 0
     for (let draw = 0; draw < draws; draw++) {
-      for (; step < this.#stepTarget(draw); step++) yield this.#stepStage(step)
+      for (; step < this.#stepTarget(draw); step++) yield* this.#stepStages(step)
       if (nBeta === 0) yield this.#gaussianStage(draw)
-      for (let block = 0; block < this.#evaluated.length; block++) yield this.#lossStage(draw, block)
+      for (const [first, end] of this.#blockSpans()) yield this.#lossStage(draw, first, end)
       yield this.#commitStage(draw)
     }
   }
 
-  #stepStage(step: number): Stage {
-    const { study } = this.#input
-    let chunks: RowBlock[] | undefined
-    const blocks = (): RowBlock[] => (chunks ??= cutRows(study.sampling, this.#minibatches.at(step), chunkTokens))
-    const targets = (): number => blocks().reduce((sum, block) => sum + targetsOf(block), 0)
-    return {
-      get blocks() {
-        return blocks()
-      },
-      pending: (replica) => this.#steps[replica] <= step,
-      cost: (replica) => this.#cost(replica, blocks(), 'gradient'),
-      work: async (replica, prefixes) => {
-        const cost = this.#cost(replica, blocks(), 'gradient')
-        const { lossSum, finite } = await this.#pool.run<'step'>({ kind: 'step', replica, step, prefixes, targets: targets() }, cost)
-        if (!Number.isFinite(lossSum)) this.#fail(replica, `the loss is not finite at step ${step}`)
-        else if (!finite) this.#fail(replica, `the weights are not finite after step ${step}`)
-        else this.#steps[replica] = step + 1
-        this.#advance(replica, cost, targets())
-      }
+  /** A step's stages: as many as it takes for the activations of its rows at w*. A replica's step is done with the last. */
+  *#stepStages(step: number): Generator<Stage, void> {
+    const { study, model } = this.#input
+    // Most steps of a run that is resumed are done, and their rows are not asked for.
+    let cut: RowBlock[] | undefined
+    const chunks = (): RowBlock[] => (cut ??= cutRows(model.architecture, study.sampling, this.#minibatches.at(step), chunkTokens))
+    const pending = (replica: number): boolean => this.#steps[replica] <= step
+    if (this.#pendingIn({ pending }).length === 0) return
+    const targets = chunks().reduce((sum, block) => sum + targetsOf(block), 0)
+    for (let first = 0; first < chunks().length; first += this.#sizes.chunks) {
+      const blocks = chunks().slice(first, first + this.#sizes.chunks)
+      const part = { begun: first > 0, ends: first + blocks.length === chunks().length, targets }
+      yield { blocks, pending, cost: (replica) => this.#cost(replica, blocks, 'gradient'), work: (replica, prefixes) => this.#stepPart(replica, step, blocks, prefixes, part) }
     }
+  }
+
+  async #stepPart(replica: number, step: number, blocks: readonly RowBlock[], prefixes: readonly number[], part: StepPart): Promise<void> {
+    const cost = this.#cost(replica, blocks, 'gradient')
+    const { lossSum, finite } = await (this.#run.replicas[replica].parts.length === 0
+      ? this.#pool.run<'step'>({ kind: 'step', replica, step, prefixes, ...part }, cost)
+      : this.#stepTogether(replica, step, blocks, prefixes, part))
+    if (!Number.isFinite(lossSum)) this.#fail(replica, `the loss is not finite at step ${step}`)
+    else if (!finite) this.#fail(replica, `the weights are not finite after step ${step}`)
+    else if (part.ends) this.#steps[replica] = step + 1
+    this.#advance(replica, cost, blocks.reduce((sum, block) => sum + targetsOf(block), 0))
+  }
+
+  /** A task for each chunk, and one that puts them together. */
+  async #stepTogether(replica: number, step: number, blocks: readonly RowBlock[], prefixes: readonly number[], part: StepPart): Promise<ResultOf<'step'>> {
+    const sums = await Promise.all(prefixes.map((prefix, at) => this.#pool.run<'chunk'>({ kind: 'chunk', replica, prefix, part: at }, this.#cost(replica, [blocks[at]], 'gradient'))))
+    const lossSum = sums.reduce((sum, own) => sum + own, 0)
+    return { lossSum, finite: await this.#pool.run<'merge'>({ kind: 'merge', replica, step, parts: prefixes.length, ...part }, 0) }
   }
 
   #gaussianStage(draw: number): Stage {
@@ -335,25 +391,45 @@ class Sampler {
     }
   }
 
-  #lossStage(draw: number, block: number): Stage {
-    const rows = this.#evaluated[block]
-    const isProbe = block >= this.#observation.length
+  /** Blocks of each stage of a draw, first and end; none has observation and probe rows. */
+  #blockSpans(): (readonly [number, number])[] {
+    const observed = this.#observation.length
+    const spans = (from: number, to: number): (readonly [number, number])[] =>
+      Array.from({ length: Math.ceil((to - from) / this.#sizes.blocks) }, (_, i) => [from + i * this.#sizes.blocks, Math.min(to, from + (i + 1) * this.#sizes.blocks)] as const)
+    return [...spans(0, observed), ...spans(observed, this.#evaluated.length)]
+  }
+
+  #lossStage(draw: number, first: number, end: number): Stage {
+    const blocks = this.#evaluated.slice(first, end)
     return {
-      blocks: [rows],
-      pending: (replica) => this.#draws[replica] < draw || (this.#draws[replica] === draw && this.#blocks[replica] <= block),
-      cost: (replica) => this.#cost(replica, [rows], 'losses'),
-      work: async (replica, [prefix]) => {
-        const cost = this.#cost(replica, [rows], 'losses')
+      blocks,
+      pending: (replica) => this.#draws[replica] < draw || (this.#draws[replica] === draw && this.#blocks[replica] < end),
+      cost: (replica) => this.#cost(replica, blocks, 'losses'),
+      work: async (replica, prefixes) => {
+        // A run that is resumed with more threads may have done the first of these.
+        const done = Math.max(0, this.#blocks[replica] - first)
+        const [own, keys] = [blocks.slice(done), prefixes.slice(done)]
+        const isProbe = first >= this.#observation.length
         const phi = this.#input.observationIncludesProbe ? null : this.#drawLoss(replica) - this.#initialLoss
-        const lossSum = await this.#pool.run<'losses'>({ kind: 'losses', replica, prefix, probe: isProbe ? { indices: rows.indices, phi } : null }, cost)
-        if (!Number.isFinite(lossSum)) this.#fail(replica, `the loss is not finite at draw ${draw}`)
-        else {
-          if (!isProbe || this.#input.observationIncludesProbe) this.#drawSums[replica] += lossSum
-          this.#blocks[replica] = block + 1
-        }
-        this.#advance(replica, cost, targetsOf(rows))
+        const sums = await (this.#run.replicas[replica].blockLosses.length === 0
+          ? Promise.all(own.map((block, at) => this.#pool.run<'losses'>({ kind: 'losses', replica, prefix: keys[at], probe: isProbe ? { indices: block.indices, phi } : null }, this.#cost(replica, [block], 'losses'))))
+          : this.#blocksTogether(replica, own, keys, isProbe, phi))
+        if (sums.every(Number.isFinite)) {
+          if (!isProbe || this.#input.observationIncludesProbe) for (const sum of sums) this.#drawSums[replica] += sum
+          this.#blocks[replica] = end
+        } else this.#fail(replica, `the loss is not finite at draw ${draw}`)
+        this.#advance(replica, this.#cost(replica, own, 'losses'), own.reduce((sum, block) => sum + targetsOf(block), 0))
       }
     }
+  }
+
+  /** A task for each block, and one that takes in their losses. */
+  async #blocksTogether(replica: number, blocks: readonly RowBlock[], prefixes: readonly number[], isProbe: boolean, phi: number | null): Promise<number[]> {
+    const sums = await Promise.all(blocks.map((block, part) => this.#pool.run<'block'>({ kind: 'block', replica, prefix: prefixes[part], part }, this.#cost(replica, [block], 'losses'))))
+    if (isProbe && sums.every(Number.isFinite)) {
+      await this.#pool.run<'take'>({ kind: 'take', replica, blocks: blocks.map(({ indices, rows: { length } }) => ({ indices, targets: length - 1 })), phi }, 0)
+    }
+    return sums
   }
 
   #commitStage(draw: number): Stage {
@@ -405,7 +481,7 @@ class Sampler {
     }
   }
 
-  #pendingIn({ pending }: Stage): number[] {
+  #pendingIn({ pending }: Pick<Stage, 'pending'>): number[] {
     return this.#run.replicas.flatMap((_, replica) => (!this.#hasFailed(replica) && pending(replica) ? [replica] : []))
   }
 
@@ -490,8 +566,9 @@ class Sampler {
     const centre = shared(flatten(weights, componentSlices(architecture, weights, component)))
     const blocks = this.#evaluated.map((block, i) => ({ block, isProbe: i >= this.#observation.length }))
     let sum = 0
-    for (let start = 0; start < blocks.length; start += this.#input.threads) {
-      const parts = await this.#settled(blocks.slice(start, start + this.#input.threads).map(async ({ block, isProbe }) => {
+    const atOnce = Math.min(this.#input.threads, this.#sizes.held)
+    for (let start = 0; start < blocks.length; start += atOnce) {
+      const parts = await this.#settled(blocks.slice(start, start + atOnce).map(async ({ block, isProbe }) => {
         const [prefix] = await this.#openPrefixes([block])
         const part = await this.#pool.run<'initial'>({ kind: 'initial', component, centre, prefix, probeRows: isProbe ? block.indices : null }, 0)
         this.#pool.release(prefix)
@@ -549,7 +626,7 @@ class Sampler {
 
   #plan(): void {
     const { replicas, sampler } = this.#run
-    const batch = sampler.nBeta === 0 ? [] : cutRows(this.#input.study.sampling, this.#minibatches.at(0), chunkTokens)
+    const batch = sampler.nBeta === 0 ? [] : cutRows(this.#run.architecture, this.#input.study.sampling, this.#minibatches.at(0), chunkTokens)
     this.#work = replicas.map((_, replica) => ({ step: this.#cost(replica, batch, 'gradient'), draw: this.#cost(replica, this.#evaluated, 'losses') }))
     replicas.forEach((_, replica) => {
       const { step, draw } = this.#work[replica]
@@ -613,11 +690,11 @@ class Sampler {
  * `storage` (a checkpoint cannot be written; the one before it is kept), or `interrupted` (after writing a checkpoint).
  */
 export const sample = async (input: SamplingInput, transport: SamplingTransport = {}): Promise<SamplingResult> =>
-  resultOf(input, await new Sampler(input).run(transport))
+  resultOf(input, await new Sampler(input, undefined, transport).run(transport))
 
 /**
  * Samples some of a run's chains, which have the same numbers as in the whole run. Throws as `sample` does, but for chains that fail: what
  * comes of them is judged once all are there.
  */
 export const sampleChains = (input: SamplingInput, chains: readonly ChainName[], transport: SamplingTransport = {}): Promise<SampledChains> =>
-  new Sampler(input, chains).run(transport)
+  new Sampler(input, chains, transport).run(transport)

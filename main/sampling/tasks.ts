@@ -25,6 +25,12 @@ export interface Replica extends ChainState {
   readonly sums: TokenSums<Float64Array>
   /** The first half's once it is complete. Where there are both, rounded then, and Σφδ less φ̄ Σδ, so that what cancels is not rounded. */
   readonly firstHalf: TokenSums
+  /** Sum of the losses' gradients over the rows of the step in progress; empty where all its rows go through one stage. */
+  readonly gradient: Float32Array
+  /** Gradients over single chunks of rows, where several threads work for one replica; no array where they do not. */
+  readonly parts: readonly Float32Array[]
+  /** Losses of single blocks of probe rows, likewise. */
+  readonly blockLosses: readonly Float32Array[]
   /** Not zero from the moment a task begins to change the replica until its result has arrived. */
   readonly claim: Int32Array
 }
@@ -51,6 +57,14 @@ export interface ProbeRows {
   readonly phi: number | null
 }
 
+/** Where the rows of a stage stand in their step: whether others came before them, and whether others follow. */
+export interface StepPart {
+  readonly begun: boolean
+  readonly ends: boolean
+  /** Target positions of the whole step. */
+  readonly targets: number
+}
+
 export interface Operations {
   readonly gradient: number
   readonly losses: number
@@ -60,17 +74,25 @@ interface Calls {
   /** Operations of a row: [component][length]. */
   readonly operations: { readonly parameters: { readonly components: readonly string[]; readonly lengths: readonly number[] }; readonly result: readonly (readonly Operations[])[] }
   readonly prefix: { readonly parameters: { readonly rows: Rows }; readonly result: Prefix }
-  /** A pSGLD step over chunks of the minibatch, given by the keys of their shared prefixes. */
+  /** A pSGLD step over chunks of the minibatch, given by the keys of their shared prefixes, or a part of one. */
   readonly step: {
-    readonly parameters: { readonly replica: number; readonly step: number; readonly prefixes: readonly number[]; readonly targets: number }
+    readonly parameters: { readonly replica: number; readonly step: number; readonly prefixes: readonly number[] } & StepPart
     readonly result: { readonly lossSum: number; readonly finite: boolean }
   }
+  /** The gradient over one chunk, as one of the replica's parts. Answers the sum of the losses. */
+  readonly chunk: { readonly parameters: { readonly replica: number; readonly prefix: number; readonly part: number }; readonly result: number }
+  /** The same as `step`, from the first `parts` of the replica's parts. Answers whether the weights are finite. */
+  readonly merge: { readonly parameters: { readonly replica: number; readonly step: number; readonly parts: number } & StepPart; readonly result: boolean }
   /** A draw at nβ = 0. */
   readonly gaussian: { readonly parameters: { readonly replica: number; readonly draw: number }; readonly result: null }
   /** Sum of the losses of a block at w*, through a component with these weights; those of studied tokens are kept when `probeRows` says which rows they are. */
   readonly initial: { readonly parameters: { readonly component: string; readonly centre: Float32Array; readonly prefix: number; readonly probeRows: Int32Array | null }; readonly result: number }
   /** Sum of the losses of a block at the replica's weights; those of studied tokens are added to its sums, or kept until φ is known. */
   readonly losses: { readonly parameters: { readonly replica: number; readonly prefix: number; readonly probe: ProbeRows | null }; readonly result: number }
+  /** Sum of the losses of a block of probe rows at the replica's weights, which become one of its block losses. */
+  readonly block: { readonly parameters: { readonly replica: number; readonly prefix: number; readonly part: number }; readonly result: number }
+  /** Takes in the block losses of studied tokens as `losses` does: those of block i are in part i. */
+  readonly take: { readonly parameters: { readonly replica: number; readonly blocks: readonly { readonly indices: Int32Array; readonly targets: number }[]; readonly phi: number | null }; readonly result: null }
   /** Ends a draw: adds the losses that were kept, and closes the first half, whose mean of φ is given after its last draw. Answers ‖u - u*‖. */
   readonly commit: { readonly parameters: { readonly replica: number; readonly phi: number; readonly closing: number | null }; readonly result: number }
 }

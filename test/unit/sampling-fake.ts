@@ -52,10 +52,12 @@ export class QuadraticEvaluator implements Evaluator {
   async gradient(component: string, u: Float32Array, { rows }: Prefix, gradient: Float32Array): Promise<{ readonly lossSum: number }> {
     let lossSum = await this.#before(component)
     const centre = this.#centre(component)
+    const own = new Float32Array(u.length)
     for (const [id, next] of this.#pairs(rows)) {
       lossSum += this.#loss(component, u, id, next)
-      for (let i = 0; i < u.length; i++) gradient[i] += diagonal(id, next, i) * (u[i] - centre[i])
+      for (let i = 0; i < u.length; i++) own[i] += diagonal(id, next, i) * (u[i] - centre[i])
     }
+    for (let i = 0; i < u.length; i++) gradient[i] += own[i]
     return { lossSum }
   }
 

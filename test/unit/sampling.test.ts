@@ -105,6 +105,71 @@ describe('sampling', () => {
     expect(numbersOf(await sample({ ...smallInput(), threads: 3 }, { openLane: late, pick }))).toEqual(expected)
   })
 
+  /** One chain or two, and rows of so many lengths that a step has four chunks and a draw several blocks. */
+  const fewChains = (chains: number, changes: Partial<SamplingInput['sampler']> = {}, observationIncludesProbe = false): SamplingInput => {
+    const input = smallInput({ estimator: 'restricted', chains, batchSize: 6, draws: 3, ...changes })
+    const row = (seed: number, length: number): Int32Array => Int32Array.from({ length }, (_, t) => (seed * 5 + t * t) % 10)
+    const probe = [9, 6, 8, 4, 7, 5, 6].map((length, i) => row(i, length))
+    return {
+      ...input, components: ['head:0.1'], observationIncludesProbe,
+      study: { sampling: Array.from({ length: 13 }, (_, i) => row(i + 2, 4 + (i % 5))), observation: [row(1, 6), row(2, 5), row(3, 7)], probe, targets: probe.map(({ length }) => Int32Array.from({ length: length - 2 }, (_, t) => t + 2)) }
+    }
+  }
+
+  /** The kinds of tasks that were done. */
+  const noting = (kinds: Map<string, number>): OpenLane => async (run) => {
+    const lane = await quadratic()(run)
+    return {
+      ...lane,
+      run: (task) => {
+        kinds.set(task.kind, (kinds.get(task.kind) ?? 0) + 1)
+        return lane.run(task)
+      }
+    }
+  }
+
+  it.each([
+    ['a chain', fewChains(1)],
+    ['two chains', fewChains(2)],
+    ['a chain, with probe rows that are observed', fewChains(1, {}, true)],
+    ['Gaussian draws of a chain', fewChains(1, { nBeta: 0 })]
+  ])('shares the rows of %s among threads that have none, to the same numbers', async (_, input) => {
+    const expected = numbersOf(await sample({ ...input, threads: 1 }, { openLane: quadratic() }))
+    for (const threads of [2, 3, 8]) {
+      const kinds = new Map<string, number>()
+      expect(numbersOf(await sample({ ...input, threads }, { openLane: noting(kinds) }))).toEqual(expected)
+      const shared = threads > input.sampler.chains
+      expect([kinds.has('chunk'), kinds.has('block')]).toEqual([shared && input.sampler.nBeta > 0, shared])
+    }
+  })
+
+  it.each([1, 8])('takes a step in stages where the activations of its rows would not fit, to the same numbers, on %i threads', async (threads) => {
+    const expected = numbersOf(await sample({ ...fewChains(2), threads: 1 }, { openLane: quadratic() }))
+    const counts: number[] = []
+    for (const stageBytes of [1, 4 * 7 * 4 * 6 * 7 * 2, 2 ** 30]) {
+      const kinds = new Map<string, number>()
+      expect(numbersOf(await sample({ ...fewChains(2), threads }, { openLane: noting(kinds), stageBytes }))).toEqual(expected)
+      counts.push(kinds.get(threads === 1 || stageBytes === 1 ? 'step' : 'merge')!)
+    }
+    expect(counts[0]).toBeGreaterThan(counts[1])
+    expect(counts[1]).toBeGreaterThan(counts[2])
+  })
+
+  it('goes on with another number of threads where it was interrupted between rows, in a step or in a draw', async () => {
+    const expected = numbersOf(await sample({ ...fewChains(1), threads: 1 }, { openLane: quadratic() }))
+    for (const [tasks, stageBytes] of [[9, 1], [12, 2 ** 30], [17, 2500], [24, 1], [31, 2 ** 30], [38, 2 ** 30], [45, 2 ** 30], [52, 2 ** 30]] as const) {
+      const controller = new AbortController()
+      let count = 0
+      const openLane = quadratic(() => {
+        if (++count === tasks) controller.abort()
+        return 0
+      })
+      rmSync(folder, { recursive: true, force: true })
+      await expect(sample({ ...kept(fewChains(1), 1e6), threads: 1 + (tasks % 3), signal: controller.signal }, { openLane, stageBytes })).rejects.toMatchObject({ kind: 'interrupted' })
+      expect(numbersOf(await sample({ ...kept(fewChains(1)), threads: tasks % 2 === 0 ? 5 : 1 }, { openLane: quadratic() }))).toEqual(expected)
+    }
+  })
+
   it('gives the covariance of quadratic losses under a Gaussian posterior: ½ tr(AΣBΣ)', async () => {
     const input = { ...smallInput({ nBeta: 0, gamma: 50, draws: 1500, chains: 4, estimator: 'restricted' }), components: ['head:0.1'] }
     const { susceptibilities, standardErrors, tokens, diagnostics } = await sample(input, { openLane: quadratic() })
@@ -355,6 +420,14 @@ describe('workers', () => {
     const expected = numbersOf(await sample(smallInput(), { openLane: quadratic() }))
     for (const kind of ['step', 'losses', 'commit', 'prefix']) {
       expect(numbersOf(await sample({ ...smallInput(), threads: 1 }, { openLane: dying((task) => task.kind === kind, [5], 'before') }))).toEqual(expected)
+    }
+  })
+
+  it('that die while they share the rows of a chain are replaced, and the task is done again', async () => {
+    const input = { ...smallInput({ estimator: 'restricted', chains: 1 }), components: ['head:0.1'], threads: 3 }
+    const expected = numbersOf(await sample({ ...input, threads: 1 }, { openLane: quadratic() }))
+    for (const kind of ['chunk', 'merge', 'block', 'take']) {
+      expect(numbersOf(await sample(input, { openLane: dying((task) => task.kind === kind, [3], 'before') })), kind).toEqual(expected)
     }
   })
 
