@@ -8,7 +8,7 @@ import { SpectroscopeError } from '../../../preload/errors'
 import { Passing, sizeOf, transferTo } from '../../base/download'
 import { faultCode } from '../../base/faults'
 import { buildFolder, makeFolder } from '../../base/files'
-import { DamagedArchive, unpackEntry, zipEntries } from '../../base/zip'
+import { DamagedArchive, unpackFiles } from '../../base/zip'
 import { hashFile } from '../../models/safetensors'
 import { cudaDevice } from '../nvidia'
 import { checkCudaPlatform, checkDriver, packagedCuda } from './cuda-needs'
@@ -199,7 +199,6 @@ const commonFolder = (): string => {
 const unpack = async (archive: string, folder: string, signal: AbortSignal): Promise<void> => {
   const { paths } = wanted()
   try {
-    const entries = await zipEntries(archive)
     await buildFolder(folder, { overwrite: () => true }, async (temporary) => {
       const copy = copyFolder(temporary)
       const libraries = librariesFolder(copy)
@@ -207,11 +206,7 @@ const unpack = async (archive: string, folder: string, signal: AbortSignal): Pro
       await cp(commonFolder(), join(copy, '..', commonName), { recursive: true, dereference: true })
       for (const part of ['package.json', 'dist']) await cp(join(installedFolder(), part), join(copy, part), { recursive: true, dereference: true })
       await cp(librariesFolder(installedFolder()), libraries, { recursive: true, dereference: true })
-      for (const [at, path] of paths.entries()) {
-        const entry = entries.find(({ name }) => name === path)
-        if (entry === undefined) throw new DamagedArchive(`it has no ${path}`)
-        await unpackEntry(archive, entry, join(libraries, providerFiles[at]), signal)
-      }
+      await unpackFiles(archive, new Map(paths.map((path, at) => [path, join(libraries, providerFiles[at])])), signal)
     })
   } catch (error) {
     if (signal.aborted) throw stopped(error)
