@@ -92,30 +92,24 @@ export const discover = async (input: DiscoveryInput): Promise<Discovery> => {
   let rest: ShrinkingGraph = shrinkable(whole, workspace.arrays)
   let savedAt = Date.now()
 
-  const remove = (members: Int32Array): void => {
-    const removed = new Uint8Array(rest.graph.nodes)
-    for (const node of members) removed[node] = 1
-    rest = removeNodes(rest, removed)
-  }
   const save = async (): Promise<void> => {
     savedAt = Date.now()
     await input.onCheckpoint?.(state)
   }
   const attempt = async (seeds: Int32Array): Promise<Judgement[]> => {
-    const { graph } = rest
-    const members = Math.max(1, Math.min(pool.size, Math.floor((graph.columns.length * width) / edgesPerMember)))
-    const solve = { graph, seeds, alpha, epsilon, volume: volume(graph), workspace }
+    const { graph, left, entries } = rest
+    const members = Math.max(1, Math.min(pool.size, Math.floor((entries * width) / edgesPerMember)))
+    const solve = { graph, left: left.length, seeds, alpha, epsilon, volume: volume(graph), workspace }
     const results = await pool.runOn(members, { kind: 'attempts', solve, rule, team: openTeam(members) })
     const judgements = results.flatMap((result) => (result.kind === 'attempts' ? result.judgements : []))
     return judgements.sort((a, b) => a[0] - b[0]).map(([, judgement]) => judgement)
   }
   const accept = (node: number, { members, conductance: conductanceWhenCut }: Extract<Judgement, { verdict: 'accepted' }>): void => {
     const inside = new Uint8Array(tokens)
-    const own = members.map((member) => rest.tokens[member])
-    for (const token of own) inside[token] = 1
-    const cluster = { order: state.clusters.length, seed: rest.tokens[node], members: own, conductance: conductance(whole, wholeVolume, own, inside), conductanceWhenCut }
+    for (const token of members) inside[token] = 1
+    const cluster = { order: state.clusters.length, seed: node, members, conductance: conductance(whole, wholeVolume, members, inside), conductanceWhenCut }
     state = { ...state, attempts: state.attempts + 1, rejectionsInARow: 0, clusters: [...state.clusters, cluster] }
-    remove(members)
+    rest = removeNodes(rest, members)
   }
   /** Takes the judgements in order up to the first that changes the graph; how the search ended, if it did. */
   const consume = (seeds: Int32Array, judgements: readonly Judgement[]): string | undefined => {
@@ -133,25 +127,23 @@ export const discover = async (input: DiscoveryInput): Promise<Discovery> => {
     return undefined
   }
   const ended = (): string | undefined => {
-    const left = rest.graph.nodes
+    const left = rest.left.length
     if (left === 0) return 'no tokens were left'
     if (left < input.remaining * tokens) return `fewer than ${100 * input.remaining} % of the tokens were left`
     if (state.rejectionsInARow >= maxRejections) return `${maxRejections} seeds in a row gave no cluster`
     return undefined
   }
 
-  const taken = new Uint8Array(tokens)
-  for (const { members } of state.clusters) for (const token of members) taken[token] = 1
-  if (state.clusters.length > 0) rest = removeNodes(rest, taken)
+  for (const { members } of state.clusters) rest = removeNodes(rest, members)
   let ending = ended()
   let body = false
   const step = async (): Promise<void> => {
     const count = Math.min(width, maxRejections - state.rejectionsInARow)
-    const seeds = Int32Array.from({ length: count }, (_, i) => seedNode(seed, state.attempts + i, rest.graph.nodes))
+    const seeds = Int32Array.from({ length: count }, (_, i) => rest.left[seedNode(seed, state.attempts + i, rest.left.length)])
     const known = state.clusters.length
     ending = consume(seeds, await attempt(seeds))
     body = ending !== undefined
-    input.onProgress?.({ attempts: state.attempts, clusters: state.clusters.length, remaining: rest.graph.nodes, rejectionsInARow: state.rejectionsInARow })
+    input.onProgress?.({ attempts: state.attempts, clusters: state.clusters.length, remaining: rest.left.length, rejectionsInARow: state.rejectionsInARow })
     if (ending === undefined && (state.clusters.length > known || Date.now() - savedAt > 1000 * checkpointSeconds)) await save()
     ending ??= ended()
   }
@@ -164,6 +156,6 @@ export const discover = async (input: DiscoveryInput): Promise<Discovery> => {
     if (signal?.aborted) await save()
     throw error
   }
-  const kind = body || rest.graph.nodes > bodyShare * tokens ? 'main body' : 'unclustered'
-  return { clusters: state.clusters, leftover: { kind, members: rest.tokens.slice() }, ending, attempts: state.attempts }
+  const kind = body || rest.left.length > bodyShare * tokens ? 'main body' : 'unclustered'
+  return { clusters: state.clusters, leftover: { kind, members: rest.left }, ending, attempts: state.attempts }
 }

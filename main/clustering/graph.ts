@@ -1,10 +1,14 @@
 import type { Neighbours } from './neighbours'
 import type { Points } from './preprocess'
 
-/** Undirected weighted graph in shared memory: compressed rows, columns ascending, each edge in both of its rows. */
+/**
+ * Undirected weighted graph in shared memory: compressed rows, columns ascending, each edge in both of its rows. The entries of row i are at
+ * starts[i] … ends[i] - 1.
+ */
 export interface Graph {
   readonly nodes: number
   readonly starts: Int32Array
+  readonly ends: Int32Array
   readonly columns: Int32Array
   readonly weights: Float64Array
   /** Weighted degrees. */
@@ -58,12 +62,10 @@ const merge = (a: Int32Array, b: Int32Array, both: boolean, out: Int32Array): nu
   return count
 }
 
-export const sumDegrees = ({ nodes, starts, weights, degrees }: Graph): void => {
-  for (let i = 0; i < nodes; i++) {
-    let sum = 0
-    for (let e = starts[i]; e < starts[i + 1]; e++) sum += weights[e]
-    degrees[i] = sum
-  }
+const sumDegree = ({ starts, ends, weights, degrees }: Graph, i: number): void => {
+  let sum = 0
+  for (let e = starts[i]; e < ends[i]; e++) sum += weights[e]
+  degrees[i] = sum
 }
 
 /**
@@ -92,16 +94,17 @@ export const buildGraph = ({ points, neighbours, symmetrize }: GraphOrder): Grap
     }
     starts[i + 1] = end
   }
-  const graph = { nodes, starts, columns: shared.int32(end), weights: shared.float64(end), degrees: shared.float64(nodes) }
+  const graph = { nodes, starts, ends: starts.subarray(1), columns: shared.int32(end), weights: shared.float64(end), degrees: shared.float64(nodes) }
   graph.columns.set(columns.subarray(0, end))
   graph.weights.set(weights.subarray(0, end))
-  sumDegrees(graph)
+  for (let i = 0; i < nodes; i++) sumDegree(graph, i)
   return graph
 }
 
 /** Where a graph that loses nodes lies, for as many nodes and entries as it has at first. */
 export interface GraphArrays {
   readonly starts: Int32Array
+  readonly ends: Int32Array
   readonly columns: Int32Array
   readonly weights: Float64Array
   readonly degrees: Float64Array
@@ -111,10 +114,13 @@ export interface GraphArrays {
   readonly parts: Int32Array
 }
 
-/** A graph that loses nodes. Node i of `graph` is token `tokens[i]`; both are renumbered by `removeNodes`, in the order of tokens. */
+/** A graph that loses nodes: a node that was removed keeps its number and an empty row. */
 export interface ShrinkingGraph {
   readonly graph: Graph
-  readonly tokens: Int32Array
+  /** The nodes that are left, ascending. */
+  readonly left: Int32Array
+  /** In the rows of those. */
+  readonly entries: number
   readonly shares: Float32Array
   readonly parts: Int32Array
 }
@@ -122,19 +128,17 @@ export interface ShrinkingGraph {
 /** Shares below are 0: near the end of float32's range arithmetic is slow. */
 const smallestShare = 2 ** -100
 
-const fillShares = ({ nodes, starts, weights, degrees }: Graph, shares: Float32Array): void => {
-  for (let i = 0; i < nodes; i++) {
-    for (let e = starts[i]; e < starts[i + 1]; e++) {
-      const share = weights[e] / degrees[i]
-      shares[e] = share < smallestShare ? 0 : share
-    }
+const fillShares = ({ starts, ends, weights, degrees }: Graph, shares: Float32Array, i: number): void => {
+  for (let e = starts[i]; e < ends[i]; e++) {
+    const share = weights[e] / degrees[i]
+    shares[e] = share < smallestShare ? 0 : share
   }
 }
 
 /** Edges that are a smaller share of both their ends' degrees do not join parts. */
 const joiningShare = 2 ** -20
 
-const findParts = ({ nodes, starts, columns }: Graph, shares: Float32Array, parts: Int32Array): void => {
+const findParts = ({ nodes, starts, ends, columns }: Graph, shares: Float32Array, parts: Int32Array): void => {
   for (let i = 0; i < nodes; i++) parts[i] = i
   const rootOf = (node: number): number => {
     let root = node
@@ -142,7 +146,7 @@ const findParts = ({ nodes, starts, columns }: Graph, shares: Float32Array, part
     return root
   }
   for (let i = 0; i < nodes; i++) {
-    for (let e = starts[i]; e < starts[i + 1]; e++) {
+    for (let e = starts[i]; e < ends[i]; e++) {
       if (shares[e] < joiningShare) continue
       const [a, b] = [rootOf(i), rootOf(columns[e])]
       if (a < b) parts[b] = a
@@ -156,47 +160,44 @@ const findParts = ({ nodes, starts, columns }: Graph, shares: Float32Array, part
 export const shrinkable = (graph: Graph, arrays: GraphArrays): ShrinkingGraph => {
   const { shares, parts, ...rows } = arrays
   rows.starts.set(graph.starts)
+  rows.ends.set(graph.ends)
   rows.columns.set(graph.columns)
   rows.weights.set(graph.weights)
   rows.degrees.set(graph.degrees)
-  fillShares(graph, shares)
+  for (let i = 0; i < graph.nodes; i++) fillShares(graph, shares, i)
   findParts(graph, shares, parts)
-  return { graph: { nodes: graph.nodes, ...rows }, tokens: Int32Array.from({ length: graph.nodes }, (_, i) => i), shares, parts }
+  return { graph: { nodes: graph.nodes, ...rows }, left: Int32Array.from({ length: graph.nodes }, (_, i) => i), entries: graph.columns.length, shares, parts }
 }
 
-/** The graph induced by the nodes that are not `removed` (1 for a node to remove), in the memory of the given one, which it overwrites. */
-export const removeNodes = ({ graph, tokens, shares, parts }: ShrinkingGraph, removed: Uint8Array): ShrinkingGraph => {
-  const { starts, columns, weights } = graph
-  const renumbered = new Int32Array(graph.nodes)
-  let nodes = 0
-  for (let i = 0; i < graph.nodes; i++) renumbered[i] = removed[i] === 1 ? -1 : nodes++
-  let end = 0
-  let start = 0
-  for (let i = 0; i < graph.nodes; i++) {
-    const stop = starts[i + 1]
-    if (renumbered[i] >= 0) {
-      for (let e = start; e < stop; e++) {
-        const column = renumbered[columns[e]]
-        if (column < 0) continue
-        columns[end] = column
-        weights[end++] = weights[e]
-      }
-      starts[renumbered[i] + 1] = end
-      tokens[renumbered[i]] = tokens[i]
-      parts[renumbered[i]] = parts[i]
+/**
+ * The graph induced by the nodes that are not in `removed`, in the memory of the given one, which it overwrites. Takes time in proportion to
+ * the rows of the removed nodes and of their neighbours.
+ */
+export const removeNodes = ({ graph, left, entries, shares, parts }: ShrinkingGraph, removed: Int32Array): ShrinkingGraph => {
+  const { nodes, starts, ends, columns, weights, degrees } = graph
+  const gone = new Uint8Array(nodes)
+  for (const node of removed) gone[node] = 1
+  const beside = new Set<number>()
+  let lost = 0
+  for (const node of removed) {
+    for (let e = starts[node]; e < ends[node]; e++) if (gone[columns[e]] === 0) beside.add(columns[e])
+    lost += ends[node] - starts[node]
+    ends[node] = starts[node]
+    degrees[node] = 0
+  }
+  for (const node of beside) {
+    let end = starts[node]
+    for (let e = end; e < ends[node]; e++) {
+      if (gone[columns[e]] === 1) continue
+      columns[end] = columns[e]
+      weights[end++] = weights[e]
     }
-    start = stop
+    lost += ends[node] - end
+    ends[node] = end
+    sumDegree(graph, node)
+    fillShares(graph, shares, node)
   }
-  const rest = {
-    nodes,
-    starts: starts.subarray(0, nodes + 1),
-    columns: columns.subarray(0, end),
-    weights: weights.subarray(0, end),
-    degrees: graph.degrees.subarray(0, nodes)
-  }
-  sumDegrees(rest)
-  fillShares(rest, shares)
-  return { graph: rest, tokens: tokens.subarray(0, nodes), shares: shares.subarray(0, end), parts: parts.subarray(0, nodes) }
+  return { graph, left: left.filter((node) => gone[node] === 0), entries: entries - lost, shares, parts }
 }
 
 export const volume = ({ degrees }: Graph): number => {
@@ -206,11 +207,11 @@ export const volume = ({ degrees }: Graph): number => {
 }
 
 /** cut(S) / min(vol S, vol rest) of the nodes with `inside` = 1 listed in `members`; 0 for a set that no edge leaves. */
-export const conductance = ({ starts, columns, weights, degrees }: Graph, total: number, members: Int32Array, inside: Uint8Array): number => {
+export const conductance = ({ starts, ends, columns, weights, degrees }: Graph, total: number, members: Int32Array, inside: Uint8Array): number => {
   let [cut, within] = [0, 0]
   for (const u of members) {
     within += degrees[u]
-    for (let e = starts[u]; e < starts[u + 1]; e++) if (inside[columns[e]] === 0) cut += weights[e]
+    for (let e = starts[u]; e < ends[u]; e++) if (inside[columns[e]] === 0) cut += weights[e]
   }
   return cut === 0 ? 0 : cut / Math.min(within, total - within)
 }

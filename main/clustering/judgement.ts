@@ -1,4 +1,4 @@
-import { width, type Solve } from './pagerank'
+import type { Solve } from './pagerank'
 import { sweep, type Sweep } from './sweep'
 
 const wholeShare = 0.99
@@ -30,13 +30,9 @@ export const judgeSweep = (best: Sweep | null, nodes: number, { name, minSize }:
 }
 
 /** Sweeps over one column of a solve, after `weighEarlier`, and judges the best set. A seed without edges stands for itself, with conductance 0. */
-export const judge = ({ graph, seeds, workspace }: Solve, column: number, rule: Rule): Judgement => {
+export const judge = ({ graph, left, seeds, workspace }: Solve, column: number, rule: Rule): Judgement => {
   const seed = seeds[column]
-  if (graph.degrees[seed] === 0) return judgeSweep({ members: Int32Array.of(seed), conductance: 0, atEnd: false }, graph.nodes, rule)
-  const [scores, earlier] = [workspace.scores, workspace.earlier].map((vectors) => {
-    const values = new Float64Array(graph.nodes)
-    for (let i = 0; i < graph.nodes; i++) values[i] = vectors[i * width + column]
-    return values
-  })
-  return judgeSweep(sweep(graph, scores, rule.name === 'local' ? 0.5 : 1, earlier), graph.nodes, rule)
+  if (graph.degrees[seed] === 0) return judgeSweep({ members: Int32Array.of(seed), conductance: 0, atEnd: false }, left, rule)
+  const [scores, earlier] = [workspace.ranked, workspace.earlier].map((vectors) => vectors.subarray(column * graph.nodes, (column + 1) * graph.nodes))
+  return judgeSweep(sweep(graph, scores, rule.name === 'local' ? 0.5 : 1, earlier), left, rule)
 }

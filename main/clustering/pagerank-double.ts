@@ -9,7 +9,7 @@ const rounds = 6
  * vectors take the place of the float32 ones. Returns the largest |r_u| beyond the rounding of the score.
  */
 export const solveInDouble = ({ solve, keep, spread, tolerance, sources }: System, column: number, team: Team): number => {
-  const { graph: { nodes, starts, columns, weights, degrees }, seeds, alpha, workspace: { memory: { buffer }, places, scores } } = solve
+  const { graph: { nodes, starts, ends, columns, weights, degrees }, seeds, alpha, workspace: { memory: { buffer }, places, scores } } = solve
   const blocks = blocksOf(nodes)
   const vector = (place: number): Float64Array => new Float64Array(buffer, place, nodes)
   const [residuals, products, directions, images, solution] = [places.residuals, places.products, places.directions, places.images, places.corrections].map(vector)
@@ -37,7 +37,7 @@ export const solveInDouble = ({ solve, keep, spread, tolerance, sources }: Syste
   /** (K · vector)_i. */
   const imageAt = (values: Float64Array, i: number): number => {
     let sum = 0
-    for (let e = starts[i]; e < starts[i + 1]; e++) sum += weights[e] * values[columns[e]]
+    for (let e = starts[i]; e < ends[i]; e++) sum += weights[e] * values[columns[e]]
     return keep * values[i] - (degrees[i] > 0 ? spread / degrees[i] : 0) * sum
   }
   const excess = (i: number): number => Math.abs(residuals[i]) - roundingShare * Math.abs(solution[i])

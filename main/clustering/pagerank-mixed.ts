@@ -26,7 +26,7 @@ interface PagerankKernel {
   readonly advance: (from: number, to: number, steps: number, betas: number, active: number, floors: number, largest: number) => void
   readonly absorb: (from: number, to: number, inverses: number) => void
   readonly verify: (from: number, to: number, rounding: number, seeds: number, ownParts: number, sources: number, scales: number, floors: number, sums: number) => void
-  readonly weighEarlier: (from: number, to: number) => void
+  readonly weighEarlier: (from: number, to: number, stride: number) => void
   readonly shift: (from: number, to: number, ownParts: number, shifts: number, drops: number, floors: number) => void
 }
 
@@ -36,8 +36,8 @@ const openKernel = ({ memory, places }: Workspace, keep: number, spread: number)
   compiled ??= new WebAssembly.Module(readFileSync(kernelPath('clustering', 'pagerank')))
   const kernel = new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as PagerankKernel
   kernel.begin(
-    places.starts, places.columns, places.weights, places.shares, places.degrees, places.parts, places.scores, places.residuals,
-    places.products, places.directions, places.images, places.corrections, places.earlier, keep, spread
+    places.starts, places.ends, places.columns, places.weights, places.shares, places.degrees, places.parts, places.scores, places.residuals,
+    places.products, places.directions, places.images, places.corrections, places.ranked, places.earlier, keep, spread
   )
   return kernel
 }
@@ -182,10 +182,10 @@ export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, 
   return residual
 }
 
-/** One member's part in filling `workspace.earlier` from `workspace.scores`: for all columns in one pass, what each sweep needs of the edges. */
+/** One member's part in filling `workspace.ranked` and `workspace.earlier` from `workspace.scores`: for all columns in one pass, what each sweep needs of the edges. */
 export const weighEarlier = ({ graph: { nodes }, workspace }: Solve, team: Team): void => {
   const kernel = openKernel(workspace, 0, 0)
   const blocks = blocksOf(nodes)
-  for (let block = take(team); block < blocks; block = take(team)) kernel.weighEarlier(block * rowsInBlock, Math.min(nodes, (block + 1) * rowsInBlock))
+  for (let block = take(team); block < blocks; block = take(team)) kernel.weighEarlier(block * rowsInBlock, Math.min(nodes, (block + 1) * rowsInBlock), 8 * nodes)
   meet(team)
 }

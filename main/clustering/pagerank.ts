@@ -19,6 +19,7 @@ export const blocksOf = (nodes: number): number => Math.ceil(nodes / rowsInBlock
 /** Addresses of the arrays in a workspace's memory: what the kernel takes. */
 export interface Places {
   readonly starts: number
+  readonly ends: number
   readonly columns: number
   readonly weights: number
   readonly shares: number
@@ -30,6 +31,7 @@ export interface Places {
   readonly directions: number
   readonly images: number
   readonly corrections: number
+  readonly ranked: number
   readonly earlier: number
   readonly sums: number
   readonly settings: number
@@ -42,13 +44,17 @@ export interface Workspace {
   readonly arrays: GraphArrays
   /** p_u / d_u, [node, column], after a solve. */
   readonly scores: Float64Array
-  /** The weight of each node's edges to nodes that a sweep takes before it, [node, column], after `weighEarlier`. */
+  /** The same scores, [column, node], after `weighEarlier`. */
+  readonly ranked: Float64Array
+  /** The weight of each node's edges to nodes that a sweep takes before it, [column, node], after `weighEarlier`. */
   readonly earlier: Float64Array
 }
 
 export interface Solve {
   /** In the arrays of `workspace`. */
   readonly graph: Graph
+  /** Nodes that are not removed from it. */
+  readonly left: number
   /** Up to `width` seed nodes, one a column; a node without edges, or -1, leaves its column 0. */
   readonly seeds: Int32Array
   readonly alpha: number
@@ -82,6 +88,7 @@ export const openWorkspace = (graph: Graph): Workspace => {
     settings: reserve(64 * width),
     sums: reserve(4 * blocksOf(nodes) * width * 8),
     starts: reserve(4 * (nodes + 1)),
+    ends: reserve(4 * nodes),
     columns: reserve(4 * entries),
     weights: reserve(8 * entries),
     shares: reserve(4 * entries),
@@ -93,6 +100,7 @@ export const openWorkspace = (graph: Graph): Workspace => {
     directions: reserve(4 * nodes * width),
     images: reserve(4 * nodes * width),
     corrections: reserve(4 * nodes * width),
+    ranked: reserve(8 * nodes * width),
     earlier: reserve(8 * nodes * width)
   }
   const pages = Math.ceil(end / pageBytes)
@@ -102,6 +110,7 @@ export const openWorkspace = (graph: Graph): Workspace => {
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
   const arrays = {
     starts: new Int32Array(memory.buffer, places.starts, nodes + 1),
+    ends: new Int32Array(memory.buffer, places.ends, nodes),
     columns: new Int32Array(memory.buffer, places.columns, entries),
     weights: new Float64Array(memory.buffer, places.weights, entries),
     shares: new Float32Array(memory.buffer, places.shares, entries),
@@ -109,7 +118,7 @@ export const openWorkspace = (graph: Graph): Workspace => {
     parts: new Int32Array(memory.buffer, places.parts, nodes)
   }
   const vector = (place: number): Float64Array => new Float64Array(memory.buffer, place, nodes * width)
-  return { memory, places, arrays, scores: vector(places.scores), earlier: vector(places.earlier) }
+  return { memory, places, arrays, scores: vector(places.scores), ranked: vector(places.ranked), earlier: vector(places.earlier) }
 }
 
 /**

@@ -32,10 +32,10 @@ export const orderByScore = (scores: Float64Array): Int32Array => {
 }
 
 /** The weight of the edges from each node to those that a sweep takes before it. */
-export const weightsToEarlier = ({ nodes, starts, columns, weights }: Graph, scores: Float64Array): Float64Array => {
+export const weightsToEarlier = ({ nodes, starts, ends, columns, weights }: Graph, scores: Float64Array): Float64Array => {
   const sums = new Float64Array(nodes)
   for (let u = 0; u < nodes; u++) {
-    for (let e = starts[u]; e < starts[u + 1]; e++) {
+    for (let e = starts[u]; e < ends[u]; e++) {
       const v = columns[e]
       if (scores[v] > scores[u] || (scores[v] === scores[u] && v < u)) sums[u] += weights[e]
     }

@@ -103,7 +103,7 @@ describeWithShared('from matrix to sweep sets, against the float64 reference', (
     const workspace = openWorkspace(graph)
     shrinkable(graph, workspace.arrays)
     const seeds = Int32Array.from(golden.cases, ({ seed }) => seed)
-    solvePagerank({ graph, seeds, alpha: golden.alpha, epsilon: golden.epsilon, volume: volume(graph), workspace }, openTeam(1))
+    solvePagerank({ graph, seeds, alpha: golden.alpha, epsilon: golden.epsilon, volume: volume(graph), left: graph.nodes, workspace }, openTeam(1))
     golden.cases.forEach((expected, column) => {
       const scores = Float64Array.from({ length: graph.nodes }, (_, i) => workspace.scores[8 * i + column])
       const error = Math.max(...expected.exact_pagerank.map((p, i) => Math.abs(p / graph.degrees[i] - scores[i])))
@@ -123,7 +123,7 @@ describeWithShared('from matrix to sweep sets, against the float64 reference', (
     for (const { seed, 'push_alpha_0.05_epsilon_1e-5': expected } of golden.cases) {
       const workspace = openWorkspace(graph)
       shrinkable(graph, workspace.arrays)
-      solvePagerank({ graph, seeds: Int32Array.of(seed), alpha, epsilon, volume: volume(graph), workspace }, openTeam(1))
+      solvePagerank({ graph, seeds: Int32Array.of(seed), alpha, epsilon, volume: volume(graph), left: graph.nodes, workspace }, openTeam(1))
       const [p, r] = push(graph, seed, alpha, epsilon)
       expect(p.filter((value) => value > 0).length).toBe(expected.support)
       expect(Math.max(...r.map((value, i) => value / graph.degrees[i]))).toBeCloseTo(expected.max_residual_over_degree, 12)

@@ -65,6 +65,7 @@ export const graphOf = (nodes: number, edges: readonly (readonly [number, number
   return {
     nodes,
     starts,
+    ends: starts.subarray(1),
     columns: Int32Array.from(ordered.flatMap((row) => row.map(([column]) => column))),
     weights: Float64Array.from(ordered.flatMap((row) => row.map(([, weight]) => weight))),
     degrees: Float64Array.from(ordered, (row) => row.reduce((sum, [, weight]) => sum + weight, 0))

@@ -1,13 +1,14 @@
 // Passes over the rows of a graph for conjugate gradients in mixed precision, 8 systems side by side: vectors are [node, 8 columns], in float32
 // but for the scores. The memory is shared by all threads; each does its own rows.
 //
-// Addresses are in bytes. starts: i32 [nodes + 1]. columns: i32 [entries]. weights: f64 [entries]. shares: f32 [entries], a weight over the
+// Addresses are in bytes. starts, ends: i32 [nodes], the first entry of a row and the one after its last. columns: i32 [entries]. weights: f64 [entries]. shares: f32 [entries], a weight over the
 // degree of its row. degrees: f64 [nodes]. parts: i32 [nodes]. residuals, products, directions, images, corrections: f32 [nodes, 8];
-// scores, earlier: f64 [nodes, 8]. Sums over rows are in float64 and in the order of rows.
+// scores: f64 [nodes, 8]; ranked, earlier: f64 [8, nodes]. Sums over rows are in float64 and in the order of rows.
 
 // @ts-nocheck
 // @shared-memory
 let starts: usize = 0
+let ends: usize = 0
 let columns: usize = 0
 let weights: usize = 0
 let shares: usize = 0
@@ -19,16 +20,18 @@ let products: usize = 0
 let directions: usize = 0
 let images: usize = 0
 let corrections: usize = 0
+let ranked: usize = 0
 let earlier: usize = 0
 let keep: f64 = 0
 let spread: f64 = 0
 
 /** Sets what stays the same during a solve of K = keep · I - spread · D⁻¹A. */
 export function begin(
-  startsAt: usize, columnsAt: usize, weightsAt: usize, sharesAt: usize, degreesAt: usize, partsAt: usize, scoresAt: usize, residualsAt: usize,
-  productsAt: usize, directionsAt: usize, imagesAt: usize, correctionsAt: usize, earlierAt: usize, keepFactor: f64, spreadFactor: f64
+  startsAt: usize, endsAt: usize, columnsAt: usize, weightsAt: usize, sharesAt: usize, degreesAt: usize, partsAt: usize, scoresAt: usize, residualsAt: usize,
+  productsAt: usize, directionsAt: usize, imagesAt: usize, correctionsAt: usize, rankedAt: usize, earlierAt: usize, keepFactor: f64, spreadFactor: f64
 ): void {
   starts = startsAt
+  ends = endsAt
   columns = columnsAt
   weights = weightsAt
   shares = sharesAt
@@ -40,6 +43,7 @@ export function begin(
   directions = directionsAt
   images = imagesAt
   corrections = correctionsAt
+  ranked = rankedAt
   earlier = earlierAt
   keep = keepFactor
   spread = spreadFactor
@@ -80,9 +84,9 @@ function finishImage(at: usize, sum: v128, degree: v128, gammas: usize, deltas: 
 /** Rows `from` … `to`-1 of products = K · residuals. sums: f64 [2, 8], over these rows, of d r² and of d r · product. */
 export function image(from: i32, to: i32, sums: usize): void {
   memory.fill(sums, 0, 128)
-  let entry = <usize>load<i32>(starts + (<usize>from << 2)) << 2
   for (let i = from; i < to; i++) {
-    const end = <usize>load<i32>(starts + (<usize>(i + 1) << 2)) << 2
+    let entry = <usize>load<i32>(starts + (<usize>i << 2)) << 2
+    const end = <usize>load<i32>(ends + (<usize>i << 2)) << 2
     let s0 = f32x4.splat(0)
     let s1 = s0
     for (; entry < end; entry += 4) {
@@ -169,9 +173,9 @@ function demoted(low: v128, up: v128, scales: usize, floor: v128): v128 {
 export function verify(from: i32, to: i32, rounding: f64, seeds: usize, ownParts: usize, sources: usize, scales: usize, floors: usize, sums: usize): void {
   memory.fill(sums, 0, 128)
   const slack = f64x2.splat(rounding)
-  let entry = <usize>load<i32>(starts + (<usize>from << 2))
   for (let i = from; i < to; i++) {
-    const end = <usize>load<i32>(starts + (<usize>(i + 1) << 2))
+    let entry = <usize>load<i32>(starts + (<usize>i << 2))
+    const end = <usize>load<i32>(ends + (<usize>i << 2))
     const d = load<f64>(degrees + (<usize>i << 3))
     const degree = f64x2.splat(d)
     const share = f64x2.splat(d > 0 ? spread / d : 0)
@@ -222,14 +226,27 @@ export function shift(from: i32, to: i32, ownParts: usize, shifts: usize, drops:
   }
 }
 
+/** Eight values of one node to eight columns that are `stride` bytes apart. */
+@inline
+function storeColumns(at: usize, stride: usize, v0: v128, v1: v128, v2: v128, v3: v128): void {
+  v128.store64_lane(at, v0, 0)
+  v128.store64_lane(at + stride, v0, 1)
+  v128.store64_lane(at + 2 * stride, v1, 0)
+  v128.store64_lane(at + 3 * stride, v1, 1)
+  v128.store64_lane(at + 4 * stride, v2, 0)
+  v128.store64_lane(at + 5 * stride, v2, 1)
+  v128.store64_lane(at + 6 * stride, v3, 0)
+  v128.store64_lane(at + 7 * stride, v3, 1)
+}
+
 /**
- * earlier = for each column the weight of the edges from a node to nodes of a higher score, or of the same score and a lower index; rows `from`
- * … `to`-1. Columns of a row ascend.
+ * Of the scores in rows `from` … `to`-1: ranked, the scores themselves column after column, `stride` bytes each; earlier likewise, the weight of the
+ * edges from a node to nodes of a higher score, or of the same score and a lower index. Columns of a row of the graph ascend.
  */
-export function weighEarlier(from: i32, to: i32): void {
-  let entry = <usize>load<i32>(starts + (<usize>from << 2))
+export function weighEarlier(from: i32, to: i32, stride: usize): void {
   for (let i = from; i < to; i++) {
-    const end = <usize>load<i32>(starts + (<usize>(i + 1) << 2))
+    let entry = <usize>load<i32>(starts + (<usize>i << 2))
+    const end = <usize>load<i32>(ends + (<usize>i << 2))
     const own = scores + (<usize>i << 6)
     const own0 = v128.load(own)
     const own1 = v128.load(own, 16)
@@ -257,10 +274,8 @@ export function weighEarlier(from: i32, to: i32): void {
       s2 = f64x2.add(s2, v128.and(weight, f64x2.gt(v128.load(z, 32), own2)))
       s3 = f64x2.add(s3, v128.and(weight, f64x2.gt(v128.load(z, 48), own3)))
     }
-    const at = earlier + (<usize>i << 6)
-    v128.store(at, s0)
-    v128.store(at, s1, 16)
-    v128.store(at, s2, 32)
-    v128.store(at, s3, 48)
+    const at = <usize>i << 3
+    storeColumns(ranked + at, stride, own0, own1, own2, own3)
+    storeColumns(earlier + at, stride, s0, s1, s2, s3)
   }
 }
