@@ -13,20 +13,54 @@ export interface Sweep {
   readonly atEnd: boolean
 }
 
-/** Nodes of positive score by descending score, ties to the lower index: a radix sort of the bits of the float64 scores. */
+const digitBits = 11
+const digitValues = 2 ** digitBits
+const largestKey = 2 ** 32 - 1
+
+/** The bits of positive float64 numbers, which are in the order of the numbers, as a number (its last digits rounded off, which keeps the order). */
+const bitsOf = (values: Float64Array): ((i: number) => number) => {
+  const words = new Uint32Array(values.buffer, values.byteOffset, 2 * values.length)
+  return (i) => words[2 * i + 1] * 2 ** 32 + words[2 * i]
+}
+
+/** Nodes of positive score by descending score, ties to the lower index: a radix sort by 32-bit keys, then of what has the same key. */
 export const orderByScore = (scores: Float64Array): Int32Array => {
-  let count = 0
-  for (const score of scores) if (score > 0) count++
-  let order = new Int32Array(count)
-  for (let i = 0, at = 0; i < scores.length; i++) if (scores[i] > 0) order[at++] = i
-  const digits = new Uint16Array(scores.buffer, scores.byteOffset, 4 * scores.length)
-  let sorted = new Int32Array(count)
-  for (let digit = 0; digit < 4; digit++) {
-    const places = new Int32Array(65537)
-    for (const i of order) places[65536 - digits[4 * i + digit]]++
-    for (let value = 0; value < 65536; value++) places[value + 1] += places[value]
-    for (const i of order) sorted[places[65535 - digits[4 * i + digit]]++] = i
-    ;[order, sorted] = [sorted, order]
+  const bits = bitsOf(scores)
+  let [count, most, least] = [0, 0, Infinity]
+  for (let i = 0; i < scores.length; i++) {
+    if (!(scores[i] > 0)) continue
+    const value = bits(i)
+    if (value > most) most = value
+    if (value < least) least = value
+    count++
+  }
+  const scale = most > least ? largestKey / (most - least) : 0
+  let [order, sorted] = [new Int32Array(count), new Int32Array(count)]
+  let [keys, sortedKeys] = [new Uint32Array(count), new Uint32Array(count)]
+  const places = [0, 1, 2].map(() => new Int32Array(digitValues + 1))
+  const [low, middle, high] = places
+  for (let i = 0, at = 0; i < scores.length; i++) {
+    if (!(scores[i] > 0)) continue
+    const key = (most - bits(i)) * scale
+    order[at] = i
+    keys[at] = key
+    low[(keys[at] & (digitValues - 1)) + 1]++
+    middle[((keys[at] >>> digitBits) & (digitValues - 1)) + 1]++
+    high[(keys[at] >>> (2 * digitBits)) + 1]++
+    at++
+  }
+  places.forEach((starts, digit) => {
+    for (let value = 0; value < digitValues; value++) starts[value + 1] += starts[value]
+    for (let at = 0; at < count; at++) {
+      const to = starts[(keys[at] >>> (digit * digitBits)) & (digitValues - 1)]++
+      sorted[to] = order[at]
+      sortedKeys[to] = keys[at]
+    }
+    ;[order, sorted, keys, sortedKeys] = [sorted, order, sortedKeys, keys]
+  })
+  for (let from = 0, to = 1; from < count; from = to++) {
+    while (to < count && keys[to] === keys[from]) to++
+    if (to - from > 1) order.subarray(from, to).sort((a, b) => scores[b] - scores[a] || a - b)
   }
   return order
 }
@@ -49,20 +83,28 @@ export const weightsToEarlier = ({ nodes, starts, ends, columns, weights }: Grap
  * `earlier` is `weightsToEarlier` of the scores.
  */
 export const sweep = (graph: Graph, scores: Float64Array, limit: number, earlier = weightsToEarlier(graph, scores)): Sweep | null => {
-  const { degrees } = graph
+  const { nodes, degrees } = graph
   const order = orderByScore(scores)
   const total = volume(graph)
   let [cut, within, size] = [0, 0, 0]
-  let best = { size: 0, conductance: Infinity, volume: 0 }
-  for (const u of order) {
+  let [bestSize, bestConductance, bestVolume] = [0, Infinity, 0]
+  for (let at = 0; at < order.length; at++) {
+    const u = order[at]
     cut += degrees[u] - 2 * earlier[u]
     within += degrees[u]
     if (within > limit * total) break
     size++
     const smaller = Math.min(within, total - within)
     const value = smaller > negligibleShare * total ? Math.max(0, cut) / smaller : Infinity
-    if (best.size === 0 || value < best.conductance) best = { size, conductance: value, volume: within }
+    if (bestSize !== 0 && !(value < bestConductance)) continue
+    bestSize = size
+    bestConductance = value
+    bestVolume = within
   }
-  if (best.size === 0) return null
-  return { members: order.slice(0, best.size).sort(), conductance: best.conductance, atEnd: best.volume > endShare * limit * total }
+  if (bestSize === 0) return null
+  const inside = new Uint8Array(nodes)
+  for (let at = 0; at < bestSize; at++) inside[order[at]] = 1
+  const members = new Int32Array(bestSize)
+  for (let u = 0, at = 0; u < nodes; u++) if (inside[u] === 1) members[at++] = u
+  return { members, conductance: bestConductance, atEnd: bestVolume > endShare * limit * total }
 }
