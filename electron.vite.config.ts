@@ -18,6 +18,7 @@ export default defineConfig({
           store: entry('main/store/process.ts'),
           compute: entry('main/pipeline/compute.ts'),
           tfjs: entry('main/engine/tfjs/process.ts'),
+          webgpu: entry('main/engine/webgpu/process.ts'),
           'tfjs-install': entry('main/engine/tfjs/install-process.ts'),
           'sampling-worker': entry('main/sampling/worker.ts'),
           'clustering-worker': entry('main/clustering/worker.ts')

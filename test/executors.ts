@@ -5,6 +5,7 @@ import { openOnnxCuda } from '../main/engine/onnx/cuda'
 import { openOnnxCpu } from '../main/engine/onnx/executor'
 import { ReferenceExecutor } from '../main/engine/reference/executor'
 import { TransformerEvaluator } from '../main/engine/transformer-evaluator'
+import { type Kind, openWebGpu } from '../main/engine/webgpu/client'
 import type { Architecture, Weights } from '../main/models/architecture'
 
 /** Why an executor can't be had here; undefined where it can. */
@@ -19,6 +20,22 @@ const missing = async (open: () => Promise<Executor>): Promise<string | undefine
 
 const openCuda = (): Promise<Executor> => openOnnxCuda('float32')
 
+/** One process for all tests of a file, as it compiles every shader once, which takes software Vulkan longer than the tests themselves. */
+const sharedWebGpu = (kind: Kind): (() => Promise<Executor>) => {
+  let opening: Promise<Executor> | undefined
+  return async () => {
+    opening ??= openWebGpu(kind)
+    const executor = await opening
+    return {
+      description: executor.description,
+      resident: (data, shape) => executor.resident(data, shape),
+      compile: (graph) => executor.compile(graph),
+      dispose: () => Promise.resolve()
+    }
+  }
+}
+const [webGpu, softwareWebGpu] = [sharedWebGpu('hardware'), sharedWebGpu('software')]
+
 interface Tested {
   readonly open: () => Executor | Promise<Executor>
   /** Why it can't be tested here. */
@@ -27,10 +44,12 @@ interface Tested {
 
 /**
  * Every executor that this machine may have, held against the float64 reference: those of the engines, and TensorFlow.js on its plain
- * backends, which stand in for its GPU.
+ * backends, which stand in for its GPU. Software Vulkan stands in for the device of WebGPU.
  */
 export const executors: Readonly<Record<string, Tested>> = {
   'onnx-cpu': { open: openOnnxCpu },
+  webgpu: { open: webGpu, missing: await missing(webGpu) },
+  'webgpu-software': { open: softwareWebGpu, missing: await missing(softwareWebGpu) },
   'tfjs-cpu': { open: () => TfjsExecutor.open('cpu') },
   'tfjs-wasm': { open: () => TfjsExecutor.open('wasm') },
   'onnx-cuda': { open: openCuda, missing: await missing(openCuda) },

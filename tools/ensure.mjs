@@ -2,7 +2,8 @@
 // node_modules exists, so it uses Node alone.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -66,14 +67,14 @@ export const findChromium = () => {
   return folders.flatMap((folder) => [...browsers, 'Google Chrome'].map((name) => join(folder, name))).find((path) => existsSync(path))
 }
 
-/** Installs Debian's packages where this is root on Debian. @param {string} what @param {string[]} packages */
-const installFromDebian = (what, packages) => {
+/** Installs Debian's packages where this is root on Debian. @param {string} what @param {string[]} packages @param {string[]} [options] of apt-get */
+const installFromDebian = (what, packages, options = []) => {
   if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return
   process.stderr.write(`Installing ${what} (apt-get) …\n`)
   const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  const install = ['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...packages]
+  const install = ['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...options, ...packages]
   if (run(install, environment) !== 0) {
-    run(['apt-get', 'update', '-qq'], environment)
+    run(['apt-get', 'update', '-qq', ...options], environment)
     run(install, environment)
   }
 }
@@ -96,6 +97,35 @@ export const ensureSlurm = () => {
   if (slurmLack() !== undefined) installFromDebian('Slurm', ['slurm-wlm', 'munge'])
   const lack = slurmLack()
   if (lack !== undefined) process.stderr.write(`The test on Slurm is skipped: ${lack}.\n`)
+}
+
+/** @param {string} path */
+const textOf = (path) => (existsSync(path) ? readFileSync(path, 'utf8') : '')
+
+/** Why there is no Vulkan that WebGPU could compute on; undefined where there may be. What lies elsewhere is named in VK_DRIVER_FILES. @returns {string | undefined} */
+export const vulkanLack = () => {
+  if (process.platform !== 'linux' || (process.env['VK_DRIVER_FILES'] ?? '') !== '') return undefined
+  const files = ['/usr/share/vulkan/icd.d', '/etc/vulkan/icd.d'].flatMap((folder) => (existsSync(folder) ? readdirSync(folder) : []))
+  if (files.length === 0) return 'there is no driver for Vulkan here (apt-get install mesa-vulkan-drivers libvulkan1)'
+  const mesa = /^Package: mesa-vulkan-drivers\n(?:.+\n)*?Version: (\d+)/m.exec(textOf('/var/lib/dpkg/status'))?.[1]
+  return mesa !== undefined && Number(mesa) < 23 ? `Mesa ${mesa} is too old for WebGPU (Debian 12 has a newer one in bookworm-backports)` : undefined
+}
+
+/** Installs Debian's software Vulkan likewise, which Debian 12 has in its backports; those are added for this alone. */
+export const ensureVulkan = () => {
+  if (vulkanLack() !== undefined) {
+    /** @type {string[]} */
+    const options = []
+    if (/^VERSION_CODENAME=bookworm$/m.test(textOf('/etc/os-release'))) {
+      const list = join(mkdtempSync(join(tmpdir(), 'spectroscope-apt-')), 'sources.list')
+      const backports = 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm-backports main'
+      writeFileSync(list, `${textOf('/etc/apt/sources.list')}\n${backports}\n`)
+      options.push('-o', `Dir::Etc::SourceList=${list}`, '-t', 'bookworm-backports')
+    }
+    installFromDebian('software Vulkan', ['mesa-vulkan-drivers', 'libvulkan1'], options)
+  }
+  const lack = vulkanLack()
+  if (lack !== undefined) process.stderr.write(`The tests on WebGPU are skipped: ${lack}.\n`)
 }
 
 const sources = ['main', 'preload', 'renderer', 'electron.vite.config.ts', 'svelte.config.js', 'tsconfig.json', 'package-lock.json', 'tools/build-kernels.mjs']

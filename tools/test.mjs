@@ -1,6 +1,6 @@
 // npm test: installs what is missing, then lint, type check, build and tests. Further arguments go to vitest.
 import { join } from 'node:path'
-import { build, checkNode, ensureChromium, ensureInstalled, ensureSlurm, run, stop } from './ensure.mjs'
+import { build, checkNode, ensureChromium, ensureInstalled, ensureSlurm, ensureVulkan, run, stop } from './ensure.mjs'
 
 /** @param {...string} parts */
 const bin = (...parts) => join('node_modules', ...parts)
@@ -21,6 +21,7 @@ checkNode()
 ensureInstalled()
 ensureChromium()
 ensureSlurm()
+ensureVulkan()
 for (const [name, step] of steps) {
   const status = step()
   if (status !== 0) stop(`${name} failed, so the tests did not run.`, status)

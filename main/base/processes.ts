@@ -41,6 +41,8 @@ export interface SpawnOptions {
   readonly environment?: Readonly<Record<string, string>>
   /** Flags for Node, for instance --max-old-space-size. */
   readonly nodeArguments?: readonly string[]
+  /** Takes what the child writes to standard error, in place of this process's own; Node's children only. */
+  readonly onErrorOutput?: (text: string) => void
   /** The error of calls that the child will never answer. */
   readonly lost: (words: string) => Error
 }
@@ -57,7 +59,7 @@ export interface ChildHandle {
   disconnect(): void
 }
 
-export type Launcher = (entry: string, options: Pick<SpawnOptions, 'args' | 'environment' | 'nodeArguments'>) => ChildHandle
+export type Launcher = (entry: string, options: Pick<SpawnOptions, 'args' | 'environment' | 'nodeArguments' | 'onErrorOutput'>) => ChildHandle
 
 const exitOf = (code: number | null, signal: NodeJS.Signals | null): ChildExit => ({
   code,
@@ -65,8 +67,9 @@ const exitOf = (code: number | null, signal: NodeJS.Signals | null): ChildExit =
   words: signal === null ? `exit code ${code}` : `killed by ${signal}`
 })
 
-const forkWithNode: Launcher = (entry, { args = [], environment = {}, nodeArguments = [] }) => {
-  const child = fork(entry, args, { serialization: 'advanced', stdio: ['ignore', 2, 2, 'ipc'], execArgv: [...nodeArguments], env: { ...process.env, ...environment } })
+const forkWithNode: Launcher = (entry, { args = [], environment = {}, nodeArguments = [], onErrorOutput }) => {
+  const child = fork(entry, args, { serialization: 'advanced', stdio: ['ignore', 2, onErrorOutput === undefined ? 2 : 'pipe', 'ipc'], execArgv: [...nodeArguments], env: { ...process.env, ...environment } })
+  if (onErrorOutput !== undefined) child.stderr?.setEncoding('utf8').on('data', onErrorOutput)
   return {
     pid: child.pid,
     send: (message, failed) => {

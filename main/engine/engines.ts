@@ -11,6 +11,7 @@ import { ReferenceExecutor } from './reference/executor'
 import { type Precision, selfCheck } from './self-check'
 import { canInstall, openTfjsGpu } from './tfjs/installation'
 import { TransformerEvaluator } from './transformer-evaluator'
+import { openWebGpu } from './webgpu/client'
 
 export type { Precision } from './self-check'
 
@@ -51,6 +52,8 @@ const nvidia = async (): Promise<string> => {
 const engines: Readonly<Record<string, Engine>> = {
   'onnx-cpu': { open: openOnnxCpu, device: processor, precisions: ['float32'] },
   'onnx-cuda': { open: openOnnxCuda, device: nvidia, precisions: ['float32', 'tf32'], single: true, settle: settleCuda, checked: true, install: async () => ((await canInstallCuda()) ? 'cuda' : undefined) },
+  webgpu: { open: () => openWebGpu('hardware'), device: () => 'GPU', precisions: ['float32'], single: true, checked: true },
+  'webgpu-software': { open: () => openWebGpu('software'), device: processor, precisions: ['float32'], single: true, checked: true },
   'tfjs-gpu': { open: openTfjsGpu, device: nvidia, precisions: ['float32'], single: true, install: () => (canInstall() ? 'tfjs' : undefined) },
   reference: { open: () => new ReferenceExecutor(), device: processor, precisions: ['float32'], precision: 'float64' }
 }

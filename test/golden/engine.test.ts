@@ -1,11 +1,14 @@
 import { readFileSync } from 'node:fs'
-import { beforeAll, expect, it } from 'vitest'
+import { beforeAll, expect, it, vi } from 'vitest'
 import type { Evaluator, Rows } from '../../main/engine/evaluator'
 import type { Model } from '../../main/models/architecture'
 import { componentSlices, flatten } from '../../main/models/components'
 import { loadModel } from '../../main/models/load'
 import { evaluatorOn, executorCases } from '../executors'
 import { describeWithShared, sharedPath } from '../shared'
+
+// Software Vulkan compiles every shader of WebGPU in the test that needs it first.
+vi.setConfig({ testTimeout: 240_000 })
 
 interface Reference {
   readonly sequences: readonly { readonly token_ids: readonly number[] }[]

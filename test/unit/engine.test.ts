@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { createEvaluator } from '../../main/engine/engines'
 import type { Evaluator, Rows } from '../../main/engine/evaluator'
 import { vocabularyBlocks } from '../../main/engine/transformer'
@@ -7,6 +7,9 @@ import { type Slice, componentNames, componentSlices, flatten } from '../../main
 import { tensorShapes } from '../../main/models/load'
 import { evaluatorOn, executorCases } from '../executors'
 import { uniforms } from '../tiny-model'
+
+// Software Vulkan compiles every shader of WebGPU in the test that needs it first.
+vi.setConfig({ testTimeout: 240_000 })
 
 const base: Architecture = {
   family: 'gpt_neox',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Executor } from '../../main/engine/executor'
+import type { Bound, Executor } from '../../main/engine/executor'
 import { type Graph, GraphBuilder } from '../../main/engine/graph'
 import { OnnxExecutor, openOnnxCpu } from '../../main/engine/onnx/executor'
 import { ReferenceExecutor } from '../../main/engine/reference/executor'
@@ -16,8 +16,10 @@ const loss = () => {
   const { sums, weighted } = builder.exponentialSums(h, w, vocabulary, block)
   builder.output('sums', sums)
   builder.output('weighted', weighted)
+  const ids = builder.input('ids', [tokens], 'int')
+  builder.output('added', builder.scatterAdd(h, ids, 4 * block))
   builder.output('slope', builder.exponentialSumsSlope(h, w, builder.reciprocal(sums), block))
-  return { graph: builder.build(), inputs: { h: numbers(tokens * width), w: numbers(4 * block * width).fill(0, vocabulary * width) } }
+  return { graph: builder.build(), inputs: { ids: Int32Array.of(0, 28, 9, 28, 0, 28), h: numbers(tokens * width), w: numbers(4 * block * width).fill(0, vocabulary * width) } }
 }
 
 /** Attention of 5 heads over 8 positions in blocks of 3 queries, and its gradients. */
@@ -31,7 +33,7 @@ const attention = () => {
   return { graph: builder.build(), inputs: Object.fromEntries(names.map((name) => [name, Float32Array.from({ length: 120 }, () => 2 * uniform() - 1)])) }
 }
 
-const resultOn = async (executor: Executor, { graph, inputs }: { readonly graph: Graph; readonly inputs: Readonly<Record<string, Float32Array>> } = loss()): Promise<Record<string, Float32Array>> => {
+const resultOn = async (executor: Executor, { graph, inputs }: { readonly graph: Graph; readonly inputs: Readonly<Record<string, Bound>> } = loss()): Promise<Record<string, Float32Array>> => {
   const program = await executor.compile(graph)
   const result = await program.run(inputs)
   await program.dispose()
@@ -43,7 +45,7 @@ describe('graphs that are lowered for a device', () => {
     ['at once', 2 ** 20],
     ['in parts of two blocks', 4 * tokens * 2 * block],
     ['in parts of one block, where not even one fits', 1]
-  ])('take a vocabulary %s, to the same sums', async (_, partBytes) => {
+  ])('take a vocabulary %s, to the same sums and what is added to its rows', async (_, partBytes) => {
     const device = new OnnxExecutor({ provider: 'cpu', name: 'onnx-cpu', device: 'CPU', partBytes })
     const [inParts, inBlocks, exact] = [await resultOn(device), await resultOn(openOnnxCpu()), await resultOn(new ReferenceExecutor())]
     for (const [name, values] of Object.entries(exact)) {

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { afterEach, describe, expect, it } from 'vitest'
 import { GraphBuilder } from '../../main/engine/graph'
-import { TfjsProcessExecutor } from '../../main/engine/tfjs/client'
+import type { ProcessExecutor } from '../../main/engine/apart/client'
+import { openTfjsProcess } from '../../main/engine/tfjs/client'
 import { gpuEnvironment } from '../../main/engine/tfjs/environment'
 import { TfjsExecutor } from '../../main/engine/tfjs/executor'
 import { checkPlatform } from '../../main/engine/tfjs/installation'
@@ -73,9 +74,9 @@ describe.each(['cpu', 'wasm'] as const)('TensorFlow.js on its %s backend', (back
 })
 
 describe('TensorFlow.js in a process of its own', () => {
-  const opened: TfjsProcessExecutor[] = []
-  const open = async (): Promise<TfjsProcessExecutor> => {
-    const executor = await TfjsProcessExecutor.open('wasm')
+  const opened: ProcessExecutor[] = []
+  const open = async (): Promise<ProcessExecutor> => {
+    const executor = await openTfjsProcess('wasm')
     opened.push(executor)
     return executor
   }
@@ -126,7 +127,7 @@ describe('TensorFlow.js in a process of its own', () => {
   it('is no start for a window: with Electron\'s runtime it is refused in a sentence', async () => {
     Object.defineProperty(process.versions, 'electron', { value: '45.0.0', configurable: true, enumerable: true })
     try {
-      await expect(TfjsProcessExecutor.open('wasm')).rejects.toMatchObject({ kind: 'engine', message: expect.stringContaining('spectroscope serve') })
+      await expect(openTfjsProcess('wasm')).rejects.toMatchObject({ kind: 'engine', message: expect.stringContaining('spectroscope serve') })
     } finally {
       delete (process.versions as Record<string, string | undefined>)['electron']
     }

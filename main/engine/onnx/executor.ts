@@ -3,6 +3,7 @@ import { type Bound, type EngineDescription, type Executor, type Program, type R
 import type { Graph } from '../graph'
 import { lowerToOnnx } from './lower'
 import { loadOnnx, onnxVersion } from './package'
+import { Uploads } from './uploads'
 
 /** onnxruntime reads no SharedArrayBuffer: what threads share is copied first. */
 const unshared = <T extends Float32Array | Int32Array>(data: T): T => (data.buffer instanceof SharedArrayBuffer ? (data.slice() as T) : data)
@@ -19,7 +20,7 @@ class OnnxProgram implements Program {
     const feeds: Record<string, Onnx.Tensor> = {}
     for (const [name, value] of this.graph.inputs) {
       const bound = inputs[name]
-      if (isResident(bound)) feeds[this.inputName(value)] = bound.handle as Onnx.Tensor
+      if (isResident(bound)) feeds[this.inputName(value)] = await (bound.handle as Onnx.Tensor | Promise<Onnx.Tensor>)
       else if (bound instanceof Int32Array) feeds[this.inputName(value)] = new this.onnx.Tensor('int32', unshared(bound), value.shape)
       else feeds[this.inputName(value)] = new this.onnx.Tensor('float32', unshared(bound), value.shape)
     }
@@ -68,14 +69,16 @@ export class OnnxExecutor implements Executor {
   private readonly onnx = loadOnnx()
 
   readonly description: EngineDescription
+  private readonly uploads: Uploads | undefined
 
   constructor(private readonly settings: OnnxSettings) {
-    const { name, device, precision = 'float32', versionWords } = settings
+    const { provider, name, device, precision = 'float32', versionWords } = settings
+    this.uploads = provider === 'webgpu' ? new Uploads(this.onnx, sessionOptions(settings)) : undefined
     this.description = { name, device, precision, version: [`onnxruntime ${onnxVersion()}`, ...(versionWords === undefined ? [] : [versionWords])].join(', ') }
   }
 
   resident(data: Float32Array, shape: readonly number[]): Resident {
-    return { shape, handle: new this.onnx.Tensor('float32', unshared(data), shape) }
+    return this.uploads?.put(unshared(data), shape) ?? { shape, handle: new this.onnx.Tensor('float32', unshared(data), shape) }
   }
 
   async compile(graph: Graph): Promise<Program> {
@@ -84,9 +87,9 @@ export class OnnxExecutor implements Executor {
     return new OnnxProgram(this.onnx, session, graph, inputName)
   }
 
-  /** Tensors of residents are the garbage collector's. */
-  dispose(): Promise<void> {
-    return Promise.resolve()
+  /** Tensors of residents are the garbage collector's, but for those on a device. */
+  async dispose(): Promise<void> {
+    await this.uploads?.dispose()
   }
 }
 

@@ -357,7 +357,26 @@ class Lowering {
     )
   }
 
+  /** A device would add by atomics, in another order each time: here it is a product with what is one where an id falls on a row, in parts of `partBytes`. */
+  private scatterAddAsProduct([updates, ids]: readonly Value[], rows: number, output: string, partBytes: number): void {
+    const [tokens] = updates.shape
+    const most = Math.max(1, Math.floor(partBytes / (4 * tokens)))
+    const column = this.emit('Unsqueeze', [this.name(ids), this.integers([1])])
+    const parts = Array.from({ length: Math.ceil(rows / most) }, (_, at) => {
+      const [first, count] = [at * most, Math.min(most, rows - at * most)]
+      const places = this.once(`places ${first} ${count}`, () => {
+        const name = `places${this.initializers.length}`
+        this.initializers.push({ name, type: elementType.int32, dims: [1, count], data: bytes(Int32Array.from({ length: count }, (_row, row) => first + row)) })
+        return name
+      })
+      const ones = this.emit('Cast', [this.emit('Equal', [column, places])], { to: elementType.float })
+      return this.emit('Gemm', [ones, this.name(updates)], { transA: 1 })
+    })
+    this.emit('Concat', parts, { axis: 0 }, output)
+  }
+
   private scatterAdd([updates, ids]: readonly Value[], rows: number, output: string): void {
+    if (this.partBytes !== undefined) return this.scatterAddAsProduct([updates, ids], rows, output, this.partBytes)
     const zeros = this.once(`zeros ${rows} ${updates.shape[1]}`, () => this.emit('ConstantOfShape', [this.integers([rows, updates.shape[1]])]))
     const indices = this.emit('Unsqueeze', [this.emit('Cast', [this.name(ids)], { to: elementType.int64 }), this.integers([1])])
     this.emit('ScatterND', [zeros, indices, this.name(updates)], { reduction: { text: 'add' } }, output)

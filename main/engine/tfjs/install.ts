@@ -6,7 +6,7 @@ import { delimiter, dirname, join } from 'node:path'
 import { SpectroscopeError } from '../../../preload/errors'
 import { entryPath } from '../../base/entries'
 import { faultCode } from '../../base/faults'
-import { checkRuntime } from './client'
+import { checkTfjsRuntime } from './client'
 import type { InstallProgress } from './install-process'
 import { type Package, checkPlatform, constantsOf, isComplete, libraryBesideAddon, packageName } from './installation'
 
@@ -80,7 +80,7 @@ const unreachable = (url: string, words: string, cause?: unknown): SpectroscopeE
 
 /** Looks at the servers. Throws an `engine` error where there is nothing for this platform, and a `network` error where it can't be known. */
 export const planInstallation = async (own: Package, signal: AbortSignal): Promise<InstallationPlan> => {
-  checkRuntime()
+  checkTfjsRuntime()
   checkPlatform()
   const url = libraryUrl(own)
   const bytes = await sizeAt(url, own, signal)
@@ -161,7 +161,7 @@ export interface InstallOptions {
  * `engine` or `interrupted` errors.
  */
 export const install = async (own: Package, options: InstallOptions): Promise<void> => {
-  checkRuntime()
+  checkTfjsRuntime()
   checkPlatform()
   const manifest = join(own.folder, 'package.json')
   const before = await readFile(manifest)

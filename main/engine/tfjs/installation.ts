@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { SpectroscopeError } from '../../../preload/errors'
 import type { Executor } from '../executor'
-import { TfjsProcessExecutor, checkRuntime } from './client'
+import { checkTfjsRuntime, openTfjsProcess } from './client'
 
 export const packageName = '@tensorflow/tfjs-node-gpu'
 
@@ -59,7 +59,7 @@ export const isComplete = (own: Package): boolean => {
 /** Whether its install script can be run here. */
 export const canInstall = (): boolean => {
   try {
-    checkRuntime()
+    checkTfjsRuntime()
     checkPlatform()
     installedPackage()
     return true
@@ -70,8 +70,8 @@ export const canInstall = (): boolean => {
 
 /** The engine `tfjs-gpu`, in its process. Throws an `engine` error that says the one thing to do where it can't be had. */
 export const openTfjsGpu = async (): Promise<Executor> => {
-  checkRuntime()
+  checkTfjsRuntime()
   checkPlatform()
   if (!isComplete(installedPackage())) throw new SpectroscopeError('engine', 'TensorFlow\'s library for GPUs is not installed; `spectroscope engines install tfjs` fetches it, and says first what it needs.')
-  return TfjsProcessExecutor.open('tensorflow')
+  return openTfjsProcess('tensorflow')
 }

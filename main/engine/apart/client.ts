@@ -1,0 +1,150 @@
+import { SpectroscopeError } from '../../../preload/errors'
+import { type EntryName, entryPath } from '../../base/entries'
+import { type Child, spawnChild } from '../../base/processes'
+import { type Bound, type EngineDescription, type Executor, type Program, type Resident, isResident } from '../executor'
+import type { Graph } from '../graph'
+import type { ExecutorCalls, SentInput } from './messages'
+
+/** Numbers of a resident in one message. */
+const partNumbers = 4 * 2 ** 20
+
+/** A resident there: its key, and its arrival. */
+interface Sent {
+  readonly key: number
+  readonly arrived: Promise<void>
+}
+
+export interface ProcessSettings<Options> {
+  readonly entry: EntryName
+  /** What computes there, in errors. */
+  readonly library: string
+  readonly options: Options
+  readonly environment?: Readonly<Record<string, string>>
+  /** The error where the process ends before it has opened. */
+  readonly lostAtStart: (words: string) => SpectroscopeError
+  /** Takes what the process writes to standard error, in place of this process's own. */
+  readonly onErrorOutput?: (text: string) => void
+}
+
+/** The process, as far as an executor needs it, with its library's name. */
+interface Remote extends Pick<Child<ExecutorCalls<unknown>>, 'pid' | 'call' | 'disconnect'> {
+  readonly library: string
+}
+
+const lostAtWork = (library: string, words: string): SpectroscopeError =>
+  new SpectroscopeError('engine', `The ${library} process ended (${words}), as it does when a GPU fails or its memory is short; resume the run to go on from its last checkpoint.`)
+
+const asEngineError = (library: string, error: unknown): unknown =>
+  error instanceof SpectroscopeError
+    ? error
+    : new SpectroscopeError('engine', `${library} failed: ${(error instanceof Error ? error.message : String(error)).split('\n')[0].replace(/\.$/, '')}; see that no other program has the GPU's memory, and resume the run.`, { cause: error })
+
+/** Throws an `engine` error in Electron's runtime, which can't stand in for Node's: forked, it would open another window. */
+export const checkRuntime = (library: string): void => {
+  if (!('electron' in process.versions)) return
+  throw new SpectroscopeError('engine', `${library} is installed and computes in processes of Node, which the desktop program can't start; use it from a terminal, with \`spectroscope run\` or \`spectroscope serve\`.`)
+}
+
+class RemoteProgram implements Program {
+  constructor(
+    private readonly remote: Remote,
+    private readonly key: number,
+    private readonly names: readonly string[]
+  ) {}
+
+  async run(inputs: Readonly<Record<string, Bound>>): Promise<Record<string, Float32Array>> {
+    const sent: Record<string, SentInput> = {}
+    for (const name of this.names) {
+      const bound = inputs[name]
+      if (!isResident(bound)) {
+        sent[name] = bound
+        continue
+      }
+      const { key, arrived } = bound.handle as Sent
+      await arrived
+      sent[name] = { resident: key }
+    }
+    try {
+      return await this.remote.call('run', { program: this.key, inputs: sent })
+    } catch (error) {
+      throw asEngineError(this.remote.library, error)
+    }
+  }
+
+  async dispose(): Promise<void> {
+    try {
+      await this.remote.call('release', { program: this.key })
+    } catch {
+      // The process is gone, and all that it held.
+    }
+  }
+}
+
+/**
+ * An executor whose work a process of its own does, because a native fault of a library or a driver must not take the compute process with
+ * it. Weights and graphs go there once; inputs and outputs of every run are copied through the channel.
+ */
+export class ProcessExecutor implements Executor {
+  readonly apart = true
+  private lastKey = 0
+
+  private constructor(
+    private readonly remote: Remote,
+    readonly description: EngineDescription
+  ) {}
+
+  /** Throws an `engine` error where the process can't open the executor, or dies of it. `describe` may add to what the process says that it is. */
+  static async open<Options>(settings: ProcessSettings<Options>, describe: (description: EngineDescription) => EngineDescription | Promise<EngineDescription> = (own) => own): Promise<ProcessExecutor> {
+    const { entry, library, options, environment = {}, lostAtStart, onErrorOutput } = settings
+    checkRuntime(library)
+    let opened = false
+    const child = spawnChild<ExecutorCalls<Options>>(entryPath(entry), {
+      lost: (words) => (opened ? lostAtWork(library, words) : lostAtStart(words)),
+      environment,
+      ...(onErrorOutput === undefined ? {} : { onErrorOutput })
+    })
+    try {
+      const description = await describe(await child.call('open', options))
+      opened = true
+      return new ProcessExecutor({ ...child, library }, description)
+    } catch (error) {
+      await child.kill()
+      throw asEngineError(library, error)
+    }
+  }
+
+  /** Of the process that computes, for tests that end it. */
+  get pid(): number {
+    return this.remote.pid
+  }
+
+  private async send(key: number, data: Float32Array, shape: readonly number[]): Promise<void> {
+    try {
+      for (let offset = 0; offset < data.length; offset += partNumbers) await this.remote.call('putResident', { key, shape, offset, values: data.subarray(offset, offset + partNumbers) })
+    } catch (error) {
+      throw asEngineError(this.remote.library, error)
+    }
+  }
+
+  resident(data: Float32Array, shape: readonly number[]): Resident {
+    const key = ++this.lastKey
+    const arrived = this.send(key, data, shape)
+    // The first program that is run with it hears of the error.
+    arrived.catch(() => {})
+    return { shape, handle: { key, arrived } satisfies Sent }
+  }
+
+  async compile(graph: Graph): Promise<Program> {
+    const key = ++this.lastKey
+    try {
+      await this.remote.call('compile', { key, graph })
+    } catch (error) {
+      throw asEngineError(this.remote.library, error)
+    }
+    return new RemoteProgram(this.remote, key, [...graph.inputs.keys()])
+  }
+
+  async dispose(): Promise<void> {
+    await this.remote.disconnect()
+  }
+}
