@@ -3,6 +3,9 @@ import { type Attribute, type OnnxNode, type OnnxTensor, elementType, encodeMode
 
 const bytes = (array: Float32Array | BigInt64Array | Int32Array): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
 
+/** Rows of a part at most: a device's float32 sum over all of 50,000 rows, one after another, loses a digit. */
+const partRows = 8192
+
 /** Rows of a table [R, d], by the name of a part of it, and the exponentials [M, rows] of the hidden states' products with them. */
 interface Part {
   readonly rows: number
@@ -175,7 +178,7 @@ class Lowering {
   /** The table in parts of as many whole blocks as `partBytes` allow, and each part's exponentials [M, rows]. */
   private exponentialParts(hidden: Value, table: Value, block: number, partBytes: number): Part[] {
     const [[tokens], [rows]] = [hidden.shape, table.shape]
-    const most = Math.max(1, Math.floor(partBytes / (4 * tokens * block))) * block
+    const most = Math.max(1, Math.floor(Math.min(partBytes / (4 * tokens), partRows) / block)) * block
     const sizes = Array.from({ length: Math.ceil(rows / most) }, (_, at) => Math.min(most, rows - at * most))
     const parts = sizes.map((_, at) => (sizes.length === 1 ? this.name(table) : `part${table.id}.${most}.${at}`))
     if (sizes.length > 1) {
