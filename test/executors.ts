@@ -2,7 +2,7 @@ import { openTfjsGpu } from '../main/engine/tfjs/installation'
 import { TfjsExecutor } from '../main/engine/tfjs/executor'
 import type { Executor } from '../main/engine/executor'
 import { openOnnxCuda } from '../main/engine/onnx/cuda'
-import { openOnnxCpu } from '../main/engine/onnx/executor'
+import { OnnxExecutor, openOnnxCpu } from '../main/engine/onnx/executor'
 import { ReferenceExecutor } from '../main/engine/reference/executor'
 import { TransformerEvaluator } from '../main/engine/transformer-evaluator'
 import { type Kind, openWebGpu } from '../main/engine/webgpu/client'
@@ -48,6 +48,8 @@ interface Tested {
  */
 export const executors: Readonly<Record<string, Tested>> = {
   'onnx-cpu': { open: openOnnxCpu },
+  // Graphs as CUDA gets them, on the processor.
+  'onnx-cpu, as for CUDA': { open: () => new OnnxExecutor({ provider: 'cpu', name: 'onnx-cpu', device: 'CPU', partBytes: 2 ** 20, holds: true, memoryBytes: 2 ** 31 }) },
   webgpu: { open: webGpu, missing: await missing(webGpu) },
   'webgpu-software': { open: softwareWebGpu, missing: await missing(softwareWebGpu) },
   'tfjs-cpu': { open: () => TfjsExecutor.open('cpu') },

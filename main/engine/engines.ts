@@ -4,7 +4,7 @@ import type { Architecture, Weights } from '../models/architecture'
 import type { Evaluator } from './evaluator'
 import type { EngineDescription, Executor } from './executor'
 import { cudaDevice, deviceWords } from './nvidia'
-import { openOnnxCuda, settleCuda } from './onnx/cuda'
+import { cudaEvaluators, openOnnxCuda, settleCuda } from './onnx/cuda'
 import { canInstallCuda } from './onnx/cuda-needs'
 import { openOnnxCpu } from './onnx/executor'
 import { ReferenceExecutor } from './reference/executor'
@@ -23,6 +23,12 @@ export interface EngineReport extends EngineDescription {
   readonly install?: string
 }
 
+/** Tokens of a minibatch that go through the model at once, and of a block of rows at a draw. */
+export interface TokensAtOnce {
+  readonly chunk: number
+  readonly block: number
+}
+
 interface Engine {
   /** Throws an `engine` error where it can't be had. */
   readonly open: (precision: Precision) => Executor | Promise<Executor>
@@ -32,8 +38,10 @@ interface Engine {
   readonly precisions: readonly Precision[]
   /** Its own, where that is another. */
   readonly precision?: string
-  /** One evaluator has the whole device: no more than one of them is opened. */
-  readonly single?: true
+  /** No more evaluators than these are opened, as they have one device together. */
+  readonly evaluators?: number
+  /** Tokens of a minibatch that go through the model at once, and of a block of rows at a draw, where not what suits a core. */
+  readonly tokens?: TokensAtOnce
   /** Sets this process up, before any thread opens it. */
   readonly settle?: (precision: Precision) => void
   /** Compared with the float64 reference before it is used. */
@@ -51,10 +59,10 @@ const nvidia = async (): Promise<string> => {
 
 const engines: Readonly<Record<string, Engine>> = {
   'onnx-cpu': { open: openOnnxCpu, device: processor, precisions: ['float32'] },
-  'onnx-cuda': { open: openOnnxCuda, device: nvidia, precisions: ['float32', 'tf32'], single: true, settle: settleCuda, checked: true, install: async () => ((await canInstallCuda()) ? 'cuda' : undefined) },
-  webgpu: { open: () => openWebGpu('hardware'), device: () => 'GPU', precisions: ['float32'], single: true, checked: true },
-  'webgpu-software': { open: () => openWebGpu('software'), device: processor, precisions: ['float32'], single: true, checked: true },
-  'tfjs-gpu': { open: openTfjsGpu, device: nvidia, precisions: ['float32'], single: true, install: () => (canInstall() ? 'tfjs' : undefined) },
+  'onnx-cuda': { open: openOnnxCuda, device: nvidia, precisions: ['float32', 'tf32'], evaluators: cudaEvaluators, tokens: { chunk: 8192, block: 8192 }, settle: settleCuda, checked: true, install: async () => ((await canInstallCuda()) ? 'cuda' : undefined) },
+  webgpu: { open: () => openWebGpu('hardware'), device: () => 'GPU', precisions: ['float32'], evaluators: 1, checked: true },
+  'webgpu-software': { open: () => openWebGpu('software'), device: processor, precisions: ['float32'], evaluators: 1, checked: true },
+  'tfjs-gpu': { open: openTfjsGpu, device: nvidia, precisions: ['float32'], evaluators: 1, install: () => (canInstall() ? 'tfjs' : undefined) },
   reference: { open: () => new ReferenceExecutor(), device: processor, precisions: ['float32'], precision: 'float64' }
 }
 
@@ -91,8 +99,11 @@ export const settleEngine = (engine: string, precision: Precision = 'float32'): 
   if (Object.hasOwn(engines, engine)) engines[engine].settle?.(precision)
 }
 
-/** Evaluators that so many threads are to have: where one has the whole device, there is one thread for it. */
-export const evaluatorsOf = (engine: string, threads: number): number => (Object.hasOwn(engines, engine) && engines[engine].single === true ? 1 : threads)
+/** Evaluators that so many threads are to have: where they have one device together, there are few. */
+export const evaluatorsOf = (engine: string, threads: number): number => Math.min(threads, Object.hasOwn(engines, engine) ? (engines[engine].evaluators ?? Infinity) : Infinity)
+
+/** Tokens that an engine takes at once; `fallback` where it has no wish. */
+export const tokensAtOnce = (engine: string, fallback: TokensAtOnce): TokensAtOnce => (Object.hasOwn(engines, engine) ? (engines[engine].tokens ?? fallback) : fallback)
 
 /** Opens the engine to see what it is. Throws an `engine` error if it is unknown, cannot be loaded, or computes wrongly. */
 export const describeEngine = async (engine: string, precision: Precision = 'float32'): Promise<EngineDescription> => {

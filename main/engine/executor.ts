@@ -24,12 +24,21 @@ export interface Program {
   dispose(): Promise<void>
 }
 
+/** A device's memory is too short for a program, or for a run of it; what it had begun to take is given back. */
+export class OutOfDeviceMemory extends Error {}
+
 export interface Executor {
   readonly description: EngineDescription
   /** Whether it computes in a memory of its own, to which inputs of every run are copied. */
   readonly apart?: boolean
+  /** Bytes of a device's own memory that its programs may take; undefined where they compute in the machine's. */
+  readonly memoryBytes?: number | undefined
   resident(data: Float32Array, shape: readonly number[]): Resident
-  compile(graph: Graph): Promise<Program>
+  /**
+   * `held` names inputs that are the same in every run: an executor whose device keeps nothing outside of programs keeps them within, and
+   * they need not be given to `run`. Throws `OutOfDeviceMemory`, as a run does.
+   */
+  compile(graph: Graph, held?: Readonly<Record<string, Resident>>): Promise<Program>
   /** Lets go of residents, and of whatever else computes for it; its programs are disposed of before. */
   dispose(): Promise<void>
 }

@@ -1,17 +1,12 @@
+import { SpectroscopeError } from '../../preload/errors'
 import type { Architecture, Weights } from '../models/architecture'
 import { type Slice, componentSlices } from '../models/components'
 import type { Evaluator, Prefix, Rows } from './evaluator'
-import type { Bound, Executor, Program, Resident } from './executor'
-import { type Graph, peakBytes } from './graph'
+import { type Bound, type Executor, OutOfDeviceMemory, type Program, type Resident } from './executor'
+import { type Graph, peakBytes, size } from './graph'
 import { pieceOf, pieceOperations } from './operations'
 import { Layerwise, type OwnPiece } from './layerwise'
 import { type Extent, activationName, areLong, centreUnembedding, embedRows, logSumBounds, pieceGraph, prefixGraph, unembeddingName, unembeddingWeight } from './transformer'
-
-const shared = (data: Float32Array): Float32Array => {
-  const copy = new Float32Array(new SharedArrayBuffer(data.byteLength))
-  copy.set(data)
-  return copy
-}
 
 /** Inputs and targets of rows: ids at positions 0 … T-2, and at 1 … T-1. */
 const shifted = ({ ids, count, length }: Rows): { inputs: Int32Array; targets: Int32Array } => {
@@ -36,6 +31,24 @@ interface Compiled {
 
 /** Programs keep the memory of their last run, about twice what they need. Those used longest ago go when all together need more than this. */
 export const programBytes = 400 * 2 ** 20
+
+/** An arena grows by doubling, and a device computes a vocabulary's exponentials in large parts that the backward pass takes again. */
+const deviceBytes = (graph: Graph): number => {
+  const exponentials = graph.nodes.reduce((sum, { operation, inputs }) => sum + (operation.kind === 'exponentialSums' ? 4 * inputs[0].shape[0] * inputs[1].shape[0] : 0), 0)
+  return 2 * (peakBytes(graph) + exponentials)
+}
+
+/** A model with its weights is one message of at most 2 GB. */
+const mostHeldBytes = 1.8e9
+
+/** Some of the rows, with their activations. */
+const partOf = ({ rows, activations }: Prefix, first: number, count: number): Prefix => {
+  const each = <A extends Float32Array | Int32Array>(array: A, perRow: number): A => array.subarray(first * perRow, (first + count) * perRow) as A
+  return {
+    rows: { ids: each(rows.ids, rows.length), count, length: rows.length },
+    activations: Object.fromEntries(Object.entries(activations).map(([name, data]) => [name, each(data, data.length / rows.count)]))
+  }
+}
 
 /**
  * The lockstep scheme over any executor: one forward at w* serves all replicas of a minibatch, and a replica computes its own piece,
@@ -62,7 +75,7 @@ export class TransformerEvaluator implements Evaluator {
     this.residents.set(unembeddingName.centre, executor.resident(centre, [1, hidden]))
     this.residents.set(unembeddingName.centred, executor.resident(centred, [centred.length / hidden, hidden]))
     this.layerwise = new Layerwise({
-      architecture, weights, centre, heldApart: executor.apart === true, resident: (name) => this.resident(name), compiled: (key, make) => this.compiled(key, make)
+      architecture, weights, centre, heldApart: executor.apart === true, resident: (name) => this.resident(name), compiled: (key, make) => this.compiled(key, make, false)
     })
   }
 
@@ -76,22 +89,43 @@ export class TransformerEvaluator implements Evaluator {
     return made
   }
 
-  private async compiled(key: string, make: () => Graph): Promise<Compiled> {
-    const known = this.programs.get(key) ?? (await this.compile(make()))
+  /** `whole` says that inputs by the names of weights are these weights in every run. */
+  private async compiled(key: string, make: () => Graph, whole: boolean): Promise<Compiled> {
+    const known = this.programs.get(key) ?? (await this.compile(make(), whole))
     this.programs.delete(key)
     this.programs.set(key, known)
     return known
   }
 
-  private async compile(graph: Graph): Promise<Compiled> {
-    const bytes = peakBytes(graph)
+  private get heldBytes(): number {
+    return [...this.programs.values()].reduce((sum, { bytes }) => sum + bytes, 0)
+  }
+
+  /** Lets programs go that were used longest ago, until those left and one of so many bytes need no more than the limit. */
+  private async makeRoom(bytes: number, limit: number): Promise<void> {
     for (const [key, { program }] of this.programs) {
-      const held = [...this.programs.values()].reduce((sum, compiled) => sum + compiled.bytes, 0)
-      if (held + bytes <= programBytes) break
+      if (this.heldBytes + bytes <= limit) return
       this.programs.delete(key)
       await program.dispose()
     }
-    return { program: await this.executor.compile(graph), graph, bytes }
+  }
+
+  private async compile(graph: Graph, whole: boolean): Promise<Compiled> {
+    const { memoryBytes } = this.executor
+    if (memoryBytes === undefined) {
+      const bytes = peakBytes(graph)
+      await this.makeRoom(bytes, programBytes)
+      return { program: await this.executor.compile(graph), graph, bytes }
+    }
+    const bytes = deviceBytes(graph)
+    if (bytes > memoryBytes) throw new OutOfDeviceMemory(`a program needs ${bytes} bytes of ${memoryBytes}`)
+    const weights = whole ? [...graph.inputs].filter(([name]) => this.residents.has(name) || this.weights.has(name)) : []
+    const weightBytes = weights.reduce((sum, [, { shape }]) => sum + 4 * size(shape), 0)
+    // Programs that hold weights are not let go of for others that would: those have theirs brought for every run.
+    const hold = weightBytes <= mostHeldBytes && this.heldBytes + bytes + weightBytes <= memoryBytes
+    if (!hold) await this.makeRoom(bytes, memoryBytes)
+    const held = hold ? Object.fromEntries(weights.map(([name]) => [name, this.resident(name)])) : undefined
+    return { program: await this.executor.compile(graph, held), graph, bytes: bytes + (hold ? weightBytes : 0) }
   }
 
   private component(name: string): { slices: Slice[]; projection: Float32Array | undefined } {
@@ -113,23 +147,71 @@ export class TransformerEvaluator implements Evaluator {
     return projection
   }
 
+  /** Rows that are run over at once, by program, where a device's memory was too short for more. */
+  private readonly mostRows = new Map<string, number>()
+
+  /**
+   * Does `work` over the rows, or over as large equal parts of them as a device's memory has turned out to be enough for: where it is
+   * short, all other programs are let go, and then half as many rows taken. Results are the same within float32 rounding.
+   * Throws an `engine` error where it is short for one row.
+   */
+  private async inParts<T>(kind: string, { count, length }: Rows, work: (first: number, count: number) => Promise<T>): Promise<T[]> {
+    const key = `${kind} ${length}`
+    for (let cleared = this.programs.size === 0; ;) {
+      const most = Math.min(count, this.mostRows.get(key) ?? count)
+      const parts = Math.ceil(count / most)
+      const ends = Array.from({ length: parts + 1 }, (_, part) => Math.floor((part * count) / parts))
+      try {
+        const results: T[] = []
+        for (let part = 0; part < parts; part++) results.push(await work(ends[part], ends[part + 1] - ends[part]))
+        return results
+      } catch (error) {
+        if (!(error instanceof OutOfDeviceMemory)) throw error
+        await this.makeRoom(Infinity, 0)
+        if (cleared && most === 1) {
+          throw new SpectroscopeError('engine', `The memory of ${this.executor.description.device} is too short for one row of ${length} tokens (${error.message}); end what else takes it, study shorter rows, or choose another engine.`, { cause: error })
+        }
+        if (cleared) this.mostRows.set(key, Math.ceil(most / 2))
+        cleared = true
+      }
+    }
+  }
+
   async prefix(rows: Rows): Promise<Prefix> {
     if (this.goLayerwise(rows.length - 1)) return this.layerwise.prefix(rows)
+    const parts = await this.inParts('prefix', rows, (first, count) => this.prefixOf(partOf({ rows, activations: {} }, first, count).rows))
+    const joined = (name: string): Float32Array => {
+      const all = new Float32Array(new SharedArrayBuffer(4 * parts.reduce((sum, part) => sum + part[name].length, 0)))
+      let at = 0
+      for (const part of parts) {
+        all.set(part[name], at)
+        at += part[name].length
+      }
+      return all
+    }
+    return { rows, activations: Object.fromEntries(Object.keys(parts[0]).map((name) => [name, joined(name)])) }
+  }
+
+  private async prefixOf(rows: Rows): Promise<Record<string, Float32Array>> {
     const extent = { count: rows.count, positions: rows.length - 1 }
-    const { program, graph } = await this.compiled(`prefix ${extent.count} ${extent.positions}`, () => prefixGraph(this.architecture, extent))
+    const { program, graph } = await this.compiled(`prefix ${extent.count} ${extent.positions}`, () => prefixGraph(this.architecture, extent), true)
     const first = { [activationName.stream(0)]: embedRows(this.architecture, this.weights, shifted(rows).inputs, extent.positions) }
-    const outputs = { ...first, ...(await program.run(this.bind(graph, first))) }
-    return { rows, activations: Object.fromEntries(Object.entries(outputs).map(([name, data]) => [name, shared(data)])) }
+    return { ...first, ...(await program.run(this.bind(graph, first))) }
   }
 
   private bind(graph: Graph, given: Readonly<Record<string, Bound>>): Record<string, Bound> {
     return Object.fromEntries([...graph.inputs.keys()].map((name) => [name, given[name] ?? this.resident(name)]))
   }
 
-  private async runPiece(component: string, weights: Float32Array, prefix: Prefix, withGradient: boolean): Promise<Record<string, Float32Array>> {
-    const outputs = await this.runProgram(component, weights, prefix, withGradient, false)
-    const fits = outputs.logSums.every((logSum) => logSum > logSumBounds.least && logSum < logSumBounds.most)
-    return fits ? outputs : this.runProgram(component, weights, prefix, withGradient, true)
+  /** What a piece's program gives for each part of the rows that it was run over at once. */
+  private runPiece(component: string, weights: Float32Array, prefix: Prefix, withGradient: boolean): Promise<Record<string, Float32Array>[]> {
+    const { kind } = pieceOf(component)
+    return this.inParts(`${kind} ${withGradient}`, prefix.rows, async (first, count) => {
+      const part = count === prefix.rows.count ? prefix : partOf(prefix, first, count)
+      const outputs = await this.runProgram(component, weights, part, withGradient, false)
+      const fits = outputs.logSums.every((logSum) => logSum > logSumBounds.least && logSum < logSumBounds.most)
+      return fits ? outputs : this.runProgram(component, weights, part, withGradient, true)
+    })
   }
 
   private async runProgram(component: string, weights: Float32Array, { rows, activations }: Prefix, withGradient: boolean, exact: boolean): Promise<Record<string, Float32Array>> {
@@ -138,7 +220,7 @@ export class TransformerEvaluator implements Evaluator {
     const { slices, projection } = this.component(component)
     const key = `${piece.kind} ${'layer' in piece ? piece.layer : ''} ${extent.count} ${extent.positions} ${withGradient} ${exact}`
     const { program, graph } = await this.compiled(key, () =>
-      pieceGraph(this.architecture, extent, piece, slices.map(({ tensor }) => tensor), slices.map(({ shape }) => shape), withGradient, exact)
+      pieceGraph(this.architecture, extent, piece, slices.map(({ tensor }) => tensor), slices.map(({ shape }) => shape), withGradient, exact), true
     )
     const { inputs, targets } = shifted(rows)
     const given: Record<string, Bound> = { ...activations, ids: inputs, targets, places: places(extent) }
@@ -178,20 +260,29 @@ export class TransformerEvaluator implements Evaluator {
 
   async losses(component: string, weights: Float32Array, prefix: Prefix): Promise<Float32Array> {
     if (this.goLayerwise(prefix.rows.length - 1)) return this.layerwise.losses(this.own(component, weights), prefix)
-    const { losses } = await this.runPiece(component, weights, prefix, false)
+    const parts = await this.runPiece(component, weights, prefix, false)
+    if (parts.length === 1) return parts[0].losses
+    const losses = new Float32Array(parts.reduce((sum, part) => sum + part.losses.length, 0))
+    let at = 0
+    for (const part of parts) {
+      losses.set(part.losses, at)
+      at += part.losses.length
+    }
     return losses
   }
 
   async gradient(component: string, weights: Float32Array, prefix: Prefix, gradient: Float32Array): Promise<{ readonly lossSum: number }> {
     if (this.goLayerwise(prefix.rows.length - 1)) return { lossSum: await this.layerwise.gradient(this.own(component, weights), prefix, gradient) }
-    const outputs = await this.runPiece(component, weights, prefix, true)
-    let at = 0
-    for (let index = 0; outputs[`gradient:${index}`] !== undefined; index++) {
-      const part = outputs[`gradient:${index}`]
-      for (let i = 0; i < part.length; i++) gradient[at + i] += part[i]
-      at += part.length
+    const parts = await this.runPiece(component, weights, prefix, true)
+    for (const outputs of parts) {
+      let at = 0
+      for (let index = 0; outputs[`gradient:${index}`] !== undefined; index++) {
+        const part = outputs[`gradient:${index}`]
+        for (let i = 0; i < part.length; i++) gradient[at + i] += part[i]
+        at += part.length
+      }
     }
-    return { lossSum: outputs.losses.reduce((sum, loss) => sum + loss, 0) }
+    return { lossSum: parts.reduce((sum, { losses }) => losses.reduce((own, loss) => own + loss, sum), 0) }
   }
 
   operations(component: string, length: number): { readonly gradient: number; readonly losses: number } {

@@ -37,11 +37,8 @@ export const removeLeftovers = async (folder: string): Promise<void> => {
   for (const name of names) if (/^\.sampling-.*\.tmp$/.test(name)) await rm(join(folder, name), { force: true })
 }
 
-/**
- * Fills the sections from the newest whole checkpoint of this fingerprint, and returns its header; null if there is none. `sectionsOf`
- * gives the arrays in the order in which they were written.
- */
-export const readCheckpoint = async <S>(folder: string, fingerprint: string, sectionsOf: (state: S) => readonly ArrayBufferView[]): Promise<CheckpointHeader<S> | null> => {
+/** Whole checkpoints of this fingerprint, the newest first, with where their sections begin and end. */
+const wholeCheckpoints = async <S>(folder: string, fingerprint: string): Promise<(CheckpointHeader<S> & { readonly path: string; readonly start: number; readonly end: number })[]> => {
   const found = await Promise.all(
     [0, 1].map(async (slot) => {
       const path = slotPath(folder, slot)
@@ -52,7 +49,18 @@ export const readCheckpoint = async <S>(folder: string, fingerprint: string, sec
       return header === null || header.fingerprint !== fingerprint ? [] : [{ path, ...header }]
     })
   )
-  for (const { path, start, end, ...header } of found.flat().sort((a, b) => b.sequence - a.sequence)) {
+  return found.flat().sort((a, b) => b.sequence - a.sequence)
+}
+
+/** The sampler's own state in the newest whole checkpoint of this fingerprint; null if there is none. */
+export const readState = async <S>(folder: string, fingerprint: string): Promise<S | null> => (await wholeCheckpoints<S>(folder, fingerprint))[0]?.state ?? null
+
+/**
+ * Fills the sections from the newest whole checkpoint of this fingerprint, and returns its header; null if there is none. `sectionsOf`
+ * gives the arrays in the order in which they were written.
+ */
+export const readCheckpoint = async <S>(folder: string, fingerprint: string, sectionsOf: (state: S) => readonly ArrayBufferView[]): Promise<CheckpointHeader<S> | null> => {
+  for (const { path, start, end, ...header } of await wholeCheckpoints<S>(folder, fingerprint)) {
     const sections = sectionsOf(header.state)
     if (end - start !== sections.reduce((sum, { byteLength }) => sum + byteLength, 0)) continue
     const filled = await withFile(path, async (file) => {

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto'
 import type { SamplerConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import type { Study } from '../corpora/study'
-import { type Precision, evaluatorsOf, settleEngine } from '../engine/engines'
+import { type Precision, type TokensAtOnce, evaluatorsOf, settleEngine, tokensAtOnce } from '../engine/engines'
 import type { Model } from '../models/architecture'
 import { componentIndex, componentSlices, flatten, sliceSize } from '../models/components'
-import { readCheckpoint, removeLeftovers, writeCheckpoint } from './checkpoint'
+import { readCheckpoint, readState, removeLeftovers, writeCheckpoint } from './checkpoint'
 import { checkFailures, meanPhi, resultOf } from './estimates'
 import type { SampledChains, SamplingResult } from './estimates'
 import type { FailedChain } from './diagnostics'
@@ -93,6 +93,8 @@ interface Failure extends FailedChain {
 interface SavedState {
   readonly initialLoss: number
   readonly midDraw: boolean
+  /** How the rows of a draw are cut, which `blocks` counts; a run keeps to that on another engine. */
+  readonly blockTokens?: number
   readonly failures: readonly Failure[]
 }
 
@@ -175,7 +177,7 @@ interface StageSizes {
  * How much goes through one stage: what `stageBytes` hold. Where threads would be left without a replica, chunks and blocks are shared out
  * among them. None of it changes a number: gradients are summed chunk by chunk in their order in any case.
  */
-const stageSizes = ({ model: { architecture, weights }, study, sampler, threads, engine }: SamplingInput, chains: readonly ChainName[], bytes: number): StageSizes => {
+const stageSizes = ({ model: { architecture, weights }, study, sampler, threads, engine }: SamplingInput, chains: readonly ChainName[], bytes: number, { chunk, block }: TokensAtOnce): StageSizes => {
   const lanes = evaluatorsOf(engine, threads)
   const longest = (rows: readonly Int32Array[]): number => rows.reduce((most, { length }) => Math.max(most, length), 2)
   const fitting = (rows: readonly Int32Array[], tokens: number, together: number): number => {
@@ -184,18 +186,18 @@ const stageSizes = ({ model: { architecture, weights }, study, sampler, threads,
   }
   // Rows of several lengths are cut into more chunks than rows of one.
   const lengths = [...new Set(study.sampling.map(({ length }) => length))]
-  const all = sampler.nBeta === 0 ? 1 : Math.min(sampler.batchSize, lengths.reduce((sum, length) => sum + Math.ceil(sampler.batchSize / rowsAtOnce(architecture, chunkTokens, length)), 0))
+  const all = sampler.nBeta === 0 ? 1 : Math.min(sampler.batchSize, lengths.reduce((sum, length) => sum + Math.ceil(sampler.batchSize / rowsAtOnce(architecture, chunk, length)), 0))
   const split = chains.length < lanes
   const gradients = split ? 4 * chains.reduce((total, { component }) => total + sliceSize(componentSlices(architecture, weights, component)), 0) : 0
-  const chunks = Math.min(all, fitting(study.sampling, chunkTokens, sampler.batchSize), split ? Math.max(1, Math.floor(bytes / gradients)) : Infinity)
+  const chunks = Math.min(all, fitting(study.sampling, chunk, sampler.batchSize), split ? Math.max(1, Math.floor(bytes / gradients)) : Infinity)
   const evaluated = [...study.observation, ...study.probe]
-  const held = fitting(evaluated, blockTokens, evaluated.length)
+  const held = fitting(evaluated, block, evaluated.length)
   return { chunks, blocks: split ? Math.min(held, 2 * Math.ceil(lanes / chains.length)) : 1, held, split, staged: chunks < all }
 }
 
-const makeReplicas = ({ model: { architecture, weights }, study, sampler, observationIncludesProbe }: SamplingInput, chains: readonly ChainName[], tokens: number, sizes: StageSizes): Replica[] => {
+const makeReplicas = ({ model: { architecture, weights }, study, sampler, observationIncludesProbe }: SamplingInput, chains: readonly ChainName[], tokens: number, sizes: StageSizes, { block }: TokensAtOnce): Replica[] => {
   const arrays = (count: number, length: number): Float32Array[] => (sizes.split && count > 1 ? Array.from({ length: count }, () => float32(length)) : [])
-  const blockLength = study.probe.reduce((most, { length }) => Math.max(most, rowsAtOnce(architecture, blockTokens, length) * (length - 1)), 0)
+  const blockLength = study.probe.reduce((most, { length }) => Math.max(most, rowsAtOnce(architecture, block, length) * (length - 1)), 0)
   return [...new Set(chains.map(({ component }) => component))].flatMap((component) => {
     const centre = shared(flatten(weights, componentSlices(architecture, weights, component)))
     const twoChain = sampler.estimator === 'two-chain'
@@ -230,6 +232,7 @@ class Sampler {
   readonly #run: SharedRun
   readonly #fingerprint: string
   readonly #tokens: number
+  readonly #atOnce: TokensAtOnce
   readonly #sizes: StageSizes
   readonly #minibatches: Minibatches
   readonly #observation: readonly RowBlock[]
@@ -258,7 +261,8 @@ class Sampler {
   #done = 0
   #reportedAt = -Infinity
 
-  constructor(input: SamplingInput, chosen: readonly ChainName[] | undefined, { stageBytes: bytes = stageBytes }: SamplingTransport) {
+  constructor(input: SamplingInput, chosen: readonly ChainName[] | undefined, { stageBytes: bytes = stageBytes }: SamplingTransport, atOnce: TokensAtOnce) {
+    this.#atOnce = atOnce
     const { study, sampler, seed, model, engine, precision } = input
     const { starts, positions } = flattenTargets(study.targets)
     this.#input = input
@@ -266,13 +270,13 @@ class Sampler {
     this.#tokens = positions.length
     checkInput(input, this.#tokens)
     const chains = chosen ?? chainNames(input)
-    this.#sizes = stageSizes(input, chains, bytes)
-    const replicas = makeReplicas(input, chains, this.#tokens, this.#sizes)
+    this.#sizes = stageSizes(input, chains, bytes, atOnce)
+    const replicas = makeReplicas(input, chains, this.#tokens, this.#sizes, atOnce)
     this.#run = { engine, precision, architecture: model.architecture, weights: model.weights, sampler, seed, replicas, starts, positions, initialLosses: float32(this.#tokens) }
     this.#fingerprint = fingerprintOf(input, chosen)
     this.#minibatches = new Minibatches(seed, study.sampling.length, sampler.batchSize)
-    this.#observation = cutRows(model.architecture, study.observation, Array.from(study.observation.keys()), blockTokens)
-    this.#probe = cutRows(model.architecture, study.probe, Array.from(study.probe.keys()), blockTokens)
+    this.#observation = cutRows(model.architecture, study.observation, Array.from(study.observation.keys()), atOnce.block)
+    this.#probe = cutRows(model.architecture, study.probe, Array.from(study.probe.keys()), atOnce.block)
     this.#observedTargets = (input.observationIncludesProbe ? this.#evaluated : this.#observation).reduce((sum, block) => sum + targetsOf(block), 0)
     const count = replicas.length
     this.#steps = new Int32Array(count)
@@ -351,7 +355,7 @@ class Sampler {
     const { study, model } = this.#input
     // Most steps of a run that is resumed are done, and their rows are not asked for.
     let cut: RowBlock[] | undefined
-    const chunks = (): RowBlock[] => (cut ??= cutRows(model.architecture, study.sampling, this.#minibatches.at(step), chunkTokens))
+    const chunks = (): RowBlock[] => (cut ??= cutRows(model.architecture, study.sampling, this.#minibatches.at(step), this.#atOnce.chunk))
     const pending = (replica: number): boolean => this.#steps[replica] <= step
     if (this.#pendingIn({ pending }).length === 0) return
     const targets = chunks().reduce((sum, block) => sum + targetsOf(block), 0)
@@ -610,7 +614,7 @@ class Sampler {
 
   async #save(): Promise<void> {
     const start = performance.now()
-    const state: SavedState = { initialLoss: this.#initialLoss, midDraw: this.#blocks.some((block) => block > 0), failures: this.#failures }
+    const state: SavedState = { initialLoss: this.#initialLoss, midDraw: this.#blocks.some((block) => block > 0), blockTokens: this.#atOnce.block, failures: this.#failures }
     await writeCheckpoint<SavedState>(this.#input.checkpoint!.folder, { fingerprint: this.#fingerprint, sequence: ++this.#sequence, state }, this.#sections(state))
     this.#savedAt = performance.now()
     this.#savingTook = this.#savedAt - start
@@ -626,7 +630,7 @@ class Sampler {
 
   #plan(): void {
     const { replicas, sampler } = this.#run
-    const batch = sampler.nBeta === 0 ? [] : cutRows(this.#run.architecture, this.#input.study.sampling, this.#minibatches.at(0), chunkTokens)
+    const batch = sampler.nBeta === 0 ? [] : cutRows(this.#run.architecture, this.#input.study.sampling, this.#minibatches.at(0), this.#atOnce.chunk)
     this.#work = replicas.map((_, replica) => ({ step: this.#cost(replica, batch, 'gradient'), draw: this.#cost(replica, this.#evaluated, 'losses') }))
     replicas.forEach((_, replica) => {
       const { step, draw } = this.#work[replica]
@@ -682,6 +686,14 @@ class Sampler {
   }
 }
 
+/** A sampler that takes as many tokens at once as its engine wishes; but blocks of rows, which a checkpoint counts, as they were begun. */
+const openSampler = async (input: SamplingInput, chosen: readonly ChainName[] | undefined, transport: SamplingTransport): Promise<Sampler> => {
+  const { checkpoint, engine } = input
+  const begun = checkpoint === undefined ? null : await readState<SavedState>(checkpoint.folder, fingerprintOf(input, chosen))
+  const wished = tokensAtOnce(engine, { chunk: chunkTokens, block: blockTokens })
+  return new Sampler(input, chosen, transport, begun === null ? wished : { ...wished, block: begun.blockTokens ?? blockTokens })
+}
+
 /**
  * Samples every component's localised posterior and estimates the susceptibilities of the studied tokens (METHOD sections 2 and 3). All
  * chains go in lockstep; the numbers do not depend on the number of threads. Goes on from `checkpoint.folder` when it holds a checkpoint
@@ -690,11 +702,11 @@ class Sampler {
  * `storage` (a checkpoint cannot be written; the one before it is kept), or `interrupted` (after writing a checkpoint).
  */
 export const sample = async (input: SamplingInput, transport: SamplingTransport = {}): Promise<SamplingResult> =>
-  resultOf(input, await new Sampler(input, undefined, transport).run(transport))
+  resultOf(input, await (await openSampler(input, undefined, transport)).run(transport))
 
 /**
  * Samples some of a run's chains, which have the same numbers as in the whole run. Throws as `sample` does, but for chains that fail: what
  * comes of them is judged once all are there.
  */
-export const sampleChains = (input: SamplingInput, chains: readonly ChainName[], transport: SamplingTransport = {}): Promise<SampledChains> =>
-  new Sampler(input, chains, transport).run(transport)
+export const sampleChains = async (input: SamplingInput, chains: readonly ChainName[], transport: SamplingTransport = {}): Promise<SampledChains> =>
+  (await openSampler(input, chains, transport)).run(transport)

@@ -2,11 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Executor } from '../../main/engine/executor'
-import { openOnnxCpu } from '../../main/engine/onnx/executor'
+import type { Evaluator, Prefix, Rows } from '../../main/engine/evaluator'
+import { type Executor, OutOfDeviceMemory } from '../../main/engine/executor'
+import { peakBytes } from '../../main/engine/graph'
+import { OnnxExecutor, openOnnxCpu } from '../../main/engine/onnx/executor'
 import { ReferenceExecutor } from '../../main/engine/reference/executor'
 import { TfjsExecutor } from '../../main/engine/tfjs/executor'
 import { TransformerEvaluator } from '../../main/engine/transformer-evaluator'
+import { componentSlices, flatten } from '../../main/models/components'
 import { loadModel } from '../../main/models/load'
 import { localLane } from '../../main/sampling/pool'
 import { sample } from '../../main/sampling/sample'
@@ -49,9 +52,9 @@ const counting = (open: () => Executor | Promise<Executor>): { readonly open: ()
   }
 }
 
-const inputOf = async (): Promise<SamplingInput> => {
+const inputOf = async (probe = 10): Promise<SamplingInput> => {
   const model = await loadModel(await writeTinyModel(join(folder, 'model')))
-  const rows = tinyRows({ sampling: 12, observation: 6, probe: 10, length: 12 })
+  const rows = tinyRows({ sampling: 12, observation: 6, probe, length: 12 })
   const of = (name: string): Int32Array[] => rows[name].map((row) => Int32Array.from(row))
   return {
     model, study: { sampling: of('sampling'), observation: of('observation'), probe: of('probe'), targets: rows['probe'].map(({ length }) => Int32Array.from({ length: length - 1 }, (_, at) => at + 1)) },
@@ -87,4 +90,126 @@ describe('a run whose device goes away', () => {
       await writeTinyModel(join(folder, 'model'))
     }
   }, 60_000)
+})
+
+describe('a run that goes on on an engine which takes other numbers of tokens at once', () => {
+  it('keeps to how its rows were cut, wherever within a draw it was interrupted', async () => {
+    const input = { ...(await inputOf(400)), components: ['mlp:1'], engine: 'onnx-cpu' }
+    const sampler = { ...input.sampler, burnIn: 1, draws: 2, stepsBetweenDraws: 1, chains: 1, estimator: 'restricted' as const }
+    const { checkpoint: _, ...unkept } = { ...input, sampler }
+    const all = counting(openOnnxCpu)
+    const whole = await withExecutor(unkept, all.open)
+    for (let runs = 14; runs < all.runs() - 1; runs += 2) {
+      await expect(withExecutor({ ...input, sampler, threads: 1 }, () => leaving(openOnnxCpu(), runs))).rejects.toMatchObject({ kind: 'engine' })
+      const moved = await withExecutor({ ...input, sampler, engine: 'onnx-cuda' }, openOnnxCpu)
+      expect(moved.susceptibilities).toEqual(whole.susceptibilities)
+      rmSync(folder, { recursive: true })
+      await writeTinyModel(join(folder, 'model'))
+    }
+  }, 60_000)
+})
+
+/** An executor of whose device a part is taken: programs over more than so many targets fail, when they are made or when they are run. */
+const short = (executor: Executor, targets: () => number, when: 'made' | 'run'): Executor & { readonly alive: () => number; readonly extents: number[] } => {
+  let alive = 0
+  const extents: number[] = []
+  return {
+    alive: () => alive, extents, description: executor.description,
+    resident: (data, shape) => executor.resident(data, shape),
+    dispose: () => executor.dispose(),
+    compile: async (graph, held) => {
+      const needs = graph.inputs.get('targets')?.shape[0] ?? 0
+      const fail = (): never => {
+        throw new OutOfDeviceMemory('CUDA failure 2: out of memory')
+      }
+      if (when === 'made' && needs > targets()) fail()
+      const program = await executor.compile(graph, held)
+      alive++
+      return {
+        run: (inputs) => {
+          if (needs > targets()) return Promise.reject(new OutOfDeviceMemory('CUDA failure 2: out of memory'))
+          extents.push(needs)
+          return program.run(inputs)
+        },
+        dispose: () => {
+          alive--
+          return program.dispose()
+        }
+      }
+    }
+  }
+}
+
+describe('a device whose memory is short', () => {
+  const norm = (values: Float32Array): number => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0))
+  const apart = (a: Float32Array, b: Float32Array): number => norm(a.map((value, at) => value - b[at])) / norm(b)
+  const rows: Rows = { ids: Int32Array.from({ length: 7 * 12 }, (_, at) => (at * 31) % 250), count: 7, length: 12 }
+
+  const numbers = async (evaluator: Evaluator, component: string, centre: Float32Array): Promise<{ readonly prefix: Prefix; readonly losses: Float32Array; readonly gradient: Float32Array; readonly lossSum: number }> => {
+    const u = centre.map((value, at) => value + 0.01 * Math.sin(at))
+    const prefix = await evaluator.prefix(rows)
+    const gradient = new Float32Array(u.length)
+    const { lossSum } = await evaluator.gradient(component, u, prefix, gradient)
+    return { prefix, losses: await evaluator.losses(component, u, prefix), gradient, lossSum }
+  }
+
+  it.each(['made', 'run'] as const)('takes half of the rows, and half of those, when a program that is %s fails, and gives the same numbers within float32 noise', async (when) => {
+    const { architecture, weights } = await loadModel(await writeTinyModel(join(folder, 'model')))
+    for (const component of ['head:0.1', 'mlp:1', 'full']) {
+      const centre = flatten(weights, componentSlices(architecture, weights, component))
+      const expected = await numbers(new TransformerEvaluator(openOnnxCpu(), architecture, weights), component, centre)
+      let most = 77
+      const device = short(openOnnxCpu(), () => most, when)
+      const evaluator = new TransformerEvaluator(device, architecture, weights)
+      for (const least of [77, 25, 11]) {
+        most = least
+        const found = await numbers(evaluator, component, centre)
+        expect(apart(found.losses, expected.losses)).toBeLessThan(1e-6)
+        expect(apart(found.gradient, expected.gradient)).toBeLessThan(1e-6)
+        expect(found.lossSum / expected.lossSum).toBeCloseTo(1, 6)
+        for (const [name, values] of Object.entries(expected.prefix.activations)) expect(apart(found.prefix.activations[name], values), name).toBeLessThan(1e-6)
+      }
+      // What turned out to fit is remembered: nothing is tried again that was too much.
+      const before = device.extents.length
+      await numbers(evaluator, component, centre)
+      expect(device.extents.slice(before).every((targets) => targets <= 11)).toBe(true)
+      most = 5
+      await expect(numbers(evaluator, component, centre)).rejects.toMatchObject({ kind: 'engine', message: expect.stringMatching(/^The memory of CPU is too short for one row of 12 tokens \(CUDA failure 2: out of memory\); .* choose another engine\.$/) })
+      await evaluator.dispose()
+      expect(device.alive()).toBe(0)
+    }
+  })
+
+  it('has programs hold weights while there is room, and no more than there is', async () => {
+    const { architecture, weights } = await loadModel(await writeTinyModel(join(folder, 'model')))
+    const components = ['head:0.0', 'head:1.0', 'mlp:0', 'mlp:1', 'unembed']
+    const centres = components.map((component) => flatten(weights, componentSlices(architecture, weights, component)))
+    const plain = new TransformerEvaluator(openOnnxCpu(), architecture, weights)
+    const expected = await Promise.all(components.map((component, at) => numbers(plain, component, centres[at])))
+    let largest = 0
+    for (const memoryBytes of [2 ** 30, 6e5, 3e5]) {
+      const held: number[] = []
+      const inner = new OnnxExecutor({ provider: 'cpu', name: 'onnx-cpu', device: 'CPU', partBytes: 2 ** 20, holds: true, memoryBytes })
+      const device: Executor = {
+        description: inner.description, memoryBytes,
+        resident: (data, shape) => inner.resident(data, shape),
+        compile: (graph, kept) => {
+          held.push(kept === undefined ? 0 : Object.keys(kept).length)
+          largest = Math.max(largest, peakBytes(graph))
+          return inner.compile(graph, kept)
+        },
+        dispose: () => inner.dispose()
+      }
+      const evaluator = new TransformerEvaluator(device, architecture, weights)
+      for (const [at, component] of components.entries()) {
+        const found = await numbers(evaluator, component, centres[at])
+        expect(apart(found.losses, expected[at].losses)).toBeLessThan(1e-6)
+        expect(apart(found.gradient, expected[at].gradient)).toBeLessThan(1e-5)
+      }
+      if (memoryBytes === 2 ** 30) expect(held.every((count) => count > 0)).toBe(true)
+      else expect(held.some((count) => count === 0)).toBe(true)
+      expect(largest).toBeLessThan(memoryBytes)
+      await evaluator.dispose()
+    }
+  })
 })

@@ -5,8 +5,14 @@ import type { Precision } from '../self-check'
 import { cudaReady } from './cuda-needs'
 import { OnnxExecutor } from './executor'
 
+/** Of what is free: the CUDA libraries take some too, and arenas grow by doubling. */
+const memoryShare = 0.8
+
 /** Of exponentials at once: as much as keeps a card busy, and a small part of its memory. */
 const partBytes = 512 * 2 ** 20
+
+/** Threads that have it at once, so that one draws noise and updates weights while the other's program computes. */
+export const cudaEvaluators = 2
 
 let settled: Precision | undefined
 
@@ -29,5 +35,5 @@ export const settleCuda = (precision: Precision): void => {
 export const openOnnxCuda = async (precision: Precision): Promise<OnnxExecutor> => {
   const { device, cuda } = await cudaReady()
   settleCuda(precision)
-  return new OnnxExecutor({ provider: 'cuda', name: 'onnx-cuda', device: deviceWords(device), precision, deviceId: 0, partBytes, versionWords: `CUDA ${cuda}` })
+  return new OnnxExecutor({ provider: 'cuda', name: 'onnx-cuda', device: deviceWords(device), precision, deviceId: 0, partBytes, holds: true, memoryBytes: Math.floor((memoryShare * device.freeBytes) / cudaEvaluators), versionWords: `CUDA ${cuda}` })
 }

@@ -1,5 +1,5 @@
 import type * as Onnx from 'onnxruntime-node'
-import { type Bound, type EngineDescription, type Executor, type Program, type Resident, isResident } from '../executor'
+import { type Bound, type EngineDescription, type Executor, OutOfDeviceMemory, type Program, type Resident, isResident } from '../executor'
 import type { Graph } from '../graph'
 import { lowerToOnnx } from './lower'
 import { loadOnnx, onnxVersion } from './package'
@@ -8,12 +8,26 @@ import { Uploads } from './uploads'
 /** onnxruntime reads no SharedArrayBuffer: what threads share is copied first. */
 const unshared = <T extends Float32Array | Int32Array>(data: T): T => (data.buffer instanceof SharedArrayBuffer ? (data.slice() as T) : data)
 
+/** What CUDA, its libraries and onnxruntime's arena say where memory is short. */
+const memoryWords = /out of memory|failed to allocate memory|CUBLAS_STATUS_ALLOC_FAILED|CUDA failure 2:/i
+
+/** An error of a device as what it is. */
+const deviceError = (error: unknown): unknown => (error instanceof Error && memoryWords.test(error.message) ? new OutOfDeviceMemory(error.message.split('\n')[0], { cause: error }) : error)
+
+/** A graph that has these inputs as constants. */
+const holding = (graph: Graph, held: Readonly<Record<string, Resident>>): Graph => ({
+  ...graph,
+  inputs: new Map([...graph.inputs].filter(([name]) => held[name] === undefined)),
+  constants: new Map([...graph.constants, ...[...graph.inputs].flatMap(([name, value]) => (held[name] === undefined ? [] : [[value, (held[name].handle as Onnx.Tensor).data as Float32Array] as const]))])
+})
+
 class OnnxProgram implements Program {
   constructor(
     private readonly onnx: typeof Onnx,
     private readonly session: Onnx.InferenceSession,
     private readonly graph: Graph,
-    private readonly inputName: ReturnType<typeof lowerToOnnx>['inputName']
+    private readonly inputName: ReturnType<typeof lowerToOnnx>['inputName'],
+    private readonly onDevice: boolean
   ) {}
 
   async run(inputs: Readonly<Record<string, Bound>>): Promise<Record<string, Float32Array>> {
@@ -24,7 +38,9 @@ class OnnxProgram implements Program {
       else if (bound instanceof Int32Array) feeds[this.inputName(value)] = new this.onnx.Tensor('int32', unshared(bound), value.shape)
       else feeds[this.inputName(value)] = new this.onnx.Tensor('float32', unshared(bound), value.shape)
     }
-    const outputs = await this.session.run(feeds)
+    const outputs = await this.session.run(feeds).catch((error: unknown) => {
+      throw this.onDevice ? deviceError(error) : error
+    })
     return Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, tensor.data as Float32Array]))
   }
 
@@ -46,6 +62,10 @@ export interface OnnxSettings {
   readonly deviceId?: number
   /** Bytes of exponentials of a vocabulary that a device computes at once; without it, one small block after another, as suits a core. */
   readonly partBytes?: number
+  /** Of the device's memory, for programs and the weights that they hold. */
+  readonly memoryBytes?: number
+  /** Whether programs hold weights, where the device keeps nothing outside of them. */
+  readonly holds?: true
   /** What the provider computes with, beside onnxruntime. */
   readonly versionWords?: string
 }
@@ -81,10 +101,19 @@ export class OnnxExecutor implements Executor {
     return this.uploads?.put(unshared(data), shape) ?? { shape, handle: new this.onnx.Tensor('float32', unshared(data), shape) }
   }
 
-  async compile(graph: Graph): Promise<Program> {
-    const { model, inputName } = lowerToOnnx(graph, this.settings.partBytes)
-    const session = await this.onnx.InferenceSession.create(model, sessionOptions(this.settings))
-    return new OnnxProgram(this.onnx, session, graph, inputName)
+  get memoryBytes(): number | undefined {
+    return this.settings.memoryBytes
+  }
+
+  /** The binding for Node keeps no tensor on a CUDA device, and would copy weights there for every run: programs hold them instead. */
+  async compile(graph: Graph, held?: Readonly<Record<string, Resident>>): Promise<Program> {
+    const { provider, partBytes, holds } = this.settings
+    const whole = holds === true && held !== undefined ? holding(graph, held) : graph
+    const { model, inputName } = lowerToOnnx(whole, partBytes)
+    const session = await this.onnx.InferenceSession.create(model, sessionOptions(this.settings)).catch((error: unknown) => {
+      throw provider === 'cpu' ? error : deviceError(error)
+    })
+    return new OnnxProgram(this.onnx, session, whole, inputName, provider !== 'cpu')
   }
 
   /** Tensors of residents are the garbage collector's, but for those on a device. */
