@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { checkNode, ensureBuilt, ensureInstalled, root, run } from './ensure.mjs'
 
-const parts = ['speed', 'accuracy', 'neighbours', 'clustering', 'describe', 'growth', 'responsiveness', 'window']
+const parts = ['speed', 'accuracy', 'neighbours', 'clustering', 'describe', 'growth', 'rows', 'responsiveness', 'window']
 checkNode()
 ensureInstalled()
 ensureBuilt()

@@ -7,7 +7,7 @@ import { pieceOf } from './operations'
 import { type Extent, activationName, embedRows, evenParts, logSumBounds, unembeddingName, unembeddingWeight, vocabularyBlocks } from './transformer'
 
 /** Queries of one head whose scores are held at once. */
-const queries = 128
+export const queries = 128
 
 /** The evaluator's side of it. */
 export interface Workshop {

@@ -7,17 +7,18 @@ import { SpectroscopeError } from '../../preload/errors'
 import type { RunRecord } from '../../preload/records'
 import { listCorpusFiles } from '../corpora/readers'
 import { prepareStudy, spreadTargets } from '../corpora/study'
-import { evaluatorsOf } from '../engine/engines'
-import { peakBytes } from '../engine/graph'
-import { pieceOf, pieceOperations, prefixOperations } from '../engine/operations'
-import { pieceGraph } from '../engine/transformer'
+import { evaluatorsOf, tokensAtOnce, type TokensAtOnce } from '../engine/engines'
+import { size } from '../engine/graph'
+import { heldWeightBytes, ownWeightBytes, programPeaks, type ProgramPeak } from '../engine/memory'
+import { pieceOperations, prefixOperations } from '../engine/operations'
 import { programBytes } from '../engine/transformer-evaluator'
 import type { Architecture, Weights } from '../models/architecture'
 import { componentNames, componentSlices, sliceSize } from '../models/components'
 import { parseModelConfig } from '../models/config'
 import { tensorShapes } from '../models/load'
 import { Minibatches } from '../sampling/philox'
-import { blockTokens, chunkTokens } from '../sampling/rows'
+import { blockTokens, chunkTokens, rowsAtOnce } from '../sampling/rows'
+import { partsOf, stageSizes, type StageSizes } from '../sampling/stages'
 import { chooseComponents } from './checks'
 import type { Prepared } from './messages'
 
@@ -77,8 +78,14 @@ const measured = {
   /** What the processes take with nothing in them. */
   processBytes: 350e6,
   threadBytes: 60e6,
+  /** A piece's process and its compute process. */
+  pieceProcessBytes: 250e6,
+  /** Stages whose activations at w* are held: of the one at work, the next, and those that no collection has come for yet. */
+  stagesHeld: 3,
   /** What programs hold, over what they need at once. */
-  programShare: 2.4
+  programShare: 2.4,
+  /** How many threads hold a program that one of them owns, on average. */
+  helpedPrograms: 1.5
 } as const
 
 const sum = (values: Iterable<number>): number => {
@@ -163,61 +170,101 @@ const workOf = ({ architecture, components, rows }: Plan, { sampler, seed }: Run
 /** Shapes are all that is needed to count. */
 const emptyWeights = (architecture: Architecture): Weights => new Map([...tensorShapes(architecture)].map(([name, shape]) => [name, { shape, data: new Float32Array(0) }]))
 
-/** Bytes of the programs that one thread holds: every piece at the extents of minibatches and of blocks, up to the limit of the evaluator. */
-const programsOf = ({ architecture, components, rows }: Plan, { nBeta, batchSize, estimator }: SamplerConfiguration): number => {
+/** A program, in bytes, and how many chains run it. */
+interface Held extends ProgramPeak {
+  readonly users: number
+}
+
+/** Programs, and what an evaluator holds beside them, in bytes. */
+interface Working {
+  readonly programs: readonly Held[]
+  readonly perThread: number
+  /** Of the components' own gradients and copies of weights, for as many threads as there are chains to work on; the largest first. */
+  readonly own: readonly number[]
+}
+
+const workingOf = ({ architecture, rows }: Plan, { nBeta, batchSize }: SamplerConfiguration, chains: readonly string[], atOnce: TokensAtOnce): Working => {
   const weights = emptyWeights(architecture)
-  const bytes = new Map<string, number>()
-  const longest = rows.sampling.concat(rows.observation, rows.probe).reduce((most, length) => Math.max(most, length), 2)
-  for (const component of estimator === 'two-chain' ? [...components, 'full'] : components) {
-    const piece = pieceOf(component)
-    const key = `${piece.kind} ${'layer' in piece ? piece.layer : ''}`
-    if (bytes.has(key)) continue
+  const evaluated = [...rows.observation, ...rows.probe]
+  const length = evaluated.concat(nBeta === 0 ? [] : rows.sampling).reduce((most, one) => Math.max(most, one), 2)
+  const programs = new Map<string, Held>()
+  const own: number[] = []
+  for (const component of new Set(chains)) {
     const slices = componentSlices(architecture, weights, component)
-    const graph = (rowsAtOnce: number, withGradient: boolean): number =>
-      peakBytes(pieceGraph(architecture, { count: rowsAtOnce, positions: longest - 1 }, piece, slices.map(({ tensor }) => tensor), slices.map(({ shape }) => shape), withGradient))
-    const losses = graph(Math.max(1, Math.floor(blockTokens / longest)), false)
-    bytes.set(key, losses + (nBeta === 0 ? 0 : graph(Math.max(1, Math.min(batchSize, Math.floor(chunkTokens / longest))), true)))
+    const users = chains.filter((name) => name === component).length
+    const peaks = programPeaks(architecture, component, slices, {
+      positions: length - 1, losses: Math.min(evaluated.length, rowsAtOnce(architecture, atOnce.block, length)),
+      gradient: nBeta === 0 ? undefined : Math.min(batchSize, rowsAtOnce(architecture, atOnce.chunk, length))
+    })
+    for (const [name, peak] of peaks) programs.set(name, { ...peak, users: users + (programs.get(name)?.users ?? 0) })
+    own.push(...new Array<number>(users).fill(ownWeightBytes(architecture, slices, length - 1, nBeta > 0)))
   }
-  const all = [...bytes.values()]
-  return measured.programShare * Math.min(sum(all), Math.max(programBytes, ...all))
+  const parameters = sum([...weights.values()].map(({ shape }) => size(shape)))
+  return { programs: [...programs.values()], perThread: heldWeightBytes(architecture, parameters, length - 1), own: own.sort((x, y) => y - x) }
 }
 
 interface Sizes {
   /** Of the parameters, and of every component with `full` where it is sampled, in weights. */
   readonly parameters: number
   readonly replicaWeights: number
+  /** Of each chain. */
+  readonly replicas: readonly number[]
   readonly chains: number
 }
 
-const sizesOf = ({ architecture, components }: Plan, { chains, estimator }: SamplerConfiguration): Sizes => {
+/** The component of every chain. */
+const chainsOf = ({ components }: Plan, { chains, estimator }: SamplerConfiguration): string[] =>
+  (estimator === 'two-chain' ? [...components, 'full'] : components).flatMap((name) => new Array<string>(chains).fill(name))
+
+const sizesOf = ({ architecture }: Plan, chains: readonly string[]): Sizes => {
   const weights = emptyWeights(architecture)
-  const names = estimator === 'two-chain' ? [...components, 'full'] : components
-  return {
-    parameters: sum([...weights.values()].map(({ shape }) => shape.reduce((a, b) => a * b, 1))),
-    replicaWeights: chains * sum(names.map((name) => sliceSize(componentSlices(architecture, weights, name)))),
-    chains: chains * names.length
-  }
+  const lengths = new Map([...new Set(chains)].map((name) => [name, sliceSize(componentSlices(architecture, weights, name))]))
+  const replicas = chains.map((name) => lengths.get(name)!)
+  return { parameters: sum([...weights.values()].map(({ shape }) => size(shape))), replicaWeights: sum(replicas), replicas, chains: chains.length }
 }
 
 /** Sums of all chains over both halves of their draws: of one quantity a token in float64, or of two, the first half's in float32; and losses where φ comes after them. */
 const sumsBytes = ({ chains }: Sizes, tokens: number, { estimator }: SamplerConfiguration, observationIncludesProbe: boolean): number =>
   chains * tokens * ((estimator === 'two-chain' ? 16 : 24) + (observationIncludesProbe ? 4 : 0))
 
-/** Weights, their centres and squared gradients; sums, and losses at w*; what comes of them. */
-const sampledBytes = (sizes: Sizes, tokens: number, components: number, sampler: SamplerConfiguration, observationIncludesProbe: boolean): number =>
-  (sampler.nBeta === 0 ? 8 : 12) * sizes.replicaWeights + sumsBytes(sizes, tokens, sampler, observationIncludesProbe) + tokens * (components * 16 + 4)
+/** Weights, their centres and squared gradients, and gradients or parts of them where steps take several stages or threads; sums, and losses at w*; what comes of them. */
+const sampledBytes = (sizes: Sizes, stages: StageSizes, tokens: number, components: number, sampler: SamplerConfiguration, observationIncludesProbe: boolean): number =>
+  ((sampler.nBeta === 0 ? 8 : 12) + (stages.staged ? 4 : 0) + 4 * partsOf(stages, stages.chunks)) * sizes.replicaWeights + sumsBytes(sizes, tokens, sampler, observationIncludesProbe) + tokens * (components * 16 + 4)
 
 /** The matrix, points, neighbours, the graph with its copies, and vectors of the search. */
 const clusteredBytes = (tokens: number, components: number, k: number): number => tokens * (components * 16 + k * (8 + 24 + 2 * 1.4 * 12 + 8) + 200)
 
 const includesProbe = (corpus: RunConfiguration['corpus']): boolean => corpus?.observationIncludesProbe ?? false
 
-const memoryOf = (plan: Plan, { sampler, clustering, corpus }: RunConfiguration, sizes: Sizes, threads: number): number => {
-  const { rows: { tokens }, components, corpusBytes } = plan
-  const weights = 4 * sizes.parameters
-  const sampling = weights + threads * (measured.threadBytes + weights + programsOf(plan, sampler)) + sampledBytes(sizes, tokens, components.length, sampler, includesProbe(corpus))
-  const grouping = clustering === false ? 0 : weights + threads * measured.threadBytes + clusteredBytes(tokens, components.length, clustering.neighbours)
-  return measured.processBytes + Math.max(weights + corpusBytes, sampling, grouping)
+/** What samples: the components of the chains, the engine, and how many threads. */
+interface Sampled {
+  readonly chains: readonly string[]
+  readonly engine: string
+  readonly threads: number
+}
+
+const samplingBytes = (plan: Plan, { sampler, corpus }: RunConfiguration, { chains, engine, threads }: Sampled): number => {
+  const { architecture, components, rows } = plan
+  const lanes = evaluatorsOf(engine, threads)
+  const atOnce = tokensAtOnce(engine, { chunk: chunkTokens, block: blockTokens })
+  const { programs, perThread, own } = workingOf(plan, sampler, chains, atOnce)
+  const sizes = sizesOf(plan, chains)
+  const stages = stageSizes({ architecture, sampler, atOnce, lanes, sampling: rows.sampling, evaluated: [...rows.observation, ...rows.probe], replicas: sizes.replicas })
+  const working = stages.split ? lanes : Math.min(lanes, chains.length)
+  const copies = ({ owned, users }: Held): number => (stages.split ? working : Math.min(working, users, owned ? measured.helpedPrograms : working))
+  const held = Math.min(sum(programs.map((program) => copies(program) * program.bytes)), working * Math.max(programBytes, ...programs.map(({ bytes }) => bytes)))
+  return 4 * sizes.parameters + working * (measured.threadBytes + perThread) + sum(own.slice(0, working)) + measured.programShare * held + measured.stagesHeld * stages.bytes +
+    sampledBytes(sizes, stages, rows.tokens, components.length, sampler, includesProbe(corpus))
+}
+
+/** While sampling, and at most. */
+const memoryOf = (plan: Plan, configuration: RunConfiguration, sampled: Sampled): { readonly sampling: number; readonly all: number } => {
+  const { rows: { tokens }, components, corpusBytes, architecture } = plan
+  const { clustering } = configuration
+  const weights = 4 * sum([...emptyWeights(architecture).values()].map(({ shape }) => size(shape)))
+  const sampling = samplingBytes(plan, configuration, sampled)
+  const grouping = clustering === false ? 0 : weights + sampled.threads * measured.threadBytes + clusteredBytes(tokens, components.length, clustering.neighbours)
+  return { sampling: measured.processBytes + sampling, all: measured.processBytes + Math.max(weights + corpusBytes, sampling, grouping) }
 }
 
 /** Of this machine, or of the part of it that this process may use. */
@@ -226,14 +273,44 @@ const machineMemory = (): number => {
   return most > 0 ? Math.min(most, totalmem()) : totalmem()
 }
 
-/** Says of a study that is prepared whether its run will need more memory than there is, and what would help; undefined where it fits. */
-export const memoryWarning = async (configuration: RunConfiguration, baseFolder: string, { components, study }: Pick<Prepared, 'components' | 'study'>, memory = machineMemory()): Promise<string | undefined> => {
-  const plan = { architecture: await architectureOf(configuration, baseFolder), components, rows: rowsOfStudy(study), corpusBytes: 0 }
-  const sizes = sizesOf(plan, configuration.sampler)
-  const needed = memoryOf(plan, configuration, sizes, Math.min(configuration.threads ?? availableParallelism(), sizes.chains))
-  if (needed <= memory) return undefined
-  const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`
-  return `This run needs about ${gigabytes(needed)} of memory and has ${gigabytes(memory)}, so it may be slow or end early: stop it and study fewer tokens, or set fewer "threads" or "sampler.chains".`
+const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`
+
+/** Whatever number of threads a study's run is to have, and what is to be said of its memory. */
+export interface FittingThreads {
+  readonly threads: number
+  readonly warning?: string
+}
+
+const preparedPlan = async (configuration: RunConfiguration, baseFolder: string, { components, study }: Pick<Prepared, 'components' | 'study'>): Promise<Plan> =>
+  ({ architecture: await architectureOf(configuration, baseFolder), components, rows: rowsOfStudy(study), corpusBytes: 0 })
+
+/**
+ * On how many threads a prepared study is sampled, so that it fits in memory: those asked for, or fewer, as numbers do not depend on them.
+ * Says so where it is fewer, and where clustering needs more than there is. Throws a `configuration` error where one thread would not fit.
+ */
+export const threadsThatFit = async (
+  configuration: RunConfiguration, baseFolder: string, prepared: Pick<Prepared, 'components' | 'study' | 'engine'>, memory = machineMemory()
+): Promise<FittingThreads> => {
+  const plan = await preparedPlan(configuration, baseFolder, prepared)
+  const wanted = configuration.threads ?? availableParallelism()
+  const neededOn = (threads: number): { readonly sampling: number; readonly all: number } =>
+    memoryOf(plan, configuration, { chains: chainsOf(plan, configuration.sampler), engine: prepared.engine.name, threads })
+  const whole = neededOn(wanted)
+  let threads = wanted
+  while (threads > 1 && neededOn(threads).sampling > memory) threads--
+  const { sampling } = neededOn(threads)
+  if (sampling > memory) {
+    throw new SpectroscopeError('configuration', `Sampling needs about ${gigabytes(sampling)} of memory even on one thread, and there is ${gigabytes(memory)}; study fewer tokens or components, set fewer "sampler.chains", or divide the run with \`spectroscope shard\`.`)
+  }
+  if (threads < wanted) return { threads, warning: `Sampling needs about ${gigabytes(whole.sampling)} of memory on ${wanted} threads, and there is ${gigabytes(memory)}: it goes on ${threads}, which takes longer and changes no number.` }
+  if (whole.all <= memory) return { threads }
+  return { threads, warning: `This run needs about ${gigabytes(whole.all)} of memory for its clusters and has ${gigabytes(memory)}, so it may be slow or end early: stop it and study fewer tokens.` }
+}
+
+/** Bytes that a process needs to sample some chains of a prepared study, whose components are given. */
+export const pieceBytes = async (configuration: RunConfiguration, baseFolder: string, prepared: Pick<Prepared, 'components' | 'study' | 'engine'>, chains: readonly string[], threads: number): Promise<number> => {
+  const plan = await preparedPlan(configuration, baseFolder, prepared)
+  return measured.pieceProcessBytes + samplingBytes(plan, configuration, { chains, engine: prepared.engine.name, threads })
 }
 
 /** What stays in the workspace, and the two checkpoints that a run keeps while it samples. */
@@ -266,7 +343,7 @@ const speedFrom = async (rate: MeasuredRate, threads: number): Promise<Speed> =>
     // The model of that run may be gone; then the small transformer has to do.
     const work = await planOf(run.configuration, run.baseFolder).then((plan) => workOf(plan, run.configuration), () => undefined)
     if (work !== undefined) {
-      const usedThen = Math.min(evaluatorsOf(engine, run.configuration.threads ?? availableParallelism()), work.chains)
+      const usedThen = evaluatorsOf(engine, run.configuration.threads ?? availableParallelism())
       const operations = (tokensPerSecond * work.operations) / (work.gradientTokens + work.lossTokens)
       return { operations: (operations * threads) / usedThen, basis: `the rate of run "${run.name}" on ${engine}, ${day(lastRun.measuredAt)}` }
     }
@@ -293,10 +370,11 @@ export const estimateRun = async (configuration: RunConfiguration, baseFolder: s
   const { rows: { tokens }, components, corpusBytes } = plan
   const { sampler, clustering } = configuration
   const work = workOf(plan, configuration)
-  const sizes = sizesOf(plan, sampler)
+  const chains = chainsOf(plan, sampler)
+  const sizes = sizesOf(plan, chains)
   const threads = configuration.threads ?? availableParallelism()
   const working = Math.min(threads, availableParallelism())
-  const speed = await speedFrom(rate, Math.min(evaluatorsOf(rate.engine, working), work.chains))
+  const speed = await speedFrom(rate, evaluatorsOf(rate.engine, working))
   return {
     tokens,
     components: components.length,
@@ -306,7 +384,7 @@ export const estimateRun = async (configuration: RunConfiguration, baseFolder: s
       neighbours: clustering === false ? 0 : (tokens * tokens * components.length) / (measured.distancesPerSecond * working),
       cluster: clustering === false ? 0 : clusterSeconds(clustering, tokens, working)
     },
-    memoryBytes: Math.round(memoryOf(plan, configuration, sizes, Math.min(evaluatorsOf(rate.engine, threads), work.chains))),
+    memoryBytes: Math.round(memoryOf(plan, configuration, { chains, engine: rate.engine, threads }).all),
     diskBytes: Math.round(diskOf(plan, configuration, sizes)),
     machineMemoryBytes: machineMemory(),
     diskFreeBytes: await freeBytes(workspace),

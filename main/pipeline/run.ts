@@ -12,7 +12,7 @@ import { Companion, interruption } from './companion'
 import { describeWith } from './describe'
 import type { PartProgress } from './describe'
 import { diagnosticsRecords } from './diagnostics'
-import { memoryWarning } from './estimate'
+import { threadsThatFit } from './estimate'
 import type { Prepared, Sampled } from './messages'
 import { pieceNotes, readyPieces } from './pieces'
 import { clusteringProgress, describingProgress, preparingProgress, samplingProgress } from './progress'
@@ -227,7 +227,7 @@ class Runner {
     const { configuration } = this.#run
     const { sampler, seed, corpus } = configuration
     const prepared = await this.#prepare(compute)
-    const warning = await memoryWarning(configuration, this.#run.baseFolder, prepared)
+    const { threads, warning } = await threadsThatFit(configuration, this.#run.baseFolder, prepared)
     if (warning !== undefined) this.#options.onEvent({ type: 'note', message: warning })
     const companion = new Companion(this.#options.signal)
     const tracer = this.#tracer(companion.fail)
@@ -247,14 +247,14 @@ class Runner {
       })
     ]
     const request = {
-      components: prepared.components, sampler, seed, threads: this.#threads, engine: prepared.engine.name, precision: configuration.precision,
+      components: prepared.components, sampler, seed, threads, engine: prepared.engine.name, precision: configuration.precision,
       observationIncludesProbe: corpus?.observationIncludesProbe ?? false,
       folder: this.#folder, everySeconds: this.#options.checkpointSeconds, fingerprint: this.#samplingFingerprint(prepared)
     }
     try {
       const sampled = await companion.during((signal) => compute.call('sample', request, { signal }))
       await tracer.end()
-      await this.#keepSampled(compute, sampled, { ...this.#completed('sample'), engine: prepared.engine })
+      await this.#keepSampled(compute, sampled, { ...this.#completed('sample'), threads, engine: prepared.engine })
     } finally {
       off.forEach((remove) => remove())
       await tracer.end()

@@ -9,12 +9,17 @@ export const quoted = (word: string): string => (/^[\w@%+=:,./~-]+$/.test(word) 
 export interface ScriptOptions {
   /** Pieces of the array at work at once; all by default. */
   readonly atOnce?: number
+  /** Memory that a piece needs, as estimated; without it Slurm gives what is usual there. */
+  readonly memoryBytes?: number
   /** Further lines for sbatch: "--partition=long". */
   readonly sbatch?: readonly string[]
 }
 
 /** A batch script's own retries of a piece whose process was killed. */
 const retries = 3
+
+/** What is asked of Slurm over the estimate, as it kills what takes more. */
+const memoryMargin = 1.25
 
 const program = `# The program that made these pieces; SPECTROSCOPE names another command.
 program=(${quoted(process.execPath)} ${quoted(entryPath('cli'))})
@@ -24,10 +29,11 @@ if [ -n "\${SPECTROSCOPE:-}" ]; then program=("$SPECTROSCOPE"); fi`
 export const threadsOfPiece = ({ threads }: Pick<ShardSet, 'threads'>): number => threads ?? Math.min(4, availableParallelism())
 
 /** The array script for Slurm: a task a piece, requeued on preemption, near its time limit, and (so many times) when it is killed. */
-export const sbatchScript = (folder: string, set: ShardSet, { atOnce = set.pieces.length, sbatch = [] }: ScriptOptions): string => {
+export const sbatchScript = (folder: string, set: ShardSet, { atOnce = set.pieces.length, memoryBytes, sbatch = [] }: ScriptOptions): string => {
   const threads = threadsOfPiece(set)
   const lines = [
     '--job-name=spectroscope', `--array=0-${set.pieces.length - 1}%${Math.min(atOnce, set.pieces.length)}`, '--nodes=1', '--ntasks=1', `--cpus-per-task=${threads}`,
+    ...(memoryBytes === undefined ? [] : [`--mem=${Math.ceil((memoryBytes * memoryMargin) / 2 ** 20)}M`]),
     '--requeue', '--open-mode=append', '--signal=B:USR1@120', `--output="${join(folder.replaceAll('%', '%%'), 'logs', '%a.log')}"`, ...sbatch
   ]
   return `#!/bin/bash

@@ -9,6 +9,7 @@ import { outlineModel } from '../models/load'
 import type { ModelOutline } from '../models/load'
 import type { Workspace } from '../store/store'
 import { checkNeighbours } from './checks'
+import { pieceBytes } from './estimate'
 import type { Prepared } from './messages'
 import { readyPieces } from './pieces'
 import { preparingProgress } from './progress'
@@ -17,7 +18,7 @@ import type { RunOptions, StartOptions } from './run'
 import { besideRuns } from './session'
 import { modelFolder, planPieces, readSet, setPath, studyPath, writeSet, writeStudy } from './shard-set'
 import type { ShardSet } from './shard-set'
-import { plainScript, sbatchScript } from './shard-scripts'
+import { plainScript, sbatchScript, threadsOfPiece } from './shard-scripts'
 import type { ScriptOptions } from './shard-scripts'
 import { fingerprintOf, programVersion } from './versions'
 
@@ -115,7 +116,8 @@ export const shardRun = async (configuration: RunConfiguration, base: string, in
     throw writingError(join(folder, modelFolder), error)
   }
   await writeStudy(folder, prepared)
-  await writeScripts(folder, set, options)
+  const needed = await Promise.all(pieces.map(({ chains }) => pieceBytes(configuration, base, prepared, chains.map(({ component }) => component), threadsOfPiece(set))))
+  await writeScripts(folder, set, { ...options, memoryBytes: Math.max(...needed) })
   await writeSet(folder, set)
   onEvent({ type: 'finished', stage: 'prepare', seconds: (performance.now() - start) / 1000, detail: `${prepared.tokens.toLocaleString('en')} tokens, ${prepared.components.length} components, on ${prepared.engine.name}` })
   return set

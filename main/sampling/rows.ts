@@ -18,9 +18,6 @@ const shared = (values: readonly number[]): Int32Array => {
   return array
 }
 
-/** Bytes of activations at w* that are held for the rows of one stage, and as many for those of the next; and of parts of gradients. */
-export const stageBytes = 512 * 2 ** 20
-
 /** Rows of `length` token ids that go through the model at once, of at most `tokens` ids: one at least, and one only where they are long. */
 export const rowsAtOnce = (architecture: Architecture, tokens: number, length: number): number =>
   areLong(architecture, length - 1) ? 1 : Math.max(1, Math.floor(tokens / length))

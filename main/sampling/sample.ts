@@ -12,8 +12,10 @@ import type { FailedChain } from './diagnostics'
 import { Minibatches } from './philox'
 import { Pool, TaskDropped, threadLane } from './pool'
 import type { OpenLane } from './pool'
-import { blockTokens, chunkTokens, cutRows, flattenTargets, prefixBytes, rowsAtOnce, stageBytes, targetsOf } from './rows'
+import { blockTokens, chunkTokens, cutRows, flattenTargets, rowsAtOnce, targetsOf } from './rows'
 import type { RowBlock } from './rows'
+import { partsOf, stageSizes } from './stages'
+import type { StageSizes } from './stages'
 import type { Operations, Replica, ResultOf, SharedRun, StepPart, TokenSums } from './tasks'
 
 export type { ChainTrace, ComponentDiagnostics, FailedChain } from './diagnostics'
@@ -78,7 +80,7 @@ export interface SamplingInput {
   readonly signal?: AbortSignal
 }
 
-/** For tests: other workers than threads, another order of work, and other sizes of stages (see `stageBytes` of rows.ts). */
+/** For tests: other workers than threads, another order of work, and other sizes of stages (see stages.ts). */
 export interface SamplingTransport {
   readonly stageBytes?: number
   readonly openLane?: OpenLane
@@ -161,42 +163,16 @@ const shared = (values: Float32Array): Float32Array => {
   return copy
 }
 
-/** Chunks of a minibatch and blocks of evaluated rows that go through one stage, and how many of them threads share for one replica. */
-interface StageSizes {
-  readonly chunks: number
-  readonly blocks: number
-  /** Blocks of evaluated rows whose activations may be held. */
-  readonly held: number
-  /** Whether there are more threads than replicas. */
-  readonly split: boolean
-  /** Whether a minibatch takes more than one stage. */
-  readonly staged: boolean
-}
-
-/**
- * How much goes through one stage: what `stageBytes` hold. Where threads would be left without a replica, chunks and blocks are shared out
- * among them. None of it changes a number: gradients are summed chunk by chunk in their order in any case.
- */
-const stageSizes = ({ model: { architecture, weights }, study, sampler, threads, engine }: SamplingInput, chains: readonly ChainName[], bytes: number, { chunk, block }: TokensAtOnce): StageSizes => {
-  const lanes = evaluatorsOf(engine, threads)
-  const longest = (rows: readonly Int32Array[]): number => rows.reduce((most, { length }) => Math.max(most, length), 2)
-  const fitting = (rows: readonly Int32Array[], tokens: number, together: number): number => {
-    const length = longest(rows)
-    return Math.max(1, Math.floor(bytes / prefixBytes(architecture, Math.min(together, rowsAtOnce(architecture, tokens, length)) * (length - 1))))
-  }
-  // Rows of several lengths are cut into more chunks than rows of one.
-  const lengths = [...new Set(study.sampling.map(({ length }) => length))]
-  const all = sampler.nBeta === 0 ? 1 : Math.min(sampler.batchSize, lengths.reduce((sum, length) => sum + Math.ceil(sampler.batchSize / rowsAtOnce(architecture, chunk, length)), 0))
-  const split = chains.length < lanes
-  const gradients = split ? 4 * chains.reduce((total, { component }) => total + sliceSize(componentSlices(architecture, weights, component)), 0) : 0
-  const chunks = Math.min(all, fitting(study.sampling, chunk, sampler.batchSize), split ? Math.max(1, Math.floor(bytes / gradients)) : Infinity)
-  const evaluated = [...study.observation, ...study.probe]
-  const held = fitting(evaluated, block, evaluated.length)
-  return { chunks, blocks: split ? Math.min(held, 2 * Math.ceil(lanes / chains.length)) : 1, held, split, staged: chunks < all }
+const stagesOf = ({ model: { architecture, weights }, study, sampler, threads, engine }: SamplingInput, chains: readonly ChainName[], bytes: number | undefined, atOnce: TokensAtOnce): StageSizes => {
+  const lengths = (rows: readonly Int32Array[]): number[] => rows.map(({ length }) => length)
+  return stageSizes({
+    architecture, sampler, atOnce, lanes: evaluatorsOf(engine, threads), sampling: lengths(study.sampling), evaluated: lengths([...study.observation, ...study.probe]),
+    replicas: chains.map(({ component }) => sliceSize(componentSlices(architecture, weights, component)))
+  }, bytes)
 }
 
 const makeReplicas = ({ model: { architecture, weights }, study, sampler, observationIncludesProbe }: SamplingInput, chains: readonly ChainName[], tokens: number, sizes: StageSizes, { block }: TokensAtOnce): Replica[] => {
-  const arrays = (count: number, length: number): Float32Array[] => (sizes.split && count > 1 ? Array.from({ length: count }, () => float32(length)) : [])
+  const arrays = (count: number, length: number): Float32Array[] => Array.from({ length: partsOf(sizes, count) }, () => float32(length))
   const blockLength = study.probe.reduce((most, { length }) => Math.max(most, rowsAtOnce(architecture, block, length) * (length - 1)), 0)
   return [...new Set(chains.map(({ component }) => component))].flatMap((component) => {
     const centre = shared(flatten(weights, componentSlices(architecture, weights, component)))
@@ -261,7 +237,7 @@ class Sampler {
   #done = 0
   #reportedAt = -Infinity
 
-  constructor(input: SamplingInput, chosen: readonly ChainName[] | undefined, { stageBytes: bytes = stageBytes }: SamplingTransport, atOnce: TokensAtOnce) {
+  constructor(input: SamplingInput, chosen: readonly ChainName[] | undefined, { stageBytes }: SamplingTransport, atOnce: TokensAtOnce) {
     this.#atOnce = atOnce
     const { study, sampler, seed, model, engine, precision } = input
     const { starts, positions } = flattenTargets(study.targets)
@@ -270,7 +246,7 @@ class Sampler {
     this.#tokens = positions.length
     checkInput(input, this.#tokens)
     const chains = chosen ?? chainNames(input)
-    this.#sizes = stageSizes(input, chains, bytes, atOnce)
+    this.#sizes = stagesOf(input, chains, stageBytes, atOnce)
     const replicas = makeReplicas(input, chains, this.#tokens, this.#sizes, atOnce)
     this.#run = { engine, precision, architecture: model.architecture, weights: model.weights, sampler, seed, replicas, starts, positions, initialLosses: float32(this.#tokens) }
     this.#fingerprint = fingerprintOf(input, chosen)

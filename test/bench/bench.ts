@@ -7,6 +7,7 @@ import { benchAccuracy } from './accuracy'
 import { benchClustering } from './clustering'
 import { benchDescription } from './describe'
 import { benchGrowth, growthAxes, measureGrowthPoint } from './growth'
+import { benchLongRows, measureRowsPoint, writeRowsModel, type RowsPoint } from './long-rows'
 import { benchNeighbours } from './neighbours'
 import { benchResponsiveness } from './responsiveness'
 import { type RateKind, benchSpeed } from './speed'
@@ -17,7 +18,7 @@ const shared = join(projectRoot, '..', 'shared')
 const program = new Command()
   .name('npm run bench --')
   .description('Measures this machine: sampling beside a plain PyTorch loop, float32 error, clustering, description and layout, and how cost grows.')
-  .argument('<part>', 'speed, accuracy, neighbours, clustering, describe, growth or responsiveness')
+  .argument('<part>', 'speed, accuracy, neighbours, clustering, describe, growth, rows or responsiveness')
   .option('--threads <n>', 'threads of both sides', String(availableParallelism()))
   .option('--rounds <n>', 'rounds of ours and the peer in turns')
   .option('--shapes <names>', 'which of fixture, pythia-14m and gpt2-small', 'fixture,pythia-14m,gpt2-small')
@@ -25,6 +26,7 @@ const program = new Command()
   .option('--tokens <n>', 'rows of the clustering matrix, or of the described one (1,000,000 by default)')
   .option('--sizes <list>', 'tokens x dimensions of the neighbour searches', '200000x32,50000x400')
   .option('--clusters <n>', 'clusters that are described', '10000')
+  .option('--lengths <list>', 'token ids in a row of the part rows', '256,512,1024')
   .option('--only <axes>', `axes of growth: ${growthAxes.join(', ')}; all by default`)
   .addOption(new Option('--point <json>').hideHelp())
   .option('--peer <folder>', 'folder with torch_loop.py', join(shared, 'peer'))
@@ -41,6 +43,7 @@ interface Options {
   readonly tokens?: string
   readonly sizes: string
   readonly clusters: string
+  readonly lengths: string
   readonly only?: string
   readonly point?: string
   readonly peer: string
@@ -65,5 +68,8 @@ else if (part === 'clustering') await benchClustering(Number(options.tokens ?? 1
 else if (part === 'describe') benchDescription(Number(options.tokens ?? 1_000_000), Number(options.clusters))
 else if (part === 'growth') await benchGrowth(options.only?.split(',') ?? [])
 else if (part === 'responsiveness') await benchResponsiveness(threads, 15)
+else if (part === 'rows') await benchLongRows(options.lengths.split(',').map(Number), threads, options.point === undefined ? {} : (JSON.parse(options.point) as Partial<RowsPoint>))
+else if (part === 'rows-point' && options.point !== undefined) await measureRowsPoint(options.point)
+else if (part === 'random-model' && options.point !== undefined) await writeRowsModel(options.point)
 else if (part === 'growth-point' && options.point !== undefined) await measureGrowthPoint(options.point)
-else program.error(`There is no part "${part}"; choose speed, accuracy, neighbours, clustering, describe, growth or responsiveness.`)
+else program.error(`There is no part "${part}"; choose speed, accuracy, neighbours, clustering, describe, growth, rows or responsiveness.`)

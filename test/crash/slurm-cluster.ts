@@ -5,7 +5,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileS
 import { rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { hostname, tmpdir } from 'node:os'
+import { hostname, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -52,7 +52,7 @@ ReturnToService=2
 JobRequeue=1
 MinJobAge=600
 KillWait=5
-NodeName=${hostname()} NodeAddr=127.0.0.1 CPUs=4 State=UNKNOWN
+NodeName=${hostname()} NodeAddr=127.0.0.1 CPUs=4 RealMemory=${Math.floor(totalmem() / 2 ** 20)} State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 `
 

@@ -7,7 +7,7 @@ import type { Evaluator, Prefix } from '../../main/engine/evaluator'
 import { componentNames } from '../../main/models/components'
 import { loadModel } from '../../main/models/load'
 import { prepareStudy } from '../../main/corpora/study'
-import { estimateRun, memoryWarning, samplingWork, type MeasuredRate } from '../../main/pipeline/estimate'
+import { estimateRun, pieceBytes, samplingWork, threadsThatFit, type MeasuredRate } from '../../main/pipeline/estimate'
 import { describeModel } from '../../main/pipeline/preview'
 import { localLane } from '../../main/sampling/pool'
 import { sample } from '../../main/sampling/sample'
@@ -134,12 +134,18 @@ describe('the estimate of a run', () => {
     expect(seconds).toMatchObject({ neighbours: 0, cluster: 0 })
   })
 
-  it('warns of a prepared study that does not fit, and of no other', async () => {
-    const configuration = configurationOf()
+  it('has a prepared study that does not fit sampled on fewer threads, or says what would help', async () => {
+    const configuration = configurationOf({ threads: 4 })
     const study = await prepareStudy(configuration, folder, await loadModel(join(folder, 'model')), null)
-    const prepared = { components: ['head:0.1', 'mlp:1'], study }
-    expect(await memoryWarning(configuration, folder, prepared, 2 ** 40)).toBeUndefined()
-    expect(await memoryWarning(configuration, folder, prepared, 2 ** 20)).toMatch(/needs about \d+\.\d GB of memory and has 0\.0 GB.*fewer tokens/)
+    const engine = { name: 'onnx-cpu', device: '', precision: '', version: '' }
+    const prepared = { components: ['head:0.1', 'mlp:1'], study, engine }
+    const { memoryBytes } = await estimateRun({ ...configuration, components: prepared.components }, folder, rate)
+    expect(await threadsThatFit(configuration, folder, prepared, memoryBytes + 1)).toEqual({ threads: 4 })
+    const { threads, warning } = await threadsThatFit(configuration, folder, prepared, memoryBytes - 1)
+    expect(threads).toBe(3)
+    expect(warning).toMatch(/on 4 threads, and there is \d+\.\d GB: it goes on 3,/)
+    await expect(threadsThatFit(configuration, folder, prepared, 2 ** 20)).rejects.toMatchObject({ kind: 'configuration', message: expect.stringMatching(/even on one thread, and there is 0\.0 GB; study fewer/) as string })
+    expect(await pieceBytes(configuration, folder, prepared, ['head:0.1'], 1)).toBeLessThan(await pieceBytes(configuration, folder, prepared, ['head:0.1', 'full'], 2))
   })
 
   it('refuses what a run would refuse', async () => {

@@ -97,9 +97,10 @@ describe('a set of pieces', () => {
 
   it('has scripts that quote any path', () => {
     const odd = '/data/it\'s 50 %/$(reboot)'
-    const script = sbatchScript(odd, set(), { atOnce: 2, sbatch: ['--time=1:00:00'] })
+    const script = sbatchScript(odd, set(), { atOnce: 2, memoryBytes: 2 ** 30, sbatch: ['--time=1:00:00'] })
     expect(script).toContain('#SBATCH --array=0-4%2\n')
     expect(script).toContain('#SBATCH --cpus-per-task=3\n')
+    expect(script).toContain('#SBATCH --mem=1280M\n')
     expect(script).toContain('#SBATCH --output="/data/it\'s 50 %%/$(reboot)/logs/%a.log"\n')
     expect(script).toContain('#SBATCH --time=1:00:00\n')
     for (const each of [script, plainScript(odd, set())]) expect(each).toContain(`folder='/data/it'\\''s 50 %/$(reboot)'\n`)
