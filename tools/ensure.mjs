@@ -72,7 +72,7 @@ const installFromDebian = (what, packages, options = []) => {
   if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return
   process.stderr.write(`Installing ${what} (apt-get) …\n`)
   const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  const install = ['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...options, ...packages]
+  const install = ['apt-get', 'install', '-y', '-qq', '--no-remove', '--no-install-recommends', ...options, ...packages]
   if (run(install, environment) !== 0) {
     run(['apt-get', 'update', '-qq', ...options], environment)
     run(install, environment)

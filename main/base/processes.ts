@@ -154,8 +154,10 @@ class Listeners {
  * Starts a built entry as a child process. Its standard output goes to this process's standard error, so that standard output stays
  * the program's own. Arrays are copied, a view by its own bytes only; send large ones in blocks and wait for each answer.
  */
-export const spawnChild = <C extends Calls<C>, N extends object = Record<never, never>>(entry: string, options: SpawnOptions): Child<C, N> => {
-  const child = launch(entry, options)
+export const spawnChild = <C extends Calls<C>, N extends object = Record<never, never>>(entry: string, options: SpawnOptions): Child<C, N> => callsOf(launch(entry, options), options)
+
+/** Typed calls to a child that runs already, whatever it is: it takes and answers the messages of `serveParent`. */
+export const callsOf = <C extends Calls<C>, N extends object = Record<never, never>>(child: ChildHandle, options: Pick<SpawnOptions, 'lost'>): Child<C, N> => {
   const pending = new Map<number, Pending>()
   const listeners = new Listeners()
   let lastId = 0

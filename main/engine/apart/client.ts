@@ -1,9 +1,9 @@
 import { SpectroscopeError } from '../../../preload/errors'
 import { type EntryName, entryPath } from '../../base/entries'
-import { type Child, spawnChild } from '../../base/processes'
+import { type Child, type ChildHandle, callsOf, spawnChild } from '../../base/processes'
 import { type Bound, type EngineDescription, type Executor, type Program, type Resident, isResident } from '../executor'
 import type { Graph } from '../graph'
-import type { ExecutorCalls, SentInput } from './messages'
+import { type ExecutorCalls, type SentInput, sentGraph } from './messages'
 
 /** Numbers of a resident in one message. */
 const partNumbers = 4 * 2 ** 20
@@ -95,14 +95,27 @@ export class ProcessExecutor implements Executor {
 
   /** Throws an `engine` error where the process can't open the executor, or dies of it. `describe` may add to what the process says that it is. */
   static async open<Options>(settings: ProcessSettings<Options>, describe: (description: EngineDescription) => EngineDescription | Promise<EngineDescription> = (own) => own): Promise<ProcessExecutor> {
-    const { entry, library, options, environment = {}, lostAtStart, onErrorOutput } = settings
-    checkRuntime(library)
+    const { entry, environment = {}, onErrorOutput } = settings
+    checkRuntime(settings.library)
+    return ProcessExecutor.connect(
+      (lost) => spawnChild(entryPath(entry), { lost, environment, ...(onErrorOutput === undefined ? {} : { onErrorOutput }) }),
+      settings,
+      describe
+    )
+  }
+
+  /** The same with what runs already and answers as such a process does, such as a page of a browser. */
+  static over<Options>(handle: ChildHandle, settings: Omit<ProcessSettings<Options>, 'entry' | 'environment' | 'onErrorOutput'>): Promise<ProcessExecutor> {
+    return ProcessExecutor.connect((lost) => callsOf(handle, { lost }), settings, (own) => own)
+  }
+
+  private static async connect<Options>(
+    start: (lost: (words: string) => SpectroscopeError) => Child<ExecutorCalls<Options>>,
+    { library, options, lostAtStart }: Omit<ProcessSettings<Options>, 'entry'>,
+    describe: (description: EngineDescription) => EngineDescription | Promise<EngineDescription>
+  ): Promise<ProcessExecutor> {
     let opened = false
-    const child = spawnChild<ExecutorCalls<Options>>(entryPath(entry), {
-      lost: (words) => (opened ? lostAtWork(library, words) : lostAtStart(words)),
-      environment,
-      ...(onErrorOutput === undefined ? {} : { onErrorOutput })
-    })
+    const child = start((words) => (opened ? lostAtWork(library, words) : lostAtStart(words)))
     try {
       const description = await describe(await child.call('open', options))
       opened = true
@@ -137,7 +150,7 @@ export class ProcessExecutor implements Executor {
   async compile(graph: Graph): Promise<Program> {
     const key = ++this.lastKey
     try {
-      await this.remote.call('compile', { key, graph })
+      await this.remote.call('compile', { key, graph: sentGraph(graph) })
     } catch (error) {
       throw asEngineError(this.remote.library, error)
     }

@@ -1,8 +1,20 @@
 import type { EngineDescription } from '../executor'
-import type { Graph } from '../graph'
+import type { Graph, Node, Value } from '../graph'
 
 /** An input of a run: numbers, or the key of what the process holds. */
 export type SentInput = Float32Array | Int32Array | { readonly resident: number }
+
+/** A graph as it is sent: lists alone, which every channel carries. */
+export interface SentGraph {
+  readonly inputs: readonly (readonly [string, Value])[]
+  readonly constants: readonly (readonly [Value, Float32Array])[]
+  readonly nodes: readonly Node[]
+  readonly outputs: readonly (readonly [string, Value])[]
+}
+
+export const sentGraph = ({ inputs, constants, nodes, outputs }: Graph): SentGraph => ({ inputs: [...inputs], constants: [...constants], nodes, outputs: [...outputs] })
+
+export const graphOf = ({ inputs, constants, nodes, outputs }: SentGraph): Graph => ({ inputs: new Map(inputs), constants: new Map(constants), nodes, outputs: new Map(outputs) })
 
 /** What a process that computes answers, opened with `Options`. Keys of residents and programs are the caller's. */
 export interface ExecutorCalls<Options> {
@@ -12,7 +24,7 @@ export interface ExecutorCalls<Options> {
     readonly parameters: { readonly key: number; readonly shape: readonly number[]; readonly offset: number; readonly values: Float32Array }
     readonly result: null
   }
-  readonly compile: { readonly parameters: { readonly key: number; readonly graph: Graph }; readonly result: null }
+  readonly compile: { readonly parameters: { readonly key: number; readonly graph: SentGraph }; readonly result: null }
   readonly run: { readonly parameters: { readonly program: number; readonly inputs: Readonly<Record<string, SentInput>> }; readonly result: Record<string, Float32Array> }
   readonly release: { readonly parameters: { readonly program: number }; readonly result: null }
 }

@@ -1,45 +1,9 @@
 import { serveParent } from '../../base/processes'
-import type { Bound, Executor, Program, Resident } from '../executor'
-import { size } from '../graph'
-import type { ExecutorCalls, SentInput } from './messages'
+import type { Executor } from '../executor'
+import { executorHandlers } from './handlers'
+import type { ExecutorCalls } from './messages'
 
 /** Makes this process the one that computes for a `ProcessExecutor`: `open` gives the executor, once. */
 export const serveExecutor = <Options>(open: (options: Options) => Executor | Promise<Executor>): void => {
-  let executor: Executor | undefined
-  const arriving = new Map<number, Float32Array>()
-  const residents = new Map<number, Resident>()
-  const programs = new Map<number, Program>()
-
-  const have = <T>(value: T | undefined, what: string): T => {
-    if (value === undefined) throw new Error(`the process that computes has no ${what}`)
-    return value
-  }
-
-  const bound = (input: SentInput): Bound => (ArrayBuffer.isView(input) ? input : have(residents.get(input.resident), `resident ${input.resident}`))
-
-  serveParent<ExecutorCalls<Options>>({
-    open: async (options) => {
-      executor = await open(options)
-      return executor.description
-    },
-    putResident: ({ key, shape, offset, values }) => {
-      const data = arriving.get(key) ?? new Float32Array(size(shape))
-      data.set(values, offset)
-      arriving.set(key, data)
-      if (offset + values.length < data.length) return null
-      arriving.delete(key)
-      residents.set(key, have(executor, 'executor').resident(data, shape))
-      return null
-    },
-    compile: async ({ key, graph }) => {
-      programs.set(key, await have(executor, 'executor').compile(graph))
-      return null
-    },
-    run: ({ program, inputs }) => have(programs.get(program), `program ${program}`).run(Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, bound(input)]))),
-    release: async ({ program }) => {
-      await have(programs.get(program), `program ${program}`).dispose()
-      programs.delete(program)
-      return null
-    }
-  })
+  serveParent<ExecutorCalls<Options>>(executorHandlers(open))
 }

@@ -1,0 +1,44 @@
+import { toPlain } from '../../../preload/errors'
+import { executorHandlers } from '../apart/handlers'
+import type { Device } from './device'
+import { WgslExecutor } from './executor'
+
+/** A page's end of a channel to whom it computes for. */
+export interface PagePort {
+  send(message: unknown): void
+  onMessage(listener: (message: unknown) => void): void
+}
+
+/** What a page says of its adapter (GPUAdapterInfo), and its device. */
+export interface PageDevice {
+  readonly name: string
+  readonly device: Device
+}
+
+interface Request {
+  readonly type: string
+  readonly id: number
+  readonly method: string
+  readonly parameters: unknown
+}
+
+/** Answers calls as a process that computes does: the page is told what to compute, and knows nothing of models or runs. */
+export const serveFromPage = (port: PagePort, open: () => Promise<PageDevice>): void => {
+  const handlers = executorHandlers<null>(async () => {
+    const { name, device } = await open()
+    return new WgslExecutor(device, { name: 'webgpu-page', device: name, precision: 'float32', version: 'WGSL 1' })
+  })
+  const answer = async ({ id, method, parameters }: Request): Promise<void> => {
+    try {
+      if (!Object.hasOwn(handlers, method)) throw new Error(`no call named ${method}`)
+      const handler = handlers[method as keyof typeof handlers] as (parameters: unknown) => unknown
+      port.send({ type: 'result', id, result: await handler(parameters) })
+    } catch (error) {
+      port.send({ type: 'error', id, error: toPlain(error) })
+    }
+  }
+  port.onMessage((message) => {
+    const request = message as Request
+    if (request.type === 'call') void answer(request)
+  })
+}
