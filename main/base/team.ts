@@ -16,9 +16,6 @@ export const openTeam = (members: number): Team => ({ control: new Int32Array(ne
 /** The next piece of work that no member has taken since the last `meet`, counted from 0. */
 export const take = ({ control }: Team): number => Atomics.add(control, next, 1)
 
-/** Pieces taken since the last `meet`; may exceed the number there is by the number of members. */
-export const taken = ({ control }: Team): number => Atomics.load(control, next)
-
 /** Returns when every member has come here. What they wrote before is visible to all after. Resets the count of `take`. */
 export const meet = ({ control, members }: Team): void => {
   const current = Atomics.load(control, generation)

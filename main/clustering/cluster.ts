@@ -2,10 +2,10 @@ import type { ClusteringConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import { entryPath } from '../base/entries'
 import { openPool, type Pool } from '../base/pool'
-import { openTeam, taken } from '../base/team'
+import { openTeam } from '../base/team'
 import { discover, type Discovery, type DiscoveryProgress, type DiscoveryState } from './discover'
 import { volume, type Graph } from './graph'
-import { prepareSearch, searchBlocks, type Neighbours } from './neighbours'
+import { prepareSearch, searched, type Neighbours } from './neighbours'
 import { preprocess, type Points } from './preprocess'
 import type { ClusteringResult, ClusteringTask } from './tasks'
 
@@ -50,12 +50,11 @@ const progressMilliseconds = 250
 const findNeighbours = async (points: Points, input: ClusterInput, pool: ClusteringPool): Promise<Neighbours> => {
   const search = prepareSearch(points, input.configuration.neighbours, pool.size)
   const team = openTeam(pool.size)
-  const blocks = searchBlocks(search)
   const started = Date.now()
   const report = (): void => {
-    const fraction = Math.max(0, taken(team) - pool.size) / blocks
+    const fraction = searched(search)
     const secondsLeft = fraction > 0.01 ? ((Date.now() - started) / 1000) * (1 / fraction - 1) : undefined
-    input.onProgress?.({ stage: 'neighbours', fraction: Math.min(1, fraction), secondsLeft })
+    input.onProgress?.({ stage: 'neighbours', fraction, secondsLeft })
   }
   const timer = setInterval(report, progressMilliseconds)
   try {

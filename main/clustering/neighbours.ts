@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { SpectroscopeError } from '../../preload/errors'
 import { kernelPath } from '../base/entries'
-import { take, type Team } from '../base/team'
+import { meet, take, type Team } from '../base/team'
 import type { Points } from './preprocess'
 
 /** k nearest neighbours of every token: `indices` and Euclidean `distances` are [tokens, k], nearest first, ties to the lower index. */
@@ -11,39 +11,59 @@ export interface Neighbours {
   readonly distances: Float32Array
 }
 
+/** Addresses of the arrays in a search's memory: what the kernel takes. */
+interface Places {
+  readonly points: number
+  readonly norms: number
+  readonly bounds: number
+  readonly slacks: number
+  readonly distances: number
+  readonly indices: number
+  readonly sizes: number
+  readonly scratch: number
+}
+
 /** A search that the members of a team carry out together; all arrays are in shared memory. */
 export interface NeighbourSearch {
   readonly points: Points
   /** What one integer stands for: the points less their mean are rounded to multiples of it. */
   readonly step: number
-  /** Rounded points in groups of 8, [group][dimension / 2][8][2], an odd number of dimensions made even by zeros: what the kernel reads. */
-  readonly grouped: Int16Array
-  /** -|c|² of the rounded points; the least integer, which passes no limit, for the padding of the last group. */
-  readonly negativeNorms: Int32Array
-  /** What rounding can take off the distance of each point to any other. */
-  readonly slacks: Float64Array
+  /** Dimensions made a multiple of 4 by zeros. */
+  readonly even: number
+  /** Pairs that a point's list holds. */
+  readonly capacity: number
+  readonly memory: WebAssembly.Memory
+  readonly places: Places
   readonly neighbours: Neighbours
-  /** Points that a member takes at a time. */
+  /** The points are divided into an even number of blocks. */
+  readonly blocks: number
   readonly blockSize: number
+  /** One word: the pairs of blocks that are done. */
+  readonly done: Int32Array
 }
 
 interface NearestKernel {
-  readonly memory: WebAssembly.Memory
-  readonly begin: (dimensions: number, exactDimensions: number, k: number, step: number, exactQueries: number, exactCandidates: number, limits: number, norms: number, slacks: number, heapDistances: number, heapIndices: number, heapSizes: number, firstQuery: number) => void
-  readonly search: (queries: number, count: number, candidates: number, negativeNorms: number, groups: number, firstCandidate: number) => void
-  readonly finish: (count: number) => void
+  readonly begin: (dimensions: number, k: number, capacity: number, ...places: number[]) => void
+  readonly search: (from: number, to: number, otherFrom: number, otherTo: number, mutual: number) => void
+  readonly cut: (point: number) => void
 }
 
 const lanes = 8
-const largestBlock = 2048
-/** Of a block's rounded points: half of a core's own cache. */
+/** Dimensions come in fours in the kernel. */
+const evenly = 4
+const blocksPerMember = 8
+/** Rounded points of a block that meet a tile of others in one go: together they fit into a core's own cache. */
 const blockBytes = 262144
 const tileBytes = 131072
-/** Bound of a rounded point's norm: twice a coordinate fits 16 bits, and four times its square 32. */
+/** Bound of a rounded point's norm, so that twice a product of two points fits 32 bits with room for bounds. */
 const largestNorm = 16000
-/** Passes every distance, and no padding. */
-const openLimit = -2_000_000_000
-const closedLimit = 2 ** 31 - 1
+/** Every pair passes the open bound, none the closed one or the norm of what is no point. */
+const openBound = -1_000_000_000
+const closedBound = 520_000_000
+const paddingNorm = 1_600_000_000
+const pageBytes = 65536
+/** WebAssembly addresses 4 GiB. */
+const mostPages = 65536
 
 const roundUp = (value: number, step: number): number => Math.ceil(value / step) * step
 
@@ -64,125 +84,159 @@ const radius = ({ values, dimensions }: Points, mean: Float64Array): number => {
   return Math.sqrt(largest)
 }
 
-/** Lays out a search for `k` neighbours of each point. Throws a `clustering` error unless 1 ≤ k < count. */
+/** Lays out a search for `k` neighbours of each point. Throws a `clustering` error unless 1 ≤ k < count, and for more than WebAssembly addresses. */
 export const prepareSearch = (points: Points, k: number, members: number): NeighbourSearch => {
   const { values, count, dimensions } = points
   if (k >= count) {
     throw new SpectroscopeError('clustering', `"clustering.neighbours" is ${k} but there are only ${count} tokens; set it below the number of tokens or study more of them.`)
   }
   const padded = roundUp(count, lanes)
-  const even = roundUp(dimensions, 2)
-  const grouped = new Int16Array(new SharedArrayBuffer(2 * padded * even))
-  const negativeNorms = new Int32Array(new SharedArrayBuffer(4 * padded)).fill(-closedLimit)
-  const slacks = new Float64Array(new SharedArrayBuffer(8 * count))
-  const mean = meanOf(points)
-  const step = radius(points, mean) / largestNorm || 1
-  let largestSlack = 0
-  for (let i = 0; i < count; i++) {
-    const start = (i - (i % lanes)) * even + 2 * (i % lanes)
-    let [norm, error] = [0, 0]
-    for (let d = 0; d < dimensions; d++) {
-      const value = values[i * dimensions + d] - mean[d]
-      const rounded = Math.round(value / step)
-      grouped[start + (d >> 1) * 2 * lanes + (d & 1)] = rounded
-      norm += rounded * rounded
-      error += (value - rounded * step) ** 2
-    }
-    negativeNorms[i] = -norm
-    slacks[i] = Math.sqrt(error) + step / 64
-    largestSlack = Math.max(largestSlack, slacks[i])
-  }
-  for (let i = 0; i < count; i++) slacks[i] += largestSlack
-  const indices = new Int32Array(new SharedArrayBuffer(4 * count * k))
-  const distances = new Float32Array(new SharedArrayBuffer(4 * count * k))
-  const fitting = Math.max(lanes, Math.floor(blockBytes / (2 * even * lanes)) * lanes)
-  const blockSize = Math.min(largestBlock, fitting, roundUp(Math.ceil(count / (4 * members)), lanes))
-  return { points, step, grouped, negativeNorms, slacks, neighbours: { k, indices, distances }, blockSize }
-}
-
-export const searchBlocks = ({ points, blockSize }: NeighbourSearch): number => Math.ceil(points.count / blockSize)
-
-const abort = (): never => {
-  throw new Error('The kernel of the neighbour search failed.')
-}
-
-let compiled: Promise<WebAssembly.Module> | undefined
-
-const instantiate = async (): Promise<NearestKernel> => {
-  compiled ??= readFile(kernelPath('clustering', 'nearest')).then((bytes) => WebAssembly.compile(bytes))
-  return (await WebAssembly.instantiate(await compiled, { env: { abort } })).exports as unknown as NearestKernel
-}
-
-/**
- * One member's part in step 2 of METHOD section 5: takes blocks of points until none is left and writes their neighbours. Exact in
- * float64: the integer kernel only dismisses pairs whose rounded points are farther apart than rounding can have moved them (triangle
- * inequality).
- */
-export const runSearch = async (search: NeighbourSearch, team: Team): Promise<void> => {
-  const { points, step, grouped, negativeNorms, slacks, neighbours, blockSize } = search
-  const { values, count, dimensions } = points
-  const { k } = neighbours
-  const even = roundUp(dimensions, 2)
-  const kernel = await instantiate()
-  const tile = Math.max(lanes, Math.min(roundUp(count, lanes), roundUp(Math.floor(tileBytes / (2 * even)) - lanes + 1, lanes)))
-  const pageBytes = 65536
-  let end = kernel.memory.buffer.byteLength
+  const even = roundUp(dimensions, evenly)
+  const capacity = 2 * k + 4 * lanes
+  let end = 0
   const reserve = (bytes: number): number => {
     const start = end
     end = roundUp(end + bytes, 64)
     return start
   }
-  const heapDistances = reserve(8 * blockSize * k)
-  const exactQueries = reserve(8 * blockSize * dimensions)
-  const exactCandidates = reserve(8 * tile * dimensions)
-  const querySlacks = reserve(8 * blockSize)
-  const queries = reserve(2 * blockSize * even)
-  const candidates = reserve(2 * tile * even)
-  const candidateNorms = reserve(4 * tile)
-  const queryNorms = reserve(4 * blockSize)
-  const limits = reserve(4 * blockSize)
-  const heapIndices = reserve(4 * blockSize * k)
-  const heapSizes = reserve(4 * blockSize)
-  kernel.memory.grow(Math.ceil((end - kernel.memory.buffer.byteLength) / pageBytes))
-  const { buffer } = kernel.memory
-  const shorts = new Int16Array(buffer)
-  const doubles = new Float64Array(buffer)
-  const integers = new Int32Array(buffer)
+  const places = {
+    points: reserve(2 * padded * even),
+    norms: reserve(4 * padded),
+    bounds: reserve(4 * padded),
+    slacks: reserve(8 * padded),
+    distances: reserve(4 * padded * capacity),
+    indices: reserve(4 * padded * capacity),
+    sizes: reserve(4 * padded),
+    scratch: reserve(64 * members)
+  }
+  const pages = Math.ceil(end / pageBytes)
+  if (pages > mostPages) {
+    throw new SpectroscopeError('clustering', `The search for ${k} neighbours of ${count} tokens needs more than WebAssembly's 4 GiB; lower "clustering.neighbours" or study fewer tokens.`)
+  }
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
+  const rounded = new Int16Array(memory.buffer, places.points, padded * even)
+  const norms = new Int32Array(memory.buffer, places.norms, padded).fill(paddingNorm)
+  const bounds = new Int32Array(memory.buffer, places.bounds, padded).fill(closedBound)
+  const slacks = new Float64Array(memory.buffer, places.slacks, padded)
+  const mean = meanOf(points)
+  const step = radius(points, mean) / largestNorm || 1
+  let largestError = 0
+  for (let i = 0; i < count; i++) {
+    const start = (i - (i % lanes)) * even + 2 * (i % lanes)
+    let [norm, error] = [0, 0]
+    for (let d = 0; d < dimensions; d++) {
+      const value = values[i * dimensions + d] - mean[d]
+      const integer = Math.round(value / step)
+      rounded[start + (d >> 1) * 2 * lanes + (d & 1)] = integer
+      norm += integer * integer
+      error += (value - integer * step) ** 2
+    }
+    norms[i] = norm
+    bounds[i] = openBound
+    slacks[i] = Math.sqrt(error) / step + 1 / 64
+    largestError = Math.max(largestError, slacks[i])
+  }
+  for (let i = 0; i < count; i++) slacks[i] = 2 * (slacks[i] + largestError)
+  const indices = new Int32Array(new SharedArrayBuffer(4 * count * k))
+  const distances = new Float32Array(new SharedArrayBuffer(4 * count * k))
+  const blocks = blocksPerMember * members
+  return {
+    points, step, even, capacity, memory, places, neighbours: { k, indices, distances }, blocks, blockSize: roundUp(Math.ceil(count / blocks), lanes),
+    done: new Int32Array(new SharedArrayBuffer(4))
+  }
+}
 
-  const loadQueries = (first: number, size: number): void => {
-    doubles.set(values.subarray(first * dimensions, (first + size) * dimensions), exactQueries / 8)
-    doubles.set(slacks.subarray(first, first + size), querySlacks / 8)
-    for (let i = 0; i < blockSize; i++) {
-      integers[limits / 4 + i] = i < size ? openLimit : closedLimit
-      integers[heapSizes / 4 + i] = 0
-      if (i >= size) continue
-      integers[queryNorms / 4 + i] = -negativeNorms[first + i]
-      const own = (first + i - ((first + i) % lanes)) * even + 2 * ((first + i) % lanes)
-      for (let d = 0; d < even; d++) shorts[queries / 2 + i * even + d] = 2 * grouped[own + (d >> 1) * 2 * lanes + (d & 1)]
+/** The share of a search that is done. */
+export const searched = ({ blocks, done }: NeighbourSearch): number => (2 * Atomics.load(done, 0)) / (blocks * (blocks + 1))
+
+let compiled: Promise<WebAssembly.Module> | undefined
+
+const openKernel = async ({ neighbours: { k }, even, capacity, memory, places }: NeighbourSearch, member: number, refine: (point: number) => void): Promise<NearestKernel> => {
+  compiled ??= readFile(kernelPath('clustering', 'nearest')).then((bytes) => WebAssembly.compile(bytes))
+  const kernel = (await WebAssembly.instantiate(await compiled, { env: { memory, refine } })).exports as unknown as NearestKernel
+  kernel.begin(
+    even, k, capacity, places.points, places.norms, places.bounds, places.slacks, places.distances, places.indices, places.sizes, places.scratch + 64 * member
+  )
+  return kernel
+}
+
+/** In float64, in four parts so that an addition need not wait for the one before. */
+const squaredDistance = ({ values, dimensions }: Points, i: number, j: number): number => {
+  let [a, b] = [i * dimensions, j * dimensions]
+  const end = a + dimensions
+  let [s0, s1, s2, s3] = [0, 0, 0, 0]
+  for (; a + 4 <= end; a += 4, b += 4) {
+    s0 += (values[a] - values[b]) ** 2
+    s1 += (values[a + 1] - values[b + 1]) ** 2
+    s2 += (values[a + 2] - values[b + 2]) ** 2
+    s3 += (values[a + 3] - values[b + 3]) ** 2
+  }
+  for (; a < end; a++, b++) s0 += (values[a] - values[b]) ** 2
+  return s0 + s1 + (s2 + s3)
+}
+
+/** The pairs of an even number of blocks that a round of a tournament brings together; every two blocks meet in one of the blocks - 1 rounds. */
+const meeting = (blocks: number, round: number, pair: number): readonly [number, number] =>
+  pair === 0 ? [blocks - 1, round] : [(round + pair) % (blocks - 1), (round - pair + blocks - 1) % (blocks - 1)]
+
+/**
+ * One member's part in step 2 of METHOD section 5. Each block of points meets itself and then every other, in rounds in which no block takes part
+ * twice, so that one member at a time has its lists. Exact in float64: the integer kernel only dismisses pairs whose rounded points are
+ * farther apart than rounding can have moved them (triangle inequality); what it leaves is put in order by the distances of the points.
+ */
+export const runSearch = async (search: NeighbourSearch, team: Team): Promise<void> => {
+  const { points, step, even, capacity, memory, places, neighbours, blocks, blockSize, done } = search
+  const { k } = neighbours
+  const { count } = points
+  const kernel = await openKernel(search, take(team), (point) => refine(point))
+  meet(team)
+  const integers = (place: number, length: number): Int32Array => new Int32Array(memory.buffer, place, length)
+  const padded = roundUp(count, lanes)
+  const [norms, bounds, sizes] = [places.norms, places.bounds, places.sizes].map((place) => integers(place, padded))
+  const [listDistances, listIndices] = [places.distances, places.indices].map((place) => integers(place, padded * capacity))
+  const slacks = new Float64Array(memory.buffer, places.slacks, padded)
+  const squares = new Float64Array(capacity)
+  const tile = Math.max(1, Math.floor(tileBytes / (2 * even * lanes))) * lanes
+  const together = Math.max(1, Math.floor(blockBytes / (2 * even * lanes))) * lanes
+
+  /** Places in the list of a point, nearest first, ties to the lower index; `squares` then holds the squared distances at those places. */
+  const ranked = (point: number): Int32Array => {
+    const own = point * capacity
+    for (let at = 0; at < sizes[point]; at++) squares[at] = squaredDistance(points, point, listIndices[own + at])
+    return Int32Array.from({ length: sizes[point] }, (_, at) => at).sort((a, b) => squares[a] - squares[b] || listIndices[own + a] - listIndices[own + b])
+  }
+  const refine = (point: number): void => {
+    const nearest = ranked(point).subarray(0, k)
+    const farthest = (Math.sqrt(squares[nearest[k - 1]]) * (1 + 1e-12)) / step + slacks[point] / 2
+    bounds[point] = Math.max(bounds[point], norms[point] - Math.floor(Math.min(farthest ** 2, 1.2e9)) - 2)
+    for (const list of [listDistances, listIndices]) list.set(nearest.map((at) => list[point * capacity + at]), point * capacity)
+    sizes[point] = k
+  }
+  const searchBlocks = (a: number, b: number): void => {
+    const [from, to, otherFrom, otherTo] = [a * blockSize, Math.min(padded, (a + 1) * blockSize), b * blockSize, Math.min(padded, (b + 1) * blockSize)]
+    for (let other = otherFrom; other < otherTo; other += tile) {
+      for (let first = from; first < to; first += together) {
+        kernel.search(first, Math.min(to, first + together), other, Math.min(otherTo, other + tile), a === b ? 0 : 1)
+      }
+    }
+    Atomics.add(done, 0, 1)
+  }
+  const store = (from: number, to: number): void => {
+    for (let point = from; point < to; point++) {
+      kernel.cut(point)
+      const order = ranked(point)
+      for (let rank = 0, at = point * k; rank < k; rank++, at++) {
+        neighbours.indices[at] = listIndices[point * capacity + order[rank]]
+        neighbours.distances[at] = Math.sqrt(squares[order[rank]])
+      }
     }
   }
-  const searchTile = (first: number, size: number): void => {
-    const stop = Math.min(count, first + tile)
-    const paddedStop = Math.min(negativeNorms.length, first + tile)
-    doubles.set(values.subarray(first * dimensions, stop * dimensions), exactCandidates / 8)
-    shorts.set(grouped.subarray(first * even, paddedStop * even), candidates / 2)
-    integers.set(negativeNorms.subarray(first, paddedStop), candidateNorms / 4)
-    kernel.search(queries, roundUp(size, 4), candidates, candidateNorms, (paddedStop - first) / lanes, first)
-  }
-  const store = (first: number, size: number): void => {
-    kernel.finish(size)
-    neighbours.indices.set(integers.subarray(heapIndices / 4, heapIndices / 4 + size * k), first * k)
-    for (let at = 0; at < size * k; at++) neighbours.distances[first * k + at] = Math.sqrt(doubles[heapDistances / 8 + at])
-  }
 
-  const tiles = Math.ceil(count / tile)
-  for (let block = take(team); block * blockSize < count; block = take(team)) {
-    const first = block * blockSize
-    const size = Math.min(blockSize, count - first)
-    loadQueries(first, size)
-    kernel.begin(even, dimensions, k, step, exactQueries, exactCandidates, limits, queryNorms, querySlacks, heapDistances, heapIndices, heapSizes, first)
-    const home = Math.floor(first / tile)
-    for (let i = 0; i < tiles; i++) searchTile(((home + i) % tiles) * tile, size)
-    store(first, size)
+  for (let block = take(team); block < blocks; block = take(team)) searchBlocks(block, block)
+  meet(team)
+  for (let round = 0; round < blocks - 1; round++) {
+    for (let pair = take(team); pair < blocks / 2; pair = take(team)) searchBlocks(...meeting(blocks, round, pair))
+    meet(team)
   }
+  for (let block = take(team); block < blocks; block = take(team)) store(block * blockSize, Math.min(count, (block + 1) * blockSize))
 }

@@ -1,210 +1,212 @@
-// Exact nearest neighbours of a block of queries among a tile of candidates. Points rounded to 16-bit integers, four queries by eight
-// candidates at a time, give squared distances that are exact in 32 bits; only where one is within the query's threshold is the distance of the
-// points themselves computed in float64 and offered to the query's heap. Squared distances and indices of a heap are ordered by
-// (distance, index), the largest on top.
+// Exact nearest neighbours: what can be told from points rounded to 16-bit integers. Four points by eight at a time give inner products that are
+// exact in 32 bits, and a pair is looked at once, for both its points: it goes to the list of each whose bound it passes. A full list is cut
+// down to those that may still be among the k nearest: no farther than its k-th by more than rounding can have moved points. Where that
+// leaves it too long (many points at one distance), the caller's `refine` cuts it by the distances of the points themselves.
 //
-// Addresses are in bytes; dims is even, a last 0 makes it so. queries: i16 [count, dims], times 2, count padded to a multiple of 4.
-// limits: i32 [count], what 2 q·c - |c|² must exceed. exactQueries: f64 [queries, exactDims]. candidates: i16 [group][dims / 2][8][2].
-// negativeNorms: i32 [group * 8], -|c|². exactCandidates: f64 [candidates, exactDims]. norms: i32 [queries], |q|². slacks: f64 [queries], what
-// rounding can take off a distance. heapDistances: f64 [queries, k]; heapIndices: i32 [queries, k]; heapSizes: i32 [queries].
+// The memory is shared by all threads; a list and its bound belong to one at a time. Addresses are in bytes; dims is a multiple of 4, zeros make it
+// so. points: i16 [count / 8][dims / 2][8][2]. norms: i32 [count], |p|². bounds: i32 [count], what 2 p·q - |q|² must exceed for the pair to go to
+// p's list. slacks: f64 [count], twice what rounding can change a distance by, in integers. listDistances (squared), listIndices: i32
+// [count, capacity], in no order; listSizes: i32 [count]. scratch: 32 bytes of the thread's own.
 
 // @ts-nocheck
+// @shared-memory
+@external('env', 'refine')
+declare function refine(point: i32): void
+
+/** No inner product of points passes it. */
+const closed: i32 = 520000000
+
 let dims: i32 = 0
-let exactDims: i32 = 0
 let k: i32 = 0
-
-@inline
-function greater(distanceA: f64, indexA: i32, distanceB: f64, indexB: i32): bool {
-  return distanceA > distanceB || (distanceA == distanceB && indexA > indexB)
-}
-
-function siftUp(distances: usize, indices: usize, start: i32, distance: f64, index: i32): void {
-  let at = start
-  while (at > 0) {
-    const parent = (at - 1) >> 1
-    const d = load<f64>(distances + (<usize>parent << 3))
-    const i = load<i32>(indices + (<usize>parent << 2))
-    if (!greater(distance, index, d, i)) break
-    store<f64>(distances + (<usize>at << 3), d)
-    store<i32>(indices + (<usize>at << 2), i)
-    at = parent
-  }
-  store<f64>(distances + (<usize>at << 3), distance)
-  store<i32>(indices + (<usize>at << 2), index)
-}
-
-function siftDown(distances: usize, indices: usize, size: i32, distance: f64, index: i32): void {
-  let at = 0
-  while (true) {
-    let child = 2 * at + 1
-    if (child >= size) break
-    let d = load<f64>(distances + (<usize>child << 3))
-    let i = load<i32>(indices + (<usize>child << 2))
-    if (child + 1 < size) {
-      const d1 = load<f64>(distances + (<usize>(child + 1) << 3))
-      const i1 = load<i32>(indices + (<usize>(child + 1) << 2))
-      if (greater(d1, i1, d, i)) {
-        child++
-        d = d1
-        i = i1
-      }
-    }
-    if (!greater(d, i, distance, index)) break
-    store<f64>(distances + (<usize>at << 3), d)
-    store<i32>(indices + (<usize>at << 2), i)
-    at = child
-  }
-  store<f64>(distances + (<usize>at << 3), distance)
-  store<i32>(indices + (<usize>at << 2), index)
-}
-
-function squaredDistance(a: usize, b: usize): f64 {
-  let sum: f64 = 0
-  for (let d = 0; d < exactDims; d++) {
-    const difference = load<f64>(a) - load<f64>(b)
-    sum += difference * difference
-    a += 8
-    b += 8
-  }
-  return sum
-}
-
-let exactQueries: usize = 0
-let exactCandidates: usize = 0
-let limits: usize = 0
+let capacity: i32 = 0
+let points: usize = 0
 let norms: usize = 0
+let bounds: usize = 0
 let slacks: usize = 0
-let inverseStep: f64 = 0
-let heapDistances: usize = 0
-let heapIndices: usize = 0
-let heapSizes: usize = 0
-let firstQuery: i32 = 0
-let firstCandidate: i32 = 0
+let listDistances: usize = 0
+let listIndices: usize = 0
+let listSizes: usize = 0
+let scratch: usize = 0
 
-function offer(query: i32, candidate: i32): void {
-  const index = firstCandidate + candidate
-  if (index == firstQuery + query) return
-  const distance = squaredDistance(exactQueries + <usize>query * <usize>exactDims * 8, exactCandidates + <usize>candidate * <usize>exactDims * 8)
-  const distances = heapDistances + <usize>query * <usize>k * 8
-  const indices = heapIndices + <usize>query * <usize>k * 4
-  const sizeAt = heapSizes + (<usize>query << 2)
-  let size = load<i32>(sizeAt)
-  if (size < k) {
-    siftUp(distances, indices, size, distance, index)
-    store<i32>(sizeAt, ++size)
-  } else if (greater(load<f64>(distances), load<i32>(indices), distance, index)) {
-    siftDown(distances, indices, k, distance, index)
-  } else return
-  if (size == k) {
-    const farthest = (sqrt(load<f64>(distances)) * (1 + 1e-12) + load<f64>(slacks + (<usize>query << 3))) * inverseStep
-    store<i32>(limits + (<usize>query << 2), load<i32>(norms + (<usize>query << 2)) - <i32>min(farthest * farthest, 1.5e9) - 2)
-  }
-}
-
-@inline
-function consider(query: i32, candidate: i32, low: v128, high: v128): void {
-  let mask = i32x4.bitmask(low) | (i32x4.bitmask(high) << 4)
-  while (mask != 0) {
-    offer(query, candidate + ctz(mask))
-    mask &= mask - 1
-  }
-}
-
-/** Sets what stays the same for a block of queries. `step` is the distance that one integer stands for. */
+/** Sets what stays the same during a search. */
 export function begin(
-  dimensions: i32, exactDimensions: i32, neighbours: i32, step: f64, exactQueriesAt: usize, exactCandidatesAt: usize, limitsAt: usize, normsAt: usize,
-  slacksAt: usize, heapDistancesAt: usize, heapIndicesAt: usize, heapSizesAt: usize, firstQueryIndex: i32
+  dimensions: i32, neighbours: i32, listCapacity: i32, pointsAt: usize, normsAt: usize, boundsAt: usize, slacksAt: usize, distancesAt: usize,
+  indicesAt: usize, sizesAt: usize, scratchAt: usize
 ): void {
   dims = dimensions
-  exactDims = exactDimensions
   k = neighbours
-  inverseStep = 1 / step
-  exactQueries = exactQueriesAt
-  exactCandidates = exactCandidatesAt
-  limits = limitsAt
+  capacity = listCapacity
+  points = pointsAt
   norms = normsAt
+  bounds = boundsAt
   slacks = slacksAt
-  heapDistances = heapDistancesAt
-  heapIndices = heapIndicesAt
-  heapSizes = heapSizesAt
-  firstQuery = firstQueryIndex
+  listDistances = distancesAt
+  listIndices = indicesAt
+  listSizes = sizesAt
+  scratch = scratchAt
 }
 
-/** Offers `groups` · 8 candidates, the first of index `firstCandidateIndex`, to `queryCount` queries (a multiple of 4). */
-export function search(queries: usize, queryCount: i32, candidates: usize, negativeNorms: usize, groups: i32, firstCandidateIndex: i32): void {
-  firstCandidate = firstCandidateIndex
-  const row = <usize>dims << 1
-  const groupBytes = <usize>dims << 4
-  const groupsInCache = max(1, 16384 / <i32>groupBytes)
-  for (let start = 0; start < groups; start += groupsInCache) {
-    const end = min(groups, start + groupsInCache)
-    for (let query = 0; query < queryCount; query += 4) {
-      const q = queries + <usize>query * row
-      const qEnd = q + row
-      const limitsAt = limits + (<usize>query << 2)
-      for (let group = start; group < end; group++) {
-        const normsAt = negativeNorms + (<usize>group << 5)
-        let low0 = v128.load(normsAt)
-        let high0 = v128.load(normsAt, 16)
-        let low1 = low0
-        let high1 = high0
-        let low2 = low0
-        let high2 = high0
-        let low3 = low0
-        let high3 = high0
-        let c = candidates + <usize>group * groupBytes
-        for (let at = q; at < qEnd; at += 4) {
-          const low = v128.load(c)
-          const high = v128.load(c, 16)
-          c += 32
-          const s0 = v128.load32_splat(at)
-          low0 = i32x4.add(low0, i32x4.dot_i16x8_s(low, s0))
-          high0 = i32x4.add(high0, i32x4.dot_i16x8_s(high, s0))
-          const s1 = v128.load32_splat(at + row)
-          low1 = i32x4.add(low1, i32x4.dot_i16x8_s(low, s1))
-          high1 = i32x4.add(high1, i32x4.dot_i16x8_s(high, s1))
-          const s2 = v128.load32_splat(at + 2 * row)
-          low2 = i32x4.add(low2, i32x4.dot_i16x8_s(low, s2))
-          high2 = i32x4.add(high2, i32x4.dot_i16x8_s(high, s2))
-          const s3 = v128.load32_splat(at + 3 * row)
-          low3 = i32x4.add(low3, i32x4.dot_i16x8_s(low, s3))
-          high3 = i32x4.add(high3, i32x4.dot_i16x8_s(high, s3))
-        }
-        const limit0 = v128.load32_splat(limitsAt)
-        const limit1 = v128.load32_splat(limitsAt, 4)
-        const limit2 = v128.load32_splat(limitsAt, 8)
-        const limit3 = v128.load32_splat(limitsAt, 12)
-        low0 = i32x4.gt_s(low0, limit0)
-        high0 = i32x4.gt_s(high0, limit0)
-        low1 = i32x4.gt_s(low1, limit1)
-        high1 = i32x4.gt_s(high1, limit1)
-        low2 = i32x4.gt_s(low2, limit2)
-        high2 = i32x4.gt_s(high2, limit2)
-        low3 = i32x4.gt_s(low3, limit3)
-        high3 = i32x4.gt_s(high3, limit3)
-        if (v128.any_true(v128.or(v128.or(v128.or(low0, high0), v128.or(low1, high1)), v128.or(v128.or(low2, high2), v128.or(low3, high3))))) {
-          const candidate = group << 3
-          consider(query, candidate, low0, high0)
-          consider(query + 1, candidate, low1, high1)
-          consider(query + 2, candidate, low2, high2)
-          consider(query + 3, candidate, low3, high3)
-        }
+@inline
+function swap(a: usize, b: usize): void {
+  const value = load<i32>(a)
+  store<i32>(a, load<i32>(b))
+  store<i32>(b, value)
+}
+
+/** Brings the k smallest of `size` distances to the front, the k-th to place k - 1; returns that one (Hoare's selection). */
+function select(distances: usize, indices: usize, size: i32): i32 {
+  let low = 0
+  let high = size - 1
+  const wanted = k - 1
+  while (low < high) {
+    const pivot = load<i32>(distances + (<usize>((low + high) >> 1) << 2))
+    let i = low
+    let j = high
+    while (i <= j) {
+      while (load<i32>(distances + (<usize>i << 2)) < pivot) i++
+      while (load<i32>(distances + (<usize>j << 2)) > pivot) j--
+      if (i <= j) {
+        swap(distances + (<usize>i << 2), distances + (<usize>j << 2))
+        swap(indices + (<usize>i << 2), indices + (<usize>j << 2))
+        i++
+        j--
       }
     }
+    if (wanted <= j) high = j
+    else if (wanted >= i) low = i
+    else break
+  }
+  return load<i32>(distances + (<usize>wanted << 2))
+}
+
+/** Cuts a list of at least k pairs to those that may be among the k nearest, and sets the point's bound accordingly. */
+export function cut(point: i32): void {
+  const distances = listDistances + ((<usize>point * <usize>capacity) << 2)
+  const indices = listIndices + ((<usize>point * <usize>capacity) << 2)
+  const sizeAt = listSizes + (<usize>point << 2)
+  const boundAt = bounds + (<usize>point << 2)
+  const size = load<i32>(sizeAt)
+  const farthest = sqrt(<f64>select(distances, indices, size)) + load<f64>(slacks + (<usize>point << 3))
+  const limit = <i32>min(farthest * farthest, 1.2e9) + 2
+  let kept = k
+  for (let at = k; at < size; at++) {
+    const distance = load<i32>(distances + (<usize>at << 2))
+    if (distance >= limit) continue
+    store<i32>(distances + (<usize>kept << 2), distance)
+    store<i32>(indices + (<usize>kept << 2), load<i32>(indices + (<usize>at << 2)))
+    kept++
+  }
+  store<i32>(sizeAt, kept)
+  store<i32>(boundAt, max(load<i32>(norms + (<usize>point << 2)) - limit, load<i32>(boundAt)))
+}
+
+function offer(point: i32, other: i32, distance: i32): void {
+  const sizeAt = listSizes + (<usize>point << 2)
+  const size = load<i32>(sizeAt)
+  const at = (<usize>point * <usize>capacity + <usize>size) << 2
+  store<i32>(listDistances + at, distance)
+  store<i32>(listIndices + at, other)
+  store<i32>(sizeAt, size + 1)
+  if (size + 1 < capacity) return
+  cut(point)
+  if (load<i32>(sizeAt) > (capacity + k) >> 1) refine(point)
+}
+
+/** Offers a point and those of eight others whose bit in `mask` is set to one another; only the others to the point unless `mutual`. */
+function consider(point: i32, first: i32, low: v128, high: v128, mask: i32, mutual: bool): void {
+  v128.store(scratch, low)
+  v128.store(scratch, high, 16)
+  const norm = load<i32>(norms + (<usize>point << 2))
+  while (mask != 0) {
+    const lane = ctz(mask)
+    mask &= mask - 1
+    const other = first + lane
+    if (other == point) continue
+    const product = load<i32>(scratch + (<usize>lane << 2)) << 1
+    const otherNorm = load<i32>(norms + (<usize>other << 2))
+    if (product > load<i32>(bounds + (<usize>point << 2)) + otherNorm) offer(point, other, norm + otherNorm - product)
+    if (mutual && product > load<i32>(bounds + (<usize>other << 2)) + norm) offer(other, point, norm + otherNorm - product)
   }
 }
 
-/** Sorts each heap in place: nearest first. */
-export function finish(queryCount: i32): void {
-  for (let query = 0; query < queryCount; query++) {
-    const distances = heapDistances + <usize>query * <usize>k * 8
-    const indices = heapIndices + <usize>query * <usize>k * 4
-    for (let size = load<i32>(heapSizes + (<usize>query << 2)) - 1; size > 0; size--) {
-      const d = load<f64>(distances)
-      const i = load<i32>(indices)
-      siftDown(distances, indices, size, load<f64>(distances + (<usize>size << 3)), load<i32>(indices + (<usize>size << 2)))
-      store<f64>(distances + (<usize>size << 3), d)
-      store<i32>(indices + (<usize>size << 2), i)
+/** Which of eight products, given halved, pass the bound of the point or of the other. */
+@inline
+function passing(low: v128, high: v128, point: usize, normLow: v128, normHigh: v128, boundLow: v128, boundHigh: v128): i32 {
+  const bound = v128.load32_splat(bounds + point)
+  const norm = v128.load32_splat(norms + point)
+  const least = i32x4.min_s(i32x4.add(normLow, bound), i32x4.add(boundLow, norm))
+  const leastHigh = i32x4.min_s(i32x4.add(normHigh, bound), i32x4.add(boundHigh, norm))
+  return i32x4.bitmask(i32x4.gt_s(i32x4.add(low, low), least)) | (i32x4.bitmask(i32x4.gt_s(i32x4.add(high, high), leastHigh)) << 4)
+}
+
+/**
+ * Looks at the pairs of points `from` … `to`-1 (multiples of 4) with points `otherFrom` … `otherTo`-1 (multiples of 8): for the lists of both
+ * if `mutual`, else of the first only. The two ranges are the same or have no point in common.
+ */
+export function search(from: i32, to: i32, otherFrom: i32, otherTo: i32, mutual: bool): void {
+  const groupBytes = <usize>dims << 4
+  const together = max(1, 16384 / <i32>groupBytes) << 3
+  for (let start = otherFrom; start < otherTo; start += together) {
+    const end = min(otherTo, start + together)
+    for (let point = from; point < to; point += 4) {
+      const q = points + <usize>(point >> 3) * groupBytes + ((<usize>point & 4) << 2)
+      const qEnd = q + groupBytes
+      for (let first = start; first < end; first += 8) {
+        let low0 = i32x4.splat(0)
+        let high0 = low0
+        let low1 = low0
+        let high1 = low0
+        let low2 = low0
+        let high2 = low0
+        let low3 = low0
+        let high3 = low0
+        let c = points + <usize>(first >> 3) * groupBytes
+        for (let at = q; at < qEnd; at += 64, c += 64) {
+          const cLow0 = v128.load(c)
+          const cHigh0 = v128.load(c, 16)
+          const s00 = v128.load32_splat(at)
+          low0 = i32x4.add(low0, i32x4.dot_i16x8_s(cLow0, s00))
+          high0 = i32x4.add(high0, i32x4.dot_i16x8_s(cHigh0, s00))
+          const s01 = v128.load32_splat(at, 4)
+          low1 = i32x4.add(low1, i32x4.dot_i16x8_s(cLow0, s01))
+          high1 = i32x4.add(high1, i32x4.dot_i16x8_s(cHigh0, s01))
+          const s02 = v128.load32_splat(at, 8)
+          low2 = i32x4.add(low2, i32x4.dot_i16x8_s(cLow0, s02))
+          high2 = i32x4.add(high2, i32x4.dot_i16x8_s(cHigh0, s02))
+          const s03 = v128.load32_splat(at, 12)
+          low3 = i32x4.add(low3, i32x4.dot_i16x8_s(cLow0, s03))
+          high3 = i32x4.add(high3, i32x4.dot_i16x8_s(cHigh0, s03))
+          const cLow1 = v128.load(c, 32)
+          const cHigh1 = v128.load(c, 48)
+          const s10 = v128.load32_splat(at, 32)
+          low0 = i32x4.add(low0, i32x4.dot_i16x8_s(cLow1, s10))
+          high0 = i32x4.add(high0, i32x4.dot_i16x8_s(cHigh1, s10))
+          const s11 = v128.load32_splat(at, 36)
+          low1 = i32x4.add(low1, i32x4.dot_i16x8_s(cLow1, s11))
+          high1 = i32x4.add(high1, i32x4.dot_i16x8_s(cHigh1, s11))
+          const s12 = v128.load32_splat(at, 40)
+          low2 = i32x4.add(low2, i32x4.dot_i16x8_s(cLow1, s12))
+          high2 = i32x4.add(high2, i32x4.dot_i16x8_s(cHigh1, s12))
+          const s13 = v128.load32_splat(at, 44)
+          low3 = i32x4.add(low3, i32x4.dot_i16x8_s(cLow1, s13))
+          high3 = i32x4.add(high3, i32x4.dot_i16x8_s(cHigh1, s13))
+        }
+        const firstAt = <usize>first << 2
+        const normLow = v128.load(norms + firstAt)
+        const normHigh = v128.load(norms + firstAt, 16)
+        const boundLow = mutual ? v128.load(bounds + firstAt) : i32x4.splat(closed)
+        const boundHigh = mutual ? v128.load(bounds + firstAt, 16) : boundLow
+        const at = <usize>point << 2
+        const mask0 = passing(low0, high0, at, normLow, normHigh, boundLow, boundHigh)
+        const mask1 = passing(low1, high1, at + 4, normLow, normHigh, boundLow, boundHigh)
+        const mask2 = passing(low2, high2, at + 8, normLow, normHigh, boundLow, boundHigh)
+        const mask3 = passing(low3, high3, at + 12, normLow, normHigh, boundLow, boundHigh)
+        if ((mask0 | mask1 | mask2 | mask3) == 0) continue
+        if (mask0 != 0) consider(point, first, low0, high0, mask0, mutual)
+        if (mask1 != 0) consider(point + 1, first, low1, high1, mask1, mutual)
+        if (mask2 != 0) consider(point + 2, first, low2, high2, mask2, mutual)
+        if (mask3 != 0) consider(point + 3, first, low3, high3, mask3, mutual)
+      }
     }
   }
 }
