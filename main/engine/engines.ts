@@ -85,14 +85,15 @@ export const checkEngine = (name: string, precision: Precision = 'float32'): voi
   throw new SpectroscopeError('engine', `${whom} ${name === 'auto' ? 'computes' : 'does not compute'} in ${precision}; ${others.length === 0 ? 'no engine does yet, so set "precision" to "float32"' : `choose ${others.join(' or ')}, or set "precision" to "float32"`}.`)
 }
 
-const open = async (name: string, precision: Precision): Promise<Executor> => {
+/** The engine's executor, for one thread. Throws an `engine` error if the engine is unknown, cannot be loaded, or lacks that precision. */
+export const openEngine = async (name: string, precision: Precision = 'float32'): Promise<Executor> => {
   checkEngine(name, precision)
   return engineOf(name).open(precision)
 }
 
 /** An evaluator of the model at w*, for one thread. Throws an `engine` error if the engine is unknown or cannot be loaded. */
 export const createEvaluator = async (engine: string, architecture: Architecture, weights: Weights, precision: Precision = 'float32'): Promise<Evaluator> =>
-  new TransformerEvaluator(await open(engine, precision), architecture, weights)
+  new TransformerEvaluator(await openEngine(engine, precision), architecture, weights)
 
 /** Sets this process up for evaluators that its threads will open. Throws an `engine` error where it is set up for another precision. */
 export const settleEngine = (engine: string, precision: Precision = 'float32'): void => {
@@ -105,9 +106,12 @@ export const evaluatorsOf = (engine: string, threads: number): number => Math.mi
 /** Tokens that an engine takes at once; `fallback` where it has no wish. */
 export const tokensAtOnce = (engine: string, fallback: TokensAtOnce): TokensAtOnce => (Object.hasOwn(engines, engine) ? (engines[engine].tokens ?? fallback) : fallback)
 
+/** Whether its evaluators have one device together. */
+export const hasDevice = (engine: string): boolean => Object.hasOwn(engines, engine) && engines[engine].evaluators !== undefined
+
 /** Opens the engine to see what it is. Throws an `engine` error if it is unknown, cannot be loaded, or computes wrongly. */
 export const describeEngine = async (engine: string, precision: Precision = 'float32'): Promise<EngineDescription> => {
-  const executor = await open(engine, precision)
+  const executor = await openEngine(engine, precision)
   try {
     if (engineOf(engine).checked === true && (precision === 'float32' || precision === 'tf32')) await selfCheck(executor, precision)
     return executor.description

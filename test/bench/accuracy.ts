@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { presets } from '../../preload/configuration'
-import { createEvaluator, resolveEngine } from '../../main/engine/engines'
+import { type Precision, createEvaluator, resolveEngine } from '../../main/engine/engines'
 import { componentSlices, flatten } from '../../main/models/components'
 import { loadModel } from '../../main/models/load'
 import { sample } from '../../main/sampling/sample'
@@ -47,14 +47,13 @@ export interface Errors {
 type Each = (nBeta: number, component: string, errors: Errors) => void
 
 /** Float32 results of one fixture beside the float64 oracle's goldens; undefined where either is not there. `each` hears of every component. */
-export const float32Errors = async (name: string, fixtures: string | undefined, goldens: string | undefined, threads: number, each: Each = () => {}): Promise<Errors | undefined> => {
+export const float32Errors = async (name: string, fixtures: string | undefined, goldens: string | undefined, threads: number, each: Each, engine: string, precision: Precision = 'float32'): Promise<Errors | undefined> => {
   const file = join(goldens ?? '', `sampling-${name}.json`)
   if (fixtures === undefined || goldens === undefined || !existsSync(file)) return undefined
   const golden = JSON.parse(readFileSync(file, 'utf8')) as Golden
   const hyper = golden.hyperparameters
   const model = await loadModel(join(fixtures, name))
-  const engine = await resolveEngine('auto')
-  const evaluator = await createEvaluator(engine, model.architecture, model.weights)
+  const evaluator = await createEvaluator(engine, model.architecture, model.weights, precision)
   const first = golden.data.slice(0, 4)
   const length = first[0].length
   const prefix = await evaluator.prefix({ ids: Int32Array.from(first.flat()), count: first.length, length })
@@ -62,7 +61,7 @@ export const float32Errors = async (name: string, fixtures: string | undefined, 
   for (const nBeta of [3, 0]) {
     const runs = golden.runs.filter((run) => run.n_beta === nBeta && run.susceptibility !== null)
     const { susceptibilities, traces } = await sample({
-      model, engine, threads, components: runs.map(({ component }) => component), seed: hyper.seed, observationIncludesProbe: false,
+      model, engine, precision, threads, components: runs.map(({ component }) => component), seed: hyper.seed, observationIncludesProbe: false,
       study: { sampling: rows(golden.data), observation: rows(golden.pretrain), probe: rows(golden.probe), targets: golden.probe.map((row) => Int32Array.from({ length: row.length - 1 }, (_, i) => i + 1)) },
       sampler: {
         ...presets.paper, preset: 'paper', estimator: 'restricted', nBeta, gamma: hyper.gamma, stepSize: hyper.step_size, rmsDecay: hyper.rms_decay, rmsEpsilon: hyper.rms_epsilon,
@@ -89,9 +88,10 @@ export const float32Errors = async (name: string, fixtures: string | undefined, 
 /** Prints the float32 errors of both fixtures, component by component. */
 export const benchAccuracy = async (fixtures: string | undefined, goldens: string | undefined, threads: number): Promise<void> => {
   for (const name of ['neox-2m', 'gpt2-2m']) {
-    console.log(`\n${name}, engine ${await resolveEngine('auto')}, against float64:`)
+    const engine = await resolveEngine('auto')
+    console.log(`\n${name}, engine ${engine}, against float64:`)
     const errors = await float32Errors(name, fixtures, goldens, threads, (nBeta, component, { gradient, losses, susceptibility }) =>
-      console.log(`  nβ ${nBeta} ${component.padEnd(9)} gradient norm ${gradient.toExponential(1)}, losses ${losses.toExponential(1)} relative; χ ${susceptibility.toExponential(1)} of the column's RMS`)
+      console.log(`  nβ ${nBeta} ${component.padEnd(9)} gradient norm ${gradient.toExponential(1)}, losses ${losses.toExponential(1)} relative; χ ${susceptibility.toExponential(1)} of the column's RMS`), engine
     )
     if (errors === undefined) console.log('  skipped, because the goldens or the fixture model were not found.')
   }

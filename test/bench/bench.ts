@@ -6,6 +6,7 @@ import { projectRoot } from '../../main/base/entries'
 import { benchAccuracy } from './accuracy'
 import { benchClustering } from './clustering'
 import { benchDescription } from './describe'
+import { benchDevice } from './device'
 import { benchGrowth, growthAxes, measureGrowthPoint } from './growth'
 import { benchLongRows, measureRowsPoint, writeRowsModel, type RowsPoint } from './long-rows'
 import { benchNeighbours } from './neighbours'
@@ -18,11 +19,16 @@ const shared = join(projectRoot, '..', 'shared')
 const program = new Command()
   .name('npm run bench --')
   .description('Measures this machine: sampling beside a plain PyTorch loop, float32 error, clustering, description and layout, and how cost grows.')
-  .argument('<part>', 'speed, accuracy, neighbours, clustering, describe, growth, rows or responsiveness')
+  .argument('<part>', 'speed, accuracy, device, neighbours, clustering, describe, growth, rows or responsiveness')
   .option('--threads <n>', 'threads of both sides', String(availableParallelism()))
   .option('--rounds <n>', 'rounds of ours and the peer in turns')
-  .option('--shapes <names>', 'which of fixture, pythia-14m and gpt2-small', 'fixture,pythia-14m,gpt2-small')
+  .option('--shapes <names>', 'which of fixture, pythia-14m, pythia-70m, pythia-410m and gpt2-small', 'fixture,pythia-14m,gpt2-small')
   .option('--kinds <names>', 'step, draw or both', 'step,draw')
+  .option('--engine <name>', 'engine of speed and device', 'auto')
+  .addOption(new Option('--precision <name>', 'precision of speed and device').choices(['float32', 'tf32']).default('float32'))
+  .addOption(new Option('--peer-device <name>', 'where the PyTorch loop computes').choices(['cpu', 'cuda']).default('cpu'))
+  .option('--peer-tf32', 'let the PyTorch loop multiply in TF32')
+  .option('--effort <n>', 'times as many steps and draws in a round', '1')
   .option('--tokens <n>', 'rows of the clustering matrix, or of the described one (1,000,000 by default)')
   .option('--sizes <list>', 'tokens x dimensions of the neighbour searches', '200000x32,50000x400')
   .option('--clusters <n>', 'clusters that are described', '10000')
@@ -40,6 +46,11 @@ interface Options {
   readonly rounds?: string
   readonly shapes: string
   readonly kinds: string
+  readonly engine: string
+  readonly precision: 'float32' | 'tf32'
+  readonly peerDevice: 'cpu' | 'cuda'
+  readonly peerTf32?: boolean
+  readonly effort: string
   readonly tokens?: string
   readonly sizes: string
   readonly clusters: string
@@ -60,9 +71,11 @@ if (part === 'speed') {
   const peer = present(join(resolve(options.peer), 'torch_loop.py')) === undefined ? undefined : resolve(options.peer)
   await benchSpeed({
     fixture, fixtures: present(options.fixtures), goldens: present(options.goldens), peer, python: options.python, threads,
-    rounds: options.rounds === undefined ? undefined : Number(options.rounds), shapes: options.shapes.split(','), kinds: options.kinds.split(',') as RateKind[]
+    rounds: options.rounds === undefined ? undefined : Number(options.rounds), shapes: options.shapes.split(','), kinds: options.kinds.split(',') as RateKind[],
+    engine: options.engine, precision: options.precision, peerDevice: options.peerDevice, peerTf32: options.peerTf32 === true, effort: Number(options.effort)
   })
-} else if (part === 'accuracy') await benchAccuracy(present(options.fixtures), present(options.goldens), threads)
+} else if (part === 'device') await benchDevice(options.engine, options.precision)
+else if (part === 'accuracy') await benchAccuracy(present(options.fixtures), present(options.goldens), threads)
 else if (part === 'neighbours') await benchNeighbours(options.sizes.split(','), threads, options.python)
 else if (part === 'clustering') await benchClustering(Number(options.tokens ?? 100_000), threads)
 else if (part === 'describe') benchDescription(Number(options.tokens ?? 1_000_000), Number(options.clusters))
@@ -72,4 +85,4 @@ else if (part === 'rows') await benchLongRows(options.lengths.split(',').map(Num
 else if (part === 'rows-point' && options.point !== undefined) await measureRowsPoint(options.point)
 else if (part === 'random-model' && options.point !== undefined) await writeRowsModel(options.point)
 else if (part === 'growth-point' && options.point !== undefined) await measureGrowthPoint(options.point)
-else program.error(`There is no part "${part}"; choose speed, accuracy, neighbours, clustering, describe, growth, rows or responsiveness.`)
+else program.error(`There is no part "${part}"; choose speed, accuracy, device, neighbours, clustering, describe, growth, rows or responsiveness.`)

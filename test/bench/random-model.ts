@@ -11,6 +11,10 @@ export const pythia14m: Architecture = {
   activation: 'gelu', rotaryDimensions: 8, parallelResidual: true, tiedEmbeddings: false
 }
 
+export const pythia70m: Architecture = { ...pythia14m, layers: 6, hidden: 512, heads: 8, intermediate: 2048, rotaryDimensions: 16 }
+
+export const pythia410m: Architecture = { ...pythia14m, layers: 24, hidden: 1024, heads: 16, intermediate: 4096, rotaryDimensions: 16 }
+
 export const gpt2Small: Architecture = {
   ...common, family: 'gpt2', layers: 12, hidden: 768, heads: 12, intermediate: 3072, vocabulary: 50257, contextLength: 1024,
   activation: 'gelu_tanh', rotaryDimensions: 0, parallelResidual: false, tiedEmbeddings: true

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { presets } from '../../preload/configuration'
-import { createEvaluator, resolveEngine } from '../../main/engine/engines'
+import { type Precision, createEvaluator, hasDevice, resolveEngine } from '../../main/engine/engines'
 import { pieceOperations, prefixOperations } from '../../main/engine/operations'
 import type { Architecture, Model } from '../../main/models/architecture'
 import { componentNames, componentSlices, flatten } from '../../main/models/components'
@@ -12,8 +12,9 @@ import { loadModel } from '../../main/models/load'
 import { sample } from '../../main/sampling/sample'
 import { uniforms } from '../tiny-model'
 import { float32Errors } from './accuracy'
+import { deviceProductRate } from './device'
 import { productRate } from './products'
-import { gpt2Small, pythia14m, writeRandomModel } from './random-model'
+import { gpt2Small, pythia14m, pythia410m, pythia70m, writeRandomModel } from './random-model'
 
 export type RateKind = 'step' | 'draw'
 
@@ -45,6 +46,13 @@ export interface SpeedOptions {
   readonly rounds: number | undefined
   readonly shapes: readonly string[]
   readonly kinds: readonly RateKind[]
+  readonly engine: string
+  readonly precision: Precision
+  /** Where the peer computes, and whether its products may be TF32 there. */
+  readonly peerDevice: 'cpu' | 'cuda'
+  readonly peerTf32: boolean
+  /** How many times as many steps and draws as the cases name: a device does those in no time. */
+  readonly effort: number
 }
 
 const rowsOf = (count: number, length: number, vocabulary: number, seed: number): Int32Array[] => {
@@ -56,6 +64,7 @@ interface Ours {
   readonly model: Model
   readonly components: readonly string[]
   readonly engine: string
+  readonly precision: Precision
   readonly threads: number
 }
 
@@ -64,7 +73,7 @@ interface Ours {
  * been compiled, to the end of the last. For steps, draws between them are over two rows of two tokens. `busy` is processor time over
  * threads × time: well below 1 where threads waited, or had to share the machine with something else.
  */
-const ours = async (kind: RateKind, bench: Case, { model, components, engine, threads }: Ours): Promise<{ readonly rate: number; readonly busy: number }> => {
+const ours = async (kind: RateKind, bench: Case, { model, components, engine, precision, threads }: Ours): Promise<{ readonly rate: number; readonly busy: number }> => {
   const { vocabulary } = model.architecture
   const replicas = components.length * bench.chains
   const probe = kind === 'step' ? rowsOf(2, 2, vocabulary, 3) : rowsOf(bench.probeRows, bench.rowLength, vocabulary, 3)
@@ -72,7 +81,7 @@ const ours = async (kind: RateKind, bench: Case, { model, components, engine, th
   const ends: { readonly at: number; readonly processor: number }[] = []
   let committed = 0
   await sample({
-    model, engine, threads, components, seed: 1, observationIncludesProbe: false,
+    model, engine, precision, threads, components, seed: 1, observationIncludesProbe: false,
     study: {
       sampling: rowsOf(4 * bench.batch, bench.rowLength, vocabulary, 2), observation: probe.slice(0, 1), probe: probe.slice(1),
       targets: probe.slice(1).map(({ length }) => Int32Array.from({ length: length - 1 }, (_, i) => i + 1))
@@ -90,12 +99,12 @@ const ours = async (kind: RateKind, bench: Case, { model, components, engine, th
 }
 
 /** The peer's two rates over its components, one chain each. It runs one chain after another, so their number changes nothing. */
-const peers = async (kind: RateKind, bench: Case, { peer, python, threads }: SpeedOptions, folder: string, rowsFile: string): Promise<number> => {
+const peers = async (kind: RateKind, bench: Case, { peer, python, threads, peerDevice, peerTf32 }: SpeedOptions, folder: string, rowsFile: string): Promise<number> => {
   // The loop always times both kinds: of the one that is not asked for it does one, at least.
   const { stdout } = await promisify(execFile)(python, [
     join(peer!, 'torch_loop.py'), folder, rowsFile, '--components', bench.peer.components.join(), '--chains', '1', '--steps', String(kind === 'step' ? bench.peer.steps : 1),
-    '--draws', String(kind === 'draw' ? bench.peer.draws : 1), '--batch', String(bench.batch), '--threads', String(threads)
-  ])
+    '--draws', String(kind === 'draw' ? bench.peer.draws : 1), '--batch', String(bench.batch), '--threads', String(threads), '--device', peerDevice
+  ], { env: { ...process.env, NVIDIA_TF32_OVERRIDE: peerTf32 ? undefined : '0', TORCH_ALLOW_TF32_CUBLAS_OVERRIDE: peerTf32 ? '1' : '0' } })
   const rates = JSON.parse(stdout) as { step_tokens_per_s: number; draw_tokens_per_s: number }
   return kind === 'step' ? rates.step_tokens_per_s : rates.draw_tokens_per_s
 }
@@ -117,13 +126,13 @@ const hasTorch = async (python: string): Promise<boolean> =>
   )
 
 /** Losses and gradient of one short row of this very model, float32 against float64, for a head of the last layer: relative, by norm. */
-const errorsHere = async (engine: string, { architecture, weights }: Model): Promise<string> => {
+const errorsHere = async (engine: string, precision: Precision, { architecture, weights }: Model): Promise<string> => {
   const component = `head:${architecture.layers - 1}.0`
   const u = flatten(weights, componentSlices(architecture, weights, component))
   const [row] = rowsOf(1, 16, architecture.vocabulary, 5)
   const [fast, exact] = await Promise.all(
     [engine, 'reference'].map(async (name) => {
-      const evaluator = await createEvaluator(name, architecture, weights)
+      const evaluator = await createEvaluator(name, architecture, weights, name === engine ? precision : 'float32')
       const prefix = await evaluator.prefix({ ids: row, count: 1, length: row.length })
       const gradient = new Float32Array(u.length)
       await evaluator.gradient(component, u, prefix, gradient)
@@ -137,6 +146,16 @@ const errorsHere = async (engine: string, { architecture, weights }: Model): Pro
   return `losses ${difference(fast.losses, exact.losses)}, gradient ${difference(fast.gradient, exact.gradient)} (${component}, ${row.length - 1} targets)`
 }
 
+/** What the paper preset would take at these rates; chains of the whole model, which are slower a token than those of components, count as one of these. */
+const paperWords = ({ rowLength }: Case, rates: ReadonlyMap<RateKind, number>): string => {
+  const { draws, stepsBetweenDraws, burnIn, batchSize, chains } = presets.paper
+  const [components, probe, observed] = [32, 200_000, 512 * rowLength]
+  const sampled = (components + 1) * chains
+  const steps = (burnIn + (draws - 1) * stepsBetweenDraws + 1) * batchSize * rowLength * sampled
+  const hours = (steps / rates.get('step')! + (draws * (probe + observed) * sampled) / rates.get('draw')!) / 3600
+  return `the paper preset over ${rounded(probe)} probe tokens × ${components} components × ${chains} chains, at these rates: ${hours.toFixed(1)} hours`
+}
+
 const measure = async (bench: Case, options: SpeedOptions, withPeer: boolean, scratch: string): Promise<void> => {
   const folder = typeof bench.model === 'string' ? bench.model : scratch
   if (typeof bench.model !== 'string') await writeRandomModel(scratch, bench.model)
@@ -147,34 +166,39 @@ const measure = async (bench: Case, options: SpeedOptions, withPeer: boolean, sc
   const rowsFile = join(scratch, `${bench.name}.json`)
   const rows = (count: number, seed: number): number[][] => rowsOf(count, bench.rowLength, architecture.vocabulary, seed).map((row) => [...row])
   await writeFile(rowsFile, JSON.stringify({ data: rows(4 * bench.batch, 2), probe: rows(bench.probeRows, 3) }))
-  const engine = await resolveEngine('auto')
+  const { precision } = options
+  const engine = await resolveEngine(options.engine, precision)
+  const rate = (): Promise<number> => (hasDevice(engine) ? deviceProductRate(engine, precision) : productRate(options.threads))
   const needed = (names: readonly string[], kind: RateKind): number =>
     mean(names.map((component) => pieceOperations(architecture, component, bench.rowLength)[kind === 'step' ? 'gradient' : 'losses'])) / bench.rowLength
   const shared = prefixOperations(architecture, bench.rowLength) / bench.rowLength / (components.length * bench.chains)
   const share = (names: readonly string[], kind: RateKind): string => `${((100 * needed(names, kind)) / needed(all, kind)).toFixed(1)} %`
-  console.log(`\n${bench.name}: rows of ${bench.rowLength}, batch ${bench.batch}, ${options.threads} threads, engine ${engine}`)
+  console.log(`\n${bench.name}: rows of ${bench.rowLength}, batch ${bench.batch}, ${options.threads} threads, engine ${engine}, ${precision}`)
   console.log(`  ours: ${bench.components === 'all' ? `all ${components.length} components` : `${components.join(', ')} of ${all.length} components`} × ${bench.chains} chain(s) in lockstep`)
-  if (withPeer) console.log(`  peer: ${bench.peer.components.join(', ')} × 1 chain, one chain after another`)
-  const machine: number[] = [await productRate(options.threads)]
+  if (withPeer) console.log(`  peer (${options.peerDevice}${options.peerTf32 ? ', TF32 allowed' : ''}): ${bench.peer.components.join(', ')} × 1 chain, one chain after another`)
+  const machine: number[] = [await rate()]
+  const rates = new Map<RateKind, number>()
   for (const kind of options.kinds) {
     const [mine, theirs, busy]: [number[], number[], number[]] = [[], [], []]
     for (let round = 0; round < (options.rounds ?? bench.rounds); round++) {
-      const own = await ours(kind, bench, { model, components, engine, threads: options.threads })
+      const own = await ours(kind, bench, { model, components, engine, precision, threads: options.threads })
       mine.push(own.rate)
       busy.push(own.busy)
       if (withPeer) theirs.push(await peers(kind, bench, options, folder, rowsFile))
     }
-    machine.push(await productRate(options.threads))
+    rates.set(kind, median(mine))
+    machine.push(await rate())
     const ratios = theirs.map((rate, i) => mine[i] / rate)
     const operations = needed(components, kind) + shared
     console.log(`  ${kind}: ours ${rounded(median(mine))} tokens/s (${range(mine, rounded)}), ${((100 * median(mine) * operations) / Math.max(...machine)).toFixed(1)} % of the product rate at ${rounded(operations)} operations a token, ${(100 * median(busy)).toFixed(0)} % of the threads' time on processors`)
     console.log(`    arithmetic a token, beside the mean of all ${all.length} components: ours ${share(components, kind)}${withPeer ? `, the peer's stand-ins ${share(bench.peer.components, kind)}` : ''}`)
     if (withPeer) console.log(`    peer ${rounded(median(theirs))} tokens/s; ours/peer ${median(ratios).toFixed(2)} (${range(ratios, (ratio) => ratio.toFixed(2))})`)
   }
-  console.log(`  products of 1024³: ${machine.map((rate) => (rate / 1e9).toFixed(0)).join(', ')} GFLOP/s before, between and after`)
-  const errors = await float32Errors(bench.golden, options.fixtures, options.goldens, options.threads)
-  console.log(`  float32 against the oracle's goldens (${bench.golden}, largest): ${errors === undefined ? 'skipped, as they were not found' : `gradient norm ${errors.gradient.toExponential(1)}, losses ${errors.losses.toExponential(1)} relative, χ ${errors.susceptibility.toExponential(1)} of a column's RMS`}`)
-  console.log(`  float32 against float64 on this model: ${await errorsHere(engine, model)}`)
+  if (bench.name === 'pythia-14m' && options.kinds.length === 2) console.log(`  ${paperWords(bench, rates)}`)
+  console.log(`  products of ${hasDevice(engine) ? '2048' : '1024'}³: ${machine.map((rate) => (rate / 1e9).toFixed(0)).join(', ')} GFLOP/s before, between and after`)
+  const errors = await float32Errors(bench.golden, options.fixtures, options.goldens, options.threads, () => {}, engine, precision)
+  console.log(`  ${precision} against the oracle's goldens (${bench.golden}, largest): ${errors === undefined ? 'skipped, as they were not found' : `gradient norm ${errors.gradient.toExponential(1)}, losses ${errors.losses.toExponential(1)} relative, χ ${errors.susceptibility.toExponential(1)} of a column's RMS`}`)
+  console.log(`  ${precision} against float64 on this model: ${await errorsHere(engine, precision, model)}`)
 }
 
 /** Step and draw rates beside the peer's, and as a share of the machine's own product rate, measured in one run and in turns. */
@@ -190,9 +214,13 @@ export const benchSpeed = async (options: SpeedOptions): Promise<void> => {
     const cases: Case[] = [
       { name: 'fixture', model: options.fixture, golden: 'neox-2m', rowLength: 128, batch: 16, probeRows: 32, components: 'all', chains: 4, steps: 2, draws: 2, peer: { components: standIns, steps: 4, draws: 3 }, rounds: 2 },
       { name: 'pythia-14m', model: pythia14m, golden: 'neox-2m', rowLength: 256, batch: 16, probeRows: 16, components: 'all', chains: 4, steps: 1, draws: 1, peer: { components: standIns, steps: 1, draws: 1 }, rounds: 1 },
+      { name: 'pythia-70m', model: pythia70m, golden: 'neox-2m', rowLength: 256, batch: 16, probeRows: 16, components: ['head:0.0', 'head:2.3', 'head:3.5', 'head:5.7', 'mlp:2'], chains: 4, steps: 1, draws: 1, peer: { components: ['head:0.0', 'head:2.3', 'head:3.5', 'head:5.7', 'mlp:2'], steps: 1, draws: 1 }, rounds: 1 },
+      { name: 'pythia-410m', model: pythia410m, golden: 'neox-2m', rowLength: 256, batch: 16, probeRows: 16, components: ['head:2.0', 'head:8.5', 'head:15.10', 'head:21.15', 'mlp:11'], chains: 4, steps: 1, draws: 1, peer: { components: ['head:2.0', 'head:8.5', 'head:15.10', 'head:21.15', 'mlp:11'], steps: 1, draws: 1 }, rounds: 1 },
       { name: 'gpt2-small', model: gpt2Small, golden: 'gpt2-2m', rowLength: 256, batch: 8, probeRows: 8, components: heads, chains: 4, steps: 1, draws: 1, peer: { components: heads, steps: 1, draws: 1 }, rounds: 1 }
     ]
-    for (const bench of cases.filter(({ name }) => options.shapes.includes(name))) await measure(bench, options, withPeer, scratch)
+    const { effort } = options
+    const more = (bench: Case): Case => ({ ...bench, steps: effort * bench.steps, draws: effort * bench.draws, peer: { ...bench.peer, steps: effort * bench.peer.steps, draws: effort * bench.peer.draws } })
+    for (const bench of cases.filter(({ name }) => options.shapes.includes(name))) await measure(more(bench), options, withPeer, scratch)
   } finally {
     await rm(scratch, { recursive: true, force: true })
   }

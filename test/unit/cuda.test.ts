@@ -19,6 +19,13 @@ import { isAtLeast } from '../../main/engine/nvidia'
 import { selfCheck } from '../../main/engine/self-check'
 
 const compiler = spawnSync('gcc', ['--version']).status === 0
+const missing = !compiler
+  ? 'there is no gcc to make a library with'
+  : process.platform !== 'linux' || process.arch !== 'x64'
+    ? 'the provider is for Linux on x64'
+    : folderWithCuda() === installedFolder()
+      ? 'npm has installed the provider itself'
+      : undefined
 const never = new AbortController().signal
 
 /** A ZIP archive of files: deflated, or stored where they shrink by nothing. */
@@ -80,7 +87,7 @@ const library = (folder: string, name: string, needed: readonly string[]): Buffe
 
 const needed = ['libcudart.so.12', 'libcublasLt.so.12', 'libcudnn.so.9']
 
-describe.skipIf(!compiler || process.platform !== 'linux' || process.arch !== 'x64')('the provider for CUDA, from a feed', () => {
+describe.skipIf(missing !== undefined)(`the provider for CUDA, from a feed${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
   let [root, engines] = ['', '']
   let server: Server
   let archive: Buffer
