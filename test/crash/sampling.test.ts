@@ -57,5 +57,5 @@ describe.skipIf(!built)(built ? 'sampling in worker threads' : 'sampling in work
     expect(left.at(-1)).toBe(expected)
     expect(left.length).toBeLessThanOrEqual(draws + 1)
     expect(readdirSync(join(folder, 'checkpoints')).filter((name) => name.endsWith('.tmp'))).toEqual([])
-  })
+  }, 240_000)
 })
