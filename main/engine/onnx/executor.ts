@@ -77,7 +77,9 @@ const sessionOptions = ({ provider, deviceId }: OnnxSettings): Onnx.InferenceSes
   interOpNumThreads: 1,
   executionMode: 'sequential',
   graphOptimizationLevel: 'all',
-  enableMemPattern: false
+  enableMemPattern: false,
+  // A device's provider warns of every node that it leaves to the processor, as it does with shapes on purpose.
+  ...(provider === 'cpu' ? {} : { logSeverityLevel: 3 as const })
 })
 
 /**
