@@ -4,7 +4,7 @@ import type { ClusterTokens, ClusteringSummary } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
 import { leftoverCluster } from '../../preload/records'
 import { recluster } from '../pipeline/run'
-import type { StartOptions } from '../pipeline/run'
+import type { StartOptions } from '../pipeline/run-options'
 import { withWorkspace } from './workspaces'
 
 export interface ClusterQuery {

@@ -6,7 +6,7 @@ import type { ClusteringRecord, DiagnosticsRecord, RunRecord } from '../../prelo
 import { checkConfiguration, readConfiguration } from '../pipeline/checks'
 import { componentDiagnostics } from '../pipeline/diagnostics'
 import { nextStage, resumeRun, startRun } from '../pipeline/run'
-import type { RunOptions, StartOptions } from '../pipeline/run'
+import type { RunOptions, StartOptions } from '../pipeline/run-options'
 import { quoted } from '../pipeline/shard-scripts'
 import { assessHealth, reliabilityThreshold } from '../sampling/diagnostics'
 import type { Workspace } from '../store/store'

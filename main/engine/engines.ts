@@ -81,8 +81,7 @@ export const checkEngine = (name: string, precision: Precision = 'float32'): voi
   const chosen = name === 'auto' ? automatic : [name]
   if (chosen.some((each) => has(each, precision))) return
   const others = Object.keys(engines).filter((each) => has(each, precision))
-  const whom = name === 'auto' ? 'No engine that "auto" may choose' : name
-  throw new SpectroscopeError('engine', `${whom} ${name === 'auto' ? 'computes' : 'does not compute'} in ${precision}; ${others.length === 0 ? 'no engine does yet, so set "precision" to "float32"' : `choose ${others.join(' or ')}, or set "precision" to "float32"`}.`)
+  throw new SpectroscopeError('engine', `${name} does not compute in ${precision}; choose ${others.join(' or ')}, or set "precision" to "float32".`)
 }
 
 /** The engine's executor, for one thread. Throws an `engine` error if the engine is unknown, cannot be loaded, or lacks that precision. */
@@ -113,7 +112,7 @@ export const hasDevice = (engine: string): boolean => Object.hasOwn(engines, eng
 export const describeEngine = async (engine: string, precision: Precision = 'float32'): Promise<EngineDescription> => {
   const executor = await openEngine(engine, precision)
   try {
-    if (engineOf(engine).checked === true && (precision === 'float32' || precision === 'tf32')) await selfCheck(executor, precision)
+    if (engineOf(engine).checked === true) await selfCheck(executor, precision)
     return executor.description
   } finally {
     await executor.dispose()

@@ -4,7 +4,7 @@ import { GraphBuilder } from './graph'
 import { ReferenceExecutor } from './reference/executor'
 
 /** What products are computed in. */
-export type Precision = 'float32' | 'tf32' | 'float16' | 'bfloat16'
+export type Precision = 'float32' | 'tf32'
 
 /** Largest errors, relative to the largest number, that the graph below may have: of float32 some 2e-7, of TF32 some 3e-4. */
 const tolerances: Readonly<Record<'float32' | 'tf32', number>> = { float32: 1e-5, tf32: 5e-3 }

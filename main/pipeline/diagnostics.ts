@@ -1,5 +1,5 @@
 import type { DiagnosticsRecord } from '../../preload/records'
-import type { ComponentDiagnostics } from '../sampling/sample'
+import type { ComponentDiagnostics } from '../sampling/diagnostics'
 import type { Sampled } from './messages'
 
 const mean = (values: ArrayLike<number>): number => Array.from(values).reduce((sum, value) => sum + value, 0) / values.length

@@ -1,6 +1,7 @@
 import type { Clustering, ClusteringProgress } from '../clustering/cluster'
 import type { Texts } from '../clustering/patterns'
-import type { ChainName, ChainTrace, ComponentDiagnostics, SamplingInput, SamplingProgress, TracePoint } from '../sampling/sample'
+import type { ChainTrace, ComponentDiagnostics } from '../sampling/diagnostics'
+import type { ChainName, SamplingInput, SamplingProgress, TracePoint } from '../sampling/input'
 import type { ClusteringConfiguration, RunConfiguration } from '../../preload/configuration'
 import type { CorpusPreview, EngineRate } from '../../preload/contract'
 import type { ClusteringDescription, EngineProvenance, LayoutRecord, StudyRecord } from '../../preload/records'

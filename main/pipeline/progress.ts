@@ -1,7 +1,7 @@
 import type { SamplerConfiguration } from '../../preload/configuration'
 import type { RunProgress } from '../../preload/contract'
 import type { ClusteringProgress } from '../clustering/cluster'
-import type { SamplingProgress } from '../sampling/sample'
+import type { SamplingProgress } from '../sampling/input'
 import type { PartProgress } from './describe'
 
 const known = <K extends string>(key: K, value: number | undefined): Partial<Record<K, number>> =>

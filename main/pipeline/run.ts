@@ -1,7 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import type { ClusteringConfiguration, RunConfiguration } from '../../preload/configuration'
-import type { RunEvent } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
 import { stageNames } from '../../preload/records'
 import type { ClusteringRecord, EngineProvenance, GatheredProvenance, Provenance, RunChanges, RunRecord, StageName, StageRecord, TracePointRecord } from '../../preload/records'
@@ -18,29 +17,11 @@ import { pieceNotes, readyPieces } from './pieces'
 import { clusteringProgress, describingProgress, preparingProgress, samplingProgress } from './progress'
 import { ComputeFailed, ComputeSession } from './session'
 import type { Compute } from './session'
+import type { RunOptions, StartOptions } from './run-options'
 import { resultPath } from './shard-set'
 import { Stopwatch } from './stopwatch'
 import { sendMatrix, storeMatrix, storeNeighbours } from './transfer'
 import { fingerprintOf, platformWords, programVersion, versions } from './versions'
-
-export interface RunOptions {
-  /** Seconds between two checkpoints. */
-  readonly checkpointSeconds: number
-  readonly onEvent: (event: RunEvent) => void
-  /** Aborting writes a checkpoint and leaves the run `interrupted`. */
-  readonly signal: AbortSignal
-  /** Where a run that was begun goes on, in place of the engine that it was on. */
-  readonly engine?: string | undefined
-  /** Points of the traces as they arise, with L(w*) where it is known already; those of a chain that starts again come again. */
-  readonly onTrace?: (point: TracePointRecord, initialLoss: number) => void
-  readonly onChainEnded?: (chain: { readonly component: string; readonly chain: number; readonly message: string }) => void
-}
-
-export interface StartOptions extends RunOptions {
-  readonly name?: string
-  /** What is known of where the run comes from, beside the configuration. */
-  readonly provenance?: Provenance
-}
 
 const threadsOf = ({ threads }: RunConfiguration): number => threads ?? availableParallelism()
 

@@ -1,91 +1,20 @@
-import { createHash } from 'node:crypto'
-import type { SamplerConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
-import type { Study } from '../corpora/study'
-import { type Precision, type TokensAtOnce, evaluatorsOf, settleEngine, tokensAtOnce } from '../engine/engines'
-import type { Model } from '../models/architecture'
+import { type TokensAtOnce, evaluatorsOf, settleEngine, tokensAtOnce } from '../engine/engines'
 import { componentIndex, componentSlices, flatten, sliceSize } from '../models/components'
 import { readCheckpoint, readState, removeLeftovers, writeCheckpoint } from './checkpoint'
 import { checkFailures, meanPhi, resultOf } from './estimates'
 import type { SampledChains, SamplingResult } from './estimates'
 import type { FailedChain } from './diagnostics'
+import { chainNames, checkInput, fingerprintOf, sampledNames } from './input'
+import type { ChainName, SamplingInput, SamplingTransport } from './input'
+import { Meter } from './meter'
 import { Minibatches } from './philox'
 import { Pool, TaskDropped, threadLane } from './pool'
-import type { OpenLane } from './pool'
 import { blockTokens, chunkTokens, cutRows, flattenTargets, rowsAtOnce, targetsOf } from './rows'
 import type { RowBlock } from './rows'
 import { partsOf, stageSizes } from './stages'
 import type { StageSizes } from './stages'
 import type { Operations, Replica, ResultOf, SharedRun, StepPart, TokenSums } from './tasks'
-
-export type { ChainTrace, ComponentDiagnostics, FailedChain } from './diagnostics'
-export type { SamplingResult } from './estimates'
-
-export interface SamplingProgress {
-  readonly stage: 'sample'
-  /** Steps done and to do of every chain; draws likewise. */
-  readonly step: number
-  readonly steps: number
-  readonly draw: number
-  readonly draws: number
-  /** The chain last worked on. */
-  readonly component: string
-  readonly chain: number
-  /** Target positions through a chain's gradient or losses, of all chains together, over the last seconds. */
-  readonly tokensPerSecond: number
-  /** Of the floating-point operations. */
-  readonly fractionDone: number
-  /** NaN until something has been measured. */
-  readonly secondsLeft: number
-  /** L(w*) on the observation rows, nats per token; NaN until it has been computed. */
-  readonly initialLoss: number
-}
-
-/** L and ‖u - u*‖ of one chain at one draw. */
-export interface TracePoint {
-  readonly component: string
-  readonly chain: number
-  readonly draw: number
-  readonly loss: number
-  readonly distance: number
-}
-
-export interface ChainFlag {
-  readonly component: string
-  readonly chain: number
-  readonly message: string
-}
-
-export interface ChainName {
-  readonly component: string
-  readonly chain: number
-}
-
-export interface SamplingInput {
-  readonly model: Pick<Model, 'architecture' | 'weights'>
-  readonly study: Pick<Study, 'sampling' | 'observation' | 'probe' | 'targets'>
-  readonly components: readonly string[]
-  readonly sampler: SamplerConfiguration
-  readonly seed: number
-  readonly observationIncludesProbe: boolean
-  readonly engine: string
-  /** What products are computed in; float32 where it is not given. */
-  readonly precision?: Precision | undefined
-  readonly threads: number
-  /** `fingerprint` stands for the model, the study and the engine; what else determines the numbers is added to it here. */
-  readonly checkpoint?: { readonly folder: string; readonly everySeconds: number; readonly fingerprint: string }
-  readonly onProgress?: (progress: SamplingProgress) => void
-  readonly onTrace?: (point: TracePoint) => void
-  readonly onFlag?: (flag: ChainFlag) => void
-  readonly signal?: AbortSignal
-}
-
-/** For tests: other workers than threads, another order of work, and other sizes of stages (see stages.ts). */
-export interface SamplingTransport {
-  readonly stageBytes?: number
-  readonly openLane?: OpenLane
-  readonly pick?: (waiting: number) => number
-}
 
 interface Failure extends FailedChain {
   readonly replica: number
@@ -110,52 +39,11 @@ interface Stage {
 }
 
 const progressInterval = 200
-const rateWindow = 15_000
 /** A checkpoint is not begun before this many times the time that the last one took. */
 const checkpointPatience = 10
 
 const float32 = (length: number): Float32Array => new Float32Array(new SharedArrayBuffer(4 * length))
 const float64 = (length: number): Float64Array => new Float64Array(new SharedArrayBuffer(8 * length))
-
-/** Speed and time left from what was done over the last seconds. */
-class Meter {
-  readonly #samples: { readonly at: number; readonly operations: number; readonly tokens: number }[] = []
-  #operations = 0
-  #tokens = 0
-
-  add(operations: number, tokens: number): void {
-    const at = performance.now()
-    this.#operations += operations
-    this.#tokens += tokens
-    this.#samples.push({ at, operations: this.#operations, tokens: this.#tokens })
-    while (this.#samples.length > 2 && this.#samples[0].at < at - rateWindow) this.#samples.shift()
-  }
-
-  /** Operations and tokens per second; NaN at first. */
-  rates(): { readonly operations: number; readonly tokens: number } {
-    const first = this.#samples[0]
-    const last = this.#samples.at(-1)
-    if (first === undefined || last === undefined || last.at === first.at) return { operations: NaN, tokens: NaN }
-    const seconds = (last.at - first.at) / 1000
-    return { operations: (last.operations - first.operations) / seconds, tokens: (last.tokens - first.tokens) / seconds }
-  }
-}
-
-/** Names of what is sampled: the components, then `full` where the estimator needs its chains. */
-export const sampledNames = ({ components, sampler }: Pick<SamplingInput, 'components' | 'sampler'>): readonly string[] =>
-  sampler.estimator === 'two-chain' ? [...components, 'full'] : components
-
-/** Every chain of a run, in order. */
-export const chainNames = (input: Pick<SamplingInput, 'components' | 'sampler'>): ChainName[] =>
-  sampledNames(input).flatMap((component) => Array.from({ length: input.sampler.chains }, (_, chain) => ({ component, chain })))
-
-const fingerprintOf = ({ checkpoint, components, sampler, seed, observationIncludesProbe, study }: SamplingInput, chosen?: readonly ChainName[]): string => {
-  const { preset: _, ...settings } = sampler
-  const lengths = [study.sampling, study.observation, study.probe].map((rows) => rows.map(({ length }) => length))
-  return createHash('sha256')
-    .update(JSON.stringify([checkpoint?.fingerprint, components, Object.entries(settings).sort(), seed, observationIncludesProbe, lengths, study.targets.map(({ length }) => length), ...(chosen === undefined ? [] : [chosen])]))
-    .digest('hex')
-}
 
 const shared = (values: Float32Array): Float32Array => {
   const copy = float32(values.length)
@@ -187,18 +75,6 @@ const makeReplicas = ({ model: { architecture, weights }, study, sampler, observ
       claim: new Int32Array(new SharedArrayBuffer(4))
     }))
   })
-}
-
-const checkInput = ({ study, sampler, components }: SamplingInput, tokens: number): void => {
-  const fail = (message: string): never => {
-    throw new SpectroscopeError('configuration', message)
-  }
-  if (sampler.nBeta > 0 && study.sampling.length < sampler.batchSize) {
-    fail(`"sampler.batchSize" is ${sampler.batchSize} but there are only ${study.sampling.length} sampling rows; give more rows or lower it.`)
-  }
-  if (study.observation.length === 0) fail('There are no observation rows; give at least one.')
-  if (tokens === 0) fail('There are no studied tokens; give at least one probe row with a target position.')
-  if (components.length === 0) fail('"components" is empty; name at least one.')
 }
 
 class Sampler {

@@ -13,7 +13,7 @@ import { componentSlices, flatten } from '../../main/models/components'
 import { loadModel } from '../../main/models/load'
 import { localLane } from '../../main/sampling/pool'
 import { sample } from '../../main/sampling/sample'
-import type { SamplingInput } from '../../main/sampling/sample'
+import type { SamplingInput } from '../../main/sampling/input'
 import { tinyRows, writeTinyModel } from '../tiny-model'
 
 let folder: string

@@ -8,7 +8,7 @@ import { clusteringProgress, samplingProgress } from '../../main/pipeline/progre
 import { nextStage } from '../../main/pipeline/run'
 import { Stopwatch } from '../../main/pipeline/stopwatch'
 import { fingerprintOf } from '../../main/pipeline/versions'
-import type { ComponentDiagnostics } from '../../main/sampling/sample'
+import type { ComponentDiagnostics } from '../../main/sampling/diagnostics'
 import { parseConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import type { RunRecord, StageName } from '../../preload/records'

@@ -1,6 +1,6 @@
 import type { Evaluator, Prefix, Rows } from '../../main/engine/evaluator'
 import type { Architecture, Tensor, Weights } from '../../main/models/architecture'
-import type { SamplingInput } from '../../main/sampling/sample'
+import type { SamplingInput } from '../../main/sampling/input'
 
 /** Two heads and two MLPs over a width of four: shapes are all that the sampler looks at. */
 export const architecture: Architecture = {

@@ -4,8 +4,9 @@ import { resultOf } from '../../main/sampling/estimates'
 import type { SampledChains } from '../../main/sampling/estimates'
 import { localLane } from '../../main/sampling/pool'
 import type { OpenLane } from '../../main/sampling/pool'
-import { chainNames, sample, sampleChains } from '../../main/sampling/sample'
-import type { ChainName, SamplingInput } from '../../main/sampling/sample'
+import { chainNames } from '../../main/sampling/input'
+import { sample, sampleChains } from '../../main/sampling/sample'
+import type { ChainName, SamplingInput } from '../../main/sampling/input'
 import { architecture, QuadraticEvaluator, smallInput, weights } from './sampling-fake'
 
 /** `before` is told the component of every evaluation and adds to its losses. */

@@ -9,7 +9,7 @@ import { readSet, readStudy, setPath, dealChains, studyPath, writeSet, writeStud
 import type { ShardSet } from '../../main/pipeline/shard-set'
 import { plainScript, sbatchScript } from '../../main/pipeline/shard-scripts'
 import { joinChains, openChains, writeChains } from '../../main/sampling/chains-file'
-import { chainNames } from '../../main/sampling/sample'
+import { chainNames } from '../../main/sampling/input'
 import { smallInput } from './sampling-fake'
 
 let folder: string

@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto'
+import type { SamplerConfiguration } from '../../preload/configuration'
+import { SpectroscopeError } from '../../preload/errors'
+import type { Study } from '../corpora/study'
+import type { Precision } from '../engine/engines'
+import type { Model } from '../models/architecture'
+import type { OpenLane } from './pool'
+
+export interface SamplingProgress {
+  readonly stage: 'sample'
+  /** Steps done and to do of every chain; draws likewise. */
+  readonly step: number
+  readonly steps: number
+  readonly draw: number
+  readonly draws: number
+  /** The chain last worked on. */
+  readonly component: string
+  readonly chain: number
+  /** Target positions through a chain's gradient or losses, of all chains together, over the last seconds. */
+  readonly tokensPerSecond: number
+  /** Of the floating-point operations. */
+  readonly fractionDone: number
+  /** NaN until something has been measured. */
+  readonly secondsLeft: number
+  /** L(w*) on the observation rows, nats per token; NaN until it has been computed. */
+  readonly initialLoss: number
+}
+
+/** L and ‖u - u*‖ of one chain at one draw. */
+export interface TracePoint {
+  readonly component: string
+  readonly chain: number
+  readonly draw: number
+  readonly loss: number
+  readonly distance: number
+}
+
+export interface ChainFlag {
+  readonly component: string
+  readonly chain: number
+  readonly message: string
+}
+
+export interface ChainName {
+  readonly component: string
+  readonly chain: number
+}
+
+export interface SamplingInput {
+  readonly model: Pick<Model, 'architecture' | 'weights'>
+  readonly study: Pick<Study, 'sampling' | 'observation' | 'probe' | 'targets'>
+  readonly components: readonly string[]
+  readonly sampler: SamplerConfiguration
+  readonly seed: number
+  readonly observationIncludesProbe: boolean
+  readonly engine: string
+  /** What products are computed in; float32 where it is not given. */
+  readonly precision?: Precision | undefined
+  readonly threads: number
+  /** `fingerprint` stands for the model, the study and the engine; what else determines the numbers is added to it here. */
+  readonly checkpoint?: { readonly folder: string; readonly everySeconds: number; readonly fingerprint: string }
+  readonly onProgress?: (progress: SamplingProgress) => void
+  readonly onTrace?: (point: TracePoint) => void
+  readonly onFlag?: (flag: ChainFlag) => void
+  readonly signal?: AbortSignal
+}
+
+/** For tests: other workers than threads, another order of work, and other sizes of stages (see stages.ts). */
+export interface SamplingTransport {
+  readonly stageBytes?: number
+  readonly openLane?: OpenLane
+  readonly pick?: (waiting: number) => number
+}
+
+/** Names of what is sampled: the components, then `full` where the estimator needs its chains. */
+export const sampledNames = ({ components, sampler }: Pick<SamplingInput, 'components' | 'sampler'>): readonly string[] =>
+  sampler.estimator === 'two-chain' ? [...components, 'full'] : components
+
+/** Every chain of a run, in order. */
+export const chainNames = (input: Pick<SamplingInput, 'components' | 'sampler'>): ChainName[] =>
+  sampledNames(input).flatMap((component) => Array.from({ length: input.sampler.chains }, (_, chain) => ({ component, chain })))
+
+/** Stands for all that determines a run's numbers. */
+export const fingerprintOf = ({ checkpoint, components, sampler, seed, observationIncludesProbe, study }: SamplingInput, chosen?: readonly ChainName[]): string => {
+  const { preset: _, ...settings } = sampler
+  const lengths = [study.sampling, study.observation, study.probe].map((rows) => rows.map(({ length }) => length))
+  return createHash('sha256')
+    .update(JSON.stringify([checkpoint?.fingerprint, components, Object.entries(settings).sort(), seed, observationIncludesProbe, lengths, study.targets.map(({ length }) => length), ...(chosen === undefined ? [] : [chosen])]))
+    .digest('hex')
+}
+
+/** Throws a `configuration` error where nothing can be sampled; `tokens` are those that are studied. */
+export const checkInput = ({ study, sampler, components }: SamplingInput, tokens: number): void => {
+  const fail = (message: string): never => {
+    throw new SpectroscopeError('configuration', message)
+  }
+  if (sampler.nBeta > 0 && study.sampling.length < sampler.batchSize) {
+    fail(`"sampler.batchSize" is ${sampler.batchSize} but there are only ${study.sampling.length} sampling rows; give more rows or lower it.`)
+  }
+  if (study.observation.length === 0) fail('There are no observation rows; give at least one.')
+  if (tokens === 0) fail('There are no studied tokens; give at least one probe row with a target position.')
+  if (components.length === 0) fail('"components" is empty; name at least one.')
+}

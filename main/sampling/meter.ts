@@ -1,0 +1,25 @@
+const rateWindow = 15_000
+
+/** Speed and time left from what was done over the last seconds. */
+export class Meter {
+  readonly #samples: { readonly at: number; readonly operations: number; readonly tokens: number }[] = []
+  #operations = 0
+  #tokens = 0
+
+  add(operations: number, tokens: number): void {
+    const at = performance.now()
+    this.#operations += operations
+    this.#tokens += tokens
+    this.#samples.push({ at, operations: this.#operations, tokens: this.#tokens })
+    while (this.#samples.length > 2 && this.#samples[0].at < at - rateWindow) this.#samples.shift()
+  }
+
+  /** Operations and tokens per second; NaN at first. */
+  rates(): { readonly operations: number; readonly tokens: number } {
+    const first = this.#samples[0]
+    const last = this.#samples.at(-1)
+    if (first === undefined || last === undefined || last.at === first.at) return { operations: NaN, tokens: NaN }
+    const seconds = (last.at - first.at) / 1000
+    return { operations: (last.operations - first.operations) / seconds, tokens: (last.tokens - first.tokens) / seconds }
+  }
+}
