@@ -55,12 +55,9 @@ const settingsOf = ({ memory: { buffer }, places: { settings } }: Workspace) => 
 }
 
 const volumesOf = (parts: Int32Array, degrees: Float64Array, nodes: number, of: Int32Array): Float64Array => {
-  const all = new Map([...of].map((part) => [part, 0]))
-  for (let i = 0; i < nodes; i++) {
-    const sum = all.get(parts[i])
-    if (sum !== undefined) all.set(parts[i], sum + degrees[i])
-  }
-  return Float64Array.from(of, (part) => all.get(part)!)
+  const sums = new Float64Array(nodes)
+  for (let i = 0; i < nodes; i++) sums[parts[i]] += degrees[i]
+  return Float64Array.from(of, (part) => (part < 0 ? 0 : sums[part]))
 }
 
 /**

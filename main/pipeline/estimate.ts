@@ -232,7 +232,7 @@ const sampledBytes = (sizes: Sizes, stages: StageSizes, tokens: number, componen
   ((sampler.nBeta === 0 ? 8 : 12) + (stages.staged ? 4 : 0) + 4 * partsOf(stages, stages.chunks)) * sizes.replicaWeights + sumsBytes(sizes, tokens, sampler, observationIncludesProbe) + tokens * (components * 16 + 4)
 
 /** The matrix, points, neighbours, the graph with its copies, and vectors of the search. */
-const clusteredBytes = (tokens: number, components: number, k: number): number => tokens * (components * 16 + k * (8 + 24 + 2 * 1.4 * 12 + 8) + 200)
+const clusteredBytes = (tokens: number, components: number, k: number): number => tokens * (components * 16 + k * (8 + 24 + 2 * 1.4 * 12 + 8) + 270)
 
 const includesProbe = (corpus: RunConfiguration['corpus']): boolean => corpus?.observationIncludesProbe ?? false
 
