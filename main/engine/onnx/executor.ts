@@ -9,7 +9,7 @@ import { Uploads } from './uploads'
 const unshared = <T extends Float32Array | Int32Array>(data: T): T => (data.buffer instanceof SharedArrayBuffer ? (data.slice() as T) : data)
 
 /** What CUDA, its libraries and onnxruntime's arena say where memory is short. */
-const memoryWords = /out of memory|failed to allocate memory|CUBLAS_STATUS_ALLOC_FAILED|CUDA failure 2:/i
+const memoryWords = /out of memory|failed to allocate memory|STATUS_ALLOC_FAILED|cudaErrorMemoryAllocation|CUDA failure 2:/i
 
 /** An error of a device as what it is. */
 const deviceError = (error: unknown): unknown => (error instanceof Error && memoryWords.test(error.message) ? new OutOfDeviceMemory(error.message.split('\n')[0], { cause: error }) : error)
