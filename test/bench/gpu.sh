@@ -153,11 +153,15 @@ else
 fi
 
 printf 'part,memory_before_mib,memory_most_mib\n' >"$out/memory.csv"
+# What watches the device's memory ends with the script, however that ends.
+watcher=
+trap '[[ -z $watcher ]] || kill "$watcher" 2>/dev/null' EXIT
+trap 'exit 130' INT TERM
 memory() { nvidia-smi --query-gpu=memory.used --format=csv,noheader,nounits | head -1; }
 
 # measure NAME ARGUMENTS...: a row of the table, with the most of the device's memory that was taken meanwhile.
 measure() {
-  local name=$1 watcher= before=
+  local name=$1 before=
   shift
   if [[ $gpu == yes ]]; then
     before=$(memory)
@@ -168,6 +172,7 @@ measure() {
   if [[ -n $watcher ]]; then
     kill "$watcher" 2>/dev/null
     wait "$watcher" 2>/dev/null
+    watcher=
     local most
     most=$(sort -n "$out/.memory" | tail -1)
     rm -f "$out/.memory"
