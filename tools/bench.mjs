@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { checkNode, ensureBuilt, ensureInstalled, root, run } from './ensure.mjs'
 
 const parts = ['speed', 'accuracy', 'neighbours', 'clustering', 'describe', 'growth', 'rows', 'responsiveness', 'window']
+// Done where they are named, as they need a device.
+const others = ['device', 'loss']
 checkNode()
 ensureInstalled()
 ensureBuilt()
@@ -16,8 +18,9 @@ await build({
   build: { ssr: true, outDir: join(root, 'out', 'bench'), target: 'node20', rolldownOptions: { input, output: { entryFileNames: '[name].js' } } }
 })
 const given = process.argv.slice(2)
-const chosen = parts.includes(given[0]) || given[0] === 'device' ? [given[0]] : parts
-const options = parts.includes(given[0]) || given[0] === 'device' ? given.slice(1) : given
+const named = [...parts, ...others].includes(given[0])
+const chosen = named ? [given[0]] : parts
+const options = named ? given.slice(1) : given
 for (const part of chosen) {
   const entry = part === 'window' ? [join('out', 'bench', 'window.js'), ...(chosen.length === 1 ? options : [])] : [join('out', 'bench', 'bench.js'), part, ...options]
   const status = run([process.execPath, ...entry])

@@ -8,6 +8,7 @@ import { benchClustering } from './clustering'
 import { benchDescription } from './describe'
 import { benchDevice } from './device'
 import { benchGrowth, growthAxes, measureGrowthPoint } from './growth'
+import { benchLoss } from './loss'
 import { benchLongRows, measureRowsPoint, writeRowsModel, type RowsPoint } from './long-rows'
 import { benchNeighbours } from './neighbours'
 import { benchResponsiveness } from './responsiveness'
@@ -19,7 +20,8 @@ const shared = join(projectRoot, '..', 'shared')
 const program = new Command()
   .name('npm run bench --')
   .description('Measures this machine: sampling beside a plain PyTorch loop, float32 error, clustering, description and layout, and how cost grows.')
-  .argument('<part>', 'speed, accuracy, device, neighbours, clustering, describe, growth, rows or responsiveness')
+  .argument('<part>', 'speed, accuracy, device, loss, neighbours, clustering, describe, growth, rows or responsiveness')
+  .option('--engines <names>', 'of the part loss: onnx-cpu, webgpu, webgpu-software, page', 'onnx-cpu,webgpu-software,page')
   .option('--threads <n>', 'threads of both sides', String(availableParallelism()))
   .option('--rounds <n>', 'rounds of ours and the peer in turns')
   .option('--shapes <names>', 'which of fixture, pythia-14m, pythia-70m, pythia-410m and gpt2-small', 'fixture,pythia-14m,gpt2-small')
@@ -56,6 +58,7 @@ interface Options {
   readonly clusters: string
   readonly lengths: string
   readonly only?: string
+  readonly engines: string
   readonly point?: string
   readonly peer: string
   readonly fixtures: string
@@ -79,6 +82,7 @@ else if (part === 'accuracy') await benchAccuracy(present(options.fixtures), pre
 else if (part === 'neighbours') await benchNeighbours(options.sizes.split(','), threads, options.python)
 else if (part === 'clustering') await benchClustering(Number(options.tokens ?? 100_000), threads)
 else if (part === 'describe') benchDescription(Number(options.tokens ?? 1_000_000), Number(options.clusters))
+else if (part === 'loss') await benchLoss(options.engines.split(','), Number(options.tokens ?? 64), Number(options.rounds ?? 3))
 else if (part === 'growth') await benchGrowth(options.only?.split(',') ?? [])
 else if (part === 'responsiveness') await benchResponsiveness(threads, 15)
 else if (part === 'rows') await benchLongRows(options.lengths.split(',').map(Number), threads, options.point === undefined ? {} : (JSON.parse(options.point) as Partial<RowsPoint>))

@@ -4,12 +4,12 @@ import type { AddressInfo } from 'node:net'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
 import { build } from 'vite'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { SpectroscopeError } from '../../preload/errors'
 import { decode, encode } from '../../preload/wire'
+import { projectRoot } from '../../main/base/entries'
 import type { ChildExit } from '../../main/base/processes'
 import { ProcessExecutor } from '../../main/engine/apart/client'
 import { findChromium } from '../../tools/ensure.mjs'
@@ -17,7 +17,7 @@ import { findChromium } from '../../tools/ensure.mjs'
 const bundle = async (): Promise<string> => {
   const folder = mkdtempSync(join(tmpdir(), 'spectroscope-page-'))
   try {
-    const entry = fileURLToPath(new URL('page.ts', import.meta.url))
+    const entry = join(projectRoot, 'test', 'browser', 'page.ts')
     await build({ configFile: false, logLevel: 'error', publicDir: false, build: { lib: { entry, formats: ['iife'], name: 'page', fileName: () => 'page.js' }, outDir: folder, target: 'chrome120', minify: false } })
     return readFileSync(join(folder, 'page.js'), 'utf8')
   } finally {
