@@ -22,7 +22,7 @@ const logitBytes = 24 * 2 ** 20
 const lossTokens = 512
 
 /** What a gradient would keep of scores, for all layers and one row, from which on rows are long. */
-const longBytes = 192 * 2 ** 20
+const longBytes = 128 * 2 ** 20
 
 /** Whether rows are so long that the work goes layer by layer (layerwise.ts). It is a matter of shapes alone, so that results do not depend on the machine. */
 export const areLong = ({ layers, heads }: Architecture, positions: number): boolean => 4 * layers * heads * positions ** 2 > longBytes

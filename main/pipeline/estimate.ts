@@ -77,7 +77,7 @@ const measured = {
   secondsOfDescription: 1e-6,
   /** What the processes take with nothing in them. */
   processBytes: 350e6,
-  threadBytes: 60e6,
+  threadBytes: 150e6,
   /** A piece's process and its compute process. */
   pieceProcessBytes: 250e6,
   /** Stages whose activations at w* are held: of the one at work, the next, and those that no collection has come for yet. */
