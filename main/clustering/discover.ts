@@ -4,7 +4,7 @@ import type { Pool } from '../base/pool'
 import { openTeam } from '../base/team'
 import { conductance, removeNodes, shrinkable, volume, type Graph, type ShrinkingGraph } from './graph'
 import type { Judgement, Rule } from './judgement'
-import { openWorkspace, width } from './pagerank'
+import { openWorkspace, width } from './pagerank-system'
 import type { ClusteringResult, ClusteringTask } from './tasks'
 
 const seedStream = 4 * 2 ** 24

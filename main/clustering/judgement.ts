@@ -1,4 +1,4 @@
-import type { Solve } from './pagerank'
+import type { Solve } from './pagerank-system'
 import { sweep, type Sweep } from './sweep'
 
 const wholeShare = 0.99

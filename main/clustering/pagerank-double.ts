@@ -1,6 +1,5 @@
 import { meet, take, type Team } from '../base/team'
-import { blocksOf, rowsInBlock, width, type System } from './pagerank'
-import { iterationLimit, roundingShare } from './pagerank-mixed'
+import { blocksOf, iterationLimit, roundingShare, rowsInBlock, width, type System } from './pagerank-system'
 
 const rounds = 6
 

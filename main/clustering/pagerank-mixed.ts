@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { kernelPath } from '../base/entries'
 import { meet, take, type Team } from '../base/team'
-import { blocksOf, rowsInBlock, width, type Solve, type System, type Workspace } from './pagerank'
+import { blocksOf, iterationLimit, roundingShare, rowsInBlock, width, type Solve, type System, type Workspace } from './pagerank-system'
 
 /** A column's residual falls by this factor in float32 before the scores take the correction in and it is computed anew in float64. */
 const reduction = 2 ** -18
@@ -15,10 +15,6 @@ const rounds = 40
 const magnitude = 60
 /** Share of the tolerance below which a value in float32 is taken for 0. */
 const negligible = 2 ** -24
-/** Rounding that no solver can undo, relative to a node's own score. */
-export const roundingShare = 32 * Number.EPSILON
-
-export const iterationLimit = (alpha: number): number => 200 + Math.ceil(40 / Math.sqrt(alpha))
 
 interface PagerankKernel {
   readonly begin: (...placesAndFactors: number[]) => void

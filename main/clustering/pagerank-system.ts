@@ -1,0 +1,122 @@
+import { SpectroscopeError } from '../../preload/errors'
+import type { Graph, GraphArrays } from './graph'
+
+const pageBytes = 65536
+/** WebAssembly addresses 4 GiB. */
+const mostPages = 65536
+
+/** Columns solved in one pass over the matrix. A pass costs hardly more than with 4, while the vectors of 16 outgrow the cache. */
+export const width = 8
+
+export const rowsInBlock = 256
+export const blocksOf = (nodes: number): number => Math.ceil(nodes / rowsInBlock)
+
+/** Rounding that no solver can undo, relative to a node's own score. */
+export const roundingShare = 32 * Number.EPSILON
+
+export const iterationLimit = (alpha: number): number => 200 + Math.ceil(40 / Math.sqrt(alpha))
+
+/** Addresses of the arrays in a workspace's memory: what the kernel takes. */
+export interface Places {
+  readonly starts: number
+  readonly ends: number
+  readonly columns: number
+  readonly weights: number
+  readonly shares: number
+  readonly degrees: number
+  readonly parts: number
+  readonly scores: number
+  readonly residuals: number
+  readonly products: number
+  readonly directions: number
+  readonly images: number
+  readonly corrections: number
+  readonly ranked: number
+  readonly earlier: number
+  readonly sums: number
+  readonly settings: number
+}
+
+/** Shared memory for a graph that may shrink and for the vectors [node, column] of a solve. */
+export interface Workspace {
+  readonly memory: WebAssembly.Memory
+  readonly places: Places
+  readonly arrays: GraphArrays
+  /** p_u / d_u, [node, column], after a solve. */
+  readonly scores: Float64Array
+  /** The same scores, [column, node], after `weighEarlier`. */
+  readonly ranked: Float64Array
+  /** The weight of each node's edges to nodes that a sweep takes before it, [column, node], after `weighEarlier`. */
+  readonly earlier: Float64Array
+}
+
+export interface Solve {
+  /** In the arrays of `workspace`. */
+  readonly graph: Graph
+  /** Nodes that are not removed from it. */
+  readonly left: number
+  /** Up to `width` seed nodes, one a column; a node without edges, or -1, leaves its column 0. */
+  readonly seeds: Int32Array
+  readonly alpha: number
+  readonly epsilon: number
+  readonly volume: number
+  readonly workspace: Workspace
+}
+
+/** What a column is solved for: |r_u| ≤ `tolerance` for the residual r = source - K z of z = p_u / d_u. */
+export interface System {
+  readonly solve: Solve
+  /** K = keep · I - spread · D⁻¹A. */
+  readonly keep: number
+  readonly spread: number
+  readonly tolerance: number
+  /** Of each column, at its seed. */
+  readonly sources: Float64Array
+}
+
+/** Memory for graphs of up to as many nodes and edges as `graph`. Throws a `clustering` error for more than WebAssembly addresses. */
+export const openWorkspace = (graph: Graph): Workspace => {
+  const { nodes } = graph
+  const entries = graph.columns.length
+  let end = 0
+  const reserve = (bytes: number): number => {
+    const start = end
+    end = Math.ceil((end + bytes) / 64) * 64
+    return start
+  }
+  const places = {
+    settings: reserve(64 * width),
+    sums: reserve(4 * blocksOf(nodes) * width * 8),
+    starts: reserve(4 * (nodes + 1)),
+    ends: reserve(4 * nodes),
+    columns: reserve(4 * entries),
+    weights: reserve(8 * entries),
+    shares: reserve(4 * entries),
+    degrees: reserve(8 * nodes),
+    parts: reserve(4 * nodes),
+    scores: reserve(8 * nodes * width),
+    residuals: reserve(4 * nodes * width),
+    products: reserve(4 * nodes * width),
+    directions: reserve(4 * nodes * width),
+    images: reserve(4 * nodes * width),
+    corrections: reserve(4 * nodes * width),
+    ranked: reserve(8 * nodes * width),
+    earlier: reserve(8 * nodes * width)
+  }
+  const pages = Math.ceil(end / pageBytes)
+  if (pages > mostPages) {
+    throw new SpectroscopeError('clustering', `The graph of ${nodes} tokens and ${entries / 2} edges needs more than the solver's 4 GiB; lower "clustering.neighbours" or study fewer tokens.`)
+  }
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
+  const arrays = {
+    starts: new Int32Array(memory.buffer, places.starts, nodes + 1),
+    ends: new Int32Array(memory.buffer, places.ends, nodes),
+    columns: new Int32Array(memory.buffer, places.columns, entries),
+    weights: new Float64Array(memory.buffer, places.weights, entries),
+    shares: new Float32Array(memory.buffer, places.shares, entries),
+    degrees: new Float64Array(memory.buffer, places.degrees, nodes),
+    parts: new Int32Array(memory.buffer, places.parts, nodes)
+  }
+  const vector = (place: number): Float64Array => new Float64Array(memory.buffer, place, nodes * width)
+  return { memory, places, arrays, scores: vector(places.scores), ranked: vector(places.ranked), earlier: vector(places.earlier) }
+}
