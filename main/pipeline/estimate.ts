@@ -273,6 +273,9 @@ const machineMemory = (): number => {
   return most > 0 ? Math.min(most, totalmem()) : totalmem()
 }
 
+/** An estimate is up to so many times what is used (test/bench/NOTES.md), so only a run that is further above the machine's memory is refused. */
+const mostOverestimated = 1.6
+
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`
 
 /** Whatever number of threads a study's run is to have, and what is to be said of its memory. */
@@ -286,7 +289,7 @@ const preparedPlan = async (configuration: RunConfiguration, baseFolder: string,
 
 /**
  * On how many threads a prepared study is sampled, so that it fits in memory: those asked for, or fewer, as numbers do not depend on them.
- * Says so where it is fewer, and where clustering needs more than there is. Throws a `configuration` error where one thread would not fit.
+ * Says so where it is fewer, and where what is needed may be more than there is. Throws a `configuration` error where one thread can't fit.
  */
 export const threadsThatFit = async (
   configuration: RunConfiguration, baseFolder: string, prepared: Pick<Prepared, 'components' | 'study' | 'engine'>, memory = machineMemory()
@@ -299,9 +302,10 @@ export const threadsThatFit = async (
   let threads = wanted
   while (threads > 1 && neededOn(threads).sampling > memory) threads--
   const { sampling } = neededOn(threads)
-  if (sampling > memory) {
-    throw new SpectroscopeError('configuration', `Sampling needs about ${gigabytes(sampling)} of memory even on one thread, and there is ${gigabytes(memory)}; study fewer tokens or components, set fewer "sampler.chains", or divide the run with \`spectroscope shard\`.`)
-  }
+  const scarce = `Sampling needs about ${gigabytes(sampling)} of memory even on one thread, and there is ${gigabytes(memory)}`
+  const remedy = 'study fewer tokens or components, set fewer "sampler.chains", or divide the run with `spectroscope shard`'
+  if (sampling > mostOverestimated * memory) throw new SpectroscopeError('configuration', `${scarce}; ${remedy}.`)
+  if (sampling > memory) return { threads, warning: `${scarce}: it goes on one, and may be slow or end early; if so, ${remedy}.` }
   if (threads < wanted) return { threads, warning: `Sampling needs about ${gigabytes(whole.sampling)} of memory on ${wanted} threads, and there is ${gigabytes(memory)}: it goes on ${threads}, which takes longer and changes no number.` }
   if (whole.all <= memory) return { threads }
   return { threads, warning: `This run needs about ${gigabytes(whole.all)} of memory for its clusters and has ${gigabytes(memory)}, so it may be slow or end early: stop it and study fewer tokens.` }

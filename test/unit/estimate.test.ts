@@ -144,6 +144,8 @@ describe('the estimate of a run', () => {
     const { threads, warning } = await threadsThatFit(configuration, folder, prepared, memoryBytes - 1)
     expect(threads).toBe(3)
     expect(warning).toMatch(/on 4 threads, and there is \d+\.\d GB: it goes on 3,/)
+    const scarce = await threadsThatFit({ ...configuration, threads: 1 }, folder, prepared, (await estimateRun({ ...configuration, threads: 1, components: prepared.components }, folder, rate)).memoryBytes / 1.3)
+    expect(scarce).toMatchObject({ threads: 1, warning: expect.stringMatching(/even on one thread, .* may be slow or end early; if so, study fewer/) as string })
     await expect(threadsThatFit(configuration, folder, prepared, 2 ** 20)).rejects.toMatchObject({ kind: 'configuration', message: expect.stringMatching(/even on one thread, and there is 0\.0 GB; study fewer/) as string })
     expect(await pieceBytes(configuration, folder, prepared, ['head:0.1'], 1)).toBeLessThan(await pieceBytes(configuration, folder, prepared, ['head:0.1', 'full'], 2))
   })
