@@ -6,7 +6,7 @@ export * from './contract-progress'
 export * from './contract-runs'
 export { clusteringSchema, configurationSchema, corpusSchema, presets, rangeWords, samplerSchema } from './configuration'
 export type { ClusteringConfiguration, CorpusConfiguration, RunConfiguration, SamplerConfiguration } from './configuration'
-export { fromPlain, SpectroscopeError, toPlain } from './errors'
+export { fromPlain, messageOf, SpectroscopeError, toPlain } from './errors'
 export type { ErrorKind, PlainError } from './errors'
 export { leftoverCluster, stageNames } from './records'
 export type {

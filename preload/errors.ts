@@ -28,6 +28,9 @@ export class SpectroscopeError extends Error {
   }
 }
 
+/** What anything thrown says. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
 export interface PlainError {
   readonly kind: ErrorKind | 'internal'
   /** The whole sentence: what is wrong and where, then, after the last "; ", what to do. */

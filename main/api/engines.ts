@@ -1,5 +1,5 @@
 import type { EngineInstallation, EngineInstalled, RunEvent } from '../../preload/contract'
-import { SpectroscopeError } from '../../preload/errors'
+import { messageOf, SpectroscopeError } from '../../preload/errors'
 import { cudaPlanWords, installCuda, planCuda } from '../engine/onnx/cuda-install'
 import { install as installTfjs, planInstallation, planWords } from '../engine/tfjs/install'
 import { installedPackage } from '../engine/tfjs/installation'
@@ -109,7 +109,7 @@ export const installEngine = async ({ name, confirm, onEvent, signal }: InstallR
     const { device, version } = await describeEngineApart(engine)
     return { engine, installed: true, device, version }
   } catch (error) {
-    throw new SpectroscopeError('engine', `All files of ${engine} are installed, but it does not start: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    throw new SpectroscopeError('engine', `All files of ${engine} are installed, but it does not start: ${messageOf(error)}`, { cause: error })
   }
 }
 

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import { crc32 } from 'node:zlib'
 import { openPromise } from 'yauzl'
 import type { Entry, ZipFile } from 'yauzl'
+import { messageOf } from '../../preload/errors'
 
 export class DamagedArchive extends Error {}
 
@@ -15,7 +16,7 @@ const reading = async <T>(what: string, read: () => Promise<T>): Promise<T> => {
     return await read()
   } catch (error) {
     if (isOfSystem(error) || error instanceof DamagedArchive || (error instanceof Error && error.name === 'AbortError')) throw error
-    throw new DamagedArchive(`${what} (${error instanceof Error ? error.message : String(error)})`, { cause: error })
+    throw new DamagedArchive(`${what} (${messageOf(error)})`, { cause: error })
   }
 }
 

@@ -1,5 +1,5 @@
 import { cpus } from 'node:os'
-import { SpectroscopeError } from '../../preload/errors'
+import { messageOf, SpectroscopeError } from '../../preload/errors'
 import type { Architecture, Weights } from '../models/architecture'
 import type { Evaluator } from './evaluator'
 import type { EngineDescription, Executor } from './executor'
@@ -142,7 +142,7 @@ const report = async (name: string): Promise<EngineReport> => {
   } catch (error) {
     const installed = await install?.()
     return {
-      name, device: await device(), precision, version: '', available: false, remedy: error instanceof Error ? error.message : String(error),
+      name, device: await device(), precision, version: '', available: false, remedy: messageOf(error),
       ...(installed === undefined ? {} : { install: installed })
     }
   }

@@ -1,3 +1,4 @@
+import { messageOf } from '../../preload/errors'
 import type { EngineRate } from '../../preload/contract'
 import type { EngineReport } from '../engine/engines'
 import { createEvaluator, listEngines } from '../engine/engines'
@@ -65,7 +66,7 @@ const measured = async ({ remedy, install, ...report }: EngineReport, weights: W
   try {
     return { ...report, remedy: null, install: null, ...(await rateOf(report.name, weights)) }
   } catch (error) {
-    return { ...none, available: false, remedy: error instanceof Error ? error.message : String(error) }
+    return { ...none, available: false, remedy: messageOf(error) }
   }
 }
 

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import type { ClusteringConfiguration, RunConfiguration } from '../../preload/configuration'
-import { SpectroscopeError } from '../../preload/errors'
+import { messageOf, SpectroscopeError } from '../../preload/errors'
 import { stageNames } from '../../preload/records'
 import type { ClusteringRecord, EngineProvenance, GatheredProvenance, Provenance, RunChanges, RunRecord, StageName, StageRecord, TracePointRecord } from '../../preload/records'
 import { makeFolder } from '../base/files'
@@ -364,7 +364,7 @@ class Runner {
     const kind = error instanceof SpectroscopeError ? error.kind : 'internal'
     try {
       if (isNew && !this.#done('prepare') && refusals.has(kind) && !(error instanceof ComputeFailed)) await this.#workspace.deleteRun(this.#run.id)
-      else await this.#update({ status: failures.has(kind) ? 'failed' : 'interrupted', ...(kind === 'interrupted' ? {} : { error: error instanceof Error ? error.message : String(error) }) })
+      else await this.#update({ status: failures.has(kind) ? 'failed' : 'interrupted', ...(kind === 'interrupted' ? {} : { error: messageOf(error) }) })
     } catch {
       // The store is what failed; it lists a run that nobody works on as interrupted when it is opened again.
     }

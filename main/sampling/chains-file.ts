@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import { SpectroscopeError } from '../../preload/errors'
+import { messageOf, SpectroscopeError } from '../../preload/errors'
 import { decode, encode } from '../../preload/wire'
 import { faultCode } from '../base/faults'
 import { writeFileAtomically } from '../base/files'
@@ -81,7 +81,7 @@ export const openChains = async <A extends object>(path: string): Promise<Chains
     return { about, ...outline, sums: async (at) => (await readPart(file, places[at])) as Sums, close: () => file.close() }
   } catch (error) {
     await file.close()
-    throw fault(error instanceof Error ? error.message : String(error), error)
+    throw fault(messageOf(error), error)
   }
 }
 

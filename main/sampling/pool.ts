@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { fromPlain, SpectroscopeError } from '../../preload/errors'
+import { fromPlain, messageOf, SpectroscopeError } from '../../preload/errors'
 import type { PlainError } from '../../preload/errors'
 import { entryPath } from '../base/entries'
 import type { Evaluator, Prefix } from '../engine/evaluator'
@@ -46,7 +46,7 @@ export const threadLane: OpenLane = async (run) => {
   const send = (message: ToLane): void => worker.postMessage(message)
   const exited = new Promise<void>((resolve) => {
     worker.once('error', (error) => {
-      cause = error instanceof Error ? error.message : String(error)
+      cause = messageOf(error)
     })
     worker.once('exit', () => {
       lost = new LaneLost(cause)
@@ -128,7 +128,7 @@ const depth = 2
 const asError = (error: unknown, task: Task, replicas: readonly Replica[]): unknown =>
   error instanceof SpectroscopeError
     ? error
-    : new SpectroscopeError('engine', `The engine failed at ${describeTask(task, replicas)}: ${error instanceof Error ? error.message : String(error)}.`, { cause: error })
+    : new SpectroscopeError('engine', `The engine failed at ${describeTask(task, replicas)}: ${messageOf(error)}.`, { cause: error })
 
 /** Heads of a layer share a program. */
 const programOf = (task: Task, replicas: readonly Replica[]): string | undefined => {

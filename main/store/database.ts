@@ -4,7 +4,7 @@ import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
-import { SpectroscopeError } from '../../preload/errors'
+import { messageOf, SpectroscopeError } from '../../preload/errors'
 import { makeFolder, writeFileAtomically, writingError } from '../base/files'
 import { migrations as ownMigrations } from './schema'
 import type { Migration } from './schema'
@@ -24,8 +24,6 @@ export type Row = Readonly<Record<string, unknown>>
 /** Rows of a query as plain objects (lists as arrays, timestamps as they are selected). */
 export const select = async (connection: DuckDBConnection, sql: string, values: readonly DuckDBValue[] = []): Promise<Row[]> =>
   (await connection.runAndReadAll(sql, [...values])).getRowObjectsJS()
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** An error of DuckDB that has a known reason and remedy, as a sentence about the workspace. */
 const knownError = (folder: string, error: unknown): SpectroscopeError | undefined => {

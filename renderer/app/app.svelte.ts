@@ -1,4 +1,5 @@
 import { getContext, setContext } from 'svelte'
+import { messageOf } from '../../preload/contract'
 import type { AppState, Job, RunEntry, Settings, UndoState } from '../../preload/contract'
 import type { Client } from '../client'
 import type { Explore } from '../explore/explore.svelte'
@@ -197,7 +198,7 @@ export class Workbench {
     this.toasts = this.toasts.filter((toast) => toast.id !== id)
   }
 
-  readonly fail = (error: unknown): void => this.tell('error', error instanceof Error ? error.message : String(error))
+  readonly fail = (error: unknown): void => this.tell('error', messageOf(error))
 }
 
 const key = Symbol('workbench')

@@ -1,4 +1,5 @@
 import { SvelteMap } from 'svelte/reactivity'
+import { messageOf } from '../../preload/contract'
 import type { Annotation, ClusterEntry, ClusterNumber } from '../../preload/contract'
 import type { Explore } from '../explore/explore.svelte'
 import { asksForLabels, fits, parseSearch, questionKey, questionsOf } from './search-language'
@@ -76,7 +77,7 @@ export class ClusterList {
         this.#answers.set(questionKey(question), new Set(found))
       } catch (error) {
         if (search !== this.search) continue
-        this.#refusal = error instanceof Error ? error.message : String(error)
+        this.#refusal = messageOf(error)
         break
       }
     }

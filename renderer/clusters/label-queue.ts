@@ -1,3 +1,4 @@
+import { messageOf } from '../../preload/contract'
 import type { Annotation, AnnotationChange, AnnotationTarget, ErrorKind } from '../../preload/contract'
 import { changed } from './label-changes'
 import type { Signature } from './label-changes'
@@ -129,7 +130,7 @@ export class LabelQueue {
       this.#set({ pending: rest() }, step)
     } catch (error) {
       if (kindOf(error) === 'network' && isRepeatable(step)) this.#set({ waiting: true })
-      else this.#set({ pending: rest(), unsaved: [...this.#unsaved, { step, problem: error instanceof Error ? error.message : String(error) }] }, step)
+      else this.#set({ pending: rest(), unsaved: [...this.#unsaved, { step, problem: messageOf(error) }] }, step)
     }
   }
 }

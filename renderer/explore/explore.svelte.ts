@@ -1,5 +1,6 @@
 import { getContext, setContext } from 'svelte'
 import { SvelteMap, SvelteSet } from 'svelte/reactivity'
+import { messageOf } from '../../preload/contract'
 import type {
   Annotation, AnnotationChange, AnnotationsChanged, AnnotationTarget, ClusterEntry, ClusterNumber, ClusteringOverview, Job, LabelStatus, TokenInContext
 } from '../../preload/contract'
@@ -108,7 +109,7 @@ export class Explore {
       this.workbench.undo = overview.undo
       if (this.order.length === 0) this.order = overview.clusters.map(({ cluster }) => cluster)
     } catch (error) {
-      this.failure = error instanceof Error ? error.message : String(error)
+      this.failure = messageOf(error)
     } finally {
       this.job = null
     }

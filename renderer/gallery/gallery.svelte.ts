@@ -1,6 +1,6 @@
 import { getContext, setContext, untrack } from 'svelte'
 import { SvelteMap } from 'svelte/reactivity'
-import { strata } from '../../preload/contract'
+import { messageOf, strata } from '../../preload/contract'
 import type { CallInput, ClusterDetails, ClusterNumber, GalleryToken, Stratum, SubsetCount, TokenCount, TokenInContext } from '../../preload/contract'
 import type { Workbench } from '../app/app.svelte'
 import type { Explore } from '../explore/explore.svelte'
@@ -401,7 +401,7 @@ export class Gallery {
         this.#timers.forEach((timer) => window.clearTimeout(timer))
         this.waiting = 'no'
         this.#explore.galleryShown = true
-        this.failure = error instanceof Error ? error.message : String(error)
+        this.failure = messageOf(error)
       }
     )
   }

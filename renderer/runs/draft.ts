@@ -1,3 +1,5 @@
+import { messageOf } from '../../preload/contract'
+
 /** A configuration as it is being written: what is absent takes its default. Plain JSON, wrong or right. */
 export type Draft = Readonly<Record<string, unknown>>
 
@@ -35,7 +37,7 @@ export const draftFromText = (text: string): { readonly draft: Draft } | { reado
     const value: unknown = JSON.parse(text)
     return isDraft(value) ? { draft: value } : { problem: 'The configuration is one JSON object: { "model": …, "corpus": … }.' }
   } catch (error) {
-    return { problem: `This is not JSON yet: ${error instanceof Error ? error.message : String(error)}.` }
+    return { problem: `This is not JSON yet: ${messageOf(error)}.` }
   }
 }
 

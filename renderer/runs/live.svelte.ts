@@ -1,4 +1,5 @@
 import { SvelteMap } from 'svelte/reactivity'
+import { messageOf } from '../../preload/contract'
 import type { HealthFinding, LiveRun, RunEvent, RunProgress, StageName } from '../../preload/contract'
 import type { Client } from '../client'
 import { Traces } from './traces'
@@ -74,7 +75,7 @@ export class Live {
       this.#rateClock = { at: performance.now(), seconds: this.rates.seconds.at(-1) ?? 0 }
       this.drawn++
     } catch (error) {
-      if (load === this.#load) this.failure = error instanceof Error ? error.message : String(error)
+      if (load === this.#load) this.failure = messageOf(error)
     }
   }
 

@@ -1,3 +1,4 @@
+import { messageOf } from '../../preload/contract'
 import type { ConfigurationCheck, CorpusPreview, Estimate, ModelDescription } from '../../preload/contract'
 import type { Workbench } from '../app/app.svelte'
 import { isAbsolute, joined, lastPart } from '../ui/paths'
@@ -15,7 +16,6 @@ export interface Asked<T> {
 const nothing = { answer: null, failure: null, asking: false }
 
 const pauses = { check: 150, model: 250, estimate: 350, preview: 600 } as const
-const sentence = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** A run that is being written: its configuration so far, and what the main side says to it. */
 export class NewRunForm {
@@ -142,7 +142,7 @@ export class NewRunForm {
       const answer = await call()
       if (number === this.#asked[what]) settle({ answer, failure: null, asking: false })
     } catch (error) {
-      if (number === this.#asked[what]) settle({ answer: null, failure: sentence(error), asking: false })
+      if (number === this.#asked[what]) settle({ answer: null, failure: messageOf(error), asking: false })
     }
   }
 

@@ -1,4 +1,4 @@
-import { SpectroscopeError } from '../../../preload/errors'
+import { messageOf, SpectroscopeError } from '../../../preload/errors'
 import { type EntryName, entryPath } from '../../base/entries'
 import { type Child, type ChildHandle, callsOf, spawnChild } from '../../base/processes'
 import { type Bound, type EngineDescription, type Executor, type Program, type Resident, isResident } from '../executor'
@@ -37,7 +37,7 @@ const lostAtWork = (library: string, words: string): SpectroscopeError =>
 const asEngineError = (library: string, error: unknown): unknown =>
   error instanceof SpectroscopeError
     ? error
-    : new SpectroscopeError('engine', `${library} failed: ${(error instanceof Error ? error.message : String(error)).split('\n')[0].replace(/\.$/, '')}; see that no other program has the GPU's memory, and resume the run.`, { cause: error })
+    : new SpectroscopeError('engine', `${library} failed: ${messageOf(error).split('\n')[0].replace(/\.$/, '')}; see that no other program has the GPU's memory, and resume the run.`, { cause: error })
 
 /** Throws an `engine` error in Electron's runtime, which can't stand in for Node's: forked, it would open another window. */
 export const checkRuntime = (library: string): void => {

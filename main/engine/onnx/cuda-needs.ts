@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { SpectroscopeError } from '../../../preload/errors'
+import { messageOf, SpectroscopeError } from '../../../preload/errors'
 import { type NvidiaDevice, cudaDevice, isAtLeast } from '../nvidia'
 import { folderWithCuda, librariesFolder, providerFiles } from './package'
 import { readSharedObject } from './shared-object'
@@ -45,7 +45,7 @@ const systemFolders = ['/lib/x86_64-linux-gnu', '/usr/lib/x86_64-linux-gnu', '/l
 export const neededByProvider = async (folder: string): Promise<{ readonly cuda: number; readonly missing: readonly string[] }> => {
   const path = join(librariesFolder(folder), providerFiles[1])
   const { needed, folders } = await readSharedObject(path).catch((cause: unknown) => {
-    throw new SpectroscopeError('engine', `${path} is damaged (${cause instanceof Error ? cause.message : String(cause)}); run \`spectroscope engines install cuda\` again.`, { cause })
+    throw new SpectroscopeError('engine', `${path} is damaged (${messageOf(cause)}); run \`spectroscope engines install cuda\` again.`, { cause })
   })
   const own = dirname(path)
   const looked = [...folders.map((each) => each.replace(/\$ORIGIN|\$\{ORIGIN\}/g, own)), own, ...(process.env['LD_LIBRARY_PATH'] ?? '').split(delimiter).filter((each) => each !== ''), ...systemFolders]

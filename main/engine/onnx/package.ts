@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type * as Onnx from 'onnxruntime-node'
-import { SpectroscopeError } from '../../../preload/errors'
+import { messageOf, SpectroscopeError } from '../../../preload/errors'
 import { enginesFolder } from '../../base/folders'
 
 const packages = createRequire(import.meta.url)
@@ -34,6 +34,6 @@ export const loadOnnx = (): typeof Onnx => {
   try {
     return createRequire(join(folderWithCuda() ?? installedFolder(), 'package.json'))('./dist/index.js') as typeof Onnx
   } catch (cause) {
-    throw new SpectroscopeError('engine', `onnxruntime-node could not be loaded (${cause instanceof Error ? cause.message : String(cause)}); run npm ci again on this machine.`, { cause })
+    throw new SpectroscopeError('engine', `onnxruntime-node could not be loaded (${messageOf(cause)}); run npm ci again on this machine.`, { cause })
   }
 }

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import * as tf from '@tensorflow/tfjs-core'
-import { SpectroscopeError } from '../../../preload/errors'
+import { messageOf, SpectroscopeError } from '../../../preload/errors'
 import type { EngineDescription } from '../executor'
 import { deviceWords, nvidiaDevice } from '../nvidia'
 import type { Backend } from './environment'
@@ -32,7 +32,7 @@ const load = (backend: Backend): void => {
     if (backend === 'tensorflow') restoreUtil()
     packages(packageOf[backend])
   } catch (cause) {
-    const words = (cause instanceof Error ? cause.message : String(cause)).split('\n')[0].trim().replace(/\.$/, '')
+    const words = messageOf(cause).split('\n')[0].trim().replace(/\.$/, '')
     const remedy = backend === 'tensorflow' ? 'run `spectroscope engines install tfjs` again, and see that CUDA 11.2 and cuDNN 8.1 are where the system looks for libraries' : 'run npm ci again on this machine'
     throw new SpectroscopeError('engine', `${packageOf[backend]} could not be loaded (${words}); ${remedy}.`, { cause })
   }
