@@ -69,9 +69,12 @@ const engines: Readonly<Record<string, Engine>> = {
 /** What `auto` means: the first of them that is here and works. */
 const automatic = ['onnx-cuda', 'onnx-cpu'] as const
 
+const knownEngine = (name: string): Engine | undefined => (Object.hasOwn(engines, name) ? engines[name] : undefined)
+
 const engineOf = (name: string): Engine => {
-  if (!Object.hasOwn(engines, name)) throw new SpectroscopeError('engine', `There is no engine "${name}"; choose one of ${['auto', ...Object.keys(engines)].join(', ')}.`)
-  return engines[name]
+  const engine = knownEngine(name)
+  if (engine === undefined) throw new SpectroscopeError('engine', `There is no engine "${name}"; choose one of ${['auto', ...Object.keys(engines)].join(', ')}.`)
+  return engine
 }
 
 const has = (name: string, precision: Precision): boolean => engineOf(name).precisions.includes(precision)
@@ -96,17 +99,17 @@ export const createEvaluator = async (engine: string, architecture: Architecture
 
 /** Sets this process up for evaluators that its threads will open. Throws an `engine` error where it is set up for another precision. */
 export const settleEngine = (engine: string, precision: Precision = 'float32'): void => {
-  if (Object.hasOwn(engines, engine)) engines[engine].settle?.(precision)
+  knownEngine(engine)?.settle?.(precision)
 }
 
 /** Evaluators that so many threads are to have: where they have one device together, there are few. */
-export const evaluatorsOf = (engine: string, threads: number): number => Math.min(threads, Object.hasOwn(engines, engine) ? (engines[engine].evaluators ?? Infinity) : Infinity)
+export const evaluatorsOf = (engine: string, threads: number): number => Math.min(threads, knownEngine(engine)?.evaluators ?? Infinity)
 
 /** Tokens that an engine takes at once; `fallback` where it has no wish. */
-export const tokensAtOnce = (engine: string, fallback: TokensAtOnce): TokensAtOnce => (Object.hasOwn(engines, engine) ? (engines[engine].tokens ?? fallback) : fallback)
+export const tokensAtOnce = (engine: string, fallback: TokensAtOnce): TokensAtOnce => knownEngine(engine)?.tokens ?? fallback
 
 /** Whether its evaluators have one device together. */
-export const hasDevice = (engine: string): boolean => Object.hasOwn(engines, engine) && engines[engine].evaluators !== undefined
+export const hasDevice = (engine: string): boolean => knownEngine(engine)?.evaluators !== undefined
 
 /** Opens the engine to see what it is. Throws an `engine` error if it is unknown, cannot be loaded, or computes wrongly. */
 export const describeEngine = async (engine: string, precision: Precision = 'float32'): Promise<EngineDescription> => {

@@ -1,7 +1,7 @@
 import type { Architecture, Weights } from '../models/architecture'
 import type { Prefix, Rows } from './evaluator'
 import type { Bound, Program } from './executor'
-import type { Graph } from './graph'
+import { type Graph, size } from './graph'
 import { type LossSources, type Stage, exactLossStageGraph, inLayer, lossStageGraph, prefixStageGraph, stageGraph, stageSlopeGraph } from './layerwise-graphs'
 import { pieceOf } from './operations'
 import { type Extent, activationName, embedRows, evenParts, logSumBounds, unembeddingName, unembeddingWeight, vocabularyBlocks } from './transformer'
@@ -31,17 +31,15 @@ export interface OwnPiece {
   readonly projection: Float32Array | undefined
 }
 
-const length = (shape: readonly number[]): number => shape.reduce((product, side) => product * side, 1)
-
 /** Adds `part` to what begins at `start`. */
-const addAt = (gradient: Float32Array, start: number, part: Float32Array, count = part.length): void => {
+export const addAt = (gradient: Float32Array, start: number, part: Float32Array, count = part.length): void => {
   for (let i = 0; i < count; i++) gradient[start + i] += part[i]
 }
 
 /** Where a component's whole tensors are in its vector. */
 const placesOf = ({ slices }: OwnPiece): ReadonlyMap<string, { readonly start: number; readonly end: number }> => {
   let start = 0
-  return new Map(slices.map(({ tensor, shape }) => [tensor, { start, end: (start += length(shape)) }]))
+  return new Map(slices.map(({ tensor, shape }) => [tensor, { start, end: (start += size(shape)) }]))
 }
 
 interface Row {
@@ -172,7 +170,7 @@ export class Layerwise {
     }
     if (kind === 'mlp') return given
     let start = 0
-    piece.slices.forEach(({ shape }, index) => (given[`slice:${index}`] = piece.weights.slice(start, (start += length(shape)))))
+    piece.slices.forEach(({ shape }, index) => (given[`slice:${index}`] = piece.weights.slice(start, (start += size(shape)))))
     const { hidden, heads } = this.workshop.architecture
     const width = hidden / heads
     const from = Number(piece.name.split('.')[1]) * width
@@ -204,7 +202,7 @@ export class Layerwise {
     for (const [index, { shape }] of piece.slices.entries()) {
       const part = outputs[`gradient:slice:${index}`]
       if (part !== undefined) addAt(gradient, start, part)
-      start += length(shape)
+      start += size(shape)
     }
     for (const [name, part] of Object.entries(outputs)) {
       const place = name.startsWith('gradient:') ? places.get(inLayer(name.slice('gradient:'.length), layer)) : undefined

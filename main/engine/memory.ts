@@ -1,5 +1,5 @@
 import type { Architecture } from '../models/architecture'
-import type { Slice } from '../models/components'
+import { type Slice, sliceSize } from '../models/components'
 import { type Graph, peakBytes } from './graph'
 import { queries } from './layerwise'
 import { type Stage, lossStageGraph, prefixStageGraph, stageGraph, stageSlopeGraph } from './layerwise-graphs'
@@ -62,7 +62,7 @@ export const heldWeightBytes = (architecture: Architecture, parameters: number, 
 
 /** Bytes that an evaluator holds for its largest component beside programs: its gradient, and copies of its own weights, or where rows are long of its tables. */
 export const ownWeightBytes = (architecture: Architecture, slices: readonly Slice[], positions: number, withGradient: boolean): number => {
-  const bytes = slices.reduce((sum, { shape }) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0)
+  const bytes = 4 * sliceSize(slices)
   const gradient = withGradient ? bytes : 0
   if (!areLong(architecture, positions)) return bytes + gradient
   const table = 4 * vocabularyBlocks(architecture.vocabulary).rows * architecture.hidden

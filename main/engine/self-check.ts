@@ -7,7 +7,7 @@ import { ReferenceExecutor } from './reference/executor'
 export type Precision = 'float32' | 'tf32'
 
 /** Largest errors, relative to the largest number, that the graph below may have: of float32 some 2e-7, of TF32 some 3e-4. */
-const tolerances: Readonly<Record<'float32' | 'tf32', number>> = { float32: 1e-5, tf32: 5e-3 }
+const tolerances: Readonly<Record<Precision, number>> = { float32: 1e-5, tf32: 5e-3 }
 
 const [tokens, width, vocabulary] = [48, 64, 96]
 
@@ -33,7 +33,7 @@ const numbers = (length: number, factor: number): Float32Array => Float32Array.f
  * Has the executor compute a small graph and compares with the float64 reference. Throws an `engine` error where the numbers are none of
  * that precision: a device or driver that computes wrongly, or in a lower precision than it says.
  */
-export const selfCheck = async (executor: Executor, precision: 'float32' | 'tf32'): Promise<void> => {
+export const selfCheck = async (executor: Executor, precision: Precision): Promise<void> => {
   const own = graph()
   const [w, table] = [numbers(width * width, 0.6), numbers(vocabulary * width, 0.5)]
   const resultOf = async (by: Executor): Promise<Record<string, Float32Array>> => {

@@ -5,7 +5,7 @@ import type { Evaluator, Prefix, Rows } from './evaluator'
 import { type Bound, type Executor, OutOfDeviceMemory, type Program, type Resident } from './executor'
 import { type Graph, peakBytes, size } from './graph'
 import { pieceOf, pieceOperations } from './operations'
-import { Layerwise, type OwnPiece } from './layerwise'
+import { Layerwise, type OwnPiece, addAt } from './layerwise'
 import { type Extent, activationName, areLong, centreUnembedding, embedRows, logSumBounds, pieceGraph, prefixGraph, unembeddingName, unembeddingWeight } from './transformer'
 
 /** Inputs and targets of rows: ids at positions 0 … T-2, and at 1 … T-1. */
@@ -40,6 +40,17 @@ const deviceBytes = (graph: Graph): number => {
 
 /** A model with its weights is one message of at most 2 GB. */
 const mostHeldBytes = 1.8e9
+
+/** The parts one after another, in an array that `make` gives. */
+const joined = (parts: readonly Float32Array[], make: (length: number) => Float32Array): Float32Array => {
+  const all = make(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
+}
 
 /** Some of the rows, with their activations. */
 const partOf = ({ rows, activations }: Prefix, first: number, count: number): Prefix => {
@@ -180,16 +191,8 @@ export class TransformerEvaluator implements Evaluator {
   async prefix(rows: Rows): Promise<Prefix> {
     if (this.goLayerwise(rows.length - 1)) return this.layerwise.prefix(rows)
     const parts = await this.inParts('prefix', rows, (first, count) => this.prefixOf(partOf({ rows, activations: {} }, first, count).rows))
-    const joined = (name: string): Float32Array => {
-      const all = new Float32Array(new SharedArrayBuffer(4 * parts.reduce((sum, part) => sum + part[name].length, 0)))
-      let at = 0
-      for (const part of parts) {
-        all.set(part[name], at)
-        at += part[name].length
-      }
-      return all
-    }
-    return { rows, activations: Object.fromEntries(Object.keys(parts[0]).map((name) => [name, joined(name)])) }
+    const shared = (length: number): Float32Array => new Float32Array(new SharedArrayBuffer(4 * length))
+    return { rows, activations: Object.fromEntries(Object.keys(parts[0]).map((name) => [name, joined(parts.map((part) => part[name]), shared)])) }
   }
 
   private async prefixOf(rows: Rows): Promise<Record<string, Float32Array>> {
@@ -227,7 +230,7 @@ export class TransformerEvaluator implements Evaluator {
     let at = 0
     const own = this.unshared(weights)
     slices.forEach(({ shape }, index) => {
-      const length = shape.reduce((product, side) => product * side, 1)
+      const length = size(shape)
       given[`slice:${index}`] = own.subarray(at, at + length)
       at += length
     })
@@ -261,14 +264,7 @@ export class TransformerEvaluator implements Evaluator {
   async losses(component: string, weights: Float32Array, prefix: Prefix): Promise<Float32Array> {
     if (this.goLayerwise(prefix.rows.length - 1)) return this.layerwise.losses(this.own(component, weights), prefix)
     const parts = await this.runPiece(component, weights, prefix, false)
-    if (parts.length === 1) return parts[0].losses
-    const losses = new Float32Array(parts.reduce((sum, part) => sum + part.losses.length, 0))
-    let at = 0
-    for (const part of parts) {
-      losses.set(part.losses, at)
-      at += part.losses.length
-    }
-    return losses
+    return parts.length === 1 ? parts[0].losses : joined(parts.map(({ losses }) => losses), (length) => new Float32Array(length))
   }
 
   async gradient(component: string, weights: Float32Array, prefix: Prefix, gradient: Float32Array): Promise<{ readonly lossSum: number }> {
@@ -278,7 +274,7 @@ export class TransformerEvaluator implements Evaluator {
       let at = 0
       for (let index = 0; outputs[`gradient:${index}`] !== undefined; index++) {
         const part = outputs[`gradient:${index}`]
-        for (let i = 0; i < part.length; i++) gradient[at + i] += part[i]
+        addAt(gradient, at, part)
         at += part.length
       }
     }
