@@ -7,7 +7,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import type { RunRecord } from '../../preload/records'
 import { listCorpusFiles } from '../corpora/readers'
 import { prepareStudy, spreadTargets } from '../corpora/study'
-import { evaluatorsOf, tokensAtOnce, type TokensAtOnce } from '../engine/engines'
+import { evaluatorsOf, type TokensAtOnce } from '../engine/engines'
 import { size } from '../engine/graph'
 import { heldWeightBytes, ownWeightBytes, programPeaks, type ProgramPeak } from '../engine/memory'
 import { pieceOperations, prefixOperations } from '../engine/operations'
@@ -16,8 +16,9 @@ import type { Architecture, Weights } from '../models/architecture'
 import { componentNames, componentSlices, sliceSize } from '../models/components'
 import { parseModelConfig } from '../models/config'
 import { tensorShapes } from '../models/load'
+import { chainNames, sampledNames } from '../sampling/input'
 import { Minibatches } from '../sampling/philox'
-import { blockTokens, chunkTokens, rowsAtOnce } from '../sampling/rows'
+import { rowsAtOnce, tokensFor } from '../sampling/rows'
 import { partsOf, stageSizes, type StageSizes } from '../sampling/stages'
 import { chooseComponents } from './checks'
 import type { Prepared } from './messages'
@@ -113,8 +114,8 @@ const minibatchRows = ({ nBeta, batchSize }: SamplerConfiguration, rows: readonl
 export const samplingWork = (
   architecture: Architecture, components: readonly string[], sampler: SamplerConfiguration, rows: Omit<RowSets, 'tokens'>, seed: number
 ): SamplingWork => {
-  const { nBeta, burnIn, draws, stepsBetweenDraws, chains, estimator } = sampler
-  const names = estimator === 'two-chain' ? [...components, 'full'] : components
+  const { nBeta, burnIn, draws, stepsBetweenDraws, chains } = sampler
+  const names = sampledNames({ components, sampler })
   const steps = nBeta === 0 ? 0 : burnIn + (draws - 1) * stepsBetweenDraws + 1
   const stepped = minibatchRows(sampler, rows.sampling, steps, seed)
   const evaluated = counted([...rows.observation, ...rows.probe])
@@ -170,6 +171,8 @@ const workOf = ({ architecture, components, rows }: Plan, { sampler, seed }: Run
 /** Shapes are all that is needed to count. */
 const emptyWeights = (architecture: Architecture): Weights => new Map([...tensorShapes(architecture)].map(([name, shape]) => [name, { shape, data: new Float32Array(0) }]))
 
+const parametersOf = (architecture: Architecture): number => sum([...tensorShapes(architecture).values()].map(size))
+
 /** A program, in bytes, and how many chains run it. */
 interface Held extends ProgramPeak {
   readonly users: number
@@ -199,8 +202,7 @@ const workingOf = ({ architecture, rows }: Plan, { nBeta, batchSize }: SamplerCo
     for (const [name, peak] of peaks) programs.set(name, { ...peak, users: users + (programs.get(name)?.users ?? 0) })
     own.push(...new Array<number>(users).fill(ownWeightBytes(architecture, slices, length - 1, nBeta > 0)))
   }
-  const parameters = sum([...weights.values()].map(({ shape }) => size(shape)))
-  return { programs: [...programs.values()], perThread: heldWeightBytes(architecture, parameters, length - 1), own: own.sort((x, y) => y - x) }
+  return { programs: [...programs.values()], perThread: heldWeightBytes(architecture, parametersOf(architecture), length - 1), own: own.sort((x, y) => y - x) }
 }
 
 interface Sizes {
@@ -213,14 +215,13 @@ interface Sizes {
 }
 
 /** The component of every chain. */
-const chainsOf = ({ components }: Plan, { chains, estimator }: SamplerConfiguration): string[] =>
-  (estimator === 'two-chain' ? [...components, 'full'] : components).flatMap((name) => new Array<string>(chains).fill(name))
+const chainsOf = ({ components }: Plan, sampler: SamplerConfiguration): string[] => chainNames({ components, sampler }).map(({ component }) => component)
 
 const sizesOf = ({ architecture }: Plan, chains: readonly string[]): Sizes => {
   const weights = emptyWeights(architecture)
   const lengths = new Map([...new Set(chains)].map((name) => [name, sliceSize(componentSlices(architecture, weights, name))]))
   const replicas = chains.map((name) => lengths.get(name)!)
-  return { parameters: sum([...weights.values()].map(({ shape }) => size(shape))), replicaWeights: sum(replicas), replicas, chains: chains.length }
+  return { parameters: parametersOf(architecture), replicaWeights: sum(replicas), replicas, chains: chains.length }
 }
 
 /** Sums of all chains over both halves of their draws: of one quantity a token in float64, or of two, the first half's in float32; and losses where φ comes after them. */
@@ -246,7 +247,7 @@ interface Sampled {
 const samplingBytes = (plan: Plan, { sampler, corpus }: RunConfiguration, { chains, engine, threads }: Sampled): number => {
   const { architecture, components, rows } = plan
   const lanes = evaluatorsOf(engine, threads)
-  const atOnce = tokensAtOnce(engine, { chunk: chunkTokens, block: blockTokens })
+  const atOnce = tokensFor(engine)
   const { programs, perThread, own } = workingOf(plan, sampler, chains, atOnce)
   const sizes = sizesOf(plan, chains)
   const stages = stageSizes({ architecture, sampler, atOnce, lanes, sampling: rows.sampling, evaluated: [...rows.observation, ...rows.probe], replicas: sizes.replicas })
@@ -261,7 +262,7 @@ const samplingBytes = (plan: Plan, { sampler, corpus }: RunConfiguration, { chai
 const memoryOf = (plan: Plan, configuration: RunConfiguration, sampled: Sampled): { readonly sampling: number; readonly all: number } => {
   const { rows: { tokens }, components, corpusBytes, architecture } = plan
   const { clustering } = configuration
-  const weights = 4 * sum([...emptyWeights(architecture).values()].map(({ shape }) => size(shape)))
+  const weights = 4 * parametersOf(architecture)
   const sampling = samplingBytes(plan, configuration, sampled)
   const grouping = clustering === false ? 0 : weights + sampled.threads * measured.threadBytes + clusteredBytes(tokens, components.length, clustering.neighbours)
   return { sampling: measured.processBytes + sampling, all: measured.processBytes + Math.max(weights + corpusBytes, sampling, grouping) }
@@ -299,9 +300,9 @@ export const threadsThatFit = async (
   const neededOn = (threads: number): { readonly sampling: number; readonly all: number } =>
     memoryOf(plan, configuration, { chains: chainsOf(plan, configuration.sampler), engine: prepared.engine.name, threads })
   const whole = neededOn(wanted)
-  let threads = wanted
-  while (threads > 1 && neededOn(threads).sampling > memory) threads--
-  const { sampling } = neededOn(threads)
+  let [threads, needed] = [wanted, whole]
+  while (threads > 1 && needed.sampling > memory) needed = neededOn(--threads)
+  const { sampling } = needed
   const scarce = `Sampling needs about ${gigabytes(sampling)} of memory even on one thread, and there is ${gigabytes(memory)}`
   const remedy = 'study fewer tokens or components, set fewer "sampler.chains", or divide the run with `spectroscope shard`'
   if (sampling > mostOverestimated * memory) throw new SpectroscopeError('configuration', `${scarce}; ${remedy}.`)

@@ -1,3 +1,4 @@
+import { type TokensAtOnce, tokensAtOnce } from '../engine/engines'
 import type { Rows } from '../engine/evaluator'
 import { areLong } from '../engine/transformer'
 import type { Architecture } from '../models/architecture'
@@ -9,8 +10,11 @@ export interface RowBlock {
 }
 
 /** Tokens of a minibatch that go through the model at once, and of a block of rows evaluated at a draw. Fixed, so that results are too. */
-export const chunkTokens = 512
+const chunkTokens = 512
 export const blockTokens = 2048
+
+/** Those that an engine wishes for, or these. */
+export const tokensFor = (engine: string): TokensAtOnce => tokensAtOnce(engine, { chunk: chunkTokens, block: blockTokens })
 
 const shared = (values: readonly number[]): Int32Array => {
   const array = new Int32Array(new SharedArrayBuffer(4 * values.length))

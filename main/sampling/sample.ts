@@ -1,5 +1,5 @@
 import { SpectroscopeError } from '../../preload/errors'
-import { type TokensAtOnce, evaluatorsOf, settleEngine, tokensAtOnce } from '../engine/engines'
+import { type TokensAtOnce, evaluatorsOf, settleEngine } from '../engine/engines'
 import { componentIndex, componentSlices, flatten, sliceSize } from '../models/components'
 import { readCheckpoint, readState, removeLeftovers, writeCheckpoint } from './checkpoint'
 import { checkFailures, meanPhi, resultOf } from './estimates'
@@ -10,7 +10,7 @@ import type { ChainName, SamplingInput, SamplingTransport } from './input'
 import { Meter } from './meter'
 import { Minibatches } from './philox'
 import { Pool, TaskDropped, threadLane } from './pool'
-import { blockTokens, chunkTokens, cutRows, flattenTargets, rowsAtOnce, targetsOf } from './rows'
+import { blockTokens, cutRows, flattenTargets, rowsAtOnce, targetsOf, tokensFor } from './rows'
 import type { RowBlock } from './rows'
 import { partsOf, stageSizes } from './stages'
 import type { StageSizes } from './stages'
@@ -542,7 +542,7 @@ class Sampler {
 const openSampler = async (input: SamplingInput, chosen: readonly ChainName[] | undefined, transport: SamplingTransport): Promise<Sampler> => {
   const { checkpoint, engine } = input
   const begun = checkpoint === undefined ? null : await readState<SavedState>(checkpoint.folder, fingerprintOf(input, chosen))
-  const wished = tokensAtOnce(engine, { chunk: chunkTokens, block: blockTokens })
+  const wished = tokensFor(engine)
   return new Sampler(input, chosen, transport, begun === null ? wished : { ...wished, block: begun.blockTokens ?? blockTokens })
 }
 
