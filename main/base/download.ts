@@ -1,4 +1,5 @@
 import { open, rm, stat } from 'node:fs/promises'
+import { setTimeout as wait } from 'node:timers/promises'
 import { SpectroscopeError } from '../../preload/errors'
 import { faultCode } from './faults'
 
@@ -9,6 +10,52 @@ export const sizeOf = (path: string): Promise<number> => stat(path).then(({ size
 
 export const cannotBeWritten = (path: string, error: unknown): SpectroscopeError =>
   new SpectroscopeError('storage', `${path}: cannot be written (${faultCode(error)}); free some space or choose another folder.`, { cause: error })
+
+export interface Request {
+  readonly headers?: Record<string, string>
+  readonly signal?: AbortSignal | undefined
+  /** What an answer that no further asking would change comes to. */
+  readonly refused: (status: number) => SpectroscopeError
+}
+
+/** An answer that has what is asked for, or of status 416. Throws `Passing` where there is none, or the server is busy, and what `refused` makes of others. */
+export const request = async (url: string, { headers = {}, signal, refused }: Request): Promise<Response> => {
+  const response = await fetch(url, { headers, ...(signal === undefined ? {} : { signal }) }).catch((error: unknown) => {
+    throw new Passing(faultCode(error), { cause: error })
+  })
+  if (response.ok || response.status === 416) return response
+  await response.body?.cancel()
+  if (response.status === 429 || response.status >= 500) throw new Passing(`HTTP ${response.status}`)
+  throw refused(response.status)
+}
+
+export interface Retries {
+  readonly signal?: AbortSignal | undefined
+  /** Milliseconds before the first retry; doubled before each further one. */
+  readonly delay: number
+  /** What is thrown once `signal` is aborted. */
+  readonly interrupted: (cause: unknown) => SpectroscopeError
+  /** What is thrown after the last attempt. */
+  readonly exhausted: (fault: Passing) => SpectroscopeError | Promise<SpectroscopeError>
+}
+
+const attempts = 5
+
+/** Does it again, after a while, where a fault may have passed. */
+export const retrying = async <T>(action: () => Promise<T>, { signal, delay, interrupted, exhausted }: Retries): Promise<T> => {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await action()
+    } catch (error) {
+      if (signal?.aborted) throw interrupted(error)
+      if (!(error instanceof Passing)) throw error
+      if (attempt === attempts) throw await exhausted(error)
+      await wait(delay * 2 ** (attempt - 1), undefined, signal === undefined ? {} : { signal }).catch((reason: unknown) => {
+        throw interrupted(reason)
+      })
+    }
+  }
+}
 
 export interface Transfer {
   /** Asks for the file with these headers; an answer of status 416 is given back as it is, any other fault is thrown. */

@@ -1,11 +1,9 @@
 import { createHash, type Hash } from 'node:crypto'
 import { mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
 import { z } from 'zod'
 import { SpectroscopeError } from '../../preload/errors'
-import { Passing, cannotBeWritten, sizeOf, transferTo } from '../base/download'
-import { faultCode } from '../base/faults'
+import { cannotBeWritten, request, retrying, sizeOf, transferTo } from '../base/download'
 import { hashFile, parseIndex } from './safetensors'
 
 export interface FetchProgress {
@@ -46,44 +44,26 @@ interface Source {
   readonly retryDelay: number
 }
 
-const attempts = 5
-
-const interrupted = (name: string): SpectroscopeError => new SpectroscopeError('interrupted', `The download of ${name} was interrupted; run the same command again to go on where it stopped.`)
-
-const retrying = async <T>(source: Source, action: () => Promise<T>): Promise<T> => {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await action()
-    } catch (error) {
-      if (source.signal?.aborted) throw interrupted(source.name)
-      if (!(error instanceof Passing)) throw error
-      if (attempt === attempts) {
-        throw new SpectroscopeError('network', `Could not reach ${source.endpoint}: ${error.message}; check the network and run the command again, or download the folder by hand and give its path.`, { cause: error })
-      }
-      await wait(source.retryDelay * 2 ** (attempt - 1), undefined, source.signal === undefined ? {} : { signal: source.signal }).catch(() => {
-        throw interrupted(source.name)
-      })
-    }
-  }
-}
-
-const request = async (source: Source, url: string, headers: Record<string, string>): Promise<Response> => {
-  const response = await fetch(url, { headers, ...(source.signal === undefined ? {} : { signal: source.signal }) }).catch((error: unknown) => {
-    throw new Passing(faultCode(error), { cause: error })
+const asking = <T>({ name, endpoint, signal, retryDelay }: Source, action: () => Promise<T>): Promise<T> =>
+  retrying(action, {
+    signal, delay: retryDelay,
+    interrupted: (cause) => new SpectroscopeError('interrupted', `The download of ${name} was interrupted; run the same command again to go on where it stopped.`, { cause }),
+    exhausted: (fault) => new SpectroscopeError('network', `Could not reach ${endpoint}: ${fault.message}; check the network and run the command again, or download the folder by hand and give its path.`, { cause: fault })
   })
-  if (response.ok || response.status === 416) return response
-  await response.body?.cancel()
-  if (response.status === 429 || response.status >= 500) throw new Passing(`HTTP ${response.status}`)
-  if ([401, 403, 404].includes(response.status)) {
-    throw new SpectroscopeError('network', `${source.endpoint} has no public ${source.name} at revision "${source.revision}" (HTTP ${response.status} for ${url}); check the name and the revision.`)
-  }
-  throw new SpectroscopeError('network', `${url} answered HTTP ${response.status}; try again later, or download the folder by hand and give its path.`)
-}
+
+const get = ({ name, revision, endpoint, signal }: Source, url: string, headers: Record<string, string>): Promise<Response> =>
+  request(url, {
+    headers, signal,
+    refused: (status) =>
+      [401, 403, 404].includes(status)
+        ? new SpectroscopeError('network', `${endpoint} has no public ${name} at revision "${revision}" (HTTP ${status} for ${url}); check the name and the revision.`)
+        : new SpectroscopeError('network', `${url} answered HTTP ${status}; try again later, or download the folder by hand and give its path.`)
+  })
 
 const listFiles = (source: Source): Promise<Listing> =>
-  retrying(source, async () => {
+  asking(source, async () => {
     const url = `${source.endpoint}/api/models/${source.name}/revision/${encodeURIComponent(source.revision)}?blobs=true`
-    const response = await request(source, url, {})
+    const response = await get(source, url, {})
     const body: unknown = await response.json().catch(() => undefined)
     const listing = listingSchema.safeParse(body)
     if (!listing.success) throw new SpectroscopeError('network', `${url} did not answer with a list of files; check that ${source.endpoint} is a Hugging Face hub.`)
@@ -109,7 +89,7 @@ const download = async (source: Source, remote: RemoteFile, folder: string, onBy
   const part = `${path}.part`
   const url = `${source.endpoint}/${source.name}/resolve/${encodeURIComponent(source.revision)}/${remote.rfilename}`
   const old = await sizeOf(part)
-  await retrying(source, () => transferTo(part, { ask: (headers) => request(source, url, headers), name: remote.rfilename, size: remote.size, onBytes }))
+  await asking(source, () => transferTo(part, { ask: (headers) => get(source, url, headers), name: remote.rfilename, size: remote.size, onBytes }))
   if (!(await matches(part, remote))) {
     await rm(part)
     // What lay there may have been a part of another revision's file.

@@ -2,10 +2,9 @@ import { createHash } from 'node:crypto'
 import { cp, mkdir, rename, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, sep } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
 import { z } from 'zod'
 import { SpectroscopeError } from '../../../preload/errors'
-import { Passing, sizeOf, transferTo } from '../../base/download'
+import { request, retrying, sizeOf, transferTo } from '../../base/download'
 import { faultCode } from '../../base/faults'
 import { buildFolder, makeFolder } from '../../base/files'
 import { DamagedArchive, unpackFiles } from '../../base/zip'
@@ -141,42 +140,20 @@ export const cudaPlanWords = (plan: CudaPlan): string => {
   ].join(' ')
 }
 
-const attempts = 5
-
 /** The whole package at `path`, its checksum compared; what an earlier call has downloaded is not downloaded again. */
 const download = async ({ url, bytes, checksum }: CudaPlan, path: string, { onProgress, signal, retryDelay = 1000 }: InstallOptions): Promise<void> => {
   const host = new URL(url).host
   const onBytes = (done: number): void => onProgress({ done, total: bytes ?? NaN })
-  const once = (): Promise<void> =>
-    transferTo(path, {
-      name: 'the package', size: bytes ?? undefined, onBytes,
-      ask: async (headers) => {
-        const response = await fetch(url, { headers, signal }).catch((error: unknown) => {
-          throw new Passing(faultCode(error), { cause: error })
-        })
-        if (response.ok || response.status === 416) return response
-        await response.body?.cancel()
-        if (response.status === 429 || response.status >= 500) throw new Passing(`HTTP ${response.status}`)
-        throw new SpectroscopeError('network', `${host} answers HTTP ${response.status} for ${url}; try again later.`)
-      }
-    })
+  const refused = (status: number): SpectroscopeError => new SpectroscopeError('network', `${host} answers HTTP ${status} for ${url}; try again later.`)
   const before = await sizeOf(path)
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await once()
-      break
-    } catch (error) {
-      if (signal.aborted) throw stopped(error)
-      if (!(error instanceof Passing)) throw error
+  await retrying(() => transferTo(path, { name: 'the package', size: bytes ?? undefined, onBytes, ask: (headers) => request(url, { headers, signal, refused }) }), {
+    signal, delay: retryDelay, interrupted: stopped,
+    exhausted: async (fault) => {
       const there = await sizeOf(path)
-      if (attempt === attempts) {
-        throw there === 0 ? unreachable(url, error.message, error) : new SpectroscopeError('network', `The download of ${what} from ${host} was cut off after ${(there / 1e6).toFixed(0)} MB (${error.message}); install again to go on with it.`, { cause: error })
-      }
-      await wait(retryDelay * 2 ** (attempt - 1), undefined, { signal }).catch((reason: unknown) => {
-        throw stopped(reason)
-      })
+      if (there === 0) return unreachable(url, fault.message, fault)
+      return new SpectroscopeError('network', `The download of ${what} from ${host} was cut off after ${(there / 1e6).toFixed(0)} MB (${fault.message}); install again to go on with it.`, { cause: fault })
     }
-  }
+  })
   if (checksum === null) return
   const hash = createHash('sha512')
   await hashFile(path, hash)
