@@ -187,6 +187,11 @@ export class Workbench {
     void this.client.call('views.save', { key, value: value as never }).catch(this.fail)
   }
 
+  /** Names of the engines as they were listed when they were last measured; none before. */
+  get engines(): readonly string[] {
+    return this.view('engines', (value) => (Array.isArray(value) ? value.filter((name) => typeof name === 'string') : undefined), [])
+  }
+
   tell(kind: Toast['kind'], text: string, action?: Toast['action']): void {
     const id = ++this.#lastToast
     const toast: Toast = { id, kind, text, ...(action === undefined ? {} : { action }) }
