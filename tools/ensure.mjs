@@ -2,7 +2,7 @@
 // node_modules exists, so it uses Node alone.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -20,9 +20,9 @@ export const checkNode = () => {
   if (major < 20 || (major === 20 && minor < 19)) stop(`Spectroscope needs Node 20.19 or newer and this is ${process.version}: install a newer one from https://nodejs.org.`)
 }
 
-/** Runs a program in the project's root with this terminal; returns its exit status. @param {string[]} command @param {NodeJS.ProcessEnv} [env] */
-export const run = ([program, ...args], env = process.env) => {
-  const { status, signal, error } = spawnSync(program, args, { cwd: root, stdio: 'inherit', env, shell: program.endsWith('.cmd') })
+/** Runs a program with this terminal, in the project's root unless another folder is named; returns its exit status. @param {string[]} command @param {NodeJS.ProcessEnv} [env] @param {string} [folder] */
+export const run = ([program, ...args], env = process.env, folder = root) => {
+  const { status, signal, error } = spawnSync(program, args, { cwd: folder, stdio: 'inherit', env, shell: program.endsWith('.cmd') })
   if (error !== undefined) stop(`${program} could not be started: ${error.message}.`)
   return signal === null ? (status ?? 1) : 1
 }
@@ -48,13 +48,22 @@ export const isInstalled = (folder) => {
   })
 }
 
+/** Takes a link away that stands in the place of node_modules: `npm ci` would empty the folder that it leads to, which is another's. @param {string} folder */
+const dropLink = (folder) => {
+  const modules = join(folder, 'node_modules')
+  if (lstatSync(modules, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return
+  process.stderr.write(`node_modules leads to ${readlinkSync(modules)}, which is not what package-lock.json asks for: a folder takes the link's place, and what it led to stays as it is.\n`)
+  unlinkSync(modules)
+}
+
 /** `npm ci` where node_modules is missing or not what package-lock.json asks for. */
-export const ensureInstalled = () => {
-  if (isInstalled(root)) return
+export const ensureInstalled = (folder = root) => {
+  if (isInstalled(folder)) return
+  dropLink(folder)
   process.stderr.write('Installing packages (npm ci) …\n')
   const npm = process.env['npm_execpath']
   const program = npm !== undefined && /npm-cli\.[cm]?js$/.test(npm) ? [process.execPath, npm] : [process.platform === 'win32' ? 'npm.cmd' : 'npm']
-  if (run([...program, 'ci', '--include=dev', '--no-audit', '--no-fund']) !== 0) stop('npm ci did not finish (its messages are above); it needs the npm registry and about 1 GB of disk.')
+  if (run([...program, 'ci', '--include=dev', '--no-audit', '--no-fund'], process.env, folder) !== 0) stop('npm ci did not finish (its messages are above); it needs the npm registry and about 1 GB of disk.')
 }
 
 const browsers = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']

@@ -1,8 +1,9 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { obstacle, runtimeIn } from '../../tools/electron-runtime.mjs'
+import { ensureInstalled, isInstalled } from '../../tools/ensure.mjs'
 
 describe('what keeps Electron from showing a window', () => {
   it('is a Linux without a display, or the superuser there', () => {
@@ -53,4 +54,29 @@ describe('the runtime of Electron', () => {
     writeFileSync(join(elsewhere, 'electron'), '')
     expect(runtimeIn(folder, { ELECTRON_OVERRIDE_DIST_PATH: elsewhere })).toBe(join(elsewhere, 'electron'))
   })
+})
+
+describe('packages', () => {
+  let folder = ''
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'spectroscope-packages-'))
+    const names = { name: 'checkout', version: '1.0.0' }
+    mkdirSync(join(folder, 'own'))
+    writeFileSync(join(folder, 'own', 'package.json'), JSON.stringify({ name: 'own', version: '1.0.0' }))
+    writeFileSync(join(folder, 'package.json'), JSON.stringify({ ...names, dependencies: { own: 'file:own' } }))
+    const packages = { '': { ...names, dependencies: { own: 'file:own' } }, own: { version: '1.0.0' }, 'node_modules/own': { resolved: 'own', link: true } }
+    writeFileSync(join(folder, 'package-lock.json'), JSON.stringify({ ...names, lockfileVersion: 3, requires: true, packages }))
+  })
+  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+  it('of another checkout that node_modules leads to are not emptied for ours', () => {
+    const theirs = join(folder, 'theirs')
+    mkdirSync(join(theirs, 'needed'), { recursive: true })
+    symlinkSync(theirs, join(folder, 'node_modules'))
+    ensureInstalled(folder)
+    expect(readdirSync(theirs)).toEqual(['needed'])
+    expect(lstatSync(join(folder, 'node_modules')).isDirectory()).toBe(true)
+    expect(existsSync(join(folder, 'node_modules', 'own', 'package.json'))).toBe(true)
+    expect(isInstalled(folder)).toBe(true)
+  }, 60_000)
 })
