@@ -29,7 +29,7 @@ export const judgeSweep = (best: Sweep | null, nodes: number, { name, minSize }:
   return { verdict: 'accepted', members, conductance }
 }
 
-/** Sweeps over one column of a solve, after `weighEarlier`, and judges the best set. A seed without edges stands for itself, with conductance 0. */
+/** Sweeps over one column of a solve and judges the best set. A seed without edges stands for itself, with conductance 0. */
 export const judge = ({ graph, left, seeds, workspace }: Solve, column: number, rule: Rule): Judgement => {
   const seed = seeds[column]
   if (graph.degrees[seed] === 0) return judgeSweep({ members: Int32Array.of(seed), conductance: 0, atEnd: false }, left, rule)

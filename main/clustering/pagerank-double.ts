@@ -1,14 +1,15 @@
 import { meet, take, type Team } from '../base/team'
+import { weightToEarlier } from './sweep'
 import { blocksOf, iterationLimit, roundingShare, rowsInBlock, width, type System } from './pagerank-system'
 
 const rounds = 6
 
 /**
  * One column by conjugate gradients in float64 throughout, for systems that are out of float32's reach (a tiny α, a seed of tiny degree). Its
- * vectors take the place of the float32 ones. Returns the largest |r_u| beyond the rounding of the score.
+ * vectors take the place of the float32 ones. Leaves what `solveMixed` leaves in the workspace. Returns the largest |r_u| beyond the rounding of the score.
  */
 export const solveInDouble = ({ solve, keep, spread, tolerance, sources }: System, column: number, team: Team): number => {
-  const { graph: { nodes, starts, ends, columns, weights, degrees }, seeds, alpha, workspace: { memory: { buffer }, places, scores } } = solve
+  const { graph: { nodes, starts, ends, columns, weights, degrees }, seeds, alpha, workspace: { memory: { buffer }, places, scores, ranked, earlier } } = solve
   const blocks = blocksOf(nodes)
   const vector = (place: number): Float64Array => new Float64Array(buffer, place, nodes)
   const [residuals, products, directions, images, solution] = [places.residuals, places.products, places.directions, places.images, places.corrections].map(vector)
@@ -99,5 +100,11 @@ export const solveInDouble = ({ solve, keep, spread, tolerance, sources }: Syste
     phase(verify)
     left = largest()
   }
+  phase((from, to) => {
+    for (let i = from; i < to; i++) {
+      ranked[column * nodes + i] = solution[i]
+      earlier[column * nodes + i] = weightToEarlier(solve.graph, solution, i)
+    }
+  })
   return left
 }

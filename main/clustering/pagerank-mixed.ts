@@ -1,10 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { kernelPath } from '../base/entries'
 import { meet, take, type Team } from '../base/team'
-import { blocksOf, iterationLimit, roundingShare, rowsInBlock, width, type Solve, type System, type Workspace } from './pagerank-system'
+import { blocksOf, iterationLimit, roundingShare, nearSteps, rowsInBlock, width, type Solve, type System, type Workspace } from './pagerank-system'
 
 /** A column's residual falls by this factor in float32 before the scores take the correction in and it is computed anew in float64. */
-const reduction = 2 ** -18
+const reduction = 2 ** -20
+/**
+ * After as many iterations of a first round corrections are taken in early and residuals computed anew near the seeds, where rounding was large: that
+ * is most of what a float32 solve loses, for next to nothing.
+ */
+const renewal = 4
 /** A residual computed anew that is this many times what the recurrence had come to does not belong to its directions: they begin anew. */
 const drift = 8
 /** A round that leaves more than this share of a residual has not helped, and several in a row have met the end of what float32 can do. */
@@ -18,22 +23,21 @@ const negligible = 2 ** -24
 
 interface PagerankKernel {
   readonly begin: (...placesAndFactors: number[]) => void
-  readonly image: (from: number, to: number, sums: number) => void
+  readonly image: (from: number, to: number, steps: number, sums: number) => void
   readonly advance: (from: number, to: number, steps: number, betas: number, active: number, floors: number, largest: number) => void
   readonly absorb: (from: number, to: number, inverses: number) => void
-  readonly verify: (from: number, to: number, rounding: number, seeds: number, ownParts: number, sources: number, scales: number, floors: number, sums: number) => void
-  readonly weighEarlier: (from: number, to: number, stride: number) => void
+  readonly verify: (from: number, to: number, steps: number, rounding: number, seeds: number, ownParts: number, sources: number, scales: number, floors: number, sums: number) => void
   readonly shift: (from: number, to: number, ownParts: number, shifts: number, drops: number, floors: number) => void
 }
 
 let compiled: WebAssembly.Module | undefined
 
-const openKernel = ({ memory, places }: Workspace, keep: number, spread: number): PagerankKernel => {
+const openKernel = ({ memory, places, arrays: { degrees } }: Workspace, keep: number, spread: number): PagerankKernel => {
   compiled ??= new WebAssembly.Module(readFileSync(kernelPath('clustering', 'pagerank')))
   const kernel = new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as PagerankKernel
   kernel.begin(
     places.starts, places.ends, places.columns, places.weights, places.shares, places.degrees, places.parts, places.scores, places.residuals,
-    places.products, places.directions, places.images, places.corrections, places.ranked, places.earlier, keep, spread
+    places.products, places.directions, places.images, places.corrections, places.near, places.ranked, places.earlier, degrees.length, keep, spread
   )
   return kernel
 }
@@ -56,6 +60,17 @@ const volumesOf = (parts: Int32Array, degrees: Float64Array, nodes: number, of: 
   return Float64Array.from(of, (part) => (part < 0 ? 0 : sums[part]))
 }
 
+/** Marks in `near` [2, node], by a bit for each column, the nodes within one step of its seed, then those within two. */
+const markNear = ({ graph: { nodes, starts, ends, columns } }: Solve, seeds: Int32Array, near: Uint8Array): void => {
+  const mark = (bit: number, node: number, steps: number): void => {
+    for (let within = Math.max(1, steps); within <= nearSteps; within++) near[(within - 1) * nodes + node] |= bit
+    if (steps < nearSteps) for (let e = starts[node]; e < ends[node]; e++) mark(bit, columns[e], steps + 1)
+  }
+  seeds.forEach((seed, c) => {
+    if (seed >= 0) mark(1 << c, seed, 0)
+  })
+}
+
 /**
  * Conjugate gradients in the inner product of D (Chronopoulos and Gear's form) with float32 vectors and shares. Whenever a column's residual
  * has fallen enough, its correction is added to the float64 scores and the residual computed anew from them in float64, while directions
@@ -74,6 +89,7 @@ export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, 
   const narrow = new Float32Array(memory.buffer, places.sums, 8 * blocks * width)
   const vector = (place: number): Float32Array => new Float32Array(memory.buffer, place, nodes * width)
   const residuals = vector(places.residuals)
+  const near = new Uint8Array(memory.buffer, places.near, nearSteps * nodes)
   const cleared = [residuals, ...[places.directions, places.images, places.corrections].map(vector)]
 
   /** Phases write the two halves of the sums in turn: a member that is ahead does not touch what another still adds up. */
@@ -111,11 +127,14 @@ export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, 
   phase((from, to) => {
     workspace.scores.fill(0, from * width, to * width)
     for (const each of cleared) each.fill(0, from * width, to * width)
+    for (const first of [0, nodes]) near.fill(0, first + from, first + to)
     for (let c = 0; c < width; c++) {
       const seed = settings.seeds[c]
       if (seed >= from && seed < to) residuals[seed * width + c] = sources[c] * scales[c]
     }
   })
+  if (take(team) === 0) markNear(solve, settings.seeds, near)
+  meet(team)
   const residual = Float64Array.from(sources)
   const open = Uint8Array.from(sources, (source) => (source > tolerance ? 1 : 0))
   const moving = new Uint8Array(width)
@@ -145,24 +164,33 @@ export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, 
     settings.steps[c] = steps[c]
     settings.betas[c] = sound ? beta : 0
   }
-  const iterate = (goals: Float64Array): void => {
-    for (let iteration = iterationLimit(alpha); iteration > 0 && moving.includes(1); iteration--) {
-      phase(kernel.image)
+  const absorb = (): void => phase((from, to) => kernel.absorb(from, to, settings.inverses.byteOffset))
+  const verify = (steps: number): void =>
+    phase((from, to, sums) => kernel.verify(from, to, steps, roundingShare, seedsAt, ownPartsAt, settings.sources.byteOffset, scales.byteOffset, floorsAt, sums))
+  const goalOf = (size: number): number => Math.max(tolerance / 2, reduction * size)
+  const iterate = (goals: Float64Array, round: number): void => {
+    for (let iteration = 1; iteration <= iterationLimit(alpha) && moving.includes(1); iteration++) {
+      const steps = round === 0 && iteration <= nearSteps ? iteration : 0
+      phase((from, to, sums) => kernel.image(from, to, steps, sums))
       total(0, gammas)
       total(1, deltas)
       for (let c = 0; c < width; c++) stepColumn(c)
       phase((from, to, sums) => kernel.advance(from, to, settings.steps.byteOffset, settings.betas.byteOffset, settings.active.byteOffset, floorsAt, sums))
       largest(narrow, largestNow)
-      for (let c = 0; c < width; c++) if (!(largestNow[c] > goals[c])) moving[c] = 0
+      for (let c = 0; c < width; c++) if (!(largestNow[c] > goals[c] * scales[c])) moving[c] = 0
+      if (round > 0 || iteration !== renewal) continue
+      absorb()
+      verify(1)
+      for (let c = 0; c < width; c++) if (moving[c] === 1) goals[c] = goalOf(largestNow[c] / scales[c])
     }
   }
-  for (let round = 0; round < rounds && open.includes(1); round++) {
+  for (let round = 0; round < rounds && (round === 0 || open.includes(1)); round++) {
     removeMeans()
     moving.set(open)
-    const goals = residual.map((size) => Math.max(tolerance / 2, reduction * size))
-    iterate(goals.map((goal, c) => goal * scales[c]))
-    phase((from, to) => kernel.absorb(from, to, settings.inverses.byteOffset))
-    phase((from, to, sums) => kernel.verify(from, to, roundingShare, seedsAt, ownPartsAt, settings.sources.byteOffset, scales.byteOffset, floorsAt, sums))
+    const goals = residual.map(goalOf)
+    iterate(goals, round)
+    absorb()
+    verify(0)
     largest(wide, largestNow)
     total(1, masses)
     for (let c = 0; c < width; c++) {
@@ -173,12 +201,4 @@ export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, 
     }
   }
   return residual
-}
-
-/** One member's part in filling `workspace.ranked` and `workspace.earlier` from `workspace.scores`: for all columns in one pass, what each sweep needs of the edges. */
-export const weighEarlier = ({ graph: { nodes }, workspace }: Solve, team: Team): void => {
-  const kernel = openKernel(workspace, 0, 0)
-  const blocks = blocksOf(nodes)
-  for (let block = take(team); block < blocks; block = take(team)) kernel.weighEarlier(block * rowsInBlock, Math.min(nodes, (block + 1) * rowsInBlock), 8 * nodes)
-  meet(team)
 }

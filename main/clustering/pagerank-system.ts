@@ -8,6 +8,9 @@ const mostPages = 65536
 /** Columns solved in one pass over the matrix. A pass costs hardly more than with 4, while the vectors of 16 outgrow the cache. */
 export const width = 8
 
+/** Steps of the walk for which a solve tells nodes that are near a seed from the rest. */
+export const nearSteps = 2
+
 export const rowsInBlock = 256
 export const blocksOf = (nodes: number): number => Math.ceil(nodes / rowsInBlock)
 
@@ -31,6 +34,7 @@ export interface Places {
   readonly directions: number
   readonly images: number
   readonly corrections: number
+  readonly near: number
   readonly ranked: number
   readonly earlier: number
   readonly sums: number
@@ -44,9 +48,9 @@ export interface Workspace {
   readonly arrays: GraphArrays
   /** p_u / d_u, [node, column], after a solve. */
   readonly scores: Float64Array
-  /** The same scores, [column, node], after `weighEarlier`. */
+  /** The same scores, [column, node], after a solve. */
   readonly ranked: Float64Array
-  /** The weight of each node's edges to nodes that a sweep takes before it, [column, node], after `weighEarlier`. */
+  /** The weight of each node's edges to nodes that a sweep takes before it, [column, node], after a solve. */
   readonly earlier: Float64Array
 }
 
@@ -100,6 +104,7 @@ export const openWorkspace = (graph: Graph): Workspace => {
     directions: reserve(4 * nodes * width),
     images: reserve(4 * nodes * width),
     corrections: reserve(4 * nodes * width),
+    near: reserve(nearSteps * nodes),
     ranked: reserve(8 * nodes * width),
     earlier: reserve(8 * nodes * width)
   }

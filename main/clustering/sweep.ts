@@ -4,6 +4,8 @@ import { volume, type Graph } from './graph'
 const negligibleShare = 1e-9
 /** A minimum beyond this share of the range lies at its end. */
 const endShare = 0.99
+/** How far sums of degrees in two orders may be apart. */
+const volumeRounding = 1e-9
 
 /** The prefix of least conductance. `members` are nodes in ascending order. */
 export interface Sweep {
@@ -23,30 +25,47 @@ const bitsOf = (values: Float64Array): ((i: number) => number) => {
   return (i) => words[2 * i + 1] * 2 ** 32 + words[2 * i]
 }
 
-/** Nodes of positive score by descending score, ties to the lower index: a radix sort by 32-bit keys, then of what has the same key. */
-export const orderByScore = (scores: Float64Array): Int32Array => {
+/**
+ * Nodes of positive score by descending score, ties to the lower index: a radix sort by 32-bit keys, then of what has the same key. Nodes of low
+ * score may be missing once those before them have more than a volume of `enough`.
+ */
+export const orderByScore = (scores: Float64Array, degrees: Float64Array, enough: number): Int32Array => {
   const bits = bitsOf(scores)
-  let [count, most, least] = [0, 0, Infinity]
+  let [most, least] = [0, Infinity]
   for (let i = 0; i < scores.length; i++) {
     if (!(scores[i] > 0)) continue
     const value = bits(i)
     if (value > most) most = value
     if (value < least) least = value
-    count++
   }
   const scale = most > least ? largestKey / (most - least) : 0
+  const nodeKeys = new Uint32Array(scores.length)
+  const volumes = new Float64Array(digitValues)
+  const counts = new Int32Array(digitValues)
+  for (let i = 0; i < scores.length; i++) {
+    if (!(scores[i] > 0)) continue
+    nodeKeys[i] = (most - bits(i)) * scale
+    const digit = nodeKeys[i] >>> (2 * digitBits)
+    volumes[digit] += degrees[i]
+    counts[digit]++
+  }
+  let [count, last] = [0, 0]
+  for (let within = 0; last < digitValues && within <= enough * (1 + volumeRounding); last++) {
+    within += volumes[last]
+    count += counts[last]
+  }
   let [order, sorted] = [new Int32Array(count), new Int32Array(count)]
   let [keys, sortedKeys] = [new Uint32Array(count), new Uint32Array(count)]
   const places = [0, 1, 2].map(() => new Int32Array(digitValues + 1))
   const [low, middle, high] = places
   for (let i = 0, at = 0; i < scores.length; i++) {
-    if (!(scores[i] > 0)) continue
-    const key = (most - bits(i)) * scale
+    const key = nodeKeys[i]
+    if (!(scores[i] > 0) || key >>> (2 * digitBits) >= last) continue
     order[at] = i
     keys[at] = key
-    low[(keys[at] & (digitValues - 1)) + 1]++
-    middle[((keys[at] >>> digitBits) & (digitValues - 1)) + 1]++
-    high[(keys[at] >>> (2 * digitBits)) + 1]++
+    low[(key & (digitValues - 1)) + 1]++
+    middle[((key >>> digitBits) & (digitValues - 1)) + 1]++
+    high[(key >>> (2 * digitBits)) + 1]++
     at++
   }
   places.forEach((starts, digit) => {
@@ -65,27 +84,25 @@ export const orderByScore = (scores: Float64Array): Int32Array => {
   return order
 }
 
-/** The weight of the edges from each node to those that a sweep takes before it. */
-export const weightsToEarlier = ({ nodes, starts, ends, columns, weights }: Graph, scores: Float64Array): Float64Array => {
-  const sums = new Float64Array(nodes)
-  for (let u = 0; u < nodes; u++) {
-    for (let e = starts[u]; e < ends[u]; e++) {
-      const v = columns[e]
-      if (scores[v] > scores[u] || (scores[v] === scores[u] && v < u)) sums[u] += weights[e]
-    }
+/** The weight of a node's edges to those that a sweep takes before it. */
+export const weightToEarlier = ({ starts, ends, columns, weights }: Graph, scores: Float64Array, node: number): number => {
+  let sum = 0
+  for (let e = starts[node]; e < ends[node]; e++) {
+    const other = columns[e]
+    if (scores[other] > scores[node] || (scores[other] === scores[node] && other < node)) sum += weights[e]
   }
-  return sums
+  return sum
 }
 
 /**
  * Sweep of METHOD section 5, step 3: among the prefixes of the nodes of positive `scores` (p_u / d_u; descending, ties to the lower
  * index) whose volume is at most `limit` of the graph's, the one of least cut / min(vol, vol of the rest). Null when no prefix counts.
- * `earlier` is `weightsToEarlier` of the scores.
+ * `earlier` is `weightToEarlier` of every node.
  */
-export const sweep = (graph: Graph, scores: Float64Array, limit: number, earlier = weightsToEarlier(graph, scores)): Sweep | null => {
+export const sweep = (graph: Graph, scores: Float64Array, limit: number, earlier: Float64Array = scores.map((_, node) => weightToEarlier(graph, scores, node))): Sweep | null => {
   const { nodes, degrees } = graph
-  const order = orderByScore(scores)
   const total = volume(graph)
+  const order = orderByScore(scores, degrees, limit * total)
   let [cut, within, size] = [0, 0, 0]
   let [bestSize, bestConductance, bestVolume] = [0, Infinity, 0]
   for (let at = 0; at < order.length; at++) {

@@ -1,5 +1,5 @@
 import type { ClusteringDescription, LayoutRecord } from '../../preload/records'
-import { meet, take, type Team } from '../base/team'
+import { take, type Team } from '../base/team'
 import { computeDescription, type DescribeOrder } from './describe'
 import { judge, type Judgement, type Rule } from './judgement'
 import { buildGraph, type Graph, type GraphOrder } from './graph'
@@ -7,7 +7,6 @@ import { computeLayout, type LayoutOrder } from './layout'
 import { runSearch, type NeighbourSearch } from './neighbours'
 import { solvePagerank } from './pagerank'
 import type { Solve } from './pagerank-system'
-import { weighEarlier } from './pagerank-mixed'
 import type { Meter } from './watched'
 
 /** What a worker thread of this layer can be asked to do; `team` tasks go to all members of the team at once. */
@@ -27,8 +26,6 @@ export type ClusteringResult =
 
 const attempt = (solve: Solve, rule: Rule, team: Team): (readonly [number, Judgement])[] => {
   solvePagerank(solve, team)
-  meet(team)
-  weighEarlier(solve, team)
   const judgements: (readonly [number, Judgement])[] = []
   for (let column = take(team); column < solve.seeds.length; column = take(team)) judgements.push([column, judge(solve, column, rule)])
   return judgements

@@ -2,7 +2,7 @@
 // but for the scores. The memory is shared by all threads; each does its own rows.
 //
 // Addresses are in bytes. starts, ends: i32 [nodes], the first entry of a row and the one after its last. columns: i32 [entries]. weights: f64 [entries]. shares: f32 [entries], a weight over the
-// degree of its row. degrees: f64 [nodes]. parts: i32 [nodes]. residuals, products, directions, images, corrections: f32 [nodes, 8];
+// degree of its row. degrees: f64 [nodes]. parts: i32 [nodes]. near: u8 [2, nodes], bit c for column c. residuals, products, directions, images, corrections: f32 [nodes, 8];
 // scores: f64 [nodes, 8]; ranked, earlier: f64 [8, nodes]. Sums over rows are in float64 and in the order of rows.
 
 // @ts-nocheck
@@ -20,15 +20,17 @@ let products: usize = 0
 let directions: usize = 0
 let images: usize = 0
 let corrections: usize = 0
+let near: usize = 0
 let ranked: usize = 0
 let earlier: usize = 0
+let nodes: usize = 0
 let keep: f64 = 0
 let spread: f64 = 0
 
 /** Sets what stays the same during a solve of K = keep · I - spread · D⁻¹A. */
 export function begin(
   startsAt: usize, endsAt: usize, columnsAt: usize, weightsAt: usize, sharesAt: usize, degreesAt: usize, partsAt: usize, scoresAt: usize, residualsAt: usize,
-  productsAt: usize, directionsAt: usize, imagesAt: usize, correctionsAt: usize, rankedAt: usize, earlierAt: usize, keepFactor: f64, spreadFactor: f64
+  productsAt: usize, directionsAt: usize, imagesAt: usize, correctionsAt: usize, nearAt: usize, rankedAt: usize, earlierAt: usize, nodeCount: i32, keepFactor: f64, spreadFactor: f64
 ): void {
   starts = startsAt
   ends = endsAt
@@ -43,8 +45,10 @@ export function begin(
   directions = directionsAt
   images = imagesAt
   corrections = correctionsAt
+  near = nearAt
   ranked = rankedAt
   earlier = earlierAt
+  nodes = <usize>nodeCount
   keep = keepFactor
   spread = spreadFactor
 }
@@ -65,11 +69,15 @@ function floored(values: v128, floor: v128): v128 {
   return v128.and(values, f32x4.ge(f32x4.abs(values), floor))
 }
 
-/** products = K · residuals for 4 columns of a row, from their sum over its entries; adds to the sums of d r² and d r · product. */
+/** K · residuals for 4 columns of a row, from their sum over its entries. */
 @inline
-function finishImage(at: usize, sum: v128, degree: v128, gammas: usize, deltas: usize): void {
-  const residual = v128.load(residuals + at)
-  const product = f32x4.sub(f32x4.mul(f32x4.splat(<f32>keep), residual), f32x4.mul(f32x4.splat(<f32>spread), sum))
+function imageOf(residual: v128, sum: v128): v128 {
+  return f32x4.sub(f32x4.mul(f32x4.splat(<f32>keep), residual), f32x4.mul(f32x4.splat(<f32>spread), sum))
+}
+
+/** Stores the products of 4 columns of a row; adds to the sums of d r² and d r · product. */
+@inline
+function finishImage(at: usize, residual: v128, product: v128, degree: v128, gammas: usize, deltas: usize): void {
   v128.store(products + at, product)
   const low = f64x2.promote_low_f32x4(residual)
   const up = high(residual)
@@ -81,24 +89,46 @@ function finishImage(at: usize, sum: v128, degree: v128, gammas: usize, deltas: 
   addTo(deltas + 16, f64x2.mul(weightedUp, high(product)))
 }
 
-/** Rows `from` … `to`-1 of products = K · residuals. sums: f64 [2, 8], over these rows, of d r² and of d r · product. */
-export function image(from: i32, to: i32, sums: usize): void {
+/** Where bit `first` + lane of `bits` is set. */
+@inline
+function lanesOf(bits: i32, first: i32): v128 {
+  const own = i32x4.shl(i32x4(1, 2, 4, 8), first)
+  return i32x4.eq(v128.and(i32x4.splat(bits), own), own)
+}
+
+/**
+ * Rows `from` … `to`-1 of products = K · residuals. sums: f64 [2, 8], over these rows, of d r² and of d r · product. With `steps` of 1 or 2, all
+ * residuals are taken to be one constant on a column's part but within steps - 1 of its seed, so that those rows of a product that are not
+ * `near` need no entries: K 1 = (keep - spread) 1.
+ */
+export function image(from: i32, to: i32, steps: i32, sums: usize): void {
   memory.fill(sums, 0, 128)
+  const nearby = near + <usize>(steps - 1) * nodes
+  const constant = f32x4.splat(<f32>(keep - spread))
   for (let i = from; i < to; i++) {
-    let entry = <usize>load<i32>(starts + (<usize>i << 2)) << 2
-    const end = <usize>load<i32>(ends + (<usize>i << 2)) << 2
-    let s0 = f32x4.splat(0)
-    let s1 = s0
-    for (; entry < end; entry += 4) {
-      const share = v128.load32_splat(shares + entry)
-      const r = residuals + (<usize>load<u32>(columns + entry) << 5)
-      s0 = f32x4.add(s0, f32x4.mul(share, v128.load(r)))
-      s1 = f32x4.add(s1, f32x4.mul(share, v128.load(r, 16)))
-    }
     const degree = f64x2.splat(load<f64>(degrees + (<usize>i << 3)))
     const at = <usize>i << 5
-    finishImage(at, s0, degree, sums, sums + 64)
-    finishImage(at + 16, s1, degree, sums + 32, sums + 96)
+    const residual0 = v128.load(residuals + at)
+    const residual1 = v128.load(residuals + at, 16)
+    const bits = steps == 0 ? 255 : <i32>load<u8>(nearby + i)
+    let product0 = f32x4.mul(constant, residual0)
+    let product1 = f32x4.mul(constant, residual1)
+    if (bits != 0) {
+      let entry = <usize>load<i32>(starts + (<usize>i << 2)) << 2
+      const end = <usize>load<i32>(ends + (<usize>i << 2)) << 2
+      let s0 = f32x4.splat(0)
+      let s1 = s0
+      for (; entry < end; entry += 4) {
+        const share = v128.load32_splat(shares + entry)
+        const r = residuals + (<usize>load<u32>(columns + entry) << 5)
+        s0 = f32x4.add(s0, f32x4.mul(share, v128.load(r)))
+        s1 = f32x4.add(s1, f32x4.mul(share, v128.load(r, 16)))
+      }
+      product0 = v128.bitselect(imageOf(residual0, s0), product0, lanesOf(bits, 0))
+      product1 = v128.bitselect(imageOf(residual1, s1), product1, lanesOf(bits, 4))
+    }
+    finishImage(at, residual0, product0, degree, sums, sums + 64)
+    finishImage(at + 16, residual1, product1, degree, sums + 32, sums + 96)
   }
 }
 
@@ -150,8 +180,7 @@ export function absorb(from: i32, to: i32, inverses: usize): void {
 
 /** Two columns of a row: the residual from the sum over the row's entries, and what it adds to the excess and to the part's mass. */
 @inline
-function finishResidual(row: usize, sum: v128, share: v128, degree: v128, rounding: v128, source: v128, inPart: v128, excess: usize, masses: usize): v128 {
-  const score = v128.load(scores + row)
+function finishResidual(score: v128, sum: v128, share: v128, degree: v128, rounding: v128, source: v128, inPart: v128, excess: usize, masses: usize): v128 {
   const residual = f64x2.sub(source, f64x2.sub(f64x2.mul(f64x2.splat(keep), score), f64x2.mul(share, sum)))
   v128.store(excess, f64x2.max(v128.load(excess), f64x2.sub(f64x2.abs(residual), f64x2.mul(rounding, f64x2.abs(score)))))
   addTo(masses, v128.and(f64x2.mul(degree, residual), inPart))
@@ -163,67 +192,6 @@ function demoted(low: v128, up: v128, scales: usize, floor: v128): v128 {
   const scaledLow = v128.demote_zero<f64>(f64x2.mul(low, v128.load(scales)))
   const scaledUp = v128.demote_zero<f64>(f64x2.mul(up, v128.load(scales, 16)))
   return floored(v128.shuffle<i64>(scaledLow, scaledUp, 0, 2), floor)
-}
-
-/**
- * Residuals anew from the scores, all in float64, in rows `from` … `to`-1: r = source - K · scores, stored in float32 times the column's
- * scale. seeds, ownParts: i32 [8]; sources, scales: f64 [8]; floors: f32 [8]. sums: f64 [2, 8], over these rows, the largest
- * |r| - rounding · |score|, and the sum of d r over the nodes of the column's own part.
- */
-export function verify(from: i32, to: i32, rounding: f64, seeds: usize, ownParts: usize, sources: usize, scales: usize, floors: usize, sums: usize): void {
-  memory.fill(sums, 0, 128)
-  const slack = f64x2.splat(rounding)
-  for (let i = from; i < to; i++) {
-    let entry = <usize>load<i32>(starts + (<usize>i << 2))
-    const end = <usize>load<i32>(ends + (<usize>i << 2))
-    const d = load<f64>(degrees + (<usize>i << 3))
-    const degree = f64x2.splat(d)
-    const share = f64x2.splat(d > 0 ? spread / d : 0)
-    let s0 = f64x2.splat(0)
-    let s1 = s0
-    let s2 = s0
-    let s3 = s0
-    for (; entry < end; entry++) {
-      const weight = v128.load64_splat(weights + (entry << 3))
-      const z = scores + (<usize>load<u32>(columns + (entry << 2)) << 6)
-      s0 = f64x2.add(s0, f64x2.mul(weight, v128.load(z)))
-      s1 = f64x2.add(s1, f64x2.mul(weight, v128.load(z, 16)))
-      s2 = f64x2.add(s2, f64x2.mul(weight, v128.load(z, 32)))
-      s3 = f64x2.add(s3, f64x2.mul(weight, v128.load(z, 48)))
-    }
-    const isSeed = i32x4.splat(i)
-    const seed0 = i32x4.eq(isSeed, v128.load(seeds))
-    const seed1 = i32x4.eq(isSeed, v128.load(seeds, 16))
-    const part = i32x4.splat(load<i32>(parts + (<usize>i << 2)))
-    const part0 = i32x4.eq(part, v128.load(ownParts))
-    const part1 = i32x4.eq(part, v128.load(ownParts, 16))
-    const row = <usize>i << 6
-    const r0 = finishResidual(row, s0, share, degree, slack, v128.and(v128.load(sources), i64x2.extend_low_i32x4_s(seed0)), i64x2.extend_low_i32x4_s(part0), sums, sums + 64)
-    const r1 = finishResidual(row + 16, s1, share, degree, slack, v128.and(v128.load(sources, 16), i64x2.extend_high_i32x4_s(seed0)), i64x2.extend_high_i32x4_s(part0), sums + 16, sums + 80)
-    const r2 = finishResidual(row + 32, s2, share, degree, slack, v128.and(v128.load(sources, 32), i64x2.extend_low_i32x4_s(seed1)), i64x2.extend_low_i32x4_s(part1), sums + 32, sums + 96)
-    const r3 = finishResidual(row + 48, s3, share, degree, slack, v128.and(v128.load(sources, 48), i64x2.extend_high_i32x4_s(seed1)), i64x2.extend_high_i32x4_s(part1), sums + 48, sums + 112)
-    const at = <usize>i << 5
-    v128.store(residuals + at, demoted(r0, r1, scales, v128.load(floors)))
-    v128.store(residuals + at, demoted(r2, r3, scales + 32, v128.load(floors, 16)), 16)
-  }
-}
-
-/**
- * Adds to each column, at the nodes of its own part in rows `from` … `to`-1, a constant: scores += shift, residuals -= drop. ownParts: i32 [8];
- * shifts: f64 [8]; drops, floors: f32 [8].
- */
-export function shift(from: i32, to: i32, ownParts: usize, shifts: usize, drops: usize, floors: usize): void {
-  for (let i = from; i < to; i++) {
-    const part = i32x4.splat(load<i32>(parts + (<usize>i << 2)))
-    for (let c: usize = 0; c < 32; c += 16) {
-      const inPart = i32x4.eq(part, v128.load(ownParts + c))
-      const at = (<usize>i << 5) + c
-      const score = scores + (at << 1)
-      addTo(score, v128.and(v128.load(shifts + (c << 1)), i64x2.extend_low_i32x4_s(inPart)))
-      addTo(score + 16, v128.and(v128.load(shifts + (c << 1), 16), i64x2.extend_high_i32x4_s(inPart)))
-      v128.store(residuals + at, floored(f32x4.sub(v128.load(residuals + at), v128.and(v128.load(drops + c), inPart)), v128.load(floors + c)))
-    }
-  }
 }
 
 /** Eight values of one node to eight columns that are `stride` bytes apart. */
@@ -240,14 +208,25 @@ function storeColumns(at: usize, stride: usize, v0: v128, v1: v128, v2: v128, v3
 }
 
 /**
- * Of the scores in rows `from` … `to`-1: ranked, the scores themselves column after column, `stride` bytes each; earlier likewise, the weight of the
+ * Residuals anew from the scores, all in float64, in rows `from` … `to`-1: r = source - K · scores, stored in float32 times the column's
+ * scale; with `steps` of 1 only where a row is `near`. seeds, ownParts: i32 [8]; sources, scales: f64 [8]; floors: f32 [8]. sums: f64 [2, 8],
+ * over these rows, the largest |r| - rounding · |score|, and the sum of d r over the nodes of the column's own part.
+ *
+ * What sweeps need comes of the same pass: ranked, the scores themselves column after column; earlier likewise, the weight of the
  * edges from a node to nodes of a higher score, or of the same score and a lower index. Columns of a row of the graph ascend.
  */
-export function weighEarlier(from: i32, to: i32, stride: usize): void {
+export function verify(
+  from: i32, to: i32, steps: i32, rounding: f64, seeds: usize, ownParts: usize, sources: usize, scales: usize, floors: usize, sums: usize
+): void {
+  memory.fill(sums, 0, 128)
+  const slack = f64x2.splat(rounding)
   for (let i = from; i < to; i++) {
+    const bits = steps == 0 ? 255 : <i32>load<u8>(near + i)
+    if (bits == 0) continue
     let entry = <usize>load<i32>(starts + (<usize>i << 2))
     const end = <usize>load<i32>(ends + (<usize>i << 2))
-    const own = scores + (<usize>i << 6)
+    const row = <usize>i << 6
+    const own = scores + row
     const own0 = v128.load(own)
     const own1 = v128.load(own, 16)
     const own2 = v128.load(own, 32)
@@ -256,26 +235,82 @@ export function weighEarlier(from: i32, to: i32, stride: usize): void {
     let s1 = s0
     let s2 = s0
     let s3 = s0
+    let e0 = s0
+    let e1 = s0
+    let e2 = s0
+    let e3 = s0
     for (; entry < end; entry++) {
       const column = load<i32>(columns + (entry << 2))
       if (column > i) break
       const weight = v128.load64_splat(weights + (entry << 3))
       const z = scores + (<usize>column << 6)
-      s0 = f64x2.add(s0, v128.and(weight, f64x2.ge(v128.load(z), own0)))
-      s1 = f64x2.add(s1, v128.and(weight, f64x2.ge(v128.load(z, 16), own1)))
-      s2 = f64x2.add(s2, v128.and(weight, f64x2.ge(v128.load(z, 32), own2)))
-      s3 = f64x2.add(s3, v128.and(weight, f64x2.ge(v128.load(z, 48), own3)))
+      const z0 = v128.load(z)
+      s0 = f64x2.add(s0, f64x2.mul(weight, z0))
+      e0 = f64x2.add(e0, v128.and(weight, f64x2.ge(z0, own0)))
+      const z1 = v128.load(z, 16)
+      s1 = f64x2.add(s1, f64x2.mul(weight, z1))
+      e1 = f64x2.add(e1, v128.and(weight, f64x2.ge(z1, own1)))
+      const z2 = v128.load(z, 32)
+      s2 = f64x2.add(s2, f64x2.mul(weight, z2))
+      e2 = f64x2.add(e2, v128.and(weight, f64x2.ge(z2, own2)))
+      const z3 = v128.load(z, 48)
+      s3 = f64x2.add(s3, f64x2.mul(weight, z3))
+      e3 = f64x2.add(e3, v128.and(weight, f64x2.ge(z3, own3)))
     }
     for (; entry < end; entry++) {
       const weight = v128.load64_splat(weights + (entry << 3))
       const z = scores + (<usize>load<u32>(columns + (entry << 2)) << 6)
-      s0 = f64x2.add(s0, v128.and(weight, f64x2.gt(v128.load(z), own0)))
-      s1 = f64x2.add(s1, v128.and(weight, f64x2.gt(v128.load(z, 16), own1)))
-      s2 = f64x2.add(s2, v128.and(weight, f64x2.gt(v128.load(z, 32), own2)))
-      s3 = f64x2.add(s3, v128.and(weight, f64x2.gt(v128.load(z, 48), own3)))
+      const z0 = v128.load(z)
+      s0 = f64x2.add(s0, f64x2.mul(weight, z0))
+      e0 = f64x2.add(e0, v128.and(weight, f64x2.gt(z0, own0)))
+      const z1 = v128.load(z, 16)
+      s1 = f64x2.add(s1, f64x2.mul(weight, z1))
+      e1 = f64x2.add(e1, v128.and(weight, f64x2.gt(z1, own1)))
+      const z2 = v128.load(z, 32)
+      s2 = f64x2.add(s2, f64x2.mul(weight, z2))
+      e2 = f64x2.add(e2, v128.and(weight, f64x2.gt(z2, own2)))
+      const z3 = v128.load(z, 48)
+      s3 = f64x2.add(s3, f64x2.mul(weight, z3))
+      e3 = f64x2.add(e3, v128.and(weight, f64x2.gt(z3, own3)))
     }
-    const at = <usize>i << 3
-    storeColumns(ranked + at, stride, own0, own1, own2, own3)
-    storeColumns(earlier + at, stride, s0, s1, s2, s3)
+    const ranks = <usize>i << 3
+    const stride = nodes << 3
+    storeColumns(ranked + ranks, stride, own0, own1, own2, own3)
+    storeColumns(earlier + ranks, stride, e0, e1, e2, e3)
+    const d = load<f64>(degrees + ranks)
+    const degree = f64x2.splat(d)
+    const share = f64x2.splat(d > 0 ? spread / d : 0)
+    const isSeed = i32x4.splat(i)
+    const seed0 = i32x4.eq(isSeed, v128.load(seeds))
+    const seed1 = i32x4.eq(isSeed, v128.load(seeds, 16))
+    const part = i32x4.splat(load<i32>(parts + (<usize>i << 2)))
+    const part0 = i32x4.eq(part, v128.load(ownParts))
+    const part1 = i32x4.eq(part, v128.load(ownParts, 16))
+    const r0 = finishResidual(own0, s0, share, degree, slack, v128.and(v128.load(sources), i64x2.extend_low_i32x4_s(seed0)), i64x2.extend_low_i32x4_s(part0), sums, sums + 64)
+    const r1 = finishResidual(own1, s1, share, degree, slack, v128.and(v128.load(sources, 16), i64x2.extend_high_i32x4_s(seed0)), i64x2.extend_high_i32x4_s(part0), sums + 16, sums + 80)
+    const r2 = finishResidual(own2, s2, share, degree, slack, v128.and(v128.load(sources, 32), i64x2.extend_low_i32x4_s(seed1)), i64x2.extend_low_i32x4_s(part1), sums + 32, sums + 96)
+    const r3 = finishResidual(own3, s3, share, degree, slack, v128.and(v128.load(sources, 48), i64x2.extend_high_i32x4_s(seed1)), i64x2.extend_high_i32x4_s(part1), sums + 48, sums + 112)
+    const at = residuals + (<usize>i << 5)
+    v128.store(at, v128.bitselect(demoted(r0, r1, scales, v128.load(floors)), v128.load(at), lanesOf(bits, 0)))
+    v128.store(at, v128.bitselect(demoted(r2, r3, scales + 32, v128.load(floors, 16)), v128.load(at, 16), lanesOf(bits, 4)), 16)
+  }
+}
+
+/**
+ * Adds to each column, at the nodes with edges of its own part in rows `from` … `to`-1, a constant: scores += shift, residuals -= drop. ownParts:
+ * i32 [8]; shifts: f64 [8]; drops, floors: f32 [8].
+ */
+export function shift(from: i32, to: i32, ownParts: usize, shifts: usize, drops: usize, floors: usize): void {
+  for (let i = from; i < to; i++) {
+    if (load<f64>(degrees + (<usize>i << 3)) == 0) continue
+    const part = i32x4.splat(load<i32>(parts + (<usize>i << 2)))
+    for (let c: usize = 0; c < 32; c += 16) {
+      const inPart = i32x4.eq(part, v128.load(ownParts + c))
+      const at = (<usize>i << 5) + c
+      const score = scores + (at << 1)
+      addTo(score, v128.and(v128.load(shifts + (c << 1)), i64x2.extend_low_i32x4_s(inPart)))
+      addTo(score + 16, v128.and(v128.load(shifts + (c << 1), 16), i64x2.extend_high_i32x4_s(inPart)))
+      v128.store(residuals + at, floored(f32x4.sub(v128.load(residuals + at), v128.and(v128.load(drops + c), inPart)), v128.load(floors + c)))
+    }
   }
 }
