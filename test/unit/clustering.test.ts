@@ -12,7 +12,7 @@ import { prepareSearch, runSearch } from '../../main/clustering/neighbours'
 import { solvePagerank } from '../../main/clustering/pagerank'
 import { openWorkspace } from '../../main/clustering/pagerank-system'
 import { eigenDecomposition, preprocess, type Points } from '../../main/clustering/preprocess'
-import { orderByScore, sweep } from '../../main/clustering/sweep'
+import { orderByScore, sweep, weightToEarlier } from '../../main/clustering/sweep'
 import { executeTask, type ClusteringResult, type ClusteringTask } from '../../main/clustering/tasks'
 import { configurationOf, graphOf, planted, pointsOf, randomGraph, randomNumbers, type Planted } from './clustering-fixture'
 
@@ -198,6 +198,21 @@ describe('PageRank', () => {
   it.each([0.5, 0.05, 0.001, 1e-5, 1e-8])('leaves a residual below ε d_u at α = %d', (alpha) => {
     const graph = randomGraph(9, 800, 3)
     expect(residual(graph, solve(graph, [17], alpha).filter((_, at) => at % 8 === 0), 17, alpha)).toBeLessThan(1e-7)
+  })
+
+  it('leaves a residual below ε d_u in a graph that has lost nodes, and those at 0', () => {
+    const graph = randomGraph(12, 900, 4)
+    const workspace = openWorkspace(graph)
+    const removed = Int32Array.from({ length: 300 }, (_, i) => 3 * i)
+    const rest = removeNodes(shrinkable(graph, workspace.arrays), removed).graph
+    solvePagerank({ graph: rest, seeds: Int32Array.of(5, 400), alpha: 0.001, epsilon: 1e-7, volume: volume(rest), left: 600, workspace }, openTeam(1))
+    const scores = workspace.scores.filter((_, at) => at % 8 === 1)
+    const induced = graphOf(900, Array.from({ length: 900 }, (_, u) => u).flatMap((u) =>
+      Array.from(rest.columns.subarray(rest.starts[u], rest.ends[u]), (v, at): [number, number, number] => [u, v, rest.weights[rest.starts[u] + at]])))
+    expect(residual(induced, scores, 400, 0.001)).toBeLessThan(1e-7)
+    expect(removed.every((node) => scores[node] === 0)).toBe(true)
+    expect(workspace.ranked.subarray(900, 1800)).toEqual(scores)
+    expect(workspace.earlier.subarray(900, 1800)).toEqual(scores.map((_, node) => weightToEarlier(rest, scores, node)))
   })
 
   it('solves in float64 for a seed so far out that float32 cannot reach the rest', () => {
