@@ -1,4 +1,5 @@
 import { SpectroscopeError } from '../../preload/errors'
+import { concatenate } from '../base/concatenate'
 import { philoxWords, scaleWord } from '../base/philox'
 import type { Pool } from '../base/pool'
 import { openTeam } from '../base/team'
@@ -134,7 +135,7 @@ export const discover = async (input: DiscoveryInput): Promise<Discovery> => {
     return undefined
   }
 
-  for (const { members } of state.clusters) rest = removeNodes(rest, members)
+  rest = removeNodes(rest, concatenate(state.clusters.map(({ members }) => members)))
   let ending = ended()
   let body = false
   const step = async (): Promise<void> => {

@@ -171,7 +171,7 @@ export const shrinkable = (graph: Graph, arrays: GraphArrays): ShrinkingGraph =>
 
 /**
  * The graph induced by the nodes that are not in `removed`, in the memory of the given one, which it overwrites. Takes time in proportion to
- * the rows of the removed nodes and of their neighbours.
+ * the rows of the removed nodes and of their neighbours, and a pass over the nodes that were left.
  */
 export const removeNodes = ({ graph, left, entries, shares, parts }: ShrinkingGraph, removed: Int32Array): ShrinkingGraph => {
   const { nodes, starts, ends, columns, weights, degrees } = graph

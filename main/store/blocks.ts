@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import { DOUBLE, DuckDBDataChunk, FLOAT, INTEGER, LIST, VARCHAR } from '@duckdb/node-api'
 import type { DuckDBConnection, DuckDBType, DuckDBValue } from '@duckdb/node-api'
 import type bindings from '@duckdb/node-bindings'
+import { concatenate } from '../base/concatenate'
 
 /** The bindings below node-api, whose own copy this is: the only way to fill vectors by whole arrays. */
 const duckdb = createRequire(createRequire(import.meta.url).resolve('@duckdb/node-api'))('@duckdb/node-bindings') as typeof bindings
@@ -19,18 +20,6 @@ export type Column =
 
 /** Lists of one width each, from a row-major matrix. */
 export const listsOf = (values: Int32Array | Float32Array, width: number): Column => ({ values, ends: (row) => (row + 1) * width })
-
-/** All arrays one after another. */
-export const concatenate = <T extends Int32Array | Float32Array>(arrays: readonly T[]): T => {
-  const length = arrays.reduce((sum, array) => sum + array.length, 0)
-  const all = (arrays[0] instanceof Float32Array ? new Float32Array(length) : new Int32Array(length)) as T
-  let at = 0
-  for (const array of arrays) {
-    all.set(array, at)
-    at += array.length
-  }
-  return all
-}
 
 /** One list each. */
 export const raggedLists = (arrays: readonly (Int32Array | Float32Array)[]): Column => {
