@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { kernelPath } from '../base/entries'
+import { pageBytes } from './kernel-memory'
 
 /** Directed entries of a graph, each edge in both of its rows; `shares` are weights over the largest: the share of epochs that an entry counts in. */
 export interface EmbeddingGraph {
@@ -30,7 +31,6 @@ interface EmbedKernel {
 const negatives = 5
 /** Nodes between two reports. */
 const stretch = 50_000
-const pageBytes = 65536
 
 const abort = (): never => {
   throw new Error('The kernel of the layout failed.')

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { SpectroscopeError } from '../../preload/errors'
 import { kernelPath } from '../base/entries'
 import { meet, take, type Team } from '../base/team'
+import { planMemory } from './kernel-memory'
 import type { Points } from './preprocess'
 
 /** k nearest neighbours of every token: `indices` and Euclidean `distances` are [tokens, k], nearest first, ties to the lower index. */
@@ -61,9 +62,6 @@ const largestNorm = 16000
 const openBound = -1_000_000_000
 const closedBound = 520_000_000
 const paddingNorm = 1_600_000_000
-const pageBytes = 65536
-/** WebAssembly addresses 4 GiB. */
-const mostPages = 65536
 
 const roundUp = (value: number, step: number): number => Math.ceil(value / step) * step
 
@@ -93,12 +91,7 @@ export const prepareSearch = (points: Points, k: number, members: number): Neigh
   const padded = roundUp(count, lanes)
   const even = roundUp(dimensions, evenly)
   const capacity = 2 * k + 4 * lanes
-  let end = 0
-  const reserve = (bytes: number): number => {
-    const start = end
-    end = roundUp(end + bytes, 64)
-    return start
-  }
+  const { reserve, open } = planMemory()
   const places = {
     points: reserve(2 * padded * even),
     norms: reserve(4 * padded),
@@ -109,11 +102,7 @@ export const prepareSearch = (points: Points, k: number, members: number): Neigh
     sizes: reserve(4 * padded),
     scratch: reserve(64 * members)
   }
-  const pages = Math.ceil(end / pageBytes)
-  if (pages > mostPages) {
-    throw new SpectroscopeError('clustering', `The search for ${k} neighbours of ${count} tokens needs more than WebAssembly's 4 GiB; lower "clustering.neighbours" or study fewer tokens.`)
-  }
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
+  const memory = open(`The search for ${k} neighbours of ${count} tokens needs more than WebAssembly's 4 GiB; lower "clustering.neighbours" or study fewer tokens.`)
   const rounded = new Int16Array(memory.buffer, places.points, padded * even)
   const norms = new Int32Array(memory.buffer, places.norms, padded).fill(paddingNorm)
   const bounds = new Int32Array(memory.buffer, places.bounds, padded).fill(closedBound)

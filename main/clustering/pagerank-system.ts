@@ -1,9 +1,5 @@
-import { SpectroscopeError } from '../../preload/errors'
 import type { Graph, GraphArrays } from './graph'
-
-const pageBytes = 65536
-/** WebAssembly addresses 4 GiB. */
-const mostPages = 65536
+import { planMemory } from './kernel-memory'
 
 /** Columns solved in one pass over the matrix. A pass costs hardly more than with 4, while the vectors of 16 outgrow the cache. */
 export const width = 8
@@ -82,12 +78,7 @@ export interface System {
 export const openWorkspace = (graph: Graph): Workspace => {
   const { nodes } = graph
   const entries = graph.columns.length
-  let end = 0
-  const reserve = (bytes: number): number => {
-    const start = end
-    end = Math.ceil((end + bytes) / 64) * 64
-    return start
-  }
+  const { reserve, open } = planMemory()
   const places = {
     settings: reserve(64 * width),
     sums: reserve(4 * blocksOf(nodes) * width * 8),
@@ -108,11 +99,7 @@ export const openWorkspace = (graph: Graph): Workspace => {
     ranked: reserve(8 * nodes * width),
     earlier: reserve(8 * nodes * width)
   }
-  const pages = Math.ceil(end / pageBytes)
-  if (pages > mostPages) {
-    throw new SpectroscopeError('clustering', `The graph of ${nodes} tokens and ${entries / 2} edges needs more than the solver's 4 GiB; lower "clustering.neighbours" or study fewer tokens.`)
-  }
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
+  const memory = open(`The graph of ${nodes} tokens and ${entries / 2} edges needs more than the solver's 4 GiB; lower "clustering.neighbours" or study fewer tokens.`)
   const arrays = {
     starts: new Int32Array(memory.buffer, places.starts, nodes + 1),
     ends: new Int32Array(memory.buffer, places.ends, nodes),
