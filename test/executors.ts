@@ -1,6 +1,7 @@
 import { openTfjsGpu } from '../main/engine/tfjs/installation'
 import { TfjsExecutor } from '../main/engine/tfjs/executor'
 import type { Executor } from '../main/engine/executor'
+import type { Graph } from '../main/engine/graph'
 import { openOnnxCuda } from '../main/engine/onnx/cuda'
 import { OnnxExecutor, openOnnxCpu } from '../main/engine/onnx/executor'
 import { ReferenceExecutor } from '../main/engine/reference/executor'
@@ -27,7 +28,7 @@ const sharedWebGpu = (kind: Kind): (() => Promise<Executor>) => {
     opening ??= openWebGpu(kind)
     const executor = await opening
     return {
-      description: executor.description,
+      description: executor.description, apart: true,
       resident: (data, shape) => executor.resident(data, shape),
       compile: (graph) => executor.compile(graph),
       dispose: () => Promise.resolve()
@@ -61,6 +62,27 @@ export const executors: Readonly<Record<string, Tested>> = {
 /** Title, whether it is skipped, and name of each, for describe blocks that say why. */
 export const executorCases = Object.entries(executors).map(([name, { missing }]) => ({ name, title: missing === undefined ? name : `${name} (skipped: ${missing})`, skipped: missing !== undefined }))
 
+/** The executor as one whose device has so much memory, so that replicas are computed together, or that has none of its own. `watch` hears of every graph that is compiled, and of every run of it, before it begins. */
+export const withMemory = (executor: Executor, memoryBytes: number | undefined, watch: { readonly compiled?: (graph: Graph) => unknown; readonly ran?: (graph: Graph) => unknown } = {}): Executor => ({
+  description: executor.description, memoryBytes,
+  resident: (data, shape) => executor.resident(data, shape),
+  dispose: () => executor.dispose(),
+  compile: async (graph, held) => {
+    watch.compiled?.(graph)
+    const program = await executor.compile(graph, held)
+    return {
+      dispose: () => program.dispose(),
+      run: async (inputs) => {
+        watch.ran?.(graph)
+        return program.run(inputs)
+      }
+    }
+  }
+})
+
+/** An executor by the name of its case, or the float64 reference. */
+export const openCase = async (name: string): Promise<Executor> => (name === 'reference' ? new ReferenceExecutor() : executors[name].open())
+
 /** `goLayerwise` in place of the evaluator's own rule for long rows. */
 export const evaluatorOn = async (name: string, architecture: Architecture, weights: Weights, goLayerwise?: (positions: number) => boolean): Promise<TransformerEvaluator> =>
-  new TransformerEvaluator(name === 'reference' ? new ReferenceExecutor() : await executors[name].open(), architecture, weights, goLayerwise)
+  new TransformerEvaluator(await openCase(name), architecture, weights, goLayerwise)

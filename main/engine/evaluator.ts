@@ -15,6 +15,24 @@ export interface Prefix {
   readonly activations: Readonly<Record<string, Float32Array>>
 }
 
+/** A component at weights of a replica's own, in their flattened order. */
+export interface OwnWeights {
+  readonly component: string
+  readonly weights: Float32Array
+}
+
+/**
+ * Replicas whose components share a program (`programName`), computed together from one prefix. `width` is the number of such replicas that
+ * are computed together when all are there: programs are made for it, so that a replica's numbers do not depend on which of the others
+ * still have something to do. Numbers are those of one replica alone within rounding.
+ */
+export interface StackedEvaluator {
+  /** `losses` of each. */
+  losses(replicas: readonly OwnWeights[], width: number, prefix: Prefix): Promise<Float32Array[]>
+  /** `gradient` of each: what is added to which of `gradients`, and the sums of losses. */
+  gradient(replicas: readonly OwnWeights[], width: number, prefix: Prefix, gradients: readonly Float32Array[]): Promise<number[]>
+}
+
 /**
  * The transformer as a sampler sees it, bound to one model at w* and to one executor. A component is a name of
  * `models/components.ts`, `full` included; its weights are one flat vector in the order of METHOD.md section 4. Results do not
@@ -31,6 +49,8 @@ export interface Evaluator {
    * matter to the result whether `gradient` began with zeros.
    */
   gradient(component: string, weights: Float32Array, prefix: Prefix, gradient: Float32Array): Promise<{ readonly lossSum: number }>
+  /** For replicas together, where a device computes them faster than one by one. */
+  readonly stacked?: StackedEvaluator | undefined
   /** Floating-point operations of one row of `length` tokens: through `gradient`, and through `losses` (DESIGN's floors). */
   operations(component: string, length: number): { readonly gradient: number; readonly losses: number }
   dispose(): Promise<void>

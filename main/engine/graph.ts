@@ -246,6 +246,9 @@ export class GraphBuilder {
   }
 }
 
+/** Rows of a vocabulary whose exponentials a device makes at once, at most: its float32 sum over all of 50,000 rows, one after another, loses a digit. */
+export const partRows = 8192
+
 /** Ids of the values that a node or an output of the graph takes: no other needs to be computed. */
 export const valuesRead = ({ nodes, outputs }: Graph): ReadonlySet<number> => new Set([...nodes.flatMap(({ inputs }) => inputs), ...outputs.values()].map(({ id }) => id))
 

@@ -3,7 +3,7 @@ import { type Slice, sliceSize } from '../models/components'
 import { type Graph, peakBytes } from './graph'
 import { queries } from './layerwise'
 import { type Stage, lossStageGraph, prefixStageGraph, stageGraph, stageSlopeGraph } from './layerwise-graphs'
-import { pieceOf } from './operations'
+import { pieceOf, programName } from './operations'
 import { type SliceShapes, areLong, evenParts, pieceGraph, prefixGraph, unembeddingWeight, vocabularyBlocks } from './transformer'
 
 /** Rows that a component's programs take at once; no gradient where there is none. */
@@ -28,7 +28,7 @@ export const programPeaks = (architecture: Architecture, component: string, slic
   if (!areLong(architecture, positions)) {
     const own = (count: number, withGradient: boolean): ProgramPeak =>
       ({ bytes: peakBytes(pieceGraph(architecture, { count, positions }, piece, slices.map(({ tensor }) => tensor), shapes, withGradient)), owned: true })
-    const name = `${piece.kind} ${'layer' in piece ? piece.layer : ''} ${positions}`
+    const name = `${programName(component)} ${positions}`
     return new Map([
       [`prefix ${positions}`, shared(prefixGraph(architecture, { count: losses, positions }))],
       [`${name} losses`, own(losses, false)],

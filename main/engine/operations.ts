@@ -7,6 +7,12 @@ export const pieceOf = (component: string): Piece => {
   return kind === 'head' || kind === 'mlp' ? { kind, layer } : { kind: kind as 'embed' | 'unembed' | 'full' }
 }
 
+/** Components of one name share a program at each extent of rows: the heads of a layer do, as their weights are inputs. */
+export const programName = (component: string): string => {
+  const piece = pieceOf(component)
+  return 'layer' in piece ? `${piece.kind} ${piece.layer}` : piece.kind
+}
+
 /** Multiply-adds of one token through a whole layer's products, attention included. */
 const layerProducts = ({ hidden, intermediate }: Architecture, positions: number): number => 4 * hidden * hidden + 2 * hidden * intermediate + positions * hidden
 

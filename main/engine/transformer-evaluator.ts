@@ -1,10 +1,10 @@
 import { SpectroscopeError } from '../../preload/errors'
 import type { Architecture, Weights } from '../models/architecture'
 import { type Slice, componentSlices } from '../models/components'
-import type { Evaluator, Prefix, Rows } from './evaluator'
+import type { Evaluator, OwnWeights, Prefix, Rows, StackedEvaluator } from './evaluator'
 import { type Bound, type Executor, OutOfDeviceMemory, type Program, type Resident } from './executor'
-import { type Graph, peakBytes, size } from './graph'
-import { pieceOf, pieceOperations } from './operations'
+import { type Graph, partRows, peakBytes, size } from './graph'
+import { pieceOf, pieceOperations, programName } from './operations'
 import { Layerwise, type OwnPiece, addAt } from './layerwise'
 import { type Extent, activationName, areLong, centreUnembedding, embedRows, logSumBounds, pieceGraph, prefixGraph, unembeddingName, unembeddingWeight } from './transformer'
 
@@ -32,11 +32,29 @@ interface Compiled {
 /** Programs keep the memory of their last run, about twice what they need. Those used longest ago go when all together need more than this. */
 export const programBytes = 400 * 2 ** 20
 
-/** An arena grows by doubling, and a device computes a vocabulary's exponentials in large parts that the backward pass takes again. */
+/** What a device of its own is taken to have where it does not say, for all programs. */
+const unsaidBytes = 2 ** 31
+
+/** Items of one batched product: WebGPU promises so many groups along a side. */
+const mostItems = 65535
+
+/**
+ * Bytes that a program takes on a device, whose arena grows by doubling. It computes a vocabulary's exponentials in large parts, one after
+ * the other; but where the backward pass takes them again, for the slope of a replica's own table, all are held.
+ */
 const deviceBytes = (graph: Graph): number => {
-  const exponentials = graph.nodes.reduce((sum, { operation, inputs }) => sum + (operation.kind === 'exponentialSums' ? 4 * inputs[0].shape[0] * inputs[1].shape[0] : 0), 0)
-  return 2 * (peakBytes(graph) + exponentials)
+  const again = new Set(graph.nodes.flatMap(({ operation, inputs }) => (operation.kind === 'exponentialSumsSlope' ? [inputs[0].id] : [])))
+  let [held, largest] = [0, 0]
+  for (const { operation, inputs: [hidden, table] } of graph.nodes) {
+    if (operation.kind !== 'exponentialSums') continue
+    if (again.has(hidden.id)) held += 4 * hidden.shape[0] * table.shape[0]
+    else largest = Math.max(largest, 4 * hidden.shape[0] * Math.min(table.shape[0], partRows))
+  }
+  return 2 * (peakBytes(graph) + held + largest)
 }
+
+/** Items of the products of attention, whose scores a softmax takes. */
+const itemsOf = (graph: Graph): number => graph.nodes.reduce((most, { operation, inputs: [x] }) => (operation.kind === 'softmax' ? Math.max(most, size(x.shape.slice(0, -2))) : most), 0)
 
 /** A model with its weights is one message of at most 2 GB. */
 const mostHeldBytes = 1.8e9
@@ -61,6 +79,29 @@ const partOf = ({ rows, activations }: Prefix, first: number, count: number): Pr
   }
 }
 
+/** Whether a program without all logits holds for these weights. */
+const fits = ({ logSums }: Readonly<Record<string, Float32Array>>): boolean => logSums.every((logSum) => logSum > logSumBounds.least && logSum < logSumBounds.most)
+
+/** Losses of a replica's rows, from its program's outputs for each part of them. */
+const lossesIn = (parts: readonly Readonly<Record<string, Float32Array>>[]): Float32Array =>
+  parts.length === 1 ? parts[0].losses : joined(parts.map(({ losses }) => losses), (length) => new Float32Array(length))
+
+/** Adds a replica's gradient, and gives the sum of its losses. */
+const addGradient = (parts: readonly Readonly<Record<string, Float32Array>>[], gradient: Float32Array): number => {
+  for (const outputs of parts) {
+    let at = 0
+    for (let index = 0; outputs[`gradient:${index}`] !== undefined; index++) {
+      const part = outputs[`gradient:${index}`]
+      addAt(gradient, at, part)
+      at += part.length
+    }
+  }
+  return parts.reduce((sum, { losses }) => losses.reduce((own, loss) => own + loss, sum), 0)
+}
+
+/** Which head of its layer a component is. */
+const headOf = (component: string): number => Number(component.split('.')[1])
+
 /**
  * The lockstep scheme over any executor: one forward at w* serves all replicas of a minibatch, and a replica computes its own piece,
  * the layers above it, and the loss. Programs are compiled once for each piece and extent; weights w* are bound, never copied into
@@ -73,6 +114,9 @@ export class TransformerEvaluator implements Evaluator {
 
   private readonly layerwise: Layerwise
   private scratch = new Float32Array(0)
+
+  /** Only a device that has more to do with than one replica gives it. */
+  readonly stacked: StackedEvaluator | undefined
 
   /** `goLayerwise` says of the input positions of a row whether it is so long that it goes layer by layer. */
   constructor(
@@ -88,6 +132,11 @@ export class TransformerEvaluator implements Evaluator {
     this.layerwise = new Layerwise({
       architecture, weights, centre, heldApart: executor.apart === true, resident: (name) => this.resident(name), compiled: (key, make) => this.compiled(key, make, false)
     })
+    const stacked: StackedEvaluator = {
+      losses: (replicas, width, prefix) => this.stackedLosses(replicas, width, prefix),
+      gradient: (replicas, width, prefix, gradients) => this.stackedGradients(replicas, width, prefix, gradients)
+    }
+    this.stacked = this.roomBytes === undefined ? undefined : stacked
   }
 
   /** A weight at w*, held from when a program first needs it. */
@@ -108,6 +157,11 @@ export class TransformerEvaluator implements Evaluator {
     return known
   }
 
+  /** Bytes of a device's memory for all programs; undefined where they compute in the machine's. */
+  private get roomBytes(): number | undefined {
+    return this.executor.memoryBytes ?? (this.executor.apart === true ? unsaidBytes : undefined)
+  }
+
   private get heldBytes(): number {
     return [...this.programs.values()].reduce((sum, { bytes }) => sum + bytes, 0)
   }
@@ -125,7 +179,7 @@ export class TransformerEvaluator implements Evaluator {
     const { memoryBytes } = this.executor
     if (memoryBytes === undefined) {
       const bytes = peakBytes(graph)
-      await this.makeRoom(bytes, programBytes)
+      await this.makeRoom(bytes, this.roomBytes ?? programBytes)
       return { program: await this.executor.compile(graph), graph, bytes }
     }
     const bytes = deviceBytes(graph)
@@ -158,33 +212,41 @@ export class TransformerEvaluator implements Evaluator {
     return projection
   }
 
-  /** Rows that are run over at once, by program, where a device's memory was too short for more. */
-  private readonly mostRows = new Map<string, number>()
+  /** Rows that are run over at once, or replicas, by program, where a device's memory was too short for more. */
+  private readonly mostAtOnce = new Map<string, number>()
 
   /**
-   * Does `work` over the rows, or over as large equal parts of them as a device's memory has turned out to be enough for: where it is
-   * short, all other programs are let go, and then half as many rows taken. Results are the same within float32 rounding.
-   * Throws an `engine` error where it is short for one row.
+   * Does `work` with `all` at once, or with as many as a device's memory has turned out to be enough for: where it is short, all other
+   * programs are let go, and then half as many taken. Throws `OutOfDeviceMemory` where it is short for one.
    */
-  private async inParts<T>(kind: string, { count, length }: Rows, work: (first: number, count: number) => Promise<T>): Promise<T[]> {
-    const key = `${kind} ${length}`
+  private async withinMemory<T>(key: string, all: number, work: (most: number) => Promise<T>): Promise<T> {
     for (let cleared = this.programs.size === 0; ;) {
-      const most = Math.min(count, this.mostRows.get(key) ?? count)
-      const parts = Math.ceil(count / most)
-      const ends = Array.from({ length: parts + 1 }, (_, part) => Math.floor((part * count) / parts))
+      const most = Math.min(all, this.mostAtOnce.get(key) ?? all)
       try {
-        const results: T[] = []
-        for (let part = 0; part < parts; part++) results.push(await work(ends[part], ends[part + 1] - ends[part]))
-        return results
+        return await work(most)
       } catch (error) {
         if (!(error instanceof OutOfDeviceMemory)) throw error
         await this.makeRoom(Infinity, 0)
-        if (cleared && most === 1) {
-          throw new SpectroscopeError('engine', `The memory of ${this.executor.description.device} is too short for one row of ${length} tokens (${error.message}); end what else takes it, study shorter rows, or choose another engine.`, { cause: error })
-        }
-        if (cleared) this.mostRows.set(key, Math.ceil(most / 2))
+        if (cleared && most === 1) throw error
+        if (cleared) this.mostAtOnce.set(key, Math.ceil(most / 2))
         cleared = true
       }
+    }
+  }
+
+  /** Does `work` over the rows, or over equal parts of them. Results are the same within float32 rounding. Throws an `engine` error where memory is short for one row. */
+  private async inParts<T>(kind: string, { count, length }: Rows, work: (first: number, count: number) => Promise<T>): Promise<T[]> {
+    try {
+      return await this.withinMemory(`${kind} ${length}`, count, async (most) => {
+        const parts = Math.ceil(count / most)
+        const ends = Array.from({ length: parts + 1 }, (_, part) => Math.floor((part * count) / parts))
+        const results: T[] = []
+        for (let part = 0; part < parts; part++) results.push(await work(ends[part], ends[part + 1] - ends[part]))
+        return results
+      })
+    } catch (error) {
+      if (!(error instanceof OutOfDeviceMemory)) throw error
+      throw new SpectroscopeError('engine', `The memory of ${this.executor.description.device} is too short for one row of ${length} tokens (${error.message}); end what else takes it, study shorter rows, or choose another engine.`, { cause: error })
     }
   }
 
@@ -212,16 +274,73 @@ export class TransformerEvaluator implements Evaluator {
     return this.inParts(`${kind} ${withGradient}`, prefix.rows, async (first, count) => {
       const part = count === prefix.rows.count ? prefix : partOf(prefix, first, count)
       const outputs = await this.runProgram(component, weights, part, withGradient, false)
-      const fits = outputs.logSums.every((logSum) => logSum > logSumBounds.least && logSum < logSumBounds.most)
-      return fits ? outputs : this.runProgram(component, weights, part, withGradient, true)
+      return fits(outputs) ? outputs : this.runProgram(component, weights, part, withGradient, true)
     })
+  }
+
+  /** The same for replicas of one program, as many at once as memory allows. */
+  private async runStack(replicas: readonly OwnWeights[], width: number, prefix: Prefix, withGradient: boolean): Promise<Record<string, Float32Array>[][]> {
+    const { rows: { count, length } } = prefix
+    const key = `${programName(replicas[0].component)} ${count} ${length} ${withGradient}`
+    if (!this.mostAtOnce.has(key)) this.mostAtOnce.set(key, this.stackWidth(replicas[0].component, width, prefix.rows, withGradient))
+    return this.withinMemory(key, width, async (most) => {
+      const results: Record<string, Float32Array>[][] = []
+      const atOnce = Math.ceil(width / Math.ceil(width / most))
+      for (let first = 0; first < replicas.length; first += atOnce) {
+        const own = replicas.slice(first, first + atOnce)
+        const outputs = atOnce === 1 ? [] : await this.runStackProgram(own, atOnce, prefix, withGradient)
+        for (const [at, { component, weights }] of own.entries()) {
+          results.push(atOnce > 1 && fits(outputs[at]) ? [outputs[at]] : await this.runPiece(component, weights, prefix, withGradient))
+        }
+      }
+      return results
+    })
+  }
+
+  private stackGraph(component: string, replicas: number, { count, length }: Rows, withGradient: boolean): Graph {
+    const { slices } = this.component(component)
+    return pieceGraph(this.architecture, { count, positions: length - 1, replicas }, pieceOf(component), slices.map(({ tensor }) => tensor), slices.map(({ shape }) => shape), withGradient)
+  }
+
+  /**
+   * Replicas that a program takes at first: such a program may have as much of the memory as leaves room for those of all layers' heads and
+   * MLPs, of which the lowest layer's, the largest, need about twice the mean.
+   */
+  private stackWidth(component: string, width: number, rows: Rows, withGradient: boolean): number {
+    const share = this.roomBytes! / (this.architecture.layers + 1)
+    for (let replicas = width; replicas > 1; replicas = Math.ceil(replicas / 2)) {
+      const graph = this.stackGraph(component, replicas, rows, withGradient)
+      if (deviceBytes(graph) <= share && itemsOf(graph) <= mostItems) return replicas
+    }
+    return 1
+  }
+
+  /** What one run of the program of `atOnce` replicas gives for each of these; what it has of places beyond them is the first one again. */
+  private async runStackProgram(replicas: readonly OwnWeights[], atOnce: number, { rows, activations }: Prefix, withGradient: boolean): Promise<Record<string, Float32Array>[]> {
+    const { component } = replicas[0]
+    const extent = { count: rows.count, positions: rows.length - 1 }
+    const { slices } = this.component(component)
+    const { program, graph } = await this.compiled(`${programName(component)} ${extent.count} ${extent.positions} ${withGradient} x${atOnce}`, () => this.stackGraph(component, atOnce, rows, withGradient), true)
+    const all = Array.from({ length: atOnce }, (_, at) => replicas[at] ?? replicas[0])
+    const { inputs, targets } = shifted(rows)
+    const given: Record<string, Bound> = { ...activations, ids: inputs, targets, places: places(extent), 'head:index': Int32Array.from(all, (replica) => headOf(replica.component)) }
+    let at = 0
+    slices.forEach(({ shape }, index) => {
+      const length = size(shape)
+      const stack = new Float32Array(atOnce * length)
+      all.forEach(({ weights }, replica) => stack.set(weights.subarray(at, at + length), replica * length))
+      given[`slice:${index}`] = stack
+      at += length
+    })
+    const outputs = Object.entries(await program.run(this.bind(graph, given)))
+    return replicas.map((_, replica) => Object.fromEntries(outputs.map(([name, data]) => [name, data.subarray((replica * data.length) / atOnce, ((replica + 1) * data.length) / atOnce)])))
   }
 
   private async runProgram(component: string, weights: Float32Array, { rows, activations }: Prefix, withGradient: boolean, exact: boolean): Promise<Record<string, Float32Array>> {
     const extent: Extent = { count: rows.count, positions: rows.length - 1 }
     const piece = pieceOf(component)
     const { slices, projection } = this.component(component)
-    const key = `${piece.kind} ${'layer' in piece ? piece.layer : ''} ${extent.count} ${extent.positions} ${withGradient} ${exact}`
+    const key = `${programName(component)} ${extent.count} ${extent.positions} ${withGradient} ${exact}`
     const { program, graph } = await this.compiled(key, () =>
       pieceGraph(this.architecture, extent, piece, slices.map(({ tensor }) => tensor), slices.map(({ shape }) => shape), withGradient, exact), true
     )
@@ -236,7 +355,7 @@ export class TransformerEvaluator implements Evaluator {
     })
     if (piece.kind === 'head' && projection !== undefined) {
       given['head:projection'] = projection
-      given['head:attended'] = this.headColumns(activations[activationName.attended(piece.layer)], Number(component.split('.')[1]))
+      given['head:attended'] = this.headColumns(activations[activationName.attended(piece.layer)], headOf(component))
     }
     return program.run(this.bind(graph, given))
   }
@@ -263,22 +382,31 @@ export class TransformerEvaluator implements Evaluator {
 
   async losses(component: string, weights: Float32Array, prefix: Prefix): Promise<Float32Array> {
     if (this.goLayerwise(prefix.rows.length - 1)) return this.layerwise.losses(this.own(component, weights), prefix)
-    const parts = await this.runPiece(component, weights, prefix, false)
-    return parts.length === 1 ? parts[0].losses : joined(parts.map(({ losses }) => losses), (length) => new Float32Array(length))
+    return lossesIn(await this.runPiece(component, weights, prefix, false))
   }
 
   async gradient(component: string, weights: Float32Array, prefix: Prefix, gradient: Float32Array): Promise<{ readonly lossSum: number }> {
     if (this.goLayerwise(prefix.rows.length - 1)) return { lossSum: await this.layerwise.gradient(this.own(component, weights), prefix, gradient) }
-    const parts = await this.runPiece(component, weights, prefix, true)
-    for (const outputs of parts) {
-      let at = 0
-      for (let index = 0; outputs[`gradient:${index}`] !== undefined; index++) {
-        const part = outputs[`gradient:${index}`]
-        addAt(gradient, at, part)
-        at += part.length
-      }
-    }
-    return { lossSum: parts.reduce((sum, { losses }) => losses.reduce((own, loss) => own + loss, sum), 0) }
+    return { lossSum: addGradient(await this.runPiece(component, weights, prefix, true), gradient) }
+  }
+
+  /** Not for long rows, of which a program computes a layer, nor for all weights, among which are norms. */
+  private stacks([{ component }]: readonly OwnWeights[], { rows: { length } }: Prefix): boolean {
+    return !this.goLayerwise(length - 1) && pieceOf(component).kind !== 'full'
+  }
+
+  private async stackedLosses(replicas: readonly OwnWeights[], width: number, prefix: Prefix): Promise<Float32Array[]> {
+    if (this.stacks(replicas, prefix)) return (await this.runStack(replicas, width, prefix, false)).map(lossesIn)
+    const losses: Float32Array[] = []
+    for (const { component, weights } of replicas) losses.push(await this.losses(component, weights, prefix))
+    return losses
+  }
+
+  private async stackedGradients(replicas: readonly OwnWeights[], width: number, prefix: Prefix, gradients: readonly Float32Array[]): Promise<number[]> {
+    if (this.stacks(replicas, prefix)) return (await this.runStack(replicas, width, prefix, true)).map((parts, at) => addGradient(parts, gradients[at]))
+    const sums: number[] = []
+    for (const [at, { component, weights }] of replicas.entries()) sums.push((await this.gradient(component, weights, prefix, gradients[at])).lossSum)
+    return sums
   }
 
   operations(component: string, length: number): { readonly gradient: number; readonly losses: number } {

@@ -8,6 +8,8 @@ export interface Extent {
   readonly positions: number
   /** Queries of one head whose scores are held at once, to be computed again for the gradient; without it all are held. */
   readonly queries?: number
+  /** Replicas that a device computes together, each at its own weights from the same activations. Without it one, in parts that suit a core. */
+  readonly replicas?: number
 }
 
 /** Which program a component needs: heads of a layer share one, as their weights are inputs. */
@@ -18,8 +20,9 @@ export type Piece =
 /** Bytes of logits held at once where all of a token's are kept; longer rows are cut into chunks of tokens. */
 const logitBytes = 24 * 2 ** 20
 
-/** Tokens whose exponentials of a block of the vocabulary are held at once. */
+/** Tokens whose exponentials of a block of the vocabulary are held at once; on a device, which takes them to a larger part of it. */
 const lossTokens = 512
+const deviceLossTokens = 8192
 
 /** What a gradient would keep of scores, for all layers and one row, from which on rows are long. */
 const longBytes = 128 * 2 ** 20
@@ -27,9 +30,9 @@ const longBytes = 128 * 2 ** 20
 /** Whether rows are so long that the work goes layer by layer (layerwise.ts). It is a matter of shapes alone, so that results do not depend on the machine. */
 export const areLong = ({ layers, heads }: Architecture, positions: number): boolean => 4 * layers * heads * positions ** 2 > longBytes
 
-/** Tokens in parts of at most `lossTokens`, as even as can be. */
-export const evenParts = (tokens: number): number[] => {
-  const parts = Math.ceil(tokens / lossTokens)
+/** Tokens in parts of at most `most`, as even as can be. */
+export const evenParts = (tokens: number, most = lossTokens): number[] => {
+  const parts = Math.ceil(tokens / most)
   return Array.from({ length: parts }, (_, part) => Math.floor(((part + 1) * tokens) / parts) - Math.floor((part * tokens) / parts))
 }
 
@@ -84,20 +87,49 @@ const weightShape = (architecture: Architecture, name: string): number[] => {
 
 /**
  * Pieces of one transformer over one extent, added to one graph. Activations are [tokens, d] with tokens = count · positions, row
- * after row. Weights are w* but for those in `own`.
+ * after row; from a replica's own weights on, [replicas · tokens, d], replica after replica. Weights are w* but for those in `own`.
  */
 export class TransformerBuilder {
   readonly builder = new GraphBuilder()
   readonly tokens: number
-  /** Weights that are a replica's own. */
+  /** Weights that are a replica's own, with the axis of `lead` before theirs. */
   readonly own = new Map<string, Value>()
+  /** The axis of replicas, where several are computed together. */
+  readonly lead: readonly number[]
   private readonly tables = new Map<string, Value>()
+  private readonly matrices = new Map<string, readonly Value[]>()
 
   constructor(
     readonly architecture: Architecture,
     readonly extent: Extent
   ) {
     this.tokens = extent.count * extent.positions
+    this.lead = extent.replicas === undefined ? [] : [extent.replicas]
+  }
+
+  /** Tokens of all replicas. */
+  get stacked(): number {
+    return size(this.lead) * this.tokens
+  }
+
+  /** What is [replicas, tokens, width], or comes from one replica, as rows. */
+  rows(x: Value): Value {
+    return this.builder.reshape(x, [size(x.shape) / x.shape.at(-1)!, x.shape.at(-1)!])
+  }
+
+  /** A matrix of weights: each replica's own, or the one of all. */
+  private matricesOf(name: string): readonly Value[] {
+    const { builder, lead } = this
+    const own = this.own.get(name)
+    if (own === undefined || lead.length === 0) return [this.weight(name)]
+    const known = this.matrices.get(name) ?? builder.split(own, 0, Array.from({ length: lead[0] }, () => 1)).map((part) => builder.reshape(part, part.shape.slice(1)))
+    this.matrices.set(name, known)
+    return known
+  }
+
+  /** A vector of the replicas, which is added to activations. */
+  spread(bias: Value): Value {
+    return this.builder.reshape(bias, [...this.lead, ...this.lead.map(() => 1), bias.shape.at(-1)!])
   }
 
   weight(name: string): Value {
@@ -135,15 +167,20 @@ export class TransformerBuilder {
     return this.builder.add(this.builder.matmul(x, matrix, { transposeB: this.architecture.family === 'gpt_neox' }), bias)
   }
 
+  /** The stream before the first layer, by the embedding of each replica. */
   embed(): Value {
-    const { builder, extent } = this
+    const { builder, extent, lead } = this
     const { embedding, positions } = this.names(0)
-    const tokens = builder.gather(this.weight(embedding), this.ids())
+    const gathered = (name: string, ids: Value): Value => builder.concat(this.matricesOf(name).map((table) => builder.gather(table, ids)), 0)
+    const tokens = gathered(embedding, this.ids())
     if (this.architecture.family === 'gpt_neox') return tokens
     const { hidden } = this.architecture
-    const used = builder.gather(this.weight(positions), builder.input('places', [extent.positions], 'int'))
-    const spread = builder.add(builder.reshape(tokens, [extent.count, extent.positions, hidden]), used)
-    return builder.reshape(spread, [this.tokens, hidden])
+    const used = gathered(positions, builder.input('places', [extent.positions], 'int'))
+    const placed = builder.add(
+      builder.reshape(tokens, [...lead, extent.count, extent.positions, hidden]),
+      builder.reshape(used, [...lead, ...lead.map(() => 1), extent.positions, hidden])
+    )
+    return this.rows(placed)
   }
 
   /** Rotation of q and k [..., positions, width] by position, and the root of the scale 1/√width on both. */
@@ -173,12 +210,13 @@ export class TransformerBuilder {
     return builder.add(builder.mul(x, cosines), builder.mul(turned, sines))
   }
 
-  /** Causal attention of `heads` heads from q|k|v [tokens, 3 · heads · width]; gives their outputs side by side [tokens, heads · width]. */
+  /** Causal attention of `heads` heads from q|k|v [.., tokens, 3 · heads · width]; gives their outputs side by side, as rows of heads · width. */
   attend(qkv: Value, heads: number): Value {
     const { builder, extent } = this
     const { family, hidden } = this.architecture
     const width = hidden / this.architecture.heads
-    const { count, positions } = extent
+    const { positions } = extent
+    const count = size(qkv.shape) / (3 * heads * width * positions)
     const perHead = family === 'gpt_neox'
     const parts = builder.reshape(qkv, perHead ? [count, positions, heads, 3, width] : [count, positions, 3, heads, width])
     const grouped = builder.transpose(parts, perHead ? [3, 0, 2, 1, 4] : [2, 0, 3, 1, 4])
@@ -186,7 +224,7 @@ export class TransformerBuilder {
     const placed = this.architecture.rotaryDimensions > 0 ? this.rotate(qk) : builder.scale(qk, width ** -0.25)
     const [q, k] = builder.split(placed, 0, [1, 1])
     const sideBySide = (mixed: Value): Value =>
-      builder.reshape(builder.transpose(builder.reshape(mixed, [count, heads, positions, width]), [0, 2, 1, 3]), [this.tokens, heads * width])
+      builder.reshape(builder.transpose(builder.reshape(mixed, [count, heads, positions, width]), [0, 2, 1, 3]), [count * positions, heads * width])
     if (extent.queries !== undefined) {
       const [queries, keys, values] = [q, k, v].map((x) => builder.reshape(x, [count * heads, positions, width]))
       return sideBySide(builder.causalAttention(queries, keys, values, extent.queries))
@@ -237,25 +275,35 @@ export class TransformerBuilder {
     return exact ? this.exactLoss(hidden) : this.centredLoss(hidden)
   }
 
-  /** The unembedding less its mean row at w*, with rows of zeros up to whole blocks. */
-  private centredUnembedding(rows: number): Value {
+  /** The unembedding less its mean row at w*, with rows of zeros up to whole blocks: each replica's own, or the one of all. */
+  private centredUnembeddings(rows: number): readonly Value[] {
     const { builder, architecture: { hidden, vocabulary } } = this
-    const own = this.own.get(this.names(0).unembedding)
-    if (own === undefined) return builder.input(unembeddingName.centred, [rows, hidden])
-    const centred = builder.sub(own, builder.input(unembeddingName.centre, [1, hidden]))
-    return rows === vocabulary ? centred : builder.concat([centred, builder.constant(new Float32Array((rows - vocabulary) * hidden), [rows - vocabulary, hidden])], 0)
+    const { unembedding } = this.names(0)
+    if (!this.own.has(unembedding)) return [builder.input(unembeddingName.centred, [rows, hidden])]
+    return this.matricesOf(unembedding).map((own) => {
+      const centred = builder.sub(own, builder.input(unembeddingName.centre, [1, hidden]))
+      return rows === vocabulary ? centred : builder.concat([centred, this.table('filling', [rows - vocabulary, hidden], () => new Float32Array((rows - vocabulary) * hidden))], 0)
+    })
   }
 
-  /** Losses without keeping any logits; the logarithms of their sums become the output `logSums` [tokens]. See `logSumBounds`. */
+  /** Losses without keeping any logits; the logarithms of their sums become the output `logSums`, one for each loss. See `logSumBounds`. */
   private centredLoss(hidden: Value): Value {
-    const { builder, tokens, architecture: { vocabulary } } = this
+    const { builder, tokens, lead, stacked, architecture: { vocabulary } } = this
     const { block, rows } = vocabularyBlocks(vocabulary)
-    const unembedding = this.centredUnembedding(rows)
-    const sums = builder.concat(builder.split(hidden, 0, evenParts(tokens)).map((part) => builder.exponentialSums(part, unembedding, vocabulary, block).sums), 0)
+    const unembeddings = this.centredUnembeddings(rows)
+    const width = hidden.shape[1]
+    // The hidden states of one replica, where each has an unembedding of its own, or all of them; they are the same for all where nothing is below.
+    const shared = hidden.shape[0] === tokens
+    const parts = unembeddings.length === 1 ? [hidden] : shared ? unembeddings.map(() => hidden) : builder.split(hidden, 0, unembeddings.map(() => tokens))
+    const most = lead.length === 0 ? undefined : deviceLossTokens
+    const sums = builder.concat(parts.flatMap((own, at) =>
+      builder.split(own, 0, evenParts(own.shape[0], most)).map((part) => builder.exponentialSums(part, unembeddings[at], vocabulary, block).sums)), 0)
     const logSums = builder.log(sums)
-    builder.output('logSums', builder.reshape(logSums, [tokens]))
-    const target = builder.sum(builder.mul(hidden, builder.gather(unembedding, this.targets())), [1])
-    return builder.reshape(builder.sub(logSums, target), [tokens])
+    builder.output('logSums', builder.reshape(logSums, [stacked]))
+    const gathered = builder.concat(unembeddings.map((unembedding) => builder.gather(unembedding, this.targets())), 0)
+    const each = (x: Value): Value => builder.reshape(x, [...lead.map(() => x.shape[0] / tokens), tokens, width])
+    const target = builder.sum(builder.mul(each(hidden), each(gathered)), [lead.length + 1])
+    return builder.reshape(builder.sub(logSums, this.rows(target)), [stacked])
   }
 
   /** Losses from all logits of a chunk of tokens at a time. */
@@ -334,22 +382,39 @@ export type SliceShapes = readonly (readonly number[])[]
 
 const slice = (index: number): string => `slice:${index}`
 
+/** What the heads of some replicas come to at w*, before the projection and as their part of it, as `afterHead` takes them. */
+const headsAtStar = (transformer: TransformerBuilder, layer: number, replicas: number): { readonly attended: Value; readonly projection: Value } => {
+  const { builder, architecture: { family, hidden, heads }, tokens } = transformer
+  const width = hidden / heads
+  const chosen = builder.input('head:index', [replicas], 'int')
+  const byHead = (x: Value, rows: number): Value => builder.reshape(builder.transpose(builder.reshape(x, [rows, heads, width]), [1, 0, 2]), [heads, rows * width])
+  const matrix = transformer.weight(`${transformer.names(layer).projection}.weight`)
+  const projections = family === 'gpt_neox' ? byHead(matrix, hidden) : builder.reshape(matrix, [heads, width * hidden])
+  return {
+    attended: builder.reshape(builder.gather(byHead(transformer.activation(activationName.attended(layer)), tokens), chosen), [replicas, tokens, width]),
+    projection: builder.reshape(builder.gather(projections, chosen), [replicas, ...(family === 'gpt_neox' ? [hidden, width] : [width, hidden])])
+  }
+}
+
 /** The stream after a layer when the own weights of one of its heads replace w*. */
 export const afterHead = (transformer: TransformerBuilder, layer: number, slices: readonly Value[]): Value => {
-  const { builder, architecture } = transformer
+  const { builder, architecture, lead, tokens } = transformer
   const { attentionNorm } = transformer.names(layer)
   const neox = architecture.family === 'gpt_neox'
   const width = architecture.hidden / architecture.heads
   const x = transformer.activation(activationName.stream(layer))
   const y = transformer.norm(x, attentionNorm)
-  const [matrix, bias] = neox ? slices : [builder.concat(slices.slice(0, 3), 1), builder.concat(slices.slice(3, 6), 0)]
+  const [matrix, bias] = neox ? slices : [builder.concat(slices.slice(0, 3), lead.length + 1), builder.concat(slices.slice(3, 6), lead.length)]
   const own = slices[slices.length - 1]
   const project = (attended: Value, projection: Value): Value => builder.matmul(attended, projection, { transposeB: neox })
-  const attended = transformer.attend(transformer.linear(y, matrix, bias), 1)
-  const before = project(transformer.activation('head:attended', width), builder.input('head:projection', own.shape))
+  const attended = builder.reshape(transformer.attend(transformer.linear(y, matrix, transformer.spread(bias)), 1), [...lead, tokens, width])
+  const star = lead.length > 0
+    ? headsAtStar(transformer, layer, lead[0])
+    : { attended: transformer.activation('head:attended', width), projection: builder.input('head:projection', own.shape) }
+  const before = project(star.attended, star.projection)
   const change = builder.sub(project(attended, own), before)
-  if (architecture.parallelResidual) return builder.add(transformer.activation(activationName.stream(layer + 1)), change)
-  const middle = builder.add(transformer.activation(activationName.middle(layer)), change)
+  if (architecture.parallelResidual) return transformer.rows(builder.add(transformer.activation(activationName.stream(layer + 1)), change))
+  const middle = transformer.rows(builder.add(transformer.activation(activationName.middle(layer)), change))
   return builder.add(middle, transformer.mlp(layer, middle))
 }
 
@@ -357,7 +422,7 @@ export const afterHead = (transformer: TransformerBuilder, layer: number, slices
 export const afterMlp = (transformer: TransformerBuilder, layer: number): Value => {
   const middle = transformer.activation(activationName.middle(layer))
   const source = transformer.architecture.parallelResidual ? transformer.activation(activationName.stream(layer)) : middle
-  return transformer.builder.add(middle, transformer.mlp(layer, source))
+  return transformer.rows(transformer.builder.add(middle, transformer.mlp(layer, source)))
 }
 
 /**
@@ -366,14 +431,19 @@ export const afterMlp = (transformer: TransformerBuilder, layer: number): Value 
  * [tokens, width] and `head:projection`, its own output and projection at w*. Outputs: `losses` [tokens] and, if asked for,
  * `gradient:n`, the gradient of the sum of the losses with respect to each slice. `exact` keeps all logits and holds for any weights;
  * without it there is an output `logSums` [tokens] beside, and the others hold where that is within `logSumBounds`.
+ *
+ * With `replicas` in the extent, a program of as many replicas of one piece, heads of one layer among them: slices, losses and gradients
+ * have an axis of replicas before theirs, the prefix's activations are the same for all, and for heads there is an input `head:index`
+ * [replicas] in place of those two. It is not for `full`, nor `exact`.
  */
 export const pieceGraph = (
   architecture: Architecture, extent: Extent, piece: Piece, names: readonly string[], shapes: SliceShapes, withGradient: boolean, exact = false
 ): Graph => {
   const transformer = new TransformerBuilder(architecture, extent)
   const { builder } = transformer
-  const slices = shapes.map((shape, index) => builder.input(slice(index), shape))
-  if (piece.kind !== 'head') names.forEach((name, index) => transformer.own.set(name, slices[index]))
+  const { lead, stacked } = transformer
+  const slices = shapes.map((shape, index) => builder.input(slice(index), [...lead, ...shape]))
+  if (piece.kind !== 'head') names.forEach((name, index) => transformer.own.set(name, shapes[index].length === 1 ? transformer.spread(slices[index]) : slices[index]))
   const losses = ((): Value => {
     switch (piece.kind) {
       case 'head':
@@ -389,7 +459,7 @@ export const pieceGraph = (
   })()
   builder.output('losses', losses)
   if (withGradient) {
-    const ones = builder.constant(new Float32Array(transformer.tokens).fill(1), [transformer.tokens])
+    const ones = builder.constant(new Float32Array(stacked).fill(1), [stacked])
     differentiate(builder, losses, ones, slices).forEach((gradient, index) => builder.output(`gradient:${index}`, gradient))
   }
   return builder.build()

@@ -3,10 +3,10 @@ import { fromPlain, messageOf, SpectroscopeError } from '../../preload/errors'
 import type { PlainError } from '../../preload/errors'
 import { entryPath } from '../base/entries'
 import type { Evaluator, Prefix } from '../engine/evaluator'
-import { pieceOf } from '../engine/operations'
+import { programName } from '../engine/operations'
 import { Reclaimer } from './reclaim'
 import { ReplicaWork } from './replica'
-import { describeTask } from './tasks'
+import { describeTask, replicasOf } from './tasks'
 import type { Replica, ResultOf, SharedRun, Task, TaskKind, TaskOf, TaskResult } from './tasks'
 
 export type ToLane =
@@ -16,13 +16,15 @@ export type ToLane =
   | { readonly type: 'close' }
 
 export type FromLane =
-  | { readonly type: 'ready' }
+  | { readonly type: 'ready'; readonly stacks: boolean }
   | { readonly type: 'failed'; readonly error: PlainError }
   | { readonly type: 'result'; readonly id: number; readonly result: TaskResult }
   | { readonly type: 'error'; readonly id: number; readonly error: PlainError }
 
 /** One worker, as the pool sees it: does its tasks in the order given. A lane that dies rejects what it has with LaneLost. */
 export interface Lane {
+  /** Whether its evaluator computes replicas together. */
+  readonly stacks: boolean
   run(task: Task): Promise<TaskResult>
   share(key: number, prefix: Prefix): void
   release(key: number): void
@@ -55,9 +57,9 @@ export const threadLane: OpenLane = async (run) => {
       resolve()
     })
   })
-  const ready = new Promise<void>((resolve, reject) => {
+  const ready = new Promise<boolean>((resolve, reject) => {
     worker.on('message', (message: FromLane) => {
-      if (message.type === 'ready') return resolve()
+      if (message.type === 'ready') return resolve(message.stacks)
       if (message.type === 'failed') return reject(fromPlain(message.error))
       const task = pending.get(message.id)
       pending.delete(message.id)
@@ -66,8 +68,9 @@ export const threadLane: OpenLane = async (run) => {
     })
     void exited.then(() => reject(new SpectroscopeError('engine', `A sampling worker could not start: ${cause}.`)))
   })
-  await ready
+  const stacks = await ready
   return {
+    stacks,
     run: (task) =>
       new Promise((resolve, reject) => {
         if (lost !== undefined) return reject(lost)
@@ -88,6 +91,7 @@ export const localLane = (createEvaluator: (run: SharedRun) => Promise<Evaluator
   const work = new ReplicaWork(await createEvaluator(run), run)
   let last: Promise<unknown> = Promise.resolve()
   return {
+    stacks: work.stacks,
     run: (task) => {
       const result = last.then(() => work.run(task))
       last = result.catch(() => {})
@@ -120,7 +124,7 @@ interface Slot {
 }
 
 /** Stands in for a dead lane until the new one is open: its tasks are handed on then. */
-const absent: Lane = { run: () => new Promise(() => {}), share: () => {}, release: () => {}, close: () => Promise.resolve() }
+const absent: Lane = { stacks: false, run: () => new Promise(() => {}), share: () => {}, release: () => {}, close: () => Promise.resolve() }
 
 /** Tasks that a lane holds at once, so that it never waits for a message. */
 const depth = 2
@@ -130,13 +134,10 @@ const asError = (error: unknown, task: Task, replicas: readonly Replica[]): unkn
     ? error
     : new SpectroscopeError('engine', `The engine failed at ${describeTask(task, replicas)}: ${messageOf(error)}.`, { cause: error })
 
-/** Heads of a layer share a program. */
 const programOf = (task: Task, replicas: readonly Replica[]): string | undefined => {
   if (task.kind === 'prefix') return task.kind
   const kind = ({ step: 'gradient', chunk: 'gradient', losses: 'losses', block: 'losses' } as Partial<Record<TaskKind, string>>)[task.kind]
-  if (kind === undefined || !('replica' in task)) return undefined
-  const piece = pieceOf(replicas[task.replica].component)
-  return `${kind} ${piece.kind} ${'layer' in piece ? piece.layer : ''}`
+  return kind === undefined ? undefined : `${kind} ${programName(replicas[replicasOf(task)[0]].component)}`
 }
 
 /**
@@ -174,6 +175,11 @@ export class Pool {
       throw failed.reason
     }
     return pool
+  }
+
+  /** Whether tasks for several replicas are done faster than as many for one. */
+  get stacks(): boolean {
+    return this.#slots.every(({ lane }) => lane.stacks)
   }
 
   /** `cost` is in floating-point operations. */
@@ -249,7 +255,7 @@ export class Pool {
     slot.jobs.push(job)
     lane.run(job.task).then(
       (result) => {
-        if ('replica' in job.task) Atomics.store(this.#run.replicas[job.task.replica].claim, 0, 0)
+        for (const replica of replicasOf(job.task)) Atomics.store(this.#run.replicas[replica].claim, 0, 0)
         this.#finish(slot, job, () => job.resolve(result))
       },
       (error: unknown) => {
@@ -273,7 +279,7 @@ export class Pool {
     const jobs = slot.jobs
     const [first] = jobs
     first.attempts++
-    const touched = 'replica' in first.task && Atomics.load(this.#run.replicas[first.task.replica].claim, 0) !== 0
+    const touched = replicasOf(first.task).some((replica) => Atomics.load(this.#run.replicas[replica].claim, 0) !== 0)
     const give = (failure: unknown): void => {
       this.#slots.splice(this.#slots.indexOf(slot), 1)
       for (const job of [...jobs, ...this.#queue.splice(0)]) job.reject(failure)

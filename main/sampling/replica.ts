@@ -31,11 +31,16 @@ export class ReplicaWork {
   readonly #kernel = new PsgldKernel()
   readonly #prefixes = new Map<number, Prefix>()
   readonly #reclaimer = new Reclaimer()
-  #gradient = new Float32Array(0)
+  readonly #gradients: Float32Array[] = []
 
   constructor(evaluator: Evaluator, run: SharedRun) {
     this.#evaluator = evaluator
     this.#run = run
+  }
+
+  /** Whether a task for several replicas is done faster than as many for one. */
+  get stacks(): boolean {
+    return this.#evaluator.stacked !== undefined
   }
 
   share(key: number, prefix: Prefix): void {
@@ -85,14 +90,14 @@ export class ReplicaWork {
     return prefix
   }
 
-  #zeroGradient(length: number): Float32Array {
-    if (this.#gradient.length < length) this.#gradient = new Float32Array(length)
-    return this.#gradient.subarray(0, length).fill(0)
+  #zeroGradient(length: number, at: number): Float32Array {
+    if ((this.#gradients[at]?.length ?? -1) < length) this.#gradients[at] = new Float32Array(length)
+    return this.#gradients[at].subarray(0, length).fill(0)
   }
 
-  /** What the rows before have left of a step's gradient. */
-  #begin({ gradient, weights }: Replica, begun: boolean): Float32Array {
-    const own = this.#zeroGradient(weights.length)
+  /** What the rows before have left of a step's gradient, for the task's replica of that place. */
+  #begin({ gradient, weights }: Replica, begun: boolean, at = 0): Float32Array {
+    const own = this.#zeroGradient(weights.length, at)
     if (begun) own.set(gradient)
     return own
   }
@@ -106,12 +111,27 @@ export class ReplicaWork {
     return true
   }
 
-  async #step({ replica, step, prefixes, ...part }: TaskOf<'step'>): Promise<ResultOf<'step'>> {
-    const state = this.#run.replicas[replica]
-    const gradient = this.#begin(state, part.begun)
-    let lossSum = 0
-    for (const key of prefixes) lossSum += (await this.#evaluator.gradient(state.component, state.weights, this.#prefix(key), gradient)).lossSum
-    return { lossSum, finite: this.#end(state, gradient, step, part) }
+  async #step({ replicas, width, step, prefixes, ...part }: TaskOf<'step'>): Promise<ResultOf<'step'>> {
+    const states = replicas.map((replica) => this.#run.replicas[replica])
+    const gradients = states.map((state, at) => this.#begin(state, part.begun, at))
+    const sums = states.map(() => 0)
+    for (const key of prefixes) (await this.#gradientsOf(states, width, this.#prefix(key), gradients)).forEach((sum, at) => (sums[at] += sum))
+    return states.map((state, at) => ({ lossSum: sums[at], finite: this.#end(state, gradients[at], step, part) }))
+  }
+
+  /** Adds each replica's gradient over the rows, and gives the sums of its losses. */
+  async #gradientsOf(states: readonly Replica[], width: number, prefix: Prefix, gradients: readonly Float32Array[]): Promise<number[]> {
+    if (width > 1 && this.#evaluator.stacked !== undefined) return this.#evaluator.stacked.gradient(states, width, prefix, gradients)
+    const sums: number[] = []
+    for (const [at, { component, weights }] of states.entries()) sums.push((await this.#evaluator.gradient(component, weights, prefix, gradients[at])).lossSum)
+    return sums
+  }
+
+  async #lossesOf(states: readonly Replica[], width: number, prefix: Prefix): Promise<Float32Array[]> {
+    if (width > 1 && this.#evaluator.stacked !== undefined) return this.#evaluator.stacked.losses(states, width, prefix)
+    const losses: Float32Array[] = []
+    for (const { component, weights } of states) losses.push(await this.#evaluator.losses(component, weights, prefix))
+    return losses
   }
 
   async #chunk({ replica, prefix, part }: TaskOf<'chunk'>): Promise<number> {
@@ -150,12 +170,12 @@ export class ReplicaWork {
     return sum(losses)
   }
 
-  async #losses({ replica, prefix, probe }: TaskOf<'losses'>): Promise<number> {
-    const { component, weights } = this.#run.replicas[replica]
+  async #losses({ replicas, width, prefix, probe }: TaskOf<'losses'>): Promise<ResultOf<'losses'>> {
+    const states = replicas.map((replica) => this.#run.replicas[replica])
     const shared = this.#prefix(prefix)
-    const losses = await this.#evaluator.losses(component, weights, shared)
-    if (probe !== null) this.#takeIn(this.#run.replicas[replica], probe.indices, losses, shared.rows.length - 1, probe.phi)
-    return sum(losses)
+    const losses = await this.#lossesOf(states, width, shared)
+    if (probe !== null) states.forEach((state, at) => this.#takeIn(state, probe.indices, losses[at], shared.rows.length - 1, probe.phis[at]))
+    return losses.map(sum)
   }
 
   /** Adds losses of studied tokens to the replica's sums, or keeps them until φ is known. */

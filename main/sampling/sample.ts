@@ -1,10 +1,12 @@
 import { SpectroscopeError } from '../../preload/errors'
 import { type TokensAtOnce, evaluatorsOf, settleEngine } from '../engine/engines'
+import { areLong } from '../engine/transformer'
 import { componentIndex, componentSlices, flatten, sliceSize } from '../models/components'
 import { readCheckpoint, readState, removeLeftovers, writeCheckpoint } from './checkpoint'
 import { checkFailures, meanPhi, resultOf } from './estimates'
 import type { SampledChains, SamplingResult } from './estimates'
 import type { FailedChain } from './diagnostics'
+import { groupsOf } from './groups'
 import { chainNames, checkInput, fingerprintOf, sampledNames } from './input'
 import type { ChainName, SamplingInput, SamplingTransport } from './input'
 import { Meter } from './meter'
@@ -14,7 +16,7 @@ import { blockTokens, cutRows, flattenTargets, rowsAtOnce, targetsOf, tokensFor 
 import type { RowBlock } from './rows'
 import { partsOf, stageSizes } from './stages'
 import type { StageSizes } from './stages'
-import type { Operations, Replica, ResultOf, SharedRun, StepPart, TokenSums } from './tasks'
+import type { Operations, Replica, SharedRun, StepPart, StepResult, Together, TokenSums } from './tasks'
 
 interface Failure extends FailedChain {
   readonly replica: number
@@ -34,8 +36,10 @@ interface Stage {
   readonly blocks: readonly RowBlock[]
   readonly pending: (replica: number) => boolean
   readonly cost: (replica: number) => number
-  /** Does the replica's task and takes in its result. */
-  readonly work: (replica: number, prefixes: readonly number[]) => Promise<void>
+  /** Whether replicas of a group may have one task. */
+  readonly together: boolean
+  /** Does the replicas' task and takes in its results. */
+  readonly work: (replicas: Together, prefixes: readonly number[]) => Promise<void>
 }
 
 const progressInterval = 200
@@ -214,23 +218,26 @@ class Sampler {
     for (let first = 0; first < chunks().length; first += this.#sizes.chunks) {
       const blocks = chunks().slice(first, first + this.#sizes.chunks)
       const part = { begun: first > 0, ends: first + blocks.length === chunks().length, targets }
-      yield { blocks, pending, cost: (replica) => this.#cost(replica, blocks, 'gradient'), work: (replica, prefixes) => this.#stepPart(replica, step, blocks, prefixes, part) }
+      yield { blocks, pending, together: this.#mayStack(blocks), cost: (replica) => this.#cost(replica, blocks, 'gradient'), work: (replicas, prefixes) => this.#stepPart(replicas, step, blocks, prefixes, part) }
     }
   }
 
-  async #stepPart(replica: number, step: number, blocks: readonly RowBlock[], prefixes: readonly number[], part: StepPart): Promise<void> {
-    const cost = this.#cost(replica, blocks, 'gradient')
-    const { lossSum, finite } = await (this.#run.replicas[replica].parts.length === 0
-      ? this.#pool.run<'step'>({ kind: 'step', replica, step, prefixes, ...part }, cost)
-      : this.#stepTogether(replica, step, blocks, prefixes, part))
-    if (!Number.isFinite(lossSum)) this.#fail(replica, `the loss is not finite at step ${step}`)
-    else if (!finite) this.#fail(replica, `the weights are not finite after step ${step}`)
-    else if (part.ends) this.#steps[replica] = step + 1
-    this.#advance(replica, cost, blocks.reduce((sum, block) => sum + targetsOf(block), 0))
+  async #stepPart({ replicas, width }: Together, step: number, blocks: readonly RowBlock[], prefixes: readonly number[], part: StepPart): Promise<void> {
+    const cost = (replica: number): number => this.#cost(replica, blocks, 'gradient')
+    const results = await (this.#run.replicas[replicas[0]].parts.length === 0
+      ? this.#pool.run<'step'>({ kind: 'step', replicas, width, step, prefixes, ...part }, replicas.reduce((sum, replica) => sum + cost(replica), 0))
+      : Promise.all(replicas.map((replica) => this.#stepInChunks(replica, step, blocks, prefixes, part))))
+    for (const [at, { lossSum, finite }] of results.entries()) {
+      const replica = replicas[at]
+      if (!Number.isFinite(lossSum)) this.#fail(replica, `the loss is not finite at step ${step}`)
+      else if (!finite) this.#fail(replica, `the weights are not finite after step ${step}`)
+      else if (part.ends) this.#steps[replica] = step + 1
+      this.#advance(replica, cost(replica), blocks.reduce((sum, block) => sum + targetsOf(block), 0))
+    }
   }
 
   /** A task for each chunk, and one that puts them together. */
-  async #stepTogether(replica: number, step: number, blocks: readonly RowBlock[], prefixes: readonly number[], part: StepPart): Promise<ResultOf<'step'>> {
+  async #stepInChunks(replica: number, step: number, blocks: readonly RowBlock[], prefixes: readonly number[], part: StepPart): Promise<StepResult> {
     const sums = await Promise.all(prefixes.map((prefix, at) => this.#pool.run<'chunk'>({ kind: 'chunk', replica, prefix, part: at }, this.#cost(replica, [blocks[at]], 'gradient'))))
     const lossSum = sums.reduce((sum, own) => sum + own, 0)
     return { lossSum, finite: await this.#pool.run<'merge'>({ kind: 'merge', replica, step, parts: prefixes.length, ...part }, 0) }
@@ -240,8 +247,9 @@ class Sampler {
     return {
       blocks: [],
       pending: (replica) => this.#draws[replica] <= draw,
+      together: false,
       cost: (replica) => this.#run.replicas[replica].weights.length,
-      work: async (replica) => {
+      work: async ({ replicas: [replica] }) => {
         await this.#pool.run<'gaussian'>({ kind: 'gaussian', replica, draw }, 0)
       }
     }
@@ -260,21 +268,31 @@ class Sampler {
     return {
       blocks,
       pending: (replica) => this.#draws[replica] < draw || (this.#draws[replica] === draw && this.#blocks[replica] < end),
+      together: this.#mayStack(blocks),
       cost: (replica) => this.#cost(replica, blocks, 'losses'),
-      work: async (replica, prefixes) => {
-        // A run that is resumed with more threads may have done the first of these.
-        const done = Math.max(0, this.#blocks[replica] - first)
-        const [own, keys] = [blocks.slice(done), prefixes.slice(done)]
+      work: async ({ replicas, width }, prefixes) => {
         const isProbe = first >= this.#observation.length
-        const phi = this.#input.observationIncludesProbe ? null : this.#drawLoss(replica) - this.#initialLoss
-        const sums = await (this.#run.replicas[replica].blockLosses.length === 0
-          ? Promise.all(own.map((block, at) => this.#pool.run<'losses'>({ kind: 'losses', replica, prefix: keys[at], probe: isProbe ? { indices: block.indices, phi } : null }, this.#cost(replica, [block], 'losses'))))
-          : this.#blocksTogether(replica, own, keys, isProbe, phi))
-        if (sums.every(Number.isFinite)) {
-          if (!isProbe || this.#input.observationIncludesProbe) for (const sum of sums) this.#drawSums[replica] += sum
-          this.#blocks[replica] = end
-        } else this.#fail(replica, `the loss is not finite at draw ${draw}`)
-        this.#advance(replica, this.#cost(replica, own, 'losses'), own.reduce((sum, block) => sum + targetsOf(block), 0))
+        const phis = replicas.map((replica) => (this.#input.observationIncludesProbe ? null : this.#drawLoss(replica) - this.#initialLoss))
+        const take = (replica: number, own: readonly RowBlock[], sums: readonly number[]): void => {
+          if (sums.every(Number.isFinite)) {
+            if (!isProbe || this.#input.observationIncludesProbe) for (const sum of sums) this.#drawSums[replica] += sum
+            this.#blocks[replica] = end
+          } else this.#fail(replica, `the loss is not finite at draw ${draw}`)
+          this.#advance(replica, this.#cost(replica, own, 'losses'), own.reduce((sum, block) => sum + targetsOf(block), 0))
+        }
+        const [replica] = replicas
+        if (this.#run.replicas[replica].blockLosses.length > 0) {
+          // A run that is resumed with more threads may have done the first of these.
+          const done = Math.max(0, this.#blocks[replica] - first)
+          const own = blocks.slice(done)
+          return take(replica, own, await this.#blocksTogether(replica, own, prefixes.slice(done), isProbe, phis[0]))
+        }
+        const [block] = blocks
+        const sums = await this.#pool.run<'losses'>(
+          { kind: 'losses', replicas, width, prefix: prefixes[0], probe: isProbe ? { indices: block.indices, phis } : null },
+          replicas.reduce((sum, each) => sum + this.#cost(each, [block], 'losses'), 0)
+        )
+        replicas.forEach((each, at) => take(each, blocks, [sums[at]]))
       }
     }
   }
@@ -293,8 +311,9 @@ class Sampler {
     return {
       blocks: [],
       pending: (replica) => this.#draws[replica] <= draw,
+      together: false,
       cost: () => 0,
-      work: async (replica) => {
+      work: async ({ replicas: [replica] }) => {
         const loss = this.#drawLoss(replica)
         this.#losses[replica * draws + draw] = loss
         const firstHalf = this.#losses.subarray(replica * draws, replica * draws + Math.floor(draws / 2))
@@ -342,8 +361,18 @@ class Sampler {
   }
 
   #startTasks(stage: Stage, keys: readonly number[]): Promise<void>[] {
-    const order = this.#pendingIn(stage).map((replica) => ({ replica, cost: stage.cost(replica) }))
-    return order.sort((a, b) => b.cost - a.cost || a.replica - b.replica).map(({ replica }) => stage.work(replica, keys))
+    const pending = new Set(this.#pendingIn(stage))
+    const groups = stage.together ? groupsOf(this.#run.replicas) : [...pending].map((replica) => [replica])
+    const order = groups.flatMap((group) => {
+      const replicas = group.filter((replica) => pending.has(replica))
+      return replicas.length === 0 ? [] : [{ replicas, width: group.length, cost: replicas.reduce((sum, replica) => sum + stage.cost(replica), 0) }]
+    })
+    return order.sort((a, b) => b.cost - a.cost || a.replicas[0] - b.replicas[0]).map(({ replicas, width }) => stage.work({ replicas, width }, keys))
+  }
+
+  /** Whether replicas of a group may have one task over the rows: not where their rows are shared out among threads, nor where a row goes layer by layer. */
+  #mayStack(blocks: readonly RowBlock[]): boolean {
+    return this.#pool.stacks && !this.#sizes.split && blocks.every(({ rows: { length } }) => !areLong(this.#run.architecture, length - 1))
   }
 
   #openPrefixes(blocks: readonly RowBlock[]): Promise<number[]> {

@@ -51,10 +51,21 @@ export interface SharedRun {
   readonly initialLosses: Float32Array
 }
 
-/** The studied tokens of a block of probe rows: which rows they are, and φ where it is known. */
+/** The studied tokens of a block of probe rows: which rows they are, and φ of each replica where it is known. */
 export interface ProbeRows {
   readonly indices: Int32Array
-  readonly phi: number | null
+  readonly phis: readonly (number | null)[]
+}
+
+/** Replicas that a task is for, of a group that shares a program (groups.ts): as many as `width` where all have it to do. */
+export interface Together {
+  readonly replicas: readonly number[]
+  readonly width: number
+}
+
+export interface StepResult {
+  readonly lossSum: number
+  readonly finite: boolean
 }
 
 /** Where the rows of a stage stand in their step: whether others came before them, and whether others follow. */
@@ -74,10 +85,10 @@ interface Calls {
   /** Operations of a row: [component][length]. */
   readonly operations: { readonly parameters: { readonly components: readonly string[]; readonly lengths: readonly number[] }; readonly result: readonly (readonly Operations[])[] }
   readonly prefix: { readonly parameters: { readonly rows: Rows }; readonly result: Prefix }
-  /** A pSGLD step over chunks of the minibatch, given by the keys of their shared prefixes, or a part of one. */
+  /** A pSGLD step of each replica over chunks of the minibatch, given by the keys of their shared prefixes, or a part of one. */
   readonly step: {
-    readonly parameters: { readonly replica: number; readonly step: number; readonly prefixes: readonly number[] } & StepPart
-    readonly result: { readonly lossSum: number; readonly finite: boolean }
+    readonly parameters: Together & { readonly step: number; readonly prefixes: readonly number[] } & StepPart
+    readonly result: readonly StepResult[]
   }
   /** The gradient over one chunk, as one of the replica's parts. Answers the sum of the losses. */
   readonly chunk: { readonly parameters: { readonly replica: number; readonly prefix: number; readonly part: number }; readonly result: number }
@@ -87,8 +98,8 @@ interface Calls {
   readonly gaussian: { readonly parameters: { readonly replica: number; readonly draw: number }; readonly result: null }
   /** Sum of the losses of a block at w*, through a component with these weights; those of studied tokens are kept when `probeRows` says which rows they are. */
   readonly initial: { readonly parameters: { readonly component: string; readonly centre: Float32Array; readonly prefix: number; readonly probeRows: Int32Array | null }; readonly result: number }
-  /** Sum of the losses of a block at the replica's weights; those of studied tokens are added to its sums, or kept until φ is known. */
-  readonly losses: { readonly parameters: { readonly replica: number; readonly prefix: number; readonly probe: ProbeRows | null }; readonly result: number }
+  /** Sum of the losses of a block at each replica's weights; those of studied tokens are added to its sums, or kept until φ is known. */
+  readonly losses: { readonly parameters: Together & { readonly prefix: number; readonly probe: ProbeRows | null }; readonly result: readonly number[] }
   /** Sum of the losses of a block of probe rows at the replica's weights, which become one of its block losses. */
   readonly block: { readonly parameters: { readonly replica: number; readonly prefix: number; readonly part: number }; readonly result: number }
   /** Takes in the block losses of studied tokens as `losses` does: those of block i are in part i. */
@@ -103,9 +114,13 @@ export type Task = TaskOf<TaskKind>
 export type ResultOf<K extends TaskKind> = Calls[K]['result']
 export type TaskResult = ResultOf<TaskKind>
 
+/** The replicas that a task is for. */
+export const replicasOf = (task: Task): readonly number[] => ('replicas' in task ? task.replicas : 'replica' in task ? [task.replica] : [])
+
 /** A task in words, for errors. */
 export const describeTask = (task: Task, replicas: readonly Replica[]): string => {
-  if (!('replica' in task)) return task.kind === 'operations' ? 'counting operations' : 'the forward pass at w*'
-  const { component, chain } = replicas[task.replica]
-  return `${component}, chain ${chain + 1}${task.kind === 'step' ? `, step ${task.step}` : ''}`
+  const [first, ...others] = replicasOf(task)
+  if (first === undefined) return task.kind === 'operations' ? 'counting operations' : 'the forward pass at w*'
+  const { component, chain } = replicas[first]
+  return `${component}, chain ${chain + 1}${others.length === 0 ? '' : ` and ${others.length} more`}${task.kind === 'step' ? `, step ${task.step}` : ''}`
 }

@@ -31,7 +31,7 @@ try {
   port.on('message', (message: ToLane) => {
     last = last.then(() => answer(work, message))
   })
-  send({ type: 'ready' })
+  send({ type: 'ready', stacks: work.stacks })
 } catch (error) {
   send({ type: 'failed', error: toPlain(error) })
 }

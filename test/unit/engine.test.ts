@@ -1,58 +1,15 @@
 import { describe, expect, it, vi } from 'vitest'
 import { createEvaluator } from '../../main/engine/engines'
-import type { Evaluator, Rows } from '../../main/engine/evaluator'
+import type { Evaluator } from '../../main/engine/evaluator'
 import { vocabularyBlocks } from '../../main/engine/transformer'
-import type { Architecture, Tensor, Weights } from '../../main/models/architecture'
+import type { Architecture, Weights } from '../../main/models/architecture'
 import { type Slice, componentNames, componentSlices, flatten } from '../../main/models/components'
-import { tensorShapes } from '../../main/models/load'
+import { architectures, baseArchitecture as base, difference, norm, randomRows, randomWeights } from '../engine-models'
 import { evaluatorOn, executorCases } from '../executors'
 import { uniforms } from '../tiny-model'
 
 // Software Vulkan compiles every shader of WebGPU in the test that needs it first.
 vi.setConfig({ testTimeout: 240_000 })
-
-const base: Architecture = {
-  family: 'gpt_neox',
-  layers: 2,
-  heads: 2,
-  hidden: 16,
-  intermediate: 24,
-  vocabulary: 37,
-  contextLength: 12,
-  layerNormEpsilon: 1e-5,
-  activation: 'gelu',
-  rotaryDimensions: 4,
-  rotaryBase: 10000,
-  parallelResidual: true,
-  tiedEmbeddings: false,
-  endOfText: 0
-}
-
-const architectures: Readonly<Record<string, Architecture>> = {
-  'GPT-NeoX with parallel residual': base,
-  'GPT-NeoX with sequential residual': { ...base, parallelResidual: false },
-  'GPT-2 with tied embeddings': { ...base, family: 'gpt2', activation: 'gelu_tanh', rotaryDimensions: 0, parallelResidual: false, tiedEmbeddings: true },
-  'GPT-2 with an unembedding of its own': { ...base, family: 'gpt2', activation: 'gelu', rotaryDimensions: 0, parallelResidual: false, tiedEmbeddings: false }
-}
-
-const randomWeights = (architecture: Architecture, uniform: () => number): Weights => {
-  const tensors = [...tensorShapes(architecture)].map(([name, shape]): [string, Tensor] => {
-    const length = shape.reduce((a, b) => a * b, 1)
-    const centre = /(norm|ln_\w)\.weight$/.test(name) ? 1 : 0
-    return [name, { shape, data: Float32Array.from({ length }, () => centre + 0.6 * (uniform() - 0.5)) }]
-  })
-  return new Map(tensors.sort(([a], [b]) => (a < b ? -1 : 1)))
-}
-
-const randomRows = ({ vocabulary }: Architecture, count: number, length: number, uniform: () => number): Rows => ({
-  ids: Int32Array.from({ length: count * length }, () => Math.floor(uniform() * vocabulary)),
-  count,
-  length
-})
-
-const norm = (x: ArrayLike<number>): number => Math.hypot(...Array.from(x))
-
-const difference = (a: ArrayLike<number>, b: ArrayLike<number>): number => norm(Array.from(a, (x, at) => x - b[at])) / norm(b)
 
 /** The component's slices written into a flattening of all weights. */
 const intoFull = (architecture: Architecture, weights: Weights, slices: readonly Slice[], own: Float32Array): Float32Array => {

@@ -1,6 +1,8 @@
 import type { Evaluator, Prefix, Rows } from '../../main/engine/evaluator'
 import type { Architecture, Tensor, Weights } from '../../main/models/architecture'
 import type { SamplingInput } from '../../main/sampling/input'
+import { LaneLost, type OpenLane } from '../../main/sampling/pool'
+import type { Task, TaskResult } from '../../main/sampling/tasks'
 
 /** Two heads and two MLPs over a width of four: shapes are all that the sampler looks at. */
 export const architecture: Architecture = {
@@ -79,6 +81,31 @@ export class QuadraticEvaluator implements Evaluator {
     let sum = 0
     for (let i = 0; i < u.length; i++) sum += diagonal(id, next, i) * (u[i] - centre[i]) ** 2
     return 1 + sum / 2
+  }
+}
+
+/** Lanes of which the one given the n-th matching task dies before or after it has done it. */
+export const dyingLanes = (openLane: OpenLane, matches: (task: Task) => boolean, nth: readonly number[], when: 'before' | 'after'): OpenLane => {
+  let count = 0
+  return async (run) => {
+    const lane = await openLane(run)
+    let dead = false
+    let last: Promise<unknown> = Promise.resolve()
+    const attempt = async (task: Task): Promise<TaskResult> => {
+      const dies = !dead && matches(task) && nth.includes(++count)
+      if (dies && when === 'after') await lane.run(task)
+      dead ||= dies
+      if (dead) throw new LaneLost('out of memory')
+      return lane.run(task)
+    }
+    return {
+      ...lane,
+      run: (task) => {
+        const result = last.then(() => attempt(task))
+        last = result.catch(() => {})
+        return result
+      }
+    }
   }
 }
 

@@ -9,7 +9,7 @@ import { componentSlices, flatten } from '../../main/models/components'
 import { assessHealth, splitRHat } from '../../main/sampling/diagnostics'
 import type { ComponentDiagnostics } from '../../main/sampling/diagnostics'
 import { normals } from '../../main/sampling/philox'
-import { LaneLost, localLane, Pool } from '../../main/sampling/pool'
+import { localLane, Pool } from '../../main/sampling/pool'
 import type { OpenLane } from '../../main/sampling/pool'
 import { PsgldKernel } from '../../main/sampling/psgld'
 import { Reclaimer } from '../../main/sampling/reclaim'
@@ -18,8 +18,9 @@ import type { SamplingResult } from '../../main/sampling/estimates'
 import type { SamplingInput, TracePoint } from '../../main/sampling/input'
 import { centredReliabilities, estimate, reliability } from '../../main/sampling/susceptibility'
 import type { Group } from '../../main/sampling/susceptibility'
+import { replicasOf } from '../../main/sampling/tasks'
 import type { SharedRun, Task, TaskResult } from '../../main/sampling/tasks'
-import { architecture, diagonal, QuadraticEvaluator, smallInput, weights } from './sampling-fake'
+import { architecture, diagonal, dyingLanes, QuadraticEvaluator, smallInput, weights } from './sampling-fake'
 
 const centre = (component: string): Float32Array => flatten(weights, componentSlices(architecture, weights, component))
 
@@ -392,30 +393,7 @@ describe('checkpoints', () => {
 })
 
 describe('workers', () => {
-  /** Lanes of which the one given the n-th matching task dies before or after it has done it. */
-  const dying = (matches: (task: Task) => boolean, nth: readonly number[], when: 'before' | 'after'): OpenLane => {
-    let count = 0
-    return async (run) => {
-      const lane = await quadratic()(run)
-      let dead = false
-      let last: Promise<unknown> = Promise.resolve()
-      const attempt = async (task: Task): Promise<TaskResult> => {
-        const dies = !dead && matches(task) && nth.includes(++count)
-        if (dies && when === 'after') await lane.run(task)
-        dead ||= dies
-        if (dead) throw new LaneLost('out of memory')
-        return lane.run(task)
-      }
-      return {
-        ...lane,
-        run: (task) => {
-          const result = last.then(() => attempt(task))
-          last = result.catch(() => {})
-          return result
-        }
-      }
-    }
-  }
+  const dying = (matches: (task: Task) => boolean, nth: readonly number[], when: 'before' | 'after'): OpenLane => dyingLanes(quadratic(), matches, nth, when)
 
   it('that die are replaced, and the task is done again', async () => {
     const expected = numbersOf(await sample(smallInput(), { openLane: quadratic() }))
@@ -446,16 +424,17 @@ describe('workers', () => {
       const seen = new Set<string>()
       ran.push(seen)
       return Promise.resolve({
+        stacks: false,
         run: async (task: Task): Promise<TaskResult> => {
-          if ('replica' in task) seen.add(replicas[task.replica].component)
+          for (const replica of replicasOf(task)) seen.add(replicas[replica].component)
           await setImmediate()
-          return 0
+          return [0]
         },
         share: () => {}, release: () => {}, close: () => Promise.resolve()
       })
     }
     const pool = await Pool.open({ replicas, sampler: input.sampler } as unknown as SharedRun, recording, 2)
-    const stage = (indices: readonly number[]) => Promise.all(indices.map((replica) => pool.run<'losses'>({ kind: 'losses', replica, prefix: 0, probe: null }, 1)))
+    const stage = (indices: readonly number[]) => Promise.all(indices.map((replica) => pool.run<'losses'>({ kind: 'losses', replicas: [replica], width: 1, prefix: 0, probe: null }, 1)))
     const all = Array.from(replicas.keys())
     for (let round = 0; round < 5; round++) await stage(all)
     expect(ran.map((seen) => seen.size)).toEqual([3, 3])

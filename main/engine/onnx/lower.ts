@@ -1,10 +1,7 @@
-import { type Graph, type Node, type Value, valuesRead } from '../graph'
+import { type Graph, type Node, type Value, partRows, valuesRead } from '../graph'
 import { type Attribute, type OnnxNode, type OnnxTensor, elementType, encodeModel } from './protobuf'
 
 const bytes = (array: Float32Array | BigInt64Array | Int32Array): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
-
-/** Rows of a part at most: a device's float32 sum over all of 50,000 rows, one after another, loses a digit. */
-const partRows = 8192
 
 /** Rows of a table [R, d], by the name of a part of it, and the exponentials [M, rows] of the hidden states' products with them. */
 interface Part {
@@ -194,19 +191,27 @@ class Lowering {
     }))
   }
 
-  /** On a device there is no core for a block to stay near, and to go round a loop is to wait for the processor. A part is summed block by block, for its rounding. */
+  /**
+   * On a device there is no core for a block to stay near, and to go round a loop is to wait for the processor. A part is summed block by
+   * block, for its rounding. Its sums and its products are added to the others' side by side: what follows needs all of both, so that no
+   * part's exponentials are kept until the next one's.
+   */
   private exponentialSumsAtOnce(parts: readonly Part[], [hidden, table, sums, weighted]: readonly Value[], vocabulary: number, block: number): void {
-    const [tokens] = hidden.shape
-    const own = parts.map(({ rows, exponentials }) => {
+    const [tokens, width] = hidden.shape
+    const withWeighted = this.read.has(weighted.id)
+    const own = parts.map(({ rows, part, exponentials }) => {
       const blocks = this.emit('ReduceSum', [this.emit('Reshape', [exponentials, this.integers([tokens, rows / block, block])]), this.integers([2])], { keepdims: 0 })
-      return this.emit('ReduceSum', [blocks, this.integers([1])], { keepdims: 1 })
+      const sum = this.emit('ReduceSum', [blocks, this.integers([1])], { keepdims: 1 })
+      return withWeighted ? this.emit('Concat', [sum, this.emit('Gemm', [exponentials, part])], { axis: 1 }) : sum
     })
-    const total = own.reduce((sum, part) => this.emit('Add', [sum, part]))
+    let total = own.reduce((sum, part) => this.emit('Add', [sum, part]))
+    if (withWeighted) {
+      const both = total
+      total = `t${this.temporaries++}`
+      this.nodes.push({ opType: 'Split', input: [both, this.integers([1, width])], output: [total, this.name(weighted)], attributes: { axis: 1 } })
+    }
     // A row of zeros adds exp(0).
     this.emit('Add', [total, this.scalar(vocabulary - table.shape[0])], {}, this.name(sums))
-    if (!this.read.has(weighted.id)) return
-    const products = parts.map(({ part, exponentials }) => this.emit('Gemm', [exponentials, part]))
-    this.emit('Identity', [products.reduce((sum, product) => this.emit('Add', [sum, product]))], {}, this.name(weighted))
   }
 
   private exponentialSumsSlope([hidden, table, coefficients]: readonly Value[], output: string, block: number): void {

@@ -1,4 +1,4 @@
-import { type Graph, type Node, type Value, size, valuesRead } from '../graph'
+import { type Graph, type Node, type Value, partRows, size, valuesRead } from '../graph'
 import { type Kernel, groupSize, tileSide } from './kernels'
 
 /** One kernel on some tensors: `numbers` is its `p`, `slots` its tensors in the order of its bindings. */
@@ -20,8 +20,6 @@ export interface Plan {
 
 /** Numbers of an intermediate that is made in parts: 64 MiB, half of what WebGPU promises every buffer. */
 const partNumbers = 2 ** 24
-/** Rows of a vocabulary whose exponentials are added up in one float32 sum. */
-const partRows = 8192
 /** Workgroups along one side of a dispatch, of the 65,535 that WebGPU promises. */
 const mostGroups = 32768
 

@@ -1,0 +1,21 @@
+import { programName } from '../engine/operations'
+
+/** Replicas of one task at most: sixteen divide what every launch costs by as much, and a device is busy with the rows of so many. */
+export const mostTogether = 16
+
+/**
+ * Which replicas, by number, a device may compute together: those whose components share a program (heads of a layer, chains of one
+ * component), in groups as even as can be. Groups are of a run's chains, whatever of them is still to be done. All weights are a group of
+ * their own, as such a program has no other form.
+ */
+export const groupsOf = (replicas: readonly { readonly component: string }[]): number[][] => {
+  const byProgram = new Map<string, number[]>()
+  replicas.forEach(({ component }, replica) => {
+    const key = component === 'full' ? `full ${replica}` : programName(component)
+    byProgram.set(key, [...(byProgram.get(key) ?? []), replica])
+  })
+  return [...byProgram.values()].flatMap((all) => {
+    const size = Math.ceil(all.length / Math.ceil(all.length / mostTogether))
+    return Array.from({ length: Math.ceil(all.length / size) }, (_, group) => all.slice(group * size, (group + 1) * size))
+  })
+}
