@@ -24,8 +24,8 @@ export interface Started {
   readonly finished: Promise<Finished>
   /** Resolves once standard error matches, rejects if the program ends before. */
   readonly said: (pattern: RegExp) => Promise<void>
-  /** Process ids of the program's child of that entry, now. */
-  readonly childOf: (entry: 'compute' | 'store') => number | undefined
+  /** Process id of the program's child of that entry, now; of `parent`'s where one is given. */
+  readonly childOf: (entry: 'compute' | 'store' | 'webgpu', parent?: number) => number | undefined
   /** Kills the program and all its children at once. */
   readonly killAll: () => void
 }
@@ -73,8 +73,8 @@ export const start = (args: readonly string[], environment: Readonly<Record<stri
         look()
         void finished.then(() => (pattern.test(stderr) ? done() : fail(new Error(`The program ended before it said ${String(pattern)}:\n${stderr}`))))
       }),
-    childOf: (entry) => {
-      const found = readdirSync('/proc').find((pid) => /^\d+$/.test(pid) && parentOf(pid) === child.pid && commandLine(pid).startsWith(`spectroscope ${entry}`))
+    childOf: (entry, parent = child.pid) => {
+      const found = readdirSync('/proc').find((pid) => /^\d+$/.test(pid) && parentOf(pid) === parent && commandLine(pid).startsWith(`spectroscope ${entry}`))
       return found === undefined ? undefined : Number(found)
     },
     killAll: () => process.kill(-child.pid!, 'SIGKILL')

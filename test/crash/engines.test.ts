@@ -1,6 +1,9 @@
-import { readFileSync, readdirSync, existsSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { isBuilt, run, sampler, scratch, start, until, writeStudy } from './command'
+import { openWebGpu } from '../../main/engine/webgpu/client'
+import { messageOf } from '../../preload/errors'
+import { hasProc, isBuilt, run, sampler, scratch, start, until, writeStudy } from './command'
 
 const { path, remove } = scratch()
 const workspace = path('workspace')
@@ -9,17 +12,30 @@ const often = ['--checkpoint-every', '0.05']
 afterAll(remove)
 
 /** χ̂ as exported, [tokens × components]. */
-const susceptibilities = async (name: string): Promise<Float32Array> => {
-  expect(await run(['export', name, '--workspace', workspace, '--format', 'npy', '--out', path(`export-${name}`)])).toMatchObject({ code: 0 })
-  const file = readFileSync(path(`export-${name}`, 'susceptibilities.npy'))
+const susceptibilities = async (name: string, from = workspace): Promise<Float32Array> => {
+  const folder = `${from}-export-${name}`
+  expect(await run(['export', name, '--workspace', from, '--format', 'npy', '--out', folder])).toMatchObject({ code: 0 })
+  const file = readFileSync(join(folder, 'susceptibilities.npy'))
   const start = 10 + file.readUInt16LE(8)
   return new Float32Array(file.buffer.slice(file.byteOffset + start, file.byteOffset + file.length))
 }
 
 interface Shown {
-  readonly run: { readonly id: string; readonly provenance: { readonly engine: { readonly name: string }; readonly enginesBefore?: readonly { readonly name: string }[]; readonly engineLost?: object | null } }
+  readonly run: { readonly id: string; readonly status: string; readonly provenance: { readonly engine: { readonly name: string }; readonly enginesBefore?: readonly { readonly name: string }[]; readonly engineLost?: object | null } }
 }
-const shown = async (name: string): Promise<Shown> => JSON.parse((await run(['show', name, '--workspace', workspace, '--json'])).stdout) as Shown
+const shown = async (name: string, from = workspace): Promise<Shown> => JSON.parse((await run(['show', name, '--workspace', from, '--json'])).stdout) as Shown
+
+/** Largest difference, over the largest value that is expected. */
+const deviation = (values: Float32Array, expected: Float32Array): number => {
+  expect(values).toHaveLength(expected.length)
+  const [apart, largest] = [values.map((value, at) => Math.abs(value - expected[at])), expected.map(Math.abs)].map((each) => each.reduce((most, value) => Math.max(most, value), 0))
+  expect(largest).toBeGreaterThan(0)
+  return apart / largest
+}
+
+/** The newest checkpoints of the sampling, in the workspace's folders of runs. */
+const checkpoints = (): string[] =>
+  existsSync(path('workspace', 'runs')) ? readdirSync(path('workspace', 'runs'), { recursive: true }).map(String).filter((file) => file.endsWith('-1.checkpoint')) : []
 
 describe.skipIf(!isBuilt)('a run that was begun on one engine', () => {
   it('goes on there, or on another by a person\'s word, with the same numbers but for float32 noise', async () => {
@@ -27,11 +43,7 @@ describe.skipIf(!isBuilt)('a run that was begun on one engine', () => {
     const [onReference, onProcessor] = [await writeStudy(path, { ...changes, engine: 'reference' }, 'reference.json'), await writeStudy(path, { ...changes, engine: 'onnx-cpu' }, 'processor.json')]
     expect(await run(['run', onProcessor, '--workspace', workspace, '--name', 'whole'])).toMatchObject({ code: 0 })
     const expected = await susceptibilities('whole')
-    const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
-    expect(largest).toBeGreaterThan(0)
-
     const begun = start(['run', onReference, '--workspace', workspace, '--name', 'moved', ...often])
-    const checkpoints = (): string[] => (existsSync(path('workspace', 'runs')) ? readdirSync(path('workspace', 'runs'), { recursive: true }).map(String).filter((file) => file.endsWith('-1.checkpoint')) : [])
     await until(() => checkpoints().length > 0, 'a checkpoint of the sampling')
     begun.killAll()
     await begun.finished
@@ -41,11 +53,9 @@ describe.skipIf(!isBuilt)('a run that was begun on one engine', () => {
     expect(resumed).toMatchObject({ code: 0, stderr: expect.stringContaining('was begun on reference (CPU) and goes on on onnx-cpu (CPU)') })
     const { run: { provenance } } = await shown('moved')
     expect(provenance).toMatchObject({ engine: { name: 'onnx-cpu' }, enginesBefore: [{ name: 'reference' }] })
-    const moved = await susceptibilities('moved')
-    expect(moved).toHaveLength(expected.length)
-    const apart = moved.reduce((most, value, at) => Math.max(most, Math.abs(value - expected[at])), 0)
+    const apart = deviation(await susceptibilities('moved'), expected)
     expect(apart).toBeGreaterThan(0)
-    expect(apart / largest).toBeLessThan(1e-4)
+    expect(apart).toBeLessThan(1e-4)
   }, 180_000)
 
   it('is not moved by itself where its engine is gone', async () => {
@@ -54,4 +64,43 @@ describe.skipIf(!isBuilt)('a run that was begun on one engine', () => {
     expect(code).toBe(9)
     expect(stderr).toMatch(/no NVIDIA GPU here/)
   })
+})
+
+const missing = !isBuilt
+  ? 'the program is not built'
+  : !hasProc
+    ? 'there is no /proc to find the process in'
+    : await openWebGpu('software').then(async (executor) => executor.dispose().then(() => undefined), messageOf)
+
+describe.skipIf(missing !== undefined)(`a run whose device goes away while it samples${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
+  it('says so, keeps a checkpoint, and goes on on the same engine or on another to the numbers of a run that lost nothing', async () => {
+    const changes = { components: ['mlp:1'], clustering: false, threads: 2, sampler: { ...sampler, estimator: 'restricted', stepsBetweenDraws: 12 } }
+    const [onProcessor, onDevice] = [await writeStudy(path, { ...changes, engine: 'onnx-cpu' }, 'unbroken.json'), await writeStudy(path, { ...changes, engine: 'webgpu-software' }, 'device.json')]
+    expect(await run(['run', onProcessor, '--workspace', workspace, '--name', 'unbroken'])).toMatchObject({ code: 0 })
+    const expected = await susceptibilities('unbroken')
+
+    const begun = start(['run', onDevice, '--workspace', workspace, '--name', 'lost'])
+    await begun.said(/Sampling: \d+ %.*draw [2-4] of 6/)
+    process.kill(begun.childOf('webgpu', begun.childOf('compute'))!, 'SIGKILL')
+    const { code, stderr } = await begun.finished
+    expect(code).toBe(9)
+    expect(stderr).toMatch(/The WebGPU process ended \(killed by SIGKILL\).*run \S+ is paused, and `resume --engine NAME` has it go on on another engine than webgpu-software/)
+    expect(stderr).not.toMatch(/compute process died/)
+    const { run: lost } = await shown('lost')
+    expect(lost).toMatchObject({ status: 'interrupted', provenance: { engine: { name: 'webgpu-software' }, engineLost: { message: expect.stringContaining('killed by SIGKILL') } } })
+    expect((await run(['runs', '--workspace', workspace])).stdout).toContain('device lost (sample)')
+    expect(checkpoints().filter((file) => file.includes(lost.id))).not.toEqual([])
+    const copy = path('copied')
+    cpSync(workspace, copy, { recursive: true })
+
+    const draws = (said: string): number[] => [...said.matchAll(/Sampling: \d+ %.*draw (\d) of 6/g)].map(([, draw]) => Number(draw))
+    for (const [folder, engine] of [[workspace, undefined], [copy, 'onnx-cpu']] as const) {
+      const resumed = await run(['resume', 'lost', '--workspace', folder, ...(engine === undefined ? [] : ['--engine', engine])])
+      expect(resumed).toMatchObject({ code: 0 })
+      expect(Math.min(...draws(resumed.stderr))).toBeGreaterThan(1)
+      const { run: { provenance } } = await shown('lost', folder)
+      expect(provenance).toMatchObject({ engine: { name: engine ?? 'webgpu-software' }, engineLost: null })
+      expect(deviation(await susceptibilities('lost', folder), expected)).toBeLessThan(1e-4)
+    }
+  }, 240_000)
 })
