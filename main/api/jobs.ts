@@ -33,6 +33,8 @@ interface Entry {
   readonly controller: AbortController
   readonly done: Promise<unknown>
   toldAt: number
+  /** Set while something is still to be told. */
+  telling: NodeJS.Timeout | undefined
 }
 
 const millisecondsBetween = 200
@@ -49,7 +51,14 @@ export class Jobs {
 
   #change(entry: Entry, changes: Partial<Job>, always: boolean): void {
     entry.job = { ...entry.job, ...changes }
-    if (!always && performance.now() - entry.toldAt < millisecondsBetween) return
+    const wait = entry.toldAt + millisecondsBetween - performance.now()
+    if (always || wait <= 0) this.#tellOf(entry)
+    else entry.telling ??= setTimeout(() => this.#tellOf(entry), wait).unref()
+  }
+
+  #tellOf(entry: Entry): void {
+    clearTimeout(entry.telling)
+    entry.telling = undefined
     entry.toldAt = performance.now()
     this.#tell(entry.job)
   }
@@ -78,7 +87,7 @@ export class Jobs {
       return work({ signal: controller.signal, progress })
     }
     const done = Promise.resolve().then(begin)
-    const entry: Entry = { job, key, controller, done, toldAt: performance.now() }
+    const entry: Entry = { job, key, controller, done, toldAt: performance.now(), telling: undefined }
     this.#entries.set(job.id, entry)
     this.#tell(job)
     done.then(

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { Jobs } from '../../main/api/jobs'
 import type { JobControl } from '../../main/api/jobs'
 import type { Job } from '../../preload/contract'
@@ -22,6 +22,18 @@ describe('a job', () => {
     expect(told[0]).toEqual(job)
     expect(told.at(-1)).toMatchObject({ id: job.id, state: 'done', fraction: 1, secondsLeft: null, error: null })
     expect(jobs.list()).toMatchObject([{ id: job.id, state: 'done' }])
+  })
+
+  it('is told of last by what it said last, however soon after what came before', async () => {
+    const { jobs, told } = started()
+    const { job } = jobs.start(about, async (control) => {
+      control.progress({ fraction: 0.2 })
+      control.progress({ fraction: 0.4, detail: 'half the way' })
+      return endless(control)
+    })
+    await vi.waitFor(() => expect(told.at(-1)).toMatchObject({ id: job.id, fraction: 0.4, detail: 'half the way' }))
+    expect(told).toHaveLength(2)
+    await jobs.close()
   })
 
   it('is joined by others with its key while it is at work, and begun anew after it', async () => {
