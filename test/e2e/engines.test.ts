@@ -1,0 +1,120 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Locator, Page } from 'playwright-core'
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import { providerFiles } from '../../main/engine/onnx/package'
+import { type Feed, feedLack, pathWithDriver, startFeed } from '../nuget-feed'
+import { deskForEach, describeInBrowser, openServed, pageErrors, pictures } from './harness'
+
+const slow = 120_000
+
+describeInBrowser(`an engine that is not installed${feedLack === undefined ? '' : ` (skipped: ${feedLack})`}`, () => {
+  const desk = deskForEach({ end: (opened) => opened.close() })
+  let folder = ''
+  let feed: Feed
+  beforeAll(async () => {
+    if (feedLack !== undefined) return
+    folder = mkdtempSync(join(tmpdir(), 'spectroscope-feed-'))
+    feed = await startFeed(join(folder, 'made'))
+  })
+  afterAll(() => {
+    if (feedLack !== undefined) return
+    feed.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+  beforeEach(() => {
+    if (feedLack === undefined) feed.manner = 'whole'
+  })
+
+  /** Opens the window where there is a GPU's driver by its looks, and engines come from `index`. */
+  const open = async (index: string): Promise<Page> => {
+    const environment = { ...desk.place.environment, PATH: pathWithDriver(join(folder, 'driver'), '550.54.14'), SPECTROSCOPE_NUGET: index, SPECTROSCOPE_ENGINES: join(desk.place.folder, 'engines') }
+    desk.opened = await openServed(desk.browser, { ...desk.place, environment })
+    return desk.opened.page
+  }
+
+  /** Goes on by Tab until the focus is there, as a person without a mouse has to. */
+  const tabTo = async (target: Locator): Promise<void> => {
+    const page = target.page()
+    await target.waitFor({ timeout: slow })
+    for (let presses = 0; presses < 100; presses++) {
+      if (await target.evaluate((element) => element === document.activeElement)) return
+      await page.keyboard.press('Tab')
+    }
+    throw new Error(`Tab does not lead to ${String(target)}`)
+  }
+  const press = async (target: Locator): Promise<void> => {
+    await tabTo(target)
+    await target.page().keyboard.press('Enter')
+  }
+  const hasFocus = (target: Locator): Promise<void> => expect.poll(() => target.evaluate((element) => element === document.activeElement)).toBe(true)
+
+  const row = (page: Page): Locator => page.getByRole('table', { name: 'Engines of this machine' }).getByRole('row', { name: /^onnx-cuda/ })
+  const button = (page: Page, name: string | RegExp): Locator => row(page).getByRole('button', { name })
+  const listEngines = async (page: Page): Promise<void> => {
+    await page.getByRole('navigation').waitFor()
+    await page.keyboard.press('Control+k')
+    await page.getByRole('combobox', { name: 'Command' }).fill('Settings')
+    await page.keyboard.press('Enter')
+    await press(page.getByRole('button', { name: 'Measure the engines of this machine' }))
+    await row(page).waitFor({ timeout: slow })
+  }
+  const install = async (page: Page): Promise<void> => {
+    await press(button(page, 'Install …'))
+    await press(page.getByRole('dialog', { name: 'Install onnx-cuda' }).getByRole('button', { name: 'Download and install' }))
+  }
+  const picture = async (page: Page, name: string): Promise<void> => {
+    await row(page).evaluate((element) => element.scrollIntoView({ block: 'center' }))
+    await page.screenshot({ path: join(pictures(), `engines-${name}.png`) })
+  }
+
+  it.skipIf(feedLack !== undefined)('is installed by keyboard alone: told of, begun, cancelled, gone on with, and tried at once', async () => {
+    const page = await open(`${feed.address}/index.json`)
+    await listEngines(page)
+    await picture(page, 'missing')
+    feed.manner = 'stalled'
+    await press(button(page, 'Install …'))
+    const dialog = page.getByRole('dialog', { name: 'Install onnx-cuda' })
+    await dialog.getByText(/needs an NVIDIA driver, CUDA 12 and cuDNN 9.*downloads 1 MB from 127\.0\.0\.1:\d+/).waitFor()
+    await page.keyboard.press('Escape')
+    await dialog.waitFor({ state: 'detached' })
+    await hasFocus(button(page, 'Install …'))
+    expect(feed.asked.filter((line) => line.startsWith('GET') && line.endsWith('.nupkg'))).toEqual([])
+
+    await install(page)
+    await row(page).getByText(/^\d+ %, \d+ of 1 MB/).waitFor()
+    expect(await row(page).getByRole('progressbar', { name: 'Installing onnx-cuda' }).evaluate((bar: HTMLProgressElement) => bar.value)).toBeCloseTo(0.5, 1)
+    await picture(page, 'installing')
+    await hasFocus(button(page, 'Cancel'))
+    await page.keyboard.press('Enter')
+    await row(page).getByText('Stopped; install again to go on with the download.').waitFor()
+    await hasFocus(button(page, 'Install …'))
+    const folders = (): string[] => readdirSync(join(desk.place.folder, 'engines'))
+    expect(folders()).toEqual([expect.stringMatching(/\.part$/)])
+
+    feed.manner = 'whole'
+    await install(page)
+    // There is no GPU behind the driver, so the engine is tried and does not start.
+    await row(page).getByRole('alert').filter({ hasText: /^All files of onnx-cuda are installed, but it does not start: The system does not find libcudart\.so\.12, libcublasLt\.so\.12, libcudnn\.so\.9; install/ }).waitFor({ timeout: slow })
+    await button(page, 'Install …').waitFor({ state: 'detached', timeout: slow })
+    await row(page).getByText(/The system does not find libcudart\.so\.12/).waitFor()
+    await picture(page, 'installed')
+    expect(readdirSync(join(desk.place.folder, 'engines'), { recursive: true }).map(String)).toEqual(expect.arrayContaining(providerFiles.map((file) => expect.stringContaining(file) as unknown)))
+    expect(folders()).toHaveLength(1)
+    expect(pageErrors.get(page)).toEqual([])
+  }, 4 * slow)
+
+  it.skipIf(feedLack !== undefined)('says in words that there is no network or no package, and what to do, and can be tried again', async () => {
+    const away = await startFeed(join(folder, 'away'))
+    away.close()
+    const page = await open(`${away.address}/index.json`)
+    await listEngines(page)
+    await press(button(page, 'Install …'))
+    await row(page).getByRole('alert').filter({ hasText: /^127\.0\.0\.1:\d+ can't be reached \(ECONNREFUSED\), from where onnxruntime's provider for CUDA is downloaded; connect this machine to the network, or name a mirror's index/ }).waitFor({ timeout: slow })
+    await hasFocus(button(page, 'Install …'))
+    await picture(page, 'offline')
+    expect(await page.getByRole('dialog').count()).toBe(0)
+    expect(pageErrors.get(page)).toEqual([])
+  }, 3 * slow)
+})
