@@ -59,7 +59,7 @@ export const configurationSchema = z
     clustering: z.union([z.literal(false), clusteringSchema]).prefault({}),
     seed: z.int().min(0).default(1).describe('seed of every random number'),
     engine: z.string().default('auto').describe('"auto", or an engine that `spectroscope engines` lists'),
-    precision: z.enum(['float32', 'tf32']).optional().describe('what products are computed in; tf32 on onnx-cuda alone').meta({ default: 'float32' }),
+    precision: z.enum(['float32', 'tf32', 'float16', 'bfloat16']).optional().describe('what matrix products are computed in; other than float32 it is for onnx-cuda, and less accurate (see Engines)').meta({ default: 'float32' }),
     threads: count.optional().describe('worker threads; all cores by default. The numbers do not depend on it').meta({ unit: 'threads' })
   })
   .refine((value) => (value.corpus === undefined) !== (value.rows === undefined), {

@@ -79,7 +79,8 @@ export const correlation = (left: Float32Array, right: Float32Array): number => 
   return product / Math.sqrt(squareLeft * squareRight)
 }
 
-const matchesOf = ({ common, leftSizes, rightSizes }: Overlap): Comparison['matches'] =>
+/** For every cluster on the left that shares tokens with one on the right, the one that it has the largest Jaccard index with. */
+export const matchesOf = ({ common, leftSizes, rightSizes }: Overlap): Comparison['matches'] =>
   [...leftSizes.entries()].filter(([left]) => left !== leftoverCluster).sort(([a], [b]) => a - b).flatMap(([left, leftSize]) => {
     const candidates = [...common.get(left)!.entries()].filter(([right]) => right !== leftoverCluster).map(([right, shared]) => {
       const rightSize = rightSizes.get(right)!

@@ -15,7 +15,7 @@ import { openWebGpu } from './webgpu/client'
 
 export type { Precision } from './self-check'
 
-/** An engine as `spectroscope engines` lists it; `remedy` says what an unavailable one needs. */
+/** An engine as `spectroscope engines` lists it, with all its precisions; `remedy` says what an unavailable one needs. */
 export interface EngineReport extends EngineDescription {
   readonly available: boolean
   readonly remedy?: string
@@ -36,6 +36,8 @@ interface Engine {
   readonly device: () => string | Promise<string>
   /** What a run may ask its products to be computed in; one that computes more exactly says so itself. */
   readonly precisions: readonly Precision[]
+  /** Computes in float32 and rounds to the others, more slowly: never chosen for them. */
+  readonly rounds?: true
   /** Its own, where that is another. */
   readonly precision?: string
   /** No more evaluators than these are opened, as they have one device together. */
@@ -57,9 +59,11 @@ const nvidia = async (): Promise<string> => {
   return device === undefined ? 'NVIDIA GPU' : deviceWords(device)
 }
 
+const allPrecisions = ['float32', 'tf32', 'float16', 'bfloat16'] as const
+
 const engines: Readonly<Record<string, Engine>> = {
-  'onnx-cpu': { open: openOnnxCpu, device: processor, precisions: ['float32'] },
-  'onnx-cuda': { open: openOnnxCuda, device: nvidia, precisions: ['float32', 'tf32'], evaluators: cudaEvaluators, tokens: { chunk: 8192, block: 8192 }, settle: settleCuda, checked: true, install: async () => ((await canInstallCuda()) ? 'cuda' : undefined) },
+  'onnx-cpu': { open: openOnnxCpu, device: processor, precisions: allPrecisions, rounds: true },
+  'onnx-cuda': { open: openOnnxCuda, device: nvidia, precisions: allPrecisions, evaluators: cudaEvaluators, tokens: { chunk: 8192, block: 8192 }, settle: settleCuda, checked: true, install: async () => ((await canInstallCuda()) ? 'cuda' : undefined) },
   webgpu: { open: () => openWebGpu('hardware'), device: () => 'GPU', precisions: ['float32'], evaluators: 1, checked: true },
   'webgpu-software': { open: () => openWebGpu('software'), device: processor, precisions: ['float32'], evaluators: 1, checked: true },
   'tfjs-gpu': { open: openTfjsGpu, device: nvidia, precisions: ['float32'], evaluators: 1, install: () => (canInstall() ? 'tfjs' : undefined) },
@@ -79,11 +83,13 @@ const engineOf = (name: string): Engine => {
 
 const has = (name: string, precision: Precision): boolean => engineOf(name).precisions.includes(precision)
 
+/** Whether it is what one would choose for that precision. */
+const suits = (name: string, precision: Precision): boolean => has(name, precision) && (precision === 'float32' || engineOf(name).rounds !== true)
+
 /** Throws an `engine` error where there is no engine of the name, or it does not compute in that precision. */
 export const checkEngine = (name: string, precision: Precision = 'float32'): void => {
-  const chosen = name === 'auto' ? automatic : [name]
-  if (chosen.some((each) => has(each, precision))) return
-  const others = Object.keys(engines).filter((each) => has(each, precision))
+  if (name === 'auto' ? automatic.some((each) => suits(each, precision)) : has(name, precision)) return
+  const others = Object.keys(engines).filter((each) => suits(each, precision))
   throw new SpectroscopeError('engine', `${name} does not compute in ${precision}; choose ${others.join(' or ')}, or set "precision" to "float32".`)
 }
 
@@ -126,7 +132,7 @@ export const describeEngine = async (engine: string, precision: Precision = 'flo
 export const resolveEngine = async (name: string, precision: Precision = 'float32'): Promise<string> => {
   checkEngine(name, precision)
   if (name !== 'auto') return name
-  const candidates = automatic.filter((each) => has(each, precision))
+  const candidates = automatic.filter((each) => suits(each, precision))
   for (const candidate of candidates.slice(0, -1)) {
     const works = await describeEngine(candidate, precision).then(() => true, () => false)
     if (works) return candidate
@@ -138,10 +144,10 @@ export const resolveEngine = async (name: string, precision: Precision = 'float3
 export const resolveAmong = (name: string, available: readonly string[]): string => (name === 'auto' ? (automatic.find((each) => available.includes(each)) ?? automatic[automatic.length - 1]) : name)
 
 const report = async (name: string): Promise<EngineReport> => {
-  const { device, precisions: [first], precision = first, install } = engines[name]
+  const { device, precisions, precision = precisions.join(', '), install } = engines[name]
   try {
     const description = await describeEngine(name)
-    return { ...description, device: description.device === 'CPU' ? processor() : description.device, available: true }
+    return { ...description, precision, device: description.device === 'CPU' ? processor() : description.device, available: true }
   } catch (error) {
     const installed = await install?.()
     return {

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { SamplerConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
+import type { Precision } from '../engine/engines'
 import { diagnose } from './diagnostics'
 import type { ChainTrace, ComponentDiagnostics, FailedChain } from './diagnostics'
 import { centredReliabilities, estimate, reliability } from './susceptibility'
@@ -43,11 +44,15 @@ export interface SamplingResult {
 interface Settings {
   readonly components: readonly string[]
   readonly sampler: SamplerConfiguration
+  readonly precision?: Precision | undefined
 }
 
+/** What helps where a number is beyond float16. */
+export const halfRemedy = 'set "precision" to "bfloat16" or "float32", as float16 has no numbers above 65,504'
+
 /** Throws a `sampling` error when nothing can come of the chains that are alive: none of `full` where the estimator needs it, or none of any component. */
-export const checkFailures = ({ components, sampler: { estimator, stepSize, gamma } }: Settings, alive: readonly { readonly component: string }[]): void => {
-  const remedy = `lower sampler.stepSize (now ${stepSize}) or raise sampler.gamma (now ${gamma})`
+export const checkFailures = ({ components, sampler: { estimator, stepSize, gamma }, precision }: Settings, alive: readonly { readonly component: string }[]): void => {
+  const remedy = `lower sampler.stepSize (now ${stepSize}) or raise sampler.gamma (now ${gamma})${precision === 'float16' ? `, or ${halfRemedy}` : ''}`
   if (estimator === 'two-chain' && !alive.some(({ component }) => component === 'full')) {
     throw new SpectroscopeError('sampling', `Every chain of full ended with a number that is not finite, and the two-chain estimator needs one: ${remedy}, or set sampler.estimator to "restricted".`)
   }

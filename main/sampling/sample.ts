@@ -3,7 +3,7 @@ import { type TokensAtOnce, evaluatorsOf, settleEngine } from '../engine/engines
 import { areLong } from '../engine/transformer'
 import { componentIndex, componentSlices, flatten, sliceSize } from '../models/components'
 import { readCheckpoint, readState, removeLeftovers, writeCheckpoint } from './checkpoint'
-import { checkFailures, meanPhi, resultOf } from './estimates'
+import { checkFailures, halfRemedy, meanPhi, resultOf } from './estimates'
 import type { SampledChains, SamplingResult } from './estimates'
 import type { FailedChain } from './diagnostics'
 import { groupsOf } from './groups'
@@ -462,7 +462,10 @@ class Sampler {
       for (const part of parts) sum += part
     }
     const loss = sum / this.#observedTargets
-    if (!Number.isFinite(loss)) throw new SpectroscopeError('sampling', 'The loss of the model as given is not finite on the observation rows; check that its weights are whole.')
+    if (!Number.isFinite(loss)) {
+      const remedy = this.#input.precision === 'float16' ? `${halfRemedy}, or check that its weights are whole` : 'check that its weights are whole'
+      throw new SpectroscopeError('sampling', `The loss of the model as given is not finite on the observation rows; ${remedy}.`)
+    }
     this.#initialLoss = loss
   }
 

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { projectRoot } from '../../main/base/entries'
+import type { Precision } from '../../main/engine/engines'
 import { benchAccuracy } from './accuracy'
 import { benchClustering } from './clustering'
 import { benchDescription } from './describe'
@@ -11,10 +12,12 @@ import { benchGrowth, growthAxes, measureGrowthPoint } from './growth'
 import { benchLoss } from './loss'
 import { benchLongRows, measureRowsPoint, writeRowsModel, type RowsPoint } from './long-rows'
 import { benchNeighbours } from './neighbours'
+import { type PrecisionPoint, benchPrecisions, measurePrecisionPoint } from './precisions'
 import { benchResponsiveness } from './responsiveness'
 import { type RateKind, benchSpeed } from './speed'
 
 const present = (path: string): string | undefined => (existsSync(path) ? path : undefined)
+const precisions: readonly Precision[] = ['float32', 'tf32', 'float16', 'bfloat16']
 const shared = join(projectRoot, '..', 'shared')
 
 const program = new Command()
@@ -26,8 +29,9 @@ const program = new Command()
   .option('--rounds <n>', 'rounds of ours and the peer in turns')
   .option('--shapes <names>', 'which of fixture, pythia-14m, pythia-70m, pythia-410m and gpt2-small', 'fixture,pythia-14m,gpt2-small')
   .option('--kinds <names>', 'step, draw or both', 'step,draw')
-  .option('--engine <name>', 'engine of speed and device', 'auto')
-  .addOption(new Option('--precision <name>', 'precision of speed and device').choices(['float32', 'tf32']).default('float32'))
+  .option('--engine <name>', 'engine of speed, device and the precisions of accuracy', 'auto')
+  .addOption(new Option('--precision <name>', 'precision of speed and device').choices(precisions).default('float32'))
+  .option('--precisions <names>', 'of the part accuracy: what these do to χ, beside float32, in place of the goldens')
   .addOption(new Option('--peer-device <name>', 'where the PyTorch loop computes').choices(['cpu', 'cuda']).default('cpu'))
   .option('--peer-tf32', 'let the PyTorch loop multiply in TF32')
   .option('--effort <n>', 'times as many steps and draws in a round', '1')
@@ -49,7 +53,8 @@ interface Options {
   readonly shapes: string
   readonly kinds: string
   readonly engine: string
-  readonly precision: 'float32' | 'tf32'
+  readonly precision: Precision
+  readonly precisions?: string
   readonly peerDevice: 'cpu' | 'cuda'
   readonly peerTf32?: boolean
   readonly effort: string
@@ -78,7 +83,10 @@ if (part === 'speed') {
     engine: options.engine, precision: options.precision, peerDevice: options.peerDevice, peerTf32: options.peerTf32 === true, effort: Number(options.effort)
   })
 } else if (part === 'device') await benchDevice(options.engine, options.precision)
-else if (part === 'accuracy') await benchAccuracy(present(options.fixtures), present(options.goldens), threads)
+else if (part === 'accuracy' && options.precisions !== undefined) {
+  const chosen = options.precisions.split(',').map((name) => precisions.find((each) => each === name) ?? program.error(`There is no precision "${name}"; choose of ${precisions.join(', ')}.`))
+  await benchPrecisions(chosen, resolve(options.fixtures), { engine: options.engine, threads, ...(JSON.parse(options.point ?? '{}') as Partial<PrecisionPoint>) })
+} else if (part === 'accuracy') await benchAccuracy(present(options.fixtures), present(options.goldens), threads)
 else if (part === 'neighbours') await benchNeighbours(options.sizes.split(','), threads, options.python)
 else if (part === 'clustering') await benchClustering(Number(options.tokens ?? 100_000), threads)
 else if (part === 'describe') benchDescription(Number(options.tokens ?? 1_000_000), Number(options.clusters))
@@ -88,5 +96,6 @@ else if (part === 'responsiveness') await benchResponsiveness(threads, 15)
 else if (part === 'rows') await benchLongRows(options.lengths.split(',').map(Number), threads, options.point === undefined ? {} : (JSON.parse(options.point) as Partial<RowsPoint>))
 else if (part === 'rows-point' && options.point !== undefined) await measureRowsPoint(options.point)
 else if (part === 'random-model' && options.point !== undefined) await writeRowsModel(options.point)
+else if (part === 'precision-point' && options.point !== undefined) await measurePrecisionPoint(options.point)
 else if (part === 'growth-point' && options.point !== undefined) await measureGrowthPoint(options.point)
 else program.error(`There is no part "${part}"; choose speed, accuracy, device, neighbours, clustering, describe, growth, rows or responsiveness.`)

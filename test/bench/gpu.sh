@@ -134,7 +134,9 @@ fi
 heading "Product rates, from which the floors are"
 for engine in "${available[@]}"; do
   part "products-$engine" npm run -s bench -- device --engine "$engine"
-  if [[ $engine == onnx-cuda ]]; then part "products-$engine-tf32" npm run -s bench -- device --engine "$engine" --precision tf32; fi
+  if [[ $engine == onnx-cuda ]]; then
+    for precision in tf32 float16 bfloat16; do part "products-$engine-$precision" npm run -s bench -- device --engine "$engine" --precision "$precision"; done
+  fi
 done
 ((${#available[@]} > 0)) || skip "product rates" "there is no engine to measure"
 
@@ -181,6 +183,15 @@ measure() {
   fi
 }
 
+heading "What other precisions do to susceptibilities"
+if [[ " ${available[*]} " != *" onnx-cuda "* ]]; then
+  skip "precisions" "only onnx-cuda has others"
+elif [[ ! -d ../shared/fixtures/neox-2m ]]; then
+  skip "precisions" "the fixture model is not beside the checkout, in ../shared"
+else
+  part precisions npm run -s bench -- accuracy --engine onnx-cuda --precisions tf32,float16,bfloat16
+fi
+
 heading "Sampling"
 ((${#available[@]} > 0)) || skip "sampling table" "there is no engine to measure"
 for engine in "${available[@]}"; do
@@ -197,6 +208,8 @@ for engine in "${available[@]}"; do
     if [[ $engine == onnx-cuda ]]; then
       [[ $torch == cuda ]] && device+=(--peer-tf32)
       measure "$shape-$engine-tf32" --shapes "$shape" --engine "$engine" --precision tf32 --effort "$times" "${device[@]}"
+      # The loop has no half formats.
+      for precision in float16 bfloat16; do measure "$shape-$engine-$precision" --shapes "$shape" --engine "$engine" --precision "$precision" --effort "$times" --peer /nowhere; done
     fi
   done
 done

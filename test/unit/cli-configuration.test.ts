@@ -48,6 +48,7 @@ describe('a configuration', () => {
     [{ model: 'm', rows: 'r.json', clustering: true }, /"clustering"/],
     [{ model: 'm', rows: 'r.json', components: ['embed', 3] }, /"components\[1\]"/],
     [{ model: 'm', rows: 'r.json', seed: 1.5 }, /"seed"/],
+    [{ model: 'm', rows: 'r.json', precision: 'int8' }, /"precision"/],
     [[], /study\.json/]
   ])('%j is refused in one sentence that names the file and the key', (value, pattern) => {
     const { kind, message } = refusal(value)

@@ -184,7 +184,7 @@ describe('what CUDA asks for', () => {
   it('is a precision that the engine has; the others are refused with what to do', () => {
     expect(() => checkEngine('onnx-cuda', 'tf32')).not.toThrow()
     expect(() => checkEngine('auto', 'tf32')).not.toThrow()
-    expect(() => checkEngine('onnx-cpu', 'tf32')).toThrow('onnx-cpu does not compute in tf32; choose onnx-cuda, or set "precision" to "float32".')
+    expect(() => checkEngine('tfjs-gpu', 'tf32')).toThrow('tfjs-gpu does not compute in tf32; choose onnx-cuda, or set "precision" to "float32".')
     expect(() => checkEngine('abacus')).toThrow(/There is no engine "abacus"/)
   })
 })

@@ -1,7 +1,8 @@
 import type * as Onnx from 'onnxruntime-node'
 import { type Bound, type EngineDescription, type Executor, OutOfDeviceMemory, type Program, type Resident, isResident } from '../executor'
 import type { Graph } from '../graph'
-import { lowerToOnnx } from './lower'
+import type { Precision } from '../self-check'
+import { type RoundedProducts, lowerToOnnx } from './lower'
 import { loadOnnx, onnxVersion } from './package'
 import { Uploads } from './uploads'
 
@@ -62,6 +63,8 @@ export interface OnnxSettings {
   readonly deviceId?: number
   /** Bytes of exponentials of a vocabulary that a device computes at once; without it, one small block after another, as suits a core. */
   readonly partBytes?: number
+  /** What products are rounded to, where the provider does not do so by itself; needs `partBytes`. */
+  readonly products?: RoundedProducts
   /** Of the device's memory, for programs and the weights that they hold. */
   readonly memoryBytes?: number
   /** Whether programs hold weights, where the device keeps nothing outside of them. */
@@ -109,9 +112,9 @@ export class OnnxExecutor implements Executor {
 
   /** The binding for Node keeps no tensor on a CUDA device, and would copy weights there for every run: programs hold them instead. */
   async compile(graph: Graph, held?: Readonly<Record<string, Resident>>): Promise<Program> {
-    const { provider, partBytes, holds } = this.settings
+    const { provider, partBytes, products, holds } = this.settings
     const whole = holds === true && held !== undefined ? holding(graph, held) : graph
-    const { model, inputName } = lowerToOnnx(whole, partBytes)
+    const { model, inputName } = lowerToOnnx(whole, partBytes, products)
     const session = await this.onnx.InferenceSession.create(model, sessionOptions(this.settings)).catch((error: unknown) => {
       throw provider === 'cpu' ? error : deviceError(error)
     })
@@ -124,4 +127,9 @@ export class OnnxExecutor implements Executor {
   }
 }
 
-export const openOnnxCpu = (): OnnxExecutor => new OnnxExecutor({ provider: 'cpu', name: 'onnx-cpu', device: 'CPU' })
+/** Of exponentials at once where products are rounded: those are lowered as for a device. */
+const roundedPartBytes = 8 * 2 ** 20
+
+/** The processor computes in float32; other formats it rounds to, which is slower, so that what they cost in accuracy can be seen anywhere. */
+export const openOnnxCpu = (precision: Precision = 'float32'): OnnxExecutor =>
+  new OnnxExecutor({ provider: 'cpu', name: 'onnx-cpu', device: 'CPU', precision, ...(precision === 'float32' ? {} : { partBytes: roundedPartBytes, products: { format: precision, emulated: true } }) })

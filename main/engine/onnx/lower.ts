@@ -1,7 +1,24 @@
 import { type Graph, type Node, type Value, partRows, valuesRead } from '../graph'
+import type { Precision } from '../self-check'
 import { type Attribute, type OnnxNode, type OnnxTensor, elementType, encodeModel } from './protobuf'
 
 const bytes = (array: Float32Array | BigInt64Array | Int32Array): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
+
+/** Products of numbers that are first rounded to a format. */
+export interface RoundedProducts {
+  readonly format: Exclude<Precision, 'float32'>
+  /**
+   * Whether float32 operators multiply the rounded numbers: the same as a device that has operators of the format, up to the order of its
+   * sums. Without it those operators are used; TF32 has none, as a device rounds for itself.
+   */
+  readonly emulated: boolean
+}
+
+/** Element types of the formats that have operators of their own. */
+const halfTypes = { float16: elementType.float16, bfloat16: elementType.bfloat16 } as const
+
+/** x (2¹³ + 1) - (x (2¹³ + 1) - x) keeps 24 - 13 = 11 bits of x, as TF32 has, to nearest (Dekker 1971, Veltkamp's splitting). */
+const tf32Factor = 2 ** 13 + 1
 
 /** Rows of a table [R, d], by the name of a part of it, and the exponentials [M, rows] of the hidden states' products with them. */
 interface Part {
@@ -23,8 +40,10 @@ class Lowering {
 
   constructor(
     private readonly graph: Graph,
-    private readonly partBytes: number | undefined
+    private readonly partBytes: number | undefined,
+    private readonly products: RoundedProducts | undefined
   ) {
+    if (products !== undefined && partBytes === undefined) throw new Error('rounded products are lowered as for a device')
     this.read = valuesRead(graph)
     for (const { operation, inputs } of graph.nodes) if (operation.kind === 'geluSlope') this.sloped.add(this.name(inputs[0]))
     for (const [value, data] of graph.constants) this.initializers.push({ name: this.name(value), type: elementType.float, dims: value.shape, data: bytes(data) })
@@ -62,9 +81,38 @@ class Lowering {
     })
   }
 
+  private cast(x: string, to: number, output?: string): string {
+    return this.emit('Cast', [x], { to }, output)
+  }
+
+  /** x rounded to the format of products, in float32. */
+  private rounded(x: string, format: RoundedProducts['format'], output?: string): string {
+    if (format !== 'tf32') return this.cast(this.cast(x, halfTypes[format]), elementType.float, output)
+    const far = this.emit('Mul', [x, this.scalar(tf32Factor)])
+    return this.emit('Sub', [far, this.emit('Sub', [far, x])], {}, output)
+  }
+
+  /** A Gemm or MatMul of two operands in the format of products: an operator of a half format gives back the type that it takes, so its result is rounded too. */
+  private product(opType: 'Gemm' | 'MatMul', operands: readonly string[], attributes: Readonly<Record<string, Attribute>> = {}, output?: string): string {
+    if (this.products === undefined) return this.emit(opType, operands, attributes, output)
+    const { format, emulated } = this.products
+    if (emulated) {
+      const own = operands.map((x) => this.once(`rounded ${x}`, () => this.rounded(x, format)))
+      return format === 'tf32' ? this.emit(opType, own, attributes, output) : this.rounded(this.emit(opType, own, attributes), format, output)
+    }
+    if (format === 'tf32') return this.emit(opType, operands, attributes, output)
+    const halves = operands.map((x) => this.once(`half ${x}`, () => this.cast(x, halfTypes[format])))
+    return this.cast(this.emit(opType, halves, attributes), elementType.float, output)
+  }
+
+  /** Whether products take numbers of float16's range or bfloat16's few digits. */
+  private get half(): boolean {
+    return this.products !== undefined && this.products.format !== 'tf32'
+  }
+
   private matmul(a: Value, b: Value, transposeA: boolean, transposeB: boolean, output: string): void {
     if (a.shape.length === 2 && b.shape.length === 2) {
-      this.emit('Gemm', [this.name(a), this.name(b)], { transA: Number(transposeA), transB: Number(transposeB) }, output)
+      this.product('Gemm', [this.name(a), this.name(b)], { transA: Number(transposeA), transB: Number(transposeB) }, output)
       return
     }
     const operand = (value: Value, transposed: boolean): string => {
@@ -73,7 +121,7 @@ class Lowering {
       const perm = [...Array.from({ length: rank - 2 }, (_, axis) => axis), rank - 1, rank - 2]
       return this.once(`transposed ${value.id}`, () => this.emit('Transpose', [this.name(value)], { perm }))
     }
-    this.emit('MatMul', [operand(a, transposeA), operand(b, transposeB)], {}, output)
+    this.product('MatMul', [operand(a, transposeA), operand(b, transposeB)], {}, output)
   }
 
   /** The standard normal distribution function Φ(x), shared by GELU and its slope. */
@@ -121,7 +169,7 @@ class Lowering {
   }
 
   private unembedLoss([hidden, unembedding, ids]: readonly Value[], loss: string, logProbabilities: string): void {
-    const logits = this.emit('Gemm', [this.name(hidden), this.name(unembedding)], { transB: 1 })
+    const logits = this.product('Gemm', [this.name(hidden), this.name(unembedding)], { transB: 1 })
     this.emit('LogSoftmax', [logits], { axis: 1 }, logProbabilities)
     const column = this.emit('Unsqueeze', [this.name(ids), this.integers([1])])
     const chosen = this.emit('GatherElements', [logProbabilities, column], { axis: 1 })
@@ -187,8 +235,15 @@ class Lowering {
     return parts.map((part, at) => ({
       rows: sizes[at],
       part,
-      exponentials: this.once(`exponentials ${hidden.id} ${part}`, () => this.emit('Exp', [this.emit('Gemm', [this.name(hidden), part], { transB: 1 })]))
+      exponentials: this.once(`exponentials ${hidden.id} ${part}`, () => this.emit('Exp', [this.product('Gemm', [this.name(hidden), part], { transB: 1 })]))
     }))
+  }
+
+  /** Σ of a part's exponentials times its rows, where `sum` is that of its exponentials: these leave float16's range, and their shares of it do not. */
+  private weightedRows(exponentials: string, sum: string, part: string): string {
+    if (!this.half) return this.product('Gemm', [exponentials, part])
+    const shares = this.emit('Mul', [exponentials, this.emit('Reciprocal', [sum])])
+    return this.emit('Mul', [this.product('Gemm', [shares, part]), sum])
   }
 
   /**
@@ -202,7 +257,7 @@ class Lowering {
     const own = parts.map(({ rows, part, exponentials }) => {
       const blocks = this.emit('ReduceSum', [this.emit('Reshape', [exponentials, this.integers([tokens, rows / block, block])]), this.integers([2])], { keepdims: 0 })
       const sum = this.emit('ReduceSum', [blocks, this.integers([1])], { keepdims: 1 })
-      return withWeighted ? this.emit('Concat', [sum, this.emit('Gemm', [exponentials, part])], { axis: 1 }) : sum
+      return withWeighted ? this.emit('Concat', [sum, this.weightedRows(exponentials, sum, part)], { axis: 1 }) : sum
     })
     let total = own.reduce((sum, part) => this.emit('Add', [sum, part]))
     if (withWeighted) {
@@ -216,12 +271,16 @@ class Lowering {
 
   private exponentialSumsSlope([hidden, table, coefficients]: readonly Value[], output: string, block: number): void {
     const [rows, width] = table.shape
-    const weighted = this.emit('Mul', [this.name(hidden), this.name(coefficients)])
     if (this.partBytes !== undefined) {
-      const slopes = this.exponentialParts(hidden, table, block, this.partBytes).map(({ exponentials }) => this.emit('Gemm', [exponentials, weighted], { transA: 1 }))
+      // A coefficient is about the inverse of the sum of a token's exponentials, which leave float16's range.
+      const [left, right] = this.half
+        ? [(exponentials: string) => this.emit('Mul', [exponentials, this.name(coefficients)]), this.name(hidden)]
+        : [(exponentials: string) => exponentials, this.emit('Mul', [this.name(hidden), this.name(coefficients)])]
+      const slopes = this.exponentialParts(hidden, table, block, this.partBytes).map(({ exponentials }) => this.product('Gemm', [left(exponentials), right], { transA: 1 }))
       this.emit('Concat', slopes, { axis: 0 }, output)
       return
     }
+    const weighted = this.emit('Mul', [this.name(hidden), this.name(coefficients)])
     const [stacked, body] = [`t${this.temporaries++}`, `${output}.`]
     const type = elementType.float
     this.nodes.push({
@@ -314,7 +373,7 @@ class Lowering {
     })
     const made = sizes.map((_, part) => {
       const own = split.map((parts) => parts[part])
-      const scores = this.emit('Add', [this.emit('MatMul', [own[0], this.turned(own[1])]), this.causalMask(0, length)])
+      const scores = this.emit('Add', [this.product('MatMul', [own[0], this.turned(own[1])]), this.causalMask(0, length)])
       return work(own, this.emit('Softmax', [scores], { axis: -1 }))
     })
     outputs.forEach((value, at) => this.emit('Concat', made.map((part) => part[at]), { axis: 0 }, this.name(value)))
@@ -325,7 +384,7 @@ class Lowering {
   }
 
   private causalAttention(inputs: readonly Value[], outputs: readonly Value[], block: number): void {
-    if (this.partBytes !== undefined) return this.causalAtOnce(inputs, outputs, this.partBytes, ([, , v], probabilities) => [this.emit('MatMul', [probabilities, v])])
+    if (this.partBytes !== undefined) return this.causalAtOnce(inputs, outputs, this.partBytes, ([, , v], probabilities) => [this.product('MatMul', [probabilities, v])])
     const parts: string[] = []
     this.causalScan(inputs, outputs, block,
       ({ emit, probabilities, earlier }) => parts.push(emit('Gemm', [probabilities, earlier(2)])),
@@ -336,10 +395,10 @@ class Lowering {
   private causalAttentionSlope(inputs: readonly Value[], outputs: readonly Value[], block: number): void {
     if (this.partBytes !== undefined) {
       return this.causalAtOnce(inputs, outputs, this.partBytes, ([q, k, v, gradient], probabilities) => {
-        const slope = this.emit('MatMul', [gradient, this.turned(v)])
+        const slope = this.product('MatMul', [gradient, this.turned(v)])
         const mean = this.emit('ReduceSum', [this.emit('Mul', [probabilities, slope]), this.integers([2])], { keepdims: 1 })
         const scores = this.emit('Mul', [probabilities, this.emit('Sub', [slope, mean])])
-        return [this.emit('MatMul', [scores, k]), this.emit('MatMul', [this.turned(scores), q]), this.emit('MatMul', [this.turned(probabilities), gradient])]
+        return [this.product('MatMul', [scores, k]), this.product('MatMul', [this.turned(scores), q]), this.product('MatMul', [this.turned(probabilities), gradient])]
       })
     }
     const queries: string[] = []
@@ -365,7 +424,7 @@ class Lowering {
     )
   }
 
-  /** A device would add by atomics, in another order each time: here it is a product with what is one where an id falls on a row, in parts of `partBytes`. */
+  /** A device would add by atomics, in another order each time: here it is a product with what is one where an id falls on a row, in parts of `partBytes`, and in float32 whatever products are computed in, since it stands for sums. */
   private scatterAddAsProduct([updates, ids]: readonly Value[], rows: number, output: string, partBytes: number): void {
     const [tokens] = updates.shape
     const most = Math.max(1, Math.floor(partBytes / (4 * tokens)))
@@ -377,7 +436,7 @@ class Lowering {
         this.initializers.push({ name, type: elementType.int32, dims: [1, count], data: bytes(Int32Array.from({ length: count }, (_row, row) => first + row)) })
         return name
       })
-      const ones = this.emit('Cast', [this.emit('Equal', [column, places])], { to: elementType.float })
+      const ones = this.cast(this.emit('Equal', [column, places]), elementType.float)
       return this.emit('Gemm', [ones, this.name(updates)], { transA: 1 })
     })
     this.emit('Concat', parts, { axis: 0 }, output)
@@ -386,7 +445,7 @@ class Lowering {
   private scatterAdd([updates, ids]: readonly Value[], rows: number, output: string): void {
     if (this.partBytes !== undefined) return this.scatterAddAsProduct([updates, ids], rows, output, this.partBytes)
     const zeros = this.once(`zeros ${rows} ${updates.shape[1]}`, () => this.emit('ConstantOfShape', [this.integers([rows, updates.shape[1]])]))
-    const indices = this.emit('Unsqueeze', [this.emit('Cast', [this.name(ids)], { to: elementType.int64 }), this.integers([1])])
+    const indices = this.emit('Unsqueeze', [this.cast(this.name(ids), elementType.int64), this.integers([1])])
     this.emit('ScatterND', [zeros, indices, this.name(updates)], { reduction: { text: 'add' } }, output)
   }
 
@@ -470,9 +529,9 @@ class Lowering {
 
 /**
  * The graph as a serialised ONNX model. Inputs are named `v<id>`, outputs as in the graph. A vocabulary is taken block by block, as suits a
- * processor's core; with `partBytes`, for a device, so many bytes of exponentials at once.
+ * processor's core; with `partBytes`, for a device, so many bytes of exponentials at once. `products` that are not float32's need these.
  */
-export const lowerToOnnx = (graph: Graph, partBytes?: number): { readonly model: Uint8Array; readonly inputName: (value: Value) => string } => {
-  const lowering = new Lowering(graph, partBytes)
+export const lowerToOnnx = (graph: Graph, partBytes?: number, products?: RoundedProducts): { readonly model: Uint8Array; readonly inputName: (value: Value) => string } => {
+  const lowering = new Lowering(graph, partBytes, products)
   return { model: lowering.model(), inputName: (value) => lowering.name(value) }
 }

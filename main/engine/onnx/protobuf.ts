@@ -62,7 +62,7 @@ const { nested } = {
 const modelProto = protobuf.Root.fromJSON({ nested }).lookupType('onnx.ModelProto')
 
 /** Element types of onnx.proto3's TensorProto.DataType. */
-export const elementType = { float: 1, int32: 6, int64: 7 } as const
+export const elementType = { float: 1, int32: 6, int64: 7, float16: 10, bfloat16: 16 } as const
 
 export type Attribute = number | { readonly float: number } | { readonly text: string } | { readonly graph: OnnxGraph } | readonly number[]
 
