@@ -50,9 +50,14 @@ interface Settings {
 /** What helps where a number is beyond float16. */
 export const halfRemedy = 'set "precision" to "bfloat16" or "float32", as float16 has no numbers above 65,504'
 
+/** What helps where a chain ended with a number that is not finite. */
+export const finiteRemedy = ({ sampler: { stepSize, gamma }, precision }: Omit<Settings, 'components'>): string =>
+  `lower sampler.stepSize (now ${stepSize}) or raise sampler.gamma (now ${gamma})${precision === 'float16' ? `, or ${halfRemedy}` : ''}`
+
 /** Throws a `sampling` error when nothing can come of the chains that are alive: none of `full` where the estimator needs it, or none of any component. */
-export const checkFailures = ({ components, sampler: { estimator, stepSize, gamma }, precision }: Settings, alive: readonly { readonly component: string }[]): void => {
-  const remedy = `lower sampler.stepSize (now ${stepSize}) or raise sampler.gamma (now ${gamma})${precision === 'float16' ? `, or ${halfRemedy}` : ''}`
+export const checkFailures = (settings: Settings, alive: readonly { readonly component: string }[]): void => {
+  const { components, sampler: { estimator } } = settings
+  const remedy = finiteRemedy(settings)
   if (estimator === 'two-chain' && !alive.some(({ component }) => component === 'full')) {
     throw new SpectroscopeError('sampling', `Every chain of full ended with a number that is not finite, and the two-chain estimator needs one: ${remedy}, or set sampler.estimator to "restricted".`)
   }

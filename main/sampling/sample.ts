@@ -3,7 +3,7 @@ import { type TokensAtOnce, evaluatorsOf, settleEngine } from '../engine/engines
 import { areLong } from '../engine/transformer'
 import { componentIndex, componentSlices, flatten, sliceSize } from '../models/components'
 import { readCheckpoint, readState, removeLeftovers, writeCheckpoint } from './checkpoint'
-import { checkFailures, halfRemedy, meanPhi, resultOf } from './estimates'
+import { checkFailures, finiteRemedy, halfRemedy, meanPhi, resultOf } from './estimates'
 import type { SampledChains, SamplingResult } from './estimates'
 import type { FailedChain } from './diagnostics'
 import { groupsOf } from './groups'
@@ -426,8 +426,7 @@ class Sampler {
 
   #fail(replica: number, what: string): void {
     const { component, chain } = this.#run.replicas[replica]
-    const { stepSize, gamma } = this.#run.sampler
-    const message = `${component}, chain ${chain + 1}: ${what}; the chain ends here and its draws are left out. Lower sampler.stepSize (now ${stepSize}) or raise sampler.gamma (now ${gamma}).`
+    const message = `${component}, chain ${chain + 1}: ${what}; the chain ends here and its draws are left out; ${finiteRemedy(this.#input)}.`
     this.#done += this.#remaining(replica)
     this.#blocks[replica] = 0
     this.#failures.push({ replica, chain, draw: this.#draws[replica], step: this.#steps[replica], message })

@@ -1,11 +1,18 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { checkEngine, describeEngine, resolveEngine } from '../../main/engine/engines'
+import { presets } from '../../preload/configuration'
+import { checkEngine, createEvaluator, describeEngine, resolveEngine } from '../../main/engine/engines'
 import type { Executor } from '../../main/engine/executor'
 import { type Graph, GraphBuilder } from '../../main/engine/graph'
 import { OnnxExecutor, openOnnxCpu } from '../../main/engine/onnx/executor'
 import { ReferenceExecutor } from '../../main/engine/reference/executor'
 import { type Precision, selfCheck } from '../../main/engine/self-check'
-import { uniforms } from '../tiny-model'
+import { loadModel } from '../../main/models/load'
+import { localLane } from '../../main/sampling/pool'
+import { sample } from '../../main/sampling/sample'
+import { tinyRows, uniforms, writeTinyModel } from '../tiny-model'
 
 const uniform = uniforms(11)
 const numbers = (length: number, factor = 1): Float32Array => Float32Array.from({ length }, () => factor * (2 * uniform() - 1))
@@ -105,6 +112,24 @@ describe('a number beyond float16', () => {
       expect(half[name].slice(0, columns).some(Number.isFinite), name).toBe(false)
       expect(half[name].slice(columns, 2 * columns).every(Number.isFinite), name).toBe(true)
       expect(brain[name].every(Number.isFinite), name).toBe(true)
+    }
+  })
+
+  it('ends a run with what to do', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'precisions-'))
+    try {
+      const enlarged = await loadModel(await writeTinyModel(folder, { change: (name, values) => values.forEach((value, at) => (values[at] = (name.endsWith('.mlp.dense_h_to_4h.weight') ? 1e6 : 1) * value)) }))
+      const rows = tinyRows({ sampling: 8, observation: 4, probe: 4, length: 10 })
+      const of = (name: string): Int32Array[] => rows[name].map((row) => Int32Array.from(row))
+      const run = (precision: Precision) => sample({
+        model: enlarged, study: { sampling: of('sampling'), observation: of('observation'), probe: of('probe'), targets: of('probe').map(() => Int32Array.of(1, 4)) },
+        components: ['head:1.0'], seed: 3, observationIncludesProbe: false, engine: 'onnx-cpu', precision, threads: 1,
+        sampler: { ...presets.quick, preset: 'quick', draws: 2, stepsBetweenDraws: 1, burnIn: 0, batchSize: 4 }
+      }, { openLane: localLane(({ engine, architecture, weights }) => createEvaluator(engine, architecture, weights, precision)) })
+      await expect(run('float16')).rejects.toMatchObject({ kind: 'sampling', message: expect.stringMatching(/not finite on the observation rows; set "precision" to "bfloat16" or "float32".*65,504/) })
+      expect((await run('bfloat16')).susceptibilities.every(Number.isFinite)).toBe(true)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
     }
   })
 })
