@@ -7,7 +7,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import type { RunRecord } from '../../preload/records'
 import { listCorpusFiles } from '../corpora/readers'
 import { prepareStudy, spreadTargets } from '../corpora/study'
-import { evaluatorsOf, type TokensAtOnce } from '../engine/engines'
+import { evaluatorsOf, hasDevice, type TokensAtOnce } from '../engine/engines'
 import { size } from '../engine/graph'
 import { heldWeightBytes, ownWeightBytes, programPeaks, type ProgramPeak } from '../engine/memory'
 import { pieceOperations, prefixOperations } from '../engine/operations'
@@ -16,6 +16,7 @@ import type { Architecture, Weights } from '../models/architecture'
 import { componentNames, componentSlices, sliceSize } from '../models/components'
 import { parseModelConfig } from '../models/config'
 import { tensorShapes } from '../models/load'
+import { groupsOf } from '../sampling/groups'
 import { chainNames, sampledNames } from '../sampling/input'
 import { Minibatches } from '../sampling/philox'
 import { rowsAtOnce, tokensFor } from '../sampling/rows'
@@ -182,16 +183,16 @@ interface Held extends ProgramPeak {
 interface Working {
   readonly programs: readonly Held[]
   readonly perThread: number
-  /** Of the components' own gradients and copies of weights, for as many threads as there are chains to work on; the largest first. */
+  /** Of own gradients and copies of weights, for each group of chains that a thread works on together; the largest first. */
   readonly own: readonly number[]
 }
 
-const workingOf = ({ architecture, rows }: Plan, { nBeta, batchSize }: SamplerConfiguration, chains: readonly string[], atOnce: TokensAtOnce): Working => {
+const workingOf = ({ architecture, rows }: Plan, { nBeta, batchSize }: SamplerConfiguration, chains: readonly string[], groups: readonly (readonly number[])[], atOnce: TokensAtOnce): Working => {
   const weights = emptyWeights(architecture)
   const evaluated = [...rows.observation, ...rows.probe]
   const length = evaluated.concat(nBeta === 0 ? [] : rows.sampling).reduce((most, one) => Math.max(most, one), 2)
   const programs = new Map<string, Held>()
-  const own: number[] = []
+  const bytes = new Map<string, number>()
   for (const component of new Set(chains)) {
     const slices = componentSlices(architecture, weights, component)
     const users = chains.filter((name) => name === component).length
@@ -200,8 +201,9 @@ const workingOf = ({ architecture, rows }: Plan, { nBeta, batchSize }: SamplerCo
       gradient: nBeta === 0 ? undefined : Math.min(batchSize, rowsAtOnce(architecture, atOnce.chunk, length))
     })
     for (const [name, peak] of peaks) programs.set(name, { ...peak, users: users + (programs.get(name)?.users ?? 0) })
-    own.push(...new Array<number>(users).fill(ownWeightBytes(architecture, slices, length - 1, nBeta > 0)))
+    bytes.set(component, ownWeightBytes(architecture, slices, length - 1, nBeta > 0))
   }
+  const own = groups.map((group) => sum(group.map((chain) => bytes.get(chains[chain])!)))
   return { programs: [...programs.values()], perThread: heldWeightBytes(architecture, parametersOf(architecture), length - 1), own: own.sort((x, y) => y - x) }
 }
 
@@ -248,7 +250,7 @@ const samplingBytes = (plan: Plan, { sampler, corpus }: RunConfiguration, { chai
   const { architecture, components, rows } = plan
   const lanes = evaluatorsOf(engine, threads)
   const atOnce = tokensFor(engine)
-  const { programs, perThread, own } = workingOf(plan, sampler, chains, atOnce)
+  const { programs, perThread, own } = workingOf(plan, sampler, chains, hasDevice(engine) ? groupsOf(chains) : chains.map((_, chain) => [chain]), atOnce)
   const sizes = sizesOf(plan, chains)
   const stages = stageSizes({ architecture, sampler, atOnce, lanes, sampling: rows.sampling, evaluated: [...rows.observation, ...rows.probe], replicas: sizes.replicas })
   const working = stages.split ? lanes : Math.min(lanes, chains.length)

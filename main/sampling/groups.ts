@@ -4,13 +4,13 @@ import { programName } from '../engine/operations'
 export const mostTogether = 16
 
 /**
- * Which replicas, by number, a device may compute together: those whose components share a program (heads of a layer, chains of one
- * component), in groups as even as can be. Groups are of a run's chains, whatever of them is still to be done. All weights are a group of
- * their own, as such a program has no other form.
+ * Which replicas, by number, a device may compute together, given the component of each: those that share a program (heads of a layer, chains
+ * of one component), in groups as even as can be. Groups are of a run's chains, whatever of them is still to be done. All weights are a group
+ * of their own, as such a program has no other form.
  */
-export const groupsOf = (replicas: readonly { readonly component: string }[]): number[][] => {
+export const groupsOf = (components: readonly string[]): number[][] => {
   const byProgram = new Map<string, number[]>()
-  replicas.forEach(({ component }, replica) => {
+  components.forEach((component, replica) => {
     const key = component === 'full' ? `full ${replica}` : programName(component)
     byProgram.set(key, [...(byProgram.get(key) ?? []), replica])
   })

@@ -362,7 +362,7 @@ class Sampler {
 
   #startTasks(stage: Stage, keys: readonly number[]): Promise<void>[] {
     const pending = new Set(this.#pendingIn(stage))
-    const groups = stage.together ? groupsOf(this.#run.replicas) : [...pending].map((replica) => [replica])
+    const groups = stage.together ? groupsOf(this.#run.replicas.map(({ component }) => component)) : [...pending].map((replica) => [replica])
     const order = groups.flatMap((group) => {
       const replicas = group.filter((replica) => pending.has(replica))
       return replicas.length === 0 ? [] : [{ replicas, width: group.length, cost: replicas.reduce((sum, replica) => sum + stage.cost(replica), 0) }]

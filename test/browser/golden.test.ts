@@ -51,7 +51,9 @@ for (const [name, chosen] of [['neox-2m', ['head:3.1', 'unembed']], ['gpt2-2m', 
       for (const { component, gradient_at_w_star_on_first_4_rows: wanted } of golden.runs.filter((run) => run.n_beta === 3 && (chosen as readonly string[]).includes(run.component))) {
         const weights = star(component)
         const gradient = new Float32Array(weights.length)
-        await evaluator.gradient(component, weights, own, gradient)
+        // A head beside another one, which goes through batched products.
+        if (component.startsWith('head:')) await evaluator.stacked!.gradient([{ component: 'head:3.0', weights: star('head:3.0') }, { component, weights }], 2, own, [new Float32Array(weights.length), gradient])
+        else await evaluator.gradient(component, weights, own, gradient)
         const scaled = gradient.map((x) => x / (rows.count * (rows.length - 1)))
         expect(Math.abs(norm(scaled) / wanted.norm - 1), component).toBeLessThan(1e-5)
         const ends = [...wanted.first, ...wanted.last]

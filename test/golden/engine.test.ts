@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs'
 import { beforeAll, expect, it, vi } from 'vitest'
 import type { Evaluator, Rows } from '../../main/engine/evaluator'
 import type { Model } from '../../main/models/architecture'
+import { TransformerEvaluator } from '../../main/engine/transformer-evaluator'
 import { componentSlices, flatten } from '../../main/models/components'
 import { loadModel } from '../../main/models/load'
-import { evaluatorOn, executorCases } from '../executors'
+import { evaluatorOn, executorCases, openCase, withMemory } from '../executors'
 import { describeWithShared, sharedPath } from '../shared'
 
 // Software Vulkan compiles every shader of WebGPU in the test that needs it first.
@@ -24,11 +25,22 @@ interface SamplingGolden {
   }[]
 }
 
+type OracleGradient = SamplingGolden['runs'][number]['gradient_at_w_star_on_first_4_rows']
+
 const rowsOf = (rows: readonly (readonly number[])[]): Rows => ({ ids: Int32Array.from(rows.flat()), count: rows.length, length: rows[0].length })
 
 const norm = (values: ArrayLike<number>): number => Math.sqrt(Array.from(values).reduce((sum, x) => sum + x * x, 0))
 
 const distance = (a: ArrayLike<number>, b: ArrayLike<number>): number => norm(Array.from(a, (x, at) => x - b[at])) / norm(b)
+
+/** That the gradient of a sum over so many targets is the oracle's. */
+const expectOracle = (gradient: Float32Array, targets: number, expected: OracleGradient, component: string): void => {
+  const scaled = gradient.map((x) => x / targets)
+  expect(Math.abs(norm(scaled) / expected.norm - 1), component).toBeLessThan(1e-5)
+  const ends = [...scaled.slice(0, 4), ...scaled.slice(-4)]
+  const wanted = [...expected.first, ...expected.last]
+  expect(norm(ends.map((x, at) => x - wanted[at])), component).toBeLessThan(1e-4 * norm(wanted) + 1e-6 * expected.norm)
+}
 
 const read = <T>(...parts: string[]): T => JSON.parse(readFileSync(sharedPath(...parts), 'utf8')) as T
 
@@ -83,11 +95,30 @@ for (const { name, title, executor, skipped } of cases) {
         const weights = star(component)
         const gradient = new Float32Array(weights.length)
         await evaluator.gradient(component, weights, prefix, gradient)
-        const scaled = gradient.map((x) => x / targets)
-        expect(Math.abs(norm(scaled) / expected.norm - 1), component).toBeLessThan(1e-5)
-        const ends = [...scaled.slice(0, 4), ...scaled.slice(-4)]
-        const wanted = [...expected.first, ...expected.last]
-        expect(norm(ends.map((x, at) => x - wanted[at])), component).toBeLessThan(1e-4 * norm(wanted) + 1e-6 * expected.norm)
+        expectOracle(gradient, targets, expected, component)
+      }
+    })
+
+    it.skipIf(skipped)('gives replicas together the losses of the reference and the oracle\'s gradients', async () => {
+      const device = new TransformerEvaluator(withMemory(await openCase(executor), 2 ** 40), model.architecture, model.weights)
+      const stacked = device.stacked!
+      const prefix = await device.prefix(rowsOf(reference.sequences.map(({ token_ids }) => token_ids)))
+      const expected = array('token_losses')
+      const rows = rowsOf(golden.data.slice(0, 4))
+      const own = await device.prefix(rows)
+      const components = golden.runs.filter(({ n_beta, component }) => n_beta === 3 && component !== 'full')
+      expect(new Set(components.map(({ component }) => component.split(':')[0])).size).toBeGreaterThan(2)
+      for (const { component, gradient_at_w_star_on_first_4_rows: wanted } of components) {
+        const weights = star(component)
+        // Beside one that has other weights, and another head's, whose numbers must stay their own.
+        const other = { component: component.startsWith('head:') ? `${component.split('.')[0]}.0` : component, weights: weights.map((x) => 1.01 * x) }
+        const replicas = [other, { component, weights }]
+        for (const losses of (await stacked.losses(replicas, 2, prefix)).slice(1)) {
+          expect(Math.max(...Array.from(losses, (loss, at) => Math.abs(loss - expected[at]) / (1 + expected[at]))), component).toBeLessThan(1e-5)
+        }
+        const gradients = replicas.map(() => new Float32Array(weights.length))
+        await stacked.gradient(replicas, 2, own, gradients)
+        expectOracle(gradients[1], rows.count * (rows.length - 1), wanted, component)
       }
     })
 

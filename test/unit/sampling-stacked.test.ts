@@ -70,7 +70,7 @@ const numbersOf = ({ susceptibilities, standardErrors, initialLoss, traces, diag
 
 describe('groups of replicas', () => {
   it('share a program, are as even as can be, and leave out what has all weights', () => {
-    const chains = (components: readonly string[], count: number) => components.flatMap((component) => Array.from({ length: count }, () => ({ component })))
+    const chains = (components: readonly string[], count: number) => components.flatMap((component) => new Array<string>(count).fill(component))
     expect(groupsOf(chains(['embed', 'head:0.0', 'head:0.1', 'head:1.0', 'mlp:0', 'full'], 2))).toEqual([[0, 1], [2, 3, 4, 5], [6, 7], [8, 9], [10], [11]])
     const sizes = groupsOf(chains(['head:3.0', 'head:3.1', 'head:3.2'], 11)).map(({ length }) => length)
     expect(sizes).toEqual([11, 11, 11])

@@ -1,4 +1,8 @@
 import { describe, expect, it, vi } from 'vitest'
+import { SpectroscopeError, toPlain } from '../../preload/errors'
+import type { ChildExit } from '../../main/base/processes'
+import { ProcessExecutor } from '../../main/engine/apart/client'
+import { executorHandlers } from '../../main/engine/apart/handlers'
 import type { Evaluator, OwnWeights, Prefix } from '../../main/engine/evaluator'
 import { type Executor, OutOfDeviceMemory } from '../../main/engine/executor'
 import type { Graph } from '../../main/engine/graph'
@@ -17,6 +21,26 @@ vi.setConfig({ testTimeout: 240_000 })
 const replicasOf = ({ inputs, outputs }: Graph): number | undefined => {
   const [losses, targets] = [outputs.get('losses'), inputs.get('targets')]
   return losses === undefined || targets === undefined || (!inputs.has('head:index') && inputs.has('head:attended')) ? undefined : losses.shape[0] / targets.shape[0]
+}
+
+/** The executor behind the messages of a process of its own, in this one. */
+const processOf = (executor: Executor): Promise<ProcessExecutor> => {
+  const handlers = executorHandlers<null>(() => executor)
+  let [answer, end]: [(message: unknown) => void, (exit: ChildExit) => void] = [() => {}, () => {}]
+  const send = async (message: { readonly id: number; readonly method: keyof typeof handlers; readonly parameters: never }): Promise<void> => {
+    const { id, method, parameters } = structuredClone(message)
+    answer(await Promise.resolve(handlers[method](parameters)).then((result) => structuredClone({ type: 'result', id, result }), (error: unknown) => ({ type: 'error', id, error: toPlain(error) })))
+  }
+  return ProcessExecutor.over<null>(
+    {
+      pid: undefined, kill: () => {},
+      send: (message) => void send(message as Parameters<typeof send>[0]),
+      onMessage: (listener) => (answer = listener),
+      onExit: (listener) => (end = listener),
+      disconnect: () => end({ code: 0, signal: null, words: 'it was closed' })
+    },
+    { library: 'The library', options: null, lostAtStart: (words) => new SpectroscopeError('engine', `It did not start (${words}).`) }
+  )
 }
 
 /** Two chains of every component, in groups that share a program, and rows that they are computed over. */
@@ -120,6 +144,25 @@ describe('replicas together', () => {
       largest.push(Math.max(...compiled.map((replicas) => replicas ?? 1)))
     }
     expect(largest).toEqual([4, 2, 1])
+  })
+
+  it.each(['made', 'run'] as const)('are halved where another process says that its memory is short when a program is %s', async (when) => {
+    const check = (graph: Graph): void => {
+      if ((replicasOf(graph) ?? 1) > 2) throw new OutOfDeviceMemory('CUDA failure 2: out of memory')
+    }
+    const ran: number[] = []
+    const apart = await processOf(withMemory(openOnnxCpu(), undefined, {
+      compiled: (graph) => when === 'made' && check(graph),
+      ran: (graph) => {
+        if (when === 'run') check(graph)
+        ran.push(replicasOf(graph) ?? 1)
+      }
+    }))
+    const [evaluator, reference] = [new TransformerEvaluator(apart, base, weights), await evaluatorOn('reference', base, weights)]
+    const found = await together(evaluator, heads, heads.length, await evaluator.prefix(rows))
+    expect(ran.slice(1)).toEqual([2, 2, 2, 2])
+    for (const [at, replica] of heads.entries()) expectSame(found[at], await alone(reference, replica, await reference.prefix(rows)), `${at}`)
+    await evaluator.dispose()
   })
 
   it.each(['made', 'run'] as const)('are halved where a device\'s memory turns out to be short when a program is %s, which is remembered', async (when) => {

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { GraphBuilder } from '../../main/engine/graph'
 import type { ProcessExecutor } from '../../main/engine/apart/client'
 import { openTfjsProcess } from '../../main/engine/tfjs/client'
@@ -7,7 +7,7 @@ import { gpuEnvironment } from '../../main/engine/tfjs/environment'
 import { TfjsExecutor } from '../../main/engine/tfjs/executor'
 import { checkPlatform } from '../../main/engine/tfjs/installation'
 import { ReferenceExecutor } from '../../main/engine/reference/executor'
-import type { Executor } from '../../main/engine/executor'
+import { type Executor, OutOfDeviceMemory } from '../../main/engine/executor'
 import { uniforms } from '../tiny-model'
 
 const uniform = uniforms(5)
@@ -70,6 +70,23 @@ describe.each(['cpu', 'wasm'] as const)('TensorFlow.js on its %s backend', (back
     const [x, w] = [numbers(24), numbers(40)]
     const run = async (executor: Executor): Promise<Record<string, Float32Array>> => (await executor.compile(graph)).run({ x, w })
     expectNear(await run(await TfjsExecutor.open(backend)), await run(new ReferenceExecutor()))
+  })
+})
+
+describe('a backend whose memory is short', () => {
+  it('is known by what TensorFlow says, to be asked for less', async () => {
+    const own = sample()
+    const program = await (await TfjsExecutor.open('cpu')).compile(own.graph)
+    const data = vi.spyOn(tf.Tensor.prototype, 'data')
+    try {
+      data.mockRejectedValueOnce(new Error('OOM when allocating tensor with shape[65536,50304] and type float\nHint: nothing'))
+      await expect(program.run({ x: own.x, w: own.w })).rejects.toBeInstanceOf(OutOfDeviceMemory)
+      data.mockRejectedValueOnce(new Error('Invalid argument'))
+      await expect(program.run({ x: own.x, w: own.w })).rejects.toThrow(/^Invalid argument$/)
+    } finally {
+      data.mockRestore()
+    }
+    expectNear(await program.run({ x: own.x, w: own.w }), await resultOn(new ReferenceExecutor(), own))
   })
 })
 

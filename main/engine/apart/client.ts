@@ -1,9 +1,9 @@
 import { messageOf, SpectroscopeError } from '../../../preload/errors'
 import { type EntryName, entryPath } from '../../base/entries'
 import { type Child, type ChildHandle, callsOf, spawnChild } from '../../base/processes'
-import { type Bound, type EngineDescription, type Executor, type Program, type Resident, isResident } from '../executor'
+import { type Bound, type EngineDescription, type Executor, OutOfDeviceMemory, type Program, type Resident, isResident } from '../executor'
 import type { Graph } from '../graph'
-import { type ExecutorCalls, type SentInput, sentGraph } from './messages'
+import { type ExecutorCalls, type SentInput, type Short, isShort, sentGraph } from './messages'
 
 /** Numbers of a resident in one message. */
 const partNumbers = 4 * 2 ** 20
@@ -34,8 +34,14 @@ interface Remote extends Pick<Child<ExecutorCalls<unknown>>, 'pid' | 'call' | 'd
 const lostAtWork = (library: string, words: string): SpectroscopeError =>
   new SpectroscopeError('engine', `The ${library} process ended (${words}), as it does when a GPU fails or its memory is short; resume the run to go on from its last checkpoint.`)
 
+/** The answer, but for one that says that memory was short. */
+const answered = <A extends Readonly<Record<string, Float32Array>> | null>(answer: A | Short): A => {
+  if (isShort(answer)) throw new OutOfDeviceMemory(answer.short)
+  return answer
+}
+
 const asEngineError = (library: string, error: unknown): unknown =>
-  error instanceof SpectroscopeError
+  error instanceof SpectroscopeError || error instanceof OutOfDeviceMemory
     ? error
     : new SpectroscopeError('engine', `${library} failed: ${messageOf(error).split('\n')[0].replace(/\.$/, '')}; see that no other program has the GPU's memory, and resume the run.`, { cause: error })
 
@@ -65,7 +71,7 @@ class RemoteProgram implements Program {
       sent[name] = { resident: key }
     }
     try {
-      return await this.remote.call('run', { program: this.key, inputs: sent })
+      return answered(await this.remote.call('run', { program: this.key, inputs: sent }))
     } catch (error) {
       throw asEngineError(this.remote.library, error)
     }
@@ -150,7 +156,7 @@ export class ProcessExecutor implements Executor {
   async compile(graph: Graph): Promise<Program> {
     const key = ++this.lastKey
     try {
-      await this.remote.call('compile', { key, graph: sentGraph(graph) })
+      answered(await this.remote.call('compile', { key, graph: sentGraph(graph) }))
     } catch (error) {
       throw asEngineError(this.remote.library, error)
     }

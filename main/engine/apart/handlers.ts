@@ -1,8 +1,17 @@
-import type { Bound, Executor, Program, Resident } from '../executor'
+import { type Bound, type Executor, OutOfDeviceMemory, type Program, type Resident } from '../executor'
 import { size } from '../graph'
-import { type ExecutorCalls, type SentInput, graphOf } from './messages'
+import { type ExecutorCalls, type SentInput, type Short, graphOf } from './messages'
 
 type Answers<Options> = { readonly [K in keyof ExecutorCalls<Options>]: (parameters: ExecutorCalls<Options>[K]['parameters']) => ExecutorCalls<Options>[K]['result'] | Promise<ExecutorCalls<Options>[K]['result']> }
+
+const orShort = async <T>(work: () => Promise<T>): Promise<T | Short> => {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof OutOfDeviceMemory) return { short: error.message }
+    throw error
+  }
+}
 
 /** What a process, or a page, answers that computes for an executor elsewhere: `open` gives its own executor, once. */
 export const executorHandlers = <Options>(open: (options: Options) => Executor | Promise<Executor>): Answers<Options> => {
@@ -32,11 +41,11 @@ export const executorHandlers = <Options>(open: (options: Options) => Executor |
       residents.set(key, have(executor, 'executor').resident(data, shape))
       return null
     },
-    compile: async ({ key, graph }) => {
+    compile: ({ key, graph }) => orShort(async () => {
       programs.set(key, await have(executor, 'executor').compile(graphOf(graph)))
       return null
-    },
-    run: ({ program, inputs }) => have(programs.get(program), `program ${program}`).run(Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, bound(input)]))),
+    }),
+    run: ({ program, inputs }) => orShort(() => have(programs.get(program), `program ${program}`).run(Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, bound(input)])))),
     release: async ({ program }) => {
       await have(programs.get(program), `program ${program}`).dispose()
       programs.delete(program)

@@ -1,10 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { SpectroscopeError } from '../../../preload/errors'
-import { type Bound, type EngineDescription, type Executor, type Program, type Resident, isResident } from '../executor'
+import { type Bound, type EngineDescription, type Executor, OutOfDeviceMemory, type Program, type Resident, isResident } from '../executor'
 import type { Graph, Value } from '../graph'
 import { openBackend } from './backend'
 import type { Backend } from './environment'
 import { interpreterOf } from './interpret'
+
+/** What TensorFlow says where its device's memory is short. */
+const memoryWords = /OOM when allocating|failed to allocate|out of memory|RESOURCE_EXHAUSTED/i
 
 const tensorOf = (data: Float32Array | Int32Array, shape: readonly number[]): tf.Tensor =>
   tf.tensor(data, [...shape], data instanceof Int32Array ? 'int32' : 'float32')
@@ -42,6 +45,8 @@ class TfjsProgram implements Program {
       outputs = this.interpret(given)
       const data = await Promise.all(Object.entries(outputs).map(async ([name, tensor]) => [name, await tensor.data<'float32'>()] as const))
       return Object.fromEntries(data)
+    } catch (error) {
+      throw error instanceof Error && memoryWords.test(error.message) ? new OutOfDeviceMemory(error.message.split('\n')[0], { cause: error }) : error
     } finally {
       tf.dispose([own, Object.values(outputs)])
     }
