@@ -4,8 +4,6 @@ import { volume, type Graph } from './graph'
 const negligibleShare = 1e-9
 /** A minimum beyond this share of the range lies at its end. */
 const endShare = 0.99
-/** How far sums of degrees in two orders may be apart. */
-const volumeRounding = 1e-9
 
 /** The prefix of least conductance. `members` are nodes in ascending order. */
 export interface Sweep {
@@ -17,55 +15,31 @@ export interface Sweep {
 
 const digitBits = 11
 const digitValues = 2 ** digitBits
-const largestKey = 2 ** 32 - 1
 
-/** The bits of positive float64 numbers, which are in the order of the numbers, as a number (its last digits rounded off, which keeps the order). */
-const bitsOf = (values: Float64Array): ((i: number) => number) => {
-  const words = new Uint32Array(values.buffer, values.byteOffset, 2 * values.length)
-  return (i) => words[2 * i + 1] * 2 ** 32 + words[2 * i]
-}
-
-/**
- * Nodes of positive score by descending score, ties to the lower index: a radix sort by 32-bit keys, then of what has the same key. Nodes of low
- * score may be missing once those before them have more than a volume of `enough`.
- */
-export const orderByScore = (scores: Float64Array, degrees: Float64Array, enough: number): Int32Array => {
-  const bits = bitsOf(scores)
-  let [most, least] = [0, Infinity]
+/** Nodes of positive score by descending score, ties to the lower index: a radix sort by 32-bit keys, then of what has the same key. */
+export const orderByScore = (scores: Float64Array): Int32Array => {
+  const words = new Int32Array(scores.buffer, scores.byteOffset, 2 * scores.length)
+  let [count, most, least] = [0, 0, 2 ** 31 - 1]
   for (let i = 0; i < scores.length; i++) {
     if (!(scores[i] > 0)) continue
-    const value = bits(i)
-    if (value > most) most = value
-    if (value < least) least = value
+    const upper = words[2 * i + 1]
+    if (upper > most) most = upper
+    if (upper < least) least = upper
+    count++
   }
-  const scale = most > least ? largestKey / (most - least) : 0
-  const nodeKeys = new Uint32Array(scores.length)
-  const volumes = new Float64Array(digitValues)
-  const counts = new Int32Array(digitValues)
-  for (let i = 0; i < scores.length; i++) {
-    if (!(scores[i] > 0)) continue
-    nodeKeys[i] = (most - bits(i)) * scale
-    const digit = nodeKeys[i] >>> (2 * digitBits)
-    volumes[digit] += degrees[i]
-    counts[digit]++
-  }
-  let [count, last] = [0, 0]
-  for (let within = 0; last < digitValues && within <= enough * (1 + volumeRounding); last++) {
-    within += volumes[last]
-    count += counts[last]
-  }
+  /** The bits of positive numbers are in the order of the numbers: the key has those in which they differ, and as many of the next as it holds. */
+  const spare = Math.max(1, Math.clz32(most - least))
   let [order, sorted] = [new Int32Array(count), new Int32Array(count)]
   let [keys, sortedKeys] = [new Uint32Array(count), new Uint32Array(count)]
   const places = [0, 1, 2].map(() => new Int32Array(digitValues + 1))
   const [low, middle, high] = places
   for (let i = 0, at = 0; i < scores.length; i++) {
-    const key = nodeKeys[i]
-    if (!(scores[i] > 0) || key >>> (2 * digitBits) >= last) continue
+    if (!(scores[i] > 0)) continue
     order[at] = i
-    keys[at] = key
-    low[(key & (digitValues - 1)) + 1]++
-    middle[((key >>> digitBits) & (digitValues - 1)) + 1]++
-    high[(key >>> (2 * digitBits)) + 1]++
+    keys[at] = ((most - words[2 * i + 1]) << spare) | (~words[2 * i] >>> (32 - spare))
+    low[(keys[at] & (digitValues - 1)) + 1]++
+    middle[((keys[at] >>> digitBits) & (digitValues - 1)) + 1]++
+    high[(keys[at] >>> (2 * digitBits)) + 1]++
     at++
   }
   places.forEach((starts, digit) => {
@@ -101,8 +75,8 @@ export const weightToEarlier = ({ starts, ends, columns, weights }: Graph, score
  */
 export const sweep = (graph: Graph, scores: Float64Array, limit: number, earlier: Float64Array = scores.map((_, node) => weightToEarlier(graph, scores, node))): Sweep | null => {
   const { nodes, degrees } = graph
+  const order = orderByScore(scores)
   const total = volume(graph)
-  const order = orderByScore(scores, degrees, limit * total)
   let [cut, within, size] = [0, 0, 0]
   let [bestSize, bestConductance, bestVolume] = [0, Infinity, 0]
   for (let at = 0; at < order.length; at++) {
