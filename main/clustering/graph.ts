@@ -112,6 +112,8 @@ export interface GraphArrays {
   readonly shares: Float32Array
   /** Which part of the first graph each node is in: a number for each set that next to no weight joins to the rest. */
   readonly parts: Int32Array
+  /** Which component of the first graph each node is in: a number for each set that no edge joins to the rest. */
+  readonly components: Int32Array
 }
 
 /** A graph that loses nodes: a node that was removed keeps its number and an empty row. */
@@ -138,7 +140,8 @@ const fillShares = ({ starts, ends, weights, degrees }: Graph, shares: Float32Ar
 /** Edges that are a smaller share of both their ends' degrees do not join parts. */
 const joiningShare = 2 ** -20
 
-const findParts = ({ nodes, starts, ends, columns }: Graph, shares: Float32Array, parts: Int32Array): void => {
+/** Numbers in `parts` the sets of nodes that edges of at least `joining` as a share of either end's degree hold together. */
+const findParts = ({ nodes, starts, ends, columns }: Graph, shares: Float32Array, joining: number, parts: Int32Array): void => {
   for (let i = 0; i < nodes; i++) parts[i] = i
   const rootOf = (node: number): number => {
     let root = node
@@ -147,7 +150,7 @@ const findParts = ({ nodes, starts, ends, columns }: Graph, shares: Float32Array
   }
   for (let i = 0; i < nodes; i++) {
     for (let e = starts[i]; e < ends[i]; e++) {
-      if (shares[e] < joiningShare) continue
+      if (shares[e] < joining) continue
       const [a, b] = [rootOf(i), rootOf(columns[e])]
       if (a < b) parts[b] = a
       else parts[a] = b
@@ -158,14 +161,15 @@ const findParts = ({ nodes, starts, ends, columns }: Graph, shares: Float32Array
 
 /** A copy of `graph` in `arrays` that `removeNodes` may shrink in place. */
 export const shrinkable = (graph: Graph, arrays: GraphArrays): ShrinkingGraph => {
-  const { shares, parts, ...rows } = arrays
+  const { shares, parts, components, ...rows } = arrays
   rows.starts.set(graph.starts)
   rows.ends.set(graph.ends)
   rows.columns.set(graph.columns)
   rows.weights.set(graph.weights)
   rows.degrees.set(graph.degrees)
   for (let i = 0; i < graph.nodes; i++) fillShares(graph, shares, i)
-  findParts(graph, shares, parts)
+  findParts(graph, shares, joiningShare, parts)
+  findParts(graph, shares, 0, components)
   return { graph: { nodes: graph.nodes, ...rows }, left: Int32Array.from({ length: graph.nodes }, (_, i) => i), entries: graph.columns.length, shares, parts }
 }
 

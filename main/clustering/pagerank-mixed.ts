@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { kernelPath } from '../base/entries'
 import { meet, take, type Team } from '../base/team'
-import { blocksOf, iterationLimit, roundingShare, nearSteps, rowsInBlock, width, type Solve, type System, type Workspace } from './pagerank-system'
+import { blocksOf, iterationLimit, nearSteps, reaches, roundingShare, rowsInBlock, width, type Solve, type System, type Workspace } from './pagerank-system'
 
 /** A column's residual falls by this factor in float32 before the scores take the correction in and it is computed anew in float64. */
 const reduction = 2 ** -20
@@ -23,10 +23,10 @@ const negligible = 2 ** -24
 
 interface PagerankKernel {
   readonly begin: (...placesAndFactors: number[]) => void
-  readonly image: (from: number, to: number, steps: number, sums: number) => void
+  readonly image: (from: number, to: number, reach: number, sums: number) => void
   readonly advance: (from: number, to: number, steps: number, betas: number, active: number, floors: number, largest: number) => void
   readonly absorb: (from: number, to: number, inverses: number) => void
-  readonly verify: (from: number, to: number, steps: number, rounding: number, seeds: number, ownParts: number, sources: number, scales: number, floors: number, sums: number) => void
+  readonly verify: (from: number, to: number, reach: number, rounding: number, seeds: number, ownParts: number, sources: number, scales: number, floors: number, sums: number) => void
   readonly shift: (from: number, to: number, ownParts: number, shifts: number, drops: number, floors: number) => void
 }
 
@@ -37,7 +37,7 @@ const openKernel = ({ memory, places, arrays: { degrees } }: Workspace, keep: nu
   const kernel = new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as PagerankKernel
   kernel.begin(
     places.starts, places.ends, places.columns, places.weights, places.shares, places.degrees, places.parts, places.scores, places.residuals,
-    places.products, places.directions, places.images, places.corrections, places.near, places.ranked, places.earlier, degrees.length, keep, spread
+    places.products, places.directions, places.images, places.corrections, places.reached, places.ranked, places.earlier, degrees.length, keep, spread
   )
   return kernel
 }
@@ -60,10 +60,10 @@ const volumesOf = (parts: Int32Array, degrees: Float64Array, nodes: number, of: 
   return Float64Array.from(of, (part) => (part < 0 ? 0 : sums[part]))
 }
 
-/** Marks in `near` [2, node], by a bit for each column, the nodes within one step of its seed, then those within two. */
-const markNear = ({ graph: { nodes, starts, ends, columns } }: Solve, seeds: Int32Array, near: Uint8Array): void => {
+/** Marks in `reached` [reaches, node], by a bit for each column, the nodes within one step of its seed, then those within two. */
+const markNear = ({ graph: { nodes, starts, ends, columns } }: Solve, seeds: Int32Array, reached: Uint8Array): void => {
   const mark = (bit: number, node: number, steps: number): void => {
-    for (let within = Math.max(1, steps); within <= nearSteps; within++) near[(within - 1) * nodes + node] |= bit
+    for (let within = Math.max(1, steps); within <= nearSteps; within++) reached[(within - 1) * nodes + node] |= bit
     if (steps < nearSteps) for (let e = starts[node]; e < ends[node]; e++) mark(bit, columns[e], steps + 1)
   }
   seeds.forEach((seed, c) => {
@@ -80,7 +80,7 @@ const markNear = ({ graph: { nodes, starts, ends, columns } }: Solve, seeds: Int
  */
 export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, team: Team): Float64Array => {
   const { graph: { nodes, degrees }, seeds, alpha, workspace } = solve
-  const { memory, places, arrays: { parts } } = workspace
+  const { memory, places, arrays: { parts, components } } = workspace
   const kernel = openKernel(workspace, keep, spread)
   const settings = settingsOf(workspace)
   const { scales, drops, shifts, seeds: { byteOffset: seedsAt }, ownParts: { byteOffset: ownPartsAt }, floors: { byteOffset: floorsAt } } = settings
@@ -89,7 +89,7 @@ export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, 
   const narrow = new Float32Array(memory.buffer, places.sums, 8 * blocks * width)
   const vector = (place: number): Float32Array => new Float32Array(memory.buffer, place, nodes * width)
   const residuals = vector(places.residuals)
-  const near = new Uint8Array(memory.buffer, places.near, nearSteps * nodes)
+  const reached = new Uint8Array(memory.buffer, places.reached, reaches * nodes)
   const cleared = [residuals, ...[places.directions, places.images, places.corrections].map(vector)]
 
   /** Phases write the two halves of the sums in turn: a member that is ahead does not touch what another still adds up. */
@@ -123,17 +123,23 @@ export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, 
     settings.ownParts[c] = sources[c] > 0 ? parts[seeds[c]] : -1
     masses[c] = sources[c] > 0 ? sources[c] * degrees[seeds[c]] : 0
   }
+  const ownComponents = settings.seeds.map((seed) => (seed < 0 ? -1 : components[seed]))
   const volumes = volumesOf(parts, degrees, nodes, settings.ownParts)
   phase((from, to) => {
     workspace.scores.fill(0, from * width, to * width)
     for (const each of cleared) each.fill(0, from * width, to * width)
-    for (const first of [0, nodes]) near.fill(0, first + from, first + to)
+    for (let steps = 0; steps < nearSteps; steps++) reached.fill(0, steps * nodes + from, steps * nodes + to)
+    for (let i = from; i < to; i++) {
+      let bits = 0
+      if (degrees[i] > 0) for (let c = 0; c < width; c++) if (components[i] === ownComponents[c]) bits |= 1 << c
+      reached[nearSteps * nodes + i] = bits
+    }
     for (let c = 0; c < width; c++) {
       const seed = settings.seeds[c]
       if (seed >= from && seed < to) residuals[seed * width + c] = sources[c] * scales[c]
     }
   })
-  if (take(team) === 0) markNear(solve, settings.seeds, near)
+  if (take(team) === 0) markNear(solve, settings.seeds, reached)
   meet(team)
   const residual = Float64Array.from(sources)
   const open = Uint8Array.from(sources, (source) => (source > tolerance ? 1 : 0))
@@ -165,13 +171,13 @@ export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, 
     settings.betas[c] = sound ? beta : 0
   }
   const absorb = (): void => phase((from, to) => kernel.absorb(from, to, settings.inverses.byteOffset))
-  const verify = (steps: number): void =>
-    phase((from, to, sums) => kernel.verify(from, to, steps, roundingShare, seedsAt, ownPartsAt, settings.sources.byteOffset, scales.byteOffset, floorsAt, sums))
+  const verify = (reach: number): void =>
+    phase((from, to, sums) => kernel.verify(from, to, reach, roundingShare, seedsAt, ownPartsAt, settings.sources.byteOffset, scales.byteOffset, floorsAt, sums))
   const goalOf = (size: number): number => Math.max(tolerance / 2, reduction * size)
   const iterate = (goals: Float64Array, round: number): void => {
     for (let iteration = 1; iteration <= iterationLimit(alpha) && moving.includes(1); iteration++) {
-      const steps = round === 0 && iteration <= nearSteps ? iteration : 0
-      phase((from, to, sums) => kernel.image(from, to, steps, sums))
+      const reach = round === 0 ? Math.min(iteration, reaches) : reaches
+      phase((from, to, sums) => kernel.image(from, to, reach, sums))
       total(0, gammas)
       total(1, deltas)
       for (let c = 0; c < width; c++) stepColumn(c)
@@ -190,7 +196,7 @@ export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, 
     const goals = residual.map(goalOf)
     iterate(goals, round)
     absorb()
-    verify(0)
+    verify(reaches)
     largest(wide, largestNow)
     total(1, masses)
     for (let c = 0; c < width; c++) {

@@ -4,8 +4,10 @@ import { planMemory } from './kernel-memory'
 /** Columns solved in one pass over the matrix. A pass costs hardly more than with 4, while the vectors of 16 outgrow the cache. */
 export const width = 8
 
-/** Steps of the walk for which a solve tells nodes that are near a seed from the rest. */
+/** Steps of the walk for which a solve tells nodes that it has reached from the rest. */
 export const nearSteps = 2
+/** What `reached` says of a node, for every column: whether it is within one step of the seed, within two, in the seed's component. */
+export const reaches = nearSteps + 1
 
 export const rowsInBlock = 256
 export const blocksOf = (nodes: number): number => Math.ceil(nodes / rowsInBlock)
@@ -24,13 +26,14 @@ export interface Places {
   readonly shares: number
   readonly degrees: number
   readonly parts: number
+  readonly components: number
   readonly scores: number
   readonly residuals: number
   readonly products: number
   readonly directions: number
   readonly images: number
   readonly corrections: number
-  readonly near: number
+  readonly reached: number
   readonly ranked: number
   readonly earlier: number
   readonly sums: number
@@ -89,13 +92,14 @@ export const openWorkspace = (graph: Graph): Workspace => {
     shares: reserve(4 * entries),
     degrees: reserve(8 * nodes),
     parts: reserve(4 * nodes),
+    components: reserve(4 * nodes),
     scores: reserve(8 * nodes * width),
     residuals: reserve(4 * nodes * width),
     products: reserve(4 * nodes * width),
     directions: reserve(4 * nodes * width),
     images: reserve(4 * nodes * width),
     corrections: reserve(4 * nodes * width),
-    near: reserve(nearSteps * nodes),
+    reached: reserve(reaches * nodes),
     ranked: reserve(8 * nodes * width),
     earlier: reserve(8 * nodes * width)
   }
@@ -107,7 +111,8 @@ export const openWorkspace = (graph: Graph): Workspace => {
     weights: new Float64Array(memory.buffer, places.weights, entries),
     shares: new Float32Array(memory.buffer, places.shares, entries),
     degrees: new Float64Array(memory.buffer, places.degrees, nodes),
-    parts: new Int32Array(memory.buffer, places.parts, nodes)
+    parts: new Int32Array(memory.buffer, places.parts, nodes),
+    components: new Int32Array(memory.buffer, places.components, nodes)
   }
   const vector = (place: number): Float64Array => new Float64Array(memory.buffer, place, nodes * width)
   return { memory, places, arrays, scores: vector(places.scores), ranked: vector(places.ranked), earlier: vector(places.earlier) }

@@ -1,9 +1,11 @@
 // Passes over the rows of a graph for conjugate gradients in mixed precision, 8 systems side by side: vectors are [node, 8 columns], in float32
 // but for the scores. The memory is shared by all threads; each does its own rows.
 //
-// Addresses are in bytes. starts, ends: i32 [nodes], the first entry of a row and the one after its last. columns: i32 [entries]. weights: f64 [entries]. shares: f32 [entries], a weight over the
-// degree of its row. degrees: f64 [nodes]. parts: i32 [nodes]. near: u8 [2, nodes], bit c for column c. residuals, products, directions, images, corrections: f32 [nodes, 8];
-// scores: f64 [nodes, 8]; ranked, earlier: f64 [8, nodes]. Sums over rows are in float64 and in the order of rows.
+// Addresses are in bytes. starts, ends: i32 [nodes], the first entry of a row and the one after its last. columns: i32 [entries].
+// weights: f64 [entries]. shares: f32 [entries], a weight over the degree of its row. degrees: f64 [nodes]. parts: i32 [nodes].
+// reached: u8 [3, nodes], bit c for column c: within one step of its seed, within two, in the same component. residuals, products,
+// directions, images, corrections: f32 [nodes, 8]; scores: f64 [nodes, 8]; ranked, earlier: f64 [8, nodes]. Sums over rows are in
+// float64 and in the order of rows.
 
 // @ts-nocheck
 // @shared-memory
@@ -20,7 +22,7 @@ let products: usize = 0
 let directions: usize = 0
 let images: usize = 0
 let corrections: usize = 0
-let near: usize = 0
+let reached: usize = 0
 let ranked: usize = 0
 let earlier: usize = 0
 let nodes: usize = 0
@@ -30,7 +32,7 @@ let spread: f64 = 0
 /** Sets what stays the same during a solve of K = keep · I - spread · D⁻¹A. */
 export function begin(
   startsAt: usize, endsAt: usize, columnsAt: usize, weightsAt: usize, sharesAt: usize, degreesAt: usize, partsAt: usize, scoresAt: usize, residualsAt: usize,
-  productsAt: usize, directionsAt: usize, imagesAt: usize, correctionsAt: usize, nearAt: usize, rankedAt: usize, earlierAt: usize, nodeCount: i32, keepFactor: f64, spreadFactor: f64
+  productsAt: usize, directionsAt: usize, imagesAt: usize, correctionsAt: usize, reachedAt: usize, rankedAt: usize, earlierAt: usize, nodeCount: i32, keepFactor: f64, spreadFactor: f64
 ): void {
   starts = startsAt
   ends = endsAt
@@ -45,7 +47,7 @@ export function begin(
   directions = directionsAt
   images = imagesAt
   corrections = correctionsAt
-  near = nearAt
+  reached = reachedAt
   ranked = rankedAt
   earlier = earlierAt
   nodes = <usize>nodeCount
@@ -97,20 +99,20 @@ function lanesOf(bits: i32, first: i32): v128 {
 }
 
 /**
- * Rows `from` … `to`-1 of products = K · residuals. sums: f64 [2, 8], over these rows, of d r² and of d r · product. With `steps` of 1 or 2, all
- * residuals are taken to be one constant on a column's part but within steps - 1 of its seed, so that those rows of a product that are not
- * `near` need no entries: K 1 = (keep - spread) 1.
+ * Rows `from` … `to`-1 of products = K · residuals. sums: f64 [2, 8], over these rows, of d r² and of d r · product. Only rows that are
+ * `reached` (1, 2 or 3: see above) need their entries: in the first step of a solve, and in the second, a column's residuals are one constant elsewhere in
+ * its part, K 1 = (keep - spread) 1, and outside its component they are 0.
  */
-export function image(from: i32, to: i32, steps: i32, sums: usize): void {
+export function image(from: i32, to: i32, reach: i32, sums: usize): void {
   memory.fill(sums, 0, 128)
-  const nearby = near + <usize>(steps - 1) * nodes
+  const rows = reached + <usize>(reach - 1) * nodes
   const constant = f32x4.splat(<f32>(keep - spread))
   for (let i = from; i < to; i++) {
     const degree = f64x2.splat(load<f64>(degrees + (<usize>i << 3)))
     const at = <usize>i << 5
     const residual0 = v128.load(residuals + at)
     const residual1 = v128.load(residuals + at, 16)
-    const bits = steps == 0 ? 255 : <i32>load<u8>(nearby + i)
+    const bits = <i32>load<u8>(rows + i)
     let product0 = f32x4.mul(constant, residual0)
     let product1 = f32x4.mul(constant, residual1)
     if (bits != 0) {
@@ -209,20 +211,29 @@ function storeColumns(at: usize, stride: usize, v0: v128, v1: v128, v2: v128, v3
 
 /**
  * Residuals anew from the scores, all in float64, in rows `from` … `to`-1: r = source - K · scores, stored in float32 times the column's
- * scale; with `steps` of 1 only where a row is `near`. seeds, ownParts: i32 [8]; sources, scales: f64 [8]; floors: f32 [8]. sums: f64 [2, 8],
+ * scale, where a row is `reached` (1 or 3: see above; elsewhere they stay as they are). seeds, ownParts: i32 [8]; sources, scales: f64 [8]; floors: f32 [8]. sums: f64 [2, 8],
  * over these rows, the largest |r| - rounding · |score|, and the sum of d r over the nodes of the column's own part.
  *
  * What sweeps need comes of the same pass: ranked, the scores themselves column after column; earlier likewise, the weight of the
  * edges from a node to nodes of a higher score, or of the same score and a lower index. Columns of a row of the graph ascend.
  */
 export function verify(
-  from: i32, to: i32, steps: i32, rounding: f64, seeds: usize, ownParts: usize, sources: usize, scales: usize, floors: usize, sums: usize
+  from: i32, to: i32, reach: i32, rounding: f64, seeds: usize, ownParts: usize, sources: usize, scales: usize, floors: usize, sums: usize
 ): void {
   memory.fill(sums, 0, 128)
   const slack = f64x2.splat(rounding)
+  const rows = reached + <usize>(reach - 1) * nodes
+  const stride = nodes << 3
   for (let i = from; i < to; i++) {
-    const bits = steps == 0 ? 255 : <i32>load<u8>(near + i)
-    if (bits == 0) continue
+    const bits = <i32>load<u8>(rows + i)
+    const ranks = <usize>i << 3
+    if (bits == 0) {
+      if (reach < 3) continue
+      const none = f64x2.splat(0)
+      storeColumns(ranked + ranks, stride, none, none, none, none)
+      storeColumns(earlier + ranks, stride, none, none, none, none)
+      continue
+    }
     let entry = <usize>load<i32>(starts + (<usize>i << 2))
     const end = <usize>load<i32>(ends + (<usize>i << 2))
     const row = <usize>i << 6
@@ -273,8 +284,6 @@ export function verify(
       s3 = f64x2.add(s3, f64x2.mul(weight, z3))
       e3 = f64x2.add(e3, v128.and(weight, f64x2.gt(z3, own3)))
     }
-    const ranks = <usize>i << 3
-    const stride = nodes << 3
     storeColumns(ranked + ranks, stride, own0, own1, own2, own3)
     storeColumns(earlier + ranks, stride, e0, e1, e2, e3)
     const d = load<f64>(degrees + ranks)
