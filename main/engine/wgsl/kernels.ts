@@ -53,18 +53,25 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 ${body}
 }`
 
+/**
+ * Adds to each counter where the element `index` of a shape lies for it: the element's place along every axis times the counter's stride
+ * there. After `place` p has the lengths of the axes, as many as `rank`, then the strides of each counter.
+ */
+const walk = (index: string, rank: string, place: string, ...counters: readonly string[]): string => `
+  {
+    var rest = ${index};
+    let rank = ${rank};
+    for (var axis = rank; axis > 0u; axis--) {
+      let length = p[${place} + axis];
+      let step = rest % length;
+      rest /= length;
+${counters.map((counter, at) => `      ${counter} += step * p[${place} + ${at + 1}u * rank + axis];`).join('\n')}
+    }
+  }`
+
 const binary = (operator: string): string => elementwise(floats('a', 'b'), floats('c'), `
-  var rest = i;
   var ia = 0u;
-  var ib = 0u;
-  let rank = p[1];
-  for (var axis = rank; axis > 0u; axis--) {
-    let length = p[1u + axis];
-    let at = rest % length;
-    rest /= length;
-    ia += at * p[1u + rank + axis];
-    ib += at * p[1u + 2u * rank + axis];
-  }
+  var ib = 0u;${walk('i', 'p[1]', '1u', 'ia', 'ib')}
   c[i] = a[ia] ${operator} b[ib];`)
 
 const unary = (expression: string, functions = ''): string => elementwise(floats('a'), floats('c'), `
@@ -111,16 +118,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   let n = p[1];
   let inner = p[2];
   var fromA = p[5];
-  var fromB = p[6];
-  var rest = group.z;
-  let rank = p[8];
-  for (var axis = rank; axis > 0u; axis--) {
-    let length = p[8u + axis];
-    let at = rest % length;
-    rest /= length;
-    fromA += at * p[8u + rank + axis];
-    fromB += at * p[8u + 2u * rank + axis];
-  }
+  var fromB = p[6];${walk('group.z', 'p[8]', '8u', 'fromA', 'fromB')}
   let firstRow = group.y * 64u;
   let firstColumn = group.x * 64u;
   var sums: array<vec4f, 4>;
@@ -190,38 +188,19 @@ export const kernels = {
   matmulAdd: matmul('c[at] += x;'),
   /** p: count, where the source begins, where the target begins, rank, lengths, strides of the source, strides of the target. */
   copy: elementwise(floats('a'), floats('c'), `
-  var rest = i;
   var origin = p[1];
-  var to = p[2];
-  let rank = p[3];
-  for (var axis = rank; axis > 0u; axis--) {
-    let length = p[3u + axis];
-    let at = rest % length;
-    rest /= length;
-    origin += at * p[3u + rank + axis];
-    to += at * p[3u + 2u * rank + axis];
-  }
+  var to = p[2];${walk('i', 'p[3]', '3u', 'origin', 'to')}
   c[to] = a[origin];`),
   /** p: count of sums, of numbers in each, rank of both, then lengths and strides of the axes that stay, and of those that are summed. Numbers are added in blocks, for their rounding. */
   sum: elementwise(floats('a'), floats('c'), `
   let kept = p[2];
   let gone = p[3];
-  var rest = i;
-  var origin = 0u;
-  for (var axis = kept; axis > 0u; axis--) {
-    origin += (rest % p[3u + axis]) * p[3u + kept + axis];
-    rest /= p[3u + axis];
-  }
+  var origin = 0u;${walk('i', 'kept', '3u', 'origin')}
   let own = 3u + 2u * kept;
   var sum = 0.0;
   var block = 0.0;
   for (var j = 0u; j < p[1]; j++) {
-    var at = origin;
-    var other = j;
-    for (var axis = gone; axis > 0u; axis--) {
-      at += (other % p[own + axis]) * p[own + gone + axis];
-      other /= p[own + axis];
-    }
+    var at = origin;${walk('j', 'gone', 'own', 'at')}
     block += a[at];
     if (j % 64u == 63u) { sum += block; block = 0.0; }
   }
