@@ -10,7 +10,10 @@ import type { Workbench } from './api/workbench'
 import { projectRoot } from './base/entries'
 import { settingsFolder } from './base/folders'
 import { launchChildrenWith } from './base/processes'
+import { computingVariable } from './engine/wgsl/client'
 import { utilityLauncher } from './index/children'
+import { serveComputing } from './index/computing'
+import { openHiddenWindow } from './index/computing-window'
 import { menuTemplate } from './index/menu'
 import { origin, scheme, serveFolder } from './index/protocol'
 
@@ -19,6 +22,8 @@ const windowSchema = z.object({ x: z.int().optional(), y: z.int().optional(), wi
 const themeSchema = z.object({ theme: z.enum(themes).catch('system') }).catch({ theme: 'system' })
 
 protocol.registerSchemesAsPrivileged([{ scheme, privileges: { standard: true, secure: true, supportFetchAPI: true, codeCache: true } }])
+// Chromium has WebGPU behind this under Linux.
+if (process.platform === 'linux') app.commandLine.appendSwitch('enable-unsafe-webgpu')
 
 const settingsFile = (name: string): SettingsFile & { readonly store: Store } => {
   const store = new Store({ name, cwd: settingsFolder(), clearInvalidConfig: true })
@@ -47,6 +52,7 @@ class Shell {
   #agreed = false
   /** Runs go on without a window; the program ends with the last of them. */
   #windowless = false
+  #ending: Promise<void> | undefined
   readonly #settings = settingsFile('settings')
   readonly #windowStore = settingsFile('window').store
   readonly #paths: string[]
@@ -125,15 +131,13 @@ class Shell {
       if (this.#paths.length > 0) this.#send('opened', { paths: this.#paths.splice(0) })
     })
     window.on('close', (event) => {
-      const runs = this.#workbench?.busyRuns() ?? []
-      if (runs.length > 0 && !this.#agreed) {
-        event.preventDefault()
-        this.#send('closing', { runs })
-        return
-      }
+      if (this.asks()) return event.preventDefault()
       this.#windowStore.store = { ...window.getNormalBounds(), maximized: window.isMaximized() }
     })
-    window.on('closed', () => (this.#window = undefined))
+    window.on('closed', () => {
+      this.#window = undefined
+      if (!this.#windowless && process.platform !== 'darwin') app.quit()
+    })
     void window.loadURL(`${origin}/index.html`)
   }
 
@@ -146,6 +150,14 @@ class Shell {
     if (this.#window.isMinimized()) this.#window.restore()
     this.#window.focus()
     if (paths.length > 0) this.#send('opened', { paths })
+  }
+
+  /** Has the window ask what is to become of runs at work, where nobody has yet; whether it does. */
+  asks(): boolean {
+    const runs = this.#workbench?.busyRuns() ?? []
+    if (runs.length === 0 || this.#agreed || this.#window === undefined) return false
+    this.#send('closing', { runs })
+    return true
   }
 
   answerClosing(answer: unknown): void {
@@ -162,11 +174,6 @@ class Shell {
     app.quit()
   }
 
-  /** Whether the program ends with its last window. */
-  get endsWithWindow(): boolean {
-    return !this.#windowless && process.platform !== 'darwin'
-  }
-
   call(method: unknown, parameters: unknown): Promise<unknown> {
     return this.#workbenchOf().then((workbench) => workbench.call(method, parameters))
   }
@@ -176,16 +183,16 @@ class Shell {
     else this.#send('command', { command })
   }
 
-  async end(): Promise<void> {
-    const workbench = await this.#opening
-    await workbench?.close({ runs: 'checkpoint' })
+  /** Ends all work, with a checkpoint of the runs. */
+  end(): Promise<void> {
+    this.#window?.hide()
+    this.#ending ??= Promise.resolve(this.#opening).then((workbench) => workbench?.close({ runs: 'checkpoint' }))
+    return this.#ending
   }
 }
 
 const start = async (): Promise<void> => {
   const shell = new Shell(pathsOf(process.argv))
-  launchChildrenWith(utilityLauncher((entry, args, options) => utilityProcess.fork(entry, args, options)))
-
   // A library of the settings ends the program at these unless somebody else listens too.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => shell.leave())
   app.on('second-instance', (_, argv) => shell.show(pathsOf(argv)))
@@ -198,13 +205,14 @@ const start = async (): Promise<void> => {
     contents.on('will-attach-webview', (event) => event.preventDefault())
     contents.setWindowOpenHandler(() => ({ action: 'deny' }))
   })
-  app.on('window-all-closed', () => {
-    if (shell.endsWithWindow) app.quit()
-  })
+  // The program ends with the window that a person sees, whatever else is open.
+  app.on('window-all-closed', () => {})
   let ended = false
-  app.on('will-quit', (event) => {
+  // Before any window is closed, as a run may be computed in one of them.
+  app.on('before-quit', (event) => {
     if (ended) return
     event.preventDefault()
+    if (shell.asks()) return
     void shell.end().finally(() => {
       ended = true
       app.quit()
@@ -212,6 +220,9 @@ const start = async (): Promise<void> => {
   })
 
   await app.whenReady()
+  // Without it one engine is missing, and nothing else.
+  const computing = await serveComputing(openHiddenWindow).catch(() => undefined)
+  launchChildrenWith(utilityLauncher((entry, args, options) => utilityProcess.fork(entry, args, options), computing === undefined ? {} : { [computingVariable]: computing.address }))
   protocol.handle(scheme, serveFolder(join(projectRoot, 'out', 'renderer')))
   // Nothing is permitted but to copy text.
   session.defaultSession.setPermissionRequestHandler((_, permission, answer) => answer(permission === 'clipboard-sanitized-write'))

@@ -1,17 +1,14 @@
 import { createServer } from 'node:http'
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import type { Duplex } from 'node:stream'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { WebSocketServer } from 'ws'
-import { SpectroscopeError } from '../preload/errors'
 import type { WorkbenchEnvironment } from './api/context'
 import { openWorkbench } from './api/workbench'
 import { projectRoot } from './base/entries'
-import { faultCode } from './base/faults'
 import { Access, isLoopback } from './serve/access'
 import { connect, mostFrameBytes } from './serve/bridge'
+import { addressOf, listen, refuse } from './serve/listening'
 import { sendDownload, sendPage, sendText, sendWelcome } from './serve/pages'
 import { settingsFiles } from './serve/settings-files'
 
@@ -40,19 +37,6 @@ export interface Serving {
 
 const notLetIn = 'This page needs the address that `spectroscope serve` printed, with its token; open that one.'
 
-/** Undefined for what is no path on a server. */
-const addressOf = ({ url = '/' }: IncomingMessage): URL | undefined => (url.startsWith('/') && URL.canParse(`http://host${url}`) ? new URL(`http://host${url}`) : undefined)
-
-const listen = (server: Server, host: string, port: number): Promise<number> =>
-  new Promise((resolve, reject) => {
-    server.once('error', (error) => {
-      const code = faultCode(error)
-      const reasons: Readonly<Record<string, string>> = { EADDRINUSE: 'another program listens there; choose another --port', EACCES: 'permission is denied; choose a --port above 1023', EADDRNOTAVAIL: 'this machine has no such address; choose another --host', ENOTFOUND: 'this machine has no such address; choose another --host' }
-      reject(new SpectroscopeError('network', `${host}:${port} cannot be listened on: ${reasons[code] ?? code}.`, { cause: error }))
-    })
-    server.listen(port, host, () => resolve((server.address() as AddressInfo).port))
-  })
-
 /** Serves the window and its calls to browsers that bring the token. */
 export const startServer = async ({ folder, host = '127.0.0.1', port = 0, pages = join(projectRoot, 'out', 'renderer'), ...files }: ServeOptions = {}): Promise<Serving> => {
   const downloads = new Map<string, string>()
@@ -77,10 +61,6 @@ export const startServer = async ({ folder, host = '127.0.0.1', port = 0, pages 
   const server = createServer({ maxHeaderSize: 32 * 2 ** 10, requestTimeout: 30_000, headersTimeout: 30_000 }, (request, response) => {
     respond(request, response).catch(() => response.destroy())
   })
-  const refuse = (socket: Duplex, status: string): void => {
-    socket.on('error', () => {})
-    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
-  }
 
   const bound = await listen(server, host, port)
   const workbench = await openWorkbench({

@@ -6,7 +6,8 @@ import { openOnnxCuda } from '../main/engine/onnx/cuda'
 import { OnnxExecutor, openOnnxCpu } from '../main/engine/onnx/executor'
 import { ReferenceExecutor } from '../main/engine/reference/executor'
 import { TransformerEvaluator } from '../main/engine/transformer-evaluator'
-import { type Kind, openWebGpu } from '../main/engine/webgpu/client'
+import { openWebGpu } from '../main/engine/webgpu/client'
+import type { Kind } from '../main/engine/webgpu/kind'
 import type { Architecture, Weights } from '../main/models/architecture'
 
 /** Why an executor can't be had here; undefined where it can. */

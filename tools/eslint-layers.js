@@ -4,6 +4,9 @@ import { dirname, relative, resolve, sep } from 'node:path'
 const layers = ['entries', 'api', 'pipeline', 'exchange', 'store', 'labels', 'clustering', 'sampling', 'engine', 'corpora', 'models', 'base']
 /** Folders of an entry's own parts, beside the entry: main/cli/ and main/cli.ts. */
 const entryFolders = new Set(['cli', 'serve', 'index'])
+/** The page that computes, and what of main/ it is for. */
+const computingPage = 'renderer/computing/page'
+const computingModule = 'main/engine/wgsl/page'
 const electronFiles = /^(main|preload)\/index(\/|$)/
 
 /**
@@ -22,7 +25,7 @@ const objection = (importer, imported) => {
   const from = placeOf(importer)
   const to = placeOf(imported)
   if (from.side === 'preload' && to.side !== 'preload') return 'preload/ imports nothing of the project outside preload/'
-  if (from.side === 'renderer' && to.side !== 'renderer' && !/^preload\/(contract(-|$)|wire$)/.test(imported)) return 'renderer/ imports only preload/contract and preload/wire'
+  if (from.side === 'renderer' && to.side !== 'renderer' && !/^preload\/(contract(-|$)|wire$)/.test(imported) && !(importer === computingPage && imported === computingModule)) return 'renderer/ imports only preload/contract and preload/wire'
   if (from.side !== 'main') return undefined
   if (to.side === 'preload') return imported === 'preload/index' ? 'preload/index is the bridge; import preload/contract' : undefined
   if (to.side !== 'main') return 'main/ imports only main/ and preload/'

@@ -12,6 +12,7 @@ import { type Precision, selfCheck } from './self-check'
 import { canInstall, openTfjsGpu } from './tfjs/installation'
 import { TransformerEvaluator } from './transformer-evaluator'
 import { openWebGpu } from './webgpu/client'
+import { openWebGpuWindow } from './wgsl/client'
 
 export type { Precision } from './self-check'
 
@@ -66,6 +67,8 @@ const engines: Readonly<Record<string, Engine>> = {
   'onnx-cuda': { open: openOnnxCuda, device: nvidia, precisions: allPrecisions, evaluators: cudaEvaluators, tokens: { chunk: 8192, block: 8192 }, settle: settleCuda, checked: true, install: async () => ((await canInstallCuda()) ? 'cuda' : undefined) },
   webgpu: { open: () => openWebGpu('hardware'), device: () => 'GPU', precisions: ['float32'], evaluators: 1, checked: true },
   'webgpu-software': { open: () => openWebGpu('software'), device: processor, precisions: ['float32'], evaluators: 1, checked: true },
+  'webgpu-window': { open: () => openWebGpuWindow('hardware'), device: () => 'GPU', precisions: ['float32'], evaluators: 1, checked: true },
+  'webgpu-window-software': { open: () => openWebGpuWindow('software'), device: processor, precisions: ['float32'], evaluators: 1, checked: true },
   'tfjs-gpu': { open: openTfjsGpu, device: nvidia, precisions: ['float32'], evaluators: 1, install: () => (canInstall() ? 'tfjs' : undefined) },
   reference: { open: () => new ReferenceExecutor(), device: processor, precisions: ['float32'], precision: 'float64' }
 }

@@ -4,9 +4,9 @@ import type { Launcher } from '../base/processes'
 
 type Fork = (entry: string, args: string[], options: ForkOptions) => UtilityProcess
 
-/** Starts children as utility processes, for the packaged program cannot be run as Node. */
-export const utilityLauncher = (fork: Fork): Launcher => (entry, { args = [], environment = {}, nodeArguments = [] }) => {
-  const environmentOf = Object.fromEntries(Object.entries({ ...process.env, ...environment }).filter(([, value]) => value !== undefined)) as Record<string, string>
+/** Starts children as utility processes, for the packaged program cannot be run as Node; with `shared` in the environment of each. */
+export const utilityLauncher = (fork: Fork, shared: Readonly<Record<string, string>> = {}): Launcher => (entry, { args = [], environment = {}, nodeArguments = [] }) => {
+  const environmentOf = Object.fromEntries(Object.entries({ ...process.env, ...shared, ...environment }).filter(([, value]) => value !== undefined)) as Record<string, string>
   const child = fork(entry, [...args], { stdio: 'inherit', execArgv: [...nodeArguments], env: environmentOf, serviceName: 'Spectroscope' })
   let pid: number | undefined
   child.once('spawn', () => (pid = child.pid))

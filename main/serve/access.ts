@@ -2,7 +2,8 @@ import { randomBytes, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { networkInterfaces, hostname } from 'node:os'
 
-const secret = (): string => randomBytes(32).toString('base64url')
+/** What nobody guesses: 256 random bits. */
+export const secret = (): string => randomBytes(32).toString('base64url')
 
 const same = (given: string, wanted: string): boolean => {
   const [a, b] = [Buffer.from(given), Buffer.from(wanted)]

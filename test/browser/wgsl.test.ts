@@ -117,7 +117,7 @@ const cases = Object.fromEntries(Object.entries(graphs).map(([name, make]) => [n
 describe(opened.missing === undefined ? 'kernels in a page' : `kernels in a page (skipped: ${opened.missing})`, () => {
   it.skipIf(opened.missing !== undefined)('say on what they compute, and software is known as such', () => {
     const { description } = opened.page!.executor
-    expect(description).toMatchObject({ name: 'webgpu-page', precision: 'float32' })
+    expect(description).toMatchObject({ name: 'webgpu-window-software', precision: 'float32' })
     expect(isSoftware(description.device)).toBe(true)
   })
 

@@ -22,7 +22,8 @@ export const describeInBrowser = (name: string, body: () => void): void => {
   else describe(name, body)
 }
 
-const browserArguments = ['--no-sandbox', '--disable-dev-shm-usage', '--enable-unsafe-swiftshader']
+// The last one the shell asks of Electron too; the stand-in for that has a browser that is there already.
+const browserArguments = ['--no-sandbox', '--disable-dev-shm-usage', '--enable-unsafe-swiftshader', '--enable-unsafe-webgpu']
 export const launchBrowser = (...args: string[]): Promise<Browser> => chromium.launch({ executablePath: executablePath!, args: [...browserArguments, ...args] })
 
 /** A folder for one test: a workspace, settings and what is exported. */

@@ -28,13 +28,18 @@ export type HostRequest =
   | { readonly do: 'open-file'; readonly path: string }
   | { readonly do: 'notifications' }
   | { readonly do: 'navigations' }
+  /** How many windows there are that nobody sees; `crash` ends their pages. */
+  | { readonly do: 'hidden'; readonly crash: boolean }
 
 // ---- app ------------------------------------------------------------------------------------------------------------------------
 
 const windows = new Set<HostWindow>()
+/** Of Chromium's command line, as far as the shell asks for them. */
+const switches: string[] = []
 
 class HostApp extends EventEmitter {
   readonly isPackaged = false
+  readonly commandLine = { appendSwitch: (name: string, value?: string) => void switches.push(value === undefined ? `--${name}` : `--${name}=${value}`) }
   #quitting = false
 
   getPath(): string {
@@ -58,17 +63,20 @@ class HostApp extends EventEmitter {
     void this.#quit()
   }
   async #quit(): Promise<void> {
+    const isPrevented = (event: string): boolean => {
+      let prevented = false
+      this.emit(event, { preventDefault: () => (prevented = true) })
+      return prevented
+    }
+    if (isPrevented('before-quit')) return void (this.#quitting = false)
     for (const window of windows) if (!(await window.close())) return void (this.#quitting = false)
-    let prevented = false
-    this.emit('will-quit', { preventDefault: () => (prevented = true) })
-    this.#quitting = false
-    if (prevented) return
+    if (isPrevented('will-quit')) return void (this.#quitting = false)
     await stop()
     process.exit(0)
   }
 }
 
-type AppPart = Pick<Electron.App, 'isPackaged' | 'getVersion' | 'getName' | 'requestSingleInstanceLock' | 'whenReady' | 'quit'>
+type AppPart = Pick<Electron.App, 'isPackaged' | 'getVersion' | 'getName' | 'requestSingleInstanceLock' | 'whenReady' | 'quit'> & { readonly commandLine: Pick<Electron.CommandLine, 'appendSwitch'> }
 export const app = new HostApp() satisfies AppPart
 
 /** One program a folder of settings: a second start hands over its arguments and is refused. */
@@ -89,7 +97,6 @@ const locked = await new Promise<boolean>((resolve) => {
 
 type Handler = (request: Request) => Response | Promise<Response>
 let handler: Handler = () => new Response(null, { status: 404 })
-let requestFilter: ((url: string) => boolean) = () => true
 
 export const protocol = {
   registerSchemesAsPrivileged: () => undefined,
@@ -98,21 +105,27 @@ export const protocol = {
   }
 } satisfies Pick<Electron.Protocol, 'registerSchemesAsPrivileged'> & { handle: (scheme: string, handler: Handler) => void }
 
-export const session = {
-  defaultSession: {
-    setPermissionRequestHandler: () => undefined,
-    setPermissionCheckHandler: () => undefined,
-    webRequest: {
-      onBeforeRequest: (filter: (details: Electron.OnBeforeRequestListenerDetails, answer: (response: Electron.CallbackResponse) => void) => void) => {
-        requestFilter = (url) => {
-          let cancelled = false
-          filter({ url } as Electron.OnBeforeRequestListenerDetails, ({ cancel }) => (cancelled = cancel === true))
-          return !cancelled
-        }
+class HostSession {
+  /** Whether a page may ask for what is at the URL. */
+  allows: (url: string) => boolean = () => true
+  readonly webRequest = {
+    onBeforeRequest: (filter: (details: Electron.OnBeforeRequestListenerDetails, answer: (response: Electron.CallbackResponse) => void) => void) => {
+      this.allows = (url) => {
+        let cancelled = false
+        filter({ url } as Electron.OnBeforeRequestListenerDetails, ({ cancel }) => (cancelled = cancel === true))
+        return !cancelled
       }
     }
   }
+  setPermissionRequestHandler(): void {
+    // Pages here are permitted what a test's Chromium permits.
+  }
+  setPermissionCheckHandler(): void {
+    // Likewise.
+  }
 }
+
+export const session = { defaultSession: new HostSession() }
 
 const appOrigin = 'app://spectroscope'
 const server = createServer((request, response) => {
@@ -174,7 +187,7 @@ sockets.on('connection', (socket) => {
 let browser: Browser | undefined
 const browserOf = async (): Promise<Browser> => {
   const endpoint = process.env['SPECTROSCOPE_HOST_CDP']
-  browser ??= endpoint === undefined ? await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] }) : await chromium.connectOverCDP(endpoint)
+  browser ??= endpoint === undefined ? await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', ...switches] }) : await chromium.connectOverCDP(endpoint)
   return browser
 }
 const stop = async (): Promise<void> => {
@@ -187,9 +200,11 @@ let answers: (readonly string[])[] = []
 let lastWindow = 0
 
 class HostWebContents extends EventEmitter {
+  readonly session: HostSession
   readonly #socket: () => WebSocket | undefined
-  constructor(socket: () => WebSocket | undefined) {
+  constructor(session: HostSession, socket: () => WebSocket | undefined) {
     super()
+    this.session = session
     this.#socket = socket
   }
   send(channel: string, ...args: unknown[]): void {
@@ -206,14 +221,17 @@ class HostWindow extends EventEmitter {
   #socket: WebSocket | undefined
   #page: Page | undefined
   #bounds: Electron.Rectangle
-  readonly #preload: string
+  readonly #preload: string | undefined
+  /** Whether it has a session of its own, and nothing of the program's. */
+  readonly #isApart: boolean
 
   constructor({ width = 800, height = 600, x = 0, y = 0, webPreferences = {} }: Electron.BrowserWindowConstructorOptions = {}) {
     super()
     if (webPreferences.sandbox !== true || webPreferences.contextIsolation !== true || webPreferences.nodeIntegration !== false) throw new Error('The window is not sandboxed and isolated.')
-    this.webContents = new HostWebContents(() => this.#socket)
+    this.#isApart = webPreferences.partition !== undefined
+    this.webContents = new HostWebContents(this.#isApart ? new HostSession() : session.defaultSession, () => this.#socket)
     this.#bounds = { x, y, width, height }
-    this.#preload = readFileSync(webPreferences.preload ?? '', 'utf8')
+    this.#preload = webPreferences.preload === undefined ? undefined : readFileSync(webPreferences.preload, 'utf8')
     windows.add(this)
     app.emit('web-contents-created', {}, this.webContents)
   }
@@ -225,24 +243,26 @@ class HostWindow extends EventEmitter {
 
   async loadURL(url: string): Promise<void> {
     const opened = await browserOf()
-    const context = opened.contexts()[0] ?? (await opened.newContext())
+    const context = this.#isApart ? await opened.newContext() : (opened.contexts()[0] ?? (await opened.newContext()))
     const page = await context.newPage()
     this.#page = page
+    if (!windows.has(this)) return this.#end()
     await page.setViewportSize({ width: this.#bounds.width, height: this.#bounds.height })
-    await page.exposeFunction('host', (request: HostRequest) => this.#answer(request))
+    if (this.#preload !== undefined) await page.exposeFunction('host', (request: HostRequest) => this.#answer(request))
     await page.route('**/*', (route) => {
       const request = route.request()
       const asked = request.url().replace(pageOrigin, appOrigin)
-      if (request.isNavigationRequest() && !asked.startsWith(appOrigin) && !this.#mayNavigate(asked)) return route.abort('aborted')
-      return requestFilter(asked) ? route.continue() : route.abort()
+      if (request.isNavigationRequest() && !asked.startsWith(appOrigin) && asked !== url && !this.#mayNavigate(asked)) return route.abort('aborted')
+      return this.webContents.session.allows(asked) ? route.continue() : route.abort()
     })
+    page.on('crash', () => this.webContents.emit('render-process-gone', {}, { reason: 'crashed', exitCode: 1 } satisfies Electron.RenderProcessGoneDetails))
     page.on('popup', (popup) => void popup.close())
     page.on('framenavigated', (frame) => {
-      if (frame.url().startsWith(pageOrigin) || frame.url() === 'about:blank') return
+      if (frame.url().startsWith(pageOrigin) || frame.url() === 'about:blank' || frame.url() === url) return
       navigations.push(frame.url())
     })
     const script = readFileSync(here('./page.js'), 'utf8')
-    await page.addInitScript({ content: `if (location.origin === ${JSON.stringify(pageOrigin)}) (() => {\n${script}\nconst { require } = hostPageModule.hostPage(${this.number}, ${port});\nconst module = { exports: {} }; const exports = module.exports;\n${this.#preload}\n})()` })
+    if (this.#preload !== undefined) await page.addInitScript({ content: `if (location.origin === ${JSON.stringify(pageOrigin)}) (() => {\n${script}\nconst { require } = hostPageModule.hostPage(${this.number}, ${port});\nconst module = { exports: {} }; const exports = module.exports;\n${this.#preload}\n})()` })
     page.on('close', () => this.#gone())
     await page.goto(url.replace(appOrigin, pageOrigin))
     this.emit('ready-to-show')
@@ -262,6 +282,11 @@ class HostWindow extends EventEmitter {
       case 'open-file': return void app.emit('open-file', { preventDefault: () => undefined }, request.path)
       case 'notifications': return notifications
       case 'navigations': return navigations
+      case 'hidden': {
+        const hidden = [...windows].filter((window) => window.#isApart)
+        if (request.crash) for (const window of hidden) window.#page?.goto('chrome://crash').catch(() => undefined)
+        return hidden.length
+      }
     }
   }
 
@@ -271,7 +296,7 @@ class HostWindow extends EventEmitter {
     this.emit('close', { preventDefault: () => (prevented = true) })
     if (prevented) return false
     this.#gone()
-    await this.#page?.close().catch(() => undefined)
+    await this.#end()
     return true
   }
 
@@ -281,6 +306,20 @@ class HostWindow extends EventEmitter {
     if (windows.size === 0) app.emit('window-all-closed')
   }
 
+  destroy(): void {
+    this.#gone()
+    void this.#end()
+  }
+
+  /** Its page, with the session that is the page's own. */
+  async #end(): Promise<void> {
+    await this.#page?.close().catch(() => undefined)
+    if (this.#isApart) await this.#page?.context().close().catch(() => undefined)
+  }
+
+  hide(): void {
+    // Nobody looks at a page of the stand-in.
+  }
   show(): void {
     void this.#page?.bringToFront().catch(() => undefined)
   }
@@ -310,7 +349,7 @@ class HostWindow extends EventEmitter {
     return { ...this.#bounds, ...(size ?? {}) }
   }
 }
-type WindowPart = Pick<Electron.BrowserWindow, 'loadURL' | 'show' | 'focus' | 'restore' | 'maximize' | 'isMaximized' | 'isMinimized' | 'isFocused' | 'isDestroyed' | 'getNormalBounds'>
+type WindowPart = Pick<Electron.BrowserWindow, 'loadURL' | 'destroy' | 'hide' | 'show' | 'focus' | 'restore' | 'maximize' | 'isMaximized' | 'isMinimized' | 'isFocused' | 'isDestroyed' | 'getNormalBounds'>
 export const BrowserWindow: new (options?: Electron.BrowserWindowConstructorOptions) => HostWindow & WindowPart = HostWindow
 
 // ---- menu, dialogs, notifications, theme, children ------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ export interface ProcessSettings<Options> {
   readonly entry: EntryName
   /** What computes there, in errors. */
   readonly library: string
+  /** What it computes in, in errors: a process where nothing else is said. */
+  readonly place?: string
   readonly options: Options
   readonly environment?: Readonly<Record<string, string>>
   /** The error where the process ends before it has opened. */
@@ -26,13 +28,15 @@ export interface ProcessSettings<Options> {
   readonly onErrorOutput?: (text: string) => void
 }
 
+type Describe = (description: EngineDescription) => EngineDescription | Promise<EngineDescription>
+
 /** The process, as far as an executor needs it, with its library's name. */
 interface Remote extends Pick<Child<ExecutorCalls<unknown>>, 'pid' | 'call' | 'disconnect'> {
   readonly library: string
 }
 
-const lostAtWork = (library: string, words: string): SpectroscopeError =>
-  new SpectroscopeError('engine', `The ${library} process ended (${words}), as it does when a GPU fails or its memory is short; resume the run to go on from its last checkpoint.`)
+const lostAtWork = (library: string, place: string, words: string): SpectroscopeError =>
+  new SpectroscopeError('engine', `The ${library} ${place} ended (${words}), as it does when a GPU fails or its memory is short; resume the run to go on from its last checkpoint.`)
 
 /** The answer, but for one that says that memory was short. */
 const answered = <A extends Readonly<Record<string, Float32Array>> | null>(answer: A | Short): A => {
@@ -100,7 +104,7 @@ export class ProcessExecutor implements Executor {
   ) {}
 
   /** Throws an `engine` error where the process can't open the executor, or dies of it. `describe` may add to what the process says that it is. */
-  static async open<Options>(settings: ProcessSettings<Options>, describe: (description: EngineDescription) => EngineDescription | Promise<EngineDescription> = (own) => own): Promise<ProcessExecutor> {
+  static async open<Options>(settings: ProcessSettings<Options>, describe: Describe = (own) => own): Promise<ProcessExecutor> {
     const { entry, environment = {}, onErrorOutput } = settings
     checkRuntime(settings.library)
     return ProcessExecutor.connect(
@@ -111,17 +115,17 @@ export class ProcessExecutor implements Executor {
   }
 
   /** The same with what runs already and answers as such a process does, such as a page of a browser. */
-  static over<Options>(handle: ChildHandle, settings: Omit<ProcessSettings<Options>, 'entry' | 'environment' | 'onErrorOutput'>): Promise<ProcessExecutor> {
-    return ProcessExecutor.connect((lost) => callsOf(handle, { lost }), settings, (own) => own)
+  static over<Options>(handle: ChildHandle, settings: Omit<ProcessSettings<Options>, 'entry' | 'environment' | 'onErrorOutput'>, describe: Describe): Promise<ProcessExecutor> {
+    return ProcessExecutor.connect((lost) => callsOf(handle, { lost }), settings, describe)
   }
 
   private static async connect<Options>(
     start: (lost: (words: string) => SpectroscopeError) => Child<ExecutorCalls<Options>>,
-    { library, options, lostAtStart }: Omit<ProcessSettings<Options>, 'entry'>,
-    describe: (description: EngineDescription) => EngineDescription | Promise<EngineDescription>
+    { library, place = 'process', options, lostAtStart }: Omit<ProcessSettings<Options>, 'entry'>,
+    describe: Describe
   ): Promise<ProcessExecutor> {
     let opened = false
-    const child = start((words) => (opened ? lostAtWork(library, words) : lostAtStart(words)))
+    const child = start((words) => (opened ? lostAtWork(library, place, words) : lostAtStart(words)))
     try {
       const description = await describe(await child.call('open', options))
       opened = true

@@ -1,10 +1,10 @@
 import { SpectroscopeError } from '../../../preload/errors'
 import { ProcessExecutor } from '../apart/client'
 import { type Adapter, adapterOfLoader, adapterOfSystem } from './adapter'
+import type { Kind } from './kind'
 import { LoaderOutput } from './loader-output'
 
-/** What is asked for: a GPU, or the processor in its place, which is a different engine by name so that a run never takes one for the other. */
-export type Kind = 'hardware' | 'software'
+const names: Readonly<Record<Kind, string>> = { hardware: 'webgpu', software: 'webgpu-software' }
 
 const softwareDrivers = '*lvp*,*swiftshader*'
 
@@ -15,10 +15,8 @@ export const vulkanEnvironment = (kind: Kind, environment: NodeJS.ProcessEnv): R
   return { ...filter, VK_LOADER_DEBUG: 'layer' }
 }
 
-const names: Readonly<Record<Kind, string>> = { hardware: 'webgpu', software: 'webgpu-software' }
-
-/** Words of the device that was opened. Throws an `engine` error where it is not of the kind that was asked for. */
-export const deviceOfKind = (kind: Kind, adapter: Adapter | undefined, platform: NodeJS.Platform = process.platform): string => {
+/** Words of the device that was opened. Throws an `engine` error where it is not of the kind that was asked for; `onGpu` names the engine that is for a GPU. */
+export const deviceOfKind = (kind: Kind, adapter: Adapter | undefined, onGpu = names.hardware, platform: NodeJS.Platform = process.platform): string => {
   if (adapter === undefined) {
     // Metal has no software adapter.
     if (platform === 'darwin' && kind === 'hardware') return 'a GPU without a name'
@@ -27,7 +25,7 @@ export const deviceOfKind = (kind: Kind, adapter: Adapter | undefined, platform:
   if (adapter.software && kind === 'hardware') {
     throw new SpectroscopeError('engine', `WebGPU has no GPU here, but ${adapter.name}, which is software on the processor; install the GPU's driver, or choose another engine.`)
   }
-  if (!adapter.software && kind === 'software') throw new SpectroscopeError('engine', `WebGPU has a GPU here, ${adapter.name}, and no software adapter; choose webgpu.`)
+  if (!adapter.software && kind === 'software') throw new SpectroscopeError('engine', `WebGPU has a GPU here, ${adapter.name}, and no software adapter; choose ${onGpu}.`)
   return adapter.software ? `${adapter.name}, software on the processor` : adapter.name
 }
 

@@ -1,6 +1,6 @@
 import { serveExecutor } from '../apart/serve'
 import { openOnnxWebGpu } from '../onnx/webgpu'
-import type { Kind } from './client'
+import type { Kind } from './kind'
 import { openedMark } from './loader-output'
 
 process.title = 'spectroscope webgpu'

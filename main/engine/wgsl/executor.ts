@@ -163,14 +163,11 @@ export class WgslExecutor implements Executor {
   readonly apart = true
   private readonly pipelines = new Map<Kernel, Promise<Pipeline>>()
   private readonly residents: DeviceBuffer[] = []
-  private lost: string | undefined
 
   constructor(
     private readonly device: Device,
     readonly description: EngineDescription
-  ) {
-    void device.lost.then(({ message }) => (this.lost = message))
-  }
+  ) {}
 
   resident(data: Float32Array, shape: readonly number[]): Resident {
     const buffer = this.device.createBuffer({ size: data.byteLength, usage: usage.storage | usage.copySource | usage.copyTarget })
@@ -188,7 +185,6 @@ export class WgslExecutor implements Executor {
   }
 
   async compile(graph: Graph): Promise<Program> {
-    if (this.lost !== undefined) throw new Error(`the GPU was lost (${this.lost})`)
     const plan = planOf(graph)
     const most = Math.min(this.device.limits.maxStorageBufferBindingSize, this.device.limits.maxBufferSize)
     const largest = 4 * Math.max(...plan.lengths)

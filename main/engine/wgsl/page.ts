@@ -1,5 +1,6 @@
-import { toPlain } from '../../../preload/errors'
+import { SpectroscopeError, toPlain } from '../../../preload/errors'
 import { executorHandlers } from '../apart/handlers'
+import type { Kind } from '../webgpu/kind'
 import type { Device } from './device'
 import { WgslExecutor } from './executor'
 
@@ -7,6 +8,8 @@ import { WgslExecutor } from './executor'
 export interface PagePort {
   send(message: unknown): void
   onMessage(listener: (message: unknown) => void): void
+  /** Ends the channel, with the reason. */
+  close(words: string): void
 }
 
 /** What a page says of its adapter (GPUAdapterInfo), and its device. */
@@ -15,6 +18,9 @@ export interface PageDevice {
   readonly device: Device
 }
 
+/** Opens a device, on an adapter of software where that is asked for and there is one; undefined where there is no adapter. */
+export type OpenDevice = (kind: Kind) => Promise<PageDevice | undefined>
+
 interface Request {
   readonly type: string
   readonly id: number
@@ -22,10 +28,13 @@ interface Request {
   readonly parameters: unknown
 }
 
-/** Answers calls as a process that computes does: the page is told what to compute, and knows nothing of models or runs. */
-export const serveFromPage = (port: PagePort, open: () => Promise<PageDevice>): void => {
-  const handlers = executorHandlers<null>(async () => {
-    const { name, device } = await open()
+/** Answers calls as a process that computes does, until its device is lost: the page is told what to compute, and knows nothing of models or runs. */
+export const serveFromPage = (port: PagePort, open: OpenDevice): void => {
+  const handlers = executorHandlers<Kind>(async (kind) => {
+    const opened = await open(kind)
+    if (opened === undefined) throw new SpectroscopeError('engine', `The hidden window for WebGPU has ${kind === 'software' ? 'no software adapter' : 'no GPU'}; install or update the GPU's driver, or choose another engine.`)
+    const { name, device } = opened
+    void device.lost.then(({ message }) => port.close(`its GPU was lost: ${message}`))
     return new WgslExecutor(device, { name: 'webgpu-page', device: name, precision: 'float32', version: 'WGSL 1' })
   })
   const answer = async ({ id, method, parameters }: Request): Promise<void> => {

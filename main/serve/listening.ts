@@ -1,0 +1,25 @@
+import type { IncomingMessage, Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { SpectroscopeError } from '../../preload/errors'
+import { faultCode } from '../base/faults'
+
+/** Undefined for what is no path on a server. */
+export const addressOf = ({ url = '/' }: IncomingMessage): URL | undefined => (url.startsWith('/') && URL.canParse(`http://host${url}`) ? new URL(`http://host${url}`) : undefined)
+
+/** The port. Throws a `network` error where the address can't be had. */
+export const listen = (server: Server, host: string, port: number): Promise<number> =>
+  new Promise((resolve, reject) => {
+    server.once('error', (error) => {
+      const code = faultCode(error)
+      const reasons: Readonly<Record<string, string>> = { EADDRINUSE: 'another program listens there; choose another --port', EACCES: 'permission is denied; choose a --port above 1023', EADDRNOTAVAIL: 'this machine has no such address; choose another --host', ENOTFOUND: 'this machine has no such address; choose another --host' }
+      reject(new SpectroscopeError('network', `${host}:${port} cannot be listened on: ${reasons[code] ?? code}.`, { cause: error }))
+    })
+    server.listen(port, host, () => resolve((server.address() as AddressInfo).port))
+  })
+
+/** Answers a connection that is to become a WebSocket with a refusal: "403 Forbidden". */
+export const refuse = (socket: Duplex, status: string): void => {
+  socket.on('error', () => {})
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+}
