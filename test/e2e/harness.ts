@@ -161,6 +161,8 @@ export interface OpenedShell extends Opened {
   answerDialogs(paths: readonly (readonly string[])[]): Promise<void>
   /** Titles of the notifications that were shown. */
   notifications(): Promise<readonly string[]>
+  /** How many hidden windows there are; `crash` has their pages crash. */
+  hidden(crash?: boolean): Promise<number>
 }
 
 const shellArguments = ({ workspace }: Place, args: readonly string[]): string[] => [join(projectRoot, 'out', 'main', 'index.js'), `--workspace=${workspace}`, ...args]
@@ -195,6 +197,7 @@ const openOnStandIn = async (place: Place, args: readonly string[]): Promise<Ope
       await ask({ do: 'answer-dialogs', paths })
     },
     notifications: async () => ((await ask({ do: 'notifications' })) as { title: string }[]).map(({ title }) => title),
+    hidden: async (crash = false) => (await ask({ do: 'hidden', crash })) as number,
     close: async () => {
       await ask({ do: 'close' }).catch(() => undefined)
       const code = await ended(child)
@@ -222,7 +225,7 @@ const openOnElectron = async (executable: string, place: Place, args: readonly s
     output: () => text,
     closeWindow: () =>
       app.evaluate(({ BrowserWindow }) => {
-        const [window] = BrowserWindow.getAllWindows()
+        const window = BrowserWindow.getAllWindows().find((each) => each.isVisible())!
         window.close()
         return window.isDestroyed()
       }),
@@ -246,8 +249,14 @@ const openOnElectron = async (executable: string, place: Place, args: readonly s
         }
       }, paths),
     notifications: () => app.evaluate(() => (globalThis as { shownTitles?: string[] }).shownTitles ?? []),
+    hidden: (crash = false) =>
+      app.evaluate(({ BrowserWindow }, ending) => {
+        const hidden = BrowserWindow.getAllWindows().filter((window) => !window.isVisible())
+        if (ending) hidden.forEach(({ webContents }) => webContents.forcefullyCrashRenderer())
+        return hidden.length
+      }, crash),
     close: async () => {
-      await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows().forEach((window) => window.close())).catch(() => undefined)
+      await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows().find((window) => window.isVisible())?.close()).catch(() => undefined)
       return ended(app.process())
     }
   }

@@ -1,6 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import type { LiveRun } from '../../preload/contract'
+import type { RunRecord } from '../../preload/records'
+import { tinyRows, writeTinyModel } from '../tiny-model'
 import { describeInBrowser, makePlace, openShell, pageErrors, startAgain } from './harness'
 import type { OpenedShell, Place } from './harness'
 
@@ -63,6 +67,40 @@ describeInBrowser('the shell', () => {
     expect(await call('files.choose', { purpose: 'model', title: 'A model' })).toEqual({ ok: true, result: ['/some/model'] })
     expect(await call('files.choose', { purpose: 'model', title: 'A model' })).toEqual({ ok: true, result: [] })
   })
+
+  it('computes in a hidden window: a run is paused when that crashes, and saved before it is closed', async () => {
+    await writeTinyModel(join(place.folder, 'model'))
+    writeFileSync(join(place.folder, 'rows.json'), JSON.stringify(tinyRows({ sampling: 8, observation: 4, probe: 6, length: 12 })))
+    const configuration = {
+      model: 'model', rows: 'rows.json', components: ['mlp:1'], clustering: false, engine: 'webgpu-window-software',
+      sampler: { preset: 'quick', batchSize: 2, burnIn: 1, draws: 400, stepsBetweenDraws: 2, chains: 1 }
+    }
+    const started = await call('runs.start', { name: 'hidden', configuration, baseFolder: place.folder })
+    expect(started).toMatchObject({ ok: true })
+    const { run } = (started as { result: { run: string } }).result
+    const record = async (): Promise<RunRecord> => ((await call('runs.get', { run })) as { result: RunRecord }).result
+    const draws = async (): Promise<number> => {
+      const { traces } = ((await call('runs.live', { run })) as { result: LiveRun }).result
+      return traces.reduce((sum, { losses }) => sum + Object.keys(losses).length, 0)
+    }
+    await expect.poll(draws, { timeout: 120_000 }).toBeGreaterThan(0)
+    expect(await shell.hidden(true)).toBe(1)
+    await expect.poll(async () => (await record()).provenance.engineLost?.message, { timeout: 60_000 }).toMatch(/^The WebGPU window ended \(its page is gone/)
+    await expect.poll(() => shell.hidden()).toBe(0)
+
+    const drawn = await draws()
+    // A run that is being put away can't be resumed yet.
+    await expect.poll(() => call('runs.resume', { run })).toMatchObject({ ok: true })
+    await expect.poll(draws, { timeout: 120_000 }).toBeGreaterThan(drawn)
+    expect(await shell.hidden()).toBe(1)
+    const ended = once(shell.process, 'exit')
+    shell.process.kill('SIGTERM')
+    expect(await ended).toEqual([0, null])
+    await shell.close()
+    shell = await openShell(place)
+    await shell.page.getByRole('row', { name: /hidden.*paused/ }).waitFor()
+    expect(await record()).toMatchObject({ status: 'interrupted', provenance: { engine: { name: 'webgpu-window-software' }, engineLost: null } })
+  }, 300_000)
 
   it('refuses calls that are not as they should be, in a sentence, and goes on', async () => {
     const refusals: [string, unknown][] = [
