@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } fro
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { expect } from 'vitest'
 import { entryPath } from '../../main/base/entries'
 import { tinyRows, writeTinyModel } from '../tiny-model'
 
@@ -107,4 +108,26 @@ export const writeStudy = async (path: (...parts: string[]) => string, changes: 
   if (!existsSync(path('rows.json'))) writeFileSync(path('rows.json'), JSON.stringify(tinyRows({ sampling: 64, observation: 16, probe: 40, length: 24 })))
   writeFileSync(path(name), JSON.stringify({ model: 'model', rows: 'rows.json', sampler, clustering, ...changes }))
   return path(name)
+}
+
+/** χ̂ of a run as exported beside the workspace, [tokens × components]. */
+export const exportedSusceptibilities = async (name: string, workspace: string): Promise<Float32Array> => {
+  const folder = `${workspace}-export-${name}`
+  expect(await run(['export', name, '--workspace', workspace, '--format', 'npy', '--out', folder])).toMatchObject({ code: 0 })
+  const file = readFileSync(join(folder, 'susceptibilities.npy'))
+  return new Float32Array(file.buffer.slice(file.byteOffset + 10 + file.readUInt16LE(8), file.byteOffset + file.length))
+}
+
+/** Of what `show` says of a run, what tests of engines look at. */
+export interface Shown {
+  readonly run: { readonly id: string; readonly status: string; readonly provenance: { readonly engine: { readonly name: string }; readonly enginesBefore?: readonly { readonly name: string }[]; readonly engineLost?: object | null } }
+}
+export const shownRun = async (name: string, workspace: string): Promise<Shown> => JSON.parse((await run(['show', name, '--workspace', workspace, '--json'])).stdout) as Shown
+
+/** Largest difference, over the largest value that is expected. */
+export const deviation = (values: Float32Array, expected: Float32Array): number => {
+  expect(values).toHaveLength(expected.length)
+  const [apart, largest] = [values.map((value, at) => Math.abs(value - expected[at])), expected.map(Math.abs)].map((each) => each.reduce((most, value) => Math.max(most, value), 0))
+  expect(largest).toBeGreaterThan(0)
+  return apart / largest
 }

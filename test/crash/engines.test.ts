@@ -1,9 +1,8 @@
-import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, existsSync, readdirSync } from 'node:fs'
 import { afterAll, describe, expect, it } from 'vitest'
 import { openWebGpu } from '../../main/engine/webgpu/client'
 import { messageOf } from '../../preload/errors'
-import { hasProc, isBuilt, run, sampler, scratch, start, until, writeStudy } from './command'
+import { type Shown, deviation, exportedSusceptibilities, hasProc, isBuilt, run, sampler, scratch, shownRun, start, until, writeStudy } from './command'
 
 const { path, remove } = scratch()
 const workspace = path('workspace')
@@ -11,27 +10,8 @@ const often = ['--checkpoint-every', '0.05']
 
 afterAll(remove)
 
-/** χ̂ as exported, [tokens × components]. */
-const susceptibilities = async (name: string, from = workspace): Promise<Float32Array> => {
-  const folder = `${from}-export-${name}`
-  expect(await run(['export', name, '--workspace', from, '--format', 'npy', '--out', folder])).toMatchObject({ code: 0 })
-  const file = readFileSync(join(folder, 'susceptibilities.npy'))
-  const start = 10 + file.readUInt16LE(8)
-  return new Float32Array(file.buffer.slice(file.byteOffset + start, file.byteOffset + file.length))
-}
-
-interface Shown {
-  readonly run: { readonly id: string; readonly status: string; readonly provenance: { readonly engine: { readonly name: string }; readonly enginesBefore?: readonly { readonly name: string }[]; readonly engineLost?: object | null } }
-}
-const shown = async (name: string, from = workspace): Promise<Shown> => JSON.parse((await run(['show', name, '--workspace', from, '--json'])).stdout) as Shown
-
-/** Largest difference, over the largest value that is expected. */
-const deviation = (values: Float32Array, expected: Float32Array): number => {
-  expect(values).toHaveLength(expected.length)
-  const [apart, largest] = [values.map((value, at) => Math.abs(value - expected[at])), expected.map(Math.abs)].map((each) => each.reduce((most, value) => Math.max(most, value), 0))
-  expect(largest).toBeGreaterThan(0)
-  return apart / largest
-}
+const susceptibilities = (name: string, from = workspace): Promise<Float32Array> => exportedSusceptibilities(name, from)
+const shown = (name: string, from = workspace): Promise<Shown> => shownRun(name, from)
 
 /** The newest checkpoints of the sampling, in the workspace's folders of runs. */
 const checkpoints = (): string[] =>

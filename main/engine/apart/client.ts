@@ -115,7 +115,7 @@ export class ProcessExecutor implements Executor {
   }
 
   /** The same with what runs already and answers as such a process does, such as a page of a browser. */
-  static over<Options>(handle: ChildHandle, settings: Omit<ProcessSettings<Options>, 'entry' | 'environment' | 'onErrorOutput'>, describe: Describe): Promise<ProcessExecutor> {
+  static over<Options>(handle: ChildHandle, settings: Omit<ProcessSettings<Options>, 'entry' | 'environment' | 'onErrorOutput'>, describe: Describe = (own) => own): Promise<ProcessExecutor> {
     return ProcessExecutor.connect((lost) => callsOf(handle, { lost }), settings, describe)
   }
 
