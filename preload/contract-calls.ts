@@ -291,7 +291,7 @@ export interface Notices {
   /** Another workspace was opened, or this one again after its store process ended. */
   readonly workspace: { readonly folder: string; readonly reopened: boolean }
   /** Something that a person should know, and what to do about it. */
-  readonly problem: PlainError
+  readonly problem: PlainError & { readonly run?: string }
   /** A menu of the shell, or a second start of the program, asks for a command of the window. */
   readonly command: { readonly command: string }
   /** Files dropped on, or opened with, the program. */

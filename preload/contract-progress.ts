@@ -28,7 +28,8 @@ export type RunEvent =
   | { readonly type: 'stage'; readonly stage: Activity; readonly detail?: string }
   | { readonly type: 'progress'; readonly progress: RunProgress }
   | { readonly type: 'finished'; readonly stage: Activity; readonly seconds: number; readonly detail: string }
-  | { readonly type: 'note'; readonly message: string }
+  /** A warning is of what may go wrong with the run as it goes on. */
+  | { readonly type: 'note'; readonly message: string; readonly warning?: true }
   /** What looks unhealthy so far, whenever it changes: all of it. */
   | { readonly type: 'health'; readonly findings: readonly HealthFinding[] }
 

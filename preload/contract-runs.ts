@@ -16,6 +16,8 @@ export interface RunEntry {
   /** Null before its end: what it is at. */
   readonly stage: StageName | null
   readonly error: string | null
+  /** Whether it is paused because its engine failed, as where a device is gone. */
+  readonly engineLost: boolean
   /** Of the latest clustering; null where there is none. */
   readonly clusters: number | null
   readonly clustering: number | null

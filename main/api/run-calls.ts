@@ -12,7 +12,7 @@ import type { Workspace } from '../store/store'
 import { compareClusterings } from './compare'
 import type { HandlersOf, WorkbenchContext } from './context'
 import type { Estimates } from './estimates'
-import type { RunManager } from './run-manager'
+import { type RunManager, stoppedBy } from './run-manager'
 import { healthOf, latest, settled } from './runs'
 import { entriesOf } from './settings'
 
@@ -57,7 +57,7 @@ const entryOf = (manager: RunManager, record: RunRecord, counts: readonly LabelC
   return {
     id: run.id, name: run.name, model: modelWords(run), tokens: run.tokens, components: run.components.length,
     engine: run.provenance.engine?.name ?? run.configuration.engine,
-    status: run.status, stage: run.stage, error: run.error,
+    status: run.status, stage: run.stage, error: run.error === null ? null : stoppedBy(run.error, run), engineLost: run.status === 'interrupted' && Boolean(run.provenance.engineLost),
     clusters: clustering?.clusters ?? null, clustering: clustering?.number ?? null,
     clusterings: run.clusterings.map(({ number, name, clusters }) => ({ number, name, clusters })),
     labels: counts.find((each) => each.run === run.id && each.clustering === clustering?.number)?.counts ?? {},

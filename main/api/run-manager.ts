@@ -54,6 +54,10 @@ const componentsOf = async ({ configuration, baseFolder, components }: RunRecord
   }
 }
 
+/** What stopped a run. Where its engine failed, the rest of the sentence is how to go on from a terminal. */
+export const stoppedBy = (message: string, { provenance: { engineLost } }: RunRecord): string =>
+  engineLost != null && message.startsWith(engineLost.message.replace(/\.$/, '')) ? engineLost.message : message
+
 const isInterruption = (error: unknown): boolean => error instanceof SpectroscopeError && error.kind === 'interrupted'
 
 /** The runs of one workspace that are at work, one after another, and what is known of them. */
@@ -136,12 +140,14 @@ export class RunManager {
 
   async #ended(task: Task, error: unknown): Promise<void> {
     if (isInterruption(error)) return
+    const reading = this.#workspace.getRun(task.run)
     if (error !== undefined) {
-      const { kind, message } = toPlain(error)
+      const { kind, message: whole } = toPlain(error)
+      const message = await reading.then((run) => stoppedBy(whole, run), () => whole)
       task.watch?.event({ type: 'note', message })
-      this.#listener.emit('problem', { kind, message })
+      this.#listener.emit('problem', { kind, message, run: task.run })
     }
-    const run = await this.#workspace.getRun(task.run)
+    const run = await reading
     if (error === undefined && task.kind === 'run' && task.watch?.rate !== undefined) this.#listener.measured(run, task.watch.rate)
     this.#listener.ended(run, error)
   }

@@ -209,7 +209,7 @@ class Runner {
     const { sampler, seed, corpus } = configuration
     const prepared = await this.#prepare(compute)
     const { threads, warning } = await threadsThatFit(configuration, this.#run.baseFolder, prepared)
-    if (warning !== undefined) this.#options.onEvent({ type: 'note', message: warning })
+    if (warning !== undefined) this.#options.onEvent({ type: 'note', message: warning, warning: true })
     const companion = new Companion(this.#options.signal)
     const tracer = this.#tracer(companion.fail)
     let initialLoss = NaN

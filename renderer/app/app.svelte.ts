@@ -1,6 +1,6 @@
 import { getContext, setContext } from 'svelte'
 import { messageOf } from '../../preload/contract'
-import type { AppState, Job, RunEntry, Settings, UndoState } from '../../preload/contract'
+import type { AppState, Job, Notices, RunEntry, Settings, UndoState } from '../../preload/contract'
 import type { Client } from '../client'
 import type { Explore } from '../explore/explore.svelte'
 import { Commands } from './commands.svelte'
@@ -63,7 +63,7 @@ export class Workbench {
       client.on('settings', (settings) => this.#settle(settings)),
       client.on('undo', (undo) => (this.undo = undo)),
       client.on('annotations', ({ undo }) => (this.undo = undo)),
-      client.on('problem', (error) => this.tell('error', error.message)),
+      client.on('problem', (problem) => this.#tellProblem(problem)),
       client.on('command', ({ command }) => void this.commands.run(command)),
       client.on('closing', ({ runs }) => (this.dialog = { kind: 'closing', runs })),
       client.on('opened', ({ paths }) => paths.slice(0, 1).forEach((path) => void this.openPath(path))),
@@ -108,12 +108,18 @@ export class Workbench {
     }
   }
 
+  /** What stopped a run stands in the view of its progress too. */
+  #tellProblem({ message, run }: Notices['problem']): void {
+    if (run === undefined) return this.tell('error', message)
+    if (this.route.view === 'run' && this.route.run === run && this.route.tab === 'progress') return
+    this.tell('error', `Run “${this.runs?.find(({ id }) => id === run)?.name ?? run}” stopped: ${message}`, { label: 'Show', run: () => this.go({ view: 'run', run, tab: 'progress' }) })
+  }
+
   /** Says which of the runs that were at work have come to an end. */
   #tellEnded(before: readonly RunEntry[]): void {
-    for (const { id, name, status, clustering, error } of this.runs ?? []) {
+    for (const { id, name, status, clustering } of this.runs ?? []) {
       if (before.find((run) => run.id === id)?.status !== 'running') continue
-      if (status === 'failed') this.tell('error', `Run “${name}” failed: ${error ?? 'its log says why.'}`)
-      else if (status === 'finished' && clustering !== null) this.tell('done', `Run “${name}” is finished.`, { label: 'Explore', run: () => this.go({ view: 'explore', run: id, clustering }) })
+      if (status === 'finished' && clustering !== null) this.tell('done', `Run “${name}” is finished.`, { label: 'Explore', run: () => this.go({ view: 'explore', run: id, clustering }) })
       else if (status === 'finished') this.tell('done', `Run “${name}” is finished.`)
     }
   }
@@ -187,7 +193,7 @@ export class Workbench {
     void this.client.call('views.save', { key, value: value as never }).catch(this.fail)
   }
 
-  /** Names of the engines as they were listed when they were last measured; none before. */
+  /** Names of the engines that were here when they were last measured; none before. */
   get engines(): readonly string[] {
     return this.view('engines', (value) => (Array.isArray(value) ? value.filter((name) => typeof name === 'string') : undefined), [])
   }

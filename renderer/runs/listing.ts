@@ -28,12 +28,12 @@ export const labelledShare = ({ clusters, labels }: RunEntry): number | null => 
 export const isAtWork = ({ status, queued }: RunEntry): boolean => status === 'running' || queued
 
 /** A run's status in a word. */
-export const statusWord = (run: RunEntry): string => (run.queued ? 'queued' : run.status === 'pending' ? 'not started' : run.status === 'interrupted' ? 'paused' : run.status)
+export const statusWord = (run: RunEntry): string => (run.queued ? 'queued' : run.status === 'pending' ? 'not started' : run.engineLost ? 'device lost' : run.status === 'interrupted' ? 'paused' : run.status)
 
 const stateOf = (run: RunEntry): ShownState => (isAtWork(run) ? 'at work' : run.status === 'finished' ? 'finished' : 'stopped')
 
 const texts = new Intl.Collator('en', { numeric: true, sensitivity: 'base' })
-const statusOrder: Readonly<Record<string, number>> = { running: 0, queued: 1, paused: 2, failed: 3, 'not started': 4, finished: 5 }
+const statusOrder: Readonly<Record<string, number>> = { running: 0, queued: 1, paused: 2, 'device lost': 3, failed: 4, 'not started': 5, finished: 6 }
 
 type Key = (run: RunEntry) => string | number | null
 const keys: Readonly<Record<Column, Key>> = {

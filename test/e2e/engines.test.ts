@@ -4,10 +4,28 @@ import { join } from 'node:path'
 import type { Locator, Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { providerFiles } from '../../main/engine/onnx/package'
+import { openWebGpu } from '../../main/engine/webgpu/client'
+import { messageOf } from '../../preload/errors'
 import { type Feed, feedLack, pathWithDriver, startFeed } from '../nuget-feed'
-import { deskForEach, describeInBrowser, openServed, pageErrors, pictures } from './harness'
+import { childrenOf, deskForEach, describeInBrowser, openServed, pageErrors, pictures } from './harness'
+import { startStudy, writeStudy } from './study'
 
 const slow = 120_000
+
+/** Goes on by Tab until the focus is there, as a person without a mouse has to. */
+const tabTo = async (target: Locator): Promise<void> => {
+  const page = target.page()
+  await target.waitFor({ timeout: slow })
+  for (let presses = 0; presses < 100; presses++) {
+    if (await target.evaluate((element) => element === document.activeElement)) return
+    await page.keyboard.press('Tab')
+  }
+  throw new Error(`Tab does not lead to ${String(target)}`)
+}
+const press = async (target: Locator): Promise<void> => {
+  await tabTo(target)
+  await target.page().keyboard.press('Enter')
+}
 
 describeInBrowser(`an engine that is not installed${feedLack === undefined ? '' : ` (skipped: ${feedLack})`}`, () => {
   const desk = deskForEach({ end: (opened) => opened.close() })
@@ -34,20 +52,6 @@ describeInBrowser(`an engine that is not installed${feedLack === undefined ? '' 
     return desk.opened.page
   }
 
-  /** Goes on by Tab until the focus is there, as a person without a mouse has to. */
-  const tabTo = async (target: Locator): Promise<void> => {
-    const page = target.page()
-    await target.waitFor({ timeout: slow })
-    for (let presses = 0; presses < 100; presses++) {
-      if (await target.evaluate((element) => element === document.activeElement)) return
-      await page.keyboard.press('Tab')
-    }
-    throw new Error(`Tab does not lead to ${String(target)}`)
-  }
-  const press = async (target: Locator): Promise<void> => {
-    await tabTo(target)
-    await target.page().keyboard.press('Enter')
-  }
   const hasFocus = (target: Locator): Promise<void> => expect.poll(() => target.evaluate((element) => element === document.activeElement)).toBe(true)
 
   const row = (page: Page): Locator => page.getByRole('table', { name: 'Engines of this machine' }).getByRole('row', { name: /^onnx-cuda/ })
@@ -117,4 +121,33 @@ describeInBrowser(`an engine that is not installed${feedLack === undefined ? '' 
     expect(await page.getByRole('dialog').count()).toBe(0)
     expect(pageErrors.get(page)).toEqual([])
   }, 3 * slow)
+})
+
+const noVulkan = await openWebGpu('software').then(async (executor) => executor.dispose().then(() => undefined), messageOf)
+
+describeInBrowser(`a device that goes away${noVulkan === undefined ? '' : ` (skipped: ${noVulkan})`}`, () => {
+  const desk = deskForEach({ end: (opened) => opened.close() })
+
+  it.skipIf(noVulkan !== undefined)('pauses the run, which says so where it stands, and goes on by keyboard on another engine', async () => {
+    await writeStudy(desk.place.folder)
+    desk.opened = await openServed(desk.browser, desk.place)
+    const { page } = desk.opened
+    await startStudy(page, desk.place.folder, 'on a device', 8, 'webgpu-software')
+    await page.getByText(/draw [1-9] of 8/).first().waitFor({ timeout: slow })
+    const [compute] = childrenOf(desk.opened.process, 'compute')
+    process.kill(childrenOf({ pid: compute }, 'webgpu')[0], 'SIGKILL')
+    await page.getByText('The device was lost. The WebGPU process ended (killed by SIGKILL)').waitFor({ timeout: slow })
+    expect(await page.getByText(/--engine/).count()).toBe(0)
+    await page.screenshot({ path: join(pictures(), 'run-device-lost.png') })
+
+    await page.keyboard.press('Alt+1')
+    await page.getByRole('row', { name: /on a device/ }).getByText('device lost').waitFor()
+    await page.keyboard.press('Enter')
+    await tabTo(page.getByLabel('on another engine'))
+    await page.keyboard.type('onnx-cpu')
+    await press(page.getByRole('button', { name: 'Go on there' }))
+    await page.getByText('The run is finished').waitFor({ timeout: slow })
+    await page.getByRole('list', { name: 'Log' }).getByText(/was begun on webgpu-software .* and goes on on onnx-cpu/).waitFor()
+    expect(pageErrors.get(page)).toEqual([])
+  }, 4 * slow)
 })

@@ -97,8 +97,8 @@ const start = (args: readonly string[], environment: NodeJS.ProcessEnv): { reado
   return { child, output: () => text, until }
 }
 
-/** Pids of a program's own children, by the title that each gives itself: "spectroscope store". */
-export const childrenOf = ({ pid }: ChildProcess, title: 'store' | 'compute'): number[] =>
+/** Pids of a process's own children, by the title that each gives itself: "spectroscope store". */
+export const childrenOf = ({ pid }: Pick<ChildProcess, 'pid'>, title: 'store' | 'compute' | 'webgpu'): number[] =>
   readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .filter((name) => {

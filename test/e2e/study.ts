@@ -30,12 +30,12 @@ export const studyConfiguration = (draws = 8): Readonly<Record<'model' | 'corpus
 })
 
 /** Starts a run of the study by its configuration as JSON; its progress is in view then. */
-export const startStudy = async (page: Page, folder: string, name: string, draws?: number): Promise<void> => {
+export const startStudy = async (page: Page, folder: string, name: string, draws?: number, engine = 'auto'): Promise<void> => {
   await page.getByRole('button', { name: /^New run/ }).first().click()
   await page.getByRole('textbox', { name: 'Name', exact: true }).fill(name)
   await page.getByRole('textbox', { name: 'Relative paths start from' }).fill(folder)
   await page.getByRole('button', { name: 'JSON', exact: true }).click()
-  await page.getByRole('textbox', { name: 'Configuration as JSON' }).fill(JSON.stringify(studyConfiguration(draws)))
+  await page.getByRole('textbox', { name: 'Configuration as JSON' }).fill(JSON.stringify({ ...studyConfiguration(draws), engine }))
   await page.getByText('✓ The configuration is right.').waitFor()
   // The machine's rate is measured for the estimate, by a compute process of its own.
   await page.getByText('for 920 tokens × 8 components').waitFor({ timeout: 120_000 })

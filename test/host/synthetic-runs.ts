@@ -104,7 +104,7 @@ export class SyntheticRuns {
       return {
         id, name: record.name, model: record.configuration.model.split('/').slice(1).join('/') || record.configuration.model, tokens: record.tokens, components: record.components.length, engine: 'onnx', status: record.status, stage: record.stage,
         error: record.error, clusters: latest?.clusters ?? null, clustering: latest?.number ?? null, clusterings: record.clusterings.map(({ number, name, clusters }) => ({ number, name, clusters })),
-        labels: latest === undefined ? {} : labels(id, latest.number), createdAt: record.createdAt, finishedAt: record.finishedAt, archived: record.archived, deleted: record.deleted, queued: kinds[this.ids.indexOf(id)]?.queued ?? false
+        labels: latest === undefined ? {} : labels(id, latest.number), createdAt: record.createdAt, finishedAt: record.finishedAt, archived: record.archived, deleted: record.deleted, engineLost: record.provenance.engineLost != null, queued: kinds[this.ids.indexOf(id)]?.queued ?? false
       }
     })
   }
@@ -156,7 +156,7 @@ export class SyntheticRuns {
       components: components.map((component, index) => ({ component, fraction: Math.max(0, Math.min(1, at - index)) })),
       rates: Float64Array.from({ length: 120 }, (_, index) => (index % 2 === 0 ? 2.5 * index : 38_000 + 6000 * hash(60, index))),
       traces: components.slice(0, Math.min(components.length, Math.floor(at) + 1)).flatMap((component, index) => [0, 1, 2, 3].map((chain) => this.trace(component, chain, index < Math.floor(at) ? 100 : Math.floor(100 * (at % 1))))),
-      events: [{ at: this.#created(5), event: { type: 'stage', stage: 'sample' } }, { at: this.#created(5), event: { type: 'note', message: 'The compute process ended (out of memory) and was started again at component head:0.2.' } }],
+      events: [{ at: this.#created(5), event: { type: 'stage', stage: 'sample' } }, { at: this.#created(5), event: { type: 'note', message: 'The compute process ended (out of memory) and was started again at component head:0.2.' } }, { at: this.#created(5), event: { type: 'note', warning: true, message: 'Sampling needs about 26.1 GB of memory even on one thread, and there is 25.3 GB: it goes on one, and may be slow or end early; if so, study fewer tokens or components, set fewer "sampler.chains", or divide the run with `spectroscope shard`.' } }],
       flags: findings
     }
   }

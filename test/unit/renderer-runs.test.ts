@@ -14,7 +14,7 @@ import { folderOf, isAbsolute, joined, lastPart, matching, shownPath } from '../
 
 const run = (changes: Partial<RunEntry>): RunEntry => ({
   id: 'a', name: 'demo', model: 'tiny', tokens: 100, components: 4, engine: 'cpu', status: 'finished', stage: null, error: null, clusters: 10, clustering: 1,
-  clusterings: [], labels: {}, createdAt: '2026-01-01T00:00:00.000Z', finishedAt: null, archived: false, deleted: false, queued: false, ...changes
+  clusterings: [], labels: {}, createdAt: '2026-01-01T00:00:00.000Z', finishedAt: null, archived: false, deleted: false, queued: false, engineLost: false, ...changes
 })
 
 describe('the list of runs', () => {
@@ -37,6 +37,7 @@ describe('the list of runs', () => {
     expect(ids('', { archived: true })).toEqual(['here', 'aside', 'stopped', 'waiting'])
     expect(ids('TINY other', {})).toEqual(['stopped'])
     expect(ids('paused', {})).toEqual(['stopped'])
+    expect(filtered([run({ id: 'lost', status: 'interrupted', engineLost: true }), ...runs], 'device lost', usualListing).map(({ id }) => id)).toEqual(['lost'])
     expect(ids('', { state: 'at work' })).toEqual(['waiting'])
     expect(ids('', { state: 'stopped' })).toEqual(['stopped'])
   })
