@@ -3,7 +3,7 @@ import { concatenate } from '../base/concatenate'
 import { philoxWords, scaleWord } from '../base/philox'
 import type { Pool } from '../base/pool'
 import { openTeam } from '../base/team'
-import { conductance, removeNodes, shrinkable, volume, type Graph, type ShrinkingGraph } from './graph'
+import { alongEdges, conductance, removeNodes, shrinkable, volume, type Graph, type ShrinkingGraph } from './graph'
 import type { Judgement, Rule } from './judgement'
 import { openWorkspace, width } from './pagerank-system'
 import type { ClusteringResult, ClusteringTask } from './tasks'
@@ -90,7 +90,8 @@ export const discover = async (input: DiscoveryInput): Promise<Discovery> => {
   let state: DiscoveryState = input.checkpoint ?? { tokens, edges, volume: wholeVolume, attempts: 0, rejectionsInARow: 0, clusters: [] }
   checkResumable(state, tokens, edges, wholeVolume)
   const workspace = openWorkspace(whole)
-  let rest: ShrinkingGraph = shrinkable(whole, workspace.arrays)
+  const { tokens: tokenOf } = workspace.arrays
+  let rest: ShrinkingGraph = shrinkable(whole, workspace.arrays, alongEdges(whole))
   let savedAt = Date.now()
 
   const save = async (): Promise<void> => {
@@ -105,12 +106,14 @@ export const discover = async (input: DiscoveryInput): Promise<Discovery> => {
     const judgements = results.flatMap((result) => (result.kind === 'attempts' ? result.judgements : []))
     return judgements.sort((a, b) => a[0] - b[0]).map(([, judgement]) => judgement)
   }
-  const accept = (node: number, { members, conductance: conductanceWhenCut }: Extract<Judgement, { verdict: 'accepted' }>): void => {
+  const tokensOf = (nodes: Int32Array): Int32Array => nodes.map((node) => tokenOf[node])
+  const accept = (node: number, { members: nodes, conductance: conductanceWhenCut }: Extract<Judgement, { verdict: 'accepted' }>): void => {
+    const members = tokensOf(nodes).sort()
     const inside = new Uint8Array(tokens)
     for (const token of members) inside[token] = 1
-    const cluster = { order: state.clusters.length, seed: node, members, conductance: conductance(whole, wholeVolume, members, inside), conductanceWhenCut }
+    const cluster = { order: state.clusters.length, seed: tokenOf[node], members, conductance: conductance(whole, wholeVolume, members, inside), conductanceWhenCut }
     state = { ...state, attempts: state.attempts + 1, rejectionsInARow: 0, clusters: [...state.clusters, cluster] }
-    rest = removeNodes(rest, members)
+    rest = removeNodes(rest, nodes)
   }
   /** Takes the judgements in order up to the first that changes the graph; how the search ended, if it did. */
   const consume = (seeds: Int32Array, judgements: readonly Judgement[]): string | undefined => {
@@ -135,7 +138,8 @@ export const discover = async (input: DiscoveryInput): Promise<Discovery> => {
     return undefined
   }
 
-  rest = removeNodes(rest, concatenate(state.clusters.map(({ members }) => members)))
+  const { left: nodeOf } = rest
+  rest = removeNodes(rest, concatenate(state.clusters.map(({ members }) => members)).map((token) => nodeOf[token]))
   let ending = ended()
   let body = false
   const step = async (): Promise<void> => {
@@ -158,5 +162,5 @@ export const discover = async (input: DiscoveryInput): Promise<Discovery> => {
     throw error
   }
   const kind = body || rest.left.length > bodyShare * tokens ? 'main body' : 'unclustered'
-  return { clusters: state.clusters, leftover: { kind, members: rest.left }, ending, attempts: state.attempts }
+  return { clusters: state.clusters, leftover: { kind, members: tokensOf(rest.left) }, ending, attempts: state.attempts }
 }

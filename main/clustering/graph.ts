@@ -2,8 +2,8 @@ import type { Neighbours } from './neighbours'
 import type { Points } from './preprocess'
 
 /**
- * Undirected weighted graph in shared memory: compressed rows, columns ascending, each edge in both of its rows. The entries of row i are at
- * starts[i] … ends[i] - 1.
+ * Undirected weighted graph in shared memory: compressed rows, columns in the order of their tokens, each edge in both of its rows. The entries of
+ * row i are at starts[i] … ends[i] - 1.
  */
 export interface Graph {
   readonly nodes: number
@@ -108,6 +108,8 @@ export interface GraphArrays {
   readonly columns: Int32Array
   readonly weights: Float64Array
   readonly degrees: Float64Array
+  /** The token that each node stands for; the entries of a row are in the order of tokens. */
+  readonly tokens: Int32Array
   /** Each entry's weight over the degree of its row. */
   readonly shares: Float32Array
   /** Which part of the first graph each node is in: a number for each set that next to no weight joins to the rest. */
@@ -119,7 +121,7 @@ export interface GraphArrays {
 /** A graph that loses nodes: a node that was removed keeps its number and an empty row. */
 export interface ShrinkingGraph {
   readonly graph: Graph
-  /** The nodes that are left, ascending. */
+  /** The nodes that are left, in the order of tokens. */
   readonly left: Int32Array
   /** In the rows of those. */
   readonly entries: number
@@ -159,18 +161,57 @@ const findParts = ({ nodes, starts, ends, columns }: Graph, shares: Float32Array
   for (let i = 0; i < nodes; i++) parts[i] = rootOf(i)
 }
 
-/** A copy of `graph` in `arrays` that `removeNodes` may shrink in place. */
-export const shrinkable = (graph: Graph, arrays: GraphArrays): ShrinkingGraph => {
-  const { shares, parts, components, ...rows } = arrays
-  rows.starts.set(graph.starts)
-  rows.ends.set(graph.ends)
-  rows.columns.set(graph.columns)
-  rows.weights.set(graph.weights)
-  rows.degrees.set(graph.degrees)
-  for (let i = 0; i < graph.nodes; i++) fillShares(graph, shares, i)
-  findParts(graph, shares, joiningShare, parts)
-  findParts(graph, shares, 0, components)
-  return { graph: { nodes: graph.nodes, ...rows }, left: Int32Array.from({ length: graph.nodes }, (_, i) => i), entries: graph.columns.length, shares, parts }
+/** 0 … count - 1: each node stands for the token of its number. */
+export const inOrder = (count: number): Int32Array => Int32Array.from({ length: count }, (_, i) => i)
+
+/**
+ * The tokens in an order that keeps neighbours close in memory: from each on to the one of its neighbours, not taken yet, that the heaviest edge leads
+ * to, else to the lowest of all.
+ */
+export const alongEdges = ({ nodes, starts, ends, columns, weights }: Graph): Int32Array => {
+  const order = new Int32Array(nodes)
+  const taken = new Uint8Array(nodes)
+  const next = (token: number): number => {
+    let [heaviest, to] = [0, -1]
+    for (let e = starts[token]; e < ends[token]; e++) {
+      if (taken[columns[e]] === 1 || weights[e] <= heaviest) continue
+      heaviest = weights[e]
+      to = columns[e]
+    }
+    return to
+  }
+  for (let first = 0, at = 0; first < nodes; first++) {
+    for (let token = first; token >= 0 && taken[token] === 0; token = next(token)) {
+      taken[token] = 1
+      order[at++] = token
+    }
+  }
+  return order
+}
+
+/** A copy of `graph`, whose nodes are tokens, in `arrays` that `removeNodes` may shrink in place; its nodes stand for `tokens` (a permutation). */
+export const shrinkable = (graph: Graph, arrays: GraphArrays, tokens = inOrder(graph.nodes)): ShrinkingGraph => {
+  const { shares, parts, components, tokens: tokenOf, ...rows } = arrays
+  const { nodes } = graph
+  tokenOf.set(tokens)
+  const left = new Int32Array(nodes)
+  for (let node = 0; node < nodes; node++) left[tokens[node]] = node
+  let end = 0
+  for (let node = 0; node < nodes; node++) {
+    rows.starts[node] = end
+    for (let e = graph.starts[tokens[node]]; e < graph.ends[tokens[node]]; e++) {
+      rows.columns[end] = left[graph.columns[e]]
+      rows.weights[end++] = graph.weights[e]
+    }
+    rows.ends[node] = end
+    rows.degrees[node] = graph.degrees[tokens[node]]
+  }
+  rows.starts[nodes] = end
+  const copy = { nodes, ...rows }
+  for (let node = 0; node < nodes; node++) fillShares(copy, shares, node)
+  findParts(copy, shares, joiningShare, parts)
+  findParts(copy, shares, 0, components)
+  return { graph: copy, left, entries: end, shares, parts }
 }
 
 /**

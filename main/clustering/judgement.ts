@@ -10,7 +10,7 @@ export interface Rule {
 
 export type Rejection = 'too small' | 'too large' | 'at the end'
 
-/** What becomes of an attempt: its best set is accepted (members ascending), is the main body, or is rejected. */
+/** What becomes of an attempt: its best set is accepted (members: its nodes, ascending), is the main body, or is rejected. */
 export type Judgement =
   | { readonly verdict: 'accepted'; readonly members: Int32Array; readonly conductance: number }
   | { readonly verdict: 'main body'; readonly conductance: number }
@@ -34,5 +34,5 @@ export const judge = ({ graph, left, seeds, workspace }: Solve, column: number, 
   const seed = seeds[column]
   if (graph.degrees[seed] === 0) return judgeSweep({ members: Int32Array.of(seed), conductance: 0, atEnd: false }, left, rule)
   const [scores, earlier] = [workspace.ranked, workspace.earlier].map((vectors) => vectors.subarray(column * graph.nodes, (column + 1) * graph.nodes))
-  return judgeSweep(sweep(graph, scores, rule.name === 'local' ? 0.5 : 1, earlier), left, rule)
+  return judgeSweep(sweep(graph, scores, rule.name === 'local' ? 0.5 : 1, workspace.arrays.tokens, earlier), left, rule)
 }

@@ -9,7 +9,7 @@ const rounds = 6
  * vectors take the place of the float32 ones. Leaves what `solveMixed` leaves in the workspace. Returns the largest |r_u| beyond the rounding of the score.
  */
 export const solveInDouble = ({ solve, keep, spread, tolerance, sources }: System, column: number, team: Team): number => {
-  const { graph: { nodes, starts, ends, columns, weights, degrees }, seeds, alpha, workspace: { memory: { buffer }, places, scores, ranked, earlier } } = solve
+  const { graph: { nodes, starts, ends, columns, weights, degrees }, seeds, alpha, workspace: { memory: { buffer }, places, arrays, scores, ranked, earlier } } = solve
   const blocks = blocksOf(nodes)
   const vector = (place: number): Float64Array => new Float64Array(buffer, place, nodes)
   const [residuals, products, directions, images, solution] = [places.residuals, places.products, places.directions, places.images, places.corrections].map(vector)
@@ -103,7 +103,7 @@ export const solveInDouble = ({ solve, keep, spread, tolerance, sources }: Syste
   phase((from, to) => {
     for (let i = from; i < to; i++) {
       ranked[column * nodes + i] = solution[i]
-      earlier[column * nodes + i] = weightToEarlier(solve.graph, solution, i)
+      earlier[column * nodes + i] = weightToEarlier(solve.graph, solution, arrays.tokens, i)
     }
   })
   return left

@@ -36,7 +36,7 @@ const openKernel = ({ memory, places, arrays: { degrees } }: Workspace, keep: nu
   compiled ??= new WebAssembly.Module(readFileSync(kernelPath('clustering', 'pagerank')))
   const kernel = new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as PagerankKernel
   kernel.begin(
-    places.starts, places.ends, places.columns, places.weights, places.shares, places.degrees, places.parts, places.scores, places.residuals,
+    places.starts, places.ends, places.columns, places.weights, places.shares, places.degrees, places.parts, places.tokens, places.scores, places.residuals,
     places.products, places.directions, places.images, places.corrections, places.reached, places.ranked, places.earlier, degrees.length, keep, spread
   )
   return kernel

@@ -27,6 +27,7 @@ export interface Places {
   readonly degrees: number
   readonly parts: number
   readonly components: number
+  readonly tokens: number
   readonly scores: number
   readonly residuals: number
   readonly products: number
@@ -93,6 +94,7 @@ export const openWorkspace = (graph: Graph): Workspace => {
     degrees: reserve(8 * nodes),
     parts: reserve(4 * nodes),
     components: reserve(4 * nodes),
+    tokens: reserve(4 * nodes),
     scores: reserve(8 * nodes * width),
     residuals: reserve(4 * nodes * width),
     products: reserve(4 * nodes * width),
@@ -112,7 +114,8 @@ export const openWorkspace = (graph: Graph): Workspace => {
     shares: new Float32Array(memory.buffer, places.shares, entries),
     degrees: new Float64Array(memory.buffer, places.degrees, nodes),
     parts: new Int32Array(memory.buffer, places.parts, nodes),
-    components: new Int32Array(memory.buffer, places.components, nodes)
+    components: new Int32Array(memory.buffer, places.components, nodes),
+    tokens: new Int32Array(memory.buffer, places.tokens, nodes)
   }
   const vector = (place: number): Float64Array => new Float64Array(memory.buffer, place, nodes * width)
   return { memory, places, arrays, scores: vector(places.scores), ranked: vector(places.ranked), earlier: vector(places.earlier) }

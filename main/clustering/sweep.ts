@@ -1,4 +1,4 @@
-import { volume, type Graph } from './graph'
+import { inOrder, volume, type Graph } from './graph'
 
 /** A prefix with less than this share of the volume on one side has no conductance worth comparing. */
 const negligibleShare = 1e-9
@@ -16,8 +16,8 @@ export interface Sweep {
 const digitBits = 11
 const digitValues = 2 ** digitBits
 
-/** Nodes of positive score by descending score, ties to the lower index: a radix sort by 32-bit keys, then of what has the same key. */
-export const orderByScore = (scores: Float64Array): Int32Array => {
+/** Nodes of positive score by descending score, ties to the lower of `tokens`: a radix sort by 32-bit keys, then of what has the same key. */
+export const orderByScore = (scores: Float64Array, tokens = inOrder(scores.length)): Int32Array => {
   const words = new Int32Array(scores.buffer, scores.byteOffset, 2 * scores.length)
   let [count, most, least] = [0, 0, 2 ** 31 - 1]
   for (let i = 0; i < scores.length; i++) {
@@ -53,29 +53,32 @@ export const orderByScore = (scores: Float64Array): Int32Array => {
   })
   for (let from = 0, to = 1; from < count; from = to++) {
     while (to < count && keys[to] === keys[from]) to++
-    if (to - from > 1) order.subarray(from, to).sort((a, b) => scores[b] - scores[a] || a - b)
+    if (to - from > 1) order.subarray(from, to).sort((a, b) => scores[b] - scores[a] || tokens[a] - tokens[b])
   }
   return order
 }
 
-/** The weight of a node's edges to those that a sweep takes before it. */
-export const weightToEarlier = ({ starts, ends, columns, weights }: Graph, scores: Float64Array, node: number): number => {
+/** The weight of a node's edges to those that a sweep takes before it, of higher score, or of the same and a lower one of `tokens`. */
+export const weightToEarlier = ({ starts, ends, columns, weights }: Graph, scores: Float64Array, tokens: Int32Array, node: number): number => {
   let sum = 0
   for (let e = starts[node]; e < ends[node]; e++) {
     const other = columns[e]
-    if (scores[other] > scores[node] || (scores[other] === scores[node] && other < node)) sum += weights[e]
+    if (scores[other] > scores[node] || (scores[other] === scores[node] && tokens[other] < tokens[node])) sum += weights[e]
   }
   return sum
 }
 
 /**
  * Sweep of METHOD section 5, step 3: among the prefixes of the nodes of positive `scores` (p_u / d_u; descending, ties to the lower
- * index) whose volume is at most `limit` of the graph's, the one of least cut / min(vol, vol of the rest). Null when no prefix counts.
+ * of `tokens`) whose volume is at most `limit` of the graph's, the one of least cut / min(vol, vol of the rest). Null when no prefix counts.
  * `earlier` is `weightToEarlier` of every node.
  */
-export const sweep = (graph: Graph, scores: Float64Array, limit: number, earlier: Float64Array = scores.map((_, node) => weightToEarlier(graph, scores, node))): Sweep | null => {
+export const sweep = (
+  graph: Graph, scores: Float64Array, limit: number, tokens = inOrder(graph.nodes),
+  earlier: Float64Array = scores.map((_, node) => weightToEarlier(graph, scores, tokens, node))
+): Sweep | null => {
   const { nodes, degrees } = graph
-  const order = orderByScore(scores)
+  const order = orderByScore(scores, tokens)
   const total = volume(graph)
   let [cut, within, size] = [0, 0, 0]
   let [bestSize, bestConductance, bestVolume] = [0, Infinity, 0]

@@ -6,7 +6,7 @@ import { inProcessPool, openPool, type Pool } from '../../main/base/pool'
 import { openTeam } from '../../main/base/team'
 import { clusterTokens, type Clustering, type ClusterInput, type DiscoveryState } from '../../main/clustering/cluster'
 import { discover, seedNode, type Discovery } from '../../main/clustering/discover'
-import { buildGraph, conductance, removeNodes, shrinkable, volume, type Graph, type ShrinkingGraph } from '../../main/clustering/graph'
+import { alongEdges, buildGraph, conductance, inOrder, removeNodes, shrinkable, volume, type Graph, type ShrinkingGraph } from '../../main/clustering/graph'
 import { judgeSweep } from '../../main/clustering/judgement'
 import { prepareSearch, runSearch } from '../../main/clustering/neighbours'
 import { solvePagerank } from '../../main/clustering/pagerank'
@@ -212,7 +212,28 @@ describe('PageRank', () => {
     expect(residual(induced, scores, 400, 0.001)).toBeLessThan(1e-7)
     expect(removed.every((node) => scores[node] === 0)).toBe(true)
     expect(workspace.ranked.subarray(900, 1800)).toEqual(scores)
-    expect(workspace.earlier.subarray(900, 1800)).toEqual(scores.map((_, node) => weightToEarlier(rest, scores, node)))
+    expect(workspace.earlier.subarray(900, 1800)).toEqual(scores.map((_, node) => weightToEarlier(rest, scores, workspace.arrays.tokens, node)))
+  })
+
+  it('leaves the same scores and ties in whatever order the nodes are in memory', () => {
+    const graph = randomGraph(14, 700, 4)
+    const tokens = alongEdges(graph)
+    expect([...tokens].sort((a, b) => a - b)).toEqual(Array.from({ length: 700 }, (_, i) => i))
+    const workspaces = [inOrder(700), tokens].map((order) => {
+      const workspace = openWorkspace(graph)
+      const { graph: copy, left } = shrinkable(graph, workspace.arrays, order)
+      solvePagerank({ graph: copy, seeds: Int32Array.of(left[31]), alpha: 0.001, epsilon: 1e-7, volume: volume(copy), left: 700, workspace }, openTeam(1))
+      const levels = workspace.ranked.subarray(0, 700).map((score) => Math.round(score * volume(graph) * 20))
+      return { copy, left, scores: workspace.ranked.subarray(0, 700), levels, order }
+    })
+    const [plain, moved] = workspaces
+    expect(Math.max(...plain.scores.map((score, token) => Math.abs(moved.scores[moved.left[token]] - score)))).toBeLessThan(1e-3 / volume(graph))
+    expect(new Set(plain.levels).size).toBeLessThan(350)
+    const levels = plain.levels
+    const shuffled = levels.map((_, node) => levels[tokens[node]])
+    const [expected, found] = [sweep(plain.copy, levels, 0.5)!, sweep(moved.copy, shuffled, 0.5, tokens)!]
+    expect([...found.members].map((node) => tokens[node]).sort((a, b) => a - b)).toEqual([...expected.members])
+    expect(found.conductance).toBe(expected.conductance)
   })
 
   it('solves in float64 for a seed so far out that float32 cannot reach the rest', () => {

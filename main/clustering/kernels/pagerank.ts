@@ -3,6 +3,7 @@
 //
 // Addresses are in bytes. starts, ends: i32 [nodes], the first entry of a row and the one after its last. columns: i32 [entries].
 // weights: f64 [entries]. shares: f32 [entries], a weight over the degree of its row. degrees: f64 [nodes]. parts: i32 [nodes].
+// tokens: i32 [nodes], the order in which ties go and the entries of a row are.
 // reached: u8 [3, nodes], bit c for column c: within one step of its seed, within two, in the same component. residuals, products,
 // directions, images, corrections: f32 [nodes, 8]; scores: f64 [nodes, 8]; ranked, earlier: f64 [8, nodes]. Sums over rows are in
 // float64 and in the order of rows.
@@ -16,6 +17,7 @@ let weights: usize = 0
 let shares: usize = 0
 let degrees: usize = 0
 let parts: usize = 0
+let tokens: usize = 0
 let scores: usize = 0
 let residuals: usize = 0
 let products: usize = 0
@@ -31,7 +33,7 @@ let spread: f64 = 0
 
 /** Sets what stays the same during a solve of K = keep · I - spread · D⁻¹A. */
 export function begin(
-  startsAt: usize, endsAt: usize, columnsAt: usize, weightsAt: usize, sharesAt: usize, degreesAt: usize, partsAt: usize, scoresAt: usize, residualsAt: usize,
+  startsAt: usize, endsAt: usize, columnsAt: usize, weightsAt: usize, sharesAt: usize, degreesAt: usize, partsAt: usize, tokensAt: usize, scoresAt: usize, residualsAt: usize,
   productsAt: usize, directionsAt: usize, imagesAt: usize, correctionsAt: usize, reachedAt: usize, rankedAt: usize, earlierAt: usize, nodeCount: i32, keepFactor: f64, spreadFactor: f64
 ): void {
   starts = startsAt
@@ -41,6 +43,7 @@ export function begin(
   shares = sharesAt
   degrees = degreesAt
   parts = partsAt
+  tokens = tokensAt
   scores = scoresAt
   residuals = residualsAt
   products = productsAt
@@ -215,7 +218,7 @@ function storeColumns(at: usize, stride: usize, v0: v128, v1: v128, v2: v128, v3
  * over these rows, the largest |r| - rounding · |score|, and the sum of d r over the nodes of the column's own part.
  *
  * What sweeps need comes of the same pass: ranked, the scores themselves column after column; earlier likewise, the weight of the
- * edges from a node to nodes of a higher score, or of the same score and a lower index. Columns of a row of the graph ascend.
+ * edges from a node to nodes of a higher score, or of the same score and a lower token.
  */
 export function verify(
   from: i32, to: i32, reach: i32, rounding: f64, seeds: usize, ownParts: usize, sources: usize, scales: usize, floors: usize, sums: usize
@@ -238,6 +241,7 @@ export function verify(
     const end = <usize>load<i32>(ends + (<usize>i << 2))
     const row = <usize>i << 6
     const own = scores + row
+    const token = load<i32>(tokens + (<usize>i << 2))
     const own0 = v128.load(own)
     const own1 = v128.load(own, 16)
     const own2 = v128.load(own, 32)
@@ -252,7 +256,7 @@ export function verify(
     let e3 = s0
     for (; entry < end; entry++) {
       const column = load<i32>(columns + (entry << 2))
-      if (column > i) break
+      if (load<i32>(tokens + (<usize>column << 2)) > token) break
       const weight = v128.load64_splat(weights + (entry << 3))
       const z = scores + (<usize>column << 6)
       const z0 = v128.load(z)
