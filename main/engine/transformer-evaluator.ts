@@ -3,7 +3,7 @@ import type { Architecture, Weights } from '../models/architecture'
 import { type Slice, componentSlices } from '../models/components'
 import type { Evaluator, OwnWeights, Prefix, Rows, StackedEvaluator } from './evaluator'
 import { type Bound, type Executor, OutOfDeviceMemory, type Program, type Resident } from './executor'
-import { type Graph, partRows, peakBytes, size } from './graph'
+import { type Graph, type Value, partRows, peakBytes, size } from './graph'
 import { pieceOf, pieceOperations, programName } from './operations'
 import { Layerwise, type OwnPiece, addAt } from './layerwise'
 import { type Extent, activationName, areLong, centreUnembedding, embedRows, logSumBounds, pieceGraph, prefixGraph, unembeddingName, unembeddingWeight } from './transformer'
@@ -38,9 +38,11 @@ const unsaidBytes = 2 ** 31
 /** Items of one batched product: WebGPU promises so many groups along a side. */
 const mostItems = 65535
 
+const bytesOf = (values: Iterable<readonly [string, Value]>): number => [...values].reduce((sum, [, { shape }]) => sum + 4 * size(shape), 0)
+
 /**
- * Bytes that a program takes on a device, whose arena grows by doubling. It computes a vocabulary's exponentials in large parts, one after
- * the other; but where the backward pass takes them again, for the slope of a replica's own table, all are held.
+ * Bytes that a program takes on a device beside w*, whose arena grows by doubling. It computes a vocabulary's exponentials in large parts, one
+ * after the other; but where the backward pass takes them again, for the slope of a replica's own table, all are held.
  */
 const deviceBytes = (graph: Graph): number => {
   const again = new Set(graph.nodes.flatMap(({ operation, inputs }) => (operation.kind === 'exponentialSumsSlope' ? [inputs[0].id] : [])))
@@ -50,7 +52,7 @@ const deviceBytes = (graph: Graph): number => {
     if (again.has(hidden.id)) held += 4 * hidden.shape[0] * table.shape[0]
     else largest = Math.max(largest, 4 * hidden.shape[0] * Math.min(table.shape[0], partRows))
   }
-  return 2 * (peakBytes(graph) + held + largest)
+  return 2 * (peakBytes(graph) + bytesOf([...graph.inputs].filter(([name]) => name.startsWith('slice:'))) + held + largest)
 }
 
 /** Items of the products of attention, whose scores a softmax takes. */
@@ -175,6 +177,11 @@ export class TransformerEvaluator implements Evaluator {
     }
   }
 
+  /** Inputs of a graph that are weights at w*. */
+  private weightsOf({ inputs }: Graph): [string, Value][] {
+    return [...inputs].filter(([name]) => this.residents.has(name) || this.weights.has(name))
+  }
+
   private async compile(graph: Graph, whole: boolean): Promise<Compiled> {
     const { memoryBytes } = this.executor
     if (memoryBytes === undefined) {
@@ -184,8 +191,8 @@ export class TransformerEvaluator implements Evaluator {
     }
     const bytes = deviceBytes(graph)
     if (bytes > memoryBytes) throw new OutOfDeviceMemory(`a program needs ${bytes} bytes of ${memoryBytes}`)
-    const weights = whole ? [...graph.inputs].filter(([name]) => this.residents.has(name) || this.weights.has(name)) : []
-    const weightBytes = weights.reduce((sum, [, { shape }]) => sum + 4 * size(shape), 0)
+    const weights = whole ? this.weightsOf(graph) : []
+    const weightBytes = bytesOf(weights)
     // Programs that hold weights are not let go of for others that would: those have theirs brought for every run.
     const hold = weightBytes <= mostHeldBytes && this.heldBytes + bytes + weightBytes <= memoryBytes
     if (!hold) await this.makeRoom(bytes, memoryBytes)
@@ -303,14 +310,16 @@ export class TransformerEvaluator implements Evaluator {
   }
 
   /**
-   * Replicas that a program takes at first: such a program may have as much of the memory as leaves room for those of all layers' heads and
-   * MLPs, of which the lowest layer's, the largest, need about twice the mean.
+   * Replicas that a program takes at first. It may have such a share of the memory that those of a step, or a draw, stay beside one another,
+   * since to make one again takes longer than many launches: of two evaluators each has half of the programs of all layers' heads and MLPs,
+   * of the embedding and the unembedding, and the prefix's.
    */
   private stackWidth(component: string, width: number, rows: Rows, withGradient: boolean): number {
-    const share = this.roomBytes! / (this.architecture.layers + 1)
-    for (let replicas = width; replicas > 1; replicas = Math.ceil(replicas / 2)) {
+    const share = this.roomBytes! / (this.architecture.layers + 3)
+    const widths = new Set(Array.from({ length: width }, (_, part) => Math.ceil(width / (part + 1))))
+    for (const replicas of widths) {
       const graph = this.stackGraph(component, replicas, rows, withGradient)
-      if (deviceBytes(graph) <= share && itemsOf(graph) <= mostItems) return replicas
+      if (deviceBytes(graph) + bytesOf(this.weightsOf(graph)) <= share && itemsOf(graph) <= mostItems) return replicas
     }
     return 1
   }

@@ -20,9 +20,9 @@ export type Piece =
 /** Bytes of logits held at once where all of a token's are kept; longer rows are cut into chunks of tokens. */
 const logitBytes = 24 * 2 ** 20
 
-/** Tokens whose exponentials of a block of the vocabulary are held at once; on a device, which takes them to a larger part of it. */
+/** Tokens whose exponentials of a block of the vocabulary are held at once; and of a larger part of it, which keep a device busy for longer than they take to launch. */
 const lossTokens = 512
-const deviceLossTokens = 8192
+const deviceLossTokens = 2048
 
 /** What a gradient would keep of scores, for all layers and one row, from which on rows are long. */
 const longBytes = 128 * 2 ** 20

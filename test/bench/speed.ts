@@ -55,7 +55,7 @@ export interface SpeedOptions {
   readonly effort: number
 }
 
-const rowsOf = (count: number, length: number, vocabulary: number, seed: number): Int32Array[] => {
+export const rowsOf = (count: number, length: number, vocabulary: number, seed: number): Int32Array[] => {
   const next = uniforms(seed)
   return Array.from({ length: count }, () => Int32Array.from({ length }, () => Math.floor(next() * vocabulary)))
 }
