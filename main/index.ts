@@ -132,13 +132,17 @@ class Shell {
     })
     window.on('close', (event) => {
       if (this.asks()) return event.preventDefault()
-      this.#windowStore.store = { ...window.getNormalBounds(), maximized: window.isMaximized() }
+      if (this.#ending === undefined) this.#keepBounds(window)
     })
     window.on('closed', () => {
       this.#window = undefined
       if (!this.#windowless && process.platform !== 'darwin') app.quit()
     })
     void window.loadURL(`${origin}/index.html`)
+  }
+
+  #keepBounds(window: BrowserWindow): void {
+    this.#windowStore.store = { ...window.getNormalBounds(), maximized: window.isMaximized() }
   }
 
   show(paths: readonly string[]): void {
@@ -185,7 +189,10 @@ class Shell {
 
   /** Ends all work, with a checkpoint of the runs. */
   end(): Promise<void> {
-    this.#window?.hide()
+    if (this.#window !== undefined && this.#ending === undefined) {
+      this.#keepBounds(this.#window)
+      this.#window.hide()
+    }
     this.#ending ??= Promise.resolve(this.#opening).then((workbench) => workbench?.close({ runs: 'checkpoint' }))
     return this.#ending
   }

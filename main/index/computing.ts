@@ -81,6 +81,8 @@ export const serveComputing = async (open: OpenPage, pages = join(projectRoot, '
         })
       })
     })
+    // A connection that fails closes too.
+    socket.on('error', () => {})
     socket.once('close', () => end('it is not needed any longer'))
     const close = open(`http://${host}/${token}/computing.html`, end)
   }

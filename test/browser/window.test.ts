@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { readdirSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { afterAll, describe, expect, it, vi } from 'vitest'
 import type { Page } from 'playwright-core'
 import { type ClientOptions, WebSocket } from 'ws'
@@ -65,6 +66,16 @@ describe.skipIf(!isHere)(`a page that computes${opened.missing === undefined ? '
     await executor.dispose()
     await closed
     expect(pages.size).toBe(0)
+  })
+
+  it('is closed where whoever asked for it is gone before it is there', async () => {
+    const { host, hostname, port, pathname } = new URL(address)
+    const socket = connect(Number(port), hostname)
+    socket.write([`GET ${pathname} HTTP/1.1`, `Host: ${host}`, 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', `Sec-WebSocket-Key: ${Buffer.alloc(16).toString('base64')}`, '', ''].join('\r\n'))
+    await until(() => pages.size > 0, 'the page to be opened')
+    socket.resetAndDestroy()
+    await until(() => pages.size === 0, 'the page to be closed')
+    await (await open()).dispose()
   })
 
   it('says on what it computes, and is refused as a GPU where that is software', async () => {

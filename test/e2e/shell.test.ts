@@ -102,6 +102,19 @@ describeInBrowser('the shell', () => {
     expect(await record()).toMatchObject({ status: 'interrupted', provenance: { engine: { name: 'webgpu-window-software' }, engineLost: null } })
   }, 300_000)
 
+  it.skipIf((process.env['SPECTROSCOPE_ELECTRON'] ?? '') !== '')('has hidden windows open while it measures what they compute on, and takes software for no GPU', async () => {
+    const measuring = call('engines.measure', {})
+    const [listed] = await Promise.all([measuring, expect.poll(() => shell.hidden(), { timeout: 60_000 }).toBe(1)])
+    expect(listed).toMatchObject({
+      ok: true,
+      result: expect.arrayContaining([
+        expect.objectContaining({ name: 'webgpu-window', available: false, remedy: expect.stringMatching(/no GPU here, but google swiftshader .*; install the GPU's driver, or choose another engine\.$/) }),
+        expect.objectContaining({ name: 'webgpu-window-software', available: true, remedy: null, device: expect.stringMatching(/, software on the processor$/) })
+      ])
+    })
+    await expect.poll(() => shell.hidden()).toBe(0)
+  }, 240_000)
+
   it('refuses calls that are not as they should be, in a sentence, and goes on', async () => {
     const refusals: [string, unknown][] = [
       ['no.such.call', {}], ['__proto__', {}], ['constructor', {}], ['app.state', null], ['app.state', { extra: 1 }], ['runs.get', { run: { $ne: 1 } }], ['runs.get', { run: 'x'.repeat(1000) }],
