@@ -83,7 +83,7 @@ export const lossStageGraph = (architecture: Architecture, tokens: number, wante
   const final = transformer.activation('stream')
   const hidden = transformer.norm(final, transformer.names(0).finalNorm)
   const logSums = builder.log(builder.exponentialSums(hidden, unembedding, architecture.vocabulary, block).sums)
-  const losses = builder.sub(logSums, builder.sum(builder.mul(hidden, transformer.activation('target rows')), [1]))
+  const losses = builder.sub(logSums, transformer.ownLogits(hidden, transformer.activation('target rows')))
   builder.output('losses', builder.reshape(losses, [tokens]))
   builder.output('logSums', builder.reshape(logSums, [tokens]))
   if (wanted.unembedding) builder.output('hidden', hidden)

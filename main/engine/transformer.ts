@@ -286,6 +286,15 @@ export class TransformerBuilder {
     })
   }
 
+  /**
+   * Products of hidden states with a row of the unembedding each, both [.., tokens, d]: as rows of one number. They are products like those with
+   * all rows, so that where these are rounded a token's own logit is too, and the losses of tokens that the model is sure of stay small.
+   */
+  ownLogits(hidden: Value, rows: Value): Value {
+    const { builder } = this
+    return this.rows(builder.matmul(builder.reshape(hidden, [...hidden.shape.slice(0, -1), 1, hidden.shape.at(-1)!]), builder.reshape(rows, [...rows.shape, 1])))
+  }
+
   /** Losses without keeping any logits; the logarithms of their sums become the output `logSums`, one for each loss. See `logSumBounds`. */
   private centredLoss(hidden: Value): Value {
     const { builder, tokens, lead, stacked, architecture: { vocabulary } } = this
@@ -302,8 +311,7 @@ export class TransformerBuilder {
     builder.output('logSums', builder.reshape(logSums, [stacked]))
     const gathered = builder.concat(unembeddings.map((unembedding) => builder.gather(unembedding, this.targets())), 0)
     const each = (x: Value): Value => builder.reshape(x, [...lead.map(() => x.shape[0] / tokens), tokens, width])
-    const target = builder.sum(builder.mul(each(hidden), each(gathered)), [lead.length + 1])
-    return builder.reshape(builder.sub(logSums, this.rows(target)), [stacked])
+    return builder.reshape(builder.sub(logSums, this.ownLogits(each(hidden), each(gathered))), [stacked])
   }
 
   /** Losses from all logits of a chunk of tokens at a time. */

@@ -8,6 +8,7 @@ import { projectRoot } from '../../main/base/entries'
 import { clusterTokens } from '../../main/clustering/cluster'
 import { prepareStudy } from '../../main/corpora/study'
 import { type Precision, resolveEngine } from '../../main/engine/engines'
+import { componentNames } from '../../main/models/components'
 import { loadModel } from '../../main/models/load'
 import { loadTokenizer } from '../../main/models/tokenizer'
 import { sample } from '../../main/sampling/sample'
@@ -93,8 +94,8 @@ const table = (rows: readonly (readonly string[])[]): void => {
  * error as a share of its spread, and how many of its clusters come back. The same of float32 with another seed tells what sampling alone does.
  */
 export const benchPrecisions = async (precisions: readonly Precision[], fixtures: string, chosen: Pick<PrecisionPoint, 'engine' | 'threads'> & Partial<PrecisionPoint>): Promise<void> => {
-  const components = ['head:1.1', 'head:2.1', 'head:3.0', 'head:3.3', 'head:4.0', 'head:4.3', 'head:5.0', 'head:5.2', 'mlp:2', 'mlp:4', 'mlp:5', 'unembed']
-  const base: Omit<PrecisionPoint, 'precision' | 'seed'> = { fixtures, components, probe: 32, chains: 4, draws: 12, ...chosen, engine: await resolveEngine(chosen.engine) }
+  const { architecture } = await loadModel(join(fixtures, 'neox-2m'))
+  const base: Omit<PrecisionPoint, 'precision' | 'seed'> = { fixtures, components: componentNames(architecture), probe: 80, chains: 2, draws: 8, ...chosen, engine: await resolveEngine(chosen.engine) }
   console.log(`\nneox-2m: ${base.components.length} components × ${base.chains} chains × ${base.draws} draws, ${stepsBetweenDraws} steps of ${stepSize} apart, nβ 3, ${base.probe} probe rows of ${rowLength}, ${observation} more observation rows`)
   const exact = await apart({ ...base, precision: 'float32', seed: 1 })
   const others: { readonly name: string; readonly sampled: Sampled }[] = []

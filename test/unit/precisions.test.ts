@@ -5,10 +5,13 @@ import { describe, expect, it } from 'vitest'
 import { presets } from '../../preload/configuration'
 import { checkEngine, createEvaluator, describeEngine, resolveEngine } from '../../main/engine/engines'
 import type { Executor } from '../../main/engine/executor'
-import { type Graph, GraphBuilder } from '../../main/engine/graph'
+import { type Graph, GraphBuilder, size } from '../../main/engine/graph'
+import { lossStageGraph } from '../../main/engine/layerwise-graphs'
 import { OnnxExecutor, openOnnxCpu } from '../../main/engine/onnx/executor'
 import { ReferenceExecutor } from '../../main/engine/reference/executor'
 import { type Precision, selfCheck } from '../../main/engine/self-check'
+import { unembeddingName } from '../../main/engine/transformer'
+import type { Architecture } from '../../main/models/architecture'
 import { loadModel } from '../../main/models/load'
 import { localLane } from '../../main/sampling/pool'
 import { sample } from '../../main/sampling/sample'
@@ -101,6 +104,25 @@ describe.each(halves)('products in %s', (format) => {
     const [result, exact] = [await resultOn(openOnnxCpu(format), graph, inputs), await resultOn(new ReferenceExecutor(), graph, inputs)]
     expect(largest(exact['losses'])).toBeGreaterThan(Math.log(65_504) + 2)
     for (const name of ['losses', 'hidden slope', 'table slope']) expect(difference(result[name], exact[name]), name).toBeLessThan(40 * error)
+  })
+})
+
+describe.each(halves)('losses in %s of tokens that a model is sure of', (format) => {
+  it('stay near 0, as the target\'s logit is rounded like the same one among all', async () => {
+    const [hidden, rows] = [16, 29]
+    const architecture: Architecture = {
+      family: 'gpt_neox', layers: 1, heads: 1, hidden, intermediate: 1, vocabulary: rows, contextLength: 8, layerNormEpsilon: 1e-5, activation: 'gelu',
+      rotaryDimensions: 0, rotaryBase: 1, parallelResidual: true, tiedEmbeddings: false, endOfText: 0
+    }
+    const graph = lossStageGraph(architecture, tokens, { stream: false, unembedding: false, norm: false })
+    const next = uniforms(5)
+    const table = Float32Array.from({ length: rows * hidden }, () => 5 * next() - 2.5)
+    const own = table.slice(0, tokens * hidden)
+    const inputs: Record<string, Float32Array> = { [unembeddingName.centred]: table, 'target rows': own, stream: own }
+    for (const [name, { shape }] of graph.inputs) inputs[name] ??= new Float32Array(size(shape)).fill(name.endsWith('weight') ? 1 : 0)
+    const [{ losses }, { losses: exact }] = [await resultOn(openOnnxCpu(format), graph, inputs), await resultOn(new ReferenceExecutor(), graph, inputs)]
+    expect(largest(exact)).toBeLessThan(0.1)
+    expect(difference(losses, exact)).toBeLessThan(50 * formats[format].error)
   })
 })
 
