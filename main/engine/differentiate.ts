@@ -74,6 +74,8 @@ const rule: Rule = (builder, node, gradients, wanted) => {
       return [builder.mul(gradient, builder.reciprocal(inputs[0]))]
     case 'matmul':
       return matmulRule(builder, node, gradients, wanted)
+    case 'rounded':
+      return [gradient]
     case 'reshape':
       return [builder.reshape(gradient, inputs[0].shape)]
     case 'transpose':

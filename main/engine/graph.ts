@@ -14,6 +14,8 @@ export type Operation =
   | { readonly kind: 'scale'; readonly factor: number }
   | { readonly kind: 'exp' | 'log' | 'reciprocal' }
   | { readonly kind: 'matmul'; readonly transposeA: boolean; readonly transposeB: boolean }
+  /** The number itself where products are float32's; elsewhere rounded as `matmul` rounds what it takes, or what it gives. */
+  | { readonly kind: 'rounded'; readonly as: 'operand' | 'product' }
   | { readonly kind: 'reshape' }
   | { readonly kind: 'transpose'; readonly permutation: readonly number[] }
   /** One output for each of `sizes`, along `axis`. */
@@ -145,6 +147,10 @@ export class GraphBuilder {
     const [kb, n] = transposeB ? [b.shape.at(-1)!, b.shape.at(-2)!] : [b.shape.at(-2)!, b.shape.at(-1)!]
     if (ka !== kb) throw new Error(`a product of [${a.shape.join()}] and [${b.shape.join()}] does not fit`)
     return this.node({ kind: 'matmul', transposeA, transposeB }, [a, b], [...broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2)), m, n])[0]
+  }
+
+  rounded(x: Value, as: 'operand' | 'product'): Value {
+    return this.node({ kind: 'rounded', as }, [x], x.shape)[0]
   }
 
   reshape(x: Value, shape: readonly number[]): Value {

@@ -287,12 +287,14 @@ export class TransformerBuilder {
   }
 
   /**
-   * Products of hidden states with a row of the unembedding each, both [.., tokens, d]: as rows of one number. They are products like those with
-   * all rows, so that where these are rounded a token's own logit is too, and the losses of tokens that the model is sure of stay small.
+   * Products of hidden states with a row of the unembedding each, both [.., tokens, d], as rows of one number. They are rounded where those with
+   * all rows are, so that the losses of tokens that the model is sure of stay small; but as products of matrices with one row and one
+   * column they would take a device as long as the vocabulary.
    */
   ownLogits(hidden: Value, rows: Value): Value {
     const { builder } = this
-    return this.rows(builder.matmul(builder.reshape(hidden, [...hidden.shape.slice(0, -1), 1, hidden.shape.at(-1)!]), builder.reshape(rows, [...rows.shape, 1])))
+    const product = builder.mul(builder.rounded(hidden, 'operand'), builder.rounded(rows, 'operand'))
+    return this.rows(builder.rounded(builder.sum(product, [product.shape.length - 1]), 'product'))
   }
 
   /** Losses without keeping any logits; the logarithms of their sums become the output `logSums`, one for each loss. See `logSumBounds`. */

@@ -105,6 +105,11 @@ class Lowering {
     return this.cast(this.emit(opType, halves, attributes), elementType.float, output)
   }
 
+  private roundedAs(as: 'operand' | 'product', x: string, output: string): void {
+    if (this.products === undefined || (as === 'product' && !this.half)) this.emit('Identity', [x], {}, output)
+    else this.rounded(x, this.products.format, output)
+  }
+
   /** Whether products take numbers of float16's range or bfloat16's few digits. */
   private get half(): boolean {
     return this.products !== undefined && this.products.format !== 'tf32'
@@ -469,6 +474,8 @@ class Lowering {
         return void this.emit('Reciprocal', [first], {}, output)
       case 'matmul':
         return this.matmul(inputs[0], inputs[1], operation.transposeA, operation.transposeB, output)
+      case 'rounded':
+        return this.roundedAs(operation.as, first, output)
       case 'reshape':
         return void this.emit('Reshape', [first, this.integers(outputs[0].shape)], {}, output)
       case 'transpose':

@@ -145,6 +145,7 @@ const compute = ({ operation, inputs, outputs }: Node, values: readonly Numbers[
       return [x.map((value) => 1 / value)]
     case 'matmul':
       return [matmul(x, values[1], inputs, out, operation.transposeA, operation.transposeB)]
+    case 'rounded':
     case 'reshape':
       return [x]
     case 'transpose': {

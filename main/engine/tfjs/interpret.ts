@@ -135,6 +135,7 @@ const compute = ({ operation, inputs, outputs }: Node, values: readonly tf.Tenso
       return [tf.reciprocal(x)]
     case 'matmul':
       return [matmul(x, y, outputs[0].shape, operation.transposeA, operation.transposeB)]
+    case 'rounded':
     case 'reshape':
       return [tf.reshape(x, [...outputs[0].shape])]
     case 'transpose':

@@ -270,6 +270,7 @@ class Planner {
         return unary(operation.tanh ? 'geluTanhSlope' : 'geluSlope')
       case 'matmul':
         return this.matmul(node, operation.transposeA, operation.transposeB)
+      case 'rounded':
       case 'reshape':
         return void this.slots.set(outputs[0].id, this.slot(x))
       case 'transpose': {
