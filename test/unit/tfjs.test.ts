@@ -125,6 +125,8 @@ describe('TensorFlow.js in a process of its own', () => {
     const program = await executor.compile(own.graph)
     const w = executor.resident(own.w, [8, 4])
     await program.run({ x: own.x, w })
+    // Stopped, it cannot have answered before it ends.
+    process.kill(executor.pid, 'SIGSTOP')
     const atWork = program.run({ x: own.x, w })
     process.kill(executor.pid, 'SIGKILL')
     await expect(atWork).rejects.toMatchObject({ kind: 'engine', message: expect.stringMatching(/process ended \(killed by SIGKILL\).*resume the run/) })

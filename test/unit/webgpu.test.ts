@@ -118,6 +118,8 @@ describe(missing === undefined ? 'WebGPU in a process of its own' : `WebGPU in a
   })
 
   it.skipIf(missing !== undefined)('says that the process ended, as when a driver takes it along', async () => {
+    // Stopped, it cannot have answered before it ends.
+    process.kill(executor.pid, 'SIGSTOP')
     const atWork = program.run({ table, ids: Int32Array.of(0, 1) })
     process.kill(executor.pid, 'SIGKILL')
     await expect(atWork).rejects.toMatchObject({ kind: 'engine', message: expect.stringMatching(/WebGPU process ended \(killed by SIGKILL\).*resume the run/) })
