@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { SpectroscopeError } from './errors'
+import { precisions } from './precisions'
 
 const positive = z.number().positive()
 const count = z.int().min(1)
@@ -59,7 +60,7 @@ export const configurationSchema = z
     clustering: z.union([z.literal(false), clusteringSchema]).prefault({}),
     seed: z.int().min(0).default(1).describe('seed of every random number'),
     engine: z.string().default('auto').describe('"auto", or one that Settings or `spectroscope engines` lists'),
-    precision: z.enum(['float32', 'tf32', 'float16', 'bfloat16']).optional().describe('what matrix products are computed in; other than float32 it is for onnx-cuda, and less accurate (see Engines)').meta({ default: 'float32' }),
+    precision: z.enum(precisions).optional().describe('what matrix products are computed in; other than float32 it is for onnx-cuda, and less accurate (see Engines)').meta({ default: 'float32' }),
     threads: count.optional().describe('worker threads; all cores by default. The numbers do not depend on it').meta({ unit: 'threads' })
   })
   .refine((value) => (value.corpus === undefined) !== (value.rows === undefined), {

@@ -1,5 +1,6 @@
 import { cpus } from 'node:os'
 import { messageOf, SpectroscopeError } from '../../preload/errors'
+import { type Precision, precisions } from '../../preload/precisions'
 import type { Architecture, Weights } from '../models/architecture'
 import type { Evaluator } from './evaluator'
 import type { EngineDescription, Executor } from './executor'
@@ -8,13 +9,11 @@ import { cudaEvaluators, openOnnxCuda, settleCuda } from './onnx/cuda'
 import { canInstallCuda } from './onnx/cuda-needs'
 import { openOnnxCpu } from './onnx/executor'
 import { ReferenceExecutor } from './reference/executor'
-import { type Precision, selfCheck } from './self-check'
+import { selfCheck } from './self-check'
 import { canInstall, openTfjsGpu } from './tfjs/installation'
 import { TransformerEvaluator } from './transformer-evaluator'
 import { openWebGpu } from './webgpu/client'
 import { openWebGpuWindow } from './wgsl/client'
-
-export type { Precision } from './self-check'
 
 /** An engine as `spectroscope engines` lists it, with all its precisions; `remedy` says what an unavailable one needs. */
 export interface EngineReport extends EngineDescription {
@@ -60,11 +59,9 @@ const nvidia = async (): Promise<string> => {
   return device === undefined ? 'NVIDIA GPU' : deviceWords(device)
 }
 
-const allPrecisions = ['float32', 'tf32', 'float16', 'bfloat16'] as const
-
 const engines: Readonly<Record<string, Engine>> = {
-  'onnx-cpu': { open: openOnnxCpu, device: processor, precisions: allPrecisions, rounds: true },
-  'onnx-cuda': { open: openOnnxCuda, device: nvidia, precisions: allPrecisions, evaluators: cudaEvaluators, tokens: { chunk: 8192, block: 8192 }, settle: settleCuda, checked: true, install: async () => ((await canInstallCuda()) ? 'cuda' : undefined) },
+  'onnx-cpu': { open: openOnnxCpu, device: processor, precisions, rounds: true },
+  'onnx-cuda': { open: openOnnxCuda, device: nvidia, precisions, evaluators: cudaEvaluators, tokens: { chunk: 8192, block: 8192 }, settle: settleCuda, checked: true, install: async () => ((await canInstallCuda()) ? 'cuda' : undefined) },
   webgpu: { open: () => openWebGpu('hardware'), device: () => 'GPU', precisions: ['float32'], evaluators: 1, checked: true },
   'webgpu-software': { open: () => openWebGpu('software'), device: processor, precisions: ['float32'], evaluators: 1, checked: true },
   'webgpu-window': { open: () => openWebGpuWindow('hardware'), device: () => 'GPU', precisions: ['float32'], evaluators: 1, checked: true },

@@ -57,3 +57,17 @@ export interface Evaluator {
 }
 
 export type { EngineDescription } from './executor'
+
+/** Replicas one after another, by an evaluator of one. */
+export const oneByOne = (evaluator: Pick<Evaluator, 'losses' | 'gradient'>): StackedEvaluator => ({
+  losses: async (replicas, _, prefix) => {
+    const losses: Float32Array[] = []
+    for (const { component, weights } of replicas) losses.push(await evaluator.losses(component, weights, prefix))
+    return losses
+  },
+  gradient: async (replicas, _, prefix, gradients) => {
+    const sums: number[] = []
+    for (const [at, { component, weights }] of replicas.entries()) sums.push((await evaluator.gradient(component, weights, prefix, gradients[at])).lossSum)
+    return sums
+  }
+})

@@ -1,13 +1,8 @@
 import { SpectroscopeError } from '../../preload/errors'
+import type { Precision } from '../../preload/precisions'
 import type { Executor } from './executor'
 import { GraphBuilder } from './graph'
 import { ReferenceExecutor } from './reference/executor'
-
-/**
- * What matrix products are computed in: their operands are rounded to it and summed in float32; float16 and bfloat16 round the results too.
- * Everything else is float32.
- */
-export type Precision = 'float32' | 'tf32' | 'float16' | 'bfloat16'
 
 /**
  * Largest errors, relative to the largest number, that the graph below may have. Measured on the processor, which rounds to nearest: float32

@@ -1,7 +1,8 @@
 import { SpectroscopeError } from '../../preload/errors'
+import { concatenate } from '../base/concatenate'
 import type { Architecture, Weights } from '../models/architecture'
 import { type Slice, componentSlices } from '../models/components'
-import type { Evaluator, OwnWeights, Prefix, Rows, StackedEvaluator } from './evaluator'
+import { type Evaluator, type OwnWeights, type Prefix, type Rows, type StackedEvaluator, oneByOne } from './evaluator'
 import { type Bound, type Executor, OutOfDeviceMemory, type Program, type Resident } from './executor'
 import { type Graph, type Value, partRows, peakBytes, size } from './graph'
 import { pieceOf, pieceOperations, programName } from './operations'
@@ -19,6 +20,8 @@ const shifted = ({ ids, count, length }: Rows): { inputs: Int32Array; targets: I
   }
   return { inputs, targets }
 }
+
+const extentOf = ({ count, length }: Rows, replicas?: number): Extent => ({ count, positions: length - 1, ...(replicas === undefined ? {} : { replicas }) })
 
 /** Every position of a row, for the learned positions of GPT-2. */
 const places = ({ positions }: Extent): Int32Array => Int32Array.from({ length: positions }, (_, at) => at)
@@ -61,17 +64,6 @@ const itemsOf = (graph: Graph): number => graph.nodes.reduce((most, { operation,
 /** A model with its weights is one message of at most 2 GB. */
 const mostHeldBytes = 1.8e9
 
-/** The parts one after another, in an array that `make` gives. */
-const joined = (parts: readonly Float32Array[], make: (length: number) => Float32Array): Float32Array => {
-  const all = make(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    all.set(part, at)
-    at += part.length
-  }
-  return all
-}
-
 /** Some of the rows, with their activations. */
 const partOf = ({ rows, activations }: Prefix, first: number, count: number): Prefix => {
   const each = <A extends Float32Array | Int32Array>(array: A, perRow: number): A => array.subarray(first * perRow, (first + count) * perRow) as A
@@ -86,7 +78,7 @@ const fits = ({ logSums }: Readonly<Record<string, Float32Array>>): boolean => l
 
 /** Losses of a replica's rows, from its program's outputs for each part of them. */
 const lossesIn = (parts: readonly Readonly<Record<string, Float32Array>>[]): Float32Array =>
-  parts.length === 1 ? parts[0].losses : joined(parts.map(({ losses }) => losses), (length) => new Float32Array(length))
+  parts.length === 1 ? parts[0].losses : concatenate(parts.map(({ losses }) => losses))
 
 /** Adds a replica's gradient, and gives the sum of its losses. */
 const addGradient = (parts: readonly Readonly<Record<string, Float32Array>>[], gradient: Float32Array): number => {
@@ -261,11 +253,11 @@ export class TransformerEvaluator implements Evaluator {
     if (this.goLayerwise(rows.length - 1)) return this.layerwise.prefix(rows)
     const parts = await this.inParts('prefix', rows, (first, count) => this.prefixOf(partOf({ rows, activations: {} }, first, count).rows))
     const shared = (length: number): Float32Array => new Float32Array(new SharedArrayBuffer(4 * length))
-    return { rows, activations: Object.fromEntries(Object.keys(parts[0]).map((name) => [name, joined(parts.map((part) => part[name]), shared)])) }
+    return { rows, activations: Object.fromEntries(Object.keys(parts[0]).map((name) => [name, concatenate(parts.map((part) => part[name]), shared)])) }
   }
 
   private async prefixOf(rows: Rows): Promise<Record<string, Float32Array>> {
-    const extent = { count: rows.count, positions: rows.length - 1 }
+    const extent = extentOf(rows)
     const { program, graph } = await this.compiled(`prefix ${extent.count} ${extent.positions}`, () => prefixGraph(this.architecture, extent), true)
     const first = { [activationName.stream(0)]: embedRows(this.architecture, this.weights, shifted(rows).inputs, extent.positions) }
     return { ...first, ...(await program.run(this.bind(graph, first))) }
@@ -304,9 +296,18 @@ export class TransformerEvaluator implements Evaluator {
     })
   }
 
-  private stackGraph(component: string, replicas: number, { count, length }: Rows, withGradient: boolean): Graph {
+  private graphOf(component: string, extent: Extent, withGradient: boolean, exact = false): Graph {
     const { slices } = this.component(component)
-    return pieceGraph(this.architecture, { count, positions: length - 1, replicas }, pieceOf(component), slices.map(({ tensor }) => tensor), slices.map(({ shape }) => shape), withGradient)
+    return pieceGraph(this.architecture, extent, pieceOf(component), slices.map(({ tensor }) => tensor), slices.map(({ shape }) => shape), withGradient, exact)
+  }
+
+  /** What a piece's program takes, but for weights at w* and what heads alone have; `sliceOf` gives own weights from where a slice begins to where it ends in a replica's. */
+  private givenOf(component: string, { rows, activations }: Prefix, sliceOf: (start: number, end: number) => Float32Array): Record<string, Bound> {
+    const { inputs, targets } = shifted(rows)
+    const given: Record<string, Bound> = { ...activations, ids: inputs, targets, places: places(extentOf(rows)) }
+    let at = 0
+    this.component(component).slices.forEach(({ shape }, index) => (given[`slice:${index}`] = sliceOf(at, (at += size(shape)))))
+    return given
   }
 
   /**
@@ -318,53 +319,35 @@ export class TransformerEvaluator implements Evaluator {
     const share = this.roomBytes! / (this.architecture.layers + 3)
     const widths = new Set(Array.from({ length: width }, (_, part) => Math.ceil(width / (part + 1))))
     for (const replicas of widths) {
-      const graph = this.stackGraph(component, replicas, rows, withGradient)
+      const graph = this.graphOf(component, extentOf(rows, replicas), withGradient)
       if (deviceBytes(graph) + bytesOf(this.weightsOf(graph)) <= share && itemsOf(graph) <= mostItems) return replicas
     }
     return 1
   }
 
   /** What one run of the program of `atOnce` replicas gives for each of these; what it has of places beyond them is the first one again. */
-  private async runStackProgram(replicas: readonly OwnWeights[], atOnce: number, { rows, activations }: Prefix, withGradient: boolean): Promise<Record<string, Float32Array>[]> {
+  private async runStackProgram(replicas: readonly OwnWeights[], atOnce: number, prefix: Prefix, withGradient: boolean): Promise<Record<string, Float32Array>[]> {
     const { component } = replicas[0]
-    const extent = { count: rows.count, positions: rows.length - 1 }
-    const { slices } = this.component(component)
-    const { program, graph } = await this.compiled(`${programName(component)} ${extent.count} ${extent.positions} ${withGradient} x${atOnce}`, () => this.stackGraph(component, atOnce, rows, withGradient), true)
+    const extent = extentOf(prefix.rows, atOnce)
+    const { program, graph } = await this.compiled(`${programName(component)} ${extent.count} ${extent.positions} ${withGradient} x${atOnce}`, () => this.graphOf(component, extent, withGradient), true)
     const all = Array.from({ length: atOnce }, (_, at) => replicas[at] ?? replicas[0])
-    const { inputs, targets } = shifted(rows)
-    const given: Record<string, Bound> = { ...activations, ids: inputs, targets, places: places(extent), 'head:index': Int32Array.from(all, (replica) => headOf(replica.component)) }
-    let at = 0
-    slices.forEach(({ shape }, index) => {
-      const length = size(shape)
-      const stack = new Float32Array(atOnce * length)
-      all.forEach(({ weights }, replica) => stack.set(weights.subarray(at, at + length), replica * length))
-      given[`slice:${index}`] = stack
-      at += length
-    })
+    const given = this.givenOf(component, prefix, (start, end) => concatenate(all.map(({ weights }) => weights.subarray(start, end))))
+    given['head:index'] = Int32Array.from(all, (replica) => headOf(replica.component))
     const outputs = Object.entries(await program.run(this.bind(graph, given)))
     return replicas.map((_, replica) => Object.fromEntries(outputs.map(([name, data]) => [name, data.subarray((replica * data.length) / atOnce, ((replica + 1) * data.length) / atOnce)])))
   }
 
-  private async runProgram(component: string, weights: Float32Array, { rows, activations }: Prefix, withGradient: boolean, exact: boolean): Promise<Record<string, Float32Array>> {
-    const extent: Extent = { count: rows.count, positions: rows.length - 1 }
+  private async runProgram(component: string, weights: Float32Array, prefix: Prefix, withGradient: boolean, exact: boolean): Promise<Record<string, Float32Array>> {
+    const extent = extentOf(prefix.rows)
     const piece = pieceOf(component)
-    const { slices, projection } = this.component(component)
+    const { projection } = this.component(component)
     const key = `${programName(component)} ${extent.count} ${extent.positions} ${withGradient} ${exact}`
-    const { program, graph } = await this.compiled(key, () =>
-      pieceGraph(this.architecture, extent, piece, slices.map(({ tensor }) => tensor), slices.map(({ shape }) => shape), withGradient, exact), true
-    )
-    const { inputs, targets } = shifted(rows)
-    const given: Record<string, Bound> = { ...activations, ids: inputs, targets, places: places(extent) }
-    let at = 0
+    const { program, graph } = await this.compiled(key, () => this.graphOf(component, extent, withGradient, exact), true)
     const own = this.unshared(weights)
-    slices.forEach(({ shape }, index) => {
-      const length = size(shape)
-      given[`slice:${index}`] = own.subarray(at, at + length)
-      at += length
-    })
+    const given = this.givenOf(component, prefix, (start, end) => own.subarray(start, end))
     if (piece.kind === 'head' && projection !== undefined) {
       given['head:projection'] = projection
-      given['head:attended'] = this.headColumns(activations[activationName.attended(piece.layer)], headOf(component))
+      given['head:attended'] = this.headColumns(prefix.activations[activationName.attended(piece.layer)], headOf(component))
     }
     return program.run(this.bind(graph, given))
   }
@@ -405,17 +388,13 @@ export class TransformerEvaluator implements Evaluator {
   }
 
   private async stackedLosses(replicas: readonly OwnWeights[], width: number, prefix: Prefix): Promise<Float32Array[]> {
-    if (this.stacks(replicas, prefix)) return (await this.runStack(replicas, width, prefix, false)).map(lossesIn)
-    const losses: Float32Array[] = []
-    for (const { component, weights } of replicas) losses.push(await this.losses(component, weights, prefix))
-    return losses
+    if (!this.stacks(replicas, prefix)) return oneByOne(this).losses(replicas, width, prefix)
+    return (await this.runStack(replicas, width, prefix, false)).map(lossesIn)
   }
 
   private async stackedGradients(replicas: readonly OwnWeights[], width: number, prefix: Prefix, gradients: readonly Float32Array[]): Promise<number[]> {
-    if (this.stacks(replicas, prefix)) return (await this.runStack(replicas, width, prefix, true)).map((parts, at) => addGradient(parts, gradients[at]))
-    const sums: number[] = []
-    for (const [at, { component, weights }] of replicas.entries()) sums.push((await this.gradient(component, weights, prefix, gradients[at])).lossSum)
-    return sums
+    if (!this.stacks(replicas, prefix)) return oneByOne(this).gradient(replicas, width, prefix, gradients)
+    return (await this.runStack(replicas, width, prefix, true)).map((parts, at) => addGradient(parts, gradients[at]))
   }
 
   operations(component: string, length: number): { readonly gradient: number; readonly losses: number } {

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { SamplerConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
-import type { Precision } from '../engine/engines'
+import type { Precision } from '../../preload/precisions'
 import { diagnose } from './diagnostics'
 import type { ChainTrace, ComponentDiagnostics, FailedChain } from './diagnostics'
 import { centredReliabilities, estimate, reliability } from './susceptibility'

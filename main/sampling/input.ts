@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { SamplerConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import type { Study } from '../corpora/study'
-import type { Precision } from '../engine/engines'
+import type { Precision } from '../../preload/precisions'
 import type { Model } from '../models/architecture'
 import type { OpenLane } from './pool'
 

@@ -1,4 +1,4 @@
-import type { Evaluator, Prefix } from '../engine/evaluator'
+import { type Evaluator, type Prefix, type StackedEvaluator, oneByOne } from '../engine/evaluator'
 import { streamOf } from './philox'
 import { PsgldKernel } from './psgld'
 import { Reclaimer } from './reclaim'
@@ -27,6 +27,7 @@ const close = (sums: TokenSums<Float64Array>, kept: TokenSums, meanPhi: number):
 /** The work on replicas that one thread does with one evaluator: tasks in, results out, one at a time. */
 export class ReplicaWork {
   readonly #evaluator: Evaluator
+  readonly #alone: StackedEvaluator
   readonly #run: SharedRun
   readonly #kernel = new PsgldKernel()
   readonly #prefixes = new Map<number, Prefix>()
@@ -35,6 +36,7 @@ export class ReplicaWork {
 
   constructor(evaluator: Evaluator, run: SharedRun) {
     this.#evaluator = evaluator
+    this.#alone = oneByOne(evaluator)
     this.#run = run
   }
 
@@ -115,23 +117,13 @@ export class ReplicaWork {
     const states = replicas.map((replica) => this.#run.replicas[replica])
     const gradients = states.map((state, at) => this.#begin(state, part.begun, at))
     const sums = states.map(() => 0)
-    for (const key of prefixes) (await this.#gradientsOf(states, width, this.#prefix(key), gradients)).forEach((sum, at) => (sums[at] += sum))
+    for (const key of prefixes) (await this.#evaluatorOf(width).gradient(states, width, this.#prefix(key), gradients)).forEach((sum, at) => (sums[at] += sum))
     return states.map((state, at) => ({ lossSum: sums[at], finite: this.#end(state, gradients[at], step, part) }))
   }
 
-  /** Adds each replica's gradient over the rows, and gives the sums of its losses. */
-  async #gradientsOf(states: readonly Replica[], width: number, prefix: Prefix, gradients: readonly Float32Array[]): Promise<number[]> {
-    if (width > 1 && this.#evaluator.stacked !== undefined) return this.#evaluator.stacked.gradient(states, width, prefix, gradients)
-    const sums: number[] = []
-    for (const [at, { component, weights }] of states.entries()) sums.push((await this.#evaluator.gradient(component, weights, prefix, gradients[at])).lossSum)
-    return sums
-  }
-
-  async #lossesOf(states: readonly Replica[], width: number, prefix: Prefix): Promise<Float32Array[]> {
-    if (width > 1 && this.#evaluator.stacked !== undefined) return this.#evaluator.stacked.losses(states, width, prefix)
-    const losses: Float32Array[] = []
-    for (const { component, weights } of states) losses.push(await this.#evaluator.losses(component, weights, prefix))
-    return losses
+  /** For as many replicas as a task has where all have it to do. */
+  #evaluatorOf(width: number): StackedEvaluator {
+    return width > 1 && this.#evaluator.stacked !== undefined ? this.#evaluator.stacked : this.#alone
   }
 
   async #chunk({ replica, prefix, part }: TaskOf<'chunk'>): Promise<number> {
@@ -173,7 +165,7 @@ export class ReplicaWork {
   async #losses({ replicas, width, prefix, probe }: TaskOf<'losses'>): Promise<ResultOf<'losses'>> {
     const states = replicas.map((replica) => this.#run.replicas[replica])
     const shared = this.#prefix(prefix)
-    const losses = await this.#lossesOf(states, width, shared)
+    const losses = await this.#evaluatorOf(width).losses(states, width, shared)
     if (probe !== null) states.forEach((state, at) => this.#takeIn(state, probe.indices, losses[at], shared.rows.length - 1, probe.phis[at]))
     return losses.map(sum)
   }

@@ -1,5 +1,5 @@
 import type { SamplerConfiguration } from '../../preload/configuration'
-import type { Precision } from '../engine/engines'
+import type { Precision } from '../../preload/precisions'
 import type { Prefix, Rows } from '../engine/evaluator'
 import type { Architecture, Weights } from '../models/architecture'
 import type { ChainState } from './psgld'

@@ -2,6 +2,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { SpectroscopeError } from '../../preload/errors'
 import { leftoverCluster } from '../../preload/records'
 import type { ClusteringRecord, ClusterProfile, ClusterSummary, SubsetCount, TokenCount, TokenInContext } from '../../preload/records'
+import { concatenate } from '../base/concatenate'
 import { forEachBlock } from './blocks'
 import { select } from './database'
 import { getColumns } from './reads'
@@ -74,13 +75,7 @@ export const getClusterSummaries = async (
 export const collect = async (connection: DuckDBConnection, sql: string, values: readonly (number | string)[]): Promise<Int32Array> => {
   const parts: Int32Array[] = []
   await forEachBlock(connection, sql, values, (block) => parts.push(block.integers(0).slice()))
-  const all = new Int32Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const part of parts) {
-    all.set(part, at)
-    at += part.length
-  }
-  return all
+  return concatenate(parts)
 }
 
 export const getClusterMembers = async (connection: DuckDBConnection, run: string, clusteringNumber: number | undefined, cluster: number): Promise<Int32Array> => {

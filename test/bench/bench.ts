@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { projectRoot } from '../../main/base/entries'
-import type { Precision } from '../../main/engine/engines'
+import { type Precision, precisions } from '../../preload/precisions'
 import { benchAccuracy } from './accuracy'
 import { benchClustering } from './clustering'
 import { benchDescription } from './describe'
@@ -18,7 +18,6 @@ import { benchResponsiveness } from './responsiveness'
 import { type RateKind, benchSpeed } from './speed'
 
 const present = (path: string): string | undefined => (existsSync(path) ? path : undefined)
-const precisions: readonly Precision[] = ['float32', 'tf32', 'float16', 'bfloat16']
 const shared = join(projectRoot, '..', 'shared')
 
 const program = new Command()

@@ -1,4 +1,5 @@
-import { type Precision, describeEngine, openEngine, resolveEngine } from '../../main/engine/engines'
+import type { Precision } from '../../preload/precisions'
+import { describeEngine, openEngine, resolveEngine } from '../../main/engine/engines'
 import { GraphBuilder } from '../../main/engine/graph'
 
 const side = 2048

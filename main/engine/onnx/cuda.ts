@@ -1,7 +1,7 @@
 import { isMainThread } from 'node:worker_threads'
 import { SpectroscopeError } from '../../../preload/errors'
+import type { Precision } from '../../../preload/precisions'
 import { deviceWords } from '../nvidia'
-import type { Precision } from '../self-check'
 import { cudaReady } from './cuda-needs'
 import { OnnxExecutor } from './executor'
 import type { RoundedProducts } from './lower'

@@ -1,7 +1,7 @@
 import type * as Onnx from 'onnxruntime-node'
+import type { Precision } from '../../../preload/precisions'
 import { type Bound, type EngineDescription, type Executor, OutOfDeviceMemory, type Program, type Resident, isResident } from '../executor'
 import type { Graph } from '../graph'
-import type { Precision } from '../self-check'
 import { type RoundedProducts, lowerToOnnx } from './lower'
 import { loadOnnx, onnxVersion } from './package'
 import { Uploads } from './uploads'
