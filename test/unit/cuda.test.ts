@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writ
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { checkEngine, listEngines, resolveEngine } from '../../main/engine/engines'
 import type { Executor } from '../../main/engine/executor'
@@ -12,7 +12,7 @@ import { openOnnxCuda } from '../../main/engine/onnx/cuda'
 import { cudaPlanWords, installCuda, planCuda } from '../../main/engine/onnx/cuda-install'
 import { canInstallCuda, checkCudaPlatform, checkDriver, neededByProvider } from '../../main/engine/onnx/cuda-needs'
 import { openOnnxCpu } from '../../main/engine/onnx/executor'
-import { copyFolder, folderWithCuda, installedFolder, librariesFolder, loadOnnx } from '../../main/engine/onnx/package'
+import { copyFolder, folderWithCuda, installedFolder, librariesFolder, libraryPath, loadOnnx } from '../../main/engine/onnx/package'
 import { isAtLeast } from '../../main/engine/nvidia'
 import { selfCheck } from '../../main/engine/self-check'
 import { type Feed, feedLack, needed, pathWithDriver, startFeed } from '../nuget-feed'
@@ -85,6 +85,7 @@ describe.skipIf(feedLack !== undefined)(`the provider for CUDA, from a feed${fee
     expect(readdirSync(engines)).toHaveLength(1)
     const libraries = librariesFolder(copyFolder())
     for (const file of readdirSync(librariesFolder(installedFolder()))) expect(statSync(join(libraries, file)).size).toBe(statSync(join(librariesFolder(installedFolder()), file)).size)
+    expect(dirname(libraryPath())).toBe(libraries)
     expect(typeof loadOnnx().InferenceSession.create).toBe('function')
 
     expect(await neededByProvider(copyFolder())).toEqual({ cuda: 12, missing: needed })
@@ -161,6 +162,12 @@ describe.skipIf(feedLack !== undefined)(`the provider for CUDA, from a feed${fee
     expect(feed.asked).toEqual([])
     vi.stubEnv('SPECTROSCOPE_CUDA_PACKAGE', join(root, 'lost.nupkg'))
     await expect(planCuda(never)).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('there is no such file') })
+  })
+})
+
+describe('onnxruntime\'s own library', () => {
+  it.each([['linux', 'x64'], ['linux', 'arm64'], ['darwin', 'arm64'], ['win32', 'x64'], ['win32', 'arm64']] as const)('is where npm\'s package has it for %s on %s', (platform, architecture) => {
+    expect(statSync(libraryPath(platform, architecture)).size).toBeGreaterThan(2 ** 24)
   })
 })
 

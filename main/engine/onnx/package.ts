@@ -26,6 +26,13 @@ const hasCuda = (folder: string): boolean => providerFiles.every((name) => exist
 /** The package that has CUDA's provider, if one does: npm's own where its install script was run, or the copy. */
 export const folderWithCuda = (): string | undefined => [installedFolder(), copyFolder()].find(hasCuda)
 
+/** How onnxruntime's own library is called, as its binding for Node has it. */
+const libraryNames: Readonly<Partial<Record<NodeJS.Platform, string>>> = { win32: 'onnxruntime.dll', darwin: 'libonnxruntime.1.dylib' }
+
+/** Path of libonnxruntime that a process uses, with CUDA where there is one. */
+export const libraryPath = (platform: NodeJS.Platform = process.platform, architecture: string = process.arch): string =>
+  join(librariesFolder(folderWithCuda() ?? installedFolder(), platform, architecture), libraryNames[platform] ?? 'libonnxruntime.so.1')
+
 /**
  * onnxruntime, loaded when first asked for, so that a machine without its binary can still read what it has. A process has room for one:
  * whatever its first provider is, that is the one with CUDA where there is one. Throws an `engine` error where it can't be loaded.
