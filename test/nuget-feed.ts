@@ -6,7 +6,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { crc32, deflateRawSync } from 'node:zlib'
-import { folderWithCuda, installedFolder, providerFiles } from '../main/engine/onnx/package'
+import { cudaFiles, folderWithCuda, installedFolder } from '../main/engine/onnx/package'
+import { windowsLibrary } from './windows-library'
 
 /** Why the provider for CUDA can't be installed from a feed here. */
 export const feedLack =
@@ -19,7 +20,7 @@ export const feedLack =
         : undefined
 
 /** A ZIP archive of files: deflated, or stored where they shrink by nothing. */
-const zip = (files: Readonly<Record<string, Buffer>>): Buffer => {
+export const zip = (files: Readonly<Record<string, Buffer>>): Buffer => {
   const [parts, directory]: [Buffer[], Buffer[]] = [[], []]
   let at = 0
   for (const [name, content] of Object.entries(files)) {
@@ -78,7 +79,35 @@ const library = (folder: string, name: string, needed: readonly string[]): Buffe
 /** What the feed's provider needs of the system. */
 export const needed = ['libcudart.so.12', 'libcublasLt.so.12', 'libcudnn.so.9']
 
-const name = 'microsoft.ml.onnxruntime.gpu.linux'
+/** What it needs of Windows, but for the system's own. */
+export const neededUnderWindows = ['cublasLt64_13.dll', 'cublas64_13.dll', 'cudart64_13.dll', 'cudnn64_9.dll']
+
+/** What a package has of onnxruntime: its name, and its files by their place in it. */
+interface Packaged {
+  readonly name: string
+  readonly files: Readonly<Record<string, Buffer>>
+}
+
+const forLinux = (folder: string): Packaged => {
+  const [provider, shared] = Object.keys(cudaFiles('linux'))
+  return {
+    name: 'Microsoft.ML.OnnxRuntime.Gpu.Linux',
+    files: {
+      [`runtimes/linux-x64/native/${provider}`]: Buffer.concat([library(folder, provider, needed), randomBytes(2 ** 20), Buffer.alloc(2 ** 20)]),
+      [`runtimes/linux-x64/native/${shared}`]: randomBytes(2 ** 16)
+    }
+  }
+}
+
+const forWindows = (): Packaged => ({
+  name: 'Microsoft.ML.OnnxRuntime.Gpu.Windows',
+  files: {
+    'runtimes/win-x64/native/onnxruntime.dll': windowsLibrary({ needed: ['KERNEL32.dll', 'api-ms-win-crt-heap-l1-1-0.dll', 'MSVCP140.dll', 'VCRUNTIME140_1.dll'], delayed: ['dxgi.dll'], rest: randomBytes(2 ** 16) }),
+    'runtimes/win-x64/native/onnxruntime_providers_cuda.dll': windowsLibrary({ needed: [...neededUnderWindows.slice(0, 3), 'KERNEL32.dll', 'onnxruntime_providers_shared.dll', 'VCRUNTIME140_1.dll'], delayed: neededUnderWindows.slice(3), rest: randomBytes(2 ** 20) }),
+    'runtimes/win-x64/native/onnxruntime_providers_shared.dll': windowsLibrary({ needed: ['KERNEL32.dll'] }),
+    'runtimes/win-x64/native/onnxruntime_providers_tensorrt.dll': windowsLibrary({ needed: ['nvinfer_10.dll'] })
+  }
+})
 
 /** How a feed gives the package: whole, cut off or stalled after a half, with other bytes, without its checksum, or not at all. */
 export type Manner = 'whole' | 'cut' | 'stalled' | 'wrong' | 'unregistered' | 'gone'
@@ -95,14 +124,11 @@ export interface Feed {
   close(): void
 }
 
-/** Starts one; the libraries that its provider needs are made in `folder`. */
-export const startFeed = async (folder: string): Promise<Feed> => {
-  const provider = library(folder, providerFiles[1], needed)
-  const archive = zip({
-    'Microsoft.ML.OnnxRuntime.Gpu.Linux.nuspec': Buffer.from('<package/>'),
-    [`runtimes/linux-x64/native/${providerFiles[1]}`]: Buffer.concat([provider, randomBytes(2 ** 20), Buffer.alloc(2 ** 20)]),
-    [`runtimes/linux-x64/native/${providerFiles[0]}`]: randomBytes(2 ** 16)
-  })
+/** Starts one with the package for a system; the libraries that Linux's provider needs are made in `folder`. */
+export const startFeed = async (folder: string, platform: 'linux' | 'win32' = 'linux'): Promise<Feed> => {
+  const packaged = platform === 'linux' ? forLinux(folder) : forWindows()
+  const archive = zip({ [`${packaged.name}.nuspec`]: Buffer.from('<package/>'), ...packaged.files })
+  const name = packaged.name.toLowerCase()
   const server = createServer((request, response) => {
     feed.asked.push(`${request.method} ${request.url}`)
     response.setHeader('connection', 'close')

@@ -15,7 +15,7 @@ const mebibyte = 2 ** 20
 /** The device of an index or UUID in the driver's own order; undefined where there is no driver, or no such device. */
 export const nvidiaDevice = async (which = '0'): Promise<NvidiaDevice | undefined> => {
   try {
-    const { stdout } = await promisify(execFile)('nvidia-smi', [`--id=${which}`, '--query-gpu=name,memory.total,driver_version,memory.free', '--format=csv,noheader,nounits'], { timeout: 20_000 })
+    const { stdout } = await promisify(execFile)('nvidia-smi', [`--id=${which}`, '--query-gpu=name,memory.total,driver_version,memory.free', '--format=csv,noheader,nounits'], { timeout: 20_000, windowsHide: true })
     const [name = '', mebibytes = '', driver = '', free = ''] = stdout.trim().split('\n')[0].split(',').map((part) => part.trim())
     return Number(mebibytes) > 0 ? { name, memoryBytes: Number(mebibytes) * mebibyte, freeBytes: (Number(free) || 0) * mebibyte, driver } : undefined
   } catch {

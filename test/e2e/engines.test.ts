@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Locator, Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
-import { providerFiles } from '../../main/engine/onnx/package'
+import { cudaFiles } from '../../main/engine/onnx/package'
 import { openWebGpu } from '../../main/engine/webgpu/client'
 import { messageOf } from '../../preload/errors'
 import { type Feed, feedLack, pathWithDriver, startFeed } from '../nuget-feed'
@@ -80,7 +80,7 @@ describeInBrowser(`an engine that is not installed${feedLack === undefined ? '' 
     feed.manner = 'stalled'
     await press(button(page, 'Install …'))
     const dialog = page.getByRole('dialog', { name: 'Install onnx-cuda' })
-    await dialog.getByText(/needs an NVIDIA driver, CUDA 12 and cuDNN 9.*downloads 1 MB from 127\.0\.0\.1:\d+/).waitFor()
+    await dialog.getByText(/needs an NVIDIA driver, CUDA 13 and cuDNN 9.*downloads 1 MB from 127\.0\.0\.1:\d+/).waitFor()
     await page.keyboard.press('Escape')
     await dialog.waitFor({ state: 'detached' })
     await hasFocus(button(page, 'Install …'))
@@ -104,7 +104,7 @@ describeInBrowser(`an engine that is not installed${feedLack === undefined ? '' 
     await button(page, 'Install …').waitFor({ state: 'detached', timeout: slow })
     await row(page).getByText(/The system does not find libcudart\.so\.12/).waitFor()
     await picture(page, 'installed')
-    expect(readdirSync(join(desk.place.folder, 'engines'), { recursive: true }).map(String)).toEqual(expect.arrayContaining(providerFiles.map((file) => expect.stringContaining(file) as unknown)))
+    expect(readdirSync(join(desk.place.folder, 'engines'), { recursive: true }).map(String)).toEqual(expect.arrayContaining(Object.values(cudaFiles()).map((file) => expect.stringContaining(file) as unknown)))
     expect(folders()).toHaveLength(1)
     expect(pageErrors.get(page)).toEqual([])
   }, 4 * slow)

@@ -10,7 +10,8 @@ import { checkEngine, listEngines, resolveEngine } from '../../main/engine/engin
 import type { Executor } from '../../main/engine/executor'
 import { openOnnxCuda } from '../../main/engine/onnx/cuda'
 import { cudaPlanWords, installCuda, planCuda } from '../../main/engine/onnx/cuda-install'
-import { canInstallCuda, checkCudaPlatform, checkDriver, neededByProvider } from '../../main/engine/onnx/cuda-needs'
+import { neededByProvider } from '../../main/engine/onnx/cuda-libraries'
+import { canInstallCuda, checkCudaPlatform, checkDriver } from '../../main/engine/onnx/cuda-needs'
 import { openOnnxCpu } from '../../main/engine/onnx/executor'
 import { copyFolder, folderWithCuda, installedFolder, librariesFolder, libraryPath, loadOnnx } from '../../main/engine/onnx/package'
 import { isAtLeast } from '../../main/engine/nvidia'
@@ -50,9 +51,11 @@ describe.skipIf(feedLack !== undefined)(`the provider for CUDA, from a feed${fee
   it('is told of before it is downloaded: what it needs, how much it is, from where and to where', async () => {
     withDriver('550.54.14')
     const plan = await planCuda(never)
-    expect(plan).toMatchObject({ bytes: feed.archive.length, checksum: createHash('sha512').update(feed.archive).digest('base64'), version: '1.30.0', device: true })
-    expect(cudaPlanWords(plan)).toMatch(/version 1\.30\.0, needs an NVIDIA driver, CUDA 12 and cuDNN 9.*downloads \d+ MB from 127\.0\.0\.1:\d+, whose checksum is compared/)
+    expect(plan).toMatchObject({ bytes: feed.archive.length, checksum: createHash('sha512').update(feed.archive).digest('base64'), version: '1.30.0', device: { driver: '550.54.14' } })
+    expect(cudaPlanWords(plan)).toMatch(/version 1\.30\.0, needs an NVIDIA driver, CUDA 13 and cuDNN 9, which it does not bring\. The NVIDIA driver is 550\.54\.14, and CUDA 13 needs 580\.65\.06 at least: install a newer one first\. It downloads \d+ MB from 127\.0\.0\.1:\d+, whose checksum is compared/)
     expect(cudaPlanWords(plan)).toContain(engines)
+    withDriver('580.65.06')
+    expect(cudaPlanWords(await planCuda(never))).not.toContain('install a newer one')
     expect(feed.asked.some((line) => line.startsWith('GET') && line.endsWith('.nupkg'))).toBe(false)
     expect(readdirSync(engines)).toEqual([])
   })
@@ -61,13 +64,13 @@ describe.skipIf(feedLack !== undefined)(`the provider for CUDA, from a feed${fee
     withDriver(undefined)
     feed.manner = 'unregistered'
     const plan = await planCuda(never)
-    expect(plan).toMatchObject({ bytes: feed.archive.length, checksum: null, device: false })
+    expect(plan).toMatchObject({ bytes: feed.archive.length, checksum: null, device: undefined })
     expect(cudaPlanWords(plan)).toMatch(/no NVIDIA GPU here.*gives no checksum/)
   })
 
   it('is refused where the driver is too old, before anything is asked', async () => {
     withDriver('470.82.01')
-    await expect(planCuda(never)).rejects.toMatchObject({ kind: 'engine', message: 'The NVIDIA driver is 470.82.01 and CUDA 12 needs 525.60.13 at least; install a newer driver.' })
+    await expect(planCuda(never)).rejects.toMatchObject({ kind: 'engine', message: 'The NVIDIA driver is 470.82.01 and CUDA 13 needs 580.65.06 at least; install a newer driver.' })
     expect(feed.asked).toEqual([])
     expect(await canInstallCuda()).toBe(false)
   })
@@ -155,7 +158,7 @@ describe.skipIf(feedLack !== undefined)(`the provider for CUDA, from a feed${fee
     const carried = join(root, 'carried.nupkg')
     writeFileSync(carried, feed.archive)
     vi.stubEnv('SPECTROSCOPE_CUDA_PACKAGE', carried)
-    expect(cudaPlanWords(await planCuda(never))).toContain(`unpacked from ${carried}`)
+    expect(cudaPlanWords(await planCuda(never))).toMatch(/needs an NVIDIA driver, CUDA and cuDNN 9, which it does not bring\. .*It is unpacked from .*carried\.nupkg/)
     await install()
     expect(folderWithCuda()).toBe(copyFolder())
     expect(existsSync(carried)).toBe(true)
@@ -167,15 +170,17 @@ describe.skipIf(feedLack !== undefined)(`the provider for CUDA, from a feed${fee
 
 describe('onnxruntime\'s own library', () => {
   it.each([['linux', 'x64'], ['linux', 'arm64'], ['darwin', 'arm64'], ['win32', 'x64'], ['win32', 'arm64']] as const)('is where npm\'s package has it for %s on %s', (platform, architecture) => {
-    expect(statSync(libraryPath(platform, architecture)).size).toBeGreaterThan(2 ** 24)
+    expect(statSync(libraryPath('cpu', platform, architecture)).size).toBeGreaterThan(2 ** 24)
   })
 })
 
 describe('what CUDA asks for', () => {
-  it('is Linux on x64', () => {
-    expect(() => checkCudaPlatform('win32', 'x64')).toThrow(/under Linux on x64 only, and this is win32 on x64; choose another engine/)
+  it('is Linux or Windows on x64', () => {
+    expect(() => checkCudaPlatform('darwin', 'x64')).toThrow(/under Linux and Windows on x64 only, and this is darwin on x64; choose another engine/)
     expect(() => checkCudaPlatform('linux', 'arm64')).toThrow(/linux on arm64/)
+    expect(() => checkCudaPlatform('win32', 'arm64')).toThrow(/win32 on arm64/)
     expect(() => checkCudaPlatform('linux', 'x64')).not.toThrow()
+    expect(() => checkCudaPlatform('win32', 'x64')).not.toThrow()
   })
 
   it('is a driver of its own version', () => {
@@ -184,8 +189,12 @@ describe('what CUDA asks for', () => {
     expect(isAtLeast('525.60.11', '525.60.13')).toBe(false)
     expect(isAtLeast('9.9', '525.60.13')).toBe(false)
     const device = { name: 'any', memoryBytes: 1, freeBytes: 1, driver: '550.54.14' }
-    expect(() => checkDriver(device)).not.toThrow()
-    expect(() => checkDriver(device, 13)).toThrow(/CUDA 13 needs 580\.65\.06 at least; install a newer driver/)
+    expect(() => checkDriver(device, 12, 'linux')).not.toThrow()
+    expect(() => checkDriver(device, 13, 'linux')).toThrow(/CUDA 13 needs 580\.65\.06 at least; install a newer driver/)
+    expect(() => checkDriver({ ...device, driver: '527.41' }, 12, 'win32')).toThrow(/CUDA 12 needs 528\.33 at least/)
+    expect(() => checkDriver({ ...device, driver: '528.33' }, 12, 'win32')).not.toThrow()
+    expect(() => checkDriver({ ...device, driver: '577.00' }, 13, 'win32')).toThrow(/CUDA 13 needs 580 at least/)
+    expect(() => checkDriver({ ...device, driver: '580.88' }, 13, 'win32')).not.toThrow()
   })
 
   it('is a precision that the engine has; the others are refused with what to do', () => {

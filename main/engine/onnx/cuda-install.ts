@@ -9,9 +9,9 @@ import { faultCode } from '../../base/faults'
 import { buildFolder, makeFolder } from '../../base/files'
 import { DamagedArchive, unpackFiles } from '../../base/zip'
 import { hashFile } from '../../models/safetensors'
-import { cudaDevice } from '../nvidia'
-import { checkCudaPlatform, checkDriver, packagedCuda } from './cuda-needs'
-import { copyFolder, copyRoot, installedFolder, librariesFolder, providerFiles } from './package'
+import { type NvidiaDevice, cudaDevice } from '../nvidia'
+import { checkCudaPlatform, checkDriverForPackages, driverWords } from './cuda-needs'
+import { copyFolder, copyRoot, cudaFiles, cudaFolder, installedFolder, librariesFolder, packagedCuda } from './package'
 
 /** What an installation downloads, before anything is downloaded. */
 export interface CudaPlan {
@@ -23,8 +23,10 @@ export interface CudaPlan {
   /** Where it goes. */
   readonly folder: string
   readonly version: string
-  /** Whether there is a GPU here, with a driver that is new enough. */
-  readonly device: boolean
+  /** That it is for. */
+  readonly platform: NodeJS.Platform
+  /** The GPU here, whose driver is not too old for every CUDA. */
+  readonly device: NvidiaDevice | undefined
 }
 
 export interface DownloadProgress {
@@ -41,23 +43,22 @@ export interface InstallOptions {
   readonly retryDelay?: number
 }
 
-/** What script/install-metadata.js of the package says, as far as it is used. */
+/** What script/install-metadata.js of the package says, as far as it is used: for Windows it names NuGet's package, and installs nothing of it. */
 interface Metadata {
-  readonly manifests: Readonly<Record<string, Readonly<Record<string, { readonly package: string; readonly path: string }>>>>
   readonly packages: Readonly<Record<string, { readonly name: string; readonly versions: readonly { readonly feed: string; readonly version: string }[] }>>
   readonly feeds: Readonly<Record<string, { readonly index: string }>>
 }
 
-const manifest = 'linux/x64:cuda12'
-
-/** Which files of which NuGet package are the provider, as the package's own install script has it; TensorRT's is left out. */
-const wanted = (): { readonly name: string; readonly version: string; readonly index: string; readonly paths: readonly string[] } => {
-  const metadata = createRequire(join(installedFolder(), 'package.json'))('./script/install-metadata.js') as Metadata
-  const files = providerFiles.map((file) => metadata.manifests[manifest][`./${file}`])
-  const { name, versions } = metadata.packages[files[0].package]
+/** Which NuGet package has the provider, as the package's own install script names it. */
+const wanted = (platform: NodeJS.Platform): { readonly name: string; readonly version: string; readonly index: string } => {
+  const { packages, feeds } = createRequire(join(installedFolder(), 'package.json'))('./script/install-metadata.js') as Metadata
+  const [, { name, versions }] = Object.entries(packages).find(([key]) => key.startsWith(`nuget:${platform}/x64:`))!
   const { version, feed } = versions[0]
-  return { name: name.toLowerCase(), version: version.toLowerCase(), index: process.env['SPECTROSCOPE_NUGET'] ?? metadata.feeds[feed].index, paths: files.map(({ path }) => path) }
+  return { name: name.toLowerCase(), version: version.toLowerCase(), index: process.env['SPECTROSCOPE_NUGET'] ?? feeds[feed].index }
 }
+
+/** Where NuGet's packages have libraries. */
+const packagedFolder = (platform: NodeJS.Platform): string => `runtimes/${platform === 'win32' ? 'win' : platform}-x64/native`
 
 const indexSchema = z.looseObject({ resources: z.array(z.looseObject({ '@id': z.string(), '@type': z.string() })) })
 const leafSchema = z.looseObject({ catalogEntry: z.union([z.string(), z.looseObject({ '@id': z.string() })]) })
@@ -96,24 +97,18 @@ const registered = async (base: string | undefined, name: string, version: strin
   return { bytes: entry?.packageSize ?? null, checksum: entry?.packageHashAlgorithm === 'SHA512' ? entry.packageHash : null }
 }
 
-/** Whether a GPU is here. Throws an `engine` error where its driver is too old. */
-const deviceHere = async (): Promise<boolean> => {
-  const device = await cudaDevice()
-  if (device !== undefined) checkDriver(device)
-  return device !== undefined
-}
-
 /** Asks the feed. Throws an `engine` error where there is nothing for this platform or driver, and `network` errors. */
-export const planCuda = async (signal: AbortSignal): Promise<CudaPlan> => {
-  checkCudaPlatform()
-  const device = await deviceHere()
+export const planCuda = async (signal: AbortSignal, platform: NodeJS.Platform = process.platform, architecture: string = process.arch): Promise<CudaPlan> => {
+  checkCudaPlatform(platform, architecture)
+  const device = await cudaDevice()
+  if (device !== undefined) checkDriverForPackages(device, platform)
   const folder = copyRoot()
   const given = process.env['SPECTROSCOPE_CUDA_PACKAGE']
-  const { name, version, index } = wanted()
+  const { name, version, index } = wanted(platform)
   if (given !== undefined && given !== '') {
     const bytes = await sizeOf(given)
     if (bytes === 0) throw new SpectroscopeError('input', `SPECTROSCOPE_CUDA_PACKAGE names ${given}, and there is no such file; correct it, or unset it to download ${name} ${version}.`)
-    return { url: given, bytes, checksum: null, folder, version, device }
+    return { url: given, bytes, checksum: null, folder, version, platform, device }
   }
   const listed = await json(index, indexSchema, signal)
   const base = (type: RegExp): string | undefined => listed?.resources.findLast((resource) => type.test(resource['@type']))?.['@id']
@@ -124,18 +119,20 @@ export const planCuda = async (signal: AbortSignal): Promise<CudaPlan> => {
   const head = await ask(url, signal, { method: 'HEAD' })
   if (!head.ok) throw new SpectroscopeError('network', `${new URL(url).host} has no ${name} ${version} (HTTP ${head.status}); name a mirror's index in SPECTROSCOPE_NUGET, or a downloaded package in SPECTROSCOPE_CUDA_PACKAGE.`)
   const length = Number(head.headers.get('content-length') ?? NaN)
-  return { url, bytes: bytes ?? (Number.isFinite(length) ? length : null), checksum, folder, version, device }
+  return { url, bytes: bytes ?? (Number.isFinite(length) ? length : null), checksum, folder, version, platform, device }
 }
 
 const isFile = ({ url }: CudaPlan): boolean => !/^https?:/.test(url)
 
-/** What a person should know before the download. */
+/** What a person should know before the download. Which CUDA a package is built for that was brought along is seen once it is unpacked. */
 export const cudaPlanWords = (plan: CudaPlan): string => {
-  const { bytes, checksum, folder, version, device } = plan
+  const { bytes, checksum, folder, version, platform, device } = plan
   const size = bytes === null ? 'a file of unknown size' : `${(bytes / 1e6).toFixed(0)} MB`
+  const needs = ['an NVIDIA driver', ...(platform === 'win32' ? ['the Microsoft Visual C++ Redistributable'] : []), isFile(plan) ? 'CUDA' : `CUDA ${packagedCuda}`]
+  const lack = device === undefined ? 'There is no NVIDIA GPU here, so it will not start on this machine.' : isFile(plan) ? undefined : driverWords(device, platform)
   return [
-    `${what[0].toUpperCase()}${what.slice(1)}, version ${version}, needs an NVIDIA driver, CUDA ${packagedCuda} and cuDNN 9, which it does not bring.`,
-    ...(device ? [] : ['There is no NVIDIA GPU here, so it will not start on this machine.']),
+    `${what[0].toUpperCase()}${what.slice(1)}, version ${version}, needs ${needs.join(', ')} and cuDNN 9, which it does not bring.`,
+    ...(lack === undefined ? [] : [lack]),
     isFile(plan) ? `It is unpacked from ${plan.url} into ${folder}.` : `It downloads ${size} from ${new URL(plan.url).host}${checksum === null ? ', which gives no checksum' : ', whose checksum is compared'}, and unpacks about twice as much into ${folder}.`
   ].join(' ')
 }
@@ -172,41 +169,46 @@ const commonFolder = (): string => {
   return file.slice(0, file.lastIndexOf(`${sep}${commonName}${sep}`) + commonName.length + 1)
 }
 
-/** A copy of onnxruntime's package beside what it requires, with the provider's libraries among its own. */
-const unpack = async (archive: string, folder: string, signal: AbortSignal): Promise<void> => {
-  const { paths } = wanted()
+/** A copy of onnxruntime's package beside what it requires. */
+const copyPackage = async (copy: string): Promise<void> => {
+  await cp(commonFolder(), join(copy, '..', commonName), { recursive: true, dereference: true })
+  for (const part of ['package.json', 'dist']) await cp(join(installedFolder(), part), join(copy, part), { recursive: true, dereference: true })
+  await cp(librariesFolder(installedFolder()), librariesFolder(copy), { recursive: true, dereference: true })
+}
+
+/** The provider's libraries, among those of a copy of onnxruntime's package; under Windows without the rest of it, which npm's is used for. */
+const unpack = async (archive: string, plan: CudaPlan, signal: AbortSignal): Promise<void> => {
+  const { folder, platform } = plan
   try {
     await buildFolder(folder, { overwrite: () => true }, async (temporary) => {
       const copy = copyFolder(temporary)
-      const libraries = librariesFolder(copy)
+      const libraries = cudaFolder(copy, platform)
       await mkdir(libraries, { recursive: true })
-      await cp(commonFolder(), join(copy, '..', commonName), { recursive: true, dereference: true })
-      for (const part of ['package.json', 'dist']) await cp(join(installedFolder(), part), join(copy, part), { recursive: true, dereference: true })
-      await cp(librariesFolder(installedFolder()), libraries, { recursive: true, dereference: true })
-      await unpackFiles(archive, new Map(paths.map((path, at) => [path, join(libraries, providerFiles[at])])), signal)
+      if (platform !== 'win32') await copyPackage(copy)
+      await unpackFiles(archive, new Map(Object.entries(cudaFiles(platform)).map(([name, own]) => [`${packagedFolder(platform)}/${name}`, join(libraries, own)])), signal)
     })
   } catch (error) {
     if (signal.aborted) throw stopped(error)
     if (!(error instanceof DamagedArchive)) throw error
-    throw new SpectroscopeError('network', `The package of ${what} is damaged: ${error.message}; install again.`, { cause: error })
+    if (!isFile(plan)) throw new SpectroscopeError('network', `The package of ${what} is damaged: ${error.message}; install again.`, { cause: error })
+    throw new SpectroscopeError('input', `${archive} is not a whole package of ${what}: ${error.message}; name ${wanted(platform).name} ${plan.version} in SPECTROSCOPE_CUDA_PACKAGE.`, { cause: error })
   }
 }
 
 /**
- * Downloads the provider's package and unpacks it into a copy of onnxruntime's, which is in its place only once it is whole. A download that
- * is cut off is gone on with the next time. Throws `network`, `storage`, `engine` and `interrupted` errors.
+ * Downloads the provider's package and unpacks it beside a copy of onnxruntime's, which is in its place only once it is whole. A download that
+ * is cut off is gone on with the next time. Throws `network`, `input`, `storage` and `interrupted` errors.
  */
 export const installCuda = async (plan: CudaPlan, options: InstallOptions): Promise<void> => {
-  checkCudaPlatform()
   const { folder } = plan
   await makeFolder(dirname(folder))
-  if (isFile(plan)) return unpack(plan.url, folder, options.signal)
+  if (isFile(plan)) return unpack(plan.url, plan, options.signal)
   const [part, archive] = [`${folder}.nupkg.part`, `${folder}.nupkg`]
   await download(plan, part, options)
   await rename(part, archive)
   options.onNote('The download is whole; it is being unpacked.')
   try {
-    await unpack(archive, folder, options.signal)
+    await unpack(archive, plan, options.signal)
   } finally {
     await rm(archive, { force: true })
   }

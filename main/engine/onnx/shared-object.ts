@@ -12,7 +12,8 @@ export interface SharedObject {
 const types = { load: 1, dynamic: 2 } as const
 const tags = { needed: 1, strings: 5, stringBytes: 10, path: 15, runPath: 29 } as const
 
-const bytesAt = async (file: FileHandle, position: number, length: number): Promise<Buffer> => {
+/** Throws an Error where the file has fewer. */
+export const bytesAt = async (file: FileHandle, position: number, length: number): Promise<Buffer> => {
   const bytes = Buffer.alloc(length)
   const { bytesRead } = await file.read(bytes, 0, length, position)
   if (bytesRead < length) throw new Error('it ends too early')
