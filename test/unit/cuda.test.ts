@@ -10,7 +10,7 @@ import { checkEngine, listEngines, resolveEngine } from '../../main/engine/engin
 import type { Executor } from '../../main/engine/executor'
 import { openOnnxCuda } from '../../main/engine/onnx/cuda'
 import { cudaPlanWords, installCuda, planCuda } from '../../main/engine/onnx/cuda-install'
-import { neededByProvider } from '../../main/engine/onnx/cuda-libraries'
+import { missingLibraries, neededByProvider } from '../../main/engine/onnx/cuda-libraries'
 import { canInstallCuda, checkCudaPlatform, checkDriver } from '../../main/engine/onnx/cuda-needs'
 import { openOnnxCpu } from '../../main/engine/onnx/executor'
 import { copyFolder, folderWithCuda, installedFolder, librariesFolder, libraryPath, loadOnnx } from '../../main/engine/onnx/package'
@@ -195,6 +195,11 @@ describe('what CUDA asks for', () => {
     expect(() => checkDriver({ ...device, driver: '528.33' }, 12, 'win32')).not.toThrow()
     expect(() => checkDriver({ ...device, driver: '577.00' }, 13, 'win32')).toThrow(/CUDA 13 needs 580 at least/)
     expect(() => checkDriver({ ...device, driver: '580.88' }, 13, 'win32')).not.toThrow()
+  })
+
+  it('is a library of its own, or of the driver, which are named for what brings them', () => {
+    expect(missingLibraries(['libcufft.so.12'], 13, 'linux').message).toBe('The system does not find libcufft.so.12; install the libraries of CUDA 13, or name their folder in LD_LIBRARY_PATH.')
+    expect(missingLibraries(['libcuda.so.1'], 13, 'linux').message).toBe('The system does not find libcuda.so.1; install the NVIDIA driver.')
   })
 
   it('is a precision that the engine has; the others are refused with what to do', () => {
