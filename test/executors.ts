@@ -3,7 +3,8 @@ import { TfjsExecutor } from '../main/engine/tfjs/executor'
 import type { Executor } from '../main/engine/executor'
 import type { Graph } from '../main/engine/graph'
 import { openOnnxCuda } from '../main/engine/onnx/cuda'
-import { OnnxExecutor, openOnnxCpu } from '../main/engine/onnx/executor'
+import { DeviceExecutor, type DeviceSettings } from '../main/engine/onnx/device-executor'
+import { openOnnxCpu } from '../main/engine/onnx/executor'
 import { ReferenceExecutor } from '../main/engine/reference/executor'
 import { TransformerEvaluator } from '../main/engine/transformer-evaluator'
 import { openWebGpu } from '../main/engine/webgpu/client'
@@ -31,12 +32,17 @@ const sharedWebGpu = (kind: Kind): (() => Promise<Executor>) => {
     return {
       description: executor.description, apart: true,
       resident: (data, shape) => executor.resident(data, shape),
+      drop: (resident) => executor.drop(resident),
       compile: (graph) => executor.compile(graph),
       dispose: () => Promise.resolve()
     }
   }
 }
 const [webGpu, softwareWebGpu] = [sharedWebGpu('hardware'), sharedWebGpu('software')]
+
+/** Graphs as CUDA gets them, with memory as on its device, on the processor. */
+export const asForCuda = (settings: Partial<DeviceSettings> = {}): DeviceExecutor =>
+  new DeviceExecutor({ provider: 'cpu', name: 'onnx-cpu', device: 'CPU', partBytes: 2 ** 20, memoryBytes: 2 ** 31, ...settings })
 
 interface Tested {
   readonly open: () => Executor | Promise<Executor>
@@ -50,8 +56,7 @@ interface Tested {
  */
 export const executors: Readonly<Record<string, Tested>> = {
   'onnx-cpu': { open: openOnnxCpu },
-  // Graphs as CUDA gets them, on the processor.
-  'onnx-cpu, as for CUDA': { open: () => new OnnxExecutor({ provider: 'cpu', name: 'onnx-cpu', device: 'CPU', partBytes: 2 ** 20, holds: true, memoryBytes: 2 ** 31 }) },
+  'onnx-cpu, as for CUDA': { open: asForCuda },
   webgpu: { open: webGpu, missing: await missing(webGpu) },
   'webgpu-software': { open: softwareWebGpu, missing: await missing(softwareWebGpu) },
   'tfjs-cpu': { open: () => TfjsExecutor.open('cpu') },
@@ -67,10 +72,11 @@ export const executorCases = Object.entries(executors).map(([name, { missing }])
 export const withMemory = (executor: Executor, memoryBytes: number | undefined, watch: { readonly compiled?: (graph: Graph) => unknown; readonly ran?: (graph: Graph) => unknown } = {}): Executor => ({
   description: executor.description, memoryBytes,
   resident: (data, shape) => executor.resident(data, shape),
+  drop: (resident) => executor.drop(resident),
   dispose: () => executor.dispose(),
-  compile: async (graph, held) => {
+  compile: async (graph) => {
     watch.compiled?.(graph)
-    const program = await executor.compile(graph, held)
+    const program = await executor.compile(graph)
     return {
       dispose: () => program.dispose(),
       run: async (inputs) => {

@@ -45,7 +45,7 @@ interface Engine {
   /** Tokens of a minibatch that go through the model at once, and of a block of rows at a draw, where not what suits a core. */
   readonly tokens?: TokensAtOnce
   /** Sets this process up, before any thread opens it. */
-  readonly settle?: (precision: Precision) => void
+  readonly settle?: () => void
   /** Compared with the float64 reference before it is used. */
   readonly checked?: true
   /** By what name what it needs can be installed here. */
@@ -104,8 +104,8 @@ export const createEvaluator = async (engine: string, architecture: Architecture
   new TransformerEvaluator(await openEngine(engine, precision), architecture, weights)
 
 /** Sets this process up for evaluators that its threads will open. Throws an `engine` error where it is set up for another precision. */
-export const settleEngine = (engine: string, precision: Precision = 'float32'): void => {
-  knownEngine(engine)?.settle?.(precision)
+export const settleEngine = (engine: string): void => {
+  knownEngine(engine)?.settle?.()
 }
 
 /** Evaluators that so many threads are to have: where they have one device together, there are few. */

@@ -41,6 +41,9 @@ export interface StackedEvaluator {
 export interface Evaluator {
   /** Forward at w* over the rows: everything that a replica's piece and the layers above it start from. */
   prefix(rows: Rows): Promise<Prefix>
+  /** Many runs will take the prefix, until it is released: where the executor has a memory of its own and room in it, its activations go there once. */
+  hold?(prefix: Prefix): void
+  release?(prefix: Prefix): void
   /** Losses ℓ in nats of every target position, row by row: [rows.count × (rows.length - 1)], at w* with the component's weights replaced. */
   losses(component: string, weights: Float32Array, prefix: Prefix): Promise<Float32Array>
   /**

@@ -8,7 +8,7 @@ export interface EngineDescription {
   readonly version: string
 }
 
-/** A tensor that stays where the executor computes: weights w*, held once and bound to many runs of many programs. */
+/** A tensor that stays where the executor computes: weights w*, or activations at w*, held once and bound to many runs of many programs. */
 export interface Resident {
   readonly shape: readonly number[]
   readonly handle: unknown
@@ -33,12 +33,12 @@ export interface Executor {
   readonly apart?: boolean
   /** Bytes of a device's own memory that its programs may take; undefined where they compute in the machine's. */
   readonly memoryBytes?: number | undefined
+  /** The numbers must stay as they are until it is dropped. */
   resident(data: Float32Array, shape: readonly number[]): Resident
-  /**
-   * `held` names inputs that are the same in every run: an executor whose device keeps nothing outside of programs keeps them within, and
-   * they need not be given to `run`. Throws `OutOfDeviceMemory`, as a run does.
-   */
-  compile(graph: Graph, held?: Readonly<Record<string, Resident>>): Promise<Program>
+  /** Lets go of a resident that no run takes any more. */
+  drop(resident: Resident): void
+  /** Throws `OutOfDeviceMemory`, as a run does. */
+  compile(graph: Graph): Promise<Program>
   /** Lets go of residents, and of whatever else computes for it; its programs are disposed of before. */
   dispose(): Promise<void>
 }

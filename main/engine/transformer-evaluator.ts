@@ -61,8 +61,8 @@ const deviceBytes = (graph: Graph): number => {
 /** Items of the products of attention, whose scores a softmax takes. */
 const itemsOf = (graph: Graph): number => graph.nodes.reduce((most, { operation, inputs: [x] }) => (operation.kind === 'softmax' ? Math.max(most, size(x.shape.slice(0, -2))) : most), 0)
 
-/** A model with its weights is one message of at most 2 GB. */
-const mostHeldBytes = 1.8e9
+/** Of a device's memory, for activations at w* that stay there. */
+const activationShare = 1 / 8
 
 /** Some of the rows, with their activations. */
 const partOf = ({ rows, activations }: Prefix, first: number, count: number): Prefix => {
@@ -104,10 +104,15 @@ const headOf = (component: string): number => Number(component.split('.')[1])
 export class TransformerEvaluator implements Evaluator {
   private readonly programs = new Map<string, Compiled>()
   private readonly residents = new Map<string, Resident>()
+  /** Activations at w* that may stay with the executor, and those that do. */
+  private readonly activations = new Map<Float32Array, Resident | undefined>()
   private readonly components = new Map<string, { slices: Slice[]; projection: Float32Array | undefined }>()
 
   private readonly layerwise: Layerwise
   private scratch = new Float32Array(0)
+
+  /** Of all weights at w*, which a device comes to hold once for all programs. */
+  private readonly weightBytes: number
 
   /** Only a device that has more to do with than one replica gives it. */
   readonly stacked: StackedEvaluator | undefined
@@ -124,12 +129,13 @@ export class TransformerEvaluator implements Evaluator {
     this.residents.set(unembeddingName.centre, executor.resident(centre, [1, hidden]))
     this.residents.set(unembeddingName.centred, executor.resident(centred, [centred.length / hidden, hidden]))
     this.layerwise = new Layerwise({
-      architecture, weights, centre, heldApart: executor.apart === true, resident: (name) => this.resident(name), compiled: (key, make) => this.compiled(key, make, false)
+      architecture, weights, centre, heldApart: executor.apart === true, resident: (name) => this.resident(name), compiled: (key, make) => this.compiled(key, make)
     })
     const stacked: StackedEvaluator = {
       losses: (replicas, width, prefix) => this.stackedLosses(replicas, width, prefix),
       gradient: (replicas, width, prefix, gradients) => this.stackedGradients(replicas, width, prefix, gradients)
     }
+    this.weightBytes = [...weights.values()].reduce((sum, { data }) => sum + data.byteLength, centred.byteLength)
     this.stacked = this.roomBytes === undefined ? undefined : stacked
   }
 
@@ -143,17 +149,23 @@ export class TransformerEvaluator implements Evaluator {
     return made
   }
 
-  /** `whole` says that inputs by the names of weights are these weights in every run. */
-  private async compiled(key: string, make: () => Graph, whole: boolean): Promise<Compiled> {
-    const known = this.programs.get(key) ?? (await this.compile(make(), whole))
+  private async compiled(key: string, make: () => Graph): Promise<Compiled> {
+    const known = this.programs.get(key) ?? (await this.compile(make()))
     this.programs.delete(key)
     this.programs.set(key, known)
     return known
   }
 
-  /** Bytes of a device's memory for all programs; undefined where they compute in the machine's. */
+  /** Bytes of a device's memory for all programs, which weights and activations leave; undefined where they compute in the machine's. */
   private get roomBytes(): number | undefined {
-    return this.executor.memoryBytes ?? (this.executor.apart === true ? unsaidBytes : undefined)
+    const { memoryBytes, apart } = this.executor
+    if (memoryBytes === undefined) return apart === true ? unsaidBytes : undefined
+    return memoryBytes * (1 - activationShare) - this.weightBytes
+  }
+
+  /** Bytes of activations that may stay on a device. */
+  private get activationBytes(): number {
+    return activationShare * (this.executor.memoryBytes ?? (this.executor.apart === true ? unsaidBytes : 0))
   }
 
   private get heldBytes(): number {
@@ -169,27 +181,12 @@ export class TransformerEvaluator implements Evaluator {
     }
   }
 
-  /** Inputs of a graph that are weights at w*. */
-  private weightsOf({ inputs }: Graph): [string, Value][] {
-    return [...inputs].filter(([name]) => this.residents.has(name) || this.weights.has(name))
-  }
-
-  private async compile(graph: Graph, whole: boolean): Promise<Compiled> {
-    const { memoryBytes } = this.executor
-    if (memoryBytes === undefined) {
-      const bytes = peakBytes(graph)
-      await this.makeRoom(bytes, this.roomBytes ?? programBytes)
-      return { program: await this.executor.compile(graph), graph, bytes }
-    }
-    const bytes = deviceBytes(graph)
-    if (bytes > memoryBytes) throw new OutOfDeviceMemory(`a program needs ${bytes} bytes of ${memoryBytes}`)
-    const weights = whole ? this.weightsOf(graph) : []
-    const weightBytes = bytesOf(weights)
-    // Programs that hold weights are not let go of for others that would: those have theirs brought for every run.
-    const hold = weightBytes <= mostHeldBytes && this.heldBytes + bytes + weightBytes <= memoryBytes
-    if (!hold) await this.makeRoom(bytes, memoryBytes)
-    const held = hold ? Object.fromEntries(weights.map(([name]) => [name, this.resident(name)])) : undefined
-    return { program: await this.executor.compile(graph, held), graph, bytes: bytes + (hold ? weightBytes : 0) }
+  private async compile(graph: Graph): Promise<Compiled> {
+    const onDevice = this.executor.memoryBytes !== undefined
+    const [bytes, room] = [onDevice ? deviceBytes(graph) : peakBytes(graph), this.roomBytes ?? programBytes]
+    if (onDevice && bytes > room) throw new OutOfDeviceMemory(`a program needs ${bytes} bytes of ${Math.max(0, room)}`)
+    await this.makeRoom(bytes, room)
+    return { program: await this.executor.compile(graph), graph, bytes }
   }
 
   private component(name: string): { slices: Slice[]; projection: Float32Array | undefined } {
@@ -258,13 +255,38 @@ export class TransformerEvaluator implements Evaluator {
 
   private async prefixOf(rows: Rows): Promise<Record<string, Float32Array>> {
     const extent = extentOf(rows)
-    const { program, graph } = await this.compiled(`prefix ${extent.count} ${extent.positions}`, () => prefixGraph(this.architecture, extent), true)
+    const { program, graph } = await this.compiled(`prefix ${extent.count} ${extent.positions}`, () => prefixGraph(this.architecture, extent))
     const first = { [activationName.stream(0)]: embedRows(this.architecture, this.weights, shifted(rows).inputs, extent.positions) }
     return { ...first, ...(await program.run(this.bind(graph, first))) }
   }
 
+  hold({ activations }: Prefix): void {
+    const arrays = Object.values(activations)
+    const bytes = [...this.activations.keys(), ...arrays].reduce((sum, { byteLength }) => sum + byteLength, 0)
+    if (bytes <= this.activationBytes) for (const array of arrays) this.activations.set(array, undefined)
+  }
+
+  release({ activations }: Prefix): void {
+    for (const array of Object.values(activations)) {
+      const resident = this.activations.get(array)
+      this.activations.delete(array)
+      if (resident !== undefined) this.executor.drop(resident)
+    }
+  }
+
+  /** Activations as a program takes them: from where the executor computes, if they may stay there. */
+  private activation(array: Float32Array, shape: readonly number[]): Bound {
+    if (!this.activations.has(array)) return array
+    const resident = this.activations.get(array) ?? this.executor.resident(array, shape)
+    this.activations.set(array, resident)
+    return resident
+  }
+
   private bind(graph: Graph, given: Readonly<Record<string, Bound>>): Record<string, Bound> {
-    return Object.fromEntries([...graph.inputs.keys()].map((name) => [name, given[name] ?? this.resident(name)]))
+    return Object.fromEntries([...graph.inputs].map(([name, { shape }]) => {
+      const bound = given[name] ?? this.resident(name)
+      return [name, bound instanceof Float32Array ? this.activation(bound, shape) : bound]
+    }))
   }
 
   /** What a piece's program gives for each part of the rows that it was run over at once. */
@@ -320,7 +342,7 @@ export class TransformerEvaluator implements Evaluator {
     const widths = new Set(Array.from({ length: width }, (_, part) => Math.ceil(width / (part + 1))))
     for (const replicas of widths) {
       const graph = this.graphOf(component, extentOf(rows, replicas), withGradient)
-      if (deviceBytes(graph) + bytesOf(this.weightsOf(graph)) <= share && itemsOf(graph) <= mostItems) return replicas
+      if (deviceBytes(graph) <= share && itemsOf(graph) <= mostItems) return replicas
     }
     return 1
   }
@@ -329,7 +351,7 @@ export class TransformerEvaluator implements Evaluator {
   private async runStackProgram(replicas: readonly OwnWeights[], atOnce: number, prefix: Prefix, withGradient: boolean): Promise<Record<string, Float32Array>[]> {
     const { component } = replicas[0]
     const extent = extentOf(prefix.rows, atOnce)
-    const { program, graph } = await this.compiled(`${programName(component)} ${extent.count} ${extent.positions} ${withGradient} x${atOnce}`, () => this.graphOf(component, extent, withGradient), true)
+    const { program, graph } = await this.compiled(`${programName(component)} ${extent.count} ${extent.positions} ${withGradient} x${atOnce}`, () => this.graphOf(component, extent, withGradient))
     const all = Array.from({ length: atOnce }, (_, at) => replicas[at] ?? replicas[0])
     const given = this.givenOf(component, prefix, (start, end) => concatenate(all.map(({ weights }) => weights.subarray(start, end))))
     given['head:index'] = Int32Array.from(all, (replica) => headOf(replica.component))
@@ -342,7 +364,7 @@ export class TransformerEvaluator implements Evaluator {
     const piece = pieceOf(component)
     const { projection } = this.component(component)
     const key = `${programName(component)} ${extent.count} ${extent.positions} ${withGradient} ${exact}`
-    const { program, graph } = await this.compiled(key, () => this.graphOf(component, extent, withGradient, exact), true)
+    const { program, graph } = await this.compiled(key, () => this.graphOf(component, extent, withGradient, exact))
     const own = this.unshared(weights)
     const given = this.givenOf(component, prefix, (start, end) => own.subarray(start, end))
     if (piece.kind === 'head' && projection !== undefined) {
@@ -405,6 +427,7 @@ export class TransformerEvaluator implements Evaluator {
     for (const { program } of this.programs.values()) await program.dispose()
     this.programs.clear()
     this.residents.clear()
+    this.activations.clear()
     await this.executor.dispose()
   }
 }

@@ -47,11 +47,13 @@ export class ReplicaWork {
 
   share(key: number, prefix: Prefix): void {
     this.#prefixes.set(key, prefix)
+    this.#evaluator.hold?.(prefix)
   }
 
   release(key: number): void {
     const prefix = this.#prefix(key)
     this.#prefixes.delete(key)
+    this.#evaluator.release?.(prefix)
     this.#reclaimer.dropped(prefix)
   }
 

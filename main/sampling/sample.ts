@@ -144,7 +144,7 @@ class Sampler {
   }
 
   async run({ openLane = threadLane, pick }: SamplingTransport): Promise<SampledChains> {
-    settleEngine(this.#run.engine, this.#run.precision)
+    settleEngine(this.#run.engine)
     const { chunks, blocks, split } = this.#sizes
     const tasks = this.#run.replicas.length * (split ? Math.max(chunks, blocks) : 1)
     this.#pool = await Pool.open(this.#run, openLane, Math.min(evaluatorsOf(this.#run.engine, this.#input.threads), tasks), pick)

@@ -42,13 +42,17 @@ interface Counts {
 
 const none = (): Counts => ({ runs: 0, launches: 0, bytesThere: 0, bytesBack: 0, programs: 0 })
 
-/** A device that computes nothing, but counts what it is given to do: as CUDA is, which keeps weights within programs and nothing between runs. */
+/** A device that computes nothing, but counts what it is given to do: which keeps residents. */
 const counting = (memoryBytes: number, counts: Counts): Executor => ({
   description: { name: 'counting', device: 'none', precision: 'none', version: '' },
   memoryBytes,
-  resident: (_, shape) => ({ shape, handle: null }),
+  resident: (_, shape) => {
+    counts.bytesThere += 4 * size(shape)
+    return { shape, handle: null }
+  },
   dispose: () => Promise.resolve(),
-  compile: (graph: Graph, held) => {
+  drop: () => {},
+  compile: (graph: Graph) => {
     counts.programs++
     const launches = launchesOf(lowerToOnnx(graph, 512 * 2 ** 20).model)
     const outputs = Object.fromEntries([...graph.outputs].map(([name, { shape }]) => [name, new Float32Array(size(shape))]))
@@ -59,7 +63,7 @@ const counting = (memoryBytes: number, counts: Counts): Executor => ({
         counts.runs++
         counts.launches += launches
         counts.bytesBack += back
-        for (const [name, { shape }] of graph.inputs) if (held?.[name] === undefined || !isResident(inputs[name])) counts.bytesThere += 4 * size(shape)
+        for (const [name, { shape }] of graph.inputs) if (!isResident(inputs[name])) counts.bytesThere += 4 * size(shape)
         return Promise.resolve(outputs)
       }
     })

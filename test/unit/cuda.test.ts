@@ -222,6 +222,7 @@ describe('the self-check of an engine', () => {
     return {
       description: executor.description,
       resident: (data, shape) => executor.resident(change(data), shape),
+      drop: () => {},
       compile: (graph) => executor.compile(graph),
       dispose: () => executor.dispose()
     }

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { Bound, Executor } from '../../main/engine/executor'
 import { type Graph, GraphBuilder } from '../../main/engine/graph'
-import { OnnxExecutor, openOnnxCpu } from '../../main/engine/onnx/executor'
+import { openOnnxCpu } from '../../main/engine/onnx/executor'
 import { ReferenceExecutor } from '../../main/engine/reference/executor'
+import { asForCuda } from '../executors'
 import { uniforms } from '../tiny-model'
 
 const [tokens, width, vocabulary, block] = [6, 4, 29, 8]
@@ -46,7 +47,7 @@ describe('graphs that are lowered for a device', () => {
     ['in parts of two blocks', 4 * tokens * 2 * block],
     ['in parts of one block, where not even one fits', 1]
   ])('take a vocabulary %s, to the same sums and what is added to its rows', async (_, partBytes) => {
-    const device = new OnnxExecutor({ provider: 'cpu', name: 'onnx-cpu', device: 'CPU', partBytes })
+    const device = asForCuda({ partBytes })
     const [inParts, inBlocks, exact] = [await resultOn(device), await resultOn(openOnnxCpu()), await resultOn(new ReferenceExecutor())]
     for (const [name, values] of Object.entries(exact)) {
       const scale = Math.max(...values.map(Math.abs))
@@ -62,7 +63,7 @@ describe('graphs that are lowered for a device', () => {
     ['two heads at once', 4 * 8 * 8 * 2],
     ['one head at once, where not even one fits', 1]
   ])('take the scores of %s, to the same attention', async (_, partBytes) => {
-    const device = new OnnxExecutor({ provider: 'cpu', name: 'onnx-cpu', device: 'CPU', partBytes })
+    const device = asForCuda({ partBytes })
     const [inParts, inBlocks, exact] = [await resultOn(device, attention()), await resultOn(openOnnxCpu(), attention()), await resultOn(new ReferenceExecutor(), attention())]
     expect(Object.keys(exact)).toEqual(['mixed', 'q', 'k', 'v'])
     for (const [name, values] of Object.entries(exact)) {

@@ -7,13 +7,14 @@ import { checkEngine, createEvaluator, describeEngine, resolveEngine } from '../
 import type { Executor } from '../../main/engine/executor'
 import { type Graph, GraphBuilder, size } from '../../main/engine/graph'
 import { lossStageGraph } from '../../main/engine/layerwise-graphs'
-import { OnnxExecutor, openOnnxCpu } from '../../main/engine/onnx/executor'
+import { openOnnxCpu } from '../../main/engine/onnx/executor'
 import { ReferenceExecutor } from '../../main/engine/reference/executor'
 import { selfCheck } from '../../main/engine/self-check'
 import type { Precision } from '../../preload/precisions'
 import { unembeddingName } from '../../main/engine/transformer'
 import type { Architecture } from '../../main/models/architecture'
 import { loadModel } from '../../main/models/load'
+import { asForCuda } from '../executors'
 import { localLane } from '../../main/sampling/pool'
 import { sample } from '../../main/sampling/sample'
 import { tinyRows, uniforms, writeTinyModel } from '../tiny-model'
@@ -158,7 +159,7 @@ describe('a number beyond float16', () => {
 })
 
 describe('products by a device\'s own operators', () => {
-  const device = (format: 'float16' | 'bfloat16'): OnnxExecutor => new OnnxExecutor({ provider: 'cpu', name: 'onnx-cpu', device: 'CPU', partBytes: 2 ** 20, products: { format, emulated: false } })
+  const device = (format: 'float16' | 'bfloat16'): Executor => asForCuda({ products: { format, emulated: false } })
 
   it('are a graph that onnxruntime takes, with the numbers of the format', async () => {
     const { graph, inputs } = model(1)

@@ -4,14 +4,14 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { OwnWeights, Prefix, StackedEvaluator } from '../../main/engine/evaluator'
 import type { Graph } from '../../main/engine/graph'
-import { OnnxExecutor, openOnnxCpu } from '../../main/engine/onnx/executor'
+import { openOnnxCpu } from '../../main/engine/onnx/executor'
 import { componentSlices, flatten } from '../../main/models/components'
 import type { SamplingResult } from '../../main/sampling/estimates'
 import { groupsOf, mostTogether } from '../../main/sampling/groups'
 import type { SamplingInput } from '../../main/sampling/input'
 import { type OpenLane, localLane } from '../../main/sampling/pool'
 import { sample } from '../../main/sampling/sample'
-import { executors, withMemory } from '../executors'
+import { asForCuda, executors, withMemory } from '../executors'
 import { QuadraticEvaluator, architecture, dyingLanes, smallInput, weights } from './sampling-fake'
 import { runsApart, tinyRun, withExecutor } from './tiny-run'
 
@@ -168,7 +168,6 @@ describe('a run on a device', () => {
   const replicas = 14
   /** 20 steps of one chunk, 6 draws of a block of observation and one of probe rows; the first losses are of those blocks at w*. */
   const [passes, atStar] = [20 + 6 * 2, 2]
-  const like = () => new OnnxExecutor({ provider: 'cpu', name: 'onnx-cpu', device: 'CPU', partBytes: 2 ** 20, holds: true, memoryBytes: 2 ** 31 })
   const isPiece = ({ outputs }: Graph): boolean => outputs.has('losses')
 
   it('computes the replicas of a program together, with fewer runs of it, to the numbers of the processor within float32 noise', async () => {
@@ -176,7 +175,7 @@ describe('a run on a device', () => {
     const counted = (counts: { pieces: number; prefixes: number }) => ({ ran: (graph: Graph) => (isPiece(graph) ? counts.pieces++ : counts.prefixes++) })
     const [alone, together] = [{ pieces: 0, prefixes: 0 }, { pieces: 0, prefixes: 0 }]
     const expected = await withExecutor(run, () => withMemory(openOnnxCpu(), undefined, counted(alone)))
-    const found = await withExecutor(run, () => withMemory(like(), 2 ** 31, counted(together)))
+    const found = await withExecutor(run, () => withMemory(asForCuda(), 2 ** 31, counted(together)))
     expect(alone).toEqual({ pieces: passes * replicas + atStar, prefixes: passes + atStar })
     expect(together).toEqual({ pieces: passes * (groups + full) + atStar, prefixes: passes + atStar })
     expect(runsApart(found, expected)).toBeLessThan(1e-4)
@@ -186,12 +185,12 @@ describe('a run on a device', () => {
   it('has the same numbers to the bit when it was interrupted', async () => {
     const run = await input()
     const { checkpoint: _, ...unkept } = run
-    const device = () => withMemory(like(), 2 ** 31)
+    const device = () => withMemory(asForCuda(), 2 ** 31)
     const expected = await withExecutor(unkept, device)
     for (const runs of [30, 111, 170]) {
       const controller = new AbortController()
       let count = 0
-      const counted = () => withMemory(like(), 2 ** 31, { ran: () => ++count === runs && controller.abort() })
+      const counted = () => withMemory(asForCuda(), 2 ** 31, { ran: () => ++count === runs && controller.abort() })
       const kept = { ...run, checkpoint: { ...run.checkpoint, folder: join(folder, `${runs}`) } }
       await expect(withExecutor({ ...kept, signal: controller.signal }, counted)).rejects.toMatchObject({ kind: 'interrupted' })
       expect((await withExecutor(kept, device)).susceptibilities).toEqual(expected.susceptibilities)

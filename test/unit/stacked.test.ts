@@ -178,8 +178,8 @@ describe('replicas together', () => {
     const watched = withMemory(inner, 2 ** 40, when === 'made' ? { compiled: check } : { ran: check })
     const device: Executor = {
       ...watched,
-      compile: async (graph, held) => {
-        const program = await watched.compile(graph, held)
+      compile: async (graph) => {
+        const program = await watched.compile(graph)
         alive++
         return {
           run: async (inputs) => {

@@ -157,6 +157,12 @@ export class ProcessExecutor implements Executor {
     return { shape, handle: { key, arrived } satisfies Sent }
   }
 
+  drop({ handle }: Resident): void {
+    const { key, arrived } = handle as Sent
+    // What did not arrive is not there, and where the process is gone so is all that it held.
+    arrived.then(() => this.remote.call('dropResident', { key })).catch(() => {})
+  }
+
   async compile(graph: Graph): Promise<Program> {
     const key = ++this.lastKey
     try {

@@ -41,6 +41,11 @@ export const executorHandlers = <Options>(open: (options: Options) => Executor |
       residents.set(key, have(executor, 'executor').resident(data, shape))
       return null
     },
+    dropResident: ({ key }) => {
+      have(executor, 'executor').drop(have(residents.get(key), `resident ${key}`))
+      residents.delete(key)
+      return null
+    },
     compile: ({ key, graph }) => orShort(async () => {
       programs.set(key, await have(executor, 'executor').compile(graphOf(graph)))
       return null

@@ -31,6 +31,7 @@ export interface ExecutorCalls<Options> {
     readonly parameters: { readonly key: number; readonly shape: readonly number[]; readonly offset: number; readonly values: Float32Array }
     readonly result: null
   }
+  readonly dropResident: { readonly parameters: { readonly key: number }; readonly result: null }
   readonly compile: { readonly parameters: { readonly key: number; readonly graph: SentGraph }; readonly result: null | Short }
   readonly run: { readonly parameters: { readonly program: number; readonly inputs: Readonly<Record<string, SentInput>> }; readonly result: Record<string, Float32Array> | Short }
   readonly release: { readonly parameters: { readonly program: number }; readonly result: null }

@@ -48,6 +48,9 @@ export const folderWithCuda = (platform: NodeJS.Platform = process.platform): st
 /** The package that the binding for Node is taken from. */
 const bindingFolder = (platform: NodeJS.Platform): string => (platform === 'win32' ? undefined : folderWithCuda(platform)) ?? installedFolder()
 
+/** What of onnxruntime computes: its execution providers. */
+export type Provider = 'cpu' | 'cuda' | 'webgpu'
+
 /** How onnxruntime's own library is called, as its binding for Node has it. */
 const libraryNames: Readonly<Partial<Record<NodeJS.Platform, string>>> = { win32: 'onnxruntime.dll', darwin: 'libonnxruntime.1.dylib' }
 
@@ -55,13 +58,13 @@ const libraryNames: Readonly<Partial<Record<NodeJS.Platform, string>>> = { win32
  * Path of libonnxruntime that a process uses for a provider. Under Windows that is another for CUDA, where it is installed; elsewhere it is
  * the one that the binding for Node uses, with CUDA where there is one.
  */
-export const libraryPath = (provider: 'cpu' | 'cuda' | 'webgpu' = 'cuda', platform: NodeJS.Platform = process.platform, architecture: string = process.arch): string => {
+export const libraryPath = (provider: Provider = 'cuda', platform: NodeJS.Platform = process.platform, architecture: string = process.arch): string => {
   const withCuda = platform === 'win32' && provider === 'cuda' ? folderWithCuda(platform) : undefined
   return withCuda === undefined ? join(librariesFolder(bindingFolder(platform), platform, architecture), libraryNames[platform] ?? 'libonnxruntime.so.1') : join(cudaFolder(withCuda, platform), windowsLibrary)
 }
 
 /** What a person can do where libraries do not load. */
-const loadingRemedy = process.platform === 'win32' ? 'run npm ci again on this machine, and install the Microsoft Visual C++ Redistributable where it is missing' : 'run npm ci again on this machine'
+export const loadingRemedy = process.platform === 'win32' ? 'run npm ci again on this machine, and install the Microsoft Visual C++ Redistributable where it is missing' : 'run npm ci again on this machine'
 
 /**
  * onnxruntime, loaded when first asked for, so that a machine without its binary can still read what it has. A process has room for one:

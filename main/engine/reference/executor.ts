@@ -257,6 +257,8 @@ export class ReferenceExecutor implements Executor {
     return { shape, handle: data }
   }
 
+  drop(): void {}
+
   compile(graph: Graph): Promise<Program> {
     const run = (bound: Readonly<Record<string, Bound>>): Record<string, Float64Array> => {
       const known = new Map<number, Numbers>()

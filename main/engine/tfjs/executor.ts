@@ -64,7 +64,7 @@ class TfjsProgram implements Program {
  */
 export class TfjsExecutor implements Executor {
   readonly apart = true
-  private readonly residents: tf.Tensor[] = []
+  private readonly residents = new Set<tf.Tensor>()
 
   private constructor(
     private readonly backend: Backend,
@@ -78,8 +78,13 @@ export class TfjsExecutor implements Executor {
 
   resident(data: Float32Array, shape: readonly number[]): Resident {
     const tensor = tensorOf(data, shape)
-    this.residents.push(tensor)
+    this.residents.add(tensor)
     return { shape, handle: tensor }
+  }
+
+  drop({ handle }: Resident): void {
+    this.residents.delete(handle as tf.Tensor)
+    tf.dispose(handle as tf.Tensor)
   }
 
   compile(graph: Graph): Promise<Program> {
@@ -88,7 +93,8 @@ export class TfjsExecutor implements Executor {
   }
 
   dispose(): Promise<void> {
-    tf.dispose(this.residents.splice(0))
+    tf.dispose([...this.residents])
+    this.residents.clear()
     return Promise.resolve()
   }
 }

@@ -162,7 +162,7 @@ const checked = async <T>(device: Device, work: () => T): Promise<T> => {
 export class WgslExecutor implements Executor {
   readonly apart = true
   private readonly pipelines = new Map<Kernel, Promise<Pipeline>>()
-  private readonly residents: DeviceBuffer[] = []
+  private readonly residents = new Set<DeviceBuffer>()
 
   constructor(
     private readonly device: Device,
@@ -172,8 +172,13 @@ export class WgslExecutor implements Executor {
   resident(data: Float32Array, shape: readonly number[]): Resident {
     const buffer = this.device.createBuffer({ size: data.byteLength, usage: usage.storage | usage.copySource | usage.copyTarget })
     this.device.queue.writeBuffer(buffer, 0, data)
-    this.residents.push(buffer)
+    this.residents.add(buffer)
     return { shape, handle: buffer }
+  }
+
+  drop({ handle }: Resident): void {
+    this.residents.delete(handle as DeviceBuffer)
+    ;(handle as DeviceBuffer).destroy()
   }
 
   private pipeline(kernel: Kernel): Promise<Pipeline> {
@@ -195,7 +200,8 @@ export class WgslExecutor implements Executor {
   }
 
   dispose(): Promise<void> {
-    for (const buffer of this.residents.splice(0)) buffer.destroy()
+    for (const buffer of this.residents) buffer.destroy()
+    this.residents.clear()
     return Promise.resolve()
   }
 }

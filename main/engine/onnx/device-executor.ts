@@ -1,0 +1,302 @@
+import type { Precision } from '../../../preload/precisions'
+import { type Bound, type EngineDescription, type Executor, OutOfDeviceMemory, type Program, type Resident, isResident } from '../executor'
+import { type Graph, GraphBuilder, size } from '../graph'
+import { type OnnxApi, type Pointer, onnxApi } from './c-api'
+import { type RoundedProducts, lowerToOnnx } from './lower'
+import { type Provider, onnxVersion } from './package'
+
+/** Where a provider computes: how it is asked for, and what onnxruntime calls its memory. */
+interface Place {
+  readonly memory: string
+  readonly append: (api: OnnxApi, options: Pointer, settings: DeviceSettings) => void
+}
+
+const places: Readonly<Record<Provider, Place>> = {
+  cuda: {
+    memory: 'Cuda',
+    append: ({ call, made, release }, options, { precision }) => {
+      // An arena that doubles would leave other programs less.
+      const words = { device_id: '0', use_tf32: precision === 'tf32' ? '1' : '0', arena_extend_strategy: 'kSameAsRequested' }
+      const cuda = made(call.createCudaOptions)
+      try {
+        call.setCudaOptions(cuda, Object.keys(words), Object.values(words), Object.keys(words).length)
+        call.appendCuda(options, cuda)
+      } finally {
+        release.cudaOptions(cuda)
+      }
+    }
+  },
+  webgpu: { memory: 'WebGPU_Buffer', append: ({ call }, options) => call.appendProvider(options, 'WebGPU', null, null, 0) },
+  // The processor in a device's place, for tests.
+  cpu: { memory: 'Cpu', append: () => {} }
+}
+
+export interface DeviceSettings {
+  readonly provider: Provider
+  /** Name and device of the engine, as a run records them. */
+  readonly name: string
+  readonly device: string
+  readonly precision?: Precision
+  /** Bytes of exponentials of a vocabulary that are computed at once. */
+  readonly partBytes: number
+  /** What products are rounded to, where the provider does not do so by itself. */
+  readonly products?: RoundedProducts
+  /** Of the device's memory, for programs and residents. */
+  readonly memoryBytes?: number
+  /** What the provider computes with, beside onnxruntime. */
+  readonly versionWords?: string
+}
+
+/** ONNXTensorElementDataType. */
+const elements = { float32: 1, int32: 6 } as const
+/** OrtDeviceAllocator, and OrtMemTypeDefault. */
+const [deviceAllocator, defaultMemory] = [0, 0]
+/** ORT_LOGGING_LEVEL_ERROR: a device's provider warns of every node that it leaves to the processor, as it does with shapes on purpose. */
+const errorsAlone = 3
+/** ORT_ENABLE_ALL. */
+const allOptimizations = 99
+
+/** What CUDA, its libraries and onnxruntime's arena say where memory is short. */
+const memoryWords = /out of memory|failed to allocate memory|STATUS_ALLOC_FAILED|cudaErrorMemoryAllocation|CUDA failure 2:/i
+
+/** An error of a device as what it is. */
+const deviceError = (error: unknown): unknown => (error instanceof Error && memoryWords.test(error.message) ? new OutOfDeviceMemory(error.message.split('\n')[0], { cause: error }) : error)
+
+/** A copy of fewer bytes takes less time than to have another thread make it. */
+const quickBytes = 2 ** 18
+
+interface Input {
+  readonly name: string
+  readonly shape: readonly number[]
+  /** Numbers, or a tensor of the device. */
+  readonly from: Float32Array | Int32Array | Pointer
+}
+
+interface Output {
+  readonly name: string
+  readonly shape: readonly number[]
+  /** Null where it is to stay on the device. */
+  readonly into: Float32Array | null
+}
+
+/** One provider of onnxruntime with its device's memory, as programs and residents of a thread have it. */
+class Device {
+  readonly api: OnnxApi
+  readonly environment: Pointer
+  /** The processor's memory, and the device's. */
+  readonly here: Pointer
+  readonly there: Pointer
+  readonly allocator: Pointer
+  readonly #settings: DeviceSettings
+  readonly #copies = new Map<string, Promise<{ readonly session: Pointer; readonly input: string }>>()
+
+  constructor(settings: DeviceSettings) {
+    this.api = onnxApi(settings.provider)
+    const { call, made } = this.api
+    this.#settings = settings
+    // One for the whole process, whoever makes it.
+    this.environment = made(call.createEnvironment, errorsAlone, 'spectroscope')
+    this.here = made(call.createMemory, 'Cpu', deviceAllocator, 0, defaultMemory)
+    this.there = made(call.createMemory, places[settings.provider].memory, deviceAllocator, 0, defaultMemory)
+    this.allocator = made(call.defaultAllocator)
+  }
+
+  async session(model: Uint8Array): Promise<Pointer> {
+    const { api, environment } = this
+    const { call, made, release } = api
+    const options = made(call.createSessionOptions)
+    try {
+      call.setThreadsWithin(options, 1)
+      call.setThreadsBetween(options, 1)
+      call.setOptimization(options, allOptimizations)
+      call.disableMemoryPatterns(options)
+      call.setLogSeverity(options, errorsAlone)
+      places[this.#settings.provider].append(api, options, this.#settings)
+      const session: Pointer[] = [0n]
+      await call.createSession.apart(environment, model, model.byteLength, options, session)
+      return session[0]
+    } finally {
+      release.sessionOptions(options)
+    }
+  }
+
+  /**
+   * Runs a session: its inputs are residents of the device, or numbers that are copied there, and its outputs are copied into arrays that are
+   * given, or stay on the device, which `null` says; those are given back.
+   */
+  async run(session: Pointer, inputs: readonly Input[], outputs: readonly Output[]): Promise<readonly Pointer[]> {
+    const { call, made, release, pointersAt } = this.api
+    const binding = made(call.createBinding, session)
+    const tensors: Pointer[] = []
+    const tensor = (data: Float32Array | Int32Array, shape: readonly number[]): Pointer => {
+      const value = made(call.createTensor, this.here, data, data.byteLength, shape, shape.length, data instanceof Int32Array ? elements.int32 : elements.float32)
+      tensors.push(value)
+      return value
+    }
+    try {
+      for (const { name, shape, from } of inputs) {
+        if (typeof from === 'bigint') call.bindInput(binding, name, from)
+        else if (from.byteLength < quickBytes) call.bindInput(binding, name, tensor(from, shape))
+        else await call.bindInput.apart(binding, name, tensor(from, shape))
+      }
+      for (const { name, shape, into } of outputs) {
+        if (into === null) call.bindOutputTo(binding, name, this.there)
+        else call.bindOutput(binding, name, tensor(into, shape))
+      }
+      await call.runBinding.apart(session, null, binding)
+      if (outputs.every(({ into }) => into !== null)) return []
+      const [list, count]: [Pointer[], number[]] = [[0n], [0]]
+      call.boundOutputs(binding, this.allocator, list, count)
+      const values = pointersAt(list[0], outputs.length)
+      call.free(this.allocator, list[0])
+      return values
+    } finally {
+      // What tensors were made of is in `inputs` and `outputs`, and so stays until here.
+      release.binding(binding)
+      for (const value of tensors) release.value(value)
+    }
+  }
+
+  #copy(shape: readonly number[]): Promise<{ readonly session: Pointer; readonly input: string }> {
+    const key = shape.join()
+    const known = this.#copies.get(key)
+    if (known !== undefined) return known
+    const builder = new GraphBuilder()
+    const value = builder.input('here', shape)
+    builder.output('there', value)
+    const { model, inputName } = lowerToOnnx(builder.build())
+    const made = this.session(model).then((session) => ({ session, input: inputName(value) }))
+    this.#copies.set(key, made)
+    made.catch(() => this.#copies.delete(key))
+    return made
+  }
+
+  /** A copy of the numbers in the device's memory, by a session that does nothing else. */
+  async put(data: Float32Array, shape: readonly number[]): Promise<Pointer> {
+    const { session, input } = await this.#copy(shape)
+    const [value] = await this.run(session, [{ name: input, shape, from: data }], [{ name: 'there', shape, into: null }])
+    return value
+  }
+
+  async dispose(): Promise<void> {
+    const { release } = this.api
+    const copies = await Promise.allSettled(this.#copies.values())
+    this.#copies.clear()
+    for (const copy of copies) if (copy.status === 'fulfilled') release.session(copy.value.session)
+    release.memory(this.there)
+    release.memory(this.here)
+  }
+}
+
+/** Numbers that are put on the device when a program first takes them; where that fails, as for lack of memory, the next one tries again. */
+class DeviceTensor {
+  readonly #device: Device
+  readonly #put: () => Promise<Pointer>
+  #value: Promise<Pointer> | undefined
+
+  constructor(device: Device, data: Float32Array, shape: readonly number[]) {
+    this.#device = device
+    this.#put = () => device.put(data, shape)
+  }
+
+  value(): Promise<Pointer> {
+    if (this.#value !== undefined) return this.#value
+    const value = this.#put()
+    this.#value = value
+    value.catch(() => (this.#value = undefined))
+    return value
+  }
+
+  async release(): Promise<void> {
+    const value = this.#value
+    this.#value = undefined
+    await value?.then((pointer) => this.#device.api.release.value(pointer), () => {})
+  }
+}
+
+class DeviceProgram implements Program {
+  constructor(
+    private readonly device: Device,
+    private readonly session: Pointer,
+    private readonly graph: Graph,
+    private readonly inputName: ReturnType<typeof lowerToOnnx>['inputName']
+  ) {}
+
+  async run(inputs: Readonly<Record<string, Bound>>): Promise<Record<string, Float32Array>> {
+    const outputs = [...this.graph.outputs].map(([name, { shape }]) => ({ name, shape, into: new Float32Array(size(shape)) }))
+    try {
+      const given: Input[] = []
+      for (const [name, value] of this.graph.inputs) {
+        const bound = inputs[name]
+        given.push({ name: this.inputName(value), shape: value.shape, from: isResident(bound) ? await (bound.handle as DeviceTensor).value() : bound })
+      }
+      await this.device.run(this.session, given, outputs)
+    } catch (error) {
+      throw deviceError(error)
+    }
+    return Object.fromEntries(outputs.map(({ name, into }) => [name, into]))
+  }
+
+  async dispose(): Promise<void> {
+    this.device.api.release.session(this.session)
+  }
+}
+
+/**
+ * onnxruntime on a device with a memory of its own, through its C API: residents stay there, once for all programs, and what a program takes
+ * and gives beside them is bound to arrays of this process, so that nothing else crosses. Its work is done in threads of the library's own, and the
+ * one that asks for it is free meanwhile. Throws what the library says, or `OutOfDeviceMemory`.
+ */
+export class DeviceExecutor implements Executor {
+  readonly description: EngineDescription
+  readonly #device: Device
+  readonly #residents = new Set<DeviceTensor>()
+
+  /** Throws what the library says where there is no such device; numbers are put there to see that it works. */
+  static async open(settings: DeviceSettings): Promise<DeviceExecutor> {
+    const executor = new DeviceExecutor(settings)
+    try {
+      await executor.#device.put(Float32Array.of(0), [1]).then((value) => executor.#device.api.release.value(value))
+      return executor
+    } catch (error) {
+      await executor.dispose()
+      throw error
+    }
+  }
+
+  constructor(private readonly settings: DeviceSettings) {
+    const { name, device, precision = 'float32', versionWords } = settings
+    this.#device = new Device(settings)
+    this.description = { name, device, precision, version: [`onnxruntime ${onnxVersion()}`, ...(versionWords === undefined ? [] : [versionWords])].join(', ') }
+  }
+
+  get memoryBytes(): number | undefined {
+    return this.settings.memoryBytes
+  }
+
+  resident(data: Float32Array, shape: readonly number[]): Resident {
+    const tensor = new DeviceTensor(this.#device, data, shape)
+    this.#residents.add(tensor)
+    return { shape, handle: tensor }
+  }
+
+  drop({ handle }: Resident): void {
+    this.#residents.delete(handle as DeviceTensor)
+    void (handle as DeviceTensor).release()
+  }
+
+  async compile(graph: Graph): Promise<Program> {
+    const { model, inputName } = lowerToOnnx(graph, this.settings.partBytes, this.settings.products)
+    try {
+      return new DeviceProgram(this.#device, await this.#device.session(model), graph, inputName)
+    } catch (error) {
+      throw deviceError(error)
+    }
+  }
+
+  async dispose(): Promise<void> {
+    for (const tensor of this.#residents) await tensor.release()
+    this.#residents.clear()
+    await this.#device.dispose()
+  }
+}
