@@ -88,7 +88,7 @@ describe.skipIf(feedLack !== undefined)(`the provider for CUDA, from a feed${fee
     expect(readdirSync(engines)).toHaveLength(1)
     const libraries = librariesFolder(copyFolder())
     for (const file of readdirSync(librariesFolder(installedFolder()))) expect(statSync(join(libraries, file)).size).toBe(statSync(join(librariesFolder(installedFolder()), file)).size)
-    expect(dirname(libraryPath())).toBe(libraries)
+    for (const provider of ['cpu', 'cuda', 'webgpu'] as const) expect(dirname(libraryPath(provider))).toBe(libraries)
     expect(typeof loadOnnx().InferenceSession.create).toBe('function')
 
     expect(await neededByProvider(copyFolder())).toEqual({ cuda: 12, missing: needed })

@@ -58,7 +58,7 @@ const libraryNames: Readonly<Partial<Record<NodeJS.Platform, string>>> = { win32
  * Path of libonnxruntime that a process uses for a provider. Under Windows that is another for CUDA, where it is installed; elsewhere it is
  * the one that the binding for Node uses, with CUDA where there is one.
  */
-export const libraryPath = (provider: Provider = 'cuda', platform: NodeJS.Platform = process.platform, architecture: string = process.arch): string => {
+export const libraryPath = (provider: Provider, platform: NodeJS.Platform = process.platform, architecture: string = process.arch): string => {
   const withCuda = platform === 'win32' && provider === 'cuda' ? folderWithCuda(platform) : undefined
   return withCuda === undefined ? join(librariesFolder(bindingFolder(platform), platform, architecture), libraryNames[platform] ?? 'libonnxruntime.so.1') : join(cudaFolder(withCuda, platform), windowsLibrary)
 }
