@@ -25,6 +25,7 @@ interface Native {
 const functions = {
   createEnvironment: [3, 'int', 'str', 'out'],
   createSession: [8, 'in', 'in', 'size_t', 'in', 'out'],
+  run: [9, 'in', 'in', 'words', 'pointers', 'size_t', 'words', 'size_t', 'pointers'],
   createSessionOptions: [10, 'out'],
   disableMemoryPatterns: [17, 'in'],
   setLogSeverity: [22, 'in', 'int'],
@@ -38,9 +39,9 @@ const functions = {
   runBinding: [133, 'in', 'in', 'in'],
   createBinding: [134, 'in', 'out'],
   bindInput: [136, 'in', 'str', 'in'],
-  bindOutput: [137, 'in', 'str', 'in'],
   bindOutputTo: [138, 'in', 'str', 'in'],
   boundOutputs: [140, 'in', 'in', 'out', 'count'],
+  synchronizeInputs: [202, 'in'],
   appendCuda: [204, 'in', 'in'],
   createCudaOptions: [205, 'out'],
   setCudaOptions: [206, 'in', 'words', 'words', 'size_t'],
@@ -81,7 +82,7 @@ const giveStack = (koffi: typeof Koffi): void => {
 const load = (path: string): OnnxApi => {
   const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi
   giveStack(koffi)
-  const types: Readonly<Record<string, Koffi.TypeObject>> = { in: koffi.pointer('void'), shape: koffi.pointer('int64_t'), words: koffi.pointer('str') }
+  const types: Readonly<Record<string, Koffi.TypeObject>> = { in: koffi.pointer('void'), shape: koffi.pointer('int64_t'), words: koffi.pointer('str'), pointers: koffi.pointer('void *') }
   const outputs = { out: koffi.out(koffi.pointer('void *')), count: koffi.out(koffi.pointer('size_t')) } as const
   const typeOf = (name: string): Koffi.TypeObject => types[name] ?? outputs[name as keyof typeof outputs] ?? name
   const functionAt = (where: Pointer, result: string, parameters: readonly string[]): Native => koffi.decode(where, koffi.proto(null, result, parameters.map(typeOf))) as Native

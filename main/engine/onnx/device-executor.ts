@@ -62,9 +62,6 @@ const memoryWords = /out of memory|failed to allocate memory|STATUS_ALLOC_FAILED
 /** An error of a device as what it is. */
 const deviceError = (error: unknown): unknown => (error instanceof Error && memoryWords.test(error.message) ? new OutOfDeviceMemory(error.message.split('\n')[0], { cause: error }) : error)
 
-/** A copy of fewer bytes takes less time than to have another thread make it. */
-const quickBytes = 2 ** 18
-
 interface Input {
   readonly name: string
   readonly shape: readonly number[]
@@ -75,8 +72,7 @@ interface Input {
 interface Output {
   readonly name: string
   readonly shape: readonly number[]
-  /** Null where it is to stay on the device. */
-  readonly into: Float32Array | null
+  readonly into: Float32Array
 }
 
 /** One provider of onnxruntime with its device's memory, as programs and residents of a thread have it. */
@@ -120,39 +116,27 @@ class Device {
     }
   }
 
-  /**
-   * Runs a session: its inputs are residents of the device, or numbers that are copied there, and its outputs are copied into arrays that are
-   * given, or stay on the device, which `null` says; those are given back.
-   */
-  async run(session: Pointer, inputs: readonly Input[], outputs: readonly Output[]): Promise<readonly Pointer[]> {
-    const { call, made, release, pointersAt } = this.api
-    const binding = made(call.createBinding, session)
+  /** An array as a tensor, which is no copy of it: the array must stay as long. */
+  #tensor(data: Float32Array | Int32Array, shape: readonly number[]): Pointer {
+    const { call, made } = this.api
+    return made(call.createTensor, this.here, data, data.byteLength, shape, shape.length, data instanceof Int32Array ? elements.int32 : elements.float32)
+  }
+
+  /** Runs a session from tensors of the device, and from and into arrays, in the order of its own work. */
+  async run(session: Pointer, inputs: readonly Input[], outputs: readonly Output[]): Promise<void> {
+    const { call, release } = this.api
     const tensors: Pointer[] = []
     const tensor = (data: Float32Array | Int32Array, shape: readonly number[]): Pointer => {
-      const value = made(call.createTensor, this.here, data, data.byteLength, shape, shape.length, data instanceof Int32Array ? elements.int32 : elements.float32)
-      tensors.push(value)
-      return value
+      tensors.push(this.#tensor(data, shape))
+      return tensors[tensors.length - 1]
     }
+    const names = (values: readonly { readonly name: string }[]): string[] => values.map(({ name }) => name)
     try {
-      for (const { name, shape, from } of inputs) {
-        if (typeof from === 'bigint') call.bindInput(binding, name, from)
-        else if (from.byteLength < quickBytes) call.bindInput(binding, name, tensor(from, shape))
-        else await call.bindInput.apart(binding, name, tensor(from, shape))
-      }
-      for (const { name, shape, into } of outputs) {
-        if (into === null) call.bindOutputTo(binding, name, this.there)
-        else call.bindOutput(binding, name, tensor(into, shape))
-      }
-      await call.runBinding.apart(session, null, binding)
-      if (outputs.every(({ into }) => into !== null)) return []
-      const [list, count]: [Pointer[], number[]] = [[0n], [0]]
-      call.boundOutputs(binding, this.allocator, list, count)
-      const values = pointersAt(list[0], outputs.length)
-      call.free(this.allocator, list[0])
-      return values
+      const given = inputs.map(({ shape, from }) => (typeof from === 'bigint' ? from : tensor(from, shape)))
+      const taken = outputs.map(({ shape, into }) => tensor(into, shape))
+      await call.run.apart(session, null, names(inputs), given, inputs.length, names(outputs), outputs.length, taken)
     } finally {
       // What tensors were made of is in `inputs` and `outputs`, and so stays until here.
-      release.binding(binding)
       for (const value of tensors) release.value(value)
     }
   }
@@ -173,9 +157,25 @@ class Device {
 
   /** A copy of the numbers in the device's memory, by a session that does nothing else. */
   async put(data: Float32Array, shape: readonly number[]): Promise<Pointer> {
+    const { call, made, release, pointersAt } = this.api
     const { session, input } = await this.#copy(shape)
-    const [value] = await this.run(session, [{ name: input, shape, from: data }], [{ name: 'there', shape, into: null }])
-    return value
+    const here = this.#tensor(data, shape)
+    const binding = made(call.createBinding, session)
+    try {
+      call.bindOutputTo(binding, 'there', this.there)
+      await call.bindInput.apart(binding, input, here)
+      // The copy there may be in another stream than the session's work.
+      await call.synchronizeInputs.apart(binding)
+      await call.runBinding.apart(session, null, binding)
+      const [list, count]: [Pointer[], number[]] = [[0n], [0]]
+      call.boundOutputs(binding, this.allocator, list, count)
+      const [value] = pointersAt(list[0], 1)
+      call.free(this.allocator, list[0])
+      return value
+    } finally {
+      release.binding(binding)
+      release.value(here)
+    }
   }
 
   async dispose(): Promise<void> {
