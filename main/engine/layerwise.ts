@@ -1,10 +1,12 @@
 import type { Architecture, Weights } from '../models/architecture'
+import { placesOf, tensorsIn } from '../models/components'
+import { addEmbeddingSlopes, embedRows } from './embedding'
 import type { Prefix, Rows } from './evaluator'
 import type { Bound, Program } from './executor'
 import { type Graph, size } from './graph'
 import { type LossSources, type Stage, exactLossStageGraph, inLayer, lossStageGraph, prefixStageGraph, stageGraph, stageSlopeGraph } from './layerwise-graphs'
 import { pieceOf } from './operations'
-import { type Extent, activationName, embedRows, evenParts, logSumBounds, unembeddingName, unembeddingWeight, vocabularyBlocks } from './transformer'
+import { type Extent, activationName, embeddingTables, evenParts, logSumBounds, unembeddingName, unembeddingWeight, vocabularyBlocks } from './transformer'
 
 /** Queries of one head whose scores are held at once. */
 export const queries = 128
@@ -34,12 +36,6 @@ export interface OwnPiece {
 /** Adds `part` to what begins at `start`. */
 export const addAt = (gradient: Float32Array, start: number, part: Float32Array, count = part.length): void => {
   for (let i = 0; i < count; i++) gradient[start + i] += part[i]
-}
-
-/** Where a component's whole tensors are in its vector. */
-const placesOf = ({ slices }: OwnPiece): ReadonlyMap<string, { readonly start: number; readonly end: number }> => {
-  let start = 0
-  return new Map(slices.map(({ tensor, shape }) => [tensor, { start, end: (start += size(shape)) }]))
 }
 
 interface Row {
@@ -117,7 +113,7 @@ export class Layerwise {
     const streams = new Map<number, Float32Array>()
     let stream = await (async (): Promise<Float32Array> => {
       if (entry !== undefined) return forward(entry.stage, entry.layer, entry.given)
-      return kind.kind === 'unembed' ? row.activation(activationName.stream(layers)) : embedRows(architecture, this.#tables(piece), row.inputs, positions)
+      return kind.kind === 'unembed' ? row.activation(activationName.stream(layers)) : embedRows(architecture, tensorsIn(piece.slices, piece.weights), row.inputs, positions)
     })()
     for (let layer = first; layer < layers; layer++) {
       if (gradient !== undefined) streams.set(layer, stream)
@@ -139,7 +135,7 @@ export class Layerwise {
       slope = outputs.slope
     }
     if (entry !== undefined) this.#addGradients(piece, entry.layer, await backward(entry.stage, entry.layer, { ...entry.given, slope }), gradient)
-    else this.#addTables(row.inputs, slope)
+    else addEmbeddingSlopes(architecture, row.inputs, positions, slope, new Map(embeddingTables(architecture).map((name) => [name, this.#sum(name)])))
     if (entry === undefined) this.#addSums(piece, gradient)
     return losses
   }
@@ -152,7 +148,7 @@ export class Layerwise {
   }
 
   #addSums(piece: OwnPiece, gradient: Float32Array): void {
-    const places = placesOf(piece)
+    const places = placesOf(piece.slices)
     for (const [name, sum] of this.#sums) {
       const place = places.get(name)
       if (place === undefined) continue
@@ -180,25 +176,9 @@ export class Layerwise {
     return { ...given, 'head:attended': columns, 'head:projection': piece.projection! }
   }
 
-  /** The replica's own embeddings, as weights. */
-  #tables(piece: OwnPiece): Weights {
-    const places = placesOf(piece)
-    return new Map([...places].map(([name, { start, end }]) => [name, { shape: this.workshop.weights.get(name)!.shape, data: piece.weights.subarray(start, end) }]))
-  }
-
-  /** What the stream before the first layer owes to the embeddings that it is made of. */
-  #addTables(ids: Int32Array, slope: Float32Array): void {
-    const { hidden, family } = this.workshop.architecture
-    const tables = (family === 'gpt2' ? ['transformer.wte.weight', 'transformer.wpe.weight'] : ['gpt_neox.embed_in.weight']).map((name) => this.#sum(name))
-    ids.forEach((id, position) => {
-      const own = slope.subarray(position * hidden, (position + 1) * hidden)
-      tables.forEach((sum, table) => addAt(sum, (table === 0 ? id : position) * hidden, own))
-    })
-  }
-
   #addGradients(piece: OwnPiece, layer: number, outputs: Readonly<Record<string, Float32Array>>, gradient: Float32Array): void {
     let start = 0
-    const places = placesOf(piece)
+    const places = placesOf(piece.slices)
     for (const [index, { shape }] of piece.slices.entries()) {
       const part = outputs[`gradient:slice:${index}`]
       if (part !== undefined) addAt(gradient, start, part)
@@ -216,7 +196,7 @@ export class Layerwise {
     const { hidden } = architecture
     const kind = pieceOf(piece.name).kind
     const table = unembeddingWeight(architecture)
-    const place = kind === 'head' ? undefined : placesOf(piece).get(table)
+    const place = kind === 'head' ? undefined : placesOf(piece.slices).get(table)
     const wanted: LossSources = { stream: gradient !== undefined && kind !== 'unembed', unembedding: gradient !== undefined && place !== undefined, norm: gradient !== undefined && kind === 'full' }
     const [losses, slope] = [new Float32Array(targets.length), wanted.stream ? new Float32Array(stream.length) : undefined]
     const centred = place === undefined ? this.workshop.resident(unembeddingName.centred) : this.#centred(piece.weights.subarray(place.start, place.end))
@@ -272,7 +252,7 @@ export class Layerwise {
 
   async #runGraph(key: string, make: () => Graph, layer: number, given: Readonly<Record<string, Bound>>, own: OwnPiece | undefined): Promise<Record<string, Float32Array>> {
     const { program, graph } = await this.workshop.compiled(`layerwise ${key}`, make)
-    const places = own === undefined ? undefined : placesOf(own)
+    const places = own === undefined ? undefined : placesOf(own.slices)
     const bound = [...graph.inputs.keys()].map((name): [string, Bound] => {
       if (given[name] !== undefined) return [name, given[name]]
       const actual = inLayer(name, layer)

@@ -1,13 +1,14 @@
 import { SpectroscopeError } from '../../preload/errors'
 import { concatenate } from '../base/concatenate'
 import type { Architecture, Weights } from '../models/architecture'
-import { type Slice, componentSlices } from '../models/components'
+import { type Slice, componentSlices, tensorsIn } from '../models/components'
+import { addEmbeddingSlopes, embedRows } from './embedding'
 import { type Evaluator, type OwnWeights, type Prefix, type Rows, type StackedEvaluator, oneByOne } from './evaluator'
 import { type Bound, type Executor, OutOfDeviceMemory, type Program, type Resident } from './executor'
 import { type Graph, type Value, partRows, peakBytes, size } from './graph'
 import { pieceOf, pieceOperations, programName } from './operations'
 import { Layerwise, type OwnPiece, addAt } from './layerwise'
-import { type Extent, activationName, areLong, centreUnembedding, embedRows, logSumBounds, pieceGraph, prefixGraph, unembeddingName, unembeddingWeight } from './transformer'
+import { type Extent, activationName, areLong, centreUnembedding, logSumBounds, pieceGraph, prefixGraph, unembeddingName, unembeddingWeight } from './transformer'
 
 /** Inputs and targets of rows: ids at positions 0 … T-2, and at 1 … T-1. */
 const shifted = ({ ids, count, length }: Rows): { inputs: Int32Array; targets: Int32Array } => {
@@ -22,9 +23,6 @@ const shifted = ({ ids, count, length }: Rows): { inputs: Int32Array; targets: I
 }
 
 const extentOf = ({ count, length }: Rows, replicas?: number): Extent => ({ count, positions: length - 1, ...(replicas === undefined ? {} : { replicas }) })
-
-/** Every position of a row, for the learned positions of GPT-2. */
-const places = ({ positions }: Extent): Int32Array => Int32Array.from({ length: positions }, (_, at) => at)
 
 interface Compiled {
   readonly program: Program
@@ -76,22 +74,15 @@ const partOf = ({ rows, activations }: Prefix, first: number, count: number): Pr
 /** Whether a program without all logits holds for these weights. */
 const fits = ({ logSums }: Readonly<Record<string, Float32Array>>): boolean => logSums.every((logSum) => logSum > logSumBounds.least && logSum < logSumBounds.most)
 
-/** Losses of a replica's rows, from its program's outputs for each part of them. */
-const lossesIn = (parts: readonly Readonly<Record<string, Float32Array>>[]): Float32Array =>
-  parts.length === 1 ? parts[0].losses : concatenate(parts.map(({ losses }) => losses))
-
-/** Adds a replica's gradient, and gives the sum of its losses. */
-const addGradient = (parts: readonly Readonly<Record<string, Float32Array>>[], gradient: Float32Array): number => {
-  for (const outputs of parts) {
-    let at = 0
-    for (let index = 0; outputs[`gradient:${index}`] !== undefined; index++) {
-      const part = outputs[`gradient:${index}`]
-      addAt(gradient, at, part)
-      at += part.length
-    }
-  }
-  return parts.reduce((sum, { losses }) => losses.reduce((own, loss) => own + loss, sum), 0)
+/** What a replica's program gives for some rows. */
+interface Part {
+  readonly rows: Rows
+  readonly outputs: Readonly<Record<string, Float32Array>>
 }
+
+/** Losses of a replica's rows, from its program's outputs for each part of them. */
+const lossesIn = (parts: readonly Part[]): Float32Array =>
+  parts.length === 1 ? parts[0].outputs.losses : concatenate(parts.map(({ outputs }) => outputs.losses))
 
 /** Which head of its layer a component is. */
 const headOf = (component: string): number => Number(component.split('.')[1])
@@ -290,28 +281,28 @@ export class TransformerEvaluator implements Evaluator {
   }
 
   /** What a piece's program gives for each part of the rows that it was run over at once. */
-  private runPiece(component: string, weights: Float32Array, prefix: Prefix, withGradient: boolean): Promise<Record<string, Float32Array>[]> {
+  private runPiece(component: string, weights: Float32Array, prefix: Prefix, withGradient: boolean): Promise<Part[]> {
     const { kind } = pieceOf(component)
     return this.inParts(`${kind} ${withGradient}`, prefix.rows, async (first, count) => {
       const part = count === prefix.rows.count ? prefix : partOf(prefix, first, count)
       const outputs = await this.runProgram(component, weights, part, withGradient, false)
-      return fits(outputs) ? outputs : this.runProgram(component, weights, part, withGradient, true)
+      return { rows: part.rows, outputs: fits(outputs) ? outputs : await this.runProgram(component, weights, part, withGradient, true) }
     })
   }
 
   /** The same for replicas of one program, as many at once as memory allows. */
-  private async runStack(replicas: readonly OwnWeights[], width: number, prefix: Prefix, withGradient: boolean): Promise<Record<string, Float32Array>[][]> {
+  private async runStack(replicas: readonly OwnWeights[], width: number, prefix: Prefix, withGradient: boolean): Promise<Part[][]> {
     const { rows: { count, length } } = prefix
     const key = `${programName(replicas[0].component)} ${count} ${length} ${withGradient}`
     if (!this.mostAtOnce.has(key)) this.mostAtOnce.set(key, this.stackWidth(replicas[0].component, width, prefix.rows, withGradient))
     return this.withinMemory(key, width, async (most) => {
-      const results: Record<string, Float32Array>[][] = []
+      const results: Part[][] = []
       const atOnce = Math.ceil(width / Math.ceil(width / most))
       for (let first = 0; first < replicas.length; first += atOnce) {
         const own = replicas.slice(first, first + atOnce)
         const outputs = atOnce === 1 ? [] : await this.runStackProgram(own, atOnce, prefix, withGradient)
         for (const [at, { component, weights }] of own.entries()) {
-          results.push(atOnce > 1 && fits(outputs[at]) ? [outputs[at]] : await this.runPiece(component, weights, prefix, withGradient))
+          results.push(atOnce > 1 && fits(outputs[at]) ? [{ rows: prefix.rows, outputs: outputs[at] }] : await this.runPiece(component, weights, prefix, withGradient))
         }
       }
       return results
@@ -323,13 +314,37 @@ export class TransformerEvaluator implements Evaluator {
     return pieceGraph(this.architecture, extent, pieceOf(component), slices.map(({ tensor }) => tensor), slices.map(({ shape }) => shape), withGradient, exact)
   }
 
-  /** What a piece's program takes, but for weights at w* and what heads alone have; `sliceOf` gives own weights from where a slice begins to where it ends in a replica's. */
-  private givenOf(component: string, { rows, activations }: Prefix, sliceOf: (start: number, end: number) => Float32Array): Record<string, Bound> {
+  /** What a piece's program takes of the prefix and of its replicas' weights, but for what heads alone have. */
+  private givenOf(component: string, { rows, activations }: Prefix, { inputs: takes }: Graph, replicas: readonly Float32Array[]): Record<string, Bound> {
+    const { slices } = this.component(component)
     const { inputs, targets } = shifted(rows)
-    const given: Record<string, Bound> = { ...activations, ids: inputs, targets, places: places(extentOf(rows)) }
+    const ofAll = (own: (weights: Float32Array) => Float32Array): Float32Array => (replicas.length === 1 ? own(replicas[0]) : concatenate(replicas.map(own)))
+    const given: Record<string, Bound> = { ...activations, targets }
+    const { kind } = pieceOf(component)
+    if (kind === 'embed' || kind === 'full') given['embedded'] = ofAll((weights) => embedRows(this.architecture, tensorsIn(slices, weights), inputs, rows.length - 1))
     let at = 0
-    this.component(component).slices.forEach(({ shape }, index) => (given[`slice:${index}`] = sliceOf(at, (at += size(shape)))))
+    slices.forEach(({ shape }, index) => {
+      const [start, end] = [at, (at += size(shape))]
+      if (takes.has(`slice:${index}`)) given[`slice:${index}`] = ofAll((weights) => weights.subarray(start, end))
+    })
     return given
+  }
+
+  /** Adds a replica's gradient, and gives the sum of its losses. */
+  private addGradient(component: string, parts: readonly Part[], gradient: Float32Array): number {
+    const { slices } = this.component(component)
+    for (const { rows, outputs } of parts) {
+      const slope = outputs['gradient:embedded']
+      // Where the loss takes a table too, what it owes to both is added up before.
+      if (slope !== undefined) addEmbeddingSlopes(this.architecture, shifted(rows).inputs, rows.length - 1, slope, new Map([...tensorsIn(slices, gradient)].map(([name, { data }], index) => [name, outputs[`gradient:${index}`] ?? data])))
+      let at = 0
+      slices.forEach(({ shape }, index) => {
+        const part = outputs[`gradient:${index}`]
+        if (part !== undefined) addAt(gradient, at, part)
+        at += size(shape)
+      })
+    }
+    return parts.reduce((sum, { outputs }) => outputs.losses.reduce((own, loss) => own + loss, sum), 0)
   }
 
   /**
@@ -353,7 +368,7 @@ export class TransformerEvaluator implements Evaluator {
     const extent = extentOf(prefix.rows, atOnce)
     const { program, graph } = await this.compiled(`${programName(component)} ${extent.count} ${extent.positions} ${withGradient} x${atOnce}`, () => this.graphOf(component, extent, withGradient))
     const all = Array.from({ length: atOnce }, (_, at) => replicas[at] ?? replicas[0])
-    const given = this.givenOf(component, prefix, (start, end) => concatenate(all.map(({ weights }) => weights.subarray(start, end))))
+    const given = this.givenOf(component, prefix, graph, all.map(({ weights }) => weights))
     given['head:index'] = Int32Array.from(all, (replica) => headOf(replica.component))
     const outputs = Object.entries(await program.run(this.bind(graph, given)))
     return replicas.map((_, replica) => Object.fromEntries(outputs.map(([name, data]) => [name, data.subarray((replica * data.length) / atOnce, ((replica + 1) * data.length) / atOnce)])))
@@ -365,8 +380,7 @@ export class TransformerEvaluator implements Evaluator {
     const { projection } = this.component(component)
     const key = `${programName(component)} ${extent.count} ${extent.positions} ${withGradient} ${exact}`
     const { program, graph } = await this.compiled(key, () => this.graphOf(component, extent, withGradient, exact))
-    const own = this.unshared(weights)
-    const given = this.givenOf(component, prefix, (start, end) => own.subarray(start, end))
+    const given = this.givenOf(component, prefix, graph, [this.unshared(weights)])
     if (piece.kind === 'head' && projection !== undefined) {
       given['head:projection'] = projection
       given['head:attended'] = this.headColumns(prefix.activations[activationName.attended(piece.layer)], headOf(component))
@@ -401,7 +415,7 @@ export class TransformerEvaluator implements Evaluator {
 
   async gradient(component: string, weights: Float32Array, prefix: Prefix, gradient: Float32Array): Promise<{ readonly lossSum: number }> {
     if (this.goLayerwise(prefix.rows.length - 1)) return { lossSum: await this.layerwise.gradient(this.own(component, weights), prefix, gradient) }
-    return { lossSum: addGradient(await this.runPiece(component, weights, prefix, true), gradient) }
+    return { lossSum: this.addGradient(component, await this.runPiece(component, weights, prefix, true), gradient) }
   }
 
   /** Not for long rows, of which a program computes a layer, nor for all weights, among which are norms. */
@@ -416,7 +430,7 @@ export class TransformerEvaluator implements Evaluator {
 
   private async stackedGradients(replicas: readonly OwnWeights[], width: number, prefix: Prefix, gradients: readonly Float32Array[]): Promise<number[]> {
     if (!this.stacks(replicas, prefix)) return oneByOne(this).gradient(replicas, width, prefix, gradients)
-    return (await this.runStack(replicas, width, prefix, true)).map((parts, at) => addGradient(parts, gradients[at]))
+    return (await this.runStack(replicas, width, prefix, true)).map((parts, at) => this.addGradient(replicas[at].component, parts, gradients[at]))
   }
 
   operations(component: string, length: number): { readonly gradient: number; readonly losses: number } {

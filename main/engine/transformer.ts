@@ -1,4 +1,4 @@
-import type { Architecture, Weights } from '../models/architecture'
+import type { Architecture } from '../models/architecture'
 import { differentiate } from './differentiate'
 import { type Graph, GraphBuilder, type Value, size } from './graph'
 
@@ -144,10 +144,6 @@ export class TransformerBuilder {
     return this.builder.input(name, [this.tokens, width])
   }
 
-  ids(): Value {
-    return this.builder.input('ids', [this.tokens], 'int')
-  }
-
   targets(): Value {
     return this.builder.input('targets', [this.tokens], 'int')
   }
@@ -165,22 +161,6 @@ export class TransformerBuilder {
   /** x W + b with W as the architecture stores it. */
   linear(x: Value, matrix: Value, bias: Value): Value {
     return this.builder.add(this.builder.matmul(x, matrix, { transposeB: this.architecture.family === 'gpt_neox' }), bias)
-  }
-
-  /** The stream before the first layer, by the embedding of each replica. */
-  embed(): Value {
-    const { builder, extent, lead } = this
-    const { embedding, positions } = this.names(0)
-    const gathered = (name: string, ids: Value): Value => builder.concat(this.matricesOf(name).map((table) => builder.gather(table, ids)), 0)
-    const tokens = gathered(embedding, this.ids())
-    if (this.architecture.family === 'gpt_neox') return tokens
-    const { hidden } = this.architecture
-    const used = gathered(positions, builder.input('places', [extent.positions], 'int'))
-    const placed = builder.add(
-      builder.reshape(tokens, [...lead, extent.count, extent.positions, hidden]),
-      builder.reshape(used, [...lead, ...lead.map(() => 1), extent.positions, hidden])
-    )
-    return this.rows(placed)
   }
 
   /** Rotation of q and k [..., positions, width] by position, and the root of the scale 1/√width on both. */
@@ -343,6 +323,12 @@ export const centreUnembedding = (architecture: Architecture, unembedding: Float
 
 export const unembeddingWeight = (architecture: Architecture): string => weightNames(architecture, 0).unembedding
 
+/** The tensors whose rows the stream before the first layer is made of: one for a token's id, and one for its position where positions are learned. */
+export const embeddingTables = (architecture: Architecture): readonly string[] => {
+  const { embedding, positions } = weightNames(architecture, 0)
+  return architecture.family === 'gpt2' ? [embedding, positions] : [embedding]
+}
+
 /** Names of the activations that `prefixGraph` gives and `pieceGraph` takes. */
 export const activationName = {
   /** Input of a layer; of the layer after the last one, the final stream before its norm. */
@@ -351,25 +337,6 @@ export const activationName = {
   middle: (layer: number): string => `middle:${layer}`,
   /** A layer's heads' outputs, side by side, before the projection. */
   attended: (layer: number): string => `attended:${layer}`
-}
-
-/**
- * The stream before the first layer at w* [tokens, d], gathered here so that no executor has to hold the embedding's table: the unembedding
- * is as large, and a model with tied embeddings would be held twice.
- */
-export const embedRows = (architecture: Architecture, weights: Weights, ids: Int32Array, positions: number): Float32Array => {
-  const { hidden, family } = architecture
-  const names = weightNames(architecture, 0)
-  const table = weights.get(names.embedding)!.data
-  const stream = new Float32Array(ids.length * hidden)
-  ids.forEach((id, token) => stream.set(table.subarray(id * hidden, (id + 1) * hidden), token * hidden))
-  if (family === 'gpt_neox') return stream
-  const places = weights.get(names.positions)!.data
-  for (let token = 0; token < ids.length; token++) {
-    const place = (token % positions) * hidden
-    for (let i = 0; i < hidden; i++) stream[token * hidden + i] += places[place + i]
-  }
-  return stream
 }
 
 /** Forward at w*: inputs the stream before the first layer and weights; outputs every other activation of `activationName`, [tokens, d] each. */
@@ -437,9 +404,11 @@ export const afterMlp = (transformer: TransformerBuilder, layer: number): Value 
 
 /**
  * A replica's program: its own piece at its own weights, the layers above it and the loss at w*. Inputs: `slice:n` for each slice of
- * the component, the prefix's activations it starts from, `ids`, `targets`, the weights above, and for a head `head:attended`
+ * the component, the prefix's activations it starts from, `targets`, the weights above, and for a head `head:attended`
  * [tokens, width] and `head:projection`, its own output and projection at w*. Outputs: `losses` [tokens] and, if asked for,
- * `gradient:n`, the gradient of the sum of the losses with respect to each slice. `exact` keeps all logits and holds for any weights;
+ * `gradient:n`, the gradient of the sum of the losses with respect to each slice. Where tables of embeddings are a replica's own, the input
+ * `embedded` [tokens, d] is the stream that they come to and the output `gradient:embedded` its slope; as slices there are only those that
+ * the loss takes too. `exact` keeps all logits and holds for any weights;
  * without it there is an output `logSums` [tokens] beside, and the others hold where that is within `logSumBounds`.
  *
  * With `replicas` in the extent, a program of as many replicas of one piece, heads of one layer among them: slices, losses and gradients
@@ -452,8 +421,11 @@ export const pieceGraph = (
   const transformer = new TransformerBuilder(architecture, extent)
   const { builder } = transformer
   const { lead, stacked } = transformer
-  const slices = shapes.map((shape, index) => builder.input(slice(index), [...lead, ...shape]))
-  if (piece.kind !== 'head') names.forEach((name, index) => transformer.own.set(name, shapes[index].length === 1 ? transformer.spread(slices[index]) : slices[index]))
+  const embedded = piece.kind === 'embed' || piece.kind === 'full' ? builder.input('embedded', [stacked, architecture.hidden]) : undefined
+  const outside = new Set(embedded === undefined ? [] : embeddingTables(architecture).filter((name) => name !== unembeddingWeight(architecture)))
+  const indices = [...shapes.keys()].filter((index) => !outside.has(names[index]))
+  const slices = indices.map((index) => builder.input(slice(index), [...lead, ...shapes[index]]))
+  if (piece.kind !== 'head') indices.forEach((index, at) => transformer.own.set(names[index], shapes[index].length === 1 ? transformer.spread(slices[at]) : slices[at]))
   const losses = ((): Value => {
     switch (piece.kind) {
       case 'head':
@@ -464,13 +436,14 @@ export const pieceGraph = (
         return transformer.lossOf(transformer.activation(activationName.stream(architecture.layers)), exact)
       case 'embed':
       case 'full':
-        return transformer.above(0, transformer.embed(), exact)
+        return transformer.above(0, embedded!, exact)
     }
   })()
   builder.output('losses', losses)
   if (withGradient) {
     const ones = builder.constant(new Float32Array(stacked).fill(1), [stacked])
-    differentiate(builder, losses, ones, slices).forEach((gradient, index) => builder.output(`gradient:${index}`, gradient))
+    const sources = [...indices.map((index, at) => [`${index}`, slices[at]] as const), ...(embedded === undefined ? [] : [['embedded', embedded] as const])]
+    differentiate(builder, losses, ones, sources.map(([, source]) => source)).forEach((gradient, at) => builder.output(`gradient:${sources[at][0]}`, gradient))
   }
   return builder.build()
 }

@@ -90,3 +90,13 @@ export const flatten = (weights: Weights, slices: readonly Slice[]): Float32Arra
   }
   return flat
 }
+
+/** Where a component's whole tensors are in its vector. */
+export const placesOf = (slices: readonly Pick<Slice, 'tensor' | 'shape'>[]): ReadonlyMap<string, { readonly start: number; readonly end: number }> => {
+  let start = 0
+  return new Map(slices.map(({ tensor, shape }) => [tensor, { start, end: (start += shape.reduce((a, b) => a * b, 1)) }]))
+}
+
+/** A component's whole tensors, as parts of its vector. */
+export const tensorsIn = (slices: readonly Pick<Slice, 'tensor' | 'shape'>[], vector: Float32Array): Weights =>
+  new Map([...placesOf(slices)].map(([name, { start, end }], at) => [name, { shape: slices[at].shape, data: vector.subarray(start, end) }]))
