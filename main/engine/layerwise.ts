@@ -1,11 +1,11 @@
 import type { Architecture, Weights } from '../models/architecture'
 import { placesOf, tensorsIn } from '../models/components'
-import { addEmbeddingSlopes, embedRows } from './embedding'
 import type { Prefix, Rows } from './evaluator'
 import type { Bound, Program } from './executor'
 import { type Graph, size } from './graph'
 import { type LossSources, type Stage, exactLossStageGraph, inLayer, lossStageGraph, prefixStageGraph, stageGraph, stageSlopeGraph } from './layerwise-graphs'
 import { pieceOf } from './operations'
+import { addEmbeddingSlopes, embedRows, targetRows } from './table-rows'
 import { type Extent, activationName, embeddingTables, evenParts, logSumBounds, unembeddingName, unembeddingWeight, vocabularyBlocks } from './transformer'
 
 /** Queries of one head whose scores are held at once. */
@@ -206,7 +206,7 @@ export class Layerwise {
       const part = stream.slice(token * hidden, (token + count) * hidden)
       const ids = targets.slice(token, token + count)
       const key = `${count} ${Object.values(wanted).join()}`
-      const rows = this.#targetRows(ids, place === undefined ? weights.get(table)!.data : piece.weights.subarray(place.start, place.end))
+      const rows = targetRows(ids, place === undefined ? weights.get(table)!.data : piece.weights.subarray(place.start, place.end), this.workshop.centre)
       let outputs = await this.#runGraph(`loss ${key}`, () => lossStageGraph(architecture, count, wanted), 0, { stream: part, 'target rows': rows, [unembeddingName.centred]: centred }, own)
       if (!outputs.logSums.every((logSum) => logSum > logSumBounds.least && logSum < logSumBounds.most)) {
         outputs = await this.#runGraph(`exact loss ${key}`, () => exactLossStageGraph(architecture, count, wanted), 0, { stream: part, targets: ids }, own)
@@ -234,16 +234,6 @@ export class Layerwise {
     const { data } = this.#copy(unembeddingName.centred, vocabularyBlocks(vocabulary).rows * hidden)
     for (let row = 0; row < vocabulary; row++) for (let i = 0, at = row * hidden; i < hidden; i++, at++) data[at] = unembedding[at] - centre[i]
     return data
-  }
-
-  /** Rows of the unembedding less its centre. */
-  #targetRows(targets: Int32Array, unembedding: Float32Array): Float32Array {
-    const { architecture: { hidden }, centre } = this.workshop
-    const rows = new Float32Array(targets.length * hidden)
-    targets.forEach((id, token) => {
-      for (let i = 0; i < hidden; i++) rows[token * hidden + i] = unembedding[id * hidden + i] - centre[i]
-    })
-    return rows
   }
 
   #run(name: string, make: (extent: Extent) => Graph, layer: number, positions: number, given: Readonly<Record<string, Bound>>, own?: OwnPiece): Promise<Record<string, Float32Array>> {

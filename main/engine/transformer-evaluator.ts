@@ -2,12 +2,12 @@ import { SpectroscopeError } from '../../preload/errors'
 import { concatenate } from '../base/concatenate'
 import type { Architecture, Weights } from '../models/architecture'
 import { type Slice, componentSlices, tensorsIn } from '../models/components'
-import { addEmbeddingSlopes, embedRows } from './embedding'
 import { type Evaluator, type OwnWeights, type Prefix, type Rows, type StackedEvaluator, oneByOne } from './evaluator'
 import { type Bound, type Executor, OutOfDeviceMemory, type Program, type Resident } from './executor'
 import { type Graph, type Value, partRows, peakBytes, size } from './graph'
 import { pieceOf, pieceOperations, programName } from './operations'
 import { Layerwise, type OwnPiece, addAt } from './layerwise'
+import { addEmbeddingSlopes, addRowSlopes, embedRows, targetRows } from './table-rows'
 import { type Extent, activationName, areLong, centreUnembedding, logSumBounds, pieceGraph, prefixGraph, unembeddingName, unembeddingWeight } from './transformer'
 
 /** Inputs and targets of rows: ids at positions 0 … T-2, and at 1 … T-1. */
@@ -100,6 +100,8 @@ export class TransformerEvaluator implements Evaluator {
   private readonly components = new Map<string, { slices: Slice[]; projection: Float32Array | undefined }>()
 
   private readonly layerwise: Layerwise
+  /** The mean row of the unembedding at w*. */
+  private readonly centre: Float32Array
   private scratch = new Float32Array(0)
 
   /** Of all weights at w*, which a device comes to hold once for all programs. */
@@ -117,6 +119,7 @@ export class TransformerEvaluator implements Evaluator {
   ) {
     const { hidden } = architecture
     const { centre, centred } = centreUnembedding(architecture, weights.get(unembeddingWeight(architecture))!.data)
+    this.centre = centre
     this.residents.set(unembeddingName.centre, executor.resident(centre, [1, hidden]))
     this.residents.set(unembeddingName.centred, executor.resident(centred, [centred.length / hidden, hidden]))
     this.layerwise = new Layerwise({
@@ -320,8 +323,8 @@ export class TransformerEvaluator implements Evaluator {
     const { inputs, targets } = shifted(rows)
     const ofAll = (own: (weights: Float32Array) => Float32Array): Float32Array => (replicas.length === 1 ? own(replicas[0]) : concatenate(replicas.map(own)))
     const given: Record<string, Bound> = { ...activations, targets }
-    const { kind } = pieceOf(component)
-    if (kind === 'embed' || kind === 'full') given['embedded'] = ofAll((weights) => embedRows(this.architecture, tensorsIn(slices, weights), inputs, rows.length - 1))
+    if (takes.has('embedded')) given['embedded'] = ofAll((weights) => embedRows(this.architecture, tensorsIn(slices, weights), inputs, rows.length - 1))
+    if (takes.has('target rows')) given['target rows'] = ofAll((weights) => targetRows(targets, tensorsIn(slices, weights).get(unembeddingWeight(this.architecture))!.data, this.centre))
     let at = 0
     slices.forEach(({ shape }, index) => {
       const [start, end] = [at, (at += size(shape))]
@@ -334,9 +337,12 @@ export class TransformerEvaluator implements Evaluator {
   private addGradient(component: string, parts: readonly Part[], gradient: Float32Array): number {
     const { slices } = this.component(component)
     for (const { rows, outputs } of parts) {
-      const slope = outputs['gradient:embedded']
-      // Where the loss takes a table too, what it owes to both is added up before.
-      if (slope !== undefined) addEmbeddingSlopes(this.architecture, shifted(rows).inputs, rows.length - 1, slope, new Map([...tensorsIn(slices, gradient)].map(([name, { data }], index) => [name, outputs[`gradient:${index}`] ?? data])))
+      const { inputs, targets } = shifted(rows)
+      // Where a table is taken in several places, what it owes to all is added up before.
+      const sums = new Map([...tensorsIn(slices, gradient)].map(([name, { data }], index) => [name, outputs[`gradient:${index}`] ?? data]))
+      const { 'gradient:embedded': embedded, 'gradient:targets': taken } = outputs
+      if (taken !== undefined) addRowSlopes(this.architecture.hidden, targets, taken, sums.get(unembeddingWeight(this.architecture))!)
+      if (embedded !== undefined) addEmbeddingSlopes(this.architecture, inputs, rows.length - 1, embedded, sums)
       let at = 0
       slices.forEach(({ shape }, index) => {
         const part = outputs[`gradient:${index}`]

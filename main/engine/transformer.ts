@@ -96,6 +96,8 @@ export class TransformerBuilder {
   readonly own = new Map<string, Value>()
   /** The axis of replicas, where several are computed together. */
   readonly lead: readonly number[]
+  /** Rows for the targets of a replica's own unembedding, less the centre, if the loss takes them. */
+  ownTargetRows: Value | undefined
   private readonly tables = new Map<string, Value>()
   private readonly matrices = new Map<string, readonly Value[]>()
 
@@ -291,7 +293,8 @@ export class TransformerBuilder {
       builder.split(own, 0, evenParts(own.shape[0], most)).map((part) => builder.exponentialSums(part, unembeddings[at], vocabulary, block).sums)), 0)
     const logSums = builder.log(sums)
     builder.output('logSums', builder.reshape(logSums, [stacked]))
-    const gathered = builder.concat(unembeddings.map((unembedding) => builder.gather(unembedding, this.targets())), 0)
+    if (this.own.has(this.names(0).unembedding)) this.ownTargetRows = builder.input('target rows', [stacked, width])
+    const gathered = this.ownTargetRows ?? builder.gather(unembeddings[0], this.targets())
     const each = (x: Value): Value => builder.reshape(x, [...lead.map(() => x.shape[0] / tokens), tokens, width])
     return builder.reshape(builder.sub(logSums, this.ownLogits(each(hidden), each(gathered))), [stacked])
   }
@@ -408,7 +411,8 @@ export const afterMlp = (transformer: TransformerBuilder, layer: number): Value 
  * [tokens, width] and `head:projection`, its own output and projection at w*. Outputs: `losses` [tokens] and, if asked for,
  * `gradient:n`, the gradient of the sum of the losses with respect to each slice. Where tables of embeddings are a replica's own, the input
  * `embedded` [tokens, d] is the stream that they come to and the output `gradient:embedded` its slope; as slices there are only those that
- * the loss takes too. `exact` keeps all logits and holds for any weights;
+ * the loss takes too. Where the unembedding is a replica's own, the input `target rows` [tokens, d] is what `targetRows` gives, and what
+ * `gradient:targets` is the slope of is not in `gradient:n`. `exact` keeps all logits and holds for any weights;
  * without it there is an output `logSums` [tokens] beside, and the others hold where that is within `logSumBounds`.
  *
  * With `replicas` in the extent, a program of as many replicas of one piece, heads of one layer among them: slices, losses and gradients
@@ -442,8 +446,11 @@ export const pieceGraph = (
   builder.output('losses', losses)
   if (withGradient) {
     const ones = builder.constant(new Float32Array(stacked).fill(1), [stacked])
-    const sources = [...indices.map((index, at) => [`${index}`, slices[at]] as const), ...(embedded === undefined ? [] : [['embedded', embedded] as const])]
-    differentiate(builder, losses, ones, sources.map(([, source]) => source)).forEach((gradient, at) => builder.output(`gradient:${sources[at][0]}`, gradient))
+    const sources = new Map(indices.map((index, at) => [`${index}`, slices[at]]))
+    if (embedded !== undefined) sources.set('embedded', embedded)
+    if (transformer.ownTargetRows !== undefined) sources.set('targets', transformer.ownTargetRows)
+    const gradients = differentiate(builder, losses, ones, [...sources.values()])
+    ;[...sources.keys()].forEach((name, at) => builder.output(`gradient:${name}`, gradients[at]))
   }
   return builder.build()
 }

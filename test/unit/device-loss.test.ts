@@ -106,7 +106,7 @@ const short = (executor: Executor, targets: () => number, when: 'made' | 'run'):
     drop: (resident) => executor.drop(resident),
     dispose: () => executor.dispose(),
     compile: async (graph) => {
-      const needs = graph.inputs.get('targets')?.shape[0] ?? 0
+      const needs = graph.outputs.get('losses')?.shape[0] ?? 0
       const fail = (): never => {
         throw new OutOfDeviceMemory('CUDA failure 2: out of memory')
       }

@@ -17,10 +17,13 @@ import { uniforms } from '../tiny-model'
 // Software Vulkan compiles every shader of WebGPU in the test that needs it first.
 vi.setConfig({ testTimeout: 240_000 })
 
+/** Rows that everything is computed over, and their ids. */
+const [count, length] = [3, 9]
+
 /** Replicas that a graph is for; undefined where it is of one alone, or of none. */
 const replicasOf = ({ inputs, outputs }: Graph): number | undefined => {
-  const [losses, targets] = [outputs.get('losses'), inputs.get('targets')]
-  return losses === undefined || targets === undefined || (!inputs.has('head:index') && inputs.has('head:attended')) ? undefined : losses.shape[0] / targets.shape[0]
+  const losses = outputs.get('losses')
+  return losses === undefined || (!inputs.has('head:index') && inputs.has('head:attended')) ? undefined : losses.shape[0] / (count * (length - 1))
 }
 
 /** The executor behind the messages of a process of its own, in this one. */
@@ -50,7 +53,7 @@ const caseOf = (architecture: (typeof architectures)[string]) => {
   const replica = (component: string): OwnWeights => ({ component, weights: flatten(weights, componentSlices(architecture, weights, component)).map((x) => x + 0.3 * (uniform() - 0.5)) })
   const names = componentNames(architecture)
   const groups = [...new Set(names.map(programName))].map((program) => names.filter((component) => programName(component) === program).flatMap((component) => [replica(component), replica(component)]))
-  return { weights, groups, rows: randomRows(architecture, 3, 9, uniform) }
+  return { weights, groups, rows: randomRows(architecture, count, length, uniform) }
 }
 
 interface Numbers {
