@@ -8,7 +8,7 @@ import { type Graph, type Value, partRows, peakBytes, size } from './graph'
 import { pieceOf, pieceOperations, programName } from './operations'
 import { Layerwise, type OwnPiece, addAt } from './layerwise'
 import { addEmbeddingSlopes, addRowSlopes, embedRows, targetRows } from './table-rows'
-import { type Extent, activationName, areLong, centreUnembedding, logSumBounds, pieceGraph, prefixGraph, unembeddingName, unembeddingWeight } from './transformer'
+import { type Extent, activationName, areLong, centreUnembedding, logSumBounds, pieceGraph, prefixBytes, prefixGraph, unembeddingName, unembeddingWeight } from './transformer'
 
 /** Inputs and targets of rows: ids at positions 0 … T-2, and at 1 … T-1. */
 const shifted = ({ ids, count, length }: Rows): { inputs: Int32Array; targets: Int32Array } => {
@@ -59,8 +59,8 @@ const deviceBytes = (graph: Graph): number => {
 /** Items of the products of attention, whose scores a softmax takes. */
 const itemsOf = (graph: Graph): number => graph.nodes.reduce((most, { operation, inputs: [x] }) => (operation.kind === 'softmax' ? Math.max(most, size(x.shape.slice(0, -2))) : most), 0)
 
-/** Of a device's memory, for activations at w* that stay there. */
-const activationShare = 1 / 8
+/** Activations at w* that stay on a device are those of so many tokens, and such a share of its memory, at most. */
+const [heldTokens, activationShare] = [16_384, 1 / 8]
 
 /** Some of the rows, with their activations. */
 const partOf = ({ rows, activations }: Prefix, first: number, count: number): Prefix => {
@@ -154,12 +154,13 @@ export class TransformerEvaluator implements Evaluator {
   private get roomBytes(): number | undefined {
     const { memoryBytes, apart } = this.executor
     if (memoryBytes === undefined) return apart === true ? unsaidBytes : undefined
-    return memoryBytes * (1 - activationShare) - this.weightBytes
+    return memoryBytes - this.activationBytes - this.weightBytes
   }
 
   /** Bytes of activations that may stay on a device. */
   private get activationBytes(): number {
-    return activationShare * (this.executor.memoryBytes ?? (this.executor.apart === true ? unsaidBytes : 0))
+    const memoryBytes = this.executor.memoryBytes ?? (this.executor.apart === true ? unsaidBytes : 0)
+    return Math.min(activationShare * memoryBytes, prefixBytes(this.architecture, heldTokens))
   }
 
   private get heldBytes(): number {

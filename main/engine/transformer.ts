@@ -342,6 +342,9 @@ export const activationName = {
   attended: (layer: number): string => `attended:${layer}`
 }
 
+/** Bytes of the activations at w* that replicas of any component start from, for so many target positions. */
+export const prefixBytes = ({ layers, hidden }: Architecture, targets: number): number => 4 * (3 * layers + 1) * hidden * targets
+
 /** Forward at w*: inputs the stream before the first layer and weights; outputs every other activation of `activationName`, [tokens, d] each. */
 export const prefixGraph = (architecture: Architecture, extent: Extent): Graph => {
   const transformer = new TransformerBuilder(architecture, extent)

@@ -26,9 +26,6 @@ const shared = (values: readonly number[]): Int32Array => {
 export const rowsAtOnce = (architecture: Architecture, tokens: number, length: number): number =>
   areLong(architecture, length - 1) ? 1 : Math.max(1, Math.floor(tokens / length))
 
-/** Bytes of the activations at w* that replicas of any component start from, for so many target positions. */
-export const prefixBytes = ({ layers, hidden }: Architecture, targets: number): number => 4 * (3 * layers + 1) * hidden * targets
-
 /** The chosen rows in blocks of one length, as many at once as `rowsAtOnce` says, in the order of first occurrence. */
 export const cutRows = (architecture: Architecture, rows: readonly Int32Array[], chosen: ArrayLike<number>, tokens: number): RowBlock[] => {
   const byLength = new Map<number, number[]>()

@@ -1,7 +1,8 @@
 import type { SamplerConfiguration } from '../../preload/configuration'
 import type { TokensAtOnce } from '../engine/engines'
+import { prefixBytes } from '../engine/transformer'
 import type { Architecture } from '../models/architecture'
-import { prefixBytes, rowsAtOnce } from './rows'
+import { rowsAtOnce } from './rows'
 
 /** Bytes of activations at w* that are held for the rows of one stage, and as many for those of the next; and of parts of gradients. */
 export const stageBytes = 512 * 2 ** 20
