@@ -1,9 +1,14 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
+import LongestFirst from './tools/vitest-sequencer.mjs'
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'main/**/*.test.ts'],
     pool: 'forks',
+    // Vitest leaves one core to itself, which would be half of two; most tests wait for processes much of their time.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
+    sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
     hookTimeout: 120_000,
     reporters: ['default', './tools/vitest-tally.mjs']

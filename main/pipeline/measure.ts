@@ -15,6 +15,7 @@ const architecture: Architecture = {
 const component = 'head:0.0'
 const rowLength = 64
 const enoughSeconds = 0.5
+const mostRows = 16
 
 const shared = (length: number, value: (i: number) => number): Float32Array => {
   const data = new Float32Array(new SharedArrayBuffer(4 * length))
@@ -33,7 +34,7 @@ const anyWeights = (): Weights =>
 
 const anyRows = (count: number): Rows => ({ ids: Int32Array.from({ length: count * rowLength }, (_, i) => (i * 7919) % architecture.vocabulary), count, length: rowLength })
 
-/** Gradient steps of one row, then of as many as fill half a second, at least one. */
+/** Gradient steps of as many rows as take at most half a second, for half a second or one step; before that the same steps uncounted, as the first of a shape compiles. */
 const rateOf = async (engine: string, weights: Weights): Promise<Pick<EngineRate, 'tokensPerSecond' | 'gigaflopsPerSecond'>> => {
   const evaluator = await createEvaluator(engine, architecture, weights)
   try {
@@ -45,10 +46,11 @@ const rateOf = async (engine: string, weights: Weights): Promise<Pick<EngineRate
       return (performance.now() - start) / 1000
     }
     const first = await seconds(1)
-    const count = first > enoughSeconds ? 1 : 16
-    let elapsed = first > enoughSeconds ? first : 0
-    let steps = first > enoughSeconds ? 1 : 0
-    if (steps === 0) await seconds(count)
+    const ofRow = first > enoughSeconds ? first : await seconds(1)
+    const count = Math.max(1, Math.min(mostRows, Math.floor(enoughSeconds / ofRow)))
+    let elapsed = count === 1 ? ofRow : 0
+    let steps = count === 1 ? 1 : 0
+    if (count > 1) await seconds(count)
     while (elapsed < enoughSeconds) {
       elapsed += await seconds(count)
       steps++

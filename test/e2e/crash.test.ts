@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import type { Page } from 'playwright-core'
+import type { Locator, Page } from 'playwright-core'
 import { expect, it } from 'vitest'
 import { projectRoot } from '../../main/base/entries'
 import { writeSyntheticWorkspace } from '../bench/synthetic-workspace'
@@ -10,6 +10,8 @@ import type { OpenedShell, Place } from './harness'
 import { startStudy, writeStudy } from './study'
 
 const slow = 120_000
+/** Of runs that something happens to while they sample: of lower priority than what does it, they are far from their end then. */
+const draws = 20
 
 /** What the terminal says of the only run of a workspace that nobody has open. */
 const statusOf = ({ workspace, environment }: Place): unknown => {
@@ -38,7 +40,7 @@ describeInBrowser('what goes wrong in the middle', () => {
   it('is told of when the compute process is killed, and the run goes on and finishes', async () => {
     desk.opened = await openServed(desk.browser, desk.place)
     const { page } = desk.opened
-    await startStudy(page, desk.place.folder, 'killed', 40)
+    await startStudy(page, desk.place.folder, 'killed', draws)
     await isDrawing(page)
     const [pid] = childrenOf(desk.opened.process, 'compute')
     process.kill(pid, 'SIGKILL')
@@ -49,26 +51,30 @@ describeInBrowser('what goes wrong in the middle', () => {
     expect(statusOf(desk.place)).toBe('finished')
   }, 3 * slow)
 
-  const closing = async (shell: OpenedShell, answer: string): Promise<void> => {
+  const compute = (shell: OpenedShell, signal: 'SIGSTOP' | 'SIGCONT'): void => childrenOf(shell.process, 'compute').forEach((pid) => process.kill(pid, signal))
+  /** Asks the window to close, of a run whose compute process is stopped so that it is at work still when that is answered. */
+  const asking = async (shell: OpenedShell): Promise<Locator> => {
+    compute(shell, 'SIGSTOP')
     expect(await shell.closeWindow()).toBe(false)
-    const asked = shell.page.getByRole('dialog', { name: '1 run is at work' })
-    await asked.getByRole('button', { name: answer, exact: true }).click()
+    return shell.page.getByRole('dialog', { name: '1 run is at work' })
   }
+  const answering = (dialog: Locator, answer: string): Promise<void> => dialog.getByRole('button', { name: answer, exact: true }).click()
 
   it('asks before a window closes while a run is at work: stays, or goes on without the window and ends with the run', async () => {
     const shell = await openShell(desk.place)
     desk.opened = shell
-    await startStudy(shell.page, desk.place.folder, 'going on', 60)
+    await startStudy(shell.page, desk.place.folder, 'going on', draws)
     await isDrawing(shell.page)
-    await closing(shell, 'Stay')
+    await answering(await asking(shell), 'Stay')
     await shell.page.getByRole('dialog').waitFor({ state: 'detached' })
     await shell.page.getByRole('button', { name: /^Pause/ }).waitFor()
 
     const gone = shell.page.waitForEvent('close')
     const ended = once(shell.process, 'exit')
-    await closing(shell, 'Keep running')
+    await answering(await asking(shell), 'Keep running')
     await gone
     expect(shell.process.exitCode).toBeNull()
+    compute(shell, 'SIGCONT')
     expect(await ended).toEqual([0, null])
     expect(statusOf(desk.place)).toBe('finished')
   }, 3 * slow)
@@ -76,10 +82,12 @@ describeInBrowser('what goes wrong in the middle', () => {
   it('leaves a checkpoint when the window is closed with one, and the run goes on from it', async () => {
     const shell = await openShell(desk.place)
     desk.opened = shell
-    await startStudy(shell.page, desk.place.folder, 'later', 60)
+    await startStudy(shell.page, desk.place.folder, 'later', draws)
     await isDrawing(shell.page)
     const ended = once(shell.process, 'exit')
-    await closing(shell, 'Checkpoint and close')
+    const asked = await asking(shell)
+    compute(shell, 'SIGCONT')
+    await answering(asked, 'Checkpoint and close')
     expect(await ended).toEqual([0, null])
     expect(statusOf(desk.place)).toBe('interrupted')
 

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { _electron as electron, chromium } from 'playwright-core'
@@ -26,7 +26,7 @@ export const describeInBrowser = (name: string, body: () => void): void => {
 const browserArguments = ['--no-sandbox', '--disable-dev-shm-usage', '--enable-unsafe-swiftshader', '--enable-unsafe-webgpu']
 export const launchBrowser = (...args: string[]): Promise<Browser> => chromium.launch({ executablePath: executablePath!, args: [...browserArguments, ...args] })
 
-/** A folder for one test: a workspace, settings and what is exported. */
+/** A folder for one test: a workspace, settings and what is exported; settings have what an earlier place measured of this machine. */
 export interface Place {
   readonly folder: string
   readonly workspace: string
@@ -34,15 +34,23 @@ export interface Place {
   remove(): void
 }
 
+/** What the program measured of this machine and kept with its settings: once for all tests of a file, as it takes longer than many of them. */
+let machine: unknown
+
 export const makePlace = (): Place => {
   const folder = mkdtempSync(join(tmpdir(), 'spectroscope-e2e-'))
   const settings = join(folder, 'settings')
+  const file = join(settings, 'settings.json')
   mkdirSync(settings)
+  if (machine !== undefined) writeFileSync(file, JSON.stringify({ machine }))
   return {
     folder,
     workspace: join(folder, 'workspace'),
     environment: { ...process.env, SPECTROSCOPE_SETTINGS: settings, SPECTROSCOPE_HOST_DATA: settings, HOME: folder, XDG_CONFIG_HOME: join(folder, 'config'), NODE_OPTIONS: '' },
-    remove: () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+    remove: () => {
+      if (existsSync(file)) machine = (JSON.parse(readFileSync(file, 'utf8')) as { readonly machine?: unknown }).machine ?? machine
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+    }
   }
 }
 

@@ -9,6 +9,8 @@ import type { Bench } from './workbench-fixture'
 let place: Awaited<ReturnType<typeof study>>
 const open: Bench[] = []
 let count = 0
+/** Where rates of this machine are kept once one of the tests has had them measured. */
+const measured = memoryFile()
 
 const fresh = async (changes: Parameters<typeof openBench>[1] = {}, folder = place.path(`workspace-${count++}`)): Promise<Bench> => {
   const bench = await openBench(folder, changes)
@@ -170,8 +172,7 @@ describe('before a run', () => {
   })
 
   it('its cost is estimated from rates that are measured once and kept', async () => {
-    const settings = memoryFile()
-    const { ask, notices } = await fresh({ settings })
+    const { ask, notices } = await fresh({ settings: measured })
     const estimate = () => ask('runs.estimate', { configuration: configuration(), baseFolder: place.folder })
     const [first, second] = [await estimate(), await estimate()]
     expect(first).toMatchObject({ tokens: 920, components: 8 })
@@ -179,7 +180,7 @@ describe('before a run', () => {
     expect(second.seconds.sample).toBe(first.seconds.sample)
     const measuring = new Set(notices.flatMap(({ name, data }) => (name === 'job' ? [(data as { id: string }).id] : [])))
     expect(measuring.size).toBe(1)
-    expect(settings.get()).toMatchObject({ machine: { engines: expect.arrayContaining([expect.objectContaining({ name: 'onnx-cpu' })]) } })
+    expect(measured.get()).toMatchObject({ machine: { engines: expect.arrayContaining([expect.objectContaining({ name: 'onnx-cpu' })]) } })
   })
 })
 
@@ -200,7 +201,7 @@ describe('an engine that is not here', () => {
 
 describe('a run', () => {
   it('goes through its stages, is told as it goes, and can be looked at when it is done', async () => {
-    const bench = await fresh()
+    const bench = await fresh({ settings: measured })
     const { ask, heard, notices, notified } = bench
     const run = await start(bench, 'first', 12)
     await heard('run-event', ({ event }) => event.type === 'run' && !event.resumed)
