@@ -48,7 +48,7 @@ describeInBrowser('labelling', () => {
 
   beforeAll(async () => {
     made = mkdtempSync(join(tmpdir(), 'spectroscope-synthetic-'))
-    await writeSyntheticWorkspace(join(made, 'workspace'), { tokens: 8_000, clusters })
+    await writeSyntheticWorkspace(join(made, 'workspace'), { tokens: 2_400, clusters })
     browser = await launchBrowser()
   }, 120_000)
   afterAll(async () => {
