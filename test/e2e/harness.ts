@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { _electron as electron, chromium } from 'playwright-core'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
@@ -46,7 +46,11 @@ export const makePlace = (): Place => {
   return {
     folder,
     workspace: join(folder, 'workspace'),
-    environment: { ...process.env, SPECTROSCOPE_SETTINGS: settings, SPECTROSCOPE_HOST_DATA: settings, HOME: folder, XDG_CONFIG_HOME: join(folder, 'config'), NODE_OPTIONS: '' },
+    environment: {
+      // Software Vulkan takes many seconds to compile what it finds in a home's cache.
+      MESA_SHADER_CACHE_DIR: join(homedir(), '.cache'), ...process.env,
+      SPECTROSCOPE_SETTINGS: settings, SPECTROSCOPE_HOST_DATA: settings, HOME: folder, XDG_CONFIG_HOME: join(folder, 'config'), NODE_OPTIONS: ''
+    },
     remove: () => {
       if (existsSync(file)) machine = (JSON.parse(readFileSync(file, 'utf8')) as { readonly machine?: unknown }).machine ?? machine
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
