@@ -34,7 +34,7 @@ const anyWeights = (): Weights =>
 
 const anyRows = (count: number): Rows => ({ ids: Int32Array.from({ length: count * rowLength }, (_, i) => (i * 7919) % architecture.vocabulary), count, length: rowLength })
 
-/** Gradient steps of as many rows as take at most half a second, for half a second or one step; before that the same steps uncounted, as the first of a shape compiles. */
+/** Gradient steps of as many rows as take at most half a second, for half a second or one step. The first of a shape is not counted: it compiles, which takes some engines longer than the step. */
 const rateOf = async (engine: string, weights: Weights): Promise<Pick<EngineRate, 'tokensPerSecond' | 'gigaflopsPerSecond'>> => {
   const evaluator = await createEvaluator(engine, architecture, weights)
   try {
@@ -45,8 +45,8 @@ const rateOf = async (engine: string, weights: Weights): Promise<Pick<EngineRate
       await evaluator.gradient(component, flat, prefix, new Float32Array(flat.length))
       return (performance.now() - start) / 1000
     }
-    const first = await seconds(1)
-    const ofRow = first > enoughSeconds ? first : await seconds(1)
+    await seconds(1)
+    const ofRow = await seconds(1)
     const count = Math.max(1, Math.min(mostRows, Math.floor(enoughSeconds / ofRow)))
     let elapsed = count === 1 ? ofRow : 0
     let steps = count === 1 ? 1 : 0

@@ -88,7 +88,7 @@ describeInBrowser(`an engine that is not installed${feedLack === undefined ? '' 
 
     await install(page)
     await row(page).getByText(/^\d+ %, \d+ of 1 MB/).waitFor()
-    expect(await row(page).getByRole('progressbar', { name: 'Installing onnx-cuda' }).evaluate((bar: HTMLProgressElement) => bar.value)).toBeCloseTo(0.5, 1)
+    await expect.poll(() => row(page).getByRole('progressbar', { name: 'Installing onnx-cuda' }).evaluate((bar: HTMLProgressElement) => bar.value)).toBeCloseTo(0.5, 1)
     await picture(page, 'installing')
     await hasFocus(button(page, 'Cancel'))
     await page.keyboard.press('Enter')
