@@ -104,7 +104,7 @@ describeInBrowser('the shell', () => {
 
   it.skipIf((process.env['SPECTROSCOPE_ELECTRON'] ?? '') !== '')('has hidden windows open while it measures what they compute on, and takes software for no GPU', async () => {
     const measuring = call('engines.measure', {})
-    const [listed] = await Promise.all([measuring, expect.poll(() => shell.hidden(), { timeout: 60_000 }).toBe(1)])
+    const [listed] = await Promise.all([measuring, expect.poll(() => shell.hidden(), { timeout: 120_000 }).toBe(1)])
     expect(listed).toMatchObject({
       ok: true,
       result: expect.arrayContaining([
