@@ -5,12 +5,12 @@ import { checkNode, ensureBuilt, ensureInstalled, root, run } from './ensure.mjs
 
 const parts = ['speed', 'accuracy', 'neighbours', 'clustering', 'describe', 'growth', 'rows', 'responsiveness', 'window']
 // Done where they are named, as they need a device, or count what one would do.
-const others = ['device', 'launches', 'loss']
+const others = ['device', 'launches', 'host', 'loss']
 checkNode()
 ensureInstalled()
 ensureBuilt()
 const { build } = await import('vite')
-const input = { ...Object.fromEntries(['bench', 'products'].map((name) => [name, join(root, 'test', 'bench', `${name}.ts`)])), window: join(root, 'test', 'bench', 'window', 'window.ts') }
+const input = { ...Object.fromEntries(['bench', 'products', 'idle-worker'].map((name) => [name, join(root, 'test', 'bench', `${name}.ts`)])), window: join(root, 'test', 'bench', 'window', 'window.ts') }
 await build({
   root,
   configFile: false,

@@ -38,9 +38,9 @@ export class LaneLost extends Error {}
 /** Rejects tasks that were still waiting when the pool was told to drop them. */
 export class TaskDropped extends Error {}
 
-/** A lane that is a worker thread running the built `sampling/worker.ts`. */
-export const threadLane: OpenLane = async (run) => {
-  const worker = new Worker(entryPath('sampling-worker'), { workerData: run })
+/** Lanes that are worker threads running the built `sampling/worker.ts`, or another entry that serves a lane. */
+export const threadLanes = (entry = entryPath('sampling-worker')): OpenLane => async (run) => {
+  const worker = new Worker(entry, { workerData: run })
   const pending = new Map<number, { readonly resolve: (result: TaskResult) => void; readonly reject: (error: Error) => void }>()
   let lastId = 0
   let lost: LaneLost | undefined

@@ -11,7 +11,7 @@ import { chainNames, checkInput, fingerprintOf, sampledNames } from './input'
 import type { ChainName, SamplingInput, SamplingTransport } from './input'
 import { Meter } from './meter'
 import { Minibatches } from './philox'
-import { Pool, TaskDropped, threadLane } from './pool'
+import { Pool, TaskDropped, threadLanes } from './pool'
 import { blockTokens, cutRows, flattenTargets, rowsAtOnce, targetsOf, tokensFor } from './rows'
 import type { RowBlock } from './rows'
 import { partsOf, stageSizes } from './stages'
@@ -143,7 +143,7 @@ class Sampler {
     this.#distances = new Float64Array(count * sampler.draws).fill(NaN)
   }
 
-  async run({ openLane = threadLane, pick }: SamplingTransport): Promise<SampledChains> {
+  async run({ openLane = threadLanes(), pick }: SamplingTransport): Promise<SampledChains> {
     settleEngine(this.#run.engine)
     const { chunks, blocks, split } = this.#sizes
     const tasks = this.#run.replicas.length * (split ? Math.max(chunks, blocks) : 1)

@@ -1,37 +1,4 @@
-import { parentPort, workerData } from 'node:worker_threads'
-import { toPlain } from '../../preload/errors'
 import { createEvaluator } from '../engine/engines'
-import type { ToLane, FromLane } from './pool'
-import { ReplicaWork } from './replica'
-import type { SharedRun } from './tasks'
+import { serveLane } from './serve-lane'
 
-const run = workerData as SharedRun
-const port = parentPort!
-const send = (message: FromLane): void => port.postMessage(message)
-
-const answer = async (work: ReplicaWork, message: ToLane): Promise<void> => {
-  if (message.type === 'share') return work.share(message.key, message.prefix)
-  if (message.type === 'release') return work.release(message.key)
-  if (message.type === 'close') {
-    // On a device that is gone nothing can be let go of.
-    await work.dispose().catch(() => {})
-    port.close()
-    return
-  }
-  try {
-    send({ type: 'result', id: message.id, result: await work.run(message.task) })
-  } catch (error) {
-    send({ type: 'error', id: message.id, error: toPlain(error) })
-  }
-}
-
-try {
-  const work = new ReplicaWork(await createEvaluator(run.engine, run.architecture, run.weights, run.precision), run)
-  let last: Promise<void> = Promise.resolve()
-  port.on('message', (message: ToLane) => {
-    last = last.then(() => answer(work, message))
-  })
-  send({ type: 'ready', stacks: work.stacks })
-} catch (error) {
-  send({ type: 'failed', error: toPlain(error) })
-}
+await serveLane(({ engine, architecture, weights, precision }) => createEvaluator(engine, architecture, weights, precision))

@@ -9,6 +9,7 @@ import { benchClustering } from './clustering'
 import { benchDescription } from './describe'
 import { benchDevice } from './device'
 import { benchGrowth, growthAxes, measureGrowthPoint } from './growth'
+import { benchHost } from './host'
 import { benchLaunches } from './launches'
 import { benchLoss } from './loss'
 import { benchLongRows, measureRowsPoint, writeRowsModel, type RowsPoint } from './long-rows'
@@ -23,7 +24,7 @@ const shared = join(projectRoot, '..', 'shared')
 const program = new Command()
   .name('npm run bench --')
   .description('Measures this machine: sampling beside a plain PyTorch loop, float32 error, clustering, description and layout, and how cost grows.')
-  .argument('<part>', 'speed, accuracy, device, launches, loss, neighbours, clustering, describe, growth, rows or responsiveness')
+  .argument('<part>', 'speed, accuracy, device, launches, host, loss, neighbours, clustering, describe, growth, rows or responsiveness')
   .option('--engines <names>', 'of the part loss: onnx-cpu, webgpu, webgpu-software, page', 'onnx-cpu,webgpu-software,page')
   .option('--memory <list>', 'of the part launches: GiB that an evaluator may take of a device', '31.6,9.6,3.2')
   .option('--threads <n>', 'threads of both sides', String(availableParallelism()))
@@ -93,6 +94,7 @@ else if (part === 'neighbours') await benchNeighbours(options.sizes.split(','), 
 else if (part === 'clustering') await benchClustering(Number(options.tokens ?? 100_000), threads)
 else if (part === 'describe') benchDescription(Number(options.tokens ?? 1_000_000), Number(options.clusters))
 else if (part === 'launches') await benchLaunches(options.shapes.split(',').filter((name) => name !== 'fixture'), options.memory.split(',').map(Number))
+else if (part === 'host') await benchHost(options.shapes.split(',').filter((name) => name !== 'fixture'), threads, Number(options.rounds ?? 3))
 else if (part === 'loss') await benchLoss(options.engines.split(','), Number(options.tokens ?? 64), Number(options.rounds ?? 3))
 else if (part === 'growth') await benchGrowth(options.only?.split(',') ?? [])
 else if (part === 'responsiveness') await benchResponsiveness(threads, 15)
@@ -101,4 +103,4 @@ else if (part === 'rows-point' && options.point !== undefined) await measureRows
 else if (part === 'random-model' && options.point !== undefined) await writeRowsModel(options.point)
 else if (part === 'precision-point' && options.point !== undefined) await measurePrecisionPoint(options.point)
 else if (part === 'growth-point' && options.point !== undefined) await measureGrowthPoint(options.point)
-else program.error(`There is no part "${part}"; choose speed, accuracy, device, launches, neighbours, clustering, describe, growth, rows or responsiveness.`)
+else program.error(`There is no part "${part}"; choose speed, accuracy, device, launches, host, neighbours, clustering, describe, growth, rows or responsiveness.`)

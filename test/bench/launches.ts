@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import protobuf from 'protobufjs'
 import { presets } from '../../preload/configuration'
 import { type Executor, isResident } from '../../main/engine/executor'
-import { type Graph, size } from '../../main/engine/graph'
+import { size } from '../../main/engine/graph'
 import { lowerToOnnx } from '../../main/engine/onnx/lower'
 import { TransformerEvaluator } from '../../main/engine/transformer-evaluator'
 import type { Architecture, Model } from '../../main/models/architecture'
@@ -12,6 +12,7 @@ import { componentNames } from '../../main/models/components'
 import { loadModel } from '../../main/models/load'
 import { localLane } from '../../main/sampling/pool'
 import { sample } from '../../main/sampling/sample'
+import { idleDevice } from './idle-device'
 import { gpt2Small, pythia14m, pythia410m, pythia70m, writeRandomModel } from './random-model'
 import { rowsOf } from './speed'
 
@@ -42,41 +43,41 @@ interface Counts {
 
 const none = (): Counts => ({ runs: 0, launches: 0, bytesThere: 0, bytesBack: 0, programs: 0 })
 
-/** A device that computes nothing, but counts what it is given to do: which keeps residents. */
-const counting = (memoryBytes: number, counts: Counts): Executor => ({
-  description: { name: 'counting', device: 'none', precision: 'none', version: '' },
-  memoryBytes,
-  resident: (_, shape) => {
-    counts.bytesThere += 4 * size(shape)
-    return { shape, handle: null }
-  },
-  dispose: () => Promise.resolve(),
-  drop: () => {},
-  compile: (graph: Graph) => {
-    counts.programs++
-    const launches = launchesOf(lowerToOnnx(graph, 512 * 2 ** 20).model)
-    const outputs = Object.fromEntries([...graph.outputs].map(([name, { shape }]) => [name, new Float32Array(size(shape))]))
-    const back = 4 * [...graph.outputs.values()].reduce((sum, { shape }) => sum + size(shape), 0)
-    return Promise.resolve({
-      dispose: () => Promise.resolve(),
-      run: (inputs) => {
-        counts.runs++
-        counts.launches += launches
-        counts.bytesBack += back
-        for (const [name, { shape }] of graph.inputs) if (!isResident(inputs[name])) counts.bytesThere += 4 * size(shape)
-        return Promise.resolve(outputs)
+/** The idle device, counting what it is given to do. */
+const counting = (memoryBytes: number, counts: Counts): Executor => {
+  const idle = idleDevice(memoryBytes)
+  return {
+    ...idle,
+    resident: (data, shape) => {
+      counts.bytesThere += 4 * size(shape)
+      return idle.resident(data, shape)
+    },
+    compile: async (graph) => {
+      counts.programs++
+      const program = await idle.compile(graph)
+      const launches = launchesOf(lowerToOnnx(graph, 512 * 2 ** 20).model)
+      const back = 4 * [...graph.outputs.values()].reduce((sum, { shape }) => sum + size(shape), 0)
+      return {
+        ...program,
+        run: (inputs) => {
+          counts.runs++
+          counts.launches += launches
+          counts.bytesBack += back
+          for (const [name, { shape }] of graph.inputs) if (!isResident(inputs[name])) counts.bytesThere += 4 * size(shape)
+          return program.run(inputs)
+        }
       }
-    })
+    }
   }
-})
+}
 
 /** The evaluator that computes replicas one by one. */
 class Alone extends TransformerEvaluator {
   override readonly stacked = undefined
 }
 
-const shapes: Readonly<Record<string, Architecture>> = { 'pythia-14m': pythia14m, 'pythia-70m': pythia70m, 'pythia-410m': pythia410m, 'gpt2-small': gpt2Small }
-const [length, batch, chains] = [256, 16, 4]
+export const shapes: Readonly<Record<string, Architecture>> = { 'pythia-14m': pythia14m, 'pythia-70m': pythia70m, 'pythia-410m': pythia410m, 'gpt2-small': gpt2Small }
+export const [length, batch, chains] = [256, 16, 4]
 
 /** What some steps, or some draws, of all components' chains are given to the device to do, with what comes before them. */
 const countsOf = async ({ architecture, weights }: Model, memoryBytes: number, together: boolean, times: number, kind: 'step' | 'draw'): Promise<Counts> => {

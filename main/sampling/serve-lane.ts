@@ -1,0 +1,40 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { toPlain } from '../../preload/errors'
+import type { Evaluator } from '../engine/evaluator'
+import type { FromLane, ToLane } from './pool'
+import { ReplicaWork } from './replica'
+import type { SharedRun } from './tasks'
+
+/** Makes this worker thread a lane of the run that it was given: does the pool's tasks with an evaluator of its own until it is told to close. */
+export const serveLane = async (openEvaluator: (run: SharedRun) => Promise<Evaluator>): Promise<void> => {
+  const run = workerData as SharedRun
+  const port = parentPort!
+  const send = (message: FromLane): void => port.postMessage(message)
+
+  const answer = async (work: ReplicaWork, message: ToLane): Promise<void> => {
+    if (message.type === 'share') return work.share(message.key, message.prefix)
+    if (message.type === 'release') return work.release(message.key)
+    if (message.type === 'close') {
+      // On a device that is gone nothing can be let go of.
+      await work.dispose().catch(() => {})
+      port.close()
+      return
+    }
+    try {
+      send({ type: 'result', id: message.id, result: await work.run(message.task) })
+    } catch (error) {
+      send({ type: 'error', id: message.id, error: toPlain(error) })
+    }
+  }
+
+  try {
+    const work = new ReplicaWork(await openEvaluator(run), run)
+    let last: Promise<void> = Promise.resolve()
+    port.on('message', (message: ToLane) => {
+      last = last.then(() => answer(work, message))
+    })
+    send({ type: 'ready', stacks: work.stacks })
+  } catch (error) {
+    send({ type: 'failed', error: toPlain(error) })
+  }
+}
