@@ -20,7 +20,7 @@ import { groupsOf } from '../sampling/groups'
 import { chainNames, sampledNames } from '../sampling/input'
 import { Minibatches } from '../sampling/philox'
 import { rowsAtOnce, tokensFor } from '../sampling/rows'
-import { partsOf, stageSizes, type StageSizes } from '../sampling/stages'
+import { lanesOf, partsOf, stageSizes, type StageSizes } from '../sampling/stages'
 import { chooseComponents } from './checks'
 import type { Prepared } from './messages'
 
@@ -230,9 +230,9 @@ const sizesOf = ({ architecture }: Plan, chains: readonly string[]): Sizes => {
 const sumsBytes = ({ chains }: Sizes, tokens: number, { estimator }: SamplerConfiguration, observationIncludesProbe: boolean): number =>
   chains * tokens * ((estimator === 'two-chain' ? 16 : 24) + (observationIncludesProbe ? 4 : 0))
 
-/** Weights, their centres and squared gradients, and gradients or parts of them where steps take several stages or threads; sums, and losses at w*; what comes of them. */
+/** Weights, their centres and squared gradients, and gradients or parts of them where steps take several stages or threads, or others update; sums, and losses at w*; what comes of them. */
 const sampledBytes = (sizes: Sizes, stages: StageSizes, tokens: number, components: number, sampler: SamplerConfiguration, observationIncludesProbe: boolean): number =>
-  ((sampler.nBeta === 0 ? 8 : 12) + (stages.staged ? 4 : 0) + 4 * partsOf(stages, stages.chunks)) * sizes.replicaWeights + sumsBytes(sizes, tokens, sampler, observationIncludesProbe) + tokens * (components * 16 + 4)
+  ((sampler.nBeta === 0 ? 8 : 12) + (stages.waiting ? 4 : 0) + 4 * partsOf(stages, stages.chunks)) * sizes.replicaWeights + sumsBytes(sizes, tokens, sampler, observationIncludesProbe) + tokens * (components * 16 + 4)
 
 /** The matrix, points, neighbours, the graph with its copies, and vectors of the search. */
 const clusteredBytes = (tokens: number, components: number, k: number): number => tokens * (components * 16 + k * (8 + 24 + 2 * 1.4 * 12 + 8) + 270)
@@ -248,12 +248,12 @@ interface Sampled {
 
 const samplingBytes = (plan: Plan, { sampler, corpus }: RunConfiguration, { chains, engine, threads }: Sampled): number => {
   const { architecture, components, rows } = plan
-  const lanes = evaluatorsOf(engine, threads)
+  const lanes = lanesOf(engine, threads)
   const atOnce = tokensFor(engine)
   const { programs, perThread, own } = workingOf(plan, sampler, chains, hasDevice(engine) ? groupsOf(chains) : chains.map((_, chain) => [chain]), atOnce)
   const sizes = sizesOf(plan, chains)
   const stages = stageSizes({ architecture, sampler, atOnce, lanes, sampling: rows.sampling, evaluated: [...rows.observation, ...rows.probe], replicas: sizes.replicas })
-  const working = stages.split ? lanes : Math.min(lanes, chains.length)
+  const working = stages.split ? lanes.evaluating : Math.min(lanes.evaluating, chains.length)
   const copies = ({ owned, users }: Held): number => (stages.split ? working : Math.min(working, users, owned ? measured.helpedPrograms : working))
   const held = Math.min(sum(programs.map((program) => copies(program) * program.bytes)), working * Math.max(programBytes, ...programs.map(({ bytes }) => bytes)))
   return 4 * sizes.parameters + working * (measured.threadBytes + perThread) + sum(own.slice(0, working)) + measured.programShare * held + measured.stagesHeld * stages.bytes +

@@ -65,9 +65,10 @@ export interface SamplingInput {
   readonly signal?: AbortSignal
 }
 
-/** For tests: other workers than threads, another order of work, and other sizes of stages (see stages.ts). */
+/** For tests: other workers than threads, another order of work, and other sizes of stages and ranges (see stages.ts). */
 export interface SamplingTransport {
   readonly stageBytes?: number
+  readonly rangeWeights?: number
   readonly openLane?: OpenLane
   readonly pick?: (waiting: number) => number
 }

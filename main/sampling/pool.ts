@@ -5,9 +5,15 @@ import { entryPath } from '../base/entries'
 import type { Evaluator, Prefix } from '../engine/evaluator'
 import { programName } from '../engine/operations'
 import { Reclaimer } from './reclaim'
-import { ReplicaWork } from './replica'
-import { describeTask, replicasOf } from './tasks'
-import type { Replica, ResultOf, SharedRun, Task, TaskKind, TaskOf, TaskResult } from './tasks'
+import { openWork } from './replica'
+import { claimOf, describeTask, isUpdating, replicasOf } from './tasks'
+import type { LaneCounts, LaneKind, Replica, ResultOf, SharedRun, Task, TaskKind, TaskOf, TaskResult } from './tasks'
+
+/** What a worker is started with. */
+export interface LaneData {
+  readonly run: SharedRun
+  readonly kind: LaneKind
+}
 
 export type ToLane =
   | { readonly type: 'task'; readonly id: number; readonly task: Task }
@@ -31,7 +37,7 @@ export interface Lane {
   close(): Promise<void>
 }
 
-export type OpenLane = (run: SharedRun) => Promise<Lane>
+export type OpenLane = (run: SharedRun, kind: LaneKind) => Promise<Lane>
 
 export class LaneLost extends Error {}
 
@@ -39,8 +45,9 @@ export class LaneLost extends Error {}
 export class TaskDropped extends Error {}
 
 /** Lanes that are worker threads running the built `sampling/worker.ts`, or another entry that serves a lane. */
-export const threadLanes = (entry = entryPath('sampling-worker')): OpenLane => async (run) => {
-  const worker = new Worker(entry, { workerData: run })
+export const threadLanes = (entry = entryPath('sampling-worker')): OpenLane => async (run, kind) => {
+  const data: LaneData = { run, kind }
+  const worker = new Worker(entry, { workerData: data })
   const pending = new Map<number, { readonly resolve: (result: TaskResult) => void; readonly reject: (error: Error) => void }>()
   let lastId = 0
   let lost: LaneLost | undefined
@@ -86,9 +93,9 @@ export const threadLanes = (entry = entryPath('sampling-worker')): OpenLane => a
   }
 }
 
-/** Lanes in this thread, each with an evaluator of its own. */
-export const localLane = (createEvaluator: (run: SharedRun) => Promise<Evaluator>): OpenLane => async (run) => {
-  const work = new ReplicaWork(await createEvaluator(run), run)
+/** Lanes in this thread, each that evaluates with an evaluator of its own. */
+export const localLane = (openEvaluator: (run: SharedRun) => Promise<Evaluator>): OpenLane => async (run, kind) => {
+  const work = await openWork(run, kind, openEvaluator)
   let last: Promise<unknown> = Promise.resolve()
   return {
     stacks: work.stacks,
@@ -117,11 +124,22 @@ interface Job {
 }
 
 interface Slot {
+  readonly kind: LaneKind
   lane: Lane
   jobs: Job[]
   /** Programs that its tasks have needed. */
   readonly programs: Set<string>
 }
+
+/** The lanes of one kind, and the tasks that wait for them. */
+interface Crew {
+  readonly slots: Slot[]
+  readonly queue: Job[]
+  /** Why the last of its lanes is gone. */
+  failure: Error | undefined
+}
+
+const crew = (): Crew => ({ slots: [], queue: [], failure: undefined })
 
 /** Stands in for a dead lane until the new one is open: its tasks are handed on then. */
 const absent: Lane = { stacks: false, run: () => new Promise(() => {}), share: () => {}, release: () => {}, close: () => Promise.resolve() }
@@ -142,8 +160,10 @@ const programOf = (task: Task, replicas: readonly Replica[]): string | undefined
 
 /**
  * Hands tasks to lanes in the order submitted, each to the lane with the least work; but a lane is first given those whose program is its
- * own, then those whose program is nobody's yet, which it owns from then on, as programs hold memory in every lane that has run them. A lane that dies is replaced once a task: the task
- * is done again if it had not begun to change its replica, else it is an `engine` error.
+ * own, then those whose program is nobody's yet, which it owns from then on, as programs hold memory in every lane that has run them. Where
+ * there are updating lanes, what needs no evaluator is theirs, so that evaluators have a device at work all the time; one that has nothing to
+ * evaluate helps where they are all busy. A lane that dies is replaced once a task: the task is done again if it had not begun to change its
+ * replica, else it is an `engine` error.
  */
 export class Pool {
   readonly #run: SharedRun
@@ -151,24 +171,26 @@ export class Pool {
   readonly #pick: ((waiting: number) => number) | undefined
   /** Which lane a program belongs to. */
   readonly #owners = new Map<string, Slot>()
-  readonly #slots: Slot[] = []
-  readonly #queue: Job[] = []
+  readonly #evaluating = crew()
+  readonly #updating: Crew | undefined
   readonly #shared = new Map<number, Prefix>()
   readonly #reclaimer = new Reclaimer()
   #lastKey = 0
   #idle: (() => void)[] = []
 
-  private constructor(run: SharedRun, openLane: OpenLane, pick: ((waiting: number) => number) | undefined) {
+  private constructor(run: SharedRun, openLane: OpenLane, { updating }: LaneCounts, pick: ((waiting: number) => number) | undefined) {
     this.#run = run
     this.#openLane = openLane
     this.#pick = pick
+    this.#updating = updating > 0 ? crew() : undefined
   }
 
-  /** Opens `count` lanes. `pick` chooses among the waiting tasks, for tests. */
-  static async open(run: SharedRun, openLane: OpenLane, count: number, pick?: (waiting: number) => number): Promise<Pool> {
-    const pool = new Pool(run, openLane, pick)
-    const opened = await Promise.allSettled(Array.from({ length: count }, () => openLane(run)))
-    for (const lane of opened) if (lane.status === 'fulfilled') pool.#slots.push({ lane: lane.value, jobs: [], programs: new Set() })
+  /** Opens that many lanes. `pick` chooses among the waiting tasks, for tests. */
+  static async open(run: SharedRun, openLane: OpenLane, counts: LaneCounts, pick?: (waiting: number) => number): Promise<Pool> {
+    const pool = new Pool(run, openLane, counts, pick)
+    const kinds = (['evaluating', 'updating'] as const).flatMap((kind) => new Array<LaneKind>(counts[kind]).fill(kind))
+    const opened = await Promise.allSettled(kinds.map((kind) => openLane(run, kind)))
+    for (const [at, lane] of opened.entries()) if (lane.status === 'fulfilled') pool.#crewOf(kinds[at]).slots.push({ kind: kinds[at], lane: lane.value, jobs: [], programs: new Set() })
     const failed = opened.find((lane) => lane.status === 'rejected')
     if (failed !== undefined) {
       await pool.close()
@@ -179,41 +201,63 @@ export class Pool {
 
   /** Whether tasks for several replicas are done faster than as many for one. */
   get stacks(): boolean {
-    return this.#slots.every(({ lane }) => lane.stacks)
+    return this.#evaluating.slots.every(({ lane }) => lane.stacks)
+  }
+
+  #crewOf(kind: LaneKind): Crew {
+    return kind === 'updating' && this.#updating !== undefined ? this.#updating : this.#evaluating
+  }
+
+  get #crews(): readonly Crew[] {
+    return this.#updating === undefined ? [this.#evaluating] : [this.#evaluating, this.#updating]
+  }
+
+  get #slots(): readonly Slot[] {
+    return this.#crews.flatMap(({ slots }) => slots)
   }
 
   /** `cost` is in floating-point operations. */
   run<K extends TaskKind>(task: TaskOf<K>, cost: number): Promise<ResultOf<K>> {
     return new Promise<TaskResult>((resolve, reject) => {
-      this.#queue.push({ task, cost, program: programOf(task, this.#run.replicas), resolve, reject, attempts: 0 })
-      if (this.#queue.length === 1) queueMicrotask(() => this.#assign())
+      const { queue, failure } = this.#crewOf(isUpdating(task) ? 'updating' : 'evaluating')
+      if (failure !== undefined) return reject(failure)
+      queue.push({ task, cost, program: programOf(task, this.#run.replicas), resolve, reject, attempts: 0 })
+      if (queue.length === 1) queueMicrotask(() => this.#assign())
     })
   }
 
-  /** Makes a prefix known to every lane, under the key returned. */
+  /** Makes a prefix known to every lane that evaluates, under the key returned. */
   share(prefix: Prefix): number {
     const key = ++this.#lastKey
     this.#shared.set(key, prefix)
-    for (const { lane } of this.#slots) lane.share(key, prefix)
+    for (const { lane } of this.#evaluating.slots) lane.share(key, prefix)
     return key
   }
 
   release(key: number): void {
     const prefix = this.#shared.get(key)!
     this.#shared.delete(key)
-    for (const { lane } of this.#slots) lane.release(key)
+    for (const { lane } of this.#evaluating.slots) lane.release(key)
     this.#reclaimer.dropped(prefix)
   }
 
-  /** Rejects the waiting tasks with TaskDropped; those begun go on. */
+  /** Rejects the waiting tasks with TaskDropped, but for updates, whose replica may have some ranges done; those and what is begun go on. */
   drop(): void {
-    for (const job of this.#queue.splice(0)) job.reject(new TaskDropped())
+    for (const { queue } of this.#crews) {
+      const [left, dropped] = [queue.filter(({ task }) => task.kind === 'update'), queue.filter(({ task }) => task.kind !== 'update')]
+      queue.splice(0, queue.length, ...left)
+      for (const job of dropped) job.reject(new TaskDropped())
+    }
     this.#settle()
+  }
+
+  get #isIdle(): boolean {
+    return this.#crews.every(({ queue }) => queue.length === 0) && this.#slots.every(({ jobs }) => jobs.length === 0)
   }
 
   /** Resolves when no task is waiting or at work. */
   async idle(): Promise<void> {
-    if (this.#queue.length === 0 && this.#slots.every(({ jobs }) => jobs.length === 0)) return
+    if (this.#isIdle) return
     await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
@@ -224,25 +268,31 @@ export class Pool {
   }
 
   #settle(): void {
-    if (this.#queue.length > 0 || this.#slots.some(({ jobs }) => jobs.length > 0)) return
+    if (!this.#isIdle) return
     for (const resolve of this.#idle.splice(0)) resolve()
   }
 
   #assign(): void {
+    for (const { queue, slots } of this.#crews) this.#assignTo(slots, queue, depth)
+    if (this.#updating !== undefined && this.#evaluating.queue.length === 0) this.#assignTo(this.#evaluating.slots, this.#updating.queue, 1)
+  }
+
+  /** Gives the queue's tasks to lanes that have fewer than so many. */
+  #assignTo(slots: readonly Slot[], queue: Job[], most: number): void {
     const load = ({ jobs }: Slot): number => jobs.reduce((sum, { cost }) => sum + cost, 0)
-    while (this.#queue.length > 0) {
-      const free = this.#slots.filter(({ jobs }) => jobs.length < depth)
+    while (queue.length > 0) {
+      const free = slots.filter(({ jobs }) => jobs.length < most)
       if (free.length === 0) return
       const slot = free.reduce((best, other) => (other.jobs.length === 0 && best.jobs.length > 0) || ((other.jobs.length === 0) === (best.jobs.length === 0) && load(other) < load(best)) ? other : best)
-      this.#start(slot, this.#queue.splice(this.#pick?.(this.#queue.length) ?? this.#choose(slot), 1)[0])
+      this.#start(slot, queue.splice(this.#pick?.(queue.length) ?? this.#choose(slot, queue), 1)[0])
     }
   }
 
-  #choose(slot: Slot): number {
-    const first = (fits: (program: string) => boolean): number => this.#queue.findIndex(({ program }) => program !== undefined && fits(program))
+  #choose(slot: Slot, queue: readonly Job[]): number {
+    const first = (fits: (program: string) => boolean): number => queue.findIndex(({ program }) => program !== undefined && fits(program))
     const preferred = [first((program) => this.#owners.get(program) === slot), first((program) => !this.#owners.has(program)), first((program) => slot.programs.has(program)), 0]
     const chosen = preferred.find((index) => index >= 0)!
-    const { program } = this.#queue[chosen]
+    const { program } = queue[chosen]
     if (program !== undefined) {
       if (!this.#owners.has(program)) this.#owners.set(program, slot)
       slot.programs.add(program)
@@ -255,7 +305,7 @@ export class Pool {
     slot.jobs.push(job)
     lane.run(job.task).then(
       (result) => {
-        for (const replica of replicasOf(job.task)) Atomics.store(this.#run.replicas[replica].claim, 0, 0)
+        for (const replica of replicasOf(job.task)) Atomics.store(this.#run.replicas[replica].claims, claimOf(job.task), 0)
         this.#finish(slot, job, () => job.resolve(result))
       },
       (error: unknown) => {
@@ -279,10 +329,12 @@ export class Pool {
     const jobs = slot.jobs
     const [first] = jobs
     first.attempts++
-    const touched = replicasOf(first.task).some((replica) => Atomics.load(this.#run.replicas[replica].claim, 0) !== 0)
-    const give = (failure: unknown): void => {
-      this.#slots.splice(this.#slots.indexOf(slot), 1)
-      for (const job of [...jobs, ...this.#queue.splice(0)]) job.reject(failure)
+    const touched = replicasOf(first.task).some((replica) => Atomics.load(this.#run.replicas[replica].claims, claimOf(first.task)) !== 0)
+    const give = (failure: Error): void => {
+      const crew = this.#crewOf(slot.kind)
+      crew.slots.splice(crew.slots.indexOf(slot), 1)
+      if (crew.slots.length === 0) crew.failure = failure
+      for (const job of [...jobs, ...crew.queue.splice(0)]) job.reject(failure)
       slot.jobs = []
       this.#settle()
     }
@@ -290,11 +342,11 @@ export class Pool {
       return give(new SpectroscopeError('engine', `A sampling worker ended at ${describeTask(first.task, this.#run.replicas)} (${error.message}); resume the run, with fewer threads if memory was short.`, { cause: error }))
     }
     try {
-      const lane = await this.#openLane(this.#run)
-      for (const [key, prefix] of this.#shared) lane.share(key, prefix)
+      const lane = await this.#openLane(this.#run, slot.kind)
+      if (slot.kind === 'evaluating') for (const [key, prefix] of this.#shared) lane.share(key, prefix)
       slot.lane = lane
     } catch (failure) {
-      return give(failure)
+      return give(failure as Error)
     }
     slot.jobs = []
     for (const job of jobs) this.#start(slot, job)

@@ -39,11 +39,11 @@ export class PsgldKernel {
     return new Float32Array(this.#exports.memory.buffer, pointer.value, this.#capacity)
   }
 
-  /** Calls `work` for each block of `length` elements after its normals are in the kernel's memory. */
-  #blocks(length: number, { seed, step, chain, stream }: NoiseSource, work: (start: number, end: number) => void): void {
+  /** Calls `work` for each block of `length` elements after its normals are in the kernel's memory; the first element's is number `first`, a multiple of four. */
+  #blocks(length: number, { seed, step, chain, stream }: NoiseSource, work: (start: number, end: number) => void, first = 0): void {
     for (let start = 0; start < length; start += this.#capacity) {
       const end = Math.min(start + this.#capacity, length)
-      this.#exports.normals(end - start, start / 4, step, chain, stream, seed >>> 0, Math.floor(seed / 2 ** 32))
+      this.#exports.normals(end - start, (first + start) / 4, step, chain, stream, seed >>> 0, Math.floor(seed / 2 ** 32))
       work(start, end)
     }
   }
@@ -56,10 +56,10 @@ export class PsgldKernel {
   }
 
   /**
-   * One step of METHOD section 2 in place on `weights` and `squares`, from the gradient of a sum of `targets` losses.
-   * False if a new weight or square is not finite.
+   * One step of METHOD section 2 in place on `weights` and `squares`, from the gradient of a sum of `targets` losses. Where the arrays are a
+   * part of a replica's, `first` is the place of the first weight among all, a multiple of four. False if a new weight or square is not finite.
    */
-  update({ weights, centre, squares }: ChainState, gradient: Float32Array, targets: number, sampler: SamplerConfiguration, source: NoiseSource): boolean {
+  update({ weights, centre, squares }: ChainState, gradient: Float32Array, targets: number, sampler: SamplerConfiguration, source: NoiseSource, first = 0): boolean {
     const { rmsDecay, rmsEpsilon, nBeta, gamma, stepSize } = sampler
     let finite = true
     this.#blocks(weights.length, source, (start, end) => {
@@ -75,7 +75,7 @@ export class PsgldKernel {
       finite = this.#exports.update(count, targets, rmsDecay, 1 - rmsDecay, rmsEpsilon, nBeta, gamma, stepSize) !== 0 && finite
       weights.set(this.#weights.subarray(0, count), start)
       squares.set(this.#squares.subarray(0, count), start)
-    })
+    }, first)
     return finite
   }
 

@@ -1,5 +1,5 @@
 import { SpectroscopeError } from '../../preload/errors'
-import { type TokensAtOnce, evaluatorsOf, settleEngine } from '../engine/engines'
+import { type TokensAtOnce, settleEngine } from '../engine/engines'
 import { areLong } from '../engine/transformer'
 import { componentIndex, componentSlices, flatten, sliceSize } from '../models/components'
 import { readCheckpoint, readState, removeLeftovers, writeCheckpoint } from './checkpoint'
@@ -14,9 +14,9 @@ import { Minibatches } from './philox'
 import { Pool, TaskDropped, threadLanes } from './pool'
 import { blockTokens, cutRows, flattenTargets, rowsAtOnce, targetsOf, tokensFor } from './rows'
 import type { RowBlock } from './rows'
-import { partsOf, stageSizes } from './stages'
+import { lanesOf, partsOf, rangeWeights, stageSizes } from './stages'
 import type { StageSizes } from './stages'
-import type { Operations, Replica, SharedRun, StepPart, StepResult, Together, TokenSums } from './tasks'
+import type { LaneCounts, Operations, Replica, SharedRun, StepPart, StepResult, Together, TokenSums } from './tasks'
 
 interface Failure extends FailedChain {
   readonly replica: number
@@ -36,6 +36,8 @@ interface Stage {
   readonly blocks: readonly RowBlock[]
   readonly pending: (replica: number) => boolean
   readonly cost: (replica: number) => number
+  /** Weights that other lanes update once a replica's task is done. */
+  readonly updates?: (replica: number) => number
   /** Whether replicas of a group may have one task. */
   readonly together: boolean
   /** Does the replicas' task and takes in its results. */
@@ -58,12 +60,12 @@ const shared = (values: Float32Array): Float32Array => {
 const stagesOf = ({ model: { architecture, weights }, study, sampler, threads, engine }: SamplingInput, chains: readonly ChainName[], bytes: number | undefined, atOnce: TokensAtOnce): StageSizes => {
   const lengths = (rows: readonly Int32Array[]): number[] => rows.map(({ length }) => length)
   return stageSizes({
-    architecture, sampler, atOnce, lanes: evaluatorsOf(engine, threads), sampling: lengths(study.sampling), evaluated: lengths([...study.observation, ...study.probe]),
+    architecture, sampler, atOnce, lanes: lanesOf(engine, threads), sampling: lengths(study.sampling), evaluated: lengths([...study.observation, ...study.probe]),
     replicas: chains.map(({ component }) => sliceSize(componentSlices(architecture, weights, component)))
   }, bytes)
 }
 
-const makeReplicas = ({ model: { architecture, weights }, study, sampler, observationIncludesProbe }: SamplingInput, chains: readonly ChainName[], tokens: number, sizes: StageSizes, { block }: TokensAtOnce): Replica[] => {
+const makeReplicas = ({ model: { architecture, weights }, study, sampler, observationIncludesProbe }: SamplingInput, chains: readonly ChainName[], tokens: number, sizes: StageSizes, { block }: TokensAtOnce, range: number): Replica[] => {
   const arrays = (count: number, length: number): Float32Array[] => Array.from({ length: partsOf(sizes, count) }, () => float32(length))
   const blockLength = study.probe.reduce((most, { length }) => Math.max(most, rowsAtOnce(architecture, block, length) * (length - 1)), 0)
   return [...new Set(chains.map(({ component }) => component))].flatMap((component) => {
@@ -75,8 +77,8 @@ const makeReplicas = ({ model: { architecture, weights }, study, sampler, observ
       component, chain, index: componentIndex(architecture, component), weights: shared(centre), centre,
       squares: float32(sampler.nBeta === 0 ? 0 : centre.length), losses: float32(observationIncludesProbe ? tokens : 0),
       sums: sums(float64), firstHalf: twoChain ? sums(float64) : sums(float32),
-      gradient: float32(sizes.staged ? centre.length : 0), parts: arrays(sizes.chunks, centre.length), blockLosses: arrays(sizes.blocks, blockLength),
-      claim: new Int32Array(new SharedArrayBuffer(4))
+      gradient: float32(sizes.waiting ? centre.length : 0), parts: arrays(sizes.chunks, centre.length), blockLosses: arrays(sizes.blocks, blockLength),
+      claims: new Int32Array(new SharedArrayBuffer(4 * Math.ceil(centre.length / range)))
     }))
   })
 }
@@ -89,6 +91,7 @@ class Sampler {
   readonly #fingerprint: string
   readonly #tokens: number
   readonly #atOnce: TokensAtOnce
+  readonly #lanes: LaneCounts
   readonly #sizes: StageSizes
   readonly #minibatches: Minibatches
   readonly #observation: readonly RowBlock[]
@@ -101,6 +104,8 @@ class Sampler {
 
   #initialLoss = NaN
   readonly #failures: Failure[] = []
+  /** Replicas of which some ranges may have been updated and others not. */
+  readonly #halfUpdated = new Set<number>()
   readonly #steps: Int32Array
   readonly #draws: Int32Array
   readonly #blocks: Int32Array
@@ -117,7 +122,7 @@ class Sampler {
   #done = 0
   #reportedAt = -Infinity
 
-  constructor(input: SamplingInput, chosen: readonly ChainName[] | undefined, { stageBytes }: SamplingTransport, atOnce: TokensAtOnce) {
+  constructor(input: SamplingInput, chosen: readonly ChainName[] | undefined, { stageBytes, rangeWeights: range = rangeWeights }: SamplingTransport, atOnce: TokensAtOnce) {
     this.#atOnce = atOnce
     const { study, sampler, seed, model, engine, precision } = input
     const { starts, positions } = flattenTargets(study.targets)
@@ -126,9 +131,10 @@ class Sampler {
     this.#tokens = positions.length
     checkInput(input, this.#tokens)
     const chains = chosen ?? chainNames(input)
+    this.#lanes = lanesOf(engine, input.threads)
     this.#sizes = stagesOf(input, chains, stageBytes, atOnce)
-    const replicas = makeReplicas(input, chains, this.#tokens, this.#sizes, atOnce)
-    this.#run = { engine, precision, architecture: model.architecture, weights: model.weights, sampler, seed, replicas, starts, positions, initialLosses: float32(this.#tokens) }
+    const replicas = makeReplicas(input, chains, this.#tokens, this.#sizes, atOnce, range)
+    this.#run = { engine, precision, architecture: model.architecture, weights: model.weights, sampler, seed, replicas, rangeWeights: range, starts, positions, initialLosses: float32(this.#tokens) }
     this.#fingerprint = fingerprintOf(input, chosen)
     this.#minibatches = new Minibatches(seed, study.sampling.length, sampler.batchSize)
     this.#observation = cutRows(model.architecture, study.observation, Array.from(study.observation.keys()), atOnce.block)
@@ -146,8 +152,10 @@ class Sampler {
   async run({ openLane = threadLanes(), pick }: SamplingTransport): Promise<SampledChains> {
     settleEngine(this.#run.engine)
     const { chunks, blocks, split } = this.#sizes
-    const tasks = this.#run.replicas.length * (split ? Math.max(chunks, blocks) : 1)
-    this.#pool = await Pool.open(this.#run, openLane, Math.min(evaluatorsOf(this.#run.engine, this.#input.threads), tasks), pick)
+    const { replicas } = this.#run
+    const tasks = replicas.length * (split ? Math.max(chunks, blocks) : 1)
+    const ranges = replicas.reduce((sum, { claims }) => sum + claims.length, 0)
+    this.#pool = await Pool.open(this.#run, openLane, { evaluating: Math.min(this.#lanes.evaluating, tasks), updating: Math.min(this.#lanes.updating, ranges) }, pick)
     const drop = (): void => this.#pool.drop()
     this.#input.signal?.addEventListener('abort', drop)
     try {
@@ -218,29 +226,49 @@ class Sampler {
     for (let first = 0; first < chunks().length; first += this.#sizes.chunks) {
       const blocks = chunks().slice(first, first + this.#sizes.chunks)
       const part = { begun: first > 0, ends: first + blocks.length === chunks().length, targets }
-      yield { blocks, pending, together: this.#mayStack(blocks), cost: (replica) => this.#cost(replica, blocks, 'gradient'), work: (replicas, prefixes) => this.#stepPart(replicas, step, blocks, prefixes, part) }
+      yield {
+        blocks, pending, together: this.#mayStack(blocks), cost: (replica) => this.#cost(replica, blocks, 'gradient'),
+        updates: (replica) => (this.#lanes.updating > 0 ? this.#run.replicas[replica].weights.length : 0),
+        work: (replicas, prefixes) => this.#stepPart(replicas, step, blocks, prefixes, part)
+      }
     }
   }
 
-  async #stepPart({ replicas, width }: Together, step: number, blocks: readonly RowBlock[], prefixes: readonly number[], part: StepPart): Promise<void> {
-    const cost = (replica: number): number => this.#cost(replica, blocks, 'gradient')
-    const results = await (this.#run.replicas[replicas[0]].parts.length === 0
-      ? this.#pool.run<'step'>({ kind: 'step', replicas, width, step, prefixes, ...part }, replicas.reduce((sum, replica) => sum + cost(replica), 0))
-      : Promise.all(replicas.map((replica) => this.#stepInChunks(replica, step, blocks, prefixes, part))))
+  async #stepPart(together: Together, step: number, blocks: readonly RowBlock[], prefixes: readonly number[], part: StepPart): Promise<void> {
+    const { replicas } = together
+    const inChunks = this.#run.replicas[replicas[0]].parts.length > 0
+    const results = inChunks ? await Promise.all(replicas.map((replica) => this.#stepInChunks(replica, step, blocks, prefixes, part))) : await this.#stepTogether(together, step, blocks, prefixes, part)
     for (const [at, { lossSum, finite }] of results.entries()) {
       const replica = replicas[at]
       if (!Number.isFinite(lossSum)) this.#fail(replica, `the loss is not finite at step ${step}`)
       else if (!finite) this.#fail(replica, `the weights are not finite after step ${step}`)
       else if (part.ends) this.#steps[replica] = step + 1
-      this.#advance(replica, cost(replica), blocks.reduce((sum, block) => sum + targetsOf(block), 0))
+      this.#advance(replica, this.#cost(replica, blocks, 'gradient'), blocks.reduce((sum, block) => sum + targetsOf(block), 0))
     }
   }
 
-  /** A task for each chunk, and one that puts them together. */
+  /** One task, and where other lanes update, their tasks. */
+  async #stepTogether({ replicas, width }: Together, step: number, blocks: readonly RowBlock[], prefixes: readonly number[], part: StepPart): Promise<readonly StepResult[]> {
+    const apart = this.#lanes.updating > 0 && part.ends
+    const cost = replicas.reduce((sum, replica) => sum + this.#cost(replica, blocks, 'gradient'), 0)
+    const results = await this.#pool.run<'step'>({ kind: 'step', replicas, width, step, prefixes, ...part, ends: part.ends && !apart }, cost)
+    return apart ? Promise.all(results.map(async ({ lossSum }, at) => ({ lossSum, finite: await this.#update(replicas[at], step, 0, { ...part, begun: true }) }))) : results
+  }
+
+  /** A task for each chunk, and those that put them together. */
   async #stepInChunks(replica: number, step: number, blocks: readonly RowBlock[], prefixes: readonly number[], part: StepPart): Promise<StepResult> {
     const sums = await Promise.all(prefixes.map((prefix, at) => this.#pool.run<'chunk'>({ kind: 'chunk', replica, prefix, part: at }, this.#cost(replica, [blocks[at]], 'gradient'))))
     const lossSum = sums.reduce((sum, own) => sum + own, 0)
-    return { lossSum, finite: await this.#pool.run<'merge'>({ kind: 'merge', replica, step, parts: prefixes.length, ...part }, 0) }
+    return { lossSum, finite: await this.#update(replica, step, prefixes.length, part) }
+  }
+
+  /** A task for each range of the replica's weights. */
+  async #update(replica: number, step: number, parts: number, part: StepPart): Promise<boolean> {
+    const { claims } = this.#run.replicas[replica]
+    this.#halfUpdated.add(replica)
+    const finite = await Promise.all(Array.from(claims, (_, range) => this.#pool.run<'update'>({ kind: 'update', replica, step, parts, range, ...part }, 0)))
+    this.#halfUpdated.delete(replica)
+    return finite.every(Boolean)
   }
 
   #gaussianStage(draw: number): Stage {
@@ -360,14 +388,16 @@ class Sampler {
     return this.#run.replicas.flatMap((_, replica) => (!this.#hasFailed(replica) && pending(replica) ? [replica] : []))
   }
 
+  /** The most work first; but before that the most weights to update, so that they are while what comes after is computed. */
   #startTasks(stage: Stage, keys: readonly number[]): Promise<void>[] {
     const pending = new Set(this.#pendingIn(stage))
     const groups = stage.together ? groupsOf(this.#run.replicas.map(({ component }) => component)) : [...pending].map((replica) => [replica])
     const order = groups.flatMap((group) => {
       const replicas = group.filter((replica) => pending.has(replica))
-      return replicas.length === 0 ? [] : [{ replicas, width: group.length, cost: replicas.reduce((sum, replica) => sum + stage.cost(replica), 0) }]
+      const all = (of: (replica: number) => number): number => replicas.reduce((sum, replica) => sum + of(replica), 0)
+      return replicas.length === 0 ? [] : [{ replicas, width: group.length, cost: all(stage.cost), updates: all(stage.updates ?? (() => 0)) }]
     })
-    return order.sort((a, b) => b.cost - a.cost || a.replicas[0] - b.replicas[0]).map(({ replicas, width }) => stage.work({ replicas, width }, keys))
+    return order.sort((a, b) => b.updates - a.updates || b.cost - a.cost || a.replicas[0] - b.replicas[0]).map(({ replicas, width }) => stage.work({ replicas, width }, keys))
   }
 
   /** Whether replicas of a group may have one task over the rows: not where their rows are shared out among threads, nor where a row goes layer by layer. */
@@ -407,7 +437,7 @@ class Sampler {
   /** A checkpoint of what was done before the engine failed, unless it left a replica half changed; the one before stands otherwise. */
   async #keep(): Promise<void> {
     await this.#pool.idle()
-    const whole = this.#run.replicas.every(({ claim }) => Atomics.load(claim, 0) === 0)
+    const whole = this.#halfUpdated.size === 0 && this.#run.replicas.every(({ claims }) => claims.every((_, at) => Atomics.load(claims, at) === 0))
     if (!whole || !Number.isFinite(this.#initialLoss) || this.#input.checkpoint === undefined) return
     try {
       await this.#save()

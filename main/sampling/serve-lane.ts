@@ -1,17 +1,18 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { toPlain } from '../../preload/errors'
 import type { Evaluator } from '../engine/evaluator'
-import type { FromLane, ToLane } from './pool'
-import { ReplicaWork } from './replica'
+import type { FromLane, LaneData, ToLane } from './pool'
+import { openWork } from './replica'
 import type { SharedRun } from './tasks'
+import type { ReplicaUpdates } from './updates'
 
-/** Makes this worker thread a lane of the run that it was given: does the pool's tasks with an evaluator of its own until it is told to close. */
+/** Makes this worker thread a lane of the run that it was given: does the pool's tasks, with an evaluator of its own where it is to have one, until it is told to close. */
 export const serveLane = async (openEvaluator: (run: SharedRun) => Promise<Evaluator>): Promise<void> => {
-  const run = workerData as SharedRun
+  const { run, kind } = workerData as LaneData
   const port = parentPort!
   const send = (message: FromLane): void => port.postMessage(message)
 
-  const answer = async (work: ReplicaWork, message: ToLane): Promise<void> => {
+  const answer = async (work: ReplicaUpdates, message: ToLane): Promise<void> => {
     if (message.type === 'share') return work.share(message.key, message.prefix)
     if (message.type === 'release') return work.release(message.key)
     if (message.type === 'close') {
@@ -28,7 +29,7 @@ export const serveLane = async (openEvaluator: (run: SharedRun) => Promise<Evalu
   }
 
   try {
-    const work = new ReplicaWork(await openEvaluator(run), run)
+    const work = await openWork(run, kind, openEvaluator)
     let last: Promise<void> = Promise.resolve()
     port.on('message', (message: ToLane) => {
       last = last.then(() => answer(work, message))

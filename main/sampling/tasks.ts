@@ -25,14 +25,17 @@ export interface Replica extends ChainState {
   readonly sums: TokenSums<Float64Array>
   /** The first half's once it is complete. Where there are both, rounded then, and Σφδ less φ̄ Σδ, so that what cancels is not rounded. */
   readonly firstHalf: TokenSums
-  /** Sum of the losses' gradients over the rows of the step in progress; empty where all its rows go through one stage. */
+  /** Sum of the losses' gradients over the rows of the step in progress; empty where one task takes all its rows and updates the weights. */
   readonly gradient: Float32Array
   /** Gradients over single chunks of rows, where several threads work for one replica; no array where they do not. */
   readonly parts: readonly Float32Array[]
   /** Losses of single blocks of probe rows, likewise. */
   readonly blockLosses: readonly Float32Array[]
-  /** Not zero from the moment a task begins to change the replica until its result has arrived. */
-  readonly claim: Int32Array
+  /**
+   * Not zero from the moment a task begins to change the replica until its result has arrived: one number for each range of weights, as several
+   * tasks may update them at once. Tasks for the whole replica have the first.
+   */
+  readonly claims: Int32Array
 }
 
 /** What every worker holds from the start. */
@@ -44,6 +47,8 @@ export interface SharedRun {
   readonly sampler: SamplerConfiguration
   readonly seed: number
   readonly replicas: readonly Replica[]
+  /** Weights of a replica's range, the last of which may be shorter: see stages.ts. */
+  readonly rangeWeights: number
   /** Studied target positions of probe row i: positions[starts[i]] … positions[starts[i + 1] - 1]; their indices are the token numbers. */
   readonly starts: Int32Array
   readonly positions: Int32Array
@@ -92,8 +97,11 @@ interface Calls {
   }
   /** The gradient over one chunk, as one of the replica's parts. Answers the sum of the losses. */
   readonly chunk: { readonly parameters: { readonly replica: number; readonly prefix: number; readonly part: number }; readonly result: number }
-  /** The same as `step`, from the first `parts` of the replica's parts. Answers whether the weights are finite. */
-  readonly merge: { readonly parameters: { readonly replica: number; readonly step: number; readonly parts: number } & StepPart; readonly result: boolean }
+  /**
+   * Ends what chunks or steps have begun, for one range of the replica's weights: adds the first `parts` of the replica's parts to what the rows
+   * before have left, and updates the weights, or leaves the sum. Answers whether they are finite.
+   */
+  readonly update: { readonly parameters: { readonly replica: number; readonly step: number; readonly parts: number; readonly range: number } & StepPart; readonly result: boolean }
   /** A draw at nβ = 0. */
   readonly gaussian: { readonly parameters: { readonly replica: number; readonly draw: number }; readonly result: null }
   /** Sum of the losses of a block at w*, through a component with these weights; those of studied tokens are kept when `probeRows` says which rows they are. */
@@ -114,13 +122,26 @@ export type Task = TaskOf<TaskKind>
 export type ResultOf<K extends TaskKind> = Calls[K]['result']
 export type TaskResult = ResultOf<TaskKind>
 
+/** What a lane is for: evaluating the model, or what can be done to a replica without it. */
+export type LaneKind = 'evaluating' | 'updating'
+export type LaneCounts = Readonly<Record<LaneKind, number>>
+
+const updatingKinds = ['update', 'gaussian', 'take', 'commit'] as const
+export type UpdatingTask = TaskOf<(typeof updatingKinds)[number]>
+
+/** Whether a task takes no evaluator. */
+export const isUpdating = (task: Task): task is UpdatingTask => (updatingKinds as readonly TaskKind[]).includes(task.kind)
+
 /** The replicas that a task is for. */
 export const replicasOf = (task: Task): readonly number[] => ('replicas' in task ? task.replicas : 'replica' in task ? [task.replica] : [])
+
+/** Which of a replica's claims a task takes. */
+export const claimOf = (task: Task): number => (task.kind === 'update' ? task.range : 0)
 
 /** A task in words, for errors. */
 export const describeTask = (task: Task, replicas: readonly Replica[]): string => {
   const [first, ...others] = replicasOf(task)
   if (first === undefined) return task.kind === 'operations' ? 'counting operations' : 'the forward pass at w*'
   const { component, chain } = replicas[first]
-  return `${component}, chain ${chain + 1}${others.length === 0 ? '' : ` and ${others.length} more`}${task.kind === 'step' ? `, step ${task.step}` : ''}`
+  return `${component}, chain ${chain + 1}${others.length === 0 ? '' : ` and ${others.length} more`}${task.kind === 'step' || task.kind === 'update' ? `, step ${task.step}` : ''}`
 }

@@ -87,8 +87,8 @@ export class QuadraticEvaluator implements Evaluator {
 /** Lanes of which the one given the n-th matching task dies before or after it has done it. */
 export const dyingLanes = (openLane: OpenLane, matches: (task: Task) => boolean, nth: readonly number[], when: 'before' | 'after'): OpenLane => {
   let count = 0
-  return async (run) => {
-    const lane = await openLane(run)
+  return async (run, kind) => {
+    const lane = await openLane(run, kind)
     let dead = false
     let last: Promise<unknown> = Promise.resolve()
     const attempt = async (task: Task): Promise<TaskResult> => {

@@ -87,9 +87,10 @@ describe('sampling with replicas together', () => {
     ['probe rows that are observed', { ...heads(), observationIncludesProbe: true }]
   ])('has the numbers of sampling one by one: %s', async (_, input) => {
     const expected = numbersOf(await sample(input, { openLane: quadratic() }))
-    for (const threads of [1, 2]) {
+    // The last has one evaluator, and lanes that update.
+    for (const [engine, threads] of [['quadratic', 1], ['quadratic', 2], ['webgpu', 3]] as const) {
       const asked: Asked[] = []
-      expect(numbersOf(await sample({ ...input, threads }, { openLane: stacking(asked) }))).toEqual(expected)
+      expect(numbersOf(await sample({ ...input, engine, threads }, { openLane: stacking(asked), rangeWeights: 12 }))).toEqual(expected)
       expect(asked.every(({ components, width }) => components.length === width)).toBe(true)
       expect(new Set(asked.map(({ components }) => components.join()))).toEqual(new Set(['head:0.1,head:0.1,head:0.0,head:0.0', 'mlp:1,mlp:1']))
     }

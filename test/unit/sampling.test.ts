@@ -119,8 +119,8 @@ describe('sampling', () => {
   }
 
   /** The kinds of tasks that were done. */
-  const noting = (kinds: Map<string, number>): OpenLane => async (run) => {
-    const lane = await quadratic()(run)
+  const noting = (kinds: Map<string, number>): OpenLane => async (run, kind) => {
+    const lane = await quadratic()(run, kind)
     return {
       ...lane,
       run: (task) => {
@@ -151,7 +151,7 @@ describe('sampling', () => {
     for (const stageBytes of [1, 4 * 7 * 4 * 6 * 7 * 2, 2 ** 30]) {
       const kinds = new Map<string, number>()
       expect(numbersOf(await sample({ ...fewChains(2), threads }, { openLane: noting(kinds), stageBytes }))).toEqual(expected)
-      counts.push(kinds.get(threads === 1 || stageBytes === 1 ? 'step' : 'merge')!)
+      counts.push(kinds.get(threads === 1 || stageBytes === 1 ? 'step' : 'update')!)
     }
     expect(counts[0]).toBeGreaterThan(counts[1])
     expect(counts[1]).toBeGreaterThan(counts[2])
@@ -405,7 +405,7 @@ describe('workers', () => {
   it('that die while they share the rows of a chain are replaced, and the task is done again', async () => {
     const input = { ...smallInput({ estimator: 'restricted', chains: 1 }), components: ['head:0.1'], threads: 3 }
     const expected = numbersOf(await sample({ ...input, threads: 1 }, { openLane: quadratic() }))
-    for (const kind of ['chunk', 'merge', 'block', 'take']) {
+    for (const kind of ['chunk', 'update', 'block', 'take']) {
       expect(numbersOf(await sample(input, { openLane: dying((task) => task.kind === kind, [3], 'before') })), kind).toEqual(expected)
     }
   })
@@ -418,7 +418,7 @@ describe('workers', () => {
   it('keep to programs of their own, and help others only when these are done', async () => {
     const input = smallInput()
     const components = ['embed', 'head:0.0', 'head:1.0', 'mlp:0', 'mlp:1', 'full']
-    const replicas = components.flatMap((component) => [0, 1].map((chain) => ({ component, chain, claim: new Int32Array(1) }) as unknown as SharedRun['replicas'][number]))
+    const replicas = components.flatMap((component) => [0, 1].map((chain) => ({ component, chain, claims: new Int32Array(1) }) as unknown as SharedRun['replicas'][number]))
     const ran: Set<string>[] = []
     const recording: OpenLane = () => {
       const seen = new Set<string>()
@@ -433,7 +433,7 @@ describe('workers', () => {
         share: () => {}, release: () => {}, close: () => Promise.resolve()
       })
     }
-    const pool = await Pool.open({ replicas, sampler: input.sampler } as unknown as SharedRun, recording, 2)
+    const pool = await Pool.open({ replicas, sampler: input.sampler } as unknown as SharedRun, recording, { evaluating: 2, updating: 0 })
     const stage = (indices: readonly number[]) => Promise.all(indices.map((replica) => pool.run<'losses'>({ kind: 'losses', replicas: [replica], width: 1, prefix: 0, probe: null }, 1)))
     const all = Array.from(replicas.keys())
     for (let round = 0; round < 5; round++) await stage(all)

@@ -1,0 +1,131 @@
+import type { Prefix } from '../engine/evaluator'
+import { streamOf } from './philox'
+import { PsgldKernel } from './psgld'
+import type { Replica, SharedRun, StepPart, Task, TaskOf, TaskResult, TokenSums } from './tasks'
+
+const add = ({ loss, product }: TokenSums<Float64Array>, token: number, phi: number, change: number): void => {
+  if (loss.length > 0) loss[token] += change
+  if (product.length > 0) product[token] += phi * change
+}
+
+/** Moves the sums to where they are only read from now on. */
+const close = (sums: TokenSums<Float64Array>, kept: TokenSums, meanPhi: number): void => {
+  if (sums.loss.length > 0 && sums.product.length > 0) for (let token = 0; token < sums.product.length; token++) sums.product[token] -= meanPhi * sums.loss[token]
+  kept.product.set(sums.product)
+  kept.loss.set(sums.loss)
+  sums.loss.fill(0)
+  sums.product.fill(0)
+}
+
+/** The work on replicas that one thread does, one task at a time: here what takes no evaluator. */
+export class ReplicaUpdates {
+  readonly #kernel = new PsgldKernel()
+  readonly #gradients: Float32Array[] = []
+
+  constructor(protected readonly shared: SharedRun) {}
+
+  /** Whether a task for several replicas is done faster than as many for one. */
+  get stacks(): boolean {
+    return false
+  }
+
+  share(_key: number, _prefix: Prefix): void {}
+
+  release(_key: number): void {}
+
+  dispose(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  run(task: Task): Promise<TaskResult> | TaskResult {
+    switch (task.kind) {
+      case 'update':
+        return this.#update(task)
+      case 'gaussian':
+        return this.#gaussian(task)
+      case 'take':
+        return this.#take(task)
+      case 'commit':
+        return this.#commit(task)
+      default:
+        throw new Error(`${task.kind} needs an evaluator`)
+    }
+  }
+
+  /** What a step's gradient is added to for these weights of a replica, the task's `at`-th: what the rows before have left, or zeros. */
+  protected begin(gradient: Float32Array, length: number, begun: boolean, at = 0): Float32Array {
+    // What the step begins with may be put where it stays: done again, it begins with zeros again.
+    if (gradient.length > 0 && !begun) return gradient.fill(0)
+    if ((this.#gradients[at]?.length ?? -1) < length) this.#gradients[at] = new Float32Array(length)
+    const own = this.#gradients[at].subarray(0, length)
+    if (begun) own.set(gradient)
+    else own.fill(0)
+    return own
+  }
+
+  /** Updates a range of the replica's weights, or leaves the gradient to the rows that follow. False if a new weight is not finite. */
+  protected end(state: Replica, range: { readonly claim: number; readonly start: number; readonly end: number }, gradient: Float32Array, step: number, { ends, targets }: StepPart): boolean {
+    const { seed, sampler } = this.shared
+    const { claim, start, end } = range
+    const of = (values: Float32Array): Float32Array => values.subarray(start, end)
+    if (!ends && gradient.buffer === state.gradient.buffer) return true
+    Atomics.store(state.claims, claim, 1)
+    if (ends) {
+      const own = { weights: of(state.weights), centre: of(state.centre), squares: of(state.squares) }
+      return this.#kernel.update(own, gradient, targets, sampler, { seed, step, chain: state.chain, stream: streamOf('noise', state.index) }, start)
+    }
+    of(state.gradient).set(gradient)
+    return true
+  }
+
+  /** In the order of the chunks, so that the sum is that of one thread. */
+  #update({ replica, step, parts, range, ...place }: TaskOf<'update'>): boolean {
+    const state = this.shared.replicas[replica]
+    const start = range * this.shared.rangeWeights
+    const end = Math.min(start + this.shared.rangeWeights, state.weights.length)
+    const left = state.gradient.subarray(start, end)
+    const gradient = parts === 0 ? left : this.begin(left, end - start, place.begun)
+    for (const part of state.parts.slice(0, parts)) for (let i = 0; i < gradient.length; i++) gradient[i] += part[start + i]
+    return this.end(state, { claim: range, start, end }, gradient, step, place)
+  }
+
+  #gaussian({ replica, draw }: TaskOf<'gaussian'>): null {
+    const { seed, sampler, replicas } = this.shared
+    const state = replicas[replica]
+    this.#kernel.gaussian(state, sampler.gamma, { seed, step: draw, chain: state.chain, stream: streamOf('gaussian', state.index) })
+    return null
+  }
+
+  /** Calls `take` for every studied token of the rows, with its loss. */
+  protected studied(rows: Int32Array, losses: Float32Array, targets: number, take: (token: number, loss: number) => void): void {
+    const { starts, positions } = this.shared
+    rows.forEach((row, i) => {
+      for (let token = starts[row]; token < starts[row + 1]; token++) take(token, losses[i * targets + positions[token] - 1])
+    })
+  }
+
+  /** Adds losses of studied tokens to the replica's sums, or keeps them until φ is known. */
+  protected takeIn({ claims, losses: kept, sums }: Replica, indices: Int32Array, losses: Float32Array, targets: number, phi: number | null): void {
+    const { initialLosses } = this.shared
+    if (phi === null) return this.studied(indices, losses, targets, (token, loss) => (kept[token] = loss))
+    Atomics.store(claims, 0, 1)
+    this.studied(indices, losses, targets, (token, loss) => add(sums, token, phi, loss - initialLosses[token]))
+  }
+
+  #take({ replica, blocks, phi }: TaskOf<'take'>): null {
+    const state = this.shared.replicas[replica]
+    blocks.forEach(({ indices, targets }, part) => this.takeIn(state, indices, state.blockLosses[part], targets, phi))
+    return null
+  }
+
+  #commit({ replica, phi, closing }: TaskOf<'commit'>): number {
+    const { initialLosses, replicas } = this.shared
+    const { claims, losses, sums, firstHalf, weights, centre } = replicas[replica]
+    Atomics.store(claims, 0, 1)
+    for (let token = 0; token < losses.length; token++) add(sums, token, phi, losses[token] - initialLosses[token])
+    if (closing !== null) close(sums, firstHalf, closing)
+    let square = 0
+    for (let i = 0; i < weights.length; i++) square += (weights[i] - centre[i]) ** 2
+    return Math.sqrt(square)
+  }
+}
