@@ -80,6 +80,8 @@ const measured = {
   /** What the processes take with nothing in them. */
   processBytes: 350e6,
   threadBytes: 150e6,
+  /** A thread without an evaluator. */
+  updatingBytes: 15e6,
   /** A piece's process and its compute process. */
   pieceProcessBytes: 250e6,
   /** Stages whose activations at w* are held: of the one at work, the next, and those that no collection has come for yet. */
@@ -256,7 +258,7 @@ const samplingBytes = (plan: Plan, { sampler, corpus }: RunConfiguration, { chai
   const working = stages.split ? lanes.evaluating : Math.min(lanes.evaluating, chains.length)
   const copies = ({ owned, users }: Held): number => (stages.split ? working : Math.min(working, users, owned ? measured.helpedPrograms : working))
   const held = Math.min(sum(programs.map((program) => copies(program) * program.bytes)), working * Math.max(programBytes, ...programs.map(({ bytes }) => bytes)))
-  return 4 * sizes.parameters + working * (measured.threadBytes + perThread) + sum(own.slice(0, working)) + measured.programShare * held + measured.stagesHeld * stages.bytes +
+  return 4 * sizes.parameters + working * (measured.threadBytes + perThread) + lanes.updating * measured.updatingBytes + sum(own.slice(0, working)) + measured.programShare * held + measured.stagesHeld * stages.bytes +
     sampledBytes(sizes, stages, rows.tokens, components.length, sampler, includesProbe(corpus))
 }
 

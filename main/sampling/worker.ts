@@ -1,4 +1,7 @@
-import { createEvaluator } from '../engine/engines'
 import { serveLane } from './serve-lane'
 
-await serveLane(({ engine, architecture, weights, precision }) => createEvaluator(engine, architecture, weights, precision))
+// Loaded where it is needed: a lane that updates has no evaluator.
+await serveLane(async ({ engine, architecture, weights, precision }) => {
+  const { createEvaluator } = await import('../engine/engines')
+  return createEvaluator(engine, architecture, weights, precision)
+})

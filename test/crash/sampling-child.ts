@@ -2,15 +2,16 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { loadModel } from '../../main/models/load'
+import type { SamplingInput } from '../../main/sampling/input'
 import { sample } from '../../main/sampling/sample'
 
-// Samples the tiny model of the folder given, with as many threads as given; says every draw and its result's hash.
+// Samples the tiny model of the folder given, with as many threads as given and what is changed of its input; says every draw and its result's hash.
 
 // A clock that goes on by a second whenever it is looked at: when a checkpoint is due depends on the work done, not on how slow the disk is.
 let looks = 0
 performance.now = () => 1000 * ++looks
 
-const [folder, threads] = process.argv.slice(2)
+const [folder, threads, changes] = process.argv.slice(2)
 const rows = JSON.parse(readFileSync(join(folder, 'rows.json'), 'utf8')) as Record<'sampling' | 'observation' | 'probe', number[][]>
 const ids = (list: number[][]): Int32Array[] => list.map((row) => Int32Array.from(row))
 const result = await sample({
@@ -23,6 +24,7 @@ const result = await sample({
   engine: 'onnx-cpu',
   threads: Number(threads),
   checkpoint: { folder: join(folder, 'checkpoints'), everySeconds: 0, fingerprint: 'tiny' },
+  ...(JSON.parse(changes) as Partial<SamplingInput>),
   onTrace: ({ component, chain, draw }) => console.log(`draw ${component} ${chain} ${draw}`)
 })
 const hash = createHash('sha256')

@@ -5,9 +5,13 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { build } from 'vite'
 import { entryPath, projectRoot } from '../../main/base/entries'
+import { openWebGpu } from '../../main/engine/webgpu/client'
+import { messageOf } from '../../preload/errors'
+import type { SamplingInput } from '../../main/sampling/input'
 import { tinyRows, writeTinyModel } from '../tiny-model'
 
 const built = existsSync(entryPath('sampling-worker'))
+const missing = built ? await openWebGpu('software').then(async (executor) => executor.dispose().then(() => undefined), messageOf) : 'the program is not built'
 
 describe.skipIf(!built)(built ? 'sampling in worker threads' : 'sampling in worker threads (skipped: run `npm run build` first)', () => {
   const output = join(projectRoot, 'out', 'test')
@@ -24,8 +28,8 @@ describe.skipIf(!built)(built ? 'sampling in worker threads' : 'sampling in work
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   /** Runs the child until it finishes, or until it has said `lines` lines and `delay` ms have gone, then kills it. It writes a checkpoint every few stages. */
-  const run = async (threads: number, kill?: { readonly lines: number; readonly delay: number }): Promise<string[]> => {
-    const child = spawn(process.execPath, [join(output, 'sampling-child.js'), folder, String(threads)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const run = async (threads: number, kill?: { readonly lines: number; readonly delay: number }, changes: Partial<SamplingInput> = {}): Promise<string[]> => {
+    const child = spawn(process.execPath, [join(output, 'sampling-child.js'), folder, String(threads), JSON.stringify(changes)], { stdio: ['ignore', 'pipe', 'inherit'] })
     let text = ''
     child.stdout.setEncoding('utf8')
     child.stdout.on('data', (chunk: string) => {
@@ -57,5 +61,16 @@ describe.skipIf(!built)(built ? 'sampling in worker threads' : 'sampling in work
     expect(left.at(-1)).toBe(expected)
     expect(left.length).toBeLessThanOrEqual(draws + 1)
     expect(readdirSync(join(folder, 'checkpoints')).filter((name) => name.endsWith('.tmp'))).toEqual([])
+  }, 240_000)
+
+  it.skipIf(missing !== undefined)(`gives the same numbers where threads update what a device computes, and after being killed${missing === undefined ? '' : ` (skipped: ${missing})`}`, async () => {
+    // Few components, as software Vulkan compiles the shaders of each anew in every process.
+    const device: Partial<SamplingInput> = { engine: 'webgpu-software', components: ['unembed'] }
+    clear()
+    const expected = (await run(1, undefined, device)).at(-1)
+    expect(expected).toMatch(/^finished 184 [0-9a-f]{64}$/)
+    clear()
+    expect((await run(3, { lines: 17, delay: 11 }, device)).at(-1)).toMatch(/^draw/)
+    expect((await run(4, undefined, device)).at(-1)).toBe(expected)
   }, 240_000)
 })
