@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createEvaluator } from '../../main/engine/engines'
 import type { Evaluator, Prefix } from '../../main/engine/evaluator'
-import { componentNames } from '../../main/models/components'
+import { componentNames, componentSlices, sliceSize } from '../../main/models/components'
 import { loadModel } from '../../main/models/load'
 import { prepareStudy } from '../../main/corpora/study'
 import { estimateRun, pieceBytes, samplingWork, threadsThatFit, type MeasuredRate } from '../../main/pipeline/estimate'
@@ -132,6 +132,16 @@ describe('the estimate of a run', () => {
     expect(large.diskFreeBytes).toBeGreaterThan(0)
     const { seconds } = await estimateRun({ ...corpusConfiguration, clustering: false }, folder, rate)
     expect(seconds).toMatchObject({ neighbours: 0, cluster: 0 })
+  })
+
+  it('counts the gradients that wait for threads which update alone, where a device has one evaluator', async () => {
+    const { architecture, weights } = await loadModel(join(folder, 'model'))
+    const chained = 2 * componentNames(architecture).concat('full').reduce((sum, name) => sum + sliceSize(componentSlices(architecture, weights, name)), 0)
+    const configuration = { ...corpusConfiguration, clustering: false as const, sampler: { ...corpusConfiguration.sampler, estimator: 'two-chain' as const } }
+    const bytesOn = async (threads: number): Promise<number> => (await estimateRun({ ...configuration, threads }, folder, { ...rate, engine: 'webgpu' })).memoryBytes
+    const [one, two, three] = [await bytesOn(1), await bytesOn(2), await bytesOn(3)]
+    expect(two - one - (three - two)).toBe(4 * chained)
+    expect(three - two).toBeGreaterThan(0)
   })
 
   it('has a prepared study that does not fit sampled on fewer threads, or says what would help', async () => {

@@ -12,7 +12,7 @@ const memoryShare = 0.8
 /** Of exponentials at once: as much as keeps a card busy, and a small part of its memory. */
 const partBytes = 512 * 2 ** 20
 
-/** Threads that have it at once, so that one draws noise and updates weights while the other's program computes. */
+/** Threads that have it at once, so that one puts inputs together and takes gradients in while the other's program computes. */
 export const cudaEvaluators = 2
 
 /** Sets the process up for CUDA, before its threads open it: the libraries read its environment once. */
