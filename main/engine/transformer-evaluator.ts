@@ -4,7 +4,7 @@ import type { Architecture, Weights } from '../models/architecture'
 import { type Slice, componentSlices, tensorsIn } from '../models/components'
 import { type Evaluator, type OwnWeights, type Prefix, type Rows, type StackedEvaluator, oneByOne } from './evaluator'
 import { type Bound, type Executor, OutOfDeviceMemory, type Program, type Resident } from './executor'
-import { type Graph, type Value, partRows, peakBytes, size } from './graph'
+import { type Graph, partRows, peakBytes, size } from './graph'
 import { pieceOf, pieceOperations, programName } from './operations'
 import { Layerwise, type OwnPiece, addAt } from './layerwise'
 import { addEmbeddingSlopes, addRowSlopes, embedRows, targetRows } from './table-rows'
@@ -39,10 +39,8 @@ const unsaidBytes = 2 ** 31
 /** Items of one batched product: WebGPU promises so many groups along a side. */
 const mostItems = 65535
 
-const bytesOf = (values: Iterable<readonly [string, Value]>): number => [...values].reduce((sum, [, { shape }]) => sum + 4 * size(shape), 0)
-
 /**
- * Bytes that a program takes on a device beside w*, whose arena grows by doubling. It computes a vocabulary's exponentials in large parts, one
+ * Bytes that a program takes on a device beside w*, twice over, as its arena keeps pieces that nothing fits into. It computes a vocabulary's exponentials in large parts, one
  * after the other; but where the backward pass takes them again, for the slope of a replica's own table, all are held.
  */
 const deviceBytes = (graph: Graph): number => {
@@ -53,7 +51,8 @@ const deviceBytes = (graph: Graph): number => {
     if (again.has(hidden.id)) held += 4 * hidden.shape[0] * table.shape[0]
     else largest = Math.max(largest, 4 * hidden.shape[0] * Math.min(table.shape[0], partRows))
   }
-  return 2 * (peakBytes(graph) + bytesOf([...graph.inputs].filter(([name]) => name.startsWith('slice:'))) + held + largest)
+  const own = [...graph.inputs].reduce((sum, [name, { shape }]) => sum + (name.startsWith('slice:') ? 4 * size(shape) : 0), 0)
+  return 2 * (peakBytes(graph) + own + held + largest)
 }
 
 /** Items of the products of attention, whose scores a softmax takes. */
@@ -338,12 +337,14 @@ export class TransformerEvaluator implements Evaluator {
   private addGradient(component: string, parts: readonly Part[], gradient: Float32Array): number {
     const { slices } = this.component(component)
     for (const { rows, outputs } of parts) {
-      const { inputs, targets } = shifted(rows)
-      // Where a table is taken in several places, what it owes to all is added up before.
-      const sums = new Map([...tensorsIn(slices, gradient)].map(([name, { data }], index) => [name, outputs[`gradient:${index}`] ?? data]))
       const { 'gradient:embedded': embedded, 'gradient:targets': taken } = outputs
-      if (taken !== undefined) addRowSlopes(this.architecture.hidden, targets, taken, sums.get(unembeddingWeight(this.architecture))!)
-      if (embedded !== undefined) addEmbeddingSlopes(this.architecture, inputs, rows.length - 1, embedded, sums)
+      if (embedded !== undefined || taken !== undefined) {
+        const { inputs, targets } = shifted(rows)
+        // Where a table is taken in several places, what it owes to all is added up before.
+        const sums = new Map([...tensorsIn(slices, gradient)].map(([name, { data }], index) => [name, outputs[`gradient:${index}`] ?? data]))
+        if (taken !== undefined) addRowSlopes(this.architecture.hidden, targets, taken, sums.get(unembeddingWeight(this.architecture))!)
+        if (embedded !== undefined) addEmbeddingSlopes(this.architecture, inputs, rows.length - 1, embedded, sums)
+      }
       let at = 0
       slices.forEach(({ shape }, index) => {
         const part = outputs[`gradient:${index}`]

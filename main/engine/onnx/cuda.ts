@@ -6,7 +6,7 @@ import { cudaReady } from './cuda-needs'
 import { DeviceExecutor } from './device-executor'
 import type { RoundedProducts } from './lower'
 
-/** Of what is free: the CUDA libraries take some too, and arenas grow by doubling. */
+/** Of what is free: the CUDA libraries take some too. */
 const memoryShare = 0.8
 
 /** Of exponentials at once: as much as keeps a card busy, and a small part of its memory. */

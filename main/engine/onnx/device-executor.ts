@@ -244,8 +244,8 @@ class DeviceProgram implements Program {
 
 /**
  * onnxruntime on a device with a memory of its own, through its C API: residents stay there, once for all programs, and what a program takes
- * and gives beside them is bound to arrays of this process, so that nothing else crosses. Its work is done in threads of the library's own, and the
- * one that asks for it is free meanwhile. Throws what the library says, or `OutOfDeviceMemory`.
+ * and gives beside them is copied from and into arrays of this process, so that nothing else crosses. Its work is done in other threads, and
+ * the one that asks for it is free meanwhile. Throws what the library says, or `OutOfDeviceMemory`.
  */
 export class DeviceExecutor implements Executor {
   readonly description: EngineDescription
