@@ -10,51 +10,109 @@ export const corpusSchema = z.strictObject({
   textField: z.string().default('text').describe('where a jsonl or Parquet record keeps its text; dots go into objects'),
   subsetField: z.string().default('meta.subset').describe('where a record names its subset; the file name is used where it is missing'),
   rowLength: z.int().min(2).default(128).describe('token ids in a row').meta({ unit: 'token ids' }),
-  sampling: count.default(2048).describe('rows that the sampler draws minibatches from').meta({ unit: 'rows' }),
+  sampling: count.default(2048).describe('psgld: rows that minibatches are drawn from').meta({ unit: 'rows' }),
   observation: count.default(512).describe('rows whose mean loss is the observable').meta({ unit: 'rows' }),
   probe: count.default(1024).describe('rows whose tokens are studied').meta({ unit: 'rows' }),
   probeTokensPerRow: count.optional().describe('studied target positions of each probe row, spread evenly; all of them by default').meta({ unit: 'positions' }),
   observationIncludesProbe: z.boolean().default(false).describe('let the probe rows count as observation rows too')
 })
 
+/** How susceptibilities are estimated: docs of the method, sections 2 (psgld), 3b (gradient) and 3c (first-order). */
+export const samplingMethods = ['first-order', 'gradient', 'psgld'] as const
+export type SamplingMethod = (typeof samplingMethods)[number]
+
+/** Settings of each preset; the first of a method is what its keys default to where no preset is named. */
 export const presets = {
-  paper: { nBeta: 3, gamma: 300, stepSize: 1e-5, rmsDecay: 0.99, rmsEpsilon: 0.1, batchSize: 16, burnIn: 0, draws: 100, stepsBetweenDraws: 55, chains: 4, estimator: 'two-chain' },
-  quick: { nBeta: 3, gamma: 300, stepSize: 1e-5, rmsDecay: 0.99, rmsEpsilon: 0.1, batchSize: 8, burnIn: 20, draws: 20, stepsBetweenDraws: 10, chains: 2, estimator: 'restricted' }
+  'first-order': { method: 'first-order', nBeta: 3, gamma: 300, pairs: 'auto', rounds: 16, observationBatch: 16, targetReliability: 0.8, remainderDraws: 0, keepSums: true },
+  quick: { method: 'first-order', nBeta: 0, gamma: 300, pairs: 'auto', rounds: 8, observationBatch: 16, targetReliability: 0.6, remainderDraws: 0, keepSums: true },
+  'all-orders': { method: 'gradient', nBeta: 3, gamma: 300, draws: 256, observationBatch: 16, targetReliability: 0.8, keepSums: true },
+  paper: {
+    method: 'psgld', nBeta: 3, gamma: 300, stepSize: 1e-5, rmsDecay: 0.99, rmsEpsilon: 0.1, batchSize: 16, burnIn: 0, draws: 100, stepsBetweenDraws: 55, chains: 4, estimator: 'two-chain'
+  }
 } as const
 
-export const samplerSchema = z.strictObject({
-  preset: z.enum(['paper', 'quick']).default('paper').describe('where the other keys of this section take their defaults from'),
-  nBeta: z.number().min(0).optional().describe('inverse temperature times number of samples, nβ; 0 samples the Gaussian prior'),
+export type PresetName = keyof typeof presets
+export const presetNames = Object.keys(presets) as [PresetName, ...PresetName[]]
+
+/** The preset that a method's settings default to. */
+export const standardPreset = (method: SamplingMethod): PresetName => presetNames.find((name) => presets[name].method === method)!
+
+/** The keys of `sampler` that a method has. */
+export const samplerKeys = (method: SamplingMethod): readonly string[] => ['preset', ...Object.keys(presets[standardPreset(method)])]
+
+/** Blocks of draws that are independent of one another: METHOD sections 3b and 3c. */
+export const blockCount = 4
+
+const samplerFields = z.strictObject({
+  preset: z.enum(presetNames).optional().describe('where the other keys of this section take their defaults from; "first-order" unless "method" says otherwise').meta({ default: 'first-order' }),
+  method: z.enum(samplingMethods).optional().describe('first-order: mean gradients and slopes along them; gradient: all orders, from single gradients; psgld: chains, as published'),
+  nBeta: z.number().min(0).optional().describe('inverse temperature times number of samples, nβ; 0 is the Gaussian prior'),
   gamma: positive.optional().describe('localisation γ: strength of the pull towards w*'),
-  stepSize: positive.optional().describe('SGLD step size η'),
-  rmsDecay: z.number().min(0).lt(1).optional().describe('decay a of the squared-gradient average'),
-  rmsEpsilon: positive.optional().describe('ε added to the root of that average'),
-  batchSize: count.optional().describe('rows in a minibatch').meta({ unit: 'rows' }),
-  burnIn: z.int().min(0).optional().describe('steps before the first draw').meta({ unit: 'steps' }),
-  draws: z.int().min(2).optional().describe('draws of a chain').meta({ unit: 'draws' }),
-  stepsBetweenDraws: count.optional().describe('steps from one draw to the next').meta({ unit: 'steps' }),
-  chains: count.optional().describe('independent chains of each component').meta({ unit: 'chains' }),
-  estimator: z.enum(['two-chain', 'restricted']).optional().describe('how the last bracket of the covariance is estimated')
+  pairs: z.union([z.literal('auto'), count]).optional().describe('first-order: antithetic pairs of gradients for each block and round; "auto" suits them to the number of studied tokens').meta({ unit: 'pairs' }),
+  rounds: count.optional().describe('first-order: rounds at most; each has four points, one a block').meta({ unit: 'rounds' }),
+  observationBatch: count.optional().describe('first-order and gradient: observation rows of one gradient').meta({ unit: 'rows' }),
+  targetReliability: z.union([z.literal(false), z.number().gt(0).lt(1)]).optional().describe('first-order and gradient: a component is done when this lies below its reliability with 90 % confidence; false takes all rounds or draws'),
+  remainderDraws: z.int().min(0).multipleOf(blockCount).optional().describe('first-order: draws of the gradient method on the least linear components, to tell how much the first order leaves out').meta({ unit: 'draws' }),
+  keepSums: z.boolean().optional().describe('first-order and gradient: keep the sums on disk, so that the run can be continued with more rounds or draws'),
+  stepSize: positive.optional().describe('psgld: SGLD step size η'),
+  rmsDecay: z.number().min(0).lt(1).optional().describe('psgld: decay a of the squared-gradient average'),
+  rmsEpsilon: positive.optional().describe('psgld: ε added to the root of that average'),
+  batchSize: count.optional().describe('psgld: rows in a minibatch').meta({ unit: 'rows' }),
+  burnIn: z.int().min(0).optional().describe('psgld: steps before the first draw').meta({ unit: 'steps' }),
+  draws: z.int().min(2).optional().describe('psgld: draws of a chain; gradient: draws at most, a multiple of four').meta({ unit: 'draws' }),
+  stepsBetweenDraws: count.optional().describe('psgld: steps from one draw to the next').meta({ unit: 'steps' }),
+  chains: count.optional().describe('psgld: independent chains of each component').meta({ unit: 'chains' }),
+  estimator: z.enum(['two-chain', 'restricted']).optional().describe('psgld: how the last bracket of the covariance is estimated')
 })
 
+type SamplerFields = z.output<typeof samplerFields>
+
+const methodOf = ({ preset, method }: SamplerFields): SamplingMethod => method ?? presets[preset ?? 'first-order'].method
+
+export const samplerSchema = samplerFields.superRefine((sampler, context) => {
+  const method = methodOf(sampler)
+  const issue = (key: string, message: string): void => context.addIssue({ code: 'custom', path: [key], message })
+  if (sampler.preset !== undefined && presets[sampler.preset].method !== method) {
+    return issue('preset', `the preset "${sampler.preset}" belongs to the method "${presets[sampler.preset].method}" and "method" is "${method}"; remove one of them`)
+  }
+  for (const [key, value] of Object.entries(sampler)) {
+    if (value === undefined || samplerKeys(method).includes(key)) continue
+    const others = samplingMethods.filter((other) => samplerKeys(other).includes(key))
+    const owners = `${others.length > 1 ? 'methods' : 'method'} ${others.map((other) => `"${other}"`).join(' and ')}`
+    issue(key, `this setting belongs to the ${owners}, and this run's method is "${method}"; remove it, or set "sampler.method" to "${others[0]}"`)
+  }
+  if (method === 'gradient' && sampler.draws !== undefined && sampler.draws % blockCount !== 0) {
+    issue('draws', `the gradient method takes draws in rounds of ${blockCount}, and ${sampler.draws} is no multiple of ${blockCount}; give one`)
+  }
+})
+
+const suited = z.literal('auto')
+
 export const clusteringSchema = z.strictObject({
-  neighbours: z.int().min(2).default(45).describe('k of the nearest-neighbour graph').meta({ unit: 'neighbours' }),
+  neighbours: z.union([suited, z.int().min(2)]).default('auto').describe('k of the nearest-neighbour graph; "auto" suits it to the number of tokens').meta({ unit: 'neighbours' }),
   symmetrize: z.enum(['union', 'mutual']).default('union').describe('keep an edge if either, or both, of its ends list the other'),
-  whiten: z.boolean().default(false).describe('PCA whitening instead of standardised columns and centred rows'),
+  whiten: z.union([suited, z.boolean()]).default('auto').describe('PCA whitening instead of standardised columns and centred rows'),
+  allColumns: z.boolean().default(false).describe('cluster also by columns whose estimate does not hold (effective share of draws below 0.3)'),
   alpha: z.number().gt(0).lt(1).default(0.001).describe('teleport probability of the personalised PageRank').meta({ unit: 'probability' }),
   epsilon: positive.default(1e-7).describe('bound on the residual of a node over its degree'),
   rule: z.enum(['local', 'global']).default('local').describe('which prefixes of a sweep count'),
-  minSize: count.default(20).describe('smallest cluster that is accepted').meta({ unit: 'tokens' }),
+  minSize: z.union([suited, count]).default('auto').describe('smallest cluster that is accepted; "auto" suits it to the number of tokens').meta({ unit: 'tokens' }),
   maxRejections: count.default(200).describe('rejections in a row that end the search').meta({ unit: 'attempts' }),
   remaining: z.number().min(0).lt(1).default(0.001).describe('share of tokens left at which the search ends').meta({ unit: 'share' })
 })
+
+/** A clustering's settings with what suits its study in place of "auto". */
+export const clusteringConfigurationSchema = clusteringSchema.extend({ neighbours: z.int().min(2), minSize: count, whiten: z.boolean() })
+
+/** What the preset `paper` has in place of "auto". */
+const paperClustering = { neighbours: 45, minSize: 20, whiten: false }
 
 export const configurationSchema = z
   .strictObject({
     model: z.string().min(1).describe('folder with config.json, model.safetensors (or shards with an index) and tokenizer.json'),
     weights: z.string().min(1).optional().describe('another checkpoint of the same model'),
     corpus: corpusSchema.optional(),
-    rows: z.string().min(1).optional().describe('file {"sampling": [[ids]], "observation": …, "probe": …}, instead of corpus'),
+    rows: z.string().min(1).optional().describe('file {"observation": [[ids]], "probe": …} instead of corpus; psgld needs "sampling" as well'),
     components: z.union([z.literal('all'), z.array(z.string()).min(1)]).default('all').describe('"all", or a list such as ["head:2.1", "mlp:3"]'),
     sampler: samplerSchema.prefault({}),
     clustering: z.union([z.literal(false), clusteringSchema]).prefault({}),
@@ -69,13 +127,30 @@ export const configurationSchema = z
   })
 
 export type CorpusConfiguration = z.output<typeof corpusSchema>
-export type ClusteringConfiguration = z.output<typeof clusteringSchema>
+/** Settings of a clustering as they are given: some may be "auto". */
+export type ClusteringSettings = z.output<typeof clusteringSchema>
+export type ClusteringConfiguration = z.output<typeof clusteringConfigurationSchema>
 
-/** Sampler settings with every default filled in. METHOD.md section 2 says what each one does. */
-export interface SamplerConfiguration {
-  readonly preset: 'paper' | 'quick'
+/** Settings for a study of so many tokens: see test/bench/NOTES.md for where the rule comes from. */
+export const suitClustering = (settings: ClusteringSettings, tokens: number): ClusteringConfiguration => {
+  const { neighbours, minSize, whiten } = settings
+  return {
+    ...settings,
+    neighbours: neighbours === 'auto' ? Math.max(5, Math.min(45, Math.round(10 * Math.cbrt(tokens / 13_000)))) : neighbours,
+    minSize: minSize === 'auto' ? (tokens < 50_000 ? 10 : 20) : minSize,
+    whiten: whiten === 'auto' ? true : whiten
+  }
+}
+
+interface CommonSettings {
+  readonly preset: PresetName
   readonly nBeta: number
   readonly gamma: number
+}
+
+/** Chains of RMSprop-SGLD, with every default filled in: METHOD section 2. */
+export interface PsgldConfiguration extends CommonSettings {
+  readonly method: 'psgld'
   readonly stepSize: number
   readonly rmsDecay: number
   readonly rmsEpsilon: number
@@ -87,7 +162,59 @@ export interface SamplerConfiguration {
   readonly estimator: 'two-chain' | 'restricted'
 }
 
+interface BlockSettings extends CommonSettings {
+  readonly observationBatch: number
+  readonly targetReliability: number | false
+  readonly keepSums: boolean
+}
+
+/** METHOD section 3c. */
+export interface FirstOrderConfiguration extends BlockSettings {
+  readonly method: 'first-order'
+  readonly pairs: number | 'auto'
+  readonly rounds: number
+  readonly remainderDraws: number
+}
+
+/** METHOD section 3b. */
+export interface GradientConfiguration extends BlockSettings {
+  readonly method: 'gradient'
+  readonly draws: number
+}
+
+/** The methods whose draws go to four independent blocks. */
+export type BlockConfiguration = FirstOrderConfiguration | GradientConfiguration
+
+/** Sampler settings with every default filled in. */
+export type SamplerConfiguration = PsgldConfiguration | BlockConfiguration
+
+/** Rounds of four blocks, at most. */
+export const roundsOf = (sampler: BlockConfiguration): number => (sampler.method === 'first-order' ? sampler.rounds : sampler.draws / blockCount)
+
+const completeSampler = (sampler: SamplerFields): SamplerConfiguration => {
+  const preset = sampler.preset ?? standardPreset(methodOf(sampler))
+  const given = Object.fromEntries(Object.entries(sampler).filter(([, value]) => value !== undefined))
+  return { ...presets[preset], ...given, preset }
+}
+
 export type RunConfiguration = Omit<z.output<typeof configurationSchema>, 'sampler'> & { readonly sampler: SamplerConfiguration }
+
+/** A sampler's settings in words, as reports and the terminal show them. */
+export const samplerWords = (sampler: SamplerConfiguration): string => {
+  const { nBeta, gamma } = sampler
+  const common = `nβ ${nBeta}, γ ${gamma}`
+  if (sampler.method === 'psgld') {
+    const { chains, draws, stepsBetweenDraws, burnIn, stepSize, batchSize, estimator } = sampler
+    const steps = nBeta === 0 ? '' : `, ${stepsBetweenDraws} steps apart after ${burnIn} of burn-in, step size ${stepSize}, batch ${batchSize}`
+    return `pSGLD, ${common}, ${chains} ${chains === 1 ? 'chain' : 'chains'} of ${draws} draws${steps}, ${estimator} estimator`
+  }
+  const { observationBatch, targetReliability } = sampler
+  const until = targetReliability === false ? '' : `, until every reliability reaches ${targetReliability}`
+  const rows = `gradients over ${observationBatch} observation rows`
+  return sampler.method === 'first-order'
+    ? `first order, ${common}, ${sampler.pairs === 'auto' ? '' : `${sampler.pairs} pairs of `}${rows}, at most ${sampler.rounds} ${sampler.rounds === 1 ? 'round' : 'rounds'}${until}`
+    : `all orders, ${common}, ${rows}, at most ${sampler.draws} draws${until}`
+}
 
 /** The bounds of a number in a JSON schema, as a table or a form shows them: "≥ 0, < 1"; "" where it has none. */
 export const rangeWords = ({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: {
@@ -104,11 +231,21 @@ export const rangeWords = ({ minimum, maximum, exclusiveMinimum, exclusiveMaximu
 const where = (path: readonly PropertyKey[]): string =>
   path.reduce<string>((text, part) => (typeof part === 'number' ? `${text}[${part}]` : text === '' ? String(part) : `${text}.${String(part)}`), '')
 
-/** The issue that says most: of a union, that of the alternative which the value agrees with furthest. */
+/** What an alternative of a union takes, from its complaint about a value of another kind. */
+const taken = (issue: z.core.$ZodIssue): string | undefined =>
+  issue.code === 'invalid_value' ? issue.values.map((value) => JSON.stringify(value)).join(' or ') : issue.code === 'invalid_type' ? `a ${issue.expected === 'int' ? 'whole number' : issue.expected}` : undefined
+
+/** The issue that says most: of a union, that of the alternative which the value agrees with furthest, or else all that it takes. */
 const telling = (issue: z.core.$ZodIssue): z.core.$ZodIssue => {
   if (issue.code !== 'invalid_union') return issue
-  const [deepest] = issue.errors.flat().map(telling).sort((a, b) => b.path.length - a.path.length)
-  return deepest === undefined || (deepest.path.length === 0 && deepest.code !== 'unrecognized_keys') ? issue : { ...deepest, path: [...issue.path, ...deepest.path] }
+  const all = issue.errors.flat().map(telling)
+  // A number out of range says more than that it is no "auto".
+  const bounded = all.find(({ code, path }) => path.length === 0 && (code === 'too_small' || code === 'too_big' || code === 'not_multiple_of'))
+  const [deepest] = all.sort((a, b) => b.path.length - a.path.length)
+  const chosen = bounded ?? deepest
+  if (chosen !== undefined && (chosen.path.length > 0 || chosen.code === 'unrecognized_keys' || bounded !== undefined)) return { ...chosen, path: [...issue.path, ...chosen.path] }
+  const kinds = [...new Set(all.flatMap((each) => taken(each) ?? []))]
+  return kinds.length === 0 ? issue : { ...issue, message: `Invalid input: expected ${kinds.join(' or ')}` }
 }
 
 /** What is wrong with one place of a configuration: `path` as in "corpus.files[0]", "" for the whole; `message` a sentence without its end. */
@@ -132,8 +269,18 @@ export const checkedConfiguration = (value: unknown): { readonly configuration: 
     return { configuration: null, issues: issues.map((issue) => withUnknownKeys(issue, where(issue.path))) }
   }
   const { sampler, ...rest } = parsed.data
-  const defaults = presets[sampler.preset]
-  return { configuration: { ...rest, sampler: { ...defaults, ...Object.fromEntries(Object.entries(sampler).filter(([, given]) => given !== undefined)), preset: sampler.preset } }, issues: [] }
+  const complete = completeSampler(sampler)
+  const { clustering } = rest
+  const given = (value as { readonly clustering?: object }).clustering ?? {}
+  const published = complete.preset === 'paper' && clustering !== false ? Object.fromEntries(Object.entries(paperClustering).filter(([key]) => !(key in given))) : {}
+  return { configuration: { ...rest, clustering: clustering === false ? false : { ...clustering, ...published }, sampler: complete }, issues: [] }
+}
+
+/** A complete configuration as versions before 0.2 wrote it, in today's words: they had chains only, and no name for that. */
+export const modernised = (value: unknown): unknown => {
+  if (typeof value !== 'object' || value === null || !('sampler' in value) || typeof value.sampler !== 'object' || value.sampler === null) return value
+  const { sampler } = value
+  return 'method' in sampler || !('stepsBetweenDraws' in sampler && 'chains' in sampler) ? value : { ...value, sampler: { ...sampler, method: 'psgld', preset: 'paper' } }
 }
 
 /** Checks a configuration and fills in its defaults. `name` is the file, for the message. Throws a `configuration` error that names the key. */

@@ -4,6 +4,17 @@ import type { ClusteringRecord, ClusterSummary, ColumnSpread, DiagnosticsRecord,
 /** What takes long enough to be watched: a stage of a run, or a model's download. */
 export type Activity = StageName | 'download'
 
+/** How far a component has come, of methods that go in rounds. */
+export interface ComponentProgress {
+  readonly component: string
+  readonly rounds: number
+  /** Null before the first round is done. */
+  readonly reliability: number | null
+  /** Above it with 90 % confidence. */
+  readonly lower: number | null
+  readonly done: boolean
+}
+
 /** Where an activity is. `done` of `total` is in the stage's own unit; rates and the time left count only this process's work. */
 export interface RunProgress {
   readonly stage: Activity
@@ -17,6 +28,10 @@ export interface RunProgress {
   readonly steps?: number
   readonly draw?: number
   readonly draws?: number
+  /** Of methods that go in rounds: the one at work, counted from 1, how many there are at most, and how far each component has come. */
+  readonly round?: number
+  readonly rounds?: number
+  readonly reliabilities?: readonly ComponentProgress[]
   readonly tokensPerSecond?: number
   readonly secondsLeft?: number
   readonly detail?: string

@@ -43,6 +43,10 @@ export interface Provenance {
   readonly imported?: ImportedProvenance
   /** Of a run that was sampled in pieces. */
   readonly gathered?: GatheredProvenance
+  /** Of a run that began with another's sums. */
+  readonly continued?: { readonly run: string; readonly name: string }
+  /** Bytes of the sums that are kept of the run, so that it can be continued; null where they were given up. */
+  readonly keptSums?: number | null
 }
 
 /** The pieces that a run was gathered from. */
@@ -171,6 +175,35 @@ export interface ColumnSpread {
   readonly standardError: number
 }
 
+/** Bounds of a reliability: with 90 % confidence it is above the first, and with 90 % below the second. */
+export type ReliabilityBounds = readonly [low: number, high: number]
+
+/** What the methods that go in rounds say of one component (METHOD sections 3b and 3c). */
+export interface BlockDiagnostics {
+  readonly rounds: number
+  readonly reliabilityBounds: ReliabilityBounds
+  readonly centredReliabilityBounds: ReliabilityBounds
+  /** Cosine of the mean gradients of both halves of the blocks; null where slopes are taken along single gradients. */
+  readonly gradientCosine: number | null
+  /** ‖E∇φ‖ by the mean of all gradients; with single gradients, the mean of their norms. */
+  readonly gradientNorm: number
+  /** (Σw)²/(n Σw²) of the draws' weights w = exp(-nβ φ), 0 to 1: how far the posterior is from the prior. */
+  readonly effectiveShare: number
+  /** Of φ over draws, nats: mean under the posterior, and standard deviation under the prior. */
+  readonly meanPhi: number
+  readonly phiDeviation: number
+  /** What first order leaves out, where it was looked at. */
+  readonly remainder: RemainderRecord | null
+}
+
+/** How much of a column's variance orders above the first are, by draws of the gradient method. */
+export interface RemainderRecord {
+  readonly draws: number
+  /** Variance over tokens of what is left out, as a share of the column's; and its standard error. */
+  readonly share: number
+  readonly error: number
+}
+
 /** What sampling says of one component's chains (METHOD sections 2 and 3). */
 export interface DiagnosticsRecord {
   readonly component: string
@@ -187,6 +220,8 @@ export interface DiagnosticsRecord {
   readonly centredReliability: number
   readonly lossTrace: { readonly first: number; readonly last: number; readonly min: number; readonly max: number }
   readonly failedChains: readonly { readonly chain: number; readonly draw: number; readonly step: number; readonly message: string }[]
+  /** Of methods that go in rounds; null for chains. */
+  readonly blocks: BlockDiagnostics | null
 }
 
 /** One chain at each of its draws; NaN after it failed. */

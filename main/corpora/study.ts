@@ -29,7 +29,7 @@ const hashStudy = (study: Omit<Study, 'hash'>): string => {
 }
 
 const rowsSchema = z.strictObject({
-  sampling: z.array(z.array(z.int())).min(1),
+  sampling: z.array(z.array(z.int())).optional(),
   observation: z.array(z.array(z.int())).min(1),
   probe: z.array(z.array(z.int())).min(1)
 })
@@ -50,15 +50,15 @@ const studyOfRows = async (path: string, architecture: Architecture): Promise<Om
   try {
     value = JSON.parse(text)
   } catch (error) {
-    throw new SpectroscopeError('input', `${path}: not valid JSON; the file must be {"sampling": [[ids]], "observation": [[ids]], "probe": [[ids]]}.`, { cause: error })
+    throw new SpectroscopeError('input', `${path}: not valid JSON; the file must be {"observation": [[ids]], "probe": [[ids]]}, with "sampling": [[ids]] for the method "psgld".`, { cause: error })
   }
   const parsed = rowsSchema.safeParse(value)
   if (!parsed.success) {
     const [issue] = parsed.error.issues
     const [set, ...indices] = issue.path.map(String)
-    throw new SpectroscopeError('input', `${path}: ${set === undefined ? '' : `"${set}"${indices.map((index) => `[${index}]`).join('')}: `}${issue.message}; the file must be {"sampling": [[ids]], "observation": [[ids]], "probe": [[ids]]}.`)
+    throw new SpectroscopeError('input', `${path}: ${set === undefined ? '' : `"${set}"${indices.map((index) => `[${index}]`).join('')}: `}${issue.message}; the file must be {"observation": [[ids]], "probe": [[ids]]}, with "sampling": [[ids]] for the method "psgld".`)
   }
-  const rows = (set: keyof typeof parsed.data): Int32Array[] => parsed.data[set].map((ids, i) => checkRow(`${path}: "${set}"[${i}]`, ids, architecture))
+  const rows = (set: keyof typeof parsed.data): Int32Array[] => (parsed.data[set] ?? []).map((ids, i) => checkRow(`${path}: "${set}"[${i}]`, ids, architecture))
   const probe = rows('probe')
   return {
     sampling: rows('sampling'),
@@ -72,9 +72,11 @@ const studyOfRows = async (path: string, architecture: Architecture): Promise<Om
 
 type CorpusRun = RunConfiguration & { readonly corpus: NonNullable<RunConfiguration['corpus']> }
 
-const studyOfCorpus = ({ corpus, seed }: CorpusRun, packed: PackedCorpus): Omit<Study, 'hash'> => {
+const studyOfCorpus = ({ corpus, seed, sampler }: CorpusRun, packed: PackedCorpus): Omit<Study, 'hash'> => {
   const { subsets } = packed
-  const chosen = selectRows(subsets.map(({ rows }) => rows), subsets.map(({ name }) => name), corpus, seed)
+  // Observation rows come before sampling rows, so that they are the same for every method.
+  const counts = { ...corpus, sampling: sampler.method === 'psgld' ? corpus.sampling : 0 }
+  const chosen = selectRows(subsets.map(({ rows }) => rows), subsets.map(({ name }) => name), counts, seed)
   const rows = (places: readonly RowPlace[]): Int32Array[] => places.map(({ subset, row }) => subsets[subset].row(row))
   const provenance = chosen.probe.map(({ subset, row }) => subsets[subset].provenance(row))
   const documents = [...new Set(provenance.flatMap(({ segments }) => segments.map(({ document }) => document)))].sort((a, b) => a - b)
@@ -103,7 +105,13 @@ export const prepareStudy = async (
   const { corpus, rows, sampler } = configuration
   const { architecture } = model
   const prepare = async (): Promise<Omit<Study, 'hash'>> => {
-    if (corpus === undefined) return studyOfRows(resolve(baseFolder, rows!), architecture)
+    if (corpus === undefined) {
+      const path = resolve(baseFolder, rows!)
+      const study = await studyOfRows(path, architecture)
+      if (sampler.method !== 'psgld') return { ...study, sampling: [] }
+      if (study.sampling.length === 0) throw new SpectroscopeError('input', `${path}: "sampling" is missing or empty, and the method "psgld" draws its minibatches from it; give those rows, or set "sampler.method" to "first-order".`)
+      return study
+    }
     if (corpus.rowLength > architecture.contextLength) {
       throw new SpectroscopeError('configuration', `"corpus.rowLength" is ${corpus.rowLength}, and the model takes ${architecture.contextLength} tokens at most; lower it.`)
     }
@@ -112,7 +120,7 @@ export const prepareStudy = async (
     return studyOfCorpus({ ...configuration, corpus }, await packCorpus({ corpus, baseFolder, tokenizer, vocabulary: architecture.vocabulary, endOfText, onProgress }))
   }
   const study = await prepare()
-  if (sampler.nBeta > 0 && study.sampling.length < sampler.batchSize) {
+  if (sampler.method === 'psgld' && sampler.nBeta > 0 && study.sampling.length < sampler.batchSize) {
     throw new SpectroscopeError('configuration', `"sampler.batchSize" is ${sampler.batchSize}, and there are ${study.sampling.length} sampling rows; lower it or give more of them.`)
   }
   return { ...study, hash: hashStudy(study) }

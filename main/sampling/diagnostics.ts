@@ -1,4 +1,5 @@
-import type { SamplerConfiguration } from '../../preload/configuration'
+import type { BlockDiagnostics } from '../../preload/records'
+import type { BlockConfiguration, PsgldConfiguration, SamplerConfiguration } from '../../preload/configuration'
 
 /** A chain that ended with a non-finite number. Its draws count nowhere. */
 export interface FailedChain {
@@ -36,6 +37,8 @@ export interface ComponentDiagnostics {
   /** Of L averaged over chains. */
   readonly lossTrace: { readonly first: number; readonly last: number; readonly min: number; readonly max: number }
   readonly failedChains: readonly FailedChain[]
+  /** Of methods that go in rounds; null for chains. */
+  readonly blocks: BlockDiagnostics | null
 }
 
 const mean = (values: ArrayLike<number>): number => {
@@ -63,7 +66,7 @@ export const splitRHat = (chains: readonly Float64Array[]): number | null => {
 }
 
 /** Everything but the reliabilities, from the traces of one component's chains. */
-export const diagnose = (traces: readonly ChainTrace[], failedChains: readonly FailedChain[], initialLoss: number, nBeta: number): Omit<ComponentDiagnostics, 'reliability' | 'centredReliability'> => {
+export const diagnose = (traces: readonly ChainTrace[], failedChains: readonly FailedChain[], initialLoss: number, nBeta: number): Omit<ComponentDiagnostics, 'reliability' | 'centredReliability' | 'blocks'> => {
   const alive = traces.filter(({ chain }) => !failedChains.some((failed) => failed.chain === chain))
   const averaged = Float64Array.from(traces[0].losses, (_, draw) => mean(alive.map(({ losses }) => losses[draw])))
   const meanLoss = mean(averaged)
@@ -80,7 +83,7 @@ export const diagnose = (traces: readonly ChainTrace[], failedChains: readonly F
   }
 }
 
-export type FindingKind = 'chains failed' | 'loss not above L(w*)' | 'still drifting' | 'chains disagree' | 'mostly noise'
+export type FindingKind = 'chains failed' | 'loss not above L(w*)' | 'still drifting' | 'chains disagree' | 'posterior too far' | 'mostly noise'
 
 export interface Finding {
   readonly component: string
@@ -91,6 +94,8 @@ export interface Finding {
 
 /** Columns below this reliability are marked as mostly noise (METHOD section 3). */
 export const reliabilityThreshold = 0.5
+/** Below this effective share, weighted draws do not stand for the posterior (METHOD section 3b). */
+export const effectiveShareThreshold = 0.3
 const rHatThreshold = 1.1
 
 const number = (value: number): string => value.toPrecision(3).replace(/\.?0+$/, '')
@@ -107,12 +112,11 @@ const drift = (traces: readonly ChainTrace[], initialLoss: number): number => {
   return Math.abs(change) > 2 * error && Math.abs(change) > 0.1 * Math.abs(mean(fourth) - initialLoss) ? change : 0
 }
 
-/** What looks unhealthy in a component's chains, or mostly noise in its column, and what would help. Empty if nothing does. */
-export const assessHealth = (
+const assessChains = (
   { component, splitRHat: rHat, meanLoss, reliability, centredReliability, failedChains }: ComponentDiagnostics,
   traces: readonly ChainTrace[],
   initialLoss: number,
-  sampler: SamplerConfiguration
+  sampler: PsgldConfiguration
 ): Finding[] => {
   const findings: Finding[] = []
   const find = (kind: FindingKind, message: string): void => void findings.push({ component, kind, message: `${component}: ${message}.` })
@@ -136,3 +140,32 @@ export const assessHealth = (
   }
   return findings
 }
+
+/** Above this cosine of the halves' mean gradients, more points help more than more pairs of gradients. */
+const alignedGradients = 0.7
+
+const blocksHelp = ({ gradientCosine }: BlockDiagnostics, sampler: BlockConfiguration): string => {
+  if (sampler.method === 'gradient') return 'more draws, or a larger sampler.observationBatch, would help; the method "first-order" needs far fewer'
+  return gradientCosine !== null && gradientCosine < alignedGradients
+    ? 'its mean gradient is not known well yet: more sampler.pairs or more rounds would help'
+    : 'its mean gradient is known well: more rounds, which are points that slopes are taken at, would help'
+}
+
+const assessBlocks = ({ component, reliability, centredReliability, failedChains, blocks }: ComponentDiagnostics, sampler: BlockConfiguration): Finding[] => {
+  if (blocks === null) return failedChains.map(({ message }) => ({ component, kind: 'chains failed', message }))
+  const findings: Finding[] = []
+  const find = (kind: FindingKind, message: string): void => void findings.push({ component, kind, message: `${component}: ${message}.` })
+  if (blocks.effectiveShare < effectiveShareThreshold) {
+    find('posterior too far', `the effective share of its draws is ${number(blocks.effectiveShare)} (below ${effectiveShareThreshold}), so weighted draws of the prior do not stand for the posterior; set "sampler.method" to "psgld", or lower sampler.nBeta (now ${sampler.nBeta}) or raise sampler.gamma (now ${sampler.gamma})`)
+  }
+  const help = blocksHelp(blocks, sampler)
+  if (reliability < reliabilityThreshold) find('mostly noise', `the reliability of its column is ${number(reliability)} (below ${reliabilityThreshold}); ${help}`)
+  else if (centredReliability < reliabilityThreshold) {
+    find('mostly noise', `the reliability of its column is ${number(centredReliability)} (below ${reliabilityThreshold}) once columns are standardised and rows centred, as clustering does; ${help}`)
+  }
+  return findings
+}
+
+/** What looks unhealthy in a component's chains or draws, or mostly noise in its column, and what would help. Empty if nothing does. */
+export const assessHealth = (diagnostics: ComponentDiagnostics, traces: readonly ChainTrace[], initialLoss: number, sampler: SamplerConfiguration): Finding[] =>
+  sampler.method === 'psgld' ? assessChains(diagnostics, traces, initialLoss, sampler) : assessBlocks(diagnostics, sampler)

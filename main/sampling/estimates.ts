@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import type { SamplerConfiguration } from '../../preload/configuration'
+import type { PsgldConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import type { Precision } from '../../preload/precisions'
 import { diagnose } from './diagnostics'
@@ -43,7 +43,7 @@ export interface SamplingResult {
 
 interface Settings {
   readonly components: readonly string[]
-  readonly sampler: SamplerConfiguration
+  readonly sampler: PsgldConfiguration
   readonly precision?: Precision | undefined
 }
 
@@ -120,7 +120,8 @@ export const resultOf = async (settings: Settings, sampled: SampledChains): Prom
     return {
       ...diagnose(own, own.flatMap(({ failure }) => failure ?? []), initialLoss, sampler.nBeta),
       reliability: reliabilities.get(component) ?? NaN,
-      centredReliability: centred[components.indexOf(component)] ?? NaN
+      centredReliability: centred[components.indexOf(component)] ?? NaN,
+      blocks: null
     }
   })
   const traces = chains.map(({ component, chain, losses, distances }) => ({ component, chain, losses, distances }))

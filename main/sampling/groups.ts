@@ -8,14 +8,14 @@ export const mostTogether = 16
  * of one component), in groups as even as can be. Groups are of a run's chains, whatever of them is still to be done. All weights are a group
  * of their own, as such a program has no other form.
  */
-export const groupsOf = (components: readonly string[]): number[][] => {
+export const groupsOf = (components: readonly string[], most = mostTogether): number[][] => {
   const byProgram = new Map<string, number[]>()
   components.forEach((component, replica) => {
     const key = component === 'full' ? `full ${replica}` : programName(component)
     byProgram.set(key, [...(byProgram.get(key) ?? []), replica])
   })
   return [...byProgram.values()].flatMap((all) => {
-    const size = Math.ceil(all.length / Math.ceil(all.length / mostTogether))
+    const size = Math.ceil(all.length / Math.ceil(all.length / most))
     return Array.from({ length: Math.ceil(all.length / size) }, (_, group) => all.slice(group * size, (group + 1) * size))
   })
 }

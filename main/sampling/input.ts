@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
-import type { SamplerConfiguration } from '../../preload/configuration'
+import { type BlockConfiguration, type PsgldConfiguration, type SamplerConfiguration, blockCount } from '../../preload/configuration'
+import type { ComponentProgress } from '../../preload/contract-progress'
 import { SpectroscopeError } from '../../preload/errors'
 import type { Study } from '../corpora/study'
 import type { Precision } from '../../preload/precisions'
 import type { Model } from '../models/architecture'
+import type { SampledBlocks } from './block-estimates'
 import type { OpenLane } from './pool'
 
 export interface SamplingProgress {
@@ -24,6 +26,8 @@ export interface SamplingProgress {
   readonly secondsLeft: number
   /** L(w*) on the observation rows, nats per token; NaN until it has been computed. */
   readonly initialLoss: number
+  /** Of methods that go in rounds: every component's reliability so far. */
+  readonly reliabilities?: readonly ComponentProgress[]
 }
 
 /** L and ‖u - u*‖ of one chain at one draw. */
@@ -46,11 +50,11 @@ export interface ChainName {
   readonly chain: number
 }
 
-export interface SamplingInput {
+export interface SamplingInput<S extends SamplerConfiguration = SamplerConfiguration> {
   readonly model: Pick<Model, 'architecture' | 'weights'>
   readonly study: Pick<Study, 'sampling' | 'observation' | 'probe' | 'targets'>
   readonly components: readonly string[]
-  readonly sampler: SamplerConfiguration
+  readonly sampler: S
   readonly seed: number
   readonly observationIncludesProbe: boolean
   readonly engine: string
@@ -60,14 +64,24 @@ export interface SamplingInput {
   /** `fingerprint` stands for the model, the study and the engine; what else determines the numbers is added to it here. */
   readonly checkpoint?: { readonly folder: string; readonly everySeconds: number; readonly fingerprint: string }
   readonly onProgress?: (progress: SamplingProgress) => void
+  /** What the run that this one continues came to: rounds go on after its own. */
+  readonly begun?: SampledBlocks | undefined
   readonly onTrace?: (point: TracePoint) => void
   readonly onFlag?: (flag: ChainFlag) => void
   readonly signal?: AbortSignal
 }
 
+export type ChainsInput = SamplingInput<PsgldConfiguration>
+export type BlocksInput = SamplingInput<BlockConfiguration>
+
+/** Calls what is for the method of the settings. */
+export const byMethod = <T>(input: SamplingInput, ofChains: (input: ChainsInput) => T, ofBlocks: (input: BlocksInput) => T): T =>
+  input.sampler.method === 'psgld' ? ofChains({ ...input, sampler: input.sampler }) : ofBlocks({ ...input, sampler: input.sampler })
+
 /** For tests: other workers than threads, another order of work, and other sizes of stages and ranges (see stages.ts). */
 export interface SamplingTransport {
   readonly stageBytes?: number
+  readonly waveBytes?: number
   readonly rangeWeights?: number
   readonly openLane?: OpenLane
   readonly pick?: (waiting: number) => number
@@ -75,11 +89,11 @@ export interface SamplingTransport {
 
 /** Names of what is sampled: the components, then `full` where the estimator needs its chains. */
 export const sampledNames = ({ components, sampler }: Pick<SamplingInput, 'components' | 'sampler'>): readonly string[] =>
-  sampler.estimator === 'two-chain' ? [...components, 'full'] : components
+  sampler.method === 'psgld' && sampler.estimator === 'two-chain' ? [...components, 'full'] : components
 
-/** Every chain of a run, in order. */
+/** Every chain of a run, or every block of draws, which counts as one; in order. */
 export const chainNames = (input: Pick<SamplingInput, 'components' | 'sampler'>): ChainName[] =>
-  sampledNames(input).flatMap((component) => Array.from({ length: input.sampler.chains }, (_, chain) => ({ component, chain })))
+  sampledNames(input).flatMap((component) => Array.from({ length: input.sampler.method === 'psgld' ? input.sampler.chains : blockCount }, (_, chain) => ({ component, chain })))
 
 /** Stands for all that determines a run's numbers. */
 export const fingerprintOf = ({ checkpoint, components, sampler, seed, observationIncludesProbe, study }: SamplingInput, chosen?: readonly ChainName[]): string => {
@@ -90,12 +104,20 @@ export const fingerprintOf = ({ checkpoint, components, sampler, seed, observati
     .digest('hex')
 }
 
+/** The rows that L is a mean over. */
+export const observedRows = ({ study, observationIncludesProbe }: Pick<SamplingInput, 'observationIncludesProbe'> & { readonly study: Pick<Study, 'observation' | 'probe'> }): readonly Int32Array[] =>
+  observationIncludesProbe ? [...study.observation, ...study.probe] : study.observation
+
 /** Throws a `configuration` error where nothing can be sampled; `tokens` are those that are studied. */
-export const checkInput = ({ study, sampler, components }: SamplingInput, tokens: number): void => {
+export const checkInput = ({ study, sampler, components, observationIncludesProbe }: SamplingInput, tokens: number): void => {
   const fail = (message: string): never => {
     throw new SpectroscopeError('configuration', message)
   }
-  if (sampler.nBeta > 0 && study.sampling.length < sampler.batchSize) {
+  if (sampler.method !== 'psgld') {
+    const { observationBatch } = sampler
+    const rows = observedRows({ study, observationIncludesProbe }).length
+    if (rows < observationBatch) fail(`"sampler.observationBatch" is ${observationBatch} but there are only ${rows} observation rows; give more rows or lower it.`)
+  } else if (sampler.nBeta > 0 && study.sampling.length < sampler.batchSize) {
     fail(`"sampler.batchSize" is ${sampler.batchSize} but there are only ${study.sampling.length} sampling rows; give more rows or lower it.`)
   }
   if (study.observation.length === 0) fail('There are no observation rows; give at least one.')

@@ -1,7 +1,7 @@
 import { permutation, philoxWords } from '../base/philox'
 
 /** What a random stream is for: the upper byte of a counter's last word (METHOD section 4). */
-export const purposes = { noise: 1, minibatch: 2, gaussian: 3 } as const
+export const purposes = { noise: 1, minibatch: 2, gaussian: 3, gradient: 7, point: 8 } as const
 
 export const streamOf = (purpose: keyof typeof purposes, index = 0): number => purposes[purpose] * 2 ** 24 + index
 
@@ -25,15 +25,20 @@ export const normals = (count: number, { seed, step, chain, stream }: NoiseSourc
   })
 }
 
+/** Which sets of rows are cut into slices: minibatches of sampling rows, or slices of observation rows. */
+export const sliceIndex = { sampling: 0, observation: 1 } as const
+
 /** Minibatches of `size` among `rows` rows (at least `size`): slices of one permutation an epoch, the remainder dropped (METHOD section 4). */
 export class Minibatches {
   readonly #seed: number
   readonly #rows: number
   readonly #size: number
+  readonly #stream: number
   #epoch = -1
   #order: Uint32Array = new Uint32Array(0)
 
-  constructor(seed: number, rows: number, size: number) {
+  constructor(seed: number, rows: number, size: number, set: keyof typeof sliceIndex = 'sampling') {
+    this.#stream = streamOf('minibatch', sliceIndex[set])
     this.#seed = seed
     this.#rows = rows
     this.#size = size
@@ -44,7 +49,7 @@ export class Minibatches {
     const perEpoch = Math.floor(this.#rows / this.#size)
     const epoch = Math.floor(step / perEpoch)
     if (epoch !== this.#epoch) {
-      this.#order = permutation(this.#seed, this.#rows, epoch, streamOf('minibatch'))
+      this.#order = permutation(this.#seed, this.#rows, epoch, this.#stream)
       this.#epoch = epoch
     }
     const start = (step % perEpoch) * this.#size

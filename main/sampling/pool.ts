@@ -5,9 +5,9 @@ import { entryPath } from '../base/entries'
 import type { Evaluator, Prefix } from '../engine/evaluator'
 import { programName } from '../engine/operations'
 import { Reclaimer } from './reclaim'
-import { openWork } from './replica'
+import { openWork } from './open-work'
 import { claimOf, describeTask, isUpdating, replicasOf } from './tasks'
-import type { LaneCounts, LaneKind, Replica, ResultOf, SharedRun, Task, TaskKind, TaskOf, TaskResult } from './tasks'
+import type { LaneCounts, LaneKind, ResultOf, SharedRun, Task, TaskKind, TaskOf, TaskResult } from './tasks'
 
 /** What a worker is started with. */
 export interface LaneData {
@@ -147,14 +147,14 @@ const absent: Lane = { stacks: false, run: () => new Promise(() => {}), share: (
 /** Tasks that a lane holds at once, so that it never waits for a message. */
 const depth = 2
 
-const asError = (error: unknown, task: Task, replicas: readonly Replica[]): unknown =>
+const asError = (error: unknown, task: Task, run: SharedRun): unknown =>
   error instanceof SpectroscopeError
     ? error
-    : new SpectroscopeError('engine', `The engine failed at ${describeTask(task, replicas)}: ${messageOf(error)}.`, { cause: error })
+    : new SpectroscopeError('engine', `The engine failed at ${describeTask(task, run)}: ${messageOf(error)}.`, { cause: error })
 
-const programOf = (task: Task, replicas: readonly Replica[]): string | undefined => {
+const programOf = (task: Task, { replicas }: SharedRun): string | undefined => {
   if (task.kind === 'prefix') return task.kind
-  const kind = ({ step: 'gradient', chunk: 'gradient', losses: 'losses', block: 'losses' } as Partial<Record<TaskKind, string>>)[task.kind]
+  const kind = ({ step: 'gradient', chunk: 'gradient', pair: 'gradient', base: 'gradient', losses: 'losses', block: 'losses', baseLosses: 'losses', slopes: 'losses' } as Partial<Record<TaskKind, string>>)[task.kind]
   return kind === undefined ? undefined : `${kind} ${programName(replicas[replicasOf(task)[0]].component)}`
 }
 
@@ -221,7 +221,7 @@ export class Pool {
     return new Promise<TaskResult>((resolve, reject) => {
       const { queue, failure } = this.#crewOf(isUpdating(task) ? 'updating' : 'evaluating')
       if (failure !== undefined) return reject(failure)
-      queue.push({ task, cost, program: programOf(task, this.#run.replicas), resolve, reject, attempts: 0 })
+      queue.push({ task, cost, program: programOf(task, this.#run), resolve, reject, attempts: 0 })
       if (queue.length === 1) queueMicrotask(() => this.#assign())
     })
   }
@@ -310,7 +310,7 @@ export class Pool {
       },
       (error: unknown) => {
         if (error instanceof LaneLost) void this.#replace(slot, lane, error)
-        else this.#finish(slot, job, () => job.reject(asError(error, job.task, this.#run.replicas)))
+        else this.#finish(slot, job, () => job.reject(asError(error, job.task, this.#run)))
       }
     )
   }
@@ -339,7 +339,7 @@ export class Pool {
       this.#settle()
     }
     if (first.attempts > 1 || touched) {
-      return give(new SpectroscopeError('engine', `A sampling worker ended at ${describeTask(first.task, this.#run.replicas)} (${error.message}); resume the run, with fewer threads if memory was short.`, { cause: error }))
+      return give(new SpectroscopeError('engine', `A sampling worker ended at ${describeTask(first.task, this.#run)} (${error.message}); resume the run, with fewer threads if memory was short.`, { cause: error }))
     }
     try {
       const lane = await this.#openLane(this.#run, slot.kind)

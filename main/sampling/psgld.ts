@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { kernelPath } from '../base/entries'
-import type { SamplerConfiguration } from '../../preload/configuration'
+import type { PsgldConfiguration } from '../../preload/configuration'
 import type { NoiseSource } from './philox'
 
 interface Exports extends WebAssembly.Exports {
@@ -59,7 +59,7 @@ export class PsgldKernel {
    * One step of METHOD section 2 in place on `weights` and `squares`, from the gradient of a sum of `targets` losses. Where the arrays are a
    * part of a replica's, `first` is the place of the first weight among all, a multiple of four. False if a new weight or square is not finite.
    */
-  update({ weights, centre, squares }: ChainState, gradient: Float32Array, targets: number, sampler: SamplerConfiguration, source: NoiseSource, first = 0): boolean {
+  update({ weights, centre, squares }: ChainState, gradient: Float32Array, targets: number, sampler: PsgldConfiguration, source: NoiseSource, first = 0): boolean {
     const { rmsDecay, rmsEpsilon, nBeta, gamma, stepSize } = sampler
     let finite = true
     this.#blocks(weights.length, source, (start, end) => {
@@ -79,11 +79,16 @@ export class PsgldKernel {
     return finite
   }
 
-  /** An independent draw of N(u*, I/γ) into `weights`: the posterior at nβ = 0. */
-  gaussian({ weights, centre }: ChainState, gamma: number, source: NoiseSource): void {
+  /** Calls `take` with the normals of elements `start` … `end` - 1 of a source, stretch by stretch; they are overwritten after each call. */
+  eachNormals(count: number, source: NoiseSource, take: (noise: Float64Array, start: number, end: number) => void): void {
+    this.#blocks(count, source, (start, end) => take(this.#noise, start, end))
+  }
+
+  /** An independent draw of N(u*, I/γ) into `weights`: the posterior at nβ = 0. With the sign -1, the draw mirrored at u*. */
+  gaussian({ weights, centre }: Pick<ChainState, 'weights' | 'centre'>, gamma: number, source: NoiseSource, sign: 1 | -1 = 1): void {
     this.#blocks(weights.length, source, (start, end) => {
       this.#centre.set(centre.subarray(start, end))
-      this.#exports.gaussian(end - start, 1 / Math.sqrt(gamma))
+      this.#exports.gaussian(end - start, sign / Math.sqrt(gamma))
       weights.set(this.#weights.subarray(0, end - start), start)
     })
   }

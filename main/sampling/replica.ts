@@ -1,24 +1,18 @@
 import { type Evaluator, type Prefix, type StackedEvaluator, oneByOne } from '../engine/evaluator'
-import { Reclaimer } from './reclaim'
-import type { LaneKind, ResultOf, SharedRun, Task, TaskOf, TaskResult } from './tasks'
-import { ReplicaUpdates } from './updates'
-
-const sum = (values: Float32Array): number => {
-  let total = 0
-  for (let i = 0; i < values.length; i++) total += values[i]
-  return total
-}
+import { HeldPrefixes } from './lane-work'
+import type { ChainsRun, ResultOf, Task, TaskOf, TaskResult } from './tasks'
+import { ReplicaUpdates, sum } from './updates'
 
 /** The work on replicas that one thread does with one evaluator: any task. */
-class ReplicaWork extends ReplicaUpdates {
+export class ReplicaWork extends ReplicaUpdates {
   readonly #evaluator: Evaluator
   readonly #alone: StackedEvaluator
-  readonly #prefixes = new Map<number, Prefix>()
-  readonly #reclaimer = new Reclaimer()
+  readonly #prefixes: HeldPrefixes
 
-  constructor(evaluator: Evaluator, run: SharedRun) {
+  constructor(evaluator: Evaluator, run: ChainsRun) {
     super(run)
     this.#evaluator = evaluator
+    this.#prefixes = new HeldPrefixes(evaluator)
     this.#alone = oneByOne(evaluator)
   }
 
@@ -27,15 +21,11 @@ class ReplicaWork extends ReplicaUpdates {
   }
 
   override share(key: number, prefix: Prefix): void {
-    this.#prefixes.set(key, prefix)
-    this.#evaluator.hold?.(prefix)
+    this.#prefixes.share(key, prefix)
   }
 
   override release(key: number): void {
-    const prefix = this.#prefix(key)
-    this.#prefixes.delete(key)
-    this.#evaluator.release?.(prefix)
-    this.#reclaimer.dropped(prefix)
+    this.#prefixes.release(key)
   }
 
   override run(task: Task): Promise<TaskResult> | TaskResult {
@@ -63,17 +53,11 @@ class ReplicaWork extends ReplicaUpdates {
     return this.#evaluator.dispose()
   }
 
-  #prefix(key: number): Prefix {
-    const prefix = this.#prefixes.get(key)
-    if (prefix === undefined) throw new Error(`prefix ${key} was not shared`)
-    return prefix
-  }
-
   async #step({ replicas, width, step, prefixes, ...part }: TaskOf<'step'>): Promise<ResultOf<'step'>> {
     const states = replicas.map((replica) => this.shared.replicas[replica])
     const gradients = states.map((state, at) => this.begin(state.gradient, state.weights.length, part.begun, at))
     const sums = states.map(() => 0)
-    for (const key of prefixes) (await this.#evaluatorOf(width).gradient(states, width, this.#prefix(key), gradients)).forEach((sum, at) => (sums[at] += sum))
+    for (const key of prefixes) (await this.#evaluatorOf(width).gradient(states, width, this.#prefixes.get(key), gradients)).forEach((sum, at) => (sums[at] += sum))
     return states.map((state, at) => ({ lossSum: sums[at], finite: this.end(state, { claim: 0, start: 0, end: state.weights.length }, gradients[at], step, part) }))
   }
 
@@ -84,12 +68,12 @@ class ReplicaWork extends ReplicaUpdates {
 
   async #chunk({ replica, prefix, part }: TaskOf<'chunk'>): Promise<number> {
     const { component, weights, parts } = this.shared.replicas[replica]
-    return (await this.#evaluator.gradient(component, weights, this.#prefix(prefix), parts[part].fill(0))).lossSum
+    return (await this.#evaluator.gradient(component, weights, this.#prefixes.get(prefix), parts[part].fill(0))).lossSum
   }
 
   async #initial({ component, centre, prefix, probeRows }: TaskOf<'initial'>): Promise<number> {
     const { initialLosses } = this.shared
-    const shared = this.#prefix(prefix)
+    const shared = this.#prefixes.get(prefix)
     const losses = await this.#evaluator.losses(component, centre, shared)
     if (probeRows !== null) this.studied(probeRows, losses, shared.rows.length - 1, (token, loss) => (initialLosses[token] = loss))
     return sum(losses)
@@ -97,7 +81,7 @@ class ReplicaWork extends ReplicaUpdates {
 
   async #losses({ replicas, width, prefix, probe }: TaskOf<'losses'>): Promise<ResultOf<'losses'>> {
     const states = replicas.map((replica) => this.shared.replicas[replica])
-    const shared = this.#prefix(prefix)
+    const shared = this.#prefixes.get(prefix)
     const losses = await this.#evaluatorOf(width).losses(states, width, shared)
     if (probe !== null) states.forEach((state, at) => this.takeIn(state, probe.indices, losses[at], shared.rows.length - 1, probe.phis[at]))
     return losses.map(sum)
@@ -105,12 +89,8 @@ class ReplicaWork extends ReplicaUpdates {
 
   async #block({ replica, prefix, part }: TaskOf<'block'>): Promise<number> {
     const { component, weights, blockLosses } = this.shared.replicas[replica]
-    const losses = await this.#evaluator.losses(component, weights, this.#prefix(prefix))
+    const losses = await this.#evaluator.losses(component, weights, this.#prefixes.get(prefix))
     blockLosses[part].set(losses)
     return sum(losses)
   }
 }
-
-/** What a lane of that kind does its tasks with. */
-export const openWork = async (run: SharedRun, kind: LaneKind, openEvaluator: (run: SharedRun) => Promise<Evaluator>): Promise<ReplicaUpdates> =>
-  kind === 'updating' ? new ReplicaUpdates(run) : new ReplicaWork(await openEvaluator(run), run)

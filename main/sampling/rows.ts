@@ -55,3 +55,6 @@ export const flattenTargets = (targets: readonly Int32Array[]): { readonly start
   targets.forEach((row, i) => positions.set(row, starts[i]))
   return { starts, positions }
 }
+
+/** The first token number of each probe row, and the number of tokens at the end. */
+export const rowStartsOf = (targets: readonly Int32Array[]): Int32Array => flattenTargets(targets).starts

@@ -1,10 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { toPlain } from '../../preload/errors'
 import type { Evaluator } from '../engine/evaluator'
+import type { LaneWork } from './lane-work'
 import type { FromLane, LaneData, ToLane } from './pool'
-import { openWork } from './replica'
+import { openWork } from './open-work'
 import type { SharedRun } from './tasks'
-import type { ReplicaUpdates } from './updates'
 
 /** Makes this worker thread a lane of the run that it was given: does the pool's tasks, with an evaluator of its own where it is to have one, until it is told to close. */
 export const serveLane = async (openEvaluator: (run: SharedRun) => Promise<Evaluator>): Promise<void> => {
@@ -12,7 +12,7 @@ export const serveLane = async (openEvaluator: (run: SharedRun) => Promise<Evalu
   const port = parentPort!
   const send = (message: FromLane): void => port.postMessage(message)
 
-  const answer = async (work: ReplicaUpdates, message: ToLane): Promise<void> => {
+  const answer = async (work: LaneWork, message: ToLane): Promise<void> => {
     if (message.type === 'share') return work.share(message.key, message.prefix)
     if (message.type === 'release') return work.release(message.key)
     if (message.type === 'close') {

@@ -1,4 +1,4 @@
-import type { SamplerConfiguration } from '../../preload/configuration'
+import type { PsgldConfiguration } from '../../preload/configuration'
 import { type TokensAtOnce, evaluatorsOf } from '../engine/engines'
 import { prefixBytes } from '../engine/transformer'
 import type { Architecture } from '../models/architecture'
@@ -33,7 +33,7 @@ export interface StageSizes {
 
 export interface StagedWork {
   readonly architecture: Architecture
-  readonly sampler: SamplerConfiguration
+  readonly sampler: PsgldConfiguration
   readonly atOnce: TokensAtOnce
   /** Threads that could be at work: those that evaluate, and those that update alone. */
   readonly lanes: LaneCounts

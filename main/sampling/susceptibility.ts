@@ -117,30 +117,35 @@ const meanAndDeviation = (values: ArrayLike<number>): { readonly mean: number; r
   return { mean, deviation: Math.sqrt(square / values.length) }
 }
 
-/** Reliability of a column from its estimates by two halves of the draws: their correlation r over tokens, as 2r/(1+r); negative r as it is, 0 if either is constant. */
+/** What a correlation r of two halves is for the whole, by Spearman and Brown: 2r/(1+r); negative r as it is. */
+export const reliabilityOf = (r: number): number => (r < 0 ? r : (2 * r) / (1 + r))
+
+/** Reliability of a column from its estimates by two halves of the draws, by their correlation over tokens; 0 if either is constant. */
 export const reliability = (first: ArrayLike<number>, second: ArrayLike<number>): number => {
   const a = meanAndDeviation(first)
   const b = meanAndDeviation(second)
   let product = 0
   for (let i = 0; i < first.length; i++) product += (first[i] - a.mean) * (second[i] - b.mean)
   const r = product / (first.length * a.deviation * b.deviation)
-  return Number.isFinite(r) ? (r < 0 ? r : (2 * r) / (1 + r)) : 0
+  return Number.isFinite(r) ? reliabilityOf(r) : 0
 }
 
-/** Reliability of every column as clustering sees it: each half's columns standardised, then its rows centred (METHOD section 5.1). Changes the columns. */
-export const centredReliabilities = (halves: readonly (readonly [Float32Array, Float32Array])[]): number[] => {
-  for (const half of [0, 1] as const) {
-    const columns = halves.map((pair) => pair[half])
-    const rowMeans = new Float64Array(columns[0].length)
-    for (const column of columns) {
-      const { mean, deviation } = meanAndDeviation(column)
-      const scale = deviation > 0 ? 1 / deviation : 0
-      for (let i = 0; i < column.length; i++) {
-        column[i] = (column[i] - mean) * scale
-        rowMeans[i] += column[i] / columns.length
-      }
+/** Standardises columns [tokens], then centres their rows (METHOD section 5.1), in place; a constant column becomes 0 before rows are centred. */
+export const standardised = (columns: readonly Float32Array[]): void => {
+  const rowMeans = new Float64Array(columns[0].length)
+  for (const column of columns) {
+    const { mean, deviation } = meanAndDeviation(column)
+    const scale = deviation > 0 ? 1 / deviation : 0
+    for (let i = 0; i < column.length; i++) {
+      column[i] = (column[i] - mean) * scale
+      rowMeans[i] += column[i] / columns.length
     }
-    for (const column of columns) for (let i = 0; i < column.length; i++) column[i] -= rowMeans[i]
   }
+  for (const column of columns) for (let i = 0; i < column.length; i++) column[i] -= rowMeans[i]
+}
+
+/** Reliability of every column as clustering sees it: each half's columns standardised, then its rows centred. Changes the columns. */
+export const centredReliabilities = (halves: readonly (readonly [Float32Array, Float32Array])[]): number[] => {
+  for (const half of [0, 1] as const) standardised(halves.map((pair) => pair[half]))
   return halves.length === 1 ? [0] : halves.map(([first, second]) => reliability(first, second))
 }

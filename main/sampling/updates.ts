@@ -1,7 +1,14 @@
+import type { LaneWork } from './lane-work'
 import type { Prefix } from '../engine/evaluator'
 import { streamOf } from './philox'
 import { PsgldKernel } from './psgld'
-import type { Replica, SharedRun, StepPart, Task, TaskOf, TaskResult, TokenSums } from './tasks'
+import type { ChainsRun, Replica, StepPart, Task, TaskOf, TaskResult, TokenSums } from './tasks'
+
+export const sum = (values: Float32Array): number => {
+  let total = 0
+  for (let i = 0; i < values.length; i++) total += values[i]
+  return total
+}
 
 const add = ({ loss, product }: TokenSums<Float64Array>, token: number, phi: number, change: number): void => {
   if (loss.length > 0) loss[token] += change
@@ -18,11 +25,11 @@ const close = (sums: TokenSums<Float64Array>, kept: TokenSums, meanPhi: number):
 }
 
 /** The work on replicas that one thread does, one task at a time: here what takes no evaluator. */
-export class ReplicaUpdates {
+export class ReplicaUpdates implements LaneWork {
   readonly #kernel = new PsgldKernel()
   readonly #gradients: Float32Array[] = []
 
-  constructor(protected readonly shared: SharedRun) {}
+  constructor(protected readonly shared: ChainsRun) {}
 
   /** Whether a task for several replicas is done faster than as many for one. */
   get stacks(): boolean {

@@ -5,19 +5,15 @@ import { decode, encode } from '../../preload/wire'
 import { faultCode } from '../base/faults'
 import { writeFileAtomically } from '../base/files'
 import { checkFile, readSection, sectionBlocks } from '../base/section-file'
-import type { SampledChain, SampledChains } from './estimates'
+import type { ChainName } from './input'
+import type { Sampled } from './sample'
 
-const format = { magic: 'SPECCHNS', version: 1 }
-
-/** A chain's sums as a file keeps them are opaque to it. */
-type Sums = Awaited<ReturnType<SampledChains['sums']>>
+const format = { magic: 'SPECCHNS', version: 2 }
 
 interface Header<A> {
   readonly about: A
   readonly count: number
 }
-
-type Outline = Pick<SampledChains, 'tokens' | 'initialLoss' | 'chains'>
 
 /** A part of the file, after its own length in bytes. */
 function* framed(value: unknown): Generator<Uint8Array> {
@@ -28,13 +24,13 @@ function* framed(value: unknown): Generator<Uint8Array> {
   yield bytes
 }
 
-async function* parts({ sums, ...outline }: SampledChains): AsyncGenerator<Uint8Array> {
-  yield* framed(outline satisfies Outline)
-  for (const at of outline.chains.keys()) yield* framed(await sums(at))
+async function* parts({ tokens, initialLoss, chains, sums }: Sampled): AsyncGenerator<Uint8Array> {
+  yield* framed({ tokens, initialLoss, chains })
+  for (const at of chains.keys()) yield* framed(await sums(at))
 }
 
-/** Writes what chains came to, with what there is to say `about` them (JSON); whole or not at all. Throws a `storage` error when it cannot. */
-export const writeChains = <A extends object>(path: string, about: A, sampled: SampledChains): Promise<void> =>
+/** Writes what chains or blocks of draws came to, with what there is to say `about` them (JSON); whole or not at all. Throws a `storage` error when it cannot. */
+export const writeSampled = <A extends object>(path: string, about: A, sampled: Sampled): Promise<void> =>
   writeFileAtomically(path, sectionBlocks(format, { about, count: sampled.chains.length } satisfies Header<A>, parts(sampled)))
 
 interface Place {
@@ -60,13 +56,10 @@ const placesOf = async (file: FileHandle, start: number, end: number): Promise<P
   return places
 }
 
-export interface ChainsFile<A> extends SampledChains {
-  readonly about: A
-  readonly close: () => Promise<void>
-}
+export type SampledFile<S extends Sampled, A> = S & { readonly about: A; readonly close: () => Promise<void> }
 
-/** Chains as `writeChains` wrote them; sums are read when they are asked for. Throws an `input` error that names a file which cannot be read or is damaged. */
-export const openChains = async <A extends object>(path: string): Promise<ChainsFile<A>> => {
+/** Whatever `writeSampled` wrote; sums are read when they are asked for. Throws an `input` error that names a file which cannot be read or is damaged. */
+export const openSampled = async <S extends Sampled, A extends object>(path: string): Promise<SampledFile<S, A>> => {
   const fault = (words: string, error: unknown): SpectroscopeError =>
     new SpectroscopeError('input', `${path} ${words}; delete it and run its piece again.`, { cause: error })
   const file = await open(path).catch((error: unknown) => {
@@ -77,8 +70,8 @@ export const openChains = async <A extends object>(path: string): Promise<Chains
     const { about, count } = JSON.parse(header.toString()) as Header<A>
     const [first, ...places] = await placesOf(file, start, end)
     if (places.length !== count) throw new Error('lacks chains')
-    const outline = (await readPart(file, first)) as Outline
-    return { about, ...outline, sums: async (at) => (await readPart(file, places[at])) as Sums, close: () => file.close() }
+    const outline = (await readPart(file, first)) as Omit<S, 'sums' | 'close'>
+    return { about, ...outline, sums: (at: number) => readPart(file, places[at]), close: () => file.close() } as SampledFile<S, A>
   } catch (error) {
     await file.close()
     throw fault(messageOf(error), error)
@@ -86,12 +79,15 @@ export const openChains = async <A extends object>(path: string): Promise<Chains
 }
 
 /**
- * The chains of several parts as one, in the order of `names`. L(w*) is that of the first part; every chain keeps the one that its own
- * sums are relative to. Each of the names must be in one of the parts.
+ * The chains, or blocks of draws, of several parts as one, in the order of `names`. L(w*) is that of the first part; every chain keeps the
+ * one that its own sums are relative to. Each of the names must be in one of the parts.
  */
-export const joinChains = (names: readonly { readonly component: string; readonly chain: number }[], partsOfRun: readonly SampledChains[]): SampledChains => {
-  const found = new Map<string, { readonly chain: SampledChain; readonly sums: () => Promise<Sums> }>()
-  for (const { chains, sums } of partsOfRun) chains.forEach((chain, at) => found.set(JSON.stringify([chain.component, chain.chain]), { chain, sums: () => sums(at) }))
+export const joinSampled = <S extends Sampled>(names: readonly ChainName[], partsOfRun: readonly S[]): S => {
+  const found = new Map<string, { readonly chain: S['chains'][number]; readonly sums: () => ReturnType<S['sums']> }>()
+  for (const part of partsOfRun) {
+    part.chains.forEach((chain, at) => found.set(JSON.stringify([chain.component, chain.chain]), { chain, sums: () => part.sums(at) as ReturnType<S['sums']> }))
+  }
   const ordered = names.map(({ component, chain }) => found.get(JSON.stringify([component, chain]))!)
-  return { tokens: partsOfRun[0].tokens, initialLoss: partsOfRun[0].initialLoss, chains: ordered.map(({ chain }) => chain), sums: (at) => ordered[at].sums() }
+  const { tokens, initialLoss } = partsOfRun[0]
+  return { tokens, initialLoss, chains: ordered.map(({ chain }) => chain), sums: (at: number) => ordered[at].sums() } as unknown as S
 }

@@ -1,0 +1,282 @@
+import { setImmediate } from 'node:timers/promises'
+import type { BlockConfiguration } from '../../preload/configuration'
+import { SpectroscopeError } from '../../preload/errors'
+import type { BlockDiagnostics, RemainderRecord } from '../../preload/records'
+import type { Precision } from '../../preload/precisions'
+import type { ComponentDiagnostics, FailedChain } from './diagnostics'
+import { halfRemedy, type SamplingResult } from './estimates'
+import { centreHalves, correlationOverRows, drawVariance, reliabilityInterval } from './reliability'
+
+/** What there is to know of one block of draws, beside its sums. */
+export interface BlockRecord {
+  /** φ of every gradient draw, in order. */
+  readonly phis: readonly number[]
+  /** ‖v‖ likewise. */
+  readonly gradientNorms: readonly number[]
+  /** Of every turn: ‖g‖, and the slope of the mean loss over a slice of observation rows. */
+  readonly directionNorms: readonly number[]
+  readonly observedSlopes: readonly number[]
+}
+
+/** One block of draws of one component. */
+export interface SampledBlock {
+  readonly component: string
+  /** Number of the block: it counts as a chain. */
+  readonly chain: number
+  readonly record: BlockRecord
+  readonly failure: FailedChain | null
+}
+
+/** Sums of one block over its draws: those of `DrawBlock`. */
+export interface BlockSums {
+  readonly slopes: Float64Array
+  readonly products: Float64Array
+  readonly gradient: Float32Array
+  readonly gradientProduct: Float32Array
+}
+
+/** What estimates are made of: all blocks of a run, or some of them. */
+export interface SampledBlocks {
+  readonly tokens: number
+  /** L(w*) in nats. */
+  readonly initialLoss: number
+  /** In order of the components; by number within. */
+  readonly chains: readonly SampledBlock[]
+  readonly sums: (at: number) => Promise<BlockSums>
+  /** Lets go of files that hold sums of a part, where there are any. */
+  readonly close?: () => Promise<void>
+}
+
+type Blocks<T> = readonly T[]
+
+/** Sums of a block that its tokens have in common. */
+interface Tally {
+  readonly weight: number
+  readonly weightedPhi: number
+  readonly observed: number
+  readonly observedProduct: number
+}
+
+const tallyOf = ({ phis, observedSlopes }: BlockRecord, { method, nBeta }: BlockConfiguration): Tally => {
+  const tally = { weight: 0, weightedPhi: 0, observed: 0, observedProduct: 0 }
+  observedSlopes.forEach((slope, turn) => {
+    // Mean gradients have their weights within, and every point counts the same.
+    const phi = method === 'gradient' ? phis[turn] : 0
+    const weight = method === 'gradient' ? Math.exp(-nBeta * phi) : 1
+    tally.weight += weight
+    tally.weightedPhi += weight * phi
+    tally.observed += weight * slope
+    tally.observedProduct += weight * phi * slope
+  })
+  return tally
+}
+
+/** How a set of blocks is combined: χ̂ = constant + Σ over blocks of (plain · slopes + product · products). */
+interface Combination {
+  readonly members: readonly number[]
+  readonly plain: number
+  readonly product: number
+  readonly constant: number
+}
+
+const combine = (members: readonly number[], tallies: Blocks<Tally>, { method, nBeta, gamma }: BlockConfiguration): Combination => {
+  const all = (value: (tally: Tally) => number): number => members.reduce((sum, block) => sum + value(tallies[block]), 0)
+  const weight = all((tally) => tally.weight)
+  const centre = all(({ weightedPhi }) => weightedPhi) / weight
+  const plain = (method === 'gradient' ? 1 + nBeta * centre : 1) / (weight * gamma)
+  const product = method === 'gradient' ? nBeta / (weight * gamma) : 0
+  return { members, plain: -plain, product, constant: plain * all(({ observed }) => observed) - product * all(({ observedProduct }) => observedProduct) }
+}
+
+const valueAt = ({ members, plain, product, constant }: Combination, sums: Blocks<BlockSums>, token: number): number => {
+  let value = constant
+  for (const block of members) {
+    const { slopes, products } = sums[block]
+    value += plain * slopes[token]
+    if (products.length > 0) value += product * products[token]
+  }
+  return value
+}
+
+const columnOf = (combination: Combination, sums: Blocks<BlockSums>): Float64Array => Float64Array.from(sums[0].slopes, (_, token) => valueAt(combination, sums, token))
+
+/** χ̂ of every token from some of the blocks, float64 [tokens]. */
+export const combinedColumns = (records: Blocks<BlockRecord>, sums: Blocks<BlockSums>, sampler: BlockConfiguration, members: readonly number[]): Float64Array =>
+  columnOf(combine(members, records.map((record) => tallyOf(record, sampler)), sampler), sums)
+
+/** The three ways to split the blocks in halves; even and odd turns first. */
+const halvings = [[[0, 2], [1, 3]], [[0, 1], [2, 3]], [[0, 3], [1, 2]]] as const
+
+export interface BlockEstimate {
+  /** χ̂ from all draws, float64 [tokens]. */
+  readonly susceptibilities: Float64Array
+  /** Delete-one-block jackknife, [tokens]. */
+  readonly standardErrors: Float64Array
+  /** χ̂ from each half of the blocks, for the three ways to split them; even and odd turns first, which reliability is of. */
+  readonly splits: readonly (readonly [Float64Array, Float64Array])[]
+  /** Variance between the splits of the blocks, in Fisher's z: see `drawVariance`. */
+  readonly drawVariance: number
+}
+
+/** χ̂ of every token from the four blocks of one component (METHOD sections 3b and 3c). `rowStarts` as for `reliabilityInterval`. */
+export const estimateBlocks = (records: Blocks<BlockRecord>, sums: Blocks<BlockSums>, sampler: BlockConfiguration, rowStarts: Int32Array): BlockEstimate => {
+  const tallies = records.map((record) => tallyOf(record, sampler))
+  const every = records.map((_, block) => block)
+  const column = (members: readonly number[]): Float64Array => columnOf(combine(members, tallies, sampler), sums)
+  const susceptibilities = column(every)
+  const leftOut = every.map((block) => combine(every.filter((other) => other !== block), tallies, sampler))
+  const values = new Float64Array(leftOut.length)
+  const standardErrors = Float64Array.from(susceptibilities, (_, token) => {
+    let mean = 0
+    for (let g = 0; g < values.length; g++) mean += (values[g] = valueAt(leftOut[g], sums, token)) / values.length
+    let square = 0
+    for (let g = 0; g < values.length; g++) square += (values[g] - mean) ** 2
+    return Math.sqrt(((values.length - 1) / values.length) * square)
+  })
+  const splits = halvings.map(([first, second]) => [column(first), column(second)] as const)
+  return { susceptibilities, standardErrors, splits, drawVariance: drawVariance(splits.map(([a, b]) => correlationOverRows(a, b, rowStarts).r)) }
+}
+
+/** Whether any number of a block is not finite. */
+export const isFiniteRecord = ({ phis, gradientNorms, directionNorms, observedSlopes }: BlockRecord): boolean =>
+  [phis, gradientNorms, directionNorms, observedSlopes].every((values) => values.every(Number.isFinite))
+
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
+
+/** (Σw)²/(n Σw²) of all draws: METHOD section 3b. */
+export const effectiveShare = (phis: readonly number[], nBeta: number): number => {
+  const least = phis.reduce((smallest, phi) => Math.min(smallest, phi), Infinity)
+  const weights = phis.map((phi) => Math.exp(-nBeta * (phi - least)))
+  const [first, second] = [mean(weights), mean(weights.map((weight) => weight * weight))]
+  return (first * first) / second
+}
+
+const dot = (a: Float32Array, b: Float32Array): number => {
+  let sum = 0
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i]
+  return sum
+}
+
+/** The mean gradients of blocks as combinations of their sums, and of these the scalar products: cosine of the halves', and the norm of all's. */
+const gradientsOf = (records: Blocks<BlockRecord>, sums: Blocks<BlockSums>, { nBeta }: BlockConfiguration): { readonly cosine: number; readonly norm: number } => {
+  const vectors = sums.flatMap(({ gradient, gradientProduct }) => (gradientProduct.length > 0 ? [gradient, gradientProduct] : [gradient]))
+  const withProducts = sums[0].gradientProduct.length > 0
+  const gram = vectors.map((a) => vectors.map((b) => dot(a, b)))
+  const factors = (members: readonly number[]): number[] => {
+    const phis = members.flatMap((block) => records[block].phis)
+    const weight = phis.reduce((sum, phi) => sum + Math.exp(-nBeta * phi), 0)
+    const centre = phis.reduce((sum, phi) => sum + phi * Math.exp(-nBeta * phi), 0) / weight
+    return sums.flatMap((_, block) => {
+      const own = members.includes(block) ? [(1 + nBeta * centre) / weight, -nBeta / weight] : [0, 0]
+      return withProducts ? own : [own[0]]
+    })
+  }
+  const product = (a: readonly number[], b: readonly number[]): number => a.reduce((sum, x, i) => sum + b.reduce((own, y, j) => own + x * y * gram[i][j], 0), 0)
+  const [first, second, all] = [factors(halvings[0][0]), factors(halvings[0][1]), factors(records.map((_, block) => block))]
+  const length = (of: readonly number[]): number => Math.sqrt(Math.max(0, product(of, of)))
+  const cosine = product(first, second) / (length(first) * length(second))
+  return { cosine: Number.isFinite(cosine) ? cosine : 0, norm: length(all) }
+}
+
+interface Settings {
+  readonly components: readonly string[]
+  readonly sampler: BlockConfiguration
+  readonly precision?: Precision | undefined
+}
+
+/** What helps where a number is not finite. */
+export const blockRemedy = ({ sampler: { gamma }, precision }: Omit<Settings, 'components'>): string =>
+  `raise sampler.gamma (now ${gamma})${precision === 'float16' ? `, or ${halfRemedy}` : ''}`
+
+/** Throws a `sampling` error when nothing can come of the blocks that are alive. */
+export const checkBlocks = (settings: Settings, alive: readonly string[]): void => {
+  if (alive.length > 0) return
+  throw new SpectroscopeError('sampling', `Every component (${settings.components.join(', ')}) came to a number that is not finite: ${blockRemedy(settings)}.`)
+}
+
+type Numbers = Omit<ComponentDiagnostics, 'component' | 'reliability' | 'centredReliability' | 'failedChains' | 'blocks'>
+
+/** What chains have, of draws that no chain links. */
+const numbersOf = (phis: readonly number[], initialLoss: number, nBeta: number): Numbers & { readonly meanPhi: number; readonly phiDeviation: number } => {
+  const weights = phis.map((phi) => Math.exp(-nBeta * phi))
+  const meanPhi = mean(phis.map((phi, i) => phi * weights[i])) / mean(weights)
+  const centre = mean(phis)
+  const losses = phis.map((phi) => initialLoss + phi)
+  return {
+    splitRHat: null, learningCoefficient: nBeta * meanPhi, meanDistance: [], finalDistance: [], meanLoss: initialLoss + meanPhi,
+    lossTrace: { first: losses[0] ?? NaN, last: losses.at(-1) ?? NaN, min: losses.length === 0 ? NaN : losses.reduce((a, b) => Math.min(a, b)), max: losses.length === 0 ? NaN : losses.reduce((a, b) => Math.max(a, b)) },
+    meanPhi, phiDeviation: Math.sqrt(mean(phis.map((phi) => (phi - centre) ** 2)))
+  }
+}
+
+interface Column {
+  readonly component: string
+  readonly phis: readonly number[]
+  readonly drawVariance: number
+  readonly diagnostics: Omit<BlockDiagnostics, 'reliabilityBounds' | 'centredReliabilityBounds'>
+  readonly reliability: number
+  readonly reliabilityBounds: BlockDiagnostics['reliabilityBounds']
+}
+
+/** What is added to a column of first order, and what there is to say of it: see remainder.ts. */
+export interface Remainder {
+  readonly record: RemainderRecord
+  /** Added to χ̂ and to both halves, [tokens]; null where it is only told. */
+  readonly column: Float64Array | null
+}
+
+/**
+ * Susceptibilities, their errors and reliabilities, and diagnostics from all blocks of a run (METHOD sections 3b and 3c). The sums of one
+ * component are held at a time. Throws a `sampling` error when every component failed.
+ */
+export const resultOfBlocks = async (settings: Settings, rowStarts: Int32Array, sampled: SampledBlocks, remainders: ReadonlyMap<string, Remainder> = new Map()): Promise<SamplingResult> => {
+  const { components: asked, sampler } = settings
+  const { tokens, initialLoss, chains } = sampled
+  const places = (component: string): number[] => chains.flatMap((block, at) => (block.component === component ? [at] : []))
+  const components = asked.filter((name) => places(name).every((at) => chains[at].failure === null))
+  checkBlocks(settings, components)
+  const susceptibilities = new Float32Array(tokens * components.length)
+  const standardErrors = new Float32Array(tokens * components.length)
+  const pairs: [Float32Array, Float32Array][] = []
+  const columns: Column[] = []
+  for (const [column, component] of components.entries()) {
+    const own = places(component)
+    const records = own.map((at) => chains[at].record)
+    const sums: BlockSums[] = []
+    for (const at of own) sums.push(await sampled.sums(at))
+    const estimate = estimateBlocks(records, sums, sampler, rowStarts)
+    const remainder = remainders.get(component)
+    for (let token = 0; token < tokens; token++) {
+      susceptibilities[token * components.length + column] = estimate.susceptibilities[token] + (remainder?.column?.[token] ?? 0)
+      standardErrors[token * components.length + column] = estimate.standardErrors[token]
+    }
+    const { reliability, low, high } = reliabilityInterval(estimate.splits[0], rowStarts, estimate.drawVariance)
+    const phis = records.flatMap((record) => record.phis)
+    const { cosine, norm } = sampler.method === 'first-order' ? gradientsOf(records, sums, sampler) : { cosine: null, norm: mean(records.flatMap(({ gradientNorms }) => gradientNorms)) }
+    const { meanPhi, phiDeviation } = numbersOf(phis, initialLoss, sampler.nBeta)
+    columns.push({
+      component, phis, reliability, reliabilityBounds: [low, high], drawVariance: estimate.drawVariance,
+      diagnostics: {
+        rounds: records[0].observedSlopes.length, gradientCosine: cosine, gradientNorm: norm, meanPhi, phiDeviation,
+        effectiveShare: effectiveShare(phis, sampler.nBeta), remainder: remainder?.record ?? null
+      }
+    })
+    pairs.push([Float32Array.from(estimate.splits[0][0]), Float32Array.from(estimate.splits[0][1])])
+    await setImmediate()
+  }
+  centreHalves(pairs)
+  const diagnostics = asked.map((component): ComponentDiagnostics => {
+    const failedChains = places(component).flatMap((at) => chains[at].failure ?? [])
+    const at = components.indexOf(component)
+    if (at < 0) return { component, ...numbersOf([], initialLoss, sampler.nBeta), reliability: NaN, centredReliability: NaN, failedChains, blocks: null }
+    const { phis, reliability, reliabilityBounds, drawVariance: ofDraws, diagnostics: own } = columns[at]
+    // One column less its own row means is nothing.
+    const centred = components.length === 1 ? { reliability: 0, low: 0, high: 0 } : reliabilityInterval(pairs[at], rowStarts, ofDraws)
+    const { meanPhi: _, phiDeviation: __, ...numbers } = numbersOf(phis, initialLoss, sampler.nBeta)
+    return {
+      component, ...numbers, reliability, centredReliability: centred.reliability, failedChains,
+      blocks: { ...own, reliabilityBounds, centredReliabilityBounds: [centred.low, centred.high] }
+    }
+  })
+  return { tokens, components, susceptibilities, standardErrors, initialLoss, diagnostics, traces: [] }
+}
