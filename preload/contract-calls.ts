@@ -8,7 +8,7 @@ import { strata } from './contract-explore'
 import type {
   ClusterDetails, ClusteringOverview, ClusterLayout, Comparison, GalleryPage, Job, TokenDetails, TokenLayout
 } from './contract-explore'
-import type { ConfigurationCheck, CorpusPreview, Estimate, FolderListing, HeatMap, LiveRun, ModelDescription, RunEntry, TraceNotice } from './contract-runs'
+import type { ConfigurationCheck, CorpusPreview, Estimate, FolderListing, HeatMap, LiveRun, ModelDescription, RunEntry, SignalPreview, TraceNotice } from './contract-runs'
 import type { PlainError } from './errors'
 import type { ClusterNumber, RunRecord, TokenInContext, TraceRecord } from './records'
 
@@ -90,7 +90,13 @@ export const callSchemas = {
   'runs.estimate': z.strictObject({ configuration, baseFolder: path }),
   /** Starts at once, or waits for the run at work to end. Relative paths start from the base folder. */
   'runs.start': z.strictObject({ name: z.string().max(300), configuration, baseFolder: path }),
+  /** What a run is likely to need: samples a few of its components for about half a minute. */
+  'runs.previewSignal': z.strictObject({ configuration, baseFolder: path, seconds: z.number().min(1).max(600).default(30) }),
+  /** A new run that begins with the sums of a finished one, with more rounds (of all, not further ones) or a higher target; its clustering is made anew. */
+  'runs.continue': z.strictObject({ run, name: z.string().min(1).max(300).optional(), rounds: z.int().min(1).max(1_000_000).optional(), reliability: z.number().gt(0).lt(1).optional() }),
   'runs.startDemo': z.strictObject({}),
+  /** The demonstration as the program ships it, finished: copied into the workspace where it is not there yet. */
+  'runs.openExample': z.strictObject({}),
   'runs.resume': z.strictObject({ run, engine: z.string().max(100).optional() }),
   /** Stops with a checkpoint; answers once it is written. */
   'runs.pause': z.strictObject({ run }),
@@ -230,7 +236,10 @@ export interface CallResults {
   'runs.check': ConfigurationCheck
   'runs.estimate': Estimate
   'runs.start': { readonly run: string }
+  'runs.previewSignal': SignalPreview
+  'runs.continue': { readonly run: string }
   'runs.startDemo': { readonly run: string }
+  'runs.openExample': { readonly run: string }
   'runs.resume': null
   'runs.pause': null
   'runs.recluster': { readonly run: string }

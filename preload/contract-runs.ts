@@ -30,6 +30,8 @@ export interface RunEntry {
   readonly deleted: boolean
   /** Waiting for another run of this workspace to end. */
   readonly queued: boolean
+  /** Bytes of the sums that are kept of it, with which it can be continued; null where there are none. */
+  readonly keptSums: number | null
 }
 
 /** A run at work, for a view that opens while it goes on; then `run-event` and `trace` notices tell what follows. */
@@ -109,6 +111,26 @@ export interface Estimate {
   readonly gradientTokens: number
   /** In words: what rate it rests on, and when that was measured. */
   readonly basis: string
+}
+
+/** What a few components of a run came to in a short time, and what the whole is likely to need. */
+export interface SignalPreview {
+  /** That the sampling took. */
+  readonly seconds: number
+  readonly components: readonly {
+    readonly component: string
+    readonly rounds: number
+    readonly reliability: number
+    readonly lower: number
+    /** Rounds in all that it is likely to need for the target; null where the run has none. */
+    readonly roundsNeeded: number | null
+  }[]
+  /** Of sampling all components of the run here; null where too little was sampled to tell. */
+  readonly secondsForRun: number | null
+  /** What first order leaves out of the least linear of them; null where it was not looked at. */
+  readonly remainder: { readonly component: string; readonly share: number; readonly error: number } | null
+  /** The same in a few sentences. */
+  readonly words: string
 }
 
 export interface FolderEntry {

@@ -4,11 +4,17 @@ export * from './contract-calls'
 export * from './contract-explore'
 export * from './contract-progress'
 export * from './contract-runs'
-export { clusteringSchema, configurationSchema, corpusSchema, presets, rangeWords, samplerSchema } from './configuration'
-export type { ClusteringConfiguration, CorpusConfiguration, RunConfiguration, SamplerConfiguration } from './configuration'
+export {
+  checkedConfiguration, clusteringSchema, configurationSchema, corpusSchema, presetNames, presets, rangeWords, roundsOf,
+  samplerKeys, samplerSchema, samplerWords, samplingMethods, standardPreset, suitClustering
+} from './configuration'
+export type {
+  ClusteringConfiguration, CorpusConfiguration, PresetName, RunConfiguration, SamplerConfiguration, SamplingMethod
+} from './configuration'
 export { fromPlain, messageOf, SpectroscopeError, toPlain } from './errors'
 export type { ErrorKind, PlainError } from './errors'
 export { leftoverCluster, stageNames } from './records'
 export type {
-  ClusteringRecord, ClusterNumber, ClusterSummary, DiagnosticsRecord, LeftoverKind, RunRecord, RunStatus, StageName, SubsetCount, TokenCount, TokenInContext, TracePointRecord, TraceRecord
+  BlockDiagnostics, ClusteringRecord, ClusterNumber, ClusterSummary, DiagnosticsRecord, LeftoverKind, RunRecord, RunStatus,
+  StageName, SubsetCount, TokenCount, TokenInContext, TracePointRecord, TraceRecord
 } from './records'

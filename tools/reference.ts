@@ -28,10 +28,13 @@ const typeOf = (schema: JsonSchema): string => {
   return schema.type === 'object' ? 'section' : schema.type!
 }
 
+/** What each preset that has the key sets it to: one value where they agree, else the first with the others by name. */
 const presetDefault = (key: string): string | undefined => {
-  const [paper, quick] = [presets.paper, presets.quick].map((preset): unknown => Object.entries(preset).find(([name]) => name === key)?.[1])
-  if (paper === undefined) return undefined
-  return paper === quick ? code(paper) : `${code(paper)}; quick: ${code(quick)}`
+  const values = Object.entries(presets).flatMap(([name, preset]) => Object.entries(preset).flatMap(([own, value]): [string, string][] => (own === key ? [[name, code(value)]] : [])))
+  if (values.length === 0) return undefined
+  const [[, first], ...others] = values
+  const differing = others.filter(([, value]) => value !== first)
+  return [first, ...differing.map(([name, value]) => `${name}: ${value}`)].join('; ')
 }
 
 const section = (schema: JsonSchema): JsonSchema | undefined => (schema.properties === undefined ? schema.anyOf?.find(({ properties }) => properties !== undefined) : schema)

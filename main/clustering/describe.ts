@@ -6,7 +6,7 @@ import { layOutGroups } from './cluster-layout'
 import { TokenEdges } from './edges'
 import type { Neighbours } from './neighbours'
 import { tokenPatterns, type StudiedRows, type Texts } from './patterns'
-import { preprocess, type Points } from './preprocess'
+import { chooseColumns, preprocess, type Points } from './preprocess'
 import { performWatched, type ClusteringPool, type Watched } from './watched'
 
 /** What a clustering is described from. */
@@ -15,6 +15,8 @@ export interface DescribeOrder {
   readonly matrix: Float32Array
   readonly tokens: number
   readonly components: readonly string[]
+  /** Columns that were clustered by; all where they are not given. */
+  readonly columns?: readonly number[]
   readonly configuration: Pick<ClusteringConfiguration, 'whiten' | 'symmetrize'>
   /** Those that the clustering's graph was built from; undefined where none are kept. */
   readonly neighbours: Neighbours | undefined
@@ -186,6 +188,7 @@ const noBoundaries = (tokens: number): Boundaries => ({
 /** The description in the calling thread; see `describeClustering`. `report` gets the share that is done. */
 export const computeDescription = (order: DescribeOrder, report: (fraction: number) => void = () => {}): ClusteringDescription => {
   const { matrix, tokens, components, configuration, neighbours, membership, rows, texts, seed } = order
+  const columns = order.columns ?? components.map((_, column) => column)
   let before = 0
   const during = (part: keyof typeof shares): ((fraction: number) => void) => {
     const start = before
@@ -198,7 +201,8 @@ export const computeDescription = (order: DescribeOrder, report: (fraction: numb
   during('profiles')
   const profiles = profilesOf(grouping, matrix, components.length)
   // Groups of an imported set have no coordinates: one that is 0 for all leaves them in the order of tokens.
-  const points = components.length === 0 ? { values: new Float64Array(tokens), count: tokens, dimensions: 1 } : preprocess(matrix, tokens, components, configuration.whiten)
+  const clusteredBy = chooseColumns(matrix, components, columns)
+  const points = components.length === 0 ? { values: new Float64Array(tokens), count: tokens, dimensions: 1 } : preprocess(clusteredBy.matrix, tokens, clusteredBy.components, configuration.whiten)
   const middles = middlesOf(grouping, points)
   const centralPlace = centralPlaces(grouping, points, middles, during('central'))
   const whenEdges = during('edges')

@@ -131,6 +131,16 @@ const whitened = (values: Float64Array, count: number, width: number): Points =>
   return { values: scores, count, dimensions }
 }
 
+/** Some columns of a matrix [tokens, components], by their indices; the matrix itself where all are chosen. */
+export const chooseColumns = (matrix: Float32Array, components: readonly string[], chosen: readonly number[]): { readonly matrix: Float32Array; readonly components: readonly string[] } => {
+  const width = components.length
+  if (chosen.length === width) return { matrix, components }
+  const tokens = matrix.length / width
+  const values = new Float32Array(new SharedArrayBuffer(4 * tokens * chosen.length))
+  for (let token = 0; token < tokens; token++) chosen.forEach((column, at) => (values[token * chosen.length + at] = matrix[token * width + column]))
+  return { matrix: values, components: chosen.map((column) => components[column]) }
+}
+
 /**
  * Step 1 of METHOD section 5: columns of `matrix` [tokens, components] to mean 0 and population standard deviation 1, then rows to mean
  * 0. With `whiten` the rows are not centred; the standardised columns are rotated to their principal axes and each of those is scaled to

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { parseConfiguration } from '../../preload/configuration'
+import { parseConfiguration, suitClustering } from '../../preload/configuration'
 import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import { readingFault } from '../base/faults'
@@ -68,6 +68,8 @@ export const checkConfiguration = async (configuration: RunConfiguration, baseFo
 
 /** Refuses, before hours of sampling, what clustering would refuse after them. */
 export const checkNeighbours = ({ clustering }: RunConfiguration, tokens: number): void => {
-  if (clustering === false || clustering.neighbours < tokens) return
-  throw new SpectroscopeError('configuration', `"clustering.neighbours" is ${clustering.neighbours} and there are only ${tokens.toLocaleString('en')} studied tokens; lower it, or study more tokens.`)
+  if (clustering === false) return
+  const { neighbours } = suitClustering(clustering, tokens)
+  if (neighbours < tokens) return
+  throw new SpectroscopeError('configuration', `"clustering.neighbours" is ${neighbours} and there are only ${tokens.toLocaleString('en')} studied tokens; lower it, or study more tokens.`)
 }

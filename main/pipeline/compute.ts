@@ -7,6 +7,7 @@ import { writeFileAtomically } from '../base/files'
 import { serveParent } from '../base/processes'
 import type { CallContext } from '../base/processes'
 import { clusterTokens } from '../clustering/cluster'
+import { chooseColumns } from '../clustering/preprocess'
 import type { DiscoveryState, Neighbours } from '../clustering/cluster'
 import { describeClustering } from '../clustering/describe'
 import { layOutTokens } from '../clustering/layout'
@@ -19,12 +20,15 @@ import { loadModel } from '../models/load'
 import { loadTokenizer } from '../models/tokenizer'
 import type { Tokenizer } from '../models/tokenizer'
 import { collectGarbage } from '../sampling/reclaim'
-import { sample } from '../sampling/sample'
+import { rowStartsOf } from '../sampling/rows'
+import { estimatesOf, remaindersOf, sampleSome } from '../sampling/sample'
 import type { SamplingResult } from '../sampling/estimates'
 import { chooseComponents } from './checks'
 import { previewOf } from './corpus-preview'
+import { keepSums, openSums } from './kept-sums'
 import { measureEngines } from './measure'
 import { gatherPieces, openSet, samplePiece } from './piece-work'
+import { previewSignal } from './signal-preview'
 import type { ClusterRequest, Clustered, ComputeCalls, ComputeNotices, Prepared, PrepareRequest, Sampled, SampleRequest } from './messages'
 
 /** Everything that the compute process holds between calls. */
@@ -77,10 +81,10 @@ const prepare = async ({ configuration, baseFolder, engine: chosen = configurati
 }
 
 /** Keeps a result to be fetched in blocks, and says the rest of it. */
-const kept = (result: SamplingResult): Sampled => {
+const kept = (result: SamplingResult, keptSums: number | null): Sampled => {
   state.sampled = result
   const { susceptibilities: _, standardErrors: __, ...sampled } = result
-  return sampled
+  return { ...sampled, keptSums }
 }
 
 const samplingNotices = {
@@ -90,17 +94,20 @@ const samplingNotices = {
 }
 
 const runSampling = async (request: SampleRequest, { signal }: CallContext): Promise<Sampled> => {
-  const { folder, everySeconds, fingerprint, ...settings } = request
-  const result = await sample({
-    ...settings,
-    model: have(state.model, 'a sample'),
-    study: have(state.study, 'a sample'),
-    checkpoint: { folder, everySeconds, fingerprint },
-    ...samplingNotices,
-    signal
-  })
-  collectGarbage()
-  return kept(result)
+  const { folder, everySeconds, fingerprint, begun: path, keep, basis, ...settings } = request
+  const study = have(state.study, 'a sample')
+  const begun = path === undefined ? undefined : await openSums(path, basis)
+  try {
+    const input = { ...settings, model: have(state.model, 'a sample'), study, begun, checkpoint: { folder, everySeconds, fingerprint }, ...samplingNotices, signal }
+    const sampled = await sampleSome(input)
+    const keptSums = keep === undefined ? null : await keepSums(keep, basis, sampled)
+    const result = await estimatesOf(settings, rowStartsOf(study.targets), sampled, await remaindersOf(input, sampled))
+    if ('close' in sampled) await sampled.close?.()
+    return kept(result, keptSums)
+  } finally {
+    await begun?.close()
+    collectGarbage()
+  }
 }
 
 const rows = <A extends Float32Array | Int32Array>(array: A, width: number, first: number, count: number): A =>
@@ -124,7 +131,7 @@ const readDiscovery = async (folder: string, fingerprint: string): Promise<Disco
 }
 
 const runClustering = async (request: ClusterRequest, { signal }: CallContext): Promise<Clustered> => {
-  const { folder, everySeconds, fingerprint, ...settings } = request
+  const { folder, everySeconds, fingerprint, columns, ...settings } = request
   const { values, tokens } = have(state.matrix, 'a clustering')
   const checkpoint = state.neighbours === undefined ? undefined : await readDiscovery(folder, fingerprint)
   let latest: DiscoveryState | undefined
@@ -137,7 +144,7 @@ const runClustering = async (request: ClusterRequest, { signal }: CallContext): 
   try {
     const { neighbours, ...clustering } = await clusterTokens({
       ...settings,
-      matrix: values,
+      ...chooseColumns(values, settings.components, columns),
       tokens,
       ...(state.neighbours === undefined ? {} : { neighbours: state.neighbours }),
       ...(checkpoint === undefined ? {} : { checkpoint }),
@@ -174,8 +181,8 @@ const parent = serveParent<ComputeCalls>({
   },
   samplePiece: (request, { signal }) => samplePiece(request, { model: have(state.model, 'a piece'), study: have(state.study, 'a piece'), ...samplingNotices, signal }),
   gather: async (request, { signal }) => {
-    const { result, pieces } = await gatherPieces(request, signal)
-    return { sampled: kept(result), pieces }
+    const { result, keptSums, pieces } = await gatherPieces(request, rowStartsOf(have(state.study, 'pieces').targets), signal)
+    return { sampled: kept(result, keptSums), pieces }
   },
   takeSusceptibilities: ({ first, count }) => {
     const { susceptibilities, standardErrors, tokens } = have(state.sampled, 'susceptibilities')
@@ -211,7 +218,11 @@ const parent = serveParent<ComputeCalls>({
   },
   layOut: (request, { signal }) => {
     const { values, tokens } = have(state.matrix, 'a layout')
-    return layOutTokens({ ...request, matrix: values, tokens, neighbours: state.neighbours, onProgress: tellPart, signal })
+    return layOutTokens({ ...request, ...chooseColumns(values, request.components, request.columns), tokens, neighbours: state.neighbours, onProgress: tellPart, signal })
+  },
+  previewSignal: async (request, { signal }) => {
+    const { components } = await prepare(request)
+    return previewSignal(request, { model: have(state.model, 'a preview'), study: have(state.study, 'a preview'), components, signal, onFraction: (fraction) => tellPart(fraction, undefined) })
   },
   preview: (request) => previewOf(request, (fraction) => tellPart(fraction, undefined)),
   cluster: runClustering,

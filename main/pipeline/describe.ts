@@ -4,7 +4,7 @@ import type { Workspace } from '../store/store'
 import { interruption } from './companion'
 import { besideRuns } from './session'
 import type { BesideOptions, Compute } from './session'
-import { sendMatrix } from './transfer'
+import { clusteredColumns, sendMatrix } from './transfer'
 
 /** How far long work beside the stages is; rates are those of its slowest part. */
 export interface PartProgress {
@@ -36,13 +36,14 @@ export const describeWith = async (
     if (signal.aborted) throw interruption()
   }
   onProgress?.({ fraction: 0, detail: 'reading what to describe' })
-  if (!sent) await sendMatrix(workspace, run, compute, configuration)
+  if (!sent) await sendMatrix(workspace, run, compute, configuration, true)
   checkStopped()
   const [{ probe, targets }, texts, membership] = [await workspace.getStudy(run.id), await workspace.getTexts(run.id), await workspace.getMembership(run.id, { clustering: number })]
   checkStopped()
   const off = relayPart(compute, [sentShare, describedShare], 'describing the clusters', onProgress)
   try {
-    const request = { configuration, components: run.components, membership, rows: { probe, targets }, texts, seed: run.configuration.seed }
+    const { columns } = await clusteredColumns(workspace, run, configuration)
+    const request = { configuration, columns, components: run.components, membership, rows: { probe, targets }, texts, seed: run.configuration.seed }
     const description = await compute.call('describe', request, { signal })
     onProgress?.({ fraction: describedShare, detail: 'storing the description' })
     await workspace.saveDescription(run.id, number, description)

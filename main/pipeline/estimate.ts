@@ -1,7 +1,7 @@
 import { readFile, stat, statfs } from 'node:fs/promises'
 import { availableParallelism, totalmem } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import type { ClusteringConfiguration, RunConfiguration, SamplerConfiguration } from '../../preload/configuration'
+import { type BlockConfiguration, type ClusteringConfiguration, type PsgldConfiguration, type RunConfiguration, type SamplerConfiguration, blockCount, roundsOf, suitClustering } from '../../preload/configuration'
 import type { Estimate } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
 import type { RunRecord } from '../../preload/records'
@@ -12,15 +12,17 @@ import { size } from '../engine/graph'
 import { heldWeightBytes, ownWeightBytes, programPeaks, type ProgramPeak } from '../engine/memory'
 import { pieceOperations, prefixOperations } from '../engine/operations'
 import { programBytes } from '../engine/transformer-evaluator'
+import { prefixBytes } from '../engine/transformer'
 import type { Architecture, Weights } from '../models/architecture'
 import { componentNames, componentSlices, sliceSize } from '../models/components'
 import { parseModelConfig } from '../models/config'
 import { tensorShapes } from '../models/load'
 import { groupsOf } from '../sampling/groups'
+import { componentBytes, likelyRounds, pairsFor, waveBytes } from '../sampling/blocks-sampler'
 import { chainNames, sampledNames } from '../sampling/input'
 import { Minibatches } from '../sampling/philox'
 import { rowsAtOnce, tokensFor } from '../sampling/rows'
-import { lanesOf, partsOf, stageSizes, type StageSizes } from '../sampling/stages'
+import { lanesOf, partsOf, stageBytes as usualStageBytes, stageSizes, type StageSizes } from '../sampling/stages'
 import { chooseComponents } from './checks'
 import type { Prepared } from './messages'
 
@@ -104,7 +106,7 @@ const targetsOf = (lengths: Lengths): number => sum([...lengths].map(([length, r
 const over = (lengths: Lengths, cost: (length: number) => number): number => sum([...lengths].map(([length, rows]) => rows * cost(length)))
 
 /** Rows through the gradients of one chain. */
-const minibatchRows = ({ nBeta, batchSize }: SamplerConfiguration, rows: readonly number[], steps: number, seed: number): Lengths => {
+const minibatchRows = ({ nBeta, batchSize }: PsgldConfiguration, rows: readonly number[], steps: number, seed: number): Lengths => {
   if (nBeta === 0 || rows.length < batchSize) return new Map()
   if (rows.every((length) => length === rows[0])) return new Map([[rows[0], steps * batchSize]])
   const minibatches = new Minibatches(seed, rows.length, batchSize)
@@ -113,10 +115,40 @@ const minibatchRows = ({ nBeta, batchSize }: SamplerConfiguration, rows: readonl
   return lengths
 }
 
-/** Counts what `sample` will do with these rows and settings, chain by chain and draw by draw (METHOD sections 2 and 3). */
+/** Rounds that a component is likely to take: all of them where no target ends it. */
+const roundsExpected = (sampler: BlockConfiguration): number =>
+  sampler.targetReliability === false ? roundsOf(sampler) : Math.min(roundsOf(sampler), likelyRounds(sampler.method, sampler.targetReliability))
+
+/** Pairs of gradients for each block and round, given lengths of rows. */
+const pairsOfRows = (sampler: BlockConfiguration, { probe }: Pick<RowSets, 'probe'>, observed: readonly number[]): number =>
+  sampler.method === 'gradient' ? 1 : sampler.pairs === 'auto' ? pairsFor(targetsOf(counted(probe)), observed.length, targetsOf(counted(observed)), sampler.observationBatch) : sampler.pairs
+
+const blocksWork = (architecture: Architecture, components: readonly string[], sampler: BlockConfiguration, rows: Omit<RowSets, 'tokens'>, observed: readonly number[]): SamplingWork => {
+  const { method, nBeta, observationBatch } = sampler
+  const turns = blockCount * roundsExpected(sampler)
+  const gradients = turns * (method === 'first-order' ? 2 * pairsOfRows(sampler, rows, observed) : 1)
+  const points = method === 'first-order' ? 4 : 2
+  const share = observationBatch / observed.length
+  const [ofObserved, ofProbe] = [counted(observed), counted(rows.probe)]
+  const passes = method === 'gradient' && nBeta > 0 ? turns : 0
+  const own = (name: string): number =>
+    gradients * share * over(ofObserved, (length) => pieceOperations(architecture, name, length).gradient) +
+    over(ofObserved, (length) => passes * pieceOperations(architecture, name, length).losses) + points * turns * over(ofProbe, (length) => pieceOperations(architecture, name, length).losses)
+  const prefixes = gradients * share * over(ofObserved, (length) => prefixOperations(architecture, length)) + turns * over(ofProbe, (length) => prefixOperations(architecture, length))
+  return {
+    chains: components.length * blockCount,
+    steps: 0,
+    gradientTokens: Math.round(components.length * gradients * share * targetsOf(ofObserved)),
+    lossTokens: Math.round(components.length * (points * turns * targetsOf(ofProbe) + passes * targetsOf(ofObserved))) + targetsOf(ofObserved),
+    operations: sum(components.map(own)) + prefixes
+  }
+}
+
+/** Counts what `sample` will do with these rows and settings, chain by chain and draw by draw (METHOD sections 2 to 3c); where a target ends it, what is likely. */
 export const samplingWork = (
-  architecture: Architecture, components: readonly string[], sampler: SamplerConfiguration, rows: Omit<RowSets, 'tokens'>, seed: number
+  architecture: Architecture, components: readonly string[], sampler: SamplerConfiguration, rows: Omit<RowSets, 'tokens'>, seed: number, observationIncludesProbe = false
 ): SamplingWork => {
+  if (sampler.method !== 'psgld') return blocksWork(architecture, components, sampler, rows, observationIncludesProbe ? [...rows.observation, ...rows.probe] : rows.observation)
   const { nBeta, burnIn, draws, stepsBetweenDraws, chains } = sampler
   const names = sampledNames({ components, sampler })
   const steps = nBeta === 0 ? 0 : burnIn + (draws - 1) * stepsBetweenDraws + 1
@@ -145,7 +177,7 @@ const rowsOf = async (configuration: RunConfiguration, baseFolder: string, archi
   const { corpus } = configuration
   if (corpus !== undefined) {
     const rows = (count: number): number[] => new Array<number>(count).fill(corpus.rowLength)
-    return { sampling: rows(corpus.sampling), observation: rows(corpus.observation), probe: rows(corpus.probe), tokens: corpus.probe * spreadTargets(corpus.rowLength, corpus.probeTokensPerRow).length }
+    return { sampling: rows(configuration.sampler.method === 'psgld' ? corpus.sampling : 0), observation: rows(corpus.observation), probe: rows(corpus.probe), tokens: corpus.probe * spreadTargets(corpus.rowLength, corpus.probeTokensPerRow).length }
   }
   return rowsOfStudy(await prepareStudy(configuration, baseFolder, { architecture, folder: resolve(baseFolder, configuration.model) }, null))
 }
@@ -169,7 +201,8 @@ const planOf = async (configuration: RunConfiguration, baseFolder: string): Prom
   }
 }
 
-const workOf = ({ architecture, components, rows }: Plan, { sampler, seed }: RunConfiguration): SamplingWork => samplingWork(architecture, components, sampler, rows, seed)
+const workOf = ({ architecture, components, rows }: Plan, { sampler, seed, corpus }: RunConfiguration): SamplingWork =>
+  samplingWork(architecture, components, sampler, rows, seed, includesProbe(corpus))
 
 /** Shapes are all that is needed to count. */
 const emptyWeights = (architecture: Architecture): Weights => new Map([...tensorShapes(architecture)].map(([name, shape]) => [name, { shape, data: new Float32Array(0) }]))
@@ -189,10 +222,14 @@ interface Working {
   readonly own: readonly number[]
 }
 
-const workingOf = ({ architecture, rows }: Plan, { nBeta, batchSize }: SamplerConfiguration, chains: readonly string[], groups: readonly (readonly number[])[], atOnce: TokensAtOnce): Working => {
+/** Rows of one gradient; 0 where there is none. */
+const gradientRows = (sampler: SamplerConfiguration): number => (sampler.method === 'psgld' ? (sampler.nBeta === 0 ? 0 : sampler.batchSize) : sampler.observationBatch)
+
+const workingOf = ({ architecture, rows }: Plan, sampler: SamplerConfiguration, chains: readonly string[], groups: readonly (readonly number[])[], atOnce: TokensAtOnce): Working => {
   const weights = emptyWeights(architecture)
   const evaluated = [...rows.observation, ...rows.probe]
-  const length = evaluated.concat(nBeta === 0 ? [] : rows.sampling).reduce((most, one) => Math.max(most, one), 2)
+  const ofGradient = gradientRows(sampler)
+  const length = evaluated.concat(sampler.method !== 'psgld' || ofGradient === 0 ? [] : rows.sampling).reduce((most, one) => Math.max(most, one), 2)
   const programs = new Map<string, Held>()
   const bytes = new Map<string, number>()
   for (const component of new Set(chains)) {
@@ -200,10 +237,10 @@ const workingOf = ({ architecture, rows }: Plan, { nBeta, batchSize }: SamplerCo
     const users = chains.filter((name) => name === component).length
     const peaks = programPeaks(architecture, component, slices, {
       positions: length - 1, losses: Math.min(evaluated.length, rowsAtOnce(architecture, atOnce.block, length)),
-      gradient: nBeta === 0 ? undefined : Math.min(batchSize, rowsAtOnce(architecture, atOnce.chunk, length))
+      gradient: ofGradient === 0 ? undefined : Math.min(ofGradient, rowsAtOnce(architecture, atOnce.chunk, length))
     })
     for (const [name, peak] of peaks) programs.set(name, { ...peak, users: users + (programs.get(name)?.users ?? 0) })
-    bytes.set(component, ownWeightBytes(architecture, slices, length - 1, nBeta > 0))
+    bytes.set(component, ownWeightBytes(architecture, slices, length - 1, ofGradient > 0))
   }
   const own = groups.map((group) => sum(group.map((chain) => bytes.get(chains[chain])!)))
   return { programs: [...programs.values()], perThread: heldWeightBytes(architecture, parametersOf(architecture), length - 1), own: own.sort((x, y) => y - x) }
@@ -229,11 +266,11 @@ const sizesOf = ({ architecture }: Plan, chains: readonly string[]): Sizes => {
 }
 
 /** Sums of all chains over both halves of their draws: of one quantity a token in float64, or of two, the first half's in float32; and losses where φ comes after them. */
-const sumsBytes = ({ chains }: Sizes, tokens: number, { estimator }: SamplerConfiguration, observationIncludesProbe: boolean): number =>
+const sumsBytes = ({ chains }: Sizes, tokens: number, { estimator }: PsgldConfiguration, observationIncludesProbe: boolean): number =>
   chains * tokens * ((estimator === 'two-chain' ? 16 : 24) + (observationIncludesProbe ? 4 : 0))
 
 /** Weights, their centres and squared gradients, and gradients or parts of them where steps take several stages or threads, or others update; sums, and losses at w*; what comes of them. */
-const sampledBytes = (sizes: Sizes, stages: StageSizes, tokens: number, components: number, sampler: SamplerConfiguration, observationIncludesProbe: boolean): number =>
+const sampledBytes = (sizes: Sizes, stages: StageSizes, tokens: number, components: number, sampler: PsgldConfiguration, observationIncludesProbe: boolean): number =>
   ((sampler.nBeta === 0 ? 8 : 12) + (stages.waiting ? 4 : 0) + 4 * partsOf(stages, stages.chunks)) * sizes.replicaWeights + sumsBytes(sizes, tokens, sampler, observationIncludesProbe) + tokens * (components * 16 + 4)
 
 /** The matrix, points, neighbours, the graph with its copies, and vectors of the search. */
@@ -248,12 +285,27 @@ interface Sampled {
   readonly threads: number
 }
 
+/** Sums and vectors of all draw blocks: what waves hold in turn, and what is kept on disk. */
+const blocksBytes = ({ architecture, rows: { tokens } }: Plan, chains: readonly string[], sampler: BlockConfiguration): number => {
+  const weights = emptyWeights(architecture)
+  return sum([...new Set(chains)].map((component) => (componentBytes(sliceSize(componentSlices(architecture, weights, component)), tokens, sampler) * chains.filter((each) => each === component).length) / blockCount))
+}
+
 const samplingBytes = (plan: Plan, { sampler, corpus }: RunConfiguration, { chains, engine, threads }: Sampled): number => {
   const { architecture, components, rows } = plan
   const lanes = lanesOf(engine, threads)
   const atOnce = tokensFor(engine)
   const { programs, perThread, own } = workingOf(plan, sampler, chains, hasDevice(engine) ? groupsOf(chains) : chains.map((_, chain) => [chain]), atOnce)
   const sizes = sizesOf(plan, chains)
+  if (sampler.method !== 'psgld') {
+    const working = Math.min(lanes.evaluating, chains.length)
+    const copies = ({ owned, users }: Held): number => Math.min(working, users, owned ? measured.helpedPrograms : working)
+    const held = Math.min(sum(programs.map((program) => copies(program) * program.bytes)), working * Math.max(programBytes, ...programs.map(({ bytes }) => bytes)))
+    const longest = [...rows.observation, ...rows.probe].reduce((most, length) => Math.max(most, length), 2)
+    const stage = Math.min(usualStageBytes, prefixBytes(architecture, 2 * blockCount * sampler.observationBatch * (longest - 1)))
+    return 4 * sizes.parameters + working * (measured.threadBytes + perThread) + sum(own.slice(0, working)) + measured.programShare * held + measured.stagesHeld * stage +
+      Math.min(waveBytes(), blocksBytes(plan, chains, sampler)) + rows.tokens * components.length * 16
+  }
   const stages = stageSizes({ architecture, sampler, atOnce, lanes, sampling: rows.sampling, evaluated: [...rows.observation, ...rows.probe], replicas: sizes.replicas })
   const working = stages.split ? lanes.evaluating : Math.min(lanes.evaluating, chains.length)
   const copies = ({ owned, users }: Held): number => (stages.split ? working : Math.min(working, users, owned ? measured.helpedPrograms : working))
@@ -268,7 +320,7 @@ const memoryOf = (plan: Plan, configuration: RunConfiguration, sampled: Sampled)
   const { clustering } = configuration
   const weights = 4 * parametersOf(architecture)
   const sampling = samplingBytes(plan, configuration, sampled)
-  const grouping = clustering === false ? 0 : weights + sampled.threads * measured.threadBytes + clusteredBytes(tokens, components.length, clustering.neighbours)
+  const grouping = clustering === false ? 0 : weights + sampled.threads * measured.threadBytes + clusteredBytes(tokens, components.length, suitClustering(clustering, tokens).neighbours)
   return { sampling: measured.processBytes + sampling, all: measured.processBytes + Math.max(weights + corpusBytes, sampling, grouping) }
 }
 
@@ -323,10 +375,15 @@ export const pieceBytes = async (configuration: RunConfiguration, baseFolder: st
 }
 
 /** What stays in the workspace, and the two checkpoints that a run keeps while it samples. */
-const diskOf = ({ rows, components }: Plan, { sampler, clustering, corpus }: RunConfiguration, sizes: Sizes): number => {
+const diskOf = (plan: Plan, { sampler, clustering, corpus }: RunConfiguration, sizes: Sizes): number => {
+  const { rows, components } = plan
   const ids = sum([...rows.sampling, ...rows.observation, ...rows.probe])
   const results = rows.tokens * (components.length * 8 + 20) + ids * 4
-  const clusters = clustering === false ? 0 : rows.tokens * (clustering.neighbours * 8 + 40)
+  const clusters = clustering === false ? 0 : rows.tokens * (suitClustering(clustering, rows.tokens).neighbours * 8 + 40)
+  if (sampler.method !== 'psgld') {
+    const sums = blocksBytes(plan, chainsOf(plan, sampler), sampler)
+    return results + clusters + 2 * Math.min(waveBytes(), sums) + (sampler.keepSums ? sums : 0)
+  }
   const checkpoint = (sampler.nBeta === 0 ? 0 : 8 * sizes.replicaWeights) + sumsBytes(sizes, rows.tokens, sampler, includesProbe(corpus)) + 4 * rows.tokens
   return results + clusters + 2 * checkpoint
 }
@@ -391,7 +448,7 @@ export const estimateRun = async (configuration: RunConfiguration, baseFolder: s
       prepare: 1 + corpusBytes / measured.textBytesPerSecond,
       sample: work.operations / speed.operations,
       neighbours: clustering === false ? 0 : (tokens * tokens * components.length) / (measured.distancesPerSecond * working),
-      cluster: clustering === false ? 0 : clusterSeconds(clustering, tokens, working)
+      cluster: clustering === false ? 0 : clusterSeconds(suitClustering(clustering, tokens), tokens, working)
     },
     memoryBytes: Math.round(memoryOf(plan, configuration, { chains, engine: rate.engine, threads }).all),
     diskBytes: Math.round(diskOf(plan, configuration, sizes)),

@@ -6,7 +6,7 @@ import { relayPart } from './describe'
 import type { PartOptions } from './describe'
 import { besideRuns } from './session'
 import type { Compute } from './session'
-import { sendColumns, sendNeighbours } from './transfer'
+import { clusteredColumns, sendColumns, sendNeighbours } from './transfer'
 
 export interface LayOutOptions extends PartOptions {
   /** The preprocessing whose neighbours the layout follows. */
@@ -28,7 +28,7 @@ const layOutWith = async (compute: Compute, workspace: Workspace, run: RunRecord
   await sendSomeNeighbours(workspace, run, compute, whiten)
   const off = relayPart(compute, [sentShare, laidOutShare], 'placing the tokens', onProgress)
   try {
-    const layout = await compute.call('layOut', { components: run.components, whiten, seed: run.configuration.seed })
+    const layout = await compute.call('layOut', { columns: (await clusteredColumns(workspace, run, { allColumns: false })).columns, components: run.components, whiten, seed: run.configuration.seed })
     onProgress?.({ fraction: laidOutShare, detail: 'storing the places' })
     await workspace.saveLayout(run.id, whiten, layout)
     return layout

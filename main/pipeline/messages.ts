@@ -3,7 +3,7 @@ import type { Texts } from '../clustering/patterns'
 import type { ChainTrace, ComponentDiagnostics } from '../sampling/diagnostics'
 import type { ChainName, SamplingInput, SamplingProgress, TracePoint } from '../sampling/input'
 import type { ClusteringConfiguration, RunConfiguration } from '../../preload/configuration'
-import type { CorpusPreview, EngineRate } from '../../preload/contract'
+import type { CorpusPreview, EngineRate, SignalPreview } from '../../preload/contract'
 import type { ClusteringDescription, EngineProvenance, LayoutRecord, StudyRecord } from '../../preload/records'
 
 /** What the compute process is asked to read: paths are absolute. */
@@ -31,6 +31,11 @@ export interface SampleRequest extends Pick<SamplingInput, 'components' | 'sampl
   readonly folder: string
   readonly everySeconds: number
   readonly fingerprint: string
+  /** Sums of the run that this one continues, and where its own are kept; of methods that go in rounds. */
+  readonly begun?: string | undefined
+  readonly keep?: string | undefined
+  /** Stands for all that sums must have in common, to go on with them. */
+  readonly basis: string
 }
 
 /** What sampling found, less its two matrices, which are fetched in blocks of rows. */
@@ -41,6 +46,8 @@ export interface Sampled {
   readonly initialLoss: number
   readonly diagnostics: readonly ComponentDiagnostics[]
   readonly traces: readonly ChainTrace[]
+  /** Bytes of the sums that were kept; null where none were. */
+  readonly keptSums: number | null
 }
 
 /** A set of pieces to work on: the rows, and the model where chains are to be sampled. */
@@ -49,7 +56,7 @@ export interface OpenSetRequest {
   readonly withModel: boolean
 }
 
-export interface PieceRequest extends SampleRequest {
+export interface PieceRequest extends Omit<SampleRequest, 'begun' | 'keep' | 'basis'> {
   readonly chains: readonly ChainName[]
   /** Where what comes of them goes, with what there is to say about it. */
   readonly result: string
@@ -76,6 +83,8 @@ export interface GatherRequest extends Pick<SamplingInput, 'components' | 'sampl
   readonly set: string
   /** Results of all pieces, in order. */
   readonly results: readonly string[]
+  readonly keep?: string | undefined
+  readonly basis: string
 }
 
 /** What pieces came to, and who sampled them. */
@@ -92,6 +101,8 @@ export interface Block {
 
 export interface ClusterRequest {
   readonly configuration: ClusteringConfiguration
+  /** Columns that are clustered by. */
+  readonly columns: readonly number[]
   readonly components: readonly string[]
   readonly seed: number
   readonly threads: number
@@ -104,6 +115,8 @@ export type Clustered = Omit<Clustering, 'neighbours'>
 
 export interface DescribeRequest {
   readonly configuration: ClusteringConfiguration
+  /** Columns that were clustered by. */
+  readonly columns: readonly number[]
   readonly components: readonly string[]
   /** Cluster of every token. */
   readonly membership: Int32Array
@@ -113,9 +126,16 @@ export interface DescribeRequest {
 }
 
 export interface LayOutRequest {
+  readonly columns: readonly number[]
   readonly components: readonly string[]
   readonly whiten: boolean
   readonly seed: number
+}
+
+export interface PreviewSignalRequest extends PrepareRequest {
+  readonly threads: number
+  /** Components are begun until then. */
+  readonly seconds: number
 }
 
 export interface PreviewRequest extends PrepareRequest {
@@ -143,6 +163,7 @@ export interface ComputeCalls {
   readonly layOut: { readonly parameters: LayOutRequest; readonly result: LayoutRecord }
   readonly preview: { readonly parameters: PreviewRequest; readonly result: CorpusPreview }
   readonly measureEngines: { readonly parameters: null; readonly result: readonly EngineRate[] }
+  readonly previewSignal: { readonly parameters: PreviewSignalRequest; readonly result: SignalPreview }
   readonly describeEngine: { readonly parameters: { readonly engine: string }; readonly result: EngineProvenance }
   readonly takeNeighbours: { readonly parameters: Block; readonly result: { readonly indices: Int32Array; readonly distances: Float32Array } }
 }

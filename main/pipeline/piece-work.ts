@@ -2,14 +2,13 @@ import { SpectroscopeError } from '../../preload/errors'
 import { describeEngine, resolveEngine } from '../engine/engines'
 import type { Model } from '../models/architecture'
 import { loadModel } from '../models/load'
-import { joinChains, openChains, writeChains } from '../sampling/chains-file'
-import type { ChainsFile } from '../sampling/chains-file'
-import { resultOf } from '../sampling/estimates'
 import { chainNames } from '../sampling/input'
-import { sampleChains } from '../sampling/sample'
+import { type Sampled, estimatesOf, sampleSome } from '../sampling/sample'
+import { type SampledFile, joinSampled, openSampled, writeSampled } from '../sampling/sampled-file'
 import type { SamplingResult } from '../sampling/estimates'
 import type { SamplingInput } from '../sampling/input'
 import type { Gathered, GatherRequest, OpenSetRequest, PieceAbout, PieceRequest, Prepared } from './messages'
+import { keepSums } from './kept-sums'
 import { modelOf, readSet, readStudy } from './shard-set'
 import type { ShardSet } from './shard-set'
 import { programVersion } from './versions'
@@ -46,9 +45,10 @@ export const openSet = async ({ folder, withModel }: OpenSetRequest): Promise<{ 
 export const samplePiece = async ({ chains, result, about, ...request }: PieceRequest, input: Pick<SamplingInput, 'model' | 'study' | 'onProgress' | 'onTrace' | 'onFlag' | 'signal'>) => {
   const { folder, everySeconds, fingerprint, secondsBefore, ...settings } = request
   const start = performance.now()
-  const sampled = await sampleChains({ ...settings, ...input, checkpoint: { folder, everySeconds, fingerprint } }, chains)
+  const sampled = await sampleSome({ ...settings, ...input, checkpoint: { folder, everySeconds, fingerprint } }, chains)
   const seconds = secondsBefore + (performance.now() - start) / 1000
-  await writeChains<PieceAbout>(result, { ...about, finishedAt: new Date().toISOString(), seconds }, sampled)
+  await writeSampled<PieceAbout>(result, { ...about, finishedAt: new Date().toISOString(), seconds }, sampled)
+  if ('close' in sampled) await sampled.close?.()
   return { failed: sampled.chains.flatMap(({ component, failure }) => (failure === null ? [] : [{ component, chain: failure.chain, message: failure.message }])) }
 }
 
@@ -56,21 +56,23 @@ export const samplePiece = async ({ chains, result, about, ...request }: PieceRe
  * What all pieces of a set came to: the result of the whole run. Throws an `input` error that names a result which is missing, damaged or
  * of another set, and the errors of `sample`.
  */
-export const gatherPieces = async ({ set, results, ...settings }: GatherRequest, signal: AbortSignal): Promise<{ readonly result: SamplingResult; readonly pieces: Gathered['pieces'] }> => {
-  const files: ChainsFile<PieceAbout>[] = []
+export const gatherPieces = async ({ set, results, keep, basis, ...settings }: GatherRequest, rowStarts: Int32Array, signal: AbortSignal): Promise<{ readonly result: SamplingResult; readonly keptSums: number | null; readonly pieces: Gathered['pieces'] }> => {
+  const files: SampledFile<Sampled, PieceAbout>[] = []
   try {
     for (const [piece, path] of results.entries()) {
       signal.throwIfAborted()
-      const file = await openChains<PieceAbout>(path)
+      const file = await openSampled<Sampled, PieceAbout>(path)
       files.push(file)
       if (file.about.set !== set || file.about.piece !== piece) throw new SpectroscopeError('input', `${path} is the result of another piece or set; delete it and run piece ${piece} again.`)
     }
-    const joined = joinChains(chainNames(settings), files)
-    const sums: typeof joined.sums = (at) => {
+    const joined = joinSampled<Sampled>(chainNames(settings), files)
+    const sums = (at: number): ReturnType<Sampled['sums']> => {
       signal.throwIfAborted()
       return joined.sums(at)
     }
-    return { result: await resultOf(settings, { ...joined, sums }), pieces: files.map(({ about }) => about) }
+    const sampled = { ...joined, sums } as Sampled
+    const keptSums = keep === undefined ? null : await keepSums(keep, basis, sampled)
+    return { result: await estimatesOf(settings, rowStarts, sampled), keptSums, pieces: files.map(({ about }) => about) }
   } finally {
     for (const file of files) await file.close()
   }

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { RunConfiguration } from '../../preload/configuration'
-import type { CorpusPreview, ModelDescription } from '../../preload/contract'
+import type { CorpusPreview, ModelDescription, SignalPreview } from '../../preload/contract'
 import { componentNames } from '../models/components'
 import { outlineModel } from '../models/load'
 import { relayPart } from './describe'
@@ -21,6 +22,17 @@ export const previewCorpus = (configuration: RunConfiguration, baseFolder: strin
     const off = relayPart(compute, [0, 1], 'reading the corpus', options.onProgress)
     try {
       return await compute.call('preview', { configuration, baseFolder, rows, seconds: previewSeconds })
+    } finally {
+      off()
+    }
+  })
+
+/** Samples a few components of a configuration for about so many seconds, in a process of its own: see signal-preview.ts. */
+export const previewSignalApart = (configuration: RunConfiguration, baseFolder: string, seconds: number, options: PartOptions): Promise<SignalPreview> =>
+  besideRuns('preview', options, async (compute) => {
+    const off = relayPart(compute, [0, 1], 'sampling some components', options.onProgress)
+    try {
+      return await compute.call('previewSignal', { configuration, baseFolder, seconds, threads: configuration.threads ?? availableParallelism() }, { signal: options.signal })
     } finally {
       off()
     }

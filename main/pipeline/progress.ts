@@ -10,16 +10,15 @@ const known = <K extends string>(key: K, value: number | undefined): Partial<Rec
 /** Bytes of the corpus that have been read. */
 export const preparingProgress = (done: number, total: number): RunProgress => ({ stage: 'prepare', done: done / 1e6, total: total / 1e6, unit: 'MB of text' })
 
-export const samplingProgress = ({ chains }: SamplerConfiguration, report: SamplingProgress): RunProgress => ({
+export const samplingProgress = (sampler: SamplerConfiguration, report: SamplingProgress): RunProgress => ({
   stage: 'sample',
   done: report.fractionDone,
   total: 1,
   unit: '',
   component: report.component,
-  chain: report.chain + 1,
-  chains,
-  draw: report.draw,
-  draws: report.draws,
+  ...(sampler.method === 'psgld'
+    ? { chain: report.chain + 1, chains: sampler.chains, draw: report.draw, draws: report.draws }
+    : { round: report.draw + 1, rounds: report.draws, reliabilities: report.reliabilities ?? [] }),
   ...(report.steps > 0 ? { step: report.step, steps: report.steps } : {}),
   ...known('tokensPerSecond', report.tokensPerSecond),
   ...known('secondsLeft', report.secondsLeft)

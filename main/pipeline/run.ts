@@ -1,6 +1,6 @@
-import { rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import type { ClusteringConfiguration, RunConfiguration } from '../../preload/configuration'
+import { type BlockConfiguration, type ClusteringConfiguration, type ClusteringSettings, type RunConfiguration, blockCount, roundsOf, samplerWords, suitClustering } from '../../preload/configuration'
 import { messageOf, SpectroscopeError } from '../../preload/errors'
 import { stageNames } from '../../preload/records'
 import type { ClusteringRecord, EngineProvenance, GatheredProvenance, Provenance, RunChanges, RunRecord, StageName, StageRecord, TracePointRecord } from '../../preload/records'
@@ -12,6 +12,7 @@ import { describeWith } from './describe'
 import type { PartProgress } from './describe'
 import { diagnosticsRecords } from './diagnostics'
 import { threadsThatFit } from './estimate'
+import { adoptSums, basisOf, begunPath, keptPath, removeCheckpoints } from './kept-sums'
 import type { Prepared, Sampled } from './messages'
 import { pieceNotes, readyPieces } from './pieces'
 import { clusteringProgress, describingProgress, preparingProgress, samplingProgress } from './progress'
@@ -20,7 +21,7 @@ import type { Compute } from './session'
 import type { RunOptions, StartOptions } from './run-options'
 import { resultPath } from './shard-set'
 import { Stopwatch } from './stopwatch'
-import { sendMatrix, storeMatrix, storeNeighbours } from './transfer'
+import { clusteredColumns, sendMatrix, storeMatrix, storeNeighbours } from './transfer'
 import { fingerprintOf, platformWords, programVersion, versions } from './versions'
 
 const threadsOf = ({ threads }: RunConfiguration): number => threads ?? availableParallelism()
@@ -188,15 +189,24 @@ class Runner {
       await writer.saveTraces(sampled.traces)
       await writer.completeStage(stage)
     })
+    if (sampled.keptSums !== null) await this.#update({ provenance: { keptSums: sampled.keptSums } })
+  }
+
+  /** Where sums are to be kept, if they are, and what they must have in common. */
+  #keeping(prepared: Prepared): { readonly keep: string | undefined; readonly basis: string } {
+    const { sampler, seed, corpus } = this.#run.configuration
+    const keep = sampler.method !== 'psgld' && sampler.keepSums ? keptPath(this.#folder) : undefined
+    return { keep, basis: basisOf(prepared, sampler, seed, corpus?.observationIncludesProbe ?? false) }
   }
 
   /** Takes what the pieces of the run came to, in place of sampling. */
   async #gatherWith(compute: Compute, gathered: GatheredProvenance): Promise<void> {
     const { configuration: { sampler } } = this.#run
-    const { components, engine } = await this.#prepare(compute)
+    const prepared = await this.#prepare(compute)
+    const { components, engine } = prepared
     const set = await readyPieces(gathered.folder, gathered.set)
     const results = set.pieces.map(({ index }) => resultPath(gathered.folder, index))
-    const { sampled, pieces } = await new Companion(this.#options.signal).during((signal) => compute.call('gather', { components, sampler, set: gathered.set, results }, { signal }))
+    const { sampled, pieces } = await new Companion(this.#options.signal).during((signal) => compute.call('gather', { components, sampler, set: gathered.set, results, ...this.#keeping(prepared) }, { signal }))
     for (const { component, failedChains } of sampled.diagnostics) for (const { chain, message } of failedChains) this.#options.onChainEnded?.({ component, chain, message })
     for (const message of pieceNotes(pieces)) this.#options.onEvent({ type: 'note', message })
     await this.#update({ provenance: { gathered: { ...gathered, pieces: pieces.map(({ host, processor, threads, seconds, finishedAt }) => ({ host, processor, threads, seconds, finishedAt })) } } })
@@ -230,7 +240,8 @@ class Runner {
     const request = {
       components: prepared.components, sampler, seed, threads, engine: prepared.engine.name, precision: configuration.precision,
       observationIncludesProbe: corpus?.observationIncludesProbe ?? false,
-      folder: this.#folder, everySeconds: this.#options.checkpointSeconds, fingerprint: this.#samplingFingerprint(prepared)
+      folder: this.#folder, everySeconds: this.#options.checkpointSeconds, fingerprint: this.#samplingFingerprint(prepared),
+      begun: this.#run.provenance.continued === undefined ? undefined : begunPath(this.#folder), ...this.#keeping(prepared)
     }
     try {
       const sampled = await companion.during((signal) => compute.call('sample', request, { signal }))
@@ -243,9 +254,9 @@ class Runner {
   }
 
   async #sampleStage(): Promise<void> {
-    const { configuration: { sampler: { estimator, chains, draws } }, provenance: { gathered } } = this.#run
+    const { configuration: { sampler }, provenance: { gathered } } = this.#run
     await this.#update({ stage: 'sample' })
-    const how = `${estimator} estimator, ${chains} chains of ${draws} draws`
+    const how = samplerWords(sampler)
     this.#begin('sample', gathered === undefined ? `${how}, ${this.#threads} threads` : `${how}, gathered from ${gathered.folder}`)
     try {
       await this.#session.use('sample', (compute) => (gathered === undefined ? this.#sampleWith(compute) : this.#gatherWith(compute, gathered)))
@@ -264,6 +275,9 @@ class Runner {
   async #clusterWith(compute: Compute, configuration: ClusteringConfiguration, name: string, own: boolean): Promise<ClusteringRecord> {
     const { id, components, tokens, provenance, configuration: { seed } } = this.#run
     const { neighbours: k, whiten } = configuration
+    const { columns, unsound } = await clusteredColumns(this.#workspace, this.#run, configuration)
+    if (unsound.length > 0) this.#options.onEvent({ type: 'note', message: unsoundWords(unsound, configuration.allColumns), warning: true })
+    if (columns.length === 0) throw new SpectroscopeError('clustering', `The estimate holds for none of the columns (${unsound.join(', ')}); set "sampler.method" to "psgld", or lower sampler.nBeta or raise sampler.gamma.`)
     const reused = await sendMatrix(this.#workspace, this.#run, compute, configuration)
     const companion = new Companion(this.#options.signal)
     let stage: StageName = 'neighbours'
@@ -292,7 +306,7 @@ class Runner {
       })
     ]
     const request = {
-      configuration, components, seed, threads: this.#threads, folder: this.#folder, everySeconds: this.#options.checkpointSeconds,
+      configuration, columns, components, seed, threads: this.#threads, folder: this.#folder, everySeconds: this.#options.checkpointSeconds,
       fingerprint: fingerprintOf([programVersion, id, provenance.modelHash, provenance.studyHash, components, configuration, seed])
     }
     try {
@@ -353,7 +367,10 @@ class Runner {
     this.#noteVersion()
     if (!this.#done('prepare')) await this.#prepareStage()
     if (!this.#done('sample')) await this.#sampleStage()
-    if (clustering !== false && !this.#done('cluster')) await this.#cluster(clustering, clusteringName(clustering), true)
+    if (clustering !== false && !this.#done('cluster')) {
+      const suited = suitClustering(clustering, this.#run.tokens)
+      await this.#cluster(suited, clusteringName(suited), true)
+    }
     await this.#describeRest()
     await this.#update({ status: 'finished', stage: null, finishedAt: new Date().toISOString() })
     return this.#run
@@ -394,7 +411,7 @@ class Runner {
 
   /** What is left of the checkpoints of a finished run. */
   async #removeFolder(): Promise<void> {
-    await rm(this.#folder, { recursive: true, force: true })
+    await removeCheckpoints(this.#folder)
   }
 
   async recluster(configuration: ClusteringConfiguration, name: string): Promise<ClusteringRecord> {
@@ -402,6 +419,13 @@ class Runner {
     if (this.#run.status === 'finished') await this.#removeFolder()
     return record
   }
+}
+
+const unsoundWords = (components: readonly string[], included: boolean): string => {
+  const names = `${components.slice(0, 8).join(', ')}${components.length > 8 ? `, and ${components.length - 8} more` : ''}`
+  return included
+    ? `The estimate does not hold for ${names} (effective share below 0.3), and tokens are clustered by ${components.length === 1 ? 'it' : 'them'} all the same, as "clustering.allColumns" asks for.`
+    : `${names} ${components.length === 1 ? 'is' : 'are'} left out of the clustering: the effective share of the draws is below 0.3, so the estimate does not hold; "sampler.method": "psgld" samples ${components.length === 1 ? 'it' : 'them'}.`
 }
 
 const clusteringName = ({ neighbours, symmetrize, whiten, alpha, rule }: ClusteringConfiguration): string =>
@@ -435,9 +459,50 @@ export const resumeRun = async (workspace: Workspace, run: RunRecord, options: R
 }
 
 /** Clusters a run's matrix once more, beside the clusterings there are; neighbours that are kept for the same k and preprocessing are reused. */
-export const recluster = async (workspace: Workspace, run: RunRecord, configuration: ClusteringConfiguration, options: StartOptions): Promise<ClusteringRecord> => {
+export const recluster = async (workspace: Workspace, run: RunRecord, settings: ClusteringSettings, options: StartOptions): Promise<ClusteringRecord> => {
   if (!run.stages.some(({ stage }) => stage === 'sample')) throw new SpectroscopeError('usage', `Run ${run.id} has no susceptibilities yet; resume it first.`)
+  const configuration = suitClustering(settings, run.tokens)
   return new Runner(workspace, run, options).recluster(configuration, options.name ?? clusteringName(configuration))
+}
+
+/** How far a run is to be continued: to so many rounds in all, or until every reliability reaches a target (within so many rounds, if given). */
+export interface Continuation {
+  readonly rounds?: number | undefined
+  readonly reliability?: number | undefined
+  readonly name?: string | undefined
+}
+
+const continuedSampler = ({ configuration: { sampler }, id }: RunRecord, { rounds, reliability }: Continuation): BlockConfiguration => {
+  if (sampler.method === 'psgld') throw new SpectroscopeError('usage', `Run ${id} was sampled by chains (psgld), and only the methods "first-order" and "gradient" can be continued; start a new run.`)
+  if (rounds === undefined && reliability === undefined) throw new SpectroscopeError('usage', 'Say how far the run is to go on: --rounds N (of all), or --reliability R.')
+  const most = Math.max(rounds ?? 0, roundsOf(sampler))
+  const targetReliability = reliability ?? false
+  const limit = reliability === undefined ? rounds! : most
+  return sampler.method === 'first-order' ? { ...sampler, targetReliability, rounds: limit } : { ...sampler, targetReliability, draws: blockCount * limit }
+}
+
+/**
+ * Makes a run that begins with the sums of a finished one and nobody works on yet; it comes to the numbers of a run that had been made at
+ * once, bit for bit. Throws a `usage` error where the run can't be continued, or has as many rounds already.
+ */
+export const createContinuation = async (workspace: Workspace, run: RunRecord, continuation: Continuation): Promise<RunRecord> => {
+  const sampler = continuedSampler(run, continuation)
+  if (!run.stages.some(({ stage }) => stage === 'sample')) throw new SpectroscopeError('usage', `Run ${run.id} is not sampled to its end; resume it first.`)
+  if (run.provenance.keptSums == null || !existsSync(keptPath(workspace.runFolder(run.id)))) {
+    throw new SpectroscopeError('usage', `The sums of run ${run.id} were not kept, so it can't be continued; start a new run, with "sampler.keepSums" as true.`)
+  }
+  const done = (await workspace.getDiagnostics(run.id)).reduce((most, { blocks }) => Math.max(most, blocks?.rounds ?? 0), 0)
+  if (continuation.reliability === undefined && roundsOf(sampler) <= done) throw new SpectroscopeError('usage', `Run ${run.id} has ${done} rounds already; ask for more than that.`)
+  const engine = run.provenance.engine?.name ?? run.configuration.engine
+  const configuration: RunConfiguration = { ...run.configuration, sampler, engine }
+  const made = await createRun(workspace, configuration, run.baseFolder, continuation.name ?? `${run.name}, continued`, { continued: { run: run.id, name: run.name } })
+  try {
+    await adoptSums(workspace.runFolder(run.id), workspace.runFolder(made.id))
+  } catch (error) {
+    await workspace.deleteRun(made.id)
+    throw error
+  }
+  return made
 }
 
 /** The next stage that a run has to do; undefined when all are done. */

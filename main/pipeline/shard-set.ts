@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
-import { parseConfiguration } from '../../preload/configuration'
+import { blockCount, modernised, parseConfiguration } from '../../preload/configuration'
 import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import type { StudyRecord } from '../../preload/records'
@@ -13,6 +13,7 @@ import { pieceOperations } from '../engine/operations'
 import type { Architecture } from '../models/architecture'
 import { chainNames } from '../sampling/input'
 import type { ChainName } from '../sampling/input'
+import { samplingWork } from './estimate'
 import type { Prepared } from './messages'
 
 const format = 'spectroscope-shards'
@@ -69,6 +70,12 @@ const mean = (lengths: readonly number[], cost: (length: number) => number): num
 
 /** Floating-point operations of one chain of a component, the forward passes at w* left out: they are shared (METHOD section 2). */
 const chainOperations = (architecture: Architecture, { sampler }: RunConfiguration, { sampling, observation, probe }: StudyRecord): ((component: string) => number) => {
+  if (sampler.method !== 'psgld') {
+    const lengthsOf = (rows: readonly Int32Array[]): number[] => rows.map(({ length }) => length)
+    const rows = { sampling: [], observation: lengthsOf(observation), probe: lengthsOf(probe) }
+    const work = (component: string): number => samplingWork(architecture, [component], sampler, rows, 0).operations
+    return (component) => work(component) / blockCount
+  }
   const { nBeta, burnIn, draws, stepsBetweenDraws, batchSize } = sampler
   const lengths = (rows: readonly Int32Array[]): number[] => rows.map(({ length }) => length)
   const steps = nBeta === 0 ? 0 : burnIn + (draws - 1) * stepsBetweenDraws + 1
@@ -80,11 +87,16 @@ const chainOperations = (architecture: Architecture, { sampler }: RunConfigurati
 
 /**
  * Deals chains to `count` pieces of nearly the same cost: the most expensive first, each to the piece that has least. A piece's chains are in
- * the run's order. Throws a `usage` error when there are fewer chains than pieces.
+ * the run's order; with `together`, all of a component are in one piece. Throws a `usage` error when there are fewer of them than pieces.
  */
-export const dealChains = (chains: readonly ChainName[], costOf: (component: string) => number, count: number): Piece[] => {
-  if (count > chains.length) throw new SpectroscopeError('usage', `--shards is ${count}, and the run has only ${chains.length} chains to divide; ask for ${chains.length} pieces at most.`)
-  const order = chains.map((chain, at) => ({ chain, at, cost: costOf(chain.component) })).sort((a, b) => b.cost - a.cost || a.at - b.at)
+export const dealChains = (chains: readonly ChainName[], costOf: (component: string) => number, count: number, together = false): Piece[] => {
+  const parts = together ? [...new Set(chains.map(({ component }) => component))].map((name) => chains.filter(({ component }) => component === name)) : chains.map((chain) => [chain])
+  if (count > parts.length) {
+    throw new SpectroscopeError('usage', together
+      ? `--shards is ${count}, and with a target for the reliability the ${parts.length} components are all there is to divide; ask for ${parts.length} pieces at most, or set "sampler.targetReliability" to false.`
+      : `--shards is ${count}, and the run has only ${parts.length} chains or blocks to divide; ask for ${parts.length} pieces at most.`)
+  }
+  const order = parts.map((own, at) => ({ own, at, cost: own.length * costOf(own[0].component) })).sort((a, b) => b.cost - a.cost || a.at - b.at)
   const pieces = Array.from({ length: count }, () => ({ cost: 0, dealt: [] as typeof order }))
   for (const item of order) {
     const least = pieces.reduce((best, piece) => (piece.dealt.length === 0 && best.dealt.length > 0) || (piece.cost < best.cost && (piece.dealt.length === 0) === (best.dealt.length === 0)) ? piece : best)
@@ -92,11 +104,18 @@ export const dealChains = (chains: readonly ChainName[], costOf: (component: str
     least.cost += item.cost
   }
   const total = order.reduce((sum, { cost }) => sum + cost, 0)
-  return pieces.map(({ cost, dealt }, at) => ({ index: at, chains: dealt.sort((a, b) => a.at - b.at).map(({ chain }) => chain), share: total > 0 ? cost / total : 1 / count }))
+  return pieces.map(({ cost, dealt }, at) => ({ index: at, chains: dealt.sort((a, b) => a.at - b.at).flatMap(({ own }) => own), share: total > 0 ? cost / total : 1 / count }))
 }
 
-export const planPieces = (architecture: Architecture, configuration: RunConfiguration, { study, components }: Pick<Prepared, 'study' | 'components'>, count: number): Piece[] =>
-  dealChains(chainNames({ components, sampler: configuration.sampler }), chainOperations(architecture, configuration, study), count)
+/** Blocks of a component go to different pieces only where its number of rounds does not depend on all of them. */
+export const planPieces = (architecture: Architecture, configuration: RunConfiguration, { study, components }: Pick<Prepared, 'study' | 'components'>, count: number): Piece[] => {
+  const { sampler } = configuration
+  if (sampler.method === 'first-order' && sampler.remainderDraws > 0) {
+    throw new SpectroscopeError('configuration', '"sampler.remainderDraws" can\'t be done in pieces, as it takes all that was sampled; set it to 0 to divide the run.')
+  }
+  const together = sampler.method !== 'psgld' && sampler.targetReliability !== false
+  return dealChains(chainNames({ components, sampler }), chainOperations(architecture, configuration, study), count, together)
+}
 
 export const writeSet = (folder: string, set: ShardSet): Promise<void> => writeFileAtomically(setPath(folder), JSON.stringify(set, null, 1))
 
@@ -116,7 +135,7 @@ export const readSet = async (folder: string): Promise<ShardSet> => {
   const parsed = setSchema.safeParse(value)
   if (!parsed.success) throw damaged(`${parsed.error.issues[0].path.join('.')}: ${parsed.error.issues[0].message}`, parsed.error)
   const { configuration, ...set } = parsed.data
-  return { ...set, configuration: parseConfiguration(configuration, path) }
+  return { ...set, configuration: parseConfiguration(modernised(configuration), path) }
 }
 
 /** Folder and weights of a set's model, as `loadModel` takes them. */

@@ -1,5 +1,6 @@
 import type { ClusteringConfiguration } from '../../preload/configuration'
 import type { RunRecord } from '../../preload/records'
+import { effectiveShareThreshold } from '../sampling/diagnostics'
 import type { RunWriter, Workspace } from '../store/store'
 import type { Block, Sampled } from './messages'
 import type { Compute } from './session'
@@ -52,8 +53,17 @@ export const sendNeighbours = async (workspace: Workspace, { id, tokens }: RunRe
   return true
 }
 
+/** Columns of a run's matrix that are clustered by: those whose estimate holds, unless all are asked for. */
+export const clusteredColumns = async (workspace: Workspace, { id, components }: RunRecord, { allColumns }: Pick<ClusteringConfiguration, 'allColumns'>): Promise<{ readonly columns: readonly number[]; readonly unsound: readonly string[] }> => {
+  const unsound = (await workspace.getDiagnostics(id)).flatMap(({ component, blocks }) => (blocks !== null && blocks.effectiveShare < effectiveShareThreshold && components.includes(component) ? [component] : []))
+  const all = components.map((_, column) => column)
+  return { unsound, columns: allColumns ? all : all.filter((column) => !unsound.includes(components[column])) }
+}
+
 /** Both. True if there were neighbours. */
-export const sendMatrix = async (workspace: Workspace, run: RunRecord, compute: Compute, configuration: ClusteringConfiguration): Promise<boolean> => {
+export const sendMatrix = async (workspace: Workspace, run: RunRecord, compute: Compute, configuration: ClusteringConfiguration, again = false): Promise<boolean> => {
   await sendColumns(workspace, run, compute)
+  // Neighbours are not kept apart by the columns that they are of.
+  if ((await clusteredColumns(workspace, run, configuration)).unsound.length > 0 && !again) return false
   return sendNeighbours(workspace, run, compute, configuration)
 }

@@ -59,6 +59,7 @@ export const parameterSchemas = {
     })
   }),
   deleteRun: z.object({ run }),
+  copyRun: z.object({ file: z.string(), baseFolder: z.string() }),
   purgeDeleted: z.object({}),
   begin: z.object({ run }),
   commit: z.object({}),
@@ -148,6 +149,7 @@ interface Results {
   renameRun: RunRecord
   updateRun: RunRecord
   deleteRun: null
+  copyRun: RunRecord
   purgeDeleted: string[]
   begin: null
   commit: null

@@ -172,6 +172,7 @@ const implementation: Handlers<StoreCalls> = {
   findRun: ({ text }) => connected((connection) => runs.findRun(connection, text)),
   renameRun: ({ run, name }) => changing((connection) => runs.renameRun(connection, run, name)),
   updateRun: ({ run, changes }) => changing((connection) => runs.updateRun(connection, run, changes as Parameters<typeof runs.updateRun>[2])),
+  copyRun: (other) => replacing((connection) => runs.copyRun(connection, other)),
   deleteRun: ({ run }) => nothing(replacing((connection) => runs.deleteRun(connection, run))),
 
   purgeDeleted: () => replacing(runs.purgeDeleted),

@@ -121,7 +121,8 @@ export const getDiagnostics = async (connection: DuckDBConnection, run: number):
     reliability: row.reliability as number,
     centredReliability: row.centred_reliability as number,
     lossTrace: { first: row.first_loss as number, last: row.last_loss as number, min: row.min_loss as number, max: row.max_loss as number },
-    failedChains: JSON.parse(row.failed_chains as string) as DiagnosticsRecord['failedChains']
+    failedChains: JSON.parse(row.failed_chains as string) as DiagnosticsRecord['failedChains'],
+    blocks: row.blocks === null ? null : (JSON.parse(row.blocks as string) as DiagnosticsRecord['blocks'])
   }))
 
 /** Traces in the order in which their chains were first stored; a draw that is not there is NaN. */

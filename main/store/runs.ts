@@ -111,6 +111,33 @@ export const createRun = (connection: DuckDBConnection, { name, configuration, b
     return getRun(connection, id)
   })
 
+/**
+ * Copies the run of another workspace's database, with everything that is kept of it, under the id that it has there; nothing where this
+ * workspace has it already. Throws a `storage` error where that database is of another schema, or holds another number of runs than one.
+ */
+export const copyRun = async (connection: DuckDBConnection, { file, baseFolder }: { readonly file: string; readonly baseFolder: string }): Promise<RunRecord> => {
+  const quoted = `'${file.replaceAll("'", "''")}'`
+  await connection.run(`ATTACH ${quoted} AS other (READ_ONLY)`)
+  try {
+    const [own] = await select(connection, 'SELECT max(version) AS version FROM migrations')
+    const [theirs] = await select(connection, 'SELECT max(version) AS version FROM other.migrations')
+    const ids = (await select(connection, 'SELECT id FROM other.runs')).map(({ id }) => id as string)
+    if (own.version !== theirs.version || ids.length !== 1) throw new SpectroscopeError('storage', `${file} does not belong to this version of the program; install the program again.`)
+    const [id] = ids
+    const present = (await select(connection, 'SELECT number FROM runs WHERE id = $1', [id])).length > 0
+    if (!present) {
+      await inTransaction(connection, async () => {
+        await connection.run('INSERT INTO runs SELECT * REPLACE ((SELECT coalesce(max(number), 0) + 1 FROM runs) AS number, $1 AS base_folder) FROM other.runs', [baseFolder])
+        const number = await runNumber(connection, id)
+        for (const table of runTables) await connection.run(`INSERT INTO ${table} BY NAME SELECT * REPLACE ($1 AS run) FROM other.${table}`, [number])
+      })
+    }
+    return await getRun(connection, id)
+  } finally {
+    await connection.run('DETACH other')
+  }
+}
+
 const changeColumns = { status: 'status', stage: 'stage', startedAt: 'started_at', finishedAt: 'finished_at', error: 'error' } as const
 
 export const updateRun = (connection: DuckDBConnection, run: string, changes: RunChanges): Promise<RunRecord> =>

@@ -70,6 +70,16 @@ export const migrations: readonly Migration[] = [
       'CREATE TABLE layouts (run INTEGER NOT NULL, whiten INTEGER NOT NULL, method VARCHAR NOT NULL)',
       'CREATE TABLE layout_places (run INTEGER NOT NULL, whiten INTEGER NOT NULL, token INTEGER NOT NULL, x FLOAT NOT NULL, y FLOAT NOT NULL)'
     ]
+  },
+  {
+    version: 3,
+    name: 'methods of sampling that go in rounds',
+    statements: [
+      'ALTER TABLE diagnostics ADD COLUMN blocks JSON',
+      // Every run before was sampled by chains; their settings stand in the configuration one by one, whatever preset they came from.
+      `UPDATE runs SET configuration = json_merge_patch(configuration, '{"sampler": {"method": "psgld", "preset": "paper"}}')
+        WHERE json_extract_string(configuration, '$.sampler.method') IS NULL`
+    ]
   }
 ]
 

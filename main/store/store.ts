@@ -74,6 +74,8 @@ export interface Workspace extends Exploration, Labelling {
   updateRun(run: string, changes: RunChanges): Promise<RunRecord>
   /** Deletes the run, all its results and its transient files. */
   deleteRun(run: string): Promise<void>
+  /** Copies the one run of another workspace's database, under its own id; gives it as it is here where it was copied before. */
+  copyRun(file: string, baseFolder: string): Promise<RunRecord>
   /** Deletes the runs that are marked as deleted, with their transient files; returns their ids. */
   purgeDeleted(): Promise<string[]>
 
@@ -198,6 +200,7 @@ const workspaceOf = (store: Store, folder: string, readOnly: boolean): Workspace
     findRun: (text) => call('findRun', { text }),
     renameRun: (run, name) => call('renameRun', { run, name }),
     updateRun: (run, changes) => call('updateRun', { run, changes: { ...changes } }),
+    copyRun: (file, baseFolder) => call('copyRun', { file: resolve(file), baseFolder }),
     deleteRun: async (run) => {
       await call('deleteRun', { run })
       await rm(runFolder(run), { recursive: true, force: true })

@@ -50,7 +50,10 @@ const clusterTokens = (run: number, clustering: number, clusters: Chosen): strin
 
 const diagnostics = (run: number): string => `
   SELECT component, split_r_hat, learning_coefficient, reliability, centred_reliability, list_avg(mean_distance) AS mean_distance, list_avg(final_distance) AS final_distance,
-    list_avg(mean_loss) AS mean_loss, first_loss, last_loss, min_loss, max_loss, json_array_length(failed_chains) AS failed_chains
+    list_avg(mean_loss) AS mean_loss, first_loss, last_loss, min_loss, max_loss, json_array_length(failed_chains) AS failed_chains,
+    (blocks->>'$.rounds')::INTEGER AS rounds, (blocks->>'$.reliabilityBounds[0]')::DOUBLE AS reliability_low, (blocks->>'$.reliabilityBounds[1]')::DOUBLE AS reliability_high,
+    (blocks->>'$.gradientCosine')::DOUBLE AS gradient_cosine, (blocks->>'$.gradientNorm')::DOUBLE AS gradient_norm, (blocks->>'$.effectiveShare')::DOUBLE AS effective_share,
+    (blocks->>'$.meanPhi')::DOUBLE AS mean_phi, (blocks->>'$.phiDeviation')::DOUBLE AS phi_deviation
   FROM diagnostics WHERE run = ${run} ORDER BY ordinal`
 
 const chains = (run: number): string => `

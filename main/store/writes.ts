@@ -124,12 +124,12 @@ export const saveDiagnostics = async (connection: DuckDBConnection, run: number,
   for (const [ordinal, record] of diagnostics.entries()) {
     const { first, last, min, max } = record.lossTrace
     await connection.run(
-      `INSERT INTO diagnostics VALUES (${Array.from({ length: 15 }, (_, i) => `$${i + 1}`).join(', ')}::JSON)`,
+      `INSERT INTO diagnostics VALUES (${Array.from({ length: 14 }, (_, i) => `$${i + 1}`).join(', ')}, $15::JSON, $16::JSON)`,
       [
         run, ordinal, record.component, record.splitRHat, record.learningCoefficient, record.reliability, record.centredReliability,
-        list(record.meanDistance), list(record.finalDistance), list(record.meanLoss), first, last, min, max, JSON.stringify(record.failedChains)
+        list(record.meanDistance), list(record.finalDistance), list(record.meanLoss), first, last, min, max, JSON.stringify(record.failedChains), record.blocks === null ? null : JSON.stringify(record.blocks)
       ],
-      [undefined, undefined, undefined, DOUBLE, DOUBLE, DOUBLE, DOUBLE, LIST(DOUBLE), LIST(DOUBLE), LIST(DOUBLE), DOUBLE, DOUBLE, DOUBLE, DOUBLE, undefined] as never
+      [undefined, undefined, undefined, DOUBLE, DOUBLE, DOUBLE, DOUBLE, LIST(DOUBLE), LIST(DOUBLE), LIST(DOUBLE), DOUBLE, DOUBLE, DOUBLE, DOUBLE, undefined, VARCHAR] as never
     )
   }
 }
