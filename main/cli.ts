@@ -2,11 +2,11 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
 import { clusteringSchema, configurationSchema } from '../preload/configuration'
-import type { ClusteringConfiguration } from '../preload/configuration'
+import type { ClusteringSettings } from '../preload/configuration'
 import { errorKinds, SpectroscopeError } from '../preload/errors'
 import { clusterAgain, showCluster } from './api/clusters'
 import { fetchFromHub } from './api/models'
-import { deleteRun, diagnoseRun, listRuns, resume, showRun, startFromFile } from './api/runs'
+import { continueRun, deleteRun, diagnoseRun, listRuns, previewFile, resume, showRun, startFromFile } from './api/runs'
 import { resourcePath } from './base/entries'
 import { addEngineCommands } from './cli/engine-commands'
 import { addLabelCommands } from './cli/labels-commands'
@@ -16,7 +16,8 @@ import { serveUntilStopped } from './cli/serve'
 import { addShardCommands } from './cli/shard-commands'
 import { confirm, page, watched } from './cli/terminal'
 import { duration, plural, visibleText } from './cli/text'
-import { clusteringText, clusterText, detailsText, healthText, runsText, summaryText } from './cli/views'
+import { clusteringText, clusterText, detailsText, healthText, runsText, signalText, summaryText } from './cli/views'
+import type { Continuation } from './pipeline/run'
 import { programVersion } from './pipeline/versions'
 
 interface Common {
@@ -85,6 +86,27 @@ command('resume <run>', 'Go on with an interrupted run, from its last checkpoint
     })
   )
 
+command('continue <run>', 'Go on with a finished run for more rounds: makes a new run that begins with its sums, and comes to the numbers of one made at once.', 'continue latest --rounds 8', 'continue first --reliability 0.9')
+  .option('--rounds <count>', 'rounds in all, of four draws each with the method "gradient"', wholeFrom(1))
+  .option('--reliability <target>', 'until the reliability of every component reaches this', numberIn(0, 1))
+  .option('-n, --name <name>', 'name of the new run')
+  .addOption(checkpointOption())
+  .action((run: string, { rounds, reliability, name, ...options }: Working & Continuation) =>
+    answer(options, async () => {
+      const summary = await watched((watch) => continueRun(options.workspace, run, { rounds, reliability, name }, { ...watch, checkpointSeconds: options.checkpointEvery }))
+      return { json: summary, text: summaryText(summary, page()) }
+    })
+  )
+
+command('preview <config>', 'Sample a few components of a configuration for about half a minute, and say what the whole run will need.', 'preview study.json')
+  .option('--seconds <count>', 'about how long', numberIn(0), 30)
+  .action((file: string, { seconds, ...options }: Common & { readonly seconds: number }) =>
+    answer(options, async () => {
+      const preview = await previewFile(file, seconds, { signal: new AbortController().signal, onNote: (message) => void process.stderr.write(`${message}\n`) })
+      return { json: preview, text: signalText(preview, page()) }
+    })
+  )
+
 addShardCommands({ command, answer }, checkpointOption)
 
 command('runs', 'List the runs of a workspace.', 'runs --workspace work')
@@ -123,21 +145,23 @@ command('show <run>', 'Show a run\'s clusters by size, or the tokens of one clus
     })
   )
 
-const describe = (key: keyof ClusteringConfiguration): string => clusteringSchema.shape[key].description ?? key
+const autoOr = (parse: (text: string) => number) => (text: string): number | 'auto' => (text === 'auto' ? text : parse(text))
 
-interface ClusterOptions extends Working, Partial<ClusteringConfiguration> {
+const describe = (key: keyof ClusteringSettings): string => clusteringSchema.shape[key].description ?? key
+
+interface ClusterOptions extends Working, Partial<ClusteringSettings> {
   readonly name?: string
 }
 
 command('cluster <run>', 'Cluster a run\'s matrix once more; options not given are the run\'s own settings. Kept beside the earlier clusterings.', 'cluster latest --neighbours 30', 'cluster first --rule global --name "global rule"')
-  .option('-k, --neighbours <k>', describe('neighbours'), wholeFrom(2))
+  .option('-k, --neighbours <k>', describe('neighbours'), autoOr(wholeFrom(2)))
   .addOption(new Option('--symmetrize <how>', describe('symmetrize')).choices(['union', 'mutual']))
   .option('--whiten', describe('whiten'))
   .option('--no-whiten', 'standardised columns and centred rows')
   .option('--alpha <alpha>', describe('alpha'), numberIn(0, 1))
   .option('--epsilon <epsilon>', describe('epsilon'), numberIn(0))
   .addOption(new Option('--rule <rule>', describe('rule')).choices(['local', 'global']))
-  .option('--min-size <tokens>', describe('minSize'), wholeFrom(1))
+  .option('--min-size <tokens>', describe('minSize'), autoOr(wholeFrom(1)))
   .option('--max-rejections <count>', describe('maxRejections'), wholeFrom(1))
   .option('--remaining <share>', describe('remaining'), numberIn(0, 1))
   .option('-n, --name <name>', 'name of the clustering')

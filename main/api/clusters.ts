@@ -1,5 +1,5 @@
 import { clusteringSchema } from '../../preload/configuration'
-import type { ClusteringConfiguration } from '../../preload/configuration'
+import type { ClusteringSettings } from '../../preload/configuration'
 import type { ClusterTokens, ClusteringSummary } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
 import { leftoverCluster } from '../../preload/records'
@@ -35,7 +35,7 @@ export const showCluster = (folder: string, run: string, cluster: string, { clus
 }
 
 /** Checks changes to a run's clustering settings. Throws a `usage` error that names the option. */
-const changed = (base: ClusteringConfiguration | false, changes: Partial<ClusteringConfiguration>): ClusteringConfiguration => {
+const changed = (base: ClusteringSettings | false, changes: Partial<ClusteringSettings>): ClusteringSettings => {
   const parsed = clusteringSchema.safeParse({ ...(base === false ? {} : base), ...changes })
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
@@ -44,7 +44,7 @@ const changed = (base: ClusteringConfiguration | false, changes: Partial<Cluster
 }
 
 /** One more clustering of a run's matrix: the run's own settings with some changed. */
-export const clusterAgain = (folder: string, run: string, changes: Partial<ClusteringConfiguration>, options: StartOptions): Promise<ClusteringSummary> =>
+export const clusterAgain = (folder: string, run: string, changes: Partial<ClusteringSettings>, options: StartOptions): Promise<ClusteringSummary> =>
   withWorkspace(folder, 'write', async (workspace) => {
     const record = await workspace.findRun(run)
     const configuration = changed(record.configuration.clustering, changes)

@@ -6,6 +6,7 @@ import type { ConfigurationCheck, ConfigurationProblem, RunEntry, Settings } fro
 import { SpectroscopeError } from '../../preload/errors'
 import type { RunRecord } from '../../preload/records'
 import { resourcePath } from '../base/entries'
+import { previewSignalApart } from '../pipeline/preview'
 import { checkConfiguration, readConfiguration, readConfigurationFile } from '../pipeline/checks'
 import type { LabelCounts } from '../store/labelling'
 import type { Workspace } from '../store/store'
@@ -61,7 +62,8 @@ const entryOf = (manager: RunManager, record: RunRecord, counts: readonly LabelC
     clusters: clustering?.clusters ?? null, clustering: clustering?.number ?? null,
     clusterings: run.clusterings.map(({ number, name, clusters }) => ({ number, name, clusters })),
     labels: counts.find((each) => each.run === run.id && each.clustering === clustering?.number)?.counts ?? {},
-    createdAt: run.createdAt, finishedAt: run.finishedAt, archived: run.archived, deleted: run.deleted, queued: manager.isQueued(run.id)
+    createdAt: run.createdAt, finishedAt: run.finishedAt, archived: run.archived, deleted: run.deleted, queued: manager.isQueued(run.id),
+    keptSums: run.status === 'finished' ? (run.provenance.keptSums ?? null) : null
   }
 }
 
@@ -101,6 +103,15 @@ export const runCalls = (context: WorkbenchContext, managed: () => RunManager, e
     'runs.start': async ({ name, configuration, baseFolder }) => {
       const full = await checked(configuration, baseFolder, context.settings())
       return { run: await managed().start(name, full, resolve(baseFolder)) }
+    },
+    'runs.previewSignal': async ({ configuration, baseFolder, seconds }) =>
+      previewSignalApart(await checked(configuration, baseFolder, context.settings()), resolve(baseFolder), seconds, { signal: new AbortController().signal }),
+    'runs.continue': async ({ run, ...continuation }) => ({ run: await managed().continueRun(run, continuation) }),
+    'runs.openExample': async () => {
+      const { id } = await context.workspace().copyRun(resourcePath('demo', 'example.duckdb'), resourcePath('demo'))
+      await context.workspace().changeRun(id, { deleted: false, archived: false }, context.author())
+      context.emit('runs-changed', null)
+      return { run: id }
     },
     'runs.startDemo': async () => {
       const { engine, threads } = context.settings()

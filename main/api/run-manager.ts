@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import type { ClusteringConfiguration, RunConfiguration } from '../../preload/configuration'
+import type { ClusteringSettings, RunConfiguration } from '../../preload/configuration'
 import type { LiveRun, Notices, NoticeName, RunEvent } from '../../preload/contract'
 import { SpectroscopeError, toPlain } from '../../preload/errors'
 import type { RunRecord } from '../../preload/records'
@@ -8,7 +8,7 @@ import { checkEngine } from '../engine/engines'
 import { componentNames } from '../models/components'
 import { parseModelConfig } from '../models/config'
 import { chooseComponents } from '../pipeline/checks'
-import { createRun, recluster, resumeRun } from '../pipeline/run'
+import { type Continuation, createContinuation, createRun, recluster, resumeRun } from '../pipeline/run'
 import type { RunOptions } from '../pipeline/run-options'
 import { StoreLost } from '../store/store'
 import type { Workspace } from '../store/store'
@@ -202,6 +202,13 @@ export class RunManager {
     return id
   }
 
+  /** Makes a run that goes on from a finished one's sums; gives its id. */
+  async continueRun(id: string, continuation: Continuation): Promise<string> {
+    const made = await createContinuation(this.#workspace, await this.#workspace.getRun(id), continuation)
+    this.#add(made.id, 'run', true, (run, options) => resumeRun(this.#workspace, run, options))
+    return made.id
+  }
+
   /** `engine` is where it goes on in place of its own. */
   async resume(id: string, engine?: string): Promise<void> {
     if (engine !== undefined) checkEngine(engine)
@@ -213,7 +220,7 @@ export class RunManager {
     this.#add(id, 'run', false, (record, options) => resumeRun(this.#workspace, record, { ...options, engine }))
   }
 
-  async recluster(id: string, name: string, configuration: ClusteringConfiguration): Promise<void> {
+  async recluster(id: string, name: string, configuration: ClusteringSettings): Promise<void> {
     this.#refuseTwice(id)
     const run = await this.#workspace.getRun(id)
     if (!run.stages.some(({ stage }) => stage === 'sample')) throw new SpectroscopeError('usage', `Run ${id} has no susceptibilities yet; resume it first.`)

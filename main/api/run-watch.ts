@@ -65,7 +65,8 @@ export class RunWatch {
     const key = `${component} ${chain}`
     const present = this.#chains.get(key)
     if (present !== undefined) return present
-    const { draws } = this.#run.configuration.sampler
+    const { sampler } = this.#run.configuration
+    const draws = sampler.method === 'psgld' ? sampler.draws : 0
     const made = { component, chain, losses: new Float64Array(draws).fill(NaN), distances: new Float64Array(draws).fill(NaN), draws: 0 }
     this.#chains.set(key, made)
     return made
@@ -135,13 +136,14 @@ export class RunWatch {
   /** The health of a component on the draws that all of its living chains have. */
   #assess(component: string): void {
     const { sampler } = this.#run.configuration
+    if (sampler.method !== 'psgld') return
     const failed = this.#failed.filter((each) => each.component === component)
     const chains = [...this.#chains.values()].filter((each) => each.component === component)
     const alive = chains.filter(({ chain }) => !failed.some((each) => each.chain === chain))
     const draws = Math.min(...alive.map((each) => each.draws), sampler.draws)
     if (chains.length === 0 || (failed.length === 0 && draws < leastDraws)) return
     const traces = chains.map(({ chain, losses, distances }) => ({ component, chain, losses: losses.subarray(0, draws), distances: distances.subarray(0, draws) }))
-    const soFar = { ...diagnose(traces, failed, this.#initialLoss, sampler.nBeta), reliability: NaN, centredReliability: NaN }
+    const soFar = { ...diagnose(traces, failed, this.#initialLoss, sampler.nBeta), reliability: NaN, centredReliability: NaN, blocks: null }
     this.#findings.set(component, assessHealth(soFar, traces, this.#initialLoss, sampler).filter(({ kind }) => kind === 'chains failed' || draws >= leastDraws))
   }
 
@@ -157,7 +159,9 @@ export class RunWatch {
 
   #fractions(): LiveRun['components'] {
     if (this.#stage !== 'sample') return []
-    const { chains, draws } = this.#run.configuration.sampler
+    const { sampler } = this.#run.configuration
+    if (sampler.method !== 'psgld') return this.#components.map((component) => ({ component, fraction: this.#progress?.reliabilities?.find((each) => each.component === component)?.done === true ? 1 : 0 }))
+    const { chains, draws } = sampler
     const stepped = this.#progress?.step !== undefined && this.#progress.steps !== undefined ? this.#progress.step / this.#progress.steps : 0
     const drawn = new Map<string, number>()
     for (const chain of this.#chains.values()) drawn.set(chain.component, (drawn.get(chain.component) ?? 0) + chain.draws)

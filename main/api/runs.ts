@@ -1,11 +1,13 @@
 import { dirname, resolve } from 'node:path'
 import type { RunConfiguration } from '../../preload/configuration'
-import type { RunDetails, RunHealth, RunSummary } from '../../preload/contract'
+import type { RunDetails, RunHealth, RunSummary, SignalPreview } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
 import type { ClusteringRecord, DiagnosticsRecord, RunRecord } from '../../preload/records'
 import { checkConfiguration, readConfiguration } from '../pipeline/checks'
+import type { PartOptions } from '../pipeline/describe'
 import { componentDiagnostics } from '../pipeline/diagnostics'
-import { nextStage, resumeRun, startRun } from '../pipeline/run'
+import { previewSignalApart } from '../pipeline/preview'
+import { type Continuation, createContinuation, nextStage, resumeRun, startRun } from '../pipeline/run'
 import type { RunOptions, StartOptions } from '../pipeline/run-options'
 import { quoted } from '../pipeline/shard-scripts'
 import { assessHealth, reliabilityThreshold } from '../sampling/diagnostics'
@@ -84,6 +86,21 @@ export const resume = (folder: string, text: string, options: RunOptions): Promi
     const run = await workspace.findRun(text)
     return working(workspace, folder, options, (relayed) => resumeRun(workspace, run, { ...relayed, engine: options.engine }))
   })
+
+/** Makes a run that goes on from a finished one's sums, and works through it. */
+export const continueRun = (folder: string, text: string, continuation: Continuation, options: RunOptions): Promise<RunSummary> =>
+  withWorkspace(folder, 'write', async (workspace) => {
+    const made = await createContinuation(workspace, await workspace.findRun(text), continuation)
+    return working(workspace, folder, options, (relayed) => resumeRun(workspace, made, relayed))
+  })
+
+/** What a run of a configuration file is likely to need: see `previewSignalApart`. */
+export const previewFile = async (file: string, seconds: number, options: PartOptions): Promise<SignalPreview> => {
+  const configuration = await readConfiguration(file)
+  const baseFolder = dirname(resolve(file))
+  await checkConfiguration(configuration, baseFolder)
+  return previewSignalApart(configuration, baseFolder, seconds, options)
+}
 
 /** All runs, oldest first. */
 export const listRuns = (folder: string): Promise<RunRecord[]> => withWorkspace(folder, 'read', async (workspace) => (await workspace.listRuns()).map(settled))

@@ -30,12 +30,20 @@ export const bar = (share: number, width: number): string => {
 
 const share = ({ done, total }: RunProgress): number => (total > 0 ? Math.min(1, done / total) : 0)
 
+const reliabilityWords = (reliabilities: NonNullable<RunProgress['reliabilities']>): string => {
+  const known = reliabilities.flatMap(({ reliability }) => (reliability === null ? [] : [reliability]))
+  const range = known.length === 0 ? '' : `, reliability ${Math.min(...known).toFixed(2)} to ${Math.max(...known).toFixed(2)}`
+  return `${reliabilities.filter(({ done }) => done).length} of ${reliabilities.length} components done${range}`
+}
+
 /** What a progress report says beside its bar, most important first. */
 export const progressWords = (progress: RunProgress): string[] => {
-  const { component, chain, chains, step, steps, draw, draws, tokensPerSecond, secondsLeft, done, total, unit, detail } = progress
+  const { component, chain, chains, round, rounds, reliabilities, step, steps, draw, draws, tokensPerSecond, secondsLeft, done, total, unit, detail } = progress
   return [
     ...(secondsLeft === undefined ? [] : [`${duration(secondsLeft)} left`]),
     ...(component === undefined ? [] : [`component ${component}`]),
+    ...(round === undefined || rounds === undefined ? [] : [`round ${grouped(round)} of at most ${grouped(rounds)}`]),
+    ...(reliabilities === undefined || reliabilities.length === 0 ? [] : [reliabilityWords(reliabilities)]),
     ...(chain === undefined ? [] : [chains === undefined ? `chain ${chain}` : `chain ${chain} of ${chains}`]),
     ...(draw === undefined || draws === undefined ? [] : [`draw ${grouped(draw)} of ${grouped(draws)}`]),
     ...(step === undefined || steps === undefined ? [] : [`step ${grouped(step)} of ${grouped(steps)}`]),

@@ -1,6 +1,6 @@
-import type { ClusteringConfiguration } from '../../preload/configuration'
-import type { ClusteringSummary, ClusterTokens, EngineRate, RunDetails, RunHealth, RunSummary } from '../../preload/contract'
-import type { ClusteringRecord, ClusterSummary, DiagnosticsRecord, RunRecord, TokenInContext } from '../../preload/records'
+import { type ClusteringConfiguration, samplerWords } from '../../preload/configuration'
+import type { ClusteringSummary, ClusterTokens, EngineRate, RunDetails, RunHealth, RunSummary, SignalPreview } from '../../preload/contract'
+import type { ClusteringRecord, ClusterSummary, DiagnosticsRecord, ReliabilityBounds, RunRecord, TokenInContext } from '../../preload/records'
 import { renderTable } from './table'
 import { clip, clipStart, duration, figure, fixed, grouped, padEnd, padStart, percent, plural, textWidth, visibleText, visibleToken, wrap } from './text'
 
@@ -79,11 +79,10 @@ const clustersTable = (clusters: readonly ClusterSummary[], tokens: number, page
 
 const configurationWords = ({ configuration, baseFolder, provenance }: RunRecord): string[] => {
   const { sampler, model, seed } = configuration
-  const steps = sampler.nBeta === 0 ? '' : `, ${sampler.stepsBetweenDraws} steps apart after ${sampler.burnIn} of burn-in, step size ${sampler.stepSize}, batch ${sampler.batchSize}`
   return [
     `Model ${visibleText(model)} (from ${visibleText(baseFolder)}), seed ${seed}, engine ${provenance.engine === undefined ? configuration.engine : `${provenance.engine.name} ${provenance.engine.version}, ${provenance.engine.precision}, ${provenance.engine.device}`}.`,
     ...(provenance.enginesBefore ?? []).map(({ name, device, until }) => `Begun on ${name} (${visibleText(device)}), until ${when(until)} UTC.`),
-    `Sampler: ${sampler.preset} preset, nβ ${sampler.nBeta}, γ ${sampler.gamma}, ${plural(sampler.chains, 'chain')} of ${plural(sampler.draws, 'draw')}${steps}, ${sampler.estimator} estimator.`
+    `Sampler: ${sampler.preset} preset: ${samplerWords(sampler)}.`
   ]
 }
 
@@ -155,23 +154,79 @@ const healthRow = (diagnostics: DiagnosticsRecord, unhealthy: ReadonlySet<string
   unhealthy.has(diagnostics.component) ? '!' : ''
 ]
 
-export const healthText = ({ run, initialLoss, threshold, diagnostics, findings }: RunHealth, page: Page): string =>
-  join(
+const chainsTable = (diagnostics: readonly DiagnosticsRecord[], unhealthy: ReadonlySet<string>, page: Page): string =>
+  renderTable(
+    [
+      { title: 'component' }, { title: 'loss, first → last', align: 'right' }, { title: 'least … most', align: 'right' }, { title: 'split-R̂', align: 'right' },
+      { title: 'distance', align: 'right' }, { title: 'λ̂', align: 'right' }, { title: 'reliability', align: 'right' }, { title: 'centred', align: 'right' }, { title: '' }
+    ],
+    diagnostics.map((each) => healthRow(each, unhealthy)),
+    page.width,
+    page.bold
+  )
+
+const withBounds = (value: number, [low, high]: ReliabilityBounds): string => `${fixed(value, 2)} (${fixed(low, 2)} to ${fixed(high, 2)})`
+
+const blocksTable = (diagnostics: readonly DiagnosticsRecord[], unhealthy: ReadonlySet<string>, nBeta: number, page: Page): string =>
+  renderTable(
+    [
+      { title: 'component' }, { title: 'rounds', align: 'right' }, { title: 'reliability', align: 'right' }, { title: 'centred', align: 'right' }, { title: 'cosine', align: 'right' },
+      { title: '‖E∇φ‖', align: 'right' }, { title: 'eff. share', align: 'right' }, { title: 'φ, mean ± spread', align: 'right' }, { title: 'λ̂', align: 'right' },
+      { title: 'left out', align: 'right' }, { title: '' }
+    ],
+    diagnostics.map(({ component, reliability, centredReliability, learningCoefficient, blocks }) =>
+      blocks === null
+        ? [component, '–', '–', '–', '–', '–', '–', '–', '–', '–', '!']
+        : [
+            component, String(blocks.rounds), withBounds(reliability, blocks.reliabilityBounds), withBounds(centredReliability, blocks.centredReliabilityBounds),
+            fixed(blocks.gradientCosine, 2), figure(blocks.gradientNorm), fixed(blocks.effectiveShare, 3), `${figure(blocks.meanPhi)} ± ${figure(blocks.phiDeviation)}`,
+            nBeta === 0 ? '–' : figure(learningCoefficient), blocks.remainder === null ? '–' : `${percent(blocks.remainder.share)} ± ${percent(blocks.remainder.error)}`,
+            unhealthy.has(component) ? '!' : ''
+          ]),
+    page.width,
+    page.bold
+  )
+
+/** How far the posterior is from the prior, by the least effective share. */
+export const shareWords = (diagnostics: readonly DiagnosticsRecord[], nBeta: number): string => {
+  const shares = diagnostics.flatMap(({ component, blocks }) => (blocks === null ? [] : [{ component, share: blocks.effectiveShare }])).sort((a, b) => a.share - b.share)
+  if (nBeta === 0 || shares.length === 0) return 'At nβ 0 the posterior is the prior.'
+  const [{ component, share }] = shares
+  return share >= 0.98
+    ? `The posterior is the prior within ${percent(Math.max(0.01, 1 - share))}: nβ makes hardly any difference here.`
+    : `The posterior is furthest from the prior for ${component}, where ${percent(share)} of the draws count.`
+}
+
+export const healthText = ({ run, initialLoss, threshold, diagnostics, findings }: RunHealth, page: Page): string => {
+  const { sampler } = run.configuration
+  const unhealthy = new Set(findings.map(({ component }) => component))
+  const isChains = sampler.method === 'psgld'
+  const legend = isChains
+    ? `Loss: mean over chains of L at the draws. Distance: ‖u - u*‖ at the last draw. λ̂: learning coefficient nβ (E[L] - L(w*)). Reliability: of the column of χ̂, raw and after rows are centred as for clustering; below ${threshold} it is mostly noise.`
+    : `Reliability: of the column of χ̂, raw and after rows are centred as for clustering, above the first number in brackets with 90 % confidence; below ${threshold} it is mostly noise. Cosine: of the mean gradients of both halves of the draws. Effective share: of the draws, once they are weighted for nβ. φ: L - L(w*) at the draws. λ̂: learning coefficient nβ E[φ]. Left out: variance of orders above the first, as a share of the column's, where it was looked at.`
+  return join(
     `${page.bold(`Run ${run.id}`)} "${visibleText(run.name)}": L(w*) = ${figure(initialLoss, 4)} nats per token on the observation rows.`,
     '',
+    isChains ? chainsTable(diagnostics, unhealthy, page) : blocksTable(diagnostics, unhealthy, sampler.nBeta, page),
+    '',
+    paragraph(legend, page),
+    isChains ? [] : paragraph(shareWords(diagnostics, sampler.nBeta), page),
+    '',
+    findings.length === 0 ? ['Nothing looks unhealthy.'] : findings.flatMap(({ message }) => paragraph(`! ${message}`, page, '  '))
+  )
+}
+
+/** What `preview` says. */
+export const signalText = ({ components, words }: SignalPreview, page: Page): string =>
+  join(
     renderTable(
-      [
-        { title: 'component' }, { title: 'loss, first → last', align: 'right' }, { title: 'least … most', align: 'right' }, { title: 'split-R̂', align: 'right' },
-        { title: 'distance', align: 'right' }, { title: 'λ̂', align: 'right' }, { title: 'reliability', align: 'right' }, { title: 'centred', align: 'right' }, { title: '' }
-      ],
-      diagnostics.map((each) => healthRow(each, new Set(findings.map(({ component }) => component)))),
+      [{ title: 'component' }, { title: 'rounds', align: 'right' }, { title: 'reliability', align: 'right' }, { title: 'at least (90 %)', align: 'right' }, { title: 'rounds needed', align: 'right' }],
+      components.map(({ component, rounds, reliability, lower, roundsNeeded }) => [component, String(rounds), fixed(reliability, 2), fixed(lower, 2), roundsNeeded === null ? '–' : grouped(roundsNeeded)]),
       page.width,
       page.bold
     ),
     '',
-    paragraph(`Loss: mean over chains of L at the draws. Distance: ‖u - u*‖ at the last draw. λ̂: learning coefficient nβ (E[L] - L(w*)). Reliability: of the column of χ̂, raw and after rows are centred as for clustering; below ${threshold} it is mostly noise.`, page),
-    '',
-    findings.length === 0 ? ['Nothing looks unhealthy.'] : findings.flatMap(({ message }) => paragraph(`! ${message}`, page, '  '))
+    paragraph(words, page)
   )
 
 export const clusteringText = ({ run, tokens, clustering }: ClusteringSummary, page: Page): string =>

@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path'
 import type { Annotation, AnnotationTarget } from '../../preload/contract-annotations'
-import type { ClusteringRecord, ClusterNumber, ClusterSummary, RunRecord } from '../../preload/records'
+import type { BlockDiagnostics, ClusteringRecord, ClusterNumber, ClusterSummary, RunRecord } from '../../preload/records'
 import { makeFolder, writeFileAtomically } from '../base/files'
 import { labelOf, parseTarget } from '../labels/annotations'
 import type { Workspace } from '../store/store'
@@ -60,14 +60,24 @@ class Source {
   }
 }
 
+const number = (value: number): number | null => finite([value])[0]
+
+const blocksInFile = ({ reliabilityBounds, centredReliabilityBounds, gradientCosine, gradientNorm, effectiveShare, meanPhi, phiDeviation, rounds, remainder }: BlockDiagnostics): SetHead['diagnostics'][number]['blocks'] => ({
+  rounds, reliabilityBounds: [number(reliabilityBounds[0]), number(reliabilityBounds[1])], centredReliabilityBounds: [number(centredReliabilityBounds[0]), number(centredReliabilityBounds[1])],
+  gradientCosine: gradientCosine === null ? null : number(gradientCosine), gradientNorm: number(gradientNorm), effectiveShare: number(effectiveShare),
+  meanPhi: number(meanPhi), phiDeviation: number(phiDeviation),
+  remainder: remainder === null ? null : { draws: remainder.draws, share: number(remainder.share), error: number(remainder.error) }
+})
+
 const diagnosticsInFile = async ({ workspace, run }: Source): Promise<SetHead['diagnostics']> =>
   (await workspace.getDiagnostics(run.id)).map((one) => ({
     ...one,
     ...Object.fromEntries((['splitRHat', 'learningCoefficient', 'reliability', 'centredReliability'] as const).map((key) => [key, finite([one[key] ?? Number.NaN])[0]])),
     meanDistance: finite(one.meanDistance), finalDistance: finite(one.finalDistance), meanLoss: finite(one.meanLoss),
     lossTrace: Object.fromEntries(Object.entries(one.lossTrace).map(([key, value]) => [key, finite([value])[0]])),
-    failedChains: one.failedChains
-  } as SetHead['diagnostics'][number]))
+    failedChains: one.failedChains,
+    blocks: one.blocks === null ? null : blocksInFile(one.blocks)
+  } as unknown as SetHead['diagnostics'][number]))
 
 /** Merges all of whose clusters are in the file, and parts of the clusters that are. */
 const groupsInFile = ({ annotations, members, numbers }: Source): Pick<SetHead, 'merges' | 'parts'> => {

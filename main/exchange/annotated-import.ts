@@ -1,7 +1,7 @@
 import { basename, dirname, resolve } from 'node:path'
 import type { Annotation } from '../../preload/contract-annotations'
 import { leftoverCluster } from '../../preload/records'
-import type { ClusteringRecord, ClusterNumber, DiagnosticsRecord, ImportedProvenance, NewClustering, RunRecord, StudyRecord } from '../../preload/records'
+import type { ClusteringRecord, ClusterNumber, DiagnosticsRecord, ImportedProvenance, ReliabilityBounds, NewClustering, RunRecord, StudyRecord } from '../../preload/records'
 import { carryLabels, matchTokens } from '../labels/carry'
 import type { CarriedLabels, StudiedRows } from '../labels/carry'
 import type { Workspace } from '../store/store'
@@ -53,12 +53,20 @@ const clusteringOf = ({ head: { clustering }, clusters }: ReadSet): NewClusterin
   }
 }
 
+const boundsOf = ([low, high]: readonly [number | null, number | null]): ReliabilityBounds => [numberOr(low), numberOr(high)]
+
 const diagnosticsOf = ({ head }: ReadSet): DiagnosticsRecord[] =>
   head.diagnostics.map((one) => ({
     ...one,
     learningCoefficient: numberOr(one.learningCoefficient), reliability: numberOr(one.reliability), centredReliability: numberOr(one.centredReliability),
     meanDistance: one.meanDistance.map(numberOr), finalDistance: one.finalDistance.map(numberOr), meanLoss: one.meanLoss.map(numberOr),
-    lossTrace: { first: numberOr(one.lossTrace.first), last: numberOr(one.lossTrace.last), min: numberOr(one.lossTrace.min), max: numberOr(one.lossTrace.max) }
+    lossTrace: { first: numberOr(one.lossTrace.first), last: numberOr(one.lossTrace.last), min: numberOr(one.lossTrace.min), max: numberOr(one.lossTrace.max) },
+    blocks: one.blocks === null ? null : {
+      rounds: one.blocks.rounds, reliabilityBounds: boundsOf(one.blocks.reliabilityBounds), centredReliabilityBounds: boundsOf(one.blocks.centredReliabilityBounds),
+      gradientCosine: one.blocks.gradientCosine, gradientNorm: numberOr(one.blocks.gradientNorm), effectiveShare: numberOr(one.blocks.effectiveShare),
+      meanPhi: numberOr(one.blocks.meanPhi), phiDeviation: numberOr(one.blocks.phiDeviation),
+      remainder: one.blocks.remainder === null ? null : { draws: one.blocks.remainder.draws, share: numberOr(one.blocks.remainder.share), error: numberOr(one.blocks.remainder.error) }
+    }
   }))
 
 const originOf = ({ head: { run, stages, clustering, selection } }: ReadSet, file: string): ImportedProvenance => ({

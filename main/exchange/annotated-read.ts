@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { parseConfiguration } from '../../preload/configuration'
+import { modernised, parseConfiguration } from '../../preload/configuration'
 import type { RunConfiguration } from '../../preload/configuration'
 import type { Annotation } from '../../preload/contract-annotations'
 import { blockSchema, clusterSchema, documentSchema, headSchemas, memberSchema, rowSchema, setFormat, setVersion, vocabularySchema } from './annotated-set'
@@ -159,7 +159,7 @@ class SetReader {
       case 'matrix': return this.#readMatrix()
       default:
         if (!Object.hasOwn(headSchemas, key)) throw this.reader.fault('this key is unknown', again)
-        this.#head[key] = checked(this.reader, headSchemas[key as keyof SetHead], await this.reader.value())
+        this.#head[key] = checked(this.reader, headSchemas[key as keyof SetHead], key === 'configuration' ? modernised(await this.reader.value()) : await this.reader.value())
     }
   }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { configurationSchema, clusteringSchema } from '../../preload/configuration'
+import { clusteringConfigurationSchema, configurationSchema } from '../../preload/configuration'
 import { blindScoreSchema, confidences, labelStatuses } from '../../preload/contract-annotations'
 import { stageNames } from '../../preload/records'
 
@@ -43,16 +43,24 @@ const provenanceSchema = z.strictObject({
   threads: index.optional()
 })
 
+/** Bounds of a reliability: it is above the first, and below the second, with 90 % confidence each. */
+const bounds = z.tuple([realOrNull, realOrNull])
+
 const diagnosticsSchema = z.strictObject({
   component: text, splitRHat: realOrNull, learningCoefficient: realOrNull,
   meanDistance: z.array(realOrNull), finalDistance: z.array(realOrNull), meanLoss: z.array(realOrNull),
   reliability: realOrNull, centredReliability: realOrNull,
   lossTrace: z.strictObject({ first: realOrNull, last: realOrNull, min: realOrNull, max: realOrNull }),
-  failedChains: z.array(z.strictObject({ chain: index, draw: index, step: index, message: text }))
+  failedChains: z.array(z.strictObject({ chain: index, draw: index, step: index, message: text })),
+  blocks: z.strictObject({
+    rounds: index, reliabilityBounds: bounds, centredReliabilityBounds: bounds, gradientCosine: realOrNull, gradientNorm: realOrNull, effectiveShare: realOrNull,
+    meanPhi: realOrNull, phiDeviation: realOrNull,
+    remainder: z.strictObject({ draws: index, share: realOrNull, error: realOrNull }).nullable()
+  }).nullable().default(null).describe('of methods that go in rounds; null for chains')
 })
 
 const clusteringRecordSchema = z.strictObject({
-  number: z.int().min(1), name: text, configuration: clusteringSchema, seed: index, createdAt: time, ending: text, attempts: index, edges: index, volume: real,
+  number: z.int().min(1), name: text, configuration: clusteringConfigurationSchema, seed: index, createdAt: time, ending: text, attempts: index, edges: index, volume: real,
   clusters: index.describe('of the whole clustering, exported or not'),
   leftoverKind: z.enum(['main body', 'unclustered']),
   leftoverSize: index

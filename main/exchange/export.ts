@@ -35,7 +35,7 @@ interface Source {
 }
 
 /** The names of all that an export writes: a folder that holds nothing else may be replaced by another export. */
-const ownFile = /^(susceptibilities|standard_errors|components|tokens|clusters|cluster_tokens|labels|diagnostics|chains|traces|documents|run)\.(npy|csv|json|parquet)$/
+const ownFile = /^(susceptibilities|standard_errors|components|columns|tokens|clusters|cluster_tokens|labels|diagnostics|chains|traces|documents|run)\.(npy|csv|json|parquet)$/
 
 const topTokens = 20
 const contextTokens = 16
@@ -118,6 +118,18 @@ const clusterFile = async function* (source: Source): AsyncGenerator<string> {
   yield '\n'
 }
 
+/** What is known of each column, in order: how much of it is signal. */
+const columnsOf = async ({ workspace, run }: Source): Promise<object[]> => {
+  const diagnostics = new Map((await workspace.getDiagnostics(run.id)).map((each) => [each.component, each]))
+  return run.components.map((component) => {
+    const { reliability = null, centredReliability = null, blocks = null } = diagnostics.get(component) ?? {}
+    return {
+      component, reliability, centredReliability,
+      ...(blocks === null ? {} : { reliabilityBounds: blocks.reliabilityBounds, centredReliabilityBounds: blocks.centredReliabilityBounds, effectiveShare: blocks.effectiveShare })
+    }
+  })
+}
+
 const npy = async (source: Source, folder: string): Promise<void> => {
   const { run } = source
   const chosen = await chosenTokens(source)
@@ -125,6 +137,7 @@ const npy = async (source: Source, folder: string): Promise<void> => {
   await writeNpy(join(folder, 'susceptibilities.npy'), shape, matrixBlocks(source, 'susceptibilities', chosen))
   await writeNpy(join(folder, 'standard_errors.npy'), shape, matrixBlocks(source, 'standardErrors', chosen))
   await write(folder, 'components.json', `${pretty(run.components)}\n`)
+  await write(folder, 'columns.json', `${pretty(await columnsOf(source))}\n`)
   await table(source, folder, 'tokens', 'csv', 'tokens')
   await write(folder, 'clusters.json', clusterFile(source))
 }
@@ -185,7 +198,7 @@ const json = async (source: Source, folder: string): Promise<void> => {
  * Writes a run into a folder, which appears whole or not at all. json: one readable file, run.json (provenance, configuration,
  * components, diagnostics, clusters with their tokens in context); csv, parquet: tables with names in their headers, and run.json
  * without clusters; npy: susceptibilities.npy and standard_errors.npy (float32 [tokens, components], C order, tokens by probe row,
- * then target position), components.json, tokens.csv, clusters.json. With chosen clusters, only their tokens are there. Throws `input` when the run has no susceptibilities yet,
+ * then target position), components.json, columns.json (reliability of each), tokens.csv, clusters.json. With chosen clusters, only their tokens are there. Throws `input` when the run has no susceptibilities yet,
  * or no clusters where its configuration asks for them.
  */
 export const exportRun = async (workspace: Workspace, runId: string, { format, folder, overwrite = false, clustering: number, clusters = 'all' }: ExportOptions): Promise<void> => {

@@ -27,13 +27,16 @@ export const figureHtml = (value: number | null): string => {
 
 export const grouped = (count: number): string => String(count).replace(/\B(?=(\d{3})+$)/g, ',')
 
-const [barHeight, labelWidth, chartWidth, rightMargin] = [13, 90, 420, 60]
+const [barHeight, labelWidth, chartWidth, rightMargin] = [13, 90, 420, 110]
+
+/** Columns below this reliability are mostly noise. */
+const noisyBelow = 0.5
 
 /**
  * A cluster's mean χ per component as horizontal bars, each in units of its column's standard deviation, with the cluster's own spread
  * as a line: negative is expression, positive suppression. Drawn as SVG, readable without colours by its numbers.
  */
-export const profileSvg = (components: readonly string[], { mean, standardDeviation }: Moments, columns: Moments): string => {
+export const profileSvg = (components: readonly string[], { mean, standardDeviation }: Moments, columns: Moments, reliabilities: readonly number[]): string => {
   const scaled = components.map((_, i) => {
     const deviation = columns.standardDeviation[i]
     return deviation > 0 ? { value: (mean[i] - columns.mean[i]) / deviation, spread: standardDeviation[i] / deviation } : { value: 0, spread: 0 }
@@ -42,12 +45,12 @@ export const profileSvg = (components: readonly string[], { mean, standardDeviat
   const x = (value: number): number => Number((labelWidth + (chartWidth / 2) * (1 + Math.max(-most, Math.min(most, value)) / most)).toFixed(1))
   const bars = scaled.map(({ value, spread }, i) => {
     const y = 4 + i * barHeight
-    const label = `<text x="${labelWidth - 6}" y="${y + 9}" text-anchor="end">${escapeHtml(components[i])}</text>`
+    const label = `<text x="${labelWidth - 6}" y="${y + 9}" text-anchor="end"${reliabilities[i] < noisyBelow ? ' class="noisy"' : ''}>${escapeHtml(components[i])}${reliabilities[i] < noisyBelow ? ' (noise)' : ''}</text>`
     if (!Number.isFinite(value)) return `${label}<text x="${x(0) + 4}" y="${y + 9}">not a number</text>`
     const [from, to] = [Math.min(x(0), x(value)), Math.max(x(0), x(value))]
     const line = Number.isFinite(spread) ? `<line class="spread" x1="${x(value - spread)}" x2="${x(value + spread)}" y1="${y + 5}" y2="${y + 5}"/>` : ''
     return `${label}<rect class="${value < 0 ? 'down' : 'up'}" x="${from}" y="${y + 1}" width="${Number((to - from).toFixed(1))}" height="${barHeight - 5}"/>${line}`
-      + `<text x="${labelWidth + chartWidth + 6}" y="${y + 9}">${figureHtml(value)}</text>`
+      + `<text x="${labelWidth + chartWidth + 6}" y="${y + 9}">${figureHtml(value)}${Number.isFinite(reliabilities[i]) ? ` <tspan class="soft">r ${reliabilities[i].toFixed(2)}</tspan>` : ''}</text>`
   })
   const height = 8 + components.length * barHeight
   const words = 'Mean susceptibility per component, in standard deviations of the component over all tokens'

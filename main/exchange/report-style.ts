@@ -21,7 +21,7 @@ section { border-top: 2px solid var(--line); margin-top: 2rem }
 .context { white-space: pre-wrap; unicode-bidi: isolate } .context i { font-style: normal; color: var(--soft); opacity: .7 }
 .context mark { background: var(--mark); color: var(--mark-ink); border-radius: .15rem; padding: 0 .1rem } .context mark i { color: inherit; opacity: 1 }
 .place { float: right; margin-left: 1rem; color: var(--soft); font-size: .78rem }
-svg { display: block; max-width: 100%; height: auto } svg text { fill: var(--soft); font: 10px system-ui, sans-serif } .down { fill: var(--down) } .up { fill: var(--up) } .axis { stroke: var(--line) } .spread { stroke: var(--soft) }
+svg { display: block; max-width: 100%; height: auto } svg text { fill: var(--soft); font: 10px system-ui, sans-serif } .down { fill: var(--down) } .up { fill: var(--up) } svg .noisy { opacity: .6; font-style: italic } svg tspan { fill: var(--soft); opacity: .8 } .axis { stroke: var(--line) } .spread { stroke: var(--soft) }
 figure { margin: 1rem 0 } figure img { max-width: 100%; border: 1px solid var(--line); background: #fff }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; color: #000; background: #fff } section { break-before: auto } h2, h3 { break-after: avoid } a { color: inherit; text-decoration: none }

@@ -1,9 +1,11 @@
 import { dirname, resolve } from 'node:path'
+import { samplerWords } from '../../preload/configuration'
 import type { Annotation, AnnotationTarget, Label } from '../../preload/contract-annotations'
 import { SpectroscopeError } from '../../preload/errors'
 import type { ClusteringRecord, ClusterNumber, ClusterSummary, RunRecord } from '../../preload/records'
 import { makeFolder, writeFileAtomically } from '../base/files'
 import { parseTarget } from '../labels/annotations'
+import { reliabilityThreshold } from '../sampling/diagnostics'
 import type { Workspace } from '../store/store'
 import { StudyTexts } from './contexts'
 import { centralTokens, momentsOf } from './moments'
@@ -37,6 +39,8 @@ interface Report {
   readonly summaries: readonly ClusterSummary[]
   readonly annotations: ReadonlyMap<AnnotationTarget, Annotation>
   readonly moments: MatrixMoments
+  /** Of the columns, in order; NaN where it is not known. */
+  readonly reliabilities: readonly number[]
   readonly central: ReadonlyMap<ClusterNumber, readonly number[]>
   readonly texts: StudyTexts
   readonly picture: string | undefined
@@ -54,7 +58,23 @@ const entry = (term: string, html: string): string => `<dt>${term}</dt><dd>${htm
 
 const time = (iso: string): string => `<time datetime="${escapeHtml(iso)}">${escapeHtml(iso.slice(0, 16).replace('T', ' '))} UTC</time>`
 
-const provenance = ({ run, clustering, program }: Report): string => {
+/** How much of the columns is signal, in a sentence. */
+const signalWords = ({ run, reliabilities }: Report): string => {
+  const known = reliabilities.filter(Number.isFinite).sort((a, b) => a - b)
+  if (known.length === 0) return 'reliability of the columns is not known'
+  const noisy = run.components.filter((_, column) => reliabilities[column] < reliabilityThreshold)
+  const range = `reliability of the columns ${known[0].toFixed(2)} to ${known[known.length - 1].toFixed(2)}, median ${known[Math.floor(known.length / 2)].toFixed(2)}`
+  return noisy.length === 0 ? range : `${range}; mostly noise (below ${reliabilityThreshold}): ${noisy.join(', ')}`
+}
+
+/** In order of the columns; NaN where it is not known. */
+const reliabilitiesOf = async (workspace: Workspace, { id, components }: RunRecord): Promise<number[]> => {
+  const diagnostics = new Map((await workspace.getDiagnostics(id)).map((each) => [each.component, each.reliability]))
+  return components.map((component) => diagnostics.get(component) ?? Number.NaN)
+}
+
+const provenance = (report: Report): string => {
+  const { run, clustering, program } = report
   const { configuration, provenance: { modelHash, tokenizerHash, studyHash, engine, platform, seed, imported } } = run
   const { neighbours, symmetrize, whiten, alpha, rule, minSize } = clustering.configuration
   const { sampler } = configuration
@@ -64,9 +84,10 @@ const provenance = ({ run, clustering, program }: Report): string => {
     entry('Model', `${escapeHtml(configuration.model)}${configuration.weights === undefined ? '' : `, ${escapeHtml(configuration.weights)}`}`),
     entry('Model’s hash', hash(modelHash)), entry('Tokenizer’s hash', hash(tokenizerHash)), entry('Hash of the rows', hash(studyHash)),
     entry('Measured', `${grouped(run.tokens)} tokens × ${run.components.length} components`),
-    entry('Sampling', `nβ ${sampler.nBeta}, γ ${sampler.gamma}, step ${sampler.stepSize}, ${sampler.chains} chains of ${sampler.draws} draws every ${sampler.stepsBetweenDraws} steps, ${sampler.estimator} estimator, seed ${seed ?? configuration.seed}`),
+    entry('Sampling', `${samplerWords(sampler)}, seed ${seed ?? configuration.seed}`),
     ...(engine === undefined ? [] : [entry('Computed by', escapeHtml([engine.name, engine.version, engine.device, engine.precision, platform ?? ''].filter((part) => part !== '').join(', ')))]),
     entry('Clustering', `${escapeHtml(clustering.name)} <span class="soft">(${[`${neighbours} neighbours`, symmetrize, ...(whiten ? ['whitened'] : []), `alpha ${alpha}`, `${rule} rule`, `at least ${minSize} tokens`].join(', ')})</span>`),
+    entry('Signal', escapeHtml(signalWords(report))),
     entry('Written by', `${escapeHtml(program)}, ${time(new Date().toISOString())}`)
   ].join('')}</dl>`
 }
@@ -125,7 +146,7 @@ const clusterSection = (report: Report, summary: ClusterSummary): string => {
 ${labelHtml(annotation)}<p>${grouped(size)} tokens, ${grouped(distinctTokens)} distinct${conductance === null ? '' : `, conductance ${figureHtml(conductance)}`}</p>
 <h3>Top tokens (count, lift over the study)</h3><p class="tokens">${topTokensHtml(summary, shownTopTokens)}</p>
 <h3>Subsets</h3><p class="tokens">${subsets.slice(0, 8).map(({ subset, count, lift }) => `<span>${escapeHtml(subset === '' ? 'none' : subset)} ${grouped(count)} <span class="soft">×${figureHtml(lift)}</span></span>`).join(' ')}</p>
-${moments === undefined ? '' : `<h3>Mean χ per component (standard deviations; left: expression, right: suppression; line: spread within the cluster)</h3>${profileSvg(report.run.components, moments, report.moments.columns)}`}
+${moments === undefined ? '' : `<h3>Mean χ per component (standard deviations; left: expression, right: suppression; line: spread within the cluster)</h3>${profileSvg(report.run.components, moments, report.moments.columns, report.reliabilities)}`}
 <h3>Tokens nearest to the mean</h3><ul class="gallery">
 ${central.map((token) => contextItem(report, token)).join('\n')}
 </ul></section>
@@ -168,7 +189,7 @@ export const exportReport = async (workspace: Workspace, runId: string, { file, 
   const moments = await momentsOf(workspace, run.id, membership)
   const central = await centralTokens(workspace, run.id, membership, moments, contextsOf(summaries.length))
   const report: Report = {
-    run, clustering, selection, summaries, moments, central, picture, program,
+    run, clustering, selection, summaries, moments, central, picture, program, reliabilities: await reliabilitiesOf(workspace, run),
     annotations: new Map(annotations.map((annotation) => [annotation.target, annotation])), texts: await StudyTexts.of(workspace, run.id)
   }
   await makeFolder(dirname(resolve(file)))
