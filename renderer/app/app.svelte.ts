@@ -3,6 +3,7 @@ import { messageOf } from '../../preload/contract'
 import type { AppState, Job, Notices, RunEntry, Settings, UndoState } from '../../preload/contract'
 import type { Client } from '../client'
 import type { Explore } from '../explore/explore.svelte'
+import { HealthCache } from '../runs/health.svelte'
 import { Commands } from './commands.svelte'
 
 export type Route =
@@ -27,6 +28,8 @@ const toastSeconds = { done: 5, note: 8, error: Infinity }
 export class Workbench {
   readonly client: Client
   readonly commands: Commands
+  /** Diagnostics of the runs that were looked at. */
+  readonly health: HealthCache
   state: AppState | null = $state.raw(null)
   runs: readonly RunEntry[] | null = $state.raw(null)
   jobs: readonly Job[] = $state.raw([])
@@ -48,6 +51,7 @@ export class Workbench {
 
   constructor(client: Client) {
     this.client = client
+    this.health = new HealthCache(client)
     this.commands = new Commands(this.fail)
   }
 
@@ -69,6 +73,7 @@ export class Workbench {
       client.on('opened', ({ paths }) => paths.slice(0, 1).forEach((path) => void this.openPath(path))),
       client.on('job', (job) => this.#follow(job)),
       client.on('workspace', ({ folder, reopened }) => {
+        this.health.clear()
         if (reopened) this.tell('note', `The store of ${folder} ended and was opened again; everything that was saved is there.`)
         void this.load()
       }),

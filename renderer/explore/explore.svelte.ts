@@ -5,6 +5,8 @@ import type {
   Annotation, AnnotationChange, AnnotationsChanged, AnnotationTarget, ClusterEntry, ClusterNumber, ClusteringOverview, Job, LabelStatus, TokenInContext
 } from '../../preload/contract'
 import type { Workbench } from '../app/app.svelte'
+import { trustOf } from '../runs/trust'
+import type { ColumnTrust } from '../runs/trust'
 
 export type Colouring = { readonly by: 'cluster' | 'subset' | 'status' } | { readonly by: 'component'; readonly component: string }
 
@@ -64,10 +66,21 @@ export class Explore {
     return said
   })
 
+  readonly #health = $derived.by(() => this.workbench.health.get(this.run))
+  /** How far each component's column can be trusted; null where that is not known. */
+  readonly trust: ReadonlyMap<string, ColumnTrust> | null = $derived(
+    this.#health === undefined ? null : trustOf(this.#health)
+  )
+
   constructor(workbench: Workbench, run: string, clustering: number) {
     this.workbench = workbench
     this.run = run
     this.clustering = clustering
+  }
+
+  /** Reliability below which a column counts as mostly noise. */
+  get threshold(): number {
+    return this.#health?.threshold ?? 0.5
   }
 
   get where(): { readonly run: string; readonly clustering: number } {
@@ -107,6 +120,7 @@ export class Explore {
       for (const target of new Set([...this.annotations.keys(), ...saved.keys()])) this.#put(target, saved.get(target))
       this.overview = overview
       this.workbench.undo = overview.undo
+      this.workbench.health.ask(this.run)
       if (this.order.length === 0) this.order = overview.clusters.map(({ cluster }) => cluster)
     } catch (error) {
       this.failure = messageOf(error)

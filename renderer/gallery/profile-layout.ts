@@ -1,3 +1,5 @@
+import type { ColumnTrust } from '../runs/trust'
+
 /** One component's place in a profile, layer by layer: the embedding, each layer's heads and its MLP, the unembedding. */
 export interface ProfileColumn {
   readonly component: string
@@ -48,6 +50,14 @@ export interface ProfileGeometry {
   readonly spread: string
   /** Short lines at another cluster's values. */
   readonly other: string
+  /** Bars of components that are mostly noise, above zero and below, as paths of their own: they are drawn dimmed. */
+  readonly dimPositive: string
+  readonly dimNegative: string
+  /** Reliability of each component as a bar of up to `trustHeight`, from 0 down: of signal, and of noise. */
+  readonly reliable: string
+  readonly unreliable: string
+  /** Middles of the components that are noise. */
+  readonly signs: readonly number[]
   /** `named` where there is room for the layer's name. */
   readonly layers: readonly { readonly layer: string; readonly from: number; readonly to: number; readonly named: boolean }[]
   readonly y: (value: number) => number
@@ -59,16 +69,22 @@ interface ProfileInput {
   readonly values: ArrayLike<number>
   readonly spreads?: ArrayLike<number> | undefined
   readonly others?: ArrayLike<number> | undefined
+  /** By component; none where it is not known. */
+  readonly trust?: ReadonlyMap<string, Pick<ColumnTrust, 'least' | 'noisy'>> | undefined
   readonly width: number
   readonly height: number
 }
+
+/** Height of the bars that tell reliabilities. */
+export const trustHeight = 8
 
 const leastStep = 3
 const nameWidth = 17
 const round = (value: number): number => Math.round(100 * value) / 100
 
 /** Bars up and down from zero, one a component, as few paths however many there are. */
-export const profileGeometry = ({ columns, values, spreads, others, width, height }: ProfileInput): ProfileGeometry => {
+export const profileGeometry = (input: ProfileInput): ProfileGeometry => {
+  const { columns, values, spreads, others, trust, width, height } = input
   const step = Math.max(leastStep, Math.min(22, width / Math.max(1, columns.length)))
   const bar = Math.max(1, Math.min(step - 1, step * 0.72))
   const limit = columns.reduce((most, { index }) => {
@@ -77,13 +93,25 @@ export const profileGeometry = ({ columns, values, spreads, others, width, heigh
   }, 0)
   const zero = height / 2
   const y = (value: number): number => round(zero - (limit === 0 ? 0 : (Math.max(-limit, Math.min(limit, value)) / limit) * (zero - 2)))
-  let [positive, negative, spread, other] = ['', '', '', '']
-  columns.forEach(({ index }, place) => {
+  let [positive, negative, dimPositive, dimNegative, spread, other] = ['', '', '', '', '', '']
+  let [reliable, unreliable] = ['', '']
+  const signs: number[] = []
+  columns.forEach(({ component, index }, place) => {
     const value = values[index]
-    if (!Number.isFinite(value)) return
     const left = round(place * step + (step - bar) / 2)
+    const known = trust?.get(component)
+    if (known !== undefined) {
+      const path = `M${left} 0v${round(Math.max(0.5, trustHeight * known.least))}h${round(bar)}V0z`
+      if (known.noisy) unreliable += path
+      else reliable += path
+      if (known.noisy) signs.push(round(place * step + step / 2))
+    }
+    if (!Number.isFinite(value)) return
     const path = `M${left} ${zero}V${y(value)}h${round(bar)}V${zero}z`
-    if (value >= 0) positive += path
+    if (known?.noisy === true) {
+      if (value >= 0) dimPositive += path
+      else dimNegative += path
+    } else if (value >= 0) positive += path
     else negative += path
     const middle = round(place * step + step / 2)
     const around = spreads?.[index]
@@ -103,7 +131,10 @@ export const profileGeometry = ({ columns, values, spreads, others, width, heigh
     layer.named = middle - nameWidth / 2 >= free
     if (layer.named) free = middle + nameWidth / 2
   }
-  return { width: Math.max(1, columns.length * step), height, step, zero, limit, positive, negative, spread, other, layers, y }
+  return {
+    width: Math.max(1, columns.length * step), height, step, zero, limit, positive, negative, dimPositive, dimNegative,
+    reliable, unreliable, signs, spread, other, layers, y
+  }
 }
 
 /** The components whose values are furthest from zero, furthest first. */

@@ -44,15 +44,21 @@ export const healthRows = ({ diagnostics, initialLoss, threshold, columns }: Run
   })
 }
 
-/** Rows in order of a column, those without a value last either way; in the model's order where `by` is 'component'. */
-export const sortedRows = (rows: readonly HealthRow[], by: HealthColumn, descending: boolean): HealthRow[] => {
+/**
+ * Rows in order of a column of numbers, those without a value last either way. Where `by` is 'component' they stay in the
+ * model's order, or go the other way round.
+ */
+export const sortedRows = <K extends string, R extends Readonly<Record<Exclude<K, 'component'>, number | null>>>(
+  rows: readonly R[], by: K, descending: boolean
+): R[] => {
   const sign = descending ? -1 : 1
   const known = (value: number | null): value is number => value !== null && Number.isFinite(value)
   const numbered = rows.map((row, index) => ({ row, index }))
   if (by === 'component') return (descending ? numbered.reverse() : numbered).map(({ row }) => row)
+  const valueOf = (row: R): number | null => (row as Readonly<Record<string, unknown>>)[by] as number | null
   return numbered
     .sort((a, b) => {
-      const [left, right] = [a.row[by], b.row[by]]
+      const [left, right] = [valueOf(a.row), valueOf(b.row)]
       return Number(!known(left)) - Number(!known(right)) || (known(left) && known(right) ? sign * (left - right) : 0) || a.index - b.index
     })
     .map(({ row }) => row)
@@ -60,13 +66,18 @@ export const sortedRows = (rows: readonly HealthRow[], by: HealthColumn, descend
 
 const listed = (names: readonly string[]): string => (names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names[names.length - 1]}`)
 
-/** Which columns are mostly noise, in a sentence or two. */
+/** Which columns are mostly noise, in a sentence or two. A run in rounds has advice for each among its findings. */
 export const noiseWords = ({ diagnostics, threshold }: RunHealth): string => {
   const columns = diagnostics.filter(({ component }) => component !== 'full')
   const noisy = columns.filter((each) => isNoisy(each, threshold)).map(({ component }) => component)
+  const inRounds = columns.some(({ blocks }) => blocks !== null)
+  const help = inRounds ? 'advice is below' : 'more draws, chains or observation rows would help'
   if (columns.length === 0) return 'There are no columns.'
   if (noisy.length === 0) return `No column is mostly noise: all ${columns.length} have a reliability of ${threshold} or more, also once rows are centred.`
-  if (noisy.length === columns.length) return `All ${columns.length} columns are mostly noise (reliability below ${threshold}): what the clusters show is hardly the model’s doing. More draws, chains or observation rows would help.`
+  if (noisy.length === columns.length) {
+    const sentence = `${help[0].toUpperCase()}${help.slice(1)}.`
+    return `All ${columns.length} columns are mostly noise (reliability below ${threshold}): what the clusters show is hardly the model’s doing. ${sentence}`
+  }
   const few = noisy.length <= 12 ? `: ${listed(noisy)}` : `, among them ${listed(noisy.slice(0, 8))}`
-  return `${noisy.length} of ${columns.length} columns are mostly noise (reliability below ${threshold})${few}. Read the clusters without trusting ${noisy.length === 1 ? 'it' : 'them'}; more draws, chains or observation rows would help.`
+  return `${noisy.length} of ${columns.length} columns are mostly noise (reliability below ${threshold})${few}. Read the clusters without trusting ${noisy.length === 1 ? 'it' : 'them'}; ${help}.`
 }

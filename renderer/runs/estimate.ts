@@ -19,6 +19,6 @@ export const estimateWarnings = ({ memoryBytes, machineMemoryBytes, diskBytes, d
   if (diskBytes > diskFreeBytes) warn('bad', `Needs ${bytes(diskBytes)} on disk, and ${bytes(diskFreeBytes)} are free: make room, or take fewer probe tokens.`)
   else if (diskBytes > tight * diskFreeBytes) warn('warn', `Takes ${percent(diskBytes / diskFreeBytes)} of the space that is free.`)
   const total = Object.values(seconds).reduce((sum, each) => sum + each, 0)
-  if (total > longSeconds) warn('warn', `Takes ${duration(total)}: the preset "quick", fewer components or fewer draws would be faster. It can be paused at any time.`)
+  if (total > longSeconds) warn('warn', `Takes ${duration(total)}: the preset "first-order" or "quick", fewer components or fewer probe rows would be faster. It can be paused at any time.`)
   return warnings
 }

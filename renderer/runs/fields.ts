@@ -1,5 +1,8 @@
 import { z } from 'zod'
-import { configurationSchema, presets, rangeWords } from '../../preload/contract'
+import {
+  checkedConfiguration, clusteringSchema, configurationSchema, presetNames, presets, rangeWords, suitClustering
+} from '../../preload/contract'
+import { isPresetName } from './methods'
 
 /** One setting as a form shows it; everything in it comes from the schema that checks a configuration. */
 export interface Field {
@@ -8,6 +11,8 @@ export interface Field {
   readonly key: string
   readonly kind: 'number' | 'integer' | 'text' | 'yes-no' | 'choice' | 'list'
   readonly choices: readonly string[]
+  /** What may stand in place of a number: "auto", or false for none. */
+  readonly instead?: 'auto' | false
   /** What is in force where nothing is given; undefined where there is no default, or it depends on the preset. */
   readonly fallback: unknown
   /** What a value may be, in signs: "≥ 1"; empty where anything may be. */
@@ -24,6 +29,8 @@ interface JsonSchema {
   readonly unit?: string
   readonly default?: unknown
   readonly enum?: readonly unknown[]
+  readonly const?: unknown
+  readonly multipleOf?: number
   readonly anyOf?: readonly JsonSchema[]
   readonly properties?: Readonly<Record<string, JsonSchema>>
   readonly required?: readonly string[]
@@ -40,20 +47,48 @@ const kindOf = ({ enum: choices, type, anyOf }: JsonSchema): Field['kind'] => {
   return type === 'array' || anyOf?.some((each) => each.type === 'array') === true ? 'list' : 'text'
 }
 
+/** A union of a constant with something else: that else, and the constant. */
+const alternative = ({ anyOf = [] }: JsonSchema): { readonly other: JsonSchema; readonly word: unknown } | undefined => {
+  const constant = anyOf.find((each) => each.const !== undefined)
+  const other = anyOf.find((each) => each !== constant)
+  if (constant === undefined || other === undefined || anyOf.length !== 2) return undefined
+  return { other, word: constant.const }
+}
+
+const wordsOfRange = (schema: JsonSchema): string =>
+  [rangeWords(schema), (schema.multipleOf ?? 1) === 1 ? '' : `a multiple of ${schema.multipleOf}`]
+    .filter((part) => part !== '')
+    .join(', ')
+
+const shapeOf = (schema: JsonSchema): Pick<Field, 'kind' | 'choices' | 'range' | 'instead'> => {
+  const union = alternative(schema)
+  if (union !== undefined) {
+    const { other, word } = union
+    const kind = kindOf(other)
+    if (kind === 'yes-no') return { kind: 'choice', choices: [String(word), 'true', 'false'], range: '' }
+    if ((kind === 'number' || kind === 'integer') && (word === 'auto' || word === false)) {
+      return { kind, choices: [], range: wordsOfRange(other), instead: word }
+    }
+  }
+  return { kind: kindOf(schema), choices: (schema.enum ?? []).map(String), range: wordsOfRange(schema) }
+}
+
 const sectionOf = (schema: JsonSchema): JsonSchema | undefined => (schema.properties === undefined ? schema.anyOf?.find(({ properties }) => properties !== undefined) : schema)
 
 const fieldsOf = (schema: JsonSchema, prefix: string): Field[] =>
-  Object.entries(schema.properties ?? {}).filter(([, inner]) => sectionOf(inner) === undefined).map(([key, inner]) => ({
-    path: `${prefix}${key}`,
-    key,
-    kind: kindOf(inner),
-    choices: (inner.enum ?? []).map(String),
-    fallback: inner.default,
-    range: rangeWords(inner),
-    unit: inner.unit ?? '',
-    words: inner.description ?? '',
-    required: schema.required?.includes(key) === true && inner.default === undefined
-  }))
+  Object.entries(schema.properties ?? {}).filter(([, inner]) => sectionOf(inner) === undefined).map(([key, inner]) => {
+    const shape = shapeOf(inner)
+    return {
+      path: `${prefix}${key}`,
+      key,
+      ...shape,
+      fallback: inner.default,
+      unit: inner.unit ?? '',
+      // A form calls it "off".
+      words: (inner.description ?? '').replace(/\bfalse\b/, (word) => (shape.instead === false ? '“off”' : word)),
+      required: schema.required?.includes(key) === true && inner.default === undefined
+    }
+  })
 
 const whole = z.toJSONSchema(configurationSchema, { io: 'input' }) as JsonSchema
 const section = (key: string): Field[] => {
@@ -76,15 +111,21 @@ export const fieldAt = (path: string): Field => {
   return found
 }
 
-export type PresetName = keyof typeof presets
-export const presetNames = Object.keys(presets) as readonly PresetName[]
+/** What clustering's settings are where a preset has others than the schema. */
+const clusteringOf = new Map<string, Readonly<Record<string, unknown>>>(
+  presetNames.map((preset) => {
+    const clustering = checkedConfiguration({ model: '-', rows: '-', sampler: { preset } }).configuration?.clustering
+    return [preset, { ...(clustering === false ? undefined : clustering) }]
+  })
+)
 
 /** What is in force where a setting is not given: its own default, or that of the preset. */
 export const fallbackOf = (field: Field, preset: unknown): unknown => {
-  if (field.fallback !== undefined) return field.fallback
   const [place, key] = field.path.split('.')
-  const values: Readonly<Record<string, unknown>> = presets[presetNames.find((name) => name === preset) ?? 'paper']
-  return place === 'sampler' ? values[key] : undefined
+  const name = isPresetName(preset) ? preset : 'first-order'
+  const sampler: Readonly<Record<string, unknown>> = presets[name]
+  if (place === 'sampler') return sampler[key] ?? field.fallback
+  return place === 'clustering' ? (clusteringOf.get(name)?.[key] ?? field.fallback) : field.fallback
 }
 
 /** What is in force at a path where nothing is given; undefined for sections, and where there is no default. */
@@ -100,16 +141,36 @@ export const shownValue = (value: unknown): string => {
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
+/** A value in words: "yes", "off", "1e-5". */
+export const valueWords = (field: Field, value: unknown): string => {
+  if (field.instead === false && value === false) return 'off'
+  if (typeof value === 'boolean') return value ? 'yes' : 'no'
+  return Array.isArray(value) ? value.join(', ') : shownValue(value)
+}
+
+/** One of a field's choices in words. */
+export const choiceWords = (choice: string): string => (choice === 'true' ? 'yes' : choice === 'false' ? 'no' : choice)
+
 /**
- * What a person typed into a field, as the configuration takes it: undefined for an empty one, which asks for the default. Text that is
- * not a number stays text, so that the check can say so in its own words.
+ * What a person typed into a field, or chose, as the configuration takes it: undefined for an empty one, which asks for
+ * the default. Text that is not a number stays text, so that the check can say so in its own words.
  */
 export const typedValue = (field: Field, text: string): unknown => {
   const trimmed = text.trim()
   if (trimmed === '') return undefined
+  if (field.kind === 'choice') return trimmed === 'true' ? true : trimmed === 'false' ? false : trimmed
   if (field.kind === 'number' || field.kind === 'integer') {
+    if (field.instead === 'auto' && trimmed.toLowerCase() === 'auto') return 'auto'
+    if (field.instead === false && /^(off|no|none|false)$/i.test(trimmed)) return false
     const value = Number(trimmed)
     return Number.isFinite(value) ? value : text
   }
   return text
+}
+
+/** What "auto" comes to in a clustering of so many tokens, by setting. */
+export const suitedTo = (tokens: number): Readonly<Record<string, unknown>> => {
+  const asked = clusteringSchema.parse({})
+  const isAuto = new Map<string, boolean>(Object.entries(asked).map(([key, value]) => [key, value === 'auto']))
+  return Object.fromEntries(Object.entries(suitClustering(asked, tokens)).filter(([key]) => isAuto.get(key)))
 }

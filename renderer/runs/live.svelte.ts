@@ -1,6 +1,6 @@
 import { SvelteMap } from 'svelte/reactivity'
 import { messageOf } from '../../preload/contract'
-import type { HealthFinding, LiveRun, RunEvent, RunProgress, StageName } from '../../preload/contract'
+import type { ComponentProgress, HealthFinding, LiveRun, RunEvent, RunProgress, StageName } from '../../preload/contract'
 import type { Client } from '../client'
 import { Traces } from './traces'
 
@@ -18,6 +18,8 @@ export class Live {
   pausing = $state(false)
   stage: StageName | null = $state(null)
   progress: RunProgress | null = $state.raw(null)
+  /** How far each component has come, of methods that go in rounds; the last that was told. */
+  reliabilities: readonly ComponentProgress[] = $state.raw([])
   events: LiveRun['events'] = $state.raw([])
   flags: readonly HealthFinding[] = $state.raw([])
   /** Fraction done of each component that is sampled. */
@@ -64,6 +66,7 @@ export class Live {
       this.pausing = live.pausing
       this.stage = live.stage
       this.progress = live.progress
+      if (live.progress?.reliabilities !== undefined) this.reliabilities = live.progress.reliabilities
       this.events = live.events
       this.flags = live.flags
       this.traces = Traces.of(live.traces)
@@ -91,6 +94,7 @@ export class Live {
     this.progress = progress
     this.stage = progress.stage === 'download' ? this.stage : progress.stage
     if (progress.stage !== 'sample') return
+    if (progress.reliabilities !== undefined) this.reliabilities = progress.reliabilities
     if (progress.tokensPerSecond !== undefined) this.#addRate(progress.tokensPerSecond)
     if (progress.step !== undefined) this.#measure(new Set(this.#components))
   }

@@ -1,11 +1,14 @@
-import { messageOf } from '../../preload/contract'
-import type { ConfigurationCheck, CorpusPreview, Estimate, ModelDescription } from '../../preload/contract'
+import { messageOf, presetNames, standardPreset } from '../../preload/contract'
+import type {
+  ConfigurationCheck, CorpusPreview, Estimate, ModelDescription, PresetName, SamplingMethod, SignalPreview
+} from '../../preload/contract'
 import type { Workbench } from '../app/app.svelte'
 import { isAbsolute, joined, lastPart } from '../ui/paths'
 import { isDraft, problemsAt, valueAt, withoutDefaults, withValue } from './draft'
 import type { Draft } from './draft'
 import { fallbackAt } from './fields'
 import { copyName } from './listing'
+import { methodOf, presetOf, withPreset } from './methods'
 
 /** An answer that depends on what is typed: the last one that came, what went wrong, and whether another is on its way. */
 export interface Asked<T> {
@@ -15,7 +18,17 @@ export interface Asked<T> {
 }
 const nothing = { answer: null, failure: null, asking: false }
 
-const pauses = { check: 150, model: 250, estimate: 350, preview: 600 } as const
+const pauses = { check: 150, model: 250, estimate: 350, preview: 600, presets: 500 } as const
+
+/** Seconds that a preview of the signal samples for; the model and the corpus are read before that. */
+export const signalSeconds = 30
+
+/** Settings that went with the last change of the preset, and the draft before it. */
+export interface Dropped {
+  readonly keys: readonly string[]
+  readonly method: SamplingMethod
+  readonly before: Draft
+}
 
 /** A run that is being written: its configuration so far, and what the main side says to it. */
 export class NewRunForm {
@@ -31,16 +44,29 @@ export class NewRunForm {
   model: Asked<ModelDescription> = $state.raw(nothing)
   estimate: Asked<Estimate> = $state.raw(nothing)
   preview: Asked<CorpusPreview> = $state.raw(nothing)
+  /** Seconds of sampling with each preset; null where an estimate failed. Out of date while they are asked for. */
+  presetSeconds: ReadonlyMap<PresetName, number | null> = $state.raw(new Map())
+  presetsAsking = $state(false)
+  dropped: Dropped | null = $state.raw(null)
+  signal: Asked<SignalPreview> = $state.raw(nothing)
+  /** The checked configuration that the signal is of, as JSON. */
+  signalOf: string | null = $state(null)
   starting = $state(false)
   #asked = { check: 0, model: 0, estimate: 0, preview: 0 }
+  #presetsAsked = 0
 
   constructor(workbench: Workbench) {
     this.#workbench = workbench
     this.baseFolder = workbench.state?.home ?? '/'
   }
 
-  get preset(): unknown {
-    return valueAt(this.draft, 'sampler.preset')
+  /** The preset in force, and its method. */
+  get preset(): PresetName {
+    return presetOf(this.draft)
+  }
+
+  get method(): SamplingMethod {
+    return methodOf(this.draft)
   }
 
   get modelPath(): string {
@@ -74,7 +100,26 @@ export class NewRunForm {
     return path === '' || isAbsolute(path) ? path : joined(this.baseFolder, path)
   }
 
+  /** Takes another preset; settings of another method than its own go. */
+  setPreset(preset: PresetName): void {
+    const before = this.draft
+    const { draft, dropped } = withPreset(before, preset)
+    this.draft = draft
+    this.dropped = dropped.length === 0 ? null : { keys: dropped, method: methodOf(draft), before }
+  }
+
+  setMethod(method: SamplingMethod): void {
+    if (method !== this.method) this.setPreset(standardPreset(method))
+  }
+
+  /** Undoes the last change of the preset, with the settings that went with it. */
+  restoreDropped(): void {
+    if (this.dropped !== null) this.draft = this.dropped.before
+    this.dropped = null
+  }
+
   set(path: string, value: unknown): void {
+    if (path.startsWith('sampler.')) this.dropped = null
     this.draft = withValue(this.draft, path, value)
     if (!this.touched.has(path)) this.touched = new Set([...this.touched, path])
   }
@@ -98,8 +143,9 @@ export class NewRunForm {
 
   /** Takes over a whole configuration, less what would be so anyway. */
   take(configuration: Draft): void {
-    const preset = valueAt(configuration, 'sampler.preset')
+    const preset = presetOf(configuration)
     this.draft = withoutDefaults(configuration, (path) => fallbackAt(path, preset))
+    this.dropped = null
     this.touched = new Set()
   }
 
@@ -183,6 +229,54 @@ export class NewRunForm {
       return undefined
     }
     return this.#later('preview', () => void this.#ask('preview', () => this.#workbench.client.call('corpora.preview', { configuration, baseFolder, rows: 12 }), (settled) => (this.preview = settled), this.preview))
+  }
+
+  /** Asks what sampling takes with each preset, one after another; the draft's own is known. Returns what takes that back. */
+  askPresets(): (() => void) | undefined {
+    const number = ++this.#presetsAsked
+    const { draft, baseFolder, preset, estimate } = this
+    if (estimate.answer === null) {
+      this.presetSeconds = new Map()
+      this.presetsAsking = false
+      return undefined
+    }
+    this.presetsAsking = true
+    const known = estimate.answer.seconds.sample
+    const ask = async (): Promise<void> => {
+      const seconds = new Map<PresetName, number | null>([[preset, known]])
+      for (const name of presetNames) {
+        if (name === preset || number !== this.#presetsAsked) continue
+        // One that can't be told is shown as such: what is wrong with the draft itself is said elsewhere.
+        const wanted = { configuration: withPreset(draft, name).draft, baseFolder }
+        const answer = await this.#workbench.client.call('runs.estimate', wanted).catch(() => null)
+        seconds.set(name, answer?.seconds.sample ?? null)
+      }
+      if (number !== this.#presetsAsked) return
+      this.presetSeconds = seconds
+      this.presetsAsking = false
+    }
+    const timer = window.setTimeout(() => void ask(), pauses.presets)
+    return () => window.clearTimeout(timer)
+  }
+
+  get canPreviewSignal(): boolean {
+    return this.method !== 'psgld' && this.check?.configuration != null && !this.signal.asking
+  }
+
+  /** Samples a few components to see how much signal there is. */
+  async previewSignal(): Promise<void> {
+    if (!this.canPreviewSignal) return
+    const { draft, baseFolder } = this
+    const of = JSON.stringify(this.check?.configuration)
+    this.signal = { answer: null, failure: null, asking: true }
+    this.signalOf = of
+    try {
+      const wanted = { configuration: draft, baseFolder, seconds: signalSeconds }
+      const answer = await this.#workbench.client.call('runs.previewSignal', wanted)
+      this.signal = { answer, failure: null, asking: false }
+    } catch (error) {
+      this.signal = { answer: null, failure: messageOf(error), asking: false }
+    }
   }
 
   /** Starts the run and shows it; where something is wrong, says what at its place instead. */

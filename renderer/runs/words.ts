@@ -5,7 +5,7 @@ import type { NumberFormat } from '../ui/format'
 /** What a stage does, as a heading and as something that goes on. */
 export const stageWords: Readonly<Record<StageName | 'download', { readonly title: string; readonly doing: string; readonly what: string }>> = {
   prepare: { title: 'Prepare', doing: 'reading the corpus', what: 'reads the corpus and packs its rows' },
-  sample: { title: 'Sample', doing: 'sampling', what: 'runs the chains of every component and takes covariances' },
+  sample: { title: 'Sample', doing: 'sampling', what: 'samples every component and computes susceptibilities' },
   neighbours: { title: 'Neighbours', doing: 'finding neighbours', what: 'finds the nearest tokens of every token' },
   cluster: { title: 'Cluster', doing: 'clustering', what: 'cuts the neighbour graph into clusters and describes them' },
   download: { title: 'Download', doing: 'downloading', what: 'fetches the model' }
@@ -22,17 +22,22 @@ export const progressWords = (progress: RunProgress): string => {
 
 /** Where a stage is, in its own unit: "3.1 of 12 MB of text", "chain 2 of 4, draw 17 of 100". */
 export const placeWords = (progress: RunProgress, format: NumberFormat = 'grouped'): string => {
-  const { chain, chains, draw, draws, step, steps, component, unit, done, total, detail } = progress
+  const { chain, chains, draw, draws, step, steps, round, rounds, component, unit, done, total, detail } = progress
+  const inRounds = round !== undefined && rounds !== undefined
   const parts = [
-    ...(component === undefined ? [] : [component]),
+    // All components go through a round together: the one at work says little.
+    ...(inRounds ? [roundWords(round, rounds)] : component === undefined ? [] : [component]),
     ...(chain === undefined || chains === undefined ? [] : [`chain ${chain} of ${chains}`]),
     ...(draw === undefined || draws === undefined ? [] : [`draw ${whole(draw, format)} of ${whole(draws, format)}`]),
     ...(step === undefined || steps === undefined ? [] : [`step ${whole(step, format)} of ${whole(steps, format)}`]),
-    ...(unit === '' || component !== undefined ? [] : [total > 0 ? `${rounded(done, format)} of ${rounded(total, format)} ${unit}` : `${rounded(done, format)} ${unit}`]),
+    ...(unit === '' || component !== undefined || inRounds ? [] : [total > 0 ? `${rounded(done, format)} of ${rounded(total, format)} ${unit}` : `${rounded(done, format)} ${unit}`]),
     ...(detail === undefined ? [] : [detail])
   ]
   return parts.join(', ')
 }
+
+/** "round 3 of at most 16" */
+export const roundWords = (round: number, most: number): string => `round ${Math.min(round, most)} of at most ${most}`
 
 const rounded = (value: number, format: NumberFormat): string => (Number.isInteger(value) ? whole(value, format) : value.toFixed(1))
 
@@ -42,6 +47,6 @@ export const eventWords = (event: RunEvent): string | null => {
   if (event.type === 'stage') return `${stageWords[event.stage].title} begins${event.detail === undefined ? '' : `: ${event.detail}`}.`
   if (event.type === 'finished') return `${stageWords[event.stage].title} is done after ${duration(event.seconds)}: ${event.detail.replace(/\.$/, '')}.`
   if (event.type === 'note') return event.message
-  if (event.type === 'health') return event.findings.length === 0 ? 'All chains look healthy again.' : `Health: ${event.findings.map(({ message }) => message).join(' ')}`
+  if (event.type === 'health') return event.findings.length === 0 ? 'Nothing looks unhealthy any more.' : `Health: ${event.findings.map(({ message }) => message).join(' ')}`
   return null
 }

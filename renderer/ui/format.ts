@@ -36,6 +36,13 @@ export const duration = (seconds: number | null | undefined): string => {
   return `${Math.floor(total / 86_400)} d ${Math.floor((total % 86_400) / 3600)} h`
 }
 
+/** A time that is only estimated: "50 s", "4 min", "1 h 40 min", "3 d 4 h". */
+export const rough = (seconds: number | null | undefined): string => {
+  if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return '–'
+  if (seconds < 60) return duration(Math.max(1, seconds))
+  return seconds < 3570 ? `${Math.round(seconds / 60)} min` : duration(Math.max(3600, seconds))
+}
+
 /** "just now", "5 min ago", "3 h ago", "2 days ago", then the date. */
 export const age = (time: string, now = Date.now()): string => {
   const seconds = (now - Date.parse(time)) / 1000

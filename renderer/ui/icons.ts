@@ -11,6 +11,7 @@ export const icons = {
   folder: 'M3 6h6l2 2h10v11H3z',
   file: 'M6 3h8l4 4v14H6zM14 3v4h4',
   play: 'M7 5v14l12-7z',
+  continue: 'M4 6v12l8-6zM13 6v12l8-6z',
   pause: 'M8 5v14M16 5v14',
   stop: 'M6 6h12v12H6z',
   trash: 'M4 7h16M9 7V4h6v3M6 7l1 13h10l1-13',

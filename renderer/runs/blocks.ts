@@ -1,0 +1,213 @@
+import type { BlockDiagnostics, ComponentProgress, RunHealth, SamplerConfiguration } from '../../preload/contract'
+import { roundsOf } from '../../preload/contract'
+import { percent } from '../ui/format'
+import { isNoisy } from './diagnostics'
+
+/** Where a component is, of methods that go in rounds. Stopped: all rounds are spent and the target is not reached. */
+export type BlockState = 'waiting' | 'sampling' | 'done' | 'stopped' | 'failed'
+
+export const stateWords: Readonly<Record<BlockState, string>> = {
+  waiting: 'waiting',
+  sampling: 'sampling',
+  done: 'done',
+  stopped: 'stopped',
+  failed: 'failed'
+}
+/** Shapes, so that states are told apart without colour. */
+export const stateSigns: Readonly<Record<BlockState, string>> = {
+  waiting: '·',
+  sampling: '○',
+  done: '✓',
+  stopped: '▲',
+  failed: '✕'
+}
+
+export interface BlockProgress extends ComponentProgress {
+  readonly state: BlockState
+}
+
+/** The target of a sampler that has one, and its rounds at most; null for chains. */
+export const goalOf = (
+  sampler: SamplerConfiguration
+): { readonly target: number | null; readonly rounds: number } | null =>
+  sampler.method === 'psgld'
+    ? null
+    : { target: sampler.targetReliability === false ? null : sampler.targetReliability, rounds: roundsOf(sampler) }
+
+const stateOf = ({ rounds, reliability, lower, done }: ComponentProgress, target: number | null): BlockState => {
+  if (!done) return rounds === 0 ? 'waiting' : 'sampling'
+  if (reliability === null) return 'failed'
+  return target === null || (lower !== null && lower >= target) ? 'done' : 'stopped'
+}
+
+export const blockProgress = (components: readonly ComponentProgress[], target: number | null): BlockProgress[] =>
+  components.map((each) => ({ ...each, state: stateOf(each, target) }))
+
+/** How far every component came, of a run that has been sampled. */
+export const finalProgress = ({ diagnostics }: RunHealth): ComponentProgress[] =>
+  diagnostics
+    .filter(({ component }) => component !== 'full')
+    .map(({ component, reliability, blocks }) => ({
+      component,
+      rounds: blocks?.rounds ?? 0,
+      reliability: blocks === null || Number.isNaN(reliability) ? null : reliability,
+      lower: blocks?.reliabilityBounds[0] ?? null,
+      done: true
+    }))
+
+/** In the model's order, or those that are furthest from their end first. */
+export const orderedProgress = (
+  rows: readonly BlockProgress[],
+  by: 'model' | 'reliability'
+): readonly BlockProgress[] => (by === 'model' ? rows : [...rows].sort((a, b) => (a.lower ?? -1) - (b.lower ?? -1)))
+
+/** "12 of 32 done, lowest head:1.2 at 0.31" */
+export const progressSummary = (rows: readonly BlockProgress[]): string => {
+  const count = (state: BlockState): number => rows.filter((row) => row.state === state).length
+  const judged = rows.filter(({ reliability }) => reliability !== null)
+  const lowest = judged.reduce<BlockProgress | null>(
+    (least, row) => (least === null || (row.reliability ?? 1) < (least.reliability ?? 1) ? row : least),
+    null
+  )
+  const parts = [
+    `${count('done')} of ${rows.length} done`,
+    ...(count('stopped') === 0 ? [] : [`${count('stopped')} stopped below the target`]),
+    ...(count('failed') === 0 ? [] : [`${count('failed')} failed`]),
+    ...(lowest === null ? [] : [`lowest ${lowest.component} at ${reliabilityText(lowest.reliability)}`])
+  ]
+  return parts.join(', ')
+}
+
+/** A reliability as it is shown: two decimals, as it has no scale of its own. */
+export const reliabilityText = (value: number | null): string =>
+  value === null || Number.isNaN(value) ? '–' : value.toFixed(2).replace('-', '−')
+
+const rounds = (count: number): string => `${count} ${count === 1 ? 'round' : 'rounds'}`
+
+/** A component in words, for those who cannot see its bar. */
+export const blockWords = ({ component, rounds: taken, reliability, lower, state }: BlockProgress): string =>
+  reliability === null
+    ? `${component}: ${stateWords[state]}`
+    : [
+        `${component}: reliability ${reliabilityText(reliability)}`,
+        lower === null ? '' : `, above ${reliabilityText(lower)} with 90 % confidence`,
+        `; ${rounds(taken)}; ${stateWords[state]}`
+      ].join('')
+
+/** A row of the table of diagnostics of a run in rounds; null where a value is not known. */
+export interface BlockRow {
+  readonly component: string
+  readonly reliability: number
+  readonly bounds: readonly [number, number] | null
+  readonly centredReliability: number
+  readonly centredBounds: readonly [number, number] | null
+  readonly rounds: number | null
+  readonly gradientCosine: number | null
+  readonly gradientNorm: number | null
+  readonly effectiveShare: number | null
+  readonly meanPhi: number | null
+  readonly phiDeviation: number | null
+  /** Null where nβ is 0, since it is nothing then. */
+  readonly learningCoefficient: number | null
+  readonly remainder: BlockDiagnostics['remainder']
+  readonly remainderShare: number | null
+  readonly failed: boolean
+  readonly noisy: boolean
+  /** The posterior is so far from the prior that weighted draws don't stand for it. */
+  readonly far: boolean
+}
+
+export const blockColumns = [
+  'component',
+  'reliability',
+  'centredReliability',
+  'rounds',
+  'gradientCosine',
+  'gradientNorm',
+  'effectiveShare',
+  'meanPhi',
+  'phiDeviation',
+  'learningCoefficient',
+  'remainderShare'
+] as const
+export type BlockColumn = (typeof blockColumns)[number]
+
+/** Below this effective share the estimators of METHOD sections 3b and 3c do not hold. */
+const leastShare = 0.3
+/** From here on the posterior is the prior for all that matters. */
+const priorShare = 0.98
+
+export const blockRows = ({ run, diagnostics, threshold }: RunHealth): BlockRow[] => {
+  const { nBeta } = run.configuration.sampler
+  return diagnostics.map((each) => {
+    const { component, reliability, centredReliability, learningCoefficient, failedChains, blocks } = each
+    return {
+      component,
+      reliability,
+      centredReliability,
+      bounds: blocks?.reliabilityBounds ?? null,
+      centredBounds: blocks?.centredReliabilityBounds ?? null,
+      rounds: blocks?.rounds ?? null,
+      gradientCosine: blocks?.gradientCosine ?? null,
+      gradientNorm: blocks?.gradientNorm ?? null,
+      effectiveShare: blocks?.effectiveShare ?? null,
+      meanPhi: blocks?.meanPhi ?? null,
+      phiDeviation: blocks?.phiDeviation ?? null,
+      learningCoefficient: nBeta === 0 ? null : learningCoefficient,
+      remainder: blocks?.remainder ?? null,
+      remainderShare: blocks?.remainder?.share ?? null,
+      failed: blocks === null || failedChains.length > 0,
+      noisy: isNoisy(each, threshold),
+      far: blocks !== null && blocks.effectiveShare < leastShare
+    }
+  })
+}
+
+const listed = (names: readonly string[]): string =>
+  names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names[names.length - 1]}`
+
+/** Names up to a few, then how many more. */
+const named = (names: readonly string[], most = 8): string =>
+  names.length <= most ? listed(names) : `${names.slice(0, most).join(', ')} and ${names.length - most} more`
+
+/** What the effective share says of the run; null where there is nothing to say of it. */
+export const shareWords = (
+  rows: readonly BlockRow[],
+  nBeta: number
+): { readonly level: 'plain' | 'warn'; readonly words: string } | null => {
+  const shares = rows.flatMap(({ effectiveShare }) =>
+    effectiveShare === null || Number.isNaN(effectiveShare) ? [] : [effectiveShare]
+  )
+  if (shares.length === 0) return null
+  if (nBeta === 0) return { level: 'plain', words: 'nβ is 0, so draws come from the prior itself and count equally.' }
+  const [least, most] = [Math.min(...shares), Math.max(...shares)]
+  const far = rows.filter((row) => row.far).map(({ component }) => component)
+  if (far.length > 0) {
+    const they = far.length === 1 ? 'its' : 'their'
+    return {
+      level: 'warn',
+      words:
+        `The effective share of ${named(far)} is below ${leastShare}: ${they} weighted draws ` +
+        'do not stand for the posterior. Sample with pSGLD instead (preset "paper"). ' +
+        'Clustering leaves such columns out unless "allColumns" is set.'
+    }
+  }
+  if (least >= priorShare) {
+    const within = Math.max(1, Math.ceil(100 * (1 - least) - 1e-9))
+    return { level: 'plain', words: `The posterior is the prior within ${within} %: nβ makes no difference here.` }
+  }
+  return {
+    level: 'plain',
+    words: `nβ moves the posterior away from the prior: ${percent(least)} to ${percent(most)} of the draws count.`
+  }
+}
+
+/** What order two and up come to, where they were looked at; null where they were not. */
+export const remainderWords = (rows: readonly BlockRow[]): string | null => {
+  const looked = rows.flatMap(({ component, remainder }) => (remainder === null ? [] : [{ component, ...remainder }]))
+  if (looked.length === 0) return null
+  const largest = looked.reduce((most, each) => (each.share > most.share ? each : most))
+  const most = `${percent(Math.max(0, largest.share))} ± ${percent(largest.error)}`
+  const where = `${largest.component}, of ${looked.length} looked at`
+  return `First order leaves out at most ${most} of a column’s variance (${where}).`
+}

@@ -1,0 +1,66 @@
+import type { RunEntry, RunHealth } from '../../preload/contract'
+import { goalOf } from './blocks'
+
+/** Whether a run is done and has sums that a longer one can begin with. */
+export const canContinue = ({ status, keptSums, queued }: Pick<RunEntry, 'status' | 'keptSums' | 'queued'>): boolean =>
+  status === 'finished' && !queued && keptSums !== null
+
+/** Half of what the target left out: 0.8 becomes 0.9. */
+export const nextTarget = (target: number | null): number =>
+  target === null ? 0.9 : Math.min(0.99, Math.round(100 * (1 - (1 - target) / 2)) / 100)
+
+/** Rounds that a run took, at most. */
+export const roundsTaken = ({ diagnostics }: RunHealth): number =>
+  diagnostics.reduce((most, { blocks }) => Math.max(most, blocks?.rounds ?? 0), 0)
+
+/**
+ * Rounds in all that each component is likely to need for a target, fewest first: r/(1-r) grows with them. By the
+ * lower bounds, which have to reach it. Infinity where there is too little signal to tell.
+ */
+export const roundsNeeded = ({ diagnostics }: RunHealth, target: number): number[] =>
+  diagnostics
+    .flatMap(({ component, reliability, blocks }) => {
+      if (component === 'full' || blocks === null) return []
+      const least = Math.max(blocks.reliabilityBounds[0], 0.6 * reliability)
+      return [
+        Number.isNaN(least) || least <= 0.02
+          ? Infinity
+          : Math.ceil((blocks.rounds * target * (1 - least)) / ((1 - target) * least) - 1e-9)
+      ]
+    })
+    .sort((a, b) => a - b)
+
+/** Rounds to offer as a limit: enough for nine components of ten, 2 to 16 times those that the run had. */
+export const offeredRounds = (health: RunHealth, target: number): number => {
+  const most = goalOf(health.run.configuration.sampler)?.rounds ?? 1
+  const needs = roundsNeeded(health, target)
+  return Math.min(16 * most, Math.max(2 * most, needs[Math.ceil(0.9 * needs.length) - 1] ?? 0))
+}
+
+/** How many components are likely to reach the target within so many rounds, in a sentence. */
+export const reachWords = (needs: readonly number[], limit: number): string => {
+  const reaching = needs.filter((need) => need <= limit).length
+  const told = needs.filter(Number.isFinite)
+  if (needs.length === 0) return ''
+  if (reaching === needs.length)
+    return `Likely to be enough for all ${needs.length} components: ${told[told.length - 1]} rounds for the last.`
+  const last = told[told.length - 1]
+  const further = last === undefined || last <= limit ? '' : ` The last needs about ${last} rounds.`
+  return `Likely to be enough for ${reaching} of ${needs.length} components.${further}`
+}
+
+/** What is wrong with the request, in a sentence; null where nothing is. `taken`: the most rounds of a component. */
+export const continuingProblem = (
+  asked: { readonly reliability?: number; readonly rounds: number },
+  had: { readonly target: number | null; readonly taken: number }
+): string | null => {
+  const { reliability, rounds } = asked
+  if (reliability !== undefined && !(reliability > 0 && reliability < 1)) return 'A reliability is above 0 and below 1.'
+  if (!Number.isInteger(rounds) || rounds < 1) return 'Give a whole number of rounds.'
+  if (rounds < had.taken) return `The run took ${had.taken} rounds; give at least as many.`
+  if (rounds > had.taken) return null
+  if (reliability === undefined) return `The run took ${had.taken} rounds; give more.`
+  if (had.target !== null && reliability > had.target) return null
+  const aim = had.target === null ? '' : ` and aimed at ${had.target}`
+  return `The run took ${had.taken} rounds${aim}; give more rounds or a higher reliability.`
+}

@@ -1,0 +1,69 @@
+import { presetNames, presets, samplerKeys, samplingMethods, standardPreset } from '../../preload/contract'
+import type { PresetName, SamplingMethod } from '../../preload/contract'
+import { isDraft, valueAt, withValue } from './draft'
+import type { Draft } from './draft'
+
+/** What a method is called in a sentence. */
+export const methodWords: Readonly<Record<SamplingMethod, string>> = {
+  'first-order': 'first order',
+  gradient: 'all orders',
+  psgld: 'pSGLD'
+}
+
+/** What each preset is for, in a line. */
+export const presetPurpose: Readonly<Record<PresetName, string>> = {
+  'first-order': 'The default. Reliable columns in the least time.',
+  quick: 'A first look: samples the prior (nβ\u00a00), stops at a lower reliability.',
+  'all-orders': 'Checks first order: keeps curvature and up, needs more time.',
+  paper: 'pSGLD chains as published, to reproduce the paper. By far the slowest.'
+}
+
+export const isPresetName = (value: unknown): value is PresetName => presetNames.some((name) => name === value)
+export const isMethod = (value: unknown): value is SamplingMethod => samplingMethods.some((name) => name === value)
+
+/** The preset in force: the one given, or the standard one of the method that is given. */
+export const presetOf = (draft: Draft): PresetName => {
+  const [preset, method] = [valueAt(draft, 'sampler.preset'), valueAt(draft, 'sampler.method')]
+  return isPresetName(preset) ? preset : standardPreset(isMethod(method) ? method : 'first-order')
+}
+
+/** The method in force. */
+export const methodOf = (draft: Draft): SamplingMethod => {
+  const method = valueAt(draft, 'sampler.method')
+  return isMethod(method) ? method : presets[presetOf(draft)].method
+}
+
+export interface PresetChange {
+  readonly draft: Draft
+  /** Settings that were given and are not the new method's, so that they had to go. */
+  readonly dropped: readonly string[]
+}
+
+/** A draft with another preset: settings of its method stay, others go. */
+export const withPreset = (draft: Draft, preset: PresetName): PresetChange => {
+  const keys = samplerKeys(presets[preset].method)
+  const given = valueAt(draft, 'sampler')
+  const settings = isDraft(given) ? given : {}
+  const dropped = Object.keys(settings).filter((key) => !keys.includes(key))
+  // The preset says which method it is; the usual one needs no key.
+  const kept = Object.entries(settings).filter(
+    ([key]) => !dropped.includes(key) && key !== 'method' && key !== 'preset'
+  )
+  const sampler = { ...(preset === standardPreset('first-order') ? {} : { preset }), ...Object.fromEntries(kept) }
+  return { draft: withValue(draft, 'sampler', Object.keys(sampler).length === 0 ? undefined : sampler), dropped }
+}
+
+const prefix = new RegExp(`^(?:${samplingMethods.join('|')})(?: and (?:${samplingMethods.join('|')}))*: `)
+
+/** A setting's line of the schema, without what it says of other methods. */
+export const wordsForMethod = (words: string, method: SamplingMethod): string => {
+  let fits = true
+  return words
+    .split('; ')
+    .flatMap((part) => {
+      const found = prefix.exec(part)?.[0]
+      if (found !== undefined) fits = found.slice(0, -2).split(' and ').includes(method)
+      return fits ? [part.slice(found?.length ?? 0)] : []
+    })
+    .join('; ')
+}
