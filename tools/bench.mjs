@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { checkNode, ensureBuilt, ensureInstalled, root, run } from './ensure.mjs'
 
 const parts = ['speed', 'accuracy', 'neighbours', 'clustering', 'describe', 'growth', 'rows', 'responsiveness', 'window']
-// Done where they are named, as they need a device, or count what one would do.
-const others = ['device', 'launches', 'host', 'loss']
+// Done where they are named, as they need a device, count what one would do, or take an hour.
+const others = ['device', 'launches', 'host', 'loss', 'reliability', 'agreement']
 checkNode()
 ensureInstalled()
 ensureBuilt()
