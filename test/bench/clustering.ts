@@ -1,4 +1,4 @@
-import { clusteringSchema } from '../../preload/configuration'
+import { clusteringConfigurationSchema } from '../../preload/configuration'
 import { clusterTokens } from '../../main/clustering/cluster'
 import { plantedMatrix } from './planted-matrix'
 
@@ -12,7 +12,7 @@ export const benchClustering = async (tokens: number, threads: number): Promise<
   const since = (): string => ((performance.now() - start) / 1000).toFixed(1)
   console.log(`\nclustering: ${tokens} tokens × ${components} components, k = 45, ${threads} threads, settings of METHOD section 5`)
   const { clusters, leftover, ending, attempts, edges } = await clusterTokens({
-    matrix, tokens, components: Array.from({ length: components }, (_, i) => `component ${i}`), configuration: clusteringSchema.parse({}), seed: 1, threads,
+    matrix, tokens, components: Array.from({ length: components }, (_, i) => `component ${i}`), configuration: clusteringConfigurationSchema.parse({ neighbours: 45, minSize: 20, whiten: false }), seed: 1, threads,
     onNeighbours: () => console.log(`  neighbours after ${since()} s`)
   })
   const peak = process.resourceUsage().maxRSS * 1024

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { clusteringSchema, parseConfiguration } from '../../preload/configuration'
+import { clusteringConfigurationSchema, parseConfiguration } from '../../preload/configuration'
 import { leftoverCluster } from '../../preload/records'
 import { adjustedRand, correlation, matchesOf, overlapOf } from '../../main/api/compare'
 import { projectRoot } from '../../main/base/entries'
@@ -79,7 +79,7 @@ const median = (values: readonly number[]): number => values.toSorted((a, b) => 
 
 /** Numbers of the clusters of tokens, `leftoverCluster` for none; from 1. */
 const clustersOf = async ({ susceptibilities, tokens, components }: Sampled, threads: number): Promise<Int32Array> => {
-  const { clusters } = await clusterTokens({ matrix: numbers(susceptibilities), tokens, components, configuration: clusteringSchema.parse({ neighbours: 15 }), seed: 1, threads })
+  const { clusters } = await clusterTokens({ matrix: numbers(susceptibilities), tokens, components, configuration: clusteringConfigurationSchema.parse({ neighbours: 15, minSize: 20, whiten: false }), seed: 1, threads })
   const membership = new Int32Array(tokens).fill(leftoverCluster)
   for (const { order, members } of clusters) for (const token of members) membership[token] = order + 1
   return membership

@@ -8,6 +8,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import { startRun } from '../../main/pipeline/run'
 import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
+import { quickChains } from '../quick-chains'
 import { tinyRows, writeTinyModel } from '../tiny-model'
 
 const pause = 20
@@ -41,7 +42,7 @@ export const benchResponsiveness = async (threads: number, seconds: number): Pro
     await writeTinyModel(join(folder, 'model'), { layers: 4, heads: 4, hidden: 64 })
     await writeFile(join(folder, 'rows.json'), JSON.stringify(tinyRows({ sampling: 64, observation: 32, probe: 400, length: 64 })))
     const configuration = parseConfiguration({
-      model: 'model', rows: 'rows.json', clustering: false, threads, sampler: { preset: 'quick', nBeta: 3, batchSize: 16, draws: 100, stepsBetweenDraws: 50, estimator: 'restricted' }
+      model: 'model', rows: 'rows.json', clustering: false, threads, sampler: { ...quickChains, batchSize: 16, draws: 100, stepsBetweenDraws: 50 }
     }, 'responsiveness')
     console.log(`\nresponsiveness: sampling on ${threads} threads`)
     await watch('at rest', workspace, seconds)

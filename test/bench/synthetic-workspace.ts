@@ -1,4 +1,4 @@
-import { clusteringSchema, parseConfiguration } from '../../preload/configuration'
+import { clusteringConfigurationSchema, parseConfiguration } from '../../preload/configuration'
 import { patternNames } from '../../preload/contract-explore'
 import { leftoverCluster } from '../../preload/records'
 import type { ClusteringDescription, DiagnosticsRecord, NewClustering, StudyRecord } from '../../preload/records'
@@ -147,7 +147,7 @@ const componentNames = (count: number): string[] =>
 
 const diagnosticOf = (component: string, i: number): DiagnosticsRecord => ({
   component, splitRHat: 1 + (i % 7) / 50, learningCoefficient: 10 + i, meanDistance: [1, 1.1], finalDistance: [1.2, 1.3], meanLoss: [2.5, 2.6],
-  reliability: 0.95 - (i % 9) / 20, centredReliability: 0.9 - (i % 9) / 20, lossTrace: { first: 2.4, last: 2.6, min: 2.3, max: 2.8 }, failedChains: []
+  reliability: 0.95 - (i % 9) / 20, centredReliability: 0.9 - (i % 9) / 20, lossTrace: { first: 2.4, last: 2.6, min: 2.3, max: 2.8 }, failedChains: [], blocks: null
 })
 
 const saveSampling = async (writer: RunWriter, matrix: Float32Array, components: readonly string[], random: Random): Promise<void> => {
@@ -192,7 +192,7 @@ const saveNeighbours = async (writer: RunWriter, { membership, groups }: Drawn, 
 }
 
 const clusteringOf = ({ groups, membership }: Drawn, k: number, random: Random): NewClustering => ({
-  name: `k = ${k}`, configuration: clusteringSchema.parse({ neighbours: k }), seed: 1, ending: '200 rejections in a row', attempts: 2 * groups.length,
+  name: `k = ${k}`, configuration: clusteringConfigurationSchema.parse({ neighbours: k, minSize: 20, whiten: false }), seed: 1, ending: '200 rejections in a row', attempts: 2 * groups.length,
   edges: Math.round(0.8 * k * membership.length), volume: 0.7 * k * membership.length,
   clusters: groups.slice(0, -1).map((members, order) => {
     const conductance = 0.05 + 0.6 * random()
@@ -275,7 +275,7 @@ export const writeSyntheticWorkspace = async (folder: string, { tokens, clusters
   const matrix = drawMatrix(drawn, width, random)
   const workspace = await openWorkspace(folder, { create: true })
   try {
-    const configuration = parseConfiguration({ model: 'synthetic-model', rows: 'rows.json', clustering: { neighbours: k } }, 'configuration')
+    const configuration = parseConfiguration({ model: 'synthetic-model', rows: 'rows.json', sampler: { method: 'psgld' }, clustering: { neighbours: k } }, 'configuration')
     const { id: run } = await workspace.createRun({ name, configuration, baseFolder: folder, provenance: { seed: 1, studyHash: drawn.study.hash } })
     await workspace.transaction(run, async (writer) => {
       await writer.saveStudy(drawn.study, syntheticText)

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { entryPath } from '../../main/base/entries'
+import { quickChains } from '../quick-chains'
 import { tinyRows, writeTinyModel } from '../tiny-model'
 
 /** Whether the program is built; tests that start it need that. */
@@ -99,7 +100,7 @@ export const scratch = (): { readonly path: (...parts: string[]) => string; read
   return { path: (...parts) => join(folder, ...parts), remove: () => rm(folder, { recursive: true, force: true }) }
 }
 
-export const sampler = { preset: 'quick', stepSize: 1e-4, burnIn: 2, draws: 6, stepsBetweenDraws: 6, chains: 2, estimator: 'two-chain' }
+export const sampler = { ...quickChains, stepSize: 1e-4, burnIn: 2, draws: 6, stepsBetweenDraws: 6, estimator: 'two-chain' }
 export const clustering = { neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 }
 
 /** Writes a tiny random model, rows and a configuration that goes through all stages in some seconds; gives the configuration's path. */

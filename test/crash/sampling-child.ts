@@ -18,7 +18,7 @@ const result = await sample({
   model: await loadModel(folder),
   study: { sampling: ids(rows.sampling), observation: ids(rows.observation), probe: ids(rows.probe), targets: rows.probe.map(({ length }) => Int32Array.from({ length: length - 1 }, (_, i) => i + 1)) },
   components: ['embed', 'head:0.1', 'mlp:1', 'unembed'],
-  sampler: { preset: 'paper', nBeta: 3, gamma: 300, stepSize: 1e-4, rmsDecay: 0.99, rmsEpsilon: 0.1, batchSize: 4, burnIn: 5, draws: 12, stepsBetweenDraws: 10, chains: 2, estimator: 'two-chain' },
+  sampler: { preset: 'paper', method: 'psgld', nBeta: 3, gamma: 300, stepSize: 1e-4, rmsDecay: 0.99, rmsEpsilon: 0.1, batchSize: 4, burnIn: 5, draws: 12, stepsBetweenDraws: 10, chains: 2, estimator: 'two-chain' },
   seed: 9,
   observationIncludesProbe: true,
   engine: 'onnx-cpu',

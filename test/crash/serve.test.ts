@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { decode, encode } from '../../preload/wire'
+import { quickChains } from '../quick-chains'
 import { isBuilt, run, scratch, start, until, writeStudy } from './command'
 
 const { path, remove } = scratch()
@@ -48,7 +49,7 @@ describe.skipIf(!isBuilt)('spectroscope serve', () => {
   afterAll(remove)
 
   it('works on without a browser, and stops at a signal with a checkpoint', async () => {
-    const study = await writeStudy(path, { sampler: { preset: 'quick', stepSize: 1e-4, draws: 2000, stepsBetweenDraws: 6, chains: 2 }, threads: 1 })
+    const study = await writeStudy(path, { sampler: { ...quickChains, stepSize: 1e-4, draws: 2000, stepsBetweenDraws: 6 }, threads: 1 })
     const served = start(['serve', '--workspace', path('workspace'), '--no-open', '--json'], environment)
     let printed = ''
     served.child.stdout!.on('data', (data: Buffer) => (printed += data.toString()))

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { quickChains } from '../quick-chains'
 import { isBuilt, run, scratch, writeStudy } from './command'
 import { eventually, slurmLack, startCluster } from './slurm-cluster'
 import type { Cluster, Job } from './slurm-cluster'
@@ -35,7 +36,7 @@ else describe('pieces of a run on Slurm', () => {
   let cluster: Cluster | undefined
 
   beforeAll(async () => {
-    const study = await writeStudy(path, { sampler: { preset: 'quick', stepSize: 1e-4, burnIn: 20, draws: 12, stepsBetweenDraws: 30, chains: 2, estimator: 'two-chain' } })
+    const study = await writeStudy(path, { sampler: { ...quickChains, stepSize: 1e-4, draws: 12, stepsBetweenDraws: 30, estimator: 'two-chain' } })
     cluster = await startCluster()
     await done(['shard', study, '--shards', '3', '--threads', '1', '--at-once', '3'])
     await done(['run', study, '--workspace', workspace, '--name', 'whole'])

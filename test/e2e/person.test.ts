@@ -45,9 +45,10 @@ const newRun = async (page: Page, place: Place): Promise<void> => {
   await path.press('Enter')
   for (const words of [/^Rows and fields/, /^Every setting of the sampler/, /^Every setting of the clustering/]) await page.locator('summary', { hasText: words }).click()
   const { corpus, sampler, clustering } = studyConfiguration() as Readonly<Record<'corpus' | 'sampler' | 'clustering', object>>
-  await page.getByRole('radio', { name: /^quick/ }).check()
+  await page.getByRole('radio', { name: /^paper/ }).check()
   for (const [key, value] of Object.entries({ ...corpus, ...sampler, ...clustering })) {
-    if (key !== 'files' && key !== 'preset') await setting(page, key).field.fill(String(value))
+    if (key === 'estimator') await setting(page, key).field.selectOption(String(value))
+    else if (key !== 'files' && key !== 'method') await setting(page, key).field.fill(String(value))
   }
 
   const draws = setting(page, 'draws')

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { LiveRun } from '../../preload/contract'
 import type { RunRecord } from '../../preload/records'
+import { quickChains } from '../quick-chains'
 import { tinyRows, writeTinyModel } from '../tiny-model'
 import { describeInBrowser, makePlace, openShell, pageErrors, startAgain } from './harness'
 import type { OpenedShell, Place } from './harness'
@@ -73,7 +74,7 @@ describeInBrowser('the shell', () => {
     writeFileSync(join(place.folder, 'rows.json'), JSON.stringify(tinyRows({ sampling: 8, observation: 4, probe: 6, length: 12 })))
     const configuration = {
       model: 'model', rows: 'rows.json', components: ['mlp:1'], clustering: false, engine: 'webgpu-window-software',
-      sampler: { preset: 'quick', batchSize: 2, burnIn: 1, draws: 400, stepsBetweenDraws: 2, chains: 1 }
+      sampler: { ...quickChains, batchSize: 2, burnIn: 1, draws: 400, stepsBetweenDraws: 2, chains: 1 }
     }
     const started = await call('runs.start', { name: 'hidden', configuration, baseFolder: place.folder })
     expect(started).toMatchObject({ ok: true })

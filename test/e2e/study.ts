@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
+import { quickChains } from '../quick-chains'
 import { uniforms, writeTinyModel } from '../tiny-model'
 
 const words = ['the', 'a', 'on', 'in', 'other', 'there', 'rain', 'stone', 'an', 'tea,', 'then.']
@@ -25,7 +26,7 @@ export const writeStudy = async (folder: string): Promise<void> => {
 export const studyConfiguration = (draws = 8): Readonly<Record<'model' | 'corpus' | 'sampler' | 'clustering', unknown>> => ({
   model: 'tiny',
   corpus: { files: ['texts'], rowLength: 24, sampling: 64, observation: 16, probe: 40 },
-  sampler: { preset: 'quick', stepSize: 1e-4, burnIn: 2, draws, stepsBetweenDraws: 6 },
+  sampler: { ...quickChains, stepSize: 1e-4, burnIn: 2, draws, stepsBetweenDraws: 6 },
   clustering: { neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 }
 })
 

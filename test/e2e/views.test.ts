@@ -133,6 +133,7 @@ describeInBrowser('every view', () => {
       await page.getByRole('textbox', { name: 'Path of a file or folder to add' }).fill('texts')
       await page.keyboard.press('Enter')
       await page.getByRole('table', { name: 'Documents, tokens and rows of each subset' }).waitFor({ timeout: slow })
+      await page.getByRole('radio', { name: /^paper/ }).check()
       await page.locator('summary', { hasText: 'Every setting of the sampler' }).click()
       await page.getByLabel('draws', { exact: true }).fill('1')
       await page.getByText('To put right').waitFor()

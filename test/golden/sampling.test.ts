@@ -10,7 +10,7 @@ import type { SamplingResult } from '../../main/sampling/estimates'
 import type { SamplingInput } from '../../main/sampling/input'
 import { estimate } from '../../main/sampling/susceptibility'
 import type { Group } from '../../main/sampling/susceptibility'
-import type { SharedRun } from '../../main/sampling/tasks'
+import type { ChainsRun } from '../../main/sampling/tasks'
 import { evaluatorOn, executorCases } from '../executors'
 import { describeWithShared, sharedPath } from '../shared'
 
@@ -89,7 +89,7 @@ for (const name of ['neox-2m', 'gpt2-2m']) {
       study: { sampling: rows(golden.data), observation: rows(golden.pretrain), probe: rows(golden.probe), targets: golden.probe.map(({ length }) => Int32Array.from({ length: length - 1 }, (_, i) => i + 1)) },
       components: chosen,
       sampler: {
-        preset: 'paper', nBeta, gamma: hp.gamma, stepSize: hp.step_size, rmsDecay: hp.rms_decay, rmsEpsilon: hp.rms_epsilon, batchSize: hp.batch_size, burnIn: hp.burn_in,
+        preset: 'paper', method: 'psgld', nBeta, gamma: hp.gamma, stepSize: hp.step_size, rmsDecay: hp.rms_decay, rmsEpsilon: hp.rms_epsilon, batchSize: hp.batch_size, burnIn: hp.burn_in,
         draws: hp.draws, stepsBetweenDraws: hp.steps_between_draws, chains: hp.chains, estimator
       },
       seed: hp.seed,
@@ -100,7 +100,7 @@ for (const name of ['neox-2m', 'gpt2-2m']) {
 
     /** Samples and looks at the weights whenever a draw is committed. */
     const observed = async (executor: string, chosen: readonly string[], nBeta: number, estimator: 'restricted' | 'two-chain'): Promise<{ result: SamplingResult; weights: Map<string, { first: number[]; last: number[] }>; losses: Map<string, Float32Array> }> => {
-      let shared: SharedRun | undefined
+      let shared: ChainsRun | undefined
       const weights = new Map<string, { first: number[]; last: number[] }>()
       const losses = new Map<string, Float32Array>()
       const ofProbe = new Map<Float32Array, number[]>()
@@ -127,7 +127,7 @@ for (const name of ['neox-2m', 'gpt2-2m']) {
         },
         {
           openLane: localLane(async (run) => {
-            shared = run
+            shared = run as ChainsRun
             return recording(await evaluatorOn(executor, run.architecture, run.weights))
           })
         }

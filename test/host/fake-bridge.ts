@@ -176,11 +176,26 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       emit('runs-changed', null)
       return { run }
     },
+    'runs.previewSignal': async ({ configuration, seconds: asked }) => {
+      checked(configuration)
+      await pause(3000)
+      return {
+        seconds: asked, secondsForRun: 1500, remainder: null, words: 'Half a minute of sampling: the run is likely to need about 25 min.',
+        components: data.components.slice(0, 3).map((component, index) => ({ component, rounds: 2, reliability: 0.5 + 0.3 * hash(77, index), lower: 0.3 + 0.3 * hash(77, index), roundsNeeded: 6 + 3 * index }))
+      }
+    },
+    'runs.continue': ({ run, name }) => {
+      const begun = runs.record(run)
+      const started = runs.start(name ?? `${begun.name}, continued`, begun.configuration)
+      emit('runs-changed', null)
+      return { run: started }
+    },
     'runs.startDemo': () => {
       const run = runs.start('demo', checked({ model: 'demo/model', corpus: { files: ['demo/corpus'] } }))
       emit('runs-changed', null)
       return { run }
     },
+    'runs.openExample': () => ({ run: runs.ids[7] ?? runs.start('demo', checked({ model: 'demo/model', corpus: { files: ['demo/corpus'] } })) }),
     'runs.resume': ({ run }) => {
       runs.setStatus(run, 'running')
       emit('runs-changed', null)

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { checkConfiguration, chooseComponents, readConfiguration } from '../../main/pipeline/checks'
-import { parseConfiguration, presets } from '../../preload/configuration'
+import { type ClusteringSettings, type RunConfiguration, clusteringSchema, parseConfiguration, presetNames, presets, samplingMethods, standardPreset, suitClustering } from '../../preload/configuration'
 import type { SpectroscopeError } from '../../preload/errors'
 import { writeTinyModel } from '../tiny-model'
 
@@ -17,19 +17,39 @@ const refusal = (value: unknown): SpectroscopeError => {
 }
 
 describe('a configuration', () => {
-  it('takes its defaults from the paper preset', () => {
-    const configuration = parseConfiguration({ model: 'm', rows: 'r.json' }, 'study.json')
-    expect(configuration).toMatchObject({ components: 'all', seed: 1, engine: 'auto', sampler: { ...presets.paper, preset: 'paper' } })
-    expect(configuration.clustering).toMatchObject({ neighbours: 45, symmetrize: 'union', alpha: 0.001, epsilon: 1e-7, rule: 'local', minSize: 20, maxRejections: 200, remaining: 0.001 })
+  const parsed = (changes: object = {}): RunConfiguration => parseConfiguration({ model: 'm', rows: 'r.json', ...changes }, 'study.json')
+
+  it('takes its defaults from the first-order preset, and leaves what suits a clustering to its study', () => {
+    const configuration = parsed()
+    expect(configuration).toMatchObject({ components: 'all', seed: 1, engine: 'auto' })
+    expect(configuration.sampler).toEqual({ ...presets['first-order'], preset: 'first-order' })
+    expect(configuration.clustering).toEqual({ neighbours: 'auto', symmetrize: 'union', whiten: 'auto', allColumns: false, alpha: 0.001, epsilon: 1e-7, rule: 'local', minSize: 'auto', maxRejections: 200, remaining: 0.001 })
   })
 
-  it('takes them from the quick preset where that is named, and keeps what is given', () => {
-    const { sampler } = parseConfiguration({ model: 'm', rows: 'r.json', sampler: { preset: 'quick', draws: 7 } }, 'study.json')
-    expect(sampler).toEqual({ ...presets.quick, preset: 'quick', draws: 7 })
+  it('takes them from the preset that is named, and keeps what is given', () => {
+    for (const preset of presetNames) expect(parsed({ sampler: { preset } }).sampler).toEqual({ ...presets[preset], preset })
+    expect(parsed({ sampler: { preset: 'quick', rounds: 7, targetReliability: false } }).sampler).toEqual({ ...presets.quick, preset: 'quick', rounds: 7, targetReliability: false })
+    expect(parsed({ sampler: { preset: 'paper', draws: 7 } }).sampler).toEqual({ ...presets.paper, preset: 'paper', draws: 7 })
+    expect(parsed({ sampler: { preset: 'all-orders', draws: 8 } }).sampler).toEqual({ ...presets['all-orders'], preset: 'all-orders', draws: 8 })
+  })
+
+  it('takes them from the standard preset of a method where only that is given', () => {
+    expect(samplingMethods.map(standardPreset)).toEqual(['first-order', 'all-orders', 'paper'])
+    expect(parsed({ sampler: { method: 'gradient' } }).sampler).toEqual({ ...presets['all-orders'], preset: 'all-orders' })
+    expect(parsed({ sampler: { method: 'psgld', chains: 2 } }).sampler).toEqual({ ...presets.paper, preset: 'paper', chains: 2 })
+    expect(parsed({ sampler: { method: 'first-order', preset: 'quick' } }).sampler).toEqual({ ...presets.quick, preset: 'quick' })
+  })
+
+  it('clusters as published with the paper preset, but for what is given', () => {
+    for (const sampler of [{ preset: 'paper' }, { method: 'psgld' }]) expect(parsed({ sampler }).clustering).toMatchObject({ neighbours: 45, minSize: 20, whiten: false, alpha: 0.001 })
+    expect(parsed({ sampler: { preset: 'paper' }, clustering: { neighbours: 'auto', minSize: 5 } }).clustering).toMatchObject({ neighbours: 'auto', minSize: 5, whiten: false })
+    for (const preset of presetNames.filter((name) => name !== 'paper')) {
+      expect(parsed({ sampler: { preset }, clustering: { minSize: 5 } }).clustering).toMatchObject({ neighbours: 'auto', minSize: 5, whiten: 'auto' })
+    }
   })
 
   it('can do without a clustering', () => {
-    expect(parseConfiguration({ model: 'm', rows: 'r.json', clustering: false }, 'study.json').clustering).toBe(false)
+    for (const preset of presetNames) expect(parsed({ sampler: { preset }, clustering: false }).clustering).toBe(false)
   })
 
   it.each([
@@ -39,8 +59,18 @@ describe('a configuration', () => {
     [{ model: 'm', rows: 'r.json', sedd: 1 }, /unknown key "sedd"/],
     [{ model: 'm', rows: 'r.json', sampler: { nbeta: 3 } }, /unknown key "sampler\.nbeta"/],
     [{ model: 'm', rows: 'r.json', sampler: { gamma: -1 } }, /"sampler\.gamma"/],
-    [{ model: 'm', rows: 'r.json', sampler: { draws: 1 } }, /"sampler\.draws"/],
-    [{ model: 'm', rows: 'r.json', sampler: { estimator: 'three-chain' } }, /"sampler\.estimator"/],
+    [{ model: 'm', rows: 'r.json', sampler: { method: 'psgld', draws: 1 } }, /"sampler\.draws"/],
+    [{ model: 'm', rows: 'r.json', sampler: { method: 'psgld', estimator: 'three-chain' } }, /"sampler\.estimator"/],
+    [{ model: 'm', rows: 'r.json', sampler: { preset: 'fast' } }, /"sampler\.preset"/],
+    [{ model: 'm', rows: 'r.json', sampler: { method: 'sgld' } }, /"sampler\.method"/],
+    [{ model: 'm', rows: 'r.json', sampler: { targetReliability: 1 } }, /"sampler\.targetReliability"/],
+    [{ model: 'm', rows: 'r.json', sampler: { targetReliability: true } }, /"sampler\.targetReliability"/],
+    [{ model: 'm', rows: 'r.json', sampler: { pairs: 'some' } }, /"sampler\.pairs"/],
+    [{ model: 'm', rows: 'r.json', sampler: { rounds: 0 } }, /"sampler\.rounds"/],
+    [{ model: 'm', rows: 'r.json', sampler: { remainderDraws: 6 } }, /"sampler\.remainderDraws"/],
+    [{ model: 'm', rows: 'r.json', clustering: { neighbours: 'all' } }, /"clustering\.neighbours"/],
+    [{ model: 'm', rows: 'r.json', clustering: { minSize: 0 } }, /"clustering\.minSize"/],
+    [{ model: 'm', rows: 'r.json', clustering: { whiten: 'yes' } }, /"clustering\.whiten"/],
     [{ model: 'm', corpus: { files: [] } }, /"corpus\.files"/],
     [{ model: 'm', corpus: { files: [3] } }, /"corpus\.files\[0\]"/],
     [{ model: 'm', rows: 'r.json', clustering: { alpha: 2 } }, /"clustering\.alpha"/],
@@ -57,6 +87,56 @@ describe('a configuration', () => {
     expect(message).toMatch(/^study\.json: /)
     expect(message).toMatch(/\.$/)
     expect(message).not.toMatch(/\n/)
+  })
+
+  it.each([
+    [{ stepSize: 1e-4 }, 'sampler.stepSize', 'first-order', 'psgld'],
+    [{ preset: 'quick', draws: 20 }, 'sampler.draws', 'first-order', 'gradient'],
+    [{ preset: 'quick', chains: 2 }, 'sampler.chains', 'first-order', 'psgld'],
+    [{ method: 'gradient', pairs: 4 }, 'sampler.pairs', 'gradient', 'first-order'],
+    [{ preset: 'all-orders', estimator: 'restricted' }, 'sampler.estimator', 'gradient', 'psgld'],
+    [{ preset: 'paper', rounds: 4 }, 'sampler.rounds', 'psgld', 'first-order'],
+    [{ method: 'psgld', keepSums: false }, 'sampler.keepSums', 'psgld', 'first-order']
+  ])('%j is refused: the key is another method\'s, which is named', (sampler, key, method, other) => {
+    const { kind, message } = refusal({ model: 'm', rows: 'r.json', sampler })
+    expect(kind).toBe('configuration')
+    expect(message).toContain(`"${key}"`)
+    expect(message).toContain(`this run's method is "${method}"`)
+    expect(message).toContain(`set "sampler.method" to "${other}"`)
+  })
+
+  it.each([
+    [{ preset: 'paper', method: 'first-order' }], [{ preset: 'paper', method: 'gradient' }], [{ preset: 'quick', method: 'psgld' }], [{ preset: 'all-orders', method: 'first-order' }]
+  ])('%j is refused: the preset is not of the method', (sampler) => {
+    const { kind, message } = refusal({ model: 'm', rows: 'r.json', sampler })
+    expect(kind).toBe('configuration')
+    expect(message).toMatch(/"sampler\.preset"/)
+    for (const name of [sampler.preset, sampler.method]) expect(message).toContain(`"${name}"`)
+  })
+
+  it('has draws of the gradient method in rounds of four, and as many as one likes of chains', () => {
+    for (const draws of [2, 6, 255]) expect(refusal({ model: 'm', rows: 'r.json', sampler: { method: 'gradient', draws } }).message).toMatch(new RegExp(`"sampler\\.draws".*${draws}.*multiple of 4`))
+    for (const draws of [4, 256]) expect(parsed({ sampler: { method: 'gradient', draws } }).sampler).toMatchObject({ draws })
+    expect(parsed({ sampler: { method: 'psgld', draws: 6 } }).sampler).toMatchObject({ draws: 6 })
+  })
+})
+
+describe('what suits a clustering', () => {
+  const suited = (tokens: number, changes: Partial<ClusteringSettings> = {}) => suitClustering({ ...clusteringSchema.parse({}), ...changes }, tokens)
+
+  it('goes up with the tokens between bounds', () => {
+    const tokens = [1, 920, 10_000, 40_000, 60_000, 200_000, 1_000_000, 20_000_000]
+    const found = tokens.map((each) => suited(each))
+    const neighbours = found.map((each) => each.neighbours)
+    const sizes = found.map(({ minSize }) => minSize)
+    for (const values of [neighbours, sizes]) expect(values).toEqual(values.toSorted((a, b) => a - b))
+    expect([neighbours[0], neighbours.at(-1), sizes[0], sizes.at(-1)]).toEqual([5, 45, 10, 20])
+    expect(found.every(({ whiten }) => whiten)).toBe(true)
+  })
+
+  it('does not change what is given', () => {
+    expect(suited(100, { neighbours: 45, minSize: 20, whiten: true, alpha: 0.5 })).toEqual({ ...clusteringSchema.parse({}), neighbours: 45, minSize: 20, whiten: true, alpha: 0.5 })
+    expect(suited(100, { minSize: 3 })).toMatchObject({ neighbours: 10, minSize: 3 })
   })
 })
 

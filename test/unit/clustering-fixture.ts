@@ -85,5 +85,5 @@ export const randomGraph = (seed: number, nodes: number, degree: number): Graph 
 }
 
 export const configurationOf = (changes: Partial<ClusteringConfiguration> = {}): ClusteringConfiguration => ({
-  neighbours: 15, symmetrize: 'union', whiten: false, alpha: 0.001, epsilon: 1e-7, rule: 'local', minSize: 20, maxRejections: 40, remaining: 0.001, ...changes
+  neighbours: 15, symmetrize: 'union', whiten: false, allColumns: false, alpha: 0.001, epsilon: 1e-7, rule: 'local', minSize: 20, maxRejections: 40, remaining: 0.001, ...changes
 })

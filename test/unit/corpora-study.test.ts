@@ -13,7 +13,7 @@ const tokenizer = parseTokenizer(JSON.stringify(tinyTokenizer), 'tokenizer.json'
 const model = { folder: 'model', architecture: parseModelConfig(JSON.stringify(neoxConfig), 'config.json') }
 const small = { sampling: 20, observation: 10, probe: 12, rowLength: 16 }
 
-const configure = (corpus: object, more: object = {}): RunConfiguration => parseConfiguration({ model: 'm', corpus: { files: ['.'], ...small, ...corpus }, sampler: { batchSize: 4 }, ...more }, 'CONFIG.json')
+const configure = (corpus: object, more: object = {}): RunConfiguration => parseConfiguration({ model: 'm', corpus: { files: ['.'], ...small, ...corpus }, sampler: { method: 'psgld', batchSize: 4 }, ...more }, 'CONFIG.json')
 const prepare = (folder: string, corpus: object = {}, more: object = {}, reader: Tokenizer | null = tokenizer): Promise<Study> => prepareStudy(configure(corpus, more), folder, model, reader)
 
 /** Documents of words that differ, so that a wrong place shows. */
@@ -146,7 +146,7 @@ describe('a study of a corpus', () => {
   it('refuses rows that are longer than the model takes, a missing tokenizer, and too small a set of sampling rows', async () => {
     expect((await failure(prepare(three, { rowLength: 33 }))).message).toMatch(/"corpus\.rowLength" is 33, and the model takes 32/)
     expect((await failure(prepare(three, {}, {}, null))).message).toMatch(/needs the model's tokenizer\.json/)
-    expect((await failure(prepare(three, {}, { sampler: { batchSize: 21 } }))).message).toMatch(/"sampler\.batchSize" is 21, and there are 20 sampling rows/)
+    expect((await failure(prepare(three, {}, { sampler: { method: 'psgld', batchSize: 21 } }))).message).toMatch(/"sampler\.batchSize" is 21, and there are 20 sampling rows/)
   })
 
   it('refuses an empty corpus', async () => {
@@ -167,7 +167,7 @@ describe('a study of given rows', () => {
   const rows = { sampling: [[1, 2, 3], [4, 5, 6], [7, 8], [1, 1]], observation: [[1, 2]], probe: [[1, 2, 3, 4], [5, 6]] }
   const given = async (value: unknown, text = JSON.stringify(value)): Promise<Study> => {
     const folder = writeFolder(mkdtempSync(join(root, 'rows-')), { 'rows.json': text })
-    return prepareStudy(parseConfiguration({ model: 'm', rows: 'rows.json', sampler: { batchSize: 4 } }, 'CONFIG.json'), folder, model, null)
+    return prepareStudy(parseConfiguration({ model: 'm', rows: 'rows.json', sampler: { method: 'psgld', batchSize: 4 } }, 'CONFIG.json'), folder, model, null)
   }
 
   it('keeps them as they are', async () => {

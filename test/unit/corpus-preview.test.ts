@@ -61,11 +61,11 @@ describe('the preview of a corpus', () => {
     expect((await preview(configurationOf({ files: ['nowhere'] }))).problem).toContain('nowhere')
     expect((await preview(configurationOf({ rowLength: 65 }))).problem).toContain('the model takes 64 tokens at most')
     expect((await preview(configurationOf({}, { model: 'gone' }))).problem).toContain('config.json')
-    expect((await preview(configurationOf({}, { sampler: { batchSize: 21 } }))).problem).toContain('sampler.batchSize')
+    expect((await preview(configurationOf({}, { sampler: { method: 'psgld', batchSize: 21 } }))).problem).toContain('sampler.batchSize')
   })
 
   it('shows the rows of a file of rows', async () => {
-    const found = await preview(parseConfiguration({ model: 'model', rows: 'rows.json', sampler: { batchSize: 2 } }, 'c'))
+    const found = await preview(parseConfiguration({ model: 'model', rows: 'rows.json', sampler: { method: 'psgld', batchSize: 2 } }, 'c'))
     expect(found).toMatchObject({ files: 1, rowsWanted: 12, rowsThere: 12, subsets: [], problem: null })
     expect(found.rows).toHaveLength(4)
     expect(found.rows[0].tokens).toHaveLength(10)

@@ -14,6 +14,7 @@ import { sample } from '../../main/sampling/sample'
 import { parseConfiguration } from '../../preload/configuration'
 import type { RunConfiguration } from '../../preload/configuration'
 import type { RunRecord } from '../../preload/records'
+import { quickChains } from '../quick-chains'
 import { tinyRows, tinyVocabulary, writeTinyModel } from '../tiny-model'
 
 const folder = mkdtempSync(join(tmpdir(), 'spectroscope-test-'))
@@ -65,9 +66,9 @@ const rate: MeasuredRate = { engine: 'onnx-cpu', gigaflopsPerSecond: 2, measured
 
 describe('the estimate of a run', () => {
   it.each([
-    ['two-chain, rows of two lengths', { sampler: { nBeta: 3, batchSize: 4, burnIn: 2, draws: 3, stepsBetweenDraws: 2, chains: 2, estimator: 'two-chain' } }],
-    ['restricted', { sampler: { nBeta: 3, batchSize: 5, burnIn: 0, draws: 2, stepsBetweenDraws: 3, chains: 1, estimator: 'restricted' }, components: ['embed', 'mlp:1'] }],
-    ['no steps at nβ = 0', { sampler: { nBeta: 0, draws: 3, chains: 2, estimator: 'restricted' }, components: ['head:0.1'] }]
+    ['two-chain, rows of two lengths', { sampler: { method: 'psgld', nBeta: 3, batchSize: 4, burnIn: 2, draws: 3, stepsBetweenDraws: 2, chains: 2, estimator: 'two-chain' } }],
+    ['restricted', { sampler: { method: 'psgld', nBeta: 3, batchSize: 5, burnIn: 0, draws: 2, stepsBetweenDraws: 3, chains: 1, estimator: 'restricted' }, components: ['embed', 'mlp:1'] }],
+    ['no steps at nβ = 0', { sampler: { method: 'psgld', nBeta: 0, draws: 3, chains: 2, estimator: 'restricted' }, components: ['head:0.1'] }]
   ])('counts what sampling then does: %s', async (_, changes) => {
     const configuration = configurationOf(changes)
     const model = await loadModel(join(folder, 'model'))
@@ -98,7 +99,7 @@ describe('the estimate of a run', () => {
 
   const corpusConfiguration = configurationOf({
     rows: undefined, corpus: { files: ['corpus.txt'], rowLength: 16, sampling: 64, observation: 20, probe: 30, probeTokensPerRow: 5 }, threads: 1,
-    sampler: { preset: 'quick', nBeta: 3, draws: 10, chains: 2 }
+    sampler: { ...quickChains, draws: 10 }
   })
 
   it('scales with the rate, and follows a run that was sampled here rather than a small model', async () => {

@@ -120,11 +120,14 @@ describe('the pieces of a report', () => {
 
   test('draw a profile to the left of the axis for expression, to the right for suppression, and say what is no number', () => {
     const of = (...values: number[]): Float64Array => Float64Array.from(values)
-    const svg = profileSvg(['a<b', 'up', 'flat', 'none'], { mean: of(-1, 2, 5, Number.NaN), standardDeviation: of(0.5, 0.5, 1, 1) }, { mean: of(0, 0, 0, 0), standardDeviation: of(1, 1, 0, 1) })
+    const svg = profileSvg(['a<b', 'up', 'flat', 'none'], { mean: of(-1, 2, 5, Number.NaN), standardDeviation: of(0.5, 0.5, 1, 1) }, { mean: of(0, 0, 0, 0), standardDeviation: of(1, 1, 0, 1) }, [0.9, 0.3, Number.NaN, 0.7])
     const bars = [...svg.matchAll(/<rect class="(\w+)" x="([\d.]+)" y="\d+" width="([\d.]+)"/g)].map(([, kind, x, width]) => [kind, Number(x), Number(width)])
     expect(bars).toEqual([['down', 216, 84], ['up', 300, 168], ['up', 300, 0]])
     expect(svg).toContain('a&lt;b')
     expect(svg).toContain('not a number')
+    expect(svg).toContain('r 0.90')
+    expect(svg).toContain('up (noise)')
+    expect(svg).not.toContain('r NaN')
   })
 })
 

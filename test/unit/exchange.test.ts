@@ -84,10 +84,13 @@ describe('npy', () => {
 describe('an exported run', () => {
   test('as npy holds matrices, components, tokens and clusters', async () => {
     await exportRun(workspace, run, { format: 'npy', folder: out('npy') })
-    expect((await readdir(out('npy'))).sort()).toEqual(['clusters.json', 'components.json', 'standard_errors.npy', 'susceptibilities.npy', 'tokens.csv'])
+    expect((await readdir(out('npy'))).sort()).toEqual(['clusters.json', 'columns.json', 'components.json', 'standard_errors.npy', 'susceptibilities.npy', 'tokens.csv'])
     expect(await readNpy(out('npy/susceptibilities.npy'))).toEqual({ shape: [20, 3], data: matrixOf(20) })
     expect(await readNpy(out('npy/standard_errors.npy'))).toEqual({ shape: [20, 3], data: matrixOf(20, 0.1) })
     expect(JSON.parse(await readFile(out('npy/components.json'), 'utf8'))).toEqual(components)
+    const columns = JSON.parse(await readFile(out('npy/columns.json'), 'utf8')) as { component: string; reliability: number }[]
+    expect(columns.map(({ component }) => component)).toEqual(components)
+    expect(columns.map(({ reliability }) => reliability)).toEqual(components.map(() => 0.9))
     const [header, ...rows] = parseCsv(await readFile(out('npy/tokens.csv'), 'utf8'))
     expect(header).toEqual(['token', 'row', 'position', 'id', 'text', 'subset', 'document', 'file', 'record', 'cluster', 'label', 'merge', 'part'])
     const study = smallStudy()
@@ -225,7 +228,7 @@ describe('an exported run', () => {
     await rm(out('mine/thesis.txt'))
     await exportRun(workspace, run, { format: 'json', folder: out('mine') })
     await exportRun(workspace, run, { format: 'npy', folder: out('mine'), overwrite: true })
-    expect(await readdir(out('mine'))).toHaveLength(5)
+    expect(await readdir(out('mine'))).toHaveLength(6)
     await mkdir(out('empty'))
     await exportRun(workspace, run, { format: 'npy', folder: out('empty/deeper') })
     expect(await readdir(out('empty'))).toEqual(['deeper'])

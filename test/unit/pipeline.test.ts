@@ -90,7 +90,7 @@ describe('fingerprints', () => {
 })
 
 describe('progress', () => {
-  const { sampler } = parseConfiguration({ model: 'm', rows: 'r' }, 'c')
+  const { sampler } = parseConfiguration({ model: 'm', rows: 'r', sampler: { method: 'psgld' } }, 'c')
   const report = { stage: 'sample', step: 5, steps: 10, draw: 1, draws: 2, component: 'mlp:0', chain: 0, tokensPerSecond: NaN, fractionDone: 0.5, secondsLeft: NaN, initialLoss: NaN } as const
 
   it('counts chains from one and leaves out what is not known yet', () => {
@@ -106,7 +106,7 @@ describe('stored diagnostics', () => {
   it('give back the mean loss over the chains that did not fail', () => {
     const diagnostics: ComponentDiagnostics = {
       component: 'mlp:0', splitRHat: 1, learningCoefficient: 0, meanDistance: [1, 1], finalDistance: [1, 1], meanLoss: 3, reliability: 1, centredReliability: 1,
-      lossTrace: { first: 3, last: 3, min: 3, max: 3 }, failedChains: []
+      lossTrace: { first: 3, last: 3, min: 3, max: 3 }, failedChains: [], blocks: null
     }
     const trace = (chain: number, ...losses: number[]) => ({ component: 'mlp:0', chain, losses: Float64Array.from(losses), distances: Float64Array.from(losses) })
     const [record] = diagnosticsRecords({ diagnostics: [diagnostics], traces: [trace(0, 2, 4), trace(1, 1, NaN)] })

@@ -17,6 +17,7 @@ import { loadModel } from '../../main/models/load'
 import { asForCuda } from '../executors'
 import { localLane } from '../../main/sampling/pool'
 import { sample } from '../../main/sampling/sample'
+import { quickChains } from '../quick-chains'
 import { tinyRows, uniforms, writeTinyModel } from '../tiny-model'
 
 const uniform = uniforms(11)
@@ -148,7 +149,7 @@ describe('a number beyond float16', () => {
       const run = (precision: Precision) => sample({
         model: enlarged, study: { sampling: of('sampling'), observation: of('observation'), probe: of('probe'), targets: of('probe').map(() => Int32Array.of(1, 4)) },
         components: ['head:1.0'], seed: 3, observationIncludesProbe: false, engine: 'onnx-cpu', precision, threads: 1,
-        sampler: { ...presets.quick, preset: 'quick', draws: 2, stepsBetweenDraws: 1, burnIn: 0, batchSize: 4 }
+        sampler: { ...presets.paper, ...quickChains, preset: 'paper', draws: 2, stepsBetweenDraws: 1, burnIn: 0, batchSize: 4 }
       }, { openLane: localLane(({ engine, architecture, weights }) => createEvaluator(engine, architecture, weights, precision)) })
       await expect(run('float16')).rejects.toMatchObject({ kind: 'sampling', message: expect.stringMatching(/not finite on the observation rows; set "precision" to "bfloat16" or "float32".*65,504/) })
       expect((await run('bfloat16')).susceptibilities.every(Number.isFinite)).toBe(true)

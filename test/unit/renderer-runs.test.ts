@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { configurationSchema, presets } from '../../preload/contract'
+import { configurationSchema, presetNames, presets } from '../../preload/contract'
 import type { DiagnosticsRecord, Estimate, RunEntry, RunHealth } from '../../preload/contract'
 import { componentRows, toggled } from '../../renderer/runs/components'
 import { healthRows, noiseWords, sortedRows } from '../../renderer/runs/diagnostics'
@@ -14,7 +14,7 @@ import { folderOf, isAbsolute, joined, lastPart, matching, shownPath } from '../
 
 const run = (changes: Partial<RunEntry>): RunEntry => ({
   id: 'a', name: 'demo', model: 'tiny', tokens: 100, components: 4, engine: 'cpu', status: 'finished', stage: null, error: null, clusters: 10, clustering: 1,
-  clusterings: [], labels: {}, createdAt: '2026-01-01T00:00:00.000Z', finishedAt: null, archived: false, deleted: false, queued: false, engineLost: false, ...changes
+  clusterings: [], labels: {}, createdAt: '2026-01-01T00:00:00.000Z', finishedAt: null, archived: false, deleted: false, queued: false, engineLost: false, keptSums: null, ...changes
 })
 
 describe('the list of runs', () => {
@@ -64,10 +64,20 @@ describe('settings as fields', () => {
   })
 
   it('takes defaults of the sampler from the preset', () => {
-    expect(fallbackOf(fieldAt('sampler.draws'), 'quick')).toBe(presets.quick.draws)
-    expect(fallbackOf(fieldAt('sampler.draws'), undefined)).toBe(presets.paper.draws)
+    expect(fallbackOf(fieldAt('sampler.rounds'), 'quick')).toBe(presets.quick.rounds)
+    expect(fallbackOf(fieldAt('sampler.rounds'), undefined)).toBe(presets['first-order'].rounds)
+    expect(fallbackOf(fieldAt('sampler.draws'), 'paper')).toBe(presets.paper.draws)
+    expect(fallbackOf(fieldAt('sampler.draws'), 'all-orders')).toBe(presets['all-orders'].draws)
+    expect(fallbackOf(fieldAt('sampler.draws'), undefined)).toBeUndefined()
+    expect(fallbackOf(fieldAt('sampler.preset'), 'quick')).toBe('first-order')
     expect(fallbackOf(fieldAt('seed'), 'quick')).toBe(1)
     expect(fallbackOf(fieldAt('threads'), 'quick')).toBeUndefined()
+  })
+
+  it('takes defaults of the clustering from the paper preset, and from the schema with others', () => {
+    const of = (preset: unknown): unknown[] => ['neighbours', 'minSize', 'whiten', 'alpha'].map((key) => fallbackOf(fieldAt(`clustering.${key}`), preset))
+    expect(of('paper')).toEqual([45, 20, false, 0.001])
+    for (const preset of [undefined, ...presetNames.filter((name) => name !== 'paper')]) expect(of(preset)).toEqual(['auto', 'auto', 'auto', 0.001])
   })
 
   it('reads numbers, leaves what is none for the check to name, and takes an empty field as the default', () => {
@@ -89,8 +99,10 @@ describe('a draft of a configuration', () => {
   })
 
   it('can be freed of defaults', () => {
-    const draft = { model: 'a', sampler: { preset: 'quick', draws: 20, chains: 3 }, clustering: false, seed: 1 }
-    expect(withoutDefaults(draft, (path) => fallbackAt(path, 'quick'))).toEqual({ model: 'a', sampler: { preset: 'quick', chains: 3 }, clustering: false })
+    const draft = { model: 'a', sampler: { preset: 'quick', rounds: presets.quick.rounds, pairs: 3 }, clustering: false, seed: 1 }
+    expect(withoutDefaults(draft, (path) => fallbackAt(path, 'quick'))).toEqual({ model: 'a', sampler: { preset: 'quick', pairs: 3 }, clustering: false })
+    const chains = { model: 'a', sampler: { preset: 'paper', method: 'psgld', draws: presets.paper.draws, chains: 3 }, clustering: { neighbours: 45, minSize: 'auto', whiten: false }, seed: 1 }
+    expect(withoutDefaults(chains, (path) => fallbackAt(path, 'paper'))).toEqual({ model: 'a', sampler: { preset: 'paper', chains: 3 }, clustering: { minSize: 'auto' } })
   })
 
   it('comes from JSON, or says what is wrong', () => {
@@ -167,7 +179,7 @@ describe('paths', () => {
 describe('diagnostics', () => {
   const diagnostics = (component: string, changes: Partial<DiagnosticsRecord> = {}): DiagnosticsRecord => ({
     component, splitRHat: 1, learningCoefficient: 5, meanDistance: [1], finalDistance: [1, 3], meanLoss: [4.5, NaN], reliability: 0.9, centredReliability: 0.8,
-    lossTrace: { first: 4, last: 4, min: 4, max: 4 }, failedChains: [], ...changes
+    lossTrace: { first: 4, last: 4, min: 4, max: 4 }, failedChains: [], blocks: null, ...changes
   })
   const health = (each: DiagnosticsRecord[], columns: RunHealth['columns'] = []): RunHealth => ({ run: {} as RunHealth['run'], initialLoss: 4, threshold: 0.5, diagnostics: each, findings: [], columns })
 

@@ -7,7 +7,7 @@ import type { RunRecord, TracePointRecord } from '../../preload/records'
 const draws = 16
 const run = {
   id: 'r', initialLoss: null,
-  configuration: parseConfiguration({ model: 'm', rows: 'r', sampler: { draws, chains: 2, nBeta: 3 } }, 'c')
+  configuration: parseConfiguration({ model: 'm', rows: 'r', sampler: { method: 'psgld', draws, chains: 2, nBeta: 3 } }, 'c')
 } as unknown as RunRecord
 
 let events: RunEvent[] = []

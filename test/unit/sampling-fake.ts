@@ -1,8 +1,9 @@
 import type { Evaluator, Prefix, Rows } from '../../main/engine/evaluator'
 import type { Architecture, Tensor, Weights } from '../../main/models/architecture'
-import type { SamplingInput } from '../../main/sampling/input'
+import type { ChainsInput } from '../../main/sampling/input'
 import { LaneLost, type OpenLane } from '../../main/sampling/pool'
 import type { Task, TaskResult } from '../../main/sampling/tasks'
+import type { PsgldConfiguration } from '../../preload/configuration'
 
 /** Two heads and two MLPs over a width of four: shapes are all that the sampler looks at. */
 export const architecture: Architecture = {
@@ -111,7 +112,7 @@ export const dyingLanes = (openLane: OpenLane, matches: (task: Task) => boolean,
 
 const row = (seed: number, length: number): Int32Array => Int32Array.from({ length }, (_, t) => (seed * 7 + t * t * 3 + (seed % 3) * t) % 10)
 
-export const smallInput = (changes: Partial<SamplingInput['sampler']> = {}): SamplingInput => ({
+export const smallInput = (changes: Partial<PsgldConfiguration> = {}): ChainsInput => ({
   model: { architecture, weights },
   study: {
     sampling: Array.from({ length: 11 }, (_, i) => row(i, 5 + (i % 2))),
@@ -121,7 +122,7 @@ export const smallInput = (changes: Partial<SamplingInput['sampler']> = {}): Sam
   },
   components: ['head:0.1', 'mlp:1'],
   sampler: {
-    preset: 'quick', nBeta: 3, gamma: 300, stepSize: 1e-4, rmsDecay: 0.99, rmsEpsilon: 0.1, batchSize: 4, burnIn: 3, draws: 5, stepsBetweenDraws: 2, chains: 2,
+    preset: 'paper', method: 'psgld', nBeta: 3, gamma: 300, stepSize: 1e-4, rmsDecay: 0.99, rmsEpsilon: 0.1, batchSize: 4, burnIn: 3, draws: 5, stepsBetweenDraws: 2, chains: 2,
     estimator: 'two-chain', ...changes
   },
   seed: 12345678901,

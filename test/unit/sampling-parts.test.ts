@@ -5,24 +5,26 @@ import type { SampledChains } from '../../main/sampling/estimates'
 import { localLane } from '../../main/sampling/pool'
 import type { OpenLane } from '../../main/sampling/pool'
 import { chainNames } from '../../main/sampling/input'
-import { sample, sampleChains } from '../../main/sampling/sample'
-import type { ChainName, SamplingInput } from '../../main/sampling/input'
+import { sampleChains } from '../../main/sampling/chains-sampler'
+import { sample } from '../../main/sampling/sample'
+import type { ChainName, ChainsInput } from '../../main/sampling/input'
+import type { PsgldConfiguration } from '../../preload/configuration'
 import { architecture, QuadraticEvaluator, smallInput, weights } from './sampling-fake'
 
 /** `before` is told the component of every evaluation and adds to its losses. */
 const quadratic = (before?: (component: string) => number): OpenLane =>
   localLane(() => Promise.resolve(new QuadraticEvaluator((component) => flatten(weights, componentSlices(architecture, weights, component)), before)))
 
-const joined = (input: SamplingInput, parts: readonly SampledChains[]): SampledChains => {
+const joined = (input: ChainsInput, parts: readonly SampledChains[]): SampledChains => {
   const found = chainNames(input).map(({ component, chain }) =>
     parts.flatMap((part) => part.chains.flatMap((own, at) => (own.component === component && own.chain === chain ? [{ own, part, at }] : [])))[0])
   return { tokens: parts[0].tokens, initialLoss: parts[0].initialLoss, chains: found.map(({ own }) => own), sums: (at) => found[at].part.sums(found[at].at) }
 }
 
-const dealt = (input: SamplingInput, count: number): ChainName[][] =>
+const dealt = (input: ChainsInput, count: number): ChainName[][] =>
   Array.from({ length: count }, (_, part) => chainNames(input).filter((_chain, i) => i % count === part))
 
-const small = (changes: Partial<SamplingInput['sampler']> = {}): SamplingInput => ({ ...smallInput(changes), components: ['mlp:1', 'head:0.1', 'head:1.0'] })
+const small = (changes: Partial<PsgldConfiguration> = {}): ChainsInput => ({ ...smallInput(changes), components: ['mlp:1', 'head:0.1', 'head:1.0'] })
 
 describe('parts of a run', () => {
   it.each([['two-chain', 3], ['restricted', 3], ['two-chain', 0]] as const)('come to the result of the whole: %s, nβ %i', async (estimator, nBeta) => {

@@ -8,9 +8,10 @@ import { openOnnxCpu } from '../../main/engine/onnx/executor'
 import { componentSlices, flatten } from '../../main/models/components'
 import type { SamplingResult } from '../../main/sampling/estimates'
 import { groupsOf, mostTogether } from '../../main/sampling/groups'
-import type { SamplingInput } from '../../main/sampling/input'
+import type { ChainsInput } from '../../main/sampling/input'
 import { type OpenLane, localLane } from '../../main/sampling/pool'
 import { sample } from '../../main/sampling/sample'
+import type { PsgldConfiguration } from '../../preload/configuration'
 import { asForCuda, executors, withMemory } from '../executors'
 import { QuadraticEvaluator, architecture, dyingLanes, smallInput, weights } from './sampling-fake'
 import { runsApart, tinyRun, withExecutor } from './tiny-run'
@@ -79,7 +80,7 @@ describe('groups of replicas', () => {
 })
 
 describe('sampling with replicas together', () => {
-  const heads = (changes: Partial<SamplingInput['sampler']> = {}): SamplingInput => ({ ...smallInput(changes), components: ['head:0.1', 'head:0.0', 'mlp:1'] })
+  const heads = (changes: Partial<PsgldConfiguration> = {}): ChainsInput => ({ ...smallInput(changes), components: ['head:0.1', 'head:0.0', 'mlp:1'] })
 
   it.each([
     ['steps and draws', heads()],
@@ -104,7 +105,7 @@ describe('sampling with replicas together', () => {
   })
 
   it('goes on where it was interrupted, within a step or a draw, with what is left of a group', async () => {
-    const input = (name: string): SamplingInput => ({ ...heads(), checkpoint: { folder: join(folder, name), everySeconds: 1e6, fingerprint: 'study' } })
+    const input = (name: string): ChainsInput => ({ ...heads(), checkpoint: { folder: join(folder, name), everySeconds: 1e6, fingerprint: 'study' } })
     const expected = numbersOf(await sample(heads(), { openLane: quadratic() }))
     const partial: Asked[] = []
     for (const calls of [7, 20, 33, 58, 81, 120, 151]) {

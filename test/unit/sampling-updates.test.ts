@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { componentSlices, flatten } from '../../main/models/components'
+import type { PsgldConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import type { SamplingResult } from '../../main/sampling/estimates'
-import type { SamplingInput } from '../../main/sampling/input'
+import type { ChainsInput } from '../../main/sampling/input'
 import { type OpenLane, Pool, localLane } from '../../main/sampling/pool'
 import { PsgldKernel } from '../../main/sampling/psgld'
 import { sample } from '../../main/sampling/sample'
@@ -32,7 +33,7 @@ const noting = (note: (kind: LaneKind, task: Task) => void, openLane = quadratic
 const numbersOf = ({ susceptibilities, standardErrors, initialLoss, traces, diagnostics }: SamplingResult): unknown => ({ susceptibilities, standardErrors, initialLoss, traces, diagnostics })
 
 /** On an engine of one evaluator, so that all threads but one update. */
-const onDevice = (threads: number, changes: Partial<SamplingInput['sampler']> = {}): SamplingInput => ({ ...smallInput(changes), engine: 'webgpu', threads })
+const onDevice = (threads: number, changes: Partial<PsgldConfiguration> = {}): ChainsInput => ({ ...smallInput(changes), engine: 'webgpu', threads })
 
 /** Ranges of a dozen weights: three to fifty-odd in a replica. */
 const rangeWeights = 12
@@ -43,7 +44,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true }))
 
-const kept = (input: SamplingInput, name: string, everySeconds = 1e6): SamplingInput => ({ ...input, checkpoint: { folder: join(folder, name), everySeconds, fingerprint: 'study' } })
+const kept = (input: ChainsInput, name: string, everySeconds = 1e6): ChainsInput => ({ ...input, checkpoint: { folder: join(folder, name), everySeconds, fingerprint: 'study' } })
 
 describe('a range of weights', () => {
   it('is updated to the bits of all of them together', () => {
@@ -86,7 +87,7 @@ describe('lanes that update', () => {
   })
 
   it('put the gradients of chunks together where evaluators share the rows of a chain', async () => {
-    const input: SamplingInput = { ...smallInput({ estimator: 'restricted', chains: 1 }), components: ['head:0.1'], engine: 'onnx-cuda', threads: 1 }
+    const input: ChainsInput = { ...smallInput({ estimator: 'restricted', chains: 1 }), components: ['head:0.1'], engine: 'onnx-cuda', threads: 1 }
     const expected = numbersOf(await sample(input, { openLane: quadratic() }))
     const evaluated: Task['kind'][] = []
     const updated: Task['kind'][] = []

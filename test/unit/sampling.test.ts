@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { PsgldConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import type { Evaluator, Prefix } from '../../main/engine/evaluator'
 import { componentSlices, flatten } from '../../main/models/components'
@@ -15,11 +16,11 @@ import { PsgldKernel } from '../../main/sampling/psgld'
 import { Reclaimer } from '../../main/sampling/reclaim'
 import { sample } from '../../main/sampling/sample'
 import type { SamplingResult } from '../../main/sampling/estimates'
-import type { SamplingInput, TracePoint } from '../../main/sampling/input'
+import type { ChainsInput, TracePoint } from '../../main/sampling/input'
 import { centredReliabilities, estimate, reliability } from '../../main/sampling/susceptibility'
 import type { Group } from '../../main/sampling/susceptibility'
 import { replicasOf } from '../../main/sampling/tasks'
-import type { SharedRun, Task, TaskResult } from '../../main/sampling/tasks'
+import type { ChainsRun, SharedRun, Task, TaskResult } from '../../main/sampling/tasks'
 import { architecture, diagonal, dyingLanes, QuadraticEvaluator, smallInput, weights } from './sampling-fake'
 
 const centre = (component: string): Float32Array => flatten(weights, componentSlices(architecture, weights, component))
@@ -34,10 +35,10 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-const kept = (input: SamplingInput, everySeconds = 0): SamplingInput => ({ ...input, checkpoint: { folder, everySeconds, fingerprint: 'study' } })
+const kept = (input: ChainsInput, everySeconds = 0): ChainsInput => ({ ...input, checkpoint: { folder, everySeconds, fingerprint: 'study' } })
 
 /** Interrupts after so many tasks of the replicas. */
-const interruptedAfter = async (input: SamplingInput, tasks: number): Promise<unknown> => {
+const interruptedAfter = async (input: ChainsInput, tasks: number): Promise<unknown> => {
   const controller = new AbortController()
   let count = 0
   const before = (): number => {
@@ -108,7 +109,7 @@ describe('sampling', () => {
   })
 
   /** One chain or two, and rows of so many lengths that a step has four chunks and a draw several blocks. */
-  const fewChains = (chains: number, changes: Partial<SamplingInput['sampler']> = {}, observationIncludesProbe = false): SamplingInput => {
+  const fewChains = (chains: number, changes: Partial<PsgldConfiguration> = {}, observationIncludesProbe = false): ChainsInput => {
     const input = smallInput({ estimator: 'restricted', chains, batchSize: 6, draws: 3, ...changes })
     const row = (seed: number, length: number): Int32Array => Int32Array.from({ length }, (_, t) => (seed * 5 + t * t) % 10)
     const probe = [9, 6, 8, 4, 7, 5, 6].map((length, i) => row(i, length))
@@ -229,9 +230,9 @@ describe('sampling', () => {
         return values
       }
     }
-    let run: SharedRun | undefined
+    let run: ChainsRun | undefined
     const result = await sample(input, { openLane: localLane((shared) => {
-      run = shared
+      run = shared as ChainsRun
       return Promise.resolve(new Recording(centre))
     }) })
     const total = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0)
@@ -293,7 +294,7 @@ describe('sampling', () => {
 
   it('refuses rows that do not fit the settings', async () => {
     const { study, ...rest } = smallInput()
-    const refusal = (changes: Partial<SamplingInput['study']>) => sample({ ...rest, study: { ...study, ...changes } }, { openLane: quadratic() })
+    const refusal = (changes: Partial<ChainsInput['study']>) => sample({ ...rest, study: { ...study, ...changes } }, { openLane: quadratic() })
     await expect(async () => refusal({ sampling: study.sampling.slice(0, 3) })).rejects.toMatchObject({ kind: 'configuration', message: expect.stringContaining('batchSize') as string })
     await expect(async () => refusal({ observation: [] })).rejects.toMatchObject({ kind: 'configuration' })
     await expect(async () => refusal({ targets: study.targets.map(() => new Int32Array(0)) })).rejects.toMatchObject({ kind: 'configuration' })
@@ -551,7 +552,7 @@ describe('diagnostics', () => {
     const { sampler } = smallInput()
     const healthy: ComponentDiagnostics = {
       component: 'mlp:1', splitRHat: 1.01, learningCoefficient: 1, meanDistance: [1, 1], finalDistance: [1, 1], meanLoss: 4.2, reliability: 0.9, centredReliability: 0.8,
-      lossTrace: { first: 4.1, last: 4.2, min: 4.1, max: 4.3 }, failedChains: []
+      lossTrace: { first: 4.1, last: 4.2, min: 4.1, max: 4.3 }, failedChains: [], blocks: null
     }
     const trace = (loss: (draw: number) => number) => [0, 1].map((chain) => ({ component: 'mlp:1', chain, losses: Float64Array.from({ length: 40 }, (_, k) => loss(k) + 0.01 * Math.sin(17 * k + chain)), distances: new Float64Array(40) }))
     const kinds = (changes: Partial<ComponentDiagnostics>, loss: (draw: number) => number = () => 4.2): string[] => assessHealth({ ...healthy, ...changes }, trace(loss), 4, sampler).map(({ kind }) => kind)

@@ -8,8 +8,9 @@ import { pieceNotes } from '../../main/pipeline/pieces'
 import { readSet, readStudy, setPath, dealChains, studyPath, writeSet, writeStudy } from '../../main/pipeline/shard-set'
 import type { ShardSet } from '../../main/pipeline/shard-set'
 import { plainScript, sbatchScript } from '../../main/pipeline/shard-scripts'
-import { joinChains, openChains, writeChains } from '../../main/sampling/chains-file'
+import type { SampledChains } from '../../main/sampling/estimates'
 import { chainNames } from '../../main/sampling/input'
+import { joinSampled, openSampled, writeSampled } from '../../main/sampling/sampled-file'
 import { smallInput } from './sampling-fake'
 
 let folder: string
@@ -55,7 +56,7 @@ describe('dealing chains to pieces', () => {
 
   it('deals chains that cost nothing too, and refuses more pieces than chains', () => {
     expect(dealChains(chains, () => 0, 16).map((piece) => piece.chains.length)).toEqual(new Array(16).fill(1))
-    expect(() => dealChains(chains, costOf, 17)).toThrow(expect.objectContaining({ kind: 'usage', message: '--shards is 17, and the run has only 16 chains to divide; ask for 16 pieces at most.' }))
+    expect(() => dealChains(chains, costOf, 17)).toThrow(expect.objectContaining({ kind: 'usage', message: '--shards is 17, and the run has only 16 chains or blocks to divide; ask for 16 pieces at most.' }))
   })
 })
 
@@ -117,12 +118,12 @@ describe('the file of a piece\'s chains', () => {
   const sampled = { tokens: 2, initialLoss: 1 / 3, chains: names.map(({ component, chain }, at) => of(component, chain, at)), sums: (at: number) => Promise.resolve(sums(at)) }
 
   it('gives back every number, and joins with others in the run\'s order', async () => {
-    await writeChains(path('result'), { piece: 4 }, sampled)
-    const file = await openChains<{ piece: number }>(path('result'))
+    await writeSampled(path('result'), { piece: 4 }, sampled)
+    const file = await openSampled<SampledChains, { piece: number }>(path('result'))
     expect(file).toMatchObject({ about: { piece: 4 }, tokens: 2, initialLoss: 1 / 3, chains: sampled.chains })
     for (const at of [2, 0, 1]) expect(await file.sums(at)).toEqual(sums(at))
     const other = { tokens: 2, initialLoss: 0.5, chains: [of('c', 0, 5)], sums: () => Promise.resolve(sums(5)) }
-    const joined = joinChains([{ component: 'c', chain: 0 }, ...names.toReversed()], [file, other])
+    const joined = joinSampled<SampledChains>([{ component: 'c', chain: 0 }, ...names.toReversed()], [file, other])
     expect(joined.chains.map(({ component, chain }) => [component, chain])).toEqual([['c', 0], ['b', 0], ['a', 1], ['a', 0]])
     expect(await joined.sums(0)).toEqual(sums(5))
     expect(await joined.sums(1)).toEqual(sums(2))
@@ -131,11 +132,11 @@ describe('the file of a piece\'s chains', () => {
   })
 
   it('is refused by its name when a bit of it is another', async () => {
-    await writeChains(path('result'), {}, sampled)
+    await writeSampled(path('result'), {}, sampled)
     const whole = readFileSync(path('result'))
     for (const change of [(bytes: Buffer) => bytes.subarray(0, bytes.length - 3), (bytes: Buffer) => Buffer.concat([bytes.subarray(0, 60), Buffer.of(bytes[60] ^ 1), bytes.subarray(61)])]) {
       writeFileSync(path('result'), change(whole))
-      await expect(openChains(path('result'))).rejects.toMatchObject({ kind: 'input', message: `${path('result')} is damaged; delete it and run its piece again.` })
+      await expect(openSampled(path('result'))).rejects.toMatchObject({ kind: 'input', message: `${path('result')} is damaged; delete it and run its piece again.` })
     }
   })
 })

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { entryPath } from '../../main/base/entries'
+import { presets } from '../../preload/configuration'
 import { openDatabase, select } from '../../main/store/database'
 import { migrations } from '../../main/store/schema'
 import { openWorkspace } from '../../main/store/store'
@@ -202,6 +203,22 @@ describe('a schema', () => {
     const restored = await openWorkspace(folder)
     expect((await restored.listRuns())[0].name).toBe('a run')
     await restored.close()
+  })
+
+  test('from before there were several methods of sampling has its runs sampled by chains, with their settings as they were', async () => {
+    const { configuration } = newRun()
+    const { method: _, ...paper } = presets.paper
+    const sampler = { ...paper, preset: 'quick', draws: 20, chains: 2 }
+    const instance = await openDatabase(folder, { create: true, readOnly: false }, migrations.slice(0, 2))
+    const connection = await instance.connect()
+    await connection.run("INSERT INTO runs VALUES (1, 'old', 'an old run', 'interrupted', 'sample', now()::TIMESTAMP, NULL, NULL, $1::JSON, '/somewhere', '{}', NULL)", [JSON.stringify({ ...configuration, sampler })])
+    await connection.run(`INSERT INTO diagnostics VALUES (1, 0, 'embed', 1, 2, 0.9, 0.8, [1], [1], [1], 1, 1, 1, 1, '[]')`)
+    connection.closeSync()
+    instance.closeSync()
+    const workspace = await openWorkspace(folder)
+    expect((await workspace.getRun('old')).configuration).toEqual({ ...configuration, sampler: { ...sampler, preset: 'paper', method: 'psgld' } })
+    expect(await workspace.getDiagnostics('old')).toMatchObject([{ component: 'embed', blocks: null }])
+    await workspace.close()
   })
 
   test('whose upgrade fails stays as it was', async () => {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { clusteringSchema, parseConfiguration } from '../../preload/configuration'
+import { clusteringConfigurationSchema, parseConfiguration } from '../../preload/configuration'
 import type { NewClustering, NewRun, StudyRecord } from '../../preload/records'
 import type { Workspace } from '../../main/store/store'
 
@@ -9,7 +9,7 @@ export const components = ['embed', 'head:0.0', 'mlp:0']
 
 export const newRun = (name = 'a run'): NewRun => ({
   name, baseFolder: '/somewhere', provenance: { seed: 7 },
-  configuration: parseConfiguration({ model: 'model', rows: 'rows.json' }, 'configuration')
+  configuration: parseConfiguration({ model: 'model', rows: 'rows.json', sampler: { method: 'psgld' } }, 'configuration')
 })
 
 /** Texts of the ids of `smallStudy`: with what is hard to quote among them. */
@@ -45,7 +45,7 @@ export const neighboursOf = (tokens: number, k: number): { indices: Int32Array; 
 
 /** Two clusters, 0 of tokens 0 to 4 and 1 of the next five; the others are left over. */
 export const clusteringOf = (tokens: number): NewClustering => ({
-  name: 'k = 3', configuration: clusteringSchema.parse({ neighbours: 3 }), seed: 7, ending: '200 rejections in a row', attempts: 203, edges: 40, volume: 61.5,
+  name: 'k = 3', configuration: clusteringConfigurationSchema.parse({ neighbours: 3, minSize: 20, whiten: false }), seed: 7, ending: '200 rejections in a row', attempts: 203, edges: 40, volume: 61.5,
   clusters: [
     { order: 0, seed: 2, members: Int32Array.of(0, 1, 2, 3, 4), conductance: 0.25, conductanceWhenCut: 0.2 },
     { order: 1, seed: 7, members: Int32Array.of(5, 6, 7, 8, 9), conductance: 0.5, conductanceWhenCut: 0.4 }
@@ -55,7 +55,7 @@ export const clusteringOf = (tokens: number): NewClustering => ({
 
 export const diagnostic = (component: string, splitRHat: number | null = 1.01) => ({
   component, splitRHat, learningCoefficient: Number.NaN, meanDistance: [0.5, 0.25], finalDistance: [0.75, 1], meanLoss: [2.5, 2.25], reliability: 0.9, centredReliability: 0.8,
-  lossTrace: { first: 2, last: 3, min: 1, max: 4 }, failedChains: [{ chain: 1, draw: 3, step: 40, message: 'the loss is not finite' }]
+  lossTrace: { first: 2, last: 3, min: 1, max: 4 }, failedChains: [{ chain: 1, draw: 3, step: 40, message: 'the loss is not finite' }], blocks: null
 })
 
 /** Stores a whole small run; returns its id. */

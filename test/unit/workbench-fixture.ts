@@ -7,6 +7,7 @@ import { openWorkbench } from '../../main/api/workbench'
 import type { Workbench } from '../../main/api/workbench'
 import { fromPlain } from '../../preload/errors'
 import type { CallInput, CallName, CallResult, NoticeName, Notices } from '../../preload/contract'
+import { quickChains } from '../quick-chains'
 import { tinyRows, writeTinyModel } from '../tiny-model'
 
 export const memoryFile = (content: Readonly<Record<string, unknown>> = {}): SettingsFile => {
@@ -77,7 +78,7 @@ export const study = async (): Promise<{ readonly folder: string; readonly path:
 /** A run of some seconds through all stages; of `draws` draws, as many as a test needs time. */
 export const configuration = (draws = 8, changes: object = {}): object => ({
   model: 'model', rows: 'rows.json',
-  sampler: { preset: 'quick', stepSize: 1e-4, burnIn: 2, draws, stepsBetweenDraws: 6, chains: 2, estimator: 'two-chain' },
+  sampler: { ...quickChains, stepSize: 1e-4, burnIn: 2, draws, stepsBetweenDraws: 6, estimator: 'two-chain' },
   clustering: { neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 },
   threads: 2, ...changes
 })

@@ -152,7 +152,7 @@ describe('before a run', () => {
   it('every problem of a configuration is told by its place, in the words of the terminal', async () => {
     const { ask } = await fresh()
     const check = (changes: object) => ask('runs.check', { configuration: configuration(8, changes), baseFolder: place.folder })
-    const bad = await check({ sampler: { draws: 1, stepSize: -1 }, seed: 'x', colour: 'red' })
+    const bad = await check({ sampler: { method: 'psgld', draws: 1, stepSize: -1 }, seed: 'x', colour: 'red' })
     expect(bad.configuration).toBeNull()
     expect(bad.problems.map(({ path }) => path).sort()).toEqual(['colour', 'sampler.draws', 'sampler.stepSize', 'seed'])
     expect(bad.problems.find(({ path }) => path === 'colour')?.message).toBe('unknown key "colour"; remove it or correct its spelling.')
