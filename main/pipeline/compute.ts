@@ -100,10 +100,12 @@ const runSampling = async (request: SampleRequest, { signal }: CallContext): Pro
   try {
     const input = { ...settings, model: have(state.model, 'a sample'), study, begun, checkpoint: { folder, everySeconds, fingerprint }, ...samplingNotices, signal }
     const sampled = await sampleSome(input)
-    const keptSums = keep === undefined ? null : await keepSums(keep, basis, sampled)
-    const result = await estimatesOf(settings, rowStartsOf(study.targets), sampled, await remaindersOf(input, sampled))
-    if ('close' in sampled) await sampled.close?.()
-    return kept(result, keptSums)
+    try {
+      const keptSums = keep === undefined ? null : await keepSums(keep, basis, sampled)
+      return kept(await estimatesOf(settings, rowStartsOf(study.targets), sampled, await remaindersOf(input, sampled)), keptSums)
+    } finally {
+      if ('close' in sampled) await sampled.close?.()
+    }
   } finally {
     await begun?.close()
     collectGarbage()

@@ -47,8 +47,11 @@ export const samplePiece = async ({ chains, result, about, ...request }: PieceRe
   const start = performance.now()
   const sampled = await sampleSome({ ...settings, ...input, checkpoint: { folder, everySeconds, fingerprint } }, chains)
   const seconds = secondsBefore + (performance.now() - start) / 1000
-  await writeSampled<PieceAbout>(result, { ...about, finishedAt: new Date().toISOString(), seconds }, sampled)
-  if ('close' in sampled) await sampled.close?.()
+  try {
+    await writeSampled<PieceAbout>(result, { ...about, finishedAt: new Date().toISOString(), seconds }, sampled)
+  } finally {
+    if ('close' in sampled) await sampled.close?.()
+  }
   return { failed: sampled.chains.flatMap(({ component, failure }) => (failure === null ? [] : [{ component, chain: failure.chain, message: failure.message }])) }
 }
 

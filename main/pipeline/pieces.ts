@@ -85,7 +85,7 @@ export interface PieceSummary {
 /** What a process that was killed has left by half, and what a finished piece needs no longer. */
 const tidy = async (folder: string, finished: boolean): Promise<void> => {
   for (const name of await readdir(folder)) {
-    if (/\.tmp$/.test(name) || (finished && (name.endsWith('.checkpoint') || name === 'seconds.json'))) await rm(join(folder, name), { force: true })
+    if (/\.tmp$/.test(name) || (finished && (/\.(checkpoint|blocks)$/.test(name) || name === 'seconds.json'))) await rm(join(folder, name), { force: true })
   }
 }
 

@@ -1,9 +1,9 @@
 import { totalmem } from 'node:os'
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BlockConfiguration, roundsOf } from '../../preload/configuration'
 import type { ComponentProgress } from '../../preload/contract-progress'
 import { SpectroscopeError } from '../../preload/errors'
+import { makeFolder } from '../base/files'
 import { type TokensAtOnce, settleEngine } from '../engine/engines'
 import { programName } from '../engine/operations'
 import { prefixBytes } from '../engine/transformer'
@@ -214,10 +214,15 @@ class BlocksSampler {
     const waves = wavesOf(components, (component) => componentBytes(sizes.get(component)!, this.#tokens, this.#input.sampler), this.#transport.waveBytes ?? waveBytes())
     const { checkpoint } = this.#input
     if (checkpoint !== undefined) await removeLeftovers(checkpoint.folder)
-    for (const [at, wave] of waves.entries()) {
-      const file = waves.length > 1 && checkpoint !== undefined ? join(checkpoint.folder, `sampled-${at}.blocks`) : undefined
-      if (file !== undefined && (await this.#readFinished(file, wave))) continue
-      await this.#sampleWave(wave, file)
+    try {
+      for (const [at, wave] of waves.entries()) {
+        const file = waves.length > 1 && checkpoint !== undefined ? join(checkpoint.folder, `sampled-${at}.blocks`) : undefined
+        if (file !== undefined && (await this.#readFinished(file, wave))) continue
+        await this.#sampleWave(wave, file)
+      }
+    } catch (error) {
+      for (const { file } of this.#finished) await file?.close()
+      throw error
     }
     return this.#sampled()
   }
@@ -250,6 +255,7 @@ class BlocksSampler {
     const sampled = this.#sampledWave()
     if (file === undefined) this.#finished.push({ names: wave, sampled })
     else {
+      await makeFolder(this.#input.checkpoint!.folder)
       await writeSampled(file, { fingerprint: this.#fingerprint, wave, rowLosses: this.#rowLosses }, sampled)
       await this.#readFinished(file, wave)
     }
@@ -291,6 +297,8 @@ class BlocksSampler {
         const record: MutableRecord = { phis: [], gradientNorms: [], directionNorms: [], observedSlopes: [] }
         const at = begun?.chains.findIndex((each) => each.component === component && each.chain === chain) ?? -1
         if (begun !== undefined && at >= 0) {
+          const { failure } = begun.chains[at]
+          if (failure !== null && !this.#hasFailed(component)) this.#failures.push({ component, ...failure })
           const sums = await begun.sums(at)
           for (const key of ['gradient', 'gradientProduct', 'slopes', 'products'] as const) block[key].set(sums[key])
           for (const key of ['phis', 'gradientNorms', 'directionNorms', 'observedSlopes'] as const) record[key] = [...begun.chains[at].record[key]]
@@ -331,8 +339,6 @@ class BlocksSampler {
       ...joinSampled(this.#chosen, this.#finished.map(({ sampled }) => sampled)),
       close: async () => {
         for (const { file } of this.#finished) await file?.close()
-        const { checkpoint } = this.#input
-        if (checkpoint !== undefined) for (const at of this.#finished.keys()) await rm(join(checkpoint.folder, `sampled-${at}.blocks`), { force: true })
       }
     }
   }
@@ -364,6 +370,8 @@ class BlocksSampler {
     for (const component of this.#components) {
       const own = this.#run.replicas.flatMap((block, at) => (block.component === component ? [at] : []))
       if (own.length < 4 || this.#rounds.get(component) === 0 || this.#hasFailed(component)) continue
+      // Within a round the sums of some rows are further than those of others.
+      if (own.some((at) => this.#done.subarray(at * this.#steps.all, (at + 1) * this.#steps.all).some((step) => step !== 0))) continue
       const { splits, drawVariance } = estimateBlocks(own.map((at) => this.#records[at]), own.map((at) => this.#run.replicas[at]), this.#input.sampler, this.#starts)
       const { reliability, low } = reliabilityInterval(splits[0], this.#starts, drawVariance)
       this.#status.set(component, { reliability, lower: low })

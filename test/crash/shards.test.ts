@@ -145,7 +145,7 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     expect(other.stderr).toContain('or the same run in 3 pieces; choose another folder with --into')
     const many = await run(['shard', study, '--shards', '19', '--into', path('many')])
     expect(many.code).toBe(2)
-    expect(many.stderr).toContain('--shards is 19, and the run has only 18 chains to divide; ask for 18 pieces at most.')
+    expect(many.stderr).toContain('--shards is 19, and the run has only 18 chains or blocks to divide; ask for 18 pieces at most.')
     expect(existsSync(path('many'))).toBe(false)
     const foreign = await run(['shard', study, '--shards', '2', '--into', path('model')])
     expect(foreign.code).toBe(2)

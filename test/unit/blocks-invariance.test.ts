@@ -136,7 +136,8 @@ describe.each(kinds)('a run of blocks has the same bits: %s', (_name, sampler) =
     expect(files()).toEqual(['sampled-0.blocks', 'sampled-1.blocks'])
     expect(await outcomeOf(input, parts)).toEqual(expected)
     await parts.close!()
-    expect(files()).toEqual([])
+    // A crash before the matrix is stored goes on from them.
+    expect(await sampled(kept(input), waves)).toEqual(expected)
   })
 
   it('where lanes die before they have begun a task', async () => {
