@@ -3,8 +3,10 @@ import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { projectRoot } from '../../main/base/entries'
+import { presets } from '../../preload/configuration'
 import { type Precision, precisions } from '../../preload/precisions'
 import { benchAccuracy } from './accuracy'
+import { type SettingOptions, benchAgreement } from './agreement'
 import { benchClustering } from './clustering'
 import { benchDescription } from './describe'
 import { benchDevice } from './device'
@@ -15,8 +17,10 @@ import { benchLoss } from './loss'
 import { benchLongRows, measureRowsPoint, writeRowsModel, type RowsPoint } from './long-rows'
 import { benchNeighbours } from './neighbours'
 import { type PrecisionPoint, benchPrecisions, measurePrecisionPoint } from './precisions'
+import { benchReliability } from './reliability'
 import { benchResponsiveness } from './responsiveness'
 import { type RateKind, benchSpeed } from './speed'
+import { type Trial, benchSuit, usualTrials } from './suit'
 
 const present = (path: string): string | undefined => (existsSync(path) ? path : undefined)
 const shared = join(projectRoot, '..', 'shared')
@@ -24,11 +28,11 @@ const shared = join(projectRoot, '..', 'shared')
 const program = new Command()
   .name('npm run bench --')
   .description('Measures this machine: sampling beside a plain PyTorch loop, float32 error, clustering, description and layout, and how cost grows.')
-  .argument('<part>', 'speed, accuracy, device, launches, host, loss, neighbours, clustering, describe, growth, rows or responsiveness')
+  .argument('<part>', 'speed, accuracy, reliability, agreement, suit, device, launches, host, loss, neighbours, clustering, describe, growth, rows or responsiveness')
   .option('--engines <names>', 'of the part loss: onnx-cpu, webgpu, webgpu-software, page', 'onnx-cpu,webgpu-software,page')
   .option('--memory <list>', 'of the part launches: GiB that an evaluator may take of a device', '31.6,9.6,3.2')
   .option('--threads <n>', 'threads of both sides', String(availableParallelism()))
-  .option('--rounds <n>', 'rounds of ours and the peer in turns')
+  .option('--rounds <n>', 'rounds of ours and the peer in turns; of the part agreement, rounds of first order (4 by default)')
   .option('--shapes <names>', 'which of fixture, pythia-14m, pythia-70m, pythia-410m and gpt2-small', 'fixture,pythia-14m,gpt2-small')
   .option('--kinds <names>', 'step, draw or both', 'step,draw')
   .option('--engine <name>', 'engine of speed, device and the precisions of accuracy', 'auto')
@@ -41,6 +45,21 @@ const program = new Command()
   .option('--sizes <list>', 'tokens x dimensions of the neighbour searches', '200000x32,50000x400')
   .option('--clusters <n>', 'clusters that are described', '10000')
   .option('--lengths <list>', 'token ids in a row of the part rows', '256,512,1024')
+  .option('--target <list>', 'of the part reliability: reliabilities that every column shall reach', '0.5,0.8')
+  .option('--seconds <n>', 'of the part reliability: for each method and component', '60')
+  .option('--components <list>', 'of the parts reliability and agreement: in place of their own')
+  .option('--probe <n>', 'of those parts: probe rows of 64 ids (210 and 45 by default)')
+  .option('--observation <n>', 'of those parts: observation rows', '512')
+  .option('--chains <n>', 'of the part agreement: chains of pSGLD and of plain draws', String(presets.paper.chains))
+  .option('--draws <n>', 'of the part agreement: draws of a chain of pSGLD', String(presets.paper.draws))
+  .option('--step-size <number>', 'likewise its step size', String(presets.paper.stepSize))
+  .option('--steps-between-draws <n>', 'likewise', String(presets.paper.stepsBetweenDraws))
+  .option('--burn-in <n>', 'likewise', String(presets.paper.burnIn))
+  .option('--plain-draws <n>', 'of the part agreement: draws of a chain at nβ 0', '200')
+  .option('--gradient-draws <n>', 'of the part agreement: draws of section 3b in all', '64')
+  .option('--sums <file>', 'of the part suit: kept sums of a run, runs/ID/sums of its workspace')
+  .option('--exported <folder>', 'of the part suit: its export as CSV')
+  .option('--trials <json>', 'of the part suit: [{"neighbours": 10, "minSize": 10, "whiten": true}, …]')
   .option('--only <axes>', `axes of growth: ${growthAxes.join(', ')}; all by default`)
   .addOption(new Option('--point <json>').hideHelp())
   .option('--peer <folder>', 'folder with torch_loop.py', join(shared, 'peer'))
@@ -65,6 +84,21 @@ interface Options {
   readonly sizes: string
   readonly clusters: string
   readonly lengths: string
+  readonly target: string
+  readonly seconds: string
+  readonly components?: string
+  readonly probe?: string
+  readonly observation: string
+  readonly chains: string
+  readonly draws: string
+  readonly stepSize: string
+  readonly stepsBetweenDraws: string
+  readonly burnIn: string
+  readonly plainDraws: string
+  readonly gradientDraws: string
+  readonly sums?: string
+  readonly exported?: string
+  readonly trials?: string
   readonly only?: string
   readonly engines: string
   readonly point?: string
@@ -76,15 +110,33 @@ interface Options {
 
 const options = program.opts<Options>()
 const threads = Number(options.threads)
+const peerFolder = present(join(resolve(options.peer), 'torch_loop.py')) === undefined ? undefined : resolve(options.peer)
+const ofStudy = (probe: number): SettingOptions => ({
+  fixtures: resolve(options.fixtures), engine: options.engine, precision: options.precision, threads, probe: Number(options.probe ?? probe), observation: Number(options.observation)
+})
 const part = program.args[0]
 if (part === 'speed') {
   const fixture = present(join(resolve(options.fixtures), 'neox-2m')) ?? join(projectRoot, 'resources', 'demo', 'model')
-  const peer = present(join(resolve(options.peer), 'torch_loop.py')) === undefined ? undefined : resolve(options.peer)
   await benchSpeed({
-    fixture, fixtures: present(options.fixtures), goldens: present(options.goldens), peer, python: options.python, threads,
+    fixture, fixtures: present(options.fixtures), goldens: present(options.goldens), peer: peerFolder, python: options.python, threads,
     rounds: options.rounds === undefined ? undefined : Number(options.rounds), shapes: options.shapes.split(','), kinds: options.kinds.split(',') as RateKind[],
     engine: options.engine, precision: options.precision, peerDevice: options.peerDevice, peerTf32: options.peerTf32 === true, effort: Number(options.effort)
   })
+} else if (part === 'reliability') {
+  await benchReliability({
+    ...ofStudy(210), shapes: options.shapes.split(','), targets: options.target.split(',').map(Number), seconds: Number(options.seconds), components: options.components?.split(','),
+    peer: peerFolder, python: options.python, effort: Number(options.effort)
+  })
+} else if (part === 'agreement') {
+  await benchAgreement({
+    ...ofStudy(45), components: (options.components ?? 'embed,head:0.0,head:5.0,mlp:2,mlp:5,unembed').split(','), chains: Number(options.chains), draws: Number(options.draws),
+    stepSize: Number(options.stepSize), stepsBetweenDraws: Number(options.stepsBetweenDraws), burnIn: Number(options.burnIn), plainDraws: Number(options.plainDraws),
+    gradientDraws: Number(options.gradientDraws), rounds: Number(options.rounds ?? 4)
+  })
+} else if (part === 'suit') {
+  const { sums = program.error('suit needs --sums.'), exported = program.error('suit needs --exported.') } = options
+  const trials = options.trials === undefined ? usualTrials : (JSON.parse(options.trials) as readonly Trial[])
+  await benchSuit({ sums: resolve(sums), exported: resolve(exported), trials, sizes: (options.tokens ?? '5000,1000000').split(',').map(Number), threads })
 } else if (part === 'device') await benchDevice(options.engine, options.precision)
 else if (part === 'accuracy' && options.precisions !== undefined) {
   const chosen = options.precisions.split(',').map((name) => precisions.find((each) => each === name) ?? program.error(`There is no precision "${name}"; choose of ${precisions.join(', ')}.`))
@@ -103,4 +155,4 @@ else if (part === 'rows-point' && options.point !== undefined) await measureRows
 else if (part === 'random-model' && options.point !== undefined) await writeRowsModel(options.point)
 else if (part === 'precision-point' && options.point !== undefined) await measurePrecisionPoint(options.point)
 else if (part === 'growth-point' && options.point !== undefined) await measureGrowthPoint(options.point)
-else program.error(`There is no part "${part}"; choose speed, accuracy, device, launches, host, neighbours, clustering, describe, growth, rows or responsiveness.`)
+else program.error(`There is no part "${part}"; choose speed, accuracy, reliability, agreement, suit, device, launches, host, loss, neighbours, clustering, describe, growth, rows or responsiveness.`)

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
 import { clusteringConfigurationSchema } from '../../preload/configuration'
 import { clusterTokens } from '../../main/clustering/cluster'
 import { combinedColumns } from '../../main/sampling/block-estimates'
@@ -15,13 +17,13 @@ interface Matrices {
 }
 
 /** One token of the study, for rules that predict which cluster it is in. */
-export interface StudiedToken {
+interface StudiedToken {
   readonly id: number
   readonly previous: number
   readonly subset: string
 }
 
-export const matricesOf = async (path: string, sampler: BlockConfiguration, chosen: readonly number[]): Promise<Matrices> => {
+const matricesOf = async (path: string, sampler: BlockConfiguration, chosen: readonly number[]): Promise<Matrices> => {
   const file = await openSampled<SampledBlocks, object>(path)
   try {
     const components = [...new Set(file.chains.map(({ component }) => component))]
@@ -68,7 +70,7 @@ export interface Trial {
   readonly whiten: boolean
 }
 
-export interface TrialResult extends Trial {
+interface TrialResult extends Trial {
   readonly seconds: number
   readonly clusters: number
   /** Share of tokens in clusters; and in those found again in both halves with a Jaccard index of 0.5. */
@@ -80,7 +82,7 @@ export interface TrialResult extends Trial {
   readonly ruled: number
 }
 
-export const tryClustering = async ({ tokens, components, whole, halves }: Matrices, trial: Trial, studied: readonly StudiedToken[], threads: number): Promise<TrialResult> => {
+const tryClustering = async ({ tokens, components, whole, halves }: Matrices, trial: Trial, studied: readonly StudiedToken[], threads: number): Promise<TrialResult> => {
   const configuration = clusteringConfigurationSchema.parse(trial)
   const started = performance.now()
   const cluster = async (matrix: Float32Array) => (await clusterTokens({ matrix, tokens, components, configuration, seed: 1, threads })).clusters
@@ -107,19 +109,39 @@ export const tryClustering = async ({ tokens, components, whole, halves }: Matri
   }
 }
 
+/** Studied tokens and the sampler's settings of a run, from its export as CSV. */
+const readExport = async (folder: string): Promise<{ readonly studied: StudiedToken[]; readonly sampler: BlockConfiguration }> => {
+  const { configuration } = JSON.parse(readFileSync(join(folder, 'run.json'), 'utf8')) as { readonly configuration: { readonly sampler: BlockConfiguration } }
+  const instance = await DuckDBInstance.create(':memory:')
+  const connection = await instance.connect()
+  const file = join(folder, 'tokens.csv').replaceAll("'", "''")
+  const reader = await connection.runAndReadAll(`
+    SELECT id::INTEGER, coalesce(lag(id) OVER (PARTITION BY "row" ORDER BY position), -1)::INTEGER, coalesce(subset, '')
+    FROM read_csv('${file}') ORDER BY token`)
+  const studied = reader.getRows().map(([id, previous, subset]) => ({ id: Number(id), previous: Number(previous), subset: String(subset) }))
+  connection.closeSync()
+  instance.closeSync()
+  return { studied, sampler: configuration.sampler }
+}
+
 interface SuitOptions {
+  /** Kept sums of a run, and the folder of its export as CSV. */
   readonly sums: string
-  readonly configuration: string
-  readonly tokens: string
+  readonly exported: string
   readonly trials: readonly Trial[]
   readonly sizes: readonly number[]
   readonly threads: number
 }
 
-/** Tries settings of the clustering on parts of a run's matrix: `sums` are its kept sums, `tokens` a JSON list of its studied tokens. */
-export const benchSuit = async ({ sums, configuration, tokens, trials, sizes, threads }: SuitOptions): Promise<void> => {
-  const sampler = (JSON.parse(readFileSync(configuration, 'utf8')) as { readonly sampler: BlockConfiguration }).sampler
-  const all = JSON.parse(readFileSync(tokens, 'utf8')) as StudiedToken[]
+/** Settings that are tried where none are given. */
+export const usualTrials: readonly Trial[] = [
+  { neighbours: 45, minSize: 20, whiten: false }, { neighbours: 45, minSize: 20, whiten: true }, { neighbours: 20, minSize: 10, whiten: true },
+  { neighbours: 10, minSize: 10, whiten: true }, { neighbours: 7, minSize: 10, whiten: true }, { neighbours: 10, minSize: 10, whiten: false }
+]
+
+/** Tries settings of the clustering on parts of a run's matrix, and says how many of the clusters recur in its halves or follow a rule. */
+export const benchSuit = async ({ sums, exported, trials, sizes, threads }: SuitOptions): Promise<void> => {
+  const { studied: all, sampler } = await readExport(exported)
   console.log('tokens      k  min  whiten   seconds  clusters  clustered  stable  in stable  median F1  F1 ≥ 0.5')
   for (const size of sizes) {
     const every = all.length / Math.min(size, all.length)
