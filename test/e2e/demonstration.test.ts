@@ -37,7 +37,7 @@ describeInBrowser('a person who starts for the first time', () => {
       const list = page.getByRole('listbox', { name: /^Clusters/ })
       await list.getByRole('option').first().waitFor({ timeout: slow })
       expect(await list.getByRole('option').count()).toBeGreaterThanOrEqual(5)
-      await page.getByRole('list', { name: /contexts|tokens/i }).first().getByRole('listitem').first().waitFor({ timeout: slow })
+      await page.getByRole('grid', { name: /^Contexts of/ }).locator('mark').first().waitFor({ timeout: slow })
       expect(pageErrors.get(page)).toEqual([])
     }, 3 * slow)
 
@@ -47,7 +47,7 @@ describeInBrowser('a person who starts for the first time', () => {
       await startDemo(page)
       await isAtWork(page)
       // The first round takes as long as a busy machine needs; what is shown after it is looked at where runs are short.
-      await page.getByText('Reliability of each component', { exact: false }).first().waitFor({ timeout: slow })
+      await page.getByRole('heading', { name: 'Reliability', exact: true }).waitFor({ timeout: slow })
 
       await button(page, /^Pause/).click()
       await page.getByText(/Paused\..* kept in a checkpoint; it goes on with “sample”/).waitFor({ timeout: slow })
