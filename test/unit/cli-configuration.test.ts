@@ -130,13 +130,13 @@ describe('what suits a clustering', () => {
     const neighbours = found.map((each) => each.neighbours)
     const sizes = found.map(({ minSize }) => minSize)
     for (const values of [neighbours, sizes]) expect(values).toEqual(values.toSorted((a, b) => a - b))
-    expect([neighbours[0], neighbours.at(-1), sizes[0], sizes.at(-1)]).toEqual([5, 45, 10, 20])
+    expect([neighbours[0], neighbours.at(-1), sizes[0], sizes.at(-1)]).toEqual([2, 21, 10, 20])
     expect(found.every(({ whiten }) => whiten)).toBe(true)
   })
 
   it('does not change what is given', () => {
     expect(suited(100, { neighbours: 45, minSize: 20, whiten: true, alpha: 0.5 })).toEqual({ ...clusteringSchema.parse({}), neighbours: 45, minSize: 20, whiten: true, alpha: 0.5 })
-    expect(suited(100, { minSize: 3 })).toMatchObject({ neighbours: 10, minSize: 3 })
+    expect(suited(100, { minSize: 3 })).toMatchObject({ neighbours: 5, minSize: 3 })
   })
 })
 
