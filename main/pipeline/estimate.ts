@@ -360,7 +360,8 @@ export const threadsThatFit = async (
   while (threads > 1 && needed.sampling > memory) needed = neededOn(--threads)
   const { sampling } = needed
   const scarce = `Sampling needs about ${gigabytes(sampling)} of memory even on one thread, and there is ${gigabytes(memory)}`
-  const remedy = 'study fewer tokens or components, set fewer "sampler.chains", or divide the run with `spectroscope shard`'
+  const fewerChains = configuration.sampler.method === 'psgld' ? ', set fewer "sampler.chains"' : ''
+  const remedy = `study fewer tokens or components${fewerChains}, or divide the run with \`spectroscope shard\``
   if (sampling > mostOverestimated * memory) throw new SpectroscopeError('configuration', `${scarce}; ${remedy}.`)
   if (sampling > memory) return { threads, warning: `${scarce}: it goes on one, and may be slow or end early; if so, ${remedy}.` }
   if (threads < wanted) return { threads, warning: `Sampling needs about ${gigabytes(whole.sampling)} of memory on ${wanted} threads, and there is ${gigabytes(memory)}: it goes on ${threads}, which takes longer and changes no number.` }
