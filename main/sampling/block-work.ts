@@ -1,6 +1,6 @@
 import type { BlockConfiguration } from '../../preload/configuration'
-import { type Evaluator, type Prefix, type StackedEvaluator, oneByOne } from '../engine/evaluator'
-import { HeldPrefixes, type LaneWork } from './lane-work'
+import { type Evaluator, type StackedEvaluator, oneByOne } from '../engine/evaluator'
+import { type HeldPrefixes, PlainLane } from './lane-work'
 import { streamOf } from './philox'
 import { PsgldKernel } from './psgld'
 import type { BlocksRun, DrawBlock, GradientDraw, ResultOf, SharedSlice, Task, TaskOf, TaskResult } from './tasks'
@@ -14,21 +14,11 @@ export const slopeSigns = (method: BlockConfiguration['method']): readonly (read
   method === 'first-order' ? [[1, 1], [1, -1], [-1, 1], [-1, -1]] : [[1, 1], [1, -1]]
 
 /** The work on draw blocks that one thread does: here what takes no evaluator. */
-export class BlockUpdates implements LaneWork {
+export class BlockUpdates extends PlainLane {
   protected readonly kernel = new PsgldKernel()
 
-  constructor(protected readonly shared: BlocksRun) {}
-
-  get stacks(): boolean {
-    return false
-  }
-
-  share(_key: number, _prefix: Prefix): void {}
-
-  release(_key: number): void {}
-
-  dispose(): Promise<void> {
-    return Promise.resolve()
+  constructor(protected readonly shared: BlocksRun) {
+    super()
   }
 
   run(task: Task): Promise<TaskResult> | TaskResult {
@@ -91,27 +81,11 @@ export class BlockWork extends BlockUpdates {
   readonly #prefixes: HeldPrefixes
   readonly #scratch: Float32Array[] = []
 
-  constructor(evaluator: Evaluator, run: BlocksRun) {
+  constructor(evaluator: Evaluator, prefixes: HeldPrefixes, run: BlocksRun) {
     super(run)
     this.#evaluator = evaluator
     this.#alone = oneByOne(evaluator)
-    this.#prefixes = new HeldPrefixes(evaluator)
-  }
-
-  override get stacks(): boolean {
-    return this.#evaluator.stacked !== undefined
-  }
-
-  override share(key: number, prefix: Prefix): void {
-    this.#prefixes.share(key, prefix)
-  }
-
-  override release(key: number): void {
-    this.#prefixes.release(key)
-  }
-
-  override dispose(): Promise<void> {
-    return this.#evaluator.dispose()
+    this.#prefixes = prefixes
   }
 
   override run(task: Task): Promise<TaskResult> | TaskResult {

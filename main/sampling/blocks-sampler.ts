@@ -11,7 +11,7 @@ import { componentIndex, componentSlices, flatten, sliceSize } from '../models/c
 import { type BlockRecord, type BlockSums, type SampledBlocks, blockRemedy, checkBlocks, estimateBlocks } from './block-estimates'
 import { slopeSigns } from './block-work'
 import { type SampledFile, joinSampled, openSampled, writeSampled } from './sampled-file'
-import { readCheckpoint, readState, removeLeftovers, writeCheckpoint } from './checkpoint'
+import { CheckpointClock, readCheckpoint, readState, removeLeftovers, writeCheckpoint } from './checkpoint'
 import type { FailedChain } from './diagnostics'
 import { halfRemedy } from './estimates'
 import { groupsOf, mostTogether } from './groups'
@@ -27,8 +27,6 @@ import { lanesOf, stageBytes as usualStageBytes } from './stages'
 import type { BlocksRun, DrawBlock, GradientDraw, LaneCounts, Operations, SharedSlice, SlopeFactors } from './tasks'
 
 const progressInterval = 200
-/** A checkpoint is not begun before this many times the time that the last one took. */
-const checkpointPatience = 10
 
 /** Passes of a block's gradients over the observation rows in one round, at most. */
 const mostPasses = 4
@@ -176,8 +174,7 @@ class BlocksSampler {
   #lockstep!: Lockstep
 
   #sequence = 0
-  #savedAt = performance.now()
-  #savingTook = 0
+  readonly #clock: CheckpointClock | undefined
   #operationsDone = 0
   #reportedAt = -Infinity
   #workingOn: { readonly component: string; readonly chain: number } | undefined
@@ -187,6 +184,7 @@ class BlocksSampler {
     const { starts, positions } = flattenTargets(study.targets)
     checkInput(input, positions.length)
     this.#input = input
+    this.#clock = input.checkpoint === undefined ? undefined : new CheckpointClock(input.checkpoint.everySeconds)
     this.#whole = chosen === undefined
     this.#chosen = chosen ?? chainNames(input)
     this.#transport = transport
@@ -389,7 +387,7 @@ class BlocksSampler {
     const { round, replicas } = this.#active()
     const stages = this.#stages(round, replicas)
     await this.#lockstep.run(() => stages.next().value ?? undefined, async () => {
-      if (this.#isCheckpointDue()) await this.#save()
+      if (this.#clock?.isDue === true) await this.#clock.during(() => this.#save())
     })
     for (const component of new Set(replicas.map((at) => this.#run.replicas[at].component))) if (!this.#hasFailed(component)) this.#rounds.set(component, round + 1)
     this.#done.fill(0)
@@ -726,13 +724,7 @@ class BlocksSampler {
     return true
   }
 
-  #isCheckpointDue(): boolean {
-    const { checkpoint } = this.#input
-    return checkpoint !== undefined && performance.now() - this.#savedAt >= Math.max(checkpoint.everySeconds * 1000, checkpointPatience * this.#savingTook)
-  }
-
   async #save(): Promise<void> {
-    const start = performance.now()
     const wave = this.#components
     const midRound = this.#done.some((step) => step !== 0)
     const state: SavedState = {
@@ -740,8 +732,6 @@ class BlocksSampler {
       rounds: wave.map((component) => [component, this.#rounds.get(component)!] as const), midRound
     }
     await writeCheckpoint<SavedState>(this.#input.checkpoint!.folder, { fingerprint: this.#fingerprint, sequence: ++this.#sequence, state }, this.#sections(midRound))
-    this.#savedAt = performance.now()
-    this.#savingTook = this.#savedAt - start
   }
 
   async #interrupt(): Promise<never> {

@@ -2,7 +2,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import { type TokensAtOnce, settleEngine } from '../engine/engines'
 import { areLong } from '../engine/transformer'
 import { componentIndex, componentSlices, flatten, sliceSize } from '../models/components'
-import { readCheckpoint, readState, removeLeftovers, writeCheckpoint } from './checkpoint'
+import { CheckpointClock, readCheckpoint, readState, removeLeftovers, writeCheckpoint } from './checkpoint'
 import { checkFailures, finiteRemedy, halfRemedy, meanPhi } from './estimates'
 import type { SampledChains } from './estimates'
 import type { FailedChain } from './diagnostics'
@@ -46,8 +46,6 @@ interface Stage {
 }
 
 const progressInterval = 200
-/** A checkpoint is not begun before this many times the time that the last one took. */
-const checkpointPatience = 10
 
 const float32 = (length: number): Float32Array => new Float32Array(new SharedArrayBuffer(4 * length))
 const float64 = (length: number): Float64Array => new Float64Array(new SharedArrayBuffer(8 * length))
@@ -116,8 +114,7 @@ class Sampler {
   readonly #distances: Float64Array
 
   #sequence = 0
-  #savedAt = performance.now()
-  #savingTook = 0
+  readonly #clock: CheckpointClock | undefined
   /** Operations of a step and of a draw, by replica. */
   #costs: readonly { readonly step: number; readonly draw: number }[] = []
   #planned = 0
@@ -129,6 +126,7 @@ class Sampler {
     const { study, sampler, seed, model, engine, precision } = input
     const { starts, positions } = flattenTargets(study.targets)
     this.#input = input
+    this.#clock = input.checkpoint === undefined ? undefined : new CheckpointClock(input.checkpoint.everySeconds)
     this.#whole = chosen === undefined
     this.#tokens = positions.length
     checkInput(input, this.#tokens)
@@ -377,7 +375,7 @@ class Sampler {
     this.#checkFailures()
     await this.#lockstep.run(next, async () => {
       this.#checkFailures()
-      if (this.#isCheckpointDue()) await this.#save()
+      if (this.#clock?.isDue === true) await this.#clock.during(() => this.#save())
     })
   }
 
@@ -494,17 +492,9 @@ class Sampler {
     return true
   }
 
-  #isCheckpointDue(): boolean {
-    const { checkpoint } = this.#input
-    return checkpoint !== undefined && performance.now() - this.#savedAt >= Math.max(checkpoint.everySeconds * 1000, checkpointPatience * this.#savingTook)
-  }
-
   async #save(): Promise<void> {
-    const start = performance.now()
     const state: SavedState = { initialLoss: this.#initialLoss, midDraw: this.#blocks.some((block) => block > 0), blockTokens: this.#atOnce.block, failures: this.#failures }
     await writeCheckpoint<SavedState>(this.#input.checkpoint!.folder, { fingerprint: this.#fingerprint, sequence: ++this.#sequence, state }, this.#sections(state))
-    this.#savedAt = performance.now()
-    this.#savingTook = this.#savedAt - start
   }
 
   /** Operations that a replica has still to do. */

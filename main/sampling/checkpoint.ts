@@ -15,6 +15,31 @@ export interface CheckpointHeader<S> {
   readonly state: S
 }
 
+/** A checkpoint is not begun before this many times the time that the last one took. */
+const patience = 10
+
+/** When the next checkpoint is due: so many seconds after the last one, and not at once where writing one takes long. */
+export class CheckpointClock {
+  readonly #everySeconds: number
+  #savedAt = performance.now()
+  #took = 0
+
+  constructor(everySeconds: number) {
+    this.#everySeconds = everySeconds
+  }
+
+  get isDue(): boolean {
+    return performance.now() - this.#savedAt >= Math.max(this.#everySeconds * 1000, patience * this.#took)
+  }
+
+  async during(save: () => Promise<void>): Promise<void> {
+    const start = performance.now()
+    await save()
+    this.#savedAt = performance.now()
+    this.#took = this.#savedAt - start
+  }
+}
+
 const slotPath = (folder: string, sequence: number): string => join(folder, `sampling-${sequence % 2}.checkpoint`)
 
 /**

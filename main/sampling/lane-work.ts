@@ -12,6 +12,55 @@ export interface LaneWork {
   dispose(): Promise<void>
 }
 
+/** Work that takes no evaluator: prefixes are nothing to it. */
+export abstract class PlainLane implements LaneWork {
+  readonly stacks = false
+
+  abstract run(task: Task): Promise<TaskResult> | TaskResult
+
+  share(_key: number, _prefix: Prefix): void {}
+
+  release(_key: number): void {}
+
+  dispose(): Promise<void> {
+    return Promise.resolve()
+  }
+}
+
+/** Work with an evaluator of its own. */
+export class EvaluatingLane implements LaneWork {
+  readonly #evaluator: Evaluator
+  readonly #prefixes: HeldPrefixes
+  readonly #work: Pick<LaneWork, 'run'>
+
+  /** `work` finds in `prefixes` what was shared. */
+  constructor(evaluator: Evaluator, prefixes: HeldPrefixes, work: Pick<LaneWork, 'run'>) {
+    this.#evaluator = evaluator
+    this.#prefixes = prefixes
+    this.#work = work
+  }
+
+  get stacks(): boolean {
+    return this.#evaluator.stacked !== undefined
+  }
+
+  run(task: Task): Promise<TaskResult> | TaskResult {
+    return this.#work.run(task)
+  }
+
+  share(key: number, prefix: Prefix): void {
+    this.#prefixes.share(key, prefix)
+  }
+
+  release(key: number): void {
+    this.#prefixes.release(key)
+  }
+
+  dispose(): Promise<void> {
+    return this.#evaluator.dispose()
+  }
+}
+
 /** The prefixes that were shared with a thread, by key, and held by its evaluator. */
 export class HeldPrefixes {
   readonly #evaluator: Pick<Evaluator, 'hold' | 'release'>

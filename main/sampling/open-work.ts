@@ -1,12 +1,14 @@
 import type { Evaluator } from '../engine/evaluator'
 import { BlockUpdates, BlockWork } from './block-work'
-import type { LaneWork } from './lane-work'
+import { EvaluatingLane, HeldPrefixes, type LaneWork } from './lane-work'
 import { ReplicaWork } from './replica'
 import type { LaneKind, SharedRun } from './tasks'
 import { ReplicaUpdates } from './updates'
 
 /** What a lane of that kind does its tasks with. */
 export const openWork = async (run: SharedRun, kind: LaneKind, openEvaluator: (run: SharedRun) => Promise<Evaluator>): Promise<LaneWork> => {
-  if (run.kind === 'chains') return kind === 'updating' ? new ReplicaUpdates(run) : new ReplicaWork(await openEvaluator(run), run)
-  return kind === 'updating' ? new BlockUpdates(run) : new BlockWork(await openEvaluator(run), run)
+  if (kind === 'updating') return run.kind === 'chains' ? new ReplicaUpdates(run) : new BlockUpdates(run)
+  const evaluator = await openEvaluator(run)
+  const prefixes = new HeldPrefixes(evaluator)
+  return new EvaluatingLane(evaluator, prefixes, run.kind === 'chains' ? new ReplicaWork(evaluator, prefixes, run) : new BlockWork(evaluator, prefixes, run))
 }

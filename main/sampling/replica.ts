@@ -1,5 +1,5 @@
-import { type Evaluator, type Prefix, type StackedEvaluator, oneByOne } from '../engine/evaluator'
-import { HeldPrefixes } from './lane-work'
+import { type Evaluator, type StackedEvaluator, oneByOne } from '../engine/evaluator'
+import type { HeldPrefixes } from './lane-work'
 import type { ChainsRun, ResultOf, Task, TaskOf, TaskResult } from './tasks'
 import { ReplicaUpdates, sum } from './updates'
 
@@ -9,23 +9,11 @@ export class ReplicaWork extends ReplicaUpdates {
   readonly #alone: StackedEvaluator
   readonly #prefixes: HeldPrefixes
 
-  constructor(evaluator: Evaluator, run: ChainsRun) {
+  constructor(evaluator: Evaluator, prefixes: HeldPrefixes, run: ChainsRun) {
     super(run)
     this.#evaluator = evaluator
-    this.#prefixes = new HeldPrefixes(evaluator)
     this.#alone = oneByOne(evaluator)
-  }
-
-  override get stacks(): boolean {
-    return this.#evaluator.stacked !== undefined
-  }
-
-  override share(key: number, prefix: Prefix): void {
-    this.#prefixes.share(key, prefix)
-  }
-
-  override release(key: number): void {
-    this.#prefixes.release(key)
+    this.#prefixes = prefixes
   }
 
   override run(task: Task): Promise<TaskResult> | TaskResult {
@@ -47,10 +35,6 @@ export class ReplicaWork extends ReplicaUpdates {
       default:
         return super.run(task)
     }
-  }
-
-  override dispose(): Promise<void> {
-    return this.#evaluator.dispose()
   }
 
   async #step({ replicas, width, step, prefixes, ...part }: TaskOf<'step'>): Promise<ResultOf<'step'>> {

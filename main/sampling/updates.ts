@@ -1,5 +1,4 @@
-import type { LaneWork } from './lane-work'
-import type { Prefix } from '../engine/evaluator'
+import { PlainLane } from './lane-work'
 import { streamOf } from './philox'
 import { PsgldKernel } from './psgld'
 import type { ChainsRun, Replica, StepPart, Task, TaskOf, TaskResult, TokenSums } from './tasks'
@@ -25,23 +24,12 @@ const close = (sums: TokenSums<Float64Array>, kept: TokenSums, meanPhi: number):
 }
 
 /** The work on replicas that one thread does, one task at a time: here what takes no evaluator. */
-export class ReplicaUpdates implements LaneWork {
+export class ReplicaUpdates extends PlainLane {
   readonly #kernel = new PsgldKernel()
   readonly #gradients: Float32Array[] = []
 
-  constructor(protected readonly shared: ChainsRun) {}
-
-  /** Whether a task for several replicas is done faster than as many for one. */
-  get stacks(): boolean {
-    return false
-  }
-
-  share(_key: number, _prefix: Prefix): void {}
-
-  release(_key: number): void {}
-
-  dispose(): Promise<void> {
-    return Promise.resolve()
+  constructor(protected readonly shared: ChainsRun) {
+    super()
   }
 
   run(task: Task): Promise<TaskResult> | TaskResult {
