@@ -49,7 +49,7 @@ describe.runIf(process.platform === 'linux')('the package, in a folder, as far a
 
   it('keeps beside the archive what the system or DuckDB opens by its path', () => {
     const unpacked = join(resources, 'app.asar.unpacked')
-    for (const path of ['out/main/store.js', 'out/main/compute.js', 'out/main/sampling-worker.js', 'out/kernels/sampling-psgld.wasm', 'resources/demo/demo.json', 'package.json', 'node_modules/zod/package.json', `node_modules/@duckdb/node-bindings-linux-${process.arch}/duckdb.node`, `node_modules/onnxruntime-node/bin/napi-v6/linux/${process.arch}/onnxruntime_binding.node`]) {
+    for (const path of ['out/main/store.js', 'out/main/compute.js', 'out/main/sampling-worker.js', 'out/kernels/sampling-psgld.wasm', 'resources/demo/demo.json', 'resources/demo/example.duckdb', 'package.json', 'node_modules/zod/package.json', `node_modules/@duckdb/node-bindings-linux-${process.arch}/duckdb.node`, `node_modules/onnxruntime-node/bin/napi-v6/linux/${process.arch}/onnxruntime_binding.node`]) {
       expect(existsSync(join(unpacked, path)), path).toBe(true)
     }
     expect(existsSync(join(unpacked, 'node_modules/onnxruntime-node/bin/napi-v6/darwin'))).toBe(false)

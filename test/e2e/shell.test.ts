@@ -23,7 +23,7 @@ describeInBrowser('the shell', () => {
   beforeEach(async () => {
     place = makePlace()
     shell = await openShell(place)
-    await shell.page.getByRole('button', { name: /demo/i }).first().waitFor()
+    await shell.page.getByRole('button', { name: /^Open the example/ }).first().waitFor()
   })
   afterEach(async () => {
     if (shell.process.exitCode === null) await shell.close()
@@ -141,7 +141,7 @@ describeInBrowser('the shell', () => {
       link.href = 'https://example.com/'
       link.click()
     }).catch(() => undefined)
-    await shell.page.getByRole('button', { name: /demo/i }).first().waitFor()
+    await shell.page.getByRole('button', { name: /^Open the example/ }).first().waitFor()
     expect(shell.page.url()).toBe(before)
     const fetched = await shell.page.evaluate(() => fetch('https://example.com/').then(() => 'answered', () => 'refused'))
     expect(fetched).toBe('refused')
