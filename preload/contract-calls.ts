@@ -92,6 +92,8 @@ export const callSchemas = {
   'runs.start': z.strictObject({ name: z.string().max(300), configuration, baseFolder: path }),
   /** What a run is likely to need: samples a few of its components for about half a minute. */
   'runs.previewSignal': z.strictObject({ configuration, baseFolder: path, seconds: z.number().min(1).max(600).default(30) }),
+  /** Ends the preview that is at work, which then fails as interrupted. */
+  'runs.stopPreview': z.strictObject({}),
   /** A new run that begins with the sums of a finished one, with more rounds (of all, not further ones) or a higher target; its clustering is made anew. */
   'runs.continue': z.strictObject({ run, name: z.string().min(1).max(300).optional(), rounds: z.int().min(1).max(1_000_000).optional(), reliability: z.number().gt(0).lt(1).optional() }),
   'runs.startDemo': z.strictObject({}),
@@ -237,6 +239,7 @@ export interface CallResults {
   'runs.estimate': Estimate
   'runs.start': { readonly run: string }
   'runs.previewSignal': SignalPreview
+  'runs.stopPreview': null
   'runs.continue': { readonly run: string }
   'runs.startDemo': { readonly run: string }
   'runs.openExample': { readonly run: string }

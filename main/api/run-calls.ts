@@ -13,6 +13,7 @@ import type { Workspace } from '../store/store'
 import { compareClusterings } from './compare'
 import type { HandlersOf, WorkbenchContext } from './context'
 import type { Estimates } from './estimates'
+import type { Jobs } from './jobs'
 import { type RunManager, stoppedBy } from './run-manager'
 import { healthOf, latest, settled } from './runs'
 import { entriesOf } from './settings'
@@ -85,8 +86,10 @@ const readerAhead = (context: WorkbenchContext): ((workspace: Workspace, entries
   }
 }
 
-export const runCalls = (context: WorkbenchContext, managed: () => RunManager, estimates: Estimates): HandlersOf<'runs'> => {
+export const runCalls = (context: WorkbenchContext, managed: () => RunManager, estimates: Estimates, jobs: Jobs): HandlersOf<'runs'> => {
   const readAhead = readerAhead(context)
+  let stopPreview = (): void => {}
+  let previews = 0
   return {
     'runs.list': async () => {
       const workspace = context.workspace()
@@ -104,8 +107,19 @@ export const runCalls = (context: WorkbenchContext, managed: () => RunManager, e
       const full = await checked(configuration, baseFolder, context.settings())
       return { run: await managed().start(name, full, resolve(baseFolder)) }
     },
-    'runs.previewSignal': async ({ configuration, baseFolder, seconds }) =>
-      previewSignalApart(await checked(configuration, baseFolder, context.settings()), resolve(baseFolder), seconds, { signal: new AbortController().signal }),
+    /** One at a time: a person who asks again has changed something. */
+    'runs.previewSignal': async ({ configuration, baseFolder, seconds }) => {
+      const full = await checked(configuration, baseFolder, context.settings())
+      stopPreview()
+      const about = { kind: 'preview', title: 'Sampling a few components for a preview', run: null, key: `signal ${previews++}` } as const
+      const { done, stop } = jobs.start(about, ({ signal, progress }) => previewSignalApart(full, resolve(baseFolder), seconds, { signal, onProgress: progress }))
+      stopPreview = stop
+      return done
+    },
+    'runs.stopPreview': () => {
+      stopPreview()
+      return null
+    },
     'runs.continue': async ({ run, ...continuation }) => ({ run: await managed().continueRun(run, continuation) }),
     'runs.openExample': async () => {
       const { id } = await context.workspace().copyRun(resourcePath('demo', 'example.duckdb'), resourcePath('demo'))

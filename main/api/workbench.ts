@@ -124,7 +124,7 @@ class OpenWorkbench implements Workbench {
       },
       ...fileCalls(environment),
       ...modelCalls(context, this.#jobs),
-      ...runCalls(context, () => this.#manager(), this.#estimates),
+      ...runCalls(context, () => this.#manager(), this.#estimates, this.#jobs),
       ...exploreCalls(context, this.#jobs),
       ...labelCalls(context),
       ...exportCalls(context),

@@ -1,4 +1,4 @@
-import { messageOf, presetNames, standardPreset } from '../../preload/contract'
+import { messageOf, presetNames, SpectroscopeError, standardPreset } from '../../preload/contract'
 import type {
   ConfigurationCheck, CorpusPreview, Estimate, ModelDescription, PresetName, SamplingMethod, SignalPreview
 } from '../../preload/contract'
@@ -275,8 +275,15 @@ export class NewRunForm {
       const answer = await this.#workbench.client.call('runs.previewSignal', wanted)
       this.signal = { answer, failure: null, asking: false }
     } catch (error) {
-      this.signal = { answer: null, failure: messageOf(error), asking: false }
+      const stopped = error instanceof SpectroscopeError && error.kind === 'interrupted'
+      this.signal = { answer: null, failure: stopped ? null : messageOf(error), asking: false }
     }
+  }
+
+  /** Ends the preview at work, if there is one. */
+  async stopPreview(): Promise<void> {
+    if (!this.signal.asking) return
+    await this.#workbench.client.call('runs.stopPreview', {}).catch((error: unknown) => this.#workbench.fail(error))
   }
 
   /** Starts the run and shows it; where something is wrong, says what at its place instead. */

@@ -176,6 +176,7 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       emit('runs-changed', null)
       return { run }
     },
+    'runs.stopPreview': () => null,
     'runs.previewSignal': async ({ configuration, seconds: asked }) => {
       checked(configuration)
       await pause(3000)
