@@ -30,16 +30,27 @@ export const studyConfiguration = (draws = 8): Readonly<Record<'model' | 'corpus
   clustering: { neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 }
 })
 
-/** Starts a run of the study by its configuration as JSON; its progress is in view then. */
-export const startStudy = async (page: Page, folder: string, name: string, draws?: number, engine = 'auto'): Promise<void> => {
+/** The study to first order, in two rounds. */
+export const roundsConfiguration = (): object => ({
+  ...studyConfiguration(),
+  sampler: { preset: 'first-order', observationBatch: 4, targetReliability: false, rounds: 2 }
+})
+
+/** Fills the form of a new run with a configuration as JSON; everything about it is in view then. */
+export const fillStudy = async (page: Page, folder: string, name: string, configuration: object): Promise<void> => {
   await page.getByRole('button', { name: /^New run/ }).first().click()
   await page.getByRole('textbox', { name: 'Name', exact: true }).fill(name)
   await page.getByRole('textbox', { name: 'Relative paths start from' }).fill(folder)
   await page.getByRole('button', { name: 'JSON', exact: true }).click()
-  await page.getByRole('textbox', { name: 'Configuration as JSON' }).fill(JSON.stringify({ ...studyConfiguration(draws), engine }))
+  await page.getByRole('textbox', { name: 'Configuration as JSON' }).fill(JSON.stringify(configuration))
   await page.getByText('✓ The configuration is right.').waitFor()
   // The machine's rate is measured for the estimate, by a compute process of its own.
   await page.getByText('for 920 tokens × 8 components').waitFor({ timeout: 120_000 })
+}
+
+/** Starts a run of the study by its configuration as JSON; its progress is in view then. */
+export const startStudy = async (page: Page, folder: string, name: string, draws?: number, engine = 'auto'): Promise<void> => {
+  await fillStudy(page, folder, name, { ...studyConfiguration(draws), engine })
   await page.getByRole('button', { name: /^Start/ }).click()
   await page.getByRole('heading', { name }).waitFor()
 }

@@ -1,0 +1,53 @@
+import type { Locator, Page } from 'playwright-core'
+import { expect, it } from 'vitest'
+import { deskForEach, describeInBrowser, openServed, pageErrors } from './harness'
+import { fillStudy, roundsConfiguration, writeStudy } from './study'
+
+const slow = 120_000
+
+const button = (within: Page | Locator, name: string | RegExp): Locator =>
+  within.getByRole('button', { name, ...(typeof name === 'string' ? { exact: true } : {}) })
+
+const finished = async (page: Page): Promise<void> => {
+  await page.getByText('The run is finished').waitFor({ timeout: slow })
+}
+
+describeInBrowser('a run that goes in rounds', () => {
+  const desk = deskForEach({
+    prepare: async (place) => {
+      await writeStudy(place.folder)
+      return place
+    },
+    end: (opened) => opened.close()
+  })
+
+  it('is previewed, run, diagnosed and continued', async () => {
+    desk.opened = await openServed(desk.browser, desk.place)
+    const { page } = desk.opened
+    await fillStudy(page, desk.place.folder, 'rounds', roundsConfiguration())
+    const signal = page.getByRole('region', { name: 'Signal' })
+    await button(signal, 'Preview signal').click()
+    await signal.getByRole('rowheader').first().waitFor({ timeout: slow })
+    expect(await signal.innerText()).toMatch(/Sampling the whole run/)
+
+    await button(page, /^Start/).click()
+    await page.getByRole('heading', { name: 'rounds', exact: true }).waitFor()
+    await finished(page)
+    await page.getByText('8 of 8 done').waitFor()
+    await button(page, 'Diagnostics').or(page.getByRole('tab', { name: 'Diagnostics' })).first().click()
+    const table = page.getByRole('table').filter({ has: page.getByRole('columnheader', { name: /Cosine/ }) })
+    await table.getByRole('row', { name: /^head:0\.0/ }).waitFor()
+    expect(await table.getByRole('row', { name: /^head:0\.0/ }).innerText()).toMatch(/\b2\b/)
+    await page.getByText(/posterior/).first().waitFor()
+
+    await button(page, /^Continue/).click()
+    const dialog = page.getByRole('dialog', { name: /^Continue/ })
+    await dialog.getByRole('radio', { name: 'To a number of rounds' }).check()
+    await dialog.getByRole('textbox', { name: 'Rounds in all' }).fill('3')
+    await button(dialog, 'Continue').click()
+    await page.getByRole('heading', { name: 'rounds, continued', exact: true }).waitFor()
+    await finished(page)
+    await page.getByText('8 of 8 done').waitFor()
+    expect(pageErrors.get(page)).toEqual([])
+  }, 6 * slow)
+})
