@@ -92,6 +92,25 @@ const carry = async (workspace: Workspace, from: ClusteringPlace, to: Clustering
   return carryLabels({ membership, annotations }, await destinationOf(workspace, to), await matchedTokens(workspace, from.run, to.run), least)
 }
 
+/** Overlap (Jaccard index) from which a label goes over by itself, as *Compare* proposes it. */
+const leastOverlap = 0.5
+
+/**
+ * Gives a run that continues another one that one's labels, by overlap, as *Compare* carries them: those of its latest clustering that has
+ * any, to the run's latest. Null where there are none, or where the run has labels of its own.
+ */
+export const bringLabels = async (workspace: Workspace, { id, clusterings, provenance: { continued } }: RunRecord, author: string): Promise<AnnotationsChanged | null> => {
+  const target = clusterings.at(-1)
+  const begun = continued === undefined ? undefined : (await workspace.listRuns()).find((run) => run.id === continued.run)
+  if (target === undefined || begun === undefined || (await workspace.getAnnotations(id, target.number)).length > 0) return null
+  for (const { number } of begun.clusterings.toReversed()) {
+    if ((await workspace.getAnnotations(begun.id, number)).length === 0) continue
+    const { proposals, edits } = await carry(workspace, { run: begun.id, clustering: number }, { run: id, clustering: target.number }, leastOverlap)
+    return proposals.length === 0 ? null : applyEdits(workspace, id, target.number, edits, `carry ${proposals.length} labels over from “${begun.name}”, which this run continues`, author)
+  }
+  return null
+}
+
 /** Tokens that a blind test chooses among, of each kind. */
 const ownCandidates = 120
 const sameTokenCandidates = 60

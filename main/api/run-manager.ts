@@ -19,6 +19,8 @@ export interface ManagerListener {
   readonly emit: <N extends NoticeName>(name: N, data: Notices[N]) => void
   /** A run has ended by itself: it is finished, or failed with `error`. */
   readonly ended: (run: RunRecord, error: unknown) => void
+  /** A run has come to the end of its own stages, before it is said to have ended. */
+  readonly completed: (run: RunRecord) => Promise<void>
   /** Mean rate of the sampling that was seen of a finished run, tokens per second. */
   readonly measured: (run: RunRecord, tokensPerSecond: number) => void
 }
@@ -148,6 +150,7 @@ export class RunManager {
       this.#listener.emit('problem', { kind, message, run: task.run })
     }
     const run = await reading
+    if (error === undefined && task.kind === 'run') await this.#listener.completed(run)
     if (error === undefined && task.kind === 'run' && task.watch?.rate !== undefined) this.#listener.measured(run, task.watch.rate)
     this.#listener.ended(run, error)
   }

@@ -12,6 +12,7 @@ import type { RunOptions, StartOptions } from '../pipeline/run-options'
 import { quoted } from '../pipeline/shard-scripts'
 import { assessHealth, reliabilityThreshold } from '../sampling/diagnostics'
 import type { Workspace } from '../store/store'
+import { accountName, bringLabels } from './labels'
 import { withWorkspace } from './workspaces'
 
 /** A run that nobody works on is not running, whatever was recorded when its process died. */
@@ -84,14 +85,21 @@ export const startFromFile = async (folder: string, file: string, options: Start
 export const resume = (folder: string, text: string, options: RunOptions): Promise<RunSummary> =>
   withWorkspace(folder, 'write', async (workspace) => {
     const run = await workspace.findRun(text)
-    return working(workspace, folder, options, (relayed) => resumeRun(workspace, run, { ...relayed, engine: options.engine }))
+    return working(workspace, folder, options, (relayed) => withLabels(workspace, resumeRun(workspace, run, { ...relayed, engine: options.engine })))
   })
+
+/** A run at its end, with the labels of the run that it continues, if it continues one. */
+const withLabels = async (workspace: Workspace, working: Promise<RunRecord>): Promise<RunRecord> => {
+  const run = await working
+  await bringLabels(workspace, run, accountName())
+  return run
+}
 
 /** Makes a run that goes on from a finished one's sums, and works through it. */
 export const continueRun = (folder: string, text: string, continuation: Continuation, options: RunOptions): Promise<RunSummary> =>
   withWorkspace(folder, 'write', async (workspace) => {
     const made = await createContinuation(workspace, await workspace.findRun(text), continuation)
-    return working(workspace, folder, options, (relayed) => resumeRun(workspace, made, relayed))
+    return working(workspace, folder, options, (relayed) => withLabels(workspace, resumeRun(workspace, made, relayed)))
   })
 
 /** What a run of a configuration file is likely to need: see `previewSignalApart`. */

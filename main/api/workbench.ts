@@ -16,7 +16,7 @@ import { fileCalls } from './files'
 import { importCalls } from './imports'
 import { Jobs } from './jobs'
 import { WorkspaceKeeper } from './keeper'
-import { labelCalls } from './labels'
+import { bringLabels, labelCalls } from './labels'
 import { modelCalls } from './model-calls'
 import { runCalls } from './run-calls'
 import { RunManager } from './run-manager'
@@ -104,7 +104,7 @@ class OpenWorkbench implements Workbench {
     const context: WorkbenchContext = {
       environment,
       settings: () => readSettings(environment.settings),
-      author: () => readSettings(environment.settings).author.trim() || userName(),
+      author: () => this.#author(),
       workspace: () => this.#workspace(),
       emit: (name, data) => this.#emit(name, data)
     }
@@ -130,6 +130,10 @@ class OpenWorkbench implements Workbench {
       ...exportCalls(context),
       ...importCalls(context)
     }
+  }
+
+  #author(): string {
+    return readSettings(this.#environment.settings).author.trim() || userName()
   }
 
   #emit<N extends NoticeName>(name: N, data: Notices[N]): void {
@@ -185,6 +189,10 @@ class OpenWorkbench implements Workbench {
         const clusters = clusterings.at(-1)?.clusters
         if (error !== undefined) this.#environment.notify?.(`Run “${name}” stopped`, toPlain(error).message)
         else this.#environment.notify?.(`Run “${name}” is finished`, clusters === undefined ? 'Its matrix is ready.' : `It has ${clusters.toLocaleString('en')} clusters.`)
+      },
+      completed: async (run) => {
+        const changed = await bringLabels(keeper.workspace, run, this.#author())
+        if (changed !== null) this.#emit('annotations', changed)
       },
       measured: (run, rate) => this.#estimates.keepActual(run, keeper.workspace.folder, rate)
     })

@@ -158,6 +158,16 @@ describe.skipIf(!isBuilt)(`runs of blocks${isBuilt ? '' : ' (skipped: run `npm r
     expect(filesOf(id)).toEqual(['sums'])
   }, 120_000)
 
+  it('bring their labels to the run that continues them', async () => {
+    const clustering = { neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 }
+    await ok((await begin('labelled', { ...firstOrder, rounds: 1 }, { clustering })).finished)
+    await answerOf(['labels', 'labelled', '--set', '0=kept in mind'])
+    // A target that is reached already leaves the sums, and so the clusters, as they are.
+    await ok(continued('labelled', 'labels brought', '--reliability', '0.0001').finished)
+    const { annotations } = await answerOf<{ annotations: readonly { name: string; target: string }[] }>(['labels', 'labels brought'])
+    expect(annotations).toMatchObject([{ name: 'kept in mind', target: 'cluster:0' }])
+  }, 120_000)
+
   it('are not continued without sums, to fewer rounds, or where they are chains, and say why', async () => {
     const refused = async (from: string, words: RegExp, ...args: readonly string[]): Promise<void> => {
       const before = (await runs()).length
