@@ -168,6 +168,24 @@ describe.skipIf(!isBuilt)(`runs of blocks${isBuilt ? '' : ' (skipped: run `npm r
     expect(annotations).toMatchObject([{ name: 'kept in mind', target: 'cluster:0' }])
   }, 120_000)
 
+  it('leave columns out of the clustering whose estimate does not hold, by name, unless asked for', async () => {
+    const clustering = { neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 }
+    const sampler = { ...firstOrder, rounds: 1, nBeta: 100 }
+    const { stderr } = await ok((await begin('far', sampler, { clustering })).finished)
+    const { diagnostics, findings } = await answerOf<{
+      diagnostics: readonly { component: string; blocks: { effectiveShare: number } }[]
+      findings: readonly { component: string; kind: string; message: string }[]
+    }>(['diagnose', 'far'])
+    const unsound = diagnostics.flatMap(({ component, blocks }) => (blocks.effectiveShare < 0.3 ? [component] : []))
+    expect(unsound).toEqual(['mlp:0', 'mlp:1', 'unembed'])
+    const far = findings.filter(({ kind }) => kind === 'posterior too far')
+    expect(far.map(({ component }) => component)).toEqual(unsound)
+    expect(far[0].message).toContain('set "sampler.method" to "psgld"')
+    expect(stderr).toContain('mlp:0, mlp:1, unembed are left out of the clustering')
+    const all = await ok((await begin('far, all', sampler, { clustering: { ...clustering, allColumns: true } })).finished)
+    expect(all.stderr).toContain('tokens are clustered by them all the same')
+  }, 120_000)
+
   it('are not continued without sums, to fewer rounds, or where they are chains, and say why', async () => {
     const refused = async (from: string, words: RegExp, ...args: readonly string[]): Promise<void> => {
       const before = (await runs()).length
