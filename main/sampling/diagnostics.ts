@@ -83,7 +83,7 @@ export const diagnose = (traces: readonly ChainTrace[], failedChains: readonly F
   }
 }
 
-export type FindingKind = 'chains failed' | 'loss not above L(w*)' | 'still drifting' | 'chains disagree' | 'posterior too far' | 'mostly noise'
+export type FindingKind = 'chains failed' | 'loss not above L(w*)' | 'still drifting' | 'begins at w*' | 'chains disagree' | 'posterior too far' | 'mostly noise'
 
 export interface Finding {
   readonly component: string
@@ -112,6 +112,18 @@ const drift = (traces: readonly ChainTrace[], initialLoss: number): number => {
   return Math.abs(change) > 2 * error && Math.abs(change) > 0.1 * Math.abs(mean(fourth) - initialLoss) ? change : 0
 }
 
+/** How far the first draws are from w*, as a share of how far those of the second half are; 1 where it can't be told. */
+const startShare = (traces: readonly ChainTrace[]): number => {
+  const draws = traces[0].distances.length
+  if (draws < 4) return 1
+  const first = mean(traces.map(({ distances }) => distances[0]))
+  const later = mean(traces.flatMap(({ distances }) => [...distances.subarray(Math.ceil(draws / 2))]))
+  return later > 0 ? first / later : 1
+}
+
+/** First draws nearer to w* than this share of where the others are have not come to the posterior yet. */
+const relaxedShare = 0.7
+
 const assessChains = (
   { component, splitRHat: rHat, meanLoss, reliability, centredReliability, failedChains }: ComponentDiagnostics,
   traces: readonly ChainTrace[],
@@ -132,6 +144,10 @@ const assessChains = (
   }
   const change = sampler.nBeta === 0 ? 0 : drift(alive, initialLoss)
   if (change !== 0) find('still drifting', `the loss has not levelled off (${change > 0 ? 'up' : 'down'} ${number(Math.abs(change))} over the last quarter of the draws); a longer sampler.burnIn or more steps between draws would help`)
+  const share = sampler.nBeta === 0 ? 1 : startShare(alive)
+  if (share < relaxedShare) {
+    find('begins at w*', `the first draws are ${number(100 * share)} % as far from w* as later ones, so they are not from the posterior, and what all chains have in common there enters every χ; a sampler.burnIn (now ${sampler.burnIn}) of several times sampler.stepsBetweenDraws would help`)
+  }
   if (rHat !== null && rHat > rHatThreshold) find('chains disagree', `split-R̂ is ${number(rHat)} (over ${rHatThreshold}); more draws, or more steps between them, would help`)
   const help = sampler.nBeta === 0 ? 'more draws, chains or observation rows would help' : 'more draws, more steps between them, more chains or more observation rows would help'
   if (reliability < reliabilityThreshold) find('mostly noise', `the reliability of its column is ${number(reliability)} (below ${reliabilityThreshold}); ${help}`)

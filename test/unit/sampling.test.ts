@@ -562,6 +562,8 @@ describe('diagnostics', () => {
     expect(kinds({ splitRHat: 1.4 })).toEqual(['chains disagree'])
     expect(kinds({ reliability: 0.3, centredReliability: 0.2 })).toEqual(['mostly noise'])
     expect(kinds({ reliability: 0.99, centredReliability: 0.2 })).toEqual(['mostly noise'])
+    const nearAtFirst = trace(() => 4.2).map((each) => ({ ...each, distances: Float64Array.from({ length: 40 }, (_, k) => (k === 0 ? 1 : 6)) }))
+    expect(assessHealth(healthy, nearAtFirst, 4, sampler)).toMatchObject([{ kind: 'begins at w*', message: expect.stringMatching(/16\.7 % .*sampler\.burnIn/) as string }])
     expect(assessHealth({ ...healthy, splitRHat: 1.4 }, trace(() => 4.2), 4, sampler)[0].message).toMatch(/^mlp:1: split-R̂ is 1\.4 .*more draws.*\.$/)
   })
 })
