@@ -3,7 +3,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import type { Study } from '../corpora/study'
 import { resolveEngine } from '../engine/engines'
 import type { Model } from '../models/architecture'
-import type { FirstOrderConfiguration } from '../../preload/configuration'
+import { type FirstOrderConfiguration, roundsOf } from '../../preload/configuration'
 import { type SampledBlocks, resultOfBlocks } from '../sampling/block-estimates'
 import { pairsOf, roundsNeeded, sampleBlocks } from '../sampling/blocks-sampler'
 import { nonlinearity, sampleRemainders } from '../sampling/remainder'
@@ -99,7 +99,7 @@ export const previewSignal = async ({ configuration, seconds, threads, engine: c
   const spent = elapsed()
   const remainder = sampler.method === 'first-order' && kept.length > 0 ? await lookedAt(kept[0]) : null
   if (found.length === 0) throw new SpectroscopeError('sampling', 'None of the components that were looked at came to a finite number; raise sampler.gamma.')
-  const rounds = found.reduce((sum, { roundsNeeded: needed }) => sum + Math.min(needed ?? Infinity, sampler.method === 'first-order' ? sampler.rounds : sampler.draws / 4), 0) / found.length
+  const rounds = found.reduce((sum, { roundsNeeded: needed }) => sum + Math.min(needed ?? Infinity, roundsOf(sampler)), 0) / found.length
   const whole = { ...sampler, targetReliability: false as const, ...(sampler.method === 'first-order' ? { pairs, rounds: Math.max(1, Math.round(rounds)) } : { draws: 4 * Math.max(1, Math.round(rounds)) }) }
   const work = samplingWork(model.architecture, components, whole, { sampling: [], observation: lengthsOf(study.observation), probe: lengthsOf(study.probe) }, seed, observationIncludesProbe)
   const secondsForRun = (work.operations / operations) * spent

@@ -5,7 +5,8 @@ import type { BlockDiagnostics, RemainderRecord } from '../../preload/records'
 import type { Precision } from '../../preload/precisions'
 import type { ComponentDiagnostics, FailedChain } from './diagnostics'
 import { halfRemedy, type SamplingResult } from './estimates'
-import { centreHalves, correlationOverRows, drawVariance, reliabilityInterval } from './reliability'
+import { correlationOverRows, drawVariance, reliabilityInterval } from './reliability'
+import { centreHalves } from './susceptibility'
 
 /** What there is to know of one block of draws, beside its sums. */
 export interface BlockRecord {
@@ -151,6 +152,14 @@ export const effectiveShare = (phis: readonly number[], nBeta: number): number =
   return (first * first) / second
 }
 
+/** Factors of a block's plain and φ-weighted sums of gradients in its mean gradient: METHOD section 3c. */
+export const meanGradientFactors = (phis: readonly number[], nBeta: number): { readonly plain: number; readonly product: number } => {
+  const weights = phis.map((phi) => Math.exp(-nBeta * phi))
+  const weight = weights.reduce((sum, own) => sum + own, 0)
+  const centre = phis.reduce((sum, phi, i) => sum + weights[i] * phi, 0) / weight
+  return { plain: (1 + nBeta * centre) / weight, product: -nBeta / weight }
+}
+
 const dot = (a: Float32Array, b: Float32Array): number => {
   let sum = 0
   for (let i = 0; i < a.length; i++) sum += a[i] * b[i]
@@ -163,11 +172,9 @@ const gradientsOf = (records: Blocks<BlockRecord>, sums: Blocks<BlockSums>, { nB
   const withProducts = sums[0].gradientProduct.length > 0
   const gram = vectors.map((a) => vectors.map((b) => dot(a, b)))
   const factors = (members: readonly number[]): number[] => {
-    const phis = members.flatMap((block) => records[block].phis)
-    const weight = phis.reduce((sum, phi) => sum + Math.exp(-nBeta * phi), 0)
-    const centre = phis.reduce((sum, phi) => sum + phi * Math.exp(-nBeta * phi), 0) / weight
+    const { plain, product: weighted } = meanGradientFactors(members.flatMap((block) => records[block].phis), nBeta)
     return sums.flatMap((_, block) => {
-      const own = members.includes(block) ? [(1 + nBeta * centre) / weight, -nBeta / weight] : [0, 0]
+      const own = members.includes(block) ? [plain, weighted] : [0, 0]
       return withProducts ? own : [own[0]]
     })
   }

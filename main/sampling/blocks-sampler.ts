@@ -8,7 +8,7 @@ import { type TokensAtOnce, settleEngine } from '../engine/engines'
 import { programName } from '../engine/operations'
 import { prefixBytes } from '../engine/transformer'
 import { componentIndex, componentSlices, flatten, sliceSize } from '../models/components'
-import { type BlockRecord, type BlockSums, type SampledBlocks, blockRemedy, checkBlocks, estimateBlocks } from './block-estimates'
+import { type BlockRecord, type BlockSums, type SampledBlocks, blockRemedy, checkBlocks, estimateBlocks, meanGradientFactors } from './block-estimates'
 import { slopeSigns } from './block-work'
 import { type SampledFile, joinSampled, openSampled, writeSampled } from './sampled-file'
 import { CheckpointClock, readCheckpoint, readState, removeLeftovers, writeCheckpoint } from './checkpoint'
@@ -563,10 +563,7 @@ class BlocksSampler {
   #combination({ phis }: MutableRecord): { readonly plain: number; readonly product: number } {
     const { sampler: { method, nBeta } } = this.#input
     if (method === 'gradient') return { plain: 1, product: 0 }
-    const weights = phis.map((phi) => Math.exp(-nBeta * phi))
-    const weight = weights.reduce((sum, own) => sum + own, 0)
-    const centre = phis.reduce((sum, phi, i) => sum + weights[i] * phi, 0) / weight
-    return { plain: (1 + nBeta * centre) / weight, product: -nBeta / weight }
+    return meanGradientFactors(phis, nBeta)
   }
 
   #factors(replica: number, round: number): SlopeFactors {
@@ -660,7 +657,7 @@ class BlocksSampler {
     return slopeSigns(this.#input.sampler.method).length * this.#costOf(replica, blocks, 'losses')
   }
 
-  /** The losses of observation rows at w*, through the first component of the whole run, so that every part of it gets the same bits. */
+  /** The losses of observation rows at w*, through the last component of the whole run, so that every part of it gets the same bits. */
   async #measureInitialLosses(): Promise<void> {
     const { model: { architecture, weights }, components, threads } = this.#input
     const component = components[components.length - 1]

@@ -1,4 +1,4 @@
-import { reliabilityOf, standardised } from './susceptibility'
+import { reliabilityOf } from './susceptibility'
 
 /** A reliability and an interval that the true one lies in with 80 % confidence, so with 90 % above `low`. */
 export interface ReliabilityInterval {
@@ -81,9 +81,4 @@ export const reliabilityInterval = (halves: readonly [ArrayLike<number>, ArrayLi
   const width = Math.sqrt(normalQuantile ** 2 * variance + studentQuantile ** 2 * ofDraws)
   const z = fisher(r)
   return { reliability: reliabilityOf(r), low: reliabilityOf(Math.tanh(z - width)), high: reliabilityOf(Math.tanh(z + width)) }
-}
-
-/** Pairs of columns as clustering sees them: each half's columns standardised, then its rows centred (METHOD section 5.1). Changes them. */
-export const centreHalves = (halves: readonly (readonly [Float32Array, Float32Array])[]): void => {
-  for (const half of [0, 1] as const) standardised(halves.map((pair) => pair[half]))
 }

@@ -144,8 +144,13 @@ export const standardised = (columns: readonly Float32Array[]): void => {
   for (const column of columns) for (let i = 0; i < column.length; i++) column[i] -= rowMeans[i]
 }
 
-/** Reliability of every column as clustering sees it: each half's columns standardised, then its rows centred. Changes the columns. */
-export const centredReliabilities = (halves: readonly (readonly [Float32Array, Float32Array])[]): number[] => {
+/** Pairs of columns as clustering sees them: each half's columns standardised, then its rows centred (METHOD section 5.1). Changes them. */
+export const centreHalves = (halves: readonly (readonly [Float32Array, Float32Array])[]): void => {
   for (const half of [0, 1] as const) standardised(halves.map((pair) => pair[half]))
+}
+
+/** Reliability of every column as clustering sees it. Changes the columns. */
+export const centredReliabilities = (halves: readonly (readonly [Float32Array, Float32Array])[]): number[] => {
+  centreHalves(halves)
   return halves.length === 1 ? [0] : halves.map(([first, second]) => reliability(first, second))
 }

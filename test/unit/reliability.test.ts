@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { centreHalves, correlationOverRows, drawVariance, reliabilityInterval } from '../../main/sampling/reliability'
-import { centredReliabilities, reliability } from '../../main/sampling/susceptibility'
+import { correlationOverRows, drawVariance, reliabilityInterval } from '../../main/sampling/reliability'
+import { centreHalves, centredReliabilities, reliability } from '../../main/sampling/susceptibility'
 import { uniforms } from '../tiny-model'
 
 const normalsFrom = (seed: number): (() => number) => {
