@@ -23,6 +23,7 @@ import { Pool, threadLanes } from './pool'
 import { reliabilityInterval } from './reliability'
 import { blockTokens, cutRows, flattenTargets, targetsOf, tokensFor } from './rows'
 import type { RowBlock } from './rows'
+import { float32, float64, sharedCopy } from './shared-arrays'
 import { lanesOf, stageBytes as usualStageBytes } from './stages'
 import type { BlocksRun, DrawBlock, GradientDraw, LaneCounts, Operations, SharedSlice, SlopeFactors } from './tasks'
 
@@ -40,9 +41,6 @@ export const pairsFor = (probeTargets: number, observedRows: number, observedTar
   const passes = Math.max(1, Math.min(mostPasses, Math.round(probeTargets / (1.5 * observedTargets))))
   return Math.max(1, Math.round((passes * Math.floor(observedRows / batch)) / 2))
 }
-
-const float32 = (length: number): Float32Array => new Float32Array(new SharedArrayBuffer(4 * length))
-const float64 = (length: number): Float64Array => new Float64Array(new SharedArrayBuffer(8 * length))
 
 const targetsIn = (rows: readonly Int32Array[]): number => rows.reduce((sum, { length }) => sum + length - 1, 0)
 
@@ -283,9 +281,7 @@ class BlocksSampler {
     const replicas: DrawBlock[] = []
     this.#records = []
     for (const component of wave) {
-      const flat = flatten(weights, componentSlices(architecture, weights, component))
-      const centre = float32(flat.length)
-      centre.set(flat)
+      const centre = sharedCopy(flatten(weights, componentSlices(architecture, weights, component)))
       for (const { chain } of this.#chosen.filter((each) => each.component === component)) {
         const block: DrawBlock = {
           component, chain, index: componentIndex(architecture, component), centre,
@@ -661,9 +657,7 @@ class BlocksSampler {
   async #measureInitialLosses(): Promise<void> {
     const { model: { architecture, weights }, components, threads } = this.#input
     const component = components[components.length - 1]
-    const flat = flatten(weights, componentSlices(architecture, weights, component))
-    const centre = float32(flat.length)
-    centre.set(flat)
+    const centre = sharedCopy(flatten(weights, componentSlices(architecture, weights, component)))
     const losses = new Array<number>(this.#observed.length).fill(NaN)
     for (let start = 0; start < this.#observation.length; start += threads) {
       await this.#lockstep.settled(this.#observation.slice(start, start + threads).map(async (block) => {

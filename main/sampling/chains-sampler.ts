@@ -15,6 +15,7 @@ import { Minibatches } from './philox'
 import { Pool, threadLanes } from './pool'
 import { blockTokens, cutRows, flattenTargets, rowsAtOnce, targetsOf, tokensFor } from './rows'
 import type { RowBlock } from './rows'
+import { float32, float64, sharedCopy } from './shared-arrays'
 import { lanesOf, partsOf, rangeWeights, stageSizes } from './stages'
 import type { StageSizes } from './stages'
 import type { ChainsRun, LaneCounts, Operations, Replica, StepPart, StepResult, Together, TokenSums } from './tasks'
@@ -47,15 +48,6 @@ interface Stage {
 
 const progressInterval = 200
 
-const float32 = (length: number): Float32Array => new Float32Array(new SharedArrayBuffer(4 * length))
-const float64 = (length: number): Float64Array => new Float64Array(new SharedArrayBuffer(8 * length))
-
-const shared = (values: Float32Array): Float32Array => {
-  const copy = float32(values.length)
-  copy.set(values)
-  return copy
-}
-
 const stagesOf = ({ model: { architecture, weights }, study, sampler, threads, engine }: ChainsInput, chains: readonly ChainName[], bytes: number | undefined, atOnce: TokensAtOnce): StageSizes => {
   const lengths = (rows: readonly Int32Array[]): number[] => rows.map(({ length }) => length)
   return stageSizes({
@@ -68,12 +60,12 @@ const makeReplicas = ({ model: { architecture, weights }, study, sampler, observ
   const arrays = (count: number, length: number): Float32Array[] => Array.from({ length: partsOf(sizes, count) }, () => float32(length))
   const blockLength = study.probe.reduce((most, { length }) => Math.max(most, rowsAtOnce(architecture, block, length) * (length - 1)), 0)
   return [...new Set(chains.map(({ component }) => component))].flatMap((component) => {
-    const centre = shared(flatten(weights, componentSlices(architecture, weights, component)))
+    const centre = sharedCopy(flatten(weights, componentSlices(architecture, weights, component)))
     const twoChain = sampler.estimator === 'two-chain'
     const sums = <A extends Float32Array | Float64Array>(make: (length: number) => A): TokenSums<A> =>
       ({ loss: make(twoChain && component !== 'full' ? 0 : tokens), product: make(component === 'full' ? 0 : tokens) })
     return chains.filter((each) => each.component === component).map(({ chain }) => ({
-      component, chain, index: componentIndex(architecture, component), weights: shared(centre), centre,
+      component, chain, index: componentIndex(architecture, component), weights: sharedCopy(centre), centre,
       squares: float32(sampler.nBeta === 0 ? 0 : centre.length), losses: float32(observationIncludesProbe ? tokens : 0),
       sums: sums(float64), firstHalf: twoChain ? sums(float64) : sums(float32),
       gradient: float32(sizes.waiting ? centre.length : 0), parts: arrays(sizes.chunks, centre.length), blockLosses: arrays(sizes.blocks, blockLength),
@@ -449,7 +441,7 @@ class Sampler {
     const names = sampledNames(this.#input)
     const costs = names.map((component) => this.#componentCost(component, this.#evaluated, 'losses'))
     const component = names[costs.indexOf(Math.min(...costs))]
-    const centre = shared(flatten(weights, componentSlices(architecture, weights, component)))
+    const centre = sharedCopy(flatten(weights, componentSlices(architecture, weights, component)))
     const blocks = this.#evaluated.map((block, i) => ({ block, isProbe: i >= this.#observation.length }))
     let sum = 0
     const atOnce = Math.min(this.#input.threads, this.#sizes.held)
