@@ -1,0 +1,219 @@
+import { readFileSync } from 'node:fs'
+import { SpectroscopeError } from '../../preload/errors'
+import { kernelPath } from '../base/entries'
+import { volume, type Graph } from './graph'
+import { pageBytes } from './kernel-memory'
+
+export interface LeidenSettings {
+  /** γ of the modularity Q = Σ_c [w_c / 2m - γ (d_c / 2m)²]: w_c is twice the weight inside community c, d_c its degree, 2m the sum of all degrees. */
+  readonly resolution: number
+  /** Seed of the run's Philox words, an integer in [0, 2⁵³). */
+  readonly seed: number
+  /** Number of this attempt, below 2³²: another attempt draws other words. */
+  readonly run: number
+  /** Communities of a coarser level: those of the result each lie within one of them. Degrees and total weight stay the whole graph's. */
+  readonly within?: Int32Array
+}
+
+export interface LeidenOrder extends LeidenSettings {
+  /** Symmetric, without loops. */
+  readonly graph: Graph
+}
+
+export interface Partition {
+  /** Community of every node, numbered by size, largest first, ties by lowest node. */
+  readonly communities: Int32Array
+  readonly count: number
+  /** Modularity at the resolution. */
+  readonly quality: number
+}
+
+/** A graph in the memory of a kernel, for any number of partitions. */
+export interface OpenLeiden {
+  /** Partitions the graph; `report` gets the share of the work that is done. */
+  readonly partition: (settings: LeidenSettings, report?: (fraction: number) => void) => Partition
+}
+
+interface LeidenKernel {
+  readonly memory: WebAssembly.Memory
+  readonly begin: (nodes: number, ...places: number[]) => void
+  readonly open: (seedLow: number, seedHigh: number, run: number, stream: number, penalty: number, end: number) => void
+  readonly restrict: (within: number, from: number, to: number) => number
+  readonly descend: () => void
+  readonly beginMoves: () => void
+  readonly move: (most: number) => number
+  readonly hasMoved: () => number
+  readonly compact: () => number
+  readonly beginRefinement: () => void
+  readonly measure: (from: number, to: number) => void
+  readonly merge: (from: number, to: number) => void
+  readonly beginAggregation: () => number
+  readonly aggregate: (from: number, to: number) => number
+  readonly climb: (groups: number) => void
+  readonly settle: () => void
+  readonly split: () => number
+}
+
+/** Last word of the random counters (METHOD section 4, purpose 7). */
+const stream = 7 * 2 ** 24
+/** Most iterations of a run. Beyond the fifth, each adds less than 0.03 % to the modularity of the graphs that test/bench/communities.ts makes. */
+const mostIterations = 5
+/** Weights below the range of float32 are raised to its smallest normal number. */
+const smallestWeight = 2 ** -126
+/** Nodes per call of the kernel. V8 optimises a function between calls, not while it runs. */
+const stretch = 1000
+/** Arrays begin at multiples of a cache line. */
+const lineBytes = 64
+
+const abort = (): never => {
+  throw new Error('The kernel of the communities failed.')
+}
+
+const instantiate = (): LeidenKernel =>
+  new WebAssembly.Instance(new WebAssembly.Module(readFileSync(kernelPath('clustering', 'leiden'))), { env: { abort } })
+    .exports as unknown as LeidenKernel
+
+/** Modularity of any partition of the graph. */
+export const modularity = (graph: Graph, communities: Int32Array, resolution: number): number => {
+  const { nodes, starts, ends, columns, weights, degrees } = graph
+  const total = volume(graph)
+  if (total === 0) return 0
+  let count = 0
+  for (const community of communities) count = Math.max(count, community + 1)
+  const volumes = new Float64Array(count)
+  let inside = 0
+  for (let i = 0; i < nodes; i++) {
+    const own = communities[i]
+    volumes[own] += degrees[i]
+    let sum = 0
+    for (let e = starts[i]; e < ends[i]; e++) if (communities[columns[e]] === own) sum += weights[e]
+    inside += sum
+  }
+  let squares = 0
+  for (const degree of volumes) squares += (degree / total) ** 2
+  return inside / total - resolution * squares
+}
+
+/** Renumbers communities by size, largest first; equal ones keep their order. */
+const bySize = (communities: Int32Array, count: number): Int32Array => {
+  const sizes = new Int32Array(count)
+  for (const community of communities) sizes[community]++
+  const next = new Int32Array(communities.length + 2)
+  for (const size of sizes) next[communities.length - size + 1]++
+  for (let i = 1; i < next.length; i++) next[i] += next[i - 1]
+  const numbers = sizes.map((size) => next[communities.length - size]++)
+  return communities.map((community) => numbers[community])
+}
+
+const inStretches = (length: number, work: (from: number, to: number) => void): void => {
+  for (let from = 0; from < length; from += stretch) work(from, Math.min(length, from + stretch))
+}
+
+/** Copies the rows of a graph to where the kernel has them, closed up. */
+const copyRows = ({ nodes, starts, ends, columns, weights }: Graph, buffer: ArrayBuffer, startsAt: number, rowsAt: number): void => {
+  const packed = new Int32Array(buffer, startsAt, nodes + 1)
+  const integers = new Int32Array(buffer, rowsAt)
+  const floats = new Float32Array(buffer, rowsAt)
+  let at = 0
+  for (let i = 0; i < nodes; i++) {
+    const length = ends[i] - starts[i]
+    for (let e = starts[i]; e < ends[i]; e++, at++) {
+      integers[at] = columns[e]
+      floats[at + length] = Math.max(weights[e], smallestWeight)
+    }
+    at += length
+    packed[i + 1] = at / 2
+  }
+}
+
+/**
+ * Loads a graph for the Leiden algorithm (Traag, Waltman and van Eck 2019). An iteration moves nodes to the communities where they gain most,
+ * by a queue; refines every community by random merges; and goes on with the graph of refined communities, the communities as its
+ * start. As in the authors' program and in igraph, a merge is drawn in proportion to exp(gain / 0.01), the gain in units of edge weight. The
+ * next iteration starts from the partition found, up to a bound or until no node moves. Every community of the result is connected.
+ *
+ * A partition is a function of the graph and its settings alone, to the last bit. Weights are rounded to float32, all sums are float64.
+ * Throws a `clustering` error where WebAssembly's memory does not suffice.
+ */
+export const openLeiden = (graph: Graph): OpenLeiden => {
+  const { nodes, starts, ends, degrees } = graph
+  const kernel = instantiate()
+  let entries = 0
+  for (let i = 0; i < nodes; i++) entries += ends[i] - starts[i]
+  let end = kernel.memory.buffer.byteLength
+  const reserve = (bytes: number): number => {
+    const start = end
+    end = Math.ceil((end + bytes) / lineBytes) * lineBytes
+    return start
+  }
+  const refuse = (): never => {
+    throw new SpectroscopeError(
+      'clustering',
+      `Communities of ${nodes} tokens with ${entries} neighbours in all need more than WebAssembly's 4 GiB; lower "clustering.neighbours" or study fewer tokens.`
+    )
+  }
+  const reserveAll = (widths: readonly number[]): readonly number[] => widths.map((width) => reserve(width * (nodes + 1)))
+  const [startsAt, degreesAt, within] = reserveAll([4, 8, 4])
+  // In the order of the kernel's parameters, from `membershipAt` on.
+  const places = reserveAll([4, 4, 4, 4, 4, 8, 8, 4, 4, 4, 1, 4, 4, 8, 8, 4, 4, 8, 8, 4])
+  const [membership] = places
+  const rowsAt = reserve(8 * entries)
+  try {
+    kernel.memory.grow(Math.ceil((end - kernel.memory.buffer.byteLength) / pageBytes))
+  } catch {
+    refuse()
+  }
+  copyRows(graph, kernel.memory.buffer, startsAt, rowsAt)
+  new Float64Array(kernel.memory.buffer, degreesAt, nodes).set(degrees)
+  kernel.begin(nodes, startsAt, degreesAt, rowsAt, ...places)
+  const total = volume(graph)
+
+  /** Moves, refines and aggregates until every community is a single node. Returns whether any node moved. */
+  const iterate = (): boolean => {
+    let changed = false
+    let level = nodes
+    kernel.descend()
+    for (;;) {
+      kernel.beginMoves()
+      while (kernel.move(stretch) > 0);
+      changed ||= kernel.hasMoved() === 1
+      if (kernel.compact() === level) break
+      kernel.beginRefinement()
+      inStretches(level, (from, to) => kernel.measure(from, to))
+      inStretches(level, (from, to) => kernel.merge(from, to))
+      const groups = kernel.beginAggregation()
+      if (groups === level) break
+      inStretches(groups, (from, to) => kernel.aggregate(from, to) === 1 || refuse())
+      kernel.climb(groups)
+      level = groups
+    }
+    kernel.settle()
+    return changed
+  }
+
+  return {
+    partition: ({ resolution, seed, run, within: coarse }, report = () => {}) => {
+      kernel.open(seed >>> 0, Math.floor(seed / 2 ** 32), run, stream, total > 0 ? resolution / total : 0, end)
+      if (coarse !== undefined) {
+        new Int32Array(kernel.memory.buffer, within, nodes).set(coarse)
+        inStretches(nodes, (from, to) => kernel.restrict(within, from, to) === 1 || refuse())
+      }
+      for (let iteration = 0, changed = true; changed && iteration < mostIterations; iteration++) {
+        changed = iterate()
+        report((iteration + 1) / (mostIterations + 1))
+      }
+      const count = kernel.split()
+      const communities = bySize(new Int32Array(kernel.memory.buffer, membership, nodes), count)
+      const quality = modularity(graph, communities, resolution)
+      report(1)
+      return { communities, count, quality }
+    }
+  }
+}
+
+/** One partition of a graph; see openLeiden. */
+export const leiden = ({ graph, ...settings }: LeidenOrder, report?: (fraction: number) => void): Partition =>
+  openLeiden(graph).partition(settings, report)
+
+/** Bytes that a partition needs beside the graph, at resolutions up to some hundreds. At any resolution, 40 for each entry would be enough. */
+export const leidenBytes = (nodes: number, entries: number): number => 140 * nodes + 30 * entries
