@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
-import { clusteringSchema, configurationSchema } from '../preload/configuration'
-import type { ClusteringSettings } from '../preload/configuration'
+import { clusteringMethods, clusteringSchema, configurationSchema, finestResolution } from '../preload/configuration'
 import { errorKinds, SpectroscopeError } from '../preload/errors'
-import { clusterAgain, showCluster } from './api/clusters'
+import { groupKinds } from '../preload/records'
+import type { GroupKind } from '../preload/records'
+import { clusterAgain, listClusters, showCluster } from './api/clusters'
+import type { ClusteringChanges } from './api/clusters'
 import { fetchFromHub } from './api/models'
 import { continueRun, deleteRun, diagnoseRun, listRuns, previewFile, resume, showRun, startFromFile } from './api/runs'
 import { resourcePath } from './base/entries'
@@ -16,7 +18,9 @@ import { serveUntilStopped } from './cli/serve'
 import { addShardCommands } from './cli/shard-commands'
 import { confirm, page, watched } from './cli/terminal'
 import { duration, plural, visibleText } from './cli/text'
-import { clusteringText, clusterText, detailsText, healthText, runsText, signalText, summaryText } from './cli/views'
+import {
+  clusteringText, clustersText, clusterText, detailsText, healthText, runsText, signalText, summaryText
+} from './cli/views'
 import type { Continuation } from './pipeline/run'
 import { programVersion } from './pipeline/versions'
 
@@ -56,6 +60,12 @@ const command = (usage: string, description: string, ...lines: readonly string[]
     .addOption(new Option('-w, --workspace <folder>', 'folder that keeps the runs').env('SPECTROSCOPE_WORKSPACE').default(defaultWorkspace))
     .option('--json', 'print one JSON object on standard output')
     .addHelpText('after', examples(...lines))
+
+/** The keys whose values are there, as optional keys must be absent rather than undefined. */
+const definedOf = <T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>
+  }
 
 const answer = async (options: Common, work: () => Promise<Answer>): Promise<void> => printAnswer(await work(), options.json === true)
 
@@ -117,6 +127,12 @@ command('runs', 'List the runs of a workspace.', 'runs --workspace work')
     })
   )
 
+const clusteringOption = (): Option =>
+  new Option('--clustering <number>', 'one of the run\'s clusterings; the latest by default').argParser(wholeFrom(1))
+const topOption = (): Option =>
+  new Option('--top <count>', 'top tokens of each cluster, at most 10,000').default(8)
+    .argParser(numberIn(1, 10_000, true))
+
 interface ShowOptions extends Common {
   readonly cluster?: string
   readonly clustering?: number
@@ -126,15 +142,20 @@ interface ShowOptions extends Common {
   readonly top: number
 }
 
-command('show <run>', 'Show a run\'s clusters by size, or the tokens of one cluster in context. RUN is an id, the beginning of one, a name, or "latest".', 'show latest', 'show first --cluster 3 --limit 50', 'show first --cluster rest --clustering 2')
-  .option('-c, --cluster <number>', 'show this cluster\'s tokens; "rest" for those in none')
-  .option('--clustering <number>', 'one of the run\'s clusterings; the latest by default', wholeFrom(1))
+command(
+  'show <run> [cluster]',
+  'Show a run and its clusters, or the tokens of one. RUN is an id, the beginning of one, a name, or "latest".',
+  'show latest', 'show first 3 --limit 50', 'show first rest --clustering 2'
+)
+  .option('-c, --cluster <number>', 'show this cluster\'s tokens, or those of a group above; "rest" for those in none')
+  .addOption(clusteringOption())
   .addOption(new Option('--order <order>', 'tokens nearest to the cluster\'s mean first, or as they come').choices(['central', 'token']).default('central'))
   .option('--limit <count>', 'tokens to show, at most 100,000', numberIn(1, 100_000, true), 30)
   .option('--offset <count>', 'tokens to skip', wholeFrom(0), 0)
-  .option('--top <count>', 'top tokens of each cluster, at most 10,000', numberIn(1, 10_000, true), 8)
-  .action((run: string, { cluster, order, limit, offset, top, clustering, ...options }: ShowOptions) =>
-    answer(options, async () => {
+  .addOption(topOption())
+  .action((run: string, named: string | undefined, given: ShowOptions) => {
+    const { cluster = named, order, limit, offset, top, clustering, ...options } = given
+    return answer(options, async () => {
       const which = clustering === undefined ? {} : { clustering }
       if (cluster === undefined) {
         const details = await showRun(options.workspace, run, { ...which, topTokens: top })
@@ -143,32 +164,81 @@ command('show <run>', 'Show a run\'s clusters by size, or the tokens of one clus
       const tokens = await showCluster(options.workspace, run, cluster, { ...which, order, limit, offset, topTokens: top })
       return { json: tokens, text: clusterText(tokens, page()) }
     })
+  })
+
+interface ListOptions extends Common {
+  readonly clustering?: number
+  readonly level?: GroupKind
+  readonly top: number
+}
+
+command(
+  'clusters <run>', 'List a run\'s clusters as a tree, with what of them recurs and the rules that predict them.',
+  'clusters latest', 'clusters first --level region'
+)
+  .addOption(clusteringOption())
+  .addOption(new Option('--level <level>', 'list the groups of one level only, by size').choices(groupKinds))
+  .addOption(topOption())
+  .action((run: string, { clustering, level, top, ...options }: ListOptions) =>
+    answer(options, async () => {
+      const list = await listClusters(options.workspace, run, { topTokens: top, ...definedOf({ clustering, level }) })
+      return { json: list, text: clustersText(list, page()) }
+    })
   )
 
 const autoOr = (parse: (text: string) => number) => (text: string): number | 'auto' => (text === 'auto' ? text : parse(text))
 
-const describe = (key: keyof ClusteringSettings): string => clusteringSchema.shape[key].description ?? key
+/** A number above 0, and one that `fits`, which `words` say. */
+const numberAbove0 = (words: string, fits: (value: number) => boolean = () => true) => (text: string): number => {
+  const value = Number(text)
+  if (text.trim() !== '' && Number.isFinite(value) && value > 0 && fits(value)) return value
+  throw new InvalidArgumentError(`It must be ${words}.`)
+}
 
-interface ClusterOptions extends Working, Partial<ClusteringSettings> {
+const resolutionIn = numberAbove0(
+  `"auto" or a number above 0 and at most ${finestResolution}`, (value) => value <= finestResolution
+)
+
+const clusteringProperties = z.toJSONSchema(clusteringSchema, { io: 'input' }).properties ?? {}
+
+const describe = (key: keyof ClusteringChanges): string => {
+  const property = clusteringProperties[key]
+  return typeof property === 'object' ? (property.description ?? key) : key
+}
+
+interface ClusterOptions extends Working, ClusteringChanges {
   readonly name?: string
 }
 
-command('cluster <run>', 'Cluster a run\'s matrix once more; options not given are the run\'s own settings. Kept beside the earlier clusterings.', 'cluster latest --neighbours 30', 'cluster first --rule global --name "global rule"')
+command(
+  'cluster <run>',
+  'Cluster a run\'s matrix once more, beside its other clusterings; options not given are the run\'s own settings.',
+  'cluster latest --resolution 16', 'cluster first --method acl --rule global --name "global rule"'
+)
+  .addOption(new Option('--method <method>', describe('method')).choices(clusteringMethods))
   .option('-k, --neighbours <k>', describe('neighbours'), autoOr(wholeFrom(2)))
   .addOption(new Option('--symmetrize <how>', describe('symmetrize')).choices(['union', 'mutual']))
   .option('--whiten', describe('whiten'))
   .option('--no-whiten', 'standardised columns and centred rows')
-  .option('--alpha <alpha>', describe('alpha'), numberIn(0, 1))
-  .option('--epsilon <epsilon>', describe('epsilon'), numberIn(0))
-  .addOption(new Option('--rule <rule>', describe('rule')).choices(['local', 'global']))
   .option('--min-size <tokens>', describe('minSize'), autoOr(wholeFrom(1)))
+  .option('--stability', describe('stability'))
+  .option('--no-stability', 'leave the halves of the draws alone, which is quicker')
+  .option('--resolution <resolution>', describe('resolution'), autoOr(resolutionIn))
+  .option('--levels <count>', describe('levels'), numberIn(1, 3, true))
+  .option('--seeds <count>', describe('seeds'), numberIn(1, 100, true))
+  .option('--alpha <alpha>', describe('alpha'), numberAbove0('a number above 0 and below 1', (value) => value < 1))
+  .option('--epsilon <epsilon>', describe('epsilon'), numberAbove0('a number above 0'))
+  .addOption(new Option('--rule <rule>', describe('rule')).choices(['local', 'global']))
   .option('--max-rejections <count>', describe('maxRejections'), wholeFrom(1))
   .option('--remaining <share>', describe('remaining'), numberIn(0, 1))
   .option('-n, --name <name>', 'name of the clustering')
   .addOption(checkpointOption())
   .action((run: string, { workspace, json, checkpointEvery, name, ...changes }: ClusterOptions) =>
-    answer({ workspace, ...(json === undefined ? {} : { json }) }, async () => {
-      const summary = await watched((watch) => clusterAgain(workspace, run, changes, { ...watch, checkpointSeconds: checkpointEvery, ...(name === undefined ? {} : { name }) }))
+    answer({ workspace, ...definedOf({ json }) }, async () => {
+      const summary = await watched((watch) =>
+        clusterAgain(
+          workspace, run, changes, { ...watch, checkpointSeconds: checkpointEvery, ...definedOf({ name }) }
+        ))
       return { json: summary, text: clusteringText(summary, page()) }
     })
   )
@@ -217,7 +287,9 @@ command('demo', 'Run the bundled demonstration from end to end, and show its clu
     answer(options, async () => {
       const summary = await watched((watch) => startFromFile(options.workspace, resourcePath('demo', 'demo.json'), { ...watch, checkpointSeconds: options.checkpointEvery, name: 'demo' }))
       const details = await showRun(options.workspace, summary.run, { topTokens: 8 })
-      const more = `See a cluster's tokens in context: spectroscope show ${summary.run} --cluster ${details.clusters[0]?.cluster ?? 0} --workspace ${options.workspace}`
+      const example = details.clusters.find(({ kind }) => kind === 'cluster')?.cluster ?? 0
+      const command = `spectroscope show ${summary.run} --cluster ${example} --workspace ${options.workspace}`
+      const more = `See a cluster's tokens in context: ${command}`
       return { json: summary, text: `${detailsText(details, page())}\n\n${more}` }
     })
   )

@@ -88,24 +88,86 @@ export const samplerSchema = samplerFields.superRefine((sampler, context) => {
 
 const suited = z.literal('auto')
 
-export const clusteringSchema = z.strictObject({
+export const clusteringMethods = ['communities', 'acl'] as const
+export type ClusteringMethod = (typeof clusteringMethods)[number]
+
+/** Settings that belong to one method, with their defaults. */
+const clusteringDefaults = {
+  communities: { resolution: 'auto', levels: 3, seeds: 4 },
+  acl: { alpha: 0.001, epsilon: 1e-7, rule: 'local', maxRejections: 200, remaining: 0.001 }
+} as const
+
+/** The finest resolution that is taken: beyond it every token is a community of its own. */
+export const finestResolution = 10_000
+
+const commonClustering = {
   neighbours: z.union([suited, z.int().min(2)]).default('auto').describe('k of the nearest-neighbour graph; "auto" suits it to the number of tokens').meta({ unit: 'neighbours' }),
   symmetrize: z.enum(['union', 'mutual']).default('union').describe('keep an edge if either, or both, of its ends list the other'),
   whiten: z.union([suited, z.boolean()]).default('auto').describe('PCA whitening instead of standardised columns and centred rows'),
   allColumns: z.boolean().default(false).describe('cluster also by columns whose estimate does not hold (effective share of draws below 0.3)'),
-  alpha: z.number().gt(0).lt(1).default(0.001).describe('teleport probability of the personalised PageRank').meta({ unit: 'probability' }),
-  epsilon: positive.default(1e-7).describe('bound on the residual of a node over its degree'),
-  rule: z.enum(['local', 'global']).default('local').describe('which prefixes of a sweep count'),
   minSize: z.union([suited, count]).default('auto').describe('smallest cluster that is accepted; "auto" suits it to the number of tokens').meta({ unit: 'tokens' }),
-  maxRejections: count.default(200).describe('rejections in a row that end the search').meta({ unit: 'attempts' }),
-  remaining: z.number().min(0).lt(1).default(0.001).describe('share of tokens left at which the search ends').meta({ unit: 'share' })
+  stability: z.boolean().default(true).describe('cluster each half of the draws as well, to tell which clusters recur')
+}
+const communityFields = {
+  resolution: z
+    .union([suited, positive.max(finestResolution)])
+    .describe('communities: resolution of modularity for the finest level; "auto" finds the one whose stable clusters say most')
+    .meta({ default: clusteringDefaults.communities.resolution }),
+  levels: z.int().min(1).max(3).describe('communities: levels of the tree, each four times as coarse as the one below').meta({ unit: 'levels', default: clusteringDefaults.communities.levels }),
+  seeds: z.int().min(1).max(100).describe('communities: partitions that a consensus is made of').meta({ unit: 'partitions', default: clusteringDefaults.communities.seeds })
+}
+const aclFields = {
+  alpha: z.number().gt(0).lt(1).describe('acl: teleport probability of the personalised PageRank').meta({ unit: 'probability', default: clusteringDefaults.acl.alpha }),
+  epsilon: positive.describe('acl: bound on the residual of a node over its degree').meta({ default: clusteringDefaults.acl.epsilon }),
+  rule: z.enum(['local', 'global']).describe('acl: which prefixes of a sweep count').meta({ default: clusteringDefaults.acl.rule }),
+  maxRejections: count.describe('acl: rejections in a row that end the search').meta({ unit: 'attempts', default: clusteringDefaults.acl.maxRejections }),
+  remaining: z.number().min(0).lt(1).describe('acl: share of tokens left at which the search ends').meta({ unit: 'share', default: clusteringDefaults.acl.remaining })
+}
+
+/** The keys of `clustering` that only one method has. */
+export const keysOfMethod: Readonly<Record<ClusteringMethod, readonly string[]>> = {
+  communities: Object.keys(communityFields), acl: Object.keys(aclFields)
+}
+
+const clusteringFields = z.strictObject({
+  method: z.enum(clusteringMethods).optional().describe('communities: a tree by modularity (Leiden); acl: local clusters, as published').meta({ default: 'communities' }),
+  ...commonClustering,
+  ...z.object(communityFields).partial().shape,
+  ...z.object(aclFields).partial().shape
 })
 
-/** A clustering's settings with what suits its study in place of "auto". */
-export const clusteringConfigurationSchema = clusteringSchema.extend({ neighbours: z.int().min(2), minSize: count, whiten: z.boolean() })
+const common = z.strictObject(commonClustering)
+const communitySettings = common.extend({ method: z.literal('communities'), ...communityFields })
+const aclSettings = common.extend({ method: z.literal('acl'), ...aclFields })
 
-/** What the preset `paper` has in place of "auto". */
-const paperClustering = { neighbours: 45, minSize: 20, whiten: false }
+/** Settings of a clustering as they are given: some may be "auto". */
+export type ClusteringSettings = z.output<typeof communitySettings> | z.output<typeof aclSettings>
+
+const completeClustering = (given: z.output<typeof clusteringFields>): ClusteringSettings => {
+  const { method = 'communities' } = given
+  const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+  return { ...clusteringDefaults[method], ...present, method } as ClusteringSettings
+}
+
+export const clusteringSchema = clusteringFields
+  .superRefine((clustering, context) => {
+    const method = clustering.method ?? 'communities'
+    const other = method === 'acl' ? 'communities' : 'acl'
+    for (const [key, value] of Object.entries(clustering)) {
+      if (value === undefined || !keysOfMethod[other].includes(key)) continue
+      const message = `this setting belongs to the method "${other}", and this clustering's method is "${method}"; remove it, or set "clustering.method" to "${other}"`
+      context.addIssue({ code: 'custom', path: [key], message })
+    }
+  })
+  .transform(completeClustering)
+
+const decided = { neighbours: z.int().min(2), minSize: count, whiten: z.boolean() }
+
+/** A clustering's settings with what suits its study in place of "auto"; a resolution that was "auto" is the one that was found. */
+export const clusteringConfigurationSchema = z.discriminatedUnion('method', [communitySettings.extend(decided), aclSettings.extend(decided)])
+
+/** What the preset `paper` has in place of the defaults. */
+const paperClustering = { method: 'acl', neighbours: 45, minSize: 20, whiten: false }
 
 export const configurationSchema = z
   .strictObject({
@@ -127,8 +189,6 @@ export const configurationSchema = z
   })
 
 export type CorpusConfiguration = z.output<typeof corpusSchema>
-/** Settings of a clustering as they are given: some may be "auto". */
-export type ClusteringSettings = z.output<typeof clusteringSchema>
 export type ClusteringConfiguration = z.output<typeof clusteringConfigurationSchema>
 
 /** Neighbours that gave most clusters, and most that recur, on parts of the development corpus of 5,000 to 100,000 tokens: see test/bench/NOTES.md. */
@@ -265,27 +325,43 @@ const withUnknownKeys = (issue: z.core.$ZodIssue, place: string): ConfigurationI
   return { path: keys[0], message: `unknown key ${keys.map((key) => `"${key}"`).join(', ')}; remove it or correct its spelling` }
 }
 
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** With the published clustering where the sampler's settings are the published ones. */
+const withPublishedClustering = (value: unknown): unknown => {
+  if (!isRecord(value)) return value
+  const { sampler, clustering = {} } = value
+  const published = isRecord(sampler) && (sampler.preset === 'paper' || (sampler.preset === undefined && sampler.method === 'psgld'))
+  return published && isRecord(clustering) ? { ...value, clustering: { ...paperClustering, ...clustering } } : value
+}
+
 /** Checks a configuration and fills in its defaults, or lists all that is wrong with it, in the words of the terminal. */
 export const checkedConfiguration = (value: unknown): { readonly configuration: RunConfiguration; readonly issues: readonly [] } | { readonly configuration: null; readonly issues: readonly ConfigurationIssue[] } => {
-  const parsed = configurationSchema.safeParse(value)
+  const parsed = configurationSchema.safeParse(withPublishedClustering(value))
   if (!parsed.success) {
     const issues = parsed.error.issues.map(telling)
     return { configuration: null, issues: issues.map((issue) => withUnknownKeys(issue, where(issue.path))) }
   }
   const { sampler, ...rest } = parsed.data
   const complete = completeSampler(sampler)
-  const { clustering } = rest
-  const given = (value as { readonly clustering?: object }).clustering ?? {}
-  const published = complete.preset === 'paper' && clustering !== false ? Object.fromEntries(Object.entries(paperClustering).filter(([key]) => !(key in given))) : {}
-  return { configuration: { ...rest, clustering: clustering === false ? false : { ...clustering, ...published }, sampler: complete }, issues: [] }
+  return { configuration: { ...rest, sampler: complete }, issues: [] }
 }
 
-/** A complete configuration as versions before 0.2 wrote it, in today's words: they had chains only, and no name for that. */
+/** A complete configuration as earlier versions wrote it, in today's words: before 0.2 there were chains only, and until then ACL only. */
 export const modernised = (value: unknown): unknown => {
-  if (typeof value !== 'object' || value === null || !('sampler' in value) || typeof value.sampler !== 'object' || value.sampler === null) return value
-  const { sampler } = value
-  return 'method' in sampler || !('stepsBetweenDraws' in sampler && 'chains' in sampler) ? value : { ...value, sampler: { ...sampler, method: 'psgld', preset: 'paper' } }
+  if (!isRecord(value)) return value
+  const { sampler, clustering } = value
+  const chains = isRecord(sampler) && !('method' in sampler) && 'stepsBetweenDraws' in sampler && 'chains' in sampler
+  const local = isRecord(clustering) && !('method' in clustering) && 'alpha' in clustering
+  return {
+    ...value,
+    ...(chains ? { sampler: { ...sampler, method: 'psgld', preset: 'paper' } } : {}),
+    ...(local ? { clustering: modernisedClustering(clustering) } : {})
+  }
 }
+
+/** The settings of a clustering as versions wrote them that had no method but ACL, and no stability. */
+export const modernisedClustering = (clustering: object): object => ('method' in clustering ? clustering : { stability: false, ...clustering, method: 'acl' })
 
 /** Checks a configuration and fills in its defaults. `name` is the file, for the message. Throws a `configuration` error that names the key. */
 export const parseConfiguration = (value: unknown, name: string): RunConfiguration => {

@@ -10,6 +10,7 @@ import type {
 } from './contract-explore'
 import type { ConfigurationCheck, CorpusPreview, Estimate, FolderListing, HeatMap, LiveRun, ModelDescription, RunEntry, SignalPreview, TraceNotice } from './contract-runs'
 import type { PlainError } from './errors'
+import { groupKinds } from './records'
 import type { ClusterNumber, RunRecord, TokenInContext, TraceRecord } from './records'
 
 export const themes = ['system', 'light', 'dark'] as const
@@ -124,8 +125,10 @@ export const callSchemas = {
   'tokens.details': z.strictObject({ ...where, token: index, ...context }),
   /** Tokens whose own text contains `text`, in order. */
   'tokens.find': z.strictObject({ run, text: z.string().min(1).max(1000), limit: index.max(10_000).default(500) }),
-  /** Cluster of every token. */
-  'tokens.membership': z.strictObject(where),
+  /** Cluster of every token, or its group of another level (-1 for those in none). */
+  'tokens.membership': z.strictObject({ ...where, level: z.enum(groupKinds).default('cluster') }),
+  /** Strength of every token in its cluster, 0 to 1; NaN for what is left over; empty where the draws were not split. */
+  'tokens.strengths': z.strictObject(where),
   /** Index into `ClusteringOverview.subsets` of every token. */
   'tokens.subsets': z.strictObject(where),
   /** χ̂ of every token in one component. */
@@ -261,6 +264,7 @@ export interface CallResults {
   'tokens.details': TokenDetails
   'tokens.find': Int32Array
   'tokens.membership': Int32Array
+  'tokens.strengths': Float32Array
   'tokens.subsets': Int32Array
   'tokens.column': Float32Array
   'tokens.edges': { readonly from: Int32Array; readonly to: Int32Array; readonly weights: Float32Array; readonly cut: boolean }

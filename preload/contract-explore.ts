@@ -1,5 +1,5 @@
 import type { Annotation, UndoState } from './contract-annotations'
-import type { ClusteringRecord, ClusterNumber, LeftoverKind, RunRecord, SubsetCount, TokenCount, TokenInContext } from './records'
+import type { ClusteringRecord, ClusterNumber, GroupKind, LeftoverKind, RuleRecord, RunRecord, SubsetCount, TokenCount, TokenInContext } from './records'
 
 /** A component whose mean χ̂ in a cluster is far from its mean over all tokens, in the column's standard deviations. */
 export interface StandingOut {
@@ -10,9 +10,15 @@ export interface StandingOut {
 /** What the list of clusters shows of one. */
 export interface ClusterEntry {
   readonly cluster: ClusterNumber
-  readonly kind: 'cluster' | LeftoverKind
+  readonly kind: GroupKind | LeftoverKind
+  /** The smallest group above it; null at the top. */
+  readonly parent: ClusterNumber | null
   readonly size: number
   readonly conductance: number | null
+  /** 0 to 1; below `stableFrom` the group may not be there. Null where the draws were not split. */
+  readonly stability: number | null
+  /** F1 of the best rule that predicts the group; null where the clustering is not described, and for what is left over. */
+  readonly ruleF1: number | null
   readonly distinctTokens: number
   /** Share of the most frequent subset. */
   readonly purity: number
@@ -27,7 +33,7 @@ export interface ClusterEntry {
 export interface ClusteringOverview {
   readonly run: RunRecord
   readonly clustering: ClusteringRecord
-  /** In order of discovery, what is left over last. */
+  /** By number: clusters, then the groups above them; what is left over last. */
   readonly clusters: readonly ClusterEntry[]
   readonly subsets: readonly string[]
   readonly annotations: readonly Annotation[]
@@ -89,18 +95,27 @@ export interface ClusterDetails {
   readonly nearest: readonly NearCluster[]
   /** In the order of `patternNames`. */
   readonly patterns: readonly PatternCount[]
+  /** Rules that predict the group, the best first; empty where the clustering is not described. */
+  readonly rules: readonly RuleRecord[]
+  /** Tokens that the best rule does not select. */
+  readonly uncaught: number
+  /** Tokens whose strength is 0.5 or more; null where the draws were not split. */
+  readonly core: number | null
 }
 
 /**
  * Which tokens of a cluster a gallery shows: nearest to its mean first; in an order drawn by a seed; those with the largest share of
- * their edges' weight leading out; those that lead to one other cluster most; as they come in the corpus.
+ * their edges' weight leading out; those that lead to one other cluster most; the strongest members first; the weakest first; those that
+ * the best rule does not select, nearest to the mean first; as they come in the corpus.
  */
-export const strata = ['central', 'random', 'boundary', 'toward', 'order'] as const
+export const strata = ['central', 'random', 'boundary', 'toward', 'core', 'edge', 'exceptions', 'order'] as const
 export type Stratum = (typeof strata)[number]
 
 export interface GalleryToken extends TokenInContext {
   /** Share of the weight of its edges that leads out of its cluster, 0 to 1; null where the clustering is not described. */
   readonly boundary: number | null
+  /** Share of the halves of the draws in which it is with the group, 0 to 1; null where the draws were not split. */
+  readonly strength: number | null
 }
 
 export interface GalleryPage {

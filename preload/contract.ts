@@ -1,20 +1,21 @@
 /** The one vocabulary that a window, the terminal and the main side share. */
+export { clusteringWords, groupCount, groupName, mayNotBeThere, ruleWords, stabilityWords } from './clustering-words'
 export * from './contract-annotations'
 export * from './contract-calls'
 export * from './contract-explore'
 export * from './contract-progress'
 export * from './contract-runs'
 export {
-  checkedConfiguration, clusteringSchema, configurationSchema, corpusSchema, presetNames, presets, rangeWords, roundsOf,
+  checkedConfiguration, clusteringMethods, clusteringSchema, configurationSchema, corpusSchema, presetNames, presets, rangeWords, roundsOf,
   samplerKeys, samplerSchema, samplerWords, samplingMethods, standardPreset, suitClustering
 } from './configuration'
 export type {
-  ClusteringConfiguration, CorpusConfiguration, PresetName, RunConfiguration, SamplerConfiguration, SamplingMethod
+  ClusteringConfiguration, ClusteringMethod, ClusteringSettings, CorpusConfiguration, PresetName, RunConfiguration, SamplerConfiguration, SamplingMethod
 } from './configuration'
 export { fromPlain, messageOf, SpectroscopeError, toPlain } from './errors'
 export type { ErrorKind, PlainError } from './errors'
-export { leftoverCluster, stageNames } from './records'
+export { groupKinds, leftoverCluster, stableFrom, stageNames } from './records'
 export type {
-  BlockDiagnostics, ClusteringRecord, ClusterNumber, ClusterSummary, DiagnosticsRecord, LeftoverKind, RunRecord, RunStatus,
-  StageName, SubsetCount, TokenCount, TokenInContext, TracePointRecord, TraceRecord
+  BlockDiagnostics, ClusteringRecord, ClusterNumber, ClusterSummary, DiagnosticsRecord, GroupKind, LeftoverKind, LevelStability, ResolutionPoint,
+  RuleCondition, RuleRecord, RunRecord, RunStatus, StabilityRecord, StageName, SubsetCount, TokenCount, TokenInContext, TracePointRecord, TraceRecord
 } from './records'

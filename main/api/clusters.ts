@@ -1,8 +1,11 @@
-import { clusteringSchema } from '../../preload/configuration'
-import type { ClusteringSettings } from '../../preload/configuration'
+import { clusteringSchema, keysOfMethod } from '../../preload/configuration'
+import type { ClusteringMethod, ClusteringSettings } from '../../preload/configuration'
 import type { ClusterTokens, ClusteringSummary } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
 import { leftoverCluster } from '../../preload/records'
+import type { ClusteringRecord, ClusterSummary, GroupKind } from '../../preload/records'
+import { GroupTree } from '../base/group-tree'
+import { clusteringOf } from '../exchange/selection'
 import { recluster } from '../pipeline/run'
 import type { StartOptions } from '../pipeline/run-options'
 import { withWorkspace } from './workspaces'
@@ -22,7 +25,53 @@ const clusterNumber = (text: string): number => {
   throw new SpectroscopeError('usage', `"${text}" is no cluster; give its number, or "rest" for the tokens in no cluster.`)
 }
 
-/** A cluster of a run and its tokens in context. */
+/**
+ * Clusters as the terminal lists them: a group above, then what is in it, each from the largest on; what is left over
+ * last.
+ */
+export const inTreeOrder = (summaries: readonly ClusterSummary[]): ClusterSummary[] => {
+  const known = new Map(summaries.map((summary) => [summary.cluster, summary]))
+  const groups = summaries.filter(({ cluster }) => cluster !== leftoverCluster).sort((a, b) => a.cluster - b.cluster)
+  const tree = new GroupTree(groups.map(({ kind, parent }) => ({ kind: kind as GroupKind, parent })))
+  const order = [
+    ...tree.inOrder((group) => known.get(group)?.size ?? 0).map(({ cluster }) => cluster), leftoverCluster
+  ]
+  return order.flatMap((cluster) => known.get(cluster) ?? [])
+}
+
+/** The answer of `clusters`. */
+export interface ClusterList {
+  readonly run: string
+  readonly name: string
+  readonly tokens: number
+  readonly clustering: ClusteringRecord
+  /** As a tree, or those of one level from the largest on; what is left over last. */
+  readonly clusters: readonly ClusterSummary[]
+}
+
+export interface ListQuery {
+  readonly clustering?: number
+  /** All levels where none is given. */
+  readonly level?: GroupKind
+  readonly topTokens: number
+}
+
+/** Clusters of a run's clustering, the latest by default, and the groups above them. */
+export const listClusters = (
+  folder: string, text: string, { clustering: number, level, topTokens }: ListQuery
+): Promise<ClusterList> =>
+  withWorkspace(folder, 'read', async (workspace) => {
+    const run = await workspace.findRun(text)
+    const { id, name, tokens } = run
+    const clustering = clusteringOf(run, number)
+    const all = inTreeOrder(await workspace.getClusterSummaries(id, { clustering: clustering.number, topTokens }))
+    const isLeftover = ({ cluster }: ClusterSummary): boolean => cluster === leftoverCluster
+    const ofLevel = all.filter((summary) => summary.kind === level || (level === 'cluster' && isLeftover(summary)))
+      .sort((a, b) => Number(isLeftover(a)) - Number(isLeftover(b)) || b.size - a.size || a.cluster - b.cluster)
+    return { run: id, name, tokens, clustering, clusters: level === undefined ? all : ofLevel }
+  })
+
+/** A cluster of a run, or a group above, and its tokens in context. */
 export const showCluster = (folder: string, run: string, cluster: string, { clustering, topTokens, ...query }: ClusterQuery): Promise<ClusterTokens> => {
   const number = clusterNumber(cluster)
   return withWorkspace(folder, 'read', async (workspace) => {
@@ -34,20 +83,43 @@ export const showCluster = (folder: string, run: string, cluster: string, { clus
   })
 }
 
-/** Checks changes to a run's clustering settings. Throws a `usage` error that names the option. */
-const changed = (base: ClusteringSettings | false, changes: Partial<ClusteringSettings>): ClusteringSettings => {
-  const parsed = clusteringSchema.safeParse({ ...(base === false ? {} : base), ...changes })
+/** Changes of settings, whatever their method. */
+export type ClusteringChanges = Partial<Omit<Extract<ClusteringSettings, { method: 'communities' }>, 'method'>>
+  & Partial<Omit<Extract<ClusteringSettings, { method: 'acl' }>, 'method'>>
+  & { readonly method?: ClusteringMethod }
+
+const optionOf = (key: string): string => `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+
+/**
+ * A run's own settings with changes; another method leaves those behind that only the first one has. Throws a `usage`
+ * error that names the option that is wrong.
+ */
+export const changedClustering = (
+  base: ClusteringSettings | false, changes: ClusteringChanges
+): ClusteringSettings => {
+  const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
+  const own = base === false ? {} : base
+  const method = changes.method ?? (base === false ? 'communities' : base.method)
+  const other = method === 'acl' ? 'communities' : 'acl'
+  const kept = Object.fromEntries(Object.entries(own).filter(([key]) => !keysOfMethod[other].includes(key)))
+  const foreign = Object.keys(given).find((key) => keysOfMethod[other].includes(key))
+  if (foreign !== undefined) {
+    const what = `${optionOf(foreign)} is a setting of the method ${other}, and this clustering's is ${method}`
+    throw new SpectroscopeError('usage', `${what}; give --method ${other} too, or leave it out.`)
+  }
+  const parsed = clusteringSchema.safeParse({ ...kept, ...given, method })
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
-  const option = String(issue.path[0] ?? '').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-  throw new SpectroscopeError('usage', `--${option}: ${issue.message}.`)
+  throw new SpectroscopeError('usage', `${optionOf(String(issue.path[0] ?? ''))}: ${issue.message}.`)
 }
 
 /** One more clustering of a run's matrix: the run's own settings with some changed. */
-export const clusterAgain = (folder: string, run: string, changes: Partial<ClusteringSettings>, options: StartOptions): Promise<ClusteringSummary> =>
+export const clusterAgain = (
+  folder: string, run: string, changes: ClusteringChanges, options: StartOptions
+): Promise<ClusteringSummary> =>
   withWorkspace(folder, 'write', async (workspace) => {
     const record = await workspace.findRun(run)
-    const configuration = changed(record.configuration.clustering, changes)
+    const configuration = changedClustering(record.configuration.clustering, changes)
     try {
       const clustering = await recluster(workspace, record, configuration, options)
       return { run: record.id, tokens: record.tokens, components: record.components.length, clusters: clustering.clusters, unclustered: clustering.leftoverSize, clustering }

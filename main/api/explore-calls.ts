@@ -43,7 +43,10 @@ export const exploreCalls = (context: WorkbenchContext, jobs: Jobs): HandlersOf<
     'tokens.contexts': ({ run, tokens, before, after }) => context.workspace().getTokens(run, tokens, { before, after }),
     'tokens.details': ({ run, clustering, token, before, after }) => context.workspace().getTokenDetails(run, clustering, token, { before, after }),
     'tokens.find': ({ run, text, limit }) => context.workspace().findTokens(run, text, limit),
-    'tokens.membership': async ({ run, clustering }) => own(await context.workspace().getMembership(run, { clustering })),
+    'tokens.membership': async ({ run, clustering, level }) =>
+      own(await context.workspace().getMembership(run, { clustering, level })),
+    'tokens.strengths': async ({ run, clustering }) =>
+      own(await context.workspace().getStrengths(run, { clustering })),
     'tokens.subsets': async ({ run }) => own(await context.workspace().getSubsetIndices(run)),
     'tokens.column': async ({ run, component }) => own(await context.workspace().getColumn(run, component)),
     'tokens.edges': async ({ run, clustering, tokens, most }) => {

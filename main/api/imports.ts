@@ -19,7 +19,7 @@ import { withWorkspace } from './workspaces'
 /** Share of its tokens that a cluster must have in common with one here to take its label along. */
 const leastOverlap = 0.5
 
-const clusterCount = ({ clusters }: ReadSet): number => clusters.filter(({ summary }) => summary.kind === 'cluster').length
+const clusterCount = ({ clusters }: ReadSet): number => clusters.filter(({ kind }) => kind === 'cluster').length
 
 const inspect = async (workspace: Workspace, path: string): Promise<ImportInspection> => {
   const set = await readAnnotatedSet(path)

@@ -3,8 +3,10 @@ import { userInfo } from 'node:os'
 import type { Annotation, AnnotationBody, AnnotationChange, AnnotationsChanged, AnnotationTarget } from '../../preload/contract-annotations'
 import { SpectroscopeError } from '../../preload/errors'
 import { leftoverCluster } from '../../preload/records'
-import type { ClusteringRecord, ClusterNumber, RunRecord } from '../../preload/records'
-import { clusteringOf } from '../exchange/selection'
+import type { ClusteringRecord, ClusterNumber, ClusterSummary, RunRecord } from '../../preload/records'
+import { missingGroup } from '../base/group-tree'
+import type { GroupTree } from '../base/group-tree'
+import { clusteringOf, groupsOf } from '../exchange/selection'
 import { clusterTarget, editsOf, emptyLabel, parseTarget } from '../labels/annotations'
 import type { AnnotationEdit } from '../labels/annotations'
 import { drawBlindTest } from '../labels/blind-test'
@@ -18,12 +20,29 @@ import { withWorkspace } from './workspaces'
 
 const bodiesOf = (annotations: readonly Annotation[]): Map<AnnotationTarget, AnnotationBody> => new Map(annotations.map(({ target, ...body }) => [target, body]))
 
-const hasGroup = ({ clusters, leftoverSize }: ClusteringRecord, cluster: ClusterNumber): boolean => (cluster === leftoverCluster ? leftoverSize > 0 : cluster >= 0 && cluster < clusters)
-
 const checkClusters = (run: RunRecord, clustering: ClusteringRecord, clusters: readonly ClusterNumber[]): void => {
-  const missing = clusters.find((cluster) => !hasGroup(clustering, cluster))
-  if (missing === undefined) return
-  throw new SpectroscopeError('input', `Clustering ${clustering.number} of run ${run.id} has no cluster ${missing}; it has ${clustering.clusters === 0 ? 'none' : `0 to ${clustering.clusters - 1}`}.`)
+  const there = new Set(groupsOf(clustering))
+  const missing = clusters.find((cluster) => !there.has(cluster))
+  if (missing !== undefined) throw missingGroup(run.id, clustering, missing)
+}
+
+const mentioned = (tree: GroupTree, cluster: ClusterNumber): string =>
+  (cluster === leftoverCluster ? 'what is left over' : `${tree.kindOf(cluster)} ${cluster}`)
+
+/** Groups that are read as one must be of one kind, so that none of them is in another. */
+const checkMerges = async (
+  workspace: Workspace, run: string, clustering: number, changes: readonly AnnotationChange[]
+): Promise<void> => {
+  const merges = changes.flatMap((change) => (change.do === 'merge' ? [change.clusters] : []))
+  if (merges.length === 0) return
+  const tree = await workspace.getTree(run, { clustering })
+  for (const [first, ...others] of merges) {
+    const other = others.find((cluster) => tree.kindOf(cluster) !== tree.kindOf(first))
+    if (other === undefined) continue
+    const [one, two] = [mentioned(tree, first), mentioned(tree, other)]
+    const what = `A merge is of groups of one level, and ${one} and ${two} are not`
+    throw new SpectroscopeError('input', `${what}; select clusters only, or groups of one level above.`)
+  }
 }
 
 const clustersNamed = (change: AnnotationChange): ClusterNumber[] => {
@@ -48,6 +67,7 @@ const applyChanges = async (
 ): Promise<AnnotationsChanged> => {
   const record = await workspace.getRun(run)
   checkClusters(record, clusteringOf(record, number), changes.flatMap(clustersNamed))
+  await checkMerges(workspace, run, number, changes)
   await checkParts(workspace, run, number, changes)
   const wants = (kind: AnnotationChange['do']): boolean => changes.some((change) => change.do === kind)
   const edits = editsOf(changes, bodiesOf(await workspace.getAnnotations(run, number)), {
@@ -72,6 +92,7 @@ export interface ClusteringPlace {
 /** What a clustering's labels can be carried to: its clusters, labels and free numbers. */
 export const destinationOf = async (workspace: Workspace, { run, clustering }: ClusteringPlace): Promise<CarryDestination> => ({
   membership: await workspace.getMembership(run, { clustering }),
+  tree: await workspace.getTree(run, { clustering }),
   annotations: await workspace.getAnnotations(run, clustering),
   nextMerge: await workspace.nextTargetNumber(run, clustering, 'merge'),
   nextPart: await workspace.nextTargetNumber(run, clustering, 'part')
@@ -89,7 +110,11 @@ const carry = async (workspace: Workspace, from: ClusteringPlace, to: Clustering
   if (from.run === to.run && from.clustering === to.clustering) throw new SpectroscopeError('input', 'Labels are carried from one clustering to another one, and these are the same; choose two.')
   const annotations = await workspace.getAnnotations(from.run, from.clustering)
   const membership = await workspace.getMembership(from.run, { clustering: from.clustering })
-  return carryLabels({ membership, annotations }, await destinationOf(workspace, to), await matchedTokens(workspace, from.run, to.run), least)
+  const tree = await workspace.getTree(from.run, { clustering: from.clustering })
+  return carryLabels(
+    { membership, tree, annotations }, await destinationOf(workspace, to),
+    await matchedTokens(workspace, from.run, to.run), least
+  )
 }
 
 /** Overlap (Jaccard index) from which a label goes over by itself, as *Compare* proposes it. */
@@ -127,6 +152,24 @@ const drawn = <T>(items: readonly T[], count: number): T[] => {
   return pool.slice(0, count)
 }
 
+/** Share of all tokens that must be outside a group above for a blind test to look for the odd one only there. */
+const enoughElsewhere = 0.05
+
+/**
+ * Clusters that the odd one of a blind test must not be from: those of the coarsest group above that leaves enough
+ * tokens outside.
+ */
+const insideOf = (
+  tree: GroupTree, membership: Int32Array, group: ClusterNumber
+): ((cluster: ClusterNumber) => boolean) => {
+  for (const above of tree.pathOf(group).toReversed()) {
+    const inside = new Set(above === leftoverCluster ? [above] : tree.clustersOf(above))
+    const outside = membership.reduce((sum, cluster) => sum + Number(!inside.has(cluster)), 0)
+    if (above === group || outside >= enoughElsewhere * membership.length) return (cluster) => inside.has(cluster)
+  }
+  return (cluster) => cluster === group
+}
+
 /** Some tokens that do not fit `inside`, in no order, without looking at all of them where there are many. */
 const drawnElsewhere = (membership: Int32Array, inside: (cluster: ClusterNumber) => boolean, count: number): number[] => {
   const found = new Set<number>()
@@ -139,12 +182,15 @@ const drawnElsewhere = (membership: Int32Array, inside: (cluster: ClusterNumber)
 }
 
 /** Occurrences of the same tokens in other clusters, so that the token itself does not give the odd one away. */
-const sameElsewhere = async (workspace: Workspace, run: string, membership: Int32Array, cluster: ClusterNumber, texts: readonly string[]): Promise<number[]> => {
+const sameElsewhere = async (
+  workspace: Workspace, run: string, membership: Int32Array, inside: (cluster: ClusterNumber) => boolean,
+  texts: readonly string[]
+): Promise<number[]> => {
   const found: number[] = []
   for (const text of texts) {
     if (text === '') continue
     const tokens = await workspace.findTokens(run, text, 5000)
-    found.push(...drawn(Array.from(tokens).filter((token) => membership[token] !== cluster), sameTokenCandidates))
+    found.push(...drawn(Array.from(tokens).filter((token) => !inside(membership[token])), sameTokenCandidates))
   }
   return found
 }
@@ -190,12 +236,16 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
       const workspace = context.workspace()
       const membership = await workspace.getMembership(run, { clustering })
       const members = await workspace.getClusterMembers(run, cluster, { clustering })
+      const inside = insideOf(await workspace.getTree(run, { clustering }), membership, cluster)
       const around = { before: shownAround, after: shownAround }
       const own: Candidate[] = await workspace.getTokens(run, drawn(Array.from(members), ownCandidates), { before: 0, after: 0 })
       const counts = new Map<string, number>()
       for (const { text } of own) counts.set(text, (counts.get(text) ?? 0) + 1)
       const frequent = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 6).map(([text]) => text)
-      const others = [...await sameElsewhere(workspace, run, membership, cluster, frequent), ...drawnElsewhere(membership, (one) => one === cluster, otherCandidates)]
+      const others = [
+        ...await sameElsewhere(workspace, run, membership, inside, frequent),
+        ...drawnElsewhere(membership, inside, otherCandidates)
+      ]
       const elsewhere: Candidate[] = await workspace.getTokens(run, [...new Set(others)], { before: 0, after: 0 })
       const { tokens, odd } = drawBlindTest(own, elsewhere, randomInt(2 ** 47))
       const test = randomBytes(12).toString('hex')
@@ -242,7 +292,9 @@ export interface RunLabels {
   readonly clustering: number
   readonly clusters: number
   readonly annotations: readonly Annotation[]
+  /** By the number of every cluster, every group above and what is left over. */
   readonly sizes: Readonly<Record<number, number>>
+  readonly kinds: Readonly<Record<number, ClusterSummary['kind']>>
 }
 
 export interface LabelsQuery {
@@ -273,6 +325,7 @@ export const labelsOf = (folder: string, text: string, { clustering: number, set
     return {
       run: run.id, name: run.name, clustering: clustering.number, clusters: clustering.clusters,
       annotations: await workspace.getAnnotations(run.id, clustering.number),
-      sizes: Object.fromEntries(summaries.map(({ cluster, size }) => [cluster, size]))
+      sizes: Object.fromEntries(summaries.map(({ cluster, size }) => [cluster, size])),
+      kinds: Object.fromEntries(summaries.map(({ cluster, kind }) => [cluster, kind]))
     }
   })

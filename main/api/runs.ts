@@ -12,6 +12,7 @@ import type { RunOptions, StartOptions } from '../pipeline/run-options'
 import { quoted } from '../pipeline/shard-scripts'
 import { assessHealth, reliabilityThreshold } from '../sampling/diagnostics'
 import type { Workspace } from '../store/store'
+import { inTreeOrder } from './clusters'
 import { accountName, bringLabels } from './labels'
 import { withWorkspace } from './workspaces'
 
@@ -113,7 +114,10 @@ export const previewFile = async (file: string, seconds: number, options: PartOp
 /** All runs, oldest first. */
 export const listRuns = (folder: string): Promise<RunRecord[]> => withWorkspace(folder, 'read', async (workspace) => (await workspace.listRuns()).map(settled))
 
-/** A run and one of its clusterings, the latest by default, with its clusters by size and the leftover last. */
+/**
+ * A run and one of its clusterings, the latest by default, with its clusters as a tree, the largest first, and the
+ * leftover last.
+ */
 export const showRun = (folder: string, text: string, options: { readonly clustering?: number; readonly topTokens: number }): Promise<RunDetails> =>
   withWorkspace(folder, 'read', async (workspace) => {
     const run = settled(await workspace.findRun(text))
@@ -124,8 +128,9 @@ export const showRun = (folder: string, text: string, options: { readonly cluste
       throw new SpectroscopeError('usage', `Run ${run.id} has no clustering ${options.clustering}; it has ${there === '' ? 'none' : there}.`)
     }
     const clusters = clustering === undefined ? [] : await workspace.getClusterSummaries(run.id, { clustering: clustering.number, topTokens: options.topTokens })
-    const bySize = [...clusters].sort((a, b) => Number(a.cluster < 0) - Number(b.cluster < 0) || b.size - a.size || a.cluster - b.cluster)
-    return { run, summary, next: nextStage(run) ?? null, clustering: clustering ?? null, clusters: bySize }
+    return {
+      run, summary, next: nextStage(run) ?? null, clustering: clustering ?? null, clusters: inTreeOrder(clusters)
+    }
   })
 
 /** The health of a run's chains and columns, component by component. Throws a `usage` error before sampling is done. */

@@ -58,18 +58,23 @@ const importedText = ({ run, clustering, clusters, labels, left }: ImportAnswer,
     ...left.map((sentence) => `  ${visibleText(sentence)}`)
   ].join('\n')
 
-const targetWords = ({ target, clusters, cluster, tokens }: Annotation): string => {
+const targetWords = ({ target, clusters, cluster, tokens }: Annotation, kinds: RunLabels['kinds']): string => {
   const number = target.slice(target.indexOf(':') + 1)
   if (clusters !== undefined) return `merge ${number} of ${clusters.join(', ')}`
   if (tokens !== undefined) return `part ${number} of ${cluster === -1 ? 'rest' : String(cluster)}`
-  return number === '-1' ? 'rest' : number
+  const kind = kinds[Number(number)]
+  return number === '-1' ? 'rest' : kind === 'cluster' ? number : `${kind} ${number}`
 }
 
 const sizeOf = ({ target, clusters, tokens }: Annotation, sizes: RunLabels['sizes']): number =>
   tokens?.length ?? (clusters ?? [Number(target.slice(target.indexOf(':') + 1))]).reduce((sum, cluster) => sum + (sizes[cluster] ?? 0), 0)
 
-const labelsText = ({ run, clustering, clusters, annotations, sizes }: RunLabels, { width, bold }: Page): string => {
-  const labelled = annotations.filter(({ target, status }) => target.startsWith('cluster:') && target !== 'cluster:-1' && status === 'labelled').length
+const labelsText = (
+  { run, clustering, clusters, annotations, sizes, kinds }: RunLabels, { width, bold }: Page
+): string => {
+  const isCluster = ({ target }: Annotation): boolean =>
+    target.startsWith('cluster:') && kinds[Number(target.slice(8))] === 'cluster'
+  const labelled = annotations.filter((annotation) => isCluster(annotation) && annotation.status === 'labelled').length
   const head = `${grouped(labelled)} of ${plural(clusters, 'cluster')} of clustering ${clustering} of run ${run} ${labelled === 1 ? 'is' : 'are'} labelled.`
   if (annotations.length === 0) return head
   const table = renderTable(
@@ -78,7 +83,8 @@ const labelsText = ({ run, clustering, clusters, annotations, sizes }: RunLabels
       { title: 'blind test' }, { title: 'author', flexible: true }, { title: 'changed (UTC)' }
     ],
     annotations.map((annotation) => [
-      targetWords(annotation), grouped(sizeOf(annotation, sizes)), annotation.status, visibleText(annotation.name), visibleText(annotation.tags.join(', ')), annotation.confidence ?? '–',
+      targetWords(annotation, kinds), grouped(sizeOf(annotation, sizes)), annotation.status,
+      visibleText(annotation.name), visibleText(annotation.tags.join(', ')), annotation.confidence ?? '–',
       annotation.blindTest === null ? '–' : `${annotation.blindTest.right} of ${annotation.blindTest.of}`, visibleText(annotation.author), annotation.changedAt.slice(0, 16).replace('T', ' ')
     ]),
     width, bold

@@ -1,7 +1,10 @@
-import { type ClusteringConfiguration, samplerWords } from '../../preload/configuration'
+import { clusteringWords, groupName, mayNotBeThere, ruleWords, stabilityWords } from '../../preload/clustering-words'
+import { samplerWords } from '../../preload/configuration'
 import type { ClusteringSummary, ClusterTokens, EngineRate, RunDetails, RunHealth, RunSummary, SignalPreview } from '../../preload/contract'
 import type { ClusteringRecord, ClusterSummary, DiagnosticsRecord, ReliabilityBounds, RunRecord, TokenInContext } from '../../preload/records'
+import type { ClusterList } from '../api/clusters'
 import { renderTable } from './table'
+import type { Column } from './table'
 import { clip, clipStart, duration, figure, fixed, grouped, padEnd, padStart, percent, plural, textWidth, visibleText, visibleToken, wrap } from './text'
 
 /** Where text goes: its width in columns (Infinity where it is no terminal), and how to make it stand out there. */
@@ -14,15 +17,31 @@ const join = (...parts: readonly (string | readonly string[])[]): string => part
 
 const paragraph = (text: string, { width }: Page, indent = ''): string[] => (width === Infinity ? [text] : wrap(text, width, indent))
 
-const clusterName = (cluster: number): string => (cluster < 0 ? 'rest' : String(cluster))
+const clusterLabel = (cluster: number): string => (cluster < 0 ? 'rest' : String(cluster))
 
 const leftoverWords = (size: number, kind: string): string => (kind === 'main body' ? `main body of ${plural(size, 'token')}` : `${plural(size, 'token')} unclustered`)
 
-const clusteringWords = (clustering: ClusteringRecord, tokens: number): string =>
-  `${plural(clustering.clusters, 'cluster')}, ${leftoverWords(clustering.leftoverSize, clustering.leftoverKind)} (${percent(clustering.leftoverSize / Math.max(1, tokens), 1)})`
+const foundWords = (clustering: ClusteringRecord, tokens: number): string => {
+  const { clusters, groupsAbove, leftoverSize, leftoverKind } = clustering
+  const found = `${plural(clusters, 'cluster')}${groupsAbove === 0 ? '' : ` in ${plural(groupsAbove, 'group')} above`}`
+  return `${found}, ${leftoverWords(leftoverSize, leftoverKind)} (${percent(leftoverSize / Math.max(1, tokens), 1)})`
+}
 
-const settingsWords = ({ neighbours, symmetrize, whiten, alpha, epsilon, rule, minSize }: ClusteringConfiguration): string =>
-  [`${neighbours} neighbours`, symmetrize, ...(whiten ? ['whitened'] : []), `alpha ${alpha}`, `epsilon ${epsilon}`, `${rule} rule`, `at least ${minSize} tokens`].join(', ')
+/** A clustering by its number and name. */
+const clusteringHead = ({ number, name }: ClusteringRecord, page: Page): string =>
+  `${page.bold(`Clustering ${number}`)} "${visibleText(name)}"`
+
+const settingsText = (clustering: ClusteringRecord): string =>
+  `${clusteringWords(clustering.configuration)}; ${effortWords(clustering)}; ${clustering.ending.replace(/\.?$/, '.')}`
+
+/** How much of each level recurs when the draws are split; nothing where they were not. */
+const stabilityLines = ({ stability }: ClusteringRecord, page: Page): string[] =>
+  stability === null
+    ? []
+    : stability.levels.toReversed().flatMap((level) => paragraph(`${stabilityWords(level)}.`, page, '  '))
+
+const effortWords = ({ configuration, attempts }: ClusteringRecord): string =>
+  configuration.method === 'acl' ? `${plural(attempts, 'seed')} tried` : plural(attempts, 'partition')
 
 /** What `run`, `resume` and `demo` say at the end. */
 export const summaryText = (summary: RunSummary, page: Page): string => {
@@ -31,7 +50,7 @@ export const summaryText = (summary: RunSummary, page: Page): string => {
   return join(
     `${page.bold(`Run ${run}`)} "${visibleText(name)}" is ${status}, after ${duration(total)} of work.`,
     `${plural(tokens, 'token')} × ${plural(components, 'component')}${clusters === null ? '; not clustered' : `; ${plural(clusters, 'cluster')}, ${leftoverWords(unclustered ?? 0, leftover ?? 'unclustered')}`}.`,
-    ending === null ? [] : paragraph(`How the search ended: ${ending.replace(/\.?$/, '.')}`, page),
+    ending === null ? [] : paragraph(`Clustering: ${ending.replace(/\.?$/, '.')}`, page),
     failedChains.length === 0 ? [] : ['Chains that ended early:', ...failedChains.flatMap((sentence) => paragraph(`  ${sentence}`, page, '    '))],
     noisyComponents.length === 0 ? [] : paragraph(`Mostly noise (reliability below the threshold; \`spectroscope diagnose\` says what would help): ${noisyComponents.join(', ')}.`, page)
   )
@@ -63,19 +82,70 @@ const subsetWords = ({ subsets }: ClusterSummary): string => {
   return named.slice(0, 4).map(({ subset, count }) => `${visibleText(subset)} ${percent(count / total)}`).join('  ') + (named.length > 4 ? `  +${named.length - 4}` : '')
 }
 
-const clustersTable = (clusters: readonly ClusterSummary[], tokens: number, page: Page): string =>
-  renderTable(
-    [
-      { title: 'cluster', align: 'right' }, { title: 'size', align: 'right' }, { title: 'share', align: 'right' }, { title: 'conductance', align: 'right' },
-      { title: 'top tokens', flexible: true }, { title: 'subsets', flexible: true }
-    ],
-    clusters.map((summary) => [
-      clusterName(summary.cluster), grouped(summary.size), percent(summary.size / Math.max(1, tokens), 1),
-      summary.conductance === null ? summary.kind : figure(summary.conductance), tokenWords(summary), subsetWords(summary)
-    ]),
-    page.width,
-    page.bold
-  )
+/** Groups above each cluster that are shown, by its number. */
+const depthsOf = (clusters: readonly ClusterSummary[]): ReadonlyMap<number, number> => {
+  const parents = new Map(clusters.map(({ cluster, parent }) => [cluster, parent]))
+  const depthOf = (cluster: number): number => {
+    const parent = parents.get(cluster) ?? null
+    return parent === null ? 0 : depthOf(parent) + Number(parents.has(parent))
+  }
+  return new Map(clusters.map(({ cluster }) => [cluster, depthOf(cluster)]))
+}
+
+const ruleText = ({ rule }: ClusterSummary): string => {
+  if (rule === null) return ''
+  const quality = `recall ${percent(rule.recall)}, precision ${percent(rule.precision)}`
+  return `${visibleText(ruleWords(rule.conditions))} (${quality})`
+}
+
+/** Stability in figures, with a question mark where the group may not be there. */
+const stabilityText = (stability: number | null): string =>
+  `${fixed(stability, 2)}${mayNotBeThere(stability) ? ' ?' : ''}`
+
+/** Columns of a terminal from which on there is room for the conductance beside the stability. */
+const wideEnough = 100
+
+interface ClusterColumn {
+  readonly column: Column
+  readonly cell: (summary: ClusterSummary) => string
+}
+
+/**
+ * Clusters in the order given, those in a group above set in below it. Columns that say nothing of any of them are
+ * left out.
+ */
+const clustersTable = (clusters: readonly ClusterSummary[], tokens: number, page: Page): string => {
+  const depths = depthsOf(clusters)
+  const hasTree = clusters.some(({ kind }) => kind === 'region' || kind === 'neighbourhood')
+  const isSplit = clusters.some(({ stability }) => stability !== null)
+  const optional = (wanted: boolean, ...columns: readonly ClusterColumn[]): readonly ClusterColumn[] =>
+    (wanted ? columns : [])
+  const columns: readonly ClusterColumn[] = [
+    {
+      column: { title: 'cluster', align: hasTree ? 'left' : 'right' },
+      cell: ({ cluster }) => `${'  '.repeat(depths.get(cluster) ?? 0)}${clusterLabel(cluster)}`
+    },
+    ...optional(hasTree, { column: { title: 'level', flexible: true }, cell: ({ kind }) => kind }),
+    { column: { title: 'size', align: 'right' }, cell: ({ size }) => grouped(size) },
+    { column: { title: 'share', align: 'right' }, cell: ({ size }) => percent(size / Math.max(1, tokens), 1) },
+    ...optional(
+      isSplit, { column: { title: 'stability', align: 'right' }, cell: ({ stability }) => stabilityText(stability) }
+    ),
+    ...optional(!isSplit || page.width >= wideEnough, {
+      column: { title: 'conductance', align: 'right' },
+      cell: ({ conductance, kind }) => (conductance === null ? (hasTree ? '–' : kind) : figure(conductance))
+    }),
+    ...optional(
+      clusters.some(({ rule }) => rule !== null), { column: { title: 'best rule', flexible: true }, cell: ruleText }
+    ),
+    { column: { title: 'top tokens', flexible: true }, cell: tokenWords },
+    { column: { title: 'subsets', flexible: true }, cell: subsetWords }
+  ]
+  const rows = clusters.map((summary) => columns.map(({ cell }) => cell(summary)))
+  const marked = clusters.some(({ stability }) => mayNotBeThere(stability))
+  const legend = marked ? paragraph('?: stability below 0.5; the group may not be there.', page) : []
+  return join(renderTable(columns.map(({ column }) => column), rows, page.width, page.bold), legend)
+}
 
 const configurationWords = ({ configuration, baseFolder, provenance }: RunRecord): string[] => {
   const { sampler, model, seed } = configuration
@@ -99,14 +169,27 @@ export const detailsText = ({ run, summary, next, clustering, clusters }: RunDet
       ? ['', `${plural(run.tokens, 'token')}, not clustered.`]
       : [
           '',
-          `${page.bold(`Clustering ${clustering.number}`)} "${visibleText(clustering.name)}": ${clusteringWords(clustering, run.tokens)}.`,
-          ...paragraph(`${settingsWords(clustering.configuration)}; ${plural(clustering.attempts, 'seed')} tried; ${clustering.ending.replace(/\.?$/, '.')}`, page),
+          `${clusteringHead(clustering, page)}: ${foundWords(clustering, run.tokens)}.`,
+          ...paragraph(settingsText(clustering), page),
+          ...stabilityLines(clustering, page),
           '',
           clustersTable(clusters, run.tokens, page)
         ],
-    others.length === 0 ? [] : ['', 'Other clusterings (--clustering N):', ...others.map((each) => `  ${each.number}  "${visibleText(each.name)}": ${clusteringWords(each, run.tokens)}`)]
+    others.length === 0 ? [] : [
+      '', 'Other clusterings (--clustering N):',
+      ...others.map((each) => `  ${each.number}  "${visibleText(each.name)}": ${foundWords(each, run.tokens)}`)
+    ]
   )
 }
+
+/** The text of `clusters`. */
+export const clustersText = ({ run, name, tokens, clustering, clusters }: ClusterList, page: Page): string =>
+  join(
+    `${clusteringHead(clustering, page)} of run ${run} "${visibleText(name)}": ${foundWords(clustering, tokens)}.`,
+    stabilityLines(clustering, page),
+    '',
+    clustersTable(clusters, tokens, page)
+  )
 
 /** Columns for where a token comes from. */
 const placeWidth = 30
@@ -124,16 +207,40 @@ const contextLine = (token: TokenInContext, sides: number, page: Page): string =
   return `${left} ${page.bold(`⟦${shown}⟧`)} ${right}  ${placeOf(token, page.width - 2 * sides - textWidth(shown) - 6)}`.trimEnd()
 }
 
+/** How a group was cut from the graph, and whether it recurs. */
+const cutWords = ({ conductance, conductanceWhenCut, seed, stability }: ClusterSummary): string => {
+  const doubt = mayNotBeThere(stability) ? ' (it may not be there)' : ''
+  const before = conductanceWhenCut === null ? '' : ` (${figure(conductanceWhenCut)} when it was cut)`
+  return [
+    ...(conductance === null ? [] : [`, conductance ${figure(conductance)}${before}`]),
+    ...(seed === null ? [] : [`, seed ${seed}`]),
+    ...(stability === null ? [] : [`, stability ${fixed(stability, 2)}${doubt}`])
+  ].join('')
+}
+
+const countWords = (text: string, count: number, lift: number): string =>
+  `${text} ${grouped(count)} (×${figure(lift)})`
+
 export const clusterText = ({ run, summary, tokens }: ClusterTokens, page: Page): string => {
   const widest = tokens.reduce((most, { text }) => Math.max(most, textWidth(visibleToken(text))), 0)
   const sides = page.width === Infinity ? 60 : Math.max(10, Math.min(60, Math.floor((page.width - Math.min(widest, 20) - placeWidth) / 2)))
+  const { cluster, kind, parent, size, distinctTokens, topTokens, subsets, rule, uncaught } = summary
+  const name = page.bold(cluster < 0 ? `The ${kind}` : groupName(kind, cluster))
+  const sizes = `${plural(size, 'token')}, ${plural(distinctTokens, 'distinct one')}`
+  const tokensNamed = topTokens.map(({ text, count, lift }) => countWords(visibleToken(text), count, lift))
+  const subsetsNamed = subsets.map(({ subset, count, lift }) => countWords(visibleText(subset), count, lift))
+  const above = parent === null ? '' : `, in group ${parent}`
+  const exceptions = uncaught === null ? '' : `; ${plural(uncaught, 'token')} of it not caught`
   return join(
-    `${page.bold(summary.cluster < 0 ? `The ${summary.kind}` : `Cluster ${summary.cluster}`)} of run ${run}: ${plural(summary.size, 'token')}, ${plural(summary.distinctTokens, 'distinct one')}${summary.conductance === null ? '' : `, conductance ${figure(summary.conductance)} (${figure(summary.conductanceWhenCut)} when it was cut), seed ${summary.seed}`}.`,
-    paragraph(`Top tokens: ${summary.topTokens.map(({ text, count, lift }) => `${visibleToken(text)} ${grouped(count)} (×${figure(lift)})`).join('  ')}`, page, '  '),
-    summary.subsets.every(({ subset }) => subset === '') ? [] : paragraph(`Subsets: ${summary.subsets.map(({ subset, count, lift }) => `${visibleText(subset)} ${grouped(count)} (×${figure(lift)})`).join('  ')}`, page, '  '),
+    `${name} of run ${run}: ${sizes}${above}${cutWords(summary)}.`,
+    paragraph(`Top tokens: ${tokensNamed.join('  ')}`, page, '  '),
+    subsets.every(({ subset }) => subset === '') ? [] : paragraph(`Subsets: ${subsetsNamed.join('  ')}`, page, '  '),
+    rule === null ? [] : paragraph(`Best rule: ${ruleText(summary)}${exceptions}.`, page, '  '),
     '',
     tokens.map((token) => contextLine(token, sides, page)),
-    tokens.length < summary.size ? [`… ${plural(tokens.length, 'token')} of ${grouped(summary.size)} shown; --limit and --offset give the others.`] : []
+    tokens.length < size
+      ? [`… ${plural(tokens.length, 'token')} of ${grouped(size)} shown; --limit and --offset give the others.`]
+      : []
   )
 }
 
@@ -231,8 +338,9 @@ export const signalText = ({ components, words }: SignalPreview, page: Page): st
 
 export const clusteringText = ({ run, tokens, clustering }: ClusteringSummary, page: Page): string =>
   join(
-    `${page.bold(`Clustering ${clustering.number}`)} "${visibleText(clustering.name)}" of run ${run}: ${clusteringWords(clustering, tokens)}.`,
-    paragraph(`How the search ended: ${clustering.ending.replace(/\.?$/, '.')}`, page),
+    `${clusteringHead(clustering, page)} of run ${run}: ${foundWords(clustering, tokens)}.`,
+    paragraph(`Clustering: ${clustering.ending.replace(/\.?$/, '.')}`, page),
+    stabilityLines(clustering, page),
     `See it with: spectroscope show ${run} --clustering ${clustering.number}`
   )
 

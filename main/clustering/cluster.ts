@@ -1,13 +1,15 @@
 import type { ClusteringConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import { entryPath } from '../base/entries'
-import { openPool, type Pool } from '../base/pool'
+import { openPool } from '../base/pool'
 import { openTeam } from '../base/team'
+import { ladderOf, makeLayers, type Layer } from './communities'
 import { discover, type Discovery, type DiscoveryProgress, type DiscoveryState } from './discover'
 import { volume, type Graph } from './graph'
 import { prepareSearch, searched, type Neighbours } from './neighbours'
 import { preprocess, type Points } from './preprocess'
-import type { ClusteringResult, ClusteringTask } from './tasks'
+import type { Partitioned } from './structure'
+import type { ClusteringPool } from './watched'
 
 export type { Cluster, DiscoveryState } from './discover'
 export type { Neighbours } from './neighbours'
@@ -15,6 +17,7 @@ export type { Neighbours } from './neighbours'
 export type ClusteringProgress =
   | { readonly stage: 'neighbours'; readonly fraction: number; readonly secondsLeft: number | undefined }
   | ({ readonly stage: 'cluster' } & DiscoveryProgress)
+  | { readonly stage: 'communities'; readonly fraction: number; readonly secondsLeft: number | undefined }
 
 export interface ClusterInput {
   /** Susceptibilities [tokens, components]. */
@@ -23,6 +26,8 @@ export interface ClusterInput {
   readonly components: readonly string[]
   readonly configuration: ClusteringConfiguration
   readonly seed: number
+  /** Number of the matrix among those that are clustered for one result: 0 for the whole. Partitions of each draw words of their own. */
+  readonly variant?: number
   /** Worker threads; the result does not depend on them. */
   readonly threads: number
   /** Those of an earlier clustering of the same matrix with the same `neighbours` and `whiten`: used instead of a new search. */
@@ -36,14 +41,11 @@ export interface ClusterInput {
   readonly signal?: AbortSignal | undefined
 }
 
-export interface Clustering extends Discovery {
+export interface PartitionedTokens extends Partitioned {
   readonly neighbours: Neighbours
-  readonly edges: number
-  /** Twice the sum of the edges' weights. */
-  readonly volume: number
 }
 
-type ClusteringPool = Pool<ClusteringTask, ClusteringResult>
+type Communities = Extract<ClusteringConfiguration, { method: 'communities' }>
 
 const progressMilliseconds = 250
 
@@ -78,13 +80,35 @@ const graphOf = async (points: Points, neighbours: Neighbours, configuration: Cl
   return result.graph
 }
 
-const clusterIn = async (input: ClusterInput, pool: ClusteringPool): Promise<Clustering> => {
+const findCommunities = async (graph: Graph, input: ClusterInput, configuration: Communities, pool: ClusteringPool): Promise<readonly Layer[]> => {
+  const { tokens, seed, variant = 0 } = input
+  const { resolution, levels, seeds, minSize } = configuration
+  const started = Date.now()
+  const onProgress = (fraction: number): void => {
+    const secondsLeft = fraction > 0.02 ? ((Date.now() - started) / 1000) * (1 / fraction - 1) : undefined
+    input.onProgress?.({ stage: 'communities', fraction, secondsLeft })
+  }
+  return makeLayers({ graph, ladder: ladderOf(resolution, levels, tokens, minSize), seeds, minSize, seed, variant, pool, onProgress })
+}
+
+const membershipOf = ({ clusters }: Discovery, tokens: number): Int32Array => {
+  const membership = new Int32Array(tokens).fill(-1)
+  for (const { order, members } of clusters) for (const token of members) membership[token] = order
+  return membership
+}
+
+const partitionIn = async (input: ClusterInput, pool: ClusteringPool): Promise<PartitionedTokens> => {
   const { configuration, tokens } = input
-  const { alpha, epsilon, rule, minSize, maxRejections, remaining, whiten } = configuration
-  const points = preprocess(input.matrix, tokens, input.components, whiten)
+  const points = preprocess(input.matrix, tokens, input.components, configuration.whiten)
   if (input.neighbours !== undefined) checkNeighbours(input.neighbours, tokens, configuration)
   const neighbours = input.neighbours ?? (await findNeighbours(points, input, pool))
   const graph = await graphOf(points, neighbours, configuration, pool)
+  const about = { neighbours, edges: graph.columns.length / 2, volume: volume(graph) }
+  if (configuration.method === 'communities') {
+    const layers = await findCommunities(graph, input, configuration, pool)
+    return { ...about, layers, attempts: layers.length * configuration.seeds, discovery: null }
+  }
+  const { alpha, epsilon, rule, minSize, maxRejections, remaining } = configuration
   const discovery = await discover({
     graph, pool, alpha, epsilon, rule: { name: rule, minSize }, maxRejections, remaining,
     seed: input.seed,
@@ -93,24 +117,28 @@ const clusterIn = async (input: ClusterInput, pool: ClusteringPool): Promise<Clu
     onProgress: (progress) => input.onProgress?.({ stage: 'cluster', ...progress }),
     signal: input.signal
   })
-  return { ...discovery, neighbours, edges: graph.columns.length / 2, volume: volume(graph) }
+  const layer = { resolution: Number.NaN, membership: membershipOf(discovery, tokens), modularity: Number.NaN }
+  return { ...about, layers: [layer], attempts: discovery.attempts, discovery }
 }
 
 const interrupted = (): SpectroscopeError => new SpectroscopeError('interrupted', 'The clustering was interrupted; resume the run to go on from its last checkpoint.')
 
 /**
- * Susceptibilities to clusters (METHOD section 5), on worker threads. `seed` and the configuration determine the result to the last bit,
- * whatever the threads and the interruptions. Throws `clustering` errors for a matrix or settings that cannot be used, and `interrupted`
- * after `signal`; everything that counted by then has been given to `onCheckpoint`.
+ * Partitions of the tokens of one matrix, on worker threads: METHOD section 5 for "acl", Leiden at every resolution of the ladder for
+ * "communities". `seed`, `variant` and the configuration determine the result to the last bit, whatever the threads and the
+ * interruptions. Throws `clustering` errors for a matrix or settings that cannot be used, and `interrupted` after `signal`; everything of
+ * a search by acl that counted by then has been given to `onCheckpoint`.
  */
-export const clusterTokens = async (input: ClusterInput, open: (threads: number) => ClusteringPool = (threads) => openPool(entryPath('clustering-worker'), threads)): Promise<Clustering> => {
+export const partitionTokens = async (
+  input: ClusterInput, open: (threads: number) => ClusteringPool = (threads) => openPool(entryPath('clustering-worker'), threads)
+): Promise<PartitionedTokens> => {
   const { signal } = input
   if (signal?.aborted) throw interrupted()
   const pool = open(input.threads)
   const stop = (): void => void pool.close()
   signal?.addEventListener('abort', stop, { once: true })
   try {
-    return await clusterIn(input, pool)
+    return await partitionIn(input, pool)
   } catch (error) {
     if (signal?.aborted) throw interrupted()
     throw error

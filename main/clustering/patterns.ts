@@ -132,6 +132,13 @@ export const traitsById = ({ ids, texts }: Texts): ((id: number) => TextTraits) 
   return (id) => known.get(id) ?? nothing
 }
 
+/** The text of a token id, or ⟨id⟩ where none is known. */
+export const textsById = ({ ids, texts }: Texts): ((id: number) => string) => {
+  const known = new Map<number, string>()
+  ids.forEach((id, i) => known.set(id, texts[i]))
+  return (id) => known.get(id) ?? `⟨${id}⟩`
+}
+
 /** Patterns of every studied token, in order: bit i for pattern i of `patternNames`. `report` gets the share of rows done. */
 export const tokenPatterns = ({ probe, targets }: StudiedRows, texts: Texts, report: (fraction: number) => void = () => {}): Int32Array => {
   const traits = traitsById(texts)

@@ -1,5 +1,6 @@
 import type { ClusteringDescription, LayoutRecord } from '../../preload/records'
 import { take, type Team } from '../base/team'
+import { makePartitions, type PartitionMade, type PartitionsTask } from './communities'
 import { computeDescription, type DescribeOrder } from './describe'
 import { judge, type Judgement, type Rule } from './judgement'
 import { buildGraph, type Graph, type GraphOrder } from './graph'
@@ -14,6 +15,7 @@ export type ClusteringTask =
   | { readonly kind: 'neighbours'; readonly search: NeighbourSearch; readonly team: Team }
   | { readonly kind: 'graph'; readonly order: GraphOrder }
   | { readonly kind: 'attempts'; readonly solve: Solve; readonly rule: Rule; readonly team: Team }
+  | { readonly kind: 'partitions'; readonly task: PartitionsTask }
   | { readonly kind: 'describe'; readonly order: DescribeOrder; readonly meter: Meter }
   | { readonly kind: 'layout'; readonly order: LayoutOrder; readonly meter: Meter }
 
@@ -21,6 +23,7 @@ export type ClusteringResult =
   | { readonly kind: 'neighbours' }
   | { readonly kind: 'graph'; readonly graph: Graph }
   | { readonly kind: 'attempts'; readonly judgements: readonly (readonly [column: number, judgement: Judgement])[] }
+  | { readonly kind: 'partitions'; readonly made: readonly PartitionMade[] }
   | { readonly kind: 'describe'; readonly description: ClusteringDescription }
   | { readonly kind: 'layout'; readonly layout: LayoutRecord }
 
@@ -44,6 +47,8 @@ export const executeTask = async (task: ClusteringTask): Promise<ClusteringResul
       return { kind: 'graph', graph: buildGraph(task.order) }
     case 'attempts':
       return { kind: 'attempts', judgements: attempt(task.solve, task.rule, task.team) }
+    case 'partitions':
+      return { kind: 'partitions', made: makePartitions(task.task) }
     case 'describe':
       return { kind: 'describe', description: computeDescription(task.order, writeTo(task.meter)) }
     case 'layout':

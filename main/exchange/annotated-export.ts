@@ -1,13 +1,17 @@
 import { dirname, resolve } from 'node:path'
 import type { Annotation, AnnotationTarget } from '../../preload/contract-annotations'
-import type { BlockDiagnostics, ClusteringRecord, ClusterNumber, ClusterSummary, RunRecord } from '../../preload/records'
+import { groupKinds, leftoverCluster } from '../../preload/records'
+import type {
+  BlockDiagnostics, ClusteringRecord, ClusterNumber, ClusterSummary, GroupKind, RunRecord
+} from '../../preload/records'
 import { makeFolder, writeFileAtomically } from '../base/files'
+import type { GroupTree } from '../base/group-tree'
 import { labelOf, parseTarget } from '../labels/annotations'
 import type { Workspace } from '../store/store'
 import { setFormat, setVersion } from './annotated-set'
 import type { SetBlock, SetCluster, SetHead, SetLabel, SetMember } from './annotated-set'
 import { StudyTexts } from './contexts'
-import { jsonArray, pretty } from './json'
+import { jsonArray, pretty, rounded } from './json'
 import { momentsOf } from './moments'
 import type { MatrixMoments, Moments } from './moments'
 import { refuseToReplace } from './output'
@@ -34,9 +38,12 @@ const labelInFile = (annotation: Annotation): SetLabel => ({ ...labelOf(annotati
 
 const base64 = (values: Float32Array): string => Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('base64')
 
+/** Strength of every token in its group, by the level of that; empty where the draws were not split. */
+type Strengths = ReadonlyMap<GroupKind, Float32Array>
+
 /** What the file is made of, apart from what is read while it is written. */
 class Source {
-  /** Ascending members of every exported group, as token indices of the run. */
+  /** Ascending members of every exported cluster, as token indices of the run; none of the groups above. */
   readonly members: ReadonlyMap<ClusterNumber, readonly number[]>
   /** Number in the file of every token of the run; -1 for those that are not in it. */
   readonly numbers: Int32Array
@@ -44,7 +51,9 @@ class Source {
 
   constructor(
     readonly workspace: Workspace, readonly run: RunRecord, readonly clustering: ClusteringRecord, readonly selection: readonly ClusterNumber[] | null,
-    readonly groups: readonly ClusterNumber[], membership: Int32Array, annotations: readonly Annotation[], readonly texts: StudyTexts
+    readonly groups: readonly ClusterNumber[], readonly tree: GroupTree, membership: Int32Array,
+    readonly strengths: Strengths,
+    annotations: readonly Annotation[], readonly texts: StudyTexts
   ) {
     const members = new Map<ClusterNumber, number[]>(groups.map((cluster) => [cluster, []]))
     this.numbers = new Int32Array(membership.length).fill(-1)
@@ -57,6 +66,11 @@ class Source {
     }
     this.members = members
     this.annotations = new Map(annotations.map((annotation) => [annotation.target, annotation]))
+  }
+
+  /** Groups above one that are in the file, the smallest first. */
+  above(group: ClusterNumber): ClusterNumber[] {
+    return this.tree.pathOf(group).filter((number) => number !== group && this.members.has(number))
   }
 }
 
@@ -94,6 +108,11 @@ const groupsInFile = ({ annotations, members, numbers }: Source): Pick<SetHead, 
   return { merges, parts }
 }
 
+const recordInFile = ({ stability, sweep, ...clustering }: ClusteringRecord): SetHead['clustering'] => ({
+  ...clustering, stability: stability === null ? null : { ...stability, levels: [...stability.levels] },
+  sweep: [...sweep]
+})
+
 /** The run as the file names it: one that was imported itself stays the run that it was. */
 const headOf = async (source: Source, moments: MatrixMoments, program: string): Promise<SetHead> => {
   const { run, clustering, selection } = source
@@ -111,7 +130,10 @@ const headOf = async (source: Source, moments: MatrixMoments, program: string): 
     configuration: run.configuration,
     components: [...run.components],
     diagnostics: await diagnosticsInFile(source),
-    clustering: { ...clustering, ...(own === undefined ? {} : { number: own.clustering.number, createdAt: own.clustering.createdAt }) },
+    clustering: {
+      ...recordInFile(clustering),
+      ...(own === undefined ? {} : { number: own.clustering.number, createdAt: own.clustering.createdAt })
+    },
     selection: selection === null ? null : [...selection],
     columns: momentsInFile(moments.columns),
     context: { before: contextTokens, after: contextTokens },
@@ -119,29 +141,42 @@ const headOf = async (source: Source, moments: MatrixMoments, program: string): 
   }
 }
 
-const memberInFile = ({ texts, numbers }: Source, token: number): SetMember => {
+const memberInFile = (
+  { texts, numbers, strengths, tree }: Source, token: number, cluster: ClusterNumber, above: readonly ClusterNumber[]
+): SetMember => {
   const id = texts.idOf(token)
   const document = texts.documentOf(token)
+  const strengthIn = (group: ClusterNumber): number | null => {
+    const strength = group === leftoverCluster ? undefined : strengths.get(tree.kindOf(group))?.[token]
+    return strength === undefined || Number.isNaN(strength) ? null : rounded(strength)
+  }
+  const strengthsAbove = above.map(strengthIn).filter((strength) => strength !== null)
   return {
     token: numbers[token], row: texts.rows[token], position: texts.positions[token], id, text: texts.textOf(id), ...texts.around(token, contextTokens), subset: texts.subsetOf(token),
-    document: document === undefined ? null : { file: document.file, record: document.record }
+    document: document === undefined ? null : { file: document.file, record: document.record },
+    strength: strengthIn(cluster), strengthsAbove: strengthsAbove.length === above.length ? strengthsAbove : []
   }
 }
 
 const clusterEntry = async function* (source: Source, summary: ClusterSummary, moments: MatrixMoments): AsyncGenerator<string> {
-  const { cluster, kind, size, conductance, conductanceWhenCut, seed, distinctTokens } = summary
+  const {
+    cluster, kind, size, conductance, conductanceWhenCut, seed, stability, rule, uncaught, distinctTokens
+  } = summary
   const annotation = source.annotations.get(`cluster:${cluster}`)
   const start = seed === null ? -1 : source.numbers[seed]
   const profile = moments.groups.get(cluster) ?? { mean: new Float64Array(0), standardDeviation: new Float64Array(0) }
+  const above = source.above(cluster)
   const entry: SetCluster = {
-    cluster, kind, size, conductance, conductanceWhenCut,
+    cluster, kind, parent: above.at(0) ?? null, size, conductance, conductanceWhenCut,
     seed: start < 0 ? null : start,
+    stability, rule: rule === null ? null : { ...rule, conditions: [...rule.conditions] }, uncaught,
     label: annotation === undefined ? null : labelInFile(annotation),
     distinctTokens, topTokens: [...summary.topTokens], subsets: [...summary.subsets], profile: momentsInFile(profile)
   }
   yield `${pretty(entry, 4).slice(0, -6)},\n      "members": `
   const members = function* (): Generator<string> {
-    for (const token of source.members.get(cluster) ?? []) yield JSON.stringify(memberInFile(source, token))
+    const tokens = source.members.get(cluster) ?? []
+    for (const token of tokens) yield JSON.stringify(memberInFile(source, token, cluster, above))
   }
   yield* jsonArray(members(), '        ')
   yield '\n    }'
@@ -185,7 +220,7 @@ const lists = ({ texts, numbers }: Source): { documents: string[]; vocabulary: s
 
 const content = async function* (source: Source, program: string, membership: Int32Array): AsyncGenerator<string> {
   const { workspace, run, clustering, groups } = source
-  const moments = await momentsOf(workspace, run.id, membership)
+  const moments = await momentsOf(workspace, run.id, membership, source.tree)
   const summaries = new Map((await workspace.getClusterSummaries(run.id, { clustering: clustering.number, topTokens })).map((summary) => [summary.cluster, summary]))
   yield pretty(await headOf(source, moments, program)).slice(0, -2)
   for (const [name, entries] of Object.entries(lists(source))) {
@@ -214,10 +249,19 @@ export const exportAnnotatedSet = async (workspace: Workspace, runId: string, { 
   const run = await workspace.getRun(runId)
   const clustering = clusteringOf(run, number)
   const annotations = await workspace.getAnnotations(run.id, clustering.number)
-  const selection = chosenClusters(run, clustering, clusters, annotations)
+  const tree = await workspace.getTree(run.id, { clustering: clustering.number })
+  const selection = chosenClusters(run, clustering, tree, clusters, annotations)
   await refuseToReplace(file, overwrite)
   const membership = await workspace.getMembership(run.id, { clustering: clustering.number })
-  const source = new Source(workspace, run, clustering, selection, selection ?? groupsOf(clustering), membership, annotations, await StudyTexts.of(workspace, run.id))
+  const strengths = new Map<GroupKind, Float32Array>()
+  for (const level of groupKinds) {
+    strengths.set(level, await workspace.getStrengths(run.id, { clustering: clustering.number, level }))
+  }
+  const texts = await StudyTexts.of(workspace, run.id)
+  const source = new Source(
+    workspace, run, clustering, selection, selection ?? groupsOf(clustering), tree, membership, strengths, annotations,
+    texts
+  )
   await makeFolder(dirname(resolve(file)))
   await writeFileAtomically(file, content(source, program, membership))
 }

@@ -1,12 +1,14 @@
 import { basename, dirname, resolve } from 'node:path'
 import type { Annotation } from '../../preload/contract-annotations'
 import { leftoverCluster } from '../../preload/records'
-import type { ClusteringRecord, ClusterNumber, DiagnosticsRecord, ImportedProvenance, ReliabilityBounds, NewClustering, RunRecord, StudyRecord } from '../../preload/records'
+import type {
+  ClusteringRecord, DiagnosticsRecord, ImportedProvenance, ReliabilityBounds, NewClustering, RunRecord, StudyRecord
+} from '../../preload/records'
 import { carryLabels, matchTokens } from '../labels/carry'
-import type { CarriedLabels, StudiedRows } from '../labels/carry'
+import type { CarriedLabels, CarrySource, StudiedRows } from '../labels/carry'
 import type { Workspace } from '../store/store'
 import { annotationsOf, readSetMatrix } from './annotated-read'
-import type { ReadCluster, ReadSet } from './annotated-read'
+import type { ReadSet } from './annotated-read'
 
 const numberOr = (value: number | null): number => value ?? Number.NaN
 
@@ -32,24 +34,18 @@ const studyOf = (set: ReadSet): StudyRecord => {
   }
 }
 
-/** Clusters in order of their numbers, from 0 on without a gap, as they are in a workspace; what is left over stays so. */
-const renumbered = (clusters: readonly ReadCluster[]): { numbers: ReadonlyMap<ClusterNumber, ClusterNumber>; found: readonly ReadCluster[]; leftover: ReadCluster | undefined } => {
-  const found = clusters.filter(({ summary }) => summary.kind === 'cluster').sort((a, b) => a.summary.cluster - b.summary.cluster)
-  const numbers = new Map(found.map(({ summary }, order): [ClusterNumber, ClusterNumber] => [summary.cluster, order]))
-  numbers.set(leftoverCluster, leftoverCluster)
-  return { numbers, found, leftover: clusters.find(({ summary }) => summary.kind !== 'cluster') }
-}
-
-const clusteringOf = ({ head: { clustering }, clusters }: ReadSet): NewClustering => {
-  const { found, leftover } = renumbered(clusters)
-  const { name, configuration, seed, ending, attempts, edges, volume, leftoverKind } = clustering
+const clusteringOf = ({ head: { clustering }, tree, groups, leftover }: ReadSet): NewClustering => {
+  const {
+    name, configuration, seed, ending, attempts, edges, volume, leftoverKind, stability, modularity, sweep
+  } = clustering
   return {
-    name, configuration, seed, ending, attempts, edges, volume,
-    clusters: found.map(({ summary, members }, order) => ({
-      order, seed: summary.seed ?? members[0], members: Int32Array.from(members).sort(),
-      conductance: numberOr(summary.conductance), conductanceWhenCut: numberOr(summary.conductanceWhenCut)
+    name, configuration, seed, ending, attempts, edges, volume, stability, modularity, sweep,
+    clusters: groups.map(({ summary, members, strengths }, order) => ({
+      order, kind: tree.kindOf(order), parent: tree.parentOf(order), seed: summary.seed, members, strengths,
+      conductance: numberOr(summary.conductance), conductanceWhenCut: summary.conductanceWhenCut,
+      stability: summary.stability
     })),
-    leftover: { kind: leftoverKind, members: leftover === undefined ? new Int32Array(0) : Int32Array.from(leftover.members).sort() }
+    leftover: { kind: leftoverKind, members: leftover?.members ?? new Int32Array(0) }
   }
 }
 
@@ -109,8 +105,7 @@ export const importAsRun = async (workspace: Workspace, set: ReadSet, file: stri
   })
   try {
     const clustering = await storeSet(workspace, id, set, file)
-    const { numbers } = renumbered(set.clusters)
-    const annotations = annotationsOf(set, (cluster) => numbers.get(cluster) ?? cluster)
+    const annotations = annotationsHere(set)
     const edits = annotations.map(({ target, ...after }) => ({ target, after }))
     if (edits.length > 0) await workspace.applyAnnotations({ run: id, clustering: clustering.number, words: `import labels of “${head.run.name}”`, author, edits })
     const run = await workspace.updateRun(id, { status: 'finished', stage: null, startedAt: head.run.startedAt, finishedAt: head.run.finishedAt })
@@ -121,20 +116,38 @@ export const importAsRun = async (workspace: Workspace, set: ReadSet, file: stri
   }
 }
 
-/** What a set's labels become in a clustering of the workspace, matched by rows and positions; `edits` are still to be made. */
+/** Everything that people say in a file, with groups numbered as in a workspace. */
+const annotationsHere = (set: ReadSet): Annotation[] =>
+  annotationsOf(set, (cluster) => set.numbers.get(cluster) ?? cluster)
+
+/** A set as labels are carried from it: its groups are numbered as in a workspace. */
+const sourceOf = ({ tree, groups, leftover, tokenRows }: ReadSet, annotations: readonly Annotation[]): CarrySource => {
+  const membership = new Int32Array(tokenRows.length)
+  groups.slice(0, tree.clusters).forEach(
+    ({ members }, number) => members.forEach((token) => (membership[token] = number))
+  )
+  leftover?.members.forEach((token) => (membership[token] = leftoverCluster))
+  return { membership, tree, annotations }
+}
+
+/**
+ * The labels of a set as they become in a clustering of the workspace, matched by rows and positions; `edits` are
+ * still to be made. `left` has the numbers of the file.
+ */
 export const labelsForClustering = async (workspace: Workspace, set: ReadSet, run: string, clustering: number, least: number): Promise<CarriedLabels> => {
   const study = await workspace.getStudy(run)
   const matched = matchTokens(studiedRows(set), { rows: study.probe, targets: study.targets })
-  const membership = new Int32Array(set.tokenRows.length)
-  for (const { summary, members } of set.clusters) for (const token of members) membership[token] = summary.cluster
-  return carryLabels(
-    { membership, annotations: annotationsOf(set) },
+  const [inFile, here] = [annotationsOf(set), annotationsHere(set)]
+  const carried = carryLabels(
+    sourceOf(set, here),
     {
       membership: await workspace.getMembership(run, { clustering }),
+      tree: await workspace.getTree(run, { clustering }),
       annotations: await workspace.getAnnotations(run, clustering),
       nextMerge: await workspace.nextTargetNumber(run, clustering, 'merge'),
       nextPart: await workspace.nextTargetNumber(run, clustering, 'part')
     },
     matched, least
   )
+  return { ...carried, left: carried.left.map((annotation) => inFile[here.indexOf(annotation)]) }
 }

@@ -2,46 +2,57 @@ import type { z } from 'zod'
 import { modernised, parseConfiguration } from '../../preload/configuration'
 import type { RunConfiguration } from '../../preload/configuration'
 import type { Annotation } from '../../preload/contract-annotations'
-import { blockSchema, clusterSchema, documentSchema, headSchemas, memberSchema, rowSchema, setFormat, setVersion, vocabularySchema } from './annotated-set'
-import type { SetBlock, SetCluster, SetHead, SetLabel } from './annotated-set'
+import type { ClusterNumber } from '../../preload/records'
+import { readGroups } from './annotated-groups'
+import type { ReadGroups, Stretch } from './annotated-groups'
+import {
+  blockSchema, clusterSchema, documentSchema, headSchemas, memberSchema, rowSchema, setFormat, setVersion,
+  sinceVersion1, vocabularySchema
+} from './annotated-set'
+import type { SetBlock, SetCluster, SetHead, SetLabel, SetMember } from './annotated-set'
 import { JsonReader } from './json-reader'
 
 const again = 'export it again'
 
-/** A list of whole numbers that grows. */
-class Integers {
-  #values = new Int32Array(1024)
+type Numbers = Int32Array | Float32Array
+
+/** A list of numbers that grows. */
+class Growing<T extends Numbers> {
+  #values: T
   length = 0
+
+  constructor(private readonly Kind: new (length: number) => T) {
+    this.#values = new Kind(1024)
+  }
 
   push(value: number): void {
     if (this.length === this.#values.length) {
-      const larger = new Int32Array(2 * this.length)
+      const larger = new this.Kind(2 * this.length)
       larger.set(this.#values)
       this.#values = larger
     }
     this.#values[this.length++] = value
   }
 
-  get values(): Int32Array {
-    return this.#values.subarray(0, this.length)
+  get values(): T {
+    return this.#values.subarray(0, this.length) as T
   }
 }
 
-export interface ReadCluster {
-  readonly summary: SetCluster
-  /** Numbers of its tokens in the file. */
-  readonly members: Int32Array
+interface ReadHead extends Omit<SetHead, 'configuration' | 'version'> {
+  readonly configuration: RunConfiguration
+  readonly version: number
 }
 
 /** All of a file but its matrix, checked to agree with itself. */
-export interface ReadSet {
-  readonly head: Omit<SetHead, 'configuration'> & { readonly configuration: RunConfiguration }
+export interface ReadSet extends ReadGroups {
+  readonly head: ReadHead
   readonly documents: readonly z.output<typeof documentSchema>[]
   readonly vocabulary: ReadonlyMap<number, string>
   /** Rows that have members, by number. */
   readonly rows: ReadonlyMap<number, z.output<typeof rowSchema>>
   /** In the order of the file. */
-  readonly clusters: readonly ReadCluster[]
+  readonly clusters: readonly SetCluster[]
   /** Row and position of every token of the file. */
   readonly tokenRows: Int32Array
   readonly tokenPositions: Int32Array
@@ -61,8 +72,8 @@ const foreign = (reader: JsonReader, format: unknown): Error =>
     'give a file that `export --format annotated` wrote'
   )
 
-/** Looks at the format and version before anything else, wherever they stand in the file. */
-const checkFormat = (file: string): Promise<void> =>
+/** Looks at the format and version before anything else, wherever they stand in the file; gives the version. */
+const checkFormat = (file: string): Promise<number> =>
   JsonReader.read(file, async (reader) => {
     if (!(await reader.isObject())) throw foreign(reader, undefined)
     let format: unknown
@@ -77,7 +88,8 @@ const checkFormat = (file: string): Promise<void> =>
     if (format === undefined) throw foreign(reader, format)
     if (typeof version !== 'number') throw reader.fault('its version is not said', again)
     if (version > setVersion) throw reader.fault(`it was written by a newer program (version ${version} of the format; this one reads ${setVersion})`, 'update this program')
-    if (version !== setVersion) throw reader.fault(`its version ${version} is unknown`, again)
+    if (!Number.isInteger(version) || version < 1) throw reader.fault(`its version ${version} is unknown`, again)
+    return version
   })
 
 const base64Bytes = (text: string): number => (text.length / 4) * 3 - (text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0)
@@ -94,28 +106,43 @@ class SetReader {
   readonly #documents: z.output<typeof documentSchema>[] = []
   readonly #vocabulary = new Map<number, string>()
   readonly #rows = new Map<number, z.output<typeof rowSchema>>()
-  readonly #clusters: { summary: SetCluster; first: number; end: number }[] = []
-  readonly #tokens = new Integers()
-  readonly #tokenRows = new Integers()
-  readonly #positions = new Integers()
-  readonly #ids = new Integers()
+  readonly #clusters: Stretch[] = []
+  readonly #tokens = new Growing(Int32Array)
+  readonly #tokenRows = new Growing(Int32Array)
+  readonly #positions = new Growing(Int32Array)
+  readonly #ids = new Growing(Int32Array)
+  readonly #strengths = new Growing(Float32Array)
+  /** Strengths in the groups above, and where each token's end. */
+  readonly #strengthsAbove = new Growing(Float32Array)
+  readonly #endsAbove = new Growing(Int32Array)
   readonly #seen = new Set<string>()
   #matrixTokens = 0
   #matrixWidth = -1
 
-  constructor(private readonly reader: JsonReader) {}
+  constructor(private readonly reader: JsonReader, private readonly version: number) {}
 
-  async #list<S extends z.ZodType>(schema: S, keep: (value: z.output<S>) => void): Promise<void> {
-    for await (const _ of this.reader.entries()) keep(checked(this.reader, schema, await this.reader.value()))
+  /** A piece of the file in today's words. */
+  #modern(piece: keyof typeof sinceVersion1, value: unknown): unknown {
+    return this.version === 1 ? sinceVersion1[piece](value) : value
+  }
+
+  async #list<S extends z.ZodType>(
+    schema: S, keep: (value: z.output<S>) => void, modern = (value: unknown): unknown => value
+  ): Promise<void> {
+    for await (const _ of this.reader.entries()) keep(checked(this.reader, schema, modern(await this.reader.value())))
   }
 
   async #members(): Promise<void> {
-    await this.#list(memberSchema, ({ token, row, position, id }) => {
+    const keep = ({ token, row, position, id, strength, strengthsAbove }: SetMember): void => {
       this.#tokens.push(token)
       this.#tokenRows.push(row)
       this.#positions.push(position)
       this.#ids.push(id)
-    })
+      this.#strengths.push(strength ?? Number.NaN)
+      for (const above of strengthsAbove) this.#strengthsAbove.push(above)
+      this.#endsAbove.push(this.#strengthsAbove.length)
+    }
+    await this.#list(memberSchema, keep, (value) => this.#modern('member', value))
   }
 
   async #readClusters(): Promise<void> {
@@ -128,11 +155,20 @@ class SetReader {
         if (key === 'members') await this.#members()
         else head[key] = await this.reader.value()
       }
-      const summary = checked(this.reader, clusterSchema, head)
+      const summary = checked(this.reader, clusterSchema, this.#modern('cluster', head))
       const end = this.#tokens.length
+      const isAbove = summary.kind === 'neighbourhood' || summary.kind === 'region'
       if (numbers.has(summary.cluster)) throw this.reader.fault(`cluster ${summary.cluster} comes twice`, again)
-      if (summary.size !== end - first || end === first) throw this.reader.fault(`its size is ${summary.size}, and it has ${end - first} members`, again)
-      if ((summary.cluster < 0) === (summary.kind === 'cluster')) throw this.reader.fault(`cluster ${summary.cluster} cannot be of kind "${summary.kind}"`, again)
+      if (isAbove && end > first) {
+        throw this.reader.fault(`a ${summary.kind} has the members of its clusters, and none of its own`, again)
+      }
+      if (!isAbove && (summary.size !== end - first || end === first)) {
+        throw this.reader.fault(`its size is ${summary.size}, and it has ${end - first} members`, again)
+      }
+      const isLeftover = summary.kind === 'main body' || summary.kind === 'unclustered'
+      if (isLeftover !== summary.cluster < 0) {
+        throw this.reader.fault(`cluster ${summary.cluster} cannot be of kind "${summary.kind}"`, again)
+      }
       numbers.add(summary.cluster)
       this.#clusters.push({ summary, first, end })
     }
@@ -159,8 +195,17 @@ class SetReader {
       case 'matrix': return this.#readMatrix()
       default:
         if (!Object.hasOwn(headSchemas, key)) throw this.reader.fault('this key is unknown', again)
-        this.#head[key] = checked(this.reader, headSchemas[key as keyof SetHead], key === 'configuration' ? modernised(await this.reader.value()) : await this.reader.value())
+        this.#head[key] = checked(
+          this.reader, headSchemas[key as keyof SetHead], this.#modernHead(key, await this.reader.value())
+        )
     }
+  }
+
+  /** The value of a key of the head in today's words; its version was checked before. */
+  #modernHead(key: string, value: unknown): unknown {
+    if (key === 'version') return setVersion
+    if (key === 'configuration') return modernised(value)
+    return key === 'clustering' ? this.#modern('clustering', value) : value
   }
 
   /** Rows and positions in order of the tokens' numbers, which must be 0, 1, … row by row. */
@@ -194,19 +239,34 @@ class SetReader {
     }
     const lastRow = places.tokenRows[count - 1]
     if (head.run.probeRows <= lastRow || head.run.probeRows > 2 ** 24) throw reader.fault(`there cannot be ${head.run.probeRows} rows`, again, ['run', 'probeRows'])
-    const clusterOf = new Map<number, ReadonlySet<number>>()
-    const wanted = new Set(head.parts.map(({ cluster }) => cluster))
-    this.#clusters.forEach(({ summary, first, end }, at) => {
-      if (summary.profile.mean.length !== width || summary.profile.standardDeviation.length !== width) throw reader.fault('it is not of as many components as the file', again, ['clusters', at, 'profile'])
-      clusterOf.set(summary.cluster, wanted.has(summary.cluster) ? new Set(this.#tokens.values.subarray(first, end)) : new Set())
+    this.#clusters.forEach(({ summary: { profile } }, at) => {
+      const widths = [profile.mean.length, profile.standardDeviation.length]
+      if (widths.every((each) => each === width)) return
+      throw reader.fault('it is not of as many components as the file', again, ['clusters', at, 'profile'])
     })
-    head.merges.forEach(({ clusters }, at) => {
-      const missing = clusters.find((cluster) => !clusterOf.has(cluster))
+  }
+
+  /** Merges and parts are of groups that are there, merges of groups of one kind. */
+  #checkLabels({ merges, parts }: SetHead, { groups, leftover }: ReadGroups): void {
+    const { reader } = this
+    const known = new Map(
+      [...groups, ...(leftover === undefined ? [] : [leftover])].map((group) => [group.summary.cluster, group])
+    )
+    merges.forEach(({ clusters }, at) => {
+      const missing = clusters.find((cluster) => !known.has(cluster))
       if (missing !== undefined) throw reader.fault(`there is no cluster ${missing}`, again, ['merges', at])
+      const kinds = new Set(
+        clusters.flatMap((cluster) => (cluster < 0 ? ['cluster'] : [known.get(cluster)!.summary.kind]))
+      )
+      const levels = [...kinds].join(', ')
+      if (kinds.size > 1) throw reader.fault(`it is of groups of several levels (${levels})`, again, ['merges', at])
     })
-    head.parts.forEach(({ cluster, tokens }, at) => {
-      const members = clusterOf.get(cluster)
-      if (members === undefined || tokens.some((token) => !members.has(token))) throw reader.fault(`its tokens are not in cluster ${cluster}`, again, ['parts', at])
+    const members = new Map<ClusterNumber, ReadonlySet<number>>()
+    parts.forEach(({ cluster, tokens }, at) => {
+      const own = members.get(cluster) ?? new Set(known.get(cluster)?.members)
+      members.set(cluster, own)
+      if (tokens.every((token) => own.has(token))) return
+      throw reader.fault(`its tokens are not in cluster ${cluster}`, again, ['parts', at])
     })
   }
 
@@ -222,10 +282,17 @@ class SetReader {
     const head = this.#head as unknown as SetHead
     const places = this.#places()
     this.#checkAgreement(head, places)
+    const lists = {
+      tokens: this.#tokens.values, strengths: this.#strengths.values, strengthsAbove: this.#strengthsAbove.values,
+      endsAbove: this.#endsAbove.values
+    }
+    const groups = readGroups(this.#clusters, lists, (message, at) => reader.fault(message, again, ['clusters', at]))
+    this.#checkLabels(head, groups)
     return {
-      head: { ...head, configuration: parseConfiguration(head.configuration, reader.file) },
+      head: { ...head, version: this.version, configuration: parseConfiguration(head.configuration, reader.file) },
       documents: this.#documents, vocabulary: this.#vocabulary, rows: this.#rows,
-      clusters: this.#clusters.map(({ summary, first, end }) => ({ summary, members: this.#tokens.values.subarray(first, end) })),
+      clusters: this.#clusters.map(({ summary }) => summary),
+      ...groups,
       ...places
     }
   }
@@ -236,8 +303,8 @@ class SetReader {
  * agrees with itself. Throws an `input` error that names the file, the place and the remedy.
  */
 export const readAnnotatedSet = async (file: string): Promise<ReadSet> => {
-  await checkFormat(file)
-  return JsonReader.read(file, (reader) => new SetReader(reader).read())
+  const version = await checkFormat(file)
+  return JsonReader.read(file, (reader) => new SetReader(reader, version).read())
 }
 
 const floats = (reader: JsonReader, text: string, count: number): Float32Array => {
@@ -263,11 +330,14 @@ export const readSetMatrix = (file: string, width: number, take: (susceptibiliti
     }
   })
 
-/** Everything that people say in a file, with clusters numbered as `numberOf` says. */
+/** Everything that people say in a file, with groups numbered as `numberOf` says. */
 export const annotationsOf = ({ head, clusters }: ReadSet, numberOf: (cluster: number) => number = (cluster) => cluster): Annotation[] => {
   const said = ({ blindTest, ...label }: SetLabel): Omit<Annotation, 'target'> => ({ ...label, blindTest })
   return [
-    ...clusters.flatMap(({ summary: { cluster, label } }): Annotation[] => (label === null ? [] : [{ target: `cluster:${numberOf(cluster)}`, ...said(label) }])),
+    ...clusters.flatMap(
+      ({ cluster, label }): Annotation[] =>
+        (label === null ? [] : [{ target: `cluster:${numberOf(cluster)}`, ...said(label) }])
+    ),
     ...head.merges.map(({ merge, clusters: merged, label }): Annotation => ({ target: `merge:${merge}`, ...said(label), clusters: merged.map(numberOf) })),
     ...head.parts.map(({ part, cluster, tokens, label }): Annotation => ({ target: `part:${part}`, ...said(label), cluster: numberOf(cluster), tokens }))
   ]

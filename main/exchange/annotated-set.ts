@@ -1,12 +1,13 @@
 import { z } from 'zod'
-import { clusteringConfigurationSchema, configurationSchema } from '../../preload/configuration'
+import { clusteringConfigurationSchema, configurationSchema, modernisedClustering } from '../../preload/configuration'
 import { blindScoreSchema, confidences, labelStatuses } from '../../preload/contract-annotations'
-import { stageNames } from '../../preload/records'
+import { groupKinds, stageNames } from '../../preload/records'
+import type { LevelStability, ResolutionPoint, StabilityRecord } from '../../preload/records'
 
 /** What the first key of the file says. */
 export const setFormat = 'spectroscope annotated cluster set'
 /** Raised whenever a reader of the version before would not understand a file. */
-export const setVersion = 1
+export const setVersion = 2
 
 const index = z.int().min(0)
 const cluster = z.int().min(-1)
@@ -59,11 +60,51 @@ const diagnosticsSchema = z.strictObject({
   }).nullable().default(null).describe('of methods that go in rounds; null for chains')
 })
 
+const shareSchema = real.min(0).max(1)
+
+const stabilitySchema = z.strictObject({
+  splits: index.describe('ways in which the draws were split in halves'),
+  levels: z.array(z.strictObject({
+    kind: z.enum(groupKinds), groups: index, stableGroups: index,
+    stableShare: shareSchema.describe('share of all tokens that is in stable groups'),
+    error: real.nullable().describe('standard error over the splits; null where there is one'),
+    nullShare: shareSchema.nullable().describe(
+      'stable share of a Gaussian matrix of the same tokens, covariance and reliabilities'
+    )
+  } satisfies Record<keyof LevelStability, z.ZodType>))
+} satisfies Record<keyof StabilityRecord, z.ZodType>)
+
+const resolutionSchema = z.strictObject({
+  resolution: real, groups: index, stableGroups: index, stableShare: shareSchema, error: real.nullable(),
+  nullShare: shareSchema.nullable(),
+  detail: real.describe('what the stable clusters say of a token, in bits'), modularity: real
+} satisfies Record<keyof ResolutionPoint, z.ZodType>)
+
 const clusteringRecordSchema = z.strictObject({
   number: z.int().min(1), name: text, configuration: clusteringConfigurationSchema, seed: index, createdAt: time, ending: text, attempts: index, edges: index, volume: real,
   clusters: index.describe('of the whole clustering, exported or not'),
+  groupsAbove: index.describe('regions and neighbourhoods of the whole clustering'),
   leftoverKind: z.enum(['main body', 'unclustered']),
-  leftoverSize: index
+  leftoverSize: index,
+  stability: stabilitySchema.nullable().describe('of the whole clustering; null where the draws were not split'),
+  modularity: real.nullable().describe('of the finest level; null for acl'),
+  sweep: z.array(resolutionSchema).describe('resolutions that were tried, ascending')
+})
+
+const conditionSchema = z.discriminatedUnion('on', [
+  z.strictObject({ on: z.enum(['token', 'previous', 'next']), id: index, text }),
+  z.strictObject({ on: z.literal('subset'), subset: text }),
+  z.strictObject({ on: z.literal('pattern'), pattern: text }),
+  z.strictObject({ on: z.literal('position'), from: index, to: index })
+])
+
+const ruleSchema = z.strictObject({
+  conditions: z.array(conditionSchema).min(1).describe(
+    'all must hold: of the token itself, its neighbours in the row, its subset, a pattern, its position in the row'
+  ),
+  recall: shareSchema.describe('share of the group that the rule selects'),
+  precision: shareSchema.describe('share of what the rule selects that is in the group'),
+  f1: shareSchema
 })
 
 export const documentSchema = z.strictObject({ id: index, file: text, record: index, subset: text })
@@ -77,16 +118,30 @@ export const memberSchema = z.strictObject({
   token: index.describe('number of the token: row by row, then by position'),
   row: index, position: index.describe('column of the row'), id: index.describe('token id'), text,
   before: text, after: text, subset: text,
-  document: z.strictObject({ file: text, record: index }).nullable()
+  document: z.strictObject({ file: text, record: index }).nullable(),
+  strength: shareSchema.nullable().describe(
+    'share of the halves of the draws in which the token is with its cluster; null where they were not split'
+  ),
+  strengthsAbove: z.array(shareSchema).describe(
+    'the same in the groups above, by their order from parent to parent; empty where the draws were not split'
+  )
 })
 
 /** A cluster but for its members, which come one at a time. */
 export const clusterSchema = z.strictObject({
-  cluster: cluster.describe('order of discovery, or -1 for what is left over'),
-  kind: z.enum(['cluster', 'main body', 'unclustered']),
+  cluster: cluster.describe('number: clusters come first, then the groups above them; -1 is what is left over'),
+  kind: z.enum([...groupKinds, 'main body', 'unclustered']),
+  parent: index.nullable().describe('number of the smallest group above that is in this file'),
   size: index,
   conductance: real.nullable(), conductanceWhenCut: real.nullable(),
-  seed: index.nullable().describe('token that the search started from'),
+  seed: index.nullable().describe('token that the search started from; null for communities'),
+  stability: shareSchema.nullable().describe(
+    'Jaccard index of the group where the draws are split; below 0.5 it may not be there. null where they were not'
+  ),
+  rule: ruleSchema.nullable().describe(
+    'the rule that predicts the group best; null where none is known, as before the clustering is described'
+  ),
+  uncaught: index.nullable().describe('tokens of the group that the rule does not select'),
   label: labelSchema.nullable(),
   distinctTokens: index,
   topTokens: z.array(z.strictObject({ id: index, text, count: index, lift: real })).describe('lift: share in the cluster over share in the study'),
@@ -120,7 +175,9 @@ export const headSchemas = {
   components: z.array(text).min(1),
   diagnostics: z.array(diagnosticsSchema),
   clustering: clusteringRecordSchema,
-  selection: z.array(cluster).nullable().describe('clusters that were chosen; null for the whole clustering, with what is left over'),
+  selection: z.array(cluster).nullable().describe(
+    'groups that were chosen, with what is below them; null for the whole clustering, with what is left over'
+  ),
   columns: z.strictObject({ mean: z.array(realOrNull), standardDeviation: z.array(realOrNull) }).describe('of χ per component over all tokens of the run'),
   context: z.strictObject({ before: index, after: index }).describe('token ids on either side of each member'),
   merges: z.array(mergeSchema),
@@ -132,9 +189,37 @@ export const annotatedSetSchema = z.strictObject({
   documents: z.array(documentSchema),
   vocabulary: z.array(vocabularySchema).describe('texts of the token ids; empty where the run had no tokenizer'),
   rows: z.array(rowSchema).describe('rows of token ids that have members, ascending'),
-  clusters: z.array(z.strictObject({ ...clusterSchema.shape, members: z.array(memberSchema) })),
+  clusters: z.array(z.strictObject({
+    ...clusterSchema.shape,
+    members: z.array(memberSchema).describe(
+      'empty for regions and neighbourhoods, whose members are those of the clusters below them'
+    )
+  })),
   matrix: z.strictObject({ blocks: z.array(blockSchema) }).describe('χ and its standard errors of all members in order of tokens, nats²')
 })
+
+type Values = Readonly<Record<string, unknown>>
+
+const withDefaults = (value: unknown, defaults: Values): unknown =>
+  (typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...defaults, ...value } : value)
+
+/**
+ * Pieces of a file of version 1 in today's words: its clusters were found by ACL, without a tree and without a look at
+ * their stability.
+ */
+export const sinceVersion1 = {
+  clustering: (value: unknown): unknown => {
+    const { configuration, ...record } = (typeof value === 'object' && value !== null ? value : {}) as Values
+    const isObject = typeof configuration === 'object' && configuration !== null
+    const modern = isObject ? modernisedClustering(configuration) : configuration
+    return withDefaults(
+      { ...record, configuration: modern }, { groupsAbove: 0, stability: null, modularity: null, sweep: [] }
+    )
+  },
+  cluster: (value: unknown): unknown =>
+    withDefaults(value, { parent: null, stability: null, rule: null, uncaught: null }),
+  member: (value: unknown): unknown => withDefaults(value, { strength: null, strengthsAbove: [] })
+}
 
 export type AnnotatedSet = z.output<typeof annotatedSetSchema>
 export type SetHead = { readonly [K in keyof typeof headSchemas]: z.output<(typeof headSchemas)[K]> }
@@ -147,6 +232,10 @@ export type SetBlock = z.output<typeof blockSchema>
 export const annotatedSetJsonSchema = (): object => ({
   $id: 'annotated-cluster-set.schema.json',
   title: 'Spectroscope annotated cluster set',
-  description: `Version ${setVersion}: clusters of tokens by their susceptibilities, with what people say of them, their tokens in context, and where the numbers come from.`,
+  description: [
+    `Version ${setVersion}: clusters of tokens by their susceptibilities, in a tree, with what people say of them,`,
+    'how well they recur, their tokens in context, and where the numbers come from.',
+    'Version 1 had neither a tree nor stability.'
+  ].join(' '),
   ...z.toJSONSchema(annotatedSetSchema, { io: 'input' })
 })

@@ -1,12 +1,17 @@
 import { join } from 'node:path'
 import type { Annotation, AnnotationTarget } from '../../preload/contract-annotations'
-import type { ClusteringRecord, ClusterNumber, ClusterSummary, RunRecord, TokenInContext } from '../../preload/records'
+import { ruleWords } from '../../preload/clustering-words'
+import { leftoverCluster } from '../../preload/records'
+import type {
+  ClusteringRecord, ClusterNumber, ClusterSummary, GroupKind, RunRecord, TokenInContext
+} from '../../preload/records'
 import { SpectroscopeError } from '../../preload/errors'
 import { buildFolder, writeFileAtomically, writingError } from '../base/files'
 import type { Parts } from '../base/files'
+import { GroupTree } from '../base/group-tree'
 import type { ExportedTable, Workspace } from '../store/store'
 import { labelOf } from '../labels/annotations'
-import { jsonArray, pretty } from './json'
+import { jsonArray, pretty, rounded } from './json'
 import { writeNpy } from './npy'
 import { chosenClusters, clusteringOf } from './selection'
 import type { Selection } from './selection'
@@ -29,7 +34,8 @@ interface Source {
   readonly workspace: Workspace
   readonly run: RunRecord
   readonly clustering: ClusteringRecord | undefined
-  /** In order of discovery, what is left over last; undefined for all. */
+  readonly tree: GroupTree
+  /** By number, what is left over last; undefined for all. */
   readonly chosen: readonly ClusterNumber[] | undefined
   readonly annotations: ReadonlyMap<AnnotationTarget, Annotation>
 }
@@ -84,23 +90,50 @@ const summaries = async ({ workspace, run, clustering, chosen }: Source): Promis
   return chosen === undefined ? all : all.filter(({ cluster }) => chosen.includes(cluster))
 }
 
-/** Ascending token indices of every cluster. */
-const membersOf = async ({ workspace, run }: Source, clustering: ClusteringRecord): Promise<ReadonlyMap<number, number[]>> => {
-  const clusters = new Map<number, number[]>()
-  for (const [token, cluster] of (await workspace.getMembership(run.id, { clustering: clustering.number })).entries()) {
-    const members = clusters.get(cluster)
-    if (members === undefined) clusters.set(cluster, [token])
-    else members.push(token)
-  }
-  return clusters
+/** Members of a group, ascending, and how strong each is in it; no strengths where the draws were not split. */
+interface Members {
+  readonly tokens: number[]
+  readonly strengths: number[]
 }
 
-/** What a cluster is, as the files name it; `cluster` is the number in the tables' column `cluster`. */
-const describe = ({ annotations }: Source, { cluster, kind, size, conductance, conductanceWhenCut, seed, distinctTokens, topTokens: top, subsets }: ClusterSummary): Record<string, unknown> => {
+/** Members of every cluster, of the groups above, and of what is left over. */
+const membersOf = async (
+  { workspace, run, tree }: Source, { number: clustering }: ClusteringRecord
+): Promise<ReadonlyMap<number, Members>> => {
+  const groups = new Map<number, Members>()
+  for (const level of new Set<GroupKind>(['cluster', ...tree.nodes.map(({ kind }) => kind)])) {
+    const membership = await workspace.getMembership(run.id, { clustering, level })
+    const strengths = await workspace.getStrengths(run.id, { clustering, level })
+    membership.forEach((group, token) => {
+      if (group === leftoverCluster && level !== 'cluster') return
+      const members = groups.get(group) ?? { tokens: [], strengths: [] }
+      if (members.tokens.length === 0) groups.set(group, members)
+      members.tokens.push(token)
+      if (strengths.length > 0 && group !== leftoverCluster) members.strengths.push(rounded(strengths[token]))
+    })
+  }
+  return groups
+}
+
+/** A group as the files name it; `cluster` is the number in the tables' column `cluster`. */
+const describe = ({ annotations }: Source, summary: ClusterSummary): Record<string, unknown> => {
+  const {
+    cluster, kind, parent, size, conductance, conductanceWhenCut, seed, stability, rule, uncaught, distinctTokens,
+    subsets
+  } = summary
   const annotation = annotations.get(`cluster:${cluster}`)
   const label = annotation === undefined ? null : { ...labelOf(annotation), author: annotation.author, changedAt: annotation.changedAt }
-  return { cluster, kind, order: cluster < 0 ? null : cluster, label, size, conductance, conductanceWhenCut, seed, distinctTokens, topTokens: top, subsets }
+  return {
+    cluster, kind, parent, order: kind === 'cluster' ? cluster : null, label, size, conductance, conductanceWhenCut,
+    seed, stability,
+    rule: rule === null ? null : { words: ruleWords(rule.conditions), ...rule }, uncaught, distinctTokens,
+    topTokens: summary.topTokens, subsets
+  }
 }
+
+/** The key `strengths` of a group whose last key is `members`; nothing where there are none. */
+const strengthsIn = (strengths: readonly number[], indent: string): string =>
+  strengths.length === 0 ? '' : `,\n${indent}"strengths": [${strengths.join(', ')}]`
 
 const clusterFile = async function* (source: Source): AsyncGenerator<string> {
   const { clustering } = source
@@ -111,7 +144,9 @@ const clusterFile = async function* (source: Source): AsyncGenerator<string> {
   const entries = async function* (): AsyncGenerator<string> {
     const members = await membersOf(source, clustering)
     for (const summary of await summaries(source)) {
-      yield `${pretty(describe(source, summary), 2).slice(0, -4)},\n    "members": [${members.get(summary.cluster)!.join(', ')}]\n  }`
+      const { tokens, strengths } = members.get(summary.cluster)!
+      const lists = `"members": [${tokens.join(', ')}]${strengthsIn(strengths, '    ')}`
+      yield `${pretty(describe(source, summary), 2).slice(0, -4)},\n    ${lists}\n  }`
     }
   }
   yield* jsonArray(entries(), '  ')
@@ -160,21 +195,31 @@ const header = ({ run, clustering, chosen }: Source): Record<string, unknown> =>
   ...(clustering === undefined ? {} : { clustering, selection: chosen ?? null })
 })
 
-const contextEntry = ({ token, row, position, id, text, subset, file, record, before, after }: TokenInContext): string =>
-  JSON.stringify({ token, row, position, id, text, subset, document: file === null ? null : { file, record }, before: before.join(''), after: after.join('') })
+const contextEntry = (
+  { token, row, position, id, text, subset, file, record, before, after }: TokenInContext, strength: number | null
+): string =>
+  JSON.stringify({
+    token, row, position, id, text, subset, document: file === null ? null : { file, record }, strength,
+    before: before.join(''), after: after.join('')
+  })
 
-const contexts = async function* ({ workspace, run }: Source, tokens: readonly number[]): AsyncGenerator<string> {
+const contexts = async function* ({ workspace, run }: Source, { tokens, strengths }: Members): AsyncGenerator<string> {
   for (let first = 0; first < tokens.length; first += contextsAtOnce) {
     const page = await workspace.getTokens(run.id, tokens.slice(first, first + contextsAtOnce), { before: contextTokens, after: contextTokens })
-    for (const token of page) yield contextEntry(token)
+    for (const [at, token] of page.entries()) yield contextEntry(token, strengths[first + at] ?? null)
   }
 }
 
-/** The main body and unclustered tokens are listed by number only: they are most of the study, and no finding. */
-const clusterEntry = async function* (source: Source, summary: ClusterSummary, tokens: readonly number[]): AsyncGenerator<string> {
+/**
+ * The main body and unclustered tokens are listed by number only: they are most of the study, and no finding. So are
+ * the members of groups above, which are those of their clusters.
+ */
+const clusterEntry = async function* (
+  source: Source, summary: ClusterSummary, members: Members
+): AsyncGenerator<string> {
   yield `${pretty(describe(source, summary), 4).slice(0, -6)},\n      "members": `
-  if (summary.kind === 'cluster') yield* jsonArray(contexts(source, tokens), '        ')
-  else yield `[${tokens.join(', ')}]`
+  if (summary.kind === 'cluster') yield* jsonArray(contexts(source, members), '        ')
+  else yield `[${members.tokens.join(', ')}]${strengthsIn(members.strengths, '      ')}`
   yield '\n    }'
 }
 
@@ -209,8 +254,14 @@ export const exportRun = async (workspace: Workspace, runId: string, { format, f
   }
   const clustering = number === undefined && run.clusterings.length === 0 && clusters === 'all' ? undefined : clusteringOf(run, number)
   const annotations = clustering === undefined ? [] : await workspace.getAnnotations(run.id, clustering.number)
-  const chosen = clustering === undefined ? null : chosenClusters(run, clustering, clusters, annotations)
-  const source: Source = { workspace, run, clustering, chosen: chosen ?? undefined, annotations: new Map(annotations.map((annotation) => [annotation.target, annotation])) }
+  const tree = clustering === undefined
+    ? GroupTree.flat(0)
+    : await workspace.getTree(run.id, { clustering: clustering.number })
+  const chosen = clustering === undefined ? null : chosenClusters(run, clustering, tree, clusters, annotations)
+  const source: Source = {
+    workspace, run, clustering, tree, chosen: chosen ?? undefined,
+    annotations: new Map(annotations.map((annotation) => [annotation.target, annotation]))
+  }
   await buildFolder(folder, { overwrite: (present) => overwrite && present.every((name) => ownFile.test(name)) }, (temporary) =>
     format === 'json' ? json(source, temporary) : format === 'npy' ? npy(source, temporary) : tables(source, temporary, format))
 }

@@ -12,3 +12,12 @@ export const jsonArray = async function* (entries: AsyncIterable<AsyncIterable<s
   }
   yield separator === '[' ? '[]' : `\n${indent.slice(2)}]`
 }
+
+/** A 32-bit float in as few digits as say which one it is. */
+export const rounded = (value: number): number => {
+  for (let digits = 6; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits))
+    if (Math.fround(short) === Math.fround(value)) return short
+  }
+  return Number(value.toPrecision(9))
+}

@@ -1,4 +1,5 @@
 import type { ClusterNumber } from '../../preload/records'
+import type { GroupTree } from '../base/group-tree'
 import type { Workspace } from '../store/store'
 
 /** Mean and population standard deviation of χ̂ per component, nats². */
@@ -52,35 +53,53 @@ export interface MatrixMoments {
   readonly groups: ReadonlyMap<ClusterNumber, Moments>
 }
 
-/** Moments of a run's matrix over all tokens, and over those of each cluster. `membership` is the cluster of every token. */
-export const momentsOf = async (workspace: Workspace, run: string, membership: Int32Array): Promise<MatrixMoments> => {
+/**
+ * Moments of a run's matrix over all tokens, and over those of each cluster and group above. `membership` is the
+ * cluster of every token.
+ */
+export const momentsOf = async (
+  workspace: Workspace, run: string, membership: Int32Array, tree: GroupTree
+): Promise<MatrixMoments> => {
   const groups = new Map<ClusterNumber, Accumulator>()
   let columns: Accumulator | undefined
   for await (const [token, row] of matrixRows(workspace, run, membership.length)) {
     columns ??= new Accumulator(row)
     columns.add(row)
-    let group = groups.get(membership[token])
-    if (group === undefined) groups.set(membership[token], (group = new Accumulator(row)))
-    group.add(row)
+    for (const number of tree.pathOf(membership[token])) {
+      let group = groups.get(number)
+      if (group === undefined) groups.set(number, (group = new Accumulator(row)))
+      group.add(row)
+    }
   }
   const none: Moments = { mean: new Float64Array(0), standardDeviation: new Float64Array(0) }
   return { columns: columns?.moments() ?? none, groups: new Map([...groups].map(([cluster, group]) => [cluster, group.moments()])) }
 }
 
-/** Of every cluster, its `most` tokens nearest to its mean, nearest first: Euclidean over columns scaled to standard deviation 1; ties by index. */
-export const centralTokens = async (workspace: Workspace, run: string, membership: Int32Array, { columns, groups }: MatrixMoments, most: number): Promise<Map<ClusterNumber, number[]>> => {
-  const distances = new Float64Array(membership.length)
-  const members = new Map<ClusterNumber, number[]>()
+/**
+ * The `most` tokens of every cluster and group above that are nearest to its mean, nearest first: Euclidean over
+ * columns scaled to standard deviation 1; ties by index.
+ */
+export const centralTokens = async (
+  workspace: Workspace, run: string, membership: Int32Array, tree: GroupTree, { columns, groups }: MatrixMoments,
+  most: number
+): Promise<Map<ClusterNumber, number[]>> => {
+  const members = new Map<ClusterNumber, { readonly tokens: number[]; readonly distances: number[] }>()
   const scale = columns.standardDeviation.map((deviation) => (deviation > 0 ? 1 / deviation : 0))
   for await (const [token, row] of matrixRows(workspace, run, membership.length)) {
-    const cluster = membership[token]
-    const mean = groups.get(cluster)?.mean ?? new Float64Array(row.length)
-    let sum = 0
-    for (let column = 0; column < row.length; column++) sum += ((row[column] - mean[column]) * scale[column]) ** 2
-    distances[token] = sum
-    const known = members.get(cluster)
-    if (known === undefined) members.set(cluster, [token])
-    else known.push(token)
+    for (const number of tree.pathOf(membership[token])) {
+      const mean = groups.get(number)?.mean ?? new Float64Array(row.length)
+      let distance = 0
+      for (let column = 0; column < row.length; column++) {
+        distance += ((row[column] - mean[column]) * scale[column]) ** 2
+      }
+      let known = members.get(number)
+      if (known === undefined) members.set(number, (known = { tokens: [], distances: [] }))
+      known.tokens.push(token)
+      known.distances.push(distance)
+    }
   }
-  return new Map([...members].map(([cluster, tokens]) => [cluster, tokens.sort((a, b) => distances[a] - distances[b] || a - b).slice(0, most)]))
+  return new Map([...members].map(([number, { tokens, distances }]) => {
+    const places = Uint32Array.from(tokens.keys()).sort((a, b) => distances[a] - distances[b] || a - b)
+    return [number, Array.from(places.subarray(0, most), (place) => tokens[place])]
+  }))
 }

@@ -15,6 +15,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; mar
 code, .context, .token { font-family: ui-monospace, 'SFMono-Regular', Consolas, 'DejaVu Sans Mono', monospace; font-size: .84rem }
 section { border-top: 2px solid var(--line); margin-top: 2rem }
 .label { display: inline-block; padding: 0 .5rem; border: 1px solid var(--line); border-radius: 1rem; font-size: .8rem; color: var(--soft); margin-right: .3rem }
+.depth1 { margin-left: 1.2rem } .depth2 { margin-left: 2.4rem }
 .note { white-space: pre-wrap; border-left: 3px solid var(--line); padding-left: .75rem; margin: .5rem 0 }
 .tokens > span { display: inline-block; margin: 0 .8rem .1rem 0 } .token { background: var(--panel); border: 1px solid var(--line); border-radius: .2rem; padding: 0 .25rem; white-space: pre-wrap; overflow-wrap: anywhere }
 .gallery { list-style: none; margin: .25rem 0; padding: 0 } .gallery li { padding: .25rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; break-inside: avoid }

@@ -1,9 +1,12 @@
 import { dirname, resolve } from 'node:path'
+import { clusteringWords, groupName, mayNotBeThere, ruleWords, stabilityWords } from '../../preload/clustering-words'
 import { samplerWords } from '../../preload/configuration'
 import type { Annotation, AnnotationTarget, Label } from '../../preload/contract-annotations'
 import { SpectroscopeError } from '../../preload/errors'
+import { leftoverCluster } from '../../preload/records'
 import type { ClusteringRecord, ClusterNumber, ClusterSummary, RunRecord } from '../../preload/records'
 import { makeFolder, writeFileAtomically } from '../base/files'
+import type { GroupTree } from '../base/group-tree'
 import { parseTarget } from '../labels/annotations'
 import { reliabilityThreshold } from '../sampling/diagnostics'
 import type { Workspace } from '../store/store'
@@ -35,8 +38,11 @@ interface Report {
   readonly run: RunRecord
   readonly clustering: ClusteringRecord
   readonly selection: readonly ClusterNumber[] | null
-  /** Largest first, what is left over last. */
+  readonly tree: GroupTree
+  /** As in the tree: a group, then what is below it; the largest of a group first, what is left over last. */
   readonly summaries: readonly ClusterSummary[]
+  /** By number. */
+  readonly shown: ReadonlyMap<ClusterNumber, ClusterSummary>
   readonly annotations: ReadonlyMap<AnnotationTarget, Annotation>
   readonly moments: MatrixMoments
   /** Of the columns, in order; NaN where it is not known. */
@@ -47,7 +53,7 @@ interface Report {
   readonly program: string
 }
 
-const own = ({ cluster, kind }: ClusterSummary): string => (kind === 'cluster' ? `Cluster ${cluster}` : kind === 'main body' ? 'Main body' : 'Unclustered')
+const own = ({ cluster, kind }: ClusterSummary): string => groupName(kind, cluster)
 
 const nameOf = (report: Report, summary: ClusterSummary): string => {
   const name = report.annotations.get(`cluster:${summary.cluster}`)?.name ?? ''
@@ -73,10 +79,30 @@ const reliabilitiesOf = async (workspace: Workspace, { id, components }: RunReco
   return components.map((component) => diagnostics.get(component) ?? Number.NaN)
 }
 
+/** How much of each level recurs when the draws are split. */
+const stabilityEntries = ({ stability }: ClusteringRecord): string[] => {
+  if (stability === null) return []
+  const levels = stability.levels.map((level) => escapeHtml(stabilityWords(level))).join('<br>')
+  const splits = `${stability.splits} ${stability.splits === 1 ? 'split' : 'splits'} of the draws`
+  return [entry('Stability', `${levels} <span class="soft">(${splits})</span>`)]
+}
+
+/** Stability in figures, with a mark in words where the group may not be there. */
+const stabilityHtml = (stability: number | null): string =>
+  `${figureHtml(stability)}${mayNotBeThere(stability) ? ' <span class="label">may not be there</span>' : ''}`
+
+const sharePercent = (share: number): string => `${(100 * share).toFixed(0)} %`
+
+/** The best rule in words, with its recall and precision; "" where there is none. */
+const ruleHtml = ({ rule }: ClusterSummary): string => {
+  if (rule === null) return ''
+  const quality = `recall ${sharePercent(rule.recall)}, precision ${sharePercent(rule.precision)}`
+  return `${escapeHtml(ruleWords(rule.conditions))} <span class="soft">${quality}</span>`
+}
+
 const provenance = (report: Report): string => {
   const { run, clustering, program } = report
   const { configuration, provenance: { modelHash, tokenizerHash, studyHash, engine, platform, seed, imported } } = run
-  const { neighbours, symmetrize, whiten, alpha, rule, minSize } = clustering.configuration
   const { sampler } = configuration
   const hash = (text: string | undefined): string => (text === undefined ? 'unknown' : `<code>${escapeHtml(text)}</code>`)
   return `<dl>${[
@@ -86,7 +112,11 @@ const provenance = (report: Report): string => {
     entry('Measured', `${grouped(run.tokens)} tokens × ${run.components.length} components`),
     entry('Sampling', `${samplerWords(sampler)}, seed ${seed ?? configuration.seed}`),
     ...(engine === undefined ? [] : [entry('Computed by', escapeHtml([engine.name, engine.version, engine.device, engine.precision, platform ?? ''].filter((part) => part !== '').join(', ')))]),
-    entry('Clustering', `${escapeHtml(clustering.name)} <span class="soft">(${[`${neighbours} neighbours`, symmetrize, ...(whiten ? ['whitened'] : []), `alpha ${alpha}`, `${rule} rule`, `at least ${minSize} tokens`].join(', ')})</span>`),
+    entry(
+      'Clustering',
+      `${escapeHtml(clustering.name)} <span class="soft">(${clusteringWords(clustering.configuration)})</span>`
+    ),
+    ...stabilityEntries(clustering),
     entry('Signal', escapeHtml(signalWords(report))),
     entry('Written by', `${escapeHtml(program)}, ${time(new Date().toISOString())}`)
   ].join('')}</dl>`
@@ -105,14 +135,55 @@ const labelHtml = (annotation: Annotation | undefined): string =>
 const topTokensHtml = ({ topTokens }: ClusterSummary, most: number): string =>
   topTokens.slice(0, most).map(({ text, count, lift }) => `<span><span class="token">${tokenHtml(text)}</span> ${grouped(count)} <span class="soft">×${figureHtml(lift)}</span></span>`).join(' ')
 
+/** Groups above one that are shown, the largest first. */
+const aboveOf = ({ tree, shown }: Report, { cluster }: ClusterSummary): ClusterSummary[] =>
+  tree.pathOf(cluster).slice(1).reverse().flatMap((group) => shown.get(group) ?? [])
+
+interface ContentsColumn {
+  readonly title: string
+  readonly isNumber?: boolean
+  readonly cell: (summary: ClusterSummary) => string
+}
+
+/** Columns of the table of contents, without those that say nothing of any cluster. */
+const contentsColumns = (report: Report): ContentsColumn[] => {
+  const { summaries, annotations } = report
+  const when = (wanted: boolean, ...columns: ContentsColumn[]): ContentsColumn[] => (wanted ? columns : [])
+  const name = (summary: ClusterSummary): string => {
+    const depth = aboveOf(report, summary).length
+    const indent = depth === 0 ? '' : ` class="depth${depth}"`
+    return `<a${indent} href="#cluster${summary.cluster}">${escapeHtml(nameOf(report, summary))}</a>`
+  }
+  const tokens = ({ topTokens }: ClusterSummary): string =>
+    topTokens.slice(0, 5).map(({ text }) => `<span class="token">${tokenHtml(text)}</span>`).join(' ')
+  return [
+    { title: 'no.', isNumber: true, cell: ({ cluster }) => (cluster < 0 ? '' : String(cluster)) },
+    ...when(
+      summaries.some((summary) => aboveOf(report, summary).length > 0), { title: 'level', cell: ({ kind }) => kind }
+    ),
+    { title: 'cluster', cell: name },
+    { title: 'status', cell: ({ cluster }) => annotations.get(`cluster:${cluster}`)?.status ?? '' },
+    { title: 'tokens', isNumber: true, cell: ({ size }) => grouped(size) },
+    { title: 'conductance', isNumber: true, cell: ({ conductance }) => figureHtml(conductance) },
+    ...when(
+      summaries.some(({ stability }) => stability !== null),
+      { title: 'stability', isNumber: true, cell: ({ stability }) => stabilityHtml(stability) }
+    ),
+    ...when(summaries.some(({ rule }) => rule !== null), { title: 'best rule', cell: ruleHtml }),
+    { title: 'top tokens', cell: tokens }
+  ]
+}
+
 const contents = (report: Report): string => {
-  const rows = report.summaries.map((summary) => {
-    const annotation = report.annotations.get(`cluster:${summary.cluster}`)
-    const tokens = summary.topTokens.slice(0, 5).map(({ text }) => `<span class="token">${tokenHtml(text)}</span>`).join(' ')
-    return `<tr><td class="number">${summary.cluster < 0 ? '' : summary.cluster}</td><td><a href="#cluster${summary.cluster}">${escapeHtml(nameOf(report, summary))}</a></td><td>${annotation?.status ?? ''}</td>`
-      + `<td class="number">${grouped(summary.size)}</td><td class="number">${figureHtml(summary.conductance)}</td><td>${tokens}</td></tr>`
-  })
-  return `<nav aria-label="Clusters"><table><thead><tr><th class="number">no.</th><th>cluster</th><th>status</th><th class="number">tokens</th><th class="number">conductance</th><th>top tokens</th></tr></thead><tbody>\n${rows.join('\n')}\n</tbody></table></nav>`
+  const columns = contentsColumns(report)
+  const cells = (tag: 'th' | 'td', of: (column: ContentsColumn) => string): string =>
+    columns.map(
+      (column) => `<${tag}${column.isNumber === true ? ' class="number"' : ''}>${of(column)}</${tag}>`
+    ).join('')
+  const rows = report.summaries.map((summary) => `<tr>${cells('td', ({ cell }) => cell(summary))}</tr>`)
+  const head = cells('th', ({ title }) => title)
+  const table = `<table><thead><tr>${head}</tr></thead><tbody>\n${rows.join('\n')}\n</tbody></table>`
+  return `<nav aria-label="Clusters">${table}</nav>`
 }
 
 /** Merges that touch a shown cluster, and parts of one. */
@@ -136,15 +207,38 @@ const contextItem = ({ texts }: Report, token: number): string => {
   return `<li><span class="place">${escapeHtml(place)}</span><span class="context">${contextHtml(before)}<mark>${tokenHtml(texts.textOf(texts.idOf(token)))}</mark>${contextHtml(after)}</span></li>`
 }
 
+/** Links to the groups that a group is in, and to those that are in it. */
+const placeHtml = (report: Report, summary: ClusterSummary): string => {
+  const link = (other: ClusterSummary): string =>
+    `<a href="#cluster${other.cluster}">${escapeHtml(nameOf(report, other))}</a>`
+  const above = aboveOf(report, summary)
+  const children = summary.cluster === leftoverCluster ? [] : report.tree.childrenOf(summary.cluster)
+  const below = children.flatMap((child) => report.shown.get(child) ?? []).sort(
+    (a, b) => b.size - a.size || a.cluster - b.cluster
+  )
+  const parts = below.map((other) => `<span>${link(other)} ${grouped(other.size)}</span>`).join(' ')
+  return (above.length === 0 ? '' : `<p class="soft">In ${above.map(link).join(' › ')}</p>\n`)
+    + (below.length === 0 ? '' : `<h3>Made of</h3><p class="tokens">${parts}</p>\n`)
+}
+
+const figuresHtml = ({ size, distinctTokens, conductance, stability }: ClusterSummary): string =>
+  [
+    `${grouped(size)} tokens`, `${grouped(distinctTokens)} distinct`,
+    ...(conductance === null ? [] : [`conductance ${figureHtml(conductance)}`]),
+    ...(stability === null ? [] : [`stability ${stabilityHtml(stability)}`])
+  ].join(', ')
+
 const clusterSection = (report: Report, summary: ClusterSummary): string => {
-  const { cluster, size, conductance, distinctTokens, subsets } = summary
+  const { cluster, subsets, rule, uncaught } = summary
   const annotation = report.annotations.get(`cluster:${cluster}`)
   const moments = report.moments.groups.get(cluster)
   const central = report.central.get(cluster) ?? []
   const named = (annotation?.name ?? '') !== ''
+  const exceptions = `; ${grouped(uncaught ?? 0)} tokens are not caught`
+  const best = rule === null ? '' : `<h3>Best rule</h3><p>${ruleHtml(summary)}${exceptions}</p>\n`
   return `<section id="cluster${cluster}"><h2>${escapeHtml(nameOf(report, summary))}${named ? ` <span class="soft">${own(summary)}</span>` : ''}</h2>
-${labelHtml(annotation)}<p>${grouped(size)} tokens, ${grouped(distinctTokens)} distinct${conductance === null ? '' : `, conductance ${figureHtml(conductance)}`}</p>
-<h3>Top tokens (count, lift over the study)</h3><p class="tokens">${topTokensHtml(summary, shownTopTokens)}</p>
+${placeHtml(report, summary)}${labelHtml(annotation)}<p>${figuresHtml(summary)}</p>
+${best}<h3>Top tokens (count, lift over the study)</h3><p class="tokens">${topTokensHtml(summary, shownTopTokens)}</p>
 <h3>Subsets</h3><p class="tokens">${subsets.slice(0, 8).map(({ subset, count, lift }) => `<span>${escapeHtml(subset === '' ? 'none' : subset)} ${grouped(count)} <span class="soft">×${figureHtml(lift)}</span></span>`).join(' ')}</p>
 ${moments === undefined ? '' : `<h3>Mean χ per component (standard deviations; left: expression, right: suppression; line: spread within the cluster)</h3>${profileSvg(report.run.components, moments, report.moments.columns, report.reliabilities)}`}
 <h3>Tokens nearest to the mean</h3><ul class="gallery">
@@ -157,7 +251,10 @@ const pictureUrl = /^data:image\/(png|svg\+xml);base64,[A-Za-z0-9+/]+={0,2}$/
 
 const page = function* (report: Report): Generator<string> {
   const { run, summaries, selection, clustering, picture } = report
-  const title = escapeHtml(`${run.name}: ${selection === null ? `${clustering.clusters} clusters` : `${summaries.length} of ${clustering.clusters} clusters`}`)
+  const clusters = summaries.filter(({ kind }) => kind !== 'region' && kind !== 'neighbourhood').length
+  const title = escapeHtml(
+    `${run.name}: ${selection === null ? '' : `${clusters} of `}${clustering.clusters} clusters`
+  )
   yield `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
@@ -180,16 +277,23 @@ export const exportReport = async (workspace: Workspace, runId: string, { file, 
   const run = await workspace.getRun(runId)
   const clustering = clusteringOf(run, number)
   const annotations = await workspace.getAnnotations(run.id, clustering.number)
-  const selection = chosenClusters(run, clustering, clusters, annotations)
+  const tree = await workspace.getTree(run.id, { clustering: clustering.number })
+  const selection = chosenClusters(run, clustering, tree, clusters, annotations)
   await refuseToReplace(file, overwrite)
   const membership = await workspace.getMembership(run.id, { clustering: clustering.number })
   const all = await workspace.getClusterSummaries(run.id, { clustering: clustering.number, topTokens: shownTopTokens })
-  const summaries = all.filter(({ cluster }) => selection === null || selection.includes(cluster))
-    .sort((a, b) => Number(a.cluster < 0) - Number(b.cluster < 0) || b.size - a.size || a.cluster - b.cluster)
-  const moments = await momentsOf(workspace, run.id, membership)
-  const central = await centralTokens(workspace, run.id, membership, moments, contextsOf(summaries.length))
+  const known = new Map(all.map((summary) => [summary.cluster, summary]))
+  const order = [
+    ...tree.inOrder((group) => known.get(group)?.size ?? 0).map(({ cluster }) => cluster), leftoverCluster
+  ]
+  const chosen = new Set(selection ?? order)
+  const summaries = order.filter((cluster) => chosen.has(cluster)).flatMap((cluster) => known.get(cluster) ?? [])
+  const shown = new Map(summaries.map((summary) => [summary.cluster, summary]))
+  const moments = await momentsOf(workspace, run.id, membership, tree)
+  const central = await centralTokens(workspace, run.id, membership, tree, moments, contextsOf(summaries.length))
   const report: Report = {
-    run, clustering, selection, summaries, moments, central, picture, program, reliabilities: await reliabilitiesOf(workspace, run),
+    run, clustering, selection, tree, summaries, shown, moments, central, picture, program,
+    reliabilities: await reliabilitiesOf(workspace, run),
     annotations: new Map(annotations.map((annotation) => [annotation.target, annotation])), texts: await StudyTexts.of(workspace, run.id)
   }
   await makeFolder(dirname(resolve(file)))

@@ -2,14 +2,17 @@ import type { Annotation } from '../../preload/contract-annotations'
 import { SpectroscopeError } from '../../preload/errors'
 import { leftoverCluster } from '../../preload/records'
 import type { ClusteringRecord, ClusterNumber, RunRecord } from '../../preload/records'
+import { missingGroup } from '../base/group-tree'
+import type { GroupTree } from '../base/group-tree'
 import { labelledClusters } from '../labels/annotations'
 
 /** Clusters to export: all of them with what is left over, those that a person has labelled, or some by number. */
 export type Selection = 'all' | 'labelled' | readonly ClusterNumber[]
 
-/** Numbers of all groups of a clustering: in order of discovery, what is left over last. */
-export const groupsOf = ({ clusters, leftoverSize }: ClusteringRecord): ClusterNumber[] => [
-  ...Array.from({ length: clusters }, (_, cluster) => cluster), ...(leftoverSize > 0 ? [leftoverCluster] : [])
+/** Numbers of all groups of a clustering: clusters, the groups above them, what is left over last. */
+export const groupsOf = ({ clusters, groupsAbove, leftoverSize }: ClusteringRecord): ClusterNumber[] => [
+  ...Array.from({ length: clusters + groupsAbove }, (_, group) => group),
+  ...(leftoverSize > 0 ? [leftoverCluster] : [])
 ]
 
 /** The clustering of a run by its number, the latest by default; an `input` error where there is no such one. */
@@ -21,17 +24,20 @@ export const clusteringOf = (run: RunRecord, number: number | undefined): Cluste
     : `Run ${run.id} has no clustering ${number}; it has ${run.clusterings.map((one) => one.number).join(', ')}.`)
 }
 
-/** The chosen clusters in the order of `groupsOf`; null for all of them. Throws an `input` error where there is none, or one is not there. */
-export const chosenClusters = (run: RunRecord, clustering: ClusteringRecord, selection: Selection, annotations: readonly Annotation[]): ClusterNumber[] | null => {
+/**
+ * The chosen groups in the order of `groupsOf`, null for all of them. A group above brings along what is below it;
+ * nothing brings along what is above it. Throws an `input` error where there is none, or one is not there.
+ */
+export const chosenClusters = (
+  run: RunRecord, clustering: ClusteringRecord, tree: GroupTree, selection: Selection,
+  annotations: readonly Annotation[]
+): ClusterNumber[] | null => {
   if (selection === 'all') return null
   const groups = groupsOf(clustering)
   const chosen = selection === 'labelled' ? labelledClusters(annotations) : new Set(selection)
   const missing = [...chosen].find((cluster) => !groups.includes(cluster))
-  if (missing !== undefined) {
-    throw new SpectroscopeError('input', missing === leftoverCluster
-      ? `Clustering ${clustering.number} of run ${run.id} left no token over.`
-      : `Clustering ${clustering.number} of run ${run.id} has no cluster ${missing}; it has ${clustering.clusters === 0 ? 'none' : `0 to ${clustering.clusters - 1}`}.`)
-  }
+  if (missing !== undefined) throw missingGroup(run.id, clustering, missing)
   if (chosen.size === 0) throw new SpectroscopeError('input', `No cluster of clustering ${clustering.number} of run ${run.id} is labelled; label some, or export all.`)
-  return groups.filter((cluster) => chosen.has(cluster))
+  const all = new Set([...chosen].flatMap((group) => (group === leftoverCluster ? [group] : tree.within(group))))
+  return groups.filter((cluster) => all.has(cluster))
 }

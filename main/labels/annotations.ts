@@ -195,7 +195,7 @@ export const editsOf = (
   return draft.edits()
 }
 
-/** Clusters that a person has labelled: themselves, as one of a merge, or by a part, as labelled or unsure. */
+/** Groups that a person has labelled: themselves, as one of a merge, or by a part, as labelled or unsure. */
 export const labelledClusters = (annotations: Iterable<{ readonly target: AnnotationTarget } & AnnotationBody>): Set<ClusterNumber> => {
   const clusters = new Set<ClusterNumber>()
   for (const { target, status, clusters: merged, cluster } of annotations) {

@@ -1,6 +1,8 @@
 import type { Annotation, AnnotationBody, AnnotationTarget } from '../../preload/contract-annotations'
 import type { ClusterNumber } from '../../preload/records'
 import { leftoverCluster } from '../../preload/records'
+import { coarseness } from '../base/group-tree'
+import type { GroupTree } from '../base/group-tree'
 import { AnnotationDraft, clusterTarget, emptyLabel, labelOf, parseTarget } from './annotations'
 import type { AnnotationEdit } from './annotations'
 
@@ -40,6 +42,8 @@ export const matchTokens = (left: StudiedRows, right: StudiedRows): Int32Array =
 export interface CarrySource {
   /** Cluster of every token. */
   readonly membership: Int32Array
+  /** Clusters and the groups above them. */
+  readonly tree: GroupTree
   readonly annotations: readonly Annotation[]
 }
 
@@ -50,9 +54,9 @@ export interface CarryDestination extends CarrySource {
 
 export interface CarriedLabel {
   readonly target: AnnotationTarget
-  /** Cluster that it was of: of a merge the first one, of a part the one it is a part of. */
+  /** Group that it was of: of a merge the first one, of a part the one it is a part of. */
   readonly from: ClusterNumber
-  /** Cluster that it comes to: of a merge the first one. */
+  /** Group that it comes to: of a merge the first one. */
   readonly to: ClusterNumber
   /** Tokens in common over tokens in either. */
   readonly jaccard: number
@@ -68,7 +72,10 @@ export interface CarriedLabels {
   readonly left: readonly Annotation[]
 }
 
-/** Tokens of a group of the left clustering by the right cluster that they are in, and how many there are, matched or not. */
+/**
+ * Tokens of a group of the left clustering by the right groups that they are in, of every level, and how many there
+ * are, matched or not.
+ */
 interface Histogram {
   readonly size: number
   readonly counts: ReadonlyMap<ClusterNumber, number>
@@ -78,13 +85,18 @@ const addTo = (counts: Map<ClusterNumber, number>, cluster: ClusterNumber, count
   counts.set(cluster, (counts.get(cluster) ?? 0) + count)
 }
 
-const sizesOf = (membership: Int32Array): Map<ClusterNumber, number> => {
-  const sizes = new Map<ClusterNumber, number>()
-  for (const cluster of membership) addTo(sizes, cluster)
-  return sizes
+/** Counts of groups from counts of clusters: each group has those of the clusters below it. */
+const withGroupsAbove = (counts: ReadonlyMap<ClusterNumber, number>, tree: GroupTree): Map<ClusterNumber, number> => {
+  const all = new Map<ClusterNumber, number>()
+  for (const [cluster, count] of counts) for (const group of tree.pathOf(cluster)) addTo(all, group, count)
+  return all
 }
 
-const nothing: Histogram = { size: 0, counts: new Map() }
+const sizesOf = ({ membership, tree }: CarrySource): Map<ClusterNumber, number> => {
+  const sizes = new Map<ClusterNumber, number>()
+  for (const cluster of membership) addTo(sizes, cluster)
+  return withGroupsAbove(sizes, tree)
+}
 
 const sum = (histograms: readonly Histogram[]): Histogram => {
   const counts = new Map<ClusterNumber, number>()
@@ -92,93 +104,165 @@ const sum = (histograms: readonly Histogram[]): Histogram => {
   return { size: histograms.reduce((total, { size }) => total + size, 0), counts }
 }
 
+/** Histograms of the groups of the left clustering, by the right token of every left one. */
+const histogramsOf = (
+  left: CarrySource, right: CarrySource, rightToken: (token: number) => number
+): ((group: ClusterNumber) => Histogram) => {
+  const clusters = new Map<ClusterNumber, { size: number; counts: Map<ClusterNumber, number> }>()
+  left.membership.forEach((cluster, token) => {
+    const known = clusters.get(cluster) ?? { size: 0, counts: new Map<ClusterNumber, number>() }
+    if (known.size === 0) clusters.set(cluster, known)
+    known.size++
+    const there = rightToken(token)
+    if (there >= 0) addTo(known.counts, right.membership[there])
+  })
+  const ofClusters = (group: ClusterNumber): ClusterNumber[] =>
+    (group === leftoverCluster ? [leftoverCluster] : left.tree.clustersOf(group))
+  return (group) => {
+    const { size, counts } = sum(ofClusters(group).flatMap((cluster) => clusters.get(cluster) ?? []))
+    return { size, counts: withGroupsAbove(counts, right.tree) }
+  }
+}
+
 interface Match {
   readonly cluster: ClusterNumber
   readonly jaccard: number
 }
 
+interface ClusterPlacement {
+  readonly annotation: Annotation
+  readonly from: ClusterNumber
+  readonly kind: 'cluster'
+  readonly to: ClusterNumber
+  readonly jaccard: number
+}
+
 type Placement =
-  | { readonly annotation: Annotation; readonly from: ClusterNumber; readonly kind: 'cluster'; readonly to: ClusterNumber; readonly jaccard: number }
+  | ClusterPlacement
   | { readonly annotation: Annotation; readonly from: ClusterNumber; readonly kind: 'merge'; readonly clusters: readonly ClusterNumber[]; readonly jaccard: number }
   | { readonly annotation: Annotation; readonly from: ClusterNumber; readonly kind: 'part'; readonly to: ClusterNumber; readonly tokens: readonly number[]; readonly jaccard: number }
 
-const ofGroup = (cluster: ClusterNumber) => (other: ClusterNumber): boolean => (cluster === leftoverCluster) === (other === leftoverCluster)
+type Fits = (cluster: ClusterNumber) => boolean
+
+const notLeftover: Fits = (cluster) => cluster !== leftoverCluster
+const ofGroup = (cluster: ClusterNumber): Fits =>
+  (other) => (cluster === leftoverCluster) === (other === leftoverCluster)
 
 /**
- * What the annotations of one clustering become in another: each goes to the cluster whose tokens it shares most with, by the Jaccard
- * index, if that is at least `least`; a cluster takes one at most, the best. A merge stays one where two or more of its clusters are
- * found again, and becomes a label where they have become one cluster. A part becomes a label where it has become a cluster, and stays
- * a part where at least that share of it lies in one. `matched` gives the right token of every left one, or -1; null where both
- * have the same tokens. Author and time stay as they are; the blind test's score only where the tokens are the very same.
+ * The annotations of one clustering as they become in another: each goes to the group, of whatever level, whose tokens
+ * it shares most with, by the Jaccard index, if that is at least `least`; ties go to a group of the same kind, then to
+ * the finer one. A group takes one at most, the best. A merge stays one where two or more of its groups are found
+ * again, and becomes a label where they have become one group. A part becomes a label where it has become a group, and
+ * stays a part where at least that share of it lies in one. `matched` gives the right token of every left one, or -1;
+ * null where both have the same tokens. Author and time stay as they are; the blind test's score only where the tokens
+ * are the very same.
  */
 export const carryLabels = (left: CarrySource, right: CarryDestination, matched: Int32Array | null, least: number): CarriedLabels => {
-  const rightSizes = sizesOf(right.membership)
+  const rightSizes = sizesOf(right)
   const rightToken = (token: number): number => (matched === null ? token : matched[token])
-  const histograms = new Map<ClusterNumber, { size: number; counts: Map<ClusterNumber, number> }>()
-  left.membership.forEach((cluster, token) => {
-    const known = histograms.get(cluster) ?? { size: 0, counts: new Map<ClusterNumber, number>() }
-    if (known.size === 0) histograms.set(cluster, known)
-    known.size++
-    const there = rightToken(token)
-    if (there >= 0) addTo(known.counts, right.membership[there])
-  })
-  const histogramOf = (cluster: ClusterNumber): Histogram => histograms.get(cluster) ?? nothing
+  const histogramOf = histogramsOf(left, right, rightToken)
   const jaccard = ({ size, counts }: Histogram, cluster: ClusterNumber): number => {
     const common = counts.get(cluster) ?? 0
     return common === 0 ? 0 : common / (size + (rightSizes.get(cluster) ?? 0) - common)
   }
-  const matches = (histogram: Histogram, fits: (cluster: ClusterNumber) => boolean): Match[] =>
+  /** How much a group of the right suits less than others of the same overlap: it is of another kind, or coarser. */
+  const preference = (from: ClusterNumber, to: ClusterNumber): readonly [otherKind: number, coarse: number] => {
+    const kind = right.tree.kindOf(to)
+    return [Number(left.tree.kindOf(from) !== kind), coarseness(kind)]
+  }
+  const byPreference = (
+    a: { from: ClusterNumber; to: ClusterNumber }, b: { from: ClusterNumber; to: ClusterNumber }
+  ): number => {
+    const [[kindOfA, coarseA], [kindOfB, coarseB]] = [preference(a.from, a.to), preference(b.from, b.to)]
+    return kindOfA - kindOfB || coarseA - coarseB || a.to - b.to
+  }
+  const matches = (histogram: Histogram, from: ClusterNumber, fits: Fits): Match[] =>
     [...histogram.counts.keys()]
       .filter(fits)
       .map((cluster) => ({ cluster, jaccard: jaccard(histogram, cluster) }))
       .filter((match) => match.jaccard > 0 && match.jaccard >= least)
-      .sort((a, b) => b.jaccard - a.jaccard || a.cluster - b.cluster)
-
-  const partTokens = ({ tokens = [] }: Annotation): number[] => tokens.map(rightToken).filter((token) => token >= 0)
-  const partHistogram = (annotation: Annotation): Histogram => {
-    const counts = new Map<ClusterNumber, number>()
-    for (const token of partTokens(annotation)) addTo(counts, right.membership[token])
-    return { size: annotation.tokens?.length ?? 0, counts }
-  }
+      .sort((a, b) => b.jaccard - a.jaccard || byPreference({ from, to: a.cluster }, { from, to: b.cluster }))
 
   const placements: Placement[] = []
   const parts = new Map<Annotation, Placement>()
-  const contests: Extract<Placement, { kind: 'cluster' }>[] = []
+  const contests: ClusterPlacement[] = []
   const contest = (annotation: Annotation, from: ClusterNumber, found: readonly Match[]): void => {
-    contests.push(...found.map(({ cluster, jaccard: overlap }): Extract<Placement, { kind: 'cluster' }> => ({ annotation, from, kind: 'cluster', to: cluster, jaccard: overlap })))
+    for (const { cluster, jaccard: overlap } of found) {
+      contests.push({ annotation, from, kind: 'cluster', to: cluster, jaccard: overlap })
+    }
   }
+
+  /** Groups that the groups of a merge have become, if they can be read as one there: two or more, of one kind. */
+  const mergedAgain = (clusters: readonly ClusterNumber[], fits: Fits): ClusterNumber[] | undefined => {
+    const found = clusters.flatMap(
+      (cluster) =>
+        matches(histogramOf(cluster), cluster, (other) => ofGroup(cluster)(other) && fits(other)).slice(0, 1)
+    )
+    const distinct = [...new Set(found.map(({ cluster }) => cluster))].sort((a, b) => a - b)
+    const kinds = new Set(distinct.map((cluster) => right.tree.kindOf(cluster)))
+    return distinct.length >= 2 && kinds.size === 1 ? distinct : undefined
+  }
+  const placeMerge = (annotation: Annotation): void => {
+    const { clusters = [] } = annotation
+    const from = clusters[0] ?? leftoverCluster
+    const joint = sum(clusters.map(histogramOf))
+    const ofSameKind = (cluster: ClusterNumber): boolean => right.tree.kindOf(cluster) === left.tree.kindOf(from)
+    const again = mergedAgain(clusters, () => true) ?? mergedAgain(clusters, ofSameKind)
+    if (again === undefined) return contest(annotation, from, matches(joint, from, notLeftover))
+    const common = again.reduce((total, cluster) => total + (joint.counts.get(cluster) ?? 0), 0)
+    const rightSize = again.reduce((total, cluster) => total + (rightSizes.get(cluster) ?? 0), 0)
+    placements.push(
+      { annotation, from, kind: 'merge', clusters: again, jaccard: common / (joint.size + rightSize - common) }
+    )
+  }
+
+  /**
+   * The group that a part lies in: the one that its own group has become, or else the finest that has enough of its
+   * tokens.
+   */
+  const homeOf = ({ size, counts }: Histogram, parent: ClusterNumber | undefined): ClusterNumber | undefined => {
+    const [finest] = [...counts]
+      .filter(([, count]) => count / size >= least)
+      .sort(
+        ([a, inA], [b, inB]) =>
+          coarseness(right.tree.kindOf(a)) - coarseness(right.tree.kindOf(b)) || inB - inA || a - b
+      )
+    const inParent = parent === undefined ? 0 : (counts.get(parent) ?? 0)
+    return finest !== undefined && inParent >= finest[1] ? parent : finest?.[0]
+  }
+  const placePart = (annotation: Annotation): void => {
+    const { cluster: from = leftoverCluster, tokens: own = [] } = annotation
+    const there = own.map(rightToken).filter((token) => token >= 0)
+    const inClusters = new Map<ClusterNumber, number>()
+    for (const token of there) addTo(inClusters, right.membership[token])
+    const histogram: Histogram = { size: own.length, counts: withGroupsAbove(inClusters, right.tree) }
+    const parent = matches(histogramOf(from), from, ofGroup(from)).at(0)?.cluster
+    const home = homeOf(histogram, parent)
+    if (home === undefined) return
+    const tokens = there.filter((token) => right.tree.pathOf(right.membership[token]).includes(home))
+    parts.set(
+      annotation, { annotation, from, kind: 'part', to: home, tokens, jaccard: tokens.length / histogram.size }
+    )
+    const stays = parent === home
+    // A part of a cluster that is still there stays one; a part of a group above may have become a cluster below it.
+    if (stays && right.tree.kindOf(home) === 'cluster') return
+    contest(
+      annotation, from, matches(histogram, from, (cluster) => notLeftover(cluster) && !(stays && cluster === home))
+    )
+  }
+
   for (const annotation of left.annotations) {
     const { kind, number } = parseTarget(annotation.target)
-    if (kind === 'cluster') contest(annotation, number, matches(histogramOf(number), ofGroup(number)))
-    if (kind === 'merge') {
-      const clusters = annotation.clusters ?? []
-      const found = clusters.flatMap((cluster) => matches(histogramOf(cluster), ofGroup(cluster)).slice(0, 1))
-      const distinct = [...new Set(found.map(({ cluster }) => cluster))].sort((a, b) => a - b)
-      const joint = sum(clusters.map(histogramOf))
-      if (distinct.length < 2) contest(annotation, clusters[0] ?? leftoverCluster, matches(joint, (cluster) => cluster !== leftoverCluster))
-      else {
-        const common = distinct.reduce((total, cluster) => total + (joint.counts.get(cluster) ?? 0), 0)
-        const rightSize = distinct.reduce((total, cluster) => total + (rightSizes.get(cluster) ?? 0), 0)
-        placements.push({ annotation, from: clusters[0], kind: 'merge', clusters: distinct, jaccard: common / (joint.size + rightSize - common) })
-      }
-    }
-    if (kind === 'part') {
-      const from = annotation.cluster ?? leftoverCluster
-      const histogram = partHistogram(annotation)
-      const [home, count] = [...histogram.counts].sort((a, b) => b[1] - a[1] || a[0] - b[0])[0] ?? [leftoverCluster, 0]
-      if (count > 0 && count / histogram.size >= least) {
-        const tokens = partTokens(annotation).filter((token) => right.membership[token] === home)
-        parts.set(annotation, { annotation, from, kind: 'part', to: home, tokens, jaccard: count / histogram.size })
-      }
-      const [parent] = matches(histogramOf(from), ofGroup(from))
-      if (parent?.cluster !== home) contest(annotation, from, matches(histogram, (cluster) => cluster !== leftoverCluster))
-    }
+    if (kind === 'cluster') contest(annotation, number, matches(histogramOf(number), number, ofGroup(number)))
+    else if (kind === 'merge') placeMerge(annotation)
+    else placePart(annotation)
   }
 
   const settled = new Set<Annotation>()
   const taken = new Set<ClusterNumber>()
   const plain = ({ annotation: { target } }: Placement): number => Number(parseTarget(target).kind !== 'cluster')
-  for (const placement of contests.sort((a, b) => b.jaccard - a.jaccard || plain(a) - plain(b) || a.to - b.to)) {
+  contests.sort((a, b) => b.jaccard - a.jaccard || plain(a) - plain(b) || byPreference(a, b))
+  for (const placement of contests) {
     if (settled.has(placement.annotation) || taken.has(placement.to)) continue
     settled.add(placement.annotation)
     taken.add(placement.to)

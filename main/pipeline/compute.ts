@@ -1,14 +1,10 @@
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { constants, setPriority } from 'node:os'
 import { join, resolve } from 'node:path'
-import { deserialize, serialize } from 'node:v8'
-import { writeFileAtomically } from '../base/files'
 import { serveParent } from '../base/processes'
 import type { CallContext } from '../base/processes'
-import { clusterTokens } from '../clustering/cluster'
 import { chooseColumns } from '../clustering/preprocess'
-import type { DiscoveryState, Neighbours } from '../clustering/cluster'
+import type { Neighbours } from '../clustering/cluster'
 import { describeClustering } from '../clustering/describe'
 import { layOutTokens } from '../clustering/layout'
 import { prepareStudy } from '../corpora/study'
@@ -24,12 +20,13 @@ import { rowStartsOf } from '../sampling/rows'
 import { estimatesOf, remaindersOf, sampleSome } from '../sampling/sample'
 import type { SamplingResult } from '../sampling/estimates'
 import { chooseComponents } from './checks'
+import { ClusterWork } from './cluster-work'
 import { previewOf } from './corpus-preview'
 import { keepSums, openSums } from './kept-sums'
 import { measureEngines } from './measure'
 import { gatherPieces, openSet, samplePiece } from './piece-work'
 import { previewSignal } from './signal-preview'
-import type { ClusterRequest, Clustered, ComputeCalls, ComputeNotices, Prepared, PrepareRequest, Sampled, SampleRequest } from './messages'
+import type { ComputeCalls, ComputeNotices, Prepared, PrepareRequest, Sampled, SampleRequest, VariantRequest } from './messages'
 
 /** Everything that the compute process holds between calls. */
 interface State {
@@ -37,6 +34,7 @@ interface State {
   study?: Study
   sampled?: SamplingResult
   matrix?: { readonly values: Float32Array; readonly tokens: number; readonly columns: number }
+  half?: Float32Array
   neighbours?: Neighbours
 }
 
@@ -83,8 +81,8 @@ const prepare = async ({ configuration, baseFolder, engine: chosen = configurati
 /** Keeps a result to be fetched in blocks, and says the rest of it. */
 const kept = (result: SamplingResult, keptSums: number | null): Sampled => {
   state.sampled = result
-  const { susceptibilities: _, standardErrors: __, ...sampled } = result
-  return { ...sampled, keptSums }
+  const { susceptibilities: _, standardErrors: __, parts, ...sampled } = result
+  return { ...sampled, parts: parts.length, keptSums }
 }
 
 const samplingNotices = {
@@ -115,58 +113,20 @@ const runSampling = async (request: SampleRequest, { signal }: CallContext): Pro
 const rows = <A extends Float32Array | Int32Array>(array: A, width: number, first: number, count: number): A =>
   array.subarray(first * width, (first + count) * width) as A
 
-interface DiscoveryCheckpoint {
-  readonly fingerprint: string
-  readonly state: DiscoveryState
-}
+const clusterWork = new ClusterWork()
 
-/** One file for each clustering, so that those of one run do not take each other's place. */
-const discoveryFile = (folder: string, fingerprint: string): string => join(folder, `discovery-${fingerprint.slice(0, 16)}.checkpoint`)
-
-const readDiscovery = async (folder: string, fingerprint: string): Promise<DiscoveryState | undefined> => {
-  try {
-    const checkpoint = deserialize(await readFile(discoveryFile(folder, fingerprint))) as DiscoveryCheckpoint
-    return checkpoint.fingerprint === fingerprint ? checkpoint.state : undefined
-  } catch {
-    return undefined
-  }
-}
-
-const runClustering = async (request: ClusterRequest, { signal }: CallContext): Promise<Clustered> => {
-  const { folder, everySeconds, fingerprint, columns, ...settings } = request
+const runClustering = async ({ variant, ...request }: VariantRequest, { signal }: CallContext): Promise<null> => {
   const { values, tokens } = have(state.matrix, 'a clustering')
-  const checkpoint = state.neighbours === undefined ? undefined : await readDiscovery(folder, fingerprint)
-  let latest: DiscoveryState | undefined
-  let writtenAt = performance.now()
-  const write = async (): Promise<void> => {
-    if (latest === undefined) return
-    writtenAt = performance.now()
-    await writeFileAtomically(discoveryFile(folder, fingerprint), serialize({ fingerprint, state: latest } satisfies DiscoveryCheckpoint))
-  }
-  try {
-    const { neighbours, ...clustering } = await clusterTokens({
-      ...settings,
-      ...chooseColumns(values, settings.components, columns),
-      tokens,
-      ...(state.neighbours === undefined ? {} : { neighbours: state.neighbours }),
-      ...(checkpoint === undefined ? {} : { checkpoint }),
-      onNeighbours: (found) => {
-        state.neighbours = found
-        notify('neighbours', { k: found.k })
-      },
-      onCheckpoint: async (discovery) => {
-        latest = discovery
-        if (performance.now() - writtenAt >= 1000 * everySeconds) await write()
-      },
-      onProgress: (progress) => notify('clustering', progress),
-      signal
-    })
+  const found = (neighbours: Neighbours): void => {
+    if (state.neighbours === neighbours) return
     state.neighbours = neighbours
-    return clustering
-  } catch (error) {
-    if (signal.aborted) await write()
-    throw error
+    notify('neighbours', { k: neighbours.k })
   }
+  await clusterWork.perform(request, variant, { whole: values, half: state.half, tokens }, {
+    neighbours: state.neighbours, onNeighbours: found, onProgress: (progress) => notify('clustering', progress), signal
+  })
+  delete state.half
+  return null
 }
 
 process.title = 'spectroscope compute'
@@ -190,6 +150,11 @@ const parent = serveParent<ComputeCalls>({
     const { susceptibilities, standardErrors, tokens } = have(state.sampled, 'susceptibilities')
     const columns = susceptibilities.length / tokens
     return { susceptibilities: rows(susceptibilities, columns, first, count), standardErrors: rows(standardErrors, columns, first, count) }
+  },
+  takePart: ({ part, first, count }) => {
+    const { parts, tokens } = have(state.sampled, 'a part of the draws')
+    const susceptibilities = have(parts.at(part), 'a part')
+    return { susceptibilities: rows(susceptibilities, susceptibilities.length / tokens, first, count) }
   },
   beginMatrix: ({ tokens, components }) => {
     delete state.sampled
@@ -227,7 +192,17 @@ const parent = serveParent<ComputeCalls>({
     return previewSignal(request, { model: have(state.model, 'a preview'), study: have(state.study, 'a preview'), components, signal, onFraction: (fraction) => tellPart(fraction, undefined) })
   },
   preview: (request) => previewOf(request, (fraction) => tellPart(fraction, undefined)),
+  beginHalf: () => {
+    state.half = new Float32Array(new SharedArrayBuffer(have(state.matrix, 'half of a matrix').values.byteLength))
+    return null
+  },
+  putHalf: ({ first, values }) => {
+    have(state.half, 'rows of half of a matrix').set(values, first * have(state.matrix, 'a matrix').columns)
+    return null
+  },
+  isClustered: ({ variant, ...request }) => clusterWork.has(request, variant),
   cluster: runClustering,
+  finishClustering: ({ parts, ...request }) => clusterWork.finish(request, parts, have(state.matrix, 'a clustering').tokens, have(state.neighbours, 'a clustering')),
   takeNeighbours: ({ first, count }) => {
     const { k, indices, distances } = have(state.neighbours, 'neighbours')
     return { indices: rows(indices, k, first, count), distances: rows(distances, k, first, count) }

@@ -1,7 +1,9 @@
 import { SpectroscopeError } from '../../preload/errors'
-import type { ClusteringRecord, RunRecord } from '../../preload/records'
+import { groupKinds } from '../../preload/records'
+import type { ClusteringRecord, GroupKind, RunRecord, StudyRecord } from '../../preload/records'
 import type { Workspace } from '../store/store'
 import { interruption } from './companion'
+import type { DescribeRequest } from './messages'
 import { besideRuns } from './session'
 import type { BesideOptions, Compute } from './session'
 import { clusteredColumns, sendMatrix } from './transfer'
@@ -25,6 +27,24 @@ export const relayPart = (compute: Compute, [from, to]: readonly [number, number
 const sentShare = 0.1
 const describedShare = 0.8
 
+/** Memberships of the levels that have groups, clusters first. */
+const levelsOf = async (workspace: Workspace, { id }: RunRecord, clustering: number): Promise<DescribeRequest['levels']> => {
+  const levels: { readonly kind: GroupKind; readonly membership: Int32Array }[] = []
+  for (const kind of [...groupKinds].reverse()) {
+    const membership = await workspace.getMembership(id, { clustering, level: kind })
+    if (kind === 'cluster' || membership.some((group) => group >= 0)) levels.push({ kind, membership })
+  }
+  return levels
+}
+
+/** The subset of each studied token, as an index into the sorted names. */
+const tokenSubsets = ({ provenance, targets }: Pick<StudyRecord, 'provenance' | 'targets'>): Pick<DescribeRequest, 'subsets' | 'subsetOf'> => {
+  const names = targets.map((_, row) => provenance[row]?.subset ?? '')
+  const subsets = [...new Set(names)].sort()
+  const indices = new Map(subsets.map((subset, index) => [subset, index]))
+  return { subsets, subsetOf: Int32Array.from(targets.flatMap((positions, row) => Array.from(positions, () => indices.get(names[row])!))) }
+}
+
 /**
  * Describes a stored clustering with a compute process and stores the description. `sent` where that process has the run's matrix and the
  * clustering's neighbours already. What was stored is the same however often this is begun anew.
@@ -38,12 +58,15 @@ export const describeWith = async (
   onProgress?.({ fraction: 0, detail: 'reading what to describe' })
   if (!sent) await sendMatrix(workspace, run, compute, configuration, true)
   checkStopped()
-  const [{ probe, targets }, texts, membership] = [await workspace.getStudy(run.id), await workspace.getTexts(run.id), await workspace.getMembership(run.id, { clustering: number })]
+  const { probe, targets, provenance } = await workspace.getStudy(run.id)
+  const texts = await workspace.getTexts(run.id)
+  const levels = await levelsOf(workspace, run, number)
   checkStopped()
   const off = relayPart(compute, [sentShare, describedShare], 'describing the clusters', onProgress)
   try {
     const { columns } = await clusteredColumns(workspace, run, configuration)
-    const request = { configuration, columns, components: run.components, membership, rows: { probe, targets }, texts, seed: run.configuration.seed }
+    const about = { rows: { probe, targets }, texts, ...tokenSubsets({ provenance, targets }) }
+    const request = { configuration, columns, components: run.components, levels, ...about, seed: run.configuration.seed }
     const description = await compute.call('describe', request, { signal })
     onProgress?.({ fraction: describedShare, detail: 'storing the description' })
     await workspace.saveDescription(run.id, number, description)

@@ -5,6 +5,8 @@ import { type BlockConfiguration, type ClusteringConfiguration, type PsgldConfig
 import type { Estimate } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
 import type { RunRecord } from '../../preload/records'
+import { kernelBytes, ladderOf } from '../clustering/communities'
+import { comparisonsOf } from '../clustering/variants'
 import { listCorpusFiles } from '../corpora/readers'
 import { prepareStudy, spreadTargets } from '../corpora/study'
 import { evaluatorsOf, hasDevice, type TokensAtOnce } from '../engine/engines'
@@ -22,6 +24,7 @@ import { componentBytes, likelyRounds, pairsFor, waveBytes } from '../sampling/b
 import { chainNames, sampledNames } from '../sampling/input'
 import { Minibatches } from '../sampling/philox'
 import { rowsAtOnce, tokensFor } from '../sampling/rows'
+import { partCount } from '../sampling/splits'
 import { lanesOf, partsOf, stageBytes as usualStageBytes, stageSizes, type StageSizes } from '../sampling/stages'
 import { chooseComponents } from './checks'
 import type { Prepared } from './messages'
@@ -77,6 +80,8 @@ const measured = {
   secondsOfSeed: 2e-7,
   /** Seeds for each token, beside those whose rejection ends the search. */
   seedsPerToken: 1 / 80,
+  /** One thread: seconds of one partition into communities, per token and neighbour. */
+  secondsOfPartition: 9e-7,
   /** One thread: seconds of a description, per token and neighbour. */
   secondsOfDescription: 1e-6,
   /** What the processes take with nothing in them. */
@@ -273,8 +278,23 @@ const sumsBytes = ({ chains }: Sizes, tokens: number, { estimator }: PsgldConfig
 const sampledBytes = (sizes: Sizes, stages: StageSizes, tokens: number, components: number, sampler: PsgldConfiguration, observationIncludesProbe: boolean): number =>
   ((sampler.nBeta === 0 ? 8 : 12) + (stages.waiting ? 4 : 0) + 4 * partsOf(stages, stages.chunks)) * sizes.replicaWeights + sumsBytes(sizes, tokens, sampler, observationIncludesProbe) + tokens * (components * 16 + 4)
 
-/** The matrix, points, neighbours, the graph with its copies, and vectors of the search. */
-const clusteredBytes = (tokens: number, components: number, k: number): number => tokens * (components * 16 + k * (8 + 24 + 2 * 1.4 * 12 + 8) + 270)
+/** Matrices that are clustered for one clustering: the whole, and what it is compared with. */
+const matricesOf = ({ stability }: ClusteringConfiguration, { method }: SamplerConfiguration): number =>
+  1 + (stability ? comparisonsOf(partCount(method)).length : 0)
+
+/** Entries of the neighbour graph for each that the lists have: of a union, in both of an edge's rows. */
+const entriesPerNeighbour = 2 * 1.4
+
+/** The matrix, points, neighbours, the graph with its copies, and vectors of the search; and what is kept to compare with. */
+const clusteredBytes = (configuration: ClusteringConfiguration, sampler: SamplerConfiguration, tokens: number, components: number, threads: number): number => {
+  const { method, neighbours: k, stability, minSize } = configuration
+  const graph = k * (8 + 24 + entriesPerNeighbour * 12 + 8)
+  const half = stability ? 4 * components + 8 * k : 0
+  const layers = method === 'acl' ? 1 : ladderOf(configuration.resolution, configuration.levels, tokens, minSize).length
+  const kept = 4 * layers * matricesOf(configuration, sampler)
+  const kernels = method === 'acl' ? 0 : kernelBytes(tokens, Math.round(entriesPerNeighbour * k * tokens), Math.min(threads, layers * configuration.seeds))
+  return tokens * (components * 16 + graph + half + kept + 270) + kernels
+}
 
 const includesProbe = (corpus: RunConfiguration['corpus']): boolean => corpus?.observationIncludesProbe ?? false
 
@@ -314,13 +334,19 @@ const samplingBytes = (plan: Plan, { sampler, corpus }: RunConfiguration, { chai
     sampledBytes(sizes, stages, rows.tokens, components.length, sampler, includesProbe(corpus))
 }
 
+/** χ̂ from every part of the draws. */
+const partsBytes = ({ components, rows: { tokens } }: Plan, { method }: SamplerConfiguration): number =>
+  4 * partCount(method) * tokens * components.length
+
 /** While sampling, and at most. */
 const memoryOf = (plan: Plan, configuration: RunConfiguration, sampled: Sampled): { readonly sampling: number; readonly all: number } => {
   const { rows: { tokens }, components, corpusBytes, architecture } = plan
-  const { clustering } = configuration
+  const { clustering, sampler } = configuration
   const weights = 4 * parametersOf(architecture)
-  const sampling = samplingBytes(plan, configuration, sampled)
-  const grouping = clustering === false ? 0 : weights + sampled.threads * measured.threadBytes + clusteredBytes(tokens, components.length, suitClustering(clustering, tokens).neighbours)
+  // Parts of chains take the place of what is counted for the halves that their reliability is of.
+  const parts = sampler.method === 'psgld' ? 0 : partsBytes(plan, sampler)
+  const sampling = samplingBytes(plan, configuration, sampled) + parts
+  const grouping = clustering === false ? 0 : weights + sampled.threads * measured.threadBytes + clusteredBytes(suitClustering(clustering, tokens), sampler, tokens, components.length, sampled.threads)
   return { sampling: measured.processBytes + sampling, all: measured.processBytes + Math.max(weights + corpusBytes, sampling, grouping) }
 }
 
@@ -379,7 +405,7 @@ export const pieceBytes = async (configuration: RunConfiguration, baseFolder: st
 const diskOf = (plan: Plan, { sampler, clustering, corpus }: RunConfiguration, sizes: Sizes): number => {
   const { rows, components } = plan
   const ids = sum([...rows.sampling, ...rows.observation, ...rows.probe])
-  const results = rows.tokens * (components.length * 8 + 20) + ids * 4
+  const results = rows.tokens * (components.length * 8 + 20) + partsBytes(plan, sampler) + ids * 4
   const clusters = clustering === false ? 0 : rows.tokens * (suitClustering(clustering, rows.tokens).neighbours * 8 + 40)
   if (sampler.method !== 'psgld') {
     const sums = blocksBytes(plan, chainsOf(plan, sampler), sampler)
@@ -389,10 +415,26 @@ const diskOf = (plan: Plan, { sampler, clustering, corpus }: RunConfiguration, s
   return results + clusters + 2 * checkpoint
 }
 
-const clusterSeconds = ({ neighbours, alpha, maxRejections }: ClusteringConfiguration, tokens: number, threads: number): number => {
-  const seeds = maxRejections + tokens * measured.seedsPerToken
-  const search = (seeds * tokens * neighbours * measured.secondsOfSeed * Math.min(1, 0.001 / alpha)) / threads
-  return search + tokens * neighbours * measured.secondsOfDescription
+const searchSeconds = (configuration: ClusteringConfiguration, tokens: number, threads: number): number => {
+  const entries = tokens * configuration.neighbours
+  if (configuration.method === 'acl') {
+    const { alpha, maxRejections } = configuration
+    const seeds = maxRejections + tokens * measured.seedsPerToken
+    return (seeds * entries * measured.secondsOfSeed * Math.min(1, 0.001 / alpha)) / threads
+  }
+  const { resolution, levels, seeds, minSize } = configuration
+  const partitions = ladderOf(resolution, levels, tokens, minSize).length * (seeds === 1 ? 1 : seeds + 1)
+  return (partitions * entries * measured.secondsOfPartition) / Math.min(threads, seeds)
+}
+
+/** Seconds of the search for neighbours, which is a stage of its own for the whole, and of all that comes after it. */
+const clusterSeconds = (
+  configuration: ClusteringConfiguration, sampler: SamplerConfiguration, tokens: number, components: number, threads: number
+): { readonly neighbours: number; readonly cluster: number } => {
+  const neighbours = (tokens * tokens * components) / (measured.distancesPerSecond * threads)
+  const matrices = matricesOf(configuration, sampler)
+  const describing = tokens * configuration.neighbours * measured.secondsOfDescription
+  return { neighbours, cluster: matrices * searchSeconds(configuration, tokens, threads) + (matrices - 1) * neighbours + describing }
 }
 
 interface Speed {
@@ -448,8 +490,7 @@ export const estimateRun = async (configuration: RunConfiguration, baseFolder: s
     seconds: {
       prepare: 1 + corpusBytes / measured.textBytesPerSecond,
       sample: work.operations / speed.operations,
-      neighbours: clustering === false ? 0 : (tokens * tokens * components.length) / (measured.distancesPerSecond * working),
-      cluster: clustering === false ? 0 : clusterSeconds(suitClustering(clustering, tokens), tokens, working)
+      ...(clustering === false ? { neighbours: 0, cluster: 0 } : clusterSeconds(suitClustering(clustering, tokens), sampler, tokens, components.length, working))
     },
     memoryBytes: Math.round(memoryOf(plan, configuration, { chains, engine: rate.engine, threads }).all),
     diskBytes: Math.round(diskOf(plan, configuration, sizes)),

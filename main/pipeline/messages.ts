@@ -1,5 +1,7 @@
-import type { Clustering, ClusteringProgress } from '../clustering/cluster'
-import type { Texts } from '../clustering/patterns'
+import type { ClusteringProgress } from '../clustering/cluster'
+import type { DescribeOrder } from '../clustering/describe'
+import type { Structure } from '../clustering/structure'
+import type { Variant } from '../clustering/variants'
 import type { ChainTrace, ComponentDiagnostics } from '../sampling/diagnostics'
 import type { ChainName, SamplingInput, SamplingProgress, TracePoint } from '../sampling/input'
 import type { ClusteringConfiguration, RunConfiguration } from '../../preload/configuration'
@@ -38,7 +40,7 @@ export interface SampleRequest extends Pick<SamplingInput, 'components' | 'sampl
   readonly basis: string
 }
 
-/** What sampling found, less its two matrices, which are fetched in blocks of rows. */
+/** What sampling found, less its matrices, which are fetched in blocks of rows. */
 export interface Sampled {
   readonly tokens: number
   /** Names of the columns: the components asked for, less those whose chains all failed. */
@@ -46,6 +48,8 @@ export interface Sampled {
   readonly initialLoss: number
   readonly diagnostics: readonly ComponentDiagnostics[]
   readonly traces: readonly ChainTrace[]
+  /** How many parts of the draws there are estimates of. */
+  readonly parts: number
   /** Bytes of the sums that were kept; null where none were. */
   readonly keptSums: number | null
 }
@@ -111,19 +115,12 @@ export interface ClusterRequest {
   readonly fingerprint: string
 }
 
-export type Clustered = Omit<Clustering, 'neighbours'>
-
-export interface DescribeRequest {
-  readonly configuration: ClusteringConfiguration
-  /** Columns that were clustered by. */
-  readonly columns: readonly number[]
-  readonly components: readonly string[]
-  /** Cluster of every token. */
-  readonly membership: Int32Array
-  readonly rows: Pick<StudyRecord, 'probe' | 'targets'>
-  readonly texts: Texts
-  readonly seed: number
+export interface VariantRequest extends ClusterRequest {
+  readonly variant: Variant
 }
+
+/** What `describe` adds to the matrix and the neighbours that the process has. */
+export type DescribeRequest = Omit<DescribeOrder, 'matrix' | 'tokens' | 'neighbours'>
 
 export interface LayOutRequest {
   readonly columns: readonly number[]
@@ -153,11 +150,24 @@ export interface ComputeCalls {
   readonly samplePiece: { readonly parameters: PieceRequest; readonly result: { readonly failed: readonly { readonly component: string; readonly chain: number; readonly message: string }[] } }
   readonly gather: { readonly parameters: GatherRequest; readonly result: Gathered }
   readonly takeSusceptibilities: { readonly parameters: Block; readonly result: { readonly susceptibilities: Float32Array; readonly standardErrors: Float32Array } }
+  /** Rows of the estimate from one part of the draws. */
+  readonly takePart: {
+    readonly parameters: Block & { readonly part: number }
+    readonly result: { readonly susceptibilities: Float32Array }
+  }
   readonly beginMatrix: { readonly parameters: { readonly tokens: number; readonly components: number }; readonly result: null }
   readonly putMatrix: { readonly parameters: { readonly first: number; readonly values: Float32Array }; readonly result: null }
   readonly beginNeighbours: { readonly parameters: { readonly tokens: number; readonly k: number }; readonly result: null }
   readonly putNeighbours: { readonly parameters: { readonly first: number; readonly indices: Int32Array; readonly distances: Float32Array }; readonly result: null }
-  readonly cluster: { readonly parameters: ClusterRequest; readonly result: Clustered }
+  /** Half of the draws, likewise; let go of when it is clustered. */
+  readonly beginHalf: { readonly parameters: null; readonly result: null }
+  readonly putHalf: { readonly parameters: { readonly first: number; readonly values: Float32Array }; readonly result: null }
+  /** Whether a matrix is clustered already, so that it need not be sent. */
+  readonly isClustered: { readonly parameters: VariantRequest; readonly result: boolean }
+  /** Clusters one matrix; what it came to is kept until all are there. */
+  readonly cluster: { readonly parameters: VariantRequest; readonly result: null }
+  /** Puts together a clustering of the whole and what it is compared with: halves of so many parts of the draws. */
+  readonly finishClustering: { readonly parameters: ClusterRequest & { readonly parts: number }; readonly result: Structure }
   /** Of the matrix and the neighbours that were sent; of the patterns alone where neither was. */
   readonly describe: { readonly parameters: DescribeRequest; readonly result: ClusteringDescription }
   readonly layOut: { readonly parameters: LayOutRequest; readonly result: LayoutRecord }

@@ -5,9 +5,11 @@ import { messageOf, SpectroscopeError } from '../../preload/errors'
 import { stageNames } from '../../preload/records'
 import type { ClusteringRecord, EngineProvenance, GatheredProvenance, Provenance, RunChanges, RunRecord, StageName, StageRecord, TracePointRecord } from '../../preload/records'
 import { makeFolder } from '../base/files'
+import { wholeVariant } from '../clustering/variants'
 import type { Workspace } from '../store/store'
 import { checkNeighbours } from './checks'
 import { Companion, interruption } from './companion'
+import { compareWith } from './comparisons'
 import { describeWith } from './describe'
 import type { PartProgress } from './describe'
 import { diagnosticsRecords } from './diagnostics'
@@ -305,19 +307,25 @@ class Runner {
         if (!reused) kept = keep().catch(companion.fail)
       })
     ]
+    const parts = configuration.stability ? await this.#workspace.countParts(id) : 0
+    if (configuration.stability && parts === 0) {
+      this.#options.onEvent({ type: 'note', message: 'The parts of the draws are not kept of this run, so nothing can be said of the stability of its clusters; sample it anew, or continue it with more rounds.' })
+    }
     const request = {
       configuration, columns, components, seed, threads: this.#threads, folder: this.#folder, everySeconds: this.#options.checkpointSeconds,
-      fingerprint: fingerprintOf([programVersion, id, provenance.modelHash, provenance.studyHash, components, configuration, seed])
+      fingerprint: fingerprintOf([programVersion, id, provenance.modelHash, provenance.studyHash, components, configuration, seed, parts])
     }
     try {
-      const { clusters, leftover, ending, attempts, edges, volume } = await companion.during(async (signal) => {
-        const clustered = await compute.call('cluster', request, { signal })
+      const structure = await companion.during(async (signal) => {
+        await compute.call('cluster', { ...request, variant: wholeVariant }, { signal })
         await kept
-        return clustered
+        off.splice(0).forEach((remove) => remove())
+        await compareWith(compute, this.#workspace, this.#run, request, parts, { signal, onProgress: (progress) => this.#options.onEvent({ type: 'progress', progress }) })
+        return compute.call('finishClustering', { ...request, parts }, { signal })
       })
       this.#clusteredBy = compute
       return await this.#workspace.transaction(id, async (writer) => {
-        const saved = await writer.saveClustering({ name, configuration, seed, clusters, leftover, ending, attempts, edges, volume })
+        const saved = await writer.saveClustering({ ...structure, name, seed })
         if (own) await writer.completeStage(this.#completed('cluster'))
         return saved
       })
@@ -428,8 +436,16 @@ const unsoundWords = (components: readonly string[], included: boolean): string 
     : `${names} ${components.length === 1 ? 'is' : 'are'} left out of the clustering: the effective share of the draws is below 0.3, so the estimate does not hold; "sampler.method": "psgld" samples ${components.length === 1 ? 'it' : 'them'}.`
 }
 
-const clusteringName = ({ neighbours, symmetrize, whiten, alpha, rule }: ClusteringConfiguration): string =>
-  [`k ${neighbours}`, ...(symmetrize === 'union' ? [] : [symmetrize]), ...(whiten ? ['whitened'] : []), ...(alpha === 0.001 ? [] : [`alpha ${alpha}`]), ...(rule === 'local' ? [] : [rule])].join(', ')
+const usualAcl = { alpha: 0.001, rule: 'local' }
+
+/** What tells a clustering from others of its run, where nobody gave it a name. */
+const clusteringName = (configuration: ClusteringConfiguration): string => {
+  const { method, neighbours, symmetrize, whiten } = configuration
+  const own = method === 'acl'
+    ? [...(configuration.alpha === usualAcl.alpha ? [] : [`alpha ${configuration.alpha}`]), ...(configuration.rule === usualAcl.rule ? [] : [configuration.rule])]
+    : configuration.resolution === 'auto' ? [] : [`resolution ${configuration.resolution}`]
+  return [method === 'acl' ? 'ACL' : 'communities', `k ${neighbours}`, ...(symmetrize === 'union' ? [] : [symmetrize]), ...(whiten ? ['whitened'] : []), ...own].join(', ')
+}
 
 /** Makes a run in the workspace that nobody works on yet; `resumeRun` does. */
 export const createRun = async (workspace: Workspace, configuration: RunConfiguration, baseFolder: string, name?: string, provenance: Provenance = {}): Promise<RunRecord> =>

@@ -13,12 +13,20 @@ const blocks = function* (tokens: number, width: number): Generator<Block> {
   for (let first = 0; first < tokens; first += each) yield { first, count: Math.min(each, tokens - first) }
 }
 
-/** The matrix and its standard errors, from the compute process into a transaction. */
-export const storeMatrix = async (compute: Compute, writer: RunWriter, { tokens, components, initialLoss }: Sampled): Promise<void> => {
+/** The matrix, its standard errors and its parts, from the compute process into a transaction. */
+export const storeMatrix = async (compute: Compute, writer: RunWriter, sampled: Sampled): Promise<void> => {
+  const { tokens, components, initialLoss, parts } = sampled
   await writer.beginSusceptibilities(components, initialLoss)
   for (const block of blocks(tokens, components.length)) {
     const { susceptibilities, standardErrors } = await compute.call('takeSusceptibilities', block)
     await writer.appendSusceptibilities(susceptibilities, standardErrors)
+  }
+  await writer.beginParts(parts)
+  for (let part = 0; part < parts; part++) {
+    for (const block of blocks(tokens, components.length)) {
+      const { susceptibilities } = await compute.call('takePart', { part, ...block })
+      await writer.appendPart(part, susceptibilities)
+    }
   }
 }
 
@@ -39,6 +47,12 @@ export const sendColumns = async (workspace: Workspace, { id, tokens, components
     const { susceptibilities } = await workspace.readSusceptibilities(id, first, count)
     await compute.call('putMatrix', { first, values: susceptibilities })
   }
+}
+
+/** χ̂ of one half of the draws, likewise. */
+export const sendHalf = async (workspace: Workspace, { id, tokens, components }: RunRecord, compute: Compute, parts: readonly number[]): Promise<void> => {
+  await compute.call('beginHalf', null)
+  for (const { first, count } of blocks(tokens, components.length)) await compute.call('putHalf', { first, values: await workspace.readHalf(id, parts, first, count) })
 }
 
 /** The neighbours that are kept for these settings, likewise. True if there were any. */

@@ -1,11 +1,12 @@
 import { setImmediate } from 'node:timers/promises'
-import type { BlockConfiguration } from '../../preload/configuration'
+import { type BlockConfiguration, blockCount } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import type { BlockDiagnostics, RemainderRecord } from '../../preload/records'
 import type { Precision } from '../../preload/precisions'
 import type { ComponentDiagnostics, FailedChain } from './diagnostics'
 import { halfRemedy, type SamplingResult } from './estimates'
 import { correlationOverRows, drawVariance, reliabilityInterval } from './reliability'
+import { splitsOf } from './splits'
 import { centreHalves } from './susceptibility'
 
 /** What there is to know of one block of draws, beside its sums. */
@@ -99,14 +100,17 @@ const valueAt = ({ members, plain, product, constant }: Combination, sums: Block
   return value
 }
 
-const columnOf = (combination: Combination, sums: Blocks<BlockSums>): Float64Array => Float64Array.from(sums[0].slopes, (_, token) => valueAt(combination, sums, token))
+const columnOf = (combination: Combination, sums: Blocks<BlockSums>): Float64Array => {
+  const column = new Float64Array(sums[0].slopes.length)
+  for (let token = 0; token < column.length; token++) column[token] = valueAt(combination, sums, token)
+  return column
+}
 
 /** χ̂ of every token from some of the blocks, float64 [tokens]. */
 export const combinedColumns = (records: Blocks<BlockRecord>, sums: Blocks<BlockSums>, sampler: BlockConfiguration, members: readonly number[]): Float64Array =>
   columnOf(combine(members, records.map((record) => tallyOf(record, sampler)), sampler), sums)
 
-/** The three ways to split the blocks in halves; even and odd turns first. */
-const halvings = [[[0, 2], [1, 3]], [[0, 1], [2, 3]], [[0, 3], [1, 2]]] as const
+const halvings = splitsOf(blockCount)
 
 export interface BlockEstimate {
   /** χ̂ from all draws, float64 [tokens]. */
@@ -228,7 +232,7 @@ interface Column {
 /** What is added to a column of first order, and what there is to say of it: see remainder.ts. */
 export interface Remainder {
   readonly record: RemainderRecord
-  /** Added to χ̂ and to both halves, [tokens]; null where it is only told. */
+  /** Added to χ̂ and to each of its parts, [tokens]; null where it is only told. */
   readonly column: Float64Array | null
 }
 
@@ -244,6 +248,7 @@ export const resultOfBlocks = async (settings: Settings, rowStarts: Int32Array, 
   checkBlocks(settings, components)
   const susceptibilities = new Float32Array(tokens * components.length)
   const standardErrors = new Float32Array(tokens * components.length)
+  const parts = Array.from({ length: blockCount }, () => new Float32Array(susceptibilities.length))
   const pairs: [Float32Array, Float32Array][] = []
   const columns: Column[] = []
   for (const [column, component] of components.entries()) {
@@ -253,10 +258,14 @@ export const resultOfBlocks = async (settings: Settings, rowStarts: Int32Array, 
     for (const at of own) sums.push(await sampled.sums(at))
     const estimate = estimateBlocks(records, sums, sampler, rowStarts)
     const remainder = remainders.get(component)
-    for (let token = 0; token < tokens; token++) {
-      susceptibilities[token * components.length + column] = estimate.susceptibilities[token] + (remainder?.column?.[token] ?? 0)
-      standardErrors[token * components.length + column] = estimate.standardErrors[token]
+    const place = (values: Float64Array, matrix: Float32Array, added?: Float64Array | null): void => {
+      for (let token = 0; token < tokens; token++) {
+        matrix[token * components.length + column] = values[token] + (added?.[token] ?? 0)
+      }
     }
+    place(estimate.susceptibilities, susceptibilities, remainder?.column)
+    place(estimate.standardErrors, standardErrors)
+    parts.forEach((part, block) => place(combinedColumns(records, sums, sampler, [block]), part, remainder?.column))
     const { reliability, low, high } = reliabilityInterval(estimate.splits[0], rowStarts, estimate.drawVariance)
     const phis = records.flatMap((record) => record.phis)
     const { cosine, norm } = sampler.method === 'first-order' ? gradientsOf(records, sums, sampler) : { cosine: null, norm: mean(records.flatMap(({ gradientNorms }) => gradientNorms)) }
@@ -285,5 +294,5 @@ export const resultOfBlocks = async (settings: Settings, rowStarts: Int32Array, 
       blocks: { ...own, reliabilityBounds, centredReliabilityBounds: [centred.low, centred.high] }
     }
   })
-  return { tokens, components, susceptibilities, standardErrors, initialLoss, diagnostics, traces: [] }
+  return { tokens, components, susceptibilities, standardErrors, parts, initialLoss, diagnostics, traces: [] }
 }

@@ -34,6 +34,13 @@ export interface SamplingResult {
   readonly susceptibilities: Float32Array
   /** [tokens, components]. */
   readonly standardErrors: Float32Array
+  /**
+   * χ̂ from each independent part of the draws, [tokens, components] each, in nats²: from every block alone (four), or
+   * from the first and from the second half of every chain's draws (two). Their mean is χ̂ up to rounding with
+   * `first-order`, and with `gradient` at nβ = 0; otherwise it is not exactly, as weights are normalised and φ is
+   * centred within each part alone.
+   */
+  readonly parts: readonly Float32Array[]
   /** L(w*) in nats. */
   readonly initialLoss: number
   /** In order of the components asked for, then `full` when the estimator samples it. */
@@ -102,19 +109,19 @@ export const resultOf = async (settings: Settings, sampled: SampledChains): Prom
   const components = asked.filter((name) => alive.some(({ component }) => component === name))
   const susceptibilities = new Float32Array(tokens * components.length)
   const standardErrors = new Float32Array(tokens * components.length)
-  const halves: [Float32Array, Float32Array][] = []
+  const parts = [new Float32Array(susceptibilities.length), new Float32Array(susceptibilities.length)] as const
   const reliabilities = new Map<string, number>()
   for (const [column, component] of components.entries()) {
     const result = estimate(await groupsOf(sampled, component), full)
     for (let token = 0; token < tokens; token++) {
       susceptibilities[token * components.length + column] = result.susceptibilities[token]
       standardErrors[token * components.length + column] = result.standardErrors[token]
+      for (const half of [0, 1] as const) parts[half][token * components.length + column] = result.halves[half][token]
     }
     reliabilities.set(component, reliability(...result.halves))
-    halves.push([Float32Array.from(result.halves[0]), Float32Array.from(result.halves[1])])
     await setImmediate()
   }
-  const centred = centredReliabilities(halves)
+  const centred = centredReliabilities(parts, components.length)
   const diagnostics = [...new Set(chains.map(({ component }) => component))].map((component) => {
     const own = chains.filter((chain) => chain.component === component)
     return {
@@ -125,5 +132,5 @@ export const resultOf = async (settings: Settings, sampled: SampledChains): Prom
     }
   })
   const traces = chains.map(({ component, chain, losses, distances }) => ({ component, chain, losses, distances }))
-  return { tokens, components, susceptibilities, standardErrors, initialLoss, diagnostics, traces }
+  return { tokens, components, susceptibilities, standardErrors, parts, initialLoss, diagnostics, traces }
 }

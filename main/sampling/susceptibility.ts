@@ -130,27 +130,58 @@ export const reliability = (first: ArrayLike<number>, second: ArrayLike<number>)
   return Number.isFinite(r) ? reliabilityOf(r) : 0
 }
 
-/** Standardises columns [tokens], then centres their rows (METHOD section 5.1), in place; a constant column becomes 0 before rows are centred. */
-export const standardised = (columns: readonly Float32Array[]): void => {
-  const rowMeans = new Float64Array(columns[0].length)
-  for (const column of columns) {
-    const { mean, deviation } = meanAndDeviation(column)
-    const scale = deviation > 0 ? 1 / deviation : 0
-    for (let i = 0; i < column.length; i++) {
-      column[i] = (column[i] - mean) * scale
-      rowMeans[i] += column[i] / columns.length
-    }
-  }
-  for (const column of columns) for (let i = 0; i < column.length; i++) column[i] -= rowMeans[i]
+/** Scales a column to mean 0 and standard deviation 1, in place; a constant column becomes 0. */
+const standardise = (column: Float32Array): void => {
+  const { mean, deviation } = meanAndDeviation(column)
+  const scale = deviation > 0 ? 1 / deviation : 0
+  for (let i = 0; i < column.length; i++) column[i] = (column[i] - mean) * scale
+}
+
+const addShare = (sums: Float64Array, column: Float32Array, columns: number): void => {
+  for (let i = 0; i < column.length; i++) sums[i] += column[i] / columns
+}
+
+const centre = (column: Float32Array, rowMeans: Float64Array): void => {
+  for (let i = 0; i < column.length; i++) column[i] -= rowMeans[i]
 }
 
 /** Pairs of columns as clustering sees them: each half's columns standardised, then its rows centred (METHOD section 5.1). Changes them. */
 export const centreHalves = (halves: readonly (readonly [Float32Array, Float32Array])[]): void => {
-  for (const half of [0, 1] as const) standardised(halves.map((pair) => pair[half]))
+  for (const half of [0, 1] as const) {
+    const columns = halves.map((pair) => pair[half])
+    const rowMeans = new Float64Array(columns[0].length)
+    columns.forEach(standardise)
+    for (const column of columns) addShare(rowMeans, column, columns.length)
+    for (const column of columns) centre(column, rowMeans)
+  }
 }
 
-/** Reliability of every column as clustering sees it. Changes the columns. */
-export const centredReliabilities = (halves: readonly (readonly [Float32Array, Float32Array])[]): number[] => {
-  centreHalves(halves)
-  return halves.length === 1 ? [0] : halves.map(([first, second]) => reliability(first, second))
+interface StandardisedColumns {
+  readonly columnAt: (column: number) => Float32Array
+  readonly rowMeans: Float64Array
+}
+
+/** Columns of a matrix [tokens, columns], standardised, each made when it is asked for; and the row means of all. */
+const standardisedColumns = (matrix: Float32Array, columns: number): StandardisedColumns => {
+  const rowMeans = new Float64Array(matrix.length / columns)
+  const columnAt = (column: number): Float32Array => {
+    const values = new Float32Array(rowMeans.length)
+    for (let token = 0; token < values.length; token++) values[token] = matrix[token * columns + column]
+    standardise(values)
+    return values
+  }
+  for (let column = 0; column < columns; column++) addShare(rowMeans, columnAt(column), columns)
+  return { columnAt, rowMeans }
+}
+
+/** Reliability of every column as clustering sees it (METHOD section 5.1), from both halves' [tokens, columns]. */
+export const centredReliabilities = (halves: readonly [Float32Array, Float32Array], columns: number): number[] => {
+  if (columns === 1) return [0]
+  const [first, second] = halves.map((half) => standardisedColumns(half, columns))
+  return Array.from({ length: columns }, (_, column) => {
+    const pair = [first.columnAt(column), second.columnAt(column)] as const
+    centre(pair[0], first.rowMeans)
+    centre(pair[1], second.rowMeans)
+    return reliability(...pair)
+  })
 }

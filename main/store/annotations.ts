@@ -44,30 +44,40 @@ export const getAllAnnotations = async (connection: DuckDBConnection, run: strin
   return [...clusterings].map(([clustering, annotations]) => ({ clustering, annotations: annotations.sort(byTarget) }))
 }
 
-/** Status of each cluster that has one: its own, or where it has none, that of a merge that it is in. */
-const statusesOf = (annotations: readonly Annotation[]): Map<number, LabelStatus> => {
+/**
+ * Status of each cluster that has one: its own, or where it has none, that of a merge that it is in. Groups above,
+ * which are numbered from `clusters` on, have none here.
+ */
+const statusesOf = (annotations: readonly Annotation[], clusters: number): Map<number, LabelStatus> => {
   const statuses = new Map<number, LabelStatus>()
-  for (const { target, status } of annotations) if (target.startsWith('cluster:') && status !== 'unseen') statuses.set(placeOf(target)[1], status)
-  for (const { target, status, clusters = [] } of annotations) {
+  for (const { target, status } of annotations) {
+    const [, cluster] = placeOf(target)
+    if (target.startsWith('cluster:') && status !== 'unseen' && cluster < clusters) statuses.set(cluster, status)
+  }
+  for (const { target, status, clusters: merged = [] } of annotations) {
     if (!target.startsWith('merge:') || status === 'unseen') continue
-    for (const cluster of clusters) if (!statuses.has(cluster)) statuses.set(cluster, status)
+    for (const cluster of merged) if (cluster < clusters && !statuses.has(cluster)) statuses.set(cluster, status)
   }
   return statuses
 }
 
 export const countLabels = async (connection: DuckDBConnection): Promise<LabelCounts[]> => {
-  const rows = await select(connection, 'SELECT id, clustering, target, body FROM annotations JOIN runs ON run = runs.number ORDER BY runs.number, clustering')
-  const groups = new Map<string, { run: string; clustering: number; annotations: Annotation[] }>()
+  const rows = await select(
+    connection,
+    `SELECT id, clustering, clusters, target, body FROM annotations JOIN clusterings USING (run, clustering)
+     JOIN runs ON run = runs.number ORDER BY runs.number, clustering`
+  )
+  const groups = new Map<string, { run: string; clustering: number; clusters: number; annotations: Annotation[] }>()
   for (const row of rows) {
     const [run, clustering] = [row.id as string, row.clustering as number]
     const key = `${run} ${clustering}`
-    const group = groups.get(key) ?? { run, clustering, annotations: [] }
+    const group = groups.get(key) ?? { run, clustering, clusters: row.clusters as number, annotations: [] }
     groups.set(key, group)
     group.annotations.push(annotationOf(row))
   }
-  return [...groups.values()].map(({ run, clustering, annotations }) => {
+  return [...groups.values()].map(({ run, clustering, clusters, annotations }) => {
     const counts: Partial<Record<LabelStatus, number>> = {}
-    for (const status of statusesOf(annotations).values()) counts[status] = (counts[status] ?? 0) + 1
+    for (const status of statusesOf(annotations, clusters).values()) counts[status] = (counts[status] ?? 0) + 1
     return { run, clustering, counts }
   })
 }
@@ -208,10 +218,13 @@ export const applyAnnotations = async (connection: DuckDBConnection, journal: Jo
   const afters = new Map(edits.map(({ target, after }) => [target, after]))
   const targets = [...afters.keys()]
   if ((await doneBefore(connection, id)) !== undefined) return changedNow(connection, run, clustering, targets)
-  const { number, clustering: { clusters, leftoverSize } } = await knownClustering(connection, run, clustering)
+  const { number, clustering: { clusters, groupsAbove, leftoverSize } } = await knownClustering(
+    connection, run, clustering
+  )
   const missing = targets.find((target) => {
     const [kind, cluster] = placeOf(target)
-    return kind === 0 && !(cluster === leftoverCluster ? leftoverSize > 0 : cluster >= 0 && cluster < clusters)
+    return kind === 0
+      && !(cluster === leftoverCluster ? leftoverSize > 0 : cluster >= 0 && cluster < clusters + groupsAbove)
   })
   if (missing !== undefined) throw new SpectroscopeError('input', `Clustering ${clustering} of run ${run} has no ${missing.replace(':', ' ')}; choose one that it has.`)
   await journaled(connection, journal, id ?? null, async (next) => {

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { DOUBLE, DuckDBDataChunk, FLOAT, INTEGER, LIST, VARCHAR } from '@duckdb/node-api'
+import { BOOLEAN, DOUBLE, DuckDBDataChunk, FLOAT, INTEGER, LIST, VARCHAR } from '@duckdb/node-api'
 import type { DuckDBConnection, DuckDBType, DuckDBValue } from '@duckdb/node-api'
 import type bindings from '@duckdb/node-bindings'
 import { concatenate } from '../base/concatenate'
@@ -11,11 +11,16 @@ type Vector = bindings.Vector
 type Numbers = Int32Array | Float32Array | Float64Array
 type NumbersConstructor<T extends Numbers> = new (length: number) => T
 
-/** A column of rows to append: numbers, texts, one number for all, or lists (`ends[i]` is where list i ends in `values`). */
+/**
+ * A column of rows to append: numbers, 0 and 1 for false and true, texts, one number for all, numbers of which some
+ * are NULL, or lists (`ends[i]` is where list i ends in `values`).
+ */
 export type Column =
   | number
   | Numbers
-  | readonly string[]
+  | Uint8Array
+  | readonly (string | null)[]
+  | { readonly optional: Numbers; readonly isNull: (value: number) => boolean }
   | { readonly values: Int32Array | Float32Array; readonly ends: (row: number) => number }
 
 /** Lists of one width each, from a row-major matrix. */
@@ -28,13 +33,25 @@ export const raggedLists = (arrays: readonly (Int32Array | Float32Array)[]): Col
   return { values: concatenate(arrays), ends: (row) => ends[row] }
 }
 
-const isTexts = (column: Column): column is readonly string[] => Array.isArray(column)
+/** Real numbers, with NULL for NaN. */
+export const realsOrNull = (values: Float32Array | Float64Array): Column =>
+  ({ optional: values, isNull: Number.isNaN })
+
+/** Whole numbers from 0 on, with NULL for those below. */
+export const indicesOrNull = (values: Int32Array): Column => ({ optional: values, isNull: (value) => value < 0 })
+
+const isTexts = (column: Column): column is readonly (string | null)[] => Array.isArray(column)
 
 const numberType = (values: Numbers): DuckDBType => (values instanceof Int32Array ? INTEGER : values instanceof Float32Array ? FLOAT : DOUBLE)
-const typeOf = (column: Column): DuckDBType =>
-  typeof column === 'number' ? INTEGER : isTexts(column) ? VARCHAR : 'values' in column && 'ends' in column ? LIST(numberType(column.values)) : numberType(column)
+const typeOf = (column: Column): DuckDBType => {
+  if (typeof column === 'number') return INTEGER
+  if (isTexts(column)) return VARCHAR
+  if (column instanceof Uint8Array) return BOOLEAN
+  if ('optional' in column) return numberType(column.optional)
+  return 'ends' in column ? LIST(numberType(column.values)) : numberType(column)
+}
 
-const copyInto = (vector: Vector, values: Numbers | BigUint64Array): void => {
+const copyInto = (vector: Vector, values: Numbers | BigUint64Array | Uint8Array): void => {
   const own = values.buffer instanceof ArrayBuffer ? values : values.slice()
   duckdb.copy_data_to_vector(vector, 0, own.buffer as ArrayBuffer, own.byteOffset, own.byteLength)
 }
@@ -55,10 +72,29 @@ const fillLists = (vector: Vector, { values, ends }: Extract<Column, { ends: unk
   copyInto(duckdb.list_vector_get_child(vector), values.subarray(start, from))
 }
 
+const fillSome = (
+  vector: Vector, { optional, isNull }: Extract<Column, { optional: unknown }>, first: number, count: number
+): void => {
+  const values = optional.subarray(first, first + count)
+  copyInto(vector, values)
+  // One bit a row, in words of 64.
+  const bits = new Uint8Array(8 * Math.ceil(count / 64)).fill(0xff)
+  let complete = true
+  values.forEach((value: number, row: number) => {
+    if (!isNull(value)) return
+    complete = false
+    bits[row >> 3] &= ~(1 << (row & 7))
+  })
+  if (complete) return
+  duckdb.vector_ensure_validity_writable(vector)
+  duckdb.copy_data_to_vector_validity(vector, 0, bits.buffer, 0, bits.byteLength)
+}
+
 const fill = (chunk: DuckDBDataChunk, index: number, column: Column, first: number, count: number): void => {
   const vector = duckdb.data_chunk_get_vector(chunk.chunk, index)
   if (typeof column === 'number') copyInto(vector, new Int32Array(count).fill(column))
   else if (isTexts(column)) chunk.setColumnValues(index, column.slice(first, first + count))
+  else if ('optional' in column) fillSome(vector, column, first, count)
   else if ('ends' in column) fillLists(vector, column, first, count)
   else copyInto(vector, column.subarray(first, first + count))
 }

@@ -6,10 +6,12 @@ import { callSchemas } from '../../preload/contract-calls'
 import type { ClusterDetails, ClusterLayout, GalleryPage, TokenDetails } from '../../preload/contract-explore'
 import type { HeatMap } from '../../preload/contract-runs'
 import type {
-  ClusteringDescription, ClusterProfile, ColumnSpread, ClusteringRecord, ClusterSummary, DiagnosticsRecord, DocumentRecord, LayoutRecord, LeftoverKind, RowProvenance, RunRecord,
-  TokenInContext, TraceRecord
+  ClusteringDescription, ClusterProfile, ColumnSpread, ClusteringRecord, ClusterSummary, DiagnosticsRecord,
+  DocumentRecord, LayoutRecord, LeftoverKind, LevelDescription, NewClustering,
+  NewGroup, ResolutionPoint, RowProvenance, RuleRecord, RunRecord, StabilityRecord, TokenInContext, TraceRecord
 } from '../../preload/records'
-import { stageNames } from '../../preload/records'
+import { groupKinds, stageNames } from '../../preload/records'
+import type { TreeNode } from '../base/group-tree'
 import type { Edges } from './exploration'
 import type { ClusteringAnnotations, LabelCounts, Undone } from './labelling'
 import type { PackedOverview } from './overview-packing'
@@ -22,6 +24,7 @@ const object = <T extends object>(): z.ZodType<T> => z.custom<T>((value) => type
 const integers = z.custom<Int32Array>((value) => value instanceof Int32Array, 'expected an Int32Array')
 const floats = z.custom<Float32Array>((value) => value instanceof Float32Array, 'expected a Float32Array')
 const doubles = z.custom<Float64Array>((value) => value instanceof Float64Array, 'expected a Float64Array')
+const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'expected a Uint8Array')
 const real = z.custom<number>((value) => typeof value === 'number', 'expected a number')
 const context = { before: index.max(4096).optional(), after: index.max(4096).optional() }
 
@@ -29,17 +32,29 @@ const study = z.object({
   sampling: z.array(integers), observation: z.array(integers), probe: z.array(integers), targets: z.array(integers),
   provenance: z.array(object<RowProvenance>()), documents: z.array(object<DocumentRecord>()), hash: z.string()
 })
+const newGroup = z.object({
+  order: index, kind: z.enum(groupKinds), parent: index.nullable(), seed: index.nullable(), members: integers,
+  conductance: real,
+  conductanceWhenCut: real.nullable(), stability: real.nullable(), strengths: floats.nullable()
+} satisfies Record<keyof NewGroup, z.ZodType>)
 const newClustering = z.object({
   name: z.string(), configuration: object<ClusteringConfiguration>(), seed: index, ending: z.string(), attempts: index, edges: index, volume: real,
-  clusters: z.array(z.object({ order: index, seed: index, members: integers, conductance: real, conductanceWhenCut: real })),
-  leftover: z.object({ kind: z.enum(['main body', 'unclustered'] satisfies LeftoverKind[]), members: integers })
-})
+  clusters: z.array(newGroup),
+  leftover: z.object({ kind: z.enum(['main body', 'unclustered'] satisfies LeftoverKind[]), members: integers }),
+  stability: object<StabilityRecord>().nullable(), modularity: real.nullable(),
+  sweep: z.array(object<ResolutionPoint>())
+} satisfies Record<keyof NewClustering, z.ZodType>)
 const provenance = object<RunRecord['provenance']>()
 const where = { run, clustering: index }
 const id = z.string().optional()
-const described = z.object({
-  centralPlace: integers, boundary: floats, toward: integers, patterns: integers, groups: integers, means: floats, standardDeviations: floats,
+const describedLevel = z.object({
+  kind: z.enum(groupKinds), membership: integers, centralPlace: integers, boundary: floats, toward: integers,
+  caught: bytes, groups: integers,
+  means: floats, standardDeviations: floats, rules: z.array(z.array(object<RuleRecord>())),
   edges: z.object({ from: integers, to: integers, weights: doubles }), positions: floats
+} satisfies Record<keyof LevelDescription, z.ZodType>)
+const described = z.object({
+  patterns: integers, levels: z.array(describedLevel).min(1)
 } satisfies Record<keyof ClusteringDescription, z.ZodType>)
 const time = z.iso.datetime().nullable().optional()
 
@@ -67,6 +82,8 @@ export const parameterSchemas = {
   saveStudy: z.object({ study, ids: integers, texts: z.array(z.string()) }),
   beginSusceptibilities: z.object({ components: z.array(z.string()).min(1), initialLoss: real }),
   appendSusceptibilities: z.object({ susceptibilities: floats, standardErrors: floats }),
+  beginParts: z.object({ count: index.min(1) }),
+  appendPart: z.object({ part: index, susceptibilities: floats }),
   saveDiagnostics: z.object({ diagnostics: z.array(object<DiagnosticsRecord>()) }),
   saveTraces: z.object({ traces: z.array(z.object({ component: z.string(), chain: index, losses: doubles, distances: doubles })) }),
   beginNeighbours: z.object({ k: index.min(1), whiten: z.boolean() }),
@@ -76,6 +93,8 @@ export const parameterSchemas = {
   appendTrace: z.object({ run, points: z.array(z.object({ component: z.string(), chain: index, draw: index, loss: real, distance: real })) }),
   getStudy: z.object({ run }),
   readSusceptibilities: z.object({ run, first: index, count: index }),
+  countParts: z.object({ run }),
+  readHalf: z.object({ run, parts: z.array(index).min(1), first: index, count: index }),
   getDiagnostics: z.object({ run }),
   getTraces: z.object({ run }),
   findNeighbours: z.object({ run, k: index, whiten: z.boolean() }),
@@ -87,7 +106,9 @@ export const parameterSchemas = {
   getClusterProfile: z.object({ run, clustering, cluster }),
   getClusterTokens: z.object({ run, clustering, cluster, order: z.enum(['token', 'central']), offset: index, limit: index.max(100_000), ...context }),
   getTokens: z.object({ run, tokens: integers, ...context }),
-  getMembership: z.object({ run, clustering }),
+  getMembership: z.object({ run, clustering, level: z.enum(groupKinds) }),
+  getStrengths: z.object({ run, clustering, level: z.enum(groupKinds) }),
+  getTree: z.object({ run, clustering }),
 
   saveDescription: z.object({ ...where, description: described }),
   isDescribed: z.object(where),
@@ -157,6 +178,8 @@ interface Results {
   saveStudy: null
   beginSusceptibilities: null
   appendSusceptibilities: null
+  beginParts: null
+  appendPart: null
   saveDiagnostics: null
   saveTraces: null
   beginNeighbours: null
@@ -166,6 +189,8 @@ interface Results {
   appendTrace: null
   getStudy: StoredStudy
   readSusceptibilities: { susceptibilities: Float32Array; standardErrors: Float32Array }
+  countParts: number
+  readHalf: Float32Array
   getDiagnostics: DiagnosticsRecord[]
   getTraces: TraceRecord[]
   findNeighbours: { stored: boolean }
@@ -178,6 +203,8 @@ interface Results {
   getClusterTokens: TokenInContext[]
   getTokens: TokenInContext[]
   getMembership: Int32Array
+  getStrengths: Float32Array
+  getTree: TreeNode[]
   saveDescription: null
   isDescribed: { described: boolean }
   getOverview: PackedOverview

@@ -1,10 +1,15 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SpectroscopeError } from '../../preload/errors'
 import { leftoverCluster } from '../../preload/records'
-import type { ClusteringRecord, ClusterProfile, ClusterSummary, SubsetCount, TokenCount, TokenInContext } from '../../preload/records'
+import type {
+  ClusterProfile, ClusterSummary, GroupKind, RuleRecord, SubsetCount, TokenCount, TokenInContext
+} from '../../preload/records'
 import { concatenate } from '../base/concatenate'
+import { missingGroup } from '../base/group-tree'
+import type { TreeNode } from '../base/group-tree'
 import { forEachBlock } from './blocks'
 import { select } from './database'
+import type { Row } from './database'
 import { getColumns } from './reads'
 import type { Columns } from './reads'
 import { knownClustering, knownRun, knownStudy, knownTexts, Memory } from './facts'
@@ -26,10 +31,28 @@ const countsOf = (key: 'token_id' | 'subset', cluster: number | undefined, limit
   FROM ranked JOIN study USING (${key})${key === 'token_id' ? ' LEFT JOIN vocabulary v ON v.run = $1 AND v.token_id = ranked.token_id' : ''}
   ${limit} ORDER BY cluster, place`
 
-export const unknownCluster = (run: string, clustering: ClusteringRecord, cluster: number): SpectroscopeError =>
-  new SpectroscopeError('input', cluster === leftoverCluster
-    ? `Clustering ${clustering.number} of run ${run} left no token over.`
-    : `Clustering ${clustering.number} of run ${run} has no cluster ${cluster}; it has ${clustering.clusters === 0 ? 'none' : `0 to ${clustering.clusters - 1}`}.`)
+interface BestRule {
+  readonly rule: RuleRecord | null
+  readonly uncaught: number | null
+}
+
+const noRule: BestRule = { rule: null, uncaught: null }
+
+/** The best rule of every group that has one, or of one group. */
+export const bestRules = async (
+  connection: DuckDBConnection, run: number, clustering: number, cluster?: number
+): Promise<ReadonlyMap<number, BestRule>> => {
+  const chosen = cluster === undefined ? '' : 'AND cluster = $3'
+  const rows = await select(
+    connection,
+    `SELECT cluster, rules->0 AS rule, uncaught FROM group_descriptions
+     WHERE run = $1 AND clustering = $2 AND json_array_length(rules) > 0 ${chosen}`,
+    [run, clustering, ...(cluster === undefined ? [] : [cluster])]
+  )
+  const ruleOf = (row: Row): BestRule =>
+    ({ rule: JSON.parse(row.rule as string) as RuleRecord, uncaught: row.uncaught as number })
+  return new Map(rows.map((row) => [row.cluster as number, ruleOf(row)]))
+}
 
 export const getClusterSummaries = async (
   connection: DuckDBConnection, run: string, clusteringNumber: number | undefined, cluster: number | undefined, topTokens: number
@@ -49,26 +72,32 @@ export const getClusterSummaries = async (
     const of = row.cluster as number
     subsets.set(of, [...(subsets.get(of) ?? []), { subset: row.key as string, count: row.count as number, lift: row.lift as number }])
   }
-  const described = (of: number): Pick<ClusterSummary, 'distinctTokens' | 'topTokens' | 'subsets'> => ({
+  const rules = await bestRules(connection, number, clustering.number, cluster)
+  const described = (of: number): BestRule & Pick<ClusterSummary, 'distinctTokens' | 'topTokens' | 'subsets'> => ({
     distinctTokens: distinct.get(of) ?? 0,
     topTokens: (tokens.get(of) ?? []).slice(0, topTokens),
-    subsets: subsets.get(of) ?? []
+    subsets: subsets.get(of) ?? [],
+    ...(rules.get(of) ?? noRule)
   })
   const summaries = rows.map((row): ClusterSummary => ({
     cluster: row.cluster as number,
-    kind: 'cluster',
+    kind: row.kind as GroupKind,
+    parent: row.parent as number | null,
     size: row.size as number,
     conductance: row.conductance as number,
-    conductanceWhenCut: row.conductance_when_cut as number,
-    seed: row.seed as number,
+    stability: row.stability as number | null,
+    conductanceWhenCut: row.conductance_when_cut as number | null,
+    seed: row.seed as number | null,
     ...described(row.cluster as number)
   }))
   if (clustering.leftoverSize > 0 && (cluster === undefined || cluster === leftoverCluster)) {
     summaries.push({
-      cluster: leftoverCluster, kind: clustering.leftoverKind, size: clustering.leftoverSize, conductance: null, conductanceWhenCut: null, seed: null, ...described(leftoverCluster)
+      cluster: leftoverCluster, kind: clustering.leftoverKind, parent: null, size: clustering.leftoverSize,
+      conductance: null, stability: null,
+      conductanceWhenCut: null, seed: null, ...described(leftoverCluster)
     })
   }
-  if (cluster !== undefined && summaries.length === 0) throw unknownCluster(run, clustering, cluster)
+  if (cluster !== undefined && summaries.length === 0) throw missingGroup(run, clustering, cluster)
   return summaries
 }
 
@@ -81,19 +110,49 @@ export const collect = async (connection: DuckDBConnection, sql: string, values:
 export const getClusterMembers = async (connection: DuckDBConnection, run: string, clusteringNumber: number | undefined, cluster: number): Promise<Int32Array> => {
   const { number, clustering } = await knownClustering(connection, run, clusteringNumber)
   const tokens = await collect(connection, `SELECT token ${members} AND cluster = $3 ORDER BY token`, [number, clustering.number, cluster])
-  if (tokens.length === 0) throw unknownCluster(run, clustering, cluster)
+  if (tokens.length === 0) throw missingGroup(run, clustering, cluster)
   return tokens
 }
 
-export const getMembership = async (connection: DuckDBConnection, run: string, clusteringNumber: number | undefined): Promise<Int32Array> => {
-  const { number, clustering, sizes } = await knownClustering(connection, run, clusteringNumber)
-  const membership = new Int32Array([...sizes.values()].reduce((sum, size) => sum + size, 0))
-  await forEachBlock(connection, `SELECT token, cluster ${members}`, [number, clustering.number], (block) => {
+/** Cluster of every token, or its group of another level; -1 for those in none. */
+export const getMembership = async (
+  connection: DuckDBConnection, run: string, clusteringNumber: number | undefined, level: GroupKind = 'cluster'
+): Promise<Int32Array> => {
+  const { number, clustering, tree, tokens: count } = await knownClustering(connection, run, clusteringNumber)
+  const membership = new Int32Array(count)
+  const values = [number, clustering.number, clustering.clusters]
+  await forEachBlock(connection, `SELECT token, cluster ${members} AND cluster < $3`, values, (block) => {
     const tokens = block.integers(0)
     block.integers(1).forEach((cluster, i) => (membership[tokens[i]] = cluster))
   })
-  return membership
+  return tree.membershipAt(level, membership)
 }
+
+/** Strength of every token in its group of a level, NaN for those in none; empty where the draws were not split. */
+export const getStrengths = async (
+  connection: DuckDBConnection, run: string, clusteringNumber: number | undefined, level: GroupKind
+): Promise<Float32Array> => {
+  const { number, clustering, tree, tokens: count } = await knownClustering(connection, run, clusteringNumber)
+  const first = tree.nodes.findIndex(({ kind }) => kind === level)
+  const end = tree.nodes.findLastIndex(({ kind }) => kind === level) + 1
+  const strengths = new Float32Array(count).fill(Number.NaN)
+  let known = false
+  await forEachBlock(
+    connection, `SELECT token, strength ${members} AND cluster >= $3 AND cluster < $4 AND strength IS NOT NULL`,
+    [number, clustering.number, first, end],
+    (block) => {
+      const tokens = block.integers(0)
+      block.floats(1).forEach((strength, i) => (strengths[tokens[i]] = strength))
+      known = true
+    }
+  )
+  return known ? strengths : new Float32Array(0)
+}
+
+export const getTree = async (
+  connection: DuckDBConnection, run: string, clusteringNumber: number | undefined
+): Promise<TreeNode[]> =>
+  [...(await knownClustering(connection, run, clusteringNumber)).tree.nodes]
 
 /** χ̂ of the given tokens (ascending), [tokens, components]. */
 const rowsOf = async (connection: DuckDBConnection, run: number, columns: Columns, tokens: Int32Array): Promise<Float32Array> => {

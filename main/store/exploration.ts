@@ -10,7 +10,7 @@ export type GalleryQuery = Omit<CallParameters<'clusters.tokens'>, 'run' | 'clus
 export type Edges = CallResult<'tokens.edges'>
 
 export interface Overview {
-  /** In order of discovery, what is left over last. */
+  /** By number: clusters, then the groups above them; what is left over last. */
   readonly clusters: ClusterEntry[]
   /** Names of subsets, sorted. */
   readonly subsets: string[]
@@ -30,7 +30,10 @@ export interface Exploration {
   readAhead(run: string, clustering: number): Promise<void>
   getClusterDetails(run: string, clustering: number, cluster: ClusterNumber): Promise<ClusterDetails>
   getGallery(run: string, clustering: number, cluster: ClusterNumber, query: GalleryQuery): Promise<GalleryPage>
-  /** Numbers of the clusters, ascending, that have a token whose text contains `text` (upper and lower case are told apart), or matches it. */
+  /**
+   * Numbers of the clusters and of the groups above them, ascending, that have a token whose text contains `text`
+   * (upper and lower case are told apart), or matches it.
+   */
   searchClusters(run: string, clustering: number, text: string, regularExpression: boolean): Promise<Int32Array>
   /** Tokens whose own text contains `text`, ascending, at most `limit`. */
   findTokens(run: string, text: string, limit: number): Promise<Int32Array>
@@ -42,7 +45,7 @@ export interface Exploration {
   /** Of every column of χ̂, in order of components: how far its values spread, and how large their standard errors are. */
   getColumnSpreads(run: string): Promise<ColumnSpread[]>
   getClusterLayout(run: string, clustering: number): Promise<ClusterLayout>
-  /** Of the `most` largest clusters, in order of discovery, what is left over last. */
+  /** Of the `most` largest clusters, by number, what is left over last. */
   getHeatMap(run: string, clustering: number, most: number): Promise<HeatMap>
   /** Replaces the run's layout for one preprocessing. */
   saveLayout(run: string, whiten: boolean, layout: LayoutRecord): Promise<void>
@@ -58,7 +61,8 @@ export interface Exploration {
 
 export const explorationOf = (call: <M extends Method>(method: M, parameters: ParametersOf<M>) => Promise<StoreCalls[M]['result']>): Exploration => ({
   saveDescription: async (run, clustering, description) => {
-    await call('saveDescription', { run, clustering, description })
+    const levels = description.levels.map((level) => ({ ...level, rules: level.rules.map((rules) => [...rules]) }))
+    await call('saveDescription', { run, clustering, description: { ...description, levels } })
   },
   isDescribed: async (run, clustering) => (await call('isDescribed', { run, clustering })).described,
   readAhead: async (run, clustering) => {

@@ -1,6 +1,8 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { leftoverCluster } from '../../preload/records'
-import type { ClusteringRecord } from '../../preload/records'
+import type { ClusteringRecord, GroupKind } from '../../preload/records'
+import { GroupTree } from '../base/group-tree'
+import type { TreeNode } from '../base/group-tree'
 import { forEachBlock } from './blocks'
 import { select } from './database'
 import { findColumns } from './reads'
@@ -63,8 +65,11 @@ export const knownRun = (connection: DuckDBConnection, run: string): Promise<Kno
 export interface KnownClustering extends KnownRun {
   readonly clustering: ClusteringRecord
   readonly described: boolean
-  /** Tokens of each cluster, and of what is left over. */
+  /** Tokens of each cluster, of each group above, and of what is left over. */
   readonly sizes: ReadonlyMap<number, number>
+  readonly tree: GroupTree
+  /** All of them: those of clusters and those left over. */
+  readonly tokens: number
 }
 
 /** The same of one of its clusterings, the latest by default. */
@@ -74,13 +79,23 @@ export const knownClustering = async (connection: DuckDBConnection, run: string,
   return facts.get(`clustering ${clustering.number} ${run}`, async () => {
     const values = [known.number, clustering.number]
     const sizes = new Map<number, number>()
-    await forEachBlock(connection, 'SELECT cluster, size FROM clusters WHERE run = $1 AND clustering = $2', values, (block) => {
-      const [clusters, each] = [block.integers(0), block.integers(1)]
-      for (let i = 0; i < block.rows; i++) sizes.set(clusters[i], each[i])
+    const nodes: TreeNode[] = []
+    const columns = 'cluster, size, coalesce(parent, -1), kind'
+    const sql = `SELECT ${columns} FROM clusters WHERE run = $1 AND clustering = $2 ORDER BY cluster`
+    await forEachBlock(connection, sql, values, (block) => {
+      const [clusters, each, parents] = [0, 1, 2].map((column) => block.integers(column))
+      const kinds = block.texts(3)
+      for (let i = 0; i < block.rows; i++) {
+        sizes.set(clusters[i], each[i])
+        nodes.push({ kind: kinds[i] as GroupKind, parent: parents[i] < 0 ? null : parents[i] })
+      }
     })
     if (clustering.leftoverSize > 0) sizes.set(leftoverCluster, clustering.leftoverSize)
     const described = (await select(connection, 'SELECT 1 FROM clustering_descriptions WHERE run = $1 AND clustering = $2', values)).length > 0
-    return { ...known, clustering, described, sizes }
+    const tokens = nodes.reduce(
+      (sum, { kind }, number) => sum + (kind === 'cluster' ? sizes.get(number)! : 0), clustering.leftoverSize
+    )
+    return { ...known, clustering, described, sizes, tree: new GroupTree(nodes), tokens }
   })
 }
 

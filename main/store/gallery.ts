@@ -1,7 +1,8 @@
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
-import type { GalleryPage, TokenDetails } from '../../preload/contract-explore'
+import type { GalleryPage, Stratum, TokenDetails } from '../../preload/contract-explore'
 import { SpectroscopeError } from '../../preload/errors'
-import { getTokens, unknownCluster } from './clusters'
+import { missingGroup } from '../base/group-tree'
+import { getTokens } from './clusters'
 import { select } from './database'
 import type { GalleryQuery } from './exploration'
 import { knownClustering, knownSubsets } from './facts'
@@ -32,7 +33,8 @@ const fitting = async (connection: DuckDBConnection, run: number, clustering: nu
   if (tokenId !== undefined) where('token_id', tokenId)
   if (subset !== undefined) where('subset', (await knownSubsets(connection, run)).subsets.indexOf(subset))
   if (stratum === 'toward') where('toward', toward ?? null)
-  const columns = 'token, central_place, boundary'
+  if (stratum === 'exceptions') conditions.push('NOT caught')
+  const columns = 'token, central_place, boundary, strength'
   return { sql: `SELECT ${columns} FROM member_places WHERE ${['run = $1', 'clustering = $2', 'cluster = $3', ...conditions].join(' AND ')}`, values }
 }
 
@@ -41,44 +43,66 @@ const fittingPlain = (run: number, clustering: number, cluster: number, { stratu
   const values: DuckDBValue[] = [run, clustering, cluster]
   const conditions = [
     ...(tokenId === undefined ? [] : [`token_id = $${values.push(tokenId)}`]), ...(subset === undefined ? [] : [`subset = $${values.push(subset)}`]),
-    ...(stratum === 'toward' ? ['false'] : [])
+    ...(stratum === 'toward' || stratum === 'exceptions' ? ['false'] : [])
   ]
   return {
-    sql: `SELECT token, 0 AS central_place, NULL::FLOAT AS boundary FROM memberships JOIN tokens USING (run, token) JOIN study_rows USING (run, row_index)
+    sql: `SELECT token, 0 AS central_place, NULL::FLOAT AS boundary, strength
+      FROM memberships JOIN tokens USING (run, token) JOIN study_rows USING (run, row_index)
       WHERE ${['run = $1', 'clustering = $2', 'cluster = $3', "kind = 'probe'", ...conditions].join(' AND ')}`,
     values
   }
 }
 
+/** The group of the same level that most of a group's edges lead to. */
 const nearestOf = async (connection: DuckDBConnection, run: number, clustering: number, cluster: number): Promise<number | undefined> => {
   const [row] = await select(
-    connection, 'SELECT CASE from_cluster WHEN $3 THEN to_cluster ELSE from_cluster END AS other FROM group_edges WHERE run = $1 AND clustering = $2 AND (from_cluster = $3 OR to_cluster = $3) ORDER BY weight DESC, other LIMIT 1',
+    connection,
+    `SELECT CASE from_cluster WHEN $3 THEN to_cluster ELSE from_cluster END AS other FROM group_edges
+     WHERE run = $1 AND clustering = $2 AND (from_cluster = $3 OR to_cluster = $3)
+     ORDER BY weight DESC, other LIMIT 1`,
     [run, clustering, cluster]
   )
   return row?.other as number | undefined
 }
 
-const orders = { central: 'central_place, token', random: 'drawn, token', boundary: 'boundary DESC NULLS LAST, token', toward: 'boundary DESC NULLS LAST, token', order: 'token' } as const
+const orders = {
+  central: 'central_place, token', random: 'drawn, token', boundary: 'boundary DESC NULLS LAST, token',
+  toward: 'boundary DESC NULLS LAST, token',
+  core: 'strength DESC NULLS LAST, central_place, token', edge: 'strength NULLS LAST, central_place DESC, token',
+  exceptions: 'central_place, token', order: 'token'
+} as const satisfies Record<Stratum, string>
+
+/** Strata that have some of a cluster's tokens only. */
+const partial: ReadonlySet<Stratum> = new Set<Stratum>(['toward', 'exceptions'])
 
 /** A page of a cluster's tokens in their contexts; without `toward`, the stratum of that name is of the nearest other cluster. */
 export const getGallery = async (connection: DuckDBConnection, runId: string, clusteringNumber: number, cluster: number, query: GalleryQuery): Promise<GalleryPage> => {
   const { number: run, clustering, described, sizes } = await knownClustering(connection, runId, clusteringNumber)
   const size = sizes.get(cluster)
-  if (size === undefined) throw unknownCluster(runId, clustering, cluster)
+  if (size === undefined) throw missingGroup(runId, clustering, cluster)
   const toward = query.stratum === 'toward' ? (query.toward ?? (await nearestOf(connection, run, clustering.number, cluster))) : undefined
   const { sql, values } = described ? await fitting(connection, run, clustering.number, cluster, query, toward) : fittingPlain(run, clustering.number, cluster, query)
-  const filtered = query.tokenId !== undefined || query.subset !== undefined || query.stratum === 'toward'
+  const filtered = query.tokenId !== undefined || query.subset !== undefined || partial.has(query.stratum)
   const total = filtered ? ((await select(connection, `SELECT count(*)::INTEGER AS total FROM (${sql})`, values))[0].total as number) : size
   const relation = query.stratum === 'random' ? drawn(`(${sql})`, query.seed) : sql
-  const page = await select(connection, `SELECT token, boundary FROM (${relation}) ORDER BY ${orders[query.stratum]} LIMIT ${query.limit} OFFSET ${query.offset}`, values)
+  const order = `ORDER BY ${orders[query.stratum]} LIMIT ${query.limit} OFFSET ${query.offset}`
+  const page = await select(connection, `SELECT token, boundary, strength FROM (${relation}) ${order}`, values)
   const tokens = await getTokens(connection, runId, Int32Array.from(page, (row) => row.token as number), query.before, query.after)
-  return { total, tokens: tokens.map((token, i) => ({ ...token, boundary: page[i].boundary as number | null })) }
+  const known = (value: unknown): number | null => value as number | null
+  const strengthened = tokens.map((token, i) =>
+    ({ ...token, boundary: known(page[i].boundary), strength: known(page[i].strength) }))
+  return { total, tokens: strengthened }
 }
 
 export const getTokenDetails = async (connection: DuckDBConnection, runId: string, clusteringNumber: number, token: number, before?: number, after?: number): Promise<TokenDetails> => {
-  const { number: run, clustering: { number }, columns } = await knownClustering(connection, runId, clusteringNumber)
+  const { number: run, clustering: { number, clusters }, columns } = await knownClustering(
+    connection, runId, clusteringNumber
+  )
   const [inContext] = await getTokens(connection, runId, Int32Array.of(token), before, after)
-  const [member] = await select(connection, 'SELECT cluster FROM memberships WHERE run = $1 AND clustering = $2 AND token = $3', [run, number, token])
+  const [member] = await select(
+    connection, 'SELECT cluster FROM memberships WHERE run = $1 AND clustering = $2 AND token = $3 AND cluster < $4',
+    [run, number, token, clusters]
+  )
   if (member === undefined) throw new SpectroscopeError('input', `Clustering ${number} of run ${runId} has no token ${token}.`)
   const matrix = columns !== undefined ? await readSusceptibilities(connection, runId, run, token, 1) : { susceptibilities: new Float32Array(0), standardErrors: new Float32Array(0) }
   return { ...inContext, cluster: member.cluster as number, ...matrix }

@@ -1,7 +1,9 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { ClusteringRecord } from '../../preload/records'
 import { leftoverCluster } from '../../preload/records'
+import type { GroupTree } from '../base/group-tree'
 import { getMembership } from './clusters'
+import { knownClustering } from './facts'
 import { getRowsAndIds, getSubsetsOfRows } from './token-columns'
 
 /** Token ids of a group that are kept, at most. */
@@ -20,8 +22,9 @@ export interface GroupCounts {
 }
 
 export interface CountedClustering {
-  /** Clusters in order of discovery, then what is left over where there is any. */
+  /** By number: clusters, then the groups above them; what is left over last, where there is any. */
   readonly groups: readonly GroupCounts[]
+  /** Cluster of every token. */
   readonly membership: Int32Array
   /** Token id, and index of the subset, of every token. */
   readonly ids: Int32Array
@@ -50,24 +53,36 @@ const ranked = (values: Int32Array, members: Int32Array, counts: Int32Array): { 
   return { keys, counted }
 }
 
-export const groupNumbers = ({ clusters, leftoverSize }: ClusteringRecord): Int32Array =>
-  Int32Array.from({ length: clusters + (leftoverSize > 0 ? 1 : 0) }, (_, group) => (group < clusters ? group : leftoverCluster))
+/** Numbers of all groups, what is left over last. */
+const groupNumbers = ({ nodes }: GroupTree, leftoverSize: number): Int32Array =>
+  Int32Array.from([...nodes.keys(), ...(leftoverSize > 0 ? [leftoverCluster] : [])])
+
+/** Members of all groups one after another, ascending in each, and where each group's start. */
+const membersOf = (
+  tree: GroupTree, membership: Int32Array, groups: number
+): { members: Int32Array; starts: Int32Array } => {
+  const starts = new Int32Array(groups + 1)
+  const placesOf = (cluster: number): readonly number[] =>
+    (cluster === leftoverCluster ? [groups - 1] : tree.pathOf(cluster))
+  for (const cluster of membership) for (const place of placesOf(cluster)) starts[place + 1]++
+  for (let place = 0; place < groups; place++) starts[place + 1] += starts[place]
+  const members = new Int32Array(starts[groups])
+  const ends = starts.slice()
+  membership.forEach((cluster, token) => {
+    for (const place of placesOf(cluster)) members[ends[place]++] = token
+  })
+  return { members, starts }
+}
 
 /** Counts of token ids and subsets of every group of a clustering. */
 export const countGroups = async (connection: DuckDBConnection, runId: string, run: number, clustering: ClusteringRecord): Promise<CountedClustering> => {
   const membership = await getMembership(connection, runId, clustering.number)
+  const { tree } = await knownClustering(connection, runId, clustering.number)
   const { rows, ids } = await getRowsAndIds(connection, runId, run)
   const { subsets, ofRow } = await getSubsetsOfRows(connection, run)
   const subsetOf = rows.map((row) => ofRow[row])
-  const numbers = groupNumbers(clustering)
-  const groupOf = (cluster: number): number => (cluster === leftoverCluster ? clustering.clusters : cluster)
-  const starts = new Int32Array(numbers.length + 1)
-  for (const cluster of membership) starts[groupOf(cluster) + 1]++
-  for (let group = 0; group < numbers.length; group++) starts[group + 1] += starts[group]
-  const members = new Int32Array(membership.length)
-  const ends = starts.slice()
-  membership.forEach((cluster, token) => (members[ends[groupOf(cluster)]++] = token))
-
+  const numbers = groupNumbers(tree, clustering.leftoverSize)
+  const { members, starts } = membersOf(tree, membership, numbers.length)
   const everywhere = countEach(ids, ids.reduce((most, id) => Math.max(most, id), 0) + 1)
   const subsetTotals = countEach(subsetOf, subsets.length)
   const [idCounts, subsetCounts] = [new Int32Array(everywhere.length), new Int32Array(subsets.length)]

@@ -1,6 +1,6 @@
 import type { ClusterEntry, StandingOut } from '../../preload/contract-explore'
-import { leftoverCluster } from '../../preload/records'
-import type { LeftoverKind, TokenCount } from '../../preload/records'
+import { groupKinds, leftoverCluster } from '../../preload/records'
+import type { GroupKind, LeftoverKind, TokenCount } from '../../preload/records'
 import type { Overview } from './exploration'
 import type { Columns } from './reads'
 
@@ -11,8 +11,13 @@ import type { Columns } from './reads'
 export interface PackedOverview {
   readonly clusters: Int32Array
   readonly sizes: Int32Array
-  /** NaN for what is left over. */
+  /** Place of the kind among `groupKinds`, and number of the group above; -1 for what is left over, and at the top. */
+  readonly kinds: Int32Array
+  readonly parents: Int32Array
+  /** NaN for what is left over, as are the next two; those also where nothing is known of them. */
   readonly conductances: Float64Array
+  readonly stabilities: Float64Array
+  readonly ruleF1s: Float64Array
   readonly distinctTokens: Int32Array
   /** Index of the most frequent subset, and its share. */
   readonly subsetIndices: Int32Array
@@ -44,6 +49,8 @@ export interface GroupHead {
   readonly subsetCounts: ArrayLike<number>
   /** χ̂ per component; empty where the clustering is not described. */
   readonly means: ArrayLike<number>
+  /** F1 of its best rule; NaN where there is none. */
+  readonly ruleF1: number
 }
 
 export interface PackingNames {
@@ -51,7 +58,18 @@ export interface PackingNames {
   readonly subsets: readonly string[]
   readonly columns: Columns | undefined
   readonly leftoverKind: LeftoverKind
-  readonly conductanceOf: (cluster: number) => number | undefined
+  /** Undefined for what is left over. */
+  readonly cutOf: (cluster: number) => Cut | undefined
+}
+
+/** How a group lies in the graph and in the tree; NaN where a number is not known. */
+export interface Cut {
+  readonly kind: GroupKind
+  readonly parent: number | null
+  readonly seed: number | null
+  readonly conductance: number
+  readonly conductanceWhenCut: number
+  readonly stability: number
 }
 
 export const topTokensOfEntry = 8
@@ -76,9 +94,21 @@ const furthest = (means: ArrayLike<number>, columns: Columns): { column: number;
   return found
 }
 
+interface Head {
+  readonly cluster: number
+  readonly size: number
+  readonly cut: Cut | undefined
+  readonly ruleF1: number
+  readonly distinctTokens: number
+  readonly subset: number
+  readonly purity: number
+  readonly topEnd: number
+  readonly standingEnd: number
+}
+
 /** Collects groups in their order. */
 export class OverviewPacker {
-  readonly #heads: { cluster: number; size: number; conductance: number; distinctTokens: number; subset: number; purity: number; topEnd: number; standingEnd: number }[] = []
+  readonly #heads: Head[] = []
   readonly #topIds: number[] = []
   readonly #topCounts: number[] = []
   readonly #topLifts: number[] = []
@@ -86,8 +116,10 @@ export class OverviewPacker {
 
   constructor(private readonly names: PackingNames) {}
 
-  add({ cluster, size, distinctTokens, topIds, topCounts, topLifts, subsetIndices, subsetCounts, means }: GroupHead): void {
-    const { columns, conductanceOf } = this.names
+  add(head: GroupHead): void {
+    const { cluster, size, distinctTokens, topIds, topCounts, topLifts, means, ruleF1 } = head
+    const { subsetIndices, subsetCounts } = head
+    const { columns, cutOf } = this.names
     for (let i = 0; i < Math.min(topTokensOfEntry, topIds.length); i++) {
       this.#topIds.push(topIds[i])
       this.#topCounts.push(topCounts[i])
@@ -95,7 +127,8 @@ export class OverviewPacker {
     }
     if (columns !== undefined) this.#standing.push(...furthest(means, columns))
     this.#heads.push({
-      cluster, size, conductance: conductanceOf(cluster) ?? Number.NaN, distinctTokens, subset: subsetIndices[0], purity: subsetCounts[0] / size,
+      cluster, size, cut: cutOf(cluster), ruleF1, distinctTokens, subset: subsetIndices[0],
+      purity: subsetCounts[0] / size,
       topEnd: this.#topIds.length, standingEnd: this.#standing.length
     })
   }
@@ -105,7 +138,12 @@ export class OverviewPacker {
     const ids = Int32Array.from(new Set(this.#topIds))
     return {
       clusters: Int32Array.from(this.#heads, ({ cluster }) => cluster), sizes: Int32Array.from(this.#heads, ({ size }) => size),
-      conductances: Float64Array.from(this.#heads, ({ conductance }) => conductance), distinctTokens: Int32Array.from(this.#heads, ({ distinctTokens }) => distinctTokens),
+      kinds: Int32Array.from(this.#heads, ({ cut }) => (cut === undefined ? -1 : groupKinds.indexOf(cut.kind))),
+      parents: Int32Array.from(this.#heads, ({ cut }) => cut?.parent ?? -1),
+      conductances: Float64Array.from(this.#heads, ({ cut }) => cut?.conductance ?? Number.NaN),
+      stabilities: Float64Array.from(this.#heads, ({ cut }) => cut?.stability ?? Number.NaN),
+      ruleF1s: Float64Array.from(this.#heads, ({ ruleF1 }) => ruleF1),
+      distinctTokens: Int32Array.from(this.#heads, ({ distinctTokens }) => distinctTokens),
       subsetIndices: Int32Array.from(this.#heads, ({ subset }) => subset), purities: Float64Array.from(this.#heads, ({ purity }) => purity),
       topEnds: Int32Array.from(this.#heads, ({ topEnd }) => topEnd), topIds: Int32Array.from(this.#topIds), topCounts: Int32Array.from(this.#topCounts),
       topLifts: Float32Array.from(this.#topLifts), standingEnds: Int32Array.from(this.#heads, ({ standingEnd }) => standingEnd),
@@ -115,8 +153,12 @@ export class OverviewPacker {
   }
 }
 
+const orNull = (value: number): number | null => (Number.isNaN(value) ? null : value)
+
 export const unpackOverview = (packed: PackedOverview): Overview => {
-  const { topIds, topCounts, topLifts, topEnds, standingEnds, standingComponents, standingMeans, components, subsets, conductances } = packed
+  const {
+    topIds, topCounts, topLifts, topEnds, standingEnds, standingComponents, standingMeans, components, subsets
+  } = packed
   const texts = new Map(packed.texts.map((text, i) => [packed.ids[i], text]))
   const clusters = Array.from(packed.clusters, (cluster, group): ClusterEntry => {
     const tokens: TokenCount[] = []
@@ -128,8 +170,11 @@ export const unpackOverview = (packed: PackedOverview): Overview => {
       standsOut.push({ component: components[standingComponents[at]], standardisedMean: standingMeans[at] })
     }
     return {
-      cluster, kind: cluster === leftoverCluster ? packed.leftoverKind : 'cluster', size: packed.sizes[group],
-      conductance: Number.isNaN(conductances[group]) ? null : conductances[group], distinctTokens: packed.distinctTokens[group],
+      cluster, kind: cluster === leftoverCluster ? packed.leftoverKind : groupKinds[packed.kinds[group]],
+      parent: packed.parents[group] < 0 ? null : packed.parents[group], size: packed.sizes[group],
+      conductance: orNull(packed.conductances[group]), stability: orNull(packed.stabilities[group]),
+      ruleF1: orNull(packed.ruleF1s[group]),
+      distinctTokens: packed.distinctTokens[group],
       purity: packed.purities[group], subset: subsets[packed.subsetIndices[group]], topTokens: tokens, standsOut
     }
   })

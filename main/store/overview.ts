@@ -3,16 +3,16 @@ import { patternNames } from '../../preload/contract-explore'
 import type { ClusterDetails, ClusterLayout, NearCluster, PatternCount } from '../../preload/contract-explore'
 import type { HeatMap } from '../../preload/contract-runs'
 import { SpectroscopeError } from '../../preload/errors'
-import type { ClusteringRecord } from '../../preload/records'
+import type { ClusteringRecord, GroupKind, RuleRecord } from '../../preload/records'
+import { missingGroup } from '../base/group-tree'
 import { forEachBlock } from './blocks'
-import { unknownCluster } from './clusters'
 import { select } from './database'
 import { knownClustering, knownSubsets, knownTexts, remembered } from './facts'
 import type { KnownClustering } from './facts'
 import { countGroups, mostTopTokens } from './group-counts'
 import type { GroupCounts } from './group-counts'
 import { OverviewPacker, standardise, textOfId, topTokensOfEntry, unpackOverview } from './overview-packing'
-import type { GroupHead, PackedOverview } from './overview-packing'
+import type { Cut, GroupHead, PackedOverview } from './overview-packing'
 import { getColumns } from './reads'
 import type { Columns } from './reads'
 
@@ -23,21 +23,20 @@ interface Group extends GroupHead {
   readonly patterns: Int32Array
 }
 
-interface Cut {
-  readonly seed: number
-  readonly conductance: number
-  readonly conductanceWhenCut: number
-}
-
 const nearestOfDetails = 12
 const none = new Float32Array(0)
 
-/** Hands over groups in order of discovery, with at most `top` ids each. What they hold is only valid within the call. */
+/**
+ * Hands over groups by number, what is left over last, with at most `top` ids each. What they hold is only valid
+ * within the call.
+ */
 const forEachGroup = async (connection: DuckDBConnection, run: number, clustering: number, top: number, cluster: number | undefined, each: (group: Group) => void): Promise<void> => {
   const slice = (column: string): string => `list_slice(${column}, 1, ${top})`
   await forEachBlock(
     connection,
-    `SELECT cluster, size, distinct_tokens, ${['top_ids', 'top_counts', 'top_lifts'].map(slice).join(', ')}, subset_indices, subset_counts, patterns, means, standard_deviations
+    `SELECT cluster, size, distinct_tokens, ${['top_ids', 'top_counts', 'top_lifts'].map(slice).join(', ')},
+       subset_indices, subset_counts, patterns, means, standard_deviations,
+       coalesce((rules->0->>'f1')::DOUBLE, 'nan'::DOUBLE) AS rule_f1
      FROM group_descriptions WHERE run = $1 AND clustering = $2${cluster === undefined ? '' : ' AND cluster = $3'} ORDER BY cluster < 0, cluster`,
     [run, clustering, ...(cluster === undefined ? [] : [cluster])],
     (block) => {
@@ -52,27 +51,41 @@ const forEachGroup = async (connection: DuckDBConnection, run: number, clusterin
       }
       const [topIds, topCounts, subsetIndices, subsetCounts, patterns] = [3, 4, 6, 7, 8].map(integers)
       const [topLifts, means, standardDeviations] = [5, 9, 10].map(floats)
+      const ruleF1s = block.doubles(11)
       for (let row = 0; row < block.rows; row++) {
         each({
           cluster: clusters[row], size: sizes[row], distinctTokens: distinct[row], topIds: topIds(row), topCounts: topCounts(row), topLifts: topLifts(row),
-          subsetIndices: subsetIndices(row), subsetCounts: subsetCounts(row), patterns: patterns(row), means: means(row), standardDeviations: standardDeviations(row)
+          subsetIndices: subsetIndices(row), subsetCounts: subsetCounts(row), patterns: patterns(row),
+          means: means(row), standardDeviations: standardDeviations(row),
+          ruleF1: ruleF1s[row]
         })
       }
     }
   )
 }
 
-const undescribed = (group: GroupCounts): Group => ({ ...group, means: none, standardDeviations: none, patterns: new Int32Array(0) })
+const undescribed = (group: GroupCounts): Group =>
+  ({ ...group, means: none, standardDeviations: none, patterns: new Int32Array(0), ruleF1: Number.NaN })
 
 const cutsOf = async (connection: DuckDBConnection, run: number, clustering: number, cluster?: number): Promise<Map<number, Cut>> => {
   const cuts = new Map<number, Cut>()
   await forEachBlock(
-    connection, `SELECT cluster, seed, conductance, conductance_when_cut FROM clusters WHERE run = $1 AND clustering = $2${cluster === undefined ? '' : ' AND cluster = $3'}`,
+    connection,
+    `SELECT cluster, coalesce(seed, -1), coalesce(parent, -1), conductance,
+       coalesce(conductance_when_cut, 'nan'::DOUBLE), coalesce(stability, 'nan'::DOUBLE), kind
+     FROM clusters WHERE run = $1 AND clustering = $2${cluster === undefined ? '' : ' AND cluster = $3'}`,
     [run, clustering, ...(cluster === undefined ? [] : [cluster])],
     (block) => {
-      const [clusters, seeds] = [block.integers(0), block.integers(1)]
-      const [conductances, whenCut] = [block.doubles(2), block.doubles(3)]
-      for (let i = 0; i < block.rows; i++) cuts.set(clusters[i], { seed: seeds[i], conductance: conductances[i], conductanceWhenCut: whenCut[i] })
+      const [clusters, seeds, parents] = [0, 1, 2].map((column) => block.integers(column))
+      const [conductances, whenCut, stabilities] = [3, 4, 5].map((column) => block.doubles(column))
+      const kinds = block.texts(6)
+      const known = (index: number): number | null => (index < 0 ? null : index)
+      for (let i = 0; i < block.rows; i++) {
+        cuts.set(clusters[i], {
+          kind: kinds[i] as GroupKind, parent: known(parents[i]), seed: known(seeds[i]), conductance: conductances[i],
+          conductanceWhenCut: whenCut[i], stability: stabilities[i]
+        })
+      }
     }
   )
   return cuts
@@ -83,7 +96,7 @@ const standardised = (means: Float32Array, columns: Columns): Float32Array => me
 const packerOf = async (connection: DuckDBConnection, { number: run, clustering, columns }: KnownClustering, cuts: ReadonlyMap<number, Cut>): Promise<OverviewPacker> =>
   new OverviewPacker({
     texts: await knownTexts(connection, run), subsets: (await knownSubsets(connection, run)).subsets, columns, leftoverKind: clustering.leftoverKind,
-    conductanceOf: (cluster) => cuts.get(cluster)?.conductance
+    cutOf: (cluster) => cuts.get(cluster)
   })
 
 export const getOverview = async (connection: DuckDBConnection, runId: string, clusteringNumber: number): Promise<PackedOverview> => {
@@ -103,6 +116,8 @@ interface GroupInStudy {
   readonly subsetTotals: ArrayLike<number>
   /** Empty where the clustering is not described. */
   readonly patternTotals: readonly number[]
+  readonly rules: readonly RuleRecord[]
+  readonly uncaught: number
 }
 
 const describedGroup = async (connection: DuckDBConnection, run: number, clustering: number, cluster: number): Promise<GroupInStudy> => {
@@ -113,12 +128,23 @@ const describedGroup = async (connection: DuckDBConnection, run: number, cluster
     subsetIndices: Int32Array.from(group.subsetIndices), subsetCounts: Int32Array.from(group.subsetCounts), patterns: group.patterns.slice(), means: group.means.slice(),
     standardDeviations: group.standardDeviations.slice()
   }))
-  return { group: groups[0], subsetTotals: row.subset_counts as number[], patternTotals: row.patterns as number[] }
+  const [ruled] = await select(
+    connection, 'SELECT rules, uncaught FROM group_descriptions WHERE run = $1 AND clustering = $2 AND cluster = $3',
+    [run, clustering, cluster]
+  )
+  return {
+    group: groups[0], subsetTotals: row.subset_counts as number[], patternTotals: row.patterns as number[],
+    rules: ruled.rules === null ? [] : (JSON.parse(ruled.rules as string) as RuleRecord[]),
+    uncaught: ruled.uncaught as number
+  }
 }
 
 const countedGroup = async (connection: DuckDBConnection, runId: string, run: number, clustering: ClusteringRecord, cluster: number): Promise<GroupInStudy> => {
   const { groups, subsetTotals } = await countGroups(connection, runId, run, clustering)
-  return { group: undescribed(groups.find((each) => each.cluster === cluster)!), subsetTotals, patternTotals: [] }
+  return {
+    group: undescribed(groups.find((each) => each.cluster === cluster)!), subsetTotals, patternTotals: [], rules: [],
+    uncaught: 0
+  }
 }
 
 const nearestTo = async (connection: DuckDBConnection, run: number, clustering: number, cluster: number): Promise<NearCluster[]> =>
@@ -129,13 +155,26 @@ const nearestTo = async (connection: DuckDBConnection, run: number, clustering: 
     [run, clustering, cluster]
   )).map((row) => ({ cluster: row.other as number, weight: row.weight as number, share: row.share as number }))
 
+/** Members of a strength of 0.5 and above; null where none has any. */
+const coreOf = async (
+  connection: DuckDBConnection, run: number, clustering: number, cluster: number
+): Promise<number | null> => {
+  const [row] = await select(
+    connection,
+    `SELECT count(strength)::INTEGER AS known, count(*) FILTER (strength >= 0.5)::INTEGER AS core FROM memberships
+     WHERE run = $1 AND clustering = $2 AND cluster = $3`,
+    [run, clustering, cluster]
+  )
+  return row.known === 0 ? null : (row.core as number)
+}
+
 const lift = (count: number, size: number, everywhere: number, tokens: number): number => (everywhere === 0 ? 0 : count / size / (everywhere / tokens))
 
 export const getClusterDetails = async (connection: DuckDBConnection, runId: string, clusteringNumber: number, cluster: number): Promise<ClusterDetails> => {
   const known = await knownClustering(connection, runId, clusteringNumber)
-  const { number: run, clustering, sizes } = known
-  if (!sizes.has(cluster)) throw unknownCluster(runId, clustering, cluster)
-  const { group, subsetTotals, patternTotals } = known.described
+  const { number: run, clustering, sizes, tokens } = known
+  if (!sizes.has(cluster)) throw missingGroup(runId, clustering, cluster)
+  const { group, subsetTotals, patternTotals, rules, uncaught } = known.described
     ? await describedGroup(connection, run, clustering.number, cluster)
     : await countedGroup(connection, runId, run, clustering, cluster)
   const cuts = await cutsOf(connection, run, clustering.number, cluster)
@@ -144,12 +183,11 @@ export const getClusterDetails = async (connection: DuckDBConnection, runId: str
   const { clusters: [entry], subsets } = unpackOverview(packer.packed())
   const texts = await knownTexts(connection, run)
   const { columns } = known
-  const tokens = [...sizes.values()].reduce((sum, size) => sum + size, 0)
   const profile = known.described ? columns : undefined
   const cut = cuts.get(cluster)
   return {
     entry,
-    conductanceWhenCut: cut?.conductanceWhenCut ?? null,
+    conductanceWhenCut: cut === undefined || Number.isNaN(cut.conductanceWhenCut) ? null : cut.conductanceWhenCut,
     seed: cut?.seed ?? null,
     topTokens: Array.from(group.topIds, (id, i) => ({ id, text: textOfId(texts, id), count: group.topCounts[i], lift: group.topLifts[i] })),
     subsets: Array.from(group.subsetIndices, (subset, i) => ({
@@ -162,7 +200,10 @@ export const getClusterDetails = async (connection: DuckDBConnection, runId: str
     nearest: known.described ? await nearestTo(connection, run, clustering.number, cluster) : [],
     patterns: known.described ? patternNames.map((pattern, i): PatternCount => ({
       pattern, count: group.patterns[i], lift: lift(group.patterns[i], group.size, patternTotals[i], tokens)
-    })) : []
+    })) : [],
+    rules,
+    uncaught,
+    core: await coreOf(connection, run, clustering.number, cluster)
   }
 }
 
@@ -170,11 +211,15 @@ const notDescribed = (run: string, clustering: number): SpectroscopeError =>
   new SpectroscopeError('input', `Clustering ${clustering} of run ${run} is not described yet; open its list of clusters first.`)
 
 export const getClusterLayout = async (connection: DuckDBConnection, runId: string, clusteringNumber: number): Promise<ClusterLayout> => {
-  const { number: run, clustering: { number }, described } = await knownClustering(connection, runId, clusteringNumber)
+  const { number: run, clustering: { number, clusters }, described } = await knownClustering(
+    connection, runId, clusteringNumber
+  )
   if (!described) throw notDescribed(runId, number)
   const nodes = await select(connection, 'SELECT cluster, x, y FROM group_descriptions WHERE run = $1 AND clustering = $2 ORDER BY cluster < 0, cluster', [run, number])
   const [from, to, weights]: number[][] = [[], [], []]
-  await forEachBlock(connection, 'SELECT from_cluster, to_cluster, weight FROM group_edges WHERE run = $1 AND clustering = $2', [run, number], (block) => {
+  const between = 'run = $1 AND clustering = $2 AND from_cluster < $3 AND to_cluster < $3'
+  const sql = `SELECT from_cluster, to_cluster, weight FROM group_edges WHERE ${between}`
+  await forEachBlock(connection, sql, [run, number, clusters], (block) => {
     const [starts, ends, each] = [block.integers(0), block.integers(1), block.doubles(2)]
     for (let i = 0; i < block.rows; i++) {
       from.push(starts[i])
@@ -189,11 +234,15 @@ export const getClusterLayout = async (connection: DuckDBConnection, runId: stri
 }
 
 export const getHeatMap = async (connection: DuckDBConnection, runId: string, clusteringNumber: number, most: number): Promise<HeatMap> => {
-  const { number: run, clustering: { number }, described } = await knownClustering(connection, runId, clusteringNumber)
+  const { number: run, clustering: { number, clusters }, described } = await knownClustering(
+    connection, runId, clusteringNumber
+  )
   if (!described) throw notDescribed(runId, number)
   const columns = await getColumns(connection, runId, run)
   const all: { cluster: number; size: number; values: Float32Array }[] = []
-  await forEachGroup(connection, run, number, 0, undefined, ({ cluster, size, means }) => all.push({ cluster, size, values: standardised(means, columns) }))
+  await forEachGroup(connection, run, number, 0, undefined, ({ cluster, size, means }) => {
+    if (cluster < clusters) all.push({ cluster, size, values: standardised(means, columns) })
+  })
   const kept = new Set([...all].sort((a, b) => b.size - a.size || a.cluster - b.cluster).slice(0, most))
   const groups = all.filter((group) => kept.has(group))
   const values = new Float32Array(groups.length * columns.components.length)

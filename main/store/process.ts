@@ -205,6 +205,11 @@ const implementation: Handlers<StoreCalls> = {
     return null
   },
   appendSusceptibilities: ({ susceptibilities, standardErrors }) => nothing(current().matrix!.append(susceptibilities, standardErrors)),
+  beginParts: ({ count }) => {
+    current().matrix!.beginParts(count)
+    return null
+  },
+  appendPart: ({ part, susceptibilities }) => nothing(current().matrix!.appendPart(part, susceptibilities)),
   saveDiagnostics: ({ diagnostics }) => nothing(writes.saveDiagnostics(current().connection, current().run, diagnostics)),
   saveTraces: ({ traces }) => nothing(writes.saveTraces(current().connection, current().run, traces)),
   beginNeighbours: async ({ k, whiten }) => {
@@ -219,6 +224,9 @@ const implementation: Handlers<StoreCalls> = {
 
   getStudy: ({ run }) => onRun(run, (connection, number) => reads.getStudy(connection, run, number)),
   readSusceptibilities: ({ run, first, count }) => onRun(run, (connection, number) => reads.readSusceptibilities(connection, run, number, first, count)),
+  countParts: ({ run }) => onRun(run, reads.countParts),
+  readHalf: ({ run, parts, first, count }) =>
+    onRun(run, (connection, number) => reads.readHalf(connection, run, number, parts, first, count)),
   getDiagnostics: ({ run }) => onRun(run, reads.getDiagnostics),
   getTraces: ({ run }) => onRun(run, reads.getTraces),
   findNeighbours: ({ run, k, whiten }) => onRun(run, (connection, number) => reads.findNeighbours(connection, number, k, whiten)),
@@ -230,7 +238,11 @@ const implementation: Handlers<StoreCalls> = {
   getClusterProfile: ({ run, clustering, cluster }) => connected((connection) => clusters.getClusterProfile(connection, run, clustering, cluster)),
   getClusterTokens: ({ run, clustering, cluster, ...page }) => connected((connection) => clusters.getClusterTokens(connection, run, clustering, cluster, page)),
   getTokens: ({ run, tokens, before, after }) => connected((connection) => clusters.getTokens(connection, run, tokens, before, after)),
-  getMembership: ({ run, clustering }) => connected((connection) => clusters.getMembership(connection, run, clustering)),
+  getMembership: ({ run, clustering, level }) =>
+    connected((connection) => clusters.getMembership(connection, run, clustering, level)),
+  getStrengths: ({ run, clustering, level }) =>
+    connected((connection) => clusters.getStrengths(connection, run, clustering, level)),
+  getTree: ({ run, clustering }) => connected((connection) => clusters.getTree(connection, run, clustering)),
 
   saveDescription: ({ run, clustering, description }) => nothing(changingBeside((connection) => saveDescription(connection, run, clustering, description))),
   isDescribed: ({ run, clustering }) => connected(async (connection) => ({ described: (await knownClustering(connection, run, clustering)).described })),

@@ -91,6 +91,52 @@ export const readSusceptibilities = async (
   return { susceptibilities, standardErrors }
 }
 
+export const countParts = async (connection: DuckDBConnection, run: number): Promise<number> => {
+  const [row] = await select(connection, 'SELECT count(*) AS parts FROM parts WHERE run = $1 AND token = 0', [run])
+  return Number(row.parts)
+}
+
+interface PartRows {
+  readonly run: number
+  readonly part: number
+  readonly first: number
+  readonly count: number
+}
+
+/** Adds a part's rows [first, first + count) to a matrix of that many; returns how many there were. */
+const addPart = async (
+  connection: DuckDBConnection, { run, part, first, count }: PartRows, sums: Float64Array
+): Promise<number> => {
+  const width = sums.length / count
+  let found = 0
+  const query = 'SELECT token, chi FROM parts WHERE run = $1 AND part = $2 AND token >= $3 AND token < $4'
+  await forEachBlock(connection, query, [run, part, first, first + count], (block) => {
+    const tokens = block.integers(0)
+    block.lists(1, Float32Array, (list, row) => {
+      const start = (tokens[row] - first) * width
+      for (let column = 0; column < width; column++) sums[start + column] += list[column]
+    })
+    found += block.rows
+  })
+  return found
+}
+
+/** Mean χ̂ of some parts of the draws, [rows, components]. Throws an `input` error where a part is not kept. */
+export const readHalf = async (
+  connection: DuckDBConnection, runId: string, run: number, parts: readonly number[], first: number, count: number
+): Promise<Float32Array> => {
+  const { tokens, components } = await getColumns(connection, runId, run)
+  const rows = Math.max(0, Math.min(count, tokens - first))
+  const sums = new Float64Array(rows * components.length)
+  for (const part of parts) {
+    if ((await addPart(connection, { run, part, first, count: rows }, sums)) === rows) continue
+    const remedy = 'sample it again with this version of the program'
+    throw new SpectroscopeError('input', `Run ${runId} keeps no part ${part} of its draws; ${remedy}.`)
+  }
+  for (let i = 0; i < sums.length; i++) sums[i] /= parts.length
+  return new Float32Array(sums)
+}
+
 export const findNeighbours = async (connection: DuckDBConnection, run: number, k: number, whiten: boolean): Promise<{ stored: boolean }> => {
   const [row] = await select(connection, 'SELECT len(nearest) AS k FROM neighbours WHERE run = $1 AND whiten = $2 AND token = 0', [run, Number(whiten)])
   return { stored: row !== undefined && Number(row.k) >= k }

@@ -10,6 +10,11 @@ import { clusteringTables, runTables } from './schema'
 export const iso = (column: string): string => `strftime(${column}, '%Y-%m-%dT%H:%M:%S.%gZ') AS ${column}`
 const parse = <T>(value: unknown): T => JSON.parse(value as string) as T
 
+/** The content of a clustering's column `structure`; clusterings of older versions have none. */
+type Structure = Pick<ClusteringRecord, 'stability' | 'modularity' | 'sweep'>
+
+const noStructure: Structure = { stability: null, modularity: null, sweep: [] }
+
 const clusteringOf = (row: Row): ClusteringRecord => ({
   number: row.clustering as number,
   name: row.name as string,
@@ -21,8 +26,10 @@ const clusteringOf = (row: Row): ClusteringRecord => ({
   edges: Number(row.edges),
   volume: row.volume as number,
   clusters: row.clusters as number,
+  groupsAbove: row.groups_above as number,
   leftoverKind: row.leftover_kind as LeftoverKind,
-  leftoverSize: row.leftover_size as number
+  leftoverSize: row.leftover_size as number,
+  ...(row.structure === null ? noStructure : parse<Structure>(row.structure))
 })
 
 const groupByRun = (rows: readonly Row[]): Map<unknown, Row[]> => {

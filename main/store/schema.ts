@@ -80,12 +80,39 @@ export const migrations: readonly Migration[] = [
       `UPDATE runs SET configuration = json_merge_patch(configuration, '{"sampler": {"method": "psgld", "preset": "paper"}}')
         WHERE json_extract_string(configuration, '$.sampler.method') IS NULL`
     ]
+  },
+  {
+    version: 4,
+    name: 'parts of the draws, trees of clusters, stability, rules',
+    statements: [
+      // Independent estimates of χ from parts of the draws; χ is their mean.
+      'CREATE TABLE parts (run INTEGER NOT NULL, part INTEGER NOT NULL, token INTEGER NOT NULL, chi FLOAT[] NOT NULL)',
+      // Groups above the clusters are rows of `clusters` and `memberships` too, with numbers from clusterings.clusters on.
+      'ALTER TABLE clusters ALTER COLUMN seed DROP NOT NULL',
+      'ALTER TABLE clusters ALTER COLUMN conductance_when_cut DROP NOT NULL',
+      "ALTER TABLE clusters ADD COLUMN kind VARCHAR DEFAULT 'cluster'",
+      'ALTER TABLE clusters ADD COLUMN parent INTEGER',
+      'ALTER TABLE clusters ADD COLUMN stability DOUBLE',
+      'ALTER TABLE memberships ADD COLUMN strength FLOAT',
+      'ALTER TABLE clusterings ADD COLUMN groups_above INTEGER DEFAULT 0',
+      // Stability, modularity and the sweep of resolutions.
+      'ALTER TABLE clusterings ADD COLUMN structure JSON',
+      'ALTER TABLE group_descriptions ADD COLUMN rules JSON',
+      'ALTER TABLE group_descriptions ADD COLUMN uncaught INTEGER DEFAULT 0',
+      'ALTER TABLE member_places ADD COLUMN strength FLOAT',
+      'ALTER TABLE member_places ADD COLUMN caught BOOLEAN DEFAULT true',
+      // Every clustering before was found by ACL, without a look at its stability.
+      `UPDATE clusterings SET configuration = json_merge_patch(configuration, '{"method": "acl", "stability": false}')
+        WHERE json_extract_string(configuration, '$.method') IS NULL`,
+      `UPDATE runs SET configuration = json_merge_patch(configuration, '{"clustering": {"method": "acl", "stability": false}}')
+        WHERE json_type(configuration, '$.clustering') = 'OBJECT' AND json_extract_string(configuration, '$.clustering.method') IS NULL`
+    ]
   }
 ]
 
 /** Tables with a column `run`, all of which a deleted run leaves. */
 export const runTables = [
-  'stages', 'studies', 'study_rows', 'segments', 'documents', 'tokens', 'vocabulary', 'samplings', 'susceptibilities', 'diagnostics', 'traces', 'neighbours',
+  'stages', 'studies', 'study_rows', 'segments', 'documents', 'tokens', 'vocabulary', 'samplings', 'susceptibilities', 'parts', 'diagnostics', 'traces', 'neighbours',
   'clusterings', 'clusters', 'memberships', 'run_marks', 'clustering_numbers', 'annotations', 'clustering_descriptions', 'group_descriptions', 'group_edges', 'member_places',
   'layouts', 'layout_places'
 ] as const

@@ -2,10 +2,12 @@ import { rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { SpectroscopeError } from '../../preload/errors'
 import type {
-  ClusterNumber, ClusterProfile, ClusteringRecord, ClusterSummary, DiagnosticsRecord, NeighboursRecord, NewClustering, NewRun, RunChanges, RunRecord,
+  ClusterNumber, ClusterProfile, ClusteringRecord, ClusterSummary, DiagnosticsRecord, GroupKind, NeighboursRecord,
+  NewClustering, NewRun, RunChanges, RunRecord,
   StageRecord, StudyRecord, SusceptibilityRecord, TokenInContext, TracePointRecord, TraceRecord
 } from '../../preload/records'
 import { entryPath } from '../base/entries'
+import { GroupTree } from '../base/group-tree'
 import { spawnChild } from '../base/processes'
 import type { Child } from '../base/processes'
 import type { Method, ParametersOf, StoreCalls } from './calls'
@@ -22,6 +24,13 @@ export interface RunWriter {
   beginSusceptibilities(components: readonly string[], initialLoss: number): Promise<void>
   /** Rows of the next tokens, both [n, components]. Any n; blocks of some megabytes are best. */
   appendSusceptibilities(susceptibilities: Float32Array, standardErrors: Float32Array): Promise<void>
+  /**
+   * Says that the matrix has so many parts (χ̂ from some of the draws each), which then are appended in order of
+   * tokens; one that lacks rows fails the transaction. After `beginSusceptibilities`, which drops those there were.
+   */
+  beginParts(count: number): Promise<void>
+  /** Rows of the next tokens of one part, [n, components]; parts are numbered from 0. */
+  appendPart(part: number, susceptibilities: Float32Array): Promise<void>
   /** Replaces the run's diagnostics; in order of components, then `full` where it was sampled. */
   saveDiagnostics(diagnostics: readonly DiagnosticsRecord[]): Promise<void>
   /** Replaces the run's traces, those of `appendTrace` too. */
@@ -44,6 +53,12 @@ export interface ClusterTokensQuery {
   /** Token ids of context, 16 on either side by default. */
   readonly before?: number
   readonly after?: number
+}
+
+export interface LevelOptions {
+  readonly clustering?: number
+  /** `cluster` by default. */
+  readonly level?: GroupKind
 }
 
 /** Tables that `exportTable` can write. Those of clusters and labels need a clustering; `tokens` then says cluster and labels too. */
@@ -89,6 +104,13 @@ export interface Workspace extends Exploration, Labelling {
   getSusceptibilities(run: string): Promise<SusceptibilityRecord>
   /** Rows [first, first + count) of the matrix. */
   readSusceptibilities(run: string, first: number, count: number): Promise<SusceptibilityRecord>
+  /** Parts of the draws that are kept; 0 for a run that was imported, and for one of an earlier version. */
+  countParts(run: string): Promise<number>
+  /**
+   * χ̂ from some parts of the draws, their mean: rows [first, first + count), [count, components] in nats². Added in
+   * float64 in the order given. Throws an `input` error where the run keeps no such part.
+   */
+  readHalf(run: string, parts: readonly number[], first: number, count: number): Promise<Float32Array>
   getDiagnostics(run: string): Promise<DiagnosticsRecord[]>
   getTraces(run: string): Promise<TraceRecord[]>
   /** Stored neighbours cut down to k; undefined when none of at least k are stored for this preprocessing. Backed by SharedArrayBuffer. */
@@ -96,15 +118,22 @@ export interface Workspace extends Exploration, Labelling {
 
   renameClustering(run: string, clustering: number, name: string): Promise<ClusteringRecord>
   deleteClustering(run: string, clustering: number): Promise<void>
-  /** In order of discovery, what is left over last. */
+  /** By number: clusters, then the groups above them; what is left over last. */
   getClusterSummaries(run: string, options?: { readonly clustering?: number; readonly topTokens?: number }): Promise<ClusterSummary[]>
   getClusterSummary(run: string, cluster: ClusterNumber, options?: { readonly clustering?: number; readonly topTokens?: number }): Promise<ClusterSummary>
   getClusterMembers(run: string, cluster: ClusterNumber, options?: { readonly clustering?: number }): Promise<Int32Array>
   getClusterProfile(run: string, cluster: ClusterNumber, options?: { readonly clustering?: number }): Promise<ClusterProfile>
   getClusterTokens(run: string, cluster: ClusterNumber, query?: ClusterTokensQuery & { readonly clustering?: number }): Promise<TokenInContext[]>
   getTokens(run: string, tokens: ArrayLike<number>, query?: Pick<ClusterTokensQuery, 'before' | 'after'>): Promise<TokenInContext[]>
-  /** Cluster of every token: its order of discovery, or -1. */
-  getMembership(run: string, options?: { readonly clustering?: number }): Promise<Int32Array>
+  /** Number of the cluster of every token, or of its group of another level; -1 for those in none. */
+  getMembership(run: string, options?: LevelOptions): Promise<Int32Array>
+  /**
+   * Strength of every token in its cluster, or in its group of another level, 0 to 1; NaN for those in none, empty
+   * where the draws were not split.
+   */
+  getStrengths(run: string, options?: LevelOptions): Promise<Float32Array>
+  /** Clusters and the groups above them. */
+  getTree(run: string, options?: { readonly clustering?: number }): Promise<GroupTree>
 
   /** Writes one table to a file, by streaming; of `clusters` and their tokens only, where some are given. */
   exportTable(
@@ -147,11 +176,17 @@ const writerOf = (store: Store): RunWriter => ({
   },
   beginSusceptibilities: (components, initialLoss) => done(store.call('beginSusceptibilities', { components: [...components], initialLoss })),
   appendSusceptibilities: (susceptibilities, standardErrors) => done(store.call('appendSusceptibilities', { susceptibilities, standardErrors })),
+  beginParts: (count) => done(store.call('beginParts', { count })),
+  appendPart: (part, susceptibilities) => done(store.call('appendPart', { part, susceptibilities })),
   saveDiagnostics: (diagnostics) => done(store.call('saveDiagnostics', { diagnostics: [...diagnostics] })),
   saveTraces: (traces) => done(store.call('saveTraces', { traces: [...traces] })),
   beginNeighbours: (k, whiten) => done(store.call('beginNeighbours', { k, whiten })),
   appendNeighbours: (indices, distances) => done(store.call('appendNeighbours', { indices, distances })),
-  saveClustering: (clustering) => store.call('saveClustering', { clustering: { ...clustering, clusters: [...clustering.clusters] } }),
+  saveClustering: (clustering) =>
+    store.call(
+      'saveClustering',
+      { clustering: { ...clustering, clusters: [...clustering.clusters], sweep: [...clustering.sweep] } }
+    ),
   completeStage: (stage) => done(store.call('completeStage', { stage: { ...stage } }))
 })
 
@@ -234,6 +269,8 @@ const workspaceOf = (store: Store, folder: string, readOnly: boolean): Workspace
       const { components } = await getRun(run)
       return { tokens: block.susceptibilities.length / components.length, components, ...block }
     },
+    countParts: (run) => call('countParts', { run }),
+    readHalf: (run, parts, first, count) => call('readHalf', { run, parts: [...parts], first, count }),
     getDiagnostics: (run) => call('getDiagnostics', { run }),
     getTraces: (run) => call('getTraces', { run }),
     getNeighbours: async (run, k, whiten) => {
@@ -256,7 +293,12 @@ const workspaceOf = (store: Store, folder: string, readOnly: boolean): Workspace
     getClusterProfile: (run, cluster, { clustering } = {}) => call('getClusterProfile', { run, cluster, ...given({ clustering }) }),
     getClusterTokens: (run, cluster, { order = 'token', offset = 0, limit = 100, ...rest } = {}) => call('getClusterTokens', { run, cluster, order, offset, limit, ...given(rest) }),
     getTokens: (run, tokens, query = {}) => call('getTokens', { run, tokens: Int32Array.from(tokens), ...given(query) }),
-    getMembership: (run, { clustering } = {}) => call('getMembership', { run, ...given({ clustering }) }),
+    getMembership: (run, { clustering, level = 'cluster' } = {}) =>
+      call('getMembership', { run, level, ...given({ clustering }) }),
+    getStrengths: (run, { clustering, level = 'cluster' } = {}) =>
+      call('getStrengths', { run, level, ...given({ clustering }) }),
+    getTree: async (run, { clustering } = {}) =>
+      new GroupTree(await call('getTree', { run, ...given({ clustering }) })),
     exportTable: (run, table, format, file, { clustering, clusters } = {}) =>
       done(call('exportTable', { run, table, format, file: resolve(file), ...given({ clustering, clusters: clusters === undefined ? undefined : [...clusters] }) })),
     close: async () => {

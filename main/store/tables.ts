@@ -1,7 +1,8 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
+import { ruleWords } from '../../preload/clustering-words'
 import { leftoverCluster } from '../../preload/records'
-import type { ClusterNumber } from '../../preload/records'
-import { textOf } from './clusters'
+import type { ClusteringRecord, ClusterNumber } from '../../preload/records'
+import { bestRules, textOf } from './clusters'
 import { getColumns } from './reads'
 import { findClustering, getRun, runNumber } from './runs'
 import type { ExportedTable } from './store'
@@ -24,8 +25,28 @@ type Chosen = readonly ClusterNumber[] | undefined
 
 const among = (clusters: Chosen): string => (clusters === undefined ? '' : ` AND cluster IN (${clusters.join(', ')})`)
 
-const member = (run: number, clustering: number, clusters: Chosen): string =>
-  `(SELECT cluster, token FROM memberships WHERE run = ${run} AND clustering = ${clustering}${among(clusters)})`
+interface Numbers {
+  readonly run: number
+  readonly clustering: number
+}
+
+/** Tokens of clusters and of the groups above them. */
+const member = ({ run, clustering }: Numbers, clusters: Chosen): string => `(
+  SELECT cluster, token, strength FROM memberships
+  WHERE run = ${run} AND clustering = ${clustering}${among(clusters)})`
+
+/** Every token once, with its cluster and the groups above that. */
+const placedTokens = ({ run, clustering }: Numbers, { clusters }: ClusteringRecord, chosen: Chosen): string => `(
+  WITH groups AS (SELECT cluster, kind, parent FROM clusters WHERE run = ${run} AND clustering = ${clustering}),
+    above AS (
+      SELECT c.cluster AS own, a.cluster, a.kind, a.parent FROM groups c JOIN groups a ON a.cluster = c.parent
+    ),
+    higher AS (SELECT own, cluster, kind FROM above UNION ALL
+      SELECT b.own, a.cluster, a.kind FROM above b JOIN groups a ON a.cluster = b.parent),
+    levels AS (SELECT own, max(cluster) FILTER (kind = 'neighbourhood') AS neighbourhood,
+      max(cluster) FILTER (kind = 'region') AS region FROM higher GROUP BY own)
+  SELECT m.token, m.cluster, m.strength, neighbourhood, region
+  FROM ${member({ run, clustering }, chosen)} m LEFT JOIN levels ON own = m.cluster WHERE m.cluster < ${clusters})`
 
 /** What people say of a clustering, a row each: its target in parts, and the label's text, tags with semicolons between. */
 const labels = (run: number, clustering: number): string => `(
@@ -36,14 +57,21 @@ const labels = (run: number, clustering: number): string => `(
     (body->'clusters')::INTEGER[] AS clusters, (body->'tokens')::INTEGER[] AS tokens
   FROM annotations WHERE run = ${run} AND clustering = ${clustering})`
 
-const clusterLabels = (run: number, clustering: number): string => `(FROM ${labels(run, clustering)} WHERE kind = 'cluster')`
-const merges = (run: number, clustering: number): string => `(SELECT unnest(clusters) AS cluster, label AS merge FROM ${labels(run, clustering)} WHERE kind = 'merge')`
-const parts = (run: number, clustering: number): string => `(SELECT unnest(tokens) AS token, label AS part FROM ${labels(run, clustering)} WHERE kind = 'part')`
+const clusterLabels = ({ run, clustering }: Numbers): string =>
+  `(FROM ${labels(run, clustering)} WHERE kind = 'cluster')`
+const merges = ({ run, clustering }: Numbers): string =>
+  `(SELECT unnest(clusters) AS cluster, label AS merge FROM ${labels(run, clustering)} WHERE kind = 'merge')`
+/**
+ * A token may be in a part of its cluster and in one of a group above; that of its cluster, which has the lower
+ * number, is told.
+ */
+const parts = ({ run, clustering }: Numbers): string => `(SELECT token, arg_min(label, cluster) AS part FROM (
+  SELECT unnest(tokens) AS token, label, cluster FROM ${labels(run, clustering)} WHERE kind = 'part') GROUP BY token)`
 
 const clusterTokens = (run: number, clustering: number, clusters: Chosen): string => `
   SELECT m.cluster, t.token_id AS id, any_value(${textOf('v', 't.token_id')}) AS text, count(*) AS count,
     (count(*) / sum(count(*)) OVER (PARTITION BY m.cluster)) / (any_value(e.everywhere) / (SELECT count(*) FROM tokens WHERE run = ${run})) AS lift
-  FROM ${member(run, clustering, clusters)} m JOIN (SELECT * FROM tokens WHERE run = ${run}) t USING (token)
+  FROM ${member({ run, clustering }, clusters)} m JOIN (SELECT * FROM tokens WHERE run = ${run}) t USING (token)
   JOIN (SELECT token_id, count(*) AS everywhere FROM tokens WHERE run = ${run} GROUP BY ALL) e ON e.token_id = t.token_id
   LEFT JOIN (SELECT * FROM vocabulary WHERE run = ${run}) v ON v.token_id = t.token_id
   GROUP BY m.cluster, t.token_id ORDER BY m.cluster < 0, m.cluster, count DESC, id`
@@ -61,18 +89,66 @@ const chains = (run: number): string => `
     SELECT ordinal, component, unnest(range(len(mean_distance))) AS chain, unnest(mean_distance) AS mean_distance, unnest(final_distance) AS final_distance, unnest(mean_loss) AS mean_loss
     FROM diagnostics WHERE run = ${run}) ORDER BY ordinal, chain`
 
+/** Tokens with their clusters, the groups above, and what is said of those. */
+const tokenTable = (numbers: Numbers, clustering: ClusteringRecord, chosen: Chosen): string => {
+  const [said, merged] = [clusterLabels(numbers), merges(numbers)]
+  return `
+  SELECT described.*, m.cluster, l.label, m.strength, m.neighbourhood, n.label AS neighbourhood_label, m.region,
+    r.label AS region_label,
+    coalesce(g.merge, gn.merge, gr.merge) AS merge, p.part
+  FROM (${described(numbers.run)}) described
+  ${chosen === undefined ? 'LEFT ' : ''}JOIN ${placedTokens(numbers, clustering, chosen)} m USING (token)
+  LEFT JOIN ${said} l ON l.cluster = m.cluster LEFT JOIN ${merged} g ON g.cluster = m.cluster
+  LEFT JOIN ${said} n ON n.cluster = m.neighbourhood LEFT JOIN ${merged} gn ON gn.cluster = m.neighbourhood
+  LEFT JOIN ${said} r ON r.cluster = m.region LEFT JOIN ${merged} gr ON gr.cluster = m.region
+  LEFT JOIN ${parts(numbers)} p USING (token) ORDER BY token`
+}
+
+/** Best rules as a table: the rule in words, and how well it does. */
+const ruleTable = async (connection: DuckDBConnection, { run, clustering }: Numbers): Promise<string> => {
+  const rows = [...(await bestRules(connection, run, clustering))].flatMap(([cluster, { rule, uncaught }]) =>
+    rule === null ? [] : [
+      {
+        cluster, rule: ruleWords(rule.conditions), recall: rule.recall, precision: rule.precision, f1: rule.f1,
+        uncaught
+      }
+    ])
+  const shape = JSON.stringify([{
+    cluster: 'INTEGER', rule: 'VARCHAR', recall: 'DOUBLE', precision: 'DOUBLE', f1: 'DOUBLE', uncaught: 'INTEGER'
+  }])
+  return `(SELECT unnest(from_json(${literal(JSON.stringify(rows))}, '${shape}'), recursive := true))`
+}
+
+/** Clusters, the groups above them and what is left over, with rules and labels. */
+const clusterTable = async (
+  connection: DuckDBConnection, numbers: Numbers, clustering: ClusteringRecord, chosen: Chosen
+): Promise<string> => {
+  const { leftoverKind, leftoverSize } = clustering
+  const leftover = `${leftoverCluster}, ${literal(leftoverKind)}, NULL, ${leftoverSize}, NULL, NULL, NULL, NULL`
+  return `SELECT c.*, rules.rule, rules.recall AS rule_recall, rules.precision AS rule_precision, rules.f1 AS rule_f1,
+      rules.uncaught, label, status, confidence, tags, note, author, changed_at, blind_right, blind_of, merge
+    FROM (SELECT cluster, kind, parent, size, conductance, conductance_when_cut, seed, stability FROM clusters
+      WHERE run = ${numbers.run} AND clustering = ${numbers.clustering}
+      UNION ALL SELECT ${leftover} WHERE ${leftoverSize} > 0) c
+    LEFT JOIN ${await ruleTable(connection, numbers)} rules ON rules.cluster = c.cluster
+    LEFT JOIN (
+      SELECT * EXCLUDE (kind, number, clusters, tokens) FROM ${clusterLabels(numbers)}
+    ) l ON l.cluster = c.cluster
+    LEFT JOIN ${merges(numbers)} g ON g.cluster = c.cluster
+    ${chosen === undefined ? '' : `WHERE c.cluster IN (${chosen.join(', ')})`} ORDER BY c.cluster < 0, c.cluster`
+}
+
 const query = async (
   connection: DuckDBConnection, runId: string, run: number, table: ExportedTable, clusteringNumber: number | undefined, clusters: Chosen
 ): Promise<string> => {
-  const clustering = async (): Promise<number> => (await findClustering(connection, runId, clusteringNumber)).number
-  const chosenTokens = async (): Promise<string> => (clusters === undefined ? '' : `AND token IN (SELECT token FROM ${member(run, await clustering(), clusters)})`)
+  const clustering = (): Promise<ClusteringRecord> => findClustering(connection, runId, clusteringNumber)
+  const numbers = async (): Promise<Numbers> => ({ run, clustering: (await clustering()).number })
+  const chosenTokens = async (): Promise<string> =>
+    (clusters === undefined ? '' : `AND token IN (SELECT token FROM ${member(await numbers(), clusters)})`)
   switch (table) {
     case 'tokens': {
       if (clusteringNumber === undefined && (await getRun(connection, runId)).clusterings.length === 0) return `${described(run)} ORDER BY t.token`
-      const number = await clustering()
-      return `SELECT described.*, m.cluster, l.label, g.merge, p.part FROM (${described(run)}) described ${clusters === undefined ? 'LEFT ' : ''}JOIN ${member(run, number, clusters)} m USING (token)
-        LEFT JOIN ${clusterLabels(run, number)} l ON l.cluster = m.cluster LEFT JOIN ${merges(run, number)} g ON g.cluster = m.cluster LEFT JOIN ${parts(run, number)} p USING (token)
-        ORDER BY token`
+      return tokenTable(await numbers(), await clustering(), clusters)
     }
     case 'susceptibilities': return matrix('chi', (await getColumns(connection, runId, run)).components, run, await chosenTokens())
     case 'standard_errors': return matrix('standard_error', (await getColumns(connection, runId, run)).components, run, await chosenTokens())
@@ -80,25 +156,19 @@ const query = async (
     case 'chains': return chains(run)
     case 'traces': return `SELECT component, chain, draw, loss, distance FROM traces WHERE run = ${run} ORDER BY rowid`
     case 'documents': return `SELECT document, file, record, subset FROM documents WHERE run = ${run} ORDER BY document`
-    case 'cluster_tokens': return clusterTokens(run, await clustering(), clusters)
+    case 'cluster_tokens': return clusterTokens(run, (await clustering()).number, clusters)
     case 'labels': {
       const chosen = clusters === undefined ? '' : `WHERE cluster IN (${clusters.join(', ')}) OR list_has_all([${clusters.join(', ')}], clusters)`
       return `SELECT kind, number, cluster, array_to_string(clusters, '; ') AS clusters, len(tokens) AS tokens, label, status, confidence, tags, note, author, changed_at, blind_right, blind_of
-        FROM ${labels(run, await clustering())} ${chosen} ORDER BY kind, number < 0, number`
+        FROM ${labels(run, (await clustering()).number)} ${chosen} ORDER BY kind, number < 0, number`
     }
-    case 'clusters': {
-      const { number, leftoverKind, leftoverSize } = await findClustering(connection, runId, clusteringNumber)
-      return `SELECT c.*, label, status, confidence, tags, note, author, changed_at, blind_right, blind_of, merge FROM (
-          SELECT cluster, 'cluster' AS kind, size, conductance, conductance_when_cut, seed FROM clusters WHERE run = ${run} AND clustering = ${number}
-          UNION ALL SELECT ${leftoverCluster}, ${literal(leftoverKind)}, ${leftoverSize}, NULL, NULL, NULL WHERE ${leftoverSize} > 0) c
-        LEFT JOIN (SELECT * EXCLUDE (kind, number, clusters, tokens) FROM ${clusterLabels(run, number)}) l USING (cluster) LEFT JOIN ${merges(run, number)} g USING (cluster)
-        WHERE true${among(clusters)} ORDER BY cluster < 0, cluster`
-    }
+    case 'clusters': return clusterTable(connection, await numbers(), await clustering(), clusters)
   }
 }
 
 const texts: Readonly<Partial<Record<ExportedTable, string>>> = {
-  tokens: 'text, subset, file', cluster_tokens: 'text', documents: 'file, subset', labels: 'label, tags, note, author', clusters: 'label, tags, note, author'
+  tokens: 'text, subset, file', cluster_tokens: 'text', documents: 'file, subset', labels: 'label, tags, note, author',
+  clusters: 'rule, label, tags, note, author'
 }
 
 /**

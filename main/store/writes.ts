@@ -1,9 +1,13 @@
 import { DOUBLE, LIST, VARCHAR, listValue } from '@duckdb/node-api'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { leftoverCluster } from '../../preload/records'
-import type { ClusteringRecord, DiagnosticsRecord, NewClustering, StudyRecord, TracePointRecord, TraceRecord } from '../../preload/records'
+import type {
+  ClusteringRecord, DiagnosticsRecord, NewClustering, NewGroup, StudyRecord, TracePointRecord, TraceRecord
+} from '../../preload/records'
 import { concatenate } from '../base/concatenate'
-import { append, listsOf, raggedLists } from './blocks'
+import { GroupTree } from '../base/group-tree'
+import { append, indicesOrNull, listsOf, raggedLists, realsOrNull } from './blocks'
+import type { Column } from './blocks'
 import { select } from './database'
 import { findClustering } from './runs'
 
@@ -40,6 +44,8 @@ export class MatrixWriter {
   readonly #squares: Float64Array
   #shift: Float64Array | undefined
   #tokens = 0
+  /** Tokens of each part so far. */
+  #parts: readonly number[] = []
 
   private constructor(
     private readonly connection: DuckDBConnection,
@@ -52,7 +58,7 @@ export class MatrixWriter {
   }
 
   static async begin(connection: DuckDBConnection, run: number, components: readonly string[], initialLoss: number): Promise<MatrixWriter> {
-    await clear(connection, run, 'samplings', 'susceptibilities', 'layouts', 'layout_places')
+    await clear(connection, run, 'samplings', 'susceptibilities', 'parts', 'layouts', 'layout_places')
     return new MatrixWriter(connection, run, components, initialLoss)
   }
 
@@ -72,8 +78,27 @@ export class MatrixWriter {
     this.#tokens += count
   }
 
+  beginParts(count: number): void {
+    if (this.#parts.length > 0) throw new Error('the parts of a matrix are begun once')
+    this.#parts = new Array<number>(count).fill(0)
+  }
+
+  async appendPart(part: number, susceptibilities: Float32Array): Promise<void> {
+    const width = this.components.length
+    const count = susceptibilities.length / width
+    if (!Number.isInteger(count)) throw new Error(`susceptibilities come in rows of ${width}`)
+    const tokens = this.#parts.at(part)
+    if (tokens === undefined) throw new Error(`there is no part ${part} of ${this.#parts.length}`)
+    const columns = [this.run, part, range(count, tokens), listsOf(susceptibilities, width)]
+    await append(this.connection, 'parts', count, columns)
+    this.#parts = this.#parts.with(part, tokens + count)
+  }
+
   async finish(): Promise<void> {
     await checkComplete(this.connection, this.run, this.#tokens, 'susceptibilities')
+    for (const [part, tokens] of this.#parts.entries()) {
+      await checkComplete(this.connection, this.run, tokens, `susceptibilities of part ${part}`)
+    }
     const means = this.#sums.map((sum, column) => this.#shift![column] + sum / this.#tokens)
     const deviations = this.#squares.map((square, column) => Math.sqrt(Math.max(0, square / this.#tokens - (this.#sums[column] / this.#tokens) ** 2)))
     await this.connection.run(
@@ -165,23 +190,88 @@ const nextNumber = async (connection: DuckDBConnection, run: number): Promise<nu
   return next
 }
 
-/** Adds a clustering; memberships are stored cluster by cluster, so that one cluster is one stretch of the table. */
+/** Throws where clusters and what is left over don't cover every token of the study once. */
+const checkCover = (tokens: number, clusters: NewClustering['clusters'], leftover: Int32Array): void => {
+  const seen = new Uint8Array(tokens)
+  const lowest = clusters.filter(({ kind }) => kind === 'cluster')
+  for (const members of [...lowest.map((cluster) => cluster.members), leftover]) {
+    for (const token of members) {
+      const isThere = token >= 0 && token < tokens
+      if (!isThere) throw new Error(`a clustering has token ${token}, but the study has ${tokens}`)
+      if (seen[token] === 1) throw new Error(`a clustering has token ${token} twice`)
+      seen[token] = 1
+    }
+  }
+  const missing = seen.indexOf(0)
+  if (missing >= 0) throw new Error(`a clustering lacks token ${missing} of ${tokens}`)
+}
+
+/**
+ * Throws where a group above does not have just the tokens of the clusters below it, or strengths are not one for each
+ * member.
+ */
+const checkMembers = (tree: GroupTree, clusters: NewClustering['clusters']): void => {
+  for (const { order, kind, members, strengths } of clusters) {
+    if (strengths !== null && strengths.length !== members.length) {
+      throw new Error(`group ${order} has ${strengths.length} strengths for ${members.length} members`)
+    }
+    if (kind === 'cluster') continue
+    const below = concatenate(tree.clustersOf(order).map((cluster) => clusters[cluster].members)).sort()
+    if (below.length === members.length && below.every((token, at) => token === members[at])) continue
+    throw new Error(`${kind} ${order} does not have just the tokens of its clusters`)
+  }
+}
+
+/** Strengths of all members of some groups, NaN where there are none. */
+const strengthsOf = (groups: readonly Pick<NewGroup, 'members' | 'strengths'>[]): Float32Array =>
+  concatenate(groups.map(({ members, strengths }) => strengths ?? new Float32Array(members.length).fill(Number.NaN)))
+
+const tokensOfStudy = async (connection: DuckDBConnection, run: number): Promise<number> => {
+  const [study] = await select(connection, 'SELECT tokens FROM studies WHERE run = $1', [run])
+  return Number(study?.tokens ?? 0)
+}
+
+/**
+ * Adds a clustering; memberships are stored group by group, so that one group is one stretch of the table. Throws
+ * where groups are no tree, or do not cover the study.
+ */
 export const saveClustering = async (connection: DuckDBConnection, run: string, number: number, clustering: NewClustering): Promise<ClusteringRecord> => {
-  const { name, configuration, seed, ending, attempts, edges, volume, clusters, leftover } = clustering
-  const size = clusters.reduce((sum, { members }) => sum + members.length, leftover.members.length)
-  await checkComplete(connection, number, size, 'cluster memberships')
+  const {
+    name, configuration, seed, ending, attempts, edges, volume, clusters, leftover, stability, modularity, sweep
+  } = clustering
+  const misplaced = clusters.find(({ order }, place) => order !== place)
+  if (misplaced !== undefined) throw new Error(`group ${misplaced.order} is out of order`)
+  const tree = new GroupTree(clusters)
+  checkCover(await tokensOfStudy(connection, number), clusters, leftover.members)
+  checkMembers(tree, clusters)
   const id = await nextNumber(connection, number)
+  const integers = (of: (group: NewGroup) => number): Int32Array => Int32Array.from(clusters, of)
+  const reals = (of: (group: NewGroup) => number | null): Column =>
+    realsOrNull(Float64Array.from(clusters, (group) => of(group) ?? Number.NaN))
   await append(connection, 'clusters', clusters.length, [
-    number, id, Int32Array.from(clusters, ({ order }) => order), Int32Array.from(clusters, (cluster) => cluster.seed), Int32Array.from(clusters, ({ members }) => members.length),
-    Float64Array.from(clusters, ({ conductance }) => conductance), Float64Array.from(clusters, ({ conductanceWhenCut }) => conductanceWhenCut)
+    number, id, integers(({ order }) => order), indicesOrNull(integers((group) => group.seed ?? -1)),
+    integers(({ members }) => members.length),
+    Float64Array.from(clusters, ({ conductance }) => conductance),
+    reals(({ conductanceWhenCut }) => conductanceWhenCut),
+    clusters.map(({ kind }) => kind), indicesOrNull(integers(({ parent }) => parent ?? -1)),
+    reals((group) => group.stability)
   ])
-  const groups = [...clusters, { order: leftoverCluster, members: leftover.members }]
-  await append(connection, 'memberships', size, [
-    number, id, concatenate(groups.map(({ order, members }) => new Int32Array(members.length).fill(order))), concatenate(groups.map(({ members }) => members))
+  const groups = [...clusters, { order: leftoverCluster, members: leftover.members, strengths: null }]
+  const members = concatenate(groups.map((group) => group.members))
+  await append(connection, 'memberships', members.length, [
+    number, id, concatenate(groups.map((group) => new Int32Array(group.members.length).fill(group.order))), members,
+    realsOrNull(strengthsOf(groups))
   ])
   await connection.run(
-    'INSERT INTO clusterings VALUES ($1, $2, $3, $4::JSON, $5, $6::TIMESTAMP, $7, $8, $9, $10, $11, $12, $13)',
-    [number, id, name, JSON.stringify(configuration), seed, new Date().toISOString(), ending, attempts, edges, volume, clusters.length, leftover.kind, leftover.members.length]
+    `INSERT INTO clusterings (run, clustering, name, configuration, seed, created_at, ending, attempts, edges, volume,
+       clusters, leftover_kind, leftover_size, groups_above, structure)
+     VALUES ($1, $2, $3, $4::JSON, $5, $6::TIMESTAMP, $7, $8, $9, $10, $11, $12, $13, $14, $15::JSON)`,
+    [
+      number, id, name, JSON.stringify(configuration), seed, new Date().toISOString(), ending, attempts, edges, volume,
+      tree.clusters,
+      leftover.kind, leftover.members.length, clusters.length - tree.clusters,
+      JSON.stringify({ stability, modularity, sweep })
+    ]
   )
   return findClustering(connection, run, id)
 }

@@ -2,10 +2,13 @@ import { confidences } from '../../preload/contract'
 import type { ClusterNumber } from '../../preload/contract'
 import type { Command } from '../app/commands.svelte'
 import type { Explore } from '../explore/explore.svelte'
+import { isGroup, levelWords } from '../explore/groups'
 import type { ClusterList } from './cluster-list.svelte'
 import type { Labelling } from './labelling.svelte'
+import { listForms } from './list-rows'
+import type { ListForm } from './list-rows'
 import { withPiece } from './search-language'
-import { sortKeys, sortWords, usualDirection } from './sort-clusters'
+import { measuredKeys, sortKeys, sortWords, usualDirection } from './sort-clusters'
 
 /** Where keys can go, and how the list is moved along. */
 export interface PaneActions {
@@ -14,6 +17,13 @@ export interface PaneActions {
   readonly editNote: () => void
   readonly editTags: () => void
   readonly move: (by: number, extend: boolean) => void
+  /** Goes into the current group, or out of it. */
+  readonly step: (inwards: boolean) => void
+}
+
+const isListed = (explore: Explore, cluster: ClusterNumber): boolean => {
+  const entry = explore.entries.get(cluster)
+  return entry !== undefined && isGroup(entry)
 }
 
 /** Shows the nearest clusters of the current one beside it, one after another. */
@@ -25,15 +35,55 @@ const similarShower = (explore: Explore): (() => Promise<void>) => {
     if (known?.cluster !== current) {
       const { nearest } = await workbench.client.call('clusters.details', { ...explore.where, cluster: current })
       if (explore.current !== current) return
-      known = { cluster: current, nearest: nearest.map(({ cluster }) => cluster).filter((cluster) => explore.entries.get(cluster)?.kind === 'cluster') }
+      known = {
+        cluster: current,
+        nearest: nearest.map(({ cluster }) => cluster).filter((cluster) => isListed(explore, cluster))
+      }
     }
     const { nearest } = known
-    if (nearest.length === 0) return workbench.tell('note', `No edges lead from ${explore.nameOf(current)} to another cluster.`)
+    if (nearest.length === 0)
+      return workbench.tell(
+        'note',
+        `No edges lead from ${explore.nameOf(current)} to another ${explore.levelWord(current)}.`
+      )
     explore.similar = nearest[((explore.similar === null ? -1 : nearest.indexOf(explore.similar)) + 1) % nearest.length]
   }
 }
 
-const clusterCommands = (explore: Explore, list: ClusterList, labelling: Labelling, { search, move }: PaneActions): readonly Command[] => {
+/** The tree: folding it, and what is listed instead. */
+const treeCommands = (explore: Explore, list: ClusterList, { step }: PaneActions): readonly Command[] => {
+  const group = 'Clusters'
+  const within = (): boolean => list.isTree && list.entries.length > 0
+  const isThere = (form: ListForm): boolean =>
+    form === 'tree' ? explore.groups.isTree : explore.groups.levels.includes(form)
+  return [
+    {
+      id: 'clusters.unfold', group, label: 'Unfold the group, or go into it',
+      keys: ['arrowright'], when: within, run: () => step(true)
+    },
+    {
+      id: 'clusters.fold', group, label: 'Fold the group, or go to the one around it',
+      keys: ['arrowleft'], when: within, run: () => step(false)
+    },
+    {
+      id: 'clusters.unfold-all', group, label: 'Unfold all groups',
+      when: () => list.isTree, run: () => list.unfoldAll()
+    },
+    {
+      id: 'clusters.fold-all', group, label: 'Fold all groups',
+      when: () => list.isTree, run: () => list.foldAll()
+    },
+    ...listForms.map((form): Command => ({
+      id: `clusters.list.${form}`, group,
+      label: form === 'tree' ? 'List as a tree' : `List ${levelWords[form].several}`,
+      when: () => list.form !== form && isThere(form), run: () => list.show(form)
+    }))
+  ]
+}
+
+const clusterCommands = (
+  explore: Explore, list: ClusterList, labelling: Labelling, { search, move }: PaneActions
+): readonly Command[] => {
   const group = 'Clusters'
   const there = (): boolean => list.entries.length > 0
   const showSimilar = similarShower(explore)
@@ -61,7 +111,9 @@ const clusterCommands = (explore: Explore, list: ClusterList, labelling: Labelli
     { id: 'clusters.only-unseen', group, label: 'List unseen clusters only', when: () => !list.text.includes('status:unseen'), run: () => list.type(withPiece(list.text, 'status:unseen')) },
     { id: 'clusters.show-all', group, label: 'List all clusters', when: () => list.text !== '', run: () => list.type('') },
     ...sortKeys.map((by): Command => ({
-      id: `clusters.sort.${by}`, group, label: `Sort by ${sortWords[by].toLowerCase()}`, when: () => list.sorting.by !== by, run: () => list.sort({ by, descending: usualDirection[by] })
+      id: `clusters.sort.${by}`, group, label: `Sort by ${sortWords[by].toLowerCase()}`,
+      when: () => list.sorting.by !== by && measuredKeys(explore.overview?.clusters ?? []).has(by),
+      run: () => list.sort({ by, descending: usualDirection[by] })
     })),
     { id: 'clusters.reverse', group, label: 'Reverse the order of clusters', run: () => list.sort({ ...list.sorting, descending: !list.sorting.descending }) },
     {
@@ -78,7 +130,12 @@ const labelCommands = (explore: Explore, labelling: Labelling, { editName, editN
   const there = (): boolean => labelling.targets.length > 0
   const said = (): boolean => labelling.targets.some((target) => explore.annotations.has(target))
   /** A single cluster is merged with the one beside it. */
-  const several = (): boolean => explore.labelled.length > 1 || (explore.current !== null && explore.similar !== null)
+  const several = (): boolean => {
+    const { labelled, current, similar, groups } = explore
+    if (labelled.length < 2) return current !== null && similar !== null
+    // A group holds its members already.
+    return !labelled.some((cluster) => labelled.some((other) => groups.isWithin(cluster, other)))
+  }
   return [
     ...[1, 2, 3, 4, 5].map((number): Command => ({
       id: `labels.accept-${number}`, group, label: `Accept suggestion ${number} and move on`, keys: [String(number)], once: true, hidden: number > 1,
@@ -115,5 +172,7 @@ const labelCommands = (explore: Explore, labelling: Labelling, { editName, editN
 
 /** All that can be asked of the list of clusters and of their labels. */
 export const paneCommands = (explore: Explore, list: ClusterList, labelling: Labelling, actions: PaneActions): readonly Command[] => [
-  ...clusterCommands(explore, list, labelling, actions), ...labelCommands(explore, labelling, actions)
+  ...clusterCommands(explore, list, labelling, actions),
+  ...treeCommands(explore, list, actions),
+  ...labelCommands(explore, labelling, actions)
 ]

@@ -2,6 +2,9 @@ import { SvelteMap } from 'svelte/reactivity'
 import { messageOf } from '../../preload/contract'
 import type { Annotation, ClusterEntry, ClusterNumber } from '../../preload/contract'
 import type { Explore } from '../explore/explore.svelte'
+import { isGroup } from '../explore/groups'
+import { flatRows, foldedAtFirst, formFor, isListForm, treeRows } from './list-rows'
+import type { ListForm, ListRow } from './list-rows'
 import { asksForLabels, fits, parseSearch, questionKey, questionsOf } from './search-language'
 import type { Search, Term } from './search-language'
 import { isSorting, sortClusters } from './sort-clusters'
@@ -9,12 +12,17 @@ import type { Sorting } from './sort-clusters'
 
 const mostAnswers = 100
 
-/** The list of clusters as it is searched and sorted. */
+/** The list of clusters as it is searched, sorted and folded. */
 export class ClusterList {
   readonly #explore: Explore
   /** What was typed into the search field. */
   text: string = $state('')
   sorting: Sorting = $state.raw({ by: 'size', descending: true })
+  /** How clusters are to be listed, where the clustering can be. */
+  #chosen: ListForm = $state('tree')
+  #folded: ReadonlySet<ClusterNumber> = $state.raw(new Set())
+  /** Groups that were folded among what was found: all that is found shows at first. */
+  #foldedFound: ReadonlySet<ClusterNumber> = $state.raw(new Set())
   /** Whether an answer of the main side is awaited; the list stays as it was until then. */
   searching = $state(false)
   /** Why the main side could not answer. */
@@ -25,25 +33,73 @@ export class ClusterList {
 
   readonly search: Search = $derived(parseSearch(this.text))
   readonly problems: readonly string[] = $derived(this.#refusal === null ? this.search.problems : [...this.search.problems, this.#refusal])
-  readonly entries: readonly ClusterEntry[] = $derived.by(() => {
+  readonly form: ListForm = $derived.by(() => formFor(this.#chosen, this.#explore.groups))
+  /** What fits the search; null where nothing is looked for. */
+  readonly #fitting: readonly ClusterEntry[] | null = $derived.by(() => {
     const explore = this.#explore
-    const clusters = explore.overview?.clusters ?? []
     const terms = this.#terms
+    if (terms.length === 0) return null
     const labelled = asksForLabels(terms)
-    const subject = (entry: ClusterEntry) => ({ entry, annotations: labelled ? this.#annotationsOf(entry.cluster) : [], status: labelled ? explore.statusOf(entry.cluster) : ('unseen' as const) })
-    const fitting = terms.length === 0 ? clusters : clusters.filter((entry) => fits(terms, subject(entry), this.#answers))
-    return sortClusters(fitting, this.sorting, { status: (cluster) => explore.statusOf(cluster), name: (cluster) => explore.givenNameOf(cluster) })
+    return this.#all.filter((entry) => {
+      const said = labelled
+        ? { annotations: this.#annotationsOf(entry.cluster), status: explore.statusOf(entry.cluster) }
+        : { annotations: [], status: 'unseen' as const }
+      return fits(terms, { entry, path: explore.groups.path(entry.cluster), ...said }, this.#answers)
+    })
   })
+  readonly rows: readonly ListRow[] = $derived.by(() => {
+    const explore = this.#explore
+    const { form } = this
+    const fitting = this.#fitting
+    const said = {
+      status: (cluster: ClusterNumber) => explore.statusOf(cluster),
+      name: (cluster: ClusterNumber) => explore.givenNameOf(cluster)
+    }
+    if (form !== 'tree')
+      return flatRows(
+        sortClusters(
+          (fitting ?? this.#all).filter((entry) => entry.kind === form || !isGroup(entry)),
+          this.sorting,
+          said
+        )
+      )
+    const found = fitting === null ? null : new Set(fitting.map(({ cluster }) => cluster))
+    return treeRows(
+      sortClusters(this.#all, this.sorting, said),
+      explore.groups,
+      found === null ? this.#folded : this.#foldedFound,
+      found
+    )
+  })
+  readonly entries: readonly ClusterEntry[] = $derived(this.rows.map(({ entry }) => entry))
   /** Places in the list, by cluster. */
   readonly places: ReadonlyMap<ClusterNumber, number> = $derived(new Map(this.entries.map(({ cluster }, place) => [cluster, place])))
+  /** How many were found: of those that are listed, where the list is flat. */
+  readonly found: number = $derived(this.form === 'tree' ? (this.#fitting?.length ?? 0) : this.rows.length)
 
   constructor(explore: Explore) {
+    const { workbench } = explore
     this.#explore = explore
-    this.sorting = explore.workbench.view('clusters.sorting', isSorting, this.sorting)
+    this.sorting = workbench.view('clusters.sorting', isSorting, this.sorting)
+    this.#chosen = workbench.view('clusters.form', isListForm, this.#chosen)
+    this.#folded = foldedAtFirst(this.#all)
+  }
+
+  get #all(): readonly ClusterEntry[] {
+    return this.#explore.overview?.clusters ?? []
   }
 
   get total(): number {
-    return this.#explore.overview?.clusters.length ?? 0
+    return this.#all.length
+  }
+
+  /** Whether conditions decide what is listed. */
+  get isFiltered(): boolean {
+    return this.#terms.length > 0
+  }
+
+  get isTree(): boolean {
+    return this.form === 'tree'
   }
 
   #annotationsOf(cluster: ClusterNumber): Annotation[] {
@@ -53,6 +109,55 @@ export class ClusterList {
   sort(sorting: Sorting): void {
     this.sorting = sorting
     this.#explore.workbench.keep('clusters.sorting', sorting)
+  }
+
+  /** Lists clusters in another form. */
+  show(form: ListForm): void {
+    this.#chosen = form
+    this.#explore.workbench.keep('clusters.form', form)
+  }
+
+  /** The place of a cluster, or of the innermost group around it in the list; undefined where there is neither. */
+  placeNear(cluster: ClusterNumber): number | undefined {
+    const path = [...this.#explore.groups.path(cluster), cluster]
+    const shown = path.findLast((group) => this.places.has(group))
+    return shown === undefined ? undefined : this.places.get(shown)
+  }
+
+  /** Whether a row stands for what it has folded in, of which one is `cluster`. */
+  holds({ entry, open }: ListRow, cluster: ClusterNumber | null): boolean {
+    return cluster !== null && open === false && this.#explore.groups.isWithin(cluster, entry.cluster)
+  }
+
+  #setFolded(change: (folded: Set<ClusterNumber>) => void): void {
+    const folded = new Set(this.isFiltered ? this.#foldedFound : this.#folded)
+    change(folded)
+    if (this.isFiltered) this.#foldedFound = folded
+    else this.#folded = folded
+  }
+
+  fold(group: ClusterNumber): void {
+    this.#setFolded((folded) => folded.add(group))
+  }
+
+  unfold(group: ClusterNumber): void {
+    this.#setFolded((folded) => folded.delete(group))
+  }
+
+  foldAll(): void {
+    const above = this.#all.filter((entry) => isGroup(entry) && entry.kind !== 'cluster')
+    this.#setFolded((folded) => above.forEach(({ cluster }) => folded.add(cluster)))
+  }
+
+  unfoldAll(): void {
+    this.#setFolded((folded) => folded.clear())
+  }
+
+  /** Unfolds what a cluster is folded in. */
+  reveal(cluster: ClusterNumber): void {
+    if (!this.isTree || this.places.has(cluster)) return
+    const path = this.#explore.groups.path(cluster)
+    this.#setFolded((folded) => path.forEach((group) => folded.delete(group)))
   }
 
   type(text: string): void {
@@ -68,6 +173,7 @@ export class ClusterList {
       const { search } = this
       const question = questionsOf(search.terms).find((asked) => !this.#answers.has(questionKey(asked)))
       if (question === undefined) {
+        this.#foldedFound = new Set()
         this.#terms = search.terms
         break
       }

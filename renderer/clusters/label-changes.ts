@@ -1,4 +1,12 @@
-import type { Annotation, AnnotationChange, AnnotationTarget, Confidence, LabelChanges, LabelStatus } from '../../preload/contract'
+import type {
+  Annotation,
+  AnnotationChange,
+  AnnotationTarget,
+  ClusterNumber,
+  Confidence,
+  LabelChanges,
+  LabelStatus
+} from '../../preload/contract'
 
 /** Who says something, and when (ISO 8601 in UTC). */
 export interface Signature {
@@ -56,10 +64,19 @@ const shortened = (text: string, most = 60): string => (text.length > most ? `${
 
 const quoted = (name: string): string => (/^“.*”$/s.test(name) ? shortened(name) : `“${shortened(name)}”`)
 
-const targetWords = (targets: readonly AnnotationTarget[]): string => {
-  if (targets.length !== 1) return `${targets.length} clusters`
+/** What a number stands for: "cluster", "region". */
+type LevelWord = (cluster: ClusterNumber) => string
+
+const targetWords = (targets: readonly AnnotationTarget[], levelWord: LevelWord): string => {
+  const levels = targets
+    .filter((target) => target.startsWith('cluster:'))
+    .map((target) => levelWord(Number(target.slice('cluster:'.length))))
+  if (targets.length !== 1) {
+    const [first = 'cluster'] = levels
+    return `${targets.length} ${levels.every((level) => level === first) ? first : 'group'}s`
+  }
   const [kind, number] = targets[0].split(':')
-  return number === '-1' ? 'what is left over' : `${kind} ${number}`
+  return number === '-1' ? 'what is left over' : `${levels.at(0) ?? kind} ${number}`
 }
 
 const statusVerbs: Readonly<Record<LabelStatus, (what: string) => string>> = {
@@ -67,12 +84,18 @@ const statusVerbs: Readonly<Record<LabelStatus, (what: string) => string>> = {
 }
 
 /** What a change of label does, in the words that the undo menu shows. */
-export const changeWords = (targets: readonly AnnotationTarget[], { name, note, tags, confidence, status }: LabelChanges): string => {
-  const what = targetWords(targets)
+export const changeWords = (
+  targets: readonly AnnotationTarget[],
+  { name, note, tags, confidence, status }: LabelChanges,
+  levelWord: LevelWord = () => 'cluster'
+): string => {
+  const what = targetWords(targets, levelWord)
   if (name !== undefined) return name === '' ? `take the name of ${what} away` : `label ${what} ${quoted(name)}`
-  if (tags !== undefined) return tags.length === 0 ? `take the tags of ${what} away` : `tag ${what} ${shortened(tags.join(', '))}`
+  if (tags !== undefined)
+    return tags.length === 0 ? `take the tags of ${what} away` : `tag ${what} ${shortened(tags.join(', '))}`
   if (note !== undefined) return `note on ${what}`
-  if (confidence !== undefined) return confidence === null ? `take the confidence of ${what} away` : `set confidence of ${what} to ${confidence}`
+  if (confidence !== undefined)
+    return confidence === null ? `take the confidence of ${what} away` : `set confidence of ${what} to ${confidence}`
   if (status !== undefined) return statusVerbs[status](what)
   return `change ${what}`
 }

@@ -5,6 +5,7 @@ import type { Annotation, AnnotationChange, AnnotationTarget, ClusterNumber, Lab
 import type { Workbench } from '../app/app.svelte'
 import { targetOf } from '../explore/explore.svelte'
 import type { Explore } from '../explore/explore.svelte'
+import { isGroup } from '../explore/groups'
 import { changeWords, commonLabel, statusAfterNaming, tagChanges, tidyName } from './label-changes'
 import { LabelQueue } from './label-queue'
 import type { LabelStep, QueueState } from './label-queue'
@@ -148,7 +149,7 @@ export class Labelling {
 
   /** Says something of what is edited, or of the targets given. */
   set(label: LabelChanges, targets: readonly AnnotationTarget[] = this.targets): void {
-    if (targets.length > 0) this.#add([{ do: 'set', targets: [...targets], label }], changeWords(targets, label))
+    if (targets.length > 0) this.#add([{ do: 'set', targets: [...targets], label }], this.#words(targets, label))
   }
 
   /** Gives a name; what was unseen or skipped is labelled then. */
@@ -167,8 +168,12 @@ export class Labelling {
     this.#changeTags({ remove: tag }, `take the tag ${tag} from ${this.#what}`)
   }
 
+  #words(targets: readonly AnnotationTarget[], label: LabelChanges): string {
+    return changeWords(targets, label, (cluster) => this.explore.levelWord(cluster))
+  }
+
   get #what(): string {
-    return changeWords(this.targets, {}).replace('change ', '')
+    return this.#words(this.targets, {}).replace('change ', '')
   }
 
   #changeTags(change: { readonly add?: string; readonly remove?: string }, words: string): void {
@@ -221,7 +226,10 @@ export class Labelling {
     if (inside.length === 0) return workbench.tell('note', `None of the selected tokens is in ${explore.nameOf(current)}; select some of its own in the gallery or the graph.`)
     if (inside.length === members.size) return workbench.tell('note', `All tokens of ${explore.nameOf(current)} are selected; select some of them to split them off.`)
     const before = new Set(this.parts.map(({ target }) => target))
-    await explore.apply([{ do: 'split', cluster: current, tokens: inside, label: {} }], `split ${inside.length} ${inside.length === 1 ? 'token' : 'tokens'} off cluster ${current}`)
+    await explore.apply(
+      [{ do: 'split', cluster: current, tokens: inside, label: {} }],
+      `split ${inside.length} ${inside.length === 1 ? 'token' : 'tokens'} off ${explore.numberedName(current)}`
+    )
     if (explore.current === current) this.part = this.parts.find(({ target }) => !before.has(target))?.target ?? null
   }
 
@@ -243,8 +251,13 @@ export class Labelling {
     const { order } = explore
     const at = explore.current === null ? -1 : order.indexOf(explore.current)
     const edited = new Set(explore.labelled.flatMap((cluster) => [cluster, ...(explore.merges.get(cluster)?.clusters ?? [])]))
-    const isNext = (cluster: ClusterNumber): boolean => explore.entries.get(cluster)?.kind === 'cluster' && !edited.has(cluster) && explore.statusOf(cluster) === 'unseen'
+    const isNext = (cluster: ClusterNumber): boolean => !edited.has(cluster) && this.#isUnseen(cluster)
     return order.slice(at + 1).find(isNext) ?? order.slice(0, Math.max(at, 0)).find(isNext)
+  }
+
+  #isUnseen(cluster: ClusterNumber): boolean {
+    const entry = this.explore.entries.get(cluster)
+    return entry !== undefined && isGroup(entry) && this.explore.statusOf(cluster) === 'unseen'
   }
 
   /** Moves to the next unseen cluster, or the one before. */
@@ -252,7 +265,7 @@ export class Labelling {
     const { explore } = this
     const next = by === 1 ? this.#next() : undefined
     if (next !== undefined) explore.open(next)
-    else if (by === 1 || !explore.step(-1, (cluster) => explore.entries.get(cluster)?.kind === 'cluster' && explore.statusOf(cluster) === 'unseen')) {
+    else if (by === 1 || !explore.step(-1, (cluster) => this.#isUnseen(cluster))) {
       explore.workbench.tell('note', by === 1 ? 'No unseen cluster is left in the list.' : 'No unseen cluster comes before this one.')
     }
   }
@@ -296,10 +309,10 @@ export class Labelling {
 
   /** Unseen clusters that come next in the list. */
   #following(cluster: ClusterNumber, count: number): ClusterNumber[] {
-    const { order, entries } = this.explore
+    const { order } = this.explore
     const found: ClusterNumber[] = []
     for (let at = order.indexOf(cluster) + 1; at < order.length && found.length < count; at++) {
-      if (entries.get(order[at])?.kind === 'cluster' && this.explore.statusOf(order[at]) === 'unseen') found.push(order[at])
+      if (this.#isUnseen(order[at])) found.push(order[at])
     }
     return found
   }

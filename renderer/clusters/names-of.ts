@@ -1,4 +1,6 @@
+import { groupName } from '../../preload/contract'
 import type { ClusteringOverview, ClusterNumber } from '../../preload/contract'
+import { isGroupKind } from '../explore/groups'
 import { visibleString } from '../ui/visible-text'
 import { chipText } from './token-chips'
 
@@ -21,7 +23,13 @@ export const namesOf = ({ clusters, annotations }: ClusteringOverview): Readonly
     clusters.map(({ cluster, kind, topTokens }): [ClusterNumber, ClusterName] => {
       const name = given.get(cluster)
       if (name !== undefined) return [cluster, { name, given: true }]
-      return [cluster, { name: kind === 'cluster' ? topTokens.slice(0, 4).map(({ text }) => visibleString(chipText(text))).join(' ') : kind === 'main body' ? 'Main body' : 'Unclustered', given: false }]
+      const tokens = isGroupKind(kind)
+        ? topTokens
+            .slice(0, 4)
+            .map(({ text }) => visibleString(chipText(text)))
+            .join(' ')
+        : groupName(kind, cluster)
+      return [cluster, { name: tokens, given: false }]
     })
   )
 }

@@ -1,7 +1,14 @@
-import { confidences, labelStatuses } from '../../preload/contract'
-import type { Annotation, ClusterEntry, Confidence, LabelStatus } from '../../preload/contract'
+import { confidences, groupKinds, labelStatuses } from '../../preload/contract'
+import type {
+  Annotation,
+  ClusterEntry,
+  ClusterNumber,
+  Confidence,
+  GroupKind,
+  LabelStatus
+} from '../../preload/contract'
 
-export const measures = ['size', 'conductance', 'purity', 'distinct', 'lift'] as const
+export const measures = ['size', 'conductance', 'purity', 'distinct', 'lift', 'stability', 'rule'] as const
 export type Measure = (typeof measures)[number]
 export type Relation = '<' | '<=' | '=' | '>=' | '>'
 
@@ -12,7 +19,9 @@ export type Condition =
   | { readonly by: 'subset' | 'component' | 'tag' | 'author'; readonly text: string }
   | { readonly by: 'status'; readonly status: LabelStatus }
   | { readonly by: 'confidence'; readonly confidence: Confidence }
-  | { readonly by: 'number'; readonly cluster: number }
+  | { readonly by: 'level'; readonly level: GroupKind }
+  /** The group itself, or clusters and groups below it. */
+  | { readonly by: 'number' | 'within'; readonly cluster: number }
   | { readonly by: Measure; readonly relation: Relation; readonly value: number }
 
 /** One condition of a search; all of them have to hold. */
@@ -35,12 +44,15 @@ const unquoted = (text: string): string => (text.length >= 2 && text.startsWith(
 
 /** A word, a quoted text, /an expression/, or key:value where the value may be quoted; "-" before it turns it round. */
 const piecePattern = /(-?)(\/(?:\\.|[^\\/])+\/|[a-z]+:"[^"]*"|"[^"]*"|\S+)/gi
-const measurePattern = /^(size|conductance|phi|φ|purity|distinct|lift)(<=|>=|<|>|=|:)(\d*\.?\d+(?:e[-+]?\d+)?)(%?)$/i
+const measurePattern =
+  /^(size|conductance|phi|φ|purity|distinct|lift|stability|stable|rule)(<=|>=|<|>|=|:)(\d*\.?\d+(?:e[-+]?\d+)?)(%?)$/i
 const keyPattern = /^([a-z]+):(.*)$/is
+
+const shortNames: Readonly<Record<string, Measure>> = { phi: 'conductance', φ: 'conductance', stable: 'stability' }
 
 const measureOf = (name: string): Measure => {
   const lower = name.toLowerCase()
-  return lower === 'phi' || lower === 'φ' ? 'conductance' : (lower as Measure)
+  return shortNames[lower] ?? (lower as Measure)
 }
 
 const startingWith = <T extends string>(words: readonly T[], text: string): T | undefined => words.find((word) => text !== '' && word.startsWith(text.toLowerCase()))
@@ -79,6 +91,14 @@ const conditionOf = (piece: string): Condition | string => {
       const confidence = startingWith(confidences, value)
       return confidence === undefined ? `A confidence is one of ${confidences.join(', ')}.` : { by: 'confidence', confidence }
     }
+    case 'level': {
+      const level = startingWith(groupKinds, value.replace(/s$/i, ''))
+      return level === undefined ? `A level is one of ${groupKinds.join(', ')}.` : { by: 'level', level }
+    }
+    case 'in':
+      return /^#?\d+$/.test(value)
+        ? { by: 'within', cluster: Number(value.replace('#', '')) }
+        : 'in: waits for the number of a group.'
     case 'cluster':
       return /^-?\d+$/.test(value) ? { by: 'number', cluster: Number(value) } : 'cluster: waits for a number.'
     default:
@@ -127,6 +147,8 @@ export const asksForLabels = (terms: readonly Term[]): boolean => terms.some(({ 
 
 export interface Subject {
   readonly entry: ClusterEntry
+  /** Groups that it lies in. */
+  readonly path: readonly ClusterNumber[]
   /** What is said of the cluster, and of the merge that it is in. */
   readonly annotations: readonly Annotation[]
   readonly status: LabelStatus
@@ -151,6 +173,8 @@ const measureValue = (entry: ClusterEntry, measure: Measure): number | null => {
     case 'purity': return entry.purity
     case 'distinct': return entry.distinctTokens
     case 'lift': return entry.topTokens[0]?.lift ?? null
+    case 'stability': return entry.stability
+    case 'rule': return entry.ruleF1
   }
 }
 
@@ -160,12 +184,18 @@ const isComponent = (component: string, asked: string): boolean => {
   return name === part || (name.startsWith(part) && !(/\d$/.test(part) && /\d/.test(name[part.length])))
 }
 
-const holds = (condition: Condition, { entry, annotations, status }: Subject, answers: ReadonlyMap<string, ReadonlySet<number>>): boolean => {
+const holds = (
+  condition: Condition,
+  { entry, path, annotations, status }: Subject,
+  answers: ReadonlyMap<string, ReadonlySet<number>>
+): boolean => {
   switch (condition.by) {
     case 'text':
       return (
         String(entry.cluster) === condition.text ||
-        annotations.some(({ name, note, tags }) => [name, note, ...tags].some((said) => contains(said, condition.text))) ||
+        annotations.some(({ name, note, tags }) =>
+          [name, note, ...tags].some((said) => contains(said, condition.text))
+        ) ||
         answers.get(questionKey({ text: condition.text, regularExpression: false }))?.has(entry.cluster) === true
       )
     case 'expression': {
@@ -175,18 +205,31 @@ const holds = (condition: Condition, { entry, annotations, status }: Subject, an
         answers.get(questionKey({ text: condition.source, regularExpression: true }))?.has(entry.cluster) === true
       )
     }
-    case 'subset': return contains(entry.subset, condition.text)
-    case 'component': return entry.standsOut.some(({ component }) => isComponent(component, condition.text))
-    case 'tag': return annotations.some(({ tags }) => tags.some((tag) => contains(tag, condition.text)))
-    case 'author': return annotations.some(({ author }) => contains(author, condition.text))
-    case 'status': return status === condition.status
-    case 'confidence': return annotations.some(({ confidence }) => confidence === condition.confidence)
-    case 'number': return entry.cluster === condition.cluster
+    case 'subset':
+      return contains(entry.subset, condition.text)
+    case 'component':
+      return entry.standsOut.some(({ component }) => isComponent(component, condition.text))
+    case 'tag':
+      return annotations.some(({ tags }) => tags.some((tag) => contains(tag, condition.text)))
+    case 'author':
+      return annotations.some(({ author }) => contains(author, condition.text))
+    case 'status':
+      return status === condition.status
+    case 'confidence':
+      return annotations.some(({ confidence }) => confidence === condition.confidence)
+    case 'number':
+      return entry.cluster === condition.cluster
+    case 'within':
+      return path.includes(condition.cluster)
+    case 'level':
+      return entry.kind === condition.level
     case 'size':
     case 'conductance':
     case 'purity':
     case 'distinct':
-    case 'lift': {
+    case 'lift':
+    case 'stability':
+    case 'rule': {
       const value = measureValue(entry, condition.by)
       return value !== null && relates(value, condition.relation, condition.value)
     }
@@ -198,7 +241,15 @@ export const fits = (terms: readonly Term[], subject: Subject, answers: Readonly
   terms.every(({ condition, not }) => holds(condition, subject, answers) !== not)
 
 const signs: Readonly<Record<Relation, string>> = { '<': '<', '<=': '≤', '=': '=', '>=': '≥', '>': '>' }
-const measureWords: Readonly<Record<Measure, string>> = { size: 'size', conductance: 'conductance', purity: 'purity', distinct: 'distinct tokens', lift: 'lift' }
+const measureWords: Readonly<Record<Measure, string>> = {
+  size: 'size',
+  conductance: 'conductance',
+  purity: 'purity',
+  distinct: 'distinct tokens',
+  lift: 'lift',
+  stability: 'stability',
+  rule: 'best rule'
+}
 
 /** A term in words, for its chip. */
 export const termWords = ({ condition, not }: Term): string => {
@@ -213,11 +264,15 @@ export const termWords = ({ condition, not }: Term): string => {
       case 'status': return condition.status
       case 'confidence': return `${condition.confidence} confidence`
       case 'number': return `cluster ${condition.cluster}`
+      case 'within': return `in group ${condition.cluster}`
+      case 'level': return `${condition.level}s`
       case 'size':
       case 'conductance':
       case 'purity':
       case 'distinct':
-      case 'lift': return `${measureWords[condition.by]} ${signs[condition.relation]} ${condition.value}`
+      case 'lift':
+      case 'stability':
+      case 'rule': return `${measureWords[condition.by]} ${signs[condition.relation]} ${condition.value}`
     }
   })()
   return not ? `not ${words}` : words

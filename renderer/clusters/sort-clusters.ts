@@ -1,7 +1,18 @@
 import { labelStatuses } from '../../preload/contract'
 import type { ClusterEntry, LabelStatus } from '../../preload/contract'
+import { isGroup } from '../explore/groups'
 
-export const sortKeys = ['size', 'conductance', 'labelled', 'discovery', 'purity', 'distinct', 'name'] as const
+export const sortKeys = [
+  'size',
+  'stability',
+  'rule',
+  'conductance',
+  'labelled',
+  'discovery',
+  'purity',
+  'distinct',
+  'name'
+] as const
 export type SortKey = (typeof sortKeys)[number]
 
 export interface Sorting {
@@ -10,11 +21,37 @@ export interface Sorting {
 }
 
 export const sortWords: Readonly<Record<SortKey, string>> = {
-  size: 'Size', conductance: 'Conductance', labelled: 'Labelled', discovery: 'Order of discovery', purity: 'Subset purity', distinct: 'Distinct tokens', name: 'Name'
+  size: 'Size',
+  stability: 'Stability',
+  rule: 'Best rule',
+  conductance: 'Conductance',
+  labelled: 'Labelled',
+  discovery: 'Number',
+  purity: 'Subset purity',
+  distinct: 'Distinct tokens',
+  name: 'Name'
 }
 
 /** The direction that is asked for most often. */
-export const usualDirection: Readonly<Record<SortKey, boolean>> = { size: true, conductance: false, labelled: false, discovery: false, purity: true, distinct: false, name: false }
+export const usualDirection: Readonly<Record<SortKey, boolean>> = {
+  size: true,
+  stability: true,
+  rule: true,
+  conductance: false,
+  labelled: false,
+  discovery: false,
+  purity: true,
+  distinct: false,
+  name: false
+}
+
+/** Keys that have a value in some of the clusters: by the others, all would be alike. */
+export const measuredKeys = (entries: readonly ClusterEntry[]): ReadonlySet<SortKey> => {
+  const unmeasured: SortKey[] = []
+  if (entries.every(({ stability }) => stability === null)) unmeasured.push('stability')
+  if (entries.every(({ ruleF1 }) => ruleF1 === null)) unmeasured.push('rule')
+  return new Set(sortKeys.filter((key) => !unmeasured.includes(key)))
+}
 
 export const isSorting = (value: unknown): Sorting | undefined => {
   const { by, descending } = (value ?? {}) as Partial<Sorting>
@@ -36,7 +73,9 @@ type Value = number | string | null
 const valueOf = (entry: ClusterEntry, by: SortKey, said: Said): Value => {
   switch (by) {
     case 'size': return entry.size
-    case 'conductance': return entry.conductance 
+    case 'stability': return entry.stability
+    case 'rule': return entry.ruleF1
+    case 'conductance': return entry.conductance
     case 'labelled': return labelStatuses.indexOf(said.status(entry.cluster))
     case 'discovery': return entry.cluster
     case 'purity': return entry.purity
@@ -47,16 +86,16 @@ const valueOf = (entry: ClusterEntry, by: SortKey, said: Said): Value => {
 
 const collator = new Intl.Collator('en', { numeric: true })
 
-/** Clusters in the order asked for, by order of discovery where they are alike; what is left over always comes last. */
+/** Clusters in the order asked for, by number where they are alike; what is left over always comes last. */
 export const sortClusters = (entries: readonly ClusterEntry[], { by, descending }: Sorting, said: Said): ClusterEntry[] => {
   const sign = descending ? -1 : 1
-  const keyed = entries.map((entry) => ({ entry, value: valueOf(entry, by, said), leftover: entry.kind === 'cluster' ? 0 : 1 }))
+  const keyed = entries.map((entry) => ({ entry, value: valueOf(entry, by, said), leftover: isGroup(entry) ? 0 : 1 }))
   keyed.sort((a, b) => {
     if (a.leftover !== b.leftover) return a.leftover - b.leftover
-    const discovered = a.entry.cluster - b.entry.cluster
-    if (a.value === null || b.value === null) return a.value === b.value ? discovered : a.value === null ? 1 : -1
+    const numbered = a.entry.cluster - b.entry.cluster
+    if (a.value === null || b.value === null) return a.value === b.value ? numbered : a.value === null ? 1 : -1
     const order = typeof a.value === 'number' && typeof b.value === 'number' ? a.value - b.value : collator.compare(String(a.value), String(b.value))
-    return sign * order || discovered
+    return sign * order || numbered
   })
   return keyed.map(({ entry }) => entry)
 }

@@ -1,14 +1,14 @@
 import { getContext, setContext } from 'svelte'
 import { SvelteMap, SvelteSet } from 'svelte/reactivity'
-import { messageOf } from '../../preload/contract'
+import { groupName, messageOf } from '../../preload/contract'
 import type {
   Annotation, AnnotationChange, AnnotationsChanged, AnnotationTarget, ClusterEntry, ClusterNumber, ClusteringOverview, Job, LabelStatus, TokenInContext
 } from '../../preload/contract'
 import type { Workbench } from '../app/app.svelte'
 import { trustOf } from '../runs/trust'
 import type { ColumnTrust } from '../runs/trust'
-
-export type Colouring = { readonly by: 'cluster' | 'subset' | 'status' } | { readonly by: 'component'; readonly component: string }
+import type { Colouring } from './colouring'
+import { GroupTree, isGroupKind, levelWords } from './groups'
 
 export const targetOf = (cluster: ClusterNumber): AnnotationTarget => `cluster:${cluster}`
 
@@ -49,22 +49,36 @@ export class Explore {
   /** Puts what is not saved yet on top of what is: whoever labels without waiting sets it. */
   amend: (target: AnnotationTarget, saved: Annotation | undefined) => Annotation | undefined = (_, saved) => saved
 
-  readonly entries: ReadonlyMap<ClusterNumber, ClusterEntry> = $derived(new Map((this.overview?.clusters ?? []).map((entry) => [entry.cluster, entry])))
+  readonly entries: ReadonlyMap<ClusterNumber, ClusterEntry> = $derived(
+    new Map((this.overview?.clusters ?? []).map((entry) => [entry.cluster, entry]))
+  )
+  /** Clusters and the groups above them. */
+  readonly groups: GroupTree = $derived(new GroupTree(this.entries))
   /** Merge that a cluster belongs to, by cluster. */
   readonly merges: ReadonlyMap<ClusterNumber, Annotation> = $derived(
-    new Map([...this.annotations.values()].flatMap((annotation) => (annotation.clusters ?? []).map((cluster): [number, Annotation] => [cluster, annotation])))
+    new Map(
+      [...this.annotations.values()].flatMap((annotation) =>
+        (annotation.clusters ?? []).map((cluster): [number, Annotation] => [cluster, annotation])
+      )
+    )
   )
 
   /** What people have said of clusters, of each one or of the merge that it is read in; only those of which something is said. */
-  readonly #said: ReadonlyMap<ClusterNumber, { readonly name: string; readonly status: LabelStatus }> = $derived.by(() => {
-    const said = new Map<ClusterNumber, { readonly name: string; readonly status: LabelStatus }>()
-    for (const { target, name, status } of this.annotations.values()) if (target.startsWith('cluster:')) said.set(Number(target.slice('cluster:'.length)), { name, status })
-    for (const [cluster, { name, status }] of this.merges) {
-      const own = said.get(cluster)
-      said.set(cluster, { name: name === '' ? (own?.name ?? '') : name, status: status === 'unseen' ? (own?.status ?? 'unseen') : status })
+  readonly #said: ReadonlyMap<ClusterNumber, { readonly name: string; readonly status: LabelStatus }> = $derived.by(
+    () => {
+      const said = new Map<ClusterNumber, { readonly name: string; readonly status: LabelStatus }>()
+      for (const { target, name, status } of this.annotations.values())
+        if (target.startsWith('cluster:')) said.set(Number(target.slice('cluster:'.length)), { name, status })
+      for (const [cluster, { name, status }] of this.merges) {
+        const own = said.get(cluster)
+        said.set(cluster, {
+          name: name === '' ? (own?.name ?? '') : name,
+          status: status === 'unseen' ? (own?.status ?? 'unseen') : status
+        })
+      }
+      return said
     }
-    return said
-  })
+  )
 
   readonly #health = $derived.by(() => this.workbench.health.get(this.run))
   /** How far each component's column can be trusted; null where that is not known. */
@@ -147,8 +161,38 @@ export class Explore {
   nameOf(cluster: ClusterNumber): string {
     const given = this.givenNameOf(cluster)
     if (given !== '') return given
+    return this.plainNameOf(cluster)
+  }
+
+  /** "Region 304", or what the rest is called, whatever somebody called it. */
+  plainNameOf(cluster: ClusterNumber): string {
+    return groupName(this.entries.get(cluster)?.kind ?? 'cluster', cluster)
+  }
+
+  /** What a number stands for in a sentence: "cluster 12", "region 304". */
+  numberedName(cluster: ClusterNumber): string {
+    const name = this.plainNameOf(cluster)
+    return `${name.slice(0, 1).toLowerCase()}${name.slice(1)}`
+  }
+
+  /** "cluster", or what else is meant by a number. */
+  levelWord(cluster: ClusterNumber): string {
     const kind = this.entries.get(cluster)?.kind
-    return kind === 'main body' ? 'Main body' : kind === 'unclustered' ? 'Unclustered' : `Cluster ${cluster}`
+    return isGroupKind(kind) ? levelWords[kind].one : 'cluster'
+  }
+
+  /** Names of the groups that a cluster lies in, the outermost first. */
+  pathOf(
+    cluster: ClusterNumber
+  ): readonly { readonly group: ClusterNumber; readonly name: string; readonly given: boolean }[] {
+    return this.groups
+      .path(cluster)
+      .map((group) => ({ group, name: this.nameOf(group), given: this.givenNameOf(group) !== '' }))
+  }
+
+  /** Whether the draws were split, so that stability and strengths are known. */
+  get isMeasured(): boolean {
+    return this.overview !== null && this.overview.clustering.stability !== null
   }
 
   /** Makes a cluster the current one. */
@@ -182,7 +226,11 @@ export class Explore {
   step(by: number, fits: (cluster: ClusterNumber) => boolean = () => true): boolean {
     const { order } = this
     const at = this.current === null ? -1 : order.indexOf(this.current)
-    for (let next = at < 0 && by < 0 ? order.length - 1 : at + Math.sign(by); next >= 0 && next < order.length; next += Math.sign(by)) {
+    for (
+      let next = at < 0 && by < 0 ? order.length - 1 : at + Math.sign(by);
+      next >= 0 && next < order.length;
+      next += Math.sign(by)
+    ) {
       if (!fits(order[next])) continue
       this.open(order[next])
       return true

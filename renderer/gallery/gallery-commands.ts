@@ -12,6 +12,9 @@ export const stratumWords: Readonly<Record<Stratum, { readonly name: string; rea
   random: { name: 'Random', words: 'Tokens in an order drawn by chance; choose again to draw anew' },
   boundary: { name: 'Boundary', words: 'Tokens that are least sure first: most of their neighbours are elsewhere' },
   toward: { name: 'Toward', words: 'Tokens whose neighbours are mostly in one other cluster, beside those that lead back' },
+  core: { name: 'Core', words: 'Tokens that are with the cluster in most halves of the draws first' },
+  edge: { name: 'Edge', words: 'Tokens that are with the cluster in fewest halves of the draws first' },
+  exceptions: { name: 'Exceptions', words: 'Tokens that the best rule does not select, nearest to the mean first' },
   order: { name: 'Order', words: 'Tokens as they come in the corpus' }
 }
 
@@ -32,7 +35,8 @@ export const galleryCommands = (workbench: Workbench, explore: Explore, gallery:
     { id: 'gallery.previous-stratum', group, label: 'Previous stratum of tokens', keys: ['['], when: there, run: () => gallery.stepStratum(-1) },
     { id: 'gallery.next-stratum', group, label: 'Next stratum of tokens', keys: [']'], when: there, run: () => gallery.stepStratum(1) },
     ...strata.map((stratum): Command => ({
-      id: `gallery.stratum.${stratum}`, group, label: `Show tokens: ${stratumWords[stratum].name.toLowerCase()}`, when: there, run: () => gallery.choose(stratum)
+      id: `gallery.stratum.${stratum}`, group, label: `Show tokens: ${stratumWords[stratum].name.toLowerCase()}`,
+      when: () => there() && gallery.missing(stratum) === null, run: () => gallery.choose(stratum)
     })),
     { id: 'gallery.draw', group, label: 'Draw another random order', keys: ['r'], when: there, run: () => gallery.choose('random') },
     { id: 'gallery.selection', group, label: 'Show the selected tokens', when: () => explore.tokens.length > 0, run: () => gallery.choose('selection') },

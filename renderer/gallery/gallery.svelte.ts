@@ -145,8 +145,16 @@ export class Gallery {
       this.#lastTokens = tokens
       this.#lastCluster = current
     })
-    const { selection, stratum, seed, filter, preferences } = this
-    const wanted: Wanted = { cluster: current, similar, selection: selection ? tokens : null, stratum, seed, filter, preferences }
+    const { selection, seed, filter, preferences } = this
+    const wanted: Wanted = {
+      cluster: current,
+      similar,
+      selection: selection ? tokens : null,
+      stratum: this.stratumOf(current),
+      seed,
+      filter,
+      preferences
+    }
     untrack(() => this.#show(wanted))
   }
 
@@ -177,9 +185,27 @@ export class Gallery {
     if (stratum !== 'toward') this.prefer({ stratum })
   }
 
+  /** Why a stratum cannot be had of the current cluster, or of another; null where it can. */
+  missing(stratum: Stratum, cluster = this.#explore.current): string | null {
+    const entry = cluster === null ? undefined : this.#explore.entries.get(cluster)
+    if (entry === undefined) return null
+    if ((stratum === 'core' || stratum === 'edge') && entry.stability === null)
+      return 'Not measured: strengths come with stability'
+    return stratum === 'exceptions' && entry.ruleF1 === null ? 'There are no rules' : null
+  }
+
+  /** The stratum that is asked for, or the first where it cannot be had. */
+  stratumOf(cluster = this.#explore.current): Stratum {
+    return this.missing(this.stratum, cluster) === null ? this.stratum : 'central'
+  }
+
   stepStratum(by: number): void {
-    const all: readonly (Stratum | 'selection')[] = [...strata, ...(this.#explore.tokens.length > 0 ? (['selection'] as const) : [])]
-    const at = all.indexOf(this.selection ? 'selection' : this.stratum)
+    const there = strata.filter((stratum) => this.missing(stratum) === null)
+    const all: readonly (Stratum | 'selection')[] = [
+      ...there,
+      ...(this.#explore.tokens.length > 0 ? (['selection'] as const) : [])
+    ]
+    const at = all.indexOf(this.selection ? 'selection' : this.stratumOf())
     this.choose(all[(at + by + all.length) % all.length])
   }
 
@@ -306,7 +332,10 @@ export class Gallery {
       pageSize,
       load: async (offset, limit) => {
         const contexts = await this.#explore.contexts(tokens.slice(offset, offset + limit), width, width)
-        return { total: tokens.length, rows: contexts.map((context) => ({ ...context, boundary: null })) }
+        return {
+          total: tokens.length,
+          rows: contexts.map((context) => ({ ...context, boundary: null, strength: null }))
+        }
       },
       changed: () => this.revision++,
       total: tokens.length
@@ -443,7 +472,15 @@ export class Gallery {
     void (async () => {
       for (const cluster of next) {
         if (this.#explore.current !== current) return
-        const wanted: Wanted = { cluster, similar: null, selection: null, stratum: this.stratum, seed: this.seed, filter: null, preferences: this.preferences }
+        const wanted: Wanted = {
+          cluster,
+          similar: null,
+          selection: null,
+          stratum: this.stratumOf(cluster),
+          seed: this.seed,
+          filter: null,
+          preferences: this.preferences
+        }
         if (this.#here(wanted) === null) await this.#bring(wanted)
       }
     })().catch(() => undefined)

@@ -1,6 +1,12 @@
 /** "3.2×", "0.4×", "120×": how many times as frequent. */
 export const times = (lift: number): string => (Number.isFinite(lift) ? `${lift >= 99.5 ? Math.round(lift).toLocaleString('en') : lift.toPrecision(2)}×` : '–')
 
+/** How often a token is with its group: "strength 0.83: with it in 5 of 6 halves of the draws". */
+export const strengthWords = (strength: number, halves: number): string => {
+  const often = halves > 0 ? `: with it in ${Math.round(strength * halves)} of ${halves} halves of the draws` : ''
+  return `strength ${strength.toFixed(2)}${often}`
+}
+
 /** "3.2 times as often as in the corpus", "a third as often", "about as often". */
 export const liftWords = (lift: number): string => {
   if (!Number.isFinite(lift)) return 'not in the corpus otherwise'

@@ -1,5 +1,8 @@
+import type { GroupKind } from '../../preload/contract'
 import type { Command } from '../app/commands.svelte'
-import type { Colouring, Explore } from '../explore/explore.svelte'
+import { nextColouring } from '../explore/colouring'
+import type { Explore } from '../explore/explore.svelte'
+import { levelWords } from '../explore/groups'
 import type { GraphView } from './graph.svelte'
 import { savePicture } from './save-picture'
 
@@ -14,13 +17,6 @@ const panKeys = 'graph.pan-'
 /** Whether a command works only while the graph has the keyboard, before those of other panes with the same key. */
 export const isOfFocus = (id: string): boolean => id.startsWith(panKeys) || id === 'graph.zoom-in' || id === 'graph.zoom-out'
 
-/** The next way to colour: by cluster, subset, label status, then by the component that was used last, or the first. */
-const nextColouring = (colouring: Colouring, component: string | undefined): Colouring => {
-  if (colouring.by === 'cluster') return { by: 'subset' }
-  if (colouring.by === 'subset') return { by: 'status' }
-  return colouring.by === 'status' && component !== undefined ? { by: 'component', component } : { by: 'cluster' }
-}
-
 /** What a person can do with the graph. */
 export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, find }: Handles): readonly Command[] => {
   const group = 'Graph'
@@ -29,6 +25,7 @@ export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, fin
   const pan = (name: string, key: string, right: number, up: number): Command => ({
     id: `${panKeys}${name}`, group, label: `Move the view ${name}`, keys: [key], when: focused, hidden: true, run: () => view.stage?.pan(right, up)
   })
+  const isLevel = (level: GroupKind): boolean => explore.groups.isTree && explore.groups.levels.includes(level)
   const component = (): string | undefined => {
     const [furthest] = explore.current === null ? [] : (explore.entries.get(explore.current)?.standsOut ?? [])
     return furthest?.component ?? explore.overview?.run.components[0]
@@ -46,10 +43,25 @@ export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, fin
     {
       id: 'graph.ego', group, label: 'Ego network of what is selected', keys: ['e'], when: () => drawn() && (view.ego || explore.current !== null || explore.tokens.length > 0), run: () => void (view.ego = !view.ego)
     },
-    { id: 'graph.colouring', group, label: 'Colour by the next thing', keys: ['c'], run: () => void (explore.colouring = nextColouring(explore.colouring, component())) },
+    {
+      id: 'graph.colouring', group, label: 'Colour by the next thing', keys: ['c'],
+      run: () => void (explore.colouring = nextColouring(explore.colouring, explore.groups.levels, component()))
+    },
     { id: 'graph.find', group, label: 'Find in the graph', keys: ['mod+shift+f'], whileTyping: true, run: find },
     { id: 'graph.list', group, label: 'List of nodes', keys: ['shift+l'], run: () => void (view.listing = !view.listing) },
     { id: 'graph.edges', group, label: 'Edges', when: drawn, run: () => void (view.showsEdges = !view.showsEdges) },
+    {
+      id: 'graph.fade', group, label: 'Fade weak members',
+      when: () => drawn() && view.colours.canFade, run: () => void (view.colours.fades = !view.colours.fades)
+    },
+    ...(['cluster', 'neighbourhood', 'region'] as const).map((level): Command => ({
+      id: `graph.level.${level}`, group, label: `Show ${levelWords[level].several} as nodes`,
+      when: () => isLevel(level) && !(view.mode === 'clusters' && view.level === level),
+      run: () => {
+        view.showLevel(level)
+        view.change('clusters')
+      }
+    })),
     { id: 'graph.names', group, label: 'Names', when: drawn, run: () => void (view.showsNames = !view.showsNames) },
     { id: 'graph.clear', group, label: 'Select no tokens', when: () => explore.tokens.length > 0, run: () => void (explore.tokens = new Int32Array(0)) },
     {

@@ -1,23 +1,21 @@
 import { untrack } from 'svelte'
-import type { ClusterNumber, Job, LabelStatus } from '../../preload/contract'
-import { labelStatuses } from '../../preload/contract'
+import type { ClusterLayout, ClusterNumber, GroupKind, Job } from '../../preload/contract'
 import type { Explore } from '../explore/explore.svelte'
-import { visible, visibleString } from '../ui/visible-text'
-import { categoryColour, clusterColour, coloursByKind, coloursByValue, divergingColour, mixed, plainColour, readTheme, scaleOf, statusColour } from './colours'
-import type { DivergingScale, GraphTheme, Rgb } from './colours'
-import { shortened } from './label-placement'
+import { capital, isGroup, levelWords } from '../explore/groups'
+import { mixed, plainColour, readTheme } from './colours'
+import type { GraphTheme, Rgb } from './colours'
+import { GraphColours } from './graph-colours.svelte'
+import { GraphNames } from './graph-names.svelte'
 import { Latest } from './latest'
 import { discNumbersOf, lineNumbersOf } from './layers'
 import type { Disc, Highlight, Line } from './layers'
-import { countKinds, meansByCluster } from './legend'
-import type { Legend } from './legend'
+import { layoutOf } from './levels'
 import { drawnEdges, neighboursOf } from './neighbours'
 import type { Edges } from './neighbours'
 import { PlacedClusters, PlacedTokens } from './nodes'
 import { discRadius, discScale, extentOf, grown, innerExtentOf, leastRadius, pointSize } from './places'
 import type { Extent, View } from './places'
-import type { Name, PlacedName, Point, Ring, Stage } from './stage'
-import type { Drawing } from './svg'
+import type { Point, Ring, Stage } from './stage'
 
 export type GraphMode = 'tokens' | 'clusters'
 export type GraphNode = { readonly kind: 'token'; readonly token: number } | { readonly kind: 'cluster'; readonly cluster: ClusterNumber }
@@ -26,9 +24,6 @@ export type GraphNode = { readonly kind: 'token'; readonly token: number } | { r
 const mostEdgeTokens = 20_000
 const mostEdges = 6000
 const mostClusterEdges = 1500
-/** Tokens in view up to which their texts are shown. */
-const mostTokenNames = 140
-const nameLength = 28
 const none: ReadonlySet<number> = new Set()
 
 const restMilliseconds = 160
@@ -42,6 +37,18 @@ const joined = (first: Float32Array, second: Float32Array): Float32Array => {
   const all = new Float32Array(first.length + second.length)
   all.set(first)
   all.set(second, first.length)
+  return all
+}
+
+const joinedPoints = (parts: readonly Uint32Array[]): Uint32Array => {
+  const [first] = parts
+  if (parts.length === 1) return first
+  const all = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
   return all
 }
 
@@ -61,14 +68,16 @@ export class GraphView {
   graphics: 'starting' | 'there' | 'lost' | 'missing' = $state('starting')
 
   placed: PlacedTokens | null = $state.raw(null)
-  clusters: PlacedClusters | null = $state.raw(null)
+  #layout: ClusterLayout | null = $state.raw(null)
+  /** Level that the nodes are asked to be of, where these are groups. */
+  #level: GroupKind = $state('cluster')
   job: Job | null = $state.raw(null)
   /** Why a mode shows nothing. */
   failures: Readonly<Record<GraphMode, string | null>> = $state.raw({ tokens: null, clusters: null })
 
   membership: Int32Array | null = $state.raw(null)
-  #subsets: Int32Array | null = $state.raw(null)
-  #column: { readonly component: string; readonly values: Float32Array; readonly scale: DivergingScale; readonly means: Float32Array } | null = $state.raw(null)
+  readonly colours: GraphColours
+  readonly naming: GraphNames
 
   /** Whether neighbours of what is selected are picked out, and the rest dimmed. */
   ego = $state(false)
@@ -86,14 +95,11 @@ export class GraphView {
   rested: Extent | null = $state.raw(null)
   /** Node under the pointer and where the pointer is. */
   pointed: { readonly node: GraphNode; readonly at: Point } | null = $state.raw(null)
-  #tokenNames: readonly Name[] = $state.raw([])
   /** The clusters that are selected, a little later than the list and the gallery show them. */
   #selection: Selection = $state.raw({ current: null, selected: [], similar: null })
 
   readonly #ended = new Map<string, Job>()
   readonly #edgeWork: Latest
-  readonly #nameWork: Latest
-  readonly #columnWork: Latest
   #restTimer = 0
   #edgeTimer = 0
   readonly #fitted: Record<GraphMode, boolean> = { tokens: false, clusters: false }
@@ -101,11 +107,8 @@ export class GraphView {
   constructor(explore: Explore) {
     this.explore = explore
     this.#edgeWork = new Latest(explore.workbench.fail)
-    this.#nameWork = new Latest(explore.workbench.fail)
-    this.#columnWork = new Latest((error) => {
-      explore.colouring = { by: 'cluster' }
-      explore.workbench.fail(error)
-    })
+    this.colours = new GraphColours(this)
+    this.naming = new GraphNames(this)
   }
 
   readTheme(element: Element): void {
@@ -131,7 +134,7 @@ export class GraphView {
       off.forEach((remove) => remove())
       window.clearTimeout(this.#restTimer)
       window.clearTimeout(this.#edgeTimer)
-      for (const work of [this.#edgeWork, this.#nameWork, this.#columnWork]) work.end()
+      for (const work of [this.#edgeWork, this.colours, this.naming]) work.end()
     }
   }
 
@@ -194,7 +197,7 @@ export class GraphView {
   async loadClusters(): Promise<void> {
     this.#fail('clusters', null)
     try {
-      this.clusters = new PlacedClusters(await this.client.call('graph.clusters', this.explore.where))
+      this.#layout = await this.client.call('graph.clusters', this.explore.where)
     } catch (error) {
       this.#fail('clusters', error)
     }
@@ -203,7 +206,7 @@ export class GraphView {
   /** Reads what the mode shows, where it has not been read. */
   load(mode: GraphMode): void {
     if (mode === 'tokens' && this.placed === null && this.job === null) void this.loadTokens()
-    if (mode === 'clusters' && this.clusters === null) void this.loadClusters()
+    if (mode === 'clusters' && this.#layout === null) void this.loadClusters()
   }
 
   /** Lays the tokens out anew. */
@@ -216,106 +219,33 @@ export class GraphView {
     if (this.job !== null) await this.client.call('jobs.cancel', { job: this.job.id })
   }
 
+  /** Level of the nodes, where these are groups. */
+  readonly level: GroupKind = $derived.by(() => {
+    const { levels } = this.explore.groups
+    return levels.includes(this.#level) ? this.#level : 'cluster'
+  })
+
+  /** Shows the groups of another level. */
+  showLevel(level: GroupKind): void {
+    if (level === this.level) return
+    this.#pointAway()
+    this.#level = level
+    this.#fitted.clusters = false
+    this.#views.clusters = undefined
+  }
+
+  readonly clusters: PlacedClusters | null = $derived.by(() => {
+    const { level, explore } = this
+    if (this.#layout === null) return null
+    return new PlacedClusters(layoutOf(this.#layout, (group) => {
+      const entry = explore.entries.get(group)
+      return entry !== undefined && (entry.kind === level || !isGroup(entry))
+    }))
+  })
+
   get isReady(): boolean {
     return this.mode === 'tokens' ? this.placed !== null : this.clusters !== null
   }
-
-  // ── Colours ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Reads what the colouring needs, where it has not been read. */
-  readForColouring(): void {
-    const { colouring, where, run } = this.explore
-    const membership = async (): Promise<Int32Array> => (this.membership ??= await this.client.call('tokens.membership', where))
-    if (colouring.by === 'subset' && this.#subsets === null) this.#columnWork.ask(() => this.client.call('tokens.subsets', where), (subsets) => (this.#subsets = subsets))
-    if (colouring.by !== 'component' || this.#column?.component === colouring.component) return
-    const { component } = colouring
-    this.#columnWork.ask(
-      async () => ({ values: await this.client.call('tokens.column', { run, component }), membership: await membership() }),
-      ({ values, membership }) => (this.#column = { component, values, scale: scaleOf(values), means: meansByCluster(values, membership, this.#mostCluster) })
-    )
-  }
-
-  readonly #mostCluster: number = $derived.by(() => (this.explore.overview?.clusters ?? []).reduce((most, { cluster }) => Math.max(most, cluster), -1))
-
-  /** A colour for every cluster, at cluster + 1, where the colouring goes by cluster or by what is said of it. */
-  readonly #byCluster: readonly Rgb[] = $derived.by(() => {
-    const { theme, explore } = this
-    if (theme === null) return []
-    const clusters = Array.from({ length: this.#mostCluster + 2 }, (_, at) => at - 1)
-    if (explore.colouring.by === 'status') return clusters.map((cluster) => statusColour(theme, explore.statusOf(cluster)))
-    return clusters.map((cluster) => clusterColour(theme, cluster))
-  })
-
-  /** Colours of all points, RGBA; null while what they need is read. */
-  readonly pointColours: Uint8Array | null = $derived.by(() => {
-    const { theme, placed } = this
-    const { colouring, overview } = this.explore
-    if (theme === null || placed === null || overview === null) return null
-    if (colouring.by === 'component') {
-      const column = this.#column
-      return column?.component === colouring.component ? coloursByValue(theme, column.values, placed.tokens, column.scale) : null
-    }
-    if (colouring.by === 'subset') {
-      if (this.#subsets === null) return null
-      return coloursByKind(this.#subsets, placed.tokens, [plainColour(theme), ...overview.subsets.map((_, index) => categoryColour(theme, index))])
-    }
-    return coloursByKind(placed.clusterOf, null, this.#byCluster)
-  })
-
-  colourOf(cluster: ClusterNumber): Rgb {
-    const { theme, explore } = this
-    if (theme === null) return [128, 128, 128]
-    const { colouring } = explore
-    if (colouring.by === 'subset') {
-      const index = explore.overview?.subsets.indexOf(explore.entries.get(cluster)?.subset ?? '') ?? -1
-      return index < 0 ? plainColour(theme) : categoryColour(theme, index)
-    }
-    if (colouring.by === 'component') {
-      const mean = this.#column?.means[cluster + 1] ?? NaN
-      return this.#column === null || Number.isNaN(mean) ? plainColour(theme) : divergingColour(theme, mean / this.#column.scale.limit)
-    }
-    return this.#byCluster[cluster + 1] ?? plainColour(theme)
-  }
-
-  /** Kinds of the legend by token, or by cluster where a colouring goes by that. */
-  readonly #kinds: { readonly kinds: Int32Array; readonly counts: Int32Array } | null = $derived.by(() => {
-    const { colouring, overview } = this.explore
-    if (overview === null) return null
-    if (colouring.by === 'subset' && this.#subsets !== null) return { kinds: this.#subsets, counts: countKinds(this.#subsets, overview.subsets.length) }
-    if (colouring.by === 'status') {
-      const kinds = Int32Array.from({ length: this.#mostCluster + 2 }, (_, at) => labelStatuses.indexOf(this.explore.statusOf(at - 1)))
-      return { kinds, counts: countKinds(overview.clusters.filter(({ kind }) => kind === 'cluster').map(({ cluster }) => kinds[cluster + 1]), labelStatuses.length) }
-    }
-    return null
-  })
-
-  readonly legend: Legend | null = $derived.by(() => {
-    const { theme, explore } = this
-    const { overview, colouring } = explore
-    if (theme === null || overview === null) return null
-    if (colouring.by === 'component') {
-      if (this.#column?.component !== colouring.component) return null
-      const title = this.mode === 'tokens' ? `χ of ${colouring.component}` : `mean χ of ${colouring.component}`
-      return { form: 'scale', title, scale: this.#column.scale, colours: Array.from({ length: 25 }, (_, step) => divergingColour(theme, step / 12 - 1)) }
-    }
-    if (colouring.by === 'subset') {
-      const ofTokens = this.mode === 'tokens'
-      const counts = ofTokens ? this.#kinds?.counts : countKinds(overview.clusters.map(({ subset }) => overview.subsets.indexOf(subset)), overview.subsets.length)
-      const kinds = overview.subsets.map((text, key) => ({ key, text: text === '' ? 'no subset' : text, colour: categoryColour(theme, key), count: counts?.[key + 1] ?? 0 }))
-      return { form: 'kinds', title: ofTokens ? 'Subset (tokens)' : 'Main subset (clusters)', kinds: kinds.sort((a, b) => b.count - a.count) }
-    }
-    if (colouring.by === 'status') {
-      const words: Readonly<Record<LabelStatus, string>> = { unseen: 'unseen', skipped: 'skipped', unsure: 'unsure', labelled: 'labelled' }
-      const counts = this.#kinds?.counts
-      return { form: 'kinds', title: 'Label status (clusters)', kinds: labelStatuses.map((status, key) => ({ key, text: words[status], colour: statusColour(theme, status), count: counts?.[key + 1] ?? 0 })) }
-    }
-    const leftover = overview.clusters.find(({ kind }) => kind !== 'cluster')
-    return {
-      form: 'clusters',
-      clusters: [...this.roles].slice(0, 8).map(([cluster, role]) => ({ cluster, role, text: explore.nameOf(cluster), colour: clusterColour(theme, cluster) })),
-      plain: leftover === undefined ? null : { text: leftover.kind, colour: plainColour(theme) }
-    }
-  })
 
   // ── What is picked out ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -328,6 +258,27 @@ export class GraphView {
     return roles
   })
 
+  /** Roles of the nodes, where these are groups: the group around what is selected stands for it, or those in it. */
+  readonly nodeRoles: ReadonlyMap<ClusterNumber, Role> = $derived.by(() => {
+    const { roles, level, explore } = this
+    const ranks: readonly Role[] = ['current', 'selected', 'similar']
+    const shown = new Map<ClusterNumber, Role>()
+    for (const [cluster, role] of roles) {
+      for (const node of cluster < 0 ? [cluster] : explore.groups.standIns(cluster, level)) {
+        const known = shown.get(node)
+        if (known === undefined || ranks.indexOf(role) < ranks.indexOf(known)) shown.set(node, role)
+      }
+    }
+    return shown
+  })
+
+  /** Points of a cluster, or of all clusters of a group. */
+  pointsIn(group: ClusterNumber): Uint32Array {
+    const { placed, explore } = this
+    if (placed === null) return new Uint32Array(0)
+    return joinedPoints(explore.groups.clustersIn(group).map((cluster) => placed.members(cluster)))
+  }
+
   /** Tokens whose edges are shown: those selected, or those of the current cluster. */
   readonly edgeCentres: Int32Array = $derived.by(() => {
     const { placed } = this
@@ -336,7 +287,9 @@ export class GraphView {
     if (placed === null || this.mode !== 'tokens') return new Int32Array(0)
     if (tokens.length > 0) return tokens.slice(0, mostEdgeTokens)
     if (!this.ego && !this.showsEdges) return new Int32Array(0)
-    return current === null || current < 0 ? new Int32Array(0) : placed.tokensOf(placed.members(current).subarray(0, mostEdgeTokens))
+    return current === null || current < 0
+      ? new Int32Array(0)
+      : placed.tokensOf(this.pointsIn(current).subarray(0, mostEdgeTokens))
   })
 
   readEdges(): void {
@@ -356,14 +309,16 @@ export class GraphView {
   readonly neighbours: Int32Array | null = $derived.by(() => {
     if (!this.ego) return null
     if (this.mode === 'tokens') return this.tokenEdges === null || this.tokenEdges.of !== this.edgeCentres ? null : neighboursOf(this.tokenEdges, new Set(this.edgeCentres))
-    return this.clusters === null || this.roles.size === 0 ? null : neighboursOf(this.clusters.edges, new Set(this.roles.keys()))
+    return this.clusters === null || this.nodeRoles.size === 0
+      ? null
+      : neighboursOf(this.clusters.edges, new Set(this.nodeRoles.keys()))
   })
 
   readonly #emphasisedPoints: Uint32Array | null = $derived.by(() => {
     const { placed, emphasised } = this
-    const kinds = this.#kinds
+    const kinds = this.colours.kinds
     if (placed === null || emphasised === null || kinds === null) return null
-    const byCluster = this.explore.colouring.by === 'status'
+    const byCluster = kinds.of === 'clusters'
     const found: number[] = []
     for (let point = 0; point < placed.count; point++) if (kinds.kinds[byCluster ? placed.clusterOf[point] + 1 : placed.tokenOf(point)] === emphasised) found.push(point)
     return Uint32Array.from(found)
@@ -378,16 +333,8 @@ export class GraphView {
       if (points.length > 0) groups.push({ points, outline, growth })
     }
     if (this.#emphasisedPoints !== null) add(this.#emphasisedPoints, theme.soft, 1.1)
-    const membersOf = (role: Role): Uint32Array => {
-      const all = [...roles].filter(([, other]) => other === role).map(([cluster]) => placed.members(cluster))
-      const joined = new Uint32Array(all.reduce((sum, { length }) => sum + length, 0))
-      let at = 0
-      for (const members of all) {
-        joined.set(members, at)
-        at += members.length
-      }
-      return joined
-    }
+    const membersOf = (role: Role): Uint32Array =>
+      joinedPoints([...roles].filter(([, other]) => other === role).map(([cluster]) => this.pointsIn(cluster)))
     if (!this.ego || tokens.length === 0) {
       add(membersOf('similar'), theme.warn, 1.2)
       add(membersOf('selected'), theme.soft, 1.2)
@@ -401,19 +348,23 @@ export class GraphView {
   /** Clusters that are picked out in their mode; null where none is, so that none is dimmed. */
   readonly #chosenClusters: ReadonlySet<number> | null = $derived.by(() => {
     const { emphasised, neighbours, mode } = this
-    const kinds = this.#kinds
-    const chosen = new Set<number>(this.roles.keys())
+    const kinds = this.colours.kinds
+    const chosen = new Set<number>(this.nodeRoles.keys())
     if (mode === 'clusters' && neighbours !== null) for (const cluster of neighbours) chosen.add(cluster)
     if (emphasised !== null && kinds !== null) {
       const subsets = this.explore.overview?.subsets ?? []
       for (const { cluster, subset } of this.explore.overview?.clusters ?? []) {
-        if ((this.explore.colouring.by === 'status' ? kinds.kinds[cluster + 1] : subsets.indexOf(subset)) === emphasised) chosen.add(cluster)
+        if ((kinds.of === 'clusters' ? kinds.kinds[cluster + 1] : subsets.indexOf(subset)) === emphasised)
+          chosen.add(cluster)
       }
     }
     return chosen.size === 0 ? null : chosen
   })
 
-  readonly #largest: number = $derived.by(() => (this.explore.overview?.clusters ?? []).reduce((most, { size, kind }) => (kind === 'cluster' ? Math.max(most, size) : most), 1))
+  readonly #largest: number = $derived.by(() => {
+    const nodes = (this.explore.overview?.clusters ?? []).filter(({ kind }) => kind === this.level)
+    return nodes.reduce((most, { size }) => Math.max(most, size), 1)
+  })
 
   radiusOf(cluster: ClusterNumber): number {
     const entry = this.explore.entries.get(cluster)
@@ -426,9 +377,10 @@ export class GraphView {
     const { clusters, theme } = this
     if (clusters === null || theme === null) throw new Error('the graph of the clusters is not there yet')
     const outlines: Readonly<Record<Role, Rgb>> = { current: theme.text, selected: theme.soft, similar: theme.warn }
-    const hollow = this.explore.entries.get(cluster)?.kind !== 'cluster'
+    const entry = this.explore.entries.get(cluster)
+    const hollow = entry === undefined || !isGroup(entry)
     const place = clusters.placeOf(cluster) ?? { x: 0.5, y: 0.5 }
-    const colour = this.colourOf(cluster)
+    const colour = this.colours.colourOf(cluster)
     return {
       cluster, ...place, radius: this.radiusOf(cluster), fill: hollow ? theme.surface : dimmed ? mixed(colour, theme.surface, 0.66) : colour, opacity: hollow ? 0.85 : 1,
       outline: role === undefined ? (isNear ? theme.warn : hollow ? plainColour(theme) : theme.surface) : outlines[role],
@@ -447,7 +399,7 @@ export class GraphView {
 
   /** Those that are picked out once more, to be drawn over the others; what is selected last. */
   readonly #pickedDiscs: readonly ClusterDisc[] = $derived.by(() => {
-    const { clusters, theme, roles, neighbours } = this
+    const { clusters, theme, nodeRoles: roles, neighbours } = this
     const chosen = this.#chosenClusters
     if (clusters === null || theme === null || chosen === null) return []
     const near = neighbours === null || this.mode !== 'clusters' ? none : new Set(neighbours)
@@ -477,7 +429,7 @@ export class GraphView {
     }
     if (clusters === null || !this.showsEdges) return []
     const { edges, heaviest, order } = clusters
-    const chosen = new Set(this.roles.keys())
+    const chosen = new Set(this.nodeRoles.keys())
     const { others, own } = drawnEdges(edges, chosen, mostClusterEdges, order)
     const drawn = (indices: Uint32Array, colour: Rgb, opacity: number): Line[] =>
       [...indices].flatMap((edge) => {
@@ -487,76 +439,6 @@ export class GraphView {
       })
     return [...drawn(others, theme.line, Math.min(0.55, Math.max(0.15, 10 / Math.sqrt(others.length))) * (this.#chosenClusters === null ? 1 : 0.75)), ...drawn(own, theme.accent, 0.75)]
   })
-
-  // ── Names ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** What the graph calls a cluster: the name that a person gave, or its number with its most frequent token. */
-  nameOf(cluster: ClusterNumber): { readonly text: string; readonly code: boolean } {
-    const given = this.explore.givenNameOf(cluster)
-    return given === '' ? this.#plainNameOf(cluster) : { text: shortened(visible(given).map((stretch) => stretch.text).join(''), nameLength), code: false }
-  }
-
-  #plainNameOf(cluster: ClusterNumber): { readonly text: string; readonly code: boolean } {
-    const entry = this.explore.entries.get(cluster)
-    if (entry === undefined) return { text: `Cluster ${cluster}`, code: false }
-    if (entry.kind !== 'cluster') return { text: entry.kind === 'main body' ? 'Main body' : 'Unclustered', code: false }
-    const [top] = entry.topTokens
-    return top === undefined ? { text: String(cluster), code: true } : { text: `${cluster} ${shortened(visibleString(top.text), 14)}`, code: true }
-  }
-
-  /** Names of all clusters as nobody has said anything of them, the largest first: made once, as ten thousand of them would hold up every label. */
-  readonly #plainNames: readonly { readonly cluster: ClusterNumber; readonly name: Name }[] = $derived.by(() => {
-    const { mode, placed, clusters, explore } = this
-    const { entries } = explore
-    const bySize = <T extends { readonly cluster: ClusterNumber }>(all: readonly T[]): T[] => {
-      const sizes = new Map(all.map(({ cluster }) => [cluster, entries.get(cluster)?.size ?? 0]))
-      return [...all].sort((a, b) => (sizes.get(b.cluster) ?? 0) - (sizes.get(a.cluster) ?? 0))
-    }
-    if (mode === 'tokens') {
-      const groups = bySize((placed?.groups ?? []).filter(({ cluster }) => cluster >= 0))
-      return groups.map(({ cluster, x, y, spread }) => ({ cluster, name: { ...this.#plainNameOf(cluster), x, y, reach: spread, strong: false, radius: 0 } }))
-    }
-    if (clusters === null) return []
-    const spacing = 0.6 / Math.sqrt(Math.max(1, clusters.count))
-    return bySize(Array.from(clusters.clusters, (cluster) => ({ cluster }))).flatMap(({ cluster }) => {
-      const place = clusters.placeOf(cluster)
-      const radius = this.radiusOf(cluster)
-      return place === undefined ? [] : [{ cluster, name: { ...this.#plainNameOf(cluster), ...place, reach: spacing * (0.5 + radius / 6), strong: false, radius } }]
-    })
-  })
-
-  /** In the order in which they take their places: what is selected, then what a person named, then the largest. */
-  readonly #clusterNames: readonly Name[] = $derived.by(() => {
-    const { roles, explore } = this
-    const [picked, given, plain]: Name[][] = [[], [], []]
-    for (const { cluster, name } of this.#plainNames) {
-      if (roles.has(cluster)) picked.push({ ...name, ...this.nameOf(cluster), strong: true })
-      else if (explore.givenNameOf(cluster) !== '') given.push({ ...name, ...this.nameOf(cluster) })
-      else plain.push(name)
-    }
-    return [...picked, ...given, ...plain]
-  })
-
-  readonly names: readonly Name[] = $derived(this.showsNames ? [...this.#clusterNames, ...(this.mode === 'tokens' ? this.#tokenNames : [])] : [])
-
-  /** Shows the texts of the tokens in view where these are few. */
-  nameTokens(): void {
-    const { placed, rested } = this
-    // From afar all are in view: not worth looking.
-    const near = rested !== null && placed !== null && this.mode === 'tokens' && this.showsNames && (rested.right - rested.left) * (rested.top - rested.bottom) * placed.count < 30 * mostTokenNames
-    const inView = near ? placed.index.range(rested.left, rested.bottom, rested.right, rested.top) : []
-    if (placed === null || inView.length === 0 || inView.length > mostTokenNames) {
-      this.#nameWork.ask(async () => null, () => (this.#tokenNames = []))
-      return
-    }
-    this.#nameWork.ask(
-      () => this.explore.contexts(Int32Array.from(inView, (point) => placed.tokenOf(point)), 0, 0),
-      (contexts) =>
-        (this.#tokenNames = contexts.map(({ text }, index) => ({
-          text: shortened(visibleString(text), 16), code: true, x: placed.places[2 * inView[index]], y: placed.places[2 * inView[index] + 1], reach: Infinity, strong: false, radius: 'point' as const
-        })))
-    )
-  }
 
   // ── The stage ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -581,14 +463,15 @@ export class GraphView {
 
   /** Gives the stage what it draws; each of these is an effect of its own, so that a change sends only what it changed. */
   drawPoints(): void {
-    const { stage, placed, pointColours, theme, mode } = this
+    const { stage, placed, theme, mode } = this
+    const { points } = this.colours
     if (stage === null || theme === null) return
     stage.points.ground = theme.surface
     stage.inks = { text: theme.text, soft: theme.soft, halo: theme.surface }
     if (mode !== 'tokens' || placed === null) stage.points.places = new Float32Array(0)
-    else if (pointColours !== null) {
+    else if (points !== null) {
       stage.points.places = placed.places
-      stage.points.colours = pointColours
+      stage.points.colours = points
       stage.points.sizeAt = (ratio) => pointSize(placed.count, ratio)
     }
     stage.draw()
@@ -621,7 +504,7 @@ export class GraphView {
   drawNames(): void {
     const { stage } = this
     if (stage === null) return
-    stage.names = this.names
+    stage.names = this.naming.shown
     stage.draw()
   }
 
@@ -647,12 +530,16 @@ export class GraphView {
   }
 
   fit(animated = true): void {
-    const places = this.mode === 'tokens' ? this.placed?.places : this.clusters?.places
-    if (places !== undefined && places.length > 0) this.stage?.show(extentOf(places), { animated })
+    const { placed, clusters, mode } = this
+    if (mode === 'tokens' && placed !== null && placed.count > 0)
+      this.stage?.show(extentOf(placed.places), { animated })
+    // A few large nodes need room for themselves and their names.
+    if (mode === 'clusters' && clusters !== null && clusters.count > 0)
+      this.stage?.show(grown(extentOf(clusters.places), 1 + 0.35 / Math.sqrt(clusters.count / 8 + 1)), { animated })
   }
 
   /** Cameras of the modes are apart: each comes back to where it was. */
-  readonly #views: Partial<Record<GraphMode, View>> = {}
+  readonly #views: Partial<Record<GraphMode, View | undefined>> = {}
 
   /** Remembers where the camera looks, for a stage that takes the place of this one. */
   keepView(): void {
@@ -680,15 +567,27 @@ export class GraphView {
     const { stage, placed } = this
     if (stage === null) return
     if (node.kind === 'cluster') {
-      const place = this.clusters?.placeOf(node.cluster)
-      if (this.mode === 'clusters' && place !== undefined) stage.go({ ...place, ratio: Math.min(stage.view.ratio, 0.4) })
-      const members = placed?.members(node.cluster)
-      if (this.mode === 'tokens' && placed !== null && members !== undefined && members.length > 0) stage.show(grown(innerExtentOf(placed.places, members), 2), { least: 0.03 })
+      if (this.mode === 'clusters')
+        return this.#goToNodes(
+          node.cluster < 0 ? [node.cluster] : this.explore.groups.standIns(node.cluster, this.level)
+        )
+      const members = this.pointsIn(node.cluster)
+      if (placed !== null && members.length > 0)
+        stage.show(grown(innerExtentOf(placed.places, members), 2), { least: 0.03 })
       return
     }
     const point = placed?.pointOf(node.token)
     if (this.mode === 'clusters' && this.membership !== null) this.goTo({ kind: 'cluster', cluster: this.membership[node.token] })
     else if (placed !== null && point !== undefined) stage.go({ x: placed.places[2 * point], y: placed.places[2 * point + 1], ratio: Math.min(stage.view.ratio, 0.12) })
+  }
+
+  #goToNodes(nodes: readonly ClusterNumber[]): void {
+    const { stage, clusters } = this
+    const places = nodes.map((node) => clusters?.placeOf(node)).filter((place) => place !== undefined)
+    const [first] = places
+    if (stage === null || first === undefined) return
+    if (places.length === 1) stage.go({ ...first, ratio: Math.min(stage.view.ratio, 0.4) })
+    else stage.show(grown(extentOf(Float32Array.from(places.flatMap(({ x, y }) => [x, y]))), 1.3), { least: 0.1 })
   }
 
   goToTokens(tokens: Int32Array): void {
@@ -759,7 +658,8 @@ export class GraphView {
     if (this.mode === 'clusters') {
       const found = clusters?.inside(inPlane) ?? []
       explore.select(adding ? new Set([...explore.selected, ...found]) : found)
-      return `${found.length} ${found.length === 1 ? 'cluster' : 'clusters'} in the lasso.`
+      const { one, several } = levelWords[this.level]
+      return `${found.length} ${found.length === 1 ? one : several} in the lasso.`
     }
     if (placed === null) return ''
     const found = placed.tokensOf(placed.inside(inPlane))
@@ -780,46 +680,8 @@ export class GraphView {
 
   get title(): string {
     const { overview } = this.explore
-    return `${this.mode === 'tokens' ? 'Tokens' : 'Clusters'} of ${overview?.run.name ?? ''}, clustering ${overview?.clustering.number ?? ''}`
-  }
-
-  /** The nodes in view as shapes, with the names as they are placed. */
-  drawing(): Drawing | null {
-    const { stage, theme, placed } = this
-    if (stage === null || theme === null) return null
-    const { width, height } = stage.size
-    const { legend } = this
-    const nodes: Drawing['nodes'][number][] = []
-    const seen = ({ x, y }: Point, margin: number): boolean => x > -margin && x < width + margin && y > -margin && y < height + margin
-    if (this.mode === 'clusters') {
-      for (const disc of this.discs) {
-        const at = stage.toView(disc)
-        const radius = stage.radiusOf(disc.radius)
-        if (seen(at, radius)) nodes.push({ ...at, radius, colour: disc.fill, outline: disc.outline, hollow: disc.hollow })
-      }
-    } else if (placed !== null) {
-      const { colours, faded, highlights } = stage.points
-      const radius = stage.points.sizeAt(stage.view.ratio) / 2
-      const add = (point: number, size: number, share: number, outline?: Rgb): void => {
-        const at = stage.toView({ x: placed.places[2 * point], y: placed.places[2 * point + 1] })
-        if (!seen(at, size)) return
-        const own: Rgb = [colours[4 * point], colours[4 * point + 1], colours[4 * point + 2]]
-        const colour = [0, 1, 2].map((part) => own[part] + share * (theme.surface[part] - own[part])) as unknown as Rgb
-        nodes.push({ ...at, radius: size, colour, ...(outline === undefined ? {} : { outline }) })
-      }
-      for (let point = 0; point < placed.count; point++) add(point, faded > 0 ? 0.8 * radius : radius, faded)
-      for (const { points, growth, outline } of highlights) for (const point of points) add(point, growth * radius, 0, outline)
-    }
-    const lines = this.lines.flatMap(({ x1, y1, x2, y2, ...line }) => {
-      const [first, last] = [stage.toView({ x: x1, y: y1 }), stage.toView({ x: x2, y: y2 })]
-      const outside = Math.max(first.x, last.x) < 0 || Math.min(first.x, last.x) > width || Math.max(first.y, last.y) < 0 || Math.min(first.y, last.y) > height
-      return outside ? [] : [{ x1: first.x, y1: first.y, x2: last.x, y2: last.y, ...line }]
-    })
-    return {
-      width, height, title: this.title, ground: theme.surface, lines, nodes,
-      labels: stage.placed.map(({ at, text, code, strong }: PlacedName) => ({ ...at, text, code, strong, size: 11.5, colour: theme.text })),
-      legend: legend?.form === 'kinds' ? legend.kinds.map(({ colour, text }) => ({ colour, text })) : legend?.form === 'clusters' ? legend.clusters.map(({ colour, text }) => ({ colour, text })) : []
-    }
+    const nodes = this.mode === 'tokens' ? 'Tokens' : capital(levelWords[this.level].several)
+    return `${nodes} of ${overview?.run.name ?? ''}, clustering ${overview?.clustering.number ?? ''}`
   }
 
   /** Moves where another pane asked to. */

@@ -8,6 +8,10 @@ export interface LabelCandidate {
   readonly always?: boolean
 }
 
+/** Pixels; names of what holds others are larger. */
+export const nameSize = 11.5
+export const largeNameSize = 14
+
 const overlaps = (a: LabelCandidate, b: LabelCandidate, gap: number): boolean =>
   Math.abs(a.x - b.x) < (a.width + b.width) / 2 + gap && Math.abs(a.y - b.y) < (a.height + b.height) / 2 + gap
 

@@ -12,9 +12,24 @@ export interface LegendKind {
 /** What the colours of the graph mean. */
 export type Legend =
   /** Too many hues to list: those of the clusters that are shown apart, by name. */
-  | { readonly form: 'clusters'; readonly clusters: readonly { readonly cluster: ClusterNumber; readonly text: string; readonly colour: Rgb; readonly role: 'current' | 'selected' | 'similar' }[]; readonly plain: { readonly text: string; readonly colour: Rgb } | null }
+  | {
+      readonly form: 'clusters'
+      readonly level: string
+      readonly clusters: readonly {
+        readonly cluster: ClusterNumber
+        readonly text: string
+        readonly colour: Rgb
+        readonly role: 'current' | 'selected' | 'similar'
+      }[]
+      readonly plain: { readonly text: string; readonly colour: Rgb } | null
+    }
   | { readonly form: 'kinds'; readonly title: string; readonly kinds: readonly LegendKind[] }
-  | { readonly form: 'scale'; readonly title: string; readonly scale: DivergingScale; readonly colours: readonly Rgb[] }
+  | {
+      readonly form: 'scale'
+      readonly title: string
+      readonly scale: DivergingScale
+      readonly colours: readonly Rgb[]
+    }
 
 /** How many of each kind there are; kinds go from -1 up, and a count stands at its kind + 1. */
 export const countKinds = (kinds: ArrayLike<number>, most: number): Int32Array => {

@@ -98,7 +98,7 @@ void main() {
   gl_Position = vec4((matrix * vec3(place, 1.0)).xy, 0.0, 1.0);
   gl_PointSize = size;
   diameter = size;
-  shown = vec4(mix(colour.rgb, over.rgb, over.a), opacity);
+  shown = vec4(mix(colour.rgb, over.rgb, over.a), opacity * colour.a);
 }`
 const pointFragment = `
 in vec4 shown;

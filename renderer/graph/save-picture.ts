@@ -1,5 +1,6 @@
 import type { GraphView } from './graph.svelte'
 import { hexOf } from './colours'
+import { drawingOfView } from './drawing'
 import { svgOf } from './svg'
 
 const bytesOfDataUrl = (url: string): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(url.slice(url.indexOf(',') + 1)), (character) => character.charCodeAt(0))
@@ -12,7 +13,7 @@ export const pictureOf = ({ stage, theme }: GraphView): string => {
 
 /** The view as the text of an SVG file; throws where nothing is drawn. */
 export const drawingOf = (view: GraphView): string => {
-  const drawing = view.drawing()
+  const drawing = drawingOfView(view)
   if (drawing === null) throw new Error('The graph is not drawn; open it first.')
   return svgOf(drawing)
 }

@@ -2,7 +2,7 @@ import Graph from 'graphology'
 import Sigma from 'sigma'
 import { hexOf, parseColour } from './colours'
 import type { Rgb } from './colours'
-import { placeLabels } from './label-placement'
+import { largeNameSize, nameSize, placeLabels } from './label-placement'
 import type { DiscLayer, LineLayer, PointLayer } from './layers'
 import { viewOf } from './places'
 import type { Extent, View } from './places'
@@ -22,6 +22,8 @@ export interface Name {
   readonly code: boolean
   /** Of what is selected: bold, and first among those that would lie on one another. */
   readonly strong: boolean
+  /** Of what holds the others, as of a country on a map. */
+  readonly large?: boolean
   /** Shown where this length of the plane takes at least `nameReach` pixels: of what is small, only the first have a name from afar. */
   readonly reach: number
   /** Radius of the disc that it stands below, before the camera comes nearer; 0 where it stands at the place itself. */
@@ -55,7 +57,6 @@ const calmMilliseconds = 400
 const mostNames = 70
 /** Of what is too small for a name, this many of the first in view have one all the same. */
 const alwaysNamed = 9
-const nameSize = 11.5
 const empty = new Float32Array(0)
 
 /** Whether this machine can draw with WebGL 2 at all. */
@@ -256,8 +257,9 @@ export class Stage {
     return (radius === 'point' ? this.points.sizeAt(this.view.ratio) / 2 + 3 : this.radiusOf(radius)) + 9
   }
 
-  font(code: boolean, strong: boolean): string {
-    return `${strong ? '600 ' : ''}${nameSize}px ${code ? this.#fonts.code : this.#fonts.plain}`
+  font({ code, strong, large }: Pick<Name, 'code' | 'strong' | 'large'>): string {
+    const size = large === true ? largeNameSize : nameSize
+    return `${strong || large === true ? '600 ' : ''}${size}px ${code ? this.#fonts.code : this.#fonts.plain}`
   }
 
   #widthOf(text: string, font: string): number {
@@ -280,7 +282,11 @@ export class Stage {
       if (at.x < -40 || at.x > width + 40 || at.y < -20 || at.y > height + 20) return []
       return !name.strong && name.reach * scale < nameReach && ++first > alwaysNamed ? [] : [{ ...name, at: { x: at.x, y: at.y + this.#belowOf(name.radius) } }]
     })
-    const boxes = near.map(({ at, text, code, strong }) => ({ ...at, width: this.#widthOf(text, this.font(code, strong)), height: nameSize + 3 }))
+    const boxes = near.map((name) => ({
+      ...name.at,
+      width: this.#widthOf(name.text, this.font(name)),
+      height: (name.large === true ? largeNameSize : nameSize) + 3
+    }))
     this.placed = placeLabels(boxes, width, height, mostNames).map((index) => near[index])
     const context = this.#labels
     context.textAlign = 'center'
@@ -289,9 +295,10 @@ export class Stage {
     context.lineJoin = 'round'
     context.lineWidth = 3
     context.strokeStyle = hexOf(this.inks.halo)
-    for (const { at, text, code, strong } of this.placed) {
+    for (const name of this.placed) {
+      const { at, text, strong } = name
       context.fillStyle = hexOf(strong ? this.inks.text : this.inks.soft)
-      context.font = this.font(code, strong)
+      context.font = this.font(name)
       context.strokeText(text, at.x, at.y)
       context.fillText(text, at.x, at.y)
     }

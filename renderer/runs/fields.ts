@@ -1,7 +1,14 @@
 import { z } from 'zod'
 import {
-  checkedConfiguration, clusteringSchema, configurationSchema, presetNames, presets, rangeWords, suitClustering
+  clusteringMethods,
+  clusteringSchema,
+  configurationSchema,
+  presets,
+  rangeWords,
+  suitClustering
 } from '../../preload/contract'
+import type { ClusteringMethod } from '../../preload/contract'
+import { clusteringKeys, presetClustering } from './clustering-methods'
 import { isPresetName } from './methods'
 
 /** One setting as a form shows it; everything in it comes from the schema that checks a configuration. */
@@ -102,6 +109,14 @@ export const sections: Readonly<Record<'run' | 'corpus' | 'sampler' | 'clusterin
   run: fieldsOf(whole, ''), corpus: section('corpus'), sampler: section('sampler'), clustering: section('clustering')
 }
 
+/** Settings of a method of clustering: the method itself, those that it alone has, then those of all. */
+export const clusteringFields = (method: ClusteringMethod): readonly Field[] => {
+  const own = clusteringKeys(method)
+  const others = new Set(clusteringMethods.filter((other) => other !== method).flatMap(clusteringKeys))
+  const rank = ({ key }: Field): number => (key === 'method' ? 0 : others.has(key) ? 2 : 1)
+  return sections.clustering.filter(({ key }) => own.includes(key)).sort((a, b) => rank(a) - rank(b))
+}
+
 const byPath = new Map(Object.values(sections).flat().map((field) => [field.path, field]))
 
 /** The setting of that path. Throws where the schema has none, which only a mistake in this program can cause. */
@@ -111,27 +126,23 @@ export const fieldAt = (path: string): Field => {
   return found
 }
 
-/** What clustering's settings are where a preset has others than the schema. */
-const clusteringOf = new Map<string, Readonly<Record<string, unknown>>>(
-  presetNames.map((preset) => {
-    const clustering = checkedConfiguration({ model: '-', rows: '-', sampler: { preset } }).configuration?.clustering
-    return [preset, { ...(clustering === false ? undefined : clustering) }]
-  })
-)
-
-/** What is in force where a setting is not given: its own default, or that of the preset. */
-export const fallbackOf = (field: Field, preset: unknown): unknown => {
+/**
+ * What is in force where a setting is not given: its own default, or that of the preset; of clustering's settings that
+ * of `method`, or of the preset's method.
+ */
+export const fallbackOf = (field: Field, preset: unknown, method?: ClusteringMethod): unknown => {
   const [place, key] = field.path.split('.')
   const name = isPresetName(preset) ? preset : 'first-order'
   const sampler: Readonly<Record<string, unknown>> = presets[name]
   if (place === 'sampler') return sampler[key] ?? field.fallback
-  return place === 'clustering' ? (clusteringOf.get(name)?.[key] ?? field.fallback) : field.fallback
+  // The method itself is what the preset says, whatever was chosen.
+  return place === 'clustering' ? presetClustering(name, key === 'method' ? undefined : method)[key] : field.fallback
 }
 
 /** What is in force at a path where nothing is given; undefined for sections, and where there is no default. */
-export const fallbackAt = (path: string, preset: unknown): unknown => {
+export const fallbackAt = (path: string, preset: unknown, method?: ClusteringMethod): unknown => {
   const field = byPath.get(path)
-  return field === undefined ? undefined : fallbackOf(field, preset)
+  return field === undefined ? undefined : fallbackOf(field, preset, method)
 }
 
 /** A value as a field shows it. */
@@ -172,5 +183,10 @@ export const typedValue = (field: Field, text: string): unknown => {
 export const suitedTo = (tokens: number): Readonly<Record<string, unknown>> => {
   const asked = clusteringSchema.parse({})
   const isAuto = new Map<string, boolean>(Object.entries(asked).map(([key, value]) => [key, value === 'auto']))
-  return Object.fromEntries(Object.entries(suitClustering(asked, tokens)).filter(([key]) => isAuto.get(key)))
+  // A resolution is looked for while clustering, and goes by more than the number of tokens.
+  return Object.fromEntries(
+    Object.entries(suitClustering(asked, tokens)).filter(
+      ([key, value]) => isAuto.get(key) === true && value !== 'auto'
+    )
+  )
 }

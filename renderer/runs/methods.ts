@@ -1,5 +1,13 @@
-import { presetNames, presets, samplerKeys, samplingMethods, standardPreset } from '../../preload/contract'
-import type { PresetName, SamplingMethod } from '../../preload/contract'
+import {
+  clusteringMethods,
+  presetNames,
+  presets,
+  samplerKeys,
+  samplingMethods,
+  standardPreset
+} from '../../preload/contract'
+import type { ClusteringMethod, PresetName, SamplingMethod } from '../../preload/contract'
+import { clusteringMethodOf, presetClustering, withClusteringMethod } from './clustering-methods'
 import { isDraft, valueAt, withValue } from './draft'
 import type { Draft } from './draft'
 
@@ -39,7 +47,7 @@ export interface PresetChange {
   readonly dropped: readonly string[]
 }
 
-/** A draft with another preset: settings of its method stay, others go. */
+/** A draft with another preset: settings of its methods of sampling and of clustering stay, others go. */
 export const withPreset = (draft: Draft, preset: PresetName): PresetChange => {
   const keys = samplerKeys(presets[preset].method)
   const given = valueAt(draft, 'sampler')
@@ -50,13 +58,21 @@ export const withPreset = (draft: Draft, preset: PresetName): PresetChange => {
     ([key]) => !dropped.includes(key) && key !== 'method' && key !== 'preset'
   )
   const sampler = { ...(preset === standardPreset('first-order') ? {} : { preset }), ...Object.fromEntries(kept) }
-  return { draft: withValue(draft, 'sampler', Object.keys(sampler).length === 0 ? undefined : sampler), dropped }
+  const sampled = withValue(draft, 'sampler', Object.keys(sampler).length === 0 ? undefined : sampler)
+  if (!isDraft(valueAt(draft, 'clustering'))) return { draft: sampled, dropped }
+  const clustered = withClusteringMethod(sampled, clusteringMethodOf(sampled, preset), usualClustering(preset))
+  return { draft: clustered.draft, dropped: [...dropped, ...clustered.dropped] }
 }
 
-const prefix = new RegExp(`^(?:${samplingMethods.join('|')})(?: and (?:${samplingMethods.join('|')}))*: `)
+/** The method that runs of a preset are clustered by, unless another is given. */
+export const usualClustering = (preset: PresetName): ClusteringMethod =>
+  clusteringMethodOf(presetClustering(preset), preset)
+
+const named = [...samplingMethods, ...clusteringMethods].join('|')
+const prefix = new RegExp(`^(?:${named})(?: and (?:${named}))*: `)
 
 /** A setting's line of the schema, without what it says of other methods. */
-export const wordsForMethod = (words: string, method: SamplingMethod): string => {
+export const wordsForMethod = (words: string, method: SamplingMethod | ClusteringMethod): string => {
   let fits = true
   return words
     .split('; ')

@@ -1,14 +1,22 @@
 import { messageOf, presetNames, SpectroscopeError, standardPreset } from '../../preload/contract'
 import type {
-  ConfigurationCheck, CorpusPreview, Estimate, ModelDescription, PresetName, SamplingMethod, SignalPreview
+  ClusteringMethod,
+  ConfigurationCheck,
+  CorpusPreview,
+  Estimate,
+  ModelDescription,
+  PresetName,
+  SamplingMethod,
+  SignalPreview
 } from '../../preload/contract'
 import type { Workbench } from '../app/app.svelte'
 import { isAbsolute, joined, lastPart } from '../ui/paths'
+import { clusteringMethodNames, clusteringMethodOf, withClusteringMethod } from './clustering-methods'
 import { isDraft, problemsAt, valueAt, withoutDefaults, withValue } from './draft'
 import type { Draft } from './draft'
 import { fallbackAt } from './fields'
 import { copyName } from './listing'
-import { methodOf, presetOf, withPreset } from './methods'
+import { methodOf, methodWords, presetOf, usualClustering, withPreset } from './methods'
 
 /** An answer that depends on what is typed: the last one that came, what went wrong, and whether another is on its way. */
 export interface Asked<T> {
@@ -23,10 +31,12 @@ const pauses = { check: 150, model: 250, estimate: 350, preview: 600, presets: 5
 /** Seconds that a preview of the signal samples for; the model and the corpus are read before that. */
 export const signalSeconds = 30
 
-/** Settings that went with the last change of the preset, and the draft before it. */
+/** Settings that went with the last change of the preset, or of the method of clustering, and the draft before it. */
 export interface Dropped {
+  readonly in: 'sampler' | 'clustering'
   readonly keys: readonly string[]
-  readonly method: SamplingMethod
+  /** What does not use them. */
+  readonly by: string
   readonly before: Draft
 }
 
@@ -60,13 +70,17 @@ export class NewRunForm {
     this.baseFolder = workbench.state?.home ?? '/'
   }
 
-  /** The preset in force, and its method. */
+  /** The preset in force, and its method; then the method of clustering. */
   get preset(): PresetName {
     return presetOf(this.draft)
   }
 
   get method(): SamplingMethod {
     return methodOf(this.draft)
+  }
+
+  get clusteringMethod(): ClusteringMethod {
+    return clusteringMethodOf(this.draft, this.preset)
   }
 
   get modelPath(): string {
@@ -105,7 +119,21 @@ export class NewRunForm {
     const before = this.draft
     const { draft, dropped } = withPreset(before, preset)
     this.draft = draft
-    this.dropped = dropped.length === 0 ? null : { keys: dropped, method: methodOf(draft), before }
+    const sampling = dropped.filter((key) => valueAt(before, `sampler.${key}`) !== undefined)
+    const names = [
+      ...(sampling.length > 0 ? [methodWords[methodOf(draft)]] : []),
+      ...(sampling.length < dropped.length ? [clusteringMethodNames[clusteringMethodOf(draft, preset)]] : [])
+    ]
+    this.dropped = dropped.length === 0 ? null : { in: 'sampler', keys: dropped, by: names.join(' or '), before }
+  }
+
+  /** Takes another method of clustering; settings that only another one has go. */
+  setClusteringMethod(method: ClusteringMethod): void {
+    const before = this.draft
+    const { draft, dropped } = withClusteringMethod(before, method, usualClustering(this.preset))
+    this.draft = draft
+    this.dropped =
+      dropped.length === 0 ? null : { in: 'clustering', keys: dropped, by: clusteringMethodNames[method], before }
   }
 
   setMethod(method: SamplingMethod): void {
@@ -119,7 +147,7 @@ export class NewRunForm {
   }
 
   set(path: string, value: unknown): void {
-    if (path.startsWith('sampler.')) this.dropped = null
+    if (this.dropped !== null && path.startsWith(`${this.dropped.in}.`)) this.dropped = null
     this.draft = withValue(this.draft, path, value)
     if (!this.touched.has(path)) this.touched = new Set([...this.touched, path])
   }
@@ -144,7 +172,8 @@ export class NewRunForm {
   /** Takes over a whole configuration, less what would be so anyway. */
   take(configuration: Draft): void {
     const preset = presetOf(configuration)
-    this.draft = withoutDefaults(configuration, (path) => fallbackAt(path, preset))
+    const method = clusteringMethodOf(configuration, preset)
+    this.draft = withoutDefaults(configuration, (path) => fallbackAt(path, preset, method))
     this.dropped = null
     this.touched = new Set()
   }

@@ -8,6 +8,7 @@ import { type Precision, precisions } from '../../preload/precisions'
 import { benchAccuracy } from './accuracy'
 import { type SettingOptions, benchAgreement } from './agreement'
 import { benchClustering } from './clustering'
+import { benchCommunities, measureCommunitiesPoint } from './communities'
 import { benchDescription } from './describe'
 import { benchDevice } from './device'
 import { benchGrowth, growthAxes, measureGrowthPoint } from './growth'
@@ -20,7 +21,7 @@ import { type PrecisionPoint, benchPrecisions, measurePrecisionPoint } from './p
 import { benchReliability } from './reliability'
 import { benchResponsiveness } from './responsiveness'
 import { type RateKind, benchSpeed } from './speed'
-import { type Trial, benchSuit, usualTrials } from './suit'
+import { benchStructure, usualTrials } from './structure'
 
 const present = (path: string): string | undefined => (existsSync(path) ? path : undefined)
 const shared = join(projectRoot, '..', 'shared')
@@ -28,7 +29,7 @@ const shared = join(projectRoot, '..', 'shared')
 const program = new Command()
   .name('npm run bench --')
   .description('Measures this machine: sampling beside a plain PyTorch loop, float32 error, clustering, description and layout, and how cost grows.')
-  .argument('<part>', 'speed, accuracy, reliability, agreement, suit, device, launches, host, loss, neighbours, clustering, describe, growth, rows or responsiveness')
+  .argument('<part>', 'speed, accuracy, reliability, agreement, structure, device, launches, host, loss, neighbours, communities, clustering, describe, growth, rows or responsiveness')
   .option('--engines <names>', 'of the part loss: onnx-cpu, webgpu, webgpu-software, page', 'onnx-cpu,webgpu-software,page')
   .option('--memory <list>', 'of the part launches: GiB that an evaluator may take of a device', '31.6,9.6,3.2')
   .option('--threads <n>', 'threads of both sides', String(availableParallelism()))
@@ -42,7 +43,7 @@ const program = new Command()
   .option('--peer-tf32', 'let the PyTorch loop multiply in TF32')
   .option('--effort <n>', 'times as many steps and draws in a round', '1')
   .option('--tokens <n>', 'rows of the clustering matrix, or of the described one (1,000,000 by default)')
-  .option('--sizes <list>', 'tokens x dimensions of the neighbour searches', '200000x32,50000x400')
+  .option('--sizes <list>', 'tokens x dimensions of the neighbour searches (200000x32,50000x400), or of the communities (13000x32,100000x32; x k too)')
   .option('--clusters <n>', 'clusters that are described', '10000')
   .option('--lengths <list>', 'token ids in a row of the part rows', '256,512,1024')
   .option('--target <list>', 'of the part reliability: reliabilities that every column shall reach', '0.5,0.8')
@@ -57,9 +58,9 @@ const program = new Command()
   .option('--burn-in <n>', 'likewise', String(presets.paper.burnIn))
   .option('--plain-draws <n>', 'of the part agreement: draws of a chain at nβ 0', '200')
   .option('--gradient-draws <n>', 'of the part agreement: draws of section 3b in all', '64')
-  .option('--sums <file>', 'of the part suit: kept sums of a run, runs/ID/sums of its workspace')
-  .option('--exported <folder>', 'of the part suit: its export as CSV')
-  .option('--trials <json>', 'of the part suit: [{"neighbours": 10, "minSize": 10, "whiten": true}, …]')
+  .option('--sums <file>', 'of the part structure: kept sums of a run, runs/ID/sums of its workspace')
+  .option('--exported <folder>', 'of the part structure: its export as CSV')
+  .option('--trials <json>', 'of the part structure: settings of clusterings, [{"neighbours": 10, "whiten": true}, …]')
   .option('--only <axes>', `axes of growth: ${growthAxes.join(', ')}; all by default`)
   .addOption(new Option('--point <json>').hideHelp())
   .option('--peer <folder>', 'folder with torch_loop.py', join(shared, 'peer'))
@@ -81,7 +82,7 @@ interface Options {
   readonly peerTf32?: boolean
   readonly effort: string
   readonly tokens?: string
-  readonly sizes: string
+  readonly sizes?: string
   readonly clusters: string
   readonly lengths: string
   readonly target: string
@@ -133,16 +134,19 @@ if (part === 'speed') {
     stepSize: Number(options.stepSize), stepsBetweenDraws: Number(options.stepsBetweenDraws), burnIn: Number(options.burnIn), plainDraws: Number(options.plainDraws),
     gradientDraws: Number(options.gradientDraws), rounds: Number(options.rounds ?? 4)
   })
-} else if (part === 'suit') {
-  const { sums = program.error('suit needs --sums.'), exported = program.error('suit needs --exported.') } = options
-  const trials = options.trials === undefined ? usualTrials : (JSON.parse(options.trials) as readonly Trial[])
-  await benchSuit({ sums: resolve(sums), exported: resolve(exported), trials, sizes: (options.tokens ?? '5000,1000000').split(',').map(Number), threads })
+} else if (part === 'structure') {
+  const { sums = program.error('structure needs --sums.'), exported = program.error('structure needs --exported.') } = options
+  const trials = options.trials === undefined ? usualTrials : (JSON.parse(options.trials) as readonly object[])
+  const sizes = (options.tokens ?? '1000000').split(',').map(Number)
+  await benchStructure({ sums: resolve(sums), exported: resolve(exported), trials, sizes, threads })
 } else if (part === 'device') await benchDevice(options.engine, options.precision)
 else if (part === 'accuracy' && options.precisions !== undefined) {
   const chosen = options.precisions.split(',').map((name) => precisions.find((each) => each === name) ?? program.error(`There is no precision "${name}"; choose of ${precisions.join(', ')}.`))
   await benchPrecisions(chosen, resolve(options.fixtures), { engine: options.engine, threads, ...(JSON.parse(options.point ?? '{}') as Partial<PrecisionPoint>) })
 } else if (part === 'accuracy') await benchAccuracy(present(options.fixtures), present(options.goldens), threads)
-else if (part === 'neighbours') await benchNeighbours(options.sizes.split(','), threads, options.python)
+else if (part === 'neighbours') await benchNeighbours((options.sizes ?? '200000x32,50000x400').split(','), threads, options.python)
+else if (part === 'communities') await benchCommunities((options.sizes ?? '13000x32,100000x32').split(','), Number(options.rounds ?? 3), threads, options.python)
+else if (part === 'communities-point' && options.point !== undefined) measureCommunitiesPoint(options.point)
 else if (part === 'clustering') await benchClustering(Number(options.tokens ?? 100_000), threads)
 else if (part === 'describe') benchDescription(Number(options.tokens ?? 1_000_000), Number(options.clusters))
 else if (part === 'launches') await benchLaunches(options.shapes.split(',').filter((name) => name !== 'fixture'), options.memory.split(',').map(Number))
@@ -155,4 +159,4 @@ else if (part === 'rows-point' && options.point !== undefined) await measureRows
 else if (part === 'random-model' && options.point !== undefined) await writeRowsModel(options.point)
 else if (part === 'precision-point' && options.point !== undefined) await measurePrecisionPoint(options.point)
 else if (part === 'growth-point' && options.point !== undefined) await measureGrowthPoint(options.point)
-else program.error(`There is no part "${part}"; choose speed, accuracy, reliability, agreement, suit, device, launches, host, loss, neighbours, clustering, describe, growth, rows or responsiveness.`)
+else program.error(`There is no part "${part}"; choose speed, accuracy, reliability, agreement, structure, device, launches, host, loss, neighbours, communities, clustering, describe, growth, rows or responsiveness.`)

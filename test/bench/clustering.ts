@@ -1,5 +1,5 @@
-import { clusteringConfigurationSchema } from '../../preload/configuration'
-import { clusterTokens } from '../../main/clustering/cluster'
+import { clusteringSchema, suitClustering } from '../../preload/configuration'
+import { partitionTokens } from '../../main/clustering/cluster'
 import { plantedMatrix } from './planted-matrix'
 
 const components = 32
@@ -11,10 +11,12 @@ export const benchClustering = async (tokens: number, threads: number): Promise<
   const start = performance.now()
   const since = (): string => ((performance.now() - start) / 1000).toFixed(1)
   console.log(`\nclustering: ${tokens} tokens × ${components} components, k = 45, ${threads} threads, settings of METHOD section 5`)
-  const { clusters, leftover, ending, attempts, edges } = await clusterTokens({
-    matrix, tokens, components: Array.from({ length: components }, (_, i) => `component ${i}`), configuration: clusteringConfigurationSchema.parse({ neighbours: 45, minSize: 20, whiten: false }), seed: 1, threads,
+  const configuration = suitClustering(clusteringSchema.parse({ method: 'acl', neighbours: 45, minSize: 20, whiten: false }), tokens)
+  const { discovery, edges } = await partitionTokens({
+    matrix, tokens, components: Array.from({ length: components }, (_, i) => `component ${i}`), configuration, seed: 1, threads,
     onNeighbours: () => console.log(`  neighbours after ${since()} s`)
   })
+  const { clusters, leftover, ending, attempts } = discovery!
   const peak = process.resourceUsage().maxRSS * 1024
   console.log(`  whole clustering after ${since()} s: ${clusters.length} clusters, ${leftover.kind} ${leftover.members.length}, ${edges} edges, ${attempts} seeds; ${ending}`)
   console.log(`  peak memory ${(peak / 2 ** 20).toFixed(0)} MiB, ${((peak - before) / 2 ** 20).toFixed(0)} MiB of it for the clustering`)

@@ -1,11 +1,13 @@
 import { computeDescription, type DescribeOrder } from '../../main/clustering/describe'
 import { computeLayout, layoutNeighbours } from '../../main/clustering/layout'
 import type { Neighbours } from '../../main/clustering/neighbours'
+import { meritOfRules } from '../../main/clustering/rules'
 import { uniforms } from '../tiny-model'
 
 const components = 32
 const rowLength = 128
 const vocabulary = 20_000
+const subsets = ['books', 'code', 'forums', 'law', 'mail', 'mathematics', 'medicine', 'web']
 const pieces = ['the', ' a', '\n', ' (', ')', ');', '"', ' foo', 'bar', '12', '    ', '.', "'", 'X', '<', '>', '{', '}']
 
 const sharedInts = (length: number): Int32Array => new Int32Array(new SharedArrayBuffer(4 * length))
@@ -20,6 +22,19 @@ const memberships = (tokens: number, groups: number, next: () => number): Int32A
     const group = ends.findIndex((end) => end > at)
     return group === groups - 1 ? -1 : group
   })
+}
+
+/** Neighbourhoods of four clusters, and regions of four of those; what is left over is in neither. */
+const levelsOf = (membership: Int32Array): DescribeOrder['levels'] => {
+  const clusters = membership.reduce((most, cluster) => Math.max(most, cluster), -1) + 1
+  const regions = clusters + Math.ceil(clusters / 4)
+  const above = (first: number, children: number): Int32Array =>
+    membership.map((cluster) => (cluster < 0 ? -1 : first + Math.floor(cluster / children)))
+  return [
+    { kind: 'cluster', membership },
+    { kind: 'neighbourhood', membership: above(clusters, 4) },
+    { kind: 'region', membership: above(regions, 16) }
+  ]
 }
 
 /** k neighbours of each token: most in its own cluster, some in one of 40 near ones, a few anywhere. */
@@ -52,7 +67,7 @@ const orderOf = (tokens: number, groups: number, k: number): DescribeOrder => {
   }
   const rows = Math.ceil(tokens / (rowLength - 1))
   return {
-    matrix, tokens, membership,
+    matrix, tokens, levels: levelsOf(membership),
     components: Array.from({ length: components }, (_, i) => `component ${i}`),
     configuration: { whiten: false, symmetrize: 'union' },
     neighbours: neighboursOf(membership, groups, k, next),
@@ -61,6 +76,8 @@ const orderOf = (tokens: number, groups: number, k: number): DescribeOrder => {
       targets: Array.from({ length: rows }, (_, row) => Int32Array.from({ length: Math.min(rowLength - 1, tokens - row * (rowLength - 1)) }, (__, i) => i + 1))
     },
     texts: { ids: Int32Array.from({ length: vocabulary }, (_, id) => id), texts: Array.from({ length: vocabulary }, (_, id) => pieces[id % pieces.length] + (id % 3 === 0 ? String.fromCharCode(97 + (id % 26)) : '')) },
+    subsetOf: Int32Array.from({ length: tokens }, (_, token) => Math.floor(token / (rowLength - 1)) % subsets.length),
+    subsets,
     seed: 1
   }
 }
@@ -79,7 +96,13 @@ export const benchDescription = (tokens: number, groups: number): void => {
   console.log(`\nlayout: ${placed} tokens × ${components} components, ${layoutNeighbours} neighbours, one thread`)
   const small = orderOf(placed, Math.min(groups, 1000), layoutNeighbours)
   measure(() => `placed by ${computeLayout({ ...small, whiten: false }).method}`)
-  console.log(`\ndescription: ${tokens} tokens × ${components} components in ${groups} clusters, k = 45, one thread`)
+  const size = `${tokens} tokens × ${components} components in ${groups} clusters and two levels above`
+  console.log(`\ndescription: ${size}, k = 45, one thread`)
   const large = orderOf(tokens, groups, 45)
-  measure(() => `described, with ${computeDescription(large).edges.from.length} pairs of clusters`)
+  measure(() => {
+    const { levels } = computeDescription(large)
+    const pairs = levels.map(({ edges }) => edges.from.length).join(', ')
+    const merits = levels.map(({ rules }) => meritOfRules(rules).medianF1.toFixed(2)).join(', ')
+    return `described, with ${pairs} pairs of groups and rules of a median F1 of ${merits}`
+  })
 }

@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { clusteringConfigurationSchema, parseConfiguration } from '../../preload/configuration'
+import { clusteringSchema, suitClustering, parseConfiguration } from '../../preload/configuration'
 import { leftoverCluster } from '../../preload/records'
 import { adjustedRand, correlation, matchesOf, overlapOf } from '../../main/api/compare'
 import { projectRoot } from '../../main/base/entries'
-import { clusterTokens } from '../../main/clustering/cluster'
+import { partitionTokens } from '../../main/clustering/cluster'
 import { prepareStudy } from '../../main/corpora/study'
 import type { Precision } from '../../preload/precisions'
 import { resolveEngine } from '../../main/engine/engines'
@@ -79,10 +79,9 @@ const median = (values: readonly number[]): number => values.toSorted((a, b) => 
 
 /** Numbers of the clusters of tokens, `leftoverCluster` for none; from 1. */
 const clustersOf = async ({ susceptibilities, tokens, components }: Sampled, threads: number): Promise<Int32Array> => {
-  const { clusters } = await clusterTokens({ matrix: numbers(susceptibilities), tokens, components, configuration: clusteringConfigurationSchema.parse({ neighbours: 15, minSize: 20, whiten: false }), seed: 1, threads })
-  const membership = new Int32Array(tokens).fill(leftoverCluster)
-  for (const { order, members } of clusters) for (const token of members) membership[token] = order + 1
-  return membership
+  const configuration = suitClustering(clusteringSchema.parse({ method: 'acl', neighbours: 15, minSize: 20, whiten: false }), tokens)
+  const { layers: [layer] } = await partitionTokens({ matrix: numbers(susceptibilities), tokens, components, configuration, seed: 1, threads })
+  return layer.membership.map((cluster) => (cluster < 0 ? leftoverCluster : cluster + 1))
 }
 
 const table = (rows: readonly (readonly string[])[]): void => {

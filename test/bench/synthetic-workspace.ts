@@ -1,7 +1,7 @@
-import { clusteringConfigurationSchema, parseConfiguration } from '../../preload/configuration'
+import { clusteringSchema, suitClustering, parseConfiguration } from '../../preload/configuration'
 import { patternNames } from '../../preload/contract-explore'
 import { leftoverCluster } from '../../preload/records'
-import type { ClusteringDescription, DiagnosticsRecord, NewClustering, StudyRecord } from '../../preload/records'
+import type { ClusteringDescription, LevelDescription, DiagnosticsRecord, NewClustering, StudyRecord } from '../../preload/records'
 import { openWorkspace } from '../../main/store/store'
 import type { RunWriter } from '../../main/store/store'
 import { uniforms } from '../tiny-model'
@@ -192,13 +192,16 @@ const saveNeighbours = async (writer: RunWriter, { membership, groups }: Drawn, 
 }
 
 const clusteringOf = ({ groups, membership }: Drawn, k: number, random: Random): NewClustering => ({
-  name: `k = ${k}`, configuration: clusteringConfigurationSchema.parse({ neighbours: k, minSize: 20, whiten: false }), seed: 1, ending: '200 rejections in a row', attempts: 2 * groups.length,
+  name: `k = ${k}`, configuration: suitClustering(clusteringSchema.parse({ method: 'acl', neighbours: k, minSize: 20, whiten: false }), membership.length), seed: 1,
+  ending: '200 rejections in a row', attempts: 2 * groups.length,
   edges: Math.round(0.8 * k * membership.length), volume: 0.7 * k * membership.length,
   clusters: groups.slice(0, -1).map((members, order) => {
     const conductance = 0.05 + 0.6 * random()
-    return { order, seed: members[Math.floor(random() * members.length)], members, conductance, conductanceWhenCut: conductance * (0.7 + 0.3 * random()) }
+    const seed = members[Math.floor(random() * members.length)]
+    const own = { order, seed, members, conductance, conductanceWhenCut: conductance * (0.7 + 0.3 * random()) }
+    return { ...own, kind: 'cluster', parent: null, stability: null, strengths: null }
   }),
-  leftover: { kind: 'main body', members: groups[groups.length - 1] }
+  leftover: { kind: 'main body', members: groups[groups.length - 1] }, stability: null, modularity: null, sweep: []
 })
 
 const profilesOf = (groups: readonly Int32Array[], matrix: Float32Array, width: number): { means: Float32Array; standardDeviations: Float32Array } => {
@@ -244,18 +247,20 @@ const describe = ({ membership, groups: all, ids }: Drawn, matrix: Float32Array,
     }
   }
   const bits = Array.from({ length: vocabularySize }, (_, id) => patternBits(syntheticText(id)))
-  return {
+  const level: LevelDescription = {
+    kind: 'cluster', membership, caught: new Uint8Array(membership.length), rules: groups.map(() => []),
     centralPlace, boundary: Float32Array.from(membership, () => random() ** 2),
     toward: membership.map((cluster) => (groups.length === 1 ? -2 : numbers[near(cluster === leftoverCluster ? groups.length - 1 : cluster)])),
-    patterns: ids.map((id) => bits[id]), groups: numbers, means, standardDeviations, positions,
+    groups: numbers, means, standardDeviations, positions,
     edges: {
       from: Int32Array.from(pairs.values(), ([from]) => from), to: Int32Array.from(pairs.values(), ([, to]) => to),
       weights: Float64Array.from(pairs.values(), () => -10 * Math.log(1 - random()))
     }
   }
+  return { patterns: ids.map((id) => bits[id]), levels: [level] }
 }
 
-const layOut = ({ membership, groups }: Drawn, { positions }: ClusteringDescription, random: Random): Float32Array => {
+const layOut = ({ membership, groups }: Drawn, { levels: [{ positions }] }: ClusteringDescription, random: Random): Float32Array => {
   const places = new Float32Array(2 * membership.length)
   membership.forEach((cluster, token) => {
     const group = cluster === leftoverCluster ? groups.length - 1 : cluster

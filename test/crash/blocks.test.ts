@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { hasProc, isBuilt, run, scratch, start, until, writeStudy } from './command'
+import { deviation, exportedSusceptibilities, hasProc, isBuilt, keptParts, run, scratch, start, until, writeStudy } from './command'
 import type { Finished, Started } from './command'
 
 const { path, remove } = scratch()
@@ -49,7 +49,8 @@ const numbersOf = async (name: string): Promise<Record<string, unknown>> => {
     initialLoss,
     diagnostics,
     findings,
-    columns
+    columns,
+    parts: await keptParts(name, workspace)
   }
 }
 
@@ -90,6 +91,13 @@ describe.skipIf(!isBuilt)(`runs of blocks${isBuilt ? '' : ' (skipped: run `npm r
   it('keep the sums that another run can begin with, and nothing else', async () => {
     expect(filesOf((await runOf('three')).id)).toEqual(['sums'])
     expect(three).not.toEqual(whole)
+  })
+
+  it('keep four parts, whose mean is the matrix', async () => {
+    const parts = await keptParts('three', workspace)
+    expect(parts).toHaveLength(4)
+    const mean = parts[0].map((_, i) => parts.reduce((sum, part) => sum + part[i], 0) / 4)
+    expect(deviation(mean, await exportedSusceptibilities('three', workspace))).toBeLessThan(1e-6)
   })
 
   it('killed with all their processes and resumed, again and again, have the numbers of one that was not', async () => {
@@ -159,7 +167,7 @@ describe.skipIf(!isBuilt)(`runs of blocks${isBuilt ? '' : ' (skipped: run `npm r
   }, 120_000)
 
   it('bring their labels to the run that continues them', async () => {
-    const clustering = { neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 }
+    const clustering = { method: 'acl', neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 }
     await ok((await begin('labelled', { ...firstOrder, rounds: 1 }, { clustering })).finished)
     await answerOf(['labels', 'labelled', '--set', '0=kept in mind'])
     // A target that is reached already leaves the sums, and so the clusters, as they are.
@@ -169,7 +177,7 @@ describe.skipIf(!isBuilt)(`runs of blocks${isBuilt ? '' : ' (skipped: run `npm r
   }, 120_000)
 
   it('leave columns out of the clustering whose estimate does not hold, by name, unless asked for', async () => {
-    const clustering = { neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 }
+    const clustering = { method: 'acl', neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 }
     const sampler = { ...firstOrder, rounds: 1, nBeta: 100 }
     const { stderr } = await ok((await begin('far', sampler, { clustering })).finished)
     const { diagnostics, findings } = await answerOf<{

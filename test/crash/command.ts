@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { entryPath } from '../../main/base/entries'
+import { openWorkspace } from '../../main/store/store'
 import { quickChains } from '../quick-chains'
 import { tinyRows, writeTinyModel } from '../tiny-model'
 
@@ -101,7 +102,7 @@ export const scratch = (): { readonly path: (...parts: string[]) => string; read
 }
 
 export const sampler = { ...quickChains, stepSize: 1e-4, burnIn: 2, draws: 6, stepsBetweenDraws: 6, estimator: 'two-chain' }
-export const clustering = { neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 }
+export const clustering = { method: 'acl', neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 }
 
 /** Writes a tiny random model, rows and a configuration that goes through all stages in some seconds; gives the configuration's path. */
 export const writeStudy = async (path: (...parts: string[]) => string, changes: object = {}, name = 'study.json'): Promise<string> => {
@@ -117,6 +118,18 @@ export const exportedSusceptibilities = async (name: string, workspace: string):
   expect(await run(['export', name, '--workspace', workspace, '--format', 'npy', '--out', folder])).toMatchObject({ code: 0 })
   const file = readFileSync(join(folder, 'susceptibilities.npy'))
   return new Float32Array(file.buffer.slice(file.byteOffset + 10 + file.readUInt16LE(8), file.byteOffset + file.length))
+}
+
+/** χ̂ from each part of a run's draws, as the workspace keeps it. */
+export const keptParts = async (name: string, folder: string): Promise<Float32Array[]> => {
+  const workspace = await openWorkspace(folder, { readOnly: true })
+  try {
+    const { id, tokens } = await workspace.findRun(name)
+    const parts = Array.from({ length: await workspace.countParts(id) }, (_, part) => part)
+    return await Promise.all(parts.map((part) => workspace.readHalf(id, [part], 0, tokens)))
+  } finally {
+    await workspace.close()
+  }
 }
 
 /** Of what `show` says of a run, what tests of engines look at. */

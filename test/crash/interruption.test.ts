@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { hasProc, isBuilt, run, scratch, start, until, writeStudy } from './command'
+import { hasProc, isBuilt, run, sampler, scratch, start, until, writeStudy } from './command'
 import type { Finished } from './command'
 
 const { path, remove } = scratch()
@@ -74,6 +74,33 @@ describe.skipIf(!isBuilt)('an interrupted run', () => {
     expect(JSON.parse(stdout)).toMatchObject({ run: id, status: 'finished', tokens: 920 })
     expect(runFiles(id)).toEqual([])
     await expectSameNumbers('victim')
+  }, 180_000)
+
+  it('killed while halves of the draws are clustered, has the tree and the stabilities of an uninterrupted one', async () => {
+    const tree = { method: 'communities', neighbours: 8, minSize: 5, seeds: 2 }
+    const communities = await writeStudy(path, { clustering: tree, sampler: { ...sampler, draws: 2, stepsBetweenDraws: 1 } }, 'tree.json')
+    const structureOf = async (name: string): Promise<string[]> => {
+      expect(await run(['export', name, '--workspace', workspace, '--format', 'npy', '--out', path(`tree-${name}`)])).toMatchObject({ code: 0 })
+      return ['clusters.json', 'tokens.csv'].map((file) => readFileSync(path(`tree-${name}`, file), 'utf8'))
+    }
+    const beginTree = (name: string) => start(['run', communities, '--workspace', workspace, '--name', name, ...often])
+    expect((await beginTree('whole tree').finished).code).toBe(0)
+    const whole = await structureOf('whole tree')
+    expect(whole[0]).toContain('"stability"')
+    let started = beginTree('felled')
+    const folders = (): string[] => readdirSync(path('workspace', 'runs')).filter((folder) => runFiles(folder).some((each) => each.startsWith('half-0-0-')))
+    await until(() => folders().length > 0, 'a half is clustered')
+    const [id] = folders()
+    for (const file of ['half-0-0', 'half-0-1', 'shapeless-whole']) {
+      await until(() => runFiles(id).some((each) => each.startsWith(`${file}-`)), `${file} is clustered`)
+      started.killAll()
+      await started.finished
+      expect(await onlyRun('felled')).toMatchObject({ status: 'interrupted', stage: 'cluster' })
+      started = start(['resume', id, '--workspace', workspace, ...often])
+    }
+    expect((await started.finished).code).toBe(0)
+    expect(await structureOf('felled')).toEqual(whole)
+    expect(runFiles(id)).toEqual([])
   }, 180_000)
 
   it('stopped by SIGINT writes a checkpoint, says how to go on, exits with 130, and has the same numbers when resumed', async () => {

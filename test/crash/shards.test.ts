@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { isBuilt, run, scratch, start, until, writeStudy } from './command'
+import { isBuilt, keptParts, run, scratch, start, until, writeStudy } from './command'
 import type { Finished, Started } from './command'
 
 const { path, remove } = scratch()
@@ -23,7 +23,9 @@ const numbersOf = async (name: string): Promise<Record<string, unknown>> => {
   const out = path(`export-${name}`)
   await ok(run(['export', name, '--workspace', workspace, '--format', 'npy', '--out', out, '--overwrite']))
   const { initialLoss, diagnostics, findings, columns } = await answerOf(['diagnose', name, '--workspace', workspace])
-  return { files: Object.fromEntries(exported.map((file) => [file, readFileSync(path(`export-${name}`, file)).toString('base64')])), initialLoss, diagnostics, findings, columns }
+  const parts = await keptParts(name, workspace)
+  expect(parts).toHaveLength(2)
+  return { files: Object.fromEntries(exported.map((file) => [file, readFileSync(path(`export-${name}`, file)).toString('base64')])), initialLoss, diagnostics, findings, columns, parts }
 }
 
 const piece = (index: number, ...more: readonly string[]): Started => start(['piece', pieces, String(index), ...often, ...more])

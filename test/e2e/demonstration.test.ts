@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Locator, Page } from 'playwright-core'
 import { describe, expect, it } from 'vitest'
-import { deskForEach, describeInBrowser, openServed, openShell, pageErrors } from './harness'
+import { clusterRows, deskForEach, describeInBrowser, openServed, openShell, pageErrors } from './harness'
 import type { Opened, OpenedShell } from './harness'
 
 const slow = 120_000
@@ -34,9 +34,8 @@ describeInBrowser('a person who starts for the first time', () => {
       desk.opened = await open()
       const { page } = desk.opened
       await button(page, /^Open the example/).click()
-      const list = page.getByRole('listbox', { name: /^Clusters/ })
-      await list.getByRole('option').first().waitFor({ timeout: slow })
-      expect(await list.getByRole('option').count()).toBeGreaterThanOrEqual(5)
+      await clusterRows(page).first().waitFor({ timeout: slow })
+      expect(await clusterRows(page).count()).toBeGreaterThanOrEqual(5)
       await page.getByRole('grid', { name: /^Contexts of/ }).locator('mark').first().waitFor({ timeout: slow })
       expect(pageErrors.get(page)).toEqual([])
     }, 3 * slow)

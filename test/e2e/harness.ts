@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { _electron as electron, chromium } from 'playwright-core'
-import type { Browser, BrowserContext, Page } from 'playwright-core'
+import type { Browser, BrowserContext, Locator, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe } from 'vitest'
 import type { TestContext } from 'vitest'
 import { projectRoot } from '../../main/base/entries'
@@ -303,6 +303,10 @@ export interface Desk {
   readonly place: Place
   opened: Opened | undefined
 }
+
+/** Rows of the list of clusters that are laid out: of a tree where the clustering is one, of a list otherwise. */
+export const clusterRows = (page: Page): Locator =>
+  page.locator(':is([role=tree], [role=listbox])[aria-label=Clusters] :is([role=treeitem], [role=option])')
 
 /**
  * Gives each test of the describe that calls it a place of its own, as `prepare` leaves it, and `end`s the window that a test leaves open; keeps

@@ -1,6 +1,6 @@
 import type { Locator, Page } from 'playwright-core'
 import { expect, it } from 'vitest'
-import { deskForEach, describeInBrowser, openServed, pageErrors } from './harness'
+import { clusterRows, deskForEach, describeInBrowser, openServed, pageErrors } from './harness'
 import { fillStudy, roundsConfiguration, writeStudy } from './study'
 
 const slow = 120_000
@@ -39,6 +39,7 @@ describeInBrowser('a run that goes in rounds', () => {
     await table.getByRole('row', { name: /^head:0\.0/ }).waitFor()
     expect(await table.getByRole('row', { name: /^head:0\.0/ }).innerText()).toMatch(/\b2\b/)
     await page.getByText(/posterior/).first().waitFor()
+    await page.getByRole('region', { name: 'Stable share' }).getByRole('row', { name: /^Clusters/ }).waitFor()
 
     await button(page, /^Continue/).click()
     const dialog = page.getByRole('dialog', { name: /^Continue/ })
@@ -48,6 +49,23 @@ describeInBrowser('a run that goes in rounds', () => {
     await page.getByRole('heading', { name: 'rounds, continued', exact: true }).waitFor()
     await finished(page)
     await page.getByText('8 of 8 done').waitFor()
+
+    const settings = page.getByRole('tab', { name: 'Settings' })
+    await settings.click()
+    const again = page.getByRole('region', { name: 'Cluster again' })
+    const tried = again.getByRole('slider', { name: 'Resolutions that were tried' })
+    await tried.focus()
+    await tried.press('End')
+    await tried.press('Enter')
+    const resolution = again.getByLabel('resolution', { exact: true })
+    const asked = await resolution.inputValue()
+    expect(Number(asked)).toBeGreaterThan(0)
+    await button(again, 'Cluster again').click()
+    await settings.click()
+    await button(page, 'Explore clustering 2').click({ timeout: slow })
+    const clusterings = page.getByRole('combobox', { name: 'Clustering' })
+    await clusterings.getByText(`resolution ${asked}`).waitFor({ state: 'attached' })
+    await clusterRows(page).first().waitFor({ timeout: slow })
     expect(pageErrors.get(page)).toEqual([])
   }, 6 * slow)
 })

@@ -30,10 +30,11 @@ export const studyConfiguration = (draws = 8): Readonly<Record<'model' | 'corpus
   clustering: { neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 }
 })
 
-/** The study to first order, in two rounds. */
+/** The study to first order, in two rounds; its tokens in communities. */
 export const roundsConfiguration = (): object => ({
   ...studyConfiguration(),
-  sampler: { preset: 'first-order', observationBatch: 4, targetReliability: false, rounds: 2 }
+  sampler: { preset: 'first-order', observationBatch: 4, targetReliability: false, rounds: 2 },
+  clustering: { neighbours: 8, minSize: 5 }
 })
 
 /** Fills the form of a new run with a configuration as JSON; everything about it is in view then. */

@@ -214,6 +214,7 @@ describeInBrowser('every view', () => {
         await page.getByRole('button', { name: /Progress, diagnostics, settings: synthetic/ }).click()
         await tab('Settings')
         const again = page.getByRole('region', { name: 'Cluster again' })
+        await again.getByLabel('method', { exact: true }).selectOption('acl')
         for (const [key, value] of [['neighbours', '10'], ['minSize', '10'], ['alpha', '0.05'], ['epsilon', '1e-5'], ['maxRejections', '20']]) await again.getByLabel(key, { exact: true }).fill(value)
         await again.getByRole('button', { name: 'Cluster again' }).click()
         await page.getByText(/^Cluster is done after/).first().waitFor({ timeout: slow })

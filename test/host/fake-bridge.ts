@@ -44,7 +44,10 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
   let views: Record<string, unknown> = {}
   let folder = `${home}/Spectroscope`
   let layoutReady = !options.slowLayout
-  let entries: ClusterEntry[] | null = null
+  const entries = new Map<boolean, readonly ClusterEntry[]>()
+  /** Whether a clustering is shown as ACL finds clusters. */
+  const isFlat = ({ run, clustering }: { readonly run: string; readonly clustering: number }): boolean =>
+    runs.record(run).clusterings.find(({ number }) => number === clustering)?.groupsAbove === 0
 
   const seconds = (): number => (Date.now() - began) / 1000
   const state = (): AppState => ({
@@ -73,6 +76,24 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       labels.apply(run, clustering, [{ do: 'set', targets: [`cluster:${3 * index + 1}`], label: { status, name, tags, note: index === 0 ? 'Mostly ) and } after a call.' : '' } }], `label cluster ${3 * index + 1}`, author)
     )
     labels.apply(run, clustering, [{ do: 'merge', clusters: [12, 15, 18], label: { name: 'months' } }], 'merge 3 clusters “months”', author)
+    const named = [
+      ['region', 'source code'],
+      ['region', 'law and citations'],
+      ['neighbourhood', 'ends of calls']
+    ] as const
+    const taken = new Set<number>()
+    for (const [kind, name] of named) {
+      const at = data.groups.above.findIndex((group, index) => group.kind === kind && !taken.has(index))
+      taken.add(at)
+      if (at >= 0)
+        labels.apply(
+          run,
+          clustering,
+          [{ do: 'set', targets: [`cluster:${data.clusters + at}`], label: { name, status: 'labelled' } }],
+          `label ${kind} “${name}”`,
+          author
+        )
+    }
   }
   if (!options.empty && options.clusters > 20) examples(runs.ids[7], 2)
 
@@ -156,7 +177,7 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       rows: Array.from({ length: rows }, (_, row) => ({ subset: subsets[row % subsets.length], tokens: Array.from({ length: 64 }, (__, at) => texts[Math.floor(texts.length * hash(70, row, at) ** 2)]) }))
     }),
 
-    'runs.list': () => runs.entries((run, clustering) => labels.counts(run, clustering)),
+    'runs.list': () => runs.entries((run, clustering) => labels.counts(run, clustering, data.clusters)),
     'runs.get': ({ run }) => runs.record(run),
     'runs.readConfiguration': () => ({ configuration: { model: 'model', corpus: { files: ['corpus.jsonl'] } }, baseFolder: '/home/someone/study' }),
     'runs.check': ({ configuration }) => {
@@ -227,10 +248,19 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       const record = runs.record(run)
       const found = record.clusterings.find(({ number }) => number === clustering)
       if (found === undefined) throw new SpectroscopeError('input', `Run ${run} has no clustering ${clustering}; choose one of its ${record.clusterings.length}.`)
-      entries ??= data.entries()
-      return { run: record, clustering: found, clusters: entries, subsets, annotations: labels.annotations(run, clustering), undo: labels.state() }
+      const flat = found.groupsAbove === 0
+      const clusters = entries.get(flat) ?? data.entries(flat)
+      entries.set(flat, clusters)
+      return {
+        run: record,
+        clustering: found,
+        clusters,
+        subsets,
+        annotations: labels.annotations(run, clustering),
+        undo: labels.state()
+      }
     },
-    'clusters.details': ({ cluster }) => data.details(cluster),
+    'clusters.details': (asked) => data.details(asked.cluster, isFlat(asked)),
     'clusters.search': ({ text, regularExpression }) => {
       if (!regularExpression) return data.clustersWith((other) => other.includes(text))
       try {
@@ -240,12 +270,13 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
         throw new SpectroscopeError('input', `The regular expression "${text}" cannot be read (${error instanceof Error ? error.message : ''}); correct it.`)
       }
     },
-    'clusters.tokens': (query) => data.gallery(query),
+    'clusters.tokens': (query) => data.gallery(query, isFlat(query)),
     'clusters.members': ({ cluster }) => data.members(cluster),
     'tokens.contexts': ({ tokens, before, after }) => Array.from(tokens, (token) => data.context(token, before, after)),
     'tokens.details': ({ token, before, after }) => data.tokenDetails(token, before, after),
     'tokens.find': ({ text, limit }) => data.tokensWith(text, limit),
-    'tokens.membership': () => data.membership,
+    'tokens.membership': ({ level }) => data.membershipAt(level),
+    'tokens.strengths': (asked) => (isFlat(asked) ? new Float32Array(0) : data.strengths()),
     'tokens.subsets': () => data.subsetIndices(),
     'tokens.column': ({ component }) => data.column(component),
     'tokens.edges': ({ tokens, most }) => data.edges(tokens, most),
@@ -253,7 +284,7 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       if (layoutReady && !again) return data.tokenLayout()
       return { state: 'working', job: work({ kind: 'layout', title: 'Lay out the tokens', run }, 12, () => (layoutReady = true)) }
     },
-    'graph.clusters': () => data.clusterLayout(),
+    'graph.clusters': (asked) => data.clusterLayout(isFlat(asked)),
 
     'labels.apply': ({ run, clustering, changes, words }) => {
       const changed = labels.apply(run, clustering, changes, words, settings.author)

@@ -32,9 +32,12 @@ export class FakeLabels {
     return [...this.#of(run, clustering)].map(([target, body]) => ({ ...body, target }))
   }
 
-  counts(run: string, clustering: number): Partial<Record<AnnotationBody['status'], number>> {
+  /** Of clusters, whose numbers are below `clusters`. */
+  counts(run: string, clustering: number, clusters: number): Partial<Record<AnnotationBody['status'], number>> {
     const counts: Partial<Record<AnnotationBody['status'], number>> = {}
-    for (const [target, { status }] of this.#of(run, clustering)) if (target.startsWith('cluster:')) counts[status] = (counts[status] ?? 0) + 1
+    for (const [target, { status }] of this.#of(run, clustering))
+      if (target.startsWith('cluster:') && Number(target.split(':')[1]) < clusters)
+        counts[status] = (counts[status] ?? 0) + 1
     return counts
   }
 

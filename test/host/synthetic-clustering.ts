@@ -1,20 +1,38 @@
 import { leftoverCluster } from '../../preload/contract'
 import type {
-  ClusterDetails, ClusterEntry, ClusterLayout, ClusterNumber, GalleryPage, HeatMap, PatternName, TokenCount, TokenDetails, TokenInContext, TokenLayout
+  ClusterDetails,
+  ClusterEntry,
+  ClusterLayout,
+  ClusterNumber,
+  GalleryPage,
+  GroupKind,
+  HeatMap,
+  PatternName,
+  RuleRecord,
+  TokenCount,
+  TokenDetails,
+  TokenInContext,
+  TokenLayout
 } from '../../preload/contract'
 import type { CallParameters } from '../../preload/contract'
 import { patternNames } from '../../preload/contract'
 import { hash, normal, pick, sumsOf } from './random'
+import { ruleOf, SyntheticGroups } from './synthetic-groups'
 import { subsets, texts } from './synthetic-texts'
 
 const rowLength = 128
 const bodyShare = 0.35
 
-/** Tokens of rows of 128, in clusters of power-law sizes around favourite tokens and subsets, with a main body; the same for the same sizes. */
+/**
+ * Tokens of rows of 128, in clusters of power-law sizes around favourite tokens and subsets, with a main body; always
+ * the same for the same sizes. The clusters lie in a tree of groups, and have a stability; `flat` asks for them as ACL
+ * finds them, without either.
+ */
 export class SyntheticClustering {
   readonly tokens: number
   readonly components: readonly string[]
   readonly clusters: number
+  readonly groups: SyntheticGroups
   /** Cluster of every token. */
   readonly membership: Int32Array
   readonly #ids: Uint16Array
@@ -30,6 +48,7 @@ export class SyntheticClustering {
   constructor({ tokens, clusters, components }: { readonly tokens: number; readonly clusters: number; readonly components: number }) {
     this.tokens = tokens
     this.clusters = clusters
+    this.groups = new SyntheticGroups(clusters)
     this.components = componentNames(components)
     const rows = Math.ceil(tokens / (rowLength - 1))
     const idSums = sumsOf(texts.map((_, rank) => 1 / (rank + 4)))
@@ -60,19 +79,40 @@ export class SyntheticClustering {
     this.#shows = texts.map((text) => patternNames.map((pattern) => shows(pattern, text)))
     this.#patternCounts = patternNames.map((_, pattern) => this.#idCounts.reduce((sum, count, id) => sum + (this.#shows[id][pattern] ? count : 0), 0))
     this.#columns = this.components.map((_, component) => ({ mean: -0.01 + 0.02 * hash(22, component), deviation: 0.02 + 0.1 * hash(23, component) ** 3 }))
-    this.#places = Float32Array.from({ length: 2 * (clusters + 1) }, (_, index) => (index >> 1 === clusters ? 0 : normal(24, index) * 40 * (1 + 0.3 * hash(25, index >> 1))))
+    this.#places = Float32Array.from([
+      ...[...Array(clusters).keys()].flatMap((cluster) => this.groups.placeOf(cluster)),
+      0,
+      0
+    ])
   }
 
   #place(token: number): number {
     return Math.floor(token / (rowLength - 1)) * rowLength + 1 + (token % (rowLength - 1))
   }
 
-  #group(cluster: ClusterNumber): number {
-    return cluster < 0 ? this.clusters : cluster
+  /** Tokens of a cluster, of a group above it, or those left over; ascending. */
+  members(group: ClusterNumber): Int32Array {
+    if (!this.groups.isAbove(group)) return this.#members[group < 0 ? this.clusters : group] ?? new Int32Array(0)
+    const known =
+      this.#gathered.get(group) ??
+      Int32Array.from(this.groups.clustersIn(group).flatMap((cluster) => [...this.#members[cluster]])).sort()
+    this.#gathered.set(group, known)
+    return known
+  }
+  readonly #gathered = new Map<ClusterNumber, Int32Array>()
+  readonly #rules = new Map<ClusterNumber, RuleRecord[]>()
+
+  /** Group of every token at a level; -1 for those in none. */
+  membershipAt(kind: GroupKind): Int32Array {
+    return kind === 'cluster'
+      ? this.membership
+      : this.membership.map((cluster) => (cluster < 0 ? leftoverCluster : this.groups.at(cluster, kind)))
   }
 
-  members(cluster: ClusterNumber): Int32Array {
-    return this.#members[this.#group(cluster)] ?? new Int32Array(0)
+  strengths(): Float32Array {
+    return Float32Array.from(this.membership, (cluster, token) =>
+      cluster < 0 ? NaN : this.groups.strength(token, cluster)
+    )
   }
 
   subsetIndices(): Int32Array {
@@ -108,7 +148,7 @@ export class SyntheticClustering {
     return this.#counts(cluster, texts.length, (token) => this.#ids[this.#place(token)], this.#idCounts, (id, count, lift) => ({ id, text: texts[id], count, lift }))
   }
 
-  entry(cluster: ClusterNumber): ClusterEntry {
+  entry(cluster: ClusterNumber, flat = false): ClusterEntry {
     const members = this.members(cluster)
     const tokens = this.topTokens(cluster)
     const [subset] = this.#subsets(cluster)
@@ -117,13 +157,70 @@ export class SyntheticClustering {
       .sort((a, b) => Math.abs(b.standardisedMean) - Math.abs(a.standardisedMean))
       .slice(0, 3)
     return {
-      cluster, kind: cluster < 0 ? 'main body' : 'cluster', size: members.length, conductance: cluster < 0 ? null : 0.02 + 0.75 * hash(29, cluster),
-      distinctTokens: tokens.length, purity: (subset?.count ?? 0) / Math.max(1, members.length), subset: subset?.subset ?? '', topTokens: tokens.slice(0, 8), standsOut
+      cluster,
+      kind: cluster < 0 ? 'main body' : this.groups.kindOf(cluster),
+      parent: flat || cluster < 0 ? null : this.groups.parentOf(cluster),
+      size: members.length,
+      conductance: cluster < 0 ? null : 0.02 + 0.75 * hash(29, cluster),
+      stability: flat || cluster < 0 ? null : this.groups.stability(cluster),
+      ruleF1: flat ? null : (this.rules(cluster).at(0)?.f1 ?? null),
+      distinctTokens: tokens.length,
+      purity: (subset?.count ?? 0) / Math.max(1, members.length),
+      subset: subset?.subset ?? '',
+      topTokens: tokens.slice(0, 8),
+      standsOut
     }
   }
 
-  entries(): ClusterEntry[] {
-    return [...Array(this.clusters).keys(), leftoverCluster].map((cluster) => this.entry(cluster))
+  entries(flat = false): ClusterEntry[] {
+    const above = flat ? 0 : this.groups.above.length
+    return [...Array(this.clusters + above).keys(), leftoverCluster].map((cluster) => this.entry(cluster, flat))
+  }
+
+  /** The best rules of one condition of some kinds, and one of two. */
+  rules(group: ClusterNumber): RuleRecord[] {
+    const known = this.#rules.get(group) ?? this.#findRules(group)
+    this.#rules.set(group, known)
+    return known
+  }
+
+  #findRules(group: ClusterNumber): RuleRecord[] {
+    if (group < 0) return []
+    const size = this.members(group).length
+    const [top] = this.topTokens(group)
+    const [place] = this.#subsets(group)
+    if (top === undefined || place === undefined) return []
+    const token = { on: 'token', id: top.id, text: top.text } as const
+    const subset = { on: 'subset', subset: place.subset } as const
+    const next = Math.floor(texts.length * hash(93, group))
+    const both = Math.max(1, Math.round(top.count * (0.7 + 0.3 * hash(94, group))))
+    const found = [
+      ruleOf([token], top.count, this.#idCounts[top.id], size),
+      ruleOf([subset], place.count, this.#subsetCounts[subsets.indexOf(place.subset)], size),
+      ruleOf([token, subset], both, Math.round(both * (1 + hash(95, group))), size),
+      ruleOf(
+        [{ on: 'next', id: next, text: texts[next] }],
+        Math.round(size * 0.3 * hash(96, group)),
+        Math.round(size * 0.6),
+        size
+      ),
+      ruleOf(
+        [{ on: 'pattern', pattern: patternNames[Math.floor(6 * hash(97, group))] }],
+        Math.round(size * hash(98, group)),
+        Math.round(size * 5),
+        size
+      ),
+      ruleOf([{ on: 'position', from: 1, to: 8 }], Math.round(size * 0.12), Math.round(this.tokens * 0.06), size)
+    ]
+    return found.sort((a, b) => b.f1 - a.f1)
+  }
+
+  /** Whether the best rule of a group selects a token of it. */
+  caught(token: number, group: ClusterNumber): boolean {
+    const [best] = this.rules(group)
+    if (best === undefined) return false
+    const [first] = best.conditions
+    return first.on === 'token' ? this.#ids[this.#place(token)] === first.id : hash(99, token, group) < best.recall
   }
 
   #subsets(cluster: ClusterNumber): { subset: string; count: number; lift: number }[] {
@@ -134,22 +231,52 @@ export class SyntheticClustering {
     return this.components.map((_, component) => (this.#clusterMean(cluster, component) - this.#columns[component].mean) / this.#columns[component].deviation)
   }
 
+  /** Groups of the same level that edges lead to. */
   nearest(cluster: ClusterNumber): { cluster: ClusterNumber; weight: number; share: number }[] {
-    const others = [...new Set([leftoverCluster, ...Array.from({ length: 11 }, (_, place) => Math.floor(this.clusters * hash(30, cluster + 1, place)))])].filter((other) => other !== cluster)
+    const level = this.groups.isAbove(cluster)
+      ? this.groups.above.flatMap(({ kind }, at) => (kind === this.groups.kindOf(cluster) ? [this.clusters + at] : []))
+      : null
+    const drawn = (place: number): number =>
+      level === null
+        ? Math.floor(this.clusters * hash(30, cluster + 1, place))
+        : level[Math.floor(level.length * hash(30, cluster + 1, place))]
+    const others = [...new Set([leftoverCluster, ...Array.from({ length: 11 }, (_, place) => drawn(place))])].filter(
+      (other) => other !== cluster
+    )
     const weights = others.map((_, place) => (1 + hash(31, cluster + 1, place)) / (place + 1) ** 1.5)
     const sum = weights.reduce((a, b) => a + b, 0) * 1.15
     return others.map((other, place) => ({ cluster: other, weight: 40 * weights[place], share: weights[place] / sum })).sort((a, b) => b.share - a.share)
   }
 
-  details(cluster: ClusterNumber): ClusterDetails {
+  details(cluster: ClusterNumber, flat = false): ClusterDetails {
     const members = this.members(cluster)
+    const measured = !flat && cluster >= 0
     const counts = patternNames.map((_, pattern) => members.reduce((sum, token) => sum + (this.#shows[this.#ids[this.#place(token)]][pattern] ? 1 : 0), 0))
     return {
-      entry: this.entry(cluster), conductanceWhenCut: cluster < 0 ? null : 0.02 + 0.6 * hash(32, cluster), seed: cluster < 0 ? null : members[0], topTokens: this.topTokens(cluster).slice(0, 60),
-      subsets: this.#subsets(cluster), components: this.components, mean: Float32Array.from(this.components, (_, component) => this.#clusterMean(cluster, component)),
-      standardDeviation: Float32Array.from(this.components, (_, component) => this.#columns[component].deviation * (0.3 + 0.5 * hash(33, cluster + 1, component))),
-      standardisedMean: Float32Array.from(this.#standardised(cluster)), nearest: this.nearest(cluster),
-      patterns: patternNames.map((pattern, index) => ({ pattern, count: counts[index], lift: this.#patternCounts[index] === 0 ? 0 : counts[index] / members.length / (this.#patternCounts[index] / this.tokens) }))
+      entry: this.entry(cluster, flat),
+      conductanceWhenCut: flat && cluster >= 0 ? 0.02 + 0.6 * hash(32, cluster) : null,
+      seed: flat && cluster >= 0 ? members[0] : null,
+      topTokens: this.topTokens(cluster).slice(0, 60),
+      rules: flat ? [] : this.rules(cluster),
+      uncaught: measured ? members.filter((token) => !this.caught(token, cluster)).length : 0,
+      core: measured ? members.filter((token) => this.groups.strength(token, cluster) >= 0.5).length : null,
+      subsets: this.#subsets(cluster),
+      components: this.components,
+      mean: Float32Array.from(this.components, (_, component) => this.#clusterMean(cluster, component)),
+      standardDeviation: Float32Array.from(
+        this.components,
+        (_, component) => this.#columns[component].deviation * (0.3 + 0.5 * hash(33, cluster + 1, component))
+      ),
+      standardisedMean: Float32Array.from(this.#standardised(cluster)),
+      nearest: this.nearest(cluster),
+      patterns: patternNames.map((pattern, index) => ({
+        pattern,
+        count: counts[index],
+        lift:
+          this.#patternCounts[index] === 0
+            ? 0
+            : counts[index] / members.length / (this.#patternCounts[index] / this.tokens)
+      }))
     }
   }
 
@@ -174,19 +301,34 @@ export class SyntheticClustering {
     }
   }
 
-  gallery({ cluster, stratum, seed, toward, tokenId, subset, offset, limit, before, after }: CallParameters<'clusters.tokens'>): GalleryPage {
+  gallery(query: CallParameters<'clusters.tokens'>, flat = false): GalleryPage {
+    const { cluster, stratum, seed, toward, tokenId, subset, offset, limit, before, after } = query
+    const strength = (token: number): number => this.groups.strength(token, cluster)
     const order: Record<typeof stratum, (token: number) => number> = {
-      central: (token) => hash(36, token), random: (token) => hash(37, seed, token), boundary: (token) => -this.boundary(token), toward: (token) => -this.boundary(token), order: (token) => token
+      central: (token) => hash(36, token),
+      random: (token) => hash(37, seed, token),
+      boundary: (token) => -this.boundary(token),
+      toward: (token) => -this.boundary(token),
+      core: (token) => -strength(token),
+      edge: strength,
+      exceptions: (token) => hash(36, token),
+      order: (token) => token
     }
     const fitting = [...this.members(cluster)].filter(
       (token) =>
         (tokenId === undefined || this.#ids[this.#place(token)] === tokenId) &&
         (subset === undefined || subsets[this.#rowSubset[Math.floor(token / (rowLength - 1))]] === subset) &&
-        (stratum !== 'toward' || toward === undefined || this.toward(token) === toward)
+        (stratum !== 'toward' || toward === undefined || this.toward(token) === toward) &&
+        (stratum !== 'exceptions' || !this.caught(token, cluster))
     )
     const keys = new Map(fitting.map((token) => [token, order[stratum](token)]))
     const sorted = fitting.sort((a, b) => (keys.get(a) ?? 0) - (keys.get(b) ?? 0) || a - b)
-    return { total: sorted.length, tokens: sorted.slice(offset, offset + limit).map((token) => ({ ...this.context(token, before, after), boundary: this.boundary(token) })) }
+    const shown = (token: number): GalleryPage['tokens'][number] => ({
+      ...this.context(token, before, after),
+      boundary: this.boundary(token),
+      strength: flat || cluster < 0 ? null : strength(token)
+    })
+    return { total: sorted.length, tokens: sorted.slice(offset, offset + limit).map(shown) }
   }
 
   tokenDetails(token: number, before: number, after: number): TokenDetails {
@@ -227,14 +369,23 @@ export class SyntheticClustering {
     for (let token = 0; token < this.tokens; token++) {
       const cluster = this.membership[token]
       const spread = cluster < 0 ? 45 : 0.4 + 0.06 * Math.sqrt(this.members(cluster).length)
-      for (const axis of [0, 1]) positions[2 * token + axis] = this.#places[2 * this.#group(cluster) + axis] + spread * normal(43 + axis, token)
+      const group = cluster < 0 ? this.clusters : cluster
+      for (const axis of [0, 1])
+        positions[2 * token + axis] = this.#places[2 * group + axis] + spread * normal(43 + axis, token)
     }
     return { state: 'ready', method: 'neighbour graph, 200 epochs', tokens: null, positions }
   }
 
-  clusterLayout(): ClusterLayout {
+  /** Groups in the order of the entries; those above lie at the mean of their clusters. */
+  clusterLayout(flat = false): ClusterLayout {
     const weights = new Map<string, [number, number, number]>()
-    for (const cluster of [...Array(this.clusters).keys()]) {
+    const above = flat ? [] : this.groups.above
+    const meanOf = ({ clusters }: { readonly clusters: readonly number[] }): number[] =>
+      [0, 1].map(
+        (axis) => clusters.reduce((sum, cluster) => sum + this.#places[2 * cluster + axis], 0) / clusters.length
+      )
+    const numbered = [...Array(this.clusters + above.length).keys()]
+    for (const cluster of numbered) {
       for (const near of this.nearest(cluster)) {
         const [low, high] = [Math.min(cluster, near.cluster), Math.max(cluster, near.cluster)]
         if (near.share > 0.06) weights.set(`${low} ${high}`, [low, high, near.weight])
@@ -242,8 +393,15 @@ export class SyntheticClustering {
     }
     const edges = [...weights.values()]
     return {
-      clusters: Int32Array.from([...Array(this.clusters).keys(), leftoverCluster]), positions: this.#places,
-      from: Int32Array.from(edges, ([from]) => from), to: Int32Array.from(edges, ([, to]) => to), weights: Float64Array.from(edges, ([, , weight]) => weight)
+      clusters: Int32Array.from([...numbered, leftoverCluster]),
+      positions: Float32Array.from([
+        ...this.#places.subarray(0, 2 * this.clusters),
+        ...above.flatMap(meanOf),
+        ...this.#places.subarray(2 * this.clusters)
+      ]),
+      from: Int32Array.from(edges, ([from]) => from),
+      to: Int32Array.from(edges, ([, to]) => to),
+      weights: Float64Array.from(edges, ([, , weight]) => weight)
     }
   }
 

@@ -3,16 +3,41 @@ import type {
   BlockDiagnostics, ClusteringRecord, ComponentProgress, DiagnosticsRecord, LiveRun, RunConfiguration, RunEntry, RunHealth, RunMarks, RunRecord, RunStatus, StageName, TraceRecord
 } from '../../preload/contract'
 import { type ClusteringConfiguration, clusteringConfigurationSchema, presets } from '../../preload/configuration'
+import { clusteringSchema } from '../../preload/contract'
 import { hash, normal } from './random'
 import type { SyntheticClustering } from './synthetic-clustering'
+import { syntheticSweep } from './synthetic-groups'
 
-const clusteringOf = (neighbours: number): ClusteringConfiguration => clusteringConfigurationSchema.parse({ neighbours, minSize: 20, whiten: false })
+const clusteringOf = (method: 'communities' | 'acl', neighbours: number): ClusteringConfiguration => {
+  const asked = method === 'acl' ? { method, stability: false } : { method, resolution: chosenResolution }
+  return clusteringConfigurationSchema.parse({
+    ...clusteringSchema.parse(asked),
+    neighbours,
+    minSize: 20,
+    whiten: false
+  })
+}
+const chosenResolution = 11.31
 
 const configuration = (model: string, preset: 'paper' | 'first-order'): RunConfiguration => ({
-  model, components: 'all', seed: 1, engine: 'auto', clustering: clusteringOf(45),
+  model,
+  components: 'all',
+  seed: 1,
+  engine: 'auto',
+  clustering:
+    preset === 'paper'
+      ? clusteringOf('acl', 45)
+      : { ...clusteringOf('communities', 10), neighbours: 'auto', minSize: 'auto', whiten: 'auto' },
   sampler: preset === 'paper' ? { ...presets.paper, preset } : { ...presets['first-order'], preset },
   corpus: {
-    files: ['corpus'], textField: 'text', subsetField: 'meta.subset', rowLength: 128, sampling: 2048, observation: 512, probe: 1024, observationIncludesProbe: false
+    files: ['corpus'],
+    textField: 'text',
+    subsetField: 'meta.subset',
+    rowLength: 128,
+    sampling: 2048,
+    observation: 512,
+    probe: 1024,
+    observationIncludesProbe: false
   }
 })
 
@@ -68,12 +93,40 @@ export class SyntheticRuns {
     this.#marks.set(run, marks)
   }
 
+  /** The first one by ACL, without its stability; later ones a tree. */
   #clustering(number: number, createdAt: string): ClusteringRecord {
+    const data = this.#data
+    const common = {
+      number, seed: 1, createdAt, edges: 45 * data.tokens, volume: 71 * data.tokens, clusters: data.clusters,
+      leftoverKind: 'main body', leftoverSize: data.members(-1).length
+    } as const
+    if (number === 1) {
+      return {
+        ...common,
+        name: 'first',
+        configuration: clusteringOf('acl', 45),
+        ending: '200 rejections in a row',
+        attempts: 812,
+        groupsAbove: 0,
+        stability: null,
+        modularity: null,
+        sweep: []
+      }
+    }
+    this.#stability ??= data.groups.stabilityRecord((group) => data.members(group).length, data.tokens)
     return {
-      number, name: number === 1 ? 'first' : 'smaller neighbourhoods', configuration: clusteringOf(number === 1 ? 45 : 30), seed: 1, createdAt, ending: '200 rejections in a row', attempts: 812, edges: 45 * this.#data.tokens,
-      volume: 71 * this.#data.tokens, clusters: this.#data.clusters, leftoverKind: 'main body', leftoverSize: this.#data.members(-1).length
+      ...common,
+      name: 'a tree',
+      configuration: clusteringOf('communities', 10),
+      ending: 'all tokens are in communities',
+      attempts: 4,
+      groupsAbove: data.groups.above.length,
+      stability: this.#stability,
+      modularity: 0.62,
+      sweep: syntheticSweep(chosenResolution)
     }
   }
+  #stability: ClusteringRecord['stability'] = null
 
   start(name: string, asked: RunConfiguration): string {
     const id = `20261130-12000${this.#started.length}-new${this.#started.length}`

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import { resultOfBlocks } from '../../main/sampling/block-estimates'
 import { sampleBlocks } from '../../main/sampling/blocks-sampler'
 import type { BlocksInput } from '../../main/sampling/input'
 import { normals } from '../../main/sampling/philox'
+import { rowStartsOf } from '../../main/sampling/rows'
+import { splitsOf } from '../../main/sampling/splits'
 import { componentIndex } from '../../main/models/components'
 import type { BlockConfiguration } from '../../preload/configuration'
 import {
@@ -73,6 +76,9 @@ describe('block estimates', () => {
         (_, token) => result.standardErrors[token * input.components.length + column]
       )
       expect(apart(errors, standardErrorsOf(expected))).toBeLessThan(1e-3)
+      const parts = result.parts.map((part) => columnOf(result, component, part))
+      expect(parts).toHaveLength(4)
+      parts.forEach((part, block) => expect(apart(part, expected.alone[block])).toBeLessThan(1e-4))
       const { reliability, blocks: own } = result.diagnostics[column]
       const r = correlation(...expected.halves)
       expect(reliability).toBeCloseTo(r < 0 ? r : (2 * r) / (1 + r), 4)
@@ -85,6 +91,58 @@ describe('block estimates', () => {
         )
       ).toBeLessThan(1e-5)
     }
+  })
+
+  it.each(kinds)('have parts whose mean they are, unless draws have weights: %s', async (_, sampler) => {
+    const input = blocksInput(sampler)
+    const { result } = await sampled(input, { openLane: polynomial(undefined, cubic) })
+    const weighted = sampler.method === 'gradient' && sampler.nBeta > 0
+    const meanOf = (numbers: readonly number[], component: string): number[] => {
+      const columns = numbers.map((part) => columnOf(result, component, result.parts[part]))
+      return columns[0].map((_value, token) => mean(columns.map((column) => column[token])))
+    }
+    for (const component of input.components) {
+      const difference = apart(meanOf([0, 1, 2, 3], component), columnOf(result, component))
+      if (weighted) expect(difference).toBeGreaterThan(1e-5)
+      else expect(difference).toBeLessThan(1e-6)
+      const { halves } = plain(input, component, cubic)
+      for (const half of [0, 1] as const)
+        if (!weighted) expect(apart(meanOf(splitsOf(4)[0][half], component), halves[half])).toBeLessThan(1e-4)
+    }
+  })
+
+  it('have what first order leaves out in every part, once it is added', async () => {
+    const input = blocksInput(firstOrder())
+    const blocks = await sampleBlocks(input, undefined, { openLane: polynomial() })
+    const before = await estimates(input, blocks)
+    const column = Float64Array.from({ length: before.tokens }, (_, token) => Math.sin(token))
+    const remainder = { record: { draws: 8, share: 0.1, error: 0.02 }, column }
+    const starts = rowStartsOf(input.study.targets)
+    const after = await resultOfBlocks(input, starts, blocks, new Map([['mlp:1', remainder]]))
+    const pairs = [
+      [before.susceptibilities, after.susceptibilities],
+      ...before.parts.map((part, at) => [part, after.parts[at]])
+    ]
+    for (const [old, now] of pairs) {
+      const own = columnOf(before, 'mlp:1', old)
+      const gained = columnOf(after, 'mlp:1', now).map((value, token) => value - own[token])
+      expect(apart(gained, [...column])).toBeLessThan(1e-5)
+      expect(columnOf(after, 'head:0.1', now)).toEqual(columnOf(before, 'head:0.1', old))
+    }
+  })
+
+  it('can be split in halves that share no part', () => {
+    for (const parts of [2, 4]) {
+      const splits = splitsOf(parts)
+      expect(splits).toHaveLength(parts - 1)
+      for (const [first, second] of splits) {
+        expect(first).toHaveLength(second.length)
+        expect([...first, ...second].toSorted((a, b) => a - b)).toEqual(Array.from({ length: parts }, (_, i) => i))
+      }
+      const withFirst = splits.map(([first, second]) => (first.includes(0) ? first : second).join())
+      expect(new Set(withFirst).size).toBe(parts - 1)
+    }
+    for (const parts of [0, 1, 3, 5]) expect(splitsOf(parts)).toEqual([])
   })
 
   it("depend on the seed, and one component's not on which others there are", async () => {

@@ -375,8 +375,12 @@ export const sampledPart = async (
   transport: SamplingTransport = {}
 ): Promise<Dump> => closing(await sampleBlocks(input, chosen, { openLane: polynomial(), ...transport }), dump)
 
-/** χ̂ of one component. */
-export const columnOf = ({ tokens, components, susceptibilities }: SamplingResult, component: string): number[] => {
+/** χ̂ of one component, or what another matrix has of it. */
+export const columnOf = (
+  { tokens, components, susceptibilities }: SamplingResult,
+  component: string,
+  matrix = susceptibilities
+): number[] => {
   const column = components.indexOf(component)
-  return Array.from({ length: tokens }, (_, token) => susceptibilities[token * components.length + column])
+  return Array.from({ length: tokens }, (_, token) => matrix[token * components.length + column])
 }

@@ -64,6 +64,8 @@ export interface Plain {
   readonly halves: readonly [number[], number[]]
   /** From all turns but those of one block. */
   readonly without: readonly number[][]
+  /** From the turns of one block. */
+  readonly alone: readonly number[][]
   readonly phis: number[]
   readonly effectiveShare: number
   /** Of every turn: the direction, times its norm. */
@@ -77,10 +79,11 @@ const effectiveShareOf = (phis: readonly number[], nBeta: number): number => {
 
 const partsOf = (
   chi: (isOf: (turn: number) => boolean) => number[]
-): Pick<Plain, 'susceptibilities' | 'halves' | 'without'> => ({
+): Pick<Plain, 'susceptibilities' | 'halves' | 'without' | 'alone'> => ({
   susceptibilities: chi(() => true),
   halves: [chi((t) => t % 2 === 0), chi((t) => t % 2 === 1)],
-  without: [0, 1, 2, 3].map((block) => chi((t) => t % 4 !== block))
+  without: [0, 1, 2, 3].map((block) => chi((t) => t % 4 !== block)),
+  alone: [0, 1, 2, 3].map((block) => chi((t) => t % 4 === block))
 })
 
 /** χ̂ = -(1/γ) Σ_k a_k (s_xy,k - s_L,k) over some draws of section 3b. */

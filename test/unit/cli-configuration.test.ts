@@ -2,8 +2,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type ClusteringChanges, changedClustering } from '../../main/api/clusters'
 import { checkConfiguration, chooseComponents, readConfiguration } from '../../main/pipeline/checks'
-import { type ClusteringSettings, type RunConfiguration, clusteringSchema, parseConfiguration, presetNames, presets, samplingMethods, standardPreset, suitClustering } from '../../preload/configuration'
+import {
+  type ClusteringConfiguration, type ClusteringSettings, type RunConfiguration, clusteringSchema, parseConfiguration,
+  presetNames, presets, samplingMethods, standardPreset, suitClustering
+} from '../../preload/configuration'
 import type { SpectroscopeError } from '../../preload/errors'
 import { writeTinyModel } from '../tiny-model'
 
@@ -23,7 +27,15 @@ describe('a configuration', () => {
     const configuration = parsed()
     expect(configuration).toMatchObject({ components: 'all', seed: 1, engine: 'auto' })
     expect(configuration.sampler).toEqual({ ...presets['first-order'], preset: 'first-order' })
-    expect(configuration.clustering).toEqual({ neighbours: 'auto', symmetrize: 'union', whiten: 'auto', allColumns: false, alpha: 0.001, epsilon: 1e-7, rule: 'local', minSize: 'auto', maxRejections: 200, remaining: 0.001 })
+    expect(configuration.clustering).toEqual({
+      method: 'communities', neighbours: 'auto', symmetrize: 'union', whiten: 'auto', allColumns: false,
+      minSize: 'auto', stability: true, resolution: 'auto', levels: 3, seeds: 4
+    })
+    expect(parsed({ clustering: { method: 'acl' } }).clustering).toEqual({
+      method: 'acl', neighbours: 'auto', symmetrize: 'union', whiten: 'auto', allColumns: false, minSize: 'auto',
+      stability: true,
+      alpha: 0.001, epsilon: 1e-7, rule: 'local', maxRejections: 200, remaining: 0.001
+    })
   })
 
   it('takes them from the preset that is named, and keeps what is given', () => {
@@ -41,10 +53,19 @@ describe('a configuration', () => {
   })
 
   it('clusters as published with the paper preset, but for what is given', () => {
-    for (const sampler of [{ preset: 'paper' }, { method: 'psgld' }]) expect(parsed({ sampler }).clustering).toMatchObject({ neighbours: 45, minSize: 20, whiten: false, alpha: 0.001 })
-    expect(parsed({ sampler: { preset: 'paper' }, clustering: { neighbours: 'auto', minSize: 5 } }).clustering).toMatchObject({ neighbours: 'auto', minSize: 5, whiten: false })
+    for (const sampler of [{ preset: 'paper' }, { method: 'psgld' }]) expect(
+      parsed({ sampler }).clustering
+    ).toMatchObject({ method: 'acl', neighbours: 45, minSize: 20, whiten: false, alpha: 0.001 })
+    expect(
+      parsed({ sampler: { preset: 'paper' }, clustering: { neighbours: 'auto', minSize: 5 } }).clustering
+    ).toMatchObject({ method: 'acl', neighbours: 'auto', minSize: 5, whiten: false })
+    expect(parsed({ sampler: { preset: 'paper' }, clustering: { method: 'communities' } }).clustering).toMatchObject(
+      { method: 'communities', neighbours: 45, resolution: 'auto' }
+    )
     for (const preset of presetNames.filter((name) => name !== 'paper')) {
-      expect(parsed({ sampler: { preset }, clustering: { minSize: 5 } }).clustering).toMatchObject({ neighbours: 'auto', minSize: 5, whiten: 'auto' })
+      expect(parsed({ sampler: { preset }, clustering: { minSize: 5 } }).clustering).toMatchObject(
+        { method: 'communities', neighbours: 'auto', minSize: 5, whiten: 'auto' }
+      )
     }
   })
 
@@ -74,6 +95,12 @@ describe('a configuration', () => {
     [{ model: 'm', corpus: { files: [] } }, /"corpus\.files"/],
     [{ model: 'm', corpus: { files: [3] } }, /"corpus\.files\[0\]"/],
     [{ model: 'm', rows: 'r.json', clustering: { alpha: 2 } }, /"clustering\.alpha"/],
+    [{ model: 'm', rows: 'r.json', clustering: { method: 'louvain' } }, /"clustering\.method"/],
+    [{ model: 'm', rows: 'r.json', clustering: { resolution: 0 } }, /"clustering\.resolution"/],
+    [{ model: 'm', rows: 'r.json', clustering: { resolution: -1 } }, /"clustering\.resolution"/],
+    [{ model: 'm', rows: 'r.json', clustering: { resolution: 1e9 } }, /"clustering\.resolution"/],
+    [{ model: 'm', rows: 'r.json', clustering: { levels: 4 } }, /"clustering\.levels"/],
+    [{ model: 'm', rows: 'r.json', clustering: { stability: 'yes' } }, /"clustering\.stability"/],
     [{ model: 'm', rows: 'r.json', clustering: { k: 2 } }, /unknown key "clustering\.k"/],
     [{ model: 'm', rows: 'r.json', clustering: true }, /"clustering"/],
     [{ model: 'm', rows: 'r.json', components: ['embed', 3] }, /"components\[1\]"/],
@@ -106,6 +133,19 @@ describe('a configuration', () => {
   })
 
   it.each([
+    [{ alpha: 0.1 }, 'clustering.alpha', 'communities', 'acl'],
+    [{ method: 'communities', rule: 'global' }, 'clustering.rule', 'communities', 'acl'],
+    [{ method: 'acl', resolution: 4 }, 'clustering.resolution', 'acl', 'communities'],
+    [{ method: 'acl', levels: 2 }, 'clustering.levels', 'acl', 'communities']
+  ])('clustering %j is refused: the key is another method\'s, which is named', (clustering, key, method, other) => {
+    const { kind, message } = refusal({ model: 'm', rows: 'r.json', clustering })
+    expect(kind).toBe('configuration')
+    expect(message).toContain(`"${key}"`)
+    expect(message).toContain(`this clustering's method is "${method}"`)
+    expect(message).toContain(`set "clustering.method" to "${other}"`)
+  })
+
+  it.each([
     [{ preset: 'paper', method: 'first-order' }], [{ preset: 'paper', method: 'gradient' }], [{ preset: 'quick', method: 'psgld' }], [{ preset: 'all-orders', method: 'first-order' }]
   ])('%j is refused: the preset is not of the method', (sampler) => {
     const { kind, message } = refusal({ model: 'm', rows: 'r.json', sampler })
@@ -122,7 +162,8 @@ describe('a configuration', () => {
 })
 
 describe('what suits a clustering', () => {
-  const suited = (tokens: number, changes: Partial<ClusteringSettings> = {}) => suitClustering({ ...clusteringSchema.parse({}), ...changes }, tokens)
+  const suited = (tokens: number, changes: object = {}): ClusteringConfiguration =>
+    suitClustering(clusteringSchema.parse(changes), tokens)
 
   it('goes up with the tokens between bounds', () => {
     const tokens = [1, 920, 10_000, 40_000, 60_000, 200_000, 1_000_000, 20_000_000]
@@ -135,8 +176,75 @@ describe('what suits a clustering', () => {
   })
 
   it('does not change what is given', () => {
-    expect(suited(100, { neighbours: 45, minSize: 20, whiten: true, alpha: 0.5 })).toEqual({ ...clusteringSchema.parse({}), neighbours: 45, minSize: 20, whiten: true, alpha: 0.5 })
+    for (
+      const given of [
+        { method: 'acl', neighbours: 45, minSize: 20, whiten: true, alpha: 0.5 },
+        { method: 'communities', neighbours: 45, minSize: 20, whiten: true, resolution: 3 }
+      ]
+    ) {
+      expect(suited(100, given)).toEqual({ ...clusteringSchema.parse({ method: given.method }), ...given })
+    }
     expect(suited(100, { minSize: 3 })).toMatchObject({ neighbours: 5, minSize: 3 })
+  })
+})
+
+describe('one more clustering', () => {
+  const communities = clusteringSchema.parse({ neighbours: 12, resolution: 4, stability: false })
+  const acl = clusteringSchema.parse({ method: 'acl', neighbours: 12, alpha: 0.01 })
+  const refusalOf = (base: ClusteringSettings | false, changes: ClusteringChanges): unknown => {
+    try {
+      return changedClustering(base, changes)
+    } catch (error) {
+      return error
+    }
+  }
+
+  it('is by the run\'s own settings, but for what is given', () => {
+    expect(changedClustering(communities, {})).toEqual(communities)
+    expect(changedClustering(acl, {})).toEqual(acl)
+    expect(changedClustering(communities, { resolution: 'auto', stability: true, seeds: 7, levels: 1 })).toEqual(
+      { ...communities, resolution: 'auto', stability: true, seeds: 7, levels: 1 }
+    )
+    expect(changedClustering(acl, { rule: 'global', whiten: false })).toEqual(
+      { ...acl, rule: 'global', whiten: false }
+    )
+    expect(changedClustering(false, {})).toEqual(clusteringSchema.parse({}))
+    expect(changedClustering(false, { method: 'acl', alpha: 0.5 })).toEqual(
+      clusteringSchema.parse({ method: 'acl', alpha: 0.5 })
+    )
+  })
+
+  it('by another method leaves behind what only the first one has', () => {
+    expect(changedClustering(communities, { method: 'acl' })).toEqual(
+      clusteringSchema.parse({ method: 'acl', neighbours: 12, stability: false })
+    )
+    expect(changedClustering(acl, { method: 'communities', levels: 2 })).toEqual(
+      clusteringSchema.parse({ neighbours: 12, levels: 2 })
+    )
+    expect(changedClustering(acl, { method: 'acl' })).toEqual(acl)
+  })
+
+  it.each([
+    [communities, { alpha: 0.1 }, '--alpha', 'communities', 'acl'],
+    [acl, { resolution: 4 }, '--resolution', 'acl', 'communities'],
+    [communities, { method: 'acl', seeds: 2 }, '--seeds', 'acl', 'communities'],
+    [communities, { method: 'communities', maxRejections: 9 }, '--max-rejections', 'communities', 'acl']
+  ] as const)('of %j with %j is refused by the name of %s', (base, changes, option, method, other) => {
+    const what = `${option} is a setting of the method ${other}, and this clustering's is ${method}`
+    expect(refusalOf(base, changes)).toMatchObject({
+      kind: 'usage', message: `${what}; give --method ${other} too, or leave it out.`
+    })
+  })
+
+  it.each([
+    [{ resolution: 0 }, '--resolution'], [{ resolution: -1 }, '--resolution'], [{ resolution: 1e9 }, '--resolution'],
+    [{ levels: 4 }, '--levels'], [{ seeds: 0 }, '--seeds'],
+    [{ neighbours: 1 }, '--neighbours'], [{ minSize: 0 }, '--min-size']
+  ] as const)('with %j is refused in one sentence that begins with the option', (changes, option) => {
+    const error = refusalOf(communities, changes) as SpectroscopeError
+    expect(error).toMatchObject({ kind: 'usage' })
+    expect(error.message.startsWith(`${option}: `)).toBe(true)
+    expect(error.message).toMatch(/^[^\n]+[^.\n]\.$/)
   })
 })
 

@@ -2,7 +2,11 @@ import { describe, expect, it } from 'vitest'
 import { bar, createProgress, liveProgress, plainProgress, progressLines } from '../../main/cli/progress'
 import { renderTable } from '../../main/cli/table'
 import { clip, clipStart, duration, figure, grouped, textWidth, visibleText, visibleToken, wrap } from '../../main/cli/text'
-import type { RunProgress } from '../../preload/contract'
+import { inTreeOrder, type ClusterList } from '../../main/api/clusters'
+import { clustersText, clusterText } from '../../main/cli/views'
+import { ruleWords } from '../../preload/contract'
+import type { ClusteringRecord, ClusterSummary, RuleCondition, RuleRecord, RunProgress } from '../../preload/contract'
+import { clusteringOf, treeOf } from './store-fixture'
 
 const escapes = (text: string): string[] => text.match(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g) ?? []
 
@@ -68,6 +72,133 @@ describe('tables', () => {
 
   it('cut nothing where the output is no terminal', () => {
     expect(renderTable(columns, [['x'.repeat(500), '1']])).toContain('x'.repeat(500))
+  })
+})
+
+describe('lists of clusters', () => {
+  const page = { width: Infinity, bold: (text: string) => text }
+  const rule: RuleRecord = {
+    conditions: [{ on: 'next', id: 2, text: ' \u001b[31mthe' }, { on: 'subset', subset: 'law' }], recall: 0.5,
+    precision: 0.75, f1: 0.6
+  }
+  const summary = (
+    cluster: number, kind: ClusterSummary['kind'], parent: number | null, size: number,
+    changes: Partial<ClusterSummary> = {}
+  ): ClusterSummary => ({
+    cluster, kind, parent, size, conductance: cluster < 0 ? null : 0.25, stability: cluster < 0 ? null : 0.75,
+    conductanceWhenCut: null, seed: null, distinctTokens: 2,
+    topTokens: [{ id: 1, text: ' of', count: 2, lift: 3 }], subsets: [], rule: cluster < 0 ? null : rule,
+    uncaught: cluster < 0 ? null : 3, ...changes
+  })
+  const record: ClusteringRecord = {
+    ...treeOf(40), number: 2, createdAt: '2026-11-20T10:00:00.000Z', clusters: 3, groupsAbove: 2,
+    leftoverKind: 'unclustered', leftoverSize: 4
+  }
+  const tree = [
+    summary(0, 'cluster', 3, 5), summary(1, 'cluster', 3, 6, { stability: 0.25 }), summary(2, 'cluster', null, 3),
+    summary(3, 'neighbourhood', 4, 11), summary(4, 'region', null, 11),
+    summary(-1, 'unclustered', null, 4)
+  ]
+  const list = (clusters: readonly ClusterSummary[], clustering = record): ClusterList =>
+    ({ run: 'r1', name: 'a run', tokens: 40, clustering, clusters })
+  const linesOf = (clusters: readonly ClusterSummary[], clustering = record): string[] =>
+    clustersText(list(clusters, clustering), page).split('\n')
+
+  it('go down the tree from the largest on, set in, with what is left over last', () => {
+    expect(inTreeOrder(tree).map(({ cluster }) => cluster)).toEqual([4, 3, 1, 0, 2, -1])
+    const lines = linesOf(inTreeOrder(tree))
+    const at = lines.findIndex((line) => line.startsWith('cluster'))
+    expect(lines.slice(at + 1, at + 7).map((line) => line.slice(0, 22).trimEnd())).toEqual(
+      [
+        '4        region', '  3      neighbourhood', '    1    cluster', '    0    cluster', '2        cluster',
+        'rest     unclustered'
+      ]
+    )
+  })
+
+  it('say how stable each is, and which may not be there', () => {
+    const lines = linesOf(inTreeOrder(tree))
+    expect(lines.filter((line) => line.includes('0.25 ?'))).toHaveLength(1)
+    expect(lines.filter((line) => line.includes('0.75 ?'))).toHaveLength(0)
+    expect(lines).toContain('?: stability below 0.5; the group may not be there.')
+    expect(linesOf([tree[0]])).not.toContain('?: stability below 0.5; the group may not be there.')
+  })
+
+  it('say how much of each level recurs, with its error and what chance gives', () => {
+    const text = linesOf(tree).join('\n')
+    expect(text).toContain('3 clusters in 2 groups above, 4 tokens unclustered (10.0 %).')
+    expect(text).toContain('2 of 4 clusters are stable, with 40 % ± 3 % of the tokens.')
+    expect(text).toContain(
+      '1 of 1 region is stable, with 65 % ± 5 % of the tokens (13 % in a cloud without clusters).'
+    )
+    expect(text.indexOf('4 clusters are stable')).toBeLessThan(text.indexOf('1 region is stable'))
+  })
+
+  it('have the best rule in words, and no more of a token\'s text than can be seen', () => {
+    const text = linesOf(tree).join('\n')
+    expect(text).toContain('next token " \\u001b[31mthe" and subset law (recall 50 %, precision 75 %)')
+    expect(escapes(text)).toEqual([])
+  })
+
+  it('are as before where there is no tree, no stability and no rule', () => {
+    const plain = { stability: null, rule: null, uncaught: null }
+    const flat = {
+      ...record, ...clusteringOf(40), clusters: 2, groupsAbove: 0, leftoverKind: 'main body' as const, leftoverSize: 30
+    }
+    const lines = linesOf(
+      [
+        summary(0, 'cluster', null, 5, plain), summary(1, 'cluster', null, 5, plain),
+        summary(-1, 'main body', null, 30)
+      ],
+      flat
+    )
+    const title = lines.find((line) => line.startsWith('cluster'))
+    expect(title?.split(/ {2,}/)).toEqual(['cluster', 'size', 'share', 'conductance', 'top tokens', 'subsets'])
+    expect(lines.at(-1)).toContain('main body')
+    expect(lines.join('\n')).not.toContain('stable')
+  })
+
+  it('fit a narrow terminal', () => {
+    for (const width of [80, 100, 120]) {
+      const [, ...lines] = clustersText(list(inTreeOrder(tree)), { ...page, width }).split('\n')
+      for (const line of lines) expect(textWidth(line)).toBeLessThanOrEqual(width)
+    }
+  })
+
+  it('show a group above with its rule, and what it is in', () => {
+    const text = clusterText({ run: 'r1', name: 'a run', summary: tree[3], tokens: [] }, page)
+    expect(text).toContain(
+      'Neighbourhood 3 of run r1: 11 tokens, 2 distinct ones, in group 4, conductance 0.250, stability 0.75.'
+    )
+    expect(text).toContain('Best rule: next token')
+    expect(text).toContain('; 3 tokens of it not caught.')
+    const weak = clusterText(
+      {
+        run: 'r1', name: 'a run',
+        summary: summary(1, 'cluster', null, 6, { stability: 0.25, conductanceWhenCut: 0.125, seed: 7 }), tokens: []
+      },
+      page
+    )
+    expect(weak).toContain('conductance 0.250 (0.125 when it was cut), seed 7, stability 0.25 (it may not be there).')
+  })
+})
+
+describe('rules in words', () => {
+  it.each<[RuleCondition[], string]>([
+    [
+      [{ on: 'next', id: 1, text: ' the' }, { on: 'subset', subset: 'law_xml' }],
+      'next token " the" and subset law_xml'
+    ],
+    [[{ on: 'token', id: 1, text: ' of' }], 'token " of"'],
+    [[{ on: 'previous', id: 1, text: '"\n' }], 'previous token "\\"\\n"'],
+    [[{ on: 'pattern', pattern: 'word-start' }], 'begins a word'],
+    [[{ on: 'pattern', pattern: 'toString' }], 'toString'],
+    [[{ on: 'position', from: 1, to: 8 }], 'among positions 1 to 8 of its row'],
+    [[{ on: 'position', from: 3, to: 3 }], 'at position 3 of its row'],
+    [[{ on: 'subset', subset: '' }], 'no subset'],
+    [[], '']
+  ])('%j', (conditions, words) => {
+    expect(ruleWords(conditions)).toBe(words)
   })
 })
 

@@ -84,6 +84,14 @@ export const randomGraph = (seed: number, nodes: number, degree: number): Graph 
   return graphOf(nodes, edges)
 }
 
-export const configurationOf = (changes: Partial<ClusteringConfiguration> = {}): ClusteringConfiguration => ({
-  neighbours: 15, symmetrize: 'union', whiten: false, allColumns: false, alpha: 0.001, epsilon: 1e-7, rule: 'local', minSize: 20, maxRejections: 40, remaining: 0.001, ...changes
+type OfMethod<M> = Extract<ClusteringConfiguration, { method: M }>
+
+export const configurationOf = (changes: Partial<OfMethod<'acl'>> = {}): OfMethod<'acl'> => ({
+  method: 'acl', neighbours: 15, symmetrize: 'union', whiten: false, allColumns: false, stability: false,
+  alpha: 0.001, epsilon: 1e-7, rule: 'local', minSize: 20, maxRejections: 40, remaining: 0.001, ...changes
+})
+
+export const communitiesOf = (changes: Partial<OfMethod<'communities'>> = {}): OfMethod<'communities'> => ({
+  method: 'communities', neighbours: 15, symmetrize: 'union', whiten: false, allColumns: false, stability: true,
+  resolution: 'auto', levels: 3, seeds: 4, minSize: 10, ...changes
 })

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { SpectroscopeError } from '../../preload/errors'
 import { inProcessPool, openPool, type Pool } from '../../main/base/pool'
 import { openTeam } from '../../main/base/team'
-import { clusterTokens, type Clustering, type ClusterInput, type DiscoveryState } from '../../main/clustering/cluster'
+import { partitionTokens, type ClusterInput, type DiscoveryState, type Neighbours } from '../../main/clustering/cluster'
 import { discover, seedNode, type Discovery } from '../../main/clustering/discover'
 import { alongEdges, buildGraph, conductance, inOrder, removeNodes, shrinkable, volume, type Graph, type ShrinkingGraph } from '../../main/clustering/graph'
 import { judgeSweep } from '../../main/clustering/judgement'
@@ -26,6 +26,16 @@ const inThreads = (threads: number): ClusteringPool => openPool(`${workerFolder}
 const inputOf = ({ matrix, tokens, components }: Planted, changes: Partial<ClusterInput> = {}): ClusterInput => ({
   matrix, tokens, components, configuration: configurationOf(), seed: 7, threads: 1, ...changes
 })
+
+interface Clustering extends Discovery {
+  readonly neighbours: Neighbours
+}
+
+/** What a search by acl comes to. */
+const clusterTokens = async (input: ClusterInput, open: (threads: number) => ClusteringPool): Promise<Clustering> => {
+  const { discovery, neighbours } = await partitionTokens(input, open)
+  return { ...discovery!, neighbours }
+}
 
 const fails = async (work: () => unknown): Promise<SpectroscopeError> => {
   try {

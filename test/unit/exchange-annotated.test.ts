@@ -11,7 +11,10 @@ import { annotatedSetJsonSchema, annotatedSetSchema } from '../../main/exchange/
 import type { AnnotatedSet } from '../../main/exchange/annotated-set'
 import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
-import { clusteringOf, components, matrixOf, smallStudy, storeRun, temporaryFolder, texts } from './store-fixture'
+import { groupKinds } from '../../preload/records'
+import {
+  clusteringOf, components, matrixOf, smallStudy, storeRun, temporaryFolder, texts, treeDescription, treeOf, treeRules
+} from './store-fixture'
 
 let place: Awaited<ReturnType<typeof temporaryFolder>>
 let workspace: Workspace
@@ -74,7 +77,8 @@ describe('an annotated cluster set', () => {
   test('can be read without the program', async () => {
     const set = await write('set.json')
     expect(set).toMatchObject({
-      format: 'spectroscope annotated cluster set', version: 1, program: 'spectroscope test', run: { id: run, name: 'a run', tokens: 20, probeRows: 4, initialLoss: 2.5 },
+      format: 'spectroscope annotated cluster set', version: 2, program: 'spectroscope test',
+      run: { id: run, name: 'a run', tokens: 20, probeRows: 4, initialLoss: 2.5 },
       provenance: { seed: 7, studyHash: 'abc', modelHash: 'def' }, configuration: { model: 'model', sampler: { preset: 'paper', draws: 100 } }, components, clustering: { number: 1, clusters: 2 }, selection: null
     })
     expect(set.clusters.map(({ cluster, kind, size, conductance, members }) => [cluster, kind, size, conductance, members.length])).toEqual([
@@ -82,7 +86,9 @@ describe('an annotated cluster set', () => {
     ])
     const row = [...smallStudy().probe[1]].map((id) => texts[id])
     expect(set.clusters[1].members[1]).toEqual({
-      token: 6, row: 1, position: 2, id: smallStudy().probe[1][2], text: row[2], before: row.slice(0, 2).join(''), after: row.slice(3).join(''), subset: 'law', document: { file: 'a.jsonl', record: 5 }
+      token: 6, row: 1, position: 2, id: smallStudy().probe[1][2], text: row[2], before: row.slice(0, 2).join(''),
+      after: row.slice(3).join(''), subset: 'law', document: { file: 'a.jsonl', record: 5 },
+      strength: null, strengthsAbove: []
     })
     expect(set.clusters[0].label).toEqual(annotations['cluster:0'])
     expect(set.clusters[1].label).toBeNull()
@@ -173,7 +179,7 @@ describe('an annotated cluster set', () => {
     await mkdir(out('a-folder'))
     await expect(write('a-folder')).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('is a folder') })
     expect(await readdir(out('a-folder'))).toEqual([])
-    await expect(write('deeper/and/deeper.json')).resolves.toMatchObject({ version: 1 })
+    await expect(write('deeper/and/deeper.json')).resolves.toMatchObject({ version: 2 })
   })
 })
 
@@ -202,7 +208,12 @@ describe('a file that is not right', () => {
     expect(await refusal('list.json', '[1, 2]')).toContain('no annotated cluster set')
     expect(await refusal('other.json', '{"format": "something else", "version": 1}')).toContain('its format is "something else"')
     expect(await refusal('run.json', '{"format": "spectroscope run", "version": 1}')).toContain('the run.json of an export as json')
-    expect(await refusal('newer.json', changed((set) => (set.version = 2 as 1)))).toContain('newer program (version 2 of the format; this one reads 1); update')
+    expect(await refusal('newer.json', changed((set) => (set.version = 3 as 2)))).toContain(
+      'newer program (version 3 of the format; this one reads 2); update'
+    )
+    for (const version of [0, 1.5, -1]) expect(
+      await refusal('version.json', changed((set) => (set.version = version as 2)))
+    ).toContain(`its version ${version} is unknown`)
     expect(await refusal('newer-last.json', '{"novelty": {"a": [1]}, "version": 9, "format": "spectroscope annotated cluster set"}')).toContain('newer program')
     expect(await refusal('key.json', changed((set) => (set['novelty'] = 1)))).toContain('at novelty, this key is unknown')
     expect(await refusal('missing.json', changed((set) => delete (set as Partial<AnnotatedSet>).rows))).toContain('row')
@@ -220,7 +231,9 @@ describe('a file that is not right', () => {
     expect(await refusal('damaged.json', text.replace('"members": [', '"members": [!'))).toContain('damaged near byte')
     expect(await refusal('damaged-2.json', text.replace('"members": [', '"members" [')) ).toContain('damaged near byte')
     expect(await refusal('trailing.json', `${text}{}`)).toContain('damaged near byte')
-    expect(await refusal('double.json', text.replace('"version": 1,', '"version": 1, "version": 1,'))).toContain('at version, this key comes twice')
+    expect(await refusal('double.json', text.replace('"version": 2,', '"version": 2, "version": 2,'))).toContain(
+      'at version, this key comes twice'
+    )
     expect(await refusal('bytes.json', Buffer.concat([Buffer.from(text.slice(0, text.indexOf('a run'))), Buffer.from([0xff, 0xfe]), Buffer.from(text.slice(text.indexOf('a run')))]))).toContain('damaged')
   })
 
@@ -244,6 +257,192 @@ describe('a file that is not right', () => {
     await writeFile(out('fails.json'), (await readFile(out('fails.json'), 'utf8')).replace('"count":20,', '"count":19,'))
     await expect(importAsRun(other, set, out('fails.json'), 'Bob')).rejects.toMatchObject({ kind: 'input' })
     expect(await other.listRuns()).toHaveLength(before)
+  })
+})
+
+/** What version 1 of the format had of a set. */
+const asVersion1 = (set: AnnotatedSet): object => {
+  const without = (value: object, ...keys: string[]): object =>
+    Object.fromEntries(Object.entries(value).filter(([key]) => !keys.includes(key)))
+  const settings = (value: object | false): object | false =>
+    (value === false ? value : without(value, 'method', 'stability'))
+  return {
+    ...set, version: 1, configuration: { ...set.configuration, clustering: settings(set.configuration.clustering) },
+    clustering: {
+      ...without(set.clustering, 'groupsAbove', 'stability', 'modularity', 'sweep'),
+      configuration: settings(set.clustering.configuration)
+    },
+    clusters: set.clusters.map(({ members, ...cluster }) => ({
+      ...without(cluster, 'parent', 'stability', 'rule', 'uncaught'),
+      members: members.map((member) => without(member, 'strength', 'strengthsAbove'))
+    }))
+  }
+}
+
+describe('a file of version 1', () => {
+  test('is read as clusters by ACL, whose stability is not known', async () => {
+    const set = await write('now.json')
+    await writeFile(out('old.json'), JSON.stringify(asVersion1(set)))
+    expect((await readAnnotatedSet(out('old.json'))).head.version).toBe(1)
+    const id = await imported('old.json')
+    const { configuration, clusterings: [clustering] } = await other.getRun(id)
+    expect(configuration.clustering).toEqual({ ...set.configuration.clustering as object, stability: false })
+    expect(clustering).toMatchObject(
+      {
+        configuration: { method: 'acl', stability: false, alpha: 0.001 }, groupsAbove: 0, stability: null,
+        modularity: null, sweep: []
+      }
+    )
+    expect(await other.getClusterSummaries(id)).toEqual(await workspace.getClusterSummaries(run))
+    expect(await other.getAnnotations(id, 1)).toEqual(await workspace.getAnnotations(run, 1))
+  })
+
+  test('may have nothing of version 2', async () => {
+    const old = asVersion1(await write('now.json')) as AnnotatedSet
+    await writeFile(out('mixed.json'), JSON.stringify({ ...old, version: 2 }))
+    await expect(readAnnotatedSet(out('mixed.json'))).rejects.toMatchObject({ kind: 'input' })
+  })
+})
+
+describe('a set with a tree', () => {
+  const treeLabels = {
+    'cluster:0': label('zero'), 'cluster:4': label('a neighbourhood', { confidence: 'high' }),
+    'cluster:5': label('a region'),
+    'merge:1': label('both', { clusters: [0, 3] }),
+    'part:1': label('some of the region', { cluster: 5, tokens: [1, 11] })
+  } as const
+  let grown: string
+
+  beforeAll(async () => {
+    grown = await storeRun(workspace, 4, treeOf(20))
+    await workspace.applyAnnotations({
+      run: grown, clustering: 1, words: 'label', author: 'Ada',
+      edits: Object.entries(treeLabels).map(
+        ([target, after]) => ({ target: target as keyof typeof treeLabels, after: { ...after } })
+      )
+    })
+  })
+
+  test('says how groups lie in one another, how well they recur, and where that of each member is', async () => {
+    const set = await write('tree.json', {}, workspace, grown)
+    expect(annotatedSetSchema.safeParse(set).error?.issues).toBeUndefined()
+    const { stability, modularity, sweep } = treeOf(20)
+    expect(set.clustering).toMatchObject(
+      {
+        clusters: 4, groupsAbove: 2, stability, modularity, sweep,
+        configuration: { method: 'communities', resolution: 8 }
+      }
+    )
+    expect(
+      set.clusters.map(
+        ({ cluster, kind, parent, size, stability: own, members }) =>
+          [cluster, kind, parent, size, own, members.length]
+      )
+    ).toEqual([
+      [0, 'cluster', 4, 5, 0.9, 5], [1, 'cluster', 4, 5, 0.4, 5], [2, 'cluster', 5, 3, 0.75, 3],
+      [3, 'cluster', null, 3, 0.25, 3],
+      [4, 'neighbourhood', 5, 10, 0.7, 0], [5, 'region', null, 13, 0.6, 0], [-1, 'unclustered', null, 4, null, 4]
+    ])
+    const [cluster, , , , neighbourhood, region] = treeOf(20).clusters
+    const { strength, strengthsAbove } = set.clusters[0].members[3]
+    expect([strength ?? Number.NaN, ...strengthsAbove].map(Math.fround)).toEqual(
+      [cluster, neighbourhood, region].map(({ strengths }) => strengths![3])
+    )
+    expect(set.clusters[3].members.map((member) => member.strengthsAbove)).toEqual([[], [], []])
+    expect(set.clusters[6].members.map((member) => [member.strength, member.strengthsAbove.length])).toEqual(
+      Array.from({ length: 4 }, () => [null, 0])
+    )
+    const profile = await workspace.getClusterProfile(grown, 5)
+    set.clusters[5].profile.mean.forEach((mean, i) => expect(mean).toBeCloseTo(profile.mean[i], 12))
+  })
+
+  test('is the same tree, with the same strengths and labels at every level, once it is imported', async () => {
+    const first = await write('tree.json', {}, workspace, grown)
+    const id = await imported('tree.json')
+    const [before, after] = [(await workspace.getRun(grown)).clusterings[0], (await other.getRun(id)).clusterings[0]]
+    expect(after).toEqual({ ...before, createdAt: after.createdAt })
+    expect(await other.getClusterSummaries(id)).toEqual(await workspace.getClusterSummaries(grown))
+    for (const level of groupKinds) {
+      expect(await other.getMembership(id, { level })).toEqual(await workspace.getMembership(grown, { level }))
+      expect(await other.getStrengths(id, { level })).toEqual(await workspace.getStrengths(grown, { level }))
+    }
+    expect(await other.getAnnotations(id, 1)).toEqual(await workspace.getAnnotations(grown, 1))
+    expect(lasting(await write('tree-again.json', {}, other, id))).toEqual(lasting(first))
+  })
+
+  test('has the best rules of a clustering that is described', async () => {
+    const described = await storeRun(workspace, 4, treeOf(20))
+    await workspace.saveDescription(described, 1, treeDescription(20))
+    const set = await write('rules.json', {}, workspace, described)
+    expect(annotatedSetSchema.safeParse(set).error?.issues).toBeUndefined()
+    expect(set.clusters.map(({ rule, uncaught }) => [rule, uncaught])).toEqual([
+      ...treeOf(20).clusters.map(
+        ({ order, members }) => [treeRules(order)[0], members.filter((token) => token % 3 === 0).length]
+      ), [null, null]
+    ])
+    expect(await imported('rules.json')).toBeDefined()
+  })
+
+  test('takes what is below a chosen group along, and leaves out what is above a chosen one', async () => {
+    const of = async (clusters: number[]) => {
+      const set = await write('some.json', { clusters }, workspace, grown)
+      return [
+        set.selection, set.clusters.map(({ cluster, parent }) => [cluster, parent]),
+        set.clusters[0].members[1].strengthsAbove.length, set.parts.length
+      ]
+    }
+    expect(await of([4])).toEqual([[0, 1, 4], [[0, 4], [1, 4], [4, null]], 1, 0])
+    expect(await of([5, 3])).toEqual(
+      [[0, 1, 2, 3, 4, 5], [[0, 4], [1, 4], [2, 5], [3, null], [4, 5], [5, null]], 2, 1]
+    )
+    expect(await of([2, 1])).toEqual([[1, 2], [[1, null], [2, null]], 0, 0])
+    expect(await of([5, 0, 4])).toEqual([[0, 1, 2, 4, 5], [[0, 4], [1, 4], [2, 5], [4, 5], [5, null]], 2, 1])
+    await write('some.json', { clusters: [4] }, workspace, grown)
+    const id = await imported('some.json')
+    expect((await other.getTree(id)).nodes).toEqual(
+      [{ kind: 'cluster', parent: 2 }, { kind: 'cluster', parent: 2 }, { kind: 'neighbourhood', parent: null }]
+    )
+    expect((await other.getAnnotations(id, 1)).map(({ target, name }) => [target, name])).toEqual(
+      [['cluster:0', 'zero'], ['cluster:2', 'a neighbourhood']]
+    )
+    expect(await other.getStrengths(id, { level: 'neighbourhood' })).toEqual(treeOf(20).clusters[4].strengths)
+  })
+
+  test('that does not hang together is refused by name', async () => {
+    const sound = await write('tree.json', {}, workspace, grown)
+    const refusal = async (change: (set: AnnotatedSet) => void): Promise<string> => {
+      const copy = structuredClone(sound)
+      change(copy)
+      await writeFile(out('bad-tree.json'), JSON.stringify(copy))
+      return readAnnotatedSet(out('bad-tree.json')).then(() => 'read', (error: unknown) => (error as Error).message)
+    }
+    expect(await refusal((set) => (set.clusters[3].parent = 9))).toContain(
+      'at clusters[3], group 9, which it is in, is not there'
+    )
+    expect(await refusal((set) => (set.clusters[3].parent = 0))).toContain(
+      'at clusters[3], a cluster cannot be in a cluster (0)'
+    )
+    expect(await refusal((set) => (set.clusters[5].parent = 4))).toContain(
+      'at clusters[5], a region cannot be in a neighbourhood (4)'
+    )
+    expect(await refusal((set) => (set.clusters[4].size = 9))).toContain(
+      'at clusters[4], its size is 9, and its clusters have 10 members'
+    )
+    expect(await refusal((set) => (set.clusters[2].parent = null))).toContain(
+      'at clusters[2], a member has strengths in 1 groups above, and there are 0'
+    )
+    expect(await refusal((set) => set.clusters[5].members.push(set.clusters[3].members[0]))).toContain(
+      'a region has the members of its clusters, and none of its own'
+    )
+    expect(await refusal((set) => (set.clusters[0].members[2].strength = 1.5))).toContain(
+      'at clusters[0].members[2].strength'
+    )
+    expect(await refusal((set) => (set.merges[0].clusters = [0, 5]))).toContain(
+      'at merges[0], it is of groups of several levels (cluster, region)'
+    )
+    expect(await refusal((set) => (set.parts[0].tokens = [14]))).toContain(
+      'at parts[0], its tokens are not in cluster 5'
+    )
   })
 })
 

@@ -7,7 +7,9 @@ import type { ReportOptions } from '../../main/exchange/report'
 import { writePicture } from '../../main/exchange/picture'
 import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
-import { clusteringOf, components, matrixOf, newRun, smallStudy, temporaryFolder } from './store-fixture'
+import {
+  clusteringOf, components, matrixOf, newRun, smallStudy, storeRun, temporaryFolder, treeDescription, treeOf
+} from './store-fixture'
 
 let place: Awaited<ReturnType<typeof temporaryFolder>>
 let workspace: Workspace
@@ -47,7 +49,7 @@ const report = async (name: string, options: Partial<ReportOptions> = {}): Promi
   return readFile(out(name), 'utf8')
 }
 
-const voidTags = new Set(['meta', 'img', 'line', 'rect', '!doctype'])
+const voidTags = new Set(['meta', 'img', 'line', 'rect', 'br', '!doctype'])
 
 /** Names of the tags of a page, after a check that they are nested rightly and that no attribute could run anything. */
 const tagsOf = (html: string): Set<string> => {
@@ -103,6 +105,91 @@ describe('a report', () => {
       await expect(report('wrong.html', { picture: wrong })).rejects.toMatchObject({ kind: 'usage' })
     }
     await expect(readFile(out('wrong.html'))).rejects.toThrow('ENOENT')
+  })
+})
+
+describe('a report of a tree', () => {
+  let grown: string
+
+  beforeAll(async () => {
+    grown = await storeRun(workspace, 4, treeOf(20))
+    await workspace.saveDescription(grown, 1, treeDescription(20))
+    await workspace.applyAnnotations({
+      run: grown, clustering: 1, words: 'label', author: 'Ada', edits: [
+        {
+          target: 'cluster:4',
+          after: {
+            name: 'brackets', note: '', tags: [], confidence: null, status: 'labelled', blindTest: null, author: 'Ada',
+            changedAt: '2026-11-20T10:00:00.000Z'
+          }
+        }
+      ]
+    })
+  })
+
+  const write = async (name: string, options: Partial<ReportOptions> = {}): Promise<string> => {
+    await exportReport(
+      workspace, grown, { file: out(name), clusters: 'all', program: 'spectroscope test', overwrite: true, ...options }
+    )
+    const html = await readFile(out(name), 'utf8')
+    tagsOf(html)
+    return html
+  }
+  const sections = (html: string): number[] =>
+    [...html.matchAll(/<section id="cluster(-?\d+)"/g)].map(([, number]) => Number(number))
+  const sectionOf = (html: string, cluster: number): string =>
+    html.slice(html.indexOf(`<section id="cluster${cluster}"`)).split('</section>')[0]
+  const rowOf = (html: string, cluster: number): string =>
+    html.split('<tr>').find((row) => row.includes(`href="#cluster${cluster}"`))?.split('</tr>')[0] ?? ''
+
+  test('goes down the tree, with links up and down', async () => {
+    const html = await write('tree.html')
+    expect(sections(html)).toEqual([5, 4, 0, 1, 2, 3, -1])
+    expect(rowOf(html, 5)).toContain('<td>region</td><td><a href')
+    expect(rowOf(html, 4)).toContain('<td>neighbourhood</td><td><a class="depth1" href="#cluster4">brackets</a>')
+    expect(rowOf(html, 0)).toContain('<td>cluster</td><td><a class="depth2"')
+    expect(sectionOf(html, 1)).toContain('In <a href="#cluster5">Region 5</a> › <a href="#cluster4">brackets</a>')
+    const [made, other] = ['<a href="#cluster4">brackets</a> 10', '<a href="#cluster2">Cluster 2</a> 3']
+    expect(sectionOf(html, 5)).toContain(
+      `<h3>Made of</h3><p class="tokens"><span>${made}</span> <span>${other}</span></p>`
+    )
+    expect(sectionOf(html, 3)).not.toContain('In <a')
+    expect(html.match(/<mark>/g)).toHaveLength(20 + 10 + 13)
+    expect(html.match(/<svg /g)).toHaveLength(7)
+  })
+
+  test('says in words what may not be there, how much recurs, and what rule is best', async () => {
+    const html = await write('tree.html')
+    expect(
+      [0, 1, 2, 3, 4, 5, -1].filter((cluster) => sectionOf(html, cluster).includes('may not be there'))
+    ).toEqual([1, 3])
+    expect(
+      [0, 1, 2, 3, 4, 5, -1].filter((cluster) => rowOf(html, cluster).includes('may not be there'))
+    ).toEqual([1, 3])
+    const region = '1 of 1 region is stable, with 65 % ± 5 % of the tokens (13 % in a cloud without clusters)'
+    expect(html).toContain(`<dt>Stability</dt><dd>${region}<br>`)
+    expect(html).toContain(
+      '2 of 4 clusters are stable, with 40 % ± 3 % of the tokens <span class="soft">(3 splits of the draws)</span>'
+    )
+    expect(html).toContain('(communities, 3 neighbours, union, resolution 8, 3 levels, at least 3 tokens)')
+    const rule = 'next token &quot;,&quot; and subset law <span class="soft">recall 50 %, precision 75 %</span>'
+    expect(sectionOf(html, 5)).toContain(`${rule}; 5 tokens are not caught`)
+    expect(sectionOf(html, -1)).not.toContain('Best rule')
+  })
+
+  test('of a chosen group has what is below it', async () => {
+    const html = await write('some-tree.html', { clusters: [4] })
+    expect(sections(html)).toEqual([4, 0, 1])
+    expect(html).toContain('2 of 4 clusters</title>')
+    expect(sectionOf(html, 0)).not.toContain('Region 5')
+  })
+
+  test('of clusters without a tree is as it was', async () => {
+    const html = await report('flat.html')
+    expect(html).not.toContain('<th>level</th>')
+    expect(html).not.toContain('may not be there')
+    expect(html).not.toContain('<dt>Stability</dt>')
+    expect(html).toContain('(ACL, 3 neighbours, union, alpha 0.001, epsilon 1e-7, local rule, at least 20 tokens)')
   })
 })
 

@@ -8,7 +8,9 @@ import { exportRun } from '../../main/exchange/export'
 import { readNpy, writeNpy } from '../../main/exchange/npy'
 import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
-import { clusteringOf, components, matrixOf, newRun, smallStudy, storeRun, temporaryFolder, texts } from './store-fixture'
+import {
+  clusteringOf, components, matrixOf, newRun, smallStudy, storeRun, temporaryFolder, texts, treeDescription, treeOf
+} from './store-fixture'
 
 let place: Awaited<ReturnType<typeof temporaryFolder>>
 let workspace: Workspace
@@ -92,14 +94,20 @@ describe('an exported run', () => {
     expect(columns.map(({ component }) => component)).toEqual(components)
     expect(columns.map(({ reliability }) => reliability)).toEqual(components.map(() => 0.9))
     const [header, ...rows] = parseCsv(await readFile(out('npy/tokens.csv'), 'utf8'))
-    expect(header).toEqual(['token', 'row', 'position', 'id', 'text', 'subset', 'document', 'file', 'record', 'cluster', 'label', 'merge', 'part'])
+    expect(header).toEqual([
+      'token', 'row', 'position', 'id', 'text', 'subset', 'document', 'file', 'record', 'cluster', 'label', 'strength',
+      'neighbourhood', 'neighbourhood_label', 'region',
+      'region_label', 'merge', 'part'
+    ])
     const study = smallStudy()
     expect(rows).toEqual(Array.from({ length: 20 }, (_, token) => {
       const [row, position] = [Math.floor(token / 5), (token % 5) + 1]
       const id = study.probe[row][position]
       const second = position >= 3
       return [
-        token, row, position, id, texts[id], row % 2 === 0 ? 'code, "C"' : 'law', second ? 1 : 0, second ? 'b.jsonl' : 'a.jsonl', second ? 6 : 5, token < 5 ? 0 : token < 10 ? 1 : -1, '', '', ''
+        token, row, position, id, texts[id], row % 2 === 0 ? 'code, "C"' : 'law', second ? 1 : 0,
+        second ? 'b.jsonl' : 'a.jsonl', second ? 6 : 5, token < 5 ? 0 : token < 10 ? 1 : -1,
+        ...Array<string>(8).fill('')
       ].map(String)
     }))
     const clusters = JSON.parse(await readFile(out('npy/clusters.json'), 'utf8')) as Record<string, unknown>[]
@@ -119,7 +127,9 @@ describe('an exported run', () => {
     expect(content.clusters.map(({ kind }) => kind)).toEqual(['cluster', 'cluster', 'main body'])
     const row = [...smallStudy().probe[1]].map((id) => texts[id])
     expect((content.clusters[1].members as unknown[])[1]).toEqual({
-      token: 6, row: 1, position: 2, id: smallStudy().probe[1][2], text: row[2], subset: 'law', document: { file: 'a.jsonl', record: 5 }, before: row.slice(0, 2).join(''), after: row.slice(3).join('')
+      token: 6, row: 1, position: 2, id: smallStudy().probe[1][2], text: row[2], subset: 'law',
+      document: { file: 'a.jsonl', record: 5 }, strength: null, before: row.slice(0, 2).join(''),
+      after: row.slice(3).join('')
     })
     expect(content.clusters[2].members).toEqual([10, 11, 12, 13, 14, 15, 16, 17, 18, 19])
   })
@@ -132,10 +142,15 @@ describe('an exported run', () => {
     expect(chi.slice(1).flatMap((row) => row.slice(1).map((text) => Math.fround(Number(text))))).toEqual([...matrixOf(20)])
     expect((await read('standard_errors'))[1].slice(1).map((text) => Math.fround(Number(text)))).toEqual([...matrixOf(20, 0.1).subarray(0, 3)])
     const clusters = await read('clusters')
-    expect(clusters[0]).toEqual(['cluster', 'kind', 'size', 'conductance', 'conductance_when_cut', 'seed', 'label', 'status', 'confidence', 'tags', 'note', 'author', 'changed_at', 'blind_right', 'blind_of', 'merge'])
-    expect(clusters.map((row) => row.slice(0, 6))).toEqual([
-      ['cluster', 'kind', 'size', 'conductance', 'conductance_when_cut', 'seed'],
-      ['0', 'cluster', '5', '0.25', '0.2', '2'], ['1', 'cluster', '5', '0.5', '0.4', '7'], ['-1', 'main body', '10', '', '', '']
+    expect(clusters[0]).toEqual([
+      'cluster', 'kind', 'parent', 'size', 'conductance', 'conductance_when_cut', 'seed', 'stability', 'rule',
+      'rule_recall', 'rule_precision', 'rule_f1', 'uncaught',
+      'label', 'status', 'confidence', 'tags', 'note', 'author', 'changed_at', 'blind_right', 'blind_of', 'merge'
+    ])
+    expect(clusters.slice(1).map((row) => row.slice(0, 13))).toEqual([
+      ['0', 'cluster', '', '5', '0.25', '0.2', '2', '', '', '', '', '', ''],
+      ['1', 'cluster', '', '5', '0.5', '0.4', '7', '', '', '', '', '', ''],
+      ['-1', 'main body', '', '10', '', '', '', '', '', '', '', '', '']
     ])
     expect((await read('diagnostics')).map(([component]) => component)).toEqual(['component', ...components, 'full'])
     expect(await read('chains')).toHaveLength(9)
@@ -168,10 +183,18 @@ describe('an exported run', () => {
       await exportRun(workspace, labelled, { format: 'csv', folder: out('some-csv'), clusters: [1] })
       const read = async (name: string): Promise<string[][]> => parseCsv(await readFile(out(`some-csv/${name}.csv`), 'utf8'))
       expect((await read('tokens')).slice(1).map((row) => [row[0], ...row.slice(9)])).toEqual(
-        [5, 6, 7, 8, 9].map((token) => [String(token), '1', 'two, "quoted"', 'as one', token === 6 || token === 7 ? 'a few' : '']))
+        [5, 6, 7, 8, 9].map(
+          (token) => [
+            String(token), '1', 'two, "quoted"', '', '', '', '', '', 'as one',
+            token === 6 || token === 7 ? 'a few' : ''
+          ]
+        ))
       expect((await read('susceptibilities')).slice(1).map(([token]) => token)).toEqual(['5', '6', '7', '8', '9'])
       expect(await read('clusters')).toEqual([
-        expect.anything(), ['1', 'cluster', '5', '0.5', '0.4', '7', 'two, "quoted"', 'labelled', 'high', 'x; y', 'a "note",\nin two lines', 'Ada', '2026-11-20T10:00:00.000Z', '1', '2', 'as one']
+        expect.anything(), [
+          '1', 'cluster', '', '5', '0.5', '0.4', '7', '', '', '', '', '', '', 'two, "quoted"', 'labelled', 'high',
+          'x; y', 'a "note",\nin two lines', 'Ada', '2026-11-20T10:00:00.000Z', '1', '2', 'as one'
+        ]
       ])
       expect((await read('labels')).slice(1).map((row) => row.slice(0, 6))).toEqual([['cluster', '1', '1', '', '', 'two, "quoted"'], ['part', '1', '1', '', '2', 'a few']])
       expect(new Set((await read('cluster_tokens')).slice(1).map(([cluster]) => cluster))).toEqual(new Set(['1']))
@@ -202,6 +225,129 @@ describe('an exported run', () => {
       ])
       connection.closeSync()
       instance.closeSync()
+    })
+  })
+
+  describe('with a tree', () => {
+    let grown: string
+    const tree = treeOf(20)
+    const body = (name: string, changes: Partial<AnnotationBody> = {}): AnnotationBody =>
+      (
+        {
+          name, note: '', tags: [], confidence: null, status: 'labelled', blindTest: null, author: 'Ada',
+          changedAt: '2026-11-20T10:00:00.000Z', ...changes
+        }
+      )
+
+    beforeAll(async () => {
+      grown = await storeRun(workspace, 4, tree)
+      await workspace.saveDescription(grown, 1, treeDescription(20))
+      await workspace.applyAnnotations({
+        run: grown, clustering: 1, words: 'label', author: 'Ada',
+        edits: [
+          { target: 'cluster:0', after: body('zero') }, { target: 'cluster:4', after: body('a neighbourhood') },
+          { target: 'cluster:5', after: body('a region') },
+          { target: 'merge:1', after: body('one', { clusters: [0, 3] }) },
+          { target: 'part:1', after: body('wide', { cluster: 5, tokens: [1, 11] }) },
+          { target: 'part:2', after: body('narrow', { cluster: 0, tokens: [1, 2] }) }
+        ]
+      })
+    })
+
+    const parsed = async (folder: string, name: string): Promise<Record<string, string>[]> => {
+      const [header, ...rows] = parseCsv(await readFile(out(`${folder}/${name}.csv`), 'utf8'))
+      return rows.map((row) => Object.fromEntries(header.map((key, at) => [key, row[at]])))
+    }
+
+    test('as csv has the groups above of every token, once each, and its strength', async () => {
+      await exportRun(workspace, grown, { format: 'csv', folder: out('tree-csv') })
+      const rows = await parsed('tree-csv', 'tokens')
+      expect(rows).toHaveLength(20)
+      const cells = (token: number): string[] =>
+        ['cluster', 'label', 'neighbourhood', 'neighbourhood_label', 'region', 'region_label', 'merge', 'part'].map(
+          (key) => rows[token][key]
+        )
+      expect(cells(1)).toEqual(['0', 'zero', '4', 'a neighbourhood', '5', 'a region', 'one', 'narrow'])
+      expect(cells(11)).toEqual(['2', '', '', '', '5', 'a region', '', 'wide'])
+      expect(cells(14)).toEqual(['3', '', '', '', '', '', 'one', ''])
+      expect(cells(18)).toEqual(['-1', '', '', '', '', '', '', ''])
+      expect(rows.map(({ strength }) => strength).slice(16)).toEqual(['', '', '', ''])
+      expect(Math.fround(Number(rows[3].strength))).toBe(tree.clusters[0].strengths![3])
+    })
+
+    test('as csv has kinds, parents, stability and best rules in words of every group', async () => {
+      const rows = await parsed('tree-csv', 'clusters')
+      const cells = [
+        'cluster', 'kind', 'parent', 'size', 'seed', 'stability', 'rule', 'rule_recall', 'rule_precision', 'rule_f1',
+        'uncaught', 'label'
+      ]
+      const rule = 'next token "," and subset law'
+      expect(rows.map((row) => cells.map((key) => row[key]))).toEqual([
+        ['0', 'cluster', '4', '5', '', '0.9', rule, '0.5', '0.125', '0.2', '2', 'zero'],
+        ['1', 'cluster', '4', '5', '', '0.4', rule, '0.5', '0.25', String(2 / 6), '2', ''],
+        ['2', 'cluster', '5', '3', '', '0.75', rule, '0.5', '0.375', String(3 / 7), '1', ''],
+        ['3', 'cluster', '', '3', '', '0.25', rule, '0.5', '0.5', '0.5', '1', ''],
+        ['4', 'neighbourhood', '5', '10', '', '0.7', rule, '0.5', '0.625', String(5 / 9), '4', 'a neighbourhood'],
+        ['5', 'region', '', '13', '', '0.6', rule, '0.5', '0.75', '0.6', '5', 'a region'],
+        ['-1', 'unclustered', '', '4', '', '', '', '', '', '', '', '']
+      ])
+      expect(new Set((await parsed('tree-csv', 'cluster_tokens')).map(({ cluster }) => cluster))).toEqual(
+        new Set(['0', '1', '2', '3', '4', '5', '-1'])
+      )
+      expect(JSON.parse(await readFile(out('tree-csv/run.json'), 'utf8'))).toMatchObject(
+        { clustering: { groupsAbove: 2, stability: tree.stability, sweep: tree.sweep, modularity: 0.375 } }
+      )
+    })
+
+    test('of some groups has their clusters, and every token once', async () => {
+      await exportRun(workspace, grown, { format: 'csv', folder: out('tree-some') , clusters: [4, 3] })
+      expect((await parsed('tree-some', 'tokens')).map(({ token }) => Number(token))).toEqual(
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15]
+      )
+      expect((await parsed('tree-some', 'clusters')).map(({ cluster }) => cluster)).toEqual(['0', '1', '3', '4'])
+      expect((await parsed('tree-some', 'susceptibilities')).map(({ token }) => Number(token))).toEqual(
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15]
+      )
+      await exportRun(workspace, grown, { format: 'npy', folder: out('tree-npy'), clusters: [5] })
+      expect((await readNpy(out('tree-npy/susceptibilities.npy'))).shape).toEqual([13, 3])
+    })
+
+    test('as npy and json has members and strengths of every group', async () => {
+      await exportRun(workspace, grown, { format: 'npy', folder: out('tree-npy'), overwrite: true })
+      interface Entry {
+        cluster: number
+        kind: string
+        parent: number | null
+        order: number | null
+        members: number[]
+        strengths?: number[]
+        rule: { words: string; f1: number } | null
+      }
+      const entries = JSON.parse(await readFile(out('tree-npy/clusters.json'), 'utf8')) as Entry[]
+      expect(
+        entries.map(
+          ({ cluster, kind, parent, order, members }) =>
+            ({ order: cluster, kind, parent, number: order, members: Int32Array.from(members) })
+        )
+      ).toEqual([
+        ...tree.clusters.map(
+          ({ order, kind, parent, members }) =>
+            ({ order, kind, parent, number: kind === 'cluster' ? order : null, members })
+        ),
+        { order: -1, kind: 'unclustered', parent: null, number: null, members: tree.leftover.members }
+      ])
+      expect(entries.map(({ strengths }) => strengths && Float32Array.from(strengths))).toEqual(
+        [...tree.clusters.map(({ strengths }) => strengths), undefined]
+      )
+      expect(entries[5].rule).toMatchObject({ words: 'next token "," and subset law', f1: 0.6 })
+      await exportRun(workspace, grown, { format: 'json', folder: out('tree-json') })
+      const { clusters } = JSON.parse(
+        await readFile(out('tree-json/run.json'), 'utf8')
+      ) as { clusters: (Omit<Entry, 'members'> & { members: { token: number; strength: number }[] })[] }
+      expect(clusters[1].members.map(({ token }) => token)).toEqual([5, 6, 7, 8, 9])
+      expect(Math.fround(clusters[1].members[2].strength)).toBe(tree.clusters[1].strengths![2])
+      expect(clusters[5].members).toEqual([...tree.clusters[5].members])
+      expect(clusters[5].strengths).toHaveLength(13)
     })
   })
 

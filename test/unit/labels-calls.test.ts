@@ -9,7 +9,7 @@ import { importCalls } from '../../main/api/imports'
 import { labelCalls, labelsOf } from '../../main/api/labels'
 import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
-import { clusteringOf, storeRun, temporaryFolder } from './store-fixture'
+import { clusteringOf, storeRun, temporaryFolder, treeOf } from './store-fixture'
 
 let place: Awaited<ReturnType<typeof temporaryFolder>>
 let workspace: Workspace
@@ -139,6 +139,120 @@ describe('a window\'s calls about labels', () => {
   })
 })
 
+describe('a window\'s calls about labels of a tree', () => {
+  beforeEach(async () => {
+    run = await storeRun(workspace, 8, treeOf(40))
+  })
+
+  test('label, split and merge groups of every level', async () => {
+    await apply([{ do: 'set', targets: ['cluster:4', 'cluster:5', 'cluster:0'], label: { name: 'x' } }])
+    await apply([{ do: 'split', cluster: 5, tokens: [0, 12], label: { name: 'p' } }])
+    await apply([{ do: 'merge', clusters: [0, 3, -1], label: { name: 'm' } }])
+    expect((await workspace.getAnnotations(run, 1)).map(({ target }) => target)).toEqual(
+      ['cluster:0', 'cluster:4', 'cluster:5', 'merge:1', 'part:1']
+    )
+    await expect(apply([{ do: 'split', cluster: 4, tokens: [12], label: {} }])).rejects.toMatchObject(
+      { kind: 'input', message: expect.stringContaining('Token 12 is not in cluster 4') }
+    )
+    await expect(apply([{ do: 'set', targets: ['cluster:6'], label: { name: 'x' } }])).rejects.toMatchObject({
+      kind: 'input', message: expect.stringContaining('has no cluster 6; it has 0 to 3, and groups above them up to 5')
+    })
+  })
+
+  test.each(
+    [
+      [[0, 4], 'cluster 0 and neighbourhood 4'], [[5, 4], 'region 5 and neighbourhood 4'],
+      [[3, 0, 5], 'cluster 3 and region 5'], [[4, -1], 'neighbourhood 4 and what is left over']
+    ]
+  )(
+    'do not merge %j', async (clusters, words) => {
+      const error: unknown = await apply([{ do: 'merge', clusters, label: {} }]).catch((reason: unknown) => reason)
+      const remedy = 'select clusters only, or groups of one level above.'
+      expect(error).toMatchObject(
+        { kind: 'input', message: `A merge is of groups of one level, and ${words} are not; ${remedy}` }
+      )
+      expect(await workspace.getAnnotations(run, 1)).toEqual([])
+    }
+  )
+
+  test('suggest names for groups above', async () => {
+    expect((await call('labels.suggest', { ...where(), cluster: 5 })).names.length).toBeGreaterThan(0)
+  })
+
+  test('test a group blind with a context from outside of all that it is in', async () => {
+    for (const [cluster, inside, outside] of [[0, 5, 13], [4, 10, 13], [5, 13, 13]] as const) {
+      const { contexts } = await call('labels.blindTest', { ...where(), cluster })
+      const tokens = contexts.map(({ token }) => token).sort((a, b) => a - b)
+      expect(tokens.slice(0, 5).every((token) => token < inside)).toBe(true)
+      expect(tokens[5]).toBeGreaterThanOrEqual(outside)
+    }
+  })
+
+  test('test a group blind with a context from what it is in where there is little else', async () => {
+    const { clusters, leftover, ...rest } = treeOf(40)
+    const all = clusters.slice(0, 2).map(
+      (cluster, at) =>
+        ({ ...cluster, parent: 2, strengths: null, members: Int32Array.from({ length: 20 }, (_, i) => i + 20 * at) })
+    )
+    const above = { ...clusters[5], order: 2, strengths: null, members: Int32Array.from({ length: 40 }, (_, i) => i) }
+    const { number } = await workspace.transaction(run, (writer) =>
+      writer.saveClustering(
+        { ...rest, clusters: [...all, above], leftover: { ...leftover, members: new Int32Array(0) } }
+      ))
+    const { contexts } = await call('labels.blindTest', { run, clustering: number, cluster: 0 })
+    expect(contexts.filter(({ token }) => token >= 20)).toHaveLength(1)
+    await expect(call('labels.blindTest', { run, clustering: number, cluster: 2 })).rejects.toMatchObject(
+      { kind: 'input', message: expect.stringContaining('all tokens are in this cluster') }
+    )
+  })
+
+  test('carry labels between a tree and clusters without one', async () => {
+    await apply(
+      [
+        { do: 'set', targets: ['cluster:4'], label: { name: 'four' } },
+        { do: 'set', targets: ['cluster:3'], label: { name: 'three' } }
+      ]
+    )
+    const flat = clusteringOf(40)
+    const ten = { ...flat.clusters[0], members: Int32Array.from({ length: 10 }, (_, i) => i) }
+    const { number } = await workspace.transaction(run, (writer) =>
+      writer.saveClustering(
+        {
+          ...flat, clusters: [ten],
+          leftover: { ...flat.leftover, members: Int32Array.from({ length: 30 }, (_, i) => i + 10) }
+        }
+      ))
+    expect(await call('labels.carry', { from: where(), to: { run, clustering: number } })).toMatchObject(
+      { proposals: [{ from: 4, to: 0, jaccard: 1, name: 'four' }] }
+    )
+    await call('labels.carry', { from: where(), to: { run, clustering: number }, apply: true })
+    const { number: again } = await workspace.transaction(run, (writer) => writer.saveClustering(treeOf(40)))
+    await call('labels.carry', { from: { run, clustering: number }, to: { run, clustering: again }, apply: true })
+    expect((await workspace.getAnnotations(run, again)).map(({ target, name }) => [target, name])).toEqual(
+      [['cluster:4', 'four']]
+    )
+  })
+
+  test('export and import them at every level, and say what has no group', async () => {
+    await apply([
+      { do: 'set', targets: ['cluster:5'], label: { name: 'five' } },
+      { do: 'set', targets: ['cluster:0'], label: { name: 'zero' } },
+      { do: 'set', targets: ['cluster:3'], label: { name: 'three' } }
+    ])
+    const { path } = await call(
+      'exports.write', { ...where(), format: 'annotated', clusters: [0, 5], path: out('tree.json') }
+    )
+    expect(await call('imports.inspect', { path })).toMatchObject({ version: 2, tokens: 13, clusters: 3, labelled: 2 })
+    const { number } = await workspace.transaction(run, (writer) => writer.saveClustering(clusteringOf(40)))
+    expect(await call('imports.annotated', { path, into: { run, clustering: number } })).toMatchObject({
+      labels: 1, left: ['The label “five” of cluster 5 found no cluster here that shares half of its tokens.']
+    })
+    expect((await workspace.getAnnotations(run, number)).map(({ target, name }) => [target, name])).toEqual(
+      [['cluster:0', 'zero']]
+    )
+  })
+})
+
 describe('a window\'s calls about exports and imports', () => {
   test('write each format, and link to what was written only', async () => {
     for (const format of ['annotated', 'html', 'csv', 'parquet', 'npy', 'json'] as const) {
@@ -163,7 +277,12 @@ describe('a window\'s calls about exports and imports', () => {
     const { path: written } = await call('exports.write', { ...where(), format: 'annotated', clusters: 'all', path: out('set.json') })
     const { path } = await call('imports.receive', { name: '../../evil/\u202eset.json', content: new Uint8Array(await readFile(written)) })
     expect(path).toMatch(/spectroscope-received-\w+\/_set\.json$/)
-    expect(await call('imports.inspect', { path })).toMatchObject({ name: 'a run', version: 1, model: 'model', tokens: 20, clusters: 2, labelled: 1, fits: [{ run, name: 'a run', clustering: 1 }] })
+    expect(await call('imports.inspect', { path })).toMatchObject(
+      {
+        name: 'a run', version: 2, model: 'model', tokens: 20, clusters: 2, labelled: 1,
+        fits: [{ run, name: 'a run', clustering: 1 }]
+      }
+    )
     notices.length = 0
     const answer = await call('imports.annotated', { path })
     expect(answer).toMatchObject({ clustering: 1, clusters: 2, labels: 1, left: [] })
@@ -192,7 +311,12 @@ test('the terminal lists and gives labels', async () => {
   const own = await openWorkspace(folder, { create: true })
   const id = await storeRun(own)
   await own.close()
-  expect(await labelsOf(folder, 'latest', {})).toMatchObject({ run: id, annotations: [], sizes: { 0: 5, 1: 5, [-1]: 10 } })
+  expect(await labelsOf(folder, 'latest', {})).toMatchObject(
+    {
+      run: id, annotations: [], sizes: { 0: 5, 1: 5, [-1]: 10 },
+      kinds: { 0: 'cluster', 1: 'cluster', [-1]: 'main body' }
+    }
+  )
   const { annotations } = await labelsOf(folder, id, { set: [{ cluster: 1, name: 'one' }, { cluster: -1, name: 'rest' }] })
   expect(annotations.map(({ target, name, status }) => [target, name, status])).toEqual([['cluster:-1', 'rest', 'labelled'], ['cluster:1', 'one', 'labelled']])
   await expect(labelsOf(folder, id, { set: [{ cluster: 5, name: 'five' }] })).rejects.toMatchObject({ kind: 'input' })

@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import type { Annotation, AnnotationBody, AnnotationChange, AnnotationTarget } from '../../preload/contract-annotations'
 import type { PatternCount } from '../../preload/contract-explore'
-import type { TokenCount } from '../../preload/records'
+import type { GroupKind, TokenCount } from '../../preload/records'
 import { editsOf, labelledClusters } from '../../main/labels/annotations'
 import type { AnnotationEdit } from '../../main/labels/annotations'
 import { drawBlindTest } from '../../main/labels/blind-test'
 import type { Candidate } from '../../main/labels/blind-test'
 import { carryLabels, matchTokens } from '../../main/labels/carry'
 import { suggestNames } from '../../main/labels/suggest'
+import { GroupTree } from '../../main/base/group-tree'
 
 const now = '2026-12-01T10:00:00.000Z'
 const body = (changes: Partial<AnnotationBody> = {}): AnnotationBody => ({
@@ -158,9 +159,44 @@ describe('a blind test', () => {
 const membership = (tokens: number, ...lengths: number[]): Int32Array =>
   Int32Array.from([...lengths.flatMap((length, cluster) => Array<number>(length).fill(cluster)), ...Array<number>(tokens - lengths.reduce((a, b) => a + b, 0)).fill(-1)])
 
+const flat = (cluster: Int32Array): GroupTree => GroupTree.flat(Math.max(-1, ...cluster) + 1)
+
+/**
+ * A tree of so many clusters; `above` are the clusters, or groups given before, of each neighbourhood and region in
+ * order.
+ */
+const treeOf = (clusters: number, ...above: readonly (readonly [GroupKind, readonly number[]])[]): GroupTree => {
+  const kinds: GroupKind[] = [...Array<GroupKind>(clusters).fill('cluster'), ...above.map(([kind]) => kind)]
+  const parentOf = (group: number): number | null => {
+    const at = above.findIndex(([, children]) => children.includes(group))
+    return at < 0 ? null : clusters + at
+  }
+  return new GroupTree(kinds.map((kind, group) => ({ kind, parent: parentOf(group) })))
+}
+
 describe('labels carried to another clustering', () => {
-  const carry = (left: Int32Array, annotations: Annotation[], right: Int32Array, there: Annotation[] = [], least = 0.5, matched: Int32Array | null = null) =>
-    carryLabels({ membership: left, annotations }, { membership: right, annotations: there, nextMerge: 1, nextPart: 1 }, matched, least)
+  const carry = (
+    left: Int32Array, annotations: Annotation[], right: Int32Array, there: Annotation[] = [], least = 0.5,
+    matched: Int32Array | null = null,
+    [leftTree, rightTree] = [flat(left), flat(right)]
+  ) =>
+    carryLabels(
+      { membership: left, tree: leftTree, annotations },
+      { membership: right, tree: rightTree, annotations: there, nextMerge: 1, nextPart: 1 }, matched, least
+    )
+  /**
+   * Labels of one tree in another: what goes where, as [target of the left, target of the right, tokens or clusters].
+   */
+  const carried = (
+    left: Int32Array, leftTree: GroupTree, annotations: Annotation[], right: Int32Array, rightTree: GroupTree,
+    there: Annotation[] = []
+  ) => {
+    const { edits, left: lost } = carry(left, annotations, right, there, 0.5, null, [leftTree, rightTree])
+    return [
+      ...edits.map(({ target, after }) => [after?.name ?? null, target, after?.tokens ?? after?.clusters ?? null]),
+      ...lost.map(({ name }) => [name])
+    ]
+  }
   const everything = [
     said('cluster:0', { blindTest: { right: 1, of: 2 } }), said('cluster:-1'), said('merge:6', { clusters: [1, 2] }), said('part:9', { cluster: 0, tokens: [0, 1, 2, 3] }), said('part:8', { cluster: 0, tokens: [4] })
   ]
@@ -204,7 +240,100 @@ describe('labels carried to another clustering', () => {
     const right = { rows: rows('same', 'else', 'abcd', 'same'), targets: [Int32Array.of(1), Int32Array.of(1, 2), Int32Array.of(1, 3), Int32Array.of(1)] }
     const matched = matchTokens(left, right)
     expect([...matched]).toEqual([3, -1, 4, 0, 5])
-    const { proposals } = carryLabels({ membership: Int32Array.of(0, 0, 0, -1, -1), annotations: [said('cluster:0')] }, { membership: Int32Array.of(-1, -1, -1, 8, 8, -1), annotations: [], nextMerge: 1, nextPart: 1 }, matched, 0.5)
+    const there = Int32Array.of(-1, -1, -1, 8, 8, -1)
+    const { proposals } = carryLabels(
+      { membership: Int32Array.of(0, 0, 0, -1, -1), tree: GroupTree.flat(1), annotations: [said('cluster:0')] },
+      { membership: there, tree: GroupTree.flat(9), annotations: [], nextMerge: 1, nextPart: 1 }, matched, 0.5
+    )
     expect(proposals).toMatchObject([{ from: 0, to: 8, jaccard: 2 / 3 }])
+  })
+
+  describe('with groups above', () => {
+    // Clusters of four tokens each: neighbourhood 6 of 0 and 1, neighbourhood 7 of 2 and 3, region 8 of both; 4 and 5
+    // alone.
+    const fours = membership(26, 4, 4, 4, 4, 4, 4)
+    const tree = treeOf(6, ['neighbourhood', [0, 1]], ['neighbourhood', [2, 3]], ['region', [6, 7]])
+
+    it('are the same in the same tree, at every level', () => {
+      const everywhere = [
+        ...[0, 4, 6, 7, 8, -1].map((group) => said(`cluster:${group}`)), said('merge:2', { clusters: [1, 2] }),
+        said('merge:3', { clusters: [6, 7], name: 'both' }),
+        said('part:4', { cluster: 8, tokens: [0, 1, 9] }), said('part:5', { cluster: 5, tokens: [20, 21] })
+      ]
+      const { edits, left, proposals } = carry(fours, everywhere, fours, [], 0.5, null, [tree, tree])
+      expect(left).toEqual([])
+      expect(proposals.every(({ jaccard }) => jaccard === 1)).toBe(true)
+      expect(edits.map(({ after }) => after)).toEqual(
+        expect.arrayContaining(everywhere.map(({ target: _, ...rest }) => rest))
+      )
+    })
+
+    it('go to the group of best overlap, whatever its level', () => {
+      const eights = membership(26, 8, 8, 4, 4)
+      const labels = [said('cluster:0'), said('cluster:1')]
+      expect(carried(eights, flat(eights), labels, fours, tree)).toEqual(
+        [['cluster:0', 'cluster:6', null], ['cluster:1', 'cluster:7', null]]
+      )
+      const back = [said('cluster:6'), said('cluster:7'), said('cluster:4')]
+      expect(carried(fours, tree, back, eights, flat(eights))).toEqual(
+        [['cluster:4', 'cluster:2', null], ['cluster:6', 'cluster:0', null], ['cluster:7', 'cluster:1', null]]
+      )
+    })
+
+    it('go, where overlaps are the same, to a group of the same kind, and then to the finer one', () => {
+      // Of twelve tokens in common with the left group, the right cluster of six has six; so has, of eighteen, the
+      // neighbourhood of it and another.
+      const left = membership(30, 12)
+      const right = Int32Array.from(
+        { length: 30 }, (_, token) => (token < 6 ? 0 : token < 12 ? 1 : token < 24 ? 2 : -1)
+      )
+      const half = treeOf(3, ['neighbourhood', [1, 2]], ['region', [0, 3]])
+      expect(carried(left, flat(left), [said('cluster:0')], right, half)).toEqual([['cluster:0', 'cluster:0', null]])
+      const asRegion = treeOf(2, ['region', [0, 1]])
+      const twelve = membership(30, 6, 6)
+      // The region of twelve may go to the cluster of six, or to the region of twenty-four: half of the tokens either
+      // way.
+      expect(carried(twelve, asRegion, [said('cluster:2')], right, half)).toEqual([['cluster:2', 'cluster:4', null]])
+      expect(carried(twelve, asRegion, [said('cluster:2')], right, treeOf(3, ['neighbourhood', [0, 1, 2]]))).toEqual(
+        [['cluster:2', 'cluster:0', null]]
+      )
+    })
+
+    it('of two groups do not go to one', () => {
+      const sixteen = membership(26, 16, 4, 4)
+      const labels = [said('cluster:8'), said('cluster:6')]
+      expect(carried(fours, tree, labels, sixteen, flat(sixteen))).toEqual(
+        [['cluster:8', 'cluster:0', null], ['cluster:6']]
+      )
+    })
+
+    it('of a merge stay one of groups of one level, or become a label of what has them all', () => {
+      const eights = membership(26, 8, 8, 4, 4)
+      expect(carried(fours, tree, [said('merge:1', { clusters: [6, 7] })], eights, flat(eights))).toEqual(
+        [['merge:1', 'merge:1', [0, 1]]]
+      )
+      expect(carried(eights, flat(eights), [said('merge:1', { clusters: [0, 1] })], fours, tree)).toEqual(
+        [['merge:1', 'merge:1', [6, 7]]]
+      )
+      const mixed = membership(26, 8, 4, 4, 4, 4)
+      // Neighbourhood 6 is cluster 0 there, but clusters 2 and 3 are a region: they are no merge, and all are that
+      // region's.
+      const above = treeOf(5, ['neighbourhood', [1, 2]], ['region', [0, 5]])
+      expect(carried(fours, tree, [said('merge:1', { clusters: [6, 7] })], mixed, above)).toEqual(
+        [['merge:1', 'cluster:6', null]]
+      )
+    })
+
+    it('of a part stay with what their group has become, or with the finest group that has enough of them', () => {
+      const eights = membership(26, 8, 8, 4, 4)
+      const spread = said('part:1', { cluster: 0, tokens: [1, 2, 5, 6] })
+      expect(carried(eights, flat(eights), [spread], fours, tree)).toEqual([['part:1', 'part:1', [1, 2, 5, 6]]])
+      const { edits } = carry(eights, [spread], fours, [], 0.5, null, [flat(eights), tree])
+      expect(edits[0].after?.cluster).toBe(6)
+      const inOne = said('part:1', { cluster: 0, tokens: [0, 1, 2, 3] })
+      expect(carried(eights, flat(eights), [said('cluster:0'), inOne], fours, tree)).toEqual(
+        [['cluster:0', 'cluster:6', null], ['part:1', 'cluster:0', null]]
+      )
+    })
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { closingTexts } from '../../main/clustering/brackets'
-import { rowPatterns, tokenPatterns, traitsById } from '../../main/clustering/patterns'
+import { rowPatterns, textsById, tokenPatterns, traitsById } from '../../main/clustering/patterns'
 import { patternNames, type PatternName } from '../../preload/contract-explore'
 
 /** The texts marked with ⟦…⟧ where they close something; texts are separated by "|". */
@@ -108,5 +108,12 @@ describe('patterns of studied tokens', () => {
     expect(names).toEqual([
       ['bracket-match', 'punctuation', 'row-start'], ['word-start', 'row-start'], ['word-start', 'same-as-previous', 'row-start'], ['repeated-bigram', 'word-start', 'same-as-previous']
     ])
+  })
+})
+
+describe('texts of ids', () => {
+  it('are those of the tokenizer, or the id where there is none', () => {
+    const textOf = textsById({ ids: Int32Array.of(3, 8), texts: [' if', ''] })
+    expect([3, 8, 5].map(textOf)).toEqual([' if', '', '⟨5⟩'])
   })
 })

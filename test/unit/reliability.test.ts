@@ -146,7 +146,12 @@ describe('the reliability of halves', () => {
       })
     const centred = halvesOf()
     centreHalves(centred)
-    const expected = centredReliabilities(halvesOf())
+    const plain = halvesOf()
+    const matrix = (half: 0 | 1): Float32Array =>
+      Float32Array.from({ length: 600 }, (_, i) => plain[i % 3][half][Math.floor(i / 3)])
+    const expected = centredReliabilities([matrix(0), matrix(1)], 3)
+    expect(expected).toEqual(centred.map((halves) => reliability(...halves)))
+    expect(centredReliabilities([plain[0][0], plain[0][1]], 1)).toEqual([0])
     centred.forEach((halves, at) =>
       expect(reliabilityInterval(halves, evenRows(20, 10), 0).reliability).toBeCloseTo(expected[at], 6)
     )

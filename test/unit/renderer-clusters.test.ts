@@ -5,13 +5,24 @@ import { changeWords, commonLabel, statusAfterNaming, tagChanges } from '../../r
 import { LabelQueue } from '../../renderer/clusters/label-queue'
 import type { QueueState } from '../../renderer/clusters/label-queue'
 import { asksForLabels, fits, parseSearch, questionKey, questionsOf, quotedWhereNeeded, termWords, withoutTerm, withPiece } from '../../renderer/clusters/search-language'
-import { sortClusters } from '../../renderer/clusters/sort-clusters'
+import { measuredKeys, sortClusters } from '../../renderer/clusters/sort-clusters'
 import type { SortKey } from '../../renderer/clusters/sort-clusters'
 import { likeness, suggestNames, withLaterNames } from '../../renderer/clusters/suggestions'
 
 const entry = (cluster: number, changes: Partial<ClusterEntry> = {}): ClusterEntry => ({
-  cluster, kind: 'cluster', size: 100, conductance: 0.2, distinctTokens: 10, purity: 0.5, subset: 'wiki', topTokens: [{ id: cluster + 1, text: ' the', count: 40, lift: 3 }],
-  standsOut: [{ component: 'head:2.1', standardisedMean: -2 }], ...changes
+  cluster,
+  kind: 'cluster',
+  parent: null,
+  size: 100,
+  conductance: 0.2,
+  stability: null,
+  ruleF1: null,
+  distinctTokens: 10,
+  purity: 0.5,
+  subset: 'wiki',
+  topTokens: [{ id: cluster + 1, text: ' the', count: 40, lift: 3 }],
+  standsOut: [{ component: 'head:2.1', standardisedMean: -2 }],
+  ...changes
 })
 
 const annotation = (target: AnnotationTarget, changes: Partial<Annotation> = {}): Annotation => ({
@@ -63,12 +74,53 @@ describe('the search language', () => {
   })
 
   it('decides by label, by the main side\'s answer, and by what the list knows', () => {
-    const subject = { entry: entry(7), annotations: [annotation('cluster:7', { name: 'Closing brackets', tags: ['syntax'], status: 'labelled' })], status: 'labelled' as LabelStatus }
+    const subject = {
+      entry: entry(7),
+      path: [],
+      annotations: [annotation('cluster:7', { name: 'Closing brackets', tags: ['syntax'], status: 'labelled' })],
+      status: 'labelled' as LabelStatus
+    }
     const answers = new Map([[questionKey({ text: 'foo', regularExpression: false }), new Set([7])], [questionKey({ text: 'foo', regularExpression: true }), new Set([8])]])
     const holds = (text: string): boolean => fits(parseSearch(text).terms, subject, answers)
     for (const text of ['', 'closing', 'BRACKETS synt', 'foo', '7', '/^Clos/', 'tag:syn', 'status:labelled', 'size=100', 'conductance<0.3', 'component:head:2', 'component:head', 'component:head:2.1', '-bar', 'author:person', '#7']) expect(holds(text), text).toBe(true)
     for (const text of ['opening', '-foo', '/foo/', 'status:unseen', 'size>100', 'component:head:2.10', 'component:head:21', 'component:mlp', 'subset:code', '#8', 'closing opening']) expect(holds(text), text).toBe(false)
     expect(fits(parseSearch('conductance<1').terms, { ...subject, entry: entry(-1, { conductance: null }) }, answers)).toBe(false)
+  })
+
+  it('reads stability, rules, levels and what lies in a group', () => {
+    expect(conditions('stable>0.5 stability>=50% rule>.8 level:neighbourhoods level:r in:12 in:#12')).toEqual([
+      { by: 'stability', relation: '>', value: 0.5 },
+      { by: 'stability', relation: '>=', value: 0.5 },
+      { by: 'rule', relation: '>', value: 0.8 },
+      { by: 'level', level: 'neighbourhood' },
+      { by: 'level', level: 'region' },
+      { by: 'within', cluster: 12 },
+      { by: 'within', cluster: 12 }
+    ])
+    expect(parseSearch('level:nothing in:x').problems).toEqual([
+      'A level is one of region, neighbourhood, cluster.',
+      'in: waits for the number of a group.'
+    ])
+    expect(parseSearch('stable>0.5 -level:region in:12').terms.map(termWords)).toEqual([
+      'stability > 0.5',
+      'not regions',
+      'in group 12'
+    ])
+  })
+
+  it('decides by them, and leaves out what was not measured either way', () => {
+    const subject = {
+      entry: entry(7, { stability: 0.5, ruleF1: 0.9 }),
+      path: [20, 12],
+      annotations: [],
+      status: 'unseen' as LabelStatus
+    }
+    const holds = (text: string, of = subject): boolean => fits(parseSearch(text).terms, of, new Map())
+    for (const text of ['stable>=0.5', 'rule>0.8', 'level:cluster', 'in:12', 'in:20', '-in:7'])
+      expect(holds(text), text).toBe(true)
+    for (const text of ['stable>0.5', 'rule<0.8', 'level:region', 'in:7', 'in:3']) expect(holds(text), text).toBe(false)
+    const unmeasured = { ...subject, entry: entry(7) }
+    for (const text of ['stable>0', 'stable<1', 'rule>0', 'rule<1']) expect(holds(text, unmeasured), text).toBe(false)
   })
 
   it('knows what to ask the main side, and whether labels matter', () => {
@@ -98,6 +150,28 @@ describe('the order of clusters', () => {
     expect(order('conductance', true)).toEqual([0, 1, 2, -1])
     expect(order('name', false)).toEqual([0, 2, 1, -1])
     expect(order('name', true)).toEqual([2, 0, 1, -1])
+  })
+
+  it('goes by stability and by rules, with what was not measured last', () => {
+    const measured = [
+      entry(0, { stability: 0.4, ruleF1: 0.2 }),
+      entry(1, { stability: null }),
+      entry(2, { stability: 0.9, ruleF1: 0.1 }),
+      entry(-1, { kind: 'unclustered' })
+    ]
+    const by = (key: SortKey, descending: boolean): number[] =>
+      sortClusters(measured, { by: key, descending }, said).map(({ cluster }) => cluster)
+    expect([by('stability', true), by('stability', false), by('rule', true)]).toEqual([
+      [2, 0, 1, -1],
+      [0, 2, 1, -1],
+      [0, 2, 1, -1]
+    ])
+    expect(measuredKeys(measured).has('stability')).toBe(true)
+    expect(['stability', 'rule', 'size'].map((key) => measuredKeys(entries).has(key as SortKey))).toEqual([
+      false,
+      false,
+      true
+    ])
   })
 
   it('goes from unseen to labelled', () => {
@@ -160,6 +234,10 @@ describe('changes of labels', () => {
     expect(changeWords(['cluster:3', 'cluster:4'], { status: 'skipped' })).toBe('skip 2 clusters')
     expect(changeWords(['cluster:-1'], { note: '' })).toBe('note on what is left over')
     expect(changeWords(['merge:2'], { tags: ['a', 'b'] })).toBe('tag merge 2 a, b')
+    const levels = (cluster: number): string => (cluster >= 10 ? 'region' : 'cluster')
+    expect(changeWords(['cluster:12'], { name: 'law' }, levels)).toBe('label region 12 “law”')
+    expect(changeWords(['cluster:12', 'cluster:13'], { status: 'skipped' }, levels)).toBe('skip 2 regions')
+    expect(changeWords(['cluster:1', 'cluster:12'], { status: 'skipped' }, levels)).toBe('skip 2 groups')
   })
 
   it('leaves tags alone that the targets do not share', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Latest } from '../../renderer/gallery/latest'
 import { Lru } from '../../renderer/gallery/lru'
-import { liftWords, times } from '../../renderer/gallery/numbers'
+import { liftWords, strengthWords, times } from '../../renderer/gallery/numbers'
 import { PagedRows } from '../../renderer/gallery/paged-rows'
 import type { Page } from '../../renderer/gallery/paged-rows'
 import { defaultPreferences, readPreferences } from '../../renderer/gallery/preferences'
@@ -150,6 +150,13 @@ const lines = (plan: RowPlan): string[] =>
     const planned = plan.at(line)
     return planned.kind === 'row' ? `${planned.group}:${planned.place}` : `${planned.kind} ${planned.group}`
   })
+
+describe('the strength of a token', () => {
+  it('is said in halves of the draws, where their number is known', () => {
+    expect(strengthWords(5 / 6, 6)).toBe('strength 0.83: with it in 5 of 6 halves of the draws')
+    expect(strengthWords(0.5, 0)).toBe('strength 0.50')
+  })
+})
 
 describe('the plan of a list', () => {
   it('puts a heading over each group, and a line for more under those that show only some', () => {

@@ -1,13 +1,36 @@
 import { describe, expect, it } from 'vitest'
-import { configurationSchema, presetNames, presets } from '../../preload/contract'
-import type { DiagnosticsRecord, Estimate, RunEntry, RunHealth } from '../../preload/contract'
+import {
+  checkedConfiguration,
+  clusteringMethods,
+  configurationSchema,
+  presetNames,
+  presets
+} from '../../preload/contract'
+import type {
+  ClusteringMethod,
+  DiagnosticsRecord,
+  Estimate,
+  ResolutionPoint,
+  RunEntry,
+  RunHealth
+} from '../../preload/contract'
+import { clusteringMethodOf, withClusteringMethod } from '../../renderer/runs/clustering-methods'
 import { componentRows, toggled } from '../../renderer/runs/components'
 import { healthRows, noiseWords, sortedRows } from '../../renderer/runs/diagnostics'
 import { draftFromText, problemsAt, valueAt, withoutDefaults, withValue } from '../../renderer/runs/draft'
 import { estimateWarnings } from '../../renderer/runs/estimate'
-import { fallbackAt, fallbackOf, fieldAt, sections, typedValue } from '../../renderer/runs/fields'
+import { clusteringFields, fallbackAt, fallbackOf, fieldAt, sections, typedValue } from '../../renderer/runs/fields'
 import { cellWords, fullColour, orderedRows } from '../../renderer/runs/heat-map'
 import { copyName, filtered, labelledShare, readListing, sorted, usualListing } from '../../renderer/runs/listing'
+import { withPreset, wordsForMethod } from '../../renderer/runs/methods'
+import {
+  logTicks,
+  nearestPoint,
+  pointAt,
+  pointWords,
+  resolutionText,
+  sweepGeometry
+} from '../../renderer/runs/sweep-plot'
 import { aligned, keptIndices, Traces } from '../../renderer/runs/traces'
 import { eventWords, placeWords, progressWords } from '../../renderer/runs/words'
 import { folderOf, isAbsolute, joined, lastPart, matching, shownPath } from '../../renderer/ui/paths'
@@ -57,7 +80,8 @@ describe('settings as fields', () => {
     expect(sections.run.map(({ key }) => key)).toEqual(Object.keys(others))
     expect(Object.values(sections).flat().filter(({ words }) => words === '').map(({ path }) => path)).toEqual([])
     expect([corpus, sampler, clustering].every((section) => section !== undefined)).toBe(true)
-    expect(fieldAt('clustering.alpha')).toMatchObject({ kind: 'number', range: '> 0, < 1', unit: 'probability', fallback: 0.001 })
+    expect(fieldAt('clustering.alpha')).toMatchObject({ kind: 'number', range: '> 0, < 1', unit: 'probability' })
+    expect(fieldAt('clustering.resolution')).toMatchObject({ kind: 'number', instead: 'auto', required: false })
     expect(fieldAt('sampler.estimator')).toMatchObject({ kind: 'choice', choices: ['two-chain', 'restricted'] })
     expect(fieldAt('corpus.files')).toMatchObject({ kind: 'list', required: true })
     expect(fieldAt('components')).toMatchObject({ kind: 'list', fallback: 'all' })
@@ -75,9 +99,29 @@ describe('settings as fields', () => {
   })
 
   it('takes defaults of the clustering from the paper preset, and from the schema with others', () => {
-    const of = (preset: unknown): unknown[] => ['neighbours', 'minSize', 'whiten', 'alpha'].map((key) => fallbackOf(fieldAt(`clustering.${key}`), preset))
-    expect(of('paper')).toEqual([45, 20, false, 0.001])
-    for (const preset of [undefined, ...presetNames.filter((name) => name !== 'paper')]) expect(of(preset)).toEqual(['auto', 'auto', 'auto', 0.001])
+    const keys = ['method', 'neighbours', 'minSize', 'whiten', 'alpha', 'resolution']
+    const of = (preset: unknown, method?: ClusteringMethod): unknown[] =>
+      keys.map((key) => fallbackOf(fieldAt(`clustering.${key}`), preset, method))
+    expect(of('paper')).toEqual(['acl', 45, 20, false, 0.001, undefined])
+    expect(of('paper', 'communities')).toEqual(['acl', 45, 20, false, undefined, 'auto'])
+    for (const preset of [undefined, ...presetNames.filter((name) => name !== 'paper')]) {
+      expect(of(preset)).toEqual(['communities', 'auto', 'auto', 'auto', undefined, 'auto'])
+      expect(of(preset, 'acl')).toEqual(['communities', 'auto', 'auto', 'auto', 0.001, undefined])
+    }
+  })
+
+  it('shows of clustering what its method has, its own settings first', () => {
+    const keys = (method: ClusteringMethod): string[] => clusteringFields(method).map(({ key }) => key)
+    expect(keys('communities').slice(0, 4)).toEqual(['method', 'resolution', 'levels', 'seeds'])
+    expect(keys('acl').slice(0, 6)).toEqual(['method', 'alpha', 'epsilon', 'rule', 'maxRejections', 'remaining'])
+    const shared = (method: ClusteringMethod): string[] =>
+      keys(method).filter((key) => keys(method === 'acl' ? 'communities' : 'acl').includes(key))
+    expect(shared('acl')).toEqual(shared('communities'))
+    expect(new Set([...keys('acl'), ...keys('communities')])).toEqual(
+      new Set(sections.clustering.map(({ key }) => key))
+    )
+    for (const method of clusteringMethods)
+      for (const field of clusteringFields(method)) expect(wordsForMethod(field.words, method), field.key).not.toBe('')
   })
 
   it('reads numbers, leaves what is none for the check to name, and takes an empty field as the default', () => {
@@ -105,6 +149,44 @@ describe('a draft of a configuration', () => {
     expect(withoutDefaults(chains, (path) => fallbackAt(path, 'paper'))).toEqual({ model: 'a', sampler: { preset: 'paper', chains: 3 }, clustering: { minSize: 'auto' } })
   })
 
+  it('is clustered by another method without the settings of the one before', () => {
+    const draft = { model: 'a', clustering: { resolution: 2, neighbours: 20 } }
+    expect(withClusteringMethod(draft, 'acl', 'communities')).toEqual({
+      draft: { model: 'a', clustering: { method: 'acl', neighbours: 20 } },
+      dropped: ['resolution']
+    })
+    expect(withClusteringMethod({ clustering: { method: 'acl', alpha: 0.1 } }, 'communities', 'communities')).toEqual({
+      draft: {},
+      dropped: ['alpha']
+    })
+    expect([
+      clusteringMethodOf({}, 'quick'),
+      clusteringMethodOf({}, 'paper'),
+      clusteringMethodOf({ clustering: { method: 'communities' } }, 'paper')
+    ]).toEqual(['communities', 'acl', 'communities'])
+  })
+
+  it('keeps a right clustering when another preset clusters by another method', () => {
+    const communities = { model: 'm', rows: 'r', clustering: { resolution: 2, neighbours: 20 } }
+    const { draft, dropped } = withPreset(communities, 'paper')
+    expect({ draft, dropped }).toEqual({
+      draft: { model: 'm', rows: 'r', sampler: { preset: 'paper' }, clustering: { neighbours: 20 } },
+      dropped: ['resolution']
+    })
+    expect(checkedConfiguration(draft).issues).toEqual([])
+    const chosen = withPreset({ ...communities, clustering: { method: 'acl', alpha: 0.1 } }, 'quick')
+    expect([chosen.draft, chosen.dropped]).toEqual([
+      { ...communities, sampler: { preset: 'quick' }, clustering: { method: 'acl', alpha: 0.1 } },
+      []
+    ])
+    expect(withPreset({ ...communities, clustering: false }, 'paper').draft).toEqual({
+      model: 'm',
+      rows: 'r',
+      clustering: false,
+      sampler: { preset: 'paper' }
+    })
+  })
+
   it('comes from JSON, or says what is wrong', () => {
     expect(draftFromText('{"model":"m"}')).toEqual({ draft: { model: 'm' } })
     expect(draftFromText('[1]')).toHaveProperty('problem')
@@ -114,6 +196,71 @@ describe('a draft of a configuration', () => {
   it('gives the problems of a place and of what is in it', () => {
     const problems = [{ path: 'corpus.files[0]', message: 'x' }, { path: 'corpus', message: 'y' }, { path: 'corpus.filesystem', message: 'z' }]
     expect(problemsAt(problems, 'corpus.files')).toEqual(['x.'])
+  })
+})
+
+describe('the plot of resolutions', () => {
+  const point = (resolution: number, changes: Partial<ResolutionPoint> = {}): ResolutionPoint => ({
+    resolution,
+    groups: 10,
+    stableGroups: 6,
+    stableShare: 0.5,
+    error: 0.02,
+    nullShare: 0.1,
+    detail: 2,
+    modularity: 0.5,
+    ...changes
+  })
+
+  it('goes by the logarithm of resolution, shares up from 0 to 1, and bits on an axis of their own', () => {
+    const { xs, share, detail, shares, details, mostDetail } = sweepGeometry(
+      [point(1), point(10, { detail: 4 }), point(100)],
+      500
+    )
+    expect(xs[1] - xs[0]).toBeCloseTo(xs[2] - xs[1])
+    expect([share(0), share(1), detail(0), detail(mostDetail)]).toEqual([
+      shares.bottom,
+      shares.top,
+      details.bottom,
+      details.top
+    ])
+    expect(mostDetail).toBe(4)
+    expect(shares.bottom).toBeLessThan(details.top)
+  })
+
+  it('has gaps where chance is not known, no bars without an error, and stands with a single point', () => {
+    const geometry = sweepGeometry([point(1), point(2, { nullShare: null, error: null }), point(4), point(8)], 500)
+    expect([
+      geometry.nullLine.match(/M/g)?.length,
+      geometry.nullLine.match(/L/g)?.length,
+      geometry.shareLine.match(/L/g)?.length
+    ]).toEqual([2, 1, 3])
+    expect(geometry.errors.match(/V/g)).toHaveLength(3)
+    const alone = sweepGeometry([point(3, { detail: 0 })], 300)
+    expect([...alone.xs, alone.detail(0), alone.share(0.5)].every(Number.isFinite)).toBe(true)
+  })
+
+  it('has few ticks that are round, finds the nearest point, and knows a resolution but for rounding', () => {
+    expect(logTicks(0.7, 90)).toEqual([1, 2, 5, 10, 20, 50])
+    expect(logTicks(0.01, 10_000)).toEqual([0.01, 0.1, 1, 10, 100, 1000, 10_000])
+    expect([nearestPoint([10, 50, 90], -5), nearestPoint([10, 50, 90], 60), nearestPoint([10, 50, 90], 500)]).toEqual([
+      0, 1, 2
+    ])
+    const points = [point(1), point(Math.SQRT2), point(2)]
+    expect([
+      pointAt(points, Number(resolutionText(Math.SQRT2))),
+      pointAt(points, 1.5),
+      pointAt(points, 'auto')
+    ]).toEqual([1, -1, -1])
+  })
+
+  it('says in words what is known of a point', () => {
+    expect(pointWords(point(2))).toBe(
+      'resolution 2: 10 clusters, 6 stable; stable share 50 % ± 2, 10 % by chance; 2.00 bits'
+    )
+    expect(pointWords(point(2, { error: null, nullShare: null }))).toBe(
+      'resolution 2: 10 clusters, 6 stable; stable share 50 %; 2.00 bits'
+    )
   })
 })
 

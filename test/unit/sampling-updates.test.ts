@@ -30,7 +30,7 @@ const noting = (note: (kind: LaneKind, task: Task) => void, openLane = quadratic
   }
 }
 
-const numbersOf = ({ susceptibilities, standardErrors, initialLoss, traces, diagnostics }: SamplingResult): unknown => ({ susceptibilities, standardErrors, initialLoss, traces, diagnostics })
+const numbersOf = ({ tokens: _, components: __, ...numbers }: SamplingResult): unknown => numbers
 
 /** On an engine of one evaluator, so that all threads but one update. */
 const onDevice = (threads: number, changes: Partial<PsgldConfiguration> = {}): ChainsInput => ({ ...smallInput(changes), engine: 'webgpu', threads })

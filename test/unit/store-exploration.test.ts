@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { join } from 'node:path'
 import { patternNames } from '../../preload/contract-explore'
-import type { ClusteringDescription } from '../../preload/records'
+import type { ClusteringDescription, LevelDescription } from '../../preload/records'
 import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
 import type { GalleryQuery } from '../../main/store/exploration'
@@ -19,22 +19,28 @@ const members = (cluster: number): number[] => Array.from({ length: tokens }, (_
 const groups = [0, 1, -1]
 
 /** Central order: descending by token. Every third token leads out, to cluster 1 from 0, and to the main body from 1. */
-const description = (): ClusteringDescription => {
+const level = (): LevelDescription => {
   const perGroup = <T>(of: (group: number, column: number) => T): T[] => groups.flatMap((_, group) => components.map((__, column) => of(group, column)))
   const mean = (group: number, column: number): number => members(groups[group]).reduce((sum, token) => sum + value(token, column), 0) / members(groups[group]).length
   const centralPlace = new Int32Array(tokens)
   for (const cluster of groups) [...members(cluster)].reverse().forEach((token, at) => (centralPlace[token] = at))
   return {
-    centralPlace,
+    kind: 'cluster', centralPlace,
+    membership: Int32Array.from({ length: tokens }, (_, token) => (token < 5 ? 0 : token < 10 ? 1 : -1)),
+    caught: new Uint8Array(tokens).fill(1), rules: groups.map(() => []),
     boundary: Float32Array.from({ length: tokens }, (_, token) => (token % 3 === 0 ? (token + 1) / 100 : 0)),
     toward: Int32Array.from({ length: tokens }, (_, token) => (token % 3 !== 0 ? -2 : token < 5 ? 1 : token < 10 ? -1 : 0)),
-    patterns: Int32Array.from({ length: tokens }, (_, token) => (token < 5 ? 0b101 : 0b1)),
     groups: Int32Array.from(groups),
     means: Float32Array.from(perGroup(mean)), standardDeviations: Float32Array.from(perGroup((group, column) => group + column)),
     edges: { from: Int32Array.of(-1, -1, 0), to: Int32Array.of(0, 1, 1), weights: Float64Array.of(3, 5, 1) },
     positions: Float32Array.of(1, 2, 3, 4, 5, 6)
   }
 }
+
+const description = (changes: Partial<LevelDescription> = {}): ClusteringDescription => ({
+  patterns: Int32Array.from({ length: tokens }, (_, token) => (token < 5 ? 0b101 : 0b1)),
+  levels: [{ ...level(), ...changes }]
+})
 
 const gallery = async (cluster: number, query: Partial<GalleryQuery> = {}, clustering = 1): Promise<{ total: number; tokens: number[] }> => {
   const page = await workspace.getGallery(run, clustering, cluster, { stratum: 'central', seed: 1, offset: 0, limit: 100, before: 2, after: 2, ...query })
@@ -115,7 +121,11 @@ describe('a gallery', () => {
     expect(await gallery(-1, { offset: 3, limit: 2 })).toEqual({ total: 30, tokens: [36, 35] })
     expect(await gallery(-1, { offset: 40 })).toEqual({ total: 30, tokens: [] })
     const page = await workspace.getGallery(run, 1, 1, { stratum: 'central', seed: 1, offset: 0, limit: 1, before: 2, after: 2 })
-    expect(page.tokens).toEqual((await workspace.getTokens(run, [9], { before: 2, after: 2 })).map((token) => ({ ...token, boundary: Math.fround(0.1) })))
+    expect(page.tokens).toEqual(
+      (await workspace.getTokens(run, [9], { before: 2, after: 2 })).map(
+        (token) => ({ ...token, boundary: Math.fround(0.1), strength: null })
+      )
+    )
     expect(page.tokens[0]).toMatchObject({ row: 1, position: 5, id: idOf(9), text: texts[idOf(9)], before: [texts[6], texts[7]], after: [], subset: 'law', file: 'b.jsonl', record: 6 })
   })
 
@@ -260,10 +270,26 @@ describe('edges', () => {
 
 describe('a description', () => {
   test('that does not fit leaves the one there was', async () => {
-    const good = description()
-    await expect(workspace.saveDescription(run, 1, { ...good, boundary: new Float32Array(3) })).rejects.toThrow('3 boundary shares was given, but there are 40')
-    await expect(workspace.saveDescription(run, 1, { ...good, groups: Int32Array.of(1, 0, -1) })).rejects.toThrow('another order')
-    await expect(workspace.saveDescription(run, 1, { ...good, centralPlace: new Int32Array(tokens) })).rejects.toThrow('the same place')
+    const refused = (changes: Partial<LevelDescription>): Promise<void> =>
+      workspace.saveDescription(run, 1, description(changes))
+    await expect(refused({ boundary: new Float32Array(3) })).rejects.toThrow(
+      '3 boundary shares was given, but there are 40'
+    )
+    await expect(refused({ groups: Int32Array.of(1, 0, -1) })).rejects.toThrow('another order')
+    await expect(refused({ centralPlace: new Int32Array(tokens) })).rejects.toThrow('the same place')
+    await expect(refused({ membership: new Int32Array(tokens) })).rejects.toThrow('other members of every cluster')
+    await expect(refused({ rules: [] })).rejects.toThrow('0 lists of rules was given, but there are 3')
+    await expect(workspace.saveDescription(run, 1, { ...description(), patterns: new Int32Array(2) })).rejects.toThrow(
+      '2 patterns was given'
+    )
+    const above = {
+      ...level(), kind: 'region' as const, membership: new Int32Array(tokens).fill(-1), groups: new Int32Array(0),
+      means: new Float32Array(0)
+    }
+    const twoLevels = { ...above, standardDeviations: new Float32Array(0), positions: new Float32Array(0), rules: [] }
+    await expect(
+      workspace.saveDescription(run, 1, { ...description(), levels: [level(), twoLevels] })
+    ).rejects.toThrow('a description of cluster, region was given')
     expect((await gallery(0)).tokens).toEqual([4, 3, 2, 1, 0])
   })
 
@@ -272,7 +298,9 @@ describe('a description', () => {
     await workspace.saveDescription(run, number, description())
     expect((await gallery(0, {}, number)).tokens).toEqual([4, 3, 2, 1, 0])
     const ascending = description()
-    for (const cluster of groups) members(cluster).forEach((token, at) => (ascending.centralPlace[token] = at))
+    for (const cluster of groups) members(cluster).forEach(
+      (token, at) => (ascending.levels[0].centralPlace[token] = at)
+    )
     await workspace.saveDescription(run, number, ascending)
     expect((await gallery(0, {}, number)).tokens).toEqual([0, 1, 2, 3, 4])
     expect((await workspace.getClusterLayout(run, number)).clusters).toHaveLength(3)
@@ -287,7 +315,9 @@ describe('a description', () => {
       await writer.saveStudy(study, null)
       await writer.saveClustering(clusteringOf(tokens))
     })
-    await workspace.saveDescription(id, 1, { ...description(), means: new Float32Array(0), standardDeviations: new Float32Array(0) })
+    await workspace.saveDescription(
+      id, 1, description({ means: new Float32Array(0), standardDeviations: new Float32Array(0) })
+    )
     expect(await workspace.getClusterDetails(id, 1, 0)).toMatchObject({ entry: { standsOut: [], topTokens: expect.arrayContaining([{ id: 1, text: '⟨1⟩', count: 1, lift: expect.any(Number) }]) }, components: [] })
     expect((await workspace.getTokenDetails(id, 1, 0)).susceptibilities).toHaveLength(0)
     expect([...(await workspace.searchClusters(id, 1, '⟨1⟩', false))]).toEqual([-1, 0, 1].filter((cluster) => members(cluster).some((token) => idOf(token) === 1)))

@@ -1,8 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { clusteringConfigurationSchema, parseConfiguration } from '../../preload/configuration'
-import type { NewClustering, NewRun, StudyRecord } from '../../preload/records'
+import { clusteringSchema, parseConfiguration, suitClustering } from '../../preload/configuration'
+import type {
+  ClusteringDescription, GroupKind, LevelDescription, NewClustering, NewGroup, NewRun, RuleRecord, StudyRecord
+} from '../../preload/records'
 import type { Workspace } from '../../main/store/store'
 
 export const components = ['embed', 'head:0.0', 'mlp:0']
@@ -43,14 +45,132 @@ export const neighboursOf = (tokens: number, k: number): { indices: Int32Array; 
   distances: Float32Array.from({ length: tokens * k }, (_, at) => (at % k) + 0.5)
 })
 
-/** Two clusters, 0 of tokens 0 to 4 and 1 of the next five; the others are left over. */
+const flat = { kind: 'cluster', parent: null, stability: null, strengths: null } as const
+
+/** By ACL: two clusters, 0 of tokens 0 to 4 and 1 of the next five; the others are left over. */
 export const clusteringOf = (tokens: number): NewClustering => ({
-  name: 'k = 3', configuration: clusteringConfigurationSchema.parse({ neighbours: 3, minSize: 20, whiten: false }), seed: 7, ending: '200 rejections in a row', attempts: 203, edges: 40, volume: 61.5,
+  name: 'k = 3', configuration: suitClustering(
+    clusteringSchema.parse({ method: 'acl', neighbours: 3, minSize: 20, whiten: false }), tokens
+  ), seed: 7,
+  ending: '200 rejections in a row', attempts: 203, edges: 40, volume: 61.5,
   clusters: [
-    { order: 0, seed: 2, members: Int32Array.of(0, 1, 2, 3, 4), conductance: 0.25, conductanceWhenCut: 0.2 },
-    { order: 1, seed: 7, members: Int32Array.of(5, 6, 7, 8, 9), conductance: 0.5, conductanceWhenCut: 0.4 }
+    { order: 0, ...flat, seed: 2, members: Int32Array.of(0, 1, 2, 3, 4), conductance: 0.25, conductanceWhenCut: 0.2 },
+    { order: 1, ...flat, seed: 7, members: Int32Array.of(5, 6, 7, 8, 9), conductance: 0.5, conductanceWhenCut: 0.4 }
   ],
-  leftover: { kind: 'main body', members: Int32Array.from({ length: tokens - 10 }, (_, i) => i + 10) }
+  leftover: { kind: 'main body', members: Int32Array.from({ length: tokens - 10 }, (_, i) => i + 10) },
+  stability: null, modularity: null, sweep: []
+})
+
+const stretch = (from: number, to: number): Int32Array => Int32Array.from({ length: to - from }, (_, i) => from + i)
+
+/** Strengths that tell tokens of a group apart: 1 at the first, and less and less. */
+const strengthsFrom = (members: Int32Array, least: number): Float32Array =>
+  Float32Array.from(members, (_, i) => 1 - ((1 - least) * i) / members.length)
+
+const community = (
+  order: number, kind: GroupKind, parent: number | null, [from, to]: readonly [number, number], stability: number,
+  conductance: number
+): NewGroup => {
+  const members = stretch(from, to)
+  return {
+    order, kind, parent, seed: null, members, conductance, conductanceWhenCut: null, stability,
+    strengths: strengthsFrom(members, stability)
+  }
+}
+
+/**
+ * A tree of communities of 20 tokens or more: region 5 of tokens 0 to 12, in it neighbourhood 4 (clusters 0 and 1, of
+ * five each) and cluster 2 (of three); cluster 3 (of three) is in nothing, and the others are left over.
+ */
+export const treeOf = (tokens: number): NewClustering => ({
+  name: 'a tree', configuration: suitClustering(
+    clusteringSchema.parse({ neighbours: 3, minSize: 3, whiten: false, resolution: 8 }), tokens
+  ), seed: 7,
+  ending: 'a consensus of 4 partitions', attempts: 4, edges: 40, volume: 61.5,
+  clusters: [
+    community(0, 'cluster', 4, [0, 5], 0.9, 0.25), community(1, 'cluster', 4, [5, 10], 0.4, 0.5),
+    community(2, 'cluster', 5, [10, 13], 0.75, 0.5),
+    community(3, 'cluster', null, [13, 16], 0.25, 0.75), community(4, 'neighbourhood', 5, [0, 10], 0.7, 0.125),
+    community(5, 'region', null, [0, 13], 0.6, 0.0625)
+  ],
+  leftover: { kind: 'unclustered', members: stretch(16, tokens) },
+  stability: {
+    splits: 3, levels: [
+      { kind: 'region', groups: 1, stableGroups: 1, stableShare: 0.65, error: 0.05, nullShare: 0.125 },
+      { kind: 'neighbourhood', groups: 1, stableGroups: 1, stableShare: 0.5, error: 0.25, nullShare: 0 },
+      { kind: 'cluster', groups: 4, stableGroups: 2, stableShare: 0.4, error: 0.03125, nullShare: null }
+    ]
+  },
+  modularity: 0.375,
+  sweep: [
+    {
+      resolution: 4, groups: 3, stableGroups: 1, stableShare: 0.5, error: 0.125, nullShare: 0.25, detail: 0.5,
+      modularity: 0.5
+    },
+    {
+      resolution: 8, groups: 4, stableGroups: 2, stableShare: 0.4, error: null, nullShare: null, detail: 0.75,
+      modularity: 0.375
+    }
+  ]
+})
+
+const membersAt = (kind: GroupKind, tokens: number): [group: number, members: Int32Array][] => {
+  const { clusters, leftover } = treeOf(tokens)
+  const own = clusters.filter((group) => group.kind === kind).map(
+    ({ order, members }): [number, Int32Array] => [order, members]
+  )
+  return kind === 'cluster' ? [...own, [-1, leftover.members]] : own
+}
+
+/** The best rule of a group of `treeOf`, and its next best. */
+export const treeRules = (group: number): RuleRecord[] => [
+  {
+    conditions: [{ on: 'next', id: 2, text: ',' }, { on: 'subset', subset: 'law' }], recall: 0.5,
+    precision: (group + 1) / 8, f1: (group + 1) / (group + 5)
+  },
+  { conditions: [{ on: 'pattern', pattern: 'word-start' }], recall: 0.25, precision: 0.125, f1: 1 / 6 }
+]
+
+const treeLevel = (
+  kind: GroupKind, edges: readonly (readonly [from: number, to: number, weight: number])[], tokens: number
+): LevelDescription => {
+  const groups = membersAt(kind, tokens)
+  const [membership, centralPlace] = [new Int32Array(tokens).fill(-1), new Int32Array(tokens)]
+  for (const [group, members] of groups) {
+    members.forEach((token, at) => {
+      membership[token] = group
+      centralPlace[token] = members.length - 1 - at
+    })
+  }
+  const means = groups.flatMap(
+    ([, members]) =>
+      components.map((_, column) => members.reduce((sum, token) => sum + value(token, column), 0) / members.length)
+  )
+  return {
+    kind, membership, centralPlace, boundary: Float32Array.from({ length: tokens }, (_, token) => token / 100),
+    toward: new Int32Array(tokens).fill(-2),
+    caught: Uint8Array.from({ length: tokens }, (_, token) => Number(token % 3 !== 0)),
+    groups: Int32Array.from(groups, ([group]) => group),
+    means: Float32Array.from(means), standardDeviations: new Float32Array(means.length),
+    rules: groups.map(([group]) => treeRules(group)),
+    edges: {
+      from: Int32Array.from(edges, ([from]) => from), to: Int32Array.from(edges, ([, to]) => to),
+      weights: Float64Array.from(edges, ([, , weight]) => weight)
+    },
+    positions: Float32Array.from(groups.flatMap(([group]) => [group, -group]))
+  }
+}
+
+/**
+ * A description of `treeOf`: groups from their last token outwards, and every third token not caught; with rules of
+ * what is left over, too.
+ */
+export const treeDescription = (tokens: number): ClusteringDescription => ({
+  patterns: Int32Array.from({ length: tokens }, (_, token) => (token < 13 ? 0b101 : 0b1)),
+  levels: [
+    treeLevel('cluster', [[-1, 0, 1], [0, 1, 3], [1, 2, 2]], tokens), treeLevel('neighbourhood', [], tokens),
+    treeLevel('region', [], tokens)
+  ]
 })
 
 export const diagnostic = (component: string, splitRHat: number | null = 1.01) => ({
@@ -58,8 +178,10 @@ export const diagnostic = (component: string, splitRHat: number | null = 1.01) =
   lossTrace: { first: 2, last: 3, min: 1, max: 4 }, failedChains: [{ chain: 1, draw: 3, step: 40, message: 'the loss is not finite' }], blocks: null
 })
 
-/** Stores a whole small run; returns its id. */
-export const storeRun = async (workspace: Workspace, rows = 4): Promise<string> => {
+/** Stores a whole small run with a clustering; returns its id. */
+export const storeRun = async (
+  workspace: Workspace, rows = 4, clustering = clusteringOf(5 * rows)
+): Promise<string> => {
   const { id } = await workspace.createRun(newRun())
   const tokens = rows * 5
   await workspace.transaction(id, async (writer) => {
@@ -83,7 +205,7 @@ export const storeRun = async (workspace: Workspace, rows = 4): Promise<string> 
     await writer.completeStage({ stage: 'neighbours', seconds: 1 })
   })
   await workspace.transaction(id, async (writer) => {
-    await writer.saveClustering(clusteringOf(tokens))
+    await writer.saveClustering(clustering)
     await writer.completeStage({ stage: 'cluster', seconds: 1 })
   })
   return id

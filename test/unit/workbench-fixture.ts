@@ -79,6 +79,6 @@ export const study = async (): Promise<{ readonly folder: string; readonly path:
 export const configuration = (draws = 8, changes: object = {}): object => ({
   model: 'model', rows: 'rows.json',
   sampler: { ...quickChains, stepSize: 1e-4, burnIn: 2, draws, stepsBetweenDraws: 6, estimator: 'two-chain' },
-  clustering: { neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 },
+  clustering: { method: 'acl', neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 },
   threads: 2, ...changes
 })

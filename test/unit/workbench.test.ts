@@ -2,6 +2,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { openWorkspace } from '../../main/store/store'
 import type { CallName, RunEntry } from '../../preload/contract'
+import { groupKinds } from '../../preload/records'
+import type { GroupKind } from '../../preload/records'
 import { newRun } from './store-fixture'
 import { configuration, memoryFile, openBench, study } from './workbench-fixture'
 import type { Bench } from './workbench-fixture'
@@ -199,6 +201,42 @@ describe('an engine that is not here', () => {
   })
 })
 
+/** Looks at every group of a tree as a window does, and whether what is said of it agrees. */
+const checkTree = async (
+  { ask }: Bench, where: { readonly run: string; readonly clustering: number }
+): Promise<void> => {
+  const { clustering, clusters } = await ask('clusters.overview', where)
+  expect(clustering.configuration.method).toBe('communities')
+  expect(clustering.clusters).toBeGreaterThan(1)
+  expect(clusters).toHaveLength(clustering.clusters + clustering.groupsAbove + Number(clustering.leftoverSize > 0))
+  const memberships = new Map(
+    await Promise.all(
+      groupKinds.map(async (level) => [level, await ask('tokens.membership', { ...where, level })] as const)
+    )
+  )
+  for (const { cluster, kind, size, parent, ruleF1 } of clusters.filter((entry) => entry.cluster >= 0)) {
+    const members = await ask('clusters.members', { ...where, cluster })
+    expect([...members]).toEqual(
+      [...memberships.get(kind as GroupKind)!.keys()].filter(
+        (token) => memberships.get(kind as GroupKind)![token] === cluster
+      )
+    )
+    expect(members).toHaveLength(size)
+    if (parent !== null) expect(clusters[parent].size).toBeGreaterThan(size)
+    const { rules, uncaught } = await ask('clusters.details', { ...where, cluster })
+    const { total } = await ask('clusters.tokens', { ...where, cluster, stratum: 'exceptions', limit: 1 })
+    expect([rules[0].f1, uncaught]).toEqual([ruleF1, total])
+  }
+  const strengths = await ask('tokens.strengths', where)
+  expect([...strengths].map(Number.isNaN)).toEqual([...memberships.get('cluster')!].map((cluster) => cluster < 0))
+  expect([...(await ask('graph.clusters', where)).clusters]).toEqual(clusters.map(({ cluster }) => cluster))
+  expect((await ask('runs.heatMap', where)).clusters.every((cluster) => cluster < clustering.clusters)).toBe(true)
+  const { adjustedRand, matches } = await ask('runs.compare', { left: where, right: where })
+  expect([adjustedRand, matches.map(({ left }) => left)]).toEqual(
+    [1, Array.from({ length: clustering.clusters }, (_, cluster) => cluster)]
+  )
+}
+
 describe('a run', () => {
   it('goes through its stages, is told as it goes, and can be looked at when it is done', async () => {
     const bench = await fresh({ settings: measured })
@@ -244,6 +282,17 @@ describe('a run', () => {
     expect(await ask('runs.compare', { left: { run, clustering: 1 }, right: { run, clustering: 1 } })).toMatchObject({ adjustedRand: 1 })
     const estimate = await ask('runs.estimate', { configuration: configuration(), baseFolder: place.folder })
     expect(estimate.basis).toContain('run "first"')
+
+    await ask(
+      'runs.recluster', { run, name: 'a tree', configuration: { neighbours: 8, minSize: 5, resolution: 4, seeds: 2 } }
+    )
+    expect((await ended(bench, run)).clusterings.map(({ name }) => name)).toEqual(
+      [expect.any(String), 'more', 'a tree']
+    )
+    await checkTree(bench, { run, clustering: 3 })
+    expect(
+      (await ask('runs.compare', { left: { run, clustering: 3 }, right: { run, clustering: 1 } })).tokens
+    ).toBe(920)
   })
 
   it('is paused with a checkpoint, and resumed to the same numbers as without', async () => {

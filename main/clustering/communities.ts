@@ -1,0 +1,200 @@
+import { totalmem } from 'node:os'
+import { openTeam, take, type Team } from '../base/team'
+import type { Graph } from './graph'
+import { leidenBytes, modularity, openLeiden, type OpenLeiden } from './leiden'
+import type { ClusteringPool } from './watched'
+
+/** How much coarser each level of a tree is than the one below it. */
+export const levelFactor = 4
+/** Steps of the ladder of resolutions that is climbed when none is given. */
+const ladderFactor = 2
+const coarsestResolution = 1 / 4
+/** Communities at resolution 1, about; their count grows in proportion to the resolution, whatever the number of tokens. */
+const communitiesAtOne = 20
+/** Run numbers are (variant, layer, vote) in one number. */
+const votesAtMost = 1000
+const layersAtMost = 1000
+/** Memory for the copies of the graph that worker threads hold. */
+const mostBytes = 4 * 2 ** 30
+
+/** One partition to make. */
+interface PartitionOrder {
+  readonly resolution: number
+  readonly run: number
+  /** Communities of the coarser layer, which those of this one do not cross. */
+  readonly within: Int32Array | undefined
+  /** Partitions to find a consensus of; none for one that votes itself. */
+  readonly votes: readonly Int32Array[]
+}
+
+/** Partitions of one graph, shared out among the members of a team. */
+export interface PartitionsTask {
+  readonly graph: Graph
+  /** Another number for another graph, so that a thread which has a graph in its kernel already need not copy it again. */
+  readonly graphNumber: number
+  readonly orders: readonly PartitionOrder[]
+  readonly seed: number
+  readonly team: Team
+  /** Orders that are done. */
+  readonly done: Int32Array
+}
+
+export interface PartitionMade {
+  readonly order: number
+  readonly communities: Int32Array
+  /** In the graph itself, at the order's resolution. */
+  readonly modularity: number
+}
+
+/** The graph with each weight times the share of partitions that have both ends in one community; pairs that none has are left out. */
+const consensusGraph = (graph: Graph, votes: readonly Int32Array[]): Graph => {
+  const { nodes } = graph
+  const starts = new Int32Array(nodes + 1)
+  const columns = new Int32Array(graph.columns.length)
+  const weights = new Float64Array(graph.weights.length)
+  const degrees = new Float64Array(nodes)
+  let end = 0
+  for (let i = 0; i < nodes; i++) {
+    for (let e = graph.starts[i]; e < graph.ends[i]; e++) {
+      const other = graph.columns[e]
+      let together = 0
+      for (const vote of votes) if (vote[i] === vote[other]) together++
+      if (together === 0) continue
+      const weight = (graph.weights[e] * together) / votes.length
+      columns[end] = other
+      weights[end++] = weight
+      degrees[i] += weight
+    }
+    starts[i + 1] = end
+  }
+  return { nodes, starts, ends: starts.subarray(1), columns: columns.subarray(0, end), weights: weights.subarray(0, end), degrees }
+}
+
+let opened: { readonly number: number; readonly leiden: OpenLeiden } | undefined
+
+/** One member's part of a team's partitions, in a worker thread. */
+export const makePartitions = ({ graph, graphNumber, orders, seed, team, done }: PartitionsTask): PartitionMade[] => {
+  const made: PartitionMade[] = []
+  for (let order = take(team); order < orders.length; order = take(team)) {
+    const { resolution, run, within, votes } = orders[order]
+    const settings = { resolution, seed, run, ...(within === undefined ? {} : { within }) }
+    if (votes.length === 0) {
+      if (opened?.number !== graphNumber) {
+        // The copy before is let go first: two of a large graph may not fit.
+        opened = undefined
+        opened = { number: graphNumber, leiden: openLeiden(graph) }
+      }
+      const { communities, quality } = opened.leiden.partition(settings)
+      made.push({ order, communities, modularity: quality })
+    } else {
+      const { communities } = openLeiden(consensusGraph(graph, votes)).partition(settings)
+      made.push({ order, communities, modularity: modularity(graph, communities, resolution) })
+    }
+    Atomics.add(done, 0, 1)
+  }
+  return made
+}
+
+/** A partition of the tokens at one resolution. */
+export interface Layer {
+  readonly resolution: number
+  /** Community of every token, by size; -1 for those in communities that are too small. */
+  readonly membership: Int32Array
+  /** Of all communities, small ones too. */
+  readonly modularity: number
+}
+
+/**
+ * The resolutions that layers are made at, ascending. A number asks for the levels of one tree; "auto" for all powers of two up to where
+ * communities would be no larger than the smallest size that counts.
+ */
+export const ladderOf = (resolution: number | 'auto', levels: number, tokens: number, minSize: number): number[] => {
+  if (resolution !== 'auto') return Array.from({ length: levels }, (_, level) => resolution / levelFactor ** (levels - 1 - level))
+  const finest = Math.max(coarsestResolution * levelFactor ** (levels - 1), tokens / (minSize * communitiesAtOne))
+  const ladder: number[] = []
+  for (let next = coarsestResolution; next <= finest; next *= ladderFactor) ladder.push(next)
+  return ladder
+}
+
+/** Indices of the layers of a tree whose finest layer is `finest`, coarse to fine. */
+export const levelsOf = (ladder: readonly number[], finest: number, levels: number): number[] =>
+  Array.from({ length: levels }, (_, level) => ladder.indexOf(ladder[finest] / levelFactor ** (levels - 1 - level))).filter((index) => index >= 0)
+
+/** Bytes of one thread's copy of a graph; while a consensus is made there are two, and the graph of the consensus. */
+const threadBytes = (nodes: number, entries: number): number => 2 * leidenBytes(nodes, entries) + 12 * entries
+
+/** Threads that make partitions: as many as there is memory for. */
+const membersFor = (nodes: number, entries: number, threads: number): number =>
+  Math.max(1, Math.min(threads, Math.floor(Math.min(mostBytes, totalmem() / 4) / threadBytes(nodes, entries))))
+
+/** Bytes of all threads' copies of a graph of `nodes` tokens and so many directed entries. */
+export const kernelBytes = (nodes: number, entries: number, threads: number): number => membersFor(nodes, entries, threads) * threadBytes(nodes, entries)
+
+export interface LayersInput {
+  readonly graph: Graph
+  readonly ladder: readonly number[]
+  readonly seeds: number
+  readonly minSize: number
+  readonly seed: number
+  /** Number of the matrix among those that are clustered for one result: each draws words of its own. */
+  readonly variant: number
+  readonly pool: ClusteringPool
+  readonly onProgress?: ((fraction: number) => void) | undefined
+}
+
+const progressMilliseconds = 250
+let graphsNumbered = 0
+
+const withoutSmall = (communities: Int32Array, minSize: number): Int32Array => {
+  const sizes = new Int32Array(communities.reduce((most, community) => Math.max(most, community), -1) + 1)
+  for (const community of communities) sizes[community]++
+  return communities.map((community) => (sizes[community] < minSize ? -1 : community))
+}
+
+const shared = (values: Int32Array): Int32Array => {
+  const copy = new Int32Array(new SharedArrayBuffer(values.byteLength))
+  copy.set(values)
+  return copy
+}
+
+/**
+ * Partitions of a graph by modularity (Leiden: Traag, Waltman, van Eck 2019) at every resolution of a ladder. Each layer lies within the
+ * one that is `levelFactor` times as coarse, where the ladder has it, so those make a tree. A layer is the consensus of `seeds` partitions:
+ * once more Leiden, on the graph whose weights are multiplied by the share of them in which both ends are together (Lancichinetti and
+ * Fortunato 2012). A function of graph, ladder, seed and variant to the last bit, whatever the threads.
+ */
+export const makeLayers = async ({ graph, ladder, seeds, minSize, seed, variant, pool, onProgress }: LayersInput): Promise<Layer[]> => {
+  const graphNumber = ++graphsNumbered
+  const members = membersFor(graph.nodes, graph.columns.length, pool.size)
+  const done = new Int32Array(new SharedArrayBuffer(4))
+  const orderCount = ladder.length * (seeds === 1 ? 1 : seeds + 1)
+  const made = new Map<number, PartitionMade>()
+  const runOf = (layer: number, vote: number): number => (variant * layersAtMost + layer) * votesAtMost + vote
+  const perform = async (orders: readonly PartitionOrder[]): Promise<PartitionMade[]> => {
+    const team = openTeam(members)
+    const results = await pool.runOn(members, { kind: 'partitions', task: { graph, graphNumber, orders, seed, team, done } })
+    return results.flatMap((result) => (result.kind === 'partitions' ? result.made : [])).sort((a, b) => a.order - b.order)
+  }
+  const coarserOf = (layer: number): number => ladder.indexOf(ladder[layer] / levelFactor)
+  const timer = setInterval(() => onProgress?.(Atomics.load(done, 0) / orderCount), progressMilliseconds)
+  try {
+    let waiting = [...ladder.keys()]
+    while (waiting.length > 0) {
+      const next = waiting.filter((layer) => coarserOf(layer) < 0 || made.has(coarserOf(layer)))
+      const order = (layer: number, vote: number, votes: readonly Int32Array[]): PartitionOrder =>
+        ({ resolution: ladder[layer], run: runOf(layer, vote), within: made.get(coarserOf(layer))?.communities, votes })
+      const votes = await perform(next.flatMap((layer) => Array.from({ length: seeds }, (_, vote) => order(layer, vote, []))))
+      const ofLayer = (at: number): Int32Array[] => votes.slice(at * seeds, (at + 1) * seeds).map(({ communities }) => shared(communities))
+      const agreed = seeds === 1 ? votes : await perform(next.map((layer, at) => order(layer, votesAtMost - 1, ofLayer(at))))
+      next.forEach((layer, at) => made.set(layer, { ...agreed[at], communities: shared(agreed[at].communities) }))
+      waiting = waiting.filter((layer) => !made.has(layer))
+    }
+  } finally {
+    clearInterval(timer)
+  }
+  onProgress?.(1)
+  return ladder.map((resolution, layer) => {
+    const { communities, modularity: quality } = made.get(layer)!
+    return { resolution, membership: withoutSmall(communities, minSize), modularity: quality }
+  })
+}

@@ -1,0 +1,101 @@
+import { philoxWords } from '../base/philox'
+import { eigenDecomposition } from './preprocess'
+
+/** Counters of the normals: METHOD section 4, with a purpose of our own. */
+const stream = 8 * 2 ** 24
+
+/** Covariance of χ̂ over tokens [columns, columns], in units of the columns' standard deviations. */
+export interface Spread {
+  readonly deviations: Float64Array
+  readonly covariance: Float64Array
+}
+
+const deviationsOf = (matrix: Float32Array, width: number): { means: Float64Array; deviations: Float64Array } => {
+  const count = matrix.length / width
+  const means = new Float64Array(width)
+  const squares = new Float64Array(width)
+  for (let at = 0; at < matrix.length; at++) means[at % width] += matrix[at] / count
+  for (let at = 0; at < matrix.length; at++) squares[at % width] += (matrix[at] - means[at % width]) ** 2 / count
+  return { means, deviations: squares.map((square) => Math.sqrt(square) || 1) }
+}
+
+/** Σ x xᵀ / count [width, width] over rows of `width` numbers, each of which `row` fills in. */
+const covarianceOf = (count: number, width: number, row: (token: number, into: Float64Array) => void): Float64Array => {
+  const values = new Float64Array(width)
+  const sums = new Float64Array(width * width)
+  for (let token = 0; token < count; token++) {
+    row(token, values)
+    for (let i = 0; i < width; i++) for (let j = 0; j <= i; j++) sums[i * width + j] += values[i] * values[j]
+  }
+  for (let i = 0; i < width; i++) for (let j = 0; j <= i; j++) sums[j * width + i] = sums[i * width + j] /= count
+  return sums
+}
+
+/** The spread of a matrix [tokens, width]. */
+export const spreadOf = (matrix: Float32Array, width: number): Spread => {
+  const { means, deviations } = deviationsOf(matrix, width)
+  const covariance = covarianceOf(matrix.length / width, width, (token, into) => {
+    for (let c = 0; c < width; c++) into[c] = (matrix[token * width + c] - means[c]) / deviations[c]
+  })
+  return { deviations, covariance }
+}
+
+/**
+ * Covariance of the noise of χ̂, in the units of its spread, as one half of the draws shows it: a half differs from the whole by as much as
+ * the whole differs from the truth.
+ */
+export const noiseOf = ({ deviations }: Spread, whole: Float32Array, half: Float32Array): Float64Array => {
+  const width = deviations.length
+  return covarianceOf(whole.length / width, width, (token, into) => {
+    for (let c = 0; c < width; c++) into[c] = (half[token * width + c] - whole[token * width + c]) / deviations[c]
+  })
+}
+
+/** A root of a covariance [width, width], with what rounding left below zero taken for zero: rows of it times normals have that covariance. */
+const rootOf = (covariance: Float64Array, width: number): Float64Array => {
+  const { eigenvalues, vectors } = eigenDecomposition(covariance, width)
+  return vectors.map((value, at) => value * Math.sqrt(Math.max(0, eigenvalues[at % width])))
+}
+
+/** Standard normals of one token: Box and Muller, from a counter of its own. */
+const drawNormals = (seed: number, token: number, kind: number, words: Uint32Array, into: Float64Array): void => {
+  philoxWords(seed, 0, token, kind, stream, words)
+  for (let c = 0; c < into.length; c += 2) {
+    const radius = Math.sqrt(-2 * Math.log((words[c] + 1) / 2 ** 32))
+    const angle = (2 * Math.PI * words[c + 1]) / 2 ** 32
+    into[c] = radius * Math.cos(angle)
+    if (c + 1 < into.length) into[c + 1] = radius * Math.sin(angle)
+  }
+}
+
+/** Which matrix of the cloud: χ̂ from all draws, or from one half of them. */
+export type CloudPart = 'whole' | 0 | 1
+
+/**
+ * A cloud without clusters to compare with, [tokens, columns]: Gaussian rows of the covariance of the signal (that of χ̂ less its noise), to
+ * which each half of the draws adds Gaussian noise of its own, of twice the covariance of the noise of the whole. `noises` are those of
+ * all halves.
+ */
+export const shapelessMatrix = ({ deviations, covariance }: Spread, noises: readonly Float64Array[], tokens: number, seed: number, part: CloudPart): Float32Array => {
+  const width = deviations.length
+  const noise = covariance.map((_, at) => noises.reduce((sum, own) => sum + own[at], 0) / noises.length)
+  const signal = rootOf(covariance.map((value, at) => value - noise[at]), width)
+  const ofHalf = rootOf(noise.map((value) => 2 * value), width)
+  // The whole is the mean of its halves.
+  const shares = part === 'whole' ? [0.5, 0.5] : part === 0 ? [1, 0] : [0, 1]
+  const terms = [{ root: signal, share: 1 }, { root: ofHalf, share: shares[0] }, { root: ofHalf, share: shares[1] }]
+  const matrix = new Float32Array(new SharedArrayBuffer(4 * tokens * width))
+  const words = new Uint32Array(2 * Math.ceil(width / 2))
+  const normals = new Float64Array(width)
+  const row = new Float64Array(width)
+  for (let token = 0; token < tokens; token++) {
+    row.fill(0)
+    terms.forEach(({ root, share }, kind) => {
+      if (share === 0) return
+      drawNormals(seed, token, kind, words, normals)
+      for (let i = 0; i < width; i++) for (let j = 0; j < width; j++) row[i] += share * root[i * width + j] * normals[j]
+    })
+    for (let c = 0; c < width; c++) matrix[token * width + c] = row[c] * deviations[c]
+  }
+  return matrix
+}

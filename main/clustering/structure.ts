@@ -1,0 +1,213 @@
+import type { ClusteringConfiguration } from '../../preload/configuration'
+import { groupKinds, stableFrom } from '../../preload/records'
+import type { GroupKind, LevelStability, NewClustering, NewGroup, ResolutionPoint } from '../../preload/records'
+import { levelsOf, type Layer } from './communities'
+import type { Discovery } from './discover'
+import { TokenEdges } from './edges'
+import type { Neighbours } from './neighbours'
+import { levelStability, stabilityOf, stableParts, type SplitMemberships, type Stability, type StableParts } from './stability'
+import { kindsOf, treeOf, type TreeGroup } from './tree'
+
+/** The finest resolution where none is given and the draws were not split, so that none can be found. */
+const usualResolution = 8
+
+/** One matrix clustered: by acl a layer of its clusters, by communities one for every resolution of the ladder. */
+export interface Partitioned {
+  readonly layers: readonly Layer[]
+  readonly edges: number
+  readonly volume: number
+  /** Seeds tried, or partitions made. */
+  readonly attempts: number
+  /** By acl: what the search came to. */
+  readonly discovery: Discovery | null
+}
+
+/** Layers of the halves of the draws, split by split; and of a cloud without clusters and its halves. */
+export interface Comparisons {
+  readonly splits: readonly (readonly [readonly Layer[], readonly Layer[]])[]
+  readonly shapeless: { readonly whole: readonly Layer[]; readonly halves: readonly [readonly Layer[], readonly Layer[]] } | null
+}
+
+export interface StructureInput extends Comparisons {
+  readonly configuration: ClusteringConfiguration
+  readonly tokens: number
+  readonly whole: Partitioned
+  /** Those of the whole. */
+  readonly neighbours: Neighbours
+}
+
+export type Structure = Omit<NewClustering, 'name' | 'seed'>
+
+/** Groups of one kind, and what of them recurs; null where the draws were not split. */
+interface Level {
+  readonly kind: GroupKind
+  readonly groups: readonly TreeGroup[]
+  readonly stability: Stability | null
+  readonly parts: StableParts | null
+}
+
+interface Tree {
+  readonly groups: readonly TreeGroup[]
+  readonly levels: readonly Level[]
+}
+
+/** Indices of a tree's layers by kind. */
+type Places = ReadonlyMap<GroupKind, number>
+
+const membershipsAt = (splits: Comparisons['splits'], layer: number): SplitMemberships =>
+  splits.map(([first, second]) => [first[layer].membership, second[layer].membership])
+
+const judged = (groups: readonly TreeGroup[], places: Places, splits: Comparisons['splits'], tokens: number): Tree => ({
+  groups,
+  levels: [...places].map(([kind, layer]): Level => {
+    const own = groups.filter((group) => group.kind === kind)
+    const members = own.map((group) => group.members)
+    const stability = splits.length === 0 ? null : stabilityOf(members, membershipsAt(splits, layer), tokens)
+    return { kind, groups: own, stability, parts: stability === null ? null : stableParts(members, stability, tokens) }
+  })
+})
+
+/** What the stable groups of a level say of a token: Σ share · log₂(1 / share), in bits. One group of all tokens says nothing. */
+const detailOf = ({ groups, stability }: Level, tokens: number): number =>
+  groups.reduce((sum, { members }, group) => {
+    if (stability === null || stability.stability[group] < stableFrom) return sum
+    const share = members.length / tokens
+    return sum - share * Math.log2(share)
+  }, 0)
+
+const finest = <T>(levels: readonly T[]): T => levels[levels.length - 1]
+
+const nullShares = (tree: Tree | null): ReadonlyMap<GroupKind, number> =>
+  new Map(tree?.levels.flatMap(({ kind, parts }) => (parts === null ? [] : [[kind, parts.stableShare] as const])))
+
+interface Candidate {
+  readonly layer: Layer
+  readonly tree: Tree
+  readonly shapeless: Tree | null
+  readonly detail: number
+  readonly levelsMade: number
+}
+
+const candidateAt = (finestLayer: number, { configuration, tokens, whole, splits, shapeless }: StructureInput): Candidate => {
+  const ladder = whole.layers.map(({ resolution }) => resolution)
+  const indices = levelsOf(ladder, finestLayer, configuration.method === 'communities' ? configuration.levels : 1)
+  const kinds = kindsOf(indices.length)
+  const places = new Map(kinds.map((kind, level) => [kind, indices[level]]))
+  const treeIn = (layers: readonly Layer[]): TreeGroup[] => treeOf(indices.map((index) => layers[index].membership))
+  const tree = judged(treeIn(whole.layers), places, splits, tokens)
+  const nothing = shapeless === null ? null : judged(treeIn(shapeless.whole), places, [shapeless.halves], tokens)
+  const detail = detailOf(finest(tree.levels), tokens) - (nothing === null ? 0 : detailOf(finest(nothing.levels), tokens))
+  return { layer: whole.layers[finestLayer], tree, shapeless: nothing, detail, levelsMade: indices.length }
+}
+
+const pointOf = ({ layer, tree, shapeless, detail }: Candidate): ResolutionPoint | null => {
+  const { parts, kind } = finest(tree.levels)
+  if (parts === null) return null
+  const { groups, stableGroups, stableShare, error } = parts
+  return { resolution: layer.resolution, groups, stableGroups, stableShare, error, nullShare: nullShares(shapeless).get(kind) ?? null, detail, modularity: layer.modularity }
+}
+
+/** Whether what recurs at a resolution is more than the shape of the cloud: without clusters, less than half as much recurs. */
+const isTelling = ({ tree, shapeless }: Candidate): boolean => {
+  const [own, nothing] = [finest(tree.levels).parts, shapeless === null ? null : finest(shapeless.levels).parts]
+  return own !== null && own.stableShare > 2 * (nothing?.stableShare ?? 0)
+}
+
+/** The one whose clusters say most; those that leave no room for the levels above them do not count, where others do. */
+const choose = (candidates: readonly Candidate[], levels: number, usual: number): Candidate => {
+  const whole = candidates.filter(({ levelsMade }) => levelsMade === levels)
+  const eligible = whole.length > 0 ? whole : candidates
+  const telling = eligible.filter(isTelling).sort((a, b) => b.detail - a.detail)
+  if (telling.length > 0) return telling[0]
+  const distance = ({ layer: { resolution } }: Candidate): number => Math.abs(Math.log(resolution / usual))
+  return [...eligible].sort((a, b) => distance(a) - distance(b))[0]
+}
+
+/** Conductance of every group in the graph of all tokens, from the kept distances. */
+const conductancesOf = (groups: readonly TreeGroup[], tokens: number, neighbours: Neighbours, symmetrize: ClusteringConfiguration['symmetrize']): Float64Array => {
+  const levels = groupKinds.map((kind) => {
+    const membership = new Int32Array(tokens).fill(-1)
+    for (const group of groups) if (group.kind === kind) for (const token of group.members) membership[token] = group.order
+    return membership
+  })
+  const [cut, volume] = [new Float64Array(groups.length), new Float64Array(groups.length)]
+  const edges = new TokenEdges(neighbours, tokens, symmetrize)
+  let total = 0
+  for (let token = 0; token < tokens; token++) {
+    const count = edges.load(token)
+    let degree = 0
+    for (let i = 0; i < count; i++) degree += edges.weights[i]
+    total += degree
+    for (const membership of levels) {
+      const own = membership[token]
+      if (own < 0) continue
+      volume[own] += degree
+      for (let i = 0; i < count; i++) if (membership[edges.to[i]] !== own) cut[own] += edges.weights[i]
+    }
+  }
+  return cut.map((weight, group) => (weight === 0 ? 0 : weight / Math.min(volume[group], total - volume[group])))
+}
+
+const recordsOf = ({ levels }: Tree, shapeless: Tree | null): LevelStability[] => {
+  const shares = nullShares(shapeless)
+  return levels.flatMap(({ kind, parts }) => (parts === null || parts.groups === 0 ? [] : [levelStability(kind, parts, shares.get(kind) ?? null)]))
+}
+
+/** Stability and strengths by the number of the group. */
+const measuresOf = ({ levels }: Tree): ReadonlyMap<number, Pick<NewGroup, 'stability' | 'strengths'>> =>
+  new Map(levels.flatMap(({ groups, stability }) => groups.map(({ order }, at) =>
+    [order, { stability: stability?.stability[at] ?? null, strengths: stability?.strengths[at] ?? null }] as const)))
+
+const unmeasured = { stability: null, strengths: null }
+
+const leftOver = (groups: readonly TreeGroup[], tokens: number): Int32Array => {
+  const taken = new Uint8Array(tokens)
+  for (const { kind, members } of groups) if (kind === 'cluster') for (const token of members) taken[token] = 1
+  return Int32Array.from(taken.keys()).filter((token) => taken[token] === 0)
+}
+
+const communitiesOf = (input: StructureInput, configuration: Extract<ClusteringConfiguration, { method: 'communities' }>): Structure => {
+  const { tokens, whole, splits, neighbours } = input
+  const auto = configuration.resolution === 'auto'
+  const candidates = (auto ? [...whole.layers.keys()] : [whole.layers.length - 1]).map((layer) => candidateAt(layer, input))
+  const chosen = choose(candidates, configuration.levels, usualResolution)
+  const { layer, tree, shapeless } = chosen
+  const conductances = conductancesOf(tree.groups, tokens, neighbours, configuration.symmetrize)
+  const measures = measuresOf(tree)
+  const points = auto ? candidates.flatMap((candidate) => pointOf(candidate) ?? []) : []
+  const { edges, volume, attempts } = whole
+  return {
+    configuration: { ...configuration, resolution: layer.resolution },
+    ending: `communities at resolution ${layer.resolution}, ${!auto ? 'as given' : points.length === 0 ? 'the usual one' : `the best of ${points.length}`}`,
+    attempts, edges, volume,
+    clusters: tree.groups.map((group) => ({ ...group, ...(measures.get(group.order) ?? unmeasured), seed: null, conductance: conductances[group.order], conductanceWhenCut: null })),
+    leftover: { kind: 'unclustered', members: leftOver(tree.groups, tokens) },
+    stability: splits.length === 0 ? null : { splits: splits.length, levels: recordsOf(tree, shapeless) },
+    modularity: layer.modularity,
+    sweep: points
+  }
+}
+
+const localClustersOf = (input: StructureInput, { clusters, leftover, ending, attempts }: Discovery): Structure => {
+  const { configuration, tokens, whole: { edges, volume }, splits, shapeless } = input
+  const places: Places = new Map([['cluster', 0]])
+  const asGroups = (sets: readonly Int32Array[]): TreeGroup[] => sets.map((members, order) => ({ order, kind: 'cluster', parent: null, members }))
+  const tree = judged(asGroups(clusters.map(({ members }) => members)), places, splits, tokens)
+  const nothing = shapeless === null ? null : judged(treeOf([shapeless.whole[0].membership]), places, [shapeless.halves], tokens)
+  const measures = measuresOf(tree)
+  return {
+    configuration, ending, attempts, edges, volume, leftover, modularity: null, sweep: [],
+    clusters: clusters.map((cluster) => ({ ...cluster, kind: 'cluster', parent: null, ...(measures.get(cluster.order) ?? unmeasured) })),
+    stability: splits.length === 0 ? null : { splits: splits.length, levels: recordsOf(tree, nothing) }
+  }
+}
+
+/**
+ * What a clustering comes to once the whole, the halves of the draws and a cloud without clusters are all partitioned: clusters and the
+ * groups above them, how far each recurs, and of resolutions that were tried the one whose tree says most of a token.
+ */
+export const structureOf = (input: StructureInput): Structure => {
+  const { configuration, whole } = input
+  if (configuration.method === 'communities') return communitiesOf(input, configuration)
+  return localClustersOf(input, whole.discovery!)
+}

@@ -1,0 +1,166 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { deserialize, serialize } from 'node:v8'
+import { writeFileAtomically } from '../base/files'
+import { partitionTokens } from '../clustering/cluster'
+import type { ClusteringProgress, DiscoveryState, Neighbours } from '../clustering/cluster'
+import { chooseColumns } from '../clustering/preprocess'
+import { noiseOf, shapelessMatrix, spreadOf } from '../clustering/shapeless'
+import { structureOf } from '../clustering/structure'
+import type { Comparisons, Partitioned, Structure } from '../clustering/structure'
+import type { ClusteringPool } from '../clustering/watched'
+import { comparisonsOf, wholeVariant, type Variant } from '../clustering/variants'
+import type { ClusterRequest } from './messages'
+
+/** What one matrix came to, kept until the clustering is put together. */
+interface Kept {
+  readonly partitioned: Partitioned
+  /** Of a half: the covariance of the noise that it shows. */
+  readonly noise: Float64Array | null
+}
+
+interface CheckpointFile<T> {
+  readonly fingerprint: string
+  readonly content: T
+}
+
+const checkpointPath = (folder: string, fingerprint: string, what: string): string => join(folder, `${what}-${fingerprint.slice(0, 16)}.checkpoint`)
+
+/** A checkpoint of the same clustering; undefined where there is none, or one that cannot be read. */
+const readCheckpoint = async <T>(folder: string, fingerprint: string, what: string): Promise<T | undefined> => {
+  try {
+    const file = deserialize(await readFile(checkpointPath(folder, fingerprint, what))) as CheckpointFile<T>
+    return file.fingerprint === fingerprint ? file.content : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const writeCheckpoint = <T>(folder: string, fingerprint: string, what: string, content: T): Promise<void> =>
+  writeFileAtomically(checkpointPath(folder, fingerprint, what), serialize({ fingerprint, content } satisfies CheckpointFile<T>))
+
+/** The matrices at hand; those of a half come and go. */
+export interface Matrices {
+  readonly tokens: number
+  readonly whole: Float32Array
+  readonly half: Float32Array | undefined
+}
+
+interface PerformOptions {
+  readonly neighbours: Neighbours | undefined
+  readonly onNeighbours: (neighbours: Neighbours) => void
+  readonly onProgress: (progress: ClusteringProgress) => void
+  readonly signal: AbortSignal
+}
+
+type OpenPool = (threads: number) => ClusteringPool
+
+/** Partitions the matrices of one clustering after another, with a file in the run's folder for each that is done. */
+export class ClusterWork {
+  readonly #open: OpenPool | undefined
+  #fingerprint = ''
+  readonly #kept = new Map<string, Kept>()
+
+  /** `open` starts worker threads; those of the built program by default. */
+  constructor(open?: OpenPool) {
+    this.#open = open
+  }
+
+  #begin(fingerprint: string): void {
+    if (this.#fingerprint !== fingerprint) this.#kept.clear()
+    this.#fingerprint = fingerprint
+  }
+
+  /** Whether a variant is done, here or by a process before this one. */
+  async has({ folder, fingerprint }: Pick<ClusterRequest, 'folder' | 'fingerprint'>, { name }: Variant): Promise<boolean> {
+    this.#begin(fingerprint)
+    if (this.#kept.has(name)) return true
+    const kept = await readCheckpoint<Kept>(folder, fingerprint, name)
+    if (kept === undefined) return false
+    this.#kept.set(name, kept)
+    return true
+  }
+
+  /** Partitions one matrix; `whole` only ever with the neighbours that are kept of it. */
+  async perform(request: ClusterRequest, variant: Variant, matrices: Matrices, options: PerformOptions): Promise<void> {
+    const { folder, fingerprint } = request
+    this.#begin(fingerprint)
+    if ((variant.kind !== 'whole' || options.neighbours !== undefined) && (await this.has(request, variant))) return
+    const { matrix, components, noise } = this.#prepare(request, variant, matrices)
+    const partitioned = await this.#partition(request, variant, { matrix, components, tokens: matrices.tokens }, options)
+    const kept = { partitioned, noise }
+    this.#kept.set(variant.name, kept)
+    await writeCheckpoint(folder, fingerprint, variant.name, kept)
+  }
+
+  #prepare({ columns, components: all, seed }: ClusterRequest, variant: Variant, { whole, half, tokens }: Matrices): Pick<Kept, 'noise'> & ReturnType<typeof chooseColumns> {
+    const chosen = chooseColumns(whole, all, columns)
+    if (variant.kind === 'whole') return { ...chosen, noise: null }
+    const spread = spreadOf(chosen.matrix, chosen.components.length)
+    if (variant.kind === 'half') {
+      const own = chooseColumns(half!, all, columns)
+      return { ...own, noise: noiseOf(spread, chosen.matrix, own.matrix) }
+    }
+    const noises = [...this.#kept.values()].flatMap(({ noise }) => (noise === null ? [] : [noise]))
+    return { components: chosen.components, matrix: shapelessMatrix(spread, noises, tokens, seed, variant.part), noise: null }
+  }
+
+  /** With checkpoints of a search by acl, which is long; other partitions begin anew. */
+  async #partition(
+    { folder, fingerprint, everySeconds, configuration, seed, threads }: ClusterRequest, variant: Variant,
+    input: { readonly matrix: Float32Array; readonly components: readonly string[]; readonly tokens: number }, options: PerformOptions
+  ): Promise<Partitioned> {
+    const { neighbours: known, onNeighbours, onProgress, signal } = options
+    const own = variant.kind === 'whole' ? known : undefined
+    const search = `discovery-${variant.name}`
+    const checkpoint = variant.kind === 'whole' && known === undefined ? undefined : await readCheckpoint<DiscoveryState>(folder, fingerprint, search)
+    let latest: DiscoveryState | undefined
+    let writtenAt = performance.now()
+    const write = async (): Promise<void> => {
+      if (latest === undefined) return
+      writtenAt = performance.now()
+      await writeCheckpoint(folder, fingerprint, search, latest)
+    }
+    try {
+      const { neighbours: found, ...partitioned } = await partitionTokens({
+        ...input, configuration, seed, threads, variant: variant.number,
+        ...(own === undefined ? {} : { neighbours: own }),
+        ...(checkpoint === undefined ? {} : { checkpoint }),
+        ...(variant.kind === 'whole' ? { onNeighbours } : {}),
+        onCheckpoint: async (state) => {
+          latest = state
+          if (performance.now() - writtenAt >= 1000 * everySeconds) await write()
+        },
+        onProgress,
+        signal
+      }, this.#open)
+      if (variant.kind === 'whole') onNeighbours(found)
+      return partitioned
+    } catch (error) {
+      if (signal.aborted) await write()
+      throw error
+    }
+  }
+
+  #layersOf(name: string): Partitioned['layers'] {
+    return this.#kept.get(name)!.partitioned.layers
+  }
+
+  #comparisons(parts: number): Comparisons {
+    const variants = comparisonsOf(parts)
+    if (variants.length === 0) return { splits: [], shapeless: null }
+    const splits: (readonly [Partitioned['layers'], Partitioned['layers']])[] = []
+    for (const variant of variants) {
+      if (variant.kind === 'half' && variant.half === 0) splits.push([this.#layersOf(variant.name), this.#layersOf(`half-${variant.split}-1`)])
+    }
+    return { splits, shapeless: { whole: this.#layersOf('shapeless-whole'), halves: [this.#layersOf('shapeless-0'), this.#layersOf('shapeless-1')] } }
+  }
+
+  /** Puts together what was partitioned, with all of the comparisons that so many parts make (none for 0), and forgets it. */
+  finish({ configuration }: Pick<ClusterRequest, 'configuration'>, parts: number, tokens: number, neighbours: Neighbours): Structure {
+    const { partitioned } = this.#kept.get(wholeVariant.name)!
+    const structure = structureOf({ configuration, tokens, neighbours, whole: partitioned, ...this.#comparisons(parts) })
+    this.#kept.clear()
+    return structure
+  }
+}

@@ -1,0 +1,40 @@
+import type { RunProgress } from '../../preload/contract'
+import type { RunRecord } from '../../preload/records'
+import { comparisonsOf, type Variant } from '../clustering/variants'
+import type { Workspace } from '../store/store'
+import type { ClusterRequest } from './messages'
+import { comparisonProgress } from './progress'
+import type { Compute } from './session'
+import { sendHalf } from './transfer'
+
+interface CompareOptions {
+  readonly signal: AbortSignal
+  readonly onProgress: (progress: RunProgress) => void
+}
+
+const wordsOf = (variant: Variant, splits: number): string => {
+  if (variant.kind === 'half') return `half ${variant.half + 1} of split ${variant.split + 1} of ${splits}`
+  return variant.kind === 'shapeless' && variant.part === 'whole' ? 'a cloud without clusters' : 'half of a cloud without clusters'
+}
+
+/**
+ * Clusters what a clustering is compared with, in a compute process that has clustered the whole: the halves of the draws, of which the run
+ * keeps so many parts, and a cloud without clusters. Those that are done already, also by a process before, are passed over.
+ */
+export const compareWith = async (
+  compute: Compute, workspace: Workspace, run: RunRecord, request: ClusterRequest, parts: number, { signal, onProgress }: CompareOptions
+): Promise<void> => {
+  const variants = comparisonsOf(parts)
+  const splits = variants.filter((variant) => variant.kind === 'half' && variant.half === 0).length
+  const startedAt = Date.now()
+  for (const [at, variant] of variants.entries()) {
+    if (await compute.call('isClustered', { ...request, variant })) continue
+    if (variant.kind === 'half') await sendHalf(workspace, run, compute, variant.parts)
+    const off = compute.on('clustering', (report) => onProgress(comparisonProgress(report, { at, of: variants.length, words: wordsOf(variant, splits), startedAt })))
+    try {
+      await compute.call('cluster', { ...request, variant }, { signal })
+    } finally {
+      off()
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import type { ClusteringConfiguration } from './configuration'
+import { patternWords } from './contract-explore'
+import type { ClusterNumber, GroupKind, LeftoverKind, LevelStability, RuleCondition } from './records'
+import { stableFrom } from './records'
+
+const tokenNames = { token: 'token', previous: 'previous token', next: 'next token' } as const
+
+const conditionWords = (condition: RuleCondition): string => {
+  switch (condition.on) {
+    case 'token': case 'previous': case 'next': return `${tokenNames[condition.on]} ${JSON.stringify(condition.text)}`
+    case 'subset': return condition.subset === '' ? 'no subset' : `subset ${condition.subset}`
+    case 'pattern': return Object.hasOwn(patternWords, condition.pattern)
+      ? patternWords[condition.pattern as keyof typeof patternWords]
+      : condition.pattern
+    case 'position': return condition.from === condition.to
+      ? `at position ${condition.from} of its row`
+      : `among positions ${condition.from} to ${condition.to} of its row`
+  }
+}
+
+/**
+ * What a rule asks of a token, in words: `next token " the" and subset law`. Token texts are JSON strings. "" for no
+ * condition.
+ */
+export const ruleWords = (conditions: readonly RuleCondition[]): string => conditions.map(conditionWords).join(' and ')
+
+/** Settings of a clustering in words, as reports, the terminal and names of clusterings show them. */
+export const clusteringWords = (configuration: ClusteringConfiguration): string => {
+  const { method, neighbours, symmetrize, whiten, minSize } = configuration
+  const own = method === 'acl'
+    ? [`alpha ${configuration.alpha}`, `epsilon ${configuration.epsilon}`, `${configuration.rule} rule`]
+    : [
+      `resolution ${configuration.resolution}`,
+      `${configuration.levels} ${configuration.levels === 1 ? 'level' : 'levels'}`
+    ]
+  const graph = [`${neighbours} neighbours`, symmetrize, ...(whiten ? ['whitened'] : [])]
+  return [method === 'acl' ? 'ACL' : 'communities', ...graph, ...own, `at least ${minSize} tokens`].join(', ')
+}
+
+const nouns: Readonly<Record<GroupKind, readonly [one: string, several: string]>> = {
+  cluster: ['cluster', 'clusters'], neighbourhood: ['neighbourhood', 'neighbourhoods'], region: ['region', 'regions']
+}
+
+/** "1 region", "12 clusters". */
+export const groupCount = (kind: GroupKind, count: number): string => `${count} ${nouns[kind][count === 1 ? 0 : 1]}`
+
+/** A group's own name: "Cluster 7", "Region 41", "Main body". */
+export const groupName = (kind: GroupKind | LeftoverKind, cluster: ClusterNumber): string => {
+  const noun = kind.charAt(0).toUpperCase() + kind.slice(1)
+  return kind === 'main body' || kind === 'unclustered' ? noun : `${noun} ${cluster}`
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(0)} %`
+
+/**
+ * How much of one level recurs when the draws are split: "9 of 12 clusters are stable, with 62 % ± 3 % of the tokens
+ * (2 % in a cloud without clusters)".
+ */
+export const stabilityWords = (
+  { kind, groups, stableGroups, stableShare, error, nullShare }: LevelStability
+): string => {
+  const share = `${percent(stableShare)}${error === null ? '' : ` ± ${percent(error)}`} of the tokens`
+  const chance = nullShare === null ? '' : ` (${percent(nullShare)} in a cloud without clusters)`
+  return `${stableGroups} of ${groupCount(kind, groups)} ${groups === 1 ? 'is' : 'are'} stable, with ${share}${chance}`
+}
+
+/** Whether a group's stability is so low that it may not be there; false where it is not known. */
+export const mayNotBeThere = (stability: number | null): boolean => stability !== null && stability < stableFrom

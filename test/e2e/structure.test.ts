@@ -1,0 +1,194 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Browser, Locator, Page } from 'playwright-core'
+import { createServer } from 'vite'
+import type { ViteDevServer } from 'vite'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { projectRoot } from '../../main/base/entries'
+import { clusterRows, describeInBrowser, launchBrowser } from './harness'
+
+/** What the window shows of structure, on the synthetic workspace of the preview: no main side is there. */
+describeInBrowser('the window on a tree of clusters', () => {
+  const cache = mkdtempSync(join(tmpdir(), 'spectroscope-preview-'))
+  let server: ViteDevServer
+  let browser: Browser
+  let page: Page
+  const errors: string[] = []
+
+  beforeAll(async () => {
+    server = await createServer({
+      configFile: join(projectRoot, 'test', 'host', 'preview.vite.ts'), cacheDir: cache, logLevel: 'error',
+      server: { host: '127.0.0.1', port: 0 }
+    })
+    await server.listen()
+    browser = await launchBrowser()
+  })
+  afterAll(async () => {
+    await browser.close()
+    await server.close()
+    rmSync(cache, { recursive: true, force: true })
+  })
+  beforeEach(async () => {
+    const address = server.httpServer?.address()
+    if (typeof address !== 'object' || address === null) throw new Error('the preview has no address')
+    page = await browser.newPage({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' })
+    page.on('pageerror', ({ message }) => errors.push(message))
+    await page.goto(`http://127.0.0.1:${address.port}/preview.html?clusters=60&tokens=6000&latency=0`)
+    await page.getByRole('row', { name: /^demo/ }).first().waitFor()
+  })
+  afterEach(async () => {
+    await page.close()
+    expect(errors.splice(0)).toEqual([])
+  })
+
+  const button = (within: Page | Locator, name: string | RegExp): Locator =>
+    within.getByRole('button', { name, ...(typeof name === 'string' ? { exact: true } : {}) })
+  const tree = (): Locator => page.getByRole('tree', { name: 'Clusters' })
+  const explore = async (): Promise<void> => {
+    await button(page.getByRole('navigation'), 'Explore').click()
+    await page.getByRole('grid', { name: /^Contexts of/ }).locator('mark').first().waitFor()
+  }
+  /** The row that the keys are at: its level, whether it is open, and its words. */
+  const current = async (list = tree()): Promise<{ level: string | null; open: string | null; words: string }> => {
+    const id = await list.getAttribute('aria-activedescendant')
+    const row = page.locator(`#${id}`)
+    const [level, open] = await Promise.all([row.getAttribute('aria-level'), row.getAttribute('aria-expanded')])
+    return { level, open, words: (await row.locator('.unseen-by-eye').first().textContent()) ?? '' }
+  }
+  const runSettings = async (name: RegExp): Promise<void> => {
+    await button(page, name).click()
+    await page.getByRole('tab', { name: 'Settings' }).click()
+  }
+
+  it('folds and unfolds by arrows, and goes from group to group', async () => {
+    await explore()
+    await tree().focus()
+    await page.keyboard.press('Home')
+    const region = await current()
+    expect(region).toMatchObject({ level: '1', open: 'true' })
+    expect(region.words).toMatch(/region \d+, .*\d+ clusters, .*stability 0\.\d\d/)
+    const all = await clusterRows(page).count()
+
+    await page.keyboard.press('ArrowLeft')
+    expect(await current()).toEqual({ ...region, open: 'false' })
+    await page.keyboard.press('ArrowRight')
+    expect(await current()).toEqual(region)
+    expect(await clusterRows(page).count()).toBe(all)
+    await page.keyboard.press('ArrowRight')
+    expect((await current()).level).toBe('2')
+    await page.keyboard.press('ArrowLeft')
+    await expect.poll(async () => (await current()).level).toMatch(/[12]/)
+    while ((await current()).level !== '1') await page.keyboard.press('ArrowLeft')
+    expect((await current()).words).toBe(region.words)
+    await page.keyboard.press('End')
+    expect((await current()).words).toMatch(/^Main body/)
+  })
+
+  it('unfolds what is opened elsewhere, and shows the groups around it', async () => {
+    await explore()
+    await tree().focus()
+    await page.keyboard.press('Home')
+    while ((await current()).open !== null) await page.keyboard.press('ArrowRight')
+    const cluster = await current()
+    const path = page.getByRole('navigation', { name: 'Groups around it' })
+    expect(await path.getByRole('button').count()).toBe(Number(cluster.level) - 1)
+    await page.keyboard.press('Control+k')
+    await page.getByRole('combobox', { name: 'Command' }).fill('Fold all groups')
+    await page.keyboard.press('Enter')
+    await page.locator('.row.holds').waitFor()
+    await path.getByRole('button').last().click()
+    await expect.poll(async () => (await current()).level).toBe(String(Number(cluster.level) - 1))
+  })
+
+  it('takes a name for a region, shows it on its clusters, counts clusters only, and undoes it', async () => {
+    await explore()
+    await page.getByText('5 of 60 labelled').waitFor()
+    await tree().focus()
+    await page.keyboard.press('Home')
+    await page.keyboard.press('n')
+    await page.keyboard.type('everything of one kind')
+    await page.keyboard.press('Shift+Enter')
+    const named = tree().getByRole('treeitem', { name: /^everything of one kind, region \d+, .*labelled/ })
+    await named.waitFor()
+    await page.keyboard.press('ArrowRight')
+    const path = page.getByRole('navigation', { name: 'Groups around it' })
+    await button(path, 'everything of one kind').waitFor()
+    await page.getByText('5 of 60 labelled').waitFor()
+    await page.keyboard.press('Control+z')
+    await page.locator('.toast', { hasText: /Undone: label region \d+ “everything of one kind”/ }).waitFor()
+    await named.waitFor({ state: 'detached' })
+  })
+
+  it('lists one level, by stability, and finds groups that may not be there', async () => {
+    await explore()
+    await page.getByRole('combobox', { name: 'List as' }).selectOption('region')
+    const list = page.getByRole('listbox', { name: 'Clusters' })
+    await list.getByRole('option').first().waitFor()
+    await page.getByRole('combobox', { name: 'Sort by' }).selectOption('stability')
+    const words = await list.getByRole('option').locator('.unseen-by-eye:first-child').allTextContents()
+    const stabilities = words.flatMap((each) => /stability (\d\.\d\d)/.exec(each)?.slice(1).map(Number) ?? [])
+    expect(stabilities.length).toBeGreaterThan(2)
+    expect(stabilities).toEqual([...stabilities].sort((a, b) => b - a))
+    for (const [index, value] of stabilities.entries()) {
+      expect(words[index].includes('may not be there'), words[index]).toBe(value < 0.5)
+    }
+
+    await page.getByRole('combobox', { name: 'List as' }).selectOption('tree')
+    await page.getByRole('searchbox', { name: 'Search clusters' }).fill('stable<0.5 level:cluster')
+    await page.getByText(/^\d+ found$/).waitFor()
+    const clusters = tree().getByRole('treeitem', { name: /^(Cluster \d+|.*, cluster \d+),/ })
+    const found = await clusters.locator('.unseen-by-eye:first-child').allTextContents()
+    expect(found.length).toBeGreaterThan(0)
+    for (const each of found) expect(each).toContain('may not be there')
+  })
+
+  it('says what rules leave out, and how strong each member is', async () => {
+    await explore()
+    const rules = page.getByRole('region', { name: 'Rules' })
+    await rules.getByRole('row').nth(1).waitFor()
+    const link = button(rules, /^\d+ exceptions? to the best rule$/)
+    const [count] = /\d+/.exec(await link.innerText()) ?? ['']
+    await link.click()
+    const shown = page.getByRole('group', { name: 'Which tokens are shown' })
+    await expect.poll(() => button(shown, 'Exceptions').getAttribute('aria-pressed')).toBe('true')
+    await expect.poll(() => page.getByRole('grid', { name: /^Contexts of/ }).getAttribute('aria-rowcount')).toBe(count)
+    await button(shown, 'Core').click()
+    const strength = page.getByText(/^strength [01]\.\d\d: with it in \d of 6 halves of the draws$/)
+    await strength.first().waitFor({ state: 'attached' })
+  })
+
+  it('says quietly what was not measured', async () => {
+    await explore()
+    await page.getByRole('combobox', { name: 'Clustering' }).selectOption('1')
+    await page.getByRole('listbox', { name: 'Clusters' }).getByRole('option').first().waitFor()
+    await page.getByText('stability not measured').waitFor()
+    expect(await page.getByRole('combobox', { name: 'List as' }).count()).toBe(0)
+    const shown = page.getByRole('group', { name: 'Which tokens are shown' })
+    for (const name of ['Core', 'Edge', 'Exceptions']) expect(await button(shown, name).isDisabled(), name).toBe(true)
+  })
+
+  it('takes a resolution from the plot, by keyboard, by click and from its table', async () => {
+    await runSettings(/^Progress, diagnostics, settings: demo/)
+    const again = page.getByRole('region', { name: 'Cluster again' })
+    const tried = again.getByRole('slider', { name: 'Resolutions that were tried' })
+    const resolution = again.getByLabel('resolution', { exact: true })
+    await tried.focus()
+    await page.keyboard.press('End')
+    const last = /^resolution (\S+):/.exec((await tried.getAttribute('aria-valuetext')) ?? '')?.[1]
+    await page.keyboard.press('Enter')
+    expect(await resolution.inputValue()).toBe(last)
+    await tried.click({ position: { x: 46, y: 60 } })
+    const first = Number(await resolution.inputValue())
+    expect(first).toBeLessThan(Number(last))
+    await again.getByText('Values as a table').click()
+    await again.getByRole('button', { name: /^Use resolution/ }).nth(1).click()
+    expect(Number(await resolution.inputValue())).toBeGreaterThan(first)
+
+    await again.getByLabel('method', { exact: true }).selectOption('acl')
+    await again.getByLabel('alpha', { exact: true }).waitFor()
+    expect(await resolution.count()).toBe(0)
+    await tried.click({ position: { x: 46, y: 60 } })
+    expect(Number(await resolution.inputValue())).toBe(first)
+  })
+})

@@ -1,0 +1,111 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { inProcessPool } from '../../main/base/pool'
+import type { Neighbours } from '../../main/clustering/cluster'
+import type { Structure } from '../../main/clustering/structure'
+import { executeTask } from '../../main/clustering/tasks'
+import { comparisonsOf, wholeVariant, type Variant } from '../../main/clustering/variants'
+import { ClusterWork } from '../../main/pipeline/cluster-work'
+import type { ClusterRequest } from '../../main/pipeline/messages'
+import { communitiesOf, configurationOf, randomNumbers } from './clustering-fixture'
+
+const [tokens, width] = [240, 5]
+const { normal } = randomNumbers(6)
+const truth = Float32Array.from({ length: tokens * width }, (_, at) => 4 * Math.floor(at / width / 40) * (at % width === 0 ? 1 : 0.3) + normal())
+const parts = [0, 1, 2, 3].map(() => truth.map((value) => value + 0.3 * normal()))
+const meanOf = (some: readonly number[]): Float32Array => truth.map((_, at) => some.reduce((sum, part) => sum + parts[part][at], 0) / some.length)
+const whole = meanOf([0, 1, 2, 3])
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cluster-work-'))
+})
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+const requestOf = (changes: Partial<ClusterRequest> = {}): ClusterRequest => ({
+  configuration: communitiesOf({ resolution: 4, seeds: 2, neighbours: 10, minSize: 5 }), columns: [0, 1, 2, 3, 4], components: ['a', 'b', 'c', 'd', 'e'],
+  seed: 3, threads: 1, folder, everySeconds: 0, fingerprint: 'f'.repeat(64), ...changes
+})
+
+/** A process: what it has, and which variants it really clustered. */
+class Process {
+  readonly work = new ClusterWork(() => inProcessPool(executeTask))
+  neighbours: Neighbours | undefined
+  readonly performed: string[] = []
+
+  async perform(request: ClusterRequest, variant: Variant): Promise<void> {
+    const half = variant.kind === 'half' ? meanOf(variant.parts) : undefined
+    let begun = false
+    await this.work.perform(request, variant, { tokens, whole, half }, {
+      neighbours: this.neighbours,
+      onNeighbours: (found) => (this.neighbours = found),
+      onProgress: () => (begun = true),
+      signal: new AbortController().signal
+    })
+    if (begun) this.performed.push(variant.name)
+  }
+
+  async all(request: ClusterRequest, upTo = Infinity): Promise<void> {
+    const variants = [wholeVariant, ...comparisonsOf(4)]
+    for (const variant of variants.slice(0, upTo)) if (variant.kind === 'whole' || !(await this.work.has(request, variant))) await this.perform(request, variant)
+  }
+
+  finish(request: ClusterRequest): Structure {
+    return this.work.finish(request, 4, tokens, this.neighbours!)
+  }
+}
+
+const expectedOf = async (request: ClusterRequest): Promise<Structure> => {
+  const process = new Process()
+  await process.all(request)
+  return process.finish(request)
+}
+
+describe('clustering the whole and what it is compared with', () => {
+  it.each([['communities', requestOf().configuration], ['acl', configurationOf({ stability: true, neighbours: 10, minSize: 5 })]] as const)(
+    'comes to the same when another process goes on at any point: %s', async (_, configuration) => {
+      const elsewhere = await mkdtemp(join(tmpdir(), 'cluster-work-'))
+      const expected = await expectedOf(requestOf({ configuration, folder: elsewhere }))
+      await rm(elsewhere, { recursive: true, force: true })
+      expect(expected.stability?.splits).toBe(3)
+      const before = new Process()
+      for (let upTo = 1; upTo <= 10; upTo++) {
+        await before.all(requestOf({ configuration }), upTo)
+        const after = new Process()
+        after.neighbours = before.neighbours
+        await after.all(requestOf({ configuration }))
+        expect(after.finish(requestOf({ configuration }))).toEqual(expected)
+      }
+    })
+
+  it('does again what has no file, or a damaged one, and nothing else', async () => {
+    const first = new Process()
+    await first.all(requestOf())
+    const names = await readdir(folder)
+    await writeFile(join(folder, names.find((name) => name.startsWith('half-1-0'))!), 'damaged')
+    await rm(join(folder, names.find((name) => name.startsWith('shapeless-0'))!))
+    const second = new Process()
+    second.neighbours = first.neighbours
+    await second.all(requestOf())
+    expect(second.performed).toEqual(['half-1-0', 'shapeless-0'])
+    expect(second.finish(requestOf())).toEqual(first.finish(requestOf()))
+  })
+
+  it('takes nothing from a clustering with another fingerprint', async () => {
+    const first = new Process()
+    await first.all(requestOf())
+    const other = requestOf({ fingerprint: 'e'.repeat(64), seed: 4 })
+    await first.all(other)
+    expect(first.finish(other)).toEqual(await expectedOf({ ...other, fingerprint: 'd'.repeat(64) }))
+  })
+
+  it('says nothing of stability where the draws have no parts', async () => {
+    const process = new Process()
+    await process.perform(requestOf(), wholeVariant)
+    const { stability, clusters } = process.work.finish(requestOf(), 0, tokens, process.neighbours!)
+    expect(stability).toBeNull()
+    expect(clusters.length).toBeGreaterThan(1)
+  })
+})
