@@ -5,13 +5,19 @@ import { volume, type Graph } from './graph'
 import { pageBytes } from './kernel-memory'
 
 export interface LeidenSettings {
-  /** γ of the modularity Q = Σ_c [w_c / 2m - γ (d_c / 2m)²]: w_c is twice the weight inside community c, d_c its degree, 2m the sum of all degrees. */
+  /**
+   * γ of the modularity Σ_c [w_c / 2m - γ (d_c / 2m)²]: w_c is twice the weight inside community c, d_c the sum of its
+   * degrees, 2m the sum of all.
+   */
   readonly resolution: number
   /** Seed of the run's Philox words, an integer in [0, 2⁵³). */
   readonly seed: number
   /** Number of this attempt, below 2³²: another attempt draws other words. */
   readonly run: number
-  /** Communities of a coarser level: those of the result each lie within one of them. Degrees and total weight stay the whole graph's. */
+  /**
+   * Communities of a coarser level. Each community found lies within one of these; degrees and total weight stay the
+   * whole graph's.
+   */
   readonly within?: Int32Array
 }
 
@@ -54,9 +60,9 @@ interface LeidenKernel {
   readonly split: () => number
 }
 
-/** Last word of the random counters (METHOD section 4, purpose 7). */
-const stream = 7 * 2 ** 24
-/** Most iterations of a run. Beyond the fifth, each adds less than 0.03 % to the modularity of the graphs that test/bench/communities.ts makes. */
+/** Last word of the random counters (METHOD section 4, purpose 9). */
+const stream = 9 * 2 ** 24
+/** On the graphs of test/bench/communities.ts, further iterations add less than 0.03 % to modularity each. */
 const mostIterations = 5
 /** Weights below the range of float32 are raised to its smallest normal number. */
 const smallestWeight = 2 ** -126
@@ -69,9 +75,10 @@ const abort = (): never => {
   throw new Error('The kernel of the communities failed.')
 }
 
-const instantiate = (): LeidenKernel =>
-  new WebAssembly.Instance(new WebAssembly.Module(readFileSync(kernelPath('clustering', 'leiden'))), { env: { abort } })
-    .exports as unknown as LeidenKernel
+const instantiate = (): LeidenKernel => {
+  const module = new WebAssembly.Module(readFileSync(kernelPath('clustering', 'leiden')))
+  return new WebAssembly.Instance(module, { env: { abort } }).exports as unknown as LeidenKernel
+}
 
 /** Modularity of any partition of the graph. */
 export const modularity = (graph: Graph, communities: Int32Array, resolution: number): number => {
@@ -94,49 +101,87 @@ export const modularity = (graph: Graph, communities: Int32Array, resolution: nu
   return inside / total - resolution * squares
 }
 
-/** Renumbers communities by size, largest first; equal ones keep their order. */
-const bySize = (communities: Int32Array, count: number): Int32Array => {
+/**
+ * Communities of the tokens, numbered by size. `found` are the communities of the kernel's nodes, which stand for
+ * `tokens`.
+ */
+const numberBySize = (found: Int32Array, tokens: Int32Array, count: number): Int32Array => {
+  const communities = new Int32Array(found.length)
   const sizes = new Int32Array(count)
-  for (const community of communities) sizes[community]++
-  const next = new Int32Array(communities.length + 2)
-  for (const size of sizes) next[communities.length - size + 1]++
+  for (let node = 0; node < found.length; node++) {
+    communities[tokens[node]] = found[node]
+    sizes[found[node]]++
+  }
+  // The next number of a community of each size, largest first.
+  const next = new Int32Array(found.length + 2)
+  for (const size of sizes) next[found.length - size + 1]++
   for (let i = 1; i < next.length; i++) next[i] += next[i - 1]
-  const numbers = sizes.map((size) => next[communities.length - size]++)
-  return communities.map((community) => numbers[community])
+  const numbers = new Int32Array(count).fill(-1)
+  return communities.map((community) => {
+    if (numbers[community] < 0) numbers[community] = next[found.length - sizes[community]]++
+    return numbers[community]
+  })
+}
+
+/** The tokens in breadth-first order along edges, so that neighbours are near one another in memory. */
+const breadthFirst = ({ nodes, starts, ends, columns }: Graph): Int32Array => {
+  const order = new Int32Array(nodes)
+  const reached = new Uint8Array(nodes)
+  let last = 0
+  const reach = (token: number): void => {
+    if (reached[token] === 1) return
+    reached[token] = 1
+    order[last++] = token
+  }
+  for (let token = 0, at = 0; token < nodes; token++) {
+    for (reach(token); at < last; at++) for (let e = starts[order[at]]; e < ends[order[at]]; e++) reach(columns[e])
+  }
+  return order
 }
 
 const inStretches = (length: number, work: (from: number, to: number) => void): void => {
   for (let from = 0; from < length; from += stretch) work(from, Math.min(length, from + stretch))
 }
 
-/** Copies the rows of a graph to where the kernel has them, closed up. */
-const copyRows = ({ nodes, starts, ends, columns, weights }: Graph, buffer: ArrayBuffer, startsAt: number, rowsAt: number): void => {
-  const packed = new Int32Array(buffer, startsAt, nodes + 1)
-  const integers = new Int32Array(buffer, rowsAt)
-  const floats = new Float32Array(buffer, rowsAt)
-  let at = 0
-  for (let i = 0; i < nodes; i++) {
-    const length = ends[i] - starts[i]
-    for (let e = starts[i]; e < ends[i]; e++, at++) {
-      integers[at] = columns[e]
+interface GraphPlaces {
+  readonly starts: number
+  readonly degrees: number
+  readonly rows: number
+}
+
+/** Copies a graph into the kernel's memory, without gaps between rows. Its nodes stand for `tokens`. */
+const copyGraph = (graph: Graph, tokens: Int32Array, buffer: ArrayBuffer, places: GraphPlaces): void => {
+  const { nodes, starts, ends, columns, weights, degrees } = graph
+  const nodeOf = new Int32Array(nodes)
+  for (let node = 0; node < nodes; node++) nodeOf[tokens[node]] = node
+  const packed = new Int32Array(buffer, places.starts, nodes + 1)
+  const ordered = new Float64Array(buffer, places.degrees, nodes)
+  const integers = new Int32Array(buffer, places.rows)
+  const floats = new Float32Array(buffer, places.rows)
+  for (let node = 0, at = 0; node < nodes; node++) {
+    const token = tokens[node]
+    const length = ends[token] - starts[token]
+    for (let e = starts[token]; e < ends[token]; e++, at++) {
+      integers[at] = nodeOf[columns[e]]
       floats[at + length] = Math.max(weights[e], smallestWeight)
     }
     at += length
-    packed[i + 1] = at / 2
+    packed[node + 1] = at / 2
+    ordered[node] = degrees[token]
   }
 }
 
 /**
- * Loads a graph for the Leiden algorithm (Traag, Waltman and van Eck 2019). An iteration moves nodes to the communities where they gain most,
- * by a queue; refines every community by random merges; and goes on with the graph of refined communities, the communities as its
- * start. As in the authors' program and in igraph, a merge is drawn in proportion to exp(gain / 0.01), the gain in units of edge weight. The
- * next iteration starts from the partition found, up to a bound or until no node moves. Every community of the result is connected.
+ * Loads a graph for the Leiden algorithm (Traag, Waltman and van Eck 2019). An iteration moves nodes to the
+ * communities where they gain most, refines every community by random merges, and repeats this on the graph of refined
+ * communities. A merge is drawn in proportion to exp(gain / 0.01), with gains in units of edge weight, as in the
+ * authors' program and igraph. Iterations end at a bound, or when no node moves. Every community found is connected.
  *
- * A partition is a function of the graph and its settings alone, to the last bit. Weights are rounded to float32, all sums are float64.
- * Throws a `clustering` error where WebAssembly's memory does not suffice.
+ * A partition depends on the graph and the settings alone, to the last bit. Weights are rounded to float32; sums are
+ * float64. Throws a `clustering` error if WebAssembly's memory is too small.
  */
 export const openLeiden = (graph: Graph): OpenLeiden => {
-  const { nodes, starts, ends, degrees } = graph
+  const { nodes, starts, ends } = graph
   const kernel = instantiate()
   let entries = 0
   for (let i = 0; i < nodes; i++) entries += ends[i] - starts[i]
@@ -149,10 +194,11 @@ export const openLeiden = (graph: Graph): OpenLeiden => {
   const refuse = (): never => {
     throw new SpectroscopeError(
       'clustering',
-      `Communities of ${nodes} tokens with ${entries} neighbours in all need more than WebAssembly's 4 GiB; lower "clustering.neighbours" or study fewer tokens.`
+      `Communities of ${nodes} tokens with ${entries} neighbours in all need more than WebAssembly's 4 GiB; ` +
+        'lower "clustering.neighbours" or study fewer tokens.'
     )
   }
-  const reserveAll = (widths: readonly number[]): readonly number[] => widths.map((width) => reserve(width * (nodes + 1)))
+  const reserveAll = (widths: readonly number[]): number[] => widths.map((width) => reserve(width * (nodes + 1)))
   const [startsAt, degreesAt, within] = reserveAll([4, 8, 4])
   // In the order of the kernel's parameters, from `membershipAt` on.
   const places = reserveAll([4, 4, 4, 4, 4, 8, 8, 4, 4, 4, 1, 4, 4, 8, 8, 4, 4, 8, 8, 4])
@@ -163,8 +209,8 @@ export const openLeiden = (graph: Graph): OpenLeiden => {
   } catch {
     refuse()
   }
-  copyRows(graph, kernel.memory.buffer, startsAt, rowsAt)
-  new Float64Array(kernel.memory.buffer, degreesAt, nodes).set(degrees)
+  const tokens = breadthFirst(graph)
+  copyGraph(graph, tokens, kernel.memory.buffer, { starts: startsAt, degrees: degreesAt, rows: rowsAt })
   kernel.begin(nodes, startsAt, degreesAt, rowsAt, ...places)
   const total = volume(graph)
 
@@ -195,7 +241,7 @@ export const openLeiden = (graph: Graph): OpenLeiden => {
     partition: ({ resolution, seed, run, within: coarse }, report = () => {}) => {
       kernel.open(seed >>> 0, Math.floor(seed / 2 ** 32), run, stream, total > 0 ? resolution / total : 0, end)
       if (coarse !== undefined) {
-        new Int32Array(kernel.memory.buffer, within, nodes).set(coarse)
+        new Int32Array(kernel.memory.buffer, within, nodes).set(tokens.map((token) => coarse[token]))
         inStretches(nodes, (from, to) => kernel.restrict(within, from, to) === 1 || refuse())
       }
       for (let iteration = 0, changed = true; changed && iteration < mostIterations; iteration++) {
@@ -203,7 +249,7 @@ export const openLeiden = (graph: Graph): OpenLeiden => {
         report((iteration + 1) / (mostIterations + 1))
       }
       const count = kernel.split()
-      const communities = bySize(new Int32Array(kernel.memory.buffer, membership, nodes), count)
+      const communities = numberBySize(new Int32Array(kernel.memory.buffer, membership, nodes), tokens, count)
       const quality = modularity(graph, communities, resolution)
       report(1)
       return { communities, count, quality }
@@ -215,5 +261,8 @@ export const openLeiden = (graph: Graph): OpenLeiden => {
 export const leiden = ({ graph, ...settings }: LeidenOrder, report?: (fraction: number) => void): Partition =>
   openLeiden(graph).partition(settings, report)
 
-/** Bytes that a partition needs beside the graph, at resolutions up to some hundreds. At any resolution, 40 for each entry would be enough. */
-export const leidenBytes = (nodes: number, entries: number): number => 140 * nodes + 30 * entries
+/**
+ * Bytes that a partition needs beside the graph, at resolutions up to some hundreds. At any resolution, 40 for each
+ * entry are enough.
+ */
+export const leidenBytes = (nodes: number, entries: number): number => 150 * nodes + 30 * entries

@@ -1,8 +1,8 @@
 import { philoxWords } from '../base/philox'
 import { eigenDecomposition } from './preprocess'
 
-/** Counters of the normals: METHOD section 4, with a purpose of our own. */
-const stream = 8 * 2 ** 24
+/** Last word of the random counters (METHOD section 4, purpose 10). */
+const stream = 10 * 2 ** 24
 
 /** Covariance of χ̂ over tokens [columns, columns], in units of the columns' standard deviations. */
 export interface Spread {

@@ -1,7 +1,7 @@
 """One partition by igraph's or leidenalg's Leiden algorithm, timed, for test/bench/communities.ts: prints JSON.
 
-Arguments: igraph or leidenalg, folder with the graph (starts and columns int32, weights float64), resolution, iterations (-1: until one changes
-nothing), seed.
+Arguments: igraph or leidenalg, folder with the graph (starts and columns int32, weights float64), resolution,
+iterations (-1: until one changes nothing), seed.
 """
 import json
 import random
@@ -40,8 +40,9 @@ if peer == 'igraph':
 else:
     import leidenalg
 
+    kind = leidenalg.RBConfigurationVertexPartition
     found = leidenalg.find_partition(
-        graph, leidenalg.RBConfigurationVertexPartition, weights='weight', resolution_parameter=resolution, n_iterations=iterations, seed=seed
+        graph, kind, weights='weight', resolution_parameter=resolution, n_iterations=iterations, seed=seed
     )
 seconds = time.perf_counter() - start
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -50,4 +51,5 @@ degrees = np.bincount(edges[:, 0], weights, nodes) + np.bincount(edges[:, 1], we
 inside = 2 * weights[communities[edges[:, 0]] == communities[edges[:, 1]]].sum()
 total = degrees.sum()
 quality = inside / total - resolution * ((np.bincount(communities, degrees) / total) ** 2).sum()
-print(json.dumps({'seconds': seconds, 'quality': quality, 'count': int(communities.max()) + 1, 'before': before, 'peak': peak}))
+count = int(communities.max()) + 1
+print(json.dumps({'seconds': seconds, 'quality': quality, 'count': count, 'before': before, 'peak': peak}))

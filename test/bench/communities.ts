@@ -15,7 +15,7 @@ import type { ClusteringResult, ClusteringTask } from '../../main/clustering/tas
 import { uniforms } from '../tiny-model'
 import { plantedMatrix } from './planted-matrix'
 
-/** One partition, in a process of its own so that the peak of memory is its own. */
+/** One partition, measured in its own process so that peak memory is its own. */
 export interface CommunitiesPoint {
   /** Folder with the graph: starts and columns (int32), weights (float64). */
   readonly folder: string
@@ -32,6 +32,12 @@ interface Measured {
   readonly peak: number
 }
 
+interface Size {
+  readonly tokens: number
+  readonly dimensions: number
+  readonly k: number
+}
+
 interface Side {
   readonly name: string
   readonly measure: (resolution: number, round: number) => Promise<Measured | string>
@@ -39,18 +45,25 @@ interface Side {
 
 const usualK = 45
 const resolutions = [1, 10]
-/** An exact search compares all pairs: above, neighbours are sought among few tokens. */
+/** An exact search compares all pairs. For more tokens, neighbours are sought among few. */
 const mostExact = 200_000
 const trees = 2
 const leafSize = 1024
 const patienceSeconds = 600
 /** Sides that take longer are measured once. */
 const longSeconds = 60
-/** leidenalg takes hours for more tokens, or for as many to the end. */
+/** For more tokens leidenalg takes hours: with two iterations, or to the end. */
 const mostLeidenalg = { iterations: 200_000, end: 20_000 }
 
-/** Divides the points in halves along random directions until parts are small; the parts are stretches of the order returned. */
-const divide = ({ values, count, dimensions }: Points, next: () => number): { order: Int32Array; ends: number[] } => {
+interface Division {
+  /** The points, part by part. */
+  readonly order: Int32Array
+  /** Where each part ends. */
+  readonly ends: readonly number[]
+}
+
+/** Halves the points along random directions until parts are small. */
+const divide = ({ values, count, dimensions }: Points, next: () => number): Division => {
   const order = Int32Array.from({ length: count }, (_, i) => i)
   const places = new Float64Array(count)
   const ends: number[] = []
@@ -75,7 +88,7 @@ const divide = ({ values, count, dimensions }: Points, next: () => number): { or
   return { order, ends }
 }
 
-/** The nearest of the tokens in a token's part of either of two random divisions, in place of the nearest of all. */
+/** The nearest tokens among those that share a part with a token in either of two random divisions. */
 const nearlyNearest = (points: Points, k: number): Neighbours => {
   const { values, count, dimensions } = points
   const indices = new Int32Array(count * k).fill(-1)
@@ -118,12 +131,14 @@ const search = async (points: Points, k: number, threads: number): Promise<Neigh
   return order.neighbours
 }
 
-/** Writes the graph of a planted matrix; returns how many entries it has. */
-const writeGraph = async (folder: string, tokens: number, dimensions: number, k: number, threads: number): Promise<number> => {
+/** Writes the graph of a planted matrix. Returns how many entries it has. */
+const writeGraph = async (folder: string, size: Size, threads: number): Promise<number> => {
+  const { tokens, dimensions, k } = size
   const names = Array.from({ length: dimensions }, (_, i) => `component ${i}`)
   const points = preprocess(plantedMatrix(tokens, dimensions), tokens, names, false)
   const graph = buildGraph({ points, neighbours: await search(points, k, threads), symmetrize: 'union' })
-  for (const part of ['starts', 'columns', 'weights'] as const) await writeFile(join(folder, part), new Uint8Array(graph[part].buffer))
+  const parts = ['starts', 'columns', 'weights'] as const
+  for (const part of parts) await writeFile(join(folder, part), new Uint8Array(graph[part].buffer))
   return graph.columns.length
 }
 
@@ -140,7 +155,7 @@ const readGraph = (folder: string): Graph => {
   return { nodes, starts, ends: starts.subarray(1), columns: new Int32Array(buffer('columns')), weights, degrees }
 }
 
-/** One partition of ours; prints JSON. */
+/** Makes one partition of ours; prints JSON. */
 export const measureCommunitiesPoint = (point: string): void => {
   const { folder, resolution, run } = JSON.parse(point) as CommunitiesPoint
   const graph = readGraph(folder)
@@ -148,10 +163,11 @@ export const measureCommunitiesPoint = (point: string): void => {
   const start = performance.now()
   const { quality, count } = openLeiden(graph).partition({ resolution, seed: 1, run })
   const seconds = (performance.now() - start) / 1000
-  console.log(JSON.stringify({ seconds, quality, count, before, peak: process.resourceUsage().maxRSS / 1024 } satisfies Measured))
+  const peak = process.resourceUsage().maxRSS / 1024
+  console.log(JSON.stringify({ seconds, quality, count, before, peak } satisfies Measured))
 }
 
-/** Runs a program that prints a measurement; in place of it, why there is none. */
+/** Runs a program that prints a measurement. Returns that, or why there is none. */
 const measureApart = async (program: string, args: readonly string[]): Promise<Measured | string> => {
   try {
     const { stdout } = await promisify(execFile)(program, args, { timeout: 1000 * patienceSeconds })
@@ -163,16 +179,18 @@ const measureApart = async (program: string, args: readonly string[]): Promise<M
 }
 
 const sidesOf = (folder: string, tokens: number, python: string): readonly Side[] => {
+  const script = join(projectRoot, 'test', 'bench', 'communities-peers.py')
+  const bench = join(projectRoot, 'out', 'bench', 'bench.js')
   const peer = (name: string, iterations: number): Side => ({
     name: iterations < 0 ? `${name}, to the end` : `${name}, ${iterations} iterations`,
     measure: (resolution, round) =>
-      measureApart(python, [join(projectRoot, 'test', 'bench', 'communities-peers.py'), name, folder, ...[resolution, iterations, round].map(String)])
+      measureApart(python, [script, name, folder, ...[resolution, iterations, round].map(String)])
   })
   const ours: Side = {
     name: 'ours',
     measure: (resolution, run) => {
       const point: CommunitiesPoint = { folder, resolution, run }
-      return measureApart(process.execPath, [join(projectRoot, 'out', 'bench', 'bench.js'), 'communities-point', '--point', JSON.stringify(point)])
+      return measureApart(process.execPath, [bench, 'communities-point', '--point', JSON.stringify(point)])
     }
   }
   return [
@@ -181,7 +199,26 @@ const sidesOf = (folder: string, tokens: number, python: string): readonly Side[
   ]
 }
 
-const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length
+const fastest = (rounds: readonly Measured[]): number => Math.min(...rounds.map(({ seconds }) => seconds))
+
+const meanQuality = (rounds: readonly Measured[]): number =>
+  rounds.reduce((sum, { quality }) => sum + quality, 0) / rounds.length
+
+const wordsOf = (side: readonly Measured[], ours: readonly Measured[]): string => {
+  const best = Math.max(...side.map(({ quality }) => quality))
+  const words = [
+    `${fastest(side).toFixed(2)} s`,
+    `modularity ${meanQuality(side).toFixed(5)} (best of ${side.length} ${best.toFixed(5)})`,
+    `${side[0].count} communities`,
+    `${Math.max(...side.map(({ peak }) => peak)).toFixed(0)} MiB, ${side[0].before.toFixed(0)} of it before`
+  ]
+  if (ours.length > 0) {
+    const difference = 100 * (meanQuality(ours) / meanQuality(side) - 1)
+    const faster = fastest(side) / fastest(ours)
+    words.push(`ours ${faster.toFixed(1)} times as fast, modularity ${difference.toFixed(2)} %`)
+  }
+  return words.join('; ')
+}
 
 const compare = async (folder: string, tokens: number, rounds: number, python: string): Promise<void> => {
   const sides = sidesOf(folder, tokens, python)
@@ -195,31 +232,26 @@ const compare = async (folder: string, tokens: number, rounds: number, python: s
         else found[at].push(measured)
       }
     }
-    const ours = found[0]
-    const least = (side: readonly Measured[]): number => Math.min(...side.map(({ seconds }) => seconds))
-    const quality = (side: readonly Measured[]): number => mean(side.map((each) => each.quality))
-    for (const [at, side] of found.entries()) {
-      if (side.length === 0) continue
-      const best = Math.max(...side.map((each) => each.quality))
-      const ratios = at === 0 ? '' : `; ours ${(least(side) / least(ours)).toFixed(1)} times as fast, modularity ${(100 * (quality(ours) / quality(side) - 1)).toFixed(2)} %`
-      console.log(
-        `  resolution ${resolution}, ${sides[at].name}: ${least(side).toFixed(2)} s, modularity ${quality(side).toFixed(5)} (best of ${side.length} ${best.toFixed(5)}), ` +
-          `${side[0].count} communities, ${Math.max(...side.map(({ peak }) => peak)).toFixed(0)} MiB of which ${side[0].before.toFixed(0)} before${ratios}`
-      )
-    }
+    found.forEach((side, at) => {
+      if (side.length === 0) return
+      console.log(`  resolution ${resolution}, ${sides[at].name}: ${wordsOf(side, at === 0 ? [] : found[0])}`)
+    })
   }
 }
 
 /**
- * `sizes`: tokens × dimensions, or tokens × dimensions × neighbours, of each comparison with igraph and leidenalg, in turns: the least time of all
- * rounds, and the mean modularity. Above 200,000 tokens, neighbours are the nearest in parts of some 1,000 tokens.
+ * Compares our partitions with those of igraph and leidenalg, in turns: the least time of all rounds, and the mean
+ * modularity. Each of `sizes` is tokens × dimensions, or tokens × dimensions × neighbours. Above 200,000 tokens,
+ * neighbours are sought in parts of some 1,000 tokens.
  */
-export const benchCommunities = async (sizes: readonly string[], rounds: number, threads: number, python: string): Promise<void> => {
-  for (const size of sizes) {
-    const [tokens, dimensions, k = usualK] = size.split('x').map(Number)
+export const benchCommunities = async (
+  sizes: readonly string[], rounds: number, threads: number, python: string
+): Promise<void> => {
+  for (const each of sizes) {
+    const [tokens, dimensions, k = usualK] = each.split('x').map(Number)
     const folder = await mkdtemp(join(tmpdir(), 'spectroscope-bench-'))
     try {
-      const entries = await writeGraph(folder, tokens, dimensions, k, threads)
+      const entries = await writeGraph(folder, { tokens, dimensions, k }, threads)
       console.log(`\ncommunities: ${tokens} × ${dimensions}, k = ${k}, ${entries} entries, ${rounds} rounds`)
       await compare(folder, tokens, rounds, python)
     } finally {

@@ -1,11 +1,11 @@
-// The Leiden algorithm (Traag, Waltman and van Eck 2019) for modularity at a resolution. An iteration moves nodes between communities
-// while that gains, refines each community from single nodes, makes a node of every refined community, and goes on with that smaller graph,
-// until every community is one node. Sums are in float64 and in the order of rows; random words are Philox4x32-10 of
-// (block, pass, run, stream).
+// The Leiden algorithm (Traag, Waltman and van Eck 2019) for modularity at a resolution. An iteration moves nodes
+// between communities while that gains, refines each community from single nodes, makes every refined community a
+// node, and goes on with that smaller graph until every community is one node. Sums are in float64, in the order of
+// rows. Random words are Philox4x32-10 of (block, pass, run, stream).
 //
-// Addresses are in bytes. A graph is starts: i32 [nodes + 1], degrees: f64 [nodes], and rows one after another: the columns of a row (i32),
-// then its weights (W: f32 in the graph as given, f64 in those made from it). It has no loops: a weight inside a node changes no gain,
-// and degrees count it.
+// Addresses are in bytes. A graph is starts: i32 [nodes + 1], degrees: f64 [nodes], and its rows, one after another:
+// the columns of a row (i32), then its weights (W: f32 in the given graph, f64 in the graphs made from it). There are
+// no loops: weight inside a node changes no gain, and degrees count it.
 
 // @ts-nocheck
 let w0: u32 = 0
@@ -57,36 +57,49 @@ function nextWord(): u32 {
   return word
 }
 
+/** Draws a number below `count`. */
+function choose(count: i32): i32 {
+  return <i32>((<u64>nextWord() * <u64>count) >> 32)
+}
+
 function nextPass(): void {
   pass++
   block = 0
   left = 0
 }
 
-/** Merges in the refinement are drawn in proportion to exp(gain / randomness), the gain in units of weight, as the paper's program and igraph do. */
+/**
+ * θ: merges are drawn in proportion to exp(gain / θ), with gains in units of edge weight as in the authors' program
+ * and igraph.
+ */
 const randomness: f64 = 0.01
-/** exp(-window) is nothing beside 1 in float64. */
+/** In float64, exp(-window) adds nothing to 1. */
 const window: f64 = 40
-/** Gains below this share of a node's degree may be rounding: without a bound, moves might never end. */
+/**
+ * A move must gain more than this share of the node's degree. Smaller gains may be rounding, and moves might never
+ * end.
+ */
 const tolerance: f64 = 1e-12
+/** Nodes in a block of a random order. Partitions are as good as with blocks of one node. */
+const blockNodes: i32 = 64
 
-// The graph as given.
+// The given graph.
 let baseNodes: i32 = 0
 let baseStarts: usize = 0
 let baseDegrees: usize = 0
 let baseRows: usize = 0
-/** i32 [nodes]: the partition that an iteration begins and ends with. */
+/** i32 [nodes]: the partition at the start and end of an iteration. */
 let membership: usize = 0
-/** i32 [nodes]: the node of the level that holds each node of the graph as given. */
+/** i32 [nodes]: the node of the current level that holds each node of the given graph. */
 let holders: usize = 0
 
-// Those of its entries that a run may use, and the first address free for what a run makes.
+// The entries of the given graph that a run uses, and the first address for graphs made during the run.
 let usedStarts: usize = 0
 let usedRows: usize = 0
 let arena: usize = 0
 
-// The level at hand.
-/** Whether it is the graph as given. */
+// The current level.
+/** Whether the current level is the given graph. */
 let given: bool = true
 let nodes: i32 = 0
 let starts: usize = 0
@@ -95,7 +108,7 @@ let rows: usize = 0
 let communities: usize = 0
 let count: i32 = 0
 
-/** Two of each, for the level at hand and for the next one. */
+// Arrays of levels above the given graph; the current one and the next one swap places.
 let levelStarts: usize = 0
 let levelDegrees: usize = 0
 let levelCommunities: usize = 0
@@ -103,13 +116,16 @@ let nextStarts: usize = 0
 let nextDegrees: usize = 0
 let nextCommunities: usize = 0
 
-/** Nodes in the queue, and the place of the first; unused community numbers in `empties`. */
+/** Nodes in the queue. */
 let waiting: i32 = 0
+/** Place of the first node in the queue. */
 let head: i32 = 0
+/** Length of the list of empty communities. */
 let free: i32 = 0
+/** Whether any node moved since the queue was filled. */
 let moved: bool = false
 
-// For a level's nodes or communities.
+// Work space, an element for each node or community of a level.
 let queue: usize = 0
 let marks: usize = 0
 let sizes: usize = 0
@@ -122,21 +138,23 @@ let cuts: usize = 0
 let gains: usize = 0
 let members: usize = 0
 
-/** Where the next level's rows begin, and where the next of them goes. */
+/** Address of the next level's first row. */
 let firstRow: usize = 0
+/** Address of the row that is made next. */
 let nextRow: usize = 0
-/** Sum of the degrees in the community whose nodes merge. */
+/** Sum of the degrees in the community whose nodes are merging. */
 let whole: f64 = 0
 
 /** Resolution over the sum of all degrees. */
 let penalty: f64 = 0
 
-/** Sets where the arrays of a graph are. */
+/** Sets the size of the given graph and the addresses of all arrays. */
 export function begin(
-  nodeCount: i32, startsAt: usize, degreesAt: usize, rowsAt: usize, membershipAt: usize, holdersAt: usize, usedStartsAt: usize,
-  levelStartsAt: usize, nextStartsAt: usize, levelDegreesAt: usize, nextDegreesAt: usize, levelCommunitiesAt: usize, nextCommunitiesAt: usize,
-  queueAt: usize, marksAt: usize, sizesAt: usize, emptiesAt: usize, volumesAt: usize, sumsAt: usize, touchedAt: usize, refinedAt: usize,
-  cutsAt: usize, gainsAt: usize, membersAt: usize
+  nodeCount: i32, startsAt: usize, degreesAt: usize, rowsAt: usize, membershipAt: usize, holdersAt: usize,
+  usedStartsAt: usize, levelStartsAt: usize, nextStartsAt: usize, levelDegreesAt: usize, nextDegreesAt: usize,
+  levelCommunitiesAt: usize, nextCommunitiesAt: usize, queueAt: usize, marksAt: usize, sizesAt: usize,
+  emptiesAt: usize, volumesAt: usize, sumsAt: usize, touchedAt: usize, refinedAt: usize, cutsAt: usize, gainsAt: usize,
+  membersAt: usize
 ): void {
   baseNodes = nodeCount
   baseStarts = startsAt
@@ -184,26 +202,44 @@ function setReal(array: usize, index: i32, value: f64): void {
   store<f64>(array + (<usize>index << 3), value)
 }
 
-/** Makes memory reach up to an address, growing by many pages at once as that takes long; false where there is no more. */
+/**
+ * Grows memory up to an address, by many pages at once because growing is slow. Returns false if memory is used up.
+ */
 function reach(end: u64): bool {
   const missing = <i32>((end + 65535) >> 16) - memory.size()
   if (missing <= 0) return true
   return end < 0xffff0000 && (memory.grow(max(missing, 1024)) >= 0 || memory.grow(missing) >= 0)
 }
 
-/** 0 … length - 1 in an order drawn from the words of a pass of its own. */
+/**
+ * Writes 0 … length - 1 in random order. In the given graph, blocks of nodes stay together and are shuffled inside:
+ * the caller numbered neighbours close to one another, so a block's rows and their communities fit into the cache.
+ */
 function shuffle(order: usize, length: i32): void {
   nextPass()
-  for (let i = 0; i < length; i++) setInt(order, i, i)
-  for (let i = length - 1; i > 0; i--) {
-    const j = <i32>((<u64>nextWord() * <u64>(i + 1)) >> 32)
-    const kept = int(order, i)
-    setInt(order, i, int(order, j))
-    setInt(order, j, kept)
+  const size = given ? blockNodes : 1
+  const blocks = (length + size - 1) / size
+  for (let b = 0; b < blocks; b++) setInt(touched, b, b)
+  for (let b = blocks - 1; b > 0; b--) {
+    const other = choose(b + 1)
+    const kept = int(touched, b)
+    setInt(touched, b, int(touched, other))
+    setInt(touched, other, kept)
+  }
+  let at = 0
+  for (let b = 0; b < blocks; b++) {
+    const from = int(touched, b) * size
+    const to = min(length, from + size)
+    const first = at
+    for (let v = from; v < to; v++, at++) {
+      const other = v == from ? at : first + choose(at + 1 - first)
+      setInt(order, at, int(order, other))
+      setInt(order, other, v)
+    }
   }
 }
 
-/** Puts all nodes of the level into the queue, in an order drawn for it. */
+/** Puts all nodes of the level into the queue, in random order. */
 export function beginMoves(): void {
   shuffle(queue, nodes)
   memory.fill(marks, 1, nodes)
@@ -286,8 +322,9 @@ function moveNodes<W>(most: i32): void {
 }
 
 /**
- * Takes nodes out of the queue, `most` at the most, and moves each to the community with the most to gain; the queue gets those whose
- * neighbourhood has changed. Ties go to the community of the lowest number. Returns how many are left in it.
+ * Takes up to `most` nodes from the queue and moves each to the community where it gains most; ties go to the lowest
+ * number. When a node moves, its neighbours in other communities join the queue. Returns how many nodes are left in
+ * the queue.
  */
 export function move(most: i32): i32 {
   if (given) moveNodes<f32>(most)
@@ -300,7 +337,7 @@ export function hasMoved(): bool {
   return moved
 }
 
-/** Numbers the communities of the level by their lowest nodes; returns how many there are. */
+/** Numbers the communities of the level by their lowest nodes. Returns how many there are. */
 export function compact(): i32 {
   memory.fill(sizes, 0xff, <usize>nodes << 2)
   count = 0
@@ -312,7 +349,10 @@ export function compact(): i32 {
   return count
 }
 
-/** Fills `members` with the nodes by their number in `groups`, in the order of `order`, or their own where that is 0; `groupStarts`: i32 [groups + 1]. */
+/**
+ * Sorts the nodes into `members` by their group. Inside a group they keep the order of `order`, or of their numbers if
+ * `order` is 0. groupStarts: i32 [groups + 1], where each group begins.
+ */
 function group(groups: usize, groupCount: i32, groupStarts: usize, order: usize): void {
   memory.fill(groupStarts, 0, (<usize>groupCount + 1) << 2)
   for (let v = 0; v < nodes; v++) {
@@ -331,7 +371,7 @@ function group(groups: usize, groupCount: i32, groupStarts: usize, order: usize)
   setInt(groupStarts, 0, 0)
 }
 
-/** Makes every node a refined community, and orders the nodes by community, at random inside each. */
+/** Makes every node a refined community, and sorts the nodes by community, in random order inside each. */
 export function beginRefinement(): void {
   shuffle(queue, nodes)
   group(communities, count, empties, queue)
@@ -358,7 +398,7 @@ function measureCuts<W>(from: i32, to: i32): void {
   }
 }
 
-/** Sums the weights of nodes `from` … `to`-1 to the rest of their communities. */
+/** Sums each node's weight to the rest of its community, for nodes `from` … `to`-1. */
 export function measure(from: i32, to: i32): void {
   if (given) measureCuts<f32>(from, to)
   else measureCuts<f64>(from, to)
@@ -394,7 +434,7 @@ function mergeNodes<W>(from: i32, to: i32): void {
       last += <usize>(sum == 0) << 2
       setReal(sums, r, sum + <f64>load<W>(weight))
     }
-    // Staying alone gains 0.
+    // A node that stays alone gains 0.
     let most: f64 = 0
     let gain = gains
     for (let at = touched; at < last; at += 4, gain += 8) {
@@ -442,15 +482,16 @@ function mergeNodes<W>(from: i32, to: i32): void {
 }
 
 /**
- * Merges nodes `from` … `to`-1 of the refinement's order: a node that is alone yet joins a refined community in its community that it is not
- * worse off in, drawn with probability in proportion to exp(gain / randomness). Both must be well connected to the rest of the community.
+ * Refines with nodes `from` … `to`-1 of `members`. A node that is still alone joins a refined community inside its
+ * community, or stays alone: drawn in proportion to exp(gain / θ) among the choices without loss. The node and the
+ * refined community must both be well connected to the rest of the community.
  */
 export function merge(from: i32, to: i32): void {
   if (given) mergeNodes<f32>(from, to)
   else mergeNodes<f64>(from, to)
 }
 
-/** Numbers the refined communities, community by community; returns how many there are. */
+/** Numbers the refined communities, community by community. Returns how many there are. */
 export function beginAggregation(): i32 {
   memory.fill(sizes, 0xff, <usize>nodes << 2)
   let groups = 0
@@ -506,15 +547,15 @@ function sumRows<W>(from: i32, to: i32): bool {
   return true
 }
 
-/** Makes rows of the refined communities `from` … `to`-1; false where memory does not suffice. */
+/** Makes the rows of refined communities `from` … `to`-1. Returns false if memory is used up. */
 export function aggregate(from: i32, to: i32): bool {
   return given ? sumRows<f32>(from, to) : sumRows<f64>(from, to)
 }
 
-/** Makes the graph of `groups` refined communities the level at hand. */
+/** Makes the graph of the refined communities the current level. */
 export function climb(groups: i32): void {
   for (let v = 0; v < baseNodes; v++) setInt(holders, v, int(refined, int(holders, v)))
-  // The level that was at hand is no longer needed, unless it is the first.
+  // The new level takes the place of the last one, unless that is the given graph.
   memory.copy(arena, firstRow, nextRow - firstRow)
   given = false
   rows = arena
@@ -530,7 +571,7 @@ export function climb(groups: i32): void {
   levelCommunities = communities
 }
 
-/** Makes the graph as given the level at hand, with the partition that was found last. */
+/** Makes the given graph the current level, with the partition found so far. */
 export function descend(): void {
   given = true
   nodes = baseNodes
@@ -541,14 +582,16 @@ export function descend(): void {
   for (let v = 0; v < nodes; v++) setInt(holders, v, v)
 }
 
-/** Takes the communities of the level at hand over to the nodes of the graph as given. */
+/** Gives every node of the given graph the community of its holder. */
 export function settle(): void {
   if (communities == membership) return
   for (let v = 0; v < baseNodes; v++) setInt(membership, v, int(communities, int(holders, v)))
 }
 
-/** Begins a run with every node alone. */
-export function open(seedLow: u32, seedHigh: u32, runNumber: u32, streamNumber: u32, penaltyFactor: f64, end: usize): void {
+/** Begins a run with every node alone. `end` is the first address after all arrays. */
+export function open(
+  seedLow: u32, seedHigh: u32, runNumber: u32, streamNumber: u32, penaltyFactor: f64, end: usize
+): void {
   key0 = seedLow
   key1 = seedHigh
   run = runNumber
@@ -563,8 +606,8 @@ export function open(seedLow: u32, seedHigh: u32, runNumber: u32, streamNumber: 
 }
 
 /**
- * Copies of rows `from` … `to`-1 the entries between nodes of one number in `within` (i32 [nodes]), for the run to use in place of
- * all; false where memory does not suffice.
+ * Copies the entries that join nodes with the same number in `within` (i32 [nodes]), from rows `from` … `to`-1. The
+ * run then uses these entries only. Returns false if memory is used up.
  */
 export function restrict(within: usize, from: i32, to: i32): bool {
   if (from == 0) usedRows = arena
@@ -592,7 +635,7 @@ export function restrict(within: usize, from: i32, to: i32): bool {
   return true
 }
 
-/** Parts communities that are not connected, and numbers all by their lowest nodes; returns how many there are. */
+/** Splits communities that are not connected, and numbers all of them. Returns how many there are. */
 export function split(): i32 {
   let number = 0
   memory.fill(marks, 0, baseNodes)
