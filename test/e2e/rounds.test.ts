@@ -61,6 +61,8 @@ describeInBrowser('a run that goes in rounds', () => {
     const asked = await resolution.inputValue()
     expect(Number(asked)).toBeGreaterThan(0)
     await button(again, 'Cluster again').click()
+    // The window goes to the progress once the clustering has begun.
+    await page.getByRole('tab', { name: 'Progress', selected: true }).waitFor({ timeout: slow })
     await settings.click()
     await button(page, 'Explore clustering 2').click({ timeout: slow })
     const clusterings = page.getByRole('combobox', { name: 'Clustering' })
