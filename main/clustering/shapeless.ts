@@ -68,33 +68,40 @@ const drawNormals = (seed: number, token: number, kind: number, words: Uint32Arr
   }
 }
 
-/** Which matrix of the cloud: χ̂ from all draws, or from one half of them. */
-export type CloudPart = 'whole' | 0 | 1
+/** How a cloud is made: the noises that halves of the draws show, how many parts the draws have, and the seed. */
+export interface CloudSettings {
+  readonly noises: readonly Float64Array[]
+  readonly parts: number
+  readonly tokens: number
+  readonly seed: number
+}
 
 /**
- * A cloud without clusters to compare with, [tokens, columns]: Gaussian rows of the covariance of the signal (that of χ̂ less its noise), to
- * which each half of the draws adds Gaussian noise of its own, of twice the covariance of the noise of the whole. `noises` are those of
- * all halves.
+ * A cloud without clusters to compare with, [tokens, columns]: Gaussian rows of the covariance of the signal (that of
+ * χ̂ less its noise), to which each part of the draws adds Gaussian noise of its own, of `parts` times the covariance
+ * of the noise of the whole. The matrix is the mean over the parts in `of`: all for the whole, half of them for a half.
  */
-export const shapelessMatrix = ({ deviations, covariance }: Spread, noises: readonly Float64Array[], tokens: number, seed: number, part: CloudPart): Float32Array => {
+export const shapelessMatrix = (
+  { deviations, covariance }: Spread, { noises, parts, tokens, seed }: CloudSettings, of: readonly number[]
+): Float32Array => {
   const width = deviations.length
   const noise = covariance.map((_, at) => noises.reduce((sum, own) => sum + own[at], 0) / noises.length)
   const signal = rootOf(covariance.map((value, at) => value - noise[at]), width)
-  const ofHalf = rootOf(noise.map((value) => 2 * value), width)
-  // The whole is the mean of its halves.
-  const shares = part === 'whole' ? [0.5, 0.5] : part === 0 ? [1, 0] : [0, 1]
-  const terms = [{ root: signal, share: 1 }, { root: ofHalf, share: shares[0] }, { root: ofHalf, share: shares[1] }]
+  const ofPart = rootOf(noise.map((value) => parts * value), width)
+  const terms = [
+    { root: signal, share: 1, kind: 0 },
+    ...of.map((part) => ({ root: ofPart, share: 1 / of.length, kind: 1 + part }))
+  ]
   const matrix = new Float32Array(new SharedArrayBuffer(4 * tokens * width))
   const words = new Uint32Array(2 * Math.ceil(width / 2))
   const normals = new Float64Array(width)
   const row = new Float64Array(width)
   for (let token = 0; token < tokens; token++) {
     row.fill(0)
-    terms.forEach(({ root, share }, kind) => {
-      if (share === 0) return
+    for (const { root, share, kind } of terms) {
       drawNormals(seed, token, kind, words, normals)
       for (let i = 0; i < width; i++) for (let j = 0; j < width; j++) row[i] += share * root[i * width + j] * normals[j]
-    })
+    }
     for (let c = 0; c < width; c++) matrix[token * width + c] = row[c] * deviations[c]
   }
   return matrix

@@ -1,3 +1,4 @@
+import { splitsOf } from '../sampling/splits'
 import type { ClusteringConfiguration } from '../../preload/configuration'
 import { groupKinds, stableFrom } from '../../preload/records'
 import type { GroupKind, LevelStability, NewClustering, NewGroup, ResolutionPoint } from '../../preload/records'
@@ -7,6 +8,7 @@ import { TokenEdges } from './edges'
 import type { Neighbours } from './neighbours'
 import { levelStability, stabilityOf, stableParts, type SplitMemberships, type Stability, type StableParts } from './stability'
 import { kindsOf, treeOf, type TreeGroup } from './tree'
+import { halfName, shapelessName } from './variants'
 
 /** The finest resolution where none is given and the draws were not split, so that none can be found. */
 const usualResolution = 8
@@ -22,10 +24,22 @@ export interface Partitioned {
   readonly discovery: Discovery | null
 }
 
-/** Layers of the halves of the draws, split by split; and of a cloud without clusters and its halves. */
+/** Layers of both halves of the draws, split by split. */
+type SplitLayers = readonly (readonly [readonly Layer[], readonly Layer[]])[]
+
+/** What a clustering is compared with: the halves of the draws, and a cloud without clusters with its halves. */
 export interface Comparisons {
-  readonly splits: readonly (readonly [readonly Layer[], readonly Layer[]])[]
-  readonly shapeless: { readonly whole: readonly Layer[]; readonly halves: readonly [readonly Layer[], readonly Layer[]] } | null
+  readonly splits: SplitLayers
+  readonly shapeless: { readonly whole: readonly Layer[]; readonly splits: SplitLayers } | null
+}
+
+/** The comparisons that so many parts of the draws make (none for 0), from the layers of every variant, by its name. */
+export const comparedLayers = (parts: number, layersOf: (variant: string) => readonly Layer[]): Comparisons => {
+  const splits = splitsOf(parts)
+  const both = (nameOf: typeof halfName): SplitLayers =>
+    splits.map((_, split) => [layersOf(nameOf({ split, half: 0 })), layersOf(nameOf({ split, half: 1 }))])
+  if (splits.length === 0) return { splits: [], shapeless: null }
+  return { splits: both(halfName), shapeless: { whole: layersOf(shapelessName('whole')), splits: both(shapelessName) } }
 }
 
 export interface StructureInput extends Comparisons {
@@ -54,10 +68,10 @@ interface Tree {
 /** Indices of a tree's layers by kind. */
 type Places = ReadonlyMap<GroupKind, number>
 
-const membershipsAt = (splits: Comparisons['splits'], layer: number): SplitMemberships =>
+const membershipsAt = (splits: SplitLayers, layer: number): SplitMemberships =>
   splits.map(([first, second]) => [first[layer].membership, second[layer].membership])
 
-const judged = (groups: readonly TreeGroup[], places: Places, splits: Comparisons['splits'], tokens: number): Tree => ({
+const judged = (groups: readonly TreeGroup[], places: Places, splits: SplitLayers, tokens: number): Tree => ({
   groups,
   levels: [...places].map(([kind, layer]): Level => {
     const own = groups.filter((group) => group.kind === kind)
@@ -95,7 +109,7 @@ const candidateAt = (finestLayer: number, { configuration, tokens, whole, splits
   const places = new Map(kinds.map((kind, level) => [kind, indices[level]]))
   const treeIn = (layers: readonly Layer[]): TreeGroup[] => treeOf(indices.map((index) => layers[index].membership))
   const tree = judged(treeIn(whole.layers), places, splits, tokens)
-  const nothing = shapeless === null ? null : judged(treeIn(shapeless.whole), places, [shapeless.halves], tokens)
+  const nothing = shapeless === null ? null : judged(treeIn(shapeless.whole), places, shapeless.splits, tokens)
   const detail = detailOf(finest(tree.levels), tokens) - (nothing === null ? 0 : detailOf(finest(nothing.levels), tokens))
   return { layer: whole.layers[finestLayer], tree, shapeless: nothing, detail, levelsMade: indices.length }
 }
@@ -193,7 +207,7 @@ const localClustersOf = (input: StructureInput, { clusters, leftover, ending, at
   const places: Places = new Map([['cluster', 0]])
   const asGroups = (sets: readonly Int32Array[]): TreeGroup[] => sets.map((members, order) => ({ order, kind: 'cluster', parent: null, members }))
   const tree = judged(asGroups(clusters.map(({ members }) => members)), places, splits, tokens)
-  const nothing = shapeless === null ? null : judged(treeOf([shapeless.whole[0].membership]), places, [shapeless.halves], tokens)
+  const nothing = shapeless === null ? null : judged(treeOf([shapeless.whole[0].membership]), places, shapeless.splits, tokens)
   const measures = measuresOf(tree)
   return {
     configuration, ending, attempts, edges, volume, leftover, modularity: null, sweep: [],

@@ -1,25 +1,38 @@
 import { splitsOf, type Split } from '../sampling/splits'
-import type { CloudPart } from './shapeless'
 
-/** A matrix that is clustered for one result. */
+/** A matrix that is clustered for one result: that of all draws, of half of them, or of a cloud without clusters. */
 export type Variant = { readonly number: number; readonly name: string } & (
   | { readonly kind: 'whole' }
-  | { readonly kind: 'half'; readonly split: number; readonly half: 0 | 1; readonly parts: readonly number[] }
-  | { readonly kind: 'shapeless'; readonly part: CloudPart }
+  | ({ readonly kind: 'half' } & Half)
+  | { readonly kind: 'shapeless'; readonly of: Half | 'whole' }
 )
 
-export type HalfVariant = Extract<Variant, { kind: 'half' }>
+/** One half of the draws: the parts that are in it. */
+interface Half {
+  readonly split: number
+  readonly half: 0 | 1
+  readonly parts: readonly number[]
+}
 
 export const wholeVariant: Variant = { number: 0, name: 'whole', kind: 'whole' }
 
-const halvesOf = (splits: readonly Split[]): HalfVariant[] =>
-  splits.flatMap((halves, split) => ([0, 1] as const).map((half): HalfVariant =>
-    ({ number: 1 + 2 * split + half, name: `half-${split}-${half}`, kind: 'half', split, half, parts: halves[half] })))
+export const halfName = ({ split, half }: Pick<Half, 'split' | 'half'>): string => `half-${split}-${half}`
 
-/** All that is clustered beside the whole, in order: each half of every split, then a cloud without clusters and its halves. None without parts. */
+/** The same of the cloud. */
+export const shapelessName = (of: Pick<Half, 'split' | 'half'> | 'whole'): string =>
+  `shapeless-${of === 'whole' ? of : halfName(of)}`
+
+const halvesOf = (splits: readonly Split[]): Half[] =>
+  splits.flatMap((halves, split) => ([0, 1] as const).map((half): Half => ({ split, half, parts: halves[half] })))
+
+/**
+ * All that is clustered beside the whole, in order: each half of every split, then a cloud without clusters and its
+ * halves. None without parts.
+ */
 export const comparisonsOf = (parts: number): readonly Variant[] => {
   const halves = halvesOf(splitsOf(parts))
   if (halves.length === 0) return []
-  const clouds = (['whole', 0, 1] as const).map((part, at): Variant => ({ number: 1 + halves.length + at, name: `shapeless-${part}`, kind: 'shapeless', part }))
-  return [...halves, ...clouds]
+  const clouds = (['whole', ...halves] as const).map((of, at): Variant =>
+    ({ number: 1 + halves.length + at, name: shapelessName(of), kind: 'shapeless', of }))
+  return [...halves.map((half, at): Variant => ({ number: 1 + at, name: halfName(half), kind: 'half', ...half })), ...clouds]
 }

@@ -6,10 +6,10 @@ import { partitionTokens } from '../clustering/cluster'
 import type { ClusteringProgress, DiscoveryState, Neighbours } from '../clustering/cluster'
 import { chooseColumns } from '../clustering/preprocess'
 import { noiseOf, shapelessMatrix, spreadOf } from '../clustering/shapeless'
-import { structureOf } from '../clustering/structure'
-import type { Comparisons, Partitioned, Structure } from '../clustering/structure'
+import { comparedLayers, structureOf } from '../clustering/structure'
+import type { Partitioned, Structure } from '../clustering/structure'
 import type { ClusteringPool } from '../clustering/watched'
-import { comparisonsOf, wholeVariant, type Variant } from '../clustering/variants'
+import { wholeVariant, type Variant } from '../clustering/variants'
 import type { ClusterRequest } from './messages'
 
 /** What one matrix came to, kept until the clustering is put together. */
@@ -93,7 +93,7 @@ export class ClusterWork {
     await writeCheckpoint(folder, fingerprint, variant.name, kept)
   }
 
-  #prepare({ columns, components: all, seed }: ClusterRequest, variant: Variant, { whole, half, tokens }: Matrices): Pick<Kept, 'noise'> & ReturnType<typeof chooseColumns> {
+  #prepare({ columns, components: all, seed, parts }: ClusterRequest, variant: Variant, { whole, half, tokens }: Matrices): Pick<Kept, 'noise'> & ReturnType<typeof chooseColumns> {
     const chosen = chooseColumns(whole, all, columns)
     if (variant.kind === 'whole') return { ...chosen, noise: null }
     const spread = spreadOf(chosen.matrix, chosen.components.length)
@@ -102,7 +102,9 @@ export class ClusterWork {
       return { ...own, noise: noiseOf(spread, chosen.matrix, own.matrix) }
     }
     const noises = [...this.#kept.values()].flatMap(({ noise }) => (noise === null ? [] : [noise]))
-    return { components: chosen.components, matrix: shapelessMatrix(spread, noises, tokens, seed, variant.part), noise: null }
+    const every = Array.from({ length: parts }, (_, part) => part)
+    const matrix = shapelessMatrix(spread, { noises, parts, tokens, seed }, variant.of === 'whole' ? every : variant.of.parts)
+    return { components: chosen.components, matrix, noise: null }
   }
 
   /** With checkpoints of a search by acl, which is long; other partitions begin anew. */
@@ -142,24 +144,13 @@ export class ClusterWork {
     }
   }
 
-  #layersOf(name: string): Partitioned['layers'] {
-    return this.#kept.get(name)!.partitioned.layers
-  }
-
-  #comparisons(parts: number): Comparisons {
-    const variants = comparisonsOf(parts)
-    if (variants.length === 0) return { splits: [], shapeless: null }
-    const splits: (readonly [Partitioned['layers'], Partitioned['layers']])[] = []
-    for (const variant of variants) {
-      if (variant.kind === 'half' && variant.half === 0) splits.push([this.#layersOf(variant.name), this.#layersOf(`half-${variant.split}-1`)])
-    }
-    return { splits, shapeless: { whole: this.#layersOf('shapeless-whole'), halves: [this.#layersOf('shapeless-0'), this.#layersOf('shapeless-1')] } }
-  }
-
-  /** Puts together what was partitioned, with all of the comparisons that so many parts make (none for 0), and forgets it. */
-  finish({ configuration }: Pick<ClusterRequest, 'configuration'>, parts: number, tokens: number, neighbours: Neighbours): Structure {
+  /** Puts together what was partitioned, with all comparisons, and forgets it. */
+  finish({ configuration, parts }: Pick<ClusterRequest, 'configuration' | 'parts'>, tokens: number, neighbours: Neighbours): Structure {
     const { partitioned } = this.#kept.get(wholeVariant.name)!
-    const structure = structureOf({ configuration, tokens, neighbours, whole: partitioned, ...this.#comparisons(parts) })
+    const structure = structureOf({
+      configuration, tokens, neighbours, whole: partitioned,
+      ...comparedLayers(parts, (name) => this.#kept.get(name)!.partitioned.layers)
+    })
     this.#kept.clear()
     return structure
   }

@@ -13,18 +13,21 @@ interface CompareOptions {
 }
 
 const wordsOf = (variant: Variant, splits: number): string => {
-  if (variant.kind === 'half') return `half ${variant.half + 1} of split ${variant.split + 1} of ${splits}`
-  return variant.kind === 'shapeless' && variant.part === 'whole' ? 'a cloud without clusters' : 'half of a cloud without clusters'
+  if (variant.kind === 'whole') return variant.name
+  const of = variant.kind === 'half' ? variant : variant.of
+  const half = of === 'whole' ? null : `half ${of.half + 1} of split ${of.split + 1} of ${splits}`
+  if (variant.kind === 'half') return half!
+  return half === null ? 'a cloud without clusters' : `a cloud without clusters, ${half}`
 }
 
 /**
- * Clusters what a clustering is compared with, in a compute process that has clustered the whole: the halves of the draws, of which the run
- * keeps so many parts, and a cloud without clusters. Those that are done already, also by a process before, are passed over.
+ * Clusters what a clustering is compared with, in a compute process that has clustered the whole: the halves of the
+ * draws, and a cloud without clusters. Those that are done already, also by a process before, are passed over.
  */
 export const compareWith = async (
-  compute: Compute, workspace: Workspace, run: RunRecord, request: ClusterRequest, parts: number, { signal, onProgress }: CompareOptions
+  compute: Compute, workspace: Workspace, run: RunRecord, request: ClusterRequest, { signal, onProgress }: CompareOptions
 ): Promise<void> => {
-  const variants = comparisonsOf(parts)
+  const variants = comparisonsOf(request.parts)
   const splits = variants.filter((variant) => variant.kind === 'half' && variant.half === 0).length
   const startedAt = Date.now()
   for (const [at, variant] of variants.entries()) {

@@ -202,7 +202,7 @@ const parent = serveParent<ComputeCalls>({
   },
   isClustered: ({ variant, ...request }) => clusterWork.has(request, variant),
   cluster: runClustering,
-  finishClustering: ({ parts, ...request }) => clusterWork.finish(request, parts, have(state.matrix, 'a clustering').tokens, have(state.neighbours, 'a clustering')),
+  finishClustering: (request) => clusterWork.finish(request, have(state.matrix, 'a clustering').tokens, have(state.neighbours, 'a clustering')),
   takeNeighbours: ({ first, count }) => {
     const { k, indices, distances } = have(state.neighbours, 'neighbours')
     return { indices: rows(indices, k, first, count), distances: rows(distances, k, first, count) }

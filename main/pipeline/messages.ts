@@ -113,6 +113,8 @@ export interface ClusterRequest {
   readonly folder: string
   readonly everySeconds: number
   readonly fingerprint: string
+  /** Parts of the draws that it is compared with; 0 for no comparison. */
+  readonly parts: number
 }
 
 export interface VariantRequest extends ClusterRequest {
@@ -167,7 +169,7 @@ export interface ComputeCalls {
   /** Clusters one matrix; what it came to is kept until all are there. */
   readonly cluster: { readonly parameters: VariantRequest; readonly result: null }
   /** Puts together a clustering of the whole and what it is compared with: halves of so many parts of the draws. */
-  readonly finishClustering: { readonly parameters: ClusterRequest & { readonly parts: number }; readonly result: Structure }
+  readonly finishClustering: { readonly parameters: ClusterRequest; readonly result: Structure }
   /** Of the matrix and the neighbours that were sent; of the patterns alone where neither was. */
   readonly describe: { readonly parameters: DescribeRequest; readonly result: ClusteringDescription }
   readonly layOut: { readonly parameters: LayOutRequest; readonly result: LayoutRecord }

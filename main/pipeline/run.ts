@@ -313,15 +313,16 @@ class Runner {
     }
     const request = {
       configuration, columns, components, seed, threads: this.#threads, folder: this.#folder, everySeconds: this.#options.checkpointSeconds,
-      fingerprint: fingerprintOf([programVersion, id, provenance.modelHash, provenance.studyHash, components, configuration, seed, parts])
+      fingerprint: fingerprintOf([programVersion, id, provenance.modelHash, provenance.studyHash, components, configuration, seed, parts]),
+      parts
     }
     try {
       const structure = await companion.during(async (signal) => {
         await compute.call('cluster', { ...request, variant: wholeVariant }, { signal })
         await kept
         off.splice(0).forEach((remove) => remove())
-        await compareWith(compute, this.#workspace, this.#run, request, parts, { signal, onProgress: (progress) => this.#options.onEvent({ type: 'progress', progress }) })
-        return compute.call('finishClustering', { ...request, parts }, { signal })
+        await compareWith(compute, this.#workspace, this.#run, request, { signal, onProgress: (progress) => this.#options.onEvent({ type: 'progress', progress }) })
+        return compute.call('finishClustering', request, { signal })
       })
       this.#clusteredBy = compute
       return await this.#workspace.transaction(id, async (writer) => {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { type ClusteringConfiguration, type BlockConfiguration, suitClustering, clusteringSchema } from '../../preload/configuration'
 import { partitionTokens } from '../../main/clustering/cluster'
 import { noiseOf, shapelessMatrix, spreadOf } from '../../main/clustering/shapeless'
-import { structureOf, type Partitioned, type Structure } from '../../main/clustering/structure'
+import { comparedLayers, structureOf, type Partitioned, type Structure } from '../../main/clustering/structure'
 import { comparisonsOf } from '../../main/clustering/variants'
 import { combinedColumns } from '../../main/sampling/block-estimates'
 import type { BlockSums, SampledBlocks } from '../../main/sampling/block-estimates'
@@ -70,13 +70,14 @@ export const clusterWithSplits = async (
     if (variant.kind === 'half') {
       matrix = meanOf(variant.parts.map((part) => parts[part]))
       noises.push(noiseOf(spread, whole, matrix))
-    } else if (variant.kind === 'shapeless') matrix = shapelessMatrix(spread, noises, tokens, seed, variant.part)
+    } else if (variant.kind === 'shapeless') {
+      const of = variant.of === 'whole' ? [...parts.keys()] : variant.of.parts
+      matrix = shapelessMatrix(spread, { noises, parts: parts.length, tokens, seed }, of)
+    }
     found.set(variant.name, await cluster(matrix, variant.number))
   }
-  const layers = (name: string) => found.get(name)!.layers
-  const splits = [0, 1, 2].filter((split) => found.has(`half-${split}-0`)).map((split) => [layers(`half-${split}-0`), layers(`half-${split}-1`)] as const)
-  const shapeless = found.has('shapeless-whole') ? { whole: layers('shapeless-whole'), halves: [layers('shapeless-0'), layers('shapeless-1')] as const } : null
-  const structure = structureOf({ configuration, tokens, neighbours, whole: partitioned, splits, shapeless })
+  const compared = comparedLayers(found.size === 0 ? 0 : parts.length, (name) => found.get(name)!.layers)
+  const structure = structureOf({ configuration, tokens, neighbours, whole: partitioned, ...compared })
   return { structure, seconds: (performance.now() - started) / 1000 }
 }
 

@@ -26,7 +26,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }))
 
 const requestOf = (changes: Partial<ClusterRequest> = {}): ClusterRequest => ({
   configuration: communitiesOf({ resolution: 4, seeds: 2, neighbours: 10, minSize: 5 }), columns: [0, 1, 2, 3, 4], components: ['a', 'b', 'c', 'd', 'e'],
-  seed: 3, threads: 1, folder, everySeconds: 0, fingerprint: 'f'.repeat(64), ...changes
+  seed: 3, threads: 1, folder, everySeconds: 0, fingerprint: 'f'.repeat(64), parts: 4, ...changes
 })
 
 /** A process: what it has, and which variants it really clustered. */
@@ -48,12 +48,12 @@ class Process {
   }
 
   async all(request: ClusterRequest, upTo = Infinity): Promise<void> {
-    const variants = [wholeVariant, ...comparisonsOf(4)]
+    const variants = [wholeVariant, ...comparisonsOf(request.parts)]
     for (const variant of variants.slice(0, upTo)) if (variant.kind === 'whole' || !(await this.work.has(request, variant))) await this.perform(request, variant)
   }
 
   finish(request: ClusterRequest): Structure {
-    return this.work.finish(request, 4, tokens, this.neighbours!)
+    return this.work.finish(request, tokens, this.neighbours!)
   }
 }
 
@@ -71,7 +71,7 @@ describe('clustering the whole and what it is compared with', () => {
       await rm(elsewhere, { recursive: true, force: true })
       expect(expected.stability?.splits).toBe(3)
       const before = new Process()
-      for (let upTo = 1; upTo <= 10; upTo++) {
+      for (let upTo = 1; upTo <= 14; upTo++) {
         await before.all(requestOf({ configuration }), upTo)
         const after = new Process()
         after.neighbours = before.neighbours
@@ -85,11 +85,11 @@ describe('clustering the whole and what it is compared with', () => {
     await first.all(requestOf())
     const names = await readdir(folder)
     await writeFile(join(folder, names.find((name) => name.startsWith('half-1-0'))!), 'damaged')
-    await rm(join(folder, names.find((name) => name.startsWith('shapeless-0'))!))
+    await rm(join(folder, names.find((name) => name.startsWith('shapeless-half-0-0'))!))
     const second = new Process()
     second.neighbours = first.neighbours
     await second.all(requestOf())
-    expect(second.performed).toEqual(['half-1-0', 'shapeless-0'])
+    expect(second.performed).toEqual(['half-1-0', 'shapeless-half-0-0'])
     expect(second.finish(requestOf())).toEqual(first.finish(requestOf()))
   })
 
@@ -104,7 +104,7 @@ describe('clustering the whole and what it is compared with', () => {
   it('says nothing of stability where the draws have no parts', async () => {
     const process = new Process()
     await process.perform(requestOf(), wholeVariant)
-    const { stability, clusters } = process.work.finish(requestOf(), 0, tokens, process.neighbours!)
+    const { stability, clusters } = process.work.finish(requestOf({ parts: 0 }), tokens, process.neighbours!)
     expect(stability).toBeNull()
     expect(clusters.length).toBeGreaterThan(1)
   })

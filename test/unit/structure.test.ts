@@ -7,10 +7,10 @@ import { partitionTokens } from '../../main/clustering/cluster'
 import { ladderOf, levelsOf } from '../../main/clustering/communities'
 import { noiseOf, shapelessMatrix, spreadOf } from '../../main/clustering/shapeless'
 import { groupsOf, stabilityOf, stableParts } from '../../main/clustering/stability'
-import { structureOf, type Partitioned, type Structure } from '../../main/clustering/structure'
+import { comparedLayers, structureOf, type Partitioned, type Structure } from '../../main/clustering/structure'
 import { executeTask } from '../../main/clustering/tasks'
 import { treeOf } from '../../main/clustering/tree'
-import { comparisonsOf } from '../../main/clustering/variants'
+import { comparisonsOf, type Variant } from '../../main/clustering/variants'
 import { communitiesOf, configurationOf, planted, randomNumbers } from './clustering-fixture'
 
 const here = () => inProcessPool(executeTask)
@@ -44,16 +44,17 @@ const structureIn = async ({ tokens, components, parts }: Parted, configuration:
   const spread = spreadOf(whole, components.length)
   const noises: Float64Array[] = []
   const found = new Map<string, Partitioned>()
+  const all = [...parts.keys()]
+  const shapelessOf = ({ of }: Extract<Variant, { kind: 'shapeless' }>): Float32Array =>
+    shapelessMatrix(spread, { noises, parts: parts.length, tokens, seed }, of === 'whole' ? all : of.parts)
   for (const variant of comparisonsOf(configuration.stability ? parts.length : 0)) {
     const half = variant.kind === 'half' ? meanOf(variant.parts.map((part) => parts[part])) : whole
     if (variant.kind === 'half') noises.push(noiseOf(spread, whole, half))
-    const matrix = variant.kind === 'shapeless' ? shapelessMatrix(spread, noises, tokens, seed, variant.part) : half
+    const matrix = variant.kind === 'shapeless' ? shapelessOf(variant) : half
     found.set(variant.name, await cluster(matrix, variant.number))
   }
-  const layers = (name: string) => found.get(name)!.layers
-  const splits = noises.length === 0 ? [] : [0, 1, 2].map((split) => [layers(`half-${split}-0`), layers(`half-${split}-1`)] as const)
-  const shapeless = noises.length === 0 ? null : { whole: layers('shapeless-whole'), halves: [layers('shapeless-0'), layers('shapeless-1')] as const }
-  return structureOf({ configuration, tokens, neighbours, whole: partitioned, splits, shapeless })
+  const compared = comparedLayers(noises.length === 0 ? 0 : parts.length, (name) => found.get(name)!.layers)
+  return structureOf({ configuration, tokens, neighbours, whole: partitioned, ...compared })
 }
 
 interface Planting {
@@ -170,15 +171,16 @@ describe('a cloud without clusters', () => {
     const whole = meanOf(parts)
     const spread = spreadOf(whole, width)
     const noises = [[0, 2], [1, 3]].map((half) => noiseOf(spread, whole, meanOf(half.map((part) => parts[part]))))
-    const [cloud, first, second] = (['whole', 0, 1] as const).map((part) => shapelessMatrix(spread, noises, tokens, 1, part))
+    const settings = { noises, parts: 4, tokens }
+    const [cloud, first, second] = [[0, 1, 2, 3], [0, 2], [1, 3]].map((of) => shapelessMatrix(spread, { ...settings, seed: 1 }, of))
     const ofCloud = spreadOf(cloud, width)
     for (let at = 0; at < width * width; at++) expect(ofCloud.covariance[at]).toBeCloseTo(spread.covariance[at], 1)
     for (let c = 0; c < width; c++) expect(ofCloud.deviations[c] / spread.deviations[c]).toBeCloseTo(1, 1)
     const cloudNoise = noiseOf(spread, cloud, first)
     for (let at = 0; at < width * width; at++) expect(cloudNoise[at]).toBeCloseTo((noises[0][at] + noises[1][at]) / 2, 1)
     for (let at = 0; at < 100; at++) expect((first[at] + second[at]) / 2).toBeCloseTo(cloud[at], 4)
-    expect(shapelessMatrix(spread, noises, tokens, 1, 0)).toEqual(first)
-    expect(shapelessMatrix(spread, noises, tokens, 2, 0)).not.toEqual(first)
+    expect(shapelessMatrix(spread, { ...settings, seed: 1 }, [0, 2])).toEqual(first)
+    expect(shapelessMatrix(spread, { ...settings, seed: 2 }, [0, 2])).not.toEqual(first)
   })
 })
 
