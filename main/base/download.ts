@@ -18,11 +18,39 @@ export interface Request {
   readonly refused: (status: number) => SpectroscopeError
 }
 
-/** An answer that has what is asked for, or of status 416. Throws `Passing` where there is none, or the server is busy, and what `refused` makes of others. */
+const mostRedirects = 10
+
+/** Where an answer sends to; undefined where it is an answer itself. Throws a `network` error if that leaves https. */
+const redirectOf = async (response: Response, url: string): Promise<string | undefined> => {
+  const location = response.headers.get('location')
+  if (response.status < 300 || response.status >= 400 || location === null) return undefined
+  await response.body?.cancel()
+  const next = URL.canParse(location, url) ? new URL(location, url) : undefined
+  const secure = url.startsWith('https:')
+  if (next !== undefined && (next.protocol === 'https:' || (next.protocol === 'http:' && !secure))) return next.href
+  const to = next === undefined ? 'to no address' : `away from https, to ${next.protocol}//${next.host}`
+  throw new SpectroscopeError('network', `${new URL(url).host} redirects ${to}; nothing was downloaded from there.`)
+}
+
+const fetchFollowing = async (url: string, init: RequestInit): Promise<Response> => {
+  let from = url
+  for (let redirects = 0; redirects <= mostRedirects; redirects++) {
+    const response = await fetch(from, { ...init, redirect: 'manual' }).catch((error: unknown) => {
+      throw new Passing(faultCode(error), { cause: error })
+    })
+    const next = await redirectOf(response, from)
+    if (next === undefined) return response
+    from = next
+  }
+  throw new SpectroscopeError('network', `${new URL(url).host} redirects more than ${mostRedirects} times; try again later.`)
+}
+
+/**
+ * An answer that has what is asked for, or of status 416. Follows redirects, but never from https to http. Throws
+ * `Passing` where there is no answer or the server is busy, and what `refused` makes of others.
+ */
 export const request = async (url: string, { headers = {}, signal, refused }: Request): Promise<Response> => {
-  const response = await fetch(url, { headers, ...(signal === undefined ? {} : { signal }) }).catch((error: unknown) => {
-    throw new Passing(faultCode(error), { cause: error })
-  })
+  const response = await fetchFollowing(url, { headers, ...(signal === undefined ? {} : { signal }) })
   if (response.ok || response.status === 416) return response
   await response.body?.cancel()
   if (response.status === 429 || response.status >= 500) throw new Passing(`HTTP ${response.status}`)
@@ -68,7 +96,26 @@ export interface Transfer {
   readonly onBytes: (size: number) => void
 }
 
-/** Adds to `part` what it lacks of a file, and sees that it is on the disk. Throws `Passing` where it broke off, and `storage` errors. */
+/** The text of an answer, of `most` bytes; undefined if it is longer. */
+export const textUpTo = async (response: Response, most: number): Promise<string | undefined> => {
+  const blocks: Uint8Array[] = []
+  let size = 0
+  const reader = response.body?.getReader()
+  for (let block = await reader?.read(); block?.done === false; block = await reader?.read()) {
+    size += (block.value as Uint8Array).length
+    if (size > most) {
+      await reader?.cancel()
+      return undefined
+    }
+    blocks.push(block.value as Uint8Array)
+  }
+  return Buffer.concat(blocks).toString('utf8')
+}
+
+/**
+ * Adds to `part` what it lacks of a file, and sees that it is on the disk. A transfer ends at the size that was
+ * announced, and one byte more leaves no part. Throws `Passing` where it broke off, and `storage` and `network` errors.
+ */
 export const transferTo = async (part: string, { ask, name, size: whole, onBytes }: Transfer): Promise<void> => {
   const have = await sizeOf(part)
   if (have > 0 && have === whole) return
@@ -89,10 +136,15 @@ export const transferTo = async (part: string, { ask, name, size: whole, onBytes
         throw new Passing(faultCode(error), { cause: error })
       })
       if (block === undefined || block.done) break
+      size += (block.value as Uint8Array).length
+      if (whole !== undefined && size > whole) {
+        await reader?.cancel()
+        await rm(part)
+        throw new SpectroscopeError('network', `${name} is longer than the ${whole} bytes that were announced, so it was not kept; try again later.`)
+      }
       await file.writeFile(block.value as Uint8Array).catch((error: unknown) => {
         throw cannotBeWritten(part, error)
       })
-      size += (block.value as Uint8Array).length
       onBytes(size)
     }
     await file.sync()

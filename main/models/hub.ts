@@ -1,9 +1,9 @@
-import { createHash, type Hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { SpectroscopeError } from '../../preload/errors'
-import { cannotBeWritten, request, retrying, sizeOf, transferTo } from '../base/download'
+import { cannotBeWritten, request, retrying, sizeOf, textUpTo, transferTo } from '../base/download'
 import { hashFile, parseIndex } from './safetensors'
 
 export interface FetchProgress {
@@ -23,18 +23,30 @@ export interface FetchOptions {
   readonly retryDelay?: number
 }
 
+const gitHash = z.string().regex(/^[0-9a-f]{40}$/)
+
 const listingSchema = z.looseObject({
-  sha: z.string().optional(),
+  sha: gitHash.optional().catch(undefined),
   siblings: z.array(z.looseObject({
-    rfilename: z.string(),
-    size: z.int().min(0).optional(),
-    blobId: z.string().optional(),
-    lfs: z.looseObject({ sha256: z.string() }).nullish()
-  }))
+    rfilename: z.string().max(1000),
+    size: z.int().min(0).optional().catch(undefined),
+    blobId: gitHash.optional().catch(undefined),
+    lfs: z.looseObject({ sha256: z.string().regex(/^[0-9a-f]{64}$/) }).nullish().catch(undefined)
+  })).max(100_000)
 })
 
 type Listing = z.output<typeof listingSchema>
-type RemoteFile = Listing['siblings'][number]
+type ListedFile = Listing['siblings'][number]
+
+/** A file whose size and hash were announced: SHA-256 of large files, git's of small ones. */
+interface RemoteFile {
+  readonly rfilename: string
+  readonly size: number
+  readonly hash: { readonly kind: 'sha256' | 'git'; readonly value: string }
+}
+
+/** Bytes of the longest listing that is read. */
+const longestListing = 64 * 2 ** 20
 
 interface Source {
   readonly name: string
@@ -60,27 +72,28 @@ const get = ({ name, revision, endpoint, signal }: Source, url: string, headers:
         : new SpectroscopeError('network', `${url} answered HTTP ${status}; try again later, or download the folder by hand and give its path.`)
   })
 
+const parsed = (text: string | undefined): unknown => {
+  try {
+    return JSON.parse(text ?? '')
+  } catch {
+    return undefined
+  }
+}
+
 const listFiles = (source: Source): Promise<Listing> =>
   asking(source, async () => {
     const url = `${source.endpoint}/api/models/${source.name}/revision/${encodeURIComponent(source.revision)}?blobs=true`
     const response = await get(source, url, {})
-    const body: unknown = await response.json().catch(() => undefined)
-    const listing = listingSchema.safeParse(body)
+    const listing = listingSchema.safeParse(parsed(await textUpTo(response, longestListing)))
     if (!listing.success) throw new SpectroscopeError('network', `${url} did not answer with a list of files; check that ${source.endpoint} is a Hugging Face hub.`)
     return listing.data
   })
 
-/** The hash that the hub gives for a file (SHA-256 for large files, git's for small ones), and its value for the file at `path`. */
-const checkHash = async (path: string, remote: RemoteFile, size: number): Promise<boolean> => {
-  const [hash, expected]: [Hash, string | undefined] = remote.lfs ? [createHash('sha256'), remote.lfs.sha256] : [createHash('sha1').update(`blob ${size}\0`), remote.blobId]
-  if (expected === undefined) return true
+const matches = async (path: string, { size, hash: { kind, value } }: RemoteFile): Promise<boolean> => {
+  if (size === 0 || (await sizeOf(path)) !== size) return false
+  const hash = kind === 'sha256' ? createHash('sha256') : createHash('sha1').update(`blob ${size}\0`)
   await hashFile(path, hash)
-  return hash.digest('hex') === expected
-}
-
-const matches = async (path: string, remote: RemoteFile): Promise<boolean> => {
-  const size = await sizeOf(path)
-  return size > 0 && (remote.size === undefined || size === remote.size) && checkHash(path, remote, size)
+  return hash.digest('hex') === value
 }
 
 const download = async (source: Source, remote: RemoteFile, folder: string, onBytes: (size: number) => void): Promise<void> => {
@@ -102,7 +115,13 @@ const download = async (source: Source, remote: RemoteFile, folder: string, onBy
 const required = (source: Source, listing: Listing, name: string, words: string): RemoteFile => {
   const found = listing.siblings.find(({ rfilename }) => rfilename === name)
   if (found === undefined) throw new SpectroscopeError('input', `${source.name} at revision "${source.revision}" has no ${name}${words}.`)
-  return found
+  return checkable(source, found)
+}
+
+const checkable = ({ name, endpoint }: Source, { rfilename, size, lfs, blobId }: ListedFile): RemoteFile => {
+  if (size !== undefined && lfs) return { rfilename, size, hash: { kind: 'sha256', value: lfs.sha256 } }
+  if (size !== undefined && blobId !== undefined) return { rfilename, size, hash: { kind: 'git', value: blobId } }
+  throw new SpectroscopeError('network', `${endpoint} lists ${rfilename} of ${name} without its size or hash, so a download could not be checked; download the folder by hand and give its path, or use a hub that lists them.`)
 }
 
 /**
@@ -133,7 +152,7 @@ export const fetchModel = async (name: string, options: FetchOptions): Promise<{
     await mkdir(dirname(join(folder, remote.rfilename)), { recursive: true })
     await download(source, remote, folder, (size) => {
       sizes.set(remote.rfilename, size)
-      onProgress?.({ file: remote.rfilename, done: [...sizes.values()].reduce((a, b) => a + b, 0), total: files.reduce((sum, { size: whole }) => sum + (whole ?? 0), 0) })
+      onProgress?.({ file: remote.rfilename, done: [...sizes.values()].reduce((a, b) => a + b, 0), total: files.reduce((sum, { size: whole }) => sum + whole, 0) })
     })
   }
   if (sharded) {

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } fro
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { fetchModel, type FetchProgress } from '../../main/models/hub'
 import { failure, temporaryFolder } from './models-fixtures'
 
@@ -140,6 +140,82 @@ describe('fetching a model', () => {
     expect(error.kind).toBe('network')
     expect(error.message).toMatch(/model\.safetensors: the downloaded file has the wrong size or hash and was removed/)
     expect(readdirSync(folder).some((name) => name.startsWith('model'))).toBe(false)
+  })
+
+  it('takes no file whose size or hash is not announced', async () => {
+    for (const missing of ['size', 'blobId', 'lfs'] as const) {
+      fault = (request, response) => {
+        if (!request.url!.includes('/api/')) return false
+        const siblings = Object.entries(files).map(([rfilename, { length: size }]) => {
+          const known = { size, blobId: '0'.repeat(40), lfs: { sha256: '0'.repeat(64) } }
+          return { rfilename, ...known, ...(missing === 'size' ? { size: undefined } : { blobId: 'no hash', lfs: null }) }
+        })
+        response.end(JSON.stringify({ sha: commit, siblings }))
+        return true
+      }
+      const error = await failure(get())
+      expect(error.kind).toBe('network')
+      expect(error.message).toMatch(/lists config\.json of owner\/tiny without its size or hash, so .* download the folder/)
+      expect(readdirSync(folder)).toEqual([])
+    }
+  })
+
+  it('takes no listing without end', async () => {
+    const block = ' '.repeat(2 ** 20)
+    fault = (_, response) => {
+      const write = (): void => {
+        if (!response.destroyed) response.write(block, write)
+      }
+      write()
+      return true
+    }
+    expect((await failure(get())).message).toMatch(/did not answer with a list of files/)
+  })
+
+  it('ends a transfer at the size that was announced', async () => {
+    let sent = 0
+    fault = (request, response) => {
+      if (!request.url!.endsWith('model.safetensors')) return false
+      const write = (): void => {
+        if (response.destroyed) return
+        sent += large.length
+        response.write(large, write)
+      }
+      write()
+      return true
+    }
+    const error = await failure(get())
+    expect(error.message).toMatch(/^model\.safetensors is longer than the 300000 bytes that were announced, so it was not kept/)
+    expect(readdirSync(folder).some((name) => name.startsWith('model'))).toBe(false)
+    expect(sent).toBeLessThan(100 * large.length)
+  })
+
+  it('follows redirects, but never from https to http', async () => {
+    fault = ({ url }, response) => {
+      const moved = url!.replace('/owner/tiny/resolve/', '/moved/')
+      if (url!.includes('/resolve/')) response.writeHead(302, { Location: moved }).end()
+      else if (url!.startsWith('/moved/')) response.end(files[url!.replace(`/moved/${commit}/`, '')])
+      return moved.startsWith('/moved/')
+    }
+    await get()
+    expect(readFileSync(join(folder, 'model.safetensors')).equals(large)).toBe(true)
+    const asked: string[] = []
+    vi.stubGlobal('fetch', (url: string) => {
+      asked.push(url)
+      return Promise.resolve(new Response(null, { status: 302, headers: { Location: 'http://elsewhere.example/list' } }))
+    })
+    try {
+      const error = await failure(get({ endpoint: 'https://hub.example' }))
+      expect(error.message).toBe('hub.example redirects away from https, to http://elsewhere.example; nothing was downloaded from there.')
+      expect(asked).toHaveLength(1)
+    } finally {
+      vi.unstubAllGlobals()
+    }
+  })
+
+  it('ends where redirects go round', async () => {
+    fault = (request, response) => (response.writeHead(307, { Location: request.url! }).end(), true)
+    expect((await failure(get())).message).toMatch(/redirects more than 10 times/)
   })
 
   it('says what is wrong with a name, a revision or a model without safetensors', async () => {
