@@ -1,10 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { basename } from 'node:path'
 import type { Annotation } from '../../preload/contract-annotations'
 import type { ImportAnswer, ImportInspection } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
-import { writeFileAtomically } from '../base/files'
 import { importAsRun, labelsForClustering } from '../exchange/annotated-import'
 import { annotationsOf, readAnnotatedSet } from '../exchange/annotated-read'
 import type { ReadSet } from '../exchange/annotated-read'
@@ -14,6 +11,7 @@ import type { Workspace } from '../store/store'
 import type { HandlersOf, WorkbenchContext } from './context'
 import { accountName, applyEdits } from './labels'
 import type { ClusteringPlace } from './labels'
+import type { ReceivedFiles } from './received-files'
 import { withWorkspace } from './workspaces'
 
 /** Share of its tokens that a cluster must have in common with one here to take its label along. */
@@ -55,44 +53,27 @@ const importRun = async (workspace: Workspace, set: ReadSet, path: string, autho
   return { run: run.id, clustering: clustering.number, clusters: clusterCount(set), labels: annotations.length, left: [] }
 }
 
-/** A file's own name without what a file system or a person could be misled by. */
-const safeName = (name: string): string => {
-  const cleaned = basename(name.replaceAll('\\', '/')).replace(/[^\p{L}\p{N} ._-]/gu, '_').replace(/^\.+/, '').slice(0, 120)
-  return cleaned === '' ? 'received.json' : cleaned
-}
+export const importCalls = (context: WorkbenchContext, received: ReceivedFiles): HandlersOf<'imports'> => ({
+  'imports.inspect': ({ path }) => inspect(context.workspace(), path),
 
-export const importCalls = (context: WorkbenchContext): HandlersOf<'imports'> => {
-  const received = new Set<string>()
+  'imports.receive': async ({ name, content }) => ({ path: await received.receive(name, content) }),
 
-  return {
-    'imports.inspect': ({ path }) => inspect(context.workspace(), path),
-
-    'imports.receive': async ({ name, content }) => {
-      const path = join(await mkdtemp(join(tmpdir(), 'spectroscope-received-')), safeName(name))
-      await writeFileAtomically(path, content)
-      received.add(path)
-      return { path }
-    },
-
-    'imports.annotated': async ({ path, into }) => {
-      const workspace = context.workspace()
-      const set = await readAnnotatedSet(path)
-      const finish = async (answer: ImportAnswer): Promise<ImportAnswer> => {
-        if (received.delete(path)) await rm(dirname(path), { recursive: true, force: true })
-        return answer
-      }
-      if (into !== undefined) {
-        const { answer, changed } = await importLabels(workspace, set, into, context.author())
-        context.emit('annotations', changed)
-        return finish(answer)
-      }
-      const answer = await importRun(workspace, set, path, context.author())
-      context.emit('runs-changed', null)
-      context.emit('undo', await workspace.getUndoState())
-      return finish(answer)
+  'imports.annotated': async ({ path, into }) => {
+    const workspace = context.workspace()
+    const set = await readAnnotatedSet(path)
+    if (into !== undefined) {
+      const { answer, changed } = await importLabels(workspace, set, into, context.author())
+      context.emit('annotations', changed)
+      await received.remove(path)
+      return answer
     }
+    const answer = await importRun(workspace, set, path, context.author())
+    context.emit('runs-changed', null)
+    context.emit('undo', await workspace.getUndoState())
+    await received.remove(path)
+    return answer
   }
-}
+})
 
 /** Imports a set into a workspace, which is made if need be: as a run of its own, or its labels into a clustering (the latest by default) of a run. */
 export const importFile = (folder: string, file: string, into: { readonly run: string; readonly clustering?: number } | undefined): Promise<ImportAnswer> =>

@@ -14,6 +14,7 @@ import { exploreCalls } from './explore-calls'
 import { exportCalls } from './exports'
 import { fileCalls } from './files'
 import { importCalls } from './imports'
+import { ReceivedFiles } from './received-files'
 import { Jobs } from './jobs'
 import { WorkspaceKeeper } from './keeper'
 import { bringLabels, labelCalls } from './labels'
@@ -91,6 +92,7 @@ class OpenWorkbench implements Workbench {
   readonly #listeners = new Set<(name: NoticeName, data: unknown) => void>()
   readonly #jobs = new Jobs((job) => this.#emit('job', job))
   readonly #estimates: Estimates
+  readonly #received = new ReceivedFiles()
   readonly #handlers: CallHandlers
   readonly #answering = new Set<Promise<unknown>>()
   #opened: Opened | undefined
@@ -128,7 +130,7 @@ class OpenWorkbench implements Workbench {
       ...exploreCalls(context, this.#jobs),
       ...labelCalls(context),
       ...exportCalls(context),
-      ...importCalls(context)
+      ...importCalls(context, this.#received)
     }
   }
 
@@ -277,6 +279,7 @@ class OpenWorkbench implements Workbench {
     } finally {
       await this.#jobs.close()
       await Promise.allSettled(this.#answering)
+      await this.#received.close()
       const opened = this.#opened
       this.#opened = undefined
       if (opened !== undefined) await this.#closeWorkspace(opened)

@@ -6,6 +6,7 @@ import type { AnnotationsChanged, CallInput, CallName, CallParameters } from '..
 import type { WorkbenchContext } from '../../main/api/context'
 import { exportCalls } from '../../main/api/exports'
 import { importCalls } from '../../main/api/imports'
+import { ReceivedFiles } from '../../main/api/received-files'
 import { labelCalls, labelsOf } from '../../main/api/labels'
 import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
@@ -23,7 +24,7 @@ const context: WorkbenchContext = {
   workspace: () => workspace,
   emit: (name, data) => void notices.push([name, data])
 }
-const handlers = { ...labelCalls(context), ...exportCalls(context), ...importCalls(context) }
+const handlers = { ...labelCalls(context), ...exportCalls(context), ...importCalls(context, new ReceivedFiles()) }
 
 type Answered = keyof typeof handlers
 const call = async <M extends Answered & CallName>(method: M, parameters: CallInput<M>): Promise<Awaited<ReturnType<(typeof handlers)[M]>>> =>
