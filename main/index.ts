@@ -15,7 +15,7 @@ import { utilityLauncher } from './index/children'
 import { serveComputing } from './index/computing'
 import { openHiddenWindow } from './index/computing-window'
 import { menuTemplate } from './index/menu'
-import { origin, scheme, serveFolder } from './index/protocol'
+import { isOwnOrigin, isOwnPage, origin, scheme, serveFolder } from './index/protocol'
 
 const windowSchema = z.object({ x: z.int().optional(), y: z.int().optional(), width: z.int().min(400), height: z.int().min(300), maximized: z.boolean() }).catch({ width: 1440, height: 900, maximized: false })
 
@@ -233,14 +233,15 @@ const start = async (): Promise<void> => {
   protocol.handle(scheme, serveFolder(join(projectRoot, 'out', 'renderer')))
   // Nothing is permitted but to copy text.
   session.defaultSession.setPermissionRequestHandler((_, permission, answer) => answer(permission === 'clipboard-sanitized-write'))
-  session.defaultSession.setPermissionCheckHandler((_, permission, asking) => permission === 'clipboard-sanitized-write' && asking.startsWith(origin))
+  session.defaultSession.setPermissionCheckHandler((_, permission, asking) =>
+    permission === 'clipboard-sanitized-write' && isOwnOrigin(asking))
   session.defaultSession.webRequest.onBeforeRequest(({ url }, answer) => answer({ cancel: !/^(app|data|blob|devtools):/.test(url) }))
   ipcMain.handle('call', ({ senderFrame }, method: unknown, parameters: unknown) => {
-    if (senderFrame?.origin !== origin || senderFrame.parent !== null) return { ok: false, error: { kind: 'usage', message: 'Only the program\'s own window may call; open it anew.' } }
+    if (!isOwnPage(senderFrame)) return { ok: false, error: { kind: 'usage', message: 'Only the program\'s own window may call; open it anew.' } }
     return shell.call(method, parameters)
   })
   ipcMain.on('closing', ({ senderFrame }, answer: unknown) => {
-    if (senderFrame?.origin === origin) shell.answerClosing(answer)
+    if (isOwnPage(senderFrame)) shell.answerClosing(answer)
   })
   Menu.setApplicationMenu(Menu.buildFromTemplate(menuTemplate((command) => shell.ask(command), process.platform)))
   app.on('activate', () => shell.show([]))
