@@ -10,7 +10,7 @@ import {
   sinceVersion1, vocabularySchema
 } from './annotated-set'
 import type { SetBlock, SetCluster, SetHead, SetLabel, SetMember } from './annotated-set'
-import { JsonReader } from './json-reader'
+import { JsonReader } from '../base/json-reader'
 
 const again = 'export it again'
 

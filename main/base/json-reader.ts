@@ -1,13 +1,14 @@
-import { open } from 'node:fs/promises'
-import type { FileHandle } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
 import { SpectroscopeError } from '../../preload/errors'
-import { faultCode } from '../base/faults'
+import { faultCode } from './faults'
+import { isLfsPointer, pointerRemedy } from './git-lfs'
 
 const chunkBytes = 2 ** 20
 /** No value that is read whole is larger in a sound file. */
 const largestValue = 2 ** 29
 
 const [quote, backslash, openBrace, closeBrace, openBracket, closeBracket, comma, colon] = Buffer.from('"\\{}[],:')
+const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf])
 const isSpace = (byte: number): boolean => byte === 32 || byte === 10 || byte === 13 || byte === 9
 
 /** A place in a document: "clusters[3].members[17]"; "" for the whole. */
@@ -15,11 +16,11 @@ export const placeOf = (path: readonly (string | number)[]): string =>
   path.reduce<string>((text, part) => (typeof part === 'number' ? `${text}[${part}]` : text === '' ? part : `${text}.${part}`), '')
 
 /**
- * Reads a JSON file piece by piece, so that it may be larger than a string can be: objects by key and arrays by entry, whatever is
- * wanted whole by JSON.parse. Every `input` error names the file, the place and the remedy.
+ * Reads a JSON file piece by piece, so that it may be larger than a string can be: objects by key and arrays by
+ * entry, whatever is wanted whole by JSON.parse. Every `input` error names the file, the place and the remedy.
  */
 export class JsonReader {
-  #buffer = Buffer.alloc(0)
+  #buffer: Buffer = Buffer.alloc(0)
   #at = 0
   /** Bytes of the file before the buffer. */
   #before = 0
@@ -27,21 +28,25 @@ export class JsonReader {
   readonly #path: (string | number)[] = []
   readonly #decoder = new TextDecoder('utf-8', { fatal: true })
 
-  private constructor(readonly file: string, private readonly handle: FileHandle) {}
+  readonly #blocks: AsyncIterator<Buffer>
+
+  /** `blocks` are the bytes of the file, which messages name. */
+  constructor(readonly file: string, blocks: AsyncIterable<Buffer>) {
+    this.#blocks = blocks[Symbol.asyncIterator]()
+  }
 
   /** Opens a file, lets `read` have it to the end, and closes it whatever happens. */
   static async read<T>(file: string, read: (reader: JsonReader) => Promise<T>): Promise<T> {
-    const handle = await open(file, 'r').catch((error: unknown) => {
-      throw new SpectroscopeError('input', `${file} cannot be read (${faultCode(error)}); give the path of a file that is there.`, { cause: error })
-    })
+    const blocks = createReadStream(file, { highWaterMark: chunkBytes })
     try {
-      const result = await read(new JsonReader(file, handle))
-      return result
+      return await read(new JsonReader(file, blocks))
     } catch (error) {
       if (error instanceof SpectroscopeError || !(error instanceof Error) || !('code' in error)) throw error
-      throw new SpectroscopeError('input', `${file} cannot be read (${faultCode(error)}); give the path of a file, not of a folder, that can be read.`, { cause: error })
+      const what = `${file} cannot be read (${faultCode(error)})`
+      const remedy = 'give the path of a file that is there, not of a folder'
+      throw new SpectroscopeError('input', `${what}; ${remedy}.`, { cause: error })
     } finally {
-      await handle.close()
+      blocks.destroy()
     }
   }
 
@@ -63,19 +68,33 @@ export class JsonReader {
     return this.fault('the file ends early, so that a part of it is missing', 'copy it again, or export it again')
   }
 
-  /** Reads on, keeping what is in the buffer from `#at` on. */
+  /**
+   * Keeps what is in the buffer from `#at` on, and reads at least as much again. Leaves out a byte order mark at
+   * the start.
+   */
   async #more(): Promise<boolean> {
     if (this.#ended) return false
     const kept = this.#buffer.subarray(this.#at)
     if (kept.length > largestValue) throw this.#damaged()
-    const next = Buffer.allocUnsafe(kept.length + Math.max(chunkBytes, kept.length))
-    kept.copy(next)
-    const { bytesRead } = await this.handle.read(next, kept.length, next.length - kept.length)
+    const atStart = this.#before + this.#buffer.length === 0
+    const parts: Buffer[] = [kept]
+    let read = 0
+    while (!this.#ended && read < Math.max(byteOrderMark.length, kept.length)) {
+      const next = await this.#blocks.next()
+      if (next.done === true) this.#ended = true
+      else {
+        parts.push(next.value)
+        read += next.value.length
+      }
+    }
+    if (atStart && isLfsPointer(parts[1] ?? kept, read)) {
+      throw new SpectroscopeError('input', `${this.file} is ${pointerRemedy}.`)
+    }
     this.#before += this.#at
-    this.#at = 0
-    this.#buffer = next.subarray(0, kept.length + bytesRead)
-    this.#ended = bytesRead === 0
-    return !this.#ended
+    this.#buffer = parts.length === 2 && kept.length === 0 ? parts[1] : Buffer.concat(parts)
+    const isMarked = atStart && this.#buffer.subarray(0, byteOrderMark.length).equals(byteOrderMark)
+    this.#at = isMarked ? byteOrderMark.length : 0
+    return read > 0
   }
 
   /** The next byte that is no white space, not taken; undefined at the end of the file. */
@@ -126,16 +145,38 @@ export class JsonReader {
 
   /** The next value, whole. */
   async value(): Promise<unknown> {
+    return (await this.valueAndText()).value
+  }
+
+  /** The next value, whole, with the JSON that it was read from. */
+  async valueAndText(): Promise<{ readonly value: unknown; readonly text: string }> {
     const end = await this.#endOfValue()
     const bytes = this.#buffer.subarray(this.#at, end)
-    let value: unknown
+    let read: { readonly value: unknown; readonly text: string }
     try {
-      value = JSON.parse(this.#decoder.decode(bytes))
+      const text = this.#decoder.decode(bytes)
+      read = { value: JSON.parse(text) as unknown, text }
     } catch {
       throw (await this.#isLast(end)) ? this.#truncated() : this.#damaged()
     }
     this.#at = end
-    return value
+    return read
+  }
+
+  /**
+   * Gives the place of each entry of a file that is one list, or of each value of others; it must be read or
+   * skipped.
+   */
+  async *values(): AsyncGenerator<number> {
+    if ((await this.#peek()) === openBracket) yield* this.entries()
+    else {
+      for (let entry = 0; (await this.#peek()) !== undefined; entry++) {
+        this.#path.push(entry)
+        yield entry
+        this.#path.pop()
+      }
+    }
+    await this.end()
   }
 
   /** Whether the file ends with the value that ends at `end`, as a number or word does that was cut. */

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { JsonReader } from '../../main/exchange/json-reader'
+import { JsonReader } from '../../main/base/json-reader'
 import { temporaryFolder } from './store-fixture'
 
 let place: Awaited<ReturnType<typeof temporaryFolder>>
@@ -44,6 +44,18 @@ test('reads what JSON.parse reads, wherever a value meets the end of what was re
     await writeFile(file, text)
     for (const depth of [0, 1, 4]) expect(await readAll(file, depth)).toEqual(JSON.parse(text))
   }
+})
+
+test('reads a file with a byte order mark, and says what lies in a Git LFS file\'s place', async () => {
+  const file = join(place.folder, 'mark.json')
+  for (const text of ['\ufeff {"a": ["\ufeff"]}', '\ufeff7']) {
+    await writeFile(file, text)
+    expect(await readAll(file, 0)).toEqual(JSON.parse(text.slice(1)))
+  }
+  await writeFile(file, '\ufeff')
+  await expect(readAll(file, 0)).rejects.toThrow('ends early')
+  await writeFile(file, 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n')
+  await expect(readAll(file, 0)).rejects.toThrow('mark.json is a Git LFS pointer, not the file itself; run "git lfs')
 })
 
 test('skips without looking inside', async () => {
