@@ -6,8 +6,9 @@ const positive = z.number().positive()
 const count = z.int().min(1)
 
 export const corpusSchema = z.strictObject({
-  files: z.array(z.string().min(1)).min(1).describe('jsonl or Parquet files, plain text files, or folders of them'),
-  textField: z.string().default('text').describe('where a jsonl or Parquet record keeps its text; dots go into objects'),
+  files: z.array(z.string().min(1)).min(1)
+    .describe('jsonl, JSON, CSV or Parquet files, plain text files, or folders of them'),
+  textField: z.string().default('text').describe('where a record keeps its text; dots go into objects'),
   subsetField: z.string().default('meta.subset').describe('where a record names its subset; the file name is used where it is missing'),
   rowLength: z.int().min(2).default(128).describe('token ids in a row').meta({ unit: 'token ids' }),
   sampling: count.default(2048).describe('psgld: rows that minibatches are drawn from').meta({ unit: 'rows' }),

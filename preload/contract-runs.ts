@@ -1,4 +1,5 @@
 import type { RunConfiguration } from './configuration'
+import type { CorpusContents } from './corpus-contents'
 import type { RunEvent, RunProgress } from './contract-progress'
 import type { LabelStatus } from './contract-annotations'
 import type { RunStatus, StageName, TracePointRecord, TraceRecord } from './records'
@@ -90,6 +91,8 @@ export interface CorpusPreview {
   readonly documents: number
   /** Of the documents that were read: all of them, or those up to a limit of time. */
   readonly complete: boolean
+  /** Of the files that were read, and what was left out of folders; null for rows from a file. */
+  readonly contents: CorpusContents | null
   readonly rowsWanted: number
   readonly rowsThere: number
   readonly subsets: readonly { readonly subset: string; readonly documents: number; readonly tokens: number; readonly rows: number }[]
@@ -129,6 +132,8 @@ export interface SignalPreview {
   readonly secondsForRun: number | null
   /** What first order leaves out of the least linear of them; null where it was not looked at. */
   readonly remainder: { readonly component: string; readonly share: number; readonly error: number } | null
+  /** What the corpus was; null for rows from a file. */
+  readonly corpus: CorpusContents | null
   /** The same in a few sentences. */
   readonly words: string
 }

@@ -1,4 +1,5 @@
 import type { ClusteringConfiguration, RunConfiguration } from './configuration'
+import type { CorpusContents } from './corpus-contents'
 
 export type RunStatus = 'pending' | 'running' | 'interrupted' | 'failed' | 'finished'
 
@@ -31,6 +32,8 @@ export interface Provenance {
   readonly modelHash?: string
   readonly tokenizerHash?: string
   readonly studyHash?: string
+  /** What the corpus was; of runs with rows from a file, and of those of versions before, there is nothing. */
+  readonly corpus?: CorpusContents
   /** The one that computes; those before it, where a person had the run go on elsewhere. */
   readonly engine?: EngineProvenance
   readonly enginesBefore?: readonly (EngineProvenance & { readonly until: string })[]
@@ -158,6 +161,8 @@ export interface StudyRecord {
   readonly documents: readonly DocumentRecord[]
   /** SHA-256 over all ids and targets, hexadecimal. */
   readonly hash: string
+  /** Of a study that was just made from a corpus; the run's provenance keeps it. */
+  readonly contents?: CorpusContents
 }
 
 /** Susceptibilities χ̂ and their standard errors, both [tokens, components] row-major, nats². */

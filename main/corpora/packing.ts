@@ -1,8 +1,11 @@
 import type { CorpusConfiguration } from '../../preload/configuration'
+import { leftOutWords } from '../../preload/corpus-contents'
+import type { CorpusContents } from '../../preload/corpus-contents'
 import { SpectroscopeError } from '../../preload/errors'
 import type { DocumentRecord, RowProvenance, Segment } from '../../preload/records'
 import type { Tokenizer } from '../models/tokenizer'
 import { readCorpus } from './readers'
+import { CorpusTally } from './tally'
 
 /** A growing list of unsigned integers below 2³². */
 class Words {
@@ -51,6 +54,8 @@ export interface PackedCorpus {
   readonly rowLength: number
   /** False where `enough` ended the reading. */
   readonly complete: boolean
+  /** Of the files that were read so far. */
+  readonly contents: CorpusContents
   /** By name, in code point order. */
   readonly subsets: readonly PackedSubset[]
   /** A document by its number in reading order; subset and all. */
@@ -140,8 +145,9 @@ export const packCorpus = async ({ corpus, baseFolder, tokenizer, vocabulary, en
   const subsets: Stream[] = []
   const [fileOf, recordOf, subsetOf] = [new Words(true), new Words(true), new Words(true)]
   const subsetNumbers = new Map<string, number>()
+  const tally = new CorpusTally()
   let complete = true
-  for await (const { text, subset, file, record } of readCorpus(corpus, baseFolder, onProgress)) {
+  for await (const { text, subset, file, record } of readCorpus(corpus, baseFolder, onProgress, tally)) {
     const ids = tokenizer.encode(text)
     const foreign = ids.find((id) => id >= vocabulary)
     if (foreign !== undefined) throw foreignId(`${file}, record ${record}`, foreign)
@@ -160,10 +166,17 @@ export const packCorpus = async ({ corpus, baseFolder, tokenizer, vocabulary, en
     complete = !enough()
     if (!complete) break
   }
-  if (subsets.length === 0) throw new SpectroscopeError('input', `The corpus has no text: ${corpus.files.join(', ')} hold no document that is more than white space; correct "corpus.files".`)
+  const { contents } = tally
+  if (subsets.length === 0) {
+    const others = leftOutWords(contents)
+    const files = corpus.files.slice(0, 8).join(', ')
+    const why = `${files} hold no document that is more than white space${others === '' ? '' : ` (${others})`}`
+    throw new SpectroscopeError('input', `The corpus has no text: ${why}; correct "corpus.files".`)
+  }
   return {
     rowLength: corpus.rowLength,
     complete,
+    contents,
     subsets: [...subsets].sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name))),
     document: (id) => ({ id, file: files[fileOf.at(id)], record: recordOf.at(id), subset: subsets[subsetOf.at(id)].name })
   }

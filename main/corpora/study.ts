@@ -6,6 +6,8 @@ import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import type { StudyRecord as Study } from '../../preload/records'
 import { faultCode } from '../base/faults'
+import { isLfsPointer, pointerRemedy } from '../base/git-lfs'
+import { parseJson } from '../base/json-text'
 import type { Architecture, Model } from '../models/architecture'
 import type { Tokenizer } from '../models/tokenizer'
 import { packCorpus, type PackedCorpus } from './packing'
@@ -42,21 +44,26 @@ const checkRow = (place: string, ids: readonly number[], { vocabulary, contextLe
   return Int32Array.from(ids)
 }
 
+const rowsForm =
+  'the file must be {"observation": [[ids]], "probe": [[ids]]}, with "sampling": [[ids]] for the method "psgld"'
+
 const studyOfRows = async (path: string, architecture: Architecture): Promise<Omit<Study, 'hash'>> => {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+  const bytes = await readFile(path).catch((error: unknown) => {
     throw new SpectroscopeError('input', `${path}: the rows cannot be read (${faultCode(error)}); correct "rows".`, { cause: error })
   })
+  if (isLfsPointer(bytes, bytes.length)) throw new SpectroscopeError('input', `${path} is ${pointerRemedy}.`)
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parseJson(bytes)
   } catch (error) {
-    throw new SpectroscopeError('input', `${path}: not valid JSON; the file must be {"observation": [[ids]], "probe": [[ids]]}, with "sampling": [[ids]] for the method "psgld".`, { cause: error })
+    throw new SpectroscopeError('input', `${path}: ${(error as Error).message}; ${rowsForm}.`, { cause: error })
   }
   const parsed = rowsSchema.safeParse(value)
   if (!parsed.success) {
     const [issue] = parsed.error.issues
     const [set, ...indices] = issue.path.map(String)
-    throw new SpectroscopeError('input', `${path}: ${set === undefined ? '' : `"${set}"${indices.map((index) => `[${index}]`).join('')}: `}${issue.message}; the file must be {"observation": [[ids]], "probe": [[ids]]}, with "sampling": [[ids]] for the method "psgld".`)
+    const place = set === undefined ? '' : `"${set}"${indices.map((index) => `[${index}]`).join('')}: `
+    throw new SpectroscopeError('input', `${path}: ${place}${issue.message}; ${rowsForm}.`)
   }
   const rows = (set: keyof typeof parsed.data): Int32Array[] => (parsed.data[set] ?? []).map((ids, i) => checkRow(`${path}: "${set}"[${i}]`, ids, architecture))
   const probe = rows('probe')
@@ -86,7 +93,8 @@ const studyOfCorpus = ({ corpus, seed, sampler }: CorpusRun, packed: PackedCorpu
     probe: rows(chosen.probe),
     targets: chosen.probe.map(() => spreadTargets(corpus.rowLength, corpus.probeTokensPerRow)),
     provenance,
-    documents: documents.map((id) => packed.document(id))
+    documents: documents.map((id) => packed.document(id)),
+    contents: packed.contents
   }
 }
 

@@ -4,6 +4,9 @@ import { parseConfiguration, suitClustering } from '../../preload/configuration'
 import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import { readingFault } from '../base/faults'
+import { isLfsPointer, pointerRemedy } from '../base/git-lfs'
+import { parseJson } from '../base/json-text'
+import { listCorpusFiles } from '../corpora/files'
 import { checkEngine } from '../engine/engines'
 import { componentNames } from '../models/components'
 import { parseModelConfig } from '../models/config'
@@ -20,9 +23,9 @@ export const chooseComponents = (chosen: 'all' | readonly string[], available: r
   return chosen
 }
 
-const read = async (file: string, remedy: string): Promise<string> => {
+const read = async (file: string, remedy: string): Promise<Buffer> => {
   try {
-    return await readFile(file, 'utf8')
+    return await readFile(file)
   } catch (error) {
     throw new SpectroscopeError('input', `${file} ${readingFault(error)}; ${remedy}.`, { cause: error })
   }
@@ -40,12 +43,14 @@ const mostConfigurationBytes = 10e6
 export const readConfigurationFile = async (file: string): Promise<object> => {
   const { size } = await stat(file).catch(() => ({ size: 0 }))
   if (size > mostConfigurationBytes) throw new SpectroscopeError('configuration', `${file} is too large for a configuration (${Math.round(size / 1e6)} MB); name another file.`)
-  const text = await read(file, 'give the path of a configuration file')
+  const bytes = await read(file, 'give the path of a configuration file')
+  if (isLfsPointer(bytes, bytes.length)) throw new SpectroscopeError('configuration', `${file} is ${pointerRemedy}.`)
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parseJson(bytes)
   } catch (error) {
-    throw new SpectroscopeError('configuration', `${file} is no valid JSON: ${(error as Error).message}.`, { cause: error })
+    const why = (error as Error).message
+    throw new SpectroscopeError('configuration', `${file} is ${why}; correct it.`, { cause: error })
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new SpectroscopeError('configuration', `${file} holds no configuration; it must be one JSON object.`)
   return value
@@ -54,16 +59,22 @@ export const readConfigurationFile = async (file: string): Promise<object> => {
 /** Reads and checks CONFIG.json. Throws a `configuration` error that names the file and the key, or an `input` error if there is no such file. */
 export const readConfiguration = async (file: string): Promise<RunConfiguration> => parseConfiguration(await readConfigurationFile(file), file)
 
-/** The cheap checks of a run, before a workspace is made for it: the files are there, the model has the components, and there is such an engine. */
+/**
+ * The cheap checks of a run, before a workspace is made for it: the files are there and of kinds that are read, the
+ * model has the components, and there is such an engine.
+ */
 export const checkConfiguration = async (configuration: RunConfiguration, baseFolder: string): Promise<void> => {
   const { model, weights, corpus, rows } = configuration
   const config = join(resolve(baseFolder, model), 'config.json')
-  const architecture = parseModelConfig(await read(config, '"model" must name a folder with config.json, model.safetensors and tokenizer.json'), config)
+  const remedy = '"model" must name a folder with config.json, model.safetensors and tokenizer.json'
+  const architecture = parseModelConfig((await read(config, remedy)).toString(), config)
   chooseComponents(configuration.components, componentNames(architecture))
   checkEngine(configuration.engine, configuration.precision)
   if (weights !== undefined) await mustExist(resolve(baseFolder, weights), 'weights')
   if (rows !== undefined) await mustExist(resolve(baseFolder, rows), 'rows')
-  for (const [i, file] of (corpus?.files ?? []).entries()) await mustExist(resolve(baseFolder, file), `corpus.files[${i}]`)
+  const files = corpus?.files ?? []
+  for (const [i, file] of files.entries()) await mustExist(resolve(baseFolder, file), `corpus.files[${i}]`)
+  await listCorpusFiles(files, baseFolder)
 }
 
 /** Refuses, before hours of sampling, what clustering would refuse after them. */

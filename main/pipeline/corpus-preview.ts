@@ -5,7 +5,7 @@ import type { CorpusPreview } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
 import { packCorpus } from '../corpora/packing'
 import type { PackedCorpus } from '../corpora/packing'
-import { listCorpusFiles } from '../corpora/readers'
+import { listCorpusFiles } from '../corpora/files'
 import { evenShares, selectRows } from '../corpora/selection'
 import type { RowPlace } from '../corpora/selection'
 import { prepareStudy } from '../corpora/study'
@@ -15,7 +15,10 @@ import { loadTokenizer } from '../models/tokenizer'
 import type { Tokenizer } from '../models/tokenizer'
 import type { PreviewRequest } from './messages'
 
-const nothing: CorpusPreview = { files: 0, documents: 0, complete: true, rowsWanted: 0, rowsThere: 0, subsets: [], rows: [], problem: null }
+const nothing: CorpusPreview = {
+  files: 0, documents: 0, complete: true, contents: null, rowsWanted: 0, rowsThere: 0, subsets: [],
+  rows: [], problem: null
+}
 
 /** Errors that the person can do something about in the configuration: they are part of the preview. */
 const telling = new Set(['input', 'configuration'])
@@ -56,7 +59,7 @@ const previewOfCorpus = async (request: CorpusRequest, architecture: Architectur
   const { configuration, baseFolder, seconds } = request
   const { corpus } = configuration
   const end = performance.now() + 1000 * seconds
-  const files = (await listCorpusFiles(corpus.files, baseFolder)).length
+  const { files } = await listCorpusFiles(corpus.files, baseFolder)
   const packed = await packCorpus({
     corpus, baseFolder, tokenizer, vocabulary: architecture.vocabulary, endOfText: tokenizer.endOfText ?? architecture.endOfText,
     onProgress: (done, total) => onProgress(total === 0 ? 1 : done / total),
@@ -64,9 +67,10 @@ const previewOfCorpus = async (request: CorpusRequest, architecture: Architectur
   })
   const { places, problem } = choose(packed, request)
   return {
-    files,
+    files: files.length,
     documents: packed.subsets.reduce((sum, { documents }) => sum + documents, 0),
     complete: packed.complete,
+    contents: packed.contents,
     rowsWanted: corpus.sampling + corpus.observation + corpus.probe,
     rowsThere: packed.subsets.reduce((sum, { rows }) => sum + rows, 0),
     subsets: packed.subsets.map(({ name, documents, tokens, rows }) => ({ subset: name, documents, tokens, rows })),

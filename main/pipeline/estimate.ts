@@ -7,7 +7,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import type { RunRecord } from '../../preload/records'
 import { kernelBytes, ladderOf } from '../clustering/communities'
 import { comparisonsOf } from '../clustering/variants'
-import { listCorpusFiles } from '../corpora/readers'
+import { listCorpusFiles } from '../corpora/files'
 import { prepareStudy, spreadTargets } from '../corpora/study'
 import { evaluatorsOf, hasDevice, type TokensAtOnce } from '../engine/engines'
 import { size } from '../engine/graph'
@@ -197,7 +197,7 @@ const architectureOf = async (configuration: RunConfiguration, baseFolder: strin
 
 const planOf = async (configuration: RunConfiguration, baseFolder: string): Promise<Plan> => {
   const architecture = await architectureOf(configuration, baseFolder)
-  const files = configuration.corpus === undefined ? [] : await listCorpusFiles(configuration.corpus.files, baseFolder)
+  const { files } = await listCorpusFiles(configuration.corpus?.files ?? [], baseFolder)
   return {
     architecture,
     components: chooseComponents(configuration.components, componentNames(architecture)),

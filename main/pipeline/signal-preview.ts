@@ -103,5 +103,6 @@ export const previewSignal = async ({ configuration, seconds, threads, engine: c
   const whole = { ...sampler, targetReliability: false as const, ...(sampler.method === 'first-order' ? { pairs, rounds: Math.max(1, Math.round(rounds)) } : { draws: 4 * Math.max(1, Math.round(rounds)) }) }
   const work = samplingWork(model.architecture, components, whole, { sampling: [], observation: lengthsOf(study.observation), probe: lengthsOf(study.probe) }, seed, observationIncludesProbe)
   const secondsForRun = (work.operations / operations) * spent
-  return { seconds: spent, components: found, secondsForRun, remainder, words: `${wordsOf(found, sampler.targetReliability, secondsForRun)}${remainderWords(remainder)}` }
+  const words = `${wordsOf(found, sampler.targetReliability, secondsForRun)}${remainderWords(remainder)}`
+  return { seconds: spent, components: found, secondsForRun, remainder, corpus: study.contents ?? null, words }
 }

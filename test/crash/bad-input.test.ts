@@ -62,7 +62,8 @@ describe.skipIf(!isBuilt)('a configuration that cannot be used', () => {
     await refuse('no-rows', { rows: 'nowhere.json' }, 'input', /nowhere\.json/)
     await refuse('no-corpus', { rows: undefined, corpus: { files: ['nowhere.jsonl'] } }, 'input', /nowhere\.jsonl/)
     writeFileSync(path('broken.json'), '{"model": ')
-    await expectRefusal(['run', path('broken.json'), '--workspace', workspace], 'configuration', /broken\.json is no valid JSON/)
+    const broken = ['run', path('broken.json'), '--workspace', workspace]
+    await expectRefusal(broken, 'configuration', /broken\.json is not valid JSON/)
     await expectRefusal(['run', path('absent.json'), '--workspace', workspace], 'input', /absent\.json does not exist/)
     expect(existsSync(workspace)).toBe(false)
   }, 120_000)

@@ -172,7 +172,7 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
     }),
     'models.fetch': ({ name }) => work({ kind: 'download', title: `Download ${name}`, run: null }, 12),
     'corpora.preview': ({ rows }) => ({
-      files: 3, documents: 12_345, complete: true, rowsWanted: 3584, rowsThere: 9000, problem: null,
+      files: 3, documents: 12_345, complete: true, contents: null, rowsWanted: 3584, rowsThere: 9000, problem: null,
       subsets: subsets.map((subset, index) => ({ subset, documents: 1000 - 40 * index, tokens: 900_000 - 41_000 * index, rows: 300 - 14 * index })),
       rows: Array.from({ length: rows }, (_, row) => ({ subset: subsets[row % subsets.length], tokens: Array.from({ length: 64 }, (__, at) => texts[Math.floor(texts.length * hash(70, row, at) ** 2)]) }))
     }),
@@ -202,7 +202,8 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       checked(configuration)
       await pause(3000)
       return {
-        seconds: asked, secondsForRun: 1500, remainder: null, words: 'Half a minute of sampling: the run is likely to need about 25 min.',
+        seconds: asked, secondsForRun: 1500, remainder: null, corpus: null,
+        words: 'Half a minute of sampling: the run is likely to need about 25 min.',
         components: data.components.slice(0, 3).map((component, index) => ({ component, rounds: 2, reliability: 0.5 + 0.3 * hash(77, index), lower: 0.3 + 0.3 * hash(77, index), roundsNeeded: 6 + 3 * index }))
       }
     },

@@ -1,26 +1,8 @@
-import { DuckDBInstance } from '@duckdb/node-api'
-import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { readCorpus, type CorpusDocument } from '../../main/corpora/readers'
-import { failure, temporaryFolder } from './models-fixtures'
-
-const root = temporaryFolder()
-const newFolder = (): string => mkdtempSync(join(root, 'corpus-'))
-const read = async (folder: string, files: string[], more: { textField?: string; subsetField?: string } = {}, onProgress?: (done: number, total: number) => void): Promise<CorpusDocument[]> => {
-  const documents: CorpusDocument[] = []
-  for await (const document of readCorpus({ files, textField: 'text', subsetField: 'meta.subset', ...more }, folder, onProgress)) documents.push(document)
-  return documents
-}
-const lines = (...records: unknown[]): string => records.map((record) => `${typeof record === 'string' ? record : JSON.stringify(record)}\n`).join('')
-
-const writeParquet = async (path: string, query: string): Promise<void> => {
-  const instance = await DuckDBInstance.create(':memory:')
-  const connection = await instance.connect()
-  await connection.run(`COPY (${query}) TO '${path.replaceAll('\'', '\'\'')}' (FORMAT parquet)`)
-  connection.closeSync()
-  instance.closeSync()
-}
+import { lines, newFolder, read, writeParquet } from './corpora-fixture'
+import { failure } from './models-fixtures'
 
 describe('jsonl', () => {
   it('gives text, subset, file and record; blank lines and empty documents count as records only', async () => {

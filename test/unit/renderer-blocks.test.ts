@@ -412,7 +412,7 @@ describe('a preview of the signal', () => {
         {
           seconds: 30,
           components: [component(4), component(40), component(null)],
-          secondsForRun: 60,
+          secondsForRun: 60, corpus: null,
           remainder: null,
           words: ''
         },

@@ -1,0 +1,291 @@
+import { isUtf8 } from 'node:buffer'
+import type { Stats } from 'node:fs'
+import { open, readdir, realpath, stat } from 'node:fs/promises'
+import { basename, extname, join, relative, resolve, sep } from 'node:path'
+import type { CorpusKind } from '../../preload/corpus-contents'
+import { SpectroscopeError } from '../../preload/errors'
+import { faultCode } from '../base/faults'
+import { isLfsPointer, pointerRemedy } from '../base/git-lfs'
+import { readsZstd } from './bytes'
+
+export type Compression = 'gzip' | 'zstd'
+
+export interface CorpusFile {
+  readonly path: string
+  /** Path from the base folder, with slashes. */
+  readonly name: string
+  readonly kind: CorpusKind
+  readonly compression: Compression | null
+  /** End of the name in lower case, with that of the compression: ".jsonl.gz". */
+  readonly extension: string
+  readonly bytes: number
+  /** Subset of records that name none. */
+  readonly subset: string
+  /** Found in a folder, rather than named. */
+  readonly inFolder: boolean
+}
+
+/** A file or folder that was found and is not read. */
+export interface LeftOutFile {
+  readonly name: string
+  readonly why: string
+}
+
+export interface CorpusListing {
+  readonly files: readonly CorpusFile[]
+  readonly leftOut: readonly LeftOutFile[]
+}
+
+const kinds: Readonly<Record<string, CorpusKind>> = {
+  '.jsonl': 'jsonl',
+  '.ndjson': 'jsonl',
+  '.json': 'json',
+  '.csv': 'csv',
+  '.tsv': 'tsv',
+  '.parquet': 'parquet'
+}
+const compressions: Readonly<Record<string, Compression>> = { '.gz': 'gzip', '.zst': 'zstd', '.zstd': 'zstd' }
+
+const unpack = 'a packed file, which is not read; unpack it'
+const exportAsText = 'a file of a kind that is not read; export it as jsonl, CSV or Parquet'
+const saveArrow =
+  'an Arrow file, which is not read; save the dataset as Parquet, in Python with ' +
+  '`datasets.load_from_disk(FOLDER).to_parquet("corpus.parquet")`'
+
+/** Kinds of files that hold texts and are not read: taking the rest of a folder for the corpus would be wrong. */
+const refusals: Readonly<Record<string, string>> = {
+  '.arrow': saveArrow,
+  '.feather': saveArrow,
+  ...Object.fromEntries(
+    ['.zip', '.tar', '.tgz', '.tbz2', '.txz', '.bz2', '.xz', '.lzma', '.lz4', '.br', '.7z', '.rar'].map((ending) => [
+      ending,
+      unpack
+    ])
+  ),
+  ...Object.fromEntries(
+    [
+      '.avro',
+      '.orc',
+      '.xls',
+      '.xlsx',
+      '.ods',
+      '.tfrecord',
+      '.tfrecords',
+      '.mds',
+      '.pkl',
+      '.pickle',
+      '.sqlite',
+      '.sqlite3',
+      '.duckdb'
+    ].map((ending) => [ending, exportAsText])
+  )
+}
+
+const card = 'cards and metadata, not data; name such a file itself to have it read'
+const hidden = 'hidden'
+const readAlready = 'read already, under another name'
+const hubStore = 'the store of a hub cache; its files are read by their names in snapshots'
+const special = 'neither files nor folders'
+const circle = 'links that lead round in a circle'
+
+/** Texts about a dataset that lie beside it. */
+const cardNames = /^(readme|licen[cs]e|copying)([._-].*)?$/i
+const otherCardNames = /^(notice|citation|changelog|contributing|code_of_conduct)(\.(md|txt|rst|cff|bib))?$/i
+/** What `datasets` and the hub write beside the data. */
+const metadataNames = new Set([
+  'dataset_info.json',
+  'dataset_infos.json',
+  'dataset_dict.json',
+  'state.json',
+  'croissant.json',
+  'dataset-metadata.json'
+])
+
+const isCard = (name: string, kind: CorpusKind): boolean =>
+  metadataNames.has(name.toLowerCase()) || (kind === 'text' && (cardNames.test(name) || otherCardNames.test(name)))
+
+/** A name without the end that says how its file is packed, and that end. */
+const packing = (name: string): { readonly inner: string; readonly ending: string } => {
+  const ending = extname(name).toLowerCase()
+  return ending in compressions ? { inner: name.slice(0, -ending.length), ending } : { inner: name, ending: '' }
+}
+
+const stem = (path: string): string => {
+  const { inner } = packing(basename(path))
+  return basename(inner, extname(inner))
+}
+
+const nameFrom = (baseFolder: string, path: string): string => relative(baseFolder, path).split(sep).join('/')
+
+const refusal = (path: string, why: string): SpectroscopeError =>
+  new SpectroscopeError('input', `${path}: ${why}, or take it out of "corpus.files".`)
+
+const isPointer = async (path: string, bytes: number): Promise<boolean> => {
+  if (bytes === 0 || bytes >= 1024) return false
+  const file = await open(path, 'r')
+  try {
+    const head = Buffer.alloc(64)
+    const { bytesRead } = await file.read(head, 0, head.length, 0)
+    return isLfsPointer(head.subarray(0, bytesRead), bytes)
+  } finally {
+    await file.close()
+  }
+}
+
+interface Found {
+  readonly path: string
+  readonly bytes: number
+  readonly subset: string
+  readonly inFolder: boolean
+}
+
+const kindOf = (path: string): CorpusKind => kinds[extname(packing(path).inner).toLowerCase()] ?? 'text'
+
+/** How a file is read, by the end of its name. Throws an `input` error for what cannot be read. */
+const describeFile = async ({ path, bytes, subset, inFolder }: Found, baseFolder: string): Promise<CorpusFile> => {
+  const { inner, ending } = packing(path)
+  const innerEnding = extname(inner).toLowerCase()
+  const [kind, compression] = [kindOf(path), compressions[ending] ?? null]
+  if (await isPointer(path, bytes)) throw refusal(path, pointerRemedy)
+  if (innerEnding in refusals) throw refusal(path, ending === '' ? refusals[innerEnding] : unpack)
+  if (compression !== null && kind === 'parquet') throw refusal(path, unpack)
+  if (compression === 'zstd' && !readsZstd)
+    throw refusal(
+      path,
+      `compressed by zstd, which Node ${process.versions.node} does not read (22.15 does); ` +
+        'unpack it (zstd -d), compress it by gzip'
+    )
+  return {
+    path,
+    bytes,
+    subset,
+    inFolder,
+    kind,
+    compression,
+    extension: `${innerEnding}${ending}`,
+    name: nameFrom(baseFolder, path)
+  }
+}
+
+/** A name's bytes as text; those that are no UTF-8 as \xE9. */
+const shownBytes = (name: Buffer): string =>
+  Array.from(name, (byte) => (byte < 128 ? String.fromCharCode(byte) : `\\x${byte.toString(16).toUpperCase()}`)).join(
+    ''
+  )
+
+/** Names in a folder, sorted. */
+const namesIn = async (folder: string): Promise<string[]> => {
+  const names = await readdir(folder, { encoding: 'buffer' })
+  const foreign = names.find((name) => !isUtf8(name))
+  if (foreign !== undefined)
+    throw new SpectroscopeError(
+      'input',
+      `${folder} holds "${shownBytes(foreign)}", a name that is not UTF-8; ` +
+        'rename it, or name the other files in "corpus.files".'
+    )
+  return names.map((name) => name.toString()).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
+}
+
+const isHub = (names: readonly string[]): boolean => ['blobs', 'snapshots'].every((name) => names.includes(name))
+
+class Listing implements CorpusListing {
+  readonly files: CorpusFile[] = []
+  readonly leftOut: LeftOutFile[] = []
+  /** Real paths of all files and folders so far, so that no link leads round in a circle. */
+  readonly #seen = new Set<string>()
+
+  constructor(private readonly baseFolder: string) {}
+
+  async add(path: string): Promise<void> {
+    const found = await stat(path)
+    if (!found.isDirectory() && !found.isFile())
+      throw refusal(path, 'neither a file nor a folder; copy what it gives into a file')
+    if (!(await this.#isNew(path))) return
+    if (found.isDirectory()) await this.#addFolder(path, path)
+    else await this.#addFile({ path, bytes: found.size, subset: stem(path), inFolder: false })
+  }
+
+  async #addFolder(root: string, folder: string): Promise<void> {
+    const names = await namesIn(folder)
+    const ofHub = isHub(names)
+    for (const name of names) {
+      const path = join(folder, name)
+      if (name.startsWith('.')) this.#leave(path, hidden)
+      else if (ofHub && (name === 'blobs' || name === 'refs')) this.#leave(path, hubStore)
+      else await this.#addEntry(root, path)
+    }
+  }
+
+  async #addEntry(root: string, path: string): Promise<void> {
+    const found = await this.#follow(path)
+    if (found === undefined) return
+    if (!found.isDirectory() && !found.isFile()) this.#leave(path, special)
+    else if (found.isFile() && isCard(basename(path), kindOf(path))) this.#leave(path, card)
+    else if (!(await this.#isNew(path))) return
+    else if (found.isDirectory()) await this.#addFolder(root, path)
+    else {
+      const [first, ...rest] = relative(root, path).split(sep)
+      await this.#addFile({ path, bytes: found.size, subset: rest.length > 0 ? first : stem(path), inFolder: true })
+    }
+  }
+
+  /** What is at the end of a path's links; undefined where those lead round in a circle. */
+  async #follow(path: string): Promise<Stats | undefined> {
+    try {
+      return await stat(path)
+    } catch (error) {
+      const code = faultCode(error)
+      if (code === 'ENOENT')
+        throw refusal(
+          path,
+          'a link to a file that is not there; fetch that file ("git annex get", where git-annex has made the link)'
+        )
+      if (code !== 'ELOOP') throw error
+      this.#leave(path, circle)
+      return undefined
+    }
+  }
+
+  async #addFile(found: Found): Promise<void> {
+    this.files.push(await describeFile(found, this.baseFolder))
+  }
+
+  /** Whether a path leads to what was not come to before; otherwise it is left out. */
+  async #isNew(path: string): Promise<boolean> {
+    const real = await realpath(path)
+    const isNew = !this.#seen.has(real)
+    if (isNew) this.#seen.add(real)
+    else this.#leave(path, readAlready)
+    return isNew
+  }
+
+  #leave(path: string, why: string): void {
+    this.leftOut.push({ name: nameFrom(this.baseFolder, path), why })
+  }
+}
+
+/**
+ * The files of a corpus, in the order in which they are read: as configured, folders searched through and sorted
+ * by name, links followed, each file once. With them, what of the folders is left out: hidden files, cards, what
+ * is neither a file nor a folder. A record that names no subset belongs to that of its file's name, or of the
+ * first folder below a configured folder. Throws an `input` error for a path that is not there and for a file that
+ * holds texts and cannot be read.
+ */
+export const listCorpusFiles = async (paths: readonly string[], baseFolder: string): Promise<CorpusListing> => {
+  const listing = new Listing(baseFolder)
+  for (const given of paths) {
+    const path = resolve(baseFolder, given)
+    try {
+      await listing.add(path)
+    } catch (error) {
+      if (error instanceof SpectroscopeError) throw error
+      const at = (error as NodeJS.ErrnoException).path ?? path
+      throw new SpectroscopeError(
+        'input',
+        `${at}: the corpus file or folder cannot be read (${faultCode(error)}); correct "corpus.files".`,
+        { cause: error }
+      )
+    }
+  }
+  return listing
+}
