@@ -1,3 +1,4 @@
+import type { CorpusContents } from './corpus-contents'
 import type { ErrorKind } from './errors'
 import type { ClusteringRecord, ClusterSummary, ColumnSpread, DiagnosticsRecord, RunRecord, RunStatus, StageName, TokenInContext } from './records'
 
@@ -63,6 +64,8 @@ export interface RunSummary {
   readonly clustering: number | null
   readonly ending: string | null
   readonly engine: string
+  /** What the corpus was; null where that is not known, and for rows from a file. */
+  readonly corpus: CorpusContents | null
   readonly seconds: Readonly<Record<string, number>>
   /** In words, one sentence each. */
   readonly failedChains: readonly string[]

@@ -12,6 +12,8 @@ export {
 export type {
   ClusteringConfiguration, ClusteringMethod, ClusteringSettings, CorpusConfiguration, PresetName, RunConfiguration, SamplerConfiguration, SamplingMethod
 } from './configuration'
+export { contentsWords, corpusWords } from './corpus-contents'
+export type { CorpusContents } from './corpus-contents'
 export { fromPlain, messageOf, SpectroscopeError, toPlain } from './errors'
 export type { ErrorKind, PlainError } from './errors'
 export { groupKinds, leftoverCluster, stableFrom, stageNames } from './records'

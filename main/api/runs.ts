@@ -45,6 +45,7 @@ export const summarise = async (workspace: Workspace, run: RunRecord): Promise<R
     clustering: clustering?.number ?? null,
     ending: clustering?.ending ?? null,
     engine: run.provenance.engine?.name ?? '',
+    corpus: run.provenance.corpus ?? null,
     seconds: Object.fromEntries(run.stages.map(({ stage, seconds }) => [stage, seconds])),
     failedChains: failedChains(diagnostics),
     noisyComponents: diagnostics.filter(isNoisy).map(({ component }) => component)

@@ -1,5 +1,6 @@
 import { clusteringWords, groupName, mayNotBeThere, ruleWords, stabilityWords } from '../../preload/clustering-words'
 import { samplerWords } from '../../preload/configuration'
+import { contentsWords } from '../../preload/contract'
 import type { ClusteringSummary, ClusterTokens, EngineRate, RunDetails, RunHealth, RunSummary, SignalPreview } from '../../preload/contract'
 import type { ClusteringRecord, ClusterSummary, DiagnosticsRecord, ReliabilityBounds, RunRecord, TokenInContext } from '../../preload/records'
 import type { ClusterList } from '../api/clusters'
@@ -152,6 +153,7 @@ const configurationWords = ({ configuration, baseFolder, provenance }: RunRecord
   return [
     `Model ${visibleText(model)} (from ${visibleText(baseFolder)}), seed ${seed}, engine ${provenance.engine === undefined ? configuration.engine : `${provenance.engine.name} ${provenance.engine.version}, ${provenance.engine.precision}, ${provenance.engine.device}`}.`,
     ...(provenance.enginesBefore ?? []).map(({ name, device, until }) => `Begun on ${name} (${visibleText(device)}), until ${when(until)} UTC.`),
+    ...(provenance.corpus === undefined ? [] : [visibleText(contentsWords(provenance.corpus))]),
     `Sampler: ${sampler.preset} preset: ${samplerWords(sampler)}.`
   ]
 }

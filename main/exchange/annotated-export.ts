@@ -8,7 +8,7 @@ import { makeFolder, writeFileAtomically } from '../base/files'
 import type { GroupTree } from '../base/group-tree'
 import { labelOf, parseTarget } from '../labels/annotations'
 import type { Workspace } from '../store/store'
-import { setFormat, setVersion } from './annotated-set'
+import { provenanceSchema, setFormat, setVersion } from './annotated-set'
 import type { SetBlock, SetCluster, SetHead, SetLabel, SetMember } from './annotated-set'
 import { StudyTexts } from './contexts'
 import { jsonArray, pretty, rounded } from './json'
@@ -116,7 +116,7 @@ const recordInFile = ({ stability, sweep, ...clustering }: ClusteringRecord): Se
 /** The run as the file names it: one that was imported itself stays the run that it was. */
 const headOf = async (source: Source, moments: MatrixMoments, program: string): Promise<SetHead> => {
   const { run, clustering, selection } = source
-  const { imported, gathered: _, ...provenance } = run.provenance
+  const { imported } = run.provenance
   const own = imported !== undefined && clustering.number === 1 ? imported : undefined
   const { id, createdAt, startedAt, finishedAt } = imported?.run ?? run
   return {
@@ -125,7 +125,7 @@ const headOf = async (source: Source, moments: MatrixMoments, program: string): 
     exportedAt: new Date().toISOString(),
     program,
     run: { id, name: run.name, createdAt, startedAt, finishedAt, tokens: run.tokens, probeRows: run.probeRows, initialLoss: finite([run.initialLoss ?? Number.NaN])[0] },
-    provenance: provenance,
+    provenance: provenanceSchema.parse(run.provenance),
     stages: (imported?.stages ?? run.stages) as SetHead['stages'],
     configuration: run.configuration,
     components: [...run.components],

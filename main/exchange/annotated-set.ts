@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { clusteringConfigurationSchema, configurationSchema, modernisedClustering } from '../../preload/configuration'
 import { blindScoreSchema, confidences, labelStatuses } from '../../preload/contract-annotations'
+import { corpusKinds } from '../../preload/corpus-contents'
+import type { CorpusContents, CorpusFiles, LeftOut } from '../../preload/corpus-contents'
 import { groupKinds, stageNames } from '../../preload/records'
 import type { LevelStability, ResolutionPoint, StabilityRecord } from '../../preload/records'
 
@@ -33,11 +35,23 @@ const stageSchema = z.strictObject({
   stage: z.enum(stageNames), finishedAt: time, seconds: real, engine: engineSchema.optional(), versions: versionsSchema.optional(), threads: index.optional()
 })
 
-const provenanceSchema = z.strictObject({
+const corpusSchema = z.strictObject({
+  read: z.array(z.strictObject({
+    kind: z.enum(corpusKinds), extension: text, files: index, documents: index
+  } satisfies Record<keyof CorpusFiles, z.ZodType>)).describe('files that were read alike'),
+  blank: index.describe('records and files of nothing but white space'),
+  leftOut: z.array(z.strictObject({
+    why: text, count: index, names: z.array(text).describe('paths of the first of them')
+  } satisfies Record<keyof LeftOut, z.ZodType>))
+} satisfies Record<keyof CorpusContents, z.ZodType>)
+
+/** What a file says of where its numbers come from; anything else that is known of a run stays in its workspace. */
+export const provenanceSchema = z.object({
   seed: index.optional(),
   modelHash: text.optional().describe('SHA-256 of the model\'s files'),
   tokenizerHash: text.optional().describe('SHA-256 of the tokenizer'),
   studyHash: text.optional().describe('SHA-256 of all rows of the corpus that were used: sampling, observation and probe rows with their studied positions'),
+  corpus: corpusSchema.optional().describe('what the files of the corpus gave, and what of its folders was left out'),
   engine: engineSchema.optional(),
   versions: versionsSchema.optional(),
   platform: text.optional(),

@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path'
 import { clusteringWords, groupName, mayNotBeThere, ruleWords, stabilityWords } from '../../preload/clustering-words'
 import { samplerWords } from '../../preload/configuration'
 import type { Annotation, AnnotationTarget, Label } from '../../preload/contract-annotations'
+import { corpusWords } from '../../preload/corpus-contents'
 import { SpectroscopeError } from '../../preload/errors'
 import { leftoverCluster } from '../../preload/records'
 import type { ClusteringRecord, ClusterNumber, ClusterSummary, RunRecord } from '../../preload/records'
@@ -102,13 +103,15 @@ const ruleHtml = ({ rule }: ClusterSummary): string => {
 
 const provenance = (report: Report): string => {
   const { run, clustering, program } = report
-  const { configuration, provenance: { modelHash, tokenizerHash, studyHash, engine, platform, seed, imported } } = run
+  const { configuration, provenance: known } = run
+  const { modelHash, tokenizerHash, studyHash, engine, platform, seed, imported, corpus } = known
   const { sampler } = configuration
   const hash = (text: string | undefined): string => (text === undefined ? 'unknown' : `<code>${escapeHtml(text)}</code>`)
   return `<dl>${[
     entry('Run', `${escapeHtml(run.name)} <span class="soft">${escapeHtml(imported?.run.id ?? run.id)}, ${time(imported?.run.createdAt ?? run.createdAt)}</span>`),
     entry('Model', `${escapeHtml(configuration.model)}${configuration.weights === undefined ? '' : `, ${escapeHtml(configuration.weights)}`}`),
     entry('Model’s hash', hash(modelHash)), entry('Tokenizer’s hash', hash(tokenizerHash)), entry('Hash of the rows', hash(studyHash)),
+    ...(corpus === undefined ? [] : [entry('Corpus', escapeHtml(corpusWords(corpus)))]),
     entry('Measured', `${grouped(run.tokens)} tokens × ${run.components.length} components`),
     entry('Sampling', `${samplerWords(sampler)}, seed ${seed ?? configuration.seed}`),
     ...(engine === undefined ? [] : [entry('Computed by', escapeHtml([engine.name, engine.version, engine.device, engine.precision, platform ?? ''].filter((part) => part !== '').join(', ')))]),

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { type BlockConfiguration, type ClusteringConfiguration, type ClusteringSettings, type RunConfiguration, blockCount, roundsOf, samplerWords, suitClustering } from '../../preload/configuration'
+import { contentsWords } from '../../preload/corpus-contents'
 import { messageOf, SpectroscopeError } from '../../preload/errors'
 import { stageNames } from '../../preload/records'
 import type { ClusteringRecord, EngineProvenance, GatheredProvenance, Provenance, RunChanges, RunRecord, StageName, StageRecord, TracePointRecord } from '../../preload/records'
@@ -147,7 +148,14 @@ class Runner {
     this.#begin('prepare')
     const { modelHash, tokenizerHash, engine, study, texts, tokens, components } = await this.#session.use('prepare', (compute) => this.#prepare(compute))
     checkNeighbours(this.#run.configuration, tokens)
-    await this.#update({ provenance: { modelHash, studyHash: study.hash, engine, ...(tokenizerHash === null ? {} : { tokenizerHash }) } })
+    const { hash: studyHash, contents } = study
+    if (contents !== undefined) this.#options.onEvent({ type: 'note', message: contentsWords(contents) })
+    await this.#update({
+      provenance: {
+        modelHash, studyHash, engine, ...(tokenizerHash === null ? {} : { tokenizerHash }),
+        ...(contents === undefined ? {} : { corpus: contents })
+      }
+    })
     await this.#workspace.transaction(this.#run.id, async (writer) => {
       await writer.saveStudy(study, texts === null ? null : (id) => texts.get(id) ?? `<${id}>`)
       await writer.completeStage(this.#completed('prepare'))

@@ -2,6 +2,7 @@ import { constants, existsSync } from 'node:fs'
 import { chmod, copyFile, mkdir, readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { RunConfiguration } from '../../preload/configuration'
+import { contentsWords } from '../../preload/corpus-contents'
 import { SpectroscopeError } from '../../preload/errors'
 import type { RunRecord } from '../../preload/records'
 import { makeFolder, writeFileAtomically, writingError } from '../base/files'
@@ -94,6 +95,7 @@ export const shardRun = async (configuration: RunConfiguration, base: string, in
   const start = performance.now()
   const prepared = await prepare(configuration, base, options)
   checkNeighbours(configuration, prepared.tokens)
+  if (prepared.study.contents !== undefined) onEvent({ type: 'note', message: contentsWords(prepared.study.contents) })
   const modelSource = resolve(base, configuration.model)
   const outline = await outlineModel(modelSource, configuration.weights === undefined ? undefined : resolve(base, configuration.weights))
   const pieces = planPieces(outline.architecture, configuration, prepared, options.pieces)

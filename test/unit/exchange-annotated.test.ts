@@ -11,6 +11,7 @@ import { annotatedSetJsonSchema, annotatedSetSchema } from '../../main/exchange/
 import type { AnnotatedSet } from '../../main/exchange/annotated-set'
 import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
+import type { CorpusContents } from '../../preload/corpus-contents'
 import { groupKinds } from '../../preload/records'
 import {
   clusteringOf, components, matrixOf, smallStudy, storeRun, temporaryFolder, texts, treeDescription, treeOf, treeRules
@@ -24,6 +25,11 @@ let run: string
 const label = (name: string, changes: Partial<AnnotationBody> = {}): AnnotationBody => ({
   name, note: '', tags: [], confidence: null, status: 'labelled', blindTest: null, author: 'Ada', changedAt: '2026-11-20T10:00:00.000Z', ...changes
 })
+/** How the corpus of the run was read. */
+const contents: CorpusContents = {
+  read: [{ kind: 'jsonl', extension: '.jsonl', files: 2, documents: 9 }], blank: 1,
+  leftOut: [{ why: 'hidden', count: 1, names: ['c/.x'] }]
+}
 const hostile = '</script><img src=x onerror=alert(1)> "quoted" \u0000\u001b[2J\u202e \u2028 日本 😀 \\ __proto__'
 
 const annotations = {
@@ -39,7 +45,10 @@ beforeAll(async () => {
   other = await openWorkspace(join(place.folder, 'other'), { create: true })
   run = await storeRun(workspace)
   await workspace.updateRun(run, {
-    status: 'finished', startedAt: '2026-11-19T10:00:00.000Z', finishedAt: '2026-11-19T11:00:00.000Z', provenance: { studyHash: 'abc', modelHash: 'def', versions: { spectroscope: '1' } }
+    status: 'finished', startedAt: '2026-11-19T10:00:00.000Z', finishedAt: '2026-11-19T11:00:00.000Z',
+    provenance: {
+      studyHash: 'abc', modelHash: 'def', versions: { spectroscope: '1' }, corpus: contents, keptSums: 4096
+    }
   })
   await annotate(workspace, run)
 })
@@ -109,13 +118,29 @@ describe('an annotated cluster set', () => {
     expect(lasting(await write('second.json', {}, other, id))).toEqual(lasting(first))
   })
 
+  test('may have a byte order mark before it, and more of its origin than is known', async () => {
+    const set = await write('plain.json')
+    const more = { ...set, provenance: { ...set.provenance, keptSums: 4096 } }
+    await writeFile(out('marked.json'), `\ufeff${JSON.stringify(more)}`)
+    const { tokens, provenance } = await other.getRun(await imported('marked.json'))
+    expect(tokens).toBe(20)
+    expect(provenance).toMatchObject({ studyHash: 'abc', corpus: contents })
+  })
+
   test('is a run of its own that can be looked at', async () => {
     await write('look.json')
     const id = await imported('look.json')
     const [before, after] = [await workspace.getRun(run), await other.getRun(id)]
+    const { keptSums, ...provenance } = before.provenance
+    expect([keptSums, after.provenance.keptSums]).toEqual([4096, undefined])
     expect(after).toMatchObject({
       name: before.name, status: 'finished', configuration: before.configuration, components: [...before.components], tokens: before.tokens, initialLoss: 2.5,
-      provenance: { ...before.provenance, imported: { file: 'look.json', run: { id: run, createdAt: before.createdAt }, clustering: { number: 1 }, selection: null } }
+      provenance: {
+        ...provenance,
+        imported: {
+          file: 'look.json', run: { id: run, createdAt: before.createdAt }, clustering: { number: 1 }, selection: null
+        }
+      }
     })
     expect(after.stages.map(({ stage, seconds }) => [stage, seconds])).toEqual(before.stages.map(({ stage, seconds }) => [stage, seconds]))
     expect(await other.getClusterSummaries(id)).toEqual(await workspace.getClusterSummaries(run))
