@@ -1,12 +1,11 @@
-import { readFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { ClusteringSettings, RunConfiguration } from '../../preload/configuration'
 import type { LiveRun, Notices, NoticeName, RunEvent } from '../../preload/contract'
 import { SpectroscopeError, toPlain } from '../../preload/errors'
 import type { RunRecord } from '../../preload/records'
 import { checkEngine } from '../engine/engines'
 import { componentNames } from '../models/components'
-import { parseModelConfig } from '../models/config'
+import { readModelConfig } from '../models/config'
 import { chooseComponents } from '../pipeline/checks'
 import { type Continuation, createContinuation, createRun, recluster, resumeRun } from '../pipeline/run'
 import type { RunOptions } from '../pipeline/run-options'
@@ -48,9 +47,9 @@ const storeLosses = 3
 /** The components that a run samples, in order; none where its model cannot be read now. */
 const componentsOf = async ({ configuration, baseFolder, components }: RunRecord): Promise<readonly string[]> => {
   if (components.length > 0) return components
-  const file = join(resolve(baseFolder, configuration.model), 'config.json')
   try {
-    return chooseComponents(configuration.components, componentNames(parseModelConfig(await readFile(file, 'utf8'), file)))
+    const { architecture } = await readModelConfig(resolve(baseFolder, configuration.model))
+    return chooseComponents(configuration.components, componentNames(architecture))
   } catch {
     return []
   }

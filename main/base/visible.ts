@@ -23,3 +23,9 @@ export const visibleToken = (text: string): string => (text === '' ? '∅' : vis
 
 /** Running text on one line: as visibleToken, but spaces stay. */
 export const visibleText = (text: string): string => visible(text, ' ')
+
+const mostQuoted = 80
+
+/** What a message quotes of something given: on one line, and at most 80 characters of it. */
+export const excerpt = (text: string): string =>
+  visibleText(text.length > mostQuoted ? `${text.slice(0, mostQuoted - 1)}…` : text)

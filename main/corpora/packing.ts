@@ -130,6 +130,15 @@ export interface PackingInput {
   readonly enough?: (() => boolean) | undefined
 }
 
+const encodeDocument = (tokenizer: Tokenizer, text: string, place: string): number[] => {
+  try {
+    return tokenizer.encode(text)
+  } catch (error) {
+    if (!(error instanceof SpectroscopeError)) throw error
+    throw new SpectroscopeError(error.kind, `${place}: ${error.message}`, { cause: error })
+  }
+}
+
 /**
  * Tokenises a corpus and joins each subset's documents, in reading order, with the end-of-text token between them, to be cut into rows
  * of `rowLength` ids. Of the texts only the ids stay in memory. A row's segment starts at a document's first token in that row;
@@ -139,7 +148,12 @@ export interface PackingInput {
 export const packCorpus = async ({ corpus, baseFolder, tokenizer, vocabulary, endOfText, onProgress, enough = () => false }: PackingInput): Promise<PackedCorpus> => {
   const foreignId = (place: string, id: number): SpectroscopeError =>
     new SpectroscopeError('input', `${place}: the tokenizer gives "${tokenizer.tokenText(id)}" the id ${id} and the model's vocabulary ends at ${vocabulary - 1}; use the tokenizer.json that belongs to the model.`)
-  if (endOfText >= vocabulary) throw foreignId('End of text', endOfText)
+  if (endOfText < 0 || endOfText >= vocabulary) {
+    const source = '"<|endoftext|>" of tokenizer.json, or else "eos_token_id" of config.json'
+    const last = vocabulary - 1
+    const fault = `Documents are joined by the token ${endOfText} (${source}), and the vocabulary ends at ${last}`
+    throw new SpectroscopeError('input', `${fault}; set "eos_token_id" to the token that ended documents in training.`)
+  }
   const streams = new Map<string, Stream>()
   const files: string[] = []
   const subsets: Stream[] = []
@@ -148,7 +162,7 @@ export const packCorpus = async ({ corpus, baseFolder, tokenizer, vocabulary, en
   const tally = new CorpusTally()
   let complete = true
   for await (const { text, subset, file, record } of readCorpus(corpus, baseFolder, onProgress, tally)) {
-    const ids = tokenizer.encode(text)
+    const ids = encodeDocument(tokenizer, text, `${file}, record ${record}`)
     const foreign = ids.find((id) => id >= vocabulary)
     if (foreign !== undefined) throw foreignId(`${file}, record ${record}`, foreign)
     let stream = streams.get(subset)

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import type { RunConfiguration } from '../../preload/configuration'
+import type { CorpusConfiguration, RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import type { StudyRecord as Study } from '../../preload/records'
 import { faultCode } from '../base/faults'
@@ -77,6 +77,14 @@ const studyOfRows = async (path: string, architecture: Architecture): Promise<Om
   }
 }
 
+/** Throws a `configuration` error where rows are longer than the model takes. */
+export const checkRowLength = (corpus: Pick<CorpusConfiguration, 'rowLength'>, model: Architecture): void => {
+  const [{ rowLength }, { contextLength }] = [corpus, model]
+  if (rowLength <= contextLength) return
+  const fault = `"corpus.rowLength" is ${rowLength}, and the model takes ${contextLength} tokens at most`
+  throw new SpectroscopeError('configuration', `${fault}; lower it.`)
+}
+
 type CorpusRun = RunConfiguration & { readonly corpus: NonNullable<RunConfiguration['corpus']> }
 
 const studyOfCorpus = ({ corpus, seed, sampler }: CorpusRun, packed: PackedCorpus): Omit<Study, 'hash'> => {
@@ -120,9 +128,7 @@ export const prepareStudy = async (
       if (study.sampling.length === 0) throw new SpectroscopeError('input', `${path}: "sampling" is missing or empty, and the method "psgld" draws its minibatches from it; give those rows, or set "sampler.method" to "first-order".`)
       return study
     }
-    if (corpus.rowLength > architecture.contextLength) {
-      throw new SpectroscopeError('configuration', `"corpus.rowLength" is ${corpus.rowLength}, and the model takes ${architecture.contextLength} tokens at most; lower it.`)
-    }
+    checkRowLength(corpus, architecture)
     if (tokenizer === null) throw new SpectroscopeError('input', `${model.folder}: a corpus needs the model's tokenizer.json; put it there, or give "rows".`)
     const endOfText = tokenizer.endOfText ?? architecture.endOfText
     return studyOfCorpus({ ...configuration, corpus }, await packCorpus({ corpus, baseFolder, tokenizer, vocabulary: architecture.vocabulary, endOfText, onProgress }))

@@ -19,7 +19,9 @@ export interface Architecture {
   readonly parallelResidual: boolean
   /** The unembedding is the token embedding (GPT-2). */
   readonly tiedEmbeddings: boolean
-  /** End-of-text token that joins packed documents. */
+  /**
+   * End-of-text token that joins packed documents where the tokenizer names none; may lie outside of the vocabulary.
+   */
   readonly endOfText: number
 }
 

@@ -1,10 +1,17 @@
+import { join } from 'node:path'
 import { z } from 'zod'
 import { SpectroscopeError } from '../../preload/errors'
+import { parseJson } from '../base/json-text'
+import { excerpt } from '../base/visible'
 import type { Architecture } from './architecture'
+import { readModelText } from './files'
 
-const size = z.int().min(1)
+/** Far above every model that is trained, and far below what would fill the memory with names and sizes alone. */
+const most = { size: 2 ** 24, heads: 2 ** 17 } as const
+
+const size = z.int().min(1).max(most.size, `must be ${most.size.toLocaleString('en')} at most`)
 const ropeSchema = z.looseObject({ rope_type: z.string().optional(), type: z.string().optional(), rope_theta: z.number().positive().optional(), partial_rotary_factor: z.number().min(0).max(1).optional() }).nullish()
-const endOfTextSchema = z.union([z.int().min(0), z.array(z.int().min(0)).min(1)]).nullish()
+const endOfTextSchema = z.union([z.int(), z.array(z.int()).min(1)]).nullish()
 
 const neoxSchema = z.looseObject({
   hidden_size: size,
@@ -48,29 +55,42 @@ const activations: Readonly<Record<string, Architecture['activation']>> = {
   gelu: 'gelu', gelu_python: 'gelu', gelu_new: 'gelu_tanh', gelu_fast: 'gelu_tanh', gelu_accurate: 'gelu_tanh', gelu_pytorch_tanh: 'gelu_tanh'
 }
 
+const remedy = 'use the config.json that came with the model'
+
 const refusal = (name: string, what: string): SpectroscopeError => new SpectroscopeError('input', `${name}: ${what}.`)
 
 const check = <T extends z.ZodType>(schema: T, value: unknown, name: string): z.output<T> => {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
-  throw refusal(name, `"${issue.path.join('.')}": ${issue.message}; use the config.json that came with the model`)
+  const key = String(issue.path[0])
+  const given = (value as Readonly<Record<string, unknown>>)[key]
+  const asked = typeof given === 'number' ? ` is ${given}` : ''
+  throw refusal(name, `"${issue.path.join('.')}"${asked}: ${excerpt(issue.message)}; ${remedy}`)
 }
 
 const activationOf = (name: string, key: string, given: string): Architecture['activation'] => {
   const activation = activations[given]
-  if (activation === undefined) throw refusal(name, `"${key}": the activation "${given}" is not supported; ${Object.keys(activations).join(', ')} are`)
+  if (activation === undefined) {
+    const supported = Object.keys(activations).join(', ')
+    throw refusal(name, `"${key}": the activation "${excerpt(given)}" is not supported; ${supported} are`)
+  }
   return activation
 }
 
-/** The token that joins documents; `usual` is the family's where the file names none. */
-const endOfTextOf = (name: string, given: z.output<typeof endOfTextSchema>, usual: number, vocabulary: number): number => {
-  const id = (Array.isArray(given) ? given[0] : given) ?? Math.min(usual, vocabulary - 1)
-  if (id >= vocabulary) throw refusal(name, `"eos_token_id" is ${id}, outside of the vocabulary of ${vocabulary}; correct one of them`)
-  return id
-}
+/**
+ * The token that joins documents, as the file has it; `usual` is the family's where the file names none. Only a
+ * corpus needs it.
+ */
+const endOfTextOf = (given: z.output<typeof endOfTextSchema>, usual: number, vocabulary: number): number =>
+  (Array.isArray(given) ? given[0] : given) ?? Math.min(usual, vocabulary - 1)
 
-const checkHeads = (name: string, hidden: number, heads: number): void => {
+const checkHeads = (name: string, hidden: number, layers: number, heads: number): void => {
+  if (layers * heads > most.heads) {
+    const [asked, there] = [layers * heads, most.heads].map((count) => count.toLocaleString('en'))
+    const fault = `${layers} layers of ${heads} heads are ${asked} heads, and ${there} at most are read`
+    throw refusal(name, `${fault}; ${remedy}`)
+  }
   if (hidden % heads !== 0) throw refusal(name, `a width of ${hidden} cannot be divided among ${heads} heads; use the config.json that came with the model`)
 }
 
@@ -78,10 +98,13 @@ const neox = (value: unknown, name: string): Architecture => {
   const config = check(neoxSchema, value, name)
   const rope = config.rope_parameters ?? {}
   const scaling = rope.rope_type ?? rope.type ?? config.rope_scaling?.rope_type ?? config.rope_scaling?.type ?? 'default'
-  if (scaling !== 'default') throw refusal(name, `rotary scaling of type "${scaling}" is not supported; only unscaled rotary embeddings are`)
+  if (scaling !== 'default') {
+    const fault = `rotary scaling of type "${excerpt(scaling)}" is not supported`
+    throw refusal(name, `${fault}; only unscaled rotary embeddings are`)
+  }
   if (!config.attention_bias) throw refusal(name, '"attention_bias": GPT-NeoX without attention biases is not supported')
   if (config.tie_word_embeddings) throw refusal(name, '"tie_word_embeddings": tied embeddings are supported for GPT-2 only')
-  checkHeads(name, config.hidden_size, config.num_attention_heads)
+  checkHeads(name, config.hidden_size, config.num_hidden_layers, config.num_attention_heads)
   const share = rope.partial_rotary_factor ?? config.rotary_pct ?? config.partial_rotary_factor ?? 0.25
   const rotaryDimensions = Math.floor((config.hidden_size / config.num_attention_heads) * share)
   if (rotaryDimensions % 2 !== 0) throw refusal(name, `"rotary_pct" of ${share} rotates ${rotaryDimensions} dimensions of a head, and they must be even in number`)
@@ -99,7 +122,7 @@ const neox = (value: unknown, name: string): Architecture => {
     rotaryBase: rope.rope_theta ?? config.rotary_emb_base ?? config.rope_theta ?? 10000,
     parallelResidual: config.use_parallel_residual,
     tiedEmbeddings: false,
-    endOfText: endOfTextOf(name, config.eos_token_id, 0, config.vocab_size)
+    endOfText: endOfTextOf(config.eos_token_id, 0, config.vocab_size)
   }
 }
 
@@ -110,7 +133,7 @@ const gpt2 = (value: unknown, name: string): Architecture => {
   if (!config.scale_attn_weights) throw refusal(name, '"scale_attn_weights": attention without scaling is not supported')
   if (config.scale_attn_by_inverse_layer_idx) throw refusal(name, '"scale_attn_by_inverse_layer_idx" is not supported')
   if (config.add_cross_attention) throw refusal(name, '"add_cross_attention" is not supported')
-  checkHeads(name, config.n_embd, config.n_head)
+  checkHeads(name, config.n_embd, config.n_layer, config.n_head)
   return {
     family: 'gpt2',
     layers: config.n_layer,
@@ -125,7 +148,7 @@ const gpt2 = (value: unknown, name: string): Architecture => {
     rotaryBase: 10000,
     parallelResidual: false,
     tiedEmbeddings: config.tie_word_embeddings,
-    endOfText: endOfTextOf(name, config.eos_token_id, 50256, config.vocab_size)
+    endOfText: endOfTextOf(config.eos_token_id, 50256, config.vocab_size)
   }
 }
 
@@ -136,12 +159,30 @@ const gpt2 = (value: unknown, name: string): Architecture => {
 export const parseModelConfig = (text: string, name: string): Architecture => {
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parseJson(text)
   } catch (error) {
-    throw new SpectroscopeError('input', `${name}: not valid JSON; use the config.json that came with the model.`, { cause: error })
+    throw new SpectroscopeError('input', `${name}: ${(error as Error).message}; ${remedy}.`, { cause: error })
   }
   const type = z.looseObject({ model_type: z.string() }).safeParse(value).data?.model_type
   if (type === 'gpt_neox') return neox(value, name)
   if (type === 'gpt2') return gpt2(value, name)
-  throw refusal(name, type === undefined ? 'no "model_type"; use the config.json that came with the model' : `models of type "${type}" are not supported; "gpt_neox" (Pythia) and "gpt2" are`)
+  if (type === undefined) throw refusal(name, `no "model_type"; ${remedy}`)
+  throw refusal(name, `models of type "${excerpt(type)}" are not supported; "gpt_neox" (Pythia) and "gpt2" are`)
+}
+
+export interface ModelConfig {
+  /** config.json, without a byte order mark. */
+  readonly text: string
+  readonly architecture: Architecture
+}
+
+/**
+ * The config.json of a model's folder, and what it describes. Throws as `parseModelConfig` does, and for a file that
+ * cannot be read.
+ */
+export const readModelConfig = async (folder: string): Promise<ModelConfig> => {
+  const path = join(folder, 'config.json')
+  const files = 'config.json, model.safetensors and tokenizer.json'
+  const text = await readModelText(path, `"model" must name a folder with ${files}`)
+  return { text, architecture: parseModelConfig(text, path) }
 }

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { SpectroscopeError } from '../../preload/errors'
 import { cannotBeWritten, request, retrying, sizeOf, textUpTo, transferTo } from '../base/download'
-import { hashFile, parseIndex } from './safetensors'
+import { hashFile } from './safetensors'
+import { readIndex } from './weight-files'
 
 export interface FetchProgress {
   readonly file: string
@@ -158,7 +159,7 @@ export const fetchModel = async (name: string, options: FetchOptions): Promise<{
   if (sharded) {
     await fetchFile(weights)
     const index = join(folder, weights.rfilename)
-    const { shards } = parseIndex(index, await readFile(index, 'utf8'))
+    const { shards } = await readIndex(index)
     files = [...files, ...shards.map((shard) => required(asked, listing, shard, ', which its index names; choose another revision'))]
   }
   for (const remote of files) if (!sharded || remote !== weights) await fetchFile(remote)

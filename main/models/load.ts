@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto'
-import { readFile, stat } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SpectroscopeError } from '../../preload/errors'
-import { readingFault } from '../base/faults'
+import { excerpt } from '../base/visible'
 import type { Architecture, Model, Tensor } from './architecture'
-import { parseModelConfig } from './config'
-import { hashFile, readHeaders, readTensors, type TensorEntry } from './safetensors'
+import { readModelConfig } from './config'
+import { hashFile, readTensors } from './safetensors'
+import type { TensorEntry } from './safetensors-header'
+import { canonicalName, isBuffer, withoutWrappers } from './tensor-names'
+import { readHeaders } from './weight-files'
 
 const linear = (name: string, weight: readonly number[], biases: number): [string, readonly number[]][] => [[`${name}.weight`, weight], [`${name}.bias`, [biases]]]
 const norm = (name: string, width: number): [string, readonly number[]][] => linear(name, [width], width)
@@ -44,41 +48,42 @@ export const tensorShapes = ({ family, layers, hidden, intermediate, vocabulary,
   ])
 }
 
-/** Masks and frequencies that old checkpoints store beside the weights. */
-const isBuffer = (name: string): boolean => /(^|\.)(attention|attn)\.(masked_)?bias$|(^|\.)rotary_emb\.inv_freq$/.test(name)
-
-const canonicalName = (family: Architecture['family'], name: string): string =>
-  family === 'gpt2' && !name.startsWith('transformer.') && name !== 'lm_head.weight' ? `transformer.${name}` : name
-
 const sameShape = (a: readonly number[], b: readonly number[]): boolean => a.length === b.length && a.every((n, i) => n === b[i])
 
 const checkTensors = (source: string, architecture: Architecture, entries: readonly TensorEntry[]): void => {
+  const foreign = (what: string): SpectroscopeError =>
+    new SpectroscopeError('input', `${source}: ${what}; use weights that belong to this config.json.`)
   const shapes = tensorShapes(architecture)
   const found = new Map(entries.map((entry) => [canonicalName(architecture.family, entry.name), entry]))
   for (const [name, shape] of shapes) {
     const entry = found.get(name)
     if (entry === undefined) throw new SpectroscopeError('input', `${source}: the tensor "${name}" of shape [${shape.join(', ')}] is missing; use weights that belong to this config.json.`)
-    if (!sameShape(entry.shape, shape)) throw new SpectroscopeError('input', `${source}: the tensor "${entry.name}" has shape [${entry.shape.join(', ')}], and by config.json it should be [${shape.join(', ')}]; use weights that belong to this config.json.`)
+    if (!sameShape(entry.shape, shape)) {
+      const [has, should] = [entry.shape, shape].map((sizes) => `[${excerpt(sizes.join(', '))}]`)
+      throw foreign(`the tensor "${entry.name}" has shape ${has}, and by config.json it should be ${should}`)
+    }
   }
-  if (found.size !== entries.length) throw new SpectroscopeError('input', `${source}: a tensor is there twice, with and without the prefix "transformer."; use the file as it was published.`)
+  if (found.size !== entries.length) {
+    const fault = 'a tensor is there twice, with and without "transformer." or "_orig_mod."'
+    throw new SpectroscopeError('input', `${source}: ${fault}; use the file as it was published.`)
+  }
   const unknown = entries.find(({ name }) => !shapes.has(canonicalName(architecture.family, name)))
-  if (unknown !== undefined) throw new SpectroscopeError('input', `${source}: the tensor "${unknown.name}" belongs to no part of a ${architecture.family} model as config.json describes it; use weights that belong to this config.json.`)
+  if (unknown === undefined) return
+  const { family } = architecture
+  const name = excerpt(unknown.name)
+  throw foreign(`the tensor "${name}" belongs to no part of a ${family} model as config.json describes it`)
 }
 
-const present = (path: string): Promise<boolean> => stat(path).then(() => true, () => false)
-
-const findWeights = async (folder: string): Promise<string> => {
+const findWeights = (folder: string): string => {
   for (const name of ['model.safetensors', 'model.safetensors.index.json']) {
-    if (await present(join(folder, name))) return join(folder, name)
+    if (existsSync(join(folder, name))) return join(folder, name)
   }
-  const torch = (await present(join(folder, 'pytorch_model.bin'))) ? 'only pytorch_model.bin, which is not read: convert it to safetensors' : 'no model.safetensors or model.safetensors.index.json: download it with `spectroscope fetch-model`'
-  throw new SpectroscopeError('input', `${folder}: the folder has ${torch}.`)
+  const torch = ['pytorch_model.bin', 'pytorch_model.bin.index.json'].find((name) => existsSync(join(folder, name)))
+  const instead = torch !== undefined
+    ? `only ${torch}, which is not read: convert it to safetensors`
+    : 'no model.safetensors or model.safetensors.index.json: download it with `spectroscope fetch-model`'
+  throw new SpectroscopeError('input', `${folder}: the folder has ${instead}.`)
 }
-
-const readConfig = (path: string): Promise<string> =>
-  readFile(path, 'utf8').catch((error: unknown) => {
-    throw new SpectroscopeError('input', `${path} ${readingFault(error)}; "model" must name a folder with config.json, model.safetensors and tokenizer.json.`, { cause: error })
-  })
 
 const byCodePoint = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
 
@@ -97,14 +102,13 @@ interface Outline {
 
 /** What the configuration and the headers of the weights tell, checked against one another. */
 const readOutline = async (folder: string, weightsFile: string | undefined): Promise<Outline> => {
-  const configPath = join(folder, 'config.json')
-  const text = await readConfig(configPath)
-  const described = parseModelConfig(text, configPath)
+  const { text, architecture: described } = await readModelConfig(folder)
   const given = weightsFile ?? folder
-  const source = (await stat(given).then((found) => found.isDirectory(), () => false)) ? await findWeights(given) : given
+  const source = (await stat(given).then((found) => found.isDirectory(), () => false)) ? findWeights(given) : given
   const headers = await readHeaders(source)
-  const kept = new Map([...headers].map(([path, entries]) => [path, entries.filter(({ name }) => !isBuffer(name))]))
-  const entries = [...kept.values()].flat()
+  const located = [...headers].flatMap(([path, own]) => own.map((entry) => ({ ...entry, path })))
+  const entries = withoutWrappers(described.family, located).filter(({ name }) => !isBuffer(name))
+  const kept = new Map([...headers.keys()].map((path) => [path, entries.filter((entry) => entry.path === path)]))
   const separateHead = described.family === 'gpt2' && entries.some(({ name }) => name === 'lm_head.weight')
   checkTensors(source, { ...described, tiedEmbeddings: described.tiedEmbeddings && !separateHead }, entries)
   return { source, text, described, kept, separateHead }

@@ -1,47 +1,16 @@
 import type { Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { open, readFile, type FileHandle } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
-import { z } from 'zod'
+import type { FileHandle } from 'node:fs/promises'
 import { SpectroscopeError } from '../../preload/errors'
-import { faultCode } from '../base/faults'
+import { excerpt } from '../base/visible'
 import type { Tensor } from './architecture'
+import { openModelFile, type ModelFile } from './files'
+import { broken, maximumHeaderBytes, parseHeader, truncated, type TensorEntry } from './safetensors-header'
 
-export interface TensorEntry {
-  readonly name: string
-  readonly dtype: string
-  readonly shape: readonly number[]
-  /** Bytes of the file, [start, end). */
-  readonly start: number
-  readonly end: number
-}
-
-const dtypeBytes: Readonly<Record<string, number>> = {
-  BOOL: 1, U8: 1, I8: 1, F8_E4M3: 1, F8_E5M2: 1, U16: 2, I16: 2, F16: 2, BF16: 2, U32: 4, I32: 4, F32: 4, U64: 8, I64: 8, F64: 8
-}
-
-const maximumHeaderBytes = 100 * 2 ** 20
 const blockBytes = 8 * 2 ** 20
 
-const tensorSchema = z.object({
-  dtype: z.string(),
-  shape: z.array(z.int().min(0)),
-  data_offsets: z.tuple([z.int().min(0), z.int().min(0)])
-})
-
-const remedy = 'download it again (`spectroscope fetch-model` checks sizes and hashes)'
-const broken = (path: string, what: string): SpectroscopeError => new SpectroscopeError('input', `${path}: ${what}; ${remedy}.`)
-
-const truncated = (path: string, needed: number, size: number): SpectroscopeError =>
-  broken(path, `the file is cut off: its header speaks of ${needed} bytes and it has ${size}`)
-
-const opened = async (path: string): Promise<FileHandle> => {
-  try {
-    return await open(path)
-  } catch (error) {
-    throw new SpectroscopeError('input', `${path}: the weight file cannot be read (${faultCode(error)}); check its path and permissions.`, { cause: error })
-  }
-}
+const opened = (path: string): Promise<ModelFile> =>
+  openModelFile(path, 'check the path of the weights and its permissions')
 
 /** Fills `target` from the file, from byte `position` on; a file that ends before is an error that says so. */
 const readFully = async (file: FileHandle, path: string, target: Uint8Array, position: number): Promise<void> => {
@@ -52,41 +21,13 @@ const readFully = async (file: FileHandle, path: string, target: Uint8Array, pos
   }
 }
 
-const parseHeader = (path: string, text: string, dataStart: number, size: number): TensorEntry[] => {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(text)
-  } catch (error) {
-    throw new SpectroscopeError('input', `${path}: the header is not valid JSON, so this is no safetensors file or it is damaged; ${remedy}.`, { cause: error })
-  }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw broken(path, 'the header is not a JSON object')
-  const entries = Object.entries(parsed).filter(([name]) => name !== '__metadata__').map(([name, value]) => {
-    const checked = tensorSchema.safeParse(value)
-    if (!checked.success) throw broken(path, `the header's entry "${name}" lacks a valid dtype, shape or data_offsets`)
-    const { dtype, shape, data_offsets: [start, end] } = checked.data
-    const expected = shape.reduce((product, n) => product * n, dtypeBytes[dtype] ?? NaN)
-    if (end < start || (!Number.isNaN(expected) && end - start !== expected)) {
-      throw broken(path, `"${name}" of type ${dtype} and shape [${shape.join(', ')}] takes ${expected} bytes, and its data_offsets give ${end - start}`)
-    }
-    return { name, dtype, shape, start: dataStart + start, end: dataStart + end }
-  })
-  const placed = [...entries].sort((a, b) => a.start - b.start || a.end - b.end)
-  const last = placed.reduce((end, entry) => Math.max(end, entry.end), dataStart)
-  if (last > size) throw truncated(path, last, size)
-  for (let i = 1; i < placed.length; i++) {
-    if (placed[i].start < placed[i - 1].end) throw broken(path, `the tensors "${placed[i - 1].name}" and "${placed[i].name}" overlap`)
-  }
-  return entries
-}
-
 /**
- * The tensors that a safetensors file holds, from its header alone. Throws an `input` error for a file that is cut off, has a header
- * that is no JSON, or whose offsets, shapes and types contradict one another.
+ * The tensors that a safetensors file holds, from its header alone. Throws an `input` error for a file that is cut
+ * off, is a Git LFS pointer, or is not what the format says (`parseHeader`).
  */
 export const readHeader = async (path: string): Promise<TensorEntry[]> => {
-  const file = await opened(path)
+  const { handle: file, size } = await opened(path)
   try {
-    const { size } = await file.stat()
     if (size < 8) throw broken(path, `the file is cut off: it has ${size} bytes, less than a header's length`)
     const length = Buffer.alloc(8)
     await readFully(file, path, length, 0)
@@ -95,7 +36,7 @@ export const readHeader = async (path: string): Promise<TensorEntry[]> => {
     if (8 + headerBytes > size) throw truncated(path, 8 + headerBytes, size)
     const header = Buffer.alloc(headerBytes)
     await readFully(file, path, header, 8)
-    return parseHeader(path, header.toString('utf8'), 8 + headerBytes, size)
+    return parseHeader(path, header, size)
   } finally {
     await file.close()
   }
@@ -129,8 +70,11 @@ const readTensor = async (file: FileHandle, path: string, { name, dtype, shape, 
   if (dtype === 'F32') await readFully(file, path, new Uint8Array(data.buffer), start)
   else {
     const convert = converters[dtype]
-    if (convert === undefined) throw new SpectroscopeError('input', `${path}: "${name}" is of type ${dtype}; weights are read as F32, F16, BF16 or F64, so convert the file to one of them.`)
-    const width = dtypeBytes[dtype]
+    if (convert === undefined) {
+      const fault = `"${excerpt(name)}" is of type ${dtype}; weights are read as F32, F16, BF16 or F64`
+      throw new SpectroscopeError('input', `${path}: ${fault}, so convert the file to one of them.`)
+    }
+    const width = (end - start) / data.length
     const block = new Uint8Array(Math.min(blockBytes, end - start))
     for (let at = start; at < end; at += block.length) {
       const bytes = block.subarray(0, Math.min(block.length, end - at))
@@ -140,7 +84,9 @@ const readTensor = async (file: FileHandle, path: string, { name, dtype, shape, 
     }
   }
   for (let i = 0; i < data.length; i++) {
-    if (!Number.isFinite(data[i])) throw new SpectroscopeError('input', `${path}: "${name}" holds ${data[i]} at element ${i}; the weights must be finite, so use another checkpoint.`)
+    if (Number.isFinite(data[i])) continue
+    const fault = `"${excerpt(name)}" holds ${data[i]} at element ${i}; the weights must be finite`
+    throw new SpectroscopeError('input', `${path}: ${fault}, so use another checkpoint.`)
   }
   return { shape, data }
 }
@@ -150,7 +96,7 @@ const readTensor = async (file: FileHandle, path: string, { name, dtype, shape, 
  * are converted block by block. Throws an `input` error that names the tensor for another type or for a weight that is not finite.
  */
 export const readTensors = async (path: string, entries: readonly TensorEntry[]): Promise<Map<string, Tensor>> => {
-  const file = await opened(path)
+  const { handle: file } = await opened(path)
   try {
     const tensors = new Map<string, Tensor>()
     for (const entry of entries) tensors.set(entry.name, await readTensor(file, path, entry))
@@ -158,41 +104,6 @@ export const readTensors = async (path: string, entries: readonly TensorEntry[])
   } finally {
     await file.close()
   }
-}
-
-const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) })
-
-/** The shards that a model.safetensors.index.json names, and which tensor is in which. Throws an `input` error for an index that is no such file. */
-export const parseIndex = (path: string, text: string): { readonly shards: string[]; readonly shardOf: ReadonlyMap<string, string> } => {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(text)
-  } catch (error) {
-    throw new SpectroscopeError('input', `${path}: the index is not valid JSON; ${remedy}.`, { cause: error })
-  }
-  const checked = indexSchema.safeParse(parsed)
-  if (!checked.success) throw broken(path, 'the index has no "weight_map" from tensor names to files')
-  const shardOf = new Map(Object.entries(checked.data.weight_map))
-  const strange = [...shardOf.values()].find((shard) => basename(shard) !== shard || shard.includes('\\') || !shard.endsWith('.safetensors'))
-  if (strange !== undefined) throw broken(path, `the index names "${strange}", which is no safetensors file beside it`)
-  return { shards: [...new Set(shardOf.values())].sort(), shardOf }
-}
-
-/** The weight files behind a path, which is one safetensors file or a model.safetensors.index.json, and the header of each. */
-export const readHeaders = async (path: string): Promise<ReadonlyMap<string, TensorEntry[]>> => {
-  if (!path.endsWith('.json')) return new Map([[path, await readHeader(path)]])
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw new SpectroscopeError('input', `${path}: the index cannot be read (${faultCode(error)}); check its path and permissions.`, { cause: error })
-  })
-  const { shards, shardOf } = parseIndex(path, text)
-  const headers = new Map<string, TensorEntry[]>()
-  for (const shard of shards) {
-    const file = join(dirname(path), shard)
-    headers.set(file, (await readHeader(file)).filter(({ name }) => shardOf.get(name) === shard))
-  }
-  const found = new Set([...headers.values()].flat().map(({ name }) => name))
-  for (const [name, shard] of shardOf) if (!found.has(name)) throw broken(path, `the index places "${name}" in ${shard}, which does not hold it`)
-  return headers
 }
 
 /** Feeds a file's bytes to a hash without holding more than a block of them. */

@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { parseConfiguration, suitClustering } from '../../preload/configuration'
 import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
@@ -7,9 +7,10 @@ import { readingFault } from '../base/faults'
 import { isLfsPointer, pointerRemedy } from '../base/git-lfs'
 import { parseJson } from '../base/json-text'
 import { listCorpusFiles } from '../corpora/files'
+import { checkRowLength } from '../corpora/study'
 import { checkEngine } from '../engine/engines'
 import { componentNames } from '../models/components'
-import { parseModelConfig } from '../models/config'
+import { readModelConfig } from '../models/config'
 
 /** The chosen components in the order given, all of them by default. Throws a `configuration` error that lists the valid names. */
 export const chooseComponents = (chosen: 'all' | readonly string[], available: readonly string[]): readonly string[] => {
@@ -65,9 +66,8 @@ export const readConfiguration = async (file: string): Promise<RunConfiguration>
  */
 export const checkConfiguration = async (configuration: RunConfiguration, baseFolder: string): Promise<void> => {
   const { model, weights, corpus, rows } = configuration
-  const config = join(resolve(baseFolder, model), 'config.json')
-  const remedy = '"model" must name a folder with config.json, model.safetensors and tokenizer.json'
-  const architecture = parseModelConfig((await read(config, remedy)).toString(), config)
+  const { architecture } = await readModelConfig(resolve(baseFolder, model))
+  if (corpus !== undefined) checkRowLength(corpus, architecture)
   chooseComponents(configuration.components, componentNames(architecture))
   checkEngine(configuration.engine, configuration.precision)
   if (weights !== undefined) await mustExist(resolve(baseFolder, weights), 'weights')

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { CorpusPreview } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
@@ -10,7 +9,7 @@ import { evenShares, selectRows } from '../corpora/selection'
 import type { RowPlace } from '../corpora/selection'
 import { prepareStudy } from '../corpora/study'
 import type { Architecture } from '../models/architecture'
-import { parseModelConfig } from '../models/config'
+import { readModelConfig } from '../models/config'
 import { loadTokenizer } from '../models/tokenizer'
 import type { Tokenizer } from '../models/tokenizer'
 import type { PreviewRequest } from './messages'
@@ -22,14 +21,6 @@ const nothing: CorpusPreview = {
 
 /** Errors that the person can do something about in the configuration: they are part of the preview. */
 const telling = new Set(['input', 'configuration'])
-
-const readArchitecture = async (folder: string): Promise<Architecture> => {
-  const file = join(folder, 'config.json')
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new SpectroscopeError('input', `${file} cannot be read; "model" must name a folder with config.json, model.safetensors and tokenizer.json.`, { cause: error })
-  })
-  return parseModelConfig(text, file)
-}
 
 /** `count` of some items, spread evenly. */
 const spread = <T>(items: readonly T[], count: number): T[] =>
@@ -92,7 +83,7 @@ export const previewOf = async (request: PreviewRequest, onProgress: (fraction: 
   const { configuration, baseFolder } = request
   const folder = resolve(baseFolder, configuration.model)
   try {
-    const architecture = await readArchitecture(folder)
+    const { architecture } = await readModelConfig(folder)
     if (configuration.corpus === undefined) return await previewOfRows(request, folder, architecture)
     return await previewOfCorpus({ ...request, configuration: { ...configuration, corpus: configuration.corpus } }, architecture, await loadTokenizer(folder), onProgress)
   } catch (error) {

@@ -1,6 +1,6 @@
-import { readFile, stat, statfs } from 'node:fs/promises'
+import { stat, statfs } from 'node:fs/promises'
 import { availableParallelism, totalmem } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { type BlockConfiguration, type ClusteringConfiguration, type PsgldConfiguration, type RunConfiguration, type SamplerConfiguration, blockCount, roundsOf, suitClustering } from '../../preload/configuration'
 import type { Estimate } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
@@ -8,7 +8,7 @@ import type { RunRecord } from '../../preload/records'
 import { kernelBytes, ladderOf } from '../clustering/communities'
 import { comparisonsOf } from '../clustering/variants'
 import { listCorpusFiles } from '../corpora/files'
-import { prepareStudy, spreadTargets } from '../corpora/study'
+import { checkRowLength, prepareStudy, spreadTargets } from '../corpora/study'
 import { evaluatorsOf, hasDevice, type TokensAtOnce } from '../engine/engines'
 import { size } from '../engine/graph'
 import { heldWeightBytes, ownWeightBytes, programPeaks, type ProgramPeak } from '../engine/memory'
@@ -17,7 +17,7 @@ import { programBytes } from '../engine/transformer-evaluator'
 import { prefixBytes } from '../engine/transformer'
 import type { Architecture, Weights } from '../models/architecture'
 import { componentNames, componentSlices, sliceSize } from '../models/components'
-import { parseModelConfig } from '../models/config'
+import { readModelConfig } from '../models/config'
 import { tensorShapes } from '../models/load'
 import { groupsOf } from '../sampling/groups'
 import { componentBytes, likelyRounds, pairsFor, waveBytes } from '../sampling/blocks-sampler'
@@ -187,16 +187,12 @@ const rowsOf = async (configuration: RunConfiguration, baseFolder: string, archi
   return rowsOfStudy(await prepareStudy(configuration, baseFolder, { architecture, folder: resolve(baseFolder, configuration.model) }, null))
 }
 
-const architectureOf = async (configuration: RunConfiguration, baseFolder: string): Promise<Architecture> => {
-  const file = join(resolve(baseFolder, configuration.model), 'config.json')
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new SpectroscopeError('input', `${file} cannot be read; "model" must name a folder with config.json, model.safetensors and tokenizer.json.`, { cause: error })
-  })
-  return parseModelConfig(text, file)
-}
+const architectureOf = async ({ model }: RunConfiguration, baseFolder: string): Promise<Architecture> =>
+  (await readModelConfig(resolve(baseFolder, model))).architecture
 
 const planOf = async (configuration: RunConfiguration, baseFolder: string): Promise<Plan> => {
   const architecture = await architectureOf(configuration, baseFolder)
+  if (configuration.corpus !== undefined) checkRowLength(configuration.corpus, architecture)
   const { files } = await listCorpusFiles(configuration.corpus?.files ?? [], baseFolder)
   return {
     architecture,

@@ -55,6 +55,14 @@ describe('packing', () => {
     expect(new Set(provenance.flatMap(({ segments }) => segments.map(({ document }) => document)))).toEqual(new Set(byId.keys()))
   })
 
+  it('needs an end of text that the model knows only where the tokenizer names none', async () => {
+    const architecture = { ...model.architecture, endOfText: 50256 }
+    await expect(prepareStudy(configure({}), three, { ...model, architecture }, tokenizer)).resolves.toBeDefined()
+    const nameless = { ...tokenizer, endOfText: undefined }
+    const error = await failure(prepareStudy(configure({}), three, { ...model, architecture }, nameless))
+    expect(error.message).toMatch(/^Documents are joined by the token 50256 .*"eos_token_id" of config\.json.*ends at 299/)
+  })
+
   it('joins documents with end-of-text tokens and drops the remainder', async () => {
     const preview = await previewCorpus({ ...configure({}), corpus: configure({}).corpus! }, three, tokenizer)
     expect(preview.map(({ subset, documents }) => [subset, documents])).toEqual([['a', 40], ['b', 60], ['c', 30]])

@@ -49,10 +49,24 @@ describe('config.json', () => {
     ['heads that do not divide', { ...gpt2Config, n_head: 3 }, /8 cannot be divided among 3/],
     ['a missing size', { ...neoxConfig, hidden_size: undefined }, /"hidden_size"/],
     ['a word for a number', { ...neoxConfig, vocab_size: 'many' }, /"vocab_size"/],
-    ['an end of text outside the vocabulary', { ...gpt2Config, eos_token_id: 50256 }, /"eos_token_id" is 50256/]
+    ['a billion layers', { ...neoxConfig, num_hidden_layers: 1e9 }, /"num_hidden_layers" is 1000000000: must/],
+    ['a billion heads', { ...gpt2Config, n_head: 1e9, n_embd: 1e9 }, /"n_embd" is 1000000000: must be/],
+    ['a billion positions', { ...gpt2Config, n_positions: 1e9 }, /"n_positions" is 1000000000: must/],
+    ['positions without end', { ...neoxConfig, max_position_embeddings: 1e9 }, /"max_position_embeddings"/],
+    ['an inexact vocabulary', { ...gpt2Config, vocab_size: 2 ** 53 + 2 }, /"vocab_size" is 9007199254740994/],
+    ['too many heads', { ...neoxConfig, num_hidden_layers: 1e6 }, /are 2,000,000 heads, and 131,072 at most/]
   ]
   it.each(refused)('is refused with %s', (_, value, message) => {
     expect(() => config(value)).toThrow(message)
+  })
+
+  it('may have a byte order mark before it', () => {
+    expect(parseModelConfig(`\ufeff${JSON.stringify(gpt2Config)}`, 'config.json')).toEqual(gpt2)
+  })
+
+  it('keeps an end of text outside of the vocabulary, which only a corpus needs', () => {
+    expect(config({ ...gpt2Config, eos_token_id: 50256 })).toMatchObject({ endOfText: 50256 })
+    expect(config({ ...gpt2Config, eos_token_id: [7, 8] })).toMatchObject({ endOfText: 7 })
   })
 
   it('is refused if it is no JSON', () => {
@@ -104,7 +118,8 @@ describe('loading a model', () => {
     expect([...sharded.weights]).toEqual([...whole.weights])
     expect((await failure(loadModel(place({ ...files, [shardNames[1]]: safetensors({}) })))).message).toMatch(/the index places ".*" in model-00002-of-00002\.safetensors, which does not hold it/)
     const { [shardNames[1]]: _gone, ...fewer } = files
-    expect((await failure(loadModel(place(fewer)))).message).toMatch(/model-00002-of-00002\.safetensors: .*ENOENT/)
+    const missing = await failure(loadModel(place(fewer)))
+    expect(missing.message).toMatch(/model-00002-of-00002\.safetensors does not exist/)
     expect((await failure(loadModel(place({ ...fewer, 'model.safetensors.index.json': { weight_map: { a: '../../secret.safetensors' } } })))).message).toMatch(/secret/)
   })
 

@@ -1,0 +1,168 @@
+import { z } from 'zod'
+import { SpectroscopeError } from '../../preload/errors'
+import { decodeText } from '../base/json-text'
+import { jsonOddities } from '../base/json-tokens'
+import { excerpt } from '../base/visible'
+
+export interface TensorEntry {
+  readonly name: string
+  readonly dtype: string
+  readonly shape: readonly number[]
+  /** Bytes of the file, [start, end). */
+  readonly start: number
+  readonly end: number
+}
+
+/** Bits of an element, by type: all types of the format. */
+const dtypeBits: Readonly<Record<string, number>> = {
+  BOOL: 8,
+  F4: 4,
+  F6_E2M3: 6,
+  F6_E3M2: 6,
+  U8: 8,
+  I8: 8,
+  F8_E5M2: 8,
+  F8_E4M3: 8,
+  F8_E8M0: 8,
+  F8_E4M3FNUZ: 8,
+  F8_E5M2FNUZ: 8,
+  I16: 16,
+  U16: 16,
+  F16: 16,
+  BF16: 16,
+  I32: 32,
+  U32: 32,
+  F32: 32,
+  C64: 64,
+  F64: 64,
+  I64: 64,
+  U64: 64
+}
+
+const dtypes = Object.keys(dtypeBits)
+
+/** The reference reader's limit. */
+export const maximumHeaderBytes = 100_000_000
+
+const tensorSchema = z.object({
+  dtype: z.enum(dtypes as [string, ...string[]]),
+  shape: z.array(z.int().min(0)),
+  data_offsets: z.tuple([z.int().min(0), z.int().min(0)])
+})
+const metadataSchema = z.record(z.string(), z.string()).nullable()
+const isTextMap = (value: unknown): boolean => {
+  const checked = metadataSchema.safeParse(value)
+  return (
+    checked.success &&
+    !Object.entries(checked.data ?? {})
+      .flat()
+      .some((text) => half.test(text))
+  )
+}
+
+const remedy = 'download it again (`spectroscope fetch-model` checks sizes and hashes)'
+
+/** An `input` error about a file that is not what its format says. */
+export const broken = (path: string, what: string, cause?: unknown): SpectroscopeError =>
+  new SpectroscopeError('input', `${path}: ${what}; ${remedy}.`, { cause })
+
+export const truncated = (path: string, needed: number, size: number): SpectroscopeError =>
+  broken(path, `the file is cut off: its header speaks of ${needed} bytes and it has ${size}`)
+
+/** Half of a surrogate pair, which JSON's escapes can spell and UTF-8 cannot. */
+const half = /\p{Surrogate}/u
+
+const named = (name: string): string => `"${excerpt(name)}"`
+
+const parseText = (path: string, header: Uint8Array): object => {
+  // The decoder takes a byte order mark off, which the format does not allow here.
+  if (header[0] !== 0x7b)
+    throw broken(path, 'the header does not begin with "{", so this is no safetensors file or it is damaged')
+  let parsed: unknown
+  let text: string
+  try {
+    text = decodeText(header)
+  } catch (error) {
+    throw broken(path, `the header is ${(error as Error).message}`, error)
+  }
+  try {
+    parsed = JSON.parse(text)
+  } catch (error) {
+    throw broken(path, 'the header is not valid JSON, so this is no safetensors file or it is damaged', error)
+  }
+  const { repeatedKey, oddInteger } = jsonOddities(text, new Set(['shape', 'data_offsets']))
+  if (repeatedKey !== undefined) throw broken(path, `the header names ${named(repeatedKey)} twice`)
+  if (oddInteger !== undefined)
+    throw broken(path, `the header has ${excerpt(oddInteger)} where a whole number must stand`)
+  return parsed as object
+}
+
+/** Bytes that a tensor takes; undefined where bits are left over, or where they are more than the format can count. */
+const bytesOf = (dtype: string, shape: readonly number[]): bigint | undefined => {
+  const most = 2n ** 64n
+  let product = 1n
+  for (const n of shape) if ((product *= BigInt(n)) >= most) return undefined
+  const bits = product * BigInt(dtypeBits[dtype])
+  return bits >= most || bits % 8n !== 0n ? undefined : bits / 8n
+}
+
+const entryOf = (path: string, name: string, value: unknown, dataStart: number): TensorEntry => {
+  const checked = tensorSchema.safeParse(value)
+  if (!checked.success) {
+    const given = z.looseObject({ dtype: z.string() }).safeParse(value).data?.dtype
+    if (given !== undefined && !dtypes.includes(given))
+      throw broken(path, `${named(name)} is of the type ${named(given)}, which the format does not have`)
+    throw broken(path, `the header's entry ${named(name)} lacks a valid dtype, shape or data_offsets`)
+  }
+  const {
+    dtype,
+    shape,
+    data_offsets: [start, end]
+  } = checked.data
+  const bytes = bytesOf(dtype, shape)
+  if (bytes === undefined || BigInt(end - start) !== bytes) {
+    const takes = bytes === undefined ? 'no whole number of bytes that can be counted' : `${bytes.toString()} bytes`
+    throw broken(
+      path,
+      `${named(name)} of type ${dtype} and shape [${excerpt(shape.join(', '))}] takes ${takes}, ` +
+        `and its data_offsets give ${end - start}`
+    )
+  }
+  return { name, dtype, shape, start: dataStart + start, end: dataStart + end }
+}
+
+/** The tensors must lie one after the other from the header to the end of the file. */
+const checkPlaces = (path: string, entries: readonly TensorEntry[], dataStart: number, size: number): void => {
+  const placed = [...entries].sort((a, b) => a.start - b.start || a.end - b.end)
+  const last = placed.reduce((end, entry) => Math.max(end, entry.end), dataStart)
+  if (last > size) throw truncated(path, last, size)
+  let end = dataStart
+  for (const [i, entry] of placed.entries()) {
+    if (entry.start < end)
+      throw broken(path, `the tensors ${named(placed[i - 1].name)} and ${named(entry.name)} overlap`)
+    if (entry.start > end)
+      throw broken(path, `no tensor covers the ${entry.start - end} bytes before ${named(entry.name)}`)
+    end = entry.end
+  }
+  if (end < size) throw broken(path, `no tensor covers the last ${size - end} bytes`)
+}
+
+/**
+ * The tensors that a safetensors header names. Refused is all that the format's reference reader refuses, and what
+ * the format forbids beyond that: a header that does not begin with "{", and keys given twice.
+ *
+ * @param size bytes of the whole file, of which `header` lies from byte 8 on
+ * @throws an `input` error that names the file, the tensor and the contradiction
+ */
+export const parseHeader = (path: string, header: Uint8Array, size: number): TensorEntry[] => {
+  const dataStart = 8 + header.length
+  const parsed = parseText(path, header)
+  const entries: TensorEntry[] = []
+  for (const [name, value] of Object.entries(parsed)) {
+    if (half.test(name)) throw broken(path, `the name ${named(name)} in the header is no text`)
+    if (name !== '__metadata__') entries.push(entryOf(path, name, value, dataStart))
+    else if (!isTextMap(value)) throw broken(path, 'the header\'s "__metadata__" is no map from text to text')
+  }
+  checkPlaces(path, entries, dataStart, size)
+  return entries
+}

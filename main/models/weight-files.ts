@@ -1,0 +1,73 @@
+import { basename, dirname, join } from 'node:path'
+import { z } from 'zod'
+import { parseJson } from '../base/json-text'
+import { jsonOddities } from '../base/json-tokens'
+import { excerpt } from '../base/visible'
+import { readModelText } from './files'
+import { readHeader } from './safetensors'
+import { broken, type TensorEntry } from './safetensors-header'
+
+const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) })
+
+const isBeside = (shard: string): boolean =>
+  basename(shard) === shard && !/[\\:]/.test(shard) && shard.endsWith('.safetensors')
+
+export interface WeightIndex {
+  /** Names of the files, in order. */
+  readonly shards: readonly string[]
+  /** File of each tensor. */
+  readonly shardOf: ReadonlyMap<string, string>
+}
+
+const parseIndex = (path: string, text: string): WeightIndex => {
+  let parsed: unknown
+  try {
+    parsed = parseJson(text)
+  } catch (error) {
+    throw broken(path, `the index is ${(error as Error).message}`, error)
+  }
+  const checked = indexSchema.safeParse(parsed)
+  if (!checked.success) throw broken(path, 'the index has no "weight_map" from tensor names to files')
+  const { repeatedKey } = jsonOddities(text, new Set())
+  if (repeatedKey !== undefined) throw broken(path, `the index names "${excerpt(repeatedKey)}" twice`)
+  const shardOf = new Map(Object.entries(checked.data.weight_map))
+  const strange = [...shardOf.values()].find((shard) => !isBeside(shard))
+  if (strange !== undefined)
+    throw broken(path, `the index names "${excerpt(strange)}", which is no safetensors file beside it`)
+  return { shards: [...new Set(shardOf.values())].sort(), shardOf }
+}
+
+/**
+ * The shards that a model.safetensors.index.json names, and which tensor is in which. Throws an `input` error for an
+ * index that cannot be read, names a tensor twice, or names files that do not lie beside it.
+ */
+export const readIndex = async (path: string): Promise<WeightIndex> =>
+  parseIndex(path, await readModelText(path, 'check the path of the index and its permissions'))
+
+/**
+ * The weight files behind a path, which is one safetensors file or a model.safetensors.index.json, and the header of
+ * each.
+ */
+export const readHeaders = async (path: string): Promise<ReadonlyMap<string, TensorEntry[]>> => {
+  if (!path.endsWith('.json')) return new Map([[path, await readHeader(path)]])
+  const { shards, shardOf } = await readIndex(path)
+  const headers = new Map<string, TensorEntry[]>()
+  const holder = new Map<string, string>()
+  for (const shard of shards) {
+    const file = join(dirname(path), shard)
+    const entries = await readHeader(file)
+    for (const { name } of entries) {
+      const other = holder.get(name)
+      if (other !== undefined) throw broken(path, `the tensor "${excerpt(name)}" is in ${other} and in ${shard}`)
+      if (!shardOf.has(name))
+        throw broken(path, `the tensor "${excerpt(name)}" is in ${shard}, and the index does not name it`)
+      holder.set(name, shard)
+    }
+    headers.set(file, entries)
+  }
+  for (const [name, shard] of shardOf) {
+    if (holder.get(name) !== shard)
+      throw broken(path, `the index places "${excerpt(name)}" in ${excerpt(shard)}, which does not hold it`)
+  }
+  return headers
+}
