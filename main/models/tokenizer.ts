@@ -1,18 +1,23 @@
-import { Tokenizer as TokenizerFile } from '@huggingface/tokenizers'
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
 import { SpectroscopeError } from '../../preload/errors'
-import { faultCode } from '../base/faults'
+import { cutterAt } from './added-tokens'
+import { byteCharacters, tokenBytes } from './byte-characters'
+import { bytePairs } from './byte-pairs'
+import { readModelText } from './files'
+import { parseTokenizerFormat, type BytePairFormat } from './tokenizer-format'
 
 export interface Tokenizer {
   /** One more than the highest id. */
   readonly vocabularySize: number
   /** Id of <|endoftext|>, if there is such a token. */
   readonly endOfText: number | undefined
-  /** SHA-256 of tokenizer.json, hexadecimal. */
+  /** SHA-256 of tokenizer.json without a byte order mark, hexadecimal. */
   readonly hash: string
+  /**
+   * Takes time n log n. Throws an `input` error for a text with more combining marks in a row than can be
+   * normalised.
+   */
   encode(text: string): number[]
   /** The text of some tokens; bytes that are no UTF-8 become U+FFFD, ids without a token nothing. */
   decode(ids: ArrayLike<number>): string
@@ -20,56 +25,12 @@ export interface Tokenizer {
   tokenText(id: number): string
 }
 
-const byteLevelSchema = z.looseObject({ type: z.literal('ByteLevel'), add_prefix_space: z.boolean().default(false), use_regex: z.literal(true).default(true) })
-const addedSchema = z.looseObject({
-  id: z.int().min(0),
-  content: z.string().min(1),
-  normalized: z.boolean().default(false),
-  lstrip: z.literal(false).default(false),
-  rstrip: z.literal(false).default(false),
-  single_word: z.literal(false).default(false)
-})
-const normalizerSchema = z.looseObject({ type: z.enum(['NFC', 'NFD', 'NFKC', 'NFKD']) })
-const tokenizerSchema = z.looseObject({
-  model: z.looseObject({
-    type: z.literal('BPE').default('BPE'),
-    vocab: z.record(z.string(), z.int().min(0)),
-    merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
-    byte_fallback: z.literal(false).default(false),
-    continuing_subword_prefix: z.literal('').nullish(),
-    end_of_word_suffix: z.literal('').nullish()
-  }),
-  normalizer: normalizerSchema.nullish(),
-  pre_tokenizer: byteLevelSchema,
-  decoder: z.looseObject({ type: z.literal('ByteLevel') }),
-  added_tokens: z.array(addedSchema).default([])
-})
-
-/** GPT-2's alphabet: printable Latin-1 characters stand for themselves, the other bytes for U+0100 on. */
-const byteCharacters: readonly string[] = (() => {
-  let next = 256
-  return Array.from({ length: 256 }, (_, byte) => {
-    const printable = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174
-    return String.fromCharCode(printable ? byte : next++)
-  })
-})()
-const characterBytes = new Map(byteCharacters.map((character, byte) => [character, byte]))
-
 /** GPT-2's words. White space is Unicode's White_Space, as in the reference implementation: JavaScript's \s differs in U+0085 and U+FEFF. */
 const words = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu
 
 /** Words whose ids are kept; the map starts afresh when it is full. */
 const cachedWords = 200_000
 const longestCachedWord = 64
-
-const escapeRegExp = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
-
-/** Cuts a text at added tokens, the longest one first where several begin; odd items are the added tokens. */
-const splitter = (contents: readonly string[]): ((text: string) => string[]) => {
-  if (contents.length === 0) return (text) => [text]
-  const pattern = new RegExp(`(${[...contents].sort((a, b) => b.length - a.length).map(escapeRegExp).join('|')})`, 'u')
-  return (text) => text.split(pattern)
-}
 
 /** Lengths of UTF-8 sequences by their first byte; 0 for a byte that begins none. */
 const sequenceLength = (byte: number): number => (byte < 0x80 ? 1 : byte >= 0xc2 && byte < 0xe0 ? 2 : byte >= 0xe0 && byte < 0xf0 ? 3 : byte >= 0xf0 && byte < 0xf5 ? 4 : 0)
@@ -87,42 +48,66 @@ const showBytes = (bytes: Buffer): string => {
   return shown
 }
 
-/** A byte-level BPE tokenizer from the text of a tokenizer.json. `name` is the file, for the message. */
-export const parseTokenizer = (text: string, name: string): Tokenizer => {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (error) {
-    throw new SpectroscopeError('input', `${name}: not valid JSON; download the file again.`, { cause: error })
-  }
-  const checked = tokenizerSchema.safeParse(value)
-  if (!checked.success) {
-    const [issue] = checked.error.issues
-    throw new SpectroscopeError('input', `${name}: "${issue.path.join('.')}": ${issue.message}; only byte-level BPE tokenizers with GPT-2's words are read, as Pythia and GPT-2 have them.`)
-  }
-  const { added_tokens: added, normalizer, pre_tokenizer: { add_prefix_space: prefixSpace }, model } = checked.data
-  const file = new TokenizerFile({ post_processor: null, normalizer: null, ...(value as object) }, {})
-  const normalize = (part: string): string => (normalizer ? part.normalize(normalizer.type) : part)
-  const vocabulary = new Map(Object.entries(model.vocab))
-  const addedIds = new Map(added.flatMap(({ content, normalized, id }) => [[content, id], ...(normalized ? [[normalize(content), id] as const] : [])] as [string, number][]))
-  const splitRaw = splitter(added.filter(({ normalized }) => !normalized).map(({ content }) => content))
-  const splitNormalized = splitter(added.filter(({ normalized }) => normalized).map(({ content }) => normalize(content)))
+/** Normalising takes the square of the combining marks that follow one another; no writing has more than a few. */
+const mostMarks = 10_000
 
-  const textOf = new Map<number, Buffer>([...vocabulary].map(([token, id]) => [id, Buffer.from(Array.from(token, (character) => characterBytes.get(character) ?? 63))]))
+const checkMarks = (text: string): void => {
+  if (text.length <= mostMarks) return
+  for (const [marks] of text.matchAll(/\p{M}+/gu)) {
+    if (marks.length <= mostMarks) continue
+    const fault = `A text has ${marks.length} combining marks in a row, and ${mostMarks} at most are read`
+    throw new SpectroscopeError('input', `${fault}; take them out.`)
+  }
+}
+
+/**
+ * Ids of the tokens that a word's bytes come to. Bytes that the vocabulary lacks are left out, as the reference
+ * implementation does.
+ */
+const wordEncoder = ({ vocabulary, merges, ignoreMerges }: BytePairFormat): ((bytes: Buffer) => number[]) => {
+  const ids = [...vocabulary.values()]
+  const numbers = new Map([...vocabulary.keys()].map((token, number) => [token, number]))
+  const numberOf = (token: string): number => numbers.get(token)!
+  const join = bytePairs(merges.map(([left, right]) => [numberOf(left), numberOf(right), numberOf(left + right)]))
+  const numberOfByte = byteCharacters.map((character) => numbers.get(character))
+  return (bytes) => {
+    const whole = ignoreMerges ? vocabulary.get(Array.from(bytes, (byte) => byteCharacters[byte]).join('')) : undefined
+    if (whole !== undefined) return [whole]
+    const pieces: number[] = []
+    for (const byte of bytes) {
+      const number = numberOfByte[byte]
+      if (number !== undefined) pieces.push(number)
+    }
+    return join(pieces).map((number) => ids[number])
+  }
+}
+
+/**
+ * A byte-level BPE tokenizer from the text of a tokenizer.json. `name` is the file, for the message; throws as
+ * `parseTokenizerFormat` does.
+ */
+export const parseTokenizer = (text: string, name: string): Tokenizer => {
+  const format = parseTokenizerFormat(text, name)
+  const { added, normalForms, prefixSpace, vocabulary } = format
+  const normalize = (part: string): string => {
+    if (normalForms.length > 0) checkMarks(part)
+    return normalForms.reduce((normal, form) => normal.normalize(form), part)
+  }
+  const addedIds = new Map(added.flatMap(({ content, normalized, id }) => [[content, id], ...(normalized ? [[normalize(content), id] as const] : [])] as [string, number][]))
+  const splitRaw = cutterAt(added.filter(({ normalized }) => !normalized).map(({ content }) => content))
+  const late = added.filter(({ normalized }) => normalized)
+  const splitNormalized = cutterAt(late.map(({ content }) => normalize(content)))
+
+  const textOf = new Map<number, Buffer>([...vocabulary].map(([token, id]) => [id, tokenBytes(token)]))
   for (const { id, content } of added) textOf.set(id, Buffer.from(content))
 
-  const idOf = (token: string): number => {
-    const id = vocabulary.get(token)
-    if (id === undefined) throw new SpectroscopeError('input', `${name}: the vocabulary lacks "${token}", which its text is cut into; use a whole byte-level tokenizer.`)
-    return id
-  }
-
+  const idsOfBytes = wordEncoder(format)
   const cache = new Map<string, readonly number[]>()
   const encodeWord = (word: string): readonly number[] => {
     const known = cache.get(word)
     if (known !== undefined) return known
     const bytes = Buffer.from(word)
-    const ids = file.model!.encode([Array.from(bytes, (byte) => byteCharacters[byte]).join('')]).map(idOf)
+    const ids = idsOfBytes(bytes)
     if (word.length <= longestCachedWord) {
       if (cache.size >= cachedWords) cache.clear()
       // A copy: a word cut out of a document would keep the whole document in memory.
@@ -163,8 +148,5 @@ export const parseTokenizer = (text: string, name: string): Tokenizer => {
 /** The tokenizer of a Hugging Face model folder. Throws an `input` error for a folder without tokenizer.json and for other kinds of tokenizer. */
 export const loadTokenizer = async (folder: string): Promise<Tokenizer> => {
   const path = join(folder, 'tokenizer.json')
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw new SpectroscopeError('input', `${path}: the tokenizer cannot be read (${faultCode(error)}); put the tokenizer.json that belongs to the model there.`, { cause: error })
-  })
-  return parseTokenizer(text, path)
+  return parseTokenizer(await readModelText(path, 'put the tokenizer.json that belongs to the model there'), path)
 }

@@ -21,7 +21,7 @@ export const programVersion: string = versionIn(projectRoot)
 export const versions = (): Readonly<Record<string, string>> => ({
   spectroscope: programVersion,
   node: process.versions.node,
-  ...Object.fromEntries(['onnxruntime-node', '@duckdb/node-api', '@huggingface/tokenizers'].map((name) => [name, packageVersion(name)]))
+  ...Object.fromEntries(['onnxruntime-node', '@duckdb/node-api'].map((name) => [name, packageVersion(name)]))
 })
 
 export const platformWords = (): string => `${platform()} ${release()} ${arch()}`

@@ -1,0 +1,14 @@
+/** GPT-2's alphabet, by byte: printable Latin-1 characters stand for themselves, the other bytes for U+0100 on. */
+export const byteCharacters: readonly string[] = (() => {
+  let next = 256
+  return Array.from({ length: 256 }, (_, byte) => {
+    const printable = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174
+    return String.fromCharCode(printable ? byte : next++)
+  })
+})()
+
+const characterBytes = new Map(byteCharacters.map((character, byte) => [character, byte]))
+
+/** The bytes of a token of the vocabulary; what is in no alphabet becomes "?". */
+export const tokenBytes = (token: string): Buffer =>
+  Buffer.from(Array.from(token, (character) => characterBytes.get(character) ?? 63))

@@ -1,0 +1,267 @@
+import { z } from 'zod'
+import { SpectroscopeError } from '../../preload/errors'
+import { parseJson } from '../base/json-text'
+import { excerpt } from '../base/visible'
+import { byteCharacters } from './byte-characters'
+import { mostMerges } from './byte-pairs'
+
+export interface AddedToken {
+  readonly id: number
+  readonly content: string
+  /** Looked for after normalisation. */
+  readonly normalized: boolean
+}
+
+export type NormalForm = 'NFC' | 'NFD' | 'NFKC' | 'NFKD'
+
+/** A byte-level BPE with GPT-2's words, however its file spells it. */
+export interface BytePairFormat {
+  readonly added: readonly AddedToken[]
+  /** Applied to a text in this order. */
+  readonly normalForms: readonly NormalForm[]
+  /** A space goes before a text that begins with none. */
+  readonly prefixSpace: boolean
+  /** Id of each token. */
+  readonly vocabulary: ReadonlyMap<string, number>
+  readonly merges: readonly (readonly [string, string])[]
+  /** A word that is a token is taken whole, whatever the merges make of it. */
+  readonly ignoreMerges: boolean
+}
+
+const id = z
+  .int()
+  .min(0)
+  .max(2 ** 32 - 1)
+const partSchema = z.looseObject({ type: z.string() })
+type Part = z.output<typeof partSchema>
+
+const addedSchema = z.looseObject({
+  id,
+  content: z.string().min(1),
+  normalized: z.boolean().default(false),
+  lstrip: z.literal(false).default(false),
+  rstrip: z.literal(false).default(false),
+  single_word: z.literal(false).default(false)
+})
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const tokenizerSchema = z.looseObject({
+  model: z.looseObject({
+    type: z.literal('BPE').default('BPE'),
+    // A record's schema would leave out a token "__proto__".
+    vocab: z.custom<Readonly<Record<string, unknown>>>(isObject, 'must be an object of tokens and ids'),
+    merges: z.union([z.array(z.string()), z.array(z.tuple([z.string(), z.string()]))]),
+    dropout: z.literal(0).nullish(),
+    unk_token: z.string().nullish(),
+    byte_fallback: z.boolean().nullish(),
+    ignore_merges: z.boolean().nullish(),
+    continuing_subword_prefix: z.literal('').nullish(),
+    end_of_word_suffix: z.literal('').nullish()
+  }),
+  normalizer: partSchema.nullish(),
+  pre_tokenizer: partSchema.nullish(),
+  post_processor: partSchema.nullish(),
+  decoder: partSchema.nullish(),
+  added_tokens: z.array(addedSchema).nullish()
+})
+
+/** What the reader of one file complains with. */
+type Refuse = (part: string, what: string) => SpectroscopeError
+
+const refusing =
+  (name: string): Refuse =>
+  (part, what) =>
+    new SpectroscopeError(
+      'input',
+      `${name}: "${excerpt(part)}": ${what}; ` +
+        'only byte-level BPE tokenizers with GPT-2\'s words are read, as Pythia and GPT-2 have them.'
+    )
+
+/** The parts that are applied one after the other: those of sequences, and of sequences in sequences. */
+const inOrder = (refuse: Refuse, name: string, given: Part | null | undefined, list: string): Part[] => {
+  const found: Part[] = []
+  const open: unknown[] = given == null ? [] : [given]
+  while (open.length > 0) {
+    const checked = partSchema.safeParse(open.pop())
+    if (!checked.success) throw refuse(name, 'a part without a "type"')
+    const inner = checked.data[list]
+    if (checked.data.type !== 'Sequence') found.push(checked.data)
+    else if (!Array.isArray(inner)) throw refuse(name, `a "Sequence" without "${list}"`)
+    else for (let i = inner.length - 1; i >= 0; i--) open.push(inner[i])
+  }
+  return found
+}
+
+const isNormalForm = (type: string): type is NormalForm => ['NFC', 'NFD', 'NFKC', 'NFKD'].includes(type)
+
+const normalFormsOf = (refuse: Refuse, given: Part | null | undefined): NormalForm[] =>
+  inOrder(refuse, 'normalizer', given, 'normalizers').map(({ type }) => {
+    if (!isNormalForm(type))
+      throw refuse('normalizer', `"${excerpt(type)}" changes texts in another way than NFC, NFD, NFKC and NFKD`)
+    return type
+  })
+
+/** GPT-2's pattern, as its own code, tokenizers' ByteLevel, and newer versions of tiktoken spell it. */
+const wordPatterns: readonly string[] = [
+  "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
+  "'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
+  "'(?:[sdmt]|ll|ve|re)| ?\\p{L}++| ?\\p{N}++| ?[^\\s\\p{L}\\p{N}]++|\\s++$|\\s+(?!\\S)|\\s"
+]
+
+const splitSchema = z.looseObject({
+  type: z.literal('Split'),
+  pattern: z.object({ Regex: z.enum(wordPatterns as [string, ...string[]]) }),
+  behavior: z.string(),
+  invert: z.boolean().default(false)
+})
+const byteLevelSchema = z.looseObject({
+  type: z.literal('ByteLevel'),
+  add_prefix_space: z.boolean().default(false),
+  use_regex: z.boolean().default(true)
+})
+
+/** Cuts a text at GPT-2's words and nowhere else: the pattern matches every character. */
+const cutsWords = (part: Part): boolean => {
+  const { success, data } = splitSchema.safeParse(part)
+  return success && (data.behavior === 'Isolated' || (data.behavior === 'Removed' && data.invert))
+}
+
+/**
+ * Whether a space goes before a text. Words may be cut by ByteLevel itself, or before it: cutting words again
+ * changes nothing.
+ */
+const prefixSpaceOf = (refuse: Refuse, given: Part | null | undefined): boolean => {
+  const parts = inOrder(refuse, 'pre_tokenizer', given, 'pretokenizers')
+  const last = byteLevelSchema.safeParse(parts.at(-1))
+  const before = parts.slice(0, -1)
+  if (!last.success)
+    throw refuse(
+      'pre_tokenizer',
+      parts.length === 0
+        ? 'there is none'
+        : `it ends in "${excerpt(parts.at(-1)!.type)}", and not in a "ByteLevel" whose flags are true or false`
+    )
+  const other = before.find((part) => !cutsWords(part))
+  if (other !== undefined)
+    throw refuse(
+      'pre_tokenizer',
+      `before "ByteLevel", "${excerpt(other.type)}" cuts texts in another way than GPT-2's pattern does`
+    )
+  if (before.length === 0 && !last.data.use_regex)
+    throw refuse('pre_tokenizer', '"use_regex" is false, and nothing else cuts texts into words')
+  if (before.length > 0 && last.data.add_prefix_space)
+    throw refuse('pre_tokenizer', '"add_prefix_space" after a "Split" puts a space before every word')
+  return last.data.add_prefix_space
+}
+
+const templateSchema = z.looseObject({
+  single: z.tuple([z.object({ Sequence: z.looseObject({ id: z.literal('A') }) })])
+})
+
+/** ByteLevel changes no ids here, only where tokens are said to begin. */
+const checkPostProcessor = (refuse: Refuse, given: Part | null | undefined): void => {
+  for (const part of inOrder(refuse, 'post_processor', given, 'processors')) {
+    if (part.type === 'ByteLevel' || (part.type === 'TemplateProcessing' && templateSchema.safeParse(part).success))
+      continue
+    const adds = ['TemplateProcessing', 'BertProcessing', 'RobertaProcessing'].includes(part.type)
+    throw refuse(
+      'post_processor',
+      `"${excerpt(part.type)}" ${adds ? 'adds tokens to every text' : 'is none that is known'}`
+    )
+  }
+}
+
+const checkDecoder = (refuse: Refuse, given: Part | null | undefined): void => {
+  const other = inOrder(refuse, 'decoder', given, 'decoders').find(
+    ({ type }) => type !== 'ByteLevel' && type !== 'Fuse'
+  )
+  if (other !== undefined)
+    throw refuse('decoder', `"${excerpt(other.type)}" reads tokens in another way than "ByteLevel" does`)
+}
+
+const vocabularyOf = (refuse: Refuse, given: Readonly<Record<string, unknown>>): Map<string, number> => {
+  const vocabulary = new Map<string, number>()
+  for (const [token, value] of Object.entries(given)) {
+    const checked = id.safeParse(value)
+    if (!checked.success)
+      throw refuse('model.vocab', `the id of "${excerpt(token)}" is no whole number from 0 to ${2 ** 32 - 1}`)
+    vocabulary.set(token, checked.data)
+  }
+  return vocabulary
+}
+
+/** Tokens in place of bytes that the vocabulary lacks; where it lacks none they are of no account. */
+const checkUnknown = (
+  refuse: Refuse,
+  { unk_token: unknown, byte_fallback: fallback }: z.output<typeof tokenizerSchema>['model'],
+  vocabulary: ReadonlyMap<string, number>
+): void => {
+  const lacking = byteCharacters.find((character) => !vocabulary.has(character))
+  if (lacking === undefined) return
+  const what = `the vocabulary lacks the byte "${lacking}", and another token stands for it`
+  if (unknown != null) throw refuse('model.unk_token', what)
+  if (fallback === true) throw refuse('model.byte_fallback', what)
+}
+
+const mergesOf = (
+  refuse: Refuse,
+  given: readonly (string | readonly [string, string])[],
+  vocabulary: ReadonlyMap<string, number>
+): [string, string][] => {
+  if (given.length > mostMerges)
+    throw refuse('model.merges', `there are ${given.length}, and ${mostMerges} at most are read`)
+  return given.flatMap((merge, i): [string, string][] => {
+    if (typeof merge === 'string' && merge.startsWith('#version')) return []
+    const [left, right, more] = typeof merge === 'string' ? merge.split(' ') : merge
+    if (right === undefined || more !== undefined)
+      throw refuse(`model.merges.${i}`, `"${excerpt(String(merge))}" is not two tokens with a space between them`)
+    const unknown = [left, right, left + right].find((token) => !vocabulary.has(token))
+    if (unknown !== undefined) throw refuse(`model.merges.${i}`, `the vocabulary lacks "${excerpt(unknown)}"`)
+    return [[left, right]]
+  })
+}
+
+/**
+ * What a tokenizer.json says, where it comes to byte-level BPE with GPT-2's words, by whichever parts. `name` is the
+ * file, for the message. Truncation and padding are left out of account: texts are packed whole. Throws an `input`
+ * error that names the part which would give other ids.
+ */
+export const parseTokenizerFormat = (text: string, name: string): BytePairFormat => {
+  let value: unknown
+  try {
+    value = parseJson(text)
+  } catch (error) {
+    throw new SpectroscopeError('input', `${name}: ${(error as Error).message}; download the file again.`, {
+      cause: error
+    })
+  }
+  const refuse = refusing(name)
+  const checked = tokenizerSchema.safeParse(value)
+  if (!checked.success) {
+    const [issue] = checked.error.issues
+    throw refuse(issue.path.join('.'), excerpt(issue.message))
+  }
+  const {
+    model,
+    normalizer,
+    pre_tokenizer: preTokenizer,
+    post_processor: postProcessor,
+    decoder,
+    added_tokens: added
+  } = checked.data
+  const prefixSpace = prefixSpaceOf(refuse, preTokenizer)
+  checkPostProcessor(refuse, postProcessor)
+  checkDecoder(refuse, decoder)
+  const vocabulary = vocabularyOf(refuse, model.vocab)
+  checkUnknown(refuse, model, vocabulary)
+  return {
+    added: added ?? [],
+    normalForms: normalFormsOf(refuse, normalizer),
+    prefixSpace,
+    vocabulary,
+    merges: mergesOf(refuse, model.merges, vocabulary),
+    ignoreMerges: model.ignore_merges ?? false
+  }
+}
