@@ -7,7 +7,10 @@ import type { WorkbenchEnvironment } from './api/context'
 import { openWorkbench } from './api/workbench'
 import { projectRoot } from './base/entries'
 import { Access, isLoopback } from './serve/access'
-import { connect, mostFrameBytes } from './serve/bridge'
+import { mostFrameBytes } from './serve/bridge'
+import { Bridges } from './serve/bridges'
+import { usualLimits } from './serve/limits'
+import type { ServeLimits } from './serve/limits'
 import { addressOf, listen, refuse } from './serve/listening'
 import { sendDownload, sendPage, sendText, sendWelcome } from './serve/pages'
 import { settingsFiles } from './serve/settings-files'
@@ -21,6 +24,7 @@ export interface ServeOptions extends Partial<Pick<WorkbenchEnvironment, 'settin
   readonly port?: number
   /** Folder of the built window. */
   readonly pages?: string
+  readonly limits?: Partial<ServeLimits>
 }
 
 export interface Serving {
@@ -38,10 +42,14 @@ export interface Serving {
 const notLetIn = 'This page needs the address that `spectroscope serve` printed, with its token; open that one.'
 
 /** Serves the window and its calls to browsers that bring the token. */
-export const startServer = async ({ folder, host = '127.0.0.1', port = 0, pages = join(projectRoot, 'out', 'renderer'), ...files }: ServeOptions = {}): Promise<Serving> => {
+export const startServer = async ({
+  folder, host = '127.0.0.1', port = 0, pages = join(projectRoot, 'out', 'renderer'), limits = {}, ...files
+}: ServeOptions = {}): Promise<Serving> => {
   const downloads = new Map<string, string>()
   const access = new Access(host, randomBytes(6).toString('hex'))
   const kept = files.settings === undefined || files.views === undefined ? settingsFiles() : { settings: files.settings, views: files.views }
+  const within = { ...usualLimits, ...limits }
+  const bridges = new Bridges(within)
   const sockets = new WebSocketServer({ noServer: true, maxPayload: mostFrameBytes, perMessageDeflate: false })
 
   const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -61,6 +69,7 @@ export const startServer = async ({ folder, host = '127.0.0.1', port = 0, pages 
   const server = createServer({ maxHeaderSize: 32 * 2 ** 10, requestTimeout: 30_000, headersTimeout: 30_000 }, (request, response) => {
     respond(request, response).catch(() => response.destroy())
   })
+  server.maxConnections = within.connections
 
   const bound = await listen(server, host, port)
   const workbench = await openWorkbench({
@@ -78,7 +87,8 @@ export const startServer = async ({ folder, host = '127.0.0.1', port = 0, pages 
   server.on('upgrade', (request, socket, head) => {
     if (addressOf(request)?.pathname !== '/bridge') return refuse(socket, '404 Not Found')
     if (!access.hostAllowed(request) || !access.originAllowed(request) || !access.hasCookie(request)) return refuse(socket, '403 Forbidden')
-    sockets.handleUpgrade(request, socket, head, (opened) => connect(opened, workbench))
+    if (bridges.areFull) return refuse(socket, '503 Service Unavailable')
+    sockets.handleUpgrade(request, socket, head, (opened) => bridges.connect(opened, request.socket, workbench))
   })
 
   const state = await workbench.call('app.state', {})
@@ -98,7 +108,7 @@ export const startServer = async ({ folder, host = '127.0.0.1', port = 0, pages 
         try {
           await workbench.close({ runs: 'checkpoint' })
         } finally {
-          for (const socket of sockets.clients) socket.close(1001, 'The program is closing.')
+          bridges.close()
           sockets.close()
           server.closeAllConnections()
         }

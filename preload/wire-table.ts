@@ -89,13 +89,13 @@ const valuesOf = (column: unknown, rows: number): ArrayLike<unknown> => {
   throw broken()
 }
 
-/** Throws where it is no table that `tableOf` makes. */
-export const rowsOf = (table: unknown): Row[] => {
+/** Throws where it is no table that `tableOf` makes, or where `readKey` refuses one of its keys. */
+export const rowsOf = (table: unknown, readKey: (key: unknown) => string): Row[] => {
   const { rows, keys, columns } = (typeof table === 'object' && table !== null ? table : {}) as Partial<Record<keyof Table, unknown>>
   if (typeof rows !== 'number' || !Array.isArray(keys) || !Array.isArray(columns) || keys.length === 0 || keys.length !== columns.length) throw broken()
   const names = keys.map((key: unknown) => {
-    if (typeof key !== 'string' || key === '__proto__') throw broken()
-    return key
+    if (key === '__proto__') throw broken()
+    return readKey(key)
   })
   const values = columns.map((column) => valuesOf(column, rows))
   return Array.from({ length: rows }, (_, row) => {

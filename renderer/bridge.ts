@@ -1,4 +1,5 @@
-import { decode, encode } from '../preload/wire'
+import { messageOf } from '../preload/contract'
+import { decode, encode, idOf } from '../preload/wire'
 import type { Bridge, CallAnswer } from '../preload/contract'
 
 interface Answer {
@@ -15,6 +16,14 @@ const lost: CallAnswer = {
   error: { kind: 'network', message: 'The connection to the program was lost before it answered; it is tried again by itself, or start `spectroscope serve` anew.' }
 }
 
+const unreadable: CallAnswer = {
+  ok: false,
+  error: { kind: 'internal', message: 'The answer of the program cannot be read; load this page again.' }
+}
+
+/** `CloseEvent.code` for a message that is neither an answer nor a notice. */
+const unreadableCode = 4000
+
 const longestPause = 5000
 
 /** The connection of a browser to `spectroscope serve`: calls and notices over one WebSocket, which is opened again when it is lost. */
@@ -27,6 +36,25 @@ export const connectBridge = (address = new URL('./bridge', window.location.href
   let pause = 250
   let socket = open()
 
+  const settle = (id: number, answer: CallAnswer): void => {
+    pending.get(id)?.(answer)
+    pending.delete(id)
+  }
+
+  const read = (bytes: Uint8Array, from: WebSocket): void => {
+    let frame: Answer | Notice
+    try {
+      frame = decode(bytes) as Answer | Notice
+    } catch {
+      const id = idOf(bytes)
+      if (id === undefined) from.close(unreadableCode)
+      else settle(id, unreadable)
+      return
+    }
+    if ('notice' in frame) for (const listener of notices) listener(frame.notice, frame.data)
+    else settle(frame.id, frame.answer)
+  }
+
   function open(): WebSocket {
     const opened = new WebSocket(address)
     opened.binaryType = 'arraybuffer'
@@ -36,17 +64,9 @@ export const connectBridge = (address = new URL('./bridge', window.location.href
       waiting = []
       for (const listener of connections) listener('open')
     })
-    opened.addEventListener('message', ({ data }: MessageEvent<ArrayBuffer>) => {
-      const frame = decode(new Uint8Array(data)) as Answer | Notice
-      if ('notice' in frame) for (const listener of notices) listener(frame.notice, frame.data)
-      else {
-        pending.get(frame.id)?.(frame.answer)
-        pending.delete(frame.id)
-      }
-    })
+    opened.addEventListener('message', ({ data }: MessageEvent<ArrayBuffer>) => read(new Uint8Array(data), opened))
     opened.addEventListener('close', () => {
-      for (const settle of pending.values()) settle(lost)
-      pending.clear()
+      for (const id of pending.keys()) settle(id, lost)
       waiting = []
       for (const listener of connections) listener('lost')
       window.setTimeout(() => (socket = open()), pause)
@@ -67,7 +87,12 @@ export const connectBridge = (address = new URL('./bridge', window.location.href
       new Promise((resolve) => {
         const id = ++lastId
         pending.set(id, resolve)
-        send({ id, call: method, parameters })
+        try {
+          send({ id, call: method, parameters })
+        } catch (error) {
+          const message = `The call ${method} cannot be sent: ${messageOf(error)}`
+          settle(id, { ok: false, error: { kind: 'usage', message } })
+        }
       }),
     onNotice: (listener) => {
       notices.add(listener)

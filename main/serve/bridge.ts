@@ -1,64 +1,180 @@
-import type { RawData, WebSocket } from 'ws'
-import { decode, encode } from '../../preload/wire'
+import type { Socket } from 'node:net'
+import type { WebSocket } from 'ws'
+import type { CallAnswer } from '../../preload/contract'
+import { encode } from '../../preload/wire'
 import type { ServerFrame } from '../../preload/wire'
 import type { Workbench } from '../api/workbench'
+import { bytesOf, readFrame } from './frames'
+import type { Frame } from './frames'
+import type { ServeLimits } from './limits'
 
 /** An import arrives in one frame (at most 256 MiB of content), with its call around it. */
 export const mostFrameBytes = 257 * 2 ** 20
-/** Calls of one browser that are being answered; a window never has so many. */
-const mostCalls = 2000
 /** Bytes that wait for a slow browser before notices of progress are left out. */
-const mostWaitingBytes = 64 * 2 ** 20
-
-type Frame = { readonly id: number; readonly call: unknown; readonly parameters: unknown } | { readonly closing: string }
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value)
-
-/** Undefined for what is no frame of ours. */
-const frameOf = (data: RawData, binary: boolean): Frame | undefined => {
-  if (!binary) return undefined
-  try {
-    const value = decode(Array.isArray(data) ? Buffer.concat(data) : data instanceof ArrayBuffer ? new Uint8Array(data) : data)
-    if (!isObject(value)) return undefined
-    if (typeof value['closing'] === 'string') return { closing: value['closing'] }
-    const { id, call, parameters } = value
-    return typeof id === 'number' && Number.isSafeInteger(id) ? { id, call, parameters } : undefined
-  } catch {
-    return undefined
-  }
-}
+const mostNoticeBytes = 64 * 2 ** 20
+/** A message that comes more slowly than this takes up memory for nothing. */
+const leastBytesPerSecond = 64 * 2 ** 10
+/** Time for a browser to hear why its connection ends. */
+const partingMilliseconds = 1000
 
 /** What the window may lose without being wrong afterwards: the next one says it again. */
 const passing = new Set(['run-event', 'trace', 'job'])
 
-/** Connects one browser to the workbench, until either ends. */
-export const connect = (socket: WebSocket, workbench: Workbench): void => {
-  let calls = 0
-  const send = (frame: ServerFrame): void => {
-    if (socket.readyState === socket.OPEN) socket.send(encode(frame))
+const unsendable: CallAnswer = {
+  ok: false,
+  error: {
+    kind: 'internal',
+    message: 'The answer cannot be sent: it is too large, or holds what a browser cannot be told.'
   }
-  const off = workbench.onNotice((notice, data) => {
-    if (socket.bufferedAmount > mostWaitingBytes && passing.has(notice)) return
-    send({ notice, data })
-  })
-  const answer = async ({ id, call, parameters }: Extract<Frame, { call: unknown }>): Promise<void> => {
-    calls++
+}
+
+const refused = (reason: string): CallAnswer => ({
+  ok: false, error: { kind: 'usage', message: `The call was refused: ${reason}` }
+})
+
+const secondsSince = (time: number): number => (performance.now() - time) / 1000
+
+/**
+ * One browser at the workbench, until either ends. It is read no faster than it takes its answers: calls wait, unread,
+ * while too many are being answered or too many bytes wait for it.
+ */
+export class Bridge {
+  readonly #socket: WebSocket
+  readonly #stream: Socket
+  readonly #workbench: Workbench
+  readonly #limits: ServeLimits
+  readonly #changed: () => void
+  /** Messages that arrived together with the one that filled the connection. */
+  readonly #unread: { readonly bytes: Uint8Array; readonly binary: boolean }[] = []
+  #calls = 0
+  #unreadBytes = 0
+  /** Bytes of messages whose calls are being answered. */
+  #callBytes = 0
+  /** Bytes of the stream up to the last whole message. */
+  #whole: number
+  /** When the message that is arriving began. */
+  #began: number | undefined
+  #heard = performance.now()
+  #ended = false
+
+  /** `changed` is called when the connection may hold more than before. */
+  constructor(socket: WebSocket, stream: Socket, workbench: Workbench, limits: ServeLimits, changed: () => void) {
+    this.#socket = socket
+    this.#stream = stream
+    this.#workbench = workbench
+    this.#limits = limits
+    this.#changed = changed
+    this.#whole = stream.bytesRead
+    const off = workbench.onNotice((notice, data) => {
+      if (socket.bufferedAmount <= mostNoticeBytes || !passing.has(notice)) this.#send({ notice, data })
+    })
+    socket.on('message', (data, binary) => {
+      this.#arrived()
+      if (this.#ended) return
+      const bytes = bytesOf(data)
+      this.#unread.push({ bytes, binary })
+      this.#unreadBytes += bytes.length
+      this.#readOn()
+    })
+    socket.on('ping', () => this.#arrived())
+    socket.on('pong', () => this.#arrived())
+    // After the listener of `ws`, which has told of a whole message by then.
+    stream.on('data', () => {
+      this.#heard = performance.now()
+      if (this.#arriving === 0) this.#began = undefined
+      else this.#began ??= this.#heard
+      changed()
+    })
+    socket.on('close', off)
+    socket.on('error', off)
+  }
+
+  get #arriving(): number {
+    return this.#stream.bytesRead - this.#whole
+  }
+
+  #arrived(): void {
+    this.#whole = this.#stream.bytesRead
+    this.#began = undefined
+  }
+
+  /** Bytes that this connection has the program keep; 0 once it is being ended. */
+  get held(): number {
+    return this.#ended ? 0 : this.#arriving + this.#unreadBytes + this.#callBytes + this.#socket.bufferedAmount
+  }
+
+  get #isFull(): boolean {
+    const { calls, waitingBytes } = this.#limits
+    return this.#calls >= calls || this.#callBytes + this.#socket.bufferedAmount > waitingBytes
+  }
+
+  #send(frame: ServerFrame): void {
+    if (this.#ended || this.#socket.readyState !== this.#socket.OPEN) return
+    this.#socket.send(encode(frame), () => this.#readOn())
+    this.#changed()
+  }
+
+  /** Begins calls until the connection is full, and has the socket read only while it is not. */
+  #readOn(): void {
+    while (!this.#ended && this.#unread.length > 0 && !this.#isFull) {
+      const { bytes, binary } = this.#unread.shift()!
+      this.#unreadBytes -= bytes.length
+      this.#take(bytes.length, binary ? readFrame(bytes, this.#limits.values) : { kind: 'foreign' })
+    }
+    if (this.#isFull && !this.#ended) {
+      this.#socket.pause()
+      return
+    }
+    if (this.#socket.isPaused) this.#began = this.#arriving === 0 ? undefined : performance.now()
+    this.#socket.resume()
+  }
+
+  #take(bytes: number, frame: Frame): void {
+    if (frame.kind === 'call') {
+      void this.#answer(bytes, frame)
+      return
+    }
+    if (frame.kind === 'foreign') this.end('This is no frame of the window.', 1003)
+    else if (frame.kind === 'broken') this.#send({ id: frame.id, answer: refused(frame.reason) })
+    else if (frame.closing === 'checkpoint') void this.#workbench.checkpoint().catch(() => {})
+  }
+
+  async #answer(bytes: number, { id, call, parameters }: Extract<Frame, { kind: 'call' }>): Promise<void> {
+    this.#calls++
+    this.#callBytes += bytes
     try {
-      send({ id, answer: await workbench.call(call, parameters) })
+      this.#send({ id, answer: await this.#workbench.call(call, parameters) })
     } catch {
-      send({ id, answer: { ok: false, error: { kind: 'internal', message: 'The answer cannot be sent: it is too large, or holds what a browser cannot be told.' } } })
+      this.#send({ id, answer: unsendable })
     } finally {
-      calls--
+      this.#calls--
+      this.#callBytes -= bytes
+      this.#readOn()
     }
   }
-  socket.on('message', (data, binary) => {
-    const frame = frameOf(data, binary)
-    if (frame === undefined) socket.close(1003, 'This is no frame of the window.')
-    else if ('closing' in frame) {
-      if (frame.closing === 'checkpoint') void workbench.checkpoint().catch(() => {})
-    } else if (calls >= mostCalls) socket.close(1008, 'Too many calls at once.')
-    else void answer(frame)
-  })
-  socket.on('close', off)
-  socket.on('error', off)
+
+  /** Ends the connection, saying why in at most 123 bytes. */
+  end(reason: string, code = 1008): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#unread.length = 0
+    this.#unreadBytes = 0
+    this.#socket.close(code, reason)
+    this.#socket.resume()
+    setTimeout(() => this.#socket.terminate(), partingMilliseconds).unref()
+  }
+
+  /** Ends the connection where a message is stuck or the browser is gone; otherwise asks it for a sign of life. */
+  check(): void {
+    if (this.#ended || this.#socket.isPaused) return
+    const seconds = this.#limits.messageSeconds + this.#arriving / leastBytesPerSecond
+    if (this.#began !== undefined && secondsSince(this.#began) > seconds) {
+      this.end('A message did not arrive whole in time.')
+      return
+    }
+    // What waits to be read keeps its answer to a ping waiting, too.
+    if (this.#socket.bufferedAmount > 0) this.#heard = performance.now()
+    else if (secondsSince(this.#heard) > this.#limits.silenceSeconds) this.#socket.terminate()
+    else if (secondsSince(this.#heard) > this.#limits.silenceSeconds / 2) this.#socket.ping()
+  }
 }

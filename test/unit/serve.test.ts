@@ -212,6 +212,24 @@ describe('the connection of a window', () => {
     await expect(new Promise((_, reject) => elsewhere.once('error', reject))).rejects.toThrow('404')
   })
 
+  it('is refused where there are as many as may be, until one of them goes', async () => {
+    const few = await startServer({
+      folder: join(folder, 'few'), settings: memoryFile(), views: memoryFile(), limits: { windows: 1 }
+    })
+    const own = (await fetch(few.address)).headers.get('set-cookie')!.split(';')[0]
+    const at = `127.0.0.1:${few.port}`
+    const open = (): Promise<WebSocket> => new Promise((resolve, reject) => {
+      const socket = new WebSocket(`ws://${at}/bridge`, { headers: { cookie: own, origin: `http://${at}` } })
+      socket.once('open', () => resolve(socket))
+      socket.once('error', reject)
+    })
+    const first = await open()
+    await expect(open()).rejects.toThrow('503')
+    first.terminate()
+    await expect.poll(() => open().then((socket) => socket.readyState, () => -1)).toBe(WebSocket.OPEN)
+    await few.close()
+  })
+
   it('may go in the middle of a call', async () => {
     const { socket, closed } = await talk()
     socket.send(encode({ id: 1, call: 'files.list', parameters: {} }))
