@@ -21,7 +21,8 @@ export default defineConfig({
           webgpu: entry('main/engine/webgpu/process.ts'),
           'tfjs-install': entry('main/engine/tfjs/install-process.ts'),
           'sampling-worker': entry('main/sampling/worker.ts'),
-          'clustering-worker': entry('main/clustering/worker.ts')
+          'clustering-worker': entry('main/clustering/worker.ts'),
+          'matching-worker': entry('main/base/matching-worker.ts')
         },
         output: { format: 'es', entryFileNames: '[name].js', chunkFileNames: 'chunks/[name]-[hash].js' }
       }

@@ -114,7 +114,10 @@ export const callSchemas = {
   /** Describes the clustering first where that has not been done, which takes a while; a job tells how far it is. */
   'clusters.overview': z.strictObject(where),
   'clusters.details': z.strictObject({ ...where, cluster }),
-  /** Numbers of the clusters that have a token whose text contains, or matches, `text`. */
+  /**
+   * Numbers of the clusters that have a token whose text contains `text`; where it is a regular expression, of those
+   * that have a token, a name, a note or a tag that matches it.
+   */
   'clusters.search': z.strictObject({ ...where, text: z.string().min(1).max(1000), regularExpression: z.boolean().default(false) }),
   'clusters.tokens': z.strictObject({
     ...where, cluster, stratum: z.enum(strata).default('central'), seed: index.default(1), toward: cluster.optional(),

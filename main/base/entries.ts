@@ -16,7 +16,9 @@ export const projectRoot: string = (() => {
 /** The same folder, where the program is packed into an archive, as it lies beside that: what other processes and libraries open. */
 const rootOnDisk = projectRoot.replace(/app\.asar$/, 'app.asar.unpacked')
 
-export type EntryName = 'cli' | 'store' | 'compute' | 'tfjs' | 'webgpu' | 'tfjs-install' | 'sampling-worker' | 'clustering-worker'
+export type EntryName =
+  | 'cli' | 'store' | 'compute' | 'tfjs' | 'webgpu' | 'tfjs-install' | 'sampling-worker' | 'clustering-worker'
+  | 'matching-worker'
 
 /** Path of a built process or worker entry (electron.vite.config.ts lists them). */
 export const entryPath = (name: EntryName): string => join(rootOnDisk, 'out', 'main', `${name}.js`)

@@ -32,7 +32,8 @@ export interface Exploration {
   getGallery(run: string, clustering: number, cluster: ClusterNumber, query: GalleryQuery): Promise<GalleryPage>
   /**
    * Numbers of the clusters and of the groups above them, ascending, that have a token whose text contains `text`
-   * (upper and lower case are told apart), or matches it.
+   * (upper and lower case are told apart); where it is a regular expression, of those that have a token or a label
+   * that matches it. Throws an `input` error where it cannot be read or takes too long.
    */
   searchClusters(run: string, clustering: number, text: string, regularExpression: boolean): Promise<Int32Array>
   /** Tokens whose own text contains `text`, ascending, at most `limit`. */

@@ -1,37 +1,73 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { SpectroscopeError } from '../../preload/errors'
+import type { Annotation } from '../../preload/contract-annotations'
+import { matching } from '../base/matching'
+import { getAnnotations } from './annotations'
 import { collect } from './clusters'
 import { select } from './database'
 import { knownClustering, knownRun } from './facts'
+import type { KnownClustering } from './facts'
 
 /** Ids of a run with their texts; an id in angle brackets where there is no tokenizer. */
 const idTexts = `(SELECT token_id, text FROM vocabulary WHERE run = $1 UNION ALL
   SELECT DISTINCT token_id, '⟨' || token_id || '⟩' FROM tokens WHERE run = $1 AND NOT EXISTS (FROM vocabulary WHERE run = $1))`
 
-/** Ids whose text contains, or matches, `text`. */
-const matchingIds = async (connection: DuckDBConnection, run: number, text: string, regularExpression: boolean): Promise<string> => {
-  const condition = regularExpression ? 'regexp_matches(text, $2)' : 'contains(text, $2)'
-  try {
-    return JSON.stringify((await select(connection, `SELECT token_id FROM ${idTexts} WHERE ${condition} ORDER BY token_id`, [run, text])).map((row) => row.token_id as number))
-  } catch (error) {
-    const reason = regularExpression && error instanceof Error ? /^Invalid Input Error: (.*)/.exec(error.message)?.[1] : undefined
-    if (reason === undefined) throw error
-    throw new SpectroscopeError('input', `The regular expression ${text} cannot be read (${reason.replace(/\.$/, '')}); correct it, or search for plain text.`, { cause: error })
-  }
+/** Ids whose text contains `text`. */
+const idsContaining = async (connection: DuckDBConnection, run: number, text: string): Promise<number[]> => {
+  const rows = await select(connection, `SELECT token_id FROM ${idTexts} WHERE contains(text, $2)`, [run, text])
+  return rows.map((row) => row.token_id as number)
 }
 
-/** Clusters, ascending, that have a token of such a text. */
-export const searchClusters = async (connection: DuckDBConnection, runId: string, clusteringNumber: number, text: string, regularExpression: boolean): Promise<Int32Array> => {
-  const { number: run, clustering: { number }, described } = await knownClustering(connection, runId, clusteringNumber)
-  const ids = await matchingIds(connection, run, text, regularExpression)
+/** Clusters, ascending, that have a token of one of the ids. */
+const clustersWithIds = (
+  connection: DuckDBConnection, known: KnownClustering, ids: readonly number[]
+): Promise<Int32Array> => {
+  const { number: run, clustering: { number }, described } = known
   const members = described ? 'member_places' : 'memberships JOIN tokens USING (run, token)'
   return collect(
-    connection, `SELECT DISTINCT cluster FROM ${members} WHERE run = $1 AND clustering = $2 AND token_id IN (SELECT unnest($3::INTEGER[])) ORDER BY cluster`, [run, number, ids]
+    connection,
+    `SELECT DISTINCT cluster FROM ${members}
+     WHERE run = $1 AND clustering = $2 AND token_id IN (SELECT unnest($3::INTEGER[])) ORDER BY cluster`,
+    [run, number, JSON.stringify(ids)]
   )
+}
+
+interface Said {
+  readonly text: string
+  readonly clusters: readonly number[]
+}
+
+/** Names, notes and tags of clusters and of merges, with the clusters that each one is said of. */
+const saidOf = (annotations: readonly Annotation[]): Said[] =>
+  annotations.flatMap(({ target, clusters, name, note, tags }) => {
+    const about = target.startsWith('cluster:') ? [Number(target.slice('cluster:'.length))] : clusters ?? []
+    return [name, note, ...tags].filter((text) => text !== '').map((text) => ({ text, clusters: about }))
+  })
+
+/** Clusters, ascending, that have a token, a name, a note or a tag that matches a regular expression. */
+const clustersMatching = async (
+  connection: DuckDBConnection, known: KnownClustering, source: string, annotations: readonly Annotation[]
+): Promise<Int32Array> => {
+  const ids = await select(connection, `SELECT token_id, text FROM ${idTexts} ORDER BY token_id`, [known.number])
+  const said = saidOf(annotations)
+  const places = await matching(source, [...ids.map((row) => row.text as string), ...said.map(({ text }) => text)])
+  const found = [...places].filter((place) => place < ids.length).map((place) => ids[place].token_id as number)
+  const labelled = [...places].flatMap((place) => (place < ids.length ? [] : said[place - ids.length].clusters))
+  return Int32Array.from(new Set([...(await clustersWithIds(connection, known, found)), ...labelled])).sort()
+}
+
+/** Clusters, ascending, that have a token whose text contains `text`, or for which a regular expression holds. */
+export const searchClusters = async (
+  connection: DuckDBConnection, runId: string, clusteringNumber: number, text: string, regularExpression: boolean
+): Promise<Int32Array> => {
+  const known = await knownClustering(connection, runId, clusteringNumber)
+  if (!regularExpression) {
+    return clustersWithIds(connection, known, await idsContaining(connection, known.number, text))
+  }
+  return clustersMatching(connection, known, text, await getAnnotations(connection, runId, clusteringNumber))
 }
 
 export const findTokens = async (connection: DuckDBConnection, runId: string, text: string, limit: number): Promise<Int32Array> => {
   const { number: run } = await knownRun(connection, runId)
-  const ids = await matchingIds(connection, run, text, false)
+  const ids = JSON.stringify(await idsContaining(connection, run, text))
   return collect(connection, `SELECT token FROM tokens WHERE run = $1 AND token_id IN (SELECT unnest($2::INTEGER[])) ORDER BY token LIMIT ${limit}`, [run, ids])
 }

@@ -5,8 +5,8 @@ import type { Explore } from '../explore/explore.svelte'
 import { isGroup } from '../explore/groups'
 import { flatRows, foldedAtFirst, formFor, isListForm, treeRows } from './list-rows'
 import type { ListForm, ListRow } from './list-rows'
-import { asksForLabels, fits, parseSearch, questionKey, questionsOf } from './search-language'
-import type { Search, Term } from './search-language'
+import { asksForLabels, asksOfLabels, fits, parseSearch, questionKey, questionsOf } from './search-language'
+import type { Search, Term, TokenQuestion } from './search-language'
 import { isSorting, sortClusters } from './sort-clusters'
 import type { Sorting } from './sort-clusters'
 
@@ -30,6 +30,8 @@ export class ClusterList {
   /** Terms that are in force: those that were typed last for which everything is known. */
   #terms: readonly Term[] = $state.raw([])
   readonly #answers = new SvelteMap<string, ReadonlySet<number>>()
+  /** Questions whose answers depended on labels that have changed since. */
+  readonly #stale = new Set<string>()
 
   readonly search: Search = $derived(parseSearch(this.text))
   readonly problems: readonly string[] = $derived(this.#refusal === null ? this.search.problems : [...this.search.problems, this.#refusal])
@@ -166,17 +168,34 @@ export class ClusterList {
     if (!this.searching) void this.#decide()
   }
 
+  /** Asks again what regular expressions find, as labels have changed. */
+  #askAgain(): void {
+    for (const key of this.#answers.keys()) if (asksOfLabels(key)) this.#stale.add(key)
+    if (this.#stale.size > 0 && !this.searching) void this.#decide()
+  }
+
+  /** Follows changes of labels; returns the end of that. */
+  follow(): () => void {
+    return this.#explore.workbench.client.on('annotations', () => this.#askAgain())
+  }
+
+  #isUnanswered(question: TokenQuestion): boolean {
+    const key = questionKey(question)
+    return !this.#answers.has(key) || this.#stale.has(key)
+  }
+
   /** Asks what has to be asked for the text that was typed last, then lets it decide the list; texts in between are passed over. */
   async #decide(): Promise<void> {
     this.searching = true
     for (;;) {
       const { search } = this
-      const question = questionsOf(search.terms).find((asked) => !this.#answers.has(questionKey(asked)))
+      const question = questionsOf(search.terms).find((asked) => this.#isUnanswered(asked))
       if (question === undefined) {
-        this.#foldedFound = new Set()
+        if (this.#terms !== search.terms) this.#foldedFound = new Set()
         this.#terms = search.terms
         break
       }
+      this.#stale.delete(questionKey(question))
       try {
         const found = await this.#explore.workbench.client.call('clusters.search', { ...this.#explore.where, ...question })
         if (this.#answers.size >= mostAnswers) this.#answers.clear()

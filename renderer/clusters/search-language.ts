@@ -128,13 +128,16 @@ export const withPiece = (text: string, piece: string): string => (text.split(/\
 /** A search for a value as it has to be written after "subset:" and its like. */
 export const quotedWhereNeeded = (value: string): string => (/[\s"]/.test(value) ? `"${value.replaceAll('"', '')}"` : value)
 
-/** A question to the main side: which clusters have a token with such a text? */
+/** A question to the main side: which clusters have a token with such a text, or one, or a label, that matches? */
 export interface TokenQuestion {
   readonly text: string
   readonly regularExpression: boolean
 }
 
 export const questionKey = ({ text, regularExpression }: TokenQuestion): string => `${regularExpression ? '/' : '"'}${text}`
+
+/** Whether the answer to the question with such a key depends on labels. */
+export const asksOfLabels = (key: string): boolean => key.startsWith('/')
 
 /** What has to be asked of the main side before the terms can be decided. */
 export const questionsOf = (terms: readonly Term[]): TokenQuestion[] =>
@@ -143,7 +146,8 @@ export const questionsOf = (terms: readonly Term[]): TokenQuestion[] =>
   )
 
 /** Whether the answer depends on what people have said, and not on the clustering alone. */
-export const asksForLabels = (terms: readonly Term[]): boolean => terms.some(({ condition: { by } }) => ['text', 'expression', 'tag', 'author', 'status', 'confidence'].includes(by))
+export const asksForLabels = (terms: readonly Term[]): boolean =>
+  terms.some(({ condition: { by } }) => ['text', 'tag', 'author', 'status', 'confidence'].includes(by))
 
 export interface Subject {
   readonly entry: ClusterEntry
@@ -198,13 +202,8 @@ const holds = (
         ) ||
         answers.get(questionKey({ text: condition.text, regularExpression: false }))?.has(entry.cluster) === true
       )
-    case 'expression': {
-      const expression = new RegExp(condition.source, 'u')
-      return (
-        annotations.some(({ name, note, tags }) => [name, note, ...tags].some((said) => expression.test(said))) ||
-        answers.get(questionKey({ text: condition.source, regularExpression: true }))?.has(entry.cluster) === true
-      )
-    }
+    case 'expression':
+      return answers.get(questionKey({ text: condition.source, regularExpression: true }))?.has(entry.cluster) === true
     case 'subset':
       return contains(entry.subset, condition.text)
     case 'component':

@@ -80,9 +80,13 @@ describe('the search language', () => {
       annotations: [annotation('cluster:7', { name: 'Closing brackets', tags: ['syntax'], status: 'labelled' })],
       status: 'labelled' as LabelStatus
     }
-    const answers = new Map([[questionKey({ text: 'foo', regularExpression: false }), new Set([7])], [questionKey({ text: 'foo', regularExpression: true }), new Set([8])]])
+    const answers = new Map([[questionKey({ text: 'foo', regularExpression: false }), new Set([7])],
+      [questionKey({ text: 'foo', regularExpression: true }), new Set([8])],
+      [questionKey({ text: '^Clos', regularExpression: true }), new Set([7])]
+    ])
     const holds = (text: string): boolean => fits(parseSearch(text).terms, subject, answers)
-    for (const text of ['', 'closing', 'BRACKETS synt', 'foo', '7', '/^Clos/', 'tag:syn', 'status:labelled', 'size=100', 'conductance<0.3', 'component:head:2', 'component:head', 'component:head:2.1', '-bar', 'author:person', '#7']) expect(holds(text), text).toBe(true)
+    for (const text of ['', 'closing', 'BRACKETS synt', 'foo', '7', 'tag:syn', 'status:labelled', 'size=100', 'conductance<0.3', 'component:head:2', 'component:head', 'component:head:2.1', '-bar', 'author:person', '#7']) expect(holds(text), text).toBe(true)
+    for (const text of ['/^Clos/', '-/foo/']) expect(holds(text), text).toBe(true)
     for (const text of ['opening', '-foo', '/foo/', 'status:unseen', 'size>100', 'component:head:2.10', 'component:head:21', 'component:mlp', 'subset:code', '#8', 'closing opening']) expect(holds(text), text).toBe(false)
     expect(fits(parseSearch('conductance<1').terms, { ...subject, entry: entry(-1, { conductance: null }) }, answers)).toBe(false)
   })
