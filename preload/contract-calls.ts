@@ -177,8 +177,9 @@ export interface AppState {
   readonly cores: number
   readonly memoryBytes: number
   readonly home: string
-  /** Null where none could be opened; `problem` then says why. */
+  /** Null where none could be opened. */
   readonly workspace: string | null
+  /** Why none could be opened, or why the one that is open can only be read. */
   readonly problem: string | null
   readonly settings: Settings
   readonly views: Readonly<Record<string, unknown>>

@@ -16,10 +16,19 @@ export const exploreCalls = (context: WorkbenchContext, jobs: Jobs): HandlersOf<
     return found
   }
 
+  /** What is computed once and kept can't be where nothing may be written. */
+  const refuseToKeep = (what: string): void => {
+    const { folder, readOnly } = context.workspace()
+    if (!readOnly) return
+    const remedy = 'copy the workspace elsewhere, and open it there'
+    throw new SpectroscopeError('workspace', `${folder}: ${what}, and nothing can be written; ${remedy}.`)
+  }
+
   /** Whoever asks while a clustering is being described waits for the same job. */
   const described = async (run: string, { number, name }: ClusteringRecord): Promise<void> => {
     const workspace = context.workspace()
     if (await workspace.isDescribed(run, number)) return
+    refuseToKeep('the clusters have not been described yet')
     const about = { kind: 'description', title: `Describing the clusters of “${name}”`, run, key: `description ${run} ${number}` } as const
     await jobs.start(about, async ({ signal, progress }) =>
       describeKept(workspace, await workspace.getRun(run), number, { signal, onProgress: progress })).done
@@ -59,6 +68,7 @@ export const exploreCalls = (context: WorkbenchContext, jobs: Jobs): HandlersOf<
       const workspace = context.workspace()
       const kept = again ? undefined : await workspace.getLayout(run, whiten)
       if (kept !== undefined) return { state: 'ready', method: kept.method, tokens: null, positions: own(kept.positions) }
+      refuseToKeep('the tokens have not been laid out yet')
       const record = await workspace.getRun(run)
       const about = { kind: 'layout', title: `Laying out the tokens of “${record.name}”`, run, key: `layout ${run} ${whiten}` } as const
       const { job, done } = jobs.start(about, ({ signal, progress }) => layOut(workspace, record, { whiten, signal, onProgress: progress }))

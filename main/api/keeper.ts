@@ -44,7 +44,7 @@ export class WorkspaceKeeper {
   }
 
   static async open(folder: string, options: { readonly create: boolean }, listener: KeeperListener): Promise<WorkspaceKeeper> {
-    return new WorkspaceKeeper(await openWorkspace(folder, options), listener)
+    return new WorkspaceKeeper(await openWorkspace(folder, { ...options, orRead: true }), listener)
   }
 
   #watch(inner: Workspace): void {
@@ -64,7 +64,7 @@ export class WorkspaceKeeper {
     const words = await lost.ended
     for (let attempt = 1; ; attempt++) {
       try {
-        const next = await openWorkspace(lost.folder)
+        const next = await openWorkspace(lost.folder, { orRead: true })
         this.#inner = next
         this.#watch(next)
         this.#listener.reopened(words)

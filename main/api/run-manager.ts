@@ -77,6 +77,7 @@ export class RunManager {
 
   /** Runs that were at work when their process died wait to be resumed. */
   async settle(): Promise<void> {
+    if (this.#workspace.readOnly) return
     for (const { id, status } of await this.#workspace.listRuns()) {
       if (status === 'running' || status === 'pending') await this.#workspace.updateRun(id, { status: 'interrupted' })
     }

@@ -155,11 +155,19 @@ class OpenWorkbench implements Workbench {
     return this.#current().manager
   }
 
+  /** Why no workspace is open, or why the one that is can only be read. */
+  #problemNow(): string | null {
+    const workspace = this.#opened?.keeper.workspace
+    if (workspace === undefined || workspace.unwritable === null) return this.#problem
+    const { folder, unwritable } = workspace
+    return `${folder}: the workspace is open for reading only, because ${unwritable}; copy it elsewhere to change it.`
+  }
+
   #state(): AppState {
     const { shell, settings, views, choose } = this.#environment
     return {
       version: programVersion, shell, platform: process.platform, cores: availableParallelism(), memoryBytes: totalmem(), home: homedir(),
-      workspace: this.#opened?.keeper.workspace.folder ?? null, problem: this.#problem,
+      workspace: this.#opened?.keeper.workspace.folder ?? null, problem: this.#problemNow(),
       settings: readSettings(settings), views: entriesOf(views), nativeDialogs: choose !== undefined
     }
   }
@@ -224,7 +232,7 @@ class OpenWorkbench implements Workbench {
   async #closeWorkspace({ keeper, manager }: Opened): Promise<void> {
     manager.close()
     try {
-      await keeper.workspace.purgeDeleted()
+      if (!keeper.workspace.readOnly) await keeper.workspace.purgeDeleted()
     } finally {
       await keeper.close()
     }

@@ -45,7 +45,8 @@ let before: Promise<unknown> = Promise.resolve()
 
 /**
  * Places, ascending, of the texts that a regular expression (JavaScript's, with Unicode) matches. It runs in a thread
- * of its own, which can be stopped: some take time that grows exponentially with a text. Throws an `input` error where it
+ * of its own, which can be stopped: some take time that grows exponentially with a text. Throws
+ * an `input` error where it
  * cannot be read, or takes more than `seconds`.
  */
 export const matching = async (

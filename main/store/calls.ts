@@ -60,7 +60,7 @@ const time = z.iso.datetime().nullable().optional()
 
 /** Parameters of every call to the store process, checked there before anything else. */
 export const parameterSchemas = {
-  open: z.object({ folder: z.string().min(1), create: z.boolean(), readOnly: z.boolean() }),
+  open: z.object({ folder: z.string().min(1), create: z.boolean(), readOnly: z.boolean(), orRead: z.boolean() }),
   createRun: z.object({ name: z.string(), configuration: object<RunConfiguration>(), baseFolder: z.string(), provenance: provenance.optional() }),
   listRuns: z.object({}),
   getRun: z.object({ run }),
@@ -162,7 +162,8 @@ export interface StoredStudy {
 }
 
 interface Results {
-  open: null
+  /** Why it was opened for reading though it was to be written; null where it was not. */
+  open: { readonly unwritable: string | null }
   createRun: RunRecord
   listRuns: RunRecord[]
   getRun: RunRecord

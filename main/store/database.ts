@@ -1,10 +1,11 @@
 import { constants } from 'node:fs'
 import { access, copyFile, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
-import { totalmem } from 'node:os'
+import { tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
 import { messageOf, SpectroscopeError } from '../../preload/errors'
+import { faultCode } from '../base/faults'
 import { makeFolder, writeFileAtomically, writingError } from '../base/files'
 import { migrations as ownMigrations } from './schema'
 import type { Migration } from './schema'
@@ -79,12 +80,41 @@ const checkMarker = async (folder: string): Promise<void> => {
   if (marker.version > markerVersion) throw workspaceError(folder, `the workspace was written by a newer version of the program (format ${marker.version}, this one knows ${markerVersion}); update this one`)
 }
 
+/** A workspace that can be read at most. */
+export class UnwritableWorkspace extends SpectroscopeError {
+  /** "its file system is read-only" */
+  readonly why: string
+
+  constructor(folder: string, cause: unknown) {
+    const isFileSystem = faultCode(cause) === 'EROFS' || /Read-only file system/i.test(messageOf(cause))
+    const why = isFileSystem ? 'its file system is read-only' : 'this user may not write to it'
+    const remedy = 'change that, or copy the workspace elsewhere'
+    super('workspace', `${folder}: the workspace cannot be written, because ${why}; ${remedy}.`, { cause })
+    this.why = why
+  }
+}
+
+const refusalCodes = new Set(['EROFS', 'EACCES', 'EPERM'])
+
+/** Whether the file system refused to write: what a system call, or DuckDB, gives as the reason. */
+const isRefusal = (error: unknown): boolean =>
+  refusalCodes.has(faultCode(error)) ||
+  /^IO Error: .*(Permission denied|Read-only file system|Operation not permitted)/s.test(messageOf(error))
+
+/** An `UnwritableWorkspace` where the file system refused to write; otherwise the error as it is. */
+export const unwritableOr = (folder: string, error: unknown): unknown => {
+  const cause = error instanceof SpectroscopeError ? error.cause : error
+  return error instanceof UnwritableWorkspace || !isRefusal(cause) ? error : new UnwritableWorkspace(folder, cause)
+}
+
+/** The folder, and what is written in it from the start on. */
 const checkWritable = async (folder: string): Promise<void> => {
-  try {
-    await access(folder, constants.W_OK)
-  } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code === 'EROFS' ? 'its file system is read-only' : 'this user may not write to it'
-    throw workspaceError(folder, `the workspace cannot be written, because ${why}; change that, or copy the workspace elsewhere`, error)
+  for (const part of ['', databaseName, 'journal', join('journal', 'labels.jsonl')]) {
+    try {
+      await access(join(folder, part), constants.W_OK)
+    } catch (error) {
+      if (faultCode(error) !== 'ENOENT') throw new UnwritableWorkspace(folder, error)
+    }
   }
 }
 
@@ -112,6 +142,7 @@ const connectTo = async (folder: string, readOnly: boolean): Promise<DuckDBInsta
     return await DuckDBInstance.create(join(folder, databaseName), {
       access_mode: readOnly ? 'READ_ONLY' : 'READ_WRITE',
       memory_limit: mostMemory(),
+      ...(readOnly ? { temp_directory: join(tmpdir(), `spectroscope-store-${process.pid}`) } : {}),
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false'
     })

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { z } from 'zod'
 import { serveParent } from '../base/processes'
@@ -8,7 +10,9 @@ import { backUpChangedLabels, backUpLabels, beforeUpgrade } from './backups'
 import { parameterSchemas } from './calls'
 import type { Method, ParametersOf, StoreCalls } from './calls'
 import * as clusters from './clusters'
-import { databaseError, inTransaction, openDatabase } from './database'
+import {
+  databaseError, databaseName, inTransaction, openDatabase, UnwritableWorkspace, unwritableOr
+} from './database'
 import { saveDescription } from './descriptions'
 import { getEdges } from './edges'
 import { forgetFacts, knownClustering, knownRun, knownStudy } from './facts'
@@ -31,7 +35,7 @@ interface Transaction {
   neighbours?: writes.NeighboursWriter
 }
 
-let location: ParametersOf<'open'> = { folder: '', create: false, readOnly: false }
+let location: ParametersOf<'open'> = { folder: '', create: false, readOnly: false, orRead: false }
 let instance: DuckDBInstance | undefined
 let journalFile: JournalFile | undefined
 /** DuckDB takes a database out of service when a commit could not be written (a full disk); opening it again brings back what was committed. */
@@ -56,16 +60,41 @@ const journal = (): JournalFile => {
   return journalFile
 }
 
+const rebuild = async (database: DuckDBInstance, file: JournalFile): Promise<void> => {
+  const connection = await database.connect()
+  try {
+    await annotations.rebuildAnnotations(connection, file)
+  } finally {
+    connection.closeSync()
+  }
+}
+
 /** Opens the database, and does what the journal of labels has and the database lacks. */
 const openBoth = async (options: ParametersOf<'open'>): Promise<void> => {
   instance = await openDatabase(options.folder, options, undefined, beforeUpgrade(options.folder))
   if (options.readOnly) return
-  journalFile ??= await JournalFile.open(options.folder)
-  const connection = await instance.connect()
   try {
-    await annotations.rebuildAnnotations(connection, journalFile)
-  } finally {
-    connection.closeSync()
+    journalFile ??= await JournalFile.open(options.folder)
+    await rebuild(instance, journalFile)
+  } catch (error) {
+    instance.closeSync()
+    instance = undefined
+    throw error
+  }
+}
+
+/** Opens for reading what cannot be written; gives the reason, null where it can be. */
+const openAtLeastToRead = async (options: ParametersOf<'open'>): Promise<string | null> => {
+  try {
+    await openBoth(options)
+    return null
+  } catch (error) {
+    if (!existsSync(join(options.folder, databaseName))) throw error
+    const refused = unwritableOr(options.folder, error)
+    if (!(refused instanceof UnwritableWorkspace) || !options.orRead) throw refused
+    location = { ...options, create: false, readOnly: true }
+    await openBoth(location)
+    return refused.why
   }
 }
 
@@ -162,8 +191,7 @@ const nothing = async (work: Promise<unknown>): Promise<null> => {
 const implementation: Handlers<StoreCalls> = {
   open: async (options) => {
     location = options
-    await openBoth(options)
-    return null
+    return { unwritable: await openAtLeastToRead(options) }
   },
   createRun: ({ name, configuration, baseFolder, provenance }) =>
     changing((connection) => runs.createRun(connection, { name, configuration, baseFolder, ...(provenance === undefined ? {} : { provenance }) })),

@@ -72,6 +72,8 @@ export type ExportedTable = 'tokens' | 'susceptibilities' | 'standard_errors' | 
 export interface Workspace extends Exploration, Labelling {
   readonly folder: string
   readonly readOnly: boolean
+  /** Why it can only be read though it was to be written: "its file system is read-only"; null otherwise. */
+  readonly unwritable: string | null
   /** Process id of the store process. */
   readonly pid: number
   /** Resolves when the store process is no more, with how it ended in words; every call then rejects with `StoreLost`. */
@@ -201,7 +203,7 @@ const readInBlocks = async (rows: number, width: number, read: (first: number, c
 
 const shared = (length: number): SharedArrayBuffer => new SharedArrayBuffer(4 * length)
 
-const workspaceOf = (store: Store, folder: string, readOnly: boolean): Workspace => {
+const workspaceOf = (store: Store, folder: string, readOnly: boolean, unwritable: string | null): Workspace => {
   let transactions: Promise<unknown> = Promise.resolve()
   const call = <M extends Method>(method: M, parameters: ParametersOf<M>): Promise<StoreCalls[M]['result']> => store.call(method, parameters)
   const getRun = (run: string): Promise<RunRecord> => call('getRun', { run })
@@ -226,6 +228,7 @@ const workspaceOf = (store: Store, folder: string, readOnly: boolean): Workspace
     ...labellingOf(call),
     folder,
     readOnly,
+    unwritable,
     pid: store.pid,
     ended: store.exited.then(({ words }) => words),
     runFolder,
@@ -307,18 +310,27 @@ const workspaceOf = (store: Store, folder: string, readOnly: boolean): Workspace
   }
 }
 
+interface OpeningOptions {
+  readonly create?: boolean
+  readonly readOnly?: boolean
+  readonly orRead?: boolean
+}
+
 /**
- * Opens a workspace folder in a store process of its own; `create` makes one where there is none, `readOnly` leaves the files as they
- * are. Throws a `workspace` error that names the folder when it is missing, no workspace, damaged, newer, not writable or open elsewhere.
+ * Opens a workspace folder in a store process of its own; `create` makes one where there is none, `readOnly` leaves
+ * the files as they are, `orRead` opens for reading what cannot be written. Throws a `workspace` error that names the
+ * folder when it is missing, no workspace, damaged, newer, not writable or open elsewhere.
  */
-export const openWorkspace = async (folder: string, { create = false, readOnly = false }: { readonly create?: boolean; readonly readOnly?: boolean } = {}): Promise<Workspace> => {
+export const openWorkspace = async (
+  folder: string, { create = false, readOnly = false, orRead = false }: OpeningOptions = {}
+): Promise<Workspace> => {
   const path = resolve(folder)
   const store: Store = spawnChild<StoreCalls>(entryPath('store'), {
     lost: (words) => new StoreLost('storage', `${folder}: the store process ended unexpectedly (${words}); open the workspace again, what was saved before is kept.`)
   })
   try {
-    await store.call('open', { folder: path, create: create && !readOnly, readOnly })
-    return workspaceOf(store, path, readOnly)
+    const { unwritable } = await store.call('open', { folder: path, create: create && !readOnly, readOnly, orRead })
+    return workspaceOf(store, path, readOnly || unwritable !== null, unwritable)
   } catch (error) {
     await store.disconnect()
     throw error

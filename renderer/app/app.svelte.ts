@@ -96,6 +96,8 @@ export class Workbench {
     try {
       this.state = await this.client.call('app.state', {})
       this.#settle(this.state.settings)
+      const { workspace, problem } = this.state
+      if (workspace !== null && problem !== null) this.tell('note', problem)
       this.jobs = await this.client.call('jobs.list', {})
       await this.loadRuns()
     } catch (error) {
