@@ -251,25 +251,31 @@ const chainsMean = (values: readonly number[]): number => {
   return finite.reduce((sum, value) => sum + value, 0) / finite.length
 }
 
-const healthRow = (diagnostics: DiagnosticsRecord, unhealthy: ReadonlySet<string>): string[] => [
+/** λ̂; none at nβ 0, where it would be 0 whatever the model. */
+const coefficientText = ({ learningCoefficient }: Pick<DiagnosticsRecord, 'learningCoefficient'>, nBeta: number): string =>
+  nBeta === 0 ? '–' : figure(learningCoefficient)
+
+const healthRow = (diagnostics: DiagnosticsRecord, unhealthy: ReadonlySet<string>, nBeta: number): string[] => [
   diagnostics.component,
   `${figure(diagnostics.lossTrace.first, 4)} → ${figure(diagnostics.lossTrace.last, 4)}`,
   `${figure(diagnostics.lossTrace.min, 4)} … ${figure(diagnostics.lossTrace.max, 4)}`,
   fixed(diagnostics.splitRHat, 3),
   figure(chainsMean(diagnostics.finalDistance)),
-  figure(diagnostics.learningCoefficient),
+  coefficientText(diagnostics, nBeta),
   fixed(diagnostics.reliability, 2),
   fixed(diagnostics.centredReliability, 2),
   unhealthy.has(diagnostics.component) ? '!' : ''
 ]
 
-const chainsTable = (diagnostics: readonly DiagnosticsRecord[], unhealthy: ReadonlySet<string>, page: Page): string =>
+const chainsTable = (
+  diagnostics: readonly DiagnosticsRecord[], unhealthy: ReadonlySet<string>, nBeta: number, page: Page
+): string =>
   renderTable(
     [
       { title: 'component' }, { title: 'loss, first → last', align: 'right' }, { title: 'least … most', align: 'right' }, { title: 'split-R̂', align: 'right' },
       { title: 'distance', align: 'right' }, { title: 'λ̂', align: 'right' }, { title: 'reliability', align: 'right' }, { title: 'centred', align: 'right' }, { title: '' }
     ],
-    diagnostics.map((each) => healthRow(each, unhealthy)),
+    diagnostics.map((each) => healthRow(each, unhealthy, nBeta)),
     page.width,
     page.bold
   )
@@ -289,7 +295,7 @@ const blocksTable = (diagnostics: readonly DiagnosticsRecord[], unhealthy: Reado
         : [
             component, String(blocks.rounds), withBounds(reliability, blocks.reliabilityBounds), withBounds(centredReliability, blocks.centredReliabilityBounds),
             fixed(blocks.gradientCosine, 2), figure(blocks.gradientNorm), fixed(blocks.effectiveShare, 3), `${figure(blocks.meanPhi)} ± ${figure(blocks.phiDeviation)}`,
-            nBeta === 0 ? '–' : figure(learningCoefficient), blocks.remainder === null ? '–' : `${percent(blocks.remainder.share)} ± ${percent(blocks.remainder.error)}`,
+            coefficientText({ learningCoefficient }, nBeta), blocks.remainder === null ? '–' : `${percent(blocks.remainder.share)} ± ${percent(blocks.remainder.error)}`,
             unhealthy.has(component) ? '!' : ''
           ]),
     page.width,
@@ -310,13 +316,16 @@ export const healthText = ({ run, initialLoss, threshold, diagnostics, findings 
   const { sampler } = run.configuration
   const unhealthy = new Set(findings.map(({ component }) => component))
   const isChains = sampler.method === 'psgld'
+  const coefficient = sampler.nBeta === 0
+    ? 'λ̂: none at nβ 0, as nβ (E[L] - L(w*)) is 0 there whatever the model.'
+    : `λ̂: learning coefficient ${isChains ? 'nβ (E[L] - L(w*))' : 'nβ E[φ]'}.`
   const legend = isChains
-    ? `Loss: mean over chains of L at the draws. Distance: ‖u - u*‖ at the last draw. λ̂: learning coefficient nβ (E[L] - L(w*)). Reliability: of the column of χ̂, raw and after rows are centred as for clustering; below ${threshold} it is mostly noise.`
-    : `Reliability: of the column of χ̂, raw and after rows are centred as for clustering, above the first number in brackets with 90 % confidence; below ${threshold} it is mostly noise. Cosine: of the mean gradients of both halves of the draws. Effective share: of the draws, once they are weighted for nβ. φ: L - L(w*) at the draws. λ̂: learning coefficient nβ E[φ]. Left out: variance of orders above the first, as a share of the column's, where it was looked at.`
+    ? `Loss: mean over chains of L at the draws. Distance: ‖u - u*‖ at the last draw. ${coefficient} Reliability: of the column of χ̂, raw and after rows are centred as for clustering; below ${threshold} it is mostly noise.`
+    : `Reliability: of the column of χ̂, raw and after rows are centred as for clustering, above the first number in brackets with 90 % confidence; below ${threshold} it is mostly noise. Cosine: of the mean gradients of both halves of the draws. Effective share: of the draws, once they are weighted for nβ. φ: L - L(w*) at the draws. ${coefficient} Left out: variance of orders above the first, as a share of the column's, where it was looked at.`
   return join(
     `${page.bold(`Run ${run.id}`)} "${visibleText(run.name)}": L(w*) = ${figure(initialLoss, 4)} nats per token on the observation rows.`,
     '',
-    isChains ? chainsTable(diagnostics, unhealthy, page) : blocksTable(diagnostics, unhealthy, sampler.nBeta, page),
+    isChains ? chainsTable(diagnostics, unhealthy, sampler.nBeta, page) : blocksTable(diagnostics, unhealthy, sampler.nBeta, page),
     '',
     paragraph(legend, page),
     isChains ? [] : paragraph(shareWords(diagnostics, sampler.nBeta), page),

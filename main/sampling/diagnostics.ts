@@ -24,7 +24,7 @@ export interface ComponentDiagnostics {
   readonly component: string
   /** Split-R̂ of φ; null with fewer than four draws, or without any spread. */
   readonly splitRHat: number | null
-  /** nβ (E[L] - L(w*)). */
+  /** nβ (E[L] - L(w*)); NaN at nβ 0, see `learningCoefficient`. */
   readonly learningCoefficient: number
   /** ‖u - u*‖ per chain (all chains, NaN where failed): mean over draws, and at the last draw. */
   readonly meanDistance: readonly number[]
@@ -65,6 +65,9 @@ export const splitRHat = (chains: readonly Float64Array[]): number | null => {
   return Math.sqrt((half - 1) / half + variance(sequences.map(mean)) / within)
 }
 
+/** Local learning coefficient nβ (E[L] - L(w*)); NaN at nβ 0, where the product is 0 for every model and says nothing. */
+export const learningCoefficient = (nBeta: number, lossRise: number): number => (nBeta === 0 ? NaN : nBeta * lossRise)
+
 /** Everything but the reliabilities, from the traces of one component's chains. */
 export const diagnose = (traces: readonly ChainTrace[], failedChains: readonly FailedChain[], initialLoss: number, nBeta: number): Omit<ComponentDiagnostics, 'reliability' | 'centredReliability' | 'blocks'> => {
   const alive = traces.filter(({ chain }) => !failedChains.some((failed) => failed.chain === chain))
@@ -74,7 +77,7 @@ export const diagnose = (traces: readonly ChainTrace[], failedChains: readonly F
   return {
     component: traces[0].component,
     splitRHat: splitRHat(alive.map(({ losses }) => losses.map((loss) => loss - initialLoss))),
-    learningCoefficient: nBeta * (meanLoss - initialLoss),
+    learningCoefficient: learningCoefficient(nBeta, meanLoss - initialLoss),
     meanDistance: ofChain(mean),
     finalDistance: ofChain((distances) => distances[distances.length - 1]),
     meanLoss,
@@ -124,6 +127,24 @@ const startShare = (traces: readonly ChainTrace[]): number => {
 /** First draws nearer to w* than this share of where the others are have not come to the posterior yet. */
 const relaxedShare = 0.7
 
+/** What would help, as far as the sampler has it: at nβ 0 draws are independent, and no step is run. */
+const chainsHelp = ({ nBeta, stepSize, gamma }: PsgldConfiguration) => {
+  const smaller = `a larger sampler.gamma (now ${gamma}) would help`
+  return nBeta === 0
+    ? {
+        failed: smaller,
+        near: `the draws lie too near w* to tell (a smaller sampler.gamma, now ${gamma}, moves them further away)`,
+        disagreement: 'more draws would help',
+        noise: 'more draws, chains or observation rows would help'
+      }
+    : {
+        failed: `a smaller sampler.stepSize (now ${stepSize}) or ${smaller}`,
+        near: 'the chains hardly moved (a longer run or a larger sampler.stepSize)',
+        disagreement: 'more draws, or more steps between them, would help',
+        noise: 'more draws, more steps between them, more chains or more observation rows would help'
+      }
+}
+
 const assessChains = (
   { component, splitRHat: rHat, meanLoss, reliability, centredReliability, failedChains }: ComponentDiagnostics,
   traces: readonly ChainTrace[],
@@ -132,15 +153,17 @@ const assessChains = (
 ): Finding[] => {
   const findings: Finding[] = []
   const find = (kind: FindingKind, message: string): void => void findings.push({ component, kind, message: `${component}: ${message}.` })
-  const smaller = `a smaller sampler.stepSize (now ${sampler.stepSize}) or a larger sampler.gamma (now ${sampler.gamma}) would help`
+  const help = chainsHelp(sampler)
   if (failedChains.length > 0) {
     const chains = failedChains.map(({ chain }) => chain + 1).join(', ')
-    find('chains failed', `chain ${chains} of ${sampler.chains} ended with a number that is not finite and ${failedChains.length === sampler.chains ? 'no column could be computed' : 'is left out'}; ${smaller}`)
+    find('chains failed', `chain ${chains} of ${sampler.chains} ended with a number that is not finite and ${failedChains.length === sampler.chains ? 'no column could be computed' : 'is left out'}; ${help.failed}`)
   }
   const alive = traces.filter(({ chain }) => !failedChains.some((failed) => failed.chain === chain))
   if (alive.length === 0) return findings
   if (meanLoss <= initialLoss) {
-    find('loss not above L(w*)', `the mean loss ${number(meanLoss)} did not rise above L(w*) ${number(initialLoss)}; w* may not be a minimum on these rows (more observation rows tell), or the chains hardly moved (a longer run or a larger sampler.stepSize)`)
+    const found = `the mean loss ${number(meanLoss)} did not rise above L(w*) ${number(initialLoss)}`
+    const why = `w* may not be a minimum on these rows (more observation rows tell), or ${help.near}`
+    find('loss not above L(w*)', `${found}; ${why}`)
   }
   const change = sampler.nBeta === 0 ? 0 : drift(alive, initialLoss)
   if (change !== 0) find('still drifting', `the loss has not levelled off (${change > 0 ? 'up' : 'down'} ${number(Math.abs(change))} over the last quarter of the draws); a longer sampler.burnIn or more steps between draws would help`)
@@ -148,11 +171,10 @@ const assessChains = (
   if (share < relaxedShare) {
     find('begins at w*', `the first draws are ${number(100 * share)} % as far from w* as later ones, so they are not from the posterior, and what all chains have in common there enters every χ; a sampler.burnIn (now ${sampler.burnIn}) of several times sampler.stepsBetweenDraws would help`)
   }
-  if (rHat !== null && rHat > rHatThreshold) find('chains disagree', `split-R̂ is ${number(rHat)} (over ${rHatThreshold}); more draws, or more steps between them, would help`)
-  const help = sampler.nBeta === 0 ? 'more draws, chains or observation rows would help' : 'more draws, more steps between them, more chains or more observation rows would help'
-  if (reliability < reliabilityThreshold) find('mostly noise', `the reliability of its column is ${number(reliability)} (below ${reliabilityThreshold}); ${help}`)
+  if (rHat !== null && rHat > rHatThreshold) find('chains disagree', `split-R̂ is ${number(rHat)} (over ${rHatThreshold}); ${help.disagreement}`)
+  if (reliability < reliabilityThreshold) find('mostly noise', `the reliability of its column is ${number(reliability)} (below ${reliabilityThreshold}); ${help.noise}`)
   else if (centredReliability < reliabilityThreshold) {
-    find('mostly noise', `the reliability of its column is ${number(centredReliability)} (below ${reliabilityThreshold}) once columns are standardised and rows centred, as clustering does; ${help}`)
+    find('mostly noise', `the reliability of its column is ${number(centredReliability)} (below ${reliabilityThreshold}) once columns are standardised and rows centred, as clustering does; ${help.noise}`)
   }
   return findings
 }

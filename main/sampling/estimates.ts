@@ -57,9 +57,11 @@ interface Settings {
 /** What helps where a number is beyond float16. */
 export const halfRemedy = 'set "precision" to "bfloat16" or "float32", as float16 has no numbers above 65,504'
 
-/** What helps where a chain ended with a number that is not finite. */
-export const finiteRemedy = ({ sampler: { stepSize, gamma }, precision }: Omit<Settings, 'components'>): string =>
-  `lower sampler.stepSize (now ${stepSize}) or raise sampler.gamma (now ${gamma})${precision === 'float16' ? `, or ${halfRemedy}` : ''}`
+/** What helps where a chain ended with a number that is not finite. At nβ 0 no step is run. */
+export const finiteRemedy = ({ sampler: { nBeta, stepSize, gamma }, precision }: Omit<Settings, 'components'>): string => {
+  const shorter = nBeta === 0 ? '' : `lower sampler.stepSize (now ${stepSize}) or `
+  return `${shorter}raise sampler.gamma (now ${gamma})${precision === 'float16' ? `, or ${halfRemedy}` : ''}`
+}
 
 /** Throws a `sampling` error when nothing can come of the chains that are alive: none of `full` where the estimator needs it, or none of any component. */
 export const checkFailures = (settings: Settings, alive: readonly { readonly component: string }[]): void => {

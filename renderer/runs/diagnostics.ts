@@ -4,7 +4,8 @@ import type { DiagnosticsRecord, RunHealth } from '../../preload/contract'
 export interface HealthRow {
   readonly component: string
   readonly rHat: number | null
-  readonly learningCoefficient: number
+  /** Null at nβ 0, see `noCoefficientWords`. */
+  readonly learningCoefficient: number | null
   /** Mean observation loss of the living chains less L(w*), nats per token. */
   readonly lossRise: number | null
   /** Mean over living chains of the distance at the last draw. */
@@ -31,13 +32,20 @@ const meanOf = (values: readonly number[]): number | null => {
 export const isNoisy = ({ reliability, centredReliability }: Pick<DiagnosticsRecord, 'reliability' | 'centredReliability'>, threshold: number): boolean =>
   !(reliability >= threshold && centredReliability >= threshold)
 
-export const healthRows = ({ diagnostics, initialLoss, threshold, columns }: RunHealth): HealthRow[] => {
+/** Why there is no λ̂; null where there is one. */
+export const noCoefficientWords = (nBeta: number): string | null =>
+  nBeta === 0 ? 'no λ̂ at nβ 0, where nβ (E[L] − L(w*)) is 0 whatever the model' : null
+
+export const healthRows = ({ run, diagnostics, initialLoss, threshold, columns }: RunHealth): HealthRow[] => {
+  const { nBeta } = run.configuration.sampler
   const spreads = new Map(columns.map((column) => [column.component, column]))
   return diagnostics.map((each) => {
     const loss = meanOf(each.meanLoss)
     const spread = spreads.get(each.component)
     return {
-      component: each.component, rHat: each.splitRHat, learningCoefficient: each.learningCoefficient, lossRise: loss === null ? null : loss - initialLoss, distance: meanOf(each.finalDistance),
+      component: each.component, rHat: each.splitRHat,
+      learningCoefficient: nBeta === 0 ? null : each.learningCoefficient,
+      lossRise: loss === null ? null : loss - initialLoss, distance: meanOf(each.finalDistance),
       reliability: each.reliability, centredReliability: each.centredReliability, standardError: spread?.standardError ?? null,
       error: spread === undefined || spread.deviation === 0 ? null : spread.standardError / spread.deviation, failed: each.failedChains.length, chains: each.finalDistance.length, noisy: isNoisy(each, threshold)
     }

@@ -16,7 +16,7 @@ import type {
 } from '../../preload/contract'
 import { clusteringMethodOf, withClusteringMethod } from '../../renderer/runs/clustering-methods'
 import { componentRows, toggled } from '../../renderer/runs/components'
-import { healthRows, noiseWords, sortedRows } from '../../renderer/runs/diagnostics'
+import { healthRows, noCoefficientWords, noiseWords, sortedRows } from '../../renderer/runs/diagnostics'
 import { draftFromText, problemsAt, valueAt, withoutDefaults, withValue } from '../../renderer/runs/draft'
 import { estimateWarnings } from '../../renderer/runs/estimate'
 import { clusteringFields, fallbackAt, fallbackOf, fieldAt, sections, typedValue } from '../../renderer/runs/fields'
@@ -328,12 +328,21 @@ describe('diagnostics', () => {
     component, splitRHat: 1, learningCoefficient: 5, meanDistance: [1], finalDistance: [1, 3], meanLoss: [4.5, NaN], reliability: 0.9, centredReliability: 0.8,
     lossTrace: { first: 4, last: 4, min: 4, max: 4 }, failedChains: [], blocks: null, ...changes
   })
-  const health = (each: DiagnosticsRecord[], columns: RunHealth['columns'] = []): RunHealth => ({ run: {} as RunHealth['run'], initialLoss: 4, threshold: 0.5, diagnostics: each, findings: [], columns })
+  const health = (each: DiagnosticsRecord[], columns: RunHealth['columns'] = [], nBeta = 3): RunHealth => ({
+    run: { configuration: { sampler: { method: 'psgld', nBeta } } } as RunHealth['run'],
+    initialLoss: 4, threshold: 0.5, diagnostics: each, findings: [], columns
+  })
 
   it('are means over living chains, with standard errors beside the spread', () => {
     const [row, other] = healthRows(health([diagnostics('a'), diagnostics('b', { centredReliability: 0.1, splitRHat: null })], [{ component: 'a', deviation: 0.4, standardError: 0.1 }]))
     expect(row).toMatchObject({ lossRise: 0.5, distance: 2, error: 0.25, noisy: false, chains: 2 })
     expect(other).toMatchObject({ error: null, noisy: true })
+  })
+
+  it('have no λ̂ at nβ 0, and say why', () => {
+    expect(healthRows(health([diagnostics('a')]))[0].learningCoefficient).toBe(5)
+    expect(healthRows(health([diagnostics('a')], [], 0))[0].learningCoefficient).toBeNull()
+    expect([noCoefficientWords(3), noCoefficientWords(0)]).toEqual([null, expect.stringContaining('nβ 0')])
   })
 
   it('are sorted with unknown values last, and by the model’s order', () => {
