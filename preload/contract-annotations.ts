@@ -94,6 +94,11 @@ export interface UndoState {
   readonly redo: JournalStep | null
 }
 
+/** What undo and redo answer: `changed` is null where the step was about a run itself, or there was none. */
+export interface UndoAnswer extends UndoState {
+  readonly changed: AnnotationsChanged | null
+}
+
 /** Annotations as they are after a change; null for those that are there no longer. */
 export interface AnnotationsChanged {
   readonly run: string

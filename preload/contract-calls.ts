@@ -3,7 +3,9 @@ import { clusteringSchema } from './configuration'
 import type { RunConfiguration } from './configuration'
 import type { EngineInstallation, EngineRate, RunEvent, RunHealth } from './contract-progress'
 import { annotationChangeSchema } from './contract-annotations'
-import type { Annotation, AnnotationsChanged, AnnotationTarget, BlindScore, JournalStep, RunMarks, UndoState } from './contract-annotations'
+import type {
+  Annotation, AnnotationsChanged, AnnotationTarget, BlindScore, JournalStep, RunMarks, UndoAnswer, UndoState
+} from './contract-annotations'
 import { strata } from './contract-explore'
 import type {
   ClusterDetails, ClusteringOverview, ClusterLayout, Comparison, GalleryPage, Job, TokenDetails, TokenLayout
@@ -275,8 +277,8 @@ export interface CallResults {
   'graph.tokens': TokenLayout | { readonly state: 'working'; readonly job: Job }
   'graph.clusters': ClusterLayout
   'labels.apply': AnnotationsChanged
-  'labels.undo': UndoState
-  'labels.redo': UndoState
+  'labels.undo': UndoAnswer
+  'labels.redo': UndoAnswer
   'labels.history': readonly JournalStep[]
   'labels.blindTest': BlindTest
   'labels.answerBlindTest': { readonly odd: number; readonly right: boolean; readonly score: BlindScore }

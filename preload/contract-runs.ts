@@ -31,8 +31,12 @@ export interface RunEntry {
   readonly deleted: boolean
   /** Waiting for another run of this workspace to end. */
   readonly queued: boolean
+  /** One more clustering of it is at work, or waits where it is queued. */
+  readonly reclustering: boolean
   /** Bytes of the sums that are kept of it, with which it can be continued; null where there are none. */
   readonly keptSums: number | null
+  /** Name of the file that it was imported from; null for a run that was made here. */
+  readonly imported: string | null
 }
 
 /** A run at work, for a view that opens while it goes on; then `run-event` and `trace` notices tell what follows. */

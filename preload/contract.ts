@@ -14,6 +14,8 @@ export type {
 } from './configuration'
 export { contentsWords, corpusWords } from './corpus-contents'
 export type { CorpusContents } from './corpus-contents'
+export { countStatuses, labelledGroups, quoted, saidOf } from './labels'
+export type { Said } from './labels'
 export { fromPlain, messageOf, SpectroscopeError, toPlain } from './errors'
 export type { ErrorKind, PlainError } from './errors'
 export { groupKinds, leftoverCluster, stableFrom, stageNames } from './records'

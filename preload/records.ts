@@ -66,6 +66,8 @@ export interface ImportedProvenance {
   readonly at: string
   /** Name of the file, without its folder. */
   readonly file: string
+  /** Name of the run in the file; absent in imports of earlier versions, which kept it. */
+  readonly name?: string
   readonly run: { readonly id: string; readonly createdAt: string; readonly startedAt: string | null; readonly finishedAt: string | null }
   readonly stages: readonly StageRecord[]
   readonly clustering: { readonly number: number; readonly createdAt: string; readonly clusters: number }

@@ -2,11 +2,12 @@ import { basename } from 'node:path'
 import type { Annotation } from '../../preload/contract-annotations'
 import type { ImportAnswer, ImportInspection } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
+import { labelledGroups, quoted } from '../../preload/labels'
 import { importAsRun, labelsForClustering } from '../exchange/annotated-import'
 import { annotationsOf, readAnnotatedSet } from '../exchange/annotated-read'
 import type { ReadSet } from '../exchange/annotated-read'
 import { clusteringOf } from '../exchange/selection'
-import { labelledClusters, parseTarget } from '../labels/annotations'
+import { parseTarget } from '../labels/annotations'
 import type { Workspace } from '../store/store'
 import type { HandlersOf, WorkbenchContext } from './context'
 import { accountName, applyEdits } from './labels'
@@ -19,6 +20,12 @@ const leastOverlap = 0.5
 
 const clusterCount = ({ clusters }: ReadSet): number => clusters.filter(({ kind }) => kind === 'cluster').length
 
+/** How many clusters of a set are labelled, by annotations with the numbers of the file. */
+const labelledCount = ({ clusters }: ReadSet, annotations: readonly Annotation[]): number => {
+  const labelled = labelledGroups(annotations)
+  return clusters.filter(({ cluster, kind }) => kind === 'cluster' && labelled.has(cluster)).length
+}
+
 const inspect = async (workspace: Workspace, path: string): Promise<ImportInspection> => {
   const set = await readAnnotatedSet(path)
   const { run, version, exportedAt, provenance, configuration } = set.head
@@ -30,7 +37,7 @@ const inspect = async (workspace: Workspace, path: string): Promise<ImportInspec
     model: [basename(configuration.model), ...(configuration.weights === undefined ? [] : [basename(configuration.weights)])].join(', '),
     tokens: set.tokenRows.length,
     clusters: clusterCount(set),
-    labelled: labelledClusters(annotationsOf(set)).size,
+    labelled: labelledCount(set, annotationsOf(set)),
     fits: same.flatMap(({ id, name, clusterings }) => clusterings.map(({ number }) => ({ run: id, name, clustering: number })))
   }
 }
@@ -38,7 +45,8 @@ const inspect = async (workspace: Workspace, path: string): Promise<ImportInspec
 const words = ({ target, name, clusters, cluster }: Annotation): string => {
   const { kind, number } = parseTarget(target)
   const what = kind === 'cluster' ? `cluster ${number}` : kind === 'merge' ? `merge of clusters ${(clusters ?? []).join(', ')}` : `part of cluster ${cluster ?? ''}`
-  return `The label${name === '' ? '' : ` “${name}”`} of ${what} found no cluster here that shares half of its tokens.`
+  const label = `The label${name === '' ? '' : ` ${quoted(name)}`}`
+  return `${label} of ${what} found no cluster here that shares half of its tokens.`
 }
 
 const importLabels = async (workspace: Workspace, set: ReadSet, { run, clustering }: ClusteringPlace, author: string): Promise<{ answer: ImportAnswer; changed: Awaited<ReturnType<typeof applyEdits>> }> => {
@@ -49,8 +57,9 @@ const importLabels = async (workspace: Workspace, set: ReadSet, { run, clusterin
 }
 
 const importRun = async (workspace: Workspace, set: ReadSet, path: string, author: string): Promise<ImportAnswer> => {
-  const { run, clustering, annotations } = await importAsRun(workspace, set, path, author)
-  return { run: run.id, clustering: clustering.number, clusters: clusterCount(set), labels: annotations.length, left: [] }
+  const { run, clustering } = await importAsRun(workspace, set, path, author)
+  const labels = labelledCount(set, annotationsOf(set))
+  return { run: run.id, clustering: clustering.number, clusters: clusterCount(set), labels, left: [] }
 }
 
 export const importCalls = (context: WorkbenchContext, received: ReceivedFiles): HandlersOf<'imports'> => ({

@@ -2,12 +2,13 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { userInfo } from 'node:os'
 import type { Annotation, AnnotationBody, AnnotationChange, AnnotationsChanged, AnnotationTarget } from '../../preload/contract-annotations'
 import { SpectroscopeError } from '../../preload/errors'
+import { quoted } from '../../preload/labels'
 import { leftoverCluster } from '../../preload/records'
 import type { ClusteringRecord, ClusterNumber, ClusterSummary, RunRecord } from '../../preload/records'
 import { missingGroup } from '../base/group-tree'
 import type { GroupTree } from '../base/group-tree'
 import { clusteringOf, groupsOf } from '../exchange/selection'
-import { clusterTarget, editsOf, emptyLabel, parseTarget } from '../labels/annotations'
+import { clusterTarget, editsOf, emptyLabel, isLabel, parseTarget } from '../labels/annotations'
 import type { AnnotationEdit } from '../labels/annotations'
 import { drawBlindTest } from '../labels/blind-test'
 import type { Candidate } from '../labels/blind-test'
@@ -106,9 +107,12 @@ const matchedTokens = async (workspace: Workspace, left: string, right: string):
   return matchTokens({ rows: leftStudy.probe, targets: leftStudy.targets }, { rows: rightStudy.probe, targets: rightStudy.targets })
 }
 
-const carry = async (workspace: Workspace, from: ClusteringPlace, to: ClusteringPlace, least: number): Promise<CarriedLabels> => {
+const carry = async (
+  workspace: Workspace, from: ClusteringPlace, to: ClusteringPlace, least: number,
+  wanted: (annotation: Annotation) => boolean
+): Promise<CarriedLabels> => {
   if (from.run === to.run && from.clustering === to.clustering) throw new SpectroscopeError('input', 'Labels are carried from one clustering to another one, and these are the same; choose two.')
-  const annotations = await workspace.getAnnotations(from.run, from.clustering)
+  const annotations = (await workspace.getAnnotations(from.run, from.clustering)).filter(wanted)
   const membership = await workspace.getMembership(from.run, { clustering: from.clustering })
   const tree = await workspace.getTree(from.run, { clustering: from.clustering })
   return carryLabels(
@@ -121,8 +125,9 @@ const carry = async (workspace: Workspace, from: ClusteringPlace, to: Clustering
 const leastOverlap = 0.5
 
 /**
- * Gives a run that continues another one that one's labels, by overlap, as *Compare* carries them: those of its latest clustering that has
- * any, to the run's latest. Null where there are none, or where the run has labels of its own.
+ * Gives a run that continues another one all that is said of that one's clusters, by overlap, as *Compare* carries
+ * labels: of its latest clustering of which anything is said, to the run's latest. Null where there is none, or where
+ * the run has labels of its own.
  */
 export const bringLabels = async (workspace: Workspace, { id, clusterings, provenance: { continued } }: RunRecord, author: string): Promise<AnnotationsChanged | null> => {
   const target = clusterings.at(-1)
@@ -130,7 +135,8 @@ export const bringLabels = async (workspace: Workspace, { id, clusterings, prove
   if (target === undefined || begun === undefined || (await workspace.getAnnotations(id, target.number)).length > 0) return null
   for (const { number } of begun.clusterings.toReversed()) {
     if ((await workspace.getAnnotations(begun.id, number)).length === 0) continue
-    const { proposals, edits } = await carry(workspace, { run: begun.id, clustering: number }, { run: id, clustering: target.number }, leastOverlap)
+    const [from, to] = [{ run: begun.id, clustering: number }, { run: id, clustering: target.number }]
+    const { proposals, edits } = await carry(workspace, from, to, leastOverlap, () => true)
     return proposals.length === 0 ? null : applyEdits(workspace, id, target.number, edits, `carry ${proposals.length} labels over from “${begun.name}”, which this run continues`, author)
   }
   return null
@@ -218,7 +224,7 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
     if (changed !== null) told(changed)
     if (run !== null) context.emit('runs-changed', null)
     if (changed === null) context.emit('undo', undo)
-    return undo
+    return { ...undo, changed }
   }
 
   return {
@@ -272,7 +278,7 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
 
     'labels.carry': async ({ from, to, least, apply }) => {
       const workspace = context.workspace()
-      const { proposals, edits } = await carry(workspace, from, to, least)
+      const { proposals, edits } = await carry(workspace, from, to, least, isLabel)
       if (apply) {
         if (proposals.length === 0) throw new SpectroscopeError('input', `No label of clustering ${from.clustering} of run ${from.run} would be carried over; choose one that has labels, or a smaller least overlap.`)
         const { name } = await workspace.getRun(from.run)
@@ -319,7 +325,8 @@ export const labelsOf = (folder: string, text: string, { clustering: number, set
     const clustering = clusteringOf(run, number)
     if (set.length > 0) {
       const changes = set.map(({ cluster, name }): AnnotationChange => ({ do: 'set', targets: [clusterTarget(cluster)], label: { name } }))
-      await applyChanges(workspace, run.id, clustering.number, changes, `label ${set.length === 1 ? `cluster ${set[0].cluster} “${set[0].name}”` : `${set.length} clusters`}`, accountName())
+      const what = set.length === 1 ? `cluster ${set[0].cluster} ${quoted(set[0].name)}` : `${set.length} clusters`
+      await applyChanges(workspace, run.id, clustering.number, changes, `label ${what}`, accountName())
     }
     const summaries = await workspace.getClusterSummaries(run.id, { clustering: clustering.number, topTokens: 0 })
     return {

@@ -64,7 +64,9 @@ const entryOf = (manager: RunManager, record: RunRecord, counts: readonly LabelC
     clusterings: run.clusterings.map(({ number, name, clusters }) => ({ number, name, clusters })),
     labels: counts.find((each) => each.run === run.id && each.clustering === clustering?.number)?.counts ?? {},
     createdAt: run.createdAt, finishedAt: run.finishedAt, archived: run.archived, deleted: run.deleted, queued: manager.isQueued(run.id),
-    keptSums: run.status === 'finished' ? (run.provenance.keptSums ?? null) : null
+    reclustering: manager.isReclustering(run.id),
+    keptSums: run.status === 'finished' ? (run.provenance.keptSums ?? null) : null,
+    imported: run.provenance.imported?.file ?? null
   }
 }
 

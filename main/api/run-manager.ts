@@ -98,6 +98,11 @@ export class RunManager {
     return this.#queue.some((task) => task.run === run)
   }
 
+  /** Whether one more clustering of the run is at work, or waits. */
+  isReclustering(run: string): boolean {
+    return this.#task(run)?.kind === 'clustering'
+  }
+
   /** Runs at work, then those that wait. */
   busy(): readonly string[] {
     return [...(this.#current === undefined ? [] : [this.#current]), ...this.#queue].map(({ run }) => run)

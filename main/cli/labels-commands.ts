@@ -2,6 +2,7 @@ import { InvalidArgumentError, Option } from 'commander'
 import type { Command } from 'commander'
 import type { Annotation } from '../../preload/contract-annotations'
 import type { ImportAnswer } from '../../preload/contract'
+import { countStatuses } from '../../preload/labels'
 import { exportFormats, exportTo } from '../api/exports'
 import type { Exported, ExportFormat } from '../api/exports'
 import { importFile } from '../api/imports'
@@ -54,7 +55,9 @@ const exportedText = ({ path, files, folder }: Exported): string =>
 
 const importedText = ({ run, clustering, clusters, labels, left }: ImportAnswer, into: boolean): string =>
   [
-    into ? `${plural(labels, 'label')} imported into clustering ${clustering} of run ${run}.` : `Imported as run ${run}: ${plural(clusters, 'cluster')}, ${plural(labels, 'label')}.`,
+    into
+      ? `${plural(labels, 'label')} imported into clustering ${clustering} of run ${run}.`
+      : `Imported as run ${run}: ${plural(clusters, 'cluster')}, ${grouped(labels)} labelled.`,
     ...left.map((sentence) => `  ${visibleText(sentence)}`)
   ].join('\n')
 
@@ -72,9 +75,7 @@ const sizeOf = ({ target, clusters, tokens }: Annotation, sizes: RunLabels['size
 const labelsText = (
   { run, clustering, clusters, annotations, sizes, kinds }: RunLabels, { width, bold }: Page
 ): string => {
-  const isCluster = ({ target }: Annotation): boolean =>
-    target.startsWith('cluster:') && kinds[Number(target.slice(8))] === 'cluster'
-  const labelled = annotations.filter((annotation) => isCluster(annotation) && annotation.status === 'labelled').length
+  const { labelled = 0 } = countStatuses(annotations, clusters)
   const head = `${grouped(labelled)} of ${plural(clusters, 'cluster')} of clustering ${clustering} of run ${run} ${labelled === 1 ? 'is' : 'are'} labelled.`
   if (annotations.length === 0) return head
   const table = renderTable(

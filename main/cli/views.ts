@@ -68,7 +68,12 @@ export const runsText = (runs: readonly RunRecord[], page: Page): string =>
           { title: 'components', align: 'right' }, { title: 'clusters', align: 'right' }, { title: 'clusterings', align: 'right' }
         ],
         runs.map(({ id, name, status, stage, provenance, createdAt, tokens, components, clusterings }) => [
-          id, visibleText(name), status === 'interrupted' && stage !== null ? `${provenance.engineLost ? 'device lost' : 'interrupted'} (${stage})` : status, when(createdAt), grouped(tokens),
+          id,
+          `${visibleText(name)}${provenance.imported === undefined ? '' : ' (imported)'}`,
+          status === 'interrupted' && stage !== null
+            ? `${provenance.engineLost ? 'device lost' : 'interrupted'} (${stage})`
+            : status,
+          when(createdAt), grouped(tokens),
           components.length === 0 ? '–' : String(components.length), clusterings.length === 0 ? '–' : String(clusterings[clusterings.length - 1].clusters), String(clusterings.length)
         ]),
         page.width,
@@ -252,8 +257,7 @@ const chainsMean = (values: readonly number[]): number => {
 }
 
 /** λ̂; none at nβ 0, where it would be 0 whatever the model. */
-const coefficientText = ({ learningCoefficient }: Pick<DiagnosticsRecord, 'learningCoefficient'>, nBeta: number): string =>
-  nBeta === 0 ? '–' : figure(learningCoefficient)
+const coefficientText = (coefficient: number, nBeta: number): string => (nBeta === 0 ? '–' : figure(coefficient))
 
 const healthRow = (diagnostics: DiagnosticsRecord, unhealthy: ReadonlySet<string>, nBeta: number): string[] => [
   diagnostics.component,
@@ -261,7 +265,7 @@ const healthRow = (diagnostics: DiagnosticsRecord, unhealthy: ReadonlySet<string
   `${figure(diagnostics.lossTrace.min, 4)} … ${figure(diagnostics.lossTrace.max, 4)}`,
   fixed(diagnostics.splitRHat, 3),
   figure(chainsMean(diagnostics.finalDistance)),
-  coefficientText(diagnostics, nBeta),
+  coefficientText(diagnostics.learningCoefficient, nBeta),
   fixed(diagnostics.reliability, 2),
   fixed(diagnostics.centredReliability, 2),
   unhealthy.has(diagnostics.component) ? '!' : ''
@@ -295,7 +299,10 @@ const blocksTable = (diagnostics: readonly DiagnosticsRecord[], unhealthy: Reado
         : [
             component, String(blocks.rounds), withBounds(reliability, blocks.reliabilityBounds), withBounds(centredReliability, blocks.centredReliabilityBounds),
             fixed(blocks.gradientCosine, 2), figure(blocks.gradientNorm), fixed(blocks.effectiveShare, 3), `${figure(blocks.meanPhi)} ± ${figure(blocks.phiDeviation)}`,
-            coefficientText({ learningCoefficient }, nBeta), blocks.remainder === null ? '–' : `${percent(blocks.remainder.share)} ± ${percent(blocks.remainder.error)}`,
+            coefficientText(learningCoefficient, nBeta),
+            blocks.remainder === null
+              ? '–'
+              : `${percent(blocks.remainder.share)} ± ${percent(blocks.remainder.error)}`,
             unhealthy.has(component) ? '!' : ''
           ]),
     page.width,
@@ -320,12 +327,18 @@ export const healthText = ({ run, initialLoss, threshold, diagnostics, findings 
     ? 'λ̂: none at nβ 0, as nβ (E[L] - L(w*)) is 0 there whatever the model.'
     : `λ̂: learning coefficient ${isChains ? 'nβ (E[L] - L(w*))' : 'nβ E[φ]'}.`
   const legend = isChains
-    ? `Loss: mean over chains of L at the draws. Distance: ‖u - u*‖ at the last draw. ${coefficient} Reliability: of the column of χ̂, raw and after rows are centred as for clustering; below ${threshold} it is mostly noise.`
-    : `Reliability: of the column of χ̂, raw and after rows are centred as for clustering, above the first number in brackets with 90 % confidence; below ${threshold} it is mostly noise. Cosine: of the mean gradients of both halves of the draws. Effective share: of the draws, once they are weighted for nβ. φ: L - L(w*) at the draws. ${coefficient} Left out: variance of orders above the first, as a share of the column's, where it was looked at.`
+    ? 'Loss: mean over chains of L at the draws. Distance: ‖u - u*‖ at the last draw. '
+      + `${coefficient} Reliability: of the column of χ̂, raw and after rows are centred as for clustering; `
+      + `below ${threshold} it is mostly noise.`
+    : 'Reliability: of the column of χ̂, raw and after rows are centred as for clustering, above the first number in '
+      + `brackets with 90 % confidence; below ${threshold} it is mostly noise. Cosine: of the mean gradients of both `
+      + 'halves of the draws. Effective share: of the draws, once they are weighted for nβ. φ: L - L(w*) at the '
+      + `draws. ${coefficient} Left out: variance of orders above the first, as a share of the column's, `
+      + 'where it was looked at.'
   return join(
     `${page.bold(`Run ${run.id}`)} "${visibleText(run.name)}": L(w*) = ${figure(initialLoss, 4)} nats per token on the observation rows.`,
     '',
-    isChains ? chainsTable(diagnostics, unhealthy, sampler.nBeta, page) : blocksTable(diagnostics, unhealthy, sampler.nBeta, page),
+    (isChains ? chainsTable : blocksTable)(diagnostics, unhealthy, sampler.nBeta, page),
     '',
     paragraph(legend, page),
     isChains ? [] : paragraph(shareWords(diagnostics, sampler.nBeta), page),

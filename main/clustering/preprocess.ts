@@ -18,7 +18,8 @@ const checkFinite = (matrix: Float32Array, components: readonly string[]): void 
     const component = components[at % components.length]
     throw new SpectroscopeError(
       'clustering',
-      `The susceptibility of token ${Math.floor(at / components.length)} to "${component}" is ${String(matrix[at])}; run \`spectroscope diagnose\`, which says what would help, or leave "${component}" out of the components.`
+      `The susceptibility of token ${Math.floor(at / components.length)} to "${component}" is ${String(matrix[at])}; `
+      + `run \`spectroscope diagnose\`, which says what would help, or leave "${component}" out of the components.`
     )
   }
 }

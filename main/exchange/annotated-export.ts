@@ -8,7 +8,7 @@ import { makeFolder, writeFileAtomically } from '../base/files'
 import type { GroupTree } from '../base/group-tree'
 import { labelOf, parseTarget } from '../labels/annotations'
 import type { Workspace } from '../store/store'
-import { provenanceSchema, setFormat, setVersion } from './annotated-set'
+import { markedName, provenanceSchema, setFormat, setVersion } from './annotated-set'
 import type { SetBlock, SetCluster, SetHead, SetLabel, SetMember } from './annotated-set'
 import { StudyTexts } from './contexts'
 import { jsonArray, pretty, rounded } from './json'
@@ -113,6 +113,13 @@ const recordInFile = ({ stability, sweep, ...clustering }: ClusteringRecord): Se
   sweep: [...sweep]
 })
 
+/** A run's name as whoever made it, or renamed it, gave it: without the mark that an import got here. */
+const nameInFile = ({ name, provenance: { imported } }: RunRecord): string => {
+  const origin = imported?.name
+  const number = / (\d+)$/.exec(name)?.[1]
+  return origin !== undefined && name === markedName(origin, Number(number ?? 1)) ? origin : name
+}
+
 /** The run as the file names it: one that was imported itself stays the run that it was. */
 const headOf = async (source: Source, moments: MatrixMoments, program: string): Promise<SetHead> => {
   const { run, clustering, selection } = source
@@ -124,7 +131,10 @@ const headOf = async (source: Source, moments: MatrixMoments, program: string): 
     version: setVersion,
     exportedAt: new Date().toISOString(),
     program,
-    run: { id, name: run.name, createdAt, startedAt, finishedAt, tokens: run.tokens, probeRows: run.probeRows, initialLoss: finite([run.initialLoss ?? Number.NaN])[0] },
+    run: {
+      id, name: nameInFile(run), createdAt, startedAt, finishedAt, tokens: run.tokens, probeRows: run.probeRows,
+      initialLoss: finite([run.initialLoss ?? Number.NaN])[0]
+    },
     provenance: provenanceSchema.parse(run.provenance),
     stages: (imported?.stages ?? run.stages) as SetHead['stages'],
     configuration: run.configuration,

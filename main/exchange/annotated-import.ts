@@ -9,6 +9,7 @@ import type { CarriedLabels, CarrySource, StudiedRows } from '../labels/carry'
 import type { Workspace } from '../store/store'
 import { annotationsOf, readSetMatrix } from './annotated-read'
 import type { ReadSet } from './annotated-read'
+import { markedName } from './annotated-set'
 
 const numberOr = (value: number | null): number => value ?? Number.NaN
 
@@ -68,6 +69,7 @@ const diagnosticsOf = ({ head }: ReadSet): DiagnosticsRecord[] =>
 const originOf = ({ head: { run, stages, clustering, selection } }: ReadSet, file: string): ImportedProvenance => ({
   at: new Date().toISOString(),
   file: basename(file),
+  name: run.name,
   run: { id: run.id, createdAt: run.createdAt, startedAt: run.startedAt, finishedAt: run.finishedAt },
   stages: stages as ImportedProvenance['stages'],
   clustering: { number: clustering.number, createdAt: clustering.createdAt, clusters: clustering.clusters },
@@ -87,6 +89,12 @@ const storeSet = async (workspace: Workspace, run: string, set: ReadSet, file: s
   })
 }
 
+/** The name of a set's run, marked as imported where a run here has it already: see `markedName`. */
+const nameHere = async (workspace: Workspace, name: string): Promise<string> => {
+  const taken = new Set((await workspace.listRuns()).map((run) => run.name))
+  for (let number = 0, next = name; ; number++, next = markedName(name, number)) if (!taken.has(next)) return next
+}
+
 export interface ImportedRun {
   readonly run: RunRecord
   readonly clustering: ClusteringRecord
@@ -100,7 +108,8 @@ export interface ImportedRun {
 export const importAsRun = async (workspace: Workspace, set: ReadSet, file: string, author: string): Promise<ImportedRun> => {
   const { head } = set
   const { id } = await workspace.createRun({
-    name: head.run.name, configuration: head.configuration, baseFolder: dirname(resolve(file)),
+    name: await nameHere(workspace, head.run.name), configuration: head.configuration,
+    baseFolder: dirname(resolve(file)),
     provenance: { ...(head.provenance as RunRecord['provenance']), imported: originOf(set, file) }
   })
   try {

@@ -11,6 +11,10 @@ export const setFormat = 'spectroscope annotated cluster set'
 /** Raised whenever a reader of the version before would not understand a file. */
 export const setVersion = 2
 
+/** A name that tells an imported run from those of its origin's name: "first, imported", "first, imported 2". */
+export const markedName = (name: string, number: number): string =>
+  `${name}, imported${number < 2 ? '' : ` ${number}`}`
+
 const index = z.int().min(0)
 const cluster = z.int().min(-1)
 const real = z.number()

@@ -4,6 +4,8 @@ import { samplerWords } from '../../preload/configuration'
 import type { Annotation, AnnotationTarget, Label } from '../../preload/contract-annotations'
 import { corpusWords } from '../../preload/corpus-contents'
 import { SpectroscopeError } from '../../preload/errors'
+import { countStatuses, quoted, saidOf } from '../../preload/labels'
+import type { Said } from '../../preload/labels'
 import { leftoverCluster } from '../../preload/records'
 import type { ClusteringRecord, ClusterNumber, ClusterSummary, RunRecord } from '../../preload/records'
 import { makeFolder, writeFileAtomically } from '../base/files'
@@ -45,6 +47,7 @@ interface Report {
   /** By number. */
   readonly shown: ReadonlyMap<ClusterNumber, ClusterSummary>
   readonly annotations: ReadonlyMap<AnnotationTarget, Annotation>
+  readonly said: ReadonlyMap<ClusterNumber, Said>
   readonly moments: MatrixMoments
   /** Of the columns, in order; NaN where it is not known. */
   readonly reliabilities: readonly number[]
@@ -56,8 +59,9 @@ interface Report {
 
 const own = ({ cluster, kind }: ClusterSummary): string => groupName(kind, cluster)
 
+/** The name that people gave, to the cluster or to the merge that it is read in; else its own. */
 const nameOf = (report: Report, summary: ClusterSummary): string => {
-  const name = report.annotations.get(`cluster:${summary.cluster}`)?.name ?? ''
+  const name = report.said.get(summary.cluster)?.name ?? ''
   return name === '' ? own(summary) : name
 }
 
@@ -101,6 +105,13 @@ const ruleHtml = ({ rule }: ClusterSummary): string => {
   return `${escapeHtml(ruleWords(rule.conditions))} <span class="soft">${quality}</span>`
 }
 
+/** "5 of 60 clusters are labelled, 2 are unsure" */
+const labelWords = ({ annotations, clustering: { clusters } }: Report): string => {
+  const { labelled = 0, unsure = 0 } = countStatuses(annotations.values(), clusters)
+  const doubtful = unsure === 0 ? '' : `, ${grouped(unsure)} unsure`
+  return `${grouped(labelled)} of ${grouped(clusters)} ${clusters === 1 ? 'cluster' : 'clusters'} labelled${doubtful}`
+}
+
 const provenance = (report: Report): string => {
   const { run, clustering, program } = report
   const { configuration, provenance: known } = run
@@ -120,6 +131,7 @@ const provenance = (report: Report): string => {
       `${escapeHtml(clustering.name)} <span class="soft">(${clusteringWords(clustering.configuration)})</span>`
     ),
     ...stabilityEntries(clustering),
+    entry('Labels', labelWords(report)),
     entry('Signal', escapeHtml(signalWords(report))),
     entry('Written by', `${escapeHtml(program)}, ${time(new Date().toISOString())}`)
   ].join('')}</dl>`
@@ -150,7 +162,7 @@ interface ContentsColumn {
 
 /** Columns of the table of contents, without those that say nothing of any cluster. */
 const contentsColumns = (report: Report): ContentsColumn[] => {
-  const { summaries, annotations } = report
+  const { summaries, said } = report
   const when = (wanted: boolean, ...columns: ContentsColumn[]): ContentsColumn[] => (wanted ? columns : [])
   const name = (summary: ClusterSummary): string => {
     const depth = aboveOf(report, summary).length
@@ -165,7 +177,7 @@ const contentsColumns = (report: Report): ContentsColumn[] => {
       summaries.some((summary) => aboveOf(report, summary).length > 0), { title: 'level', cell: ({ kind }) => kind }
     ),
     { title: 'cluster', cell: name },
-    { title: 'status', cell: ({ cluster }) => annotations.get(`cluster:${cluster}`)?.status ?? '' },
+    { title: 'status', cell: ({ cluster }) => said.get(cluster)?.status ?? '' },
     { title: 'tokens', isNumber: true, cell: ({ size }) => grouped(size) },
     { title: 'conductance', isNumber: true, cell: ({ conductance }) => figureHtml(conductance) },
     ...when(
@@ -196,8 +208,15 @@ const groupsHtml = (report: Report): string => {
   const groups = [...report.annotations.values()].flatMap((annotation) => {
     const { target, name, clusters, cluster, tokens } = annotation
     const { kind } = parseTarget(target)
-    if (kind === 'merge' && clusters?.some((one) => shown.has(one)) === true) return [`<h3>${escapeHtml(name === '' ? target : name)}: clusters ${clusters.map(link).join(', ')} read as one</h3>${labelHtml(annotation)}`]
-    if (kind === 'part' && cluster !== undefined && shown.has(cluster)) return [`<h3>${escapeHtml(name === '' ? target : name)}: ${grouped(tokens?.length ?? 0)} tokens of cluster ${link(cluster)}</h3>${labelHtml(annotation)}`]
+    const titled = (plain: string, what: string): string =>
+      `<h3>${name === '' ? plain : `${escapeHtml(name)}: ${plain.toLowerCase()}`} ${what}</h3>${labelHtml(annotation)}`
+    if (kind === 'merge' && clusters?.some((one) => shown.has(one)) === true) {
+      return [titled('Merge', `of clusters ${clusters.map(link).join(', ')}, read as one`)]
+    }
+    if (kind === 'part' && cluster !== undefined && shown.has(cluster)) {
+      const count = tokens?.length ?? 0
+      return [titled('Part', `of cluster ${link(cluster)}, ${grouped(count)} ${count === 1 ? 'token' : 'tokens'}`)]
+    }
     return []
   })
   return groups.length === 0 ? '' : `<section><h2>Merges and parts</h2>${groups.join('\n')}</section>\n`
@@ -224,6 +243,17 @@ const placeHtml = (report: Report, summary: ClusterSummary): string => {
     + (below.length === 0 ? '' : `<h3>Made of</h3><p class="tokens">${parts}</p>\n`)
 }
 
+/** The other clusters of the merge that a cluster is read in, and what is said of the merge. */
+const mergedHtml = (report: Report, { cluster }: ClusterSummary, merge: Annotation | undefined): string => {
+  if (merge === undefined) return ''
+  const others = (merge.clusters ?? []).filter((other) => other !== cluster).map((other) => {
+    const shown = report.shown.get(other)
+    const name = `cluster ${other}`
+    return shown === undefined ? name : `<a href="#cluster${other}">${name}</a>`
+  })
+  return `<p class="soft">Read as one with ${others.join(', ')}</p>\n${labelHtml(merge)}`
+}
+
 const figuresHtml = ({ size, distinctTokens, conductance, stability }: ClusterSummary): string =>
   [
     `${grouped(size)} tokens`, `${grouped(distinctTokens)} distinct`,
@@ -236,11 +266,18 @@ const clusterSection = (report: Report, summary: ClusterSummary): string => {
   const annotation = report.annotations.get(`cluster:${cluster}`)
   const moments = report.moments.groups.get(cluster)
   const central = report.central.get(cluster) ?? []
-  const named = (annotation?.name ?? '') !== ''
+  const name = nameOf(report, summary)
+  const ownName = annotation?.name ?? ''
+  const besides = [
+    ...(name === own(summary) ? [] : [own(summary)]), ...(ownName === '' || ownName === name ? [] : [quoted(ownName)])
+  ].join(', ')
+  const merged = [...report.annotations.values()].find(({ clusters }) => clusters?.includes(cluster))
   const exceptions = `; ${grouped(uncaught ?? 0)} tokens are not caught`
   const best = rule === null ? '' : `<h3>Best rule</h3><p>${ruleHtml(summary)}${exceptions}</p>\n`
-  return `<section id="cluster${cluster}"><h2>${escapeHtml(nameOf(report, summary))}${named ? ` <span class="soft">${own(summary)}</span>` : ''}</h2>
-${placeHtml(report, summary)}${labelHtml(annotation)}<p>${figuresHtml(summary)}</p>
+  const beside = besides === '' ? '' : ` <span class="soft">${escapeHtml(besides)}</span>`
+  const labels = `${labelHtml(annotation)}${mergedHtml(report, summary, merged)}`
+  return `<section id="cluster${cluster}"><h2>${escapeHtml(name)}${beside}</h2>
+${placeHtml(report, summary)}${labels}<p>${figuresHtml(summary)}</p>
 ${best}<h3>Top tokens (count, lift over the study)</h3><p class="tokens">${topTokensHtml(summary, shownTopTokens)}</p>
 <h3>Subsets</h3><p class="tokens">${subsets.slice(0, 8).map(({ subset, count, lift }) => `<span>${escapeHtml(subset === '' ? 'none' : subset)} ${grouped(count)} <span class="soft">×${figureHtml(lift)}</span></span>`).join(' ')}</p>
 ${moments === undefined ? '' : `<h3>Mean χ per component (standard deviations; left: expression, right: suppression; line: spread within the cluster)</h3>${profileSvg(report.run.components, moments, report.moments.columns, report.reliabilities)}`}
@@ -297,7 +334,8 @@ export const exportReport = async (workspace: Workspace, runId: string, { file, 
   const report: Report = {
     run, clustering, selection, tree, summaries, shown, moments, central, picture, program,
     reliabilities: await reliabilitiesOf(workspace, run),
-    annotations: new Map(annotations.map((annotation) => [annotation.target, annotation])), texts: await StudyTexts.of(workspace, run.id)
+    annotations: new Map(annotations.map((annotation) => [annotation.target, annotation])), said: saidOf(annotations),
+    texts: await StudyTexts.of(workspace, run.id)
   }
   await makeFolder(dirname(resolve(file)))
   await writeFileAtomically(file, page(report))

@@ -1,12 +1,12 @@
 import type { Annotation } from '../../preload/contract-annotations'
 import { SpectroscopeError } from '../../preload/errors'
+import { labelledGroups } from '../../preload/labels'
 import { leftoverCluster } from '../../preload/records'
 import type { ClusteringRecord, ClusterNumber, RunRecord } from '../../preload/records'
 import { missingGroup } from '../base/group-tree'
 import type { GroupTree } from '../base/group-tree'
-import { labelledClusters } from '../labels/annotations'
 
-/** Clusters to export: all of them with what is left over, those that a person has labelled, or some by number. */
+/** Clusters to export: all of them with what is left over, those that count as labelled, or some by number. */
 export type Selection = 'all' | 'labelled' | readonly ClusterNumber[]
 
 /** Numbers of all groups of a clustering: clusters, the groups above them, what is left over last. */
@@ -34,7 +34,7 @@ export const chosenClusters = (
 ): ClusterNumber[] | null => {
   if (selection === 'all') return null
   const groups = groupsOf(clustering)
-  const chosen = selection === 'labelled' ? labelledClusters(annotations) : new Set(selection)
+  const chosen = selection === 'labelled' ? labelledGroups(annotations) : new Set(selection)
   const missing = [...chosen].find((cluster) => !groups.includes(cluster))
   if (missing !== undefined) throw missingGroup(run.id, clustering, missing)
   if (chosen.size === 0) throw new SpectroscopeError('input', `No cluster of clustering ${clustering.number} of run ${run.id} is labelled; label some, or export all.`)

@@ -195,15 +195,7 @@ export const editsOf = (
   return draft.edits()
 }
 
-/** Groups that a person has labelled: themselves, as one of a merge, or by a part, as labelled or unsure. */
-export const labelledClusters = (annotations: Iterable<{ readonly target: AnnotationTarget } & AnnotationBody>): Set<ClusterNumber> => {
-  const clusters = new Set<ClusterNumber>()
-  for (const { target, status, clusters: merged, cluster } of annotations) {
-    if (status !== 'labelled' && status !== 'unsure') continue
-    const { kind, number } = parseTarget(target)
-    if (kind === 'cluster') clusters.add(number)
-    merged?.forEach((one) => clusters.add(one))
-    if (cluster !== undefined) clusters.add(cluster)
-  }
-  return clusters
-}
+/** Whether an annotation says what something is: no skip, and no merge or part about which nothing is said. */
+export const isLabel = ({ name, note, tags, status }: Label): boolean =>
+  status === 'labelled' || status === 'unsure'
+  || (status === 'unseen' && (name !== '' || note !== '' || tags.length > 0))

@@ -214,7 +214,8 @@ const numbersOf = (phis: readonly number[], initialLoss: number, nBeta: number):
   const centre = mean(phis)
   const losses = phis.map((phi) => initialLoss + phi)
   return {
-    splitRHat: null, learningCoefficient: learningCoefficient(nBeta, meanPhi), meanDistance: [], finalDistance: [], meanLoss: initialLoss + meanPhi,
+    splitRHat: null, learningCoefficient: learningCoefficient(nBeta, meanPhi),
+    meanDistance: [], finalDistance: [], meanLoss: initialLoss + meanPhi,
     lossTrace: { first: losses[0] ?? NaN, last: losses.at(-1) ?? NaN, min: losses.length === 0 ? NaN : losses.reduce((a, b) => Math.min(a, b)), max: losses.length === 0 ? NaN : losses.reduce((a, b) => Math.max(a, b)) },
     meanPhi, phiDeviation: Math.sqrt(mean(phis.map((phi) => (phi - centre) ** 2)))
   }

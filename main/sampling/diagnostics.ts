@@ -65,8 +65,9 @@ export const splitRHat = (chains: readonly Float64Array[]): number | null => {
   return Math.sqrt((half - 1) / half + variance(sequences.map(mean)) / within)
 }
 
-/** Local learning coefficient nβ (E[L] - L(w*)); NaN at nβ 0, where the product is 0 for every model and says nothing. */
-export const learningCoefficient = (nBeta: number, lossRise: number): number => (nBeta === 0 ? NaN : nBeta * lossRise)
+/** Local learning coefficient nβ (E[L] - L(w*)); NaN at nβ 0, where it would be 0 for every model. */
+export const learningCoefficient = (nBeta: number, lossRise: number): number =>
+  (nBeta === 0 ? NaN : nBeta * lossRise)
 
 /** Everything but the reliabilities, from the traces of one component's chains. */
 export const diagnose = (traces: readonly ChainTrace[], failedChains: readonly FailedChain[], initialLoss: number, nBeta: number): Omit<ComponentDiagnostics, 'reliability' | 'centredReliability' | 'blocks'> => {
@@ -156,7 +157,9 @@ const assessChains = (
   const help = chainsHelp(sampler)
   if (failedChains.length > 0) {
     const chains = failedChains.map(({ chain }) => chain + 1).join(', ')
-    find('chains failed', `chain ${chains} of ${sampler.chains} ended with a number that is not finite and ${failedChains.length === sampler.chains ? 'no column could be computed' : 'is left out'}; ${help.failed}`)
+    const left = failedChains.length === sampler.chains ? 'no column could be computed' : 'is left out'
+    const what = `chain ${chains} of ${sampler.chains} ended with a number that is not finite`
+    find('chains failed', `${what} and ${left}; ${help.failed}`)
   }
   const alive = traces.filter(({ chain }) => !failedChains.some((failed) => failed.chain === chain))
   if (alive.length === 0) return findings
@@ -171,10 +174,15 @@ const assessChains = (
   if (share < relaxedShare) {
     find('begins at w*', `the first draws are ${number(100 * share)} % as far from w* as later ones, so they are not from the posterior, and what all chains have in common there enters every χ; a sampler.burnIn (now ${sampler.burnIn}) of several times sampler.stepsBetweenDraws would help`)
   }
-  if (rHat !== null && rHat > rHatThreshold) find('chains disagree', `split-R̂ is ${number(rHat)} (over ${rHatThreshold}); ${help.disagreement}`)
-  if (reliability < reliabilityThreshold) find('mostly noise', `the reliability of its column is ${number(reliability)} (below ${reliabilityThreshold}); ${help.noise}`)
+  if (rHat !== null && rHat > rHatThreshold) {
+    find('chains disagree', `split-R̂ is ${number(rHat)} (over ${rHatThreshold}); ${help.disagreement}`)
+  }
+  const low = (value: number): string =>
+    `the reliability of its column is ${number(value)} (below ${reliabilityThreshold})`
+  if (reliability < reliabilityThreshold) find('mostly noise', `${low(reliability)}; ${help.noise}`)
   else if (centredReliability < reliabilityThreshold) {
-    find('mostly noise', `the reliability of its column is ${number(centredReliability)} (below ${reliabilityThreshold}) once columns are standardised and rows centred, as clustering does; ${help.noise}`)
+    const centred = 'once columns are standardised and rows centred, as clustering does'
+    find('mostly noise', `${low(centredReliability)} ${centred}; ${help.noise}`)
   }
   return findings
 }

@@ -58,7 +58,9 @@ interface Settings {
 export const halfRemedy = 'set "precision" to "bfloat16" or "float32", as float16 has no numbers above 65,504'
 
 /** What helps where a chain ended with a number that is not finite. At nβ 0 no step is run. */
-export const finiteRemedy = ({ sampler: { nBeta, stepSize, gamma }, precision }: Omit<Settings, 'components'>): string => {
+export const finiteRemedy = (
+  { sampler: { nBeta, stepSize, gamma }, precision }: Omit<Settings, 'components'>
+): string => {
   const shorter = nBeta === 0 ? '' : `lower sampler.stepSize (now ${stepSize}) or `
   return `${shorter}raise sampler.gamma (now ${gamma})${precision === 'float16' ? `, or ${halfRemedy}` : ''}`
 }

@@ -1,6 +1,9 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import type { Annotation, AnnotationBody, AnnotationsChanged, AnnotationTarget, JournalStep, LabelStatus, RunMarks, UndoState } from '../../preload/contract-annotations'
+import type {
+  Annotation, AnnotationBody, AnnotationsChanged, AnnotationTarget, JournalStep, RunMarks, UndoState
+} from '../../preload/contract-annotations'
 import { SpectroscopeError } from '../../preload/errors'
+import { countStatuses } from '../../preload/labels'
 import { leftoverCluster } from '../../preload/records'
 import { append } from './blocks'
 import { inTransaction, select } from './database'
@@ -44,23 +47,6 @@ export const getAllAnnotations = async (connection: DuckDBConnection, run: strin
   return [...clusterings].map(([clustering, annotations]) => ({ clustering, annotations: annotations.sort(byTarget) }))
 }
 
-/**
- * Status of each cluster that has one: its own, or where it has none, that of a merge that it is in. Groups above,
- * which are numbered from `clusters` on, have none here.
- */
-const statusesOf = (annotations: readonly Annotation[], clusters: number): Map<number, LabelStatus> => {
-  const statuses = new Map<number, LabelStatus>()
-  for (const { target, status } of annotations) {
-    const [, cluster] = placeOf(target)
-    if (target.startsWith('cluster:') && status !== 'unseen' && cluster < clusters) statuses.set(cluster, status)
-  }
-  for (const { target, status, clusters: merged = [] } of annotations) {
-    if (!target.startsWith('merge:') || status === 'unseen') continue
-    for (const cluster of merged) if (cluster < clusters && !statuses.has(cluster)) statuses.set(cluster, status)
-  }
-  return statuses
-}
-
 export const countLabels = async (connection: DuckDBConnection): Promise<LabelCounts[]> => {
   const rows = await select(
     connection,
@@ -75,11 +61,8 @@ export const countLabels = async (connection: DuckDBConnection): Promise<LabelCo
     groups.set(key, group)
     group.annotations.push(annotationOf(row))
   }
-  return [...groups.values()].map(({ run, clustering, clusters, annotations }) => {
-    const counts: Partial<Record<LabelStatus, number>> = {}
-    for (const status of statusesOf(annotations, clusters).values()) counts[status] = (counts[status] ?? 0) + 1
-    return { run, clustering, counts }
-  })
+  return [...groups.values()].map(({ run, clustering, clusters, annotations }) =>
+    ({ run, clustering, counts: countStatuses(annotations, clusters) }))
 }
 
 const stepColumns = `number, words, author, ${iso('made_at')}, run, clustering, undone`

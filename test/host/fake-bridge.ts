@@ -104,7 +104,7 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       runs.mark(changed.run, changed.marks)
       emit('runs-changed', null)
     }
-    return labels.state()
+    return { ...labels.state(), changed: changed !== null && 'changed' in changed ? changed : null }
   }
 
   const files: readonly FolderEntry[] = ['corpus', 'models', 'pythia-14m', 'studies'].map((name): FolderEntry => ({ name, path: `${home}/${name}`, folder: true, bytes: 0, changedAt: '2026-11-02T10:00:00.000Z', model: name === 'pythia-14m' }))

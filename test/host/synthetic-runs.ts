@@ -163,6 +163,7 @@ export class SyntheticRuns {
         id, name: record.name, model: record.configuration.model.split('/').slice(1).join('/') || record.configuration.model, tokens: record.tokens, components: record.components.length, engine: 'onnx', status: record.status, stage: record.stage,
         error: record.error, clusters: latest?.clusters ?? null, clustering: latest?.number ?? null, clusterings: record.clusterings.map(({ number, name, clusters }) => ({ number, name, clusters })),
         labels: latest === undefined ? {} : labels(id, latest.number), createdAt: record.createdAt, finishedAt: record.finishedAt, archived: record.archived, deleted: record.deleted, engineLost: record.provenance.engineLost != null, queued: kinds[this.ids.indexOf(id)]?.queued ?? false,
+        reclustering: false, imported: null,
         keptSums: record.status === 'finished' && record.configuration.sampler.method !== 'psgld'
           ? 32 * record.tokens * record.components.length
           : null

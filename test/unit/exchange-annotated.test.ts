@@ -127,6 +127,16 @@ describe('an annotated cluster set', () => {
     expect(provenance).toMatchObject({ studyHash: 'abc', corpus: contents })
   })
 
+  test('has a name of its own beside the run that it came from, which does not go out with it', async () => {
+    await write('beside.json')
+    const ids = [await imported('beside.json', workspace), await imported('beside.json', workspace)]
+    const names = await Promise.all(ids.map((id) => workspace.getRun(id)))
+    expect(names.map(({ name }) => name)).toEqual(['a run, imported', 'a run, imported 2'])
+    for (const { id } of names) expect((await write('beside-again.json', {}, workspace, id)).run.name).toBe('a run')
+    await workspace.changeRun(names[0].id, { name: 'mine' }, 'Ada')
+    expect((await write('beside-again.json', {}, workspace, names[0].id)).run.name).toBe('mine')
+  })
+
   test('is a run of its own that can be looked at', async () => {
     await write('look.json')
     const id = await imported('look.json')
@@ -134,7 +144,9 @@ describe('an annotated cluster set', () => {
     const { keptSums, ...provenance } = before.provenance
     expect([keptSums, after.provenance.keptSums]).toEqual([4096, undefined])
     expect(after).toMatchObject({
-      name: before.name, status: 'finished', configuration: before.configuration, components: [...before.components], tokens: before.tokens, initialLoss: 2.5,
+      name: expect.stringMatching(/^a run, imported/) as string,
+      status: 'finished', configuration: before.configuration, components: [...before.components],
+      tokens: before.tokens, initialLoss: 2.5,
       provenance: {
         ...provenance,
         imported: {
@@ -168,8 +180,9 @@ describe('an annotated cluster set', () => {
     expect(again.parts).toEqual([{ ...set.parts[0], cluster: 0 }])
   })
 
-  test('of what is labelled has what is labelled in any way', async () => {
-    expect((await write('labelled.json', { clusters: 'labelled' })).clusters.map(({ cluster }) => cluster)).toEqual([0, 1, -1])
+  test('of what is labelled has what counts as labelled everywhere', async () => {
+    const { clusters } = await write('labelled.json', { clusters: 'labelled' })
+    expect(clusters.map(({ cluster }) => cluster)).toEqual([0, 1])
     const bare = await storeRun(workspace)
     await expect(write('none.json', { clusters: 'labelled' }, workspace, bare)).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('label some') })
     await expect(write('none.json', { clusters: [0, 9] }, workspace, bare)).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('no cluster 9; it has 0 to 1') })

@@ -80,15 +80,40 @@ describe('a report', () => {
 
   test('has names, notes, profiles and tokens in their contexts', async () => {
     const html = await report('report.html')
-    expect(html).toContain('<a href="#cluster1">&lt;a href=javascript:x&gt;name&lt;/a&gt;</a>')
+    expect(html).toContain('<a href="#cluster1">one &amp; two</a>')
+    const own = '<span class="soft">Cluster 1, “&lt;a href=javascript:x&gt;name&lt;/a&gt;”</span>'
+    expect(html).toContain(`<h2>one &amp; two ${own}</h2>`)
+    expect(html).toContain('Read as one with <a href="#cluster0">cluster 0</a>')
+    expect(html).toContain('<dt>Labels</dt><dd>2 of 2 clusters labelled</dd>')
     expect(html).toContain('<p class="note">&lt;iframe&gt;\nline two</p>')
     expect(html).toContain('blind test: 2 of 3')
-    expect(html).toContain('one &amp; two: clusters <a href="#cluster0">0</a>, <a href="#cluster1">1</a> read as one')
+    const links = '<a href="#cluster0">0</a>, <a href="#cluster1">1</a>'
+    expect(html).toContain(`one &amp; two: merge of clusters ${links}, read as one`)
     expect(html.match(/<section id="cluster/g)).toHaveLength(3)
     expect(html.match(/<svg /g)).toHaveLength(3)
     expect(html.match(/<mark>/g)).toHaveLength(20)
     expect(html).toContain('<mark><i>⏎</i></mark>')
     expect(html.indexOf('id="cluster0"')).toBeLessThan(html.indexOf('id="cluster-1"'))
+  })
+
+  test('has words for a merge and a part without a name', async () => {
+    const said = {
+      note: '', tags: [], confidence: null, blindTest: null, author: 'Ada', changedAt: '2026-11-20T10:00:00.000Z'
+    }
+    const [tokens] = [(await workspace.getClusterMembers(run, 0, { clustering: 1 })).slice(0, 1)]
+    await workspace.applyAnnotations({
+      run, clustering: 1, words: 'split', author: 'Ada', edits: [
+        { target: 'merge:1', after: { ...said, name: '', status: 'unseen', clusters: [0, 1] } },
+        { target: 'part:1', after: { ...said, name: '', status: 'unseen', cluster: 0, tokens: Array.from(tokens) } }
+      ]
+    })
+    const html = await report('unnamed.html')
+    await workspace.undo()
+    const links = '<a href="#cluster0">0</a>, <a href="#cluster1">1</a>'
+    expect(html).toContain(`<h3>Merge of clusters ${links}, read as one</h3>`)
+    expect(html).toContain('<h3>Part of cluster <a href="#cluster0">0</a>, 1 token</h3>')
+    expect(html).not.toMatch(/(merge|part):\d/)
+    expect(html).toContain('<dt>Labels</dt><dd>1 of 2 clusters labelled</dd>')
   })
 
   test('of some clusters has those', async () => {

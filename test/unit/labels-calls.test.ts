@@ -234,6 +234,17 @@ describe('a window\'s calls about labels of a tree', () => {
     )
   })
 
+  test('go to another clustering without skips, and without parts about which nothing is said', async () => {
+    await apply([
+      { do: 'set', targets: ['cluster:0'], label: { name: 'zero' } },
+      { do: 'set', targets: ['cluster:1'], label: { status: 'skipped' } },
+      { do: 'split', cluster: 2, tokens: [(await workspace.getClusterMembers(run, 2, where()))[0]], label: {} }
+    ])
+    const { number } = await workspace.transaction(run, (writer) => writer.saveClustering(treeOf(40)))
+    const { proposals } = await call('labels.carry', { from: where(), to: { run, clustering: number } })
+    expect(proposals.map(({ target, name }) => [target, name])).toEqual([['cluster:0', 'zero']])
+  })
+
   test('export and import them at every level, and say what has no group', async () => {
     await apply([
       { do: 'set', targets: ['cluster:5'], label: { name: 'five' } },
@@ -243,7 +254,7 @@ describe('a window\'s calls about labels of a tree', () => {
     const { path } = await call(
       'exports.write', { ...where(), format: 'annotated', clusters: [0, 5], path: out('tree.json') }
     )
-    expect(await call('imports.inspect', { path })).toMatchObject({ version: 2, tokens: 13, clusters: 3, labelled: 2 })
+    expect(await call('imports.inspect', { path })).toMatchObject({ version: 2, tokens: 13, clusters: 3, labelled: 1 })
     const { number } = await workspace.transaction(run, (writer) => writer.saveClustering(clusteringOf(40)))
     expect(await call('imports.annotated', { path, into: { run, clustering: number } })).toMatchObject({
       labels: 1, left: ['The label “five” of cluster 5 found no cluster here that shares half of its tokens.']

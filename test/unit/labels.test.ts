@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import type { Annotation, AnnotationBody, AnnotationChange, AnnotationTarget } from '../../preload/contract-annotations'
 import type { PatternCount } from '../../preload/contract-explore'
 import type { GroupKind, TokenCount } from '../../preload/records'
-import { editsOf, labelledClusters } from '../../main/labels/annotations'
+import { countStatuses, labelledGroups, quoted, saidOf } from '../../preload/labels'
+import { editsOf, isLabel } from '../../main/labels/annotations'
 import type { AnnotationEdit } from '../../main/labels/annotations'
 import { drawBlindTest } from '../../main/labels/blind-test'
 import type { Candidate } from '../../main/labels/blind-test'
@@ -88,9 +89,32 @@ describe('changes of annotations', () => {
   })
 
   it('say which clusters are labelled', () => {
-    expect(labelledClusters([
-      said('cluster:3'), said('cluster:4', { status: 'skipped' }), said('cluster:5', { status: 'unsure' }), said('merge:1', { clusters: [7, 8] }), said('part:1', { cluster: -1, tokens: [0] })
-    ])).toEqual(new Set([3, 5, 7, 8, -1]))
+    const annotations = [
+      said('cluster:3'), said('cluster:4', { status: 'skipped' }), said('cluster:5', { status: 'unsure' }),
+      said('cluster:8', { status: 'skipped', name: 'own' }), said('cluster:20'), said('cluster:-1'),
+      said('merge:1', { clusters: [7, 8] }), said('merge:2', { clusters: [3, 9], status: 'unseen', name: '' }),
+      said('part:1', { cluster: 6, tokens: [0] })
+    ]
+    expect(labelledGroups(annotations)).toEqual(new Set([3, 7, 8, 20, -1]))
+    expect(countStatuses(annotations, 10)).toEqual({ labelled: 3, skipped: 1, unsure: 1 })
+    expect(saidOf(annotations).get(8)).toEqual({ name: 'merge:1', status: 'labelled' })
+    expect(saidOf(annotations).get(3)).toEqual({ name: 'cluster:3', status: 'labelled' })
+  })
+
+  it('tell a label from a skip, and from a merge or a part about which nothing is said', () => {
+    const nothing = { status: 'unseen', name: '' } as const
+    const labels = [
+      said('cluster:1'), said('cluster:2', { status: 'unsure', name: '' }), said('part:1', { status: 'unseen' })
+    ]
+    const others = [
+      said('cluster:3', { status: 'skipped' }), said('part:2', { ...nothing, cluster: 1, tokens: [0] }),
+      said('merge:1', { ...nothing, clusters: [1, 2] })
+    ]
+    expect([...labels, ...others].filter(isLabel)).toEqual(labels)
+  })
+
+  it('are named in one pair of quotation marks', () => {
+    expect([quoted('brackets'), quoted('“)”, “}”')]).toEqual(['“brackets”', '“)”, “}”'])
   })
 })
 

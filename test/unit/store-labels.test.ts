@@ -69,7 +69,7 @@ describe('annotations', () => {
       { target: 'cluster:0', ...body('brackets', { tags: ['code'], confidence: 'high', note: 'so “it” seems\n' }) }
     ])
     expect(await workspace.getAllAnnotations(run)).toEqual([{ clustering: 1, annotations: await workspace.getAnnotations(run, 1) }])
-    expect(await workspace.countLabels()).toEqual([{ run, clustering: 1, counts: { labelled: 1, unsure: 1 } }])
+    expect(await workspace.countLabels()).toEqual([{ run, clustering: 1, counts: { labelled: 1 } }])
   })
 
   test('of what is not there are refused', async () => {
@@ -85,7 +85,7 @@ describe('annotations', () => {
 
   test('of a merge count for its clusters', async () => {
     await apply({ 'merge:1': body('both', { clusters: [0, 1] }), 'cluster:1': body('', { status: 'skipped' }) })
-    expect(await workspace.countLabels()).toEqual([{ run, clustering: 1, counts: { labelled: 1, skipped: 1 } }])
+    expect(await workspace.countLabels()).toEqual([{ run, clustering: 1, counts: { labelled: 2 } }])
   })
 
   test('get numbers for merges and parts that no step has used', async () => {

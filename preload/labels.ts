@@ -1,0 +1,51 @@
+import type { Annotation, LabelStatus } from './contract-annotations'
+import type { ClusterNumber } from './records'
+
+/** What people say of a group. */
+export interface Said {
+  /** "" where nobody named it. */
+  readonly name: string
+  readonly status: LabelStatus
+}
+
+/** What people say of groups: of the merge that one is read in, or of itself where the merge says nothing. */
+export const saidOf = (annotations: Iterable<Annotation>): Map<ClusterNumber, Said> => {
+  const said = new Map<ClusterNumber, Said>()
+  const merges: Annotation[] = []
+  for (const annotation of annotations) {
+    const { target, name, status, clusters } = annotation
+    if (clusters !== undefined) merges.push(annotation)
+    else if (target.startsWith('cluster:')) said.set(Number(target.slice('cluster:'.length)), { name, status })
+  }
+  for (const { name, status, clusters = [] } of merges) {
+    for (const cluster of clusters) {
+      const own = said.get(cluster)
+      said.set(cluster, {
+        name: name === '' ? (own?.name ?? '') : name,
+        status: status === 'unseen' ? (own?.status ?? 'unseen') : status
+      })
+    }
+  }
+  return said
+}
+
+/**
+ * Groups that count as labelled, wherever labels are counted or chosen by: those of which people say so, themselves or
+ * as one of a merge. Neither those that are unsure or skipped, nor those of which only a part has a label.
+ */
+export const labelledGroups = (annotations: Iterable<Annotation>): Set<ClusterNumber> =>
+  new Set([...saidOf(annotations)].flatMap(([group, { status }]) => (status === 'labelled' ? [group] : [])))
+
+/** How many of a clustering's clusters, which are numbered from 0, have each status; unseen ones are the rest. */
+export const countStatuses = (
+  annotations: Iterable<Annotation>, clusters: number
+): Partial<Record<LabelStatus, number>> => {
+  const counts: Partial<Record<LabelStatus, number>> = {}
+  for (const [group, { status }] of saidOf(annotations)) {
+    if (group >= 0 && group < clusters && status !== 'unseen') counts[status] = (counts[status] ?? 0) + 1
+  }
+  return counts
+}
+
+/** A name in quotation marks, without a second pair around one that is quoted already. */
+export const quoted = (name: string): string => (/^“.*”$/s.test(name) ? name : `“${name}”`)
