@@ -1,3 +1,4 @@
+import type { JournalStep } from '../../preload/contract'
 import type { Workbench } from './app.svelte'
 import type { Command } from './commands.svelte'
 
@@ -11,6 +12,22 @@ export const appCommands = (workbench: Workbench): readonly Command[] => {
     const found = workbench.runs?.findLast(({ clustering, archived, deleted }) => clustering !== null && !archived && !deleted)
     return found === undefined || found.clustering === null ? undefined : { id: found.id, clustering: found.clustering }
   }
+  /** Where a step was made, if that is not in view. */
+  const elsewhere = ({ run, clustering }: JournalStep): string => {
+    const shown = workbench.explored
+    if (clustering === null || (shown?.run === run && shown.clustering === clustering)) return ''
+    return ` (in “${workbench.runs?.find(({ id }) => id === run)?.name ?? run}”, clustering ${clustering})`
+  }
+  /** Goes a step back or on, to what it changed; what it did in words, null where there was none. */
+  const turn = async (how: 'undo' | 'redo'): Promise<string | null> => {
+    await workbench.labelsSaved()
+    const step = workbench.undo[how]
+    const before = new Map(workbench.explored?.annotations)
+    const { changed, ...undo } = await client.call(`labels.${how}`, {})
+    workbench.undo = undo
+    if (changed !== null) workbench.explored?.openChanged(changed, before)
+    return step === null ? null : `${step.words}${elsewhere(step)}`
+  }
   return [
     { id: 'go.runs', group: 'Go', label: 'Runs', keys: ['alt+1'], whileTyping: true, run: () => workbench.go({ view: 'runs' }) },
     { id: 'go.explore', group: 'Go', label: 'Explore the latest clustering', keys: ['alt+2'], whileTyping: true, when: () => explorable() !== undefined, run: () => workbench.explore() },
@@ -20,21 +37,19 @@ export const appCommands = (workbench: Workbench): readonly Command[] => {
     { id: 'palette.open', group: 'Window', label: 'Command palette', keys: ['mod+k', 'mod+shift+p'], whileTyping: true, hidden: true, run: () => void (workbench.overlay = 'palette') },
     { id: 'keys.show', group: 'Window', label: 'Show the keys in force', keys: ['h', '?'], run: () => void (workbench.overlay = workbench.overlay === 'keys' ? null : 'keys') },
     {
-      id: 'edit.undo', group: 'Edit', label: 'Undo', keys: ['mod+z'], when: () => workbench.undo.undo !== null,
+      id: 'edit.undo', group: 'Edit', label: 'Undo', keys: ['mod+z'],
+      when: () => workbench.undo.undo !== null || workbench.labelsPending() > 0,
       run: async () => {
-        await workbench.labelsSaved()
-        const step = workbench.undo.undo
-        workbench.undo = await client.call('labels.undo', {})
-        if (step !== null) workbench.tell('done', `Undone: ${step.words}`, { label: 'Redo', run: () => void workbench.commands.run('edit.redo') })
+        const words = await turn('undo')
+        const redo = { label: 'Redo', run: () => void workbench.commands.run('edit.redo') }
+        if (words !== null) workbench.tell('done', `Undone: ${words}`, redo)
       }
     },
     {
       id: 'edit.redo', group: 'Edit', label: 'Redo', keys: ['mod+shift+z', 'mod+y'], when: () => workbench.undo.redo !== null,
       run: async () => {
-        await workbench.labelsSaved()
-        const step = workbench.undo.redo
-        workbench.undo = await client.call('labels.redo', {})
-        if (step !== null) workbench.tell('done', `Done again: ${step.words}`)
+        const words = await turn('redo')
+        if (words !== null) workbench.tell('done', `Done again: ${words}`)
       }
     },
     { id: 'exports.open', group: 'File', label: 'Export …', keys: ['mod+e'], whileTyping: true, when: () => workbench.route.view === 'explore', run: () => void (workbench.dialog = { kind: 'export' }) },

@@ -1,9 +1,10 @@
 import { getContext, setContext } from 'svelte'
 import { messageOf } from '../../preload/contract'
-import type { AppState, Job, Notices, RunEntry, Settings, UndoState } from '../../preload/contract'
+import type { AppState, Notices, RunEntry, Settings, UndoState } from '../../preload/contract'
 import type { Client } from '../client'
 import type { Explore } from '../explore/explore.svelte'
 import { HealthCache } from '../runs/health.svelte'
+import { endWords } from '../runs/listing'
 import { Commands } from './commands.svelte'
 
 export type Route =
@@ -32,7 +33,6 @@ export class Workbench {
   readonly health: HealthCache
   state: AppState | null = $state.raw(null)
   runs: readonly RunEntry[] | null = $state.raw(null)
-  jobs: readonly Job[] = $state.raw([])
   undo: UndoState = $state.raw({ undo: null, redo: null })
   route: Route = $state.raw({ view: 'runs' })
   connection: 'open' | 'lost' = $state('open')
@@ -71,7 +71,9 @@ export class Workbench {
       client.on('command', ({ command }) => void this.commands.run(command)),
       client.on('closing', ({ runs }) => (this.dialog = { kind: 'closing', runs })),
       client.on('opened', ({ paths }) => paths.slice(0, 1).forEach((path) => void this.openPath(path))),
-      client.on('job', (job) => this.#follow(job)),
+      client.on('job', ({ state, title, error }) => {
+        if (state === 'failed') this.tell('error', error ?? `${title} failed.`)
+      }),
       client.on('workspace', ({ folder, reopened }) => {
         this.health.clear()
         if (reopened) this.tell('note', `The store of ${folder} ended and was opened again; everything that was saved is there.`)
@@ -98,7 +100,6 @@ export class Workbench {
       this.#settle(this.state.settings)
       const { workspace, problem } = this.state
       if (workspace !== null && problem !== null) this.tell('note', problem)
-      this.jobs = await this.client.call('jobs.list', {})
       await this.loadRuns()
     } catch (error) {
       this.fail(error)
@@ -122,12 +123,14 @@ export class Workbench {
     this.tell('error', `Run “${this.runs?.find(({ id }) => id === run)?.name ?? run}” stopped: ${message}`, { label: 'Show', run: () => this.go({ view: 'run', run, tab: 'progress' }) })
   }
 
-  /** Says which of the runs that were at work have come to an end. */
+  /** Says which of the runs and clusterings that were at work have come to an end. */
   #tellEnded(before: readonly RunEntry[]): void {
-    for (const { id, name, status, clustering } of this.runs ?? []) {
-      if (before.find((run) => run.id === id)?.status !== 'running') continue
-      if (status === 'finished' && clustering !== null) this.tell('done', `Run “${name}” is finished.`, { label: 'Explore', run: () => this.go({ view: 'explore', run: id, clustering }) })
-      else if (status === 'finished') this.tell('done', `Run “${name}” is finished.`)
+    for (const run of this.runs ?? []) {
+      const words = endWords(before.find(({ id }) => id === run.id), run)
+      if (words === null) continue
+      const { id, clustering } = run
+      if (clustering === null) this.tell('done', words)
+      else this.tell('done', words, { label: 'Explore', run: () => this.go({ view: 'explore', run: id, clustering }) })
     }
   }
 
@@ -141,12 +144,6 @@ export class Workbench {
   #showTheme(): void {
     const theme = this.settings?.theme ?? 'system'
     document.documentElement.dataset['theme'] = theme === 'system' ? (this.#systemIsDark.matches ? 'dark' : 'light') : theme
-  }
-
-  #follow(job: Job): void {
-    const others = this.jobs.filter(({ id }) => id !== job.id)
-    this.jobs = job.state === 'working' ? [...others, job] : others
-    if (job.state === 'failed') this.tell('error', job.error ?? `${job.title} failed.`)
   }
 
   readonly go = (route: Route): void => {

@@ -90,6 +90,14 @@ const clusterCommands = (
   return [
     { id: 'clusters.next', group, label: 'Next cluster', keys: ['arrowdown', 'j'], when: there, run: () => move(1, false) },
     { id: 'clusters.previous', group, label: 'Previous cluster', keys: ['arrowup', 'k'], when: there, run: () => move(-1, false) },
+    {
+      id: 'clusters.first', group, label: 'First cluster', keys: ['home'],
+      hidden: true, when: there, run: () => move(-Infinity, false)
+    },
+    {
+      id: 'clusters.last', group, label: 'Last cluster', keys: ['end'],
+      hidden: true, when: there, run: () => move(Infinity, false)
+    },
     { id: 'clusters.next-unseen', group, label: 'Next unseen cluster', keys: ['mod+arrowdown'], when: there, run: () => labelling.toUnseen(1) },
     { id: 'clusters.previous-unseen', group, label: 'Previous unseen cluster', keys: ['mod+arrowup'], when: there, run: () => labelling.toUnseen(-1) },
     { id: 'clusters.similar', group, label: 'Next similar cluster beside', keys: ['space'], when: () => explore.current !== null, run: showSimilar },
@@ -99,6 +107,14 @@ const clusterCommands = (
     },
     { id: 'clusters.extend-down', group, label: 'Select the next cluster too', keys: ['shift+arrowdown'], when: there, run: () => move(1, true) },
     { id: 'clusters.extend-up', group, label: 'Select the previous cluster too', keys: ['shift+arrowup'], when: there, run: () => move(-1, true) },
+    {
+      id: 'clusters.extend-first', group, label: 'Select up to the first cluster', keys: ['shift+home'],
+      hidden: true, when: there, run: () => move(-Infinity, true)
+    },
+    {
+      id: 'clusters.extend-last', group, label: 'Select up to the last cluster', keys: ['shift+end'],
+      hidden: true, when: there, run: () => move(Infinity, true)
+    },
     { id: 'clusters.select-all', group, label: 'Select all clusters in the list', keys: ['mod+a'], when: there, run: () => explore.select(list.entries.filter(({ kind }) => kind === 'cluster').map(({ cluster }) => cluster)) },
     {
       id: 'clusters.unselect', group, label: 'Select one cluster only', keys: ['escape'], when: () => explore.selected.size > 0 || explore.similar !== null,

@@ -1,3 +1,4 @@
+import { quoted } from '../../preload/contract'
 import type {
   Annotation,
   AnnotationChange,
@@ -62,10 +63,11 @@ export const commonLabel = (annotations: readonly (Annotation | undefined)[]): C
 
 const shortened = (text: string, most = 60): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text)
 
-const quoted = (name: string): string => (/^“.*”$/s.test(name) ? shortened(name) : `“${shortened(name)}”`)
-
 /** What a number stands for: "cluster", "region". */
 type LevelWord = (cluster: ClusterNumber) => string
+
+/** A name in quotation marks, cut where it is long. */
+const named = (name: string): string => (quoted(name) === name ? shortened(name) : quoted(shortened(name)))
 
 const targetWords = (targets: readonly AnnotationTarget[], levelWord: LevelWord): string => {
   const levels = targets
@@ -90,7 +92,7 @@ export const changeWords = (
   levelWord: LevelWord = () => 'cluster'
 ): string => {
   const what = targetWords(targets, levelWord)
-  if (name !== undefined) return name === '' ? `take the name of ${what} away` : `label ${what} ${quoted(name)}`
+  if (name !== undefined) return name === '' ? `take the name of ${what} away` : `label ${what} ${named(name)}`
   if (tags !== undefined)
     return tags.length === 0 ? `take the tags of ${what} away` : `tag ${what} ${shortened(tags.join(', '))}`
   if (note !== undefined) return `note on ${what}`

@@ -1,8 +1,9 @@
 import { getContext, setContext } from 'svelte'
 import { SvelteMap, SvelteSet } from 'svelte/reactivity'
-import { groupName, messageOf } from '../../preload/contract'
+import { groupName, messageOf, saidOf } from '../../preload/contract'
 import type {
-  Annotation, AnnotationChange, AnnotationsChanged, AnnotationTarget, ClusterEntry, ClusterNumber, ClusteringOverview, Job, LabelStatus, TokenInContext
+  Annotation, AnnotationChange, AnnotationsChanged, AnnotationTarget, ClusterEntry, ClusterNumber,
+  ClusteringOverview, Job, LabelStatus, Said, TokenInContext
 } from '../../preload/contract'
 import type { Workbench } from '../app/app.svelte'
 import { trustOf } from '../runs/trust'
@@ -64,21 +65,13 @@ export class Explore {
   )
 
   /** What people have said of clusters, of each one or of the merge that it is read in; only those of which something is said. */
-  readonly #said: ReadonlyMap<ClusterNumber, { readonly name: string; readonly status: LabelStatus }> = $derived.by(
-    () => {
-      const said = new Map<ClusterNumber, { readonly name: string; readonly status: LabelStatus }>()
-      for (const { target, name, status } of this.annotations.values())
-        if (target.startsWith('cluster:')) said.set(Number(target.slice('cluster:'.length)), { name, status })
-      for (const [cluster, { name, status }] of this.merges) {
-        const own = said.get(cluster)
-        said.set(cluster, {
-          name: name === '' ? (own?.name ?? '') : name,
-          status: status === 'unseen' ? (own?.status ?? 'unseen') : status
-        })
-      }
-      return said
-    }
-  )
+  readonly #said: ReadonlyMap<ClusterNumber, Said> = $derived.by(() => saidOf(this.annotations.values()))
+  /** How many of the groups count as labelled: clusters, and others. */
+  readonly labelledCount: { readonly clusters: number; readonly others: number } = $derived.by(() => {
+    const labelled = [...this.#said].filter(([group, { status }]) => status === 'labelled' && this.entries.has(group))
+    const clusters = labelled.filter(([group]) => this.entries.get(group)?.kind === 'cluster').length
+    return { clusters, others: labelled.length - clusters }
+  })
 
   readonly #health = $derived.by(() => this.workbench.health.get(this.run))
   /** How far each component's column can be trusted; null where that is not known. */
@@ -200,6 +193,25 @@ export class Explore {
     this.current = cluster
     this.similar = null
     this.selected.clear()
+  }
+
+  /** Opens what a step of undo changed, if it is of this clustering; `before` is what was said until then. */
+  openChanged(
+    { run, clustering, changed }: AnnotationsChanged, before: ReadonlyMap<AnnotationTarget, Annotation>
+  ): void {
+    if (run !== this.run || clustering !== this.clustering) return
+    const clusters = new Set(
+      changed.flatMap(({ target, annotation }) => {
+        const { clusters: merged, cluster } = annotation ?? before.get(target) ?? {}
+        const own = target.startsWith('cluster:') ? Number(target.slice('cluster:'.length)) : undefined
+        const number = own ?? merged?.[0] ?? cluster
+        return number !== undefined && this.entries.has(number) ? [number] : []
+      })
+    )
+    const [first] = clusters
+    if (first === undefined || (this.current !== null && clusters.has(this.current))) return
+    this.open(first)
+    if (clusters.size > 1) this.select(clusters)
   }
 
   /** Adds a cluster to those that are selected together, or takes it away. */

@@ -347,6 +347,10 @@ export class Stage {
     window.clearTimeout(this.#rest)
     window.clearTimeout(this.#drawing)
     this.#resized.disconnect()
+    // The camera outlives Sigma: it would go on with a motion, and have what is gone drawn.
+    const camera = this.#sigma.getCamera()
+    camera.removeAllListeners()
+    camera.disable()
     this.#sigma.kill()
   }
 }

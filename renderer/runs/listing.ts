@@ -25,15 +25,33 @@ export const readListing = (value: unknown): Listing | undefined => {
 /** Share of the latest clustering's clusters that are labelled; null where there is no clustering, or it has no cluster. */
 export const labelledShare = ({ clusters, labels }: RunEntry): number | null => (clusters === null || clusters === 0 ? null : (labels.labelled ?? 0) / clusters)
 
-export const isAtWork = ({ status, queued }: RunEntry): boolean => status === 'running' || queued
+/** Whether a run is sampled or clustered, or waits for that. */
+export const isAtWork = ({ status, queued, reclustering }: RunEntry): boolean =>
+  status === 'running' || queued || reclustering
+
+/** What is said of a run, or one more clustering of it, that is done since it was as `before`; null where none is. */
+export const endWords = (before: RunEntry | undefined, now: RunEntry): string | null => {
+  if (before === undefined || now.status !== 'finished') return null
+  if (before.status === 'running') return `Run “${now.name}” is finished.`
+  const isNew = now.clusterings.length > before.clusterings.length
+  return before.reclustering && isNew ? `Clustering ${now.clustering} of “${now.name}” is finished.` : null
+}
 
 /** A run's status in a word. */
-export const statusWord = (run: RunEntry): string => (run.queued ? 'queued' : run.status === 'pending' ? 'not started' : run.engineLost ? 'device lost' : run.status === 'interrupted' ? 'paused' : run.status)
+export const statusWord = (run: RunEntry): string => {
+  if (run.queued) return 'queued'
+  if (run.reclustering) return 'clustering'
+  if (run.status === 'pending') return 'not started'
+  if (run.engineLost) return 'device lost'
+  return run.status === 'interrupted' ? 'paused' : run.status
+}
 
 const stateOf = (run: RunEntry): ShownState => (isAtWork(run) ? 'at work' : run.status === 'finished' ? 'finished' : 'stopped')
 
 const texts = new Intl.Collator('en', { numeric: true, sensitivity: 'base' })
-const statusOrder: Readonly<Record<string, number>> = { running: 0, queued: 1, paused: 2, 'device lost': 3, failed: 4, 'not started': 5, finished: 6 }
+const statusOrder: Readonly<Record<string, number>> = {
+  running: 0, clustering: 0, queued: 1, paused: 2, 'device lost': 3, failed: 4, 'not started': 5, finished: 6
+}
 
 type Key = (run: RunEntry) => string | number | null
 const keys: Readonly<Record<Column, Key>> = {

@@ -44,7 +44,7 @@ export const rough = (seconds: number | null | undefined): string => {
 }
 
 /** "just now", "5 min ago", "3 h ago", "2 days ago", then the date. */
-export const age = (time: string, now = Date.now()): string => {
+export const age = (time: string, now: number): string => {
   const seconds = (now - Date.parse(time)) / 1000
   if (seconds < 60) return 'just now'
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`

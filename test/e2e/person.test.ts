@@ -162,6 +162,8 @@ const clusterAgain = async (page: Page): Promise<void> => {
   await again.getByLabel('neighbours', { exact: true }).fill('10')
   await again.getByRole('textbox', { name: 'Name' }).fill('ten neighbours')
   await button(again, 'Cluster again').click()
+  // The window goes to the progress once the clustering has begun.
+  await page.getByRole('tab', { name: 'Progress', selected: true }).waitFor({ timeout: slow })
   await page.getByText(/^Cluster is done after/).first().waitFor({ timeout: slow })
 }
 

@@ -217,6 +217,8 @@ describeInBrowser('every view', () => {
         await again.getByLabel('method', { exact: true }).selectOption('acl')
         for (const [key, value] of [['neighbours', '10'], ['minSize', '10'], ['alpha', '0.05'], ['epsilon', '1e-5'], ['maxRejections', '20']]) await again.getByLabel(key, { exact: true }).fill(value)
         await again.getByRole('button', { name: 'Cluster again' }).click()
+        // The window goes to the progress once the clustering has begun.
+        await page.getByRole('tab', { name: 'Progress', selected: true }).waitFor({ timeout: slow })
         await page.getByText(/^Cluster is done after/).first().waitFor({ timeout: slow })
       }
       await go('Compare')

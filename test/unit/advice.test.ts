@@ -23,7 +23,8 @@ const traces: readonly ChainTrace[] = [0, 1].map((chain) => ({
 
 /** Everything that can be found about a component's chains, at once. */
 const unwell: ComponentDiagnostics = {
-  component: 'mlp:1', splitRHat: 1.4, learningCoefficient: NaN, meanDistance: [1, 1], finalDistance: [1, 1], meanLoss: 3.9,
+  component: 'mlp:1', splitRHat: 1.4, learningCoefficient: NaN, meanDistance: [1, 1], finalDistance: [1, 1],
+  meanLoss: 3.9,
   reliability: 0.2, centredReliability: 0.1, lossTrace: { first: 4, last: 4, min: 4, max: 4 }, blocks: null,
   failedChains: [{ chain: 2, draw: 1, step: 0, message: 'loss is NaN' }]
 }
@@ -73,8 +74,9 @@ describe('λ̂', () => {
     expect(diagnose(traces, [], 4, 3).learningCoefficient).toBeGreaterThan(0)
   })
 
-  it.each([['psgld'], ['first-order']] as const)('is a dash in the terminal at nβ 0, which says why, by %s', (method) => {
-    const text = (nBeta: number): string => healthText(healthAt(method, nBeta), { width: 200, bold: (words) => words })
+  it.each([['psgld'], ['first-order']] as const)('is a dash in the terminal at nβ 0, which says why: %s', (method) => {
+    const page = { width: 200, bold: (words: string) => words }
+    const text = (nBeta: number): string => healthText(healthAt(method, nBeta), page)
     expect(text(3)).toMatch(/λ̂: learning coefficient/)
     expect(text(3)).toContain('7.25')
     expect(text(0)).toMatch(/λ̂: none at nβ 0/)

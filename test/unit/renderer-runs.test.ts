@@ -21,7 +21,9 @@ import { draftFromText, problemsAt, valueAt, withoutDefaults, withValue } from '
 import { estimateWarnings } from '../../renderer/runs/estimate'
 import { clusteringFields, fallbackAt, fallbackOf, fieldAt, sections, typedValue } from '../../renderer/runs/fields'
 import { cellWords, fullColour, orderedRows } from '../../renderer/runs/heat-map'
-import { copyName, filtered, labelledShare, readListing, sorted, usualListing } from '../../renderer/runs/listing'
+import {
+  copyName, endWords, filtered, isAtWork, labelledShare, readListing, sorted, statusWord, usualListing
+} from '../../renderer/runs/listing'
 import { withPreset, wordsForMethod } from '../../renderer/runs/methods'
 import {
   logTicks,
@@ -37,7 +39,10 @@ import { folderOf, isAbsolute, joined, lastPart, matching, shownPath } from '../
 
 const run = (changes: Partial<RunEntry>): RunEntry => ({
   id: 'a', name: 'demo', model: 'tiny', tokens: 100, components: 4, engine: 'cpu', status: 'finished', stage: null, error: null, clusters: 10, clustering: 1,
-  clusterings: [], labels: {}, createdAt: '2026-01-01T00:00:00.000Z', finishedAt: null, archived: false, deleted: false, queued: false, engineLost: false, keptSums: null, ...changes
+  clusterings: [], labels: {}, createdAt: '2026-01-01T00:00:00.000Z', finishedAt: null,
+  archived: false, deleted: false, queued: false, reclustering: false,
+  engineLost: false, keptSums: null, imported: null,
+  ...changes
 })
 
 describe('the list of runs', () => {
@@ -63,6 +68,18 @@ describe('the list of runs', () => {
     expect(filtered([run({ id: 'lost', status: 'interrupted', engineLost: true }), ...runs], 'device lost', usualListing).map(({ id }) => id)).toEqual(['lost'])
     expect(ids('', { state: 'at work' })).toEqual(['waiting'])
     expect(ids('', { state: 'stopped' })).toEqual(['stopped'])
+  })
+
+  it('says when a run, or one more clustering of it, is done, and not where that was stopped', () => {
+    const [one, two] = [1, 2].map((number) => ({ number, name: '', clusters: 3 }))
+    const again = run({ reclustering: true, clusterings: [one] })
+    expect([isAtWork(again), statusWord(again), isAtWork(run({}))]).toEqual([true, 'clustering', false])
+    const done = run({ reclustering: true, clusterings: [one, two], clustering: 2 })
+    expect(endWords(again, done)).toBe('Clustering 2 of “demo” is finished.')
+    expect(endWords(again, run({ clusterings: [one] }))).toBeNull()
+    expect(endWords(run({ clusterings: [one] }), run({ clusterings: [one] }))).toBeNull()
+    expect(endWords(run({ status: 'running' }), run({}))).toBe('Run “demo” is finished.')
+    expect(endWords(run({ status: 'running' }), run({ status: 'failed' }))).toBeNull()
   })
 
   it('knows the share labelled, names of copies, and what it kept', () => {
