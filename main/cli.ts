@@ -1,8 +1,10 @@
 #!/usr/bin/env node
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import { z } from 'zod'
-import { clusteringMethods, clusteringSchema, configurationSchema, finestResolution } from '../preload/configuration'
+import { clusteringMethods, clusteringSchema, configurationSchema } from '../preload/configuration'
 import { errorKinds, SpectroscopeError } from '../preload/errors'
+import { limits } from '../preload/limits'
+import { briefly } from '../preload/quoting'
 import { groupKinds } from '../preload/records'
 import type { GroupKind } from '../preload/records'
 import { clusterAgain, listClusters, showCluster } from './api/clusters'
@@ -10,6 +12,7 @@ import type { ClusteringChanges } from './api/clusters'
 import { fetchFromHub } from './api/models'
 import { continueRun, deleteRun, diagnoseRun, listRuns, previewFile, resume, showRun, startFromFile } from './api/runs'
 import { resourcePath } from './base/entries'
+import { clusteringNumber, nameIn, numberIn, numberOrAuto, pathIn, wholeIn } from './cli/arguments'
 import { addEngineCommands } from './cli/engine-commands'
 import { addLabelCommands } from './cli/labels-commands'
 import { printAnswer, printError, tolerateClosedPipes } from './cli/output'
@@ -31,15 +34,6 @@ interface Common {
 
 const defaultWorkspace = 'spectroscope-workspace'
 
-const numberIn = (least: number, most = Infinity, whole = false) => (text: string): number => {
-  const value = Number(text)
-  if (text.trim() === '' || !Number.isFinite(value) || (whole && !Number.isSafeInteger(value)) || value < least || value > most) {
-    throw new InvalidArgumentError(`It must be a ${whole ? 'whole number' : 'number'} ${most === Infinity ? `of at least ${least}` : `from ${least} to ${most}`}.`)
-  }
-  return value
-}
-const wholeFrom = (least: number) => numberIn(least, Infinity, true)
-
 /** Exit codes by their meaning, for the help's end. */
 const exitCodes = `Exit codes: 0 done, 1 internal error, ${Object.entries(errorKinds).map(([kind, code]) => `${code} ${kind}`).join(', ')}.`
 
@@ -57,7 +51,8 @@ const command = (usage: string, description: string, ...lines: readonly string[]
   program
     .command(usage)
     .description(description)
-    .addOption(new Option('-w, --workspace <folder>', 'folder that keeps the runs').env('SPECTROSCOPE_WORKSPACE').default(defaultWorkspace))
+    .addOption(new Option('-w, --workspace <folder>', 'folder that keeps the runs').env('SPECTROSCOPE_WORKSPACE')
+      .default(defaultWorkspace).argParser(pathIn))
     .option('--json', 'print one JSON object on standard output')
     .addHelpText('after', examples(...lines))
 
@@ -69,14 +64,18 @@ const definedOf = <T extends object>(value: T): { [K in keyof T]?: Exclude<T[K],
 
 const answer = async (options: Common, work: () => Promise<Answer>): Promise<void> => printAnswer(await work(), options.json === true)
 
-const checkpointOption = (): Option => new Option('--checkpoint-every <seconds>', 'seconds between two checkpoints').env('SPECTROSCOPE_CHECKPOINT_SECONDS').default(30).argParser(numberIn(0))
+const secondsOfDay = 86_400
+
+const checkpointOption = (): Option =>
+  new Option('--checkpoint-every <seconds>', 'seconds between two checkpoints')
+    .env('SPECTROSCOPE_CHECKPOINT_SECONDS').default(30).argParser(numberIn(0, secondsOfDay))
 
 interface Working extends Common {
   readonly checkpointEvery: number
 }
 
 command('run <config>', 'Start a run: model, rows, sampling, susceptibilities, neighbours, clusters.', 'run study.json --workspace work --name first', 'run study.json --json > summary.json')
-  .option('-n, --name <name>', 'name of the run')
+  .option('-n, --name <name>', 'name of the run', nameIn)
   .addOption(checkpointOption())
   .action((config: string, options: Working & { readonly name?: string }) =>
     answer(options, async () => {
@@ -97,9 +96,9 @@ command('resume <run>', 'Go on with an interrupted run, from its last checkpoint
   )
 
 command('continue <run>', 'Go on with a finished run for more rounds: makes a new run that begins with its sums, and comes to the numbers of one made at once.', 'continue latest --rounds 8', 'continue first --reliability 0.9')
-  .option('--rounds <count>', 'rounds in all, of four draws each with the method "gradient"', wholeFrom(1))
-  .option('--reliability <target>', 'until the reliability of every component reaches this', numberIn(0, 1))
-  .option('-n, --name <name>', 'name of the new run')
+  .option('--rounds <count>', 'rounds in all, of four draws each with the method "gradient"', wholeIn(1, limits.draws))
+  .option('--reliability <target>', 'until the reliability of every component reaches this', numberIn(0.001, 0.999))
+  .option('-n, --name <name>', 'name of the new run', nameIn)
   .addOption(checkpointOption())
   .action((run: string, { rounds, reliability, name, ...options }: Working & Continuation) =>
     answer(options, async () => {
@@ -109,7 +108,7 @@ command('continue <run>', 'Go on with a finished run for more rounds: makes a ne
   )
 
 command('preview <config>', 'Sample a few components of a configuration for about half a minute, and say what the whole run will need.', 'preview study.json')
-  .option('--seconds <count>', 'about how long', numberIn(0), 30)
+  .option('--seconds <count>', 'about how long', numberIn(1, 600), 30)
   .action((file: string, { seconds, ...options }: Common & { readonly seconds: number }) =>
     answer(options, async () => {
       const preview = await previewFile(file, seconds, { signal: new AbortController().signal, onNote: (message) => void process.stderr.write(`${message}\n`) })
@@ -128,10 +127,11 @@ command('runs', 'List the runs of a workspace.', 'runs --workspace work')
   )
 
 const clusteringOption = (): Option =>
-  new Option('--clustering <number>', 'one of the run\'s clusterings; the latest by default').argParser(wholeFrom(1))
+  new Option('--clustering <number>', 'one of the run\'s clusterings; the latest by default')
+    .argParser(clusteringNumber)
 const topOption = (): Option =>
   new Option('--top <count>', 'top tokens of each cluster, at most 10,000').default(8)
-    .argParser(numberIn(1, 10_000, true))
+    .argParser(wholeIn(1, 10_000))
 
 interface ShowOptions extends Common {
   readonly cluster?: string
@@ -150,8 +150,8 @@ command(
   .option('-c, --cluster <number>', 'show this cluster\'s tokens, or those of a group above; "rest" for those in none')
   .addOption(clusteringOption())
   .addOption(new Option('--order <order>', 'tokens nearest to the cluster\'s mean first, or as they come').choices(['central', 'token']).default('central'))
-  .option('--limit <count>', 'tokens to show, at most 100,000', numberIn(1, 100_000, true), 30)
-  .option('--offset <count>', 'tokens to skip', wholeFrom(0), 0)
+  .option('--limit <count>', 'tokens to show, at most 100,000', wholeIn(1, 100_000), 30)
+  .option('--offset <count>', 'tokens to skip', wholeIn(0, limits.tokens), 0)
   .addOption(topOption())
   .action((run: string, named: string | undefined, given: ShowOptions) => {
     const { cluster = named, order, limit, offset, top, clustering, ...options } = given
@@ -186,19 +186,6 @@ command(
     })
   )
 
-const autoOr = (parse: (text: string) => number) => (text: string): number | 'auto' => (text === 'auto' ? text : parse(text))
-
-/** A number above 0, and one that `fits`, which `words` say. */
-const numberAbove0 = (words: string, fits: (value: number) => boolean = () => true) => (text: string): number => {
-  const value = Number(text)
-  if (text.trim() !== '' && Number.isFinite(value) && value > 0 && fits(value)) return value
-  throw new InvalidArgumentError(`It must be ${words}.`)
-}
-
-const resolutionIn = numberAbove0(
-  `"auto" or a number above 0 and at most ${finestResolution}`, (value) => value <= finestResolution
-)
-
 const clusteringProperties = z.toJSONSchema(clusteringSchema, { io: 'input' }).properties ?? {}
 
 const describe = (key: keyof ClusteringChanges): string => {
@@ -216,22 +203,22 @@ command(
   'cluster latest --resolution 16', 'cluster first --method acl --rule global --name "global rule"'
 )
   .addOption(new Option('--method <method>', describe('method')).choices(clusteringMethods))
-  .option('-k, --neighbours <k>', describe('neighbours'), autoOr(wholeFrom(2)))
+  .option('-k, --neighbours <k>', describe('neighbours'), numberOrAuto)
   .addOption(new Option('--symmetrize <how>', describe('symmetrize')).choices(['union', 'mutual']))
   .option('--whiten', describe('whiten'))
   .option('--no-whiten', 'standardised columns and centred rows')
-  .option('--min-size <tokens>', describe('minSize'), autoOr(wholeFrom(1)))
+  .option('--min-size <tokens>', describe('minSize'), numberOrAuto)
   .option('--stability', describe('stability'))
   .option('--no-stability', 'leave the halves of the draws alone, which is quicker')
-  .option('--resolution <resolution>', describe('resolution'), autoOr(resolutionIn))
-  .option('--levels <count>', describe('levels'), numberIn(1, 3, true))
-  .option('--seeds <count>', describe('seeds'), numberIn(1, 100, true))
-  .option('--alpha <alpha>', describe('alpha'), numberAbove0('a number above 0 and below 1', (value) => value < 1))
-  .option('--epsilon <epsilon>', describe('epsilon'), numberAbove0('a number above 0'))
+  .option('--resolution <resolution>', describe('resolution'), numberOrAuto)
+  .option('--levels <count>', describe('levels'), numberOrAuto)
+  .option('--seeds <count>', describe('seeds'), numberOrAuto)
+  .option('--alpha <alpha>', describe('alpha'), numberOrAuto)
+  .option('--epsilon <epsilon>', describe('epsilon'), numberOrAuto)
   .addOption(new Option('--rule <rule>', describe('rule')).choices(['local', 'global']))
-  .option('--max-rejections <count>', describe('maxRejections'), wholeFrom(1))
-  .option('--remaining <share>', describe('remaining'), numberIn(0, 1))
-  .option('-n, --name <name>', 'name of the clustering')
+  .option('--max-rejections <count>', describe('maxRejections'), numberOrAuto)
+  .option('--remaining <share>', describe('remaining'), numberOrAuto)
+  .option('-n, --name <name>', 'name of the clustering', nameIn)
   .addOption(checkpointOption())
   .action((run: string, { workspace, json, checkpointEvery, name, ...changes }: ClusterOptions) =>
     answer({ workspace, ...definedOf({ json }) }, async () => {
@@ -302,7 +289,7 @@ interface ServeOptions extends Common {
 
 command('serve', 'Open the workbench in a browser; it is there until Ctrl-C, which stops runs with a checkpoint.', 'serve', 'serve --workspace work --port 4617 --no-open')
   .option('--host <address>', 'address to listen on; any but 127.0.0.1 lets other machines in', '127.0.0.1')
-  .option('--port <number>', 'port to listen on; a free one by default', numberIn(0, 65_535, true), 0)
+  .option('--port <number>', 'port to listen on; a free one by default', wholeIn(0, 65_535), 0)
   .option('--no-open', 'print the address and open no browser')
   .action(({ workspace, json, ...options }: ServeOptions, self: Command) =>
     serveUntilStopped({ ...options, json: json === true, ...(self.getOptionValueSource('workspace') === 'default' ? {} : { folder: workspace }) }))
@@ -317,7 +304,9 @@ command('schema', 'Print the JSON schema of a run\'s configuration.', 'schema > 
 const usageError = ({ code, exitCode, message }: CommanderError): SpectroscopeError | undefined => {
   if (exitCode === 0 || code === 'commander.helpDisplayed' || code === 'commander.version') return undefined
   if (code === 'commander.help') return new SpectroscopeError('usage', 'No command was given; `spectroscope --help` lists them.')
-  const sentence = message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ').replace(/[.?!)]?$/, (end) => (end === '' ? '.' : end))
+  const brief = process.argv.reduce((words, given) => words.replaceAll(given, briefly(given)), message)
+  const line = brief.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ')
+  const sentence = line.replace(/[.?!)]?$/, (end) => (end === '' ? '.' : end))
   return new SpectroscopeError('usage', `${sentence[0].toUpperCase()}${sentence.slice(1)} \`spectroscope --help\` says more.`)
 }
 

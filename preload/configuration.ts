@@ -1,20 +1,31 @@
 import { z } from 'zod'
 import { SpectroscopeError } from './errors'
+import { isOutOfBounds, issueAt, telling } from './issues'
+import type { ConfigurationIssue } from './issues'
+import { limits, path, text } from './limits'
 import { precisions } from './precisions'
 
-const positive = z.number().positive()
-const count = z.int().min(1)
+const count = (most: number) => z.int().min(1).max(most)
+/** A factor that neither vanishes nor overflows in float32. */
+const factor = z.number().min(1e-12).max(1e12)
 
 export const corpusSchema = z.strictObject({
-  files: z.array(z.string().min(1)).min(1)
+  files: z.array(path).min(1).max(limits.files)
     .describe('jsonl, JSON, CSV or Parquet files, plain text files, or folders of them'),
-  textField: z.string().default('text').describe('where a record keeps its text; dots go into objects'),
-  subsetField: z.string().default('meta.subset').describe('where a record names its subset; the file name is used where it is missing'),
-  rowLength: z.int().min(2).default(128).describe('token ids in a row').meta({ unit: 'token ids' }),
-  sampling: count.default(2048).describe('psgld: rows that minibatches are drawn from').meta({ unit: 'rows' }),
-  observation: count.default(512).describe('rows whose mean loss is the observable').meta({ unit: 'rows' }),
-  probe: count.default(1024).describe('rows whose tokens are studied').meta({ unit: 'rows' }),
-  probeTokensPerRow: count.optional().describe('studied target positions of each probe row, spread evenly; all of them by default').meta({ unit: 'positions' }),
+  textField: text(limits.name).default('text')
+    .describe('where a record keeps its text; dots go into objects'),
+  subsetField: text(limits.name).default('meta.subset')
+    .describe('where a record names its subset; the file name is used where it is missing'),
+  rowLength: z.int().min(2).max(limits.rowLength).default(128)
+    .describe('token ids in a row').meta({ unit: 'token ids' }),
+  sampling: count(limits.rows).default(2048)
+    .describe('psgld: rows that minibatches are drawn from').meta({ unit: 'rows' }),
+  observation: count(limits.rows).default(512)
+    .describe('rows whose mean loss is the observable').meta({ unit: 'rows' }),
+  probe: count(limits.rows).default(1024).describe('rows whose tokens are studied').meta({ unit: 'rows' }),
+  probeTokensPerRow: count(limits.rowLength).optional()
+    .describe('studied target positions of each probe row, spread evenly; all of them by default')
+    .meta({ unit: 'positions' }),
   observationIncludesProbe: z.boolean().default(false).describe('let the probe rows count as observation rows too')
 })
 
@@ -47,22 +58,37 @@ export const blockCount = 4
 const samplerFields = z.strictObject({
   preset: z.enum(presetNames).optional().describe('where the other keys of this section take their defaults from; "first-order" unless "method" says otherwise').meta({ default: 'first-order' }),
   method: z.enum(samplingMethods).optional().describe('first-order: mean gradients and slopes along them; gradient: all orders, from single gradients; psgld: chains, as published'),
-  nBeta: z.number().min(0).optional().describe('inverse temperature times number of samples, nβ; 0 is the Gaussian prior'),
-  gamma: positive.optional().describe('localisation γ: strength of the pull towards w*'),
-  pairs: z.union([z.literal('auto'), count]).optional().describe('first-order: antithetic pairs of gradients for each block and round; "auto" suits them to the number of studied tokens').meta({ unit: 'pairs' }),
-  rounds: count.optional().describe('first-order: rounds at most; each has four points, one a block').meta({ unit: 'rounds' }),
-  observationBatch: count.optional().describe('first-order and gradient: observation rows of one gradient').meta({ unit: 'rows' }),
+  nBeta: z.number().min(0).max(1e12).optional()
+    .describe('inverse temperature times number of samples, nβ; 0 is the Gaussian prior'),
+  gamma: factor.optional().describe('localisation γ: strength of the pull towards w*'),
+  pairs: z.union([z.literal('auto'), count(limits.draws)]).optional()
+    .describe(
+      'first-order: antithetic pairs of gradients for each block and round; "auto" suits them to the ' +
+      'number of studied tokens'
+    ).meta({ unit: 'pairs' }),
+  rounds: count(limits.draws).optional()
+    .describe('first-order: rounds at most; each has four points, one a block').meta({ unit: 'rounds' }),
+  observationBatch: count(limits.rows).optional()
+    .describe('first-order and gradient: observation rows of one gradient').meta({ unit: 'rows' }),
   targetReliability: z.union([z.literal(false), z.number().gt(0).lt(1)]).optional().describe('first-order and gradient: a component is done when this lies below its reliability with 90 % confidence; false takes all rounds or draws'),
-  remainderDraws: z.int().min(0).multipleOf(blockCount).optional().describe('first-order: draws of the gradient method on the least linear components, to tell how much the first order leaves out').meta({ unit: 'draws' }),
+  remainderDraws: z.int().min(0).max(limits.draws).multipleOf(blockCount).optional()
+    .describe(
+      'first-order: draws of the gradient method on the least linear components, to tell how much the ' +
+      'first order leaves out'
+    ).meta({ unit: 'draws' }),
   keepSums: z.boolean().optional().describe('first-order and gradient: keep the sums on disk, so that the run can be continued with more rounds or draws'),
-  stepSize: positive.optional().describe('psgld: SGLD step size η'),
+  stepSize: factor.optional().describe('psgld: SGLD step size η'),
   rmsDecay: z.number().min(0).lt(1).optional().describe('psgld: decay a of the squared-gradient average'),
-  rmsEpsilon: positive.optional().describe('psgld: ε added to the root of that average'),
-  batchSize: count.optional().describe('psgld: rows in a minibatch').meta({ unit: 'rows' }),
-  burnIn: z.int().min(0).optional().describe('psgld: steps before the first draw').meta({ unit: 'steps' }),
-  draws: z.int().min(2).optional().describe('psgld: draws of a chain; gradient: draws at most, a multiple of four').meta({ unit: 'draws' }),
-  stepsBetweenDraws: count.optional().describe('psgld: steps from one draw to the next').meta({ unit: 'steps' }),
-  chains: count.optional().describe('psgld: independent chains of each component').meta({ unit: 'chains' }),
+  rmsEpsilon: factor.optional().describe('psgld: ε added to the root of that average'),
+  batchSize: count(limits.rows).optional().describe('psgld: rows in a minibatch').meta({ unit: 'rows' }),
+  burnIn: z.int().min(0).max(limits.steps).optional()
+    .describe('psgld: steps before the first draw').meta({ unit: 'steps' }),
+  draws: z.int().min(2).max(limits.draws).optional()
+    .describe('psgld: draws of a chain; gradient: draws at most, a multiple of four').meta({ unit: 'draws' }),
+  stepsBetweenDraws: count(limits.draws).optional()
+    .describe('psgld: steps from one draw to the next').meta({ unit: 'steps' }),
+  chains: count(limits.chains).optional()
+    .describe('psgld: independent chains of each component').meta({ unit: 'chains' }),
   estimator: z.enum(['two-chain', 'restricted']).optional().describe('psgld: how the last bracket of the covariance is estimated')
 })
 
@@ -82,12 +108,19 @@ export const samplerSchema = samplerFields.superRefine((sampler, context) => {
     const owners = `${others.length > 1 ? 'methods' : 'method'} ${others.map((other) => `"${other}"`).join(' and ')}`
     issue(key, `this setting belongs to the ${owners}, and this run's method is "${method}"; remove it, or set "sampler.method" to "${others[0]}"`)
   }
+  if (method === 'psgld') {
+    const { burnIn = 0, draws = presets.paper.draws, stepsBetweenDraws = presets.paper.stepsBetweenDraws } = sampler
+    const steps = burnIn + draws * stepsBetweenDraws
+    const what = `${draws} draws, ${stepsBetweenDraws} steps apart after ${burnIn}, are ${steps} steps of a chain`
+    if (steps > limits.integer) issue('stepsBetweenDraws', `${what}, and it must be at most ${limits.integer}`)
+  }
   if (method === 'gradient' && sampler.draws !== undefined && sampler.draws % blockCount !== 0) {
     issue('draws', `the gradient method takes draws in rounds of ${blockCount}, and ${sampler.draws} is no multiple of ${blockCount}; give one`)
   }
 })
 
 const suited = z.literal('auto')
+const neighbours = z.int().min(2).max(limits.neighbours)
 
 export const clusteringMethods = ['communities', 'acl'] as const
 export type ClusteringMethod = (typeof clusteringMethods)[number]
@@ -98,30 +131,41 @@ const clusteringDefaults = {
   acl: { alpha: 0.001, epsilon: 1e-7, rule: 'local', maxRejections: 200, remaining: 0.001 }
 } as const
 
+/** The coarsest resolution that is taken: below it all tokens are one community. */
+export const coarsestResolution = 1e-6
 /** The finest resolution that is taken: beyond it every token is a community of its own. */
 export const finestResolution = 10_000
 
 const commonClustering = {
-  neighbours: z.union([suited, z.int().min(2)]).default('auto').describe('k of the nearest-neighbour graph; "auto" suits it to the number of tokens').meta({ unit: 'neighbours' }),
+  neighbours: z.union([suited, neighbours]).default('auto')
+    .describe('k of the nearest-neighbour graph; "auto" suits it to the number of tokens')
+    .meta({ unit: 'neighbours' }),
   symmetrize: z.enum(['union', 'mutual']).default('union').describe('keep an edge if either, or both, of its ends list the other'),
   whiten: z.union([suited, z.boolean()]).default('auto').describe('PCA whitening instead of standardised columns and centred rows'),
   allColumns: z.boolean().default(false).describe('cluster also by columns whose estimate does not hold (effective share of draws below 0.3)'),
-  minSize: z.union([suited, count]).default('auto').describe('smallest cluster that is accepted; "auto" suits it to the number of tokens').meta({ unit: 'tokens' }),
+  minSize: z.union([suited, count(limits.tokens)]).default('auto')
+    .describe('smallest cluster that is accepted; "auto" suits it to the number of tokens').meta({ unit: 'tokens' }),
   stability: z.boolean().default(true).describe('cluster each half of the draws as well, to tell which clusters recur')
 }
 const communityFields = {
   resolution: z
-    .union([suited, positive.max(finestResolution)])
+    .union([suited, z.number().min(coarsestResolution).max(finestResolution)])
     .describe('communities: resolution of modularity for the finest level; "auto" finds the one whose stable clusters say most')
     .meta({ default: clusteringDefaults.communities.resolution }),
   levels: z.int().min(1).max(3).describe('communities: levels of the tree, each four times as coarse as the one below').meta({ unit: 'levels', default: clusteringDefaults.communities.levels }),
   seeds: z.int().min(1).max(100).describe('communities: partitions that a consensus is made of').meta({ unit: 'partitions', default: clusteringDefaults.communities.seeds })
 }
 const aclFields = {
-  alpha: z.number().gt(0).lt(1).describe('acl: teleport probability of the personalised PageRank').meta({ unit: 'probability', default: clusteringDefaults.acl.alpha }),
-  epsilon: positive.describe('acl: bound on the residual of a node over its degree').meta({ default: clusteringDefaults.acl.epsilon }),
+  alpha: z.number().min(1e-9).lt(1)
+    .describe('acl: teleport probability of the personalised PageRank')
+    .meta({ unit: 'probability', default: clusteringDefaults.acl.alpha }),
+  epsilon: z.number().min(1e-12).max(1)
+    .describe('acl: bound on the residual of a node over its degree')
+    .meta({ default: clusteringDefaults.acl.epsilon }),
   rule: z.enum(['local', 'global']).describe('acl: which prefixes of a sweep count').meta({ default: clusteringDefaults.acl.rule }),
-  maxRejections: count.describe('acl: rejections in a row that end the search').meta({ unit: 'attempts', default: clusteringDefaults.acl.maxRejections }),
+  maxRejections: count(limits.tokens)
+    .describe('acl: rejections in a row that end the search')
+    .meta({ unit: 'attempts', default: clusteringDefaults.acl.maxRejections }),
   remaining: z.number().min(0).lt(1).describe('acl: share of tokens left at which the search ends').meta({ unit: 'share', default: clusteringDefaults.acl.remaining })
 }
 
@@ -162,7 +206,7 @@ export const clusteringSchema = clusteringFields
   })
   .transform(completeClustering)
 
-const decided = { neighbours: z.int().min(2), minSize: count, whiten: z.boolean() }
+const decided = { neighbours, minSize: count(limits.tokens), whiten: z.boolean() }
 
 /** A clustering's settings with what suits its study in place of "auto"; a resolution that was "auto" is the one that was found. */
 export const clusteringConfigurationSchema = z.discriminatedUnion('method', [communitySettings.extend(decided), aclSettings.extend(decided)])
@@ -172,17 +216,20 @@ const paperClustering = { method: 'acl', neighbours: 45, minSize: 20, whiten: fa
 
 export const configurationSchema = z
   .strictObject({
-    model: z.string().min(1).describe('folder with config.json, model.safetensors (or shards with an index) and tokenizer.json'),
-    weights: z.string().min(1).optional().describe('another checkpoint of the same model'),
+    model: path.describe('folder with config.json, model.safetensors (or shards with an index) and tokenizer.json'),
+    weights: path.optional().describe('another checkpoint of the same model'),
     corpus: corpusSchema.optional(),
-    rows: z.string().min(1).optional().describe('file {"observation": [[ids]], "probe": …} instead of corpus; psgld needs "sampling" as well'),
-    components: z.union([z.literal('all'), z.array(z.string()).min(1)]).default('all').describe('"all", or a list such as ["head:2.1", "mlp:3"]'),
+    rows: path.optional()
+      .describe('file {"observation": [[ids]], "probe": …} instead of corpus; psgld needs "sampling" as well'),
+    components: z.union([z.literal('all'), z.array(text(limits.word)).min(1).max(limits.components)]).default('all')
+      .describe('"all", or a list such as ["head:2.1", "mlp:3"]'),
     sampler: samplerSchema.prefault({}),
     clustering: z.union([z.literal(false), clusteringSchema]).prefault({}),
     seed: z.int().min(0).default(1).describe('seed of every random number'),
-    engine: z.string().default('auto').describe('"auto", or one that Settings or `spectroscope engines` lists'),
+    engine: text(limits.word).default('auto').describe('"auto", or one that Settings or `spectroscope engines` lists'),
     precision: z.enum(precisions).optional().describe('what matrix products are computed in; other than float32 it is for onnx-cuda, and less accurate (see Engines)').meta({ default: 'float32' }),
-    threads: count.optional().describe('worker threads; all cores by default. The numbers do not depend on it').meta({ unit: 'threads' })
+    threads: count(limits.threads).optional()
+      .describe('worker threads; all cores by default. The numbers do not depend on it').meta({ unit: 'threads' })
   })
   .refine((value) => (value.corpus === undefined) !== (value.rows === undefined), {
     path: ['corpus'],
@@ -293,39 +340,6 @@ export const rangeWords = ({ minimum, maximum, exclusiveMinimum, exclusiveMaximu
     exclusiveMaximum !== undefined ? `< ${exclusiveMaximum}` : maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER ? `≤ ${maximum}` : ''
   ].filter((part) => part !== '').join(', ')
 
-const where = (path: readonly PropertyKey[]): string =>
-  path.reduce<string>((text, part) => (typeof part === 'number' ? `${text}[${part}]` : text === '' ? String(part) : `${text}.${String(part)}`), '')
-
-/** What an alternative of a union takes, from its complaint about a value of another kind. */
-const taken = (issue: z.core.$ZodIssue): string | undefined =>
-  issue.code === 'invalid_value' ? issue.values.map((value) => JSON.stringify(value)).join(' or ') : issue.code === 'invalid_type' ? `a ${issue.expected === 'int' ? 'whole number' : issue.expected}` : undefined
-
-/** The issue that says most: of a union, that of the alternative which the value agrees with furthest, or else all that it takes. */
-const telling = (issue: z.core.$ZodIssue): z.core.$ZodIssue => {
-  if (issue.code !== 'invalid_union') return issue
-  const all = issue.errors.flat().map(telling)
-  // A number out of range says more than that it is no "auto".
-  const bounded = all.find(({ code, path }) => path.length === 0 && (code === 'too_small' || code === 'too_big' || code === 'not_multiple_of'))
-  const [deepest] = all.sort((a, b) => b.path.length - a.path.length)
-  const chosen = bounded ?? deepest
-  if (chosen !== undefined && (chosen.path.length > 0 || chosen.code === 'unrecognized_keys' || bounded !== undefined)) return { ...chosen, path: [...issue.path, ...chosen.path] }
-  const kinds = [...new Set(all.flatMap((each) => taken(each) ?? []))]
-  return kinds.length === 0 ? issue : { ...issue, message: `Invalid input: expected ${kinds.join(' or ')}` }
-}
-
-/** What is wrong with one place of a configuration: `path` as in "corpus.files[0]", "" for the whole; `message` a sentence without its end. */
-export interface ConfigurationIssue {
-  readonly path: string
-  readonly message: string
-}
-
-const withUnknownKeys = (issue: z.core.$ZodIssue, place: string): ConfigurationIssue => {
-  if (issue.code === 'invalid_type' && /received undefined$/.test(issue.message)) return { path: place, message: `"${place}" is missing; give it` }
-  if (issue.code !== 'unrecognized_keys') return { path: place, message: place === '' ? issue.message : `"${place}": ${issue.message}` }
-  const keys = issue.keys.map((key) => `${place === '' ? '' : `${place}.`}${key}`)
-  return { path: keys[0], message: `unknown key ${keys.map((key) => `"${key}"`).join(', ')}; remove it or correct its spelling` }
-}
-
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** With the published clustering where the sampler's settings are the published ones. */
@@ -336,12 +350,16 @@ const withPublishedClustering = (value: unknown): unknown => {
   return published && isRecord(clustering) ? { ...value, clustering: { ...paperClustering, ...clustering } } : value
 }
 
+/** Problems of a configuration that are told at once. */
+const mostIssues = 100
+
 /** Checks a configuration and fills in its defaults, or lists all that is wrong with it, in the words of the terminal. */
 export const checkedConfiguration = (value: unknown): { readonly configuration: RunConfiguration; readonly issues: readonly [] } | { readonly configuration: null; readonly issues: readonly ConfigurationIssue[] } => {
-  const parsed = configurationSchema.safeParse(withPublishedClustering(value))
+  const parsed = configurationSchema.safeParse(withPublishedClustering(value), { reportInput: true })
   if (!parsed.success) {
-    const issues = parsed.error.issues.map(telling)
-    return { configuration: null, issues: issues.map((issue) => withUnknownKeys(issue, where(issue.path))) }
+    const issues = parsed.error.issues.map(telling).sort((a, b) => Number(isOutOfBounds(b)) - Number(isOutOfBounds(a)))
+    const told = issues.slice(0, mostIssues).map((issue) => issueAt(issue))
+    return { configuration: null, issues: told }
   }
   const { sampler, ...rest } = parsed.data
   const complete = completeSampler(sampler)

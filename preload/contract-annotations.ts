@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { index, limits, text } from './limits'
 
 /** Where a person is with a cluster. A cluster without an annotation is unseen. */
 export const labelStatuses = ['unseen', 'skipped', 'unsure', 'labelled'] as const
@@ -12,19 +13,35 @@ export type Confidence = (typeof confidences)[number]
  * reads as one ("merge:3"), or some tokens of one ("part:5"). The clustering itself is never edited.
  */
 export type AnnotationTarget = `cluster:${number}` | `merge:${number}` | `part:${number}`
-export const targetSchema = z.templateLiteral([z.enum(['cluster:', 'merge:', 'part:']), z.int()]) as unknown as z.ZodType<AnnotationTarget>
+export const targetSchema = z.string().regex(
+  /^(cluster:(-1|0|[1-9]\d{0,8})|(merge|part):[1-9]\d{0,8})$/,
+  'expected "cluster:", "merge:" or "part:" and a number of at most nine digits'
+) as unknown as z.ZodType<AnnotationTarget>
 
-const text = (most: number) => z.string().max(most)
+/** The number of a group, or -1 for what is left over. */
+export const clusterSchema = z.int().min(-1).max(limits.number)
+
+/** Fields of a label, with the limits that every boundary applies: calls, imports, the store. */
+export const labelFields = {
+  name: text(limits.name),
+  note: text(limits.note),
+  tags: z.array(text(limits.tag)).max(limits.tags),
+  author: text(limits.author),
+  /** Of a merge. */
+  clusters: z.array(clusterSchema).min(2).max(limits.groups),
+  /** Of a part. */
+  tokens: z.array(index).min(1).max(limits.tokensNamed)
+} as const
 
 /** Counts of blind tests of a label: a context from elsewhere among five of the cluster's; was it told apart? */
-export const blindScoreSchema = z.strictObject({ right: z.int().min(0), of: z.int().min(0) })
+export const blindScoreSchema = z.strictObject({ right: index, of: index })
 export type BlindScore = z.output<typeof blindScoreSchema>
 
 /** What a person says of a target. */
 export const labelSchema = z.strictObject({
-  name: text(500).default(''),
-  note: text(20_000).default(''),
-  tags: z.array(text(100)).max(100).default([]),
+  name: labelFields.name.default(''),
+  note: labelFields.note.default(''),
+  tags: labelFields.tags.default([]),
   confidence: z.enum(confidences).nullable().default(null),
   status: z.enum(labelStatuses).default('unseen'),
   blindTest: blindScoreSchema.nullable().default(null)
@@ -33,14 +50,14 @@ export type Label = z.output<typeof labelSchema>
 
 export const annotationBodySchema = z.strictObject({
   ...labelSchema.shape,
-  author: text(200),
+  author: labelFields.author,
   /** When it was last changed, ISO 8601 in UTC. */
   changedAt: z.iso.datetime(),
   /** Of a merge: the clusters that are read as one. */
-  clusters: z.array(z.int()).optional(),
+  clusters: labelFields.clusters.optional(),
   /** Of a part: the cluster that it is of, and its tokens, ascending. */
-  cluster: z.int().optional(),
-  tokens: z.array(z.int().min(0)).optional()
+  cluster: clusterSchema.optional(),
+  tokens: labelFields.tokens.optional()
 })
 export type AnnotationBody = z.output<typeof annotationBodySchema>
 
@@ -50,20 +67,25 @@ export interface Annotation extends AnnotationBody {
 
 /** A change that a person asks for; several are one step of undo. Keys of `set` that are absent stay as they are. */
 export const labelChangesSchema = z.strictObject({
-  name: text(500).optional(),
-  note: text(20_000).optional(),
-  tags: z.array(text(100)).max(100).optional(),
+  name: labelFields.name.optional(),
+  note: labelFields.note.optional(),
+  tags: labelFields.tags.optional(),
   confidence: z.enum(confidences).nullable().optional(),
   status: z.enum(labelStatuses).optional()
 })
 export type LabelChanges = z.output<typeof labelChangesSchema>
 
+const targets = z.array(targetSchema).min(1).max(limits.groupsNamed)
+const clustersNamed = labelFields.clusters.max(limits.groupsNamed)
+
 export const annotationChangeSchema = z.discriminatedUnion('do', [
-  z.strictObject({ do: z.literal('set'), targets: z.array(targetSchema).min(1).max(100_000), label: labelChangesSchema }),
+  z.strictObject({ do: z.literal('set'), targets, label: labelChangesSchema }),
   /** Back to unseen, with nothing said. A merge or a part is taken back whole. */
-  z.strictObject({ do: z.literal('clear'), targets: z.array(targetSchema).min(1).max(100_000) }),
-  z.strictObject({ do: z.literal('merge'), clusters: z.array(z.int().min(-1)).min(2).max(10_000), label: labelChangesSchema }),
-  z.strictObject({ do: z.literal('split'), cluster: z.int().min(-1), tokens: z.array(z.int().min(0)).min(1).max(1_000_000), label: labelChangesSchema })
+  z.strictObject({ do: z.literal('clear'), targets }),
+  z.strictObject({ do: z.literal('merge'), clusters: clustersNamed, label: labelChangesSchema }),
+  z.strictObject({
+    do: z.literal('split'), cluster: clusterSchema, tokens: labelFields.tokens, label: labelChangesSchema
+  })
 ])
 export type AnnotationChange = z.output<typeof annotationChangeSchema>
 

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { clusteringSchema } from './configuration'
 import type { RunConfiguration } from './configuration'
 import type { EngineInstallation, EngineRate, RunEvent, RunHealth } from './contract-progress'
-import { annotationChangeSchema } from './contract-annotations'
+import { annotationChangeSchema, clusterSchema as cluster } from './contract-annotations'
 import type {
   Annotation, AnnotationsChanged, AnnotationTarget, BlindScore, JournalStep, RunMarks, UndoAnswer, UndoState
 } from './contract-annotations'
@@ -12,6 +12,7 @@ import type {
 } from './contract-explore'
 import type { ConfigurationCheck, CorpusPreview, Estimate, FolderListing, HeatMap, LiveRun, ModelDescription, RunEntry, SignalPreview, TraceNotice } from './contract-runs'
 import type { PlainError } from './errors'
+import { index, limits, path, text } from './limits'
 import { groupKinds } from './records'
 import type { ClusterNumber, RunRecord, TokenInContext, TraceRecord } from './records'
 
@@ -20,16 +21,20 @@ export const themes = ['system', 'light', 'dark'] as const
 /** A name that a window makes up: letters first, so that it is never one of an object's own. */
 const name = z.string().regex(/^[a-z][\w.:/ -]{0,199}$/i, 'expected a name of letters, digits, and . : / - _')
 
+const mostKeys = 1000
+
 export const settingsSchema = z.strictObject({
   theme: z.enum(themes).default('system'),
   /** Keys of commands that are not the defaults: command → keys, as in "ctrl+shift+p" or "g". */
-  keys: z.record(name, z.array(z.string().max(60)).max(8)).default({}),
+  keys: z.record(name, z.array(text(60)).max(8))
+    .refine((keys) => Object.keys(keys).length <= mostKeys, `there is room for the keys of ${mostKeys} commands`)
+    .default({}),
   /** Folder that opens at the start; empty for the default. */
-  workspace: z.string().max(4096).default(''),
-  engine: z.string().max(100).default('auto'),
-  threads: z.int().min(1).max(1024).nullable().default(null),
+  workspace: z.union([z.literal(''), path]).default(''),
+  engine: text(limits.word).default('auto'),
+  threads: z.int().min(1).max(limits.threads).nullable().default(null),
   numberFormat: z.enum(['grouped', 'plain', 'scientific']).default('grouped'),
-  author: z.string().max(200).default('')
+  author: text(limits.author).default('')
 })
 export type Settings = z.output<typeof settingsSchema>
 
@@ -44,14 +49,17 @@ const settingsChanges = z.strictObject({
   author: settingsSchema.shape.author.unwrap().optional()
 } satisfies Record<keyof Settings, z.ZodType>)
 
-const path = z.string().min(1).max(4096)
-const run = z.string().min(1).max(200)
-const cluster = z.int().min(-1)
-const index = z.int().min(0)
-const clustering = z.int().min(1)
+const run = text(limits.runName).min(1)
+const runName = text(limits.runName)
+const clustering = z.int().min(1).max(limits.number)
 const where = { run, clustering }
 const context = { before: index.max(1024).default(24), after: index.max(1024).default(24) }
-const tokens = z.custom<Int32Array>((value) => value instanceof Int32Array && value.length <= 1_000_000 && value.every((token) => token >= 0), 'expected an Int32Array of at most 1,000,000 token indices')
+const searched = text(1000).min(1)
+const tokens = z.custom<Int32Array>(
+  (value) =>
+    value instanceof Int32Array && value.length <= limits.tokensNamed && value.every((token) => token >= 0),
+  `expected an Int32Array of at most ${limits.tokensNamed.toLocaleString('en')} token indices`
+)
 const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= 256 * 2 ** 20, 'expected at most 256 MiB of bytes')
 const configuration = z.custom<object>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'expected an object')
 
@@ -71,18 +79,20 @@ export const callSchemas = {
   /** Answers with a job. */
   'engines.install': z.strictObject({ name }),
   'jobs.list': z.strictObject({}),
-  'jobs.cancel': z.strictObject({ job: z.string().max(100) }),
+  'jobs.cancel': z.strictObject({ job: text(limits.word) }),
   /** A folder of this machine; the home folder where none is given. */
   'files.list': z.strictObject({ folder: path.optional(), hidden: z.boolean().default(false) }),
   /** The system's own dialog; answers null where there is none, and [] where it was dismissed. */
   'files.choose': z.strictObject({
     purpose: z.enum(['model', 'corpus-files', 'corpus-folder', 'folder', 'save', 'import', 'workspace', 'configuration']),
-    title: z.string().max(200), suggested: z.string().max(4096).optional()
+    title: text(limits.word), suggested: text(limits.path).optional()
   }),
 
   'models.describe': z.strictObject({ folder: path, weights: path.optional() }),
   /** Answers with a job. */
-  'models.fetch': z.strictObject({ name: z.string().min(1).max(300), revision: z.string().max(200).optional(), folder: path.optional() }),
+  'models.fetch': z.strictObject({
+    name: runName.min(1), revision: text(limits.word).optional(), folder: path.optional()
+  }),
   'corpora.preview': z.strictObject({ configuration, baseFolder: path, rows: index.max(200).default(12) }),
 
   'runs.list': z.strictObject({}),
@@ -92,21 +102,29 @@ export const callSchemas = {
   'runs.check': z.strictObject({ configuration, baseFolder: path }),
   'runs.estimate': z.strictObject({ configuration, baseFolder: path }),
   /** Starts at once, or waits for the run at work to end. Relative paths start from the base folder. */
-  'runs.start': z.strictObject({ name: z.string().max(300), configuration, baseFolder: path }),
+  'runs.start': z.strictObject({ name: runName, configuration, baseFolder: path }),
   /** What a run is likely to need: samples a few of its components for about half a minute. */
   'runs.previewSignal': z.strictObject({ configuration, baseFolder: path, seconds: z.number().min(1).max(600).default(30) }),
   /** Ends the preview that is at work, which then fails as interrupted. */
   'runs.stopPreview': z.strictObject({}),
   /** A new run that begins with the sums of a finished one, with more rounds (of all, not further ones) or a higher target; its clustering is made anew. */
-  'runs.continue': z.strictObject({ run, name: z.string().min(1).max(300).optional(), rounds: z.int().min(1).max(1_000_000).optional(), reliability: z.number().gt(0).lt(1).optional() }),
+  'runs.continue': z.strictObject({
+    run, name: runName.min(1).optional(), rounds: z.int().min(1).max(limits.draws).optional(),
+    reliability: z.number().gt(0).lt(1).optional()
+  }),
   'runs.startDemo': z.strictObject({}),
   /** The demonstration as the program ships it, finished: copied into the workspace where it is not there yet. */
   'runs.openExample': z.strictObject({}),
-  'runs.resume': z.strictObject({ run, engine: z.string().max(100).optional() }),
+  'runs.resume': z.strictObject({ run, engine: text(limits.word).optional() }),
   /** Stops with a checkpoint; answers once it is written. */
   'runs.pause': z.strictObject({ run }),
-  'runs.recluster': z.strictObject({ run, name: z.string().max(300), configuration: clusteringSchema }),
-  'runs.change': z.strictObject({ run, changes: z.strictObject({ name: z.string().min(1).max(300).optional(), archived: z.boolean().optional(), deleted: z.boolean().optional() }) }),
+  'runs.recluster': z.strictObject({ run, name: runName, configuration: clusteringSchema }),
+  'runs.change': z.strictObject({
+    run,
+    changes: z.strictObject({
+      name: runName.min(1).optional(), archived: z.boolean().optional(), deleted: z.boolean().optional()
+    })
+  }),
   'runs.live': z.strictObject({ run }),
   'runs.health': z.strictObject({ run }),
   'runs.traces': z.strictObject({ run }),
@@ -120,16 +138,17 @@ export const callSchemas = {
    * Numbers of the clusters that have a token whose text contains `text`; where it is a regular expression, of those
    * that have a token, a name, a note or a tag that matches it.
    */
-  'clusters.search': z.strictObject({ ...where, text: z.string().min(1).max(1000), regularExpression: z.boolean().default(false) }),
+  'clusters.search': z.strictObject({ ...where, text: searched, regularExpression: z.boolean().default(false) }),
   'clusters.tokens': z.strictObject({
     ...where, cluster, stratum: z.enum(strata).default('central'), seed: index.default(1), toward: cluster.optional(),
-    tokenId: index.optional(), subset: z.string().max(1000).optional(), offset: index.default(0), limit: index.max(1000).default(60), ...context
+    tokenId: index.optional(), subset: text(limits.text).optional(), offset: index.default(0),
+    limit: index.max(1000).default(60), ...context
   }),
   'clusters.members': z.strictObject({ ...where, cluster }),
   'tokens.contexts': z.strictObject({ run, tokens, ...context }),
   'tokens.details': z.strictObject({ ...where, token: index, ...context }),
   /** Tokens whose own text contains `text`, in order. */
-  'tokens.find': z.strictObject({ run, text: z.string().min(1).max(1000), limit: index.max(10_000).default(500) }),
+  'tokens.find': z.strictObject({ run, text: searched, limit: index.max(10_000).default(500) }),
   /** Cluster of every token, or its group of another level (-1 for those in none). */
   'tokens.membership': z.strictObject({ ...where, level: z.enum(groupKinds).default('cluster') }),
   /** Strength of every token in its cluster, 0 to 1; NaN for what is left over; empty where the draws were not split. */
@@ -137,20 +156,22 @@ export const callSchemas = {
   /** Index into `ClusteringOverview.subsets` of every token. */
   'tokens.subsets': z.strictObject(where),
   /** χ̂ of every token in one component. */
-  'tokens.column': z.strictObject({ run, component: z.string().max(100) }),
+  'tokens.column': z.strictObject({ run, component: text(limits.word) }),
   /** Edges of the neighbour graph that touch the given tokens: pairs, with their weights. */
   'tokens.edges': z.strictObject({ ...where, tokens, most: index.max(1_000_000).default(20_000) }),
   /** The layout where it is kept; otherwise starts to compute it and answers with the job. */
   'graph.tokens': z.strictObject({ ...where, again: z.boolean().default(false) }),
   'graph.clusters': z.strictObject(where),
 
-  'labels.apply': z.strictObject({ ...where, changes: z.array(annotationChangeSchema).min(1).max(1000), words: z.string().min(1).max(500) }),
+  'labels.apply': z.strictObject({
+    ...where, changes: z.array(annotationChangeSchema).min(1).max(1000), words: text(limits.words).min(1)
+  }),
   'labels.undo': z.strictObject({}),
   'labels.redo': z.strictObject({}),
   'labels.history': z.strictObject({ limit: index.max(10_000).default(200) }),
   /** Six contexts, one of them from elsewhere, in an order that says nothing. */
   'labels.blindTest': z.strictObject({ ...where, cluster }),
-  'labels.answerBlindTest': z.strictObject({ test: z.string().max(100), choice: index.max(5) }),
+  'labels.answerBlindTest': z.strictObject({ test: text(limits.word), choice: index.max(5) }),
   /** What the labels of one clustering would become in another, by overlap; `apply` writes them as one step. */
   'labels.carry': z.strictObject({ from: z.strictObject(where), to: z.strictObject(where), least: z.number().min(0).max(1).default(0.5), apply: z.boolean().default(false) }),
   /** Names for a cluster, likeliest first, from its top tokens, patterns and subsets. */
@@ -158,16 +179,17 @@ export const callSchemas = {
   'labels.backUp': z.strictObject({}),
 
   'exports.write': z.strictObject({
-    ...where, format: z.enum(clusterExportFormats), clusters: z.union([z.literal('all'), z.literal('labelled'), z.array(cluster).min(1).max(100_000)]),
+    ...where, format: z.enum(clusterExportFormats),
+    clusters: z.union([z.literal('all'), z.literal('labelled'), z.array(cluster).min(1).max(limits.groupsNamed)]),
     /** A file for `annotated` and `html`, a folder otherwise. */
-    path, overwrite: z.boolean().default(false), picture: z.string().max(64 * 2 ** 20).optional()
+    path, overwrite: z.boolean().default(false), picture: text(64 * 2 ** 20).optional()
   }),
   'exports.picture': z.strictObject({ path, content: bytes, overwrite: z.boolean().default(false) }),
   /** An address from which a browser can fetch a file that was just exported; null in the shell. */
   'exports.link': z.strictObject({ path }),
   'imports.inspect': z.strictObject({ path }),
   /** Takes a file's content where its path cannot be known (dropped on a browser); answers with the path to import from. */
-  'imports.receive': z.strictObject({ name: z.string().min(1).max(300), content: bytes }),
+  'imports.receive': z.strictObject({ name: runName.min(1), content: bytes }),
   /** `run`: its labels go to that run's clustering, matched by tokens; otherwise the set becomes a run of its own. */
   'imports.annotated': z.strictObject({ path, into: z.strictObject(where).optional() })
 } as const

@@ -1,3 +1,5 @@
+import { withShortWords } from './quoting'
+
 /** What went wrong, by kind; the terminal's exit code follows from it. */
 export const errorKinds = {
   usage: 2,
@@ -22,7 +24,7 @@ export class SpectroscopeError extends Error {
   readonly kind: ErrorKind
 
   constructor(kind: ErrorKind, message: string, options?: { cause?: unknown }) {
-    super(message, options)
+    super(withShortWords(message), options)
     this.name = 'SpectroscopeError'
     this.kind = kind
   }

@@ -2,6 +2,7 @@ import { clusteringSchema, keysOfMethod } from '../../preload/configuration'
 import type { ClusteringMethod, ClusteringSettings } from '../../preload/configuration'
 import type { ClusterTokens, ClusteringSummary } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
+import { issueWords, telling } from '../../preload/issues'
 import { leftoverCluster } from '../../preload/records'
 import type { ClusteringRecord, ClusterSummary, GroupKind } from '../../preload/records'
 import { GroupTree } from '../base/group-tree'
@@ -107,10 +108,10 @@ export const changedClustering = (
     const what = `${optionOf(foreign)} is a setting of the method ${other}, and this clustering's is ${method}`
     throw new SpectroscopeError('usage', `${what}; give --method ${other} too, or leave it out.`)
   }
-  const parsed = clusteringSchema.safeParse({ ...kept, ...given, method })
+  const parsed = clusteringSchema.safeParse({ ...kept, ...given, method }, { reportInput: true })
   if (parsed.success) return parsed.data
-  const issue = parsed.error.issues[0]
-  throw new SpectroscopeError('usage', `${optionOf(String(issue.path[0] ?? ''))}: ${issue.message}.`)
+  const issue = telling(parsed.error.issues[0])
+  throw new SpectroscopeError('usage', `${optionOf(String(issue.path[0] ?? ''))}: ${issueWords(issue)}.`)
 }
 
 /** One more clustering of a run's matrix: the run's own settings with some changed. */

@@ -3,6 +3,7 @@ import type { Annotation } from '../../preload/contract-annotations'
 import type { ImportAnswer, ImportInspection } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
 import { labelledGroups, quoted } from '../../preload/labels'
+import { briefly } from '../../preload/quoting'
 import { importAsRun, labelsForClustering } from '../exchange/annotated-import'
 import { annotationsOf, readAnnotatedSet } from '../exchange/annotated-read'
 import type { ReadSet } from '../exchange/annotated-read'
@@ -42,11 +43,16 @@ const inspect = async (workspace: Workspace, path: string): Promise<ImportInspec
   }
 }
 
+const mostMergedShown = 20
+
 const words = ({ target, name, clusters, cluster }: Annotation): string => {
   const { kind, number } = parseTarget(target)
-  const what = kind === 'cluster' ? `cluster ${number}` : kind === 'merge' ? `merge of clusters ${(clusters ?? []).join(', ')}` : `part of cluster ${cluster ?? ''}`
-  const label = `The label${name === '' ? '' : ` ${quoted(name)}`}`
-  return `${label} of ${what} found no cluster here that shares half of its tokens.`
+  const named = name === '' ? '' : ` ${quoted(briefly(name))}`
+  const many = (clusters ?? []).length > mostMergedShown
+  const merged = many ? `${clusters?.length} clusters` : `clusters ${clusters?.join(', ')}`
+  const part = kind === 'merge' ? `merge of ${merged}` : `part of cluster ${cluster}`
+  const what = kind === 'cluster' ? `cluster ${number}` : part
+  return `The label${named} of ${what} found no cluster here that shares half of its tokens.`
 }
 
 const importLabels = async (workspace: Workspace, set: ReadSet, { run, clustering }: ClusteringPlace, author: string): Promise<{ answer: ImportAnswer; changed: Awaited<ReturnType<typeof applyEdits>> }> => {

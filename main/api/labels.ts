@@ -1,8 +1,11 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { userInfo } from 'node:os'
+import { labelFields } from '../../preload/contract-annotations'
 import type { Annotation, AnnotationBody, AnnotationChange, AnnotationsChanged, AnnotationTarget } from '../../preload/contract-annotations'
 import { SpectroscopeError } from '../../preload/errors'
+import { issueWords } from '../../preload/issues'
 import { quoted } from '../../preload/labels'
+import { briefly } from '../../preload/quoting'
 import { leftoverCluster } from '../../preload/records'
 import type { ClusteringRecord, ClusterNumber, ClusterSummary, RunRecord } from '../../preload/records'
 import { missingGroup } from '../base/group-tree'
@@ -318,15 +321,24 @@ export const accountName = (): string => {
   }
 }
 
+const checkedName = (cluster: ClusterNumber, name: string): string => {
+  const parsed = labelFields.name.safeParse(name, { reportInput: true })
+  if (parsed.success) return parsed.data
+  const what = issueWords(parsed.error.issues[0])
+  throw new SpectroscopeError('usage', `The name of cluster ${cluster}, "${briefly(name)}": ${what}; shorten it.`)
+}
+
 /** The labels of a run's clustering, the latest by default, after some were set. */
 export const labelsOf = (folder: string, text: string, { clustering: number, set = [] }: LabelsQuery): Promise<RunLabels> =>
   withWorkspace(folder, set.length === 0 ? 'read' : 'write', async (workspace) => {
     const run = await workspace.findRun(text)
     const clustering = clusteringOf(run, number)
     if (set.length > 0) {
-      const changes = set.map(({ cluster, name }): AnnotationChange => ({ do: 'set', targets: [clusterTarget(cluster)], label: { name } }))
-      const what = set.length === 1 ? `cluster ${set[0].cluster} ${quoted(set[0].name)}` : `${set.length} clusters`
-      await applyChanges(workspace, run.id, clustering.number, changes, `label ${what}`, accountName())
+      const changes = set.map(({ cluster, name }): AnnotationChange => ({
+        do: 'set', targets: [clusterTarget(cluster)], label: { name: checkedName(cluster, name) }
+      }))
+      const words = set.length === 1 ? `cluster ${set[0].cluster} ${quoted(briefly(set[0].name))}` : `${set.length} clusters`
+      await applyChanges(workspace, run.id, clustering.number, changes, `label ${words}`, accountName())
     }
     const summaries = await workspace.getClusterSummaries(run.id, { clustering: clustering.number, topTokens: 0 })
     return {

@@ -8,6 +8,7 @@ import type { RunRecord } from '../../preload/records'
 import { resourcePath } from '../base/entries'
 import { previewSignalApart } from '../pipeline/preview'
 import { checkConfiguration, readConfiguration, readConfigurationFile } from '../pipeline/checks'
+import { checkThreads } from '../pipeline/room'
 import type { LabelCounts } from '../store/labelling'
 import type { Workspace } from '../store/store'
 import { compareClusterings } from './compare'
@@ -27,6 +28,7 @@ const placeOf = (sentence: string): string => /^"([\w.[\]]+)"/.exec(sentence)?.[
 /** Problems of the files that a configuration names: the first one that is met. */
 const fileProblems = async (configuration: RunConfiguration, baseFolder: string): Promise<ConfigurationProblem[]> => {
   try {
+    checkThreads(configuration.threads)
     await checkConfiguration(configuration, baseFolder)
     return []
   } catch (error) {

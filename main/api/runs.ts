@@ -9,6 +9,7 @@ import { componentDiagnostics } from '../pipeline/diagnostics'
 import { previewSignalApart } from '../pipeline/preview'
 import { type Continuation, createContinuation, nextStage, resumeRun, startRun } from '../pipeline/run'
 import type { RunOptions, StartOptions } from '../pipeline/run-options'
+import { checkThreads } from '../pipeline/room'
 import { quoted } from '../pipeline/shard-scripts'
 import { assessHealth, reliabilityThreshold } from '../sampling/diagnostics'
 import type { Workspace } from '../store/store'
@@ -79,6 +80,7 @@ export const working = async (workspace: Workspace, folder: string, options: Run
 export const startFromFile = async (folder: string, file: string, options: StartOptions): Promise<RunSummary> => {
   const configuration = await readConfiguration(file)
   const baseFolder = dirname(resolve(file))
+  checkThreads(configuration.threads)
   await checkConfiguration(configuration, baseFolder)
   return withWorkspace(folder, 'create', (workspace) =>
     working(workspace, folder, options, (relayed) => startRun(workspace, configuration, baseFolder, { ...options, ...relayed })))
@@ -108,6 +110,7 @@ export const continueRun = (folder: string, text: string, continuation: Continua
 export const previewFile = async (file: string, seconds: number, options: PartOptions): Promise<SignalPreview> => {
   const configuration = await readConfiguration(file)
   const baseFolder = dirname(resolve(file))
+  checkThreads(configuration.threads)
   await checkConfiguration(configuration, baseFolder)
   return previewSignalApart(configuration, baseFolder, seconds, options)
 }

@@ -5,6 +5,7 @@ import { checkConfiguration, readConfiguration } from '../pipeline/checks'
 import { runPiece } from '../pipeline/pieces'
 import type { PieceOptions, PieceSummary } from '../pipeline/pieces'
 import type { StartOptions } from '../pipeline/run-options'
+import { checkThreads } from '../pipeline/room'
 import { readSet } from '../pipeline/shard-set'
 import { defaultShardFolder, gatherRun, shardRun } from '../pipeline/shards'
 import type { ShardOptions } from '../pipeline/shards'
@@ -43,7 +44,10 @@ export const shardFromFile = async (file: string, into: string | undefined, opti
 }
 
 /** Samples one piece of a run; see `runPiece`. */
-export const workOnPiece = (folder: string, index: number, options: PieceOptions): Promise<PieceSummary> => runPiece(named(folder), index, options)
+export const workOnPiece = async (folder: string, index: number, options: PieceOptions): Promise<PieceSummary> => {
+  checkThreads(options.threads, '--threads')
+  return runPiece(named(folder), index, options)
+}
 
 /** Makes a run of pieces that are done, in a workspace that is made if need be. */
 export const gather = async (workspaceFolder: string, folder: string, options: StartOptions): Promise<RunSummary> => {

@@ -5,6 +5,7 @@ import { callSchemas } from '../../preload/contract'
 import type { AppState, CallAnswer, CallName, NoticeName, Notices } from '../../preload/contract'
 import { SpectroscopeError, toPlain } from '../../preload/errors'
 import type { PlainError } from '../../preload/errors'
+import { issueWords, placeOf, telling } from '../../preload/issues'
 import { programVersion } from '../pipeline/versions'
 import type { Workspace } from '../store/store'
 import type { CallHandlers, WorkbenchContext, WorkbenchEnvironment } from './context'
@@ -70,11 +71,11 @@ const isCall = (method: unknown): method is CallName => typeof method === 'strin
 const checkedParameters = (method: CallName, parameters: unknown): unknown => {
   const refusal = (words: string): SpectroscopeError => new SpectroscopeError('usage', `The call ${method} was refused: ${words}.`)
   try {
-    const checked = callSchemas[method].safeParse(parameters)
+    const checked = callSchemas[method].safeParse(parameters, { reportInput: true })
     if (checked.success) return checked.data
-    const { path, message } = checked.error.issues[0]
-    const place = path.map(String).join('.')
-    throw refusal(shortened(`${place === '' ? '' : `${shortened(place, 100)}: `}${message.replace(/\s+/g, ' ')}`, 300))
+    const issue = telling(checked.error.issues[0])
+    const place = placeOf(issue.path)
+    throw refusal(shortened(`${place === '' ? '' : `${shortened(place, 100)}: `}${issueWords(issue)}`, 300))
   } catch (error) {
     throw error instanceof SpectroscopeError ? error : refusal('its parameters cannot be read')
   }

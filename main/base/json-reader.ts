@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { SpectroscopeError } from '../../preload/errors'
+import { placeOf } from '../../preload/issues'
 import { faultCode } from './faults'
 import { isLfsPointer, pointerRemedy } from './git-lfs'
 
@@ -10,10 +11,6 @@ const largestValue = 2 ** 29
 const [quote, backslash, openBrace, closeBrace, openBracket, closeBracket, comma, colon] = Buffer.from('"\\{}[],:')
 const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf])
 const isSpace = (byte: number): boolean => byte === 32 || byte === 10 || byte === 13 || byte === 9
-
-/** A place in a document: "clusters[3].members[17]"; "" for the whole. */
-export const placeOf = (path: readonly (string | number)[]): string =>
-  path.reduce<string>((text, part) => (typeof part === 'number' ? `${text}[${part}]` : text === '' ? part : `${text}.${part}`), '')
 
 /**
  * Reads a JSON file piece by piece, so that it may be larger than a string can be: objects by key and arrays by
@@ -55,7 +52,7 @@ export class JsonReader {
   }
 
   /** An error at the current place, or at one below it. */
-  fault(what: string, remedy: string, below: readonly (string | number)[] = []): SpectroscopeError {
+  fault(what: string, remedy: string, below: readonly PropertyKey[] = []): SpectroscopeError {
     const place = placeOf([...this.#path, ...below])
     return new SpectroscopeError('input', `${this.file}: ${place === '' ? '' : `at ${place}, `}${what}; ${remedy}.`)
   }

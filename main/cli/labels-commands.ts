@@ -3,11 +3,13 @@ import type { Command } from 'commander'
 import type { Annotation } from '../../preload/contract-annotations'
 import type { ImportAnswer } from '../../preload/contract'
 import { countStatuses } from '../../preload/labels'
+import { briefly } from '../../preload/quoting'
 import { exportFormats, exportTo } from '../api/exports'
 import type { Exported, ExportFormat } from '../api/exports'
 import { importFile } from '../api/imports'
 import { labelsOf } from '../api/labels'
 import type { RunLabels } from '../api/labels'
+import { clusteringNumber } from './arguments'
 import type { Answer } from './output'
 import { renderTable } from './table'
 import { page } from './terminal'
@@ -25,15 +27,11 @@ export interface CommandPieces {
   readonly answer: (options: Common, work: () => Promise<Answer>) => Promise<void>
 }
 
-const wholeFromOne = (text: string): number => {
-  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('It must be a whole number of at least 1.')
-}
-
 const clusterIn = (text: string): number => {
   if (text === 'rest') return -1
   if (/^\d{1,9}$/.test(text)) return Number(text)
-  throw new InvalidArgumentError(`"${text}" is no cluster; give its number, or "rest" for the tokens in no cluster.`)
+  const remedy = 'give its number, or "rest" for the tokens in no cluster'
+  throw new InvalidArgumentError(`"${briefly(text)}" is no cluster; ${remedy}.`)
 }
 
 /** "all", "labelled", or numbers as in "1,5,9". */
@@ -118,7 +116,7 @@ export const addLabelCommands = ({ command, answer }: CommandPieces): void => {
   command(
     'labels <run>', 'Show what people say of a run\'s clusters, or name some of them.', 'labels latest', 'labels first --set 7="closing brackets" --set 12="line breaks"', 'labels first --json'
   )
-    .option('--clustering <number>', 'one of the run\'s clusterings; the latest by default', wholeFromOne)
+    .option('--clustering <number>', 'one of the run\'s clusterings; the latest by default', clusteringNumber)
     .option('--set <cluster=name>', 'name a cluster; may be given several times', namingIn)
     .action((run: string, { clustering, set, ...options }: LabelsOptions) =>
       answer(options, async () => {
@@ -133,7 +131,7 @@ export const addLabelCommands = ({ command, answer }: CommandPieces): void => {
   )
     .addOption(new Option('-f, --format <format>', 'what to write').choices(exportFormats).makeOptionMandatory())
     .requiredOption('-o, --out <path>', 'folder to write, new or empty; a file for annotated and html')
-    .option('--clustering <number>', 'one of the run\'s clusterings; the latest by default', wholeFromOne)
+    .option('--clustering <number>', 'one of the run\'s clusterings; the latest by default', clusteringNumber)
     .option('--clusters <which>', '"all", "labelled", or numbers as in 1,5,9; "rest" is what is left over', selectionIn, 'all')
     .option('--overwrite', 'replace the folder or file if it is there')
     .action((run: string, { format, out, clustering, clusters, overwrite, ...options }: ExportOptions) =>
@@ -147,7 +145,7 @@ export const addLabelCommands = ({ command, answer }: CommandPieces): void => {
     'import <file>', 'Import an annotated cluster set as a run of its own, or its labels into a run.', 'import first.json', 'import first.json --into latest'
   )
     .option('--into <run>', 'give the labels to the clusters of this run, matched by their tokens')
-    .option('--clustering <number>', 'one of that run\'s clusterings; the latest by default', wholeFromOne)
+    .option('--clustering <number>', 'one of that run\'s clusterings; the latest by default', clusteringNumber)
     .action((file: string, { into, clustering, ...options }: ImportOptions) =>
       answer(options, async () => {
         const imported = await importFile(options.workspace, file, into === undefined ? undefined : { run: into, ...which(clustering) })

@@ -1,9 +1,12 @@
 import { InvalidArgumentError } from 'commander'
 import type { Option } from 'commander'
 import { SpectroscopeError } from '../../preload/errors'
+import { limits } from '../../preload/limits'
+import { briefly } from '../../preload/quoting'
 import { gather, shardFromFile, workOnPiece } from '../api/shards'
 import type { PieceSummary, ShardSummary } from '../api/shards'
 import { quoted } from '../pipeline/shard-scripts'
+import { nameIn, wholeIn } from './arguments'
 import type { CommandPieces } from './labels-commands'
 import { page, watched } from './terminal'
 import { duration, percent, plural, visibleText } from './text'
@@ -18,17 +21,9 @@ interface Working extends Common {
   readonly checkpointEvery: number
 }
 
-const wholeIn = (least: number, most: number) => (text: string): number => {
-  const value = Number(text)
-  if (/^\d{1,9}$/.test(text) && value >= least && value <= most) return value
-  throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most.toLocaleString('en')}.`)
-}
-
-const mostPieces = 100_000
-
 const indexIn = (text: string): number => {
   if (/^\d{1,9}$/.test(text)) return Number(text)
-  throw new SpectroscopeError('usage', `"${text}" is no piece; give its number, from 0 on.`)
+  throw new SpectroscopeError('usage', `"${briefly(text)}" is no piece; give its number, from 0 on.`)
 }
 
 const sbatchLine = (text: string, earlier: readonly string[] = []): string[] => {
@@ -71,10 +66,16 @@ interface PieceOptions extends Working {
 /** Adds the commands that divide a run, work on a part of it, and bring the parts together. */
 export const addShardCommands = ({ command, answer }: CommandPieces, checkpointOption: () => Option): void => {
   command('shard <config>', 'Divide a run into pieces that any machine can work on that has the folder.', 'shard study.json --shards 8', 'shard study.json --shards 32 --into /scratch/study --at-once 8 --sbatch=--partition=long --sbatch=--time=4:00:00')
-    .requiredOption('-s, --shards <count>', 'pieces; a chain of a component is the least that a piece can be', wholeIn(1, mostPieces))
+    .requiredOption(
+      '-s, --shards <count>', 'pieces; a chain of a component is the least that a piece can be',
+      wholeIn(1, limits.shards)
+    )
     .option('-i, --into <folder>', 'folder of the pieces; by default beside the configuration, with its name')
-    .option('-t, --threads <count>', 'threads of each piece; the configuration\'s own by default, or up to four', wholeIn(1, 4096))
-    .option('--at-once <count>', 'pieces that Slurm works on at once; all by default', wholeIn(1, mostPieces))
+    .option(
+      '-t, --threads <count>', 'threads of each piece; the configuration\'s own by default, or up to four',
+      wholeIn(1, limits.threads)
+    )
+    .option('--at-once <count>', 'pieces that Slurm works on at once; all by default', wholeIn(1, limits.shards))
     .option('--sbatch <option>', 'a further option for the Slurm script; may be given again', sbatchLine)
     .option('--link-model', 'leave the model where it is, in place of a copy in the folder')
     .action((config: string, { into, shards, threads, atOnce, sbatch, linkModel, ...options }: ShardOptions) =>
@@ -89,7 +90,7 @@ export const addShardCommands = ({ command, answer }: CommandPieces, checkpointO
     )
 
   command('piece <folder> <index>', 'Work on one piece of a divided run, from its checkpoint where there is one.', 'piece study-shards 0', 'piece /scratch/study 3 --threads 8')
-    .option('-t, --threads <count>', 'worker threads', wholeIn(1, 4096))
+    .option('-t, --threads <count>', 'worker threads', wholeIn(1, limits.threads))
     .option('--take-over', 'take the piece from another process that seems to be at work on it')
     .addOption(checkpointOption())
     .action((folder: string, index: string, { threads, takeOver, checkpointEvery, ...options }: PieceOptions) =>
@@ -101,7 +102,7 @@ export const addShardCommands = ({ command, answer }: CommandPieces, checkpointO
     )
 
   command('gather <folder>', 'Make one run of the pieces of a divided run, as if it had never been divided, and cluster it.', 'gather study-shards --workspace work --name first')
-    .option('-n, --name <name>', 'name of the run')
+    .option('-n, --name <name>', 'name of the run', nameIn)
     .addOption(checkpointOption())
     .action((folder: string, { name, checkpointEvery, ...options }: Working & { readonly name?: string }) =>
       answer(options, async () => {

@@ -2,11 +2,13 @@ import type { z } from 'zod'
 import { modernised, parseConfiguration } from '../../preload/configuration'
 import type { RunConfiguration } from '../../preload/configuration'
 import type { Annotation } from '../../preload/contract-annotations'
+import { issueWords, telling } from '../../preload/issues'
+import { briefly } from '../../preload/quoting'
 import type { ClusterNumber } from '../../preload/records'
 import { readGroups } from './annotated-groups'
 import type { ReadGroups, Stretch } from './annotated-groups'
 import {
-  blockSchema, clusterSchema, documentSchema, headSchemas, memberSchema, rowSchema, setFormat, setVersion,
+  blockSchema, clusterSchema, documentSchema, headSchemas, listLimits, memberSchema, rowSchema, setFormat, setVersion,
   sinceVersion1, vocabularySchema
 } from './annotated-set'
 import type { SetBlock, SetCluster, SetHead, SetLabel, SetMember } from './annotated-set'
@@ -59,18 +61,19 @@ export interface ReadSet extends ReadGroups {
 }
 
 const checked = <S extends z.ZodType>(reader: JsonReader, schema: S, value: unknown): z.output<S> => {
-  const parsed = schema.safeParse(value)
+  const parsed = schema.safeParse(value, { reportInput: true })
   if (parsed.success) return parsed.data
-  const { path, message } = parsed.error.issues[0]
-  throw reader.fault(message.charAt(0).toLowerCase() + message.slice(1), again, path.map((part) => (typeof part === 'symbol' ? String(part) : part)))
+  const issue = telling(parsed.error.issues[0])
+  throw reader.fault(issueWords(issue), 'correct it, or export it again', issue.path)
 }
 
 /** What a file is that is no set, as far as it says. */
-const foreign = (reader: JsonReader, format: unknown): Error =>
-  reader.fault(
-    format === 'spectroscope run' ? 'this is the run.json of an export as json' : `this is no annotated cluster set${typeof format === 'string' ? ` (its format is "${format.slice(0, 80)}")` : ''}`,
-    'give a file that `export --format annotated` wrote'
-  )
+const foreign = (reader: JsonReader, format: unknown): Error => {
+  const named = typeof format === 'string' ? ` (its format is "${briefly(format)}")` : ''
+  const isRun = format === 'spectroscope run'
+  const what = isRun ? 'this is the run.json of an export as json' : `this is no annotated cluster set${named}`
+  return reader.fault(what, 'give a file that `export --format annotated` wrote')
+}
 
 /** Looks at the format and version before anything else, wherever they stand in the file; gives the version. */
 const checkFormat = (file: string): Promise<number> =>
@@ -126,10 +129,23 @@ class SetReader {
     return this.version === 1 ? sinceVersion1[piece](value) : value
   }
 
+  /** Refuses an entry that a list has no room for. */
+  #checkRoom(list: keyof typeof listLimits, entry: number): void {
+    const most = listLimits[list]
+    const tokens = list === 'members' ? this.#tokens.length : 0
+    if (entry + tokens < most) return
+    const what = `there are more ${list} than the ${most.toLocaleString('en')} that there is room for`
+    throw this.reader.fault(what, again)
+  }
+
   async #list<S extends z.ZodType>(
-    schema: S, keep: (value: z.output<S>) => void, modern = (value: unknown): unknown => value
+    list: keyof typeof listLimits, schema: S, keep: (value: z.output<S>) => void,
+    modern = (value: unknown): unknown => value
   ): Promise<void> {
-    for await (const _ of this.reader.entries()) keep(checked(this.reader, schema, modern(await this.reader.value())))
+    for await (const entry of this.reader.entries()) {
+      this.#checkRoom(list, entry)
+      keep(checked(this.reader, schema, modern(await this.reader.value())))
+    }
   }
 
   async #members(): Promise<void> {
@@ -142,12 +158,13 @@ class SetReader {
       for (const above of strengthsAbove) this.#strengthsAbove.push(above)
       this.#endsAbove.push(this.#strengthsAbove.length)
     }
-    await this.#list(memberSchema, keep, (value) => this.#modern('member', value))
+    await this.#list('members', memberSchema, keep, (value) => this.#modern('member', value))
   }
 
   async #readClusters(): Promise<void> {
     const numbers = new Set<number>()
-    for await (const _ of this.reader.entries()) {
+    for await (const entry of this.reader.entries()) {
+      this.#checkRoom('clusters', entry)
       const head: Record<string, unknown> = {}
       const first = this.#tokens.length
       if (!(await this.reader.isObject())) throw this.reader.fault('a cluster is expected', again)
@@ -177,7 +194,7 @@ class SetReader {
   async #readMatrix(): Promise<void> {
     for await (const key of this.reader.keys()) {
       if (key !== 'blocks') throw this.reader.fault('this key is unknown', again)
-      await this.#list(blockSchema, (block) => {
+      await this.#list('blocks', blockSchema, (block) => {
         const width = checkBlock(this.reader, block, this.#matrixTokens)
         if (this.#matrixWidth >= 0 && width !== this.#matrixWidth) throw this.reader.fault('it does not hold the numbers of its tokens', again)
         this.#matrixWidth = width
@@ -188,9 +205,10 @@ class SetReader {
 
   async #part(key: string): Promise<void> {
     switch (key) {
-      case 'documents': return this.#list(documentSchema, (document) => this.#documents.push(document))
-      case 'vocabulary': return this.#list(vocabularySchema, ({ id, text }) => this.#vocabulary.set(id, text))
-      case 'rows': return this.#list(rowSchema, (row) => this.#rows.set(row.row, row))
+      case 'documents': return this.#list('documents', documentSchema, (document) => this.#documents.push(document))
+      case 'vocabulary':
+        return this.#list('vocabulary', vocabularySchema, ({ id, text }) => this.#vocabulary.set(id, text))
+      case 'rows': return this.#list('rows', rowSchema, (row) => this.#rows.set(row.row, row))
       case 'clusters': return this.#readClusters()
       case 'matrix': return this.#readMatrix()
       default:
@@ -238,7 +256,9 @@ class SetReader {
       throw reader.fault(`it is of ${this.#matrixTokens} tokens × ${Math.max(0, this.#matrixWidth)} components, and the file has ${count} × ${width}`, again, ['matrix'])
     }
     const lastRow = places.tokenRows[count - 1]
-    if (head.run.probeRows <= lastRow || head.run.probeRows > 2 ** 24) throw reader.fault(`there cannot be ${head.run.probeRows} rows`, again, ['run', 'probeRows'])
+    if (head.run.probeRows <= lastRow) {
+      throw reader.fault(`there cannot be ${head.run.probeRows} rows`, again, ['run', 'probeRows'])
+    }
     this.#clusters.forEach(({ summary: { profile } }, at) => {
       const widths = [profile.mean.length, profile.standardDeviation.length]
       if (widths.every((each) => each === width)) return

@@ -1,8 +1,11 @@
 import { z } from 'zod'
 import { clusteringConfigurationSchema, configurationSchema, modernisedClustering } from '../../preload/configuration'
-import { blindScoreSchema, confidences, labelStatuses } from '../../preload/contract-annotations'
+import {
+  blindScoreSchema, clusterSchema as cluster, confidences, labelFields, labelStatuses
+} from '../../preload/contract-annotations'
 import { corpusKinds } from '../../preload/corpus-contents'
 import type { CorpusContents, CorpusFiles, LeftOut } from '../../preload/corpus-contents'
+import { index, limits, text as textOf } from '../../preload/limits'
 import { groupKinds, stageNames } from '../../preload/records'
 import type { LevelStability, ResolutionPoint, StabilityRecord } from '../../preload/records'
 
@@ -15,25 +18,31 @@ export const setVersion = 2
 export const markedName = (name: string, number: number): string =>
   `${name}, imported${number < 2 ? '' : ` ${number}`}`
 
-const index = z.int().min(0)
-const cluster = z.int().min(-1)
-const real = z.number()
+/** Whole ones beyond this cannot be bound as parameters of the database. */
+const mostReal = Number.MAX_SAFE_INTEGER
+const real = z.number().min(-mostReal).max(mostReal)
 /** JSON has no number for what is not finite. */
-const realOrNull = real.nullable().describe('null where it is not a finite number')
+const realOrNull = z.number().nullable().describe('null where it is not a finite number')
 const time = z.iso.datetime()
-const text = z.string()
+const text = textOf(limits.text)
+const word = textOf(limits.word)
+const runName = textOf(limits.runName)
+const number = z.int().min(1).max(limits.numberInFile)
+const column = z.array(realOrNull).max(limits.components)
+const ofChain = z.array(realOrNull).max(limits.chains)
 
 const labelSchema = z.strictObject({
-  name: text, note: text, tags: z.array(text),
+  name: labelFields.name, note: labelFields.note, tags: labelFields.tags,
   confidence: z.enum(confidences).nullable(),
   status: z.enum(labelStatuses),
   blindTest: blindScoreSchema.nullable().describe('of how many blind tests the context from elsewhere was told apart'),
-  author: text,
+  author: labelFields.author,
   changedAt: time
 })
 
-const engineSchema = z.strictObject({ name: text, device: text, precision: text, version: text })
-const versionsSchema = z.record(text, text).describe('of the program and its libraries')
+const seedSchema = z.int().min(0)
+const engineSchema = z.strictObject({ name: word, device: word, precision: word, version: word })
+const versionsSchema = z.record(word, word).describe('of the program and its libraries')
 
 const stageSchema = z.strictObject({
   stage: z.enum(stageNames), finishedAt: time, seconds: real, engine: engineSchema.optional(), versions: versionsSchema.optional(), threads: index.optional()
@@ -51,7 +60,7 @@ const corpusSchema = z.strictObject({
 
 /** What a file says of where its numbers come from; anything else that is known of a run stays in its workspace. */
 export const provenanceSchema = z.object({
-  seed: index.optional(),
+  seed: seedSchema.optional(),
   modelHash: text.optional().describe('SHA-256 of the model\'s files'),
   tokenizerHash: text.optional().describe('SHA-256 of the tokenizer'),
   studyHash: text.optional().describe('SHA-256 of all rows of the corpus that were used: sampling, observation and probe rows with their studied positions'),
@@ -66,11 +75,11 @@ export const provenanceSchema = z.object({
 const bounds = z.tuple([realOrNull, realOrNull])
 
 const diagnosticsSchema = z.strictObject({
-  component: text, splitRHat: realOrNull, learningCoefficient: realOrNull,
-  meanDistance: z.array(realOrNull), finalDistance: z.array(realOrNull), meanLoss: z.array(realOrNull),
+  component: word, splitRHat: realOrNull, learningCoefficient: realOrNull,
+  meanDistance: ofChain, finalDistance: ofChain, meanLoss: ofChain,
   reliability: realOrNull, centredReliability: realOrNull,
   lossTrace: z.strictObject({ first: realOrNull, last: realOrNull, min: realOrNull, max: realOrNull }),
-  failedChains: z.array(z.strictObject({ chain: index, draw: index, step: index, message: text })),
+  failedChains: z.array(z.strictObject({ chain: index, draw: index, step: index, message: text })).max(limits.chains),
   blocks: z.strictObject({
     rounds: index, reliabilityBounds: bounds, centredReliabilityBounds: bounds, gradientCosine: realOrNull, gradientNorm: realOrNull, effectiveShare: realOrNull,
     meanPhi: realOrNull, phiDeviation: realOrNull,
@@ -89,7 +98,7 @@ const stabilitySchema = z.strictObject({
     nullShare: shareSchema.nullable().describe(
       'stable share of a Gaussian matrix of the same tokens, covariance and reliabilities'
     )
-  } satisfies Record<keyof LevelStability, z.ZodType>))
+  } satisfies Record<keyof LevelStability, z.ZodType>)).max(groupKinds.length)
 } satisfies Record<keyof StabilityRecord, z.ZodType>)
 
 const resolutionSchema = z.strictObject({
@@ -98,15 +107,18 @@ const resolutionSchema = z.strictObject({
   detail: real.describe('what the stable clusters say of a token, in bits'), modularity: real
 } satisfies Record<keyof ResolutionPoint, z.ZodType>)
 
+const mostResolutions = 200
+
 const clusteringRecordSchema = z.strictObject({
-  number: z.int().min(1), name: text, configuration: clusteringConfigurationSchema, seed: index, createdAt: time, ending: text, attempts: index, edges: index, volume: real,
+  number, name: runName, configuration: clusteringConfigurationSchema, seed: seedSchema, createdAt: time, ending: text,
+  attempts: index, edges: z.int().min(0), volume: real,
   clusters: index.describe('of the whole clustering, exported or not'),
   groupsAbove: index.describe('regions and neighbourhoods of the whole clustering'),
   leftoverKind: z.enum(['main body', 'unclustered']),
   leftoverSize: index,
   stability: stabilitySchema.nullable().describe('of the whole clustering; null where the draws were not split'),
   modularity: real.nullable().describe('of the finest level; null for acl'),
-  sweep: z.array(resolutionSchema).describe('resolutions that were tried, ascending')
+  sweep: z.array(resolutionSchema).max(mostResolutions).describe('resolutions that were tried, ascending')
 })
 
 const conditionSchema = z.discriminatedUnion('on', [
@@ -116,8 +128,10 @@ const conditionSchema = z.discriminatedUnion('on', [
   z.strictObject({ on: z.literal('position'), from: index, to: index })
 ])
 
+const mostConditions = 16
+
 const ruleSchema = z.strictObject({
-  conditions: z.array(conditionSchema).min(1).describe(
+  conditions: z.array(conditionSchema).min(1).max(mostConditions).describe(
     'all must hold: of the token itself, its neighbours in the row, its subset, a pattern, its position in the row'
   ),
   recall: shareSchema.describe('share of the group that the rule selects'),
@@ -128,8 +142,9 @@ const ruleSchema = z.strictObject({
 export const documentSchema = z.strictObject({ id: index, file: text, record: index, subset: text })
 export const vocabularySchema = z.strictObject({ id: index, text })
 export const rowSchema = z.strictObject({
-  row: index, subset: text, ids: z.array(index),
-  segments: z.array(z.strictObject({ start: index, document: index, offset: index })).describe('parts of the row by document: its first column, and the index of that token in the document')
+  row: index.max(limits.rows - 1), subset: text, ids: z.array(index).max(limits.rowLength),
+  segments: z.array(z.strictObject({ start: index, document: index, offset: index })).max(limits.rowLength)
+    .describe('parts of the row by document: its first column, and the index of that token in the document')
 })
 
 export const memberSchema = z.strictObject({
@@ -140,7 +155,7 @@ export const memberSchema = z.strictObject({
   strength: shareSchema.nullable().describe(
     'share of the halves of the draws in which the token is with its cluster; null where they were not split'
   ),
-  strengthsAbove: z.array(shareSchema).describe(
+  strengthsAbove: z.array(shareSchema).max(groupKinds.length).describe(
     'the same in the groups above, by their order from parent to parent; empty where the draws were not split'
   )
 })
@@ -151,7 +166,7 @@ export const clusterSchema = z.strictObject({
   kind: z.enum([...groupKinds, 'main body', 'unclustered']),
   parent: index.nullable().describe('number of the smallest group above that is in this file'),
   size: index,
-  conductance: real.nullable(), conductanceWhenCut: real.nullable(),
+  conductance: z.number().nullable(), conductanceWhenCut: z.number().nullable(),
   seed: index.nullable().describe('token that the search started from; null for communities'),
   stability: shareSchema.nullable().describe(
     'Jaccard index of the group where the draws are split; below 0.5 it may not be there. null where they were not'
@@ -162,58 +177,72 @@ export const clusterSchema = z.strictObject({
   uncaught: index.nullable().describe('tokens of the group that the rule does not select'),
   label: labelSchema.nullable(),
   distinctTokens: index,
-  topTokens: z.array(z.strictObject({ id: index, text, count: index, lift: real })).describe('lift: share in the cluster over share in the study'),
-  subsets: z.array(z.strictObject({ subset: text, count: index, lift: real })),
-  profile: z.strictObject({ mean: z.array(realOrNull), standardDeviation: z.array(realOrNull) }).describe('susceptibility χ per component, in the order of components; nats²')
+  topTokens: z.array(z.strictObject({ id: index, text, count: index, lift: real })).max(limits.vocabulary)
+    .describe('lift: share in the cluster over share in the study'),
+  subsets: z.array(z.strictObject({ subset: text, count: index, lift: real })).max(limits.documents),
+  profile: z.strictObject({ mean: column, standardDeviation: column })
+    .describe('susceptibility χ per component, in the order of components; nats²')
 })
 
 export const blockSchema = z.strictObject({
-  first: index.describe('number of the first token'), count: z.int().min(1),
-  susceptibilities: text.describe('base64 of float32, little-endian, [count, components] row by row'),
-  standardErrors: text.describe('as susceptibilities')
+  first: index.describe('number of the first token'), count: z.int().min(1).max(limits.tokens),
+  susceptibilities: textOf(limits.blocks).describe('base64 of float32, little-endian, [count, components] row by row'),
+  standardErrors: textOf(limits.blocks).describe('as susceptibilities')
 })
 
-export const mergeSchema = z.strictObject({ merge: z.int().min(1), clusters: z.array(cluster).min(2), label: labelSchema })
-export const partSchema = z.strictObject({ part: z.int().min(1), cluster, tokens: z.array(index).min(1), label: labelSchema })
+export const mergeSchema = z.strictObject({ merge: number, clusters: labelFields.clusters, label: labelSchema })
+export const partSchema = z.strictObject({ part: number, cluster, tokens: labelFields.tokens, label: labelSchema })
+
+const mostStages = 100
 
 /** Keys of the file that are read whole; the others are long lists. */
 export const headSchemas = {
   format: z.literal(setFormat),
   version: z.literal(setVersion),
   exportedAt: time,
-  program: text,
+  program: word,
   run: z.strictObject({
-    id: text, name: text, createdAt: time, startedAt: time.nullable(), finishedAt: time.nullable(),
-    tokens: index.describe('of the run; those of this file are the members of its clusters'),
-    probeRows: index, initialLoss: realOrNull.describe('mean loss of the trained weights, nats per token')
+    id: word, name: runName, createdAt: time, startedAt: time.nullable(), finishedAt: time.nullable(),
+    tokens: index.max(limits.tokens).describe('of the run; those of this file are the members of its clusters'),
+    probeRows: index.max(limits.rows), initialLoss: realOrNull
+      .describe('mean loss of the trained weights, nats per token')
   }),
   provenance: provenanceSchema,
-  stages: z.array(stageSchema),
+  stages: z.array(stageSchema).max(mostStages),
   configuration: configurationSchema,
-  components: z.array(text).min(1),
-  diagnostics: z.array(diagnosticsSchema),
+  components: z.array(word).min(1).max(limits.components),
+  diagnostics: z.array(diagnosticsSchema).max(limits.components),
   clustering: clusteringRecordSchema,
-  selection: z.array(cluster).nullable().describe(
+  selection: z.array(cluster).max(limits.groups).nullable().describe(
     'groups that were chosen, with what is below them; null for the whole clustering, with what is left over'
   ),
-  columns: z.strictObject({ mean: z.array(realOrNull), standardDeviation: z.array(realOrNull) }).describe('of χ per component over all tokens of the run'),
+  columns: z.strictObject({ mean: column, standardDeviation: column })
+    .describe('of χ per component over all tokens of the run'),
   context: z.strictObject({ before: index, after: index }).describe('token ids on either side of each member'),
-  merges: z.array(mergeSchema),
-  parts: z.array(partSchema)
+  merges: z.array(mergeSchema).max(limits.groups),
+  parts: z.array(partSchema).max(limits.groups)
+} as const
+
+/** The most entries of the lists that are read one by one: `members` of all clusters, `blocks` of the matrix. */
+export const listLimits = {
+  documents: limits.documents, vocabulary: limits.vocabulary, rows: limits.rows, clusters: limits.groups,
+  members: limits.tokens, blocks: limits.tokens
 } as const
 
 export const annotatedSetSchema = z.strictObject({
   ...headSchemas,
-  documents: z.array(documentSchema),
-  vocabulary: z.array(vocabularySchema).describe('texts of the token ids; empty where the run had no tokenizer'),
-  rows: z.array(rowSchema).describe('rows of token ids that have members, ascending'),
+  documents: z.array(documentSchema).max(listLimits.documents),
+  vocabulary: z.array(vocabularySchema).max(listLimits.vocabulary)
+    .describe('texts of the token ids; empty where the run had no tokenizer'),
+  rows: z.array(rowSchema).max(listLimits.rows).describe('rows of token ids that have members, ascending'),
   clusters: z.array(z.strictObject({
     ...clusterSchema.shape,
-    members: z.array(memberSchema).describe(
+    members: z.array(memberSchema).max(listLimits.members).describe(
       'empty for regions and neighbourhoods, whose members are those of the clusters below them'
     )
-  })),
-  matrix: z.strictObject({ blocks: z.array(blockSchema) }).describe('χ and its standard errors of all members in order of tokens, nats²')
+  })).max(listLimits.clusters),
+  matrix: z.strictObject({ blocks: z.array(blockSchema).max(listLimits.blocks) })
+    .describe('χ and its standard errors of all members in order of tokens, nats²')
 })
 
 type Values = Readonly<Record<string, unknown>>

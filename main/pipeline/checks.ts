@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { parseConfiguration, suitClustering } from '../../preload/configuration'
 import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
+import { briefly } from '../../preload/quoting'
 import { readingFault } from '../base/faults'
 import { isLfsPointer, pointerRemedy } from '../base/git-lfs'
 import { parseJson } from '../base/json-text'
@@ -11,16 +12,28 @@ import { checkRowLength } from '../corpora/study'
 import { checkEngine } from '../engine/engines'
 import { componentNames } from '../models/components'
 import { readModelConfig } from '../models/config'
+import { checkStudySize } from './room'
+
+const mostListed = 40
+
+const listed = (names: readonly string[]): string =>
+  names.length > mostListed ? `${names.slice(0, mostListed).join(', ')}, …` : names.join(', ')
 
 /** The chosen components in the order given, all of them by default. Throws a `configuration` error that lists the valid names. */
 export const chooseComponents = (chosen: 'all' | readonly string[], available: readonly string[]): readonly string[] => {
   if (chosen === 'all') return available
-  const unknown = chosen.find((name) => !available.includes(name))
+  const known = new Set(available)
+  const unknown = chosen.find((name) => !known.has(name))
   if (unknown !== undefined) {
-    throw new SpectroscopeError('configuration', `"components": this model has no component "${unknown}"; choose from ${available.join(', ')}.`)
+    const what = `this model has no component "${briefly(unknown)}"`
+    throw new SpectroscopeError('configuration', `"components": ${what}; choose from ${listed(available)}.`)
   }
-  const twice = chosen.find((name, i) => chosen.indexOf(name) !== i)
-  if (twice !== undefined) throw new SpectroscopeError('configuration', `"components": "${twice}" is listed twice; list every component once.`)
+  const seen = new Set<string>()
+  const twice = chosen.find((name) => seen.size === seen.add(name).size)
+  if (twice !== undefined) {
+    const what = `"components": "${briefly(twice)}" is listed twice`
+    throw new SpectroscopeError('configuration', `${what}; list every component once.`)
+  }
   return chosen
 }
 
@@ -68,7 +81,8 @@ export const checkConfiguration = async (configuration: RunConfiguration, baseFo
   const { model, weights, corpus, rows } = configuration
   const { architecture } = await readModelConfig(resolve(baseFolder, model))
   if (corpus !== undefined) checkRowLength(corpus, architecture)
-  chooseComponents(configuration.components, componentNames(architecture))
+  const components = chooseComponents(configuration.components, componentNames(architecture))
+  checkStudySize(configuration, components.length)
   checkEngine(configuration.engine, configuration.precision)
   if (weights !== undefined) await mustExist(resolve(baseFolder, weights), 'weights')
   if (rows !== undefined) await mustExist(resolve(baseFolder, rows), 'rows')

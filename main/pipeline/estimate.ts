@@ -1,5 +1,5 @@
 import { stat, statfs } from 'node:fs/promises'
-import { availableParallelism, totalmem } from 'node:os'
+import { availableParallelism } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { type BlockConfiguration, type ClusteringConfiguration, type PsgldConfiguration, type RunConfiguration, type SamplerConfiguration, blockCount, roundsOf, suitClustering } from '../../preload/configuration'
 import type { Estimate } from '../../preload/contract'
@@ -28,6 +28,7 @@ import { partCount } from '../sampling/splits'
 import { lanesOf, partsOf, stageBytes as usualStageBytes, stageSizes, type StageSizes } from '../sampling/stages'
 import { chooseComponents } from './checks'
 import type { Prepared } from './messages'
+import { gigabytes, machineMemory, mostThreadsHere } from './room'
 
 /** How fast this machine computes, and how that is known. */
 export interface MeasuredRate {
@@ -110,14 +111,19 @@ const counted = (rows: readonly number[]): Lengths => rows.reduce(add, new Map<n
 const targetsOf = (lengths: Lengths): number => sum([...lengths].map(([length, rows]) => rows * (length - 1)))
 const over = (lengths: Lengths, cost: (length: number) => number): number => sum([...lengths].map(([length, rows]) => rows * cost(length)))
 
+/** Steps whose rows are counted one by one; more are like these. */
+const mostStepsCounted = 100_000
+
 /** Rows through the gradients of one chain. */
 const minibatchRows = ({ nBeta, batchSize }: PsgldConfiguration, rows: readonly number[], steps: number, seed: number): Lengths => {
   if (nBeta === 0 || rows.length < batchSize) return new Map()
   if (rows.every((length) => length === rows[0])) return new Map([[rows[0], steps * batchSize]])
   const minibatches = new Minibatches(seed, rows.length, batchSize)
   const lengths = new Map<number, number>()
-  for (let step = 0; step < steps; step++) for (const row of minibatches.at(step)) add(lengths, rows[row])
-  return lengths
+  const looked = Math.min(steps, mostStepsCounted)
+  for (let step = 0; step < looked; step++) for (const row of minibatches.at(step)) add(lengths, rows[row])
+  if (looked === steps) return lengths
+  return new Map([...lengths].map(([length, count]) => [length, count * (steps / looked)]))
 }
 
 /** Rounds that a component is likely to take: all of them where no target ends it. */
@@ -346,16 +352,19 @@ const memoryOf = (plan: Plan, configuration: RunConfiguration, sampled: Sampled)
   return { sampling: measured.processBytes + sampling, all: measured.processBytes + Math.max(weights + corpusBytes, sampling, grouping) }
 }
 
-/** Of this machine, or of the part of it that this process may use. */
-const machineMemory = (): number => {
-  const most = process.constrainedMemory()
-  return most > 0 ? Math.min(most, totalmem()) : totalmem()
-}
-
 /** An estimate is up to so many times what is used (test/bench/NOTES.md), so only a run that is further above the machine's memory is refused. */
 const mostOverestimated = 1.6
 
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`
+/** The largest of some numbers that fits, where each smaller one does too; the first where none does. */
+const largestFrom = (first: number, last: number, fits: (count: number) => boolean): number => {
+  let [low, high] = [first, Math.max(first, last)]
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2)
+    if (fits(middle)) low = middle
+    else high = middle - 1
+  }
+  return low
+}
 
 /** Whatever number of threads a study's run is to have, and what is to be said of its memory. */
 export interface FittingThreads {
@@ -374,13 +383,13 @@ export const threadsThatFit = async (
   configuration: RunConfiguration, baseFolder: string, prepared: Pick<Prepared, 'components' | 'study' | 'engine'>, memory = machineMemory()
 ): Promise<FittingThreads> => {
   const plan = await preparedPlan(configuration, baseFolder, prepared)
-  const wanted = configuration.threads ?? availableParallelism()
+  const wanted = Math.min(configuration.threads ?? availableParallelism(), mostThreadsHere())
   const neededOn = (threads: number): { readonly sampling: number; readonly all: number } =>
     memoryOf(plan, configuration, { chains: chainsOf(plan, configuration.sampler), engine: prepared.engine.name, threads })
   const whole = neededOn(wanted)
-  let [threads, needed] = [wanted, whole]
-  while (threads > 1 && needed.sampling > memory) needed = neededOn(--threads)
-  const { sampling } = needed
+  const fits = ({ sampling }: { readonly sampling: number }): boolean => sampling <= memory
+  const threads = fits(whole) ? wanted : largestFrom(1, wanted - 1, (count) => fits(neededOn(count)))
+  const { sampling } = threads === wanted ? whole : neededOn(threads)
   const scarce = `Sampling needs about ${gigabytes(sampling)} of memory even on one thread, and there is ${gigabytes(memory)}`
   const fewerChains = configuration.sampler.method === 'psgld' ? ', set fewer "sampler.chains"' : ''
   const remedy = `study fewer tokens or components${fewerChains}, or divide the run with \`spectroscope shard\``

@@ -9,6 +9,7 @@ import { makeFolder } from '../base/files'
 import { Companion } from './companion'
 import type { PieceAbout } from './messages'
 import { samplingProgress } from './progress'
+import { mostThreadsHere } from './room'
 import type { RunOptions } from './run-options'
 import { ComputeSession } from './session'
 import { claimPath, pieceFolder, readSet, resultPath } from './shard-set'
@@ -95,7 +96,15 @@ const choose = (folder: string, set: ShardSet, index: number): Piece => {
   return piece
 }
 
-const sampleWith = async (folder: string, set: ShardSet, piece: Piece, { onEvent, signal, checkpointSeconds, threads = threadsOfPiece(set) }: PieceOptions, lost: AbortSignal): Promise<{ seconds: number; failed: readonly { component: string; chain: number; message: string }[] }> => {
+interface SampledPiece {
+  readonly seconds: number
+  readonly failed: readonly { readonly component: string; readonly chain: number; readonly message: string }[]
+}
+
+const sampleWith = async (
+  folder: string, set: ShardSet, piece: Piece, options: PieceOptions, lost: AbortSignal
+): Promise<SampledPiece> => {
+  const { onEvent, signal, checkpointSeconds, threads = Math.min(threadsOfPiece(set), mostThreadsHere()) } = options
   const own = pieceFolder(folder, piece.index)
   const { configuration: { sampler, seed, corpus }, components } = set
   const session = new ComputeSession((message) => onEvent({ type: 'note', message }))

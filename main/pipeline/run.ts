@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { type BlockConfiguration, type ClusteringConfiguration, type ClusteringSettings, type RunConfiguration, blockCount, roundsOf, samplerWords, suitClustering } from '../../preload/configuration'
 import { contentsWords } from '../../preload/corpus-contents'
 import { messageOf, SpectroscopeError } from '../../preload/errors'
+import { limits } from '../../preload/limits'
 import { stageNames } from '../../preload/records'
 import type { ClusteringRecord, EngineProvenance, GatheredProvenance, Provenance, RunChanges, RunRecord, StageName, StageRecord, TracePointRecord } from '../../preload/records'
 import { makeFolder } from '../base/files'
@@ -21,13 +22,15 @@ import { pieceNotes, readyPieces } from './pieces'
 import { clusteringProgress, describingProgress, preparingProgress, samplingProgress } from './progress'
 import { ComputeFailed, ComputeSession } from './session'
 import type { Compute } from './session'
+import { mostThreadsHere } from './room'
 import type { RunOptions, StartOptions } from './run-options'
 import { resultPath } from './shard-set'
 import { Stopwatch } from './stopwatch'
 import { clusteredColumns, sendMatrix, storeMatrix, storeNeighbours } from './transfer'
 import { fingerprintOf, platformWords, programVersion, versions } from './versions'
 
-const threadsOf = ({ threads }: RunConfiguration): number => threads ?? availableParallelism()
+const threadsOf = ({ threads }: RunConfiguration): number =>
+  Math.min(threads ?? availableParallelism(), mostThreadsHere())
 
 const counted = (count: number): string => count.toLocaleString('en')
 
@@ -506,6 +509,8 @@ const continuedSampler = ({ configuration: { sampler }, id }: RunRecord, { round
   return sampler.method === 'first-order' ? { ...sampler, targetReliability, rounds: limit } : { ...sampler, targetReliability, draws: blockCount * limit }
 }
 
+const continued = ', continued'
+
 /**
  * Makes a run that begins with the sums of a finished one and nobody works on yet; it comes to the numbers of a run that had been made at
  * once, bit for bit. Throws a `usage` error where the run can't be continued, or has as many rounds already.
@@ -520,7 +525,9 @@ export const createContinuation = async (workspace: Workspace, run: RunRecord, c
   if (continuation.reliability === undefined && roundsOf(sampler) <= done) throw new SpectroscopeError('usage', `Run ${run.id} has ${done} rounds already; ask for more than that.`)
   const engine = run.provenance.engine?.name ?? run.configuration.engine
   const configuration: RunConfiguration = { ...run.configuration, sampler, engine }
-  const made = await createRun(workspace, configuration, run.baseFolder, continuation.name ?? `${run.name}, continued`, { continued: { run: run.id, name: run.name } })
+  const name = continuation.name ?? `${run.name.slice(0, limits.runName - continued.length)}${continued}`
+  const provenance = { continued: { run: run.id, name: run.name } }
+  const made = await createRun(workspace, configuration, run.baseFolder, name, provenance)
   try {
     await adoptSums(workspace.runFolder(run.id), workspace.runFolder(made.id))
   } catch (error) {

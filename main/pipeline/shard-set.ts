@@ -4,6 +4,8 @@ import { z } from 'zod'
 import { blockCount, modernised, parseConfiguration } from '../../preload/configuration'
 import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
+import { issueWords, placeOf, telling } from '../../preload/issues'
+import { index, limits, path as pathOf, text as textOf } from '../../preload/limits'
 import type { StudyRecord } from '../../preload/records'
 import { decode, encode } from '../../preload/wire'
 import { readingFault } from '../base/faults'
@@ -20,16 +22,15 @@ const format = 'spectroscope-shards'
 const version = 1
 const studyFormat = { magic: 'SPECROWS', version: 1 }
 
-const text = z.string()
-const index = z.int().min(0)
+const text = textOf(limits.word)
 
 const chainSchema = z.strictObject({ component: text, chain: index })
 
 const pieceSchema = z.strictObject({
   index,
-  chains: z.array(chainSchema).min(1),
+  chains: z.array(chainSchema).min(1).max(limits.components * limits.chains),
   /** Of the run's floating-point operations that are not shared by all chains. */
-  share: z.number()
+  share: z.number().min(0).max(1)
 })
 
 const setSchema = z.strictObject({
@@ -40,16 +41,16 @@ const setSchema = z.strictObject({
   createdAt: text,
   program: text,
   configuration: z.unknown(),
-  baseFolder: text,
+  baseFolder: pathOf,
   /** Paths from the folder of the set, or absolute; weights: null where they lie in the folder by their usual name. */
-  model: z.strictObject({ folder: text, weights: text.nullable(), hash: text }),
+  model: z.strictObject({ folder: pathOf, weights: pathOf.nullable(), hash: text }),
   tokenizerHash: text.nullable(),
   studyHash: text,
   engine: z.strictObject({ name: text, device: text, precision: text, version: text }),
-  components: z.array(text).min(1),
-  tokens: index,
-  threads: z.int().min(1).nullable(),
-  pieces: z.array(pieceSchema).min(1)
+  components: z.array(text).min(1).max(limits.components),
+  tokens: index.max(limits.tokens),
+  threads: z.int().min(1).max(limits.threads).nullable(),
+  pieces: z.array(pieceSchema).min(1).max(limits.shards)
 })
 
 export type Piece = z.output<typeof pieceSchema>
@@ -132,8 +133,11 @@ export const readSet = async (folder: string): Promise<ShardSet> => {
   } catch (error) {
     throw damaged('no valid JSON', error)
   }
-  const parsed = setSchema.safeParse(value)
-  if (!parsed.success) throw damaged(`${parsed.error.issues[0].path.join('.')}: ${parsed.error.issues[0].message}`, parsed.error)
+  const parsed = setSchema.safeParse(value, { reportInput: true })
+  if (!parsed.success) {
+    const issue = telling(parsed.error.issues[0])
+    throw damaged(`"${placeOf(issue.path)}": ${issueWords(issue)}`, parsed.error)
+  }
   const { configuration, ...set } = parsed.data
   return { ...set, configuration: parseConfiguration(modernised(configuration), path) }
 }

@@ -10,6 +10,7 @@ import { inTransaction, select } from './database'
 import type { Row } from './database'
 import { knownClustering, knownRun } from './facts'
 import type { Act, AnnotationsStep, JournalFile } from './journal'
+import { jsonOf } from './json'
 import type { AnnotationsOrder, ClusteringAnnotations, LabelCounts, Undone } from './labelling'
 import { getRun, iso } from './runs'
 
@@ -100,9 +101,9 @@ export const nextTargetNumber = async (connection: DuckDBConnection, run: string
 }
 
 const writeAnnotations = async (connection: DuckDBConnection, run: number, { clustering, changes }: AnnotationsStep): Promise<void> => {
-  const targets = JSON.stringify(changes.map(({ target }) => target))
+  const targets = jsonOf(changes.map(({ target }) => target))
   await connection.run(`DELETE FROM annotations WHERE run = $1 AND clustering = $2 AND target IN ${texts('$3')}`, [run, clustering, targets])
-  const present = changes.flatMap(({ target, after }) => (after === null ? [] : [{ target, body: JSON.stringify(after) }]))
+  const present = changes.flatMap(({ target, after }) => (after === null ? [] : [{ target, body: jsonOf(after) }]))
   await append(connection, 'annotations', present.length, [run, clustering, present.map(({ target }) => target), present.map(({ body }) => body)])
 }
 
@@ -126,7 +127,10 @@ const perform = async (connection: DuckDBConnection, act: Act): Promise<void> =>
   const { kind, number, at, author, words, clustering, changes } = act
   if (kind === 'step') {
     await connection.run('DELETE FROM journal WHERE undone')
-    await connection.run('INSERT INTO journal VALUES ($1, $2::TIMESTAMP, $3, $4, $5, $6, $7::JSON, false)', [number, at, author, words, act.run, clustering, JSON.stringify(changes)])
+    await connection.run(
+      'INSERT INTO journal VALUES ($1, $2::TIMESTAMP, $3, $4, $5, $6, $7::JSON, false)',
+      [number, at, author, words, act.run, clustering, jsonOf(changes)]
+    )
   } else {
     await connection.run('UPDATE journal SET undone = $1 WHERE number = $2', [kind === 'undo', number])
   }
@@ -183,7 +187,8 @@ const doneBefore = async (connection: DuckDBConnection, id: string | undefined):
 
 const bodiesOf = async (connection: DuckDBConnection, run: number, clustering: number, targets: readonly AnnotationTarget[]): Promise<Map<AnnotationTarget, AnnotationBody>> => {
   const rows = await select(
-    connection, `SELECT target, body FROM annotations WHERE run = $1 AND clustering = $2 AND target IN ${texts('$3')}`, [run, clustering, JSON.stringify(targets)]
+    connection, `SELECT target, body FROM annotations WHERE run = $1 AND clustering = $2 AND target IN ${texts('$3')}`,
+    [run, clustering, jsonOf(targets)]
   )
   return new Map(rows.map((row) => [row.target as AnnotationTarget, parse<AnnotationBody>(row.body)]))
 }

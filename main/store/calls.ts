@@ -1,10 +1,13 @@
 import { z } from 'zod'
 import type { ClusteringConfiguration, RunConfiguration } from '../../preload/configuration'
-import { annotationBodySchema, targetSchema } from '../../preload/contract-annotations'
+import {
+  annotationBodySchema, clusterSchema as cluster, labelFields, targetSchema
+} from '../../preload/contract-annotations'
 import type { Annotation, AnnotationsChanged, JournalStep, RunMarks, UndoState } from '../../preload/contract-annotations'
 import { callSchemas } from '../../preload/contract-calls'
 import type { ClusterDetails, ClusterLayout, GalleryPage, TokenDetails } from '../../preload/contract-explore'
 import type { HeatMap } from '../../preload/contract-runs'
+import { index, limits, text } from '../../preload/limits'
 import type {
   ClusteringDescription, ClusterProfile, ColumnSpread, ClusteringRecord, ClusterSummary, DiagnosticsRecord,
   DocumentRecord, LayoutRecord, LeftoverKind, LevelDescription, NewClustering,
@@ -16,10 +19,10 @@ import type { Edges } from './exploration'
 import type { ClusteringAnnotations, LabelCounts, Undone } from './labelling'
 import type { PackedOverview } from './overview-packing'
 
-const run = z.string().min(1)
-const index = z.int().min(0)
-const clustering = z.int().min(1).optional()
-const cluster = z.int().min(-1)
+const run = text(limits.runName).min(1)
+const name = text(limits.runName)
+const number = z.int().min(1).max(limits.number)
+const clustering = number.optional()
 const object = <T extends object>(): z.ZodType<T> => z.custom<T>((value) => typeof value === 'object' && value !== null && !Array.isArray(value))
 const integers = z.custom<Int32Array>((value) => value instanceof Int32Array, 'expected an Int32Array')
 const floats = z.custom<Float32Array>((value) => value instanceof Float32Array, 'expected a Float32Array')
@@ -38,7 +41,8 @@ const newGroup = z.object({
   conductanceWhenCut: real.nullable(), stability: real.nullable(), strengths: floats.nullable()
 } satisfies Record<keyof NewGroup, z.ZodType>)
 const newClustering = z.object({
-  name: z.string(), configuration: object<ClusteringConfiguration>(), seed: index, ending: z.string(), attempts: index, edges: index, volume: real,
+  name, configuration: object<ClusteringConfiguration>(), seed: z.int().min(0), ending: text(limits.text),
+  attempts: index, edges: z.int().min(0), volume: real,
   clusters: z.array(newGroup),
   leftover: z.object({ kind: z.enum(['main body', 'unclustered'] satisfies LeftoverKind[]), members: integers }),
   stability: object<StabilityRecord>().nullable(), modularity: real.nullable(),
@@ -61,11 +65,13 @@ const time = z.iso.datetime().nullable().optional()
 /** Parameters of every call to the store process, checked there before anything else. */
 export const parameterSchemas = {
   open: z.object({ folder: z.string().min(1), create: z.boolean(), readOnly: z.boolean(), orRead: z.boolean() }),
-  createRun: z.object({ name: z.string(), configuration: object<RunConfiguration>(), baseFolder: z.string(), provenance: provenance.optional() }),
+  createRun: z.object({
+    name, configuration: object<RunConfiguration>(), baseFolder: z.string(), provenance: provenance.optional()
+  }),
   listRuns: z.object({}),
   getRun: z.object({ run }),
   findRun: z.object({ text: z.string() }),
-  renameRun: z.object({ run, name: z.string() }),
+  renameRun: z.object({ run, name }),
   updateRun: z.object({
     run,
     changes: z.object({
@@ -99,7 +105,7 @@ export const parameterSchemas = {
   getTraces: z.object({ run }),
   findNeighbours: z.object({ run, k: index, whiten: z.boolean() }),
   readNeighbours: z.object({ run, k: index, whiten: z.boolean(), first: index, count: index }),
-  renameClustering: z.object({ run, clustering: index, name: z.string() }),
+  renameClustering: z.object({ run, clustering: index, name }),
   deleteClustering: z.object({ run, clustering: index }),
   getClusterSummaries: z.object({ run, clustering, cluster: cluster.optional(), topTokens: index.max(10_000) }),
   getClusterMembers: z.object({ run, clustering, cluster }),
@@ -133,9 +139,10 @@ export const parameterSchemas = {
   getAllAnnotations: z.object({ run }),
   countLabels: z.object({}),
   applyAnnotations: z.object({
-    ...where, words: z.string(), author: z.string(), id, edits: z.array(z.object({ target: targetSchema, after: annotationBodySchema.nullable() })).min(1)
+    ...where, words: text(limits.words), author: labelFields.author, id,
+    edits: z.array(z.object({ target: targetSchema, after: annotationBodySchema.nullable() })).min(1)
   }),
-  changeRun: z.object({ run, changes: object<Partial<RunMarks>>(), author: z.string(), id }),
+  changeRun: z.object({ run, changes: object<Partial<RunMarks>>(), author: labelFields.author, id }),
   undo: z.object({ id }),
   redo: z.object({ id }),
   getUndoState: z.object({}),

@@ -9,6 +9,7 @@ import { getStrengths } from './clusters'
 import { knownClustering } from './facts'
 import { countGroups } from './group-counts'
 import type { CountedClustering, GroupCounts } from './group-counts'
+import { jsonOf } from './json'
 import { findColumns } from './reads'
 import { findClustering, runNumber } from './runs'
 
@@ -123,7 +124,7 @@ const saveGroups = async (
     lists(({ subsetIndices }) => subsetIndices), lists(({ subsetCounts }) => subsetCounts),
     listsOf(countPatterns(counted, places, patterns), patternNames.length),
     listsOf(level.means, width), listsOf(level.standardDeviations, width),
-    level.rules.map((rules) => JSON.stringify(rules)), level.groups.map((group) => uncaught.get(group) ?? 0)
+    level.rules.map((rules) => jsonOf(rules)), level.groups.map((group) => uncaught.get(group) ?? 0)
   ])
 }
 

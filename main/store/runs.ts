@@ -2,9 +2,11 @@ import { randomInt } from 'node:crypto'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
+import { briefly, brieflyAll } from '../../preload/quoting'
 import type { ClusteringRecord, LeftoverKind, NewRun, Provenance, RunChanges, RunRecord, RunStatus, StageName, StageRecord } from '../../preload/records'
 import { inTransaction, select } from './database'
 import type { Row } from './database'
+import { jsonOf } from './json'
 import { clusteringTables, runTables } from './schema'
 
 export const iso = (column: string): string => `strftime(${column}, '%Y-%m-%dT%H:%M:%S.%gZ') AS ${column}`
@@ -75,7 +77,10 @@ const selectRuns = async (connection: DuckDBConnection, condition = 'true', valu
 
 export const listRuns = (connection: DuckDBConnection): Promise<RunRecord[]> => selectRuns(connection)
 
-const noRun = (text: string): SpectroscopeError => new SpectroscopeError('input', `There is no run "${text}" in this workspace; \`runs\` lists those there are.`)
+const noRun = (text: string): SpectroscopeError => {
+  const what = `There is no run "${briefly(text)}" in this workspace`
+  return new SpectroscopeError('input', `${what}; \`runs\` lists those there are.`)
+}
 
 export const getRun = async (connection: DuckDBConnection, run: string): Promise<RunRecord> => {
   const [record] = await selectRuns(connection, 'id = $1', [run])
@@ -98,7 +103,10 @@ export const findRun = async (connection: DuckDBConnection, text: string): Promi
   if (text === 'latest' && runs.length > 0) return runs[runs.length - 1]
   const matches = [runs.filter(({ name }) => name === text), runs.filter(({ id }) => text !== '' && id.startsWith(text))].find(({ length }) => length > 0)
   if (matches === undefined) throw noRun(text)
-  if (matches.length > 1) throw new SpectroscopeError('input', `"${text}" fits ${matches.length} runs (${matches.map(({ id }) => id).join(', ')}); give the id of one.`)
+  if (matches.length > 1) {
+    const those = `${matches.length} runs (${brieflyAll(matches.map(({ id }) => id))})`
+    throw new SpectroscopeError('input', `"${briefly(text)}" fits ${those}; give the id of one.`)
+  }
   return matches[0]
 }
 
@@ -113,7 +121,7 @@ export const createRun = (connection: DuckDBConnection, { name, configuration, b
     const id = newId(now)
     await connection.run(
       `INSERT INTO runs SELECT coalesce(max(number), 0) + 1, $1, $2, 'pending', NULL, $3::TIMESTAMP, NULL, NULL, $4::JSON, $5, $6::JSON, NULL FROM runs`,
-      [id, name, now.toISOString(), JSON.stringify(configuration), baseFolder, JSON.stringify(provenance)]
+      [id, name, now.toISOString(), jsonOf(configuration), baseFolder, jsonOf(provenance)]
     )
     return getRun(connection, id)
   })
@@ -155,7 +163,8 @@ export const updateRun = (connection: DuckDBConnection, run: string, changes: Ru
       if (value !== undefined) await connection.run(`UPDATE runs SET ${column} = $1 WHERE id = $2`, [value, run])
     }
     if (changes.provenance !== undefined) {
-      await connection.run('UPDATE runs SET provenance = $1::JSON WHERE id = $2', [JSON.stringify({ ...before.provenance, ...changes.provenance }), run])
+      const provenance = jsonOf({ ...before.provenance, ...changes.provenance })
+      await connection.run('UPDATE runs SET provenance = $1::JSON WHERE id = $2', [provenance, run])
     }
     return getRun(connection, run)
   })
@@ -207,5 +216,6 @@ export const deleteClustering = (connection: DuckDBConnection, run: string, clus
 
 export const saveStage = async (connection: DuckDBConnection, run: number, { stage, seconds, ...details }: Omit<StageRecord, 'finishedAt'>): Promise<void> => {
   await connection.run('DELETE FROM stages WHERE run = $1 AND stage = $2', [run, stage])
-  await connection.run('INSERT INTO stages VALUES ($1, $2, $3::TIMESTAMP, $4, $5::JSON)', [run, stage, new Date().toISOString(), seconds, JSON.stringify(details)])
+  const values = [run, stage, new Date().toISOString(), seconds, jsonOf(details)]
+  await connection.run('INSERT INTO stages VALUES ($1, $2, $3::TIMESTAMP, $4, $5::JSON)', values)
 }

@@ -3,6 +3,7 @@ import { ruleWords } from '../../preload/clustering-words'
 import { leftoverCluster } from '../../preload/records'
 import type { ClusteringRecord, ClusterNumber } from '../../preload/records'
 import { bestRules, textOf } from './clusters'
+import { jsonOf } from './json'
 import { getColumns } from './reads'
 import { findClustering, getRun, runNumber } from './runs'
 import type { ExportedTable } from './store'
@@ -113,10 +114,10 @@ const ruleTable = async (connection: DuckDBConnection, { run, clustering }: Numb
         uncaught
       }
     ])
-  const shape = JSON.stringify([{
+  const shape = jsonOf([{
     cluster: 'INTEGER', rule: 'VARCHAR', recall: 'DOUBLE', precision: 'DOUBLE', f1: 'DOUBLE', uncaught: 'INTEGER'
   }])
-  return `(SELECT unnest(from_json(${literal(JSON.stringify(rows))}, '${shape}'), recursive := true))`
+  return `(SELECT unnest(from_json(${literal(jsonOf(rows))}, '${shape}'), recursive := true))`
 }
 
 /** Clusters, the groups above them and what is left over, with rules and labels. */

@@ -9,6 +9,7 @@ import { GroupTree } from '../base/group-tree'
 import { append, indicesOrNull, listsOf, raggedLists, realsOrNull } from './blocks'
 import type { Column } from './blocks'
 import { select } from './database'
+import { jsonOf } from './json'
 import { findClustering } from './runs'
 
 const clear = async (connection: DuckDBConnection, run: number, ...tables: string[]): Promise<void> => {
@@ -152,7 +153,8 @@ export const saveDiagnostics = async (connection: DuckDBConnection, run: number,
       `INSERT INTO diagnostics VALUES (${Array.from({ length: 14 }, (_, i) => `$${i + 1}`).join(', ')}, $15::JSON, $16::JSON)`,
       [
         run, ordinal, record.component, record.splitRHat, record.learningCoefficient, record.reliability, record.centredReliability,
-        list(record.meanDistance), list(record.finalDistance), list(record.meanLoss), first, last, min, max, JSON.stringify(record.failedChains), record.blocks === null ? null : JSON.stringify(record.blocks)
+        list(record.meanDistance), list(record.finalDistance), list(record.meanLoss), first, last, min, max,
+        jsonOf(record.failedChains), record.blocks === null ? null : jsonOf(record.blocks)
       ],
       [undefined, undefined, undefined, DOUBLE, DOUBLE, DOUBLE, DOUBLE, LIST(DOUBLE), LIST(DOUBLE), LIST(DOUBLE), DOUBLE, DOUBLE, DOUBLE, DOUBLE, undefined, VARCHAR] as never
     )
@@ -267,10 +269,10 @@ export const saveClustering = async (connection: DuckDBConnection, run: string, 
        clusters, leftover_kind, leftover_size, groups_above, structure)
      VALUES ($1, $2, $3, $4::JSON, $5, $6::TIMESTAMP, $7, $8, $9, $10, $11, $12, $13, $14, $15::JSON)`,
     [
-      number, id, name, JSON.stringify(configuration), seed, new Date().toISOString(), ending, attempts, edges, volume,
+      number, id, name, jsonOf(configuration), seed, new Date().toISOString(), ending, attempts, edges, volume,
       tree.clusters,
       leftover.kind, leftover.members.length, clusters.length - tree.clusters,
-      JSON.stringify({ stability, modularity, sweep })
+      jsonOf({ stability, modularity, sweep })
     ]
   )
   return findClustering(connection, run, id)

@@ -97,7 +97,7 @@ describe('settings as fields', () => {
     expect(sections.run.map(({ key }) => key)).toEqual(Object.keys(others))
     expect(Object.values(sections).flat().filter(({ words }) => words === '').map(({ path }) => path)).toEqual([])
     expect([corpus, sampler, clustering].every((section) => section !== undefined)).toBe(true)
-    expect(fieldAt('clustering.alpha')).toMatchObject({ kind: 'number', range: '> 0, < 1', unit: 'probability' })
+    expect(fieldAt('clustering.alpha')).toMatchObject({ kind: 'number', range: '≥ 1e-9, < 1', unit: 'probability' })
     expect(fieldAt('clustering.resolution')).toMatchObject({ kind: 'number', instead: 'auto', required: false })
     expect(fieldAt('sampler.estimator')).toMatchObject({ kind: 'choice', choices: ['two-chain', 'restricted'] })
     expect(fieldAt('corpus.files')).toMatchObject({ kind: 'list', required: true })

@@ -1,0 +1,51 @@
+import { availableParallelism, totalmem } from 'node:os'
+import type { RunConfiguration } from '../../preload/configuration'
+import { SpectroscopeError } from '../../preload/errors'
+
+/** Memory of this machine, or of the part of it that this process may use, in bytes. */
+export const machineMemory = (): number => {
+  const most = process.constrainedMemory()
+  return most > 0 ? Math.min(most, totalmem()) : totalmem()
+}
+
+export const gigabytes = (bytes: number): string =>
+  `${(bytes / 1e9).toLocaleString('en', { minimumFractionDigits: 1, maximumFractionDigits: 1 })} GB`
+
+/** Threads that this machine is asked for at most: each takes 150 MB, and more than its cores make nothing faster. */
+export const mostThreadsHere = (cores = availableParallelism()): number => Math.max(16, 8 * cores)
+
+const refusal = (sentence: string): SpectroscopeError => new SpectroscopeError('configuration', sentence)
+
+/** Refuses more threads than this machine has room for. `key` is what asks for them. */
+export const checkThreads = (threads: number | undefined, key = '"threads"', cores = availableParallelism()): void => {
+  const most = mostThreadsHere(cores)
+  if (threads === undefined || threads <= most) return
+  const asked = `${key} is ${threads.toLocaleString('en')}`
+  const what = `${asked}, and this machine has ${cores} cores and room for ${most} threads at most`
+  throw refusal(`${what}; lower it, or leave it out to use all cores.`)
+}
+
+/** Bytes that a study needs at least: rows of ids, χ̂ with its errors in float64, and traces of chains. */
+const leastBytes = ({ corpus, sampler }: RunConfiguration, components: number): number => {
+  if (corpus === undefined) return 0
+  const chains = sampler.method === 'psgld'
+  const rows = (chains ? corpus.sampling : 0) + corpus.observation + corpus.probe
+  const tokens = corpus.probe * Math.min(corpus.probeTokensPerRow ?? Infinity, corpus.rowLength - 1)
+  const traces = chains ? components * sampler.chains * sampler.draws : 0
+  return 4 * rows * corpus.rowLength + 16 * (tokens * components + traces)
+}
+
+/**
+ * Refuses a study whose rows and matrix cannot be in this machine's memory, before anything of it is read. What else it needs is counted when its rows are there (`threadsThatFit`).
+ */
+export const checkStudySize = (configuration: RunConfiguration, components: number, memory = machineMemory()): void => {
+  const { corpus } = configuration
+  if (corpus === undefined) return
+  const { rowLength, observation, probe } = corpus
+  const needed = leastBytes(configuration, components)
+  if (needed <= memory) return
+  const rows = `${observation.toLocaleString('en')} observation and ${probe.toLocaleString('en')} probe rows`
+  const what = `"corpus": ${rows} of ${rowLength} ids, with ${components.toLocaleString('en')} components,`
+  const there = `need at least ${gigabytes(needed)} of memory, and this machine has ${gigabytes(memory)}`
+  throw refusal(`${what} ${there}; study fewer rows, shorter ones or fewer components.`)
+}
