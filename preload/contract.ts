@@ -23,3 +23,4 @@ export type {
   BlockDiagnostics, ClusteringRecord, ClusterNumber, ClusterSummary, DiagnosticsRecord, GroupKind, LeftoverKind, LevelStability, ResolutionPoint,
   RuleCondition, RuleRecord, RunRecord, RunStatus, StabilityRecord, StageName, SubsetCount, TokenCount, TokenInContext, TracePointRecord, TraceRecord
 } from './records'
+export { limits } from './limits'
