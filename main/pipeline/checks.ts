@@ -82,13 +82,13 @@ export const checkConfiguration = async (configuration: RunConfiguration, baseFo
   const { architecture } = await readModelConfig(resolve(baseFolder, model))
   if (corpus !== undefined) checkRowLength(corpus, architecture)
   const components = chooseComponents(configuration.components, componentNames(architecture))
-  checkStudySize(configuration, components.length)
   checkEngine(configuration.engine, configuration.precision)
   if (weights !== undefined) await mustExist(resolve(baseFolder, weights), 'weights')
   if (rows !== undefined) await mustExist(resolve(baseFolder, rows), 'rows')
   const files = corpus?.files ?? []
   for (const [i, file] of files.entries()) await mustExist(resolve(baseFolder, file), `corpus.files[${i}]`)
   await listCorpusFiles(files, baseFolder)
+  checkStudySize(configuration, components.length)
 }
 
 /** Refuses, before hours of sampling, what clustering would refuse after them. */

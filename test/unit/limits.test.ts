@@ -173,7 +173,7 @@ describe('texts', () => {
 })
 
 describe('large files', () => {
-  const seconds = 5000
+  const milliseconds = 15_000
 
   test.each([
     ['a list of ten million entries', (text: string) => text.replace('"components":[', `"components":[${'"x",'.repeat(1e7)}`)],
@@ -182,8 +182,8 @@ describe('large files', () => {
   ])('%s are refused within seconds', async (_, change) => {
     const start = performance.now()
     expect(await importOf(change(JSON.stringify(set)))).not.toBe('')
-    expect(performance.now() - start).toBeLessThan(seconds)
-  }, 20_000)
+    expect(performance.now() - start).toBeLessThan(milliseconds)
+  })
 
   test('rows that nobody can have are refused before there are any', async () => {
     const file = resolve('../shared/cases/21-limits/annotated-probe-rows.json')
