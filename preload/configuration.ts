@@ -328,17 +328,26 @@ export const samplerWords = (sampler: SamplerConfiguration): string => {
     : `all orders, ${common}, ${rows}, at most ${sampler.draws} draws${until}`
 }
 
-/** The bounds of a number in a JSON schema, as a table or a form shows them: "≥ 0, < 1"; "" where it has none. */
+const boundWords = (bound: number): string => {
+  if (Math.abs(bound) >= 1e9) return bound.toExponential().replace('e+', 'e')
+  return Math.abs(bound) < 0.001 ? String(bound) : bound.toLocaleString('en', { maximumFractionDigits: 20 })
+}
+
+/** The bounds of a number in a JSON schema, as a table or a form shows them: "0 to 1", "≥ 0, < 1"; "" without bounds. */
 export const rangeWords = ({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: {
   readonly minimum?: number
   readonly maximum?: number
   readonly exclusiveMinimum?: number
   readonly exclusiveMaximum?: number
-}): string =>
-  [
-    exclusiveMinimum !== undefined ? `> ${exclusiveMinimum}` : minimum !== undefined && minimum > Number.MIN_SAFE_INTEGER ? `≥ ${minimum}` : '',
-    exclusiveMaximum !== undefined ? `< ${exclusiveMaximum}` : maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER ? `≤ ${maximum}` : ''
+}): string => {
+  const least = minimum !== undefined && minimum > Number.MIN_SAFE_INTEGER ? boundWords(minimum) : undefined
+  const most = maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER ? boundWords(maximum) : undefined
+  if (least !== undefined && most !== undefined) return `${least} to ${most}`
+  return [
+    exclusiveMinimum !== undefined ? `> ${boundWords(exclusiveMinimum)}` : least === undefined ? '' : `≥ ${least}`,
+    exclusiveMaximum !== undefined ? `< ${boundWords(exclusiveMaximum)}` : most === undefined ? '' : `≤ ${most}`
   ].filter((part) => part !== '').join(', ')
+}
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value)
 

@@ -140,7 +140,7 @@ export const callSchemas = {
    */
   'clusters.search': z.strictObject({ ...where, text: searched, regularExpression: z.boolean().default(false) }),
   'clusters.tokens': z.strictObject({
-    ...where, cluster, stratum: z.enum(strata).default('central'), seed: index.default(1), toward: cluster.optional(),
+    ...where, cluster, stratum: z.enum(strata).default('central'), seed: z.int().min(0).default(1), toward: cluster.optional(),
     tokenId: index.optional(), subset: text(limits.text).optional(), offset: index.default(0),
     limit: index.max(1000).default(60), ...context
   }),

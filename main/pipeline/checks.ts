@@ -80,7 +80,6 @@ export const readConfiguration = async (file: string): Promise<RunConfiguration>
 export const checkConfiguration = async (configuration: RunConfiguration, baseFolder: string): Promise<void> => {
   const { model, weights, corpus, rows } = configuration
   const { architecture } = await readModelConfig(resolve(baseFolder, model))
-  if (corpus !== undefined) checkRowLength(corpus, architecture)
   const components = chooseComponents(configuration.components, componentNames(architecture))
   checkEngine(configuration.engine, configuration.precision)
   if (weights !== undefined) await mustExist(resolve(baseFolder, weights), 'weights')
@@ -88,6 +87,7 @@ export const checkConfiguration = async (configuration: RunConfiguration, baseFo
   const files = corpus?.files ?? []
   for (const [i, file] of files.entries()) await mustExist(resolve(baseFolder, file), `corpus.files[${i}]`)
   await listCorpusFiles(files, baseFolder)
+  if (corpus !== undefined) checkRowLength(corpus, architecture)
   checkStudySize(configuration, components.length)
 }
 

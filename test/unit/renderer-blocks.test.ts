@@ -81,14 +81,14 @@ const health = (each: readonly DiagnosticsRecord[], sampler: object = { preset: 
 
 describe('settings that are a number or a word', () => {
   it('are numbers with something that may stand in their place', () => {
-    expect(fieldAt('sampler.pairs')).toMatchObject({ kind: 'integer', instead: 'auto', range: '≥ 1', unit: 'pairs' })
+    expect(fieldAt('sampler.pairs')).toMatchObject({ kind: 'integer', instead: 'auto', range: '1 to 1,000,000', unit: 'pairs' })
     expect(fieldAt('sampler.targetReliability')).toMatchObject({ kind: 'number', instead: false, range: '> 0, < 1' })
     expect(fieldAt('sampler.targetReliability').words).toContain('“off”')
     expect(fieldAt('clustering.neighbours')).toMatchObject({
       kind: 'integer',
       instead: 'auto',
       fallback: 'auto',
-      range: '≥ 2'
+      range: '2 to 10,000'
     })
     expect(fieldAt('clustering.whiten')).toMatchObject({ kind: 'choice', choices: ['auto', 'true', 'false'] })
     expect(fieldAt('sampler.remainderDraws').range).toBe('≥ 0, a multiple of 4')

@@ -75,7 +75,7 @@ describe('a set of pieces', () => {
 
   it('that is none, damaged or of another version is refused with one sentence', async () => {
     await expect(readSet(folder)).rejects.toMatchObject({ kind: 'usage', message: `${setPath(folder)} does not exist; name a folder that \`spectroscope shard\` has written.` })
-    for (const [content, words] of [['{', 'no valid JSON'], [JSON.stringify({ ...set(), version: 2 }), 'version: '], [JSON.stringify({ ...set(), pieces: [] }), 'pieces: '], [JSON.stringify({ ...set(), more: 1 }), 'more']] as const) {
+    for (const [content, words] of [['{', 'no valid JSON'], [JSON.stringify({ ...set(), version: 2 }), '"version": '], [JSON.stringify({ ...set(), pieces: [] }), '"pieces": '], [JSON.stringify({ ...set(), more: 1 }), 'more']] as const) {
       writeFileSync(setPath(folder), content)
       await expect(readSet(folder)).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining(words) as string })
     }
