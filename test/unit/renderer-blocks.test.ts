@@ -91,7 +91,7 @@ describe('settings that are a number or a word', () => {
       range: '2 to 10,000'
     })
     expect(fieldAt('clustering.whiten')).toMatchObject({ kind: 'choice', choices: ['auto', 'true', 'false'] })
-    expect(fieldAt('sampler.remainderDraws').range).toBe('≥ 0, a multiple of 4')
+    expect(fieldAt('sampler.remainderDraws').range).toBe('0 to 1,000,000, a multiple of 4')
     expect(fieldAt('sampler.draws').instead).toBeUndefined()
   })
 
