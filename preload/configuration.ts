@@ -7,7 +7,7 @@ import { precisions } from './precisions'
 
 const count = (most: number) => z.int().min(1).max(most)
 /** A factor that neither vanishes nor overflows in float32. */
-const factor = z.number().min(1e-12).max(1e12)
+const factor = z.number().min(1e-12).max(1e30)
 
 export const corpusSchema = z.strictObject({
   files: z.array(path).min(1).max(limits.files)

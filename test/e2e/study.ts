@@ -6,9 +6,9 @@ import { uniforms, writeTinyModel } from '../tiny-model'
 
 const words = ['the', 'a', 'on', 'in', 'other', 'there', 'rain', 'stone', 'an', 'tea,', 'then.']
 
-/** A tiny random model in `folder`/tiny and a small corpus of two subsets in `folder`/texts. */
+/** A tiny random model in `folder`/tiny that takes rows of the usual length, and a small corpus of two subsets in `folder`/texts. */
 export const writeStudy = async (folder: string): Promise<void> => {
-  await writeTinyModel(join(folder, 'tiny'))
+  await writeTinyModel(join(folder, 'tiny'), { contextLength: 128 })
   const texts = join(folder, 'texts')
   mkdirSync(texts, { recursive: true })
   const uniform = uniforms(5)
