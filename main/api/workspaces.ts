@@ -8,6 +8,7 @@ export type Access = 'create' | 'write' | 'read'
 export const withWorkspace = async <T>(folder: string, access: Access, work: (workspace: Workspace) => Promise<T>): Promise<T> => {
   if (folder.trim() === '') throw new SpectroscopeError('usage', 'The workspace has no name; give --workspace, or SPECTROSCOPE_WORKSPACE, a folder.')
   const workspace = await openWorkspace(folder, { create: access === 'create', readOnly: access === 'read' })
+  for (const note of workspace.notes) process.stderr.write(`${note}\n`)
   try {
     return await work(workspace)
   } finally {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { access, mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, parse, resolve } from 'node:path'
 import { SpectroscopeError } from '../../preload/errors'
 
 const reasons: Readonly<Record<string, string>> = {
@@ -26,6 +26,19 @@ export const writingError = (path: string, error: unknown): unknown => {
 }
 
 const temporaryBeside = (path: string): string => join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`)
+
+/** "20261122-101530": to name a file by. */
+export const stamp = (now = new Date()): string => now.toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '-')
+
+/** The path itself, or with a number before its ending, so that nothing is there yet. */
+export const freeName = async (path: string): Promise<string> => {
+  const { dir, name, ext } = parse(path)
+  for (let number = 1; ; number++) {
+    const free = join(dir, `${name}${number === 1 ? '' : `-${number}`}${ext}`)
+    const isTaken = await access(free).then(() => true, () => false)
+    if (!isTaken) return free
+  }
+}
 
 const syncFolder = async (folder: string): Promise<void> => {
   if (process.platform === 'win32') return

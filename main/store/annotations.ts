@@ -5,19 +5,16 @@ import type {
 import { SpectroscopeError } from '../../preload/errors'
 import { countStatuses } from '../../preload/labels'
 import { leftoverCluster } from '../../preload/records'
-import { append } from './blocks'
-import { inTransaction, select } from './database'
+import { select } from './database'
 import type { Row } from './database'
 import { knownClustering, knownRun } from './facts'
-import type { Act, AnnotationsStep, JournalFile } from './journal'
+import type { JournalFile } from './journal'
 import { jsonOf } from './json'
 import type { AnnotationsOrder, ClusteringAnnotations, LabelCounts, Undone } from './labelling'
-import { getRun, iso } from './runs'
+import { journaled, stepColumns, stepOf, texts, turned } from './replay'
+import { getRun } from './runs'
 
 const parse = <T>(value: unknown): T => JSON.parse(value as string) as T
-
-/** A list of texts as a parameter of SQL. */
-const texts = (parameter: string): string => `(SELECT unnest(from_json(${parameter}::JSON, '["VARCHAR"]')))`
 
 const kinds = ['cluster', 'merge', 'part']
 const placeOf = (target: AnnotationTarget): number[] => {
@@ -66,12 +63,6 @@ export const countLabels = async (connection: DuckDBConnection): Promise<LabelCo
     ({ run, clustering, counts: countStatuses(annotations, clusters) }))
 }
 
-const stepColumns = `number, words, author, ${iso('made_at')}, run, clustering, undone`
-const stepOf = (row: Row): JournalStep => ({
-  number: Number(row.number), words: row.words as string, author: row.author as string, at: row.made_at as string, run: row.run as string,
-  clustering: row.clustering as number | null, undone: row.undone as boolean
-})
-
 /** Steps are undone from the last one back, and a new step drops those that are: so these are always one stretch at the end. */
 const undoable = 'FROM journal WHERE NOT undone ORDER BY number DESC LIMIT 1'
 const redoable = 'FROM journal WHERE undone ORDER BY number LIMIT 1'
@@ -98,84 +89,6 @@ export const nextTargetNumber = async (connection: DuckDBConnection, run: string
     [number, clustering, kind.length + 2, run, `${kind}:`]
   )
   return Number(row.next)
-}
-
-const writeAnnotations = async (connection: DuckDBConnection, run: number, { clustering, changes }: AnnotationsStep): Promise<void> => {
-  const targets = jsonOf(changes.map(({ target }) => target))
-  await connection.run(`DELETE FROM annotations WHERE run = $1 AND clustering = $2 AND target IN ${texts('$3')}`, [run, clustering, targets])
-  const present = changes.flatMap(({ target, after }) => (after === null ? [] : [{ target, body: jsonOf(after) }]))
-  await append(connection, 'annotations', present.length, [run, clustering, present.map(({ target }) => target), present.map(({ body }) => body)])
-}
-
-const writeMarks = async (connection: DuckDBConnection, run: number, { name, archived, deleted }: RunMarks): Promise<void> => {
-  await connection.run('UPDATE runs SET name = $2 WHERE number = $1', [run, name])
-  await connection.run('DELETE FROM run_marks WHERE run = $1', [run])
-  await connection.run('INSERT INTO run_marks VALUES ($1, $2, CASE WHEN $3 THEN $4::TIMESTAMP END)', [run, archived, deleted, new Date().toISOString()])
-}
-
-/** Where an act is to be written: undefined where its run, or its clustering, is there no longer. */
-const runOf = async (connection: DuckDBConnection, { run, clustering }: Act): Promise<number | undefined> => {
-  const [row] = await select(
-    connection, 'SELECT runs.number FROM runs WHERE id = $1 AND ($2 IS NULL OR EXISTS (FROM clusterings c WHERE c.run = runs.number AND c.clustering = $2))', [run, clustering]
-  )
-  return row?.number as number | undefined
-}
-
-const perform = async (connection: DuckDBConnection, act: Act): Promise<void> => {
-  const run = await runOf(connection, act)
-  if (run === undefined) return
-  const { kind, number, at, author, words, clustering, changes } = act
-  if (kind === 'step') {
-    await connection.run('DELETE FROM journal WHERE undone')
-    await connection.run(
-      'INSERT INTO journal VALUES ($1, $2::TIMESTAMP, $3, $4, $5, $6, $7::JSON, false)',
-      [number, at, author, words, act.run, clustering, jsonOf(changes)]
-    )
-  } else {
-    await connection.run('UPDATE journal SET undone = $1 WHERE number = $2', [kind === 'undo', number])
-  }
-  if (act.clustering === null) await writeMarks(connection, run, act.changes[0].after)
-  else await writeAnnotations(connection, run, act)
-}
-
-const keepLine = (connection: DuckDBConnection, line: number, ends: number, id: string | null, number: number): Promise<unknown> =>
-  connection.run('INSERT INTO journal_lines VALUES ($1, $2, $3, $4)', [line, ends, id, number])
-
-const lastLine = async (connection: DuckDBConnection): Promise<{ line: number; ends: number; number: number }> => {
-  const [row] = await select(connection, 'SELECT coalesce(max(line), 0) AS line, coalesce(arg_max(ends, line), 0) AS ends, coalesce(max(number), 0) AS number FROM journal_lines')
-  return { line: Number(row.line), ends: Number(row.ends), number: Number(row.number) }
-}
-
-/** Does what the journal file has and the database lacks: after a crash between the two, or once an older database was put back. */
-export const rebuildAnnotations = (connection: DuckDBConnection, journal: JournalFile): Promise<void> =>
-  inTransaction(connection, async () => {
-    const known = await lastLine(connection)
-    for (const { line, ends } of await journal.after(known.line, known.ends)) {
-      await perform(connection, line)
-      await keepLine(connection, line.line, ends, line.id, line.number)
-    }
-  })
-
-/**
- * Does an act in the database and in the journal file, both or neither. The file comes first: what a crash leaves only there is done at the
- * next start.
- */
-const journaled = async (connection: DuckDBConnection, journal: JournalFile, id: string | null, decide: (next: number) => Promise<Act | null>): Promise<Act | null> => {
-  const start = journal.size
-  try {
-    return await inTransaction(connection, async () => {
-      const last = await lastLine(connection)
-      const act = await decide(last.number + 1)
-      if (act === null) return null
-      await perform(connection, act)
-      const ends = await journal.append({ line: last.line + 1, id, ...act })
-      await keepLine(connection, last.line + 1, ends, id, act.number)
-      return act
-    })
-  } catch (error) {
-    if (journal.size > start) await journal.takeBack(start)
-    throw error
-  }
 }
 
 /** Number of the step that a call with this id already did, where its answer was lost. */
@@ -215,7 +128,7 @@ export const applyAnnotations = async (connection: DuckDBConnection, journal: Jo
       && !(cluster === leftoverCluster ? leftoverSize > 0 : cluster >= 0 && cluster < clusters + groupsAbove)
   })
   if (missing !== undefined) throw new SpectroscopeError('input', `Clustering ${clustering} of run ${run} has no ${missing.replace(':', ' ')}; choose one that it has.`)
-  await journaled(connection, journal, id ?? null, async (next) => {
+  await journaled(connection, journal, id, async (next) => {
     const befores = await bodiesOf(connection, number, clustering, targets)
     const changes = targets.map((target) => ({ target, before: befores.get(target) ?? null, after: afters.get(target) ?? null })).filter(({ before, after }) => before !== null || after !== null)
     return changes.length === 0 ? null : { kind: 'step', number: next, at: new Date().toISOString(), author, words, run, clustering, changes }
@@ -243,33 +156,21 @@ export const changeRun = async (
     const after = { ...before, ...changes }
     const words = marksWords(before, after)
     if (words !== '') {
-      await journaled(connection, journal, id ?? null, async (number) =>
+      await journaled(connection, journal, id, async (number) =>
         ({ kind: 'step', number, at: new Date().toISOString(), author, words, run, clustering: null, changes: [{ target: 'run', before, after }] }))
     }
   }
   return { marks: await marksOf(connection, run), undo: await getUndoState(connection) }
 }
 
-/** A step of the journal as an act that takes it back, or does it again. */
-const turned = (row: Row, kind: 'undo' | 'redo'): Act => {
-  const { number, words, author, run } = stepOf(row)
-  const head = { kind, number, words, author, run, at: new Date().toISOString() }
-  const turn = <T extends { before: unknown; after: unknown }>(change: T): T => (kind === 'redo' ? change : { ...change, before: change.after, after: change.before })
-  if (row.clustering === null) {
-    const [change] = parse<[{ target: 'run'; before: RunMarks; after: RunMarks }]>(row.changes)
-    return { ...head, clustering: null, changes: [turn(change)] }
-  }
-  return { ...head, clustering: row.clustering as number, changes: parse<AnnotationsStep['changes']>(row.changes).map(turn) }
-}
-
 export const undoOrRedo = async (connection: DuckDBConnection, journal: JournalFile, kind: 'undo' | 'redo', id?: string): Promise<Undone> => {
   const done = await doneBefore(connection, id)
   const act = done === undefined
-    ? await journaled(connection, journal, id ?? null, async () => {
+    ? await journaled(connection, journal, id, async () => {
       const [row] = await select(connection, `SELECT ${stepColumns}, changes ${kind === 'undo' ? undoable : redoable}`)
-      return row === undefined ? null : turned(row, kind)
+      return row === undefined ? null : turned(row, kind, new Date().toISOString())
     })
-    : (await select(connection, `SELECT ${stepColumns}, changes FROM journal WHERE number = $1`, [done])).map((row) => turned(row, kind))[0] ?? null
+    : (await select(connection, `SELECT ${stepColumns}, changes FROM journal WHERE number = $1`, [done])).map((row) => turned(row, kind, stepOf(row).at))[0] ?? null
   const undo = await getUndoState(connection)
   if (act === null) return { changed: null, run: null, undo }
   if (act.clustering === null) return { changed: null, run: act.run, undo }

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Annotation, AnnotationBody } from '../../preload/contract-annotations'
-import { writeFileAtomically, writingError } from '../base/files'
+import { freeName, stamp, writeFileAtomically, writingError } from '../base/files'
 import { select } from './database'
 import type { Row } from './database'
 import { iso } from './runs'
@@ -14,9 +14,6 @@ const mostMembers = 50
 type Place = readonly [row: number, position: number]
 
 export const backupFolder = (folder: string): string => join(folder, 'backups')
-
-/** "20261122-101530": to name a file by. */
-export const stamp = (now = new Date()): string => now.toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '-')
 
 const clusterOf = ({ target, cluster, clusters }: Annotation): number[] => (target.startsWith('cluster:') ? [Number(target.slice(8))] : cluster === undefined ? [...(clusters ?? [])] : [cluster])
 
@@ -79,12 +76,12 @@ const position = async (connection: DuckDBConnection): Promise<number> => Number
 /** Writes all labels to a dated file under backups/; returns its path. */
 export const backUpLabels = async (connection: DuckDBConnection, folder: string): Promise<string> => {
   const now = new Date()
-  const file = join(backupFolder(folder), `labels-${stamp(now)}.json`)
   try {
     await mkdir(backupFolder(folder), { recursive: true })
   } catch (error) {
-    throw writingError(file, error)
+    throw writingError(backupFolder(folder), error)
   }
+  const file = await freeName(join(backupFolder(folder), `labels-${stamp(now)}.json`))
   const line = await position(connection)
   await writeFileAtomically(file, `${JSON.stringify(await contentOf(connection))}\n`)
   await connection.run('INSERT INTO label_backups VALUES ($1, $2::TIMESTAMP, $3)', [line, now.toISOString(), file])

@@ -169,8 +169,11 @@ export interface StoredStudy {
 }
 
 interface Results {
-  /** Why it was opened for reading though it was to be written; null where it was not. */
-  open: { readonly unwritable: string | null }
+  /**
+   * Why it was opened for reading though it was to be written, null where it was not; and sentences about what a
+   * person should know of the workspace.
+   */
+  open: { readonly unwritable: string | null; readonly notes: string[] }
   createRun: RunRecord
   listRuns: RunRecord[]
   getRun: RunRecord

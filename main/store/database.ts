@@ -6,7 +6,7 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
 import { messageOf, SpectroscopeError } from '../../preload/errors'
 import { faultCode } from '../base/faults'
-import { makeFolder, writeFileAtomically, writingError } from '../base/files'
+import { makeFolder, stamp, writeFileAtomically, writingError } from '../base/files'
 import { migrations as ownMigrations } from './schema'
 import type { Migration } from './schema'
 
@@ -161,7 +161,7 @@ const schemaVersion = async (connection: DuckDBConnection): Promise<number | und
 
 /** A copy of the database under backups/, made while it is closed. */
 const backUp = async (folder: string, version: number): Promise<void> => {
-  const target = join(folder, 'backups', `workspace-schema-${version}-${new Date().toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '-')}.duckdb`)
+  const target = join(folder, 'backups', `workspace-schema-${version}-${stamp()}.duckdb`)
   const temporary = `${target}.tmp`
   try {
     await mkdir(join(folder, 'backups'), { recursive: true })

@@ -1,10 +1,12 @@
-import { open, readFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { copyFile, open, readFile } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { annotationBodySchema, targetSchema } from '../../preload/contract-annotations'
 import type { AnnotationBody, AnnotationTarget, RunMarks } from '../../preload/contract-annotations'
-import { makeFolder, writeFileAtomically, writingError } from '../base/files'
+import { messageOf, SpectroscopeError } from '../../preload/errors'
+import { freeName, makeFolder, stamp, writeFileAtomically, writingError } from '../base/files'
 
 /** What a step did to one target; null where there was, or is, nothing. */
 export interface AnnotationsStep {
@@ -61,13 +63,43 @@ export const journalPath = (folder: string): string => join(folder, 'journal', '
 
 const newline = 0x0a
 
-/** Lines of a file from byte `start` on; where one ends that is whole, in bytes of the file, and nothing of a last one that is not. */
-const linesFrom = (bytes: Buffer, start: number): { text: string; ends: number }[] => {
-  const lines: { text: string; ends: number }[] = []
-  for (let from = start, to = bytes.indexOf(newline, from); to >= 0; from = to + 1, to = bytes.indexOf(newline, from)) {
-    lines.push({ text: bytes.toString('utf8', from, to), ends: to + 1 })
+export interface PlacedLine {
+  readonly line: JournalLine
+  readonly text: string
+  /** Byte of the file after its newline. */
+  readonly ends: number
+}
+
+/** A journal file as it was read: its lines, and the places in it (counted from 1) of those that cannot be read. */
+export interface JournalContent {
+  readonly lines: readonly PlacedLine[]
+  readonly unreadable: readonly number[]
+}
+
+/** A last line without its newline counts if it is whole: a crash cut off the others before they were acknowledged. */
+const contentOf = (bytes: Buffer): JournalContent => {
+  const lines: PlacedLine[] = []
+  const unreadable: number[] = []
+  for (let from = 0, place = 1; from < bytes.length; place++) {
+    const at = bytes.indexOf(newline, from)
+    const to = at < 0 ? bytes.length : at
+    const text = bytes.toString('utf8', from, to)
+    const line = parseLine(text)
+    if (line !== undefined) lines.push({ line, text, ends: to + 1 })
+    else if (at >= 0 && text.trim() !== '') unreadable.push(place)
+    from = to + 1
   }
-  return lines
+  return { lines, unreadable }
+}
+
+/** Reads a journal file and leaves it as it is; one that is missing has no lines. Throws a `storage` error where it cannot be read. */
+export const readJournal = async (path: string): Promise<JournalContent> => {
+  try {
+    return contentOf(await readFile(path))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { lines: [], unreadable: [] }
+    throw new SpectroscopeError('storage', `${path} cannot be read (${messageOf(error)}); change its permissions.`, { cause: error })
+  }
 }
 
 /**
@@ -75,13 +107,15 @@ const linesFrom = (bytes: Buffer, start: number): { text: string; ends: number }
  * acknowledged. What the database lacks of it after a crash, or when an older copy of it was put back, is replayed from it.
  */
 export class JournalFile {
+  #handle: FileHandle
   #size: number
 
   private constructor(
     readonly path: string,
-    private readonly handle: FileHandle,
+    handle: FileHandle,
     size: number
   ) {
+    this.#handle = handle
     this.#size = size
   }
 
@@ -97,49 +131,75 @@ export class JournalFile {
       })
       const { size } = await handle.stat()
       const journal = new JournalFile(path, handle, size)
-      if (size > 0) await journal.#dropTorn()
+      if (size > 0) await journal.#endLine()
       return journal
     } catch (error) {
       throw writingError(path, error)
     }
   }
 
-  async #dropTorn(): Promise<void> {
+  async #endLine(): Promise<void> {
     const last = Buffer.alloc(1)
-    await this.handle.read(last, 0, 1, this.#size - 1)
-    if (last[0] !== newline) await this.#cut((await readFile(this.path)).lastIndexOf(newline) + 1)
+    await this.#handle.read(last, 0, 1, this.#size - 1)
+    if (last[0] === newline) return
+    const bytes = await readFile(this.path)
+    const start = bytes.lastIndexOf(newline) + 1
+    if (parseLine(bytes.toString('utf8', start)) === undefined) await this.#cut(start)
+    else await this.#write('\n')
   }
 
   async #cut(size: number): Promise<void> {
-    await this.handle.truncate(size)
-    await this.handle.sync()
+    await this.#handle.truncate(size)
+    await this.#handle.sync()
     this.#size = size
   }
 
-  /** Lines after `line`, which ended at byte `ends` when it was written; those that cannot be read are passed over. */
-  async after(line: number, ends: number): Promise<{ readonly line: JournalLine; readonly ends: number }[]> {
-    if (this.#size === ends) return []
-    const bytes = await readFile(this.path)
-    const start = ends > 0 && ends < bytes.length && bytes[ends - 1] === newline ? ends : 0
-    return linesFrom(bytes, start).flatMap(({ text, ends: end }) => {
-      const parsed = parseLine(text)
-      return parsed === undefined || parsed.line <= line ? [] : [{ line: parsed, ends: end }]
-    })
+  async #write(text: string): Promise<void> {
+    const bytes = Buffer.from(text, 'utf8')
+    for (let at = 0; at < bytes.length;) {
+      at += (await this.#handle.write(bytes, at, bytes.length - at, this.#size + at)).bytesWritten
+    }
+    await this.#handle.datasync()
+    this.#size += bytes.length
+  }
+
+  read(): Promise<JournalContent> {
+    return readJournal(this.path)
+  }
+
+  /** The line between two bytes of the file; undefined where there is none. */
+  async lineBetween(start: number, end: number): Promise<JournalLine | undefined> {
+    if (end <= start || end > this.#size) return undefined
+    const bytes = Buffer.alloc(end - start)
+    await this.#handle.read(bytes, 0, bytes.length, start)
+    return parseLine(bytes.toString('utf8'))
   }
 
   /** Appends a line and waits until it is on the disk; returns where it ends. */
   async append(line: JournalLine): Promise<number> {
     const start = this.#size
-    const bytes = Buffer.from(`${JSON.stringify(line)}\n`, 'utf8')
     try {
-      for (let at = 0; at < bytes.length;) at += (await this.handle.write(bytes, at, bytes.length - at, start + at)).bytesWritten
-      await this.handle.datasync()
+      await this.#write(`${JSON.stringify(line)}\n`)
     } catch (error) {
       await this.#cut(start).catch(() => {})
       throw writingError(this.path, error)
     }
-    this.#size = start + bytes.length
     return this.#size
+  }
+
+  /** Puts other content in the place of the file's, which `keep` leaves beside it under a new name; returns that. */
+  async replace(texts: readonly string[], { keep }: { readonly keep: boolean }): Promise<string | null> {
+    try {
+      const kept = keep ? await freeName(this.path.replace(/\.jsonl$/, `-${stamp()}.jsonl`)) : null
+      if (kept !== null) await copyFile(this.path, kept, constants.COPYFILE_EXCL)
+      await writeFileAtomically(this.path, texts.map((text) => `${text}\n`))
+      await this.#handle.close()
+      this.#handle = await open(this.path, 'r+')
+      this.#size = (await this.#handle.stat()).size
+      return kept
+    } catch (error) {
+      throw writingError(this.path, error)
+    }
   }
 
   /** Takes back the last line, which ended at `ends`, because the database could not take it. */
@@ -152,6 +212,6 @@ export class JournalFile {
   }
 
   close(): Promise<void> {
-    return this.handle.close()
+    return this.#handle.close()
   }
 }

@@ -17,10 +17,11 @@ import { saveDescription } from './descriptions'
 import { getEdges } from './edges'
 import { forgetFacts, knownClustering, knownRun, knownStudy } from './facts'
 import { getGallery, getTokenDetails } from './gallery'
-import { JournalFile } from './journal'
+import { JournalFile, journalPath, readJournal } from './journal'
 import { forgetNeighbours } from './neighbour-memory'
 import * as overview from './overview'
 import * as reads from './reads'
+import { rebuildAnnotations, replayForReading } from './replay'
 import * as runs from './runs'
 import { findTokens, searchClusters } from './searches'
 import { exportTable } from './tables'
@@ -38,6 +39,9 @@ interface Transaction {
 let location: ParametersOf<'open'> = { folder: '', create: false, readOnly: false, orRead: false }
 let instance: DuckDBInstance | undefined
 let journalFile: JournalFile | undefined
+/** The connection that all readers share where only it shows the labels of the journal. */
+let reading: DuckDBConnection | undefined
+let lastRead: Promise<unknown> = Promise.resolve()
 /** DuckDB takes a database out of service when a commit could not be written (a full disk); opening it again brings back what was committed. */
 let outOfService = false
 let recovery: Promise<void> | undefined
@@ -56,27 +60,34 @@ const current = (): Transaction => {
 }
 
 const journal = (): JournalFile => {
-  if (journalFile === undefined) throw new SpectroscopeError('workspace', `${location.folder}: the workspace is open for reading only; open it for writing to change it.`)
+  if (journalFile === undefined) throw readOnlyError()
   return journalFile
 }
 
-const rebuild = async (database: DuckDBInstance, file: JournalFile): Promise<void> => {
-  const connection = await database.connect()
-  try {
-    await annotations.rebuildAnnotations(connection, file)
-  } finally {
-    connection.closeSync()
-  }
+const readOnlyError = (): SpectroscopeError =>
+  new SpectroscopeError('workspace', `${location.folder}: the workspace is open for reading only; open it for writing to change it.`)
+
+/** Makes `reading` where the journal has labels that a database which cannot be written lacks. */
+const readJournalToo = async (connection: DuckDBConnection): Promise<string[]> => {
+  const path = journalPath(location.folder)
+  const { replayed, notes } = await replayForReading(connection, path, await readJournal(path))
+  if (replayed) reading = connection
+  else connection.closeSync()
+  return notes
 }
 
-/** Opens the database, and does what the journal of labels has and the database lacks. */
-const openBoth = async (options: ParametersOf<'open'>): Promise<void> => {
+/** Opens the database and the journal, and brings them to the same; returns what a person should know. */
+const openBoth = async (options: ParametersOf<'open'>): Promise<string[]> => {
   instance = await openDatabase(options.folder, options, undefined, beforeUpgrade(options.folder))
-  if (options.readOnly) return
+  const connection = await instance.connect()
+  if (options.readOnly) return readJournalToo(connection)
   try {
     journalFile ??= await JournalFile.open(options.folder)
-    await rebuild(instance, journalFile)
+    const notes = await rebuildAnnotations(connection, journalFile)
+    connection.closeSync()
+    return notes
   } catch (error) {
+    connection.closeSync()
     instance.closeSync()
     instance = undefined
     throw error
@@ -84,17 +95,15 @@ const openBoth = async (options: ParametersOf<'open'>): Promise<void> => {
 }
 
 /** Opens for reading what cannot be written; gives the reason, null where it can be. */
-const openAtLeastToRead = async (options: ParametersOf<'open'>): Promise<string | null> => {
+const openAtLeastToRead = async (options: ParametersOf<'open'>): Promise<StoreCalls['open']['result']> => {
   try {
-    await openBoth(options)
-    return null
+    return { unwritable: null, notes: await openBoth(options) }
   } catch (error) {
     if (!existsSync(join(options.folder, databaseName))) throw error
     const refused = unwritableOr(options.folder, error)
     if (!(refused instanceof UnwritableWorkspace) || !options.orRead) throw refused
     location = { ...options, create: false, readOnly: true }
-    await openBoth(location)
-    return refused.why
+    return { unwritable: refused.why, notes: await openBoth(location) }
   }
 }
 
@@ -113,9 +122,17 @@ const inService = async (): Promise<void> => {
   await recovery
 }
 
+/** A result that is read in blocks must be read to its end before the connection is used again. */
+const oneByOne = <T>(connection: DuckDBConnection, work: (connection: DuckDBConnection) => Promise<T>): Promise<T> => {
+  const result = lastRead.then(() => work(connection))
+  lastRead = result.catch(() => {})
+  return result
+}
+
 /** A connection for one piece of work: readers see what is committed, whatever is being written. */
 const connected = async <T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> => {
   await inService()
+  if (reading !== undefined) return oneByOne(reading, work)
   const connection = await opened().connect()
   const result = work(connection)
   working.add(result)
@@ -134,7 +151,11 @@ const exclusively = <T>(work: () => Promise<T>): Promise<T> => {
   return result
 }
 
-const changing = <T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> => exclusively(() => connected(work))
+const changing = <T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> =>
+  exclusively(() => {
+    if (location.readOnly) throw readOnlyError()
+    return connected(work)
+  })
 
 /** To be called once results of a run were stored, replaced or deleted: nothing that was read before may be remembered. */
 const forget = (): void => {
@@ -155,6 +176,7 @@ const replacing = async <T>(work: (connection: DuckDBConnection) => Promise<T>):
 /** A long change on a connection of its own: others go on with theirs until it commits. */
 const changingBeside = <T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> =>
   connected(async (connection) => {
+    if (location.readOnly) throw readOnlyError()
     await connection.run('BEGIN TRANSACTION')
     try {
       const result = await work(connection)
@@ -191,7 +213,7 @@ const nothing = async (work: Promise<unknown>): Promise<null> => {
 const implementation: Handlers<StoreCalls> = {
   open: async (options) => {
     location = options
-    return { unwritable: await openAtLeastToRead(options) }
+    return openAtLeastToRead(options)
   },
   createRun: ({ name, configuration, baseFolder, provenance }) =>
     changing((connection) => runs.createRun(connection, { name, configuration, baseFolder, ...(provenance === undefined ? {} : { provenance }) })),
@@ -207,6 +229,7 @@ const implementation: Handlers<StoreCalls> = {
 
   begin: async ({ run }) => {
     if (transaction !== undefined) throw new Error('a transaction is open already')
+    if (location.readOnly) throw readOnlyError()
     await inService()
     const connection = await opened().connect()
     try {
@@ -340,6 +363,7 @@ const close = async (): Promise<void> => {
   // Labels are on the disk twice by now; a backup that fails (a full disk) must not keep the database from closing.
   if (journalFile !== undefined && instance !== undefined && !outOfService) await connected((connection) => backUpChangedLabels(connection, location.folder)).catch(() => {})
   await journalFile?.close()
+  reading?.closeSync()
   instance?.closeSync()
   instance = undefined
 }

@@ -74,6 +74,8 @@ export interface Workspace extends Exploration, Labelling {
   readonly readOnly: boolean
   /** Why it can only be read though it was to be written: "its file system is read-only"; null otherwise. */
   readonly unwritable: string | null
+  /** Sentences about what is not as it should be in the folder, though it could be opened. */
+  readonly notes: readonly string[]
   /** Process id of the store process. */
   readonly pid: number
   /** Resolves when the store process is no more, with how it ended in words; every call then rejects with `StoreLost`. */
@@ -203,7 +205,9 @@ const readInBlocks = async (rows: number, width: number, read: (first: number, c
 
 const shared = (length: number): SharedArrayBuffer => new SharedArrayBuffer(4 * length)
 
-const workspaceOf = (store: Store, folder: string, readOnly: boolean, unwritable: string | null): Workspace => {
+const workspaceOf = (
+  store: Store, folder: string, readOnly: boolean, { unwritable, notes }: StoreCalls['open']['result']
+): Workspace => {
   let transactions: Promise<unknown> = Promise.resolve()
   const call = <M extends Method>(method: M, parameters: ParametersOf<M>): Promise<StoreCalls[M]['result']> => store.call(method, parameters)
   const getRun = (run: string): Promise<RunRecord> => call('getRun', { run })
@@ -229,6 +233,7 @@ const workspaceOf = (store: Store, folder: string, readOnly: boolean, unwritable
     folder,
     readOnly,
     unwritable,
+    notes,
     pid: store.pid,
     ended: store.exited.then(({ words }) => words),
     runFolder,
@@ -329,8 +334,8 @@ export const openWorkspace = async (
     lost: (words) => new StoreLost('storage', `${folder}: the store process ended unexpectedly (${words}); open the workspace again, what was saved before is kept.`)
   })
   try {
-    const { unwritable } = await store.call('open', { folder: path, create: create && !readOnly, readOnly, orRead })
-    return workspaceOf(store, path, readOnly || unwritable !== null, unwritable)
+    const opened = await store.call('open', { folder: path, create: create && !readOnly, readOnly, orRead })
+    return workspaceOf(store, path, readOnly || opened.unwritable !== null, opened)
   } catch (error) {
     await store.disconnect()
     throw error
