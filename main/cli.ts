@@ -283,13 +283,16 @@ command('demo', 'Run the bundled demonstration from end to end, and show its clu
 
 interface ServeOptions extends Common {
   readonly host: string
-  readonly port: number
+  readonly port?: number
   readonly open: boolean
 }
 
 command('serve', 'Open the workbench in a browser; it is there until Ctrl-C, which stops runs with a checkpoint.', 'serve', 'serve --workspace work --port 4617 --no-open')
   .option('--host <address>', 'address to listen on; any but 127.0.0.1 lets other machines in', '127.0.0.1')
-  .option('--port <number>', 'port to listen on; a free one by default', wholeIn(0, 65_535), 0)
+  .option(
+    '--port <number>', 'port to listen on, 0 for a free one; by default that of the last time, if it is free',
+    wholeIn(0, 65_535)
+  )
   .option('--no-open', 'print the address and open no browser')
   .action(({ workspace, json, ...options }: ServeOptions, self: Command) =>
     serveUntilStopped({ ...options, json: json === true, ...(self.getOptionValueSource('workspace') === 'default' ? {} : { folder: workspace }) }))

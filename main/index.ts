@@ -1,14 +1,12 @@
 import { join } from 'node:path'
 import { app, BrowserWindow, dialog, ipcMain, Menu, nativeTheme, Notification, protocol, session, utilityProcess } from 'electron'
 import type { OpenDialogOptions } from 'electron'
-import Store from 'electron-store'
 import { z } from 'zod'
 import { themes } from '../preload/contract'
-import type { ChoicePurpose, SettingsFile, WorkbenchEnvironment } from './api/context'
+import type { ChoicePurpose, WorkbenchEnvironment } from './api/context'
 import { openWorkbench } from './api/workbench'
 import type { Workbench } from './api/workbench'
 import { projectRoot } from './base/entries'
-import { settingsFolder } from './base/folders'
 import { launchChildrenWith } from './base/processes'
 import { computingVariable } from './engine/wgsl/client'
 import { utilityLauncher } from './index/children'
@@ -16,6 +14,7 @@ import { serveComputing } from './index/computing'
 import { openHiddenWindow } from './index/computing-window'
 import { menuTemplate } from './index/menu'
 import { isOwnOrigin, isOwnPage, origin, scheme, serveFolder } from './index/protocol'
+import { settingsFile } from './serve/settings-files'
 
 const windowSchema = z.object({ x: z.int().optional(), y: z.int().optional(), width: z.int().min(400), height: z.int().min(300), maximized: z.boolean() }).catch({ width: 1440, height: 900, maximized: false })
 
@@ -24,11 +23,6 @@ const themeSchema = z.object({ theme: z.enum(themes).catch('system') }).catch({ 
 protocol.registerSchemesAsPrivileged([{ scheme, privileges: { standard: true, secure: true, supportFetchAPI: true, codeCache: true } }])
 // Chromium has WebGPU behind this under Linux.
 if (process.platform === 'linux') app.commandLine.appendSwitch('enable-unsafe-webgpu')
-
-const settingsFile = (name: string): SettingsFile & { readonly store: Store } => {
-  const store = new Store({ name, cwd: settingsFolder(), clearInvalidConfig: true })
-  return { store, get: () => store.store, set: (value) => (store.store = value) }
-}
 
 /** Files and folders that were given on the command line, after the program itself. */
 const pathsOf = (argv: readonly string[]): string[] => argv.slice(app.isPackaged ? 1 : 2).filter((argument) => !argument.startsWith('-'))
@@ -54,7 +48,7 @@ class Shell {
   #windowless = false
   #ending: Promise<void> | undefined
   readonly #settings = settingsFile('settings')
-  readonly #windowStore = settingsFile('window').store
+  readonly #windowFile = settingsFile('window')
   readonly #paths: string[]
 
   constructor(paths: string[]) {
@@ -110,7 +104,7 @@ class Shell {
 
   open(): void {
     this.#followTheme(this.#settings.get())
-    const { maximized, x, y, width, height } = windowSchema.parse(this.#windowStore.store)
+    const { maximized, x, y, width, height } = windowSchema.parse(this.#windowFile.get())
     const window = new BrowserWindow({
       width,
       height,
@@ -142,7 +136,7 @@ class Shell {
   }
 
   #keepBounds(window: BrowserWindow): void {
-    this.#windowStore.store = { ...window.getNormalBounds(), maximized: window.isMaximized() }
+    this.#windowFile.set({ ...window.getNormalBounds(), maximized: window.isMaximized() })
   }
 
   show(paths: readonly string[]): void {

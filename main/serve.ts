@@ -1,11 +1,15 @@
 import { createServer } from 'node:http'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { WebSocketServer } from 'ws'
-import type { WorkbenchEnvironment } from './api/context'
+import { z } from 'zod'
+import type { SettingsFile, WorkbenchEnvironment } from './api/context'
+import { entriesOf, keepEntries } from './api/settings'
 import { openWorkbench } from './api/workbench'
 import { projectRoot } from './base/entries'
+import type { AppState } from '../preload/contract'
+import { messageOf } from '../preload/errors'
 import { Access, isLoopback } from './serve/access'
 import { mostFrameBytes } from './serve/bridge'
 import { Bridges } from './serve/bridges'
@@ -20,7 +24,7 @@ export interface ServeOptions extends Partial<Pick<WorkbenchEnvironment, 'settin
   readonly folder?: string
   /** Address to listen on; others than loopback let other machines in. */
   readonly host?: string
-  /** 0 for a free one. */
+  /** 0 for a free one; that of the last time, if it is free, where none is given. */
   readonly port?: number
   /** Folder of the built window. */
   readonly pages?: string
@@ -35,15 +39,62 @@ export interface Serving {
   readonly port: number
   readonly workspace: string | null
   readonly problem: string | null
+  readonly notes: readonly string[]
   /** Stops runs with a checkpoint and closes everything. */
   readonly close: () => Promise<void>
 }
+
+const portsSchema = z.record(z.string(), z.int().min(1).max(65_535)).catch({})
+
+/** Ports by workspace, in the file of views: what a window could not send waits in its browser for the same address. */
+class PortMemory {
+  constructor(private readonly views: SettingsFile) {}
+
+  get #ports(): Readonly<Record<string, number>> {
+    return portsSchema.parse(entriesOf(this.views)['ports'])
+  }
+
+  get(workspace: string): number | undefined {
+    return this.#ports[workspace]
+  }
+
+  keep(workspace: string, port: number): void {
+    if (this.#ports[workspace] === port) return
+    try {
+      keepEntries(this.views, 'The file of views', { ports: { ...this.#ports, [workspace]: port } })
+    } catch (error) {
+      process.stderr.write(`${messageOf(error)}\n`)
+    }
+  }
+}
+
+interface Bound {
+  readonly port: number
+  /** What to say where it is another port than the last time. */
+  readonly notes: readonly string[]
+}
+
+/** Listens on the port that was asked for, or that of the last time, or a free one. */
+const bind = async (server: Server, host: string, asked: number | undefined, before: number | undefined): Promise<Bound> => {
+  if (asked !== undefined || before === undefined) {
+    const port = await listen(server, host, asked ?? 0)
+    return { port, notes: before === undefined || before === port ? [] : [elsewhere(before)] }
+  }
+  try {
+    return { port: await listen(server, host, before), notes: [] }
+  } catch {
+    return { port: await listen(server, host, 0), notes: [elsewhere(before)] }
+  }
+}
+
+const elsewhere = (before: number): string =>
+  `This workspace was served at port ${before} the last time. If a window of that address still has labels to send, save them there as a file and open the file in this window.`
 
 const notLetIn = 'This page needs the address that `spectroscope serve` printed, with its token; open that one.'
 
 /** Serves the window and its calls to browsers that bring the token. */
 export const startServer = async ({
-  folder, host = '127.0.0.1', port = 0, pages = join(projectRoot, 'out', 'renderer'), limits = {}, ...files
+  folder, host = '127.0.0.1', port, pages = join(projectRoot, 'out', 'renderer'), limits = {}, ...files
 }: ServeOptions = {}): Promise<Serving> => {
   const downloads = new Map<string, string>()
   const access = new Access(host, randomBytes(6).toString('hex'))
@@ -71,18 +122,16 @@ export const startServer = async ({
   })
   server.maxConnections = within.connections
 
-  const bound = await listen(server, host, port)
+  let notes: readonly string[] = []
   const workbench = await openWorkbench({
     shell: 'browser', ...kept,
+    notes: () => notes,
     ...(folder === undefined ? {} : { workspace: folder }),
     link: (path) => {
       const id = randomBytes(16).toString('hex')
       downloads.set(id, path)
       return `/files/${id}/${encodeURIComponent(path.split(/[\\/]/).at(-1) ?? 'file')}`
     }
-  }).catch((error: unknown) => {
-    server.close()
-    throw error
   })
   server.on('upgrade', (request, socket, head) => {
     if (addressOf(request)?.pathname !== '/bridge') return refuse(socket, '404 Not Found')
@@ -92,14 +141,22 @@ export const startServer = async ({
   })
 
   const state = await workbench.call('app.state', {})
-  const { workspace, problem } = (state.ok ? state.result : { workspace: null, problem: null }) as { workspace: string | null; problem: string | null }
+  const { workspace, problem } = (state.ok ? state.result : { workspace: null, problem: null }) as Pick<AppState, 'workspace' | 'problem'>
+  const ports = new PortMemory(kept.views)
+  const bound = await bind(server, host, port, workspace === null ? undefined : ports.get(workspace)).catch(async (error: unknown) => {
+    await workbench.close({ runs: 'checkpoint' })
+    throw error
+  })
+  notes = bound.notes
+  if (workspace !== null) ports.keep(workspace, bound.port)
   const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host
-  const addressWith = (token: string): string => `http://${shown}:${bound}/?token=${token}`
+  const addressWith = (token: string): string => `http://${shown}:${bound.port}/?token=${token}`
   let closing: Promise<void> | undefined
   return {
     address: addressWith(access.token),
     openingAddress: () => addressWith(access.ticket()),
-    port: bound,
+    port: bound.port,
+    notes,
     workspace,
     problem,
     close: () => {

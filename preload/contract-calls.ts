@@ -52,6 +52,7 @@ const settingsChanges = z.strictObject({
 const run = text(limits.runName).min(1)
 const runName = text(limits.runName)
 const clustering = z.int().min(1).max(limits.number)
+const changeId = z.string().regex(/^[\w-]{8,100}$/).optional()
 const where = { run, clustering }
 const context = { before: index.max(1024).default(24), after: index.max(1024).default(24) }
 const searched = text(1000).min(1)
@@ -163,11 +164,13 @@ export const callSchemas = {
   'graph.tokens': z.strictObject({ ...where, again: z.boolean().default(false) }),
   'graph.clusters': z.strictObject(where),
 
+  /** A change whose `id` was done already is not done again, so that it can be sent again when its answer was lost. */
   'labels.apply': z.strictObject({
-    ...where, changes: z.array(annotationChangeSchema).min(1).max(1000), words: text(limits.words).min(1)
+    ...where, changes: z.array(annotationChangeSchema).min(1).max(1000), words: text(limits.words).min(1), id: changeId
   }),
-  'labels.undo': z.strictObject({}),
-  'labels.redo': z.strictObject({}),
+  /** Only the step of that number, where one is given: what a window shows may be older than what another one did. */
+  'labels.undo': z.strictObject({ step: z.int().min(1).optional() }),
+  'labels.redo': z.strictObject({ step: z.int().min(1).optional() }),
   'labels.history': z.strictObject({ limit: index.max(10_000).default(200) }),
   /** Six contexts, one of them from elsewhere, in an order that says nothing. */
   'labels.blindTest': z.strictObject({ ...where, cluster }),
@@ -205,6 +208,8 @@ export interface AppState {
   readonly workspace: string | null
   /** Why none could be opened, or why the one that is open can only be read. */
   readonly problem: string | null
+  /** What a person should know, each said once: settings that could not be read, labels that another copy has. */
+  readonly notes: readonly string[]
   readonly settings: Settings
   readonly views: Readonly<Record<string, unknown>>
   readonly nativeDialogs: boolean

@@ -1,8 +1,11 @@
 import type { CallName, CallParameters, CallResult, NoticeName, Notices, Settings } from '../../preload/contract'
 import type { Workspace } from '../store/store'
 
-/** A file of settings or of view state: electron-store in the shell, its base in `serve`. */
+/** A file of settings or of view state. */
 export interface SettingsFile {
+  readonly path?: string
+  /** What a person should know of it, in sentences. */
+  readonly notes?: readonly string[]
   get(): unknown
   set(value: Readonly<Record<string, unknown>>): void
 }
@@ -18,6 +21,8 @@ export interface WorkbenchEnvironment {
   readonly workspace?: string
   /** The system's own dialog; [] where it was dismissed. */
   readonly choose?: (purpose: ChoicePurpose, title: string, suggested: string | undefined) => Promise<readonly string[]>
+  /** What a person should know of how the program was started, in sentences. */
+  readonly notes?: () => readonly string[]
   /** An address from which the window can fetch a file. */
   readonly link?: (path: string) => string
   /** Tells a person who is not looking at the window. */

@@ -67,8 +67,10 @@ const checkParts = async (workspace: Workspace, run: string, clustering: number,
 
 /** Changes of a clustering's annotations as one step of undo. */
 const applyChanges = async (
-  workspace: Workspace, run: string, number: number, changes: readonly AnnotationChange[], words: string, author: string
+  workspace: Workspace, run: string, number: number, changes: readonly AnnotationChange[], words: string, author: string, id?: string
 ): Promise<AnnotationsChanged> => {
+  const done = id === undefined ? null : await workspace.findChange(run, number, id)
+  if (done !== null) return done
   const record = await workspace.getRun(run)
   checkClusters(record, clusteringOf(record, number), changes.flatMap(clustersNamed))
   await checkMerges(workspace, run, number, changes)
@@ -79,14 +81,16 @@ const applyChanges = async (
     nextMerge: wants('merge') ? await workspace.nextTargetNumber(run, number, 'merge') : 1,
     nextPart: wants('split') ? await workspace.nextTargetNumber(run, number, 'part') : 1
   })
-  return applyEdits(workspace, run, number, edits, words, author)
+  return applyEdits(workspace, run, number, edits, words, author, id)
 }
 
 /** Edits as one step of undo; none at all leave undo as it is. */
 export const applyEdits = async (
-  workspace: Workspace, run: string, clustering: number, edits: readonly AnnotationEdit[], words: string, author: string
-): Promise<AnnotationsChanged> =>
-  edits.length === 0 ? { run, clustering, changed: [], undo: await workspace.getUndoState() } : workspace.applyAnnotations({ run, clustering, words, author, edits })
+  workspace: Workspace, run: string, clustering: number, edits: readonly AnnotationEdit[], words: string, author: string, id?: string
+): Promise<AnnotationsChanged> => {
+  if (edits.length === 0) return { run, clustering, changed: [], undo: await workspace.getUndoState() }
+  return workspace.applyAnnotations({ run, clustering, words, author, edits, ...(id === undefined ? {} : { id }) })
+}
 
 export interface ClusteringPlace {
   readonly run: string
@@ -222,8 +226,18 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
     return changed
   }
 
-  const turn = async (step: 'undo' | 'redo') => {
-    const { changed, run, undo } = await context.workspace()[step]()
+  /** A window that has not heard of the latest step must not undo it unseen. */
+  const checkStep = async (kind: 'undo' | 'redo', expected: number | undefined): Promise<void> => {
+    const state = await context.workspace().getUndoState()
+    if (expected === undefined || state[kind]?.number === expected) return
+    context.emit('undo', state)
+    const next = state[kind] === null ? `there is nothing to ${kind} now` : `the step to ${kind} is now “${state[kind].words}”`
+    throw new SpectroscopeError('input', `Labels were changed elsewhere meanwhile, so nothing was ${kind === 'undo' ? 'undone' : 'redone'}; ${next}.`)
+  }
+
+  const turn = async (kind: 'undo' | 'redo', expected: number | undefined) => {
+    await checkStep(kind, expected)
+    const { changed, run, undo } = await context.workspace()[kind]()
     if (changed !== null) told(changed)
     if (run !== null) context.emit('runs-changed', null)
     if (changed === null) context.emit('undo', undo)
@@ -231,9 +245,10 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
   }
 
   return {
-    'labels.apply': async ({ run, clustering, changes, words }) => told(await applyChanges(context.workspace(), run, clustering, changes, words, context.author())),
-    'labels.undo': () => turn('undo'),
-    'labels.redo': () => turn('redo'),
+    'labels.apply': async ({ run, clustering, changes, words, id }) =>
+      told(await applyChanges(context.workspace(), run, clustering, changes, words, context.author(), id)),
+    'labels.undo': ({ step }) => turn('undo', step),
+    'labels.redo': ({ step }) => turn('redo', step),
     'labels.history': ({ limit }) => context.workspace().getHistory(limit),
 
     'labels.suggest': async ({ run, clustering, cluster }) => {

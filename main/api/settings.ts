@@ -20,13 +20,31 @@ export const keepEntries = (file: SettingsFile, what: string, changes: Entries):
   }
 }
 
+type Key = keyof Settings
+const settingKeys = Object.keys(settingsSchema.shape) as Key[]
+
+/** Keys of commands, without those that no command can have. */
+const fittingKeys = (value: unknown): unknown => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(Object.entries(value).filter((entry) => settingsSchema.shape.keys.safeParse(Object.fromEntries([entry])).success))
+}
+
+const fits = (key: Key, value: unknown): boolean => settingsSchema.shape[key].safeParse(value).success
+
 /** Settings of a file: an entry that does not fit counts as not given. */
 export const readSettings = (file: SettingsFile): Settings => {
-  const given = Object.entries(settingsSchema.shape).flatMap(([key, schema]) => {
-    const parsed = schema.safeParse(entriesOf(file)[key])
-    return parsed.success ? [[key, parsed.data] as const] : []
-  })
-  return settingsSchema.parse(Object.fromEntries(given))
+  const entries = entriesOf(file)
+  const given = settingKeys.map((key) => [key, key === 'keys' ? fittingKeys(entries[key]) : entries[key]] as const)
+  return settingsSchema.parse(Object.fromEntries(given.filter(([key, value]) => fits(key, value))))
+}
+
+/** What a person should know of a file of settings: that it could not be read, or has values that do not fit. */
+export const settingsNotes = (file: SettingsFile): readonly string[] => {
+  const entries = entriesOf(file)
+  const odd = settingKeys.filter((key) => !fits(key, entries[key])).map((key) => `"${key}"`)
+  const values = odd.length === 1 ? 'has a value that it cannot have' : 'have values that they cannot have'
+  const sentence = `${file.path ?? 'The file of settings'}: ${odd.join(', ')} ${values}; the default is in force until another one is chosen.`
+  return [...(file.notes ?? []), ...(odd.length === 0 ? [] : [sentence])]
 }
 
 export const changeSettings = (file: SettingsFile, changes: Partial<Settings>): Settings => {

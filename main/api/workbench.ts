@@ -22,7 +22,7 @@ import { bringLabels, labelCalls } from './labels'
 import { modelCalls } from './model-calls'
 import { runCalls } from './run-calls'
 import { RunManager } from './run-manager'
-import { changeSettings, entriesOf, readSettings, settingsCalls } from './settings'
+import { changeSettings, entriesOf, readSettings, settingsCalls, settingsNotes } from './settings'
 
 /** What a window speaks to, whatever is between them. */
 export interface Workbench {
@@ -169,8 +169,14 @@ class OpenWorkbench implements Workbench {
     return {
       version: programVersion, shell, platform: process.platform, cores: availableParallelism(), memoryBytes: totalmem(), home: homedir(),
       workspace: this.#opened?.keeper.workspace.folder ?? null, problem: this.#problemNow(),
+      notes: this.#notes(),
       settings: readSettings(settings), views: entriesOf(views), nativeDialogs: choose !== undefined
     }
+  }
+
+  #notes(): readonly string[] {
+    const { settings, views, notes } = this.#environment
+    return [...settingsNotes(settings), ...(views.notes ?? []), ...(notes?.() ?? []), ...(this.#opened?.keeper.workspace.notes ?? [])]
   }
 
   /** Opens the workspace that was asked for, that of the settings, or the default, which is made if need be. */
@@ -183,6 +189,9 @@ class OpenWorkbench implements Workbench {
     } catch (error) {
       this.#problem = plainError(error).message
     }
+    const { settings, views } = this.#environment
+    const said = [...(settings.notes ?? []), ...(views.notes ?? [])]
+    for (const note of this.#notes()) if (!said.includes(note)) process.stderr.write(`${note}\n`)
   }
 
   async #open(folder: string, create: boolean): Promise<Opened> {

@@ -7,7 +7,7 @@ import { visibleText } from './text'
 export interface ServeCommand {
   readonly folder?: string
   readonly host: string
-  readonly port: number
+  readonly port?: number
   readonly open: boolean
   readonly json: boolean
 }
@@ -25,9 +25,10 @@ export const serveUntilStopped = async ({ open, json, ...options }: ServeCommand
   try {
     const server = await startServer(options)
     try {
-      const { address, port, workspace, problem } = server
+      const { address, port, workspace, problem, notes } = server
       printAnswer({ json: { address, port, workspace, problem }, text: `Spectroscope is at ${address}` }, json)
       if (workspace !== null) say(`Workspace: ${visibleText(workspace)}.`)
+      for (const note of notes) say(visibleText(note))
       if (problem !== null) say(visibleText(problem))
       const opened = open && !interrupt.signal.aborted && (await openBrowser(server.openingAddress))
       if (!opened && !interrupt.signal.aborted) say(`Open that address in a browser; from another machine, first give there: ssh -N -L ${port}:127.0.0.1:${port} ${hostname()}`)

@@ -1,15 +1,42 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, copyFileSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { messageOf, SpectroscopeError } from '../../preload/errors'
 import type { SettingsFile } from '../api/context'
+import { faultCode } from '../base/faults'
 import { settingsFolder } from '../base/folders'
 
-const read = (path: string): unknown => {
+type Entries = Readonly<Record<string, unknown>>
+
+/** Text with any of the byte order marks that editors write, and without one. Throws where the bytes are no text. */
+const textOf = (bytes: Buffer): string => {
+  const [first, second] = bytes
+  const encoding = first === 0xff && second === 0xfe ? 'utf-16le' : first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8'
+  return new TextDecoder(encoding, { fatal: true }).decode(bytes)
+}
+
+/** The entries of a file; undefined for a text that is no JSON object, or was cut off. */
+const entriesIn = (bytes: Buffer): Entries | undefined => {
   try {
-    return JSON.parse(readFileSync(path, 'utf8'))
+    const value: unknown = JSON.parse(textOf(bytes))
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Entries) : undefined
   } catch {
-    // None yet, or one that a person has spoilt: it counts as empty, as in the shell.
-    return {}
+    return undefined
+  }
+}
+
+/** Moves a file beside itself, under a name that nothing has yet; returns that. */
+const setAside = (path: string): string => {
+  for (let number = 1; ; number++) {
+    const kept = `${path}.bad${number === 1 ? '' : `-${number}`}`
+    try {
+      copyFileSync(path, kept, constants.COPYFILE_EXCL)
+    } catch (error) {
+      if (faultCode(error) === 'EEXIST') continue
+      throw error
+    }
+    rmSync(path)
+    return kept
   }
 }
 
@@ -32,13 +59,54 @@ const write = (path: string, text: string): void => {
   }
 }
 
-const fileOf = (name: string): SettingsFile => {
-  const path = join(settingsFolder(), `${name}.json`)
-  return { get: () => read(path), set: (value) => write(path, `${JSON.stringify(value, null, '\t')}\n`) }
+/** A JSON file of settings. One that cannot be read is never overwritten: it is kept beside, or, where that fails, nothing is written. */
+class JsonFile implements SettingsFile {
+  readonly #notes = new Set<string>()
+
+  constructor(readonly path: string) {}
+
+  get notes(): readonly string[] {
+    return [...this.#notes]
+  }
+
+  /** Remembers a sentence, and says it the first time. */
+  #say(note: string): void {
+    if (this.#notes.has(note)) return
+    this.#notes.add(note)
+    process.stderr.write(`${note}\n`)
+  }
+
+  /** The entries; an error where there is a file that can neither be read nor be kept beside. */
+  #read(): Entries | SpectroscopeError {
+    try {
+      const entries = entriesIn(readFileSync(this.path))
+      if (entries !== undefined) return entries
+      this.#say(`${this.path} is not whole JSON, so its settings cannot be read; it is kept as ${setAside(this.path)}, and the defaults are in force.`)
+      return {}
+    } catch (error) {
+      if (faultCode(error) === 'ENOENT') return {}
+      return new SpectroscopeError('storage', `${this.path} cannot be read (${messageOf(error)}), so settings are not saved; make it readable, or remove it.`, { cause: error })
+    }
+  }
+
+  get(): Entries {
+    const found = this.#read()
+    if (!(found instanceof SpectroscopeError)) return found
+    this.#say(found.message)
+    return {}
+  }
+
+  set(value: Entries): void {
+    const found = this.#read()
+    if (found instanceof SpectroscopeError) throw found
+    write(this.path, `${JSON.stringify(value, null, '\t')}\n`)
+  }
 }
 
+export const settingsFile = (name: string): SettingsFile => new JsonFile(join(settingsFolder(), `${name}.json`))
+
 /**
- * The files that the shell keeps by electron-store, in the same format. Not by its base package, conf: that hooks all signals and sends
- * each one again, which ends a program before its checkpoint is written.
+ * The files of this person's settings, the same for the shell and for `serve`. Not by conf or electron-store: they throw an unreadable file
+ * away, and hook all signals and send each one again, which ends a program before its checkpoint is written.
  */
-export const settingsFiles = (): { readonly settings: SettingsFile; readonly views: SettingsFile } => ({ settings: fileOf('settings'), views: fileOf('views') })
+export const settingsFiles = (): { readonly settings: SettingsFile; readonly views: SettingsFile } => ({ settings: settingsFile('settings'), views: settingsFile('views') })

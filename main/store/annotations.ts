@@ -115,6 +115,14 @@ const changedNow = async (connection: DuckDBConnection, run: string, clustering:
   return { run, clustering, changed, undo: await getUndoState(connection) }
 }
 
+export const findChange = async (connection: DuckDBConnection, run: string, clustering: number, id: string): Promise<AnnotationsChanged | null> => {
+  const number = await doneBefore(connection, id)
+  if (number === undefined) return null
+  const [step] = await select(connection, 'SELECT changes FROM journal WHERE number = $1 AND clustering IS NOT NULL', [number])
+  const targets = step === undefined ? [] : parse<readonly { readonly target: AnnotationTarget }[]>(step.changes).map(({ target }) => target)
+  return changedNow(connection, run, clustering, targets)
+}
+
 export const applyAnnotations = async (connection: DuckDBConnection, journal: JournalFile, { run, clustering, words, author, edits, id }: AnnotationsOrder): Promise<AnnotationsChanged> => {
   const afters = new Map(edits.map(({ target, after }) => [target, after]))
   const targets = [...afters.keys()]

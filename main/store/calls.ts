@@ -143,6 +143,7 @@ export const parameterSchemas = {
     edits: z.array(z.object({ target: targetSchema, after: annotationBodySchema.nullable() })).min(1)
   }),
   changeRun: z.object({ run, changes: object<Partial<RunMarks>>(), author: labelFields.author, id }),
+  findChange: z.object({ ...where, id: z.string() }),
   undo: z.object({ id }),
   redo: z.object({ id }),
   getUndoState: z.object({}),
@@ -239,6 +240,7 @@ interface Results {
   countLabels: LabelCounts[]
   applyAnnotations: AnnotationsChanged
   changeRun: { marks: RunMarks; undo: UndoState }
+  findChange: AnnotationsChanged | null
   undo: Undone
   redo: Undone
   getUndoState: UndoState

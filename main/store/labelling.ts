@@ -51,6 +51,8 @@ export interface Labelling {
   applyAnnotations(order: AnnotationsOrder): Promise<AnnotationsChanged>
   /** Marks of the run itself, as a step of the same undo. */
   changeRun(run: string, changes: Partial<RunMarks>, author: string, id?: string): Promise<{ marks: RunMarks; undo: UndoState }>
+  /** The targets of a change that was done under an id, as they are now; null where none was. */
+  findChange(run: string, clustering: number, id: string): Promise<AnnotationsChanged | null>
   undo(id?: string): Promise<Undone>
   redo(id?: string): Promise<Undone>
   getUndoState(): Promise<UndoState>
@@ -68,6 +70,7 @@ export const labellingOf = (call: <M extends Method>(method: M, parameters: Para
   countLabels: () => call('countLabels', {}),
   applyAnnotations: ({ edits, ...order }) => call('applyAnnotations', { ...order, edits: [...edits] }),
   changeRun: (run, changes, author, id) => call('changeRun', { run, changes, author, id }),
+  findChange: (run, clustering, id) => call('findChange', { run, clustering, id }),
   undo: (id) => call('undo', { id }),
   redo: (id) => call('redo', { id }),
   getUndoState: () => call('getUndoState', {}),

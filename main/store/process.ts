@@ -332,6 +332,7 @@ const implementation: Handlers<StoreCalls> = {
   countLabels: () => connected(annotations.countLabels),
   applyAnnotations: (order) => changing((connection) => annotations.applyAnnotations(connection, journal(), order)),
   changeRun: ({ run, changes, author, id }) => changing((connection) => annotations.changeRun(connection, journal(), run, changes, author, id)),
+  findChange: ({ run, clustering, id }) => connected((connection) => annotations.findChange(connection, run, clustering, id)),
   undo: ({ id }) => changing((connection) => annotations.undoOrRedo(connection, journal(), 'undo', id)),
   redo: ({ id }) => changing((connection) => annotations.undoOrRedo(connection, journal(), 'redo', id)),
   getUndoState: () => connected(annotations.getUndoState),

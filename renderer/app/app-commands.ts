@@ -23,7 +23,7 @@ export const appCommands = (workbench: Workbench): readonly Command[] => {
     await workbench.labelsSaved()
     const step = workbench.undo[how]
     const before = new Map(workbench.explored?.annotations)
-    const { changed, ...undo } = await client.call(`labels.${how}`, {})
+    const { changed, ...undo } = await client.call(`labels.${how}`, step === null ? {} : { step: step.number })
     workbench.undo = undo
     if (changed !== null) workbench.explored?.openChanged(changed, before)
     return step === null ? null : `${step.words}${elsewhere(step)}`

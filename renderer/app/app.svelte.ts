@@ -100,9 +100,19 @@ export class Workbench {
       this.#settle(this.state.settings)
       const { workspace, problem } = this.state
       if (workspace !== null && problem !== null) this.tell('note', problem)
+      this.#tellNotes(this.state.notes)
       await this.loadRuns()
     } catch (error) {
       this.fail(error)
+    }
+  }
+
+  /** Each note once in a tab, however often it is loaded. */
+  #tellNotes(notes: readonly string[]): void {
+    for (const note of notes) {
+      if (sessionStorage.getItem(`spectroscope.told ${note}`) !== null) continue
+      sessionStorage.setItem(`spectroscope.told ${note}`, '')
+      this.tell('error', note)
     }
   }
 
