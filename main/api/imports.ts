@@ -62,7 +62,10 @@ const importLabels = async (workspace: Workspace, set: ReadSet, { run, clusterin
   return { answer: { run, clustering, clusters: clusterCount(set), labels: proposals.length, left: left.map(words) }, changed }
 }
 
-const importRun = async (workspace: Workspace, set: ReadSet, path: string, author: string): Promise<ImportAnswer> => {
+/** Makes a run of a set, with its labels. */
+export const importRun = async (
+  workspace: Workspace, set: ReadSet, path: string, author: string
+): Promise<ImportAnswer> => {
   const { run, clustering } = await importAsRun(workspace, set, path, author)
   const labels = labelledCount(set, annotationsOf(set))
   return { run: run.id, clustering: clustering.number, clusters: clusterCount(set), labels, left: [] }

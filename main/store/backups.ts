@@ -10,6 +10,9 @@ import { iso } from './runs'
 /** Members of a cluster that a backup names, so that its label can be found again in another clustering of the same study. */
 const mostMembers = 50
 
+export const backupFormat = 'spectroscope-label-backup'
+export const backupVersion = 1
+
 /** A token of the study: row and target position. */
 type Place = readonly [row: number, position: number]
 
@@ -65,7 +68,7 @@ const contentOf = async (connection: DuckDBConnection): Promise<unknown> => {
     })
   }
   return {
-    format: 'spectroscope-label-backup', version: 1, writtenAt: new Date().toISOString(),
+    format: backupFormat, version: backupVersion, writtenAt: new Date().toISOString(),
     about: `Labels of all runs. A place is [row, position] in the study of that hash; of each labelled cluster, its seed and at most ${mostMembers} members are named.`,
     clusterings
   }

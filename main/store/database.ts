@@ -41,7 +41,7 @@ const knownError = (folder: string, error: unknown): SpectroscopeError | undefin
   if (/failed to offload data block|Out of Memory Error/i.test(message)) return of('storage', 'there is not enough memory or temporary disk space for this; free some and try again')
   if (/newer version of DuckDB|different version of DuckDB|storage version/i.test(message)) return of('workspace', `${databaseName} was written by a newer version of the program; update this one`)
   if (/not a valid DuckDB database|Corrupt|checksum|Serialization Error|deserializ|Failure while replaying WAL/i.test(message)) {
-    return of('workspace', `${databaseName} is damaged or no database; put back a copy of it (backups/ holds those made before upgrades)`)
+    return of('workspace', `${databaseName} is damaged or no database; ${remedy}`)
   }
   if (/read-only mode/.test(message)) return of('workspace', 'the workspace is open for reading only; open it for writing to change it')
   if (/database has been invalidated/.test(message)) return of('storage', 'the database stopped after an earlier error; open the workspace again. What was saved before is kept')
@@ -54,6 +54,12 @@ const firstLine = (error: unknown): string => messageOf(error).split('\n')[0].re
 export const databaseError = (folder: string, error: unknown): unknown =>
   knownError(folder, error) ??
   (/^IO Error/.test(messageOf(error)) ? new SpectroscopeError('storage', `${folder}: the database cannot be read or written (${firstLine(error)}).`, { cause: error }) : error)
+
+/** What helps where a database cannot be opened, and nothing else does. */
+const remedy = '`spectroscope restore` puts back a copy and the labels'
+
+/** Whether a workspace could not be opened because its database is damaged or missing. */
+export const isDamage = (error: unknown): boolean => error instanceof SpectroscopeError && error.message.includes(remedy)
 
 const workspaceError = (folder: string, sentence: string, cause?: unknown): SpectroscopeError => new SpectroscopeError('workspace', `${folder}: ${sentence}.`, { cause })
 
@@ -130,7 +136,7 @@ const prepareFolder = async (folder: string, { create, readOnly }: OpenOptions):
   const database = await kindOf(join(folder, databaseName))
   if (marker !== undefined) await checkMarker(folder)
   else if (!create) throw workspaceError(folder, `this folder is no workspace (it has no ${markerName}); check the path, or start a run there, which makes it one`)
-  if (marker !== undefined && database === undefined) throw workspaceError(folder, `${databaseName} is missing; put back a copy of it, or choose another workspace`)
+  if (marker !== undefined && database === undefined) throw workspaceError(folder, `${databaseName} is missing; ${remedy}, or choose another workspace`)
   if (!readOnly) await checkWritable(folder)
 }
 
@@ -147,7 +153,7 @@ const connectTo = async (folder: string, readOnly: boolean): Promise<DuckDBInsta
       autoload_known_extensions: 'false'
     })
   } catch (error) {
-    throw knownError(folder, error) ?? workspaceError(folder, `${databaseName} cannot be opened, perhaps because it is damaged (${firstLine(error)}); put back a copy of it`, error)
+    throw knownError(folder, error) ?? workspaceError(folder, `${databaseName} cannot be opened, perhaps because it is damaged (${firstLine(error)}); ${remedy}`, error)
   }
 }
 

@@ -64,6 +64,33 @@ describe('a window\'s calls about labels', () => {
     expect((await call('labels.history', { limit: 1 }))[0]).toMatchObject({ words: 'label 2 clusters', undone: false })
   })
 
+  test('are done once when they are sent again because their answer was lost, merges and clears too', async () => {
+    const orders: [string, CallInput<'labels.apply'>['changes']][] = [
+      ['change-1', [{ do: 'set', targets: ['cluster:0'], label: { name: 'x' } }]], ['change-2', [{ do: 'merge', clusters: [0, 1], label: { name: 'm' } }]],
+      ['change-3', [{ do: 'clear', targets: ['merge:1'] }]]
+    ]
+    for (const [id, changes] of orders) {
+      const sent = { ...where(), changes, words: id, id: `${run}-${id}` }
+      const first = await call('labels.apply', sent)
+      expect(await call('labels.apply', sent)).toEqual(first)
+    }
+    await apply([{ do: 'set', targets: ['cluster:0'], label: { name: 'y' } }], 'later')
+    expect((await call('labels.apply', { ...where(), changes: orders[0][1], words: 'late', id: `${run}-change-1` })).undo.undo?.words).toBe('later')
+    expect((await workspace.getAnnotations(run, 1)).map(({ target, name }) => [target, name])).toEqual([['cluster:0', 'y']])
+  })
+
+  test('undo and redo no step that another window no longer shows', async () => {
+    const { undo: { undo: shown } } = await apply([{ do: 'set', targets: ['cluster:0'], label: { name: 'x' } }], 'ours')
+    const { undo: state } = await apply([{ do: 'set', targets: ['cluster:1'], label: { name: 'y' } }], 'theirs')
+    notices.length = 0
+    await expect(call('labels.undo', { step: shown?.number })).rejects.toMatchObject({ kind: 'input', message: expect.stringMatching(/nothing was undone; .*“theirs”/) })
+    expect(notices).toEqual([['undo', state]])
+    expect(await workspace.getAnnotations(run, 1)).toHaveLength(2)
+    await call('labels.undo', { step: state.undo?.number })
+    await expect(call('labels.redo', { step: shown?.number })).rejects.toMatchObject({ kind: 'input' })
+    expect((await call('labels.redo', { step: state.undo?.number })).undo?.words).toBe('theirs')
+  })
+
   test('make no step of what changes nothing', async () => {
     await apply([{ do: 'set', targets: ['cluster:0'], label: { name: 'x' } }], 'one')
     const { changed, undo } = await apply([{ do: 'set', targets: ['cluster:0'], label: { name: ' x ' } }], 'two')

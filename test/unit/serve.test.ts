@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { request } from 'node:http'
+import { once } from 'node:events'
+import { createServer, request } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
 import { connect as connectSocket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -254,6 +255,28 @@ describe('where the server listens', () => {
   it('is said in one sentence when it cannot', async () => {
     await expect(startServer({ folder: join(folder, 'third'), port: server.port, settings: memoryFile(), views: memoryFile() })).rejects.toMatchObject({ kind: 'network', message: expect.stringContaining('--port') })
     await expect(startServer({ folder: join(folder, 'third'), host: '203.0.113.7', settings: memoryFile(), views: memoryFile() })).rejects.toMatchObject({ kind: 'network', message: expect.stringContaining('--host') })
+  })
+
+  it('is the port of the last time for a workspace, and is said where it cannot be', async () => {
+    const views = memoryFile()
+    const start = (name: string, port?: number): Promise<Serving> =>
+      startServer({ folder: join(folder, name), pages: join(folder, 'pages'), settings: memoryFile(), views, ...(port === undefined ? {} : { port }) })
+    const first = await start('fifth', 0)
+    await first.close()
+    const [again, other] = [await start('fifth'), await start('sixth')]
+    expect([again.port, again.notes]).toEqual([first.port, []])
+    expect(other.port).not.toBe(first.port)
+    await again.close()
+    const thief = createServer().listen(first.port, '127.0.0.1')
+    await once(thief, 'listening')
+    const elsewhere = await start('fifth')
+    try {
+      expect(elsewhere.port).not.toBe(first.port)
+      expect(elsewhere.notes).toEqual([expect.stringMatching(new RegExp(`port ${first.port} the last time.*labels to send, save them there as a file`))])
+    } finally {
+      thief.close()
+      await Promise.all([other.close(), elsewhere.close()])
+    }
   })
 
   it('may be another address, whose names are let in too', async () => {
