@@ -2,6 +2,7 @@ import { getContext, setContext } from 'svelte'
 import { messageOf } from '../../preload/contract'
 import type { AppState, Notices, RunEntry, Settings, UndoState } from '../../preload/contract'
 import type { Client } from '../client'
+import { sendUnsent, takeUnsentFile } from '../clusters/outbox'
 import type { Explore } from '../explore/explore.svelte'
 import { HealthCache } from '../runs/health.svelte'
 import { endWords } from '../runs/listing'
@@ -46,6 +47,8 @@ export class Workbench {
   labelsSaved: () => Promise<void> = () => Promise.resolve()
   /** Labels that are on their way. */
   labelsPending: () => number = () => 0
+  /** Labels that this browser keeps because the program has not answered them. */
+  unsent = $state(0)
   #lastToast = 0
   readonly #systemIsDark = window.matchMedia('(prefers-color-scheme: dark)')
 
@@ -102,6 +105,7 @@ export class Workbench {
       if (workspace !== null && problem !== null) this.tell('note', problem)
       this.#tellNotes(this.state.notes)
       await this.loadRuns()
+      await sendUnsent(this)
     } catch (error) {
       this.fail(error)
     }
@@ -175,6 +179,7 @@ export class Workbench {
     const [file] = files
     const path = this.client.bridge.pathOf(file)
     try {
+      if (/\.json$/i.test(file.name) && (await takeUnsentFile(this, file))) return
       if (path !== null) return await this.openPath(path)
       if (!file.name.endsWith('.json')) return this.tell('note', `${file.name}: a browser hides where a file lies; choose it in "New run" or "Import" instead.`)
       const received = await this.client.call('imports.receive', { name: file.name, content: new Uint8Array(await file.arrayBuffer()) })

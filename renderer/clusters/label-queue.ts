@@ -5,7 +5,8 @@ import type { Signature } from './label-changes'
 
 /** A step of labelling that a person made. */
 export interface LabelStep {
-  readonly id: number
+  /** By which the program knows a step that it did already. */
+  readonly id: string
   readonly changes: readonly AnnotationChange[]
   /** For the journal and the menu: "label cluster 3 “closing brackets”". */
   readonly words: string
@@ -27,8 +28,8 @@ export interface QueueState {
 }
 
 export interface QueueEnvironment {
-  /** Saves one step; rejects with a sentence to show. */
-  save(changes: readonly AnnotationChange[], words: string): Promise<void>
+  /** Saves one step, once however often it is sent; rejects with a sentence to show. */
+  save(step: LabelStep): Promise<void>
   /** Called after every change of the state. */
   changed(state: QueueState): void
   /** Called with targets whose annotation, as it is to be shown, may be another now. */
@@ -38,8 +39,8 @@ export interface QueueEnvironment {
 /** Targets that a step's changes can be shown on before they are saved: merges and parts have no number before that. */
 const targetsOf = ({ changes }: LabelStep): AnnotationTarget[] => [...new Set(changes.flatMap((change) => (change.do === 'set' || change.do === 'clear' ? change.targets : [])))]
 
-/** Doing it twice comes to the same, so that it can be sent again when nobody knows whether it arrived. */
-const isRepeatable = ({ changes }: LabelStep): boolean => changes.every((change) => change.do === 'set')
+/** Not crypto.randomUUID, which a page has only on a secure address. */
+const newId = (): string => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')
 
 const kindOf = (error: unknown): ErrorKind | undefined => (error as { readonly kind?: ErrorKind }).kind
 
@@ -53,7 +54,6 @@ export class LabelQueue {
   #unsaved: readonly UnsavedStep[] = []
   #waiting = false
   #working = false
-  #lastId = 0
   #idle: (() => void)[] = []
 
   constructor(environment: QueueEnvironment) {
@@ -66,7 +66,7 @@ export class LabelQueue {
 
   /** Takes a step; it is shown when this returns, and saved later. */
   add(changes: readonly AnnotationChange[], words: string, signature: Signature): LabelStep {
-    const step: LabelStep = { id: ++this.#lastId, changes, words, signature }
+    const step: LabelStep = { id: newId(), changes, words, signature }
     this.#set({ pending: [...this.#pending, step] }, step)
     void this.#work()
     return step
@@ -91,20 +91,26 @@ export class LabelQueue {
   }
 
   /** Tries all steps again that could not be saved, in their order, or the one of that number. */
-  retry(id?: number): void {
+  retry(id?: string): void {
     const again = this.#unsaved.filter(({ step }) => id === undefined || step.id === id).map(({ step }) => step)
     this.#set({ unsaved: this.#unsaved.filter(({ step }) => !again.includes(step)), pending: [...this.#pending, ...again] }, ...again)
     void this.#work()
   }
 
   /** Lets go of a step that could not be saved. */
-  discard(id: number): void {
+  discard(id: string): void {
     this.#set({ unsaved: this.#unsaved.filter(({ step }) => step.id !== id) })
   }
 
   /** Puts steps among the unsaved that were kept elsewhere: before the window was closed. */
-  bringBack(steps: readonly Omit<LabelStep, 'id'>[], problem: string): void {
-    this.#set({ unsaved: [...this.#unsaved, ...steps.map((step) => ({ step: { ...step, id: ++this.#lastId }, problem }))] })
+  bringBack(steps: readonly LabelStep[], problem: string): void {
+    this.#set({ unsaved: [...this.#unsaved, ...steps.map((step) => ({ step, problem }))] })
+  }
+
+  /** Sends steps that an earlier window could not. */
+  send(steps: readonly LabelStep[]): void {
+    this.#set({ pending: [...this.#pending, ...steps] }, ...steps)
+    void this.#work()
   }
 
   #set({ pending = this.#pending, unsaved = this.#unsaved, waiting = this.#waiting }: Partial<QueueState>, ...shown: readonly LabelStep[]): void {
@@ -126,10 +132,10 @@ export class LabelQueue {
   async #send(step: LabelStep): Promise<void> {
     const rest = (): readonly LabelStep[] => this.#pending.filter((other) => other !== step)
     try {
-      await this.#environment.save(step.changes, step.words)
+      await this.#environment.save(step)
       this.#set({ pending: rest() }, step)
     } catch (error) {
-      if (kindOf(error) === 'network' && isRepeatable(step)) this.#set({ waiting: true })
+      if (kindOf(error) === 'network') this.#set({ waiting: true })
       else this.#set({ pending: rest(), unsaved: [...this.#unsaved, { step, problem: messageOf(error) }] }, step)
     }
   }

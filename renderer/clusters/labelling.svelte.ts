@@ -1,6 +1,4 @@
 import { SvelteMap } from 'svelte/reactivity'
-import { z } from 'zod'
-import { annotationChangeSchema } from '../../preload/contract'
 import type { Annotation, AnnotationChange, AnnotationTarget, ClusterNumber, LabelChanges, LabelStatus } from '../../preload/contract'
 import type { Workbench } from '../app/app.svelte'
 import { targetOf } from '../explore/explore.svelte'
@@ -8,7 +6,8 @@ import type { Explore } from '../explore/explore.svelte'
 import { isGroup } from '../explore/groups'
 import { changeWords, commonLabel, statusAfterNaming, tagChanges, tidyName } from './label-changes'
 import { LabelQueue } from './label-queue'
-import type { LabelStep, QueueState } from './label-queue'
+import type { QueueState } from './label-queue'
+import { allUnsent, dropUnsent, keepUnsent } from './outbox'
 import { suggestNames, withLaterNames } from './suggestions'
 import type { NamedCluster } from './suggestions'
 
@@ -18,27 +17,6 @@ interface Desk {
   labelling: Labelling
 }
 const desks = new WeakMap<Workbench, Map<string, Desk>>()
-
-const keptSchema = z.array(z.object({ changes: z.array(annotationChangeSchema), words: z.string(), signature: z.object({ author: z.string(), changedAt: z.string() }) }))
-
-/** Steps that a window could not save before it was closed. */
-const keptSteps = (key: string): z.output<typeof keptSchema> => {
-  try {
-    return keptSchema.safeParse(JSON.parse(localStorage.getItem(key) ?? '[]')).data ?? []
-  } catch {
-    return []
-  }
-}
-
-const keepSteps = (key: string, { pending, unsaved }: QueueState): void => {
-  const steps = [...unsaved.map(({ step }) => step), ...pending].map(({ changes, words, signature }) => ({ changes, words, signature }))
-  try {
-    if (steps.length === 0) localStorage.removeItem(key)
-    else localStorage.setItem(key, JSON.stringify(steps))
-  } catch {
-    // Nothing can be kept here; the steps are in view all the same.
-  }
-}
 
 /** What labels go to, what is suggested, and what is on its way: labelling one clustering. */
 export class Labelling {
@@ -82,7 +60,7 @@ export class Labelling {
     desks.set(workbench, inWorkbench)
     const key = `${run} ${clustering}`
     const known = inWorkbench.get(key)
-    this.#desk = known ?? this.#open(`spectroscope.unsaved ${key}`)
+    this.#desk = known ?? this.#open()
     inWorkbench.set(key, this.#desk)
     this.#desk.labelling = this
     this.state = this.#desk.queue.state
@@ -95,30 +73,32 @@ export class Labelling {
     workbench.labelsPending = () => this.#desk.queue.state.pending.length
   }
 
-  #open(storageKey: string): Desk {
+  #open(): Desk {
+    const { workbench, run, clustering } = this.explore
+    const workspace = workbench.state?.workspace ?? ''
+    const kept = allUnsent().filter((one) => one.run === run && one.clustering === clustering)
+    let ids = new Set(kept.map(({ step }) => step.id))
     const queue: LabelQueue = new LabelQueue({
-      save: (changes, words) => desk.labelling.explore.save(changes, words),
+      save: ({ changes, words, id }) => desk.labelling.explore.save(changes, words, id),
       changed: (state) => {
         desk.labelling.#changed(state)
-        keepSteps(storageKey, state)
+        const steps = [...state.unsaved.map(({ step }) => step), ...state.pending]
+        const now = new Set(steps.map(({ id }) => id))
+        for (const step of steps) if (!ids.has(step.id)) keepUnsent({ workspace, run, clustering, step: { ...step, changes: [...step.changes] } })
+        for (const id of ids) if (!now.has(id)) dropUnsent(id)
+        ids = now
+        workbench.unsent = allUnsent().length
       },
       show: (targets) => desk.labelling.#show(targets)
     })
     const desk: Desk = { queue, labelling: this }
     this.explore.workbench.client.bridge.onConnection((state) => state === 'open' && queue.resume())
-    const kept = keptSteps(storageKey).filter((step) => !this.#isSaved(step))
-    if (kept.length > 0) queueMicrotask(() => queue.bringBack(kept, 'The window was closed before it was saved.'))
+    const [own, others] = [true, false].map((own) => kept.filter((one) => (one.workspace === workspace) === own))
+    queueMicrotask(() => {
+      if (others.length > 0) queue.bringBack(others.map(({ step }) => step), `It was made in the workspace ${others[0].workspace}.`)
+      if (own.length > 0) queue.send(own.map(({ step }) => step))
+    })
     return desk
-  }
-
-  /** Whether annotations say already what a step would make them say. */
-  #isSaved({ changes }: Omit<LabelStep, 'id'>): boolean {
-    return changes.every(
-      (change) => change.do === 'set' && change.targets.every((target) => {
-        const saved = this.explore.annotations.get(target)
-        return saved !== undefined && Object.entries(change.label).every(([key, value]) => JSON.stringify(saved[key as keyof Annotation]) === JSON.stringify(value))
-      })
-    )
   }
 
   #changed(state: QueueState): void {
@@ -317,11 +297,11 @@ export class Labelling {
     return found
   }
 
-  retry(id?: number): void {
+  retry(id?: string): void {
     this.#desk.queue.retry(id)
   }
 
-  discard(id: number): void {
+  discard(id: string): void {
     this.#desk.queue.discard(id)
   }
 

@@ -257,8 +257,8 @@ export class Explore {
   }
 
   /** Changes annotations at once, without regard to others that are on their way. */
-  async save(changes: readonly AnnotationChange[], words: string): Promise<void> {
-    this.#take(await this.workbench.client.call('labels.apply', { ...this.where, changes: [...changes], words }))
+  async save(changes: readonly AnnotationChange[], words: string, id?: string): Promise<void> {
+    this.#take(await this.workbench.client.call('labels.apply', { ...this.where, changes: [...changes], words, id }))
   }
 
   /** Tokens in their contexts, for cards and lists. */

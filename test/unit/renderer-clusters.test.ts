@@ -259,7 +259,7 @@ describe('changes of labels', () => {
 
 /** A store of labels that answers when it is told to, and fails as it is told. */
 class SlowStore {
-  readonly calls: { readonly words: string; readonly settle: (error?: Error) => void }[] = []
+  readonly calls: { readonly id: string; readonly words: string; readonly settle: (error?: Error) => void }[] = []
   readonly saved = new Map<AnnotationTarget, Annotation>()
   readonly shown = new Map<AnnotationTarget, Annotation | undefined>()
   state: QueueState = { pending: [], unsaved: [], waiting: false }
@@ -267,14 +267,14 @@ class SlowStore {
 
   constructor() {
     this.queue = new LabelQueue({
-      save: (changes, words) =>
+      save: ({ id, changes, words }) =>
         new Promise((resolve, reject) => {
           const settle = (error?: Error): void => {
             if (error !== undefined) return reject(error)
             for (const change of changes) if (change.do === 'set') for (const target of change.targets) this.saved.set(target, { ...annotation(target), ...this.saved.get(target), ...(change.label as Partial<Annotation>) })
             resolve()
           }
-          this.calls.push({ words, settle })
+          this.calls.push({ id, words, settle })
         }),
       changed: (state) => (this.state = state),
       show: (targets) => targets.forEach((target) => this.shown.set(target, this.queue.amend(target, this.saved.get(target))))
@@ -354,19 +354,20 @@ describe('the queue of labels', () => {
     expect(store.state.pending).toEqual([])
   })
 
-  it('does not send a merge twice by itself', async () => {
+  it('waits with a merge too, which the program knows by its id', async () => {
     const store = new SlowStore()
     store.queue.add([{ do: 'merge', clusters: [1, 2], label: {} }], 'merge', signature)
     await store.answer(new SpectroscopeError('network', 'The connection was lost.'))
-    expect(store.state.waiting).toBe(false)
-    expect(store.state.unsaved).toHaveLength(1)
-    store.queue.discard(store.state.unsaved[0].step.id)
-    expect(store.state.unsaved).toEqual([])
+    expect(store.state).toMatchObject({ waiting: true, unsaved: [] })
+    store.queue.resume()
+    await store.answer()
+    expect(store.state).toEqual({ pending: [], unsaved: [], waiting: false })
+    expect(store.calls.map(({ id }) => id)).toEqual([store.calls[0].id, store.calls[0].id])
   })
 
   it('brings back what an earlier window could not save', () => {
     const store = new SlowStore()
-    store.queue.bringBack([{ changes: [{ do: 'set', targets: ['cluster:1'], label: { name: 'kept' } }], words: 'kept', signature }], 'The window was closed before it was saved.')
+    store.queue.bringBack([{ id: 'kept-1', changes: [{ do: 'set', targets: ['cluster:1'], label: { name: 'kept' } }], words: 'kept', signature }], 'The window was closed before it was saved.')
     expect(store.state.unsaved[0].step.words).toBe('kept')
     expect(store.calls).toEqual([])
   })

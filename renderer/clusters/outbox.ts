@@ -1,0 +1,79 @@
+import { z } from 'zod'
+import { annotationChangeSchema, messageOf } from '../../preload/contract'
+import type { Workbench } from '../app/app.svelte'
+import { plural } from '../ui/format'
+
+const unsentSchema = z.object({
+  workspace: z.string(), run: z.string(), clustering: z.int().min(1),
+  step: z.object({ id: z.string(), changes: z.array(annotationChangeSchema), words: z.string(), signature: z.object({ author: z.string(), changedAt: z.string() }) })
+})
+/** A step of labelling that the program has not answered yet. */
+export type Unsent = z.output<typeof unsentSchema>
+
+const fileFormat = 'spectroscope-unsent-labels'
+const fileSchema = z.object({ format: z.literal(fileFormat), version: z.literal(1), labels: z.array(unsentSchema) })
+
+/** One entry for each step, so that windows of the same address leave those of others alone. */
+const prefix = 'spectroscope.unsent '
+
+export const keepUnsent = (unsent: Unsent): void => {
+  try {
+    localStorage.setItem(prefix + unsent.step.id, JSON.stringify(unsent))
+  } catch {
+    // Nothing can be kept here; the steps are in view all the same.
+  }
+}
+
+export const dropUnsent = (id: string): void => localStorage.removeItem(prefix + id)
+
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** What this browser keeps for this address, in the order in which it was made. */
+export const allUnsent = (): Unsent[] =>
+  Object.keys(localStorage)
+    .flatMap((key) => (key.startsWith(prefix) ? (unsentSchema.safeParse(parse(localStorage.getItem(key) ?? '')).data ?? []) : []))
+    .sort((a, b) => a.step.signature.changedAt.localeCompare(b.step.signature.changedAt))
+
+/** The text of a file that a window of another address can open. */
+export const unsentText = (): string => `${JSON.stringify({ format: fileFormat, version: 1, labels: allUnsent() })}\n`
+
+/** The labels in the text of such a file; undefined where it is another file. */
+export const unsentIn = (text: string): readonly Unsent[] | undefined => fileSchema.safeParse(parse(text)).data?.labels
+
+/** Sends what is kept for the open workspace. The program does not do a step twice, whoever sends it. */
+export const sendUnsent = async (workbench: Workbench): Promise<void> => {
+  const there = new Set(workbench.runs?.map(({ id }) => id))
+  let sent = 0
+  for (const { workspace, run, clustering, step: { id, changes, words } } of allUnsent()) {
+    if (workspace !== workbench.state?.workspace || !there.has(run)) continue
+    try {
+      await workbench.client.call('labels.apply', { run, clustering, changes, words, id })
+      dropUnsent(id)
+      sent++
+    } catch (error) {
+      workbench.tell('error', `Could not ${words}: ${messageOf(error)} It is kept in this browser.`)
+      break
+    }
+  }
+  workbench.unsent = allUnsent().length
+  if (sent > 0) workbench.tell('done', `${plural(sent, 'label')} that could not be sent before ${sent === 1 ? 'is' : 'are'} saved.`)
+}
+
+/** Takes labels of a file that a window of another address saved; whether it was such a file. */
+export const takeUnsentFile = async (workbench: Workbench, file: File): Promise<boolean> => {
+  const labels = file.size < 64 * 2 ** 20 ? unsentIn(await file.text()) : undefined
+  const workspace = workbench.state?.workspace
+  if (labels === undefined || workspace === null || workspace === undefined) return false
+  const there = new Set(workbench.runs?.map(({ id }) => id))
+  const missing = labels.filter(({ run }) => !there.has(run)).length
+  for (const label of labels) if (there.has(label.run)) keepUnsent({ ...label, workspace })
+  if (missing > 0) workbench.tell('error', `${plural(missing, 'label')} of ${file.name} ${missing === 1 ? 'belongs' : 'belong'} to a run that is not in this workspace; open its own one.`)
+  await sendUnsent(workbench)
+  return true
+}
