@@ -46,7 +46,9 @@ export interface Serving {
 
 const portsSchema = z.record(z.string(), z.int().min(1).max(65_535)).catch({})
 
-/** Ports by workspace, in the file of views: what a window could not send waits in its browser for the same address. */
+/**
+ * Ports by workspace, in the file of views: what a window could not send waits in its browser for the same address.
+ */
 class PortMemory {
   constructor(private readonly views: SettingsFile) {}
 
@@ -75,7 +77,9 @@ interface Bound {
 }
 
 /** Listens on the port that was asked for, or that of the last time, or a free one. */
-const bind = async (server: Server, host: string, asked: number | undefined, before: number | undefined): Promise<Bound> => {
+const bind = async (
+  server: Server, host: string, asked: number | undefined, before: number | undefined
+): Promise<Bound> => {
   if (asked !== undefined || before === undefined) {
     const port = await listen(server, host, asked ?? 0)
     return { port, notes: before === undefined || before === port ? [] : [elsewhere(before)] }
@@ -88,7 +92,10 @@ const bind = async (server: Server, host: string, asked: number | undefined, bef
 }
 
 const elsewhere = (before: number): string =>
-  `This workspace was served at port ${before} the last time. If a window of that address still has labels to send, save them there as a file and open the file in this window.`
+  [
+    `This workspace was served at port ${before} the last time. If a window of that address still has labels to send,`,
+    'save them there as a file and open the file in this window.'
+  ].join(' ')
 
 const notLetIn = 'This page needs the address that `spectroscope serve` printed, with its token; open that one.'
 
@@ -141,9 +148,12 @@ export const startServer = async ({
   })
 
   const state = await workbench.call('app.state', {})
-  const { workspace, problem } = (state.ok ? state.result : { workspace: null, problem: null }) as Pick<AppState, 'workspace' | 'problem'>
+  const { workspace, problem } = (
+    state.ok ? state.result : { workspace: null, problem: null }
+  ) as Pick<AppState, 'workspace' | 'problem'>
   const ports = new PortMemory(kept.views)
-  const bound = await bind(server, host, port, workspace === null ? undefined : ports.get(workspace)).catch(async (error: unknown) => {
+  const before = workspace === null ? undefined : ports.get(workspace)
+  const bound = await bind(server, host, port, before).catch(async (error: unknown) => {
     await workbench.close({ runs: 'checkpoint' })
     throw error
   })

@@ -67,7 +67,8 @@ const checkParts = async (workspace: Workspace, run: string, clustering: number,
 
 /** Changes of a clustering's annotations as one step of undo. */
 const applyChanges = async (
-  workspace: Workspace, run: string, number: number, changes: readonly AnnotationChange[], words: string, author: string, id?: string
+  workspace: Workspace, run: string, number: number, changes: readonly AnnotationChange[],
+  words: string, author: string, id?: string
 ): Promise<AnnotationsChanged> => {
   const done = id === undefined ? null : await workspace.findChange(run, number, id)
   if (done !== null) return done
@@ -86,7 +87,8 @@ const applyChanges = async (
 
 /** Edits as one step of undo; none at all leave undo as it is. */
 export const applyEdits = async (
-  workspace: Workspace, run: string, clustering: number, edits: readonly AnnotationEdit[], words: string, author: string, id?: string
+  workspace: Workspace, run: string, clustering: number, edits: readonly AnnotationEdit[],
+  words: string, author: string, id?: string
 ): Promise<AnnotationsChanged> => {
   if (edits.length === 0) return { run, clustering, changed: [], undo: await workspace.getUndoState() }
   return workspace.applyAnnotations({ run, clustering, words, author, edits, ...(id === undefined ? {} : { id }) })
@@ -231,8 +233,10 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
     const state = await context.workspace().getUndoState()
     if (expected === undefined || state[kind]?.number === expected) return
     context.emit('undo', state)
-    const next = state[kind] === null ? `there is nothing to ${kind} now` : `the step to ${kind} is now “${state[kind].words}”`
-    throw new SpectroscopeError('input', `Labels were changed elsewhere meanwhile, so nothing was ${kind === 'undo' ? 'undone' : 'redone'}; ${next}.`)
+    const next = state[kind]
+    const now = next === null ? `there is nothing to ${kind} now` : `the step to ${kind} is now “${next.words}”`
+    const done = kind === 'undo' ? 'undone' : 'redone'
+    throw new SpectroscopeError('input', `Labels were changed elsewhere meanwhile, so nothing was ${done}; ${now}.`)
   }
 
   const turn = async (kind: 'undo' | 'redo', expected: number | undefined) => {

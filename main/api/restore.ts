@@ -46,24 +46,38 @@ export interface Restored {
   readonly left: readonly string[]
 }
 
-const nothing: Restored = { from: null, setAside: null, labelsBefore: null, labels: 0, clusterings: 0, imported: null, left: [] }
+const nothing: Restored = {
+  from: null,
+  setAside: null,
+  labelsBefore: null,
+  labels: 0,
+  clusterings: 0,
+  imported: null,
+  left: []
+}
 
 const namesIn = async (folder: string): Promise<string[]> => readdir(folder).catch(() => [])
 
 /** Everything in a workspace's own folders that it can be restored from, the latest first. */
 export const restoreSources = async (workspace: string): Promise<RestoreSource[]> => {
   const [backups, journal] = [backupFolder(workspace), join(journalPath(workspace), '..')]
-  const asides = (await namesIn(backups)).filter((name) => name.startsWith('set-aside-')).map((name) => `${name}/${databaseName}`)
+  const asides = (await namesIn(backups))
+    .filter((name) => name.startsWith('set-aside-'))
+    .map((name) => `${name}/${databaseName}`)
   const own = [...(await namesIn(backups)), ...asides]
   const of = (kind: RestoreSource['kind'], folder: string, names: readonly string[], pattern: RegExp) =>
     names.filter((name) => pattern.test(name)).map((name) => ({ kind, folder, name }))
   const candidates = [
-    ...of('database', backups, own, /\.duckdb$/), ...of('labels', backups, own, /^labels-.*\.json$/), ...of('journal', journal, await namesIn(journal), /\.jsonl$/)
+    ...of('database', backups, own, /\.duckdb$/),
+    ...of('labels', backups, own, /^labels-.*\.json$/),
+    ...of('journal', journal, await namesIn(journal), /\.jsonl$/)
   ]
-  const sources = await Promise.all(candidates.map(async ({ kind, folder, name }) => {
-    const found = await stat(join(folder, name)).catch(() => undefined)
-    return found?.isFile() === true ? [{ name, kind, changedAt: found.mtime.toISOString(), bytes: found.size }] : []
-  }))
+  const sources = await Promise.all(
+    candidates.map(async ({ kind, folder, name }) => {
+      const found = await stat(join(folder, name)).catch(() => undefined)
+      return found?.isFile() === true ? [{ name, kind, changedAt: found.mtime.toISOString(), bytes: found.size }] : []
+    })
+  )
   return sources.flat().sort((a, b) => b.changedAt.localeCompare(a.changedAt))
 }
 
@@ -72,7 +86,10 @@ const fileOf = (workspace: string, from: string): string => {
   const places = [resolve(from), join(backupFolder(workspace), from), join(journalPath(workspace), '..', from)]
   const found = places.find((place) => existsSync(place))
   if (found !== undefined) return found
-  throw new SpectroscopeError('input', `There is no file ${from} here or in the backups of ${workspace}; \`spectroscope restore --list\` says what there is.`)
+  throw new SpectroscopeError(
+    'input',
+    `There is no file ${from} here or in the backups of ${workspace}; \`spectroscope restore --list\` shows them.`
+  )
 }
 
 const startOf = async (file: string): Promise<string> => {
@@ -85,14 +102,25 @@ const startOf = async (file: string): Promise<string> => {
 }
 
 /** The run and clustering that saved labels are of: by its number, or as a run that was imported from there. */
-const placeOf = (runs: readonly RunRecord[], saved: SavedLabels): { readonly run: string; readonly clustering: number } | string => {
+const placeOf = (
+  runs: readonly RunRecord[],
+  saved: SavedLabels
+): { readonly run: string; readonly clustering: number } | string => {
   const run = runs.find(({ id }) => id === saved.run)
-  const imported = runs.find(({ provenance: { imported: origin } }) => origin?.run.id === saved.run && origin.clustering.number === saved.clustering && origin.selection === null)
-  const what = `${saved.annotations.length} label${saved.annotations.length === 1 ? '' : 's'} of clustering ${saved.clustering} of run ${saved.run}`
-  if (run === undefined) return imported === undefined ? `${what} are left: there is no such run here.` : { run: imported.id, clustering: imported.clusterings[0].number }
+  const imported = runs.find(
+    ({ provenance: { imported: origin } }) =>
+      origin?.run.id === saved.run && origin.clustering.number === saved.clustering && origin.selection === null
+  )
+  const count = saved.annotations.length
+  const what = `${count} label${count === 1 ? '' : 's'} of clustering ${saved.clustering} of run ${saved.run}`
+  if (run === undefined)
+    return imported === undefined
+      ? `${what} are left: there is no such run here.`
+      : { run: imported.id, clustering: imported.clusterings[0].number }
   const clustering = run.clusterings.find(({ number }) => number === saved.clustering)
   if (clustering === undefined) return `${what} are left: the run has no such clustering.`
-  if (saved.clusteredAt !== null && saved.clusteredAt !== clustering.createdAt) return `${what} are left: the clustering of that number is another one, made at ${clustering.createdAt}.`
+  if (saved.clusteredAt !== null && saved.clusteredAt !== clustering.createdAt)
+    return `${what} are left: the clustering of that number is another one, made at ${clustering.createdAt}.`
   return { run: run.id, clustering: clustering.number }
 }
 
@@ -119,7 +147,14 @@ const restoreLabels = async (workspace: Workspace, file: string, saved: readonly
     }
     const edits = editsTo(await workspace.getAnnotations(place.run, place.clustering), one)
     if (edits.length > 0) labelsBefore ??= await workspace.backUpLabels()
-    await applyEdits(workspace, place.run, place.clustering, edits, `restore ${one.annotations.length} labels from ${basename(file)}`, accountName())
+    await applyEdits(
+      workspace,
+      place.run,
+      place.clustering,
+      edits,
+      `restore ${one.annotations.length} labels from ${basename(file)}`,
+      accountName()
+    )
     labels += one.annotations.length
     clusterings++
   }
@@ -130,9 +165,18 @@ const restoreSet = async (workspace: Workspace, file: string): Promise<Restored>
   const set = await readAnnotatedSet(file)
   const { run, clustering, selection } = set.head
   if (selection !== null) {
-    throw new SpectroscopeError('input', `${file} has some clusters only; \`spectroscope import ${file} --into RUN\` gives their labels to the clusters of a run.`)
+    throw new SpectroscopeError(
+      'input',
+      `${file} has some clusters only; \`spectroscope import FILE --into RUN\` gives their labels to a run.`
+    )
   }
-  const saved: SavedLabels = { run: run.id, clustering: clustering.number, clusteredAt: clustering.createdAt, annotations: annotationsOf(set), cleared: null }
+  const saved: SavedLabels = {
+    run: run.id,
+    clustering: clustering.number,
+    clusteredAt: clustering.createdAt,
+    annotations: annotationsOf(set),
+    cleared: null
+  }
   if (typeof placeOf(await workspace.listRuns(), saved) !== 'string') return restoreLabels(workspace, file, [saved])
   const imported = await importRun(workspace, set, file, accountName())
   return { ...nothing, from: file, labels: saved.annotations.length, clusterings: 1, imported: imported.run }
@@ -161,12 +205,19 @@ const restoreDatabase = async (folder: string, copy: string | null): Promise<Res
     await takeBack()
     throw error
   }
-  return withWorkspace(folder, 'read', async (workspace) => ({ ...nothing, from: copy ?? join(folder, databaseName), setAside, ...(await countLabels(workspace)) }))
+  return withWorkspace(folder, 'read', async (workspace) => ({
+    ...nothing,
+    from: copy ?? join(folder, databaseName),
+    setAside,
+    ...(await countLabels(workspace))
+  }))
 }
 
 /** Tries what there is, the latest first, until a database can be opened. */
 const restoreDamaged = async (folder: string, damage: unknown): Promise<Restored> => {
-  const copies = (await restoreSources(folder)).filter(({ kind }) => kind === 'database').map(({ name }) => join(backupFolder(folder), name))
+  const copies = (await restoreSources(folder))
+    .filter(({ kind }) => kind === 'database')
+    .map(({ name }) => join(backupFolder(folder), name))
   const hasLog = existsSync(join(folder, `${databaseName}.wal`)) && existsSync(join(folder, databaseName))
   for (const copy of [...(hasLog ? [null] : []), ...copies]) {
     try {
@@ -176,7 +227,10 @@ const restoreDamaged = async (folder: string, damage: unknown): Promise<Restored
     }
   }
   throw new SpectroscopeError(
-    'workspace', `${folder}: the database is damaged and backups/ has no copy of it that can be opened; with \`spectroscope import\` an annotated set becomes a run of another workspace, with its labels.`, { cause: damage }
+    'workspace',
+    `${folder}: the database is damaged and backups/ has no copy of it that can be opened; `
+      + 'with `spectroscope import` an annotated set becomes a run of another workspace, with its labels.',
+    { cause: damage }
   )
 }
 
@@ -186,7 +240,8 @@ const refuseOpen = async (folder: string): Promise<void> => {
 }
 
 /**
- * Restores a workspace from a backup of labels, a journal, an annotated set or a copy of the database; without any, only where its database
+ * Restores a workspace from a backup of labels, a journal, an annotated set or a copy of the database; without any,
+ * only where its database
  * is damaged. What is there before is set aside first. Labels become as the file has them, with authors and dates.
  */
 export const restoreWorkspace = async (workspace: string, from?: string): Promise<Restored> => {
@@ -205,5 +260,7 @@ export const restoreWorkspace = async (workspace: string, from?: string): Promis
   const isJournal = file.endsWith('.jsonl')
   const isSet = !isJournal && (await startOf(file)).includes(`"${setFormat}"`)
   const saved = isSet ? [] : await (isJournal ? readJournalLabels(file) : readLabelBackup(file))
-  return withWorkspace(folder, 'write', (opened) => (isSet ? restoreSet(opened, file) : restoreLabels(opened, file, saved)))
+  return withWorkspace(folder, 'write', (opened) =>
+    isSet ? restoreSet(opened, file) : restoreLabels(opened, file, saved)
+  )
 }

@@ -26,7 +26,8 @@ const settingKeys = Object.keys(settingsSchema.shape) as Key[]
 /** Keys of commands, without those that no command can have. */
 const fittingKeys = (value: unknown): unknown => {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-  return Object.fromEntries(Object.entries(value).filter((entry) => settingsSchema.shape.keys.safeParse(Object.fromEntries([entry])).success))
+  const isKey = (entry: [string, unknown]): boolean => fits('keys', Object.fromEntries([entry]))
+  return Object.fromEntries(Object.entries(value).filter(isKey))
 }
 
 const fits = (key: Key, value: unknown): boolean => settingsSchema.shape[key].safeParse(value).success
@@ -43,7 +44,8 @@ export const settingsNotes = (file: SettingsFile): readonly string[] => {
   const entries = entriesOf(file)
   const odd = settingKeys.filter((key) => !fits(key, entries[key])).map((key) => `"${key}"`)
   const values = odd.length === 1 ? 'has a value that it cannot have' : 'have values that they cannot have'
-  const sentence = `${file.path ?? 'The file of settings'}: ${odd.join(', ')} ${values}; the default is in force until another one is chosen.`
+  const what = `${file.path ?? 'The file of settings'}: ${odd.join(', ')} ${values}`
+  const sentence = `${what}; the default is in force until another one is chosen.`
   return [...(file.notes ?? []), ...(odd.length === 0 ? [] : [sentence])]
 }
 

@@ -176,7 +176,8 @@ class OpenWorkbench implements Workbench {
 
   #notes(): readonly string[] {
     const { settings, views, notes } = this.#environment
-    return [...settingsNotes(settings), ...(views.notes ?? []), ...(notes?.() ?? []), ...(this.#opened?.keeper.workspace.notes ?? [])]
+    const ofWorkspace = this.#opened?.keeper.workspace.notes ?? []
+    return [...settingsNotes(settings), ...(views.notes ?? []), ...(notes?.() ?? []), ...ofWorkspace]
   }
 
   /** Opens the workspace that was asked for, that of the settings, or the default, which is made if need be. */

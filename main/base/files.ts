@@ -28,7 +28,8 @@ export const writingError = (path: string, error: unknown): unknown => {
 const temporaryBeside = (path: string): string => join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`)
 
 /** "20261122-101530": to name a file by. */
-export const stamp = (now = new Date()): string => now.toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '-')
+export const stamp = (now = new Date()): string =>
+  now.toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '-')
 
 /** The path itself, or with a number before its ending, so that nothing is there yet. */
 export const freeName = async (path: string): Promise<string> => {

@@ -112,18 +112,29 @@ interface LabelsOptions extends Common {
 }
 
 const sourcesText = (sources: readonly RestoreSource[], { width, bold }: Page): string => {
-  if (sources.length === 0) return 'There is nothing to restore from in this workspace; `--from FILE` takes an annotated set or a backup from elsewhere.'
-  const columns = [{ title: 'name', flexible: true }, { title: 'what' }, { title: 'written (UTC)' }, { title: 'size', align: 'right' as const }]
-  const rows = sources.map(({ name, kind, changedAt, bytes }) => [visibleText(name), kind, changedAt.slice(0, 19).replace('T', ' '), `${grouped(bytes / 1000)} kB`])
-  return `${renderTable(columns, rows, width, bold)}\n\n\`spectroscope restore --from NAME\` restores from one of these.`
+  const none = 'There is nothing to restore from in this workspace'
+  if (sources.length === 0) return `${none}; \`--from FILE\` takes an annotated set or a backup from elsewhere.`
+  const columns = [
+    { title: 'name', flexible: true }, { title: 'what' }, { title: 'written (UTC)' },
+    { title: 'size', align: 'right' as const }
+  ]
+  const rows = sources.map(({ name, kind, changedAt, bytes }) => [
+    visibleText(name), kind, changedAt.slice(0, 19).replace('T', ' '), `${grouped(bytes / 1000)} kB`
+  ])
+  const table = renderTable(columns, rows, width, bold)
+  return `${table}\n\n\`spectroscope restore --from NAME\` restores from one of these.`
 }
 
 const restoredText = ({ from, setAside, labelsBefore, labels, clusterings, imported, left }: Restored): string =>
   [
     `${plural(labels, 'label')} of ${plural(clusterings, 'clustering')} restored from ${visibleText(from ?? '')}.`,
     ...(imported === null ? [] : [`They came with a new run, ${imported}, as theirs is not here.`]),
-    ...(setAside === null ? [] : [`The database that was there before is in ${visibleText(setAside)}; its labels came from the journal.`]),
-    ...(labelsBefore === null ? [] : [`The labels that were there before are in ${visibleText(labelsBefore)}; undo brings them back too.`]),
+    ...(setAside === null ? [] : [
+      `The database that was there before is in ${visibleText(setAside)}; its labels came from the journal.`
+    ]),
+    ...(labelsBefore === null ? [] : [
+      `The labels that were there before are in ${visibleText(labelsBefore)}; undo brings them back too.`
+    ]),
     ...left.map((sentence) => `  ${visibleText(sentence)}`)
   ].join('\n')
 
@@ -165,8 +176,10 @@ export const addLabelCommands = ({ command, answer }: CommandPieces): void => {
     )
 
   command(
-    'restore [folder]', 'Restore the labels of a workspace from a backup, a journal or an annotated set, and its database if it is damaged.',
-    'restore work --list', 'restore work --from labels-20261122-101530.json', 'restore work --from first.json', 'restore work'
+    'restore [folder]',
+    'Restore labels from a backup, a journal or an annotated set, and the database of a workspace if it is damaged.',
+    'restore work --list', 'restore work --from labels-20261122-101530.json',
+    'restore work --from first.json', 'restore work'
   )
     .option('--from <file>', 'a file, or a name that --list shows; without it only a damaged database is restored')
     .option('--list', 'show what there is to restore from, and change nothing')
@@ -175,9 +188,11 @@ export const addLabelCommands = ({ command, answer }: CommandPieces): void => {
         const workspace = folder ?? options.workspace
         const restored = list === true ? null : await restoreWorkspace(workspace, from)
         const sources = await restoreSources(workspace)
-        if (restored !== null && restored.from !== null) return { json: { ...restored, sources }, text: restoredText(restored) }
-        const head = restored === null ? '' : 'The database is whole and has all labels of the journal, so nothing was restored.\n\n'
-        return { json: { ...restored, sources }, text: `${head}${sourcesText(sources, page())}` }
+        const json = { ...restored, sources }
+        if (restored !== null && restored.from !== null) return { json, text: restoredText(restored) }
+        const whole = 'The database is whole and has all labels of the journal, so nothing was restored.\n\n'
+        const head = restored === null ? '' : whole
+        return { json, text: `${head}${sourcesText(sources, page())}` }
       })
     )
 

@@ -1,5 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, constants, copyFileSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { messageOf, SpectroscopeError } from '../../preload/errors'
 import type { SettingsFile } from '../api/context'
@@ -11,7 +22,8 @@ type Entries = Readonly<Record<string, unknown>>
 /** Text with any of the byte order marks that editors write, and without one. Throws where the bytes are no text. */
 const textOf = (bytes: Buffer): string => {
   const [first, second] = bytes
-  const encoding = first === 0xff && second === 0xfe ? 'utf-16le' : first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8'
+  const encoding =
+    first === 0xff && second === 0xfe ? 'utf-16le' : first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8'
   return new TextDecoder(encoding, { fatal: true }).decode(bytes)
 }
 
@@ -59,7 +71,10 @@ const write = (path: string, text: string): void => {
   }
 }
 
-/** A JSON file of settings. One that cannot be read is never overwritten: it is kept beside, or, where that fails, nothing is written. */
+/**
+ * A JSON file of settings. One that cannot be read is never overwritten: it is kept beside, or, where that fails,
+ * nothing is written.
+ */
 class JsonFile implements SettingsFile {
   readonly #notes = new Set<string>()
 
@@ -81,11 +96,18 @@ class JsonFile implements SettingsFile {
     try {
       const entries = entriesIn(readFileSync(this.path))
       if (entries !== undefined) return entries
-      this.#say(`${this.path} is not whole JSON, so its settings cannot be read; it is kept as ${setAside(this.path)}, and the defaults are in force.`)
+      this.#say(
+        `${this.path} is not whole JSON, so its settings cannot be read; `
+          + `it is kept as ${setAside(this.path)}, and the defaults are in force.`
+      )
       return {}
     } catch (error) {
       if (faultCode(error) === 'ENOENT') return {}
-      return new SpectroscopeError('storage', `${this.path} cannot be read (${messageOf(error)}), so settings are not saved; make it readable, or remove it.`, { cause: error })
+      return new SpectroscopeError(
+        'storage',
+        `${this.path} cannot be read (${messageOf(error)}), so settings are not saved; make it readable.`,
+        { cause: error }
+      )
     }
   }
 
@@ -106,7 +128,11 @@ class JsonFile implements SettingsFile {
 export const settingsFile = (name: string): SettingsFile => new JsonFile(join(settingsFolder(), `${name}.json`))
 
 /**
- * The files of this person's settings, the same for the shell and for `serve`. Not by conf or electron-store: they throw an unreadable file
+ * The files of this person's settings, the same for the shell and for `serve`. Not by conf or electron-store: they
+ * throw an unreadable file
  * away, and hook all signals and send each one again, which ends a program before its checkpoint is written.
  */
-export const settingsFiles = (): { readonly settings: SettingsFile; readonly views: SettingsFile } => ({ settings: settingsFile('settings'), views: settingsFile('views') })
+export const settingsFiles = (): { readonly settings: SettingsFile; readonly views: SettingsFile } => ({
+  settings: settingsFile('settings'),
+  views: settingsFile('views')
+})

@@ -8,7 +8,7 @@ import { leftoverCluster } from '../../preload/records'
 import { select } from './database'
 import type { Row } from './database'
 import { knownClustering, knownRun } from './facts'
-import type { JournalFile } from './journal'
+import type { AnnotationsStep, JournalFile } from './journal'
 import { jsonOf } from './json'
 import type { AnnotationsOrder, ClusteringAnnotations, LabelCounts, Undone } from './labelling'
 import { journaled, stepColumns, stepOf, texts, turned } from './replay'
@@ -115,11 +115,16 @@ const changedNow = async (connection: DuckDBConnection, run: string, clustering:
   return { run, clustering, changed, undo: await getUndoState(connection) }
 }
 
-export const findChange = async (connection: DuckDBConnection, run: string, clustering: number, id: string): Promise<AnnotationsChanged | null> => {
+export const findChange = async (
+  connection: DuckDBConnection, run: string, clustering: number, id: string
+): Promise<AnnotationsChanged | null> => {
   const number = await doneBefore(connection, id)
   if (number === undefined) return null
-  const [step] = await select(connection, 'SELECT changes FROM journal WHERE number = $1 AND clustering IS NOT NULL', [number])
-  const targets = step === undefined ? [] : parse<readonly { readonly target: AnnotationTarget }[]>(step.changes).map(({ target }) => target)
+  const [step] = await select(
+    connection, 'SELECT changes FROM journal WHERE number = $1 AND clustering IS NOT NULL', [number]
+  )
+  const changes = step === undefined ? [] : parse<AnnotationsStep['changes']>(step.changes)
+  const targets = changes.map(({ target }) => target)
   return changedNow(connection, run, clustering, targets)
 }
 
@@ -178,7 +183,8 @@ export const undoOrRedo = async (connection: DuckDBConnection, journal: JournalF
       const [row] = await select(connection, `SELECT ${stepColumns}, changes ${kind === 'undo' ? undoable : redoable}`)
       return row === undefined ? null : turned(row, kind, new Date().toISOString())
     })
-    : (await select(connection, `SELECT ${stepColumns}, changes FROM journal WHERE number = $1`, [done])).map((row) => turned(row, kind, stepOf(row).at))[0] ?? null
+    : (await select(connection, `SELECT ${stepColumns}, changes FROM journal WHERE number = $1`, [done]))
+      .map((row) => turned(row, kind, stepOf(row).at))[0] ?? null
   const undo = await getUndoState(connection)
   if (act === null) return { changed: null, run: null, undo }
   if (act.clustering === null) return { changed: null, run: act.run, undo }

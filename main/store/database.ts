@@ -59,7 +59,8 @@ export const databaseError = (folder: string, error: unknown): unknown =>
 const remedy = '`spectroscope restore` puts back a copy and the labels'
 
 /** Whether a workspace could not be opened because its database is damaged or missing. */
-export const isDamage = (error: unknown): boolean => error instanceof SpectroscopeError && error.message.includes(remedy)
+export const isDamage = (error: unknown): boolean =>
+  error instanceof SpectroscopeError && error.message.includes(remedy)
 
 const workspaceError = (folder: string, sentence: string, cause?: unknown): SpectroscopeError => new SpectroscopeError('workspace', `${folder}: ${sentence}.`, { cause })
 
@@ -136,7 +137,9 @@ const prepareFolder = async (folder: string, { create, readOnly }: OpenOptions):
   const database = await kindOf(join(folder, databaseName))
   if (marker !== undefined) await checkMarker(folder)
   else if (!create) throw workspaceError(folder, `this folder is no workspace (it has no ${markerName}); check the path, or start a run there, which makes it one`)
-  if (marker !== undefined && database === undefined) throw workspaceError(folder, `${databaseName} is missing; ${remedy}, or choose another workspace`)
+  if (marker !== undefined && database === undefined) {
+    throw workspaceError(folder, `${databaseName} is missing; ${remedy}, or choose another workspace`)
+  }
   if (!readOnly) await checkWritable(folder)
 }
 
@@ -153,7 +156,8 @@ const connectTo = async (folder: string, readOnly: boolean): Promise<DuckDBInsta
       autoload_known_extensions: 'false'
     })
   } catch (error) {
-    throw knownError(folder, error) ?? workspaceError(folder, `${databaseName} cannot be opened, perhaps because it is damaged (${firstLine(error)}); ${remedy}`, error)
+    const sentence = `${databaseName} cannot be opened, perhaps because it is damaged (${firstLine(error)}); ${remedy}`
+    throw knownError(folder, error) ?? workspaceError(folder, sentence, error)
   }
 }
 

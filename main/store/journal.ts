@@ -92,13 +92,17 @@ const contentOf = (bytes: Buffer): JournalContent => {
   return { lines, unreadable }
 }
 
-/** Reads a journal file and leaves it as it is; one that is missing has no lines. Throws a `storage` error where it cannot be read. */
+/**
+ * Reads a journal file and leaves it as it is; one that is missing has no lines. Throws a `storage` error where it
+ * cannot be read.
+ */
 export const readJournal = async (path: string): Promise<JournalContent> => {
   try {
     return contentOf(await readFile(path))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { lines: [], unreadable: [] }
-    throw new SpectroscopeError('storage', `${path} cannot be read (${messageOf(error)}); change its permissions.`, { cause: error })
+    const sentence = `${path} cannot be read (${messageOf(error)}); change its permissions.`
+    throw new SpectroscopeError('storage', sentence, { cause: error })
   }
 }
 

@@ -65,7 +65,9 @@ const journal = (): JournalFile => {
 }
 
 const readOnlyError = (): SpectroscopeError =>
-  new SpectroscopeError('workspace', `${location.folder}: the workspace is open for reading only; open it for writing to change it.`)
+  new SpectroscopeError(
+    'workspace', `${location.folder}: the workspace is open for reading only; open it for writing to change it.`
+  )
 
 /** Makes `reading` where the journal has labels that a database which cannot be written lacks. */
 const readJournalToo = async (connection: DuckDBConnection): Promise<string[]> => {
@@ -332,7 +334,8 @@ const implementation: Handlers<StoreCalls> = {
   countLabels: () => connected(annotations.countLabels),
   applyAnnotations: (order) => changing((connection) => annotations.applyAnnotations(connection, journal(), order)),
   changeRun: ({ run, changes, author, id }) => changing((connection) => annotations.changeRun(connection, journal(), run, changes, author, id)),
-  findChange: ({ run, clustering, id }) => connected((connection) => annotations.findChange(connection, run, clustering, id)),
+  findChange: ({ run, clustering, id }) =>
+    connected((connection) => annotations.findChange(connection, run, clustering, id)),
   undo: ({ id }) => changing((connection) => annotations.undoOrRedo(connection, journal(), 'undo', id)),
   redo: ({ id }) => changing((connection) => annotations.undoOrRedo(connection, journal(), 'redo', id)),
   getUndoState: () => connected(annotations.getUndoState),

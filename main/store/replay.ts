@@ -14,43 +14,81 @@ export const texts = (parameter: string): string => `(SELECT unnest(from_json(${
 
 export const stepColumns = `number, words, author, ${iso('made_at')}, run, clustering, undone`
 export const stepOf = (row: Row): JournalStep => ({
-  number: Number(row.number), words: row.words as string, author: row.author as string, at: row.made_at as string, run: row.run as string,
-  clustering: row.clustering as number | null, undone: row.undone as boolean
+  number: Number(row.number),
+  words: row.words as string,
+  author: row.author as string,
+  at: row.made_at as string,
+  run: row.run as string,
+  clustering: row.clustering as number | null,
+  undone: row.undone as boolean
 })
 
 /** A step of the journal as an act that undoes it, or does it again, at a time. */
 export const turned = (row: Row, kind: JournalLine['kind'], at: string): Act => {
   const { number, words, author, run } = stepOf(row)
   const head = { kind, number, words, author, run, at }
-  const turn = <T extends { before: unknown; after: unknown }>(change: T): T => (kind === 'undo' ? { ...change, before: change.after, after: change.before } : change)
+  const turn = <T extends { before: unknown; after: unknown }>(change: T): T =>
+    kind === 'undo' ? { ...change, before: change.after, after: change.before } : change
   if (row.clustering === null) {
     const [change] = parse<[{ target: 'run'; before: RunMarks; after: RunMarks }]>(row.changes)
     return { ...head, clustering: null, changes: [turn(change)] }
   }
-  return { ...head, clustering: row.clustering as number, changes: parse<AnnotationsStep['changes']>(row.changes).map(turn) }
+  return {
+    ...head,
+    clustering: row.clustering as number,
+    changes: parse<AnnotationsStep['changes']>(row.changes).map(turn)
+  }
 }
 
-const writeAnnotations = async (connection: DuckDBConnection, run: number, { clustering, changes }: AnnotationsStep): Promise<void> => {
+const writeAnnotations = async (
+  connection: DuckDBConnection,
+  run: number,
+  { clustering, changes }: AnnotationsStep
+): Promise<void> => {
   const targets = jsonOf(changes.map(({ target }) => target))
-  await connection.run(`DELETE FROM annotations WHERE run = $1 AND clustering = $2 AND target IN ${texts('$3')}`, [run, clustering, targets])
-  const present = changes.flatMap(({ target, after }) => (after === null ? [] : [{ target, body: jsonOf(after) }]))
+  await connection.run(`DELETE FROM annotations WHERE run = $1 AND clustering = $2 AND target IN ${texts('$3')}`, [
+    run,
+    clustering,
+    targets
+  ])
+  const present = changes.flatMap(({ target, after }) =>
+    after === null ? [] : [{ target, body: jsonOf(after) }]
+  )
   // Not by an appender, which a database that is open for reading refuses for its temporary tables too.
   await connection.run(
-    `INSERT INTO annotations SELECT $1, $2, unnest(from_json($3::JSON, '["VARCHAR"]')), unnest(from_json($4::JSON, '["VARCHAR"]'))::JSON`,
-    [run, clustering, jsonOf(present.map(({ target }) => target)), jsonOf(present.map(({ body }) => body))]
+    `INSERT INTO annotations
+      SELECT $1, $2, unnest(from_json($3::JSON, '["VARCHAR"]')), unnest(from_json($4::JSON, '["VARCHAR"]'))::JSON`,
+    [
+      run,
+      clustering,
+      jsonOf(present.map(({ target }) => target)),
+      jsonOf(present.map(({ body }) => body))
+    ]
   )
 }
 
-const writeMarks = async (connection: DuckDBConnection, run: number, { name, archived, deleted }: RunMarks): Promise<void> => {
+const writeMarks = async (
+  connection: DuckDBConnection,
+  run: number,
+  { name, archived, deleted }: RunMarks
+): Promise<void> => {
   await connection.run('UPDATE runs SET name = $2 WHERE number = $1', [run, name])
   await connection.run('DELETE FROM run_marks WHERE run = $1', [run])
-  await connection.run('INSERT INTO run_marks VALUES ($1, $2, CASE WHEN $3 THEN $4::TIMESTAMP END)', [run, archived, deleted, new Date().toISOString()])
+  await connection.run('INSERT INTO run_marks VALUES ($1, $2, CASE WHEN $3 THEN $4::TIMESTAMP END)', [
+    run,
+    archived,
+    deleted,
+    new Date().toISOString()
+  ])
 }
 
 /** Where an act is to be written: undefined where its run, or its clustering, is there no longer. */
 const runOf = async (connection: DuckDBConnection, { run, clustering }: Act): Promise<number | undefined> => {
   const [row] = await select(
-    connection, 'SELECT runs.number FROM runs WHERE id = $1 AND ($2 IS NULL OR EXISTS (FROM clusterings c WHERE c.run = runs.number AND c.clustering = $2))', [run, clustering]
+    connection,
+    `SELECT runs.number FROM runs WHERE id = $1
+      AND ($2 IS NULL OR EXISTS (FROM clusterings c WHERE c.run = runs.number AND c.clustering = $2))`,
+    [run, clustering]
   )
   return row?.number as number | undefined
 }
@@ -61,7 +99,15 @@ const perform = async (connection: DuckDBConnection, act: Act): Promise<void> =>
   const { kind, number, at, author, words, clustering, changes } = act
   if (kind === 'step') {
     await connection.run('DELETE FROM journal WHERE undone')
-    await connection.run('INSERT INTO journal VALUES ($1, $2::TIMESTAMP, $3, $4, $5, $6, $7::JSON, false)', [number, at, author, words, act.run, clustering, jsonOf(changes)])
+    await connection.run('INSERT INTO journal VALUES ($1, $2::TIMESTAMP, $3, $4, $5, $6, $7::JSON, false)', [
+      number,
+      at,
+      author,
+      words,
+      act.run,
+      clustering,
+      jsonOf(changes)
+    ])
   } else {
     await connection.run('UPDATE journal SET undone = $1 WHERE number = $2', [kind === 'undo', number])
   }
@@ -77,7 +123,12 @@ interface KnownLine {
   readonly number: number
 }
 
-const knownOf = (row: Row): KnownLine => ({ line: Number(row.line), ends: Number(row.ends), id: row.id as string | null, number: Number(row.number) })
+const knownOf = (row: Row): KnownLine => ({
+  line: Number(row.line),
+  ends: Number(row.ends),
+  id: row.id as string | null,
+  number: Number(row.number)
+})
 
 const keepLine = (connection: DuckDBConnection, { line, ends, id, number }: KnownLine): Promise<unknown> =>
   connection.run('INSERT INTO journal_lines VALUES ($1, $2, $3, $4)', [line, ends, id, number])
@@ -87,11 +138,15 @@ const knownLines = async (connection: DuckDBConnection): Promise<KnownLine[]> =>
   (await select(connection, 'SELECT line, ends, id, number FROM journal_lines ORDER BY line')).map(knownOf)
 
 const lastOf = async (connection: DuckDBConnection): Promise<{ line: number; number: number }> => {
-  const [row] = await select(connection, 'SELECT coalesce(max(line), 0) AS line, coalesce(max(number), 0) AS number FROM journal_lines')
+  const [row] = await select(
+    connection,
+    'SELECT coalesce(max(line), 0) AS line, coalesce(max(number), 0) AS number FROM journal_lines'
+  )
   return { line: Number(row.line), number: Number(row.number) }
 }
 
-const isSame = (known: KnownLine, { number, id }: JournalLine): boolean => known.number === number && (known.id === id || known.id === null || id === null)
+const isSame = (known: KnownLine, { number, id }: JournalLine): boolean =>
+  known.number === number && (known.id === id || known.id === null || id === null)
 
 /** How a journal file and a database differ. */
 interface Comparison {
@@ -116,12 +171,21 @@ const compare = async (connection: DuckDBConnection, { lines }: JournalContent):
     else if (placed.line.line <= last) differing.push(placed)
   }
   const later = lines.filter(({ line }) => line.line > last)
-  return differing.length === 0 ? { known, common, ahead: later, foreign: [] } : { known, common, ahead: [], foreign: [...differing, ...later] }
+  return differing.length === 0
+    ? { known, common, ahead: later, foreign: [] }
+    : { known, common, ahead: [], foreign: [...differing, ...later] }
 }
 
-/** Lines as the database knows them, by number; of steps that were undone and then dropped it knows nothing any more. */
-const rebuiltLines = async (connection: DuckDBConnection, known: readonly KnownLine[]): Promise<Map<number, JournalLine>> => {
-  const steps = new Map((await select(connection, `SELECT ${stepColumns}, changes FROM journal`)).map((row) => [Number(row.number), row]))
+/**
+ * Lines as the database knows them, by number; of steps that were undone and then dropped it knows nothing any more.
+ */
+const rebuiltLines = async (
+  connection: DuckDBConnection,
+  known: readonly KnownLine[]
+): Promise<Map<number, JournalLine>> => {
+  const steps = new Map(
+    (await select(connection, `SELECT ${stepColumns}, changes FROM journal`)).map((row) => [Number(row.number), row])
+  )
   const times = new Map<number, number>()
   const lines = new Map<number, JournalLine>()
   for (const { line, id, number } of known) {
@@ -134,22 +198,39 @@ const rebuiltLines = async (connection: DuckDBConnection, known: readonly KnownL
   return lines
 }
 
-const placesText = (places: readonly number[]): string => `line${places.length === 1 ? '' : 's'} ${places.slice(0, 10).join(', ')}${places.length > 10 ? ' …' : ''}`
+const placesText = (places: readonly number[]): string =>
+  `line${places.length === 1 ? '' : 's'} ${places.slice(0, 10).join(', ')}${places.length > 10 ? ' …' : ''}`
 
-/** What a person should know of a journal that does not go with its database; `kept` is the copy of the file as it was, if one was made. */
-const notesOf = (path: string, { unreadable }: JournalContent, { foreign }: Comparison, kept: string | null): string[] => [
-  ...(unreadable.length === 0 ? [] : [
-    `${path}: ${placesText(unreadable)} cannot be read, so labels may be missing${kept === null ? '' : `; the file as it was is kept as ${kept}`}.`
-  ]),
-  ...(foreign.length === 0 ? [] : [
-    `${path} has ${foreign.length} change${foreign.length === 1 ? '' : 's'} that the database never had, as two copies of a workspace were mixed; `
-    + `the labels shown are those of the database; \`spectroscope restore --from ${kept ?? path}\` adds the others.`
-  ])
+/**
+ * What a person should know of a journal that does not go with its database; `kept` is the copy of the file as it
+ * was, if one was made.
+ */
+const notesOf = (
+  path: string,
+  { unreadable }: JournalContent,
+  { foreign }: Comparison,
+  kept: string | null
+): string[] => [
+  ...(unreadable.length === 0
+    ? []
+    : [
+        `${path}: ${placesText(unreadable)} cannot be read, so labels may be missing`
+          + (kept === null ? '.' : `; the file as it was is kept as ${kept}.`)
+      ]),
+  ...(foreign.length === 0
+    ? []
+    : [
+        `${path} has ${foreign.length} change${foreign.length === 1 ? '' : 's'} that the database never had, `
+          + 'as two copies of a workspace were mixed; the labels shown are those of the database; '
+          + `\`spectroscope restore --from ${kept ?? path}\` adds the others.`
+      ])
 ]
 
 /** Whether the file ends with the last line of the database. */
 const isInStep = async (connection: DuckDBConnection, journal: JournalFile): Promise<boolean> => {
-  const [last, previous] = (await select(connection, 'SELECT line, ends, id, number FROM journal_lines ORDER BY line DESC LIMIT 2')).map(knownOf)
+  const [last, previous] = (
+    await select(connection, 'SELECT line, ends, id, number FROM journal_lines ORDER BY line DESC LIMIT 2')
+  ).map(knownOf)
   if (last === undefined) return journal.size === 0
   if (journal.size !== last.ends) return false
   const line = await journal.lineBetween(previous?.ends ?? 0, last.ends)
@@ -157,13 +238,26 @@ const isInStep = async (connection: DuckDBConnection, journal: JournalFile): Pro
 }
 
 /** Writes the file anew from what both have, what only the database has, and what is ahead of it. */
-const mend = async (connection: DuckDBConnection, journal: JournalFile, { known, common, ahead }: Comparison, rebuilt: ReadonlyMap<number, JournalLine>, keep: boolean): Promise<string | null> => {
+const mend = async (
+  connection: DuckDBConnection,
+  journal: JournalFile,
+  { known, common, ahead }: Comparison,
+  rebuilt: ReadonlyMap<number, JournalLine>,
+  keep: boolean
+): Promise<string | null> => {
   const lines = known.flatMap(({ line }) => {
     const [there, one] = [common.get(line), rebuilt.get(line)]
-    return there !== undefined ? [{ line, text: there.text }] : one !== undefined ? [{ line, text: jsonOf(one) }] : []
+    return there !== undefined
+      ? [{ line, text: there.text }]
+      : one !== undefined
+        ? [{ line, text: jsonOf(one) }]
+        : []
   })
   const all = [...lines, ...ahead.map(({ line, text }) => ({ line: line.line, text }))]
-  const kept = await journal.replace(all.map(({ text }) => text), { keep })
+  const kept = await journal.replace(
+    all.map(({ text }) => text),
+    { keep }
+  )
   let ends = journal.size
   for (const { line, text } of all.slice(-2).reverse()) {
     await connection.run('UPDATE journal_lines SET ends = $2 WHERE line = $1', [line, ends])
@@ -173,8 +267,10 @@ const mend = async (connection: DuckDBConnection, journal: JournalFile, { known,
 }
 
 /**
- * Brings database and journal file to the same: does what only the file has (after a crash between the two, or once an older database was
- * put back), and writes to the file what only the database has. Returns sentences about what could not be brought together; the file
+ * Brings database and journal file to the same: does what only the file has (after a crash between the two, or once
+ * an older database was
+ * put back), and writes to the file what only the database has. Returns sentences about what could not be brought
+ * together; the file
  * as it was is kept then.
  */
 export const rebuildAnnotations = (connection: DuckDBConnection, journal: JournalFile): Promise<string[]> =>
@@ -198,10 +294,15 @@ export const rebuildAnnotations = (connection: DuckDBConnection, journal: Journa
 const changedTables = ['annotations', 'journal', 'run_marks', 'runs']
 
 /**
- * Shows a connection of a database that cannot be written what the journal file has and the database lacks: in temporary tables of the same
+ * Shows a connection of a database that cannot be written what the journal file has and the database lacks: in
+ * temporary tables of the same
  * names. Returns whether it did, and sentences about what it passed over.
  */
-export const replayForReading = async (connection: DuckDBConnection, path: string, content: JournalContent): Promise<{ readonly replayed: boolean; readonly notes: string[] }> => {
+export const replayForReading = async (
+  connection: DuckDBConnection,
+  path: string,
+  content: JournalContent
+): Promise<{ readonly replayed: boolean; readonly notes: string[] }> => {
   const comparison = await compare(connection, content)
   const replayed = comparison.ahead.length > 0
   if (replayed) {
@@ -212,10 +313,16 @@ export const replayForReading = async (connection: DuckDBConnection, path: strin
 }
 
 /**
- * Does an act in the database and in the journal file, both or neither. The file comes first: what a crash leaves only there is done at the
+ * Does an act in the database and in the journal file, both or neither. The file comes first: what a crash leaves
+ * only there is done at the
  * next start.
  */
-export const journaled = async (connection: DuckDBConnection, journal: JournalFile, id: string | undefined, decide: (next: number) => Promise<Act | null>): Promise<Act | null> => {
+export const journaled = async (
+  connection: DuckDBConnection,
+  journal: JournalFile,
+  id: string | undefined,
+  decide: (next: number) => Promise<Act | null>
+): Promise<Act | null> => {
   const start = journal.size
   try {
     return await inTransaction(connection, async () => {

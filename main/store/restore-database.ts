@@ -38,7 +38,8 @@ export interface ReplacedDatabase {
 }
 
 /**
- * Puts a copy in the place of a workspace's database that nobody has open; null leaves out only what its log of the last writes has. The
+ * Puts a copy in the place of a workspace's database that nobody has open; null leaves out only what its log of the
+ * last writes has. The
  * files before are moved aside, not removed. Throws a `storage` error, and then the database is as it was.
  */
 export const replaceDatabase = async (folder: string, copy: string | null): Promise<ReplacedDatabase> => {
@@ -49,7 +50,10 @@ export const replaceDatabase = async (folder: string, copy: string | null): Prom
     const setAside = await freeName(join(backupFolder(folder), `set-aside-${stamp()}`))
     await mkdir(setAside)
     const takeBack = async (): Promise<void> => {
-      for (const [path, name] of [[database, databaseName], [log, logName]]) {
+      for (const [path, name] of [
+        [database, databaseName],
+        [log, logName]
+      ]) {
         await rm(path, { force: true })
         await move(join(setAside, name), path)
       }
@@ -57,7 +61,13 @@ export const replaceDatabase = async (folder: string, copy: string | null): Prom
     }
     await rm(temporary, { force: true })
     await copySynced(copy ?? database, temporary)
-    const logCopy = copy === null ? null : await copyFile(`${copy}.wal`, `${temporary}.wal`).then(() => `${temporary}.wal`, () => null)
+    const logCopy =
+      copy === null
+        ? null
+        : await copyFile(`${copy}.wal`, `${temporary}.wal`).then(
+            () => `${temporary}.wal`,
+            () => null
+          )
     await move(log, join(setAside, logName))
     await move(database, join(setAside, databaseName))
     if (logCopy !== null) await rename(logCopy, log)

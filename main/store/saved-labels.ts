@@ -19,18 +19,28 @@ export interface SavedLabels {
 }
 
 const backupSchema = z.object({
-  format: z.literal(backupFormat), version: z.literal(backupVersion), writtenAt: z.iso.datetime(),
-  clusterings: z.array(z.object({
-    run: z.string(), clustering: z.int().min(1), clusteredAt: z.iso.datetime(),
-    annotations: z.array(z.strictObject({ target: targetSchema, ...annotationBodySchema.shape }))
-  }))
+  format: z.literal(backupFormat),
+  version: z.literal(backupVersion),
+  writtenAt: z.iso.datetime(),
+  clusterings: z.array(
+    z.object({
+      run: z.string(),
+      clustering: z.int().min(1),
+      clusteredAt: z.iso.datetime(),
+      annotations: z.array(z.strictObject({ target: targetSchema, ...annotationBodySchema.shape }))
+    })
+  )
 })
 
 const parsed = (file: string, text: string): unknown => {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new SpectroscopeError('input', `${file} is no whole JSON, perhaps because it was cut off; give another backup.`, { cause: error })
+    throw new SpectroscopeError(
+      'input',
+      `${file} is no whole JSON, perhaps because it was cut off; give another backup.`,
+      { cause: error }
+    )
   }
 }
 
@@ -40,25 +50,39 @@ export const readLabelBackup = async (file: string): Promise<SavedLabels[]> => {
     throw new SpectroscopeError('input', `${file} ${readingFault(error)}; give another backup.`, { cause: error })
   })
   const checked = backupSchema.safeParse(parsed(file, text))
-  if (checked.success) return checked.data.clusterings.map((one) => ({ ...one, annotations: one.annotations, cleared: null }))
+  if (checked.success)
+    return checked.data.clusterings.map((one) => ({ ...one, annotations: one.annotations, cleared: null }))
   const { path, message } = checked.error.issues[0]
-  throw new SpectroscopeError('input', `${file} is no backup of labels that this program can read (${path.join('.')}: ${message}); give another one.`)
+  throw new SpectroscopeError(
+    'input',
+    `${file} is no backup of labels that this program can read (${path.join('.')}: ${message}); give another one.`
+  )
 }
 
 /** Labels as the lines of a journal leave them. Throws an `input` error where none can be read. */
 export const readJournalLabels = async (file: string): Promise<SavedLabels[]> => {
   const { lines } = await readJournal(file)
-  if (lines.length === 0) throw new SpectroscopeError('input', `${file} has no changes of labels that can be read; give another file.`)
-  const clusterings = new Map<string, { run: string; clustering: number; bodies: Map<AnnotationTarget, AnnotationBody | null> }>()
+  if (lines.length === 0)
+    throw new SpectroscopeError('input', `${file} has no changes of labels that can be read; give another file.`)
+  const clusterings = new Map<
+    string,
+    { run: string; clustering: number; bodies: Map<AnnotationTarget, AnnotationBody | null> }
+  >()
   for (const { line } of lines) {
     if (line.clustering === null) continue
     const key = `${line.run} ${line.clustering}`
-    const known = clusterings.get(key) ?? { run: line.run, clustering: line.clustering, bodies: new Map<AnnotationTarget, AnnotationBody | null>() }
+    const known = clusterings.get(key) ?? {
+      run: line.run,
+      clustering: line.clustering,
+      bodies: new Map<AnnotationTarget, AnnotationBody | null>()
+    }
     clusterings.set(key, known)
     for (const { target, after } of line.changes) known.bodies.set(target, after)
   }
   return [...clusterings.values()].map(({ run, clustering, bodies }) => ({
-    run, clustering, clusteredAt: null,
+    run,
+    clustering,
+    clusteredAt: null,
     annotations: [...bodies].flatMap(([target, body]) => (body === null ? [] : [{ target, ...body }])),
     cleared: [...bodies].flatMap(([target, body]) => (body === null ? [target] : []))
   }))

@@ -84,7 +84,9 @@ export class Labelling {
         desk.labelling.#changed(state)
         const steps = [...state.unsaved.map(({ step }) => step), ...state.pending]
         const now = new Set(steps.map(({ id }) => id))
-        for (const step of steps) if (!ids.has(step.id)) keepUnsent({ workspace, run, clustering, step: { ...step, changes: [...step.changes] } })
+        for (const step of steps.filter(({ id }) => !ids.has(id))) {
+          keepUnsent({ workspace, run, clustering, step: { ...step, changes: [...step.changes] } })
+        }
         for (const id of ids) if (!now.has(id)) dropUnsent(id)
         ids = now
         workbench.unsent = allUnsent().length
@@ -95,7 +97,10 @@ export class Labelling {
     this.explore.workbench.client.bridge.onConnection((state) => state === 'open' && queue.resume())
     const [own, others] = [true, false].map((own) => kept.filter((one) => (one.workspace === workspace) === own))
     queueMicrotask(() => {
-      if (others.length > 0) queue.bringBack(others.map(({ step }) => step), `It was made in the workspace ${others[0].workspace}.`)
+      const [other] = others
+      if (other !== undefined) {
+        queue.bringBack(others.map(({ step }) => step), `It was made in the workspace ${other.workspace}.`)
+      }
       if (own.length > 0) queue.send(own.map(({ step }) => step))
     })
     return desk

@@ -4,8 +4,15 @@ import type { Workbench } from '../app/app.svelte'
 import { plural } from '../ui/format'
 
 const unsentSchema = z.object({
-  workspace: z.string(), run: z.string(), clustering: z.int().min(1),
-  step: z.object({ id: z.string(), changes: z.array(annotationChangeSchema), words: z.string(), signature: z.object({ author: z.string(), changedAt: z.string() }) })
+  workspace: z.string(),
+  run: z.string(),
+  clustering: z.int().min(1),
+  step: z.object({
+    id: z.string(),
+    changes: z.array(annotationChangeSchema),
+    words: z.string(),
+    signature: z.object({ author: z.string(), changedAt: z.string() })
+  })
 })
 /** A step of labelling that the program has not answered yet. */
 export type Unsent = z.output<typeof unsentSchema>
@@ -37,7 +44,9 @@ const parse = (text: string): unknown => {
 /** What this browser keeps for this address, in the order in which it was made. */
 export const allUnsent = (): Unsent[] =>
   Object.keys(localStorage)
-    .flatMap((key) => (key.startsWith(prefix) ? (unsentSchema.safeParse(parse(localStorage.getItem(key) ?? '')).data ?? []) : []))
+    .flatMap((key) =>
+      key.startsWith(prefix) ? (unsentSchema.safeParse(parse(localStorage.getItem(key) ?? '')).data ?? []) : []
+    )
     .sort((a, b) => a.step.signature.changedAt.localeCompare(b.step.signature.changedAt))
 
 /** The text of a file that a window of another address can open. */
@@ -50,7 +59,12 @@ export const unsentIn = (text: string): readonly Unsent[] | undefined => fileSch
 export const sendUnsent = async (workbench: Workbench): Promise<void> => {
   const there = new Set(workbench.runs?.map(({ id }) => id))
   let sent = 0
-  for (const { workspace, run, clustering, step: { id, changes, words } } of allUnsent()) {
+  for (const {
+    workspace,
+    run,
+    clustering,
+    step: { id, changes, words }
+  } of allUnsent()) {
     if (workspace !== workbench.state?.workspace || !there.has(run)) continue
     try {
       await workbench.client.call('labels.apply', { run, clustering, changes, words, id })
@@ -62,7 +76,11 @@ export const sendUnsent = async (workbench: Workbench): Promise<void> => {
     }
   }
   workbench.unsent = allUnsent().length
-  if (sent > 0) workbench.tell('done', `${plural(sent, 'label')} that could not be sent before ${sent === 1 ? 'is' : 'are'} saved.`)
+  if (sent > 0)
+    workbench.tell(
+      'done',
+      `${plural(sent, 'label')} that could not be sent before ${sent === 1 ? 'is' : 'are'} saved.`
+    )
 }
 
 /** Takes labels of a file that a window of another address saved; whether it was such a file. */
@@ -73,7 +91,11 @@ export const takeUnsentFile = async (workbench: Workbench, file: File): Promise<
   const there = new Set(workbench.runs?.map(({ id }) => id))
   const missing = labels.filter(({ run }) => !there.has(run)).length
   for (const label of labels) if (there.has(label.run)) keepUnsent({ ...label, workspace })
-  if (missing > 0) workbench.tell('error', `${plural(missing, 'label')} of ${file.name} ${missing === 1 ? 'belongs' : 'belong'} to a run that is not in this workspace; open its own one.`)
+  if (missing > 0)
+    workbench.tell(
+      'error',
+      `${plural(missing, 'label')} of ${file.name} cannot be sent: the run is not in this workspace; open its own one.`
+    )
   await sendUnsent(workbench)
   return true
 }

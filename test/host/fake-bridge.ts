@@ -51,7 +51,8 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
 
   const seconds = (): number => (Date.now() - began) / 1000
   const state = (): AppState => ({
-    version: '0.1.0', shell: 'browser', platform: 'linux', cores: 8, memoryBytes: 32e9, home, workspace: folder, problem: null, notes: [],
+    version: '0.1.0', shell: 'browser', platform: 'linux', cores: 8, memoryBytes: 32e9, home,
+    workspace: folder, problem: null, notes: [],
     settings, views, nativeDialogs: false
   })
 

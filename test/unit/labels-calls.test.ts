@@ -66,7 +66,8 @@ describe('a window\'s calls about labels', () => {
 
   test('are done once when they are sent again because their answer was lost, merges and clears too', async () => {
     const orders: [string, CallInput<'labels.apply'>['changes']][] = [
-      ['change-1', [{ do: 'set', targets: ['cluster:0'], label: { name: 'x' } }]], ['change-2', [{ do: 'merge', clusters: [0, 1], label: { name: 'm' } }]],
+      ['change-1', [{ do: 'set', targets: ['cluster:0'], label: { name: 'x' } }]],
+      ['change-2', [{ do: 'merge', clusters: [0, 1], label: { name: 'm' } }]],
       ['change-3', [{ do: 'clear', targets: ['merge:1'] }]]
     ]
     for (const [id, changes] of orders) {
@@ -75,15 +76,20 @@ describe('a window\'s calls about labels', () => {
       expect(await call('labels.apply', sent)).toEqual(first)
     }
     await apply([{ do: 'set', targets: ['cluster:0'], label: { name: 'y' } }], 'later')
-    expect((await call('labels.apply', { ...where(), changes: orders[0][1], words: 'late', id: `${run}-change-1` })).undo.undo?.words).toBe('later')
-    expect((await workspace.getAnnotations(run, 1)).map(({ target, name }) => [target, name])).toEqual([['cluster:0', 'y']])
+    const late = { ...where(), changes: orders[0][1], words: 'late', id: `${run}-change-1` }
+    expect((await call('labels.apply', late)).undo.undo?.words).toBe('later')
+    const kept = await workspace.getAnnotations(run, 1)
+    expect(kept.map(({ target, name }) => [target, name])).toEqual([['cluster:0', 'y']])
   })
 
   test('undo and redo no step that another window no longer shows', async () => {
-    const { undo: { undo: shown } } = await apply([{ do: 'set', targets: ['cluster:0'], label: { name: 'x' } }], 'ours')
+    const { undo: { undo: shown } } = await apply(
+      [{ do: 'set', targets: ['cluster:0'], label: { name: 'x' } }], 'ours'
+    )
     const { undo: state } = await apply([{ do: 'set', targets: ['cluster:1'], label: { name: 'y' } }], 'theirs')
     notices.length = 0
-    await expect(call('labels.undo', { step: shown?.number })).rejects.toMatchObject({ kind: 'input', message: expect.stringMatching(/nothing was undone; .*“theirs”/) })
+    const refused = { kind: 'input', message: expect.stringMatching(/nothing was undone; .*“theirs”/) }
+    await expect(call('labels.undo', { step: shown?.number })).rejects.toMatchObject(refused)
     expect(notices).toEqual([['undo', state]])
     expect(await workspace.getAnnotations(run, 1)).toHaveLength(2)
     await call('labels.undo', { step: state.undo?.number })

@@ -367,7 +367,8 @@ describe('the queue of labels', () => {
 
   it('brings back what an earlier window could not save', () => {
     const store = new SlowStore()
-    store.queue.bringBack([{ id: 'kept-1', changes: [{ do: 'set', targets: ['cluster:1'], label: { name: 'kept' } }], words: 'kept', signature }], 'The window was closed before it was saved.')
+    const changes: AnnotationChange[] = [{ do: 'set', targets: ['cluster:1'], label: { name: 'kept' } }]
+    store.queue.bringBack([{ id: 'kept-1', changes, words: 'kept', signature }], 'It was made in the workspace w.')
     expect(store.state.unsaved[0].step.words).toBe('kept')
     expect(store.calls).toEqual([])
   })

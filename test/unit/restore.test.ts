@@ -18,12 +18,30 @@ let run: string
 let labelled: readonly Annotation[]
 
 const body = (name: string, more: Partial<AnnotationBody> = {}): AnnotationBody => ({
-  name, note: '', tags: [], confidence: null, status: 'labelled', blindTest: null, author: 'Ada', changedAt: '2026-01-02T03:04:05.678Z', ...more
+  name,
+  note: '',
+  tags: [],
+  confidence: null,
+  status: 'labelled',
+  blindTest: null,
+  author: 'Ada',
+  changedAt: '2026-01-02T03:04:05.678Z',
+  ...more
 })
-const apply = (workspace: Workspace, edits: Readonly<Partial<Record<AnnotationTarget, AnnotationBody | null>>>, of = run): Promise<unknown> =>
+const apply = (
+  workspace: Workspace,
+  edits: Readonly<Partial<Record<AnnotationTarget, AnnotationBody | null>>>,
+  of = run
+): Promise<unknown> =>
   workspace.applyAnnotations({
-    run: of, clustering: 1, words: 'label', author: 'Eve',
-    edits: Object.entries(edits).map(([target, after]) => ({ target: target as AnnotationTarget, after: after ?? null }))
+    run: of,
+    clustering: 1,
+    words: 'label',
+    author: 'Eve',
+    edits: Object.entries(edits).map(([target, after]) => ({
+      target: target as AnnotationTarget,
+      after: after ?? null
+    }))
   })
 const inWorkspace = async <T>(work: (workspace: Workspace) => Promise<T>, at = folder): Promise<T> => {
   const workspace = await openWorkspace(at)
@@ -33,8 +51,10 @@ const inWorkspace = async <T>(work: (workspace: Workspace) => Promise<T>, at = f
     await workspace.close()
   }
 }
-const labels = (at = folder, of = run): Promise<Annotation[]> => inWorkspace((workspace) => workspace.getAnnotations(of, 1), at)
-const backups = (pattern: RegExp): string[] => readdirSync(join(folder, 'backups')).filter((name) => pattern.test(name))
+const labels = (at = folder, of = run): Promise<Annotation[]> =>
+  inWorkspace((workspace) => workspace.getAnnotations(of, 1), at)
+const backups = (pattern: RegExp): string[] =>
+  readdirSync(join(folder, 'backups')).filter((name) => pattern.test(name))
 
 beforeAll(async () => {
   template = await temporaryFolder()
@@ -42,9 +62,17 @@ beforeAll(async () => {
   run = await storeRun(made, 4, treeOf(20))
   await made.saveDescription(run, 1, treeDescription(20))
   await apply(made, {
-    'cluster:0': body('brackets', { note: 'so “it” seems\n', tags: ['code', 'b'], confidence: 'high', blindTest: { right: 2, of: 3 } }),
-    'cluster:5': body('a region', { author: 'Bob', changedAt: '2025-05-06T07:08:09.012Z' }), 'cluster:4': body('neighbours', { status: 'unsure' }),
-    'merge:3': body('both', { clusters: [0, 1] }), 'part:2': body('some', { cluster: 2, tokens: [10, 11] }), 'cluster:-1': body('', { status: 'skipped' })
+    'cluster:0': body('brackets', {
+      note: 'so “it” seems\n',
+      tags: ['code', 'b'],
+      confidence: 'high',
+      blindTest: { right: 2, of: 3 }
+    }),
+    'cluster:5': body('a region', { author: 'Bob', changedAt: '2025-05-06T07:08:09.012Z' }),
+    'cluster:4': body('neighbours', { status: 'unsure' }),
+    'merge:3': body('both', { clusters: [0, 1] }),
+    'part:2': body('some', { cluster: 2, tokens: [10, 11] }),
+    'cluster:-1': body('', { status: 'skipped' })
   })
   labelled = await made.getAnnotations(run, 1)
   await made.close()
@@ -59,7 +87,9 @@ afterEach(() => place.remove())
 
 test('a backup brings every label back bit for bit, and those of before are kept', async () => {
   const [backup] = backups(/^labels-/)
-  await inWorkspace((workspace) => apply(workspace, { 'cluster:0': body('spoilt'), 'cluster:5': null, 'cluster:3': body('newer') }))
+  await inWorkspace((workspace) =>
+    apply(workspace, { 'cluster:0': body('spoilt'), 'cluster:5': null, 'cluster:3': body('newer') })
+  )
   const before = await labels()
   const restored = await restoreWorkspace(folder, backup)
   expect(restored).toMatchObject({ labels: 6, clusterings: 1, left: [], setAside: null, imported: null })
@@ -78,7 +108,10 @@ test('an annotated set brings every label back bit for bit, into its run or with
   await restoreWorkspace(folder, set)
   expect(await labels()).toEqual(labelled)
   const other = join(place.folder, 'other')
-  await inWorkspace(() => Promise.resolve(), await openWorkspace(other, { create: true }).then(async (made) => (await made.close(), other)))
+  await inWorkspace(
+    () => Promise.resolve(),
+    await openWorkspace(other, { create: true }).then(async (made) => (await made.close(), other))
+  )
   const { imported } = await restoreWorkspace(other, set)
   expect(await labels(other, imported!)).toEqual(labelled)
   await inWorkspace((workspace) => apply(workspace, { 'cluster:5': null }, imported!), other)
@@ -93,17 +126,27 @@ test('a journal adds what another copy of the workspace was told', async () => {
   await inWorkspace((workspace) => apply(workspace, { 'cluster:2': body('ours') }))
   await restoreWorkspace(folder, join(twin, 'journal', 'labels.jsonl'))
   const names = new Map((await labels()).map(({ target, name }) => [target, name]))
-  expect([names.get('cluster:1'), names.get('cluster:2'), names.get('cluster:5')]).toEqual(['theirs', 'ours', 'a region'])
+  expect([names.get('cluster:1'), names.get('cluster:2'), names.get('cluster:5')]).toEqual([
+    'theirs',
+    'ours',
+    'a region'
+  ])
 })
 
-test('a damaged database is replaced by the latest copy that can be opened, and has the labels of the journal', async () => {
+test('a damaged database is replaced by the latest copy that opens, with the labels of the journal', async () => {
   await mkdir(join(folder, 'backups'), { recursive: true })
-  await copyFile(join(folder, 'workspace.duckdb'), join(folder, 'backups', 'workspace-schema-4-20260101-000000.duckdb'))
+  await copyFile(
+    join(folder, 'workspace.duckdb'),
+    join(folder, 'backups', 'workspace-schema-4-20260101-000000.duckdb')
+  )
   await inWorkspace((workspace) => apply(workspace, { 'cluster:3': body('newer') }))
   writeFileSync(join(folder, 'backups', 'workspace-schema-5-20260202-000000.duckdb'), 'no database')
   const now = await labels()
   writeFileSync(join(folder, 'workspace.duckdb'), 'damaged')
-  await expect(openWorkspace(folder)).rejects.toMatchObject({ kind: 'workspace', message: expect.stringContaining('`spectroscope restore`') })
+  await expect(openWorkspace(folder)).rejects.toMatchObject({
+    kind: 'workspace',
+    message: expect.stringContaining('`spectroscope restore`')
+  })
   const restored = await restoreWorkspace(folder)
   expect(restored).toMatchObject({ from: expect.stringContaining('workspace-schema-4'), labels: 7 })
   expect(readFileSync(join(restored.setAside!, 'workspace.duckdb'), 'utf8')).toBe('damaged')
@@ -115,23 +158,42 @@ test('what cannot be restored is refused in a sentence, and nothing changes', as
   const present = readFileSync(join(folder, 'workspace.duckdb'))
   const bad = join(place.folder, 'bad.json')
   const [backup] = backups(/^labels-/)
-  for (const [text, message] of [['{"format":"spectroscope-lab', 'cut off'], ['{"format":"x"}', 'no backup of labels'], [readFileSync(join(folder, 'backups', backup), 'utf8').replace('"labelled"', '"odd"'), 'annotations']]) {
+  for (const [text, message] of [
+    ['{"format":"spectroscope-lab', 'cut off'],
+    ['{"format":"x"}', 'no backup of labels'],
+    [readFileSync(join(folder, 'backups', backup), 'utf8').replace('"labelled"', '"odd"'), 'annotations']
+  ]) {
     writeFileSync(bad, text)
-    await expect(restoreWorkspace(folder, bad)).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining(message) })
+    await expect(restoreWorkspace(folder, bad)).rejects.toMatchObject({
+      kind: 'input',
+      message: expect.stringContaining(message)
+    })
   }
-  await expect(restoreWorkspace(folder, 'nowhere.json')).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('--list') })
+  await expect(restoreWorkspace(folder, 'nowhere.json')).rejects.toMatchObject({
+    kind: 'input',
+    message: expect.stringContaining('--list')
+  })
   writeFileSync(bad, readFileSync(join(folder, 'backups', backup), 'utf8').replace(`"run":"${run}"`, '"run":"gone"'))
-  expect(await restoreWorkspace(folder, bad)).toMatchObject({ labels: 0, left: [expect.stringContaining('6 labels of clustering 1 of run gone are left')] })
+  expect(await restoreWorkspace(folder, bad)).toMatchObject({
+    labels: 0,
+    left: [expect.stringContaining('6 labels of clustering 1 of run gone are left')]
+  })
   const broken = join(place.folder, 'broken.duckdb')
   writeFileSync(broken, 'no database')
   await expect(restoreWorkspace(folder, broken)).rejects.toMatchObject({ kind: 'workspace' })
   expect(await labels()).toEqual(labelled)
   expect(existsSync(join(folder, '.workspace.duckdb.restored.tmp'))).toBe(false)
   const open = await openWorkspace(folder)
-  await expect(restoreWorkspace(folder)).rejects.toMatchObject({ message: expect.stringContaining('open in another program') })
+  await expect(restoreWorkspace(folder)).rejects.toMatchObject({
+    message: expect.stringContaining('open in another program')
+  })
   await open.close()
   await rm(join(folder, 'workspace.duckdb'))
-  for (const name of backups(/./)) if (name.startsWith('set-aside')) await rm(join(folder, 'backups', name), { recursive: true })
-  await expect(restoreWorkspace(folder)).rejects.toMatchObject({ kind: 'workspace', message: expect.stringContaining('no copy of it that can be opened') })
+  for (const name of backups(/./))
+    if (name.startsWith('set-aside')) await rm(join(folder, 'backups', name), { recursive: true })
+  await expect(restoreWorkspace(folder)).rejects.toMatchObject({
+    kind: 'workspace',
+    message: expect.stringContaining('no copy of it that can be opened')
+  })
   writeFileSync(join(folder, 'workspace.duckdb'), present)
 })

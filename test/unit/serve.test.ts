@@ -260,7 +260,10 @@ describe('where the server listens', () => {
   it('is the port of the last time for a workspace, and is said where it cannot be', async () => {
     const views = memoryFile()
     const start = (name: string, port?: number): Promise<Serving> =>
-      startServer({ folder: join(folder, name), pages: join(folder, 'pages'), settings: memoryFile(), views, ...(port === undefined ? {} : { port }) })
+      startServer({
+        folder: join(folder, name), pages: join(folder, 'pages'), settings: memoryFile(), views,
+        ...(port === undefined ? {} : { port })
+      })
     const first = await start('fifth', 0)
     await first.close()
     const [again, other] = [await start('fifth'), await start('sixth')]
@@ -272,7 +275,8 @@ describe('where the server listens', () => {
     const elsewhere = await start('fifth')
     try {
       expect(elsewhere.port).not.toBe(first.port)
-      expect(elsewhere.notes).toEqual([expect.stringMatching(new RegExp(`port ${first.port} the last time.*labels to send, save them there as a file`))])
+      const note = new RegExp(`port ${first.port} the last time.*labels to send, save them there as a file`)
+      expect(elsewhere.notes).toEqual([expect.stringMatching(note)])
     } finally {
       thief.close()
       await Promise.all([other.close(), elsewhere.close()])

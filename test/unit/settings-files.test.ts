@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -43,25 +52,30 @@ describe('a file of settings', () => {
     expect([readdirSync(folder), said]).toEqual([['settings.json'], ''])
   })
 
-  it.runIf(existsSync(handed))('that an editor of another system wrote keeps its author when the look is changed', () => {
-    writeFileSync(path, readFileSync(handed))
-    changeSettings(settingsFiles().settings, { theme: 'light' })
-    expect(content()).toEqual({ author: 'Ann', theme: 'light' })
-  })
-
-  it.each([['cut off', ann.slice(0, 17)], ['empty', ''], ['no object', '["Ann"]'], ['no text', Buffer.from([0x7b, 0x80, 0x7d])]])(
-    'that is %s is kept beside, byte for byte, and said once',
-    (_, bytes) => {
-      writeFileSync(path, bytes)
-      const { settings } = settingsFiles()
-      expect(readSettings(settings)).toMatchObject({ author: '', theme: 'system' })
-      changeSettings(settings, { theme: 'light' })
-      expect(content()).toEqual({ theme: 'light' })
-      expect(readFileSync(`${path}.bad`)).toEqual(Buffer.from(bytes))
-      expect(settingsNotes(settings)).toEqual([expect.stringContaining(`it is kept as ${path}.bad`)])
-      expect(said.split('\n')).toEqual([settingsNotes(settings)[0], ''])
+  it.runIf(existsSync(handed))(
+    'that an editor of another system wrote keeps its author when the look is changed',
+    () => {
+      writeFileSync(path, readFileSync(handed))
+      changeSettings(settingsFiles().settings, { theme: 'light' })
+      expect(content()).toEqual({ author: 'Ann', theme: 'light' })
     }
   )
+
+  it.each([
+    ['cut off', ann.slice(0, 17)],
+    ['empty', ''],
+    ['no object', '["Ann"]'],
+    ['no text', Buffer.from([0x7b, 0x80, 0x7d])]
+  ])('that is %s is kept beside, byte for byte, and said once', (_, bytes) => {
+    writeFileSync(path, bytes)
+    const { settings } = settingsFiles()
+    expect(readSettings(settings)).toMatchObject({ author: '', theme: 'system' })
+    changeSettings(settings, { theme: 'light' })
+    expect(content()).toEqual({ theme: 'light' })
+    expect(readFileSync(`${path}.bad`)).toEqual(Buffer.from(bytes))
+    expect(settingsNotes(settings)).toEqual([expect.stringContaining(`it is kept as ${path}.bad`)])
+    expect(said.split('\n')).toEqual([settingsNotes(settings)[0], ''])
+  })
 
   it('that is spoilt again does not replace the one that was kept before', () => {
     const { settings } = settingsFiles()
@@ -69,8 +83,14 @@ describe('a file of settings', () => {
       writeFileSync(path, text)
       settings.get()
     }
-    expect(readdirSync(folder).sort().map((name) => [name, readFileSync(join(folder, name), 'utf8')])).toEqual([
-      ['settings.json.bad', '{"one'], ['settings.json.bad-2', '{"two'], ['settings.json.bad-3', '{"three']
+    expect(
+      readdirSync(folder)
+        .sort()
+        .map((name) => [name, readFileSync(join(folder, name), 'utf8')])
+    ).toEqual([
+      ['settings.json.bad', '{"one'],
+      ['settings.json.bad-2', '{"two'],
+      ['settings.json.bad-3', '{"three']
     ])
   })
 
@@ -78,25 +98,37 @@ describe('a file of settings', () => {
     mkdirSync(path)
     const { settings } = settingsFiles()
     expect(readSettings(settings).author).toBe('')
-    expect(() => changeSettings(settings, { author: 'Bob' })).toThrow(/cannot be read .* settings are not saved; make it readable/)
+    expect(() => changeSettings(settings, { author: 'Bob' })).toThrow(
+      /cannot be read .* settings are not saved; make it readable/
+    )
     expect(settingsNotes(settings)).toHaveLength(1)
     expect(readdirSync(path)).toEqual([])
   })
 
-  it.skipIf(process.platform === 'win32' || process.getuid?.() === 0)('that this user may not read is not written over', () => {
-    writeFileSync(path, ann)
-    chmodSync(path, 0)
-    expect(() => changeSettings(settingsFiles().settings, { author: 'Bob' })).toThrow(/cannot be read/)
-    chmodSync(path, 0o600)
-    expect(readFileSync(path, 'utf8')).toBe(ann)
-  })
+  it.skipIf(process.platform === 'win32' || process.getuid?.() === 0)(
+    'that this user may not read is not written over',
+    () => {
+      writeFileSync(path, ann)
+      chmodSync(path, 0)
+      expect(() => changeSettings(settingsFiles().settings, { author: 'Bob' })).toThrow(/cannot be read/)
+      chmodSync(path, 0o600)
+      expect(readFileSync(path, 'utf8')).toBe(ann)
+    }
+  )
 
   it('with values out of range keeps the rest, says which, and leaves them until they are changed', () => {
     const odd = { author: 'Ann', threads: 5000, theme: 'purple', keys: { 'edit.undo': ['u'], 'edit.redo': 7 } }
     writeFileSync(path, JSON.stringify(odd))
     const { settings } = settingsFiles()
-    expect(readSettings(settings)).toMatchObject({ author: 'Ann', threads: null, theme: 'system', keys: { 'edit.undo': ['u'] } })
-    expect(settingsNotes(settings)).toEqual([expect.stringMatching(/settings\.json: "theme", "keys", "threads" have values/)])
+    expect(readSettings(settings)).toMatchObject({
+      author: 'Ann',
+      threads: null,
+      theme: 'system',
+      keys: { 'edit.undo': ['u'] }
+    })
+    expect(settingsNotes(settings)).toEqual([
+      expect.stringMatching(/settings\.json: "theme", "keys", "threads" have values/)
+    ])
     changeSettings(settings, { theme: 'light' })
     expect(content()).toEqual({ ...odd, theme: 'light' })
   })

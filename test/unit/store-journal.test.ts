@@ -35,19 +35,34 @@ afterEach(async () => {
 })
 
 const body = (name: string, more: Partial<AnnotationBody> = {}): AnnotationBody => ({
-  name, note: '', tags: [], confidence: null, status: 'labelled', blindTest: null, author: 'Ada', changedAt: '2026-01-02T03:04:05.678Z', ...more
+  name,
+  note: '',
+  tags: [],
+  confidence: null,
+  status: 'labelled',
+  blindTest: null,
+  author: 'Ada',
+  changedAt: '2026-01-02T03:04:05.678Z',
+  ...more
 })
 type Bodies = Readonly<Partial<Record<AnnotationTarget, AnnotationBody | null>>>
 const apply = (edits: Bodies, words: string): Promise<unknown> =>
   workspace.applyAnnotations({
-    run, clustering: 1, words, author: 'Ada',
-    edits: Object.entries(edits).map(([target, after]) => ({ target: target as AnnotationTarget, after: after ?? null }))
+    run,
+    clustering: 1,
+    words,
+    author: 'Ada',
+    edits: Object.entries(edits).map(([target, after]) => ({
+      target: target as AnnotationTarget,
+      after: after ?? null
+    }))
   })
 const label = (name: string, cluster = 0): Promise<unknown> => apply({ [`cluster:${cluster}`]: body(name) }, name)
 const namesIn = async (opened: Workspace): Promise<Record<string, string>> =>
   Object.fromEntries((await opened.getAnnotations(run, 1)).map(({ target, name }) => [target, name]))
 const names = (): Promise<Record<string, string>> => namesIn(workspace)
-const wordsIn = async (opened: Workspace): Promise<string[]> => (await opened.getHistory(1000)).map(({ words }) => words)
+const wordsIn = async (opened: Workspace): Promise<string[]> =>
+  (await opened.getHistory(1000)).map(({ words }) => words)
 
 const databaseFiles = (of = folder): string[] => readdirSync(of).filter((name) => name.startsWith('workspace.duckdb'))
 const journalFiles = (): string[] => readdirSync(join(folder, 'journal')).sort()
@@ -64,7 +79,10 @@ const putBack = async (copy: string): Promise<void> => {
   for (const name of readdirSync(copy)) await copyFile(join(copy, name), join(folder, name))
 }
 const lines = (path = journalPath(folder)): string[] => readFileSync(path, 'utf8').split('\n').slice(0, -1)
-const files = (): string => JSON.stringify(readdirSync(folder, { recursive: true }).map((name) => [name, statSync(join(folder, String(name))).mtimeMs]))
+const files = (): string =>
+  JSON.stringify(
+    readdirSync(folder, { recursive: true }).map((name) => [name, statSync(join(folder, String(name))).mtimeMs])
+  )
 
 describe('a workspace that is read', () => {
   test('shows what its journal has and an older database lacks, and stays as it is', async () => {
@@ -89,7 +107,10 @@ describe('a workspace that is read', () => {
       const file = join(place.folder, 'labels.csv')
       await reader.exportTable(run, 'labels', 'csv', file, { clustering: 1 })
       expect(readFileSync(file, 'utf8')).toContain('a region')
-      await expect(reader.renameRun(run, 'x')).rejects.toMatchObject({ kind: 'workspace', message: expect.stringContaining('reading only') })
+      await expect(reader.renameRun(run, 'x')).rejects.toMatchObject({
+        kind: 'workspace',
+        message: expect.stringContaining('reading only')
+      })
     } finally {
       await reader.close()
     }
@@ -107,7 +128,11 @@ describe('a workspace that is read', () => {
     await label('third')
     await workspace.close()
     const [one, two, three] = lines()
-    for (const [text, name] of [[`${one}\n${two}`, 'second'], [`${one}\n${two}\n${three.slice(0, 80)}`, 'second'], [`${one}\n${two}\n${three}\r\n`, 'third']]) {
+    for (const [text, name] of [
+      [`${one}\n${two}`, 'second'],
+      [`${one}\n${two}\n${three.slice(0, 80)}`, 'second'],
+      [`${one}\n${two}\n${three}\r\n`, 'third']
+    ]) {
       await putBack(older)
       writeFileSync(journalPath(folder), text)
       for (const readOnly of [true, false]) {
@@ -122,7 +147,7 @@ describe('a workspace that is read', () => {
 })
 
 describe('a journal', () => {
-  test('that is older than its database is completed, so that an older database can be put back after all', async () => {
+  test('that is older than its database is completed, so that an older database can be put back', async () => {
     await label('first')
     await workspace.close()
     const older = await copyDatabase()
@@ -138,7 +163,8 @@ describe('a journal', () => {
     expect(await names()).toEqual({ 'cluster:0': 'first', 'cluster:1': 'second' })
     expect(workspace.notes).toEqual([])
     await workspace.close()
-    const withoutTimes = (all: readonly string[]): unknown[] => all.map((line) => ({ ...(JSON.parse(line) as object), at: null }))
+    const withoutTimes = (all: readonly string[]): unknown[] =>
+      all.map((line) => ({ ...(JSON.parse(line) as object), at: null }))
     expect(withoutTimes(lines())).toEqual(withoutTimes(written))
     await putBack(older)
     workspace = await openWorkspace(folder)
@@ -154,9 +180,13 @@ describe('a journal', () => {
     writeFileSync(journalPath(folder), `#${one}\n${two}\n`)
     const spoilt = readFileSync(journalPath(folder), 'utf8')
     workspace = await openWorkspace(folder)
-    expect(workspace.notes).toEqual([expect.stringMatching(/labels\.jsonl: line 1 cannot be read.*kept as .*labels-.*\.jsonl/)])
+    expect(workspace.notes).toEqual([
+      expect.stringMatching(/labels\.jsonl: line 1 cannot be read.*kept as .*labels-.*\.jsonl/)
+    ])
     expect(await names()).toEqual({ 'cluster:0': 'first', 'cluster:1': 'second' })
-    expect(lines().map((line) => JSON.parse(line) as unknown)).toEqual([one, two].map((line) => JSON.parse(line) as unknown))
+    expect(lines().map((line) => JSON.parse(line) as unknown)).toEqual(
+      [one, two].map((line) => JSON.parse(line) as unknown)
+    )
     const [kept] = journalFiles().filter((name) => name !== 'labels.jsonl')
     expect(readFileSync(join(folder, 'journal', kept), 'utf8')).toBe(spoilt)
     await workspace.close()
@@ -170,7 +200,13 @@ describe('a journal', () => {
     const other = join(place.folder, 'other')
     await cp(folder, other, { recursive: true })
     const twin = await openWorkspace(other)
-    await twin.applyAnnotations({ run, clustering: 1, words: 'theirs', author: 'Bob', edits: [{ target: 'cluster:1', after: body('theirs') }] })
+    await twin.applyAnnotations({
+      run,
+      clustering: 1,
+      words: 'theirs',
+      author: 'Bob',
+      edits: [{ target: 'cluster:1', after: body('theirs') }]
+    })
     await twin.close()
     workspace = await openWorkspace(folder)
     await label('ours', 2)
@@ -232,77 +268,106 @@ class Believed {
 
 type Change = (believed: Believed) => Promise<unknown>
 
-test.each([1, 2])('no label, name of a region, merge or undo is lost by kills, older databases and reopenings (sequence %i)', async (seed) => {
-  const random = randomFrom(seed)
-  const below = (count: number): number => Math.floor(random() * count)
-  let believed = new Believed()
-  let snapshots = [await copyDatabase()]
-  let number = 0
+test.each([1, 2])(
+  'no label, name of a region, merge or undo is lost by kills, older databases and reopenings (sequence %i)',
+  async (seed) => {
+    const random = randomFrom(seed)
+    const below = (count: number): number => Math.floor(random() * count)
+    let believed = new Believed()
+    let snapshots = [await copyDatabase()]
+    let number = 0
 
-  const change = (): Change => {
-    const kind = below(6)
-    const words = `step ${++number}`
-    const step = (edits: Bodies): Change => (of) => {
-      of.add({ words, edits: new Map(Object.entries(edits).map(([target, after]) => [target as AnnotationTarget, after?.name ?? null])) })
-      return apply(edits, words)
-    }
-    if (kind <= 2) return step({ [`cluster:${below(6)}`]: body(words, { note: `because ${seed}\n`, tags: ['a', words] }) })
-    if (kind === 3) return step({ [`merge:${1 + below(3)}`]: body(words, { clusters: [0, 1] }), [`cluster:${below(4)}`]: below(3) === 0 ? null : body(words) })
-    if (kind === 4) {
+    const change = (): Change => {
+      const kind = below(6)
+      const words = `step ${++number}`
+      const step =
+        (edits: Bodies): Change =>
+        (of) => {
+          of.add({
+            words,
+            edits: new Map(
+              Object.entries(edits).map(([target, after]) => [target as AnnotationTarget, after?.name ?? null])
+            )
+          })
+          return apply(edits, words)
+        }
+      if (kind <= 2)
+        return step({ [`cluster:${below(6)}`]: body(words, { note: `because ${seed}\n`, tags: ['a', words] }) })
+      if (kind === 3)
+        return step({
+          [`merge:${1 + below(3)}`]: body(words, { clusters: [0, 1] }),
+          [`cluster:${below(4)}`]: below(3) === 0 ? null : body(words)
+        })
+      if (kind === 4) {
+        return (of) => {
+          of.done = Math.max(0, of.done - 1)
+          return workspace.undo()
+        }
+      }
       return (of) => {
-        of.done = Math.max(0, of.done - 1)
-        return workspace.undo()
+        of.done = Math.min(of.steps.length, of.done + 1)
+        return workspace.redo()
       }
     }
-    return (of) => {
-      of.done = Math.min(of.steps.length, of.done + 1)
-      return workspace.redo()
+
+    const check = async (opened: Workspace): Promise<void> => {
+      expect(await namesIn(opened)).toEqual(believed.names())
+      expect(await wordsIn(opened)).toEqual(believed.steps.map(({ words }) => words).reverse())
+      const { undo, redo } = await opened.getUndoState()
+      expect([undo?.words, redo?.words]).toEqual([
+        believed.steps[believed.done - 1]?.words,
+        believed.steps[believed.done]?.words
+      ])
     }
-  }
 
-  const check = async (opened: Workspace): Promise<void> => {
-    expect(await namesIn(opened)).toEqual(believed.names())
-    expect(await wordsIn(opened)).toEqual(believed.steps.map(({ words }) => words).reverse())
-    const { undo, redo } = await opened.getUndoState()
-    expect([undo?.words, redo?.words]).toEqual([believed.steps[believed.done - 1]?.words, believed.steps[believed.done]?.words])
-  }
-
-  /** Ends the store in the middle of a change, which may be there afterwards or not. */
-  const killAmid = async (): Promise<void> => {
-    const after = believed.copy()
-    const changing = change()(after).then(() => true, () => false)
-    process.kill(workspace.pid, 'SIGKILL')
-    await workspace.ended
-    const acknowledged = await changing
-    workspace = await openWorkspace(folder)
-    const [undo, redo] = Object.values(await workspace.getUndoState()).map((one: { words: string } | null) => one?.words)
-    const isDone = undo === after.steps[after.done - 1]?.words && redo === after.steps[after.done]?.words
-    if (acknowledged) expect(isDone).toBe(true)
-    if (isDone) believed = after
-  }
-
-  for (let i = 0; i < 45; i++) {
-    const chance = below(20)
-    if (chance < 13) await change()(believed)
-    else if (chance < 15) await killAmid()
-    else if (chance < 16) snapshots.push(await copyDatabase())
-    else {
-      await workspace.close()
-      if (chance < 18) {
-        await putBack(snapshots[below(snapshots.length)])
-        const reader = await openWorkspace(folder, { readOnly: true })
-        await check(reader)
-        await reader.close()
-      } else if (chance === 18) {
-        appendFileSync(journalPath(folder), '{"line":')
-      } else {
-        // A journal of an hour ago beside the database of now: copies from before are no longer of use.
-        writeFileSync(journalPath(folder), lines().slice(0, below(4)).map((line) => `${line}\n`).join(''))
-        snapshots = [await copyDatabase()]
-      }
+    /** Ends the store in the middle of a change, which may be there afterwards or not. */
+    const killAmid = async (): Promise<void> => {
+      const after = believed.copy()
+      const changing = change()(after).then(
+        () => true,
+        () => false
+      )
+      process.kill(workspace.pid, 'SIGKILL')
+      await workspace.ended
+      const acknowledged = await changing
       workspace = await openWorkspace(folder)
+      const [undo, redo] = Object.values(await workspace.getUndoState()).map(
+        (one: { words: string } | null) => one?.words
+      )
+      const isDone = undo === after.steps[after.done - 1]?.words && redo === after.steps[after.done]?.words
+      if (acknowledged) expect(isDone).toBe(true)
+      if (isDone) believed = after
     }
-    if (chance >= 13) await check(workspace)
+
+    for (let i = 0; i < 45; i++) {
+      const chance = below(20)
+      if (chance < 13) await change()(believed)
+      else if (chance < 15) await killAmid()
+      else if (chance < 16) snapshots.push(await copyDatabase())
+      else {
+        await workspace.close()
+        if (chance < 18) {
+          await putBack(snapshots[below(snapshots.length)])
+          const reader = await openWorkspace(folder, { readOnly: true })
+          await check(reader)
+          await reader.close()
+        } else if (chance === 18) {
+          appendFileSync(journalPath(folder), '{"line":')
+        } else {
+          // A journal of an hour ago beside the database of now: copies from before are no longer of use.
+          writeFileSync(
+            journalPath(folder),
+            lines()
+              .slice(0, below(4))
+              .map((line) => `${line}\n`)
+              .join('')
+          )
+          snapshots = [await copyDatabase()]
+        }
+        workspace = await openWorkspace(folder)
+      }
+      if (chance >= 13) await check(workspace)
+    }
+    await check(workspace)
   }
-  await check(workspace)
-})
+)

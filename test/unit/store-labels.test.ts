@@ -213,7 +213,10 @@ describe('the journal file', () => {
     await workspace.changeRun(run, { archived: true }, 'Bob')
     expect(lines()).toMatchObject([
       { line: 1, id: 'x', kind: 'step', number: 1, author: 'Ada', words: 'one', run, clustering: 1, changes: [{ target: 'cluster:0', before: null, after: body('first') }] },
-      { line: 2, id: expect.any(String), kind: 'undo', number: 1, changes: [{ target: 'cluster:0', before: body('first'), after: null }] },
+      {
+        line: 2, id: expect.any(String), kind: 'undo', number: 1,
+        changes: [{ target: 'cluster:0', before: body('first'), after: null }]
+      },
       { line: 3, kind: 'step', number: 2, author: 'Bob', clustering: null, changes: [{ target: 'run', before: { archived: false }, after: { archived: true } }] }
     ])
   })
