@@ -1,12 +1,14 @@
 import { join } from 'node:path'
 import { app, BrowserWindow, dialog, ipcMain, Menu, nativeTheme, Notification, protocol, session, utilityProcess } from 'electron'
 import type { OpenDialogOptions } from 'electron'
+import Store from 'electron-store'
 import { z } from 'zod'
 import { themes } from '../preload/contract'
-import type { ChoicePurpose, WorkbenchEnvironment } from './api/context'
+import type { ChoicePurpose, SettingsFile, WorkbenchEnvironment } from './api/context'
 import { openWorkbench } from './api/workbench'
 import type { Workbench } from './api/workbench'
 import { projectRoot } from './base/entries'
+import { settingsFolder } from './base/folders'
 import { launchChildrenWith } from './base/processes'
 import { computingVariable } from './engine/wgsl/client'
 import { utilityLauncher } from './index/children'
@@ -14,7 +16,7 @@ import { serveComputing } from './index/computing'
 import { openHiddenWindow } from './index/computing-window'
 import { menuTemplate } from './index/menu'
 import { isOwnOrigin, isOwnPage, origin, scheme, serveFolder } from './index/protocol'
-import { settingsFile } from './serve/settings-files'
+import { guardedFile } from './serve/settings-files'
 
 const windowSchema = z.object({ x: z.int().optional(), y: z.int().optional(), width: z.int().min(400), height: z.int().min(300), maximized: z.boolean() }).catch({ width: 1440, height: 900, maximized: false })
 
@@ -23,6 +25,18 @@ const themeSchema = z.object({ theme: z.enum(themes).catch('system') }).catch({ 
 protocol.registerSchemesAsPrivileged([{ scheme, privileges: { standard: true, secure: true, supportFetchAPI: true, codeCache: true } }])
 // Chromium has WebGPU behind this under Linux.
 if (process.platform === 'linux') app.commandLine.appendSwitch('enable-unsafe-webgpu')
+
+/**
+ * A file that electron-store writes. It is read by a guard that keeps beside it what is no JSON, for electron-store
+ * would throw that away; so its own reading is turned off.
+ */
+const settingsFile = (name: string): SettingsFile => {
+  let store: Store | undefined
+  return guardedFile(name, (value) => {
+    store ??= new Store({ name, cwd: settingsFolder(), clearInvalidConfig: false, deserialize: () => ({}) })
+    store.store = value
+  })
+}
 
 /** Files and folders that were given on the command line, after the program itself. */
 const pathsOf = (argv: readonly string[]): string[] => argv.slice(app.isPackaged ? 1 : 2).filter((argument) => !argument.startsWith('-'))

@@ -78,7 +78,8 @@ const write = (path: string, text: string): void => {
 class JsonFile implements SettingsFile {
   readonly #notes = new Set<string>()
 
-  constructor(readonly path: string) {}
+  /** `keep` writes the entries, in a way that a crash leaves the old or the new ones, whole. */
+  constructor(readonly path: string, readonly keep: (value: Entries) => void) {}
 
   get notes(): readonly string[] {
     return [...this.#notes]
@@ -121,16 +122,22 @@ class JsonFile implements SettingsFile {
   set(value: Entries): void {
     const found = this.#read()
     if (found instanceof SpectroscopeError) throw found
-    write(this.path, `${JSON.stringify(value, null, '\t')}\n`)
+    this.keep(value)
   }
 }
 
-export const settingsFile = (name: string): SettingsFile => new JsonFile(join(settingsFolder(), `${name}.json`))
+/** A file of settings in this person's folder for them, read here and written by `keep`. */
+export const guardedFile = (name: string, keep: (value: Entries) => void): SettingsFile =>
+  new JsonFile(join(settingsFolder(), `${name}.json`), keep)
+
+const settingsFile = (name: string): SettingsFile => {
+  const path = join(settingsFolder(), `${name}.json`)
+  return new JsonFile(path, (value) => write(path, `${JSON.stringify(value, null, '\t')}\n`))
+}
 
 /**
- * The files of this person's settings, the same for the shell and for `serve`. Not by conf or electron-store: they
- * throw an unreadable file
- * away, and hook all signals and send each one again, which ends a program before its checkpoint is written.
+ * The files of this person's settings for `serve`; the shell has the same ones. Not by conf: it hooks all signals and
+ * sends each one again, which ends a program before its checkpoint is written.
  */
 export const settingsFiles = (): { readonly settings: SettingsFile; readonly views: SettingsFile } => ({
   settings: settingsFile('settings'),

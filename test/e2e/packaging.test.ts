@@ -40,10 +40,7 @@ describe.runIf(process.platform === 'linux')('the package, in a folder, as far a
 
   it('holds the shell, the window, the preload script and the settings library', () => {
     const files = new Set(listPackage(join(resources, 'app.asar'), { isPack: false }))
-    for (const path of [
-      '/package.json', '/out/main/index.js', '/out/preload/index.cjs', '/out/renderer/index.html',
-      '/node_modules/zod/package.json'
-    ]) {
+    for (const path of ['/package.json', '/out/main/index.js', '/out/preload/index.cjs', '/out/renderer/index.html', '/node_modules/electron-store/index.js', '/node_modules/conf/package.json', '/node_modules/zod/package.json']) {
       expect(files, path).toContain(path)
     }
     const manifest = JSON.parse(extractFile(join(resources, 'app.asar'), 'package.json').toString()) as { main: string }
