@@ -8,7 +8,6 @@ import { readTable } from './csv'
 import { listCorpusFiles } from './files'
 import type { CorpusFile } from './files'
 import { readJson, readJsonl } from './json'
-import { readParquet } from './parquet'
 import type { CorpusDocument, Fields } from './records'
 import { CorpusTally } from './tally'
 
@@ -62,7 +61,15 @@ async function* readText(file: CorpusFile, onBytes: (bytes: number) => void): As
   yield { text: await textOf(file, onBytes), subset: file.subset, file: file.name, record: 0 }
 }
 
-const readers = { jsonl: readJsonl, json: readJson, csv: readTable, tsv: readTable, parquet: readParquet } as const
+/** DuckDB, which takes long to load, is loaded where a table is read. */
+async function* readParquetFile(
+  file: CorpusFile, fields: Fields, onBytes: (bytes: number) => void
+): AsyncGenerator<CorpusDocument> {
+  const { readParquet } = await import('./parquet')
+  yield* readParquet(file, fields, onBytes)
+}
+
+const readers = { jsonl: readJsonl, json: readJson, csv: readTable, tsv: readTable, parquet: readParquetFile } as const
 
 const documentsOf = (
   file: CorpusFile,
