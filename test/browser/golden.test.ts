@@ -1,13 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { afterAll, expect, it, vi } from 'vitest'
+import { afterAll, expect, it } from 'vitest'
 import type { Rows } from '../../main/engine/evaluator'
 import { TransformerEvaluator } from '../../main/engine/transformer-evaluator'
 import { componentSlices, flatten } from '../../main/models/components'
 import { loadModel } from '../../main/models/load'
 import { describeWithShared, sharedPath } from '../shared'
 import { openPageExecutor } from './executor'
-
-vi.setConfig({ testTimeout: 240_000 })
 
 interface Reference {
   readonly sequences: readonly { readonly token_ids: readonly number[] }[]

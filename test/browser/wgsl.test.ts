@@ -1,12 +1,10 @@
-import { afterAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import type { Bound, Executor } from '../../main/engine/executor'
 import { GraphBuilder } from '../../main/engine/graph'
 import { isSoftware } from '../../main/engine/webgpu/adapter'
 import { ReferenceExecutor } from '../../main/engine/reference/executor'
 import { uniforms } from '../tiny-model'
 import { openPageExecutor } from './executor'
-
-vi.setConfig({ testTimeout: 240_000 })
 
 const opened = await openPageExecutor().then((page) => ({ page, missing: undefined }), (error: unknown) => ({ page: undefined, missing: error instanceof Error ? error.message.split('\n')[0] : String(error) }))
 

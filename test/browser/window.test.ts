@@ -1,17 +1,15 @@
 import { once } from 'node:events'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { afterAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import type { Page } from 'playwright-core'
 import { type ClientOptions, WebSocket } from 'ws'
 import { messageOf } from '../../preload/errors'
 import { GraphBuilder } from '../../main/engine/graph'
 import { computingVariable, openWebGpuWindow } from '../../main/engine/wgsl/client'
-import { deviation, exportedSusceptibilities, isBuilt, run, sampler, scratch, shownRun, start, until, writeStudy } from '../crash/command'
+import { deviation, isBuilt, run, sampler, scratch, runOf, start, susceptibilitiesOf, until, writeStudy } from '../crash/command'
 import { tinyRows } from '../tiny-model'
 import { openComputingBrowser } from './executor'
-
-vi.setConfig({ testTimeout: 240_000 })
 
 const opened = await openComputingBrowser().then((computing) => ({ computing, missing: undefined }), (error: unknown) => ({ computing: undefined, missing: messageOf(error).split('\n')[0] }))
 const isHere = opened.computing !== undefined && isBuilt
@@ -122,8 +120,8 @@ describe.skipIf(!isHere)('a run on a page', () => {
   // SwiftShader takes a hundred times as long as a processor's own engine.
   const changes = { components: ['mlp:1'], clustering: false, sampler: { ...sampler, batchSize: 2, burnIn: 1, draws: 3, stepsBetweenDraws: 2, chains: 1, estimator: 'restricted' }, threads: 2 }
 
-  const susceptibilities = (name: string): Promise<Float32Array> => exportedSusceptibilities(name, workspace)
-  const provenanceOf = async (name: string): Promise<object> => (await shownRun(name, workspace)).run.provenance
+  const susceptibilities = (name: string): Promise<Float32Array> => susceptibilitiesOf(name, workspace)
+  const provenanceOf = async (name: string): Promise<object> => (await runOf(name, workspace)).provenance
 
   /** Starts the run, and closes its page once a checkpoint is there. */
   const lose = async (study: string, name: string): Promise<void> => {

@@ -26,5 +26,5 @@ describeWithShared('diagnose of a run without a step', () => {
       readonly diagnostics: readonly { readonly learningCoefficient: number | null }[]
     }
     expect(diagnostics.map(({ learningCoefficient }) => learningCoefficient)).toEqual([null, null, null, null])
-  }, 120_000)
+  })
 })

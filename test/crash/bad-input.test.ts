@@ -66,7 +66,7 @@ describe.skipIf(!isBuilt)('a configuration that cannot be used', () => {
     await expectRefusal(broken, 'configuration', /broken\.json is not valid JSON/)
     await expectRefusal(['run', path('absent.json'), '--workspace', workspace], 'input', /absent\.json does not exist/)
     expect(existsSync(workspace)).toBe(false)
-  }, 120_000)
+  })
 
   it('leaves no run where its files turn out to be bad', async () => {
     await refuse('short', { rows: rowsFile('short-rows.json', { ...rows, probe: [[1, 2, 3], [4]] }) }, 'input', /"probe"\[1\]/)
@@ -83,7 +83,7 @@ describe.skipIf(!isBuilt)('a configuration that cannot be used', () => {
     writeFileSync(path('narrow', 'tokenizer.json'), JSON.stringify(tokenizer))
     writeFileSync(path('words.jsonl'), `${JSON.stringify({ text: 'thethe the other '.repeat(40) })}\n`.repeat(20))
     await refuse('narrow', { model: 'narrow', rows: undefined, corpus: { files: ['words.jsonl'], rowLength: 8, sampling: 16, observation: 4, probe: 4 } }, 'input', /tokenizer|vocabulary/)
-  }, 120_000)
+  })
 })
 
 describe.skipIf(!isBuilt)('a workspace that cannot be used', () => {
@@ -102,7 +102,7 @@ describe.skipIf(!isBuilt)('a workspace that cannot be used', () => {
     expect(readFileSync(path('other', 'workspace.duckdb'), 'utf8')).toBe('not a database')
     await expectRefusal(['runs', '--workspace', path('absent')], 'workspace', path('absent'))
     expect(existsSync(path('absent'))).toBe(false)
-  }, 60_000)
+  })
 
   it('says what there is not', async () => {
     await expectRefusal(['show', 'latest', '--workspace', path('absent')], 'workspace')
@@ -110,7 +110,7 @@ describe.skipIf(!isBuilt)('a workspace that cannot be used', () => {
     await expectRefusal(['paint'], 'usage', /paint/)
     await expectRefusal(['run', study, '--colour', 'red'], 'usage', /--colour/)
     await expectRefusal(['cluster', 'latest', '--neighbours', 'many'], 'usage', /neighbours/)
-  }, 60_000)
+  })
 
   const mount = (folder: string, options: string): boolean => {
     mkdirSync(folder)
@@ -139,7 +139,7 @@ describe.skipIf(!isBuilt)('a workspace that cannot be used', () => {
     } finally {
       unmount(disk)
     }
-  }, 120_000)
+  })
 
   it('that is read-only can be read, and is not written', async (context) => {
     const disk = path('read-only-disk')
@@ -155,5 +155,5 @@ describe.skipIf(!isBuilt)('a workspace that cannot be used', () => {
     } finally {
       unmount(disk)
     }
-  }, 120_000)
+  })
 })

@@ -33,7 +33,7 @@ describe.skipIf(!isBuilt)('a run whose files have changed', () => {
     copyFileSync(path('kept.json'), path('rows.json'))
 
     expect((await run(['resume', 'first', '--workspace', workspace])).code).toBe(0)
-  }, 120_000)
+  })
 
   it('that diverges is told apart from one that was interrupted, and says what would help', async () => {
     const study = await writeStudy(path, { sampler: { ...sampler, stepSize: 10 } }, 'wild.json')
@@ -43,7 +43,7 @@ describe.skipIf(!isBuilt)('a run whose files have changed', () => {
     expect((await run(['runs', '--workspace', workspace])).stdout).toMatch(/wild +failed/)
     expect((await run(['delete', 'wild', '--workspace', workspace, '--yes'])).code).toBe(0)
     expect(existsSync(path('workspace', 'runs')) ? readdirSync(path('workspace', 'runs')) : []).toEqual([])
-  }, 60_000)
+  })
 
   it('runs without a clustering, and shows that it has none', async () => {
     const study = await writeStudy(path, { clustering: false, sampler: { ...sampler, nBeta: 0, estimator: 'restricted' } }, 'plain.json')
@@ -54,5 +54,5 @@ describe.skipIf(!isBuilt)('a run whose files have changed', () => {
     const clustered = await run(['cluster', 'plain', '--neighbours', '8', '--min-size', '5', '--workspace', workspace, '--json'])
     expect(clustered.code).toBe(0)
     expect(JSON.parse(clustered.stdout)).toMatchObject({ clustering: { number: 1 } })
-  }, 60_000)
+  })
 })

@@ -5,8 +5,13 @@ import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { healthOf, settled } from '../../main/api/runs'
+import { withWorkspace } from '../../main/api/workspaces'
 import { entryPath } from '../../main/base/entries'
-import { openWorkspace } from '../../main/store/store'
+import { exportRun } from '../../main/exchange/export'
+import type { Workspace } from '../../main/store/store'
+import type { RunHealth } from '../../preload/contract'
+import type { RunRecord } from '../../preload/records'
 import { quickChains } from '../quick-chains'
 import { tinyRows, writeTinyModel } from '../tiny-model'
 
@@ -87,7 +92,7 @@ export const start = (args: readonly string[], environment: Readonly<Record<stri
 export const run = (args: readonly string[], environment?: Readonly<Record<string, string>>): Promise<Finished> => start(args, environment).finished
 
 /** Waits until `condition` holds; rejects after `seconds`. */
-export const until = async (condition: () => boolean, what: string, seconds = 60): Promise<void> => {
+export const until = async (condition: () => boolean, what: string, seconds = 300): Promise<void> => {
   const end = Date.now() + 1000 * seconds
   while (!condition()) {
     if (Date.now() > end) throw new Error(`Not within ${seconds} s: ${what}`)
@@ -112,31 +117,55 @@ export const writeStudy = async (path: (...parts: string[]) => string, changes: 
   return path(name)
 }
 
-/** χ̂ of a run as exported beside the workspace, [tokens × components]. */
-export const exportedSusceptibilities = async (name: string, workspace: string): Promise<Float32Array> => {
-  const folder = `${workspace}-export-${name}`
-  expect(await run(['export', name, '--workspace', workspace, '--format', 'npy', '--out', folder])).toMatchObject({ code: 0 })
-  const file = readFileSync(join(folder, 'susceptibilities.npy'))
+/** What a run came to: the files that `export --format npy` writes, in base64; what `diagnose` says; and its parts. */
+export interface RunNumbers extends Pick<RunHealth, 'initialLoss' | 'diagnostics' | 'findings' | 'columns'> {
+  readonly files: Readonly<Record<string, string>>
+  /** χ̂ from each part of the run's draws. */
+  readonly parts: readonly Float32Array[]
+}
+
+const keptParts = async (workspace: Workspace, { id, tokens }: RunRecord): Promise<Float32Array[]> => {
+  const parts = Array.from({ length: await workspace.countParts(id) }, (_, part) => part)
+  return Promise.all(parts.map((part) => workspace.readHalf(id, [part], 0, tokens)))
+}
+
+const filesIn = (folder: string): Record<string, string> =>
+  Object.fromEntries(readdirSync(folder).map((file) => [file, readFileSync(join(folder, file)).toString('base64')]))
+
+/** All numbers of a run, from one opening of its workspace in this process: each start of the program takes longer. */
+export const numbersOf = (name: string, folder: string): Promise<RunNumbers> =>
+  withWorkspace(folder, 'read', async (workspace) => {
+    const run = await workspace.findRun(name)
+    const out = `${folder}-export-${name}`
+    await exportRun(workspace, run.id, { format: 'npy', folder: out, overwrite: true })
+    const { initialLoss, diagnostics, findings, columns } = await healthOf(workspace, run)
+    return { files: filesIn(out), initialLoss, diagnostics, findings, columns, parts: await keptParts(workspace, run) }
+  })
+
+/** The same files, as the terminal writes them. */
+export const exportedFiles = async (name: string, folder: string): Promise<Record<string, string>> => {
+  const out = `${folder}-terminal-${name}`
+  const finished = await run(['export', name, '--workspace', folder, '--format', 'npy', '--out', out, '--overwrite'])
+  expect(finished).toMatchObject({ code: 0 })
+  return filesIn(out)
+}
+
+/** The float32 values of an NPY file among those of a run. */
+export const valuesOf = ({ files }: RunNumbers, name: string): Float32Array => {
+  const file = Buffer.from(files[name], 'base64')
   return new Float32Array(file.buffer.slice(file.byteOffset + 10 + file.readUInt16LE(8), file.byteOffset + file.length))
 }
 
-/** χ̂ from each part of a run's draws, as the workspace keeps it. */
-export const keptParts = async (name: string, folder: string): Promise<Float32Array[]> => {
-  const workspace = await openWorkspace(folder, { readOnly: true })
-  try {
-    const { id, tokens } = await workspace.findRun(name)
-    const parts = Array.from({ length: await workspace.countParts(id) }, (_, part) => part)
-    return await Promise.all(parts.map((part) => workspace.readHalf(id, [part], 0, tokens)))
-  } finally {
-    await workspace.close()
-  }
-}
+/** χ̂ of a run, [tokens × components]. */
+export const susceptibilitiesOf = (name: string, folder: string): Promise<Float32Array> =>
+  withWorkspace(folder, 'read', async (workspace) => {
+    const { id } = await workspace.findRun(name)
+    return (await workspace.getSusceptibilities(id)).susceptibilities
+  })
 
-/** Of what `show` says of a run, what tests of engines look at. */
-export interface Shown {
-  readonly run: { readonly id: string; readonly status: string; readonly provenance: { readonly engine: { readonly name: string }; readonly enginesBefore?: readonly { readonly name: string }[]; readonly engineLost?: object | null } }
-}
-export const shownRun = async (name: string, workspace: string): Promise<Shown> => JSON.parse((await run(['show', name, '--workspace', workspace, '--json'])).stdout) as Shown
+/** What is kept of a run; one that nobody works on is not running. */
+export const runOf = (name: string, folder: string): Promise<RunRecord> =>
+  withWorkspace(folder, 'read', async (workspace) => settled(await workspace.findRun(name)))
 
 /** Largest difference, over the largest value that is expected. */
 export const deviation = (values: Float32Array, expected: Float32Array): number => {

@@ -72,7 +72,7 @@ describe.skipIf(!isBuilt || !hasProc)('beside and after the stages of a run', ()
     expected = await described(workspace, reference.id, 1)
     const details = events.flatMap((event) => (event.type === 'progress' ? [event.progress.detail] : []))
     expect(details).toContain('storing the description')
-  }, 120_000)
+  })
 
   afterAll(async () => {
     await workspace.close()
@@ -94,7 +94,7 @@ describe.skipIf(!isBuilt || !hasProc)('beside and after the stages of a run', ()
     expect(notes).toEqual(['The compute process died (killed by SIGKILL) while it described the clusters; a new one goes on from the last checkpoint.'])
     expect(run.clusterings).toHaveLength(1)
     expect(await described(workspace, run.id, 1)).toEqual(expected)
-  }, 120_000)
+  })
 
   it('it is made by the resumed run where it was stopped, and leaves one clustering', async () => {
     const controller = new AbortController()
@@ -107,7 +107,7 @@ describe.skipIf(!isBuilt || !hasProc)('beside and after the stages of a run', ()
     expect(run).toMatchObject({ status: 'finished', stage: null })
     expect(await described(workspace, run.id, 1)).toEqual(expected)
     expect(existsSync(workspace.runFolder(run.id))).toBe(false)
-  }, 120_000)
+  })
 
   it('it is made for one more clustering, and for one that is kept without it', async () => {
     const { clustering } = configuration
@@ -126,7 +126,7 @@ describe.skipIf(!isBuilt || !hasProc)('beside and after the stages of a run', ()
     expect(told[0]).toBe(0)
     expect(told.at(-1)).toBe(1)
     expect(await described(workspace, run.id, left.number)).toEqual(await described(workspace, run.id, record.number))
-  }, 120_000)
+  })
 
   it('it is refused for a clustering that is not there', async () => {
     await expect(describeKept(workspace, reference, 99, { signal: new AbortController().signal })).rejects.toMatchObject({ kind: 'input' })
@@ -141,11 +141,11 @@ describe.skipIf(!isBuilt || !hasProc)('beside and after the stages of a run', ()
     expect(kept?.method).toBe(method)
     expect(Array.from(kept?.positions ?? [])).toEqual(Array.from(positions))
     expect(Array.from((await layOut(workspace, reference, options)).positions)).toEqual(Array.from(positions))
-  }, 60_000)
+  })
 
   it('a layout falls back to principal components where no neighbours are kept', async () => {
     expect((await layOut(workspace, reference, { whiten: true, signal: new AbortController().signal })).method).toBe('principal components')
-  }, 60_000)
+  })
 
   it('a layout starts a new process when one is killed, and says so', async () => {
     const notes: string[] = []
@@ -154,7 +154,7 @@ describe.skipIf(!isBuilt || !hasProc)('beside and after the stages of a run', ()
     expect(positions).toHaveLength(2 * reference.tokens)
     expect(notes).toHaveLength(1)
     expect(notes[0]).toContain('while it laid out the tokens')
-  }, 60_000)
+  })
 
   it('a layout ends its process at once when it is stopped, and starts no other', async () => {
     const controller = new AbortController()
@@ -164,12 +164,12 @@ describe.skipIf(!isBuilt || !hasProc)('beside and after the stages of a run', ()
     expect(notes).toEqual([])
     expect(computing()).toEqual([])
     await expect(previewCorpus(configuration, path(), 3, { signal: controller.signal })).rejects.toMatchObject({ kind: 'interrupted' })
-  }, 60_000)
+  })
 
   it('a preview reads rows in a process of its own', async () => {
     const { rows, rowsThere } = await previewCorpus(configuration, path(), 3, { signal: new AbortController().signal })
     expect(rowsThere).toBe(64 + 16 + 40)
     expect(rows).toHaveLength(3)
     expect(computing()).toEqual([])
-  }, 60_000)
+  })
 })

@@ -2,7 +2,10 @@ import { cpSync, existsSync, readdirSync } from 'node:fs'
 import { afterAll, describe, expect, it } from 'vitest'
 import { openWebGpu } from '../../main/engine/webgpu/client'
 import { messageOf } from '../../preload/errors'
-import { type Shown, deviation, exportedSusceptibilities, hasProc, isBuilt, run, sampler, scratch, shownRun, start, until, writeStudy } from './command'
+import type { RunRecord } from '../../preload/records'
+import {
+  deviation, hasProc, isBuilt, run, runOf, sampler, scratch, start, susceptibilitiesOf, until, writeStudy
+} from './command'
 
 const { path, remove } = scratch()
 const workspace = path('workspace')
@@ -10,8 +13,8 @@ const often = ['--checkpoint-every', '0.05']
 
 afterAll(remove)
 
-const susceptibilities = (name: string, from = workspace): Promise<Float32Array> => exportedSusceptibilities(name, from)
-const shown = (name: string, from = workspace): Promise<Shown> => shownRun(name, from)
+const susceptibilities = (name: string, from = workspace): Promise<Float32Array> => susceptibilitiesOf(name, from)
+const kept = (name: string, from = workspace): Promise<RunRecord> => runOf(name, from)
 
 /** The newest checkpoints of the sampling, in the workspace's folders of runs. */
 const checkpoints = (): string[] =>
@@ -31,12 +34,12 @@ describe.skipIf(!isBuilt)('a run that was begun on one engine', () => {
     expect(await run(['resume', 'moved', '--workspace', workspace, '--engine', 'abacus'])).toMatchObject({ code: 9, stderr: expect.stringContaining('There is no engine "abacus"') })
     const resumed = await run(['resume', 'moved', '--workspace', workspace, '--engine', 'onnx-cpu'])
     expect(resumed).toMatchObject({ code: 0, stderr: expect.stringContaining('was begun on reference (CPU) and goes on on onnx-cpu (CPU)') })
-    const { run: { provenance } } = await shown('moved')
+    const { provenance } = await kept('moved')
     expect(provenance).toMatchObject({ engine: { name: 'onnx-cpu' }, enginesBefore: [{ name: 'reference' }] })
     const apart = deviation(await susceptibilities('moved'), expected)
     expect(apart).toBeGreaterThan(0)
     expect(apart).toBeLessThan(1e-4)
-  }, 180_000)
+  })
 
   it('is not moved by itself where its engine is gone', async () => {
     const study = await writeStudy(path, { engine: 'onnx-cuda', clustering: false }, 'cuda.json')
@@ -66,7 +69,7 @@ describe.skipIf(missing !== undefined)(`a run whose device goes away while it sa
     expect(code).toBe(9)
     expect(stderr).toMatch(/The WebGPU process ended \(killed by SIGKILL\).*run \S+ is paused, and `resume --engine NAME` has it go on on another engine than webgpu-software/)
     expect(stderr).not.toMatch(/compute process died/)
-    const { run: lost } = await shown('lost')
+    const lost = await kept('lost')
     expect(lost).toMatchObject({ status: 'interrupted', provenance: { engine: { name: 'webgpu-software' }, engineLost: { message: expect.stringContaining('killed by SIGKILL') } } })
     expect((await run(['runs', '--workspace', workspace])).stdout).toContain('device lost (sample)')
     expect(checkpoints().filter((file) => file.includes(lost.id))).not.toEqual([])
@@ -78,9 +81,9 @@ describe.skipIf(missing !== undefined)(`a run whose device goes away while it sa
       const resumed = await run(['resume', 'lost', '--workspace', folder, ...(engine === undefined ? [] : ['--engine', engine])])
       expect(resumed).toMatchObject({ code: 0 })
       expect(Math.min(...draws(resumed.stderr))).toBeGreaterThan(1)
-      const { run: { provenance } } = await shown('lost', folder)
+      const { provenance } = await kept('lost', folder)
       expect(provenance).toMatchObject({ engine: { name: engine ?? 'webgpu-software' }, engineLost: null })
       expect(deviation(await susceptibilities('lost', folder), expected)).toBeLessThan(1e-4)
     }
-  }, 240_000)
+  })
 })

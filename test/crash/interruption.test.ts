@@ -1,36 +1,28 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { hasProc, isBuilt, run, sampler, scratch, start, until, writeStudy } from './command'
-import type { Finished } from './command'
+import { hasProc, isBuilt, numbersOf, run, runOf, sampler, scratch, start, until, writeStudy } from './command'
+import type { Finished, RunNumbers } from './command'
+import type { RunRecord } from '../../preload/records'
 
 const { path, remove } = scratch()
 const workspace = path('workspace')
-const exported = ['susceptibilities.npy', 'standard_errors.npy', 'components.json', 'tokens.csv', 'clusters.json']
 const often = ['--checkpoint-every', '0.05']
 
 const runFiles = (id: string): string[] => (existsSync(path('workspace', 'runs', id)) ? readdirSync(path('workspace', 'runs', id)) : [])
 
-const onlyRun = async (name: string): Promise<{ id: string; status: string; stage: string | null }> => {
-  const { stdout } = await run(['runs', '--workspace', workspace, '--json'])
-  const { runs } = JSON.parse(stdout) as { runs: { id: string; name: string; status: string; stage: string | null }[] }
-  return runs.filter((each) => each.name === name)[0]
-}
-
 const idOf = (stderr: string): string => /Run (\S+) /.exec(stderr)![1]
 
-const exportOf = async (name: string): Promise<Record<string, string>> => {
-  const finished = await run(['export', name, '--workspace', workspace, '--format', 'npy', '--out', path(`export-${name}`)])
-  expect(finished).toMatchObject({ code: 0 })
-  return Object.fromEntries(exported.map((file) => [file, readFileSync(path(`export-${name}`, file)).toString('base64')]))
-}
-
 let study = ''
-let reference: Record<string, string> = {}
+let reference: RunNumbers
 
 const expectSameNumbers = async (name: string): Promise<void> => {
-  const found = await exportOf(name)
-  for (const file of exported) expect(found[file] === reference[file], `${file} is that of the uninterrupted run`).toBe(true)
+  const found = await numbersOf(name, workspace)
+  for (const [file, bytes] of Object.entries(reference.files)) {
+    expect(found.files[file] === bytes, `${file} is that of the uninterrupted run`).toBe(true)
+  }
+  expect(found).toEqual(reference)
 }
+const kept = (name: string): Promise<RunRecord> => runOf(name, workspace)
 
 const begin = (name: string) => start(['run', study, '--workspace', workspace, '--name', name, '--json', ...often])
 const resume = (name: string): Promise<Finished> => run(['resume', name, '--workspace', workspace, '--json', ...often])
@@ -41,12 +33,13 @@ describe.skipIf(!isBuilt)('an interrupted run', () => {
     const { code, stdout, stderr } = await begin('reference').finished
     expect({ code, stderr }).toMatchObject({ code: 0 })
     expect(JSON.parse(stdout)).toMatchObject({ tokens: 920, components: 8, status: 'finished' })
-    reference = await exportOf('reference')
+    reference = await numbersOf('reference', workspace)
+    expect(Object.keys(reference.files)).toEqual(expect.arrayContaining(['susceptibilities.npy', 'clusters.json', 'tokens.csv']))
   })
   afterAll(remove)
 
   it('leaves no checkpoint behind once it is finished', async () => {
-    expect(runFiles((await onlyRun('reference')).id)).toEqual([])
+    expect(runFiles((await kept('reference')).id)).toEqual([])
   })
 
   it('killed with all its processes in every stage and resumed each time, has the numbers of an uninterrupted one', async () => {
@@ -58,13 +51,13 @@ describe.skipIf(!isBuilt)('an interrupted run', () => {
       return idOf(stderr)
     }
     const id = await killed('victim', /Preparing rows …/, begin('victim'))
-    expect(await onlyRun('victim')).toMatchObject({ id, status: 'interrupted', stage: 'prepare' })
+    expect(await kept('victim')).toMatchObject({ id, status: 'interrupted', stage: 'prepare' })
 
     const sampling = start(['resume', id, '--workspace', workspace, ...often])
     await until(() => runFiles(id).some((file) => file.endsWith('-1.checkpoint')), 'a checkpoint of the sampling')
     sampling.killAll()
     await sampling.finished
-    expect(await onlyRun('victim')).toMatchObject({ status: 'interrupted', stage: 'sample' })
+    expect(await kept('victim')).toMatchObject({ status: 'interrupted', stage: 'sample' })
 
     await killed('victim', /Sampling: \d+ %.*draw [3-6] of 6/)
     await killed('victim', /Finding neighbours …/)
@@ -74,19 +67,15 @@ describe.skipIf(!isBuilt)('an interrupted run', () => {
     expect(JSON.parse(stdout)).toMatchObject({ run: id, status: 'finished', tokens: 920 })
     expect(runFiles(id)).toEqual([])
     await expectSameNumbers('victim')
-  }, 180_000)
+  })
 
   it('killed while halves of the draws are clustered, has the tree and the stabilities of an uninterrupted one', async () => {
     const tree = { method: 'communities', neighbours: 8, minSize: 5, seeds: 2 }
     const communities = await writeStudy(path, { clustering: tree, sampler: { ...sampler, draws: 2, stepsBetweenDraws: 1 } }, 'tree.json')
-    const structureOf = async (name: string): Promise<string[]> => {
-      expect(await run(['export', name, '--workspace', workspace, '--format', 'npy', '--out', path(`tree-${name}`)])).toMatchObject({ code: 0 })
-      return ['clusters.json', 'tokens.csv'].map((file) => readFileSync(path(`tree-${name}`, file), 'utf8'))
-    }
     const beginTree = (name: string) => start(['run', communities, '--workspace', workspace, '--name', name, ...often])
     expect((await beginTree('whole tree').finished).code).toBe(0)
-    const whole = await structureOf('whole tree')
-    expect(whole[0]).toContain('"stability"')
+    const whole = await numbersOf('whole tree', workspace)
+    expect(Buffer.from(whole.files['clusters.json'], 'base64').toString()).toContain('"stability"')
     let started = beginTree('felled')
     const folders = (): string[] => readdirSync(path('workspace', 'runs')).filter((folder) => runFiles(folder).some((each) => each.startsWith('half-0-0-')))
     await until(() => folders().length > 0, 'a half is clustered')
@@ -95,13 +84,13 @@ describe.skipIf(!isBuilt)('an interrupted run', () => {
       await until(() => runFiles(id).some((each) => each.startsWith(`${file}-`)), `${file} is clustered`)
       started.killAll()
       await started.finished
-      expect(await onlyRun('felled')).toMatchObject({ status: 'interrupted', stage: 'cluster' })
+      expect(await kept('felled')).toMatchObject({ status: 'interrupted', stage: 'cluster' })
       started = start(['resume', id, '--workspace', workspace, ...often])
     }
     expect((await started.finished).code).toBe(0)
-    expect(await structureOf('felled')).toEqual(whole)
+    expect(await numbersOf('felled', workspace)).toEqual(whole)
     expect(runFiles(id)).toEqual([])
-  }, 180_000)
+  })
 
   it('stopped by SIGINT writes a checkpoint, says how to go on, exits with 130, and has the same numbers when resumed', async () => {
     const started = begin('stopped')
@@ -113,17 +102,17 @@ describe.skipIf(!isBuilt)('an interrupted run', () => {
     expect(stderr).toContain(`resume with: spectroscope resume ${id} --workspace ${workspace}`)
     expect(JSON.parse(stdout)).toMatchObject({ error: { kind: 'interrupted' } })
     expect(runFiles(id).some((file) => file.endsWith('.checkpoint'))).toBe(true)
-    expect(await onlyRun('stopped')).toMatchObject({ status: 'interrupted', stage: 'sample' })
+    expect(await kept('stopped')).toMatchObject({ status: 'interrupted', stage: 'sample' })
     expect((await resume(id.slice(0, -1))).code).toBe(0)
     await expectSameNumbers('stopped')
-  }, 120_000)
+  })
 
   it('stopped by SIGTERM while it reads its files can be resumed too', async () => {
     const started = begin('early')
     await started.said(/Preparing rows …/)
     started.child.kill('SIGTERM')
     expect((await started.finished).code).toBe(130)
-    expect(await onlyRun('early')).toMatchObject({ status: 'interrupted', stage: 'prepare' })
+    expect(await kept('early')).toMatchObject({ status: 'interrupted', stage: 'prepare' })
     expect((await run(['delete', 'early', '--workspace', workspace, '--yes'])).code).toBe(0)
   })
 
@@ -135,7 +124,7 @@ describe.skipIf(!isBuilt)('an interrupted run', () => {
     started.child.kill('SIGINT')
     expect((await started.finished).code).toBe(130)
     await until(() => !hasProc || started.childOf('store') === undefined, 'an end of the store process')
-    expect(await onlyRun('impatient')).toMatchObject({ status: 'interrupted' })
+    expect(await kept('impatient')).toMatchObject({ status: 'interrupted' })
   })
 
   it.skipIf(!hasProc)('whose compute process is killed starts a new one by itself and has the same numbers', async () => {
@@ -146,7 +135,7 @@ describe.skipIf(!isBuilt)('an interrupted run', () => {
     expect({ code, stderr }).toMatchObject({ code: 0 })
     expect(stderr).toContain('The compute process died (killed by SIGKILL) while it sampled; a new one goes on from the last checkpoint.')
     await expectSameNumbers('compute')
-  }, 120_000)
+  })
 
   it.skipIf(!hasProc)('whose compute process is killed twice ends with a sentence and can be resumed', async () => {
     const started = begin('unlucky')
@@ -162,7 +151,7 @@ describe.skipIf(!isBuilt)('an interrupted run', () => {
     expect((await run(['runs', '--workspace', workspace])).stdout).toContain('device lost (sample)')
     expect((await resume('unlucky')).code).toBe(0)
     await expectSameNumbers('unlucky')
-  }, 120_000)
+  })
 
   it.skipIf(!hasProc)('whose store process is killed ends with a sentence, loses nothing that was stored, and can be resumed', async () => {
     const started = begin('storeless')
@@ -171,10 +160,10 @@ describe.skipIf(!isBuilt)('an interrupted run', () => {
     const { code, stderr } = await started.finished
     expect(code).toBe(6)
     expect(stderr).toMatch(/the store process ended unexpectedly/)
-    expect(await onlyRun('storeless')).toMatchObject({ status: 'interrupted', stage: 'sample' })
+    expect(await kept('storeless')).toMatchObject({ status: 'interrupted', stage: 'sample' })
     expect((await resume('storeless')).code).toBe(0)
     await expectSameNumbers('storeless')
-  }, 120_000)
+  })
 
   it('whose matrix is clustered anew keeps the earlier clustering beside the new one', async () => {
     const { code, stdout } = await run(['cluster', 'reference', '--workspace', workspace, '--neighbours', '6', '--json'])

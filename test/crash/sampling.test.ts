@@ -61,7 +61,7 @@ describe.skipIf(!built)(built ? 'sampling in worker threads' : 'sampling in work
     expect(left.at(-1)).toBe(expected)
     expect(left.length).toBeLessThanOrEqual(draws + 1)
     expect(readdirSync(join(folder, 'checkpoints')).filter((name) => name.endsWith('.tmp'))).toEqual([])
-  }, 240_000)
+  })
 
   it.skipIf(missing !== undefined)(`gives the same numbers where threads update what a device computes, and after being killed${missing === undefined ? '' : ` (skipped: ${missing})`}`, async () => {
     // Few components, as software Vulkan compiles the shaders of each anew in every process.
@@ -72,5 +72,5 @@ describe.skipIf(!built)(built ? 'sampling in worker threads' : 'sampling in work
     clear()
     expect((await run(3, { lines: 17, delay: 11 }, device)).at(-1)).toMatch(/^draw/)
     expect((await run(4, undefined, device)).at(-1)).toBe(expected)
-  }, 240_000)
+  })
 })

@@ -1,14 +1,13 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { isBuilt, keptParts, run, scratch, start, until, writeStudy } from './command'
-import type { Finished, Started } from './command'
+import { isBuilt, numbersOf as keptNumbers, run, scratch, start, until, writeStudy } from './command'
+import type { Finished, RunNumbers, Started } from './command'
 
 const { path, remove } = scratch()
 const workspace = path('workspace')
 const pieces = path('study-shards')
 const often = ['--checkpoint-every', '0.05']
-const exported = ['susceptibilities.npy', 'standard_errors.npy', 'components.json', 'tokens.csv', 'clusters.json']
 
 const ok = async (finished: Promise<Finished>): Promise<Finished> => {
   const { code, stdout, stderr, signal } = await finished
@@ -18,15 +17,7 @@ const ok = async (finished: Promise<Finished>): Promise<Finished> => {
 
 const answerOf = async (args: readonly string[]): Promise<Record<string, unknown>> => JSON.parse((await ok(run([...args, '--json']))).stdout) as Record<string, unknown>
 
-/** All numbers of a run that the terminal gives out: matrices, clusters, diagnostics. */
-const numbersOf = async (name: string): Promise<Record<string, unknown>> => {
-  const out = path(`export-${name}`)
-  await ok(run(['export', name, '--workspace', workspace, '--format', 'npy', '--out', out, '--overwrite']))
-  const { initialLoss, diagnostics, findings, columns } = await answerOf(['diagnose', name, '--workspace', workspace])
-  const parts = await keptParts(name, workspace)
-  expect(parts).toHaveLength(2)
-  return { files: Object.fromEntries(exported.map((file) => [file, readFileSync(path(`export-${name}`, file)).toString('base64')])), initialLoss, diagnostics, findings, columns, parts }
-}
+const numbersOf = (name: string): Promise<RunNumbers> => keptNumbers(name, workspace)
 
 const piece = (index: number, ...more: readonly string[]): Started => start(['piece', pieces, String(index), ...often, ...more])
 const filesOf = (index: number): string[] => (existsSync(path('study-shards', 'pieces', String(index))) ? readdirSync(path('study-shards', 'pieces', String(index))) : [])
@@ -35,14 +26,16 @@ const gather = (...more: readonly string[]): Started => start(['gather', pieces,
 const runs = async (): Promise<{ id: string; name: string; status: string }[]> => (await answerOf(['runs', '--workspace', workspace]))['runs'] as { id: string; name: string; status: string }[]
 
 describe.skipIf(!isBuilt)('a run in pieces', () => {
-  let whole: Record<string, unknown> = {}
+  let whole: RunNumbers
 
   beforeAll(async () => {
     const study = await writeStudy(path)
     await ok(run(['run', study, '--workspace', workspace, '--name', 'whole']))
     whole = await numbersOf('whole')
+    expect(whole.parts).toHaveLength(2)
+    expect(whole.diagnostics).toHaveLength(8)
     expect(await answerOf(['shard', study, '--shards', '3', '--at-once', '2', '--sbatch=--partition=long'])).toMatchObject({ folder: pieces, tokens: 920, components: 8 })
-  }, 120_000)
+  })
   afterAll(remove)
 
   it('is one folder with all that a piece needs', () => {
@@ -78,7 +71,7 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     const { stderr } = await ok(piece(0).finished)
     expect(stderr).toMatch(/Sampling \(piece 0 of 3, 6 chains, \d+ threads, from its checkpoint\)/)
     expect(filesOf(0)).toEqual(['result'])
-  }, 120_000)
+  })
 
   it('stops with a checkpoint upon SIGTERM and says how to go on', async () => {
     const stopped = piece(1)
@@ -90,7 +83,7 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     expect(filesOf(1).some((file) => file.endsWith('.checkpoint'))).toBe(true)
     expect(filesOf(1)).not.toContain('claim.1')
     await ok(piece(1, '--threads', '1').finished)
-  }, 120_000)
+  })
 
   it('is left alone while another machine gives signs of life, unless it is taken over', async () => {
     mkdirSync(path('study-shards', 'pieces', '2'))
@@ -100,7 +93,7 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     expect(refused.stderr).toContain(`by process 1 on not-${hostname()}`)
     await ok(piece(2, '--take-over').finished)
     expect(filesOf(2)).toEqual(['result'])
-  }, 120_000)
+  })
 
   it('does nothing for a piece that is done, and refuses one that there is not', async () => {
     expect(await answerOf(['piece', pieces, '2'])).toMatchObject({ piece: 2, already: true })
@@ -130,7 +123,7 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     await ok(gather('--json').finished)
     expect(await numbersOf('gathered')).toEqual(whole)
     expect((await runs()).map(({ name, status }) => [name, status])).toEqual([['whole', 'finished'], ['gathered', 'finished']])
-  }, 120_000)
+  })
 
   it('is gathered once only', async () => {
     const { stderr } = await ok(gather().finished)
@@ -152,5 +145,5 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     const foreign = await run(['shard', study, '--shards', '2', '--into', path('model')])
     expect(foreign.code).toBe(2)
     expect(foreign.stderr).toContain('is not empty')
-  }, 60_000)
+  })
 })

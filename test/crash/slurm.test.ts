@@ -40,11 +40,11 @@ else describe('pieces of a run on Slurm', () => {
     cluster = await startCluster()
     await done(['shard', study, '--shards', '3', '--threads', '1', '--at-once', '3'])
     await done(['run', study, '--workspace', workspace, '--name', 'whole'])
-  }, 120_000)
+  })
   afterAll(async () => {
     await cluster?.stop()
     await remove()
-  }, 60_000)
+  })
 
   it('killed, queued again and near their time limit go on from their checkpoints, and make the run that was never divided', async () => {
     const { slurm, jobs, log } = cluster!
@@ -71,5 +71,5 @@ else describe('pieces of a run on Slurm', () => {
     await done(['gather', pieces, '--workspace', workspace, '--name', 'gathered'])
     const [undivided, gathered] = [await numbersOf('whole'), await numbersOf('gathered')]
     for (const file of exported) expect(gathered[file] === undivided[file], `${file} is that of the undivided run`).toBe(true)
-  }, 180_000)
+  })
 })

@@ -108,5 +108,5 @@ describe.skipIf(!isBuilt || !hasProc)('the workbench', () => {
     const whole = await start('whole', 12)
     expect(await finished(whole)).toBe('finished')
     expect(await bench.ask('tokens.column', { run, component: 'head:1.0' })).toEqual(await bench.ask('tokens.column', { run: whole, component: 'head:1.0' }))
-  }, 180_000)
+  })
 })

@@ -9,7 +9,6 @@ import { childrenOf, deskForEach, describeInBrowser, openServed, openShell, page
 import type { OpenedShell, Place } from './harness'
 import { startStudy, writeStudy } from './study'
 
-const slow = 120_000
 /** Of runs that something happens to while they sample: of lower priority than what does it, they are far from their end then. */
 const draws = 20
 
@@ -22,8 +21,8 @@ const statusOf = ({ workspace, environment }: Place): unknown => {
   return runs[0].status
 }
 
-const isDrawing = (page: Page): Promise<void> => page.getByRole('img', { name: /^Loss of every chain of/ }).waitFor({ timeout: slow })
-const isFinished = (page: Page): Promise<void> => page.getByText('The run is finished').waitFor({ timeout: slow })
+const isDrawing = (page: Page): Promise<void> => page.getByRole('img', { name: /^Loss of every chain of/ }).waitFor()
+const isFinished = (page: Page): Promise<void> => page.getByText('The run is finished').waitFor()
 
 describeInBrowser('what goes wrong in the middle', () => {
   const desk = deskForEach({
@@ -44,12 +43,12 @@ describeInBrowser('what goes wrong in the middle', () => {
     await isDrawing(page)
     const [pid] = childrenOf(desk.opened.process, 'compute')
     process.kill(pid, 'SIGKILL')
-    await page.getByText(/The compute process died .*a new one goes on from the last checkpoint/).first().waitFor({ timeout: slow })
+    await page.getByText(/The compute process died .*a new one goes on from the last checkpoint/).first().waitFor()
     await isFinished(page)
     expect(pageErrors.get(page)).toEqual([])
     expect(await desk.opened.close()).toBe(0)
     expect(statusOf(desk.place)).toBe('finished')
-  }, 3 * slow)
+  })
 
   const compute = (shell: OpenedShell, signal: 'SIGSTOP' | 'SIGCONT'): void => childrenOf(shell.process, 'compute').forEach((pid) => process.kill(pid, signal))
   /** Asks the window to close, of a run whose compute process is stopped so that it is at work still when that is answered. */
@@ -77,7 +76,7 @@ describeInBrowser('what goes wrong in the middle', () => {
     compute(shell, 'SIGCONT')
     expect(await ended).toEqual([0, null])
     expect(statusOf(desk.place)).toBe('finished')
-  }, 3 * slow)
+  })
 
   it('leaves a checkpoint when the window is closed with one, and the run goes on from it', async () => {
     const shell = await openShell(desk.place)
@@ -99,7 +98,7 @@ describeInBrowser('what goes wrong in the middle', () => {
     await isFinished(again.page)
     await again.page.getByText('Goes on from its checkpoint.').waitFor()
     expect(await again.close()).toBe(0)
-  }, 3 * slow)
+  })
 
   it('keeps labels when the server is killed, says so, and offers them when it is there again', async () => {
     await writeSyntheticWorkspace(desk.place.workspace, { tokens: 2000, clusters: 20 })
@@ -135,5 +134,5 @@ describeInBrowser('what goes wrong in the middle', () => {
     await desk.opened.page.getByText('2 of 20 labelled').waitFor()
     await desk.opened.page.getByRole('listbox', { name: 'Clusters' }).getByRole('option', { name: /not yet saved/ }).waitFor()
     expect(await desk.opened.close()).toBe(0)
-  }, slow)
+  })
 })

@@ -5,7 +5,6 @@ import { describe, expect, it } from 'vitest'
 import { clusterRows, deskForEach, describeInBrowser, openServed, openShell, pageErrors } from './harness'
 import type { Opened, OpenedShell } from './harness'
 
-const slow = 120_000
 
 const button = (within: Page | Locator, name: string | RegExp): Locator => within.getByRole('button', { name, ...(typeof name === 'string' ? { exact: true } : {}) })
 const toast = (page: Page, words: RegExp): Locator => page.locator('.toast', { hasText: words })
@@ -16,11 +15,11 @@ const startDemo = async (page: Page): Promise<void> => {
 }
 
 const isAtWork = async (page: Page): Promise<void> => {
-  await page.getByRole('list', { name: 'Stages' }).locator('[aria-current=step]', { hasText: 'Sample' }).waitFor({ timeout: slow })
+  await page.getByRole('list', { name: 'Stages' }).locator('[aria-current=step]', { hasText: 'Sample' }).waitFor()
   const numbers = page.locator('dl', { has: page.getByText('Tokens per second', { exact: true }) }).locator('dd')
-  await numbers.filter({ hasText: /^\d.* (s|min)/ }).waitFor({ timeout: slow })
-  await numbers.filter({ hasText: /^[\d,]+$/ }).waitFor({ timeout: slow })
-  await page.getByText(/round \d+ of at most \d+/).first().waitFor({ timeout: slow })
+  await numbers.filter({ hasText: /^\d.* (s|min)/ }).waitFor()
+  await numbers.filter({ hasText: /^[\d,]+$/ }).waitFor()
+  await page.getByText(/round \d+ of at most \d+/).first().waitFor()
 }
 
 describeInBrowser('a person who starts for the first time', () => {
@@ -34,11 +33,11 @@ describeInBrowser('a person who starts for the first time', () => {
       desk.opened = await open()
       const { page } = desk.opened
       await button(page, /^Open the example/).click()
-      await clusterRows(page).first().waitFor({ timeout: slow })
+      await clusterRows(page).first().waitFor()
       expect(await clusterRows(page).count()).toBeGreaterThanOrEqual(5)
-      await page.getByRole('grid', { name: /^Contexts of/ }).locator('mark').first().waitFor({ timeout: slow })
+      await page.getByRole('grid', { name: /^Contexts of/ }).locator('mark').first().waitFor()
       expect(pageErrors.get(page)).toEqual([])
-    }, 3 * slow)
+    })
 
     it('starts the demonstration by one click, sees how it goes on, pauses it, goes on, and deletes it, with undo', async () => {
       desk.opened = await open()
@@ -46,18 +45,18 @@ describeInBrowser('a person who starts for the first time', () => {
       await startDemo(page)
       await isAtWork(page)
       // The first round takes as long as a busy machine needs; what is shown after it is looked at where runs are short.
-      await page.getByRole('heading', { name: 'Reliability', exact: true }).waitFor({ timeout: slow })
+      await page.getByRole('heading', { name: 'Reliability', exact: true }).waitFor()
 
       await button(page, /^Pause/).click()
-      await page.getByText(/Paused\..* kept in a checkpoint; it goes on with “sample”/).waitFor({ timeout: slow })
+      await page.getByText(/Paused\..* kept in a checkpoint; it goes on with “sample”/).waitFor()
       expect(readdirSync(join(desk.place.workspace, 'runs')).flatMap((run) => readdirSync(join(desk.place.workspace, 'runs', run))).length).toBeGreaterThan(0)
       await button(page, /^Go on/).click()
-      await page.getByText('Goes on from its checkpoint.').waitFor({ timeout: slow })
+      await page.getByText('Goes on from its checkpoint.').waitFor()
       await isAtWork(page)
 
       await button(page, 'Cancel').click()
       await button(page.getByRole('dialog', { name: 'Cancel the run?' }), 'Stop and delete').click()
-      await page.getByText('No runs yet').waitFor({ timeout: slow })
+      await page.getByText('No runs yet').waitFor()
       await button(toast(page, /stopped and deleted/), 'Undo').click()
       const kept = page.getByRole('row', { name: /demo.*paused/ })
       await kept.waitFor()
@@ -66,6 +65,6 @@ describeInBrowser('a person who starts for the first time', () => {
       expect(pageErrors.get(page)).toEqual([])
       await desk.opened.close()
       expect(readdirSync(join(desk.place.workspace, 'runs'))).toEqual([])
-    }, 6 * slow)
+    })
   })
 })

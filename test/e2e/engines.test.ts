@@ -10,12 +10,11 @@ import { type Feed, feedLack, pathWithDriver, startFeed } from '../nuget-feed'
 import { childrenOf, deskForEach, describeInBrowser, openServed, pageErrors, pictures } from './harness'
 import { startStudy, writeStudy } from './study'
 
-const slow = 120_000
 
 /** Goes on by Tab until the focus is there, as a person without a mouse has to. */
 const tabTo = async (target: Locator): Promise<void> => {
   const page = target.page()
-  await target.waitFor({ timeout: slow })
+  await target.waitFor()
   for (let presses = 0; presses < 100; presses++) {
     if (await target.evaluate((element) => element === document.activeElement)) return
     await page.keyboard.press('Tab')
@@ -62,7 +61,7 @@ describeInBrowser(`an engine that is not installed${feedLack === undefined ? '' 
     await page.getByRole('combobox', { name: 'Command' }).fill('Settings')
     await page.keyboard.press('Enter')
     await press(page.getByRole('button', { name: 'Measure the engines of this machine' }))
-    await row(page).waitFor({ timeout: slow })
+    await row(page).waitFor()
   }
   const install = async (page: Page): Promise<void> => {
     await press(button(page, 'Install …'))
@@ -100,14 +99,14 @@ describeInBrowser(`an engine that is not installed${feedLack === undefined ? '' 
     feed.manner = 'whole'
     await install(page)
     // There is no GPU behind the driver, so the engine is tried and does not start.
-    await row(page).getByRole('alert').filter({ hasText: /^All files of onnx-cuda are installed, but it does not start: The system does not find libcudart\.so\.12, libcublasLt\.so\.12, libcudnn\.so\.9; install/ }).waitFor({ timeout: slow })
-    await button(page, 'Install …').waitFor({ state: 'detached', timeout: slow })
+    await row(page).getByRole('alert').filter({ hasText: /^All files of onnx-cuda are installed, but it does not start: The system does not find libcudart\.so\.12, libcublasLt\.so\.12, libcudnn\.so\.9; install/ }).waitFor()
+    await button(page, 'Install …').waitFor({ state: 'detached' })
     await row(page).getByText(/The system does not find libcudart\.so\.12/).waitFor()
     await picture(page, 'installed')
     expect(readdirSync(join(desk.place.folder, 'engines'), { recursive: true }).map(String)).toEqual(expect.arrayContaining(Object.values(cudaFiles()).map((file) => expect.stringContaining(file) as unknown)))
     expect(folders()).toHaveLength(1)
     expect(pageErrors.get(page)).toEqual([])
-  }, 4 * slow)
+  })
 
   it.skipIf(feedLack !== undefined)('says in words that there is no network or no package, and what to do, and can be tried again', async () => {
     const away = await startFeed(join(folder, 'away'))
@@ -115,12 +114,12 @@ describeInBrowser(`an engine that is not installed${feedLack === undefined ? '' 
     const page = await open(`${away.address}/index.json`)
     await listEngines(page)
     await press(button(page, 'Install …'))
-    await row(page).getByRole('alert').filter({ hasText: /^127\.0\.0\.1:\d+ can't be reached \(ECONNREFUSED\), from where onnxruntime's provider for CUDA is downloaded; connect this machine to the network, or name a mirror's index/ }).waitFor({ timeout: slow })
+    await row(page).getByRole('alert').filter({ hasText: /^127\.0\.0\.1:\d+ can't be reached \(ECONNREFUSED\), from where onnxruntime's provider for CUDA is downloaded; connect this machine to the network, or name a mirror's index/ }).waitFor()
     await hasFocus(button(page, 'Install …'))
     await picture(page, 'offline')
     expect(await page.getByRole('dialog').count()).toBe(0)
     expect(pageErrors.get(page)).toEqual([])
-  }, 3 * slow)
+  })
 })
 
 const noVulkan = await openWebGpu('software').then(async (executor) => executor.dispose().then(() => undefined), messageOf)
@@ -133,10 +132,10 @@ describeInBrowser(`a device that goes away${noVulkan === undefined ? '' : ` (ski
     desk.opened = await openServed(desk.browser, desk.place)
     const { page } = desk.opened
     await startStudy(page, desk.place.folder, 'on a device', 8, 'webgpu-software')
-    await page.getByText(/draw [1-9] of 8/).first().waitFor({ timeout: slow })
+    await page.getByText(/draw [1-9] of 8/).first().waitFor()
     const [compute] = childrenOf(desk.opened.process, 'compute')
     process.kill(childrenOf({ pid: compute }, 'webgpu')[0], 'SIGKILL')
-    await page.getByText('The device was lost. The WebGPU process ended (killed by SIGKILL)').waitFor({ timeout: slow })
+    await page.getByText('The device was lost. The WebGPU process ended (killed by SIGKILL)').waitFor()
     expect(await page.getByText(/--engine/).count()).toBe(0)
     await page.screenshot({ path: join(pictures(), 'run-device-lost.png') })
 
@@ -146,8 +145,8 @@ describeInBrowser(`a device that goes away${noVulkan === undefined ? '' : ` (ski
     await tabTo(page.getByLabel('on another engine'))
     await page.keyboard.type('onnx-cpu')
     await press(page.getByRole('button', { name: 'Go on there' }))
-    await page.getByText('The run is finished').waitFor({ timeout: slow })
+    await page.getByText('The run is finished').waitFor()
     await page.getByRole('list', { name: 'Log' }).getByText(/was begun on webgpu-software .* and goes on on onnx-cpu/).waitFor()
     expect(pageErrors.get(page)).toEqual([])
-  }, 4 * slow)
+  })
 })

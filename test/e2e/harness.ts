@@ -80,6 +80,8 @@ const complaints = (page: Page): string[] => {
 /** Errors that the page threw or logged, by page. */
 export const pageErrors = new WeakMap<Page, string[]>()
 const watched = (page: Page): Page => {
+  // As for the tests themselves, only so that a hang ends.
+  page.setDefaultTimeout(300_000)
   pageErrors.set(page, complaints(page))
   return page
 }

@@ -50,7 +50,7 @@ describeInBrowser('labelling', () => {
     made = mkdtempSync(join(tmpdir(), 'spectroscope-synthetic-'))
     await writeSyntheticWorkspace(join(made, 'workspace'), { tokens: 2_400, clusters })
     browser = await launchBrowser()
-  }, 120_000)
+  })
   afterAll(async () => {
     await browser.close()
     rmSync(made, { recursive: true, force: true })

@@ -35,7 +35,7 @@ describe.runIf(process.platform === 'linux')('the package, in a folder, as far a
       config: { electronDist: join(folder, 'distribution'), directories: { output: join(folder, 'out') } }
     })
     resources = join(folder, 'out', 'linux-unpacked', 'resources')
-  }, 300_000)
+  })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   it('holds the shell, the window, the preload script and the settings library', () => {

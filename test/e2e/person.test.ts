@@ -8,7 +8,6 @@ import { deskForEach, describeInBrowser, openServed, openShell, pageErrors } fro
 import type { Opened, OpenedShell, Place } from './harness'
 import { studyConfiguration, writeStudy } from './study'
 
-const slow = 120_000
 
 /** What the terminal says of a configuration that is wrong. */
 const terminalSays = (place: Place, configuration: object): string => {
@@ -61,13 +60,13 @@ const newRun = async (page: Page, place: Place): Promise<void> => {
   await draws.problem.waitFor({ state: 'detached' })
 
   await page.getByText('✓ The configuration is right.').waitFor()
-  await page.getByRole('table', { name: 'Documents, tokens and rows of each subset' }).getByRole('rowheader', { name: 'prose' }).waitFor({ timeout: slow })
-  await page.getByText('for 920 tokens × 8 components').waitFor({ timeout: slow })
+  await page.getByRole('table', { name: 'Documents, tokens and rows of each subset' }).getByRole('rowheader', { name: 'prose' }).waitFor()
+  await page.getByText('for 920 tokens × 8 components').waitFor()
   await button(page, /^Start/).click()
   await page.getByRole('heading', { name: 'first' }).waitFor()
   await button(page, 'Runs').first().click()
   const run = page.getByRole('row', { name: /^first/ })
-  await Promise.all([toast(page, /Run “first” is finished/).waitFor({ timeout: slow }), run.filter({ hasText: 'finished' }).waitFor({ timeout: slow })])
+  await Promise.all([toast(page, /Run “first” is finished/).waitFor(), run.filter({ hasText: 'finished' }).waitFor()])
   await button(run, 'first').click()
 }
 
@@ -75,7 +74,7 @@ const exploreIt = async (page: Page): Promise<void> => {
   await row(page, /Cluster \d+/).first().waitFor()
   const contexts = page.getByRole('grid', { name: /^Contexts of/ })
   await contexts.locator('mark').first().waitFor()
-  await page.getByText(/^920 tokens · /).waitFor({ timeout: slow })
+  await page.getByText(/^920 tokens · /).waitFor()
   await button(page, 'List').click()
   const list = page.getByRole('region', { name: 'Nodes of the graph as a list' })
   await list.getByRole('option').first().waitFor()
@@ -163,8 +162,8 @@ const clusterAgain = async (page: Page): Promise<void> => {
   await again.getByRole('textbox', { name: 'Name' }).fill('ten neighbours')
   await button(again, 'Cluster again').click()
   // The window goes to the progress once the clustering has begun.
-  await page.getByRole('tab', { name: 'Progress', selected: true }).waitFor({ timeout: slow })
-  await page.getByText(/^Cluster is done after/).first().waitFor({ timeout: slow })
+  await page.getByRole('tab', { name: 'Progress', selected: true }).waitFor()
+  await page.getByText(/^Cluster is done after/).first().waitFor()
 }
 
 const compareAndCarry = async (page: Page): Promise<void> => {
@@ -187,7 +186,7 @@ const takeAway = async (page: Page, format: RegExp, path: string, field: 'File t
   await exporting.getByRole('radio', { name: format }).check()
   await exporting.getByRole('textbox', { name: field }).fill(path)
   await button(exporting, 'Export').click()
-  await exporting.getByText(/✓ .* written/).waitFor({ timeout: slow })
+  await exporting.getByText(/✓ .* written/).waitFor()
   await button(exporting, 'Close').last().click()
 }
 
@@ -238,6 +237,6 @@ describeInBrowser('a person', () => {
       expect(pageErrors.get(page)).toEqual([])
       await desk.opened.close()
       expect(existsSync(join(desk.place.workspace, 'backups'))).toBe(true)
-    }, 6 * slow)
+    })
   })
 })

@@ -3,13 +3,12 @@ import { expect, it } from 'vitest'
 import { clusterRows, deskForEach, describeInBrowser, openServed, pageErrors } from './harness'
 import { fillStudy, roundsConfiguration, writeStudy } from './study'
 
-const slow = 120_000
 
 const button = (within: Page | Locator, name: string | RegExp): Locator =>
   within.getByRole('button', { name, ...(typeof name === 'string' ? { exact: true } : {}) })
 
 const finished = async (page: Page): Promise<void> => {
-  await page.getByText('The run is finished').waitFor({ timeout: slow })
+  await page.getByText('The run is finished').waitFor()
 }
 
 describeInBrowser('a run that goes in rounds', () => {
@@ -27,7 +26,7 @@ describeInBrowser('a run that goes in rounds', () => {
     await fillStudy(page, desk.place.folder, 'rounds', roundsConfiguration())
     const signal = page.getByRole('region', { name: 'Signal' })
     await button(signal, 'Preview signal').click()
-    await signal.getByRole('rowheader').first().waitFor({ timeout: slow })
+    await signal.getByRole('rowheader').first().waitFor()
     expect(await signal.innerText()).toMatch(/Sampling the whole run/)
 
     await button(page, /^Start/).click()
@@ -62,12 +61,12 @@ describeInBrowser('a run that goes in rounds', () => {
     expect(Number(asked)).toBeGreaterThan(0)
     await button(again, 'Cluster again').click()
     // The window goes to the progress once the clustering has begun.
-    await page.getByRole('tab', { name: 'Progress', selected: true }).waitFor({ timeout: slow })
+    await page.getByRole('tab', { name: 'Progress', selected: true }).waitFor()
     await settings.click()
-    await button(page, 'Explore clustering 2').click({ timeout: slow })
+    await button(page, 'Explore clustering 2').click()
     const clusterings = page.getByRole('combobox', { name: 'Clustering' })
     await clusterings.getByText(`resolution ${asked}`).waitFor({ state: 'attached' })
-    await clusterRows(page).first().waitFor({ timeout: slow })
+    await clusterRows(page).first().waitFor()
     expect(pageErrors.get(page)).toEqual([])
-  }, 6 * slow)
+  })
 })

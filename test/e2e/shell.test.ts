@@ -84,15 +84,15 @@ describeInBrowser('the shell', () => {
       const { traces } = ((await call('runs.live', { run })) as { result: LiveRun }).result
       return traces.reduce((sum, { losses }) => sum + Object.keys(losses).length, 0)
     }
-    await expect.poll(draws, { timeout: 120_000 }).toBeGreaterThan(0)
+    await expect.poll(draws).toBeGreaterThan(0)
     expect(await shell.hidden(true)).toBe(1)
-    await expect.poll(async () => (await record()).provenance.engineLost?.message, { timeout: 60_000 }).toMatch(/^The WebGPU window ended \(its page is gone/)
+    await expect.poll(async () => (await record()).provenance.engineLost?.message).toMatch(/^The WebGPU window ended \(its page is gone/)
     await expect.poll(() => shell.hidden()).toBe(0)
 
     const drawn = await draws()
     // A run that is being put away can't be resumed yet.
     await expect.poll(() => call('runs.resume', { run })).toMatchObject({ ok: true })
-    await expect.poll(draws, { timeout: 120_000 }).toBeGreaterThan(drawn)
+    await expect.poll(draws).toBeGreaterThan(drawn)
     expect(await shell.hidden()).toBe(1)
     const ended = once(shell.process, 'exit')
     shell.process.kill('SIGTERM')
@@ -101,11 +101,11 @@ describeInBrowser('the shell', () => {
     shell = await openShell(place)
     await shell.page.getByRole('row', { name: /hidden.*paused/ }).waitFor()
     expect(await record()).toMatchObject({ status: 'interrupted', provenance: { engine: { name: 'webgpu-window-software' }, engineLost: null } })
-  }, 300_000)
+  })
 
   it.skipIf((process.env['SPECTROSCOPE_ELECTRON'] ?? '') !== '')('has hidden windows open while it measures what they compute on, and takes software for no GPU', async () => {
     const measuring = call('engines.measure', {})
-    const [listed] = await Promise.all([measuring, expect.poll(() => shell.hidden(), { timeout: 120_000 }).toBe(1)])
+    const [listed] = await Promise.all([measuring, expect.poll(() => shell.hidden()).toBe(1)])
     expect(listed).toMatchObject({
       ok: true,
       result: expect.arrayContaining([
@@ -114,7 +114,7 @@ describeInBrowser('the shell', () => {
       ])
     })
     await expect.poll(() => shell.hidden()).toBe(0)
-  }, 240_000)
+  })
 
   it('refuses calls that are not as they should be, in a sentence, and goes on', async () => {
     const refusals: [string, unknown][] = [

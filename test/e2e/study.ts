@@ -46,7 +46,7 @@ export const fillStudy = async (page: Page, folder: string, name: string, config
   await page.getByRole('textbox', { name: 'Configuration as JSON' }).fill(JSON.stringify(configuration))
   await page.getByText('✓ The configuration is right.').waitFor()
   // The machine's rate is measured for the estimate, by a compute process of its own.
-  await page.getByText('for 920 tokens × 8 components').waitFor({ timeout: 120_000 })
+  await page.getByText('for 920 tokens × 8 components').waitFor()
 }
 
 /** Starts a run of the study by its configuration as JSON; its progress is in view then. */

@@ -8,7 +8,6 @@ import { describeInBrowser, keepFailure, launchBrowser, makePlace, openServed, p
 import type { Opened, Place } from './harness'
 import { startStudy, writeStudy } from './study'
 
-const slow = 120_000
 const clusters = 40
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
@@ -64,7 +63,7 @@ describeInBrowser('every view', () => {
     await go('Explore')
     await rows().first().waitFor()
     await page.getByRole('grid', { name: /^Contexts of/ }).locator('mark').first().waitFor()
-    await page.getByRole('toolbar', { name: 'Graph' }).waitFor({ timeout: slow })
+    await page.getByRole('toolbar', { name: 'Graph' }).waitFor()
     await page.getByRole('group', { name: 'What the graph shows' }).getByRole('button', { name: 'Tokens' }).click()
   }
   const open = async (where: Place, scheme: 'light' | 'dark'): Promise<void> => {
@@ -81,7 +80,7 @@ describeInBrowser('every view', () => {
     place = makePlace()
     await writeSyntheticWorkspace(place.workspace, { tokens: 6000, clusters, name: 'synthetic' })
     await writeStudy(place.folder)
-  }, slow)
+  })
   afterAll(async () => {
     await browser.close()
     place.remove()
@@ -107,19 +106,19 @@ describeInBrowser('every view', () => {
       await page.keyboard.press('Control+i')
       await page.getByRole('dialog').waitFor()
       await look('import')
-    }, 3 * slow)
+    })
 
     it('of runs', async () => {
       await open(place, scheme)
       await page.getByRole('row', { name: /synthetic/ }).waitFor()
       await startStudy(page, place.folder, `of ${scheme} colours`, 100)
-      await page.getByRole('img', { name: /^Loss of every chain of/ }).waitFor({ timeout: slow })
+      await page.getByRole('img', { name: /^Loss of every chain of/ }).waitFor()
       await look('run-progress')
       await page.getByRole('button', { name: 'Cancel', exact: true }).click()
       await look('run-cancel')
       await page.keyboard.press('Escape')
       await page.getByRole('button', { name: /^Pause/ }).click()
-      await page.getByText('Paused.').waitFor({ timeout: slow })
+      await page.getByText('Paused.').waitFor()
       await look('run-paused')
       await go('Runs')
       await page.getByRole('row', { name: /paused/ }).first().waitFor()
@@ -132,7 +131,7 @@ describeInBrowser('every view', () => {
       await page.getByRole('textbox', { name: 'Model folder' }).fill('tiny')
       await page.getByRole('textbox', { name: 'Path of a file or folder to add' }).fill('texts')
       await page.keyboard.press('Enter')
-      await page.getByRole('table', { name: 'Documents, tokens and rows of each subset' }).waitFor({ timeout: slow })
+      await page.getByRole('table', { name: 'Documents, tokens and rows of each subset' }).waitFor()
       await page.getByRole('radio', { name: /^paper/ }).check()
       await page.locator('summary', { hasText: 'Every setting of the sampler' }).click()
       await page.getByLabel('draws', { exact: true }).fill('1')
@@ -152,7 +151,7 @@ describeInBrowser('every view', () => {
       await tab('Settings')
       await page.getByRole('heading', { name: 'Provenance' }).waitFor()
       await look('run-settings')
-    }, 3 * slow)
+    })
 
     it('of exploring and labelling', async () => {
       await open(place, scheme)
@@ -162,7 +161,7 @@ describeInBrowser('every view', () => {
       await list.focus()
       await page.keyboard.press('Tab')
       expect(await list.evaluate((element) => element.contains(document.activeElement)), 'Tab stays in the list').toBe(false)
-      await page.getByText(/^6,\d+ tokens · /).waitFor({ timeout: slow })
+      await page.getByText(/^6,\d+ tokens · /).waitFor()
       await look('explore-tokens')
       await rows().first().click()
       await page.getByRole('listbox', { name: 'Clusters' }).press('Space')
@@ -174,7 +173,7 @@ describeInBrowser('every view', () => {
       await page.keyboard.press('Enter')
       await page.getByText(/^saving \d+ …$/).waitFor({ state: 'detached' })
       await command('Show clusters')
-      await page.getByText(/^4\d nodes · /).waitFor({ timeout: slow })
+      await page.getByText(/^4\d nodes · /).waitFor()
       await look('explore-clusters')
       await command('List of nodes')
       await page.getByRole('region', { name: 'Nodes of the graph as a list' }).getByRole('option').first().waitFor()
@@ -205,7 +204,7 @@ describeInBrowser('every view', () => {
       await page.keyboard.press('Control+e')
       await page.getByRole('dialog', { name: /^Export/ }).waitFor()
       await look('export')
-    }, 3 * slow)
+    })
 
     it('of comparing', async () => {
       await open(place, scheme)
@@ -218,12 +217,12 @@ describeInBrowser('every view', () => {
         for (const [key, value] of [['neighbours', '10'], ['minSize', '10'], ['alpha', '0.05'], ['epsilon', '1e-5'], ['maxRejections', '20']]) await again.getByLabel(key, { exact: true }).fill(value)
         await again.getByRole('button', { name: 'Cluster again' }).click()
         // The window goes to the progress once the clustering has begun.
-        await page.getByRole('tab', { name: 'Progress', selected: true }).waitFor({ timeout: slow })
-        await page.getByText(/^Cluster is done after/).first().waitFor({ timeout: slow })
+        await page.getByRole('tab', { name: 'Progress', selected: true }).waitFor()
+        await page.getByText(/^Cluster is done after/).first().waitFor()
       }
       await go('Compare')
-      await page.getByRole('heading', { name: 'Agreement' }).waitFor({ timeout: slow })
+      await page.getByRole('heading', { name: 'Agreement' }).waitFor()
       await look('compare')
-    }, 3 * slow)
+    })
   })
 })

@@ -4,7 +4,6 @@ import { writeSyntheticWorkspace } from '../bench/synthetic-workspace'
 import { deskForEach, describeInBrowser, openServed, pageErrors } from './harness'
 import { startStudy, writeStudy } from './study'
 
-const slow = 120_000
 
 const button = (within: Page | Locator, name: string | RegExp): Locator =>
   within.getByRole('button', { name, ...(typeof name === 'string' ? { exact: true } : {}) })
@@ -63,7 +62,7 @@ describeInBrowser('the window', () => {
     await page.keyboard.press('Control+Shift+z')
     await expect.poll(() => currentPlace(page)).toBe('1')
     expect(pageErrors.get(page)).toEqual([])
-  }, slow)
+  })
 
   it('takes Home and End in its lists, whatever has the focus', async () => {
     const page = await open()
@@ -81,7 +80,7 @@ describeInBrowser('the window', () => {
     await expect.poll(() => currentPlace(page)).not.toBe('1')
     await page.keyboard.press('Home')
     await expect.poll(() => currentPlace(page)).toBe('1')
-  }, slow)
+  })
 
   it('never leaves the focus nowhere: after another view, the keys in force, or the list of commands', async () => {
     const page = await open()
@@ -112,7 +111,7 @@ describeInBrowser('the window', () => {
     await page.keyboard.press('Escape')
     await page.getByRole('combobox', { name: 'Command' }).waitFor({ state: 'detached' })
     expect(await focused(page)).toBe('Clusters')
-  }, slow)
+  })
 
   it('draws nothing on a graph that was left while it moved, on a slow device', async () => {
     const context = await desk.browser.newContext({ viewport: { width: 1280, height: 800 } })
@@ -141,7 +140,7 @@ describeInBrowser('the window', () => {
     await page.getByRole('row', { name: /synthetic/ }).waitFor()
     for (let times = 0; times < 3; times++) {
       await explore(page)
-      await page.getByRole('toolbar', { name: 'Graph' }).waitFor({ timeout: slow })
+      await page.getByRole('toolbar', { name: 'Graph' }).waitFor()
       for (const key of ['Shift+f', 'f', 'Shift+f', 'f']) await page.keyboard.press(key)
       await page.keyboard.press('Escape')
       await page.keyboard.press('Alt+3')
@@ -151,7 +150,7 @@ describeInBrowser('the window', () => {
       await page.waitForFunction(isCalm, undefined, { polling: 100 })
     }
     expect(pageErrors.get(page)).toEqual([])
-  }, 2 * slow)
+  })
 
   it('counts runs at work alone, lets ages go on, and shows what another window makes', async () => {
     const context = await desk.browser.newContext({ viewport: { width: 1280, height: 800 } })
@@ -162,7 +161,7 @@ describeInBrowser('the window', () => {
     const page = await context.newPage()
     await page.goto(other.url())
     await startStudy(page, desk.place.folder, 'short')
-    await page.getByText('The run is finished').waitFor({ timeout: slow })
+    await page.getByText('The run is finished').waitFor()
     // What the estimate measured is a job that has ended: neither before nor after a reload is it a run at work.
     for (const window of [page, other]) {
       await window.reload()
@@ -181,11 +180,11 @@ describeInBrowser('the window', () => {
     const again = page.getByRole('region', { name: 'Cluster again' })
     await again.getByLabel('neighbours', { exact: true }).fill('10')
     await button(again, 'Cluster again').click()
-    await page.getByRole('tab', { name: 'Progress', selected: true }).waitFor({ timeout: slow })
-    await page.locator('.toast', { hasText: 'Clustering 2 of “short” is finished.' }).waitFor({ timeout: slow })
+    await page.getByRole('tab', { name: 'Progress', selected: true }).waitFor()
+    await page.locator('.toast', { hasText: 'Clustering 2 of “short” is finished.' }).waitFor()
     await page.getByText('in clustering 2, the latest').waitFor()
     const clusterings = other.getByRole('combobox', { name: 'Clustering' })
     await clusterings.locator('option', { hasText: /^2 · / }).waitFor({ state: 'attached' })
     expect(pageErrors.get(other)).toEqual([])
-  }, 3 * slow)
+  })
 })

@@ -77,7 +77,7 @@ for (const method of ['first-order', 'gradient'] as const) {
             expect(deviation(column32, susceptibility), `${component} at nβ ${nBeta}`).toBeLessThan(2e-3)
           })
         }
-      }, 240_000)
+      })
     })
   }
 }

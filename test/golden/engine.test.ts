@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { beforeAll, expect, it, vi } from 'vitest'
+import { beforeAll, expect, it } from 'vitest'
 import type { Evaluator, Rows } from '../../main/engine/evaluator'
 import type { Model } from '../../main/models/architecture'
 import { TransformerEvaluator } from '../../main/engine/transformer-evaluator'
@@ -7,9 +7,6 @@ import { componentSlices, flatten } from '../../main/models/components'
 import { loadModel } from '../../main/models/load'
 import { evaluatorOn, executorCases, openCase, withMemory } from '../executors'
 import { describeWithShared, sharedPath } from '../shared'
-
-// Software Vulkan compiles every shader of WebGPU in the test that needs it first.
-vi.setConfig({ testTimeout: 240_000 })
 
 interface Reference {
   readonly sequences: readonly { readonly token_ids: readonly number[] }[]
@@ -43,6 +40,9 @@ const expectOracle = (gradient: Float32Array, targets: number, expected: OracleG
 }
 
 const read = <T>(...parts: string[]): T => JSON.parse(readFileSync(sharedPath(...parts), 'utf8')) as T
+
+/** Stand-ins for GPUs on the processor take half a minute for replicas of all components together; one of each kind will do. */
+const slow = ['webgpu-software', 'tfjs-wasm']
 
 // On the plain backend of TensorFlow.js these take minutes; test/unit/engine.test.ts runs that on small models.
 const cases = ['neox-2m', 'gpt2-2m'].flatMap((name) => executorCases.filter((one) => one.name !== 'tfjs-cpu').map(({ name: executor, ...one }) => ({ name, executor, ...one })))
@@ -106,8 +106,11 @@ for (const { name, title, executor, skipped } of cases) {
       const expected = array('token_losses')
       const rows = rowsOf(golden.data.slice(0, 4))
       const own = await device.prefix(rows)
-      const components = golden.runs.filter(({ n_beta, component }) => n_beta === 3 && component !== 'full')
-      expect(new Set(components.map(({ component }) => component.split(':')[0])).size).toBeGreaterThan(2)
+      const all = golden.runs.filter(({ n_beta, component }) => n_beta === 3 && component !== 'full')
+      const kindOf = ({ component }: SamplingGolden['runs'][number]): string => component.split(':')[0]
+      const firstOfKind = all.filter((run, at) => all.findIndex((other) => kindOf(other) === kindOf(run)) === at)
+      expect(firstOfKind.length).toBeGreaterThan(2)
+      const components = slow.includes(executor) ? firstOfKind : all
       for (const { component, gradient_at_w_star_on_first_4_rows: wanted } of components) {
         const weights = star(component)
         // Beside one that has other weights, and another head's, whose numbers must stay their own.

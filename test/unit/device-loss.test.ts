@@ -76,7 +76,7 @@ describe('a run whose device goes away', () => {
       rmSync(folder, { recursive: true })
       await writeTinyModel(join(folder, 'model'))
     }
-  }, 60_000)
+  })
 })
 
 describe('a run that goes on on an engine which takes other numbers of tokens at once', () => {
@@ -93,7 +93,7 @@ describe('a run that goes on on an engine which takes other numbers of tokens at
       rmSync(folder, { recursive: true })
       await writeTinyModel(join(folder, 'model'))
     }
-  }, 60_000)
+  })
 })
 
 /** An executor of whose device a part is taken: programs over more than so many targets fail, when they are made or when they are run. */

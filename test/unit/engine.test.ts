@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createEvaluator } from '../../main/engine/engines'
 import type { Evaluator } from '../../main/engine/evaluator'
 import { vocabularyBlocks } from '../../main/engine/transformer'
@@ -7,9 +7,6 @@ import { type Slice, componentNames, componentSlices, flatten } from '../../main
 import { architectures, baseArchitecture as base, difference, norm, randomRows, randomWeights } from '../engine-models'
 import { evaluatorOn, executorCases } from '../executors'
 import { uniforms } from '../tiny-model'
-
-// Software Vulkan compiles every shader of WebGPU in the test that needs it first.
-vi.setConfig({ testTimeout: 240_000 })
 
 /** The component's slices written into a flattening of all weights. */
 const intoFull = (architecture: Architecture, weights: Weights, slices: readonly Slice[], own: Float32Array): Float32Array => {

@@ -96,7 +96,7 @@ describe('the estimate of a run', () => {
         expect(estimate).toMatchObject({ gradientTokens: counter.gradientTokens, lossTokens: counter.lossTokens, components: components.length, tokens: 4 * 8 + 4 * 13 })
       }
     }
-  }, 120_000)
+  })
 
   const corpusConfiguration = configurationOf({
     rows: undefined, corpus: { files: ['corpus.txt'], rowLength: 16, sampling: 64, observation: 20, probe: 30, probeTokensPerRow: 5 }, threads: 1,

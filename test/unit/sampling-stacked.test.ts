@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { OwnWeights, Prefix, StackedEvaluator } from '../../main/engine/evaluator'
 import type { Graph } from '../../main/engine/graph'
 import { openOnnxCpu } from '../../main/engine/onnx/executor'
@@ -15,9 +15,6 @@ import type { PsgldConfiguration } from '../../preload/configuration'
 import { asForCuda, executors, withMemory } from '../executors'
 import { QuadraticEvaluator, architecture, dyingLanes, smallInput, weights } from './sampling-fake'
 import { runsApart, tinyRun, withExecutor } from './tiny-run'
-
-// Software Vulkan compiles every shader of WebGPU in the test that needs it first.
-vi.setConfig({ testTimeout: 240_000 })
 
 let folder: string
 beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'spectroscope-stacked-'))))

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { SpectroscopeError, toPlain } from '../../preload/errors'
 import type { ChildExit } from '../../main/base/processes'
 import { ProcessExecutor } from '../../main/engine/apart/client'
@@ -13,9 +13,6 @@ import { componentNames, componentSlices, flatten } from '../../main/models/comp
 import { architectures, baseArchitecture as base, difference, randomRows, randomWeights } from '../engine-models'
 import { evaluatorOn, executorCases, openCase, withMemory } from '../executors'
 import { uniforms } from '../tiny-model'
-
-// Software Vulkan compiles every shader of WebGPU in the test that needs it first.
-vi.setConfig({ testTimeout: 240_000 })
 
 /** Rows that everything is computed over, and their ids. */
 const [count, length] = [3, 9]

@@ -78,5 +78,5 @@ describe('packages', () => {
     expect(lstatSync(join(folder, 'node_modules')).isDirectory()).toBe(true)
     expect(existsSync(join(folder, 'node_modules', 'own', 'package.json'))).toBe(true)
     expect(isInstalled(folder)).toBe(true)
-  }, 60_000)
+  })
 })

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { mkdir, readFile, truncate, writeFile } from 'node:fs/promises'
@@ -11,8 +11,6 @@ import { openDatabase, select } from '../../main/store/database'
 import { migrations } from '../../main/store/schema'
 import { openWorkspace } from '../../main/store/store'
 import { components, matrixOf, newRun, smallStudy, storeRun, temporaryFolder, tokenText } from './store-fixture'
-
-vi.setConfig({ testTimeout: 240_000 })
 
 let place: Awaited<ReturnType<typeof temporaryFolder>>
 let folder: string

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { appendFile, copyFile, cp, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
@@ -11,8 +11,6 @@ import { migrations } from '../../main/store/schema'
 import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
 import { clusteringOf, newRun, storeRun, temporaryFolder } from './store-fixture'
-
-vi.setConfig({ testTimeout: 240_000 })
 
 let template: Awaited<ReturnType<typeof temporaryFolder>>
 let place: Awaited<ReturnType<typeof temporaryFolder>>

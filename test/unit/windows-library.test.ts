@@ -52,7 +52,7 @@ describe('a library for Windows', () => {
       })
     }
     expect(refused).toBeGreaterThan(20)
-  }, 60_000)
+  })
 
   it('is refused where its list of imports goes on beyond its section', async () => {
     const endless = Buffer.from(readFileSync(written(windowsLibrary({ needed: Array.from({ length: 3 }, () => 'a.dll') }))))
