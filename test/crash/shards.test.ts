@@ -33,7 +33,7 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     await ok(run(['run', study, '--workspace', workspace, '--name', 'whole']))
     whole = await numbersOf('whole')
     expect(whole.parts).toHaveLength(2)
-    expect(whole.diagnostics).toHaveLength(8)
+    expect(whole.diagnostics).toHaveLength(9)
     expect(await answerOf(['shard', study, '--shards', '3', '--at-once', '2', '--sbatch=--partition=long'])).toMatchObject({ folder: pieces, tokens: 920, components: 8 })
   })
   afterAll(remove)

@@ -35,7 +35,8 @@ const finished = async (run: string): Promise<string> => {
   }
 }
 
-const start = async (name: string, draws?: number): Promise<string> => (await bench.ask('runs.start', { name, configuration: configuration(draws), baseFolder: place.folder })).run
+const start = async (name: string, draws?: number, changes?: object): Promise<string> =>
+  (await bench.ask('runs.start', { name, configuration: configuration(draws, changes), baseFolder: place.folder })).run
 
 describe.skipIf(!isBuilt || !hasProc)('the workbench', () => {
   beforeAll(async () => {
@@ -105,7 +106,7 @@ describe.skipIf(!isBuilt || !hasProc)('the workbench', () => {
     await bench.heard('run-event', ({ event }) => event.type === 'stage' && event.stage === 'neighbours')
     kill('store')
     expect(await finished(run)).toBe('finished')
-    const whole = await start('whole', 12)
+    const whole = await start('whole', 12, { clustering: false })
     expect(await finished(whole)).toBe('finished')
     expect(await bench.ask('tokens.column', { run, component: 'head:1.0' })).toEqual(await bench.ask('tokens.column', { run: whole, component: 'head:1.0' }))
   })

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import type { LiveRun } from '../../preload/contract'
 import type { RunRecord } from '../../preload/records'
 import { quickChains } from '../quick-chains'
@@ -9,31 +9,89 @@ import { tinyRows, writeTinyModel } from '../tiny-model'
 import { describeInBrowser, makePlace, openShell, pageErrors, startAgain } from './harness'
 import type { OpenedShell, Place } from './harness'
 
-type Answer = { readonly ok: true; readonly result: unknown } | { readonly ok: false; readonly error: { readonly kind: string; readonly message: string } }
+const onElectron = (process.env['SPECTROSCOPE_ELECTRON'] ?? '') !== ''
+
+type Answer =
+  | { readonly ok: true; readonly result: unknown }
+  | { readonly ok: false; readonly error: { readonly kind: string; readonly message: string } }
 interface Reach {
   readonly spectroscope: { call(method: string, parameters: unknown): Promise<Answer> }
 }
 
+let place: Place
+let shell: OpenedShell
+const call = (method: string, parameters: unknown): Promise<Answer> =>
+  shell.page.evaluate(
+    ([name, given]) => (window as unknown as Reach).spectroscope.call(name as string, given), [method, parameters]
+  )
+
+const open = async (): Promise<void> => {
+  place = makePlace()
+  shell = await openShell(place)
+  await shell.page.getByRole('button', { name: /^Open the example/ }).first().waitFor()
+}
+const leave = async (): Promise<void> => {
+  if (shell.process.exitCode === null) await shell.close()
+  place.remove()
+}
+
+// These look at the same window one after the other, as each start takes longer than all of them.
 describeInBrowser('the shell', () => {
-  let place: Place
-  let shell: OpenedShell
-  const call = (method: string, parameters: unknown): Promise<Answer> =>
-    shell.page.evaluate(([name, given]) => (window as unknown as Reach).spectroscope.call(name as string, given), [method, parameters])
+  beforeAll(open)
+  afterAll(leave)
 
-  beforeEach(async () => {
-    place = makePlace()
-    shell = await openShell(place)
-    await shell.page.getByRole('button', { name: /^Open the example/ }).first().waitFor()
-  })
-  afterEach(async () => {
-    if (shell.process.exitCode === null) await shell.close()
-    place.remove()
-  })
-
-  it('opens a workspace that has the demonstration ready, and ends with its window', async () => {
+  it('opens a workspace that has the demonstration ready', () => {
     expect(pageErrors.get(shell.page)).toEqual([])
     expect(existsSync(join(place.workspace, 'workspace.duckdb'))).toBe(true)
-    expect(await shell.close()).toBe(0)
+  })
+
+  it('refuses calls that are not as they should be, in a sentence, and goes on', async () => {
+    const refusals: [string, unknown][] = [
+      ['no.such.call', {}], ['__proto__', {}], ['constructor', {}], ['app.state', null], ['app.state', { extra: 1 }],
+      ['runs.get', { run: { $ne: 1 } }], ['runs.get', { run: 'x'.repeat(1000) }],
+      ['clusters.tokens', { run: 'a', clustering: 1, cluster: 0, limit: 1e9 }],
+      ['tokens.contexts', { run: 'a', tokens: [1, 2, 3] }], ['files.list', { folder: '\0' }],
+      ['exports.write', { run: '../..', clustering: 1, format: 'annotated', clusters: 'all', path: '' }],
+      ['views.save', { key: '__proto__', value: { polluted: true } }]
+    ]
+    for (const [method, parameters] of refusals) {
+      const answer = await call(method, parameters)
+      expect(answer, `${method} ${JSON.stringify(parameters)}`).toMatchObject({ ok: false })
+      if (!answer.ok) expect(answer.error.message).toMatch(/^[A-Z"/.].+[.!]$/s)
+    }
+    expect(({} as { polluted?: boolean }).polluted).toBeUndefined()
+    expect(await call('app.state', {})).toMatchObject({ ok: true })
+  })
+
+  it('gives the page nothing of Node, follows no link and opens no window', async () => {
+    const reach = await shell.page.evaluate(() =>
+      ['require', 'process', 'module', 'Buffer', 'global'].filter((name) => name in window))
+    expect(reach).toEqual([])
+    const before = shell.page.url()
+    await shell.page.evaluate(() => {
+      window.open('https://example.com')
+      const link = document.createElement('a')
+      link.href = 'https://example.com/'
+      link.click()
+    }).catch(() => undefined)
+    await shell.page.getByRole('button', { name: /^Open the example/ }).first().waitFor()
+    expect(shell.page.url()).toBe(before)
+    const fetched = await shell.page.evaluate(() =>
+      fetch('https://example.com/').then(() => 'answered', () => 'refused'))
+    expect(fetched).toBe('refused')
+  })
+
+  it('asks with the dialogs of the system', async () => {
+    await shell.answerDialogs([['/some/model'], []])
+    const asked = { purpose: 'model', title: 'A model' }
+    expect(await call('files.choose', asked)).toEqual({ ok: true, result: ['/some/model'] })
+    expect(await call('files.choose', asked)).toEqual({ ok: true, result: [] })
+  })
+
+  it.skipIf(onElectron)('is one: a second start hands over what it was given to the first, and ends', async () => {
+    expect(await startAgain(place, join(place.folder, 'corpus'))).toBe(0)
+    await shell.page.getByRole('heading', { name: 'New run' }).first().waitFor()
+    expect(await call('app.state', {})).toMatchObject({ ok: true })
   })
 
   it('obeys its menu', async () => {
@@ -42,6 +100,15 @@ describeInBrowser('the shell', () => {
     expect(await shell.menu('keys.show')).toBe(true)
     await shell.page.getByRole('dialog', { name: 'Keys in force' }).waitFor()
   })
+
+  it('ends with its window', async () => {
+    expect(await shell.close()).toBe(0)
+  })
+})
+
+describeInBrowser('the shell, with a workspace of its own', () => {
+  beforeEach(open)
+  afterEach(leave)
 
   it('keeps settings, views and the size of its window in files', async () => {
     expect(await call('settings.change', { changes: { theme: 'dark', author: 'Ada' } })).toMatchObject({ ok: true })
@@ -55,18 +122,6 @@ describeInBrowser('the shell', () => {
     await shell.page.locator('html[data-theme="dark"]').waitFor()
     const answer = await call('app.state', {})
     expect(answer).toMatchObject({ ok: true, result: { shell: 'electron', nativeDialogs: true, views: { test: [1, 2] } } })
-  })
-
-  it.skipIf((process.env['SPECTROSCOPE_ELECTRON'] ?? '') !== '')('is one: a second start hands over what it was given to the first, and ends', async () => {
-    expect(await startAgain(place, join(place.folder, 'corpus'))).toBe(0)
-    await shell.page.getByRole('heading', { name: 'New run' }).first().waitFor()
-    expect(await call('app.state', {})).toMatchObject({ ok: true })
-  })
-
-  it('asks with the dialogs of the system', async () => {
-    await shell.answerDialogs([['/some/model'], []])
-    expect(await call('files.choose', { purpose: 'model', title: 'A model' })).toEqual({ ok: true, result: ['/some/model'] })
-    expect(await call('files.choose', { purpose: 'model', title: 'A model' })).toEqual({ ok: true, result: [] })
   })
 
   it('computes in a hidden window: a run is paused when that crashes, and saved before it is closed', async () => {
@@ -103,7 +158,8 @@ describeInBrowser('the shell', () => {
     expect(await record()).toMatchObject({ status: 'interrupted', provenance: { engine: { name: 'webgpu-window-software' }, engineLost: null } })
   })
 
-  it.skipIf((process.env['SPECTROSCOPE_ELECTRON'] ?? '') !== '')('has hidden windows open while it measures what they compute on, and takes software for no GPU', async () => {
+  const measures = 'has hidden windows open while it measures what they compute on, and takes software for no GPU'
+  it.skipIf(onElectron)(measures, async () => {
     const measuring = call('engines.measure', {})
     const [listed] = await Promise.all([measuring, expect.poll(() => shell.hidden()).toBe(1)])
     expect(listed).toMatchObject({
@@ -114,36 +170,5 @@ describeInBrowser('the shell', () => {
       ])
     })
     await expect.poll(() => shell.hidden()).toBe(0)
-  })
-
-  it('refuses calls that are not as they should be, in a sentence, and goes on', async () => {
-    const refusals: [string, unknown][] = [
-      ['no.such.call', {}], ['__proto__', {}], ['constructor', {}], ['app.state', null], ['app.state', { extra: 1 }], ['runs.get', { run: { $ne: 1 } }], ['runs.get', { run: 'x'.repeat(1000) }],
-      ['clusters.tokens', { run: 'a', clustering: 1, cluster: 0, limit: 1e9 }], ['tokens.contexts', { run: 'a', tokens: [1, 2, 3] }], ['files.list', { folder: '\0' }],
-      ['exports.write', { run: '../..', clustering: 1, format: 'annotated', clusters: 'all', path: '' }], ['views.save', { key: '__proto__', value: { polluted: true } }]
-    ]
-    for (const [method, parameters] of refusals) {
-      const answer = await call(method, parameters)
-      expect(answer, `${method} ${JSON.stringify(parameters)}`).toMatchObject({ ok: false })
-      if (!answer.ok) expect(answer.error.message).toMatch(/^[A-Z"/.].+[.!]$/s)
-    }
-    expect(({} as { polluted?: boolean }).polluted).toBeUndefined()
-    expect(await call('app.state', {})).toMatchObject({ ok: true })
-  })
-
-  it('gives the page nothing of Node, follows no link and opens no window', async () => {
-    const reach = await shell.page.evaluate(() => ['require', 'process', 'module', 'Buffer', 'global'].filter((name) => name in window))
-    expect(reach).toEqual([])
-    const before = shell.page.url()
-    await shell.page.evaluate(() => {
-      window.open('https://example.com')
-      const link = document.createElement('a')
-      link.href = 'https://example.com/'
-      link.click()
-    }).catch(() => undefined)
-    await shell.page.getByRole('button', { name: /^Open the example/ }).first().waitFor()
-    expect(shell.page.url()).toBe(before)
-    const fetched = await shell.page.evaluate(() => fetch('https://example.com/').then(() => 'answered', () => 'refused'))
-    expect(fetched).toBe('refused')
   })
 })

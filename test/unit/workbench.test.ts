@@ -297,7 +297,7 @@ describe('a run', () => {
 
   it('is paused with a checkpoint, and resumed to the same numbers as without', async () => {
     const bench = await fresh()
-    const whole = await start(bench, 'whole', 14)
+    const whole = await start(bench, 'whole', 14, { clustering: false })
     await ended(bench, whole)
     const run = await start(bench, 'paused', 14)
     await bench.heard('trace', ({ run: of }) => of === run)
@@ -315,7 +315,7 @@ describe('a run', () => {
   it('waits for the one before it; one that waits can be taken back', async () => {
     const bench = await fresh()
     const first = await start(bench, 'one', 400)
-    const [second, third] = [await start(bench, 'two'), await start(bench, 'three')]
+    const [second, third] = [await start(bench, 'two'), await start(bench, 'three', 2, { clustering: false })]
     expect(bench.workbench.busyRuns()).toEqual([first, second, third])
     expect(await entry(bench, second)).toMatchObject({ status: 'pending', queued: true })
     await bench.ask('runs.pause', { run: second })
@@ -340,7 +340,7 @@ describe('a run', () => {
   it('is renamed, archived and deleted with undo; what stays deleted is gone after the next start', async () => {
     const folder = place.path('marked')
     const bench = await fresh({}, folder)
-    const run = await start(bench, 'draft')
+    const run = await start(bench, 'draft', 2, { clustering: false })
     await ended(bench, run)
     const { marks, undo } = await bench.ask('runs.change', { run, changes: { name: 'final', archived: true } })
     expect(marks).toEqual({ name: 'final', archived: true, deleted: false })
