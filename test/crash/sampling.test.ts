@@ -41,13 +41,11 @@ describe.skipIf(!built)(built ? 'sampling in worker threads' : 'sampling in work
   }
   const clear = (): void => rmSync(join(folder, 'checkpoints'), { recursive: true, force: true })
 
-  it('gives the same numbers with one, two and three threads, and after being killed again and again', async () => {
+  it('gives the same numbers with one and three threads, and with two that are killed again and again', async () => {
     const expected = (await run(1)).at(-1)
     expect(expected).toMatch(/^finished 184 [0-9a-f]{64}$/)
-    for (const threads of [2, 3]) {
-      clear()
-      expect((await run(threads)).at(-1)).toBe(expected)
-    }
+    clear()
+    expect((await run(3)).at(-1)).toBe(expected)
     clear()
     let draws = 10 * 12
     // By line 25 the third draw has begun, ten steps after a checkpoint of the first; by line 14 of the next, the one after that.
