@@ -9,7 +9,7 @@ export default defineConfig({
     // Vitest leaves one core to itself, which would be half of two; most tests wait for processes much of their time.
     maxWorkers: Math.max(2, availableParallelism() - 1),
     sequence: { sequencer: LongestFirst },
-    // A limit is there only so that a hang ends: on a busy machine anything can take many times as long as on an idle one.
+    // A limit is there only so that a hang ends: on a busy machine anything can take many times as long.
     testTimeout: 900_000,
     hookTimeout: 900_000,
     expect: { poll: { timeout: 300_000 } },

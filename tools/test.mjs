@@ -2,7 +2,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { build, checkNode, ensureChromium, ensureInstalled, ensureSlurm, ensureVulkan, root, run, stop } from './ensure.mjs'
+import {
+  build, checkNode, ensureChromium, ensureInstalled, ensureSlurm, ensureVulkan, root, run, stop
+} from './ensure.mjs'
 
 /** @param {...string} parts */
 const bin = (...parts) => join('node_modules', ...parts)
@@ -24,7 +26,8 @@ ensureChromium()
 ensureSlurm()
 ensureVulkan()
 // As long as all the others together, and on one core, so beside them.
-const lint = spawn(node, [bin('eslint', 'bin', 'eslint.js'), '.', '--max-warnings', '0'], { cwd: root, stdio: 'inherit' })
+const eslint = [bin('eslint', 'bin', 'eslint.js'), '.', '--max-warnings', '0']
+const lint = spawn(node, eslint, { cwd: root, stdio: 'inherit' })
 const linted = once(lint, 'exit')
 for (const [name, step] of steps) {
   const status = step()

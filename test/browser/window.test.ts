@@ -7,7 +7,9 @@ import { type ClientOptions, WebSocket } from 'ws'
 import { messageOf } from '../../preload/errors'
 import { GraphBuilder } from '../../main/engine/graph'
 import { computingVariable, openWebGpuWindow } from '../../main/engine/wgsl/client'
-import { deviation, isBuilt, run, sampler, scratch, runOf, start, susceptibilitiesOf, until, writeStudy } from '../crash/command'
+import {
+  deviation, isBuilt, run, runOf, sampler, scratch, start, susceptibilitiesOf, until, writeStudy
+} from '../crash/command'
 import { tinyRows } from '../tiny-model'
 import { openComputingBrowser } from './executor'
 

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { listRuns } from '../../main/api/runs'
 import type { RunRecord } from '../../preload/records'
 import {
-  clustering as quickClustering, deviation, exportedFiles, hasProc, isBuilt, numbersOf as keptNumbers, run, runOf as keptRun, scratch, start, susceptibilitiesOf,
-  until, writeStudy
+  clustering as quickClustering, deviation, exportedFiles, hasProc, isBuilt, numbersOf as keptNumbers, run,
+  runOf as keptRun, scratch, start, susceptibilitiesOf, until, writeStudy
 } from './command'
 import type { Finished, RunNumbers, Started } from './command'
 
@@ -163,7 +163,7 @@ describe.skipIf(!isBuilt)(`runs of blocks${isBuilt ? '' : ' (skipped: run `npm r
     await make('labelled', { ...firstOrder, rounds: 1 }, { clustering: quickClustering })
     await answerOf(['labels', 'labelled', '--set', '0=kept in mind'])
     // A target that is reached already leaves the sums, and so the clusters, as they are.
-    await ok(continued('labelled', 'labels brought', '--reliability', '0.0001').finished)
+    await ok(continued('labelled', 'labels brought', '--reliability', '0.001').finished)
     const { annotations } = await answerOf<{ annotations: readonly { name: string; target: string }[] }>(['labels', 'labels brought'])
     expect(annotations).toMatchObject([{ name: 'kept in mind', target: 'cluster:0' }])
   })

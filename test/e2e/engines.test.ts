@@ -99,7 +99,9 @@ describeInBrowser(`an engine that is not installed${feedLack === undefined ? '' 
     feed.manner = 'whole'
     await install(page)
     // There is no GPU behind the driver, so the engine is tried and does not start.
-    await row(page).getByRole('alert').filter({ hasText: /^All files of onnx-cuda are installed, but it does not start: The system does not find libcudart\.so\.12, libcublasLt\.so\.12, libcudnn\.so\.9; install/ }).waitFor()
+    const fails = 'All files of onnx-cuda are installed, but it does not start: The system does not find '
+    const lacks = new RegExp(`^${fails}libcudart\\.so\\.12, libcublasLt\\.so\\.12, libcudnn\\.so\\.9; install`)
+    await row(page).getByRole('alert').filter({ hasText: lacks }).waitFor()
     await button(page, 'Install …').waitFor({ state: 'detached' })
     await row(page).getByText(/The system does not find libcudart\.so\.12/).waitFor()
     await picture(page, 'installed')
@@ -114,7 +116,10 @@ describeInBrowser(`an engine that is not installed${feedLack === undefined ? '' 
     const page = await open(`${away.address}/index.json`)
     await listEngines(page)
     await press(button(page, 'Install …'))
-    await row(page).getByRole('alert').filter({ hasText: /^127\.0\.0\.1:\d+ can't be reached \(ECONNREFUSED\), from where onnxruntime's provider for CUDA is downloaded; connect this machine to the network, or name a mirror's index/ }).waitFor()
+    const from = 'from where onnxruntime\'s provider for CUDA is downloaded'
+    const remedy = 'connect this machine to the network, or name a mirror\'s index'
+    const unreachable = new RegExp(`^127\\.0\\.0\\.1:\\d+ can't be reached \\(ECONNREFUSED\\), ${from}; ${remedy}`)
+    await row(page).getByRole('alert').filter({ hasText: unreachable }).waitFor()
     await hasFocus(button(page, 'Install …'))
     await picture(page, 'offline')
     expect(await page.getByRole('dialog').count()).toBe(0)

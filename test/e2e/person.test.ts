@@ -60,13 +60,16 @@ const newRun = async (page: Page, place: Place): Promise<void> => {
   await draws.problem.waitFor({ state: 'detached' })
 
   await page.getByText('✓ The configuration is right.').waitFor()
-  await page.getByRole('table', { name: 'Documents, tokens and rows of each subset' }).getByRole('rowheader', { name: 'prose' }).waitFor()
+  const subsets = page.getByRole('table', { name: 'Documents, tokens and rows of each subset' })
+  await subsets.getByRole('rowheader', { name: 'prose' }).waitFor()
   await page.getByText('for 920 tokens × 8 components').waitFor()
   await button(page, /^Start/).click()
   await page.getByRole('heading', { name: 'first' }).waitFor()
   await button(page, 'Runs').first().click()
   const run = page.getByRole('row', { name: /^first/ })
-  await Promise.all([toast(page, /Run “first” is finished/).waitFor(), run.filter({ hasText: 'finished' }).waitFor()])
+  await Promise.all([
+    toast(page, /Run “first” is finished/).waitFor(), run.filter({ hasText: 'finished' }).waitFor()
+  ])
   await button(run, 'first').click()
 }
 

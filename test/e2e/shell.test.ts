@@ -141,7 +141,8 @@ describeInBrowser('the shell, with a workspace of its own', () => {
     }
     await expect.poll(draws).toBeGreaterThan(0)
     expect(await shell.hidden(true)).toBe(1)
-    await expect.poll(async () => (await record()).provenance.engineLost?.message).toMatch(/^The WebGPU window ended \(its page is gone/)
+    const lost = async (): Promise<string | undefined> => (await record()).provenance.engineLost?.message
+    await expect.poll(lost).toMatch(/^The WebGPU window ended \(its page is gone/)
     await expect.poll(() => shell.hidden()).toBe(0)
 
     const drawn = await draws()

@@ -128,7 +128,8 @@ describeInBrowser('the window on a tree of clusters', () => {
     const list = page.getByRole('listbox', { name: 'Clusters' })
     await list.getByRole('option').first().waitFor()
     await page.getByRole('combobox', { name: 'Sort by' }).selectOption('stability')
-    const said = (): Promise<string[]> => list.getByRole('option').locator('.unseen-by-eye:first-child').allTextContents()
+    const said = (): Promise<string[]> =>
+      list.getByRole('option').locator('.unseen-by-eye:first-child').allTextContents()
     const stabilitiesIn = (words: readonly string[]): number[] =>
       words.flatMap((each) => /stability (\d\.\d\d)/.exec(each)?.slice(1).map(Number) ?? [])
     await expect.poll(async () => {

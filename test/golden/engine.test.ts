@@ -41,7 +41,7 @@ const expectOracle = (gradient: Float32Array, targets: number, expected: OracleG
 
 const read = <T>(...parts: string[]): T => JSON.parse(readFileSync(sharedPath(...parts), 'utf8')) as T
 
-/** Stand-ins for GPUs on the processor take half a minute for replicas of all components together; one of each kind will do. */
+/** Stand-ins for GPUs on the processor take half a minute for replicas of all components; one of each kind will do. */
 const slow = ['webgpu-software', 'tfjs-wasm']
 
 // On the plain backend of TensorFlow.js these take minutes; test/unit/engine.test.ts runs that on small models.
