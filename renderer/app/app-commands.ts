@@ -18,8 +18,8 @@ export const appCommands = (workbench: Workbench): readonly Command[] => {
     if (clustering === null || (shown?.run === run && shown.clustering === clustering)) return ''
     return ` (in “${workbench.runs?.find(({ id }) => id === run)?.name ?? run}”, clustering ${clustering})`
   }
-  /** Goes a step back or on, to what it changed; what it did in words, null where there was none. */
-  const turn = async (how: 'undo' | 'redo'): Promise<string | null> => {
+  let turning: Promise<unknown> = Promise.resolve()
+  const turnOnce = async (how: 'undo' | 'redo'): Promise<string | null> => {
     await workbench.labelsSaved()
     const step = workbench.undo[how]
     const before = new Map(workbench.explored?.annotations)
@@ -27,6 +27,15 @@ export const appCommands = (workbench: Workbench): readonly Command[] => {
     workbench.undo = undo
     if (changed !== null) workbench.explored?.openChanged(changed, before)
     return step === null ? null : `${step.words}${elsewhere(step)}`
+  }
+  /**
+   * Goes a step back or on, to what it changed; what it did in words, null where there was none. Keys that come while
+   * one is on its way wait for it, so that each means the step after.
+   */
+  const turn = (how: 'undo' | 'redo'): Promise<string | null> => {
+    const turned = turning.then(() => turnOnce(how))
+    turning = turned.catch(() => {})
+    return turned
   }
   return [
     { id: 'go.runs', group: 'Go', label: 'Runs', keys: ['alt+1'], whileTyping: true, run: () => workbench.go({ view: 'runs' }) },

@@ -1,33 +1,68 @@
+import { z } from 'zod'
+import { targetSchema } from '../../preload/contract'
 import type { AnnotationTarget } from '../../preload/contract'
 
-/** What is being typed into a field of the label editor, and for which targets: it never goes to others, wherever the person moves meanwhile. */
+const keptSchema = z.object({ text: z.string(), targets: z.array(targetSchema).min(1) })
+const prefix = 'spectroscope.draft '
+
+/** What this tab keeps of a field across a reload; undefined where that is nothing, or cannot be read. */
+const keptIn = (key: string): z.output<typeof keptSchema> | undefined => {
+  try {
+    return keptSchema.safeParse(JSON.parse(sessionStorage.getItem(prefix + key) ?? 'null')).data
+  } catch {
+    return undefined
+  }
+}
+
+const keepIn = (key: string, kept: z.output<typeof keptSchema> | null): void => {
+  try {
+    if (kept === null) sessionStorage.removeItem(prefix + key)
+    else sessionStorage.setItem(prefix + key, JSON.stringify(kept))
+  } catch {
+    // Nothing can be kept here; the text is in view all the same.
+  }
+}
+
+/**
+ * What is being typed into a field of the label editor, and for which targets: it never goes to others, wherever the
+ * person moves meanwhile, and it is there again after a reload.
+ */
 export class Draft {
   text = $state('')
   /** Null while nothing has been typed that is not saved. */
   targets: readonly AnnotationTarget[] | null = $state.raw(null)
+  readonly #key: string
   readonly #save: (text: string, targets: readonly AnnotationTarget[]) => void
 
-  constructor(save: (text: string, targets: readonly AnnotationTarget[]) => void) {
+  /** `key` tells the field from all others, of this clustering and of others. */
+  constructor(key: string, save: (text: string, targets: readonly AnnotationTarget[]) => void) {
+    this.#key = key
     this.#save = save
+    const kept = keptIn(key)
+    if (kept === undefined) return
+    this.text = kept.text
+    this.targets = kept.targets
   }
 
   type(text: string, targets: readonly AnnotationTarget[]): void {
     this.targets ??= targets
     this.text = text
+    keepIn(this.#key, this.targets.length === 0 ? null : { text, targets: [...this.targets] })
   }
 
   commit(): void {
     const { targets, text } = this
-    this.targets = null
+    this.drop()
     if (targets !== null) this.#save(text, targets)
   }
 
   drop(): void {
     this.targets = null
+    keepIn(this.#key, null)
   }
 
-  /** Saves what was typed for other targets than those that are edited now. */
+  /** Saves what was typed for other targets than those that are edited now; not while none are, as before all is read. */
   commitOthers(targets: readonly AnnotationTarget[]): void {
-    if (this.targets !== null && this.targets.join() !== targets.join()) this.commit()
+    if (targets.length > 0 && this.targets !== null && this.targets.join() !== targets.join()) this.commit()
   }
 }

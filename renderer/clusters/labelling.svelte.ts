@@ -144,25 +144,27 @@ export class Labelling {
     this.set({ name, status: statusAfterNaming(name, status) }, targets)
   }
 
-  addTag(tag: string): void {
+  addTag(tag: string, targets: readonly AnnotationTarget[] = this.targets): void {
     const tidy = tidyName(tag).slice(0, 100)
-    if (tidy !== '') this.#changeTags({ add: tidy }, `tag ${this.#what} ${tidy}`)
+    if (tidy !== '') this.#changeTags({ add: tidy }, `tag ${this.#what(targets)} ${tidy}`, targets)
   }
 
   removeTag(tag: string): void {
-    this.#changeTags({ remove: tag }, `take the tag ${tag} from ${this.#what}`)
+    this.#changeTags({ remove: tag }, `take the tag ${tag} from ${this.#what(this.targets)}`, this.targets)
   }
 
   #words(targets: readonly AnnotationTarget[], label: LabelChanges): string {
     return changeWords(targets, label, (cluster) => this.explore.levelWord(cluster))
   }
 
-  get #what(): string {
-    return this.#words(this.targets, {}).replace('change ', '')
+  #what(targets: readonly AnnotationTarget[]): string {
+    return this.#words(targets, {}).replace('change ', '')
   }
 
-  #changeTags(change: { readonly add?: string; readonly remove?: string }, words: string): void {
-    this.#add(tagChanges(this.targets, (target) => this.explore.annotations.get(target)?.tags ?? [], change), words)
+  #changeTags(
+    change: { readonly add?: string; readonly remove?: string }, words: string, targets: readonly AnnotationTarget[]
+  ): void {
+    this.#add(tagChanges(targets, (target) => this.explore.annotations.get(target)?.tags ?? [], change), words)
   }
 
   /** Accepts the suggestion of that number, from 1, and moves on to the next unseen cluster. */
@@ -178,7 +180,7 @@ export class Labelling {
 
   clear(): void {
     const there = this.targets.filter((target) => this.explore.annotations.has(target))
-    if (there.length > 0) this.#add([{ do: 'clear', targets: there }], there.length === 1 && !there[0].startsWith('cluster:') ? `take ${there[0].replace(':', ' ')} apart` : `take back what is said of ${this.#what}`)
+    if (there.length > 0) this.#add([{ do: 'clear', targets: there }], there.length === 1 && !there[0].startsWith('cluster:') ? `take ${there[0].replace(':', ' ')} apart` : `take back what is said of ${this.#what(this.targets)}`)
     this.part = null
   }
 

@@ -103,6 +103,34 @@ describeInBrowser('labelling', () => {
     })
   })
 
+  it('keeps what is being typed across a reload, for the cluster that it was typed for', async () => {
+    opened = await openServed(browser, place)
+    const { page } = opened
+    await explore(page)
+    await nameNext(page, 'first')
+    await untilLabelled(page, 1)
+    const label = page.getByRole('region', { name: 'Label' })
+    const [name, note, tag] = [
+      label.getByRole('textbox', { name: 'Name' }), label.getByRole('textbox', { name: 'Note' }),
+      label.getByRole('combobox', { name: 'Add a tag' })
+    ]
+    for (const [field, text] of [[name, 'half a na'], [note, 'half a no'], [tag, 'half a t']] as const) {
+      await field.focus()
+      await page.keyboard.type(text)
+      await page.reload()
+      await explore(page)
+      await expect.poll(() => field.inputValue()).toBe(text)
+      await field.press('End')
+      await page.keyboard.type('…')
+      await field.blur()
+      await page.getByText(/^saving \d+ …$/).waitFor({ state: 'detached' })
+    }
+    await untilLabelled(page, 2)
+    await label.getByText('half a t…').waitFor()
+    await opened.close()
+    expect([...labelsOf(place).values()].sort()).toEqual(['first', 'half a na…'])
+  })
+
   it('goes on when the store process is killed in the middle, and no label is lost', async () => {
     opened = await openServed(browser, place)
     const { page } = opened
