@@ -23,6 +23,20 @@ const keepIn = (key: string, kept: z.output<typeof keptSchema> | null): void => 
   }
 }
 
+const fields = ['name', 'note', 'tag'] as const
+export type DraftField = (typeof fields)[number]
+
+export interface DraftPlace {
+  readonly run: string
+  readonly clustering: number
+}
+
+const keyOf = ({ run, clustering }: DraftPlace, field: DraftField): string => `${run} ${clustering} ${field}`
+
+/** What something was being typed for when this page was left; undefined where nothing was. */
+export const draftedTarget = (place: DraftPlace): AnnotationTarget | undefined =>
+  fields.flatMap((field) => keptIn(keyOf(place, field))?.targets ?? []).at(0)
+
 /**
  * What is being typed into a field of the label editor, and for which targets: it never goes to others, wherever the
  * person moves meanwhile, and it is there again after a reload.
@@ -34,11 +48,12 @@ export class Draft {
   readonly #key: string
   readonly #save: (text: string, targets: readonly AnnotationTarget[]) => void
 
-  /** `key` tells the field from all others, of this clustering and of others. */
-  constructor(key: string, save: (text: string, targets: readonly AnnotationTarget[]) => void) {
-    this.#key = key
+  constructor(
+    place: DraftPlace, field: DraftField, save: (text: string, targets: readonly AnnotationTarget[]) => void
+  ) {
+    this.#key = keyOf(place, field)
     this.#save = save
-    const kept = keptIn(key)
+    const kept = keptIn(this.#key)
     if (kept === undefined) return
     this.text = kept.text
     this.targets = kept.targets

@@ -188,6 +188,14 @@ export class Explore {
     return this.overview !== null && this.overview.clustering.stability !== null
   }
 
+  /** The cluster in which a target is read; undefined where there is none any more. */
+  clusterOf(target: AnnotationTarget): ClusterNumber | undefined {
+    const annotated = this.annotations.get(target)
+    const own = target.startsWith('cluster:') ? Number(target.slice('cluster:'.length)) : undefined
+    const cluster = own ?? annotated?.cluster ?? annotated?.clusters?.[0]
+    return cluster !== undefined && this.entries.has(cluster) ? cluster : undefined
+  }
+
   /** Makes a cluster the current one. */
   open(cluster: ClusterNumber): void {
     this.current = cluster
