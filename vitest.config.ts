@@ -6,8 +6,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'main/**/*.test.ts'],
     pool: 'forks',
-    // Vitest leaves one core to itself, which would be half of two; most tests wait for processes much of their time.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // One more than two cores have, as most tests wait for processes much of their time.
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     sequence: { sequencer: LongestFirst },
     // A limit is there only so that a hang ends: on a busy machine anything can take many times as long.
     testTimeout: 900_000,

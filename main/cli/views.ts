@@ -348,7 +348,7 @@ export const healthText = ({ run, initialLoss, threshold, diagnostics, findings 
 }
 
 /** What `preview` says. */
-export const signalText = ({ components, words }: SignalPreview, page: Page): string =>
+export const signalText = ({ components, corpus, words }: SignalPreview, page: Page): string =>
   join(
     renderTable(
       [{ title: 'component' }, { title: 'rounds', align: 'right' }, { title: 'reliability', align: 'right' }, { title: 'at least (90 %)', align: 'right' }, { title: 'rounds needed', align: 'right' }],
@@ -357,6 +357,7 @@ export const signalText = ({ components, words }: SignalPreview, page: Page): st
       page.bold
     ),
     '',
+    corpus === null ? [] : paragraph(visibleText(contentsWords(corpus)), page),
     paragraph(words, page)
   )
 

@@ -3,12 +3,14 @@ import { bar, createProgress, liveProgress, plainProgress, progressLines } from 
 import { renderTable } from '../../main/cli/table'
 import { clip, clipStart, duration, figure, grouped, textWidth, visibleText, visibleToken, wrap } from '../../main/cli/text'
 import { inTreeOrder, type ClusterList } from '../../main/api/clusters'
-import { clustersText, clusterText } from '../../main/cli/views'
+import { clustersText, clusterText, signalText } from '../../main/cli/views'
 import { ruleWords } from '../../preload/contract'
 import type { ClusteringRecord, ClusterSummary, RuleCondition, RuleRecord, RunProgress } from '../../preload/contract'
 import { clusteringOf, treeOf } from './store-fixture'
 
 const escapes = (text: string): string[] => text.match(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g) ?? []
+
+const page = { width: Infinity, bold: (text: string) => text }
 
 describe('text from a corpus on a terminal', () => {
   it('shows white space as signs', () => {
@@ -76,7 +78,6 @@ describe('tables', () => {
 })
 
 describe('lists of clusters', () => {
-  const page = { width: Infinity, bold: (text: string) => text }
   const rule: RuleRecord = {
     conditions: [{ on: 'next', id: 2, text: ' \u001b[31mthe' }, { on: 'subset', subset: 'law' }], recall: 0.5,
     precision: 0.75, f1: 0.6
@@ -180,6 +181,19 @@ describe('lists of clusters', () => {
       page
     )
     expect(weak).toContain('conductance 0.250 (0.125 when it was cut), seed 7, stability 0.25 (it may not be there).')
+  })
+})
+
+describe('a preview', () => {
+  it('says what the corpus gave and what was left out', () => {
+    const corpus = {
+      read: [{ kind: 'jsonl', extension: '.jsonl', files: 2, documents: 300 }] as const, blank: 0,
+      leftOut: [{ why: 'not UTF-8 text', count: 1, names: ['b\u001b[2J.txt'] }]
+    }
+    const preview = { seconds: 1, components: [], secondsForRun: null, remainder: null, corpus, words: 'It will do.' }
+    expect(signalText(preview, page).split('\n').slice(-2)).toEqual([
+      'The corpus: 2 .jsonl files with 300 documents; left out: b␛[2J.txt (not UTF-8 text).', 'It will do.'
+    ])
   })
 })
 
