@@ -166,7 +166,7 @@ describeInBrowser('the window', () => {
     for (const window of [page, other]) {
       await window.reload()
       await window.getByRole('row', { name: /^short/ }).waitFor()
-      expect(await badge(window).count()).toBe(0)
+      await expect.poll(() => badge(window).count()).toBe(0)
     }
     const age = other.getByRole('row', { name: /^short/ }).locator('td.age')
     await expect.poll(() => age.innerText()).toMatch(/just now|1 min ago/)
@@ -174,7 +174,8 @@ describeInBrowser('the window', () => {
     await expect.poll(() => age.innerText()).toMatch(/1\d min ago/)
 
     await explore(other)
-    expect(await other.getByRole('combobox', { name: 'Clustering' }).locator('option').count()).toBe(1)
+    const clusterings = other.getByRole('combobox', { name: 'Clustering' })
+    await expect.poll(() => clusterings.locator('option').count()).toBe(1)
     await button(page, /Progress, diagnostics, settings: short/).click()
     await page.getByRole('tab', { name: 'Settings' }).click()
     const again = page.getByRole('region', { name: 'Cluster again' })
@@ -183,7 +184,6 @@ describeInBrowser('the window', () => {
     await page.getByRole('tab', { name: 'Progress', selected: true }).waitFor()
     await page.locator('.toast', { hasText: 'Clustering 2 of “short” is finished.' }).waitFor()
     await page.getByText('in clustering 2, the latest').waitFor()
-    const clusterings = other.getByRole('combobox', { name: 'Clustering' })
     await clusterings.locator('option', { hasText: /^2 · / }).waitFor({ state: 'attached' })
     expect(pageErrors.get(other)).toEqual([])
   })
