@@ -1,3 +1,5 @@
+import { short } from './short'
+
 const namedControls: Readonly<Record<number, string>> = { 9: '⇥', 10: '⏎', 13: '␍', 127: '␡' }
 
 /** Characters that a terminal or a page obeys, hides or reorders by: controls, format characters, separators, surrogates, unassigned. */
@@ -24,8 +26,5 @@ export const visibleToken = (text: string): string => (text === '' ? '∅' : vis
 /** Running text on one line: as visibleToken, but spaces stay. */
 export const visibleText = (text: string): string => visible(text, ' ')
 
-const mostQuoted = 80
-
 /** What a message quotes of something given: on one line, and at most 80 characters of it. */
-export const excerpt = (text: string): string =>
-  visibleText(text.length > mostQuoted ? `${text.slice(0, mostQuoted - 1)}…` : text)
+export const excerpt = (text: string): string => visibleText(short(text))

@@ -4,7 +4,7 @@ import { splitsOf, type Split } from '../sampling/splits'
 export type Variant = { readonly number: number; readonly name: string } & (
   | { readonly kind: 'whole' }
   | ({ readonly kind: 'half' } & Half)
-  | { readonly kind: 'shapeless'; readonly of: Half | 'whole' }
+  | { readonly kind: 'shapeless'; readonly of: Half | 'whole'; readonly parts: readonly number[] }
 )
 
 /** One half of the draws: the parts that are in it. */
@@ -32,7 +32,9 @@ const halvesOf = (splits: readonly Split[]): Half[] =>
 export const comparisonsOf = (parts: number): readonly Variant[] => {
   const halves = halvesOf(splitsOf(parts))
   if (halves.length === 0) return []
-  const clouds = (['whole', ...halves] as const).map((of, at): Variant =>
-    ({ number: 1 + halves.length + at, name: shapelessName(of), kind: 'shapeless', of }))
+  const all = Array.from({ length: parts }, (_, part) => part)
+  const clouds = (['whole', ...halves] as const).map((of, at): Variant => ({
+    number: 1 + halves.length + at, name: shapelessName(of), kind: 'shapeless', of, parts: of === 'whole' ? all : of.parts
+  }))
   return [...halves.map((half, at): Variant => ({ number: 1 + at, name: halfName(half), kind: 'half', ...half })), ...clouds]
 }

@@ -5,7 +5,7 @@ import { basename, extname, join, relative, resolve, sep } from 'node:path'
 import type { CorpusKind } from '../../preload/corpus-contents'
 import { SpectroscopeError } from '../../preload/errors'
 import { faultCode } from '../base/faults'
-import { isLfsPointer, pointerRemedy } from '../base/git-lfs'
+import { isLfsPointerFile, pointerBound, pointerRemedy } from '../base/git-lfs'
 import { readsZstd } from './bytes'
 
 export type Compression = 'gzip' | 'zstd'
@@ -121,12 +121,10 @@ const refusal = (path: string, why: string): SpectroscopeError =>
   new SpectroscopeError('input', `${path}: ${why}, or take it out of "corpus.files".`)
 
 const isPointer = async (path: string, bytes: number): Promise<boolean> => {
-  if (bytes === 0 || bytes >= 1024) return false
+  if (bytes >= pointerBound) return false
   const file = await open(path, 'r')
   try {
-    const head = Buffer.alloc(64)
-    const { bytesRead } = await file.read(head, 0, head.length, 0)
-    return isLfsPointer(head.subarray(0, bytesRead), bytes)
+    return await isLfsPointerFile(file, bytes)
   } finally {
     await file.close()
   }

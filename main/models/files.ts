@@ -1,7 +1,7 @@
 import { open, type FileHandle } from 'node:fs/promises'
 import { SpectroscopeError } from '../../preload/errors'
 import { readingFault } from '../base/faults'
-import { isLfsPointer, pointerRemedy } from '../base/git-lfs'
+import { isLfsPointerFile, pointerRemedy } from '../base/git-lfs'
 import { decodeText } from '../base/json-text'
 
 /**
@@ -27,9 +27,7 @@ export const openModelFile = async (path: string, remedy: string): Promise<Model
   try {
     handle = await open(path)
     const { size } = await handle.stat()
-    const head = Buffer.alloc(64)
-    const { bytesRead } = await handle.read(head, 0, head.length, 0)
-    if (isLfsPointer(head.subarray(0, bytesRead), size))
+    if (await isLfsPointerFile(handle, size))
       throw new SpectroscopeError('input', `${path} is ${pointerRemedy}.`)
     return { handle, size }
   } catch (error) {

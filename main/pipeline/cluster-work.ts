@@ -102,8 +102,7 @@ export class ClusterWork {
       return { ...own, noise: noiseOf(spread, chosen.matrix, own.matrix) }
     }
     const noises = [...this.#kept.values()].flatMap(({ noise }) => (noise === null ? [] : [noise]))
-    const every = Array.from({ length: parts }, (_, part) => part)
-    const matrix = shapelessMatrix(spread, { noises, parts, tokens, seed }, variant.of === 'whole' ? every : variant.of.parts)
+    const matrix = shapelessMatrix(spread, { noises, parts, tokens, seed }, variant.parts)
     return { components: chosen.components, matrix, noise: null }
   }
 

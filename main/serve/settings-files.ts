@@ -127,13 +127,13 @@ class JsonFile implements SettingsFile {
 }
 
 /** A file of settings in this person's folder for them, read here and written by `keep`. */
-export const guardedFile = (name: string, keep: (value: Entries) => void): SettingsFile =>
-  new JsonFile(join(settingsFolder(), `${name}.json`), keep)
-
-const settingsFile = (name: string): SettingsFile => {
+export const guardedFile = (name: string, keep: (value: Entries, path: string) => void): SettingsFile => {
   const path = join(settingsFolder(), `${name}.json`)
-  return new JsonFile(path, (value) => write(path, `${JSON.stringify(value, null, '\t')}\n`))
+  return new JsonFile(path, (value) => keep(value, path))
 }
+
+const settingsFile = (name: string): SettingsFile =>
+  guardedFile(name, (value, path) => write(path, `${JSON.stringify(value, null, '\t')}\n`))
 
 /**
  * The files of this person's settings for `serve`; the shell has the same ones. Not by conf: it hooks all signals and

@@ -4,6 +4,7 @@ import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import { briefly, brieflyAll } from '../../preload/quoting'
 import type { ClusteringRecord, LeftoverKind, NewRun, Provenance, RunChanges, RunRecord, RunStatus, StageName, StageRecord } from '../../preload/records'
+import { stamp } from '../base/files'
 import { inTransaction, select } from './database'
 import type { Row } from './database'
 import { jsonOf } from './json'
@@ -110,10 +111,7 @@ export const findRun = async (connection: DuckDBConnection, text: string): Promi
   return matches[0]
 }
 
-const newId = (now: Date): string => {
-  const digits = now.toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '-')
-  return `${digits}-${randomInt(36 ** 4).toString(36).padStart(4, '0')}`
-}
+const newId = (now: Date): string => `${stamp(now)}-${randomInt(36 ** 4).toString(36).padStart(4, '0')}`
 
 export const createRun = (connection: DuckDBConnection, { name, configuration, baseFolder, provenance = {} }: NewRun): Promise<RunRecord> =>
   inTransaction(connection, async () => {

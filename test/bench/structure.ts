@@ -71,8 +71,7 @@ export const clusterWithSplits = async (
       matrix = meanOf(variant.parts.map((part) => parts[part]))
       noises.push(noiseOf(spread, whole, matrix))
     } else if (variant.kind === 'shapeless') {
-      const of = variant.of === 'whole' ? [...parts.keys()] : variant.of.parts
-      matrix = shapelessMatrix(spread, { noises, parts: parts.length, tokens, seed }, of)
+      matrix = shapelessMatrix(spread, { noises, parts: parts.length, tokens, seed }, variant.parts)
     }
     found.set(variant.name, await cluster(matrix, variant.number))
   }

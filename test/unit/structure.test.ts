@@ -10,7 +10,7 @@ import { groupsOf, stabilityOf, stableParts } from '../../main/clustering/stabil
 import { comparedLayers, structureOf, type Partitioned, type Structure } from '../../main/clustering/structure'
 import { executeTask } from '../../main/clustering/tasks'
 import { treeOf } from '../../main/clustering/tree'
-import { comparisonsOf, type Variant } from '../../main/clustering/variants'
+import { comparisonsOf } from '../../main/clustering/variants'
 import { communitiesOf, configurationOf, planted, randomNumbers } from './clustering-fixture'
 
 const here = () => inProcessPool(executeTask)
@@ -44,13 +44,11 @@ const structureIn = async ({ tokens, components, parts }: Parted, configuration:
   const spread = spreadOf(whole, components.length)
   const noises: Float64Array[] = []
   const found = new Map<string, Partitioned>()
-  const all = [...parts.keys()]
-  const shapelessOf = ({ of }: Extract<Variant, { kind: 'shapeless' }>): Float32Array =>
-    shapelessMatrix(spread, { noises, parts: parts.length, tokens, seed }, of === 'whole' ? all : of.parts)
+  const cloud = { noises, parts: parts.length, tokens, seed }
   for (const variant of comparisonsOf(configuration.stability ? parts.length : 0)) {
     const half = variant.kind === 'half' ? meanOf(variant.parts.map((part) => parts[part])) : whole
     if (variant.kind === 'half') noises.push(noiseOf(spread, whole, half))
-    const matrix = variant.kind === 'shapeless' ? shapelessOf(variant) : half
+    const matrix = variant.kind === 'shapeless' ? shapelessMatrix(spread, cloud, variant.parts) : half
     found.set(variant.name, await cluster(matrix, variant.number))
   }
   const compared = comparedLayers(noises.length === 0 ? 0 : parts.length, (name) => found.get(name)!.layers)
