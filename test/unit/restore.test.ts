@@ -2,47 +2,24 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vi
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { copyFile, cp, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Annotation, AnnotationBody, AnnotationTarget } from '../../preload/contract-annotations'
+import type { Annotation } from '../../preload/contract-annotations'
 import { exportTo } from '../../main/api/exports'
 import { restoreSources, restoreWorkspace } from '../../main/api/restore'
 import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
-import { storeRun, temporaryFolder, treeDescription, treeOf } from './store-fixture'
+import { labelBody, labelEdits, storeRun, treeDescription, treeOf, workspaceTemplate } from './store-fixture'
+import type { LabelBodies, WorkspaceTemplate } from './store-fixture'
 
 vi.setConfig({ testTimeout: 240_000 })
 
-let template: Awaited<ReturnType<typeof temporaryFolder>>
-let place: Awaited<ReturnType<typeof temporaryFolder>>
+let template: WorkspaceTemplate
+let place: Awaited<ReturnType<WorkspaceTemplate['copy']>>
 let folder: string
 let run: string
 let labelled: readonly Annotation[]
 
-const body = (name: string, more: Partial<AnnotationBody> = {}): AnnotationBody => ({
-  name,
-  note: '',
-  tags: [],
-  confidence: null,
-  status: 'labelled',
-  blindTest: null,
-  author: 'Ada',
-  changedAt: '2026-01-02T03:04:05.678Z',
-  ...more
-})
-const apply = (
-  workspace: Workspace,
-  edits: Readonly<Partial<Record<AnnotationTarget, AnnotationBody | null>>>,
-  of = run
-): Promise<unknown> =>
-  workspace.applyAnnotations({
-    run: of,
-    clustering: 1,
-    words: 'label',
-    author: 'Eve',
-    edits: Object.entries(edits).map(([target, after]) => ({
-      target: target as AnnotationTarget,
-      after: after ?? null
-    }))
-  })
+const apply = (workspace: Workspace, edits: LabelBodies, of = run): Promise<unknown> =>
+  workspace.applyAnnotations({ run: of, clustering: 1, words: 'label', author: 'Eve', edits: labelEdits(edits) })
 const inWorkspace = async <T>(work: (workspace: Workspace) => Promise<T>, at = folder): Promise<T> => {
   const workspace = await openWorkspace(at)
   try {
@@ -57,38 +34,36 @@ const backups = (pattern: RegExp): string[] =>
   readdirSync(join(folder, 'backups')).filter((name) => pattern.test(name))
 
 beforeAll(async () => {
-  template = await temporaryFolder()
-  const made = await openWorkspace(join(template.folder, 'w'), { create: true })
-  run = await storeRun(made, 4, treeOf(20))
-  await made.saveDescription(run, 1, treeDescription(20))
-  await apply(made, {
-    'cluster:0': body('brackets', {
-      note: 'so “it” seems\n',
-      tags: ['code', 'b'],
-      confidence: 'high',
-      blindTest: { right: 2, of: 3 }
-    }),
-    'cluster:5': body('a region', { author: 'Bob', changedAt: '2025-05-06T07:08:09.012Z' }),
-    'cluster:4': body('neighbours', { status: 'unsure' }),
-    'merge:3': body('both', { clusters: [0, 1] }),
-    'part:2': body('some', { cluster: 2, tokens: [10, 11] }),
-    'cluster:-1': body('', { status: 'skipped' })
+  template = await workspaceTemplate(async (made) => {
+    run = await storeRun(made, 4, treeOf(20))
+    await made.saveDescription(run, 1, treeDescription(20))
+    await apply(made, {
+      'cluster:0': labelBody('brackets', {
+        note: 'so “it” seems\n',
+        tags: ['code', 'b'],
+        confidence: 'high',
+        blindTest: { right: 2, of: 3 }
+      }),
+      'cluster:5': labelBody('a region', { author: 'Bob', changedAt: '2025-05-06T07:08:09.012Z' }),
+      'cluster:4': labelBody('neighbours', { status: 'unsure' }),
+      'merge:3': labelBody('both', { clusters: [0, 1] }),
+      'part:2': labelBody('some', { cluster: 2, tokens: [10, 11] }),
+      'cluster:-1': labelBody('', { status: 'skipped' })
+    })
+    labelled = await made.getAnnotations(run, 1)
   })
-  labelled = await made.getAnnotations(run, 1)
-  await made.close()
 })
 afterAll(() => template.remove())
 beforeEach(async () => {
-  place = await temporaryFolder()
-  folder = join(place.folder, 'w')
-  await cp(join(template.folder, 'w'), folder, { recursive: true })
+  place = await template.copy()
+  folder = place.workspace
 })
 afterEach(() => place.remove())
 
 test('a backup brings every label back bit for bit, and those of before are kept', async () => {
   const [backup] = backups(/^labels-/)
   await inWorkspace((workspace) =>
-    apply(workspace, { 'cluster:0': body('spoilt'), 'cluster:5': null, 'cluster:3': body('newer') })
+    apply(workspace, { 'cluster:0': labelBody('spoilt'), 'cluster:5': null, 'cluster:3': labelBody('newer') })
   )
   const before = await labels()
   const restored = await restoreWorkspace(folder, backup)
@@ -122,8 +97,8 @@ test('an annotated set brings every label back bit for bit, into its run or with
 test('a journal adds what another copy of the workspace was told', async () => {
   const twin = join(place.folder, 'twin')
   await cp(folder, twin, { recursive: true })
-  await inWorkspace((workspace) => apply(workspace, { 'cluster:1': body('theirs') }), twin)
-  await inWorkspace((workspace) => apply(workspace, { 'cluster:2': body('ours') }))
+  await inWorkspace((workspace) => apply(workspace, { 'cluster:1': labelBody('theirs') }), twin)
+  await inWorkspace((workspace) => apply(workspace, { 'cluster:2': labelBody('ours') }))
   await restoreWorkspace(folder, join(twin, 'journal', 'labels.jsonl'))
   const names = new Map((await labels()).map(({ target, name }) => [target, name]))
   expect([names.get('cluster:1'), names.get('cluster:2'), names.get('cluster:5')]).toEqual([
@@ -139,7 +114,7 @@ test('a damaged database is replaced by the latest copy that opens, with the lab
     join(folder, 'workspace.duckdb'),
     join(folder, 'backups', 'workspace-schema-4-20260101-000000.duckdb')
   )
-  await inWorkspace((workspace) => apply(workspace, { 'cluster:3': body('newer') }))
+  await inWorkspace((workspace) => apply(workspace, { 'cluster:3': labelBody('newer') }))
   writeFileSync(join(folder, 'backups', 'workspace-schema-5-20260202-000000.duckdb'), 'no database')
   const now = await labels()
   writeFileSync(join(folder, 'workspace.duckdb'), 'damaged')

@@ -1,10 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { clusteringSchema, parseConfiguration, suitClustering } from '../../preload/configuration'
 import type {
   ClusteringDescription, GroupKind, LevelDescription, NewClustering, NewGroup, NewRun, RuleRecord, StudyRecord
 } from '../../preload/records'
+import type { AnnotationBody, AnnotationTarget } from '../../preload/contract-annotations'
+import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
 
 export const components = ['embed', 'head:0.0', 'mlp:0']
@@ -215,3 +217,42 @@ export const temporaryFolder = async (): Promise<{ folder: string; remove: () =>
   const folder = await mkdtemp(join(tmpdir(), 'spectroscope-test-'))
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) }
 }
+
+/** A temporary folder with a workspace in it. */
+interface WorkspaceCopy {
+  readonly folder: string
+  /** Folder of the workspace. */
+  readonly workspace: string
+  readonly remove: () => Promise<void>
+}
+
+export interface WorkspaceTemplate {
+  readonly copy: () => Promise<WorkspaceCopy>
+  readonly remove: () => Promise<void>
+}
+
+/** A workspace that is made once, and copied for each test. */
+export const workspaceTemplate = async (make: (workspace: Workspace) => Promise<void>): Promise<WorkspaceTemplate> => {
+  const template = await temporaryFolder()
+  const original = join(template.folder, 'w')
+  const made = await openWorkspace(original, { create: true })
+  await make(made)
+  await made.close()
+  const copy = async (): Promise<WorkspaceCopy> => {
+    const place = await temporaryFolder()
+    const workspace = join(place.folder, 'w')
+    await cp(original, workspace, { recursive: true })
+    return { ...place, workspace }
+  }
+  return { copy, remove: template.remove }
+}
+
+export const labelBody = (name: string, more: Partial<AnnotationBody> = {}): AnnotationBody => ({
+  name, note: '', tags: [], confidence: null, status: 'labelled', blindTest: null, author: 'Ada',
+  changedAt: '2026-01-02T03:04:05.678Z', ...more
+})
+
+export type LabelBodies = Readonly<Partial<Record<AnnotationTarget, AnnotationBody | null>>>
+
+export const labelEdits = (bodies: LabelBodies): { target: AnnotationTarget; after: AnnotationBody | null }[] =>
+  Object.entries(bodies).map(([target, after]) => ({ target: target as AnnotationTarget, after: after ?? null }))

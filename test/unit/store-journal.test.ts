@@ -2,31 +2,30 @@ import { afterEach, beforeAll, beforeEach, afterAll, describe, expect, test, vi 
 import { appendFileSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { copyFile, cp, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { AnnotationBody, AnnotationTarget } from '../../preload/contract-annotations'
+import type { AnnotationTarget } from '../../preload/contract-annotations'
 import { journalPath } from '../../main/store/journal'
 import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
-import { storeRun, temporaryFolder, treeOf } from './store-fixture'
+import { labelBody, labelEdits, storeRun, treeOf, workspaceTemplate } from './store-fixture'
+import type { LabelBodies, WorkspaceTemplate } from './store-fixture'
 
 vi.setConfig({ testTimeout: 240_000 })
 
-let template: Awaited<ReturnType<typeof temporaryFolder>>
-let place: Awaited<ReturnType<typeof temporaryFolder>>
+let template: WorkspaceTemplate
+let place: Awaited<ReturnType<WorkspaceTemplate['copy']>>
 let folder: string
 let workspace: Workspace
 let run: string
 
 beforeAll(async () => {
-  template = await temporaryFolder()
-  const made = await openWorkspace(join(template.folder, 'w'), { create: true })
-  run = await storeRun(made, 4, treeOf(20))
-  await made.close()
+  template = await workspaceTemplate(async (made) => {
+    run = await storeRun(made, 4, treeOf(20))
+  })
 })
 afterAll(() => template.remove())
 beforeEach(async () => {
-  place = await temporaryFolder()
-  folder = join(place.folder, 'w')
-  await cp(join(template.folder, 'w'), folder, { recursive: true })
+  place = await template.copy()
+  folder = place.workspace
   workspace = await openWorkspace(folder)
 })
 afterEach(async () => {
@@ -34,30 +33,9 @@ afterEach(async () => {
   await place.remove()
 })
 
-const body = (name: string, more: Partial<AnnotationBody> = {}): AnnotationBody => ({
-  name,
-  note: '',
-  tags: [],
-  confidence: null,
-  status: 'labelled',
-  blindTest: null,
-  author: 'Ada',
-  changedAt: '2026-01-02T03:04:05.678Z',
-  ...more
-})
-type Bodies = Readonly<Partial<Record<AnnotationTarget, AnnotationBody | null>>>
-const apply = (edits: Bodies, words: string): Promise<unknown> =>
-  workspace.applyAnnotations({
-    run,
-    clustering: 1,
-    words,
-    author: 'Ada',
-    edits: Object.entries(edits).map(([target, after]) => ({
-      target: target as AnnotationTarget,
-      after: after ?? null
-    }))
-  })
-const label = (name: string, cluster = 0): Promise<unknown> => apply({ [`cluster:${cluster}`]: body(name) }, name)
+const apply = (edits: LabelBodies, words: string): Promise<unknown> =>
+  workspace.applyAnnotations({ run, clustering: 1, words, author: 'Ada', edits: labelEdits(edits) })
+const label = (name: string, cluster = 0): Promise<unknown> => apply({ [`cluster:${cluster}`]: labelBody(name) }, name)
 const namesIn = async (opened: Workspace): Promise<Record<string, string>> =>
   Object.fromEntries((await opened.getAnnotations(run, 1)).map(({ target, name }) => [target, name]))
 const names = (): Promise<Record<string, string>> => namesIn(workspace)
@@ -89,7 +67,7 @@ describe('a workspace that is read', () => {
     await workspace.close()
     const older = await copyDatabase()
     workspace = await openWorkspace(folder)
-    await apply({ 'cluster:5': body('a region'), 'merge:1': body('both', { clusters: [0, 1] }) }, 'one')
+    await apply({ 'cluster:5': labelBody('a region'), 'merge:1': labelBody('both', { clusters: [0, 1] }) }, 'one')
     await label('gone', 2)
     await workspace.undo()
     await workspace.changeRun(run, { name: 'renamed' }, 'Ada')
@@ -205,7 +183,7 @@ describe('a journal', () => {
       clustering: 1,
       words: 'theirs',
       author: 'Bob',
-      edits: [{ target: 'cluster:1', after: body('theirs') }]
+      edits: [{ target: 'cluster:1', after: labelBody('theirs') }]
     })
     await twin.close()
     workspace = await openWorkspace(folder)
@@ -281,7 +259,7 @@ test.each([1, 2])(
       const kind = below(6)
       const words = `step ${++number}`
       const step =
-        (edits: Bodies): Change =>
+        (edits: LabelBodies): Change =>
         (of) => {
           of.add({
             words,
@@ -292,11 +270,11 @@ test.each([1, 2])(
           return apply(edits, words)
         }
       if (kind <= 2)
-        return step({ [`cluster:${below(6)}`]: body(words, { note: `because ${seed}\n`, tags: ['a', words] }) })
+        return step({ [`cluster:${below(6)}`]: labelBody(words, { note: `because ${seed}\n`, tags: ['a', words] }) })
       if (kind === 3)
         return step({
-          [`merge:${1 + below(3)}`]: body(words, { clusters: [0, 1] }),
-          [`cluster:${below(4)}`]: below(3) === 0 ? null : body(words)
+          [`merge:${1 + below(3)}`]: labelBody(words, { clusters: [0, 1] }),
+          [`cluster:${below(4)}`]: below(3) === 0 ? null : labelBody(words)
         })
       if (kind === 4) {
         return (of) => {

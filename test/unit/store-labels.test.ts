@@ -1,36 +1,34 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { appendFile, copyFile, cp, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, copyFile, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { AnnotationBody, AnnotationTarget } from '../../preload/contract-annotations'
 import { openDatabase, select } from '../../main/store/database'
 import { beforeUpgrade } from '../../main/store/backups'
 import { journalPath } from '../../main/store/journal'
 import { migrations } from '../../main/store/schema'
 import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
-import { clusteringOf, newRun, storeRun, temporaryFolder } from './store-fixture'
+import { clusteringOf, labelBody, labelEdits, newRun, storeRun, workspaceTemplate } from './store-fixture'
+import type { LabelBodies, WorkspaceTemplate } from './store-fixture'
 
-let template: Awaited<ReturnType<typeof temporaryFolder>>
-let place: Awaited<ReturnType<typeof temporaryFolder>>
+let template: WorkspaceTemplate
+let place: Awaited<ReturnType<WorkspaceTemplate['copy']>>
 let folder: string
 let workspace: Workspace
 let run: string
 
 beforeAll(async () => {
-  template = await temporaryFolder()
-  const made = await openWorkspace(join(template.folder, 'w'), { create: true })
-  run = await storeRun(made)
-  await made.close()
+  template = await workspaceTemplate(async (made) => {
+    run = await storeRun(made)
+  })
 })
 
 afterAll(() => template.remove())
 
 beforeEach(async () => {
-  place = await temporaryFolder()
-  folder = join(place.folder, 'w')
-  await cp(join(template.folder, 'w'), folder, { recursive: true })
+  place = await template.copy()
+  folder = place.workspace
   workspace = await openWorkspace(folder)
 })
 
@@ -39,15 +37,8 @@ afterEach(async () => {
   await place.remove()
 })
 
-const body = (name: string, more: Partial<AnnotationBody> = {}): AnnotationBody => ({
-  name, note: '', tags: [], confidence: null, status: 'labelled', blindTest: null, author: 'Ada', changedAt: '2026-01-02T03:04:05.678Z', ...more
-})
-
-const apply = (edits: Readonly<Partial<Record<AnnotationTarget, AnnotationBody | null>>>, words = 'label', more: { readonly id?: string; readonly clustering?: number } = {}) =>
-  workspace.applyAnnotations({
-    run, clustering: 1, words, author: 'Ada', ...more,
-    edits: Object.entries(edits).map(([target, after]) => ({ target: target as AnnotationTarget, after: after ?? null }))
-  })
+const apply = (edits: LabelBodies, words = 'label', more: { readonly id?: string; readonly clustering?: number } = {}) =>
+  workspace.applyAnnotations({ run, clustering: 1, words, author: 'Ada', ...more, edits: labelEdits(edits) })
 
 const names = async (): Promise<Record<string, string>> => Object.fromEntries((await workspace.getAnnotations(run, 1)).map(({ target, name }) => [target, name]))
 const reopen = async (): Promise<void> => {
@@ -57,22 +48,22 @@ const reopen = async (): Promise<void> => {
 
 describe('annotations', () => {
   test('are kept with the words of their step', async () => {
-    const changed = await apply({ 'cluster:0': body('brackets', { tags: ['code'], confidence: 'high', note: 'so “it” seems\n' }), 'cluster:-1': body('the rest', { status: 'unsure' }) }, 'label 2 clusters')
+    const changed = await apply({ 'cluster:0': labelBody('brackets', { tags: ['code'], confidence: 'high', note: 'so “it” seems\n' }), 'cluster:-1': labelBody('the rest', { status: 'unsure' }) }, 'label 2 clusters')
     expect(changed).toMatchObject({ run, clustering: 1, undo: { undo: { number: 1, words: 'label 2 clusters', author: 'Ada', run, clustering: 1, undone: false }, redo: null } })
     expect(changed.changed.map(({ target, annotation }) => [target, annotation?.name])).toEqual([['cluster:0', 'brackets'], ['cluster:-1', 'the rest']])
     expect(changed.undo.undo?.at).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
     await reopen()
     expect(await workspace.getAnnotations(run, 1)).toEqual([
-      { target: 'cluster:-1', ...body('the rest', { status: 'unsure' }) },
-      { target: 'cluster:0', ...body('brackets', { tags: ['code'], confidence: 'high', note: 'so “it” seems\n' }) }
+      { target: 'cluster:-1', ...labelBody('the rest', { status: 'unsure' }) },
+      { target: 'cluster:0', ...labelBody('brackets', { tags: ['code'], confidence: 'high', note: 'so “it” seems\n' }) }
     ])
     expect(await workspace.getAllAnnotations(run)).toEqual([{ clustering: 1, annotations: await workspace.getAnnotations(run, 1) }])
     expect(await workspace.countLabels()).toEqual([{ run, clustering: 1, counts: { labelled: 1 } }])
   })
 
   test('of what is not there are refused', async () => {
-    await expect(apply({ 'cluster:2': body('x') })).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('has no cluster 2') })
-    await expect(apply({ 'cluster:0': body('x') }, 'label', { clustering: 7 })).rejects.toMatchObject({ kind: 'input' })
+    await expect(apply({ 'cluster:2': labelBody('x') })).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('has no cluster 2') })
+    await expect(apply({ 'cluster:0': labelBody('x') }, 'label', { clustering: 7 })).rejects.toMatchObject({ kind: 'input' })
     expect(await names()).toEqual({})
     expect((await workspace.getUndoState()).undo).toBeNull()
   })
@@ -82,13 +73,13 @@ describe('annotations', () => {
   })
 
   test('of a merge count for its clusters', async () => {
-    await apply({ 'merge:1': body('both', { clusters: [0, 1] }), 'cluster:1': body('', { status: 'skipped' }) })
+    await apply({ 'merge:1': labelBody('both', { clusters: [0, 1] }), 'cluster:1': labelBody('', { status: 'skipped' }) })
     expect(await workspace.countLabels()).toEqual([{ run, clustering: 1, counts: { labelled: 2 } }])
   })
 
   test('get numbers for merges and parts that no step has used', async () => {
     expect(await workspace.nextTargetNumber(run, 1, 'merge')).toBe(1)
-    await apply({ 'merge:1': body('a', { clusters: [0, 1] }), 'part:4': body('b', { cluster: 0, tokens: [1, 2] }) })
+    await apply({ 'merge:1': labelBody('a', { clusters: [0, 1] }), 'part:4': labelBody('b', { cluster: 0, tokens: [1, 2] }) })
     await apply({ 'merge:1': null })
     expect(await workspace.nextTargetNumber(run, 1, 'merge')).toBe(2)
     expect(await workspace.nextTargetNumber(run, 1, 'part')).toBe(5)
@@ -100,8 +91,8 @@ describe('annotations', () => {
 
 describe('undo and redo', () => {
   test('go back and forth through every step, across restarts', async () => {
-    await apply({ 'cluster:0': body('first') }, 'one')
-    await apply({ 'cluster:0': body('second'), 'cluster:1': body('other') }, 'two')
+    await apply({ 'cluster:0': labelBody('first') }, 'one')
+    await apply({ 'cluster:0': labelBody('second'), 'cluster:1': labelBody('other') }, 'two')
     await apply({ 'cluster:0': null }, 'three')
     expect(await names()).toEqual({ 'cluster:1': 'other' })
     const undone = await workspace.undo()
@@ -126,16 +117,16 @@ describe('undo and redo', () => {
   })
 
   test('a new step drops those that were undone', async () => {
-    await apply({ 'cluster:0': body('first') }, 'one')
-    await apply({ 'cluster:0': body('second') }, 'two')
+    await apply({ 'cluster:0': labelBody('first') }, 'one')
+    await apply({ 'cluster:0': labelBody('second') }, 'two')
     await workspace.undo()
-    expect((await apply({ 'cluster:1': body('third') }, 'three')).undo).toMatchObject({ undo: { words: 'three', number: 3 }, redo: null })
+    expect((await apply({ 'cluster:1': labelBody('third') }, 'three')).undo).toMatchObject({ undo: { words: 'three', number: 3 }, redo: null })
     expect(await names()).toEqual({ 'cluster:0': 'first', 'cluster:1': 'third' })
     expect((await workspace.getHistory(2)).map(({ words }) => words)).toEqual(['three', 'one'])
   })
 
   test('take back what was done to a run, too', async () => {
-    await apply({ 'cluster:0': body('first') }, 'one')
+    await apply({ 'cluster:0': labelBody('first') }, 'one')
     expect(await workspace.changeRun(run, { name: 'better' }, 'Ada')).toMatchObject({ marks: { name: 'better', archived: false, deleted: false }, undo: { undo: { words: 'rename “a run” to “better”', clustering: null } } })
     expect((await workspace.changeRun(run, { archived: true }, 'Ada')).undo.undo?.words).toBe('archive “better”')
     expect((await workspace.changeRun(run, { archived: true }, 'Ada')).undo.undo?.number).toBe(3)
@@ -153,9 +144,9 @@ describe('undo and redo', () => {
   })
 
   test('a call that is repeated because its answer was lost is done once', async () => {
-    await apply({ 'cluster:0': body('first') }, 'one', { id: 'a' })
-    expect((await apply({ 'cluster:0': body('first') }, 'one', { id: 'a' })).undo.undo?.number).toBe(1)
-    await apply({ 'cluster:0': body('second') }, 'two', { id: 'b' })
+    await apply({ 'cluster:0': labelBody('first') }, 'one', { id: 'a' })
+    expect((await apply({ 'cluster:0': labelBody('first') }, 'one', { id: 'a' })).undo.undo?.number).toBe(1)
+    await apply({ 'cluster:0': labelBody('second') }, 'two', { id: 'b' })
     for (const _ of [1, 2]) expect((await workspace.undo('c')).changed?.changed[0].annotation?.name).toBe('first')
     for (const _ of [1, 2]) expect((await workspace.redo('d')).changed?.changed[0].annotation?.name).toBe('second')
     for (const _ of [1, 2]) expect((await workspace.changeRun(run, { archived: true }, 'Ada', 'e')).undo.undo?.number).toBe(3)
@@ -166,8 +157,8 @@ describe('undo and redo', () => {
 describe('deleting', () => {
   test('a run for good takes its labels and its steps, and leaves the others', async () => {
     const other = await storeRun(workspace)
-    await apply({ 'cluster:0': body('kept') }, 'kept')
-    await workspace.applyAnnotations({ run: other, clustering: 1, words: 'gone', author: 'Ada', edits: [{ target: 'cluster:0', after: body('gone') }] })
+    await apply({ 'cluster:0': labelBody('kept') }, 'kept')
+    await workspace.applyAnnotations({ run: other, clustering: 1, words: 'gone', author: 'Ada', edits: [{ target: 'cluster:0', after: labelBody('gone') }] })
     await workspace.changeRun(other, { deleted: true }, 'Ada')
     await mkdir(workspace.runFolder(other), { recursive: true })
     expect((await workspace.listRuns()).map(({ deleted }) => deleted)).toEqual([false, true])
@@ -181,10 +172,10 @@ describe('deleting', () => {
   })
 
   test('a clustering takes its labels, and its number is never given again', async () => {
-    await apply({ 'cluster:0': body('kept') }, 'kept')
+    await apply({ 'cluster:0': labelBody('kept') }, 'kept')
     const add = (): Promise<{ number: number }> => workspace.transaction(run, (writer) => writer.saveClustering(clusteringOf(20)))
     expect((await add()).number).toBe(2)
-    await apply({ 'cluster:0': body('gone') }, 'gone', { clustering: 2 })
+    await apply({ 'cluster:0': labelBody('gone') }, 'gone', { clustering: 2 })
     await workspace.deleteClustering(run, 2)
     expect((await workspace.getUndoState()).undo?.words).toBe('kept')
     await reopen()
@@ -206,27 +197,27 @@ const kill = async (): Promise<void> => {
 
 describe('the journal file', () => {
   test('has a line for every change, with what was before and after it', async () => {
-    await apply({ 'cluster:0': body('first') }, 'one', { id: 'x' })
+    await apply({ 'cluster:0': labelBody('first') }, 'one', { id: 'x' })
     await workspace.undo()
     await workspace.changeRun(run, { archived: true }, 'Bob')
     expect(lines()).toMatchObject([
-      { line: 1, id: 'x', kind: 'step', number: 1, author: 'Ada', words: 'one', run, clustering: 1, changes: [{ target: 'cluster:0', before: null, after: body('first') }] },
+      { line: 1, id: 'x', kind: 'step', number: 1, author: 'Ada', words: 'one', run, clustering: 1, changes: [{ target: 'cluster:0', before: null, after: labelBody('first') }] },
       {
         line: 2, id: expect.any(String), kind: 'undo', number: 1,
-        changes: [{ target: 'cluster:0', before: body('first'), after: null }]
+        changes: [{ target: 'cluster:0', before: labelBody('first'), after: null }]
       },
       { line: 3, kind: 'step', number: 2, author: 'Bob', clustering: null, changes: [{ target: 'run', before: { archived: false }, after: { archived: true } }] }
     ])
   })
 
   test('brings back what a store that was killed between file and database had not put there', async () => {
-    await apply({ 'cluster:0': body('first') }, 'one')
-    await apply({ 'cluster:1': body('second') }, 'two')
+    await apply({ 'cluster:0': labelBody('first') }, 'one')
+    await apply({ 'cluster:1': labelBody('second') }, 'two')
     const copies = join(place.folder, 'copies')
     await mkdir(copies)
     for (const name of databaseFiles()) await copyFile(join(folder, name), join(copies, name))
     await workspace.undo()
-    await apply({ 'cluster:0': body('third'), 'merge:1': body('both', { clusters: [0, 1] }) }, 'three')
+    await apply({ 'cluster:0': labelBody('third'), 'merge:1': labelBody('both', { clusters: [0, 1] }) }, 'three')
     await workspace.changeRun(run, { name: 'renamed' }, 'Ada')
     await kill()
     for (const name of databaseFiles()) await rm(join(folder, name))
@@ -244,7 +235,7 @@ describe('the journal file', () => {
   })
 
   test('passes over runs that are gone, and a last line that a crash cut off', async () => {
-    await apply({ 'cluster:0': body('first') }, 'one')
+    await apply({ 'cluster:0': labelBody('first') }, 'one')
     await workspace.close()
     const [first] = lines()
     const line = (number: number, of: string): string => JSON.stringify({ ...first, line: number, number, run: of })
@@ -252,23 +243,23 @@ describe('the journal file', () => {
     await appendFile(journalPath(folder), `${line(2, 'gone')}\n${line(3, run).slice(0, 60)}`)
     workspace = await openWorkspace(folder)
     expect(await names()).toEqual({ 'cluster:0': 'first' })
-    await apply({ 'cluster:1': body('second') }, 'two')
+    await apply({ 'cluster:1': labelBody('second') }, 'two')
     expect(lines().map(({ line: at, words }) => [at, words])).toEqual([[1, 'one'], [2, 'one'], [3, 'two']])
     await workspace.close()
     await truncate(journalPath(folder), whole + 5)
     workspace = await openWorkspace(folder)
     expect(await names()).toEqual({ 'cluster:0': 'first', 'cluster:1': 'second' })
-    await apply({ 'cluster:1': body('third') }, 'three')
+    await apply({ 'cluster:1': labelBody('third') }, 'three')
     await reopen()
     expect(await names()).toEqual({ 'cluster:0': 'first', 'cluster:1': 'third' })
   })
 
   test('that is missing is written again from what the database has', async () => {
-    await apply({ 'cluster:0': body('first') }, 'one')
+    await apply({ 'cluster:0': labelBody('first') }, 'one')
     await workspace.close()
     await rm(journalPath(folder))
     workspace = await openWorkspace(folder)
-    await apply({ 'cluster:1': body('second') }, 'two')
+    await apply({ 'cluster:1': labelBody('second') }, 'two')
     await reopen()
     expect(await names()).toEqual({ 'cluster:0': 'first', 'cluster:1': 'second' })
     expect(lines().map(({ line, words }) => [line, words])).toEqual([[1, 'one'], [2, 'two']])
@@ -290,7 +281,7 @@ test('no label that was acknowledged is lost by a store that is killed at any mo
     const labelling = (async () => {
       for (let i = 0; ; i++) {
         const name = `${round}.${i}`
-        await apply({ [`cluster:${i % 2}`]: body(name) }, name)
+        await apply({ [`cluster:${i % 2}`]: labelBody(name) }, name)
         acknowledged.push(name)
         if (i === 3 + 2 * round) process.kill(workspace.pid, 'SIGKILL')
       }
@@ -337,7 +328,7 @@ test.skipIf(!root)('a label that a full disk has no room for is refused and is n
   try {
     const own = await storeRun(full)
     const label = (name: string): Promise<unknown> =>
-      full.applyAnnotations({ run: own, clustering: 1, words: name, author: 'Ada', edits: [{ target: 'cluster:0', after: body(name, { note: name.repeat(2000) }) }] })
+      full.applyAnnotations({ run: own, clustering: 1, words: name, author: 'Ada', edits: [{ target: 'cluster:0', after: labelBody(name, { note: name.repeat(2000) }) }] })
     await label('before')
     fill(join(small, 'filler'))
     let kept = 'before'
@@ -371,7 +362,7 @@ describe('a backup', () => {
     await workspace.close()
     expect(backups()).toEqual([])
     workspace = await openWorkspace(folder)
-    await apply({ 'cluster:1': body('second'), 'part:1': body('some', { cluster: 0, tokens: [1, 2] }) })
+    await apply({ 'cluster:1': labelBody('second'), 'part:1': labelBody('some', { cluster: 0, tokens: [1, 2] }) })
     await workspace.close()
     const [file, ...others] = backups()
     expect(others).toEqual([])
@@ -380,7 +371,7 @@ describe('a backup', () => {
       format: 'spectroscope-label-backup', version: 1,
       clusterings: [{
         run, runName: 'a run', studyHash: 'abc', clustering: 1, clusteringName: 'k = 3',
-        annotations: [{ target: 'cluster:1', ...body('second') }, { target: 'part:1', name: 'some', cluster: 0, tokens: [1, 2] }],
+        annotations: [{ target: 'cluster:1', ...labelBody('second') }, { target: 'part:1', name: 'some', cluster: 0, tokens: [1, 2] }],
         clusters: [
           { cluster: 0, size: 5, seed: [0, 3], members: [[0, 1], [0, 2], [0, 3], [0, 4], [0, 5]] },
           { cluster: 1, size: 5, seed: [1, 3], members: [[1, 1], [1, 2], [1, 3], [1, 4], [1, 5]] }
@@ -395,7 +386,7 @@ describe('a backup', () => {
   })
 
   test('is written before an upgrade', async () => {
-    await apply({ 'cluster:1': body('second') })
+    await apply({ 'cluster:1': labelBody('second') })
     await kill()
     const next = { version: migrations[migrations.length - 1].version + 1, name: 'next', statements: ['DELETE FROM annotations'] }
     ;(await openDatabase(folder, { create: false, readOnly: false }, [...migrations, next], beforeUpgrade(folder))).closeSync()
@@ -431,7 +422,7 @@ test('a workspace from before there were labels is upgraded, after a copy of it 
 })
 
 test('labels are readable, and not changed, in a workspace that is open for reading only', async () => {
-  await apply({ 'cluster:0': body('first') })
+  await apply({ 'cluster:0': labelBody('first') })
   await workspace.close()
   const reader = await openWorkspace(folder, { readOnly: true })
   expect((await reader.getAnnotations(run, 1)).map(({ name }) => name)).toEqual(['first'])
