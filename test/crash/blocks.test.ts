@@ -22,7 +22,7 @@ const firstOrder = {
   targetReliability: false
 }
 /** Rounds enough to be at it for some seconds. */
-const long = { ...firstOrder, rounds: 12 }
+const long = { ...firstOrder, rounds: 8 }
 
 const ok = async (finished: Promise<Finished>): Promise<Finished> => {
   const { code, stderr, ...rest } = await finished
@@ -150,7 +150,7 @@ describe.skipIf(!isBuilt)(`runs of blocks${isBuilt ? '' : ' (skipped: run `npm r
 
   it('continued, killed, and resumed when the first is gone, have the numbers of those made at once', async () => {
     await make('short', { ...long, rounds: 2 })
-    const id = await killedWhere(continued('short', 'short to long', '--rounds', '12'), /Sampling: [2-9]\d? %/)
+    const id = await killedWhere(continued('short', 'short to long', '--rounds', '8'), /Sampling: [2-9]\d? %/)
     await ok(run(['delete', 'short', ...inWorkspace, '--yes']))
     expect(filesOf(id)).toContain('begun')
     await killedWhere(resume('short to long'), /Sampling: [1-9]\d? %/)
@@ -253,6 +253,6 @@ describe.skipIf(!isBuilt)(`runs of blocks${isBuilt ? '' : ' (skipped: run `npm r
     const sampler = { ...firstOrder, targetReliability: 0.7 }
     await make('undivided', sampler)
     const undivided = await numbersOf('undivided')
-    expect(await inPieces('gathered, with a target', 3, path('undivided.json'))).toEqual(undivided)
+    expect(await inPieces('gathered, with a target', 2, path('undivided.json'))).toEqual(undivided)
   })
 })
