@@ -1,12 +1,13 @@
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Locator, Page } from 'playwright-core'
 import { expect, it } from 'vitest'
 import { projectRoot } from '../../main/base/entries'
 import { writeSyntheticWorkspace } from '../bench/synthetic-workspace'
-import { childrenOf, deskForEach, describeInBrowser, openServed, openShell, pageErrors } from './harness'
-import type { OpenedShell, Place } from './harness'
+import { childrenOf, clusterRows, deskForEach, describeInBrowser, openServed, openShell, pageErrors } from './harness'
+import type { Opened, OpenedShell, Place } from './harness'
 import { startStudy, writeStudy } from './study'
 
 /** Of runs that something happens to while they sample: of lower priority than what does it, they are far from their end then. */
@@ -100,38 +101,67 @@ describeInBrowser('what goes wrong in the middle', () => {
     expect(await again.close()).toBe(0)
   })
 
-  it('keeps labels when the server is killed, says so, and sends them when it is there again', async () => {
+  /** A window on a workspace of 20 clusters, with one label saved and another one typed when the server had been killed. */
+  const labelledWhenGone = async (): Promise<Opened> => {
     await writeSyntheticWorkspace(desk.place.workspace, { tokens: 2000, clusters: 20 })
-    desk.opened = await openServed(desk.browser, desk.place)
-    const { page } = desk.opened
-    const context = page.context()
+    const opened = await openServed(desk.browser, desk.place)
+    desk.opened = opened
+    const { page, process: program } = opened
     const name = async (words: string): Promise<void> => {
       await page.keyboard.press('n')
       await page.keyboard.type(words)
       await page.keyboard.press('Enter')
     }
-    const { port } = new URL(page.url())
     await page.getByRole('button', { name: 'Explore', exact: true }).first().click()
-    await page.getByRole('listbox', { name: 'Clusters' }).getByRole('option').first().waitFor()
+    await clusterRows(page).first().waitFor()
     await name('saved')
     await page.getByText('1 of 20 labelled').waitFor()
     await page.getByText(/^saving \d+ …$/).waitFor({ state: 'detached' })
 
-    desk.opened.process.kill('SIGKILL')
-    for (const pid of childrenOf(desk.opened.process, 'store')) process.kill(pid, 'SIGKILL')
+    program.kill('SIGKILL')
+    for (const pid of childrenOf(program, 'store')) process.kill(pid, 'SIGKILL')
     await page.getByRole('alert').filter({ hasText: 'The connection to the program is lost' }).waitFor()
     await name('not yet saved')
     await page.getByText('1 label waits for the connection').waitFor()
-    await page.getByRole('listbox', { name: 'Clusters' }).getByRole('option', { name: /not yet saved/ }).waitFor()
+    await clusterRows(page).filter({ hasText: 'not yet saved' }).waitFor()
+    if (program.exitCode === null && program.signalCode === null) await once(program, 'exit')
+    return opened
+  }
 
-    const before = desk.opened
-    if (before.process.exitCode === null && before.process.signalCode === null) await once(before.process, 'exit')
+  const bothAreThere = async (page: Page): Promise<void> => {
+    await page.getByText('1 label that could not be sent before is saved.').waitFor()
+    await page.getByRole('button', { name: 'Explore', exact: true }).first().click()
+    await page.getByText('2 of 20 labelled').waitFor()
+    await clusterRows(page).filter({ hasText: 'not yet saved' }).waitFor()
+  }
+
+  it('keeps labels when the server is killed, says so, and sends them when it is there again', async () => {
+    const { page } = await labelledWhenGone()
+    const context = page.context()
+    const { port } = new URL(page.url())
     await page.close({ runBeforeUnload: false })
     desk.opened = await openServed(context, desk.place, '--port', port)
-    await desk.opened.page.getByText('1 label that could not be sent before is saved.').waitFor()
-    await desk.opened.page.getByRole('button', { name: 'Explore', exact: true }).first().click()
-    await desk.opened.page.getByText('2 of 20 labelled').waitFor()
-    await desk.opened.page.getByRole('listbox', { name: 'Clusters' }).getByRole('option', { name: /not yet saved/ }).waitFor()
+    await bothAreThere(desk.opened.page)
+    expect(await desk.opened.close()).toBe(0)
+  })
+
+  it('gives unsent labels as a file that the window of another address takes when it is dropped there', async () => {
+    const { page } = await labelledWhenGone()
+    const given = page.waitForEvent('download')
+    await page.getByRole('button', { name: 'save as a file' }).click()
+    const text = readFileSync(await (await given).path(), 'utf8')
+    await page.context().close()
+
+    desk.opened = await openServed(desk.browser, desk.place)
+    const there = desk.opened.page
+    await there.getByRole('main').waitFor()
+    const dataTransfer = await there.evaluateHandle((content) => {
+      const carried = new DataTransfer()
+      carried.items.add(new File([content], 'unsent-labels.json', { type: 'application/json' }))
+      return carried
+    }, text)
+    await there.getByRole('main').dispatchEvent('drop', { dataTransfer })
+    await bothAreThere(there)
     expect(await desk.opened.close()).toBe(0)
   })
 })
