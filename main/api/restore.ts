@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs'
-import { open, readdir, stat } from 'node:fs/promises'
+import { lstat, open, readdir } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Annotation } from '../../preload/contract-annotations'
 import { SpectroscopeError } from '../../preload/errors'
 import type { RunRecord } from '../../preload/records'
+import { checkContents } from '../base/plain-files'
 import { annotationsOf, readAnnotatedSet } from '../exchange/annotated-read'
 import { setFormat } from '../exchange/annotated-set'
 import type { AnnotationEdit } from '../labels/annotations'
@@ -60,6 +61,7 @@ const namesIn = async (folder: string): Promise<string[]> => readdir(folder).cat
 
 /** Everything in a workspace's own folders that it can be restored from, the latest first. */
 export const restoreSources = async (workspace: string): Promise<RestoreSource[]> => {
+  await checkContents(workspace)
   const [backups, journal] = [backupFolder(workspace), join(journalPath(workspace), '..')]
   const asides = (await namesIn(backups))
     .filter((name) => name.startsWith('set-aside-'))
@@ -74,7 +76,7 @@ export const restoreSources = async (workspace: string): Promise<RestoreSource[]
   ]
   const sources = await Promise.all(
     candidates.map(async ({ kind, folder, name }) => {
-      const found = await stat(join(folder, name)).catch(() => undefined)
+      const found = await lstat(join(folder, name)).catch(() => undefined)
       return found?.isFile() === true ? [{ name, kind, changedAt: found.mtime.toISOString(), bytes: found.size }] : []
     })
   )
@@ -246,6 +248,7 @@ const refuseOpen = async (folder: string): Promise<void> => {
  */
 export const restoreWorkspace = async (workspace: string, from?: string): Promise<Restored> => {
   const folder = resolve(workspace)
+  await checkContents(folder)
   if (from === undefined) {
     const error = await openingError(folder)
     if (error === null) return nothing

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { readlinkSync } from 'node:fs'
-import { open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { open, readdir, rm, stat } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { z } from 'zod'
 import { writingError } from './files'
+import { openPlain } from './plain-files'
 
 /** Who works on something, and where. */
 export interface Holder {
@@ -75,13 +77,16 @@ const numbersOf = async (path: string): Promise<number[]> => {
 }
 
 const readNumbered = async (path: string, number: number): Promise<HeldClaim | null> => {
-  const file = `${path}.${number}`
+  let file: FileHandle | undefined
   try {
-    const [text, { mtimeMs }, now] = [await readFile(file, 'utf8'), await stat(file), await fileSystemTime(dirname(path))]
-    return { ...holderIn(text), silence: Math.max(0, (now - mtimeMs) / 1000) }
+    file = await openPlain(`${path}.${number}`)
+    const [text, { mtimeMs }] = [await file.readFile('utf8'), await file.stat()]
+    return { ...holderIn(text), silence: Math.max(0, ((await fileSystemTime(dirname(path))) - mtimeMs) / 1000) }
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return null
     throw error
+  } finally {
+    await file?.close()
   }
 }
 
@@ -136,7 +141,8 @@ const keep = (path: string, number: number, holder: Holder): Claim => {
   const beat = async (): Promise<void> => {
     const [highest] = await numbersOf(path)
     if (highest !== number) return controller.abort()
-    await writeFile(`${path}.${number}`, JSON.stringify(holder), { flag: 'r+' })
+    const file = await openPlain(`${path}.${number}`, 'r+')
+    await file.writeFile(JSON.stringify(holder)).finally(() => file.close())
   }
   const timer = setInterval(() => void beat().catch(() => undefined), 1000 * beatSeconds)
   return {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises'
+import { access, mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { basename, dirname, join, parse, resolve } from 'node:path'
 import { SpectroscopeError } from '../../preload/errors'
 
@@ -70,11 +70,17 @@ const gathered = async function* (parts: Iterable<Part> | AsyncIterable<Part>): 
   if (text !== '') yield text
 }
 
-/** Writes a file so that after a crash at any moment either the old or the new content is there, whole. Parts are written in order. */
+/** Permissions of a new file, before the umask: it is as open to others as its folder. */
+export const fileModeIn = async (folder: string): Promise<number> => (await stat(folder)).mode & 0o666
+
+/**
+ * Writes a file so that after a crash at any moment either the old or the new content is there, whole; as open to
+ * others as its folder. Parts are written in order.
+ */
 export const writeFileAtomically = async (path: string, parts: Parts): Promise<void> => {
   const temporary = temporaryBeside(resolve(path))
   try {
-    const handle = await open(temporary, 'wx')
+    const handle = await open(temporary, 'wx', await fileModeIn(dirname(temporary)))
     try {
       for await (const part of gathered(typeof parts === 'string' || parts instanceof Uint8Array ? [parts] : parts)) await handle.writeFile(part)
       await handle.sync()
@@ -99,10 +105,11 @@ const reasonNotMade = async (folder: string, error: unknown): Promise<unknown> =
   }
 }
 
-/** Creates a folder with its parents; a system error becomes a sentence. */
-export const makeFolder = async (folder: string): Promise<void> => {
+/** Creates a folder with its parents, of which `mode` says nothing; a system error becomes a sentence. */
+export const makeFolder = async (folder: string, mode = 0o777): Promise<void> => {
   try {
-    await mkdir(folder, { recursive: true })
+    await mkdir(dirname(resolve(folder)), { recursive: true })
+    await mkdir(folder, { recursive: true, mode })
   } catch (error) {
     throw writingError(folder, await reasonNotMade(resolve(folder), error))
   }

@@ -1,6 +1,6 @@
-import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
+import { openPlain } from './plain-files'
 
 /** First eight characters of a file, and the version of what is in it. */
 export interface SectionFormat {
@@ -67,11 +67,11 @@ export const readSection = async (file: FileHandle, position: number, section: A
   }
 }
 
-/** Opens a file and does `work` with it; null where any of that fails. */
+/** Opens a plain file and does `work` with it; null where any of that fails. */
 export const withFile = async <T>(path: string, work: (file: FileHandle) => Promise<T>): Promise<T | null> => {
   let file: FileHandle | undefined
   try {
-    file = await open(path)
+    file = await openPlain(path)
     return await work(file)
   } catch {
     return null

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { deserialize, serialize } from 'node:v8'
 import { writeFileAtomically } from '../base/files'
+import { readPlain } from '../base/plain-files'
 import { partitionTokens } from '../clustering/cluster'
 import type { ClusteringProgress, DiscoveryState, Neighbours } from '../clustering/cluster'
 import { chooseColumns } from '../clustering/preprocess'
@@ -29,7 +29,7 @@ const checkpointPath = (folder: string, fingerprint: string, what: string): stri
 /** A checkpoint of the same clustering; undefined where there is none, or one that cannot be read. */
 const readCheckpoint = async <T>(folder: string, fingerprint: string, what: string): Promise<T | undefined> => {
   try {
-    const file = deserialize(await readFile(checkpointPath(folder, fingerprint, what))) as CheckpointFile<T>
+    const file = deserialize(await readPlain(checkpointPath(folder, fingerprint, what))) as CheckpointFile<T>
     return file.fingerprint === fingerprint ? file.content : undefined
   } catch {
     return undefined

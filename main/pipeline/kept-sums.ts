@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { SamplerConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import type { EngineProvenance } from '../../preload/records'
-import { makeFolder } from '../base/files'
+import { makePlainFolder } from '../base/plain-files'
 import type { SampledBlocks } from '../sampling/block-estimates'
 import type { Sampled } from '../sampling/sample'
 import { type SampledFile, openSampled, writeSampled } from '../sampling/sampled-file'
@@ -46,7 +46,7 @@ export const openSums = async (path: string, basis: string): Promise<SampledFile
 
 /** Gives the folder of a new run the sums of the run that it continues, which may be deleted then. */
 export const adoptSums = async (from: string, to: string): Promise<void> => {
-  await makeFolder(to)
+  await makePlainFolder(to)
   await link(keptPath(from), begunPath(to)).catch(() => copyFile(keptPath(from), begunPath(to)))
 }
 

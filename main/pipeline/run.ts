@@ -6,7 +6,7 @@ import { messageOf, SpectroscopeError } from '../../preload/errors'
 import { limits } from '../../preload/limits'
 import { stageNames } from '../../preload/records'
 import type { ClusteringRecord, EngineProvenance, GatheredProvenance, Provenance, RunChanges, RunRecord, StageName, StageRecord, TracePointRecord } from '../../preload/records'
-import { makeFolder } from '../base/files'
+import { makePlainFolder } from '../base/plain-files'
 import { wholeVariant } from '../clustering/variants'
 import type { Workspace } from '../store/store'
 import { checkNeighbours } from './checks'
@@ -409,7 +409,7 @@ class Runner {
 
   /** Does `work` with a folder for its checkpoints, a stopwatch, and an end to the compute process. */
   async #framed<T>(work: () => Promise<T>): Promise<T> {
-    await makeFolder(this.#folder)
+    await makePlainFolder(this.#folder)
     await this.#stopwatch.open()
     try {
       return await work()

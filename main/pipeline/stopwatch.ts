@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { StageName } from '../../preload/records'
 import { writeFileAtomically } from '../base/files'
+import { readPlain } from '../base/plain-files'
 
 /** Seconds of work of each stage, over all interruptions of a run; kept in its folder of transient files. */
 export class Stopwatch {
@@ -19,7 +19,7 @@ export class Stopwatch {
 
   async open(): Promise<void> {
     try {
-      this.#earlier = JSON.parse(await readFile(this.#file, 'utf8')) as Partial<Record<StageName, number>>
+      this.#earlier = JSON.parse((await readPlain(this.#file)).toString('utf8')) as Partial<Record<StageName, number>>
     } catch {
       this.#earlier = {}
     }

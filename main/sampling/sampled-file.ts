@@ -1,9 +1,9 @@
-import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { messageOf, SpectroscopeError } from '../../preload/errors'
 import { decode, encode } from '../../preload/wire'
 import { faultCode } from '../base/faults'
 import { writeFileAtomically } from '../base/files'
+import { openPlain } from '../base/plain-files'
 import { checkFile, readSection, sectionBlocks } from '../base/section-file'
 import type { ChainName } from './input'
 import type { Sampled } from './sample'
@@ -62,7 +62,7 @@ export type SampledFile<S extends Sampled, A> = S & { readonly about: A; readonl
 export const openSampled = async <S extends Sampled, A extends object>(path: string): Promise<SampledFile<S, A>> => {
   const fault = (words: string, error: unknown): SpectroscopeError =>
     new SpectroscopeError('input', `${path} ${words}; delete it and run its piece again.`, { cause: error })
-  const file = await open(path).catch((error: unknown) => {
+  const file = await openPlain(path, 'r', { mayBeShared: true }).catch((error: unknown) => {
     throw fault(`cannot be read (${faultCode(error)})`, error)
   })
   try {

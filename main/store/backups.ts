@@ -1,8 +1,8 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Annotation, AnnotationBody } from '../../preload/contract-annotations'
-import { freeName, stamp, writeFileAtomically, writingError } from '../base/files'
+import { freeName, stamp, writeFileAtomically } from '../base/files'
+import { makePlainFolder } from '../base/plain-files'
 import { select } from './database'
 import type { Row } from './database'
 import { iso } from './runs'
@@ -79,11 +79,7 @@ const position = async (connection: DuckDBConnection): Promise<number> => Number
 /** Writes all labels to a dated file under backups/; returns its path. */
 export const backUpLabels = async (connection: DuckDBConnection, folder: string): Promise<string> => {
   const now = new Date()
-  try {
-    await mkdir(backupFolder(folder), { recursive: true })
-  } catch (error) {
-    throw writingError(backupFolder(folder), error)
-  }
+  await makePlainFolder(backupFolder(folder))
   const file = await freeName(join(backupFolder(folder), `labels-${stamp(now)}.json`))
   const line = await position(connection)
   await writeFileAtomically(file, `${JSON.stringify(await contentOf(connection))}\n`)

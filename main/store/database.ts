@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { access, copyFile, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { access, copyFile, open, rename, rm, stat } from 'node:fs/promises'
 import { tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
@@ -7,11 +7,15 @@ import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
 import { messageOf, SpectroscopeError } from '../../preload/errors'
 import { faultCode } from '../base/faults'
 import { makeFolder, stamp, writeFileAtomically, writingError } from '../base/files'
+import { checkContents, makePlainFolder, readPlain } from '../base/plain-files'
 import { migrations as ownMigrations } from './schema'
 import type { Migration } from './schema'
+import { checkedRunId } from './workspace-paths'
 
 export const markerName = 'spectroscope-workspace.json'
 export const databaseName = 'workspace.duckdb'
+/** Permissions of a new workspace, which its files and folders take theirs from. */
+export const privateMode = 0o700
 const markerFormat = 'spectroscope-workspace'
 const markerVersion = 1
 
@@ -79,7 +83,7 @@ const checkMarker = async (folder: string): Promise<void> => {
   const damaged = (cause?: unknown): SpectroscopeError => workspaceError(folder, `${markerName} is damaged, or this is no workspace; choose another folder`, cause)
   let marker: unknown
   try {
-    marker = JSON.parse(await readFile(join(folder, markerName), 'utf8'))
+    marker = JSON.parse((await readPlain(join(folder, markerName))).toString('utf8'))
   } catch (error) {
     throw damaged(error)
   }
@@ -131,9 +135,10 @@ const prepareFolder = async (folder: string, { create, readOnly }: OpenOptions):
   if (kind === 'file') throw workspaceError(folder, 'this is a file, not a workspace folder; choose a folder')
   if (kind === undefined) {
     if (!create) throw workspaceError(folder, 'there is no such workspace; check the path, or start a run there, which creates it')
-    await makeFolder(folder)
+    await makeFolder(folder, privateMode)
   }
   const marker = await kindOf(join(folder, markerName))
+  if (marker !== undefined || create) await checkContents(folder)
   const database = await kindOf(join(folder, databaseName))
   if (marker !== undefined) await checkMarker(folder)
   else if (!create) throw workspaceError(folder, `this folder is no workspace (it has no ${markerName}); check the path, or start a run there, which makes it one`)
@@ -169,12 +174,17 @@ const schemaVersion = async (connection: DuckDBConnection): Promise<number | und
   return Number((await select(connection, 'SELECT coalesce(max(version), 0) AS version FROM migrations'))[0].version)
 }
 
+/** Ids are made into paths, so a database with one that this program did not give is refused. */
+const checkRunIds = async (connection: DuckDBConnection, folder: string): Promise<void> => {
+  for (const { id } of await select(connection, 'SELECT id FROM runs')) checkedRunId(folder, String(id))
+}
+
 /** A copy of the database under backups/, made while it is closed. */
 const backUp = async (folder: string, version: number): Promise<void> => {
   const target = join(folder, 'backups', `workspace-schema-${version}-${stamp()}.duckdb`)
   const temporary = `${target}.tmp`
   try {
-    await mkdir(join(folder, 'backups'), { recursive: true })
+    await makePlainFolder(join(folder, 'backups'))
     await copyFile(join(folder, databaseName), temporary)
     const handle = await open(temporary, 'r+')
     try {
@@ -228,6 +238,7 @@ export const openDatabase = async (
     const version = await schemaVersion(connection)
     if (version === undefined) throw workspaceError(folder, `${databaseName} is a database of another program; choose another folder`)
     if (version > latest) throw workspaceError(folder, `the workspace was written by a newer version of the program (schema ${version}, this one knows ${latest}); update this one`)
+    if (version > 0) await checkRunIds(connection, folder)
     if (version < latest) {
       if (options.readOnly) throw workspaceError(folder, 'the workspace was written by an older version of the program; open it once for writing, which upgrades it')
       if (version > 0) {

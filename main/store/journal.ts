@@ -1,12 +1,12 @@
-import { constants } from 'node:fs'
-import { copyFile, open, readFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { annotationBodySchema, targetSchema } from '../../preload/contract-annotations'
 import type { AnnotationBody, AnnotationTarget, RunMarks } from '../../preload/contract-annotations'
 import { messageOf, SpectroscopeError } from '../../preload/errors'
-import { freeName, makeFolder, stamp, writeFileAtomically, writingError } from '../base/files'
+import { freeName, stamp, writeFileAtomically, writingError } from '../base/files'
+import { makePlainFolder, openPlain, readPlain } from '../base/plain-files'
 
 /** What a step did to one target; null where there was, or is, nothing. */
 export interface AnnotationsStep {
@@ -92,14 +92,29 @@ const contentOf = (bytes: Buffer): JournalContent => {
   return { lines, unreadable }
 }
 
+/** How every line of a journal begins. */
+const lineStart = '{"line":'
+
+/** Throws a `workspace` error where a file has something in it and no line of a journal, nor the beginning of one. */
+const refuseForeign = (path: string, { lines, unreadable }: JournalContent, bytes: Buffer): void => {
+  if (lines.length > 0) return
+  const last = bytes.toString('utf8', bytes.lastIndexOf(newline) + 1).trim()
+  if (unreadable.length === 0 && (last.startsWith(lineStart) || lineStart.startsWith(last))) return
+  const remedy = 'move it elsewhere: the labels of the database are then written anew'
+  throw new SpectroscopeError('workspace', `${path} is no journal of this program, and is left as it is; ${remedy}.`)
+}
+
 /**
  * Reads a journal file and leaves it as it is; one that is missing has no lines. Throws a `storage` error where it
- * cannot be read.
+ * cannot be read, and a `workspace` error where it is a link in a workspace.
  */
-export const readJournal = async (path: string): Promise<JournalContent> => {
+export const readJournal = async (
+  path: string, read: (path: string) => Promise<Buffer> = readPlain
+): Promise<JournalContent> => {
   try {
-    return contentOf(await readFile(path))
+    return contentOf(await read(path))
   } catch (error) {
+    if (error instanceof SpectroscopeError) throw error
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { lines: [], unreadable: [] }
     const sentence = `${path} cannot be read (${messageOf(error)}); change its permissions.`
     throw new SpectroscopeError('storage', sentence, { cause: error })
@@ -123,19 +138,27 @@ export class JournalFile {
     this.#size = size
   }
 
-  /** Opens the journal of a workspace folder, making it where it is missing; a last line that a crash cut off is removed. */
+  /**
+   * Opens the journal of a workspace folder, making it where it is missing; a last line that a crash cut off is
+   * removed. Throws a `workspace` error where the file is a link, or no journal.
+   */
   static async open(folder: string): Promise<JournalFile> {
     const path = journalPath(folder)
-    await makeFolder(join(folder, 'journal'))
+    await makePlainFolder(join(folder, 'journal'))
     try {
-      const handle = await open(path, 'r+').catch(async (error: unknown) => {
+      const handle = await openPlain(path, 'r+').catch(async (error: unknown) => {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
         await writeFileAtomically(path, '')
-        return open(path, 'r+')
+        return openPlain(path, 'r+')
       })
       const { size } = await handle.stat()
       const journal = new JournalFile(path, handle, size)
-      if (size > 0) await journal.#endLine()
+      try {
+        if (size > 0) await journal.#endLine()
+      } catch (error) {
+        await handle.close()
+        throw error
+      }
       return journal
     } catch (error) {
       throw writingError(path, error)
@@ -146,10 +169,13 @@ export class JournalFile {
     const last = Buffer.alloc(1)
     await this.#handle.read(last, 0, 1, this.#size - 1)
     if (last[0] === newline) return
-    const bytes = await readFile(this.path)
+    const bytes = await readPlain(this.path)
+    const content = contentOf(bytes)
+    refuseForeign(this.path, content, bytes)
     const start = bytes.lastIndexOf(newline) + 1
-    if (parseLine(bytes.toString('utf8', start)) === undefined) await this.#cut(start)
-    else await this.#write('\n')
+    if (parseLine(bytes.toString('utf8', start)) !== undefined) await this.#write('\n')
+    // Of a file with other lines that cannot be read a copy is kept, whole, when it is brought to the database's.
+    else if (content.unreadable.length === 0) await this.#cut(start)
   }
 
   async #cut(size: number): Promise<void> {
@@ -167,8 +193,12 @@ export class JournalFile {
     this.#size += bytes.length
   }
 
-  read(): Promise<JournalContent> {
-    return readJournal(this.path)
+  /** What is in it. Throws a `workspace` error where it is no journal. */
+  async read(): Promise<JournalContent> {
+    const bytes = await readPlain(this.path)
+    const content = contentOf(bytes)
+    refuseForeign(this.path, content, bytes)
+    return content
   }
 
   /** The line between two bytes of the file; undefined where there is none. */
@@ -195,10 +225,10 @@ export class JournalFile {
   async replace(texts: readonly string[], { keep }: { readonly keep: boolean }): Promise<string | null> {
     try {
       const kept = keep ? await freeName(this.path.replace(/\.jsonl$/, `-${stamp()}.jsonl`)) : null
-      if (kept !== null) await copyFile(this.path, kept, constants.COPYFILE_EXCL)
+      if (kept !== null) await writeFile(kept, await readPlain(this.path), { flag: 'wx' })
       await writeFileAtomically(this.path, texts.map((text) => `${text}\n`))
       await this.#handle.close()
-      this.#handle = await open(this.path, 'r+')
+      this.#handle = await openPlain(this.path, 'r+')
       this.#size = (await this.#handle.stat()).size
       return kept
     } catch (error) {

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { z } from 'zod'
@@ -11,7 +11,7 @@ import { parameterSchemas } from './calls'
 import type { Method, ParametersOf, StoreCalls } from './calls'
 import * as clusters from './clusters'
 import {
-  databaseError, databaseName, inTransaction, openDatabase, UnwritableWorkspace, unwritableOr
+  databaseError, databaseName, inTransaction, openDatabase, privateMode, UnwritableWorkspace, unwritableOr
 } from './database'
 import { saveDescription } from './descriptions'
 import { getEdges } from './edges'
@@ -76,6 +76,13 @@ const readJournalToo = async (connection: DuckDBConnection): Promise<string[]> =
   if (replayed) reading = connection
   else connection.closeSync()
   return notes
+}
+
+/** Has this process make files that are as open to others as the workspace, also those that DuckDB makes. */
+const beAsOpenAs = (folder: string): void => {
+  const { mode } = statSync(folder, { throwIfNoEntry: false }) ?? { mode: privateMode }
+  const before = process.umask(0o777)
+  process.umask(before | (0o777 & ~mode))
 }
 
 /** Opens the database and the journal, and brings them to the same; returns what a person should know. */
@@ -215,6 +222,7 @@ const nothing = async (work: Promise<unknown>): Promise<null> => {
 const implementation: Handlers<StoreCalls> = {
   open: async (options) => {
     location = options
+    beAsOpenAs(options.folder)
     return openAtLeastToRead(options)
   },
   createRun: ({ name, configuration, baseFolder, provenance }) =>

@@ -1,7 +1,8 @@
 import { constants } from 'node:fs'
-import { copyFile, mkdir, open, rename, rm } from 'node:fs/promises'
+import { copyFile, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freeName, stamp, writingError } from '../base/files'
+import { makePlainFolder } from '../base/plain-files'
 import { backupFolder } from './backups'
 import { databaseName } from './database'
 
@@ -46,9 +47,9 @@ export const replaceDatabase = async (folder: string, copy: string | null): Prom
   const [database, log] = [join(folder, databaseName), join(folder, logName)]
   const temporary = join(folder, `.${databaseName}.restored.tmp`)
   try {
-    await mkdir(backupFolder(folder), { recursive: true })
+    await makePlainFolder(backupFolder(folder))
     const setAside = await freeName(join(backupFolder(folder), `set-aside-${stamp()}`))
-    await mkdir(setAside)
+    await makePlainFolder(setAside)
     const takeBack = async (): Promise<void> => {
       for (const [path, name] of [
         [database, databaseName],

@@ -1,14 +1,13 @@
-import { randomInt } from 'node:crypto'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import { briefly, brieflyAll } from '../../preload/quoting'
 import type { ClusteringRecord, LeftoverKind, NewRun, Provenance, RunChanges, RunRecord, RunStatus, StageName, StageRecord } from '../../preload/records'
-import { stamp } from '../base/files'
 import { inTransaction, select } from './database'
 import type { Row } from './database'
 import { jsonOf } from './json'
 import { clusteringTables, runTables } from './schema'
+import { checkedRunId, newRunId } from './workspace-paths'
 
 export const iso = (column: string): string => `strftime(${column}, '%Y-%m-%dT%H:%M:%S.%gZ') AS ${column}`
 const parse = <T>(value: unknown): T => JSON.parse(value as string) as T
@@ -111,12 +110,10 @@ export const findRun = async (connection: DuckDBConnection, text: string): Promi
   return matches[0]
 }
 
-const newId = (now: Date): string => `${stamp(now)}-${randomInt(36 ** 4).toString(36).padStart(4, '0')}`
-
 export const createRun = (connection: DuckDBConnection, { name, configuration, baseFolder, provenance = {} }: NewRun): Promise<RunRecord> =>
   inTransaction(connection, async () => {
     const now = new Date()
-    const id = newId(now)
+    const id = newRunId(now)
     await connection.run(
       `INSERT INTO runs SELECT coalesce(max(number), 0) + 1, $1, $2, 'pending', NULL, $3::TIMESTAMP, NULL, NULL, $4::JSON, $5, $6::JSON, NULL FROM runs`,
       [id, name, now.toISOString(), jsonOf(configuration), baseFolder, jsonOf(provenance)]
@@ -136,7 +133,7 @@ export const copyRun = async (connection: DuckDBConnection, { file, baseFolder }
     const [theirs] = await select(connection, 'SELECT max(version) AS version FROM other.migrations')
     const ids = (await select(connection, 'SELECT id FROM other.runs')).map(({ id }) => id as string)
     if (own.version !== theirs.version || ids.length !== 1) throw new SpectroscopeError('storage', `${file} does not belong to this version of the program; install the program again.`)
-    const [id] = ids
+    const id = checkedRunId(file, ids[0])
     const present = (await select(connection, 'SELECT number FROM runs WHERE id = $1', [id])).length > 0
     if (!present) {
       await inTransaction(connection, async () => {

@@ -61,7 +61,7 @@ export const readLabelBackup = async (file: string): Promise<SavedLabels[]> => {
 
 /** Labels as the lines of a journal leave them. Throws an `input` error where none can be read. */
 export const readJournalLabels = async (file: string): Promise<SavedLabels[]> => {
-  const { lines } = await readJournal(file)
+  const { lines } = await readJournal(file, readFile)
   if (lines.length === 0)
     throw new SpectroscopeError('input', `${file} has no changes of labels that can be read; give another file.`)
   const clusterings = new Map<

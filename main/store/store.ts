@@ -1,5 +1,5 @@
-import { rm } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { chmod, open, rm } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { SpectroscopeError } from '../../preload/errors'
 import type {
   ClusterNumber, ClusterProfile, ClusteringRecord, ClusterSummary, DiagnosticsRecord, GroupKind, NeighboursRecord,
@@ -7,6 +7,7 @@ import type {
   StageRecord, StudyRecord, SusceptibilityRecord, TokenInContext, TracePointRecord, TraceRecord
 } from '../../preload/records'
 import { entryPath } from '../base/entries'
+import { fileModeIn } from '../base/files'
 import { GroupTree } from '../base/group-tree'
 import { spawnChild } from '../base/processes'
 import type { Child } from '../base/processes'
@@ -15,6 +16,7 @@ import { explorationOf } from './exploration'
 import type { Exploration } from './exploration'
 import { labellingOf } from './labelling'
 import type { Labelling } from './labelling'
+import { runFolderOf } from './workspace-paths'
 
 /** What a transaction can write; nothing of it is seen by anyone before it commits, and all of it from then on. */
 export interface RunWriter {
@@ -80,7 +82,7 @@ export interface Workspace extends Exploration, Labelling {
   readonly pid: number
   /** Resolves when the store process is no more, with how it ended in words; every call then rejects with `StoreLost`. */
   readonly ended: Promise<string>
-  /** Folder for a run's transient files (checkpoints); deleted with the run. */
+  /** Folder for a run's transient files (checkpoints); deleted with the run. Throws where the id is a foreign one. */
   runFolder(run: string): string
 
   createRun(run: NewRun): Promise<RunRecord>
@@ -203,6 +205,14 @@ const readInBlocks = async (rows: number, width: number, read: (first: number, c
   for (let first = 0; first < rows; first += step) await read(first, Math.min(step, rows - first))
 }
 
+/** Has a table written; the store's own files are as closed to others as the workspace, and exports need not be. */
+const exportTable = async (file: string, write: (file: string) => Promise<void>): Promise<void> => {
+  const handle = await open(file, 'w', await fileModeIn(dirname(file)))
+  const { mode } = await handle.stat().finally(() => handle.close())
+  await write(file)
+  await chmod(file, mode & 0o777)
+}
+
 const shared = (length: number): SharedArrayBuffer => new SharedArrayBuffer(4 * length)
 
 const workspaceOf = (
@@ -211,7 +221,7 @@ const workspaceOf = (
   let transactions: Promise<unknown> = Promise.resolve()
   const call = <M extends Method>(method: M, parameters: ParametersOf<M>): Promise<StoreCalls[M]['result']> => store.call(method, parameters)
   const getRun = (run: string): Promise<RunRecord> => call('getRun', { run })
-  const runFolder = (run: string): string => join(folder, 'runs', run)
+  const runFolder = (run: string): string => runFolderOf(folder, run)
   const summaries = (run: string, cluster: ClusterNumber | undefined, { clustering, topTokens = 10 }: { readonly clustering?: number; readonly topTokens?: number } = {}): Promise<ClusterSummary[]> =>
     call('getClusterSummaries', { run, topTokens, ...given({ clustering, cluster }) })
 
@@ -245,8 +255,9 @@ const workspaceOf = (
     updateRun: (run, changes) => call('updateRun', { run, changes: { ...changes } }),
     copyRun: (file, baseFolder) => call('copyRun', { file: resolve(file), baseFolder }),
     deleteRun: async (run) => {
+      const transient = runFolder(run)
       await call('deleteRun', { run })
-      await rm(runFolder(run), { recursive: true, force: true })
+      await rm(transient, { recursive: true, force: true })
     },
     purgeDeleted: async () => {
       const purged = await call('purgeDeleted', {})
@@ -308,7 +319,10 @@ const workspaceOf = (
     getTree: async (run, { clustering } = {}) =>
       new GroupTree(await call('getTree', { run, ...given({ clustering }) })),
     exportTable: (run, table, format, file, { clustering, clusters } = {}) =>
-      done(call('exportTable', { run, table, format, file: resolve(file), ...given({ clustering, clusters: clusters === undefined ? undefined : [...clusters] }) })),
+      exportTable(resolve(file), async (path) => {
+        const chosen = given({ clustering, clusters: clusters === undefined ? undefined : [...clusters] })
+        await call('exportTable', { run, table, format, file: path, ...chosen })
+      }),
     close: async () => {
       await store.disconnect()
     }

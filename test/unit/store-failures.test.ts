@@ -209,13 +209,13 @@ describe('a schema', () => {
     const sampler = { ...paper, preset: 'quick', draws: 20, chains: 2 }
     const instance = await openDatabase(folder, { create: true, readOnly: false }, migrations.slice(0, 2))
     const connection = await instance.connect()
-    await connection.run("INSERT INTO runs VALUES (1, 'old', 'an old run', 'interrupted', 'sample', now()::TIMESTAMP, NULL, NULL, $1::JSON, '/somewhere', '{}', NULL)", [JSON.stringify({ ...configuration, sampler })])
+    await connection.run("INSERT INTO runs VALUES (1, '20260101-000000-abcd', 'an old run', 'interrupted', 'sample', now()::TIMESTAMP, NULL, NULL, $1::JSON, '/somewhere', '{}', NULL)", [JSON.stringify({ ...configuration, sampler })])
     await connection.run(`INSERT INTO diagnostics VALUES (1, 0, 'embed', 1, 2, 0.9, 0.8, [1], [1], [1], 1, 1, 1, 1, '[]')`)
     connection.closeSync()
     instance.closeSync()
     const workspace = await openWorkspace(folder)
-    expect((await workspace.getRun('old')).configuration).toEqual({ ...configuration, sampler: { ...sampler, preset: 'paper', method: 'psgld' } })
-    expect(await workspace.getDiagnostics('old')).toMatchObject([{ component: 'embed', blocks: null }])
+    expect((await workspace.getRun('20260101-000000-abcd')).configuration).toEqual({ ...configuration, sampler: { ...sampler, preset: 'paper', method: 'psgld' } })
+    expect(await workspace.getDiagnostics('20260101-000000-abcd')).toMatchObject([{ component: 'embed', blocks: null }])
     await workspace.close()
   })
 

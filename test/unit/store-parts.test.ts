@@ -176,9 +176,10 @@ test('a run of a schema without parts has none, until its matrix is stored again
   const instance = await openDatabase(old, { create: true, readOnly: false }, withoutParts)
   const connection = await instance.connect()
   const { configuration } = newRun()
+  const id = '20261120-100000-abcd'
   await connection.run(
     `INSERT INTO runs VALUES
-       (1, 'old', 'an old run', 'finished', NULL, now()::TIMESTAMP, NULL, NULL, $1::JSON, '/somewhere', '{}', NULL)`,
+       (1, '${id}', 'an old run', 'finished', NULL, now()::TIMESTAMP, NULL, NULL, $1::JSON, '/somewhere', '{}', NULL)`,
     [JSON.stringify(configuration)]
   )
   await connection.run("INSERT INTO studies VALUES (1, 'abc', 20, 4)")
@@ -186,11 +187,11 @@ test('a run of a schema without parts has none, until its matrix is stored again
   connection.closeSync()
   instance.closeSync()
   workspace = await openWorkspace(old)
-  expect(await workspace.countParts('old')).toBe(0)
-  await workspace.transaction('old', async (writer) => {
+  expect(await workspace.countParts(id)).toBe(0)
+  await workspace.transaction(id, async (writer) => {
     await writeMatrix(writer)
     await writeParts(writer, 4)
   })
-  expect(await workspace.countParts('old')).toBe(4)
-  expect(await workspace.readHalf('old', [1, 3], 0, tokens)).toEqual(meanOf([1, 3]))
+  expect(await workspace.countParts(id)).toBe(4)
+  expect(await workspace.readHalf(id, [1, 3], 0, tokens)).toEqual(meanOf([1, 3]))
 })

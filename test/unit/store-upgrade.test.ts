@@ -24,6 +24,7 @@ const label = {
   changedAt: '2026-11-20T10:00:00.000Z'
 }
 
+const [old, bare] = ['20261120-100000-abcd', '20261120-110000-abcd']
 const at = "'2026-11-20', NULL, NULL"
 const runRow = (number: number, id: string, name: string, clustering: object | false): string => {
   const settled = JSON.stringify({ ...configuration, clustering })
@@ -40,8 +41,8 @@ const groupRow = ([cluster, size, id]: readonly [number, number, number]): strin
  * described; and a run that is not clustered.
  */
 const rows = [
-  runRow(1, 'old', 'an old run', settings),
-  runRow(2, 'bare', 'not clustered', false),
+  runRow(1, old, 'an old run', settings),
+  runRow(2, bare, 'not clustered', false),
   "INSERT INTO studies VALUES (1, 'hash', 4, 1)",
   "INSERT INTO study_rows VALUES (1, 'probe', 0, 'law', [7, 8, 9, 7, 8])",
   'INSERT INTO tokens SELECT 1, token, 0, token + 1, [8, 9, 7, 8][token + 1] FROM range(4) AS r(token)',
@@ -79,29 +80,29 @@ afterAll(async () => {
 })
 
 test('a database of the third schema opens, with a copy of it put aside', async () => {
-  expect((await workspace.listRuns()).map(({ id }) => id)).toEqual(['old', 'bare'])
+  expect((await workspace.listRuns()).map(({ id }) => id)).toEqual([old, bare])
   expect(readdirSync(join(folder, 'backups')).filter((name) => name.startsWith('workspace-schema-3-'))).toHaveLength(1)
 })
 
 test('its clusterings are of ACL, without a tree or stability', async () => {
-  const { configuration: { clustering }, clusterings } = await workspace.getRun('old')
+  const { configuration: { clustering }, clusterings } = await workspace.getRun(old)
   expect(clustering).toEqual({ ...settings, method: 'acl', stability: false })
-  expect((await workspace.getRun('bare')).configuration.clustering).toBe(false)
+  expect((await workspace.getRun(bare)).configuration.clustering).toBe(false)
   expect(clusterings).toMatchObject([{
     configuration: { ...settings, method: 'acl', stability: false }, clusters: 2, groupsAbove: 0, leftoverSize: 2,
     stability: null, modularity: null, sweep: []
   }])
-  expect((await workspace.getTree('old')).nodes).toEqual(
+  expect((await workspace.getTree(old)).nodes).toEqual(
     [{ kind: 'cluster', parent: null }, { kind: 'cluster', parent: null }]
   )
-  expect([...(await workspace.getMembership('old'))]).toEqual([1, -1, 0, -1])
-  expect([...(await workspace.getMembership('old', { level: 'region' }))]).toEqual([-1, -1, -1, -1])
-  expect(await workspace.getStrengths('old')).toHaveLength(0)
+  expect([...(await workspace.getMembership(old))]).toEqual([1, -1, 0, -1])
+  expect([...(await workspace.getMembership(old, { level: 'region' }))]).toEqual([-1, -1, -1, -1])
+  expect(await workspace.getStrengths(old)).toHaveLength(0)
 })
 
 test('its descriptions are read, without rules', async () => {
   expect(
-    (await workspace.getOverview('old', 1)).clusters.map(
+    (await workspace.getOverview(old, 1)).clusters.map(
       ({ cluster, kind, parent, conductance, stability, ruleF1 }) =>
         [cluster, kind, parent, conductance, stability, ruleF1]
     )
@@ -109,15 +110,15 @@ test('its descriptions are read, without rules', async () => {
     [0, 'cluster', null, 0.25, null, null], [1, 'cluster', null, 0.5, null, null],
     [-1, 'main body', null, null, null, null]
   ])
-  expect(await workspace.getClusterDetails('old', 1, 0)).toMatchObject(
+  expect(await workspace.getClusterDetails(old, 1, 0)).toMatchObject(
     { conductanceWhenCut: 0.2, seed: 2, rules: [], uncaught: 0, core: null, nearest: [{ cluster: 1 }] }
   )
-  expect((await workspace.getClusterSummaries('old')).map(({ rule, uncaught }) => [rule, uncaught])).toEqual(
+  expect((await workspace.getClusterSummaries(old)).map(({ rule, uncaught }) => [rule, uncaught])).toEqual(
     [[null, null], [null, null], [null, null]]
   )
   const page = async (stratum: 'core' | 'edge' | 'exceptions') => {
     const { total, tokens } = await workspace.getGallery(
-      'old', 1, -1, { stratum, seed: 1, offset: 0, limit: 9, before: 0, after: 0 }
+      old, 1, -1, { stratum, seed: 1, offset: 0, limit: 9, before: 0, after: 0 }
     )
     return [total, tokens.map(({ token }) => token)]
   }
@@ -127,12 +128,12 @@ test('its descriptions are read, without rules', async () => {
 })
 
 test('its labels stay, and new ones go beside them', async () => {
-  expect(await workspace.getAnnotations('old', 1)).toEqual([{ target: 'cluster:1', ...label }])
+  expect(await workspace.getAnnotations(old, 1)).toEqual([{ target: 'cluster:1', ...label }])
   await workspace.applyAnnotations(
     {
-      run: 'old', clustering: 1, words: 'more', author: 'Ada',
+      run: old, clustering: 1, words: 'more', author: 'Ada',
       edits: [{ target: 'cluster:0', after: { ...label, name: 'more', confidence: null, status: 'labelled' } }]
     }
   )
-  expect(await workspace.countLabels()).toEqual([{ run: 'old', clustering: 1, counts: { labelled: 2 } }])
+  expect(await workspace.countLabels()).toEqual([{ run: old, clustering: 1, counts: { labelled: 2 } }])
 })
