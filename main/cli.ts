@@ -11,6 +11,7 @@ import { clusterAgain, listClusters, showCluster } from './api/clusters'
 import type { ClusteringChanges } from './api/clusters'
 import { fetchFromHub } from './api/models'
 import { continueRun, deleteRun, diagnoseRun, listRuns, previewFile, resume, showRun, startFromFile } from './api/runs'
+import { trustWorkspace } from './api/trust'
 import { resourcePath } from './base/entries'
 import { clusteringNumber, nameIn, numberIn, numberOrAuto, pathIn, wholeIn } from './cli/arguments'
 import { addEngineCommands } from './cli/engine-commands'
@@ -29,6 +30,7 @@ import { programVersion } from './pipeline/versions'
 
 interface Common {
   readonly workspace: string
+  readonly trust?: boolean
   readonly json?: boolean
 }
 
@@ -46,13 +48,14 @@ const program = new Command('spectroscope')
   .configureOutput({ outputError: () => undefined })
   .addHelpText('after', `\n${exitCodes}\nSPECTROSCOPE_WORKSPACE names the workspace where --workspace does not.${examples('demo', 'run study.json --workspace work', 'show latest --workspace work')}`)
 
-/** A command that every one is: with --workspace, --json and examples; its action's answer is printed when all is closed. */
+/** A command that every one is: with --workspace, --trust, --json and examples; its action's answer is printed when all is closed. */
 const command = (usage: string, description: string, ...lines: readonly string[]): Command =>
   program
     .command(usage)
     .description(description)
     .addOption(new Option('-w, --workspace <folder>', 'folder that keeps the runs').env('SPECTROSCOPE_WORKSPACE')
       .default(defaultWorkspace).argParser(pathIn))
+    .option('--trust', 'let a workspace that somebody else made be changed, now and from now on')
     .option('--json', 'print one JSON object on standard output')
     .addHelpText('after', examples(...lines))
 
@@ -62,7 +65,11 @@ const definedOf = <T extends object>(value: T): { [K in keyof T]?: Exclude<T[K],
     [K in keyof T]?: Exclude<T[K], undefined>
   }
 
-const answer = async (options: Common, work: () => Promise<Answer>): Promise<void> => printAnswer(await work(), options.json === true)
+const answer = async (options: Common, work: () => Promise<Answer>): Promise<void> => {
+  const unkept = options.trust === true ? await trustWorkspace(options.workspace) : null
+  if (unkept !== null) process.stderr.write(`${visibleText(unkept)}\n`)
+  printAnswer(await work(), options.json === true)
+}
 
 const secondsOfDay = 86_400
 
@@ -220,8 +227,8 @@ command(
   .option('--remaining <share>', describe('remaining'), numberOrAuto)
   .option('-n, --name <name>', 'name of the clustering', nameIn)
   .addOption(checkpointOption())
-  .action((run: string, { workspace, json, checkpointEvery, name, ...changes }: ClusterOptions) =>
-    answer({ workspace, ...definedOf({ json }) }, async () => {
+  .action((run: string, { workspace, trust, json, checkpointEvery, name, ...changes }: ClusterOptions) =>
+    answer({ workspace, ...definedOf({ trust, json }) }, async () => {
       const summary = await watched((watch) =>
         clusterAgain(
           workspace, run, changes, { ...watch, checkpointSeconds: checkpointEvery, ...definedOf({ name }) }
@@ -294,8 +301,8 @@ command('serve', 'Open the workbench in a browser; it is there until Ctrl-C, whi
     wholeIn(0, 65_535)
   )
   .option('--no-open', 'print the address and open no browser')
-  .action(({ workspace, json, ...options }: ServeOptions, self: Command) =>
-    serveUntilStopped({ ...options, json: json === true, ...(self.getOptionValueSource('workspace') === 'default' ? {} : { folder: workspace }) }))
+  .action(({ workspace, json, trust, ...options }: ServeOptions, self: Command) =>
+    serveUntilStopped({ ...options, trust: trust === true, json: json === true, ...(self.getOptionValueSource('workspace') === 'default' ? {} : { folder: workspace }) }))
 
 command('schema', 'Print the JSON schema of a run\'s configuration.', 'schema > configuration.schema.json')
   .action(() => {

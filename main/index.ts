@@ -76,6 +76,7 @@ class Shell {
       settings: this.#settings,
       views: settingsFile('views'),
       ...(workspace === undefined ? {} : { workspace }),
+      trust: process.argv.includes('--trust'),
       choose: (purpose, title, suggested) => this.#choose(purpose, title, suggested),
       notify: (title, body) => {
         if (Notification.isSupported() && this.#window?.isFocused() !== true) new Notification({ title, body }).show()

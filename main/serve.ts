@@ -22,6 +22,8 @@ import { settingsFiles } from './serve/settings-files'
 export interface ServeOptions extends Partial<Pick<WorkbenchEnvironment, 'settings' | 'views'>> {
   /** The workspace; that of the settings, or the default, where none is given. */
   readonly folder?: string
+  /** Trusts the workspace for good, whoever made it. */
+  readonly trust?: boolean
   /** Address to listen on; others than loopback let other machines in. */
   readonly host?: string
   /** 0 for a free one; that of the last time, if it is free, where none is given. */
@@ -101,7 +103,7 @@ const notLetIn = 'This page needs the address that `spectroscope serve` printed,
 
 /** Serves the window and its calls to browsers that bring the token. */
 export const startServer = async ({
-  folder, host = '127.0.0.1', port, pages = join(projectRoot, 'out', 'renderer'), limits = {}, ...files
+  folder, trust = false, host = '127.0.0.1', port, pages = join(projectRoot, 'out', 'renderer'), limits = {}, ...files
 }: ServeOptions = {}): Promise<Serving> => {
   const downloads = new Map<string, string>()
   const access = new Access(host, randomBytes(6).toString('hex'))
@@ -131,7 +133,7 @@ export const startServer = async ({
 
   let notes: readonly string[] = []
   const workbench = await openWorkbench({
-    shell: 'browser', ...kept,
+    shell: 'browser', ...kept, trust,
     notes: () => notes,
     ...(folder === undefined ? {} : { workspace: folder }),
     link: (path) => {

@@ -74,6 +74,8 @@ export const callSchemas = {
   /** View state: pane sizes, sort orders, what was open. */
   'views.save': z.strictObject({ key: name, value: z.json() }),
   'workspace.open': z.strictObject({ folder: path, create: z.boolean().default(false) }),
+  /** Trusts the workspace that `untrusted` names, for good, and opens it for writing. */
+  'workspace.trust': z.strictObject({ folder: path }),
   'engines.measure': z.strictObject({}),
   /** What an installation needs and downloads; looks at the server for that. */
   'engines.describeInstallation': z.strictObject({ name }),
@@ -208,6 +210,8 @@ export interface AppState {
   readonly workspace: string | null
   /** Why none could be opened, or why the one that is open can only be read. */
   readonly problem: string | null
+  /** The workspace that somebody else made, which *Trust this folder* lets be changed; null where there is none. */
+  readonly untrusted: string | null
   /** What a person should know, each said once: settings that could not be read, labels that another copy has. */
   readonly notes: readonly string[]
   readonly settings: Settings
@@ -258,6 +262,7 @@ export interface CallResults {
   'settings.change': Settings
   'views.save': null
   'workspace.open': AppState
+  'workspace.trust': AppState
   'engines.measure': readonly EngineRate[]
   'engines.describeInstallation': EngineInstallation
   'engines.install': Job

@@ -19,6 +19,8 @@ export interface WorkbenchEnvironment {
   readonly views: SettingsFile
   /** The workspace that was asked for at the start; otherwise that of the settings, or the default. */
   readonly workspace?: string
+  /** Trusts the workspace that is opened at the start, for good. */
+  readonly trust?: boolean
   /** The system's own dialog; [] where it was dismissed. */
   readonly choose?: (purpose: ChoicePurpose, title: string, suggested: string | undefined) => Promise<readonly string[]>
   /** What a person should know of how the program was started, in sentences. */

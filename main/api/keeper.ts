@@ -31,20 +31,25 @@ const mostAttempts = 5
  */
 export class WorkspaceKeeper {
   readonly #listener: KeeperListener
+  readonly #readOnly: boolean
   #inner: Workspace
   #reopening: Promise<Workspace> | undefined
   #closed = false
   readonly workspace: Workspace
 
-  private constructor(inner: Workspace, listener: KeeperListener) {
+  private constructor(inner: Workspace, readOnly: boolean, listener: KeeperListener) {
     this.#inner = inner
+    this.#readOnly = readOnly
     this.#listener = listener
     this.workspace = new Proxy(inner, { get: (_, key) => this.#member(key) })
     this.#watch(inner)
   }
 
-  static async open(folder: string, options: { readonly create: boolean }, listener: KeeperListener): Promise<WorkspaceKeeper> {
-    return new WorkspaceKeeper(await openWorkspace(folder, { ...options, orRead: true }), listener)
+  /** `readOnly` has it opened for reading only, now and whenever it is opened again. */
+  static async open(
+    folder: string, options: { readonly create: boolean; readonly readOnly: boolean }, listener: KeeperListener
+  ): Promise<WorkspaceKeeper> {
+    return new WorkspaceKeeper(await openWorkspace(folder, { ...options, orRead: true }), options.readOnly, listener)
   }
 
   #watch(inner: Workspace): void {
@@ -64,7 +69,7 @@ export class WorkspaceKeeper {
     const words = await lost.ended
     for (let attempt = 1; ; attempt++) {
       try {
-        const next = await openWorkspace(lost.folder, { orRead: true })
+        const next = await openWorkspace(lost.folder, { readOnly: this.#readOnly, orRead: true })
         this.#inner = next
         this.#watch(next)
         this.#listener.reopened(words)

@@ -1,6 +1,7 @@
 import { basename, join, resolve } from 'node:path'
 import { parseConfiguration } from '../../preload/configuration'
 import type { RunConfiguration } from '../../preload/configuration'
+import { SpectroscopeError } from '../../preload/errors'
 import { describeModel, previewCorpus } from '../pipeline/preview'
 import type { HandlersOf, WorkbenchContext } from './context'
 import type { Jobs } from './jobs'
@@ -18,7 +19,12 @@ export const modelCalls = (context: WorkbenchContext, jobs: Jobs): HandlersOf<'m
   return {
     'models.describe': ({ folder, weights }) => describeModel(resolve(folder), weights === undefined ? undefined : resolve(folder, weights)),
     'models.fetch': ({ name, revision, folder }) => {
-      const target = folder === undefined ? join(context.workspace().folder, 'models', basename(name)) : resolve(folder)
+      const workspace = context.workspace()
+      if (folder === undefined && workspace.readOnly) {
+        const remedy = 'choose another folder for the model'
+        throw new SpectroscopeError('workspace', `${workspace.folder} is open for reading only; ${remedy}.`)
+      }
+      const target = folder === undefined ? join(workspace.folder, 'models', basename(name)) : resolve(folder)
       const { job, done } = jobs.start({ kind: 'download', title: `Downloading ${name} to ${target}`, run: null, key: `download ${target}` }, ({ signal, progress }) =>
         fetchFromHub({
           name, folder: target, signal,

@@ -19,6 +19,7 @@ import { openWorkspace } from '../store/store'
 import type { Workspace } from '../store/store'
 import { importRun } from './imports'
 import { accountName, applyEdits } from './labels'
+import { refuseForeign } from './trust'
 import { withWorkspace } from './workspaces'
 
 /** Something that a workspace can be restored from. */
@@ -249,6 +250,7 @@ const refuseOpen = async (folder: string): Promise<void> => {
 export const restoreWorkspace = async (workspace: string, from?: string): Promise<Restored> => {
   const folder = resolve(workspace)
   await checkContents(folder)
+  await refuseForeign(folder)
   if (from === undefined) {
     const error = await openingError(folder)
     if (error === null) return nothing

@@ -7,6 +7,7 @@ import { SpectroscopeError, toPlain } from '../../preload/errors'
 import type { PlainError } from '../../preload/errors'
 import { issueWords, placeOf, telling } from '../../preload/issues'
 import { programVersion } from '../pipeline/versions'
+import { isOlder } from '../store/database'
 import type { Workspace } from '../store/store'
 import type { CallHandlers, WorkbenchContext, WorkbenchEnvironment } from './context'
 import { engineCalls } from './engines'
@@ -22,6 +23,7 @@ import { bringLabels, labelCalls } from './labels'
 import { modelCalls } from './model-calls'
 import { runCalls } from './run-calls'
 import { RunManager } from './run-manager'
+import { foreignWords, standingOf, trustWorkspace } from './trust'
 import { changeSettings, entriesOf, readSettings, settingsCalls, settingsNotes } from './settings'
 
 /** What a window speaks to, whatever is between them. */
@@ -41,7 +43,14 @@ export interface Workbench {
 interface Opened {
   readonly keeper: WorkspaceKeeper
   readonly manager: RunManager
+  /** Somebody else made it, so it is open for reading only. */
+  readonly isForeign: boolean
+  /** Sentences about how it was opened. */
+  readonly notes: readonly string[]
 }
+
+/** A workspace that somebody else made, and that cannot be read before it is upgraded. */
+class UntrustedUpgrade extends SpectroscopeError {}
 
 const workspaceName = 'spectroscope-workspace'
 
@@ -98,6 +107,8 @@ class OpenWorkbench implements Workbench {
   readonly #answering = new Set<Promise<unknown>>()
   #opened: Opened | undefined
   #problem: string | null = null
+  /** A workspace that is not open, as it would have to be trusted first. */
+  #untrusted: string | null = null
   #inOrder: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | undefined
 
@@ -116,6 +127,10 @@ class OpenWorkbench implements Workbench {
       ...settingsCalls(environment.settings, environment.views, (name, data) => this.#emit(name, data)),
       'workspace.open': async ({ folder, create }) => {
         await this.#change(resolve(folder), create)
+        return this.#state()
+      },
+      'workspace.trust': async ({ folder }) => {
+        await this.#trust(folder)
         return this.#state()
       },
       ...this.#estimates.calls(),
@@ -158,9 +173,10 @@ class OpenWorkbench implements Workbench {
 
   /** Why no workspace is open, or why the one that is can only be read. */
   #problemNow(): string | null {
-    const workspace = this.#opened?.keeper.workspace
-    if (workspace === undefined || workspace.unwritable === null) return this.#problem
-    const { folder, unwritable } = workspace
+    if (this.#opened === undefined) return this.#problem
+    const { keeper: { workspace: { folder, unwritable } }, isForeign } = this.#opened
+    if (isForeign) return `${foreignWords(folder)}, so it is open for reading only; trust it to change it.`
+    if (unwritable === null) return this.#problem
     return `${folder}: the workspace is open for reading only, because ${unwritable}; copy it elsewhere to change it.`
   }
 
@@ -169,6 +185,7 @@ class OpenWorkbench implements Workbench {
     return {
       version: programVersion, shell, platform: process.platform, cores: availableParallelism(), memoryBytes: totalmem(), home: homedir(),
       workspace: this.#opened?.keeper.workspace.folder ?? null, problem: this.#problemNow(),
+      untrusted: this.#opened?.isForeign === true ? this.#opened.keeper.workspace.folder : this.#untrusted,
       notes: this.#notes(),
       settings: readSettings(settings), views: entriesOf(views), nativeDialogs: choose !== undefined
     }
@@ -176,7 +193,7 @@ class OpenWorkbench implements Workbench {
 
   #notes(): readonly string[] {
     const { settings, views, notes } = this.#environment
-    const ofWorkspace = this.#opened?.keeper.workspace.notes ?? []
+    const ofWorkspace = [...(this.#opened?.keeper.workspace.notes ?? []), ...(this.#opened?.notes ?? [])]
     return [...settingsNotes(settings), ...(views.notes ?? []), ...(notes?.() ?? []), ...ofWorkspace]
   }
 
@@ -186,17 +203,38 @@ class OpenWorkbench implements Workbench {
     const kept = readSettings(this.#environment.settings).workspace
     const folder = resolve(asked ?? (kept === '' ? defaultWorkspace(this.#environment.shell) : kept))
     try {
-      this.#opened = await this.#open(folder, asked !== undefined || kept === '')
+      const unkept = this.#environment.trust === true ? await trustWorkspace(folder) : null
+      this.#opened = await this.#open(folder, asked !== undefined || kept === '', unkept === null ? [] : [unkept])
     } catch (error) {
-      this.#problem = plainError(error).message
+      this.#notOpen(folder, error)
     }
     const { settings, views } = this.#environment
     const said = [...(settings.notes ?? []), ...(views.notes ?? [])]
     for (const note of this.#notes()) if (!said.includes(note)) process.stderr.write(`${note}\n`)
   }
 
-  async #open(folder: string, create: boolean): Promise<Opened> {
-    const keeper: WorkspaceKeeper = await WorkspaceKeeper.open(folder, { create }, {
+  #notOpen(folder: string, error: unknown): void {
+    this.#problem = plainError(error).message
+    this.#untrusted = error instanceof UntrustedUpgrade ? folder : null
+  }
+
+  /** Opens a workspace, for reading only where somebody else made it. */
+  async #open(folder: string, create: boolean, notes: readonly string[] = []): Promise<Opened> {
+    const standing = await standingOf(folder)
+    const isForeign = standing === 'foreign'
+    const opened = await this.#keep(folder, { create, readOnly: isForeign }).catch((error: unknown) => {
+      if (!isForeign || !isOlder(error)) throw error
+      const what = `${foreignWords(folder)}, and an older version of the program wrote it`
+      throw new UntrustedUpgrade('workspace', `${what}, so it has to be upgraded; trust it to have that.`)
+    })
+    const unkept = standing === 'new' ? await trustWorkspace(folder) : null
+    return { ...opened, isForeign, notes: [...notes, ...(unkept === null ? [] : [unkept])] }
+  }
+
+  async #keep(
+    folder: string, options: { readonly create: boolean; readonly readOnly: boolean }
+  ): Promise<Pick<Opened, 'keeper' | 'manager'>> {
+    const keeper: WorkspaceKeeper = await WorkspaceKeeper.open(folder, options, {
       reopened: (words) => {
         manager.storeReopened(words)
         this.#emit('workspace', { folder: keeper.workspace.folder, reopened: true })
@@ -229,15 +267,39 @@ class OpenWorkbench implements Workbench {
   async #change(folder: string, create: boolean): Promise<void> {
     if (this.#opened?.keeper.workspace.folder === folder) return
     if (this.busyRuns().length > 0) throw new SpectroscopeError('usage', 'Runs are at work in this workspace; pause them, or let them end, before another one is opened.')
-    const next = await this.#open(folder, create)
+    const next = await this.#open(folder, create).catch((error: unknown) => {
+      if (!(error instanceof UntrustedUpgrade)) throw error
+      this.#notOpen(folder, error)
+      return undefined
+    })
     const previous = this.#opened
     this.#opened = next
-    this.#problem = null
+    if (next !== undefined) [this.#problem, this.#untrusted] = [null, null]
     if (this.#environment.workspace === undefined) {
       this.#emit('settings', changeSettings(this.#environment.settings, { workspace: folder }))
     }
     this.#emit('workspace', { folder, reopened: false })
     if (previous !== undefined) await this.#closeWorkspace(previous)
+  }
+
+  /** Opens the workspace that somebody else made for writing, and remembers that it may be. */
+  async #trust(folder: string): Promise<void> {
+    if (folder !== this.#state().untrusted) throw new SpectroscopeError('usage', `${folder} is not waiting to be trusted; open it first.`)
+    const unkept = await trustWorkspace(folder)
+    const previous = this.#opened
+    this.#opened = undefined
+    this.#problem = `${folder} is being opened for writing; try again.`
+    this.#untrusted = null
+    try {
+      if (previous !== undefined) await this.#closeWorkspace(previous)
+      this.#opened = await this.#open(folder, false, unkept === null ? [] : [unkept])
+      this.#problem = null
+    } catch (error) {
+      this.#notOpen(folder, error)
+      throw error
+    } finally {
+      this.#emit('workspace', { folder, reopened: false })
+    }
   }
 
   async #closeWorkspace({ keeper, manager }: Opened): Promise<void> {

@@ -1,15 +1,25 @@
 import { SpectroscopeError } from '../../preload/errors'
 import type { Workspace } from '../store/store'
 import { openWorkspace } from '../store/store'
+import { readingOnly, refuseForeign, standingOf, trustWorkspace } from './trust'
 
 export type Access = 'create' | 'write' | 'read'
 
-/** Opens a workspace, does `work` with it, and closes it whatever happens. `create` makes it if it is not there. */
+const say = (sentence: string): void => void process.stderr.write(`${sentence}\n`)
+
+/**
+ * Opens a workspace, does `work` with it, and closes it whatever happens. `create` makes it if it is not there. One
+ * that this person neither made nor trusts is opened for reading only, which is said, and refused otherwise.
+ */
 export const withWorkspace = async <T>(folder: string, access: Access, work: (workspace: Workspace) => Promise<T>): Promise<T> => {
   if (folder.trim() === '') throw new SpectroscopeError('usage', 'The workspace has no name; give --workspace, or SPECTROSCOPE_WORKSPACE, a folder.')
+  if (access !== 'read') await refuseForeign(folder)
+  const standing = await standingOf(folder)
+  if (standing === 'foreign') say(readingOnly(folder))
   const workspace = await openWorkspace(folder, { create: access === 'create', readOnly: access === 'read' })
-  for (const note of workspace.notes) process.stderr.write(`${note}\n`)
   try {
+    const unkept = standing === 'new' ? await trustWorkspace(folder) : null
+    for (const note of [...workspace.notes, ...(unkept === null ? [] : [unkept])]) say(note)
     return await work(workspace)
   } finally {
     await workspace.close()

@@ -8,6 +8,7 @@ import { enginesText } from './views'
 
 interface Common {
   readonly workspace: string
+  readonly trust?: boolean
   readonly json?: boolean
 }
 

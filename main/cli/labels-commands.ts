@@ -20,6 +20,7 @@ import type { Page } from './views'
 
 interface Common {
   readonly workspace: string
+  readonly trust?: boolean
   readonly json?: boolean
 }
 
@@ -183,9 +184,9 @@ export const addLabelCommands = ({ command, answer }: CommandPieces): void => {
   )
     .option('--from <file>', 'a file, or a name that --list shows; without it only a damaged database is restored')
     .option('--list', 'show what there is to restore from, and change nothing')
-    .action((folder: string | undefined, { from, list, ...options }: RestoreOptions) =>
-      answer(options, async () => {
-        const workspace = folder ?? options.workspace
+    .action((folder: string | undefined, { from, list, ...options }: RestoreOptions) => {
+      const workspace = folder ?? options.workspace
+      return answer({ ...options, workspace }, async () => {
         const restored = list === true ? null : await restoreWorkspace(workspace, from)
         const sources = await restoreSources(workspace)
         const json = { ...restored, sources }
@@ -194,7 +195,7 @@ export const addLabelCommands = ({ command, answer }: CommandPieces): void => {
         const head = restored === null ? '' : whole
         return { json, text: `${head}${sourcesText(sources, page())}` }
       })
-    )
+    })
 
   command(
     'import <file>', 'Import an annotated cluster set as a run of its own, or its labels into a run.', 'import first.json', 'import first.json --into latest'

@@ -6,6 +6,7 @@ import { visibleText } from './text'
 
 export interface ServeCommand {
   readonly folder?: string
+  readonly trust: boolean
   readonly host: string
   readonly port?: number
   readonly open: boolean

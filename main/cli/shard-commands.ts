@@ -14,6 +14,7 @@ import { summaryText } from './views'
 
 interface Common {
   readonly workspace: string
+  readonly trust?: boolean
   readonly json?: boolean
 }
 

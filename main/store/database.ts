@@ -66,6 +66,12 @@ const remedy = '`spectroscope restore` puts back a copy and the labels'
 export const isDamage = (error: unknown): boolean =>
   error instanceof SpectroscopeError && error.message.includes(remedy)
 
+const upgrading = 'open it once for writing, which upgrades it'
+
+/** Whether a workspace could not be read because it has to be upgraded first. */
+export const isOlder = (error: unknown): boolean =>
+  error instanceof SpectroscopeError && error.message.includes(upgrading)
+
 const workspaceError = (folder: string, sentence: string, cause?: unknown): SpectroscopeError => new SpectroscopeError('workspace', `${folder}: ${sentence}.`, { cause })
 
 const kindOf = async (path: string): Promise<'file' | 'folder' | undefined> => {
@@ -240,7 +246,7 @@ export const openDatabase = async (
     if (version > latest) throw workspaceError(folder, `the workspace was written by a newer version of the program (schema ${version}, this one knows ${latest}); update this one`)
     if (version > 0) await checkRunIds(connection, folder)
     if (version < latest) {
-      if (options.readOnly) throw workspaceError(folder, 'the workspace was written by an older version of the program; open it once for writing, which upgrades it')
+      if (options.readOnly) throw workspaceError(folder, `the workspace was written by an older version of the program; ${upgrading}`)
       if (version > 0) {
         await beforeUpgrade(connection, version)
         await connection.run('CHECKPOINT')

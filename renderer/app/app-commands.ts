@@ -61,6 +61,10 @@ export const appCommands = (workbench: Workbench): readonly Command[] => {
         if (words !== null) workbench.tell('done', `Done again: ${words}`)
       }
     },
+    {
+      id: 'workspace.trust', group: 'File', label: 'Trust this folder',
+      when: () => (workbench.state?.untrusted ?? null) !== null, run: () => workbench.trust()
+    },
     { id: 'exports.open', group: 'File', label: 'Export …', keys: ['mod+e'], whileTyping: true, when: () => workbench.route.view === 'explore', run: () => void (workbench.dialog = { kind: 'export' }) },
     { id: 'imports.open', group: 'File', label: 'Import an annotated cluster set …', keys: ['mod+i'], whileTyping: true, run: () => void (workbench.dialog = { kind: 'import' }) },
     {

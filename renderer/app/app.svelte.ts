@@ -101,14 +101,22 @@ export class Workbench {
     try {
       this.state = await this.client.call('app.state', {})
       this.#settle(this.state.settings)
-      const { workspace, problem } = this.state
-      if (workspace !== null && problem !== null) this.tell('note', problem)
+      const { workspace, problem, untrusted } = this.state
+      if (workspace !== null && problem !== null && untrusted === null) this.tell('note', problem)
       this.#tellNotes(this.state.notes)
       await this.loadRuns()
       await sendUnsent(this)
     } catch (error) {
       this.fail(error)
     }
+  }
+
+  /** Has the workspace that somebody else made be written to from now on. */
+  async trust(): Promise<void> {
+    const folder = this.state?.untrusted ?? null
+    if (folder === null) return
+    this.state = await this.client.call('workspace.trust', { folder })
+    this.tell('done', `${folder} is trusted; it can be changed now.`)
   }
 
   /** Each note once in a tab, however often it is loaded. */

@@ -55,9 +55,11 @@ const commandLine = (pid: string): string => {
   }
 }
 
-/** Starts the built program in a process group of its own; SPECTROSCOPE_… settings of the caller do not reach it. */
+const isPassedOn = (name: string): boolean => !name.startsWith('SPECTROSCOPE_') || name === 'SPECTROSCOPE_SETTINGS'
+
+/** Starts the built program in a process group of its own; of SPECTROSCOPE_… variables only the settings' reach it. */
 export const start = (args: readonly string[], environment: Readonly<Record<string, string>> = {}): Started => {
-  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('SPECTROSCOPE_')))
+  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => isPassedOn(name)))
   const child = spawn(process.execPath, [entryPath('cli'), ...args], { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...inherited, SPECTROSCOPE_PROGRESS_SECONDS: '0.1', ...environment } })
   let [stdout, stderr] = ['', '']
   const listeners = new Set<() => void>()

@@ -31,6 +31,8 @@ export interface Place {
   readonly folder: string
   readonly workspace: string
   readonly environment: NodeJS.ProcessEnv
+  /** Whether a window opens the workspace as one of this person's, whoever made it; where not given, it does. */
+  readonly isTrusted?: boolean
   remove(): void
 }
 
@@ -146,9 +148,12 @@ export const keepFailure = async ({ task }: TestContext, opened: Opened | undefi
   await opened.page.screenshot({ timeout: 5000, path: join(pictures(), `failed-${task.name.replace(/[^a-z]+/gi, '-').slice(0, 60)}.png`) }).catch(() => undefined)
 }
 
+const trusting = ({ isTrusted = true }: Place): string[] => (isTrusted ? ['--trust'] : [])
+
 /** `spectroscope serve`, and its window in a browser: of its own, or one that has been used before. */
-export const openServed = async (browser: Browser | BrowserContext, { workspace, environment }: Place, ...args: string[]): Promise<Opened> => {
-  const { child, output, until } = start([join(projectRoot, 'out', 'main', 'cli.js'), 'serve', '--no-open', '--workspace', workspace, ...args], environment)
+export const openServed = async (browser: Browser | BrowserContext, place: Place, ...args: string[]): Promise<Opened> => {
+  const { workspace, environment } = place
+  const { child, output, until } = start([join(projectRoot, 'out', 'main', 'cli.js'), 'serve', '--no-open', '--workspace', workspace, ...trusting(place), ...args], environment)
   const [address] = await until(/http:\/\/127\.0\.0\.1:\d+\/\S*/)
   const context = 'newContext' in browser ? await browser.newContext({ viewport: size }) : browser
   const page = watched(await context.newPage())
@@ -179,7 +184,8 @@ export interface OpenedShell extends Opened {
   hidden(crash?: boolean): Promise<number>
 }
 
-const shellArguments = ({ workspace }: Place, args: readonly string[]): string[] => [join(projectRoot, 'out', 'main', 'index.js'), `--workspace=${workspace}`, ...args]
+const shellArguments = (place: Place, args: readonly string[]): string[] =>
+  [join(projectRoot, 'out', 'main', 'index.js'), `--workspace=${place.workspace}`, ...trusting(place), ...args]
 
 /** Built once for each worker of the tests, in a folder of its own, as another one may be using its own meanwhile. */
 let host: Promise<string> | undefined

@@ -52,7 +52,7 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
   const seconds = (): number => (Date.now() - began) / 1000
   const state = (): AppState => ({
     version: '0.1.0', shell: 'browser', platform: 'linux', cores: 8, memoryBytes: 32e9, home,
-    workspace: folder, problem: null, notes: [],
+    workspace: folder, problem: null, untrusted: null, notes: [],
     settings, views, nativeDialogs: false
   })
 
@@ -144,6 +144,7 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       emit('workspace', { folder, reopened: false })
       return state()
     },
+    'workspace.trust': () => state(),
     'engines.measure': async () => {
       await pause(1500)
       return [

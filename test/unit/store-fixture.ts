@@ -6,6 +6,7 @@ import type {
   ClusteringDescription, GroupKind, LevelDescription, NewClustering, NewGroup, NewRun, RuleRecord, StudyRecord
 } from '../../preload/records'
 import type { AnnotationBody, AnnotationTarget } from '../../preload/contract-annotations'
+import { trustWorkspace } from '../../main/api/trust'
 import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
 
@@ -242,6 +243,7 @@ export const workspaceTemplate = async (make: (workspace: Workspace) => Promise<
     const place = await temporaryFolder()
     const workspace = join(place.folder, 'w')
     await cp(original, workspace, { recursive: true })
+    await trustWorkspace(workspace)
     return { ...place, workspace }
   }
   return { copy, remove: template.remove }

@@ -35,7 +35,8 @@ export interface Bench {
 export const openBench = async (folder: string, changes: Partial<WorkbenchEnvironment> = {}): Promise<Bench> => {
   const notified: [string, string][] = []
   const workbench = await openWorkbench({
-    shell: 'browser', settings: memoryFile(), views: memoryFile(), workspace: folder, notify: (title, body) => void notified.push([title, body]), ...changes
+    shell: 'browser', settings: memoryFile(), views: memoryFile(), workspace: folder, trust: true,
+    notify: (title, body) => void notified.push([title, body]), ...changes
   })
   const notices: Heard[] = []
   const listeners = new Set<() => void>()

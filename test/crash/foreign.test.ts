@@ -1,0 +1,102 @@
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openWorkspace } from '../../main/store/store'
+import { storeRun } from '../unit/store-fixture'
+import { isBuilt, run, scratch, start, until } from './command'
+
+const { path, remove } = scratch()
+const victim = path('victim')
+const secret = 'keep this, without a newline'
+let id = ''
+
+/** A workspace that somebody else made, under a name of its own. */
+const foreign = (name: string): string => {
+  cpSync(path('source'), path(name), { recursive: true })
+  return path(name)
+}
+
+/** Makes the run's id lead to the victim, and marks the run as deleted. */
+const leadAstray = async (folder: string): Promise<void> => {
+  const instance = await DuckDBInstance.create(join(folder, 'workspace.duckdb'))
+  const connection = await instance.connect()
+  await connection.run('UPDATE runs SET id = $1', [relative(join(folder, 'runs'), victim)])
+  await connection.run('INSERT INTO run_marks SELECT number, false, now()::TIMESTAMP FROM runs')
+  await connection.run('CHECKPOINT')
+  connection.closeSync()
+  instance.closeSync()
+}
+
+interface Said {
+  readonly problem: string | null
+  readonly workspace: string | null
+}
+
+/** Serves a workspace until Ctrl-C; what it said of it. */
+const serveOnce = async (folder: string, ...args: readonly string[]): Promise<Said> => {
+  const served = start(['serve', '--workspace', folder, '--no-open', '--json', ...args])
+  let printed = ''
+  served.child.stdout!.on('data', (data: Buffer) => (printed += data.toString()))
+  await until(() => printed.trimEnd().endsWith('}'), 'the address is printed')
+  await served.said(/Ctrl-C ends it/)
+  served.child.kill('SIGINT')
+  expect(await served.finished).toMatchObject({ code: 0, signal: null })
+  return JSON.parse(printed) as Said
+}
+
+describe.skipIf(!isBuilt)('a workspace that somebody else made', () => {
+  beforeAll(async () => {
+    mkdirSync(victim)
+    writeFileSync(path('victim', 'file'), secret)
+    const workspace = await openWorkspace(path('source'), { create: true })
+    id = await storeRun(workspace, 8)
+    await workspace.close()
+  })
+  afterAll(remove)
+
+  it.each([[], ['--trust']])('has nothing outside of it removed at Ctrl-C (%s)', async (...args) => {
+    const folder = foreign(`id${args.length}`)
+    await leadAstray(folder)
+    const { workspace, problem } = await serveOnce(folder, ...args)
+    expect(workspace).toBeNull()
+    expect(problem).toContain('the run id "../../victim" is none that this program gives')
+    expect(readFileSync(path('victim', 'file'), 'utf8')).toBe(secret)
+  })
+
+  it.each([[], ['--trust']])('has nothing outside of it written through a link (%s)', async (...args) => {
+    const folder = foreign(`link${args.length}`)
+    const link = join(folder, 'journal', 'labels.jsonl')
+    rmSync(link)
+    symlinkSync(path('victim', 'file'), link)
+    const problem = expect.stringContaining(`${link} is a link`)
+    expect(await serveOnce(folder, ...args)).toMatchObject({ workspace: null, problem })
+    expect(readFileSync(path('victim', 'file'), 'utf8')).toBe(secret)
+  })
+
+  it('is shown by commands that read, refused by those that write, and changed once it is trusted', async () => {
+    const folder = foreign('own')
+    const of = ['--workspace', folder]
+    const shown = await run(['show', id, ...of, '--json'])
+    const stderr = expect.stringMatching(/^[^\n]*not made here by you[^\n]*--trust[^\n]*\n$/)
+    expect(shown).toMatchObject({ code: 0, stderr })
+    expect(JSON.parse(shown.stdout)).toMatchObject({ run: { id } })
+    const label = ['labels', id, '--set', '0=brackets', ...of]
+    const writing = [['delete', id, '--yes', ...of], ['restore', folder], ['cluster', id, ...of], ['resume', id, ...of]]
+    for (const args of [label, ...writing]) {
+      const refusal = expect.stringMatching(/not made here by you.*give --trust/)
+      expect(await run(args)).toMatchObject({ code: 5, stderr: refusal })
+    }
+    expect(await run([...label, '--trust'])).toMatchObject({ code: 0, stderr: '' })
+    expect(await run(['labels', id, '--set', '1=quotes', ...of])).toMatchObject({ code: 0, stderr: '' })
+    expect(await serveOnce(folder)).toMatchObject({ workspace: folder, problem: null })
+  })
+
+  it('is opened for reading by serve, which says so', async () => {
+    const folder = foreign('served')
+    const { workspace, problem } = await serveOnce(folder)
+    expect({ workspace, problem }).toEqual({ workspace: folder, problem: expect.stringContaining('open for reading only') })
+    const { stdout } = await run(['runs', '--workspace', folder, '--json'])
+    expect(JSON.parse(stdout)).toMatchObject({ runs: [{ id }] })
+  })
+})
