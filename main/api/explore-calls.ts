@@ -20,7 +20,7 @@ export const exploreCalls = (context: WorkbenchContext, jobs: Jobs): HandlersOf<
   const refuseToKeep = (what: string): void => {
     const { folder, readOnly } = context.workspace()
     if (!readOnly) return
-    const remedy = 'copy the workspace elsewhere, and open it there'
+    const remedy = 'trust the folder, or copy it to where it can be written, and open it there'
     throw new SpectroscopeError('workspace', `${folder}: ${what}, and nothing can be written; ${remedy}.`)
   }
 

@@ -78,7 +78,7 @@ describe.skipIf(missing !== undefined)(`a run whose device goes away while it sa
 
     const draws = (said: string): number[] => [...said.matchAll(/Sampling: \d+ %.*draw (\d) of 6/g)].map(([, draw]) => Number(draw))
     for (const [folder, engine] of [[workspace, undefined], [copy, 'onnx-cpu']] as const) {
-      const resumed = await run(['resume', 'lost', '--workspace', folder, ...(engine === undefined ? [] : ['--engine', engine])])
+      const resumed = await run(['resume', 'lost', '--workspace', folder, ...(engine === undefined ? [] : ['--trust', '--engine', engine])])
       expect(resumed).toMatchObject({ code: 0 })
       expect(Math.min(...draws(resumed.stderr))).toBeGreaterThan(1)
       const { provenance } = await kept('lost', folder)

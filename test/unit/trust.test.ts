@@ -2,13 +2,15 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, 
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { exportTo } from '../../main/api/exports'
+import { WorkspaceKeeper } from '../../main/api/keeper'
 import { labelsOf } from '../../main/api/labels'
 import { restoreWorkspace } from '../../main/api/restore'
 import { deleteRun, listRuns, showRun } from '../../main/api/runs'
 import { marksFolder, standingOf, trustWorkspace } from '../../main/api/trust'
 import { withWorkspace } from '../../main/api/workspaces'
-import { databaseName } from '../../main/store/database'
+import { databaseName, openDatabase } from '../../main/store/database'
 import { journalPath } from '../../main/store/journal'
+import { migrations } from '../../main/store/schema'
 import { openWorkspace } from '../../main/store/store'
 import { storeRun, temporaryFolder, treeDescription, treeOf } from './store-fixture'
 import { openBench } from './workbench-fixture'
@@ -99,7 +101,8 @@ describe('a command on a workspace from elsewhere', () => {
     const before = content()
     expect(await listRuns(folder)).toMatchObject([{ id: run }])
     const remedy = '--trust lets it be changed from now on'
-    expect(said).toBe(`${folder}: this workspace was not made here by you, so it is opened for reading only; ${remedy}.\n`)
+    const words = 'this workspace was not made here by you, so it is opened for reading only'
+    expect(said).toBe(`${folder}: ${words}; ${remedy}.\n`)
     await showRun(folder, run, { topTokens: 2 })
     const out = join(place.folder, 'out')
     await exportTo(folder, run, { format: 'npy', path: out, clusters: 'all', overwrite: false })
@@ -132,6 +135,20 @@ describe('a command on a workspace from elsewhere', () => {
     expect(await labelsOf(folder, run, { set })).toMatchObject({ annotations: [{ name: 'brackets' }] })
     expect(said).toBe('')
   })
+})
+
+it('a workspace that is open for reading only is so again when its store process has ended', async () => {
+  const before = content()
+  let reopened = (): void => {}
+  const again = new Promise<void>((resolve) => (reopened = resolve))
+  const options = { create: false, readOnly: true }
+  const keeper = await WorkspaceKeeper.open(folder, options, { reopened: () => reopened(), failed: () => {} })
+  process.kill(keeper.workspace.pid, 'SIGKILL')
+  await again
+  expect(keeper.workspace.readOnly).toBe(true)
+  await expect(keeper.workspace.renameRun(run, 'x')).rejects.toMatchObject({ kind: 'workspace' })
+  await keeper.close()
+  expect(content()).toBe(before)
 })
 
 describe('a window on a workspace from elsewhere', () => {
@@ -176,6 +193,19 @@ describe('a window on a workspace from elsewhere', () => {
     expect(await bench.ask('app.state', {})).toMatchObject({ untrusted: null, problem: null })
     const { annotations } = await bench.ask('clusters.overview', { run, clustering: 1 })
     expect(annotations).toMatchObject([{ name: 'brackets' }])
+  })
+
+  it('is asked to trust one of an earlier schema before it is upgraded and shown', async () => {
+    const old = join(place.folder, 'old')
+    const instance = await openDatabase(old, { create: true, readOnly: false }, migrations.slice(0, 3))
+    instance.closeSync()
+    const before = readFileSync(join(old, databaseName))
+    const problem = expect.stringMatching(/not made here by you, .*has to be upgraded; trust it to have that\.$/)
+    const state = await bench.ask('workspace.open', { folder: old })
+    expect(state).toMatchObject({ workspace: null, untrusted: old, problem })
+    expect(readFileSync(join(old, databaseName))).toEqual(before)
+    const trusted = await bench.ask('workspace.trust', { folder: old })
+    expect(trusted).toMatchObject({ workspace: old, untrusted: null, problem: null })
   })
 
   it('makes a new one beside it, which is this person\'s', async () => {
