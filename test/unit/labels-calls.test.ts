@@ -8,6 +8,7 @@ import { exportCalls } from '../../main/api/exports'
 import { importCalls } from '../../main/api/imports'
 import { ReceivedFiles } from '../../main/api/received-files'
 import { labelCalls, labelsOf } from '../../main/api/labels'
+import { trustWorkspace } from '../../main/api/trust'
 import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
 import { clusteringOf, storeRun, temporaryFolder, treeOf } from './store-fixture'
@@ -356,6 +357,7 @@ test('the terminal lists and gives labels', async () => {
   const own = await openWorkspace(folder, { create: true })
   const id = await storeRun(own)
   await own.close()
+  await trustWorkspace(folder)
   expect(await labelsOf(folder, 'latest', {})).toMatchObject(
     {
       run: id, annotations: [], sizes: { 0: 5, 1: 5, [-1]: 10 },

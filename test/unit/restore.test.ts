@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Annotation } from '../../preload/contract-annotations'
 import { exportTo } from '../../main/api/exports'
 import { restoreSources, restoreWorkspace } from '../../main/api/restore'
+import { trustWorkspace } from '../../main/api/trust'
 import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
 import { labelBody, labelEdits, storeRun, treeDescription, treeOf, workspaceTemplate } from './store-fixture'
@@ -87,6 +88,7 @@ test('an annotated set brings every label back bit for bit, into its run or with
     () => Promise.resolve(),
     await openWorkspace(other, { create: true }).then(async (made) => (await made.close(), other))
   )
+  await trustWorkspace(other)
   const { imported } = await restoreWorkspace(other, set)
   expect(await labels(other, imported!)).toEqual(labelled)
   await inWorkspace((workspace) => apply(workspace, { 'cluster:5': null }, imported!), other)
