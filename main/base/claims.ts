@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { readlinkSync } from 'node:fs'
+import { readlinkSync, rmSync } from 'node:fs'
 import { open, readdir, rm, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { hostname } from 'node:os'
@@ -7,6 +7,8 @@ import { basename, dirname, join } from 'node:path'
 import { z } from 'zod'
 import { writingError } from './files'
 import { openPlain } from './plain-files'
+import { attemptSchema, precedes, thisAttempt } from './scheduled'
+import type { Attempt } from './scheduled'
 
 /** Who works on something, and where. */
 export interface Holder {
@@ -16,6 +18,8 @@ export interface Holder {
   readonly space: string
   readonly token: string
   readonly since: string
+  /** Of which task of a scheduler the process is an attempt; null where there is no scheduler, or none that is known. */
+  readonly attempt: Attempt | null
 }
 
 export interface HeldClaim extends Holder {
@@ -29,7 +33,9 @@ export interface Claim {
   readonly release: () => Promise<void>
 }
 
-const holderSchema = z.object({ host: z.string(), pid: z.int(), space: z.string(), token: z.string(), since: z.string() })
+const holderSchema = z.object({
+  host: z.string(), pid: z.int(), space: z.string(), token: z.string(), since: z.string(), attempt: attemptSchema.nullable().default(null)
+})
 
 /** A holder that has been silent for longer is taken for dead. */
 export const staleSeconds = 180
@@ -58,7 +64,7 @@ const fileSystemTime = async (folder: string): Promise<number> => {
   }
 }
 
-const nobody = { host: 'unknown', pid: 0, space: '', token: '', since: '' }
+const nobody: Holder = { host: 'unknown', pid: 0, space: '', token: '', since: '', attempt: null }
 
 const holderIn = (text: string): Holder => {
   try {
@@ -113,9 +119,19 @@ const isAlive = (pid: number): boolean => {
 /** Tokens of the claims that this process holds: where it holds none, its own number in a claim was another process's before. */
 const own = new Set<string>()
 
-/** Whether the holder can be taken for dead: its process is gone from this machine, or it has been silent for long. */
-export const isStale = ({ host, space, pid, token, silence }: HeldClaim): boolean =>
-  silence > staleSeconds || (host === hostname() && space === processSpace() && (pid === process.pid ? !own.has(token) : !isAlive(pid)))
+const isHere = ({ host, space }: Holder): boolean => host === hostname() && space === processSpace()
+
+/**
+ * Whether the holder can be taken for dead: its process is gone from this machine, it has been silent for long, or this
+ * process is a later attempt of the same task, which a scheduler starts when the earlier one is over.
+ */
+export const isStale = (held: HeldClaim): boolean => {
+  const { pid, token, silence, attempt } = held
+  const later = thisAttempt()
+  if (silence > staleSeconds || (attempt?.number != null && precedes(attempt, later))) return true
+  if (isHere(held)) return pid === process.pid ? !own.has(token) : !isAlive(pid)
+  return precedes(attempt, later)
+}
 
 /** Makes a file that was not there; false where it was. */
 const write = async (path: string, holder: Holder): Promise<boolean> => {
@@ -134,13 +150,25 @@ const write = async (path: string, holder: Holder): Promise<boolean> => {
   }
 }
 
+/** Claims that are held, to be let go of by a process that ends at once. */
+const kept = new Set<string>()
+
+const releaseAll = (): void => {
+  for (const file of kept) rmSync(file, { force: true })
+}
+
 /** Shows signs of life until it is released, and finds out if the claim is another's. */
 const keep = (path: string, number: number, holder: Holder): Claim => {
   const { token } = holder
   const controller = new AbortController()
+  if (kept.size === 0) process.once('exit', releaseAll)
+  kept.add(`${path}.${number}`)
   const beat = async (): Promise<void> => {
     const [highest] = await numbersOf(path)
-    if (highest !== number) return controller.abort()
+    if (highest !== number) {
+      kept.delete(`${path}.${number}`)
+      return controller.abort()
+    }
     const file = await openPlain(`${path}.${number}`, 'r+')
     await file.writeFile(JSON.stringify(holder)).finally(() => file.close())
   }
@@ -150,6 +178,8 @@ const keep = (path: string, number: number, holder: Holder): Claim => {
     release: async () => {
       clearInterval(timer)
       own.delete(token)
+      kept.delete(`${path}.${number}`)
+      if (kept.size === 0) process.removeListener('exit', releaseAll)
       const numbers = await numbersOf(path).catch(() => [])
       for (const each of numbers.filter((other) => other <= number)) await rm(`${path}.${each}`, { force: true })
     }
@@ -185,7 +215,9 @@ const settle = async (path: string, holder: Holder, takeOver: boolean): Promise<
  * back the holder where there is one that may be alive. A dead one's claim is taken over by the next number, and with `takeOver` anyone's.
  */
 export const claim = async (path: string, { takeOver = false }: { readonly takeOver?: boolean } = {}): Promise<Claim | HeldClaim> => {
-  const holder: Holder = { host: hostname(), pid: process.pid, space: processSpace(), token: randomUUID(), since: new Date().toISOString() }
+  const holder: Holder = {
+    host: hostname(), pid: process.pid, space: processSpace(), token: randomUUID(), since: new Date().toISOString(), attempt: thisAttempt()
+  }
   own.add(holder.token)
   const found = await settle(path, holder, takeOver).catch((error: unknown) => {
     own.delete(holder.token)

@@ -302,6 +302,8 @@ export const serveParent = <C extends Calls<C>>(handlers: Handlers<C>, onDisconn
     for (const controller of running.values()) controller.abort()
     try {
       await onDisconnect?.()
+      // Native threads of a call that is still at work would end a process that exits in the middle with a fault.
+      if (running.size > 0) process.kill(process.pid, 'SIGKILL')
       process.exit(0)
     } catch {
       process.exit(1)

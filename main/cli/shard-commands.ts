@@ -62,6 +62,7 @@ interface ShardOptions extends Common {
 interface PieceOptions extends Working {
   readonly threads?: number
   readonly takeOver?: boolean
+  readonly wait: boolean
 }
 
 /** Adds the commands that divide a run, work on a part of it, and bring the parts together. */
@@ -93,11 +94,12 @@ export const addShardCommands = ({ command, answer }: CommandPieces, checkpointO
   command('piece <folder> <index>', 'Work on one piece of a divided run, from its checkpoint where there is one.', 'piece study-shards 0', 'piece /scratch/study 3 --threads 8')
     .option('-t, --threads <count>', 'worker threads', wholeIn(1, limits.threads))
     .option('--take-over', 'take the piece from another process that seems to be at work on it')
+    .option('--no-wait', 'leave a piece that another process has to that one, and exit with 5')
     .addOption(checkpointOption())
-    .action((folder: string, index: string, { threads, takeOver, checkpointEvery, ...options }: PieceOptions) =>
+    .action((folder: string, index: string, { threads, takeOver, wait, checkpointEvery, ...options }: PieceOptions) =>
       answer(options, async () => {
         const summary = await watched((watch) =>
-          workOnPiece(folder, indexIn(index), { ...watch, checkpointSeconds: checkpointEvery, takeOver: takeOver === true, ...(threads === undefined ? {} : { threads }) }))
+          workOnPiece(folder, indexIn(index), { ...watch, checkpointSeconds: checkpointEvery, takeOver: takeOver === true, noWait: !wait, ...(threads === undefined ? {} : { threads }) }))
         return { json: summary, text: pieceText(summary) }
       })
     )

@@ -2,9 +2,10 @@ import { existsSync, readdirSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { cpus, hostname } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { SpectroscopeError } from '../../preload/errors'
-import { claim, isStale, readClaim } from '../base/claims'
-import type { HeldClaim } from '../base/claims'
+import { claim, isStale, readClaim, staleSeconds } from '../base/claims'
+import type { Claim, HeldClaim } from '../base/claims'
 import { makeFolder } from '../base/files'
 import { Companion } from './companion'
 import type { PieceAbout } from './messages'
@@ -70,6 +71,8 @@ export interface PieceOptions extends Pick<RunOptions, 'onEvent' | 'signal' | 'c
   readonly threads?: number
   /** Take the piece from a process on another machine that seems to be alive. */
   readonly takeOver?: boolean
+  /** Leave a piece that another process has to that one, in place of waiting until it is done or taken for dead. */
+  readonly noWait?: boolean
 }
 
 export interface PieceSummary {
@@ -141,9 +144,35 @@ const sampleWith = async (
   }
 }
 
+/** How often a process that waits for another one looks again: nobody tells it across machines. */
+const lookEverySeconds = 2
+
+/** The claim on a piece, once its result is there null; waits for the process that has it, unless told to leave it to that. */
+const claimPiece = async (folder: string, index: number, options: PieceOptions): Promise<Claim | null> => {
+  let known = ''
+  for (;;) {
+    const held = await claim(claimPath(folder, index), options)
+    if ('release' in held) return held
+    const holder = holderWords(held)
+    if (options.noWait === true) {
+      throw new SpectroscopeError('workspace', `Piece ${index} of ${folder} is being worked on by ${holder}; leave it to that, or give --take-over if it is dead.`)
+    }
+    if (holder !== known) {
+      const seconds = `${staleSeconds / 60} minutes`
+      options.onEvent({ type: 'note', message: `Piece ${index} is being worked on by ${holder}; this process waits, and takes it over if that one shows no sign of life for ${seconds}.` })
+    }
+    known = holder
+    await delay(1000 * lookEverySeconds, undefined, { signal: options.signal }).catch(() => {
+      throw new SpectroscopeError('interrupted', `Waiting for piece ${index} was interrupted; go on with: spectroscope piece ${quoted(folder)} ${index}`)
+    })
+    if (existsSync(resultPath(folder, index))) return null
+  }
+}
+
 /**
- * Samples one piece of a set, from its checkpoint where there is one, and writes its result. Does nothing where that is there already. Throws a
- * `workspace` error while another process is at it, and an `interrupted` error after a checkpoint when it is stopped.
+ * Samples one piece of a set, from its checkpoint where there is one, and writes its result. Does nothing where that is there already, and
+ * waits while another process is at it. Throws a `workspace` error in place of waiting where that is asked for, and an `interrupted` error
+ * after a checkpoint when it is stopped.
  */
 export const runPiece = async (folder: string, index: number, options: PieceOptions): Promise<PieceSummary> => {
   const set = await readSet(folder)
@@ -153,10 +182,8 @@ export const runPiece = async (folder: string, index: number, options: PieceOpti
   if (existsSync(resultPath(folder, index))) return done
   const own = pieceFolder(folder, index)
   await makeFolder(own)
-  const held = await claim(claimPath(folder, index), options)
-  if (!('release' in held)) {
-    throw new SpectroscopeError('workspace', `Piece ${index} of ${folder} is being worked on by ${holderWords(held)}; leave it to that, or give --take-over if it is dead.`)
-  }
+  const held = await claimPiece(folder, index, options)
+  if (held === null) return done
   try {
     if (existsSync(resultPath(folder, index))) return done
     await tidy(own, false)

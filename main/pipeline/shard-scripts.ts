@@ -69,18 +69,22 @@ exit "$status"
 /** The same without Slurm: pieces one after another; those that another machine has are left to it. */
 export const plainScript = (folder: string, set: ShardSet): string => `#!/bin/bash
 # Works on all pieces of ${folder.replaceAll(/[\r\n]/g, ' ')} in turn, or on those given: run-all.sh 0 3. Start it on as many machines as there
-# are: each takes pieces that no other has. What was stopped goes on from its checkpoint when this is started again.
+# are: each takes pieces that no other has, and ends when all are done. What was stopped goes on from its checkpoint when this is started again.
 ${program}
 folder=${quoted(folder)}
 
-left=0
-for piece in "\${@:-${Array.from({ length: set.pieces.length }, (_, i) => i).join(' ')}}"; do
-  for index in $piece; do
-    "\${program[@]}" piece "$folder" "$index"
-    status=$?
-    if [ "$status" -eq 130 ]; then exit 130; fi
-    if [ "$status" -ne 0 ]; then left=$status; fi
-  done
+failed=0
+busy=()
+for index in \${@:-${Array.from({ length: set.pieces.length }, (_, i) => i).join(' ')}}; do
+  "\${program[@]}" piece "$folder" "$index" --no-wait
+  status=$?
+  case "$status" in 0) ;; 130) exit 130 ;; 5) busy+=("$index") ;; *) failed=$status ;; esac
 done
-exit "$left"
+# Those that others had: done by now, waited for, or gone on with where the other died.
+for index in "\${busy[@]}"; do
+  "\${program[@]}" piece "$folder" "$index"
+  status=$?
+  case "$status" in 0) ;; 130) exit 130 ;; *) failed=$status ;; esac
+done
+exit "$failed"
 `

@@ -1,7 +1,11 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { isBuilt, numbersOf as keptNumbers, run, scratch, start, until, writeStudy } from './command'
+import { hasProc, isBuilt, numbersOf as keptNumbers, run, scratch, start, until, writeStudy } from './command'
 import type { Finished, RunNumbers, Started } from './command'
 
 const { path, remove } = scratch()
@@ -59,7 +63,7 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     const killed = piece(0)
     await until(() => hasCheckpoint(0), 'a checkpoint of piece 0')
     process.kill(-killed.child.pid!, 'SIGSTOP')
-    const second = await piece(0).finished
+    const second = await piece(0, '--no-wait').finished
     expect(second.code).toBe(5)
     expect(second.stderr).toMatch(/Piece 0 of .* is being worked on by process \d+ on .* since .*; leave it to that/)
     expect((await gather().finished).stderr).toContain('running: 0; not begun: 1, 2')
@@ -85,14 +89,64 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     await ok(piece(1, '--threads', '1').finished)
   })
 
-  it('is left alone while another machine gives signs of life, unless it is taken over', async () => {
-    mkdirSync(path('study-shards', 'pieces', '2'))
-    writeFileSync(path('study-shards', 'pieces', '2', 'claim.1'), JSON.stringify({ host: `not-${hostname()}`, pid: 1, space: '', token: 'other', since: '2026-01-01T00:00:00Z' }))
-    const refused = await piece(2).finished
+  const claimElsewhere = (index: number, changes: object = {}): void => {
+    mkdirSync(path('study-shards', 'pieces', String(index)), { recursive: true })
+    const holder = { host: `not-${hostname()}`, pid: 1, space: '', token: 'other', since: '2026-01-01T00:00:00Z', ...changes }
+    writeFileSync(path('study-shards', 'pieces', String(index), 'claim.1'), JSON.stringify(holder))
+  }
+
+  it('is left alone while another machine gives signs of life, waited for, and taken over where that is asked for', async () => {
+    claimElsewhere(2)
+    const refused = await piece(2, '--no-wait').finished
     expect(refused.code).toBe(5)
     expect(refused.stderr).toContain(`by process 1 on not-${hostname()}`)
+    const waiting = piece(2)
+    await waiting.said(/Piece 2 is being worked on by process 1 on .*; this process waits/)
     await ok(piece(2, '--take-over').finished)
     expect(filesOf(2)).toEqual(['result'])
+    expect((await ok(waiting.finished)).stdout).toContain('was done already')
+  })
+
+  it('goes on at once in the next attempt of a scheduler on another machine, and stops waiting when it is told to', async () => {
+    const result = path('study-shards', 'pieces', '2', 'result')
+    const before = readFileSync(result)
+    rmSync(result)
+    claimElsewhere(2, { attempt: { task: 'slurm  7_2', number: 0 } })
+    const attempt = { SLURM_ARRAY_JOB_ID: '7', SLURM_ARRAY_TASK_ID: '2', SLURM_JOB_ID: '9' }
+    const same = start(['piece', pieces, '2'], { ...attempt, SLURM_RESTART_COUNT: '0' })
+    await same.said(/this process waits/)
+    same.child.kill('SIGTERM')
+    expect((await same.finished).code).toBe(130)
+    await ok(start(['piece', pieces, '2'], { ...attempt, SLURM_RESTART_COUNT: '1' }).finished)
+    expect(filesOf(2)).toEqual(['result'])
+    expect(readFileSync(result).subarray(-1000).equals(before.subarray(-1000))).toBe(true)
+  })
+
+  it.skipIf(!hasProc)('stopped by a person at once lets go of what it had', async () => {
+    const result = path('study-shards', 'pieces', '2', 'result')
+    const before = readFileSync(result)
+    rmSync(result)
+    const impatient = piece(2)
+    await impatient.said(/Sampling: \d+ %/)
+    process.kill(impatient.childOf('compute')!, 'SIGSTOP')
+    impatient.child.kill('SIGINT')
+    await impatient.said(/Stopping with a checkpoint/)
+    expect(filesOf(2)).toContain('claim.1')
+    const ended = once(impatient.child, 'exit')
+    impatient.child.kill('SIGINT')
+    expect(await ended).toEqual([130, null])
+    expect(filesOf(2)).not.toContain('claim.1')
+    impatient.killAll()
+    await impatient.finished
+    writeFileSync(result, before)
+  })
+
+  it('is worked on by two scripts beside each other, both of which end well', async () => {
+    const folder = path('both')
+    await ok(run(['shard', path('study.json'), '--shards', '2', '--into', folder, '--threads', '1']))
+    const script = (): Promise<unknown> => promisify(execFile)(join(folder, 'run-all.sh'))
+    await Promise.all([script(), script()])
+    expect([0, 1].map((index) => readdirSync(join(folder, 'pieces', String(index))))).toEqual([['result'], ['result']])
   })
 
   it('does nothing for a piece that is done, and refuses one that there is not', async () => {

@@ -1,9 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { claim, isStale, readClaim, staleSeconds } from '../../main/base/claims'
 import type { Claim } from '../../main/base/claims'
+import { attemptIn, precedes } from '../../main/base/scheduled'
 import { pieceNotes } from '../../main/pipeline/pieces'
 import { readSet, readStudy, setPath, dealChains, studyPath, writeSet, writeStudy } from '../../main/pipeline/shard-set'
 import type { ShardSet } from '../../main/pipeline/shard-set'
@@ -210,10 +211,56 @@ describe('a claim', () => {
     await (await mine()).release()
   })
 
+  it('of an earlier attempt of the same task is taken over at once, and that of another task or the same attempt is not', async () => {
+    const attempt = { task: 'slurm c 12_3', number: 1 }
+    for (const [name, value] of Object.entries({ SLURM_CLUSTER_NAME: 'c', SLURM_ARRAY_JOB_ID: '12', SLURM_ARRAY_TASK_ID: '3', SLURM_RESTART_COUNT: '2' })) vi.stubEnv(name, value)
+    try {
+      for (const other of [{ ...attempt, task: 'slurm c 12_4' }, { ...attempt, number: 2 }, null]) {
+        foreign({ attempt: other })
+        expect(isHeld(await claim(path('claim')))).toBe(false)
+      }
+      foreign({ attempt })
+      await (await mine()).release()
+      // A container's processes are counted from 1 again, so that the number of the earlier one is another's now.
+      const first = await mine()
+      const holder = JSON.parse(readFileSync(path('claim.1'), 'utf8')) as object
+      await first.release()
+      foreign({ ...holder, pid: process.ppid, attempt })
+      await (await mine()).release()
+    } finally {
+      vi.unstubAllEnvs()
+    }
+  })
+
   it('is not another\'s to release', async () => {
     const first = await mine()
     foreign()
     await first.release()
     expect(await readClaim(path('claim'))).toMatchObject({ host: 'elsewhere' })
+  })
+})
+
+describe('an attempt of a scheduler', () => {
+  const of = (environment: Record<string, string>, host = 'node'): ReturnType<typeof attemptIn> => attemptIn(environment, host)
+
+  it('is known by what the scheduler says of it', () => {
+    expect(of({})).toBeNull()
+    expect(of({ SLURM_JOB_ID: '8' })).toEqual({ task: 'slurm  8', number: 0 })
+    expect(of({ SLURM_JOB_ID: '8', SLURM_ARRAY_JOB_ID: '7', SLURM_ARRAY_TASK_ID: '1', SLURM_RESTART_COUNT: '4' })).toEqual({ task: 'slurm  7_1', number: 4 })
+    expect(of({ JOB_COMPLETION_INDEX: '5' }, 'study-5')).toEqual({ task: 'kubernetes study-5 5', number: null })
+    expect(of({ SKYPILOT_TASK_ID: 'sky-managed-1', SKYPILOT_NODE_RANK: '0' })).toEqual({ task: 'skypilot sky-managed-1 0', number: null })
+    expect(of({ AWS_BATCH_JOB_ID: 'a:3', AWS_BATCH_JOB_ATTEMPT: '2' })).toEqual({ task: 'batch a:3', number: 2 })
+    expect(of({ SPECTROSCOPE_TASK: 'mine', SLURM_JOB_ID: '8' })).toEqual({ task: 'named mine', number: null })
+  })
+
+  it('comes after another of its task with a lower number, or with none', () => {
+    const task = (number: number | null, name = 'a') => ({ task: name, number })
+    expect(precedes(task(0), task(1))).toBe(true)
+    expect(precedes(task(1), task(1))).toBe(false)
+    expect(precedes(task(2), task(1))).toBe(false)
+    expect(precedes(task(null), task(null))).toBe(true)
+    expect(precedes(task(0), task(1, 'b'))).toBe(false)
+    expect(precedes(null, task(1))).toBe(false)
+    expect(precedes(task(0), null)).toBe(false)
   })
 })
