@@ -55,6 +55,18 @@ export default defineConfig(
     languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly' } }
   },
   {
+    files: ['main/**/*.ts'],
+    ignores: ['main/base/confined-duckdb.ts'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': ['error', {
+        paths: [{
+          name: '@duckdb/node-api', importNames: ['DuckDBInstance', 'DuckDBInstanceCache'], allowTypeImports: true,
+          message: 'Open databases by main/base/confined-duckdb.ts, which keeps them from everything else.'
+        }]
+      }]
+    }
+  },
+  {
     files: ['main/**/*.ts', 'preload/**/*.ts', 'renderer/**/*.ts', 'renderer/**/*.svelte'],
     plugins: { spectroscope: { rules: { layers } } },
     rules: { 'spectroscope/layers': 'error' }

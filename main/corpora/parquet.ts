@@ -1,13 +1,13 @@
 import type { DuckDBConnection, DuckDBType, DuckDBValue } from '@duckdb/node-api'
-import { DuckDBBlobValue, DuckDBInstance, DuckDBMapType, DuckDBStructType, DuckDBTypeId } from '@duckdb/node-api'
+import { DuckDBBlobValue, DuckDBMapType, DuckDBStructType, DuckDBTypeId } from '@duckdb/node-api'
 import { SpectroscopeError } from '../../preload/errors'
+import { literal, openInMemory } from '../base/confined-duckdb'
 import { decodeText } from '../base/json-text'
 import type { CorpusFile } from './files'
 import { someNames, subsetName, valueAt } from './records'
 import type { CorpusDocument, Fields } from './records'
 
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
-const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
 const isText = ({ typeId }: DuckDBType): boolean => typeId === DuckDBTypeId.VARCHAR || typeId === DuckDBTypeId.BLOB
 
@@ -85,11 +85,12 @@ export async function* readParquet(
   fields: Fields,
   onBytes: (bytes: number) => void
 ): AsyncGenerator<CorpusDocument> {
-  const instance = await DuckDBInstance.create(':memory:', { threads: '1' })
+  // Characters that DuckDB would expand as a pattern stand for themselves in brackets.
+  const pattern = file.path.replace(/[*?[]/g, '[$&]')
+  const instance = await openInMemory([file.path, pattern])
   const connection = await instance.connect()
   try {
-    // Characters that DuckDB would expand as a pattern stand for themselves in brackets.
-    const source = `read_parquet(${literal(file.path.replace(/[*?[]/g, '[$&]'))})`
+    const source = `read_parquet(${literal(pattern)})`
     const columns = await columnsOf(connection, source)
     const [text, subset] = [placeOf(columns, fields.textField), placeOf(columns, fields.subsetField)]
     if (text === undefined)

@@ -1,13 +1,15 @@
+import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { access, copyFile, open, rename, rm, stat } from 'node:fs/promises'
 import { tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
-import { DuckDBInstance } from '@duckdb/node-api'
-import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
+import type { DuckDBConnection, DuckDBInstance, DuckDBValue } from '@duckdb/node-api'
 import { messageOf, SpectroscopeError } from '../../preload/errors'
+import { openConfined } from '../base/confined-duckdb'
 import { faultCode } from '../base/faults'
 import { makeFolder, stamp, writeFileAtomically, writingError } from '../base/files'
 import { checkContents, makePlainFolder, readPlain } from '../base/plain-files'
+import { applyMigrations, readSchema } from './own-schema'
 import { migrations as ownMigrations } from './schema'
 import type { Migration } from './schema'
 import { checkedRunId } from './workspace-paths'
@@ -157,14 +159,17 @@ const prepareFolder = async (folder: string, { create, readOnly }: OpenOptions):
 /** DuckDB's own limit is 80 % of the machine's memory, which a run needs beside it; what does not fit goes to files beside the database. */
 const mostMemory = (): string => `${Math.round(Math.min(2 * 2 ** 30, totalmem() / 4) / 2 ** 20)}MiB`
 
+/** Of a workspace that is opened for reading; its name cannot be foreseen. */
+const readingFolder = join(tmpdir(), `spectroscope-store-${randomUUID()}`)
+
+/** Folder for what the database keeps for a while: what does not fit into memory, and exports in the making. */
+export const temporaryFolder = (folder: string, readOnly: boolean): string =>
+  readOnly ? readingFolder : join(folder, `${databaseName}.tmp`)
+
 const connectTo = async (folder: string, readOnly: boolean): Promise<DuckDBInstance> => {
   try {
-    return await DuckDBInstance.create(join(folder, databaseName), {
-      access_mode: readOnly ? 'READ_ONLY' : 'READ_WRITE',
-      memory_limit: mostMemory(),
-      ...(readOnly ? { temp_directory: join(tmpdir(), `spectroscope-store-${process.pid}`) } : {}),
-      autoinstall_known_extensions: 'false',
-      autoload_known_extensions: 'false'
+    return await openConfined(join(folder, databaseName), {
+      readOnly, memoryLimit: mostMemory(), temporaryFolder: temporaryFolder(folder, readOnly)
     })
   } catch (error) {
     const sentence = `${databaseName} cannot be opened, perhaps because it is damaged (${firstLine(error)}); ${remedy}`
@@ -172,12 +177,20 @@ const connectTo = async (folder: string, readOnly: boolean): Promise<DuckDBInsta
   }
 }
 
-/** Version of the schema in a database: 0 for an empty one, undefined for a database of something else. */
-const schemaVersion = async (connection: DuckDBConnection): Promise<number | undefined> => {
-  const tables = (await select(connection, "SELECT table_name FROM information_schema.tables WHERE table_schema = 'main'")).map((row) => row.table_name)
-  if (tables.length === 0) return 0
-  if (!tables.includes('migrations')) return undefined
-  return Number((await select(connection, 'SELECT coalesce(max(version), 0) AS version FROM migrations'))[0].version)
+/** Version of the schema of a database, of which nothing was read before. Throws where it is not of this program. */
+const checkedVersion = async (
+  folder: string, connection: DuckDBConnection, steps: readonly Migration[]
+): Promise<number> => {
+  const { version, flaw } = await readSchema(connection, steps)
+  if (version === undefined) throw workspaceError(folder, `${databaseName} is a database of another program; choose another folder`)
+  if (flaw !== undefined) {
+    const caution = 'nothing of it was read'
+    throw workspaceError(folder, `${databaseName} ${flaw}, so ${caution}; choose another workspace, or ${remedy}`)
+  }
+  // The marker is written after the first tables.
+  const isLost = version === 0 && (await kindOf(join(folder, markerName))) !== undefined
+  if (isLost) throw workspaceError(folder, `${databaseName} is empty; ${remedy}`)
+  return version
 }
 
 /** Ids are made into paths, so a database with one that this program did not give is refused. */
@@ -219,16 +232,6 @@ export const inTransaction = async <T>(connection: DuckDBConnection, work: () =>
   return result
 }
 
-const migrate = async (connection: DuckDBConnection, from: number, steps: readonly Migration[]): Promise<void> => {
-  for (const { version, name, statements } of steps.filter((step) => step.version > from)) {
-    await inTransaction(connection, async () => {
-      if (version === steps[0].version) await connection.run('CREATE TABLE migrations (version INTEGER PRIMARY KEY, name VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL)')
-      for (const statement of statements) await connection.run(statement)
-      await connection.run('INSERT INTO migrations VALUES ($1, $2, $3::TIMESTAMP)', [version, name, new Date().toISOString()])
-    })
-  }
-}
-
 /**
  * Opens the database of a workspace folder, creating or upgrading it where `options` allow it; an existing one is copied to backups/
  * before an upgrade, and `beforeUpgrade` sees it once more as it was. Throws `workspace` errors that name the folder and the remedy.
@@ -241,10 +244,11 @@ export const openDatabase = async (
   let instance = await connectTo(folder, options.readOnly)
   let connection = await instance.connect()
   try {
-    const version = await schemaVersion(connection)
-    if (version === undefined) throw workspaceError(folder, `${databaseName} is a database of another program; choose another folder`)
+    const version = await checkedVersion(folder, connection, steps)
     if (version > latest) throw workspaceError(folder, `the workspace was written by a newer version of the program (schema ${version}, this one knows ${latest}); update this one`)
     if (version > 0) await checkRunIds(connection, folder)
+    // What a process that was killed has left there, or somebody has put there.
+    if (!options.readOnly) await rm(temporaryFolder(folder, false), { recursive: true, force: true })
     if (version < latest) {
       if (options.readOnly) throw workspaceError(folder, `the workspace was written by an older version of the program; ${upgrading}`)
       if (version > 0) {
@@ -256,7 +260,7 @@ export const openDatabase = async (
         instance = await connectTo(folder, false)
         connection = await instance.connect()
       }
-      await migrate(connection, version, steps)
+      await applyMigrations(connection, version, steps, (work) => inTransaction(connection, work))
     }
     connection.closeSync()
     if ((await kindOf(join(folder, markerName))) === undefined) {

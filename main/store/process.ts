@@ -1,4 +1,5 @@
 import { existsSync, statSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { z } from 'zod'
@@ -11,7 +12,8 @@ import { parameterSchemas } from './calls'
 import type { Method, ParametersOf, StoreCalls } from './calls'
 import * as clusters from './clusters'
 import {
-  databaseError, databaseName, inTransaction, openDatabase, privateMode, UnwritableWorkspace, unwritableOr
+  databaseError, databaseName, inTransaction, openDatabase, privateMode, temporaryFolder, UnwritableWorkspace,
+  unwritableOr
 } from './database'
 import { saveDescription } from './descriptions'
 import { getEdges } from './edges'
@@ -351,8 +353,12 @@ const implementation: Handlers<StoreCalls> = {
   nextTargetNumber: ({ run, clustering, kind }) => connected((connection) => annotations.nextTargetNumber(connection, run, clustering, kind)),
   backUpLabels: () => changing((connection) => backUpLabels(connection, location.folder)),
 
-  exportTable: ({ run, table, format, file, clustering, clusters: chosen }) => nothing(connected((connection) => exportTable(connection, run, table, format, file, clustering, chosen)))
+  exportTable: ({ run, table, format, file, clustering, clusters: chosen }) =>
+    nothing(connected((connection) =>
+      exportTable(connection, run, { table, format, file, clustering, clusters: chosen, temporaryFolder: ownFolder() })))
 }
+
+const ownFolder = (): string => temporaryFolder(location.folder, location.readOnly)
 
 /** Checks parameters before, and turns errors of DuckDB into sentences after. */
 const guarded = <M extends Method>(method: M): Handlers<StoreCalls>[M] =>
@@ -377,6 +383,7 @@ const close = async (): Promise<void> => {
   await journalFile?.close()
   reading?.closeSync()
   instance?.closeSync()
+  if (instance !== undefined) await rm(ownFolder(), { recursive: true, force: true }).catch(() => {})
   instance = undefined
 }
 

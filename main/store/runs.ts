@@ -1,12 +1,15 @@
-import type { DuckDBConnection } from '@duckdb/node-api'
+import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
 import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import { briefly, brieflyAll } from '../../preload/quoting'
 import type { ClusteringRecord, LeftoverKind, NewRun, Provenance, RunChanges, RunRecord, RunStatus, StageName, StageRecord } from '../../preload/records'
+import { openConfined } from '../base/confined-duckdb'
+import { stamp } from '../base/files'
 import { inTransaction, select } from './database'
 import type { Row } from './database'
 import { jsonOf } from './json'
-import { clusteringTables, runTables } from './schema'
+import { readSchema } from './own-schema'
+import { clusteringTables, migrations, runTables } from './schema'
 import { checkedRunId, newRunId } from './workspace-paths'
 
 export const iso = (column: string): string => `strftime(${column}, '%Y-%m-%dT%H:%M:%S.%gZ') AS ${column}`
@@ -121,30 +124,51 @@ export const createRun = (connection: DuckDBConnection, { name, configuration, b
     return getRun(connection, id)
   })
 
+/** Appends the rows of a query of one database to the table of another that has the same columns. */
+const copyRows = async (
+  from: DuckDBConnection, sql: string, values: DuckDBValue[], to: DuckDBConnection, table: string
+): Promise<void> => {
+  const result = await from.stream(sql, values)
+  const appender = await to.createAppender(table)
+  try {
+    for (let chunk = await result.fetchChunk(); chunk !== null && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
+      appender.appendDataChunk(chunk)
+    }
+    appender.flushSync()
+  } finally {
+    appender.closeSync()
+  }
+}
+
 /**
  * Copies the run of another workspace's database, with everything that is kept of it, under the id that it has there; nothing where this
  * workspace has it already. Throws a `storage` error where that database is of another schema, or holds another number of runs than one.
  */
 export const copyRun = async (connection: DuckDBConnection, { file, baseFolder }: { readonly file: string; readonly baseFolder: string }): Promise<RunRecord> => {
-  const quoted = `'${file.replaceAll("'", "''")}'`
-  await connection.run(`ATTACH ${quoted} AS other (READ_ONLY)`)
+  const instance = await openConfined(file, { readOnly: true, memoryLimit: '512MiB', temporaryFolder: '' })
+  const other = await instance.connect()
   try {
-    const [own] = await select(connection, 'SELECT max(version) AS version FROM migrations')
-    const [theirs] = await select(connection, 'SELECT max(version) AS version FROM other.migrations')
-    const ids = (await select(connection, 'SELECT id FROM other.runs')).map(({ id }) => id as string)
-    if (own.version !== theirs.version || ids.length !== 1) throw new SpectroscopeError('storage', `${file} does not belong to this version of the program; install the program again.`)
+    const { version, flaw } = await readSchema(other, migrations)
+    const isOwn = version === migrations.at(-1)!.version && flaw === undefined
+    const ids = isOwn ? (await select(other, 'SELECT id FROM runs')).map(({ id }) => id as string) : []
+    if (ids.length !== 1) throw new SpectroscopeError('storage', `${file} does not belong to this version of the program; install the program again.`)
     const id = checkedRunId(file, ids[0])
     const present = (await select(connection, 'SELECT number FROM runs WHERE id = $1', [id])).length > 0
     if (!present) {
       await inTransaction(connection, async () => {
-        await connection.run('INSERT INTO runs SELECT * REPLACE ((SELECT coalesce(max(number), 0) + 1 FROM runs) AS number, $1 AS base_folder) FROM other.runs', [baseFolder])
-        const number = await runNumber(connection, id)
-        for (const table of runTables) await connection.run(`INSERT INTO ${table} BY NAME SELECT * REPLACE ($1 AS run) FROM other.${table}`, [number])
+        const [{ next }] = await select(connection, 'SELECT coalesce(max(number), 0) + 1 AS next FROM runs')
+        const number = next as number
+        const own = 'SELECT * REPLACE ($1::INTEGER AS number, $2::VARCHAR AS base_folder) FROM runs'
+        await copyRows(other, own, [number, baseFolder], connection, 'runs')
+        for (const table of runTables) {
+          await copyRows(other, `SELECT * REPLACE ($1::INTEGER AS run) FROM ${table}`, [number], connection, table)
+        }
       })
     }
     return await getRun(connection, id)
   } finally {
-    await connection.run('DETACH other')
+    other.closeSync()
+    instance.closeSync()
   }
 }
 

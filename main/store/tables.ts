@@ -1,14 +1,18 @@
+import { copyFile, mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { ruleWords } from '../../preload/clustering-words'
 import { leftoverCluster } from '../../preload/records'
 import type { ClusteringRecord, ClusterNumber } from '../../preload/records'
+import { literal } from '../base/confined-duckdb'
+import { faultCode } from '../base/faults'
+import { writingError } from '../base/files'
 import { bestRules, textOf } from './clusters'
 import { jsonOf } from './json'
 import { getColumns } from './reads'
 import { findClustering, getRun, runNumber } from './runs'
 import type { ExportedTable } from './store'
 
-const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
 const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 const matrix = (column: string, components: readonly string[], run: number, chosen: string): string =>
@@ -172,14 +176,46 @@ const texts: Readonly<Partial<Record<ExportedTable, string>>> = {
   clusters: 'rule, label, tags, note, author'
 }
 
+/** Moves a file, to another file system too. Throws a `storage` error. */
+const move = async (from: string, to: string): Promise<void> => {
+  try {
+    await rename(from, to).catch((error: unknown) => {
+      if (faultCode(error) !== 'EXDEV') throw error
+      return copyFile(from, to)
+    })
+  } catch (error) {
+    throw writingError(to, error)
+  }
+}
+
+export interface TableExport {
+  readonly table: ExportedTable
+  readonly format: 'csv' | 'parquet'
+  readonly file: string
+  readonly clustering: number | undefined
+  readonly clusters: Chosen
+  /** Folder that the database may write to; the file is made there, and then moved. */
+  readonly temporaryFolder: string
+}
+
 /**
- * Writes a table to a file by DuckDB's own COPY; of the chosen clusters only, where some are given. CSV: UTF-8, RFC 4180 quoting (every text quoted, so that spaces and line breaks of
- * tokens survive), a header of names, empty for what is unknown.
+ * Writes a table to a file by DuckDB's own COPY; of the chosen clusters only, where some are given. CSV: UTF-8,
+ * RFC 4180 quoting (every text quoted, so that spaces and line breaks of tokens survive), a header of names, empty for
+ * what is unknown.
  */
 export const exportTable = async (
-  connection: DuckDBConnection, runId: string, table: ExportedTable, format: 'csv' | 'parquet', file: string, clustering: number | undefined, clusters: Chosen
+  connection: DuckDBConnection, runId: string, { table, format, file, clustering, clusters, temporaryFolder }: TableExport
 ): Promise<void> => {
   const select = await query(connection, runId, await runNumber(connection, runId), table, clustering, clusters)
   const quoted = texts[table] === undefined ? '' : `, FORCE_QUOTE (${texts[table]})`
-  await connection.run(`COPY (${select}) TO ${literal(file)} (${format === 'csv' ? `FORMAT csv, HEADER true${quoted}` : 'FORMAT parquet, COMPRESSION zstd'})`)
+  const options = format === 'csv' ? `FORMAT csv, HEADER true${quoted}` : 'FORMAT parquet, COMPRESSION zstd'
+  await mkdir(temporaryFolder, { recursive: true })
+  const own = await mkdtemp(join(temporaryFolder, 'export-'))
+  try {
+    const made = join(own, `${table}.${format}`)
+    await connection.run(`COPY (${select}) TO ${literal(made)} (${options})`)
+    await move(made, file)
+  } finally {
+    await rm(own, { recursive: true, force: true })
+  }
 }
