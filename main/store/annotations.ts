@@ -6,15 +6,12 @@ import { SpectroscopeError } from '../../preload/errors'
 import { countStatuses } from '../../preload/labels'
 import { leftoverCluster } from '../../preload/records'
 import { select } from './database'
-import type { Row } from './database'
 import { knownClustering, knownRun } from './facts'
-import type { AnnotationsStep, JournalFile } from './journal'
+import type { JournalFile } from './journal'
 import { jsonOf } from './json'
 import type { AnnotationsOrder, ClusteringAnnotations, LabelCounts, Undone } from './labelling'
-import { journaled, stepColumns, stepOf, texts, turned } from './replay'
+import { annotationOf, journaled, labelChangesOf, stepColumns, stepOf, texts, turned } from './replay'
 import { getRun } from './runs'
-
-const parse = <T>(value: unknown): T => JSON.parse(value as string) as T
 
 const kinds = ['cluster', 'merge', 'part']
 const placeOf = (target: AnnotationTarget): number[] => {
@@ -26,7 +23,6 @@ const byTarget = (a: { target: AnnotationTarget }, b: { target: AnnotationTarget
   return kind - otherKind || number - otherNumber
 }
 
-const annotationOf = (row: Row): Annotation => ({ target: row.target as AnnotationTarget, ...parse<AnnotationBody>(row.body) })
 
 /** In the order of targets: clusters, merges, parts, each by number. */
 export const getAnnotations = async (connection: DuckDBConnection, run: string, clustering: number): Promise<Annotation[]> => {
@@ -103,7 +99,7 @@ const bodiesOf = async (connection: DuckDBConnection, run: number, clustering: n
     connection, `SELECT target, body FROM annotations WHERE run = $1 AND clustering = $2 AND target IN ${texts('$3')}`,
     [run, clustering, jsonOf(targets)]
   )
-  return new Map(rows.map((row) => [row.target as AnnotationTarget, parse<AnnotationBody>(row.body)]))
+  return new Map(rows.map(annotationOf).map(({ target, ...body }) => [target, body]))
 }
 
 const changedNow = async (connection: DuckDBConnection, run: string, clustering: number, targets: readonly AnnotationTarget[]): Promise<AnnotationsChanged> => {
@@ -123,7 +119,7 @@ export const findChange = async (
   const [step] = await select(
     connection, 'SELECT changes FROM journal WHERE number = $1 AND clustering IS NOT NULL', [number]
   )
-  const changes = step === undefined ? [] : parse<AnnotationsStep['changes']>(step.changes)
+  const changes = step === undefined ? [] : labelChangesOf(step, number)
   const targets = changes.map(({ target }) => target)
   return changedNow(connection, run, clustering, targets)
 }

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
-import type { Annotation, AnnotationBody } from '../../preload/contract-annotations'
+import type { Annotation } from '../../preload/contract-annotations'
 import { freeName, stamp, writeFileAtomically } from '../base/files'
 import { makePlainFolder } from '../base/plain-files'
 import { select } from './database'
-import type { Row } from './database'
+import { annotationOf } from './replay'
 import { iso } from './runs'
 
 /** Members of a cluster that a backup names, so that its label can be found again in another clustering of the same study. */
@@ -49,8 +49,6 @@ const tokensOf = async (connection: DuckDBConnection, run: number, clustering: n
   }
   return clusters
 }
-
-const annotationOf = (row: Row): Annotation => ({ target: row.target as Annotation['target'], ...(JSON.parse(row.body as string) as AnnotationBody) })
 
 const clusteringsWithLabels = `
   SELECT DISTINCT runs.number AS run, id, runs.name AS run_name, hash, clustering, clusterings.name AS clustering_name, ${iso('clusterings.created_at').replace(/ AS .*/, '')} AS clustered_at

@@ -1,4 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
+import { z } from 'zod'
 import { SpectroscopeError } from '../../preload/errors'
 import { leftoverCluster } from '../../preload/records'
 import type {
@@ -10,9 +11,11 @@ import type { TreeNode } from '../base/group-tree'
 import { forEachBlock } from './blocks'
 import { select } from './database'
 import type { Row } from './database'
+import { fitting, parsed } from './fitting'
 import { getColumns } from './reads'
 import type { Columns } from './reads'
 import { knownClustering, knownRun, knownStudy, knownTexts, Memory } from './facts'
+import { ruleRow } from './row-schemas'
 
 /** Text of a token id; ids in angle brackets where the run has no tokenizer. */
 export const textOf = (vocabulary: string, id: string): string => `coalesce(${vocabulary}.text, '⟨' || ${id} || '⟩')`
@@ -38,6 +41,12 @@ interface BestRule {
 
 const noRule: BestRule = { rule: null, uncaught: null }
 
+/** Rules of a group, from the column of that name. */
+export const checkedRules = (rules: unknown, cluster: number): RuleRecord[] => {
+  const where = `rules of cluster ${cluster}`
+  return fitting('group_descriptions', where, z.array(ruleRow), parsed('group_descriptions', where, rules))
+}
+
 /** The best rule of every group that has one, or of one group. */
 export const bestRules = async (
   connection: DuckDBConnection, run: number, clustering: number, cluster?: number
@@ -50,7 +59,7 @@ export const bestRules = async (
     [run, clustering, ...(cluster === undefined ? [] : [cluster])]
   )
   const ruleOf = (row: Row): BestRule =>
-    ({ rule: JSON.parse(row.rule as string) as RuleRecord, uncaught: row.uncaught as number })
+    ({ rule: checkedRules(`[${row.rule as string}]`, row.cluster as number)[0], uncaught: row.uncaught as number })
   return new Map(rows.map((row) => [row.cluster as number, ruleOf(row)]))
 }
 

@@ -9,6 +9,7 @@ import { openConfined } from '../base/confined-duckdb'
 import { faultCode } from '../base/faults'
 import { makeFolder, stamp, writeFileAtomically, writingError } from '../base/files'
 import { checkContents, makePlainFolder, readPlain } from '../base/plain-files'
+import { UnfitRows } from './fitting'
 import { applyMigrations, readSchema } from './own-schema'
 import { migrations as ownMigrations } from './schema'
 import type { Migration } from './schema'
@@ -35,6 +36,7 @@ export const select = async (connection: DuckDBConnection, sql: string, values: 
 /** An error of DuckDB that has a known reason and remedy, as a sentence about the workspace. */
 const knownError = (folder: string, error: unknown): SpectroscopeError | undefined => {
   if (error instanceof SpectroscopeError) return error
+  if (error instanceof UnfitRows) return workspaceError(folder, `${databaseName}: ${error.message}; ${remedy}`, error)
   const message = messageOf(error)
   const of = (kind: 'workspace' | 'storage', sentence: string): SpectroscopeError => new SpectroscopeError(kind, `${folder}: ${sentence}.`, { cause: error })
   const holder = /Conflicting lock is held in .*?\(PID (\d+)\)/.exec(message)?.[1]

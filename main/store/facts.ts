@@ -1,10 +1,11 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { leftoverCluster } from '../../preload/records'
+import { groupKinds, leftoverCluster } from '../../preload/records'
 import type { ClusteringRecord, GroupKind } from '../../preload/records'
-import { GroupTree } from '../base/group-tree'
+import { GroupTree, treeFlaw } from '../base/group-tree'
 import type { TreeNode } from '../base/group-tree'
 import { forEachBlock } from './blocks'
 import { select } from './database'
+import { UnfitRows } from './fitting'
 import { findColumns } from './reads'
 import type { Columns } from './reads'
 import { chooseClustering, getRun, runNumber } from './runs'
@@ -81,15 +82,23 @@ export const knownClustering = async (connection: DuckDBConnection, run: string,
     const sizes = new Map<number, number>()
     const nodes: TreeNode[] = []
     const columns = 'cluster, size, coalesce(parent, -1), kind'
+    const where = `clustering ${clustering.number} of run ${known.number}`
     const sql = `SELECT ${columns} FROM clusters WHERE run = $1 AND clustering = $2 ORDER BY cluster`
     await forEachBlock(connection, sql, values, (block) => {
       const [clusters, each, parents] = [0, 1, 2].map((column) => block.integers(column))
       const kinds = block.texts(3)
       for (let i = 0; i < block.rows; i++) {
+        const isNext = clusters[i] === nodes.length && groupKinds.includes(kinds[i] as GroupKind)
+        if (!isNext) throw new UnfitRows('clusters', where, `cluster ${clusters[i]}, of kind ${JSON.stringify(kinds[i])}`)
         sizes.set(clusters[i], each[i])
         nodes.push({ kind: kinds[i] as GroupKind, parent: parents[i] < 0 ? null : parents[i] })
       }
     })
+    const flaw = treeFlaw(nodes)
+    const count = clustering.clusters + clustering.groupsAbove
+    if (flaw !== undefined || nodes.length !== count) {
+      throw new UnfitRows('clusters', where, flaw ?? `${nodes.length} groups of ${count}`)
+    }
     if (clustering.leftoverSize > 0) sizes.set(leftoverCluster, clustering.leftoverSize)
     const described = (await select(connection, 'SELECT 1 FROM clustering_descriptions WHERE run = $1 AND clustering = $2', values)).length > 0
     const tokens = nodes.reduce(

@@ -6,6 +6,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import type { ClusteringRecord, GroupKind, RuleRecord } from '../../preload/records'
 import { missingGroup } from '../base/group-tree'
 import { forEachBlock } from './blocks'
+import { checkedRules } from './clusters'
 import { select } from './database'
 import { knownClustering, knownSubsets, knownTexts, remembered } from './facts'
 import type { KnownClustering } from './facts'
@@ -134,7 +135,7 @@ const describedGroup = async (connection: DuckDBConnection, run: number, cluster
   )
   return {
     group: groups[0], subsetTotals: row.subset_counts as number[], patternTotals: row.patterns as number[],
-    rules: ruled.rules === null ? [] : (JSON.parse(ruled.rules as string) as RuleRecord[]),
+    rules: ruled.rules === null ? [] : checkedRules(ruled.rules, cluster),
     uncaught: ruled.uncaught as number
   }
 }

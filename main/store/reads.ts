@@ -1,21 +1,29 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SpectroscopeError } from '../../preload/errors'
+import { limits } from '../../preload/limits'
 import type { DiagnosticsRecord, DocumentRecord, Segment, TraceRecord } from '../../preload/records'
 import { forEachBlock } from './blocks'
 import type { StoredStudy } from './calls'
 import { select } from './database'
+import type { Row } from './database'
+import { checkIndex, fitting, parsed, UnfitRows } from './fitting'
+import { diagnosticsRow } from './row-schemas'
 
 const readRows = async (connection: DuckDBConnection, run: number, kind: string): Promise<{ ids: Int32Array[]; subsets: string[] }> => {
   const ids: Int32Array[] = []
   const subsets: string[] = []
+  let count = 0
   await forEachBlock(connection, 'SELECT row_index, token_ids, subset FROM study_rows WHERE run = $1 AND kind = $2', [run, kind], (block) => {
     const rows = block.integers(0)
     const names = block.texts(2)
     block.lists(1, Int32Array, (list, row) => {
+      checkIndex(rows[row], limits.rows, 'study_rows', `rows of run ${run}`)
       ids[rows[row]] = list.slice()
       subsets[rows[row]] = names[row] ?? ''
+      count++
     })
   })
+  if (count !== ids.length) throw new UnfitRows('study_rows', `rows of run ${run}`, `${count} of ${ids.length}`)
   return { ids, subsets }
 }
 
@@ -26,12 +34,16 @@ export const getStudy = async (connection: DuckDBConnection, runId: string, run:
   const segments: Segment[][] = probe.ids.map(() => [])
   await forEachBlock(connection, 'SELECT row_index, start_position, document, document_offset FROM segments WHERE run = $1', [run], (block) => {
     const [rows, starts, documents, offsets] = [0, 1, 2, 3].map((column) => block.integers(column))
+    rows.forEach((row) => checkIndex(row, segments.length, 'segments', `rows of run ${run}`))
     rows.forEach((row, i) => segments[row].push({ start: starts[i], document: documents[i], offset: offsets[i] }))
   })
   const targets: number[][] = probe.ids.map(() => [])
   await forEachBlock(connection, 'SELECT row_index, position FROM tokens WHERE run = $1', [run], (block) => {
     const positions = block.integers(1)
-    block.integers(0).forEach((row, i) => targets[row].push(positions[i]))
+    block.integers(0).forEach((row, i) => {
+      checkIndex(row, targets.length, 'tokens', `rows of run ${run}`)
+      targets[row].push(positions[i])
+    })
   })
   const documents = await select(connection, 'SELECT document, file, record, subset FROM documents WHERE run = $1 ORDER BY rowid', [run])
   return {
@@ -156,8 +168,9 @@ export const readNeighbours = async (
   return { indices, distances }
 }
 
-export const getDiagnostics = async (connection: DuckDBConnection, run: number): Promise<DiagnosticsRecord[]> =>
-  (await select(connection, 'SELECT * FROM diagnostics WHERE run = $1 ORDER BY ordinal', [run])).map((row) => ({
+const diagnosticsOf = (row: Row): DiagnosticsRecord => {
+  const where = `run ${String(row.run)}, place ${String(row.ordinal)}`
+  return fitting('diagnostics', where, diagnosticsRow, {
     component: row.component as string,
     splitRHat: row.split_r_hat as number | null,
     learningCoefficient: row.learning_coefficient as number,
@@ -166,10 +179,17 @@ export const getDiagnostics = async (connection: DuckDBConnection, run: number):
     meanLoss: row.mean_loss as number[],
     reliability: row.reliability as number,
     centredReliability: row.centred_reliability as number,
-    lossTrace: { first: row.first_loss as number, last: row.last_loss as number, min: row.min_loss as number, max: row.max_loss as number },
-    failedChains: JSON.parse(row.failed_chains as string) as DiagnosticsRecord['failedChains'],
-    blocks: row.blocks === null ? null : (JSON.parse(row.blocks as string) as DiagnosticsRecord['blocks'])
-  }))
+    lossTrace: {
+      first: row.first_loss as number, last: row.last_loss as number, min: row.min_loss as number,
+      max: row.max_loss as number
+    },
+    failedChains: parsed<DiagnosticsRecord['failedChains']>('diagnostics', where, row.failed_chains),
+    blocks: row.blocks === null ? null : parsed<DiagnosticsRecord['blocks']>('diagnostics', where, row.blocks)
+  })
+}
+
+export const getDiagnostics = async (connection: DuckDBConnection, run: number): Promise<DiagnosticsRecord[]> =>
+  (await select(connection, 'SELECT * FROM diagnostics WHERE run = $1 ORDER BY ordinal', [run])).map(diagnosticsOf)
 
 /** Traces in the order in which their chains were first stored; a draw that is not there is NaN. */
 export const getTraces = async (connection: DuckDBConnection, run: number): Promise<TraceRecord[]> => {
@@ -182,11 +202,12 @@ export const getTraces = async (connection: DuckDBConnection, run: number): Prom
       const key = JSON.stringify([component, numbers[i]])
       const chain = chains.get(key) ?? { component: component ?? '', chain: numbers[i], points: [] }
       chains.set(key, chain)
+      checkIndex(draws[i], limits.draws, 'traces', `draws of run ${run}`)
       chain.points.push([draws[i], losses[i], distances[i]])
     })
   })
   return [...chains.values()].map(({ component, chain, points }) => {
-    const draws = Math.max(...points.map(([draw]) => draw)) + 1
+    const draws = points.reduce((most, [draw]) => Math.max(most, draw), 0) + 1
     const losses = new Float64Array(draws).fill(Number.NaN)
     const distances = new Float64Array(draws).fill(Number.NaN)
     for (const [draw, loss, distance] of points) {

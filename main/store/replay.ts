@@ -1,27 +1,48 @@
 import { randomUUID } from 'node:crypto'
 import type { DuckDBConnection } from '@duckdb/node-api'
-import type { AnnotationsStep, Act, JournalContent, JournalFile, JournalLine, PlacedLine } from './journal'
-import type { JournalStep, RunMarks } from '../../preload/contract-annotations'
+import type { AnnotationsStep, Act, JournalContent, JournalFile, JournalLine, MarksStep, PlacedLine } from './journal'
+import type {
+  Annotation, AnnotationBody, AnnotationTarget, JournalStep, RunMarks
+} from '../../preload/contract-annotations'
+import { briefly } from '../../preload/quoting'
 import { inTransaction, select } from './database'
 import type { Row } from './database'
+import { fitting, parsed } from './fitting'
 import { jsonOf } from './json'
+import { annotationRow, labelChanges, runChanges, stepRow } from './row-schemas'
 import { iso } from './runs'
-
-const parse = <T>(value: unknown): T => JSON.parse(value as string) as T
 
 /** A list of texts as a parameter of SQL. */
 export const texts = (parameter: string): string => `(SELECT unnest(from_json(${parameter}::JSON, '["VARCHAR"]')))`
 
 export const stepColumns = `number, words, author, ${iso('made_at')}, run, clustering, undone`
-export const stepOf = (row: Row): JournalStep => ({
-  number: Number(row.number),
-  words: row.words as string,
-  author: row.author as string,
-  at: row.made_at as string,
-  run: row.run as string,
-  clustering: row.clustering as number | null,
-  undone: row.undone as boolean
-})
+export const stepOf = (row: Row): JournalStep =>
+  fitting('journal', `step ${String(row.number)}`, stepRow, {
+    number: Number(row.number),
+    words: row.words as string,
+    author: row.author as string,
+    at: row.made_at as string,
+    run: row.run as string,
+    clustering: row.clustering as number | null,
+    undone: row.undone as boolean
+  })
+
+export const annotationOf = (row: Row): Annotation => {
+  const where = `target ${JSON.stringify(briefly(String(row.target)))}`
+  const body = parsed<AnnotationBody>('annotations', where, row.body)
+  return fitting('annotations', where, annotationRow, { target: row.target as AnnotationTarget, ...body })
+}
+
+/** Changes that a step of labels made. */
+export const labelChangesOf = (row: Row, number: number): AnnotationsStep['changes'] => {
+  const where = `step ${number}`
+  return fitting('journal', where, labelChanges, parsed<AnnotationsStep['changes']>('journal', where, row.changes))
+}
+
+const runChangeOf = (row: Row, number: number): MarksStep['changes'][0] => {
+  const where = `step ${number}`
+  return fitting('journal', where, runChanges, parsed<MarksStep['changes']>('journal', where, row.changes))[0]
+}
 
 /** A step of the journal as an act that undoes it, or does it again, at a time. */
 export const turned = (row: Row, kind: JournalLine['kind'], at: string): Act => {
@@ -30,13 +51,12 @@ export const turned = (row: Row, kind: JournalLine['kind'], at: string): Act => 
   const turn = <T extends { before: unknown; after: unknown }>(change: T): T =>
     kind === 'undo' ? { ...change, before: change.after, after: change.before } : change
   if (row.clustering === null) {
-    const [change] = parse<[{ target: 'run'; before: RunMarks; after: RunMarks }]>(row.changes)
-    return { ...head, clustering: null, changes: [turn(change)] }
+    return { ...head, clustering: null, changes: [turn(runChangeOf(row, number))] }
   }
   return {
     ...head,
     clustering: row.clustering as number,
-    changes: parse<AnnotationsStep['changes']>(row.changes).map(turn)
+    changes: labelChangesOf(row, number).map(turn)
   }
 }
 

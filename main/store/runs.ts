@@ -4,26 +4,26 @@ import { SpectroscopeError } from '../../preload/errors'
 import { briefly, brieflyAll } from '../../preload/quoting'
 import type { ClusteringRecord, LeftoverKind, NewRun, Provenance, RunChanges, RunRecord, RunStatus, StageName, StageRecord } from '../../preload/records'
 import { openConfined } from '../base/confined-duckdb'
-import { stamp } from '../base/files'
 import { inTransaction, select } from './database'
 import type { Row } from './database'
+import { fitting, parsed } from './fitting'
 import { jsonOf } from './json'
 import { readSchema } from './own-schema'
+import { clusteringRow, runRow } from './row-schemas'
 import { clusteringTables, migrations, runTables } from './schema'
 import { checkedRunId, newRunId } from './workspace-paths'
 
 export const iso = (column: string): string => `strftime(${column}, '%Y-%m-%dT%H:%M:%S.%gZ') AS ${column}`
-const parse = <T>(value: unknown): T => JSON.parse(value as string) as T
 
 /** The content of a clustering's column `structure`; clusterings of older versions have none. */
 type Structure = Pick<ClusteringRecord, 'stability' | 'modularity' | 'sweep'>
 
 const noStructure: Structure = { stability: null, modularity: null, sweep: [] }
 
-const clusteringOf = (row: Row): ClusteringRecord => ({
+const clusteringAt = (row: Row, where: string): ClusteringRecord => ({
   number: row.clustering as number,
   name: row.name as string,
-  configuration: parse(row.configuration),
+  configuration: parsed('clusterings', where, row.configuration),
   seed: Number(row.seed),
   createdAt: row.created_at as string,
   ending: row.ending as string,
@@ -34,8 +34,42 @@ const clusteringOf = (row: Row): ClusteringRecord => ({
   groupsAbove: row.groups_above as number,
   leftoverKind: row.leftover_kind as LeftoverKind,
   leftoverSize: row.leftover_size as number,
-  ...(row.structure === null ? noStructure : parse<Structure>(row.structure))
+  ...(row.structure === null ? noStructure : parsed<Structure>('clusterings', where, row.structure))
 })
+
+const clusteringOf = (row: Row): ClusteringRecord => {
+  const where = `clustering ${String(row.clustering)} of run ${String(row.run)}`
+  return fitting('clusterings', where, clusteringRow, clusteringAt(row, where))
+}
+
+const stageOf = (row: Row): StageRecord => ({
+  stage: row.stage as StageName, finishedAt: row.finished_at as string, seconds: row.seconds as number,
+  ...parsed<object>('stages', `run ${String(row.run)}`, row.details)
+})
+
+const runOf = (row: Row, stages: readonly Row[]): Omit<RunRecord, 'clusterings'> => {
+  const where = `run ${String(row.number)}`
+  return fitting('runs', where, runRow, {
+    id: row.id as string,
+    name: row.name as string,
+    status: row.status as RunStatus,
+    stage: row.stage as StageName | null,
+    stages: stages.map(stageOf),
+    createdAt: row.created_at as string,
+    startedAt: row.started_at as string | null,
+    finishedAt: row.finished_at as string | null,
+    configuration: parsed<RunConfiguration>('runs', where, row.configuration),
+    baseFolder: row.base_folder as string,
+    provenance: parsed<Provenance>('runs', where, row.provenance),
+    error: row.error as string | null,
+    tokens: (row.tokens ?? 0) as number,
+    probeRows: (row.probe_rows ?? 0) as number,
+    components: (row.components ?? []) as string[],
+    initialLoss: row.initial_loss as number | null,
+    archived: row.archived === true,
+    deleted: row.deleted_at !== null
+  })
+}
 
 const groupByRun = (rows: readonly Row[]): Map<unknown, Row[]> => {
   const groups = new Map<unknown, Row[]>()
@@ -54,27 +88,8 @@ const selectRuns = async (connection: DuckDBConnection, condition = 'true', valu
   const stages = groupByRun(await select(connection, `SELECT * REPLACE (${iso('finished_at')}) FROM stages ORDER BY run, stages.finished_at`))
   const clusterings = groupByRun(await select(connection, `SELECT * REPLACE (${iso('created_at')}) FROM clusterings ORDER BY run, clustering`))
   return runs.map((row) => ({
-    id: row.id as string,
-    name: row.name as string,
-    status: row.status as RunStatus,
-    stage: row.stage as StageName | null,
-    stages: (stages.get(row.number) ?? []).map((stage) => ({
-      stage: stage.stage as StageName, finishedAt: stage.finished_at as string, seconds: stage.seconds as number, ...parse<object>(stage.details)
-    })),
-    createdAt: row.created_at as string,
-    startedAt: row.started_at as string | null,
-    finishedAt: row.finished_at as string | null,
-    configuration: parse<RunConfiguration>(row.configuration),
-    baseFolder: row.base_folder as string,
-    provenance: parse<Provenance>(row.provenance),
-    error: row.error as string | null,
-    tokens: (row.tokens ?? 0) as number,
-    probeRows: (row.probe_rows ?? 0) as number,
-    components: (row.components ?? []) as string[],
-    initialLoss: row.initial_loss as number | null,
-    clusterings: (clusterings.get(row.number) ?? []).map(clusteringOf),
-    archived: row.archived === true,
-    deleted: row.deleted_at !== null
+    ...runOf(row, stages.get(row.number) ?? []),
+    clusterings: (clusterings.get(row.number) ?? []).map(clusteringOf)
   }))
 }
 

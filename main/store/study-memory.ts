@@ -1,6 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { forEachBlock } from './blocks'
 import { select } from './database'
+import { checkIndex } from './fitting'
 import { getRowsAndPositions } from './token-columns'
 
 /** A document that a stretch of a row comes from. */
@@ -32,6 +33,7 @@ const readRows = async (connection: DuckDBConnection, run: number): Promise<{ id
     const indices = block.integers(0)
     const names = block.texts(2)
     block.lists(1, Int32Array, (list, i) => {
+      checkIndex(indices[i], lists.length, 'study_rows', `rows of run ${run}`)
       lists[indices[i]] = list.slice()
       subsets[indices[i]] = names[i] ?? ''
     })
@@ -65,6 +67,10 @@ const readSegments = async (connection: DuckDBConnection, run: number, rows: num
 export const readStudyMemory = async (connection: DuckDBConnection, runId: string, run: number): Promise<StudyMemory> => {
   const { rows, positions } = await getRowsAndPositions(connection, runId, run)
   const { ids, starts, subsets } = await readRows(connection, run)
+  rows.forEach((row, token) => {
+    checkIndex(row, subsets.length, 'tokens', `token ${token} of run ${run}`)
+    checkIndex(positions[token], starts[row + 1] - starts[row], 'tokens', `token ${token} of run ${run}`)
+  })
   const segments = await readSegments(connection, run, subsets.length)
   const documents = new Map<number, Source>()
   await forEachBlock(connection, 'SELECT document, record, file FROM documents WHERE run = $1', [run], (block) => {

@@ -3,6 +3,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import type { ColumnSpread, LayoutRecord } from '../../preload/records'
 import { append, forEachBlock } from './blocks'
 import { select } from './database'
+import { UnfitRows } from './fitting'
 import { getColumns } from './reads'
 
 /** Tokens of a run's study; an `input` error before it is prepared. */
@@ -17,6 +18,8 @@ const range = (count: number): Int32Array => Int32Array.from({ length: count }, 
 /** Two integer columns of the table of tokens, by token. */
 const readTokens = async (connection: DuckDBConnection, runId: string, run: number, columns: readonly [string, string]): Promise<[Int32Array, Int32Array]> => {
   const tokens = await tokensOf(connection, runId, run)
+  const [{ count }] = await select(connection, 'SELECT count(*) AS count FROM tokens WHERE run = $1', [run])
+  if (Number(count) !== tokens) throw new UnfitRows('studies', `run ${run}`, `it says ${tokens} of ${Number(count)} tokens`)
   const [left, right] = [new Int32Array(tokens), new Int32Array(tokens)]
   await forEachBlock(connection, `SELECT token, ${columns.join(', ')} FROM tokens WHERE run = $1`, [run], (block) => {
     const [token, a, b] = [0, 1, 2].map((column) => block.integers(column))

@@ -1,0 +1,35 @@
+import type { z } from 'zod'
+import { briefly } from '../../preload/quoting'
+
+/** Rows that are not as the program writes them; `databaseError` makes a sentence about the workspace of it. */
+export class UnfitRows extends Error {
+  constructor(table: string, row: string, what: string) {
+    super(`the table "${table}" has rows that are not of this program (${row}: ${what})`)
+  }
+}
+
+/**
+ * A record that was made of a row, as it is where it fits its schema. `row` names the row, as in "run 3". Throws
+ * `UnfitRows`.
+ */
+export const fitting = <T>(table: string, row: string, schema: z.ZodType, record: T): T => {
+  const { error } = schema.safeParse(record)
+  if (error === undefined) return record
+  const [{ path, message }] = error.issues
+  const at = path.length === 0 ? '' : `${JSON.stringify(briefly(path.join('.')))} is not as expected, `
+  throw new UnfitRows(table, row, `${at}${briefly(message)}`)
+}
+
+/** The value of a column of JSON. Throws `UnfitRows`. */
+export const parsed = <T>(table: string, row: string, text: unknown): T => {
+  try {
+    return JSON.parse(text as string) as T
+  } catch {
+    throw new UnfitRows(table, row, 'a text that is not JSON')
+  }
+}
+
+/** Throws `UnfitRows` where an index is not of so many. */
+export const checkIndex = (index: number, count: number, table: string, row: string): void => {
+  if (!(index >= 0 && index < count)) throw new UnfitRows(table, row, `${index} is not one of ${count}`)
+}
