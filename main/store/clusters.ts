@@ -11,7 +11,7 @@ import type { TreeNode } from '../base/group-tree'
 import { forEachBlock } from './blocks'
 import { select } from './database'
 import type { Row } from './database'
-import { fitting, parsed } from './fitting'
+import { fitting, parsed, UnfitRows } from './fitting'
 import { getColumns } from './reads'
 import type { Columns } from './reads'
 import { knownClustering, knownRun, knownStudy, knownTexts, Memory } from './facts'
@@ -123,18 +123,33 @@ export const getClusterMembers = async (connection: DuckDBConnection, run: strin
   return tokens
 }
 
+/** Throws `UnfitRows` where a group that is chosen has other members than its size says. */
+const checkSizes = (
+  where: string, groups: Int32Array, sizes: ReadonlyMap<number, number>, isChosen: (group: number) => boolean
+): void => {
+  const counts = new Map<number, number>()
+  for (const group of groups) counts.set(group, (counts.get(group) ?? 0) + 1)
+  for (const [group, size] of sizes) {
+    const count = counts.get(group) ?? 0
+    if (count === size || !isChosen(group)) continue
+    throw new UnfitRows('memberships', where, `cluster ${group} has ${count} tokens and is said to have ${size}`)
+  }
+}
+
 /** Cluster of every token, or its group of another level; -1 for those in none. */
 export const getMembership = async (
   connection: DuckDBConnection, run: string, clusteringNumber: number | undefined, level: GroupKind = 'cluster'
 ): Promise<Int32Array> => {
-  const { number, clustering, tree, tokens: count } = await knownClustering(connection, run, clusteringNumber)
+  const { number, clustering, tree, sizes, tokens: count } = await knownClustering(connection, run, clusteringNumber)
   const membership = new Int32Array(count)
   const values = [number, clustering.number, clustering.clusters]
   await forEachBlock(connection, `SELECT token, cluster ${members} AND cluster < $3`, values, (block) => {
     const tokens = block.integers(0)
     block.integers(1).forEach((cluster, i) => (membership[tokens[i]] = cluster))
   })
-  return tree.membershipAt(level, membership)
+  const groups = tree.membershipAt(level, membership)
+  checkSizes(`clustering ${clustering.number} of run ${number}`, groups, sizes, (group) => tree.kindOf(group) === level)
+  return groups
 }
 
 /** Strength of every token in its group of a level, NaN for those in none; empty where the draws were not split. */
@@ -173,7 +188,10 @@ const rowsOf = async (connection: DuckDBConnection, run: number, columns: Column
     (block) => {
       const present = block.integers(0)
       block.lists(1, Float32Array, (list, row) => {
-        if (present[row] === tokens[next]) matrix.set(list, next++ * width)
+        if (present[row] !== tokens[next]) return
+        const where = `token ${tokens[next]} of run ${run}`
+        if (list.length !== width) throw new UnfitRows('susceptibilities', where, `${list.length} of ${width} columns`)
+        matrix.set(list, next++ * width)
       })
     }
   )

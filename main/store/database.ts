@@ -51,6 +51,9 @@ const knownError = (folder: string, error: unknown): SpectroscopeError | undefin
   if (/not a valid DuckDB database|Corrupt|checksum|Serialization Error|deserializ|Failure while replaying WAL/i.test(message)) {
     return of('workspace', `${databaseName} is damaged or no database; ${remedy}`)
   }
+  if (/^(Conversion|Out of Range) Error|Malformed JSON/.test(message)) {
+    return of('workspace', `${databaseName} has a value that is not of this program (${firstLine(error)}); ${remedy}`)
+  }
   if (/read-only mode/.test(message)) return of('workspace', 'the workspace is open for reading only; open it for writing to change it')
   if (/database has been invalidated/.test(message)) return of('storage', 'the database stopped after an earlier error; open the workspace again. What was saved before is kept')
   return undefined
@@ -184,7 +187,9 @@ const checkedVersion = async (
   folder: string, connection: DuckDBConnection, steps: readonly Migration[]
 ): Promise<number> => {
   const { version, flaw } = await readSchema(connection, steps)
-  if (version === undefined) throw workspaceError(folder, `${databaseName} is a database of another program; choose another folder`)
+  if (version === undefined) {
+    throw workspaceError(folder, `${databaseName} is a database of another program; choose another folder`)
+  }
   if (flaw !== undefined) {
     const caution = 'nothing of it was read'
     throw workspaceError(folder, `${databaseName} ${flaw}, so ${caution}; choose another workspace, or ${remedy}`)

@@ -1,4 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
+import { briefly } from '../../preload/quoting'
 import { groupKinds, leftoverCluster } from '../../preload/records'
 import type { ClusteringRecord, GroupKind } from '../../preload/records'
 import { GroupTree, treeFlaw } from '../base/group-tree'
@@ -89,7 +90,10 @@ export const knownClustering = async (connection: DuckDBConnection, run: string,
       const kinds = block.texts(3)
       for (let i = 0; i < block.rows; i++) {
         const isNext = clusters[i] === nodes.length && groupKinds.includes(kinds[i] as GroupKind)
-        if (!isNext) throw new UnfitRows('clusters', where, `cluster ${clusters[i]}, of kind ${JSON.stringify(kinds[i])}`)
+        if (!isNext) {
+          const kind = JSON.stringify(briefly(kinds[i] ?? ''))
+          throw new UnfitRows('clusters', where, `cluster ${clusters[i]}, of the kind ${kind}`)
+        }
         sizes.set(clusters[i], each[i])
         nodes.push({ kind: kinds[i] as GroupKind, parent: parents[i] < 0 ? null : parents[i] })
       }

@@ -9,6 +9,7 @@ import { forEachBlock } from './blocks'
 import { checkedRules } from './clusters'
 import { select } from './database'
 import { knownClustering, knownSubsets, knownTexts, remembered } from './facts'
+import { UnfitRows } from './fitting'
 import type { KnownClustering } from './facts'
 import { countGroups, mostTopTokens } from './group-counts'
 import type { GroupCounts } from './group-counts'
@@ -133,6 +134,9 @@ const describedGroup = async (connection: DuckDBConnection, run: number, cluster
     connection, 'SELECT rules, uncaught FROM group_descriptions WHERE run = $1 AND clustering = $2 AND cluster = $3',
     [run, clustering, cluster]
   )
+  if (row === undefined || ruled === undefined) {
+    throw new UnfitRows('group_descriptions', `clustering ${clustering} of run ${run}`, `cluster ${cluster} is missing`)
+  }
   return {
     group: groups[0], subsetTotals: row.subset_counts as number[], patternTotals: row.patterns as number[],
     rules: ruled.rules === null ? [] : checkedRules(ruled.rules, cluster),

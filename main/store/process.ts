@@ -354,8 +354,9 @@ const implementation: Handlers<StoreCalls> = {
   backUpLabels: () => changing((connection) => backUpLabels(connection, location.folder)),
 
   exportTable: ({ run, table, format, file, clustering, clusters: chosen }) =>
-    nothing(connected((connection) =>
-      exportTable(connection, run, { table, format, file, clustering, clusters: chosen, temporaryFolder: ownFolder() })))
+    nothing(connected((connection) => exportTable(
+      connection, run, { table, format, file, clustering, clusters: chosen, temporaryFolder: ownFolder() }
+    )))
 }
 
 const ownFolder = (): string => temporaryFolder(location.folder, location.readOnly)

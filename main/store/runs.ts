@@ -146,7 +146,9 @@ const copyRows = async (
   const result = await from.stream(sql, values)
   const appender = await to.createAppender(table)
   try {
-    for (let chunk = await result.fetchChunk(); chunk !== null && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
+    for (;;) {
+      const chunk = await result.fetchChunk()
+      if (chunk === null || chunk.rowCount === 0) break
       appender.appendDataChunk(chunk)
     }
     appender.flushSync()
@@ -166,7 +168,10 @@ export const copyRun = async (connection: DuckDBConnection, { file, baseFolder }
     const { version, flaw } = await readSchema(other, migrations)
     const isOwn = version === migrations.at(-1)!.version && flaw === undefined
     const ids = isOwn ? (await select(other, 'SELECT id FROM runs')).map(({ id }) => id as string) : []
-    if (ids.length !== 1) throw new SpectroscopeError('storage', `${file} does not belong to this version of the program; install the program again.`)
+    if (ids.length !== 1) {
+      const sentence = 'does not belong to this version of the program; install the program again'
+      throw new SpectroscopeError('storage', `${file} ${sentence}.`)
+    }
     const id = checkedRunId(file, ids[0])
     const present = (await select(connection, 'SELECT number FROM runs WHERE id = $1', [id])).length > 0
     if (!present) {

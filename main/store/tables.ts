@@ -204,7 +204,8 @@ export interface TableExport {
  * what is unknown.
  */
 export const exportTable = async (
-  connection: DuckDBConnection, runId: string, { table, format, file, clustering, clusters, temporaryFolder }: TableExport
+  connection: DuckDBConnection, runId: string,
+  { table, format, file, clustering, clusters, temporaryFolder }: TableExport
 ): Promise<void> => {
   const select = await query(connection, runId, await runNumber(connection, runId), table, clustering, clusters)
   const quoted = texts[table] === undefined ? '' : `, FORCE_QUOTE (${texts[table]})`

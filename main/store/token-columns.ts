@@ -19,7 +19,9 @@ const range = (count: number): Int32Array => Int32Array.from({ length: count }, 
 const readTokens = async (connection: DuckDBConnection, runId: string, run: number, columns: readonly [string, string]): Promise<[Int32Array, Int32Array]> => {
   const tokens = await tokensOf(connection, runId, run)
   const [{ count }] = await select(connection, 'SELECT count(*) AS count FROM tokens WHERE run = $1', [run])
-  if (Number(count) !== tokens) throw new UnfitRows('studies', `run ${run}`, `it says ${tokens} of ${Number(count)} tokens`)
+  if (Number(count) !== tokens) {
+    throw new UnfitRows('studies', `run ${run}`, `it says ${tokens} tokens and there are ${Number(count)}`)
+  }
   const [left, right] = [new Int32Array(tokens), new Int32Array(tokens)]
   await forEachBlock(connection, `SELECT token, ${columns.join(', ')} FROM tokens WHERE run = $1`, [run], (block) => {
     const [token, a, b] = [0, 1, 2].map((column) => block.integers(column))

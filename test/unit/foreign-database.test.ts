@@ -72,7 +72,8 @@ describe('a confined database', () => {
       `LOAD ${literal(join(place.folder, 'own.duckdb_extension'))}`, 'SET enable_external_access = true',
       `SET allowed_paths = [${file}]`, "SET allowed_directories = ['/']", "SET allowed_configs = '[profiling_output]'",
       `SET profiling_output = ${written}`, `SET log_query_path = ${written}`, `SET temp_directory = ${written}`,
-      `PRAGMA temp_directory = ${written}`, `SET secret_directory = ${written}`, `SET extension_directory = ${written}`,
+      `PRAGMA temp_directory = ${written}`, `SET secret_directory = ${written}`,
+      `SET extension_directory = ${written}`,
       'SET autoload_known_extensions = true', 'SET autoinstall_known_extensions = true', 'SET threads = 1',
       'RESET lock_configuration', 'SET lock_configuration = false'
     ]
@@ -107,7 +108,8 @@ describe('a confined database', () => {
       expect((await connection.runAndReadAll(`SELECT content FROM read_text(${literal(secret)})`)).getRowsJS())
         .toEqual([['SECRET']])
       const other = literal(join(place.folder, 'other.txt'))
-      for (const statement of [`FROM read_text(${other})`, `COPY (SELECT 1) TO ${other}`, `ATTACH ${other} AS other`]) {
+      const refused = [`FROM read_text(${other})`, `COPY (SELECT 1) TO ${other}`, `ATTACH ${other} AS other`]
+      for (const statement of refused) {
         await expect(connection.run(statement), statement).rejects.toThrow(/disabled by configuration/)
       }
     })
@@ -128,7 +130,8 @@ const foreign: readonly (readonly [what: string, statements: readonly string[], 
   ['an index', ['CREATE INDEX gossip ON documents (file)'], 'the index "gossip"'],
   ['a schema', ['CREATE SCHEMA gossip'], 'the schema "gossip"'],
   ['a table', ['CREATE TABLE gossip (x INTEGER)'], 'the table "gossip"'],
-  ['a table of another schema', ['CREATE SCHEMA gossip', 'CREATE TABLE gossip.runs (x INTEGER)'], 'the schema "gossip"'],
+  ['a table of another schema', ['CREATE SCHEMA gossip', 'CREATE TABLE gossip.runs (x INTEGER)'],
+    'the schema "gossip"'],
   ['a default', ["ALTER TABLE runs ALTER COLUMN error SET DEFAULT 'a' || 'b'"], 'the table "runs" with other'],
   ['a column', ['ALTER TABLE documents ADD COLUMN gossip VARCHAR'], 'the table "documents" with other'],
   ['a type of a column', ['ALTER TABLE traces ALTER COLUMN chain TYPE VARCHAR'], 'the table "traces" with other'],
@@ -185,7 +188,9 @@ describe('a database that somebody else changed', () => {
 
   test('is refused where it is truncated, of another program, or none', async () => {
     const refused = (words: string, about = words): Promise<void> =>
-      expect(openWorkspace(folder), about).rejects.toMatchObject({ kind: 'workspace', message: expect.stringContaining(words) })
+      expect(openWorkspace(folder), about).rejects.toMatchObject({
+        kind: 'workspace', message: expect.stringContaining(words)
+      })
     const workspace = await openWorkspace(folder, { create: true })
     await storeRun(workspace)
     await workspace.close()
