@@ -54,6 +54,8 @@ const runName = text(limits.runName)
 const clustering = z.int().min(1).max(limits.number)
 const changeId = z.string().regex(/^[\w-]{8,100}$/).optional()
 const where = { run, clustering }
+/** `true` allows that an export is replaced, a file's own name that this file is, whatever it holds. */
+const overwrite = z.union([z.boolean(), z.string().min(1).max(limits.path)]).default(false)
 const context = { before: index.max(1024).default(24), after: index.max(1024).default(24) }
 const searched = text(1000).min(1)
 const tokens = z.custom<Int32Array>(
@@ -187,9 +189,9 @@ export const callSchemas = {
     ...where, format: z.enum(clusterExportFormats),
     clusters: z.union([z.literal('all'), z.literal('labelled'), z.array(cluster).min(1).max(limits.groupsNamed)]),
     /** A file for `annotated` and `html`, a folder otherwise. */
-    path, overwrite: z.boolean().default(false), picture: text(64 * 2 ** 20).optional()
+    path, overwrite, picture: text(64 * 2 ** 20).optional()
   }),
-  'exports.picture': z.strictObject({ path, content: bytes, overwrite: z.boolean().default(false) }),
+  'exports.picture': z.strictObject({ path, content: bytes, overwrite }),
   /** An address from which a browser can fetch a file that was just exported; null in the shell. */
   'exports.link': z.strictObject({ path }),
   'imports.inspect': z.strictObject({ path }),
@@ -357,6 +359,9 @@ export type NoticeName = keyof Notices
 
 export type CallAnswer = { readonly ok: true; readonly result: unknown } | { readonly ok: false; readonly error: PlainError }
 
+/** Of a window to the main side; `foreign` where another program, or one with other keys, is at its address. */
+export type Connection = 'open' | 'lost' | 'foreign'
+
 /** What the preload script, or the connection to `serve`, gives the renderer as `window.spectroscope`. */
 export interface Bridge {
   readonly shell: 'electron' | 'browser'
@@ -368,7 +373,7 @@ export interface Bridge {
   /** How to close while runs are at work: go on without a window, stop them with a checkpoint, or stay. */
   answerClosing(answer: 'keep-running' | 'checkpoint' | 'stay'): void
   /** The connection to the main side; always 'open' in the shell. */
-  onConnection(listener: (state: 'open' | 'lost') => void): () => void
+  onConnection(listener: (state: Connection) => void): () => void
 }
 
 export type { Annotation, RunConfiguration }

@@ -1,4 +1,5 @@
 import type { CallName, CallParameters, CallResult, NoticeName, Notices, Settings } from '../../preload/contract'
+import type { FileIdentity } from '../base/files'
 import type { Workspace } from '../store/store'
 
 /** A file of settings or of view state. */
@@ -25,8 +26,8 @@ export interface WorkbenchEnvironment {
   readonly choose?: (purpose: ChoicePurpose, title: string, suggested: string | undefined) => Promise<readonly string[]>
   /** What a person should know of how the program was started, in sentences. */
   readonly notes?: () => readonly string[]
-  /** An address from which the window can fetch a file. */
-  readonly link?: (path: string) => string
+  /** An address from which the window can fetch a file once, if it is still the same. */
+  readonly link?: (path: string, file: FileIdentity) => string
   /** Tells a person who is not looking at the window. */
   readonly notify?: (title: string, body: string) => void
 }

@@ -3,8 +3,10 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { clusterExportFormats } from '../../preload/contract'
 import type { ClusterExportFormat, ExportAnswer } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
+import type { FileIdentity } from '../base/files'
 import { exportAnnotatedSet } from '../exchange/annotated-export'
 import { exportRun } from '../exchange/export'
+import type { Overwrite } from '../exchange/output'
 import { writePicture } from '../exchange/picture'
 import { exportReport } from '../exchange/report'
 import type { Selection } from '../exchange/selection'
@@ -24,17 +26,23 @@ interface Order {
   readonly path: string
   readonly clustering?: number
   readonly clusters: Selection
-  readonly overwrite: boolean
+  readonly overwrite: Overwrite
   readonly picture?: string
 }
 
 const program = `spectroscope ${programVersion}`
 
-const write = async (workspace: Workspace, run: string, { format, path, clusters, overwrite, picture, clustering }: Order): Promise<void> => {
+/** The file that was written; undefined for a folder. */
+const write = async (
+  workspace: Workspace, run: string, { format, path, clusters, overwrite, picture, clustering }: Order
+): Promise<FileIdentity | undefined> => {
   const which = { clusters, overwrite, ...(clustering === undefined ? {} : { clustering }) }
-  if (format === 'annotated') await exportAnnotatedSet(workspace, run, { file: path, program, ...which })
-  else if (format === 'html') await exportReport(workspace, run, { file: path, program, ...which, ...(picture === undefined ? {} : { picture }) })
-  else await exportRun(workspace, run, { format, folder: path, ...which })
+  if (format === 'annotated') return exportAnnotatedSet(workspace, run, { file: path, program, ...which })
+  if (format === 'html') {
+    return exportReport(workspace, run, { file: path, program, ...which, ...(picture === undefined ? {} : { picture }) })
+  }
+  await exportRun(workspace, run, { format, folder: path, ...which })
+  return undefined
 }
 
 /** What was written: a file, or a folder with its files. */
@@ -48,28 +56,28 @@ const written = async (path: string): Promise<ExportAnswer> => {
 }
 
 export const exportCalls = (context: WorkbenchContext): HandlersOf<'exports'> => {
-  /** Files that a window may fetch: none but those that it had written. */
-  const files = new Set<string>()
-  const answered = async (path: string): Promise<ExportAnswer> => {
+  /** What windows had written, by path; only files can be fetched. */
+  const exported = new Map<string, FileIdentity | undefined>()
+  const answered = async (path: string, file: FileIdentity | undefined): Promise<ExportAnswer> => {
     const answer = await written(path)
-    files.add(answer.path)
+    exported.set(answer.path, file)
     return answer
   }
 
   return {
     'exports.write': async ({ run, clustering, format, clusters, path, overwrite, picture }) => {
-      await write(context.workspace(), run, { format, path, clustering, clusters, overwrite, ...(picture === undefined ? {} : { picture }) })
-      return answered(path)
+      const order = { format, path, clustering, clusters, overwrite, ...(picture === undefined ? {} : { picture }) }
+      return answered(path, await write(context.workspace(), run, order))
     },
     'exports.picture': async ({ path, content, overwrite }) => {
-      await writePicture(path, content, overwrite)
-      return answered(path)
+      return answered(path, await writePicture(path, content, overwrite))
     },
-    'exports.link': async ({ path }) => {
+    'exports.link': ({ path }) => {
       const { link } = context.environment
-      const file = resolve(path)
-      if (!files.has(file)) throw new SpectroscopeError('usage', `${path} was not exported here; export it first.`)
-      return link === undefined || (await stat(file)).isDirectory() ? null : { address: link(file) }
+      const place = resolve(path)
+      if (!exported.has(place)) throw new SpectroscopeError('usage', `${path} was not exported here; export it first.`)
+      const file = exported.get(place)
+      return link === undefined || file === undefined ? null : { address: link(place, file) }
     }
   }
 }
@@ -80,7 +88,7 @@ export interface ExportRequest {
   readonly path: string
   readonly clustering?: number
   readonly clusters: Selection
-  readonly overwrite: boolean
+  readonly overwrite: Overwrite
 }
 
 export interface Exported extends ExportAnswer {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { access, mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, join, parse, resolve } from 'node:path'
 import { SpectroscopeError } from '../../preload/errors'
 
@@ -70,6 +71,19 @@ const gathered = async function* (parts: Iterable<Part> | AsyncIterable<Part>): 
   if (text !== '') yield text
 }
 
+/** Tells a file from any other that has come to its path, however alike. */
+export interface FileIdentity {
+  readonly device: bigint
+  readonly inode: bigint
+  readonly bytes: bigint
+  readonly changedNs: bigint
+}
+
+const identityOf = async (file: FileHandle): Promise<FileIdentity> => {
+  const { dev, ino, size, mtimeNs } = await file.stat({ bigint: true })
+  return { device: dev, inode: ino, bytes: size, changedNs: mtimeNs }
+}
+
 /** Permissions of a new file, before the umask: it is as open to others as its folder. */
 export const fileModeIn = async (folder: string): Promise<number> => (await stat(folder)).mode & 0o666
 
@@ -77,22 +91,43 @@ export const fileModeIn = async (folder: string): Promise<number> => (await stat
  * Writes a file so that after a crash at any moment either the old or the new content is there, whole; as open to
  * others as its folder. Parts are written in order.
  */
-export const writeFileAtomically = async (path: string, parts: Parts): Promise<void> => {
+export const writeIdentified = async (path: string, parts: Parts): Promise<FileIdentity> => {
   const temporary = temporaryBeside(resolve(path))
   try {
     const handle = await open(temporary, 'wx', await fileModeIn(dirname(temporary)))
+    let identity: FileIdentity
     try {
       for await (const part of gathered(typeof parts === 'string' || parts instanceof Uint8Array ? [parts] : parts)) await handle.writeFile(part)
       await handle.sync()
+      identity = await identityOf(handle)
     } finally {
       await handle.close()
     }
     await rename(temporary, path)
     await syncFolder(dirname(temporary))
+    return identity
   } catch (error) {
     await rm(temporary, { force: true })
     throw writingError(path, error)
   }
+}
+
+/** As `writeIdentified`, for a file that is not asked for again by its identity. */
+export const writeFileAtomically = async (path: string, parts: Parts): Promise<void> => {
+  await writeIdentified(path, parts)
+}
+
+/** Opens a file that was written before; undefined where another one, a link, or nothing is at its path by now. */
+export const openIdentified = async (path: string, identity: FileIdentity): Promise<FileHandle | undefined> => {
+  // A pipe put in its place must not keep this waiting for a writer.
+  const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
+  const file = await open(path, flags).catch(() => undefined)
+  if (file === undefined) return undefined
+  const found = await identityOf(file)
+  const isSame = (['device', 'inode', 'bytes', 'changedNs'] as const).every((part) => found[part] === identity[part])
+  if (isSame) return file
+  await file.close()
+  return undefined
 }
 
 /** Why a folder cannot be made there: what its nearest parent that exists says, for mkdir itself calls a read-only one missing. */

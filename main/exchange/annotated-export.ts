@@ -4,7 +4,8 @@ import { groupKinds, leftoverCluster } from '../../preload/records'
 import type {
   BlockDiagnostics, ClusteringRecord, ClusterNumber, ClusterSummary, GroupKind, RunRecord
 } from '../../preload/records'
-import { makeFolder, writeFileAtomically } from '../base/files'
+import { makeFolder, writeIdentified } from '../base/files'
+import type { FileIdentity } from '../base/files'
 import type { GroupTree } from '../base/group-tree'
 import { labelOf, parseTarget } from '../labels/annotations'
 import type { Workspace } from '../store/store'
@@ -15,6 +16,7 @@ import { jsonArray, pretty, rounded } from './json'
 import { momentsOf } from './moments'
 import type { MatrixMoments, Moments } from './moments'
 import { refuseToReplace } from './output'
+import type { Overwrite } from './output'
 import { chosenClusters, clusteringOf, groupsOf } from './selection'
 import type { Selection } from './selection'
 
@@ -22,7 +24,7 @@ export interface AnnotatedExportOptions {
   readonly file: string
   readonly clustering?: number
   readonly clusters: Selection
-  readonly overwrite?: boolean
+  readonly overwrite?: Overwrite
   /** Name and version of the program, for the file's head. */
   readonly program: string
 }
@@ -255,7 +257,7 @@ const content = async function* (source: Source, program: string, membership: In
  * what people say of them, their tokens in context, and the matrix. It can be read without this program, and imported into another
  * workspace. A selection of clusters has their tokens only, numbered anew. The file is there whole or not at all.
  */
-export const exportAnnotatedSet = async (workspace: Workspace, runId: string, { file, clustering: number, clusters, overwrite = false, program }: AnnotatedExportOptions): Promise<void> => {
+export const exportAnnotatedSet = async (workspace: Workspace, runId: string, { file, clustering: number, clusters, overwrite = false, program }: AnnotatedExportOptions): Promise<FileIdentity> => {
   const run = await workspace.getRun(runId)
   const clustering = clusteringOf(run, number)
   const annotations = await workspace.getAnnotations(run.id, clustering.number)
@@ -273,5 +275,5 @@ export const exportAnnotatedSet = async (workspace: Workspace, runId: string, { 
     texts
   )
   await makeFolder(dirname(resolve(file)))
-  await writeFileAtomically(file, content(source, program, membership))
+  return writeIdentified(file, content(source, program, membership))
 }

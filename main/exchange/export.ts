@@ -12,6 +12,7 @@ import { GroupTree } from '../base/group-tree'
 import type { ExportedTable, Workspace } from '../store/store'
 import { labelOf } from '../labels/annotations'
 import { jsonArray, pretty, rounded } from './json'
+import type { Overwrite } from './output'
 import { writeNpy } from './npy'
 import { chosenClusters, clusteringOf } from './selection'
 import type { Selection } from './selection'
@@ -23,7 +24,7 @@ export interface ExportOptions {
   readonly format: ExportFormat
   /** Folder that is made; refused when it holds something, unless that is an earlier export and `overwrite` is set. */
   readonly folder: string
-  readonly overwrite?: boolean
+  readonly overwrite?: Overwrite
   /** Number of the clustering; the latest by default. A run without any is exported without clusters. */
   readonly clustering?: number
   /** Clusters whose tokens are written; all tokens by default. */
@@ -262,6 +263,6 @@ export const exportRun = async (workspace: Workspace, runId: string, { format, f
     workspace, run, clustering, tree, chosen: chosen ?? undefined,
     annotations: new Map(annotations.map((annotation) => [annotation.target, annotation]))
   }
-  await buildFolder(folder, { overwrite: (present) => overwrite && present.every((name) => ownFile.test(name)) }, (temporary) =>
+  await buildFolder(folder, { overwrite: (present) => overwrite !== false && present.every((name) => ownFile.test(name)) }, (temporary) =>
     format === 'json' ? json(source, temporary) : format === 'npy' ? npy(source, temporary) : tables(source, temporary, format))
 }

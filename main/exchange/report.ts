@@ -8,7 +8,8 @@ import { countStatuses, quoted, saidOf } from '../../preload/labels'
 import type { Said } from '../../preload/labels'
 import { leftoverCluster } from '../../preload/records'
 import type { ClusteringRecord, ClusterNumber, ClusterSummary, RunRecord } from '../../preload/records'
-import { makeFolder, writeFileAtomically } from '../base/files'
+import { makeFolder, writeIdentified } from '../base/files'
+import type { FileIdentity } from '../base/files'
 import type { GroupTree } from '../base/group-tree'
 import { parseTarget } from '../labels/annotations'
 import { reliabilityThreshold } from '../sampling/diagnostics'
@@ -16,7 +17,8 @@ import type { Workspace } from '../store/store'
 import { StudyTexts } from './contexts'
 import { centralTokens, momentsOf } from './moments'
 import type { MatrixMoments } from './moments'
-import { refuseToReplace } from './output'
+import { refuseToReplace, reportGenerator } from './output'
+import type { Overwrite } from './output'
 import { contextHtml, escapeHtml, escapeLines, figureHtml, grouped, profileSvg, tokenHtml } from './report-parts'
 import { reportStyle } from './report-style'
 import { chosenClusters, clusteringOf } from './selection'
@@ -26,7 +28,7 @@ export interface ReportOptions {
   readonly file: string
   readonly clustering?: number
   readonly clusters: Selection
-  readonly overwrite?: boolean
+  readonly overwrite?: Overwrite
   /** The graph as it is seen, a data URL of a PNG or SVG. */
   readonly picture?: string
   readonly program: string
@@ -296,7 +298,7 @@ const page = function* (report: Report): Generator<string> {
     `${run.name}: ${selection === null ? '' : `${clusters} of `}${clustering.clusters} clusters`
   )
   yield `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<html lang="en"><head><meta charset="utf-8">${reportGenerator}<meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>${title}</title><style>${reportStyle}</style></head><body>
 <header><h1>${title}</h1><p class="soft">Clusters of tokens by their susceptibilities: how the loss on a token varies with that of the corpus when parts of the model are varied.</p>
@@ -312,7 +314,7 @@ ${groupsHtml(report)}`
  * Writes a report as one HTML file that opens anywhere, without network or scripts: provenance, a table of contents, and each cluster
  * with its label, profile and the tokens nearest to its mean in context. The file is there whole or not at all.
  */
-export const exportReport = async (workspace: Workspace, runId: string, { file, clustering: number, clusters, overwrite = false, picture, program }: ReportOptions): Promise<void> => {
+export const exportReport = async (workspace: Workspace, runId: string, { file, clustering: number, clusters, overwrite = false, picture, program }: ReportOptions): Promise<FileIdentity> => {
   if (picture !== undefined && !pictureUrl.test(picture)) throw new SpectroscopeError('usage', 'The picture of the graph is no data URL of a PNG or SVG; draw it again, or leave it out.')
   const run = await workspace.getRun(runId)
   const clustering = clusteringOf(run, number)
@@ -338,5 +340,5 @@ export const exportReport = async (workspace: Workspace, runId: string, { file, 
     texts: await StudyTexts.of(workspace, run.id)
   }
   await makeFolder(dirname(resolve(file)))
-  await writeFileAtomically(file, page(report))
+  return writeIdentified(file, page(report))
 }

@@ -1,6 +1,7 @@
 import type { GraphView } from './graph.svelte'
 import { hexOf } from './colours'
 import { drawingOfView } from './drawing'
+import { lastPart } from '../ui/paths'
 import { svgOf } from './svg'
 
 const bytesOfDataUrl = (url: string): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(url.slice(url.indexOf(',') + 1)), (character) => character.charCodeAt(0))
@@ -40,6 +41,6 @@ export const savePicture = async (view: GraphView, kind: 'png' | 'svg'): Promise
   const [path] = (await workbench.client.call('files.choose', { purpose: 'save', title: 'Save a picture of the graph', suggested: name })) ?? []
   if (path === undefined) return
   // The system's dialog has asked whether an existing file may be replaced.
-  const written = await workbench.client.call('exports.picture', { path, content, overwrite: true })
+  const written = await workbench.client.call('exports.picture', { path, content, overwrite: lastPart(path) })
   workbench.tell('done', `The graph is in ${written.path}.`)
 }

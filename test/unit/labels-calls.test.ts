@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { access, readFile } from 'node:fs/promises'
+import { access, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { callSchemas } from '../../preload/contract'
 import type { AnnotationsChanged, CallInput, CallName, CallParameters } from '../../preload/contract'
@@ -315,6 +315,21 @@ describe('a window\'s calls about exports and imports', () => {
     await expect(call('exports.link', { path: '/etc/passwd' })).rejects.toMatchObject({ kind: 'usage' })
     const picture = out('graph.svg')
     expect(await call('exports.picture', { path: picture, content: new TextEncoder().encode('<svg/>') })).toMatchObject({ path: picture, files: ['graph.svg'], bytes: 6 })
+  })
+
+  test('replace what is no export of this program by its own name alone', async () => {
+    for (const [format, name] of [['annotated', 'notes.json'], ['html', '.bashrc']] as const) {
+      const path = out(name)
+      await writeFile(path, '{"format": "of another program"}')
+      const asked = { ...where(), format, clusters: 'all', path } as const
+      for (const overwrite of [false, true, 'other.json', path]) {
+        await expect(call('exports.write', { ...asked, overwrite })).rejects.toMatchObject({ kind: 'usage' })
+        expect(await readFile(path, 'utf8')).toBe('{"format": "of another program"}')
+      }
+      await expect(call('exports.write', { ...asked, overwrite: true })).rejects.toThrow(`--overwrite-file ${name}`)
+      await call('exports.write', { ...asked, overwrite: name })
+      await call('exports.write', { ...asked, overwrite: true })
+    }
   })
 
   test('receive, look at and import a set', async () => {
