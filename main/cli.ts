@@ -18,7 +18,7 @@ import { addEngineCommands } from './cli/engine-commands'
 import { addLabelCommands } from './cli/labels-commands'
 import { printAnswer, printError, tolerateClosedPipes } from './cli/output'
 import type { Answer } from './cli/output'
-import { serveUntilStopped } from './cli/serve'
+import { printLink, serveUntilStopped } from './cli/serve'
 import { addShardCommands } from './cli/shard-commands'
 import { confirm, page, watched } from './cli/terminal'
 import { duration, plural, visibleText } from './cli/text'
@@ -291,18 +291,25 @@ command('demo', 'Run the bundled demonstration from end to end, and show its clu
 interface ServeOptions extends Common {
   readonly host: string
   readonly port?: number
+  readonly socket?: string
+  readonly link?: boolean
   readonly open: boolean
 }
 
-command('serve', 'Open the workbench in a browser; it is there until Ctrl-C, which stops runs with a checkpoint.', 'serve', 'serve --workspace work --port 4617 --no-open')
+command('serve', 'Open the workbench in a browser; it is there until Ctrl-C, which stops runs with a checkpoint.', 'serve', 'serve --workspace work --port 4617 --no-open', 'serve --socket ~/spectroscope.sock', 'serve --link')
   .option('--host <address>', 'address to listen on; any but 127.0.0.1 lets other machines in', '127.0.0.1')
   .option(
     '--port <number>', 'port to listen on, 0 for a free one; by default that of the last time, if it is free',
     wholeIn(0, 65_535)
   )
+  .option('--socket <path>', 'listen on a Unix socket that only you can open, for `ssh -L 8000:PATH`; --port is then that of the tunnel')
+  .option('--link', 'print another address for a browser to a `serve` that runs already, and end')
   .option('--no-open', 'print the address and open no browser')
   .action(({ workspace, json, trust, ...options }: ServeOptions, self: Command) =>
-    serveUntilStopped({ ...options, trust: trust === true, json: json === true, ...(self.getOptionValueSource('workspace') === 'default' ? {} : { folder: workspace }) }))
+    (options.link === true ? printLink : serveUntilStopped)({
+      ...options, json: json === true, trust: trust === true,
+      ...(self.getOptionValueSource('workspace') === 'default' ? {} : { folder: workspace })
+    }))
 
 command('schema', 'Print the JSON schema of a run\'s configuration.', 'schema > configuration.schema.json')
   .action(() => {

@@ -1,23 +1,27 @@
 import { createServer } from 'node:http'
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { randomBytes } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { WebSocketServer } from 'ws'
-import { z } from 'zod'
-import type { SettingsFile, WorkbenchEnvironment } from './api/context'
-import { entriesOf, keepEntries } from './api/settings'
+import type { WorkbenchEnvironment } from './api/context'
 import { openWorkbench } from './api/workbench'
 import { projectRoot } from './base/entries'
 import type { AppState } from '../preload/contract'
+import { entryPaths, linkHeader, linkPrefix, socketProtocol } from '../preload/contract-entry'
 import { messageOf } from '../preload/errors'
 import { Access, isLoopback } from './serve/access'
+import { Admission } from './serve/admission'
 import { mostFrameBytes } from './serve/bridge'
 import { Bridges } from './serve/bridges'
+import { Downloads } from './serve/downloads'
+import { keepKeys, keysFor, passingKeys, releaseKeys } from './serve/kept-keys'
 import { usualLimits } from './serve/limits'
 import type { ServeLimits } from './serve/limits'
-import { addressOf, listen, refuse } from './serve/listening'
-import { sendDownload, sendPage, sendText, sendWelcome } from './serve/pages'
+import { addressOf, refuse } from './serve/listening'
+import { sendDownload, sendJson, sendPage, sendText } from './serve/pages'
+import { bindPort, PortMemory } from './serve/port-memory'
+import type { Bound } from './serve/port-memory'
 import { settingsFiles } from './serve/settings-files'
+import { listenOnSocket } from './serve/unix-socket'
 
 export interface ServeOptions extends Partial<Pick<WorkbenchEnvironment, 'settings' | 'views'>> {
   /** The workspace; that of the settings, or the default, where none is given. */
@@ -26,19 +30,24 @@ export interface ServeOptions extends Partial<Pick<WorkbenchEnvironment, 'settin
   readonly trust?: boolean
   /** Address to listen on; others than loopback let other machines in. */
   readonly host?: string
-  /** 0 for a free one; that of the last time, if it is free, where none is given. */
+  /** 0 for a free one; that of the last time, if it is free, where none is given. With `socket`, that of the tunnel. */
   readonly port?: number
+  /** Path of a Unix socket to listen on, in place of an address. */
+  readonly socket?: string
   /** Folder of the built window. */
   readonly pages?: string
+  /** Folder where the keys of workspaces are kept; without one, pages need a new link with each start. */
+  readonly keys?: string
   readonly limits?: Partial<ServeLimits>
 }
 
 export interface Serving {
-  /** With the token that lets a browser in. */
+  /** Has a token that lets one browser in, once. */
   readonly address: string
-  /** The same with a token for one use, soon: for a command line that others can see. */
-  readonly openingAddress: () => string
+  /** The same with another token. */
+  readonly newAddress: () => string
   readonly port: number
+  readonly socket: string | null
   readonly workspace: string | null
   readonly problem: string | null
   readonly notes: readonly string[]
@@ -46,134 +55,120 @@ export interface Serving {
   readonly close: () => Promise<void>
 }
 
-const portsSchema = z.record(z.string(), z.int().min(1).max(65_535)).catch({})
+/** Port of the browser's machine that the printed `ssh -L` forwards to a socket. */
+const tunnelPort = 8000
 
-/**
- * Ports by workspace, in the file of views: what a window could not send waits in its browser for the same address.
- */
-class PortMemory {
-  constructor(private readonly views: SettingsFile) {}
+const offered = ({ headers }: IncomingMessage): readonly string[] =>
+  (headers['sec-websocket-protocol'] ?? '').split(',').map((protocol) => protocol.trim())
 
-  get #ports(): Readonly<Record<string, number>> {
-    return portsSchema.parse(entriesOf(this.views)['ports'])
-  }
-
-  get(workspace: string): number | undefined {
-    return this.#ports[workspace]
-  }
-
-  keep(workspace: string, port: number): void {
-    if (this.#ports[workspace] === port) return
-    try {
-      keepEntries(this.views, 'The file of views', { ports: { ...this.#ports, [workspace]: port } })
-    } catch (error) {
-      process.stderr.write(`${messageOf(error)}\n`)
-    }
-  }
-}
-
-interface Bound {
-  readonly port: number
-  /** What to say where it is another port than the last time. */
-  readonly notes: readonly string[]
-}
-
-/** Listens on the port that was asked for, or that of the last time, or a free one. */
-const bind = async (
-  server: Server, host: string, asked: number | undefined, before: number | undefined
-): Promise<Bound> => {
-  if (asked !== undefined || before === undefined) {
-    const port = await listen(server, host, asked ?? 0)
-    return { port, notes: before === undefined || before === port ? [] : [elsewhere(before)] }
-  }
-  try {
-    return { port: await listen(server, host, before), notes: [] }
-  } catch {
-    return { port: await listen(server, host, 0), notes: [elsewhere(before)] }
-  }
-}
-
-const elsewhere = (before: number): string =>
-  [
-    `This workspace was served at port ${before} the last time. If a window of that address still has labels to send,`,
-    'save them there as a file and open the file in this window.'
-  ].join(' ')
-
-const notLetIn = 'This page needs the address that `spectroscope serve` printed, with its token; open that one.'
-
-/** Serves the window and its calls to browsers that bring the token. */
+/** Serves the window to anyone who asks, and its calls and files to browsers that a link has let in. */
 export const startServer = async ({
-  folder, trust = false, host = '127.0.0.1', port, pages = join(projectRoot, 'out', 'renderer'), limits = {}, ...files
+  folder, trust = false, host = '127.0.0.1', port, socket, pages = join(projectRoot, 'out', 'renderer'), keys: keysFolder,
+  limits = {}, ...files
 }: ServeOptions = {}): Promise<Serving> => {
-  const downloads = new Map<string, string>()
-  const access = new Access(host, randomBytes(6).toString('hex'))
-  const kept = files.settings === undefined || files.views === undefined ? settingsFiles() : { settings: files.settings, views: files.views }
+  const downloads = new Downloads()
+  const access = new Access(socket === undefined ? host : 'localhost')
+  const kept = files.settings === undefined || files.views === undefined
+    ? settingsFiles()
+    : { settings: files.settings, views: files.views }
   const within = { ...usualLimits, ...limits }
   const bridges = new Bridges(within)
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: mostFrameBytes, perMessageDeflate: false })
-
-  const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    if (!access.hostAllowed(request)) return sendText(response, 403, 'This name is not one of this machine; open the address that `spectroscope serve` printed.')
-    if (request.method !== 'GET' && request.method !== 'HEAD') return sendText(response, 405, 'Only GET is answered here.', { Allow: 'GET, HEAD' })
-    const url = addressOf(request)
-    if (url === undefined) return sendText(response, 400, 'The address cannot be read.')
-    const token = url.searchParams.get('token')
-    if (url.pathname === '/' && token !== null && request.method === 'GET' && access.tokenAllowed(token)) return sendWelcome(response, access.cookie)
-    if (!access.hasCookie(request)) return sendText(response, 403, notLetIn)
-    const download = /^\/files\/([\w-]+)(\/|$)/.exec(url.pathname)
-    if (download === null) return sendPage(request, response, pages, (request.url ?? '/').split(/[?#]/, 1)[0])
-    const file = downloads.get(download[1])
-    return file === undefined ? sendText(response, 404, 'There is no such file; export it again.') : sendDownload(request, response, file)
-  }
-
-  const server = createServer({ maxHeaderSize: 32 * 2 ** 10, requestTimeout: 30_000, headersTimeout: 30_000 }, (request, response) => {
-    respond(request, response).catch(() => response.destroy())
+  const sockets = new WebSocketServer({
+    noServer: true, maxPayload: mostFrameBytes, perMessageDeflate: false, handleProtocols: () => socketProtocol
   })
-  server.maxConnections = within.connections
 
   let notes: readonly string[] = []
   const workbench = await openWorkbench({
     shell: 'browser', ...kept, trust,
     notes: () => notes,
     ...(folder === undefined ? {} : { workspace: folder }),
-    link: (path) => {
-      const id = randomBytes(16).toString('hex')
-      downloads.set(id, path)
-      return `/files/${id}/${encodeURIComponent(path.split(/[\\/]/).at(-1) ?? 'file')}`
-    }
+    link: (path, file) => downloads.link(path, file)
   })
-  server.on('upgrade', (request, socket, head) => {
-    if (addressOf(request)?.pathname !== '/bridge') return refuse(socket, '404 Not Found')
-    if (!access.hostAllowed(request) || !access.originAllowed(request) || !access.hasCookie(request)) return refuse(socket, '403 Forbidden')
-    if (bridges.areFull) return refuse(socket, '503 Service Unavailable')
-    sockets.handleUpgrade(request, socket, head, (opened) => bridges.connect(opened, request.socket, workbench))
-  })
-
   const state = await workbench.call('app.state', {})
   const { workspace, problem } = (
     state.ok ? state.result : { workspace: null, problem: null }
   ) as Pick<AppState, 'workspace' | 'problem'>
+  const keys = workspace === null || keysFolder === undefined ? passingKeys() : keysFor(keysFolder, workspace)
+  const admission = new Admission(keys)
+
+  const exchange = (request: IncomingMessage, response: ServerResponse): void => {
+    const { [linkHeader.toLowerCase()]: token } = request.headers
+    if (!access.originAllowed(request)) return sendText(response, 403, 'Only a page of this server may ask for that.')
+    const secret = typeof token === 'string' ? admission.exchange(token) : undefined
+    if (secret === undefined) return sendText(response, 403, 'This link was used already, or is too old.')
+    sendJson(response, { secret })
+  }
+
+  const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    if (!access.hostAllowed(request)) {
+      return sendText(response, 403, 'This name is not one of this machine; open the address that `spectroscope serve` printed.')
+    }
+    const url = addressOf(request)
+    if (url === undefined) return sendText(response, 400, 'The address cannot be read.')
+    if (url.pathname === entryPaths.exchange && request.method === 'POST') return exchange(request, response)
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      return sendText(response, 405, 'Only GET is answered here.', { Allow: 'GET, HEAD' })
+    }
+    if (url.pathname === entryPaths.challenge) {
+      const challenge = admission.challenge(url.searchParams.get('nonce') ?? '')
+      return challenge === undefined ? sendText(response, 400, 'There is no nonce.') : sendJson(response, challenge)
+    }
+    const download = /^\/files\/([\w-]+)(\/|$)/.exec(url.pathname)
+    if (download === null) return sendPage(request, response, pages, (request.url ?? '/').split(/[?#]/, 1)[0])
+    const found = request.method === 'GET' ? downloads.take(download[1]) : undefined
+    if (found === undefined) return sendText(response, 404, 'There is no such file any longer; download it again from the window.')
+    return sendDownload(request, response, found.path, found.file)
+  }
+
+  const server = createServer({ maxHeaderSize: 32 * 2 ** 10, requestTimeout: 30_000, headersTimeout: 30_000 }, (request, response) => {
+    respond(request, response).catch(() => response.destroy())
+  })
+  server.maxConnections = within.connections
+  server.on('upgrade', (request, stream, head) => {
+    if (addressOf(request)?.pathname !== entryPaths.socket) return refuse(stream, '404 Not Found')
+    const [protocol, answer = ''] = offered(request)
+    const isOwn = access.hostAllowed(request) && access.originAllowed(request) && protocol === socketProtocol
+    if (!isOwn || !admission.admits(answer)) return refuse(stream, '403 Forbidden')
+    if (bridges.areFull) return refuse(stream, '503 Service Unavailable')
+    sockets.handleUpgrade(request, stream, head, (opened) => bridges.connect(opened, request.socket, workbench))
+  })
+
   const ports = new PortMemory(kept.views)
   const before = workspace === null ? undefined : ports.get(workspace)
-  const bound = await bind(server, host, port, before).catch(async (error: unknown) => {
+  const bound = await (async (): Promise<Bound & { readonly path: string | null }> => {
+    if (socket === undefined) return { ...(await bindPort(server, host, port, before)), path: null }
+    return { path: await listenOnSocket(server, socket), port: port ?? before ?? tunnelPort, notes: [] }
+  })().catch(async (error: unknown) => {
     await workbench.close({ runs: 'checkpoint' })
     throw error
   })
-  notes = bound.notes
+  const isAnywhere = host === '0.0.0.0' || host === '::'
+  const shown = bound.path !== null || isAnywhere ? 'localhost' : host.includes(':') ? `[${host}]` : host
+  const page = `http://${shown}:${bound.port}/`
+  const keeps = workspace !== null && keysFolder !== undefined
+  const keep = (work: () => void): readonly string[] => {
+    try {
+      work()
+      return []
+    } catch (error) {
+      return [messageOf(error)]
+    }
+  }
   if (workspace !== null) ports.keep(workspace, bound.port)
-  const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host
-  const addressWith = (token: string): string => `http://${shown}:${bound.port}/?token=${token}`
+  notes = [...bound.notes, ...(keeps ? keep(() => keepKeys(keysFolder, workspace, keys, page)) : [])]
   let closing: Promise<void> | undefined
   return {
-    address: addressWith(access.token),
-    openingAddress: () => addressWith(access.ticket()),
+    address: `${page}${linkPrefix}${admission.link()}`,
+    newAddress: () => `${page}${linkPrefix}${admission.link()}`,
     port: bound.port,
+    socket: bound.path,
     notes,
     workspace,
     problem,
     close: () => {
       closing ??= (async () => {
         server.close()
+        if (keeps) keep(() => releaseKeys(keysFolder, workspace, keys))
         try {
           await workbench.close({ runs: 'checkpoint' })
         } finally {

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
 import { projectRoot } from '../base/entries'
 import { mostMessageBytes } from '../engine/wgsl/client'
-import { Access, secret } from '../serve/access'
+import { Access, same, secret } from '../serve/access'
 import { addressOf, listen, refuse } from '../serve/listening'
 import { sendPage, sendText } from '../serve/pages'
 
@@ -32,7 +32,8 @@ const relay = (from: WebSocket, to: WebSocket): void => {
  * alone, and connects once.
  */
 export const serveComputing = async (open: OpenPage, pages = join(projectRoot, 'out', 'renderer')): Promise<Computing> => {
-  const access = new Access('127.0.0.1', 'computing')
+  const access = new Access('127.0.0.1')
+  const key = secret()
   const sockets = new WebSocketServer({ noServer: true, maxPayload: mostMessageBytes, perMessageDeflate: false })
   /** What to do with the connection of each page that is being opened, by the secret of its address. */
   const expected = new Map<string, (request: IncomingMessage, socket: Duplex, head: Buffer) => void>()
@@ -91,13 +92,13 @@ export const serveComputing = async (open: OpenPage, pages = join(projectRoot, '
     const [token, rest] = partsOf(request)
     const page = expected.get(token)
     if (!access.hostAllowed(request)) return refuse(socket, '403 Forbidden')
-    if (request.headers.origin === undefined && rest === '' && access.tokenAllowed(token)) return seat(request, socket, head)
+    if (request.headers.origin === undefined && rest === '' && same(token, key)) return seat(request, socket, head)
     if (page !== undefined && rest === '/channel' && access.originAllowed(request)) return page(request, socket, head)
     refuse(socket, '403 Forbidden')
   })
 
   return {
-    address: `ws://${host}/${access.token}`,
+    address: `ws://${host}/${key}`,
     close: () => {
       server.close()
       for (const socket of sockets.clients) socket.terminate()

@@ -5,7 +5,8 @@ import { networkInterfaces, hostname } from 'node:os'
 /** What nobody guesses: 256 random bits. */
 export const secret = (): string => randomBytes(32).toString('base64url')
 
-const same = (given: string, wanted: string): boolean => {
+/** Compares in a time that does not depend on where they differ. */
+export const same = (given: string, wanted: string): boolean => {
   const [a, b] = [Buffer.from(given), Buffer.from(wanted)]
   return a.length === b.length && timingSafeEqual(a, b)
 }
@@ -21,30 +22,16 @@ const namesOfMachine = (host: string): Set<string> => {
   return new Set([...loopback, host.toLowerCase(), name, name.split('.')[0], ...addresses])
 }
 
-const secondsOfTicket = 120
-
 /**
- * Who may talk to the server. A browser brings a token in the URL that it opens, and gets a cookie for it; the Host must be a name of
- * this machine (so that no foreign name can be made to point here), and a connection must come from a page of this server. Ports are
- * not compared with the server's own, as an ssh tunnel may change them.
+ * Which requests are from this machine's own pages. The Host must be a name of this machine, so that no foreign name can
+ * be made to point here, and the Origin exactly that host. Ports are not compared with the server's own, as an ssh
+ * tunnel may change them. Neither is proof of anything, as another program can forge both: see admission.ts.
  */
 export class Access {
-  readonly token = secret()
-  readonly #session = secret()
   readonly #names: ReadonlySet<string>
-  readonly #tickets = new Map<string, number>()
-  readonly #cookie: string
 
-  constructor(host: string, name: string) {
+  constructor(host: string) {
     this.#names = isLoopback(host) ? loopback : namesOfMachine(host)
-    this.#cookie = `spectroscope-${name}`
-  }
-
-  /** A token for one use within two minutes, for a URL that other users of the machine may see in the list of processes. */
-  ticket(): string {
-    const ticket = secret()
-    this.#tickets.set(ticket, performance.now() + 1000 * secondsOfTicket)
-    return ticket
   }
 
   hostAllowed({ headers: { host } }: IncomingMessage): boolean {
@@ -55,23 +42,5 @@ export class Access {
 
   originAllowed({ headers: { host, origin } }: IncomingMessage): boolean {
     return origin !== undefined && host !== undefined && origin.toLowerCase() === `http://${host.toLowerCase()}`
-  }
-
-  tokenAllowed(given: string): boolean {
-    if (same(given, this.token)) return true
-    const until = this.#tickets.get(given)
-    this.#tickets.delete(given)
-    return until !== undefined && performance.now() < until
-  }
-
-  get cookie(): string {
-    return `${this.#cookie}=${this.#session}; HttpOnly; SameSite=Strict; Path=/`
-  }
-
-  hasCookie({ headers: { cookie = '' } }: IncomingMessage): boolean {
-    return cookie.split(';').some((pair) => {
-      const at = pair.indexOf('=')
-      return at > 0 && pair.slice(0, at).trim() === this.#cookie && same(pair.slice(at + 1).trim(), this.#session)
-    })
   }
 }

@@ -1,8 +1,10 @@
-import { createReadStream } from 'node:fs'
-import { realpath, stat } from 'node:fs/promises'
+import { open, realpath, stat } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { basename, extname, join, sep } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { openIdentified } from '../base/files'
+import type { FileIdentity } from '../base/files'
 
 export const contentTypes: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml', '.png': 'image/png',
@@ -33,10 +35,10 @@ export const sendText = (response: ServerResponse, status: number, sentence: str
   response.end(`${sentence}\n`)
 }
 
-/** Takes the token out of the address bar; by a page rather than a redirect, so that a strict cookie goes with the request that follows. */
-export const sendWelcome = (response: ServerResponse, cookie: string): void => {
-  response.writeHead(200, { ...common, 'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'", 'Cache-Control': 'no-store', 'Content-Type': 'text/html; charset=utf-8', 'Set-Cookie': cookie })
-  response.end('<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=./"><title>Spectroscope</title><p><a href="./">Spectroscope</a></p></html>\n')
+/** An answer of the entry: never kept by a browser. */
+export const sendJson = (response: ServerResponse, value: unknown): void => {
+  response.writeHead(200, { ...common, 'Cache-Control': 'no-store', 'Content-Type': 'application/json' })
+  response.end(JSON.stringify(value))
 }
 
 /** Path below `folder` that a URL's path stands for; undefined where it leads out of it, or is hidden. */
@@ -52,13 +54,14 @@ export const fileOf = (folder: string, pathname: string): string | undefined => 
   return join(folder, ...parts)
 }
 
-const streamed = async (request: IncomingMessage, response: ServerResponse, file: string): Promise<void> => {
+/** Closes the file, too. */
+const streamed = async (request: IncomingMessage, response: ServerResponse, file: FileHandle): Promise<void> => {
   if (request.method === 'HEAD') {
     response.end()
-    return
+    return file.close()
   }
   // A browser that goes away in the middle is no error of ours.
-  await pipeline(createReadStream(file), response).catch(() => response.destroy())
+  await pipeline(file.createReadStream(), response).catch(() => response.destroy())
 }
 
 /** A file of the built window. */
@@ -75,20 +78,29 @@ export const sendPage = async (request: IncomingMessage, response: ServerRespons
       ...common, 'Content-Security-Policy': windowPolicy(`'self' ws://${safeHost(request)}`), 'Content-Type': contentTypes[extname(real)] ?? 'application/octet-stream', 'Content-Length': found.size,
       'Cache-Control': lasting ? 'private, max-age=31536000, immutable' : 'no-store'
     })
-    await streamed(request, response, real)
+    await streamed(request, response, await open(real))
   } catch {
     sendText(response, 404, pathname === '/' ? 'The window is not built; run `npm run build`, then load this page again.' : 'There is no such page.')
   }
 }
 
-/** A file that was exported, as a download: it is never shown as a page of this server, whose calls it could then make. */
-export const sendDownload = async (request: IncomingMessage, response: ServerResponse, file: string): Promise<void> => {
-  const found = await stat(file).catch(() => undefined)
-  if (found === undefined) return sendText(response, 404, 'The file is there no longer; export it again.')
-  if (!found.isFile()) return sendText(response, 404, `What was exported is a folder; it is on the machine of the program, at ${file}.`)
+/**
+ * A file that was exported, as a download: it is never shown as a page of this server, whose calls it could then make.
+ * Sends nothing but the file that was written, whatever is at its path by now.
+ */
+export const sendDownload = async (
+  request: IncomingMessage, response: ServerResponse, path: string, identity: FileIdentity
+): Promise<void> => {
+  const file = await openIdentified(path, identity)
+  if (file === undefined) {
+    return sendText(response, 404, 'The file was changed, moved or removed since it was exported; export it again.')
+  }
+  const name = encodeURIComponent(basename(path))
+    .replace(/['()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`)
   response.writeHead(200, {
-    ...common, 'Content-Security-Policy': "sandbox; default-src 'none'", 'Content-Type': 'application/octet-stream', 'Content-Length': found.size, 'Cache-Control': 'no-store',
-    'Content-Disposition': `attachment; filename*=UTF-8''${encodeURIComponent(basename(file)).replace(/['()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`)}`
+    ...common, 'Content-Security-Policy': "sandbox; default-src 'none'", 'Content-Type': 'application/octet-stream',
+    'Content-Length': String(identity.bytes), 'Cache-Control': 'no-store',
+    'Content-Disposition': `attachment; filename*=UTF-8''${name}`
   })
   await streamed(request, response, file)
 }

@@ -1,6 +1,6 @@
 import { getContext, setContext } from 'svelte'
 import { messageOf } from '../../preload/contract'
-import type { AppState, Notices, RunEntry, Settings, UndoState } from '../../preload/contract'
+import type { AppState, Connection, Notices, RunEntry, Settings, UndoState } from '../../preload/contract'
 import type { Client } from '../client'
 import { sendUnsent, takeUnsentFile } from '../clusters/outbox'
 import type { Explore } from '../explore/explore.svelte'
@@ -36,7 +36,7 @@ export class Workbench {
   runs: readonly RunEntry[] | null = $state.raw(null)
   undo: UndoState = $state.raw({ undo: null, redo: null })
   route: Route = $state.raw({ view: 'runs' })
-  connection: 'open' | 'lost' = $state('open')
+  connection: Connection = $state('open')
   toasts: readonly Toast[] = $state.raw([])
   overlay: 'palette' | 'keys' | null = $state(null)
   /** A dialog that lies over the view: export, import. */
@@ -83,7 +83,7 @@ export class Workbench {
         void this.load()
       }),
       client.bridge.onConnection((state) => {
-        if (state === 'open' && this.connection === 'lost') void this.load()
+        if (state === 'open' && this.connection !== 'open') void this.load()
         this.connection = state
       })
     ]

@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, describe, expect, it } from 'vitest'
-import { WebSocket } from 'ws'
 import { decode, encode } from '../../preload/wire'
 import { quickChains } from '../quick-chains'
+import { pageSocket, secretFor } from '../served-page'
 import { isBuilt, run, scratch, start, until, writeStudy } from './command'
 
 const { path, remove } = scratch()
@@ -16,9 +16,7 @@ interface Window {
 
 /** What a browser does with the address that was printed. */
 const visit = async (address: string): Promise<Window> => {
-  const cookie = (await fetch(address)).headers.get('set-cookie')!.split(';')[0]
-  const { origin, host } = new URL(address)
-  const socket = new WebSocket(`ws://${host}/bridge`, { headers: { cookie, origin } })
+  const socket = await pageSocket(new URL(address).origin, await secretFor(address))
   const answers = new Map<number, (answer: unknown) => void>()
   const notices = new Map<string, () => void>()
   socket.on('message', (data: Buffer) => {

@@ -3,6 +3,7 @@ import type { Browser } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { decode, encode } from '../../preload/wire'
+import { pageSocket } from '../served-page'
 import { describeInBrowser, keepFailure, launchBrowser, makePlace, openServed, pageErrors } from './harness'
 import type { Opened, Place } from './harness'
 
@@ -35,9 +36,10 @@ describeInBrowser('hostile messages to the server', () => {
   /** A connection as the window makes it, but for what is changed; the status where it is refused. */
   const connect = async (changes: Readonly<Record<string, string>> = {}): Promise<WebSocket | number> => {
     const { origin, host } = new URL(opened.page.url())
-    const cookies = await opened.page.context().cookies()
-    const headers = { Origin: origin, Cookie: cookies.map(({ name, value }) => `${name}=${value}`).join('; '), ...changes }
-    const socket = new WebSocket(`ws://${host}/bridge`, { headers })
+    const secret = await opened.page.evaluate(() => sessionStorage.getItem('spectroscope.secret'))
+    const socket = changes['Secret'] === undefined
+      ? await pageSocket(origin, secret!, changes)
+      : new WebSocket(`ws://${host}/bridge`, ['spectroscope', changes['Secret']], { headers: { origin } })
     return new Promise((resolve, reject) => {
       socket.once('open', () => resolve(socket))
       socket.once('unexpected-response', (request, { statusCode = 0 }) => {
@@ -69,11 +71,11 @@ describeInBrowser('hostile messages to the server', () => {
     }
   }
 
-  it('come from a page elsewhere, or without the cookie, and are not let in', async () => {
+  it('come from a page elsewhere, or without the secret, and are not let in', async () => {
     expect(await connect({ Origin: 'http://example.com' })).toBe(403)
     expect(await connect({ Origin: 'null' })).toBe(403)
-    expect(await connect({ Cookie: '' })).toBe(403)
-    expect(await connect({ Cookie: (await opened.page.context().cookies()).map(({ name }) => `${name}=guessed`).join('; ') })).toBe(403)
+    for (const guess of ['guessed', `${'0'.repeat(32)}.${'0'.repeat(64)}`]) expect(await connect({ Secret: guess })).toBe(403)
+    expect(await opened.page.context().cookies()).toEqual([])
     expect(await connect({ Host: 'example.com', Origin: 'http://example.com' })).toBe(403)
   })
 

@@ -12,11 +12,12 @@ import { startServer } from '../../main/serve'
 import type { Serving } from '../../main/serve'
 import { fileOf } from '../../main/serve/pages'
 import { decode, encode } from '../../preload/wire'
+import { pageSocket, secretFor } from '../served-page'
 import { memoryFile } from './workbench-fixture'
 
 let folder = ''
 let server: Serving
-let cookie = ''
+let secret = ''
 
 interface Answer {
   readonly status: number
@@ -36,8 +37,6 @@ const get = (path: string, headers: Readonly<Record<string, string>> = {}, metho
     sent.end()
   })
 
-const tokenOf = (address: string): string => new URL(address).search
-
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'spectroscope-test-'))
   const pages = join(folder, 'pages')
@@ -48,67 +47,28 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'outside.txt'), 'outside')
   symlinkSync(join(folder, 'outside.txt'), join(pages, 'link.txt'))
   server = await startServer({ folder: join(folder, 'workspace'), pages, settings: memoryFile(), views: memoryFile() })
-  cookie = (await get(`/${tokenOf(server.address)}`)).headers['set-cookie']![0].split(';')[0]
+  secret = await secretFor(server.address)
 })
 afterAll(async () => {
   await server.close()
   await rm(folder, { recursive: true, force: true })
 })
 
-describe('who is let in', () => {
-  it('is who brings the token, and gets a cookie that scripts and other sites cannot have', async () => {
-    const { status, headers, body } = await get(`/${tokenOf(server.address)}`)
-    expect(status).toBe(200)
-    expect(headers['set-cookie']).toEqual([expect.stringMatching(/; HttpOnly; SameSite=Strict; Path=\/$/)])
-    expect(headers['cache-control']).toBe('no-store')
-    expect(body).not.toContain(tokenOf(server.address).slice(7))
-    expect(await get('/', { cookie })).toMatchObject({ status: 200, body: expect.stringContaining('the window') })
-  })
-
-  it.each([
-    ['nothing', '/', {}], ['a wrong token', `/?token=${'A'.repeat(43)}`, {}], ['an empty token', '/?token=', {}], ['a wrong cookie', '/', { cookie: 'spectroscope=1' }],
-    ['a token in the wrong place', `/assets/main-abcdef12.js?token=${'A'.repeat(43)}`, {}]
-  ])('is not who brings %s', async (_, path, headers) => {
-    const answer = await get(path, headers)
-    expect(answer).toMatchObject({ status: 403, body: expect.stringContaining('spectroscope serve') })
-    expect(answer.headers['set-cookie']).toBeUndefined()
-    expect(answer.body.trim().split('\n')).toHaveLength(1)
-  })
-
-  it('is who brings a token for opening, once', async () => {
-    const opening = `/${tokenOf(server.openingAddress())}`
-    expect((await get(opening)).status).toBe(200)
-    expect((await get(opening)).status).toBe(403)
-  })
-
-  it('is nobody who calls this machine by a foreign name, as a page elsewhere could', async () => {
-    for (const host of ['evil.example', `evil.example:${server.port}`, '127.0.0.1.evil.example', 'localhost@evil.example', '10.0.0.1']) {
-      expect((await get('/', { host, cookie })).status, host).toBeGreaterThanOrEqual(400)
-    }
-    for (const host of ['localhost', `localhost:${server.port}`, '127.0.0.1:9999', '[::1]:80', 'LOCALHOST']) expect((await get('/', { host, cookie })).status, host).toBe(200)
-  })
-
-  it('may only read', async () => {
-    for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) expect((await get('/', { cookie }, method)).status).toBe(405)
-    expect(await get('/', { cookie }, 'HEAD')).toMatchObject({ status: 200, body: '' })
-  })
-})
-
 describe('pages', () => {
   it('come with a strict policy', async () => {
-    const { headers } = await get('/', { cookie })
+    const { headers } = await get('/')
     const policy = headers['content-security-policy'] as string
     expect(policy).toContain("default-src 'none'")
     expect(policy).toContain("script-src 'self'")
     expect(policy).toContain("frame-ancestors 'none'")
     expect(policy).not.toMatch(/unsafe|\*/)
     expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY', 'referrer-policy': 'no-referrer' })
-    expect(await get('/assets/main-abcdef12.js', { cookie })).toMatchObject({ status: 200, headers: { 'content-type': expect.stringContaining('javascript'), 'cache-control': expect.stringContaining('immutable') } })
+    expect(await get('/assets/main-abcdef12.js')).toMatchObject({ status: 200, headers: { 'content-type': expect.stringContaining('javascript'), 'cache-control': expect.stringContaining('immutable') } })
   })
 
   it('are those of their folder and nothing else', async () => {
     for (const path of ['/../outside.txt', '/%2e%2e/outside.txt', '/..%2foutside.txt', '/assets/../../outside.txt', '/assets/..%5c..%5coutside.txt', '/.secret', '/link.txt', '/%00', '/%', '//etc/passwd', '/assets', '/assets/']) {
-      const { status, body } = await get(path, { cookie })
+      const { status, body } = await get(path)
       expect(status, path).toBe(404)
       expect(body, path).not.toMatch(/outside$|hidden|root:/m)
     }
@@ -119,9 +79,7 @@ describe('pages', () => {
   it('say that the window is not built where it is not', async () => {
     const empty = await startServer({ folder: join(folder, 'another'), pages: join(folder, 'nowhere'), settings: memoryFile(), views: memoryFile() })
     try {
-      const first = await fetch(empty.address)
-      const own = first.headers.get('set-cookie')!.split(';')[0]
-      const page = await fetch(new URL('/', empty.address), { headers: { cookie: own } })
+      const page = await fetch(new URL('/', empty.address))
       expect(page.status).toBe(404)
       expect(await page.text()).toContain('npm run build')
     } finally {
@@ -137,7 +95,7 @@ interface Talk {
 }
 
 const talk = async (headers: Readonly<Record<string, string>> = {}): Promise<Talk> => {
-  const socket = new WebSocket(`ws://127.0.0.1:${server.port}/bridge`, { headers: { cookie, origin: `http://127.0.0.1:${server.port}`, ...headers } })
+  const socket = await pageSocket(`http://127.0.0.1:${server.port}`, secret, headers)
   const frames: Record<string, unknown>[] = []
   const waiting: ((frame: Record<string, unknown>) => void)[] = []
   socket.on('message', (data: Buffer) => {
@@ -201,29 +159,16 @@ describe('the connection of a window', () => {
     expect(await closed).toBe(1009)
   })
 
-  it('is for pages of this server with its cookie alone', async () => {
-    const origin = `http://127.0.0.1:${server.port}`
-    for (const headers of [
-      { cookie: '' }, { cookie: 'spectroscope=1' }, { origin: 'http://evil.example' }, { origin: 'null' }, { origin: `https://127.0.0.1:${server.port}` }, { origin: 'http://127.0.0.1:1' },
-      { host: 'evil.example', origin: 'http://evil.example' }
-    ]) await expect(talk(headers), JSON.stringify(headers)).rejects.toThrow('403')
-    const without = new WebSocket(`ws://127.0.0.1:${server.port}/bridge`, { headers: { cookie } })
-    await expect(new Promise((_, reject) => without.once('error', reject))).rejects.toThrow('403')
-    const elsewhere = new WebSocket(`ws://127.0.0.1:${server.port}/other`, { headers: { cookie, origin } })
-    await expect(new Promise((_, reject) => elsewhere.once('error', reject))).rejects.toThrow('404')
-  })
-
   it('is refused where there are as many as may be, until one of them goes', async () => {
     const few = await startServer({
       folder: join(folder, 'few'), settings: memoryFile(), views: memoryFile(), limits: { windows: 1 }
     })
-    const own = (await fetch(few.address)).headers.get('set-cookie')!.split(';')[0]
-    const at = `127.0.0.1:${few.port}`
-    const open = (): Promise<WebSocket> => new Promise((resolve, reject) => {
-      const socket = new WebSocket(`ws://${at}/bridge`, { headers: { cookie: own, origin: `http://${at}` } })
-      socket.once('open', () => resolve(socket))
-      socket.once('error', reject)
-    })
+    const own = await secretFor(few.address)
+    const open = async (): Promise<WebSocket> => {
+      const socket = await pageSocket(`http://127.0.0.1:${few.port}`, own)
+      await once(socket, 'open')
+      return socket
+    }
     const first = await open()
     await expect(open()).rejects.toThrow('503')
     first.terminate()
@@ -236,7 +181,7 @@ describe('the connection of a window', () => {
     socket.send(encode({ id: 1, call: 'files.list', parameters: {} }))
     socket.terminate()
     await closed
-    expect((await get('/', { cookie })).status).toBe(200)
+    expect((await get('/')).status).toBe(200)
   })
 })
 
@@ -247,7 +192,7 @@ describe('a request that is no request', () => {
       socket.on('close', () => resolve())
       socket.resume()
     })
-    expect((await get('/', { cookie })).status).toBe(200)
+    expect((await get('/')).status).toBe(200)
   })
 })
 
@@ -286,7 +231,7 @@ describe('where the server listens', () => {
   it('may be another address, whose names are let in too', async () => {
     const open = await startServer({ folder: join(folder, 'fourth'), host: '0.0.0.0', pages: join(folder, 'pages'), settings: memoryFile(), views: memoryFile() })
     try {
-      expect((await fetch(`http://127.0.0.1:${open.port}/${tokenOf(open.address)}`)).status).toBe(200)
+      expect(await secretFor(open.address)).toMatch(/^[\w-]{43}$/)
       const foreign = await new Promise<number>((resolve) => void request({ host: '127.0.0.1', port: open.port, path: '/', headers: { host: 'evil.example' } }, ({ statusCode }) => resolve(statusCode ?? 0)).end())
       expect(foreign).toBe(403)
     } finally {

@@ -1,0 +1,84 @@
+import { createHmac, randomBytes } from 'node:crypto'
+import { noncePattern, proofOf } from '../../preload/contract-entry'
+import type { Challenge } from '../../preload/contract-entry'
+import { same } from './access'
+
+/** What the pages of one workspace are let in by. */
+export interface Keys {
+  /** Outlives the process, so that a page finds its server again. */
+  readonly secret: string
+  /** New with each process, so that links of an earlier one are void. */
+  readonly session: string
+}
+
+const millisecondsOfLink = 12 * 60 * 60 * 1000
+const millisecondsOfChallenge = 60_000
+const mostChallenges = 1024
+const [untilBytes, nonceBytes, macBytes] = [6, 16, 32]
+
+const derived = (key: string, purpose: string): Buffer => createHmac('sha256', key).update(purpose).digest()
+
+const macOf = ({ secret, session }: Keys, payload: Uint8Array): Buffer =>
+  createHmac('sha256', derived(secret, `links of ${session}`)).update(payload).digest()
+
+/** A token for one use within twelve hours: whoever has the keys can make one, beside the running server too. */
+export const makeLink = (keys: Keys, now = Date.now()): string => {
+  const until = Buffer.alloc(untilBytes)
+  until.writeUIntBE(now + millisecondsOfLink, 0, untilBytes)
+  const payload = Buffer.concat([until, randomBytes(nonceBytes)])
+  return Buffer.concat([payload, macOf(keys, payload)]).toString('base64url')
+}
+
+/** Who is let in: see preload/contract-entry.ts. */
+export class Admission {
+  readonly #keys: Keys
+  readonly #pageSecret: string
+  /** Links that were used, with the time after which they would not be taken anyway. */
+  readonly #used = new Map<string, number>()
+  readonly #challenges = new Map<string, { readonly pageNonce: string; readonly until: number }>()
+  readonly #now: () => number
+
+  constructor(keys: Keys, now: () => number = Date.now) {
+    this.#keys = keys
+    this.#pageSecret = derived(keys.secret, 'pages').toString('base64url')
+    this.#now = now
+  }
+
+  link(): string {
+    return makeLink(this.#keys, this.#now())
+  }
+
+  /** The page's secret for a link's token, the first time; undefined for one that was used, is too old, or is none. */
+  exchange(token: string): string | undefined {
+    const bytes = Buffer.from(token, 'base64url')
+    const isWhole = bytes.length === untilBytes + nonceBytes + macBytes && bytes.toString('base64url') === token
+    if (!isWhole) return undefined
+    const payload = bytes.subarray(0, untilBytes + nonceBytes)
+    const mac = bytes.subarray(payload.length).toString('hex')
+    if (!same(mac, macOf(this.#keys, payload).toString('hex'))) return undefined
+    const [now, until, id] = [this.#now(), payload.readUIntBE(0, untilBytes), payload.toString('hex')]
+    for (const [old, over] of this.#used) if (over < now) this.#used.delete(old)
+    if (until < now || this.#used.has(id)) return undefined
+    this.#used.set(id, until)
+    return this.#pageSecret
+  }
+
+  /** For a page that is about to connect; undefined for what is no nonce. */
+  challenge(pageNonce: string): Challenge | undefined {
+    if (!noncePattern.test(pageNonce)) return undefined
+    const nonce = randomBytes(16).toString('hex')
+    this.#challenges.set(nonce, { pageNonce, until: this.#now() + millisecondsOfChallenge })
+    const [oldest] = this.#challenges.keys()
+    if (this.#challenges.size > mostChallenges) this.#challenges.delete(oldest)
+    return { nonce, proof: proofOf(this.#pageSecret, 'server', pageNonce, nonce) }
+  }
+
+  /** Whether that is the answer to a challenge of this server, which is then used up. */
+  admits(answer: string): boolean {
+    const [nonce, proof = ''] = answer.split('.')
+    const asked = this.#challenges.get(nonce)
+    this.#challenges.delete(nonce)
+    if (asked === undefined || asked.until < this.#now()) return false
+    return same(proof, proofOf(this.#pageSecret, 'page', asked.pageNonce, nonce))
+  }
+}

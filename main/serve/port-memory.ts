@@ -1,0 +1,57 @@
+import type { Server } from 'node:http'
+import { z } from 'zod'
+import { messageOf } from '../../preload/errors'
+import type { SettingsFile } from '../api/context'
+import { entriesOf, keepEntries } from '../api/settings'
+import { listen } from './listening'
+
+const portsSchema = z.record(z.string(), z.int().min(1).max(65_535)).catch({})
+
+/** Ports by workspace, in the file of views: what a window could not send waits in its browser for the same address. */
+export class PortMemory {
+  constructor(private readonly views: SettingsFile) {}
+
+  get #ports(): Readonly<Record<string, number>> {
+    return portsSchema.parse(entriesOf(this.views)['ports'])
+  }
+
+  get(workspace: string): number | undefined {
+    return this.#ports[workspace]
+  }
+
+  keep(workspace: string, port: number): void {
+    if (this.#ports[workspace] === port) return
+    try {
+      keepEntries(this.views, 'The file of views', { ports: { ...this.#ports, [workspace]: port } })
+    } catch (error) {
+      process.stderr.write(`${messageOf(error)}\n`)
+    }
+  }
+}
+
+export interface Bound {
+  readonly port: number
+  /** What to say where it is another port than the last time. */
+  readonly notes: readonly string[]
+}
+
+const elsewhere = (before: number): string =>
+  [
+    `This workspace was served at port ${before} the last time. If a window of that address still has labels to send,`,
+    'save them there as a file and open the file in this window.'
+  ].join(' ')
+
+/** Listens on the port that was asked for, or that of the last time, or a free one. */
+export const bindPort = async (
+  server: Server, host: string, asked: number | undefined, before: number | undefined
+): Promise<Bound> => {
+  if (asked !== undefined || before === undefined) {
+    const port = await listen(server, host, asked ?? 0)
+    return { port, notes: before === undefined || before === port ? [] : [elsewhere(before)] }
+  }
+  try {
+    return { port: await listen(server, host, before), notes: [] }
+  } catch {
+    return { port: await listen(server, host, 0), notes: [elsewhere(before)] }
+  }
+}

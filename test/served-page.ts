@@ -1,0 +1,38 @@
+import { randomBytes } from 'node:crypto'
+import { WebSocket } from 'ws'
+import { answerTo, entryPaths, linkHeader, linkPrefix, proofOf, socketProtocol } from '../preload/contract-entry'
+import type { Challenge } from '../preload/contract-entry'
+
+/** The token of an address that `serve` printed. */
+export const tokenOf = (address: string): string => new URL(address).hash.slice(linkPrefix.length)
+
+/** What the page's own script does with a link; the answer's status where it is refused. */
+export const exchange = async (address: string, headers: Readonly<Record<string, string>> = {}): Promise<string | number> => {
+  const { origin } = new URL(address)
+  const response = await fetch(`${origin}${entryPaths.exchange}`, {
+    method: 'POST', headers: { [linkHeader]: tokenOf(address), origin, ...headers }
+  })
+  return response.ok ? ((await response.json()) as { secret: string }).secret : response.status
+}
+
+export const secretFor = async (address: string): Promise<string> => {
+  const secret = await exchange(address)
+  if (typeof secret === 'number') throw new Error(`the link was refused with status ${secret}`)
+  return secret
+}
+
+/** The subprotocols that a page with the secret offers to the server at `origin`. */
+export const protocolsFor = async (origin: string, secret: string): Promise<string[]> => {
+  const nonce = randomBytes(16).toString('hex')
+  const challenge = (await (await fetch(`${origin}${entryPaths.challenge}?nonce=${nonce}`)).json()) as Challenge
+  if (challenge.proof !== proofOf(secret, 'server', nonce, challenge.nonce)) throw new Error('the server has another secret')
+  return [socketProtocol, answerTo(secret, nonce, challenge)]
+}
+
+/** A page's socket, which is being opened. */
+export const pageSocket = async (
+  origin: string, secret: string, headers: Readonly<Record<string, string>> = {}
+): Promise<WebSocket> => {
+  const protocols = await protocolsFor(origin, secret)
+  return new WebSocket(`${origin.replace(/^http/, 'ws')}${entryPaths.socket}`, protocols, { headers: { origin, ...headers } })
+}
