@@ -34,6 +34,16 @@ const refused = (reason: string): CallAnswer => ({
 
 const secondsSince = (time: number): number => (performance.now() - time) / 1000
 
+/** What all connections decide together. */
+export interface Others {
+  /** Called when the connection may hold more than before. */
+  readonly changed: () => void
+  /** Whether there is room for one more call. */
+  readonly mayBegin: () => boolean
+  /** Called when a call has been answered. */
+  readonly ended: () => void
+}
+
 /**
  * One browser at the workbench, until either ends. It is read no faster than it takes its answers: calls wait, unread,
  * while too many are being answered or too many bytes wait for it.
@@ -43,7 +53,7 @@ export class Bridge {
   readonly #stream: Socket
   readonly #workbench: Workbench
   readonly #limits: ServeLimits
-  readonly #changed: () => void
+  readonly #others: Others
   /** Messages that arrived together with the one that filled the connection. */
   readonly #unread: { readonly bytes: Uint8Array; readonly binary: boolean }[] = []
   #calls = 0
@@ -57,13 +67,12 @@ export class Bridge {
   #heard = performance.now()
   #ended = false
 
-  /** `changed` is called when the connection may hold more than before. */
-  constructor(socket: WebSocket, stream: Socket, workbench: Workbench, limits: ServeLimits, changed: () => void) {
+  constructor(socket: WebSocket, stream: Socket, workbench: Workbench, limits: ServeLimits, others: Others) {
     this.#socket = socket
     this.#stream = stream
     this.#workbench = workbench
     this.#limits = limits
-    this.#changed = changed
+    this.#others = others
     this.#whole = stream.bytesRead
     const off = workbench.onNotice((notice, data) => {
       if (socket.bufferedAmount <= mostNoticeBytes || !passing.has(notice)) this.#send({ notice, data })
@@ -74,7 +83,7 @@ export class Bridge {
       const bytes = bytesOf(data)
       this.#unread.push({ bytes, binary })
       this.#unreadBytes += bytes.length
-      this.#readOn()
+      this.readOn()
     })
     socket.on('ping', () => this.#arrived())
     socket.on('pong', () => this.#arrived())
@@ -83,7 +92,7 @@ export class Bridge {
       this.#heard = performance.now()
       if (this.#arriving === 0) this.#began = undefined
       else this.#began ??= this.#heard
-      changed()
+      others.changed()
     })
     socket.on('close', off)
     socket.on('error', off)
@@ -103,19 +112,24 @@ export class Bridge {
     return this.#ended ? 0 : this.#arriving + this.#unreadBytes + this.#callBytes + this.#socket.bufferedAmount
   }
 
+  /** Calls that are being answered. */
+  get calls(): number {
+    return this.#calls
+  }
+
   get #isFull(): boolean {
     const { calls, waitingBytes } = this.#limits
-    return this.#calls >= calls || this.#callBytes + this.#socket.bufferedAmount > waitingBytes
+    return this.#calls >= calls || !this.#others.mayBegin() || this.#callBytes + this.#socket.bufferedAmount > waitingBytes
   }
 
   #send(frame: ServerFrame): void {
     if (this.#ended || this.#socket.readyState !== this.#socket.OPEN) return
-    this.#socket.send(encode(frame), () => this.#readOn())
-    this.#changed()
+    this.#socket.send(encode(frame), () => this.readOn())
+    this.#others.changed()
   }
 
   /** Begins calls until the connection is full, and has the socket read only while it is not. */
-  #readOn(): void {
+  readOn(): void {
     while (!this.#ended && this.#unread.length > 0 && !this.#isFull) {
       const { bytes, binary } = this.#unread.shift()!
       this.#unreadBytes -= bytes.length
@@ -149,7 +163,8 @@ export class Bridge {
     } finally {
       this.#calls--
       this.#callBytes -= bytes
-      this.#readOn()
+      this.readOn()
+      this.#others.ended()
     }
   }
 

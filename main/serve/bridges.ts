@@ -20,25 +20,33 @@ export class Bridges {
     return this.#bridges.size
   }
 
+  /** Bytes that the program keeps for all windows: what they sent, and what they have not read. */
+  get held(): number {
+    return [...this.#bridges].reduce((sum, { held }) => sum + held, 0)
+  }
+
+  get #calls(): number {
+    return [...this.#bridges].reduce((sum, { calls }) => sum + calls, 0)
+  }
+
   get areFull(): boolean {
     return this.#bridges.size >= this.#limits.windows
   }
 
   connect(socket: WebSocket, stream: Socket, workbench: Workbench): void {
-    const bridge = new Bridge(socket, stream, workbench, this.#limits, () => this.#keepWithin())
+    const bridge = new Bridge(socket, stream, workbench, this.#limits, {
+      changed: () => this.#keepWithin(),
+      mayBegin: () => this.#calls < this.#limits.allCalls,
+      ended: () => this.#bridges.forEach((each) => each.readOn())
+    })
     this.#bridges.add(bridge)
     socket.on('close', () => this.#bridges.delete(bridge))
   }
 
   #keepWithin(): void {
-    let sum = 0
     let largest: Bridge | undefined
-    for (const bridge of this.#bridges) {
-      const { held } = bridge
-      sum += held
-      if (largest === undefined || held > largest.held) largest = bridge
-    }
-    if (sum > this.#limits.heldBytes) largest?.end('It held too much of the program’s memory.')
+    for (const bridge of this.#bridges) if (largest === undefined || bridge.held > largest.held) largest = bridge
+    if (this.held > this.#limits.heldBytes) largest?.end('It held too much of the program’s memory.')
   }
 
   close(): void {

@@ -6,6 +6,8 @@ export interface ServeLimits {
   readonly connections: number
   /** Calls of one window that are being answered; further ones are not read until one of them is. */
   readonly calls: number
+  /** Calls of all windows together that are being answered; further ones wait as those of one window do. */
+  readonly allCalls: number
   /** Bytes that wait for a window to read them, or that its calls brought; with more, nothing is read of it. */
   readonly waitingBytes: number
   /** Bytes that are held for all windows together; beyond that the connection that holds the most is ended. */
@@ -22,6 +24,7 @@ export const usualLimits: ServeLimits = {
   windows: 32,
   connections: 256,
   calls: 32,
+  allCalls: 128,
   waitingBytes: 16 * 2 ** 20,
   heldBytes: 2 ** 30,
   values: 2 * 2 ** 20,

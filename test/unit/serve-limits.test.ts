@@ -115,6 +115,30 @@ describe('a window that does not read its answers', () => {
     expect(begun).toBe(calls + 20)
   })
 
+  it('has the program keep no more than agreed for it, however much it asks, and what it sends waits with it', async () => {
+    const [calls, bytes, waitingBytes, atOnce] = [400, 2 ** 20, 2 ** 22, 4]
+    let [most, begun] = [0, 0]
+    await serve(() => {
+      begun++
+      most = Math.max(most, bridges.held)
+      return Promise.resolve(new Uint8Array(bytes))
+    }, { waitingBytes, calls: atOnce })
+    const silent = await connect()
+    silent.socket.pause()
+    const sent = new Uint8Array(2 ** 14)
+    for (let id = 0; id < calls; id++) void silent.ask(id, sent)
+    const other = await connect()
+    // While another window is answered, whatever can be read of the silent one has been.
+    for (let id = 0; id < 50; id++) {
+      expect(await other.ask(id)).toMatchObject({ ok: true })
+      most = Math.max(most, bridges.held)
+    }
+    const answers = waitingBytes + atOnce * (bytes + 64)
+    const [ofOther, unread] = [2 * bytes, 2 ** 18]
+    expect(most).toBeLessThan(answers + ofOther + unread)
+    expect(begun).toBeLessThan(calls / 2)
+  })
+
   it('may have no more calls at once than is agreed, and the rest wait their turn', async () => {
     let [working, most] = [0, 0]
     const waiting: (() => void)[] = []
@@ -133,6 +157,27 @@ describe('a window that does not read its answers', () => {
       waiting.shift()?.()
     }
     expect(most).toBe(5)
+  })
+})
+
+describe('windows together', () => {
+  it('may have no more calls at once than is agreed, and none is left waiting', async () => {
+    let [working, most] = [0, 0]
+    const waiting: (() => void)[] = []
+    await serve(async () => {
+      most = Math.max(most, ++working)
+      await new Promise<void>((resolve) => waiting.push(resolve))
+      working--
+      return null
+    }, { calls: 5, allCalls: 7 })
+    const windows = [await connect(), await connect(), await connect()]
+    let answered = 0
+    for (const window of windows) for (let id = 0; id < 10; id++) void window.ask(id).then(() => answered++)
+    while (answered < 30) {
+      await expect.poll(() => waiting.length > 0 || answered === 30).toBe(true)
+      waiting.shift()?.()
+    }
+    expect(most).toBe(7)
   })
 })
 
