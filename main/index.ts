@@ -23,7 +23,7 @@ const windowSchema = z.object({ x: z.int().optional(), y: z.int().optional(), wi
 const themeSchema = z.object({ theme: z.enum(themes).catch('system') }).catch({ theme: 'system' })
 
 protocol.registerSchemesAsPrivileged([{ scheme, privileges: { standard: true, secure: true, supportFetchAPI: true, codeCache: true } }])
-// Chromium has WebGPU behind this under Linux.
+// Chromium has WebGPU behind this under Linux, for a whole program only. The window that people see has it off.
 if (process.platform === 'linux') app.commandLine.appendSwitch('enable-unsafe-webgpu')
 
 /**
@@ -129,7 +129,7 @@ class Shell {
       show: false,
       title: 'Spectroscope',
       backgroundColor: nativeTheme.shouldUseDarkColors ? '#17191c' : '#f6f6f4',
-      webPreferences: { preload: join(projectRoot, 'out', 'preload', 'index.cjs'), contextIsolation: true, sandbox: true, nodeIntegration: false, webviewTag: false, navigateOnDragDrop: false, spellcheck: false }
+      webPreferences: { preload: join(projectRoot, 'out', 'preload', 'index.cjs'), contextIsolation: true, sandbox: true, nodeIntegration: false, webviewTag: false, navigateOnDragDrop: false, spellcheck: false, disableBlinkFeatures: 'WebGPU' }
     })
     this.#window = window
     this.#agreed = false

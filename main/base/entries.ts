@@ -13,17 +13,20 @@ export const projectRoot: string = (() => {
   return folder
 })()
 
-/** The same folder, where the program is packed into an archive, as it lies beside that: what other processes and libraries open. */
-const rootOnDisk = projectRoot.replace(/app\.asar$/, 'app.asar.unpacked')
+/**
+ * A path within the packed program's archive as it lies beside that: what libraries open themselves, rather than Node.
+ * electron-builder.yml lists it. Node reads the archive in every process and thread of Electron, so code stays within.
+ */
+export const onDisk = (path: string): string => path.replace(/app\.asar(?=[\\/]|$)/, 'app.asar.unpacked')
 
 export type EntryName =
   | 'cli' | 'store' | 'compute' | 'tfjs' | 'webgpu' | 'tfjs-install' | 'sampling-worker' | 'clustering-worker'
   | 'matching-worker'
 
 /** Path of a built process or worker entry (electron.vite.config.ts lists them). */
-export const entryPath = (name: EntryName): string => join(rootOnDisk, 'out', 'main', `${name}.js`)
+export const entryPath = (name: EntryName): string => join(projectRoot, 'out', 'main', `${name}.js`)
 
 /** Path of a compiled kernel: `main/<layer>/kernels/<name>.ts`, built by tools/build-kernels.mjs. */
-export const kernelPath = (layer: string, name: string): string => join(rootOnDisk, 'out', 'kernels', `${layer}-${name}.wasm`)
+export const kernelPath = (layer: string, name: string): string => join(projectRoot, 'out', 'kernels', `${layer}-${name}.wasm`)
 
-export const resourcePath = (...parts: string[]): string => join(rootOnDisk, 'resources', ...parts)
+export const resourcePath = (...parts: string[]): string => join(onDisk(projectRoot), 'resources', ...parts)

@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { createPackage, extractFile, listPackage } from '@electron/asar'
+import { join, relative } from 'node:path'
+import { createPackage, extractFile, listPackage, statFile } from '@electron/asar'
 import { FuseV1Options, getCurrentFuseWire } from '@electron/fuses'
 import { build, Platform } from 'electron-builder'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -25,6 +25,7 @@ const writeDistribution = async (folder: string): Promise<void> => {
 describe.runIf(process.platform === 'linux')('the package, in a folder, as far as it can be made without Electron\'s runtime', () => {
   let folder: string
   let resources: string
+  const unpacked = (): string => join(resources, 'app.asar.unpacked')
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'spectroscope-package-'))
     await writeDistribution(join(folder, 'distribution'))
@@ -48,11 +49,31 @@ describe.runIf(process.platform === 'linux')('the package, in a folder, as far a
   })
 
   it('keeps beside the archive what the system or DuckDB opens by its path', () => {
-    const unpacked = join(resources, 'app.asar.unpacked')
-    for (const path of ['out/main/store.js', 'out/main/compute.js', 'out/main/sampling-worker.js', 'out/kernels/sampling-psgld.wasm', 'resources/demo/demo.json', 'resources/demo/example.duckdb', 'package.json', 'node_modules/zod/package.json', `node_modules/@duckdb/node-bindings-linux-${process.arch}/duckdb.node`, `node_modules/onnxruntime-node/bin/napi-v6/linux/${process.arch}/onnxruntime_binding.node`]) {
-      expect(existsSync(join(unpacked, path)), path).toBe(true)
+    for (const path of [
+      'resources/demo/demo.json', 'resources/demo/example.duckdb',
+      `node_modules/@duckdb/node-bindings-linux-${process.arch}/duckdb.node`,
+      `node_modules/@duckdb/node-bindings-linux-${process.arch}/libduckdb.so`,
+      `node_modules/@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`,
+      `node_modules/onnxruntime-node/bin/napi-v6/linux/${process.arch}/onnxruntime_binding.node`,
+      `node_modules/onnxruntime-node/bin/napi-v6/linux/${process.arch}/libonnxruntime.so.1`
+    ]) expect(existsSync(join(unpacked(), path)), path).toBe(true)
+    expect(existsSync(join(unpacked(), 'node_modules/onnxruntime-node/bin/napi-v6/darwin'))).toBe(false)
+  })
+
+  it('keeps all else in the archive, where hashes cover it: all code of its own, whatever process runs it', () => {
+    const beside = readdirSync(unpacked(), { recursive: true, withFileTypes: true })
+      .filter((entry) => !entry.isDirectory())
+      .map(({ parentPath, name }) => relative(unpacked(), join(parentPath, name)))
+    expect(beside.length).toBeGreaterThan(10)
+    const expected = /^resources\/|^node_modules\/onnxruntime-(node|common)\/|\.(node|so|dll|dylib)(\.[\d.]+)?$/
+    expect(beside.filter((path) => !expected.test(path))).toEqual([])
+    expect(beside.filter((path) => /^resources\/.*\.([cm]?js|node|so|sh|exe)$/.test(path))).toEqual([])
+    const archive = join(resources, 'app.asar')
+    for (const path of ['store.js', 'compute.js', 'webgpu.js', 'sampling-worker.js', 'clustering-worker.js', 'matching-worker.js']) {
+      const entry = statFile(archive, join('out', 'main', path)) as { unpacked?: boolean; integrity?: { hash: string } }
+      expect([entry.unpacked ?? false, entry.integrity?.hash.length], path).toEqual([false, 64])
     }
-    expect(existsSync(join(unpacked, 'node_modules/onnxruntime-node/bin/napi-v6/darwin'))).toBe(false)
+    expect(listPackage(archive, { isPack: false })).toContain('/out/kernels/sampling-psgld.wasm')
   })
 
   it('leaves out what only development needs', () => {

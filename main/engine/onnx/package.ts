@@ -3,12 +3,13 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type * as Onnx from 'onnxruntime-node'
 import { messageOf, SpectroscopeError } from '../../../preload/errors'
+import { onDisk } from '../../base/entries'
 import { enginesFolder } from '../../base/folders'
 
 const packages = createRequire(import.meta.url)
 
-/** The package as npm installed it. */
-export const installedFolder = (): string => dirname(packages.resolve('onnxruntime-node/package.json'))
+/** The package as npm installed it, where the system's loader finds its libraries. */
+export const installedFolder = (): string => onDisk(dirname(packages.resolve('onnxruntime-node/package.json')))
 
 export const onnxVersion = (): string => (packages('onnxruntime-node/package.json') as { version: string }).version
 

@@ -1,0 +1,75 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { onDisk, projectRoot } from '../../main/base/entries'
+
+const read = (...path: string[]): string => readFileSync(join(projectRoot, ...path), 'utf8')
+const filesBelow = (folder: string): string[] =>
+  readdirSync(join(projectRoot, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.(ts|mjs|js)$/.test(entry.name))
+    .map(({ parentPath, name }) => join(parentPath, name))
+
+/** Values of the entries below `head:` of the packer's configuration. */
+const section = (head: string): string[] => {
+  const [, body = ''] = new RegExp(`^${head}:\\n((?: .*\\n|#.*\\n)*)`, 'm').exec(read('electron-builder.yml')) ?? []
+  return body.split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'))
+}
+
+describe('the package', () => {
+  it('has every fuse set, each to its safe side', () => {
+    expect(section('electronFuses').sort()).toEqual([
+      'enableCookieEncryption: true',
+      'enableEmbeddedAsarIntegrityValidation: true',
+      'enableNodeCliInspectArguments: false',
+      'enableNodeOptionsEnvironmentVariable: false',
+      'grantFileProtocolExtraPrivileges: false',
+      'loadBrowserProcessSpecificV8Snapshot: false',
+      'onlyLoadAppFromAsar: true',
+      'runAsNode: false'
+    ])
+  })
+
+  it('unpacks no code of its own', () => {
+    expect(section('asarUnpack')).toEqual([
+      '- \'**/*.{node,dll,so,dylib}\'', '- \'**/*.so.*\'', '- resources/**', '- node_modules/onnxruntime-node/**',
+      '- node_modules/onnxruntime-common/**'
+    ])
+    expect(section('asar')).toEqual(['smartUnpack: false'])
+  })
+
+  it('finds beside its archive what lies there', () => {
+    expect(onDisk('/opt/Spectroscope/resources/app.asar')).toBe('/opt/Spectroscope/resources/app.asar.unpacked')
+    expect(onDisk('C:\\a\\app.asar\\node_modules\\x')).toBe('C:\\a\\app.asar.unpacked\\node_modules\\x')
+    for (const path of ['/a/app.asar.unpacked/x', '/a/app.asarx/y', '/home/me/spectroscope']) expect(onDisk(path)).toBe(path)
+  })
+})
+
+describe('the shell', () => {
+  const sources = ['main', 'preload', 'tools'].flatMap(filesBelow).map((path) => readFileSync(path, 'utf8'))
+
+  it('starts Chromium with no switch that weakens it', () => {
+    const unsafe = /no-sandbox|disable-(web-security|site-isolation|gpu-sandbox|features)|ignore-certificate|allow-running-insecure|remote-debugging|remote-allow-origins/
+    const switches = sources.flatMap((text) => [...text.matchAll(/appendSwitch\(([^)]*)\)|appendArgument\(([^)]*)\)/g)].map(([, name]) => name))
+    expect(switches).toEqual(['\'enable-unsafe-webgpu\''])
+    expect(sources.filter((text) => unsafe.test(text.replace(/^\s*(\/\/|\*).*$/gm, '')))).toEqual([])
+    expect(read('main', 'index.ts')).toContain('disableBlinkFeatures: \'WebGPU\'')
+  })
+
+  it('opens windows without Node, isolated and in the sandbox, all of them', () => {
+    const windows = sources.flatMap((text) => [...text.matchAll(/new BrowserWindow\((?:[^]*?)webPreferences: \{([^}]*)\}/g)].map(([, preferences]) => preferences))
+    expect(windows).toHaveLength(2)
+    for (const preferences of windows) {
+      for (const wanted of ['contextIsolation: true', 'sandbox: true', 'nodeIntegration: false', 'webviewTag: false']) {
+        expect(preferences).toContain(wanted)
+      }
+      expect(preferences).not.toMatch(/webSecurity|allowRunningInsecureContent|nodeIntegrationIn|experimentalFeatures/)
+    }
+  })
+
+  it('looks at the sender of every message before it does anything', () => {
+    const handlers = [...read('main', 'index.ts').matchAll(/ipcMain\.(?:handle|on|once)\('[^']+', \(([^,]+),[^]*?=> \{\n(.*)\n/g)]
+    expect(handlers.map(([, event]) => event)).toEqual(['{ senderFrame }', '{ senderFrame }'])
+    for (const [, , first] of handlers) expect(first).toContain('isOwnPage(senderFrame)')
+    expect(sources.join('').match(/ipcMain\.\w+\(/g)).toHaveLength(2)
+  })
+})
