@@ -296,13 +296,19 @@ interface ServeOptions extends Common {
   readonly open: boolean
 }
 
-command('serve', 'Open the workbench in a browser; it is there until Ctrl-C, which stops runs with a checkpoint.', 'serve', 'serve --workspace work --port 4617 --no-open', 'serve --socket ~/spectroscope.sock', 'serve --link')
+command(
+  'serve', 'Open the workbench in a browser; it is there until Ctrl-C, which stops runs with a checkpoint.',
+  'serve', 'serve --workspace work --port 4617 --no-open', 'serve --socket ~/spectroscope.sock', 'serve --link'
+)
   .option('--host <address>', 'address to listen on; any but 127.0.0.1 lets other machines in', '127.0.0.1')
   .option(
     '--port <number>', 'port to listen on, 0 for a free one; by default that of the last time, if it is free',
     wholeIn(0, 65_535)
   )
-  .option('--socket <path>', 'listen on a Unix socket that only you can open, for `ssh -L 8000:PATH`; --port is then that of the tunnel')
+  .option(
+    '--socket <path>',
+    'listen on a Unix socket that only you can open, for `ssh -L 8000:PATH`; --port is then that of the tunnel'
+  )
   .option('--link', 'print another address for a browser to a `serve` that runs already, and end')
   .option('--no-open', 'print the address and open no browser')
   .action(({ workspace, json, trust, ...options }: ServeOptions, self: Command) =>

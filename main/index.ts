@@ -129,7 +129,11 @@ class Shell {
       show: false,
       title: 'Spectroscope',
       backgroundColor: nativeTheme.shouldUseDarkColors ? '#17191c' : '#f6f6f4',
-      webPreferences: { preload: join(projectRoot, 'out', 'preload', 'index.cjs'), contextIsolation: true, sandbox: true, nodeIntegration: false, webviewTag: false, navigateOnDragDrop: false, spellcheck: false, disableBlinkFeatures: 'WebGPU' }
+      webPreferences: {
+        preload: join(projectRoot, 'out', 'preload', 'index.cjs'), contextIsolation: true, sandbox: true,
+        nodeIntegration: false, webviewTag: false, navigateOnDragDrop: false, spellcheck: false,
+        disableBlinkFeatures: 'WebGPU'
+      }
     })
     this.#window = window
     this.#agreed = false

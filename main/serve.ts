@@ -30,7 +30,7 @@ export interface ServeOptions extends Partial<Pick<WorkbenchEnvironment, 'settin
   readonly trust?: boolean
   /** Address to listen on; others than loopback let other machines in. */
   readonly host?: string
-  /** 0 for a free one; that of the last time, if it is free, where none is given. With `socket`, that of the tunnel. */
+  /** 0 for a free one; that of the last time, if it is free, where none is given. With `socket`: of the tunnel. */
   readonly port?: number
   /** Path of a Unix socket to listen on, in place of an address. */
   readonly socket?: string
@@ -101,7 +101,8 @@ export const startServer = async ({
 
   const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     if (!access.hostAllowed(request)) {
-      return sendText(response, 403, 'This name is not one of this machine; open the address that `spectroscope serve` printed.')
+      const remedy = 'open the address that `spectroscope serve` printed'
+      return sendText(response, 403, `This name is not one of this machine; ${remedy}.`)
     }
     const url = addressOf(request)
     if (url === undefined) return sendText(response, 400, 'The address cannot be read.')
@@ -116,7 +117,7 @@ export const startServer = async ({
     const download = /^\/files\/([\w-]+)(\/|$)/.exec(url.pathname)
     if (download === null) return sendPage(request, response, pages, (request.url ?? '/').split(/[?#]/, 1)[0])
     const found = request.method === 'GET' ? downloads.take(download[1]) : undefined
-    if (found === undefined) return sendText(response, 404, 'There is no such file any longer; download it again from the window.')
+    if (found === undefined) return sendText(response, 404, 'There is no such file any longer; download it again.')
     return sendDownload(request, response, found.path, found.file)
   }
 

@@ -48,8 +48,8 @@ const openSocket = async (secret: string): Promise<WebSocket | undefined> => {
 }
 
 /**
- * The connection of a browser to `spectroscope serve`: calls and notices over one WebSocket, which is opened again when
- * it is lost. The page's secret never leaves the page.
+ * The connection of a browser to `spectroscope serve`: calls and notices over one WebSocket, which is opened again
+ * when it is lost. The page's secret never leaves the page.
  */
 export const connectBridge = (secret: string): Bridge => {
   const notices = new Set<(name: string, data: unknown) => void>()

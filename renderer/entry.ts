@@ -14,7 +14,8 @@ export type Entry =
 
 const exchanged = async (token: string): Promise<Entry> => {
   try {
-    const response = await fetch(entryAddress(entryPaths.exchange), { method: 'POST', headers: { [linkHeader]: token } })
+    const headers = { [linkHeader]: token }
+    const response = await fetch(entryAddress(entryPaths.exchange), { method: 'POST', headers })
     if (!response.ok) return { missing: 'void' }
     return answerSchema.parse(await response.json())
   } catch {
@@ -22,7 +23,7 @@ const exchanged = async (token: string): Promise<Entry> => {
   }
 }
 
-/** Takes the link out of the address, and exchanges it for the secret that lets this tab in; or finds that it has one. */
+/** Takes the link out of the address, and exchanges it for the secret that lets this tab in; or has one already. */
 export const enter = async (): Promise<Entry> => {
   const { hash, pathname, search } = window.location
   const kept = sessionStorage.getItem(key)

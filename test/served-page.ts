@@ -7,7 +7,9 @@ import type { Challenge } from '../preload/contract-entry'
 export const tokenOf = (address: string): string => new URL(address).hash.slice(linkPrefix.length)
 
 /** What the page's own script does with a link; the answer's status where it is refused. */
-export const exchange = async (address: string, headers: Readonly<Record<string, string>> = {}): Promise<string | number> => {
+export const exchange = async (
+  address: string, headers: Readonly<Record<string, string>> = {}
+): Promise<string | number> => {
   const { origin } = new URL(address)
   const response = await fetch(`${origin}${entryPaths.exchange}`, {
     method: 'POST', headers: { [linkHeader]: tokenOf(address), origin, ...headers }
@@ -25,7 +27,8 @@ export const secretFor = async (address: string): Promise<string> => {
 export const protocolsFor = async (origin: string, secret: string): Promise<string[]> => {
   const nonce = randomBytes(16).toString('hex')
   const challenge = (await (await fetch(`${origin}${entryPaths.challenge}?nonce=${nonce}`)).json()) as Challenge
-  if (challenge.proof !== proofOf(secret, 'server', nonce, challenge.nonce)) throw new Error('the server has another secret')
+  const wanted = proofOf(secret, 'server', nonce, challenge.nonce)
+  if (challenge.proof !== wanted) throw new Error('the server has another secret')
   return [socketProtocol, answerTo(secret, nonce, challenge)]
 }
 
@@ -34,5 +37,6 @@ export const pageSocket = async (
   origin: string, secret: string, headers: Readonly<Record<string, string>> = {}
 ): Promise<WebSocket> => {
   const protocols = await protocolsFor(origin, secret)
-  return new WebSocket(`${origin.replace(/^http/, 'ws')}${entryPaths.socket}`, protocols, { headers: { origin, ...headers } })
+  const address = `${origin.replace(/^http/, 'ws')}${entryPaths.socket}`
+  return new WebSocket(address, protocols, { headers: { origin, ...headers } })
 }

@@ -39,7 +39,8 @@ const write = async (
   const which = { clusters, overwrite, ...(clustering === undefined ? {} : { clustering }) }
   if (format === 'annotated') return exportAnnotatedSet(workspace, run, { file: path, program, ...which })
   if (format === 'html') {
-    return exportReport(workspace, run, { file: path, program, ...which, ...(picture === undefined ? {} : { picture }) })
+    const drawn = picture === undefined ? {} : { picture }
+    return exportReport(workspace, run, { file: path, program, ...which, ...drawn })
   }
   await exportRun(workspace, run, { format, folder: path, ...which })
   return undefined

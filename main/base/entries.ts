@@ -27,6 +27,7 @@ export type EntryName =
 export const entryPath = (name: EntryName): string => join(projectRoot, 'out', 'main', `${name}.js`)
 
 /** Path of a compiled kernel: `main/<layer>/kernels/<name>.ts`, built by tools/build-kernels.mjs. */
-export const kernelPath = (layer: string, name: string): string => join(projectRoot, 'out', 'kernels', `${layer}-${name}.wasm`)
+export const kernelPath = (layer: string, name: string): string =>
+  join(projectRoot, 'out', 'kernels', `${layer}-${name}.wasm`)
 
 export const resourcePath = (...parts: string[]): string => join(onDisk(projectRoot), 'resources', ...parts)

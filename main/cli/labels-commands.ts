@@ -171,7 +171,9 @@ export const addLabelCommands = ({ command, answer }: CommandPieces): void => {
     .option('--clusters <which>', '"all", "labelled", or numbers as in 1,5,9; "rest" is what is left over', selectionIn, 'all')
     .option('--overwrite', 'replace the folder or file if it is there, and an earlier export')
     .option('--overwrite-file <name>', 'replace the file of that name, even if it is no export of this program')
-    .action((run: string, { format, out, clustering, clusters, overwrite, overwriteFile, ...options }: ExportOptions) =>
+    .action((
+      run: string, { format, out, clustering, clusters, overwrite, overwriteFile, ...options }: ExportOptions
+    ) =>
       answer(options, async () => {
         const exported = await exportTo(options.workspace, run, {
           format, path: out, clusters, overwrite: overwriteFile ?? overwrite === true, ...which(clustering)

@@ -67,7 +67,9 @@ export const serveUntilStopped = async (command: ServeCommand): Promise<void> =>
   const { isLoopback, startServer } = await import('../serve')
   const { keysFolder } = await import('../serve/kept-keys')
   if (!isLoopback(options.host)) {
-    say(`Warning: with --host ${options.host} other machines can reach this program, over a connection that is not encrypted; whoever reads it or has the address can read your files and start runs.`)
+    say(`Warning: with --host ${options.host} other machines can reach this program, `
+      + 'over a connection that is not encrypted; '
+      + 'whoever reads it or has the address can read your files and start runs.')
   }
   const interrupt = onInterrupt(() => say('Stopping with a checkpoint; once more to stop at once.'), () => undefined)
   const stopped = new Promise<void>((done) => interrupt.signal.addEventListener('abort', () => done(), { once: true }))

@@ -257,7 +257,10 @@ const content = async function* (source: Source, program: string, membership: In
  * what people say of them, their tokens in context, and the matrix. It can be read without this program, and imported into another
  * workspace. A selection of clusters has their tokens only, numbered anew. The file is there whole or not at all.
  */
-export const exportAnnotatedSet = async (workspace: Workspace, runId: string, { file, clustering: number, clusters, overwrite = false, program }: AnnotatedExportOptions): Promise<FileIdentity> => {
+export const exportAnnotatedSet = async (
+  workspace: Workspace, runId: string,
+  { file, clustering: number, clusters, overwrite = false, program }: AnnotatedExportOptions
+): Promise<FileIdentity> => {
   const run = await workspace.getRun(runId)
   const clustering = clusteringOf(run, number)
   const annotations = await workspace.getAnnotations(run.id, clustering.number)

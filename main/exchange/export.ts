@@ -263,6 +263,7 @@ export const exportRun = async (workspace: Workspace, runId: string, { format, f
     workspace, run, clustering, tree, chosen: chosen ?? undefined,
     annotations: new Map(annotations.map((annotation) => [annotation.target, annotation]))
   }
-  await buildFolder(folder, { overwrite: (present) => overwrite !== false && present.every((name) => ownFile.test(name)) }, (temporary) =>
+  const isOwn = (present: readonly string[]): boolean => present.every((name) => ownFile.test(name))
+  await buildFolder(folder, { overwrite: (present) => overwrite !== false && isOwn(present) }, (temporary) =>
     format === 'json' ? json(source, temporary) : format === 'npy' ? npy(source, temporary) : tables(source, temporary, format))
 }

@@ -3,7 +3,7 @@ import { basename } from 'node:path'
 import { SpectroscopeError } from '../../preload/errors'
 import { setFormat } from './annotated-set'
 
-/** Whether a file that is there may be replaced: any export of this program by `true`, any other file by its own name. */
+/** Whether a file that is there may be replaced: any export of this program by `true`, any other by its own name. */
 export type Overwrite = boolean | string
 
 /** Element by which a report is known again. */
@@ -37,5 +37,8 @@ export const refuseToReplace = async (file: string, overwrite: Overwrite): Promi
         + `choose another name, or allow by its name that it is replaced (--overwrite-file ${name}).`
     )
   }
-  if (overwrite !== true) throw new SpectroscopeError('usage', `${file} is there already; choose another name, or allow that it is replaced (--overwrite).`)
+  if (overwrite !== true) {
+    const remedy = 'choose another name, or allow that it is replaced (--overwrite)'
+    throw new SpectroscopeError('usage', `${file} is there already; ${remedy}.`)
+  }
 }

@@ -298,7 +298,8 @@ const page = function* (report: Report): Generator<string> {
     `${run.name}: ${selection === null ? '' : `${clusters} of `}${clustering.clusters} clusters`
   )
   yield `<!doctype html>
-<html lang="en"><head><meta charset="utf-8">${reportGenerator}<meta name="viewport" content="width=device-width, initial-scale=1">
+<html lang="en"><head><meta charset="utf-8">${reportGenerator}
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>${title}</title><style>${reportStyle}</style></head><body>
 <header><h1>${title}</h1><p class="soft">Clusters of tokens by their susceptibilities: how the loss on a token varies with that of the corpus when parts of the model are varied.</p>
@@ -314,7 +315,10 @@ ${groupsHtml(report)}`
  * Writes a report as one HTML file that opens anywhere, without network or scripts: provenance, a table of contents, and each cluster
  * with its label, profile and the tokens nearest to its mean in context. The file is there whole or not at all.
  */
-export const exportReport = async (workspace: Workspace, runId: string, { file, clustering: number, clusters, overwrite = false, picture, program }: ReportOptions): Promise<FileIdentity> => {
+export const exportReport = async (
+  workspace: Workspace, runId: string,
+  { file, clustering: number, clusters, overwrite = false, picture, program }: ReportOptions
+): Promise<FileIdentity> => {
   if (picture !== undefined && !pictureUrl.test(picture)) throw new SpectroscopeError('usage', 'The picture of the graph is no data URL of a PNG or SVG; draw it again, or leave it out.')
   const run = await workspace.getRun(runId)
   const clustering = clusteringOf(run, number)

@@ -23,8 +23,8 @@ const namesOfMachine = (host: string): Set<string> => {
 }
 
 /**
- * Which requests are from this machine's own pages. The Host must be a name of this machine, so that no foreign name can
- * be made to point here, and the Origin exactly that host. Ports are not compared with the server's own, as an ssh
+ * Which requests are from this machine's own pages. The Host must be a name of this machine, so that no foreign name
+ * can be made to point here, and the Origin exactly that host. Ports are not compared with the server's own, as an ssh
  * tunnel may change them. Neither is proof of anything, as another program can forge both: see admission.ts.
  */
 export class Access {

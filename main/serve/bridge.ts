@@ -119,7 +119,8 @@ export class Bridge {
 
   get #isFull(): boolean {
     const { calls, waitingBytes } = this.#limits
-    return this.#calls >= calls || !this.#others.mayBegin() || this.#callBytes + this.#socket.bufferedAmount > waitingBytes
+    if (this.#calls >= calls || !this.#others.mayBegin()) return true
+    return this.#callBytes + this.#socket.bufferedAmount > waitingBytes
   }
 
   #send(frame: ServerFrame): void {

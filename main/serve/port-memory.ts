@@ -7,7 +7,7 @@ import { listen } from './listening'
 
 const portsSchema = z.record(z.string(), z.int().min(1).max(65_535)).catch({})
 
-/** Ports by workspace, in the file of views: what a window could not send waits in its browser for the same address. */
+/** Ports by workspace, in the file of views: unsent labels wait in a browser for the same address. */
 export class PortMemory {
   constructor(private readonly views: SettingsFile) {}
 

@@ -17,7 +17,7 @@ const checkFolder = (path: string): void => {
   const folder = dirname(path)
   try {
     const { uid, mode } = statSync(folder)
-    if (uid !== process.getuid?.()) throw refusal(path, `${folder} is not yours; choose a path in a folder of your own`)
+    if (uid !== process.getuid?.()) throw refusal(path, `${folder} is not yours; choose a path in one of your own`)
     if ((mode & 0o022) !== 0) {
       throw refusal(path, `others can write in ${folder}; choose another folder, or give \`chmod go-w ${folder}\``)
     }
@@ -42,8 +42,8 @@ const makeRoom = async (path: string): Promise<void> => {
 }
 
 /**
- * Listens on a Unix socket that nobody but this user can open: nobody can at any moment, as the mode is there before the
- * name is. Throws a `usage` error where that cannot be had. Returns the whole path.
+ * Listens on a Unix socket that nobody but this user can open: nobody can at any moment, as the mode is there before
+ * the name is. Throws a `usage` error where that cannot be had. Returns the whole path.
  */
 export const listenOnSocket = async (server: Server, given: string): Promise<string> => {
   if (process.platform === 'win32') throw refusal(given, 'Windows has no such sockets; leave it out')

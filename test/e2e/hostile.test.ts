@@ -74,7 +74,9 @@ describeInBrowser('hostile messages to the server', () => {
   it('come from a page elsewhere, or without the secret, and are not let in', async () => {
     expect(await connect({ Origin: 'http://example.com' })).toBe(403)
     expect(await connect({ Origin: 'null' })).toBe(403)
-    for (const guess of ['guessed', `${'0'.repeat(32)}.${'0'.repeat(64)}`]) expect(await connect({ Secret: guess })).toBe(403)
+    for (const guess of ['guessed', `${'0'.repeat(32)}.${'0'.repeat(64)}`]) {
+      expect(await connect({ Secret: guess })).toBe(403)
+    }
     expect(await opened.page.context().cookies()).toEqual([])
     expect(await connect({ Host: 'example.com', Origin: 'http://example.com' })).toBe(403)
   })

@@ -69,8 +69,12 @@ describe.runIf(process.platform === 'linux')('the package, in a folder, as far a
     expect(beside.filter((path) => !expected.test(path))).toEqual([])
     expect(beside.filter((path) => /^resources\/.*\.([cm]?js|node|so|sh|exe)$/.test(path))).toEqual([])
     const archive = join(resources, 'app.asar')
-    for (const path of ['store.js', 'compute.js', 'webgpu.js', 'sampling-worker.js', 'clustering-worker.js', 'matching-worker.js']) {
-      const entry = statFile(archive, join('out', 'main', path)) as { unpacked?: boolean; integrity?: { hash: string } }
+    const entries = ['store', 'compute', 'webgpu', 'sampling-worker', 'clustering-worker', 'matching-worker']
+    for (const path of entries.map((name) => `${name}.js`)) {
+      const entry = statFile(archive, join('out', 'main', path)) as {
+        unpacked?: boolean
+        integrity?: { hash: string }
+      }
       expect([entry.unpacked ?? false, entry.integrity?.hash.length], path).toEqual([false, 64])
     }
     expect(listPackage(archive, { isPack: false })).toContain('/out/kernels/sampling-psgld.wasm')

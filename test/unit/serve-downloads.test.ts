@@ -19,7 +19,9 @@ let identity: FileIdentity
 
 beforeAll(async () => {
   writeFileSync(secrets, 'secret!!')
-  server = createServer((request, response) => void sendDownload(request, response, path, identity)).listen(0, '127.0.0.1')
+  server = createServer((request, response) => {
+    void sendDownload(request, response, path, identity)
+  }).listen(0, '127.0.0.1')
   await once(server, 'listening')
 })
 afterAll(() => {

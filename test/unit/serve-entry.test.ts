@@ -1,4 +1,7 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -60,7 +63,8 @@ describe('a link', () => {
   it('is taken from pages of this server alone', async () => {
     const address = server.newAddress()
     for (const headers of [
-      { origin: 'http://127.0.0.1:1' }, { origin: 'http://localhost:1' }, { origin: 'null' }, { origin: 'http://evil.example' }
+      { origin: 'http://127.0.0.1:1' }, { origin: 'http://localhost:1' }, { origin: 'null' },
+      { origin: 'http://evil.example' }
     ]) expect(await exchange(address, headers), JSON.stringify(headers)).toBe(403)
     expect(await exchange(address)).toMatch(/^[\w-]{43}$/)
   })
@@ -68,7 +72,8 @@ describe('a link', () => {
   it('is none with any character changed, cut, or of another process', async () => {
     const token = tokenOf(server.newAddress())
     const flip = (at: number): string => `${token.slice(0, at)}${token[at] === 'A' ? 'B' : 'A'}${token.slice(at + 1)}`
-    const others = ['', 'A'.repeat(72), token.slice(0, -1), `${token}A`, makeLink({ secret: 'x'.repeat(43), session: 'y' })]
+    const foreign = makeLink({ secret: 'x'.repeat(43), session: 'y' })
+    const others = ['', 'A'.repeat(72), token.slice(0, -1), `${token}A`, foreign]
     for (const guess of [...others, ...[0, 7, 30, 60].map(flip)]) {
       expect(await exchange(`${origin}/#token=${guess}`), guess).toBe(403)
     }
@@ -111,7 +116,8 @@ describe('a page', () => {
     ]) expect(await outcome(await pageSocket(origin, secret, headers)), JSON.stringify(headers)).toBe('403')
     const without = new WebSocket(bridge, await protocolsFor(origin, secret))
     expect(await outcome(without)).toBe('403')
-    const elsewhere = new WebSocket(bridge.replace('bridge', 'other'), await protocolsFor(origin, secret), { headers: { origin } })
+    const other = bridge.replace('bridge', 'other')
+    const elsewhere = new WebSocket(other, await protocolsFor(origin, secret), { headers: { origin } })
     expect(await outcome(elsewhere)).toBe('404')
   })
 
@@ -147,7 +153,7 @@ describe('the keys of a workspace', () => {
   const keys = join(folder, 'keys')
   const fileIn = (at: string): string => join(at, readdirSync(at)[0])
 
-  it('outlive the process, with the settings and for this user alone, so that a page finds its server again', async () => {
+  it('outlive the process, with the settings and for this user alone, so that pages find it again', async () => {
     const first = await start('again', keys)
     const [secret, old] = [await secretFor(first.address), first.newAddress()]
     await first.close()

@@ -16,7 +16,8 @@ const path = join(folder, 'own.sock')
 
 const start = (socket: string): Promise<Serving> =>
   startServer({
-    folder: join(folder, 'workspace'), pages: join(folder, 'pages'), socket, settings: memoryFile(), views: memoryFile()
+    folder: join(folder, 'workspace'), pages: join(folder, 'pages'), socket,
+    settings: memoryFile(), views: memoryFile()
   })
 
 beforeAll(() => {
@@ -59,7 +60,8 @@ describe.skipIf(process.platform === 'win32')('a server at a Unix socket', () =>
     await once(socket, 'open')
     socket.terminate()
     for (const headers of [
-      { origin: 'http://localhost:8000' }, { origin: 'http://localhost' }, { host: 'evil.example', origin: 'http://evil.example' }
+      { origin: 'http://localhost:8000' }, { origin: 'http://localhost' },
+      { host: 'evil.example', origin: 'http://evil.example' }
     ]) {
       const refused = await pageSocket(origin, secret, headers)
       await expect(once(refused, 'open'), JSON.stringify(headers)).rejects.toThrow('403')
@@ -96,7 +98,8 @@ describe.skipIf(process.platform === 'win32')('a server at a Unix socket', () =>
 
   it('takes the place of one that a program left behind', async () => {
     const { spawn } = await import('node:child_process')
-    const listens = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => console.log('listening'))`
+    const at = JSON.stringify(path)
+    const listens = `require('node:net').createServer().listen(${at}, () => console.log('listening'))`
     const left = spawn(process.execPath, ['-e', listens], { stdio: ['ignore', 'pipe', 'inherit'] })
     await once(left.stdout, 'data')
     left.kill('SIGKILL')

@@ -63,7 +63,12 @@ describe('pages', () => {
     expect(policy).toContain("frame-ancestors 'none'")
     expect(policy).not.toMatch(/unsafe|\*/)
     expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY', 'referrer-policy': 'no-referrer' })
-    expect(await get('/assets/main-abcdef12.js')).toMatchObject({ status: 200, headers: { 'content-type': expect.stringContaining('javascript'), 'cache-control': expect.stringContaining('immutable') } })
+    expect(await get('/assets/main-abcdef12.js')).toMatchObject({
+      status: 200,
+      headers: {
+        'content-type': expect.stringContaining('javascript'), 'cache-control': expect.stringContaining('immutable')
+      }
+    })
   })
 
   it('are those of their folder and nothing else', async () => {

@@ -40,7 +40,9 @@ describe('the package', () => {
   it('finds beside its archive what lies there', () => {
     expect(onDisk('/opt/Spectroscope/resources/app.asar')).toBe('/opt/Spectroscope/resources/app.asar.unpacked')
     expect(onDisk('C:\\a\\app.asar\\node_modules\\x')).toBe('C:\\a\\app.asar.unpacked\\node_modules\\x')
-    for (const path of ['/a/app.asar.unpacked/x', '/a/app.asarx/y', '/home/me/spectroscope']) expect(onDisk(path)).toBe(path)
+    for (const path of ['/a/app.asar.unpacked/x', '/a/app.asarx/y', '/home/me/spectroscope']) {
+      expect(onDisk(path)).toBe(path)
+    }
   })
 })
 
@@ -48,18 +50,24 @@ describe('the shell', () => {
   const sources = ['main', 'preload', 'tools'].flatMap(filesBelow).map((path) => readFileSync(path, 'utf8'))
 
   it('starts Chromium with no switch that weakens it', () => {
-    const unsafe = /no-sandbox|disable-(web-security|site-isolation|gpu-sandbox|features)|ignore-certificate|allow-running-insecure|remote-debugging|remote-allow-origins/
-    const switches = sources.flatMap((text) => [...text.matchAll(/appendSwitch\(([^)]*)\)|appendArgument\(([^)]*)\)/g)].map(([, name]) => name))
+    const unsafe = new RegExp([
+      'no-sandbox', 'disable-(web-security|site-isolation|gpu-sandbox|features)', 'ignore-certificate',
+      'allow-running-insecure', 'remote-debugging', 'remote-allow-origins'
+    ].join('|'))
+    const adding = /append(?:Switch|Argument)\(([^)]*)\)/g
+    const switches = sources.flatMap((text) => [...text.matchAll(adding)].map(([, name]) => name))
     expect(switches).toEqual(['\'enable-unsafe-webgpu\''])
     expect(sources.filter((text) => unsafe.test(text.replace(/^\s*(\/\/|\*).*$/gm, '')))).toEqual([])
     expect(read('main', 'index.ts')).toContain('disableBlinkFeatures: \'WebGPU\'')
   })
 
   it('opens windows without Node, isolated and in the sandbox, all of them', () => {
-    const windows = sources.flatMap((text) => [...text.matchAll(/new BrowserWindow\((?:[^]*?)webPreferences: \{([^}]*)\}/g)].map(([, preferences]) => preferences))
+    const opening = /new BrowserWindow\((?:[^]*?)webPreferences: \{([^}]*)\}/g
+    const windows = sources.flatMap((text) => [...text.matchAll(opening)].map(([, preferences]) => preferences))
     expect(windows).toHaveLength(2)
     for (const preferences of windows) {
-      for (const wanted of ['contextIsolation: true', 'sandbox: true', 'nodeIntegration: false', 'webviewTag: false']) {
+      const safe = ['contextIsolation: true', 'sandbox: true', 'nodeIntegration: false', 'webviewTag: false']
+      for (const wanted of safe) {
         expect(preferences).toContain(wanted)
       }
       expect(preferences).not.toMatch(/webSecurity|allowRunningInsecureContent|nodeIntegrationIn|experimentalFeatures/)
@@ -67,7 +75,8 @@ describe('the shell', () => {
   })
 
   it('looks at the sender of every message before it does anything', () => {
-    const handlers = [...read('main', 'index.ts').matchAll(/ipcMain\.(?:handle|on|once)\('[^']+', \(([^,]+),[^]*?=> \{\n(.*)\n/g)]
+    const handling = /ipcMain\.(?:handle|on|once)\('[^']+', \(([^,]+),[^]*?=> \{\n(.*)\n/g
+    const handlers = [...read('main', 'index.ts').matchAll(handling)]
     expect(handlers.map(([, event]) => event)).toEqual(['{ senderFrame }', '{ senderFrame }'])
     for (const [, , first] of handlers) expect(first).toContain('isOwnPage(senderFrame)')
     expect(sources.join('').match(/ipcMain\.\w+\(/g)).toHaveLength(2)
