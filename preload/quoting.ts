@@ -1,3 +1,5 @@
+import { visibleText } from './visible'
+
 /** Halves of UTF-16 pairs, which are no characters. */
 const unkeepable = /\p{Surrogate}/gu
 
@@ -8,12 +10,14 @@ const mostShown = 80
 const endShown = 30
 
 /**
- * A text to be quoted in a message: at most 80 characters, of a longer one its beginning and its end, so that a path
- * still names its file.
+ * A text as a message quotes it: on one line, made visible, and at most 80 characters of it, of a longer one its
+ * beginning and its end, so that a path still names its file.
  */
 export const briefly = (given: string): string => {
-  if (given.length <= mostShown) return keepableText(given)
-  return keepableText(`${given.slice(0, mostShown - endShown - 3)} … ${given.slice(-endShown)}`)
+  if (given.length <= mostShown) return visibleText(given)
+  const [start, end] = [given.slice(0, mostShown - endShown - 3), given.slice(-endShown)]
+  // A cut must not leave half of a character.
+  return visibleText(`${start.replace(/[\ud800-\udbff]$/, '')} … ${end.replace(/^[\udc00-\udfff]/, '')}`)
 }
 
 const mostListed = 3

@@ -2,7 +2,7 @@ import { CsvError, parse } from 'csv-parse'
 import type { Info } from 'csv-parse'
 import { pipeline, Readable } from 'node:stream'
 import { SpectroscopeError } from '../../preload/errors'
-import { short } from '../base/short'
+import { briefly } from '../../preload/quoting'
 import { mostBytes, readBytes } from './bytes'
 import type { CorpusFile } from './files'
 import { someNames, subsetName, valueAt } from './records'
@@ -32,7 +32,7 @@ async function* decoded(file: CorpusFile, onBytes: (bytes: number) => void): Asy
 const checkHeader = ({ path }: CorpusFile, { textField }: Fields, header: readonly string[]): void => {
   const twice = header.find((name, i) => header.indexOf(name) !== i)
   if (twice !== undefined)
-    throw new SpectroscopeError('input', `${path}: two columns are named "${short(twice)}"; rename one of them.`)
+    throw new SpectroscopeError('input', `${path}: two columns are named "${briefly(twice)}"; rename one of them.`)
   if (header.includes(textField) || header.includes(textField.split('.')[0])) return
   throw new SpectroscopeError(
     'input',
@@ -85,7 +85,7 @@ export async function* readTable(
     if (!(error instanceof CsvError)) throw error
     throw new SpectroscopeError(
       'input',
-      `${file.path}: the table is damaged (${short(error.message)}); correct the file, or export it as jsonl.`,
+      `${file.path}: the table is damaged (${briefly(error.message)}); correct the file, or export it as jsonl.`,
       { cause: error }
     )
   }

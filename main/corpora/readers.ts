@@ -1,8 +1,8 @@
 import type { CorpusConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
+import { briefly } from '../../preload/quoting'
 import { faultCode } from '../base/faults'
 import { decodeText } from '../base/json-text'
-import { short } from '../base/short'
 import { mostBytes, readBytes, tooLong } from './bytes'
 import { readTable } from './csv'
 import { listCorpusFiles } from './files'
@@ -25,7 +25,7 @@ const unreadable = (file: CorpusFile, error: unknown): SpectroscopeError => {
       `${file.path}: the file is not text in UTF-8 (${error.message}); convert it or take it out of "corpus.files".`,
       { cause: error }
     )
-  const fault = short(faultCode(error))
+  const fault = briefly(faultCode(error))
   const why =
     file.compression !== null && /^(Z_|ZSTD)/.test(fault)
       ? `is packed and damaged, or cut off (${fault}); fetch it again`

@@ -1,6 +1,6 @@
 import type { CorpusConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
-import { short } from '../base/short'
+import { briefly } from '../../preload/quoting'
 import type { CorpusFile } from './files'
 
 export type Fields = Pick<CorpusConfiguration, 'textField' | 'subsetField'>
@@ -66,7 +66,7 @@ export const subsetName = (value: unknown, otherwise: string): string =>
       : otherwise
 
 /** "a, b, c": some of the names that there are, for a message. */
-export const someNames = (names: Iterable<string>): string => short([...names].slice(0, 8).join(', '))
+export const someNames = (names: Iterable<string>): string => briefly([...names].slice(0, 8).join(', '))
 
 /**
  * The document of a JSON record. `place` names the record in messages. Throws an `input` error for what is no

@@ -1,4 +1,4 @@
-import { visibleText, visibleToken } from '../base/visible'
+import { visibleText, visibleToken } from '../../preload/visible'
 import type { Moments } from './moments'
 
 const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', '\'': '&#39;' }

@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import { SpectroscopeError } from '../../preload/errors'
+import { briefly } from '../../preload/quoting'
 import { parseJson } from '../base/json-text'
-import { excerpt } from '../base/visible'
 import type { Architecture } from './architecture'
 import { readModelText } from './files'
 
@@ -66,14 +66,14 @@ const check = <T extends z.ZodType>(schema: T, value: unknown, name: string): z.
   const key = String(issue.path[0])
   const given = (value as Readonly<Record<string, unknown>>)[key]
   const asked = typeof given === 'number' ? ` is ${given}` : ''
-  throw refusal(name, `"${issue.path.join('.')}"${asked}: ${excerpt(issue.message)}; ${remedy}`)
+  throw refusal(name, `"${issue.path.join('.')}"${asked}: ${briefly(issue.message)}; ${remedy}`)
 }
 
 const activationOf = (name: string, key: string, given: string): Architecture['activation'] => {
   const activation = activations[given]
   if (activation === undefined) {
     const supported = Object.keys(activations).join(', ')
-    throw refusal(name, `"${key}": the activation "${excerpt(given)}" is not supported; ${supported} are`)
+    throw refusal(name, `"${key}": the activation "${briefly(given)}" is not supported; ${supported} are`)
   }
   return activation
 }
@@ -99,7 +99,7 @@ const neox = (value: unknown, name: string): Architecture => {
   const rope = config.rope_parameters ?? {}
   const scaling = rope.rope_type ?? rope.type ?? config.rope_scaling?.rope_type ?? config.rope_scaling?.type ?? 'default'
   if (scaling !== 'default') {
-    const fault = `rotary scaling of type "${excerpt(scaling)}" is not supported`
+    const fault = `rotary scaling of type "${briefly(scaling)}" is not supported`
     throw refusal(name, `${fault}; only unscaled rotary embeddings are`)
   }
   if (!config.attention_bias) throw refusal(name, '"attention_bias": GPT-NeoX without attention biases is not supported')
@@ -167,7 +167,7 @@ export const parseModelConfig = (text: string, name: string): Architecture => {
   if (type === 'gpt_neox') return neox(value, name)
   if (type === 'gpt2') return gpt2(value, name)
   if (type === undefined) throw refusal(name, `no "model_type"; ${remedy}`)
-  throw refusal(name, `models of type "${excerpt(type)}" are not supported; "gpt_neox" (Pythia) and "gpt2" are`)
+  throw refusal(name, `models of type "${briefly(type)}" are not supported; "gpt_neox" (Pythia) and "gpt2" are`)
 }
 
 export interface ModelConfig {

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SpectroscopeError } from '../../preload/errors'
-import { excerpt } from '../base/visible'
+import { briefly } from '../../preload/quoting'
 import type { Architecture, Model, Tensor } from './architecture'
 import { readModelConfig } from './config'
 import { hashFile, readTensors } from './safetensors'
@@ -59,7 +59,7 @@ const checkTensors = (source: string, architecture: Architecture, entries: reado
     const entry = found.get(name)
     if (entry === undefined) throw new SpectroscopeError('input', `${source}: the tensor "${name}" of shape [${shape.join(', ')}] is missing; use weights that belong to this config.json.`)
     if (!sameShape(entry.shape, shape)) {
-      const [has, should] = [entry.shape, shape].map((sizes) => `[${excerpt(sizes.join(', '))}]`)
+      const [has, should] = [entry.shape, shape].map((sizes) => `[${briefly(sizes.join(', '))}]`)
       throw foreign(`the tensor "${entry.name}" has shape ${has}, and by config.json it should be ${should}`)
     }
   }
@@ -70,7 +70,7 @@ const checkTensors = (source: string, architecture: Architecture, entries: reado
   const unknown = entries.find(({ name }) => !shapes.has(canonicalName(architecture.family, name)))
   if (unknown === undefined) return
   const { family } = architecture
-  const name = excerpt(unknown.name)
+  const name = briefly(unknown.name)
   throw foreign(`the tensor "${name}" belongs to no part of a ${family} model as config.json describes it`)
 }
 

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { SpectroscopeError } from '../../preload/errors'
+import { briefly } from '../../preload/quoting'
 import { decodeText } from '../base/json-text'
 import { jsonOddities } from '../base/json-tokens'
-import { excerpt } from '../base/visible'
 
 export interface TensorEntry {
   readonly name: string
@@ -72,7 +72,7 @@ export const truncated = (path: string, needed: number, size: number): Spectrosc
 /** Half of a surrogate pair, which JSON's escapes can spell and UTF-8 cannot. */
 const half = /\p{Surrogate}/u
 
-const named = (name: string): string => `"${excerpt(name)}"`
+const named = (name: string): string => `"${briefly(name)}"`
 
 const parseText = (path: string, header: Uint8Array): object => {
   // The decoder takes a byte order mark off, which the format does not allow here.
@@ -93,7 +93,7 @@ const parseText = (path: string, header: Uint8Array): object => {
   const { repeatedKey, oddInteger } = jsonOddities(text, new Set(['shape', 'data_offsets']))
   if (repeatedKey !== undefined) throw broken(path, `the header names ${named(repeatedKey)} twice`)
   if (oddInteger !== undefined)
-    throw broken(path, `the header has ${excerpt(oddInteger)} where a whole number must stand`)
+    throw broken(path, `the header has ${briefly(oddInteger)} where a whole number must stand`)
   return parsed as object
 }
 
@@ -124,7 +124,7 @@ const entryOf = (path: string, name: string, value: unknown, dataStart: number):
     const takes = bytes === undefined ? 'no whole number of bytes that can be counted' : `${bytes.toString()} bytes`
     throw broken(
       path,
-      `${named(name)} of type ${dtype} and shape [${excerpt(shape.join(', '))}] takes ${takes}, ` +
+      `${named(name)} of type ${dtype} and shape [${briefly(shape.join(', '))}] takes ${takes}, ` +
         `and its data_offsets give ${end - start}`
     )
   }

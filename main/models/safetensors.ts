@@ -2,7 +2,7 @@ import type { Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { SpectroscopeError } from '../../preload/errors'
-import { excerpt } from '../base/visible'
+import { briefly } from '../../preload/quoting'
 import type { Tensor } from './architecture'
 import { openModelFile, type ModelFile } from './files'
 import { broken, maximumHeaderBytes, parseHeader, truncated, type TensorEntry } from './safetensors-header'
@@ -71,7 +71,7 @@ const readTensor = async (file: FileHandle, path: string, { name, dtype, shape, 
   else {
     const convert = converters[dtype]
     if (convert === undefined) {
-      const fault = `"${excerpt(name)}" is of type ${dtype}; weights are read as F32, F16, BF16 or F64`
+      const fault = `"${briefly(name)}" is of type ${dtype}; weights are read as F32, F16, BF16 or F64`
       throw new SpectroscopeError('input', `${path}: ${fault}, so convert the file to one of them.`)
     }
     const width = (end - start) / data.length
@@ -85,7 +85,7 @@ const readTensor = async (file: FileHandle, path: string, { name, dtype, shape, 
   }
   for (let i = 0; i < data.length; i++) {
     if (Number.isFinite(data[i])) continue
-    const fault = `"${excerpt(name)}" holds ${data[i]} at element ${i}; the weights must be finite`
+    const fault = `"${briefly(name)}" holds ${data[i]} at element ${i}; the weights must be finite`
     throw new SpectroscopeError('input', `${path}: ${fault}, so use another checkpoint.`)
   }
   return { shape, data }

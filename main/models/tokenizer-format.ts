@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { SpectroscopeError } from '../../preload/errors'
+import { briefly } from '../../preload/quoting'
 import { parseJson } from '../base/json-text'
-import { excerpt } from '../base/visible'
 import { byteCharacters } from './byte-characters'
 import { mostMerges } from './byte-pairs'
 
@@ -75,7 +75,7 @@ const refusing =
   (part, what) =>
     new SpectroscopeError(
       'input',
-      `${name}: "${excerpt(part)}": ${what}; ` +
+      `${name}: "${briefly(part)}": ${what}; ` +
         'only byte-level BPE tokenizers with GPT-2\'s words are read, as Pythia and GPT-2 have them.'
     )
 
@@ -99,7 +99,7 @@ const isNormalForm = (type: string): type is NormalForm => ['NFC', 'NFD', 'NFKC'
 const normalFormsOf = (refuse: Refuse, given: Part | null | undefined): NormalForm[] =>
   inOrder(refuse, 'normalizer', given, 'normalizers').map(({ type }) => {
     if (!isNormalForm(type))
-      throw refuse('normalizer', `"${excerpt(type)}" changes texts in another way than NFC, NFD, NFKC and NFKD`)
+      throw refuse('normalizer', `"${briefly(type)}" changes texts in another way than NFC, NFD, NFKC and NFKD`)
     return type
   })
 
@@ -141,13 +141,13 @@ const prefixSpaceOf = (refuse: Refuse, given: Part | null | undefined): boolean 
       'pre_tokenizer',
       parts.length === 0
         ? 'there is none'
-        : `it ends in "${excerpt(parts.at(-1)!.type)}", and not in a "ByteLevel" whose flags are true or false`
+        : `it ends in "${briefly(parts.at(-1)!.type)}", and not in a "ByteLevel" whose flags are true or false`
     )
   const other = before.find((part) => !cutsWords(part))
   if (other !== undefined)
     throw refuse(
       'pre_tokenizer',
-      `before "ByteLevel", "${excerpt(other.type)}" cuts texts in another way than GPT-2's pattern does`
+      `before "ByteLevel", "${briefly(other.type)}" cuts texts in another way than GPT-2's pattern does`
     )
   if (before.length === 0 && !last.data.use_regex)
     throw refuse('pre_tokenizer', '"use_regex" is false, and nothing else cuts texts into words')
@@ -168,7 +168,7 @@ const checkPostProcessor = (refuse: Refuse, given: Part | null | undefined): voi
     const adds = ['TemplateProcessing', 'BertProcessing', 'RobertaProcessing'].includes(part.type)
     throw refuse(
       'post_processor',
-      `"${excerpt(part.type)}" ${adds ? 'adds tokens to every text' : 'is none that is known'}`
+      `"${briefly(part.type)}" ${adds ? 'adds tokens to every text' : 'is none that is known'}`
     )
   }
 }
@@ -178,7 +178,7 @@ const checkDecoder = (refuse: Refuse, given: Part | null | undefined): void => {
     ({ type }) => type !== 'ByteLevel' && type !== 'Fuse'
   )
   if (other !== undefined)
-    throw refuse('decoder', `"${excerpt(other.type)}" reads tokens in another way than "ByteLevel" does`)
+    throw refuse('decoder', `"${briefly(other.type)}" reads tokens in another way than "ByteLevel" does`)
 }
 
 const vocabularyOf = (refuse: Refuse, given: Readonly<Record<string, unknown>>): Map<string, number> => {
@@ -186,7 +186,7 @@ const vocabularyOf = (refuse: Refuse, given: Readonly<Record<string, unknown>>):
   for (const [token, value] of Object.entries(given)) {
     const checked = id.safeParse(value)
     if (!checked.success)
-      throw refuse('model.vocab', `the id of "${excerpt(token)}" is no whole number from 0 to ${2 ** 32 - 1}`)
+      throw refuse('model.vocab', `the id of "${briefly(token)}" is no whole number from 0 to ${2 ** 32 - 1}`)
     vocabulary.set(token, checked.data)
   }
   return vocabulary
@@ -216,9 +216,9 @@ const mergesOf = (
     if (typeof merge === 'string' && merge.startsWith('#version')) return []
     const [left, right, more] = typeof merge === 'string' ? merge.split(' ') : merge
     if (right === undefined || more !== undefined)
-      throw refuse(`model.merges.${i}`, `"${excerpt(String(merge))}" is not two tokens with a space between them`)
+      throw refuse(`model.merges.${i}`, `"${briefly(String(merge))}" is not two tokens with a space between them`)
     const unknown = [left, right, left + right].find((token) => !vocabulary.has(token))
-    if (unknown !== undefined) throw refuse(`model.merges.${i}`, `the vocabulary lacks "${excerpt(unknown)}"`)
+    if (unknown !== undefined) throw refuse(`model.merges.${i}`, `the vocabulary lacks "${briefly(unknown)}"`)
     return [[left, right]]
   })
 }
@@ -241,7 +241,7 @@ export const parseTokenizerFormat = (text: string, name: string): BytePairFormat
   const checked = tokenizerSchema.safeParse(value)
   if (!checked.success) {
     const [issue] = checked.error.issues
-    throw refuse(issue.path.join('.'), excerpt(issue.message))
+    throw refuse(issue.path.join('.'), briefly(issue.message))
   }
   const {
     model,

@@ -1,8 +1,8 @@
 import { basename, dirname, join } from 'node:path'
 import { z } from 'zod'
+import { briefly } from '../../preload/quoting'
 import { parseJson } from '../base/json-text'
 import { jsonOddities } from '../base/json-tokens'
-import { excerpt } from '../base/visible'
 import { readModelText } from './files'
 import { readHeader } from './safetensors'
 import { broken, type TensorEntry } from './safetensors-header'
@@ -29,11 +29,11 @@ const parseIndex = (path: string, text: string): WeightIndex => {
   const checked = indexSchema.safeParse(parsed)
   if (!checked.success) throw broken(path, 'the index has no "weight_map" from tensor names to files')
   const { repeatedKey } = jsonOddities(text, new Set())
-  if (repeatedKey !== undefined) throw broken(path, `the index names "${excerpt(repeatedKey)}" twice`)
+  if (repeatedKey !== undefined) throw broken(path, `the index names "${briefly(repeatedKey)}" twice`)
   const shardOf = new Map(Object.entries(checked.data.weight_map))
   const strange = [...shardOf.values()].find((shard) => !isBeside(shard))
   if (strange !== undefined)
-    throw broken(path, `the index names "${excerpt(strange)}", which is no safetensors file beside it`)
+    throw broken(path, `the index names "${briefly(strange)}", which is no safetensors file beside it`)
   return { shards: [...new Set(shardOf.values())].sort(), shardOf }
 }
 
@@ -58,16 +58,16 @@ export const readHeaders = async (path: string): Promise<ReadonlyMap<string, Ten
     const entries = await readHeader(file)
     for (const { name } of entries) {
       const other = holder.get(name)
-      if (other !== undefined) throw broken(path, `the tensor "${excerpt(name)}" is in ${other} and in ${shard}`)
+      if (other !== undefined) throw broken(path, `the tensor "${briefly(name)}" is in ${other} and in ${shard}`)
       if (!shardOf.has(name))
-        throw broken(path, `the tensor "${excerpt(name)}" is in ${shard}, and the index does not name it`)
+        throw broken(path, `the tensor "${briefly(name)}" is in ${shard}, and the index does not name it`)
       holder.set(name, shard)
     }
     headers.set(file, entries)
   }
   for (const [name, shard] of shardOf) {
     if (holder.get(name) !== shard)
-      throw broken(path, `the index places "${excerpt(name)}" in ${excerpt(shard)}, which does not hold it`)
+      throw broken(path, `the index places "${briefly(name)}" in ${briefly(shard)}, which does not hold it`)
   }
   return headers
 }

@@ -1,0 +1,59 @@
+/** Scripts whose spelling needs joiners between letters. */
+const joiningScripts = [
+  'Arab', 'Syrc', 'Nkoo', 'Mong', 'Deva', 'Beng', 'Guru', 'Gujr', 'Orya', 'Taml', 'Telu', 'Knda', 'Mlym', 'Sinh',
+  'Khmr', 'Mymr'
+].map((script) => `\\p{Script_Extensions=${script}}`).join('')
+
+const shaping = new RegExp([
+  `(?<=\\p{Extended_Pictographic}[\\p{Emoji_Modifier}\\ufe0f]?)\\u200d(?=\\p{Extended_Pictographic})`,
+  `(?<=(?=[\\p{L}\\p{M}])[${joiningScripts}])[\\u200c\\u200d](?=(?=\\p{L})[${joiningScripts}])`,
+  `(?<=\\p{Emoji})[\\ufe0e\\ufe0f]`,
+  `(?<=\\p{Script=Han})[\\ufe00-\\ufe02\\u{e0100}-\\u{e01ef}]`,
+  `(?<=\\p{Script=Mongolian})[\\u180b-\\u180d\\u180f]`
+].join('|'), 'uy')
+
+/** Controls, format characters, surrogates, private and unassigned characters, separators, and what has no ink. */
+const unsafe = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/u
+const everyUnsafe = new RegExp(unsafe, 'gu')
+const otherSpaces = /(?! )\p{Zs}/gu
+
+const namedControls: Readonly<Record<number, string>> = { 9: '⇥', 10: '⏎', 13: '␍', 127: '␡' }
+
+const mark = (character: string): string => {
+  const code = character.codePointAt(0)!
+  return namedControls[code] ?? (code < 32 ? String.fromCodePoint(0x2400 + code) : `\\u{${code.toString(16)}}`)
+}
+
+const shapes = (text: string, at: number): boolean => {
+  shaping.lastIndex = at
+  return shaping.test(text)
+}
+
+/** Places of the characters of a text that a reader would not see as they are. */
+export const hiddenIn = (text: string): number[] =>
+  unsafe.test(text) ? [...text.matchAll(everyUnsafe)].map(({ index }) => index).filter((at) => !shapes(text, at)) : []
+
+const withMarks = (text: string): string => {
+  const marked = unsafe.test(text)
+    ? text.replace(everyUnsafe, (character, at: number) => (shapes(text, at) ? character : mark(character)))
+    : text
+  return /^\p{M}/u.test(marked) ? `◌${marked}` : marked
+}
+
+/**
+ * Text on one line with a mark for everything that a terminal or a page would obey, hide or reorder by: ⏎ ⇥ for
+ * controls, ␣ for other spaces, `\u{202e}` for the rest. Everything that comes from a file, a database or a message
+ * goes through here, or through its two relatives below, before a person sees it. A second time changes nothing.
+ *
+ * Combining marks stay, as do invisible characters that shape what stands around them: a joiner between pictures of
+ * one emoji or between letters of a script that needs it (Arabic, the scripts of India), a variation selector after a
+ * character that has variants. The same characters anywhere else get a mark.
+ */
+export const visibleText = (text: string): string => withMarks(text).replace(otherSpaces, '␣')
+
+/** As `visibleText`, for a page: spaces of any kind and line breaks stay. */
+export const visibleLines = (text: string): string =>
+  (text.includes('\n') ? text.split(/\r?\n/).map(withMarks).join('\n') : withMarks(text))
+
+/** A token's text as one word: as `visibleText`, with spaces as · and ∅ for an empty text. */
+export const visibleToken = (text: string): string => (text === '' ? '∅' : visibleText(text).replaceAll(' ', '·'))
