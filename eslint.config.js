@@ -47,6 +47,18 @@ export default defineConfig(
       '@typescript-eslint/no-non-null-assertion': 'off'
     }
   },
+  {
+    // What is printed goes through one file, which makes it visible; the other writes a mark for a parent process.
+    files: ['main/**/*.ts'],
+    ignores: ['main/base/printed.ts', 'main/engine/webgpu/process.ts'],
+    rules: {
+      'no-console': 'error',
+      'no-restricted-syntax': ['error', {
+        selector: 'CallExpression[callee.property.name=write][callee.object.property.name=/^std(out|err)$/]',
+        message: 'Print with base/printed.ts, which leaves nothing hidden.'
+      }]
+    }
+  },
   // Matchers such as expect.any() and parsed output are untyped by nature.
   { files: ['test/**/*.ts'], rules: { '@typescript-eslint/no-unsafe-assignment': 'off' } },
   { files: ['**/*.d.ts'], rules: { '@typescript-eslint/no-extraneous-class': 'off' } },

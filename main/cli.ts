@@ -13,6 +13,7 @@ import { fetchFromHub } from './api/models'
 import { continueRun, deleteRun, diagnoseRun, listRuns, previewFile, resume, showRun, startFromFile } from './api/runs'
 import { trustWorkspace } from './api/trust'
 import { resourcePath } from './base/entries'
+import { complain, line, lines, printJson } from './base/printed'
 import { clusteringNumber, nameIn, numberIn, numberOrAuto, pathIn, wholeIn } from './cli/arguments'
 import { addEngineCommands } from './cli/engine-commands'
 import { addLabelCommands } from './cli/labels-commands'
@@ -21,7 +22,7 @@ import type { Answer } from './cli/output'
 import { printLink, serveUntilStopped } from './cli/serve'
 import { addShardCommands } from './cli/shard-commands'
 import { confirm, page, watched } from './cli/terminal'
-import { duration, plural, visibleText } from './cli/text'
+import { duration, plural } from './cli/text'
 import {
   clusteringText, clustersText, clusterText, detailsText, healthText, runsText, signalText, summaryText
 } from './cli/views'
@@ -67,7 +68,7 @@ const definedOf = <T extends object>(value: T): { [K in keyof T]?: Exclude<T[K],
 
 const answer = async (options: Common, work: () => Promise<Answer>): Promise<void> => {
   const unkept = options.trust === true ? await trustWorkspace(options.workspace) : null
-  if (unkept !== null) process.stderr.write(`${visibleText(unkept)}\n`)
+  if (unkept !== null) complain(unkept)
   printAnswer(await work(), options.json === true)
 }
 
@@ -118,7 +119,7 @@ command('preview <config>', 'Sample a few components of a configuration for abou
   .option('--seconds <count>', 'about how long', numberIn(1, 600), 30)
   .action((file: string, { seconds, ...options }: Common & { readonly seconds: number }) =>
     answer(options, async () => {
-      const preview = await previewFile(file, seconds, { signal: new AbortController().signal, onNote: (message) => void process.stderr.write(`${message}\n`) })
+      const preview = await previewFile(file, seconds, { signal: new AbortController().signal, onNote: complain })
       return { json: preview, text: signalText(preview, page()) }
     })
   )
@@ -252,8 +253,8 @@ command('delete <run>', 'Delete a run with all its results.', 'delete 20261122-1
   .action((run: string, { yes, ...options }: Common & { readonly yes?: boolean }) =>
     answer(options, async () => {
       const deleted = await deleteRun(options.workspace, run, async ({ id, name, tokens }) =>
-        yes === true || confirm(`Deleting run ${id} "${visibleText(name)}" with its ${plural(tokens, 'token')} for good?`, '--yes'))
-      return { json: deleted, text: deleted.deleted ? `Run ${deleted.run} is deleted.` : `Run ${deleted.run} is kept.` }
+        yes === true || confirm(`Deleting run ${id} "${name}" with its ${plural(tokens, 'token')} for good?`, '--yes'))
+      return { json: deleted, text: line`Run ${deleted.run} is ${deleted.deleted ? 'deleted' : 'kept'}.` }
     })
   )
 
@@ -271,7 +272,9 @@ command('fetch-model <name>', 'Download a model\'s files from the Hugging Face h
           ...(revision === undefined ? {} : { revision }),
           ...(out === undefined ? {} : { folder: out })
         }))
-      return { json: fetched, text: `${plural(fetched.files.length, 'file')} in ${visibleText(fetched.folder)}, after ${duration((performance.now() - start) / 1000)}.` }
+      const files = plural(fetched.files.length, 'file')
+      const time = duration((performance.now() - start) / 1000)
+      return { json: fetched, text: line`${files} in ${fetched.folder}, after ${time}.` }
     })
   )
 
@@ -284,7 +287,7 @@ command('demo', 'Run the bundled demonstration from end to end, and show its clu
       const example = details.clusters.find(({ kind }) => kind === 'cluster')?.cluster ?? 0
       const command = `spectroscope show ${summary.run} --cluster ${example} --workspace ${options.workspace}`
       const more = `See a cluster's tokens in context: ${command}`
-      return { json: summary, text: `${detailsText(details, page())}\n\n${more}` }
+      return { json: summary, text: lines(detailsText(details, page()), '', more) }
     })
   )
 
@@ -320,7 +323,7 @@ command(
 command('schema', 'Print the JSON schema of a run\'s configuration.', 'schema > configuration.schema.json')
   .action(() => {
     const schema = z.toJSONSchema(configurationSchema, { io: 'input' })
-    printAnswer({ json: schema, text: JSON.stringify(schema, null, 2) }, true)
+    printJson(JSON.stringify(schema, null, 2))
   })
 
 /** An error of the command line as ours; undefined where help or the version was asked for. */

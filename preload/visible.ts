@@ -57,3 +57,10 @@ export const visibleLines = (text: string): string =>
 
 /** A token's text as one word: as `visibleText`, with spaces as · and ∅ for an empty text. */
 export const visibleToken = (text: string): string => (text === '' ? '∅' : visibleText(text).replaceAll(' ', '·'))
+
+/** JSON that says the same, with escapes for the characters that `visibleText` marks. */
+export const visibleJson = (json: string): string =>
+  json.replace(everyUnsafe, (character) => (character === '\n'
+    ? character
+    : Array.from({ length: character.length }, (_, unit) =>
+        `\\u${character.charCodeAt(unit).toString(16).padStart(4, '0')}`).join('')))

@@ -6,6 +6,7 @@ import type { AppState, CallAnswer, CallName, NoticeName, Notices } from '../../
 import { SpectroscopeError, toPlain } from '../../preload/errors'
 import type { PlainError } from '../../preload/errors'
 import { issueWords, placeOf, telling } from '../../preload/issues'
+import { complain, complainAtLength } from '../base/printed'
 import { programVersion } from '../pipeline/versions'
 import { isOlder } from '../store/database'
 import type { Workspace } from '../store/store'
@@ -93,7 +94,7 @@ const checkedParameters = (method: CallName, parameters: unknown): unknown => {
 const plainError = (error: unknown): PlainError => {
   const { kind, message, stack } = toPlain(error)
   if (kind !== 'internal') return { kind, message }
-  process.stderr.write(`An internal error: ${stack ?? message}\n`)
+  complainAtLength(`An internal error: ${stack ?? message}\n`)
   return { kind, message: `An internal error: ${shortened(message.split('\n', 1)[0], 300).replace(/\.?$/, '.')} What was saved is kept; the program's standard error says more.` }
 }
 
@@ -210,7 +211,7 @@ class OpenWorkbench implements Workbench {
     }
     const { settings, views } = this.#environment
     const said = [...(settings.notes ?? []), ...(views.notes ?? [])]
-    for (const note of this.#notes()) if (!said.includes(note)) process.stderr.write(`${note}\n`)
+    for (const note of this.#notes()) if (!said.includes(note)) complain(note)
   }
 
   #notOpen(folder: string, error: unknown): void {

@@ -1,11 +1,10 @@
 import { SpectroscopeError } from '../../preload/errors'
+import { complain } from '../base/printed'
 import type { Workspace } from '../store/store'
 import { openWorkspace } from '../store/store'
 import { readingOnly, refuseForeign, standingOf, trustWorkspace } from './trust'
 
 export type Access = 'create' | 'write' | 'read'
-
-const say = (sentence: string): void => void process.stderr.write(`${sentence}\n`)
 
 /**
  * Opens a workspace, does `work` with it, and closes it whatever happens. `create` makes it if it is not there. One
@@ -15,11 +14,11 @@ export const withWorkspace = async <T>(folder: string, access: Access, work: (wo
   if (folder.trim() === '') throw new SpectroscopeError('usage', 'The workspace has no name; give --workspace, or SPECTROSCOPE_WORKSPACE, a folder.')
   if (access !== 'read') await refuseForeign(folder)
   const standing = await standingOf(folder)
-  if (standing === 'foreign') say(readingOnly(folder))
+  if (standing === 'foreign') complain(readingOnly(folder))
   const workspace = await openWorkspace(folder, { create: access === 'create', readOnly: access === 'read' })
   try {
     const unkept = standing === 'new' ? await trustWorkspace(folder) : null
-    for (const note of [...workspace.notes, ...(unkept === null ? [] : [unkept])]) say(note)
+    for (const note of [...workspace.notes, ...(unkept === null ? [] : [unkept])]) complain(note)
     return await work(workspace)
   } finally {
     await workspace.close()

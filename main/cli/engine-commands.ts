@@ -1,9 +1,11 @@
 import type { EngineInstallation, EngineInstalled } from '../../preload/contract'
 import { installEngine, measureEngines } from '../api/engines'
+import { line } from '../base/printed'
+import type { Visible } from '../base/printed'
 import type { CommandPieces } from './labels-commands'
 import { confirm, page, watched } from './terminal'
 import type { Watch } from './terminal'
-import { duration, visibleText } from './text'
+import { duration } from './text'
 import { enginesText } from './views'
 
 interface Common {
@@ -12,8 +14,11 @@ interface Common {
   readonly json?: boolean
 }
 
-const installedText = ({ engine, installed, device, version }: EngineInstalled, seconds: number): string =>
-  installed ? `${engine} is installed after ${duration(seconds)}: ${visibleText(version ?? '')} on ${visibleText(device ?? '')}. Set "engine": "${engine}" to use it.` : 'Nothing was installed.'
+const installedText = ({ engine, installed, device, version }: EngineInstalled, seconds: number): Visible => {
+  if (!installed) return line`Nothing was installed.`
+  const what = `${engine} is installed after ${duration(seconds)}: ${version ?? ''} on ${device ?? ''}.`
+  return line`${what} Set "engine": "${engine}" to use it.`
+}
 
 /** Says what will be downloaded, and asks where nothing said yes beforehand. */
 const agreed = ({ words }: EngineInstallation, yes: boolean, { onEvent }: Watch): Promise<boolean> => {

@@ -11,11 +11,13 @@ import { labelsOf } from '../api/labels'
 import type { RunLabels } from '../api/labels'
 import { restoreSources, restoreWorkspace } from '../api/restore'
 import type { Restored, RestoreSource } from '../api/restore'
+import { line, lines } from '../base/printed'
+import type { Visible } from '../base/printed'
 import { clusteringNumber } from './arguments'
 import type { Answer } from './output'
 import { renderTable } from './table'
 import { page } from './terminal'
-import { grouped, plural, visibleText } from './text'
+import { grouped, plural } from './text'
 import type { Page } from './views'
 
 interface Common {
@@ -51,16 +53,18 @@ const namingIn = (text: string, earlier: readonly NamedCluster[] = []): NamedClu
   return [...earlier, { cluster: clusterIn(text.slice(0, at).trim()), name: text.slice(at + 1) }]
 }
 
-const exportedText = ({ path, files, folder }: Exported): string =>
-  files.length === 1 && path !== folder ? `Written to ${visibleText(path)}.` : `${plural(files.length, 'file')} in ${visibleText(folder)}: ${files.join(', ')}.`
+const exportedText = ({ path, files, folder }: Exported): Visible =>
+  files.length === 1 && path !== folder
+    ? line`Written to ${path}.`
+    : line`${plural(files.length, 'file')} in ${folder}: ${files.join(', ')}.`
 
-const importedText = ({ run, clustering, clusters, labels, left }: ImportAnswer, into: boolean): string =>
-  [
+const importedText = ({ run, clustering, clusters, labels, left }: ImportAnswer, into: boolean): Visible =>
+  lines(
     into
       ? `${plural(labels, 'label')} imported into clustering ${clustering} of run ${run}.`
       : `Imported as run ${run}: ${plural(clusters, 'cluster')}, ${grouped(labels)} labelled.`,
-    ...left.map((sentence) => `  ${visibleText(sentence)}`)
-  ].join('\n')
+    left.map((sentence) => `  ${sentence}`)
+  )
 
 const targetWords = ({ target, clusters, cluster, tokens }: Annotation, kinds: RunLabels['kinds']): string => {
   const number = target.slice(target.indexOf(':') + 1)
@@ -75,10 +79,10 @@ const sizeOf = ({ target, clusters, tokens }: Annotation, sizes: RunLabels['size
 
 const labelsText = (
   { run, clustering, clusters, annotations, sizes, kinds }: RunLabels, { width, bold }: Page
-): string => {
+): Visible => {
   const { labelled = 0 } = countStatuses(annotations, clusters)
   const head = `${grouped(labelled)} of ${plural(clusters, 'cluster')} of clustering ${clustering} of run ${run} ${labelled === 1 ? 'is' : 'are'} labelled.`
-  if (annotations.length === 0) return head
+  if (annotations.length === 0) return lines(head)
   const table = renderTable(
     [
       { title: 'cluster' }, { title: 'tokens', align: 'right' }, { title: 'status' }, { title: 'name', flexible: true }, { title: 'tags', flexible: true }, { title: 'confidence' },
@@ -86,12 +90,13 @@ const labelsText = (
     ],
     annotations.map((annotation) => [
       targetWords(annotation, kinds), grouped(sizeOf(annotation, sizes)), annotation.status,
-      visibleText(annotation.name), visibleText(annotation.tags.join(', ')), annotation.confidence ?? '–',
-      annotation.blindTest === null ? '–' : `${annotation.blindTest.right} of ${annotation.blindTest.of}`, visibleText(annotation.author), annotation.changedAt.slice(0, 16).replace('T', ' ')
+      annotation.name, annotation.tags.join(', '), annotation.confidence ?? '–',
+      annotation.blindTest === null ? '–' : `${annotation.blindTest.right} of ${annotation.blindTest.of}`,
+      annotation.author, annotation.changedAt.slice(0, 16).replace('T', ' ')
     ]),
     width, bold
   )
-  return `${table}\n\n${head}`
+  return lines(table, '', head)
 }
 
 interface ExportOptions extends Common {
@@ -113,32 +118,32 @@ interface LabelsOptions extends Common {
   readonly set?: readonly NamedCluster[]
 }
 
-const sourcesText = (sources: readonly RestoreSource[], { width, bold }: Page): string => {
+const sourcesText = (sources: readonly RestoreSource[], { width, bold }: Page): Visible => {
   const none = 'There is nothing to restore from in this workspace'
-  if (sources.length === 0) return `${none}; \`--from FILE\` takes an annotated set or a backup from elsewhere.`
+  if (sources.length === 0) return line`${none}; \`--from FILE\` takes an annotated set or a backup from elsewhere.`
   const columns = [
     { title: 'name', flexible: true }, { title: 'what' }, { title: 'written (UTC)' },
     { title: 'size', align: 'right' as const }
   ]
   const rows = sources.map(({ name, kind, changedAt, bytes }) => [
-    visibleText(name), kind, changedAt.slice(0, 19).replace('T', ' '), `${grouped(bytes / 1000)} kB`
+    name, kind, changedAt.slice(0, 19).replace('T', ' '), `${grouped(bytes / 1000)} kB`
   ])
   const table = renderTable(columns, rows, width, bold)
-  return `${table}\n\n\`spectroscope restore --from NAME\` restores from one of these.`
+  return lines(table, '', '`spectroscope restore --from NAME` restores from one of these.')
 }
 
-const restoredText = ({ from, setAside, labelsBefore, labels, clusterings, imported, left }: Restored): string =>
-  [
-    `${plural(labels, 'label')} of ${plural(clusterings, 'clustering')} restored from ${visibleText(from ?? '')}.`,
-    ...(imported === null ? [] : [`They came with a new run, ${imported}, as theirs is not here.`]),
-    ...(setAside === null ? [] : [
-      `The database that was there before is in ${visibleText(setAside)}; its labels came from the journal.`
-    ]),
-    ...(labelsBefore === null ? [] : [
-      `The labels that were there before are in ${visibleText(labelsBefore)}; undo brings them back too.`
-    ]),
-    ...left.map((sentence) => `  ${visibleText(sentence)}`)
-  ].join('\n')
+const restoredText = ({ from, setAside, labelsBefore, labels, clusterings, imported, left }: Restored): Visible =>
+  lines(
+    `${plural(labels, 'label')} of ${plural(clusterings, 'clustering')} restored from ${from ?? ''}.`,
+    imported === null ? [] : [`They came with a new run, ${imported}, as theirs is not here.`],
+    setAside === null ? [] : [
+      `The database that was there before is in ${setAside}; its labels came from the journal.`
+    ],
+    labelsBefore === null ? [] : [
+      `The labels that were there before are in ${labelsBefore}; undo brings them back too.`
+    ],
+    left.map((sentence) => `  ${sentence}`)
+  )
 
 interface RestoreOptions extends Common {
   readonly from?: string
@@ -197,9 +202,9 @@ export const addLabelCommands = ({ command, answer }: CommandPieces): void => {
         const sources = await restoreSources(workspace)
         const json = { ...restored, sources }
         if (restored !== null && restored.from !== null) return { json, text: restoredText(restored) }
-        const whole = 'The database is whole and has all labels of the journal, so nothing was restored.\n\n'
-        const head = restored === null ? '' : whole
-        return { json, text: `${head}${sourcesText(sources, page())}` }
+        const whole = 'The database is whole and has all labels of the journal, so nothing was restored.'
+        const head = restored === null ? [] : [whole, '']
+        return { json, text: lines(head, sourcesText(sources, page())) }
       })
     })
 

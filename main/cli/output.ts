@@ -1,11 +1,12 @@
 import { errorKinds, SpectroscopeError, toPlain } from '../../preload/errors'
 import type { ErrorAnswer } from '../../preload/contract'
-import { visibleText } from './text'
+import { complain, complainAtLength, print, printJson } from '../base/printed'
+import type { Visible } from '../base/printed'
 
 /** What a command answers: one object for `--json`, text for people. */
 export interface Answer {
   readonly json: object
-  readonly text: string
+  readonly text: Visible
 }
 
 /** Typed arrays as plain arrays; numbers that are not finite become null, as JSON has none. */
@@ -22,9 +23,8 @@ export const tolerateClosedPipes = (): void => {
   }
 }
 
-export const printAnswer = (answer: Answer, json: boolean): void => {
-  process.stdout.write(`${json ? toJson(answer.json) : answer.text}\n`)
-}
+export const printAnswer = (answer: Answer, json: boolean): void =>
+  (json ? printJson(toJson(answer.json)) : print(answer.text))
 
 const causeWords = (error: unknown): string => {
   const cause = error instanceof Error ? error.cause : undefined
@@ -35,11 +35,12 @@ const causeWords = (error: unknown): string => {
 export const printError = (error: unknown, json: boolean): number => {
   const { kind, message, stack } = toPlain(error)
   const sentence = kind === 'internal' ? `An internal error: ${message.replace(/\.?$/, '.')} Set SPECTROSCOPE_DEBUG=1 to see where.` : message
-  process.stderr.write(`${visibleText(sentence)}\n`)
+  complain(sentence)
   const debug = process.env['SPECTROSCOPE_DEBUG']
   if (debug !== undefined && debug !== '' && debug !== '0') {
-    process.stderr.write(`${error instanceof SpectroscopeError ? (error.stack ?? '') : (stack ?? '')}\n${causeWords(error)}`)
+    const where = error instanceof SpectroscopeError ? error.stack : stack
+    complainAtLength(`${where ?? ''}\n${causeWords(error)}`)
   }
-  if (json) process.stdout.write(`${toJson({ error: { kind, message: sentence } } satisfies ErrorAnswer)}\n`)
+  if (json) printJson(toJson({ error: { kind, message: sentence } } satisfies ErrorAnswer))
   return kind === 'internal' ? 1 : errorKinds[kind]
 }

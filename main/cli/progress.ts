@@ -1,4 +1,5 @@
 import type { Activity, RunEvent, RunProgress } from '../../preload/contract'
+import { Visible } from '../base/printed'
 import { clip, duration, grouped, percent, visibleText } from './text'
 
 /** The part of a writable stream that a progress display needs. */
@@ -77,11 +78,11 @@ export const progressLines = (progress: RunProgress, columns: number): string[] 
 const eventSentence = (event: RunEvent): string | undefined => {
   switch (event.type) {
     case 'run':
-      return `Run ${event.run} "${visibleText(event.name)}" ${event.resumed ? 'goes on' : 'has started'}.`
+      return `Run ${event.run} "${event.name}" ${event.resumed ? 'goes on' : 'has started'}.`
     case 'finished':
       return `${stageWords[event.stage]}: done in ${duration(event.seconds)}, ${event.detail}.`
     case 'note':
-      return visibleText(event.message)
+      return event.message
     default:
       return undefined
   }
@@ -103,14 +104,14 @@ export const liveProgress = (screen: Screen, options: { colour: boolean; now?: (
   const draw = (): void => {
     if (current === undefined) return
     const lines = progressLines(current, screen.columns ?? 80)
-    const text = options.colour ? [`${escape}1m${lines[0]}${escape}0m`, ...lines.slice(1)] : lines
-    screen.write(`${hidden ? '' : hideCursor}${erase()}${text.join('\n')}`)
+    const text = Visible.joined([options.colour ? Visible.bold(lines[0]) : lines[0], ...lines.slice(1)], '\n').text
+    screen.write(`${hidden ? '' : hideCursor}${erase()}${text}`)
     hidden = true
     drawnLines = lines.length
     drawnAt = now()
   }
   const say = (sentence: string): void => {
-    screen.write(`${erase()}${sentence}\n`)
+    screen.write(`${erase()}${visibleText(sentence)}\n`)
     draw()
   }
   return {
@@ -141,6 +142,7 @@ export const liveProgress = (screen: Screen, options: { colour: boolean; now?: (
 /** One line for each new stage, note and end of a stage, and for progress at most one in `everySeconds`. */
 export const plainProgress = (screen: Screen, options: { everySeconds: number; now?: () => number }): ProgressDisplay => {
   const now = options.now ?? Date.now
+  const say = (sentence: string): unknown => screen.write(`${visibleText(sentence)}\n`)
   let saidAt = now()
   return {
     event: (event) => {
@@ -148,11 +150,13 @@ export const plainProgress = (screen: Screen, options: { everySeconds: number; n
         if (now() - saidAt < 1000 * options.everySeconds) return
         saidAt = now()
         const { progress } = event
-        screen.write(`${stageWords[progress.stage]}: ${[...(progress.total > 0 ? [percent(share(progress))] : []), ...progressWords(progress)].join(', ')}\n`)
+        const words = [...(progress.total > 0 ? [percent(share(progress))] : []), ...progressWords(progress)]
+        say(`${stageWords[progress.stage]}: ${words.join(', ')}`)
         return
       }
-      const sentence = event.type === 'stage' ? `${stageWords[event.stage]}${event.detail === undefined ? '' : ` (${visibleText(event.detail)})`} …` : eventSentence(event)
-      if (sentence !== undefined) screen.write(`${sentence}\n`)
+      const detail = event.type === 'stage' && event.detail !== undefined ? ` (${event.detail})` : ''
+      const sentence = event.type === 'stage' ? `${stageWords[event.stage]}${detail} …` : eventSentence(event)
+      if (sentence !== undefined) say(sentence)
     },
     close: () => undefined
   }

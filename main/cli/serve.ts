@@ -1,9 +1,9 @@
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
+import { complain as say, line } from '../base/printed'
 import { openBrowser } from './browser'
 import { onInterrupt } from './interrupt'
 import { printAnswer } from './output'
-import { visibleText } from './text'
 import type { Serving } from '../serve'
 
 export interface ServeCommand {
@@ -17,13 +17,11 @@ export interface ServeCommand {
   readonly json: boolean
 }
 
-const say = (text: string): void => void process.stderr.write(`${text}\n`)
-
 /** Prints a new link to a server that runs already. */
 export const printLink = async ({ folder, json }: Pick<ServeCommand, 'folder' | 'json'>): Promise<void> => {
   const { linkTo } = await import('../serve/kept-keys')
   const link = linkTo(folder === undefined ? undefined : resolve(folder))
-  printAnswer({ json: link, text: link.address }, json)
+  printAnswer({ json: link, text: line`${link.address}` }, json)
 }
 
 const crowdWords = (others: number): string => {
@@ -48,10 +46,10 @@ const announce = async (
   const { isLoopback } = await import('../serve')
   const { otherUsers } = await import('../serve/other-users')
   const { address, port, socket, workspace, problem, notes } = server
-  printAnswer({ json: { address, port, socket, workspace, problem }, text: `Spectroscope is at ${address}` }, json)
-  if (workspace !== null) say(`Workspace: ${visibleText(workspace)}.`)
-  for (const note of notes) say(visibleText(note))
-  if (problem !== null) say(visibleText(problem))
+  printAnswer({ json: { address, port, socket, workspace, problem }, text: line`Spectroscope is at ${address}` }, json)
+  if (workspace !== null) say(`Workspace: ${workspace}.`)
+  for (const note of notes) say(note)
+  if (problem !== null) say(problem)
   const others = socket === null && isLoopback(host) ? await otherUsers() : 0
   if (others > 0) say(crowdWords(others))
   // Others can see what a browser is started with, and be quicker than the browser.

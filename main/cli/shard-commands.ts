@@ -5,11 +5,13 @@ import { limits } from '../../preload/limits'
 import { briefly } from '../../preload/quoting'
 import { gather, shardFromFile, workOnPiece } from '../api/shards'
 import type { PieceSummary, ShardSummary } from '../api/shards'
+import { lines } from '../base/printed'
+import type { Visible } from '../base/printed'
 import { quoted } from '../pipeline/shard-scripts'
 import { nameIn, wholeIn } from './arguments'
 import type { CommandPieces } from './labels-commands'
 import { page, watched } from './terminal'
-import { duration, percent, plural, visibleText } from './text'
+import { duration, percent, plural } from './text'
 import { summaryText } from './views'
 
 interface Common {
@@ -32,23 +34,28 @@ const sbatchLine = (text: string, earlier: readonly string[] = []): string[] => 
   return [...earlier, text]
 }
 
-const shown = (path: string): string => visibleText(quoted(path))
-
-const shardText = ({ folder, script, pieces, tokens, components }: ShardSummary): string => {
+const shardText = ({ folder, script, pieces, tokens, components }: ShardSummary): Visible => {
   const shares = pieces.map(({ share }) => share)
-  return [
-    `${plural(tokens, 'token')} × ${plural(components, 'component')} in ${plural(pieces.length, 'piece')} of ${percent(Math.min(...shares), 1)} to ${percent(Math.max(...shares), 1)} of the work, in ${visibleText(folder)}.`,
-    `On Slurm: sbatch ${shown(script)}`,
-    `Elsewhere: spectroscope piece ${shown(folder)} 0 (to ${pieces.length - 1}), on any machine that has the folder; run-all.sh there does them in turn.`,
-    `Then: spectroscope gather ${shown(folder)}`
-  ].join('\n')
+  const range = `${percent(Math.min(...shares), 1)} to ${percent(Math.max(...shares), 1)}`
+  const what = `${plural(tokens, 'token')} × ${plural(components, 'component')}`
+  return lines(
+    `${what} in ${plural(pieces.length, 'piece')} of ${range} of the work, in ${folder}.`,
+    `On Slurm: sbatch ${quoted(script)}`,
+    `Elsewhere: spectroscope piece ${quoted(folder)} 0 (to ${pieces.length - 1}), on any machine that has the folder; `
+      + 'run-all.sh there does them in turn.',
+    `Then: spectroscope gather ${quoted(folder)}`
+  )
 }
 
-const pieceText = ({ folder, piece, pieces, already, chains, seconds, failedChains }: PieceSummary): string =>
-  [
-    already ? `Piece ${piece} of ${pieces} in ${visibleText(folder)} was done already.` : `Piece ${piece} of ${pieces}, ${plural(chains, 'chain')}, is done after ${duration(seconds)} of work.`,
-    ...(failedChains.length === 0 ? [] : ['Chains that ended early:', ...failedChains.map((sentence) => `  ${visibleText(sentence)}`)])
-  ].join('\n')
+const pieceText = ({ folder, piece, pieces, already, chains, seconds, failedChains }: PieceSummary): Visible =>
+  lines(
+    already
+      ? `Piece ${piece} of ${pieces} in ${folder} was done already.`
+      : `Piece ${piece} of ${pieces}, ${plural(chains, 'chain')}, is done after ${duration(seconds)} of work.`,
+    failedChains.length === 0
+      ? []
+      : ['Chains that ended early:', ...failedChains.map((sentence) => `  ${sentence}`)]
+  )
 
 interface ShardOptions extends Common {
   readonly shards: number

@@ -1,4 +1,5 @@
-import { clip, padEnd, padStart, textWidth } from './text'
+import { lines, Visible } from '../base/printed'
+import { clip, padEnd, padStart, textWidth, visibleText } from './text'
 
 export interface Column {
   readonly title: string
@@ -26,13 +27,17 @@ const fit = (columns: readonly Column[], natural: readonly number[], width: numb
 }
 
 /**
- * Aligned columns under their titles; cells must be free of control characters. `width` is the terminal's (Infinity where the
- * output is no terminal: then nothing is cut).
+ * Aligned columns under their titles. `width` is the terminal's (Infinity where the output is no terminal: then
+ * nothing is cut).
  */
-export const renderTable = (columns: readonly Column[], rows: readonly (readonly string[])[], width = Infinity, bold = (text: string): string => text): string => {
+export const renderTable = (
+  columns: readonly Column[], given: readonly (readonly string[])[], width = Infinity,
+  bold: (text: string) => Visible = Visible.of
+): Visible => {
+  const rows = given.map((cells) => cells.map(visibleText))
   const natural = columns.map(({ title }, i) => rows.reduce((most, row) => Math.max(most, textWidth(row[i])), textWidth(title)))
   const widths = fit(columns, natural, width)
-  const line = (cells: readonly string[]): string =>
+  const lineOf = (cells: readonly string[]): string =>
     cells
       .map((cell, i) => {
         const text = clip(cell, widths[i])
@@ -40,5 +45,5 @@ export const renderTable = (columns: readonly Column[], rows: readonly (readonly
       })
       .join(gap)
       .trimEnd()
-  return [bold(line(columns.map(({ title }) => title))), ...rows.map(line)].join('\n')
+  return lines(bold(lineOf(columns.map(({ title }) => title))), rows.map(lineOf))
 }

@@ -1,6 +1,8 @@
 import { createInterface } from 'node:readline/promises'
 import type { RunEvent } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
+import { visibleText } from '../../preload/visible'
+import { Visible } from '../base/printed'
 import { onInterrupt } from './interrupt'
 import { createProgress } from './progress'
 import type { Page } from './views'
@@ -10,7 +12,7 @@ const coloured = (): boolean => process.stdout.isTTY && (process.env['NO_COLOR']
 /** Standard output as a page: a terminal's width, or none where it is a pipe or a file, so that nothing is cut there. */
 export const page = (): Page => ({
   width: process.stdout.isTTY ? Math.max(20, process.stdout.columns || 80) : Infinity,
-  bold: coloured() ? (text) => `\u001b[1m${text}\u001b[0m` : (text) => text
+  bold: coloured() ? Visible.bold : Visible.of
 })
 
 export interface Watch {
@@ -39,7 +41,7 @@ export const confirm = async (question: string, option: string): Promise<boolean
   if (!process.stdin.isTTY) throw new SpectroscopeError('usage', `${question.replace(/\?$/, '')} needs a terminal to confirm it on; give ${option} to confirm it here.`)
   const asking = createInterface({ input: process.stdin, output: process.stderr })
   try {
-    return /^y(es)?$/i.test((await asking.question(`${question} [y/N] `)).trim())
+    return /^y(es)?$/i.test((await asking.question(`${visibleText(question)} [y/N] `)).trim())
   } catch (error) {
     if (error instanceof Error && error.name === 'AbortError') throw new SpectroscopeError('interrupted', 'Nothing was done, because the question was not answered.', { cause: error })
     throw error

@@ -4,6 +4,7 @@ import { contentsWords } from '../../preload/contract'
 import type { ClusteringSummary, ClusterTokens, EngineRate, RunDetails, RunHealth, RunSummary, SignalPreview } from '../../preload/contract'
 import type { ClusteringRecord, ClusterSummary, DiagnosticsRecord, ReliabilityBounds, RunRecord, TokenInContext } from '../../preload/records'
 import type { ClusterList } from '../api/clusters'
+import { line, lines as join, type Visible } from '../base/printed'
 import { renderTable } from './table'
 import type { Column } from './table'
 import { clip, clipStart, duration, figure, fixed, grouped, padEnd, padStart, percent, plural, textWidth, visibleText, visibleToken, wrap } from './text'
@@ -11,12 +12,11 @@ import { clip, clipStart, duration, figure, fixed, grouped, padEnd, padStart, pe
 /** Where text goes: its width in columns (Infinity where it is no terminal), and how to make it stand out there. */
 export interface Page {
   readonly width: number
-  readonly bold: (text: string) => string
+  readonly bold: (text: string) => Visible
 }
 
-const join = (...parts: readonly (string | readonly string[])[]): string => parts.flat().join('\n')
-
-const paragraph = (text: string, { width }: Page, indent = ''): string[] => (width === Infinity ? [text] : wrap(text, width, indent))
+const paragraph = (text: string, { width }: Page, indent = ''): string[] =>
+  (width === Infinity ? [text] : wrap(visibleText(text), width, indent))
 
 const clusterLabel = (cluster: number): string => (cluster < 0 ? 'rest' : String(cluster))
 
@@ -29,8 +29,8 @@ const foundWords = (clustering: ClusteringRecord, tokens: number): string => {
 }
 
 /** A clustering by its number and name. */
-const clusteringHead = ({ number, name }: ClusteringRecord, page: Page): string =>
-  `${page.bold(`Clustering ${number}`)} "${visibleText(name)}"`
+const clusteringHead = ({ number, name }: ClusteringRecord, page: Page): Visible =>
+  line`${page.bold(`Clustering ${number}`)} "${name}"`
 
 const settingsText = (clustering: ClusteringRecord): string =>
   `${clusteringWords(clustering.configuration)}; ${effortWords(clustering)}; ${clustering.ending.replace(/\.?$/, '.')}`
@@ -44,12 +44,16 @@ const stabilityLines = ({ stability }: ClusteringRecord, page: Page): string[] =
 const effortWords = ({ configuration, attempts }: ClusteringRecord): string =>
   configuration.method === 'acl' ? `${plural(attempts, 'seed')} tried` : plural(attempts, 'partition')
 
-/** What `run`, `resume` and `demo` say at the end. */
-export const summaryText = (summary: RunSummary, page: Page): string => {
-  const { run, name, tokens, components, clusters, unclustered, leftover, ending, failedChains, noisyComponents, seconds, status } = summary
+const summaryHead = ({ run, name, status, seconds }: RunSummary, page: Page): Visible => {
   const total = Object.values(seconds).reduce((sum, each) => sum + each, 0)
+  return line`${page.bold(`Run ${run}`)} "${name}" is ${status}, after ${duration(total)} of work.`
+}
+
+/** What `run`, `resume` and `demo` say at the end. */
+export const summaryText = (summary: RunSummary, page: Page): Visible => {
+  const { tokens, components, clusters, unclustered, leftover, ending, failedChains, noisyComponents } = summary
   return join(
-    `${page.bold(`Run ${run}`)} "${visibleText(name)}" is ${status}, after ${duration(total)} of work.`,
+    summaryHead(summary, page),
     `${plural(tokens, 'token')} × ${plural(components, 'component')}${clusters === null ? '; not clustered' : `; ${plural(clusters, 'cluster')}, ${leftoverWords(unclustered ?? 0, leftover ?? 'unclustered')}`}.`,
     ending === null ? [] : paragraph(`Clustering: ${ending.replace(/\.?$/, '.')}`, page),
     failedChains.length === 0 ? [] : ['Chains that ended early:', ...failedChains.flatMap((sentence) => paragraph(`  ${sentence}`, page, '    '))],
@@ -59,9 +63,9 @@ export const summaryText = (summary: RunSummary, page: Page): string => {
 
 const when = (time: string | null): string => (time === null ? '–' : time.slice(0, 16).replace('T', ' '))
 
-export const runsText = (runs: readonly RunRecord[], page: Page): string =>
+export const runsText = (runs: readonly RunRecord[], page: Page): Visible =>
   runs.length === 0
-    ? 'There are no runs in this workspace.'
+    ? line`There are no runs in this workspace.`
     : renderTable(
         [
           { title: 'run' }, { title: 'name', flexible: true }, { title: 'status' }, { title: 'created (UTC)' }, { title: 'tokens', align: 'right' },
@@ -69,7 +73,7 @@ export const runsText = (runs: readonly RunRecord[], page: Page): string =>
         ],
         runs.map(({ id, name, status, stage, provenance, createdAt, tokens, components, clusterings }) => [
           id,
-          `${visibleText(name)}${provenance.imported === undefined ? '' : ' (imported)'}`,
+          `${name}${provenance.imported === undefined ? '' : ' (imported)'}`,
           status === 'interrupted' && stage !== null
             ? `${provenance.engineLost ? 'device lost' : 'interrupted'} (${stage})`
             : status,
@@ -85,7 +89,8 @@ const tokenWords = ({ topTokens }: ClusterSummary): string => topTokens.map(({ t
 const subsetWords = ({ subsets }: ClusterSummary): string => {
   const total = subsets.reduce((sum, { count }) => sum + count, 0)
   const named = subsets.filter(({ subset }) => subset !== '')
-  return named.slice(0, 4).map(({ subset, count }) => `${visibleText(subset)} ${percent(count / total)}`).join('  ') + (named.length > 4 ? `  +${named.length - 4}` : '')
+  const shares = named.slice(0, 4).map(({ subset, count }) => `${subset} ${percent(count / total)}`)
+  return shares.join('  ') + (named.length > 4 ? `  +${named.length - 4}` : '')
 }
 
 /** Groups above each cluster that are shown, by its number. */
@@ -101,7 +106,7 @@ const depthsOf = (clusters: readonly ClusterSummary[]): ReadonlyMap<number, numb
 const ruleText = ({ rule }: ClusterSummary): string => {
   if (rule === null) return ''
   const quality = `recall ${percent(rule.recall)}, precision ${percent(rule.precision)}`
-  return `${visibleText(ruleWords(rule.conditions))} (${quality})`
+  return `${ruleWords(rule.conditions)} (${quality})`
 }
 
 /** Stability in figures, with a question mark where the group may not be there. */
@@ -120,7 +125,7 @@ interface ClusterColumn {
  * Clusters in the order given, those in a group above set in below it. Columns that say nothing of any of them are
  * left out.
  */
-const clustersTable = (clusters: readonly ClusterSummary[], tokens: number, page: Page): string => {
+const clustersTable = (clusters: readonly ClusterSummary[], tokens: number, page: Page): Visible => {
   const depths = depthsOf(clusters)
   const hasTree = clusters.some(({ kind }) => kind === 'region' || kind === 'neighbourhood')
   const isSplit = clusters.some(({ stability }) => stability !== null)
@@ -155,28 +160,32 @@ const clustersTable = (clusters: readonly ClusterSummary[], tokens: number, page
 
 const configurationWords = ({ configuration, baseFolder, provenance }: RunRecord): string[] => {
   const { sampler, model, seed } = configuration
+  const { engine, enginesBefore = [] } = provenance
+  const engineWords = engine === undefined
+    ? configuration.engine
+    : `${engine.name} ${engine.version}, ${engine.precision}, ${engine.device}`
   return [
-    `Model ${visibleText(model)} (from ${visibleText(baseFolder)}), seed ${seed}, engine ${provenance.engine === undefined ? configuration.engine : `${provenance.engine.name} ${provenance.engine.version}, ${provenance.engine.precision}, ${provenance.engine.device}`}.`,
-    ...(provenance.enginesBefore ?? []).map(({ name, device, until }) => `Begun on ${name} (${visibleText(device)}), until ${when(until)} UTC.`),
-    ...(provenance.corpus === undefined ? [] : [visibleText(contentsWords(provenance.corpus))]),
+    `Model ${model} (from ${baseFolder}), seed ${seed}, engine ${engineWords}.`,
+    ...enginesBefore.map(({ name, device, until }) => `Begun on ${name} (${device}), until ${when(until)} UTC.`),
+    ...(provenance.corpus === undefined ? [] : [contentsWords(provenance.corpus)]),
     `Sampler: ${sampler.preset} preset: ${samplerWords(sampler)}.`
   ]
 }
 
-export const detailsText = ({ run, summary, next, clustering, clusters }: RunDetails, page: Page): string => {
+export const detailsText = ({ run, summary, next, clustering, clusters }: RunDetails, page: Page): Visible => {
   const others = run.clusterings.filter(({ number }) => number !== clustering?.number)
   return join(
-    summaryText(summary, page).split('\n')[0],
+    summaryHead(summary, page),
     configurationWords(run).flatMap((line) => paragraph(line, page)),
-    run.error === null ? [] : paragraph(`It stopped with: ${visibleText(run.error)}`, page),
+    run.error === null ? [] : paragraph(`It stopped with: ${run.error}`, page),
     next === null ? [] : [`Next stage: ${next}; go on with: spectroscope resume ${run.id}`],
-    summary.failedChains.map((sentence) => `Chain ended early: ${visibleText(sentence)}`),
+    summary.failedChains.map((sentence) => `Chain ended early: ${sentence}`),
     summary.noisyComponents.length === 0 ? [] : paragraph(`Mostly noise: ${summary.noisyComponents.join(', ')} (see spectroscope diagnose).`, page),
     clustering === null
       ? ['', `${plural(run.tokens, 'token')}, not clustered.`]
       : [
           '',
-          `${clusteringHead(clustering, page)}: ${foundWords(clustering, run.tokens)}.`,
+          line`${clusteringHead(clustering, page)}: ${foundWords(clustering, run.tokens)}.`,
           ...paragraph(settingsText(clustering), page),
           ...stabilityLines(clustering, page),
           '',
@@ -184,15 +193,15 @@ export const detailsText = ({ run, summary, next, clustering, clusters }: RunDet
         ],
     others.length === 0 ? [] : [
       '', 'Other clusterings (--clustering N):',
-      ...others.map((each) => `  ${each.number}  "${visibleText(each.name)}": ${foundWords(each, run.tokens)}`)
+      ...others.map((each) => `  ${each.number}  "${each.name}": ${foundWords(each, run.tokens)}`)
     ]
   )
 }
 
 /** The text of `clusters`. */
-export const clustersText = ({ run, name, tokens, clustering, clusters }: ClusterList, page: Page): string =>
+export const clustersText = ({ run, name, tokens, clustering, clusters }: ClusterList, page: Page): Visible =>
   join(
-    `${clusteringHead(clustering, page)} of run ${run} "${visibleText(name)}": ${foundWords(clustering, tokens)}.`,
+    line`${clusteringHead(clustering, page)} of run ${run} "${name}": ${foundWords(clustering, tokens)}.`,
     stabilityLines(clustering, page),
     '',
     clustersTable(clusters, tokens, page)
@@ -207,11 +216,12 @@ const placeOf = ({ subset, file, record }: TokenInContext, width: number): strin
   return [name, clipStart(where, Math.max(10, width - textWidth(name) - 1))].filter((part) => part !== '').join(' ')
 }
 
-const contextLine = (token: TokenInContext, sides: number, page: Page): string => {
+const contextLine = (token: TokenInContext, sides: number, page: Page): Visible => {
   const shown = visibleToken(token.text)
   const left = padStart(clipStart(token.before.map(visibleText).join(''), sides), sides)
   const right = padEnd(clip(token.after.map(visibleText).join(''), sides), sides)
-  return `${left} ${page.bold(`⟦${shown}⟧`)} ${right}  ${placeOf(token, page.width - 2 * sides - textWidth(shown) - 6)}`.trimEnd()
+  const place = placeOf(token, page.width - 2 * sides - textWidth(shown) - 6)
+  return line`${left} ${page.bold(`⟦${shown}⟧`)} ${`${right}  ${place}`.trimEnd()}`
 }
 
 /** How a group was cut from the graph, and whether it recurs. */
@@ -228,18 +238,18 @@ const cutWords = ({ conductance, conductanceWhenCut, seed, stability }: ClusterS
 const countWords = (text: string, count: number, lift: number): string =>
   `${text} ${grouped(count)} (×${figure(lift)})`
 
-export const clusterText = ({ run, summary, tokens }: ClusterTokens, page: Page): string => {
+export const clusterText = ({ run, summary, tokens }: ClusterTokens, page: Page): Visible => {
   const widest = tokens.reduce((most, { text }) => Math.max(most, textWidth(visibleToken(text))), 0)
   const sides = page.width === Infinity ? 60 : Math.max(10, Math.min(60, Math.floor((page.width - Math.min(widest, 20) - placeWidth) / 2)))
   const { cluster, kind, parent, size, distinctTokens, topTokens, subsets, rule, uncaught } = summary
   const name = page.bold(cluster < 0 ? `The ${kind}` : groupName(kind, cluster))
   const sizes = `${plural(size, 'token')}, ${plural(distinctTokens, 'distinct one')}`
   const tokensNamed = topTokens.map(({ text, count, lift }) => countWords(visibleToken(text), count, lift))
-  const subsetsNamed = subsets.map(({ subset, count, lift }) => countWords(visibleText(subset), count, lift))
+  const subsetsNamed = subsets.map(({ subset, count, lift }) => countWords(subset, count, lift))
   const above = parent === null ? '' : `, in group ${parent}`
   const exceptions = uncaught === null ? '' : `; ${plural(uncaught, 'token')} of it not caught`
   return join(
-    `${name} of run ${run}: ${sizes}${above}${cutWords(summary)}.`,
+    line`${name} of run ${run}: ${sizes}${above}${cutWords(summary)}.`,
     paragraph(`Top tokens: ${tokensNamed.join('  ')}`, page, '  '),
     subsets.every(({ subset }) => subset === '') ? [] : paragraph(`Subsets: ${subsetsNamed.join('  ')}`, page, '  '),
     rule === null ? [] : paragraph(`Best rule: ${ruleText(summary)}${exceptions}.`, page, '  '),
@@ -273,7 +283,7 @@ const healthRow = (diagnostics: DiagnosticsRecord, unhealthy: ReadonlySet<string
 
 const chainsTable = (
   diagnostics: readonly DiagnosticsRecord[], unhealthy: ReadonlySet<string>, nBeta: number, page: Page
-): string =>
+): Visible =>
   renderTable(
     [
       { title: 'component' }, { title: 'loss, first → last', align: 'right' }, { title: 'least … most', align: 'right' }, { title: 'split-R̂', align: 'right' },
@@ -286,7 +296,9 @@ const chainsTable = (
 
 const withBounds = (value: number, [low, high]: ReliabilityBounds): string => `${fixed(value, 2)} (${fixed(low, 2)} to ${fixed(high, 2)})`
 
-const blocksTable = (diagnostics: readonly DiagnosticsRecord[], unhealthy: ReadonlySet<string>, nBeta: number, page: Page): string =>
+const blocksTable = (
+  diagnostics: readonly DiagnosticsRecord[], unhealthy: ReadonlySet<string>, nBeta: number, page: Page
+): Visible =>
   renderTable(
     [
       { title: 'component' }, { title: 'rounds', align: 'right' }, { title: 'reliability', align: 'right' }, { title: 'centred', align: 'right' }, { title: 'cosine', align: 'right' },
@@ -319,7 +331,7 @@ export const shareWords = (diagnostics: readonly DiagnosticsRecord[], nBeta: num
     : `The posterior is furthest from the prior for ${component}, where ${percent(share)} of the draws count.`
 }
 
-export const healthText = ({ run, initialLoss, threshold, diagnostics, findings }: RunHealth, page: Page): string => {
+export const healthText = ({ run, initialLoss, threshold, diagnostics, findings }: RunHealth, page: Page): Visible => {
   const { sampler } = run.configuration
   const unhealthy = new Set(findings.map(({ component }) => component))
   const isChains = sampler.method === 'psgld'
@@ -335,8 +347,9 @@ export const healthText = ({ run, initialLoss, threshold, diagnostics, findings 
       + 'halves of the draws. Effective share: of the draws, once they are weighted for nβ. φ: L - L(w*) at the '
       + `draws. ${coefficient} Left out: variance of orders above the first, as a share of the column's, `
       + 'where it was looked at.'
+  const loss = `L(w*) = ${figure(initialLoss, 4)}`
   return join(
-    `${page.bold(`Run ${run.id}`)} "${visibleText(run.name)}": L(w*) = ${figure(initialLoss, 4)} nats per token on the observation rows.`,
+    line`${page.bold(`Run ${run.id}`)} "${run.name}": ${loss} nats per token on the observation rows.`,
     '',
     (isChains ? chainsTable : blocksTable)(diagnostics, unhealthy, sampler.nBeta, page),
     '',
@@ -348,7 +361,7 @@ export const healthText = ({ run, initialLoss, threshold, diagnostics, findings 
 }
 
 /** What `preview` says. */
-export const signalText = ({ components, corpus, words }: SignalPreview, page: Page): string =>
+export const signalText = ({ components, corpus, words }: SignalPreview, page: Page): Visible =>
   join(
     renderTable(
       [{ title: 'component' }, { title: 'rounds', align: 'right' }, { title: 'reliability', align: 'right' }, { title: 'at least (90 %)', align: 'right' }, { title: 'rounds needed', align: 'right' }],
@@ -357,29 +370,30 @@ export const signalText = ({ components, corpus, words }: SignalPreview, page: P
       page.bold
     ),
     '',
-    corpus === null ? [] : paragraph(visibleText(contentsWords(corpus)), page),
+    corpus === null ? [] : paragraph(contentsWords(corpus), page),
     paragraph(words, page)
   )
 
-export const clusteringText = ({ run, tokens, clustering }: ClusteringSummary, page: Page): string =>
+export const clusteringText = ({ run, tokens, clustering }: ClusteringSummary, page: Page): Visible =>
   join(
-    `${clusteringHead(clustering, page)} of run ${run}: ${foundWords(clustering, tokens)}.`,
+    line`${clusteringHead(clustering, page)} of run ${run}: ${foundWords(clustering, tokens)}.`,
     paragraph(`Clustering: ${clustering.ending.replace(/\.?$/, '.')}`, page),
     stabilityLines(clustering, page),
     `See it with: spectroscope show ${run} --clustering ${clustering.number}`
   )
 
-export const enginesText = (engines: readonly EngineRate[], page: Page): string =>
+export const enginesText = (engines: readonly EngineRate[], page: Page): Visible =>
   join(
     renderTable(
       [{ title: 'engine' }, { title: 'precision' }, { title: 'version' }, { title: 'tokens/s', align: 'right' }, { title: 'GFLOP/s', align: 'right' }, { title: 'device', flexible: true }],
       engines.map(({ name, precision, version, tokensPerSecond, gigaflopsPerSecond, device, available }) => [
-        name, precision, version, available ? grouped(tokensPerSecond ?? 0) : '–', available ? figure(gigaflopsPerSecond) : '–', visibleText(device)
+        name, precision, version, available ? grouped(tokensPerSecond ?? 0) : '–',
+        available ? figure(gigaflopsPerSecond) : '–', device
       ]),
       page.width,
       page.bold
     ),
-    engines.flatMap(({ name, remedy }) => (remedy === null ? [] : paragraph(`${name}: ${visibleText(remedy)}`, page, '  '))),
+    engines.flatMap(({ name, remedy }) => (remedy === null ? [] : paragraph(`${name}: ${remedy}`, page, '  '))),
     '',
     paragraph('Rates are one thread\'s, measured now on gradient steps of a small transformer (width 128, vocabulary 4,096); a run uses all threads.', page)
   )

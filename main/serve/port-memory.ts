@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { messageOf } from '../../preload/errors'
 import type { SettingsFile } from '../api/context'
 import { entriesOf, keepEntries } from '../api/settings'
+import { complain } from '../base/printed'
 import { listen } from './listening'
 
 const portsSchema = z.record(z.string(), z.int().min(1).max(65_535)).catch({})
@@ -24,7 +25,7 @@ export class PortMemory {
     try {
       keepEntries(this.views, 'The file of views', { ports: { ...this.#ports, [workspace]: port } })
     } catch (error) {
-      process.stderr.write(`${messageOf(error)}\n`)
+      complain(messageOf(error))
     }
   }
 }

@@ -16,6 +16,7 @@ import { messageOf, SpectroscopeError } from '../../preload/errors'
 import type { SettingsFile } from '../api/context'
 import { faultCode } from '../base/faults'
 import { settingsFolder } from '../base/folders'
+import { complain } from '../base/printed'
 
 type Entries = Readonly<Record<string, unknown>>
 
@@ -89,7 +90,7 @@ class JsonFile implements SettingsFile {
   #say(note: string): void {
     if (this.#notes.has(note)) return
     this.#notes.add(note)
-    process.stderr.write(`${note}\n`)
+    complain(note)
   }
 
   /** The entries; an error where there is a file that can neither be read nor be kept beside. */

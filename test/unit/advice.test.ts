@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { PsgldConfiguration } from '../../preload/configuration'
+import { Visible } from '../../main/base/printed'
 import { healthText } from '../../main/cli/views'
 import { checkFailures, finiteRemedy } from '../../main/sampling/estimates'
 import { assessHealth, diagnose, learningCoefficient } from '../../main/sampling/diagnostics'
@@ -75,8 +76,8 @@ describe('λ̂', () => {
   })
 
   it.each([['psgld'], ['first-order']] as const)('is a dash in the terminal at nβ 0, which says why: %s', (method) => {
-    const page = { width: 200, bold: (words: string) => words }
-    const text = (nBeta: number): string => healthText(healthAt(method, nBeta), page)
+    const page = { width: 200, bold: Visible.of }
+    const text = (nBeta: number): string => healthText(healthAt(method, nBeta), page).text
     expect(text(3)).toMatch(/λ̂: learning coefficient/)
     expect(text(3)).toContain('7.25')
     expect(text(0)).toMatch(/λ̂: none at nβ 0/)

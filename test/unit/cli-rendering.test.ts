@@ -1,16 +1,18 @@
 import { describe, expect, it } from 'vitest'
+import { line, lines, Visible } from '../../main/base/printed'
 import { bar, createProgress, liveProgress, plainProgress, progressLines } from '../../main/cli/progress'
 import { renderTable } from '../../main/cli/table'
 import { clip, clipStart, duration, figure, grouped, textWidth, visibleText, visibleToken, wrap } from '../../main/cli/text'
 import { inTreeOrder, type ClusterList } from '../../main/api/clusters'
 import { clustersText, clusterText, signalText } from '../../main/cli/views'
 import { ruleWords } from '../../preload/contract'
+import { visibleJson } from '../../preload/visible'
 import type { ClusteringRecord, ClusterSummary, RuleCondition, RuleRecord, RunProgress } from '../../preload/contract'
 import { clusteringOf, treeOf } from './store-fixture'
 
 const escapes = (text: string): string[] => text.match(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g) ?? []
 
-const page = { width: Infinity, bold: (text: string) => text }
+const page = { width: Infinity, bold: Visible.of }
 
 describe('text from a corpus on a terminal', () => {
   it('shows white space as signs', () => {
@@ -45,6 +47,31 @@ describe('text from a corpus on a terminal', () => {
   })
 })
 
+describe('what is printed', () => {
+  const forged = 'name\u001b[2J\nRun 2 is deleted.'
+
+  it('has no line and no escape sequence of a value\'s', () => {
+    expect(line`Run "${forged}" has ${2}.`.text).toBe('Run "name␛[2J⏎Run 2 is deleted." has 2.')
+    const three = lines('first', [forged, line`last`])
+    expect(three.text.split('\n')).toEqual(['first', 'name␛[2J⏎Run 2 is deleted.', 'last'])
+    expect(renderTable([{ title: forged }], [[forged]]).text.split('\n')).toHaveLength(2)
+  })
+
+  it('is bold where the program makes it so, and nowhere else', () => {
+    const shown = line`${Visible.bold(`Run ${forged}`)}: \u001b[1m is bold`
+    expect(shown.text.match(/\u001b\[[0-9]+m/g)).toEqual(['\u001b[1m', '\u001b[0m', '\u001b[1m'])
+  })
+
+  it('is the same JSON, without what a terminal obeys', () => {
+    const value = { name: 'a\u009b2J\u202e\u{e0041}\u007f', list: [1, 'é ❤'] }
+    const json = visibleJson(JSON.stringify(value, null, 2))
+    expect(JSON.parse(json)).toEqual(value)
+    expect(escapes(json)).toEqual([])
+    expect(json).not.toMatch(/[\u202e\u{e0041}]/u)
+    expect(json.split('\n')).toHaveLength(7)
+  })
+})
+
 describe('figures', () => {
   it('are written as a person would', () => {
     expect(grouped(1234567)).toBe('1,234,567')
@@ -62,18 +89,18 @@ describe('tables', () => {
   const columns = [{ title: 'name', flexible: true }, { title: 'size', align: 'right' as const }]
 
   it('align their columns', () => {
-    expect(renderTable(columns, [['a', '1'], ['日本', '200']])).toBe('name  size\na        1\n日本   200')
+    expect(renderTable(columns, [['a', '1'], ['日本', '200']]).text).toBe('name  size\na        1\n日本   200')
   })
 
   it('cut only flexible columns, and fit the terminal', () => {
-    const table = renderTable(columns, [['a long name that does not fit', '123456']], 24)
+    const table = renderTable(columns, [['a long name that does not fit', '123456']], 24).text
     for (const line of table.split('\n')) expect(textWidth(line)).toBeLessThanOrEqual(24)
     expect(table).toContain('…')
     expect(table).toContain('123456')
   })
 
   it('cut nothing where the output is no terminal', () => {
-    expect(renderTable(columns, [['x'.repeat(500), '1']])).toContain('x'.repeat(500))
+    expect(renderTable(columns, [['x'.repeat(500), '1']]).text).toContain('x'.repeat(500))
   })
 })
 
@@ -103,7 +130,7 @@ describe('lists of clusters', () => {
   const list = (clusters: readonly ClusterSummary[], clustering = record): ClusterList =>
     ({ run: 'r1', name: 'a run', tokens: 40, clustering, clusters })
   const linesOf = (clusters: readonly ClusterSummary[], clustering = record): string[] =>
-    clustersText(list(clusters, clustering), page).split('\n')
+    clustersText(list(clusters, clustering), page).text.split('\n')
 
   it('go down the tree from the largest on, set in, with what is left over last', () => {
     expect(inTreeOrder(tree).map(({ cluster }) => cluster)).toEqual([4, 3, 1, 0, 2, -1])
@@ -161,13 +188,13 @@ describe('lists of clusters', () => {
 
   it('fit a narrow terminal', () => {
     for (const width of [80, 100, 120]) {
-      const [, ...lines] = clustersText(list(inTreeOrder(tree)), { ...page, width }).split('\n')
+      const [, ...lines] = clustersText(list(inTreeOrder(tree)), { ...page, width }).text.split('\n')
       for (const line of lines) expect(textWidth(line)).toBeLessThanOrEqual(width)
     }
   })
 
   it('show a group above with its rule, and what it is in', () => {
-    const text = clusterText({ run: 'r1', name: 'a run', summary: tree[3], tokens: [] }, page)
+    const text = clusterText({ run: 'r1', name: 'a run', summary: tree[3], tokens: [] }, page).text
     expect(text).toContain(
       'Neighbourhood 3 of run r1: 11 tokens, 2 distinct ones, in group 4, conductance 0.250, stability 0.75.'
     )
@@ -179,7 +206,7 @@ describe('lists of clusters', () => {
         summary: summary(1, 'cluster', null, 6, { stability: 0.25, conductanceWhenCut: 0.125, seed: 7 }), tokens: []
       },
       page
-    )
+    ).text
     expect(weak).toContain('conductance 0.250 (0.125 when it was cut), seed 7, stability 0.25 (it may not be there).')
   })
 })
@@ -191,7 +218,7 @@ describe('a preview', () => {
       leftOut: [{ why: 'not UTF-8 text', count: 1, names: ['b\u001b[2J.txt'] }]
     }
     const preview = { seconds: 1, components: [], secondsForRun: null, remainder: null, corpus, words: 'It will do.' }
-    expect(signalText(preview, page).split('\n').slice(-2)).toEqual([
+    expect(signalText(preview, page).text.split('\n').slice(-2)).toEqual([
       'The corpus: 2 .jsonl files with 300 documents; left out: b␛[2J.txt (not UTF-8 text).', 'It will do.'
     ])
   })

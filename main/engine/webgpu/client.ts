@@ -1,4 +1,5 @@
 import { SpectroscopeError } from '../../../preload/errors'
+import { complainAtLength } from '../../base/printed'
 import { ProcessExecutor } from '../apart/client'
 import { type Adapter, adapterOfLoader, adapterOfSystem } from './adapter'
 import type { Kind } from './kind'
@@ -35,7 +36,7 @@ export const deviceOfKind = (kind: Kind, adapter: Adapter | undefined, onGpu = n
  */
 export const openWebGpu = (kind: Kind, environment: Readonly<Record<string, string>> = {}): Promise<ProcessExecutor> => {
   const linux = process.platform === 'linux'
-  const output = new LoaderOutput((text) => process.stderr.write(text))
+  const output = new LoaderOutput(complainAtLength)
   return ProcessExecutor.open(
     {
       entry: 'webgpu',
