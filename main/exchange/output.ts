@@ -2,12 +2,13 @@ import { open, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { SpectroscopeError } from '../../preload/errors'
 import { setFormat } from './annotated-set'
+import { html } from './html'
 
 /** Whether a file that is there may be replaced: any export of this program by `true`, any other by its own name. */
 export type Overwrite = boolean | string
 
 /** Element by which a report is known again. */
-export const reportGenerator = '<meta name="generator" content="Spectroscope">'
+export const reportGenerator = html`<meta name="generator" content="Spectroscope">`
 
 const headBytes = 1024
 
@@ -17,7 +18,7 @@ const isExport = async (file: string): Promise<boolean> => {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(headBytes), 0, headBytes, 0)
     const head = buffer.toString('utf8', 0, bytesRead)
     const format = /^\s*\{\s*"format"\s*:\s*"([^"]*)"/.exec(head)?.[1]
-    return format === setFormat || (head.startsWith('<!doctype html>') && head.includes(reportGenerator))
+    return format === setFormat || (head.startsWith('<!doctype html>') && head.includes(reportGenerator.markup))
   } finally {
     await handle.close()
   }

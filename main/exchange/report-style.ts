@@ -1,5 +1,7 @@
+import { html } from './html'
+
 /** The look of the report: in light and dark by what the reader's system asks for, and on paper. */
-export const reportStyle = `
+export const reportStyle = html`
 :root { color-scheme: light dark; --ink: #1c1e21; --soft: #5c636b; --paper: #ffffff; --panel: #f5f6f8; --line: #d9dce1; --mark: #ffe08a; --mark-ink: #3b2c00; --down: #2f6fb3; --up: #b5542c; --link: #1f5fa8 }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e3e5e8; --soft: #a0a7b0; --paper: #17191c; --panel: #1f2226; --line: #363b42; --mark: #6b5200; --mark-ink: #fff1c2; --down: #6fa8e0; --up: #e08a62; --link: #8dbcf0 }

@@ -15,11 +15,13 @@ import { parseTarget } from '../labels/annotations'
 import { reliabilityThreshold } from '../sampling/diagnostics'
 import type { Workspace } from '../store/store'
 import { StudyTexts } from './contexts'
+import { html, joined, newline, nothing } from './html'
+import type { Html } from './html'
 import { centralTokens, momentsOf } from './moments'
 import type { MatrixMoments } from './moments'
 import { refuseToReplace, reportGenerator } from './output'
 import type { Overwrite } from './output'
-import { contextHtml, escapeHtml, escapeLines, figureHtml, grouped, profileSvg, tokenHtml } from './report-parts'
+import { contextHtml, figureWords, grouped, profileSvg, tokenHtml } from './report-parts'
 import { reportStyle } from './report-style'
 import { chosenClusters, clusteringOf } from './selection'
 import type { Selection } from './selection'
@@ -67,9 +69,9 @@ const nameOf = (report: Report, summary: ClusterSummary): string => {
   return name === '' ? own(summary) : name
 }
 
-const entry = (term: string, html: string): string => `<dt>${term}</dt><dd>${html}</dd>`
+const entry = (term: string, description: Html | string): Html => html`<dt>${term}</dt><dd>${description}</dd>`
 
-const time = (iso: string): string => `<time datetime="${escapeHtml(iso)}">${escapeHtml(iso.slice(0, 16).replace('T', ' '))} UTC</time>`
+const time = (iso: string): Html => html`<time datetime="${iso}">${iso.slice(0, 16).replace('T', ' ')} UTC</time>`
 
 /** How much of the columns is signal, in a sentence. */
 const signalWords = ({ run, reliabilities }: Report): string => {
@@ -87,24 +89,26 @@ const reliabilitiesOf = async (workspace: Workspace, { id, components }: RunReco
 }
 
 /** How much of each level recurs when the draws are split. */
-const stabilityEntries = ({ stability }: ClusteringRecord): string[] => {
+const stabilityEntries = ({ stability }: ClusteringRecord): Html[] => {
   if (stability === null) return []
-  const levels = stability.levels.map((level) => escapeHtml(stabilityWords(level))).join('<br>')
+  const levels = joined(stability.levels.map(stabilityWords), html`<br>`)
   const splits = `${stability.splits} ${stability.splits === 1 ? 'split' : 'splits'} of the draws`
-  return [entry('Stability', `${levels} <span class="soft">(${splits})</span>`)]
+  return [entry('Stability', html`${levels} <span class="soft">(${splits})</span>`)]
 }
 
 /** Stability in figures, with a mark in words where the group may not be there. */
-const stabilityHtml = (stability: number | null): string =>
-  `${figureHtml(stability)}${mayNotBeThere(stability) ? ' <span class="label">may not be there</span>' : ''}`
+const stabilityHtml = (stability: number | null): Html => {
+  const doubt = mayNotBeThere(stability) ? html` <span class="label">may not be there</span>` : nothing
+  return html`${figureWords(stability)}${doubt}`
+}
 
 const sharePercent = (share: number): string => `${(100 * share).toFixed(0)} %`
 
-/** The best rule in words, with its recall and precision; "" where there is none. */
-const ruleHtml = ({ rule }: ClusterSummary): string => {
-  if (rule === null) return ''
+/** The best rule in words, with its recall and precision; nothing where there is none. */
+const ruleHtml = ({ rule }: ClusterSummary): Html => {
+  if (rule === null) return nothing
   const quality = `recall ${sharePercent(rule.recall)}, precision ${sharePercent(rule.precision)}`
-  return `${escapeHtml(ruleWords(rule.conditions))} <span class="soft">${quality}</span>`
+  return html`${ruleWords(rule.conditions)} <span class="soft">${quality}</span>`
 }
 
 /** "5 of 60 clusters are labelled, 2 are unsure" */
@@ -114,43 +118,55 @@ const labelWords = ({ annotations, clustering: { clusters } }: Report): string =
   return `${grouped(labelled)} of ${grouped(clusters)} ${clusters === 1 ? 'cluster' : 'clusters'} labelled${doubtful}`
 }
 
-const provenance = (report: Report): string => {
+const provenance = (report: Report): Html => {
   const { run, clustering, program } = report
   const { configuration, provenance: known } = run
   const { modelHash, tokenizerHash, studyHash, engine, platform, seed, imported, corpus } = known
   const { sampler } = configuration
-  const hash = (text: string | undefined): string => (text === undefined ? 'unknown' : `<code>${escapeHtml(text)}</code>`)
-  return `<dl>${[
-    entry('Run', `${escapeHtml(run.name)} <span class="soft">${escapeHtml(imported?.run.id ?? run.id)}, ${time(imported?.run.createdAt ?? run.createdAt)}</span>`),
-    entry('Model', `${escapeHtml(configuration.model)}${configuration.weights === undefined ? '' : `, ${escapeHtml(configuration.weights)}`}`),
-    entry('Model’s hash', hash(modelHash)), entry('Tokenizer’s hash', hash(tokenizerHash)), entry('Hash of the rows', hash(studyHash)),
-    ...(corpus === undefined ? [] : [entry('Corpus', escapeHtml(corpusWords(corpus)))]),
+  const hash = (text: string | undefined): Html => html`${text === undefined ? 'unknown' : html`<code>${text}</code>`}`
+  const { id, createdAt } = imported?.run ?? run
+  const weights = configuration.weights === undefined ? '' : `, ${configuration.weights}`
+  const computer = engine === undefined
+    ? []
+    : [engine.name, engine.version, engine.device, engine.precision, platform ?? ''].filter((part) => part !== '')
+  return html`<dl>${[
+    entry('Run', html`${run.name} <span class="soft">${id}, ${time(createdAt)}</span>`),
+    entry('Model', `${configuration.model}${weights}`),
+    entry('Model’s hash', hash(modelHash)), entry('Tokenizer’s hash', hash(tokenizerHash)),
+    entry('Hash of the rows', hash(studyHash)),
+    ...(corpus === undefined ? [] : [entry('Corpus', corpusWords(corpus))]),
     entry('Measured', `${grouped(run.tokens)} tokens × ${run.components.length} components`),
     entry('Sampling', `${samplerWords(sampler)}, seed ${seed ?? configuration.seed}`),
-    ...(engine === undefined ? [] : [entry('Computed by', escapeHtml([engine.name, engine.version, engine.device, engine.precision, platform ?? ''].filter((part) => part !== '').join(', ')))]),
+    ...(computer.length === 0 ? [] : [entry('Computed by', computer.join(', '))]),
     entry(
-      'Clustering',
-      `${escapeHtml(clustering.name)} <span class="soft">(${clusteringWords(clustering.configuration)})</span>`
+      'Clustering', html`${clustering.name} <span class="soft">(${clusteringWords(clustering.configuration)})</span>`
     ),
     ...stabilityEntries(clustering),
     entry('Labels', labelWords(report)),
-    entry('Signal', escapeHtml(signalWords(report))),
-    entry('Written by', `${escapeHtml(program)}, ${time(new Date().toISOString())}`)
-  ].join('')}</dl>`
+    entry('Signal', signalWords(report)),
+    entry('Written by', html`${program}, ${time(new Date().toISOString())}`)
+  ]}</dl>`
 }
 
-const statusWords = ({ status, confidence, tags, blindTest }: Label): string =>
+const statusHtml = ({ status, confidence, tags, blindTest }: Label): Html[] =>
   [
-    status, ...(confidence === null ? [] : [`${confidence} confidence`]), ...(blindTest === null ? [] : [`blind test: ${blindTest.right} of ${blindTest.of}`]), ...tags
-  ].map((words) => `<span class="label">${escapeHtml(words)}</span>`).join('')
+    status, ...(confidence === null ? [] : [`${confidence} confidence`]),
+    ...(blindTest === null ? [] : [`blind test: ${blindTest.right} of ${blindTest.of}`]), ...tags
+  ].map((words) => html`<span class="label">${words}</span>`)
 
-const labelHtml = (annotation: Annotation | undefined): string =>
-  annotation === undefined
-    ? ''
-    : `<p>${statusWords(annotation)}<span class="soft">${escapeHtml(annotation.author)}, ${time(annotation.changedAt)}</span></p>${annotation.note === '' ? '' : `<p class="note">${escapeLines(annotation.note)}</p>`}`
+const labelHtml = (annotation: Annotation | undefined): Html => {
+  if (annotation === undefined) return nothing
+  const { author, changedAt, note } = annotation
+  const by = html`<span class="soft">${author}, ${time(changedAt)}</span>`
+  const noteLines = joined(note.split(/\r\n|\r|\n/), newline)
+  return html`<p>${statusHtml(annotation)}${by}</p>${note === '' ? nothing : html`<p class="note">${noteLines}</p>`}`
+}
 
-const topTokensHtml = ({ topTokens }: ClusterSummary, most: number): string =>
-  topTokens.slice(0, most).map(({ text, count, lift }) => `<span><span class="token">${tokenHtml(text)}</span> ${grouped(count)} <span class="soft">×${figureHtml(lift)}</span></span>`).join(' ')
+const topTokensHtml = ({ topTokens }: ClusterSummary, most: number): Html =>
+  joined(topTokens.slice(0, most).map(({ text, count, lift }) => {
+    const token = html`<span class="token">${tokenHtml(text)}</span>`
+    return html`<span>${token} ${grouped(count)} <span class="soft">×${figureWords(lift)}</span></span>`
+  }), ' ')
 
 /** Groups above one that are shown, the largest first. */
 const aboveOf = ({ tree, shown }: Report, { cluster }: ClusterSummary): ClusterSummary[] =>
@@ -159,20 +175,20 @@ const aboveOf = ({ tree, shown }: Report, { cluster }: ClusterSummary): ClusterS
 interface ContentsColumn {
   readonly title: string
   readonly isNumber?: boolean
-  readonly cell: (summary: ClusterSummary) => string
+  readonly cell: (summary: ClusterSummary) => Html | string
 }
 
 /** Columns of the table of contents, without those that say nothing of any cluster. */
 const contentsColumns = (report: Report): ContentsColumn[] => {
   const { summaries, said } = report
   const when = (wanted: boolean, ...columns: ContentsColumn[]): ContentsColumn[] => (wanted ? columns : [])
-  const name = (summary: ClusterSummary): string => {
+  const name = (summary: ClusterSummary): Html => {
     const depth = aboveOf(report, summary).length
-    const indent = depth === 0 ? '' : ` class="depth${depth}"`
-    return `<a${indent} href="#cluster${summary.cluster}">${escapeHtml(nameOf(report, summary))}</a>`
+    const indent = depth === 0 ? nothing : html` class="depth${depth}"`
+    return html`<a${indent} href="#cluster${summary.cluster}">${nameOf(report, summary)}</a>`
   }
-  const tokens = ({ topTokens }: ClusterSummary): string =>
-    topTokens.slice(0, 5).map(({ text }) => `<span class="token">${tokenHtml(text)}</span>`).join(' ')
+  const tokens = ({ topTokens }: ClusterSummary): Html =>
+    joined(topTokens.slice(0, 5).map(({ text }) => html`<span class="token">${tokenHtml(text)}</span>`), ' ')
   return [
     { title: 'no.', isNumber: true, cell: ({ cluster }) => (cluster < 0 ? '' : String(cluster)) },
     ...when(
@@ -181,7 +197,7 @@ const contentsColumns = (report: Report): ContentsColumn[] => {
     { title: 'cluster', cell: name },
     { title: 'status', cell: ({ cluster }) => said.get(cluster)?.status ?? '' },
     { title: 'tokens', isNumber: true, cell: ({ size }) => grouped(size) },
-    { title: 'conductance', isNumber: true, cell: ({ conductance }) => figureHtml(conductance) },
+    { title: 'conductance', isNumber: true, cell: ({ conductance }) => figureWords(conductance) },
     ...when(
       summaries.some(({ stability }) => stability !== null),
       { title: 'stability', isNumber: true, cell: ({ stability }) => stabilityHtml(stability) }
@@ -191,82 +207,103 @@ const contentsColumns = (report: Report): ContentsColumn[] => {
   ]
 }
 
-const contents = (report: Report): string => {
+const contents = (report: Report): Html => {
   const columns = contentsColumns(report)
-  const cells = (tag: 'th' | 'td', of: (column: ContentsColumn) => string): string =>
-    columns.map(
-      (column) => `<${tag}${column.isNumber === true ? ' class="number"' : ''}>${of(column)}</${tag}>`
-    ).join('')
-  const rows = report.summaries.map((summary) => `<tr>${cells('td', ({ cell }) => cell(summary))}</tr>`)
-  const head = cells('th', ({ title }) => title)
-  const table = `<table><thead><tr>${head}</tr></thead><tbody>\n${rows.join('\n')}\n</tbody></table>`
-  return `<nav aria-label="Clusters">${table}</nav>`
+  const cells = (of: (column: ContentsColumn) => Html | string): Html[] =>
+    columns.map((column) => html`<td${column.isNumber === true ? html` class="number"` : nothing}>${of(column)}</td>`)
+  const head = columns.map(
+    ({ title, isNumber }) => html`<th${isNumber === true ? html` class="number"` : nothing}>${title}</th>`
+  )
+  const rows = joined(report.summaries.map((summary) => html`<tr>${cells(({ cell }) => cell(summary))}</tr>`), newline)
+  const table = html`<table><thead><tr>${head}</tr></thead><tbody>\n${rows}\n</tbody></table>`
+  return html`<nav aria-label="Clusters">${table}</nav>`
 }
 
 /** Merges that touch a shown cluster, and parts of one. */
-const groupsHtml = (report: Report): string => {
+const groupsHtml = (report: Report): Html => {
   const shown = new Set(report.summaries.map(({ cluster }) => cluster))
-  const link = (cluster: number): string => (shown.has(cluster) ? `<a href="#cluster${cluster}">${cluster < 0 ? 'what is left over' : cluster}</a>` : String(cluster))
+  const link = (cluster: number): Html | string => {
+    if (!shown.has(cluster)) return String(cluster)
+    return html`<a href="#cluster${cluster}">${cluster < 0 ? 'what is left over' : cluster}</a>`
+  }
   const groups = [...report.annotations.values()].flatMap((annotation) => {
     const { target, name, clusters, cluster, tokens } = annotation
     const { kind } = parseTarget(target)
-    const titled = (plain: string, what: string): string =>
-      `<h3>${name === '' ? plain : `${escapeHtml(name)}: ${plain.toLowerCase()}`} ${what}</h3>${labelHtml(annotation)}`
+    const titled = (plain: string, what: Html): Html =>
+      html`<h3>${name === '' ? plain : `${name}: ${plain.toLowerCase()}`} ${what}</h3>${labelHtml(annotation)}`
     if (kind === 'merge' && clusters?.some((one) => shown.has(one)) === true) {
-      return [titled('Merge', `of clusters ${clusters.map(link).join(', ')}, read as one`)]
+      return [titled('Merge', html`of clusters ${joined(clusters.map(link), ', ')}, read as one`)]
     }
     if (kind === 'part' && cluster !== undefined && shown.has(cluster)) {
       const count = tokens?.length ?? 0
-      return [titled('Part', `of cluster ${link(cluster)}, ${grouped(count)} ${count === 1 ? 'token' : 'tokens'}`)]
+      const words = `${grouped(count)} ${count === 1 ? 'token' : 'tokens'}`
+      return [titled('Part', html`of cluster ${link(cluster)}, ${words}`)]
     }
     return []
   })
-  return groups.length === 0 ? '' : `<section><h2>Merges and parts</h2>${groups.join('\n')}</section>\n`
+  if (groups.length === 0) return nothing
+  return html`<section><h2>Merges and parts</h2>${joined(groups, newline)}</section>\n`
 }
 
-const contextItem = ({ texts }: Report, token: number): string => {
+const contextItem = ({ texts }: Report, token: number): Html => {
   const { before, after } = texts.around(token, aroundTokens)
   const document = texts.documentOf(token)
-  const place = [texts.subsetOf(token), document === undefined ? '' : `${document.file}:${document.record}`].filter((part) => part !== '').join(', ')
-  return `<li><span class="place">${escapeHtml(place)}</span><span class="context">${contextHtml(before)}<mark>${tokenHtml(texts.textOf(texts.idOf(token)))}</mark>${contextHtml(after)}</span></li>`
+  const where = [texts.subsetOf(token), document === undefined ? '' : `${document.file}:${document.record}`]
+  const place = html`<span class="place">${where.filter((part) => part !== '').join(', ')}</span>`
+  const own = html`<mark>${tokenHtml(texts.textOf(texts.idOf(token)))}</mark>`
+  return html`<li>${place}<span class="context">${contextHtml(before)}${own}${contextHtml(after)}</span></li>`
 }
 
 /** Links to the groups that a group is in, and to those that are in it. */
-const placeHtml = (report: Report, summary: ClusterSummary): string => {
-  const link = (other: ClusterSummary): string =>
-    `<a href="#cluster${other.cluster}">${escapeHtml(nameOf(report, other))}</a>`
+const placeHtml = (report: Report, summary: ClusterSummary): Html => {
+  const link = (other: ClusterSummary): Html => html`<a href="#cluster${other.cluster}">${nameOf(report, other)}</a>`
   const above = aboveOf(report, summary)
   const children = summary.cluster === leftoverCluster ? [] : report.tree.childrenOf(summary.cluster)
   const below = children.flatMap((child) => report.shown.get(child) ?? []).sort(
     (a, b) => b.size - a.size || a.cluster - b.cluster
   )
-  const parts = below.map((other) => `<span>${link(other)} ${grouped(other.size)}</span>`).join(' ')
-  return (above.length === 0 ? '' : `<p class="soft">In ${above.map(link).join(' › ')}</p>\n`)
-    + (below.length === 0 ? '' : `<h3>Made of</h3><p class="tokens">${parts}</p>\n`)
+  const parts = joined(below.map((other) => html`<span>${link(other)} ${grouped(other.size)}</span>`), ' ')
+  const within = above.length === 0 ? nothing : html`<p class="soft">In ${joined(above.map(link), ' › ')}</p>\n`
+  return html`${within}${below.length === 0 ? nothing : html`<h3>Made of</h3><p class="tokens">${parts}</p>\n`}`
 }
 
 /** The other clusters of the merge that a cluster is read in, and what is said of the merge. */
-const mergedHtml = (report: Report, { cluster }: ClusterSummary, merge: Annotation | undefined): string => {
-  if (merge === undefined) return ''
+const mergedHtml = (report: Report, { cluster }: ClusterSummary, merge: Annotation | undefined): Html => {
+  if (merge === undefined) return nothing
   const others = (merge.clusters ?? []).filter((other) => other !== cluster).map((other) => {
     const shown = report.shown.get(other)
     const name = `cluster ${other}`
-    return shown === undefined ? name : `<a href="#cluster${other}">${name}</a>`
+    return shown === undefined ? name : html`<a href="#cluster${other}">${name}</a>`
   })
-  return `<p class="soft">Read as one with ${others.join(', ')}</p>\n${labelHtml(merge)}`
+  return html`<p class="soft">Read as one with ${joined(others, ', ')}</p>\n${labelHtml(merge)}`
 }
 
-const figuresHtml = ({ size, distinctTokens, conductance, stability }: ClusterSummary): string =>
-  [
+const figuresHtml = ({ size, distinctTokens, conductance, stability }: ClusterSummary): Html =>
+  joined([
     `${grouped(size)} tokens`, `${grouped(distinctTokens)} distinct`,
-    ...(conductance === null ? [] : [`conductance ${figureHtml(conductance)}`]),
-    ...(stability === null ? [] : [`stability ${stabilityHtml(stability)}`])
-  ].join(', ')
+    ...(conductance === null ? [] : [`conductance ${figureWords(conductance)}`]),
+    ...(stability === null ? [] : [html`stability ${stabilityHtml(stability)}`])
+  ], ', ')
 
-const clusterSection = (report: Report, summary: ClusterSummary): string => {
-  const { cluster, subsets, rule, uncaught } = summary
-  const annotation = report.annotations.get(`cluster:${cluster}`)
+const subsetsHtml = ({ subsets }: ClusterSummary): Html =>
+  joined(subsets.slice(0, 8).map(({ subset, count, lift }) => {
+    const name = subset === '' ? 'none' : subset
+    return html`<span>${name} ${grouped(count)} <span class="soft">×${figureWords(lift)}</span></span>`
+  }), ' ')
+
+const profileTitle = 'Mean χ per component (standard deviations; left: expression, right: suppression; '
+  + 'line: spread within the cluster)'
+
+const profileHtml = (report: Report, { cluster }: ClusterSummary): Html => {
   const moments = report.moments.groups.get(cluster)
+  if (moments === undefined) return nothing
+  const profile = profileSvg(report.run.components, moments, report.moments.columns, report.reliabilities)
+  return html`<h3>${profileTitle}</h3>${profile}`
+}
+
+const clusterSection = (report: Report, summary: ClusterSummary): Html => {
+  const { cluster, rule, uncaught } = summary
+  const annotation = report.annotations.get(`cluster:${cluster}`)
   const central = report.central.get(cluster) ?? []
   const name = nameOf(report, summary)
   const ownName = annotation?.name ?? ''
@@ -275,40 +312,47 @@ const clusterSection = (report: Report, summary: ClusterSummary): string => {
   ].join(', ')
   const merged = [...report.annotations.values()].find(({ clusters }) => clusters?.includes(cluster))
   const exceptions = `; ${grouped(uncaught ?? 0)} tokens are not caught`
-  const best = rule === null ? '' : `<h3>Best rule</h3><p>${ruleHtml(summary)}${exceptions}</p>\n`
-  const beside = besides === '' ? '' : ` <span class="soft">${escapeHtml(besides)}</span>`
-  const labels = `${labelHtml(annotation)}${mergedHtml(report, summary, merged)}`
-  return `<section id="cluster${cluster}"><h2>${escapeHtml(name)}${beside}</h2>
+  const best = rule === null ? nothing : html`<h3>Best rule</h3><p>${ruleHtml(summary)}${exceptions}</p>\n`
+  const beside = besides === '' ? nothing : html` <span class="soft">${besides}</span>`
+  const labels = html`${labelHtml(annotation)}${mergedHtml(report, summary, merged)}`
+  const top = topTokensHtml(summary, shownTopTokens)
+  return html`<section id="cluster${cluster}"><h2>${name}${beside}</h2>
 ${placeHtml(report, summary)}${labels}<p>${figuresHtml(summary)}</p>
-${best}<h3>Top tokens (count, lift over the study)</h3><p class="tokens">${topTokensHtml(summary, shownTopTokens)}</p>
-<h3>Subsets</h3><p class="tokens">${subsets.slice(0, 8).map(({ subset, count, lift }) => `<span>${escapeHtml(subset === '' ? 'none' : subset)} ${grouped(count)} <span class="soft">×${figureHtml(lift)}</span></span>`).join(' ')}</p>
-${moments === undefined ? '' : `<h3>Mean χ per component (standard deviations; left: expression, right: suppression; line: spread within the cluster)</h3>${profileSvg(report.run.components, moments, report.moments.columns, report.reliabilities)}`}
+${best}<h3>Top tokens (count, lift over the study)</h3><p class="tokens">${top}</p>
+<h3>Subsets</h3><p class="tokens">${subsetsHtml(summary)}</p>
+${profileHtml(report, summary)}
 <h3>Tokens nearest to the mean</h3><ul class="gallery">
-${central.map((token) => contextItem(report, token)).join('\n')}
+${joined(central.map((token) => contextItem(report, token)), newline)}
 </ul></section>
 `
 }
 
 const pictureUrl = /^data:image\/(png|svg\+xml);base64,[A-Za-z0-9+/]+={0,2}$/
 
-const page = function* (report: Report): Generator<string> {
+const page = function* (report: Report): Generator<Html> {
   const { run, summaries, selection, clustering, picture } = report
   const clusters = summaries.filter(({ kind }) => kind !== 'region' && kind !== 'neighbourhood').length
-  const title = escapeHtml(
-    `${run.name}: ${selection === null ? '' : `${clusters} of `}${clustering.clusters} clusters`
-  )
-  yield `<!doctype html>
+  const title = `${run.name}: ${selection === null ? '' : `${clusters} of `}${clustering.clusters} clusters`
+  const caption = html`<figcaption>The graph.</figcaption>`
+  const figure = picture === undefined
+    ? nothing
+    : html`<figure><img src="${picture}" alt="The graph of the clusters">${caption}</figure>\n`
+  yield html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8">${reportGenerator}
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>${title}</title><style>${reportStyle}</style></head><body>
 <header><h1>${title}</h1><p class="soft">Clusters of tokens by their susceptibilities: how the loss on a token varies with that of the corpus when parts of the model are varied.</p>
 ${provenance(report)}</header>
-${picture === undefined ? '' : `<figure><img src="${picture}" alt="The graph of the clusters"><figcaption>The graph.</figcaption></figure>\n`}<main>
+${figure}<main>
 ${contents(report)}
 ${groupsHtml(report)}`
   for (const summary of summaries) yield clusterSection(report, summary)
-  yield '</main></body></html>\n'
+  yield html`</main></body></html>\n`
+}
+
+const written = function* (report: Report): Generator<string> {
+  for (const { markup } of page(report)) yield markup
 }
 
 /**
@@ -344,5 +388,5 @@ export const exportReport = async (
     texts: await StudyTexts.of(workspace, run.id)
   }
   await makeFolder(dirname(resolve(file)))
-  return writeIdentified(file, page(report))
+  return writeIdentified(file, written(report))
 }

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { contextHtml, escapeHtml, figureHtml, profileSvg, tokenHtml } from '../../main/exchange/report-parts'
+import { html } from '../../main/exchange/html'
+import { contextHtml, figureWords, profileSvg, tokenHtml } from '../../main/exchange/report-parts'
 import { exportReport } from '../../main/exchange/report'
 import type { ReportOptions } from '../../main/exchange/report'
 import { writePicture } from '../../main/exchange/picture'
@@ -220,19 +221,24 @@ describe('a report of a tree', () => {
 
 describe('the pieces of a report', () => {
   test('show text as nothing but text', () => {
-    expect(escapeHtml('<&>"\'')).toBe('&lt;&amp;&gt;&quot;&#39;')
-    expect(contextHtml('a\tb\r\n<')).toBe('a<i>⇥</i>b<i>␍⏎</i>&lt;')
-    expect(tokenHtml('  x')).toBe('<i>··</i>x')
-    expect(tokenHtml('')).toBe('∅')
+    expect(html`<b title="${'"<&>\''}">${'<&>"\'\u202e\u001b'}</b>`.markup).toBe(
+      '<b title="&quot;&lt;&amp;&gt;&#39;">&lt;&amp;&gt;&quot;&#39;\\u{202e}␛</b>'
+    )
+    expect(html`${[html`<i>${'<i>'}</i>`, '<', 1]}`.markup).toBe('<i>&lt;i&gt;</i>&lt;1')
+    expect(contextHtml('a\tb\r\n<').markup).toBe('a<i>⇥</i>b<i>␍⏎</i>&lt;')
+    expect(tokenHtml('  x').markup).toBe('<i>··</i>x')
+    expect(tokenHtml('').markup).toBe('∅')
   })
 
   test.each([[0, '0.00'], [0.12345, '0.123'], [12.345, '12.3'], [123456, '123456'], [0.00001234, '1.23e-5'], [null, '–'], [Number.NaN, '–']])('say %s as %s', (value, text) => {
-    expect(figureHtml(value)).toBe(text)
+    expect(figureWords(value)).toBe(text)
   })
 
   test('draw a profile to the left of the axis for expression, to the right for suppression, and say what is no number', () => {
     const of = (...values: number[]): Float64Array => Float64Array.from(values)
-    const svg = profileSvg(['a<b', 'up', 'flat', 'none'], { mean: of(-1, 2, 5, Number.NaN), standardDeviation: of(0.5, 0.5, 1, 1) }, { mean: of(0, 0, 0, 0), standardDeviation: of(1, 1, 0, 1) }, [0.9, 0.3, Number.NaN, 0.7])
+    const means = { mean: of(-1, 2, 5, Number.NaN), standardDeviation: of(0.5, 0.5, 1, 1) }
+    const columns = { mean: of(0, 0, 0, 0), standardDeviation: of(1, 1, 0, 1) }
+    const svg = profileSvg(['a<b', 'up', 'flat', 'none'], means, columns, [0.9, 0.3, Number.NaN, 0.7]).markup
     const bars = [...svg.matchAll(/<rect class="(\w+)" x="([\d.]+)" y="\d+" width="([\d.]+)"/g)].map(([, kind, x, width]) => [kind, Number(x), Number(width)])
     expect(bars).toEqual([['down', 216, 84], ['up', 300, 168], ['up', 300, 0]])
     expect(svg).toContain('a&lt;b')
