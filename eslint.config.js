@@ -59,6 +59,34 @@ export default defineConfig(
       }]
     }
   },
+  {
+    // The build makes the text of components visible; what is drawn or said without markup has to ask for it.
+    files: ['renderer/**', 'main/index.ts', 'main/index/**'],
+    rules: {
+      'svelte/no-at-html-tags': 'error',
+      'no-restricted-syntax': ['error',
+        {
+          selector: 'CallExpression[callee.property.name=/^(fill|stroke|measure)Text$/]'
+            + ':not([arguments.0.callee.name=visibleText]):not([arguments.0.type=Literal])',
+          message: 'Draw visibleText(…), which leaves nothing hidden.'
+        },
+        {
+          selector: 'NewExpression[callee.name=Notification] Property:not([value.callee.name=visibleText])',
+          message: 'Say visibleText(…), which leaves nothing hidden.'
+        },
+        {
+          selector:
+            'AssignmentExpression[left.property.name=/^(innerHTML|outerHTML|textContent|innerText|nodeValue)$/]',
+          message: 'Show text in the markup of a component, which is made visible.'
+        },
+        {
+          selector: 'CallExpression[callee.property.name=/^(insertAdjacentHTML|write|setHTMLUnsafe)$/]'
+            + '[callee.object.name=/^(document|element|node)$/]',
+          message: 'Show text in the markup of a component, which is made visible.'
+        }
+      ]
+    }
+  },
   // Matchers such as expect.any() and parsed output are untyped by nature.
   { files: ['test/**/*.ts'], rules: { '@typescript-eslint/no-unsafe-assignment': 'off' } },
   { files: ['**/*.d.ts'], rules: { '@typescript-eslint/no-extraneous-class': 'off' } },

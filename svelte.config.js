@@ -1,3 +1,6 @@
+import { visibleMarkup } from './tools/visible-markup.js'
+
 export default {
-  compilerOptions: { runes: true }
+  compilerOptions: { runes: true },
+  preprocess: [{ name: 'visible markup', markup: visibleMarkup }]
 }

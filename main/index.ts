@@ -4,6 +4,7 @@ import type { OpenDialogOptions } from 'electron'
 import Store from 'electron-store'
 import { z } from 'zod'
 import { themes } from '../preload/contract'
+import { visibleText } from '../preload/visible'
 import type { ChoicePurpose, SettingsFile, WorkbenchEnvironment } from './api/context'
 import { openWorkbench } from './api/workbench'
 import type { Workbench } from './api/workbench'
@@ -79,13 +80,15 @@ class Shell {
       trust: process.argv.includes('--trust'),
       choose: (purpose, title, suggested) => this.#choose(purpose, title, suggested),
       notify: (title, body) => {
-        if (Notification.isSupported() && this.#window?.isFocused() !== true) new Notification({ title, body }).show()
+        if (Notification.isSupported() && this.#window?.isFocused() !== true) {
+          new Notification({ title: visibleText(title), body: visibleText(body) }).show()
+        }
       }
     }
   }
 
   async #choose(purpose: ChoicePurpose, title: string, suggested: string | undefined): Promise<readonly string[]> {
-    const common = { title, ...(suggested === undefined ? {} : { defaultPath: suggested }) }
+    const common = { title: visibleText(title), ...(suggested === undefined ? {} : { defaultPath: suggested }) }
     const window = this.#window
     if (purpose === 'save') {
       const { canceled, filePath } = await (window === undefined ? dialog.showSaveDialog(common) : dialog.showSaveDialog(window, common))

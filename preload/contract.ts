@@ -24,3 +24,4 @@ export type {
   RuleCondition, RuleRecord, RunRecord, RunStatus, StabilityRecord, StageName, SubsetCount, TokenCount, TokenInContext, TracePointRecord, TraceRecord
 } from './records'
 export { limits } from './limits'
+export { hiddenIn, visibleLines, visibleText } from './visible'

@@ -1,5 +1,6 @@
 import Graph from 'graphology'
 import Sigma from 'sigma'
+import { visibleText } from '../../preload/contract'
 import { hexOf, parseColour } from './colours'
 import type { Rgb } from './colours'
 import { largeNameSize, nameSize, placeLabels } from './label-placement'
@@ -267,7 +268,7 @@ export class Stage {
     const known = this.#widths.get(key)
     if (known !== undefined) return known
     this.#labels.font = font
-    const width = this.#labels.measureText(text).width
+    const width = this.#labels.measureText(visibleText(text)).width
     if (this.#widths.size > 20_000) this.#widths.clear()
     this.#widths.set(key, width)
     return width
@@ -299,8 +300,8 @@ export class Stage {
       const { at, text, strong } = name
       context.fillStyle = hexOf(strong ? this.inks.text : this.inks.soft)
       context.font = this.font(name)
-      context.strokeText(text, at.x, at.y)
-      context.fillText(text, at.x, at.y)
+      context.strokeText(visibleText(text), at.x, at.y)
+      context.fillText(visibleText(text), at.x, at.y)
     }
   }
 

@@ -1,3 +1,4 @@
+import { visibleText } from '../../preload/contract'
 import { hexOf } from './colours'
 import type { Rgb } from './colours'
 
@@ -16,11 +17,9 @@ export interface Drawing {
 
 const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 
-/** A text as XML may hold it: markup as entities, characters that XML does not allow as a sign. */
+/** A text as XML may hold it: markup as entities, with marks for what would not be seen. */
 export const escapeXml = (text: string): string =>
-  text
-    .replace(/[&<>"']/g, (character) => entities[character])
-    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, '\ufffd')
+  visibleText(text).replace(/[&<>"']/g, (character) => entities[character])
 
 const short = (value: number): string => String(Math.round(100 * value) / 100)
 

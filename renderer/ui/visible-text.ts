@@ -1,3 +1,5 @@
+import { hiddenIn, visibleText } from '../../preload/contract'
+
 /** A stretch of a token's text: as it is, or a sign in place of a character that cannot be seen. */
 export interface Stretch {
   readonly text: string
@@ -16,23 +18,28 @@ const controls: Readonly<Record<string, readonly [sign: string, words: string]>>
 /** Characters that turn the direction of what follows: shown, never obeyed. */
 const directions = /[\u200e\u200f\u202a-\u202e\u2066-\u2069]/
 
-const signOf = (character: string, spaces: boolean): Stretch | undefined => {
+const signOf = (character: string, spaces: boolean, hidden: boolean): Stretch | undefined => {
   const known = controls[character]
   if (known !== undefined) return { text: known[0], sign: known[1], ...(character === '\n' ? { breaks: true as const } : {}) }
   if (character === ' ') return spaces ? { text: '·', sign: 'space' } : undefined
   const code = character.codePointAt(0)!
-  if (code < 0x20 || code === 0x7f) return { text: String.fromCodePoint(code === 0x7f ? 0x2421 : 0x2400 + code), sign: `control character ${code}` }
+  if (code < 0x20 || code === 0x7f) {
+    return { text: String.fromCodePoint(code === 0x7f ? 0x2421 : 0x2400 + code), sign: `control character ${code}` }
+  }
   if (code < 0xa0 && code > 0x7f) return { text: '␦', sign: `control character ${code}` }
   if (directions.test(character)) return { text: '⇄', sign: 'direction mark' }
-  return undefined
+  if (!hidden) return undefined
+  return { text: visibleText(character), sign: `invisible character U+${code.toString(16).toUpperCase()}` }
 }
 
 /** A text in stretches, with signs for control characters, and for spaces where `spaces` asks for it. */
 export const visible = (text: string, { spaces = false }: { readonly spaces?: boolean } = {}): Stretch[] => {
   const stretches: Stretch[] = []
-  let plain = ''
+  const hidden = new Set(hiddenIn(text))
+  let [plain, at] = ['', 0]
   for (const character of text) {
-    const sign = signOf(character, spaces)
+    const sign = signOf(character, spaces, hidden.has(at))
+    at += character.length
     if (sign === undefined) {
       plain += character
       continue

@@ -250,12 +250,12 @@ describe('a drawing in vectors', () => {
   it('holds text as text', () => {
     const svg = svgOf(drawing)
     expect(svg).not.toContain('<script')
-    expect(svg).toContain('&lt;script&gt;alert(1)&lt;/script&gt;\ufffd\ufffd')
+    expect(svg).toContain('&lt;script&gt;alert(1)&lt;/script&gt;␀\\u{d800}')
     expect(svg).toContain('<title>&lt;b&gt;&amp;&quot;run&quot;</title>')
     expect(svg).toContain('a &amp; b')
     expect(svg.match(/<circle/g)).toHaveLength(2)
     expect(svg).toContain('stroke-dasharray')
-    expect(escapeXml('😀\tok')).toBe('😀\tok')
+    expect(escapeXml('😀\t\u202eok')).toBe('😀⇥\\u{202e}ok')
   })
 })
 
