@@ -1,0 +1,78 @@
+import { spawnSync } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { exportAnnotatedSet } from '../../main/exchange/annotated-export'
+import { openWorkspace } from '../../main/store/store'
+import { storeRun, temporaryFolder } from './store-fixture'
+
+const bad = '\u001b]0;a title\u0007\u001b[2J\u001b[31ma forged\nline\u001b[0m\u202e\u200b\u009b1m'
+
+/** A copy whose texts of some keys carry escape sequences. */
+const withEscapes = (value: unknown, keys: ReadonlySet<string>): unknown => {
+  if (Array.isArray(value)) return value.map((each) => withEscapes(each, keys))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(
+    ([key, part]) => [key, keys.has(key) && typeof part === 'string' ? bad : withEscapes(part, keys)]
+  ))
+}
+
+let place: Awaited<ReturnType<typeof temporaryFolder>>
+let set: unknown
+
+beforeAll(async () => {
+  place = await temporaryFolder()
+  const workspace = await openWorkspace(join(place.folder, 'w'), { create: true })
+  const run = await storeRun(workspace)
+  await workspace.applyAnnotations({
+    run, clustering: 1, words: 'label', author: 'Ada', edits: [{
+      target: 'cluster:0',
+      after: {
+        name: 'brackets', note: 'of code', tags: ['code'], confidence: null, status: 'labelled', blindTest: null,
+        author: 'Ada', changedAt: '2026-11-20T10:00:00.000Z'
+      }
+    }]
+  })
+  const file = join(place.folder, 'set.json')
+  await exportAnnotatedSet(workspace, run, { file, clusters: 'all', program: 'spectroscope test' })
+  await workspace.close()
+  set = JSON.parse(await readFile(file, 'utf8'))
+})
+afterAll(() => place.remove())
+
+const command = (...args: string[]): { status: number | null; text: string } => {
+  const program = join(import.meta.dirname, '../../out/main/cli.js')
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath, [program, ...args, '--workspace', join(place.folder, 'other')], { encoding: 'utf8' }
+  )
+  return { status, text: `${stdout}${stderr}` }
+}
+
+const written = async (name: string, ...keys: string[]): Promise<string> => {
+  const file = join(place.folder, name)
+  await writeFile(file, JSON.stringify(withEscapes(set, new Set(keys))))
+  return file
+}
+
+const hidden = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b\u202e]/
+
+it('is imported and shown without anything that a terminal obeys', async () => {
+  const file = await written('texts.json', 'ending', 'author', 'name', 'program', 'tags', 'note')
+  const imported = command('import', file)
+  expect(imported).toMatchObject({ status: 0, text: expect.not.stringMatching(hidden) })
+  for (const [name, ...args] of [['runs'], ['show', 'latest'], ['labels', 'latest'], ['clusters', 'latest']]) {
+    const shown = command(name, ...args)
+    expect(shown.status).toBe(0)
+    expect(shown.text).not.toMatch(hidden)
+    expect(shown.text).not.toMatch(/^line/m)
+    expect(shown.text).toContain('␛[31ma')
+    expect(command(name, ...args, '--json').text).not.toMatch(hidden)
+  }
+})
+
+it('is refused where a state has no business to be a text, in a sentence that hides nothing', async () => {
+  const { status, text } = command('import', await written('state.json', 'status'))
+  expect(status).toBe(4)
+  expect(text).not.toMatch(hidden)
+  expect(text).toContain('status')
+})
