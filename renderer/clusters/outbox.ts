@@ -87,7 +87,11 @@ export const sendUnsent = async (workbench: Workbench): Promise<void> => {
 export const takeUnsentFile = async (workbench: Workbench, file: File): Promise<boolean> => {
   const labels = file.size < 64 * 2 ** 20 ? unsentIn(await file.text()) : undefined
   const workspace = workbench.state?.workspace
-  if (labels === undefined || workspace === null || workspace === undefined) return false
+  if (labels === undefined) return false
+  if (workspace === null || workspace === undefined) {
+    workbench.tell('error', `${file.name} has labels, and no workspace is open; open theirs, then this file again.`)
+    return true
+  }
   const there = new Set(workbench.runs?.map(({ id }) => id))
   const missing = labels.filter(({ run }) => !there.has(run)).length
   for (const label of labels) if (there.has(label.run)) keepUnsent({ ...label, workspace })

@@ -154,7 +154,7 @@ describeInBrowser('what goes wrong in the middle', () => {
 
     desk.opened = await openServed(desk.browser, desk.place)
     const there = desk.opened.page
-    await there.getByRole('main').waitFor()
+    await there.getByRole('row', { name: /synthetic/ }).waitFor()
     const dataTransfer = await there.evaluateHandle((content) => {
       const carried = new DataTransfer()
       carried.items.add(new File([content], 'unsent-labels.json', { type: 'application/json' }))
