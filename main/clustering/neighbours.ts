@@ -24,9 +24,20 @@ interface Places {
   readonly scratch: number
 }
 
+/**
+ * Some of the points: `from` … `to` - 1. `from` is a multiple of `rangeStep`, and so is `to` unless it is the number
+ * of points.
+ */
+export interface TokenRange {
+  readonly from: number
+  readonly to: number
+}
+
 /** A search that the members of a team carry out together; all arrays are in shared memory. */
 export interface NeighbourSearch {
   readonly points: Points
+  /** Whose neighbours are searched for, among all points. */
+  readonly range: TokenRange
   /** What one integer stands for: the points less their mean are rounded to multiples of it. */
   readonly step: number
   /** Dimensions made a multiple of 4 by zeros. */
@@ -35,11 +46,12 @@ export interface NeighbourSearch {
   readonly capacity: number
   readonly memory: WebAssembly.Memory
   readonly places: Places
+  /** Of the points of the range. */
   readonly neighbours: Neighbours
-  /** The points are divided into an even number of blocks. */
+  /** The points of the range are divided into an even number of blocks. */
   readonly blocks: number
   readonly blockSize: number
-  /** One word: the pairs of blocks that are done. */
+  /** One word: the meetings that are done. */
   readonly done: Int32Array
 }
 
@@ -50,6 +62,9 @@ interface NearestKernel {
 }
 
 const lanes = 8
+export const rangeStep = lanes
+/** Points outside of the range that a block of it meets at once. */
+const outsideSize = 16384
 /** Dimensions come in fours in the kernel. */
 const evenly = 4
 const blocksPerMember = 8
@@ -82,24 +97,39 @@ const radius = ({ values, dimensions }: Points, mean: Float64Array): number => {
   return Math.sqrt(largest)
 }
 
-/** Lays out a search for `k` neighbours of each point. Throws a `clustering` error unless 1 ≤ k < count, and for more than WebAssembly addresses. */
-export const prepareSearch = (points: Points, k: number, members: number): NeighbourSearch => {
+export interface SearchOptions {
+  /** All points by default. */
+  readonly range?: TokenRange
+  /** Blocks of the range, an even number; by default some for each member. */
+  readonly blocks?: number
+}
+
+/**
+ * Lays out a search for `k` neighbours of each point, or of each in a range. Throws a `clustering` error unless 1 ≤ k
+ * < count, and for more than WebAssembly addresses.
+ */
+export const prepareSearch = (
+  points: Points, k: number, members: number, options: SearchOptions = {}
+): NeighbourSearch => {
   const { values, count, dimensions } = points
   if (k >= count) {
     throw new SpectroscopeError('clustering', `"clustering.neighbours" is ${k} but there are only ${count} tokens; set it below the number of tokens or study more of them.`)
   }
+  const { range = { from: 0, to: count }, blocks = blocksPerMember * members } = options
+  const own = range.to - range.from
   const padded = roundUp(count, lanes)
+  const ownPadded = roundUp(own, lanes)
   const even = roundUp(dimensions, evenly)
   const capacity = 2 * k + 4 * lanes
   const { reserve, open } = planMemory()
   const places = {
     points: reserve(2 * padded * even),
     norms: reserve(4 * padded),
-    bounds: reserve(4 * padded),
     slacks: reserve(8 * padded),
-    distances: reserve(4 * padded * capacity),
-    indices: reserve(4 * padded * capacity),
-    sizes: reserve(4 * padded),
+    bounds: reserve(4 * padded),
+    distances: reserve(4 * ownPadded * capacity),
+    indices: reserve(4 * ownPadded * capacity),
+    sizes: reserve(4 * ownPadded),
     scratch: reserve(64 * members)
   }
   const memory = open(`The search for ${k} neighbours of ${count} tokens needs more than WebAssembly's 4 GiB; lower "clustering.neighbours" or study fewer tokens.`)
@@ -126,26 +156,93 @@ export const prepareSearch = (points: Points, k: number, members: number): Neigh
     largestError = Math.max(largestError, slacks[i])
   }
   for (let i = 0; i < count; i++) slacks[i] = 2 * (slacks[i] + largestError)
-  const indices = new Int32Array(new SharedArrayBuffer(4 * count * k))
-  const distances = new Float32Array(new SharedArrayBuffer(4 * count * k))
-  const blocks = blocksPerMember * members
+  const indices = new Int32Array(new SharedArrayBuffer(4 * own * k))
+  const distances = new Float32Array(new SharedArrayBuffer(4 * own * k))
   return {
-    points, step, even, capacity, memory, places, neighbours: { k, indices, distances }, blocks, blockSize: roundUp(Math.ceil(count / blocks), lanes),
-    done: new Int32Array(new SharedArrayBuffer(4))
+    points, range, step, even, capacity, memory, places, neighbours: { k, indices, distances },
+    blocks, blockSize: roundUp(Math.ceil(own / blocks), lanes), done: new Int32Array(new SharedArrayBuffer(4))
   }
 }
 
+/**
+ * What a search has found so far: all that changes in its memory. Copied between rounds, it lets another process go
+ * on after that round.
+ */
+export const searchState = ({ memory, places }: NeighbourSearch): Uint8Array =>
+  new Uint8Array(memory.buffer, places.bounds, places.scratch - places.bounds)
+
+/** Two blocks of points that are looked at together: for the lists of both where `mutual`, else of the first alone. */
+interface Meeting {
+  readonly from: number
+  readonly to: number
+  readonly otherFrom: number
+  readonly otherTo: number
+  readonly mutual: boolean
+}
+
+type Search = Pick<NeighbourSearch, 'points' | 'range' | 'blocks' | 'blockSize'>
+
+const outsideOf = ({ points: { count }, range: { from, to } }: Search): TokenRange[] => {
+  const parts: TokenRange[] = []
+  const cut = (start: number, end: number): void => {
+    for (let at = start; at < end; at += outsideSize) parts.push({ from: at, to: Math.min(end, at + outsideSize) })
+  }
+  cut(0, from)
+  cut(roundUp(to, lanes), roundUp(count, lanes))
+  return parts
+}
+
+/**
+ * Each block of the range with itself, then every two of them (pairs in the rounds of a tournament), then each with
+ * what is outside.
+ */
+export const roundCount = (search: Search): number => search.blocks + outsideOf(search).length
+
+/** The meetings of a round, in which no list belongs to two of them. */
+const meetingsOf = (search: Search, round: number): Meeting[] => {
+  const { range, blocks, blockSize } = search
+  const end = roundUp(range.to, lanes)
+  const startOf = (block: number): number => Math.min(end, range.from + block * blockSize)
+  const placeOf = (block: number): TokenRange => ({ from: startOf(block), to: startOf(block + 1) })
+  const meeting = (block: number, other: TokenRange, mutual: boolean): Meeting =>
+    ({ ...placeOf(block), otherFrom: other.from, otherTo: other.to, mutual })
+  const all = Array.from({ length: blocks }, (_, block) => block)
+  if (round === 0) return all.map((block) => meeting(block, placeOf(block), false))
+  if (round < blocks) {
+    const pairs = all.slice(0, blocks / 2).map((pair) => blocksOfPair(blocks, round - 1, pair))
+    return pairs.map(([block, other]) => meeting(block, placeOf(other), true))
+  }
+  const outside = outsideOf(search)
+  return all.map((block) => meeting(block, outside[(round - blocks + block) % outside.length], false))
+}
+
+/** Meetings of the rounds before one. */
+const meetingsBefore = ({ blocks }: Search, round: number): number =>
+  blocks * (Math.min(1, round) + Math.max(0, Math.min(round, blocks) - 1) / 2 + Math.max(0, round - blocks))
+
 /** The share of a search that is done. */
-export const searched = ({ blocks, done }: NeighbourSearch): number => (2 * Atomics.load(done, 0)) / (blocks * (blocks + 1))
+export const searched = (search: NeighbourSearch): number =>
+  Atomics.load(search.done, 0) / meetingsBefore(search, roundCount(search))
+
+/** Sets a search of the same points, range and blocks to where another one stood before `round`. */
+export const restoreSearch = (search: NeighbourSearch, state: Uint8Array, round: number): void => {
+  searchState(search).set(state)
+  Atomics.store(search.done, 0, meetingsBefore(search, round))
+}
 
 let compiled: Promise<WebAssembly.Module> | undefined
 
-const openKernel = async ({ neighbours: { k }, even, capacity, memory, places }: NeighbourSearch, member: number, refine: (point: number) => void): Promise<NearestKernel> => {
+const openKernel = async (
+  { neighbours: { k }, range, even, capacity, memory, places }: NeighbourSearch, member: number,
+  refine: (point: number) => void
+): Promise<NearestKernel> => {
   compiled ??= readFile(kernelPath('clustering', 'nearest')).then((bytes) => WebAssembly.compile(bytes))
   const kernel = (await WebAssembly.instantiate(await compiled, { env: { memory, refine } })).exports as unknown as NearestKernel
-  kernel.begin(
-    even, k, capacity, places.points, places.norms, places.bounds, places.slacks, places.distances, places.indices, places.sizes, places.scratch + 64 * member
-  )
+  // The kernel finds a list by the number of its point, and there are lists for the range alone.
+  const [distances, indices] = [places.distances, places.indices].map((place) => place - 4 * capacity * range.from)
+  const sizes = places.sizes - 4 * range.from
+  const { points, norms, bounds, slacks, scratch } = places
+  kernel.begin(even, k, capacity, points, norms, bounds, slacks, distances, indices, sizes, scratch + 64 * member)
   return kernel
 }
 
@@ -165,24 +262,32 @@ const squaredDistance = ({ values, dimensions }: Points, i: number, j: number): 
 }
 
 /** The pairs of an even number of blocks that a round of a tournament brings together; every two blocks meet in one of the blocks - 1 rounds. */
-const meeting = (blocks: number, round: number, pair: number): readonly [number, number] =>
+const blocksOfPair = (blocks: number, round: number, pair: number): readonly [number, number] =>
   pair === 0 ? [blocks - 1, round] : [(round + pair) % (blocks - 1), (round - pair + blocks - 1) % (blocks - 1)]
 
+/** Rounds `from` … `to` - 1 of a search. */
+export type Rounds = TokenRange
+
 /**
- * One member's part in step 2 of METHOD section 5. Each block of points meets itself and then every other, in rounds in which no block takes part
- * twice, so that one member at a time has its lists. Exact in float64: the integer kernel only dismisses pairs whose rounded points are
- * farther apart than rounding can have moved them (triangle inequality); what it leaves is put in order by the distances of the points.
+ * One member's part in step 2 of METHOD section 5, or in some rounds of it; after the last round the neighbours are
+ * there. In a round no block takes part twice, so that one member at a time has its lists. Exact in float64: the
+ * integer kernel only dismisses pairs whose rounded points are farther apart than rounding can have moved them
+ * (triangle inequality); what it leaves is put in order by the distances of the points.
  */
-export const runSearch = async (search: NeighbourSearch, team: Team): Promise<void> => {
-  const { points, step, even, capacity, memory, places, neighbours, blocks, blockSize, done } = search
+export const runSearch = async (
+  search: NeighbourSearch, team: Team, rounds: Rounds = { from: 0, to: roundCount(search) }
+): Promise<void> => {
+  const { points, range, step, even, capacity, memory, places, neighbours, blocks, blockSize, done } = search
   const { k } = neighbours
-  const { count } = points
   const kernel = await openKernel(search, take(team), (point) => refine(point))
   meet(team)
   const integers = (place: number, length: number): Int32Array => new Int32Array(memory.buffer, place, length)
-  const padded = roundUp(count, lanes)
-  const [norms, bounds, sizes] = [places.norms, places.bounds, places.sizes].map((place) => integers(place, padded))
-  const [listDistances, listIndices] = [places.distances, places.indices].map((place) => integers(place, padded * capacity))
+  const padded = roundUp(points.count, lanes)
+  const own = roundUp(range.to - range.from, lanes)
+  const [norms, bounds] = [places.norms, places.bounds].map((place) => integers(place, padded))
+  const sizes = integers(places.sizes, own)
+  const listsAt = (place: number): Int32Array => integers(place, own * capacity)
+  const [listDistances, listIndices] = [listsAt(places.distances), listsAt(places.indices)]
   const slacks = new Float64Array(memory.buffer, places.slacks, padded)
   const squares = new Float64Array(capacity)
   const tile = Math.max(1, Math.floor(tileBytes / (2 * even * lanes))) * lanes
@@ -190,22 +295,25 @@ export const runSearch = async (search: NeighbourSearch, team: Team): Promise<vo
 
   /** Places in the list of a point, nearest first, ties to the lower index; `squares` then holds the squared distances at those places. */
   const ranked = (point: number): Int32Array => {
-    const own = point * capacity
-    for (let at = 0; at < sizes[point]; at++) squares[at] = squaredDistance(points, point, listIndices[own + at])
-    return Int32Array.from({ length: sizes[point] }, (_, at) => at).sort((a, b) => squares[a] - squares[b] || listIndices[own + a] - listIndices[own + b])
+    const list = point - range.from
+    const first = list * capacity
+    for (let at = 0; at < sizes[list]; at++) squares[at] = squaredDistance(points, point, listIndices[first + at])
+    const indexAt = (at: number): number => listIndices[first + at]
+    return Int32Array.from({ length: sizes[list] }, (_, at) => at)
+      .sort((a, b) => squares[a] - squares[b] || indexAt(a) - indexAt(b))
   }
   const refine = (point: number): void => {
     const nearest = ranked(point).subarray(0, k)
+    const first = (point - range.from) * capacity
     const farthest = (Math.sqrt(squares[nearest[k - 1]]) * (1 + 1e-12)) / step + slacks[point] / 2
     bounds[point] = Math.max(bounds[point], norms[point] - Math.floor(Math.min(farthest ** 2, 1.2e9)) - 2)
-    for (const list of [listDistances, listIndices]) list.set(nearest.map((at) => list[point * capacity + at]), point * capacity)
-    sizes[point] = k
+    for (const list of [listDistances, listIndices]) list.set(nearest.map((at) => list[first + at]), first)
+    sizes[point - range.from] = k
   }
-  const searchBlocks = (a: number, b: number): void => {
-    const [from, to, otherFrom, otherTo] = [a * blockSize, Math.min(padded, (a + 1) * blockSize), b * blockSize, Math.min(padded, (b + 1) * blockSize)]
+  const meetBlocks = ({ from, to, otherFrom, otherTo, mutual }: Meeting): void => {
     for (let other = otherFrom; other < otherTo; other += tile) {
       for (let first = from; first < to; first += together) {
-        kernel.search(first, Math.min(to, first + together), other, Math.min(otherTo, other + tile), a === b ? 0 : 1)
+        kernel.search(first, Math.min(to, first + together), other, Math.min(otherTo, other + tile), mutual ? 1 : 0)
       }
     }
     Atomics.add(done, 0, 1)
@@ -214,18 +322,22 @@ export const runSearch = async (search: NeighbourSearch, team: Team): Promise<vo
     for (let point = from; point < to; point++) {
       kernel.cut(point)
       const order = ranked(point)
-      for (let rank = 0, at = point * k; rank < k; rank++, at++) {
-        neighbours.indices[at] = listIndices[point * capacity + order[rank]]
+      const list = point - range.from
+      for (let rank = 0, at = list * k; rank < k; rank++, at++) {
+        neighbours.indices[at] = listIndices[list * capacity + order[rank]]
         neighbours.distances[at] = Math.sqrt(squares[order[rank]])
       }
     }
   }
 
-  for (let block = take(team); block < blocks; block = take(team)) searchBlocks(block, block)
-  meet(team)
-  for (let round = 0; round < blocks - 1; round++) {
-    for (let pair = take(team); pair < blocks / 2; pair = take(team)) searchBlocks(...meeting(blocks, round, pair))
+  for (let round = rounds.from; round < rounds.to; round++) {
+    const meetings = meetingsOf(search, round)
+    for (let at = take(team); at < meetings.length; at = take(team)) meetBlocks(meetings[at])
     meet(team)
   }
-  for (let block = take(team); block < blocks; block = take(team)) store(block * blockSize, Math.min(count, (block + 1) * blockSize))
+  if (rounds.to < roundCount(search)) return
+  for (let block = take(team); block < blocks; block = take(team)) {
+    const from = range.from + block * blockSize
+    store(from, Math.min(range.to, from + blockSize))
+  }
 }

@@ -5,14 +5,14 @@ import { computeDescription, type DescribeOrder } from './describe'
 import { judge, type Judgement, type Rule } from './judgement'
 import { buildGraph, type Graph, type GraphOrder } from './graph'
 import { computeLayout, type LayoutOrder } from './layout'
-import { runSearch, type NeighbourSearch } from './neighbours'
+import { runSearch, type NeighbourSearch, type Rounds } from './neighbours'
 import { solvePagerank } from './pagerank'
 import type { Solve } from './pagerank-system'
 import type { Meter } from './watched'
 
 /** What a worker thread of this layer can be asked to do; `team` tasks go to all members of the team at once. */
 export type ClusteringTask =
-  | { readonly kind: 'neighbours'; readonly search: NeighbourSearch; readonly team: Team }
+  | { readonly kind: 'neighbours'; readonly search: NeighbourSearch; readonly team: Team; readonly rounds?: Rounds }
   | { readonly kind: 'graph'; readonly order: GraphOrder }
   | { readonly kind: 'attempts'; readonly solve: Solve; readonly rule: Rule; readonly team: Team }
   | { readonly kind: 'partitions'; readonly task: PartitionsTask }
@@ -41,7 +41,7 @@ const writeTo = (meter: Meter) => (fraction: number): void => {
 export const executeTask = async (task: ClusteringTask): Promise<ClusteringResult> => {
   switch (task.kind) {
     case 'neighbours':
-      await runSearch(task.search, task.team)
+      await runSearch(task.search, task.team, task.rounds)
       return { kind: 'neighbours' }
     case 'graph':
       return { kind: 'graph', graph: buildGraph(task.order) }
