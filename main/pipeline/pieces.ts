@@ -33,7 +33,9 @@ const holderWords = ({ host, pid, since }: HeldClaim): string => `process ${pid}
 
 const hasCheckpoint = (folder: string): boolean => existsSync(folder) && readdirSync(folder).some((name) => name.endsWith('.checkpoint'))
 
-export const pieceStatus = async (folder: string, { index, share }: Piece): Promise<PieceStatus> => {
+export const pieceStatus = async (
+  folder: string, { index, share }: Pick<Piece, 'index' | 'share'>
+): Promise<PieceStatus> => {
   const of = (state: PieceState, holder: string | null = null): PieceStatus => ({ index, state, share, holder })
   if (existsSync(resultPath(folder, index))) return of('done')
   const held = await readClaim(claimPath(folder, index))
@@ -43,13 +45,14 @@ export const pieceStatus = async (folder: string, { index, share }: Piece): Prom
 
 const list = (indices: readonly number[]): string => indices.join(', ')
 
-/** The set in a folder, all of whose pieces are done. Throws a `usage` error that says which are not, and how to run them. */
-export const readyPieces = async (folder: string, id?: string): Promise<ShardSet> => {
-  const set = await readSet(folder)
-  if (id !== undefined && set.id !== id) throw new SpectroscopeError('input', `${folder} holds another set of pieces than this run was gathered from; restore it, or gather the new one as a run of its own.`)
-  const states = await Promise.all(set.pieces.map((piece) => pieceStatus(folder, piece)))
+/**
+ * Throws a `usage` error that says which of some pieces are not done, and how to run them, unless all are; a `workspace`
+ * error where other processes are at all of those.
+ */
+export const checkDone = async (folder: string, pieces: readonly Pick<Piece, 'index' | 'share'>[]): Promise<void> => {
+  const states = await Promise.all(pieces.map((piece) => pieceStatus(folder, piece)))
   const waiting = states.filter(({ state }) => state !== 'done')
-  if (waiting.length === 0) return set
+  if (waiting.length === 0) return
   const said = (['running', 'interrupted', 'not begun'] as const).flatMap((state) => {
     const own = waiting.filter((each) => each.state === state).map(({ index }) => index)
     return own.length === 0 ? [] : [`${state}: ${list(own)}`]
@@ -58,7 +61,22 @@ export const readyPieces = async (folder: string, id?: string): Promise<ShardSet
   const remedy = idle.length === 0
     ? 'wait for them'
     : `run ${idle.length === 1 ? 'it' : 'them'} with \`sbatch --array=${idle.join(',')} ${quoted(join(folder, 'sbatch.sh'))}\`, or here with \`spectroscope piece ${quoted(folder)} ${idle[0]}\`${idle.length === 1 ? '' : ' and so on'}`
-  throw new SpectroscopeError('usage', `${waiting.length} of ${set.pieces.length} pieces of ${folder} are not done (${said.join('; ')}); ${remedy}.`)
+  const what = `${waiting.length} of ${pieces.length} pieces of ${folder} are not done`
+  throw new SpectroscopeError(idle.length === 0 ? 'workspace' : 'usage', `${what} (${said.join('; ')}); ${remedy}.`)
+}
+
+/**
+ * The set in a folder, all of whose pieces are done. Throws a `usage` error that says which are not, and how to run
+ * them.
+ */
+export const readyPieces = async (folder: string, id?: string): Promise<ShardSet> => {
+  const set = await readSet(folder)
+  if (id !== undefined && set.id !== id) {
+    const what = `${folder} holds another set of pieces than this run was gathered from`
+    throw new SpectroscopeError('input', `${what}; restore it, or gather the new one as a run of its own.`)
+  }
+  await checkDone(folder, set.pieces)
+  return set
 }
 
 /** What is worth saying of pieces that are gathered. */
@@ -93,10 +111,14 @@ const tidy = async (folder: string, finished: boolean): Promise<void> => {
   }
 }
 
-const choose = (folder: string, set: ShardSet, index: number): Piece => {
-  const piece = set.pieces.find((each) => each.index === index)
-  if (piece === undefined) throw new SpectroscopeError('usage', `There is no piece ${index} in ${folder}; its pieces are 0 to ${set.pieces.length - 1}.`)
-  return piece
+/** A piece of a folder. Throws a `usage` error where there is none of that number. */
+export const choosePiece = <P extends Pick<Piece, 'index'>>(
+  folder: string, pieces: readonly P[], index: number
+): P => {
+  const piece = pieces.find((each) => each.index === index)
+  if (piece !== undefined) return piece
+  const last = pieces.length - 1
+  throw new SpectroscopeError('usage', `There is no piece ${index} in ${folder}; its pieces are 0 to ${last}.`)
 }
 
 interface SampledPiece {
@@ -105,9 +127,9 @@ interface SampledPiece {
 }
 
 const sampleWith = async (
-  folder: string, set: ShardSet, piece: Piece, options: PieceOptions, lost: AbortSignal
+  folder: string, set: ShardSet, piece: Piece, options: PieceOptions, companion: Companion
 ): Promise<SampledPiece> => {
-  const { onEvent, signal, checkpointSeconds, threads = Math.min(threadsOfPiece(set), mostThreadsHere()) } = options
+  const { onEvent, checkpointSeconds, threads = Math.min(threadsOfPiece(set), mostThreadsHere()) } = options
   const own = pieceFolder(folder, piece.index)
   const { configuration: { sampler, seed, corpus }, components } = set
   const session = new ComputeSession((message) => onEvent({ type: 'note', message }))
@@ -120,9 +142,6 @@ const sampleWith = async (
         compute.on('sampling', (report) => onEvent({ type: 'progress', progress: samplingProgress(sampler, report) })),
         compute.on('chainEnded', ({ message }) => onEvent({ type: 'note', message }))
       ]
-      const companion = new Companion(signal)
-      const taken = (): void => companion.fail(new SpectroscopeError('workspace', `Piece ${piece.index} of ${folder} was taken over by another process; this one leaves it to that.`))
-      lost.addEventListener('abort', taken)
       try {
         const { engine } = await companion.during(() => compute.call('openSet', { folder, withModel: true }))
         stopwatch.start('sample')
@@ -134,7 +153,6 @@ const sampleWith = async (
         const { failed } = await companion.during((ending) => compute.call('samplePiece', request, { signal: ending }))
         return { seconds: stopwatch.seconds, failed }
       } finally {
-        lost.removeEventListener('abort', taken)
         off.forEach((remove) => remove())
       }
     })
@@ -170,31 +188,50 @@ const claimPiece = async (folder: string, index: number, options: PieceOptions):
 }
 
 /**
- * Samples one piece of a set, from its checkpoint where there is one, and writes its result. Does nothing where that is there already, and
- * waits while another process is at it. Throws a `workspace` error in place of waiting where that is asked for, and an `interrupted` error
- * after a checkpoint when it is stopped.
+ * Does `work` on a piece while this process has the claim to it, and takes away what only an unfinished piece needs;
+ * null where the piece is done already. Waits while another process is at it. Throws a `workspace` error in place of
+ * waiting where that is asked for, or when another process takes the piece over, and an `interrupted` error when it is
+ * stopped.
  */
-export const runPiece = async (folder: string, index: number, options: PieceOptions): Promise<PieceSummary> => {
-  const set = await readSet(folder)
-  const piece = choose(folder, set, index)
-  const summary = { folder, piece: index, pieces: set.pieces.length, chains: piece.chains.length }
-  const done = { ...summary, already: true, seconds: 0, failedChains: [] }
-  if (existsSync(resultPath(folder, index))) return done
+export const withPiece = async <T>(
+  folder: string, index: number, options: PieceOptions, work: (companion: Companion) => Promise<T>
+): Promise<T | null> => {
+  if (existsSync(resultPath(folder, index))) return null
   const own = pieceFolder(folder, index)
   await makeFolder(own)
   const held = await claimPiece(folder, index, options)
-  if (held === null) return done
+  if (held === null) return null
+  const companion = new Companion(options.signal)
+  const taken = `Piece ${index} of ${folder} was taken over by another process; this one leaves it to that.`
+  held.lost.addEventListener('abort', () => companion.fail(new SpectroscopeError('workspace', taken)))
   try {
-    if (existsSync(resultPath(folder, index))) return done
+    if (existsSync(resultPath(folder, index))) return null
     await tidy(own, false)
-    const { seconds, failed } = await sampleWith(folder, set, piece, options, held.lost)
+    const done = await work(companion)
     await tidy(own, true)
-    options.onEvent({ type: 'finished', stage: 'sample', seconds, detail: `piece ${index} of ${set.pieces.length}` })
-    return { ...summary, already: false, seconds, failedChains: failed.map(({ component, chain, message }) => `${component}, chain ${chain}: ${message}`) }
+    return done
   } catch (error) {
     const mine = error instanceof SpectroscopeError && error.kind === 'interrupted'
     throw mine ? new SpectroscopeError('interrupted', `Piece ${index} is interrupted; go on with: spectroscope piece ${quoted(folder)} ${index}`, { cause: error }) : error
   } finally {
     await held.release()
   }
+}
+
+/**
+ * Samples one piece of a set, from its checkpoint where there is one, and writes its result. Does nothing where that
+ * is there already. Throws a `workspace` error while another process is at it, and an `interrupted` error after a
+ * checkpoint when it is stopped.
+ */
+export const runPiece = async (folder: string, index: number, options: PieceOptions): Promise<PieceSummary> => {
+  const set = await readSet(folder)
+  const piece = choosePiece(folder, set.pieces, index)
+  const summary = { folder, piece: index, pieces: set.pieces.length, chains: piece.chains.length }
+  const sample = (companion: Companion): Promise<SampledPiece> => sampleWith(folder, set, piece, options, companion)
+  const sampled = await withPiece(folder, index, options, sample)
+  if (sampled === null) return { ...summary, already: true, seconds: 0, failedChains: [] }
+  const { seconds, failed } = sampled
+  options.onEvent({ type: 'finished', stage: 'sample', seconds, detail: `piece ${index} of ${set.pieces.length}` })
+  const failedChains = failed.map(({ component, chain, message }) => `${component}, chain ${chain}: ${message}`)
+  return { ...summary, already: false, seconds, failedChains }
 }

@@ -6,7 +6,12 @@ import type { ShardSet } from './shard-set'
 /** A word of a command line for a POSIX shell. */
 export const quoted = (word: string): string => (/^[\w@%+=:,./~-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
 
+/** What scripts are made of. */
+export type ScriptSet = Pick<ShardSet, 'threads'> & { readonly pieces: readonly object[] }
+
 export interface ScriptOptions {
+  /** Pieces that need not wait for others: the first ones, and all by default. */
+  readonly beginners?: number
   /** Pieces of the array at work at once; all by default. */
   readonly atOnce?: number
   /** Memory that a piece needs, as estimated; without it Slurm gives what is usual there. */
@@ -29,10 +34,12 @@ if [ -n "\${SPECTROSCOPE:-}" ]; then program=("$SPECTROSCOPE"); fi`
 export const threadsOfPiece = ({ threads }: Pick<ShardSet, 'threads'>): number => threads ?? Math.min(4, availableParallelism())
 
 /** The array script for Slurm: a task a piece, requeued on preemption, near its time limit, and (so many times) when it is killed. */
-export const sbatchScript = (folder: string, set: ShardSet, { atOnce = set.pieces.length, memoryBytes, sbatch = [] }: ScriptOptions): string => {
+export const sbatchScript = (folder: string, set: ScriptSet, options: ScriptOptions): string => {
+  const { beginners = set.pieces.length, atOnce = beginners, memoryBytes, sbatch = [] } = options
   const threads = threadsOfPiece(set)
   const lines = [
-    '--job-name=spectroscope', `--array=0-${set.pieces.length - 1}%${Math.min(atOnce, set.pieces.length)}`, '--nodes=1', '--ntasks=1', `--cpus-per-task=${threads}`,
+    '--job-name=spectroscope', `--array=0-${beginners - 1}%${Math.min(atOnce, beginners)}`,
+    '--nodes=1', '--ntasks=1', `--cpus-per-task=${threads}`,
     ...(memoryBytes === undefined ? [] : [`--mem=${Math.ceil((memoryBytes * memoryMargin) / 2 ** 20)}M`]),
     '--requeue', '--open-mode=append', '--signal=B:USR1@120', `--output="${join(folder.replaceAll('%', '%%'), 'logs', '%a.log')}"`, ...sbatch
   ]
@@ -67,7 +74,7 @@ exit "$status"
 }
 
 /** The same without Slurm: pieces one after another; those that another machine has are left to it. */
-export const plainScript = (folder: string, set: ShardSet): string => `#!/bin/bash
+export const plainScript = (folder: string, set: ScriptSet): string => `#!/bin/bash
 # Works on all pieces of ${folder.replaceAll(/[\r\n]/g, ' ')} in turn, or on those given: run-all.sh 0 3. Start it on as many machines as there
 # are: each takes pieces that no other has, and ends when all are done. What was stopped goes on from its checkpoint when this is started again.
 ${program}

@@ -20,7 +20,7 @@ import { besideRuns } from './session'
 import { modelFolder, planPieces, readSet, setPath, studyPath, writeSet, writeStudy } from './shard-set'
 import type { ShardSet } from './shard-set'
 import { plainScript, sbatchScript, threadsOfPiece } from './shard-scripts'
-import type { ScriptOptions } from './shard-scripts'
+import type { ScriptOptions, ScriptSet } from './shard-scripts'
 import { fingerprintOf, programVersion } from './versions'
 
 export interface ShardOptions extends ScriptOptions, Pick<RunOptions, 'onEvent' | 'signal'> {
@@ -76,7 +76,7 @@ const checkFolder = async (folder: string, id: string): Promise<'new' | 'same'> 
 /** What an interrupted `shard` may have left: the set's own file is written last. */
 const beginnings = new Set([modelFolder, basename(studyPath('')), 'logs', 'pieces', 'sbatch.sh', 'run-all.sh'])
 
-const writeScripts = async (folder: string, set: ShardSet, options: ScriptOptions): Promise<void> => {
+export const writeScripts = async (folder: string, set: ScriptSet, options: ScriptOptions): Promise<void> => {
   for (const [name, script] of [['sbatch.sh', sbatchScript(folder, set, options)], ['run-all.sh', plainScript(folder, set)]] as const) {
     await writeFileAtomically(join(folder, name), script)
     await chmod(join(folder, name), 0o755)
