@@ -11,6 +11,7 @@ import { clusterAgain, listClusters, showCluster } from './api/clusters'
 import type { ClusteringChanges } from './api/clusters'
 import { fetchFromHub } from './api/models'
 import { continueRun, deleteRun, diagnoseRun, listRuns, previewFile, resume, showRun, startFromFile } from './api/runs'
+import { shardClusters } from './api/shards'
 import { trustWorkspace } from './api/trust'
 import { resourcePath } from './base/entries'
 import { complain, line, lines, printJson } from './base/printed'
@@ -20,7 +21,7 @@ import { addLabelCommands } from './cli/labels-commands'
 import { printAnswer, printError, tolerateClosedPipes } from './cli/output'
 import type { Answer } from './cli/output'
 import { printLink, serveUntilStopped } from './cli/serve'
-import { addShardCommands } from './cli/shard-commands'
+import { addShardCommands, atOnceOption, checkWithShards, clusterShardText, sbatchOption } from './cli/shard-commands'
 import { confirm, page, watched } from './cli/terminal'
 import { duration, plural } from './cli/text'
 import {
@@ -203,12 +204,18 @@ const describe = (key: keyof ClusteringChanges): string => {
 
 interface ClusterOptions extends Working, ClusteringChanges {
   readonly name?: string
+  readonly shards?: number
+  readonly into?: string
+  readonly threads?: number
+  readonly atOnce?: number
+  readonly sbatch?: readonly string[]
 }
 
 command(
   'cluster <run>',
   'Cluster a run\'s matrix once more, beside its other clusterings; options not given are the run\'s own settings.',
-  'cluster latest --resolution 16', 'cluster first --method acl --rule global --name "global rule"'
+  'cluster latest --resolution 16', 'cluster first --method acl --rule global --name "global rule"',
+  'cluster latest --shards 32 --into /scratch/clusters'
 )
   .addOption(new Option('--method <method>', describe('method')).choices(clusteringMethods))
   .option('-k, --neighbours <k>', describe('neighbours'), numberOrAuto)
@@ -227,9 +234,28 @@ command(
   .option('--max-rejections <count>', describe('maxRejections'), numberOrAuto)
   .option('--remaining <share>', describe('remaining'), numberOrAuto)
   .option('-n, --name <name>', 'name of the clustering', nameIn)
+  .option(
+    '-s, --shards <count>', 'divide it into pieces that any machine can work on, and write them into a folder',
+    wholeIn(1, limits.shards)
+  )
+  .option('-i, --into <folder>', 'with --shards: folder of the pieces; beside the workspace by default')
+  .option(
+    '-t, --threads <count>', 'with --shards: threads of each piece; the run\'s own by default, or up to four',
+    wholeIn(1, limits.threads)
+  )
+  .addOption(atOnceOption())
+  .addOption(sbatchOption())
   .addOption(checkpointOption())
-  .action((run: string, { workspace, trust, json, checkpointEvery, name, ...changes }: ClusterOptions) =>
+  .action((run: string, { workspace, trust, json, checkpointEvery, name, shards, into, ...given }: ClusterOptions) =>
     answer({ workspace, ...definedOf({ trust, json }) }, async () => {
+      const { threads, atOnce, sbatch, ...changes } = given
+      if (shards !== undefined) {
+        const optional = definedOf({ name, threads, atOnce, sbatch })
+        const divided = await watched((watch) =>
+          shardClusters(workspace, run, changes, into, { ...watch, pieces: shards, ...optional }))
+        return { json: divided, text: clusterShardText(divided) }
+      }
+      checkWithShards({ '--into': into, '--threads': threads, '--at-once': atOnce, '--sbatch': sbatch })
       const summary = await watched((watch) =>
         clusterAgain(
           workspace, run, changes, { ...watch, checkpointSeconds: checkpointEvery, ...definedOf({ name }) }

@@ -4,7 +4,7 @@ import type { ClusterTokens, ClusteringSummary } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
 import { issueWords, telling } from '../../preload/issues'
 import { leftoverCluster } from '../../preload/records'
-import type { ClusteringRecord, ClusterSummary, GroupKind } from '../../preload/records'
+import type { ClusteringRecord, ClusterSummary, GroupKind, RunRecord } from '../../preload/records'
 import { GroupTree } from '../base/group-tree'
 import { clusteringOf } from '../exchange/selection'
 import { recluster } from '../pipeline/run'
@@ -114,6 +114,11 @@ export const changedClustering = (
   throw new SpectroscopeError('usage', `${optionOf(String(issue.path[0] ?? ''))}: ${issueWords(issue)}.`)
 }
 
+export const summaryOf = ({ id, tokens, components }: RunRecord, clustering: ClusteringRecord): ClusteringSummary => ({
+  run: id, tokens, components: components.length, clusters: clustering.clusters,
+  unclustered: clustering.leftoverSize, clustering
+})
+
 /** One more clustering of a run's matrix: the run's own settings with some changed. */
 export const clusterAgain = (
   folder: string, run: string, changes: ClusteringChanges, options: StartOptions
@@ -122,8 +127,7 @@ export const clusterAgain = (
     const record = await workspace.findRun(run)
     const configuration = changedClustering(record.configuration.clustering, changes)
     try {
-      const clustering = await recluster(workspace, record, configuration, options)
-      return { run: record.id, tokens: record.tokens, components: record.components.length, clusters: clustering.clusters, unclustered: clustering.leftoverSize, clustering }
+      return summaryOf(record, await recluster(workspace, record, configuration, options))
     } catch (error) {
       if (!(error instanceof SpectroscopeError) || error.kind !== 'interrupted') throw error
       throw new SpectroscopeError('interrupted', `The clustering of run ${record.id} is interrupted; give the same command again to go on.`, { cause: error })

@@ -1,7 +1,13 @@
-import { dirname, resolve } from 'node:path'
-import type { RunSummary } from '../../preload/contract'
+import { existsSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import type { ClusteringSummary, RunSummary } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
 import { checkConfiguration, readConfiguration } from '../pipeline/checks'
+import { runClusterPiece } from '../pipeline/cluster-pieces'
+import type { ClusterPieceSummary } from '../pipeline/cluster-pieces'
+import { clusterSetPath } from '../pipeline/cluster-set'
+import { beginnersOf, gatherClustering, shardClustering } from '../pipeline/cluster-shards'
+import type { ClusterShardOptions } from '../pipeline/cluster-shards'
 import { runPiece } from '../pipeline/pieces'
 import type { PieceOptions, PieceSummary } from '../pipeline/pieces'
 import type { StartOptions } from '../pipeline/run-options'
@@ -9,9 +15,12 @@ import { checkThreads } from '../pipeline/room'
 import { readSet } from '../pipeline/shard-set'
 import { defaultShardFolder, gatherRun, shardRun } from '../pipeline/shards'
 import type { ShardOptions } from '../pipeline/shards'
+import { changedClustering, summaryOf } from './clusters'
+import type { ClusteringChanges } from './clusters'
 import { working } from './runs'
 import { withWorkspace } from './workspaces'
 
+export type { ClusterPieceSummary } from '../pipeline/cluster-pieces'
 export type { PieceSummary } from '../pipeline/pieces'
 
 /** What a run was divided into. */
@@ -43,15 +52,61 @@ export const shardFromFile = async (file: string, into: string | undefined, opti
   }
 }
 
-/** Samples one piece of a run; see `runPiece`. */
-export const workOnPiece = async (folder: string, index: number, options: PieceOptions): Promise<PieceSummary> => {
-  checkThreads(options.threads, '--threads')
-  return runPiece(named(folder), index, options)
+/** What the clustering of a run was divided into. */
+export interface ClusterShardSummary {
+  readonly folder: string
+  readonly set: string
+  readonly run: string
+  readonly tokens: number
+  readonly components: number
+  readonly script: string
+  /** Of the pieces, the first that search for neighbours; the others search for local clusters and wait for those. */
+  readonly neighbourPieces: number
+  readonly pieces: readonly { readonly index: number; readonly share: number }[]
 }
 
-/** Makes a run of pieces that are done, in a workspace that is made if need be. */
-export const gather = async (workspaceFolder: string, folder: string, options: StartOptions): Promise<RunSummary> => {
+/** Divides a further clustering of a run into pieces; beside the workspace where `into` is not given. */
+export const shardClusters = (
+  workspaceFolder: string, run: string, changes: ClusteringChanges, into: string | undefined,
+  options: ClusterShardOptions
+): Promise<ClusterShardSummary> => {
+  checkThreads(options.threads, '--threads')
+  return withWorkspace(workspaceFolder, 'read', async (workspace) => {
+    const record = await workspace.findRun(run)
+    const configuration = changedClustering(record.configuration.clustering, changes)
+    const usual = `${basename(workspace.folder)}-${record.id}-clustering`
+    const folder = into === undefined ? join(dirname(workspace.folder), usual) : named(into)
+    const set = await shardClustering(workspace, record, configuration, folder, options)
+    return {
+      folder, set: set.id, run: record.id, tokens: set.tokens, components: set.components.length,
+      script: resolve(folder, 'sbatch.sh'), neighbourPieces: beginnersOf(set),
+      pieces: set.pieces.map(({ index, share }) => ({ index, share }))
+    }
+  })
+}
+
+const holdsClustering = (folder: string): boolean => existsSync(clusterSetPath(folder))
+
+/** Works on one piece of a run or of a clustering; see `runPiece` and `runClusterPiece`. */
+export const workOnPiece = async (
+  folder: string, index: number, options: PieceOptions
+): Promise<PieceSummary | ClusterPieceSummary> => {
+  checkThreads(options.threads, '--threads')
   const pieces = named(folder)
+  return holdsClustering(pieces) ? runClusterPiece(pieces, index, options) : runPiece(pieces, index, options)
+}
+
+/** Makes a run, or a clustering, of pieces that are done: a run in a workspace that is made if need be. */
+export const gather = async (
+  workspaceFolder: string, folder: string, options: StartOptions
+): Promise<RunSummary | ClusteringSummary> => {
+  const pieces = named(folder)
+  if (holdsClustering(pieces)) {
+    return withWorkspace(workspaceFolder, 'write', async (workspace) => {
+      const { run, clustering } = await gatherClustering(workspace, pieces, options)
+      return summaryOf(run, clustering)
+    })
+  }
   await readSet(pieces)
   return withWorkspace(workspaceFolder, 'create', (workspace) => working(workspace, workspaceFolder, options, (relayed) => gatherRun(workspace, pieces, { ...options, ...relayed })))
 }

@@ -1,10 +1,9 @@
-import { InvalidArgumentError } from 'commander'
-import type { Option } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 import { SpectroscopeError } from '../../preload/errors'
 import { limits } from '../../preload/limits'
 import { briefly } from '../../preload/quoting'
 import { gather, shardFromFile, workOnPiece } from '../api/shards'
-import type { PieceSummary, ShardSummary } from '../api/shards'
+import type { ClusterPieceSummary, ClusterShardSummary, PieceSummary, ShardSummary } from '../api/shards'
 import { lines } from '../base/printed'
 import type { Visible } from '../base/printed'
 import { quoted } from '../pipeline/shard-scripts'
@@ -12,7 +11,7 @@ import { nameIn, wholeIn } from './arguments'
 import type { CommandPieces } from './labels-commands'
 import { page, watched } from './terminal'
 import { duration, percent, plural } from './text'
-import { summaryText } from './views'
+import { clusteringText, summaryText } from './views'
 
 interface Common {
   readonly workspace: string
@@ -34,6 +33,20 @@ const sbatchLine = (text: string, earlier: readonly string[] = []): string[] => 
   return [...earlier, text]
 }
 
+export const atOnceOption = (): Option =>
+  new Option('--at-once <count>', 'pieces that Slurm works on at once; all by default')
+    .argParser(wholeIn(1, limits.shards))
+
+export const sbatchOption = (): Option =>
+  new Option('--sbatch <option>', 'a further option for the Slurm script; may be given again').argParser(sbatchLine)
+
+/** Refuses options that mean something with --shards alone. */
+export const checkWithShards = (given: Readonly<Record<string, unknown>>): void => {
+  const option = Object.keys(given).find((name) => given[name] !== undefined)
+  if (option === undefined) return
+  throw new SpectroscopeError('usage', `${option} is for a clustering in pieces; give --shards too, or leave it out.`)
+}
+
 const shardText = ({ folder, script, pieces, tokens, components }: ShardSummary): Visible => {
   const shares = pieces.map(({ share }) => share)
   const range = `${percent(Math.min(...shares), 1)} to ${percent(Math.max(...shares), 1)}`
@@ -46,6 +59,34 @@ const shardText = ({ folder, script, pieces, tokens, components }: ShardSummary)
     `Then: spectroscope gather ${quoted(folder)}`
   )
 }
+
+const rangeOf = (from: number, to: number): string => (to - from === 1 ? String(from) : `${from}-${to - 1}`)
+
+/** What `cluster --shards` answers. */
+export const clusterShardText = (summary: ClusterShardSummary): Visible => {
+  const { folder, script, neighbourPieces, pieces, tokens, components } = summary
+  const rest = pieces.length - neighbourPieces
+  const searches = rangeOf(neighbourPieces, pieces.length)
+  const what = `The neighbours of ${plural(tokens, 'token')} × ${plural(components, 'component')}`
+  const [more, later] = rest === 0 ? ['', ''] : [`, local clusters in ${rest} more`, `; ${searches} after the others`]
+  return lines(
+    `${what} in ${plural(neighbourPieces, 'piece')}${more}, in ${folder}.`,
+    rest === 0
+      ? `On Slurm: sbatch ${quoted(script)}`
+      : `On Slurm: job=$(sbatch --parsable ${quoted(script)}) && `
+        + `sbatch --dependency=afterok:$job --array=${searches} ${quoted(script)}`,
+    `Elsewhere: spectroscope piece ${quoted(folder)} 0 (to ${pieces.length - 1}${later}), on any machine that has the `
+      + 'folder; run-all.sh there does them in turn.',
+    `Then: spectroscope gather ${quoted(folder)}`
+  )
+}
+
+const clusterPieceText = ({ folder, piece, pieces, finds, already, seconds }: ClusterPieceSummary): Visible =>
+  lines(
+    already
+      ? `Piece ${piece} of ${pieces} in ${folder} was done already.`
+      : `Piece ${piece} of ${pieces}, ${finds}, is done after ${duration(seconds)} of work.`
+  )
 
 const pieceText = ({ folder, piece, pieces, already, chains, seconds, failedChains }: PieceSummary): Visible =>
   lines(
@@ -84,8 +125,8 @@ export const addShardCommands = ({ command, answer }: CommandPieces, checkpointO
       '-t, --threads <count>', 'threads of each piece; the configuration\'s own by default, or up to four',
       wholeIn(1, limits.threads)
     )
-    .option('--at-once <count>', 'pieces that Slurm works on at once; all by default', wholeIn(1, limits.shards))
-    .option('--sbatch <option>', 'a further option for the Slurm script; may be given again', sbatchLine)
+    .addOption(atOnceOption())
+    .addOption(sbatchOption())
     .option('--link-model', 'leave the model where it is, in place of a copy in the folder')
     .action((config: string, { into, shards, threads, atOnce, sbatch, linkModel, ...options }: ShardOptions) =>
       answer(options, async () => {
@@ -98,7 +139,11 @@ export const addShardCommands = ({ command, answer }: CommandPieces, checkpointO
       })
     )
 
-  command('piece <folder> <index>', 'Work on one piece of a divided run, from its checkpoint where there is one.', 'piece study-shards 0', 'piece /scratch/study 3 --threads 8')
+  command(
+    'piece <folder> <index>',
+    'Work on one piece of a divided run or clustering, from its checkpoint where there is one.',
+    'piece study-shards 0', 'piece /scratch/study 3 --threads 8'
+  )
     .option('-t, --threads <count>', 'worker threads', wholeIn(1, limits.threads))
     .option('--take-over', 'take the piece from another process that seems to be at work on it')
     .option('--no-wait', 'leave a piece that another process has to that one, and exit with 5')
@@ -106,18 +151,27 @@ export const addShardCommands = ({ command, answer }: CommandPieces, checkpointO
     .action((folder: string, index: string, { threads, takeOver, wait, checkpointEvery, ...options }: PieceOptions) =>
       answer(options, async () => {
         const summary = await watched((watch) =>
-          workOnPiece(folder, indexIn(index), { ...watch, checkpointSeconds: checkpointEvery, takeOver: takeOver === true, noWait: !wait, ...(threads === undefined ? {} : { threads }) }))
-        return { json: summary, text: pieceText(summary) }
+          workOnPiece(folder, indexIn(index), {
+            ...watch, checkpointSeconds: checkpointEvery, takeOver: takeOver === true, noWait: !wait,
+            ...(threads === undefined ? {} : { threads })
+          }))
+        return { json: summary, text: 'finds' in summary ? clusterPieceText(summary) : pieceText(summary) }
       })
     )
 
-  command('gather <folder>', 'Make one run of the pieces of a divided run, as if it had never been divided, and cluster it.', 'gather study-shards --workspace work --name first')
-    .option('-n, --name <name>', 'name of the run', nameIn)
+  command(
+    'gather <folder>',
+    'Make one run of the pieces of a divided run, as if it had never been divided, and cluster it; '
+    + 'or one clustering of the pieces of one.',
+    'gather study-shards --workspace work --name first', 'gather /scratch/clusters --workspace work'
+  )
+    .option('-n, --name <name>', 'name of the run, or of the clustering', nameIn)
     .addOption(checkpointOption())
     .action((folder: string, { name, checkpointEvery, ...options }: Working & { readonly name?: string }) =>
       answer(options, async () => {
         const summary = await watched((watch) => gather(options.workspace, folder, { ...watch, checkpointSeconds: checkpointEvery, ...(name === undefined ? {} : { name }) }))
-        return { json: summary, text: summaryText(summary, page()) }
+        const text = 'status' in summary ? summaryText(summary, page()) : clusteringText(summary, page())
+        return { json: summary, text }
       })
     )
 }

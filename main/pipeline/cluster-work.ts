@@ -10,6 +10,8 @@ import { comparedLayers, structureOf } from '../clustering/structure'
 import type { Partitioned, Structure } from '../clustering/structure'
 import type { ClusteringPool } from '../clustering/watched'
 import { wholeVariant, type Variant } from '../clustering/variants'
+import { ClusterResults } from './cluster-results'
+import { readClusterSet } from './cluster-set'
 import type { ClusterRequest } from './messages'
 
 /** What one matrix came to, kept until the clustering is put together. */
@@ -53,12 +55,62 @@ interface PerformOptions {
   readonly signal: AbortSignal
 }
 
-type OpenPool = (threads: number) => ClusteringPool
+export type OpenPool = (threads: number) => ClusteringPool
+
+type PartitionRequest =
+  Pick<ClusterRequest, 'folder' | 'fingerprint' | 'everySeconds' | 'configuration' | 'seed' | 'threads'>
+
+interface PartitionInput {
+  readonly matrix: Float32Array
+  readonly components: readonly string[]
+  readonly tokens: number
+}
+
+/**
+ * Partitions one matrix, by `neighbours` where they are known, with checkpoints in a folder of a search by acl, which
+ * is long; other partitions begin anew.
+ */
+export const partitionMatrix = async (
+  { folder, fingerprint, everySeconds, configuration, seed, threads }: PartitionRequest, variant: Variant,
+  input: PartitionInput, options: PerformOptions, open?: OpenPool
+): Promise<Partitioned> => {
+  const { neighbours, onNeighbours, onProgress, signal } = options
+  const search = `discovery-${variant.name}`
+  const isNew = variant.kind === 'whole' && neighbours === undefined
+  const checkpoint = isNew ? undefined : await readCheckpoint<DiscoveryState>(folder, fingerprint, search)
+  let latest: DiscoveryState | undefined
+  let writtenAt = performance.now()
+  const write = async (): Promise<void> => {
+    if (latest === undefined) return
+    writtenAt = performance.now()
+    await writeCheckpoint(folder, fingerprint, search, latest)
+  }
+  try {
+    const { neighbours: found, ...partitioned } = await partitionTokens({
+      ...input, configuration, seed, threads, variant: variant.number,
+      ...(neighbours === undefined ? {} : { neighbours }),
+      ...(checkpoint === undefined ? {} : { checkpoint }),
+      ...(variant.kind === 'whole' ? { onNeighbours } : {}),
+      onCheckpoint: async (state) => {
+        latest = state
+        if (performance.now() - writtenAt >= 1000 * everySeconds) await write()
+      },
+      onProgress,
+      signal
+    }, open)
+    if (variant.kind === 'whole') onNeighbours(found)
+    return partitioned
+  } catch (error) {
+    if (signal.aborted) await write()
+    throw error
+  }
+}
 
 /** Partitions the matrices of one clustering after another, with a file in the run's folder for each that is done. */
 export class ClusterWork {
   readonly #open: OpenPool | undefined
   #fingerprint = ''
+  #results: Promise<ClusterResults> | undefined
   readonly #kept = new Map<string, Kept>()
 
   /** `open` starts worker threads; those of the built program by default. */
@@ -67,15 +119,30 @@ export class ClusterWork {
   }
 
   #begin(fingerprint: string): void {
-    if (this.#fingerprint !== fingerprint) this.#kept.clear()
+    if (this.#fingerprint !== fingerprint) {
+      this.#kept.clear()
+      this.#results = undefined
+    }
     this.#fingerprint = fingerprint
   }
 
-  /** Whether a variant is done, here or by a process before this one. */
-  async has({ folder, fingerprint }: Pick<ClusterRequest, 'folder' | 'fingerprint'>, { name }: Variant): Promise<boolean> {
+  /** What pieces in other processes came to, where the clustering was divided. */
+  async #gathered(folder: string | undefined): Promise<ClusterResults | undefined> {
+    if (folder === undefined) return undefined
+    this.#results ??= readClusterSet(folder).then((set) => new ClusterResults(folder, set))
+    return this.#results
+  }
+
+  /** Whether a variant is done: here, by a process before this one, or by a piece. */
+  async has(
+    { folder, fingerprint, gathered }: Pick<ClusterRequest, 'folder' | 'fingerprint' | 'gathered'>, { name }: Variant
+  ): Promise<boolean> {
     this.#begin(fingerprint)
     if (this.#kept.has(name)) return true
-    const kept = await readCheckpoint<Kept>(folder, fingerprint, name)
+    const results = await this.#gathered(gathered)
+    const kept = results?.hasPartitions === true
+      ? { partitioned: await results.partitionOf(name), noise: null }
+      : await readCheckpoint<Kept>(folder, fingerprint, name)
     if (kept === undefined) return false
     this.#kept.set(name, kept)
     return true
@@ -83,11 +150,16 @@ export class ClusterWork {
 
   /** Partitions one matrix; `whole` only ever with the neighbours that are kept of it. */
   async perform(request: ClusterRequest, variant: Variant, matrices: Matrices, options: PerformOptions): Promise<void> {
-    const { folder, fingerprint } = request
+    const { folder, fingerprint, gathered } = request
     this.#begin(fingerprint)
-    if ((variant.kind !== 'whole' || options.neighbours !== undefined) && (await this.has(request, variant))) return
+    const isWhole = variant.kind === 'whole'
+    const known = isWhole ? options.neighbours : undefined
+    const neighbours = known ?? (await (await this.#gathered(gathered))?.neighboursOf(variant.name))
+    if (isWhole && neighbours !== undefined) options.onNeighbours(neighbours)
+    if ((!isWhole || neighbours !== undefined) && (await this.has(request, variant))) return
     const { matrix, components, noise } = this.#prepare(request, variant, matrices)
-    const partitioned = await this.#partition(request, variant, { matrix, components, tokens: matrices.tokens }, options)
+    const input = { matrix, components, tokens: matrices.tokens }
+    const partitioned = await partitionMatrix(request, variant, input, { ...options, neighbours }, this.#open)
     const kept = { partitioned, noise }
     this.#kept.set(variant.name, kept)
     await writeCheckpoint(folder, fingerprint, variant.name, kept)
@@ -104,43 +176,6 @@ export class ClusterWork {
     const noises = [...this.#kept.values()].flatMap(({ noise }) => (noise === null ? [] : [noise]))
     const matrix = shapelessMatrix(spread, { noises, parts, tokens, seed }, variant.parts)
     return { components: chosen.components, matrix, noise: null }
-  }
-
-  /** With checkpoints of a search by acl, which is long; other partitions begin anew. */
-  async #partition(
-    { folder, fingerprint, everySeconds, configuration, seed, threads }: ClusterRequest, variant: Variant,
-    input: { readonly matrix: Float32Array; readonly components: readonly string[]; readonly tokens: number }, options: PerformOptions
-  ): Promise<Partitioned> {
-    const { neighbours: known, onNeighbours, onProgress, signal } = options
-    const own = variant.kind === 'whole' ? known : undefined
-    const search = `discovery-${variant.name}`
-    const checkpoint = variant.kind === 'whole' && known === undefined ? undefined : await readCheckpoint<DiscoveryState>(folder, fingerprint, search)
-    let latest: DiscoveryState | undefined
-    let writtenAt = performance.now()
-    const write = async (): Promise<void> => {
-      if (latest === undefined) return
-      writtenAt = performance.now()
-      await writeCheckpoint(folder, fingerprint, search, latest)
-    }
-    try {
-      const { neighbours: found, ...partitioned } = await partitionTokens({
-        ...input, configuration, seed, threads, variant: variant.number,
-        ...(own === undefined ? {} : { neighbours: own }),
-        ...(checkpoint === undefined ? {} : { checkpoint }),
-        ...(variant.kind === 'whole' ? { onNeighbours } : {}),
-        onCheckpoint: async (state) => {
-          latest = state
-          if (performance.now() - writtenAt >= 1000 * everySeconds) await write()
-        },
-        onProgress,
-        signal
-      }, this.#open)
-      if (variant.kind === 'whole') onNeighbours(found)
-      return partitioned
-    } catch (error) {
-      if (signal.aborted) await write()
-      throw error
-    }
   }
 
   /** Puts together what was partitioned, with all comparisons, and forgets it. */

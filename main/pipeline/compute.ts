@@ -20,6 +20,8 @@ import { rowStartsOf } from '../sampling/rows'
 import { estimatesOf, remaindersOf, sampleSome } from '../sampling/sample'
 import type { SamplingResult } from '../sampling/estimates'
 import { chooseComponents } from './checks'
+import { writeNoises } from './cluster-matrices'
+import { workOnClusters } from './cluster-piece-work'
 import { ClusterWork } from './cluster-work'
 import { previewOf } from './corpus-preview'
 import { keepSums, openSums } from './kept-sums'
@@ -203,6 +205,14 @@ const parent = serveParent<ComputeCalls>({
   isClustered: ({ variant, ...request }) => clusterWork.has(request, variant),
   cluster: runClustering,
   finishClustering: (request) => clusterWork.finish(request, have(state.matrix, 'a clustering').tokens, have(state.neighbours, 'a clustering')),
+  measureNoises: async ({ folder, of }) => {
+    await writeNoises(folder, of)
+    return null
+  },
+  clusterPiece: async (request, { signal }) => {
+    await workOnClusters(request, { onProgress: (progress) => notify('clustering', progress), signal })
+    return null
+  },
   takeNeighbours: ({ first, count }) => {
     const { k, indices, distances } = have(state.neighbours, 'neighbours')
     return { indices: rows(indices, k, first, count), distances: rows(distances, k, first, count) }

@@ -281,19 +281,23 @@ const sampledBytes = (sizes: Sizes, stages: StageSizes, tokens: number, componen
   ((sampler.nBeta === 0 ? 8 : 12) + (stages.waiting ? 4 : 0) + 4 * partsOf(stages, stages.chunks)) * sizes.replicaWeights + sumsBytes(sizes, tokens, sampler, observationIncludesProbe) + tokens * (components * 16 + 4)
 
 /** Matrices that are clustered for one clustering: the whole, and what it is compared with. */
-const matricesOf = ({ stability }: ClusteringConfiguration, { method }: SamplerConfiguration): number =>
+const matricesOf = (
+  { stability }: Pick<ClusteringConfiguration, 'stability'>, { method }: SamplerConfiguration
+): number =>
   1 + (stability ? comparisonsOf(partCount(method)).length : 0)
 
 /** Entries of the neighbour graph for each that the lists have: of a union, in both of an edge's rows. */
 const entriesPerNeighbour = 2 * 1.4
 
 /** The matrix, points, neighbours, the graph with its copies, and vectors of the search; and what is kept to compare with. */
-const clusteredBytes = (configuration: ClusteringConfiguration, sampler: SamplerConfiguration, tokens: number, components: number, threads: number): number => {
+const clusteredBytes = (
+  configuration: ClusteringConfiguration, matrices: number, tokens: number, components: number, threads: number
+): number => {
   const { method, neighbours: k, stability, minSize } = configuration
   const graph = k * (8 + 24 + entriesPerNeighbour * 12 + 8)
   const half = stability ? 4 * components + 8 * k : 0
   const layers = method === 'acl' ? 1 : ladderOf(configuration.resolution, configuration.levels, tokens, minSize).length
-  const kept = 4 * layers * matricesOf(configuration, sampler)
+  const kept = 4 * layers * matrices
   const kernels = method === 'acl' ? 0 : kernelBytes(tokens, Math.round(entriesPerNeighbour * k * tokens), Math.min(threads, layers * configuration.seeds))
   return tokens * (components * 16 + graph + half + kept + 270) + kernels
 }
@@ -348,7 +352,11 @@ const memoryOf = (plan: Plan, configuration: RunConfiguration, sampled: Sampled)
   // Parts of chains take the place of what is counted for the halves that their reliability is of.
   const parts = sampler.method === 'psgld' ? 0 : partsBytes(plan, sampler)
   const sampling = samplingBytes(plan, configuration, sampled) + parts
-  const grouping = clustering === false ? 0 : weights + sampled.threads * measured.threadBytes + clusteredBytes(suitClustering(clustering, tokens), sampler, tokens, components.length, sampled.threads)
+  const clustered = (settings: ClusteringConfiguration): number =>
+    clusteredBytes(settings, matricesOf(settings, sampler), tokens, components.length, sampled.threads)
+  const grouping = clustering === false
+    ? 0
+    : weights + sampled.threads * measured.threadBytes + clustered(suitClustering(clustering, tokens))
   return { sampling: measured.processBytes + sampling, all: measured.processBytes + Math.max(weights + corpusBytes, sampling, grouping) }
 }
 
@@ -404,6 +412,20 @@ export const threadsThatFit = async (
 export const pieceBytes = async (configuration: RunConfiguration, baseFolder: string, prepared: Pick<Prepared, 'components' | 'study' | 'engine'>, chains: readonly string[], threads: number): Promise<number> => {
   const plan = await preparedPlan(configuration, baseFolder, prepared)
   return measured.pieceProcessBytes + samplingBytes(plan, configuration, { chains, engine: prepared.engine.name, threads })
+}
+
+/**
+ * Bytes that a process needs for a piece of a clustering: some rows' neighbours, or null for the local clusters of a
+ * matrix.
+ */
+export const clusterPieceBytes = (
+  configuration: ClusteringConfiguration, tokens: number, components: number, rows: number | null, threads: number
+): number => {
+  const { neighbours: k } = configuration
+  const common = measured.pieceProcessBytes + threads * measured.updatingBytes
+  // The matrix of a cloud is made from the whole one; points are in float64, and in 16 bits for the search.
+  if (rows !== null) return common + tokens * (components * (4 + 4 + 8 + 2) + 20) + rows * (8 * k + 8 * (2 * k + 32))
+  return common + clusteredBytes({ ...configuration, stability: false }, 1, tokens, components, threads)
 }
 
 /** What stays in the workspace, and the two checkpoints that a run keeps while it samples. */

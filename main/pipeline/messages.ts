@@ -2,6 +2,7 @@ import type { ClusteringProgress } from '../clustering/cluster'
 import type { DescribeOrder } from '../clustering/describe'
 import type { Structure } from '../clustering/structure'
 import type { Variant } from '../clustering/variants'
+import type { MatricesOf } from './cluster-matrices'
 import type { ChainTrace, ComponentDiagnostics } from '../sampling/diagnostics'
 import type { ChainName, SamplingInput, SamplingProgress, TracePoint } from '../sampling/input'
 import type { ClusteringConfiguration, RunConfiguration } from '../../preload/configuration'
@@ -115,6 +116,19 @@ export interface ClusterRequest {
   readonly fingerprint: string
   /** Parts of the draws that it is compared with; 0 for no comparison. */
   readonly parts: number
+  /** Folder of the pieces that the clustering was divided into, whose results are taken. */
+  readonly gathered?: string | undefined
+}
+
+/** Work on one piece of a clustering. */
+export interface ClusterPieceRequest {
+  readonly folder: string
+  readonly piece: number
+  readonly threads: number
+  readonly everySeconds: number
+  readonly about: Omit<PieceAbout, 'engine' | 'seconds' | 'finishedAt'>
+  /** Of working on it, before it was interrupted. */
+  readonly secondsBefore: number
 }
 
 export interface VariantRequest extends ClusterRequest {
@@ -177,6 +191,12 @@ export interface ComputeCalls {
   readonly measureEngines: { readonly parameters: null; readonly result: readonly EngineRate[] }
   readonly previewSignal: { readonly parameters: PreviewSignalRequest; readonly result: SignalPreview }
   readonly describeEngine: { readonly parameters: { readonly engine: string }; readonly result: EngineProvenance }
+  /** Measures the noise of the halves among the matrices of a set that is being written. */
+  readonly measureNoises: {
+    readonly parameters: { readonly folder: string; readonly of: MatricesOf }
+    readonly result: null
+  }
+  readonly clusterPiece: { readonly parameters: ClusterPieceRequest; readonly result: null }
   readonly takeNeighbours: { readonly parameters: Block; readonly result: { readonly indices: Int32Array; readonly distances: Float32Array } }
 }
 

@@ -10,6 +10,8 @@ import { makePlainFolder } from '../base/plain-files'
 import { wholeVariant } from '../clustering/variants'
 import type { Workspace } from '../store/store'
 import { checkNeighbours } from './checks'
+import { checkGathered } from './cluster-set'
+import { clusteringOrder } from './clustering-order'
 import { Companion, interruption } from './companion'
 import { compareWith } from './comparisons'
 import { describeWith } from './describe'
@@ -26,7 +28,7 @@ import { mostThreadsHere } from './room'
 import type { RunOptions, StartOptions } from './run-options'
 import { resultPath } from './shard-set'
 import { Stopwatch } from './stopwatch'
-import { clusteredColumns, sendMatrix, storeMatrix, storeNeighbours } from './transfer'
+import { sendMatrix, storeMatrix, storeNeighbours } from './transfer'
 import { fingerprintOf, platformWords, programVersion, versions } from './versions'
 
 const threadsOf = ({ threads }: RunConfiguration): number =>
@@ -48,10 +50,13 @@ class Runner {
   readonly #stopwatch: Stopwatch
   #run: RunRecord
   #prepared: { readonly by: Compute; readonly what: Prepared } | undefined
+  /** Folder of the pieces that a clustering is gathered from. */
+  readonly #gathered: string | undefined
   /** The compute process that has the matrix and the neighbours of the clustering at work. */
   #clusteredBy: Compute | undefined
 
-  constructor(workspace: Workspace, run: RunRecord, options: RunOptions) {
+  constructor(workspace: Workspace, run: RunRecord, options: RunOptions, gathered?: string) {
+    this.#gathered = gathered
     this.#workspace = workspace
     this.#run = run
     this.#options = options
@@ -286,11 +291,11 @@ class Runner {
 
   /** Neighbours, where none are kept for these settings, then clusters; `own` for the clustering that is a part of the run. */
   async #clusterWith(compute: Compute, configuration: ClusteringConfiguration, name: string, own: boolean): Promise<ClusteringRecord> {
-    const { id, components, tokens, provenance, configuration: { seed } } = this.#run
+    const { id, components, tokens, configuration: { seed } } = this.#run
     const { neighbours: k, whiten } = configuration
-    const { columns, unsound } = await clusteredColumns(this.#workspace, this.#run, configuration)
-    if (unsound.length > 0) this.#options.onEvent({ type: 'note', message: unsoundWords(unsound, configuration.allColumns), warning: true })
-    if (columns.length === 0) throw new SpectroscopeError('clustering', `The estimate holds for none of the columns (${unsound.join(', ')}); set "sampler.method" to "psgld", or lower sampler.nBeta or raise sampler.gamma.`)
+    const { columns, parts, fingerprint, notes } = await clusteringOrder(this.#workspace, this.#run, configuration)
+    for (const note of notes) this.#options.onEvent({ type: 'note', ...note })
+    if (this.#gathered !== undefined) await checkGathered(this.#gathered, fingerprint)
     const reused = await sendMatrix(this.#workspace, this.#run, compute, configuration)
     const companion = new Companion(this.#options.signal)
     let stage: StageName = 'neighbours'
@@ -309,7 +314,7 @@ class Runner {
     }
     if (own) await this.#update({ stage })
     if (reused && own) await this.#workspace.transaction(id, (writer) => writer.completeStage(this.#completed('neighbours')))
-    if (!reused) this.#begin(stage)
+    if (!reused) this.#begin(stage, this.#gathered === undefined ? undefined : `gathered from ${this.#gathered}`)
     else await next(`with the ${k} neighbours that are kept`)
     let kept = Promise.resolve()
     const off = [
@@ -318,14 +323,9 @@ class Runner {
         if (!reused) kept = keep().catch(companion.fail)
       })
     ]
-    const parts = configuration.stability ? await this.#workspace.countParts(id) : 0
-    if (configuration.stability && parts === 0) {
-      this.#options.onEvent({ type: 'note', message: 'The parts of the draws are not kept of this run, so nothing can be said of the stability of its clusters; sample it anew, or continue it with more rounds.' })
-    }
     const request = {
       configuration, columns, components, seed, threads: this.#threads, folder: this.#folder, everySeconds: this.#options.checkpointSeconds,
-      fingerprint: fingerprintOf([programVersion, id, provenance.modelHash, provenance.studyHash, components, configuration, seed, parts]),
-      parts
+      fingerprint, parts, gathered: this.#gathered
     }
     try {
       const structure = await companion.during(async (signal) => {
@@ -441,13 +441,6 @@ class Runner {
   }
 }
 
-const unsoundWords = (components: readonly string[], included: boolean): string => {
-  const names = `${components.slice(0, 8).join(', ')}${components.length > 8 ? `, and ${components.length - 8} more` : ''}`
-  return included
-    ? `The estimate does not hold for ${names} (effective share below 0.3), and tokens are clustered by ${components.length === 1 ? 'it' : 'them'} all the same, as "clustering.allColumns" asks for.`
-    : `${names} ${components.length === 1 ? 'is' : 'are'} left out of the clustering: the effective share of the draws is below 0.3, so the estimate does not hold; "sampler.method": "psgld" samples ${components.length === 1 ? 'it' : 'them'}.`
-}
-
 const usualAcl = { alpha: 0.001, rule: 'local' }
 
 /** What tells a clustering from others of its run, where nobody gave it a name. */
@@ -486,11 +479,22 @@ export const resumeRun = async (workspace: Workspace, run: RunRecord, options: R
   return new Runner(workspace, run, options).work(false)
 }
 
-/** Clusters a run's matrix once more, beside the clusterings there are; neighbours that are kept for the same k and preprocessing are reused. */
-export const recluster = async (workspace: Workspace, run: RunRecord, settings: ClusteringSettings, options: StartOptions): Promise<ClusteringRecord> => {
-  if (!run.stages.some(({ stage }) => stage === 'sample')) throw new SpectroscopeError('usage', `Run ${run.id} has no susceptibilities yet; resume it first.`)
-  const configuration = suitClustering(settings, run.tokens)
-  return new Runner(workspace, run, options).recluster(configuration, options.name ?? clusteringName(configuration))
+/** Settings of a further clustering of a run. Throws a `usage` error where the run has no matrix yet. */
+export const suitedTo = ({ id, stages, tokens }: RunRecord, settings: ClusteringSettings): ClusteringConfiguration => {
+  if (stages.some(({ stage }) => stage === 'sample')) return suitClustering(settings, tokens)
+  throw new SpectroscopeError('usage', `Run ${id} has no susceptibilities yet; resume it first.`)
+}
+
+/**
+ * Clusters a run's matrix once more, beside the clusterings there are; neighbours that are kept for the same k and
+ * preprocessing are reused, and from a folder of pieces (`gathered`) what was found there.
+ */
+export const recluster = async (
+  workspace: Workspace, run: RunRecord, settings: ClusteringSettings, options: StartOptions, gathered?: string
+): Promise<ClusteringRecord> => {
+  const configuration = suitedTo(run, settings)
+  const runner = new Runner(workspace, run, options, gathered)
+  return runner.recluster(configuration, options.name ?? clusteringName(configuration))
 }
 
 /** How far a run is to be continued: to so many rounds in all, or until every reliability reaches a target (within so many rounds, if given). */

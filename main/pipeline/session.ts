@@ -21,7 +21,7 @@ export type ComputeUse = StageName | 'piece' | 'describe' | 'layOut' | 'preview'
 const useWords: Readonly<Record<ComputeUse, string>> = {
   prepare: 'while it prepared the rows',
   sample: 'while it sampled',
-  piece: 'while it sampled a piece',
+  piece: 'while it worked on a piece',
   neighbours: 'while it searched for neighbours',
   cluster: 'while it clustered',
   describe: 'while it described the clusters',

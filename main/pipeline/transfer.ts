@@ -1,5 +1,6 @@
 import type { ClusteringConfiguration } from '../../preload/configuration'
 import type { RunRecord } from '../../preload/records'
+import { chooseColumns } from '../clustering/preprocess'
 import { effectiveShareThreshold } from '../sampling/diagnostics'
 import type { RunWriter, Workspace } from '../store/store'
 import type { Block, Sampled } from './messages'
@@ -72,6 +73,18 @@ export const clusteredColumns = async (workspace: Workspace, { id, components }:
   const unsound = (await workspace.getDiagnostics(id)).flatMap(({ component, blocks }) => (blocks !== null && blocks.effectiveShare < effectiveShareThreshold && components.includes(component) ? [component] : []))
   const all = components.map((_, column) => column)
   return { unsound, columns: allColumns ? all : all.filter((column) => !unsound.includes(components[column])) }
+}
+
+/** χ̂ of a run by some of its columns, or of the draws in some of its `parts`, in blocks of rows. */
+export const matrixBlocks = async function* (
+  workspace: Workspace, { id, tokens, components }: RunRecord, columns: readonly number[], parts?: readonly number[]
+): AsyncGenerator<Float32Array> {
+  for (const { first, count } of blocks(tokens, components.length)) {
+    const values = parts === undefined
+      ? (await workspace.readSusceptibilities(id, first, count)).susceptibilities
+      : await workspace.readHalf(id, parts, first, count)
+    yield chooseColumns(values, components, columns).matrix
+  }
 }
 
 /** Both. True if there were neighbours. */

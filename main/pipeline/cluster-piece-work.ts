@@ -1,0 +1,248 @@
+import { join } from 'node:path'
+import { SpectroscopeError } from '../../preload/errors'
+import { entryPath } from '../base/entries'
+import { writeFileAtomically } from '../base/files'
+import { openPool } from '../base/pool'
+import { checkFile, readSection, sectionBlocks, withFile } from '../base/section-file'
+import { openTeam } from '../base/team'
+import { prepareSearch, restoreSearch, roundCount, searched, searchState } from '../clustering/neighbours'
+import type { Neighbours, NeighbourSearch } from '../clustering/neighbours'
+import { preprocess } from '../clustering/preprocess'
+import type { ClusteringProgress } from '../clustering/cluster'
+import { matrixOf } from './cluster-matrices'
+import { ClusterResults, partitionSections, writeResult } from './cluster-results'
+import { readClusterSet, variantNamed, type ClusterPiece, type ClusterSet, type Segment } from './cluster-set'
+import { partitionMatrix, type OpenPool } from './cluster-work'
+import type { ClusterPieceRequest } from './messages'
+import { pieceFolder, resultPath } from './shard-set'
+
+const stateFormat = { magic: 'SPECSRCH', version: 1 }
+const segmentFormat = { magic: 'SPECSEGM', version: 1 }
+const progressMilliseconds = 250
+/**
+ * A checkpoint of a large search takes seconds to write: the least time between two of them, in times of writing one.
+ */
+const restPerWrite = 20
+
+export interface PieceWork {
+  readonly onProgress: (progress: ClusteringProgress) => void
+  readonly signal: AbortSignal
+  /** Starts worker threads; those of the built program by default. */
+  readonly open?: OpenPool
+}
+
+interface StateHeader {
+  readonly set: string
+  readonly piece: number
+  readonly segment: number
+  readonly round: number
+}
+
+type SegmentHeader = Omit<StateHeader, 'round'>
+
+/**
+ * Blocks of a segment whose rounds are short enough for checkpoints between them; not of the number of threads, which
+ * may be another later.
+ */
+const blocksOf = ({ from, to }: Segment): number => 2 * Math.max(32, Math.ceil((to - from) / 8192))
+
+const interrupted = (): SpectroscopeError =>
+  new SpectroscopeError('interrupted', 'The piece was interrupted; run it again to go on from its checkpoint.')
+
+const isSame = (header: Buffer, { set, piece, segment }: SegmentHeader): boolean => {
+  const found = JSON.parse(header.toString()) as SegmentHeader
+  return found.set === set && found.piece === piece && found.segment === segment
+}
+
+/** Searches for the neighbours of the segments of one piece, one after another. */
+class SegmentSearch {
+  readonly #request: ClusterPieceRequest
+  readonly #set: ClusterSet
+  readonly #segments: readonly Segment[]
+  readonly #work: PieceWork
+  readonly #startedAt = Date.now()
+  #begunWith = 0
+
+  constructor(request: ClusterPieceRequest, set: ClusterSet, { segments }: ClusterPiece, work: PieceWork) {
+    this.#request = request
+    this.#set = set
+    this.#segments = segments
+    this.#work = work
+  }
+
+  #file(name: string): string {
+    return join(pieceFolder(this.#request.folder, this.#request.piece), `${name}.checkpoint`)
+  }
+
+  #headerOf(segment: number): SegmentHeader {
+    return { set: this.#set.id, piece: this.#request.piece, segment }
+  }
+
+  /** What is kept of a segment that is done; null where nothing is that can be read. */
+  #kept(segment: number): Promise<Neighbours | null> {
+    const k = this.#set.configuration.neighbours
+    const { from, to } = this.#segments[segment]
+    return withFile(this.#file(`segment-${segment}`), async (file) => {
+      const { header, start, end } = await checkFile(file, segmentFormat)
+      const bytes = 4 * (to - from) * k
+      if (!isSame(header, this.#headerOf(segment)) || end - start !== 2 * bytes) return null
+      const [indices, distances] = [new Int32Array(bytes / 4), new Float32Array(bytes / 4)]
+      await readSection(file, start, indices)
+      await readSection(file, start + bytes, distances)
+      return { k, indices, distances }
+    })
+  }
+
+  /** Sets a search to where its checkpoint stood; the round that comes next. */
+  async #restore(search: NeighbourSearch, segment: number): Promise<number> {
+    const state = searchState(search)
+    const round = await withFile(this.#file('search'), async (file) => {
+      const { header, start, end } = await checkFile(file, stateFormat)
+      if (!isSame(header, this.#headerOf(segment)) || end - start !== state.byteLength) return null
+      const bytes = new Uint8Array(end - start)
+      await readSection(file, start, bytes)
+      const { round: next } = JSON.parse(header.toString()) as StateHeader
+      restoreSearch(search, bytes, next)
+      return next
+    })
+    return round ?? 0
+  }
+
+  #save(search: NeighbourSearch, segment: number, round: number): Promise<void> {
+    return writeFileAtomically(
+      this.#file('search'),
+      sectionBlocks(stateFormat, { ...this.#headerOf(segment), round } satisfies StateHeader, [searchState(search)])
+    )
+  }
+
+  #tell(segment: number, share: number): void {
+    const { tokens } = this.#set
+    const costs = this.#segments.map(({ from, to }) => (to - from) * (tokens - (to - from) / 2))
+    const total = costs.reduce((a, b) => a + b)
+    const fraction = (costs.slice(0, segment).reduce((a, b) => a + b, 0) + share * costs[segment]) / total
+    if (this.#begunWith === 0) this.#begunWith = fraction
+    const seconds = (Date.now() - this.#startedAt) / 1000
+    const secondsLeft =
+      fraction - this.#begunWith > 0.01 ? (seconds * (1 - fraction)) / (fraction - this.#begunWith) : undefined
+    this.#work.onProgress({ stage: 'neighbours', fraction, secondsLeft })
+  }
+
+  /** Round after round, with checkpoints; after `signal` the round under way is finished and kept. */
+  async #inRounds(search: NeighbourSearch, segment: number): Promise<void> {
+    const { threads, everySeconds } = this.#request
+    const { signal, open = (size: number) => openPool(entryPath('clustering-worker'), size) } = this.#work
+    const pool = open(threads)
+    const timer = setInterval(() => this.#tell(segment, searched(search)), progressMilliseconds)
+    let [savedAt, writing] = [performance.now(), 0]
+    try {
+      const rounds = roundCount(search)
+      for (let round = await this.#restore(search, segment); round < rounds; round++) {
+        await pool.runOn(pool.size, {
+          kind: 'neighbours',
+          search,
+          team: openTeam(pool.size),
+          rounds: { from: round, to: round + 1 }
+        })
+        const isDue = performance.now() - savedAt >= Math.max(1000 * everySeconds, restPerWrite * writing)
+        if (round + 1 < rounds && (isDue || signal.aborted)) {
+          const startedAt = performance.now()
+          await this.#save(search, segment, round + 1)
+          savedAt = performance.now()
+          writing = savedAt - startedAt
+        }
+        if (signal.aborted && round + 1 < rounds) throw interrupted()
+      }
+    } finally {
+      clearInterval(timer)
+      await pool.close()
+    }
+  }
+
+  async #search(segment: number): Promise<void> {
+    const { folder, threads } = this.#request
+    const {
+      tokens,
+      components,
+      configuration: { neighbours: k, whiten }
+    } = this.#set
+    const { variant, from, to } = this.#segments[segment]
+    const points = preprocess(
+      await matrixOf(folder, this.#set, variantNamed(this.#set, variant)),
+      tokens,
+      components,
+      whiten
+    )
+    const search = prepareSearch(points, k, threads, {
+      range: { from, to },
+      blocks: blocksOf(this.#segments[segment])
+    })
+    await this.#inRounds(search, segment)
+    const { indices, distances } = search.neighbours
+    await writeFileAtomically(
+      this.#file(`segment-${segment}`),
+      sectionBlocks(segmentFormat, this.#headerOf(segment), [indices, distances])
+    )
+  }
+
+  async run(): Promise<void> {
+    for (const segment of this.#segments.keys()) {
+      if (this.#work.signal.aborted) throw interrupted()
+      if ((await this.#kept(segment)) === null) await this.#search(segment)
+      this.#tell(segment, 1)
+    }
+  }
+
+  async *sections(): AsyncGenerator<ArrayBufferView> {
+    for (const segment of this.#segments.keys()) {
+      const { indices, distances } = (await this.#kept(segment))!
+      yield indices
+      yield distances
+    }
+  }
+}
+
+const searchClusters = async (
+  { folder, piece, threads, everySeconds }: ClusterPieceRequest,
+  set: ClusterSet,
+  name: string,
+  { onProgress, signal, open }: PieceWork
+): Promise<ArrayBufferView[]> => {
+  const { tokens, components, configuration, seed } = set
+  const variant = variantNamed(set, name)
+  const neighbours = await new ClusterResults(folder, set).neighboursOf(name)
+  const matrix = await matrixOf(folder, set, variant)
+  const request = {
+    folder: pieceFolder(folder, piece),
+    fingerprint: set.id,
+    everySeconds,
+    configuration,
+    seed,
+    threads
+  }
+  return partitionSections(
+    await partitionMatrix(
+      request,
+      variant,
+      { matrix, components, tokens },
+      { neighbours, onNeighbours: () => undefined, onProgress, signal },
+      open
+    )
+  )
+}
+
+/**
+ * Does what a piece of a clustering has to do, from its checkpoints where there are any, and writes its result.
+ * Throws an `input` error that names a file of the set which can't be used, and an `interrupted` error after a
+ * checkpoint when it is stopped.
+ */
+export const workOnClusters = async (request: ClusterPieceRequest, work: PieceWork): Promise<void> => {
+  const { folder, piece: number, about, secondsBefore } = request
+  const startedAt = performance.now()
+  const set = await readClusterSet(folder)
+  const piece = set.pieces[number]
+  const search = piece.search === null ? new SegmentSearch(request, set, piece, work) : undefined
+  await search?.run()
+  const sections = search?.sections() ?? (await searchClusters(request, set, piece.search!, work))
+  const seconds = secondsBefore + (performance.now() - startedAt) / 1000
+  await writeResult(resultPath(folder, number), { ...about, finishedAt: new Date().toISOString(), seconds }, sections)
+}

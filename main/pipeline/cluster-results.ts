@@ -1,0 +1,108 @@
+import { deserialize, serialize } from 'node:v8'
+import { SpectroscopeError } from '../../preload/errors'
+import { writeFileAtomically } from '../base/files'
+import { checkFile, readSection, sectionBlocks, withFile, type CheckedFile } from '../base/section-file'
+import type { Neighbours } from '../clustering/neighbours'
+import type { Partitioned } from '../clustering/structure'
+import type { ClusterSet, Segment } from './cluster-set'
+import type { PieceAbout } from './messages'
+import { resultPath } from './shard-set'
+
+const format = { magic: 'SPECCLUS', version: 1 }
+
+/** What a piece's result says of itself. */
+export type ClusterPieceAbout = Omit<PieceAbout, 'engine'>
+
+/**
+ * Writes what a piece came to: for each of its segments indices and distances [tokens, k], or a partition; whole or
+ * not at all.
+ */
+export const writeResult = (
+  path: string,
+  about: ClusterPieceAbout,
+  sections: Iterable<ArrayBufferView> | AsyncIterable<ArrayBufferView>
+): Promise<void> => writeFileAtomically(path, sectionBlocks(format, about, sections))
+
+export const partitionSections = (partitioned: Partitioned): ArrayBufferView[] => [serialize(partitioned)]
+
+const bytesOf = ({ from, to }: Segment, k: number): number => 8 * (to - from) * k
+
+/** The results of a set's pieces, each of which is checked when it is first needed. */
+export class ClusterResults {
+  readonly #folder: string
+  readonly #set: ClusterSet
+  readonly #checked = new Map<number, CheckedFile>()
+
+  constructor(folder: string, set: ClusterSet) {
+    this.#folder = folder
+    this.#set = set
+  }
+
+  /** Throws an `input` error that names a result which is missing, damaged or another piece's. */
+  async #check(piece: number): Promise<CheckedFile> {
+    const known = this.#checked.get(piece)
+    if (known !== undefined) return known
+    const path = resultPath(this.#folder, piece)
+    const checked = await withFile(path, (file) => checkFile(file, format))
+    const refused = (what: string): SpectroscopeError =>
+      new SpectroscopeError('input', `${path} is ${what}; delete it and run piece ${piece} again.`)
+    if (checked === null) throw refused('missing or damaged')
+    const about = JSON.parse(checked.header.toString()) as ClusterPieceAbout
+    if (about.set !== this.#set.id || about.piece !== piece) throw refused('the result of another piece or set')
+    this.#checked.set(piece, checked)
+    return checked
+  }
+
+  async #read(piece: number, places: readonly (readonly [number, ArrayBufferView])[]): Promise<void> {
+    const { start } = await this.#check(piece)
+    const isRead = await withFile(resultPath(this.#folder, piece), async (file) => {
+      for (const [offset, into] of places) await readSection(file, start + offset, into)
+      return true
+    })
+    if (isRead !== true)
+      throw new SpectroscopeError(
+        'input',
+        `${resultPath(this.#folder, piece)} can't be read any longer; delete it and run piece ${piece} again.`
+      )
+  }
+
+  /** The neighbours of all tokens of one matrix, in shared memory. */
+  async neighboursOf(variant: string): Promise<Neighbours> {
+    const {
+      tokens,
+      pieces,
+      configuration: { neighbours: k }
+    } = this.#set
+    const indices = new Int32Array(new SharedArrayBuffer(4 * tokens * k))
+    const distances = new Float32Array(new SharedArrayBuffer(4 * tokens * k))
+    for (const { index, segments } of pieces) {
+      let offset = 0
+      const places = segments.flatMap((segment): [number, ArrayBufferView][] => {
+        const { from, to } = segment
+        const [first, second] = [offset, offset + bytesOf(segment, k) / 2]
+        offset += bytesOf(segment, k)
+        return segment.variant === variant
+          ? [
+              [first, indices.subarray(from * k, to * k)],
+              [second, distances.subarray(from * k, to * k)]
+            ]
+          : []
+      })
+      if (places.length > 0) await this.#read(index, places)
+    }
+    return { k, indices, distances }
+  }
+
+  /** Whether the set has pieces that search for local clusters, so that `partitionOf` has what they found. */
+  get hasPartitions(): boolean {
+    return this.#set.pieces.some(({ search }) => search !== null)
+  }
+
+  async partitionOf(variant: string): Promise<Partitioned> {
+    const { index } = this.#set.pieces.find(({ search }) => search === variant)!
+    const { start, end } = await this.#check(index)
+    const bytes = new Uint8Array(end - start)
+    await this.#read(index, [[0, bytes]])
+    return deserialize(bytes) as Partitioned
+  }
+}

@@ -1,0 +1,183 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { clusteringConfigurationSchema } from '../../preload/configuration'
+import type { ClusteringConfiguration } from '../../preload/configuration'
+import { SpectroscopeError } from '../../preload/errors'
+import { issueWords, placeOf, telling } from '../../preload/issues'
+import { index, limits, text as textOf } from '../../preload/limits'
+import { readingFault } from '../base/faults'
+import { writeFileAtomically } from '../base/files'
+import { rangeStep } from '../clustering/neighbours'
+import { comparisonsOf, wholeVariant, type Variant } from '../clustering/variants'
+import { programVersion } from './versions'
+
+const format = 'spectroscope-clustering-shards'
+const version = 1
+
+const text = textOf(limits.word)
+const token = index.max(limits.tokens)
+
+/** Tokens of one matrix whose neighbours a piece searches for: `from` … `to` - 1. */
+const segmentSchema = z.strictObject({ variant: text, from: token, to: token })
+
+const pieceSchema = z.strictObject({
+  index,
+  /** Of the work of all pieces of its kind. */
+  share: z.number().min(0).max(1),
+  segments: z.array(segmentSchema),
+  /**
+   * The matrix whose local clusters a piece searches for, from the neighbours that others have found; null for a
+   * piece of neighbours.
+   */
+  search: text.nullable()
+})
+
+const setSchema = z.strictObject({
+  format: z.literal(format),
+  version: z.literal(version),
+  /** SHA-256 of all that decides the numbers, and of how they are divided. */
+  id: text,
+  /** SHA-256 of all that decides the numbers. */
+  fingerprint: text,
+  createdAt: text,
+  program: text,
+  run: text,
+  name: textOf(limits.runName).nullable(),
+  configuration: clusteringConfigurationSchema,
+  /** Names of the columns that are clustered by. */
+  components: z.array(text).min(1).max(limits.components),
+  tokens: token,
+  seed: z.int().min(0),
+  /** Parts of the draws that it is compared with; 0 for no comparison. */
+  parts: index,
+  threads: z.int().min(1).max(limits.threads).nullable(),
+  pieces: z
+    .array(pieceSchema)
+    .min(1)
+    .max(2 * limits.shards)
+})
+
+export type Segment = z.output<typeof segmentSchema>
+export type ClusterPiece = z.output<typeof pieceSchema>
+
+/** The clustering of a run divided into pieces, as `clustering.json` in its folder says. */
+export type ClusterSet = z.output<typeof setSchema>
+
+export const clusterSetPath = (folder: string): string => join(folder, 'clustering.json')
+
+/** All matrices of a set, the whole first. */
+export const variantsOf = (parts: number): readonly Variant[] => [wholeVariant, ...comparisonsOf(parts)]
+
+export const variantNamed = ({ parts }: Pick<ClusterSet, 'parts'>, name: string): Variant =>
+  variantsOf(parts).find((variant) => variant.name === name)!
+
+/** Pairs of tokens that are looked at for the neighbours of some: two that are both among them once. */
+const pairsOf = ({ from, to }: Segment, tokens: number): number => (to - from) * (tokens - (to - from) / 2)
+
+/** Tokens at which matrices that follow one another are cut into `count` parts of as many tokens. */
+const segmentsOf = (variants: readonly Variant[], tokens: number, count: number, part: number): Segment[] => {
+  const all = variants.length * tokens
+  const [first, end] = [part, part + 1].map((cut) => (cut * all) / count)
+  const cutAt = (at: number): number =>
+    at >= tokens ? tokens : at <= 0 ? 0 : Math.min(tokens, rangeStep * Math.round(at / rangeStep))
+  return variants.flatMap(({ name }, number) => {
+    const [from, to] = [first, end].map((at) => cutAt(at - number * tokens))
+    return from < to ? [{ variant: name, from, to }] : []
+  })
+}
+
+/**
+ * Divides the search for the neighbours of every matrix into `count` pieces, and adds one a matrix for its local
+ * clusters where the method is acl: there each search depends on what it has found, and only searches in different
+ * matrices can be apart. Throws a `usage` error for too many pieces.
+ */
+export const planClusterPieces = (
+  method: ClusteringConfiguration['method'],
+  tokens: number,
+  parts: number,
+  count: number
+): ClusterPiece[] => {
+  const variants = variantsOf(parts)
+  const most = Math.min(limits.shards, Math.max(1, variants.length * Math.floor(tokens / (2 * rangeStep))))
+  if (count > most) {
+    throw new SpectroscopeError(
+      'usage',
+      `--shards is ${count}, and the neighbours of ${tokens} tokens can be divided into ${most} pieces at most; `
+        + 'ask for fewer.'
+    )
+  }
+  const divided = Array.from({ length: count }, (_, part) => segmentsOf(variants, tokens, count, part))
+  const costs = divided.map((segments) => segments.reduce((sum, segment) => sum + pairsOf(segment, tokens), 0))
+  const total = costs.reduce((a, b) => a + b)
+  const neighbours = divided.map((segments, at): ClusterPiece => ({
+    index: at,
+    share: costs[at] / total,
+    segments,
+    search: null
+  }))
+  if (method !== 'acl') return neighbours
+  return [
+    ...neighbours,
+    ...variants.map(({ name }, at): ClusterPiece => ({
+      index: count + at,
+      share: 1 / variants.length,
+      segments: [],
+      search: name
+    }))
+  ]
+}
+
+export const writeClusterSet = (folder: string, set: ClusterSet): Promise<void> =>
+  writeFileAtomically(clusterSetPath(folder), JSON.stringify(set, null, 1))
+
+const again = 'make it anew with `spectroscope cluster --shards`'
+
+/**
+ * Reads and checks a set. Throws a `usage` error where the folder holds none or another version's, an `input` error
+ * where it is damaged.
+ */
+export const readClusterSet = async (folder: string): Promise<ClusterSet> => {
+  const path = clusterSetPath(folder)
+  const content = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw new SpectroscopeError(
+      'usage',
+      `${path} ${readingFault(error)}; name a folder that \`spectroscope cluster --shards\` has written.`,
+      { cause: error }
+    )
+  })
+  const damaged = (why: string, cause: unknown): SpectroscopeError =>
+    new SpectroscopeError(
+      'input',
+      `${path} is no clustering in pieces of this version of the program (${why}); ${again}.`,
+      { cause }
+    )
+  let value: unknown
+  try {
+    value = JSON.parse(content)
+  } catch (error) {
+    throw damaged('no valid JSON', error)
+  }
+  const parsed = setSchema.safeParse(value, { reportInput: true })
+  if (!parsed.success) {
+    const issue = telling(parsed.error.issues[0])
+    throw damaged(`"${placeOf(issue.path)}": ${issueWords(issue)}`, parsed.error)
+  }
+  const { program } = parsed.data
+  if (program !== programVersion)
+    throw new SpectroscopeError(
+      'usage',
+      `The pieces of ${folder} were made by version ${program} and this is ${programVersion}; `
+        + `use that version, or ${again}.`
+    )
+  return parsed.data
+}
+
+/** Refuses pieces of another clustering than the one that they are gathered for. */
+export const checkGathered = async (folder: string, fingerprint: string): Promise<void> => {
+  if ((await readClusterSet(folder)).fingerprint === fingerprint) return
+  throw new SpectroscopeError(
+    'input',
+    `${folder} holds pieces of a clustering of other numbers than the run has now; ${again}.`
+  )
+}

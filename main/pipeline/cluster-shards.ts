@@ -1,0 +1,209 @@
+import { existsSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { z } from 'zod'
+import { clusteringConfigurationSchema } from '../../preload/configuration'
+import type { ClusteringSettings } from '../../preload/configuration'
+import { SpectroscopeError } from '../../preload/errors'
+import type { ClusteringRecord, RunRecord } from '../../preload/records'
+import { makeFolder, writeFileAtomically, writingError } from '../base/files'
+import type { Workspace } from '../store/store'
+import { matricesFolder, writeMatrix, type MatricesOf } from './cluster-matrices'
+import {
+  clusterSetPath,
+  planClusterPieces,
+  readClusterSet,
+  variantsOf,
+  writeClusterSet,
+  type ClusterSet
+} from './cluster-set'
+import { clusteringOrder } from './clustering-order'
+import { interruption } from './companion'
+import { clusterPieceBytes } from './estimate'
+import { checkDone } from './pieces'
+import { recluster, suitedTo } from './run'
+import type { RunOptions, StartOptions } from './run-options'
+import { besideRuns } from './session'
+import { threadsOfPiece, type ScriptOptions } from './shard-scripts'
+import { writeScripts } from './shards'
+import { matrixBlocks } from './transfer'
+import { fingerprintOf, programVersion } from './versions'
+
+export interface ClusterShardOptions extends ScriptOptions, Pick<RunOptions, 'onEvent' | 'signal'> {
+  readonly pieces: number
+  /** Threads of each piece. */
+  readonly threads?: number
+  /** Name of the clustering that is gathered. */
+  readonly name?: string
+}
+
+/** Neighbour blocks come first and wait for nothing. */
+export const beginnersOf = ({ pieces }: Pick<ClusterSet, 'pieces'>): number =>
+  pieces.filter(({ search }) => search === null).length
+
+/** What an interrupted `cluster --shards` may have left: the set's own file is written last. */
+const beginnings = new Set([matricesFolder, 'logs', 'pieces', 'sbatch.sh', 'run-all.sh'])
+
+/** When a folder's set was made, where it holds the same one. Throws a `usage` error where it holds anything else. */
+const checkFolder = async (folder: string, id: string): Promise<string | undefined> => {
+  const present = await readdir(folder).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw writingError(folder, error)
+  })
+  if (existsSync(clusterSetPath(folder))) {
+    const there = await readClusterSet(folder)
+    if (there.id === id) return there.createdAt
+    const what = `${folder} holds pieces of another clustering, or the same one in ${beginnersOf(there)} pieces`
+    throw new SpectroscopeError('usage', `${what}; choose another folder with --into.`)
+  }
+  const foreign = present.find((name) => !beginnings.has(name) && !/^\..*\.tmp$/.test(name))
+  if (foreign !== undefined)
+    throw new SpectroscopeError(
+      'usage',
+      `${folder} is not empty (it holds ${foreign}); choose another folder with --into.`
+    )
+  return undefined
+}
+
+/** Writes the matrices that are clustered, and what the clouds are made from. */
+const writeMatrices = async (
+  workspace: Workspace,
+  run: RunRecord,
+  columns: readonly number[],
+  folder: string,
+  of: MatricesOf,
+  { onEvent, signal }: ClusterShardOptions
+): Promise<void> => {
+  for (const variant of variantsOf(of.parts)) {
+    if (signal.aborted) throw interruption()
+    if (variant.kind !== 'shapeless')
+      await writeMatrix(
+        folder,
+        of,
+        variant.name,
+        matrixBlocks(workspace, run, columns, variant.kind === 'half' ? variant.parts : undefined)
+      )
+  }
+  if (of.parts === 0) return
+  await besideRuns('prepare', { signal, onNote: (message) => onEvent({ type: 'note', message }) }, (compute) =>
+    compute.call('measureNoises', { folder, of })
+  )
+}
+
+/**
+ * Divides a further clustering of a run into pieces and writes all that is needed to work on them into a folder: the
+ * matrices, what each piece has to do, and scripts. A folder that holds the same pieces already gets its files anew,
+ * and its results stay. Throws a `usage` error where the folder holds something else or there are too many pieces,
+ * and the errors of `recluster`.
+ */
+export const shardClustering = async (
+  workspace: Workspace,
+  run: RunRecord,
+  settings: ClusteringSettings,
+  into: string,
+  options: ClusterShardOptions
+): Promise<ClusterSet> => {
+  const folder = resolve(into)
+  const {
+    tokens,
+    configuration: { seed }
+  } = run
+  const configuration = clusteringConfigurationSchema.parse(suitedTo(run, settings))
+  if (configuration.neighbours >= tokens) {
+    throw new SpectroscopeError(
+      'usage',
+      `--neighbours is ${configuration.neighbours}, and run ${run.id} has only ${tokens} tokens; ask for fewer.`
+    )
+  }
+  const { columns, parts, fingerprint, notes } = await clusteringOrder(workspace, run, configuration)
+  for (const note of notes) options.onEvent({ type: 'note', ...note })
+  const pieces = planClusterPieces(configuration.method, tokens, parts, options.pieces)
+  const id = fingerprintOf([fingerprint, pieces.map(({ segments, search }) => [segments, search])])
+  const createdAt = (await checkFolder(folder, id)) ?? new Date().toISOString()
+  const components = columns.map((column) => run.components[column])
+  const threads = options.threads ?? run.configuration.threads ?? null
+  const set: ClusterSet = {
+    format: 'spectroscope-clustering-shards',
+    version: 1,
+    id,
+    fingerprint,
+    createdAt,
+    program: programVersion,
+    run: run.id,
+    name: options.name ?? null,
+    configuration,
+    components,
+    tokens,
+    seed,
+    parts,
+    threads,
+    pieces
+  }
+  for (const name of ['pieces', 'logs', matricesFolder]) await makeFolder(join(folder, name))
+  await writeMatrices(workspace, run, columns, folder, set, options)
+  const rowsOf = ({ segments, search }: ClusterSet['pieces'][number]): number | null =>
+    search === null ? Math.max(...segments.map(({ from, to }) => to - from)) : null
+  const memoryBytes = Math.max(
+    ...pieces.map((piece) =>
+      clusterPieceBytes(configuration, tokens, components.length, rowsOf(piece), threadsOfPiece(set))
+    )
+  )
+  await writeScripts(folder, set, { ...options, memoryBytes, beginners: beginnersOf(set) })
+  await writeClusterSet(folder, set)
+  return set
+}
+
+const gatheredSchema = z.object({ run: z.string(), clustering: z.int() })
+const gatheredPath = (folder: string): string => join(folder, 'gathered.json')
+
+/** The clustering that the pieces of a folder have become already, if it is still there. */
+const gatheredAs = async (folder: string, { id, clusterings }: RunRecord): Promise<ClusteringRecord | undefined> => {
+  const content = await readFile(gatheredPath(folder), 'utf8').catch(() => 'null')
+  try {
+    const { run, clustering } = gatheredSchema.parse(JSON.parse(content))
+    return run === id ? clusterings.find(({ number }) => number === clustering) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Makes a clustering of the pieces of a set, as `recluster` would have made it on one machine. Pieces that are
+ * gathered already give back what they became. Throws a `usage` error that names the pieces which are not done, an
+ * `input` error that names a result which is missing, damaged or another's, and the errors of `recluster`.
+ */
+export const gatherClustering = async (
+  workspace: Workspace,
+  into: string,
+  options: StartOptions
+): Promise<{ readonly run: RunRecord; readonly clustering: ClusteringRecord }> => {
+  const folder = resolve(into)
+  const set = await readClusterSet(folder)
+  const run = await workspace.findRun(set.run).catch((error: unknown) => {
+    throw new SpectroscopeError(
+      'input',
+      `The clustering in ${folder} is of run ${set.run}, which this workspace does not have; `
+        + 'name the one that has it with --workspace.',
+      { cause: error }
+    )
+  })
+  const known = await gatheredAs(folder, run)
+  if (known !== undefined) {
+    options.onEvent({
+      type: 'note',
+      message: `The pieces of ${folder} are gathered already, as clustering ${known.number} of run ${run.id}.`
+    })
+    return { run, clustering: known }
+  }
+  await checkDone(folder, set.pieces)
+  const name = options.name ?? set.name
+  const clustering = await recluster(
+    workspace,
+    run,
+    set.configuration,
+    { ...options, ...(name === null ? {} : { name }) },
+    folder
+  )
+  await writeFileAtomically(gatheredPath(folder), JSON.stringify({ run: run.id, clustering: clustering.number }))
+  return { run: await workspace.findRun(run.id), clustering }
+}

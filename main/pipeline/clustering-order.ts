@@ -1,0 +1,74 @@
+import type { ClusteringConfiguration } from '../../preload/configuration'
+import { SpectroscopeError } from '../../preload/errors'
+import type { RunRecord } from '../../preload/records'
+import type { Workspace } from '../store/store'
+import { clusteredColumns } from './transfer'
+import { fingerprintOf, programVersion } from './versions'
+
+/** What a run's matrix is clustered by. */
+export interface ClusteringOrder {
+  readonly columns: readonly number[]
+  /** Parts of the draws that it is compared with; 0 for no comparison. */
+  readonly parts: number
+  /** Stands for all that decides the numbers. */
+  readonly fingerprint: string
+  readonly notes: readonly { readonly message: string; readonly warning?: true }[]
+}
+
+const unsoundWords = (components: readonly string[], included: boolean): string => {
+  const more = components.length > 8 ? `, and ${components.length - 8} more` : ''
+  const names = `${components.slice(0, 8).join(', ')}${more}`
+  const [are, them] = components.length === 1 ? ['is', 'it'] : ['are', 'them']
+  return included
+    ? `The estimate does not hold for ${names} (effective share below 0.3), and tokens are clustered by ${them} `
+      + 'all the same, as "clustering.allColumns" asks for.'
+    : `${names} ${are} left out of the clustering: the effective share of the draws is below 0.3, so the estimate `
+      + `does not hold; "sampler.method": "psgld" samples ${them}.`
+}
+
+const withoutParts =
+  'The parts of the draws are not kept of this run, so nothing can be said of the stability of its clusters; ' +
+  'sample it anew, or continue it with more rounds.'
+
+/** Throws a `clustering` error where the estimate holds for no column. */
+export const clusteringOrder = async (
+  workspace: Workspace,
+  run: RunRecord,
+  configuration: ClusteringConfiguration
+): Promise<ClusteringOrder> => {
+  const {
+    id,
+    components,
+    provenance,
+    configuration: { seed }
+  } = run
+  const { columns, unsound } = await clusteredColumns(workspace, run, configuration)
+  if (columns.length === 0) {
+    throw new SpectroscopeError(
+      'clustering',
+      `The estimate holds for none of the columns (${unsound.join(', ')}); set "sampler.method" to "psgld", `
+        + 'or lower sampler.nBeta or raise sampler.gamma.'
+    )
+  }
+  const parts = configuration.stability ? await workspace.countParts(id) : 0
+  return {
+    columns,
+    parts,
+    fingerprint: fingerprintOf([
+      programVersion,
+      id,
+      provenance.modelHash,
+      provenance.studyHash,
+      components,
+      configuration,
+      seed,
+      parts
+    ]),
+    notes: [
+      ...(unsound.length > 0
+        ? [{ message: unsoundWords(unsound, configuration.allColumns), warning: true as const }]
+        : []),
+      ...(configuration.stability && parts === 0 ? [{ message: withoutParts }] : [])
+    ]
+  }
+}
