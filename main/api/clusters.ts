@@ -119,6 +119,17 @@ export const summaryOf = ({ id, tokens, components }: RunRecord, clustering: Clu
   unclustered: clustering.leftoverSize, clustering
 })
 
+/** What `work` on a clustering of a run gives; where it is interrupted, the error says how to go on. */
+export const sayingHowToGoOn = async <T>(run: string, work: () => Promise<T>): Promise<T> => {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof SpectroscopeError) || error.kind !== 'interrupted') throw error
+    const message = `The clustering of run ${run} is interrupted; give the same command again to go on.`
+    throw new SpectroscopeError('interrupted', message, { cause: error })
+  }
+}
+
 /** One more clustering of a run's matrix: the run's own settings with some changed. */
 export const clusterAgain = (
   folder: string, run: string, changes: ClusteringChanges, options: StartOptions
@@ -126,10 +137,6 @@ export const clusterAgain = (
   withWorkspace(folder, 'write', async (workspace) => {
     const record = await workspace.findRun(run)
     const configuration = changedClustering(record.configuration.clustering, changes)
-    try {
-      return summaryOf(record, await recluster(workspace, record, configuration, options))
-    } catch (error) {
-      if (!(error instanceof SpectroscopeError) || error.kind !== 'interrupted') throw error
-      throw new SpectroscopeError('interrupted', `The clustering of run ${record.id} is interrupted; give the same command again to go on.`, { cause: error })
-    }
+    return sayingHowToGoOn(record.id, async () =>
+      summaryOf(record, await recluster(workspace, record, configuration, options)))
   })

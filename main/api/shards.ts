@@ -5,7 +5,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import { checkConfiguration, readConfiguration } from '../pipeline/checks'
 import { runClusterPiece } from '../pipeline/cluster-pieces'
 import type { ClusterPieceSummary } from '../pipeline/cluster-pieces'
-import { clusterSetPath } from '../pipeline/cluster-set'
+import { clusterSetPath, readClusterSet } from '../pipeline/cluster-set'
 import { beginnersOf, gatherClustering, shardClustering } from '../pipeline/cluster-shards'
 import type { ClusterShardOptions } from '../pipeline/cluster-shards'
 import { runPiece } from '../pipeline/pieces'
@@ -15,7 +15,7 @@ import { checkThreads } from '../pipeline/room'
 import { readSet } from '../pipeline/shard-set'
 import { defaultShardFolder, gatherRun, shardRun } from '../pipeline/shards'
 import type { ShardOptions } from '../pipeline/shards'
-import { changedClustering, summaryOf } from './clusters'
+import { changedClustering, sayingHowToGoOn, summaryOf } from './clusters'
 import type { ClusteringChanges } from './clusters'
 import { working } from './runs'
 import { withWorkspace } from './workspaces'
@@ -102,10 +102,12 @@ export const gather = async (
 ): Promise<RunSummary | ClusteringSummary> => {
   const pieces = named(folder)
   if (holdsClustering(pieces)) {
-    return withWorkspace(workspaceFolder, 'write', async (workspace) => {
-      const { run, clustering } = await gatherClustering(workspace, pieces, options)
-      return summaryOf(run, clustering)
-    })
+    const { run: id } = await readClusterSet(pieces)
+    return withWorkspace(workspaceFolder, 'write', (workspace) =>
+      sayingHowToGoOn(id, async () => {
+        const { run, clustering } = await gatherClustering(workspace, pieces, options)
+        return summaryOf(run, clustering)
+      }))
   }
   await readSet(pieces)
   return withWorkspace(workspaceFolder, 'create', (workspace) => working(workspace, workspaceFolder, options, (relayed) => gatherRun(workspace, pieces, { ...options, ...relayed })))

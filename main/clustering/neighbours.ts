@@ -132,7 +132,10 @@ export const prepareSearch = (
     sizes: reserve(4 * ownPadded),
     scratch: reserve(64 * members)
   }
-  const memory = open(`The search for ${k} neighbours of ${count} tokens needs more than WebAssembly's 4 GiB; lower "clustering.neighbours" or study fewer tokens.`)
+  const memory = open(
+    `The search for ${k} neighbours of ${own} of ${count} tokens needs more than WebAssembly's 4 GiB; `
+    + 'lower "clustering.neighbours", divide the clustering (more) with `cluster --shards`, or study fewer tokens.'
+  )
   const rounded = new Int16Array(memory.buffer, places.points, padded * even)
   const norms = new Int32Array(memory.buffer, places.norms, padded).fill(paddingNorm)
   const bounds = new Int32Array(memory.buffer, places.bounds, padded).fill(closedBound)

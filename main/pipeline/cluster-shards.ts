@@ -117,6 +117,8 @@ export const shardClustering = async (
   }
   const { columns, parts, fingerprint, notes } = await clusteringOrder(workspace, run, configuration)
   for (const note of notes) options.onEvent({ type: 'note', ...note })
+  options.onEvent({ type: 'stage', stage: 'cluster', detail: 'writing the matrices of its pieces' })
+  const startedAt = performance.now()
   const pieces = planClusterPieces(configuration.method, tokens, parts, options.pieces)
   const id = fingerprintOf([fingerprint, pieces.map(({ segments, search }) => [segments, search])])
   const createdAt = (await checkFolder(folder, id)) ?? new Date().toISOString()
@@ -150,6 +152,9 @@ export const shardClustering = async (
   )
   await writeScripts(folder, set, { ...options, memoryBytes, beginners: beginnersOf(set) })
   await writeClusterSet(folder, set)
+  const size = `${tokens.toLocaleString('en')} tokens × ${components.length} components`
+  const detail = `${variantsOf(parts).length} matrices of ${size}`
+  options.onEvent({ type: 'finished', stage: 'cluster', seconds: (performance.now() - startedAt) / 1000, detail })
   return set
 }
 
