@@ -46,8 +46,8 @@ export const pieceStatus = async (
 const list = (indices: readonly number[]): string => indices.join(', ')
 
 /**
- * Throws a `usage` error that says which of some pieces are not done, and how to run them, unless all are; a `workspace`
- * error where other processes are at all of those.
+ * Throws a `usage` error that says which of some pieces are not done, and how to run them, unless all are; a
+ * `workspace` error where other processes are at all of those.
  */
 export const checkDone = async (folder: string, pieces: readonly Pick<Piece, 'index' | 'share'>[]): Promise<void> => {
   const states = await Promise.all(pieces.map((piece) => pieceStatus(folder, piece)))

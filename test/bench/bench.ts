@@ -18,6 +18,7 @@ import { benchLoss } from './loss'
 import { benchLongRows, measureRowsPoint, writeRowsModel, type RowsPoint } from './long-rows'
 import { benchNeighbours } from './neighbours'
 import { type PrecisionPoint, benchPrecisions, measurePrecisionPoint } from './precisions'
+import { benchRecall } from './recall'
 import { benchReliability } from './reliability'
 import { benchResponsiveness } from './responsiveness'
 import { type RateKind, benchSpeed } from './speed'
@@ -44,6 +45,7 @@ const program = new Command()
   .option('--effort <n>', 'times as many steps and draws in a round', '1')
   .option('--tokens <n>', 'rows of the clustering matrix, or of the described one (1,000,000 by default)')
   .option('--sizes <list>', 'tokens x dimensions of the neighbour searches (200000x32,50000x400), or of the communities (13000x32,100000x32; x k too)')
+  .option('--recall <list>', 'of the part neighbours: how communities move at these recalls; a size may be "demo"')
   .option('--clusters <n>', 'clusters that are described', '10000')
   .option('--lengths <list>', 'token ids in a row of the part rows', '256,512,1024')
   .option('--target <list>', 'of the part reliability: reliabilities that every column shall reach', '0.5,0.8')
@@ -83,6 +85,7 @@ interface Options {
   readonly effort: string
   readonly tokens?: string
   readonly sizes?: string
+  readonly recall?: string
   readonly clusters: string
   readonly lengths: string
   readonly target: string
@@ -144,9 +147,15 @@ else if (part === 'accuracy' && options.precisions !== undefined) {
   const chosen = options.precisions.split(',').map((name) => precisions.find((each) => each === name) ?? program.error(`There is no precision "${name}"; choose of ${precisions.join(', ')}.`))
   await benchPrecisions(chosen, resolve(options.fixtures), { engine: options.engine, threads, ...(JSON.parse(options.point ?? '{}') as Partial<PrecisionPoint>) })
 } else if (part === 'accuracy') await benchAccuracy(present(options.fixtures), present(options.goldens), threads)
-else if (part === 'neighbours') await benchNeighbours((options.sizes ?? '200000x32,50000x400').split(','), threads, options.python)
-else if (part === 'communities') await benchCommunities((options.sizes ?? '13000x32,100000x32').split(','), Number(options.rounds ?? 3), threads, options.python)
-else if (part === 'communities-point' && options.point !== undefined) measureCommunitiesPoint(options.point)
+else if (part === 'neighbours' && options.recall !== undefined) {
+  const sizes = (options.sizes ?? 'demo,30000x32,100000x32').split(',')
+  await benchRecall(sizes, options.recall.split(',').map(Number), threads)
+} else if (part === 'neighbours') {
+  await benchNeighbours((options.sizes ?? '200000x32,50000x400').split(','), threads, options.python)
+} else if (part === 'communities') {
+  const sizes = (options.sizes ?? '13000x32,100000x32').split(',')
+  await benchCommunities(sizes, Number(options.rounds ?? 3), threads, options.python)
+} else if (part === 'communities-point' && options.point !== undefined) measureCommunitiesPoint(options.point)
 else if (part === 'clustering') await benchClustering(Number(options.tokens ?? 100_000), threads)
 else if (part === 'describe') benchDescription(Number(options.tokens ?? 1_000_000), Number(options.clusters))
 else if (part === 'launches') await benchLaunches(options.shapes.split(',').filter((name) => name !== 'fixture'), options.memory.split(',').map(Number))
