@@ -119,7 +119,9 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     expect((await same.finished).code).toBe(130)
     await ok(start(['piece', pieces, '2'], { ...attempt, SLURM_RESTART_COUNT: '1' }).finished)
     expect(filesOf(2)).toEqual(['result'])
-    expect(readFileSync(result).subarray(-1000).equals(before.subarray(-1000))).toBe(true)
+    // Its sums; what comes before and after tells when it was made.
+    const sums = (file: Buffer): Buffer => file.subarray(-1000, -4)
+    expect(sums(readFileSync(result)).equals(sums(before))).toBe(true)
   })
 
   it.skipIf(!hasProc)('stopped by a person at once lets go of what it had', async () => {
