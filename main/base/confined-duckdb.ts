@@ -48,6 +48,8 @@ export const openConfined = async (
     ...closed,
     access_mode: readOnly ? 'READ_ONLY' : 'READ_WRITE',
     memory_limit: memoryLimit,
+    // Rows of a transaction go to the file by these groups; one of a wide matrix is some hundred megabytes.
+    write_buffer_row_group_count: '1',
     // Before access is closed, which closes this option too.
     temp_directory: temporaryFolder,
     enable_external_access: 'false'

@@ -101,6 +101,16 @@ const fill = (chunk: DuckDBDataChunk, index: number, column: Column, first: numb
 
 const vectorSize = duckdb.vector_size()
 
+/** V8 does not count the memory of chunks, and would let those that are dropped pile up: there is one of every kind. */
+const chunks = new Map<string, DuckDBDataChunk>()
+
+const chunkOf = (types: readonly DuckDBType[]): DuckDBDataChunk => {
+  const key = types.join()
+  const chunk = chunks.get(key) ?? DuckDBDataChunk.create(types)
+  chunks.set(key, chunk)
+  return chunk
+}
+
 /**
  * Appends `count` rows to a table, its columns in order, straight into DuckDB's vectors: 1,000,000 rows of two 32-float lists take some
  * seconds, about what blobs would, and stay readable by any DuckDB client.
@@ -108,15 +118,18 @@ const vectorSize = duckdb.vector_size()
 export const append = async (connection: DuckDBConnection, table: string, count: number, columns: readonly Column[]): Promise<void> => {
   const types = columns.map(typeOf)
   const appender = await connection.createAppender(table)
+  const chunk = chunkOf(types)
   try {
     for (let first = 0; first < count; first += vectorSize) {
       const rows = Math.min(vectorSize, count - first)
-      const chunk = DuckDBDataChunk.create(types, rows)
+      chunk.reset()
+      chunk.rowCount = rows
       columns.forEach((column, index) => fill(chunk, index, column, first, rows))
       appender.appendDataChunk(chunk)
     }
     appender.flushSync()
   } finally {
+    chunk.reset()
     appender.closeSync()
   }
 }
