@@ -8,12 +8,16 @@ export interface SectionFormat {
   readonly version: number
 }
 
-/** A file that agrees with its checksum: its header, and where its sections lie. */
-export interface CheckedFile {
+/** The header of a file, and where its sections lie. */
+export interface SectionPlaces {
+  readonly version: number
   readonly header: Buffer
   readonly start: number
   readonly end: number
 }
+
+/** What a file is that does not agree with its checksum. */
+export const damaged = (): Error => new Error('is damaged')
 
 const preamble = 16
 const stagingBytes = 1 << 22
@@ -80,13 +84,24 @@ export const withFile = async <T>(path: string, work: (file: FileHandle) => Prom
   }
 }
 
-/** Reads all of a file; throws where it is of another format or version, or does not agree with its checksum. */
-export const checkFile = async (file: FileHandle, { magic, version }: SectionFormat): Promise<CheckedFile> => {
+/** Header and places of a file of one of these versions, unchecked. Throws where it is of another format. */
+export const readOutline = async (
+  file: FileHandle, magic: string, versions: readonly number[]
+): Promise<SectionPlaces> => {
   const { size } = await file.stat()
   const first = Buffer.alloc(preamble)
   await readInto(file, first, 0)
-  const length = first.readUInt32LE(12)
-  if (first.toString('latin1', 0, 8) !== magic || first.readUInt32LE(8) !== version || preamble + length + 4 > size) throw new Error('is of another format')
+  const [version, length] = [first.readUInt32LE(8), first.readUInt32LE(12)]
+  const isOther = first.toString('latin1', 0, 8) !== magic || !versions.includes(version)
+  if (isOther || preamble + length + 4 > size) throw new Error('is of another format')
+  const header = Buffer.alloc(length)
+  await readInto(file, header, preamble)
+  return { version, header, start: preamble + length, end: size - 4 }
+}
+
+/** Reads all of a file; throws where it does not agree with its checksum. */
+export const checkSum = async (file: FileHandle): Promise<void> => {
+  const { size } = await file.stat()
   const staging = Buffer.allocUnsafe(stagingBytes)
   let sum = 0
   for (let position = 0; position < size - 4; position += stagingBytes) {
@@ -96,8 +111,12 @@ export const checkFile = async (file: FileHandle, { magic, version }: SectionFor
   }
   const last = Buffer.alloc(4)
   await readInto(file, last, size - 4)
-  if (last.readUInt32LE() !== sum) throw new Error('is damaged')
-  const header = Buffer.alloc(length)
-  await readInto(file, header, preamble)
-  return { header, start: preamble + length, end: size - 4 }
+  if (last.readUInt32LE() !== sum) throw damaged()
+}
+
+/** Reads all of a file; throws where it is of another format or version, or does not agree with its checksum. */
+export const checkFile = async (file: FileHandle, { magic, version }: SectionFormat): Promise<SectionPlaces> => {
+  const outline = await readOutline(file, magic, [version])
+  await checkSum(file)
+  return outline
 }

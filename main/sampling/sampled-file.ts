@@ -1,80 +1,114 @@
 import type { FileHandle } from 'node:fs/promises'
+import { crc32 } from 'node:zlib'
 import { messageOf, SpectroscopeError } from '../../preload/errors'
 import { decode, encode } from '../../preload/wire'
 import { faultCode } from '../base/faults'
 import { writeFileAtomically } from '../base/files'
 import { openPlain } from '../base/plain-files'
-import { checkFile, readSection, sectionBlocks } from '../base/section-file'
+import { type SectionPlaces, checkSum, damaged, readOutline, readSection, sectionBlocks } from '../base/section-file'
 import type { ChainName } from './input'
 import type { Sampled } from './sample'
 
-const format = { magic: 'SPECCHNS', version: 2 }
+const format = { magic: 'SPECCHNS', version: 3 }
+/** Of sums that an earlier version kept: `about` is in the header, and parts have no checksums of their own. */
+const formerVersion = 2
 
 interface Header<A> {
-  readonly about: A
   readonly count: number
+  readonly about?: A
 }
 
-/** A part of the file, after its own length in bytes. */
+/** A part of the file, after its own length in bytes and its CRC-32. */
 function* framed(value: unknown): Generator<Uint8Array> {
   const bytes = encode(value)
-  const length = Buffer.alloc(8)
-  length.writeBigUInt64LE(BigInt(bytes.length))
-  yield length
+  const frame = Buffer.alloc(12)
+  frame.writeBigUInt64LE(BigInt(bytes.length))
+  frame.writeUInt32LE(crc32(bytes), 8)
+  yield frame
   yield bytes
 }
 
-async function* parts({ tokens, initialLoss, chains, sums }: Sampled): AsyncGenerator<Uint8Array> {
-  yield* framed({ tokens, initialLoss, chains })
+async function* parts(about: object, { tokens, initialLoss, chains, sums }: Sampled): AsyncGenerator<Uint8Array> {
+  yield* framed({ about, tokens, initialLoss, chains })
   for (const at of chains.keys()) yield* framed(await sums(at))
 }
 
 /** Writes what chains or blocks of draws came to, with what there is to say `about` them (JSON); whole or not at all. Throws a `storage` error when it cannot. */
 export const writeSampled = <A extends object>(path: string, about: A, sampled: Sampled): Promise<void> =>
-  writeFileAtomically(path, sectionBlocks(format, { about, count: sampled.chains.length } satisfies Header<A>, parts(sampled)))
+  writeFileAtomically(
+    path, sectionBlocks(format, { count: sampled.chains.length } satisfies Header<A>, parts(about, sampled))
+  )
 
 interface Place {
   readonly position: number
   readonly length: number
+  /** CRC-32; null where the file has none of its parts. */
+  readonly sum: number | null
 }
 
-const readPart = async (file: FileHandle, { position, length }: Place): Promise<unknown> => {
+const readPart = async (file: FileHandle, { position, length, sum }: Place): Promise<unknown> => {
   const bytes = new Uint8Array(length)
   await readSection(file, position, bytes)
+  if (sum !== null && crc32(bytes) !== sum) throw damaged()
   return decode(bytes)
 }
 
-const placesOf = async (file: FileHandle, start: number, end: number): Promise<Place[]> => {
+const placesOf = async (file: FileHandle, { version, start, end }: SectionPlaces): Promise<Place[]> => {
   const places: Place[] = []
-  const length = Buffer.alloc(8)
+  const isFormer = version === formerVersion
+  const frame = Buffer.alloc(isFormer ? 8 : 12)
   for (let position = start; position < end; ) {
-    await readSection(file, position, length)
-    const place = { position: position + 8, length: Number(length.readBigUInt64LE()) }
-    places.push(place)
-    position = place.position + place.length
+    await readSection(file, position, frame)
+    const length = Number(frame.readBigUInt64LE())
+    places.push({ position: position + frame.length, length, sum: isFormer ? null : frame.readUInt32LE(8) })
+    position += frame.length + length
+    if (position > end) throw damaged()
   }
   return places
 }
 
+const headerOf = <A>(header: Buffer): Header<A> => {
+  try {
+    return JSON.parse(header.toString()) as Header<A>
+  } catch {
+    throw damaged()
+  }
+}
+
 export type SampledFile<S extends Sampled, A> = S & { readonly about: A; readonly close: () => Promise<void> }
 
-/** Whatever `writeSampled` wrote; sums are read when they are asked for. Throws an `input` error that names a file which cannot be read or is damaged. */
-export const openSampled = async <S extends Sampled, A extends object>(path: string): Promise<SampledFile<S, A>> => {
+/**
+ * Whatever `writeSampled` wrote; sums are read when they are asked for. The file is checked whole, or each of its
+ * parts as it is read. Throws an `input` error that names a file which cannot be read or is damaged; so do its
+ * sums.
+ */
+export const openSampled = async <S extends Sampled, A extends object>(
+  path: string, checked: 'whole' | 'as read' = 'whole'
+): Promise<SampledFile<S, A>> => {
   const fault = (words: string, error: unknown): SpectroscopeError =>
     new SpectroscopeError('input', `${path} ${words}; delete it and run its piece again.`, { cause: error })
   const file = await openPlain(path, 'r', { mayBeShared: true }).catch((error: unknown) => {
     throw fault(`cannot be read (${faultCode(error)})`, error)
   })
+  const sound = <T>(work: Promise<T>): Promise<T> =>
+    work.catch((error: unknown) => {
+      throw fault(messageOf(error), error)
+    })
+  const opened = async (): Promise<SampledFile<S, A>> => {
+    const places = await readOutline(file, format.magic, [formerVersion, format.version])
+    if (checked === 'whole' || places.version === formerVersion) await checkSum(file)
+    const { count, about } = headerOf<A>(places.header)
+    const [first, ...rest] = await placesOf(file, places)
+    if (rest.length !== count) throw damaged()
+    const outline = Object.assign({ about }, (await readPart(file, first)) as object)
+    const sums = (at: number): Promise<unknown> => sound(readPart(file, rest[at]))
+    return Object.assign(outline, { sums, close: () => file.close() }) as unknown as SampledFile<S, A>
+  }
   try {
-    const { header, start, end } = await checkFile(file, format)
-    const { about, count } = JSON.parse(header.toString()) as Header<A>
-    const [first, ...places] = await placesOf(file, start, end)
-    if (places.length !== count) throw new Error('lacks chains')
-    const outline = (await readPart(file, first)) as Omit<S, 'sums' | 'close'>
-    return { about, ...outline, sums: (at: number) => readPart(file, places[at]), close: () => file.close() } as SampledFile<S, A>
+    return await sound(opened())
   } catch (error) {
     await file.close()
-    throw fault(messageOf(error), error)
+    throw error
   }
 }
 

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { claim, isStale, readClaim, staleSeconds } from '../../main/base/claims'
 import type { Claim } from '../../main/base/claims'
+import { writeFileAtomically } from '../../main/base/files'
+import { sectionBlocks } from '../../main/base/section-file'
 import { attemptIn, precedes } from '../../main/base/scheduled'
 import { pieceNotes } from '../../main/pipeline/pieces'
 import { readSet, readStudy, setPath, dealChains, studyPath, writeSet, writeStudy } from '../../main/pipeline/shard-set'
@@ -12,6 +14,7 @@ import { plainScript, sbatchScript } from '../../main/pipeline/shard-scripts'
 import type { SampledChains } from '../../main/sampling/estimates'
 import { chainNames } from '../../main/sampling/input'
 import { joinSampled, openSampled, writeSampled } from '../../main/sampling/sampled-file'
+import { encode } from '../../preload/wire'
 import { smallInput } from './sampling-fake'
 
 let folder: string
@@ -139,6 +142,85 @@ describe('the file of a piece\'s chains', () => {
       writeFileSync(path('result'), change(whole))
       await expect(openSampled(path('result'))).rejects.toMatchObject({ kind: 'input', message: `${path('result')} is damaged; delete it and run its piece again.` })
     }
+  })
+})
+
+describe('the file of a piece\'s chains that is checked as it is read', () => {
+  const names = [0, 1, 2].map((chain) => ({ component: 'a', chain }))
+  const losses = Float64Array.of(1, 2)
+  const chains = names.map((name) => ({ ...name, initialLoss: 1, failure: null, losses, distances: losses }))
+  const half = (at: number) => ({ loss: Float32Array.of(at, 0.1), product: Float32Array.of(at) })
+  const sums = (at: number) => Promise.resolve([half(at), half(-at)] as const)
+  const sampled = { tokens: 2, initialLoss: 1, chains, sums }
+  const words = /result (is damaged|is of another format|ends early); delete it and run its piece again\.$/
+  const refusal = { kind: 'input', message: expect.stringMatching(words) as string }
+
+  it('never gives a number of which a bit is another, wherever that is', async () => {
+    await writeSampled(path('result'), { piece: 4 }, sampled)
+    const whole = readFileSync(path('result'))
+    const read = async (): Promise<unknown[]> => {
+      const file = await openSampled<SampledChains, object>(path('result'), 'as read')
+      try {
+        const sums = [await file.sums(0), await file.sums(1), await file.sums(2)]
+        return [file.about, file.chains, ...sums]
+      } finally {
+        await file.close()
+      }
+    }
+    const expected = await read()
+    let found = 0
+    for (let at = 0; at < whole.length - 4; at++) {
+      const changed = Buffer.from(whole)
+      changed[at] ^= 1 << (at % 8)
+      writeFileSync(path('result'), changed)
+      const outcome = await read().catch((error: unknown) => error)
+      if (outcome instanceof Error) {
+        expect(outcome, `byte ${at}`).toMatchObject(refusal)
+        found++
+      } else expect(outcome, `byte ${at}`).toEqual(expected)
+    }
+    // Spaces and names within the short header are all that may change unseen.
+    expect(found).toBeGreaterThan(whole.length - 24)
+    for (const length of [whole.length - 1, whole.length - 20, 17, 3]) {
+      writeFileSync(path('result'), whole.subarray(0, length))
+      await expect(read()).rejects.toMatchObject({ kind: 'input' })
+    }
+  })
+
+  it('gives the parts that are sound, and refuses the one that is not', async () => {
+    await writeSampled(path('result'), {}, sampled)
+    const bytes = readFileSync(path('result'))
+    bytes[bytes.length - 10] ^= 1
+    writeFileSync(path('result'), bytes)
+    await expect(openSampled(path('result'))).rejects.toMatchObject(refusal)
+    const file = await openSampled<SampledChains, object>(path('result'), 'as read')
+    expect(await file.sums(1)).toEqual([half(1), half(-1)])
+    await expect(file.sums(2)).rejects.toMatchObject(refusal)
+    await file.close()
+  })
+
+  it('of an earlier version is checked whole, and read', async () => {
+    const framed = (value: unknown): Uint8Array[] => {
+      const bytes = encode(value)
+      const length = Buffer.alloc(8)
+      length.writeBigUInt64LE(BigInt(bytes.length))
+      return [length, bytes]
+    }
+    const { tokens, initialLoss } = sampled
+    const outline = { tokens, initialLoss, chains }
+    const sections = [outline, [half(0), half(0)], [half(1), half(-1)], [half(2), half(-2)]].flatMap(framed)
+    const header = { about: { basis: 'b' }, count: 3 }
+    await writeFileAtomically(path('result'), sectionBlocks({ magic: 'SPECCHNS', version: 2 }, header, sections))
+    for (const checked of ['whole', 'as read'] as const) {
+      const file = await openSampled<SampledChains, object>(path('result'), checked)
+      expect(file).toMatchObject({ about: { basis: 'b' }, tokens, chains })
+      expect(await file.sums(2)).toEqual([half(2), half(-2)])
+      await file.close()
+    }
+    const bytes = readFileSync(path('result'))
+    bytes[bytes.length - 10] ^= 1
+    writeFileSync(path('result'), bytes)
+    await expect(openSampled(path('result'), 'as read')).rejects.toMatchObject(refusal)
   })
 })
 
