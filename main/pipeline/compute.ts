@@ -18,7 +18,8 @@ import type { Tokenizer } from '../models/tokenizer'
 import { collectGarbage } from '../sampling/reclaim'
 import { rowStartsOf } from '../sampling/rows'
 import { estimatesOf, remaindersOf, sampleSome } from '../sampling/sample'
-import type { SamplingResult } from '../sampling/estimates'
+import { inFile } from '../sampling/columns'
+import { type EstimatedColumns, matrices } from '../sampling/estimates'
 import { chooseComponents } from './checks'
 import { writeNoises } from './cluster-matrices'
 import { workOnClusters } from './cluster-piece-work'
@@ -34,7 +35,7 @@ import type { ComputeCalls, ComputeNotices, Prepared, PrepareRequest, Sampled, S
 interface State {
   model?: Model
   study?: Study
-  sampled?: SamplingResult
+  sampled?: EstimatedColumns
   matrix?: { readonly values: Float32Array; readonly tokens: number; readonly columns: number }
   half?: Float32Array
   neighbours?: Neighbours
@@ -80,11 +81,18 @@ const prepare = async ({ configuration, baseFolder, engine: chosen = configurati
   }
 }
 
+const dropSampled = async (): Promise<null> => {
+  const { sampled } = state
+  delete state.sampled
+  await sampled?.columns.close()
+  return null
+}
+
 /** Keeps a result to be fetched in blocks, and says the rest of it. */
-const kept = (result: SamplingResult, keptSums: number | null): Sampled => {
+const kept = (result: EstimatedColumns, keptSums: number | null): Sampled => {
   state.sampled = result
-  const { susceptibilities: _, standardErrors: __, parts, ...sampled } = result
-  return { ...sampled, parts: parts.length, keptSums }
+  const { columns: _, ...sampled } = result
+  return { ...sampled, keptSums }
 }
 
 const samplingNotices = {
@@ -94,15 +102,18 @@ const samplingNotices = {
 }
 
 const runSampling = async (request: SampleRequest, { signal }: CallContext): Promise<Sampled> => {
-  const { folder, everySeconds, fingerprint, begun: path, keep, basis, ...settings } = request
+  const { folder, everySeconds, fingerprint, columns, begun: path, keep, basis, ...settings } = request
   const study = have(state.study, 'a sample')
+  await dropSampled()
   const begun = path === undefined ? undefined : await openSums(path, basis)
   try {
     const input = { ...settings, model: have(state.model, 'a sample'), study, begun, checkpoint: { folder, everySeconds, fingerprint }, ...samplingNotices, signal }
     const sampled = await sampleSome(input)
     try {
       const keptSums = keep === undefined ? null : await keepSums(keep, basis, sampled)
-      return kept(await estimatesOf(settings, rowStartsOf(study.targets), sampled, await remaindersOf(input, sampled)), keptSums)
+      const remainders = await remaindersOf(input, sampled)
+      const rowStarts = rowStartsOf(study.targets)
+      return kept(await estimatesOf(settings, rowStarts, sampled, inFile(columns), remainders), keptSums)
     } finally {
       if ('close' in sampled) await sampled.close?.()
     }
@@ -145,21 +156,24 @@ const parent = serveParent<ComputeCalls>({
   },
   samplePiece: (request, { signal }) => samplePiece(request, { model: have(state.model, 'a piece'), study: have(state.study, 'a piece'), ...samplingNotices, signal }),
   gather: async (request, { signal }) => {
-    const { result, keptSums, pieces } = await gatherPieces(request, rowStartsOf(have(state.study, 'pieces').targets), signal)
-    return { sampled: kept(result, keptSums), pieces }
+    await dropSampled()
+    const rowStarts = rowStartsOf(have(state.study, 'pieces').targets)
+    const { estimated, keptSums, pieces } = await gatherPieces(request, rowStarts, signal)
+    return { sampled: kept(estimated, keptSums), pieces }
   },
-  takeSusceptibilities: ({ first, count }) => {
-    const { susceptibilities, standardErrors, tokens } = have(state.sampled, 'susceptibilities')
-    const columns = susceptibilities.length / tokens
-    return { susceptibilities: rows(susceptibilities, columns, first, count), standardErrors: rows(standardErrors, columns, first, count) }
+  takeSusceptibilities: async ({ first, count }) => {
+    const { columns } = have(state.sampled, 'susceptibilities')
+    return {
+      susceptibilities: await columns.rows(matrices.susceptibilities, first, count),
+      standardErrors: await columns.rows(matrices.standardErrors, first, count)
+    }
   },
-  takePart: ({ part, first, count }) => {
-    const { parts, tokens } = have(state.sampled, 'a part of the draws')
-    const susceptibilities = have(parts.at(part), 'a part')
-    return { susceptibilities: rows(susceptibilities, susceptibilities.length / tokens, first, count) }
+  takePart: async ({ part, first, count }) => {
+    const { columns } = have(state.sampled, 'a part of the draws')
+    return { susceptibilities: await columns.rows(matrices.parts + part, first, count) }
   },
+  dropSampled,
   beginMatrix: ({ tokens, components }) => {
-    delete state.sampled
     delete state.neighbours
     state.matrix = { values: new Float32Array(new SharedArrayBuffer(4 * tokens * components)), tokens, columns: components }
     return null

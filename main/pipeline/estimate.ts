@@ -24,6 +24,7 @@ import { componentBytes, likelyRounds, pairsFor, waveBytes } from '../sampling/b
 import { chainNames, sampledNames } from '../sampling/input'
 import { Minibatches } from '../sampling/philox'
 import { rowsAtOnce, tokensFor } from '../sampling/rows'
+import { usualTile } from '../sampling/columns'
 import { partCount } from '../sampling/splits'
 import { lanesOf, partsOf, stageBytes as usualStageBytes, stageSizes, type StageSizes } from '../sampling/stages'
 import { chooseComponents } from './checks'
@@ -276,9 +277,14 @@ const sizesOf = ({ architecture }: Plan, chains: readonly string[]): Sizes => {
 const sumsBytes = ({ chains }: Sizes, tokens: number, { estimator }: PsgldConfiguration, observationIncludesProbe: boolean): number =>
   chains * tokens * ((estimator === 'two-chain' ? 16 : 24) + (observationIncludesProbe ? 4 : 0))
 
+/** While columns are estimated, one after another, and their matrices stored by three tiles: see columns.ts. */
+const estimatingBytes = (tokens: number, components: number): number =>
+  tokens * 200 + 12 * Math.min(usualTile, tokens * components)
+
 /** Weights, their centres and squared gradients, and gradients or parts of them where steps take several stages or threads, or others update; sums, and losses at w*; what comes of them. */
 const sampledBytes = (sizes: Sizes, stages: StageSizes, tokens: number, components: number, sampler: PsgldConfiguration, observationIncludesProbe: boolean): number =>
-  ((sampler.nBeta === 0 ? 8 : 12) + (stages.waiting ? 4 : 0) + 4 * partsOf(stages, stages.chunks)) * sizes.replicaWeights + sumsBytes(sizes, tokens, sampler, observationIncludesProbe) + tokens * (components * 16 + 4)
+  ((sampler.nBeta === 0 ? 8 : 12) + (stages.waiting ? 4 : 0) + 4 * partsOf(stages, stages.chunks)) * sizes.replicaWeights +
+  sumsBytes(sizes, tokens, sampler, observationIncludesProbe) + 4 * tokens + estimatingBytes(tokens, components)
 
 /** Matrices that are clustered for one clustering: the whole, and what it is compared with. */
 const matricesOf = (
@@ -330,7 +336,7 @@ const samplingBytes = (plan: Plan, { sampler, corpus }: RunConfiguration, { chai
     const longest = [...rows.observation, ...rows.probe].reduce((most, length) => Math.max(most, length), 2)
     const stage = Math.min(usualStageBytes, prefixBytes(architecture, 2 * blockCount * sampler.observationBatch * (longest - 1)))
     return 4 * sizes.parameters + working * (measured.threadBytes + perThread) + sum(own.slice(0, working)) + measured.programShare * held + measured.stagesHeld * stage +
-      Math.min(waveBytes(), blocksBytes(plan, chains, sampler)) + rows.tokens * components.length * 16
+      Math.min(waveBytes(), blocksBytes(plan, chains, sampler)) + estimatingBytes(rows.tokens, components.length)
   }
   const stages = stageSizes({ architecture, sampler, atOnce, lanes, sampling: rows.sampling, evaluated: [...rows.observation, ...rows.probe], replicas: sizes.replicas })
   const working = stages.split ? lanes.evaluating : Math.min(lanes.evaluating, chains.length)
@@ -349,9 +355,7 @@ const memoryOf = (plan: Plan, configuration: RunConfiguration, sampled: Sampled)
   const { rows: { tokens }, components, corpusBytes, architecture } = plan
   const { clustering, sampler } = configuration
   const weights = 4 * parametersOf(architecture)
-  // Parts of chains take the place of what is counted for the halves that their reliability is of.
-  const parts = sampler.method === 'psgld' ? 0 : partsBytes(plan, sampler)
-  const sampling = samplingBytes(plan, configuration, sampled) + parts
+  const sampling = samplingBytes(plan, configuration, sampled)
   const clustered = (settings: ClusteringConfiguration): number =>
     clusteredBytes(settings, matricesOf(settings, sampler), tokens, components.length, sampled.threads)
   const grouping = clustering === false
@@ -428,11 +432,16 @@ export const clusterPieceBytes = (
   return common + clusteredBytes({ ...configuration, stability: false }, 1, tokens, components, threads)
 }
 
-/** What stays in the workspace, and the two checkpoints that a run keeps while it samples. */
+/** Matrices until they are stored: χ̂, its errors and its parts, and of blocks two halves. */
+const columnsBytes = (plan: Plan, sampler: SamplerConfiguration): number =>
+  partsBytes(plan, sampler) + 4 * (sampler.method === 'psgld' ? 2 : 4) * plan.rows.tokens * plan.components.length
+
+/** What stays in the workspace; matrices until they are stored, and two checkpoints that a run keeps till then. */
 const diskOf = (plan: Plan, { sampler, clustering, corpus }: RunConfiguration, sizes: Sizes): number => {
   const { rows, components } = plan
   const ids = sum([...rows.sampling, ...rows.observation, ...rows.probe])
-  const results = rows.tokens * (components.length * 8 + 20) + partsBytes(plan, sampler) + ids * 4
+  const stored = rows.tokens * (components.length * 8 + 20) + partsBytes(plan, sampler) + ids * 4
+  const results = stored + columnsBytes(plan, sampler)
   const clusters = clustering === false ? 0 : rows.tokens * (suitClustering(clustering, rows.tokens).neighbours * 8 + 40)
   if (sampler.method !== 'psgld') {
     const sums = blocksBytes(plan, chainsOf(plan, sampler), sampler)

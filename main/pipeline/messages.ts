@@ -34,6 +34,8 @@ export interface SampleRequest extends Pick<SamplingInput, 'components' | 'sampl
   readonly folder: string
   readonly everySeconds: number
   readonly fingerprint: string
+  /** Where the matrices lie until they are stored. */
+  readonly columns: string
   /** Sums of the run that this one continues, and where its own are kept; of methods that go in rounds. */
   readonly begun?: string | undefined
   readonly keep?: string | undefined
@@ -61,7 +63,7 @@ export interface OpenSetRequest {
   readonly withModel: boolean
 }
 
-export interface PieceRequest extends Omit<SampleRequest, 'begun' | 'keep' | 'basis'> {
+export interface PieceRequest extends Omit<SampleRequest, 'columns' | 'begun' | 'keep' | 'basis'> {
   readonly chains: readonly ChainName[]
   /** Where what comes of them goes, with what there is to say about it. */
   readonly result: string
@@ -84,12 +86,11 @@ export interface PieceAbout {
   readonly seconds: number
 }
 
-export interface GatherRequest extends Pick<SamplingInput, 'components' | 'sampler'> {
+export interface GatherRequest
+  extends Pick<SamplingInput, 'components' | 'sampler'>, Pick<SampleRequest, 'columns' | 'keep' | 'basis'> {
   readonly set: string
   /** Results of all pieces, in order. */
   readonly results: readonly string[]
-  readonly keep?: string | undefined
-  readonly basis: string
 }
 
 /** What pieces came to, and who sampled them. */
@@ -171,6 +172,8 @@ export interface ComputeCalls {
     readonly parameters: Block & { readonly part: number }
     readonly result: { readonly susceptibilities: Float32Array }
   }
+  /** Lets go of what was sampled, once it is stored. */
+  readonly dropSampled: { readonly parameters: null; readonly result: null }
   readonly beginMatrix: { readonly parameters: { readonly tokens: number; readonly components: number }; readonly result: null }
   readonly putMatrix: { readonly parameters: { readonly first: number; readonly values: Float32Array }; readonly result: null }
   readonly beginNeighbours: { readonly parameters: { readonly tokens: number; readonly k: number }; readonly result: null }

@@ -5,7 +5,8 @@ import { loadModel } from '../models/load'
 import { chainNames } from '../sampling/input'
 import { type Sampled, estimatesOf, sampleSome } from '../sampling/sample'
 import { type SampledFile, joinSampled, openSampled, writeSampled } from '../sampling/sampled-file'
-import type { SamplingResult } from '../sampling/estimates'
+import { inFile } from '../sampling/columns'
+import type { EstimatedColumns } from '../sampling/estimates'
 import type { SamplingInput } from '../sampling/input'
 import type { Gathered, GatherRequest, OpenSetRequest, PieceAbout, PieceRequest, Prepared } from './messages'
 import { keepSums } from './kept-sums'
@@ -55,16 +56,23 @@ export const samplePiece = async ({ chains, result, about, ...request }: PieceRe
   return { failed: sampled.chains.flatMap(({ component, failure }) => (failure === null ? [] : [{ component, chain: failure.chain, message: failure.message }])) }
 }
 
+interface GatheredColumns extends Pick<Gathered, 'pieces'> {
+  readonly estimated: EstimatedColumns
+  readonly keptSums: number | null
+}
+
 /**
- * What all pieces of a set came to: the result of the whole run. Throws an `input` error that names a result which is missing, damaged or
- * of another set, and the errors of `sample`.
+ * What all pieces of a set came to: the result of the whole run. Each result is checked as it is read. Throws an
+ * `input` error that names a result which is missing, damaged or of another set, and the errors of `sample`.
  */
-export const gatherPieces = async ({ set, results, keep, basis, ...settings }: GatherRequest, rowStarts: Int32Array, signal: AbortSignal): Promise<{ readonly result: SamplingResult; readonly keptSums: number | null; readonly pieces: Gathered['pieces'] }> => {
+export const gatherPieces = async (
+  { set, results, keep, basis, columns, ...settings }: GatherRequest, rowStarts: Int32Array, signal: AbortSignal
+): Promise<GatheredColumns> => {
   const files: SampledFile<Sampled, PieceAbout>[] = []
   try {
     for (const [piece, path] of results.entries()) {
       signal.throwIfAborted()
-      const file = await openSampled<Sampled, PieceAbout>(path)
+      const file = await openSampled<Sampled, PieceAbout>(path, 'as read')
       files.push(file)
       if (file.about.set !== set || file.about.piece !== piece) throw new SpectroscopeError('input', `${path} is the result of another piece or set; delete it and run piece ${piece} again.`)
     }
@@ -75,7 +83,8 @@ export const gatherPieces = async ({ set, results, keep, basis, ...settings }: G
     }
     const sampled = { ...joined, sums } as Sampled
     const keptSums = keep === undefined ? null : await keepSums(keep, basis, sampled)
-    return { result: await estimatesOf(settings, rowStarts, sampled), keptSums, pieces: files.map(({ about }) => about) }
+    const estimated = await estimatesOf(settings, rowStarts, sampled, inFile(columns, signal))
+    return { estimated, keptSums, pieces: files.map(({ about }) => about) }
   } finally {
     for (const file of files) await file.close()
   }

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { type BlockConfiguration, type ClusteringConfiguration, type ClusteringSettings, type RunConfiguration, blockCount, roundsOf, samplerWords, suitClustering } from '../../preload/configuration'
 import { contentsWords } from '../../preload/corpus-contents'
 import { messageOf, SpectroscopeError } from '../../preload/errors'
@@ -19,7 +20,7 @@ import type { PartProgress } from './describe'
 import { diagnosticsRecords } from './diagnostics'
 import { threadsThatFit } from './estimate'
 import { adoptSums, basisOf, begunPath, keptPath, removeCheckpoints } from './kept-sums'
-import type { Prepared, Sampled } from './messages'
+import type { Prepared, Sampled, SampleRequest } from './messages'
 import { pieceNotes, readyPieces } from './pieces'
 import { clusteringProgress, describingProgress, preparingProgress, samplingProgress } from './progress'
 import { ComputeFailed, ComputeSession } from './session'
@@ -207,14 +208,16 @@ class Runner {
       await writer.saveTraces(sampled.traces)
       await writer.completeStage(stage)
     })
+    await compute.call('dropSampled', null)
     if (sampled.keptSums !== null) await this.#update({ provenance: { keptSums: sampled.keptSums } })
   }
 
-  /** Where sums are to be kept, if they are, and what they must have in common. */
-  #keeping(prepared: Prepared): { readonly keep: string | undefined; readonly basis: string } {
+  /** Where matrices lie until they are stored, where sums are kept, if they are, and what they must have in common. */
+  #keeping(prepared: Prepared): Pick<SampleRequest, 'columns' | 'keep' | 'basis'> {
     const { sampler, seed, corpus } = this.#run.configuration
     const keep = sampler.method !== 'psgld' && sampler.keepSums ? keptPath(this.#folder) : undefined
-    return { keep, basis: basisOf(prepared, sampler, seed, corpus?.observationIncludesProbe ?? false) }
+    const basis = basisOf(prepared, sampler, seed, corpus?.observationIncludesProbe ?? false)
+    return { columns: join(this.#folder, 'columns'), keep, basis }
   }
 
   /** Takes what the pieces of the run came to, in place of sampling. */

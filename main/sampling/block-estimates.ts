@@ -4,10 +4,12 @@ import { SpectroscopeError } from '../../preload/errors'
 import type { BlockDiagnostics, RemainderRecord } from '../../preload/records'
 import type { Precision } from '../../preload/precisions'
 import { type ComponentDiagnostics, type FailedChain, learningCoefficient } from './diagnostics'
-import { halfRemedy, type SamplingResult } from './estimates'
+import { Columns, inMemory } from './columns'
+import type { OpenStorage } from './columns'
+import { type EstimatedColumns, type SamplingResult, halfRemedy, matrices, wholeOf } from './estimates'
 import { correlationOverRows, drawVariance, reliabilityInterval } from './reliability'
 import { splitsOf } from './splits'
-import { centreHalves } from './susceptibility'
+import { CentredHalves } from './susceptibility'
 
 /** What there is to know of one block of draws, beside its sums. */
 export interface BlockRecord {
@@ -237,63 +239,88 @@ export interface Remainder {
   readonly column: Float64Array | null
 }
 
+/** Rounded, with what is added. */
+const rounded = (values: Float64Array, added?: Float64Array | null): Float32Array => {
+  const column = new Float32Array(values.length)
+  for (let token = 0; token < values.length; token++) column[token] = values[token] + (added?.[token] ?? 0)
+  return column
+}
+
 /**
  * Susceptibilities, their errors and reliabilities, and diagnostics from all blocks of a run (METHOD sections 3b and 3c). The sums of one
  * component are held at a time. Throws a `sampling` error when every component failed.
  */
-export const resultOfBlocks = async (settings: Settings, rowStarts: Int32Array, sampled: SampledBlocks, remainders: ReadonlyMap<string, Remainder> = new Map()): Promise<SamplingResult> => {
+export const columnsOfBlocks = async (
+  settings: Settings, rowStarts: Int32Array, sampled: SampledBlocks, openStorage: OpenStorage,
+  remainders: ReadonlyMap<string, Remainder> = new Map()
+): Promise<EstimatedColumns> => {
   const { components: asked, sampler } = settings
   const { tokens, initialLoss, chains } = sampled
   const places = (component: string): number[] => chains.flatMap((block, at) => (block.component === component ? [at] : []))
   const components = asked.filter((name) => places(name).every((at) => chains[at].failure === null))
   checkBlocks(settings, components)
-  const susceptibilities = new Float32Array(tokens * components.length)
-  const standardErrors = new Float32Array(tokens * components.length)
-  const parts = Array.from({ length: blockCount }, () => new Float32Array(susceptibilities.length))
-  const pairs: [Float32Array, Float32Array][] = []
-  const columns: Column[] = []
-  for (const [column, component] of components.entries()) {
-    const own = places(component)
-    const records = own.map((at) => chains[at].record)
-    const sums: BlockSums[] = []
-    for (const at of own) sums.push(await sampled.sums(at))
-    const estimate = estimateBlocks(records, sums, sampler, rowStarts)
-    const remainder = remainders.get(component)
-    const place = (values: Float64Array, matrix: Float32Array, added?: Float64Array | null): void => {
-      for (let token = 0; token < tokens; token++) {
-        matrix[token * components.length + column] = values[token] + (added?.[token] ?? 0)
+  const halves = matrices.parts + blockCount
+  const shape = { tokens, columns: components.length, matrices: halves + 2 }
+  return Columns.with(shape, openStorage, async (columns) => {
+    const known: Column[] = []
+    const centred = new CentredHalves(tokens, components.length)
+    for (const [column, component] of components.entries()) {
+      const own = places(component)
+      const records = own.map((at) => chains[at].record)
+      const sums: BlockSums[] = []
+      for (const at of own) sums.push(await sampled.sums(at))
+      const estimate = estimateBlocks(records, sums, sampler, rowStarts)
+      const remainder = remainders.get(component)
+      const pair = [new Float32Array(estimate.splits[0][0]), new Float32Array(estimate.splits[0][1])] as const
+      await columns.put(matrices.susceptibilities, column, rounded(estimate.susceptibilities, remainder?.column))
+      await columns.put(matrices.standardErrors, column, rounded(estimate.standardErrors))
+      for (const block of own.keys()) {
+        const part = combinedColumns(records, sums, sampler, [block])
+        await columns.put(matrices.parts + block, column, rounded(part, remainder?.column))
+      }
+      for (const half of [0, 1] as const) await columns.put(halves + half, column, pair[half])
+      const { reliability, low, high } = reliabilityInterval(estimate.splits[0], rowStarts, estimate.drawVariance)
+      const phis = records.flatMap((record) => record.phis)
+      const { cosine, norm } = sampler.method === 'first-order'
+        ? gradientsOf(records, sums, sampler)
+        : { cosine: null, norm: mean(records.flatMap(({ gradientNorms }) => gradientNorms)) }
+      const { meanPhi, phiDeviation } = numbersOf(phis, initialLoss, sampler.nBeta)
+      known.push({
+        component, phis, reliability, reliabilityBounds: [low, high], drawVariance: estimate.drawVariance,
+        diagnostics: {
+          rounds: records[0].observedSlopes.length, gradientCosine: cosine, gradientNorm: norm, meanPhi, phiDeviation,
+          effectiveShare: effectiveShare(phis, sampler.nBeta), remainder: remainder?.record ?? null
+        }
+      })
+      centred.add(pair)
+      await setImmediate()
+    }
+    const diagnosticsOf = async (component: string): Promise<ComponentDiagnostics> => {
+      const failedChains = places(component).flatMap((at) => chains[at].failure ?? [])
+      const at = components.indexOf(component)
+      if (at < 0) {
+        const none = numbersOf([], initialLoss, sampler.nBeta)
+        return { component, ...none, reliability: NaN, centredReliability: NaN, failedChains, blocks: null }
+      }
+      const { phis, reliability, reliabilityBounds, drawVariance: ofDraws, diagnostics: own } = known[at]
+      const pair = [await columns.column(halves, at), await columns.column(halves + 1, at)] as const
+      // One column less its own row means is nothing.
+      const interval = components.length === 1
+        ? { reliability: 0, low: 0, high: 0 }
+        : reliabilityInterval(centred.centred(pair), rowStarts, ofDraws)
+      const { meanPhi: _, phiDeviation: __, ...numbers } = numbersOf(phis, initialLoss, sampler.nBeta)
+      return {
+        component, ...numbers, reliability, centredReliability: interval.reliability, failedChains,
+        blocks: { ...own, reliabilityBounds, centredReliabilityBounds: [interval.low, interval.high] }
       }
     }
-    place(estimate.susceptibilities, susceptibilities, remainder?.column)
-    place(estimate.standardErrors, standardErrors)
-    parts.forEach((part, block) => place(combinedColumns(records, sums, sampler, [block]), part, remainder?.column))
-    const { reliability, low, high } = reliabilityInterval(estimate.splits[0], rowStarts, estimate.drawVariance)
-    const phis = records.flatMap((record) => record.phis)
-    const { cosine, norm } = sampler.method === 'first-order' ? gradientsOf(records, sums, sampler) : { cosine: null, norm: mean(records.flatMap(({ gradientNorms }) => gradientNorms)) }
-    const { meanPhi, phiDeviation } = numbersOf(phis, initialLoss, sampler.nBeta)
-    columns.push({
-      component, phis, reliability, reliabilityBounds: [low, high], drawVariance: estimate.drawVariance,
-      diagnostics: {
-        rounds: records[0].observedSlopes.length, gradientCosine: cosine, gradientNorm: norm, meanPhi, phiDeviation,
-        effectiveShare: effectiveShare(phis, sampler.nBeta), remainder: remainder?.record ?? null
-      }
-    })
-    pairs.push([Float32Array.from(estimate.splits[0][0]), Float32Array.from(estimate.splits[0][1])])
-    await setImmediate()
-  }
-  centreHalves(pairs)
-  const diagnostics = asked.map((component): ComponentDiagnostics => {
-    const failedChains = places(component).flatMap((at) => chains[at].failure ?? [])
-    const at = components.indexOf(component)
-    if (at < 0) return { component, ...numbersOf([], initialLoss, sampler.nBeta), reliability: NaN, centredReliability: NaN, failedChains, blocks: null }
-    const { phis, reliability, reliabilityBounds, drawVariance: ofDraws, diagnostics: own } = columns[at]
-    // One column less its own row means is nothing.
-    const centred = components.length === 1 ? { reliability: 0, low: 0, high: 0 } : reliabilityInterval(pairs[at], rowStarts, ofDraws)
-    const { meanPhi: _, phiDeviation: __, ...numbers } = numbersOf(phis, initialLoss, sampler.nBeta)
-    return {
-      component, ...numbers, reliability, centredReliability: centred.reliability, failedChains,
-      blocks: { ...own, reliabilityBounds, centredReliabilityBounds: [centred.low, centred.high] }
-    }
+    const diagnostics: ComponentDiagnostics[] = []
+    for (const component of asked) diagnostics.push(await diagnosticsOf(component))
+    return { tokens, components, columns, parts: blockCount, initialLoss, diagnostics, traces: [] }
   })
-  return { tokens, components, susceptibilities, standardErrors, parts, initialLoss, diagnostics, traces: [] }
 }
+
+/** The same, all in memory. */
+export const resultOfBlocks = async (
+  settings: Settings, rowStarts: Int32Array, sampled: SampledBlocks, remainders?: ReadonlyMap<string, Remainder>
+): Promise<SamplingResult> => wholeOf(await columnsOfBlocks(settings, rowStarts, sampled, inMemory, remainders))

@@ -2,9 +2,11 @@ import { setImmediate } from 'node:timers/promises'
 import type { PsgldConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import type { Precision } from '../../preload/precisions'
+import { Columns, inMemory } from './columns'
+import type { OpenStorage } from './columns'
 import { diagnose } from './diagnostics'
 import type { ChainTrace, ComponentDiagnostics, FailedChain } from './diagnostics'
-import { centredReliabilities, estimate, reliability } from './susceptibility'
+import { CentredHalves, estimate, reliability } from './susceptibility'
 import type { Group } from './susceptibility'
 import type { TokenSums } from './tasks'
 
@@ -26,10 +28,29 @@ export interface SampledChains {
   readonly sums: (at: number) => Promise<readonly [TokenSums, TokenSums]>
 }
 
-export interface SamplingResult {
+/** What is estimated of a run, less its matrices. */
+export interface Estimated {
   readonly tokens: number
   /** Names of the columns: the components asked for, without those whose chains all failed (their diagnostics say so). */
   readonly components: readonly string[]
+  /** L(w*) in nats. */
+  readonly initialLoss: number
+  /** In order of the components asked for, then `full` when the estimator samples it. */
+  readonly diagnostics: readonly ComponentDiagnostics[]
+  readonly traces: readonly ChainTrace[]
+}
+
+/** Which of the matrices of `Columns` is which; parts are one after another. */
+export const matrices = { susceptibilities: 0, standardErrors: 1, parts: 2 }
+
+/** With its matrices, to be read by rows. */
+export interface EstimatedColumns extends Estimated {
+  /** Number of parts. */
+  readonly parts: number
+  readonly columns: Columns
+}
+
+export interface SamplingResult extends Estimated {
   /** χ̂, [tokens, components]. */
   readonly susceptibilities: Float32Array
   /** [tokens, components]. */
@@ -41,11 +62,15 @@ export interface SamplingResult {
    * centred within each part alone.
    */
   readonly parts: readonly Float32Array[]
-  /** L(w*) in nats. */
-  readonly initialLoss: number
-  /** In order of the components asked for, then `full` when the estimator samples it. */
-  readonly diagnostics: readonly ComponentDiagnostics[]
-  readonly traces: readonly ChainTrace[]
+}
+
+/** Its matrices in memory. */
+export const wholeOf = async ({ columns, parts: count, ...estimated }: EstimatedColumns): Promise<SamplingResult> => {
+  const whole = (matrix: number): Promise<Float32Array> => columns.rows(matrix, 0, estimated.tokens)
+  const parts: Float32Array[] = []
+  for (let part = 0; part < count; part++) parts.push(await whole(matrices.parts + part))
+  const susceptibilities = await whole(matrices.susceptibilities)
+  return { ...estimated, susceptibilities, standardErrors: await whole(matrices.standardErrors), parts }
 }
 
 interface Settings {
@@ -104,37 +129,51 @@ const groupsOf = async ({ chains, sums }: SampledChains, component: string): Pro
  * Susceptibilities, their errors and reliabilities, and diagnostics from all chains of a run (METHOD section 3). The sums of `full` and of
  * one component are held at a time. Throws a `sampling` error when too many chains failed.
  */
-export const resultOf = async (settings: Settings, sampled: SampledChains): Promise<SamplingResult> => {
+export const columnsOf = async (
+  settings: Settings, sampled: SampledChains, openStorage: OpenStorage
+): Promise<EstimatedColumns> => {
   const { components: asked, sampler } = settings
   const { tokens, initialLoss, chains } = sampled
   const alive = chains.filter(({ failure }) => failure === null)
   checkFailures(settings, alive)
   const full = sampler.estimator === 'two-chain' ? await groupsOf(sampled, 'full') : null
   const components = asked.filter((name) => alive.some(({ component }) => component === name))
-  const susceptibilities = new Float32Array(tokens * components.length)
-  const standardErrors = new Float32Array(tokens * components.length)
-  const parts = [new Float32Array(susceptibilities.length), new Float32Array(susceptibilities.length)] as const
-  const reliabilities = new Map<string, number>()
-  for (const [column, component] of components.entries()) {
-    const result = estimate(await groupsOf(sampled, component), full)
-    for (let token = 0; token < tokens; token++) {
-      susceptibilities[token * components.length + column] = result.susceptibilities[token]
-      standardErrors[token * components.length + column] = result.standardErrors[token]
-      for (const half of [0, 1] as const) parts[half][token * components.length + column] = result.halves[half][token]
+  const parts = 2
+  const shape = { tokens, columns: components.length, matrices: matrices.parts + parts }
+  return Columns.with(shape, openStorage, async (columns) => {
+    const reliabilities: number[] = []
+    const centred = new CentredHalves(tokens, components.length)
+    for (const [column, component] of components.entries()) {
+      const { susceptibilities, standardErrors, halves } = estimate(await groupsOf(sampled, component), full)
+      const rounded = [new Float32Array(halves[0]), new Float32Array(halves[1])] as const
+      const values = [new Float32Array(susceptibilities), new Float32Array(standardErrors), ...rounded]
+      for (const [matrix, own] of values.entries()) await columns.put(matrix, column, own)
+      reliabilities.push(reliability(...halves))
+      centred.add(rounded)
+      await setImmediate()
     }
-    reliabilities.set(component, reliability(...result.halves))
-    await setImmediate()
-  }
-  const centred = centredReliabilities(parts, components.length)
-  const diagnostics = [...new Set(chains.map(({ component }) => component))].map((component) => {
-    const own = chains.filter((chain) => chain.component === component)
-    return {
-      ...diagnose(own, own.flatMap(({ failure }) => failure ?? []), initialLoss, sampler.nBeta),
-      reliability: reliabilities.get(component) ?? NaN,
-      centredReliability: centred[components.indexOf(component)] ?? NaN,
-      blocks: null
+    const centredReliabilities: number[] = []
+    for (const column of components.keys()) {
+      const first = await columns.column(matrices.parts, column)
+      const halves = [first, await columns.column(matrices.parts + 1, column)] as const
+      // One column less its own row means is nothing.
+      centredReliabilities.push(components.length === 1 ? 0 : reliability(...centred.centred(halves)))
     }
+    const diagnostics = [...new Set(chains.map(({ component }) => component))].map((component) => {
+      const own = chains.filter((chain) => chain.component === component)
+      const at = components.indexOf(component)
+      return {
+        ...diagnose(own, own.flatMap(({ failure }) => failure ?? []), initialLoss, sampler.nBeta),
+        reliability: reliabilities[at] ?? NaN,
+        centredReliability: centredReliabilities[at] ?? NaN,
+        blocks: null
+      }
+    })
+    const traces = chains.map(({ component, chain, losses, distances }) => ({ component, chain, losses, distances }))
+    return { tokens, components, columns, parts, initialLoss, diagnostics, traces }
   })
-  const traces = chains.map(({ component, chain, losses, distances }) => ({ component, chain, losses, distances }))
-  return { tokens, components, susceptibilities, standardErrors, parts, initialLoss, diagnostics, traces }
 }
+
+/** The same, all in memory. */
+export const resultOf = async (settings: Settings, sampled: SampledChains): Promise<SamplingResult> =>
+  wholeOf(await columnsOf(settings, sampled, inMemory))

@@ -1,7 +1,8 @@
-import { type Remainder, type SampledBlocks, resultOfBlocks } from './block-estimates'
+import { type Remainder, type SampledBlocks, columnsOfBlocks } from './block-estimates'
 import { sampleBlocks } from './blocks-sampler'
 import { sampleChains } from './chains-sampler'
-import { type SampledChains, type SamplingResult, resultOf } from './estimates'
+import { type OpenStorage, inMemory } from './columns'
+import { type EstimatedColumns, type SampledChains, type SamplingResult, columnsOf, wholeOf } from './estimates'
 import { type ChainName, type SamplingInput, type SamplingTransport, byMethod } from './input'
 import { sampleRemainders } from './remainder'
 import { rowStartsOf } from './rows'
@@ -24,11 +25,12 @@ export const remaindersOf = async (input: SamplingInput, sampled: Sampled, trans
 
 /** Estimates from all that was sampled of a run. Throws a `sampling` error where nothing came of it. */
 export const estimatesOf = (
-  input: Pick<SamplingInput, 'components' | 'sampler' | 'precision'>, rowStarts: Int32Array, sampled: Sampled, remainders: ReadonlyMap<string, Remainder> = new Map()
-): Promise<SamplingResult> => {
+  input: Pick<SamplingInput, 'components' | 'sampler' | 'precision'>, rowStarts: Int32Array, sampled: Sampled,
+  openStorage: OpenStorage, remainders?: ReadonlyMap<string, Remainder>
+): Promise<EstimatedColumns> => {
   const { sampler } = input
-  if (sampler.method === 'psgld') return resultOf({ ...input, sampler }, sampled as SampledChains)
-  return resultOfBlocks({ ...input, sampler }, rowStarts, sampled as SampledBlocks, remainders)
+  if (sampler.method === 'psgld') return columnsOf({ ...input, sampler }, sampled as SampledChains, openStorage)
+  return columnsOfBlocks({ ...input, sampler }, rowStarts, sampled as SampledBlocks, openStorage, remainders)
 }
 
 /**
@@ -40,5 +42,6 @@ export const estimatesOf = (
  */
 export const sample = async (input: SamplingInput, transport: SamplingTransport = {}): Promise<SamplingResult> => {
   const sampled = await sampleSome(input, undefined, transport)
-  return estimatesOf(input, rowStartsOf(input.study.targets), sampled, await remaindersOf(input, sampled, transport))
+  const remainders = await remaindersOf(input, sampled, transport)
+  return wholeOf(await estimatesOf(input, rowStartsOf(input.study.targets), sampled, inMemory, remainders))
 }

@@ -145,43 +145,33 @@ const centre = (column: Float32Array, rowMeans: Float64Array): void => {
   for (let i = 0; i < column.length; i++) column[i] -= rowMeans[i]
 }
 
-/** Pairs of columns as clustering sees them: each half's columns standardised, then its rows centred (METHOD section 5.1). Changes them. */
-export const centreHalves = (halves: readonly (readonly [Float32Array, Float32Array])[]): void => {
-  for (const half of [0, 1] as const) {
-    const columns = halves.map((pair) => pair[half])
-    const rowMeans = new Float64Array(columns[0].length)
-    columns.forEach(standardise)
-    for (const column of columns) addShare(rowMeans, column, columns.length)
-    for (const column of columns) centre(column, rowMeans)
+type Halves = readonly [Float32Array, Float32Array]
+
+/**
+ * Halves of columns as clustering sees them: each half's columns standardised, then its rows centred (METHOD section
+ * 5.1). Every column is counted in, in order, before one is asked for; no two are held at a time.
+ */
+export class CentredHalves {
+  readonly #rowMeans: readonly [Float64Array, Float64Array]
+
+  constructor(tokens: number, private readonly columns: number) {
+    this.#rowMeans = [new Float64Array(tokens), new Float64Array(tokens)]
   }
-}
 
-interface StandardisedColumns {
-  readonly columnAt: (column: number) => Float32Array
-  readonly rowMeans: Float64Array
-}
-
-/** Columns of a matrix [tokens, columns], standardised, each made when it is asked for; and the row means of all. */
-const standardisedColumns = (matrix: Float32Array, columns: number): StandardisedColumns => {
-  const rowMeans = new Float64Array(matrix.length / columns)
-  const columnAt = (column: number): Float32Array => {
-    const values = new Float32Array(rowMeans.length)
-    for (let token = 0; token < values.length; token++) values[token] = matrix[token * columns + column]
-    standardise(values)
-    return values
+  add(halves: Halves): void {
+    for (const half of [0, 1] as const) {
+      const column = halves[half].slice()
+      standardise(column)
+      addShare(this.#rowMeans[half], column, this.columns)
+    }
   }
-  for (let column = 0; column < columns; column++) addShare(rowMeans, columnAt(column), columns)
-  return { columnAt, rowMeans }
-}
 
-/** Reliability of every column as clustering sees it (METHOD section 5.1), from both halves' [tokens, columns]. */
-export const centredReliabilities = (halves: readonly [Float32Array, Float32Array], columns: number): number[] => {
-  if (columns === 1) return [0]
-  const [first, second] = halves.map((half) => standardisedColumns(half, columns))
-  return Array.from({ length: columns }, (_, column) => {
-    const pair = [first.columnAt(column), second.columnAt(column)] as const
-    centre(pair[0], first.rowMeans)
-    centre(pair[1], second.rowMeans)
-    return reliability(...pair)
-  })
+  /** Changes the halves of one column, which it gives back. */
+  centred(halves: Halves): Halves {
+    for (const half of [0, 1] as const) {
+      standardise(halves[half])
+      centre(halves[half], this.#rowMeans[half])
+    }
+    return halves
+  }
 }

@@ -162,7 +162,7 @@ const prepareFolder = async (folder: string, { create, readOnly }: OpenOptions):
 }
 
 /** DuckDB's own limit is 80 % of the machine's memory, which a run needs beside it; what does not fit goes to files beside the database. */
-const mostMemory = (): string => `${Math.round(Math.min(768 * 2 ** 20, totalmem() / 4) / 2 ** 20)}MiB`
+const mostMemory = (): string => `${Math.round(Math.min(512 * 2 ** 20, totalmem() / 4) / 2 ** 20)}MiB`
 
 /** Of a workspace that is opened for reading; its name cannot be foreseen. */
 const readingFolder = join(tmpdir(), `spectroscope-store-${randomUUID()}`)

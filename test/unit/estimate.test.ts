@@ -127,16 +127,18 @@ describe('the estimate of a run', () => {
     const corpus = { ...corpusConfiguration.corpus!, probe: 60_000, probeTokensPerRow: 15 }
     const large = await estimateRun({ ...corpusConfiguration, corpus }, folder, rate)
     expect(large.tokens).toBe(900_000)
-    // Two chains of each component with 24 bytes a token each; a matrix with its errors, and two parts.
-    expect(large.memoryBytes - small.memoryBytes).toBeGreaterThan(large.tokens * (24 * 2 + 8 + 2 * 4) * large.components)
-    expect(large.diskBytes - small.diskBytes).toBeGreaterThan(large.tokens * ((8 + 2 * 4) * large.components + 8 * 45))
+    // Two chains of each component with 24 bytes a token each.
+    expect(large.memoryBytes - small.memoryBytes).toBeGreaterThan(large.tokens * 24 * 2 * large.components)
+    // A matrix with its errors, and two parts, twice until they are stored.
+    const matrices = 2 * (8 + 2 * 4) * large.components
+    expect(large.diskBytes - small.diskBytes).toBeGreaterThan(large.tokens * (matrices + 8 * 45))
     expect(large.machineMemoryBytes).toBeGreaterThan(2 ** 28)
     expect(large.diskFreeBytes).toBeGreaterThan(0)
     const { seconds } = await estimateRun({ ...corpusConfiguration, clustering: false }, folder, rate)
     expect(seconds).toMatchObject({ neighbours: 0, cluster: 0 })
   })
 
-  it.each(['first-order', 'gradient'] as const)('counts a matrix for each of four blocks: %s', async (method) => {
+  it.each(['first-order', 'gradient'] as const)('counts a matrix of each of four blocks: %s', async (method) => {
     const { architecture, weights } = await loadModel(join(folder, 'model'))
     const corpus = { ...corpusConfiguration.corpus!, probe: 60_000, probeTokensPerRow: 15 }
     const { sampler } = configurationOf({ sampler: { method, keepSums: false } })
@@ -145,11 +147,13 @@ describe('the estimate of a run', () => {
       estimateRun({ ...corpusConfiguration, corpus, sampler, components, clustering: false }, folder, rate)
     const [one, two] = [await estimateOf(['mlp:0']), await estimateOf(['mlp:0', 'mlp:1'])]
     const sums = componentBytes(sliceSize(componentSlices(architecture, weights, 'mlp:1')), one.tokens, sampler)
-    // The matrix, its errors, two halves to tell reliability by, and four parts, beside a program; halves go again.
+    // Some of the matrix, its errors and a part, beside a program; all else is on disk.
     const memory = (two.memoryBytes - one.memoryBytes - sums) / one.tokens
-    expect(memory).toBeGreaterThan(4 * (1 + 1 + 2 + 4))
-    expect(memory).toBeLessThan(4 * (1 + 1 + 2 + 4) + 8)
-    expect((two.diskBytes - one.diskBytes - 2 * sums) / one.tokens).toBeCloseTo(4 * (1 + 1 + 4), 0)
+    expect(memory).toBeGreaterThan(3 * 4)
+    expect(memory).toBeLessThan(3 * 4 + 8)
+    // The matrix, its errors and four parts; they and two halves to tell reliability by until they are stored.
+    const disk = (two.diskBytes - one.diskBytes - 2 * sums) / one.tokens
+    expect(disk).toBeCloseTo(4 * (1 + 1 + 4) + 4 * (1 + 1 + 2 + 4), 0)
   })
 
   it('counts the gradients that wait for threads which update alone, where a device has one evaluator', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { correlationOverRows, drawVariance, reliabilityInterval } from '../../main/sampling/reliability'
-import { centreHalves, centredReliabilities, reliability } from '../../main/sampling/susceptibility'
+import { CentredHalves, reliability } from '../../main/sampling/susceptibility'
 import { uniforms } from '../tiny-model'
 
 const normalsFrom = (seed: number): (() => number) => {
@@ -144,14 +144,10 @@ describe('the reliability of halves', () => {
           Float32Array.from(b, (value, i) => value + 5 * mode[i])
         ]
       })
-    const centred = halvesOf()
-    centreHalves(centred)
-    const plain = halvesOf()
-    const matrix = (half: 0 | 1): Float32Array =>
-      Float32Array.from({ length: 600 }, (_, i) => plain[i % 3][half][Math.floor(i / 3)])
-    const expected = centredReliabilities([matrix(0), matrix(1)], 3)
-    expect(expected).toEqual(centred.map((halves) => reliability(...halves)))
-    expect(centredReliabilities([plain[0][0], plain[0][1]], 1)).toEqual([0])
+    const centring = new CentredHalves(200, 3)
+    for (const halves of halvesOf()) centring.add(halves)
+    const centred = halvesOf().map((halves) => centring.centred(halves))
+    const expected = centred.map((halves) => reliability(...halves))
     centred.forEach((halves, at) =>
       expect(reliabilityInterval(halves, evenRows(20, 10), 0).reliability).toBeCloseTo(expected[at], 6)
     )

@@ -17,7 +17,7 @@ import { Reclaimer } from '../../main/sampling/reclaim'
 import { sample } from '../../main/sampling/sample'
 import type { SamplingResult } from '../../main/sampling/estimates'
 import type { ChainsInput, TracePoint } from '../../main/sampling/input'
-import { centredReliabilities, estimate, reliability } from '../../main/sampling/susceptibility'
+import { CentredHalves, estimate, reliability } from '../../main/sampling/susceptibility'
 import type { Group } from '../../main/sampling/susceptibility'
 import { replicasOf } from '../../main/sampling/tasks'
 import type { ChainsRun, SharedRun, Task, TaskResult } from '../../main/sampling/tasks'
@@ -533,9 +533,9 @@ describe('estimates', () => {
     const withMode = (values: Float32Array): Float32Array => values.map((value, token) => value + 30 * mode[token])
     const halves = ([[2, 3, 1], [4, 5, -1]] as const).map(([a, b, sign]): [Float32Array, Float32Array] => [withMode(column(a, sign)), withMode(column(b, sign))])
     expect(reliability(...halves[0])).toBeGreaterThan(0.99)
-    const matrixOf = (half: 0 | 1): Float32Array =>
-      Float32Array.from({ length: 2 * 4000 }, (_, i) => halves[i % 2][half][Math.floor(i / 2)])
-    const centred = centredReliabilities([matrixOf(0), matrixOf(1)], 2)
+    const centring = new CentredHalves(4000, 2)
+    for (const pair of halves) centring.add(pair)
+    const centred = halves.map((pair) => reliability(...centring.centred(pair)))
     expect(centred[0]).toBeGreaterThan(0.7)
     expect(centred[0]).toBeLessThan(0.9)
   })
