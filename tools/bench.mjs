@@ -5,7 +5,7 @@ import { checkNode, ensureBuilt, ensureInstalled, root, run } from './ensure.mjs
 
 const parts = ['speed', 'accuracy', 'neighbours', 'clustering', 'describe', 'growth', 'rows', 'responsiveness', 'window']
 // Done where they are named, as they need a device, count what one would do, or take an hour.
-const others = ['device', 'launches', 'host', 'loss', 'reliability', 'agreement', 'structure', 'communities']
+const others = ['device', 'gather', 'launches', 'host', 'loss', 'reliability', 'agreement', 'structure', 'communities']
 checkNode()
 ensureInstalled()
 ensureBuilt()

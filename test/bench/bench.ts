@@ -11,6 +11,7 @@ import { benchClustering } from './clustering'
 import { benchCommunities, measureCommunitiesPoint } from './communities'
 import { benchDescription } from './describe'
 import { benchDevice } from './device'
+import { benchGather, gatherSizes } from './gather'
 import { benchGrowth, growthAxes, measureGrowthPoint } from './growth'
 import { benchHost } from './host'
 import { benchLaunches } from './launches'
@@ -27,10 +28,13 @@ import { benchStructure, usualTrials } from './structure'
 const present = (path: string): string | undefined => (existsSync(path) ? path : undefined)
 const shared = join(projectRoot, '..', 'shared')
 
+const parts = ['speed, accuracy, reliability, agreement, structure, device, launches, host, loss, neighbours',
+  'communities, clustering, describe, growth, gather, rows or responsiveness'].join(', ')
+
 const program = new Command()
   .name('npm run bench --')
   .description('Measures this machine: sampling beside a plain PyTorch loop, float32 error, clustering, description and layout, and how cost grows.')
-  .argument('<part>', 'speed, accuracy, reliability, agreement, structure, device, launches, host, loss, neighbours, communities, clustering, describe, growth, rows or responsiveness')
+  .argument('<part>', parts)
   .option('--engines <names>', 'of the part loss: onnx-cpu, webgpu, webgpu-software, page', 'onnx-cpu,webgpu-software,page')
   .option('--memory <list>', 'of the part launches: GiB that an evaluator may take of a device', '31.6,9.6,3.2')
   .option('--threads <n>', 'threads of both sides', String(availableParallelism()))
@@ -44,7 +48,11 @@ const program = new Command()
   .option('--peer-tf32', 'let the PyTorch loop multiply in TF32')
   .option('--effort <n>', 'times as many steps and draws in a round', '1')
   .option('--tokens <n>', 'rows of the clustering matrix, or of the described one (1,000,000 by default)')
-  .option('--sizes <list>', 'tokens x dimensions of the neighbour searches (200000x32,50000x400), or of the communities (13000x32,100000x32; x k too)')
+  .option('--sizes <list>', [
+    'tokens x dimensions of the neighbour searches (200000x32,50000x400)',
+    'of the communities (13000x32,100000x32; x k too)',
+    'or of gather (200000x326; x method too)'
+  ].join(', '))
   .option('--recall <list>', 'of the part neighbours: how communities move at these recalls; a size may be "demo"')
   .option('--clusters <n>', 'clusters that are described', '10000')
   .option('--lengths <list>', 'token ids in a row of the part rows', '256,512,1024')
@@ -162,10 +170,11 @@ else if (part === 'launches') await benchLaunches(options.shapes.split(',').filt
 else if (part === 'host') await benchHost(options.shapes.split(',').filter((name) => name !== 'fixture'), threads, Number(options.rounds ?? 3))
 else if (part === 'loss') await benchLoss(options.engines.split(','), Number(options.tokens ?? 64), Number(options.rounds ?? 3))
 else if (part === 'growth') await benchGrowth(options.only?.split(',') ?? [])
+else if (part === 'gather') await benchGather(options.sizes?.split(',') ?? gatherSizes)
 else if (part === 'responsiveness') await benchResponsiveness(threads, 15)
 else if (part === 'rows') await benchLongRows(options.lengths.split(',').map(Number), threads, options.point === undefined ? {} : (JSON.parse(options.point) as Partial<RowsPoint>))
 else if (part === 'rows-point' && options.point !== undefined) await measureRowsPoint(options.point)
 else if (part === 'random-model' && options.point !== undefined) await writeRowsModel(options.point)
 else if (part === 'precision-point' && options.point !== undefined) await measurePrecisionPoint(options.point)
 else if (part === 'growth-point' && options.point !== undefined) await measureGrowthPoint(options.point)
-else program.error(`There is no part "${part}"; choose speed, accuracy, reliability, agreement, structure, device, launches, host, loss, neighbours, communities, clustering, describe, growth, rows or responsiveness.`)
+else program.error(`There is no part "${part}"; choose ${parts}.`)
