@@ -283,7 +283,8 @@ const estimatingBytes = (tokens: number, components: number): number =>
 
 /** Weights, their centres and squared gradients, and gradients or parts of them where steps take several stages or threads, or others update; sums, and losses at w*; what comes of them. */
 const sampledBytes = (sizes: Sizes, stages: StageSizes, tokens: number, components: number, sampler: PsgldConfiguration, observationIncludesProbe: boolean): number =>
-  ((sampler.nBeta === 0 ? 8 : 12) + (stages.waiting ? 4 : 0) + 4 * partsOf(stages, stages.chunks)) * sizes.replicaWeights +
+  ((sampler.nBeta === 0 ? 8 : 12) + (stages.waiting ? 4 : 0) + 4 * partsOf(stages, stages.chunks)) *
+  sizes.replicaWeights +
   sumsBytes(sizes, tokens, sampler, observationIncludesProbe) + 4 * tokens + estimatingBytes(tokens, components)
 
 /** Matrices that are clustered for one clustering: the whole, and what it is compared with. */

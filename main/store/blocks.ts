@@ -101,7 +101,7 @@ const fill = (chunk: DuckDBDataChunk, index: number, column: Column, first: numb
 
 const vectorSize = duckdb.vector_size()
 
-/** V8 does not count the memory of chunks, and would let those that are dropped pile up: there is one of every kind. */
+/** V8 does not count the memory of chunks, so that those which are dropped pile up: there is one of every kind. */
 const chunks = new Map<string, DuckDBDataChunk>()
 
 const chunkOf = (types: readonly DuckDBType[]): DuckDBDataChunk => {
