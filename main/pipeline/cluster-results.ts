@@ -1,7 +1,7 @@
 import { deserialize, serialize } from 'node:v8'
 import { SpectroscopeError } from '../../preload/errors'
 import { writeFileAtomically } from '../base/files'
-import { checkFile, readSection, sectionBlocks, withFile, type CheckedFile } from '../base/section-file'
+import { checkFile, readSection, sectionBlocks, withFile, type SectionPlaces } from '../base/section-file'
 import type { Neighbours } from '../clustering/neighbours'
 import type { Partitioned } from '../clustering/structure'
 import type { ClusterSet, Segment } from './cluster-set'
@@ -31,7 +31,7 @@ const bytesOf = ({ from, to }: Segment, k: number): number => 8 * (to - from) * 
 export class ClusterResults {
   readonly #folder: string
   readonly #set: ClusterSet
-  readonly #checked = new Map<number, CheckedFile>()
+  readonly #checked = new Map<number, SectionPlaces>()
 
   constructor(folder: string, set: ClusterSet) {
     this.#folder = folder
@@ -39,7 +39,7 @@ export class ClusterResults {
   }
 
   /** Throws an `input` error that names a result which is missing, damaged or another piece's. */
-  async #check(piece: number): Promise<CheckedFile> {
+  async #check(piece: number): Promise<SectionPlaces> {
     const known = this.#checked.get(piece)
     if (known !== undefined) return known
     const path = resultPath(this.#folder, piece)
