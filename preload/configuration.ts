@@ -52,7 +52,7 @@ export const standardPreset = (method: SamplingMethod): PresetName => presetName
 /** The keys of `sampler` that a method has. */
 export const samplerKeys = (method: SamplingMethod): readonly string[] => ['preset', ...Object.keys(presets[standardPreset(method)])]
 
-/** Blocks of draws that are independent of one another: METHOD sections 3b and 3c. */
+/** Blocks of draws that are independent of one another: docs/method.md, sections 3b and 3c. */
 export const blockCount = 4
 
 const samplerFields = z.strictObject({
@@ -260,7 +260,7 @@ interface CommonSettings {
   readonly gamma: number
 }
 
-/** Chains of RMSprop-SGLD, with every default filled in: METHOD section 2. */
+/** Chains of RMSprop-SGLD, with every default filled in: docs/method.md, section 2. */
 export interface PsgldConfiguration extends CommonSettings {
   readonly method: 'psgld'
   readonly stepSize: number
@@ -280,7 +280,7 @@ interface BlockSettings extends CommonSettings {
   readonly keepSums: boolean
 }
 
-/** METHOD section 3c. */
+/** docs/method.md, section 3c. */
 export interface FirstOrderConfiguration extends BlockSettings {
   readonly method: 'first-order'
   readonly pairs: number | 'auto'
@@ -288,7 +288,7 @@ export interface FirstOrderConfiguration extends BlockSettings {
   readonly remainderDraws: number
 }
 
-/** METHOD section 3b. */
+/** docs/method.md, section 3b. */
 export interface GradientConfiguration extends BlockSettings {
   readonly method: 'gradient'
   readonly draws: number

@@ -185,7 +185,7 @@ export interface ColumnSpread {
 /** Bounds of a reliability: with 90 % confidence it is above the first, and with 90 % below the second. */
 export type ReliabilityBounds = readonly [low: number, high: number]
 
-/** What the methods that go in rounds say of one component (METHOD sections 3b and 3c). */
+/** What the methods that go in rounds say of one component (docs/method.md, sections 3b and 3c). */
 export interface BlockDiagnostics {
   readonly rounds: number
   readonly reliabilityBounds: ReliabilityBounds
@@ -211,7 +211,7 @@ export interface RemainderRecord {
   readonly error: number
 }
 
-/** What sampling says of one component's chains (METHOD sections 2 and 3). */
+/** What sampling says of one component's chains (docs/method.md, sections 2 and 3). */
 export interface DiagnosticsRecord {
   readonly component: string
   readonly splitRHat: number | null

@@ -124,10 +124,11 @@ const partitionIn = async (input: ClusterInput, pool: ClusteringPool): Promise<P
 const interrupted = (): SpectroscopeError => new SpectroscopeError('interrupted', 'The clustering was interrupted; resume the run to go on from its last checkpoint.')
 
 /**
- * Partitions of the tokens of one matrix, on worker threads: METHOD section 5 for "acl", Leiden at every resolution of the ladder for
- * "communities". `seed`, `variant` and the configuration determine the result to the last bit, whatever the threads and the
- * interruptions. Throws `clustering` errors for a matrix or settings that cannot be used, and `interrupted` after `signal`; everything of
- * a search by acl that counted by then has been given to `onCheckpoint`.
+ * Partitions of the tokens of one matrix, on worker threads: docs/method.md, section 5.2 for "acl", Leiden at every
+ * resolution of the ladder for "communities". `seed`, `variant` and the configuration determine the result to the last
+ * bit, whatever the threads and the interruptions. Throws `clustering` errors for a matrix or settings that cannot be
+ * used, and `interrupted` after `signal`; everything of a search by acl that counted by then has been given to
+ * `onCheckpoint`.
  */
 export const partitionTokens = async (
   input: ClusterInput, open: (threads: number) => ClusteringPool = (threads) => openPool(entryPath('clustering-worker'), threads)

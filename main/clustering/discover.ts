@@ -65,7 +65,7 @@ export interface Discovery {
   readonly attempts: number
 }
 
-/** The seed node of an attempt among the `remaining` ones (METHOD section 5, step 3). */
+/** The seed node of an attempt among the `remaining` ones (docs/method.md, section 5.2). */
 export const seedNode = (seed: number, attempt: number, remaining: number): number => {
   const word = new Uint32Array(1)
   philoxWords(seed, attempt, 0, 0, seedStream, word)
@@ -78,9 +78,10 @@ const checkResumable = (state: DiscoveryState, tokens: number, edges: number, to
 }
 
 /**
- * The search of METHOD section 5, step 3: seeds in order, each accepted set removed before the next seed is drawn. Several seeds are
- * solved at once, on the supposition that none of them is accepted; those after an accepted one are solved again in the smaller graph.
- * So the outcome is that of taking seeds one by one, and bit for bit the same for every pool.
+ * The search of docs/method.md, section 5.2: seeds in order, each accepted set removed before the next seed is drawn.
+ * Several seeds are solved at once, on the supposition that none of them is accepted; those after an accepted one are
+ * solved again in the smaller graph. So the outcome is that of taking seeds one by one, and bit for bit the same for
+ * every pool.
  */
 export const discover = async (input: DiscoveryInput): Promise<Discovery> => {
   const { graph: whole, pool, alpha, epsilon, rule, maxRejections, seed, signal } = input

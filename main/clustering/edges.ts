@@ -16,7 +16,7 @@ const placesOf = ({ indices }: Neighbours, tokens: number): { starts: Int32Array
 /** Weight of the edge at `place` of the lists, one of token `from`'s own or one that leads to it. */
 export type PlaceWeight = (place: number, lister: number, listed: number) => number
 
-/** METHOD section 5, step 2, from the distances that are kept (float32). */
+/** docs/method.md, section 5.1, step 2, from the distances that are kept (float32). */
 export const selfTuningWeight = ({ k, distances }: Neighbours): PlaceWeight => (place, lister, listed) =>
   edgeWeight(distances[place] ** 2, distances[(lister + 1) * k - 1] * distances[(listed + 1) * k - 1])
 

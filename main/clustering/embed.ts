@@ -16,7 +16,7 @@ export interface EmbeddingOrder {
   readonly positions: Float32Array
   readonly epochs: number
   readonly seed: number
-  /** Last word of the random counters (METHOD section 4, purpose 6). */
+  /** Last word of the random counters (docs/method.md, section 4, purpose 6). */
   readonly stream: number
 }
 

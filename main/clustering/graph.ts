@@ -69,9 +69,9 @@ const sumDegree = ({ starts, ends, weights, degrees }: Graph, i: number): void =
 }
 
 /**
- * The self-tuning graph of METHOD section 5, step 2: an edge where either end (or each, for `mutual`) lists the other, of weight
- * exp(-‖x_i - x_j‖² / (σ_i σ_j)), σ_i the distance to the last neighbour; all in float64. Pairs of weight 0 (underflow, or one σ of 0)
- * have no edge.
+ * The self-tuning graph of docs/method.md, section 5.1, step 2: an edge where either end (or each, for `mutual`) lists
+ * the other, of weight exp(-‖x_i - x_j‖² / (σ_i σ_j)), σ_i the distance to the last neighbour; all in float64. Pairs
+ * of weight 0 (underflow, or one σ of 0) have no edge.
  */
 export const buildGraph = ({ points, neighbours, symmetrize }: GraphOrder): Graph => {
   const { k, indices } = neighbours

@@ -16,7 +16,7 @@ export type Judgement =
   | { readonly verdict: 'main body'; readonly conductance: number }
   | { readonly verdict: Rejection }
 
-/** The rules of METHOD section 5, step 3, for the best prefix of a graph of `nodes` nodes. */
+/** The rules of docs/method.md, section 5.2, for the best prefix of a graph of `nodes` nodes. */
 export const judgeSweep = (best: Sweep | null, nodes: number, { name, minSize }: Rule): Judgement => {
   if (best === null) return { verdict: 'at the end' }
   const { members, conductance, atEnd } = best

@@ -272,7 +272,7 @@ const blocksOfPair = (blocks: number, round: number, pair: number): readonly [nu
 export type Rounds = TokenRange
 
 /**
- * One member's part in step 2 of METHOD section 5, or in some rounds of it; after the last round the neighbours are
+ * One member's part in step 2 of docs/method.md, section 5.1, or in some rounds of it; after the last round the neighbours are
  * there. In a round no block takes part twice, so that one member at a time has its lists. Exact in float64: the
  * integer kernel only dismisses pairs whose rounded points are farther apart than rounding can have moved them
  * (triangle inequality); what it leaves is put in order by the distances of the points.

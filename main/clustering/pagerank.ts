@@ -8,12 +8,13 @@ import { width, type Solve } from './pagerank-system'
 const relativeTolerance = 1e-3
 
 /**
- * One member's part in solving lazy personalised PageRank p = α e_seed + (1-α) p (I + D⁻¹A)/2 (METHOD section 5, step 3) for a few
- * seeds at once. Afterwards `workspace.scores` [node, column] holds p_u / d_u, the solution z of K z = α e_seed / d, with
- * K = (1+α)/2 I - (1-α)/2 D⁻¹A self-adjoint in the inner product of D. The residual r = e_seed / d - K z / α is computed anew from the
- * solution, in float64, and satisfies |r_u| < min(ε, 10⁻³ / volume) for every u, or what float64 can attain; the largest error in p_u / d_u has
- * the same bound (the inverse of the walk's matrix has row sums 1 in that norm). The second bound makes that error a thousandth of
- * the mean score at most, and some thousand times less where only the constant, which is taken out, is a slow mode of the walk.
+ * One member's part in solving lazy personalised PageRank p = α e_seed + (1-α) p (I + D⁻¹A)/2
+ * (docs/method.md, section 5.2) for a few seeds at once. Afterwards `workspace.scores` [node, column] holds p_u / d_u,
+ * the solution z of K z = α e_seed / d, with K = (1+α)/2 I - (1-α)/2 D⁻¹A self-adjoint in the inner product of D. The
+ * residual r = e_seed / d - K z / α is computed anew from the solution, in float64, and satisfies |r_u| < min(ε, 10⁻³
+ * / volume) for every u, or what float64 can attain; the largest error in p_u / d_u has the same bound (the inverse of
+ * the walk's matrix has row sums 1 in that norm). The second bound makes that error a thousandth of the mean score at
+ * most, and some thousand times less where only the constant, which is taken out, is a slow mode of the walk.
  *
  * Each column's numbers are the same whatever the other columns and the number of members.
  * Throws a `clustering` error when float64 cannot reach ε.

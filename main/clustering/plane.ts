@@ -1,7 +1,7 @@
 import { philoxWords } from '../base/philox'
 import { covariance, eigenDecomposition, type Points } from './preprocess'
 
-/** METHOD section 4, purpose 6: index 0 places tokens, 1 clusters. */
+/** docs/method.md, section 4, purpose 6: index 0 places tokens, 1 clusters. */
 export const layoutStreams = { tokens: 6 * 2 ** 24, clusters: 6 * 2 ** 24 + 1 } as const
 
 /** Deviation of the first coordinate of points in the plane. */

@@ -143,10 +143,11 @@ export const chooseColumns = (matrix: Float32Array, components: readonly string[
 }
 
 /**
- * Step 1 of METHOD section 5: columns of `matrix` [tokens, components] to mean 0 and population standard deviation 1, then rows to mean
- * 0. With `whiten` the rows are not centred; the standardised columns are rotated to their principal axes and each of those is scaled to
- * variance 1 (axes without variance are left out). Float64 throughout. Throws a `clustering` error that names the component of a
- * constant column, of a value that is not finite, or of the only column.
+ * Step 1 of docs/method.md, section 5.1: columns of `matrix` [tokens, components] to mean 0 and population standard
+ * deviation 1, then rows to mean 0. With `whiten` the rows are not centred; the standardised columns are rotated to
+ * their principal axes and each of those is scaled to variance 1 (axes without variance are left out). Float64
+ * throughout. Throws a `clustering` error that names the component of a constant column, of a value that is not
+ * finite, or of the only column.
  */
 export const preprocess = (matrix: Float32Array, tokens: number, components: readonly string[], whiten: boolean): Points => {
   if (components.length === 1 && !whiten) {

@@ -1,7 +1,7 @@
 import { philoxWords } from '../base/philox'
 import { eigenDecomposition } from './preprocess'
 
-/** Last word of the random counters (METHOD section 4, purpose 10). */
+/** Last word of the random counters (docs/method.md, section 4, purpose 10). */
 const stream = 10 * 2 ** 24
 
 /** Covariance of χ̂ over tokens [columns, columns], in units of the columns' standard deviations. */

@@ -69,9 +69,9 @@ export const weightToEarlier = ({ starts, ends, columns, weights }: Graph, score
 }
 
 /**
- * Sweep of METHOD section 5, step 3: among the prefixes of the nodes of positive `scores` (p_u / d_u; descending, ties to the lower
- * of `tokens`) whose volume is at most `limit` of the graph's, the one of least cut / min(vol, vol of the rest). Null when no prefix counts.
- * `earlier` is `weightToEarlier` of every node.
+ * Sweep of docs/method.md, section 5.2: among the prefixes of the nodes of positive `scores` (p_u / d_u; descending,
+ * ties to the lower of `tokens`) whose volume is at most `limit` of the graph's, the one of least cut / min(vol, vol
+ * of the rest). Null when no prefix counts. `earlier` is `weightToEarlier` of every node.
  */
 export const sweep = (
   graph: Graph, scores: Float64Array, limit: number, tokens = inOrder(graph.nodes),

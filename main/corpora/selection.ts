@@ -1,7 +1,7 @@
 import { SpectroscopeError } from '../../preload/errors'
 import { permutation } from '../base/philox'
 
-/** Purpose 5 of METHOD section 4: index 0 chooses the probe rows (epoch: number of the subset), 1 the others. */
+/** Purpose 5 of Method, section 4: index 0 chooses the probe rows (epoch: number of the subset), 1 the others. */
 const stream = 5 * 2 ** 24
 
 /** A row by its subset's number and its place there. */
@@ -42,10 +42,10 @@ export const evenShares = (available: readonly number[], wanted: number): number
 }
 
 /**
- * Chooses disjoint rows from subsets with `available` rows each (METHOD section 4, purpose 5). Probe rows are spread evenly over the
- * subsets, chosen uniformly within each, and come in the order of subset and place; observation and sampling rows are then drawn
- * uniformly from all other rows and come in the order of the draw. `names` are the subsets', for the message. Throws an `input`
- * error if there are too few rows.
+ * Chooses disjoint rows from subsets with `available` rows each (docs/method.md, section 4, purpose 5). Probe rows are
+ * spread evenly over the subsets, chosen uniformly within each, and come in the order of subset and place; observation
+ * and sampling rows are then drawn uniformly from all other rows and come in the order of the draw. `names` are the
+ * subsets', for the message. Throws an `input` error if there are too few rows.
  */
 export const selectRows = (available: readonly number[], names: readonly string[], counts: RowCounts, seed: number): Selection => {
   const total = available.reduce((sum, rows) => sum + rows, 0)

@@ -35,8 +35,8 @@ export interface StackedEvaluator {
 
 /**
  * The transformer as a sampler sees it, bound to one model at w* and to one executor. A component is a name of
- * `models/components.ts`, `full` included; its weights are one flat vector in the order of METHOD.md section 4. Results do not
- * depend on which thread or evaluator computes them.
+ * `models/components.ts`, `full` included; its weights are one flat vector in the order of docs/method.md, section 1.
+ * Results do not depend on which thread or evaluator computes them.
  */
 export interface Evaluator {
   /** Forward at w* over the rows: everything that a replica's piece and the layers above it start from. */

@@ -29,7 +29,7 @@ const columns = (weights: Weights, tensor: string, start: number, end: number): 
     : { tensor, rowStart: 0, rowEnd: shape[0], columnStart: start, columnEnd: end, shape: [shape[0], end - start] }
 }
 
-/** Component names in the order of the susceptibility vector (METHOD.md section 1); `full` is not among them. */
+/** Component names in the order of the susceptibility vector (docs/method.md, section 1); `full` is not among them. */
 export const componentNames = ({ family, layers, heads }: Architecture): string[] => {
   const layer = Array.from({ length: layers }, (_, i) => i)
   return [
@@ -40,11 +40,11 @@ export const componentNames = ({ family, layers, heads }: Architecture): string[
   ]
 }
 
-/** Index of a component in a random stream (METHOD.md section 4). */
+/** Index of a component in a random stream (docs/method.md, section 4). */
 export const componentIndex = (architecture: Architecture, component: string): number =>
   component === 'full' ? 2 ** 24 - 1 : componentNames(architecture).indexOf(component)
 
-/** The slices of one component, or of `full`, in the order in which they are flattened (METHOD.md section 4). */
+/** The slices of one component, or of `full`, in the order in which they are flattened (docs/method.md, section 1). */
 export const componentSlices = (architecture: Architecture, weights: Weights, component: string): Slice[] => {
   const { family, hidden, heads } = architecture
   const headWidth = hidden / heads

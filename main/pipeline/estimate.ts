@@ -156,7 +156,10 @@ const blocksWork = (architecture: Architecture, components: readonly string[], s
   }
 }
 
-/** Counts what `sample` will do with these rows and settings, chain by chain and draw by draw (METHOD sections 2 to 3c); where a target ends it, what is likely. */
+/**
+ * Counts what `sample` will do with these rows and settings, chain by chain and draw by draw
+ * (docs/method.md, sections 2 to 3c); where a target ends it, what is likely.
+ */
 export const samplingWork = (
   architecture: Architecture, components: readonly string[], sampler: SamplerConfiguration, rows: Omit<RowSets, 'tokens'>, seed: number, observationIncludesProbe = false
 ): SamplingWork => {

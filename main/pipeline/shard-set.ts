@@ -69,7 +69,10 @@ export const claimPath = (folder: string, piece: number): string => join(pieceFo
 
 const mean = (lengths: readonly number[], cost: (length: number) => number): number => lengths.reduce((sum, length) => sum + cost(length), 0) / Math.max(1, lengths.length)
 
-/** Floating-point operations of one chain of a component, the forward passes at w* left out: they are shared (METHOD section 2). */
+/**
+ * Floating-point operations of one chain of a component, the forward passes at w* left out: they are shared
+ * (docs/method.md, section 2).
+ */
 const chainOperations = (architecture: Architecture, { sampler }: RunConfiguration, { sampling, observation, probe }: StudyRecord): ((component: string) => number) => {
   if (sampler.method !== 'psgld') {
     const lengthsOf = (rows: readonly Int32Array[]): number[] => rows.map(({ length }) => length)

@@ -125,7 +125,10 @@ export interface BlockEstimate {
   readonly drawVariance: number
 }
 
-/** χ̂ of every token from the four blocks of one component (METHOD sections 3b and 3c). `rowStarts` as for `reliabilityInterval`. */
+/**
+ * χ̂ of every token from the four blocks of one component (docs/method.md, sections 3b and 3c). `rowStarts` as for
+ * `reliabilityInterval`.
+ */
 export const estimateBlocks = (records: Blocks<BlockRecord>, sums: Blocks<BlockSums>, sampler: BlockConfiguration, rowStarts: Int32Array): BlockEstimate => {
   const tallies = records.map((record) => tallyOf(record, sampler))
   const every = records.map((_, block) => block)
@@ -150,7 +153,7 @@ export const isFiniteRecord = ({ phis, gradientNorms, directionNorms, observedSl
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
-/** (Σw)²/(n Σw²) of all draws: METHOD section 3b. */
+/** (Σw)²/(n Σw²) of all draws: docs/method.md, section 3b. */
 export const effectiveShare = (phis: readonly number[], nBeta: number): number => {
   const least = phis.reduce((smallest, phi) => Math.min(smallest, phi), Infinity)
   const weights = phis.map((phi) => Math.exp(-nBeta * (phi - least)))
@@ -158,7 +161,7 @@ export const effectiveShare = (phis: readonly number[], nBeta: number): number =
   return (first * first) / second
 }
 
-/** Factors of a block's plain and φ-weighted sums of gradients in its mean gradient: METHOD section 3c. */
+/** Factors of a block's plain and φ-weighted sums of gradients in its mean gradient: docs/method.md, section 3c. */
 export const meanGradientFactors = (phis: readonly number[], nBeta: number): { readonly plain: number; readonly product: number } => {
   const weights = phis.map((phi) => Math.exp(-nBeta * phi))
   const weight = weights.reduce((sum, own) => sum + own, 0)
@@ -247,8 +250,9 @@ const rounded = (values: Float64Array, added?: Float64Array | null): Float32Arra
 }
 
 /**
- * Susceptibilities, their errors and reliabilities, and diagnostics from all blocks of a run (METHOD sections 3b and 3c). The sums of one
- * component are held at a time. Throws a `sampling` error when every component failed.
+ * Susceptibilities, their errors and reliabilities, and diagnostics from all blocks of a run
+ * (docs/method.md, sections 3b and 3c). The sums of one component are held at a time. Throws a `sampling` error when
+ * every component failed.
  */
 export const columnsOfBlocks = async (
   settings: Settings, rowStarts: Int32Array, sampled: SampledBlocks, openStorage: OpenStorage,

@@ -6,10 +6,10 @@ import { PsgldKernel } from './psgld'
 import type { BlocksRun, DrawBlock, GradientDraw, ResultOf, SharedSlice, Task, TaskOf, TaskResult } from './tasks'
 import { sum } from './updates'
 
-/** The fraction of draw k that the partner point shares with its base: METHOD section 3b. */
+/** The fraction of draw k that the partner point shares with its base: docs/method.md, section 3b. */
 const partnerShare = (draw: number): number => ((draw + 0.5) * ((Math.sqrt(5) - 1) / 2)) % 1
 
-/** The four turns of METHOD section 3c (±x ± h q), or the two of section 3b (x ± h q): signs of x and of q. */
+/** The four turns of Method, section 3c (±x ± h q), or the two of section 3b (x ± h q): signs of x and of q. */
 export const slopeSigns = (method: BlockConfiguration['method']): readonly (readonly [number, number])[] =>
   method === 'first-order' ? [[1, 1], [1, -1], [-1, 1], [-1, -1]] : [[1, 1], [1, -1]]
 
@@ -45,7 +45,7 @@ export class BlockUpdates extends PlainLane {
     return norm
   }
 
-  /** x = (y - (y·q) q)/√γ: METHOD section 3c. */
+  /** x = (y - (y·q) q)/√γ: docs/method.md, section 3c. */
   #orthogonalPoint({ index, direction, point }: DrawBlock, turn: number): void {
     const { seed, sampler: { gamma } } = this.shared
     let along = 0
@@ -59,7 +59,7 @@ export class BlockUpdates extends PlainLane {
     for (let i = 0; i < point.length; i++) point[i] = (point[i] - along * direction[i]) * scale
   }
 
-  /** x = (t z + √(1-t²) z')/√γ: METHOD section 3b. */
+  /** x = (t z + √(1-t²) z')/√γ: docs/method.md, section 3b. */
   #partnerPoint({ index, point }: DrawBlock, draw: number): void {
     const { seed, sampler: { gamma } } = this.shared
     const t = partnerShare(draw)

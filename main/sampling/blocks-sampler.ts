@@ -555,7 +555,7 @@ class BlocksSampler {
     if (!Number.isFinite(phi)) this.#fail(replica, `the loss is not finite at draw ${round}`)
   }
 
-  /** How the mean gradient comes out of a block's sums: METHOD section 3c; a single gradient is as it is. */
+  /** How the mean gradient comes out of a block's sums: docs/method.md, section 3c; a single gradient is as it is. */
   #combination({ phis }: MutableRecord): { readonly plain: number; readonly product: number } {
     const { sampler: { method, nBeta } } = this.#input
     if (method === 'gradient') return { plain: 1, product: 0 }
@@ -815,7 +815,10 @@ class BlocksSampler {
   }
 }
 
-/** Samples some of a run's blocks of draws, or all of them (METHOD sections 3b and 3c). Errors are those of `sample`. */
+/**
+ * Samples some of a run's blocks of draws, or all of them (docs/method.md, sections 3b and 3c). Errors are those of
+ * `sample`.
+ */
 export const sampleBlocks = async (input: BlocksInput, chosen?: readonly ChainName[], transport: SamplingTransport = {}): Promise<SampledBlocks> => {
   const { checkpoint, engine } = input
   const begun = checkpoint === undefined ? null : await readState<SavedState>(checkpoint.folder, fingerprintOf(input, chosen))

@@ -563,6 +563,6 @@ const openSampler = async (input: ChainsInput, chosen: readonly ChainName[] | un
   return new Sampler(input, chosen, transport, begun === null ? wished : { ...wished, block: begun.blockTokens ?? blockTokens })
 }
 
-/** Samples some of a run's chains, or all of them (METHOD section 2), in lockstep. Errors are those of `sample`. */
+/** Samples some of a run's chains, or all of them (Method, section 2), in lockstep. Errors are those of `sample`. */
 export const sampleChains = async (input: ChainsInput, chosen?: readonly ChainName[], transport: SamplingTransport = {}): Promise<SampledChains> =>
   (await openSampler(input, chosen, transport)).run(transport)

@@ -96,9 +96,9 @@ export interface Finding {
   readonly message: string
 }
 
-/** Columns below this reliability are marked as mostly noise (METHOD section 3). */
+/** Columns below this reliability are marked as mostly noise (docs/method.md, section 3). */
 export const reliabilityThreshold = 0.5
-/** Below this effective share, weighted draws do not stand for the posterior (METHOD section 3b). */
+/** Below this effective share, weighted draws do not stand for the posterior (docs/method.md, section 3b). */
 export const effectiveShareThreshold = 0.3
 const rHatThreshold = 1.1
 

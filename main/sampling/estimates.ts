@@ -126,8 +126,9 @@ const groupsOf = async ({ chains, sums }: SampledChains, component: string): Pro
 }
 
 /**
- * Susceptibilities, their errors and reliabilities, and diagnostics from all chains of a run (METHOD section 3). The sums of `full` and of
- * one component are held at a time. Throws a `sampling` error when too many chains failed.
+ * Susceptibilities, their errors and reliabilities, and diagnostics from all chains of a run
+ * (docs/method.md, section 3). The sums of `full` and of one component are held at a time. Throws a `sampling` error
+ * when too many chains failed.
  */
 export const columnsOf = async (
   settings: Settings, sampled: SampledChains, openStorage: OpenStorage

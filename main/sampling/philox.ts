@@ -1,11 +1,11 @@
 import { permutation, philoxWords } from '../base/philox'
 
-/** What a random stream is for: the upper byte of a counter's last word (METHOD section 4). */
+/** What a random stream is for: the upper byte of a counter's last word (docs/method.md, section 4). */
 export const purposes = { noise: 1, minibatch: 2, gaussian: 3, gradient: 7, point: 8 } as const
 
 export const streamOf = (purpose: keyof typeof purposes, index = 0): number => purposes[purpose] * 2 ** 24 + index
 
-/** Where a vector of normals lies in the random stream: METHOD section 4. */
+/** Where a vector of normals lies in the random stream: docs/method.md, section 4. */
 export interface NoiseSource {
   readonly seed: number
   readonly step: number
@@ -28,7 +28,10 @@ export const normals = (count: number, { seed, step, chain, stream }: NoiseSourc
 /** Which sets of rows are cut into slices: minibatches of sampling rows, or slices of observation rows. */
 export const sliceIndex = { sampling: 0, observation: 1 } as const
 
-/** Minibatches of `size` among `rows` rows (at least `size`): slices of one permutation an epoch, the remainder dropped (METHOD section 4). */
+/**
+ * Minibatches of `size` among `rows` rows (at least `size`): slices of one permutation an epoch, the remainder dropped
+ * (docs/method.md, section 4).
+ */
 export class Minibatches {
   readonly #seed: number
   readonly #rows: number

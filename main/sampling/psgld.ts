@@ -56,8 +56,9 @@ export class PsgldKernel {
   }
 
   /**
-   * One step of METHOD section 2 in place on `weights` and `squares`, from the gradient of a sum of `targets` losses. Where the arrays are a
-   * part of a replica's, `first` is the place of the first weight among all, a multiple of four. False if a new weight or square is not finite.
+   * One step of docs/method.md, section 2 in place on `weights` and `squares`, from the gradient of a sum of `targets`
+   * losses. Where the arrays are a part of a replica's, `first` is the place of the first weight among all, a multiple
+   * of four. False if a new weight or square is not finite.
    */
   update({ weights, centre, squares }: ChainState, gradient: Float32Array, targets: number, sampler: PsgldConfiguration, source: NoiseSource, first = 0): boolean {
     const { rmsDecay, rmsEpsilon, nBeta, gamma, stepSize } = sampler

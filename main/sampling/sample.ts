@@ -34,11 +34,12 @@ export const estimatesOf = (
 }
 
 /**
- * Samples every component and estimates the susceptibilities of the studied tokens, by the method of the settings (METHOD sections 2 and 3
- * to 3c). All components go in lockstep; the numbers do not depend on the number of threads. Goes on from `checkpoint.folder` when it holds
- * a checkpoint of the same run. What turns non-finite is flagged and left out; a component without anything left has no column.
- * Throws SpectroscopeError of kind `configuration` (rows and settings do not fit), `sampling` (no component can be computed), `engine`,
- * `storage` (a checkpoint cannot be written; the one before it is kept), or `interrupted` (after writing a checkpoint).
+ * Samples every component and estimates the susceptibilities of the studied tokens, by the method of the settings
+ * (docs/method.md, sections 2 and 3 to 3c). All components go in lockstep; the numbers do not depend on the number of
+ * threads. Goes on from `checkpoint.folder` when it holds a checkpoint of the same run. What turns non-finite is
+ * flagged and left out; a component without anything left has no column. Throws SpectroscopeError of kind
+ * `configuration` (rows and settings do not fit), `sampling` (no component can be computed), `engine`, `storage` (a
+ * checkpoint cannot be written; the one before it is kept), or `interrupted` (after writing a checkpoint).
  */
 export const sample = async (input: SamplingInput, transport: SamplingTransport = {}): Promise<SamplingResult> => {
   const sampled = await sampleSome(input, undefined, transport)

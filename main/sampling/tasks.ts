@@ -5,8 +5,9 @@ import type { Architecture, Weights } from '../models/architecture'
 import type { ChainState } from './psgld'
 
 /**
- * Σδ and Σφδ of every studied token over some draws of one chain, δ = ℓ - ℓ(w*) (METHOD section 3; χ̂ is the same for any constant
- * taken from a token's losses). Two-chain estimates need only Σφδ of a component and only Σδ of `full`: the other array is empty.
+ * Σδ and Σφδ of every studied token over some draws of one chain, δ = ℓ - ℓ(w*) (docs/method.md, section 3; χ̂ is the
+ * same for any constant taken from a token's losses). Two-chain estimates need only Σφδ of a component and only Σδ of
+ * `full`: the other array is empty.
  */
 export interface TokenSums<A extends Float32Array | Float64Array = Float32Array | Float64Array> {
   readonly loss: A
@@ -39,8 +40,8 @@ export interface Replica extends ChainState {
 }
 
 /**
- * One block of draws of one component (METHOD sections 3b and 3c). The four blocks of a component are independent of one another. Every
- * array is backed by a SharedArrayBuffer, so that any thread can work on any block.
+ * One block of draws of one component (docs/method.md, sections 3b and 3c). The four blocks of a component are
+ * independent of one another. Every array is backed by a SharedArrayBuffer, so that any thread can work on any block.
  */
 export interface DrawBlock {
   readonly component: string

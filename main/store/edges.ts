@@ -46,8 +46,8 @@ const forEachPair = (memory: NeighbourMemory, tokens: ReadonlySet<number>, mutua
 }
 
 /**
- * Edges of the neighbour graph with an end in `tokens`, by the rule of METHOD section 5: either end lists the other (or both, for `mutual`),
- * weight exp(-d² / (σ_i σ_j)). Each once, from < to, heaviest first.
+ * Edges of the neighbour graph with an end in `tokens`, by the rule of docs/method.md, section 5.1: either end lists
+ * the other (or both, for `mutual`), weight exp(-d² / (σ_i σ_j)). Each once, from < to, heaviest first.
  */
 export const getEdges = async (connection: DuckDBConnection, runId: string, run: number, query: EdgesQuery): Promise<Edges> => {
   const { whiten, k, tokens, most, symmetrize } = query

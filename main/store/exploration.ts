@@ -54,8 +54,8 @@ export interface Exploration {
   /** Texts of the token ids that occur in probe rows, by id; none where the run has no tokenizer. */
   getTexts(run: string): Promise<{ ids: Int32Array; texts: string[] }>
   /**
-   * Edges of the neighbour graph (METHOD section 5) with an end in `tokens`, each once, from < to, heaviest first and at most `most`; `cut` where
-   * there are more.
+   * Edges of the neighbour graph (docs/method.md, section 5.1) with an end in `tokens`, each once, from < to, heaviest
+   * first and at most `most`; `cut` where there are more.
    */
   getEdges(run: string, whiten: boolean, k: number, tokens: Int32Array, most: number, symmetrize?: ClusteringConfiguration['symmetrize']): Promise<Edges>
 }

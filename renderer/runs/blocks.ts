@@ -132,7 +132,7 @@ export const blockColumns = [
 ] as const
 export type BlockColumn = (typeof blockColumns)[number]
 
-/** Below this effective share the estimators of METHOD sections 3b and 3c do not hold. */
+/** Below this effective share the estimators of docs/method.md, sections 3b and 3c do not hold. */
 const leastShare = 0.3
 /** From here on the posterior is the prior for all that matters. */
 const priorShare = 0.98

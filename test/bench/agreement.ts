@@ -396,7 +396,10 @@ const slopesOf = (all: readonly Agreement[]): string[] => {
   return isOne ? [pooled(all.map((each) => each.slope)), slopeWords] : ['–', '']
 }
 
-/** Whether the methods measure the same: their columns of some components of the fixture (METHOD sections 2 to 3c). */
+/**
+ * Whether the methods measure the same: their columns of some components of the fixture (docs/method.md, sections 2 to
+ * 3c).
+ */
 export const benchAgreement = async (options: AgreementOptions): Promise<void> => {
   const setting = await openFixture(options)
   if (setting === undefined) return

@@ -10,7 +10,8 @@ export const benchClustering = async (tokens: number, threads: number): Promise<
   const before = process.memoryUsage.rss()
   const start = performance.now()
   const since = (): string => ((performance.now() - start) / 1000).toFixed(1)
-  console.log(`\nclustering: ${tokens} tokens × ${components} components, k = 45, ${threads} threads, settings of METHOD section 5`)
+  const settings = `k = 45, ${threads} threads, settings of docs/method.md, section 5`
+  console.log(`\nclustering: ${tokens} tokens × ${components} components, ${settings}`)
   const configuration = suitClustering(clusteringSchema.parse({ method: 'acl', neighbours: 45, minSize: 20, whiten: false }), tokens)
   const { discovery, edges } = await partitionTokens({
     matrix, tokens, components: Array.from({ length: components }, (_, i) => `component ${i}`), configuration, seed: 1, threads,

@@ -121,7 +121,9 @@ export const benchPrecisions = async (precisions: readonly Precision[], fixtures
   ])
   const own = await clustersOf(exact, base.threads)
   const count = new Set(own).size - Number(own.includes(leftoverCluster))
-  console.log(`\n  float32 has ${count} clusters with ${own.filter((cluster) => cluster !== leftoverCluster).length} tokens; k = 15, otherwise settings of METHOD section 5`)
+  const clustered = own.filter((cluster) => cluster !== leftoverCluster).length
+  const settings = 'k = 15, otherwise settings of docs/method.md, section 5'
+  console.log(`\n  float32 has ${count} clusters with ${clustered} tokens; ${settings}`)
   const rows: string[][] = []
   for (const { name, sampled } of others) {
     const theirs = await clustersOf(sampled, base.threads)

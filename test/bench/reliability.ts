@@ -524,7 +524,7 @@ const measureShape = async (
   reportTimes(options.targets, needs, costsOf(setting, rates), peer)
 }
 
-/** How long each method takes until every column of a study is known well enough (METHOD sections 2 to 3c). */
+/** How long each method takes until every column of a study is known well enough (Method, sections 2 to 3c). */
 export const benchReliability = async (options: ReliabilityOptions): Promise<void> => {
   const setting = await openFixture(options)
   if (setting === undefined) return

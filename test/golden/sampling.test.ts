@@ -171,7 +171,7 @@ for (const name of ['neox-2m', 'gpt2-2m'] as const) {
       })
     }
 
-    it('takes the minibatches in the order of METHOD section 4', () => {
+    it('takes the minibatches in the order of docs/method.md, section 4', () => {
       const batches = new Minibatches(hp.seed, 12, 4)
       const epoch = [0, 1, 2].flatMap((step) => [...batches.at(step)])
       expect([...epoch].sort((a, b) => a - b)).toEqual(Array.from({ length: 12 }, (_, i) => i))

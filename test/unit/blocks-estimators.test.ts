@@ -65,7 +65,7 @@ describe('block estimates', () => {
     ]
   ]
 
-  it.each(cases)('are those of METHOD written out plainly, one draw after another: %s', async (_, input) => {
+  it.each(cases)('are those of docs/method.md written out plainly, one draw after another: %s', async (_, input) => {
     const { result, blocks } = await sampled(input, { openLane: polynomial(undefined, cubic) })
     expect(result.components).toEqual(input.components)
     for (const [column, component] of input.components.entries()) {

@@ -4,7 +4,7 @@ import type { BlocksInput } from '../../main/sampling/input'
 import { normals } from '../../main/sampling/philox'
 import { type Loss, type Losses, addGradient, centre, valueAt } from './blocks-fake'
 
-// METHOD sections 3b and 3c once more, as plainly as can be: float64, one draw after the other, nothing shared.
+// Method, sections 3b and 3c once more, as plainly as can be: float64, one draw after the other, nothing shared.
 
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0)
 const mean = (values: readonly number[]): number => sum(values) / values.length
@@ -57,7 +57,7 @@ export const studyOf = (
   }
 }
 
-/** What the plain form comes to; draws and turns in the order of METHOD. */
+/** What the plain form comes to; draws and turns in the order of docs/method.md. */
 export interface Plain {
   readonly susceptibilities: number[]
   /** From even and from odd turns. */

@@ -411,7 +411,7 @@ describe('the search for clusters', () => {
     expect([...stages]).toEqual(['neighbours', 'cluster'])
   })
 
-  it('draws seeds from the words of METHOD section 4', () => {
+  it('draws seeds from the words of docs/method.md, section 4', () => {
     expect([0, 1, 2, 199].map((attempt) => seedNode(7, attempt, 1000))).toEqual([566, 255, 370, 895])
     expect(expected.clusters[0].seed).toBe(Array.from({ length: expected.attempts }, (_, i) => seedNode(7, i, groups.tokens)).find((token) => expected.clusters[0].members.includes(token)))
   })

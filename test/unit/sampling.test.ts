@@ -67,7 +67,7 @@ describe('the pSGLD kernel', () => {
     expect(Math.abs(moment(4) - 3)).toBeLessThan(0.05)
   })
 
-  it('does the update of METHOD section 2', () => {
+  it('does the update of docs/method.md, section 2', () => {
     const { sampler } = smallInput()
     const size = 8192 + 5
     const start = Float32Array.from({ length: size }, (_, i) => Math.sin(i))

@@ -1,5 +1,6 @@
-// Philox normals, the pSGLD update and Gaussian draws over one block of a component's weights (METHOD sections 2 and 4).
-// The caller copies a block into memory, calls, and copies back. Normals are float64; weights, squares and the update float32.
+// Philox normals, the pSGLD update and Gaussian draws over one block of a component's weights
+// (docs/method.md, sections 2 and 4). The caller copies a block into memory, calls, and copies back. Normals are
+// float64; weights, squares and the update float32.
 
 export const capacity: i32 = 8192
 
