@@ -63,6 +63,6 @@ const [start, end] = ['<!-- reference: written by `npm run reference` -->', '<!-
 /** `text` with what stands between the markers replaced by the reference. */
 export const withReference = (text: string): string => {
   const [from, to] = [text.indexOf(start), text.indexOf(end)]
-  if (from < 0 || to < from) throw new Error(`README.md lacks the lines ${start} and ${end}.`)
+  if (from < 0 || to < from) throw new Error(`docs/reference.md lacks the lines ${start} and ${end}.`)
   return `${text.slice(0, from + start.length)}\n\n${reference()}\n\n${text.slice(to)}`
 }

@@ -4,9 +4,9 @@ import { expect, it } from 'vitest'
 import { projectRoot } from '../../main/base/entries'
 import { withReference } from '../../tools/reference'
 
-it('keeps the README reference of CONFIG.json equal to the schema (npm run reference writes it)', () => {
-  const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8')
-  expect(readme).toBe(withReference(readme))
+it('keeps the tables of CONFIG.json equal to the schema (npm run reference writes it)', () => {
+  const page = readFileSync(join(projectRoot, 'docs', 'reference.md'), 'utf8')
+  expect(page).toBe(withReference(page))
 })
 
 it('gives every key of the schema a description', () => {
