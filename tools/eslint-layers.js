@@ -37,7 +37,7 @@ const objection = (importer, imported) => {
 
 /** @type {import('eslint').Rule.RuleModule} */
 const rule = {
-  meta: { type: 'problem', schema: [], docs: { description: 'imports point down the list of layers in main/README.md' }, messages: { layer: '{{importer}} must not import {{imported}}: {{reason}}.' } },
+  meta: { type: 'problem', schema: [], docs: { description: 'imports point down the list of layers in docs/architecture.md' }, messages: { layer: '{{importer}} must not import {{imported}}: {{reason}}.' } },
   create: (context) => {
     const importer = relative(context.cwd, context.filename).split(sep).join('/').replace(/\.[cm]?[jt]s$/, '')
     /** @param {import('estree').Node} node @param {unknown} source */
