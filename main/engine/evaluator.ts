@@ -54,7 +54,9 @@ export interface Evaluator {
   gradient(component: string, weights: Float32Array, prefix: Prefix, gradient: Float32Array): Promise<{ readonly lossSum: number }>
   /** For replicas together, where a device computes them faster than one by one. */
   readonly stacked?: StackedEvaluator | undefined
-  /** Floating-point operations of one row of `length` tokens: through `gradient`, and through `losses` (DESIGN's floors). */
+  /**
+   * Floating-point operations of one row of `length` tokens: through `gradient`, and through `losses`.
+   */
   operations(component: string, length: number): { readonly gradient: number; readonly losses: number }
   dispose(): Promise<void>
 }

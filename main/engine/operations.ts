@@ -19,7 +19,10 @@ const layerProducts = ({ hidden, intermediate }: Architecture, positions: number
 /** Floating-point operations of the forward pass at w* over one row of `length` tokens: what a row costs once, whatever the number of replicas. */
 export const prefixOperations = (architecture: Architecture, length: number): number => 2 * (length - 1) * architecture.layers * layerProducts(architecture, length - 1)
 
-/** Floating-point operations of one row of `length` tokens from the prefix on: through `gradient`, and through `losses` (DESIGN's floors). */
+/**
+ * Floating-point operations of one row of `length` tokens from the prefix on: through `gradient`, and through
+ * `losses`.
+ */
 export const pieceOperations = (architecture: Architecture, component: string, length: number): { readonly gradient: number; readonly losses: number } => {
   const { layers, hidden, intermediate, heads, vocabulary } = architecture
   const positions = length - 1
