@@ -189,7 +189,9 @@ export const callSchemas = {
     ...where, format: z.enum(clusterExportFormats),
     clusters: z.union([z.literal('all'), z.literal('labelled'), z.array(cluster).min(1).max(limits.groupsNamed)]),
     /** A file for `annotated` and `html`, a folder otherwise. */
-    path, overwrite, picture: text(64 * 2 ** 20).optional()
+    path, overwrite, picture: text(64 * 2 ** 20).optional(),
+    /** Leaves text cells of CSV as they are, also where a spreadsheet would compute them. */
+    rawCells: z.boolean().default(false)
   }),
   'exports.picture': z.strictObject({ path, content: bytes, overwrite }),
   /** An address from which a browser can fetch a file that was just exported; null in the shell. */

@@ -27,6 +27,7 @@ interface Order {
   readonly clustering?: number
   readonly clusters: Selection
   readonly overwrite: Overwrite
+  readonly rawCells?: boolean
   readonly picture?: string
 }
 
@@ -34,7 +35,8 @@ const program = `spectroscope ${programVersion}`
 
 /** The file that was written; undefined for a folder. */
 const write = async (
-  workspace: Workspace, run: string, { format, path, clusters, overwrite, picture, clustering }: Order
+  workspace: Workspace, run: string,
+  { format, path, clusters, overwrite, rawCells = false, picture, clustering }: Order
 ): Promise<FileIdentity | undefined> => {
   const which = { clusters, overwrite, ...(clustering === undefined ? {} : { clustering }) }
   if (format === 'annotated') return exportAnnotatedSet(workspace, run, { file: path, program, ...which })
@@ -42,7 +44,7 @@ const write = async (
     const drawn = picture === undefined ? {} : { picture }
     return exportReport(workspace, run, { file: path, program, ...which, ...drawn })
   }
-  await exportRun(workspace, run, { format, folder: path, ...which })
+  await exportRun(workspace, run, { format, folder: path, rawCells, ...which })
   return undefined
 }
 
@@ -66,9 +68,9 @@ export const exportCalls = (context: WorkbenchContext): HandlersOf<'exports'> =>
   }
 
   return {
-    'exports.write': async ({ run, clustering, format, clusters, path, overwrite, picture }) => {
-      const order = { format, path, clustering, clusters, overwrite, ...(picture === undefined ? {} : { picture }) }
-      return answered(path, await write(context.workspace(), run, order))
+    'exports.write': async ({ run, picture, ...asked }) => {
+      const order = { ...asked, ...(picture === undefined ? {} : { picture }) }
+      return answered(asked.path, await write(context.workspace(), run, order))
     },
     'exports.picture': async ({ path, content, overwrite }) => {
       return answered(path, await writePicture(path, content, overwrite))
@@ -90,6 +92,8 @@ export interface ExportRequest {
   readonly clustering?: number
   readonly clusters: Selection
   readonly overwrite: Overwrite
+  /** Leaves text cells of CSV as they are; not by default. */
+  readonly rawCells?: boolean
 }
 
 export interface Exported extends ExportAnswer {

@@ -106,6 +106,7 @@ interface ExportOptions extends Common {
   readonly clusters: 'all' | 'labelled' | number[]
   readonly overwrite?: boolean
   readonly overwriteFile?: string
+  readonly rawCells?: boolean
 }
 
 interface ImportOptions extends Common {
@@ -174,14 +175,16 @@ export const addLabelCommands = ({ command, answer }: CommandPieces): void => {
     .requiredOption('-o, --out <path>', 'folder to write, new or empty; a file for annotated and html')
     .option('--clustering <number>', 'one of the run\'s clusterings; the latest by default', clusteringNumber)
     .option('--clusters <which>', '"all", "labelled", or numbers as in 1,5,9; "rest" is what is left over', selectionIn, 'all')
+    .option('--raw-cells', 'csv and npy: no apostrophe before text of tables that a spreadsheet would compute')
     .option('--overwrite', 'replace the folder or file if it is there, and an earlier export')
     .option('--overwrite-file <name>', 'replace the file of that name, even if it is no export of this program')
     .action((
-      run: string, { format, out, clustering, clusters, overwrite, overwriteFile, ...options }: ExportOptions
+      run: string, { format, out, clustering, clusters, overwrite, overwriteFile, rawCells, ...options }: ExportOptions
     ) =>
       answer(options, async () => {
         const exported = await exportTo(options.workspace, run, {
-          format, path: out, clusters, overwrite: overwriteFile ?? overwrite === true, ...which(clustering)
+          format, path: out, clusters, overwrite: overwriteFile ?? overwrite === true, rawCells: rawCells === true,
+          ...which(clustering)
         })
         return { json: exported, text: exportedText(exported) }
       })

@@ -29,6 +29,8 @@ export interface ExportOptions {
   readonly clustering?: number
   /** Clusters whose tokens are written; all tokens by default. */
   readonly clusters?: Selection
+  /** Leaves text cells of CSV as they are, also where a spreadsheet would compute them; not by default. */
+  readonly rawCells?: boolean
 }
 
 interface Source {
@@ -39,6 +41,7 @@ interface Source {
   /** By number, what is left over last; undefined for all. */
   readonly chosen: readonly ClusterNumber[] | undefined
   readonly annotations: ReadonlyMap<AnnotationTarget, Annotation>
+  readonly rawCells: boolean
 }
 
 /** The names of all that an export writes: a folder that holds nothing else may be replaced by another export. */
@@ -59,7 +62,8 @@ const selection = ({ clustering, chosen }: Source): { readonly clustering?: numb
 const table = async (source: Source, folder: string, name: ExportedTable, format: 'csv' | 'parquet', file: string): Promise<void> => {
   const path = join(folder, `${file}.${format}`)
   try {
-    await source.workspace.exportTable(source.run.id, name, format, path, selection(source))
+    const { workspace, run, rawCells } = source
+    await workspace.exportTable(run.id, name, format, path, { ...selection(source), rawCells })
   } catch (error) {
     throw error instanceof SpectroscopeError ? new SpectroscopeError(error.kind, `${file}.${format} could not be written. ${error.message}`, { cause: error }) : writingError(path, error)
   }
@@ -176,12 +180,19 @@ const npy = async (source: Source, folder: string): Promise<void> => {
   await write(folder, 'columns.json', `${pretty(await columnsOf(source))}\n`)
   await table(source, folder, 'tokens', 'csv', 'tokens')
   await write(folder, 'clusters.json', clusterFile(source))
+  await writeHeader(source, folder, 'csv')
 }
 
 const tables = async (source: Source, folder: string, format: 'csv' | 'parquet'): Promise<void> => {
   const always: ExportedTable[] = ['tokens', 'susceptibilities', 'standard_errors', 'diagnostics', 'chains', 'traces', 'documents']
   for (const name of [...always, ...(source.clustering === undefined ? [] : (['clusters', 'cluster_tokens', 'labels'] as const))]) await table(source, folder, name, format, name)
-  await write(folder, 'run.json', `${pretty(header(source))}\n`)
+  await writeHeader(source, folder, format)
+}
+
+/** run.json beside tables, which says how text is written where they are CSV. */
+const writeHeader = (source: Source, folder: string, format: 'csv' | 'parquet'): Promise<void> => {
+  const cells = format === 'csv' ? { textCells: source.rawCells ? 'raw' : 'apostrophe' } : {}
+  return write(folder, 'run.json', `${pretty({ ...header(source), ...cells })}\n`)
 }
 
 /** Everything about the run that is no table: what produced the numbers, and with which settings. */
@@ -244,10 +255,14 @@ const json = async (source: Source, folder: string): Promise<void> => {
  * Writes a run into a folder, which appears whole or not at all. json: one readable file, run.json (provenance, configuration,
  * components, diagnostics, clusters with their tokens in context); csv, parquet: tables with names in their headers, and run.json
  * without clusters; npy: susceptibilities.npy and standard_errors.npy (float32 [tokens, components], C order, tokens by probe row,
- * then target position), components.json, columns.json (reliability of each), tokens.csv, clusters.json. With chosen clusters, only their tokens are there. Throws `input` when the run has no susceptibilities yet,
- * or no clusters where its configuration asks for them.
+ * then target position), components.json, columns.json (reliability of each), tokens.csv, clusters.json, and run.json
+ * as csv has it. With chosen clusters, only their tokens are there. Throws `input` when the run has no
+ * susceptibilities yet, or no clusters where its configuration asks for them.
  */
-export const exportRun = async (workspace: Workspace, runId: string, { format, folder, overwrite = false, clustering: number, clusters = 'all' }: ExportOptions): Promise<void> => {
+export const exportRun = async (
+  workspace: Workspace, runId: string,
+  { format, folder, overwrite = false, clustering: number, clusters = 'all', rawCells = false }: ExportOptions
+): Promise<void> => {
   const run = await workspace.getRun(runId)
   if (run.components.length === 0) throw new SpectroscopeError('input', `Run ${run.id} has no susceptibilities yet; \`resume ${run.id}\` goes on with it.`)
   if (run.configuration.clustering !== false && run.clusterings.length === 0 && !run.stages.some(({ stage }) => stage === 'cluster')) {
@@ -260,7 +275,7 @@ export const exportRun = async (workspace: Workspace, runId: string, { format, f
     : await workspace.getTree(run.id, { clustering: clustering.number })
   const chosen = clustering === undefined ? null : chosenClusters(run, clustering, tree, clusters, annotations)
   const source: Source = {
-    workspace, run, clustering, tree, chosen: chosen ?? undefined,
+    workspace, run, clustering, tree, chosen: chosen ?? undefined, rawCells,
     annotations: new Map(annotations.map((annotation) => [annotation.target, annotation]))
   }
   const isOwn = (present: readonly string[]): boolean => present.every((name) => ownFile.test(name))

@@ -154,7 +154,7 @@ export const parameterSchemas = {
   exportTable: z.object({
     run, clustering, format: z.enum(['csv', 'parquet']), file: z.string().min(1),
     table: z.enum(['tokens', 'susceptibilities', 'standard_errors', 'diagnostics', 'chains', 'traces', 'clusters', 'cluster_tokens', 'documents', 'labels']),
-    clusters: z.array(cluster).min(1).optional()
+    clusters: z.array(cluster).min(1).optional(), rawCells: z.boolean()
   })
 }
 

@@ -353,9 +353,9 @@ const implementation: Handlers<StoreCalls> = {
   nextTargetNumber: ({ run, clustering, kind }) => connected((connection) => annotations.nextTargetNumber(connection, run, clustering, kind)),
   backUpLabels: () => changing((connection) => backUpLabels(connection, location.folder)),
 
-  exportTable: ({ run, table, format, file, clustering, clusters: chosen }) =>
+  exportTable: ({ run, table, format, file, clustering, clusters: chosen, rawCells }) =>
     nothing(connected((connection) => exportTable(
-      connection, run, { table, format, file, clustering, clusters: chosen, temporaryFolder: ownFolder() }
+      connection, run, { table, format, file, clustering, clusters: chosen, rawCells, temporaryFolder: ownFolder() }
     )))
 }
 

@@ -66,6 +66,14 @@ export interface LevelOptions {
 /** Tables that `exportTable` can write. Those of clusters and labels need a clustering; `tokens` then says cluster and labels too. */
 export type ExportedTable = 'tokens' | 'susceptibilities' | 'standard_errors' | 'diagnostics' | 'chains' | 'traces' | 'clusters' | 'cluster_tokens' | 'documents' | 'labels'
 
+export interface TableOptions {
+  readonly clustering?: number
+  /** Only these, and their tokens; all by default. */
+  readonly clusters?: readonly ClusterNumber[]
+  /** Leaves text of CSV as it is, also where a spreadsheet would compute it; not by default. */
+  readonly rawCells?: boolean
+}
+
 /**
  * A folder with a DuckDB file of runs, held open by a process of its own. Every method rejects with a `SpectroscopeError` that names the
  * workspace; when the store process dies, pending calls reject and the workspace can be opened again with all that was acknowledged.
@@ -141,9 +149,9 @@ export interface Workspace extends Exploration, Labelling {
   /** Clusters and the groups above them. */
   getTree(run: string, options?: { readonly clustering?: number }): Promise<GroupTree>
 
-  /** Writes one table to a file, by streaming; of `clusters` and their tokens only, where some are given. */
+  /** Writes one table to a file, by streaming. */
   exportTable(
-    run: string, table: ExportedTable, format: 'csv' | 'parquet', file: string, options?: { readonly clustering?: number; readonly clusters?: readonly ClusterNumber[] }
+    run: string, table: ExportedTable, format: 'csv' | 'parquet', file: string, options?: TableOptions
   ): Promise<void>
   /** Closes the database, after a backup of labels where they changed since the last one, and ends the store process. */
   close(): Promise<void>
@@ -318,10 +326,10 @@ const workspaceOf = (
       call('getStrengths', { run, level, ...given({ clustering }) }),
     getTree: async (run, { clustering } = {}) =>
       new GroupTree(await call('getTree', { run, ...given({ clustering }) })),
-    exportTable: (run, table, format, file, { clustering, clusters } = {}) =>
+    exportTable: (run, table, format, file, { clustering, clusters, rawCells = false } = {}) =>
       exportTable(resolve(file), async (path) => {
         const chosen = given({ clustering, clusters: clusters === undefined ? undefined : [...clusters] })
-        await call('exportTable', { run, table, format, file: path, ...chosen })
+        await call('exportTable', { run, table, format, file: path, rawCells, ...chosen })
       }),
     close: async () => {
       await store.disconnect()

@@ -171,9 +171,37 @@ const query = async (
   }
 }
 
-const texts: Readonly<Partial<Record<ExportedTable, string>>> = {
-  tokens: 'text, subset, file', cluster_tokens: 'text', documents: 'file, subset', labels: 'label, tags, note, author',
-  clusters: 'rule, label, tags, note, author'
+/** Text that a spreadsheet would compute, with the apostrophes that are before it already. */
+const formula = String.raw`^'*[=+\-@\t\r]`
+
+const guarded = (text: string): string => (new RegExp(formula).test(text) ? `'${text}` : text)
+
+interface TableColumn {
+  readonly column_name: string
+  readonly column_type: string
+}
+
+/**
+ * A table as CSV, and the options of its COPY. Unless cells are raw, text that begins like a formula gets one more
+ * apostrophe, names of columns too; numbers stay. A reader gets the text back by taking one from what has any.
+ */
+const csvOf = async (
+  connection: DuckDBConnection, select: string, rawCells: boolean
+): Promise<{ readonly select: string; readonly options: string }> => {
+  const described = await connection.runAndReadAll(`DESCRIBE (${select})`)
+  const columns = described.getRowObjectsJS() as unknown as TableColumn[]
+  const isText = ({ column_type: type }: TableColumn): boolean => type === 'VARCHAR'
+  const texts = columns.filter(isText).map(({ column_name: name }) => identifier(name)).join(', ')
+  const options = `FORMAT csv, HEADER true${texts === '' ? '' : `, FORCE_QUOTE (${texts})`}`
+  if (rawCells) return { select, options }
+  const cells = columns.map((column, at) => {
+    const cell = `c${at}`
+    const shown = `CASE WHEN regexp_matches(${cell}, ${literal(formula)}) THEN '''' || ${cell} ELSE ${cell} END`
+    return `${isText(column) ? shown : cell} AS ${identifier(guarded(column.column_name))}`
+  })
+  // By place, as DuckDB renames columns of an inner table whose names differ by case alone.
+  const places = columns.map((_, at) => `c${at}`).join(', ')
+  return { select: `SELECT ${cells.join(', ')} FROM (${select}) t(${places})`, options }
 }
 
 /** Moves a file, to another file system too. Throws a `storage` error. */
@@ -194,6 +222,8 @@ export interface TableExport {
   readonly file: string
   readonly clustering: number | undefined
   readonly clusters: Chosen
+  /** CSV: whether text that begins like a formula stays as it is. */
+  readonly rawCells: boolean
   /** Folder that the database may write to; the file is made there, and then moved. */
   readonly temporaryFolder: string
 }
@@ -201,20 +231,21 @@ export interface TableExport {
 /**
  * Writes a table to a file by DuckDB's own COPY; of the chosen clusters only, where some are given. CSV: UTF-8,
  * RFC 4180 quoting (every text quoted, so that spaces and line breaks of tokens survive), a header of names, empty for
- * what is unknown.
+ * what is unknown, an apostrophe before text that a spreadsheet would compute (`rawCells`: none).
  */
 export const exportTable = async (
   connection: DuckDBConnection, runId: string,
-  { table, format, file, clustering, clusters, temporaryFolder }: TableExport
+  { table, format, file, clustering, clusters, rawCells, temporaryFolder }: TableExport
 ): Promise<void> => {
   const select = await query(connection, runId, await runNumber(connection, runId), table, clustering, clusters)
-  const quoted = texts[table] === undefined ? '' : `, FORCE_QUOTE (${texts[table]})`
-  const options = format === 'csv' ? `FORMAT csv, HEADER true${quoted}` : 'FORMAT parquet, COMPRESSION zstd'
+  const copied = format === 'csv'
+    ? await csvOf(connection, select, rawCells)
+    : { select, options: 'FORMAT parquet, COMPRESSION zstd' }
   await mkdir(temporaryFolder, { recursive: true })
   const own = await mkdtemp(join(temporaryFolder, 'export-'))
   try {
     const made = join(own, `${table}.${format}`)
-    await connection.run(`COPY (${select}) TO ${literal(made)} (${options})`)
+    await connection.run(`COPY (${copied.select}) TO ${literal(made)} (${copied.options})`)
     await move(made, file)
   } finally {
     await rm(own, { recursive: true, force: true })

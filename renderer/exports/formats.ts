@@ -6,14 +6,16 @@ export interface FormatWords {
   readonly words: string
   /** Ending of the file; null where a folder is written. */
   readonly ending: string | null
+  /** Whether tables of it are CSV. */
+  readonly hasCsv?: true
 }
 
 export const formatWords: Readonly<Record<ClusterExportFormat, FormatWords>> = {
   annotated: { name: 'Annotated cluster set', words: 'One JSON file with labels, members and contexts; can be imported again', ending: '.annotated.json' },
   html: { name: 'HTML report', words: 'One file that opens in any browser: galleries, profiles, labels', ending: '.html' },
-  csv: { name: 'CSV tables', words: 'A folder of tables for a spreadsheet', ending: null },
+  csv: { name: 'CSV tables', words: 'A folder of tables for a spreadsheet', ending: null, hasCsv: true },
   parquet: { name: 'Parquet tables', words: 'A folder of the same tables, small and typed', ending: null },
-  npy: { name: 'NumPy matrices', words: 'A folder with χ̂ and standard errors as .npy', ending: null },
+  npy: { name: 'NumPy matrices', words: 'A folder with χ̂ and standard errors as .npy', ending: null, hasCsv: true },
   json: { name: 'JSON', words: 'A folder with one readable run.json, without the matrix', ending: null }
 }
 

@@ -86,7 +86,11 @@ describe('npy', () => {
 describe('an exported run', () => {
   test('as npy holds matrices, components, tokens and clusters', async () => {
     await exportRun(workspace, run, { format: 'npy', folder: out('npy') })
-    expect((await readdir(out('npy'))).sort()).toEqual(['clusters.json', 'columns.json', 'components.json', 'standard_errors.npy', 'susceptibilities.npy', 'tokens.csv'])
+    expect((await readdir(out('npy'))).sort()).toEqual([
+      'clusters.json', 'columns.json', 'components.json', 'run.json', 'standard_errors.npy', 'susceptibilities.npy',
+      'tokens.csv'
+    ])
+    expect(JSON.parse(await readFile(out('npy/run.json'), 'utf8'))).toMatchObject({ run: { id: run }, components })
     expect(await readNpy(out('npy/susceptibilities.npy'))).toEqual({ shape: [20, 3], data: matrixOf(20) })
     expect(await readNpy(out('npy/standard_errors.npy'))).toEqual({ shape: [20, 3], data: matrixOf(20, 0.1) })
     expect(JSON.parse(await readFile(out('npy/components.json'), 'utf8'))).toEqual(components)
@@ -105,7 +109,8 @@ describe('an exported run', () => {
       const id = study.probe[row][position]
       const second = position >= 3
       return [
-        token, row, position, id, texts[id], row % 2 === 0 ? 'code, "C"' : 'law', second ? 1 : 0,
+        token, row, position, id, texts[id].replace(/^\t/, '\'\t'),
+        row % 2 === 0 ? 'code, "C"' : 'law', second ? 1 : 0,
         second ? 'b.jsonl' : 'a.jsonl', second ? 6 : 5, token < 5 ? 0 : token < 10 ? 1 : -1,
         ...Array<string>(8).fill('')
       ].map(String)
@@ -374,7 +379,7 @@ describe('an exported run', () => {
     await rm(out('mine/thesis.txt'))
     await exportRun(workspace, run, { format: 'json', folder: out('mine') })
     await exportRun(workspace, run, { format: 'npy', folder: out('mine'), overwrite: true })
-    expect(await readdir(out('mine'))).toHaveLength(6)
+    expect(await readdir(out('mine'))).toHaveLength(7)
     await mkdir(out('empty'))
     await exportRun(workspace, run, { format: 'npy', folder: out('empty/deeper') })
     expect(await readdir(out('empty'))).toEqual(['deeper'])

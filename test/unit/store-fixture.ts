@@ -183,22 +183,25 @@ export const diagnostic = (component: string, splitRHat: number | null = 1.01) =
 
 /** Stores a whole small run with a clustering; returns its id. */
 export const storeRun = async (
-  workspace: Workspace, rows = 4, clustering = clusteringOf(5 * rows)
+  workspace: Workspace, rows = 4, clustering = clusteringOf(5 * rows),
+  { names = components, text = tokenText }: { readonly names?: string[]; readonly text?: typeof tokenText } = {}
 ): Promise<string> => {
   const { id } = await workspace.createRun(newRun())
   const tokens = rows * 5
   await workspace.transaction(id, async (writer) => {
-    await writer.saveStudy(smallStudy(rows), tokenText)
+    await writer.saveStudy(smallStudy(rows), text)
     await writer.completeStage({ stage: 'prepare', seconds: 1 })
   })
   await workspace.transaction(id, async (writer) => {
     const [chi, errors] = [matrixOf(tokens), matrixOf(tokens, 0.1)]
-    await writer.beginSusceptibilities(components, 2.5)
-    const half = 7 * components.length
+    await writer.beginSusceptibilities(names, 2.5)
+    const half = 7 * names.length
     await writer.appendSusceptibilities(chi.subarray(0, half), errors.subarray(0, half))
     await writer.appendSusceptibilities(chi.subarray(half), errors.subarray(half))
-    await writer.saveDiagnostics([...components, 'full'].map((component) => diagnostic(component)))
-    await writer.saveTraces(components.map((component) => ({ component, chain: 0, losses: Float64Array.of(1, 2, Number.NaN), distances: Float64Array.of(3, 4, Number.NaN) })))
+    await writer.saveDiagnostics([...names, 'full'].map((component) => diagnostic(component)))
+    await writer.saveTraces(names.map((component) => ({
+      component, chain: 0, losses: Float64Array.of(1, 2, Number.NaN), distances: Float64Array.of(3, 4, Number.NaN)
+    })))
     await writer.completeStage({ stage: 'sample', seconds: 2.5, threads: 4, engine: { name: 'onnx-cpu', device: 'cpu', precision: 'float32', version: '1' } })
   })
   await workspace.transaction(id, async (writer) => {
