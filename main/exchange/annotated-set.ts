@@ -8,6 +8,7 @@ import type { CorpusContents, CorpusFiles, LeftOut } from '../../preload/corpus-
 import { index, limits, text as textOf } from '../../preload/limits'
 import { groupKinds, stageNames } from '../../preload/records'
 import type { LevelStability, ResolutionPoint, StabilityRecord } from '../../preload/records'
+import { runIdForm } from '../store/workspace-paths'
 
 /** What the first key of the file says. */
 export const setFormat = 'spectroscope annotated cluster set'
@@ -26,6 +27,12 @@ const realOrNull = z.number().nullable().describe('null where it is not a finite
 const time = z.iso.datetime()
 const text = textOf(limits.text)
 const word = textOf(limits.word)
+const componentName = z.string().max(limits.word).regex(
+  /^[A-Za-z0-9][A-Za-z0-9:._-]*$/, 'a component\'s name has letters, digits and : . _ - only, a letter or digit first'
+)
+const componentNames = z.array(componentName).min(1).max(limits.components)
+  .refine((names) => new Set(names).size === names.length, 'a component comes twice').meta({ uniqueItems: true })
+const runId = z.string().regex(runIdForm, 'it must be the id of a run, as in 20261122-101530-k3f9')
 const runName = textOf(limits.runName)
 const number = z.int().min(1).max(limits.numberInFile)
 const column = z.array(realOrNull).max(limits.components)
@@ -75,7 +82,7 @@ export const provenanceSchema = z.object({
 const bounds = z.tuple([realOrNull, realOrNull])
 
 const diagnosticsSchema = z.strictObject({
-  component: word, splitRHat: realOrNull, learningCoefficient: realOrNull,
+  component: componentName, splitRHat: realOrNull, learningCoefficient: realOrNull,
   meanDistance: ofChain, finalDistance: ofChain, meanLoss: ofChain,
   reliability: realOrNull, centredReliability: realOrNull,
   lossTrace: z.strictObject({ first: realOrNull, last: realOrNull, min: realOrNull, max: realOrNull }),
@@ -110,7 +117,8 @@ const resolutionSchema = z.strictObject({
 const mostResolutions = 200
 
 const clusteringRecordSchema = z.strictObject({
-  number, name: runName, configuration: clusteringConfigurationSchema, seed: seedSchema, createdAt: time, ending: text,
+  number, name: runName, configuration: clusteringConfigurationSchema, seed: seedSchema, createdAt: time,
+  ending: word.describe('why the search for clusters ended'),
   attempts: index, edges: z.int().min(0), volume: real,
   clusters: index.describe('of the whole clustering, exported or not'),
   groupsAbove: index.describe('regions and neighbourhoods of the whole clustering'),
@@ -202,7 +210,7 @@ export const headSchemas = {
   exportedAt: time,
   program: word,
   run: z.strictObject({
-    id: word, name: runName, createdAt: time, startedAt: time.nullable(), finishedAt: time.nullable(),
+    id: runId, name: runName, createdAt: time, startedAt: time.nullable(), finishedAt: time.nullable(),
     tokens: index.max(limits.tokens).describe('of the run; those of this file are the members of its clusters'),
     probeRows: index.max(limits.rows), initialLoss: realOrNull
       .describe('mean loss of the trained weights, nats per token')
@@ -210,7 +218,7 @@ export const headSchemas = {
   provenance: provenanceSchema,
   stages: z.array(stageSchema).max(mostStages),
   configuration: configurationSchema,
-  components: z.array(word).min(1).max(limits.components),
+  components: componentNames,
   diagnostics: z.array(diagnosticsSchema).max(limits.components),
   clustering: clusteringRecordSchema,
   selection: z.array(cluster).max(limits.groups).nullable().describe(

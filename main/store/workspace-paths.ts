@@ -9,7 +9,8 @@ declare const ofOwnForm: unique symbol
 /** The id of a run in the program's own form, which a path can be made from. */
 export type RunId = string & { readonly [ofOwnForm]: true }
 
-const ownForm = /^\d{8}-\d{6}-[0-9a-z]{4}$/
+/** Ids of runs, as every version of the program has given them. */
+export const runIdForm = /^\d{8}-\d{6}-[0-9a-z]{4}$/
 
 /** "20261122-101530-k3f9" */
 export const newRunId = (now: Date): RunId =>
@@ -17,7 +18,7 @@ export const newRunId = (now: Date): RunId =>
 
 /** The id as one that this program gave. Throws a `workspace` error that names it where it is of another form. */
 export const checkedRunId = (workspace: string, id: string): RunId => {
-  if (ownForm.test(id)) return id as RunId
+  if (runIdForm.test(id)) return id as RunId
   const what = `${workspace}: the run id "${briefly(id)}" is none that this program gives, so something else wrote it`
   throw new SpectroscopeError('workspace', `${what}; ask for an annotated set of the run, and import that.`)
 }

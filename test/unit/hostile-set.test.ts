@@ -1,9 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { exportAnnotatedSet } from '../../main/exchange/annotated-export'
+import { readAnnotatedSet } from '../../main/exchange/annotated-read'
+import type { AnnotatedSet } from '../../main/exchange/annotated-set'
 import { openWorkspace } from '../../main/store/store'
+import { visibleText } from '../../preload/visible'
 import { storeRun, temporaryFolder } from './store-fixture'
 
 const bad = '\u001b]0;a title\u0007\u001b[2J\u001b[31ma forged\nline\u001b[0m\u202e\u200b\u009b1m'
@@ -75,4 +78,52 @@ it('is refused where a state has no business to be a text, in a sentence that hi
   expect(status).toBe(4)
   expect(text).not.toMatch(hidden)
   expect(text).toContain('status')
+})
+
+describe('what is never free text is refused at its place, in a sentence that hides nothing', () => {
+  type Change = (copy: AnnotatedSet) => void
+  const anything = (value: unknown): never => value as never
+  const refused: Readonly<Record<string, readonly [change: Change, place: string]>> = {
+    'a run id': [({ run }) => (run.id = bad), 'at run.id, it must be the id of a run'],
+    'a run id that is a path': [({ run }) => (run.id = '../../x'), 'at run.id, it must be the id of a run'],
+    'a component': [({ components }) => (components[1] = bad), 'at components[1], a component\'s name has letters'],
+    'a component with markup': [({ components }) => (components[0] = '<img src=x>'), 'at components[0], a component'],
+    'a component that is a formula': [({ components }) => (components[0] = '=1+1'), 'at components[0], a component'],
+    'a component that comes twice': [({ components }) => (components[1] = components[0]), 'a component comes twice'],
+    'a component of the diagnostics': [
+      ({ diagnostics }) => (diagnostics[2].component = 'mlp:0\u200b'), 'at diagnostics[2].component, a component'
+    ],
+    'a status': [({ clusters }) => (clusters[0].label!.status = anything(bad)), 'at clusters[0].label.status, '],
+    'a number': [
+      ({ configuration }) => (configuration.sampler = anything({ preset: 'paper', nBeta: bad })),
+      'at configuration.sampler.nBeta, '
+    ],
+    'an ending without end': [({ clustering }) => (clustering.ending = 'x'.repeat(201)), 'at clustering.ending, ']
+  }
+
+  it.each(Object.entries(refused))('%s', async (_, [change, expected]) => {
+    const copy = structuredClone(set) as AnnotatedSet
+    change(copy)
+    const file = join(place.folder, 'refused.json')
+    await writeFile(file, JSON.stringify(copy))
+    const error: unknown = await readAnnotatedSet(file).then(() => undefined, (reason: unknown) => reason)
+    expect(error).toMatchObject({ kind: 'input' })
+    const { message } = error as Error
+    expect(message).toContain(expected)
+    expect(message.startsWith(`${file}: `)).toBe(true)
+    expect(message).toMatch(/; correct it, or export it again\.$/)
+    expect(visibleText(message)).toBe(message)
+  })
+
+  it('but components of other models are not', async () => {
+    const copy = structuredClone(set) as AnnotatedSet
+    const others = ['layers.3.attn:head-2', 'ssm_0', '0.conv']
+    copy.diagnostics.forEach((each) => {
+      each.component = others[copy.components.indexOf(each.component)] ?? each.component
+    })
+    copy.components = others
+    const file = join(place.folder, 'others.json')
+    await writeFile(file, JSON.stringify(copy))
+    expect((await readAnnotatedSet(file)).head.components).toEqual(others)
+  })
 })
