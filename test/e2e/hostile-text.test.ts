@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { DuckDBInstance } from '@duckdb/node-api'
@@ -155,6 +155,27 @@ describeInBrowser('a workspace with hostile texts', () => {
     await page.getByRole('dialog').waitFor()
     await look()
     expect(found).toEqual({ text: true, title: true, label: true })
+    expect(pageErrors.get(page)).toEqual([])
+  })
+
+  it('is exported with apostrophes before formulas, or as it is where that is chosen', async () => {
+    await made(place.workspace, '=1+1')
+    opened = await openServed(browser, place)
+    const { page } = opened
+    const dialog = page.getByRole('dialog')
+    const labelsIn = async (folder: string): Promise<string> => {
+      await dialog.getByRole('textbox', { name: 'Folder to write' }).fill(folder)
+      await dialog.getByRole('button', { name: 'Export', exact: true }).click()
+      await dialog.getByText(/^✓ CSV tables written/).waitFor()
+      return readFileSync(join(folder, 'labels.csv'), 'utf8')
+    }
+    await page.getByRole('button', { name: 'Explore', exact: true }).first().click()
+    await page.getByRole('button', { name: 'Export', exact: true }).first().click()
+    await dialog.getByRole('radio', { name: /^CSV tables/ }).check()
+    expect(await labelsIn(join(place.folder, 'guarded'))).toContain(',"\'=1+1",')
+    await dialog.getByRole('button', { name: 'Export again' }).click()
+    await dialog.getByRole('checkbox', { name: /^Keep text cells as they are/ }).check()
+    expect(await labelsIn(join(place.folder, 'raw'))).toContain(',"=1+1",')
     expect(pageErrors.get(page)).toEqual([])
   })
 })
