@@ -15,7 +15,9 @@ import { shardClusters } from './api/shards'
 import { trustWorkspace } from './api/trust'
 import { resourcePath } from './base/entries'
 import { complain, line, lines, printJson } from './base/printed'
-import { clusteringNumber, nameIn, numberIn, numberOrAuto, pathIn, wholeIn } from './cli/arguments'
+import {
+  clusteringNumber, definedOf, nameIn, numberIn, numberOrAuto, pathIn, refuseAddresses, wholeIn
+} from './cli/arguments'
 import { addEngineCommands } from './cli/engine-commands'
 import { addLabelCommands } from './cli/labels-commands'
 import { printAnswer, printError, tolerateClosedPipes } from './cli/output'
@@ -47,6 +49,7 @@ const program = new Command('spectroscope')
   .description('Measures per-token susceptibilities of small language models, and clusters the tokens by them.')
   .version(programVersion)
   .exitOverride()
+  .hook('preAction', (_program, action) => refuseAddresses(action))
   .configureOutput({ outputError: () => undefined })
   .addHelpText('after', `\n${exitCodes}\nSPECTROSCOPE_WORKSPACE names the workspace where --workspace does not.${examples('demo', 'run study.json --workspace work', 'show latest --workspace work')}`)
 
@@ -60,12 +63,6 @@ const command = (usage: string, description: string, ...lines: readonly string[]
     .option('--trust', 'let a workspace that somebody else made be changed, now and from now on')
     .option('--json', 'print one JSON object on standard output')
     .addHelpText('after', examples(...lines))
-
-/** The keys whose values are there, as optional keys must be absent rather than undefined. */
-const definedOf = <T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
-  Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>
-  }
 
 const answer = async (options: Common, work: () => Promise<Answer>): Promise<void> => {
   const unkept = options.trust === true ? await trustWorkspace(options.workspace) : null

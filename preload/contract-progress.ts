@@ -73,9 +73,13 @@ export interface RunSummary {
   readonly noisyComponents: readonly string[]
 }
 
-/** The one object that a command answers with `--json` when it fails. */
+/** The one object that a command answers with `--json` when it fails; some errors have lists beside their sentence. */
 export interface ErrorAnswer {
-  readonly error: { readonly kind: ErrorKind | 'internal'; readonly message: string }
+  readonly error: {
+    readonly kind: ErrorKind | 'internal'
+    readonly message: string
+    readonly [detail: string]: unknown
+  }
 }
 
 /** What `show` answers: clusters by size, what is left over last. */

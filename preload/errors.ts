@@ -16,17 +16,24 @@ export const errorKinds = {
 
 export type ErrorKind = keyof typeof errorKinds
 
+interface SpectroscopeErrorOptions extends ErrorOptions {
+  readonly details?: Readonly<Record<string, unknown>>
+}
+
 /**
  * An error that a user reads: `message` is one sentence that names the file or key, the place and the remedy.
  * Crosses processes as a plain object (`toPlain`, `fromPlain`).
  */
 export class SpectroscopeError extends Error {
   readonly kind: ErrorKind
+  /** Lists and numbers behind the sentence, for `--json`; they stay in the process that found them. */
+  readonly details: Readonly<Record<string, unknown>>
 
-  constructor(kind: ErrorKind, message: string, options?: { cause?: unknown }) {
+  constructor(kind: ErrorKind, message: string, { details = {}, ...options }: SpectroscopeErrorOptions = {}) {
     super(withShortWords(message), options)
     this.name = 'SpectroscopeError'
     this.kind = kind
+    this.details = details
   }
 }
 

@@ -150,7 +150,24 @@ const sourceHash = () => {
   return hash.digest('hex')
 }
 
-/** Builds kernels and entries, and notes of which sources. Returns the exit status. */
+/**
+ * A built file without what depends on where it was built: comments name packages by path, and chunks are named by
+ * their contents, comments among them. @param {string} path
+ */
+const builtContent = (path) => {
+  const content = readFileSync(join(root, path))
+  if (!path.endsWith('.js')) return content
+  return content.toString('utf8').replace(/^\/\/.*$/gm, '').replace(/-[\w-]{8}\.js/g, '.js')
+}
+
+/** Hash of what was built and decides a run's numbers: code of processes and threads, and kernels. */
+const builtHash = () => {
+  const files = ['out/main', 'out/kernels'].flatMap(filesUnder).filter((path) => /\.(js|wasm)$/.test(path))
+  const digests = files.map((path) => createHash('sha256').update(builtContent(path)).digest('hex'))
+  return createHash('sha256').update(digests.sort().join('\n')).digest('hex')
+}
+
+/** Builds kernels and entries, and notes of which sources, and what came of them. Returns the exit status. */
 export const build = () => {
   const hash = sourceHash()
   rmSync(stamp, { force: true })
@@ -158,6 +175,7 @@ export const build = () => {
   const status = run([process.execPath, join('tools', 'build-kernels.mjs')]) || run([process.execPath, bin, 'build', '--logLevel', 'warn'])
   if (status !== 0) return status
   mkdirSync(join(root, 'out'), { recursive: true })
+  writeFileSync(join(root, 'out', 'build.json'), JSON.stringify({ hash: builtHash() }))
   writeFileSync(stamp, hash)
   return 0
 }

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { ClusteringSummary, RunSummary } from '../../preload/contract'
+import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
+import type { SetStatus, ShardPlan } from '../../preload/shards'
 import { checkConfiguration, readConfiguration } from '../pipeline/checks'
 import { runClusterPiece } from '../pipeline/cluster-pieces'
 import type { ClusterPieceSummary } from '../pipeline/cluster-pieces'
@@ -12,7 +14,11 @@ import { runPiece } from '../pipeline/pieces'
 import type { PieceOptions, PieceSummary } from '../pipeline/pieces'
 import type { StartOptions } from '../pipeline/run-options'
 import { checkThreads } from '../pipeline/room'
+import { measureEnginesApart } from '../pipeline/session'
+import { planShards } from '../pipeline/shard-plan'
+import type { PlanOptions } from '../pipeline/shard-plan'
 import { readSet } from '../pipeline/shard-set'
+import { resultIsThere, setStatus } from '../pipeline/shard-status'
 import { defaultShardFolder, gatherRun, shardRun } from '../pipeline/shards'
 import type { ShardOptions } from '../pipeline/shards'
 import { changedClustering, sayingHowToGoOn, summaryOf } from './clusters'
@@ -30,6 +36,7 @@ export interface ShardSummary {
   readonly tokens: number
   readonly components: number
   readonly engine: string
+  /** Queues all shards on Slurm. */
   readonly script: string
   readonly pieces: readonly { readonly index: number; readonly chains: number; readonly share: number }[]
 }
@@ -39,15 +46,32 @@ const named = (folder: string): string => {
   return resolve(folder)
 }
 
-/** Divides the run of a configuration file into pieces; beside the file where `into` is not given. */
-export const shardFromFile = async (file: string, into: string | undefined, options: ShardOptions): Promise<ShardSummary> => {
+/** A configuration file's run, on another engine where one is named. */
+const configurationOf = async (file: string, engine: string | undefined): Promise<RunConfiguration> => {
   const configuration = await readConfiguration(file)
+  return engine === undefined ? configuration : { ...configuration, engine }
+}
+
+/** What the run of a configuration file will cost as shards; measures this machine's engines. See `planShards`. */
+export const planFromFile = async (
+  file: string, engine: string | undefined, options: PlanOptions
+): Promise<ShardPlan> => {
+  checkThreads(options.threads, '--threads')
+  const configuration = await configurationOf(file, engine)
+  return planShards(configuration, dirname(resolve(file)), await measureEnginesApart(), options)
+}
+
+/** Divides the run of a configuration file into pieces; beside the file where `into` is not given. */
+export const shardFromFile = async (
+  file: string, into: string | undefined, { engine: chosen, ...options }: ShardOptions & { readonly engine?: string }
+): Promise<ShardSummary> => {
+  const configuration = await configurationOf(file, chosen)
   const baseFolder = dirname(resolve(file))
   await checkConfiguration(configuration, baseFolder)
   const folder = into === undefined ? defaultShardFolder(file) : named(into)
   const { id, tokens, components, engine, pieces } = await shardRun(configuration, baseFolder, folder, options)
   return {
-    folder, set: id, tokens, components: components.length, engine: engine.name, script: resolve(folder, 'sbatch.sh'),
+    folder, set: id, tokens, components: components.length, engine: engine.name, script: resolve(folder, 'submit.sh'),
     pieces: pieces.map(({ index, chains, share }) => ({ index, chains: chains.length, share }))
   }
 }
@@ -86,6 +110,14 @@ export const shardClusters = (
 }
 
 const holdsClustering = (folder: string): boolean => existsSync(clusterSetPath(folder))
+
+/** How far the shards of a folder are; see `setStatus`. */
+export const statusOfShards = async (folder: string): Promise<SetStatus> => {
+  const shards = named(folder)
+  if (!holdsClustering(shards)) return setStatus(shards, await readSet(shards))
+  const { id, pieces, threads } = await readClusterSet(shards)
+  return setStatus(shards, { id, pieces, threads }, resultIsThere)
+}
 
 /** Works on one piece of a run or of a clustering; see `runPiece` and `runClusterPiece`. */
 export const workOnPiece = async (

@@ -39,7 +39,8 @@ const holderSchema = z.object({
 
 /** A holder that has been silent for longer is taken for dead. */
 export const staleSeconds = 180
-const beatSeconds = 15
+/** Between two signs of life of a holder. */
+export const beatSeconds = 15
 
 const processSpace = (): string => {
   try {

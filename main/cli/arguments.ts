@@ -1,7 +1,10 @@
 import { InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import type { z } from 'zod'
+import { SpectroscopeError } from '../../preload/errors'
 import { issueWords } from '../../preload/issues'
 import { limits, path, text } from '../../preload/limits'
+import { briefly } from '../../preload/quoting'
 
 /** A parser of an option that must be a number within bounds; whole ones have no sign, point or exponent. */
 export const numberIn = (least: number, most: number, whole = false) => (given: string): number => {
@@ -34,6 +37,32 @@ export const nameIn = checkedBy(text(limits.runName), sentence)
 /** The path of a file or folder. */
 export const pathIn = checkedBy(path, sentence)
 
+/** Words of a usage line that stand for a path. */
+const pathNames = /^(config|file|folder|path|socket)$/
+
+const isAddress = (given: unknown): given is string =>
+  typeof given === 'string' && /^[a-z][a-z0-9+.-]+:\/\//i.test(given)
+
+/** Refuses addresses, as in "s3://bucket/study", wherever a command takes a file or folder. */
+export const refuseAddresses = (command: Command): void => {
+  const values = command.opts<Record<string, unknown>>()
+  const given = [
+    ...command.registeredArguments.map((argument, at) => {
+      const name = argument.name()
+      return { name, words: name, value: command.processedArgs[at] as unknown }
+    }),
+    ...command.options.map((option) => {
+      const name = /<(\w+)>/.exec(option.flags)?.[1] ?? ''
+      return { name, words: option.long ?? option.flags, value: values[option.attributeName()] }
+    })
+  ]
+  const found = given.find(({ name, value }) => pathNames.test(name) && isAddress(value))
+  if (found === undefined) return
+  const what = `${found.words}: "${briefly(found.value as string)}" is an address`
+  const remedy = 'copy it here or mount it, and give its path'
+  throw new SpectroscopeError('usage', `${what}, and only files and folders of this machine can be used; ${remedy}.`)
+}
+
 /** A number whose bounds are checked with what it belongs to; or "auto". */
 export const numberOrAuto = (given: string): number | 'auto' => {
   if (given === 'auto') return given
@@ -41,3 +70,9 @@ export const numberOrAuto = (given: string): number | 'auto' => {
   if (given.trim() !== '' && Number.isFinite(value)) return value
   throw new InvalidArgumentError('It must be a number, or "auto" where the setting has that.')
 }
+
+/** The keys whose values are there, as optional keys must be absent rather than undefined. */
+export const definedOf = <T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>
+  }

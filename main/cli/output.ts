@@ -41,6 +41,7 @@ export const printError = (error: unknown, json: boolean): number => {
     const where = error instanceof SpectroscopeError ? error.stack : stack
     complainAtLength(`${where ?? ''}\n${causeWords(error)}`)
   }
-  if (json) printJson(toJson({ error: { kind, message: sentence } } satisfies ErrorAnswer))
+  const details = error instanceof SpectroscopeError ? error.details : {}
+  if (json) printJson(toJson({ error: { ...details, kind, message: sentence } } satisfies ErrorAnswer))
   return kind === 'internal' ? 1 : errorKinds[kind]
 }

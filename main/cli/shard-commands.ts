@@ -2,15 +2,17 @@ import { InvalidArgumentError, Option } from 'commander'
 import { SpectroscopeError } from '../../preload/errors'
 import { limits } from '../../preload/limits'
 import { briefly } from '../../preload/quoting'
-import { gather, shardFromFile, workOnPiece } from '../api/shards'
+import type { ShardPlan } from '../../preload/shards'
+import { gather, planFromFile, shardFromFile, workOnPiece } from '../api/shards'
 import type { ClusterPieceSummary, ClusterShardSummary, PieceSummary, ShardSummary } from '../api/shards'
 import { lines } from '../base/printed'
 import type { Visible } from '../base/printed'
 import { quoted } from '../pipeline/shard-scripts'
-import { nameIn, wholeIn } from './arguments'
+import { definedOf, nameIn, numberIn, wholeIn } from './arguments'
 import type { CommandPieces } from './labels-commands'
+import { addShardStatus } from './shard-status'
 import { page, watched } from './terminal'
-import { duration, percent, plural } from './text'
+import { duration, fixed, grouped, percent, plural } from './text'
 import { clusteringText, summaryText } from './views'
 
 interface Common {
@@ -23,6 +25,8 @@ interface Working extends Common {
   readonly checkpointEvery: number
 }
 
+const secondsOfDay = 86_400
+
 const indexIn = (text: string): number => {
   if (/^\d{1,9}$/.test(text)) return Number(text)
   throw new SpectroscopeError('usage', `"${briefly(text)}" is no piece; give its number, from 0 on.`)
@@ -31,6 +35,18 @@ const indexIn = (text: string): number => {
 const sbatchLine = (text: string, earlier: readonly string[] = []): string[] => {
   if (!/^--?[a-zA-Z][^\r\n]*$/.test(text)) throw new InvalidArgumentError('It must be an option of sbatch, as in "--sbatch=--partition=long".')
   return [...earlier, text]
+}
+
+const lineIn = (text: string, earlier: readonly string[] = []): string[] => {
+  if (text.trim() === '' || /[\r\n]/.test(text)) throw new InvalidArgumentError('It must be one line of shell.')
+  return [...earlier, text]
+}
+
+const launcherIn = (text: string): string => {
+  if (text.trim() === '' || /[\r\n]/.test(text)) {
+    throw new InvalidArgumentError('It must be words that start the program, as in "srun spectroscope".')
+  }
+  return text
 }
 
 export const atOnceOption = (): Option =>
@@ -53,10 +69,32 @@ const shardText = ({ folder, script, pieces, tokens, components }: ShardSummary)
   const what = `${plural(tokens, 'token')} × ${plural(components, 'component')}`
   return lines(
     `${what} in ${plural(pieces.length, 'piece')} of ${range} of the work, in ${folder}.`,
-    `On Slurm: sbatch ${quoted(script)}`,
+    `On Slurm: bash ${quoted(script)}`,
     `Elsewhere: spectroscope piece ${quoted(folder)} 0 (to ${pieces.length - 1}), on any machine that has the folder; `
       + 'run-all.sh there does them in turn.',
+    `How far it is: spectroscope shards status ${quoted(folder)}`,
     `Then: spectroscope gather ${quoted(folder)}`
+  )
+}
+
+const gigabytesIn = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`
+
+const planText = (plan: ShardPlan, config: string): Visible => {
+  const { shards, nodeSeconds, longestSeconds, repeatedSeconds, memoryMebibytes, timeLimit, sensibleShards } = plan
+  const memory = memoryMebibytes.map(
+    ({ mebibytes, tasks }) => `${grouped(mebibytes)} MiB for ${plural(tasks, 'task')}`
+  )
+  const chains = `${plural(plan.chains, 'chain')} of ${duration(plan.secondsPerChain)}`
+  const times = `${fixed(nodeSeconds / 3600, 2)} node hours, the longest shard ${duration(longestSeconds)}`
+  return lines(
+    `${plural(plan.tokens, 'token')} × ${plural(plan.components, 'component')}, ${chains}, on ${plan.engine}.`,
+    `${plural(shards, 'shard')} of ${plural(plan.threads, 'thread')}: ${times}.`,
+    `Of these, ${fixed(repeatedSeconds / 3600, 2)} node hours are starts and passes at w* that each shard does again.`,
+    `Memory: ${memory.join(', ')}. Disk: ${gigabytesIn(plan.diskBytes)}. Time limit: ${timeLimit}.`,
+    plan.notes.map((note) => `Note: ${note}`),
+    plan.assumption,
+    shards === sensibleShards ? [] : [`Sensible for this study: --shards ${sensibleShards}.`],
+    `Next: spectroscope shard ${quoted(config)} --shards ${shards} --sbatch=--time=${timeLimit}`
   )
 }
 
@@ -99,12 +137,17 @@ const pieceText = ({ folder, piece, pieces, already, chains, seconds, failedChai
   )
 
 interface ShardOptions extends Common {
-  readonly shards: number
+  readonly shards?: number
+  readonly plan?: boolean
+  readonly engine?: string
   readonly into?: string
   readonly threads?: number
   readonly atOnce?: number
   readonly sbatch?: readonly string[]
   readonly linkModel?: boolean
+  readonly setup?: readonly string[]
+  readonly launcher?: string
+  readonly checkpointEvery?: number
 }
 
 interface PieceOptions extends Working {
@@ -115,11 +158,17 @@ interface PieceOptions extends Working {
 
 /** Adds the commands that divide a run, work on a part of it, and bring the parts together. */
 export const addShardCommands = ({ command, answer }: CommandPieces, checkpointOption: () => Option): void => {
-  command('shard <config>', 'Divide a run into pieces that any machine can work on that has the folder.', 'shard study.json --shards 8', 'shard study.json --shards 32 --into /scratch/study --at-once 8 --sbatch=--partition=long --sbatch=--time=4:00:00')
-    .requiredOption(
+  command(
+    'shard <config>', 'Divide a run into pieces that any machine can work on that has the folder.',
+    'shard study.json --plan', 'shard study.json --shards 8',
+    'shard study.json --shards 32 --into /scratch/study --at-once 8 --sbatch=--partition=long --sbatch=--time=4:00:00'
+  )
+    .option(
       '-s, --shards <count>', 'pieces; a chain of a component is the least that a piece can be',
       wholeIn(1, limits.shards)
     )
+    .option('--plan', 'say what it will cost, and how many shards are sensible; write nothing')
+    .option('--engine <name>', 'compute on this engine, which only the machines that sample need to have')
     .option('-i, --into <folder>', 'folder of the pieces; by default beside the configuration, with its name')
     .option(
       '-t, --threads <count>', 'threads of each piece; the configuration\'s own by default, or up to four',
@@ -128,16 +177,32 @@ export const addShardCommands = ({ command, answer }: CommandPieces, checkpointO
     .addOption(atOnceOption())
     .addOption(sbatchOption())
     .option('--link-model', 'leave the model where it is, in place of a copy in the folder')
-    .action((config: string, { into, shards, threads, atOnce, sbatch, linkModel, ...options }: ShardOptions) =>
-      answer(options, async () => {
+    .option('--setup <line>', 'a line of shell for the scripts, as in "module load cuda"; may be given again', lineIn)
+    .option(
+      '--launcher <words>', 'what starts the program there, as in "apptainer exec image.sif spectroscope"', launcherIn
+    )
+    .option('--checkpoint-every <seconds>', 'seconds between two checkpoints of a shard', numberIn(0, secondsOfDay))
+    .action((config: string, given: ShardOptions) => {
+      const { workspace, trust, json, plan, engine, shards, threads, into, ...more } = given
+      const { linkModel, checkpointEvery, ...scripts } = more
+      const options = { workspace, ...definedOf({ trust, json }) }
+      return answer(options, async () => {
+        if (plan === true) {
+          const planned = await planFromFile(config, engine, definedOf({ shards, threads }))
+          return { json: planned, text: planText(planned, config) }
+        }
+        if (shards === undefined) {
+          const remedy = 'give the number of shards, or --plan to see which is sensible'
+          throw new SpectroscopeError('usage', `--shards is missing; ${remedy}.`)
+        }
         const summary = await watched((watch) =>
           shardFromFile(config, into, {
             ...watch, pieces: shards, linkModel: linkModel === true,
-            ...(threads === undefined ? {} : { threads }), ...(atOnce === undefined ? {} : { atOnce }), ...(sbatch === undefined ? {} : { sbatch })
+            ...definedOf({ threads, engine, checkpointSeconds: checkpointEvery, ...scripts })
           }))
         return { json: summary, text: shardText(summary) }
       })
-    )
+    })
 
   command(
     'piece <folder> <index>',
@@ -158,6 +223,8 @@ export const addShardCommands = ({ command, answer }: CommandPieces, checkpointO
         return { json: summary, text: 'finds' in summary ? clusterPieceText(summary) : pieceText(summary) }
       })
     )
+
+  addShardStatus({ command, answer })
 
   command(
     'gather <folder>',

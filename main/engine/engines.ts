@@ -128,6 +128,20 @@ export const describeEngine = async (engine: string, precision: Precision = 'flo
   }
 }
 
+/** The version of an engine that is on other machines only. */
+export const unknownVersion = 'unknown'
+
+/** Describes an engine that may be on other machines only, then without its version. Errors as of `checkEngine`. */
+export const describeElsewhere = async (
+  name: string, precision: Precision = 'float32'
+): Promise<EngineDescription> => {
+  checkEngine(name, precision)
+  return describeEngine(name, precision).catch(async () => {
+    const { device, precision: own = precision } = engineOf(name)
+    return { name, device: await device(), precision: own, version: unknownVersion }
+  })
+}
+
 /** The engine that a name of the configuration means: `auto` is the fastest one that is here and works. Throws an `engine` error if there is none of the name, or none of that precision. */
 export const resolveEngine = async (name: string, precision: Precision = 'float32'): Promise<string> => {
   checkEngine(name, precision)

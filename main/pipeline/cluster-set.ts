@@ -10,7 +10,7 @@ import { readingFault } from '../base/faults'
 import { writeFileAtomically } from '../base/files'
 import { rangeStep } from '../clustering/neighbours'
 import { comparisonsOf, wholeVariant, type Variant } from '../clustering/variants'
-import { programVersion } from './versions'
+import { buildVersion } from './versions'
 
 const format = 'spectroscope-clustering-shards'
 const version = 1
@@ -164,11 +164,11 @@ export const readClusterSet = async (folder: string): Promise<ClusterSet> => {
     throw damaged(`"${placeOf(issue.path)}": ${issueWords(issue)}`, parsed.error)
   }
   const { program } = parsed.data
-  if (program !== programVersion)
+  if (program !== buildVersion)
     throw new SpectroscopeError(
       'usage',
-      `The pieces of ${folder} were made by version ${program} and this is ${programVersion}; `
-        + `use that version, or ${again}.`
+      `The pieces of ${folder} were made by build ${program} and this is ${buildVersion}; `
+        + `use that build, or ${again}.`
     )
   return parsed.data
 }

@@ -27,7 +27,7 @@ import { besideRuns } from './session'
 import { threadsOfPiece, type ScriptOptions } from './shard-scripts'
 import { writeScripts } from './shards'
 import { matrixBlocks } from './transfer'
-import { fingerprintOf, programVersion } from './versions'
+import { fingerprintOf, buildVersion } from './versions'
 
 export interface ClusterShardOptions extends ScriptOptions, Pick<RunOptions, 'onEvent' | 'signal'> {
   readonly pieces: number
@@ -42,7 +42,7 @@ export const beginnersOf = ({ pieces }: Pick<ClusterSet, 'pieces'>): number =>
   pieces.filter(({ search }) => search === null).length
 
 /** What an interrupted `cluster --shards` may have left: the set's own file is written last. */
-const beginnings = new Set([matricesFolder, 'logs', 'pieces', 'sbatch.sh', 'run-all.sh'])
+const beginnings = new Set([matricesFolder, 'logs', 'pieces', 'sbatch.sh', 'submit.sh', 'run-all.sh'])
 
 /** When a folder's set was made, where it holds the same one. Throws a `usage` error where it holds anything else. */
 const checkFolder = async (folder: string, id: string): Promise<string | undefined> => {
@@ -130,7 +130,7 @@ export const shardClustering = async (
     id,
     fingerprint,
     createdAt,
-    program: programVersion,
+    program: buildVersion,
     run: run.id,
     name: options.name ?? null,
     configuration,

@@ -18,6 +18,11 @@ export class Companion {
     this.#controller.abort()
   }
 
+  /** Whether an error beside the call has ended it. */
+  get hasFailed(): boolean {
+    return this.#failure !== undefined
+  }
+
   /** What the call gives, or else the reason why it ended: the error beside it, an `interrupted` error, or its own. */
   async during<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const stop = (): void => this.#controller.abort()

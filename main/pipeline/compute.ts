@@ -9,7 +9,7 @@ import { describeClustering } from '../clustering/describe'
 import { layOutTokens } from '../clustering/layout'
 import { prepareStudy } from '../corpora/study'
 import type { Study } from '../corpora/study'
-import { describeEngine, resolveEngine } from '../engine/engines'
+import { describeElsewhere, describeEngine, resolveEngine } from '../engine/engines'
 import { componentNames } from '../models/components'
 import type { Model } from '../models/architecture'
 import { loadModel } from '../models/load'
@@ -61,11 +61,14 @@ const tokenTexts = ({ sampling, observation, probe }: Study, tokenizer: Tokenize
   return new Map([...ids].map((id) => [id, tokenizer.tokenText(id)]))
 }
 
-const prepare = async ({ configuration, baseFolder, engine: chosen = configuration.engine }: PrepareRequest): Promise<Prepared> => {
+const prepare = async (
+  { configuration, baseFolder, engine: chosen = configuration.engine, mayBeElsewhere = false }: PrepareRequest
+): Promise<Prepared> => {
   const folder = resolve(baseFolder, configuration.model)
   const model = await loadModel(folder, configuration.weights === undefined ? undefined : resolve(baseFolder, configuration.weights))
   const components = chooseComponents(configuration.components, componentNames(model.architecture))
-  const engine = await describeEngine(await resolveEngine(chosen, configuration.precision), configuration.precision)
+  const described = mayBeElsewhere ? describeElsewhere : describeEngine
+  const engine = await described(await resolveEngine(chosen, configuration.precision), configuration.precision)
   const tokenizer = await openTokenizer(folder, configuration.corpus !== undefined)
   const study = await prepareStudy(configuration, baseFolder, model, tokenizer, (done, total) => notify('preparing', { done, total }))
   Object.assign(state, { model, study })

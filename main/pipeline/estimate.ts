@@ -46,7 +46,7 @@ export interface MeasuredRate {
 type Lengths = ReadonlyMap<number, number>
 
 /** The rows of a configuration, by their lengths, in order. */
-interface RowSets {
+export interface RowSets {
   readonly sampling: readonly number[]
   readonly observation: readonly number[]
   readonly probe: readonly number[]
@@ -65,7 +65,7 @@ export interface SamplingWork {
 }
 
 /** The part of a configuration and its model that decides what a run costs. */
-interface Plan {
+export interface Plan {
   readonly architecture: Architecture
   readonly components: readonly string[]
   readonly rows: RowSets
@@ -200,7 +200,7 @@ const rowsOf = async (configuration: RunConfiguration, baseFolder: string, archi
 const architectureOf = async ({ model }: RunConfiguration, baseFolder: string): Promise<Architecture> =>
   (await readModelConfig(resolve(baseFolder, model))).architecture
 
-const planOf = async (configuration: RunConfiguration, baseFolder: string): Promise<Plan> => {
+export const planOf = async (configuration: RunConfiguration, baseFolder: string): Promise<Plan> => {
   const architecture = await architectureOf(configuration, baseFolder)
   if (configuration.corpus !== undefined) checkRowLength(configuration.corpus, architecture)
   const { files } = await listCorpusFiles(configuration.corpus?.files ?? [], baseFolder)
@@ -212,7 +212,10 @@ const planOf = async (configuration: RunConfiguration, baseFolder: string): Prom
   }
 }
 
-const workOf = ({ architecture, components, rows }: Plan, { sampler, seed, corpus }: RunConfiguration): SamplingWork =>
+/** Counts what sampling the plan's components will do. */
+export const workOf = (
+  { architecture, components, rows }: Plan, { sampler, seed, corpus }: RunConfiguration
+): SamplingWork =>
   samplingWork(architecture, components, sampler, rows, seed, includesProbe(corpus))
 
 /** Shapes are all that is needed to count. */
@@ -416,10 +419,25 @@ export const threadsThatFit = async (
   return { threads, warning: `This run needs about ${gigabytes(whole.all)} of memory for its clusters and has ${gigabytes(memory)}, so it may be slow or end early: stop it and study fewer tokens.` }
 }
 
+/** Bytes that a process needs to sample some chains of a plan, whose components are given. */
+export const shardBytes = (plan: Plan, configuration: RunConfiguration, sampled: Sampled): number =>
+  measured.pieceProcessBytes + samplingBytes(plan, configuration, sampled)
+
 /** Bytes that a process needs to sample some chains of a prepared study, whose components are given. */
 export const pieceBytes = async (configuration: RunConfiguration, baseFolder: string, prepared: Pick<Prepared, 'components' | 'study' | 'engine'>, chains: readonly string[], threads: number): Promise<number> => {
   const plan = await preparedPlan(configuration, baseFolder, prepared)
-  return measured.pieceProcessBytes + samplingBytes(plan, configuration, { chains, engine: prepared.engine.name, threads })
+  return shardBytes(plan, configuration, { chains, engine: prepared.engine.name, threads })
+}
+
+/** What the folder of a divided run has at the end beside its model: rows, and what all chains came to. */
+export const diskOfShards = (plan: Plan, { sampler, corpus }: RunConfiguration, shards: number): number => {
+  const { rows } = plan
+  const chains = chainsOf(plan, sampler)
+  const ids = sum([...rows.sampling, ...rows.observation, ...rows.probe])
+  const sums = sampler.method === 'psgld'
+    ? sumsBytes(sizesOf(plan, chains), rows.tokens, sampler, includesProbe(corpus))
+    : blocksBytes(plan, chains, sampler)
+  return 4 * (ids + rows.tokens * shards) + sums
 }
 
 /**
@@ -485,7 +503,8 @@ interface Speed {
 
 const day = (time: string | null): string => (time === null ? 'at an unknown time' : `on ${time.slice(0, 10)}`)
 
-const speedFrom = async (rate: MeasuredRate, threads: number): Promise<Speed> => {
+/** Operations a second of an engine on so many threads. Throws an `engine` error where it was not measured. */
+export const rateOf = async (rate: MeasuredRate, threads: number): Promise<Speed> => {
   const { lastRun, gigaflopsPerSecond, engine, measuredAt } = rate
   if (lastRun !== undefined && lastRun.tokensPerSecond > 0) {
     const { run, tokensPerSecond } = lastRun
@@ -523,7 +542,7 @@ export const estimateRun = async (configuration: RunConfiguration, baseFolder: s
   const sizes = sizesOf(plan, chains)
   const threads = configuration.threads ?? availableParallelism()
   const working = Math.min(threads, availableParallelism())
-  const speed = await speedFrom(rate, evaluatorsOf(rate.engine, working))
+  const speed = await rateOf(rate, evaluatorsOf(rate.engine, working))
   return {
     tokens,
     components: components.length,

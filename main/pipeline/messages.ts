@@ -15,6 +15,8 @@ export interface PrepareRequest {
   readonly baseFolder: string
   /** In place of the configuration's. */
   readonly engine?: string | undefined
+  /** Whether the engine has to be on this machine: not where others will sample. */
+  readonly mayBeElsewhere?: boolean
 }
 
 /** A model and its rows, as far as the terminal's process and the store need to know them. */

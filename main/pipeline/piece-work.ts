@@ -1,5 +1,5 @@
 import { SpectroscopeError } from '../../preload/errors'
-import { describeEngine, resolveEngine } from '../engine/engines'
+import { describeEngine, resolveEngine, unknownVersion } from '../engine/engines'
 import type { Model } from '../models/architecture'
 import { loadModel } from '../models/load'
 import { chainNames } from '../sampling/input'
@@ -8,21 +8,27 @@ import { type SampledFile, joinSampled, openSampled, writeSampled } from '../sam
 import { inFile } from '../sampling/columns'
 import type { EstimatedColumns } from '../sampling/estimates'
 import type { SamplingInput } from '../sampling/input'
+import type { EngineProvenance } from '../../preload/records'
 import type { Gathered, GatherRequest, OpenSetRequest, PieceAbout, PieceRequest, Prepared } from './messages'
 import { keepSums } from './kept-sums'
 import { modelOf, readSet, readStudy } from './shard-set'
 import type { ShardSet } from './shard-set'
-import { programVersion } from './versions'
+import { buildVersion } from './versions'
 
 /** Refuses to go on with another program, engine or model than a set was made with: its pieces would not belong together. */
 const checkProgram = ({ program }: ShardSet, folder: string): void => {
-  if (program !== programVersion) throw new SpectroscopeError('usage', `The pieces of ${folder} were made by version ${program} and this is ${programVersion}; use that version, or make them anew.`)
+  if (program === buildVersion) return
+  const what = `The shards of ${folder} were made by build ${program} of the program and this is ${buildVersion}`
+  throw new SpectroscopeError('usage', `${what}; use that build, or make them anew.`)
 }
 
-const checkEngine = async ({ engine, configuration: { precision } }: ShardSet): Promise<void> => {
+/** The engine of this machine, which has to be that of the set. */
+const checkEngine = async ({ engine, configuration: { precision } }: ShardSet): Promise<EngineProvenance> => {
   const own = await describeEngine(await resolveEngine(engine.name, precision), precision)
-  const words = ({ name, version, precision }: typeof own): string => `${name} ${version}, ${precision}`
+  const words = ({ name, version, precision }: typeof own): string =>
+    `${name} ${engine.version === unknownVersion ? '' : version}, ${precision}`
   if (words(own) !== words(engine)) throw new SpectroscopeError('engine', `The pieces are to be sampled on the engine ${words(engine)}, and here it is ${words(own)}; install the same version of the program everywhere.`)
+  return own
 }
 
 const openModel = async (folder: string, set: ShardSet): Promise<Model> => {
@@ -36,10 +42,10 @@ const openModel = async (folder: string, set: ShardSet): Promise<Model> => {
 export const openSet = async ({ folder, withModel }: OpenSetRequest): Promise<{ readonly prepared: Prepared; readonly model: Model | undefined }> => {
   const set = await readSet(folder)
   checkProgram(set, folder)
-  if (withModel) await checkEngine(set)
+  const own = withModel ? await checkEngine(set) : set.engine
   const [packed, model] = [await readStudy(folder, set), withModel ? await openModel(folder, set) : undefined]
-  const { tokenizerHash, engine, components, tokens } = set
-  return { model, prepared: { ...packed, modelHash: set.model.hash, tokenizerHash, engine, components, tokens } }
+  const { tokenizerHash, components, tokens } = set
+  return { model, prepared: { ...packed, modelHash: set.model.hash, tokenizerHash, engine: own, components, tokens } }
 }
 
 /** Samples a piece's chains and writes what they came to. */
@@ -61,6 +67,14 @@ interface GatheredColumns extends Pick<Gathered, 'pieces'> {
   readonly keptSums: number | null
 }
 
+/** Where the set was made without its engine at hand, its shards say which version they had: all have to have one. */
+const checkOneEngine = (abouts: readonly PieceAbout[]): void => {
+  const versions = [...new Set(abouts.map(({ engine: { name, version } }) => `${name} ${version}`))]
+  if (versions.length < 2) return
+  const what = `The shards were sampled by different versions of the engine (${versions.join('; ')})`
+  throw new SpectroscopeError('engine', `${what}; run them with one, after deleting the results of the others.`)
+}
+
 /**
  * What all pieces of a set came to: the result of the whole run. Each result is checked as it is read. Throws an
  * `input` error that names a result which is missing, damaged or of another set, and the errors of `sample`.
@@ -76,6 +90,7 @@ export const gatherPieces = async (
       files.push(file)
       if (file.about.set !== set || file.about.piece !== piece) throw new SpectroscopeError('input', `${path} is the result of another piece or set; delete it and run piece ${piece} again.`)
     }
+    checkOneEngine(files.map(({ about }) => about))
     const joined = joinSampled<Sampled>(chainNames(settings), files)
     const sums = (at: number): ReturnType<Sampled['sums']> => {
       signal.throwIfAborted()

@@ -4,7 +4,7 @@ import { cpus, hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SpectroscopeError } from '../../preload/errors'
-import { claim, isStale, readClaim, staleSeconds } from '../base/claims'
+import { claim, staleSeconds } from '../base/claims'
 import type { Claim, HeldClaim } from '../base/claims'
 import { makeFolder } from '../base/files'
 import { Companion } from './companion'
@@ -12,57 +12,26 @@ import type { PieceAbout } from './messages'
 import { samplingProgress } from './progress'
 import { mostThreadsHere } from './room'
 import type { RunOptions } from './run-options'
-import { ComputeSession } from './session'
+import { ComputeFailed, ComputeSession } from './session'
+import { ShardReporter, reportName } from './shard-report'
 import { claimPath, pieceFolder, readSet, resultPath } from './shard-set'
 import type { Piece, ShardSet } from './shard-set'
-import { quoted, threadsOfPiece } from './shard-scripts'
+import { quoted, runCommands, threadsOfPiece } from './shard-scripts'
+import { memoryToAsk, memoryWords, missingError, resultIsThere, resultState, setStatus } from './shard-status'
+import type { ShardPart } from './shard-status'
 import { Stopwatch } from './stopwatch'
-
-/** How far a piece is. `interrupted` has a checkpoint to go on from. */
-export type PieceState = 'done' | 'running' | 'interrupted' | 'not begun'
-
-export interface PieceStatus {
-  readonly index: number
-  readonly state: PieceState
-  readonly share: number
-  /** Who is at work on it. */
-  readonly holder: string | null
-}
 
 const holderWords = ({ host, pid, since }: HeldClaim): string => `process ${pid} on ${host}${since === '' ? '' : ` since ${since}`}`
 
 const hasCheckpoint = (folder: string): boolean => existsSync(folder) && readdirSync(folder).some((name) => name.endsWith('.checkpoint'))
 
-export const pieceStatus = async (
-  folder: string, { index, share }: Pick<Piece, 'index' | 'share'>
-): Promise<PieceStatus> => {
-  const of = (state: PieceState, holder: string | null = null): PieceStatus => ({ index, state, share, holder })
-  if (existsSync(resultPath(folder, index))) return of('done')
-  const held = await readClaim(claimPath(folder, index))
-  if (held !== null && !isStale(held)) return of('running', holderWords(held))
-  return of(hasCheckpoint(pieceFolder(folder, index)) ? 'interrupted' : 'not begun')
-}
-
-const list = (indices: readonly number[]): string => indices.join(', ')
-
 /**
- * Throws a `usage` error that says which of some pieces are not done, and how to run them, unless all are; a
- * `workspace` error where other processes are at all of those.
+ * Throws an error that says which of some pieces are not done, and how to run them, unless all are: `usage`, or
+ * `workspace` where other processes are at all of those.
  */
-export const checkDone = async (folder: string, pieces: readonly Pick<Piece, 'index' | 'share'>[]): Promise<void> => {
-  const states = await Promise.all(pieces.map((piece) => pieceStatus(folder, piece)))
-  const waiting = states.filter(({ state }) => state !== 'done')
-  if (waiting.length === 0) return
-  const said = (['running', 'interrupted', 'not begun'] as const).flatMap((state) => {
-    const own = waiting.filter((each) => each.state === state).map(({ index }) => index)
-    return own.length === 0 ? [] : [`${state}: ${list(own)}`]
-  })
-  const idle = waiting.filter(({ state }) => state !== 'running').map(({ index }) => index)
-  const remedy = idle.length === 0
-    ? 'wait for them'
-    : `run ${idle.length === 1 ? 'it' : 'them'} with \`sbatch --array=${idle.join(',')} ${quoted(join(folder, 'sbatch.sh'))}\`, or here with \`spectroscope piece ${quoted(folder)} ${idle[0]}\`${idle.length === 1 ? '' : ' and so on'}`
-  const what = `${waiting.length} of ${pieces.length} pieces of ${folder} are not done`
-  throw new SpectroscopeError(idle.length === 0 ? 'workspace' : 'usage', `${what} (${said.join('; ')}); ${remedy}.`)
+export const checkDone = async (folder: string, pieces: readonly ShardPart[]): Promise<void> => {
+  const error = missingError(await setStatus(folder, { id: '', threads: null, pieces }, resultIsThere))
+  if (error !== undefined) throw error
 }
 
 /**
@@ -75,7 +44,8 @@ export const readyPieces = async (folder: string, id?: string): Promise<ShardSet
     const what = `${folder} holds another set of pieces than this run was gathered from`
     throw new SpectroscopeError('input', `${what}; restore it, or gather the new one as a run of its own.`)
   }
-  await checkDone(folder, set.pieces)
+  const error = missingError(await setStatus(folder, set))
+  if (error !== undefined) throw error
   return set
 }
 
@@ -107,7 +77,8 @@ export interface PieceSummary {
 /** What a process that was killed has left by half, and what a finished piece needs no longer. */
 const tidy = async (folder: string, finished: boolean): Promise<void> => {
   for (const name of await readdir(folder)) {
-    if (/\.tmp$/.test(name) || (finished && (/\.(checkpoint|blocks)$/.test(name) || name === 'seconds.json'))) await rm(join(folder, name), { force: true })
+    const isPassing = /\.(checkpoint|blocks)$/.test(name) || ['seconds.json', reportName].includes(name)
+    if (/\.tmp$/.test(name) || (finished && isPassing)) await rm(join(folder, name), { force: true })
   }
 }
 
@@ -126,6 +97,19 @@ interface SampledPiece {
   readonly failed: readonly { readonly component: string; readonly chain: number; readonly message: string }[]
 }
 
+/** What to say where a compute process was killed for memory; undefined where an error is another. */
+const outOfMemory = (
+  folder: string, set: ShardSet, index: number, reporter: ShardReporter, error: unknown
+): SpectroscopeError | undefined => {
+  const isKilled = error instanceof ComputeFailed && error.message.includes('SIGKILL')
+  const memory = isKilled ? reporter.memoryAfterKill() : null
+  if (memory === null) return undefined
+  const commands = runCommands(folder, set, [index], new Map([[index, memoryToAsk(memory)]]))
+  const fewer = 'where it was started otherwise, give it more memory or fewer --threads'
+  const sentence = `${memoryWords(index, memory)}; run it with more: \`${commands.join(' && ')}\`, or ${fewer}.`
+  return new SpectroscopeError('engine', sentence, { cause: error, details: { ...memory, commands } })
+}
+
 const sampleWith = async (
   folder: string, set: ShardSet, piece: Piece, options: PieceOptions, companion: Companion
 ): Promise<SampledPiece> => {
@@ -134,12 +118,17 @@ const sampleWith = async (
   const { configuration: { sampler, seed, corpus }, components } = set
   const session = new ComputeSession((message) => onEvent({ type: 'note', message }))
   const stopwatch = new Stopwatch(own, checkpointSeconds)
+  const reporter = new ShardReporter(folder, piece.index)
   await stopwatch.open()
+  await reporter.open()
   onEvent({ type: 'stage', stage: 'sample', detail: `piece ${piece.index} of ${set.pieces.length}, ${piece.chains.length} chains, ${threads} threads${hasCheckpoint(own) ? ', from its checkpoint' : ''}` })
   try {
     return await session.use('piece', async (compute) => {
       const off = [
-        compute.on('sampling', (report) => onEvent({ type: 'progress', progress: samplingProgress(sampler, report) })),
+        compute.on('sampling', (report) => {
+          reporter.progress(report.fractionDone, report.secondsLeft)
+          onEvent({ type: 'progress', progress: samplingProgress(sampler, report) })
+        }),
         compute.on('chainEnded', ({ message }) => onEvent({ type: 'note', message }))
       ]
       try {
@@ -148,7 +137,10 @@ const sampleWith = async (
         const request = {
           components, sampler, seed, threads, engine: engine.name, precision: set.configuration.precision, observationIncludesProbe: corpus?.observationIncludesProbe ?? false,
           folder: own, everySeconds: checkpointSeconds, fingerprint: set.id, chains: piece.chains, result: resultPath(folder, piece.index), secondsBefore: stopwatch.seconds,
-          about: { set: set.id, piece: piece.index, host: hostname(), processor: cpus()[0]?.model.trim() ?? '', program: set.program, engine: set.engine, threads }
+          about: {
+            set: set.id, piece: piece.index, host: hostname(), processor: cpus()[0]?.model.trim() ?? '',
+            program: set.program, engine, threads
+          }
         }
         const { failed } = await companion.during((ending) => compute.call('samplePiece', request, { signal: ending }))
         return { seconds: stopwatch.seconds, failed }
@@ -156,9 +148,12 @@ const sampleWith = async (
         off.forEach((remove) => remove())
       }
     })
+  } catch (error) {
+    throw outOfMemory(folder, set, piece.index, reporter, error) ?? error
   } finally {
     await session.close()
     await stopwatch.close()
+    await reporter.close({ silently: companion.hasFailed })
   }
 }
 
@@ -166,7 +161,9 @@ const sampleWith = async (
 const lookEverySeconds = 2
 
 /** The claim on a piece, once its result is there null; waits for the process that has it, unless told to leave it to that. */
-const claimPiece = async (folder: string, index: number, options: PieceOptions): Promise<Claim | null> => {
+const claimPiece = async (
+  folder: string, index: number, options: PieceOptions, isDone: () => Promise<boolean>
+): Promise<Claim | null> => {
   let known = ''
   for (;;) {
     const held = await claim(claimPath(folder, index), options)
@@ -183,7 +180,7 @@ const claimPiece = async (folder: string, index: number, options: PieceOptions):
     await delay(1000 * lookEverySeconds, undefined, { signal: options.signal }).catch(() => {
       throw new SpectroscopeError('interrupted', `Waiting for piece ${index} was interrupted; go on with: spectroscope piece ${quoted(folder)} ${index}`)
     })
-    if (existsSync(resultPath(folder, index))) return null
+    if (await isDone()) return null
   }
 }
 
@@ -194,18 +191,19 @@ const claimPiece = async (folder: string, index: number, options: PieceOptions):
  * stopped.
  */
 export const withPiece = async <T>(
-  folder: string, index: number, options: PieceOptions, work: (companion: Companion) => Promise<T>
+  folder: string, index: number, options: PieceOptions, work: (companion: Companion) => Promise<T>,
+  isDone: () => Promise<boolean> = () => Promise.resolve(existsSync(resultPath(folder, index)))
 ): Promise<T | null> => {
-  if (existsSync(resultPath(folder, index))) return null
+  if (await isDone()) return null
   const own = pieceFolder(folder, index)
   await makeFolder(own)
-  const held = await claimPiece(folder, index, options)
+  const held = await claimPiece(folder, index, options, isDone)
   if (held === null) return null
   const companion = new Companion(options.signal)
   const taken = `Piece ${index} of ${folder} was taken over by another process; this one leaves it to that.`
   held.lost.addEventListener('abort', () => companion.fail(new SpectroscopeError('workspace', taken)))
   try {
-    if (existsSync(resultPath(folder, index))) return null
+    if (await isDone()) return null
     await tidy(own, false)
     const done = await work(companion)
     await tidy(own, true)
@@ -220,7 +218,7 @@ export const withPiece = async <T>(
 
 /**
  * Samples one piece of a set, from its checkpoint where there is one, and writes its result. Does nothing where that
- * is there already. Throws a `workspace` error while another process is at it, and an `interrupted` error after a
+ * is there already, and whole. Throws a `workspace` error while another process is at it, and an `interrupted` error after a
  * checkpoint when it is stopped.
  */
 export const runPiece = async (folder: string, index: number, options: PieceOptions): Promise<PieceSummary> => {
@@ -228,7 +226,8 @@ export const runPiece = async (folder: string, index: number, options: PieceOpti
   const piece = choosePiece(folder, set.pieces, index)
   const summary = { folder, piece: index, pieces: set.pieces.length, chains: piece.chains.length }
   const sample = (companion: Companion): Promise<SampledPiece> => sampleWith(folder, set, piece, options, companion)
-  const sampled = await withPiece(folder, index, options, sample)
+  const isDone = async (): Promise<boolean> => (await resultState(folder, set, index)) === 'done'
+  const sampled = await withPiece(folder, index, options, sample, isDone)
   if (sampled === null) return { ...summary, already: true, seconds: 0, failedChains: [] }
   const { seconds, failed } = sampled
   options.onEvent({ type: 'finished', stage: 'sample', seconds, detail: `piece ${index} of ${set.pieces.length}` })

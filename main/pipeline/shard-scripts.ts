@@ -4,85 +4,242 @@ import { entryPath } from '../base/entries'
 import type { ShardSet } from './shard-set'
 
 /** A word of a command line for a POSIX shell. */
-export const quoted = (word: string): string => (/^[\w@%+=:,./~-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
-
-/** What scripts are made of. */
-export type ScriptSet = Pick<ShardSet, 'threads'> & { readonly pieces: readonly object[] }
+export const quoted = (word: string): string =>
+  /^[\w@%+=:,./~-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 
 export interface ScriptOptions {
-  /** Pieces that need not wait for others: the first ones, and all by default. */
+  /** Shards that need not wait for others: the first ones, and all by default. */
   readonly beginners?: number
-  /** Pieces of the array at work at once; all by default. */
-  readonly atOnce?: number
-  /** Memory that a piece needs, as estimated; without it Slurm gives what is usual there. */
+  /** Memory that a shard needs, where its set does not say so for each. */
   readonly memoryBytes?: number
+  /** Tasks of the array at work at once; all by default. */
+  readonly atOnce?: number
   /** Further lines for sbatch: "--partition=long". */
   readonly sbatch?: readonly string[]
+  /** Lines of shell to run before the program: "module load cuda". */
+  readonly setup?: readonly string[]
+  /** Words of shell that start the program, in place of this one's path. */
+  readonly launcher?: string
+  /** Seconds between two checkpoints of a shard. */
+  readonly checkpointSeconds?: number
 }
 
-/** A batch script's own retries of a piece whose process was killed. */
+/** A batch script's own retries of a shard whose process was killed. */
 const retries = 3
 
-/** What is asked of Slurm over the estimate, as it kills what takes more. */
+/** Memory asked of Slurm over the estimate, as it kills what takes more. */
 const memoryMargin = 1.25
 
-const program = `# The program that made these pieces; SPECTROSCOPE names another command.
-program=(${quoted(process.execPath)} ${quoted(entryPath('cli'))})
-if [ -n "\${SPECTROSCOPE:-}" ]; then program=("$SPECTROSCOPE"); fi`
+/** Shards that need more than this many times what the least of a class needs are a class of their own. */
+const classSpread = 1.5
 
 /** Threads of a piece: those of the configuration, or up to four. */
-export const threadsOfPiece = ({ threads }: Pick<ShardSet, 'threads'>): number => threads ?? Math.min(4, availableParallelism())
+export const threadsOfPiece = ({ threads }: Pick<ShardSet, 'threads'>): number =>
+  threads ?? Math.min(4, availableParallelism())
 
-/** The array script for Slurm: a task a piece, requeued on preemption, near its time limit, and (so many times) when it is killed. */
-export const sbatchScript = (folder: string, set: ScriptSet, options: ScriptOptions): string => {
-  const { beginners = set.pieces.length, atOnce = beginners, memoryBytes, sbatch = [] } = options
-  const threads = threadsOfPiece(set)
+/** Indices as sbatch takes them: "0-3,7". */
+export const indexRanges = (indices: readonly number[]): string => {
+  const ranges: [number, number][] = []
+  for (const index of indices.toSorted((a, b) => a - b)) {
+    const last = ranges.at(-1)
+    if (last !== undefined && last[1] >= index - 1) last[1] = index
+    else ranges.push([index, index])
+  }
+  return ranges.map(([first, last]) => (first === last ? String(first) : `${first}-${last}`)).join(',')
+}
+
+/** What scripts are made of. */
+export type ScriptSet = Pick<ShardSet, 'perTask' | 'threads'> & {
+  readonly pieces: readonly { readonly index: number; readonly memoryBytes?: number | undefined }[]
+}
+
+const perTaskOf = ({ perTask = 1 }: ScriptSet): number => perTask
+
+/** Tasks of the set's array. */
+export const taskCount = (set: ScriptSet): number => Math.ceil(set.pieces.length / perTaskOf(set))
+
+const mebibytes = (bytes: number): number => Math.ceil(bytes / 2 ** 20)
+
+/** MiB to ask for, by task: the most that a task of its class needs. Empty where the set says nothing of memory. */
+export const taskMemory = (set: ScriptSet): ReadonlyMap<number, number> => {
+  const needs = Array.from({ length: taskCount(set) }, (_, task) => {
+    const own = set.pieces.slice(task * perTaskOf(set), (task + 1) * perTaskOf(set))
+    return { task, bytes: Math.max(...own.map(({ memoryBytes }) => memoryBytes ?? NaN)) }
+  })
+  if (needs.some(({ bytes }) => Number.isNaN(bytes))) return new Map()
+  const classes: { least: number; tasks: number[]; most: number }[] = []
+  for (const { task, bytes } of needs.toSorted((a, b) => a.bytes - b.bytes)) {
+    const last = classes.at(-1)
+    if (last === undefined || bytes > classSpread * last.least)
+      classes.push({ least: bytes, tasks: [task], most: bytes })
+    else {
+      last.tasks.push(task)
+      last.most = bytes
+    }
+  }
+  return new Map(
+    classes.flatMap(({ tasks, most }) => tasks.map((task) => [task, mebibytes(most * memoryMargin)] as const))
+  )
+}
+
+/** Tasks that are asked the same memory for, and how much that is where Slurm's script does not say so itself. */
+const groupsOf = (
+  set: ScriptSet,
+  shards: readonly number[],
+  asked: ReadonlyMap<number, number>
+): { readonly tasks: number[]; readonly memory: number | null }[] => {
+  const usual = taskMemory(set)
+  const isOneClass = new Set(usual.values()).size < 2
+  const memory = new Map<number, number | null>()
+  for (const shard of shards) {
+    const task = Math.floor(shard / perTaskOf(set))
+    const own = asked.get(shard)
+    const needed = own === undefined ? null : Math.max(mebibytes(own), usual.get(task) ?? 0)
+    const before = memory.get(task) ?? (isOneClass ? null : (usual.get(task) ?? null))
+    memory.set(task, needed === null ? before : Math.max(needed, before ?? 0))
+  }
+  const values = [...new Set(memory.values())].sort((a, b) => (a ?? 0) - (b ?? 0))
+  return values.map((value) => ({
+    tasks: [...memory].flatMap(([task, own]) => (own === value ? [task] : [])),
+    memory: value
+  }))
+}
+
+const memoryWord = (memory: number | null): string => (memory === null ? '' : ` --mem=${memory}M`)
+
+/** Commands that queue the tasks of some shards, one a class of memory. `asked`: bytes over the estimate, by shard. */
+export const runCommands = (
+  folder: string,
+  set: ScriptSet,
+  shards: readonly number[],
+  asked: ReadonlyMap<number, number> = new Map()
+): string[] =>
+  groupsOf(set, shards, asked).map(
+    ({ tasks, memory }) =>
+      `sbatch --array=${indexRanges(tasks)}${memoryWord(memory)} ${quoted(join(folder, 'sbatch.sh'))}`
+  )
+
+const startOf = ({ setup = [], launcher, checkpointSeconds }: ScriptOptions): string => {
   const lines = [
-    '--job-name=spectroscope', `--array=0-${beginners - 1}%${Math.min(atOnce, beginners)}`,
-    '--nodes=1', '--ntasks=1', `--cpus-per-task=${threads}`,
-    ...(memoryBytes === undefined ? [] : [`--mem=${Math.ceil((memoryBytes * memoryMargin) / 2 ** 20)}M`]),
-    '--requeue', '--open-mode=append', '--signal=B:USR1@120', `--output="${join(folder.replaceAll('%', '%%'), 'logs', '%a.log')}"`, ...sbatch
+    ...setup,
+    ...(checkpointSeconds === undefined
+      ? []
+      : [`export SPECTROSCOPE_CHECKPOINT_SECONDS="\${SPECTROSCOPE_CHECKPOINT_SECONDS:-${checkpointSeconds}}"`]),
+    '# Starts the program, in one word or several; SPECTROSCOPE names another way.',
+    launcher === undefined
+      ? `program=(${quoted(process.execPath)} ${quoted(entryPath('cli'))})\n`
+        + 'if ! [ -e "${program[1]}" ]; then program=(spectroscope); fi'
+      : `program=(${launcher})`,
+    'if [ -n "${SPECTROSCOPE:-}" ]; then',
+    '  if command -v "$SPECTROSCOPE" >/dev/null; then program=("$SPECTROSCOPE")',
+    '  else eval "program=($SPECTROSCOPE)"; fi',
+    'fi'
+  ]
+  return lines.join('\n')
+}
+
+const ownFolder = 'folder=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd) || exit 2'
+
+/** The array script for Slurm: tasks are queued again on preemption, near their time limit, and when killed. */
+export const sbatchScript = (set: ScriptSet, options: ScriptOptions): string => {
+  const { atOnce, sbatch = [], beginners, memoryBytes = 0, ...start } = options
+  const threads = threadsOfPiece(set)
+  const [tasks, perTask] = [beginners ?? taskCount(set), perTaskOf(set)]
+  const memory = Math.max(mebibytes(memoryBytes * memoryMargin), ...taskMemory(set).values())
+  const lines = [
+    '--job-name=spectroscope',
+    `--array=0-${tasks - 1}%${Math.min(atOnce ?? tasks, tasks)}`,
+    '--nodes=1',
+    '--ntasks=1',
+    `--cpus-per-task=${threads}`,
+    ...(memory > 0 ? [`--mem=${memory}M`] : []),
+    '--requeue',
+    '--open-mode=append',
+    '--signal=B:USR1@120',
+    '--output=/dev/null',
+    ...sbatch
   ]
   return `#!/bin/bash
-# Works on the ${set.pieces.length} pieces of ${folder.replaceAll(/[\r\n]/g, ' ')}: sbatch ${quoted(join(folder, 'sbatch.sh'))}
-# Some of them only: sbatch --array=2,5 …  Options of the command line count more than these.
+# Works on ${set.pieces.length} shards of a run, ${perTask === 1 ? 'one' : perTask} a task. submit.sh queues all.
+# Some of them: sbatch --array=2,5 sbatch.sh. Options of the command line count more than these.
+# The folder may be moved, or reached by another path: nothing here names it.
 ${lines.map((line) => `#SBATCH ${line}`).join('\n')}
 
-${program}
-folder=${quoted(folder)}
+# Slurm runs a copy of this script, and says where it was.
+place() {
+  local found
+  local pattern='s|^ *Command=\\(.*\\)/[^/]*$|\\1|p'
+  local command=$(scontrol show job "$SLURM_JOB_ID" 2>/dev/null | sed -n "$pattern")
+  for found in "$command" "\${SPECTROSCOPE_FOLDER:-}" "$(dirname -- "$0")"; do
+    if [ -d "$found/pieces" ]; then printf '%s' "$found"; return; fi
+  done
+  return 1
+}
+if ! folder=$(place); then
+  exec >>"\${SLURM_SUBMIT_DIR:-.}/spectroscope-$SLURM_JOB_ID.log"
+  echo "The folder of the shards was not found from job $SLURM_JOB_ID; queue it with submit.sh in that folder."
+  exit 2
+fi
+mkdir -p "$folder/logs"
+exec >>"$folder/logs/$SLURM_ARRAY_TASK_ID.log" 2>&1
 
-"\${program[@]}" piece "$folder" "$SLURM_ARRAY_TASK_ID" --threads "\${SLURM_CPUS_PER_TASK:-${threads}}" &
-piece=$!
+${startOf(start)}
 
-# USR1 comes before the time limit, TERM before Slurm ends the job for another reason: both end the piece with a checkpoint.
-again=
-trap 'again=limit; kill -TERM "$piece" 2>/dev/null' USR1
-trap 'kill -TERM "$piece" 2>/dev/null' TERM INT
-wait "$piece"
-while kill -0 "$piece" 2>/dev/null; do wait "$piece"; done
-wait "$piece"
-status=$?
+# USR1 comes before the time limit, TERM before another end of the job: both end the shard with a checkpoint.
+again= stopped= process= status=0
+stop() { stopped=1; if [ -n "$process" ]; then kill -TERM "$process" 2>/dev/null; fi; }
+trap 'again=limit; stop' USR1
+trap stop TERM INT
 
-# A process that was killed goes on from its checkpoint, but not for ever.
-if [ "$status" -gt 130 ] && [ "\${SLURM_RESTART_COUNT:-0}" -lt ${retries} ]; then again=killed; fi
+last=$(( (SLURM_ARRAY_TASK_ID + 1) * ${perTask} - 1 ))
+for (( shard = SLURM_ARRAY_TASK_ID * ${perTask}; shard <= last && shard < ${set.pieces.length}; shard++ )); do
+  "\${program[@]}" piece "$folder" "$shard" --threads "\${SLURM_CPUS_PER_TASK:-${threads}}" &
+  process=$!
+  if [ -n "$stopped" ]; then kill -TERM "$process"; fi
+  wait "$process"
+  while kill -0 "$process" 2>/dev/null; do wait "$process"; done
+  wait "$process"
+  code=$?
+  if [ "$code" -ne 0 ]; then status=$code ended=$shard; fi
+  # A process that was killed goes on from its checkpoint, but not for ever.
+  if [ "$code" -gt 130 ] && [ -z "$again" ] && [ "\${SLURM_RESTART_COUNT:-0}" -lt ${retries} ]; then again=killed; fi
+  if [ "$code" -ge 130 ] || [ -n "$stopped" ]; then break; fi
+done
+
 if [ "$status" -ne 0 ] && [ -n "$again" ]; then
-  echo "Piece $SLURM_ARRAY_TASK_ID ended with $status ($again); it is queued again."
+  echo "Shard $ended ended with $status ($again); it is queued again."
   scontrol requeue "\${SLURM_ARRAY_JOB_ID}_\${SLURM_ARRAY_TASK_ID}"
 fi
 exit "$status"
 `
 }
 
-/** The same without Slurm: pieces one after another; those that another machine has are left to it. */
-export const plainScript = (folder: string, set: ScriptSet): string => `#!/bin/bash
-# Works on all pieces of ${folder.replaceAll(/[\r\n]/g, ' ')} in turn, or on those given: run-all.sh 0 3. Start it on as many machines as there
-# are: each takes pieces that no other has, and ends when all are done. What was stopped goes on from its checkpoint when this is started again.
-${program}
-folder=${quoted(folder)}
+/** Queues all shards: a line for each class of memory. Further options of sbatch may be given to it. */
+export const submitScript = (set: ScriptSet, { atOnce, beginners }: ScriptOptions): string => {
+  const shards = set.pieces.slice(0, beginners).map(({ index }) => index)
+  const groups = groupsOf(set, shards, new Map())
+  const lineOf = ({ tasks, memory }: { readonly tasks: number[]; readonly memory: number | null }): string =>
+    `sbatch --array=${indexRanges(tasks)}${atOnce === undefined ? '' : `%${atOnce}`}${memoryWord(memory)} `
+    + '--output="${folder//%/%%}/logs/%a.log" "$@" "$folder/sbatch.sh" || exit'
+  return `#!/bin/bash
+# Queues all shards on Slurm; what is done already ends at once. Takes options of sbatch: submit.sh --partition=long
+${ownFolder}
+mkdir -p "$folder/logs"
+export SPECTROSCOPE_FOLDER=$folder
+${groups.map(lineOf).join('\n')}
+`
+}
+
+/** The same without Slurm: shards one after another; those that another machine has are left to it. */
+export const plainScript = (set: ScriptSet, start: ScriptOptions): string => `#!/bin/bash
+# Works on all shards of a run in turn, or on those given: run-all.sh 0 3. Start it on as many machines as there are:
+# each takes shards that no other has, and ends when all are done. Started again, it goes on from checkpoints.
+${ownFolder}
+${startOf(start)}
 
 failed=0
 busy=()
-for index in \${@:-${Array.from({ length: set.pieces.length }, (_, i) => i).join(' ')}}; do
+for index in \${@:-$(seq 0 ${set.pieces.length - 1})}; do
   "\${program[@]}" piece "$folder" "$index" --no-wait
   status=$?
   case "$status" in 0) ;; 130) exit 130 ;; 5) busy+=("$index") ;; *) failed=$status ;; esac

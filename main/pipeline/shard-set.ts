@@ -30,7 +30,9 @@ const pieceSchema = z.strictObject({
   index,
   chains: z.array(chainSchema).min(1).max(limits.components * limits.chains),
   /** Of the run's floating-point operations that are not shared by all chains. */
-  share: z.number().min(0).max(1)
+  share: z.number().min(0).max(1),
+  /** Memory that its processes need, as estimated. */
+  memoryBytes: z.number().min(0).optional()
 })
 
 const setSchema = z.strictObject({
@@ -50,6 +52,8 @@ const setSchema = z.strictObject({
   components: z.array(text).min(1).max(limits.components),
   tokens: index.max(limits.tokens),
   threads: z.int().min(1).max(limits.threads).nullable(),
+  /** Shards that a task of Slurm's works on in turn, where an array may not have as many tasks as there are shards. */
+  perTask: z.int().min(1).max(limits.shards).optional(),
   pieces: z.array(pieceSchema).min(1).max(limits.shards)
 })
 
@@ -111,14 +115,18 @@ export const dealChains = (chains: readonly ChainName[], costOf: (component: str
   return pieces.map(({ cost, dealt }, at) => ({ index: at, chains: dealt.sort((a, b) => a.at - b.at).flatMap(({ own }) => own), share: total > 0 ? cost / total : 1 / count }))
 }
 
-/** Blocks of a component go to different pieces only where its number of rounds does not depend on all of them. */
+/** Whether blocks of a component may go to different pieces: not where its number of rounds depends on all of them. */
+export const mayDivideComponents = (sampler: RunConfiguration['sampler']): boolean =>
+  sampler.method === 'psgld' || sampler.targetReliability === false
+
+/** Deals the chains of a run. Throws a `configuration` error where that can't be, and those of `dealChains`. */
 export const planPieces = (architecture: Architecture, configuration: RunConfiguration, { study, components }: Pick<Prepared, 'study' | 'components'>, count: number): Piece[] => {
   const { sampler } = configuration
   if (sampler.method === 'first-order' && sampler.remainderDraws > 0) {
     throw new SpectroscopeError('configuration', '"sampler.remainderDraws" can\'t be done in pieces, as it takes all that was sampled; set it to 0 to divide the run.')
   }
-  const together = sampler.method !== 'psgld' && sampler.targetReliability !== false
-  return dealChains(chainNames({ components, sampler }), chainOperations(architecture, configuration, study), count, together)
+  const costOf = chainOperations(architecture, configuration, study)
+  return dealChains(chainNames({ components, sampler }), costOf, count, !mayDivideComponents(sampler))
 }
 
 export const writeSet = (folder: string, set: ShardSet): Promise<void> => writeFileAtomically(setPath(folder), JSON.stringify(set, null, 1))

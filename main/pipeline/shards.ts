@@ -19,9 +19,11 @@ import type { RunOptions, StartOptions } from './run-options'
 import { besideRuns } from './session'
 import { modelFolder, planPieces, readSet, setPath, studyPath, writeSet, writeStudy } from './shard-set'
 import type { ShardSet } from './shard-set'
-import { plainScript, sbatchScript, threadsOfPiece } from './shard-scripts'
+import { plainScript, sbatchScript, submitScript, threadsOfPiece } from './shard-scripts'
 import type { ScriptOptions, ScriptSet } from './shard-scripts'
-import { fingerprintOf, programVersion } from './versions'
+import { arrayNotes, engineNotes, perTaskFor } from './shard-plan'
+import { maxArraySize } from './slurm'
+import { buildVersion, fingerprintOf } from './versions'
 
 export interface ShardOptions extends ScriptOptions, Pick<RunOptions, 'onEvent' | 'signal'> {
   readonly pieces: number
@@ -34,7 +36,8 @@ export interface ShardOptions extends ScriptOptions, Pick<RunOptions, 'onEvent' 
 /** Everything that decides the numbers, and how they are divided: what clustering does comes after. */
 const idOf = ({ modelHash, study, components, engine }: Prepared, { sampler, seed, corpus }: RunConfiguration, pieces: ShardSet['pieces']): string =>
   fingerprintOf([
-    programVersion, modelHash, study.hash, components, { ...sampler, preset: null }, seed, corpus?.observationIncludesProbe ?? false, engine.name, engine.precision, engine.version,
+    buildVersion, modelHash, study.hash, components, { ...sampler, preset: null }, seed,
+    corpus?.observationIncludesProbe ?? false, engine.name, engine.precision, engine.version,
     pieces.map(({ chains }) => chains.map(({ component, chain }) => [component, chain]))
   ])
 
@@ -42,7 +45,7 @@ const prepare = (configuration: RunConfiguration, baseFolder: string, { onEvent,
   besideRuns('prepare', { signal, onNote: (message) => onEvent({ type: 'note', message }) }, async (compute) => {
     const off = compute.on('preparing', ({ done, total }) => onEvent({ type: 'progress', progress: preparingProgress(done, total) }))
     try {
-      return await compute.call('prepare', { configuration, baseFolder })
+      return await compute.call('prepare', { configuration, baseFolder, mayBeElsewhere: true })
     } finally {
       off()
     }
@@ -65,6 +68,10 @@ const checkFolder = async (folder: string, id: string): Promise<'new' | 'same'> 
   })
   if (existsSync(setPath(folder))) {
     const there = await readSet(folder)
+    if (there.program !== buildVersion) {
+      const what = `${folder} holds shards of another build (${there.program}, and this is ${buildVersion})`
+      throw new SpectroscopeError('usage', `${what}; go on with that build, or choose another folder with --into.`)
+    }
     if (there.id === id) return 'same'
     throw new SpectroscopeError('usage', `${folder} holds pieces of another run, or the same run in ${there.pieces.length} pieces; choose another folder with --into.`)
   }
@@ -74,10 +81,16 @@ const checkFolder = async (folder: string, id: string): Promise<'new' | 'same'> 
 }
 
 /** What an interrupted `shard` may have left: the set's own file is written last. */
-const beginnings = new Set([modelFolder, basename(studyPath('')), 'logs', 'pieces', 'sbatch.sh', 'run-all.sh'])
+const beginnings = new Set([
+  modelFolder, basename(studyPath('')), 'logs', 'pieces', 'sbatch.sh', 'submit.sh', 'run-all.sh'
+])
 
 export const writeScripts = async (folder: string, set: ScriptSet, options: ScriptOptions): Promise<void> => {
-  for (const [name, script] of [['sbatch.sh', sbatchScript(folder, set, options)], ['run-all.sh', plainScript(folder, set)]] as const) {
+  const scripts = {
+    'sbatch.sh': sbatchScript(set, options), 'submit.sh': submitScript(set, options),
+    'run-all.sh': plainScript(set, options)
+  }
+  for (const [name, script] of Object.entries(scripts)) {
     await writeFileAtomically(join(folder, name), script)
     await chmod(join(folder, name), 0o755)
   }
@@ -98,15 +111,27 @@ export const shardRun = async (configuration: RunConfiguration, base: string, in
   if (prepared.study.contents !== undefined) onEvent({ type: 'note', message: contentsWords(prepared.study.contents) })
   const modelSource = resolve(base, configuration.model)
   const outline = await outlineModel(modelSource, configuration.weights === undefined ? undefined : resolve(base, configuration.weights))
-  const pieces = planPieces(outline.architecture, configuration, prepared, options.pieces)
-  const id = idOf(prepared, configuration, pieces)
+  const dealt = planPieces(outline.architecture, configuration, prepared, options.pieces)
+  const id = idOf(prepared, configuration, dealt)
   const known = (await checkFolder(folder, id)) === 'same' ? await readSet(folder) : undefined
   const [weightsFile] = outline.files
   const usual = configuration.weights === undefined
   const own = { folder: modelFolder, weights: usual ? null : join(modelFolder, basename(weightsFile)) }
   const threads = options.threads ?? configuration.threads ?? null
+  // Whoever asks Slurm for memory himself is not overruled.
+  const saysMemory = options.sbatch?.some((option) => /^--mem\b/.test(option)) === true
+  const pieces = saysMemory ? dealt : await Promise.all(dealt.map(async (piece) => {
+    const names = piece.chains.map(({ component }) => component)
+    const memoryBytes = await pieceBytes(configuration, base, prepared, names, threadsOfPiece({ threads }))
+    return { ...piece, memoryBytes }
+  }))
+  const mostTasks = await maxArraySize()
+  const perTask = perTaskFor(pieces.length, mostTasks)
+  const notes = [...engineNotes(configuration.engine, prepared.engine.name), ...arrayNotes(pieces.length, mostTasks)]
+  for (const message of notes) onEvent({ type: 'note', message })
   const set: ShardSet = {
-    format: 'spectroscope-shards', version: 1, id, createdAt: known?.createdAt ?? new Date().toISOString(), program: programVersion, configuration, baseFolder: base,
+    format: 'spectroscope-shards', version: 1, id, createdAt: known?.createdAt ?? new Date().toISOString(),
+    program: buildVersion, configuration, baseFolder: base, ...(perTask === 1 ? {} : { perTask }),
     model: { ...(options.linkModel === true ? { folder: modelSource, weights: usual ? null : weightsFile } : own), hash: prepared.modelHash },
     tokenizerHash: prepared.tokenizerHash, studyHash: prepared.study.hash, engine: prepared.engine, components: [...prepared.components], tokens: prepared.tokens, threads, pieces
   }
@@ -118,8 +143,7 @@ export const shardRun = async (configuration: RunConfiguration, base: string, in
     throw writingError(join(folder, modelFolder), error)
   }
   await writeStudy(folder, prepared)
-  const needed = await Promise.all(pieces.map(({ chains }) => pieceBytes(configuration, base, prepared, chains.map(({ component }) => component), threadsOfPiece(set))))
-  await writeScripts(folder, set, { ...options, memoryBytes: Math.max(...needed) })
+  await writeScripts(folder, set, options)
   await writeSet(folder, set)
   onEvent({ type: 'finished', stage: 'prepare', seconds: (performance.now() - start) / 1000, detail: `${prepared.tokens.toLocaleString('en')} tokens, ${prepared.components.length} components, on ${prepared.engine.name}` })
   return set

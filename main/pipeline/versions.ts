@@ -17,6 +17,13 @@ const packageVersion = (name: string): string => {
 /** The program's own version. */
 export const programVersion: string = versionIn(projectRoot)
 
+const buildPath = join(projectRoot, 'out', 'build.json')
+
+const builtHash = (): string => (JSON.parse(readFileSync(buildPath, 'utf8')) as { hash: string }).hash.slice(0, 16)
+
+/** The version with a hash of the program's files that the build writes: builds that differ have another. */
+export const buildVersion: string = existsSync(buildPath) ? `${programVersion}+${builtHash()}` : programVersion
+
 /** Versions of what a run's numbers and files come from. */
 export const versions = (): Readonly<Record<string, string>> => ({
   spectroscope: programVersion,

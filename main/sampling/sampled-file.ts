@@ -112,6 +112,17 @@ export const openSampled = async <S extends Sampled, A extends object>(
   }
 }
 
+/** Whether a file can be read, agrees with its checksum, and is `isOwn` by what it says of itself; reads all of it. */
+export const checkSampled = async <A extends object>(path: string, isOwn: (about: A) => boolean): Promise<boolean> => {
+  try {
+    const file = await openSampled<Sampled, A>(path)
+    await file.close()
+    return isOwn(file.about)
+  } catch {
+    return false
+  }
+}
+
 /**
  * The chains, or blocks of draws, of several parts as one, in the order of `names`. L(w*) is that of the first part; every chain keeps the
  * one that its own sums are relative to. Each of the names must be in one of the parts.

@@ -93,7 +93,7 @@ describe.skipIf(!isBuilt)('a clustering in pieces', () => {
 
     const early = await piece('acl-pieces', 4).finished
     expect(early.code).toBe(2)
-    expect(early.stderr).toContain(`1 of 1 pieces of ${path('acl-pieces')} are not done (not begun: 0)`)
+    expect(early.stderr).toContain(`1 of 1 shards of ${path('acl-pieces')} are not done (waiting: 0)`)
 
     const killed = piece('acl-pieces', 0)
     await until(
@@ -118,7 +118,7 @@ describe.skipIf(!isBuilt)('a clustering in pieces', () => {
     const half = await gather('acl-pieces', workspace)
     expect(half.code).toBe(2)
     expect(half.stderr).toContain(
-      `of 9 pieces of ${path('acl-pieces')} are not done (not begun: 1, 2, 3, 4, 5, 6, 7, 8)`
+      `of 9 shards of ${path('acl-pieces')} are not done (waiting: 1-8)`
     )
     for (let index = 1; index < 9; index++) await ok(piece('acl-pieces', index).finished)
 

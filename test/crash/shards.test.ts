@@ -7,6 +7,8 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hasProc, isBuilt, numbersOf as keptNumbers, run, scratch, start, until, writeStudy } from './command'
 import type { Finished, RunNumbers, Started } from './command'
+import type { ShardSet } from '../../main/pipeline/shard-set'
+import type { SetStatus } from '../../preload/shards'
 
 const { path, remove } = scratch()
 const workspace = path('workspace')
@@ -55,7 +57,8 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
   it('cannot be gathered before all pieces are done, and says which are not', async () => {
     const { code, stderr } = await gather().finished
     expect(code).toBe(2)
-    expect(stderr).toContain(`3 of 3 pieces of ${pieces} are not done (not begun: 0, 1, 2); run them with \`sbatch --array=0,1,2 ${pieces}/sbatch.sh\``)
+    const remedy = `run what nobody is at with \`sbatch --array=0-2 ${pieces}/sbatch.sh\``
+    expect(stderr).toContain(`3 of 3 shards of ${pieces} are not done (waiting: 0-2); ${remedy}`)
     expect((await runs()).map(({ name }) => name)).toEqual(['whole'])
   })
 
@@ -66,12 +69,16 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     const second = await piece(0, '--no-wait').finished
     expect(second.code).toBe(5)
     expect(second.stderr).toMatch(/Piece 0 of .* is being worked on by process \d+ on .* since .*; leave it to that/)
-    expect((await gather().finished).stderr).toContain('running: 0; not begun: 1, 2')
+    expect((await gather().finished).stderr).toContain('at work: 0; waiting: 1-2')
     killed.killAll()
     await killed.finished
     expect(filesOf(0)).toContain('claim.1')
     expect(filesOf(0)).not.toContain('result')
-    expect((await gather().finished).stderr).toContain('interrupted: 0; not begun: 1, 2')
+    expect((await gather().finished).stderr).toContain('lost: 0; waiting: 1-2')
+    const { shards } = await answerOf(['shards', 'status', pieces]) as unknown as SetStatus
+    expect(shards.map(({ state }) => state)).toEqual(['lost', 'waiting', 'waiting'])
+    expect(shards[0].fraction).toBeGreaterThan(0)
+    expect(shards[0].memory!.mostBytes).toBeGreaterThan(1e8)
     const { stderr } = await ok(piece(0).finished)
     expect(stderr).toMatch(/Sampling \(piece 0 of 3, 6 chains, \d+ threads, from its checkpoint\)/)
     expect(filesOf(0)).toEqual(['result'])
@@ -119,9 +126,38 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     expect((await same.finished).code).toBe(130)
     await ok(start(['piece', pieces, '2'], { ...attempt, SLURM_RESTART_COUNT: '1' }).finished)
     expect(filesOf(2)).toEqual(['result'])
-    // Its sums; what comes before and after tells when it was made.
-    const sums = (file: Buffer): Buffer => file.subarray(-1000, -4)
-    expect(sums(readFileSync(result)).equals(sums(before))).toBe(true)
+    expect(readFileSync(result).subarray(-1004, -4).equals(before.subarray(-1004, -4))).toBe(true)
+  })
+
+  it.skipIf(!hasProc)('killed for memory says how much it used, and the line with more', async () => {
+    const result = path('study-shards', 'pieces', '2', 'result')
+    const before = readFileSync(result)
+    rmSync(result)
+    const limit = { SLURM_MEM_PER_NODE: '100' }
+    const starved = start(['piece', pieces, '2', '--json', ...often], limit)
+    await starved.said(/Sampling: \d+ %/)
+    process.kill(starved.childOf('compute')!, 'SIGKILL')
+    await starved.said(/a new one goes on from the last checkpoint/)
+    await until(() => starved.childOf('compute') !== undefined, 'another compute process')
+    process.kill(starved.childOf('compute')!, 'SIGKILL')
+    const { code, stdout, stderr } = await starved.finished
+    expect(code).toBe(9)
+    expect(stderr).toMatch(/Shard 2 ran out of memory: it used \d+ MB of the 105 MB that it may use; /)
+    expect(stderr).toMatch(/`sbatch --array=2 --mem=\d+M .*sbatch\.sh`/)
+    expect((JSON.parse(stdout) as { error: { limitBytes: number } }).error.limitBytes).toBe(100 * 2 ** 20)
+    const said = (await gather().finished).stderr
+    expect(said).toMatch(/ are not done \((interrupted|waiting): 2\); Shard 2 ran out of memory: it used \d+ MB /)
+    expect(said).toMatch(/`sbatch --array=2 --mem=\d+M /)
+
+    const silent = start(['piece', pieces, '2', ...often], limit)
+    await silent.said(/Sampling: \d+ %/)
+    silent.killAll()
+    await silent.finished
+    const { shards } = await answerOf(['shards', 'status', pieces]) as unknown as SetStatus
+    expect(shards[2]).toMatchObject({ state: 'lost', memory: { ranOut: true } })
+    writeFileSync(result, before)
+    const rest = filesOf(2).filter((each) => each !== 'result')
+    for (const name of rest) rmSync(path('study-shards', 'pieces', '2', name))
   })
 
   it.skipIf(!hasProc)('stopped by a person at once lets go of what it had', async () => {
@@ -158,16 +194,21 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     expect(stderr).toContain('its pieces are 0 to 2')
   })
 
-  it('is refused where a result is damaged, by its name', async () => {
+  it('is refused where a result is damaged, which is sampled again', async () => {
     const result = path('study-shards', 'pieces', '1', 'result')
     const before = readFileSync(result)
     const changed = Buffer.from(before)
     changed[changed.length >> 1] ^= 1
     writeFileSync(result, changed)
-    const { code, stderr } = await gather().finished
-    writeFileSync(result, before)
+    const { code, stdout, stderr } = await gather('--json').finished
     expect(code).toBe(4)
-    expect(stderr).toContain(`${result} is damaged; delete it and run its piece again.`)
+    const command = `sbatch --array=1 ${pieces}/sbatch.sh`
+    const what = `1 of 3 results in ${pieces} are damaged (shards 1)`
+    expect(stderr).toContain(`${what}; run what nobody is at with \`${command}\``)
+    const error = { kind: 'input', states: { damaged: [1] }, missing: [1], commands: [command] }
+    expect(JSON.parse(stdout)).toMatchObject({ error })
+    expect(await answerOf(['piece', pieces, '1'])).toMatchObject({ already: false })
+    expect(readFileSync(result).subarray(-1004, -4).equals(before.subarray(-1004, -4))).toBe(true)
     expect((await runs()).filter(({ name, status }) => name === 'gathered' && status === 'finished')).toEqual([])
   })
 
@@ -185,6 +226,35 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     const { stderr } = await ok(gather().finished)
     expect(stderr).toMatch(/are gathered already, as run /)
     expect(await runs()).toHaveLength(2)
+  })
+
+  it('is planned before anything is written, on an engine of other machines too', async () => {
+    const plan = await answerOf(['shard', path('study.json'), '--plan', '--shards', '2', '--engine', 'onnx-cpu'])
+    expect(plan).toMatchObject({ engine: 'onnx-cpu', shards: 2, tokens: 920, chains: 18, perTask: 1 })
+    expect(plan['nodeSeconds']).toBeGreaterThan(40)
+    const missing = await run(['shard', path('study.json')])
+    expect([missing.code, missing.stderr]).toEqual([2, expect.stringContaining('--plan to see which is sensible')])
+    const address = await run(['shard', path('study.json'), '--shards', '2', '--into', 's3://bucket/study'])
+    expect([address.code, address.stderr]).toEqual([2, expect.stringContaining('"s3://bucket/study" is an address')])
+    expect(existsSync('s3:')).toBe(false)
+    await ok(run(['shard', path('study.json'), '--shards', '2', '--engine', 'onnx-cuda', '--into', path('elsewhere')]))
+    const { engine } = JSON.parse(readFileSync(path('elsewhere', 'shards.json'), 'utf8')) as ShardSet
+    expect(engine.name).toBe('onnx-cuda')
+  })
+
+  it('is refused to another build of the program', async () => {
+    const file = path('study-shards', 'shards.json')
+    const before = readFileSync(file, 'utf8')
+    const { program } = JSON.parse(before) as ShardSet
+    expect(program).toMatch(/^\d+\.\d+\.\d+\+[0-9a-f]{16}$/)
+    writeFileSync(file, before.replace(program, '0.1.0+0123456789abcdef'))
+    rmSync(path('study-shards', 'pieces', '2', 'result'), { force: true })
+    const { code, stderr } = await piece(2).finished
+    const again = await run(['shard', path('study.json'), '--shards', '3'])
+    writeFileSync(file, before)
+    expect([code, stderr]).toEqual([2, expect.stringContaining('by build 0.1.0+0123456789abcdef of')])
+    expect([again.code, again.stderr]).toEqual([2, expect.stringContaining('holds shards of another build')])
+    await ok(piece(2).finished)
   })
 
   it('is divided once only, in as many pieces as there are chains at most', async () => {

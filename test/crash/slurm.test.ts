@@ -1,4 +1,5 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { quickChains } from '../quick-chains'
 import { isBuilt, run, scratch, writeStudy } from './command'
@@ -7,7 +8,8 @@ import type { Cluster, Job } from './slurm-cluster'
 
 const { path, remove } = scratch()
 const workspace = path('workspace')
-const pieces = path('study-shards')
+/** The folder is moved after it was made. */
+const pieces = path('moved shards')
 const exported = ['susceptibilities.npy', 'standard_errors.npy', 'components.json', 'tokens.csv', 'clusters.json']
 
 const done = async (args: readonly string[]): Promise<string> => {
@@ -21,7 +23,7 @@ const numbersOf = async (name: string): Promise<Record<string, string>> => {
   return Object.fromEntries(exported.map((file) => [file, readFileSync(path(`export-${name}`, file)).toString('base64')]))
 }
 
-const ofPiece = (index: number, ...parts: string[]): string => path('study-shards', 'pieces', String(index), ...parts)
+const ofPiece = (index: number, ...parts: string[]): string => join(pieces, 'pieces', String(index), ...parts)
 
 /** Waits until a piece is at work and has written checkpoints; gives its process. */
 const underWay = async (index: number): Promise<number> => {
@@ -38,7 +40,8 @@ else describe('pieces of a run on Slurm', () => {
   beforeAll(async () => {
     const study = await writeStudy(path, { sampler: { ...quickChains, stepSize: 1e-4, draws: 12, stepsBetweenDraws: 30, estimator: 'two-chain' } })
     cluster = await startCluster()
-    await done(['shard', study, '--shards', '3', '--threads', '1', '--at-once', '3'])
+    await done(['shard', study, '--shards', '3', '--threads', '1', '--at-once', '3', '--checkpoint-every', '0.05'])
+    renameSync(path('study-shards'), pieces)
     await done(['run', study, '--workspace', workspace, '--name', 'whole'])
   })
   afterAll(async () => {
@@ -48,25 +51,25 @@ else describe('pieces of a run on Slurm', () => {
 
   it('killed, queued again and near their time limit go on from their checkpoints, and make the run that was never divided', async () => {
     const { slurm, jobs, log } = cluster!
-    const array = /batch job (\d+)/.exec(await slurm('sbatch', [path('study-shards', 'sbatch.sh')], { SPECTROSCOPE_CHECKPOINT_SECONDS: '0.05' }))![1]
+    const array = /batch job (\d+)/.exec(await slurm('bash', [join(pieces, 'submit.sh')]))![1]
     await Promise.all([
       underWay(0).then((pid) => process.kill(pid, 'SIGKILL')),
       underWay(1).then(() => slurm('scontrol', ['requeue', `${array}_1`])),
       underWay(2).then(() => slurm('scancel', ['--batch', '--signal=USR1', `${array}_2`]))
     ])
     const isOver = ({ state }: Job): boolean => !['PENDING', 'RUNNING', 'COMPLETING', 'CONFIGURING', 'REQUEUED'].includes(state)
-    const logs = (): string => [0, 1, 2].map((task) => readFileSync(path('study-shards', 'logs', `${task}.log`), 'utf8')).join('\n')
+    const logOf = (task: number): string => readFileSync(join(pieces, 'logs', `${task}.log`), 'utf8')
+    const logs = (): string => [0, 1, 2].map(logOf).join('\n')
     const over = await eventually(() => jobs(array), (all) => all.length === 3 && all.every(isOver), 'an end of all jobs', 90).catch((error: unknown) => {
       throw new Error(`${(error as Error).message}\n${logs()}\n${log()}`)
     })
     expect(over.map(({ task, state, restarts }) => [task, state, restarts]).sort(), logs()).toEqual([['0', 'COMPLETED', 1], ['1', 'COMPLETED', 1], ['2', 'COMPLETED', 1]])
     for (const task of [0, 1, 2]) {
-      const log = readFileSync(path('study-shards', 'logs', `${task}.log`), 'utf8')
-      expect(log).toMatch(new RegExp(`piece ${task} of 3, 6 chains, 1 threads, from its checkpoint`))
+      expect(logOf(task)).toMatch(new RegExp(`piece ${task} of 3, 6 chains, 1 threads, from its checkpoint`))
       expect(readdirSync(ofPiece(task))).toEqual(['result'])
     }
-    expect(readFileSync(path('study-shards', 'logs', '0.log'), 'utf8')).toContain('Piece 0 ended with 137 (killed); it is queued again.')
-    expect(readFileSync(path('study-shards', 'logs', '2.log'), 'utf8')).toContain('Piece 2 ended with 130 (limit); it is queued again.')
+    expect(logOf(0)).toContain('Shard 0 ended with 137 (killed); it is queued again.')
+    expect(logOf(2)).toContain('Shard 2 ended with 130 (limit); it is queued again.')
 
     await done(['gather', pieces, '--workspace', workspace, '--name', 'gathered'])
     const [undivided, gathered] = [await numbersOf('whole'), await numbersOf('gathered')]

@@ -23,7 +23,7 @@ import {
 import { ClusterWork } from '../../main/pipeline/cluster-work'
 import { checkDone } from '../../main/pipeline/pieces'
 import { claimPath } from '../../main/pipeline/shard-set'
-import { programVersion } from '../../main/pipeline/versions'
+import { buildVersion } from '../../main/pipeline/versions'
 import { communitiesOf, configurationOf, randomNumbers } from './clustering-fixture'
 
 const [tokens, width] = [237, 5]
@@ -52,7 +52,7 @@ const setOf = (configuration: ClusteringConfiguration, count: number): ClusterSe
   id: `id of ${count}`,
   fingerprint: 'f'.repeat(64),
   createdAt: '',
-  program: programVersion,
+  program: buildVersion,
   run: 'run',
   name: null,
   configuration,
@@ -85,7 +85,7 @@ const piece = (
   index: number,
   { open = here, signal = new AbortController().signal, threads = 1 } = {}
 ): Promise<void> => {
-  const about = { set: set.id, piece: index, host: 'here', processor: '', program: programVersion, threads }
+  const about = { set: set.id, piece: index, host: 'here', processor: '', program: buildVersion, threads }
   return workOnClusters(
     { folder, piece: index, threads, everySeconds: 0, about, secondsBefore: 0 },
     { onProgress: () => undefined, signal, open }
@@ -343,7 +343,7 @@ describe('a piece that needs others', () => {
     const pieces = [{ index: 0, share: 1 }]
     const held = await claim(claimPath(folder, 0))
     await expect(checkDone(folder, pieces)).rejects.toMatchObject({
-      kind: 'workspace', message: `1 of 1 pieces of ${folder} are not done (running: 0); wait for them.`
+      kind: 'workspace', message: `1 of 1 shards of ${folder} are not done (at work: 0); wait for them.`
     })
     if ('release' in held) await held.release()
     await expect(checkDone(folder, pieces)).rejects.toMatchObject({ kind: 'usage' })
@@ -375,7 +375,7 @@ describe('what says what the pieces are', () => {
     await writeClusterSet(folder, { ...set, program: '0.0.0' })
     await expect(readClusterSet(folder)).rejects.toMatchObject({
       kind: 'usage',
-      message: expect.stringContaining('made by version 0.0.0') as string
+      message: expect.stringContaining('made by build 0.0.0') as string
     })
   })
 })

@@ -16,6 +16,7 @@ import { chainNames } from '../../main/sampling/input'
 import { joinSampled, openSampled, writeSampled } from '../../main/sampling/sampled-file'
 import { encode } from '../../preload/wire'
 import { smallInput } from './sampling-fake'
+import { shardSet } from './shard-fixture'
 
 let folder: string
 beforeEach(() => {
@@ -64,12 +65,8 @@ describe('dealing chains to pieces', () => {
   })
 })
 
-const set = (changes: Partial<ShardSet> = {}): ShardSet => ({
-  format: 'spectroscope-shards', version: 1, id: 'abc', createdAt: '2026-01-01T00:00:00.000Z', program: '0.1.0',
-  configuration: { model: 'model', rows: 'rows.json', components: 'all', sampler: smallInput().sampler, clustering: false, seed: 1, engine: 'auto' },
-  baseFolder: '/somewhere', model: { folder: 'model', weights: null, hash: 'm' }, tokenizerHash: null, studyHash: 's',
-  engine: { name: 'reference', device: 'CPU', precision: 'float64', version: '1' }, components: ['mlp:1'], tokens: 8, threads: 3, pieces: dealChains(chains, costOf, 5), ...changes
-})
+const set = (changes: Partial<ShardSet> = {}): ShardSet =>
+  shardSet({ pieces: dealChains(chains, costOf, 5), ...changes })
 
 describe('a set of pieces', () => {
   it('is read as it was written', async () => {
@@ -100,15 +97,21 @@ describe('a set of pieces', () => {
     await expect(readStudy(folder, set())).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('damaged') as string })
   })
 
-  it('has scripts that quote any path', () => {
-    const odd = '/data/it\'s 50 %/$(reboot)'
-    const script = sbatchScript(odd, set(), { atOnce: 2, memoryBytes: 2 ** 30, sbatch: ['--time=1:00:00'] })
+  it('has scripts with what was asked for, which name no folder', () => {
+    const of = (memoryBytes: number): ShardSet =>
+      set({ pieces: set().pieces.map((piece) => ({ ...piece, memoryBytes })) })
+    const script = sbatchScript(of(2 ** 30), { atOnce: 2, sbatch: ['--time=1:00:00'] })
     expect(script).toContain('#SBATCH --array=0-4%2\n')
     expect(script).toContain('#SBATCH --cpus-per-task=3\n')
     expect(script).toContain('#SBATCH --mem=1280M\n')
-    expect(script).toContain('#SBATCH --output="/data/it\'s 50 %%/$(reboot)/logs/%a.log"\n')
     expect(script).toContain('#SBATCH --time=1:00:00\n')
-    for (const each of [script, plainScript(odd, set())]) expect(each).toContain(`folder='/data/it'\\''s 50 %/$(reboot)'\n`)
+    const launcher = 'apptainer exec image.sif spectroscope'
+    const launched = { setup: ['module load cuda'], launcher, checkpointSeconds: 5 }
+    const checkpoints = 'export SPECTROSCOPE_CHECKPOINT_SECONDS="${SPECTROSCOPE_CHECKPOINT_SECONDS:-5}"'
+    for (const each of [sbatchScript(set(), launched), plainScript(set(), launched)]) {
+      expect(each).toContain(`module load cuda\n${checkpoints}\n`)
+      expect(each).toContain('program=(apptainer exec image.sif spectroscope)\n')
+    }
   })
 })
 

@@ -1,0 +1,191 @@
+import { resolve } from 'node:path'
+import { stat } from 'node:fs/promises'
+import type { EngineRate } from '../../preload/contract'
+import { blockCount } from '../../preload/configuration'
+import type { RunConfiguration } from '../../preload/configuration'
+import type { ShardPlan } from '../../preload/shards'
+import { checkEngine, evaluatorsOf, hasDevice, resolveAmong } from '../engine/engines'
+import { outlineModel } from '../models/load'
+import { chainNames } from '../sampling/input'
+import { checkConfiguration } from './checks'
+import { diskOfShards, planOf, rateOf, shardBytes, workOf } from './estimate'
+import type { MeasuredRate, Plan } from './estimate'
+import { mayDivideComponents, dealChains } from './shard-set'
+import type { Piece } from './shard-set'
+import { taskMemory, threadsOfPiece } from './shard-scripts'
+import { maxArraySize } from './slurm'
+
+/** Seconds until a shard's process samples: its start, and reading model and rows from a shared file system. */
+const startSeconds = 20
+/** What a shard is aimed to take, and how many times its own work is to be of what every shard does again. */
+const [aimedSeconds, leastOwn] = [3600, 4]
+/** A time limit over the estimate, its least, and its steps: near the limit a task saves and is queued again. */
+const [timeMargin, leastTime, timeStep] = [1.5, 600, 300]
+
+interface Rated {
+  readonly name: string
+  readonly rate: MeasuredRate
+  readonly notes: readonly string[]
+}
+
+/** What is said of the engine that an array will use, where something else was asked for or has to be. */
+export const engineNotes = (asked: string, name: string): string[] => {
+  if (hasDevice(name)) return ['A task needs a GPU, which Slurm gives when it is asked: --sbatch=--gres=gpu:1.']
+  const other = 'make the shards on a machine that has one, or give --engine onnx-cuda'
+  const words = `The array will compute on the processor (${name}), as "auto" finds no GPU here; for GPUs, ${other}.`
+  return asked === 'auto' ? [words] : []
+}
+
+/** The engine that the array will use, and the rate that its time is counted by. */
+const engineFor = (asked: string, rates: readonly EngineRate[]): Rated => {
+  const available = rates.flatMap(({ name, available }) => (available ? [name] : []))
+  const name = resolveAmong(asked, available)
+  const here = rates.find((each) => each.name === name && each.gigaflopsPerSecond !== null)
+  const measured = here ?? rates.find((each) => each.name === resolveAmong('auto', available))
+  const elsewhere = `${name} is not on this machine, so times are those of ${measured?.name ?? 'no engine'} here.`
+  const notes = [...engineNotes(asked, name), ...(here === undefined ? [elsewhere] : [])]
+  return {
+    name,
+    rate: {
+      engine: measured?.name ?? name,
+      gigaflopsPerSecond: measured?.gigaflopsPerSecond ?? null,
+      measuredAt: new Date().toISOString()
+    },
+    notes
+  }
+}
+
+/** Operations of one chain of a component, and of the passes at w* that all chains of a shard share. */
+const costsOf = (
+  plan: Plan,
+  configuration: RunConfiguration
+): { readonly own: (component: string) => number; readonly shared: (piece: Piece) => number } => {
+  const { sampler } = configuration
+  const none = workOf({ ...plan, components: [] }, configuration).operations
+  const perComponent = sampler.method === 'psgld' ? sampler.chains : blockCount
+  const own = new Map(
+    plan.components.map((name) => [
+      name,
+      (workOf({ ...plan, components: [name] }, configuration).operations - none) / perComponent
+    ])
+  )
+  return {
+    own: (component) => own.get(component) ?? 0,
+    shared: ({ chains }) =>
+      sampler.method === 'psgld' ? none : (none * new Set(chains.map(({ chain }) => chain)).size) / blockCount
+  }
+}
+
+const limitFor = (seconds: number): number =>
+  timeStep * Math.ceil(Math.max(leastTime, timeMargin * seconds) / timeStep)
+
+/** Seconds as sbatch takes them: "4:05:00", or with days before them. */
+export const slurmTime = (seconds: number): string => {
+  const two = (value: number): string => String(Math.floor(value)).padStart(2, '0')
+  const [days, rest] = [Math.floor(seconds / 86_400), seconds % 86_400]
+  return `${days > 0 ? `${days}-` : ''}${two(rest / 3600)}:${two((rest % 3600) / 60)}:00`
+}
+
+export interface PlanOptions {
+  /** What is sensible for the study by default. */
+  readonly shards?: number
+  readonly threads?: number
+}
+
+/**
+ * What a run will cost as shards, before anything is prepared or queued. Time is by the rates of this machine's
+ * engines. Throws the errors of a configuration, and a `usage` error where there are fewer chains than shards.
+ */
+export const planShards = async (
+  configuration: RunConfiguration,
+  base: string,
+  rates: readonly EngineRate[],
+  { shards, threads }: PlanOptions,
+  mostTasks?: number | null
+): Promise<ShardPlan> => {
+  await checkConfiguration(configuration, base)
+  checkEngine(configuration.engine, configuration.precision)
+  const plan = await planOf(configuration, base)
+  const { name, rate, notes } = engineFor(configuration.engine, rates)
+  const each = threadsOfPiece({ threads: threads ?? configuration.threads ?? null })
+  const { operations: perSecond } = await rateOf(rate, evaluatorsOf(rate.engine, each))
+  const { own, shared } = costsOf(plan, configuration)
+  const chains = chainNames({ components: plan.components, sampler: configuration.sampler })
+  const together = !mayDivideComponents(configuration.sampler)
+  const most = together ? new Set(chains.map(({ component }) => component)).size : chains.length
+  const total = chains.reduce((sum, { component }) => sum + own(component), 0) / perSecond
+  const repeated = startSeconds + shared({ index: 0, share: 1, chains }) / perSecond
+  const sensible = Math.max(
+    1,
+    Math.min(most, Math.ceil(total / aimedSeconds), Math.floor(total / (leastOwn * repeated)))
+  )
+  const pieces = dealChains(chains, own, shards ?? sensible, together)
+  const secondsOf = (piece: Piece): number =>
+    startSeconds + (shared(piece) + piece.chains.reduce((sum, { component }) => sum + own(component), 0)) / perSecond
+  const seconds = pieces.map(secondsOf)
+  const array = mostTasks === undefined ? await maxArraySize() : mostTasks
+  const perTask = perTaskFor(pieces.length, array)
+  const longest = Math.max(...seconds)
+  const divided = {
+    perTask,
+    threads: each,
+    pieces: pieces.map((piece) => ({
+      ...piece,
+      memoryBytes: shardBytes(plan, configuration, {
+        chains: piece.chains.map(({ component }) => component),
+        engine: name,
+        threads: each
+      })
+    }))
+  }
+  const outline = await outlineModel(
+    resolve(base, configuration.model),
+    configuration.weights === undefined ? undefined : resolve(base, configuration.weights)
+  )
+  const modelBytes = (await Promise.all(outline.files.map(async (file) => (await stat(file)).size))).reduce(
+    (sum, size) => sum + size,
+    0
+  )
+  const memory = [...taskMemory(divided).values()]
+  return {
+    engine: name,
+    tokens: plan.rows.tokens,
+    components: plan.components.length,
+    chains: chains.length,
+    shards: pieces.length,
+    sensibleShards: sensible,
+    threads: each,
+    nodeSeconds: seconds.reduce((sum, one) => sum + one, 0),
+    longestSeconds: longest,
+    repeatedSeconds: (pieces.length - 1) * repeated,
+    secondsPerChain: total / chains.length,
+    memoryMebibytes: [...new Set(memory)]
+      .sort((a, b) => a - b)
+      .map((mebibytes) => ({ mebibytes, tasks: memory.filter((one) => one === mebibytes).length })),
+    diskBytes: modelBytes + diskOfShards(plan, configuration, pieces.length),
+    timeLimit: slurmTime(limitFor(longest * perTask)),
+    maxArraySize: array,
+    perTask,
+    notes: [...notes, ...arrayNotes(pieces.length, array)],
+    assumption:
+      `Times are by ${each} × ${basisWords(rate)} and ${startSeconds} s for each start; faster nodes take less.`
+  }
+}
+
+const basisWords = ({ engine, gigaflopsPerSecond }: MeasuredRate): string =>
+  `${(gigaflopsPerSecond ?? 0).toFixed(1)} GFLOP/s, as ${engine} does on one thread of this machine,`
+
+const grouped = (count: number): string => count.toLocaleString('en')
+
+/** Shards that each task works on, so that an array has no more tasks than Slurm takes. */
+export const perTaskFor = (shards: number, mostTasks: number | null): number =>
+  mostTasks === null ? 1 : Math.ceil(shards / mostTasks)
+
+/** What is said where an array may not have as many tasks as there are shards. */
+export const arrayNotes = (shards: number, mostTasks: number | null): string[] =>
+  mostTasks === null || shards <= mostTasks
+    ? []
+    : [
+        `${grouped(shards)} shards are more than an array may have tasks here (MaxArraySize is `
+          + `${grouped(mostTasks)}), so each task works on ${perTaskFor(shards, mostTasks)} in turn.`
+      ]

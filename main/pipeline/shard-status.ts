@@ -1,0 +1,233 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { SpectroscopeError } from '../../preload/errors'
+import type { SetStatus, ShardState, ShardStatus } from '../../preload/shards'
+import { beatSeconds, isStale, readClaim } from '../base/claims'
+import type { HeldClaim } from '../base/claims'
+import { checkSampled } from '../sampling/sampled-file'
+import type { PieceAbout } from './messages'
+import { claimPath, pieceFolder, resultPath } from './shard-set'
+import type { ShardSet } from './shard-set'
+import { indexRanges, quoted, runCommands } from './shard-scripts'
+import { isNearLimit, readReport } from './shard-report'
+import type { ShardReport } from './shard-report'
+import { taskWords, tasksOver } from './slurm'
+
+/** A holder that missed more beats than these is taken for lost, long before another process takes its shard over. */
+const beatsMissed = 3
+
+/** Shards whose files are open at the same time. */
+const lookedAtOnce = 16
+
+const known = new Map<string, boolean>()
+
+/** Whether a shard's result is there, whole and its own. A file is read once, and again when it has changed. */
+export const resultState = async (
+  folder: string,
+  { id }: Pick<ShardSet, 'id'>,
+  shard: number
+): Promise<'none' | 'done' | 'damaged'> => {
+  const path = resultPath(folder, shard)
+  const found = await stat(path).catch(() => null)
+  if (found === null) return 'none'
+  const key = `${path} ${id} ${found.ino} ${found.size} ${found.mtimeMs}`
+  const isWhole =
+    known.get(key) ?? (await checkSampled<PieceAbout>(path, ({ set, piece }) => set === id && piece === shard))
+  known.set(key, isWhole)
+  return isWhole ? 'done' : 'damaged'
+}
+
+type ResultCheck = typeof resultState
+
+/** For results of another kind than chains', whose readers check them: whether there is one. */
+export const resultIsThere: ResultCheck = (folder, _set, shard) =>
+  Promise.resolve(existsSync(resultPath(folder, shard)) ? 'done' : 'none')
+
+/** A shard, of chains or of something else. */
+export interface ShardPart {
+  readonly index: number
+  readonly share: number
+  readonly chains?: readonly unknown[]
+  readonly memoryBytes?: number | undefined
+}
+
+/** What a status needs to know of a set. */
+type Parts = Pick<ShardSet, 'id' | 'threads' | 'perTask'> & { readonly pieces: readonly ShardPart[] }
+
+const hasCheckpoint = (folder: string): boolean =>
+  existsSync(folder) && readdirSync(folder).some((name) => name.endsWith('.checkpoint'))
+
+const isLost = (held: HeldClaim, over: ReadonlySet<string>): boolean =>
+  isStale(held) || held.silence > beatsMissed * beatSeconds || (held.attempt !== null && over.has(held.attempt.task))
+
+/** Whether the last process ran out of memory: it said so, was killed near its limit, or was told to end above it. */
+const ranOut = (state: ShardState, memory: ShardReport['memory'] | undefined): boolean => {
+  if (memory === undefined || state === 'done' || state === 'at work') return false
+  const { mostBytes, limitBytes } = memory
+  return memory.ranOut || (state === 'lost' && isNearLimit(memory)) || (limitBytes !== null && mostBytes >= limitBytes)
+}
+
+interface Found {
+  readonly piece: ShardPart
+  readonly result: 'none' | 'done' | 'damaged'
+  readonly held: HeldClaim | null
+  readonly report: ShardReport | null
+}
+
+const lookAt = async (folder: string, piece: ShardPart, check: ResultCheck, id: string): Promise<Found> => {
+  const result = await check(folder, { id }, piece.index)
+  if (result === 'done') return { piece, result, held: null, report: null }
+  const [held, report] = [await readClaim(claimPath(folder, piece.index)), await readReport(folder, piece.index)]
+  return { piece, result, held, report }
+}
+
+const stateOf = (folder: string, { piece, result, held }: Found, over: ReadonlySet<string>): ShardState => {
+  if (result === 'done') return 'done'
+  if (held !== null) return isLost(held, over) ? 'lost' : 'at work'
+  if (result === 'damaged') return 'damaged'
+  return hasCheckpoint(pieceFolder(folder, piece.index)) ? 'interrupted' : 'waiting'
+}
+
+const statusOf = (folder: string, found: Found, over: ReadonlySet<string>): ShardStatus => {
+  const {
+    piece: { index, share, chains },
+    held,
+    report
+  } = found
+  const state = stateOf(folder, found, over)
+  const fraction = state === 'done' ? 1 : state === 'waiting' || state === 'damaged' ? 0 : (report?.fraction ?? 0)
+  const job = held?.attempt?.task
+  const { mostBytes, limitBytes } = report?.memory ?? { mostBytes: null, limitBytes: null }
+  return {
+    index,
+    share,
+    chains: chains?.length ?? 0,
+    state,
+    fraction,
+    host: held?.host ?? (state === 'interrupted' ? (report?.host ?? null) : null),
+    pid: held?.pid ?? null,
+    since: held === null || held.since === '' ? null : held.since,
+    job: job === undefined ? null : taskWords(job),
+    silentSeconds: held?.silence ?? null,
+    secondsLeft: state === 'at work' ? (report?.secondsLeft ?? null) : null,
+    memory: mostBytes === null ? null : { mostBytes, limitBytes, ranOut: ranOut(state, report?.memory) }
+  }
+}
+
+/** Seconds until all is done if as many shards go on being worked on as are now; null where that can't be told. */
+const secondsLeftOf = (shards: readonly ShardStatus[]): number | null => {
+  const working = shards.filter(({ state }) => state === 'at work')
+  const rates = working.map(({ share, fraction, secondsLeft }) =>
+    secondsLeft === null ? NaN : (share * (1 - fraction)) / Math.max(1, secondsLeft)
+  )
+  const rate = rates.filter((each) => each > 0).reduce((sum, each) => sum + each, 0)
+  const left = shards.reduce((sum, { share, fraction }) => sum + share * (1 - fraction), 0)
+  if (left === 0) return 0
+  return rate > 0 ? Math.max(left / rate, ...working.map(({ secondsLeft }) => secondsLeft ?? 0)) : null
+}
+
+/** States in which nobody is at a shard. */
+const idle: ReadonlySet<ShardState> = new Set(['waiting', 'interrupted', 'lost', 'damaged'])
+
+/** Bytes to ask for in place of those that were not enough: twice as many. */
+export const memoryToAsk = ({
+  mostBytes,
+  limitBytes
+}: Pick<ShardReport['memory'], 'mostBytes' | 'limitBytes'>): number => 2 * Math.max(mostBytes, limitBytes ?? 0)
+
+const asked = (shards: readonly ShardStatus[]): ReadonlyMap<number, number> =>
+  new Map(shards.flatMap(({ index, memory }) => (memory?.ranOut === true ? [[index, memoryToAsk(memory)]] : [])))
+
+/** How far each shard of a set is, by results, claims and Slurm's queue; and commands for those that nobody is at. */
+export const setStatus = async (
+  folder: string, set: Parts, check: ResultCheck = resultState
+): Promise<SetStatus> => {
+  const found: Found[] = []
+  for (let at = 0; at < set.pieces.length; at += lookedAtOnce) {
+    found.push(
+      ...(await Promise.all(set.pieces.slice(at, at + lookedAtOnce).map((piece) => lookAt(folder, piece, check, set.id))))
+    )
+  }
+  const over = await tasksOver(found.flatMap(({ held }) => (held?.attempt == null ? [] : [held.attempt.task])))
+  const shards = found.map((each) => statusOf(folder, each, over))
+  const missing = shards.filter(({ state }) => idle.has(state))
+  const fraction = shards.reduce((sum, { share, fraction }) => sum + share * fraction, 0)
+  return {
+    folder,
+    set: set.id,
+    shards,
+    fraction: Math.min(1, fraction),
+    secondsLeft: secondsLeftOf(shards),
+    commands: runCommands(
+      folder,
+      set,
+      missing.map(({ index }) => index),
+      asked(missing)
+    )
+  }
+}
+
+const order: readonly ShardState[] = ['at work', 'interrupted', 'lost', 'damaged', 'waiting']
+
+const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6).toLocaleString('en')} MB`
+
+/** Says that a shard's processes used up the memory that they may use. */
+export const memoryWords = (
+  index: number,
+  { mostBytes, limitBytes }: Pick<ShardReport['memory'], 'mostBytes' | 'limitBytes'>
+): string => {
+  const limit = limitBytes === null ? '' : ` of the ${megabytes(limitBytes)} that it may use`
+  return `Shard ${index} ran out of memory: it used ${megabytes(mostBytes)}${limit}`
+}
+
+const outOfMemoryWords = (shards: readonly ShardStatus[]): string => {
+  if (shards.length === 0) return ''
+  const [{ index, memory }] = shards
+  if (shards.length === 1) return `; ${memoryWords(index, memory!)}`
+  return `; shards ${indexRanges(shards.map((each) => each.index))} ran out of memory`
+}
+
+/** Longer words of a sentence are cut (quoting.ts), and a command that is cut is none. */
+const longestCommand = 200
+
+/** What to run, or that there is nothing but to wait. */
+const remedyFor = ({ folder, shards, commands }: SetStatus): string => {
+  const unattended = shards.filter(({ state }) => idle.has(state))
+  if (unattended.length === 0) return 'wait for them'
+  const isLong = commands.some((each) => each.length > longestCommand)
+  const shown = isLong ? [`spectroscope shards status ${quoted(folder)}`] : commands
+  const queue = `${isLong ? 'the lines of ' : ''}${shown.map((each) => `\`${each}\``).join(' and ')}`
+  const here = `\`spectroscope piece ${quoted(folder)} ${unattended[0].index}\``
+  return `run what nobody is at with ${queue}, or here with ${here}${unattended.length > 1 ? ' and so on' : ''}`
+}
+
+/** The shards of each state but `done`, by index. */
+export const indicesByState = (shards: readonly ShardStatus[]): Partial<Record<ShardState, number[]>> =>
+  Object.fromEntries(
+    order.flatMap((state) => {
+      const own = shards.filter((each) => each.state === state).map(({ index }) => index)
+      return own.length === 0 ? [] : [[state, own]]
+    })
+  )
+
+/**
+ * What keeps a set from being gathered, as an error with lists: `usage` where shards are not done, `input` where all
+ * that are left are damaged, `workspace` where others are at them; undefined where there is nothing.
+ */
+export const missingError = (status: SetStatus): SpectroscopeError | undefined => {
+  const { folder, shards, commands } = status
+  const states = indicesByState(shards)
+  const missing = Object.values(states).flat()
+  if (missing.length === 0) return undefined
+  const damaged = states.damaged ?? []
+  const onlyDamaged = damaged.length === missing.length
+  const said = Object.entries(states).map(([state, own]) => `${state}: ${indexRanges(own)}`).join('; ')
+  const what = onlyDamaged
+    ? `${damaged.length} of ${shards.length} results in ${folder} are damaged (shards ${indexRanges(damaged)})`
+    : `${missing.length} of ${shards.length} shards of ${folder} are not done (${said})`
+  const out = shards.filter(({ memory }) => memory?.ranOut === true)
+  const details = { folder, missing, states, outOfMemory: out.map(({ index }) => index), commands }
+  const sentence = `${what}${outOfMemoryWords(out)}; ${remedyFor(status)}.`
+  const kind = onlyDamaged ? 'input' : shards.some(({ state }) => idle.has(state)) ? 'usage' : 'workspace'
+  return new SpectroscopeError(kind, sentence, { details })
+}

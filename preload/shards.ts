@@ -1,0 +1,66 @@
+/**
+ * How far a shard of a divided run is. `interrupted` has a checkpoint to go on from, and nobody is at it; `lost` is
+ * claimed by a process that gives no sign of life, or is over as its scheduler says; a `damaged` one is sampled again.
+ */
+export type ShardState = 'waiting' | 'at work' | 'interrupted' | 'lost' | 'done' | 'damaged'
+
+export interface ShardStatus {
+  readonly index: number
+  /** Of the run's work that is divided. */
+  readonly share: number
+  readonly chains: number
+  readonly state: ShardState
+  /** Of its work, from 0 to 1. */
+  readonly fraction: number
+  readonly host: string | null
+  readonly pid: number | null
+  /** ISO 8601. */
+  readonly since: string | null
+  /** The scheduler's task. */
+  readonly job: string | null
+  /** Since its holder last gave a sign of life. */
+  readonly silentSeconds: number | null
+  readonly secondsLeft: number | null
+  /** What its processes used at most, and may use; `ranOut` where they ended for it. */
+  readonly memory: { readonly mostBytes: number; readonly limitBytes: number | null; readonly ranOut: boolean } | null
+}
+
+export interface SetStatus {
+  readonly folder: string
+  readonly set: string
+  readonly shards: readonly ShardStatus[]
+  readonly fraction: number
+  /** If as many shards go on being worked on as are now. */
+  readonly secondsLeft: number | null
+  /** Commands of Slurm's for the shards that nobody is at. */
+  readonly commands: readonly string[]
+}
+
+/** What a run will cost as shards. Seconds are of one node at work, estimated. */
+export interface ShardPlan {
+  readonly engine: string
+  readonly tokens: number
+  readonly components: number
+  readonly chains: number
+  readonly shards: number
+  /** About an hour each, and few enough that what every shard does again costs little. */
+  readonly sensibleShards: number
+  readonly threads: number
+  /** Of all shards together, with what each of them does again. */
+  readonly nodeSeconds: number
+  readonly longestSeconds: number
+  /** Of it, what an undivided run would not need: starts, and the passes at w* that each shard repeats. */
+  readonly repeatedSeconds: number
+  readonly secondsPerChain: number
+  /** What tasks are asked for, and how many of them. */
+  readonly memoryMebibytes: readonly { readonly mebibytes: number; readonly tasks: number }[]
+  /** Of the folder when all is done. */
+  readonly diskBytes: number
+  /** For sbatch's --time. */
+  readonly timeLimit: string
+  /** Tasks that an array may have; null where there is no Slurm to ask. */
+  readonly maxArraySize: number | null
+  readonly perTask: number
+  readonly notes: readonly string[]
+  readonly assumption: string
+}
