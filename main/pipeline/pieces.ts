@@ -218,8 +218,8 @@ export const withPiece = async <T>(
 
 /**
  * Samples one piece of a set, from its checkpoint where there is one, and writes its result. Does nothing where that
- * is there already, and whole. Throws a `workspace` error while another process is at it, and an `interrupted` error after a
- * checkpoint when it is stopped.
+ * is there already, and whole. Throws a `workspace` error while another process is at it, and an `interrupted` error
+ * after a checkpoint when it is stopped.
  */
 export const runPiece = async (folder: string, index: number, options: PieceOptions): Promise<PieceSummary> => {
   const set = await readSet(folder)

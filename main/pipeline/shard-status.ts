@@ -145,7 +145,9 @@ export const setStatus = async (
   const found: Found[] = []
   for (let at = 0; at < set.pieces.length; at += lookedAtOnce) {
     found.push(
-      ...(await Promise.all(set.pieces.slice(at, at + lookedAtOnce).map((piece) => lookAt(folder, piece, check, set.id))))
+      ...(await Promise.all(
+        set.pieces.slice(at, at + lookedAtOnce).map((piece) => lookAt(folder, piece, check, set.id))
+      ))
     )
   }
   const over = await tasksOver(found.flatMap(({ held }) => (held?.attempt == null ? [] : [held.attempt.task])))
