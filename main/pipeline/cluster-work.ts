@@ -1,7 +1,3 @@
-import { join } from 'node:path'
-import { deserialize, serialize } from 'node:v8'
-import { writeFileAtomically } from '../base/files'
-import { readPlain } from '../base/plain-files'
 import { partitionTokens } from '../clustering/cluster'
 import type { ClusteringProgress, DiscoveryState, Neighbours } from '../clustering/cluster'
 import { chooseColumns } from '../clustering/preprocess'
@@ -10,36 +6,11 @@ import { comparedLayers, structureOf } from '../clustering/structure'
 import type { Partitioned, Structure } from '../clustering/structure'
 import type { ClusteringPool } from '../clustering/watched'
 import { wholeVariant, type Variant } from '../clustering/variants'
+import { keptSchema, readCheckpoint, searchSchema, writeCheckpoint } from './cluster-checkpoints'
+import type { Kept } from './cluster-checkpoints'
 import { ClusterResults } from './cluster-results'
 import { readClusterSet } from './cluster-set'
 import type { ClusterRequest } from './messages'
-
-/** What one matrix came to, kept until the clustering is put together. */
-interface Kept {
-  readonly partitioned: Partitioned
-  /** Of a half: the covariance of the noise that it shows. */
-  readonly noise: Float64Array | null
-}
-
-interface CheckpointFile<T> {
-  readonly fingerprint: string
-  readonly content: T
-}
-
-const checkpointPath = (folder: string, fingerprint: string, what: string): string => join(folder, `${what}-${fingerprint.slice(0, 16)}.checkpoint`)
-
-/** A checkpoint of the same clustering; undefined where there is none, or one that cannot be read. */
-const readCheckpoint = async <T>(folder: string, fingerprint: string, what: string): Promise<T | undefined> => {
-  try {
-    const file = deserialize(await readPlain(checkpointPath(folder, fingerprint, what))) as CheckpointFile<T>
-    return file.fingerprint === fingerprint ? file.content : undefined
-  } catch {
-    return undefined
-  }
-}
-
-const writeCheckpoint = <T>(folder: string, fingerprint: string, what: string, content: T): Promise<void> =>
-  writeFileAtomically(checkpointPath(folder, fingerprint, what), serialize({ fingerprint, content } satisfies CheckpointFile<T>))
 
 /** The matrices at hand; those of a half come and go. */
 export interface Matrices {
@@ -71,19 +42,20 @@ interface PartitionInput {
  * is long; other partitions begin anew.
  */
 export const partitionMatrix = async (
-  { folder, fingerprint, everySeconds, configuration, seed, threads }: PartitionRequest, variant: Variant,
-  input: PartitionInput, options: PerformOptions, open?: OpenPool
+  request: PartitionRequest, variant: Variant, input: PartitionInput, options: PerformOptions,
+  open?: OpenPool
 ): Promise<Partitioned> => {
+  const { everySeconds, configuration, seed, threads } = request
   const { neighbours, onNeighbours, onProgress, signal } = options
   const search = `discovery-${variant.name}`
   const isNew = variant.kind === 'whole' && neighbours === undefined
-  const checkpoint = isNew ? undefined : await readCheckpoint<DiscoveryState>(folder, fingerprint, search)
+  const checkpoint = isNew ? undefined : await readCheckpoint(request, search, searchSchema(input.tokens))
   let latest: DiscoveryState | undefined
   let writtenAt = performance.now()
   const write = async (): Promise<void> => {
     if (latest === undefined) return
     writtenAt = performance.now()
-    await writeCheckpoint(folder, fingerprint, search, latest)
+    await writeCheckpoint(request, search, latest)
   }
   try {
     const { neighbours: found, ...partitioned } = await partitionTokens({
@@ -133,16 +105,15 @@ export class ClusterWork {
     return this.#results
   }
 
-  /** Whether a variant is done: here, by a process before this one, or by a piece. */
-  async has(
-    { folder, fingerprint, gathered }: Pick<ClusterRequest, 'folder' | 'fingerprint' | 'gathered'>, { name }: Variant
-  ): Promise<boolean> {
-    this.#begin(fingerprint)
+  /** Whether a variant of a matrix of so many tokens is done: here, by a process before this one, or by a piece. */
+  async has(request: ClusterRequest, variant: Variant, tokens: number): Promise<boolean> {
+    const { name } = variant
+    this.#begin(request.fingerprint)
     if (this.#kept.has(name)) return true
-    const results = await this.#gathered(gathered)
+    const results = await this.#gathered(request.gathered)
     const kept = results?.hasPartitions === true
       ? { partitioned: await results.partitionOf(name), noise: null }
-      : await readCheckpoint<Kept>(folder, fingerprint, name)
+      : await readCheckpoint(request, name, keptSchema(request, variant, tokens))
     if (kept === undefined) return false
     this.#kept.set(name, kept)
     return true
@@ -150,19 +121,18 @@ export class ClusterWork {
 
   /** Partitions one matrix; `whole` only ever with the neighbours that are kept of it. */
   async perform(request: ClusterRequest, variant: Variant, matrices: Matrices, options: PerformOptions): Promise<void> {
-    const { folder, fingerprint, gathered } = request
-    this.#begin(fingerprint)
+    this.#begin(request.fingerprint)
     const isWhole = variant.kind === 'whole'
     const known = isWhole ? options.neighbours : undefined
-    const neighbours = known ?? (await (await this.#gathered(gathered))?.neighboursOf(variant.name))
+    const neighbours = known ?? (await (await this.#gathered(request.gathered))?.neighboursOf(variant.name))
     if (isWhole && neighbours !== undefined) options.onNeighbours(neighbours)
-    if ((!isWhole || neighbours !== undefined) && (await this.has(request, variant))) return
+    if ((!isWhole || neighbours !== undefined) && (await this.has(request, variant, matrices.tokens))) return
     const { matrix, components, noise } = this.#prepare(request, variant, matrices)
     const input = { matrix, components, tokens: matrices.tokens }
     const partitioned = await partitionMatrix(request, variant, input, { ...options, neighbours }, this.#open)
     const kept = { partitioned, noise }
     this.#kept.set(variant.name, kept)
-    await writeCheckpoint(folder, fingerprint, variant.name, kept)
+    await writeCheckpoint(request, variant.name, kept)
   }
 
   #prepare({ columns, components: all, seed, parts }: ClusterRequest, variant: Variant, { whole, half, tokens }: Matrices): Pick<Kept, 'noise'> & ReturnType<typeof chooseColumns> {

@@ -219,7 +219,8 @@ const parent = serveParent<ComputeCalls>({
     have(state.half, 'rows of half of a matrix').set(values, first * have(state.matrix, 'a matrix').columns)
     return null
   },
-  isClustered: ({ variant, ...request }) => clusterWork.has(request, variant),
+  isClustered: ({ variant, ...request }) =>
+    clusterWork.has(request, variant, have(state.matrix, 'a clustering').tokens),
   cluster: runClustering,
   finishClustering: (request) => clusterWork.finish(request, have(state.matrix, 'a clustering').tokens, have(state.neighbours, 'a clustering')),
   measureNoises: async ({ folder, of }) => {

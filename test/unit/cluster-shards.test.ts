@@ -126,7 +126,7 @@ const cluster = async (
   const work = new ClusterWork(() => inProcessPool(execute))
   let neighbours: Neighbours | undefined
   for (const variant of variantsOf(4)) {
-    if (variant.kind !== 'whole' && (await work.has(request, variant))) continue
+    if (variant.kind !== 'whole' && (await work.has(request, variant, tokens))) continue
     const half = variant.kind === 'half' ? meanOf(variant.parts) : undefined
     await work.perform(
       request,

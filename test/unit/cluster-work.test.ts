@@ -1,12 +1,15 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { deserialize, serialize } from 'node:v8'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { inProcessPool } from '../../main/base/pool'
-import type { Neighbours } from '../../main/clustering/cluster'
+import type { Cluster, DiscoveryState, Neighbours } from '../../main/clustering/cluster'
 import type { Structure } from '../../main/clustering/structure'
 import { executeTask } from '../../main/clustering/tasks'
 import { comparisonsOf, wholeVariant, type Variant } from '../../main/clustering/variants'
+import { readCheckpoint, searchSchema, writeCheckpoint } from '../../main/pipeline/cluster-checkpoints'
+import type { Kept } from '../../main/pipeline/cluster-checkpoints'
 import { ClusterWork } from '../../main/pipeline/cluster-work'
 import type { ClusterRequest } from '../../main/pipeline/messages'
 import { communitiesOf, configurationOf, randomNumbers } from './clustering-fixture'
@@ -49,7 +52,9 @@ class Process {
 
   async all(request: ClusterRequest, upTo = Infinity): Promise<void> {
     const variants = [wholeVariant, ...comparisonsOf(request.parts)]
-    for (const variant of variants.slice(0, upTo)) if (variant.kind === 'whole' || !(await this.work.has(request, variant))) await this.perform(request, variant)
+    for (const variant of variants.slice(0, upTo)) {
+      if (variant.kind === 'whole' || !(await this.work.has(request, variant, tokens))) await this.perform(request, variant)
+    }
   }
 
   finish(request: ClusterRequest): Structure {
@@ -107,5 +112,69 @@ describe('clustering the whole and what it is compared with', () => {
     const { stability, clusters } = process.work.finish(requestOf({ parts: 0 }), tokens, process.neighbours!)
     expect(stability).toBeNull()
     expect(clusters.length).toBeGreaterThan(1)
+  })
+})
+
+describe('a checkpoint that something else wrote', () => {
+  const communities = requestOf().configuration
+  const acl = configurationOf({ stability: true, neighbours: 10, minSize: 5 })
+  const half = comparisonsOf(4)[0]
+  const first = <T>([one, ...rest]: readonly T[], change: (one: T) => unknown): unknown[] => [change(one), ...rest]
+  const withLayers = (kept: Kept, layers: unknown): unknown => ({ ...kept, partitioned: { ...kept.partitioned, layers } })
+  const withMembership = (kept: Kept, change: (values: Int32Array) => unknown): unknown =>
+    withLayers(kept, first(kept.partitioned.layers, (layer) => ({ ...layer, membership: change(layer.membership) })))
+  const withClusters = (kept: Kept, change: (clusters: readonly Cluster[]) => unknown): unknown => {
+    const { discovery } = kept.partitioned
+    return { ...kept, partitioned: { ...kept.partitioned, discovery: { ...discovery, clusters: change(discovery!.clusters) } } }
+  }
+  const withMembers = (kept: Kept, change: (members: Int32Array) => unknown): unknown =>
+    withClusters(kept, (clusters) => first(clusters, (cluster) => ({ ...cluster, members: change(cluster.members) })))
+
+  const hostile: readonly (readonly [string, ClusterRequest['configuration'], (kept: Kept) => unknown])[] = [
+    ['nothing', communities, () => null],
+    ['no layers', communities, (kept) => withLayers(kept, [])],
+    ['a number of layers', communities, (kept) => withLayers(kept, 7)],
+    ['other resolutions', communities, (kept) =>
+      withLayers(kept, kept.partitioned.layers.map((layer) => ({ ...layer, resolution: 1e6 })))],
+    ['too few tokens', communities, (kept) => withMembership(kept, (values) => values.slice(1))],
+    ['a group beyond all tokens', communities, (kept) => withMembership(kept, (values) => values.with(0, 2 ** 31 - 1))],
+    ['a list in the place of an array', communities, (kept) => withMembership(kept, (values) => [...values])],
+    ['noise of other columns', communities, (kept) => ({ ...kept, noise: new Float64Array(4) })],
+    ['no search', acl, (kept) => ({ ...kept, partitioned: { ...kept.partitioned, discovery: null } })],
+    ['a token that is none', acl, (kept) => withMembers(kept, (members) => members.with(0, -1))],
+    ['a token twice', acl, (kept) => withMembers(kept, (members) => members.with(1, members[0]))],
+    ['a cluster twice', acl, (kept) => withClusters(kept, ([one]) => [one, { ...one, order: 1 }])],
+    ['clusters out of order', acl, (kept) => withClusters(kept, ([one]) => [{ ...one, order: 1 }])]
+  ]
+  it.each(hostile)('is not used where it has %s', async (_, configuration, change) => {
+    const request = requestOf({ configuration })
+    const before = new Process()
+    await before.perform(request, wholeVariant)
+    await before.perform(request, half)
+    const name = (await readdir(folder)).find((each) => each.startsWith('half-0-0'))!
+    const file = deserialize(await readFile(join(folder, name))) as { fingerprint: string; content: Kept }
+    expect(await new Process().work.has(request, half, tokens)).toBe(true)
+    await writeFile(join(folder, name), serialize({ ...file, content: change(file.content) }))
+    expect(await new Process().work.has(request, half, tokens)).toBe(false)
+  })
+
+  const state: DiscoveryState = {
+    tokens: 4, edges: 5, volume: 3, attempts: 2, rejectionsInARow: 1,
+    clusters: [{ order: 0, seed: 1, members: Int32Array.of(1, 2), conductance: 0.1, conductanceWhenCut: 0.1 }]
+  }
+  it('is used as the place where a search stood only where it can be one', async () => {
+    const schema = searchSchema(4)
+    const owner = { folder, fingerprint: 'f'.repeat(64) }
+    const kept = async (content: unknown): Promise<DiscoveryState | undefined> => {
+      await writeCheckpoint(owner, 'discovery-whole', content)
+      return readCheckpoint(owner, 'discovery-whole', schema)
+    }
+    expect(await kept(state)).toEqual(state)
+    expect(await readCheckpoint({ ...owner, fingerprint: `${'f'.repeat(63)}0` }, 'discovery-whole', schema)).toBeUndefined()
+    const wrong = [
+      { tokens: 5 }, { attempts: -1 }, { rejectionsInARow: 0.5 }, { volume: '3' }, { clusters: {} },
+      { clusters: [{ ...state.clusters[0], members: Int32Array.of(1, 4) }] }
+    ]
+    for (const change of wrong) expect(await kept({ ...state, ...change })).toBeUndefined()
   })
 })
