@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto'
-import { constants } from 'node:fs'
+import { constants, mkdtempSync, rmSync } from 'node:fs'
 import { access, copyFile, open, rename, rm, stat } from 'node:fs/promises'
 import { tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -164,12 +163,26 @@ const prepareFolder = async (folder: string, { create, readOnly }: OpenOptions):
 /** DuckDB's own limit is 80 % of the machine's memory, which a run needs beside it; what does not fit goes to files beside the database. */
 const mostMemory = (): string => `${Math.round(Math.min(512 * 2 ** 20, totalmem() / 4) / 2 ** 20)}MiB`
 
-/** Of a workspace that is opened for reading; its name cannot be foreseen. */
-const readingFolder = join(tmpdir(), `spectroscope-store-${randomUUID()}`)
+let madeForReading: string | undefined
 
-/** Folder for what the database keeps for a while: what does not fit into memory, and exports in the making. */
+/** Folder of this process alone, which nobody else can look into; '' where none can be made. */
+const readingFolder = (): string => {
+  if (madeForReading !== undefined) return madeForReading
+  try {
+    const made = mkdtempSync(join(tmpdir(), 'spectroscope-store-'))
+    process.once('exit', () => rmSync(made, { recursive: true, force: true }))
+    return (madeForReading = made)
+  } catch {
+    return ''
+  }
+}
+
+/**
+ * Folder for what the database keeps for a while: what does not fit into memory, and exports in the making. '' where
+ * there is none, which a workspace can still be read without.
+ */
 export const temporaryFolder = (folder: string, readOnly: boolean): string =>
-  readOnly ? readingFolder : join(folder, `${databaseName}.tmp`)
+  readOnly ? readingFolder() : join(folder, `${databaseName}.tmp`)
 
 const connectTo = async (folder: string, readOnly: boolean): Promise<DuckDBInstance> => {
   try {

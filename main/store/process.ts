@@ -80,11 +80,11 @@ const readJournalToo = async (connection: DuckDBConnection): Promise<string[]> =
   return notes
 }
 
-/** Has this process make files that are as open to others as the workspace, also those that DuckDB makes. */
+/** Has this process make files no more open to others than the workspace, also those that DuckDB makes. */
 const beAsOpenAs = (folder: string): void => {
   const { mode } = statSync(folder, { throwIfNoEntry: false }) ?? { mode: privateMode }
   const before = process.umask(0o777)
-  process.umask(before | (0o777 & ~mode))
+  process.umask(before | (0o077 & ~mode))
 }
 
 /** Opens the database and the journal, and brings them to the same; returns what a person should know. */
@@ -384,7 +384,9 @@ const close = async (): Promise<void> => {
   await journalFile?.close()
   reading?.closeSync()
   instance?.closeSync()
-  if (instance !== undefined) await rm(ownFolder(), { recursive: true, force: true }).catch(() => {})
+  if (instance !== undefined && !location.readOnly) {
+    await rm(ownFolder(), { recursive: true, force: true }).catch(() => {})
+  }
   instance = undefined
 }
 

@@ -1,7 +1,9 @@
 import { copyFile, mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { ruleWords } from '../../preload/clustering-words'
+import { SpectroscopeError } from '../../preload/errors'
 import { leftoverCluster } from '../../preload/records'
 import type { ClusteringRecord, ClusterNumber } from '../../preload/records'
 import { literal } from '../base/confined-duckdb'
@@ -224,7 +226,7 @@ export interface TableExport {
   readonly clusters: Chosen
   /** CSV: whether text that begins like a formula stays as it is. */
   readonly rawCells: boolean
-  /** Folder that the database may write to; the file is made there, and then moved. */
+  /** Folder that the database may write to, '' for none; the file is made there, and then moved. */
   readonly temporaryFolder: string
 }
 
@@ -241,6 +243,10 @@ export const exportTable = async (
   const copied = format === 'csv'
     ? await csvOf(connection, select, rawCells)
     : { select, options: 'FORMAT parquet, COMPRESSION zstd' }
+  if (temporaryFolder === '') {
+    const remedy = 'free some space there, or set TMPDIR to another folder'
+    throw new SpectroscopeError('storage', `${tmpdir()}: no folder can be made there for the export; ${remedy}.`)
+  }
   await mkdir(temporaryFolder, { recursive: true })
   const own = await mkdtemp(join(temporaryFolder, 'export-'))
   try {

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, test, vi } from 'vitest'
 import { openWorkspace } from '../../main/store/store'
 import { storeRun, temporaryFolder } from './store-fixture'
 import { openBench } from './workbench-fixture'
@@ -88,4 +88,27 @@ describe('a workspace that cannot be written', () => {
       await bench.close()
     }
   })
+})
+
+test('what DuckDB keeps for a while of a workspace that is only read is for this user alone, and goes with it', async () => {
+  const place = await temporaryFolder()
+  vi.stubEnv('TMPDIR', place.folder)
+  try {
+    const own = join(place.folder, 'w')
+    const made = await openWorkspace(own, { create: true })
+    const run = await storeRun(made, 8)
+    await made.close()
+    const workspace = await openWorkspace(own, { readOnly: true })
+    const stores = (): string[] => readdirSync(place.folder).filter((name) => name.startsWith('spectroscope-store-'))
+    expect(stores().map((name) => statSync(join(place.folder, name)).mode & 0o777)).toEqual([0o700])
+    const file = join(place.folder, 'tokens.csv')
+    await workspace.exportTable(run, 'tokens', 'csv', file)
+    expect(readFileSync(file, 'utf8')).toContain('token')
+    await workspace.close()
+    await workspace.ended
+    expect(stores()).toEqual([])
+  } finally {
+    vi.unstubAllEnvs()
+    await place.remove()
+  }
 })
