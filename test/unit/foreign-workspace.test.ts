@@ -3,15 +3,15 @@ import {
   chmodSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync,
   writeFileSync
 } from 'node:fs'
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { restoreSources, restoreWorkspace } from '../../main/api/restore'
 import { claim } from '../../main/base/claims'
 import { makePlainFolder, openPlain } from '../../main/base/plain-files'
-import { databaseName } from '../../main/store/database'
+import { databaseName, openDatabase } from '../../main/store/database'
 import { journalPath } from '../../main/store/journal'
+import { migrations } from '../../main/store/schema'
 import { openWorkspace } from '../../main/store/store'
 import { checkedRunId, newRunId } from '../../main/store/workspace-paths'
 import { adoptSums, keptPath } from '../../main/pipeline/kept-sums'
@@ -87,8 +87,10 @@ describe('an id that this program did not give', () => {
   })
 
   test('is refused before a database of an earlier schema is upgraded', async () => {
-    await alter("UPDATE runs SET id = '../../victim'", 'DELETE FROM migrations WHERE version > 3')
-    await rm(join(folder, 'backups'), { recursive: true, force: true })
+    folder = join(place.folder, 'old')
+    ;(await openDatabase(folder, { create: true, readOnly: false }, migrations.slice(0, 3))).closeSync()
+    await alter(`INSERT INTO runs VALUES
+      (1, '../../victim', 'old', 'finished', NULL, now()::TIMESTAMP, NULL, NULL, '{}', '/', '{}', NULL)`)
     await expect(openWorkspace(folder)).rejects.toMatchObject({ message: expect.stringContaining('../../victim') })
     expect(existsSync(join(folder, 'backups'))).toBe(false)
   })
