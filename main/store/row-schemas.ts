@@ -25,7 +25,7 @@ const engine = z.object({
 } satisfies Record<keyof EngineProvenance, z.ZodType>)
 const versions = z.record(z.string(), words)
 
-const stage = z.object({
+export const stageRow = z.object({
   stage: z.enum(stageNames), finishedAt: time, seconds: real,
   engine: engine.optional(), versions: versions.optional(), threads: z.number().optional()
 } satisfies Record<keyof StageRecord, z.ZodType>)
@@ -39,7 +39,7 @@ const corpus = z.object({
 const imported = z.object({
   at: words, file: words, name: words.optional(),
   run: z.object({ id: words, createdAt: words, startedAt: words.nullable(), finishedAt: words.nullable() }),
-  stages: z.array(stage),
+  stages: z.array(stageRow),
   clustering: z.object({ number: z.number(), createdAt: words, clusters: z.number() }),
   selection: z.array(z.number()).nullable()
 } satisfies Record<keyof ImportedProvenance, z.ZodType>)
@@ -94,7 +94,7 @@ export const clusteringRow = z.object({
 export const runRow = z.object({
   id: z.string().min(1).max(limits.runName), name: words,
   status: z.enum(['pending', 'running', 'interrupted', 'failed', 'finished']),
-  stage: z.enum(stageNames).nullable(), stages: z.array(stage), createdAt: time, startedAt: time.nullable(),
+  stage: z.enum(stageNames).nullable(), stages: z.array(stageRow), createdAt: time, startedAt: time.nullable(),
   finishedAt: time.nullable(), configuration, baseFolder: z.string().max(limits.path), provenance,
   error: words.nullable(), tokens: index.max(limits.tokens), probeRows: index.max(limits.rows),
   components: list, initialLoss: real, archived: z.boolean(), deleted: z.boolean()

@@ -9,7 +9,7 @@ import type { Row } from './database'
 import { fitting, parsed } from './fitting'
 import { jsonOf } from './json'
 import { readSchema } from './own-schema'
-import { clusteringRow, runRow } from './row-schemas'
+import { clusteringRow, runRow, stageRow } from './row-schemas'
 import { clusteringTables, migrations, runTables } from './schema'
 import { checkedRunId, newRunId } from './workspace-paths'
 
@@ -42,10 +42,13 @@ const clusteringOf = (row: Row): ClusteringRecord => {
   return fitting('clusterings', where, clusteringRow, clusteringAt(row, where))
 }
 
-const stageOf = (row: Row): StageRecord => ({
-  stage: row.stage as StageName, finishedAt: row.finished_at as string, seconds: row.seconds as number,
-  ...parsed<object>('stages', `run ${String(row.run)}`, row.details)
-})
+const stageOf = (row: Row): StageRecord => {
+  const where = `a stage of run ${String(row.run)}`
+  return fitting('stages', where, stageRow, {
+    stage: row.stage as StageName, finishedAt: row.finished_at as string, seconds: row.seconds as number,
+    ...parsed<object>('stages', where, row.details)
+  })
+}
 
 const runOf = (row: Row, stages: readonly Row[]): Omit<RunRecord, 'clusterings'> => {
   const where = `run ${String(row.number)}`
