@@ -52,6 +52,8 @@ export const forgetFacts = (): void => {
 export interface KnownRun {
   readonly number: number
   readonly clusterings: readonly ClusteringRecord[]
+  /** Those of its study; 0 before it has one. */
+  readonly tokens: number
   /** Undefined for a run without a matrix. */
   readonly columns: Columns | undefined
 }
@@ -60,8 +62,8 @@ export interface KnownRun {
 export const knownRun = (connection: DuckDBConnection, run: string): Promise<KnownRun> =>
   facts.get(`run ${run}`, async () => {
     const number = await runNumber(connection, run)
-    const { clusterings } = await getRun(connection, run)
-    return { number, clusterings, columns: await findColumns(connection, number) }
+    const { clusterings, tokens } = await getRun(connection, run)
+    return { number, clusterings, tokens, columns: await findColumns(connection, number) }
   })
 
 export interface KnownClustering extends KnownRun {
@@ -70,8 +72,6 @@ export interface KnownClustering extends KnownRun {
   /** Tokens of each cluster, of each group above, and of what is left over. */
   readonly sizes: ReadonlyMap<number, number>
   readonly tree: GroupTree
-  /** All of them: those of clusters and those left over. */
-  readonly tokens: number
 }
 
 /** The same of one of its clusterings, the latest by default. */
@@ -108,7 +108,10 @@ export const knownClustering = async (connection: DuckDBConnection, run: string,
     const tokens = nodes.reduce(
       (sum, { kind }, number) => sum + (kind === 'cluster' ? sizes.get(number)! : 0), clustering.leftoverSize
     )
-    return { ...known, clustering, described, sizes, tree: new GroupTree(nodes), tokens }
+    if (tokens !== known.tokens) {
+      throw new UnfitRows('clusterings', where, `${tokens} tokens in clusters and left over, and ${known.tokens} in the study`)
+    }
+    return { ...known, clustering, described, sizes, tree: new GroupTree(nodes) }
   })
 }
 

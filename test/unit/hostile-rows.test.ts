@@ -64,6 +64,7 @@ const hostile: readonly (readonly [string, string, Reading, string])[] = [
   ['clusterings', "configuration = 'null'", runs, 'clustering 1 of run 1'],
   ['clusterings', "leftover_kind = '<script>'", runs, 'clustering 1 of run 1'],
   ['clusterings', 'clusters = -1', runs, 'clustering 1 of run 1'],
+  ['clusterings', 'leftover_size = 1', membership, 'clustering 1 of run 1'],
   ['clusterings', 'groups_above = 2147483647', runs, 'clustering 1 of run 1'],
   ['clusterings', `structure = '{"levels": 5}'`, runs, 'clustering 1 of run 1'],
   ['studies', 'tokens = 7', subsets, 'run 1'],
