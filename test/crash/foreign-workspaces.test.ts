@@ -25,11 +25,13 @@ describe.skipIf(!built)(title, () => {
     const faults: string[] = []
     let refused = 0
     const visitor = join(output, 'visitor.js')
-    for await (const opening of openings({ seed, first: 0, count, links: false, limit: 300, visitor })) {
+    const options = { seed, first: 0, count, links: true, limit: 300, terminal: 15, visitor }
+    for await (const opening of openings(options)) {
       const { place, mutation, fault, seen } = opening
       if (seen.some(({ asked }) => asked === 'opening')) refused++
       if (fault !== undefined) {
-        faults.push(`npm run fuzz -- --no-links --seed ${seed} --first ${place} --count 1 (${mutation.slice(0, 200)}): ${fault}`)
+        const again = `npm run fuzz -- --seed ${seed} --first ${place} --count 1 --terminal 15`
+        faults.push(`${again} (${mutation.slice(0, 200)}): ${fault}`)
       }
     }
     expect(faults).toEqual([])

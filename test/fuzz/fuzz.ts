@@ -6,13 +6,16 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(Date.now() % 1_000_000) }, first: { type: 'string', default: '0' },
     count: { type: 'string', default: '2000' }, limit: { type: 'string', default: '60' }, visitor: { type: 'string' },
+    terminal: { type: 'string', default: '20' },
     all: { type: 'boolean', default: false }, 'no-links': { type: 'boolean', default: false }
   }
 })
-const [seed, first, count, limit] = [values.seed, values.first, values.count, values.limit].map(Number)
+const [seed, first, count, limit, terminal] =
+  [values.seed, values.first, values.count, values.limit, values.terminal].map(Number)
 console.log(`Seed ${seed}: openings ${first} to ${first + count - 1}.`)
 let [faults, deaths, slowest] = [0, 0, 0]
-for await (const opening of openings({ seed, first, count, limit, links: !values['no-links'], visitor: values.visitor! })) {
+const options = { seed, first, count, limit, terminal, links: !values['no-links'], visitor: values.visitor! }
+for await (const opening of openings(options)) {
   const { place, mutation, fault, died, seconds, seen } = opening
   if (died) deaths++
   slowest = Math.max(slowest, seconds)

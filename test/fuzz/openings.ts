@@ -1,9 +1,10 @@
-import { fork } from 'node:child_process'
+import { execFile, fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { cpSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { entryPath } from '../../main/base/entries'
 import { openDatabase } from '../../main/store/database'
 import { openWorkspace } from '../../main/store/store'
 import { temporaryFolder, labelBody, labelEdits, storeRun, treeDescription, treeOf } from '../unit/store-fixture'
@@ -56,6 +57,34 @@ const listing = (folder: string): string =>
 const ended = (child: ChildProcess): Promise<string> =>
   new Promise((resolve) => child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`)))
 
+const readingCommands = (exports: string): readonly (readonly string[])[] => [
+  ['runs'], ['show', 'latest'], ['clusters', 'latest'],
+  ['export', 'latest', '--format', 'csv', '--out', join(exports, 'terminal')]
+]
+
+/** What a terminal must not be sent: controls but for tabs and ends of lines, and marks that turn text around. */
+const hidden = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/
+
+/** Has the built program read a workspace. Says what must not be: an internal error, no end, or text that hides. */
+const readInTerminal = async (
+  workspace: string, exports: string, env: NodeJS.ProcessEnv, seconds: number
+): Promise<string | undefined> => {
+  for (const command of readingCommands(exports)) {
+    const given = [entryPath('cli'), ...command, '--workspace', workspace]
+    const options = { env, timeout: seconds * 1000, maxBuffer: 2 ** 28 }
+    const fault = await new Promise<string | undefined>((resolve) => {
+      execFile(process.execPath, given, options, (error, stdout, stderr) => {
+        const isBad = error !== null && (typeof error.code !== 'number' || error.code === 1)
+        if (isBad) resolve(`ended by ${error.code ?? error.signal}: ${stderr}`)
+        else if (hidden.test(stdout) || hidden.test(stderr)) resolve(`printed ${JSON.stringify(stdout + stderr)}`)
+        else resolve(undefined)
+      })
+    })
+    if (fault !== undefined) return `spectroscope ${command.join(' ')} ${fault}`
+  }
+  return undefined
+}
+
 export interface FuzzOptions {
   readonly seed: number
   readonly first: number
@@ -65,10 +94,14 @@ export interface FuzzOptions {
   readonly links: boolean
   /** Most seconds of an opening. */
   readonly limit: number
+  /** One opening in so many is read by the commands of the built program too. */
+  readonly terminal: number
 }
 
 /** Opens workspaces that were made hostile, one after another, in a process that is ended at the limit. */
-export async function* openings({ seed, first, count, visitor, links, limit }: FuzzOptions): AsyncGenerator<Opening> {
+export async function* openings(
+  { seed, first, count, visitor, links, limit, terminal }: FuzzOptions
+): AsyncGenerator<Opening> {
   const place = await temporaryFolder()
   const [original, home, homeBefore, workspace, exports] =
     ['original', 'home', 'home-before', 'w', 'exports'].map((name) => join(place.folder, name))
@@ -112,6 +145,7 @@ export async function* openings({ seed, first, count, visitor, links, limit }: F
       const began = performance.now()
       const result = await answer({ folder: workspace, exports, readOnly: draw(4) === 0 })
       const seconds = (performance.now() - began) / 1000
+      const said = at % terminal === 0 ? await readInTerminal(workspace, exports, environment, limit) : undefined
       const isChanged = listing(home) !== before
       if (isChanged) {
         rmSync(home, { recursive: true, force: true })
@@ -122,6 +156,7 @@ export async function* openings({ seed, first, count, visitor, links, limit }: F
       const faults = [
         isChanged ? 'a file outside the workspace was changed' : undefined,
         typeof result === 'string' ? result : undefined,
+        said,
         internal === undefined ? undefined : `${internal.asked}: ${internal.error.stack ?? internal.error.message}`
       ]
       const fault = faults.find((each) => each !== undefined)
