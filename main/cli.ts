@@ -318,6 +318,7 @@ interface ServeOptions extends Common {
   readonly host: string
   readonly port?: number
   readonly socket?: string
+  readonly folder?: readonly string[]
   readonly link?: boolean
   readonly open: boolean
 }
@@ -335,11 +336,15 @@ command(
     '--socket <path>',
     'listen on a Unix socket that only you can open, for `ssh -L 8000:PATH`; --port is then that of the tunnel'
   )
+  .option(
+    '--folder <dir>', 'a folder that the window reaches, beside the workspace and your home folder; may be repeated',
+    (folder: string, before: readonly string[] | undefined) => [...(before ?? []), folder]
+  )
   .option('--link', 'print another address for a browser to a `serve` that runs already, and end')
   .option('--no-open', 'print the address and open no browser')
-  .action(({ workspace, json, trust, ...options }: ServeOptions, self: Command) =>
+  .action(({ workspace, json, trust, folder: folders = [], ...options }: ServeOptions, self: Command) =>
     (options.link === true ? printLink : serveUntilStopped)({
-      ...options, json: json === true, trust: trust === true,
+      ...options, folders, json: json === true, trust: trust === true,
       ...(self.getOptionValueSource('workspace') === 'default' ? {} : { folder: workspace })
     }))
 

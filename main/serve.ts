@@ -1,13 +1,15 @@
+import { stat } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { WebSocketServer } from 'ws'
 import type { WorkbenchEnvironment } from './api/context'
 import { openWorkbench } from './api/workbench'
 import { projectRoot } from './base/entries'
 import type { AppState } from '../preload/contract'
 import { entryPaths, linkHeader, linkPrefix, socketProtocol } from '../preload/contract-entry'
-import { messageOf } from '../preload/errors'
+import { messageOf, SpectroscopeError } from '../preload/errors'
+import { briefly } from '../preload/quoting'
 import { Access, isLoopback } from './serve/access'
 import { Admission } from './serve/admission'
 import { mostFrameBytes } from './serve/bridge'
@@ -28,6 +30,8 @@ export interface ServeOptions extends Partial<Pick<WorkbenchEnvironment, 'settin
   readonly folder?: string
   /** Trusts the workspace for good, whoever made it. */
   readonly trust?: boolean
+  /** Folders that the window reaches, beside the workspace, the home folder and those of the settings. */
+  readonly folders?: readonly string[]
   /** Address to listen on; others than loopback let other machines in. */
   readonly host?: string
   /** 0 for a free one; that of the last time, if it is free, where none is given. With `socket`: of the tunnel. */
@@ -61,9 +65,17 @@ const tunnelPort = 8000
 const offered = ({ headers }: IncomingMessage): readonly string[] =>
   (headers['sec-websocket-protocol'] ?? '').split(',').map((protocol) => protocol.trim())
 
+/** Paths of folders. Throws an `input` error where one is none. */
+const foldersOf = (folders: readonly string[]): Promise<string[]> =>
+  Promise.all(folders.map(async (folder) => {
+    const found = await stat(folder).catch(() => undefined)
+    if (found?.isDirectory() === true) return resolve(folder)
+    throw new SpectroscopeError('input', `--folder ${briefly(folder)}: there is no such folder; check the path.`)
+  }))
+
 /** Serves the window to anyone who asks, and its calls and files to browsers that a link has let in. */
 export const startServer = async ({
-  folder, trust = false, host = '127.0.0.1', port, socket, pages = join(projectRoot, 'out', 'renderer'), keys: keysFolder,
+  folder, trust = false, folders = [], host = '127.0.0.1', port, socket, pages = join(projectRoot, 'out', 'renderer'), keys: keysFolder,
   limits = {}, ...files
 }: ServeOptions = {}): Promise<Serving> => {
   const downloads = new Downloads()
@@ -79,7 +91,7 @@ export const startServer = async ({
 
   let notes: readonly string[] = []
   const workbench = await openWorkbench({
-    shell: 'browser', ...kept, trust,
+    shell: 'browser', ...kept, trust, folders: await foldersOf(folders),
     notes: () => notes,
     ...(folder === undefined ? {} : { workspace: folder }),
     link: (path, file) => downloads.link(path, file)

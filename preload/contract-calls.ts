@@ -34,7 +34,9 @@ export const settingsSchema = z.strictObject({
   engine: text(limits.word).default('auto'),
   threads: z.int().min(1).max(limits.threads).nullable().default(null),
   numberFormat: z.enum(['grouped', 'plain', 'scientific']).default('grouped'),
-  author: text(limits.author).default('')
+  author: text(limits.author).default(''),
+  /** Folders that the window of `serve` reaches; no window can change them. */
+  folders: z.array(path).max(100).default([])
 })
 export type Settings = z.output<typeof settingsSchema>
 
@@ -47,7 +49,7 @@ const settingsChanges = z.strictObject({
   threads: settingsSchema.shape.threads.unwrap().optional(),
   numberFormat: settingsSchema.shape.numberFormat.unwrap().optional(),
   author: settingsSchema.shape.author.unwrap().optional()
-} satisfies Record<keyof Settings, z.ZodType>)
+} satisfies Record<Exclude<keyof Settings, 'folders'>, z.ZodType>)
 
 const run = text(limits.runName).min(1)
 const runName = text(limits.runName)

@@ -154,7 +154,10 @@ export interface FolderEntry {
 
 export interface FolderListing {
   readonly folder: string
+  /** Null at the top of what the window reaches. */
   readonly parent: string | null
+  /** Folders that were named for this window, beside the home folder. */
+  readonly places: readonly string[]
   readonly entries: readonly FolderEntry[]
   /** More entries than are listed. */
   readonly cut: boolean

@@ -1,6 +1,7 @@
 import type { CallName, CallParameters, CallResult, NoticeName, Notices, Settings } from '../../preload/contract'
 import type { FileIdentity } from '../base/files'
 import type { Workspace } from '../store/store'
+import type { Reach } from './reach'
 
 /** A file of settings or of view state. */
 export interface SettingsFile {
@@ -22,6 +23,8 @@ export interface WorkbenchEnvironment {
   readonly workspace?: string
   /** Trusts the workspace that is opened at the start, for good. */
   readonly trust?: boolean
+  /** Folders that the window keeps to, beside the usual ones; where not given, it goes wherever its user may. */
+  readonly folders?: readonly string[]
   /** The system's own dialog; [] where it was dismissed. */
   readonly choose?: (purpose: ChoicePurpose, title: string, suggested: string | undefined) => Promise<readonly string[]>
   /** What a person should know of how the program was started, in sentences. */
@@ -35,6 +38,7 @@ export interface WorkbenchEnvironment {
 /** What the handlers of all nouns share. */
 export interface WorkbenchContext {
   readonly environment: WorkbenchEnvironment
+  readonly reach: Reach
   settings(): Settings
   /** Name that changes are signed with: the setting, or the user of this machine. */
   author(): string

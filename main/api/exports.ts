@@ -69,10 +69,12 @@ export const exportCalls = (context: WorkbenchContext): HandlersOf<'exports'> =>
 
   return {
     'exports.write': async ({ run, picture, ...asked }) => {
+      await context.reach.check(asked.path)
       const order = { ...asked, ...(picture === undefined ? {} : { picture }) }
       return answered(asked.path, await write(context.workspace(), run, order))
     },
     'exports.picture': async ({ path, content, overwrite }) => {
+      await context.reach.check(path)
       return answered(path, await writePicture(path, content, overwrite))
     },
     'exports.link': ({ path }) => {

@@ -5,7 +5,8 @@ import { dirname, join, resolve } from 'node:path'
 import type { FolderEntry, FolderListing } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
 import { faultCode } from '../base/faults'
-import type { HandlersOf, WorkbenchEnvironment } from './context'
+import type { HandlersOf, WorkbenchContext } from './context'
+import type { Reach } from './reach'
 
 const mostEntries = 5000
 const weightsFiles = ['model.safetensors', 'model.safetensors.index.json']
@@ -39,22 +40,28 @@ const entriesOf = async (folder: string): Promise<Dirent[]> => {
 
 const byName = new Intl.Collator('en', { numeric: true, sensitivity: 'base' })
 
-/** Folders first, then files, each by name. */
-const listFolder = async (asked: string, hidden: boolean): Promise<FolderListing> => {
+/** Folders first, then files, each by name; without links to what is out of reach. */
+const listFolder = async (asked: string, hidden: boolean, reach: Reach): Promise<FolderListing> => {
   const folder = resolve(asked)
-  const names = (await entriesOf(folder)).filter(({ name }) => hidden || !name.startsWith('.'))
+  await reach.check(folder)
+  const isListed = async (entry: Dirent): Promise<boolean> =>
+    (hidden || !entry.name.startsWith('.')) && (!entry.isSymbolicLink() || reach.has(join(folder, entry.name)))
+  const found = await entriesOf(folder)
+  const listed = await Promise.all(found.map(isListed))
+  const names = found.filter((_, at) => listed[at])
     .sort((a, b) => Number(b.isDirectory()) - Number(a.isDirectory()) || byName.compare(a.name, b.name))
   const entries = await Promise.all(names.slice(0, mostEntries).map(({ name }) => described(folder, name)))
   const parent = dirname(folder)
   return {
     folder,
-    parent: parent === folder ? null : parent,
+    parent: parent === folder || !(await reach.has(parent)) ? null : parent,
+    places: reach.places,
     entries: entries.filter((entry) => entry !== undefined).sort((a, b) => Number(b.folder) - Number(a.folder) || byName.compare(a.name, b.name)),
     cut: names.length > mostEntries
   }
 }
 
-export const fileCalls = (environment: WorkbenchEnvironment): HandlersOf<'files'> => ({
-  'files.list': ({ folder, hidden }) => listFolder(folder ?? homedir(), hidden),
+export const fileCalls = ({ environment, reach }: WorkbenchContext): HandlersOf<'files'> => ({
+  'files.list': ({ folder, hidden }) => listFolder(folder ?? homedir(), hidden, reach),
   'files.choose': async ({ purpose, title, suggested }) => (environment.choose === undefined ? null : environment.choose(purpose, title, suggested))
 })

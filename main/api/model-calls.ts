@@ -5,6 +5,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import { describeModel, previewCorpus } from '../pipeline/preview'
 import type { HandlersOf, WorkbenchContext } from './context'
 import type { Jobs } from './jobs'
+import { checkNamed } from './reach'
 import { fetchFromHub } from './models'
 
 /** What a preview needs of a configuration; the rest may still be wrong while a person fills it in. */
@@ -17,14 +18,18 @@ export const modelCalls = (context: WorkbenchContext, jobs: Jobs): HandlersOf<'m
   let stopPreview = (): void => {}
   let previews = 0
   return {
-    'models.describe': ({ folder, weights }) => describeModel(resolve(folder), weights === undefined ? undefined : resolve(folder, weights)),
-    'models.fetch': ({ name, revision, folder }) => {
+    'models.describe': async ({ folder, weights }) => {
+      await checkNamed(context.reach, { model: '.', ...(weights === undefined ? {} : { weights }) }, resolve(folder))
+      return describeModel(resolve(folder), weights === undefined ? undefined : resolve(folder, weights))
+    },
+    'models.fetch': async ({ name, revision, folder }) => {
       const workspace = context.workspace()
       if (folder === undefined && workspace.readOnly) {
         const remedy = 'choose another folder for the model'
         throw new SpectroscopeError('workspace', `${workspace.folder} is open for reading only; ${remedy}.`)
       }
       const target = folder === undefined ? join(workspace.folder, 'models', basename(name)) : resolve(folder)
+      await context.reach.check(target)
       const { job, done } = jobs.start({ kind: 'download', title: `Downloading ${name} to ${target}`, run: null, key: `download ${target}` }, ({ signal, progress }) =>
         fetchFromHub({
           name, folder: target, signal,
@@ -41,6 +46,7 @@ export const modelCalls = (context: WorkbenchContext, jobs: Jobs): HandlersOf<'m
     /** One at a time: what a person has changed since is what the next one shows. */
     'corpora.preview': async ({ configuration, baseFolder, rows }) => {
       const checked = forPreview(configuration)
+      await checkNamed(context.reach, checked, resolve(baseFolder))
       stopPreview()
       const { done, stop } = jobs.start({ kind: 'preview', title: 'Reading the corpus for a preview', run: null, key: `preview ${previews++}` }, ({ signal, progress }) =>
         previewCorpus(checked, resolve(baseFolder), rows, { signal, onProgress: progress }))

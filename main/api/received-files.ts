@@ -25,6 +25,10 @@ export class ReceivedFiles {
     return path
   }
 
+  has(path: string): boolean {
+    return this.#paths.has(path)
+  }
+
   /** Removes a file if it was received here. */
   async remove(path: string): Promise<void> {
     if (this.#paths.delete(path)) await rm(dirname(path), { recursive: true, force: true })

@@ -15,6 +15,8 @@ import { compareClusterings } from './compare'
 import type { HandlersOf, WorkbenchContext } from './context'
 import type { Estimates } from './estimates'
 import type { Jobs } from './jobs'
+import { checkNamed } from './reach'
+import type { Reach } from './reach'
 import { type RunManager, stoppedBy } from './run-manager'
 import { healthOf, latest, settled } from './runs'
 import { entriesOf } from './settings'
@@ -25,10 +27,18 @@ const withSettings = (configuration: object, { engine, threads }: Settings): obj
 /** The place that a sentence of the terminal names first, as in `"corpus.files[0]": …`. */
 const placeOf = (sentence: string): string => /^"([\w.[\]]+)"/.exec(sentence)?.[1] ?? 'model'
 
+interface CheckedBy {
+  readonly settings: Settings
+  readonly reach: Reach
+}
+
 /** Problems of the files that a configuration names: the first one that is met. */
-const fileProblems = async (configuration: RunConfiguration, baseFolder: string): Promise<ConfigurationProblem[]> => {
+const fileProblems = async (
+  configuration: RunConfiguration, baseFolder: string, reach: Reach
+): Promise<ConfigurationProblem[]> => {
   try {
     checkThreads(configuration.threads)
+    await checkNamed(reach, configuration, resolve(baseFolder))
     await checkConfiguration(configuration, baseFolder)
     return []
   } catch (error) {
@@ -38,16 +48,18 @@ const fileProblems = async (configuration: RunConfiguration, baseFolder: string)
 }
 
 /** The rules and the words of the terminal, for every place at once. */
-export const checkAll = async (value: object, baseFolder: string, settings: Settings): Promise<ConfigurationCheck> => {
+export const checkAll = async (
+  value: object, baseFolder: string, { settings, reach }: CheckedBy
+): Promise<ConfigurationCheck> => {
   const { configuration, issues } = checkedConfiguration(withSettings(value, settings))
   if (configuration === null) return { problems: issues.map(({ path, message }) => ({ path, message: `${message}.` })), configuration }
-  const problems = await fileProblems(configuration, baseFolder)
+  const problems = await fileProblems(configuration, baseFolder, reach)
   return { problems, configuration: problems.length === 0 ? configuration : null }
 }
 
 /** Throws the first problem as an error. */
-const checked = async (value: object, baseFolder: string, settings: Settings): Promise<RunConfiguration> => {
-  const { problems, configuration } = await checkAll(value, baseFolder, settings)
+const checked = async (value: object, baseFolder: string, by: CheckedBy): Promise<RunConfiguration> => {
+  const { problems, configuration } = await checkAll(value, baseFolder, by)
   if (configuration === null) throw new SpectroscopeError('configuration', problems[0].message)
   return configuration
 }
@@ -92,6 +104,12 @@ const readerAhead = (context: WorkbenchContext): ((workspace: Workspace, entries
 
 export const runCalls = (context: WorkbenchContext, managed: () => RunManager, estimates: Estimates, jobs: Jobs): HandlersOf<'runs'> => {
   const readAhead = readerAhead(context)
+  const by = (): CheckedBy => ({ settings: context.settings(), reach: context.reach })
+  /** Other windows, and the terminal, may have made it of files that this window does not reach. */
+  const checkReach = async (run: string): Promise<void> => {
+    const { configuration, baseFolder } = await context.workspace().getRun(run)
+    await checkNamed(context.reach, configuration, baseFolder)
+  }
   let stopPreview = (): void => {}
   let previews = 0
   return {
@@ -104,16 +122,19 @@ export const runCalls = (context: WorkbenchContext, managed: () => RunManager, e
       return entries
     },
     'runs.get': async ({ run }) => managed().shown(await context.workspace().getRun(run)),
-    'runs.readConfiguration': async ({ path }) => ({ configuration: await readConfigurationFile(resolve(path)), baseFolder: dirname(resolve(path)) }),
-    'runs.check': ({ configuration, baseFolder }) => checkAll(configuration, baseFolder, context.settings()),
-    'runs.estimate': async ({ configuration, baseFolder }) => estimates.of(await checked(configuration, baseFolder, context.settings()), resolve(baseFolder), context.workspace()),
+    'runs.readConfiguration': async ({ path }) => {
+      await context.reach.check(path)
+      return { configuration: await readConfigurationFile(resolve(path)), baseFolder: dirname(resolve(path)) }
+    },
+    'runs.check': ({ configuration, baseFolder }) => checkAll(configuration, baseFolder, by()),
+    'runs.estimate': async ({ configuration, baseFolder }) => estimates.of(await checked(configuration, baseFolder, by()), resolve(baseFolder), context.workspace()),
     'runs.start': async ({ name, configuration, baseFolder }) => {
-      const full = await checked(configuration, baseFolder, context.settings())
+      const full = await checked(configuration, baseFolder, by())
       return { run: await managed().start(name, full, resolve(baseFolder)) }
     },
     /** One at a time: a person who asks again has changed something. */
     'runs.previewSignal': async ({ configuration, baseFolder, seconds }) => {
-      const full = await checked(configuration, baseFolder, context.settings())
+      const full = await checked(configuration, baseFolder, by())
       stopPreview()
       const about = { kind: 'preview', title: 'Sampling a few components for a preview', run: null, key: `signal ${previews++}` } as const
       const { done, stop } = jobs.start(about, ({ signal, progress }) => previewSignalApart(full, resolve(baseFolder), seconds, { signal, onProgress: progress }))
@@ -124,7 +145,10 @@ export const runCalls = (context: WorkbenchContext, managed: () => RunManager, e
       stopPreview()
       return null
     },
-    'runs.continue': async ({ run, ...continuation }) => ({ run: await managed().continueRun(run, continuation) }),
+    'runs.continue': async ({ run, ...continuation }) => {
+      await checkReach(run)
+      return { run: await managed().continueRun(run, continuation) }
+    },
     'runs.openExample': async () => {
       const { id } = await context.workspace().copyRun(resourcePath('demo', 'example.duckdb'), resourcePath('demo'))
       await context.workspace().changeRun(id, { deleted: false, archived: false }, context.author())
@@ -137,6 +161,7 @@ export const runCalls = (context: WorkbenchContext, managed: () => RunManager, e
       return { run: await managed().start('demo', { ...demo, engine, ...(threads === null ? {} : { threads }) }, resourcePath('demo')) }
     },
     'runs.resume': async ({ run, engine }) => {
+      await checkReach(run)
       await managed().resume(run, engine)
       return null
     },

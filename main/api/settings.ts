@@ -3,6 +3,7 @@ import type { Notices, Settings } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
 import { writingError } from '../base/files'
 import type { HandlersOf, SettingsFile } from './context'
+import type { Reach } from './reach'
 
 type Entries = Readonly<Record<string, unknown>>
 
@@ -61,9 +62,11 @@ const mostViews = 1000
 export const settingsCalls = (
   settings: SettingsFile,
   views: SettingsFile,
-  emit: (name: 'settings', data: Notices['settings']) => void
+  emit: (name: 'settings', data: Notices['settings']) => void,
+  reach: Reach
 ): HandlersOf<'settings'> & HandlersOf<'views'> => ({
-  'settings.change': ({ changes }) => {
+  'settings.change': async ({ changes }) => {
+    if (changes.workspace !== undefined && changes.workspace !== '') await reach.check(changes.workspace)
     const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
     const changed = changeSettings(settings, given)
     emit('settings', changed)

@@ -17,6 +17,8 @@ import { exploreCalls } from './explore-calls'
 import { exportCalls } from './exports'
 import { fileCalls } from './files'
 import { importCalls } from './imports'
+import { everywhere, reachOf } from './reach'
+import type { Reach } from './reach'
 import { ReceivedFiles } from './received-files'
 import { Jobs } from './jobs'
 import { WorkspaceKeeper } from './keeper'
@@ -104,6 +106,7 @@ class OpenWorkbench implements Workbench {
   readonly #jobs = new Jobs((job) => this.#emit('job', job))
   readonly #estimates: Estimates
   readonly #received = new ReceivedFiles()
+  readonly #reach: Reach
   readonly #handlers: CallHandlers
   readonly #answering = new Set<Promise<unknown>>()
   #opened: Opened | undefined
@@ -116,8 +119,14 @@ class OpenWorkbench implements Workbench {
   constructor(environment: WorkbenchEnvironment) {
     this.#environment = environment
     this.#estimates = new Estimates(environment.settings, this.#jobs)
+    const { folders, workspace: asked } = environment
+    this.#reach = folders === undefined ? everywhere : reachOf({
+      places: () => [...folders, ...readSettings(environment.settings).folders],
+      workspaces: () => [asked, this.#opened?.keeper.workspace.folder].filter((folder) => folder !== undefined)
+    })
     const context: WorkbenchContext = {
       environment,
+      reach: this.#reach,
       settings: () => readSettings(environment.settings),
       author: () => this.#author(),
       workspace: () => this.#workspace(),
@@ -125,8 +134,9 @@ class OpenWorkbench implements Workbench {
     }
     this.#handlers = {
       'app.state': () => this.#state(),
-      ...settingsCalls(environment.settings, environment.views, (name, data) => this.#emit(name, data)),
+      ...settingsCalls(environment.settings, environment.views, (name, data) => this.#emit(name, data), this.#reach),
       'workspace.open': async ({ folder, create }) => {
+        await this.#reach.check(folder)
         await this.#change(resolve(folder), create)
         return this.#state()
       },
@@ -141,7 +151,7 @@ class OpenWorkbench implements Workbench {
         this.#jobs.cancel(job)
         return null
       },
-      ...fileCalls(environment),
+      ...fileCalls(context),
       ...modelCalls(context, this.#jobs),
       ...runCalls(context, () => this.#manager(), this.#estimates, this.#jobs),
       ...exploreCalls(context, this.#jobs),

@@ -9,6 +9,7 @@ import type { Serving } from '../serve'
 export interface ServeCommand {
   readonly folder?: string
   readonly trust: boolean
+  readonly folders: readonly string[]
   readonly host: string
   readonly port?: number
   readonly socket?: string

@@ -48,7 +48,9 @@ describe.skipIf(!isBuilt)('spectroscope serve', () => {
 
   it('works on without a browser, and stops at a signal with a checkpoint', async () => {
     const study = await writeStudy(path, { sampler: { ...quickChains, stepSize: 1e-4, draws: 2000, stepsBetweenDraws: 6 }, threads: 1 })
-    const served = start(['serve', '--workspace', path('workspace'), '--no-open', '--json'], environment)
+    const served = start(
+      ['serve', '--workspace', path('workspace'), '--folder', path(), '--no-open', '--json'], environment
+    )
     let printed = ''
     served.child.stdout!.on('data', (data: Buffer) => (printed += data.toString()))
     await until(() => printed.trimEnd().endsWith('}'), 'the address is printed')

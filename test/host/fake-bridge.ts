@@ -167,7 +167,9 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       }
       return null
     },
-    'files.list': (asked) => ({ folder: asked.folder ?? home, parent: asked.folder === '/' ? null : '/home', entries: files, cut: false }),
+    'files.list': (asked) => ({
+      folder: asked.folder ?? home, parent: asked.folder === '/' ? null : '/home', places: [], entries: files, cut: false
+    }),
     'files.choose': () => null,
 
     'models.describe': (asked) => ({

@@ -6,6 +6,7 @@ import type { AnnotationsChanged, CallInput, CallName, CallParameters } from '..
 import type { WorkbenchContext } from '../../main/api/context'
 import { exportCalls } from '../../main/api/exports'
 import { importCalls } from '../../main/api/imports'
+import { everywhere } from '../../main/api/reach'
 import { ReceivedFiles } from '../../main/api/received-files'
 import { labelCalls, labelsOf } from '../../main/api/labels'
 import { trustWorkspace } from '../../main/api/trust'
@@ -20,6 +21,7 @@ const notices: [string, unknown][] = []
 
 const context: WorkbenchContext = {
   environment: { shell: 'browser', settings: { get: () => ({}), set: () => {} }, views: { get: () => ({}), set: () => {} }, link: (path) => `http://127.0.0.1/files${path}` },
+  reach: everywhere,
   settings: () => { throw new Error('not asked for') },
   author: () => 'Ada',
   workspace: () => workspace,
