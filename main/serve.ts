@@ -75,7 +75,8 @@ const foldersOf = (folders: readonly string[]): Promise<string[]> =>
 
 /** Serves the window to anyone who asks, and its calls and files to browsers that a link has let in. */
 export const startServer = async ({
-  folder, trust = false, folders = [], host = '127.0.0.1', port, socket, pages = join(projectRoot, 'out', 'renderer'), keys: keysFolder,
+  folder, trust = false, folders = [], host = '127.0.0.1', port, socket,
+  pages = join(projectRoot, 'out', 'renderer'), keys: keysFolder,
   limits = {}, ...files
 }: ServeOptions = {}): Promise<Serving> => {
   const downloads = new Downloads()

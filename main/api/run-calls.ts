@@ -127,7 +127,10 @@ export const runCalls = (context: WorkbenchContext, managed: () => RunManager, e
       return { configuration: await readConfigurationFile(resolve(path)), baseFolder: dirname(resolve(path)) }
     },
     'runs.check': ({ configuration, baseFolder }) => checkAll(configuration, baseFolder, by()),
-    'runs.estimate': async ({ configuration, baseFolder }) => estimates.of(await checked(configuration, baseFolder, by()), resolve(baseFolder), context.workspace()),
+    'runs.estimate': async ({ configuration, baseFolder }) => {
+      const full = await checked(configuration, baseFolder, by())
+      return estimates.of(full, resolve(baseFolder), context.workspace())
+    },
     'runs.start': async ({ name, configuration, baseFolder }) => {
       const full = await checked(configuration, baseFolder, by())
       return { run: await managed().start(name, full, resolve(baseFolder)) }

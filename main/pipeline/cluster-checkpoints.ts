@@ -103,7 +103,8 @@ const layersOf = ({ configuration }: Pick<ClusterRequest, 'configuration'>, toke
     ? ladderOf(configuration.resolution, configuration.levels, tokens, configuration.minSize)
     : [Number.NaN]
   const layers = ladder.map((resolution) => layerOf(tokens, resolution))
-  return z.array(z.unknown()).length(ladder.length).transform((found) => found.map((layer, at) => layers[at].parse(layer)))
+  return z.array(z.unknown()).length(ladder.length)
+    .transform((found) => found.map((layer, at) => layers[at].parse(layer)))
 }
 
 /** What a matrix of so many tokens can have come to. */

@@ -109,7 +109,8 @@ export const knownClustering = async (connection: DuckDBConnection, run: string,
       (sum, { kind }, number) => sum + (kind === 'cluster' ? sizes.get(number)! : 0), clustering.leftoverSize
     )
     if (tokens !== known.tokens) {
-      throw new UnfitRows('clusterings', where, `${tokens} tokens in clusters and left over, and ${known.tokens} in the study`)
+      const what = `${tokens} tokens in clusters and left over, and ${known.tokens} in the study`
+      throw new UnfitRows('clusterings', where, what)
     }
     return { ...known, clustering, described, sizes, tree: new GroupTree(nodes) }
   })

@@ -1,7 +1,9 @@
-import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { projectRoot } from '../../main/base/entries'
 import { openWorkspace } from '../../main/store/store'
 import { storeRun } from '../unit/store-fixture'
 import { isBuilt, run, scratch, start, until } from './command'
@@ -99,5 +101,48 @@ describe.skipIf(!isBuilt)('a workspace that somebody else made', () => {
     expect(problem).toContain('open for reading only')
     const { stdout } = await run(['runs', '--workspace', folder, '--json'])
     expect(JSON.parse(stdout)).toMatchObject({ runs: [{ id }] })
+  })
+})
+
+const maker = join(projectRoot, '..', 'shared', 'cases', '22-workspace-from-elsewhere', 'make.mjs')
+const isThere = existsSync(maker)
+
+const title = `three hostile copies${isThere ? '' : ' (skipped: what makes them is not there)'}`
+
+describe.skipIf(!isBuilt || !isThere)(title, () => {
+  const words = {
+    id: 'is none that this program gives', link: 'labels.jsonl is a link', view: 'has the view "documents"'
+  } as const
+  const cases = (['id', 'link', 'view'] as const).flatMap((kind): (readonly [typeof kind, readonly string[]])[] =>
+    [[kind, []], [kind, ['--trust']]])
+  const mine = scratch()
+
+  beforeAll(async () => {
+    const workspace = await openWorkspace(mine.path('source'), { create: true })
+    await storeRun(workspace, 8)
+    await workspace.close()
+  })
+  afterAll(mine.remove)
+
+  it.each(cases)('are refused by commands and by serve, and reach nothing: %s %j', async (kind, trust) => {
+    const folder = mine.path(`${kind}${trust.length}`)
+    const target = mine.path(`victim-${kind}${trust.length}`)
+    mkdirSync(target)
+    const file = join(target, 'file')
+    writeFileSync(file, secret)
+    const made = [maker, kind, mine.path('source'), folder, kind === 'id' ? target : file]
+    execFileSync(process.execPath, made, { cwd: projectRoot })
+    const { problem, workspace } = await serveOnce(folder, ...trust)
+    expect(workspace).toBeNull()
+    expect(problem).toContain(words[kind])
+    const out = mine.path(`exported-${kind}${trust.length}`)
+    for (const command of [['show', 'latest'], ['runs'], ['export', 'latest', '--format', 'csv', '--out', out]]) {
+      const { code, stdout, stderr } = await run([...command, '--workspace', folder])
+      expect({ code, stdout }).toEqual({ code: 5, stdout: '' })
+      expect(stderr).toContain(words[kind])
+      expect(stderr).not.toContain(secret)
+    }
+    expect(existsSync(out)).toBe(false)
+    expect(readFileSync(file, 'utf8')).toBe(secret)
   })
 })

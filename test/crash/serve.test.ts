@@ -75,7 +75,9 @@ describe.skipIf(!isBuilt)('spectroscope serve', () => {
 
   it('says why it cannot open a workspace, and is there for another one', async () => {
     writeFileSync(path('a-file'), '')
-    const served = start(['serve', '--workspace', path('a-file'), '--no-open', '--json'], environment)
+    const served = start(
+      ['serve', '--workspace', path('a-file'), '--folder', path(), '--no-open', '--json'], environment
+    )
     let printed = ''
     served.child.stdout!.on('data', (data: Buffer) => (printed += data.toString()))
     await until(() => printed.trimEnd().endsWith('}'), 'the address is printed')

@@ -168,7 +168,8 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       return null
     },
     'files.list': (asked) => ({
-      folder: asked.folder ?? home, parent: asked.folder === '/' ? null : '/home', places: [], entries: files, cut: false
+      folder: asked.folder ?? home, parent: asked.folder === '/' ? null : '/home', places: [],
+      entries: files, cut: false
     }),
     'files.choose': () => null,
 

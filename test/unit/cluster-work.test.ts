@@ -53,7 +53,8 @@ class Process {
   async all(request: ClusterRequest, upTo = Infinity): Promise<void> {
     const variants = [wholeVariant, ...comparisonsOf(request.parts)]
     for (const variant of variants.slice(0, upTo)) {
-      if (variant.kind === 'whole' || !(await this.work.has(request, variant, tokens))) await this.perform(request, variant)
+      const isDone = variant.kind !== 'whole' && (await this.work.has(request, variant, tokens))
+      if (!isDone) await this.perform(request, variant)
     }
   }
 
@@ -120,12 +121,14 @@ describe('a checkpoint that something else wrote', () => {
   const acl = configurationOf({ stability: true, neighbours: 10, minSize: 5 })
   const half = comparisonsOf(4)[0]
   const first = <T>([one, ...rest]: readonly T[], change: (one: T) => unknown): unknown[] => [change(one), ...rest]
-  const withLayers = (kept: Kept, layers: unknown): unknown => ({ ...kept, partitioned: { ...kept.partitioned, layers } })
+  const withPartition = (kept: Kept, changes: object): unknown =>
+    ({ ...kept, partitioned: { ...kept.partitioned, ...changes } })
+  const withLayers = (kept: Kept, layers: unknown): unknown => withPartition(kept, { layers })
   const withMembership = (kept: Kept, change: (values: Int32Array) => unknown): unknown =>
     withLayers(kept, first(kept.partitioned.layers, (layer) => ({ ...layer, membership: change(layer.membership) })))
   const withClusters = (kept: Kept, change: (clusters: readonly Cluster[]) => unknown): unknown => {
     const { discovery } = kept.partitioned
-    return { ...kept, partitioned: { ...kept.partitioned, discovery: { ...discovery, clusters: change(discovery!.clusters) } } }
+    return withPartition(kept, { discovery: { ...discovery, clusters: change(discovery!.clusters) } })
   }
   const withMembers = (kept: Kept, change: (members: Int32Array) => unknown): unknown =>
     withClusters(kept, (clusters) => first(clusters, (cluster) => ({ ...cluster, members: change(cluster.members) })))
@@ -137,10 +140,11 @@ describe('a checkpoint that something else wrote', () => {
     ['other resolutions', communities, (kept) =>
       withLayers(kept, kept.partitioned.layers.map((layer) => ({ ...layer, resolution: 1e6 })))],
     ['too few tokens', communities, (kept) => withMembership(kept, (values) => values.slice(1))],
-    ['a group beyond all tokens', communities, (kept) => withMembership(kept, (values) => values.with(0, 2 ** 31 - 1))],
+    ['a group beyond all tokens', communities, (kept) =>
+      withMembership(kept, (values) => values.with(0, 2 ** 31 - 1))],
     ['a list in the place of an array', communities, (kept) => withMembership(kept, (values) => [...values])],
     ['noise of other columns', communities, (kept) => ({ ...kept, noise: new Float64Array(4) })],
-    ['no search', acl, (kept) => ({ ...kept, partitioned: { ...kept.partitioned, discovery: null } })],
+    ['no search', acl, (kept) => withPartition(kept, { discovery: null })],
     ['a token that is none', acl, (kept) => withMembers(kept, (members) => members.with(0, -1))],
     ['a token twice', acl, (kept) => withMembers(kept, (members) => members.with(1, members[0]))],
     ['a cluster twice', acl, (kept) => withClusters(kept, ([one]) => [one, { ...one, order: 1 }])],
@@ -170,7 +174,8 @@ describe('a checkpoint that something else wrote', () => {
       return readCheckpoint(owner, 'discovery-whole', schema)
     }
     expect(await kept(state)).toEqual(state)
-    expect(await readCheckpoint({ ...owner, fingerprint: `${'f'.repeat(63)}0` }, 'discovery-whole', schema)).toBeUndefined()
+    const another = { ...owner, fingerprint: `${'f'.repeat(63)}0` }
+    expect(await readCheckpoint(another, 'discovery-whole', schema)).toBeUndefined()
     const wrong = [
       { tokens: 5 }, { attempts: -1 }, { rejectionsInARow: 0.5 }, { volume: '3' }, { clusters: {} },
       { clusters: [{ ...state.clusters[0], members: Int32Array.of(1, 4) }] }

@@ -102,7 +102,8 @@ describe('a row that this program did not write', () => {
     const error: unknown = await reading.catch((reason: unknown) => reason)
     expect(error).toMatchObject({ kind: 'workspace' })
     const { message } = error as Error
-    expect(message).toContain(`${place.workspace}: ${databaseName}: the table "${table}" has rows that are not of this program`)
+    const what = `the table "${table}" has rows that are not of this program`
+    expect(message).toContain(`${place.workspace}: ${databaseName}: ${what}`)
     expect(message).toContain(row)
     expect(message).toMatch(/; `spectroscope restore` puts back a copy and the labels\.$/)
     expect(message.length).toBeLessThan(600)

@@ -90,7 +90,7 @@ describe('a workspace that cannot be written', () => {
   })
 })
 
-test('what DuckDB keeps for a while of a workspace that is only read is for this user alone, and goes with it', async () => {
+test('a reader\'s temporary folder is for this user alone, and goes with the reader', async () => {
   const place = await temporaryFolder()
   vi.stubEnv('TMPDIR', place.folder)
   try {
