@@ -23,7 +23,8 @@ export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, fin
   const drawn = (): boolean => view.stage !== null && view.isReady
   const focused = (): boolean => hasFocus() && drawn()
   const pan = (name: string, key: string, right: number, up: number): Command => ({
-    id: `${panKeys}${name}`, group, label: `Move the view ${name}`, keys: [key], when: focused, hidden: true, run: () => view.stage?.pan(right, up)
+    id: `${panKeys}${name}`, group, label: `Pan ${name}`, keys: [key], when: focused, hidden: true,
+    run: () => view.stage?.pan(right, up)
   })
   const isLevel = (level: GroupKind): boolean => explore.groups.isTree && explore.groups.levels.includes(level)
   const component = (): string | undefined => {
@@ -34,22 +35,34 @@ export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, fin
     { id: 'graph.tokens', group, label: 'Show tokens', when: () => view.mode !== 'tokens', run: () => view.change('tokens') },
     { id: 'graph.clusters', group, label: 'Show clusters', when: () => view.mode !== 'clusters', run: () => view.change('clusters') },
     { id: 'graph.mode', group, label: 'Switch between tokens and clusters', keys: ['v'], hidden: true, run: () => view.change(view.mode === 'tokens' ? 'clusters' : 'tokens') },
-    { id: 'graph.fit', group, label: 'Fit all into the view', keys: ['f'], when: drawn, run: () => view.fit() },
+    { id: 'graph.fit', group, label: 'Fit to view', keys: ['f'], when: drawn, run: () => view.fit() },
     {
-      id: 'graph.go-to-selected', group, label: 'Go to what is selected', keys: ['shift+f'], when: () => drawn() && (explore.current !== null || explore.tokens.length > 0),
+      id: 'graph.go-to-selected', group, label: 'Go to selection', keys: ['shift+f'],
+      when: () => drawn() && (explore.current !== null || explore.tokens.length > 0),
       run: () => (explore.tokens.length > 0 && view.mode === 'tokens' ? view.goToTokens(explore.tokens) : explore.current === null ? undefined : view.goTo({ kind: 'cluster', cluster: explore.current }))
     },
-    { id: 'graph.lasso', group, label: 'Select with a lasso', keys: ['l'], when: drawn, run: () => void (view.lassoing = !view.lassoing) },
     {
-      id: 'graph.ego', group, label: 'Ego network of what is selected', keys: ['e'], when: () => drawn() && (view.ego || explore.current !== null || explore.tokens.length > 0), run: () => void (view.ego = !view.ego)
+      id: 'graph.lasso', group, label: 'Select with lasso', keys: ['l'], when: drawn,
+      run: () => void (view.lassoing = !view.lassoing)
     },
     {
-      id: 'graph.colouring', group, label: 'Colour by the next thing', keys: ['c'],
+      id: 'graph.ego', group, label: 'Show neighbours only', keys: ['e'],
+      when: () => drawn() && (view.ego || explore.current !== null || explore.tokens.length > 0),
+      run: () => void (view.ego = !view.ego)
+    },
+    {
+      id: 'graph.colouring', group, label: 'Next colouring', keys: ['c'],
       run: () => void (explore.colouring = nextColouring(explore.colouring, explore.groups.levels, component()))
     },
-    { id: 'graph.find', group, label: 'Find in the graph', keys: ['mod+shift+f'], whileTyping: true, run: find },
-    { id: 'graph.list', group, label: 'List of nodes', keys: ['shift+l'], run: () => void (view.listing = !view.listing) },
-    { id: 'graph.edges', group, label: 'Edges', when: drawn, run: () => void (view.showsEdges = !view.showsEdges) },
+    { id: 'graph.find', group, label: 'Find in graph', keys: ['mod+shift+f'], whileTyping: true, run: find },
+    {
+      id: 'graph.list', group, label: 'Show or hide node list', keys: ['shift+l'],
+      run: () => void (view.listing = !view.listing)
+    },
+    {
+      id: 'graph.edges', group, label: 'Show or hide edges', when: drawn,
+      run: () => void (view.showsEdges = !view.showsEdges)
+    },
     {
       id: 'graph.fade', group, label: 'Fade weak members',
       when: () => drawn() && view.colours.canFade, run: () => void (view.colours.fades = !view.colours.fades)
@@ -62,17 +75,31 @@ export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, fin
         view.change('clusters')
       }
     })),
-    { id: 'graph.names', group, label: 'Names', when: drawn, run: () => void (view.showsNames = !view.showsNames) },
-    { id: 'graph.clear', group, label: 'Select no tokens', when: () => explore.tokens.length > 0, run: () => void (explore.tokens = new Int32Array(0)) },
     {
-      id: 'graph.select-clusters', group, label: 'Select the clusters of the selected tokens', when: () => explore.tokens.length > 0 && view.clustersOfTokens.length > 0,
+      id: 'graph.names', group, label: 'Show or hide names', when: drawn,
+      run: () => void (view.showsNames = !view.showsNames)
+    },
+    {
+      id: 'graph.clear', group, label: 'Clear token selection', when: () => explore.tokens.length > 0,
+      run: () => void (explore.tokens = new Int32Array(0))
+    },
+    {
+      id: 'graph.select-clusters', group, label: 'Select clusters of the selected tokens',
+      when: () => explore.tokens.length > 0 && view.clustersOfTokens.length > 0,
       run: () => explore.select(view.clustersOfTokens.map(({ cluster }) => cluster))
     },
-    { id: 'graph.layout', group, label: 'Compute the layout of the tokens again', when: () => view.job === null, run: () => view.computeAgain() },
-    { id: 'graph.export-png', group, label: 'Export a picture of the graph (PNG) …', when: drawn, run: () => savePicture(view, 'png') },
-    { id: 'graph.export-svg', group, label: 'Export a drawing of the graph (SVG) …', when: drawn, run: () => savePicture(view, 'svg') },
+    {
+      id: 'graph.layout', group, label: 'Recompute token layout', when: () => view.job === null,
+      run: () => view.computeAgain()
+    },
+    { id: 'graph.export-png', group, label: 'Export graph as PNG…', when: drawn, run: () => savePicture(view, 'png') },
+    { id: 'graph.export-svg', group, label: 'Export graph as SVG…', when: drawn, run: () => savePicture(view, 'svg') },
     pan('left', 'arrowleft', -0.12, 0), pan('right', 'arrowright', 0.12, 0), pan('up', 'arrowup', 0, 0.12), pan('down', 'arrowdown', 0, -0.12),
-    { id: 'graph.zoom-in', group, label: 'Come nearer', keys: ['+', '='], when: focused, run: () => view.stage?.zoom(1.5) },
-    { id: 'graph.zoom-out', group, label: 'Go further away', keys: ['-'], when: focused, run: () => view.stage?.zoom(1 / 1.5) }
+    {
+      id: 'graph.zoom-in', group, label: 'Zoom in', keys: ['+', '='], when: focused, run: () => view.stage?.zoom(1.5)
+    },
+    {
+      id: 'graph.zoom-out', group, label: 'Zoom out', keys: ['-'], when: focused, run: () => view.stage?.zoom(1 / 1.5)
+    }
   ]
 }

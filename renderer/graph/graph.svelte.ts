@@ -166,7 +166,7 @@ export class GraphView {
   #endJob({ state, error }: Job): void {
     this.job = null
     if (state === 'done') void this.loadTokens()
-    else this.#fail('tokens', state === 'cancelled' ? 'The layout of the tokens was cancelled.' : (error ?? 'The layout of the tokens failed.'))
+    else this.#fail('tokens', state === 'cancelled' ? 'Token layout cancelled.' : (error ?? 'Token layout failed.'))
   }
 
   #fail(mode: GraphMode, error: unknown): void {
@@ -375,7 +375,7 @@ export class GraphView {
 
   #discOf(cluster: ClusterNumber, role: Role | undefined, isNear: boolean, dimmed: boolean): ClusterDisc {
     const { clusters, theme } = this
-    if (clusters === null || theme === null) throw new Error('the graph of the clusters is not there yet')
+    if (clusters === null || theme === null) throw new Error('the cluster graph is not loaded yet')
     const outlines: Readonly<Record<Role, Rgb>> = { current: theme.text, selected: theme.soft, similar: theme.warn }
     const entry = this.explore.entries.get(cluster)
     const hollow = entry === undefined || !isGroup(entry)
@@ -659,12 +659,12 @@ export class GraphView {
       const found = clusters?.inside(inPlane) ?? []
       explore.select(adding ? new Set([...explore.selected, ...found]) : found)
       const { one, several } = levelWords[this.level]
-      return `${found.length} ${found.length === 1 ? one : several} in the lasso.`
+      return `${found.length} ${found.length === 1 ? one : several} selected.`
     }
     if (placed === null) return ''
     const found = placed.tokensOf(placed.inside(inPlane))
     explore.tokens = adding ? Int32Array.from(new Set([...explore.tokens, ...found])).sort() : found
-    return `${found.length} ${found.length === 1 ? 'token' : 'tokens'} in the lasso.`
+    return `${found.length} ${found.length === 1 ? 'token' : 'tokens'} selected.`
   }
 
   /** Clusters that the selected tokens are in, those with the most of them first. */

@@ -8,7 +8,7 @@ type Context = WebGL2RenderingContext
 
 const compiled = (gl: Context, kind: number, source: string): WebGLShader => {
   const shader = gl.createShader(kind)
-  if (shader === null) throw new Error('The graphics context was lost.')
+  if (shader === null) throw new Error('The GPU context was lost.')
   gl.shaderSource(shader, source)
   gl.compileShader(shader)
   return shader

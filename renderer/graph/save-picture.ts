@@ -8,14 +8,14 @@ const bytesOfDataUrl = (url: string): Uint8Array<ArrayBuffer> => Uint8Array.from
 
 /** The view as a PNG in a data URL; throws where nothing is drawn. */
 export const pictureOf = ({ stage, theme }: GraphView): string => {
-  if (stage === null || theme === null) throw new Error('The graph is not drawn; open it first.')
+  if (stage === null || theme === null) throw new Error('Open the graph before exporting it.')
   return stage.picture(hexOf(theme.surface))
 }
 
 /** The view as the text of an SVG file; throws where nothing is drawn. */
 export const drawingOf = (view: GraphView): string => {
   const drawing = drawingOfView(view)
-  if (drawing === null) throw new Error('The graph is not drawn; open it first.')
+  if (drawing === null) throw new Error('Open the graph before exporting it.')
   return svgOf(drawing)
 }
 
@@ -35,12 +35,13 @@ export const savePicture = async (view: GraphView, kind: 'png' | 'svg'): Promise
   const content = kind === 'png' ? bytesOfDataUrl(pictureOf(view)) : new TextEncoder().encode(drawingOf(view))
   if (workbench.state?.nativeDialogs !== true) {
     download(name, kind === 'png' ? 'image/png' : 'image/svg+xml', content)
-    workbench.tell('done', `${name} was given to the browser to download.`)
+    workbench.tell('done', `Downloading ${name}.`)
     return
   }
-  const [path] = (await workbench.client.call('files.choose', { purpose: 'save', title: 'Save a picture of the graph', suggested: name })) ?? []
+  const choice = { purpose: 'save', title: 'Save graph image', suggested: name } as const
+  const [path] = (await workbench.client.call('files.choose', choice)) ?? []
   if (path === undefined) return
   // The system's dialog has asked whether an existing file may be replaced.
   const written = await workbench.client.call('exports.picture', { path, content, overwrite: lastPart(path) })
-  workbench.tell('done', `The graph is in ${written.path}.`)
+  workbench.tell('done', `Graph saved to ${written.path}.`)
 }

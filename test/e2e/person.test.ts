@@ -79,10 +79,10 @@ const exploreIt = async (page: Page): Promise<void> => {
   await contexts.locator('mark').first().waitFor()
   await page.getByText(/^920 tokens · /).waitFor()
   await button(page, 'List').click()
-  const list = page.getByRole('region', { name: 'Nodes of the graph as a list' })
+  const list = page.getByRole('region', { name: 'Node list' })
   await list.getByRole('option').first().waitFor()
   await list.getByText(/^[\d,]+ tokens$/).waitFor()
-  await button(list, 'Close the list').click()
+  await button(list, 'Close node list').click()
 }
 
 /** Puts the keyboard on the list of clusters, at its first one. */
