@@ -44,10 +44,10 @@ const nouns: Readonly<Record<GroupKind, readonly [one: string, several: string]>
 /** "1 region", "12 clusters". */
 export const groupCount = (kind: GroupKind, count: number): string => `${count} ${nouns[kind][count === 1 ? 0 : 1]}`
 
-/** A group's own name: "Cluster 7", "Region 41", "Main body". */
+/** A group's own name: "Cluster 7", "Region 41", "Unclustered". */
 export const groupName = (kind: GroupKind | LeftoverKind, cluster: ClusterNumber): string => {
-  const noun = kind.charAt(0).toUpperCase() + kind.slice(1)
-  return kind === 'main body' || kind === 'unclustered' ? noun : `${noun} ${cluster}`
+  if (kind === 'main body' || kind === 'unclustered') return 'Unclustered'
+  return `${kind.charAt(0).toUpperCase()}${kind.slice(1)} ${cluster}`
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(0)} %`

@@ -109,7 +109,7 @@ const ruleText = ({ rule }: ClusterSummary): string => {
   return `${ruleWords(rule.conditions)} (${quality})`
 }
 
-/** Stability in figures, with a question mark where the group may not be there. */
+/** Stability in figures, with a question mark where the group may be noise. */
 const stabilityText = (stability: number | null): string =>
   `${fixed(stability, 2)}${mayNotBeThere(stability) ? ' ?' : ''}`
 
@@ -154,7 +154,7 @@ const clustersTable = (clusters: readonly ClusterSummary[], tokens: number, page
   ]
   const rows = clusters.map((summary) => columns.map(({ cell }) => cell(summary)))
   const marked = clusters.some(({ stability }) => mayNotBeThere(stability))
-  const legend = marked ? paragraph('?: stability below 0.5; the group may not be there.', page) : []
+  const legend = marked ? paragraph('?: stability below 0.5; the group may be noise.', page) : []
   return join(renderTable(columns.map(({ column }) => column), rows, page.width, page.bold), legend)
 }
 
@@ -226,7 +226,7 @@ const contextLine = (token: TokenInContext, sides: number, page: Page): Visible 
 
 /** How a group was cut from the graph, and whether it recurs. */
 const cutWords = ({ conductance, conductanceWhenCut, seed, stability }: ClusterSummary): string => {
-  const doubt = mayNotBeThere(stability) ? ' (it may not be there)' : ''
+  const doubt = mayNotBeThere(stability) ? ' (may be noise)' : ''
   const before = conductanceWhenCut === null ? '' : ` (${figure(conductanceWhenCut)} when it was cut)`
   return [
     ...(conductance === null ? [] : [`, conductance ${figure(conductance)}${before}`]),

@@ -96,9 +96,9 @@ const stabilityEntries = ({ stability }: ClusteringRecord): Html[] => {
   return [entry('Stability', html`${levels} <span class="soft">(${splits})</span>`)]
 }
 
-/** Stability in figures, with a mark in words where the group may not be there. */
+/** Stability in figures, with a mark in words where the group may be noise. */
 const stabilityHtml = (stability: number | null): Html => {
-  const doubt = mayNotBeThere(stability) ? html` <span class="label">may not be there</span>` : nothing
+  const doubt = mayNotBeThere(stability) ? html` <span class="label">may be noise</span>` : nothing
   return html`${figureWords(stability)}${doubt}`
 }
 

@@ -19,32 +19,32 @@ const kinds: readonly (readonly [string, RegExp])[] = [
   ['line breaks', /^\s*\n\s*$/],
   ['tabs', /^\t+$/],
   ['indentation', /^[ \t]{2,}$/],
-  ['white space', /^\s+$/],
+  ['whitespace', /^\s+$/],
   ['closing brackets', /^\s*[)\]}>]+[;,.]?\s*$/],
   ['opening brackets', /^\s*[([{<]+\s*$/],
   ['brackets', /^\s*[()[\]{}<>]+\s*$/],
   ['quotation marks', /^\s*["'`“”‘’«»]+\s*$/],
   ['dashes', /^\s*[-–—_]+\s*$/],
-  ['ends of sentences', /^\s*[.!?…]+\s*$/],
+  ['sentence ends', /^\s*[.!?…]+\s*$/],
   ['commas and semicolons', /^\s*[,;]+\s*$/],
   ['operators', /^\s*[-+*/=%^&|~<>!]+\s*$/],
   ['TeX commands', /^\s*\\[a-z]*$/i],
   ['numbers', /^\s*\d+\s*$/],
   ['punctuation', /^\s*[\p{P}\p{S}]+\s*$/u],
   ['single letters', /^\s*\p{L}$/u],
-  ['words in capitals', /^\s*\p{Lu}{2,}$/u],
+  ['all-caps words', /^\s*\p{Lu}{2,}$/u],
   ['capitalised words', /^\s+\p{Lu}\p{L}*$/u],
-  ['beginnings of words', /^\s+\p{L}+$/u],
-  ['continuations of words', /^\p{Ll}\p{L}*$/u]
+  ['word starts', /^\s+\p{L}+$/u],
+  ['word continuations', /^\p{Ll}\p{L}*$/u]
 ]
 
 const patternPhrases: Readonly<Partial<Record<PatternName, string>>> = {
   'repeated-bigram': 'repeated bigrams',
-  'bracket-match': 'closing what is open',
-  'line-start': 'starts of lines',
-  'line-end': 'ends of lines',
+  'bracket-match': 'matching brackets',
+  'line-start': 'line starts',
+  'line-end': 'line ends',
   'same-as-previous': 'repeated tokens',
-  'row-start': 'starts of rows',
+  'row-start': 'row starts',
   digit: 'digits',
   uppercase: 'capitals'
 }

@@ -44,7 +44,7 @@ const similarShower = (explore: Explore): (() => Promise<void>) => {
     if (nearest.length === 0)
       return workbench.tell(
         'note',
-        `No edges lead from ${explore.nameOf(current)} to another ${explore.levelWord(current)}.`
+        `${explore.nameOf(current)} has no edges to another ${explore.levelWord(current)}.`
       )
     explore.similar = nearest[((explore.similar === null ? -1 : nearest.indexOf(explore.similar)) + 1) % nearest.length]
   }
@@ -58,24 +58,24 @@ const treeCommands = (explore: Explore, list: ClusterList, { step }: PaneActions
     form === 'tree' ? explore.groups.isTree : explore.groups.levels.includes(form)
   return [
     {
-      id: 'clusters.unfold', group, label: 'Unfold the group, or go into it',
+      id: 'clusters.unfold', group, label: 'Expand group or enter it',
       keys: ['arrowright'], when: within, run: () => step(true)
     },
     {
-      id: 'clusters.fold', group, label: 'Fold the group, or go to the one around it',
+      id: 'clusters.fold', group, label: 'Collapse group or go to its parent',
       keys: ['arrowleft'], when: within, run: () => step(false)
     },
     {
-      id: 'clusters.unfold-all', group, label: 'Unfold all groups',
+      id: 'clusters.unfold-all', group, label: 'Expand all groups',
       when: () => list.isTree, run: () => list.unfoldAll()
     },
     {
-      id: 'clusters.fold-all', group, label: 'Fold all groups',
+      id: 'clusters.fold-all', group, label: 'Collapse all groups',
       when: () => list.isTree, run: () => list.foldAll()
     },
     ...listForms.map((form): Command => ({
       id: `clusters.list.${form}`, group,
-      label: form === 'tree' ? 'List as a tree' : `List ${levelWords[form].several}`,
+      label: form === 'tree' ? 'Show as tree' : `Show ${levelWords[form].several}`,
       when: () => list.form !== form && isThere(form), run: () => list.show(form)
     }))
   ]
@@ -100,40 +100,63 @@ const clusterCommands = (
     },
     { id: 'clusters.next-unseen', group, label: 'Next unseen cluster', keys: ['mod+arrowdown'], when: there, run: () => labelling.toUnseen(1) },
     { id: 'clusters.previous-unseen', group, label: 'Previous unseen cluster', keys: ['mod+arrowup'], when: there, run: () => labelling.toUnseen(-1) },
-    { id: 'clusters.similar', group, label: 'Next similar cluster beside', keys: ['space'], when: () => explore.current !== null, run: showSimilar },
     {
-      id: 'clusters.open-similar', group, label: 'Go to the cluster beside', keys: ['shift+enter'], when: () => explore.similar !== null,
+      id: 'clusters.similar', group, label: 'Compare with next similar', keys: ['space'],
+      when: () => explore.current !== null, run: showSimilar
+    },
+    {
+      id: 'clusters.open-similar', group, label: 'Open compared cluster', keys: ['shift+enter'],
+      when: () => explore.similar !== null,
       run: () => explore.similar !== null && explore.open(explore.similar)
     },
-    { id: 'clusters.extend-down', group, label: 'Select the next cluster too', keys: ['shift+arrowdown'], when: there, run: () => move(1, true) },
-    { id: 'clusters.extend-up', group, label: 'Select the previous cluster too', keys: ['shift+arrowup'], when: there, run: () => move(-1, true) },
     {
-      id: 'clusters.extend-first', group, label: 'Select up to the first cluster', keys: ['shift+home'],
+      id: 'clusters.extend-down', group, label: 'Extend selection down', keys: ['shift+arrowdown'], when: there,
+      run: () => move(1, true)
+    },
+    {
+      id: 'clusters.extend-up', group, label: 'Extend selection up', keys: ['shift+arrowup'], when: there,
+      run: () => move(-1, true)
+    },
+    {
+      id: 'clusters.extend-first', group, label: 'Extend selection to first cluster', keys: ['shift+home'],
       hidden: true, when: there, run: () => move(-Infinity, true)
     },
     {
-      id: 'clusters.extend-last', group, label: 'Select up to the last cluster', keys: ['shift+end'],
+      id: 'clusters.extend-last', group, label: 'Extend selection to last cluster', keys: ['shift+end'],
       hidden: true, when: there, run: () => move(Infinity, true)
     },
-    { id: 'clusters.select-all', group, label: 'Select all clusters in the list', keys: ['mod+a'], when: there, run: () => explore.select(list.entries.filter(({ kind }) => kind === 'cluster').map(({ cluster }) => cluster)) },
     {
-      id: 'clusters.unselect', group, label: 'Select one cluster only', keys: ['escape'], when: () => explore.selected.size > 0 || explore.similar !== null,
+      id: 'clusters.select-all', group, label: 'Select all listed clusters', keys: ['mod+a'], when: there,
+      run: () => explore.select(list.entries.filter(({ kind }) => kind === 'cluster').map(({ cluster }) => cluster))
+    },
+    {
+      id: 'clusters.unselect', group, label: 'Clear cluster selection', keys: ['escape'],
+      when: () => explore.selected.size > 0 || explore.similar !== null,
       run: () => {
         explore.selected.clear()
         explore.similar = null
       }
     },
     { id: 'clusters.search', group, label: 'Search clusters', keys: ['/', 'mod+f'], whileTyping: true, run: search },
-    { id: 'clusters.only-unseen', group, label: 'List unseen clusters only', when: () => !list.text.includes('status:unseen'), run: () => list.type(withPiece(list.text, 'status:unseen')) },
-    { id: 'clusters.show-all', group, label: 'List all clusters', when: () => list.text !== '', run: () => list.type('') },
+    {
+      id: 'clusters.only-unseen', group, label: 'Show unseen clusters only',
+      when: () => !list.text.includes('status:unseen'), run: () => list.type(withPiece(list.text, 'status:unseen'))
+    },
+    {
+      id: 'clusters.show-all', group, label: 'Show all clusters', when: () => list.text !== '',
+      run: () => list.type('')
+    },
     ...sortKeys.map((by): Command => ({
       id: `clusters.sort.${by}`, group, label: `Sort by ${sortWords[by].toLowerCase()}`,
       when: () => list.sorting.by !== by && measuredKeys(explore.overview?.clusters ?? []).has(by),
       run: () => list.sort({ by, descending: usualDirection[by] })
     })),
-    { id: 'clusters.reverse', group, label: 'Reverse the order of clusters', run: () => list.sort({ ...list.sorting, descending: !list.sorting.descending }) },
     {
-      id: 'clusters.show-in-graph', group, label: 'Show the cluster in the graph', when: () => explore.current !== null,
+      id: 'clusters.reverse', group, label: 'Reverse cluster order',
+      run: () => list.sort({ ...list.sorting, descending: !list.sorting.descending })
+    },
+    {
+      id: 'clusters.show-in-graph', group, label: 'Show cluster in graph', when: () => explore.current !== null,
       run: () => {
         if (explore.current !== null) explore.shown = { cluster: explore.current }
       }
@@ -154,35 +177,58 @@ const labelCommands = (explore: Explore, labelling: Labelling, { editName, editN
   }
   return [
     ...[1, 2, 3, 4, 5].map((number): Command => ({
-      id: `labels.accept-${number}`, group, label: `Accept suggestion ${number} and move on`, keys: [String(number)], once: true, hidden: number > 1,
+      id: `labels.accept-${number}`, group, label: `Accept suggestion ${number} and go to next`,
+      keys: [String(number)], once: true, hidden: number > 1,
       when: () => there() && labelling.suggestions.length >= number, run: () => labelling.accept(number)
     })),
-    { id: 'labels.name', group, label: 'Edit the name', keys: ['n', 'enter'], once: true, when: there, run: editName },
-    { id: 'labels.note', group, label: 'Edit the note', keys: ['shift+n'], once: true, when: there, run: editNote },
-    { id: 'labels.tag', group, label: 'Add a tag', keys: ['t'], once: true, when: there, run: editTags },
-    { id: 'labels.skip', group, label: 'Skip and move on', keys: ['s'], once: true, when: there, run: () => labelling.mark('skipped') },
-    { id: 'labels.unsure', group, label: 'Mark as unsure and move on', keys: ['u'], once: true, when: there, run: () => labelling.mark('unsure') },
+    { id: 'labels.name', group, label: 'Edit name', keys: ['n', 'enter'], once: true, when: there, run: editName },
+    { id: 'labels.note', group, label: 'Edit note', keys: ['shift+n'], once: true, when: there, run: editNote },
+    { id: 'labels.tag', group, label: 'Add tag', keys: ['t'], once: true, when: there, run: editTags },
+    {
+      id: 'labels.skip', group, label: 'Skip and go to next', keys: ['s'], once: true, when: there,
+      run: () => labelling.mark('skipped')
+    },
+    {
+      id: 'labels.unsure', group, label: 'Mark as unsure and go to next', keys: ['u'], once: true, when: there,
+      run: () => labelling.mark('unsure')
+    },
     { id: 'labels.labelled', group, label: 'Mark as labelled', when: () => there() && labelling.common.status !== 'labelled', run: () => labelling.set({ status: 'labelled' }) },
     { id: 'labels.unseen', group, label: 'Mark as unseen', when: () => there() && labelling.common.status !== 'unseen', run: () => labelling.set({ status: 'unseen' }) },
     ...confidences.map((confidence): Command => ({
       id: `labels.confidence.${confidence}`, group, label: `Confidence: ${confidence}`, when: () => there() && labelling.common.confidence !== confidence, run: () => labelling.set({ confidence })
     })),
     {
-      id: 'labels.merge', group, label: 'Read the selected clusters as one', keys: ['g'], once: true, when: several,
+      id: 'labels.merge', group, label: 'Merge clusters', keys: ['g'], once: true, when: several,
       run: () => {
         if (explore.labelled.length < 2 && explore.current !== null && explore.similar !== null) explore.select([explore.current, explore.similar])
         labelling.merge()
       }
     },
     {
-      id: 'labels.take-apart', group, label: 'Take the merge, or the part, back', keys: ['shift+g'], once: true, when: () => labelling.merged !== undefined || labelling.part !== null,
+      id: 'labels.take-apart', group, label: 'Unmerge or undo split', keys: ['shift+g'], once: true,
+      when: () => labelling.merged !== undefined || labelling.part !== null,
       run: () => (labelling.part === null ? labelling.takeApart() : labelling.clear())
     },
-    { id: 'labels.split', group, label: 'Split the selected tokens off', keys: ['x'], once: true, when: () => explore.current !== null && explore.tokens.length > 0, run: async () => labelling.split() },
-    { id: 'labels.clear', group, label: 'Take back what is said', keys: ['delete'], once: true, when: said, run: () => labelling.clear() },
-    { id: 'labels.blind-test', group, label: 'Blind test of the label', keys: ['b'], once: true, when: () => explore.current !== null, run: () => void (labelling.blindTest = explore.current) },
-    { id: 'labels.history', group, label: 'History of labels …', keys: ['mod+shift+h'], run: () => void (labelling.historyShown = true) },
-    { id: 'labels.retry', group, label: 'Try again to save all labels', when: () => labelling.state.unsaved.length > 0, run: () => labelling.retry() }
+    {
+      id: 'labels.split', group, label: 'Split off selected tokens', keys: ['x'], once: true,
+      when: () => explore.current !== null && explore.tokens.length > 0, run: async () => labelling.split()
+    },
+    {
+      id: 'labels.clear', group, label: 'Clear label', keys: ['delete'], once: true, when: said,
+      run: () => labelling.clear()
+    },
+    {
+      id: 'labels.blind-test', group, label: 'Blind test label', keys: ['b'], once: true,
+      when: () => explore.current !== null, run: () => void (labelling.blindTest = explore.current)
+    },
+    {
+      id: 'labels.history', group, label: 'Label history…', keys: ['mod+shift+h'],
+      run: () => void (labelling.historyShown = true)
+    },
+    {
+      id: 'labels.retry', group, label: 'Retry saving labels', when: () => labelling.state.unsaved.length > 0,
+      run: () => labelling.retry()
+    }
   ]
 }
 

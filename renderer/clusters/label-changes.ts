@@ -78,7 +78,7 @@ const targetWords = (targets: readonly AnnotationTarget[], levelWord: LevelWord)
     return `${targets.length} ${levels.every((level) => level === first) ? first : 'group'}s`
   }
   const [kind, number] = targets[0].split(':')
-  return number === '-1' ? 'what is left over' : `${levels.at(0) ?? kind} ${number}`
+  return number === '-1' ? 'unclustered tokens' : `${levels.at(0) ?? kind} ${number}`
 }
 
 const statusVerbs: Readonly<Record<LabelStatus, (what: string) => string>> = {
@@ -92,12 +92,12 @@ export const changeWords = (
   levelWord: LevelWord = () => 'cluster'
 ): string => {
   const what = targetWords(targets, levelWord)
-  if (name !== undefined) return name === '' ? `take the name of ${what} away` : `label ${what} ${named(name)}`
+  if (name !== undefined) return name === '' ? `clear name of ${what}` : `label ${what} ${named(name)}`
   if (tags !== undefined)
-    return tags.length === 0 ? `take the tags of ${what} away` : `tag ${what} ${shortened(tags.join(', '))}`
-  if (note !== undefined) return `note on ${what}`
+    return tags.length === 0 ? `clear tags of ${what}` : `tag ${what} ${shortened(tags.join(', '))}`
+  if (note !== undefined) return `edit note of ${what}`
   if (confidence !== undefined)
-    return confidence === null ? `take the confidence of ${what} away` : `set confidence of ${what} to ${confidence}`
+    return confidence === null ? `clear confidence of ${what}` : `set confidence of ${what} to ${confidence}`
   if (status !== undefined) return statusVerbs[status](what)
   return `change ${what}`
 }

@@ -99,7 +99,7 @@ export class Labelling {
     queueMicrotask(() => {
       const [other] = others
       if (other !== undefined) {
-        queue.bringBack(others.map(({ step }) => step), `It was made in the workspace ${other.workspace}.`)
+        queue.bringBack(others.map(({ step }) => step), `It belongs to the workspace ${other.workspace}.`)
       }
       if (own.length > 0) queue.send(own.map(({ step }) => step))
     })
@@ -111,7 +111,9 @@ export class Labelling {
     this.state = state
     this.explore.saving = state.pending.length
     const { workbench } = this.explore
-    if (workbench.explored !== this.explore) for (const { step, problem } of fresh) workbench.tell('error', `Could not ${step.words}: ${problem} It is kept with its clustering.`)
+    if (workbench.explored !== this.explore)
+      for (const { step, problem } of fresh)
+        workbench.tell('error', `Could not ${step.words}: ${problem} Open its clustering to retry.`)
   }
 
   #show(targets: readonly AnnotationTarget[]): void {
@@ -150,7 +152,7 @@ export class Labelling {
   }
 
   removeTag(tag: string): void {
-    this.#changeTags({ remove: tag }, `take the tag ${tag} from ${this.#what(this.targets)}`, this.targets)
+    this.#changeTags({ remove: tag }, `remove tag ${tag} from ${this.#what(this.targets)}`, this.targets)
   }
 
   #words(targets: readonly AnnotationTarget[], label: LabelChanges): string {
@@ -180,7 +182,13 @@ export class Labelling {
 
   clear(): void {
     const there = this.targets.filter((target) => this.explore.annotations.has(target))
-    if (there.length > 0) this.#add([{ do: 'clear', targets: there }], there.length === 1 && !there[0].startsWith('cluster:') ? `take ${there[0].replace(':', ' ')} apart` : `take back what is said of ${this.#what(this.targets)}`)
+    if (there.length > 0)
+      this.#add(
+        [{ do: 'clear', targets: there }],
+        there.length === 1 && !there[0].startsWith('cluster:')
+          ? `undo ${there[0].replace(':', ' ')}`
+          : `clear label of ${this.#what(this.targets)}`
+      )
     this.part = null
   }
 
@@ -200,7 +208,8 @@ export class Labelling {
 
   takeApart(): void {
     const { merged } = this
-    if (merged !== undefined) this.#add([{ do: 'clear', targets: [merged.target] }], `take a merge of ${merged.clusters?.length ?? 0} clusters apart`)
+    if (merged !== undefined)
+      this.#add([{ do: 'clear', targets: [merged.target] }], `unmerge ${merged.clusters?.length ?? 0} clusters`)
   }
 
   /** Splits the selected tokens that lie in the current cluster off as a part of it. */
@@ -210,8 +219,15 @@ export class Labelling {
     if (current === null) return
     const members = new Set(await workbench.client.call('clusters.members', { ...explore.where, cluster: current }))
     const inside = [...tokens].filter((token) => members.has(token))
-    if (inside.length === 0) return workbench.tell('note', `None of the selected tokens is in ${explore.nameOf(current)}; select some of its own in the gallery or the graph.`)
-    if (inside.length === members.size) return workbench.tell('note', `All tokens of ${explore.nameOf(current)} are selected; select some of them to split them off.`)
+    if (inside.length === 0)
+      return workbench.tell(
+        'note',
+        `No selected token is in ${explore.nameOf(current)}. Select some of its tokens in the gallery or the graph.`
+      )
+    if (inside.length === members.size)
+      return workbench.tell(
+        'note', `All tokens of ${explore.nameOf(current)} are selected. Select only the tokens to split off.`
+      )
     const before = new Set(this.parts.map(({ target }) => target))
     await explore.apply(
       [{ do: 'split', cluster: current, tokens: inside, label: {} }],
@@ -228,7 +244,7 @@ export class Labelling {
     this.part = null
     if (next === undefined) {
       explore.selected.clear()
-      explore.workbench.tell('note', 'No unseen cluster is left in the list.')
+      explore.workbench.tell('note', 'No unseen clusters left in the list.')
     } else explore.open(next)
   }
 
@@ -253,7 +269,9 @@ export class Labelling {
     const next = by === 1 ? this.#next() : undefined
     if (next !== undefined) explore.open(next)
     else if (by === 1 || !explore.step(-1, (cluster) => this.#isUnseen(cluster))) {
-      explore.workbench.tell('note', by === 1 ? 'No unseen cluster is left in the list.' : 'No unseen cluster comes before this one.')
+      explore.workbench.tell(
+        'note', by === 1 ? 'No unseen clusters left in the list.' : 'No unseen cluster before this one.'
+      )
     }
   }
 

@@ -71,7 +71,7 @@ export const sendUnsent = async (workbench: Workbench): Promise<void> => {
       dropUnsent(id)
       sent++
     } catch (error) {
-      workbench.tell('error', `Could not ${words}: ${messageOf(error)} It is kept in this browser.`)
+      workbench.tell('error', `Could not ${words}: ${messageOf(error)} This browser keeps it.`)
       break
     }
   }
@@ -79,7 +79,7 @@ export const sendUnsent = async (workbench: Workbench): Promise<void> => {
   if (sent > 0)
     workbench.tell(
       'done',
-      `${plural(sent, 'label')} that could not be sent before ${sent === 1 ? 'is' : 'are'} saved.`
+      `${plural(sent, 'unsent label')} saved.`
     )
 }
 
@@ -89,7 +89,9 @@ export const takeUnsentFile = async (workbench: Workbench, file: File): Promise<
   const workspace = workbench.state?.workspace
   if (labels === undefined) return false
   if (workspace === null || workspace === undefined) {
-    workbench.tell('error', `${file.name} has labels, and no workspace is open; open theirs, then this file again.`)
+    workbench.tell(
+      'error', `${file.name} contains labels, but no workspace is open. Open their workspace, then the file again.`
+    )
     return true
   }
   const there = new Set(workbench.runs?.map(({ id }) => id))
@@ -98,7 +100,8 @@ export const takeUnsentFile = async (workbench: Workbench, file: File): Promise<
   if (missing > 0)
     workbench.tell(
       'error',
-      `${plural(missing, 'label')} of ${file.name} cannot be sent: the run is not in this workspace; open its own one.`
+      `${plural(missing, 'label')} of ${file.name} cannot be sent: their run is not in this workspace. Open the ` +
+      'workspace of the run.'
     )
   await sendUnsent(workbench)
   return true

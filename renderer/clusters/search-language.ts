@@ -63,7 +63,8 @@ const conditionOf = (piece: string): Condition | string => {
     try {
       new RegExp(source, 'u')
     } catch (error) {
-      return `${piece} is no regular expression: ${(error as Error).message.replace(/^Invalid regular expression: \/.*\/u?: /s, '')}.`
+      const why = (error as Error).message.replace(/^Invalid regular expression: \/.*\/u?: /s, '')
+      return `${piece} is not a regular expression: ${why}.`
     }
     return { by: 'expression', source }
   }
@@ -82,25 +83,27 @@ const conditionOf = (piece: string): Condition | string => {
     case 'component':
     case 'tag':
     case 'author':
-      return value === '' ? `${key}: waits for a name.` : { by: key.toLowerCase() as 'subset', text: value }
+      return value === '' ? `${key}: needs a name.` : { by: key.toLowerCase() as 'subset', text: value }
     case 'status': {
       const status = startingWith(labelStatuses, value)
-      return status === undefined ? `A status is one of ${labelStatuses.join(', ')}.` : { by: 'status', status }
+      return status === undefined ? `Status must be one of ${labelStatuses.join(', ')}.` : { by: 'status', status }
     }
     case 'confidence': {
       const confidence = startingWith(confidences, value)
-      return confidence === undefined ? `A confidence is one of ${confidences.join(', ')}.` : { by: 'confidence', confidence }
+      return confidence === undefined
+        ? `Confidence must be one of ${confidences.join(', ')}.`
+        : { by: 'confidence', confidence }
     }
     case 'level': {
       const level = startingWith(groupKinds, value.replace(/s$/i, ''))
-      return level === undefined ? `A level is one of ${groupKinds.join(', ')}.` : { by: 'level', level }
+      return level === undefined ? `Level must be one of ${groupKinds.join(', ')}.` : { by: 'level', level }
     }
     case 'in':
       return /^#?\d+$/.test(value)
         ? { by: 'within', cluster: Number(value.replace('#', '')) }
-        : 'in: waits for the number of a group.'
+        : 'in: needs a group number.'
     case 'cluster':
-      return /^-?\d+$/.test(value) ? { by: 'number', cluster: Number(value) } : 'cluster: waits for a number.'
+      return /^-?\d+$/.test(value) ? { by: 'number', cluster: Number(value) } : 'cluster: needs a number.'
     default:
       return { by: 'text', text: piece }
   }
@@ -257,7 +260,7 @@ export const termWords = ({ condition, not }: Term): string => {
       case 'text': return `“${condition.text}”`
       case 'expression': return `/${condition.source}/`
       case 'subset': return `subset ${condition.text}`
-      case 'component': return `${condition.text} stands out`
+      case 'component': return `extreme in ${condition.text}`
       case 'tag': return `tag ${condition.text}`
       case 'author': return `by ${condition.text}`
       case 'status': return condition.status

@@ -17,17 +17,17 @@ const alike = 0.35
 
 const kinds: readonly (readonly [name: string, pattern: RegExp])[] = [
   ['line breaks', /^\s*\n\s*$/],
-  ['white space', /^\s+$/],
+  ['whitespace', /^\s+$/],
   ['closing brackets', /^\s*[)\]}>]+[;,.:]?$/],
   ['opening brackets', /^\s*[([{<]+$/],
   ['quotation marks', /^\s*["'`“”‘’«»]+$/],
   ['numbers', /^\s*\d+$/],
-  ['ends of sentences', /^\s*[.!?…]+$/],
+  ['sentence ends', /^\s*[.!?…]+$/],
   ['punctuation', /^\s*[\p{P}\p{S}]+$/u],
-  ['words in capitals', /^\s*\p{Lu}{2,}$/u],
+  ['all-caps words', /^\s*\p{Lu}{2,}$/u],
   ['capitalised words', /^\s+\p{Lu}\p{L}*$/u],
-  ['beginnings of words', /^\s+\p{L}+$/u],
-  ['continuations of words', /^\p{Ll}\p{L}*$/u]
+  ['word starts', /^\s+\p{L}+$/u],
+  ['word continuations', /^\p{Ll}\p{L}*$/u]
 ]
 
 const quote = (text: string): string => {

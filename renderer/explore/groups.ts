@@ -24,7 +24,7 @@ export const stabilityText = (stability: number): string => {
 /** A group's stability in words, for a tooltip and for those who hear it. */
 export const stabilityPhrase = (stability: number | null): string => {
   if (stability === null) return 'stability not measured'
-  return `stability ${stabilityText(stability)}${mayNotBeThere(stability) ? ', may not be there' : ''}`
+  return `stability ${stabilityText(stability)}${mayNotBeThere(stability) ? ', may be noise' : ''}`
 }
 
 /** Clusters and the groups above them as a tree; what is left over is no part of it. */

@@ -122,7 +122,7 @@ describeInBrowser('what goes wrong in the middle', () => {
     for (const pid of childrenOf(program, 'store')) process.kill(pid, 'SIGKILL')
     await page.getByRole('alert').filter({ hasText: 'The connection to the program is lost' }).waitFor()
     await name('not yet saved')
-    await page.getByText('1 label waits for the connection').waitFor()
+    await page.getByText('1 label will be saved once the connection is back').waitFor()
     await clusterRows(page).filter({ hasText: 'not yet saved' }).waitFor()
     if (program.exitCode === null && program.signalCode === null) await once(program, 'exit')
     return opened

@@ -112,7 +112,7 @@ describeInBrowser('labelling', () => {
     const label = page.getByRole('region', { name: 'Label' })
     const [name, note, tag] = [
       label.getByRole('textbox', { name: 'Name' }), label.getByRole('textbox', { name: 'Note' }),
-      label.getByRole('combobox', { name: 'Add a tag' })
+      label.getByRole('combobox', { name: 'Add tag' })
     ]
     for (const [field, text] of [[name, 'half a na'], [note, 'half a no'], [tag, 'half a t']] as const) {
       await field.focus()

@@ -169,13 +169,13 @@ const clusterAgain = async (page: Page): Promise<void> => {
   await page.getByText(/^Cluster is done after/).first().waitFor()
 }
 
-const compareAndCarry = async (page: Page): Promise<void> => {
+const compareAndTransfer = async (page: Page): Promise<void> => {
   await button(page, 'Compare').click()
   await page.getByRole('heading', { name: 'Agreement' }).waitFor()
   await page.getByText('first kind', { exact: true }).first().waitFor()
-  await page.getByRole('spinbutton', { name: 'Least Jaccard' }).fill('0.01')
-  await button(page, /^Carry \d+ labels? over$/).click()
-  await page.getByText(/✓ \d+ labels? carried over/).waitFor()
+  await page.getByRole('spinbutton', { name: 'Minimum overlap (Jaccard)' }).fill('0.01')
+  await button(page, /^Transfer \d+ labels?$/).click()
+  await page.getByText(/✓ \d+ labels? transferred/).waitFor()
   await page.keyboard.press('Alt+2')
   await page.getByRole('combobox', { name: 'Clustering' }).selectOption('2')
   await row(page, /first kind/).first().waitFor()
@@ -226,7 +226,7 @@ describeInBrowser('a person', () => {
       await button(page, 'Explore').first().click()
       await allIsThere(page)
       await clusterAgain(page)
-      await compareAndCarry(page)
+      await compareAndTransfer(page)
 
       const [set, report, tables] = ['set.json', 'report.html', 'tables'].map((file) => join(desk.place.folder, file))
       await takeAway(page, /^Annotated cluster set/, set, 'File to write')

@@ -84,7 +84,7 @@ describeInBrowser('the window on a tree of clusters', () => {
     while ((await level()) !== '1') await page.keyboard.press('ArrowLeft')
     await expect.poll(async () => (await current()).words).toBe(region.words)
     await page.keyboard.press('End')
-    await expect.poll(async () => (await current()).words).toMatch(/^Main body/)
+    await expect.poll(async () => (await current()).words).toMatch(/^Unclustered/)
   })
 
   it('unfolds what is opened elsewhere, and shows the groups around it', async () => {
@@ -96,7 +96,7 @@ describeInBrowser('the window on a tree of clusters', () => {
     const path = page.getByRole('navigation', { name: 'Groups around it' })
     await expect.poll(() => path.getByRole('button').count()).toBe(Number(cluster.level) - 1)
     await page.keyboard.press('Control+k')
-    await page.getByRole('combobox', { name: 'Command' }).fill('Fold all groups')
+    await page.getByRole('combobox', { name: 'Command' }).fill('Collapse all groups')
     await page.keyboard.press('Enter')
     await page.locator('.row.holds').waitFor()
     await path.getByRole('button').last().click()
@@ -124,7 +124,7 @@ describeInBrowser('the window on a tree of clusters', () => {
 
   it('lists one level, by stability, and finds groups that may not be there', async () => {
     await explore()
-    await page.getByRole('combobox', { name: 'List as' }).selectOption('region')
+    await page.getByRole('combobox', { name: 'View as' }).selectOption('region')
     const list = page.getByRole('listbox', { name: 'Clusters' })
     await list.getByRole('option').first().waitFor()
     await page.getByRole('combobox', { name: 'Sort by' }).selectOption('stability')
@@ -142,7 +142,7 @@ describeInBrowser('the window on a tree of clusters', () => {
       expect(words[index].includes('may not be there'), words[index]).toBe(value < 0.5)
     }
 
-    await page.getByRole('combobox', { name: 'List as' }).selectOption('tree')
+    await page.getByRole('combobox', { name: 'View as' }).selectOption('tree')
     await page.getByRole('searchbox', { name: 'Search clusters' }).fill('stable<0.5 level:cluster')
     await page.getByText(/^\d+ found$/).waitFor()
     const clusters = tree().getByRole('treeitem', { name: /^(Cluster \d+|.*, cluster \d+),/ })
@@ -171,7 +171,7 @@ describeInBrowser('the window on a tree of clusters', () => {
     await page.getByRole('combobox', { name: 'Clustering' }).selectOption('1')
     await page.getByRole('listbox', { name: 'Clusters' }).getByRole('option').first().waitFor()
     await page.getByText('stability not measured').waitFor()
-    await page.getByRole('combobox', { name: 'List as' }).waitFor({ state: 'detached' })
+    await page.getByRole('combobox', { name: 'View as' }).waitFor({ state: 'detached' })
     const shown = page.getByRole('group', { name: 'Which tokens are shown' })
     for (const name of ['Core', 'Edge', 'Exceptions']) expect(await button(shown, name).isDisabled(), name).toBe(true)
   })

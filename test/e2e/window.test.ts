@@ -144,7 +144,7 @@ describeInBrowser('the window', () => {
       for (const key of ['Shift+f', 'f', 'Shift+f', 'f']) await page.keyboard.press(key)
       await page.keyboard.press('Escape')
       await page.keyboard.press('Alt+3')
-      await page.getByText('There is nothing to compare yet').waitFor()
+      await page.getByText('Nothing to compare yet').waitFor()
       const isCalm = (): boolean =>
         (window as unknown as { readonly waiting: ReadonlySet<number> }).waiting.size === 0
       await page.waitForFunction(isCalm, undefined, { polling: 100 })

@@ -144,12 +144,12 @@ describe('lists of clusters', () => {
     )
   })
 
-  it('say how stable each is, and which may not be there', () => {
+  it('say how stable each is, and which may be noise', () => {
     const lines = linesOf(inTreeOrder(tree))
     expect(lines.filter((line) => line.includes('0.25 ?'))).toHaveLength(1)
     expect(lines.filter((line) => line.includes('0.75 ?'))).toHaveLength(0)
-    expect(lines).toContain('?: stability below 0.5; the group may not be there.')
-    expect(linesOf([tree[0]])).not.toContain('?: stability below 0.5; the group may not be there.')
+    expect(lines).toContain('?: stability below 0.5; the group may be noise.')
+    expect(linesOf([tree[0]])).not.toContain('?: stability below 0.5; the group may be noise.')
   })
 
   it('say how much of each level recurs, with its error and what chance gives', () => {
@@ -207,7 +207,7 @@ describe('lists of clusters', () => {
       },
       page
     ).text
-    expect(weak).toContain('conductance 0.250 (0.125 when it was cut), seed 7, stability 0.25 (it may not be there).')
+    expect(weak).toContain('conductance 0.250 (0.125 when it was cut), seed 7, stability 0.25 (it may be noise).')
   })
 })
 

@@ -184,13 +184,13 @@ describe('a report of a tree', () => {
     expect(html.match(/<svg /g)).toHaveLength(7)
   })
 
-  test('says in words what may not be there, how much recurs, and what rule is best', async () => {
+  test('says in words what may be noise, how much recurs, and what rule is best', async () => {
     const html = await write('tree.html')
     expect(
-      [0, 1, 2, 3, 4, 5, -1].filter((cluster) => sectionOf(html, cluster).includes('may not be there'))
+      [0, 1, 2, 3, 4, 5, -1].filter((cluster) => sectionOf(html, cluster).includes('may be noise'))
     ).toEqual([1, 3])
     expect(
-      [0, 1, 2, 3, 4, 5, -1].filter((cluster) => rowOf(html, cluster).includes('may not be there'))
+      [0, 1, 2, 3, 4, 5, -1].filter((cluster) => rowOf(html, cluster).includes('may be noise'))
     ).toEqual([1, 3])
     const region = '1 of 1 region is stable, with 65 % ± 5 % of the tokens (13 % in a cloud without clusters)'
     expect(html).toContain(`<dt>Stability</dt><dd>${region}<br>`)
@@ -213,7 +213,7 @@ describe('a report of a tree', () => {
   test('of clusters without a tree is as it was', async () => {
     const html = await report('flat.html')
     expect(html).not.toContain('<th>level</th>')
-    expect(html).not.toContain('may not be there')
+    expect(html).not.toContain('may be noise')
     expect(html).not.toContain('<dt>Stability</dt>')
     expect(html).toContain('(ACL, 3 neighbours, union, alpha 0.001, epsilon 1e-7, local rule, at least 20 tokens)')
   })

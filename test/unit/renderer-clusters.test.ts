@@ -52,7 +52,7 @@ describe('the search language', () => {
     const { terms, problems } = parseSearch('/(/ status:nonsense tag: plain')
     expect(terms.map(({ condition }) => condition)).toEqual([{ by: 'text', text: 'plain' }])
     expect(problems).toHaveLength(3)
-    expect(problems[0]).toMatch(/^\/\(\/ is no regular expression/)
+    expect(problems[0]).toMatch(/^\/\(\/ is not a regular expression/)
     expect(problems[1]).toContain('unseen, skipped, unsure, labelled')
   })
 
@@ -102,8 +102,8 @@ describe('the search language', () => {
       { by: 'within', cluster: 12 }
     ])
     expect(parseSearch('level:nothing in:x').problems).toEqual([
-      'A level is one of region, neighbourhood, cluster.',
-      'in: waits for the number of a group.'
+      'Level must be one of region, neighbourhood, cluster.',
+      'in: needs a group number.'
     ])
     expect(parseSearch('stable>0.5 -level:region in:12').terms.map(termWords)).toEqual([
       'stability > 0.5',
@@ -236,7 +236,7 @@ describe('changes of labels', () => {
   it('puts a change into words', () => {
     expect(changeWords(['cluster:3'], { name: 'x', status: 'labelled' })).toBe('label cluster 3 “x”')
     expect(changeWords(['cluster:3', 'cluster:4'], { status: 'skipped' })).toBe('skip 2 clusters')
-    expect(changeWords(['cluster:-1'], { note: '' })).toBe('note on what is left over')
+    expect(changeWords(['cluster:-1'], { note: '' })).toBe('edit note of unclustered tokens')
     expect(changeWords(['merge:2'], { tags: ['a', 'b'] })).toBe('tag merge 2 a, b')
     const levels = (cluster: number): string => (cluster >= 10 ? 'region' : 'cluster')
     expect(changeWords(['cluster:12'], { name: 'law' }, levels)).toBe('label region 12 “law”')
@@ -368,7 +368,7 @@ describe('the queue of labels', () => {
   it('brings back what an earlier window could not save', () => {
     const store = new SlowStore()
     const changes: AnnotationChange[] = [{ do: 'set', targets: ['cluster:1'], label: { name: 'kept' } }]
-    store.queue.bringBack([{ id: 'kept-1', changes, words: 'kept', signature }], 'It was made in the workspace w.')
+    store.queue.bringBack([{ id: 'kept-1', changes, words: 'kept', signature }], 'It belongs to the workspace w.')
     expect(store.state.unsaved[0].step.words).toBe('kept')
     expect(store.calls).toEqual([])
   })

@@ -98,7 +98,7 @@ describe('a stability', () => {
       '1.00'
     ])
     expect([stabilityPhrase(0.4999), stabilityPhrase(0.5), stabilityPhrase(null)]).toEqual([
-      'stability 0.49, may not be there',
+      'stability 0.49, may be noise',
       'stability 0.50',
       'stability not measured'
     ])
@@ -174,7 +174,7 @@ describe('names of groups in tables', () => {
       annotations: [{ target: 'cluster:6', name: 'law' }]
     } as unknown as Parameters<typeof namesOf>[0]
     const names = namesOf(overview)
-    expect([6, 5, 0, -1].map((cluster) => names.get(cluster)?.name)).toEqual(['law', '·t5', '·t0', 'Main body'])
+    expect([6, 5, 0, -1].map((cluster) => names.get(cluster)?.name)).toEqual(['law', '·t5', '·t0', 'Unclustered'])
   })
 })
 
