@@ -47,18 +47,18 @@ export const patternNames = [
 export type PatternName = (typeof patternNames)[number]
 
 export const patternWords: Readonly<Record<PatternName, string>> = {
-  'repeated-bigram': 'follows the same token as earlier in its row',
-  'bracket-match': 'closes a bracket or quote that is open',
+  'repeated-bigram': 'completes a repeated bigram',
+  'bracket-match': 'closes an open bracket or quote',
   'word-start': 'begins a word',
   'word-part': 'continues a word',
-  'line-start': 'first on its line',
-  'line-end': 'last on its line, or a line break',
+  'line-start': 'is first on its line',
+  'line-end': 'is last on its line, or a line break',
   digit: 'is made of digits',
   punctuation: 'is made of punctuation',
-  uppercase: 'has an upper-case letter',
-  whitespace: 'is white space only',
-  'same-as-previous': 'repeats the token before it',
-  'row-start': 'among the first eight of its row'
+  uppercase: 'contains an uppercase letter',
+  whitespace: 'is whitespace',
+  'same-as-previous': 'repeats the previous token',
+  'row-start': 'is in the first eight of its row'
 }
 
 export interface PatternCount {

@@ -190,8 +190,8 @@ export class Gallery {
     const entry = cluster === null ? undefined : this.#explore.entries.get(cluster)
     if (entry === undefined) return null
     if ((stratum === 'core' || stratum === 'edge') && entry.stability === null)
-      return 'Not measured: strengths come with stability'
-    return stratum === 'exceptions' && entry.ruleF1 === null ? 'There are no rules' : null
+      return 'Not measured: needs “stability”'
+    return stratum === 'exceptions' && entry.ruleF1 === null ? 'No rules' : null
   }
 
   /** The stratum that is asked for, or the first where it cannot be had. */

@@ -153,7 +153,7 @@ const lines = (plan: RowPlan): string[] =>
 
 describe('the strength of a token', () => {
   it('is said in halves of the draws, where their number is known', () => {
-    expect(strengthWords(5 / 6, 6)).toBe('strength 0.83: with it in 5 of 6 halves of the draws')
+    expect(strengthWords(5 / 6, 6)).toBe('strength 0.83: in the group in 5 of 6 split halves of the draws')
     expect(strengthWords(0.5, 0)).toBe('strength 0.50')
   })
 })
