@@ -90,7 +90,7 @@ export const blockWords = ({ component, rounds: taken, reliability, lower, state
     ? `${component}: ${stateWords[state]}`
     : [
         `${component}: reliability ${reliabilityText(reliability)}`,
-        lower === null ? '' : `, above ${reliabilityText(lower)} with 90 % confidence`,
+        lower === null ? '' : `, at least ${reliabilityText(lower)} with 90 % confidence`,
         `; ${rounds(taken)}; ${stateWords[state]}`
       ].join('')
 
@@ -179,7 +179,7 @@ export const shareWords = (
     effectiveShare === null || Number.isNaN(effectiveShare) ? [] : [effectiveShare]
   )
   if (shares.length === 0) return null
-  if (nBeta === 0) return { level: 'plain', words: 'nβ is 0, so draws come from the prior itself and count equally.' }
+  if (nBeta === 0) return { level: 'plain', words: 'nβ is 0: draws come from the prior and have equal weight.' }
   const [least, most] = [Math.min(...shares), Math.max(...shares)]
   const far = rows.filter((row) => row.far).map(({ component }) => component)
   if (far.length > 0) {
@@ -188,17 +188,18 @@ export const shareWords = (
       level: 'warn',
       words:
         `The effective share of ${named(far)} is below ${leastShare}: ${they} weighted draws ` +
-        'do not stand for the posterior. Sample with pSGLD instead (preset "paper"). ' +
-        'Clustering leaves such columns out unless "allColumns" is set.'
+        'do not represent the posterior. Sample with pSGLD instead (preset "paper"). ' +
+        'Clustering skips such columns unless "allColumns" is set.'
     }
   }
   if (least >= priorShare) {
     const within = Math.max(1, Math.ceil(100 * (1 - least) - 1e-9))
-    return { level: 'plain', words: `The posterior is the prior within ${within} %: nβ makes no difference here.` }
+    return { level: 'plain', words: `The posterior equals the prior within ${within} %: nβ makes no difference here.` }
   }
   return {
     level: 'plain',
-    words: `nβ moves the posterior away from the prior: ${percent(least)} to ${percent(most)} of the draws count.`
+    words: `nβ moves the posterior away from the prior: the effective share of draws is ${percent(least)} to ` +
+      `${percent(most)}.`
   }
 }
 
@@ -208,6 +209,6 @@ export const remainderWords = (rows: readonly BlockRow[]): string | null => {
   if (looked.length === 0) return null
   const largest = looked.reduce((most, each) => (each.share > most.share ? each : most))
   const most = `${percent(Math.max(0, largest.share))} ± ${percent(largest.error)}`
-  const where = `${largest.component}, of ${looked.length} looked at`
-  return `First order leaves out at most ${most} of a column’s variance (${where}).`
+  const where = `${largest.component}, the largest of ${looked.length} tested`
+  return `First order misses at most ${most} of a column’s variance (${where}).`
 }

@@ -43,10 +43,10 @@ export const reachWords = (needs: readonly number[], limit: number): string => {
   const told = needs.filter(Number.isFinite)
   if (needs.length === 0) return ''
   if (reaching === needs.length)
-    return `Likely to be enough for all ${needs.length} components: ${told[told.length - 1]} rounds for the last.`
+    return `Likely enough for all ${needs.length} components; the last needs ${told[told.length - 1]} rounds.`
   const last = told[told.length - 1]
   const further = last === undefined || last <= limit ? '' : ` The last needs about ${last} rounds.`
-  return `Likely to be enough for ${reaching} of ${needs.length} components.${further}`
+  return `Likely enough for ${reaching} of ${needs.length} components.${further}`
 }
 
 /** What is wrong with the request, in a sentence; null where nothing is. `taken`: the most rounds of a component. */
@@ -55,12 +55,12 @@ export const continuingProblem = (
   had: { readonly target: number | null; readonly taken: number }
 ): string | null => {
   const { reliability, rounds } = asked
-  if (reliability !== undefined && !(reliability > 0 && reliability < 1)) return 'A reliability is above 0 and below 1.'
-  if (!Number.isInteger(rounds) || rounds < 1) return 'Give a whole number of rounds.'
-  if (rounds < had.taken) return `The run took ${had.taken} rounds; give at least as many.`
+  if (reliability !== undefined && !(reliability > 0 && reliability < 1)) return 'Enter a reliability between 0 and 1.'
+  if (!Number.isInteger(rounds) || rounds < 1) return 'Enter a whole number of rounds.'
+  if (rounds < had.taken) return `The run took ${had.taken} rounds. Enter at least as many.`
   if (rounds > had.taken) return null
-  if (reliability === undefined) return `The run took ${had.taken} rounds; give more.`
+  if (reliability === undefined) return `The run took ${had.taken} rounds. Enter more.`
   if (had.target !== null && reliability > had.target) return null
   const aim = had.target === null ? '' : ` and aimed at ${had.target}`
-  return `The run took ${had.taken} rounds${aim}; give more rounds or a higher reliability.`
+  return `The run took ${had.taken} rounds${aim}; enter more rounds or a higher reliability.`
 }

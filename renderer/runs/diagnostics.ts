@@ -34,7 +34,7 @@ export const isNoisy = ({ reliability, centredReliability }: Pick<DiagnosticsRec
 
 /** Why there is no λ̂; null where there is one. */
 export const noCoefficientWords = (nBeta: number): string | null =>
-  nBeta === 0 ? 'no λ̂ at nβ 0, where nβ (E[L] − L(w*)) is 0 whatever the model' : null
+  nBeta === 0 ? 'no λ̂ at nβ 0, where nβ (E[L] − L(w*)) is always 0' : null
 
 export const healthRows = ({ run, diagnostics, initialLoss, threshold, columns }: RunHealth): HealthRow[] => {
   const { nBeta } = run.configuration.sampler
@@ -79,13 +79,17 @@ export const noiseWords = ({ diagnostics, threshold }: RunHealth): string => {
   const columns = diagnostics.filter(({ component }) => component !== 'full')
   const noisy = columns.filter((each) => isNoisy(each, threshold)).map(({ component }) => component)
   const inRounds = columns.some(({ blocks }) => blocks !== null)
-  const help = inRounds ? 'advice is below' : 'more draws, chains or observation rows would help'
-  if (columns.length === 0) return 'There are no columns.'
-  if (noisy.length === 0) return `No column is mostly noise: all ${columns.length} have a reliability of ${threshold} or more, also once rows are centred.`
+  const help = inRounds ? 'see the advice below' : 'more draws, chains or observation rows would help'
+  if (columns.length === 0) return 'No columns.'
+  if (noisy.length === 0)
+    return `No column is mostly noise: all ${columns.length} have a reliability of ${threshold} or more, also with ` +
+      'centred rows.'
   if (noisy.length === columns.length) {
     const sentence = `${help[0].toUpperCase()}${help.slice(1)}.`
-    return `All ${columns.length} columns are mostly noise (reliability below ${threshold}): what the clusters show is hardly the model’s doing. ${sentence}`
+    return `All ${columns.length} columns are mostly noise (reliability below ${threshold}): the clusters show ` +
+      `little about the model. ${sentence}`
   }
-  const few = noisy.length <= 12 ? `: ${listed(noisy)}` : `, among them ${listed(noisy.slice(0, 8))}`
-  return `${noisy.length} of ${columns.length} columns are mostly noise (reliability below ${threshold})${few}. Read the clusters without trusting ${noisy.length === 1 ? 'it' : 'them'}; ${help}.`
+  const few = noisy.length <= 12 ? `: ${listed(noisy)}` : `, including ${listed(noisy.slice(0, 8))}`
+  return `${noisy.length} of ${columns.length} columns are mostly noise (reliability below ${threshold})${few}. Do ` +
+    `not rely on ${noisy.length === 1 ? 'this column' : 'these columns'} when you read the clusters; ${help}.`
 }

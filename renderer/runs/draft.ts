@@ -35,9 +35,11 @@ export const withoutDefaults = (draft: Draft, fallback: (path: string) => unknow
 export const draftFromText = (text: string): { readonly draft: Draft } | { readonly problem: string } => {
   try {
     const value: unknown = JSON.parse(text)
-    return isDraft(value) ? { draft: value } : { problem: 'The configuration is one JSON object: { "model": …, "corpus": … }.' }
+    return isDraft(value)
+      ? { draft: value }
+      : { problem: 'The configuration must be a JSON object: { "model": …, "corpus": … }.' }
   } catch (error) {
-    return { problem: `This is not JSON yet: ${messageOf(error)}.` }
+    return { problem: `Invalid JSON: ${messageOf(error)}.` }
   }
 }
 

@@ -14,11 +14,28 @@ export const estimateWarnings = ({ memoryBytes, machineMemoryBytes, diskBytes, d
   const warnings: EstimateWarning[] = []
   const warn = (level: EstimateWarning['level'], words: string): void => void warnings.push({ level, words })
   const memory = memoryBytes / machineMemoryBytes
-  if (memory > 1) warn('bad', `Needs ${bytes(memoryBytes)} of memory, and this machine has ${bytes(machineMemoryBytes)}: take fewer probe rows, fewer probe tokens per row, or fewer threads.`)
-  else if (memory > tight) warn('warn', `Needs ${percent(memory)} of this machine’s memory: close other programs, or take fewer probe rows.`)
-  if (diskBytes > diskFreeBytes) warn('bad', `Needs ${bytes(diskBytes)} on disk, and ${bytes(diskFreeBytes)} are free: make room, or take fewer probe tokens.`)
-  else if (diskBytes > tight * diskFreeBytes) warn('warn', `Takes ${percent(diskBytes / diskFreeBytes)} of the space that is free.`)
+  if (memory > 1)
+    warn(
+      'bad',
+      `Needs ${bytes(memoryBytes)} of memory, but this machine has ${bytes(machineMemoryBytes)}. Use fewer probe ` +
+      'rows, fewer probe tokens per row, or fewer threads.'
+    )
+  else if (memory > tight)
+    warn('warn', `Needs ${percent(memory)} of this machine’s memory: close other programs or use fewer probe rows.`)
+  if (diskBytes > diskFreeBytes)
+    warn(
+      'bad',
+      `Needs ${bytes(diskBytes)} on disk, but only ${bytes(diskFreeBytes)} are free. Free some space or use fewer ` +
+      'probe tokens.'
+    )
+  else if (diskBytes > tight * diskFreeBytes)
+    warn('warn', `Takes ${percent(diskBytes / diskFreeBytes)} of the free disk space.`)
   const total = Object.values(seconds).reduce((sum, each) => sum + each, 0)
-  if (total > longSeconds) warn('warn', `Takes ${duration(total)}: the preset "first-order" or "quick", fewer components or fewer probe rows would be faster. It can be paused at any time.`)
+  if (total > longSeconds)
+    warn(
+      'warn',
+      `Takes ${duration(total)}: the preset "first-order" or "quick", fewer components or fewer probe rows would be ` +
+      'faster. You can pause it at any time.'
+    )
   return warnings
 }

@@ -122,7 +122,7 @@ const byPath = new Map(Object.values(sections).flat().map((field) => [field.path
 /** The setting of that path. Throws where the schema has none, which only a mistake in this program can cause. */
 export const fieldAt = (path: string): Field => {
   const found = byPath.get(path)
-  if (found === undefined) throw new Error(`The configuration has no setting ${path}.`)
+  if (found === undefined) throw new Error(`Unknown setting ${path}.`)
   return found
 }
 

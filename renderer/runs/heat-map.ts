@@ -18,6 +18,9 @@ export const fullColour = (values: Float32Array): number => {
 export const cellWords = (component: string, value: number): string => {
   if (!Number.isFinite(value)) return `${component}: no value`
   const size = Math.abs(value)
-  const far = size < 0.5 ? 'about as in all tokens' : `${size < 1.5 ? '' : size < 3 ? 'strongly ' : 'very strongly '}${value < 0 ? 'expressed' : 'suppressed'}`
-  return `${component}: ${value < 0 ? '−' : '+'}${size.toFixed(2)} deviations from the mean of all tokens, ${far}`
+  const far = size < 0.5
+    ? 'near the mean of all tokens'
+    : `${size < 1.5 ? '' : size < 3 ? 'strongly ' : 'very strongly '}${value < 0 ? 'expressed' : 'suppressed'}`
+  return `${component}: ${value < 0 ? '−' : '+'}${size.toFixed(2)} standard deviations from the mean of all tokens, ` +
+    `${far}`
 }

@@ -4,6 +4,9 @@ export const columns = ['name', 'model', 'tokens', 'engine', 'status', 'clusters
 export type Column = (typeof columns)[number]
 export const shownStates = ['any', 'at work', 'finished', 'stopped'] as const
 export type ShownState = (typeof shownStates)[number]
+export const stateWords: Readonly<Record<ShownState, string>> = {
+  any: 'all runs', 'at work': 'running', finished: 'finished', stopped: 'stopped'
+}
 
 export interface Listing {
   readonly by: Column
@@ -32,9 +35,9 @@ export const isAtWork = ({ status, queued, reclustering }: RunEntry): boolean =>
 /** What is said of a run, or one more clustering of it, that is done since it was as `before`; null where none is. */
 export const endWords = (before: RunEntry | undefined, now: RunEntry): string | null => {
   if (before === undefined || now.status !== 'finished') return null
-  if (before.status === 'running') return `Run “${now.name}” is finished.`
+  if (before.status === 'running') return `Run “${now.name}” finished.`
   const isNew = now.clusterings.length > before.clusterings.length
-  return before.reclustering && isNew ? `Clustering ${now.clustering} of “${now.name}” is finished.` : null
+  return before.reclustering && isNew ? `Clustering ${now.clustering} of “${now.name}” finished.` : null
 }
 
 /** A run's status in a word. */

@@ -20,10 +20,10 @@ export const methodWords: Readonly<Record<SamplingMethod, string>> = {
 
 /** What each preset is for, in a line. */
 export const presetPurpose: Readonly<Record<PresetName, string>> = {
-  'first-order': 'The default. Reliable columns in the least time.',
-  quick: 'A first look: samples the prior (nβ\u00a00), stops at a lower reliability.',
-  'all-orders': 'Checks first order: keeps curvature and up, needs more time.',
-  paper: 'pSGLD chains as published, to reproduce the paper. By far the slowest.'
+  'first-order': 'Default. Reliable columns in the shortest time.',
+  quick: 'Quick look: samples the prior (nβ\u00a00), stops at a lower reliability.',
+  'all-orders': 'Checks first order: includes curvature and above, takes longer.',
+  paper: 'Published pSGLD chains, to reproduce the paper. By far the slowest.'
 }
 
 export const isPresetName = (value: unknown): value is PresetName => presetNames.some((name) => name === value)

@@ -15,7 +15,7 @@ export const roundsNeededWords = (needed: number | null, most: number | null): s
   needed === null
     ? '–'
     : !Number.isFinite(needed)
-      ? 'too many to tell'
+      ? 'not yet known'
       : most !== null && needed > most
         ? `${needed} ▲`
         : String(needed)

@@ -8,7 +8,7 @@ export const stageWords: Readonly<Record<StageName | 'download', { readonly titl
   sample: { title: 'Sample', doing: 'sampling', what: 'samples every component and computes susceptibilities' },
   neighbours: { title: 'Neighbours', doing: 'finding neighbours', what: 'finds the nearest tokens of every token' },
   cluster: { title: 'Cluster', doing: 'clustering', what: 'cuts the neighbour graph into clusters and describes them' },
-  download: { title: 'Download', doing: 'downloading', what: 'fetches the model' }
+  download: { title: 'Download', doing: 'downloading', what: 'downloads the model' }
 }
 
 /** Fraction done of what a run is at; null where it can't be told. */
@@ -43,10 +43,16 @@ const rounded = (value: number, format: NumberFormat): string => (Number.isInteg
 
 /** An event of a run as a line of its log; null for those that only move a bar. */
 export const eventWords = (event: RunEvent): string | null => {
-  if (event.type === 'run') return event.resumed ? 'Goes on from its checkpoint.' : 'Started.'
+  if (event.type === 'run') return event.resumed ? 'Resumed from checkpoint.' : 'Started.'
   if (event.type === 'stage') return `${stageWords[event.stage].title} begins${event.detail === undefined ? '' : `: ${event.detail}`}.`
-  if (event.type === 'finished') return `${stageWords[event.stage].title} is done after ${duration(event.seconds)}: ${event.detail.replace(/\.$/, '')}.`
+  if (event.type === 'finished') {
+    const detail = event.detail.replace(/\.$/, '')
+    return `${stageWords[event.stage].title} finished in ${duration(event.seconds)}: ${detail}.`
+  }
   if (event.type === 'note') return event.message
-  if (event.type === 'health') return event.findings.length === 0 ? 'Nothing looks unhealthy any more.' : `Health: ${event.findings.map(({ message }) => message).join(' ')}`
+  if (event.type === 'health')
+    return event.findings.length === 0
+      ? 'No problems any more.'
+      : `Health: ${event.findings.map(({ message }) => message).join(' ')}`
   return null
 }

@@ -22,8 +22,8 @@ const statusOf = ({ workspace, environment }: Place): unknown => {
   return runs[0].status
 }
 
-const isDrawing = (page: Page): Promise<void> => page.getByRole('img', { name: /^Loss of every chain of/ }).waitFor()
-const isFinished = (page: Page): Promise<void> => page.getByText('The run is finished').waitFor()
+const isDrawing = (page: Page): Promise<void> => page.getByRole('img', { name: /^Loss of each chain of/ }).waitFor()
+const isFinished = (page: Page): Promise<void> => page.getByText('Run finished').waitFor()
 
 describeInBrowser('what goes wrong in the middle', () => {
   const desk = deskForEach({
@@ -94,10 +94,10 @@ describeInBrowser('what goes wrong in the middle', () => {
     const again = await openShell(desk.place)
     desk.opened = again
     const run = again.page.getByRole('row', { name: /later.*paused/ })
-    await run.getByRole('button', { name: 'Go on: later' }).click()
+    await run.getByRole('button', { name: 'Resume: later' }).click()
     await run.or(again.page.getByRole('row', { name: /^later/ })).getByRole('button', { name: 'later', exact: true }).click()
     await isFinished(again.page)
-    await again.page.getByText('Goes on from its checkpoint.').waitFor()
+    await again.page.getByText('Resumed from checkpoint.').waitFor()
     expect(await again.close()).toBe(0)
   })
 

@@ -32,7 +32,7 @@ describeInBrowser('a person who starts for the first time', () => {
     it('opens the example at once, with clusters to read', async () => {
       desk.opened = await open()
       const { page } = desk.opened
-      await button(page, /^Open the example/).click()
+      await button(page, /^Open example/).click()
       // At least so many; how many are laid out depends on the window.
       await clusterRows(page).nth(4).waitFor()
       await page.getByRole('grid', { name: /^Contexts of/ }).locator('mark').first().waitFor()
@@ -50,12 +50,12 @@ describeInBrowser('a person who starts for the first time', () => {
       await button(page, /^Pause/).click()
       await page.getByText(/Paused\..* kept in a checkpoint; it goes on with “sample”/).waitFor()
       expect(readdirSync(join(desk.place.workspace, 'runs')).flatMap((run) => readdirSync(join(desk.place.workspace, 'runs', run))).length).toBeGreaterThan(0)
-      await button(page, /^Go on/).click()
-      await page.getByText('Goes on from its checkpoint.').waitFor()
+      await button(page, /^Resume/).click()
+      await page.getByText('Resumed from checkpoint.').waitFor()
       await isAtWork(page)
 
       await button(page, 'Cancel').click()
-      await button(page.getByRole('dialog', { name: 'Cancel the run?' }), 'Stop and delete').click()
+      await button(page.getByRole('dialog', { name: 'Cancel run?' }), 'Stop and delete').click()
       await page.getByText('No runs yet').waitFor()
       await button(toast(page, /stopped and deleted/), 'Undo').click()
       const kept = page.getByRole('row', { name: /demo.*paused/ })

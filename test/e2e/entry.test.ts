@@ -17,7 +17,7 @@ describeInBrowser('who is let in to a served window', () => {
     await isIn(desk.opened.page)
     return desk.opened
   }
-  const isIn = (page: Page): Promise<void> => page.getByRole('button', { name: /^Open the example/ }).first().waitFor()
+  const isIn = (page: Page): Promise<void> => page.getByRole('button', { name: /^Open example/ }).first().waitFor()
   const keys = (): string => join(desk.place.folder, 'settings', 'serve')
   const newLink = (): string => linkTo(desk.place.workspace, keys()).address
   const killed = async ({ process: child }: Opened): Promise<void> => {

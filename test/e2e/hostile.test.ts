@@ -19,7 +19,7 @@ describeInBrowser('hostile messages to the server', () => {
   beforeEach(async () => {
     place = makePlace()
     opened = await openServed(browser, place)
-    await opened.page.getByRole('button', { name: /^Open the example/ }).first().waitFor()
+    await opened.page.getByRole('button', { name: /^Open example/ }).first().waitFor()
   })
   afterEach(async (context) => {
     await keepFailure(context, opened)

@@ -166,7 +166,7 @@ describeInBrowser('labelling', () => {
     const other = makePlace()
     try {
       opened = await openServed(browser, other)
-      await opened.page.getByRole('button', { name: /^Open the example/ }).first().waitFor()
+      await opened.page.getByRole('button', { name: /^Open example/ }).first().waitFor()
       await opened.page.keyboard.press('Control+i')
       const importing = opened.page.getByRole('dialog', { name: /Import/ })
       await importing.getByRole('textbox', { name: 'File to import' }).fill(file)

@@ -29,7 +29,7 @@ const labelled = (page: Page, count: number): Promise<void> => page.getByText(ne
 const newRun = async (page: Page, place: Place): Promise<void> => {
   await button(page, /^New run/).first().click()
   await page.getByRole('textbox', { name: 'Name', exact: true }).fill('first')
-  await page.getByRole('textbox', { name: 'Relative paths start from' }).fill(place.folder)
+  await page.getByRole('textbox', { name: 'Base folder of paths' }).fill(place.folder)
 
   const model = page.getByRole('textbox', { name: 'Model folder' })
   await model.fill('nowhere')
@@ -39,10 +39,11 @@ const newRun = async (page: Page, place: Place): Promise<void> => {
   await model.fill('tiny')
   await page.getByText('GPT-NeoX', { exact: false }).first().waitFor()
 
-  const path = page.getByRole('textbox', { name: 'Path of a file or folder to add' })
+  const path = page.getByRole('textbox', { name: 'File or folder to add' })
   await path.fill('texts')
   await path.press('Enter')
-  for (const words of [/^Rows and fields/, /^Every setting of the sampler/, /^Every setting of the clustering/]) await page.locator('summary', { hasText: words }).click()
+  for (const words of [/^Rows and fields/, /^All sampler settings/, /^All clustering settings/])
+    await page.locator('summary', { hasText: words }).click()
   const { corpus, sampler, clustering } = studyConfiguration() as Readonly<Record<'corpus' | 'sampler' | 'clustering', object>>
   await page.getByRole('radio', { name: /^paper/ }).check()
   for (const [key, value] of Object.entries({ ...corpus, ...sampler, ...clustering })) {
@@ -59,7 +60,7 @@ const newRun = async (page: Page, place: Place): Promise<void> => {
   await draws.field.fill('8')
   await draws.problem.waitFor({ state: 'detached' })
 
-  await page.getByText('✓ The configuration is right.').waitFor()
+  await page.getByText('✓ Ready to start').waitFor()
   const subsets = page.getByRole('table', { name: 'Documents, tokens and rows of each subset' })
   await subsets.getByRole('rowheader', { name: 'prose' }).waitFor()
   await page.getByText('for 920 tokens × 8 components').waitFor()
@@ -68,7 +69,7 @@ const newRun = async (page: Page, place: Place): Promise<void> => {
   await button(page, 'Runs').first().click()
   const run = page.getByRole('row', { name: /^first/ })
   await Promise.all([
-    toast(page, /Run “first” is finished/).waitFor(), run.filter({ hasText: 'finished' }).waitFor()
+    toast(page, /Run “first” finished/).waitFor(), run.filter({ hasText: 'finished' }).waitFor()
   ])
   await button(run, 'first').click()
 }
@@ -215,7 +216,8 @@ describeInBrowser('a person', () => {
       desk.opened = await open()
       await newRun(desk.opened.page, desk.place)
       await exploreIt(desk.opened.page)
-      if ('notifications' in desk.opened) expect(await (desk.opened as OpenedShell).notifications()).toContain('Run “first” is finished')
+      if ('notifications' in desk.opened)
+        expect(await (desk.opened as OpenedShell).notifications()).toContain('Run “first” finished')
       await label(desk.opened.page)
       await undo(desk.opened.page)
       expect(pageErrors.get(desk.opened.page)).toEqual([])

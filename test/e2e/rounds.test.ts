@@ -8,7 +8,7 @@ const button = (within: Page | Locator, name: string | RegExp): Locator =>
   within.getByRole('button', { name, ...(typeof name === 'string' ? { exact: true } : {}) })
 
 const finished = async (page: Page): Promise<void> => {
-  await page.getByText('The run is finished').waitFor()
+  await page.getByText('Run finished').waitFor()
 }
 
 describeInBrowser('a run that goes in rounds', () => {
@@ -42,8 +42,8 @@ describeInBrowser('a run that goes in rounds', () => {
 
     await button(page, /^Continue/).click()
     const dialog = page.getByRole('dialog', { name: /^Continue/ })
-    await dialog.getByRole('radio', { name: 'To a number of rounds' }).check()
-    await dialog.getByRole('textbox', { name: 'Rounds in all' }).fill('3')
+    await dialog.getByRole('radio', { name: 'A number of rounds' }).check()
+    await dialog.getByRole('textbox', { name: 'Rounds in total' }).fill('3')
     await button(dialog, 'Continue').click()
     await page.getByRole('heading', { name: 'rounds, continued', exact: true }).waitFor()
     await finished(page)
@@ -52,7 +52,7 @@ describeInBrowser('a run that goes in rounds', () => {
     const settings = page.getByRole('tab', { name: 'Settings' })
     await settings.click()
     const again = page.getByRole('region', { name: 'Cluster again' })
-    const tried = again.getByRole('slider', { name: 'Resolutions that were tried' })
+    const tried = again.getByRole('slider', { name: 'Resolutions tried' })
     await tried.focus()
     await tried.press('End')
     await tried.press('Enter')

@@ -28,7 +28,7 @@ const call = (method: string, parameters: unknown): Promise<Answer> =>
 const open = async (): Promise<void> => {
   place = makePlace()
   shell = await openShell(place)
-  await shell.page.getByRole('button', { name: /^Open the example/ }).first().waitFor()
+  await shell.page.getByRole('button', { name: /^Open example/ }).first().waitFor()
 }
 const leave = async (): Promise<void> => {
   if (shell.process.exitCode === null) await shell.close()
@@ -74,7 +74,7 @@ describeInBrowser('the shell', () => {
       link.href = 'https://example.com/'
       link.click()
     }).catch(() => undefined)
-    await shell.page.getByRole('button', { name: /^Open the example/ }).first().waitFor()
+    await shell.page.getByRole('button', { name: /^Open example/ }).first().waitFor()
     expect(shell.page.url()).toBe(before)
     const fetched = await shell.page.evaluate(() =>
       fetch('https://example.com/').then(() => 'answered', () => 'refused'))

@@ -179,7 +179,7 @@ describeInBrowser('the window on a tree of clusters', () => {
   it('takes a resolution from the plot, by keyboard, by click and from its table', async () => {
     await runSettings(/^Progress, diagnostics, settings: demo/)
     const again = page.getByRole('region', { name: 'Cluster again' })
-    const tried = again.getByRole('slider', { name: 'Resolutions that were tried' })
+    const tried = again.getByRole('slider', { name: 'Resolutions tried' })
     const resolution = again.getByLabel('resolution', { exact: true })
     await tried.focus()
     await page.keyboard.press('End')

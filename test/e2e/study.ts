@@ -41,10 +41,10 @@ export const roundsConfiguration = (): object => ({
 export const fillStudy = async (page: Page, folder: string, name: string, configuration: object): Promise<void> => {
   await page.getByRole('button', { name: /^New run/ }).first().click()
   await page.getByRole('textbox', { name: 'Name', exact: true }).fill(name)
-  await page.getByRole('textbox', { name: 'Relative paths start from' }).fill(folder)
+  await page.getByRole('textbox', { name: 'Base folder of paths' }).fill(folder)
   await page.getByRole('button', { name: 'JSON', exact: true }).click()
   await page.getByRole('textbox', { name: 'Configuration as JSON' }).fill(JSON.stringify(configuration))
-  await page.getByText('✓ The configuration is right.').waitFor()
+  await page.getByText('✓ Ready to start').waitFor()
   // The machine's rate is measured for the estimate, by a compute process of its own.
   await page.getByText('for 920 tokens × 8 components').waitFor()
 }

@@ -87,7 +87,7 @@ describeInBrowser('the window', () => {
     await page.getByRole('row', { name: /synthetic/ }).waitFor()
     await page.keyboard.press('ArrowDown')
     await page.keyboard.press('Control+Alt+n')
-    await page.getByText('Still to do').waitFor()
+    await page.getByText('Still needed').waitFor()
     await expect.poll(() => focused(page)).not.toBe('BODY')
     await explore(page)
     for (const leave of ['Escape', 'h']) {
@@ -161,7 +161,7 @@ describeInBrowser('the window', () => {
     // A window that another one opens is let in as that one is.
     const [page] = await Promise.all([other.waitForEvent('popup'), other.evaluate(() => void window.open(location.href))])
     await startStudy(page, desk.place.folder, 'short')
-    await page.getByText('The run is finished').waitFor()
+    await page.getByText('Run finished').waitFor()
     // What the estimate measured is a job that has ended: neither before nor after a reload is it a run at work.
     for (const window of [page, other]) {
       await window.reload()
@@ -182,8 +182,8 @@ describeInBrowser('the window', () => {
     await again.getByLabel('neighbours', { exact: true }).fill('10')
     await button(again, 'Cluster again').click()
     await page.getByRole('tab', { name: 'Progress', selected: true }).waitFor()
-    await page.locator('.toast', { hasText: 'Clustering 2 of “short” is finished.' }).waitFor()
-    await page.getByText('in clustering 2, the latest').waitFor()
+    await page.locator('.toast', { hasText: 'Clustering 2 of “short” finished.' }).waitFor()
+    await page.getByText('in the latest clustering, 2').waitFor()
     await clusterings.locator('option', { hasText: /^2 · / }).waitFor({ state: 'attached' })
     expect(pageErrors.get(other)).toEqual([])
   })

@@ -305,8 +305,8 @@ describe('diagnostics of a run in rounds', () => {
         ),
         nBeta
       )?.words
-    expect(words([0.999, 0.981])).toBe('The posterior is the prior within 2 %: nβ makes no difference here.')
-    expect(words([1, 1])).toBe('The posterior is the prior within 1 %: nβ makes no difference here.')
+    expect(words([0.999, 0.981])).toBe('The posterior equals the prior within 2 %: nβ makes no difference here.')
+    expect(words([1, 1])).toBe('The posterior equals the prior within 1 %: nβ makes no difference here.')
     expect(words([0.9, 0.5])).toMatch(/50 % to 90 % of the draws count/)
     expect(words([0.9, 0.29])).toMatch(/^The effective share of c1 is below 0.3: its weighted .* pSGLD/)
     expect(words([0.9, 0.29, 0.1])).toMatch(/c1 and c2 is below 0.3: their/)
@@ -324,14 +324,14 @@ describe('diagnostics of a run in rounds', () => {
       ])
     )
     expect(remainderWords(rows)).toBe(
-      'First order leaves out at most 3 % ± 1 % of a column’s variance (a, of 2 looked at).'
+      'First order misses at most 3 % ± 1 % of a column’s variance (a, the largest of 2 tested).'
     )
     expect(remainderWords(blockRows(health([diagnostics('a')])))).toBeNull()
   })
 
   it('leave advice to the findings', () => {
     expect(noiseWords(health([diagnostics('a'), diagnostics('b', { reliability: 0.1 })]))).toMatch(
-      /1 of 2 columns are mostly noise .*: b\..*advice is below\.$/
+      /1 of 2 columns are mostly noise .*: b\..*advice below\.$/
     )
     expect(noiseWords(health([diagnostics('b', { reliability: 0.1 })]))).toMatch(/Advice is below\.$/)
   })
@@ -399,7 +399,7 @@ describe('a preview of the signal', () => {
       roundsNeededWords(40, 16),
       roundsNeededWords(Infinity, 16),
       roundsNeededWords(40, null)
-    ]).toEqual(['–', '7', '40 ▲', 'too many to tell', '40'])
+    ]).toEqual(['–', '7', '40 ▲', 'not yet known', '40'])
     const component = (roundsNeeded: number | null) => ({
       component: 'a',
       rounds: 2,
@@ -455,10 +455,10 @@ describe('continuing a run', () => {
     expect(offeredRounds(run, 0.9)).toBe(256)
     expect(offeredRounds(health([diagnostics('a')]), 0.9)).toBe(32)
     expect(reachWords([9, 144, Infinity], 64)).toBe(
-      'Likely to be enough for 1 of 3 components. The last needs about 144 rounds.'
+      'Likely enough for 1 of 3 components. The last needs about 144 rounds.'
     )
-    expect(reachWords([9, 144, Infinity], 200)).toBe('Likely to be enough for 2 of 3 components.')
-    expect(reachWords([9, 14], 16)).toBe('Likely to be enough for all 2 components: 14 rounds for the last.')
+    expect(reachWords([9, 144, Infinity], 200)).toBe('Likely enough for 2 of 3 components.')
+    expect(reachWords([9, 14], 16)).toBe('Likely enough for all 2 components; the last needs 14 rounds.')
   })
 
   it('says what cannot be asked for', () => {

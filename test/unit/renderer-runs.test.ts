@@ -75,10 +75,10 @@ describe('the list of runs', () => {
     const again = run({ reclustering: true, clusterings: [one] })
     expect([isAtWork(again), statusWord(again), isAtWork(run({}))]).toEqual([true, 'clustering', false])
     const done = run({ reclustering: true, clusterings: [one, two], clustering: 2 })
-    expect(endWords(again, done)).toBe('Clustering 2 of “demo” is finished.')
+    expect(endWords(again, done)).toBe('Clustering 2 of “demo” finished.')
     expect(endWords(again, run({ clusterings: [one] }))).toBeNull()
     expect(endWords(run({ clusterings: [one] }), run({ clusterings: [one] }))).toBeNull()
-    expect(endWords(run({ status: 'running' }), run({}))).toBe('Run “demo” is finished.')
+    expect(endWords(run({ status: 'running' }), run({}))).toBe('Run “demo” finished.')
     expect(endWords(run({ status: 'running' }), run({ status: 'failed' }))).toBeNull()
   })
 
@@ -387,8 +387,8 @@ describe('the heat map', () => {
   })
 
   it('says a cell in words, and leaves room for extremes', () => {
-    expect(cellWords('a', -2)).toBe('a: −2.00 deviations from the mean of all tokens, strongly expressed')
-    expect(cellWords('a', 0.1)).toMatch(/about as in all tokens/)
+    expect(cellWords('a', -2)).toBe('a: −2.00 standard deviations from the mean of all tokens, strongly expressed')
+    expect(cellWords('a', 0.1)).toMatch(/near the mean of all tokens/)
     expect(cellWords('a', NaN)).toBe('a: no value')
     expect(fullColour(Float32Array.from({ length: 1000 }, (_, index) => (index === 0 ? 500 : 2)))).toBe(2)
     expect(fullColour(new Float32Array(0))).toBe(1)
