@@ -15,12 +15,16 @@ interface Notice {
 
 const lost: CallAnswer = {
   ok: false,
-  error: { kind: 'network', message: 'The connection to the program was lost before it answered; it is tried again by itself, or start `spectroscope serve` anew.' }
+  error: {
+    kind: 'network',
+    message: 'The connection to the program was lost before it answered. The window reconnects on its own; if it ' +
+      'does not, restart `spectroscope serve`.'
+  }
 }
 
 const unreadable: CallAnswer = {
   ok: false,
-  error: { kind: 'internal', message: 'The answer of the program cannot be read; load this page again.' }
+  error: { kind: 'internal', message: 'The answer of the program cannot be read. Reload this page.' }
 }
 
 /** `CloseEvent.code` for a message that is neither an answer nor a notice. */

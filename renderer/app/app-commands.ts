@@ -38,13 +38,34 @@ export const appCommands = (workbench: Workbench): readonly Command[] => {
     return turned
   }
   return [
-    { id: 'go.runs', group: 'Go', label: 'Runs', keys: ['alt+1'], whileTyping: true, run: () => workbench.go({ view: 'runs' }) },
-    { id: 'go.explore', group: 'Go', label: 'Explore the latest clustering', keys: ['alt+2'], whileTyping: true, when: () => explorable() !== undefined, run: () => workbench.explore() },
-    { id: 'go.compare', group: 'Go', label: 'Compare two clusterings', keys: ['alt+3'], whileTyping: true, when: () => explorable() !== undefined, run: () => workbench.go({ view: 'compare' }) },
-    { id: 'go.settings', group: 'Go', label: 'Settings', keys: ['mod+,'], whileTyping: true, run: () => workbench.go({ view: 'settings' }) },
-    { id: 'runs.new', group: 'Runs', label: 'New run …', keys: ['mod+alt+n'], whileTyping: true, run: () => workbench.go({ view: 'new-run' }) },
-    { id: 'palette.open', group: 'Window', label: 'Command palette', keys: ['mod+k', 'mod+shift+p'], whileTyping: true, hidden: true, run: () => void (workbench.overlay = 'palette') },
-    { id: 'keys.show', group: 'Window', label: 'Show the keys in force', keys: ['h', '?'], run: () => void (workbench.overlay = workbench.overlay === 'keys' ? null : 'keys') },
+    {
+      id: 'go.runs', group: 'Go', label: 'Go to runs', keys: ['alt+1'], whileTyping: true,
+      run: () => workbench.go({ view: 'runs' })
+    },
+    {
+      id: 'go.explore', group: 'Go', label: 'Explore latest clustering', keys: ['alt+2'], whileTyping: true,
+      when: () => explorable() !== undefined, run: () => workbench.explore()
+    },
+    {
+      id: 'go.compare', group: 'Go', label: 'Compare clusterings', keys: ['alt+3'], whileTyping: true,
+      when: () => explorable() !== undefined, run: () => workbench.go({ view: 'compare' })
+    },
+    {
+      id: 'go.settings', group: 'Go', label: 'Open settings', keys: ['mod+,'], whileTyping: true,
+      run: () => workbench.go({ view: 'settings' })
+    },
+    {
+      id: 'runs.new', group: 'Runs', label: 'New run…', keys: ['mod+alt+n'], whileTyping: true,
+      run: () => workbench.go({ view: 'new-run' })
+    },
+    {
+      id: 'palette.open', group: 'Window', label: 'Open command palette', keys: ['mod+k', 'mod+shift+p'],
+      whileTyping: true, hidden: true, run: () => void (workbench.overlay = 'palette')
+    },
+    {
+      id: 'keys.show', group: 'Window', label: 'Show keyboard shortcuts', keys: ['h', '?'],
+      run: () => void (workbench.overlay = workbench.overlay === 'keys' ? null : 'keys')
+    },
     {
       id: 'edit.undo', group: 'Edit', label: 'Undo', keys: ['mod+z'],
       when: () => workbench.undo.undo !== null || workbench.labelsPending() > 0,
@@ -58,21 +79,27 @@ export const appCommands = (workbench: Workbench): readonly Command[] => {
       id: 'edit.redo', group: 'Edit', label: 'Redo', keys: ['mod+shift+z', 'mod+y'], when: () => workbench.undo.redo !== null,
       run: async () => {
         const words = await turn('redo')
-        if (words !== null) workbench.tell('done', `Done again: ${words}`)
+        if (words !== null) workbench.tell('done', `Redone: ${words}`)
       }
     },
     {
       id: 'workspace.trust', group: 'File', label: 'Trust this folder',
       when: () => (workbench.state?.untrusted ?? null) !== null, run: () => workbench.trust()
     },
-    { id: 'exports.open', group: 'File', label: 'Export …', keys: ['mod+e'], whileTyping: true, when: () => workbench.route.view === 'explore', run: () => void (workbench.dialog = { kind: 'export' }) },
-    { id: 'imports.open', group: 'File', label: 'Import an annotated cluster set …', keys: ['mod+i'], whileTyping: true, run: () => void (workbench.dialog = { kind: 'import' }) },
     {
-      id: 'labels.back-up', group: 'File', label: 'Back up all labels now',
-      run: async () => workbench.tell('done', `All labels are backed up in ${(await client.call('labels.backUp', {})).file}.`)
+      id: 'exports.open', group: 'File', label: 'Export…', keys: ['mod+e'], whileTyping: true,
+      when: () => workbench.route.view === 'explore', run: () => void (workbench.dialog = { kind: 'export' })
     },
-    theme('light', 'Light colours'),
-    theme('dark', 'Dark colours'),
-    theme('system', 'Colours of the system')
+    {
+      id: 'imports.open', group: 'File', label: 'Import annotated cluster set…', keys: ['mod+i'], whileTyping: true,
+      run: () => void (workbench.dialog = { kind: 'import' })
+    },
+    {
+      id: 'labels.back-up', group: 'File', label: 'Back up labels',
+      run: async () => workbench.tell('done', `Labels backed up to ${(await client.call('labels.backUp', {})).file}.`)
+    },
+    theme('light', 'Light appearance'),
+    theme('dark', 'Dark appearance'),
+    theme('system', 'System appearance')
   ]
 }

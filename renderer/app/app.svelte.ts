@@ -79,7 +79,8 @@ export class Workbench {
       }),
       client.on('workspace', ({ folder, reopened }) => {
         this.health.clear()
-        if (reopened) this.tell('note', `The store of ${folder} ended and was opened again; everything that was saved is there.`)
+        if (reopened)
+          this.tell('note', `The database process of ${folder} stopped and was restarted. No saved data was lost.`)
         void this.load()
       }),
       client.bridge.onConnection((state) => {
@@ -116,7 +117,7 @@ export class Workbench {
     const folder = this.state?.untrusted ?? null
     if (folder === null) return
     this.state = await this.client.call('workspace.trust', { folder })
-    this.tell('done', `${folder} is trusted; it can be changed now.`)
+    this.tell('done', `${folder} is trusted and can be edited.`)
   }
 
   /** Each note once in a tab, however often it is loaded. */
@@ -189,7 +190,11 @@ export class Workbench {
     try {
       if (/\.json$/i.test(file.name) && (await takeUnsentFile(this, file))) return
       if (path !== null) return await this.openPath(path)
-      if (!file.name.endsWith('.json')) return this.tell('note', `${file.name}: a browser hides where a file lies; choose it in "New run" or "Import" instead.`)
+      if (!file.name.endsWith('.json'))
+        return this.tell(
+          'note',
+          `${file.name}: browsers hide the path of a dropped file. Choose the file in "New run" or "Import" instead.`
+        )
       const received = await this.client.call('imports.receive', { name: file.name, content: new Uint8Array(await file.arrayBuffer()) })
       await this.openPath(received.path)
     } catch (error) {

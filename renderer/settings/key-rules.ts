@@ -40,18 +40,22 @@ const modifierKeys = new Set(['control', 'shift', 'alt', 'meta', 'altgraph', 'ca
 export const isUnfinished = (key: KeyName): boolean => modifierKeys.has(bare(key)) || bare(key) === ''
 
 const reserved: Readonly<Record<string, string>> = {
-  tab: 'moves from field to field', 'shift+tab': 'moves from field to field', f5: 'loads the window anew', 'ctrl+r': 'loads the window anew', 'meta+r': 'loads the window anew',
-  'ctrl+w': 'closes a window', 'meta+w': 'closes a window', 'ctrl+t': 'opens a tab', 'meta+t': 'opens a tab', 'ctrl+n': 'opens a window', 'meta+n': 'opens a window', 'meta+q': 'ends a program', 'alt+f4': 'closes a window',
+  tab: 'moves between fields', 'shift+tab': 'moves between fields', f5: 'reloads the window',
+  'ctrl+r': 'reloads the window', 'meta+r': 'reloads the window',
+  'ctrl+w': 'closes a window', 'meta+w': 'closes a window', 'ctrl+t': 'opens a tab', 'meta+t': 'opens a tab', ' +
+  ''ctrl+n': 'opens a window', 'meta+n': 'opens a window', 'meta+q': 'quits the program', 'alt+f4': 'closes a window',
   'ctrl+c': 'copies', 'meta+c': 'copies', 'ctrl+v': 'pastes', 'meta+v': 'pastes', 'ctrl+x': 'cuts', 'meta+x': 'cuts', 'ctrl+a': 'selects all', 'meta+a': 'selects all'
 }
 
 /** Why a key cannot be given to a command, in a sentence; null where it can. */
 export const refusal = (command: KnownCommand, key: KeyName): string | null => {
   const name = normaliseKey(key)
-  if (reserved[name] !== undefined) return `${shown(name)} ${reserved[name]} here and everywhere else, so it stays free.`
+  if (reserved[name] !== undefined) return `${shown(name)} ${reserved[name]} in most programs, so it is reserved.`
   const isFunction = /^f\d{1,2}$/.test(bare(name))
   const types = !held(name).some((modifier) => modifier !== 'shift') && !isFunction
-  if (command.whileTyping && types && bare(name) !== 'escape') return `“${command.label}” works in text fields too, where ${shown(name)} would be typed or move the cursor; hold Ctrl, Alt or ⌘ with it, or take a function key.`
+  if (command.whileTyping && types && bare(name) !== 'escape')
+    return `“${command.label}” also works in text fields, where ${shown(name)} types or moves the cursor. Add Ctrl, ` +
+      'Alt or ⌘, or use a function key.'
   return null
 }
 

@@ -56,7 +56,7 @@ describeInBrowser('what goes wrong in the middle', () => {
   const asking = async (shell: OpenedShell): Promise<Locator> => {
     compute(shell, 'SIGSTOP')
     expect(await shell.closeWindow()).toBe(false)
-    return shell.page.getByRole('dialog', { name: '1 run is at work' })
+    return shell.page.getByRole('dialog', { name: '1 run is still running' })
   }
   const answering = (dialog: Locator, answer: string): Promise<void> => dialog.getByRole('button', { name: answer, exact: true }).click()
 
@@ -87,7 +87,7 @@ describeInBrowser('what goes wrong in the middle', () => {
     const ended = once(shell.process, 'exit')
     const asked = await asking(shell)
     compute(shell, 'SIGCONT')
-    await answering(asked, 'Checkpoint and close')
+    await answering(asked, 'Save checkpoint and close')
     expect(await ended).toEqual([0, null])
     expect(statusOf(desk.place)).toBe('interrupted')
 
@@ -120,7 +120,7 @@ describeInBrowser('what goes wrong in the middle', () => {
 
     program.kill('SIGKILL')
     for (const pid of childrenOf(program, 'store')) process.kill(pid, 'SIGKILL')
-    await page.getByRole('alert').filter({ hasText: 'The connection to the program is lost' }).waitFor()
+    await page.getByRole('alert').filter({ hasText: 'Connection to the program lost' }).waitFor()
     await name('not yet saved')
     await page.getByText('1 label will be saved once the connection is back').waitFor()
     await clusterRows(page).filter({ hasText: 'not yet saved' }).waitFor()
@@ -129,7 +129,7 @@ describeInBrowser('what goes wrong in the middle', () => {
   }
 
   const bothAreThere = async (page: Page): Promise<void> => {
-    await page.getByText('1 label that could not be sent before is saved.').waitFor()
+    await page.getByText('1 unsent label saved.').waitFor()
     await page.getByRole('button', { name: 'Explore', exact: true }).first().click()
     await page.getByText('2 of 20 labelled').waitFor()
     await clusterRows(page).filter({ hasText: 'not yet saved' }).waitFor()

@@ -48,7 +48,7 @@ describeInBrowser('a person who starts for the first time', () => {
       await page.getByRole('heading', { name: 'Reliability', exact: true }).waitFor()
 
       await button(page, /^Pause/).click()
-      await page.getByText(/Paused\..* kept in a checkpoint; it goes on with “sample”/).waitFor()
+      await page.getByText(/Paused\..* keeps all work so far; the run resumes with “Sample”/).waitFor()
       expect(readdirSync(join(desk.place.workspace, 'runs')).flatMap((run) => readdirSync(join(desk.place.workspace, 'runs', run))).length).toBeGreaterThan(0)
       await button(page, /^Resume/).click()
       await page.getByText('Resumed from checkpoint.').waitFor()

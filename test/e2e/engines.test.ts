@@ -60,7 +60,7 @@ describeInBrowser(`an engine that is not installed${feedLack === undefined ? '' 
     await page.keyboard.press('Control+k')
     await page.getByRole('combobox', { name: 'Command' }).fill('Settings')
     await page.keyboard.press('Enter')
-    await press(page.getByRole('button', { name: 'Measure the engines of this machine' }))
+    await press(page.getByRole('button', { name: 'Measure engines' }))
     await row(page).waitFor()
   }
   const install = async (page: Page): Promise<void> => {
@@ -91,7 +91,7 @@ describeInBrowser(`an engine that is not installed${feedLack === undefined ? '' 
     await picture(page, 'installing')
     await hasFocus(button(page, 'Cancel'))
     await page.keyboard.press('Enter')
-    await row(page).getByText('Stopped; install again to go on with the download.').waitFor()
+    await row(page).getByText('Stopped. Install again to resume the download.').waitFor()
     await hasFocus(button(page, 'Install …'))
     const folders = (): string[] => readdirSync(join(desk.place.folder, 'engines'))
     expect(folders()).toEqual([expect.stringMatching(/\.part$/)])
@@ -140,7 +140,7 @@ describeInBrowser(`a device that goes away${noVulkan === undefined ? '' : ` (ski
     await page.getByText(/draw [1-9] of 8/).first().waitFor()
     const [compute] = childrenOf(desk.opened.process, 'compute')
     process.kill(childrenOf({ pid: compute }, 'webgpu')[0], 'SIGKILL')
-    await page.getByText('The device was lost. The WebGPU process ended (killed by SIGKILL)').waitFor()
+    await page.getByText('Device lost. The WebGPU process ended (killed by SIGKILL)').waitFor()
     expect(await page.getByText(/--engine/).count()).toBe(0)
     await page.screenshot({ path: join(pictures(), 'run-device-lost.png') })
 

@@ -46,7 +46,7 @@ describeInBrowser('who is let in to a served window', () => {
     await isIn(other)
     const third = await page.context().newPage()
     await third.goto(link)
-    await third.getByRole('alert').filter({ hasText: 'This link was used already' }).waitFor()
+    await third.getByRole('alert').filter({ hasText: 'This link was already used' }).waitFor()
     expect(await page.context().cookies()).toEqual([])
   })
 
@@ -84,7 +84,7 @@ describeInBrowser('who is let in to a served window', () => {
     const first = await open()
     const { page } = first
     const { port } = new URL(page.url())
-    const lost = page.getByRole('alert').filter({ hasText: 'The connection to the program is lost' })
+    const lost = page.getByRole('alert').filter({ hasText: 'Connection to the program lost' })
     await killed(first)
     await lost.waitFor()
     const second = await openServed(page.context(), desk.place, '--port', port)
@@ -95,7 +95,7 @@ describeInBrowser('who is let in to a served window', () => {
     await lost.waitFor()
     rmSync(keys(), { recursive: true })
     desk.opened = await openServed(page.context(), desk.place, '--port', port)
-    await page.getByRole('alert').filter({ hasText: 'does not know this window' }).waitFor()
+    await page.getByRole('alert').filter({ hasText: 'does not recognise this window' }).waitFor()
     await page.goto(newLink())
     await isIn(page)
     expect(await desk.opened.close()).toBe(0)

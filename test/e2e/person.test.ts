@@ -79,7 +79,7 @@ const exploreIt = async (page: Page): Promise<void> => {
   const contexts = page.getByRole('grid', { name: /^Contexts of/ })
   await contexts.locator('mark').first().waitFor()
   await page.getByText(/^920 tokens · /).waitFor()
-  await button(page, 'List').click()
+  await button(page, 'Node list').click()
   const list = page.getByRole('region', { name: 'Node list' })
   await list.getByRole('option').first().waitFor()
   await list.getByText(/^[\d,]+ tokens$/).waitFor()
@@ -167,7 +167,7 @@ const clusterAgain = async (page: Page): Promise<void> => {
   await button(again, 'Cluster again').click()
   // The window goes to the progress once the clustering has begun.
   await page.getByRole('tab', { name: 'Progress', selected: true }).waitFor()
-  await page.getByText(/^Cluster is done after/).first().waitFor()
+  await page.getByText(/^Cluster finished in/).first().waitFor()
 }
 
 const compareAndTransfer = async (page: Page): Promise<void> => {
@@ -184,7 +184,7 @@ const compareAndTransfer = async (page: Page): Promise<void> => {
   await row(page, /first kind/).first().waitFor()
 }
 
-const takeAway = async (page: Page, format: RegExp, path: string, field: 'File to write' | 'Folder to write'): Promise<void> => {
+const takeAway = async (page: Page, format: RegExp, path: string, field: 'Export file' | 'Export folder'): Promise<void> => {
   await page.keyboard.press('Control+e')
   const exporting = page.getByRole('dialog', { name: 'Export “first”' })
   await exporting.getByRole('radio', { name: format }).check()
@@ -200,7 +200,7 @@ const importSet = async (page: Page, file: string): Promise<void> => {
   await importing.getByRole('textbox', { name: 'File to import' }).fill(file)
   await importing.getByText('labels for “first”, clustering 1').waitFor()
   await button(importing, 'Import').click()
-  await button(importing, 'Explore it').click()
+  await button(importing, 'Explore').click()
   await row(page, /first kind/).first().waitFor()
 }
 
@@ -231,9 +231,9 @@ describeInBrowser('a person', () => {
       await compareAndTransfer(page)
 
       const [set, report, tables] = ['set.json', 'report.html', 'tables'].map((file) => join(desk.place.folder, file))
-      await takeAway(page, /^Annotated cluster set/, set, 'File to write')
-      await takeAway(page, /^HTML report/, report, 'File to write')
-      await takeAway(page, /^CSV tables/, tables, 'Folder to write')
+      await takeAway(page, /^Annotated cluster set/, set, 'Export file')
+      await takeAway(page, /^HTML report/, report, 'Export file')
+      await takeAway(page, /^CSV tables/, tables, 'Export folder')
       expect(JSON.parse(readFileSync(set, 'utf8'))).toMatchObject({ clusters: expect.any(Array) as unknown })
       expect(readFileSync(report, 'utf8')).toContain('two as one')
       expect(readFileSync(join(tables, 'labels.csv'), 'utf8')).toContain('odd ones')

@@ -98,7 +98,7 @@ describeInBrowser('the shell', () => {
     expect(await shell.menu('go.settings')).toBe(true)
     await shell.page.getByRole('heading', { name: 'Settings' }).first().waitFor()
     expect(await shell.menu('keys.show')).toBe(true)
-    await shell.page.getByRole('dialog', { name: 'Keys in force' }).waitFor()
+    await shell.page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor()
   })
 
   it('ends with its window', async () => {

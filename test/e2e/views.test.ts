@@ -97,7 +97,7 @@ describeInBrowser('every view', () => {
       await page.getByText('No runs yet').waitFor()
       await look('runs-empty')
       await go('Settings')
-      await page.getByRole('heading', { name: 'Keys' }).waitFor()
+      await page.getByRole('heading', { name: 'Keyboard shortcuts' }).waitFor()
       await look('settings')
       await page.keyboard.press('Control+k')
       await page.getByRole('listbox', { name: 'Commands' }).getByRole('option').first().waitFor()
@@ -194,7 +194,7 @@ describeInBrowser('every view', () => {
       await look('blind-test-answered')
       await page.keyboard.press('Escape')
       await page.keyboard.press('h')
-      await page.getByRole('dialog', { name: 'Keys in force' }).waitFor()
+      await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor()
       await look('keys')
       await page.keyboard.press('Escape')
       await page.keyboard.press('Control+Shift+h')
@@ -218,7 +218,7 @@ describeInBrowser('every view', () => {
         await again.getByRole('button', { name: 'Cluster again' }).click()
         // The window goes to the progress once the clustering has begun.
         await page.getByRole('tab', { name: 'Progress', selected: true }).waitFor()
-        await page.getByText(/^Cluster is done after/).first().waitFor()
+        await page.getByText(/^Cluster finished in/).first().waitFor()
       }
       await go('Compare')
       await page.getByRole('heading', { name: 'Agreement' }).waitFor()

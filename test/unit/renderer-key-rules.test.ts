@@ -13,7 +13,7 @@ describe('keys of commands', () => {
     expect(refusal(palette, 'shift+arrowleft')).toMatch(/works in text fields/)
     expect([refusal(palette, 'ctrl+g'), refusal(palette, 'f4'), refusal(palette, 'escape')]).toEqual([null, null, null])
     expect(refusal(command('labels.skip', []), 'g')).toBeNull()
-    expect(refusal(command('labels.skip', []), 'tab')).toMatch(/moves from field to field/)
+    expect(refusal(command('labels.skip', []), 'tab')).toMatch(/moves between fields/)
     expect(refusal(command('labels.skip', []), 'mod+c')).toMatch(/copies/)
   })
 
