@@ -155,7 +155,7 @@ export const plainProgress = (screen: Screen, options: { everySeconds: number; n
         return
       }
       const detail = event.type === 'stage' && event.detail !== undefined ? ` (${event.detail})` : ''
-      const sentence = event.type === 'stage' ? `${stageWords[event.stage]}${detail} …` : eventSentence(event)
+      const sentence = event.type === 'stage' ? `${stageWords[event.stage]}${detail}…` : eventSentence(event)
       if (sentence !== undefined) say(sentence)
     },
     close: () => undefined

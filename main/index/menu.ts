@@ -12,10 +12,10 @@ export const menuTemplate = (ask: (command: string) => void, platform: NodeJS.Pl
     {
       label: '&File',
       submenu: [
-        item('New Run …', 'runs.new'),
+        item('New Run…', 'runs.new'),
         separator,
-        item('Import Annotated Set …', 'imports.open'),
-        item('Export …', 'exports.open'),
+        item('Import Annotated Cluster Set…', 'imports.open'),
+        item('Export…', 'exports.open'),
         item('Back Up All Labels Now', 'labels.back-up'),
         separator,
         item('Settings', 'go.settings'),

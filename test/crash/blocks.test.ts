@@ -96,7 +96,7 @@ describe.skipIf(!isBuilt)(`runs of blocks${isBuilt ? '' : ' (skipped: run `npm r
   })
 
   it('killed with all their processes and resumed, again and again, have the numbers of one that was not', async () => {
-    const id = await killedWhere(await begin('victim', long), /Preparing rows …/)
+    const id = await killedWhere(await begin('victim', long), /Preparing rows…/)
     const sampling = resume('victim')
     await until(() => filesOf(id).some((file) => file.endsWith('-1.checkpoint')), 'a checkpoint of the sampling')
     sampling.killAll()

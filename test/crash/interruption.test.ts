@@ -51,7 +51,7 @@ describe.skipIf(!isBuilt)('an interrupted run', () => {
       expect(signal).toBe('SIGKILL')
       return idOf(stderr)
     }
-    const id = await killed('victim', /Preparing rows …/, begin('victim'))
+    const id = await killed('victim', /Preparing rows…/, begin('victim'))
     expect(await kept('victim')).toMatchObject({ id, status: 'interrupted', stage: 'prepare' })
 
     const sampling = start(['resume', id, '--workspace', workspace, ...often])
@@ -61,7 +61,7 @@ describe.skipIf(!isBuilt)('an interrupted run', () => {
     expect(await kept('victim')).toMatchObject({ status: 'interrupted', stage: 'sample' })
 
     await killed('victim', /Sampling: \d+ %.*draw [3-6] of 6/)
-    await killed('victim', /Finding neighbours …/)
+    await killed('victim', /Finding neighbours…/)
     await killed('victim', /Clustering/)
     const { code, stdout } = await resume('victim')
     expect(code).toBe(0)
@@ -110,7 +110,7 @@ describe.skipIf(!isBuilt)('an interrupted run', () => {
 
   it('stopped by SIGTERM while it reads its files can be resumed too', async () => {
     const started = begin('early')
-    await started.said(/Preparing rows …/)
+    await started.said(/Preparing rows…/)
     started.child.kill('SIGTERM')
     expect((await started.finished).code).toBe(130)
     expect(await kept('early')).toMatchObject({ status: 'interrupted', stage: 'prepare' })

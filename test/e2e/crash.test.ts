@@ -116,7 +116,7 @@ describeInBrowser('what goes wrong in the middle', () => {
     await clusterRows(page).first().waitFor()
     await name('saved')
     await page.getByText('1 of 20 labelled').waitFor()
-    await page.getByText(/^saving \d+ …$/).waitFor({ state: 'detached' })
+    await page.getByText(/^saving \d+…$/).waitFor({ state: 'detached' })
 
     program.kill('SIGKILL')
     for (const pid of childrenOf(program, 'store')) process.kill(pid, 'SIGKILL')

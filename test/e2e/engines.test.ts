@@ -64,7 +64,7 @@ describeInBrowser(`an engine that is not installed${feedLack === undefined ? '' 
     await row(page).waitFor()
   }
   const install = async (page: Page): Promise<void> => {
-    await press(button(page, 'Install …'))
+    await press(button(page, 'Install…'))
     await press(page.getByRole('dialog', { name: 'Install onnx-cuda' }).getByRole('button', { name: 'Download and install' }))
   }
   const picture = async (page: Page, name: string): Promise<void> => {
@@ -77,12 +77,12 @@ describeInBrowser(`an engine that is not installed${feedLack === undefined ? '' 
     await listEngines(page)
     await picture(page, 'missing')
     feed.manner = 'stalled'
-    await press(button(page, 'Install …'))
+    await press(button(page, 'Install…'))
     const dialog = page.getByRole('dialog', { name: 'Install onnx-cuda' })
     await dialog.getByText(/needs an NVIDIA driver, CUDA 13 and cuDNN 9.*downloads 1 MB from 127\.0\.0\.1:\d+/).waitFor()
     await page.keyboard.press('Escape')
     await dialog.waitFor({ state: 'detached' })
-    await hasFocus(button(page, 'Install …'))
+    await hasFocus(button(page, 'Install…'))
     expect(feed.asked.filter((line) => line.startsWith('GET') && line.endsWith('.nupkg'))).toEqual([])
 
     await install(page)
@@ -92,7 +92,7 @@ describeInBrowser(`an engine that is not installed${feedLack === undefined ? '' 
     await hasFocus(button(page, 'Cancel'))
     await page.keyboard.press('Enter')
     await row(page).getByText('Stopped. Install again to resume the download.').waitFor()
-    await hasFocus(button(page, 'Install …'))
+    await hasFocus(button(page, 'Install…'))
     const folders = (): string[] => readdirSync(join(desk.place.folder, 'engines'))
     expect(folders()).toEqual([expect.stringMatching(/\.part$/)])
 
@@ -102,7 +102,7 @@ describeInBrowser(`an engine that is not installed${feedLack === undefined ? '' 
     const fails = 'All files of onnx-cuda are installed, but it does not start: The system does not find '
     const lacks = new RegExp(`^${fails}libcudart\\.so\\.12, libcublasLt\\.so\\.12, libcudnn\\.so\\.9; install`)
     await row(page).getByRole('alert').filter({ hasText: lacks }).waitFor()
-    await button(page, 'Install …').waitFor({ state: 'detached' })
+    await button(page, 'Install…').waitFor({ state: 'detached' })
     await row(page).getByText(/The system does not find libcudart\.so\.12/).waitFor()
     await picture(page, 'installed')
     expect(readdirSync(join(desk.place.folder, 'engines'), { recursive: true }).map(String)).toEqual(expect.arrayContaining(Object.values(cudaFiles()).map((file) => expect.stringContaining(file) as unknown)))
@@ -115,12 +115,12 @@ describeInBrowser(`an engine that is not installed${feedLack === undefined ? '' 
     away.close()
     const page = await open(`${away.address}/index.json`)
     await listEngines(page)
-    await press(button(page, 'Install …'))
+    await press(button(page, 'Install…'))
     const from = 'from where onnxruntime\'s provider for CUDA is downloaded'
     const remedy = 'connect this machine to the network, or name a mirror\'s index'
     const unreachable = new RegExp(`^127\\.0\\.0\\.1:\\d+ can't be reached \\(ECONNREFUSED\\), ${from}; ${remedy}`)
     await row(page).getByRole('alert').filter({ hasText: unreachable }).waitFor()
-    await hasFocus(button(page, 'Install …'))
+    await hasFocus(button(page, 'Install…'))
     await picture(page, 'offline')
     expect(await page.getByRole('dialog').count()).toBe(0)
     expect(pageErrors.get(page)).toEqual([])

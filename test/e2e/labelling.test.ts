@@ -24,7 +24,7 @@ const labelledSoFar = (page: Page) => page.getByText(/^\d+ of 60 labelled/)
 /** Until the window shows so many, and all of them are saved. */
 const untilLabelled = async (page: Page, count: number): Promise<void> => {
   await page.getByText(`${count} of ${clusters} labelled`).waitFor()
-  await page.getByText(/^saving \d+ …$/).waitFor({ state: 'detached' })
+  await page.getByText(/^saving \d+…$/).waitFor({ state: 'detached' })
 }
 
 const explore = async (page: Page): Promise<void> => {
@@ -123,7 +123,7 @@ describeInBrowser('labelling', () => {
       await field.press('End')
       await page.keyboard.type('…')
       await field.blur()
-      await page.getByText(/^saving \d+ …$/).waitFor({ state: 'detached' })
+      await page.getByText(/^saving \d+…$/).waitFor({ state: 'detached' })
     }
     await untilLabelled(page, 2)
     await label.getByText('half a t…').waitFor()

@@ -55,7 +55,7 @@ describeInBrowser('a workspace that somebody else made', () => {
       await name.fill('brackets')
       await name.press('Enter')
       await page.getByText(/^1 of 30 labelled/).waitFor()
-      await page.getByText(/^saving \d+ …$/).waitFor({ state: 'detached' })
+      await page.getByText(/^saving \d+…$/).waitFor({ state: 'detached' })
       expect(readFileSync(journal, 'utf8')).toContain('brackets')
       expect(pageErrors.get(page)).toEqual([])
       await opened.close()

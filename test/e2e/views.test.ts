@@ -171,7 +171,7 @@ describeInBrowser('every view', () => {
       await page.keyboard.press('n')
       await page.keyboard.type(`a name in ${scheme}`)
       await page.keyboard.press('Enter')
-      await page.getByText(/^saving \d+ …$/).waitFor({ state: 'detached' })
+      await page.getByText(/^saving \d+…$/).waitFor({ state: 'detached' })
       await command('Show clusters')
       await page.getByText(/^4\d nodes · /).waitFor()
       await look('explore-clusters')

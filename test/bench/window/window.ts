@@ -103,7 +103,7 @@ const measureLabels = async (page: Page, labels: number): Promise<number[]> => {
     await page.keyboard.type(`name ${i}`)
     taken.push((await untilSwitched(page, () => page.keyboard.press('Enter'))).milliseconds)
   }
-  await page.getByText(/^saving \d+ …$/).waitFor({ state: 'detached' })
+  await page.getByText(/^saving \d+…$/).waitFor({ state: 'detached' })
   return taken
 }
 
