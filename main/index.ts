@@ -253,7 +253,8 @@ const start = async (): Promise<void> => {
     permission === 'clipboard-sanitized-write' && isOwnOrigin(asking))
   session.defaultSession.webRequest.onBeforeRequest(({ url }, answer) => answer({ cancel: !/^(app|data|blob|devtools):/.test(url) }))
   ipcMain.handle('call', ({ senderFrame }, method: unknown, parameters: unknown) => {
-    if (!isOwnPage(senderFrame)) return { ok: false, error: { kind: 'usage', message: 'Only the program\'s own window may call; open it anew.' } }
+    if (!isOwnPage(senderFrame))
+      return { ok: false, error: { kind: 'usage', message: 'Only the program\'s own window may call; reopen it.' } }
     return shell.call(method, parameters)
   })
   ipcMain.on('closing', ({ senderFrame }, answer: unknown) => {

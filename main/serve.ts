@@ -108,14 +108,14 @@ export const startServer = async ({
     const { [linkHeader.toLowerCase()]: token } = request.headers
     if (!access.originAllowed(request)) return sendText(response, 403, 'Only a page of this server may ask for that.')
     const secret = typeof token === 'string' ? admission.exchange(token) : undefined
-    if (secret === undefined) return sendText(response, 403, 'This link was used already, or is too old.')
+    if (secret === undefined) return sendText(response, 403, 'This link was already used or has expired.')
     sendJson(response, { secret })
   }
 
   const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     if (!access.hostAllowed(request)) {
       const remedy = 'open the address that `spectroscope serve` printed'
-      return sendText(response, 403, `This name is not one of this machine; ${remedy}.`)
+      return sendText(response, 403, `This host name is not served; ${remedy}.`)
     }
     const url = addressOf(request)
     if (url === undefined) return sendText(response, 400, 'The address cannot be read.')
@@ -125,12 +125,13 @@ export const startServer = async ({
     }
     if (url.pathname === entryPaths.challenge) {
       const challenge = admission.challenge(url.searchParams.get('nonce') ?? '')
-      return challenge === undefined ? sendText(response, 400, 'There is no nonce.') : sendJson(response, challenge)
+      return challenge === undefined ? sendText(response, 400, 'The nonce is missing.') : sendJson(response, challenge)
     }
     const download = /^\/files\/([\w-]+)(\/|$)/.exec(url.pathname)
     if (download === null) return sendPage(request, response, pages, (request.url ?? '/').split(/[?#]/, 1)[0])
     const found = request.method === 'GET' ? downloads.take(download[1]) : undefined
-    if (found === undefined) return sendText(response, 404, 'There is no such file any longer; download it again.')
+    if (found === undefined)
+      return sendText(response, 404, 'This file is no longer available; start the download again.')
     return sendDownload(request, response, found.path, found.file)
   }
 

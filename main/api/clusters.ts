@@ -23,7 +23,9 @@ export interface ClusterQuery {
 const clusterNumber = (text: string): number => {
   if (text === 'rest') return leftoverCluster
   if (/^\d{1,9}$/.test(text)) return Number(text)
-  throw new SpectroscopeError('usage', `"${text}" is no cluster; give its number, or "rest" for the tokens in no cluster.`)
+  throw new SpectroscopeError(
+    'usage', `"${text}" is not a cluster; give a cluster number, or "rest" for unclustered tokens.`
+  )
 }
 
 /**
@@ -125,7 +127,7 @@ export const sayingHowToGoOn = async <T>(run: string, work: () => Promise<T>): P
     return await work()
   } catch (error) {
     if (!(error instanceof SpectroscopeError) || error.kind !== 'interrupted') throw error
-    const message = `The clustering of run ${run} is interrupted; give the same command again to go on.`
+    const message = `The clustering of run ${run} was interrupted; run the same command again to resume it.`
     throw new SpectroscopeError('interrupted', message, { cause: error })
   }
 }

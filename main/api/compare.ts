@@ -98,7 +98,10 @@ export const compareClusterings = async (workspace: Workspace, left: Place, righ
   const [leftRun, rightRun] = [await workspace.getRun(left.run), await workspace.getRun(right.run)]
   const leftStudy = await workspace.getStudy(left.run)
   const shared = sharedTokens(leftStudy, left.run === right.run ? leftStudy : await workspace.getStudy(right.run))
-  if (shared.left.length === 0) throw new SpectroscopeError('usage', `Runs ${left.run} and ${right.run} have no token in common; compare runs whose probe rows are the same.`)
+  if (shared.left.length === 0)
+    throw new SpectroscopeError(
+      'usage', `Runs ${left.run} and ${right.run} share no tokens; compare runs with the same probe rows.`
+    )
   const leftGroups = await workspace.getMembership(left.run, { clustering: left.clustering })
   const rightGroups = await workspace.getMembership(right.run, { clustering: right.clustering })
   const overlap = overlapOf(groups(leftGroups, shared.left), groups(rightGroups, shared.right))

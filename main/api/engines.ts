@@ -56,7 +56,7 @@ const installable: Readonly<Record<string, Installable>> = {
               onProgress({ done, total })
               if (done < total || downloaded) return
               downloaded = true
-              onNote('The library is there; its addon is being fetched or compiled.')
+              onNote('Library downloaded. Downloading or compiling its addon.')
             }
           })
         }
@@ -67,7 +67,10 @@ const installable: Readonly<Record<string, Installable>> = {
 
 const installableOf = (name: string): Installable => {
   const found = Object.entries(installable).find(([own, { engine }]) => name === own || name === engine)?.[1]
-  if (found === undefined) throw new SpectroscopeError('usage', `There is nothing to install by the name "${name}"; choose one of ${Object.keys(installable).join(', ')}.`)
+  if (found === undefined)
+    throw new SpectroscopeError(
+      'usage', `Nothing to install is named "${name}"; choose one of ${Object.keys(installable).join(', ')}.`
+    )
   return found
 }
 
@@ -109,7 +112,9 @@ export const installEngine = async ({ name, confirm, onEvent, signal }: InstallR
     const { device, version } = await describeEngineApart(engine)
     return { engine, installed: true, device, version }
   } catch (error) {
-    throw new SpectroscopeError('engine', `All files of ${engine} are installed, but it does not start: ${messageOf(error)}`, { cause: error })
+    throw new SpectroscopeError(
+      'engine', `${engine} is installed but does not start: ${messageOf(error)}`, { cause: error }
+    )
   }
 }
 

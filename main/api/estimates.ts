@@ -48,11 +48,12 @@ export class Estimates {
 
   #keep(changes: Partial<Machine>): void {
     const none: Machine = { machine: thisMachine(), measuredAt: new Date().toISOString(), engines: [], runs: [] }
-    keepEntries(this.#settings, 'The file of settings', { [entry]: { ...none, ...this.#kept(), ...changes } })
+    keepEntries(this.#settings, 'The settings file', { [entry]: { ...none, ...this.#kept(), ...changes } })
   }
 
   async #measure(): Promise<readonly EngineRate[]> {
-    const { done } = this.#jobs.start({ kind: 'engines', title: 'Measuring what can compute here', run: null, key: 'engines' }, async () => {
+    const about = { kind: 'engines', title: 'Measuring engines', run: null, key: 'engines' } as const
+    const { done } = this.#jobs.start(about, async () => {
       const engines = await measureEnginesApart()
       this.#keep({ engines: [...engines], measuredAt: new Date().toISOString() })
       return engines

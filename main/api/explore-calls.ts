@@ -20,7 +20,7 @@ export const exploreCalls = (context: WorkbenchContext, jobs: Jobs): HandlersOf<
   const refuseToKeep = (what: string): void => {
     const { folder, readOnly } = context.workspace()
     if (!readOnly) return
-    const remedy = 'trust the folder, or copy it to where it can be written, and open it there'
+    const remedy = 'trust the folder, or open a copy in a writable place'
     throw new SpectroscopeError('workspace', `${folder}: ${what}, and nothing can be written; ${remedy}.`)
   }
 
@@ -28,8 +28,11 @@ export const exploreCalls = (context: WorkbenchContext, jobs: Jobs): HandlersOf<
   const described = async (run: string, { number, name }: ClusteringRecord): Promise<void> => {
     const workspace = context.workspace()
     if (await workspace.isDescribed(run, number)) return
-    refuseToKeep('the clusters have not been described yet')
-    const about = { kind: 'description', title: `Describing the clusters of “${name}”`, run, key: `description ${run} ${number}` } as const
+    refuseToKeep('the clusters are not described yet')
+    const about = {
+      kind: 'description', title: `Describing clusters of “${name}”`,
+      run, key: `description ${run} ${number}`
+    } as const
     await jobs.start(about, async ({ signal, progress }) =>
       describeKept(workspace, await workspace.getRun(run), number, { signal, onProgress: progress })).done
   }
@@ -68,9 +71,12 @@ export const exploreCalls = (context: WorkbenchContext, jobs: Jobs): HandlersOf<
       const workspace = context.workspace()
       const kept = again ? undefined : await workspace.getLayout(run, whiten)
       if (kept !== undefined) return { state: 'ready', method: kept.method, tokens: null, positions: own(kept.positions) }
-      refuseToKeep('the tokens have not been laid out yet')
+      refuseToKeep('the token layout is not computed yet')
       const record = await workspace.getRun(run)
-      const about = { kind: 'layout', title: `Laying out the tokens of “${record.name}”`, run, key: `layout ${run} ${whiten}` } as const
+      const about = {
+        kind: 'layout', title: `Computing token layout of “${record.name}”`,
+        run, key: `layout ${run} ${whiten}`
+      } as const
       const { job, done } = jobs.start(about, ({ signal, progress }) => layOut(workspace, record, { whiten, signal, onProgress: progress }))
       done.catch(() => {})
       return { state: 'working', job }

@@ -52,7 +52,7 @@ const words = ({ target, name, clusters, cluster }: Annotation): string => {
   const merged = many ? `${clusters?.length} clusters` : `clusters ${clusters?.join(', ')}`
   const part = kind === 'merge' ? `merge of ${merged}` : `part of cluster ${cluster}`
   const what = kind === 'cluster' ? `cluster ${number}` : part
-  return `The label${named} of ${what} found no cluster here that shares half of its tokens.`
+  return `The label${named} of ${what} matches no cluster with at least half of its tokens.`
 }
 
 const importLabels = async (workspace: Workspace, set: ReadSet, { run, clustering }: ClusteringPlace, author: string): Promise<{ answer: ImportAnswer; changed: Awaited<ReturnType<typeof applyEdits>> }> => {
@@ -103,6 +103,7 @@ export const importFile = (folder: string, file: string, into: { readonly run: s
     const set = await readAnnotatedSet(file)
     if (into === undefined) return importRun(workspace, set, file, accountName())
     const run = await workspace.findRun(into.run)
-    if (run.clusterings.length === 0) throw new SpectroscopeError('input', `Run ${run.id} has no clusters that labels could go to; \`cluster ${run.id}\` makes some.`)
+    if (run.clusterings.length === 0)
+      throw new SpectroscopeError('input', `Run ${run.id} has no clusters to label; run \`cluster ${run.id}\` first.`)
     return (await importLabels(workspace, set, { run: run.id, clustering: clusteringOf(run, into.clustering).number }, accountName())).answer
   })

@@ -104,7 +104,7 @@ export class Jobs {
 
   cancel(id: string): void {
     const entry = this.#entries.get(id)
-    if (entry === undefined) throw new SpectroscopeError('usage', 'There is no such job; it may have ended a while ago.')
+    if (entry === undefined) throw new SpectroscopeError('usage', 'No such job; it may have ended.')
     entry.controller.abort()
   }
 

@@ -31,7 +31,7 @@ const checkClusters = (run: RunRecord, clustering: ClusteringRecord, clusters: r
 }
 
 const mentioned = (tree: GroupTree, cluster: ClusterNumber): string =>
-  (cluster === leftoverCluster ? 'what is left over' : `${tree.kindOf(cluster)} ${cluster}`)
+  (cluster === leftoverCluster ? 'the unclustered tokens' : `${tree.kindOf(cluster)} ${cluster}`)
 
 /** Groups that are read as one must be of one kind, so that none of them is in another. */
 const checkMerges = async (
@@ -44,7 +44,7 @@ const checkMerges = async (
     const other = others.find((cluster) => tree.kindOf(cluster) !== tree.kindOf(first))
     if (other === undefined) continue
     const [one, two] = [mentioned(tree, first), mentioned(tree, other)]
-    const what = `A merge is of groups of one level, and ${one} and ${two} are not`
+    const what = `A merge needs groups of one level, but ${one} and ${two} differ`
     throw new SpectroscopeError('input', `${what}; select clusters only, or groups of one level above.`)
   }
 }
@@ -61,7 +61,12 @@ const checkParts = async (workspace: Workspace, run: string, clustering: number,
     if (change.do !== 'split') continue
     const members = new Set(await workspace.getClusterMembers(run, change.cluster, { clustering }))
     const foreign = change.tokens.find((token) => !members.has(token))
-    if (foreign !== undefined) throw new SpectroscopeError('input', `Token ${foreign} is not in cluster ${change.cluster}, so it cannot be split off from it; select tokens of one cluster.`)
+    if (foreign !== undefined)
+      throw new SpectroscopeError(
+        'input',
+        `Token ${foreign} is not in cluster ${change.cluster}, so it cannot be split off; select tokens of one ` +
+        'cluster.'
+      )
   }
 }
 
@@ -120,7 +125,10 @@ const carry = async (
   workspace: Workspace, from: ClusteringPlace, to: ClusteringPlace, least: number,
   wanted: (annotation: Annotation) => boolean
 ): Promise<CarriedLabels> => {
-  if (from.run === to.run && from.clustering === to.clustering) throw new SpectroscopeError('input', 'Labels are carried from one clustering to another one, and these are the same; choose two.')
+  if (from.run === to.run && from.clustering === to.clustering)
+    throw new SpectroscopeError(
+      'input', 'Labels cannot be transferred from a clustering to itself; choose two clusterings.'
+    )
   const annotations = (await workspace.getAnnotations(from.run, from.clustering)).filter(wanted)
   const membership = await workspace.getMembership(from.run, { clustering: from.clustering })
   const tree = await workspace.getTree(from.run, { clustering: from.clustering })
@@ -146,7 +154,16 @@ export const bringLabels = async (workspace: Workspace, { id, clusterings, prove
     if ((await workspace.getAnnotations(begun.id, number)).length === 0) continue
     const [from, to] = [{ run: begun.id, clustering: number }, { run: id, clustering: target.number }]
     const { proposals, edits } = await carry(workspace, from, to, leastOverlap, () => true)
-    return proposals.length === 0 ? null : applyEdits(workspace, id, target.number, edits, `carry ${proposals.length} labels over from “${begun.name}”, which this run continues`, author)
+    return proposals.length === 0
+      ? null
+      : applyEdits(
+        workspace,
+        id,
+        target.number,
+        edits,
+        `transfer ${proposals.length} labels from “${begun.name}”, which this run continues`,
+        author
+      )
   }
   return null
 }
@@ -234,9 +251,9 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
     if (expected === undefined || state[kind]?.number === expected) return
     context.emit('undo', state)
     const next = state[kind]
-    const now = next === null ? `there is nothing to ${kind} now` : `the step to ${kind} is now “${next.words}”`
+    const now = next === null ? `there is nothing to ${kind}` : `the next step to ${kind} is “${next.words}”`
     const done = kind === 'undo' ? 'undone' : 'redone'
-    throw new SpectroscopeError('input', `Labels were changed elsewhere meanwhile, so nothing was ${done}; ${now}.`)
+    throw new SpectroscopeError('input', `Labels changed in another window, so nothing was ${done}; ${now}.`)
   }
 
   const turn = async (kind: 'undo' | 'redo', expected: number | undefined) => {
@@ -284,7 +301,8 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
 
     'labels.answerBlindTest': async ({ test, choice }) => {
       const open = tests.get(test)
-      if (open === undefined) throw new SpectroscopeError('input', 'This blind test was answered already, or is forgotten; ask for another one.')
+      if (open === undefined)
+        throw new SpectroscopeError('input', 'This blind test was already answered or has expired; start another one.')
       tests.delete(test)
       const { run, clustering, cluster, odd } = open
       const workspace = context.workspace()
@@ -302,9 +320,23 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
       const workspace = context.workspace()
       const { proposals, edits } = await carry(workspace, from, to, least, isLabel)
       if (apply) {
-        if (proposals.length === 0) throw new SpectroscopeError('input', `No label of clustering ${from.clustering} of run ${from.run} would be carried over; choose one that has labels, or a smaller least overlap.`)
+        if (proposals.length === 0)
+          throw new SpectroscopeError(
+            'input',
+            `No label of clustering ${from.clustering} of run ${from.run} can be transferred; choose a clustering ` +
+            'with labels or a lower minimum overlap.'
+          )
         const { name } = await workspace.getRun(from.run)
-        told(await applyEdits(workspace, to.run, to.clustering, edits, `carry ${proposals.length} labels over from “${name}”, clustering ${from.clustering}`, context.author()))
+        told(
+          await applyEdits(
+            workspace,
+            to.run,
+            to.clustering,
+            edits,
+            `transfer ${proposals.length} labels from “${name}”, clustering ${from.clustering}`,
+            context.author()
+          )
+        )
       }
       return { proposals, applied: apply }
     },

@@ -26,7 +26,7 @@ export const modelCalls = (context: WorkbenchContext, jobs: Jobs): HandlersOf<'m
       const workspace = context.workspace()
       if (folder === undefined && workspace.readOnly) {
         const remedy = 'choose another folder for the model'
-        throw new SpectroscopeError('workspace', `${workspace.folder} is open for reading only; ${remedy}.`)
+        throw new SpectroscopeError('workspace', `${workspace.folder} is open read-only; ${remedy}.`)
       }
       const target = folder === undefined ? join(workspace.folder, 'models', basename(name)) : resolve(folder)
       await context.reach.check(target)
@@ -48,7 +48,10 @@ export const modelCalls = (context: WorkbenchContext, jobs: Jobs): HandlersOf<'m
       const checked = forPreview(configuration)
       await checkNamed(context.reach, checked, resolve(baseFolder))
       stopPreview()
-      const { done, stop } = jobs.start({ kind: 'preview', title: 'Reading the corpus for a preview', run: null, key: `preview ${previews++}` }, ({ signal, progress }) =>
+      const about = {
+        kind: 'preview', title: 'Reading corpus for preview', run: null, key: `preview ${previews++}`
+      } as const
+      const { done, stop } = jobs.start(about, ({ signal, progress }) =>
         previewCorpus(checked, resolve(baseFolder), rows, { signal, onProgress: progress }))
       stopPreview = stop
       return done

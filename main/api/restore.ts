@@ -118,12 +118,12 @@ const placeOf = (
   const what = `${count} label${count === 1 ? '' : 's'} of clustering ${saved.clustering} of run ${saved.run}`
   if (run === undefined)
     return imported === undefined
-      ? `${what} are left: there is no such run here.`
+      ? `${what} not restored: the run is not here.`
       : { run: imported.id, clustering: imported.clusterings[0].number }
   const clustering = run.clusterings.find(({ number }) => number === saved.clustering)
-  if (clustering === undefined) return `${what} are left: the run has no such clustering.`
+  if (clustering === undefined) return `${what} not restored: the run has no such clustering.`
   if (saved.clusteredAt !== null && saved.clusteredAt !== clustering.createdAt)
-    return `${what} are left: the clustering of that number is another one, made at ${clustering.createdAt}.`
+    return `${what} not restored: the clustering of that number is a different one, made at ${clustering.createdAt}.`
   return { run: run.id, clustering: clustering.number }
 }
 
@@ -170,7 +170,7 @@ const restoreSet = async (workspace: Workspace, file: string): Promise<Restored>
   if (selection !== null) {
     throw new SpectroscopeError(
       'input',
-      `${file} has some clusters only; \`spectroscope import FILE --into RUN\` gives their labels to a run.`
+      `${file} contains only some clusters; import their labels with \`spectroscope import FILE --into RUN\`.`
     )
   }
   const saved: SavedLabels = {
@@ -231,8 +231,8 @@ const restoreDamaged = async (folder: string, damage: unknown): Promise<Restored
   }
   throw new SpectroscopeError(
     'workspace',
-    `${folder}: the database is damaged and backups/ has no copy of it that can be opened; `
-      + 'with `spectroscope import` an annotated set becomes a run of another workspace, with its labels.',
+    `${folder}: the database is damaged and backups/ has no copy that opens; `
+      + 'to rescue an annotated set, import it into another workspace with `spectroscope import`.',
     { cause: damage }
   )
 }

@@ -139,7 +139,8 @@ export const runCalls = (context: WorkbenchContext, managed: () => RunManager, e
     'runs.previewSignal': async ({ configuration, baseFolder, seconds }) => {
       const full = await checked(configuration, baseFolder, by())
       stopPreview()
-      const about = { kind: 'preview', title: 'Sampling a few components for a preview', run: null, key: `signal ${previews++}` } as const
+      const key = `signal ${previews++}`
+      const about = { kind: 'preview', title: 'Previewing the signal', run: null, key } as const
       const { done, stop } = jobs.start(about, ({ signal, progress }) => previewSignalApart(full, resolve(baseFolder), seconds, { signal, onProgress: progress }))
       stopPreview = stop
       return done

@@ -109,7 +109,8 @@ export class RunManager {
   }
 
   #refuseTwice(run: string): void {
-    if (this.#task(run) !== undefined) throw new SpectroscopeError('usage', `Run ${run} is at work, or waits for its turn; let it end, or pause it first.`)
+    if (this.#task(run) !== undefined)
+      throw new SpectroscopeError('usage', `Run ${run} is running or queued; wait for it to end or pause it first.`)
   }
 
   #add(run: string, kind: Task['kind'], fresh: boolean, work: Task['work']): void {
@@ -171,7 +172,7 @@ export class RunManager {
         return
       } catch (error) {
         if (!(error instanceof StoreLost) || task.controller.signal.aborted || losses === storeLosses) throw error
-        watch.event({ type: 'note', message: 'What was being stored is done again, from the last checkpoint.' })
+        watch.event({ type: 'note', message: 'The interrupted work restarts from the last checkpoint.' })
       }
     }
   }
@@ -222,8 +223,9 @@ export class RunManager {
     if (engine !== undefined) checkEngine(engine)
     this.#refuseTwice(id)
     const run = await this.#workspace.getRun(id)
-    if (run.status === 'finished') throw new SpectroscopeError('usage', `Run ${id} is finished, so there is nothing to go on with.`)
-    if (run.deleted) throw new SpectroscopeError('usage', `Run ${id} is marked as deleted; undo that first.`)
+    if (run.status === 'finished')
+      throw new SpectroscopeError('usage', `Run ${id} is finished, so there is nothing to resume.`)
+    if (run.deleted) throw new SpectroscopeError('usage', `Run ${id} is deleted; undo the deletion first.`)
     await this.#workspace.updateRun(id, { status: 'pending' })
     this.#add(id, 'run', false, (record, options) => resumeRun(this.#workspace, record, { ...options, engine }))
   }
@@ -239,7 +241,7 @@ export class RunManager {
   /** Stops a run with a checkpoint, or takes it off the queue; resolves once that is done. Throws what kept it from being written. */
   async pause(id: string): Promise<void> {
     const task = this.#task(id)
-    if (task === undefined) throw new SpectroscopeError('usage', `Run ${id} is not at work.`)
+    if (task === undefined) throw new SpectroscopeError('usage', `Run ${id} is not running.`)
     if (task !== this.#current) {
       this.#queue.splice(this.#queue.indexOf(task), 1)
       if (task.kind === 'run') await this.#workspace.updateRun(id, { status: 'interrupted' })
@@ -260,7 +262,9 @@ export class RunManager {
 
   /** Tells the run at work that its store is a new process. */
   storeReopened(words: string): void {
-    this.#current?.watch?.event({ type: 'note', message: `The store process died (${words}); a new one has opened the workspace, and the run goes on.` })
+    this.#current?.watch?.event(
+      { type: 'note', message: `The store process died (${words}); it was restarted and the run continues.` }
+    )
   }
 
   /** Resolves when no run is at work and none waits. */

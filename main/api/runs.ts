@@ -71,7 +71,8 @@ export const working = async (workspace: Workspace, folder: string, options: Run
     const command = `spectroscope resume ${id} --workspace ${quoted(folder)}`
     if (!(error instanceof SpectroscopeError)) throw error
     if (error.kind === 'interrupted') throw new SpectroscopeError('interrupted', `Run ${id} is interrupted; resume with: ${command}`, { cause: error })
-    if (kept && passing.has(error.kind)) options.onEvent({ type: 'note', message: `What run ${id} has done is kept; go on with: ${command}` })
+    if (kept && passing.has(error.kind))
+      options.onEvent({ type: 'note', message: `Run ${id} keeps its finished work; resume with: ${command}` })
     throw error
   }
 }

@@ -44,14 +44,14 @@ export const readSettings = (file: SettingsFile): Settings => {
 export const settingsNotes = (file: SettingsFile): readonly string[] => {
   const entries = entriesOf(file)
   const odd = settingKeys.filter((key) => !fits(key, entries[key])).map((key) => `"${key}"`)
-  const values = odd.length === 1 ? 'has a value that it cannot have' : 'have values that they cannot have'
-  const what = `${file.path ?? 'The file of settings'}: ${odd.join(', ')} ${values}`
-  const sentence = `${what}; the default is in force until another one is chosen.`
+  const values = odd.length === 1 ? 'has an invalid value' : 'have invalid values'
+  const what = `${file.path ?? 'The settings file'}: ${odd.join(', ')} ${values}`
+  const sentence = `${what}; the default applies until you choose another.`
   return [...(file.notes ?? []), ...(odd.length === 0 ? [] : [sentence])]
 }
 
 export const changeSettings = (file: SettingsFile, changes: Partial<Settings>): Settings => {
-  keepEntries(file, 'The file of settings', changes)
+  keepEntries(file, 'The settings file', changes)
   return readSettings(file)
 }
 
@@ -74,9 +74,11 @@ export const settingsCalls = (
   },
   'views.save': ({ key, value }) => {
     const present = entriesOf(views)
-    if (JSON.stringify(value).length > mostViewBytes) throw new SpectroscopeError('usage', `The view "${key}" is larger than 256 KiB, so it is not kept.`)
-    if (!Object.hasOwn(present, key) && Object.keys(present).length >= mostViews) throw new SpectroscopeError('usage', `There are ${mostViews} views already, so "${key}" is not kept.`)
-    keepEntries(views, 'The file of views', { [key]: value })
+    if (JSON.stringify(value).length > mostViewBytes)
+      throw new SpectroscopeError('usage', `The view "${key}" is larger than 256 KiB, so it is not saved.`)
+    if (!Object.hasOwn(present, key) && Object.keys(present).length >= mostViews)
+      throw new SpectroscopeError('usage', `There are already ${mostViews} saved views, so "${key}" is not saved.`)
+    keepEntries(views, 'The views file', { [key]: value })
     return null
   }
 })

@@ -89,21 +89,21 @@ export const trustWorkspace = async (folder: string): Promise<string | null> => 
     await writeFileAtomically(markPath(identity), `${JSON.stringify(mark, null, 2)}\n`)
     return null
   } catch (error) {
-    const what = `That ${resolve(folder)} is your workspace cannot be kept (${messageOf(error).replace(/\.$/, '')})`
-    return `${what}; until it can, it is opened for reading only the next time, unless --trust is given.`
+    const what = `Cannot record that ${resolve(folder)} is your workspace (${messageOf(error).replace(/\.$/, '')})`
+    return `${what}; next time it opens read-only unless you give --trust.`
   }
 }
 
 /** How it is said that a workspace is somebody else's; what follows from it comes after. */
-export const foreignWords = (folder: string): string => `${folder}: this workspace was not made here by you`
+export const foreignWords = (folder: string): string => `${folder}: you did not create this workspace here`
 
 /** What a command that only reads says of a workspace that is not trusted. */
 export const readingOnly = (folder: string): string =>
-  `${foreignWords(folder)}, so it is opened for reading only; --trust lets it be changed from now on.`
+  `${foreignWords(folder)}, so it opens read-only; --trust makes it writable from now on.`
 
 /** Throws a `workspace` error where a workspace that is to be changed is not trusted. */
 export const refuseForeign = async (folder: string): Promise<void> => {
   if ((await standingOf(folder)) !== 'foreign') return
   const remedy = 'give --trust if you trust whoever made it'
-  throw new SpectroscopeError('workspace', `${foreignWords(folder)}, so nothing is changed in it; ${remedy}.`)
+  throw new SpectroscopeError('workspace', `${foreignWords(folder)}, so it is read-only; ${remedy}.`)
 }

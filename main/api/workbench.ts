@@ -97,7 +97,11 @@ const plainError = (error: unknown): PlainError => {
   const { kind, message, stack } = toPlain(error)
   if (kind !== 'internal') return { kind, message }
   complainAtLength(`An internal error: ${stack ?? message}\n`)
-  return { kind, message: `An internal error: ${shortened(message.split('\n', 1)[0], 300).replace(/\.?$/, '.')} What was saved is kept; the program's standard error says more.` }
+  return {
+    kind,
+    message: `An internal error: ${shortened(message.split('\n', 1)[0], 300).replace(/\.?$/, '.')} ` +
+      'Saved data is safe; see the program\'s standard error for details.'
+  }
 }
 
 class OpenWorkbench implements Workbench {
@@ -170,7 +174,8 @@ class OpenWorkbench implements Workbench {
   }
 
   #current(): Opened {
-    if (this.#opened === undefined) throw new SpectroscopeError('workspace', this.#problem ?? 'No workspace is open; open one, or choose a folder for a new one.')
+    if (this.#opened === undefined)
+      throw new SpectroscopeError('workspace', this.#problem ?? 'No workspace is open; open one or create a new one.')
     return this.#opened
   }
 
@@ -186,9 +191,9 @@ class OpenWorkbench implements Workbench {
   #problemNow(): string | null {
     if (this.#opened === undefined) return this.#problem
     const { keeper: { workspace: { folder, unwritable } }, isForeign } = this.#opened
-    if (isForeign) return `${foreignWords(folder)}, so it is open for reading only; trust it to change it.`
+    if (isForeign) return `${foreignWords(folder)}, so it is open read-only; trust it to make changes.`
     if (unwritable === null) return this.#problem
-    return `${folder}: the workspace is open for reading only, because ${unwritable}; copy it elsewhere to change it.`
+    return `${folder}: the workspace is open read-only because ${unwritable}; copy it elsewhere to make changes.`
   }
 
   #state(): AppState {
@@ -235,8 +240,8 @@ class OpenWorkbench implements Workbench {
     const isForeign = standing === 'foreign'
     const opened = await this.#keep(folder, { create, readOnly: isForeign }).catch((error: unknown) => {
       if (!isForeign || !isOlder(error)) throw error
-      const what = `${foreignWords(folder)}, and an older version of the program wrote it`
-      throw new UntrustedUpgrade('workspace', `${what}, so it has to be upgraded; trust it to have that.`)
+      const what = `${foreignWords(folder)}, and it has the format of an older version`
+      throw new UntrustedUpgrade('workspace', `${what}, so it must be upgraded; trust it to upgrade it.`)
     })
     const unkept = standing === 'new' ? await trustWorkspace(folder) : null
     return { ...opened, isForeign, notes: [...notes, ...(unkept === null ? [] : [unkept])] }
@@ -249,7 +254,13 @@ class OpenWorkbench implements Workbench {
       reopened: (words) => {
         manager.storeReopened(words)
         this.#emit('workspace', { folder: keeper.workspace.folder, reopened: true })
-        this.#emit('problem', { kind: 'storage', message: `The store process ended unexpectedly (${words}) and was started again; all that was saved is there.` })
+        this.#emit(
+          'problem',
+          {
+            kind: 'storage',
+            message: `The database process stopped (${words}) and was restarted; no saved data was lost.`
+          }
+        )
       },
       failed: (error) => this.#emit('problem', plainError(error))
     })
@@ -258,7 +269,10 @@ class OpenWorkbench implements Workbench {
       ended: ({ name, clusterings }, error) => {
         const clusters = clusterings.at(-1)?.clusters
         if (error !== undefined) this.#environment.notify?.(`Run “${name}” stopped`, toPlain(error).message)
-        else this.#environment.notify?.(`Run “${name}” is finished`, clusters === undefined ? 'Its matrix is ready.' : `It has ${clusters.toLocaleString('en')} clusters.`)
+        else this.#environment.notify?.(
+          `Run “${name}” finished`,
+          clusters === undefined ? 'The matrix is ready.' : `${clusters.toLocaleString('en')} clusters found.`
+        )
       },
       completed: async (run) => {
         const changed = await bringLabels(keeper.workspace, run, this.#author())
@@ -277,7 +291,10 @@ class OpenWorkbench implements Workbench {
 
   async #change(folder: string, create: boolean): Promise<void> {
     if (this.#opened?.keeper.workspace.folder === folder) return
-    if (this.busyRuns().length > 0) throw new SpectroscopeError('usage', 'Runs are at work in this workspace; pause them, or let them end, before another one is opened.')
+    if (this.busyRuns().length > 0)
+      throw new SpectroscopeError(
+        'usage', 'Runs are active in this workspace; pause them or wait before you open another one.'
+      )
     const next = await this.#open(folder, create).catch((error: unknown) => {
       if (!(error instanceof UntrustedUpgrade)) throw error
       this.#notOpen(folder, error)
@@ -295,7 +312,8 @@ class OpenWorkbench implements Workbench {
 
   /** Opens the workspace that somebody else made for writing, and remembers that it may be. */
   async #trust(folder: string): Promise<void> {
-    if (folder !== this.#state().untrusted) throw new SpectroscopeError('usage', `${folder} is not waiting to be trusted; open it first.`)
+    if (folder !== this.#state().untrusted)
+      throw new SpectroscopeError('usage', `${folder} is not open; open it before you trust it.`)
     const unkept = await trustWorkspace(folder)
     const previous = this.#opened
     this.#opened = undefined

@@ -11,7 +11,8 @@ export type Access = 'create' | 'write' | 'read'
  * that this person neither made nor trusts is opened for reading only, which is said, and refused otherwise.
  */
 export const withWorkspace = async <T>(folder: string, access: Access, work: (workspace: Workspace) => Promise<T>): Promise<T> => {
-  if (folder.trim() === '') throw new SpectroscopeError('usage', 'The workspace has no name; give --workspace, or SPECTROSCOPE_WORKSPACE, a folder.')
+  if (folder.trim() === '')
+    throw new SpectroscopeError('usage', 'No workspace folder given; set --workspace or SPECTROSCOPE_WORKSPACE.')
   if (access !== 'read') await refuseForeign(folder)
   const standing = await standingOf(folder)
   if (standing === 'foreign') complain(readingOnly(folder))

@@ -68,7 +68,7 @@ export const numberOrAuto = (given: string): number | 'auto' => {
   if (given === 'auto') return given
   const value = Number(given)
   if (given.trim() !== '' && Number.isFinite(value)) return value
-  throw new InvalidArgumentError('It must be a number, or "auto" where the setting has that.')
+  throw new InvalidArgumentError('It must be a number, or "auto" where the setting allows it.')
 }
 
 /** The keys whose values are there, as optional keys must be absent rather than undefined. */

@@ -16,19 +16,22 @@ interface Common {
 
 const installedText = ({ engine, installed, device, version }: EngineInstalled, seconds: number): Visible => {
   if (!installed) return line`Nothing was installed.`
-  const what = `${engine} is installed after ${duration(seconds)}: ${version ?? ''} on ${device ?? ''}.`
+  const what = `Installed ${engine} in ${duration(seconds)}: ${version ?? ''} on ${device ?? ''}.`
   return line`${what} Set "engine": "${engine}" to use it.`
 }
 
 /** Says what will be downloaded, and asks where nothing said yes beforehand. */
 const agreed = ({ words }: EngineInstallation, yes: boolean, { onEvent }: Watch): Promise<boolean> => {
   onEvent({ type: 'note', message: words })
-  return yes ? Promise.resolve(true) : confirm('Downloading and installing it now?', '--yes')
+  return yes ? Promise.resolve(true) : confirm('Download and install it now?', '--yes')
 }
 
 /** Adds the commands that list engines and install what they need. */
 export const addEngineCommands = ({ command, answer }: CommandPieces): void => {
-  const engines = command('engines', 'List what can compute here, with a measured rate; or install what an engine needs.', 'engines', 'engines install cuda').action((options: Common) =>
+  const engines = command(
+    'engines', 'List the engines of this machine with their measured rates, or install one.',
+    'engines', 'engines install cuda'
+  ).action((options: Common) =>
     answer(options, async () => {
       const measured = await measureEngines()
       return { json: { engines: measured }, text: enginesText(measured, page()) }
@@ -36,7 +39,10 @@ export const addEngineCommands = ({ command, answer }: CommandPieces): void => {
   )
   engines
     .command('install <name>')
-    .description('Download what an engine needs, after saying what that is: cuda, for onnxruntime on an NVIDIA GPU; tfjs, for TensorFlow.js on one.')
+    .description(
+      'Download the libraries of an engine, after listing them: cuda for onnxruntime, tfjs for TensorFlow.js, on ' +
+      'NVIDIA GPUs.'
+    )
     .option('-y, --yes', 'do not ask')
     .action((name: string, _options: object, self: { optsWithGlobals: () => Common & { readonly yes?: boolean } }) => {
       const { yes, ...options } = self.optsWithGlobals()

@@ -35,8 +35,8 @@ export interface CommandPieces {
 const clusterIn = (text: string): number => {
   if (text === 'rest') return -1
   if (/^\d{1,9}$/.test(text)) return Number(text)
-  const remedy = 'give its number, or "rest" for the tokens in no cluster'
-  throw new InvalidArgumentError(`"${briefly(text)}" is no cluster; ${remedy}.`)
+  const remedy = 'give a cluster number, or "rest" for unclustered tokens'
+  throw new InvalidArgumentError(`"${briefly(text)}" is not a cluster; ${remedy}.`)
 }
 
 /** "all", "labelled", or numbers as in "1,5,9". */
@@ -120,8 +120,8 @@ interface LabelsOptions extends Common {
 }
 
 const sourcesText = (sources: readonly RestoreSource[], { width, bold }: Page): Visible => {
-  const none = 'There is nothing to restore from in this workspace'
-  if (sources.length === 0) return line`${none}; \`--from FILE\` takes an annotated set or a backup from elsewhere.`
+  const none = 'This workspace has no backups'
+  if (sources.length === 0) return line`${none}; restore from another file with \`--from FILE\`.`
   const columns = [
     { title: 'name', flexible: true }, { title: 'what' }, { title: 'written (UTC)' },
     { title: 'size', align: 'right' as const }
@@ -136,12 +136,12 @@ const sourcesText = (sources: readonly RestoreSource[], { width, bold }: Page): 
 const restoredText = ({ from, setAside, labelsBefore, labels, clusterings, imported, left }: Restored): Visible =>
   lines(
     `${plural(labels, 'label')} of ${plural(clusterings, 'clustering')} restored from ${from ?? ''}.`,
-    imported === null ? [] : [`They came with a new run, ${imported}, as theirs is not here.`],
+    imported === null ? [] : [`Their run was not here, so it was imported as ${imported}.`],
     setAside === null ? [] : [
-      `The database that was there before is in ${setAside}; its labels came from the journal.`
+      `The old database is now ${setAside}; its labels came from the journal.`
     ],
     labelsBefore === null ? [] : [
-      `The labels that were there before are in ${labelsBefore}; undo brings them back too.`
+      `The previous labels are backed up in ${labelsBefore}; undo also restores them.`
     ],
     left.map((sentence) => `  ${sentence}`)
   )
@@ -174,7 +174,12 @@ export const addLabelCommands = ({ command, answer }: CommandPieces): void => {
     .addOption(new Option('-f, --format <format>', 'what to write').choices(exportFormats).makeOptionMandatory())
     .requiredOption('-o, --out <path>', 'folder to write, new or empty; a file for annotated and html')
     .option('--clustering <number>', 'one of the run\'s clusterings; the latest by default', clusteringNumber)
-    .option('--clusters <which>', '"all", "labelled", or numbers as in 1,5,9; "rest" is what is left over', selectionIn, 'all')
+    .option(
+      '--clusters <which>',
+      '"all", "labelled", or numbers as in 1,5,9; "rest" is the unclustered tokens',
+      selectionIn,
+      'all'
+    )
     .option('--raw-cells', 'csv and npy: no apostrophe before text of tables that a spreadsheet would compute')
     .option('--overwrite', 'replace the folder or file if it is there, and an earlier export')
     .option('--overwrite-file <name>', 'replace the file of that name, even if it is no export of this program')

@@ -78,7 +78,7 @@ export const progressLines = (progress: RunProgress, columns: number): string[] 
 const eventSentence = (event: RunEvent): string | undefined => {
   switch (event.type) {
     case 'run':
-      return `Run ${event.run} "${event.name}" ${event.resumed ? 'goes on' : 'has started'}.`
+      return `Run ${event.run} "${event.name}" ${event.resumed ? 'resumed' : 'started'}.`
     case 'finished':
       return `${stageWords[event.stage]}: done in ${duration(event.seconds)}, ${event.detail}.`
     case 'note':

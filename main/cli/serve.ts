@@ -28,7 +28,7 @@ export const printLink = async ({ folder, json }: Pick<ServeCommand, 'folder' | 
 const crowdWords = (others: number): string => {
   const who = others === 1 ? 'One other person has' : `${others} other people have`
   return [
-    `${who} processes on this machine. A socket that only you can open keeps them off:`,
+    `${who} processes on this machine. To keep them out, use a socket that only you can open:`,
     'spectroscope serve --socket ~/spectroscope.sock'
   ].join(' ')
 }
@@ -36,8 +36,8 @@ const crowdWords = (others: number): string => {
 const howToOpen = ({ port, socket }: Serving): string => {
   const tunnel = (to: string): string => `ssh -N -L ${port}:${to} ${hostname()}`
   return socket === null
-    ? `Open that address in a browser; from another machine, first give there: ${tunnel(`127.0.0.1:${port}`)}`
-    : `Give on the machine of the browser: ${tunnel(socket)} , then open that address there.`
+    ? `Open this address in a browser. From another machine, first run there: ${tunnel(`127.0.0.1:${port}`)}`
+    : `On the machine with the browser, run ${tunnel(socket)} and open this address.`
 }
 
 /** Says where the server is, and opens a browser where that is wanted and safe. */
@@ -57,7 +57,7 @@ const announce = async (
   const opened = open && others === 0 && socket === null && !isStopped() && (await openBrowser(server.newAddress))
   if (isStopped()) return
   if (!opened) say(howToOpen(server))
-  say('The address lets one browser in, once; `spectroscope serve --link` prints another.')
+  say('The address works once, for one browser. `spectroscope serve --link` prints another.')
 }
 
 /** Serves the workbench until a signal comes, then stops runs with a checkpoint. */
@@ -67,16 +67,16 @@ export const serveUntilStopped = async (command: ServeCommand): Promise<void> =>
   const { keysFolder } = await import('../serve/kept-keys')
   if (!isLoopback(options.host)) {
     say(`Warning: with --host ${options.host} other machines can reach this program, `
-      + 'over a connection that is not encrypted; '
-      + 'whoever reads it or has the address can read your files and start runs.')
+      + 'over an unencrypted connection. '
+      + 'Anyone who intercepts it or has the address can read your files and start runs.')
   }
-  const interrupt = onInterrupt(() => say('Stopping with a checkpoint; once more to stop at once.'), () => undefined)
+  const interrupt = onInterrupt(() => say('Saving a checkpoint; press Ctrl-C again to stop at once.'), () => undefined)
   const stopped = new Promise<void>((done) => interrupt.signal.addEventListener('abort', () => done(), { once: true }))
   try {
     const server = await startServer({ ...options, keys: keysFolder() })
     try {
       await announce(server, command, () => interrupt.signal.aborted)
-      say('Ctrl-C ends it; runs at work then stop with a checkpoint.')
+      say('Press Ctrl-C to stop; active runs save a checkpoint.')
       await stopped
     } finally {
       await server.close()

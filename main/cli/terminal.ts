@@ -25,7 +25,7 @@ export const watched = async <T>(work: (watch: Watch) => Promise<T>): Promise<T>
   const every = Number(process.env['SPECTROSCOPE_PROGRESS_SECONDS'] ?? '')
   const display = createProgress(process.stderr, process.env, every > 0 ? every : 10)
   const interrupt = onInterrupt(
-    () => display.event({ type: 'note', message: 'Stopping with a checkpoint; once more to stop at once.' }),
+    () => display.event({ type: 'note', message: 'Saving a checkpoint; press Ctrl-C again to stop at once.' }),
     () => display.close()
   )
   try {
@@ -38,12 +38,16 @@ export const watched = async <T>(work: (watch: Watch) => Promise<T>): Promise<T>
 
 /** Asks a yes-or-no question on a terminal. Throws a `usage` error that names `option` where there is none. */
 export const confirm = async (question: string, option: string): Promise<boolean> => {
-  if (!process.stdin.isTTY) throw new SpectroscopeError('usage', `${question.replace(/\?$/, '')} needs a terminal to confirm it on; give ${option} to confirm it here.`)
+  if (!process.stdin.isTTY)
+    throw new SpectroscopeError(
+      'usage', `${question.replace(/\?$/, '')} needs a terminal to confirm; give ${option} to confirm without one.`
+    )
   const asking = createInterface({ input: process.stdin, output: process.stderr })
   try {
     return /^y(es)?$/i.test((await asking.question(`${visibleText(question)} [y/N] `)).trim())
   } catch (error) {
-    if (error instanceof Error && error.name === 'AbortError') throw new SpectroscopeError('interrupted', 'Nothing was done, because the question was not answered.', { cause: error })
+    if (error instanceof Error && error.name === 'AbortError')
+      throw new SpectroscopeError('interrupted', 'Nothing was done: the question was not answered.', { cause: error })
     throw error
   } finally {
     asking.close()

@@ -20,13 +20,15 @@ const paragraph = (text: string, { width }: Page, indent = ''): string[] =>
 
 const clusterLabel = (cluster: number): string => (cluster < 0 ? 'rest' : String(cluster))
 
-const leftoverWords = (size: number, kind: string): string => (kind === 'main body' ? `main body of ${plural(size, 'token')}` : `${plural(size, 'token')} unclustered`)
+const leftoverWords = (size: number): string => `${plural(size, 'token')} unclustered`
 
 const foundWords = (clustering: ClusteringRecord, tokens: number): string => {
-  const { clusters, groupsAbove, leftoverSize, leftoverKind } = clustering
+  const { clusters, groupsAbove, leftoverSize } = clustering
   const found = `${plural(clusters, 'cluster')}${groupsAbove === 0 ? '' : ` in ${plural(groupsAbove, 'group')} above`}`
-  return `${found}, ${leftoverWords(leftoverSize, leftoverKind)} (${percent(leftoverSize / Math.max(1, tokens), 1)})`
+  return `${found}, ${leftoverWords(leftoverSize)} (${percent(leftoverSize / Math.max(1, tokens), 1)})`
 }
+
+const kindWord = (kind: ClusterSummary['kind']): string => (kind === 'main body' ? 'unclustered' : kind)
 
 /** A clustering by its number and name. */
 const clusteringHead = ({ number, name }: ClusteringRecord, page: Page): Visible =>
@@ -51,13 +53,22 @@ const summaryHead = ({ run, name, status, seconds }: RunSummary, page: Page): Vi
 
 /** What `run`, `resume` and `demo` say at the end. */
 export const summaryText = (summary: RunSummary, page: Page): Visible => {
-  const { tokens, components, clusters, unclustered, leftover, ending, failedChains, noisyComponents } = summary
+  const { tokens, components, clusters, unclustered, ending, failedChains, noisyComponents } = summary
+  const found = clusters === null
+    ? 'not clustered'
+    : `${plural(clusters, 'cluster')}, ${leftoverWords(unclustered ?? 0)}`
   return join(
     summaryHead(summary, page),
-    `${plural(tokens, 'token')} × ${plural(components, 'component')}${clusters === null ? '; not clustered' : `; ${plural(clusters, 'cluster')}, ${leftoverWords(unclustered ?? 0, leftover ?? 'unclustered')}`}.`,
+    `${plural(tokens, 'token')} × ${plural(components, 'component')}; ${found}.`,
     ending === null ? [] : paragraph(`Clustering: ${ending.replace(/\.?$/, '.')}`, page),
     failedChains.length === 0 ? [] : ['Chains that ended early:', ...failedChains.flatMap((sentence) => paragraph(`  ${sentence}`, page, '    '))],
-    noisyComponents.length === 0 ? [] : paragraph(`Mostly noise (reliability below the threshold; \`spectroscope diagnose\` says what would help): ${noisyComponents.join(', ')}.`, page)
+    noisyComponents.length === 0
+      ? []
+      : paragraph(
+        'Mostly noise (reliability below the threshold; see `spectroscope diagnose`): ' +
+        `${noisyComponents.join(', ')}.`,
+        page
+      )
   )
 }
 
@@ -65,7 +76,7 @@ const when = (time: string | null): string => (time === null ? '–' : time.slic
 
 export const runsText = (runs: readonly RunRecord[], page: Page): Visible =>
   runs.length === 0
-    ? line`There are no runs in this workspace.`
+    ? line`No runs in this workspace.`
     : renderTable(
         [
           { title: 'run' }, { title: 'name', flexible: true }, { title: 'status' }, { title: 'created (UTC)' }, { title: 'tokens', align: 'right' },
@@ -136,7 +147,7 @@ const clustersTable = (clusters: readonly ClusterSummary[], tokens: number, page
       column: { title: 'cluster', align: hasTree ? 'left' : 'right' },
       cell: ({ cluster }) => `${'  '.repeat(depths.get(cluster) ?? 0)}${clusterLabel(cluster)}`
     },
-    ...optional(hasTree, { column: { title: 'level', flexible: true }, cell: ({ kind }) => kind }),
+    ...optional(hasTree, { column: { title: 'level', flexible: true }, cell: ({ kind }) => kindWord(kind) }),
     { column: { title: 'size', align: 'right' }, cell: ({ size }) => grouped(size) },
     { column: { title: 'share', align: 'right' }, cell: ({ size }) => percent(size / Math.max(1, tokens), 1) },
     ...optional(
@@ -144,7 +155,7 @@ const clustersTable = (clusters: readonly ClusterSummary[], tokens: number, page
     ),
     ...optional(!isSplit || page.width >= wideEnough, {
       column: { title: 'conductance', align: 'right' },
-      cell: ({ conductance, kind }) => (conductance === null ? (hasTree ? '–' : kind) : figure(conductance))
+      cell: ({ conductance, kind }) => (conductance === null ? (hasTree ? '–' : kindWord(kind)) : figure(conductance))
     }),
     ...optional(
       clusters.some(({ rule }) => rule !== null), { column: { title: 'best rule', flexible: true }, cell: ruleText }
@@ -166,7 +177,7 @@ const configurationWords = ({ configuration, baseFolder, provenance }: RunRecord
     : `${engine.name} ${engine.version}, ${engine.precision}, ${engine.device}`
   return [
     `Model ${model} (from ${baseFolder}), seed ${seed}, engine ${engineWords}.`,
-    ...enginesBefore.map(({ name, device, until }) => `Begun on ${name} (${device}), until ${when(until)} UTC.`),
+    ...enginesBefore.map(({ name, device, until }) => `Until ${when(until)} UTC on ${name} (${device}).`),
     ...(provenance.corpus === undefined ? [] : [contentsWords(provenance.corpus)]),
     `Sampler: ${sampler.preset} preset: ${samplerWords(sampler)}.`
   ]
@@ -178,7 +189,7 @@ export const detailsText = ({ run, summary, next, clustering, clusters }: RunDet
     summaryHead(summary, page),
     configurationWords(run).flatMap((line) => paragraph(line, page)),
     run.error === null ? [] : paragraph(`It stopped with: ${run.error}`, page),
-    next === null ? [] : [`Next stage: ${next}; go on with: spectroscope resume ${run.id}`],
+    next === null ? [] : [`Next stage: ${next}; resume with: spectroscope resume ${run.id}`],
     summary.failedChains.map((sentence) => `Chain ended early: ${sentence}`),
     summary.noisyComponents.length === 0 ? [] : paragraph(`Mostly noise: ${summary.noisyComponents.join(', ')} (see spectroscope diagnose).`, page),
     clustering === null
@@ -227,7 +238,7 @@ const contextLine = (token: TokenInContext, sides: number, page: Page): Visible 
 /** How a group was cut from the graph, and whether it recurs. */
 const cutWords = ({ conductance, conductanceWhenCut, seed, stability }: ClusterSummary): string => {
   const doubt = mayNotBeThere(stability) ? ' (may be noise)' : ''
-  const before = conductanceWhenCut === null ? '' : ` (${figure(conductanceWhenCut)} when it was cut)`
+  const before = conductanceWhenCut === null ? '' : ` (${figure(conductanceWhenCut)} when cut)`
   return [
     ...(conductance === null ? [] : [`, conductance ${figure(conductance)}${before}`]),
     ...(seed === null ? [] : [`, seed ${seed}`]),
@@ -242,12 +253,12 @@ export const clusterText = ({ run, summary, tokens }: ClusterTokens, page: Page)
   const widest = tokens.reduce((most, { text }) => Math.max(most, textWidth(visibleToken(text))), 0)
   const sides = page.width === Infinity ? 60 : Math.max(10, Math.min(60, Math.floor((page.width - Math.min(widest, 20) - placeWidth) / 2)))
   const { cluster, kind, parent, size, distinctTokens, topTokens, subsets, rule, uncaught } = summary
-  const name = page.bold(cluster < 0 ? `The ${kind}` : groupName(kind, cluster))
+  const name = page.bold(groupName(kind, cluster))
   const sizes = `${plural(size, 'token')}, ${plural(distinctTokens, 'distinct one')}`
   const tokensNamed = topTokens.map(({ text, count, lift }) => countWords(visibleToken(text), count, lift))
   const subsetsNamed = subsets.map(({ subset, count, lift }) => countWords(subset, count, lift))
   const above = parent === null ? '' : `, in group ${parent}`
-  const exceptions = uncaught === null ? '' : `; ${plural(uncaught, 'token')} of it not caught`
+  const exceptions = uncaught === null ? '' : `; ${plural(uncaught, 'token')} missed by the best rule`
   return join(
     line`${name} of run ${run}: ${sizes}${above}${cutWords(summary)}.`,
     paragraph(`Top tokens: ${tokensNamed.join('  ')}`, page, '  '),
@@ -256,7 +267,7 @@ export const clusterText = ({ run, summary, tokens }: ClusterTokens, page: Page)
     '',
     tokens.map((token) => contextLine(token, sides, page)),
     tokens.length < size
-      ? [`… ${plural(tokens.length, 'token')} of ${grouped(size)} shown; --limit and --offset give the others.`]
+      ? [`… ${plural(tokens.length, 'token')} of ${grouped(size)} shown; use --limit and --offset for more.`]
       : []
   )
 }
@@ -286,7 +297,10 @@ const chainsTable = (
 ): Visible =>
   renderTable(
     [
-      { title: 'component' }, { title: 'loss, first → last', align: 'right' }, { title: 'least … most', align: 'right' }, { title: 'split-R̂', align: 'right' },
+      {
+        title: 'component' }, { title: 'loss, first → last', align: 'right' }, { title: 'min … max',
+        align: 'right' }, { title: 'split-R̂', align: 'right'
+      },
       { title: 'distance', align: 'right' }, { title: 'λ̂', align: 'right' }, { title: 'reliability', align: 'right' }, { title: 'centred', align: 'right' }, { title: '' }
     ],
     diagnostics.map((each) => healthRow(each, unhealthy, nBeta)),
@@ -303,7 +317,7 @@ const blocksTable = (
     [
       { title: 'component' }, { title: 'rounds', align: 'right' }, { title: 'reliability', align: 'right' }, { title: 'centred', align: 'right' }, { title: 'cosine', align: 'right' },
       { title: '‖E∇φ‖', align: 'right' }, { title: 'eff. share', align: 'right' }, { title: 'φ, mean ± spread', align: 'right' }, { title: 'λ̂', align: 'right' },
-      { title: 'left out', align: 'right' }, { title: '' }
+      { title: 'missed', align: 'right' }, { title: '' }
     ],
     diagnostics.map(({ component, reliability, centredReliability, learningCoefficient, blocks }) =>
       blocks === null
@@ -324,11 +338,12 @@ const blocksTable = (
 /** How far the posterior is from the prior, by the least effective share. */
 export const shareWords = (diagnostics: readonly DiagnosticsRecord[], nBeta: number): string => {
   const shares = diagnostics.flatMap(({ component, blocks }) => (blocks === null ? [] : [{ component, share: blocks.effectiveShare }])).sort((a, b) => a.share - b.share)
-  if (nBeta === 0 || shares.length === 0) return 'At nβ 0 the posterior is the prior.'
+  if (nBeta === 0 || shares.length === 0) return 'At nβ 0 the posterior equals the prior.'
   const [{ component, share }] = shares
   return share >= 0.98
-    ? `The posterior is the prior within ${percent(Math.max(0.01, 1 - share))}: nβ makes hardly any difference here.`
-    : `The posterior is furthest from the prior for ${component}, where ${percent(share)} of the draws count.`
+    ? `The posterior equals the prior within ${percent(Math.max(0.01, 1 - share))}: nβ makes little difference here.`
+    : `The posterior is furthest from the prior for ${component}, where ${percent(share)} is the effective share of ` +
+      'draws.'
 }
 
 export const healthText = ({ run, initialLoss, threshold, diagnostics, findings }: RunHealth, page: Page): Visible => {
@@ -336,7 +351,7 @@ export const healthText = ({ run, initialLoss, threshold, diagnostics, findings 
   const unhealthy = new Set(findings.map(({ component }) => component))
   const isChains = sampler.method === 'psgld'
   const coefficient = sampler.nBeta === 0
-    ? 'λ̂: none at nβ 0, as nβ (E[L] - L(w*)) is 0 there whatever the model.'
+    ? 'λ̂: undefined at nβ 0, where nβ (E[L] - L(w*)) is always 0.'
     : `λ̂: learning coefficient ${isChains ? 'nβ (E[L] - L(w*))' : 'nβ E[φ]'}.`
   const legend = isChains
     ? 'Loss: mean over chains of L at the draws. Distance: ‖u - u*‖ at the last draw. '
@@ -356,7 +371,9 @@ export const healthText = ({ run, initialLoss, threshold, diagnostics, findings 
     paragraph(legend, page),
     isChains ? [] : paragraph(shareWords(diagnostics, sampler.nBeta), page),
     '',
-    findings.length === 0 ? ['Nothing looks unhealthy.'] : findings.flatMap(({ message }) => paragraph(`! ${message}`, page, '  '))
+    findings.length === 0
+      ? ['No problems found.']
+      : findings.flatMap(({ message }) => paragraph(`! ${message}`, page, '  '))
   )
 }
 
@@ -379,7 +396,7 @@ export const clusteringText = ({ run, tokens, clustering }: ClusteringSummary, p
     line`${clusteringHead(clustering, page)} of run ${run}: ${foundWords(clustering, tokens)}.`,
     paragraph(`Clustering: ${clustering.ending.replace(/\.?$/, '.')}`, page),
     stabilityLines(clustering, page),
-    `See it with: spectroscope show ${run} --clustering ${clustering.number}`
+    `Show it with: spectroscope show ${run} --clustering ${clustering.number}`
   )
 
 export const enginesText = (engines: readonly EngineRate[], page: Page): Visible =>

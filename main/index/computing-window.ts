@@ -13,7 +13,7 @@ export const openHiddenWindow: OpenPage = (address, ended) => {
   session.setPermissionRequestHandler((_, __, answer) => answer(false))
   session.setPermissionCheckHandler(() => false)
   session.webRequest.onBeforeRequest(({ url }, answer) => answer({ cancel: !/^(http|ws):/.test(url) || new URL(url).host !== host }))
-  window.webContents.once('render-process-gone', (_, { reason }) => ended(`its page is gone: ${reason}`))
+  window.webContents.once('render-process-gone', (_, { reason }) => ended(`its page closed: ${reason}`))
   window.once('closed', () => ended('it was closed'))
   window.loadURL(address).catch(() => ended('its page cannot be loaded'))
   return () => {

@@ -73,7 +73,7 @@ export const serveComputing = async (open: OpenPage, pages = join(projectRoot, '
       sockets.handleUpgrade(...connection, (own) => {
         page = own
         own.on('error', () => {})
-        own.once('close', (_, reason) => end(reason.length === 0 ? 'its page is gone' : reason.toString()))
+        own.once('close', (_, reason) => end(reason.length === 0 ? 'its page closed' : reason.toString()))
         sockets.handleUpgrade(request, socket, head, (opened) => {
           computes = opened
           opened.on('error', () => {})

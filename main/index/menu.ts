@@ -16,7 +16,7 @@ export const menuTemplate = (ask: (command: string) => void, platform: NodeJS.Pl
         separator,
         item('Import Annotated Cluster Set…', 'imports.open'),
         item('Export…', 'exports.open'),
-        item('Back Up All Labels Now', 'labels.back-up'),
+        item('Back Up Labels', 'labels.back-up'),
         separator,
         item('Settings', 'go.settings'),
         separator,
@@ -36,6 +36,6 @@ export const menuTemplate = (ask: (command: string) => void, platform: NodeJS.Pl
       ]
     },
     { role: 'windowMenu' },
-    { label: '&Help', role: 'help', submenu: [item('Keys in Force', 'keys.show')] }
+    { label: '&Help', role: 'help', submenu: [item('Keyboard Shortcuts', 'keys.show')] }
   ]
 }

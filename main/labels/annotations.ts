@@ -72,7 +72,7 @@ const sameBody = (a: AnnotationBody | null, b: AnnotationBody | null): boolean =
 
 const missing = (target: AnnotationTarget): SpectroscopeError => {
   const { kind, number } = parseTarget(target)
-  return new SpectroscopeError('input', `There is no ${kind} ${number} any more; it was taken back meanwhile.`)
+  return new SpectroscopeError('input', `There is no ${kind} ${number} any more; it was undone.`)
 }
 
 /** Who says something, and when (ISO 8601 in UTC). */
@@ -132,7 +132,8 @@ export class AnnotationDraft {
   /** Clusters that are in a merge already bring the others of it along; what was said of it stays where the changes say nothing. */
   merge(clusters: readonly ClusterNumber[], changes: LabelChanges, signature: Signature): AnnotationTarget {
     const joined = new Set(clusters)
-    if (joined.size < 2) throw new SpectroscopeError('input', 'A merge needs at least two clusters; select another one.')
+    if (joined.size < 2)
+      throw new SpectroscopeError('input', 'A merge needs at least two clusters; select another cluster.')
     const absorbed = this.#of('merge').filter(([, body]) => body.clusters?.some((cluster) => joined.has(cluster)) === true)
     for (const [target, body] of absorbed) {
       body.clusters?.forEach((cluster) => joined.add(cluster))

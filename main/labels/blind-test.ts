@@ -55,8 +55,14 @@ const hiding = ({ id, subset, text }: Candidate, five: readonly Candidate[]): nu
  * has fewer than five tokens or there is nothing else.
  */
 export const drawBlindTest = (own: readonly Candidate[], elsewhere: readonly Candidate[], seed: number): DrawnTest => {
-  if (own.length < ownContexts) throw new SpectroscopeError('input', `A blind test shows five tokens of the cluster, and it has ${own.length}; choose a larger one.`)
-  if (elsewhere.length === 0) throw new SpectroscopeError('input', 'A blind test shows a token from elsewhere, and all tokens are in this cluster; choose another one.')
+  if (own.length < ownContexts)
+    throw new SpectroscopeError(
+      'input', `A blind test needs five tokens, but this cluster has ${own.length}; choose a larger one.`
+    )
+  if (elsewhere.length === 0)
+    throw new SpectroscopeError(
+      'input', 'A blind test needs a token outside the cluster, but this cluster holds all tokens; choose another one.'
+    )
   const five = drawOwn(own, seed)
   const [odd] = shuffled(elsewhere, seed, 1)
     .map((candidate) => ({ candidate, score: hiding(candidate, five) }))

@@ -24,7 +24,7 @@ const unsendable: CallAnswer = {
   ok: false,
   error: {
     kind: 'internal',
-    message: 'The answer cannot be sent: it is too large, or holds what a browser cannot be told.'
+    message: 'The answer cannot be sent: it is too large or cannot be encoded.'
   }
 }
 
@@ -149,7 +149,7 @@ export class Bridge {
       void this.#answer(bytes, frame)
       return
     }
-    if (frame.kind === 'foreign') this.end('This is no frame of the window.', 1003)
+    if (frame.kind === 'foreign') this.end('This is not a frame of the window.', 1003)
     else if (frame.kind === 'broken') this.#send({ id: frame.id, answer: refused(frame.reason) })
     else if (frame.closing === 'checkpoint') void this.#workbench.checkpoint().catch(() => {})
   }
@@ -185,7 +185,7 @@ export class Bridge {
     if (this.#ended || this.#socket.isPaused) return
     const seconds = this.#limits.messageSeconds + this.#arriving / leastBytesPerSecond
     if (this.#began !== undefined && secondsSince(this.#began) > seconds) {
-      this.end('A message did not arrive whole in time.')
+      this.end('A message did not arrive completely in time.')
       return
     }
     // What waits to be read keeps its answer to a ping waiting, too.

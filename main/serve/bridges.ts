@@ -46,7 +46,7 @@ export class Bridges {
   #keepWithin(): void {
     let largest: Bridge | undefined
     for (const bridge of this.#bridges) if (largest === undefined || bridge.held > largest.held) largest = bridge
-    if (this.held > this.#limits.heldBytes) largest?.end('It held too much of the program’s memory.')
+    if (this.held > this.#limits.heldBytes) largest?.end('It used too much memory of the program.')
   }
 
   close(): void {

@@ -118,11 +118,13 @@ export const linkTo = (workspace: string | undefined, folder = keysFolder()): Fr
   const found = workspace === undefined ? all : all.filter((each) => each.workspace === workspace)
   if (found.length === 0) {
     const which = workspace === undefined ? '' : ` for ${workspace}`
-    throw new SpectroscopeError('usage', `No \`spectroscope serve\` of yours runs${which} on this machine; start it.`)
+    throw new SpectroscopeError(
+      'usage', `You have no \`spectroscope serve\` running${which} on this machine; start it.`
+    )
   }
   if (found.length > 1) {
     const names = found.map((each) => each.workspace).join(', ')
-    throw new SpectroscopeError('usage', `Several workspaces are served (${names}); name one with --workspace.`)
+    throw new SpectroscopeError('usage', `Several workspaces are served (${names}); choose one with --workspace.`)
   }
   const [kept] = found
   return { workspace: kept.workspace, address: `${kept.address}${linkPrefix}${makeLink(kept)}` }

@@ -12,8 +12,17 @@ export const listen = (server: Server, host: string, port: number): Promise<numb
   new Promise((resolve, reject) => {
     server.once('error', (error) => {
       const code = faultCode(error)
-      const reasons: Readonly<Record<string, string>> = { EADDRINUSE: 'another program listens there; choose another --port', EACCES: 'permission is denied; choose a --port above 1023', EADDRNOTAVAIL: 'this machine has no such address; choose another --host', ENOTFOUND: 'this machine has no such address; choose another --host' }
-      reject(new SpectroscopeError('network', `${host}:${port} cannot be listened on: ${reasons[code] ?? code}.`, { cause: error }))
+      const reasons: Readonly<Record<string, string>> = {
+        EADDRINUSE: 'another program uses it; choose another --port',
+        EACCES: 'permission is denied; choose a --port above 1023',
+        EADDRNOTAVAIL: 'this machine has no such address; choose another --host',
+        ENOTFOUND: 'this machine has no such address; choose another --host'
+      }
+      reject(
+        new SpectroscopeError(
+          'network', `${host}:${port} is not available: ${reasons[code] ?? code}.`, { cause: error }
+        )
+      )
     })
     server.listen(port, host, () => resolve((server.address() as AddressInfo).port))
   })

@@ -80,7 +80,13 @@ export const sendPage = async (request: IncomingMessage, response: ServerRespons
     })
     await streamed(request, response, await open(real))
   } catch {
-    sendText(response, 404, pathname === '/' ? 'The window is not built; run `npm run build`, then load this page again.' : 'There is no such page.')
+    sendText(
+      response,
+      404,
+      pathname === '/'
+        ? 'The window is not built; run `npm run build` and reload this page.'
+        : 'There is no such page.'
+    )
   }
 }
 
@@ -93,7 +99,7 @@ export const sendDownload = async (
 ): Promise<void> => {
   const file = await openIdentified(path, identity)
   if (file === undefined) {
-    return sendText(response, 404, 'The file was changed, moved or removed since it was exported; export it again.')
+    return sendText(response, 404, 'The file was changed, moved or removed after export; export it again.')
   }
   const name = encodeURIComponent(basename(path))
     .replace(/['()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`)

@@ -23,7 +23,7 @@ export class PortMemory {
   keep(workspace: string, port: number): void {
     if (this.#ports[workspace] === port) return
     try {
-      keepEntries(this.views, 'The file of views', { ports: { ...this.#ports, [workspace]: port } })
+      keepEntries(this.views, 'The views file', { ports: { ...this.#ports, [workspace]: port } })
     } catch (error) {
       complain(messageOf(error))
     }
@@ -38,8 +38,8 @@ export interface Bound {
 
 const elsewhere = (before: number): string =>
   [
-    `This workspace was served at port ${before} the last time. If a window of that address still has labels to send,`,
-    'save them there as a file and open the file in this window.'
+    `This workspace was last served at port ${before}. If a window at that address has unsent labels,`,
+    'save them there as a file and open that file in this window.'
   ].join(' ')
 
 /** Listens on the port that was asked for, or that of the last time, or a free one. */

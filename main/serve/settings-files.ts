@@ -99,8 +99,8 @@ class JsonFile implements SettingsFile {
       const entries = entriesIn(readFileSync(this.path))
       if (entries !== undefined) return entries
       this.#say(
-        `${this.path} is not whole JSON, so its settings cannot be read; `
-          + `it is kept as ${setAside(this.path)}, and the defaults are in force.`
+        `${this.path} is not valid JSON, so its settings cannot be read; `
+          + `it was renamed to ${setAside(this.path)}, and the defaults apply.`
       )
       return {}
     } catch (error) {

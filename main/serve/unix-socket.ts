@@ -36,7 +36,7 @@ const isAnswered = (path: string): Promise<boolean> =>
 const makeRoom = async (path: string): Promise<void> => {
   const there = await lstat(path).catch(() => undefined)
   if (there === undefined) return
-  if (!there.isSocket()) throw refusal(path, 'there is something else; choose another path')
+  if (!there.isSocket()) throw refusal(path, 'another file exists there; choose another path')
   if (await isAnswered(path)) throw refusal(path, 'another program listens there; choose another path')
   await rm(path)
 }
@@ -46,7 +46,7 @@ const makeRoom = async (path: string): Promise<void> => {
  * the name is. Throws a `usage` error where that cannot be had. Returns the whole path.
  */
 export const listenOnSocket = async (server: Server, given: string): Promise<string> => {
-  if (process.platform === 'win32') throw refusal(given, 'Windows has no such sockets; leave it out')
+  if (process.platform === 'win32') throw refusal(given, 'Windows does not support it; leave it out')
   const path = resolve(given)
   if (Buffer.byteLength(path) > mostPathBytes) throw refusal(given, 'its path is too long; choose a shorter one')
   checkFolder(path)

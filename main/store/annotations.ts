@@ -153,7 +153,11 @@ const marksOf = async (connection: DuckDBConnection, run: string): Promise<RunMa
 const marksWords = (before: RunMarks, after: RunMarks): string =>
   [
     ...(before.name === after.name ? [] : [`rename “${before.name}” to “${after.name}”`]),
-    ...(before.archived === after.archived ? [] : [after.archived ? `archive “${after.name}”` : `take “${after.name}” out of the archive`]),
+    ...(
+      before.archived === after.archived
+        ? []
+        : [after.archived ? `archive “${after.name}”` : `unarchive “${after.name}”`]
+    ),
     ...(before.deleted === after.deleted ? [] : [after.deleted ? `delete “${after.name}”` : `restore “${after.name}”`])
   ].join(', ')
 

@@ -42,8 +42,8 @@ export const isUnfinished = (key: KeyName): boolean => modifierKeys.has(bare(key
 const reserved: Readonly<Record<string, string>> = {
   tab: 'moves between fields', 'shift+tab': 'moves between fields', f5: 'reloads the window',
   'ctrl+r': 'reloads the window', 'meta+r': 'reloads the window',
-  'ctrl+w': 'closes a window', 'meta+w': 'closes a window', 'ctrl+t': 'opens a tab', 'meta+t': 'opens a tab', ' +
-  ''ctrl+n': 'opens a window', 'meta+n': 'opens a window', 'meta+q': 'quits the program', 'alt+f4': 'closes a window',
+  'ctrl+w': 'closes a window', 'meta+w': 'closes a window', 'ctrl+t': 'opens a tab', 'meta+t': 'opens a tab',
+  'ctrl+n': 'opens a window', 'meta+n': 'opens a window', 'meta+q': 'quits the program', 'alt+f4': 'closes a window',
   'ctrl+c': 'copies', 'meta+c': 'copies', 'ctrl+v': 'pastes', 'meta+v': 'pastes', 'ctrl+x': 'cuts', 'meta+x': 'cuts', 'ctrl+a': 'selects all', 'meta+a': 'selects all'
 }
 

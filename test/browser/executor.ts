@@ -27,7 +27,7 @@ export const openComputingBrowser = async (): Promise<ComputingBrowser> => {
     const opening = browser.newPage().then(async (page) => {
       pages.add(page)
       page.once('close', () => pages.delete(page))
-      page.once('crash', () => ended('its page is gone: crashed'))
+      page.once('crash', () => ended('its page closed: crashed'))
       await page.goto(given)
       return page
     })

@@ -91,8 +91,8 @@ describe.skipIf(!isHere)(`a page that computes${opened.missing === undefined ? '
       process.kill(processInfo.find(({ type }) => type === 'GPU')!.id, 'SIGKILL')
     }
     const endings: [RegExp, (page: Page) => Promise<unknown>][] = [
-      [/its page is gone/, (page) => page.close()],
-      [/its page is gone/, (page) => page.goto('chrome://crash')],
+      [/its page closed/, (page) => page.close()],
+      [/its page closed/, (page) => page.goto('chrome://crash')],
       [/its GPU was lost/, killGpuProcess]
     ]
     for (const [words, end] of endings) {
@@ -130,7 +130,11 @@ describe.skipIf(!isHere)('a run on a page', () => {
     const begun = start(['run', study, '--workspace', workspace, '--name', name, '--checkpoint-every', '0.05'], there)
     await until(() => readdirSync(path(), { recursive: true }).some((file) => /-1\.checkpoint$/.test(String(file))), 'a checkpoint of the sampling')
     for (const page of opened.computing!.pages) await page.close()
-    expect(await begun.finished).toMatchObject({ code: 9, stderr: expect.stringMatching(/The WebGPU window ended \(its page is gone\).*`resume --engine NAME`/s) })
+    expect(await begun.finished).toMatchObject(
+      {
+        code: 9, stderr: expect.stringMatching(/The WebGPU window ended \(its page closed\).*`resume --engine NAME`/s)
+      }
+    )
     expect(await provenanceOf(name)).toMatchObject({ engine: { name: 'webgpu-window-software' }, engineLost: { message: expect.stringContaining('The WebGPU window ended') } })
   }
 

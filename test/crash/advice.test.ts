@@ -21,7 +21,7 @@ describeWithShared('diagnose of a run without a step', () => {
     const { stdout } = await run(['diagnose', 'latest', ...where])
     expect(stdout).toMatch(/did not rise above L\(w\*\).*a smaller sampler\.gamma/s)
     expect(stdout).not.toMatch(/stepSize|step size|burnIn|more steps|longer run/)
-    expect(stdout).toContain('λ̂: none at nβ 0')
+    expect(stdout).toContain('λ̂: undefined at nβ 0')
     const { diagnostics } = JSON.parse((await run(['diagnose', 'latest', '--json', ...where])).stdout) as {
       readonly diagnostics: readonly { readonly learningCoefficient: number | null }[]
     }

@@ -121,7 +121,7 @@ describe.skipIf(!isBuilt)('an interrupted run', () => {
     const started = begin('impatient')
     await started.said(/Sampling: \d+ %/)
     started.child.kill('SIGINT')
-    await started.said(/once more to stop at once/)
+    await started.said(/again to stop at once/)
     started.child.kill('SIGINT')
     expect((await started.finished).code).toBe(130)
     await until(() => !hasProc || started.childOf('store') === undefined, 'an end of the store process')

@@ -99,7 +99,7 @@ describeInBrowser(`an engine that is not installed${feedLack === undefined ? '' 
     feed.manner = 'whole'
     await install(page)
     // There is no GPU behind the driver, so the engine is tried and does not start.
-    const fails = 'All files of onnx-cuda are installed, but it does not start: The system does not find '
+    const fails = 'onnx-cuda is installed but does not start: The system does not find '
     const lacks = new RegExp(`^${fails}libcudart\\.so\\.12, libcublasLt\\.so\\.12, libcudnn\\.so\\.9; install`)
     await row(page).getByRole('alert').filter({ hasText: lacks }).waitFor()
     await button(page, 'Install…').waitFor({ state: 'detached' })

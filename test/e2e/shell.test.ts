@@ -142,7 +142,7 @@ describeInBrowser('the shell, with a workspace of its own', () => {
     await expect.poll(draws).toBeGreaterThan(0)
     expect(await shell.hidden(true)).toBe(1)
     const lost = async (): Promise<string | undefined> => (await record()).provenance.engineLost?.message
-    await expect.poll(lost).toMatch(/^The WebGPU window ended \(its page is gone/)
+    await expect.poll(lost).toMatch(/^The WebGPU window ended \(its page closed/)
     await expect.poll(() => shell.hidden()).toBe(0)
 
     const drawn = await draws()

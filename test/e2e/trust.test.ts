@@ -42,7 +42,7 @@ describeInBrowser('a workspace that somebody else made', () => {
       const before = readFileSync(journal)
       opened = await open()
       let { page } = opened
-      const asked = page.getByText(/was not made here by you, so it is open for reading only/)
+      const asked = page.getByText(/you did not create this workspace here, so it is open read-only/)
       await asked.waitFor()
       await page.getByRole('button', { name: 'Explore', exact: true }).first().click()
       const clusters = page.getByRole('listbox', { name: 'Clusters' }).getByRole('option')

@@ -80,7 +80,7 @@ describe('λ̂', () => {
     const text = (nBeta: number): string => healthText(healthAt(method, nBeta), page).text
     expect(text(3)).toMatch(/λ̂: learning coefficient/)
     expect(text(3)).toContain('7.25')
-    expect(text(0)).toMatch(/λ̂: none at nβ 0/)
+    expect(text(0)).toMatch(/λ̂: undefined at nβ 0/)
     expect(text(0)).not.toContain('7.25')
   })
 })

@@ -182,7 +182,7 @@ describe('lists of clusters', () => {
     )
     const title = lines.find((line) => line.startsWith('cluster'))
     expect(title?.split(/ {2,}/)).toEqual(['cluster', 'size', 'share', 'conductance', 'top tokens', 'subsets'])
-    expect(lines.at(-1)).toContain('main body')
+    expect(lines.at(-1)).toContain('unclustered')
     expect(lines.join('\n')).not.toContain('stable')
   })
 
@@ -199,7 +199,7 @@ describe('lists of clusters', () => {
       'Neighbourhood 3 of run r1: 11 tokens, 2 distinct ones, in group 4, conductance 0.250, stability 0.75.'
     )
     expect(text).toContain('Best rule: next token')
-    expect(text).toContain('; 3 tokens of it not caught.')
+    expect(text).toContain('; 3 tokens missed by the best rule.')
     const weak = clusterText(
       {
         run: 'r1', name: 'a run',
@@ -207,7 +207,7 @@ describe('lists of clusters', () => {
       },
       page
     ).text
-    expect(weak).toContain('conductance 0.250 (0.125 when it was cut), seed 7, stability 0.25 (it may be noise).')
+    expect(weak).toContain('conductance 0.250 (0.125 when cut), seed 7, stability 0.25 (may be noise).')
   })
 })
 

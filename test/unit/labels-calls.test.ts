@@ -199,14 +199,14 @@ describe('a window\'s calls about labels of a tree', () => {
   test.each(
     [
       [[0, 4], 'cluster 0 and neighbourhood 4'], [[5, 4], 'region 5 and neighbourhood 4'],
-      [[3, 0, 5], 'cluster 3 and region 5'], [[4, -1], 'neighbourhood 4 and what is left over']
+      [[3, 0, 5], 'cluster 3 and region 5'], [[4, -1], 'neighbourhood 4 and the unclustered tokens']
     ]
   )(
     'do not merge %j', async (clusters, words) => {
       const error: unknown = await apply([{ do: 'merge', clusters, label: {} }]).catch((reason: unknown) => reason)
       const remedy = 'select clusters only, or groups of one level above.'
       expect(error).toMatchObject(
-        { kind: 'input', message: `A merge is of groups of one level, and ${words} are not; ${remedy}` }
+        { kind: 'input', message: `A merge needs groups of one level, but ${words} differ; ${remedy}` }
       )
       expect(await workspace.getAnnotations(run, 1)).toEqual([])
     }
@@ -293,7 +293,7 @@ describe('a window\'s calls about labels of a tree', () => {
     expect(await call('imports.inspect', { path })).toMatchObject({ version: 2, tokens: 13, clusters: 3, labelled: 1 })
     const { number } = await workspace.transaction(run, (writer) => writer.saveClustering(clusteringOf(40)))
     expect(await call('imports.annotated', { path, into: { run, clustering: number } })).toMatchObject({
-      labels: 1, left: ['The label “five” of cluster 5 found no cluster here that shares half of its tokens.']
+      labels: 1, left: ['The label “five” of cluster 5 matches no cluster with at least half of its tokens.']
     })
     expect((await workspace.getAnnotations(run, number)).map(({ target, name }) => [target, name])).toEqual(
       [['cluster:0', 'zero']]
@@ -363,7 +363,8 @@ describe('a window\'s calls about exports and imports', () => {
     const members = Int32Array.from([...clusters[1].members, ...leftover.members])
     const { number } = await workspace.transaction(into, (writer) => writer.saveClustering({ ...rest, clusters: clusters.slice(0, 1), leftover: { ...leftover, members } }))
     expect(await call('imports.annotated', { path, into: { run: into, clustering: number } })).toEqual({
-      run: into, clustering: number, clusters: 2, labels: 1, left: ['The label “one” of cluster 1 found no cluster here that shares half of its tokens.']
+      run: into, clustering: number, clusters: 2, labels: 1,
+      left: ['The label “one” of cluster 1 matches no cluster with at least half of its tokens.']
     })
     expect((await workspace.getAnnotations(into, number)).map(({ name }) => name)).toEqual(['zero'])
   })

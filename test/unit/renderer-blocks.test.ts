@@ -229,7 +229,7 @@ describe('a run in rounds, at work', () => {
     expect(blockProgress(all, null)[1].state).toBe('done')
     expect(progressSummary(rows)).toBe('1 of 5 done, 1 stopped below the target, 1 failed, lowest b at 0.60')
     expect(progressSummary(blockProgress([all[3]], 0.8))).toBe('0 of 1 done')
-    expect(blockWords(rows[0])).toBe('a: reliability 0.90, above 0.82 with 90 % confidence; 3 rounds; done')
+    expect(blockWords(rows[0])).toBe('a: reliability 0.90, at least 0.82 with 90 % confidence; 3 rounds; done')
     expect(blockWords(rows[3])).toBe('d: waiting')
   })
 
@@ -307,7 +307,7 @@ describe('diagnostics of a run in rounds', () => {
       )?.words
     expect(words([0.999, 0.981])).toBe('The posterior equals the prior within 2 %: nβ makes no difference here.')
     expect(words([1, 1])).toBe('The posterior equals the prior within 1 %: nβ makes no difference here.')
-    expect(words([0.9, 0.5])).toMatch(/50 % to 90 % of the draws count/)
+    expect(words([0.9, 0.5])).toMatch(/the effective share of draws is 50 % to 90 %/)
     expect(words([0.9, 0.29])).toMatch(/^The effective share of c1 is below 0.3: its weighted .* pSGLD/)
     expect(words([0.9, 0.29, 0.1])).toMatch(/c1 and c2 is below 0.3: their/)
     expect(words(Array.from({ length: 12 }, () => 0.1))).toMatch(/c7 and 4 more/)
@@ -333,7 +333,7 @@ describe('diagnostics of a run in rounds', () => {
     expect(noiseWords(health([diagnostics('a'), diagnostics('b', { reliability: 0.1 })]))).toMatch(
       /1 of 2 columns are mostly noise .*: b\..*advice below\.$/
     )
-    expect(noiseWords(health([diagnostics('b', { reliability: 0.1 })]))).toMatch(/Advice is below\.$/)
+    expect(noiseWords(health([diagnostics('b', { reliability: 0.1 })]))).toMatch(/See the advice below\.$/)
   })
 
   it('show reliabilities with two decimals', () => {
@@ -467,8 +467,8 @@ describe('continuing a run', () => {
     expect(continuingProblem({ reliability: 0.7, rounds: 32 }, had)).toBeNull()
     expect(continuingProblem({ rounds: 32 }, had)).toBeNull()
     expect(continuingProblem({ reliability: 0.8, rounds: 16 }, had)).toMatch(/took 16 rounds and aimed at 0.8/)
-    expect(continuingProblem({ reliability: 1.2, rounds: 32 }, had)).toMatch(/above 0 and below 1/)
-    expect(continuingProblem({ rounds: 16 }, had)).toMatch(/give more/)
+    expect(continuingProblem({ reliability: 1.2, rounds: 32 }, had)).toMatch(/between 0 and 1/)
+    expect(continuingProblem({ rounds: 16 }, had)).toMatch(/Enter more/)
     expect(continuingProblem({ rounds: 8 }, had)).toMatch(/at least as many/)
     expect(continuingProblem({ rounds: 1.5 }, had)).toMatch(/whole number/)
   })

@@ -372,7 +372,9 @@ describe('diagnostics', () => {
   it('say in words which columns are mostly noise', () => {
     const [good, bad] = [diagnostics('a'), diagnostics('b', { reliability: 0.1 })]
     expect(noiseWords(health([good]))).toMatch(/No column is mostly noise/)
-    expect(noiseWords(health([good, bad, diagnostics('c', { reliability: NaN })]))).toMatch(/2 of 3 columns are mostly noise .*: b and c\. .* them/)
+    expect(noiseWords(health([good, bad, diagnostics('c', { reliability: NaN })]))).toMatch(
+      /2 of 3 columns are mostly noise .*: b and c\. .* these columns/
+    )
     expect(noiseWords(health([bad, diagnostics('full')]))).toMatch(/All 1 columns/)
   })
 })
@@ -412,7 +414,9 @@ describe('a run at work in words', () => {
     expect(progressWords({ stage: 'cluster', done: 9, total: 0, unit: 'attempts' })).toBe('clustering')
     expect(placeWords({ stage: 'prepare', done: 1.25, total: 3, unit: 'MB of text' })).toBe('1.3 of 3 MB of text')
     expect(placeWords({ stage: 'sample', done: 0, total: 1, unit: '', component: 'mlp:0', chain: 2, chains: 4, draw: 3, draws: 10 })).toBe('mlp:0, chain 2 of 4, draw 3 of 10')
-    expect(eventWords({ type: 'finished', stage: 'prepare', seconds: 5, detail: '10 rows.' })).toBe('Prepare is done after 5 s: 10 rows.')
+    expect(eventWords({ type: 'finished', stage: 'prepare', seconds: 5, detail: '10 rows.' })).toBe(
+      'Prepare finished in 5 s: 10 rows.'
+    )
     expect(eventWords({ type: 'progress', progress: { stage: 'prepare', done: 0, total: 1, unit: '' } })).toBeNull()
   })
 })

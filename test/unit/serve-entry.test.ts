@@ -169,7 +169,7 @@ describe('the keys of a workspace', () => {
 
   it('give a new link beside the server that runs, and none where none does', async () => {
     const workspace = join(folder, 'linked')
-    expect(() => linkTo(workspace, join(folder, 'nowhere'))).toThrow('No `spectroscope serve` of yours runs')
+    expect(() => linkTo(workspace, join(folder, 'nowhere'))).toThrow('You have no `spectroscope serve` running')
     const running = await start('linked', keys)
     const link = linkTo(workspace, keys)
     expect(link.workspace).toBe(workspace)

@@ -186,7 +186,7 @@ describe('a message', () => {
     await serve(() => Promise.resolve(1), { messageSeconds: 0.3 })
     const [slow, other] = [await connect(), await connect()]
     slow.stream.write(beginning(1000, 10))
-    expect(await slow.closed).toEqual({ code: 1008, reason: 'A message did not arrive whole in time.' })
+    expect(await slow.closed).toEqual({ code: 1008, reason: 'A message did not arrive completely in time.' })
     expect(await other.ask(1)).toEqual({ ok: true, result: 1 })
   })
 
@@ -194,7 +194,7 @@ describe('a message', () => {
     await serve(() => Promise.resolve(1), { heldBytes: 3 * 2 ** 20 })
     const [greedy, other] = [await connect(), await connect()]
     greedy.stream.write(beginning(2 ** 26, 4 * 2 ** 20))
-    expect(await greedy.closed).toEqual({ code: 1008, reason: 'It held too much of the program’s memory.' })
+    expect(await greedy.closed).toEqual({ code: 1008, reason: 'It used too much memory of the program.' })
     expect(await other.ask(1, new Uint8Array(2 ** 20))).toEqual({ ok: true, result: 1 })
   })
 

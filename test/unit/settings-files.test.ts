@@ -73,7 +73,7 @@ describe('a file of settings', () => {
     changeSettings(settings, { theme: 'light' })
     expect(content()).toEqual({ theme: 'light' })
     expect(readFileSync(`${path}.bad`)).toEqual(Buffer.from(bytes))
-    expect(settingsNotes(settings)).toEqual([expect.stringContaining(`it is kept as ${path}.bad`)])
+    expect(settingsNotes(settings)).toEqual([expect.stringContaining(`it was renamed to ${path}.bad`)])
     expect(said.split('\n')).toEqual([settingsNotes(settings)[0], ''])
   })
 

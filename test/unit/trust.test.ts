@@ -82,7 +82,7 @@ describe('a workspace that this program made', () => {
     vi.stubEnv('SPECTROSCOPE_SETTINGS', join(place.folder, 'file', 'settings'))
     const own = join(place.folder, 'own')
     await withWorkspace(own, 'create', (workspace) => storeRun(workspace, 4))
-    expect(said).toMatch(/own is your workspace cannot be kept \(.*settings.*\); until it can, .*--trust/)
+    expect(said).toMatch(/Cannot record that .*own is your workspace \(.*settings.*\); .*--trust/)
     expect(await listRuns(own)).toHaveLength(1)
     expect(await standingOf(own)).toBe('own')
   })
@@ -101,7 +101,7 @@ describe('a command on a workspace from elsewhere', () => {
     const before = content()
     expect(await listRuns(folder)).toMatchObject([{ id: run }])
     const remedy = '--trust lets it be changed from now on'
-    const words = 'this workspace was not made here by you, so it is opened for reading only'
+    const words = 'you did not create this workspace here, so it opens read-only'
     expect(said).toBe(`${folder}: ${words}; ${remedy}.\n`)
     await showRun(folder, run, { topTokens: 2 })
     const out = join(place.folder, 'out')
@@ -166,7 +166,7 @@ describe('a window on a workspace from elsewhere', () => {
 
   it('shows all of it, and changes nothing', async () => {
     const before = content()
-    const words = 'this workspace was not made here by you, so it is open for reading only; trust it to change it'
+    const words = 'you did not create this workspace here, so it is open read-only; trust it to make changes'
     const problem = `${folder}: ${words}.`
     expect(await bench.ask('app.state', {})).toMatchObject({ workspace: folder, untrusted: folder, problem })
     expect((await bench.ask('clusters.overview', { run, clustering: 1 })).clusters.length).toBeGreaterThan(0)
