@@ -54,13 +54,13 @@ const percent = (share: number): string => `${(100 * share).toFixed(0)} %`
 
 /**
  * How much of one level recurs when the draws are split: "9 of 12 clusters are stable, with 62 % ± 3 % of the tokens
- * (2 % in a cloud without clusters)".
+ * (2 % by chance)".
  */
 export const stabilityWords = (
   { kind, groups, stableGroups, stableShare, error, nullShare }: LevelStability
 ): string => {
   const share = `${percent(stableShare)}${error === null ? '' : ` ± ${percent(error)}`} of the tokens`
-  const chance = nullShare === null ? '' : ` (${percent(nullShare)} in a cloud without clusters)`
+  const chance = nullShare === null ? '' : ` (${percent(nullShare)} by chance)`
   return `${stableGroups} of ${groupCount(kind, groups)} ${groups === 1 ? 'is' : 'are'} stable, with ${share}${chance}`
 }
 

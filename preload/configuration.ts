@@ -12,12 +12,11 @@ const factor = z.number().min(1e-12).max(1e30)
 export const corpusSchema = z.strictObject({
   files: z.array(path).min(1).max(limits.files)
     .describe('jsonl, JSON, CSV or Parquet files, plain text files, or folders of them'),
-  textField: text(limits.name).default('text')
-    .describe('where a record keeps its text; dots go into objects'),
+  textField: text(limits.name).default('text').describe('text field of a record; dots enter nested objects'),
   subsetField: text(limits.name).default('meta.subset')
-    .describe('where a record names its subset; the file name is used where it is missing'),
+    .describe('subset field of a record; the file name is used if missing'),
   rowLength: z.int().min(2).max(limits.rowLength).default(128)
-    .describe('token ids in a row').meta({ unit: 'token ids' }),
+    .describe('token ids per row').meta({ unit: 'token ids' }),
   sampling: count(limits.rows).default(2048)
     .describe('psgld: rows that minibatches are drawn from').meta({ unit: 'rows' }),
   observation: count(limits.rows).default(512)
@@ -26,7 +25,7 @@ export const corpusSchema = z.strictObject({
   probeTokensPerRow: count(limits.rowLength).optional()
     .describe('studied target positions of each probe row, spread evenly; all of them by default')
     .meta({ unit: 'positions' }),
-  observationIncludesProbe: z.boolean().default(false).describe('let the probe rows count as observation rows too')
+  observationIncludesProbe: z.boolean().default(false).describe('also use the probe rows as observation rows')
 })
 
 /** How susceptibilities are estimated: docs of the method, sections 2 (psgld), 3b (gradient) and 3c (first-order). */
@@ -56,39 +55,35 @@ export const samplerKeys = (method: SamplingMethod): readonly string[] => ['pres
 export const blockCount = 4
 
 const samplerFields = z.strictObject({
-  preset: z.enum(presetNames).optional().describe('where the other keys of this section take their defaults from; "first-order" unless "method" says otherwise').meta({ default: 'first-order' }),
+  preset: z.enum(presetNames).optional()
+    .describe('source of the defaults in this section; "first-order" unless "method" is set')
+    .meta({ default: 'first-order' }),
   method: z.enum(samplingMethods).optional().describe('first-order: mean gradients and slopes along them; gradient: all orders, from single gradients; psgld: chains, as published'),
   nBeta: z.number().min(0).max(1e12).optional()
     .describe('inverse temperature times number of samples, nβ; 0 is the Gaussian prior'),
   gamma: factor.optional().describe('localisation γ: strength of the pull towards w*'),
-  pairs: z.union([z.literal('auto'), count(limits.draws)]).optional()
-    .describe(
-      'first-order: antithetic pairs of gradients for each block and round; "auto" suits them to the ' +
-      'number of studied tokens'
-    ).meta({ unit: 'pairs' }),
+  pairs: z.union([z.literal('auto'), count(limits.draws)]).optional().meta({ unit: 'pairs' })
+    .describe('first-order: antithetic gradient pairs per block and round; "auto" depends on the number of tokens'),
   rounds: count(limits.draws).optional()
-    .describe('first-order: rounds at most; each has four points, one a block').meta({ unit: 'rounds' }),
+    .describe('first-order: maximum rounds; each has four points, one per block').meta({ unit: 'rounds' }),
   observationBatch: count(limits.rows).optional()
-    .describe('first-order and gradient: observation rows of one gradient').meta({ unit: 'rows' }),
-  targetReliability: z.union([z.literal(false), z.number().gt(0).lt(1)]).optional().describe('first-order and gradient: a component is done when this lies below its reliability with 90 % confidence; false takes all rounds or draws'),
-  remainderDraws: z.int().min(0).max(limits.draws).multipleOf(blockCount).optional()
-    .describe(
-      'first-order: draws of the gradient method on the least linear components, to tell how much the ' +
-      'first order leaves out'
-    ).meta({ unit: 'draws' }),
-  keepSums: z.boolean().optional().describe('first-order and gradient: keep the sums on disk, so that the run can be continued with more rounds or draws'),
+    .describe('first-order and gradient: observation rows per gradient').meta({ unit: 'rows' }),
+  targetReliability: z.union([z.literal(false), z.number().gt(0).lt(1)]).optional()
+    .describe('first-order and gradient: stop a component at this reliability, with 90 % confidence; false: never'),
+  remainderDraws: z.int().min(0).max(limits.draws).multipleOf(blockCount).optional().meta({ unit: 'draws' })
+    .describe('first-order: draws of the gradient method, to measure what first order misses'),
+  keepSums: z.boolean().optional()
+    .describe('first-order and gradient: save the sums so that the run can be continued with more rounds or draws'),
   stepSize: factor.optional().describe('psgld: SGLD step size η'),
   rmsDecay: z.number().min(0).lt(1).optional().describe('psgld: decay a of the squared-gradient average'),
-  rmsEpsilon: factor.optional().describe('psgld: ε added to the root of that average'),
-  batchSize: count(limits.rows).optional().describe('psgld: rows in a minibatch').meta({ unit: 'rows' }),
+  rmsEpsilon: factor.optional().describe('psgld: ε added to the root of the squared-gradient average'),
+  batchSize: count(limits.rows).optional().describe('psgld: rows per minibatch').meta({ unit: 'rows' }),
   burnIn: z.int().min(0).max(limits.steps).optional()
     .describe('psgld: steps before the first draw').meta({ unit: 'steps' }),
   draws: z.int().min(2).max(limits.draws).optional()
-    .describe('psgld: draws of a chain; gradient: draws at most, a multiple of four').meta({ unit: 'draws' }),
-  stepsBetweenDraws: count(limits.draws).optional()
-    .describe('psgld: steps from one draw to the next').meta({ unit: 'steps' }),
-  chains: count(limits.chains).optional()
-    .describe('psgld: independent chains of each component').meta({ unit: 'chains' }),
+    .describe('psgld: draws per chain; gradient: maximum draws, a multiple of four').meta({ unit: 'draws' }),
+  stepsBetweenDraws: count(limits.draws).optional().describe('psgld: steps between draws').meta({ unit: 'steps' }),
+  chains: count(limits.chains).optional().describe('psgld: independent chains per component').meta({ unit: 'chains' }),
   estimator: z.enum(['two-chain', 'restricted']).optional().describe('psgld: how the last bracket of the covariance is estimated')
 })
 
@@ -138,35 +133,37 @@ export const finestResolution = 10_000
 
 const commonClustering = {
   neighbours: z.union([suited, neighbours]).default('auto')
-    .describe('k of the nearest-neighbour graph; "auto" suits it to the number of tokens')
-    .meta({ unit: 'neighbours' }),
-  symmetrize: z.enum(['union', 'mutual']).default('union').describe('keep an edge if either, or both, of its ends list the other'),
+    .describe('k of the nearest-neighbour graph; "auto" depends on the number of tokens').meta({ unit: 'neighbours' }),
+  symmetrize: z.enum(['union', 'mutual']).default('union')
+    .describe('keep an edge if either end (union) or both ends (mutual) list the other'),
   whiten: z.union([suited, z.boolean()]).default('auto').describe('PCA whitening instead of standardised columns and centred rows'),
-  allColumns: z.boolean().default(false).describe('cluster also by columns whose estimate does not hold (effective share of draws below 0.3)'),
+  allColumns: z.boolean().default(false)
+    .describe('include columns with an unreliable estimate (effective share of draws below 0.3)'),
   minSize: z.union([suited, count(limits.tokens)]).default('auto')
-    .describe('smallest cluster that is accepted; "auto" suits it to the number of tokens').meta({ unit: 'tokens' }),
-  stability: z.boolean().default(true).describe('cluster each half of the draws as well, to tell which clusters recur')
+    .describe('minimum cluster size; "auto" depends on the number of tokens').meta({ unit: 'tokens' }),
+  stability: z.boolean().default(true).describe('also cluster each half of the draws, to measure which clusters recur')
 }
 const communityFields = {
   resolution: z
     .union([suited, z.number().min(coarsestResolution).max(finestResolution)])
-    .describe('communities: resolution of modularity for the finest level; "auto" finds the one whose stable clusters say most')
+    .describe('communities: modularity resolution of the finest level; "auto" picks the one that explains most')
     .meta({ default: clusteringDefaults.communities.resolution }),
-  levels: z.int().min(1).max(3).describe('communities: levels of the tree, each four times as coarse as the one below').meta({ unit: 'levels', default: clusteringDefaults.communities.levels }),
-  seeds: z.int().min(1).max(100).describe('communities: partitions that a consensus is made of').meta({ unit: 'partitions', default: clusteringDefaults.communities.seeds })
+  levels: z.int().min(1).max(3).describe('communities: levels of the tree, each four times coarser than the one below')
+    .meta({ unit: 'levels', default: clusteringDefaults.communities.levels }),
+  seeds: z.int().min(1).max(100).describe('communities: partitions in the consensus')
+    .meta({ unit: 'partitions', default: clusteringDefaults.communities.seeds })
 }
 const aclFields = {
-  alpha: z.number().min(1e-9).lt(1)
-    .describe('acl: teleport probability of the personalised PageRank')
+  alpha: z.number().min(1e-9).lt(1).describe('acl: teleport probability of the personalised PageRank')
     .meta({ unit: 'probability', default: clusteringDefaults.acl.alpha }),
-  epsilon: z.number().min(1e-12).max(1)
-    .describe('acl: bound on the residual of a node over its degree')
+  epsilon: z.number().min(1e-12).max(1).describe('acl: bound on the residual of a node over its degree')
     .meta({ default: clusteringDefaults.acl.epsilon }),
-  rule: z.enum(['local', 'global']).describe('acl: which prefixes of a sweep count').meta({ default: clusteringDefaults.acl.rule }),
-  maxRejections: count(limits.tokens)
-    .describe('acl: rejections in a row that end the search')
+  rule: z.enum(['local', 'global']).describe('acl: which prefixes of a sweep are considered')
+    .meta({ default: clusteringDefaults.acl.rule }),
+  maxRejections: count(limits.tokens).describe('acl: consecutive rejections that end the search')
     .meta({ unit: 'attempts', default: clusteringDefaults.acl.maxRejections }),
-  remaining: z.number().min(0).lt(1).describe('acl: share of tokens left at which the search ends').meta({ unit: 'share', default: clusteringDefaults.acl.remaining })
+  remaining: z.number().min(0).lt(1).describe('acl: share of remaining tokens that ends the search')
+    .meta({ unit: 'share', default: clusteringDefaults.acl.remaining })
 }
 
 /** The keys of `clustering` that only one method has. */
@@ -225,11 +222,14 @@ export const configurationSchema = z
       .describe('"all", or a list such as ["head:2.1", "mlp:3"]'),
     sampler: samplerSchema.prefault({}),
     clustering: z.union([z.literal(false), clusteringSchema]).prefault({}),
-    seed: z.int().min(0).default(1).describe('seed of every random number'),
-    engine: text(limits.word).default('auto').describe('"auto", or one that Settings or `spectroscope engines` lists'),
-    precision: z.enum(precisions).optional().describe('what matrix products are computed in; other than float32 it is for onnx-cuda, and less accurate (see Engines)').meta({ default: 'float32' }),
+    seed: z.int().min(0).default(1).describe('random seed'),
+    engine: text(limits.word).default('auto')
+      .describe('"auto", or an engine listed by Settings or `spectroscope engines`'),
+    precision: z.enum(precisions).optional()
+      .describe('precision of matrix products; other than float32 needs onnx-cuda and is less accurate (see Engines)')
+      .meta({ default: 'float32' }),
     threads: count(limits.threads).optional()
-      .describe('worker threads; all cores by default. The numbers do not depend on it').meta({ unit: 'threads' })
+      .describe('worker threads; all cores by default. Results do not depend on it').meta({ unit: 'threads' })
   })
   .refine((value) => (value.corpus === undefined) !== (value.rows === undefined), {
     path: ['corpus'],

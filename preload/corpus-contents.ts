@@ -52,7 +52,7 @@ export const leftOutWords = ({ leftOut }: CorpusContents): string =>
 export const corpusWords = (contents: CorpusContents): string => {
   const { read, blank } = contents
   const files = read.length === 0 ? 'no file' : read.map(filesWords).join(', ')
-  const without = blank === 0 ? '' : `${counted(blank, 'document')} of nothing but white space not counted`
+  const without = blank === 0 ? '' : `${counted(blank, 'document')} of only whitespace not counted`
   return [files, without, leftOutWords(contents)].filter((part) => part !== '').join('; ')
 }
 

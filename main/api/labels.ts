@@ -63,9 +63,7 @@ const checkParts = async (workspace: Workspace, run: string, clustering: number,
     const foreign = change.tokens.find((token) => !members.has(token))
     if (foreign !== undefined)
       throw new SpectroscopeError(
-        'input',
-        `Token ${foreign} is not in cluster ${change.cluster}, so it cannot be split off; select tokens of one ` +
-        'cluster.'
+        'input', `Token ${foreign} is not in cluster ${change.cluster}; select tokens of one cluster to split off.`
       )
   }
 }
@@ -157,12 +155,8 @@ export const bringLabels = async (workspace: Workspace, { id, clusterings, prove
     return proposals.length === 0
       ? null
       : applyEdits(
-        workspace,
-        id,
-        target.number,
-        edits,
-        `transfer ${proposals.length} labels from “${begun.name}”, which this run continues`,
-        author
+        workspace, id, target.number, edits,
+        `transfer ${proposals.length} labels from “${begun.name}”, which this run continues`, author
       )
   }
   return null
@@ -327,16 +321,8 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
             'with labels or a lower minimum overlap.'
           )
         const { name } = await workspace.getRun(from.run)
-        told(
-          await applyEdits(
-            workspace,
-            to.run,
-            to.clustering,
-            edits,
-            `transfer ${proposals.length} labels from “${name}”, clustering ${from.clustering}`,
-            context.author()
-          )
-        )
+        const words = `transfer ${proposals.length} labels from “${name}”, clustering ${from.clustering}`
+        told(await applyEdits(workspace, to.run, to.clustering, edits, words, context.author()))
       }
       return { proposals, applied: apply }
     },

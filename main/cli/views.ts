@@ -5,8 +5,7 @@ import type { ClusteringSummary, ClusterTokens, EngineRate, RunDetails, RunHealt
 import type { ClusteringRecord, ClusterSummary, DiagnosticsRecord, ReliabilityBounds, RunRecord, TokenInContext } from '../../preload/records'
 import type { ClusterList } from '../api/clusters'
 import { line, lines as join, type Visible } from '../base/printed'
-import { renderTable } from './table'
-import type { Column } from './table'
+import { renderTable, type Column } from './table'
 import { clip, clipStart, duration, figure, fixed, grouped, padEnd, padStart, percent, plural, textWidth, visibleText, visibleToken, wrap } from './text'
 
 /** Where text goes: its width in columns (Infinity where it is no terminal), and how to make it stand out there. */
@@ -20,15 +19,12 @@ const paragraph = (text: string, { width }: Page, indent = ''): string[] =>
 
 const clusterLabel = (cluster: number): string => (cluster < 0 ? 'rest' : String(cluster))
 
-const leftoverWords = (size: number): string => `${plural(size, 'token')} unclustered`
+const restWords = (size: number): string => `${plural(size, 'token')} unclustered`
 
-const foundWords = (clustering: ClusteringRecord, tokens: number): string => {
-  const { clusters, groupsAbove, leftoverSize } = clustering
+const foundWords = ({ clusters, groupsAbove, leftoverSize }: ClusteringRecord, tokens: number): string => {
   const found = `${plural(clusters, 'cluster')}${groupsAbove === 0 ? '' : ` in ${plural(groupsAbove, 'group')} above`}`
-  return `${found}, ${leftoverWords(leftoverSize)} (${percent(leftoverSize / Math.max(1, tokens), 1)})`
+  return `${found}, ${restWords(leftoverSize)} (${percent(leftoverSize / Math.max(1, tokens), 1)})`
 }
-
-const kindWord = (kind: ClusterSummary['kind']): string => (kind === 'main body' ? 'unclustered' : kind)
 
 /** A clustering by its number and name. */
 const clusteringHead = ({ number, name }: ClusteringRecord, page: Page): Visible =>
@@ -54,21 +50,14 @@ const summaryHead = ({ run, name, status, seconds }: RunSummary, page: Page): Vi
 /** What `run`, `resume` and `demo` say at the end. */
 export const summaryText = (summary: RunSummary, page: Page): Visible => {
   const { tokens, components, clusters, unclustered, ending, failedChains, noisyComponents } = summary
-  const found = clusters === null
-    ? 'not clustered'
-    : `${plural(clusters, 'cluster')}, ${leftoverWords(unclustered ?? 0)}`
+  const found = clusters === null ? 'not clustered' : `${plural(clusters, 'cluster')}, ${restWords(unclustered ?? 0)}`
   return join(
     summaryHead(summary, page),
     `${plural(tokens, 'token')} × ${plural(components, 'component')}; ${found}.`,
     ending === null ? [] : paragraph(`Clustering: ${ending.replace(/\.?$/, '.')}`, page),
     failedChains.length === 0 ? [] : ['Chains that ended early:', ...failedChains.flatMap((sentence) => paragraph(`  ${sentence}`, page, '    '))],
     noisyComponents.length === 0
-      ? []
-      : paragraph(
-        'Mostly noise (reliability below the threshold; see `spectroscope diagnose`): ' +
-        `${noisyComponents.join(', ')}.`,
-        page
-      )
+      ? [] : paragraph(`Mostly noise (see \`spectroscope diagnose\`): ${noisyComponents.join(', ')}.`, page)
   )
 }
 
@@ -121,7 +110,7 @@ const ruleText = ({ rule }: ClusterSummary): string => {
 }
 
 /** Stability in figures, with a question mark where the group may be noise. */
-const stabilityText = (stability: number | null): string =>
+const stabilityText = ({ stability }: ClusterSummary): string =>
   `${fixed(stability, 2)}${mayNotBeThere(stability) ? ' ?' : ''}`
 
 /** Columns of a terminal from which on there is room for the conductance beside the stability. */
@@ -140,6 +129,10 @@ const clustersTable = (clusters: readonly ClusterSummary[], tokens: number, page
   const depths = depthsOf(clusters)
   const hasTree = clusters.some(({ kind }) => kind === 'region' || kind === 'neighbourhood')
   const isSplit = clusters.some(({ stability }) => stability !== null)
+  const levelOf = ({ kind }: ClusterSummary): string => (kind === 'main body' ? 'unclustered' : kind)
+  const cut = (each: ClusterSummary): string =>
+    each.conductance === null ? (hasTree ? '–' : levelOf(each)) : figure(each.conductance)
+  const hasRules = clusters.some(({ rule }) => rule !== null)
   const optional = (wanted: boolean, ...columns: readonly ClusterColumn[]): readonly ClusterColumn[] =>
     (wanted ? columns : [])
   const columns: readonly ClusterColumn[] = [
@@ -147,19 +140,12 @@ const clustersTable = (clusters: readonly ClusterSummary[], tokens: number, page
       column: { title: 'cluster', align: hasTree ? 'left' : 'right' },
       cell: ({ cluster }) => `${'  '.repeat(depths.get(cluster) ?? 0)}${clusterLabel(cluster)}`
     },
-    ...optional(hasTree, { column: { title: 'level', flexible: true }, cell: ({ kind }) => kindWord(kind) }),
+    ...optional(hasTree, { column: { title: 'level', flexible: true }, cell: levelOf }),
     { column: { title: 'size', align: 'right' }, cell: ({ size }) => grouped(size) },
     { column: { title: 'share', align: 'right' }, cell: ({ size }) => percent(size / Math.max(1, tokens), 1) },
-    ...optional(
-      isSplit, { column: { title: 'stability', align: 'right' }, cell: ({ stability }) => stabilityText(stability) }
-    ),
-    ...optional(!isSplit || page.width >= wideEnough, {
-      column: { title: 'conductance', align: 'right' },
-      cell: ({ conductance, kind }) => (conductance === null ? (hasTree ? '–' : kindWord(kind)) : figure(conductance))
-    }),
-    ...optional(
-      clusters.some(({ rule }) => rule !== null), { column: { title: 'best rule', flexible: true }, cell: ruleText }
-    ),
+    ...optional(isSplit, { column: { title: 'stability', align: 'right' }, cell: stabilityText }),
+    ...optional(!isSplit || page.width >= wideEnough, { column: { title: 'conductance', align: 'right' }, cell: cut }),
+    ...optional(hasRules, { column: { title: 'best rule', flexible: true }, cell: ruleText }),
     { column: { title: 'top tokens', flexible: true }, cell: tokenWords },
     { column: { title: 'subsets', flexible: true }, cell: subsetWords }
   ]
@@ -297,10 +283,8 @@ const chainsTable = (
 ): Visible =>
   renderTable(
     [
-      {
-        title: 'component' }, { title: 'loss, first → last', align: 'right' }, { title: 'min … max',
-        align: 'right' }, { title: 'split-R̂', align: 'right'
-      },
+      { title: 'component' }, { title: 'loss, first → last', align: 'right' }, { title: 'min … max', align: 'right' },
+      { title: 'split-R̂', align: 'right' },
       { title: 'distance', align: 'right' }, { title: 'λ̂', align: 'right' }, { title: 'reliability', align: 'right' }, { title: 'centred', align: 'right' }, { title: '' }
     ],
     diagnostics.map((each) => healthRow(each, unhealthy, nBeta)),
@@ -342,8 +326,7 @@ export const shareWords = (diagnostics: readonly DiagnosticsRecord[], nBeta: num
   const [{ component, share }] = shares
   return share >= 0.98
     ? `The posterior equals the prior within ${percent(Math.max(0.01, 1 - share))}: nβ makes little difference here.`
-    : `The posterior is furthest from the prior for ${component}, where ${percent(share)} is the effective share of ` +
-      'draws.'
+    : `The posterior is furthest from the prior for ${component}: effective share of draws ${percent(share)}.`
 }
 
 export const healthText = ({ run, initialLoss, threshold, diagnostics, findings }: RunHealth, page: Page): Visible => {
@@ -372,8 +355,7 @@ export const healthText = ({ run, initialLoss, threshold, diagnostics, findings 
     isChains ? [] : paragraph(shareWords(diagnostics, sampler.nBeta), page),
     '',
     findings.length === 0
-      ? ['No problems found.']
-      : findings.flatMap(({ message }) => paragraph(`! ${message}`, page, '  '))
+      ? ['No problems found.'] : findings.flatMap(({ message }) => paragraph(`! ${message}`, page, '  '))
   )
 }
 

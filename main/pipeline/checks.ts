@@ -66,7 +66,8 @@ export const readConfigurationFile = async (file: string): Promise<object> => {
     const why = (error as Error).message
     throw new SpectroscopeError('configuration', `${file} is ${why}; correct it.`, { cause: error })
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new SpectroscopeError('configuration', `${file} holds no configuration; it must be one JSON object.`)
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new SpectroscopeError('configuration', `${file} is not a configuration; it must be one JSON object.`)
   return value
 }
 
@@ -96,5 +97,9 @@ export const checkNeighbours = ({ clustering }: RunConfiguration, tokens: number
   if (clustering === false) return
   const { neighbours } = suitClustering(clustering, tokens)
   if (neighbours < tokens) return
-  throw new SpectroscopeError('configuration', `"clustering.neighbours" is ${neighbours} and there are only ${tokens.toLocaleString('en')} studied tokens; lower it, or study more tokens.`)
+  throw new SpectroscopeError(
+    'configuration',
+    `"clustering.neighbours" is ${neighbours}, but there are only ${tokens.toLocaleString('en')} studied tokens; ` +
+    'lower it, or study more tokens.'
+  )
 }

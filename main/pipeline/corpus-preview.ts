@@ -41,8 +41,11 @@ const choose = ({ subsets, complete }: PackedCorpus, { configuration: { corpus, 
 }
 
 const problemOf = ({ corpus, sampler }: CorpusRequest['configuration'], { contextLength }: Architecture): string | null => {
-  if (corpus.rowLength > contextLength) return `"corpus.rowLength" is ${corpus.rowLength}, and the model takes ${contextLength} tokens at most; lower it.`
-  if (sampler.method === 'psgld' && sampler.nBeta > 0 && corpus.sampling < sampler.batchSize) return `"sampler.batchSize" is ${sampler.batchSize}, and there are ${corpus.sampling} sampling rows; lower it or give more of them.`
+  if (corpus.rowLength > contextLength)
+    return `"corpus.rowLength" is ${corpus.rowLength}, but the model takes at most ${contextLength} tokens; lower it.`
+  if (sampler.method === 'psgld' && sampler.nBeta > 0 && corpus.sampling < sampler.batchSize)
+    return `"sampler.batchSize" is ${sampler.batchSize}, but there are only ${corpus.sampling} sampling rows; lower ` +
+      'it or add rows.'
   return null
 }
 

@@ -55,20 +55,20 @@ export const describeWith = async (
   const checkStopped = (): void => {
     if (signal.aborted) throw interruption()
   }
-  onProgress?.({ fraction: 0, detail: 'reading what to describe' })
+  onProgress?.({ fraction: 0, detail: 'reading clusters' })
   if (!sent) await sendMatrix(workspace, run, compute, configuration, true)
   checkStopped()
   const { probe, targets, provenance } = await workspace.getStudy(run.id)
   const texts = await workspace.getTexts(run.id)
   const levels = await levelsOf(workspace, run, number)
   checkStopped()
-  const off = relayPart(compute, [sentShare, describedShare], 'describing the clusters', onProgress)
+  const off = relayPart(compute, [sentShare, describedShare], 'describing clusters', onProgress)
   try {
     const { columns } = await clusteredColumns(workspace, run, configuration)
     const about = { rows: { probe, targets }, texts, ...tokenSubsets({ provenance, targets }) }
     const request = { configuration, columns, components: run.components, levels, ...about, seed: run.configuration.seed }
     const description = await compute.call('describe', request, { signal })
-    onProgress?.({ fraction: describedShare, detail: 'storing the description' })
+    onProgress?.({ fraction: describedShare, detail: 'saving descriptions' })
     await workspace.saveDescription(run.id, number, description)
     onProgress?.({ fraction: 1, detail: 'described' })
   } finally {

@@ -413,10 +413,22 @@ export const threadsThatFit = async (
   const fewerChains = configuration.sampler.method === 'psgld' ? ', set fewer "sampler.chains"' : ''
   const remedy = `study fewer tokens or components${fewerChains}, or divide the run with \`spectroscope shard\``
   if (sampling > mostOverestimated * memory) throw new SpectroscopeError('configuration', `${scarce}; ${remedy}.`)
-  if (sampling > memory) return { threads, warning: `${scarce}: it goes on one, and may be slow or end early; if so, ${remedy}.` }
-  if (threads < wanted) return { threads, warning: `Sampling needs about ${gigabytes(whole.sampling)} of memory on ${wanted} threads, and there is ${gigabytes(memory)}: it goes on ${threads}, which takes longer and changes no number.` }
+  if (sampling > memory)
+    return {
+      threads, warning: `${scarce}: it runs on one thread and may be slow or run out of memory; if so, ${remedy}.`
+    }
+  if (threads < wanted)
+    return {
+      threads,
+      warning: `Sampling needs about ${gigabytes(whole.sampling)} of memory on ${wanted} threads, and there is ` +
+        `${gigabytes(memory)}: it runs on ${threads} threads, which takes longer but gives the same results.`
+    }
   if (whole.all <= memory) return { threads }
-  return { threads, warning: `This run needs about ${gigabytes(whole.all)} of memory for its clusters and has ${gigabytes(memory)}, so it may be slow or end early: stop it and study fewer tokens.` }
+  return {
+    threads,
+    warning: `This run needs about ${gigabytes(whole.all)} of memory for its clusters and has ${gigabytes(memory)}, ` +
+      'so it may be slow or run out of memory; study fewer tokens.'
+  }
 }
 
 /** Bytes that a process needs to sample some chains of a plan, whose components are given. */
@@ -516,8 +528,14 @@ export const rateOf = async (rate: MeasuredRate, threads: number): Promise<Speed
       return { operations: (operations * threads) / usedThen, basis: `the rate of run "${run.name}" on ${engine}, ${day(lastRun.measuredAt)}` }
     }
   }
-  if (gigaflopsPerSecond === null) throw new SpectroscopeError('engine', `How fast ${engine} is on this machine has not been measured; measure the engines first.`)
-  return { operations: gigaflopsPerSecond * 1e9 * threads, basis: `what ${engine} did on a small model, ${day(measuredAt)}` }
+  if (gigaflopsPerSecond === null)
+    throw new SpectroscopeError(
+      'engine', `The speed of ${engine} on this machine is not measured yet; measure the engines first.`
+    )
+  return {
+    operations: gigaflopsPerSecond * 1e9 * threads,
+    basis: `a measurement of ${engine} on a small model, ${day(measuredAt)}`
+  }
 }
 
 const freeBytes = async (folder: string): Promise<number> => {
@@ -557,6 +575,6 @@ export const estimateRun = async (configuration: RunConfiguration, baseFolder: s
     diskFreeBytes: await freeBytes(workspace),
     lossTokens: work.lossTokens,
     gradientTokens: work.gradientTokens,
-    basis: `Sampling from ${speed.basis}; the other stages from what 100,000 tokens took on four cores.`
+    basis: `Sampling from ${speed.basis}; other stages from 100,000 tokens on four cores.`
   }
 }

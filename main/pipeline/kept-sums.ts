@@ -41,7 +41,9 @@ export const openSums = async (path: string, basis: string): Promise<SampledFile
   const file = await openSampled<SampledBlocks, About>(path)
   if (file.about.basis === basis) return file
   await file.close()
-  throw new SpectroscopeError('input', `${path} holds sums of another model, corpus, engine or other settings than this run has; start a new run.`)
+  throw new SpectroscopeError(
+    'input', `${path} holds sums of another model, corpus, engine or settings; start a new run.`
+  )
 }
 
 /** Gives the folder of a new run the sums of the run that it continues, which may be deleted then. */

@@ -23,13 +23,13 @@ const sendSomeNeighbours = async (workspace: Workspace, run: RunRecord, compute:
 }
 
 const layOutWith = async (compute: Compute, workspace: Workspace, run: RunRecord, { whiten, onProgress }: LayOutOptions): Promise<LayoutRecord> => {
-  onProgress?.({ fraction: 0, detail: 'reading the matrix' })
+  onProgress?.({ fraction: 0, detail: 'reading matrix' })
   await sendColumns(workspace, run, compute)
   await sendSomeNeighbours(workspace, run, compute, whiten)
-  const off = relayPart(compute, [sentShare, laidOutShare], 'placing the tokens', onProgress)
+  const off = relayPart(compute, [sentShare, laidOutShare], 'computing layout', onProgress)
   try {
     const layout = await compute.call('layOut', { columns: (await clusteredColumns(workspace, run, { allColumns: false })).columns, components: run.components, whiten, seed: run.configuration.seed })
-    onProgress?.({ fraction: laidOutShare, detail: 'storing the places' })
+    onProgress?.({ fraction: laidOutShare, detail: 'saving layout' })
     await workspace.saveLayout(run.id, whiten, layout)
     return layout
   } finally {
@@ -42,6 +42,9 @@ const layOutWith = async (compute: Compute, workspace: Workspace, run: RunRecord
  * its own, and stores the places. Throws a `usage` error for a run without susceptibilities, and `interrupted` after `signal`.
  */
 export const layOut = async (workspace: Workspace, run: RunRecord, options: LayOutOptions): Promise<LayoutRecord> => {
-  if (run.components.length === 0) throw new SpectroscopeError('usage', `Run ${run.id} has no susceptibilities to lay its tokens out by; resume it, or use the graph of clusters.`)
+  if (run.components.length === 0)
+    throw new SpectroscopeError(
+      'usage', `Run ${run.id} has no susceptibilities to lay out tokens by; resume it, or use the cluster graph.`
+    )
   return besideRuns('layOut', options, (compute) => layOutWith(compute, workspace, run, options))
 }

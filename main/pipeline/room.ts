@@ -22,7 +22,7 @@ export const checkThreads = (threads: number | undefined, key = '"threads"', cor
   if (threads === undefined || threads <= most) return
   const asked = `${key} is ${threads.toLocaleString('en')}`
   const what = `${asked}, and this machine has ${cores} cores and room for ${most} threads at most`
-  throw refusal(`${what}; lower it, or leave it out to use all cores.`)
+  throw refusal(`${what}; lower it, or omit it to use all cores.`)
 }
 
 /** Bytes that a study needs at least: rows of ids, χ̂ with its errors in float64, and traces of chains. */

@@ -126,11 +126,18 @@ class Runner {
     ] as const
     for (const [what, before, now] of changes) {
       if (before !== undefined && before !== now) {
-        throw new SpectroscopeError('input', `${what} have changed since run ${id} was started, so its numbers cannot go on; restore them, or start a new run.`.replace('The tokenizer have', 'The tokenizer has'))
+        throw new SpectroscopeError(
+          'input',
+          `${what} changed since run ${id} started, so it cannot continue; restore the original or start a new run.`
+        )
       }
     }
     if (known.engine !== undefined && known.engine.name !== engine.name && this.#options.engine === undefined) {
-      throw new SpectroscopeError('engine', `Run ${id} was started on the engine ${known.engine.name} and would now compute on ${engine.name}; resume it with \`--engine ${engine.name}\` to have that.`)
+      throw new SpectroscopeError(
+        'engine',
+        `Run ${id} was started on the engine ${known.engine.name} and would now use ${engine.name}; ` +
+        `to accept that, resume it with \`--engine ${engine.name}\`.`
+      )
     }
   }
 
@@ -140,7 +147,9 @@ class Runner {
     if (known === undefined || this.#done('sample')) return
     const words = ({ name, device }: EngineProvenance): string => `${name} (${device})`
     if (words(known) === words(engine)) return
-    this.#options.onEvent({ type: 'note', message: `Run ${id} was begun on ${words(known)} and goes on on ${words(engine)}.` })
+    this.#options.onEvent(
+      { type: 'note', message: `Run ${id} started on ${words(known)} and continues on ${words(engine)}.` }
+    )
     await this.#update({ provenance: { engine, enginesBefore: [...enginesBefore, { ...known, until: new Date().toISOString() }] } })
   }
 
@@ -149,7 +158,12 @@ class Runner {
     const { id, provenance: { engine } } = this.#run
     if (!(error instanceof SpectroscopeError) || error.kind !== 'engine' || engine === undefined || this.#options.engine !== undefined || this.#done('sample')) return error
     if (/--engine /.test(error.message)) return error
-    return new SpectroscopeError('engine', `Run ${id} is on ${engine.name}, which can't be had now (${error.message.replace(/\.$/, '')}); set that right and resume, or have it go on elsewhere with \`resume --engine NAME\`.`, { cause: error })
+    return new SpectroscopeError(
+      'engine',
+      `Run ${id} needs ${engine.name}, which is not available (${error.message.replace(/\.$/, '')}); ` +
+      'fix that and resume, or use another engine with `resume --engine NAME`.',
+      { cause: error }
+    )
   }
 
   async #prepareStage(): Promise<void> {
@@ -286,7 +300,12 @@ class Runner {
       const { id, provenance: { engine } } = this.#run
       await this.#update({ provenance: { engineLost: { at: new Date().toISOString(), message: error.message } } })
       if (/--engine /.test(error.message)) throw error
-      throw new SpectroscopeError('engine', `${error.message.replace(/\.$/, '')}; run ${id} is paused, and \`resume --engine NAME\` has it go on on another engine than ${engine?.name ?? 'this one'}.`, { cause: error })
+      throw new SpectroscopeError(
+        'engine',
+        `${error.message.replace(/\.$/, '')}; run ${id} is paused; ` +
+        `to use another engine than ${engine?.name ?? 'this one'}, run \`resume --engine NAME\`.`,
+        { cause: error }
+      )
     }
     await this.#update({ stage: null })
     this.#finished('sample', `${counted(this.#run.tokens)} tokens × ${this.#run.components.length} components`)
@@ -312,13 +331,13 @@ class Runner {
         await storeNeighbours(compute, writer, tokens, k, whiten)
         if (own) await writer.completeStage(this.#completed('neighbours'))
       })
-      this.#finished('neighbours', `${k} of each token`)
+      this.#finished('neighbours', `${k} per token`)
       await next()
     }
     if (own) await this.#update({ stage })
     if (reused && own) await this.#workspace.transaction(id, (writer) => writer.completeStage(this.#completed('neighbours')))
     if (!reused) this.#begin(stage, this.#gathered === undefined ? undefined : `gathered from ${this.#gathered}`)
-    else await next(`with the ${k} neighbours that are kept`)
+    else await next(`with the ${k} saved neighbours`)
     let kept = Promise.resolve()
     const off = [
       compute.on('clustering', (report) => this.#options.onEvent({ type: 'progress', progress: clusteringProgress(report) })),
@@ -353,7 +372,9 @@ class Runner {
   async #cluster(configuration: ClusteringConfiguration, name: string, own: boolean): Promise<ClusteringRecord> {
     const record = await this.#session.use('cluster', (compute) => this.#clusterWith(compute, configuration, name, own))
     await this.#describe(record)
-    this.#finished('cluster', `${counted(record.clusters)} clusters, ${counted(record.leftoverSize)} tokens ${record.leftoverKind === 'main body' ? 'in the main body' : 'unclustered'}`)
+    this.#finished(
+      'cluster', `${counted(record.clusters)} clusters, ${counted(record.leftoverSize)} tokens unclustered`
+    )
     return record
   }
 
@@ -508,8 +529,13 @@ export interface Continuation {
 }
 
 const continuedSampler = ({ configuration: { sampler }, id }: RunRecord, { rounds, reliability }: Continuation): BlockConfiguration => {
-  if (sampler.method === 'psgld') throw new SpectroscopeError('usage', `Run ${id} was sampled by chains (psgld), and only the methods "first-order" and "gradient" can be continued; start a new run.`)
-  if (rounds === undefined && reliability === undefined) throw new SpectroscopeError('usage', 'Say how far the run is to go on: --rounds N (of all), or --reliability R.')
+  if (sampler.method === 'psgld')
+    throw new SpectroscopeError(
+      'usage',
+      `Run ${id} uses the method "psgld", but only "first-order" and "gradient" can be continued; start a new run.`
+    )
+  if (rounds === undefined && reliability === undefined)
+    throw new SpectroscopeError('usage', 'Give a target: --rounds N (in total) or --reliability R.')
   const most = Math.max(rounds ?? 0, roundsOf(sampler))
   const targetReliability = reliability ?? false
   const limit = reliability === undefined ? rounds! : most
@@ -524,12 +550,18 @@ const continued = ', continued'
  */
 export const createContinuation = async (workspace: Workspace, run: RunRecord, continuation: Continuation): Promise<RunRecord> => {
   const sampler = continuedSampler(run, continuation)
-  if (!run.stages.some(({ stage }) => stage === 'sample')) throw new SpectroscopeError('usage', `Run ${run.id} is not sampled to its end; resume it first.`)
+  if (!run.stages.some(({ stage }) => stage === 'sample'))
+    throw new SpectroscopeError('usage', `Run ${run.id} is not fully sampled; resume it first.`)
   if (run.provenance.keptSums == null || !existsSync(keptPath(workspace.runFolder(run.id)))) {
-    throw new SpectroscopeError('usage', `The sums of run ${run.id} were not kept, so it can't be continued; start a new run, with "sampler.keepSums" as true.`)
+    throw new SpectroscopeError(
+      'usage',
+      `The sums of run ${run.id} were not saved, so it cannot be continued; start a new run with ` +
+      '"sampler.keepSums": true.'
+    )
   }
   const done = (await workspace.getDiagnostics(run.id)).reduce((most, { blocks }) => Math.max(most, blocks?.rounds ?? 0), 0)
-  if (continuation.reliability === undefined && roundsOf(sampler) <= done) throw new SpectroscopeError('usage', `Run ${run.id} has ${done} rounds already; ask for more than that.`)
+  if (continuation.reliability === undefined && roundsOf(sampler) <= done)
+    throw new SpectroscopeError('usage', `Run ${run.id} already has ${done} rounds; ask for more.`)
   const engine = run.provenance.engine?.name ?? run.configuration.engine
   const configuration: RunConfiguration = { ...run.configuration, sampler, engine }
   const name = continuation.name ?? `${run.name.slice(0, limits.runName - continued.length)}${continued}`

@@ -63,7 +63,9 @@ export class ComputeSession {
     } catch (error) {
       if (!(error instanceof ComputeLost) || this.#signal?.aborted === true) throw error
       this.#child = undefined
-      this.#say(`The compute process died (${error.message}) ${useWords[use]}; a new one goes on from the last checkpoint.`)
+      this.#say(
+        `The compute process died (${error.message}) ${useWords[use]}; a new one continues from the last checkpoint.`
+      )
     }
     try {
       return await work(this.#alive(), true)

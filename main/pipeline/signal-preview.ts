@@ -42,9 +42,10 @@ const durationWords = (seconds: number): string => (seconds < 90 ? `${Math.round
 const remainderWords = (remainder: SignalPreview['remainder']): string => {
   if (remainder === null) return ''
   const { component, share, error } = remainder
-  const what = `Of ${component}, the least linear of them, orders above the first are ${percent(Math.max(0, share))} of the column's variance, give or take ${percent(error)}`
-  if (share < 2 * error) return ` ${what}: nothing is missing that can be seen.`
-  return ` ${what}: set "sampler.remainderDraws" to have that added, or take the preset "all-orders".`
+  const found = `${percent(Math.max(0, share))} of the column's variance, give or take ${percent(error)}`
+  const what = `In ${component}, the least linear component, orders above the first make up ${found}`
+  if (share < 2 * error) return ` ${what}: nothing significant is missing.`
+  return ` ${what}: set "sampler.remainderDraws" to add it, or use the preset "all-orders".`
 }
 
 const wordsOf = (components: SignalPreview['components'], target: number | false, secondsForRun: number): string => {
@@ -61,7 +62,12 @@ const wordsOf = (components: SignalPreview['components'], target: number | false
  */
 export const previewSignal = async ({ configuration, seconds, threads, engine: chosen }: PreviewSignalRequest, { model, study, components, signal, onFraction }: PreviewInput): Promise<SignalPreview> => {
   const { sampler, seed, corpus, precision } = configuration
-  if (sampler.method === 'psgld') throw new SpectroscopeError('usage', 'The method "psgld" has no preview, as its chains say nothing of their reliability before they are long; set "sampler.method" to "first-order" to have one.')
+  if (sampler.method === 'psgld')
+    throw new SpectroscopeError(
+      'usage',
+      'The method "psgld" has no preview, because short chains say nothing about reliability; set "sampler.method" ' +
+      'to "first-order" to preview.'
+    )
   const observationIncludesProbe = corpus?.observationIncludesProbe ?? false
   const tokens = study.targets.reduce((sum, { length }) => sum + length, 0)
   const every = Math.max(1, Math.floor(tokens / previewTokens))
@@ -98,7 +104,8 @@ export const previewSignal = async ({ configuration, seconds, threads, engine: c
   }
   const spent = elapsed()
   const remainder = sampler.method === 'first-order' && kept.length > 0 ? await lookedAt(kept[0]) : null
-  if (found.length === 0) throw new SpectroscopeError('sampling', 'None of the components that were looked at came to a finite number; raise sampler.gamma.')
+  if (found.length === 0)
+    throw new SpectroscopeError('sampling', 'No sampled component gave a finite number; raise sampler.gamma.')
   const rounds = found.reduce((sum, { roundsNeeded: needed }) => sum + Math.min(needed ?? Infinity, roundsOf(sampler)), 0) / found.length
   const whole = { ...sampler, targetReliability: false as const, ...(sampler.method === 'first-order' ? { pairs, rounds: Math.max(1, Math.round(rounds)) } : { draws: 4 * Math.max(1, Math.round(rounds)) }) }
   const work = samplingWork(model.architecture, components, whole, { sampling: [], observation: lengthsOf(study.observation), probe: lengthsOf(study.probe) }, seed, observationIncludesProbe)

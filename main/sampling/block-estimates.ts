@@ -207,7 +207,10 @@ export const blockRemedy = ({ sampler: { gamma }, precision }: Omit<Settings, 'c
 /** Throws a `sampling` error when nothing can come of the blocks that are alive. */
 export const checkBlocks = (settings: Settings, alive: readonly string[]): void => {
   if (alive.length > 0) return
-  throw new SpectroscopeError('sampling', `Every component (${settings.components.join(', ')}) came to a number that is not finite: ${blockRemedy(settings)}.`)
+  throw new SpectroscopeError(
+    'sampling',
+    `Every component (${settings.components.join(', ')}) ended with a non-finite number: ${blockRemedy(settings)}.`
+  )
 }
 
 type Numbers = Omit<ComponentDiagnostics, 'component' | 'reliability' | 'centredReliability' | 'failedChains' | 'blocks'>

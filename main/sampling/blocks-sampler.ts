@@ -679,7 +679,7 @@ class BlocksSampler {
   #fail(replica: number, what: string): void {
     const { component, chain } = this.#run.replicas[replica]
     if (this.#hasFailed(component)) return
-    const message = `${component}: ${what}; the component is left out; ${blockRemedy(this.#input)}.`
+    const message = `${component}: ${what}; the component is excluded; ${blockRemedy(this.#input)}.`
     const { phis, observedSlopes } = this.#records[replica]
     this.#failures.push({ component, chain, draw: phis.length, step: observedSlopes.length, message })
     this.#input.onFlag?.({ component, chain, message })
@@ -728,7 +728,11 @@ class BlocksSampler {
   async #interrupt(): Promise<never> {
     const begun = Number.isFinite(this.#initialLoss)
     if (begun && this.#input.checkpoint !== undefined) await this.#save()
-    const kept = this.#input.checkpoint === undefined ? 'no checkpoint was asked for, so it starts anew next time' : begun ? 'resume the run to go on from there' : 'nothing was sampled yet'
+    const kept = this.#input.checkpoint === undefined
+      ? 'there is no checkpoint, so the next run starts over'
+      : begun
+      ? 'resume the run to continue'
+      : 'nothing was sampled yet'
     const rounds = this.#components.reduce((least, component) => Math.min(least, this.#rounds.get(component)!), Infinity)
     throw new SpectroscopeError('interrupted', `Sampling was interrupted in round ${rounds + 1}; ${kept}.`)
   }

@@ -395,7 +395,11 @@ class Sampler {
   async #interrupt(): Promise<never> {
     const begun = Number.isFinite(this.#initialLoss)
     if (begun && this.#input.checkpoint !== undefined) await this.#save()
-    const kept = this.#input.checkpoint === undefined ? 'no checkpoint was asked for, so it starts anew next time' : begun ? 'resume the run to go on from there' : 'nothing was sampled yet'
+    const kept = this.#input.checkpoint === undefined
+      ? 'there is no checkpoint, so the next run starts over'
+      : begun
+      ? 'resume the run to continue'
+      : 'nothing was sampled yet'
     throw new SpectroscopeError('interrupted', `Sampling was interrupted after ${this.#position()}; ${kept}.`)
   }
 
@@ -420,7 +424,8 @@ class Sampler {
 
   #fail(replica: number, what: string): void {
     const { component, chain } = this.#run.replicas[replica]
-    const message = `${component}, chain ${chain + 1}: ${what}; the chain ends here and its draws are left out; ${finiteRemedy(this.#input)}.`
+    const message = `${component}, chain ${chain + 1}: ${what}; the chain ends here and its draws are excluded; ` +
+      `${finiteRemedy(this.#input)}.`
     this.#done += this.#remaining(replica)
     this.#blocks[replica] = 0
     this.#failures.push({ replica, chain, draw: this.#draws[replica], step: this.#steps[replica], message })

@@ -52,7 +52,11 @@ export const writeCheckpoint = async <S>(folder: string, header: CheckpointHeade
     await writeFileAtomically(slotPath(folder, header.sequence), sectionBlocks(format, header, sections))
   } catch (error) {
     if (!(error instanceof SpectroscopeError)) throw error
-    throw new SpectroscopeError('storage', `${error.message.replace(/\.$/, '')}; sampling stopped and is kept as of its last checkpoint: resume the run then.`, { cause: error })
+    throw new SpectroscopeError(
+      'storage',
+      `${error.message.replace(/\.$/, '')}; sampling stopped at its last checkpoint; resume the run once fixed.`,
+      { cause: error }
+    )
   }
 }
 
@@ -96,7 +100,11 @@ export const readCheckpoint = async <S>(folder: string, fingerprint: string, sec
       }
       return true
     })
-    if (filled === null) throw new SpectroscopeError('storage', `${path} could not be read to its end; make it readable, or delete it to go on from an earlier checkpoint.`)
+    if (filled === null)
+      throw new SpectroscopeError(
+        'storage',
+        `${path} cannot be read completely; make it readable, or delete it to resume from an earlier checkpoint.`
+      )
     return header
   }
   return null

@@ -134,15 +134,15 @@ const chainsHelp = ({ nBeta, stepSize, gamma }: PsgldConfiguration) => {
   return nBeta === 0
     ? {
         failed: smaller,
-        near: `the draws lie too near w* to tell (a smaller sampler.gamma, now ${gamma}, moves them further away)`,
+        near: `the draws are too close to w* (a smaller sampler.gamma, now ${gamma}, spreads them)`,
         disagreement: 'more draws would help',
         noise: 'more draws, chains or observation rows would help'
       }
     : {
         failed: `a smaller sampler.stepSize (now ${stepSize}) or ${smaller}`,
-        near: 'the chains hardly moved (a longer run or a larger sampler.stepSize)',
-        disagreement: 'more draws, or more steps between them, would help',
-        noise: 'more draws, more steps between them, more chains or more observation rows would help'
+        near: 'the chains hardly moved (try a longer run or a larger sampler.stepSize)',
+        disagreement: 'more draws or more steps between draws would help',
+        noise: 'more draws, steps between draws, chains or observation rows would help'
       }
 }
 
@@ -158,21 +158,26 @@ const assessChains = (
   if (failedChains.length > 0) {
     const chains = failedChains.map(({ chain }) => chain + 1).join(', ')
     const left = failedChains.length === sampler.chains ? 'no column could be computed' : 'is left out'
-    const what = `chain ${chains} of ${sampler.chains} ended with a number that is not finite`
+    const what = `chain ${chains} of ${sampler.chains} ended with a non-finite number`
     find('chains failed', `${what} and ${left}; ${help.failed}`)
   }
   const alive = traces.filter(({ chain }) => !failedChains.some((failed) => failed.chain === chain))
   if (alive.length === 0) return findings
   if (meanLoss <= initialLoss) {
     const found = `the mean loss ${number(meanLoss)} did not rise above L(w*) ${number(initialLoss)}`
-    const why = `w* may not be a minimum on these rows (more observation rows tell), or ${help.near}`
+    const why = `w* may not be a minimum on these rows (check with more observation rows), or ${help.near}`
     find('loss not above L(w*)', `${found}; ${why}`)
   }
   const change = sampler.nBeta === 0 ? 0 : drift(alive, initialLoss)
   if (change !== 0) find('still drifting', `the loss has not levelled off (${change > 0 ? 'up' : 'down'} ${number(Math.abs(change))} over the last quarter of the draws); a longer sampler.burnIn or more steps between draws would help`)
   const share = sampler.nBeta === 0 ? 1 : startShare(alive)
   if (share < relaxedShare) {
-    find('begins at w*', `the first draws are ${number(100 * share)} % as far from w* as later ones, so they are not from the posterior, and what all chains have in common there enters every χ; a sampler.burnIn (now ${sampler.burnIn}) of several times sampler.stepsBetweenDraws would help`)
+    find(
+      'begins at w*',
+      `the first draws are only ${number(100 * share)} % as far from w* as later ones, so they are not yet ` +
+      `posterior samples and bias every χ; set sampler.burnIn (now ${sampler.burnIn}) to several times ` +
+      'sampler.stepsBetweenDraws'
+    )
   }
   if (rHat !== null && rHat > rHatThreshold) {
     find('chains disagree', `split-R̂ is ${number(rHat)} (over ${rHatThreshold}); ${help.disagreement}`)
@@ -181,7 +186,7 @@ const assessChains = (
     `the reliability of its column is ${number(value)} (below ${reliabilityThreshold})`
   if (reliability < reliabilityThreshold) find('mostly noise', `${low(reliability)}; ${help.noise}`)
   else if (centredReliability < reliabilityThreshold) {
-    const centred = 'once columns are standardised and rows centred, as clustering does'
+    const centred = 'with standardised columns and centred rows, as in clustering'
     find('mostly noise', `${low(centredReliability)} ${centred}; ${help.noise}`)
   }
   return findings
@@ -191,10 +196,11 @@ const assessChains = (
 const alignedGradients = 0.7
 
 const blocksHelp = ({ gradientCosine }: BlockDiagnostics, sampler: BlockConfiguration): string => {
-  if (sampler.method === 'gradient') return 'more draws, or a larger sampler.observationBatch, would help; the method "first-order" needs far fewer'
+  if (sampler.method === 'gradient')
+    return 'more draws or a larger sampler.observationBatch would help; the method "first-order" needs far fewer draws'
   return gradientCosine !== null && gradientCosine < alignedGradients
-    ? 'its mean gradient is not known well yet: more sampler.pairs or more rounds would help'
-    : 'its mean gradient is known well: more rounds, which are points that slopes are taken at, would help'
+    ? 'its mean gradient is poorly estimated: more sampler.pairs or more rounds would help'
+    : 'its mean gradient is well estimated: more rounds would help'
 }
 
 const assessBlocks = ({ component, reliability, centredReliability, failedChains, blocks }: ComponentDiagnostics, sampler: BlockConfiguration): Finding[] => {
@@ -202,12 +208,21 @@ const assessBlocks = ({ component, reliability, centredReliability, failedChains
   const findings: Finding[] = []
   const find = (kind: FindingKind, message: string): void => void findings.push({ component, kind, message: `${component}: ${message}.` })
   if (blocks.effectiveShare < effectiveShareThreshold) {
-    find('posterior too far', `the effective share of its draws is ${number(blocks.effectiveShare)} (below ${effectiveShareThreshold}), so weighted draws of the prior do not stand for the posterior; set "sampler.method" to "psgld", or lower sampler.nBeta (now ${sampler.nBeta}) or raise sampler.gamma (now ${sampler.gamma})`)
+    find(
+      'posterior too far',
+      `the effective share of its draws is ${number(blocks.effectiveShare)} (below ${effectiveShareThreshold}), so ` +
+      'weighted prior draws do not represent the posterior; set "sampler.method" to "psgld", or lower sampler.nBeta ' +
+      `(now ${sampler.nBeta}) or raise sampler.gamma (now ${sampler.gamma})`
+    )
   }
   const help = blocksHelp(blocks, sampler)
   if (reliability < reliabilityThreshold) find('mostly noise', `the reliability of its column is ${number(reliability)} (below ${reliabilityThreshold}); ${help}`)
   else if (centredReliability < reliabilityThreshold) {
-    find('mostly noise', `the reliability of its column is ${number(centredReliability)} (below ${reliabilityThreshold}) once columns are standardised and rows centred, as clustering does; ${help}`)
+    find(
+      'mostly noise',
+      `the reliability of its column is ${number(centredReliability)} (below ${reliabilityThreshold}) with ` +
+      `standardised columns and centred rows, as in clustering; ${help}`
+    )
   }
   return findings
 }

@@ -82,7 +82,7 @@ interface Settings {
 /** What helps where a number is beyond float16. */
 export const halfRemedy = 'set "precision" to "bfloat16" or "float32", as float16 has no numbers above 65,504'
 
-/** What helps where a chain ended with a number that is not finite. At nβ 0 no step is run. */
+/** What helps where a chain ended with a non-finite number. At nβ 0 no step is run. */
 export const finiteRemedy = (
   { sampler: { nBeta, stepSize, gamma }, precision }: Omit<Settings, 'components'>
 ): string => {
@@ -95,10 +95,17 @@ export const checkFailures = (settings: Settings, alive: readonly { readonly com
   const { components, sampler: { estimator } } = settings
   const remedy = finiteRemedy(settings)
   if (estimator === 'two-chain' && !alive.some(({ component }) => component === 'full')) {
-    throw new SpectroscopeError('sampling', `Every chain of full ended with a number that is not finite, and the two-chain estimator needs one: ${remedy}, or set sampler.estimator to "restricted".`)
+    throw new SpectroscopeError(
+      'sampling',
+      `Every chain of full ended with a non-finite number, and the two-chain estimator needs one: ${remedy}, or set ` +
+      'sampler.estimator to "restricted".'
+    )
   }
   if (!alive.some(({ component }) => component !== 'full')) {
-    throw new SpectroscopeError('sampling', `Every chain of every component (${components.join(', ')}) ended with a number that is not finite: ${remedy}.`)
+    throw new SpectroscopeError(
+      'sampling',
+      `Every chain of every component (${components.join(', ')}) ended with a non-finite number: ${remedy}.`
+    )
   }
 }
 

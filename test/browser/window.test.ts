@@ -153,7 +153,9 @@ describe.skipIf(!isHere)('a run on a page', () => {
 
     await lose(onPage, 'moved')
     expect(await run(['resume', 'moved', '--workspace', workspace])).toMatchObject({ code: 9, stderr: expect.stringContaining('which the desktop program alone has') })
-    expect(await run(['resume', 'moved', '--workspace', workspace, '--engine', 'onnx-cpu'])).toMatchObject({ code: 0, stderr: expect.stringContaining('goes on on onnx-cpu (CPU)') })
+    expect(await run(['resume', 'moved', '--workspace', workspace, '--engine', 'onnx-cpu'])).toMatchObject(
+      { code: 0, stderr: expect.stringContaining('continues on onnx-cpu (CPU)') }
+    )
     expect(await provenanceOf('moved')).toMatchObject({ engine: { name: 'onnx-cpu' }, enginesBefore: [{ name: 'webgpu-window-software' }] })
     expect(deviation(await susceptibilities('moved'), expected)).toBeLessThan(1e-4)
     expect(pages.size).toBe(0)

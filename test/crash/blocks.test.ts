@@ -134,7 +134,7 @@ describe.skipIf(!isBuilt)(`runs of blocks${isBuilt ? '' : ' (skipped: run `npm r
       process.kill(started.childOf('compute')!, 'SIGKILL')
       const { stderr } = await ok(started.finished)
       expect(stderr).toContain(
-        'The compute process died (killed by SIGKILL) while it sampled; a new one goes on from the last checkpoint.'
+        'The compute process died (killed by SIGKILL) while it sampled; a new one continues from the last checkpoint.'
       )
       expect(await numbersOf('compute')).toEqual(whole)
     })
@@ -181,7 +181,7 @@ describe.skipIf(!isBuilt)(`runs of blocks${isBuilt ? '' : ' (skipped: run `npm r
     const far = findings.filter(({ kind }) => kind === 'posterior too far')
     expect(far.map(({ component }) => component)).toEqual(unsound)
     expect(far[0].message).toContain('set "sampler.method" to "psgld"')
-    expect(stderr).toContain('mlp:0, mlp:1, unembed are left out of the clustering')
+    expect(stderr).toContain('mlp:0, mlp:1, unembed are excluded from the clustering')
     const all = await make('far, all', sampler, { clustering: { ...clustering, allColumns: true } })
     expect(all.stderr).toContain('tokens are clustered by them all the same')
   })
@@ -197,7 +197,7 @@ describe.skipIf(!isBuilt)(`runs of blocks${isBuilt ? '' : ' (skipped: run `npm r
     expect(filesOf((await runOf('unkept')).id)).toEqual([])
     await refused(
       'unkept',
-      /^The sums of run \S+ were not kept, so it can't be continued; start a new run, with "sampler\.keepSums" as/,
+      /^The sums of run \S+ were not saved, so it cannot be continued; start a new run with "sampler\.keepSums"/,
       '--rounds',
       '3'
     )

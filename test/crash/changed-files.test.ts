@@ -24,12 +24,12 @@ describe.skipIf(!isBuilt)('a run whose files have changed', () => {
     }
     copyFileSync(path('model', 'model.safetensors'), path('kept.safetensors'))
     await writeTinyModel(path('model'), { seed: 9 })
-    expect(await resume()).toMatch(/The files of the model have changed since run \S+ was started/)
+    expect(await resume()).toMatch(/The files of the model changed since run \S+ started/)
     copyFileSync(path('kept.safetensors'), path('model', 'model.safetensors'))
 
     copyFileSync(path('rows.json'), path('kept.json'))
     writeFileSync(path('rows.json'), JSON.stringify(tinyRows({ sampling: 64, observation: 16, probe: 40, length: 24 }, 5)))
-    expect(await resume()).toMatch(/The files of the corpus or rows have changed/)
+    expect(await resume()).toMatch(/The files of the corpus or rows changed since/)
     copyFileSync(path('kept.json'), path('rows.json'))
 
     expect((await run(['resume', 'first', '--workspace', workspace])).code).toBe(0)

@@ -71,7 +71,7 @@ describe.skipIf(!isBuilt || !hasProc)('beside and after the stages of a run', ()
     reference = await begin('reference', workspace, optionsOf(undefined, events))
     expected = await described(workspace, reference.id, 1)
     const details = events.flatMap((event) => (event.type === 'progress' ? [event.progress.detail] : []))
-    expect(details).toContain('storing the description')
+    expect(details).toContain('saving descriptions')
   })
 
   afterAll(async () => {
@@ -91,7 +91,12 @@ describe.skipIf(!isBuilt || !hasProc)('beside and after the stages of a run', ()
     const run = await begin('killed', killing, optionsOf(undefined, events))
     expect(run.status).toBe('finished')
     const notes = events.flatMap((event) => (event.type === 'note' ? [event.message] : []))
-    expect(notes).toEqual(['The compute process died (killed by SIGKILL) while it described the clusters; a new one goes on from the last checkpoint.'])
+    expect(notes).toEqual(
+      [
+        'The compute process died (killed by SIGKILL) while it described the clusters; a new one continues from the ' +
+        'last checkpoint.'
+      ]
+    )
     expect(run.clusterings).toHaveLength(1)
     expect(await described(workspace, run.id, 1)).toEqual(expected)
   })

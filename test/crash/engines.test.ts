@@ -33,7 +33,9 @@ describe.skipIf(!isBuilt)('a run that was begun on one engine', () => {
 
     expect(await run(['resume', 'moved', '--workspace', workspace, '--engine', 'abacus'])).toMatchObject({ code: 9, stderr: expect.stringContaining('There is no engine "abacus"') })
     const resumed = await run(['resume', 'moved', '--workspace', workspace, '--engine', 'onnx-cpu'])
-    expect(resumed).toMatchObject({ code: 0, stderr: expect.stringContaining('was begun on reference (CPU) and goes on on onnx-cpu (CPU)') })
+    expect(resumed).toMatchObject(
+      { code: 0, stderr: expect.stringContaining('started on reference (CPU) and continues on onnx-cpu (CPU)') }
+    )
     const { provenance } = await kept('moved')
     expect(provenance).toMatchObject({ engine: { name: 'onnx-cpu' }, enginesBefore: [{ name: 'reference' }] })
     const apart = deviation(await susceptibilities('moved'), expected)
@@ -67,7 +69,9 @@ describe.skipIf(missing !== undefined)(`a run whose device goes away while it sa
     process.kill(begun.childOf('webgpu', begun.childOf('compute'))!, 'SIGKILL')
     const { code, stderr } = await begun.finished
     expect(code).toBe(9)
-    expect(stderr).toMatch(/The WebGPU process ended \(killed by SIGKILL\).*run \S+ is paused, and `resume --engine NAME` has it go on on another engine than webgpu-software/)
+    expect(stderr).toMatch(
+      /The WebGPU process ended \(killed by SIGKILL\).*run \S+ is paused; to use another engine than webgpu-software/
+    )
     expect(stderr).not.toMatch(/compute process died/)
     const lost = await kept('lost')
     expect(lost).toMatchObject({ status: 'interrupted', provenance: { engine: { name: 'webgpu-software' }, engineLost: { message: expect.stringContaining('killed by SIGKILL') } } })

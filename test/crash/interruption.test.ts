@@ -134,7 +134,9 @@ describe.skipIf(!isBuilt)('an interrupted run', () => {
     process.kill(started.childOf('compute')!, 'SIGKILL')
     const { code, stderr } = await started.finished
     expect({ code, stderr }).toMatchObject({ code: 0 })
-    expect(stderr).toContain('The compute process died (killed by SIGKILL) while it sampled; a new one goes on from the last checkpoint.')
+    expect(stderr).toContain(
+      'The compute process died (killed by SIGKILL) while it sampled; a new one continues from the last checkpoint.'
+    )
     await expectSameNumbers('compute')
   })
 
@@ -148,7 +150,7 @@ describe.skipIf(!isBuilt)('an interrupted run', () => {
     const { code, stderr } = await started.finished
     expect(code).toBe(9)
     expect(stderr).toContain('The compute process died twice')
-    expect(stderr).toMatch(/is paused, and `resume --engine NAME` has it go on on another engine than onnx-cpu\./)
+    expect(stderr).toMatch(/is paused; to use another engine than onnx-cpu, run `resume --engine NAME`\./)
     expect((await run(['runs', '--workspace', workspace])).stdout).toContain('device lost (sample)')
     expect((await resume('unlucky')).code).toBe(0)
     await expectSameNumbers('unlucky')

@@ -44,7 +44,7 @@ describeInBrowser('what goes wrong in the middle', () => {
     await isDrawing(page)
     const [pid] = childrenOf(desk.opened.process, 'compute')
     process.kill(pid, 'SIGKILL')
-    await page.getByText(/The compute process died .*a new one goes on from the last checkpoint/).first().waitFor()
+    await page.getByText(/The compute process died .*a new one continues from the last checkpoint/).first().waitFor()
     await isFinished(page)
     expect(pageErrors.get(page)).toEqual([])
     expect(await desk.opened.close()).toBe(0)

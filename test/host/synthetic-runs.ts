@@ -230,7 +230,7 @@ export class SyntheticRuns {
       run: this.record(run), initialLoss: 4.2137, threshold: 0.5, diagnostics, columns: [],
       findings: diagnostics.filter(({ reliability }) => reliability < 0.5).map(({ component, reliability }) => {
         const noisy = `${component}: the reliability of its column is ${reliability.toPrecision(2)} (below 0.5)`
-        const help = 'its mean gradient is not known well yet: more sampler.pairs or more rounds would help'
+        const help = 'its mean gradient is poorly estimated: more sampler.pairs or more rounds would help'
         return { component, kind: 'mostly noise', message: `${noisy}; ${help}.` }
       })
     }

@@ -237,7 +237,7 @@ describe.each(kinds)('a number that is not finite, %s', (_name, sampler) => {
     const failed = result.diagnostics.find(({ component }) => component === 'mlp:1')!
     expect(failed.failedChains.length).toBeGreaterThan(0)
     expect(failed.failedChains[0].message).toMatch(
-      /^mlp:1: .*is not finite.*left out; raise sampler\.gamma \(now 300\)\.$/
+      /^mlp:1: .*is not finite.*excluded; raise sampler\.gamma \(now 300\)\.$/
     )
     expect(failed.blocks).toBeNull()
   }
@@ -339,7 +339,7 @@ describe.each(kinds)('a number that is not finite, %s', (_name, sampler) => {
     await expect(sampled(input, { openLane: failing })).rejects.toMatchObject({
       kind: 'sampling',
       message:
-        'Every component (head:0.1, mlp:1, head:0.0) came to a number that is not finite: ' +
+        'Every component (head:0.1, mlp:1, head:0.0) ended with a non-finite number: ' +
         'raise sampler.gamma (now 300).'
     })
     await expect(sampled({ ...input, precision: 'float16' }, { openLane: failing })).rejects.toMatchObject({

@@ -157,7 +157,7 @@ describe('lists of clusters', () => {
     expect(text).toContain('3 clusters in 2 groups above, 4 tokens unclustered (10.0 %).')
     expect(text).toContain('2 of 4 clusters are stable, with 40 % ± 3 % of the tokens.')
     expect(text).toContain(
-      '1 of 1 region is stable, with 65 % ± 5 % of the tokens (13 % in a cloud without clusters).'
+      '1 of 1 region is stable, with 65 % ± 5 % of the tokens (13 % by chance).'
     )
     expect(text.indexOf('4 clusters are stable')).toBeLessThan(text.indexOf('1 region is stable'))
   })

@@ -152,9 +152,13 @@ describe('a study of a corpus', () => {
   })
 
   it('refuses rows that are longer than the model takes, a missing tokenizer, and too small a set of sampling rows', async () => {
-    expect((await failure(prepare(three, { rowLength: 33 }))).message).toMatch(/"corpus\.rowLength" is 33, and the model takes 32/)
+    expect((await failure(prepare(three, { rowLength: 33 }))).message).toMatch(
+      /"corpus\.rowLength" is 33, but the model takes at most 32/
+    )
     expect((await failure(prepare(three, {}, {}, null))).message).toMatch(/needs the model's tokenizer\.json/)
-    expect((await failure(prepare(three, {}, { sampler: { method: 'psgld', batchSize: 21 } }))).message).toMatch(/"sampler\.batchSize" is 21, and there are 20 sampling rows/)
+    expect((await failure(prepare(three, {}, { sampler: { method: 'psgld', batchSize: 21 } }))).message).toMatch(
+      /"sampler\.batchSize" is 21, but there are only 20 sampling rows/
+    )
   })
 
   it('refuses an empty corpus', async () => {

@@ -175,7 +175,7 @@ describe('the estimate of a run', () => {
     expect(await threadsThatFit(configuration, folder, prepared, memoryBytes + 1)).toEqual({ threads: 4 })
     const { threads, warning } = await threadsThatFit(configuration, folder, prepared, memoryBytes - 1)
     expect(threads).toBe(3)
-    expect(warning).toMatch(/on 4 threads, and there is \d+\.\d GB: it goes on 3,/)
+    expect(warning).toMatch(/on 4 threads, and there is \d+\.\d GB: it runs on 3 threads,/)
     const scarce = await threadsThatFit({ ...configuration, threads: 1 }, folder, prepared, (await estimateRun({ ...configuration, threads: 1, components: prepared.components }, folder, rate)).memoryBytes / 1.3)
     expect(scarce).toMatchObject({ threads: 1, warning: expect.stringMatching(/even on one thread, .* may be slow or end early; if so, study fewer/) as string })
     await expect(threadsThatFit(configuration, folder, prepared, 2 ** 20)).rejects.toMatchObject({ kind: 'configuration', message: expect.stringMatching(/even on one thread, and there is 0\.0 GB; study fewer/) as string })

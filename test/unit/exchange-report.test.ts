@@ -192,7 +192,7 @@ describe('a report of a tree', () => {
     expect(
       [0, 1, 2, 3, 4, 5, -1].filter((cluster) => rowOf(html, cluster).includes('may be noise'))
     ).toEqual([1, 3])
-    const region = '1 of 1 region is stable, with 65 % ± 5 % of the tokens (13 % in a cloud without clusters)'
+    const region = '1 of 1 region is stable, with 65 % ± 5 % of the tokens (13 % by chance)'
     expect(html).toContain(`<dt>Stability</dt><dd>${region}<br>`)
     expect(html).toContain(
       '2 of 4 clusters are stable, with 40 % ± 3 % of the tokens <span class="soft">(3 splits of the draws)</span>'

@@ -195,12 +195,12 @@ describe('methods and presets', () => {
   })
 
   it('have words without those of other methods', () => {
-    const words = 'psgld: draws of a chain; gradient: draws at most, a multiple of four'
+    const words = 'psgld: draws per chain; gradient: maximum draws, a multiple of four'
     expect([
       wordsForMethod(words, 'psgld'),
       wordsForMethod(words, 'gradient'),
       wordsForMethod(words, 'first-order')
-    ]).toEqual(['draws of a chain', 'draws at most, a multiple of four', ''])
+    ]).toEqual(['draws per chain', 'maximum draws, a multiple of four', ''])
     expect(wordsForMethod('first-order and gradient: a; b', 'gradient')).toBe('a; b')
     expect(wordsForMethod('strength of the pull; more', 'psgld')).toBe('strength of the pull; more')
   })
