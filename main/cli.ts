@@ -60,7 +60,7 @@ const command = (usage: string, description: string, ...lines: readonly string[]
     .description(description)
     .addOption(new Option('-w, --workspace <folder>', 'folder that keeps the runs').env('SPECTROSCOPE_WORKSPACE')
       .default(defaultWorkspace).argParser(pathIn))
-    .option('--trust', 'let a workspace that somebody else made be changed, now and from now on')
+    .option('--trust', 'trust a workspace that someone else made, so that it can be changed')
     .option('--json', 'print one JSON object on standard output')
     .addHelpText('after', examples(...lines))
 
@@ -73,7 +73,7 @@ const answer = async (options: Common, work: () => Promise<Answer>): Promise<voi
 const secondsOfDay = 86_400
 
 const checkpointOption = (): Option =>
-  new Option('--checkpoint-every <seconds>', 'seconds between two checkpoints')
+  new Option('--checkpoint-every <seconds>', 'seconds between checkpoints')
     .env('SPECTROSCOPE_CHECKPOINT_SECONDS').default(30).argParser(numberIn(0, secondsOfDay))
 
 interface Working extends Common {
@@ -91,8 +91,16 @@ command('run <config>', 'Start a run: model, rows, sampling, susceptibilities, n
     })
   )
 
-command('resume <run>', 'Go on with an interrupted run, from its last checkpoint.', 'resume latest --workspace work', 'resume 20261122-101530-k3f9', 'resume latest --engine onnx-cpu')
-  .option('--engine <name>', 'go on on this engine, where the run\'s own is gone; float32 noise apart the numbers are the same')
+command(
+  'resume <run>',
+  'Resume an interrupted run from its last checkpoint.',
+  'resume latest --workspace work',
+  'resume 20261122-101530-k3f9',
+  'resume latest --engine onnx-cpu'
+)
+  .option(
+    '--engine <name>', 'resume on this engine if the run\'s own is not available; results agree within float32 noise'
+  )
   .addOption(checkpointOption())
   .action((run: string, options: Working & { readonly engine?: string }) =>
     answer(options, async () => {
@@ -101,9 +109,14 @@ command('resume <run>', 'Go on with an interrupted run, from its last checkpoint
     })
   )
 
-command('continue <run>', 'Go on with a finished run for more rounds: makes a new run that begins with its sums, and comes to the numbers of one made at once.', 'continue latest --rounds 8', 'continue first --reliability 0.9')
-  .option('--rounds <count>', 'rounds in all, of four draws each with the method "gradient"', wholeIn(1, limits.draws))
-  .option('--reliability <target>', 'until the reliability of every component reaches this', numberIn(0.001, 0.999))
+command(
+  'continue <run>',
+  'Continue a finished run with more rounds, as a new run with the results of a single longer one.',
+  'continue latest --rounds 8',
+  'continue first --reliability 0.9'
+)
+  .option('--rounds <count>', 'total rounds; with the method "gradient", four draws each', wholeIn(1, limits.draws))
+  .option('--reliability <target>', 'stop once every component reaches this reliability', numberIn(0.001, 0.999))
   .option('-n, --name <name>', 'name of the new run', nameIn)
   .addOption(checkpointOption())
   .action((run: string, { rounds, reliability, name, ...options }: Working & Continuation) =>
@@ -113,8 +126,12 @@ command('continue <run>', 'Go on with a finished run for more rounds: makes a ne
     })
   )
 
-command('preview <config>', 'Sample a few components of a configuration for about half a minute, and say what the whole run will need.', 'preview study.json')
-  .option('--seconds <count>', 'about how long', numberIn(1, 600), 30)
+command(
+  'preview <config>',
+  'Sample a few components for about 30 seconds and estimate the reliability and time of the whole run.',
+  'preview study.json'
+)
+  .option('--seconds <count>', 'approximate seconds', numberIn(1, 600), 30)
   .action((file: string, { seconds, ...options }: Common & { readonly seconds: number }) =>
     answer(options, async () => {
       const preview = await previewFile(file, seconds, { signal: new AbortController().signal, onNote: complain })
@@ -153,9 +170,12 @@ command(
   'Show a run and its clusters, or the tokens of one. RUN is an id, the beginning of one, a name, or "latest".',
   'show latest', 'show first 3 --limit 50', 'show first rest --clustering 2'
 )
-  .option('-c, --cluster <number>', 'show this cluster\'s tokens, or those of a group above; "rest" for those in none')
+  .option('-c, --cluster <number>', 'show the tokens of this cluster or group; "rest" for unclustered tokens')
   .addOption(clusteringOption())
-  .addOption(new Option('--order <order>', 'tokens nearest to the cluster\'s mean first, or as they come').choices(['central', 'token']).default('central'))
+  .addOption(
+    new Option('--order <order>', 'order of tokens: nearest to the cluster\'s mean first, or as in the corpus')
+      .choices(['central', 'token']).default('central')
+  )
   .option('--limit <count>', 'tokens to show, at most 100,000', wholeIn(1, 100_000), 30)
   .option('--offset <count>', 'tokens to skip', wholeIn(0, limits.tokens), 0)
   .addOption(topOption())
@@ -179,7 +199,7 @@ interface ListOptions extends Common {
 }
 
 command(
-  'clusters <run>', 'List a run\'s clusters as a tree, with what of them recurs and the rules that predict them.',
+  'clusters <run>', 'List a run\'s clusters as a tree, with their stability and best rules.',
   'clusters latest', 'clusters first --level region'
 )
   .addOption(clusteringOption())
@@ -221,7 +241,7 @@ command(
   .option('--no-whiten', 'standardised columns and centred rows')
   .option('--min-size <tokens>', describe('minSize'), numberOrAuto)
   .option('--stability', describe('stability'))
-  .option('--no-stability', 'leave the halves of the draws alone, which is quicker')
+  .option('--no-stability', 'do not measure stability, which is faster')
   .option('--resolution <resolution>', describe('resolution'), numberOrAuto)
   .option('--levels <count>', describe('levels'), numberOrAuto)
   .option('--seeds <count>', describe('seeds'), numberOrAuto)
@@ -261,7 +281,11 @@ command(
     })
   )
 
-command('diagnose <run>', 'Say how well each component was sampled, what is mostly noise, and what would help.', 'diagnose latest')
+command(
+  'diagnose <run>',
+  'Report how well each component was sampled, which columns are mostly noise, and what would help.',
+  'diagnose latest'
+)
   .action((run: string, options: Common) =>
     answer(options, async () => {
       const health = await diagnoseRun(options.workspace, run)
@@ -276,16 +300,22 @@ command('delete <run>', 'Delete a run with all its results.', 'delete 20261122-1
   .action((run: string, { yes, ...options }: Common & { readonly yes?: boolean }) =>
     answer(options, async () => {
       const deleted = await deleteRun(options.workspace, run, async ({ id, name, tokens }) =>
-        yes === true || confirm(`Deleting run ${id} "${name}" with its ${plural(tokens, 'token')} for good?`, '--yes'))
+        yes === true
+          || confirm(`Deleting run ${id} "${name}" with its ${plural(tokens, 'token')} permanently?`, '--yes'))
       return { json: deleted, text: line`Run ${deleted.run} is ${deleted.deleted ? 'deleted' : 'kept'}.` }
     })
   )
 
 addEngineCommands({ command, answer })
 
-command('fetch-model <name>', 'Download a model\'s files from the Hugging Face hub; goes on where it was stopped.', 'fetch-model EleutherAI/pythia-14m', 'fetch-model EleutherAI/pythia-14m --revision step50000 --out models/step50000')
+command(
+  'fetch-model <name>',
+  'Download a model from the Hugging Face hub; resumes interrupted downloads.',
+  'fetch-model EleutherAI/pythia-14m',
+  'fetch-model EleutherAI/pythia-14m --revision step50000 --out models/step50000'
+)
   .option('-r, --revision <revision>', 'branch, tag or commit; the main branch by default')
-  .option('-o, --out <folder>', 'where its files go; a folder of the model\'s name here by default')
+  .option('-o, --out <folder>', 'target folder; by default a folder here with the model\'s name')
   .action((name: string, { revision, out, ...options }: Common & { readonly revision?: string; readonly out?: string }) =>
     answer(options, async () => {
       const start = performance.now()
@@ -301,7 +331,7 @@ command('fetch-model <name>', 'Download a model\'s files from the Hugging Face h
     })
   )
 
-command('demo', 'Run the bundled demonstration from end to end, and show its clusters.', 'demo', 'demo --workspace demo-workspace')
+command('demo', 'Run the bundled demonstration and show its clusters.', 'demo', 'demo --workspace demo-workspace')
   .addOption(checkpointOption())
   .action((options: Working) =>
     answer(options, async () => {
@@ -324,12 +354,12 @@ interface ServeOptions extends Common {
 }
 
 command(
-  'serve', 'Open the workbench in a browser; it is there until Ctrl-C, which stops runs with a checkpoint.',
+  'serve', 'Serve the workbench to a browser until Ctrl-C, which pauses runs with a checkpoint.',
   'serve', 'serve --workspace work --port 4617 --no-open', 'serve --socket ~/spectroscope.sock', 'serve --link'
 )
-  .option('--host <address>', 'address to listen on; any but 127.0.0.1 lets other machines in', '127.0.0.1')
+  .option('--host <address>', 'address to listen on; other machines can connect unless it is 127.0.0.1', '127.0.0.1')
   .option(
-    '--port <number>', 'port to listen on, 0 for a free one; by default that of the last time, if it is free',
+    '--port <number>', 'port to listen on, 0 for a free one; by default the last port if free',
     wholeIn(0, 65_535)
   )
   .option(

@@ -29,7 +29,7 @@ const secondsOfDay = 86_400
 
 const indexIn = (text: string): number => {
   if (/^\d{1,9}$/.test(text)) return Number(text)
-  throw new SpectroscopeError('usage', `"${briefly(text)}" is no piece; give its number, from 0 on.`)
+  throw new SpectroscopeError('usage', `"${briefly(text)}" is not a shard; give its number, counted from 0.`)
 }
 
 const sbatchLine = (text: string, earlier: readonly string[] = []): string[] => {
@@ -129,8 +129,8 @@ const clusterPieceText = ({ folder, piece, pieces, finds, already, seconds }: Cl
 const pieceText = ({ folder, piece, pieces, already, chains, seconds, failedChains }: PieceSummary): Visible =>
   lines(
     already
-      ? `Piece ${piece} of ${pieces} in ${folder} was done already.`
-      : `Piece ${piece} of ${pieces}, ${plural(chains, 'chain')}, is done after ${duration(seconds)} of work.`,
+      ? `Shard ${piece} of ${pieces} in ${folder} was already done.`
+      : `Shard ${piece} of ${pieces}, ${plural(chains, 'chain')}, done in ${duration(seconds)}.`,
     failedChains.length === 0
       ? []
       : ['Chains that ended early:', ...failedChains.map((sentence) => `  ${sentence}`)]
@@ -171,7 +171,7 @@ export const addShardCommands = ({ command, answer }: CommandPieces, checkpointO
     .option('--engine <name>', 'compute on this engine, which only the machines that sample need to have')
     .option('-i, --into <folder>', 'folder of the pieces; by default beside the configuration, with its name')
     .option(
-      '-t, --threads <count>', 'threads of each piece; the configuration\'s own by default, or up to four',
+      '-t, --threads <count>', 'threads per shard; by default those of the configuration, or up to four',
       wholeIn(1, limits.threads)
     )
     .addOption(atOnceOption())
@@ -210,8 +210,8 @@ export const addShardCommands = ({ command, answer }: CommandPieces, checkpointO
     'piece study-shards 0', 'piece /scratch/study 3 --threads 8'
   )
     .option('-t, --threads <count>', 'worker threads', wholeIn(1, limits.threads))
-    .option('--take-over', 'take the piece from another process that seems to be at work on it')
-    .option('--no-wait', 'leave a piece that another process has to that one, and exit with 5')
+    .option('--take-over', 'take the shard over from another process that holds it')
+    .option('--no-wait', 'exit with 5 if another process holds the shard')
     .addOption(checkpointOption())
     .action((folder: string, index: string, { threads, takeOver, wait, checkpointEvery, ...options }: PieceOptions) =>
       answer(options, async () => {

@@ -121,7 +121,10 @@ const partitionIn = async (input: ClusterInput, pool: ClusteringPool): Promise<P
   return { ...about, layers: [layer], attempts: discovery.attempts, discovery }
 }
 
-const interrupted = (): SpectroscopeError => new SpectroscopeError('interrupted', 'The clustering was interrupted; resume the run to go on from its last checkpoint.')
+const interrupted = (): SpectroscopeError =>
+  new SpectroscopeError(
+    'interrupted', 'The clustering was interrupted; resume the run to continue from its last checkpoint.'
+  )
 
 /**
  * Partitions of the tokens of one matrix, on worker threads: docs/method.md, section 5.2 for "acl", Leiden at every

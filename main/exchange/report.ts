@@ -132,8 +132,8 @@ const provenance = (report: Report): Html => {
   return html`<dl>${[
     entry('Run', html`${run.name} <span class="soft">${id}, ${time(createdAt)}</span>`),
     entry('Model', `${configuration.model}${weights}`),
-    entry('Model’s hash', hash(modelHash)), entry('Tokenizer’s hash', hash(tokenizerHash)),
-    entry('Hash of the rows', hash(studyHash)),
+    entry('Model hash', hash(modelHash)), entry('Tokenizer hash', hash(tokenizerHash)),
+    entry('Row hash', hash(studyHash)),
     ...(corpus === undefined ? [] : [entry('Corpus', corpusWords(corpus))]),
     entry('Measured', `${grouped(run.tokens)} tokens × ${run.components.length} components`),
     entry('Sampling', `${samplerWords(sampler)}, seed ${seed ?? configuration.seed}`),
@@ -224,7 +224,7 @@ const groupsHtml = (report: Report): Html => {
   const shown = new Set(report.summaries.map(({ cluster }) => cluster))
   const link = (cluster: number): Html | string => {
     if (!shown.has(cluster)) return String(cluster)
-    return html`<a href="#cluster${cluster}">${cluster < 0 ? 'what is left over' : cluster}</a>`
+    return html`<a href="#cluster${cluster}">${cluster < 0 ? 'unclustered tokens' : cluster}</a>`
   }
   const groups = [...report.annotations.values()].flatMap((annotation) => {
     const { target, name, clusters, cluster, tokens } = annotation
@@ -232,7 +232,7 @@ const groupsHtml = (report: Report): Html => {
     const titled = (plain: string, what: Html): Html =>
       html`<h3>${name === '' ? plain : `${name}: ${plain.toLowerCase()}`} ${what}</h3>${labelHtml(annotation)}`
     if (kind === 'merge' && clusters?.some((one) => shown.has(one)) === true) {
-      return [titled('Merge', html`of clusters ${joined(clusters.map(link), ', ')}, read as one`)]
+      return [titled('Merge', html`of clusters ${joined(clusters.map(link), ', ')}`)]
     }
     if (kind === 'part' && cluster !== undefined && shown.has(cluster)) {
       const count = tokens?.length ?? 0
@@ -275,7 +275,7 @@ const mergedHtml = (report: Report, { cluster }: ClusterSummary, merge: Annotati
     const name = `cluster ${other}`
     return shown === undefined ? name : html`<a href="#cluster${other}">${name}</a>`
   })
-  return html`<p class="soft">Read as one with ${joined(others, ', ')}</p>\n${labelHtml(merge)}`
+  return html`<p class="soft">Merged with ${joined(others, ', ')}</p>\n${labelHtml(merge)}`
 }
 
 const figuresHtml = ({ size, distinctTokens, conductance, stability }: ClusterSummary): Html =>
@@ -311,7 +311,7 @@ const clusterSection = (report: Report, summary: ClusterSummary): Html => {
     ...(name === own(summary) ? [] : [own(summary)]), ...(ownName === '' || ownName === name ? [] : [quoted(ownName)])
   ].join(', ')
   const merged = [...report.annotations.values()].find(({ clusters }) => clusters?.includes(cluster))
-  const exceptions = `; ${grouped(uncaught ?? 0)} tokens are not caught`
+  const exceptions = `; ${grouped(uncaught ?? 0)} tokens missed`
   const best = rule === null ? nothing : html`<h3>Best rule</h3><p>${ruleHtml(summary)}${exceptions}</p>\n`
   const beside = besides === '' ? nothing : html` <span class="soft">${besides}</span>`
   const labels = html`${labelHtml(annotation)}${mergedHtml(report, summary, merged)}`

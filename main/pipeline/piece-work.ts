@@ -34,7 +34,11 @@ const checkEngine = async ({ engine, configuration: { precision } }: ShardSet): 
 const openModel = async (folder: string, set: ShardSet): Promise<Model> => {
   const { folder: files, weights } = modelOf(folder, set)
   const model = await loadModel(files, weights)
-  if (model.hash !== set.model.hash) throw new SpectroscopeError('input', `The model in ${files} is not the one that the pieces were made for; restore it, or make the pieces anew.`)
+  if (model.hash !== set.model.hash)
+    throw new SpectroscopeError(
+      'input',
+      `The model in ${files} is not the one that the shards were made for; restore it or create the shards again.`
+    )
   return model
 }
 
@@ -88,7 +92,10 @@ export const gatherPieces = async (
       signal.throwIfAborted()
       const file = await openSampled<Sampled, PieceAbout>(path, 'as read')
       files.push(file)
-      if (file.about.set !== set || file.about.piece !== piece) throw new SpectroscopeError('input', `${path} is the result of another piece or set; delete it and run piece ${piece} again.`)
+      if (file.about.set !== set || file.about.piece !== piece)
+        throw new SpectroscopeError(
+          'input', `${path} is the result of another shard or set; delete it and run shard ${piece} again.`
+        )
     }
     checkOneEngine(files.map(({ about }) => about))
     const joined = joinSampled<Sampled>(chainNames(settings), files)

@@ -52,7 +52,12 @@ export const readyPieces = async (folder: string, id?: string): Promise<ShardSet
 /** What is worth saying of pieces that are gathered. */
 export const pieceNotes = (pieces: readonly PieceAbout[]): string[] => {
   const processors = [...new Set(pieces.map(({ processor }) => processor))]
-  return processors.length < 2 ? [] : [`The pieces were sampled on ${processors.length} kinds of processors (${processors.join('; ')}), whose numbers agree to the rounding of float32 rather than bit for bit.`]
+  return processors.length < 2
+    ? []
+    : [
+      `The shards were sampled on ${processors.length} kinds of processors (${processors.join('; ')}), whose ` +
+      'results agree within float32 rounding, not bit for bit.'
+    ]
 }
 
 export interface PieceOptions extends Pick<RunOptions, 'onEvent' | 'signal' | 'checkpointSeconds'> {
@@ -170,15 +175,27 @@ const claimPiece = async (
     if ('release' in held) return held
     const holder = holderWords(held)
     if (options.noWait === true) {
-      throw new SpectroscopeError('workspace', `Piece ${index} of ${folder} is being worked on by ${holder}; leave it to that, or give --take-over if it is dead.`)
+      throw new SpectroscopeError(
+        'workspace',
+        `Shard ${index} of ${folder} is held by ${holder}; wait for it, or give --take-over if that process is dead.`
+      )
     }
     if (holder !== known) {
       const seconds = `${staleSeconds / 60} minutes`
-      options.onEvent({ type: 'note', message: `Piece ${index} is being worked on by ${holder}; this process waits, and takes it over if that one shows no sign of life for ${seconds}.` })
+      options.onEvent(
+        {
+          type: 'note',
+          message: `Shard ${index} is held by ${holder}; this process waits, and takes over after ${seconds} ` +
+            'without a sign of life.'
+        }
+      )
     }
     known = holder
     await delay(1000 * lookEverySeconds, undefined, { signal: options.signal }).catch(() => {
-      throw new SpectroscopeError('interrupted', `Waiting for piece ${index} was interrupted; go on with: spectroscope piece ${quoted(folder)} ${index}`)
+      throw new SpectroscopeError(
+        'interrupted',
+        `Waiting for shard ${index} was interrupted; resume with: spectroscope piece ${quoted(folder)} ${index}`
+      )
     })
     if (await isDone()) return null
   }
@@ -210,7 +227,13 @@ export const withPiece = async <T>(
     return done
   } catch (error) {
     const mine = error instanceof SpectroscopeError && error.kind === 'interrupted'
-    throw mine ? new SpectroscopeError('interrupted', `Piece ${index} is interrupted; go on with: spectroscope piece ${quoted(folder)} ${index}`, { cause: error }) : error
+    throw mine
+      ? new SpectroscopeError(
+        'interrupted',
+        `Shard ${index} was interrupted; resume with: spectroscope piece ${quoted(folder)} ${index}`,
+        { cause: error }
+      )
+      : error
   } finally {
     await held.release()
   }

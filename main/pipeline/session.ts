@@ -71,7 +71,13 @@ export class ComputeSession {
       return await work(this.#alive(), true)
     } catch (error) {
       if (!(error instanceof ComputeLost)) throw error
-      throw new ComputeFailed('engine', `The compute process died twice (${error.message}) ${useWords[use]}; free some memory, or set fewer "threads", and ${stages.has(use) ? 'resume the run' : use === 'piece' ? 'run the piece again' : 'try again'}.`, { cause: error })
+      throw new ComputeFailed(
+        'engine',
+        `The compute process died twice (${error.message}) ${useWords[use]}; free some memory, or set fewer ` +
+        '"threads", and ' +
+        `${stages.has(use) ? 'resume the run' : use === 'piece' ? 'run the shard again' : 'try again'}.`,
+        { cause: error }
+      )
     }
   }
 

@@ -101,8 +101,10 @@ export const dealChains = (chains: readonly ChainName[], costOf: (component: str
   const parts = together ? [...new Set(chains.map(({ component }) => component))].map((name) => chains.filter(({ component }) => component === name)) : chains.map((chain) => [chain])
   if (count > parts.length) {
     throw new SpectroscopeError('usage', together
-      ? `--shards is ${count}, and with a target for the reliability the ${parts.length} components are all there is to divide; ask for ${parts.length} pieces at most, or set "sampler.targetReliability" to false.`
-      : `--shards is ${count}, and the run has only ${parts.length} chains or blocks to divide; ask for ${parts.length} pieces at most.`)
+      ? `--shards is ${count}, and with a target for the reliability the ${parts.length} components are all there ` +
+        `is to divide; ask for at most ${parts.length} shards or set "sampler.targetReliability" to false.`
+      : `--shards is ${count}, and the run has only ${parts.length} chains or blocks to divide; ` +
+        `ask for at most ${parts.length} shards.`)
   }
   const order = parts.map((own, at) => ({ own, at, cost: own.length * costOf(own[0].component) })).sort((a, b) => b.cost - a.cost || a.at - b.at)
   const pieces = Array.from({ length: count }, () => ({ cost: 0, dealt: [] as typeof order }))
@@ -123,7 +125,11 @@ export const mayDivideComponents = (sampler: RunConfiguration['sampler']): boole
 export const planPieces = (architecture: Architecture, configuration: RunConfiguration, { study, components }: Pick<Prepared, 'study' | 'components'>, count: number): Piece[] => {
   const { sampler } = configuration
   if (sampler.method === 'first-order' && sampler.remainderDraws > 0) {
-    throw new SpectroscopeError('configuration', '"sampler.remainderDraws" can\'t be done in pieces, as it takes all that was sampled; set it to 0 to divide the run.')
+    throw new SpectroscopeError(
+      'configuration',
+      '"sampler.remainderDraws" cannot be computed in shards, because it needs all samples; set it to 0 to divide ' +
+      'the run.'
+    )
   }
   const costOf = chainOperations(architecture, configuration, study)
   return dealChains(chainNames({ components, sampler }), costOf, count, !mayDivideComponents(sampler))
@@ -137,7 +143,12 @@ export const readSet = async (folder: string): Promise<ShardSet> => {
   const content = await readFile(path, 'utf8').catch((error: unknown) => {
     throw new SpectroscopeError('usage', `${path} ${readingFault(error)}; name a folder that \`spectroscope shard\` has written.`, { cause: error })
   })
-  const damaged = (why: string, cause?: unknown): SpectroscopeError => new SpectroscopeError('input', `${path} is no set of pieces of this version of the program (${why}); make it anew with \`spectroscope shard\`.`, { cause })
+  const damaged = (why: string, cause?: unknown): SpectroscopeError =>
+    new SpectroscopeError(
+      'input',
+      `${path} is not a shard set of this version (${why}); create it again with \`spectroscope shard\`.`,
+      { cause }
+    )
   let value: unknown
   try {
     value = JSON.parse(content)
@@ -174,7 +185,10 @@ export const readStudy = async (folder: string, { studyHash }: ShardSet): Promis
     await readSection(file, start, bytes)
     return decode(bytes) as { study: StudyRecord; parameters: number; texts: { ids: Int32Array; words: string[] } | null }
   })
-  if (packed === null || packed.study.hash !== studyHash) throw new SpectroscopeError('input', `${path} is missing, damaged or of another set; make the set anew with \`spectroscope shard\`.`)
+  if (packed === null || packed.study.hash !== studyHash)
+    throw new SpectroscopeError(
+      'input', `${path} is missing, damaged or from another set; create the set again with \`spectroscope shard\`.`
+    )
   const { study, parameters, texts } = packed
   return { study, parameters, texts: texts === null ? null : new Map(texts.words.map((word, i) => [texts.ids[i], word])) }
 }

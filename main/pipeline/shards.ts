@@ -73,7 +73,11 @@ const checkFolder = async (folder: string, id: string): Promise<'new' | 'same'> 
       throw new SpectroscopeError('usage', `${what}; go on with that build, or choose another folder with --into.`)
     }
     if (there.id === id) return 'same'
-    throw new SpectroscopeError('usage', `${folder} holds pieces of another run, or the same run in ${there.pieces.length} pieces; choose another folder with --into.`)
+    throw new SpectroscopeError(
+      'usage',
+      `${folder} holds shards of another run, or the same run in ${there.pieces.length} shards; choose another ` +
+      'folder with --into.'
+    )
   }
   const foreign = present.find((name) => !beginnings.has(name) && !/^\..*\.tmp$/.test(name))
   if (foreign !== undefined) throw new SpectroscopeError('usage', `${folder} is not empty (it holds ${foreign}); choose another folder with --into.`)
@@ -162,7 +166,7 @@ export const gatherRun = async (workspace: Workspace, into: string, options: Sta
   const set = await readSet(folder)
   const known = await gatheredRun(workspace, set)
   if (known?.status === 'finished') {
-    options.onEvent({ type: 'note', message: `The pieces of ${folder} are gathered already, as run ${known.id}.` })
+    options.onEvent({ type: 'note', message: `The shards in ${folder} are already gathered as run ${known.id}.` })
     return known
   }
   const gathered = { folder, set: set.id, pieces: [] }

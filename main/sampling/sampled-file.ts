@@ -86,7 +86,7 @@ export const openSampled = async <S extends Sampled, A extends object>(
   path: string, checked: 'whole' | 'as read' = 'whole'
 ): Promise<SampledFile<S, A>> => {
   const fault = (words: string, error: unknown): SpectroscopeError =>
-    new SpectroscopeError('input', `${path} ${words}; delete it and run its piece again.`, { cause: error })
+    new SpectroscopeError('input', `${path} ${words}; delete it and run its shard again.`, { cause: error })
   const file = await openPlain(path, 'r', { mayBeShared: true }).catch((error: unknown) => {
     throw fault(`cannot be read (${faultCode(error)})`, error)
   })

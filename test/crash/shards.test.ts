@@ -80,7 +80,7 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     expect(shards[0].fraction).toBeGreaterThan(0)
     expect(shards[0].memory!.mostBytes).toBeGreaterThan(1e8)
     const { stderr } = await ok(piece(0).finished)
-    expect(stderr).toMatch(/Sampling \(piece 0 of 3, 6 chains, \d+ threads, from its checkpoint\)/)
+    expect(stderr).toMatch(/Sampling \(shard 0 of 3, 6 chains, \d+ threads, from its checkpoint\)/)
     expect(filesOf(0)).toEqual(['result'])
   })
 
@@ -90,7 +90,7 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     stopped.child.kill('SIGTERM')
     const { code, stderr } = await stopped.finished
     expect(code).toBe(130)
-    expect(stderr).toContain(`Piece 1 is interrupted; go on with: spectroscope piece ${pieces} 1`)
+    expect(stderr).toContain(`Shard 1 was interrupted; resume with: spectroscope piece ${pieces} 1`)
     expect(filesOf(1).some((file) => file.endsWith('.checkpoint'))).toBe(true)
     expect(filesOf(1)).not.toContain('claim.1')
     await ok(piece(1, '--threads', '1').finished)
@@ -108,7 +108,7 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     expect(refused.code).toBe(5)
     expect(refused.stderr).toContain(`by process 1 on not-${hostname()}`)
     const waiting = piece(2)
-    await waiting.said(/Piece 2 is being worked on by process 1 on .*; this process waits/)
+    await waiting.said(/Shard 2 is held by process 1 on .*; this process waits/)
     await ok(piece(2, '--take-over').finished)
     expect(filesOf(2)).toEqual(['result'])
     expect((await ok(waiting.finished)).stdout).toContain('was done already')
@@ -224,7 +224,7 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
 
   it('is gathered once only', async () => {
     const { stderr } = await ok(gather().finished)
-    expect(stderr).toMatch(/are gathered already, as run /)
+    expect(stderr).toMatch(/are already gathered as run /)
     expect(await runs()).toHaveLength(2)
   })
 
@@ -266,7 +266,9 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     expect(other.stderr).toContain('or the same run in 3 pieces; choose another folder with --into')
     const many = await run(['shard', study, '--shards', '19', '--into', path('many')])
     expect(many.code).toBe(2)
-    expect(many.stderr).toContain('--shards is 19, and the run has only 18 chains or blocks to divide; ask for 18 pieces at most.')
+    expect(many.stderr).toContain(
+      '--shards is 19, and the run has only 18 chains or blocks to divide; ask for at most 18 shards.'
+    )
     expect(existsSync(path('many'))).toBe(false)
     const foreign = await run(['shard', study, '--shards', '2', '--into', path('model')])
     expect(foreign.code).toBe(2)

@@ -84,12 +84,12 @@ describe('a report', () => {
     expect(html).toContain('<a href="#cluster1">one &amp; two</a>')
     const own = '<span class="soft">Cluster 1, “&lt;a href=javascript:x&gt;name&lt;/a&gt;”</span>'
     expect(html).toContain(`<h2>one &amp; two ${own}</h2>`)
-    expect(html).toContain('Read as one with <a href="#cluster0">cluster 0</a>')
+    expect(html).toContain('Merged with <a href="#cluster0">cluster 0</a>')
     expect(html).toContain('<dt>Labels</dt><dd>2 of 2 clusters labelled</dd>')
     expect(html).toContain('<p class="note">&lt;iframe&gt;\nline two</p>')
     expect(html).toContain('blind test: 2 of 3')
     const links = '<a href="#cluster0">0</a>, <a href="#cluster1">1</a>'
-    expect(html).toContain(`one &amp; two: merge of clusters ${links}, read as one`)
+    expect(html).toContain(`one &amp; two: merge of clusters ${links}`)
     expect(html.match(/<section id="cluster/g)).toHaveLength(3)
     expect(html.match(/<svg /g)).toHaveLength(3)
     expect(html.match(/<mark>/g)).toHaveLength(20)
@@ -111,7 +111,7 @@ describe('a report', () => {
     const html = await report('unnamed.html')
     await workspace.undo()
     const links = '<a href="#cluster0">0</a>, <a href="#cluster1">1</a>'
-    expect(html).toContain(`<h3>Merge of clusters ${links}, read as one</h3>`)
+    expect(html).toContain(`<h3>Merge of clusters ${links}</h3>`)
     expect(html).toContain('<h3>Part of cluster <a href="#cluster0">0</a>, 1 token</h3>')
     expect(html).not.toMatch(/(merge|part):\d/)
     expect(html).toContain('<dt>Labels</dt><dd>1 of 2 clusters labelled</dd>')
@@ -199,7 +199,7 @@ describe('a report of a tree', () => {
     )
     expect(html).toContain('(communities, 3 neighbours, union, resolution 8, 3 levels, at least 3 tokens)')
     const rule = 'next token &quot;,&quot; and subset law <span class="soft">recall 50 %, precision 75 %</span>'
-    expect(sectionOf(html, 5)).toContain(`${rule}; 5 tokens are not caught`)
+    expect(sectionOf(html, 5)).toContain(`${rule}; 5 tokens missed`)
     expect(sectionOf(html, -1)).not.toContain('Best rule')
   })
 

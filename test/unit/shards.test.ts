@@ -143,7 +143,9 @@ describe('the file of a piece\'s chains', () => {
     const whole = readFileSync(path('result'))
     for (const change of [(bytes: Buffer) => bytes.subarray(0, bytes.length - 3), (bytes: Buffer) => Buffer.concat([bytes.subarray(0, 60), Buffer.of(bytes[60] ^ 1), bytes.subarray(61)])]) {
       writeFileSync(path('result'), change(whole))
-      await expect(openSampled(path('result'))).rejects.toMatchObject({ kind: 'input', message: `${path('result')} is damaged; delete it and run its piece again.` })
+      await expect(openSampled(path('result'))).rejects.toMatchObject(
+        { kind: 'input', message: `${path('result')} is damaged; delete it and run its shard again.` }
+      )
     }
   })
 })
