@@ -42,7 +42,7 @@ export interface ShardSummary {
 }
 
 const named = (folder: string): string => {
-  if (folder.trim() === '') throw new SpectroscopeError('usage', 'The folder of the pieces has no name; give its path.')
+  if (folder.trim() === '') throw new SpectroscopeError('usage', 'No shard folder given; give its path.')
   return resolve(folder)
 }
 

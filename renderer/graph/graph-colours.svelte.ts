@@ -244,7 +244,7 @@ export class GraphColours {
       clusters: [...roles]
         .slice(0, 8)
         .map(([cluster, role]) => ({ cluster, role, text: explore.nameOf(cluster), colour: this.colourOf(cluster) })),
-      plain: leftover === undefined ? null : { text: leftover.kind, colour: plainColour(theme) }
+      plain: leftover === undefined ? null : { text: 'unclustered', colour: plainColour(theme) }
     }
   })
 }

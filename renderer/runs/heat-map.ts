@@ -21,6 +21,6 @@ export const cellWords = (component: string, value: number): string => {
   const far = size < 0.5
     ? 'near the mean of all tokens'
     : `${size < 1.5 ? '' : size < 3 ? 'strongly ' : 'very strongly '}${value < 0 ? 'expressed' : 'suppressed'}`
-  return `${component}: ${value < 0 ? '−' : '+'}${size.toFixed(2)} standard deviations from the mean of all tokens, ` +
-    `${far}`
+  const signed = `${value < 0 ? '−' : '+'}${size.toFixed(2)}`
+  return `${component}: ${signed} standard deviations from the mean of all tokens, ${far}`
 }
