@@ -45,7 +45,9 @@ afterAll(remove)
 
 describe.skipIf(!isBuilt)('an engine that cannot be used', () => {
   it('is refused, and so is installing one that there is none of', async () => {
-    await expectRefusal(['engines', 'install', 'abacus'], 'usage', /nothing to install by the name "abacus"; choose one of cuda, tfjs/)
+    await expectRefusal(
+      ['engines', 'install', 'abacus'], 'usage', /Nothing to install is named "abacus"; choose one of cuda, tfjs/
+    )
     await refuse('engine', { engine: 'tfjs-wasm' }, 'engine', /no engine "tfjs-wasm"; choose one of auto, onnx-cpu, onnx-cuda, .*reference/)
   })
 })

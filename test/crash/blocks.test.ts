@@ -201,12 +201,12 @@ describe.skipIf(!isBuilt)(`runs of blocks${isBuilt ? '' : ' (skipped: run `npm r
       '--rounds',
       '3'
     )
-    await refused('three', /^Run \S+ has 3 rounds already; ask for more than that\.$/, '--rounds', '3')
-    await refused('three', /^Say how far the run is to go on/)
+    await refused('three', /^Run \S+ already has 3 rounds; ask for more\.$/, '--rounds', '3')
+    await refused('three', /^Give a target: --rounds N/)
     await make('chains', {
       method: 'psgld', batchSize: 8, draws: 2, stepsBetweenDraws: 1, burnIn: 0, chains: 1, estimator: 'restricted'
     })
-    await refused('chains', /was sampled by chains \(psgld\)/, '--rounds', '3')
+    await refused('chains', /uses the method "psgld"/, '--rounds', '3')
     expect((await runs()).map(({ name }) => name)).not.toContain('refused')
   })
 

@@ -41,7 +41,7 @@ const serveOnce = async (folder: string, ...args: readonly string[]): Promise<Sa
   let printed = ''
   served.child.stdout!.on('data', (data: Buffer) => (printed += data.toString()))
   await until(() => printed.trimEnd().endsWith('}'), 'the address is printed')
-  await served.said(/Ctrl-C ends it/)
+  await served.said(/Press Ctrl-C to stop/)
   served.child.kill('SIGINT')
   expect(await served.finished).toMatchObject({ code: 0, signal: null })
   return JSON.parse(printed) as Said
@@ -86,7 +86,7 @@ describe.skipIf(!isBuilt)('a workspace that somebody else made', () => {
     const label = ['labels', id, '--set', '0=brackets', ...of]
     const others = [['delete', id, '--yes', ...of], ['cluster', id, ...of], ['resume', id, ...of]]
     for (const args of [label, ['restore', folder], ...others]) {
-      const refusal = expect.stringMatching(/not made here by you.*give --trust/)
+      const refusal = expect.stringMatching(/you did not create this workspace here.*give --trust/)
       expect(await run(args)).toMatchObject({ code: 5, stderr: refusal })
     }
     expect(await run([...label, '--trust'])).toMatchObject({ code: 0, stderr: '' })

@@ -68,7 +68,7 @@ describe.skipIf(!isBuilt)('spectroscope serve', () => {
     const { code, signal, stderr } = await served.finished
     await window.closed
     expect({ code, signal }).toEqual({ code: 0, signal: null })
-    expect(stderr).toContain('Stopping with a checkpoint')
+    expect(stderr).toContain('Saving a checkpoint')
     const { stdout } = await run(['runs', '--workspace', path('workspace'), '--json'])
     expect(JSON.parse(stdout)).toMatchObject({ runs: [{ name: 'served', status: 'interrupted', stage: 'sample' }] })
   })
@@ -92,7 +92,7 @@ describe.skipIf(!isBuilt)('spectroscope serve', () => {
 
   it('warns of an address that lets other machines in, and refuses one that it cannot have', async () => {
     const served = start(['serve', '--workspace', path('open'), '--no-open', '--host', '0.0.0.0'], environment)
-    await served.said(/Ctrl-C ends it/)
+    await served.said(/Press Ctrl-C to stop/)
     served.child.kill('SIGINT')
     expect((await served.finished).stderr).toContain('other machines can reach this program')
     expect(await run(['serve', '--workspace', path('open'), '--no-open', '--host', '203.0.113.7'], environment)).toMatchObject({ code: 10, stderr: expect.stringContaining('--host') })

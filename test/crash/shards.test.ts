@@ -168,7 +168,7 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     await impatient.said(/Sampling: \d+ %/)
     process.kill(impatient.childOf('compute')!, 'SIGSTOP')
     impatient.child.kill('SIGINT')
-    await impatient.said(/Stopping with a checkpoint/)
+    await impatient.said(/Saving a checkpoint/)
     expect(filesOf(2)).toContain('claim.1')
     const ended = once(impatient.child, 'exit')
     impatient.child.kill('SIGINT')
@@ -191,7 +191,7 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     expect(await answerOf(['piece', pieces, '2'])).toMatchObject({ piece: 2, already: true })
     const { code, stderr } = await piece(3).finished
     expect(code).toBe(2)
-    expect(stderr).toContain('its pieces are 0 to 2')
+    expect(stderr).toContain('its shards are 0 to 2')
   })
 
   it('is refused where a result is damaged, which is sampled again', async () => {
@@ -263,7 +263,7 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     expect(filesOf(1)).toEqual(['result'])
     const other = await run(['shard', study, '--shards', '2'])
     expect(other.code).toBe(2)
-    expect(other.stderr).toContain('or the same run in 3 pieces; choose another folder with --into')
+    expect(other.stderr).toContain('or the same run in 3 shards; choose another folder with --into')
     const many = await run(['shard', study, '--shards', '19', '--into', path('many')])
     expect(many.code).toBe(2)
     expect(many.stderr).toContain(

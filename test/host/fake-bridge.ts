@@ -324,7 +324,10 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       })
       if (apply && proposals.length > 0) {
         const changes = proposals.map(({ to: target, name }) => ({ do: 'set' as const, targets: [`cluster:${target}` as AnnotationTarget], label: { name } }))
-        emit('annotations', labels.apply(to.run, to.clustering, changes, `carry ${proposals.length} labels over`, settings.author))
+        emit(
+          'annotations',
+          labels.apply(to.run, to.clustering, changes, `transfer ${proposals.length} labels`, settings.author)
+        )
       }
       return { proposals, applied: apply }
     },

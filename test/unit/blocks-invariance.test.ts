@@ -388,7 +388,7 @@ describe('checkpoints of blocks', () => {
     const openLane = watched(polynomial(), { begun: ({ kind }) => kind === 'slopes' && controller.abort() })
     await expect(sampleBlocks({ ...input, signal: controller.signal }, undefined, { openLane })).rejects.toMatchObject({
       kind: 'interrupted',
-      message: expect.stringMatching(/interrupted in round 1; no checkpoint was asked for/)
+      message: expect.stringMatching(/interrupted in round 1; there is no checkpoint/)
     })
   })
 

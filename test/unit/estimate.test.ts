@@ -108,7 +108,7 @@ describe('the estimate of a run', () => {
     const fast = await estimateRun(corpusConfiguration, folder, { ...rate, gigaflopsPerSecond: 4 })
     expect(slow.tokens).toBe(150)
     expect(slow.seconds.sample / fast.seconds.sample).toBeCloseTo(2, 6)
-    expect(slow.basis).toContain('onnx-cpu did on a small model, on 2026-11-22')
+    expect(slow.basis).toContain('a measurement of onnx-cpu on a small model, on 2026-11-22')
     const run = { id: 'r', name: 'earlier', configuration: corpusConfiguration, baseFolder: folder } as RunRecord
     const known = await estimateRun(corpusConfiguration, folder, { ...rate, lastRun: { run, tokensPerSecond: 1000, measuredAt: '2026-11-21T10:00:00.000Z' } })
     expect(known.seconds.sample).toBeCloseTo((known.lossTokens + known.gradientTokens) / 1000, 3)
@@ -177,7 +177,8 @@ describe('the estimate of a run', () => {
     expect(threads).toBe(3)
     expect(warning).toMatch(/on 4 threads, and there is \d+\.\d GB: it runs on 3 threads,/)
     const scarce = await threadsThatFit({ ...configuration, threads: 1 }, folder, prepared, (await estimateRun({ ...configuration, threads: 1, components: prepared.components }, folder, rate)).memoryBytes / 1.3)
-    expect(scarce).toMatchObject({ threads: 1, warning: expect.stringMatching(/even on one thread, .* may be slow or end early; if so, study fewer/) as string })
+    const slow = /even on one thread, .* may be slow or run out of memory; if so, study fewer/
+    expect(scarce).toMatchObject({ threads: 1, warning: expect.stringMatching(slow) as string })
     await expect(threadsThatFit(configuration, folder, prepared, 2 ** 20)).rejects.toMatchObject({ kind: 'configuration', message: expect.stringMatching(/even on one thread, and there is 0\.0 GB; study fewer/) as string })
     expect(await pieceBytes(configuration, folder, prepared, ['head:0.1'], 1)).toBeLessThan(await pieceBytes(configuration, folder, prepared, ['head:0.1', 'full'], 2))
   })

@@ -59,7 +59,7 @@ describe('a job', () => {
     jobs.cancel(cancelled.job.id)
     await expect(cancelled.done).rejects.toThrow()
     expect(told.at(-1)).toMatchObject({ id: cancelled.job.id, state: 'cancelled', error: null })
-    expect(() => jobs.cancel('none')).toThrow('no such job')
+    expect(() => jobs.cancel('none')).toThrow('No such job')
   })
 
   it('is stopped and waited for when all is closed', async () => {

@@ -136,7 +136,9 @@ describe('a window\'s calls about labels', () => {
       const choice = round === 2 ? (odd + 1) % 6 : odd
       if (choice === odd) right++
       expect(await call('labels.answerBlindTest', { test: id, choice })).toEqual({ odd, right: choice === odd, score: { right, of: round } })
-      await expect(call('labels.answerBlindTest', { test: id, choice })).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('answered already') })
+      await expect(call('labels.answerBlindTest', { test: id, choice })).rejects.toMatchObject(
+        { kind: 'input', message: expect.stringContaining('already answered') }
+      )
     }
     expect((await workspace.getAnnotations(run, 1))[0]).toMatchObject({ name: 'mine', blindTest: { right: 2, of: 3 } })
   })
@@ -156,7 +158,9 @@ describe('a window\'s calls about labels', () => {
     expect(await workspace.getAnnotations(run, number)).toEqual([])
     await call('labels.carry', { ...request, apply: true })
     expect((await workspace.getAnnotations(run, number)).map(({ target, name }) => [target, name])).toEqual([['cluster:0', 'one'], ['cluster:1', 'zero']])
-    expect(await call('labels.undo', {})).toMatchObject({ redo: { words: expect.stringContaining('carry 2 labels') } })
+    expect(await call('labels.undo', {})).toMatchObject(
+      { redo: { words: expect.stringContaining('transfer 2 labels') } }
+    )
     await expect(call('labels.carry', { from: where(), to: where() })).rejects.toMatchObject({ kind: 'input' })
     const without = { from: { run, clustering: number }, to: where() }
     expect(await call('labels.carry', without)).toEqual({ applied: false, proposals: [] })
@@ -239,7 +243,7 @@ describe('a window\'s calls about labels of a tree', () => {
     const { contexts } = await call('labels.blindTest', { run, clustering: number, cluster: 0 })
     expect(contexts.filter(({ token }) => token >= 20)).toHaveLength(1)
     await expect(call('labels.blindTest', { run, clustering: number, cluster: 2 })).rejects.toMatchObject(
-      { kind: 'input', message: expect.stringContaining('all tokens are in this cluster') }
+      { kind: 'input', message: expect.stringContaining('this cluster holds all tokens') }
     )
   })
 

@@ -74,7 +74,7 @@ describe('a workspace that cannot be written', () => {
     if (!isReadOnly) skip('skipped: nothing can be made read-only here')
     const bench = await openBench(folder)
     try {
-      const problem = expect.stringMatching(/open for reading only, because .*; copy it elsewhere to change it\.$/)
+      const problem = expect.stringMatching(/open read-only because .*; copy it elsewhere to make changes\.$/)
       expect(await bench.ask('app.state', {})).toMatchObject({ workspace: folder, problem })
       expect(await bench.ask('runs.list', {})).toMatchObject([{ id: run }])
       const refused = { kind: 'workspace', message: expect.stringContaining('open for reading only') }

@@ -170,7 +170,7 @@ test('what cannot be restored is refused in a sentence, and nothing changes', as
     if (name.startsWith('set-aside')) await rm(join(folder, 'backups', name), { recursive: true })
   await expect(restoreWorkspace(folder)).rejects.toMatchObject({
     kind: 'workspace',
-    message: expect.stringContaining('no copy of it that can be opened')
+    message: expect.stringContaining('no copy that opens')
   })
   writeFileSync(join(folder, 'workspace.duckdb'), present)
 })

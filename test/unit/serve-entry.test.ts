@@ -177,7 +177,7 @@ describe('the keys of a workspace', () => {
     expect(await exchange(link.address)).toBe(403)
     expect(await exchange(linkTo(undefined, keys).address)).toMatch(/^[\w-]{43}$/)
     await running.close()
-    expect(() => linkTo(workspace, keys)).toThrow('runs for')
+    expect(() => linkTo(workspace, keys)).toThrow('running for')
   })
 
   it.runIf(process.platform !== 'win32')('are made anew where others could have read or put them there', async () => {

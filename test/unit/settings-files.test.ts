@@ -127,7 +127,7 @@ describe('a file of settings', () => {
       keys: { 'edit.undo': ['u'] }
     })
     expect(settingsNotes(settings)).toEqual([
-      expect.stringMatching(/settings\.json: "theme", "keys", "threads" have values/)
+      expect.stringMatching(/settings\.json: "theme", "keys", "threads" have invalid values/)
     ])
     changeSettings(settings, { theme: 'light' })
     expect(content()).toEqual({ ...odd, theme: 'light' })

@@ -61,7 +61,14 @@ describe('dealing chains to pieces', () => {
 
   it('deals chains that cost nothing too, and refuses more pieces than chains', () => {
     expect(dealChains(chains, () => 0, 16).map((piece) => piece.chains.length)).toEqual(new Array(16).fill(1))
-    expect(() => dealChains(chains, costOf, 17)).toThrow(expect.objectContaining({ kind: 'usage', message: '--shards is 17, and the run has only 16 chains or blocks to divide; ask for 16 pieces at most.' }))
+    expect(() => dealChains(chains, costOf, 17)).toThrow(
+      expect.objectContaining(
+        {
+          kind: 'usage',
+          message: '--shards is 17, and the run has only 16 chains or blocks to divide; ask for at most 16 shards.'
+        }
+      )
+    )
   })
 })
 

@@ -100,7 +100,7 @@ describe('a command on a workspace from elsewhere', () => {
   it('reads it, says so in one line, and leaves it as it is', async () => {
     const before = content()
     expect(await listRuns(folder)).toMatchObject([{ id: run }])
-    const remedy = '--trust lets it be changed from now on'
+    const remedy = '--trust makes it writable from now on'
     const words = 'you did not create this workspace here, so it opens read-only'
     expect(said).toBe(`${folder}: ${words}; ${remedy}.\n`)
     await showRun(folder, run, { topTokens: 2 })
@@ -124,7 +124,9 @@ describe('a command on a workspace from elsewhere', () => {
 
   it('refuses to change it, and changes it once it is trusted', async () => {
     const before = content()
-    const refused = { kind: 'workspace', message: expect.stringMatching(/not made here by you, .*; give --trust/) }
+    const refused = {
+      kind: 'workspace', message: expect.stringMatching(/did not create this workspace here, .*; give --trust/)
+    }
     const set = [{ cluster: 0, name: 'brackets' }] as const
     await expect(labelsOf(folder, run, { set })).rejects.toMatchObject(refused)
     await expect(deleteRun(folder, run, async () => true)).rejects.toMatchObject(refused)
@@ -200,7 +202,9 @@ describe('a window on a workspace from elsewhere', () => {
     const instance = await openDatabase(old, { create: true, readOnly: false }, migrations.slice(0, 3))
     instance.closeSync()
     const before = readFileSync(join(old, databaseName))
-    const problem = expect.stringMatching(/not made here by you, .*has to be upgraded; trust it to have that\.$/)
+    const problem = expect.stringMatching(
+      /did not create this workspace here, .*must be upgraded; trust it to upgrade it\.$/
+    )
     const state = await bench.ask('workspace.open', { folder: old })
     expect(state).toMatchObject({ workspace: null, untrusted: old, problem })
     expect(readFileSync(join(old, databaseName))).toEqual(before)
