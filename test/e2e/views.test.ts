@@ -198,7 +198,7 @@ describeInBrowser('every view', () => {
       await look('keys')
       await page.keyboard.press('Escape')
       await page.keyboard.press('Control+Shift+h')
-      await page.getByRole('dialog', { name: /History/ }).getByText(/a name in/).first().waitFor()
+      await page.getByRole('dialog', { name: /[Hh]istory/ }).getByText(/a name in/).first().waitFor()
       await look('history')
       await page.keyboard.press('Escape')
       await page.keyboard.press('Control+e')
