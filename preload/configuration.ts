@@ -107,7 +107,7 @@ export const samplerSchema = samplerFields.superRefine((sampler, context) => {
     const { burnIn = 0, draws = presets.paper.draws, stepsBetweenDraws = presets.paper.stepsBetweenDraws } = sampler
     const steps = burnIn + draws * stepsBetweenDraws
     const what = `${draws} draws, ${stepsBetweenDraws} steps apart after ${burnIn}, are ${steps} steps of a chain`
-    if (steps > limits.integer) issue('stepsBetweenDraws', `${what}, and it must be at most ${limits.integer}`)
+    if (steps > limits.integer) issue('stepsBetweenDraws', `${what}, but it must be at most ${limits.integer}`)
   }
   if (method === 'gradient' && sampler.draws !== undefined && sampler.draws % blockCount !== 0) {
     issue('draws', `the gradient method takes draws in rounds of ${blockCount}, and ${sampler.draws} is no multiple of ${blockCount}; give one`)

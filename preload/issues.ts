@@ -62,18 +62,18 @@ const boundWords = (issue: Bounding): string => {
   if (unit !== '' && issue.code === 'too_small' && issue.minimum === 1) return 'it is empty'
   const count = typeof input === 'string' || Array.isArray(input) ? input.length : input
   const must = `it must ${unit === '' ? 'be' : 'have'} ${boundOf(issue)}${unit}`
-  return typeof count === 'number' ? `it ${unit === '' ? 'is' : 'has'} ${shown(count)}, and ${must}` : must
+  return typeof count === 'number' ? `it ${unit === '' ? 'is' : 'has'} ${shown(count)}, but ${must}` : must
 }
 
 /**
- * What is wrong, as a clause without its end that quotes little of what was given: "it has 200, and it must have at
+ * What is wrong, as a clause without its end that quotes little of what was given: "it has 200, but it must have at
  * most 100 characters". It names what was given where the check was asked to report its input.
  */
 export const issueWords = (issue: Issue): string => {
   if (issue.code === 'too_big' || issue.code === 'too_small') return boundWords(issue)
   if (issue.code === 'unrecognized_keys') return `unknown key ${brieflyAll(issue.keys)}`
   if (issue.code === 'invalid_type' && issue.expected === 'int' && typeof issue.input === 'number') {
-    return `it is ${issue.input}, and it must be a whole number`
+    return `it is ${issue.input}, but it must be a whole number`
   }
   return issue.message.charAt(0).toLowerCase() + issue.message.slice(1).replace(/\s+/g, ' ')
 }
@@ -91,7 +91,7 @@ export interface ConfigurationIssue {
 export const issueAt = (issue: Issue): ConfigurationIssue => {
   const place = placeOf(issue.path)
   if (issue.code === 'invalid_type' && /received undefined$/.test(issue.message)) {
-    return { path: place, message: `"${place}" is missing; give it` }
+    return { path: place, message: `"${place}" is missing; add it` }
   }
   if (issue.code !== 'unrecognized_keys') {
     return { path: place, message: place === '' ? issueWords(issue) : `"${place}": ${issueWords(issue)}` }

@@ -19,7 +19,7 @@ export const cellWords = (component: string, value: number): string => {
   if (!Number.isFinite(value)) return `${component}: no value`
   const size = Math.abs(value)
   const far = size < 0.5
-    ? 'near the mean of all tokens'
+    ? 'about average'
     : `${size < 1.5 ? '' : size < 3 ? 'strongly ' : 'very strongly '}${value < 0 ? 'expressed' : 'suppressed'}`
   const signed = `${value < 0 ? '−' : '+'}${size.toFixed(2)}`
   return `${component}: ${signed} standard deviations from the mean of all tokens, ${far}`

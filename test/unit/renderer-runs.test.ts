@@ -390,7 +390,7 @@ describe('the heat map', () => {
 
   it('says a cell in words, and leaves room for extremes', () => {
     expect(cellWords('a', -2)).toBe('a: −2.00 standard deviations from the mean of all tokens, strongly expressed')
-    expect(cellWords('a', 0.1)).toMatch(/near the mean of all tokens/)
+    expect(cellWords('a', 0.1)).toMatch(/about average/)
     expect(cellWords('a', NaN)).toBe('a: no value')
     expect(fullColour(Float32Array.from({ length: 1000 }, (_, index) => (index === 0 ? 500 : 2)))).toBe(2)
     expect(fullColour(new Float32Array(0))).toBe(1)
