@@ -122,7 +122,7 @@ describeInBrowser('the window on a tree of clusters', () => {
     await named.waitFor({ state: 'detached' })
   })
 
-  it('lists one level, by stability, and finds groups that may not be there', async () => {
+  it('lists one level, by stability, and finds groups that may be noise', async () => {
     await explore()
     await page.getByRole('combobox', { name: 'View as' }).selectOption('region')
     const list = page.getByRole('listbox', { name: 'Clusters' })
@@ -139,7 +139,7 @@ describeInBrowser('the window on a tree of clusters', () => {
     const words = await said()
     const stabilities = stabilitiesIn(words)
     for (const [index, value] of stabilities.entries()) {
-      expect(words[index].includes('may not be there'), words[index]).toBe(value < 0.5)
+      expect(words[index].includes('may be noise'), words[index]).toBe(value < 0.5)
     }
 
     await page.getByRole('combobox', { name: 'View as' }).selectOption('tree')
@@ -148,7 +148,7 @@ describeInBrowser('the window on a tree of clusters', () => {
     const clusters = tree().getByRole('treeitem', { name: /^(Cluster \d+|.*, cluster \d+),/ })
     const found = await clusters.locator('.unseen-by-eye:first-child').allTextContents()
     expect(found.length).toBeGreaterThan(0)
-    for (const each of found) expect(each).toContain('may not be there')
+    for (const each of found) expect(each).toContain('may be noise')
   })
 
   it('says what rules leave out, and how strong each member is', async () => {
