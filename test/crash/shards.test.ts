@@ -111,7 +111,7 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     await waiting.said(/Shard 2 is held by process 1 on .*; this process waits/)
     await ok(piece(2, '--take-over').finished)
     expect(filesOf(2)).toEqual(['result'])
-    expect((await ok(waiting.finished)).stdout).toContain('was done already')
+    expect((await ok(waiting.finished)).stdout).toContain('was already done')
   })
 
   it('goes on at once in the next attempt of a scheduler on another machine, and stops waiting when it is told to', async () => {

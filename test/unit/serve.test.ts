@@ -225,7 +225,7 @@ describe('where the server listens', () => {
     const elsewhere = await start('fifth')
     try {
       expect(elsewhere.port).not.toBe(first.port)
-      const note = new RegExp(`port ${first.port} the last time.*labels to send, save them there as a file`)
+      const note = new RegExp(`port ${first.port}\\..*unsent labels, save them there as a file`)
       expect(elsewhere.notes).toEqual([expect.stringMatching(note)])
     } finally {
       thief.close()
