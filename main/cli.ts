@@ -230,7 +230,7 @@ interface ClusterOptions extends Working, ClusteringChanges {
 
 command(
   'cluster <run>',
-  'Cluster a run\'s matrix once more, beside its other clusterings; options not given are the run\'s own settings.',
+  'Cluster a run again; options not given keep the run\'s settings, and earlier clusterings stay.',
   'cluster latest --resolution 16', 'cluster first --method acl --rule global --name "global rule"',
   'cluster latest --shards 32 --into /scratch/clusters'
 )
@@ -252,7 +252,7 @@ command(
   .option('--remaining <share>', describe('remaining'), numberOrAuto)
   .option('-n, --name <name>', 'name of the clustering', nameIn)
   .option(
-    '-s, --shards <count>', 'divide it into pieces that any machine can work on, and write them into a folder',
+    '-s, --shards <count>', 'divide it into shards for other machines, written to a folder',
     wholeIn(1, limits.shards)
   )
   .option('-i, --into <folder>', 'with --shards: folder of the pieces; beside the workspace by default')

@@ -50,7 +50,7 @@ const launcherIn = (text: string): string => {
 }
 
 export const atOnceOption = (): Option =>
-  new Option('--at-once <count>', 'pieces that Slurm works on at once; all by default')
+  new Option('--at-once <count>', 'shards that Slurm runs at once; all by default')
     .argParser(wholeIn(1, limits.shards))
 
 export const sbatchOption = (): Option =>
@@ -122,8 +122,8 @@ export const clusterShardText = (summary: ClusterShardSummary): Visible => {
 const clusterPieceText = ({ folder, piece, pieces, finds, already, seconds }: ClusterPieceSummary): Visible =>
   lines(
     already
-      ? `Piece ${piece} of ${pieces} in ${folder} was done already.`
-      : `Piece ${piece} of ${pieces}, ${finds}, is done after ${duration(seconds)} of work.`
+      ? `Shard ${piece} of ${pieces} in ${folder} was already done.`
+      : `Shard ${piece} of ${pieces}, ${finds}, done in ${duration(seconds)}.`
   )
 
 const pieceText = ({ folder, piece, pieces, already, chains, seconds, failedChains }: PieceSummary): Visible =>
@@ -206,7 +206,7 @@ export const addShardCommands = ({ command, answer }: CommandPieces, checkpointO
 
   command(
     'piece <folder> <index>',
-    'Work on one piece of a divided run or clustering, from its checkpoint where there is one.',
+    'Work on one shard of a divided run or clustering, from its checkpoint if it has one.',
     'piece study-shards 0', 'piece /scratch/study 3 --threads 8'
   )
     .option('-t, --threads <count>', 'worker threads', wholeIn(1, limits.threads))
@@ -228,8 +228,8 @@ export const addShardCommands = ({ command, answer }: CommandPieces, checkpointO
 
   command(
     'gather <folder>',
-    'Make one run of the pieces of a divided run, as if it had never been divided, and cluster it; '
-    + 'or one clustering of the pieces of one.',
+    'Combine the shards of a run, with the results of an undivided run, and cluster it; '
+    + 'or combine the shards of a clustering.',
     'gather study-shards --workspace work --name first', 'gather /scratch/clusters --workspace work'
   )
     .option('-n, --name <name>', 'name of the run, or of the clustering', nameIn)

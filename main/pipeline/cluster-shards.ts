@@ -53,7 +53,7 @@ const checkFolder = async (folder: string, id: string): Promise<string | undefin
   if (existsSync(clusterSetPath(folder))) {
     const there = await readClusterSet(folder)
     if (there.id === id) return there.createdAt
-    const what = `${folder} holds pieces of another clustering, or the same one in ${beginnersOf(there)} pieces`
+    const what = `${folder} holds shards of another clustering, or the same one in ${beginnersOf(there)} shards`
     throw new SpectroscopeError('usage', `${what}; choose another folder with --into.`)
   }
   const foreign = present.find((name) => !beginnings.has(name) && !/^\..*\.tmp$/.test(name))
@@ -196,7 +196,7 @@ export const gatherClustering = async (
   if (known !== undefined) {
     options.onEvent({
       type: 'note',
-      message: `The pieces of ${folder} are gathered already, as clustering ${known.number} of run ${run.id}.`
+      message: `The shards in ${folder} are already gathered as clustering ${known.number} of run ${run.id}.`
     })
     return { run, clustering: known }
   }

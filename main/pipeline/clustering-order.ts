@@ -18,17 +18,17 @@ export interface ClusteringOrder {
 const unsoundWords = (components: readonly string[], included: boolean): string => {
   const more = components.length > 8 ? `, and ${components.length - 8} more` : ''
   const names = `${components.slice(0, 8).join(', ')}${more}`
-  const [are, them] = components.length === 1 ? ['is', 'it'] : ['are', 'them']
+  const [are, these] = components.length === 1 ? ['is', 'this column'] : ['are', 'these columns']
   return included
-    ? `The estimate does not hold for ${names} (effective share below 0.3), and tokens are clustered by ${them} `
-      + 'all the same, as "clustering.allColumns" asks for.'
-    : `${names} ${are} left out of the clustering: the effective share of the draws is below 0.3, so the estimate `
-      + `does not hold; "sampler.method": "psgld" samples ${them}.`
+    ? `The estimate is unreliable for ${names} (effective share below 0.3), but "clustering.allColumns" includes `
+      + `${these}.`
+    : `${names} ${are} excluded from the clustering: the effective share of the draws is below 0.3, so the estimate `
+      + 'is unreliable; set "sampler.method" to "psgld".'
 }
 
 const withoutParts =
-  'The parts of the draws are not kept of this run, so nothing can be said of the stability of its clusters; ' +
-  'sample it anew, or continue it with more rounds.'
+  'This run has no saved parts of its draws, so the stability of its clusters cannot be measured; ' +
+  'sample it again or continue it with more rounds.'
 
 /** Throws a `clustering` error where the estimate holds for no column. */
 export const clusteringOrder = async (
@@ -46,7 +46,7 @@ export const clusteringOrder = async (
   if (columns.length === 0) {
     throw new SpectroscopeError(
       'clustering',
-      `The estimate holds for none of the columns (${unsound.join(', ')}); set "sampler.method" to "psgld", `
+      `The estimate is unreliable for every column (${unsound.join(', ')}); set "sampler.method" to "psgld", `
         + 'or lower sampler.nBeta or raise sampler.gamma.'
     )
   }

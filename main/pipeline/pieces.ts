@@ -41,8 +41,8 @@ export const checkDone = async (folder: string, pieces: readonly ShardPart[]): P
 export const readyPieces = async (folder: string, id?: string): Promise<ShardSet> => {
   const set = await readSet(folder)
   if (id !== undefined && set.id !== id) {
-    const what = `${folder} holds another set of pieces than this run was gathered from`
-    throw new SpectroscopeError('input', `${what}; restore it, or gather the new one as a run of its own.`)
+    const what = `${folder} holds other shards than this run was gathered from`
+    throw new SpectroscopeError('input', `${what}; restore them, or gather the new ones as a new run.`)
   }
   const error = missingError(await setStatus(folder, set))
   if (error !== undefined) throw error
@@ -94,7 +94,7 @@ export const choosePiece = <P extends Pick<Piece, 'index'>>(
   const piece = pieces.find((each) => each.index === index)
   if (piece !== undefined) return piece
   const last = pieces.length - 1
-  throw new SpectroscopeError('usage', `There is no piece ${index} in ${folder}; its pieces are 0 to ${last}.`)
+  throw new SpectroscopeError('usage', `There is no shard ${index} in ${folder}; its shards are 0 to ${last}.`)
 }
 
 interface SampledPiece {
@@ -217,7 +217,7 @@ export const withPiece = async <T>(
   const held = await claimPiece(folder, index, options, isDone)
   if (held === null) return null
   const companion = new Companion(options.signal)
-  const taken = `Piece ${index} of ${folder} was taken over by another process; this one leaves it to that.`
+  const taken = `Shard ${index} of ${folder} was taken over by another process, so this one stops.`
   held.lost.addEventListener('abort', () => companion.fail(new SpectroscopeError('workspace', taken)))
   try {
     if (await isDone()) return null
@@ -253,7 +253,7 @@ export const runPiece = async (folder: string, index: number, options: PieceOpti
   const sampled = await withPiece(folder, index, options, sample, isDone)
   if (sampled === null) return { ...summary, already: true, seconds: 0, failedChains: [] }
   const { seconds, failed } = sampled
-  options.onEvent({ type: 'finished', stage: 'sample', seconds, detail: `piece ${index} of ${set.pieces.length}` })
+  options.onEvent({ type: 'finished', stage: 'sample', seconds, detail: `shard ${index} of ${set.pieces.length}` })
   const failedChains = failed.map(({ component, chain, message }) => `${component}, chain ${chain}: ${message}`)
   return { ...summary, already: false, seconds, failedChains }
 }

@@ -110,7 +110,7 @@ describe.skipIf(!isBuilt)('a clustering in pieces', () => {
     expect(
       code === 0 ||
         (code === 130 &&
-          stderr.includes(`Piece 0 is interrupted; go on with: spectroscope piece ${path('acl-pieces')} 0`))
+          stderr.includes(`Shard 0 was interrupted; resume with: spectroscope piece ${path('acl-pieces')} 0`))
     ).toBe(true)
 
     await ok(start(['piece', path('acl-pieces'), '0']).finished)
@@ -131,7 +131,7 @@ describe.skipIf(!isBuilt)('a clustering in pieces', () => {
     writeFileSync(result, before)
     await ok(gather('acl-pieces', workspace))
     expect(await numbersIn(workspace)).toEqual(expected.get('acl'))
-    expect((await ok(gather('acl-pieces', workspace))).stderr).toContain('are gathered already, as clustering ')
+    expect((await ok(gather('acl-pieces', workspace))).stderr).toContain('are already gathered as clustering ')
     expect(await numbersIn(workspace)).toEqual(expected.get('acl'))
   })
 
@@ -141,7 +141,7 @@ describe.skipIf(!isBuilt)('a clustering in pieces', () => {
     await ok(run(['piece', path('communities-pieces'), '1']))
     const again = await divide('communities', 2, workspace, 'communities-pieces')
     expect(JSON.parse(again.stdout)).toMatchObject({ neighbourPieces: 2, pieces: [{ index: 0 }, { index: 1 }] })
-    expect((await ok(run(['piece', path('communities-pieces'), '1']))).stdout).toContain('was done already')
+    expect((await ok(run(['piece', path('communities-pieces'), '1']))).stdout).toContain('was already done')
     await ok(run(['piece', path('communities-pieces'), '0', '--threads', '1']))
     await ok(gather('communities-pieces', workspace))
     expect(await numbersIn(workspace)).toEqual(expected.get('communities'))
@@ -157,7 +157,7 @@ describe.skipIf(!isBuilt)('a clustering in pieces', () => {
     await refused(
       [...divided, '--shards', '5'],
       2,
-      'holds pieces of another clustering, or the same one in 2 pieces; choose another folder with --into.'
+      'holds shards of another clustering, or the same one in 2 shards; choose another folder with --into.'
     )
     await refused(divided, 2, '--into is for a clustering in pieces; give --shards too, or leave it out.')
     await refused(
