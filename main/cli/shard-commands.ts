@@ -60,7 +60,7 @@ export const sbatchOption = (): Option =>
 export const checkWithShards = (given: Readonly<Record<string, unknown>>): void => {
   const option = Object.keys(given).find((name) => given[name] !== undefined)
   if (option === undefined) return
-  throw new SpectroscopeError('usage', `${option} is for a clustering in pieces; give --shards too, or leave it out.`)
+  throw new SpectroscopeError('usage', `${option} is for a clustering in shards; give --shards too, or leave it out.`)
 }
 
 const shardText = ({ folder, script, pieces, tokens, components }: ShardSummary): Visible => {

@@ -45,7 +45,7 @@ export class ClusterResults {
     const path = resultPath(this.#folder, piece)
     const checked = await withFile(path, (file) => checkFile(file, format))
     const refused = (what: string): SpectroscopeError =>
-      new SpectroscopeError('input', `${path} is ${what}; delete it and run piece ${piece} again.`)
+      new SpectroscopeError('input', `${path} is ${what}; delete it and run shard ${piece} again.`)
     if (checked === null) throw refused('missing or damaged')
     const about = JSON.parse(checked.header.toString()) as ClusterPieceAbout
     if (about.set !== this.#set.id || about.piece !== piece) throw refused('the result of another piece or set')
@@ -62,7 +62,7 @@ export class ClusterResults {
     if (isRead !== true)
       throw new SpectroscopeError(
         'input',
-        `${resultPath(this.#folder, piece)} can't be read any longer; delete it and run piece ${piece} again.`
+        `${resultPath(this.#folder, piece)} can't be read any longer; delete it and run shard ${piece} again.`
       )
   }
 

@@ -127,7 +127,7 @@ describe.skipIf(!isBuilt)('a clustering in pieces', () => {
     writeFileSync(result, before.subarray(0, before.length - 1))
     const damaged = await gather('acl-pieces', workspace)
     expect(damaged.code).toBe(4)
-    expect(damaged.stderr).toContain(`${result} is missing or damaged; delete it and run piece 7 again.`)
+    expect(damaged.stderr).toContain(`${result} is missing or damaged; delete it and run shard 7 again.`)
     writeFileSync(result, before)
     await ok(gather('acl-pieces', workspace))
     expect(await numbersIn(workspace)).toEqual(expected.get('acl'))
@@ -159,7 +159,7 @@ describe.skipIf(!isBuilt)('a clustering in pieces', () => {
       2,
       'holds shards of another clustering, or the same one in 2 shards; choose another folder with --into.'
     )
-    await refused(divided, 2, '--into is for a clustering in pieces; give --shards too, or leave it out.')
+    await refused(divided, 2, '--into is for a clustering in shards; give --shards too, or leave it out.')
     await refused(
       ['cluster', 'latest', '--workspace', path('sampled'), '--into', path('model'), '--shards', '5'],
       2,

@@ -253,7 +253,7 @@ describe('a clustering in pieces', () => {
       change()
       await expect(cluster(acl, folder)).rejects.toMatchObject({
         kind: 'input',
-        message: `${resultFile(index)} is ${words}; delete it and run piece ${index} again.`
+        message: `${resultFile(index)} is ${words}; delete it and run shard ${index} again.`
       })
       writeFileSync(resultFile(index), before)
     }
