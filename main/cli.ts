@@ -92,11 +92,8 @@ command('run <config>', 'Start a run: model, rows, sampling, susceptibilities, n
   )
 
 command(
-  'resume <run>',
-  'Resume an interrupted run from its last checkpoint.',
-  'resume latest --workspace work',
-  'resume 20261122-101530-k3f9',
-  'resume latest --engine onnx-cpu'
+  'resume <run>', 'Resume an interrupted run from its last checkpoint.', 'resume latest --workspace work',
+  'resume 20261122-101530-k3f9', 'resume latest --engine onnx-cpu'
 )
   .option(
     '--engine <name>', 'resume on this engine if the run\'s own is not available; results agree within float32 noise'
@@ -112,8 +109,7 @@ command(
 command(
   'continue <run>',
   'Continue a finished run with more rounds, as a new run with the results of a single longer one.',
-  'continue latest --rounds 8',
-  'continue first --reliability 0.9'
+  'continue latest --rounds 8', 'continue first --reliability 0.9'
 )
   .option('--rounds <count>', 'total rounds; with the method "gradient", four draws each', wholeIn(1, limits.draws))
   .option('--reliability <target>', 'stop once every component reaches this reliability', numberIn(0.001, 0.999))
@@ -128,7 +124,7 @@ command(
 
 command(
   'preview <config>',
-  'Sample a few components for about 30 seconds and estimate the reliability and time of the whole run.',
+  'Sample a few components and estimate the whole run\'s reliability and time.',
   'preview study.json'
 )
   .option('--seconds <count>', 'approximate seconds', numberIn(1, 600), 30)
@@ -281,11 +277,7 @@ command(
     })
   )
 
-command(
-  'diagnose <run>',
-  'Report how well each component was sampled, which columns are mostly noise, and what would help.',
-  'diagnose latest'
-)
+command('diagnose <run>', 'Report how well each component was sampled, and what would help.', 'diagnose latest')
   .action((run: string, options: Common) =>
     answer(options, async () => {
       const health = await diagnoseRun(options.workspace, run)
@@ -300,8 +292,7 @@ command('delete <run>', 'Delete a run with all its results.', 'delete 20261122-1
   .action((run: string, { yes, ...options }: Common & { readonly yes?: boolean }) =>
     answer(options, async () => {
       const deleted = await deleteRun(options.workspace, run, async ({ id, name, tokens }) =>
-        yes === true
-          || confirm(`Deleting run ${id} "${name}" with its ${plural(tokens, 'token')} permanently?`, '--yes'))
+        yes === true || confirm(`Deleting run ${id} "${name}" with its ${plural(tokens, 'token')} for good?`, '--yes'))
       return { json: deleted, text: line`Run ${deleted.run} is ${deleted.deleted ? 'deleted' : 'kept'}.` }
     })
   )
@@ -309,10 +300,8 @@ command('delete <run>', 'Delete a run with all its results.', 'delete 20261122-1
 addEngineCommands({ command, answer })
 
 command(
-  'fetch-model <name>',
-  'Download a model from the Hugging Face hub; resumes interrupted downloads.',
-  'fetch-model EleutherAI/pythia-14m',
-  'fetch-model EleutherAI/pythia-14m --revision step50000 --out models/step50000'
+  'fetch-model <name>', 'Download a model from the Hugging Face hub; resumes interrupted downloads.',
+  'fetch-model EleutherAI/pythia-14m', 'fetch-model EleutherAI/pythia-14m --revision step50000 --out models/step50000'
 )
   .option('-r, --revision <revision>', 'branch, tag or commit; the main branch by default')
   .option('-o, --out <folder>', 'target folder; by default a folder here with the model\'s name')

@@ -156,7 +156,8 @@ const which = (clustering: number | undefined): { readonly clustering?: number }
 /** The commands about labels, and what carries them out of and into a workspace: labels, export, import. */
 export const addLabelCommands = ({ command, answer }: CommandPieces): void => {
   command(
-    'labels <run>', 'List the labels of a run\'s clusters, or label some.', 'labels latest', 'labels first --set 7="closing brackets" --set 12="line breaks"', 'labels first --json'
+    'labels <run>', 'List the labels of a run\'s clusters, or label some.', 'labels latest',
+    'labels first --set 7="closing brackets" --set 12="line breaks"', 'labels first --json'
   )
     .option('--clustering <number>', 'one of the run\'s clusterings; the latest by default', clusteringNumber)
     .option('--set <cluster=name>', 'name a cluster; may be given several times', namingIn)

@@ -401,7 +401,13 @@ class Runner {
   #noteVersion(): void {
     const before = this.#run.provenance.versions?.['spectroscope']
     if (before !== undefined && before !== programVersion && !this.#done('sample')) {
-      this.#options.onEvent({ type: 'note', message: `Run ${this.#run.id} was started by version ${before} and continues with ${programVersion}; sampling starts over.` })
+      this.#options.onEvent(
+        {
+          type: 'note',
+          message: `Run ${this.#run.id} was started by version ${before} and continues with ${programVersion}; ` +
+            'sampling starts over.'
+        }
+      )
     }
   }
 

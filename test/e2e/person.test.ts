@@ -184,7 +184,9 @@ const compareAndTransfer = async (page: Page): Promise<void> => {
   await row(page, /first kind/).first().waitFor()
 }
 
-const takeAway = async (page: Page, format: RegExp, path: string, field: 'Export file' | 'Export folder'): Promise<void> => {
+const takeAway = async (
+  page: Page, format: RegExp, path: string, field: 'Export file' | 'Export folder'
+): Promise<void> => {
   await page.keyboard.press('Control+e')
   const exporting = page.getByRole('dialog', { name: 'Export “first”' })
   await exporting.getByRole('radio', { name: format }).check()

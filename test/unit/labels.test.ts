@@ -131,7 +131,9 @@ describe('suggested names', () => {
   })
 
   it('name the one token that it is about, and what its tokens do', () => {
-    expect(suggestNames({ size, topTokens: counts([' the', 90], [' a', 2]), patterns, subsets: [] })).toEqual(['“the”', 'word starts', 'matching brackets', '“the”, “a”'])
+    expect(suggestNames({ size, topTokens: counts([' the', 90], [' a', 2]), patterns, subsets: [] })).toEqual(
+      ['“the”', 'word starts', 'matching brackets', '“the”, “a”']
+    )
   })
 
   it('say where, if it is from one place', () => {

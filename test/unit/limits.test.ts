@@ -161,7 +161,9 @@ describe('texts', () => {
       long.clusters.find(({ label }) => label !== null)!.label![key] = value
       expect(annotatedSetSchema.safeParse(long).success).toBe(false)
       expect(annotationBodySchema.shape[key as 'name'].safeParse(value).success).toBe(false)
-      expect(await importOf(JSON.stringify(long))).toMatch(new RegExp(`^at clusters\\[\\d\\]\\.label\\.${key}.*it has ${count}, but it must have at most`))
+      expect(await importOf(JSON.stringify(long))).toMatch(
+        new RegExp(`^at clusters\\[\\d\\]\\.label\\.${key}.*it has ${count}, but it must have at most`)
+      )
     }
   )
 
@@ -188,7 +190,9 @@ describe('large files', () => {
   test('rows that nobody can have are refused before there are any', async () => {
     const file = resolve('../shared/cases/21-limits/annotated-probe-rows.json')
     if (!existsSync(file)) return console.log('skipped: ../shared is not there')
-    expect(await answerOf('imports.annotated', { path: file })).toMatch(/run\.probeRows, it is 16,777,216, but it must be at most 1,000,000/)
+    expect(await answerOf('imports.annotated', { path: file })).toMatch(
+      /run\.probeRows, it is 16,777,216, but it must be at most 1,000,000/
+    )
   })
 })
 
@@ -196,7 +200,9 @@ describe('what the machine has room for', () => {
   test('threads', () => {
     expect(() => checkThreads(mostThreadsHere(2), '"threads"', 2)).not.toThrow()
     expect(() => checkThreads(1000, '"threads"', 2)).toThrow('"threads" is 1,000, and this machine has 2 cores and room for 16 threads at most')
-    expect(() => parseConfiguration({ ...configuration, threads: 2 ** 31 }, 'c.json')).toThrow('"threads": it is 2,147,483,648, but it must be at most 1,024.')
+    expect(() => parseConfiguration({ ...configuration, threads: 2 ** 31 }, 'c.json')).toThrow(
+      '"threads": it is 2,147,483,648, but it must be at most 1,024.'
+    )
   })
 
   test('rows and their matrix', () => {
