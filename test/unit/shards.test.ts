@@ -164,7 +164,7 @@ describe('the file of a piece\'s chains that is checked as it is read', () => {
   const half = (at: number) => ({ loss: Float32Array.of(at, 0.1), product: Float32Array.of(at) })
   const sums = (at: number) => Promise.resolve([half(at), half(-at)] as const)
   const sampled = { tokens: 2, initialLoss: 1, chains, sums }
-  const words = /result (is damaged|is of another format|ends early); delete it and run its piece again\.$/
+  const words = /result (is damaged|is of another format|ends early); delete it and run its shard again\.$/
   const refusal = { kind: 'input', message: expect.stringMatching(words) as string }
 
   it('never gives a number of which a bit is another, wherever that is', async () => {
