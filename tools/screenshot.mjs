@@ -33,7 +33,7 @@ try {
   const viewport = { width: 1280, height: 800 }
   const page = await browser.newPage({ viewport, colorScheme: 'light', reducedMotion: 'reduce' })
   await page.goto(await address())
-  await page.getByRole('button', { name: /^Open the example/ }).click()
+  await page.getByRole('button', { name: /^Open example/ }).click()
   await page.getByRole('grid', { name: /^Contexts of/ }).locator('mark').first().waitFor()
   await page.getByRole('toolbar', { name: 'Graph' }).waitFor()
   // Two frames, so that the graph is drawn.

@@ -19,7 +19,9 @@ export const formatWords: Readonly<Record<ClusterExportFormat, FormatWords>> = {
   html: { name: 'HTML report', words: 'One file that opens in any browser: galleries, profiles, labels', ending: '.html' },
   csv: { name: 'CSV tables', words: 'A folder of tables for a spreadsheet', ending: null, hasCsv: true },
   parquet: { name: 'Parquet tables', words: 'A folder of the same tables, compact and typed', ending: null },
-  npy: { name: 'NumPy matrices', words: 'A folder with χ̂ and standard errors as .npy files', ending: null, hasCsv: true },
+  npy: {
+    name: 'NumPy matrices', words: 'A folder with χ̂ and standard errors as .npy files', ending: null, hasCsv: true
+  },
   json: { name: 'JSON', words: 'A folder with one readable run.json, without the χ̂ matrix', ending: null }
 }
 

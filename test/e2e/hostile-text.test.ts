@@ -164,7 +164,7 @@ describeInBrowser('a workspace with hostile texts', () => {
     const { page } = opened
     const dialog = page.getByRole('dialog')
     const labelsIn = async (folder: string): Promise<string> => {
-      await dialog.getByRole('textbox', { name: 'Folder to write' }).fill(folder)
+      await dialog.getByRole('textbox', { name: 'Export folder' }).fill(folder)
       await dialog.getByRole('button', { name: 'Export', exact: true }).click()
       await dialog.getByText(/^✓ CSV tables written/).waitFor()
       return readFileSync(join(folder, 'labels.csv'), 'utf8')
