@@ -68,7 +68,7 @@ const shardText = ({ folder, script, pieces, tokens, components }: ShardSummary)
   const range = `${percent(Math.min(...shares), 1)} to ${percent(Math.max(...shares), 1)}`
   const what = `${plural(tokens, 'token')} × ${plural(components, 'component')}`
   return lines(
-    `${what} in ${plural(pieces.length, 'piece')} of ${range} of the work, in ${folder}.`,
+    `${what} in ${plural(pieces.length, 'shard')} of ${range} of the work, in ${folder}.`,
     `On Slurm: bash ${quoted(script)}`,
     `Elsewhere: spectroscope piece ${quoted(folder)} 0 (to ${pieces.length - 1}), on any machine that has the folder; `
       + 'run-all.sh there does them in turn.',
@@ -108,7 +108,7 @@ export const clusterShardText = (summary: ClusterShardSummary): Visible => {
   const what = `The neighbours of ${plural(tokens, 'token')} × ${plural(components, 'component')}`
   const [more, later] = rest === 0 ? ['', ''] : [`, local clusters in ${rest} more`, `; ${searches} after the others`]
   return lines(
-    `${what} in ${plural(neighbourPieces, 'piece')}${more}, in ${folder}.`,
+    `${what} in ${plural(neighbourPieces, 'shard')}${more}, in ${folder}.`,
     rest === 0
       ? `On Slurm: sbatch ${quoted(script)}`
       : `On Slurm: job=$(sbatch --parsable ${quoted(script)}) && `
@@ -159,17 +159,17 @@ interface PieceOptions extends Working {
 /** Adds the commands that divide a run, work on a part of it, and bring the parts together. */
 export const addShardCommands = ({ command, answer }: CommandPieces, checkpointOption: () => Option): void => {
   command(
-    'shard <config>', 'Divide a run into pieces that any machine can work on that has the folder.',
+    'shard <config>', 'Divide a run into shards for any machine that can open the folder.',
     'shard study.json --plan', 'shard study.json --shards 8',
     'shard study.json --shards 32 --into /scratch/study --at-once 8 --sbatch=--partition=long --sbatch=--time=4:00:00'
   )
     .option(
-      '-s, --shards <count>', 'pieces; a chain of a component is the least that a piece can be',
+      '-s, --shards <count>', 'number of shards; a shard has at least one chain of one component',
       wholeIn(1, limits.shards)
     )
     .option('--plan', 'say what it will cost, and how many shards are sensible; write nothing')
     .option('--engine <name>', 'compute on this engine, which only the machines that sample need to have')
-    .option('-i, --into <folder>', 'folder of the pieces; by default beside the configuration, with its name')
+    .option('-i, --into <folder>', 'shard folder; by default beside the configuration, with its name')
     .option(
       '-t, --threads <count>', 'threads per shard; by default those of the configuration, or up to four',
       wholeIn(1, limits.threads)

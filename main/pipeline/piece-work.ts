@@ -27,7 +27,12 @@ const checkEngine = async ({ engine, configuration: { precision } }: ShardSet): 
   const own = await describeEngine(await resolveEngine(engine.name, precision), precision)
   const words = ({ name, version, precision }: typeof own): string =>
     `${name} ${engine.version === unknownVersion ? '' : version}, ${precision}`
-  if (words(own) !== words(engine)) throw new SpectroscopeError('engine', `The pieces are to be sampled on the engine ${words(engine)}, and here it is ${words(own)}; install the same version of the program everywhere.`)
+  if (words(own) !== words(engine))
+    throw new SpectroscopeError(
+      'engine',
+      `The shards need the engine ${words(engine)}, but this machine has ${words(own)}; install the same version of ` +
+      'the program everywhere.'
+    )
   return own
 }
 

@@ -68,7 +68,7 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     process.kill(-killed.child.pid!, 'SIGSTOP')
     const second = await piece(0, '--no-wait').finished
     expect(second.code).toBe(5)
-    expect(second.stderr).toMatch(/Piece 0 of .* is being worked on by process \d+ on .* since .*; leave it to that/)
+    expect(second.stderr).toMatch(/Shard 0 of .* is held by process \d+ on .* since .*; wait for it/)
     expect((await gather().finished).stderr).toContain('at work: 0; waiting: 1-2')
     killed.killAll()
     await killed.finished
@@ -137,7 +137,7 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     const starved = start(['piece', pieces, '2', '--json', ...often], limit)
     await starved.said(/Sampling: \d+ %/)
     process.kill(starved.childOf('compute')!, 'SIGKILL')
-    await starved.said(/a new one goes on from the last checkpoint/)
+    await starved.said(/a new one continues from the last checkpoint/)
     await until(() => starved.childOf('compute') !== undefined, 'another compute process')
     process.kill(starved.childOf('compute')!, 'SIGKILL')
     const { code, stdout, stderr } = await starved.finished

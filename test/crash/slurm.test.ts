@@ -65,7 +65,7 @@ else describe('pieces of a run on Slurm', () => {
     })
     expect(over.map(({ task, state, restarts }) => [task, state, restarts]).sort(), logs()).toEqual([['0', 'COMPLETED', 1], ['1', 'COMPLETED', 1], ['2', 'COMPLETED', 1]])
     for (const task of [0, 1, 2]) {
-      expect(logOf(task)).toMatch(new RegExp(`piece ${task} of 3, 6 chains, 1 threads, from its checkpoint`))
+      expect(logOf(task)).toMatch(new RegExp(`shard ${task} of 3, 6 chains, 1 threads, from its checkpoint`))
       expect(readdirSync(ofPiece(task))).toEqual(['result'])
     }
     expect(logOf(0)).toContain('Shard 0 ended with 137 (killed); it is queued again.')
