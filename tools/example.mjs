@@ -1,4 +1,5 @@
-// npm run example: runs the demonstration and puts its database, from which `Open example` copies the run, into resources/demo/.
+// npm run example: runs the demonstration and puts its database, from which `Open example` copies the run, into
+// resources/demo/.
 import { copyFileSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
