@@ -11,6 +11,7 @@ const bin = (...parts) => join('node_modules', ...parts)
 
 const projects = ['tsconfig.json', join('test', 'e2e', 'tsconfig.json'), join('test', 'host', 'page', 'tsconfig.json')]
 const eslint = [bin('eslint', 'bin', 'eslint.js'), '.', '--max-warnings', '0']
+const prettier = [bin('prettier', 'bin', 'prettier.cjs'), '--check', '--log-level', 'warn', '.']
 const svelteCheck = [
   bin('svelte-check', 'bin', 'svelte-check'), '--tsconfig', join('renderer', 'tsconfig.json'), '--output', 'human',
   '--fail-on-warnings'
@@ -25,6 +26,7 @@ const steps = [
       () => run([node, bin('typescript', 'bin', 'tsc'), '--noEmit', '-p', project])
     ]
   ),
+  ['The format (`npm run format` mends it)', () => run([node, ...prettier])],
   ['The type check of the window', () => run([node, ...svelteCheck])],
   ['The build', build]
 ]
