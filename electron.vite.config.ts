@@ -6,7 +6,15 @@ const entry = (path: string): string => fileURLToPath(new URL(path, import.meta.
 
 /** Packages of JavaScript alone: a process that reads them file by file takes three times as long to start. */
 const bundled = [
-  '@duckdb/node-api', '@msgpack/msgpack', '@noble/hashes', 'commander', 'csv-parse', 'protobufjs', 'ws', 'yauzl', 'zod'
+  '@duckdb/node-api',
+  '@msgpack/msgpack',
+  '@noble/hashes',
+  'commander',
+  'csv-parse',
+  'protobufjs',
+  'ws',
+  'yauzl',
+  'zod'
 ]
 
 /** Every process and worker thread is an entry of its own, found at run time by its name in `main/base/entries.ts`. */
@@ -41,7 +49,10 @@ export default defineConfig({
     build: {
       outDir: 'out/preload',
       externalizeDeps: false,
-      rolldownOptions: { input: { index: entry('preload/index.ts') }, output: { format: 'cjs', entryFileNames: '[name].cjs' } }
+      rolldownOptions: {
+        input: { index: entry('preload/index.ts') },
+        output: { format: 'cjs', entryFileNames: '[name].cjs' }
+      }
     }
   },
   renderer: {

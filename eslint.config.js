@@ -18,7 +18,15 @@ export default defineConfig(
     rules: {
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
-      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_', destructuredArrayIgnorePattern: '^_', ignoreRestSiblings: true }],
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        {
+          argsIgnorePattern: '^_',
+          varsIgnorePattern: '^_',
+          destructuredArrayIgnorePattern: '^_',
+          ignoreRestSiblings: true
+        }
+      ],
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
       // Indices and map look-ups inside numeric code are invariants: noUncheckedIndexedAccess is off, `!` states them.
@@ -53,10 +61,13 @@ export default defineConfig(
     ignores: ['main/base/printed.ts', 'main/engine/webgpu/process.ts'],
     rules: {
       'no-console': 'error',
-      'no-restricted-syntax': ['error', {
-        selector: 'CallExpression[callee.property.name=write][callee.object.property.name=/^std(out|err)$/]',
-        message: 'Print with base/printed.ts, which leaves nothing hidden.'
-      }]
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: 'CallExpression[callee.property.name=write][callee.object.property.name=/^std(out|err)$/]',
+          message: 'Print with base/printed.ts, which leaves nothing hidden.'
+        }
+      ]
     }
   },
   {
@@ -64,10 +75,12 @@ export default defineConfig(
     files: ['renderer/**', 'main/index.ts', 'main/index/**'],
     rules: {
       'svelte/no-at-html-tags': 'error',
-      'no-restricted-syntax': ['error',
+      'no-restricted-syntax': [
+        'error',
         {
-          selector: 'CallExpression[callee.property.name=/^(fill|stroke|measure)Text$/]'
-            + ':not([arguments.0.callee.name=visibleText]):not([arguments.0.type=Literal])',
+          selector:
+            'CallExpression[callee.property.name=/^(fill|stroke|measure)Text$/]' +
+            ':not([arguments.0.callee.name=visibleText]):not([arguments.0.type=Literal])',
           message: 'Draw visibleText(…), which leaves nothing hidden.'
         },
         {
@@ -80,8 +93,9 @@ export default defineConfig(
           message: 'Show text in the markup of a component, which is made visible.'
         },
         {
-          selector: 'CallExpression[callee.property.name=/^(insertAdjacentHTML|write|setHTMLUnsafe)$/]'
-            + '[callee.object.name=/^(document|element|node)$/]',
+          selector:
+            'CallExpression[callee.property.name=/^(insertAdjacentHTML|write|setHTMLUnsafe)$/]' +
+            '[callee.object.name=/^(document|element|node)$/]',
           message: 'Show text in the markup of a component, which is made visible.'
         }
       ]
@@ -98,12 +112,19 @@ export default defineConfig(
     files: ['main/**/*.ts'],
     ignores: ['main/base/confined-duckdb.ts'],
     rules: {
-      '@typescript-eslint/no-restricted-imports': ['error', {
-        paths: [{
-          name: '@duckdb/node-api', importNames: ['DuckDBInstance', 'DuckDBInstanceCache'], allowTypeImports: true,
-          message: 'Open databases by main/base/confined-duckdb.ts, which keeps them from everything else.'
-        }]
-      }]
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        {
+          paths: [
+            {
+              name: '@duckdb/node-api',
+              importNames: ['DuckDBInstance', 'DuckDBInstanceCache'],
+              allowTypeImports: true,
+              message: 'Open databases by main/base/confined-duckdb.ts, which keeps them from everything else.'
+            }
+          ]
+        }
+      ]
     }
   },
   {

@@ -16,7 +16,14 @@ import { trustWorkspace } from './api/trust'
 import { resourcePath } from './base/entries'
 import { complain, line, lines, printJson } from './base/printed'
 import {
-  clusteringNumber, definedOf, nameIn, numberIn, numberOrAuto, pathIn, refuseAddresses, wholeIn
+  clusteringNumber,
+  definedOf,
+  nameIn,
+  numberIn,
+  numberOrAuto,
+  pathIn,
+  refuseAddresses,
+  wholeIn
 } from './cli/arguments'
 import { addEngineCommands } from './cli/engine-commands'
 import { addLabelCommands } from './cli/labels-commands'
@@ -27,7 +34,14 @@ import { addShardCommands, atOnceOption, checkWithShards, clusterShardText, sbat
 import { confirm, page, watched } from './cli/terminal'
 import { duration, plural } from './cli/text'
 import {
-  clusteringText, clustersText, clusterText, detailsText, healthText, runsText, signalText, summaryText
+  clusteringText,
+  clustersText,
+  clusterText,
+  detailsText,
+  healthText,
+  runsText,
+  signalText,
+  summaryText
 } from './cli/views'
 import type { Continuation } from './pipeline/run'
 import { programVersion } from './pipeline/versions'
@@ -41,9 +55,12 @@ interface Common {
 const defaultWorkspace = 'spectroscope-workspace'
 
 /** Exit codes by their meaning, for the help's end. */
-const exitCodes = `Exit codes: 0 done, 1 internal error, ${Object.entries(errorKinds).map(([kind, code]) => `${code} ${kind}`).join(', ')}.`
+const exitCodes = `Exit codes: 0 done, 1 internal error, ${Object.entries(errorKinds)
+  .map(([kind, code]) => `${code} ${kind}`)
+  .join(', ')}.`
 
-const examples = (...lines: readonly string[]): string => `\nExamples:\n${lines.map((line) => `  $ spectroscope ${line}`).join('\n')}`
+const examples = (...lines: readonly string[]): string =>
+  `\nExamples:\n${lines.map((line) => `  $ spectroscope ${line}`).join('\n')}`
 
 const program = new Command('spectroscope')
   .description('Measures per-token susceptibilities of small language models, and clusters the tokens by them.')
@@ -51,15 +68,22 @@ const program = new Command('spectroscope')
   .exitOverride()
   .hook('preAction', (_program, action) => refuseAddresses(action))
   .configureOutput({ outputError: () => undefined })
-  .addHelpText('after', `\n${exitCodes}\nSPECTROSCOPE_WORKSPACE names the workspace where --workspace does not.${examples('demo', 'run study.json --workspace work', 'show latest --workspace work')}`)
+  .addHelpText(
+    'after',
+    `\n${exitCodes}\nSPECTROSCOPE_WORKSPACE names the workspace where --workspace does not.${examples('demo', 'run study.json --workspace work', 'show latest --workspace work')}`
+  )
 
 /** A command that every one is: with --workspace, --trust, --json and examples; its action's answer is printed when all is closed. */
 const command = (usage: string, description: string, ...lines: readonly string[]): Command =>
   program
     .command(usage)
     .description(description)
-    .addOption(new Option('-w, --workspace <folder>', 'folder that keeps the runs').env('SPECTROSCOPE_WORKSPACE')
-      .default(defaultWorkspace).argParser(pathIn))
+    .addOption(
+      new Option('-w, --workspace <folder>', 'folder that keeps the runs')
+        .env('SPECTROSCOPE_WORKSPACE')
+        .default(defaultWorkspace)
+        .argParser(pathIn)
+    )
     .option('--trust', 'trust a workspace that someone else made, so that it can be changed')
     .option('--json', 'print one JSON object on standard output')
     .addHelpText('after', examples(...lines))
@@ -74,34 +98,52 @@ const secondsOfDay = 86_400
 
 const checkpointOption = (): Option =>
   new Option('--checkpoint-every <seconds>', 'seconds between checkpoints')
-    .env('SPECTROSCOPE_CHECKPOINT_SECONDS').default(30).argParser(numberIn(0, secondsOfDay))
+    .env('SPECTROSCOPE_CHECKPOINT_SECONDS')
+    .default(30)
+    .argParser(numberIn(0, secondsOfDay))
 
 interface Working extends Common {
   readonly checkpointEvery: number
 }
 
-command('run <config>', 'Start a run: model, rows, sampling, susceptibilities, neighbours, clusters.', 'run study.json --workspace work --name first', 'run study.json --json > summary.json')
+command(
+  'run <config>',
+  'Start a run: model, rows, sampling, susceptibilities, neighbours, clusters.',
+  'run study.json --workspace work --name first',
+  'run study.json --json > summary.json'
+)
   .option('-n, --name <name>', 'name of the run', nameIn)
   .addOption(checkpointOption())
   .action((config: string, options: Working & { readonly name?: string }) =>
     answer(options, async () => {
       const summary = await watched((watch) =>
-        startFromFile(options.workspace, config, { ...watch, checkpointSeconds: options.checkpointEvery, ...(options.name === undefined ? {} : { name: options.name }) }))
+        startFromFile(options.workspace, config, {
+          ...watch,
+          checkpointSeconds: options.checkpointEvery,
+          ...(options.name === undefined ? {} : { name: options.name })
+        })
+      )
       return { json: summary, text: summaryText(summary, page()) }
     })
   )
 
 command(
-  'resume <run>', 'Resume an interrupted run from its last checkpoint.', 'resume latest --workspace work',
-  'resume 20261122-101530-k3f9', 'resume latest --engine onnx-cpu'
+  'resume <run>',
+  'Resume an interrupted run from its last checkpoint.',
+  'resume latest --workspace work',
+  'resume 20261122-101530-k3f9',
+  'resume latest --engine onnx-cpu'
 )
   .option(
-    '--engine <name>', 'resume on this engine if the run\'s own is not available; results agree within float32 noise'
+    '--engine <name>',
+    "resume on this engine if the run's own is not available; results agree within float32 noise"
   )
   .addOption(checkpointOption())
   .action((run: string, options: Working & { readonly engine?: string }) =>
     answer(options, async () => {
-      const summary = await watched((watch) => resume(options.workspace, run, { ...watch, checkpointSeconds: options.checkpointEvery, engine: options.engine }))
+      const summary = await watched((watch) =>
+        resume(options.workspace, run, { ...watch, checkpointSeconds: options.checkpointEvery, engine: options.engine })
+      )
       return { json: summary, text: summaryText(summary, page()) }
     })
   )
@@ -109,7 +151,8 @@ command(
 command(
   'continue <run>',
   'Continue a finished run with more rounds, as a new run with the results of a single longer one.',
-  'continue latest --rounds 8', 'continue first --reliability 0.9'
+  'continue latest --rounds 8',
+  'continue first --reliability 0.9'
 )
   .option('--rounds <count>', 'total rounds; with the method "gradient", four draws each', wholeIn(1, limits.draws))
   .option('--reliability <target>', 'stop once every component reaches this reliability', numberIn(0.001, 0.999))
@@ -117,14 +160,21 @@ command(
   .addOption(checkpointOption())
   .action((run: string, { rounds, reliability, name, ...options }: Working & Continuation) =>
     answer(options, async () => {
-      const summary = await watched((watch) => continueRun(options.workspace, run, { rounds, reliability, name }, { ...watch, checkpointSeconds: options.checkpointEvery }))
+      const summary = await watched((watch) =>
+        continueRun(
+          options.workspace,
+          run,
+          { rounds, reliability, name },
+          { ...watch, checkpointSeconds: options.checkpointEvery }
+        )
+      )
       return { json: summary, text: summaryText(summary, page()) }
     })
   )
 
 command(
   'preview <config>',
-  'Sample a few components and estimate the whole run\'s reliability and time.',
+  "Sample a few components and estimate the whole run's reliability and time.",
   'preview study.json'
 )
   .option('--seconds <count>', 'approximate seconds', numberIn(1, 600), 30)
@@ -137,20 +187,17 @@ command(
 
 addShardCommands({ command, answer }, checkpointOption)
 
-command('runs', 'List the runs of a workspace.', 'runs --workspace work')
-  .action((options: Common) =>
-    answer(options, async () => {
-      const runs = await listRuns(options.workspace)
-      return { json: { runs }, text: runsText(runs, page()) }
-    })
-  )
+command('runs', 'List the runs of a workspace.', 'runs --workspace work').action((options: Common) =>
+  answer(options, async () => {
+    const runs = await listRuns(options.workspace)
+    return { json: { runs }, text: runsText(runs, page()) }
+  })
+)
 
 const clusteringOption = (): Option =>
-  new Option('--clustering <number>', 'one of the run\'s clusterings; the latest by default')
-    .argParser(clusteringNumber)
+  new Option('--clustering <number>', "one of the run's clusterings; the latest by default").argParser(clusteringNumber)
 const topOption = (): Option =>
-  new Option('--top <count>', 'top tokens of each cluster, at most 10,000').default(8)
-    .argParser(wholeIn(1, 10_000))
+  new Option('--top <count>', 'top tokens of each cluster, at most 10,000').default(8).argParser(wholeIn(1, 10_000))
 
 interface ShowOptions extends Common {
   readonly cluster?: string
@@ -164,13 +211,16 @@ interface ShowOptions extends Common {
 command(
   'show <run> [cluster]',
   'Show a run and its clusters, or the tokens of one. RUN is an id, the beginning of one, a name, or "latest".',
-  'show latest', 'show first 3 --limit 50', 'show first rest --clustering 2'
+  'show latest',
+  'show first 3 --limit 50',
+  'show first rest --clustering 2'
 )
   .option('-c, --cluster <number>', 'show the tokens of this cluster or group; "rest" for unclustered tokens')
   .addOption(clusteringOption())
   .addOption(
-    new Option('--order <order>', 'order of tokens: nearest to the cluster\'s mean first, or as in the corpus')
-      .choices(['central', 'token']).default('central')
+    new Option('--order <order>', "order of tokens: nearest to the cluster's mean first, or as in the corpus")
+      .choices(['central', 'token'])
+      .default('central')
   )
   .option('--limit <count>', 'tokens to show, at most 100,000', wholeIn(1, 100_000), 30)
   .option('--offset <count>', 'tokens to skip', wholeIn(0, limits.tokens), 0)
@@ -183,7 +233,13 @@ command(
         const details = await showRun(options.workspace, run, { ...which, topTokens: top })
         return { json: details, text: detailsText(details, page()) }
       }
-      const tokens = await showCluster(options.workspace, run, cluster, { ...which, order, limit, offset, topTokens: top })
+      const tokens = await showCluster(options.workspace, run, cluster, {
+        ...which,
+        order,
+        limit,
+        offset,
+        topTokens: top
+      })
       return { json: tokens, text: clusterText(tokens, page()) }
     })
   })
@@ -195,8 +251,10 @@ interface ListOptions extends Common {
 }
 
 command(
-  'clusters <run>', 'List a run\'s clusters as a tree, with their stability and best rules.',
-  'clusters latest', 'clusters first --level region'
+  'clusters <run>',
+  "List a run's clusters as a tree, with their stability and best rules.",
+  'clusters latest',
+  'clusters first --level region'
 )
   .addOption(clusteringOption())
   .addOption(new Option('--level <level>', 'list the groups of one level only, by size').choices(groupKinds))
@@ -226,8 +284,9 @@ interface ClusterOptions extends Working, ClusteringChanges {
 
 command(
   'cluster <run>',
-  'Cluster a run again; options not given keep the run\'s settings, and earlier clusterings stay.',
-  'cluster latest --resolution 16', 'cluster first --method acl --rule global --name "global rule"',
+  "Cluster a run again; options not given keep the run's settings, and earlier clusterings stay.",
+  'cluster latest --resolution 16',
+  'cluster first --method acl --rule global --name "global rule"',
   'cluster latest --shards 32 --into /scratch/clusters'
 )
   .addOption(new Option('--method <method>', describe('method')).choices(clusteringMethods))
@@ -248,12 +307,14 @@ command(
   .option('--remaining <share>', describe('remaining'), numberOrAuto)
   .option('-n, --name <name>', 'name of the clustering', nameIn)
   .option(
-    '-s, --shards <count>', 'divide it into shards for other machines, written to a folder',
+    '-s, --shards <count>',
+    'divide it into shards for other machines, written to a folder',
     wholeIn(1, limits.shards)
   )
   .option('-i, --into <folder>', 'with --shards: folder of the pieces; beside the workspace by default')
   .option(
-    '-t, --threads <count>', 'with --shards: threads of each piece; the run\'s own by default, or up to four',
+    '-t, --threads <count>',
+    "with --shards: threads of each piece; the run's own by default, or up to four",
     wholeIn(1, limits.threads)
   )
   .addOption(atOnceOption())
@@ -265,25 +326,25 @@ command(
       if (shards !== undefined) {
         const optional = definedOf({ name, threads, atOnce, sbatch })
         const divided = await watched((watch) =>
-          shardClusters(workspace, run, changes, into, { ...watch, pieces: shards, ...optional }))
+          shardClusters(workspace, run, changes, into, { ...watch, pieces: shards, ...optional })
+        )
         return { json: divided, text: clusterShardText(divided) }
       }
       checkWithShards({ '--into': into, '--threads': threads, '--at-once': atOnce, '--sbatch': sbatch })
       const summary = await watched((watch) =>
-        clusterAgain(
-          workspace, run, changes, { ...watch, checkpointSeconds: checkpointEvery, ...definedOf({ name }) }
-        ))
+        clusterAgain(workspace, run, changes, { ...watch, checkpointSeconds: checkpointEvery, ...definedOf({ name }) })
+      )
       return { json: summary, text: clusteringText(summary, page()) }
     })
   )
 
-command('diagnose <run>', 'Report how well each component was sampled, and what would help.', 'diagnose latest')
-  .action((run: string, options: Common) =>
+command('diagnose <run>', 'Report how well each component was sampled, and what would help.', 'diagnose latest').action(
+  (run: string, options: Common) =>
     answer(options, async () => {
       const health = await diagnoseRun(options.workspace, run)
       return { json: health, text: healthText(health, page()) }
     })
-  )
+)
 
 addLabelCommands({ command, answer })
 
@@ -291,8 +352,12 @@ command('delete <run>', 'Delete a run with all its results.', 'delete 20261122-1
   .option('-y, --yes', 'do not ask')
   .action((run: string, { yes, ...options }: Common & { readonly yes?: boolean }) =>
     answer(options, async () => {
-      const deleted = await deleteRun(options.workspace, run, async ({ id, name, tokens }) =>
-        yes === true || confirm(`Deleting run ${id} "${name}" with its ${plural(tokens, 'token')} for good?`, '--yes'))
+      const deleted = await deleteRun(
+        options.workspace,
+        run,
+        async ({ id, name, tokens }) =>
+          yes === true || confirm(`Deleting run ${id} "${name}" with its ${plural(tokens, 'token')} for good?`, '--yes')
+      )
       return { json: deleted, text: line`Run ${deleted.run} is ${deleted.deleted ? 'deleted' : 'kept'}.` }
     })
   )
@@ -300,31 +365,42 @@ command('delete <run>', 'Delete a run with all its results.', 'delete 20261122-1
 addEngineCommands({ command, answer })
 
 command(
-  'fetch-model <name>', 'Download a model from the Hugging Face hub; resumes interrupted downloads.',
-  'fetch-model EleutherAI/pythia-14m', 'fetch-model EleutherAI/pythia-14m --revision step50000 --out models/step50000'
+  'fetch-model <name>',
+  'Download a model from the Hugging Face hub; resumes interrupted downloads.',
+  'fetch-model EleutherAI/pythia-14m',
+  'fetch-model EleutherAI/pythia-14m --revision step50000 --out models/step50000'
 )
   .option('-r, --revision <revision>', 'branch, tag or commit; the main branch by default')
-  .option('-o, --out <folder>', 'target folder; by default a folder here with the model\'s name')
-  .action((name: string, { revision, out, ...options }: Common & { readonly revision?: string; readonly out?: string }) =>
-    answer(options, async () => {
-      const start = performance.now()
-      const fetched = await watched((watch) =>
-        fetchFromHub({
-          name, ...watch,
-          ...(revision === undefined ? {} : { revision }),
-          ...(out === undefined ? {} : { folder: out })
-        }))
-      const files = plural(fetched.files.length, 'file')
-      const time = duration((performance.now() - start) / 1000)
-      return { json: fetched, text: line`${files} in ${fetched.folder}, after ${time}.` }
-    })
+  .option('-o, --out <folder>', "target folder; by default a folder here with the model's name")
+  .action(
+    (name: string, { revision, out, ...options }: Common & { readonly revision?: string; readonly out?: string }) =>
+      answer(options, async () => {
+        const start = performance.now()
+        const fetched = await watched((watch) =>
+          fetchFromHub({
+            name,
+            ...watch,
+            ...(revision === undefined ? {} : { revision }),
+            ...(out === undefined ? {} : { folder: out })
+          })
+        )
+        const files = plural(fetched.files.length, 'file')
+        const time = duration((performance.now() - start) / 1000)
+        return { json: fetched, text: line`${files} in ${fetched.folder}, after ${time}.` }
+      })
   )
 
 command('demo', 'Run the bundled demonstration and show its clusters.', 'demo', 'demo --workspace demo-workspace')
   .addOption(checkpointOption())
   .action((options: Working) =>
     answer(options, async () => {
-      const summary = await watched((watch) => startFromFile(options.workspace, resourcePath('demo', 'demo.json'), { ...watch, checkpointSeconds: options.checkpointEvery, name: 'demo' }))
+      const summary = await watched((watch) =>
+        startFromFile(options.workspace, resourcePath('demo', 'demo.json'), {
+          ...watch,
+          checkpointSeconds: options.checkpointEvery,
+          name: 'demo'
+        })
+      )
       const details = await showRun(options.workspace, summary.run, { topTokens: 8 })
       const example = details.clusters.find(({ kind }) => kind === 'cluster')?.cluster ?? 0
       const command = `spectroscope show ${summary.run} --cluster ${example} --workspace ${options.workspace}`
@@ -343,12 +419,17 @@ interface ServeOptions extends Common {
 }
 
 command(
-  'serve', 'Serve the workbench to a browser until Ctrl-C, which pauses runs with a checkpoint.',
-  'serve', 'serve --workspace work --port 4617 --no-open', 'serve --socket ~/spectroscope.sock', 'serve --link'
+  'serve',
+  'Serve the workbench to a browser until Ctrl-C, which pauses runs with a checkpoint.',
+  'serve',
+  'serve --workspace work --port 4617 --no-open',
+  'serve --socket ~/spectroscope.sock',
+  'serve --link'
 )
   .option('--host <address>', 'address to listen on; other machines can connect unless it is 127.0.0.1', '127.0.0.1')
   .option(
-    '--port <number>', 'port to listen on, 0 for a free one; by default the last port if free',
+    '--port <number>',
+    'port to listen on, 0 for a free one; by default the last port if free',
     wholeIn(0, 65_535)
   )
   .option(
@@ -356,31 +437,41 @@ command(
     'listen on a Unix socket that only you can open, for `ssh -L 8000:PATH`; --port is then that of the tunnel'
   )
   .option(
-    '--folder <dir>', 'a folder that the window reaches, beside the workspace and your home folder; may be repeated',
+    '--folder <dir>',
+    'a folder that the window reaches, beside the workspace and your home folder; may be repeated',
     (folder: string, before: readonly string[] | undefined) => [...(before ?? []), folder]
   )
   .option('--link', 'print another address for a browser to a `serve` that runs already, and end')
   .option('--no-open', 'print the address and open no browser')
   .action(({ workspace, json, trust, folder: folders = [], ...options }: ServeOptions, self: Command) =>
     (options.link === true ? printLink : serveUntilStopped)({
-      ...options, folders, json: json === true, trust: trust === true,
+      ...options,
+      folders,
+      json: json === true,
+      trust: trust === true,
       ...(self.getOptionValueSource('workspace') === 'default' ? {} : { folder: workspace })
-    }))
+    })
+  )
 
-command('schema', 'Print the JSON schema of a run\'s configuration.', 'schema > configuration.schema.json')
-  .action(() => {
+command('schema', "Print the JSON schema of a run's configuration.", 'schema > configuration.schema.json').action(
+  () => {
     const schema = z.toJSONSchema(configurationSchema, { io: 'input' })
     printJson(JSON.stringify(schema, null, 2))
-  })
+  }
+)
 
 /** An error of the command line as ours; undefined where help or the version was asked for. */
 const usageError = ({ code, exitCode, message }: CommanderError): SpectroscopeError | undefined => {
   if (exitCode === 0 || code === 'commander.helpDisplayed' || code === 'commander.version') return undefined
-  if (code === 'commander.help') return new SpectroscopeError('usage', 'No command was given; `spectroscope --help` lists them.')
+  if (code === 'commander.help')
+    return new SpectroscopeError('usage', 'No command was given; `spectroscope --help` lists them.')
   const brief = process.argv.reduce((words, given) => words.replaceAll(given, briefly(given)), message)
   const line = brief.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ')
   const sentence = line.replace(/[.?!)]?$/, (end) => (end === '' ? '.' : end))
-  return new SpectroscopeError('usage', `${sentence[0].toUpperCase()}${sentence.slice(1)} \`spectroscope --help\` says more.`)
+  return new SpectroscopeError(
+    'usage',
+    `${sentence[0].toUpperCase()}${sentence.slice(1)} \`spectroscope --help\` says more.`
+  )
 }
 
 const main = async (): Promise<void> => {

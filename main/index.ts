@@ -1,5 +1,16 @@
 import { join } from 'node:path'
-import { app, BrowserWindow, dialog, ipcMain, Menu, nativeTheme, Notification, protocol, session, utilityProcess } from 'electron'
+import {
+  app,
+  BrowserWindow,
+  dialog,
+  ipcMain,
+  Menu,
+  nativeTheme,
+  Notification,
+  protocol,
+  session,
+  utilityProcess
+} from 'electron'
 import type { OpenDialogOptions } from 'electron'
 import Store from 'electron-store'
 import { z } from 'zod'
@@ -19,11 +30,21 @@ import { menuTemplate } from './index/menu'
 import { isOwnOrigin, isOwnPage, origin, scheme, serveFolder } from './index/protocol'
 import { guardedFile } from './serve/settings-files'
 
-const windowSchema = z.object({ x: z.int().optional(), y: z.int().optional(), width: z.int().min(400), height: z.int().min(300), maximized: z.boolean() }).catch({ width: 1440, height: 900, maximized: false })
+const windowSchema = z
+  .object({
+    x: z.int().optional(),
+    y: z.int().optional(),
+    width: z.int().min(400),
+    height: z.int().min(300),
+    maximized: z.boolean()
+  })
+  .catch({ width: 1440, height: 900, maximized: false })
 
 const themeSchema = z.object({ theme: z.enum(themes).catch('system') }).catch({ theme: 'system' })
 
-protocol.registerSchemesAsPrivileged([{ scheme, privileges: { standard: true, secure: true, supportFetchAPI: true, codeCache: true } }])
+protocol.registerSchemesAsPrivileged([
+  { scheme, privileges: { standard: true, secure: true, supportFetchAPI: true, codeCache: true } }
+])
 // Chromium has WebGPU behind this under Linux, for a whole program only. The window that people see has it off.
 if (process.platform === 'linux') app.commandLine.appendSwitch('enable-unsafe-webgpu')
 
@@ -40,8 +61,10 @@ const settingsFile = (name: string): SettingsFile => {
 }
 
 /** Files and folders that were given on the command line, after the program itself. */
-const pathsOf = (argv: readonly string[]): string[] => argv.slice(app.isPackaged ? 1 : 2).filter((argument) => !argument.startsWith('-'))
-const workspaceOf = (argv: readonly string[]): string | undefined => argv.find((argument) => argument.startsWith('--workspace='))?.slice('--workspace='.length)
+const pathsOf = (argv: readonly string[]): string[] =>
+  argv.slice(app.isPackaged ? 1 : 2).filter((argument) => !argument.startsWith('-'))
+const workspaceOf = (argv: readonly string[]): string | undefined =>
+  argv.find((argument) => argument.startsWith('--workspace='))?.slice('--workspace='.length)
 
 const choices: Readonly<Record<Exclude<ChoicePurpose, 'save'>, OpenDialogOptions['properties']>> = {
   model: ['openDirectory'],
@@ -91,11 +114,15 @@ class Shell {
     const common = { title: visibleText(title), ...(suggested === undefined ? {} : { defaultPath: suggested }) }
     const window = this.#window
     if (purpose === 'save') {
-      const { canceled, filePath } = await (window === undefined ? dialog.showSaveDialog(common) : dialog.showSaveDialog(window, common))
+      const { canceled, filePath } = await (window === undefined
+        ? dialog.showSaveDialog(common)
+        : dialog.showSaveDialog(window, common))
       return canceled ? [] : [filePath]
     }
     const options: OpenDialogOptions = { ...common, properties: [...(choices[purpose] ?? [])] }
-    const { canceled, filePaths } = await (window === undefined ? dialog.showOpenDialog(options) : dialog.showOpenDialog(window, options))
+    const { canceled, filePaths } = await (window === undefined
+      ? dialog.showOpenDialog(options)
+      : dialog.showOpenDialog(window, options))
     return canceled ? [] : filePaths
   }
 
@@ -133,8 +160,13 @@ class Shell {
       title: 'Spectroscope',
       backgroundColor: nativeTheme.shouldUseDarkColors ? '#17191c' : '#f6f6f4',
       webPreferences: {
-        preload: join(projectRoot, 'out', 'preload', 'index.cjs'), contextIsolation: true, sandbox: true,
-        nodeIntegration: false, webviewTag: false, navigateOnDragDrop: false, spellcheck: false,
+        preload: join(projectRoot, 'out', 'preload', 'index.cjs'),
+        contextIsolation: true,
+        sandbox: true,
+        nodeIntegration: false,
+        webviewTag: false,
+        navigateOnDragDrop: false,
+        spellcheck: false,
         disableBlinkFeatures: 'WebGPU'
       }
     })
@@ -245,16 +277,26 @@ const start = async (): Promise<void> => {
   await app.whenReady()
   // Without it one engine is missing, and nothing else.
   const computing = await serveComputing(openHiddenWindow).catch(() => undefined)
-  launchChildrenWith(utilityLauncher((entry, args, options) => utilityProcess.fork(entry, args, options), computing === undefined ? {} : { [computingVariable]: computing.address }))
+  launchChildrenWith(
+    utilityLauncher(
+      (entry, args, options) => utilityProcess.fork(entry, args, options),
+      computing === undefined ? {} : { [computingVariable]: computing.address }
+    )
+  )
   protocol.handle(scheme, serveFolder(join(projectRoot, 'out', 'renderer')))
   // Nothing is permitted but to copy text.
-  session.defaultSession.setPermissionRequestHandler((_, permission, answer) => answer(permission === 'clipboard-sanitized-write'))
-  session.defaultSession.setPermissionCheckHandler((_, permission, asking) =>
-    permission === 'clipboard-sanitized-write' && isOwnOrigin(asking))
-  session.defaultSession.webRequest.onBeforeRequest(({ url }, answer) => answer({ cancel: !/^(app|data|blob|devtools):/.test(url) }))
+  session.defaultSession.setPermissionRequestHandler((_, permission, answer) =>
+    answer(permission === 'clipboard-sanitized-write')
+  )
+  session.defaultSession.setPermissionCheckHandler(
+    (_, permission, asking) => permission === 'clipboard-sanitized-write' && isOwnOrigin(asking)
+  )
+  session.defaultSession.webRequest.onBeforeRequest(({ url }, answer) =>
+    answer({ cancel: !/^(app|data|blob|devtools):/.test(url) })
+  )
   ipcMain.handle('call', ({ senderFrame }, method: unknown, parameters: unknown) => {
     if (!isOwnPage(senderFrame))
-      return { ok: false, error: { kind: 'usage', message: 'Only the program\'s own window may call; reopen it.' } }
+      return { ok: false, error: { kind: 'usage', message: "Only the program's own window may call; reopen it." } }
     return shell.call(method, parameters)
   })
   ipcMain.on('closing', ({ senderFrame }, answer: unknown) => {

@@ -67,40 +67,57 @@ const offered = ({ headers }: IncomingMessage): readonly string[] =>
 
 /** Paths of folders. Throws an `input` error where one is none. */
 const foldersOf = (folders: readonly string[]): Promise<string[]> =>
-  Promise.all(folders.map(async (folder) => {
-    const found = await stat(folder).catch(() => undefined)
-    if (found?.isDirectory() === true) return resolve(folder)
-    throw new SpectroscopeError('input', `--folder ${briefly(folder)}: there is no such folder; check the path.`)
-  }))
+  Promise.all(
+    folders.map(async (folder) => {
+      const found = await stat(folder).catch(() => undefined)
+      if (found?.isDirectory() === true) return resolve(folder)
+      throw new SpectroscopeError('input', `--folder ${briefly(folder)}: there is no such folder; check the path.`)
+    })
+  )
 
 /** Serves the window to anyone who asks, and its calls and files to browsers that a link has let in. */
 export const startServer = async ({
-  folder, trust = false, folders = [], host = '127.0.0.1', port, socket,
-  pages = join(projectRoot, 'out', 'renderer'), keys: keysFolder,
-  limits = {}, ...files
+  folder,
+  trust = false,
+  folders = [],
+  host = '127.0.0.1',
+  port,
+  socket,
+  pages = join(projectRoot, 'out', 'renderer'),
+  keys: keysFolder,
+  limits = {},
+  ...files
 }: ServeOptions = {}): Promise<Serving> => {
   const downloads = new Downloads()
   const access = new Access(socket === undefined ? host : 'localhost')
-  const kept = files.settings === undefined || files.views === undefined
-    ? settingsFiles()
-    : { settings: files.settings, views: files.views }
+  const kept =
+    files.settings === undefined || files.views === undefined
+      ? settingsFiles()
+      : { settings: files.settings, views: files.views }
   const within = { ...usualLimits, ...limits }
   const bridges = new Bridges(within)
   const sockets = new WebSocketServer({
-    noServer: true, maxPayload: mostFrameBytes, perMessageDeflate: false, handleProtocols: () => socketProtocol
+    noServer: true,
+    maxPayload: mostFrameBytes,
+    perMessageDeflate: false,
+    handleProtocols: () => socketProtocol
   })
 
   let notes: readonly string[] = []
   const workbench = await openWorkbench({
-    shell: 'browser', ...kept, trust, folders: await foldersOf(folders),
+    shell: 'browser',
+    ...kept,
+    trust,
+    folders: await foldersOf(folders),
     notes: () => notes,
     ...(folder === undefined ? {} : { workspace: folder }),
     link: (path, file) => downloads.link(path, file)
   })
   const state = await workbench.call('app.state', {})
-  const { workspace, problem } = (
-    state.ok ? state.result : { workspace: null, problem: null }
-  ) as Pick<AppState, 'workspace' | 'problem'>
+  const { workspace, problem } = (state.ok ? state.result : { workspace: null, problem: null }) as Pick<
+    AppState,
+    'workspace' | 'problem'
+  >
   const keys = workspace === null || keysFolder === undefined ? passingKeys() : keysFor(keysFolder, workspace)
   const admission = new Admission(keys)
 
@@ -135,9 +152,12 @@ export const startServer = async ({
     return sendDownload(request, response, found.path, found.file)
   }
 
-  const server = createServer({ maxHeaderSize: 32 * 2 ** 10, requestTimeout: 30_000, headersTimeout: 30_000 }, (request, response) => {
-    respond(request, response).catch(() => response.destroy())
-  })
+  const server = createServer(
+    { maxHeaderSize: 32 * 2 ** 10, requestTimeout: 30_000, headersTimeout: 30_000 },
+    (request, response) => {
+      respond(request, response).catch(() => response.destroy())
+    }
+  )
   server.maxConnections = within.connections
   server.on('upgrade', (request, stream, head) => {
     if (addressOf(request)?.pathname !== entryPaths.socket) return refuse(stream, '404 Not Found')

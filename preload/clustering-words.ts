@@ -7,14 +7,20 @@ const tokenNames = { token: 'token', previous: 'previous token', next: 'next tok
 
 const conditionWords = (condition: RuleCondition): string => {
   switch (condition.on) {
-    case 'token': case 'previous': case 'next': return `${tokenNames[condition.on]} ${JSON.stringify(condition.text)}`
-    case 'subset': return condition.subset === '' ? 'no subset' : `subset ${condition.subset}`
-    case 'pattern': return Object.hasOwn(patternWords, condition.pattern)
-      ? patternWords[condition.pattern as keyof typeof patternWords]
-      : condition.pattern
-    case 'position': return condition.from === condition.to
-      ? `at position ${condition.from} of its row`
-      : `among positions ${condition.from} to ${condition.to} of its row`
+    case 'token':
+    case 'previous':
+    case 'next':
+      return `${tokenNames[condition.on]} ${JSON.stringify(condition.text)}`
+    case 'subset':
+      return condition.subset === '' ? 'no subset' : `subset ${condition.subset}`
+    case 'pattern':
+      return Object.hasOwn(patternWords, condition.pattern)
+        ? patternWords[condition.pattern as keyof typeof patternWords]
+        : condition.pattern
+    case 'position':
+      return condition.from === condition.to
+        ? `at position ${condition.from} of its row`
+        : `among positions ${condition.from} to ${condition.to} of its row`
   }
 }
 
@@ -27,18 +33,21 @@ export const ruleWords = (conditions: readonly RuleCondition[]): string => condi
 /** Settings of a clustering in words, as reports, the terminal and names of clusterings show them. */
 export const clusteringWords = (configuration: ClusteringConfiguration): string => {
   const { method, neighbours, symmetrize, whiten, minSize } = configuration
-  const own = method === 'acl'
-    ? [`alpha ${configuration.alpha}`, `epsilon ${configuration.epsilon}`, `${configuration.rule} rule`]
-    : [
-      `resolution ${configuration.resolution}`,
-      `${configuration.levels} ${configuration.levels === 1 ? 'level' : 'levels'}`
-    ]
+  const own =
+    method === 'acl'
+      ? [`alpha ${configuration.alpha}`, `epsilon ${configuration.epsilon}`, `${configuration.rule} rule`]
+      : [
+          `resolution ${configuration.resolution}`,
+          `${configuration.levels} ${configuration.levels === 1 ? 'level' : 'levels'}`
+        ]
   const graph = [`${neighbours} neighbours`, symmetrize, ...(whiten ? ['whitened'] : [])]
   return [method === 'acl' ? 'ACL' : 'communities', ...graph, ...own, `at least ${minSize} tokens`].join(', ')
 }
 
 const nouns: Readonly<Record<GroupKind, readonly [one: string, several: string]>> = {
-  cluster: ['cluster', 'clusters'], neighbourhood: ['neighbourhood', 'neighbourhoods'], region: ['region', 'regions']
+  cluster: ['cluster', 'clusters'],
+  neighbourhood: ['neighbourhood', 'neighbourhoods'],
+  region: ['region', 'regions']
 }
 
 /** "1 region", "12 clusters". */
@@ -56,9 +65,14 @@ const percent = (share: number): string => `${(100 * share).toFixed(0)} %`
  * How much of one level recurs when the draws are split: "9 of 12 clusters are stable, with 62 % ± 3 % of the tokens
  * (2 % by chance)".
  */
-export const stabilityWords = (
-  { kind, groups, stableGroups, stableShare, error, nullShare }: LevelStability
-): string => {
+export const stabilityWords = ({
+  kind,
+  groups,
+  stableGroups,
+  stableShare,
+  error,
+  nullShare
+}: LevelStability): string => {
   const share = `${percent(stableShare)}${error === null ? '' : ` ± ${percent(error)}`} of the tokens`
   const chance = nullShare === null ? '' : ` (${percent(nullShare)} by chance)`
   return `${stableGroups} of ${groupCount(kind, groups)} ${groups === 1 ? 'is' : 'are'} stable, with ${share}${chance}`

@@ -13,10 +13,12 @@ export type Confidence = (typeof confidences)[number]
  * reads as one ("merge:3"), or some tokens of one ("part:5"). The clustering itself is never edited.
  */
 export type AnnotationTarget = `cluster:${number}` | `merge:${number}` | `part:${number}`
-export const targetSchema = z.string().regex(
-  /^(cluster:(-1|0|[1-9]\d{0,8})|(merge|part):[1-9]\d{0,8})$/,
-  'expected "cluster:", "merge:" or "part:" and a number of at most nine digits'
-) as unknown as z.ZodType<AnnotationTarget>
+export const targetSchema = z
+  .string()
+  .regex(
+    /^(cluster:(-1|0|[1-9]\d{0,8})|(merge|part):[1-9]\d{0,8})$/,
+    'expected "cluster:", "merge:" or "part:" and a number of at most nine digits'
+  ) as unknown as z.ZodType<AnnotationTarget>
 
 /** The number of a group, or -1 for what is left over. */
 export const clusterSchema = z.int().min(-1).max(limits.number)
@@ -84,7 +86,10 @@ export const annotationChangeSchema = z.discriminatedUnion('do', [
   z.strictObject({ do: z.literal('clear'), targets }),
   z.strictObject({ do: z.literal('merge'), clusters: clustersNamed, label: labelChangesSchema }),
   z.strictObject({
-    do: z.literal('split'), cluster: clusterSchema, tokens: labelFields.tokens, label: labelChangesSchema
+    do: z.literal('split'),
+    cluster: clusterSchema,
+    tokens: labelFields.tokens,
+    label: labelChangesSchema
   })
 ])
 export type AnnotationChange = z.output<typeof annotationChangeSchema>

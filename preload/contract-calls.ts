@@ -4,13 +4,38 @@ import type { RunConfiguration } from './configuration'
 import type { EngineInstallation, EngineRate, RunEvent, RunHealth } from './contract-progress'
 import { annotationChangeSchema, clusterSchema as cluster } from './contract-annotations'
 import type {
-  Annotation, AnnotationsChanged, AnnotationTarget, BlindScore, JournalStep, RunMarks, UndoAnswer, UndoState
+  Annotation,
+  AnnotationsChanged,
+  AnnotationTarget,
+  BlindScore,
+  JournalStep,
+  RunMarks,
+  UndoAnswer,
+  UndoState
 } from './contract-annotations'
 import { strata } from './contract-explore'
 import type {
-  ClusterDetails, ClusteringOverview, ClusterLayout, Comparison, GalleryPage, Job, TokenDetails, TokenLayout
+  ClusterDetails,
+  ClusteringOverview,
+  ClusterLayout,
+  Comparison,
+  GalleryPage,
+  Job,
+  TokenDetails,
+  TokenLayout
 } from './contract-explore'
-import type { ConfigurationCheck, CorpusPreview, Estimate, FolderListing, HeatMap, LiveRun, ModelDescription, RunEntry, SignalPreview, TraceNotice } from './contract-runs'
+import type {
+  ConfigurationCheck,
+  CorpusPreview,
+  Estimate,
+  FolderListing,
+  HeatMap,
+  LiveRun,
+  ModelDescription,
+  RunEntry,
+  SignalPreview,
+  TraceNotice
+} from './contract-runs'
 import type { PlainError } from './errors'
 import { index, limits, path, text } from './limits'
 import { groupKinds } from './records'
@@ -26,7 +51,8 @@ const mostKeys = 1000
 export const settingsSchema = z.strictObject({
   theme: z.enum(themes).default('system'),
   /** Keys of commands that are not the defaults: command → keys, as in "ctrl+shift+p" or "g". */
-  keys: z.record(name, z.array(text(60)).max(8))
+  keys: z
+    .record(name, z.array(text(60)).max(8))
     .refine((keys) => Object.keys(keys).length <= mostKeys, `there is room for the keys of ${mostKeys} commands`)
     .default({}),
   /** Folder that opens at the start; empty for the default. */
@@ -54,19 +80,27 @@ const settingsChanges = z.strictObject({
 const run = text(limits.runName).min(1)
 const runName = text(limits.runName)
 const clustering = z.int().min(1).max(limits.number)
-const changeId = z.string().regex(/^[\w-]{8,100}$/).optional()
+const changeId = z
+  .string()
+  .regex(/^[\w-]{8,100}$/)
+  .optional()
 const where = { run, clustering }
 /** `true` allows that an export is replaced, a file's own name that this file is, whatever it holds. */
 const overwrite = z.union([z.boolean(), z.string().min(1).max(limits.path)]).default(false)
 const context = { before: index.max(1024).default(24), after: index.max(1024).default(24) }
 const searched = text(1000).min(1)
 const tokens = z.custom<Int32Array>(
-  (value) =>
-    value instanceof Int32Array && value.length <= limits.tokensNamed && value.every((token) => token >= 0),
+  (value) => value instanceof Int32Array && value.length <= limits.tokensNamed && value.every((token) => token >= 0),
   `expected an Int32Array of at most ${limits.tokensNamed.toLocaleString('en')} token indices`
 )
-const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= 256 * 2 ** 20, 'expected at most 256 MiB of bytes')
-const configuration = z.custom<object>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'expected an object')
+const bytes = z.custom<Uint8Array>(
+  (value) => value instanceof Uint8Array && value.length <= 256 * 2 ** 20,
+  'expected at most 256 MiB of bytes'
+)
+const configuration = z.custom<object>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  'expected an object'
+)
 
 export const clusterExportFormats = ['annotated', 'html', 'csv', 'parquet', 'npy', 'json'] as const
 export type ClusterExportFormat = (typeof clusterExportFormats)[number]
@@ -91,14 +125,26 @@ export const callSchemas = {
   'files.list': z.strictObject({ folder: path.optional(), hidden: z.boolean().default(false) }),
   /** The system's own dialog; answers null where there is none, and [] where it was dismissed. */
   'files.choose': z.strictObject({
-    purpose: z.enum(['model', 'corpus-files', 'corpus-folder', 'folder', 'save', 'import', 'workspace', 'configuration']),
-    title: text(limits.word), suggested: text(limits.path).optional()
+    purpose: z.enum([
+      'model',
+      'corpus-files',
+      'corpus-folder',
+      'folder',
+      'save',
+      'import',
+      'workspace',
+      'configuration'
+    ]),
+    title: text(limits.word),
+    suggested: text(limits.path).optional()
   }),
 
   'models.describe': z.strictObject({ folder: path, weights: path.optional() }),
   /** Answers with a job. */
   'models.fetch': z.strictObject({
-    name: runName.min(1), revision: text(limits.word).optional(), folder: path.optional()
+    name: runName.min(1),
+    revision: text(limits.word).optional(),
+    folder: path.optional()
   }),
   'corpora.preview': z.strictObject({ configuration, baseFolder: path, rows: index.max(200).default(12) }),
 
@@ -111,12 +157,18 @@ export const callSchemas = {
   /** Starts at once, or waits for the run at work to end. Relative paths start from the base folder. */
   'runs.start': z.strictObject({ name: runName, configuration, baseFolder: path }),
   /** What a run is likely to need: samples a few of its components for about half a minute. */
-  'runs.previewSignal': z.strictObject({ configuration, baseFolder: path, seconds: z.number().min(1).max(600).default(30) }),
+  'runs.previewSignal': z.strictObject({
+    configuration,
+    baseFolder: path,
+    seconds: z.number().min(1).max(600).default(30)
+  }),
   /** Ends the preview that is at work, which then fails as interrupted. */
   'runs.stopPreview': z.strictObject({}),
   /** A new run that begins with the sums of a finished one, with more rounds (of all, not further ones) or a higher target; its clustering is made anew. */
   'runs.continue': z.strictObject({
-    run, name: runName.min(1).optional(), rounds: z.int().min(1).max(limits.draws).optional(),
+    run,
+    name: runName.min(1).optional(),
+    rounds: z.int().min(1).max(limits.draws).optional(),
     reliability: z.number().gt(0).lt(1).optional()
   }),
   'runs.startDemo': z.strictObject({}),
@@ -129,7 +181,9 @@ export const callSchemas = {
   'runs.change': z.strictObject({
     run,
     changes: z.strictObject({
-      name: runName.min(1).optional(), archived: z.boolean().optional(), deleted: z.boolean().optional()
+      name: runName.min(1).optional(),
+      archived: z.boolean().optional(),
+      deleted: z.boolean().optional()
     })
   }),
   'runs.live': z.strictObject({ run }),
@@ -147,9 +201,16 @@ export const callSchemas = {
    */
   'clusters.search': z.strictObject({ ...where, text: searched, regularExpression: z.boolean().default(false) }),
   'clusters.tokens': z.strictObject({
-    ...where, cluster, stratum: z.enum(strata).default('central'), seed: z.int().min(0).default(1), toward: cluster.optional(),
-    tokenId: index.optional(), subset: text(limits.text).optional(), offset: index.default(0),
-    limit: index.max(1000).default(60), ...context
+    ...where,
+    cluster,
+    stratum: z.enum(strata).default('central'),
+    seed: z.int().min(0).default(1),
+    toward: cluster.optional(),
+    tokenId: index.optional(),
+    subset: text(limits.text).optional(),
+    offset: index.default(0),
+    limit: index.max(1000).default(60),
+    ...context
   }),
   'clusters.members': z.strictObject({ ...where, cluster }),
   'tokens.contexts': z.strictObject({ run, tokens, ...context }),
@@ -172,7 +233,10 @@ export const callSchemas = {
 
   /** A change whose `id` was done already is not done again, so that it can be sent again when its answer was lost. */
   'labels.apply': z.strictObject({
-    ...where, changes: z.array(annotationChangeSchema).min(1).max(1000), words: text(limits.words).min(1), id: changeId
+    ...where,
+    changes: z.array(annotationChangeSchema).min(1).max(1000),
+    words: text(limits.words).min(1),
+    id: changeId
   }),
   /** Only the step of that number, where one is given: what a window shows may be older than what another one did. */
   'labels.undo': z.strictObject({ step: z.int().min(1).optional() }),
@@ -182,16 +246,24 @@ export const callSchemas = {
   'labels.blindTest': z.strictObject({ ...where, cluster }),
   'labels.answerBlindTest': z.strictObject({ test: text(limits.word), choice: index.max(5) }),
   /** What the labels of one clustering would become in another, by overlap; `apply` writes them as one step. */
-  'labels.carry': z.strictObject({ from: z.strictObject(where), to: z.strictObject(where), least: z.number().min(0).max(1).default(0.5), apply: z.boolean().default(false) }),
+  'labels.carry': z.strictObject({
+    from: z.strictObject(where),
+    to: z.strictObject(where),
+    least: z.number().min(0).max(1).default(0.5),
+    apply: z.boolean().default(false)
+  }),
   /** Names for a cluster, likeliest first, from its top tokens, patterns and subsets. */
   'labels.suggest': z.strictObject({ ...where, cluster }),
   'labels.backUp': z.strictObject({}),
 
   'exports.write': z.strictObject({
-    ...where, format: z.enum(clusterExportFormats),
+    ...where,
+    format: z.enum(clusterExportFormats),
     clusters: z.union([z.literal('all'), z.literal('labelled'), z.array(cluster).min(1).max(limits.groupsNamed)]),
     /** A file for `annotated` and `html`, a folder otherwise. */
-    path, overwrite, picture: text(64 * 2 ** 20).optional(),
+    path,
+    overwrite,
+    picture: text(64 * 2 ** 20).optional(),
     /** Leaves text cells of CSV as they are, also where a spreadsheet would compute them. */
     rawCells: z.boolean().default(false)
   }),
@@ -227,7 +299,14 @@ export interface AppState {
 
 export interface Carried {
   /** `target` is what carries the label; `from` is its cluster: of a merge the first one, of a part the one it is of. */
-  readonly proposals: readonly { readonly target: AnnotationTarget; readonly from: ClusterNumber; readonly to: ClusterNumber; readonly jaccard: number; readonly name: string; readonly replaces: string | null }[]
+  readonly proposals: readonly {
+    readonly target: AnnotationTarget
+    readonly from: ClusterNumber
+    readonly to: ClusterNumber
+    readonly jaccard: number
+    readonly name: string
+    readonly replaces: string | null
+  }[]
   readonly applied: boolean
 }
 
@@ -311,7 +390,12 @@ export interface CallResults {
   'tokens.strengths': Float32Array
   'tokens.subsets': Int32Array
   'tokens.column': Float32Array
-  'tokens.edges': { readonly from: Int32Array; readonly to: Int32Array; readonly weights: Float32Array; readonly cut: boolean }
+  'tokens.edges': {
+    readonly from: Int32Array
+    readonly to: Int32Array
+    readonly weights: Float32Array
+    readonly cut: boolean
+  }
   'graph.tokens': TokenLayout | { readonly state: 'working'; readonly job: Job }
   'graph.clusters': ClusterLayout
   'labels.apply': AnnotationsChanged
@@ -361,7 +445,8 @@ export interface Notices {
 }
 export type NoticeName = keyof Notices
 
-export type CallAnswer = { readonly ok: true; readonly result: unknown } | { readonly ok: false; readonly error: PlainError }
+export type CallAnswer =
+  { readonly ok: true; readonly result: unknown } | { readonly ok: false; readonly error: PlainError }
 
 /** Of a window to the main side; `foreign` where another program, or one with other keys, is at its address. */
 export type Connection = 'open' | 'lost' | 'foreign'

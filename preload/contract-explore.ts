@@ -1,5 +1,15 @@
 import type { Annotation, UndoState } from './contract-annotations'
-import type { ClusteringRecord, ClusterNumber, GroupKind, LeftoverKind, RuleRecord, RunRecord, SubsetCount, TokenCount, TokenInContext } from './records'
+import type {
+  ClusteringRecord,
+  ClusterNumber,
+  GroupKind,
+  LeftoverKind,
+  RuleRecord,
+  RunRecord,
+  SubsetCount,
+  TokenCount,
+  TokenInContext
+} from './records'
 
 /** A component whose mean χ̂ in a cluster is far from its mean over all tokens, in the column's standard deviations. */
 export interface StandingOut {
@@ -42,7 +52,18 @@ export interface ClusteringOverview {
 
 /** Patterns that are counted in every cluster; `patternWords` says what each one means. */
 export const patternNames = [
-  'repeated-bigram', 'bracket-match', 'word-start', 'word-part', 'line-start', 'line-end', 'digit', 'punctuation', 'uppercase', 'whitespace', 'same-as-previous', 'row-start'
+  'repeated-bigram',
+  'bracket-match',
+  'word-start',
+  'word-part',
+  'line-start',
+  'line-end',
+  'digit',
+  'punctuation',
+  'uppercase',
+  'whitespace',
+  'same-as-previous',
+  'row-start'
 ] as const
 export type PatternName = (typeof patternNames)[number]
 
@@ -173,5 +194,12 @@ export interface Comparison {
   /** Correlation of the columns that both runs have. */
   readonly columns: readonly { readonly component: string; readonly correlation: number }[]
   /** For every cluster of the left one, that of the right one that it overlaps most with. */
-  readonly matches: readonly { readonly left: ClusterNumber; readonly right: ClusterNumber; readonly common: number; readonly jaccard: number; readonly leftSize: number; readonly rightSize: number }[]
+  readonly matches: readonly {
+    readonly left: ClusterNumber
+    readonly right: ClusterNumber
+    readonly common: number
+    readonly jaccard: number
+    readonly leftSize: number
+    readonly rightSize: number
+  }[]
 }

@@ -1,6 +1,15 @@
 import type { CorpusContents } from './corpus-contents'
 import type { ErrorKind } from './errors'
-import type { ClusteringRecord, ClusterSummary, ColumnSpread, DiagnosticsRecord, RunRecord, RunStatus, StageName, TokenInContext } from './records'
+import type {
+  ClusteringRecord,
+  ClusterSummary,
+  ColumnSpread,
+  DiagnosticsRecord,
+  RunRecord,
+  RunStatus,
+  StageName,
+  TokenInContext
+} from './records'
 
 /** What takes long enough to be watched: a stage of a run, or a model's download. */
 export type Activity = StageName | 'download'

@@ -99,7 +99,12 @@ export interface CorpusPreview {
   readonly contents: CorpusContents | null
   readonly rowsWanted: number
   readonly rowsThere: number
-  readonly subsets: readonly { readonly subset: string; readonly documents: number; readonly tokens: number; readonly rows: number }[]
+  readonly subsets: readonly {
+    readonly subset: string
+    readonly documents: number
+    readonly tokens: number
+    readonly rows: number
+  }[]
   readonly rows: readonly { readonly subset: string; readonly tokens: readonly string[] }[]
   readonly problem: string | null
 }

@@ -6,11 +6,31 @@ export * from './contract-explore'
 export * from './contract-progress'
 export * from './contract-runs'
 export {
-  checkedConfiguration, clusteringMethods, clusteringSchema, configurationSchema, corpusSchema, presetNames, presets, rangeWords, roundsOf,
-  samplerKeys, samplerSchema, samplerWords, samplingMethods, standardPreset, suitClustering
+  checkedConfiguration,
+  clusteringMethods,
+  clusteringSchema,
+  configurationSchema,
+  corpusSchema,
+  presetNames,
+  presets,
+  rangeWords,
+  roundsOf,
+  samplerKeys,
+  samplerSchema,
+  samplerWords,
+  samplingMethods,
+  standardPreset,
+  suitClustering
 } from './configuration'
 export type {
-  ClusteringConfiguration, ClusteringMethod, ClusteringSettings, CorpusConfiguration, PresetName, RunConfiguration, SamplerConfiguration, SamplingMethod
+  ClusteringConfiguration,
+  ClusteringMethod,
+  ClusteringSettings,
+  CorpusConfiguration,
+  PresetName,
+  RunConfiguration,
+  SamplerConfiguration,
+  SamplingMethod
 } from './configuration'
 export { contentsWords, corpusWords } from './corpus-contents'
 export type { CorpusContents } from './corpus-contents'
@@ -20,8 +40,26 @@ export { fromPlain, messageOf, SpectroscopeError, toPlain } from './errors'
 export type { ErrorKind, PlainError } from './errors'
 export { groupKinds, leftoverCluster, stableFrom, stageNames } from './records'
 export type {
-  BlockDiagnostics, ClusteringRecord, ClusterNumber, ClusterSummary, DiagnosticsRecord, GroupKind, LeftoverKind, LevelStability, ResolutionPoint,
-  RuleCondition, RuleRecord, RunRecord, RunStatus, StabilityRecord, StageName, SubsetCount, TokenCount, TokenInContext, TracePointRecord, TraceRecord
+  BlockDiagnostics,
+  ClusteringRecord,
+  ClusterNumber,
+  ClusterSummary,
+  DiagnosticsRecord,
+  GroupKind,
+  LeftoverKind,
+  LevelStability,
+  ResolutionPoint,
+  RuleCondition,
+  RuleRecord,
+  RunRecord,
+  RunStatus,
+  StabilityRecord,
+  StageName,
+  SubsetCount,
+  TokenCount,
+  TokenInContext,
+  TracePointRecord,
+  TraceRecord
 } from './records'
 export { limits } from './limits'
 export { hiddenIn, visibleLines, visibleText } from './visible'

@@ -49,7 +49,8 @@ export interface PlainError {
 
 export const toPlain = (error: unknown): PlainError => {
   if (error instanceof SpectroscopeError) return { kind: error.kind, message: error.message }
-  if (error instanceof Error) return { kind: 'internal', message: error.message, ...(error.stack === undefined ? {} : { stack: error.stack }) }
+  if (error instanceof Error)
+    return { kind: 'internal', message: error.message, ...(error.stack === undefined ? {} : { stack: error.stack }) }
   return { kind: 'internal', message: String(error) }
 }
 

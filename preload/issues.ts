@@ -54,7 +54,7 @@ const boundOf = (issue: Bounding): string => {
 }
 
 const unitOf = ({ origin }: Bounding): string =>
-  (origin === 'string' ? ' characters' : origin === 'array' ? ' entries' : '')
+  origin === 'string' ? ' characters' : origin === 'array' ? ' entries' : ''
 
 const boundWords = (issue: Bounding): string => {
   const { input } = issue

@@ -38,7 +38,8 @@ export const labelledGroups = (annotations: Iterable<Annotation>): Set<ClusterNu
 
 /** How many of a clustering's clusters, which are numbered from 0, have each status; unseen ones are the rest. */
 export const countStatuses = (
-  annotations: Iterable<Annotation>, clusters: number
+  annotations: Iterable<Annotation>,
+  clusters: number
 ): Partial<Record<LabelStatus, number>> => {
   const counts: Partial<Record<LabelStatus, number>> = {}
   for (const [group, { status }] of saidOf(annotations)) {

@@ -53,7 +53,11 @@ export const limits = {
 export const text = (most: number): z.ZodString => z.string().max(most).overwrite(keepableText)
 
 /** A path, which cannot hold NUL. */
-export const path = z.string().min(1).max(limits.path).regex(/^[^\u0000]*$/, 'a path cannot hold the character NUL')
+export const path = z
+  .string()
+  .min(1)
+  .max(limits.path)
+  .regex(/^[^\u0000]*$/, 'a path cannot hold the character NUL')
 
 /** A number of something, from 0 on. */
 export const index = z.int().min(0).max(limits.integer)

@@ -24,7 +24,10 @@ const mostListed = 3
 
 /** Texts to be quoted in a message, of which three are shown. */
 export const brieflyAll = (given: readonly string[]): string => {
-  const shown = given.slice(0, mostListed).map((one) => `"${briefly(one)}"`).join(', ')
+  const shown = given
+    .slice(0, mostListed)
+    .map((one) => `"${briefly(one)}"`)
+    .join(', ')
   const more = given.length - mostListed
   return more > 0 ? `${shown} and ${more.toLocaleString('en')} more` : shown
 }

@@ -58,7 +58,13 @@ export interface GatheredProvenance {
   /** SHA-256 of all that decides the numbers, and of how they were divided. */
   readonly set: string
   /** Where and when each was sampled; empty before they are gathered. */
-  readonly pieces: readonly { readonly host: string; readonly processor: string; readonly threads: number; readonly seconds: number; readonly finishedAt: string }[]
+  readonly pieces: readonly {
+    readonly host: string
+    readonly processor: string
+    readonly threads: number
+    readonly seconds: number
+    readonly finishedAt: string
+  }[]
 }
 
 /** The run that an annotated cluster set was written from; the set's clustering is number 1 of the imported run. */
@@ -68,7 +74,12 @@ export interface ImportedProvenance {
   readonly file: string
   /** Name of the run in the file; absent in imports of earlier versions, which kept it. */
   readonly name?: string
-  readonly run: { readonly id: string; readonly createdAt: string; readonly startedAt: string | null; readonly finishedAt: string | null }
+  readonly run: {
+    readonly id: string
+    readonly createdAt: string
+    readonly startedAt: string | null
+    readonly finishedAt: string | null
+  }
   readonly stages: readonly StageRecord[]
   readonly clustering: { readonly number: number; readonly createdAt: string; readonly clusters: number }
   /** Clusters of a selection; null where the whole clustering was exported. */
@@ -226,7 +237,12 @@ export interface DiagnosticsRecord {
   readonly reliability: number
   readonly centredReliability: number
   readonly lossTrace: { readonly first: number; readonly last: number; readonly min: number; readonly max: number }
-  readonly failedChains: readonly { readonly chain: number; readonly draw: number; readonly step: number; readonly message: string }[]
+  readonly failedChains: readonly {
+    readonly chain: number
+    readonly draw: number
+    readonly step: number
+    readonly message: string
+  }[]
   /** Of methods that go in rounds; null for chains. */
   readonly blocks: BlockDiagnostics | null
 }

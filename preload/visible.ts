@@ -1,16 +1,35 @@
 /** Scripts whose spelling needs joiners between letters. */
 const joiningScripts = [
-  'Arab', 'Syrc', 'Nkoo', 'Mong', 'Deva', 'Beng', 'Guru', 'Gujr', 'Orya', 'Taml', 'Telu', 'Knda', 'Mlym', 'Sinh',
-  'Khmr', 'Mymr'
-].map((script) => `\\p{Script_Extensions=${script}}`).join('')
+  'Arab',
+  'Syrc',
+  'Nkoo',
+  'Mong',
+  'Deva',
+  'Beng',
+  'Guru',
+  'Gujr',
+  'Orya',
+  'Taml',
+  'Telu',
+  'Knda',
+  'Mlym',
+  'Sinh',
+  'Khmr',
+  'Mymr'
+]
+  .map((script) => `\\p{Script_Extensions=${script}}`)
+  .join('')
 
-const shaping = new RegExp([
-  `(?<=\\p{Extended_Pictographic}[\\p{Emoji_Modifier}\\ufe0f]?)\\u200d(?=\\p{Extended_Pictographic})`,
-  `(?<=(?=[\\p{L}\\p{M}])[${joiningScripts}])[\\u200c\\u200d](?=(?=\\p{L})[${joiningScripts}])`,
-  `(?<=\\p{Emoji})[\\ufe0e\\ufe0f]`,
-  `(?<=\\p{Script=Han})[\\ufe00-\\ufe02\\u{e0100}-\\u{e01ef}]`,
-  `(?<=\\p{Script=Mongolian})[\\u180b-\\u180d\\u180f]`
-].join('|'), 'uy')
+const shaping = new RegExp(
+  [
+    `(?<=\\p{Extended_Pictographic}[\\p{Emoji_Modifier}\\ufe0f]?)\\u200d(?=\\p{Extended_Pictographic})`,
+    `(?<=(?=[\\p{L}\\p{M}])[${joiningScripts}])[\\u200c\\u200d](?=(?=\\p{L})[${joiningScripts}])`,
+    `(?<=\\p{Emoji})[\\ufe0e\\ufe0f]`,
+    `(?<=\\p{Script=Han})[\\ufe00-\\ufe02\\u{e0100}-\\u{e01ef}]`,
+    `(?<=\\p{Script=Mongolian})[\\u180b-\\u180d\\u180f]`
+  ].join('|'),
+  'uy'
+)
 
 /** Controls, format characters, surrogates, private and unassigned characters, separators, and what has no ink. */
 const unsafe = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/u
@@ -53,14 +72,18 @@ export const visibleText = (text: string): string => withMarks(text).replace(oth
 
 /** As `visibleText`, for a page: spaces of any kind and line breaks stay. */
 export const visibleLines = (text: string): string =>
-  (text.includes('\n') ? text.split(/\r?\n/).map(withMarks).join('\n') : withMarks(text))
+  text.includes('\n') ? text.split(/\r?\n/).map(withMarks).join('\n') : withMarks(text)
 
 /** A token's text as one word: as `visibleText`, with spaces as · and ∅ for an empty text. */
 export const visibleToken = (text: string): string => (text === '' ? '∅' : visibleText(text).replaceAll(' ', '·'))
 
 /** JSON that says the same, with escapes for the characters that `visibleText` marks. */
 export const visibleJson = (json: string): string =>
-  json.replace(everyUnsafe, (character) => (character === '\n'
-    ? character
-    : Array.from({ length: character.length }, (_, unit) =>
-        `\\u${character.charCodeAt(unit).toString(16).padStart(4, '0')}`).join('')))
+  json.replace(everyUnsafe, (character) =>
+    character === '\n'
+      ? character
+      : Array.from(
+          { length: character.length },
+          (_, unit) => `\\u${character.charCodeAt(unit).toString(16).padStart(4, '0')}`
+        ).join('')
+  )

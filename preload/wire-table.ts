@@ -7,14 +7,20 @@ export interface Table {
 }
 
 /** Values one by one; or texts, each once, and the place of each row's; or lists one after another, and where each row's ends. */
-export type Column = Int32Array | Float64Array | readonly unknown[] | { readonly texts: readonly string[]; readonly at: Int32Array } | { readonly ends: Int32Array; readonly items: readonly unknown[] }
+export type Column =
+  | Int32Array
+  | Float64Array
+  | readonly unknown[]
+  | { readonly texts: readonly string[]; readonly at: Int32Array }
+  | { readonly ends: Int32Array; readonly items: readonly unknown[] }
 
 type Row = Readonly<Record<string, unknown>>
 
 /** Fewer rows are not worth it. */
 export const leastRows = 64
 
-const isRow = (value: unknown): value is Row => typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+const isRow = (value: unknown): value is Row =>
+  typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
 
 /** Keys that all rows have, in one order, none of them undefined; undefined where the rows are not alike. */
 const commonKeys = (rows: readonly unknown[]): readonly string[] | undefined => {
@@ -31,7 +37,10 @@ const commonKeys = (rows: readonly unknown[]): readonly string[] | undefined => 
 }
 
 const columnOf = (values: readonly unknown[]): Column => {
-  if (values.every((value) => typeof value === 'number')) return values.every((value) => (value | 0) === value && !Object.is(value, -0)) ? Int32Array.from(values) : Float64Array.from(values)
+  if (values.every((value) => typeof value === 'number'))
+    return values.every((value) => (value | 0) === value && !Object.is(value, -0))
+      ? Int32Array.from(values)
+      : Float64Array.from(values)
   if (values.every((value) => typeof value === 'string')) {
     const places = new Map<string, number>()
     const at = Int32Array.from(values, (text) => {
@@ -58,7 +67,9 @@ export const tableOf = (value: unknown): Table | undefined => {
   if (!Array.isArray(value) || value.length < leastRows) return undefined
   const rows: readonly unknown[] = value
   const keys = commonKeys(rows)
-  return keys === undefined ? undefined : { rows: rows.length, keys, columns: keys.map((key) => columnOf(rows.map((row) => (row as Row)[key]))) }
+  return keys === undefined
+    ? undefined
+    : { rows: rows.length, keys, columns: keys.map((key) => columnOf(rows.map((row) => (row as Row)[key]))) }
 }
 
 const broken = (): RangeError => new RangeError('A table of the frame is broken.')
@@ -69,14 +80,26 @@ const valuesOf = (column: unknown, rows: number): ArrayLike<unknown> => {
     return column
   }
   if (typeof column !== 'object' || column === null) throw broken()
-  if ('texts' in column && 'at' in column && Array.isArray(column.texts) && column.at instanceof Int32Array && column.at.length === rows) {
+  if (
+    'texts' in column &&
+    'at' in column &&
+    Array.isArray(column.texts) &&
+    column.at instanceof Int32Array &&
+    column.at.length === rows
+  ) {
     const texts: readonly unknown[] = column.texts
     return Array.from(column.at, (place) => {
       if (place < 0 || place >= texts.length) throw broken()
       return texts[place]
     })
   }
-  if ('ends' in column && 'items' in column && Array.isArray(column.items) && column.ends instanceof Int32Array && column.ends.length === rows) {
+  if (
+    'ends' in column &&
+    'items' in column &&
+    Array.isArray(column.items) &&
+    column.ends instanceof Int32Array &&
+    column.ends.length === rows
+  ) {
     const items: readonly unknown[] = column.items
     let start = 0
     return Array.from(column.ends, (end) => {
@@ -91,8 +114,17 @@ const valuesOf = (column: unknown, rows: number): ArrayLike<unknown> => {
 
 /** Throws where it is no table that `tableOf` makes, or where `readKey` refuses one of its keys. */
 export const rowsOf = (table: unknown, readKey: (key: unknown) => string): Row[] => {
-  const { rows, keys, columns } = (typeof table === 'object' && table !== null ? table : {}) as Partial<Record<keyof Table, unknown>>
-  if (typeof rows !== 'number' || !Array.isArray(keys) || !Array.isArray(columns) || keys.length === 0 || keys.length !== columns.length) throw broken()
+  const { rows, keys, columns } = (typeof table === 'object' && table !== null ? table : {}) as Partial<
+    Record<keyof Table, unknown>
+  >
+  if (
+    typeof rows !== 'number' ||
+    !Array.isArray(keys) ||
+    !Array.isArray(columns) ||
+    keys.length === 0 ||
+    keys.length !== columns.length
+  )
+    throw broken()
   const names = keys.map((key: unknown) => {
     if (key === '__proto__') throw broken()
     return readKey(key)

@@ -26,14 +26,21 @@ interface NumberArrayType {
   readonly BYTES_PER_ELEMENT: number
 }
 
-const numberArrays: readonly (readonly [type: number, constructor: NumberArrayType])[] = [[1, Int32Array], [2, Uint32Array], [3, Float32Array], [4, Float64Array]]
+const numberArrays: readonly (readonly [type: number, constructor: NumberArrayType])[] = [
+  [1, Int32Array],
+  [2, Uint32Array],
+  [3, Float32Array],
+  [4, Float64Array]
+]
 
 for (const [type, constructor] of numberArrays) {
   codec.register({
     type,
-    encode: (value: unknown) => (value instanceof constructor ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : null),
+    encode: (value: unknown) =>
+      value instanceof constructor ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : null,
     decode: (bytes) => {
-      if (bytes.length % constructor.BYTES_PER_ELEMENT !== 0) throw new RangeError('A typed array of the frame has a broken length.')
+      if (bytes.length % constructor.BYTES_PER_ELEMENT !== 0)
+        throw new RangeError('A typed array of the frame has a broken length.')
       // A Buffer of Node shares its memory with others, and its slice() does too.
       const own = new Uint8Array(bytes.length)
       own.set(bytes)
@@ -87,7 +94,10 @@ export const idOf = (bytes: Uint8Array): number | undefined => {
 }
 
 /** What a browser sends: a call, or how to close while runs are at work. */
-export type ClientFrame = { readonly id: number; readonly call: string; readonly parameters: unknown } | { readonly closing: 'keep-running' | 'checkpoint' | 'stay' }
+export type ClientFrame =
+  | { readonly id: number; readonly call: string; readonly parameters: unknown }
+  | { readonly closing: 'keep-running' | 'checkpoint' | 'stay' }
 
 /** What `serve` sends: the answer of a call, or a notice. */
-export type ServerFrame = { readonly id: number; readonly answer: unknown } | { readonly notice: string; readonly data: unknown }
+export type ServerFrame =
+  { readonly id: number; readonly answer: unknown } | { readonly notice: string; readonly data: unknown }

@@ -17,7 +17,8 @@ const lost: CallAnswer = {
   ok: false,
   error: {
     kind: 'network',
-    message: 'The connection to the program was lost before it answered. The window reconnects on its own; if it ' +
+    message:
+      'The connection to the program was lost before it answered. The window reconnects on its own; if it ' +
       'does not, restart `spectroscope serve`.'
   }
 }

@@ -22,8 +22,22 @@ export const baseArchitecture: Architecture = {
 export const architectures: Readonly<Record<string, Architecture>> = {
   'GPT-NeoX with parallel residual': baseArchitecture,
   'GPT-NeoX with sequential residual': { ...baseArchitecture, parallelResidual: false },
-  'GPT-2 with tied embeddings': { ...baseArchitecture, family: 'gpt2', activation: 'gelu_tanh', rotaryDimensions: 0, parallelResidual: false, tiedEmbeddings: true },
-  'GPT-2 with an unembedding of its own': { ...baseArchitecture, family: 'gpt2', activation: 'gelu', rotaryDimensions: 0, parallelResidual: false, tiedEmbeddings: false }
+  'GPT-2 with tied embeddings': {
+    ...baseArchitecture,
+    family: 'gpt2',
+    activation: 'gelu_tanh',
+    rotaryDimensions: 0,
+    parallelResidual: false,
+    tiedEmbeddings: true
+  },
+  'GPT-2 with an unembedding of its own': {
+    ...baseArchitecture,
+    family: 'gpt2',
+    activation: 'gelu',
+    rotaryDimensions: 0,
+    parallelResidual: false,
+    tiedEmbeddings: false
+  }
 }
 
 export const randomWeights = (architecture: Architecture, uniform: () => number): Weights => {
@@ -35,7 +49,12 @@ export const randomWeights = (architecture: Architecture, uniform: () => number)
   return new Map(tensors.sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-export const randomRows = ({ vocabulary }: Architecture, count: number, length: number, uniform: () => number): Rows => ({
+export const randomRows = (
+  { vocabulary }: Architecture,
+  count: number,
+  length: number,
+  uniform: () => number
+): Rows => ({
   ids: Int32Array.from({ length: count * length }, () => Math.floor(uniform() * vocabulary)),
   count,
   length
@@ -44,4 +63,5 @@ export const randomRows = ({ vocabulary }: Architecture, count: number, length: 
 export const norm = (x: ArrayLike<number>): number => Math.hypot(...Array.from(x))
 
 /** Of a from b, relative to b. */
-export const difference = (a: ArrayLike<number>, b: ArrayLike<number>): number => norm(Array.from(a, (x, at) => x - b[at])) / norm(b)
+export const difference = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
+  norm(Array.from(a, (x, at) => x - b[at])) / norm(b)

@@ -30,7 +30,8 @@ const sharedWebGpu = (kind: Kind): (() => Promise<Executor>) => {
     opening ??= openWebGpu(kind)
     const executor = await opening
     return {
-      description: executor.description, apart: true,
+      description: executor.description,
+      apart: true,
       resident: (data, shape) => executor.resident(data, shape),
       drop: (resident) => executor.drop(resident),
       compile: (graph) => executor.compile(graph),
@@ -42,7 +43,14 @@ const [webGpu, softwareWebGpu] = [sharedWebGpu('hardware'), sharedWebGpu('softwa
 
 /** Graphs as CUDA gets them, with memory as on its device, on the processor. */
 export const asForCuda = (settings: Partial<DeviceSettings> = {}): DeviceExecutor =>
-  new DeviceExecutor({ provider: 'cpu', name: 'onnx-cpu', device: 'CPU', partBytes: 2 ** 20, memoryBytes: 2 ** 31, ...settings })
+  new DeviceExecutor({
+    provider: 'cpu',
+    name: 'onnx-cpu',
+    device: 'CPU',
+    partBytes: 2 ** 20,
+    memoryBytes: 2 ** 31,
+    ...settings
+  })
 
 interface Tested {
   readonly open: () => Executor | Promise<Executor>
@@ -66,11 +74,20 @@ export const executors: Readonly<Record<string, Tested>> = {
 }
 
 /** Title, whether it is skipped, and name of each, for describe blocks that say why. */
-export const executorCases = Object.entries(executors).map(([name, { missing }]) => ({ name, title: missing === undefined ? name : `${name} (skipped: ${missing})`, skipped: missing !== undefined }))
+export const executorCases = Object.entries(executors).map(([name, { missing }]) => ({
+  name,
+  title: missing === undefined ? name : `${name} (skipped: ${missing})`,
+  skipped: missing !== undefined
+}))
 
 /** The executor as one whose device has so much memory, so that replicas are computed together, or that has none of its own. `watch` hears of every graph that is compiled, and of every run of it, before it begins. */
-export const withMemory = (executor: Executor, memoryBytes: number | undefined, watch: { readonly compiled?: (graph: Graph) => unknown; readonly ran?: (graph: Graph) => unknown } = {}): Executor => ({
-  description: executor.description, memoryBytes,
+export const withMemory = (
+  executor: Executor,
+  memoryBytes: number | undefined,
+  watch: { readonly compiled?: (graph: Graph) => unknown; readonly ran?: (graph: Graph) => unknown } = {}
+): Executor => ({
+  description: executor.description,
+  memoryBytes,
   resident: (data, shape) => executor.resident(data, shape),
   drop: (resident) => executor.drop(resident),
   dispose: () => executor.dispose(),
@@ -88,8 +105,13 @@ export const withMemory = (executor: Executor, memoryBytes: number | undefined, 
 })
 
 /** An executor by the name of its case, or the float64 reference. */
-export const openCase = async (name: string): Promise<Executor> => (name === 'reference' ? new ReferenceExecutor() : executors[name].open())
+export const openCase = async (name: string): Promise<Executor> =>
+  name === 'reference' ? new ReferenceExecutor() : executors[name].open()
 
 /** `goLayerwise` in place of the evaluator's own rule for long rows. */
-export const evaluatorOn = async (name: string, architecture: Architecture, weights: Weights, goLayerwise?: (positions: number) => boolean): Promise<TransformerEvaluator> =>
-  new TransformerEvaluator(await openCase(name), architecture, weights, goLayerwise)
+export const evaluatorOn = async (
+  name: string,
+  architecture: Architecture,
+  weights: Weights,
+  goLayerwise?: (positions: number) => boolean
+): Promise<TransformerEvaluator> => new TransformerEvaluator(await openCase(name), architecture, weights, goLayerwise)

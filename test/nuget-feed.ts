@@ -49,7 +49,10 @@ export const zip = (files: Readonly<Record<string, Buffer>>): Buffer => {
   end.writeUInt32LE(0x06054b50)
   end.writeUInt16LE(Object.keys(files).length, 8)
   end.writeUInt16LE(Object.keys(files).length, 10)
-  end.writeUInt32LE(directory.reduce((sum, { length }) => sum + length, 0), 12)
+  end.writeUInt32LE(
+    directory.reduce((sum, { length }) => sum + length, 0),
+    12
+  )
   end.writeUInt32LE(at, 16)
   return Buffer.concat([...parts, ...directory, end])
 }
@@ -58,7 +61,10 @@ export const zip = (files: Readonly<Record<string, Buffer>>): Buffer => {
 export const pathWithDriver = (folder: string, driver: string | undefined): string => {
   mkdirSync(folder, { recursive: true })
   const path = join(folder, 'nvidia-smi')
-  writeFileSync(path, driver === undefined ? '#!/bin/sh\nexit 9\n' : `#!/bin/sh\necho "NVIDIA H100 80GB HBM3, 81559, ${driver}, 81000"\n`)
+  writeFileSync(
+    path,
+    driver === undefined ? '#!/bin/sh\nexit 9\n' : `#!/bin/sh\necho "NVIDIA H100 80GB HBM3, 81559, ${driver}, 81000"\n`
+  )
   chmodSync(path, 0o755)
   return `${folder}${delimiter}${process.env['PATH'] ?? ''}`
 }
@@ -68,11 +74,30 @@ const library = (folder: string, name: string, needed: readonly string[]): Buffe
   mkdirSync(folder, { recursive: true })
   const sources = needed.map((each, at) => {
     const path = join(folder, each)
-    execFileSync('gcc', ['-shared', '-fPIC', '-x', 'c', '-o', path, `-Wl,-soname,${each}`, '-'], { input: `int needed${at}(void) { return ${at}; }` })
+    execFileSync('gcc', ['-shared', '-fPIC', '-x', 'c', '-o', path, `-Wl,-soname,${each}`, '-'], {
+      input: `int needed${at}(void) { return ${at}; }`
+    })
     return path
   })
   const path = join(folder, name)
-  execFileSync('gcc', ['-shared', '-fPIC', '-x', 'c', '-o', path, '-Wl,--no-as-needed', '-Wl,-rpath,$ORIGIN/beside:/nowhere', '-', '-x', 'none', ...sources], { input: 'int provider(void) { return 1; }' })
+  execFileSync(
+    'gcc',
+    [
+      '-shared',
+      '-fPIC',
+      '-x',
+      'c',
+      '-o',
+      path,
+      '-Wl,--no-as-needed',
+      '-Wl,-rpath,$ORIGIN/beside:/nowhere',
+      '-',
+      '-x',
+      'none',
+      ...sources
+    ],
+    { input: 'int provider(void) { return 1; }' }
+  )
   return readFileSync(path)
 }
 
@@ -93,7 +118,11 @@ const forLinux = (folder: string): Packaged => {
   return {
     name: 'Microsoft.ML.OnnxRuntime.Gpu.Linux',
     files: {
-      [`runtimes/linux-x64/native/${provider}`]: Buffer.concat([library(folder, provider, needed), randomBytes(2 ** 20), Buffer.alloc(2 ** 20)]),
+      [`runtimes/linux-x64/native/${provider}`]: Buffer.concat([
+        library(folder, provider, needed),
+        randomBytes(2 ** 20),
+        Buffer.alloc(2 ** 20)
+      ]),
       [`runtimes/linux-x64/native/${shared}`]: randomBytes(2 ** 16)
     }
   }
@@ -102,8 +131,21 @@ const forLinux = (folder: string): Packaged => {
 const forWindows = (): Packaged => ({
   name: 'Microsoft.ML.OnnxRuntime.Gpu.Windows',
   files: {
-    'runtimes/win-x64/native/onnxruntime.dll': windowsLibrary({ needed: ['KERNEL32.dll', 'api-ms-win-crt-heap-l1-1-0.dll', 'MSVCP140.dll', 'VCRUNTIME140_1.dll'], delayed: ['dxgi.dll'], rest: randomBytes(2 ** 16) }),
-    'runtimes/win-x64/native/onnxruntime_providers_cuda.dll': windowsLibrary({ needed: [...neededUnderWindows.slice(0, 3), 'KERNEL32.dll', 'onnxruntime_providers_shared.dll', 'VCRUNTIME140_1.dll'], delayed: neededUnderWindows.slice(3), rest: randomBytes(2 ** 20) }),
+    'runtimes/win-x64/native/onnxruntime.dll': windowsLibrary({
+      needed: ['KERNEL32.dll', 'api-ms-win-crt-heap-l1-1-0.dll', 'MSVCP140.dll', 'VCRUNTIME140_1.dll'],
+      delayed: ['dxgi.dll'],
+      rest: randomBytes(2 ** 16)
+    }),
+    'runtimes/win-x64/native/onnxruntime_providers_cuda.dll': windowsLibrary({
+      needed: [
+        ...neededUnderWindows.slice(0, 3),
+        'KERNEL32.dll',
+        'onnxruntime_providers_shared.dll',
+        'VCRUNTIME140_1.dll'
+      ],
+      delayed: neededUnderWindows.slice(3),
+      rest: randomBytes(2 ** 20)
+    }),
     'runtimes/win-x64/native/onnxruntime_providers_shared.dll': windowsLibrary({ needed: ['KERNEL32.dll'] }),
     'runtimes/win-x64/native/onnxruntime_providers_tensorrt.dll': windowsLibrary({ needed: ['nvinfer_10.dll'] })
   }
@@ -132,29 +174,46 @@ export const startFeed = async (folder: string, platform: 'linux' | 'win32' = 'l
   const server = createServer((request, response) => {
     feed.asked.push(`${request.method} ${request.url}`)
     response.setHeader('connection', 'close')
-    const answer = (value: object): void => void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value))
+    const answer = (value: object): void =>
+      void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value))
     const { url = '' } = request
     const { address, manner } = feed
     if (url === '/index.json') {
-      return answer({ resources: [
-        { '@id': `${address}/content/`, '@type': 'PackageBaseAddress/3.0.0' },
-        ...(manner === 'unregistered' ? [] : [{ '@id': `${address}/registration/`, '@type': 'RegistrationsBaseUrl/3.6.0' }])
-      ] })
+      return answer({
+        resources: [
+          { '@id': `${address}/content/`, '@type': 'PackageBaseAddress/3.0.0' },
+          ...(manner === 'unregistered'
+            ? []
+            : [{ '@id': `${address}/registration/`, '@type': 'RegistrationsBaseUrl/3.6.0' }])
+        ]
+      })
     }
     if (url === `/registration/${name}/1.30.0.json`) return answer({ catalogEntry: `${address}/catalog.json` })
-    if (url === '/catalog.json') return answer({ packageHash: createHash('sha512').update(archive).digest('base64'), packageHashAlgorithm: 'SHA512', packageSize: archive.length })
-    if (url !== `/content/${name}/1.30.0/${name}.1.30.0.nupkg` || manner === 'gone') return response.writeHead(404).end()
+    if (url === '/catalog.json')
+      return answer({
+        packageHash: createHash('sha512').update(archive).digest('base64'),
+        packageHashAlgorithm: 'SHA512',
+        packageSize: archive.length
+      })
+    if (url !== `/content/${name}/1.30.0/${name}.1.30.0.nupkg` || manner === 'gone')
+      return response.writeHead(404).end()
     const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0)
-    const sent = manner === 'wrong' ? Buffer.concat([archive.subarray(0, 100), Buffer.alloc(archive.length - 100)]) : archive
+    const sent =
+      manner === 'wrong' ? Buffer.concat([archive.subarray(0, 100), Buffer.alloc(archive.length - 100)]) : archive
     response.writeHead(from > 0 ? 206 : 200, { 'content-length': sent.length - from })
     if (request.method === 'HEAD') return response.end()
-    if (manner === 'cut' || manner === 'stalled') return response.write(sent.subarray(from, from + (sent.length - from) / 2), () => (manner === 'cut' ? response.destroy() : undefined))
+    if (manner === 'cut' || manner === 'stalled')
+      return response.write(sent.subarray(from, from + (sent.length - from) / 2), () =>
+        manner === 'cut' ? response.destroy() : undefined
+      )
     return response.end(sent.subarray(from))
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const feed: Feed = {
-    manner: 'whole', archive, asked: [],
+    manner: 'whole',
+    archive,
+    asked: [],
     address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     drop: () => server.closeAllConnections(),
     close: () => {

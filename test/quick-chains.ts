@@ -1,2 +1,10 @@
 /** Sampler settings with which chains of a small model take seconds; what is not here is the paper preset's. */
-export const quickChains = { method: 'psgld', batchSize: 8, burnIn: 20, draws: 20, stepsBetweenDraws: 10, chains: 2, estimator: 'restricted' } as const
+export const quickChains = {
+  method: 'psgld',
+  batchSize: 8,
+  burnIn: 20,
+  draws: 20,
+  stepsBetweenDraws: 10,
+  chains: 2,
+  estimator: 'restricted'
+} as const

@@ -8,11 +8,13 @@ export const tokenOf = (address: string): string => new URL(address).hash.slice(
 
 /** What the page's own script does with a link; the answer's status where it is refused. */
 export const exchange = async (
-  address: string, headers: Readonly<Record<string, string>> = {}
+  address: string,
+  headers: Readonly<Record<string, string>> = {}
 ): Promise<string | number> => {
   const { origin } = new URL(address)
   const response = await fetch(`${origin}${entryPaths.exchange}`, {
-    method: 'POST', headers: { [linkHeader]: tokenOf(address), origin, ...headers }
+    method: 'POST',
+    headers: { [linkHeader]: tokenOf(address), origin, ...headers }
   })
   return response.ok ? ((await response.json()) as { secret: string }).secret : response.status
 }
@@ -34,7 +36,9 @@ export const protocolsFor = async (origin: string, secret: string): Promise<stri
 
 /** A page's socket, which is being opened. */
 export const pageSocket = async (
-  origin: string, secret: string, headers: Readonly<Record<string, string>> = {}
+  origin: string,
+  secret: string,
+  headers: Readonly<Record<string, string>> = {}
 ): Promise<WebSocket> => {
   const protocols = await protocolsFor(origin, secret)
   const address = `${origin.replace(/^http/, 'ws')}${entryPaths.socket}`

@@ -31,10 +31,13 @@ const normals = (seed: number): (() => number) => {
 
 /** The GPT-2 byte alphabet in code point order: printable bytes stand for themselves, the others for code points from 256 on. */
 const byteAlphabet = (): string[] => {
-  const printable = (byte: number): boolean => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174
+  const printable = (byte: number): boolean =>
+    (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174
   const bytes = Array.from({ length: 256 }, (_, byte) => byte)
   const others = bytes.filter((byte) => !printable(byte)).length
-  return [...bytes.filter(printable), ...Array.from({ length: others }, (_, i) => 256 + i)].map((code) => String.fromCodePoint(code))
+  return [...bytes.filter(printable), ...Array.from({ length: others }, (_, i) => 256 + i)].map((code) =>
+    String.fromCodePoint(code)
+  )
 }
 
 const merges = ['t h', 'th e', 'Ġ t', 'Ġ the', 'Ġ a', 'i n', 'e r', 'o n', 'Ġ o', 'a n', 'r e']
@@ -50,13 +53,29 @@ const tokenizerJson = (): string => {
     version: '1.0',
     truncation: null,
     padding: null,
-    added_tokens: [{ id: 0, content: '<|endoftext|>', single_word: false, lstrip: false, rstrip: false, normalized: false, special: true }],
+    added_tokens: [
+      {
+        id: 0,
+        content: '<|endoftext|>',
+        single_word: false,
+        lstrip: false,
+        rstrip: false,
+        normalized: false,
+        special: true
+      }
+    ],
     normalizer: null,
     pre_tokenizer: byteLevel,
     post_processor: byteLevel,
     decoder: byteLevel,
     model: {
-      type: 'BPE', dropout: null, unk_token: null, continuing_subword_prefix: null, end_of_word_suffix: null, fuse_unk: false, byte_fallback: false,
+      type: 'BPE',
+      dropout: null,
+      unk_token: null,
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: false,
+      byte_fallback: false,
       vocab: Object.fromEntries(names.map((name, id) => [name, id])),
       merges
     }
@@ -75,7 +94,11 @@ export const safetensors = (tensors: ReadonlyMap<string, { shape: readonly numbe
   const padded = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8))
   const length = Buffer.alloc(8)
   length.writeBigUInt64LE(BigInt(padded.length))
-  return Buffer.concat([length, padded, ...[...tensors.values()].map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength))])
+  return Buffer.concat([
+    length,
+    padded,
+    ...[...tensors.values()].map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength))
+  ])
 }
 
 /** Writes a small random GPT-NeoX model (config.json, model.safetensors, byte-level tokenizer.json) into `folder`, made if missing. */
@@ -110,21 +133,47 @@ export const writeTinyModel = async (folder: string, options: TinyModelOptions =
   norm('gpt_neox.final_layer_norm')
   add('embed_out.weight', [tinyVocabulary, hidden])
   await mkdir(folder, { recursive: true })
-  await writeFile(join(folder, 'config.json'), JSON.stringify({
-    architectures: ['GPTNeoXForCausalLM'], model_type: 'gpt_neox', hidden_act: 'gelu', hidden_size: hidden, intermediate_size: intermediate,
-    num_hidden_layers: layers, num_attention_heads: heads, max_position_embeddings: contextLength, vocab_size: tinyVocabulary,
-    layer_norm_eps: 1e-5, rotary_pct: 0.25, rotary_emb_base: 10000, use_parallel_residual: true, tie_word_embeddings: false,
-    bos_token_id: 0, eos_token_id: 0, attention_bias: true, torch_dtype: 'float32'
-  }, null, 1))
+  await writeFile(
+    join(folder, 'config.json'),
+    JSON.stringify(
+      {
+        architectures: ['GPTNeoXForCausalLM'],
+        model_type: 'gpt_neox',
+        hidden_act: 'gelu',
+        hidden_size: hidden,
+        intermediate_size: intermediate,
+        num_hidden_layers: layers,
+        num_attention_heads: heads,
+        max_position_embeddings: contextLength,
+        vocab_size: tinyVocabulary,
+        layer_norm_eps: 1e-5,
+        rotary_pct: 0.25,
+        rotary_emb_base: 10000,
+        use_parallel_residual: true,
+        tie_word_embeddings: false,
+        bos_token_id: 0,
+        eos_token_id: 0,
+        attention_bias: true,
+        torch_dtype: 'float32'
+      },
+      null,
+      1
+    )
+  )
   await writeFile(join(folder, 'model.safetensors'), safetensors(tensors))
   await writeFile(join(folder, 'tokenizer.json'), tokenizerJson())
   return folder
 }
 
 /** Random rows of ids for a tiny model: {"sampling", "observation", "probe"}, as a rows file holds them. */
-export const tinyRows = (sizes: { sampling: number; observation: number; probe: number; length: number }, seed = 2): Record<string, number[][]> => {
+export const tinyRows = (
+  sizes: { sampling: number; observation: number; probe: number; length: number },
+  seed = 2
+): Record<string, number[][]> => {
   const uniform = uniforms(seed)
   const rows = (count: number): number[][] =>
-    Array.from({ length: count }, () => Array.from({ length: sizes.length }, () => 1 + Math.floor(uniform() * (tinyVocabulary - 1))))
+    Array.from({ length: count }, () =>
+      Array.from({ length: sizes.length }, () => 1 + Math.floor(uniform() * (tinyVocabulary - 1)))
+    )
   return { sampling: rows(sizes.sampling), observation: rows(sizes.observation), probe: rows(sizes.probe) }
 }

@@ -12,7 +12,12 @@ const [headerBytes, optionalBytes, sectionAt, address] = [64, 240, 512, 0x1000]
 
 /** A PE file with one section, which has nothing but the directories of imports. */
 export const windowsLibrary = ({ needed, delayed = [], machine = 0x8664, rest = Buffer.alloc(0) }: Parts): Buffer => {
-  const directory = (names: readonly string[], entryBytes: number, nameAt: number, addressOf: (name: string) => number): Buffer => {
+  const directory = (
+    names: readonly string[],
+    entryBytes: number,
+    nameAt: number,
+    addressOf: (name: string) => number
+  ): Buffer => {
     const entries = Buffer.alloc(entryBytes * (names.length + 1))
     names.forEach((name, at) => {
       // Of a delayed import: its addresses are relative.
@@ -25,8 +30,19 @@ export const windowsLibrary = ({ needed, delayed = [], machine = 0x8664, rest = 
   const importsAt = address
   const delayedAt = importsAt + 20 * (needed.length + 1)
   const namesAt = delayedAt + 32 * (delayed.length + 1)
-  const addressOf = (name: string): number => namesAt + Buffer.byteLength(names.slice(0, names.indexOf(name)).map((each) => `${each}\0`).join(''))
-  const section = Buffer.concat([directory(needed, 20, 12, addressOf), directory(delayed, 32, 4, addressOf), Buffer.from(names.map((each) => `${each}\0`).join(''))])
+  const addressOf = (name: string): number =>
+    namesAt +
+    Buffer.byteLength(
+      names
+        .slice(0, names.indexOf(name))
+        .map((each) => `${each}\0`)
+        .join('')
+    )
+  const section = Buffer.concat([
+    directory(needed, 20, 12, addressOf),
+    directory(delayed, 32, 4, addressOf),
+    Buffer.from(names.map((each) => `${each}\0`).join(''))
+  ])
 
   const header = Buffer.alloc(sectionAt)
   header.write('MZ')

@@ -9,7 +9,16 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const outDir = join(root, 'out', 'kernels')
 mkdirSync(outDir, { recursive: true })
 const mostPages = '65536'
-const sharing = ['--importMemory', '--sharedMemory', '--maximumMemory', mostPages, '--enable', 'threads', '--enable', 'bulk-memory']
+const sharing = [
+  '--importMemory',
+  '--sharedMemory',
+  '--maximumMemory',
+  mostPages,
+  '--enable',
+  'threads',
+  '--enable',
+  'bulk-memory'
+]
 
 for (const layer of readdirSync(join(root, 'main'))) {
   const folder = join(root, 'main', layer, 'kernels')
@@ -18,7 +27,16 @@ for (const layer of readdirSync(join(root, 'main'))) {
     const source = join(folder, file)
     const target = join(outDir, `${layer}-${file.replace(/\.ts$/, '')}.wasm`)
     const { error, stderr } = await asc.main([
-      source, '--outFile', target, '-O3', '--converge', '--noAssert', '--enable', 'simd', '--runtime', 'stub',
+      source,
+      '--outFile',
+      target,
+      '-O3',
+      '--converge',
+      '--noAssert',
+      '--enable',
+      'simd',
+      '--runtime',
+      'stub',
       ...(readFileSync(source, 'utf8').includes('\n// @shared-memory\n') ? sharing : ['--exportRuntime'])
     ])
     if (error) {

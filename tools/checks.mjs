@@ -13,7 +13,11 @@ const projects = ['tsconfig.json', join('test', 'e2e', 'tsconfig.json'), join('t
 const eslint = [bin('eslint', 'bin', 'eslint.js'), '.', '--max-warnings', '0']
 const prettier = [bin('prettier', 'bin', 'prettier.cjs'), '--check', '--log-level', 'warn', '.']
 const svelteCheck = [
-  bin('svelte-check', 'bin', 'svelte-check'), '--tsconfig', join('renderer', 'tsconfig.json'), '--output', 'human',
+  bin('svelte-check', 'bin', 'svelte-check'),
+  '--tsconfig',
+  join('renderer', 'tsconfig.json'),
+  '--output',
+  'human',
   '--fail-on-warnings'
 ]
 

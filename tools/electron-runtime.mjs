@@ -13,7 +13,10 @@ export const runtimeIn = (electron = folder, env = process.env) => {
     const dist = env['ELECTRON_OVERRIDE_DIST_PATH'] ?? join(electron, 'dist')
     const program = join(dist, readFileSync(join(electron, 'path.txt'), 'utf8').trim())
     if (!existsSync(program)) return undefined
-    return env['ELECTRON_OVERRIDE_DIST_PATH'] !== undefined || readFileSync(join(dist, 'version'), 'utf8').trim().replace(/^v/, '') === version ? program : undefined
+    return env['ELECTRON_OVERRIDE_DIST_PATH'] !== undefined ||
+      readFileSync(join(dist, 'version'), 'utf8').trim().replace(/^v/, '') === version
+      ? program
+      : undefined
   } catch {
     return undefined
   }
@@ -29,8 +32,12 @@ export const obstacle = (platform = process.platform, env = process.env, user = 
 /** Why the runtime cannot be installed; undefined where it can be tried. @param {string} version of Node @returns {Promise<string | undefined>} */
 const cannotInstall = async (version) => {
   const [major, minor] = version.split('.').map(Number)
-  if (major < 22 || (major === 22 && minor < 12)) return `its installer needs Node 22.12 or newer, and this is ${version}`
-  const mirror = process.env['ELECTRON_MIRROR'] ?? process.env['npm_config_electron_mirror'] ?? 'https://github.com/electron/electron/releases/'
+  if (major < 22 || (major === 22 && minor < 12))
+    return `its installer needs Node 22.12 or newer, and this is ${version}`
+  const mirror =
+    process.env['ELECTRON_MIRROR'] ??
+    process.env['npm_config_electron_mirror'] ??
+    'https://github.com/electron/electron/releases/'
   try {
     await fetch(mirror, { method: 'HEAD', redirect: 'manual', signal: AbortSignal.timeout(5000) })
     return undefined
@@ -48,8 +55,9 @@ export const electronRuntime = async () => {
   if (!existsSync(join(folder, 'install.js'))) return { reason: 'the package electron is not installed' }
   const hindered = await cannotInstall(process.versions.node)
   if (hindered !== undefined) return { reason: `Electron's runtime is not here, and ${hindered}` }
-  process.stderr.write('Downloading Electron\'s runtime …\n')
-  if (run([process.execPath, join('node_modules', 'electron', 'install.js')]) !== 0) return { reason: 'the download of Electron\'s runtime did not finish' }
+  process.stderr.write("Downloading Electron's runtime …\n")
+  if (run([process.execPath, join('node_modules', 'electron', 'install.js')]) !== 0)
+    return { reason: "the download of Electron's runtime did not finish" }
   const program = runtimeIn()
-  return program === undefined ? { reason: 'Electron\'s runtime was downloaded, but is not whole' } : { program }
+  return program === undefined ? { reason: "Electron's runtime was downloaded, but is not whole" } : { program }
 }

@@ -2,7 +2,19 @@
 // node_modules exists, so it uses Node alone.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -17,12 +29,20 @@ export const stop = (message, code = 1) => {
 
 export const checkNode = () => {
   const [major, minor] = process.versions.node.split('.').map(Number)
-  if (major < 20 || (major === 20 && minor < 19)) stop(`Spectroscope needs Node 20.19 or newer and this is ${process.version}: install a newer one from https://nodejs.org.`)
+  if (major < 20 || (major === 20 && minor < 19))
+    stop(
+      `Spectroscope needs Node 20.19 or newer and this is ${process.version}: install a newer one from https://nodejs.org.`
+    )
 }
 
 /** Runs a program with this terminal, in the project's root unless another folder is named; returns its exit status. @param {string[]} command @param {NodeJS.ProcessEnv} [env] @param {string} [folder] */
 export const run = ([program, ...args], env = process.env, folder = root) => {
-  const { status, signal, error } = spawnSync(program, args, { cwd: folder, stdio: 'inherit', env, shell: program.endsWith('.cmd') })
+  const { status, signal, error } = spawnSync(program, args, {
+    cwd: folder,
+    stdio: 'inherit',
+    env,
+    shell: program.endsWith('.cmd')
+  })
   if (error !== undefined) stop(`${program} could not be started: ${error.message}.`)
   return signal === null ? (status ?? 1) : 1
 }
@@ -44,7 +64,12 @@ export const isInstalled = (folder) => {
   return Object.entries(wanted.packages).every(([path, { version, integrity, optional }]) => {
     const found = present.packages[path]
     if (path === '' || (optional === true && found === undefined)) return true
-    return found !== undefined && found.version === version && (integrity === undefined || found.integrity === integrity) && existsSync(join(folder, path))
+    return (
+      found !== undefined &&
+      found.version === version &&
+      (integrity === undefined || found.integrity === integrity) &&
+      existsSync(join(folder, path))
+    )
   })
 }
 
@@ -52,7 +77,9 @@ export const isInstalled = (folder) => {
 const dropLink = (folder) => {
   const modules = join(folder, 'node_modules')
   if (lstatSync(modules, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return
-  process.stderr.write(`node_modules leads to ${readlinkSync(modules)}, which is not what package-lock.json asks for: a folder takes the link's place, and what it led to stays as it is.\n`)
+  process.stderr.write(
+    `node_modules leads to ${readlinkSync(modules)}, which is not what package-lock.json asks for: a folder takes the link's place, and what it led to stays as it is.\n`
+  )
   unlinkSync(modules)
 }
 
@@ -62,8 +89,12 @@ export const ensureInstalled = (folder = root) => {
   dropLink(folder)
   process.stderr.write('Installing packages (npm ci) …\n')
   const npm = process.env['npm_execpath']
-  const program = npm !== undefined && /npm-cli\.[cm]?js$/.test(npm) ? [process.execPath, npm] : [process.platform === 'win32' ? 'npm.cmd' : 'npm']
-  if (run([...program, 'ci', '--include=dev', '--no-audit', '--no-fund'], process.env, folder) !== 0) stop('npm ci did not finish (its messages are above); it needs the npm registry and about 1 GB of disk.')
+  const program =
+    npm !== undefined && /npm-cli\.[cm]?js$/.test(npm)
+      ? [process.execPath, npm]
+      : [process.platform === 'win32' ? 'npm.cmd' : 'npm']
+  if (run([...program, 'ci', '--include=dev', '--no-audit', '--no-fund'], process.env, folder) !== 0)
+    stop('npm ci did not finish (its messages are above); it needs the npm registry and about 1 GB of disk.')
 }
 
 const browsers = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
@@ -72,8 +103,14 @@ const browsers = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrom
 export const findChromium = () => {
   const given = process.env['SPECTROSCOPE_CHROMIUM']
   if (given !== undefined && given !== '') return given
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/bin', '/Applications/Google Chrome.app/Contents/MacOS']
-  return folders.flatMap((folder) => [...browsers, 'Google Chrome'].map((name) => join(folder, name))).find((path) => existsSync(path))
+  const folders = [
+    ...(process.env['PATH'] ?? '').split(delimiter),
+    '/usr/bin',
+    '/Applications/Google Chrome.app/Contents/MacOS'
+  ]
+  return folders
+    .flatMap((folder) => [...browsers, 'Google Chrome'].map((name) => join(folder, name)))
+    .find((path) => existsSync(path))
 }
 
 /** Installs Debian's packages where this is root on Debian. @param {string} what @param {string[]} packages @param {string[]} [options] of apt-get */
@@ -91,12 +128,17 @@ const installFromDebian = (what, packages, options = []) => {
 /** Installs Debian's Chromium where there is none; says what is left out where it can't be had. */
 export const ensureChromium = () => {
   if (findChromium() === undefined) installFromDebian('Chromium', ['chromium', 'fonts-dejavu-core'])
-  if (findChromium() === undefined) process.stderr.write('There is no Chromium here, so the tests of the window are skipped: install it (apt-get install chromium), or name one in SPECTROSCOPE_CHROMIUM.\n')
+  if (findChromium() === undefined)
+    process.stderr.write(
+      'There is no Chromium here, so the tests of the window are skipped: install it (apt-get install chromium), or name one in SPECTROSCOPE_CHROMIUM.\n'
+    )
 }
 
 /** Why a Slurm of the tests' own cannot be started here; undefined where it can. @returns {string | undefined} */
 export const slurmLack = () => {
-  const missing = ['munged', 'slurmctld', 'slurmd', 'sbatch'].find((name) => !['/usr/sbin', '/usr/bin'].some((folder) => existsSync(join(folder, name))))
+  const missing = ['munged', 'slurmctld', 'slurmd', 'sbatch'].find(
+    (name) => !['/usr/sbin', '/usr/bin'].some((folder) => existsSync(join(folder, name)))
+  )
   if (missing !== undefined) return `there is no ${missing} here (apt-get install slurm-wlm munge)`
   return process.getuid?.() === 0 ? undefined : 'its daemons need root'
 }
@@ -114,10 +156,14 @@ const textOf = (path) => (existsSync(path) ? readFileSync(path, 'utf8') : '')
 /** Why there is no Vulkan that WebGPU could compute on; undefined where there may be. What lies elsewhere is named in VK_DRIVER_FILES. @returns {string | undefined} */
 export const vulkanLack = () => {
   if (process.platform !== 'linux' || (process.env['VK_DRIVER_FILES'] ?? '') !== '') return undefined
-  const files = ['/usr/share/vulkan/icd.d', '/etc/vulkan/icd.d'].flatMap((folder) => (existsSync(folder) ? readdirSync(folder) : []))
+  const files = ['/usr/share/vulkan/icd.d', '/etc/vulkan/icd.d'].flatMap((folder) =>
+    existsSync(folder) ? readdirSync(folder) : []
+  )
   if (files.length === 0) return 'there is no driver for Vulkan here (apt-get install mesa-vulkan-drivers libvulkan1)'
   const mesa = /^Package: mesa-vulkan-drivers\n(?:.+\n)*?Version: (\d+)/m.exec(textOf('/var/lib/dpkg/status'))?.[1]
-  return mesa !== undefined && Number(mesa) < 23 ? `Mesa ${mesa} is too old for WebGPU (Debian 12 has a newer one in bookworm-backports)` : undefined
+  return mesa !== undefined && Number(mesa) < 23
+    ? `Mesa ${mesa} is too old for WebGPU (Debian 12 has a newer one in bookworm-backports)`
+    : undefined
 }
 
 /** Installs Debian's software Vulkan likewise, which Debian 12 has in its backports; those are added for this alone. */
@@ -127,7 +173,8 @@ export const ensureVulkan = () => {
     const options = []
     if (/^VERSION_CODENAME=bookworm$/m.test(textOf('/etc/os-release'))) {
       const list = join(mkdtempSync(join(tmpdir(), 'spectroscope-apt-')), 'sources.list')
-      const backports = 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm-backports main'
+      const backports =
+        'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm-backports main'
       writeFileSync(list, `${textOf('/etc/apt/sources.list')}\n${backports}\n`)
       options.push('-o', `Dir::Etc::SourceList=${list}`, '-t', 'bookworm-backports')
     }
@@ -137,16 +184,35 @@ export const ensureVulkan = () => {
   if (lack !== undefined) process.stderr.write(`The tests on WebGPU are skipped: ${lack}.\n`)
 }
 
-const sources = ['main', 'preload', 'renderer', 'electron.vite.config.ts', 'svelte.config.js', 'tsconfig.json', 'package-lock.json', 'tools/build-kernels.mjs']
+const sources = [
+  'main',
+  'preload',
+  'renderer',
+  'electron.vite.config.ts',
+  'svelte.config.js',
+  'tsconfig.json',
+  'package-lock.json',
+  'tools/build-kernels.mjs'
+]
 const stamp = join(root, 'out', '.built')
 
 /** @param {string} path @returns {string[]} */
 const filesUnder = (path) =>
-  !existsSync(join(root, path)) ? [] : statSync(join(root, path)).isDirectory() ? readdirSync(join(root, path)).sort().flatMap((name) => filesUnder(`${path}/${name}`)) : [path]
+  !existsSync(join(root, path))
+    ? []
+    : statSync(join(root, path)).isDirectory()
+      ? readdirSync(join(root, path))
+          .sort()
+          .flatMap((name) => filesUnder(`${path}/${name}`))
+      : [path]
 
 const sourceHash = () => {
   const hash = createHash('sha256')
-  for (const path of sources.flatMap(filesUnder)) hash.update(`${path}\0`).update(readFileSync(join(root, path))).update('\0')
+  for (const path of sources.flatMap(filesUnder))
+    hash
+      .update(`${path}\0`)
+      .update(readFileSync(join(root, path)))
+      .update('\0')
   return hash.digest('hex')
 }
 
@@ -157,7 +223,10 @@ const sourceHash = () => {
 const builtContent = (path) => {
   const content = readFileSync(join(root, path))
   if (!path.endsWith('.js')) return content
-  return content.toString('utf8').replace(/^\/\/.*$/gm, '').replace(/-[\w-]{8}\.js/g, '.js')
+  return content
+    .toString('utf8')
+    .replace(/^\/\/.*$/gm, '')
+    .replace(/-[\w-]{8}\.js/g, '.js')
 }
 
 /** Hash of what was built and decides a run's numbers: code of processes and threads, and kernels. */
@@ -172,7 +241,9 @@ export const build = () => {
   const hash = sourceHash()
   rmSync(stamp, { force: true })
   const bin = join('node_modules', 'electron-vite', 'bin', 'electron-vite.js')
-  const status = run([process.execPath, join('tools', 'build-kernels.mjs')]) || run([process.execPath, bin, 'build', '--logLevel', 'warn'])
+  const status =
+    run([process.execPath, join('tools', 'build-kernels.mjs')]) ||
+    run([process.execPath, bin, 'build', '--logLevel', 'warn'])
   if (status !== 0) return status
   mkdirSync(join(root, 'out'), { recursive: true })
   writeFileSync(join(root, 'out', 'build.json'), JSON.stringify({ hash: builtHash() }))

@@ -1,7 +1,20 @@
 import { dirname, relative, resolve, sep } from 'node:path'
 
 /** Layers of main/, highest first; an import may point to its own layer or further down. */
-const layers = ['entries', 'api', 'pipeline', 'exchange', 'store', 'labels', 'clustering', 'sampling', 'engine', 'corpora', 'models', 'base']
+const layers = [
+  'entries',
+  'api',
+  'pipeline',
+  'exchange',
+  'store',
+  'labels',
+  'clustering',
+  'sampling',
+  'engine',
+  'corpora',
+  'models',
+  'base'
+]
 /** Folders of an entry's own parts, beside the entry: main/cli/ and main/cli.ts. */
 const entryFolders = new Set(['cli', 'serve', 'index'])
 /** The page that computes, and what of main/ it is for. */
@@ -24,29 +37,56 @@ const placeOf = (file) => {
 const objection = (importer, imported) => {
   const from = placeOf(importer)
   const to = placeOf(imported)
-  if (from.side === 'preload' && to.side !== 'preload') return 'preload/ imports nothing of the project outside preload/'
-  if (from.side === 'renderer' && to.side !== 'renderer' && !/^preload\/(contract(-|$)|wire$)/.test(imported) && !(importer === computingPage && imported === computingModule)) return 'renderer/ imports only preload/contract and preload/wire'
+  if (from.side === 'preload' && to.side !== 'preload')
+    return 'preload/ imports nothing of the project outside preload/'
+  if (
+    from.side === 'renderer' &&
+    to.side !== 'renderer' &&
+    !/^preload\/(contract(-|$)|wire$)/.test(imported) &&
+    !(importer === computingPage && imported === computingModule)
+  )
+    return 'renderer/ imports only preload/contract and preload/wire'
   if (from.side !== 'main') return undefined
-  if (to.side === 'preload') return imported === 'preload/index' ? 'preload/index is the bridge; import preload/contract' : undefined
+  if (to.side === 'preload')
+    return imported === 'preload/index' ? 'preload/index is the bridge; import preload/contract' : undefined
   if (to.side !== 'main') return 'main/ imports only main/ and preload/'
   const [importerRank, importedRank] = [layers.indexOf(from.layer), layers.indexOf(to.layer)]
   if (importerRank < 0) return `main/${from.layer} is no layer; tools/eslint-layers.js lists them`
   if (importedRank < 0) return `main/${to.layer} is no layer; tools/eslint-layers.js lists them`
-  return importedRank < importerRank ? `${from.layer} is below ${to.layer}; imports point down: ${layers.join(' > ')}` : undefined
+  return importedRank < importerRank
+    ? `${from.layer} is below ${to.layer}; imports point down: ${layers.join(' > ')}`
+    : undefined
 }
 
 /** @type {import('eslint').Rule.RuleModule} */
 const rule = {
-  meta: { type: 'problem', schema: [], docs: { description: 'imports point down the list of layers in docs/architecture.md' }, messages: { layer: '{{importer}} must not import {{imported}}: {{reason}}.' } },
+  meta: {
+    type: 'problem',
+    schema: [],
+    docs: { description: 'imports point down the list of layers in docs/architecture.md' },
+    messages: { layer: '{{importer}} must not import {{imported}}: {{reason}}.' }
+  },
   create: (context) => {
-    const importer = relative(context.cwd, context.filename).split(sep).join('/').replace(/\.[cm]?[jt]s$/, '')
+    const importer = relative(context.cwd, context.filename)
+      .split(sep)
+      .join('/')
+      .replace(/\.[cm]?[jt]s$/, '')
     /** @param {import('estree').Node} node @param {unknown} source */
     const check = (node, source) => {
       if (typeof source !== 'string') return
       const own = source.startsWith('.')
-      const imported = own ? relative(context.cwd, resolve(dirname(context.filename), source)).split(sep).join('/').replace(/\.[cm]?[jt]s$/, '') : source
+      const imported = own
+        ? relative(context.cwd, resolve(dirname(context.filename), source))
+            .split(sep)
+            .join('/')
+            .replace(/\.[cm]?[jt]s$/, '')
+        : source
       const electron = source === 'electron' || source.startsWith('electron/')
-      const reason = own ? objection(importer, imported) : electron && !electronFiles.test(importer) ? 'only main/index.ts and preload/index.ts import electron' : undefined
+      const reason = own
+        ? objection(importer, imported)
+        : electron && !electronFiles.test(importer)
+          ? 'only main/index.ts and preload/index.ts import electron'
+          : undefined
       if (reason !== undefined) context.report({ node, messageId: 'layer', data: { importer, imported, reason } })
     }
     /** @param {import('estree').Node & { source: { value: unknown } }} node */
@@ -56,7 +96,8 @@ const rule = {
       ExportAllDeclaration: (node) => check(node, node.source.value),
       ExportNamedDeclaration: (node) => check(node, node.source?.value),
       ImportExpression: (node) => check(node, node.source.type === 'Literal' ? node.source.value : undefined),
-      TSImportType: (/** @type {unknown} */ node) => checkType(/** @type {import('estree').Node & { source: { value: unknown } }} */ (node))
+      TSImportType: (/** @type {unknown} */ node) =>
+        checkType(/** @type {import('estree').Node & { source: { value: unknown } }} */ (node))
     }
   }
 }

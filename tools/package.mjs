@@ -6,4 +6,10 @@ import { checkNode, ensureBuilt, ensureInstalled, run } from './ensure.mjs'
 checkNode()
 ensureInstalled()
 ensureBuilt()
-process.exitCode = run([process.execPath, join('node_modules', 'electron-builder', 'out', 'cli', 'cli.js'), '--publish', 'never', ...process.argv.slice(2)])
+process.exitCode = run([
+  process.execPath,
+  join('node_modules', 'electron-builder', 'out', 'cli', 'cli.js'),
+  '--publish',
+  'never',
+  ...process.argv.slice(2)
+])

@@ -24,24 +24,36 @@ const typeOf = (schema: JsonSchema): string => {
   if (schema.const !== undefined) return code(schema.const)
   if (schema.enum !== undefined) return schema.enum.map(code).join(' or ')
   if (schema.type === 'array') return `list of ${typeOf(schema.items!)}s`
-  if (schema.type === 'integer' || schema.type === 'number') return [schema.type, rangeWords(schema)].filter((part) => part !== '').join(' ')
+  if (schema.type === 'integer' || schema.type === 'number')
+    return [schema.type, rangeWords(schema)].filter((part) => part !== '').join(' ')
   return schema.type === 'object' ? 'section' : schema.type!
 }
 
 /** What each preset that has the key sets it to: one value where they agree, else the first with the others by name. */
 const presetDefault = (key: string): string | undefined => {
-  const values = Object.entries(presets).flatMap(([name, preset]) => Object.entries(preset).flatMap(([own, value]): [string, string][] => (own === key ? [[name, code(value)]] : [])))
+  const values = Object.entries(presets).flatMap(([name, preset]) =>
+    Object.entries(preset).flatMap(([own, value]): [string, string][] => (own === key ? [[name, code(value)]] : []))
+  )
   if (values.length === 0) return undefined
   const [[, first], ...others] = values
   const differing = others.filter(([, value]) => value !== first)
   return [first, ...differing.map(([name, value]) => `${name}: ${value}`)].join('; ')
 }
 
-const section = (schema: JsonSchema): JsonSchema | undefined => (schema.properties === undefined ? schema.anyOf?.find(({ properties }) => properties !== undefined) : schema)
+const section = (schema: JsonSchema): JsonSchema | undefined =>
+  schema.properties === undefined ? schema.anyOf?.find(({ properties }) => properties !== undefined) : schema
 
-const table = (properties: Readonly<Record<string, JsonSchema>>, required: readonly string[], fallback: (key: string) => string | undefined): string => {
+const table = (
+  properties: Readonly<Record<string, JsonSchema>>,
+  required: readonly string[],
+  fallback: (key: string) => string | undefined
+): string => {
   const row = ([key, schema]: [string, JsonSchema]): string => {
-    const given = required.includes(key) ? 'required' : 'default' in schema && typeOf(schema) !== 'section' && !schema.anyOf?.some(({ type }) => type === 'object') ? code(schema.default) : (fallback(key) ?? '')
+    const given = required.includes(key)
+      ? 'required'
+      : 'default' in schema && typeOf(schema) !== 'section' && !schema.anyOf?.some(({ type }) => type === 'object')
+        ? code(schema.default)
+        : (fallback(key) ?? '')
     return `| \`${key}\` | ${typeOf(schema)} | ${given} | ${schema.description ?? (section(schema) === undefined ? '' : 'its keys are below')} |`
   }
   return ['| key | value | default | |', '|---|---|---|---|', ...Object.entries(properties).map(row)].join('\n')
@@ -53,7 +65,11 @@ export const reference = (): string => {
   const properties = schema.properties!
   const parts = Object.entries(properties).flatMap(([key, value]) => {
     const inner = section(value)
-    return inner === undefined ? [] : [`**\`${key}\`**\n\n${table(inner.properties!, inner.required ?? [], key === 'sampler' ? presetDefault : () => undefined)}`]
+    return inner === undefined
+      ? []
+      : [
+          `**\`${key}\`**\n\n${table(inner.properties!, inner.required ?? [], key === 'sampler' ? presetDefault : () => undefined)}`
+        ]
   })
   return [table(properties, schema.required ?? [], () => undefined), ...parts].join('\n\n')
 }

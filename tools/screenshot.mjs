@@ -34,7 +34,11 @@ try {
   const page = await browser.newPage({ viewport, colorScheme: 'light', reducedMotion: 'reduce' })
   await page.goto(await address())
   await page.getByRole('button', { name: /^Open example/ }).click()
-  await page.getByRole('grid', { name: /^Contexts of/ }).locator('mark').first().waitFor()
+  await page
+    .getByRole('grid', { name: /^Contexts of/ })
+    .locator('mark')
+    .first()
+    .waitFor()
   await page.getByRole('toolbar', { name: 'Graph' }).waitFor()
   // Two frames, so that the graph is drawn.
   await page.evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))')

@@ -9,5 +9,17 @@ ensureBuilt()
 const folder = join(root, 'node_modules', 'electron')
 const pathFile = join(folder, 'path.txt')
 const executable = existsSync(pathFile) ? join(folder, 'dist', readFileSync(pathFile, 'utf8')) : ''
-if (executable === '' || !existsSync(executable)) stop('Electron\'s runtime is not here, so nothing was tested on it: fetch it with "node node_modules/electron/install.js" (Node 22.12 or newer, and a network).')
-process.exitCode = run([process.execPath, join('node_modules', 'vitest', 'vitest.mjs'), 'run', 'test/e2e/shell.test.ts', ...process.argv.slice(2)], { ...process.env, SPECTROSCOPE_ELECTRON: executable })
+if (executable === '' || !existsSync(executable))
+  stop(
+    'Electron\'s runtime is not here, so nothing was tested on it: fetch it with "node node_modules/electron/install.js" (Node 22.12 or newer, and a network).'
+  )
+process.exitCode = run(
+  [
+    process.execPath,
+    join('node_modules', 'vitest', 'vitest.mjs'),
+    'run',
+    'test/e2e/shell.test.ts',
+    ...process.argv.slice(2)
+  ],
+  { ...process.env, SPECTROSCOPE_ELECTRON: executable }
+)

@@ -7,7 +7,8 @@ import { pathToFileURL } from 'node:url'
 import { electronRuntime } from './electron-runtime.mjs'
 import { checkNode, ensureBuilt, ensureInstalled, root, stop } from './ensure.mjs'
 
-const usage = 'npm start -- [demo | serve] [--workspace DIR]: opens the workbench; `demo` runs the demonstration in the terminal, `serve` opens a browser without trying Electron.'
+const usage =
+  'npm start -- [demo | serve] [--workspace DIR]: opens the workbench; `demo` runs the demonstration in the terminal, `serve` opens a browser without trying Electron.'
 const secondsToShow = 10
 
 /** Runs a command of the terminal's program in this process, so that Ctrl-C and exit codes are the program's own. @param {string[]} args */
@@ -29,7 +30,11 @@ const workspaceOf = (args) => {
 /** Whether the shell had its say; false where it could not start, and a browser has to do. @param {string} program @param {string | undefined} workspace */
 const inElectron = (program, workspace) => {
   const begun = performance.now()
-  const { status, signal, error } = spawnSync(program, [root, ...(workspace === undefined ? [] : [`--workspace=${resolve(workspace)}`])], { stdio: 'inherit' })
+  const { status, signal, error } = spawnSync(
+    program,
+    [root, ...(workspace === undefined ? [] : [`--workspace=${resolve(workspace)}`])],
+    { stdio: 'inherit' }
+  )
   if (status === 0 || signal === 'SIGINT' || signal === 'SIGTERM') return true
   if (error === undefined && performance.now() - begun > 1000 * secondsToShow) {
     process.exitCode = status ?? 1
@@ -50,7 +55,9 @@ else {
   if (inTerminal) await terminal(args)
   else {
     const runtime = await electronRuntime()
-    if ('reason' in runtime) process.stderr.write(`The workbench opens in a browser rather than in Electron: ${runtime.reason}.\n`)
-    if ('reason' in runtime || !inElectron(runtime.program, workspace)) await terminal(['serve', ...(workspace === undefined ? [] : ['--workspace', workspace])])
+    if ('reason' in runtime)
+      process.stderr.write(`The workbench opens in a browser rather than in Electron: ${runtime.reason}.\n`)
+    if ('reason' in runtime || !inElectron(runtime.program, workspace))
+      await terminal(['serve', ...(workspace === undefined ? [] : ['--workspace', workspace])])
   }
 }

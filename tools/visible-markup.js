@@ -6,7 +6,14 @@ const shownFile = resolve(dirname(fileURLToPath(import.meta.url)), '../renderer/
 
 /** Attributes that a person reads, or that a screen reader says. */
 const readAttributes = new Set([
-  'title', 'alt', 'label', 'placeholder', 'aria-label', 'aria-description', 'aria-roledescription', 'aria-valuetext',
+  'title',
+  'alt',
+  'label',
+  'placeholder',
+  'aria-label',
+  'aria-description',
+  'aria-roledescription',
+  'aria-valuetext',
   'aria-placeholder'
 ])
 
@@ -24,8 +31,7 @@ const elements = new Set(['RegularElement', 'SvelteElement', 'TitleElement'])
 const isNode = (value) => typeof value === 'object' && value !== null && 'type' in value && 'start' in value
 
 /** @type {(source: string, tag: Node) => Change} */
-const wrapped = (source, { start, end }) =>
-  ({ start, end, text: `{__shown(${source.slice(start + 1, end - 1)})}` })
+const wrapped = (source, { start, end }) => ({ start, end, text: `{__shown(${source.slice(start + 1, end - 1)})}` })
 
 /** @type {(source: string, attribute: Node) => Change[]} */
 const attributeChanges = (source, attribute) => {
@@ -36,7 +42,10 @@ const attributeChanges = (source, attribute) => {
   }
   if (type !== 'Attribute' || typeof name !== 'string' || !readAttributes.has(name)) return []
   if (source[start] === '{') return [{ start, end, text: `${name}={__shown(${source.slice(start + 1, end - 1)})}` }]
-  const parts = [value].flat().filter(isNode).filter((part) => part.type === 'ExpressionTag')
+  const parts = [value]
+    .flat()
+    .filter(isNode)
+    .filter((part) => part.type === 'ExpressionTag')
   return parts.map((part) => wrapped(source, part))
 }
 
@@ -67,12 +76,15 @@ export const visibleMarkup = ({ content, filename = shownFile }) => {
   const root = parse(content, { modern: true })
   const changes = changesIn(content, root.fragment, false)
   if (changes.length === 0) return { code: content }
-  const from = relative(dirname(filename), shownFile).replaceAll('\\', '/').replace(/^(?!\.)/, './')
+  const from = relative(dirname(filename), shownFile)
+    .replaceAll('\\', '/')
+    .replace(/^(?!\.)/, './')
   const statement = `import { shown as __shown } from '${from}';`
   // The content of a script has a place, which its type does not say.
   const at = /** @type {{ start: number } | undefined} */ (/** @type {unknown} */ (root.instance?.content))?.start ?? 0
   changes.push({ start: at, end: at, text: root.instance ? statement : `<script lang="ts">${statement}</script>` })
-  const code = changes.sort((a, b) => b.start - a.start)
+  const code = changes
+    .sort((a, b) => b.start - a.start)
     .reduce((text, { start, end, text: put }) => `${text.slice(0, start)}${put}${text.slice(end)}`, content)
   return { code }
 }

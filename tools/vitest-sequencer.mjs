@@ -11,7 +11,8 @@ export default class LongestFirst extends BaseSequencer {
    * @param {import('vitest/node').TestSpecification[]} files
    */
   async sort(files) {
-    const rank = (/** @type {import('vitest/node').TestSpecification} */ { moduleId }) => folders.indexOf(relative(this.ctx.config.root, moduleId).split(/[\\/]/)[1])
+    const rank = (/** @type {import('vitest/node').TestSpecification} */ { moduleId }) =>
+      folders.indexOf(relative(this.ctx.config.root, moduleId).split(/[\\/]/)[1])
     return (await super.sort(files)).sort((a, b) => rank(a) - rank(b))
   }
 }

@@ -13,6 +13,10 @@ export default class Tally {
     const count = (state) => states.filter((each) => each === state).length
     const suites = modules.flatMap((module) => [module, ...module.children.allSuites()])
     const broken = suites.filter((suite) => suite.errors().length > 0).length + unhandled.length
-    process.once('exit', () => process.stdout.write(`${count('passed')} passed, ${count('failed') + broken} failed, ${count('skipped') + count('pending')} skipped\n`))
+    process.once('exit', () =>
+      process.stdout.write(
+        `${count('passed')} passed, ${count('failed') + broken} failed, ${count('skipped') + count('pending')} skipped\n`
+      )
+    )
   }
 }

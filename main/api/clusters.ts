@@ -24,7 +24,8 @@ const clusterNumber = (text: string): number => {
   if (text === 'rest') return leftoverCluster
   if (/^\d{1,9}$/.test(text)) return Number(text)
   throw new SpectroscopeError(
-    'usage', `"${text}" is not a cluster; give a cluster number, or "rest" for unclustered tokens.`
+    'usage',
+    `"${text}" is not a cluster; give a cluster number, or "rest" for unclustered tokens.`
   )
 }
 
@@ -36,9 +37,7 @@ export const inTreeOrder = (summaries: readonly ClusterSummary[]): ClusterSummar
   const known = new Map(summaries.map((summary) => [summary.cluster, summary]))
   const groups = summaries.filter(({ cluster }) => cluster !== leftoverCluster).sort((a, b) => a.cluster - b.cluster)
   const tree = new GroupTree(groups.map(({ kind, parent }) => ({ kind: kind as GroupKind, parent })))
-  const order = [
-    ...tree.inOrder((group) => known.get(group)?.size ?? 0).map(({ cluster }) => cluster), leftoverCluster
-  ]
+  const order = [...tree.inOrder((group) => known.get(group)?.size ?? 0).map(({ cluster }) => cluster), leftoverCluster]
   return order.flatMap((cluster) => known.get(cluster) ?? [])
 }
 
@@ -61,7 +60,9 @@ export interface ListQuery {
 
 /** Clusters of a run's clustering, the latest by default, and the groups above them. */
 export const listClusters = (
-  folder: string, text: string, { clustering: number, level, topTokens }: ListQuery
+  folder: string,
+  text: string,
+  { clustering: number, level, topTokens }: ListQuery
 ): Promise<ClusterList> =>
   withWorkspace(folder, 'read', async (workspace) => {
     const run = await workspace.findRun(text)
@@ -69,13 +70,19 @@ export const listClusters = (
     const clustering = clusteringOf(run, number)
     const all = inTreeOrder(await workspace.getClusterSummaries(id, { clustering: clustering.number, topTokens }))
     const isLeftover = ({ cluster }: ClusterSummary): boolean => cluster === leftoverCluster
-    const ofLevel = all.filter((summary) => summary.kind === level || (level === 'cluster' && isLeftover(summary)))
+    const ofLevel = all
+      .filter((summary) => summary.kind === level || (level === 'cluster' && isLeftover(summary)))
       .sort((a, b) => Number(isLeftover(a)) - Number(isLeftover(b)) || b.size - a.size || a.cluster - b.cluster)
     return { run: id, name, tokens, clustering, clusters: level === undefined ? all : ofLevel }
   })
 
 /** A cluster of a run, or a group above, and its tokens in context. */
-export const showCluster = (folder: string, run: string, cluster: string, { clustering, topTokens, ...query }: ClusterQuery): Promise<ClusterTokens> => {
+export const showCluster = (
+  folder: string,
+  run: string,
+  cluster: string,
+  { clustering, topTokens, ...query }: ClusterQuery
+): Promise<ClusterTokens> => {
   const number = clusterNumber(cluster)
   return withWorkspace(folder, 'read', async (workspace) => {
     const { id, name } = await workspace.findRun(run)
@@ -87,9 +94,8 @@ export const showCluster = (folder: string, run: string, cluster: string, { clus
 }
 
 /** Changes of settings, whatever their method. */
-export type ClusteringChanges = Partial<Omit<Extract<ClusteringSettings, { method: 'communities' }>, 'method'>>
-  & Partial<Omit<Extract<ClusteringSettings, { method: 'acl' }>, 'method'>>
-  & { readonly method?: ClusteringMethod }
+export type ClusteringChanges = Partial<Omit<Extract<ClusteringSettings, { method: 'communities' }>, 'method'>> &
+  Partial<Omit<Extract<ClusteringSettings, { method: 'acl' }>, 'method'>> & { readonly method?: ClusteringMethod }
 
 const optionOf = (key: string): string => `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 
@@ -97,9 +103,7 @@ const optionOf = (key: string): string => `--${key.replace(/[A-Z]/g, (letter) =>
  * A run's own settings with changes; another method leaves those behind that only the first one has. Throws a `usage`
  * error that names the option that is wrong.
  */
-export const changedClustering = (
-  base: ClusteringSettings | false, changes: ClusteringChanges
-): ClusteringSettings => {
+export const changedClustering = (base: ClusteringSettings | false, changes: ClusteringChanges): ClusteringSettings => {
   const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
   const own = base === false ? {} : base
   const method = changes.method ?? (base === false ? 'communities' : base.method)
@@ -117,8 +121,12 @@ export const changedClustering = (
 }
 
 export const summaryOf = ({ id, tokens, components }: RunRecord, clustering: ClusteringRecord): ClusteringSummary => ({
-  run: id, tokens, components: components.length, clusters: clustering.clusters,
-  unclustered: clustering.leftoverSize, clustering
+  run: id,
+  tokens,
+  components: components.length,
+  clusters: clustering.clusters,
+  unclustered: clustering.leftoverSize,
+  clustering
 })
 
 /** What `work` on a clustering of a run gives; where it is interrupted, the error says how to go on. */
@@ -134,11 +142,15 @@ export const sayingHowToGoOn = async <T>(run: string, work: () => Promise<T>): P
 
 /** One more clustering of a run's matrix: the run's own settings with some changed. */
 export const clusterAgain = (
-  folder: string, run: string, changes: ClusteringChanges, options: StartOptions
+  folder: string,
+  run: string,
+  changes: ClusteringChanges,
+  options: StartOptions
 ): Promise<ClusteringSummary> =>
   withWorkspace(folder, 'write', async (workspace) => {
     const record = await workspace.findRun(run)
     const configuration = changedClustering(record.configuration.clustering, changes)
     return sayingHowToGoOn(record.id, async () =>
-      summaryOf(record, await recluster(workspace, record, configuration, options)))
+      summaryOf(record, await recluster(workspace, record, configuration, options))
+    )
   })

@@ -18,8 +18,14 @@ export interface Shared {
 
 /** Tokens at the same position of probe rows with the same ids. */
 export const sharedTokens = (left: StudyRecord, right: StudyRecord): Shared => {
-  const matched = matchTokens({ rows: left.probe, targets: left.targets }, { rows: right.probe, targets: right.targets })
-  return { left: Int32Array.from(matched.keys()).filter((token) => matched[token] >= 0), right: matched.filter((token) => token >= 0) }
+  const matched = matchTokens(
+    { rows: left.probe, targets: left.targets },
+    { rows: right.probe, targets: right.targets }
+  )
+  return {
+    left: Int32Array.from(matched.keys()).filter((token) => matched[token] >= 0),
+    right: matched.filter((token) => token >= 0)
+  }
 }
 
 interface Overlap {
@@ -29,7 +35,8 @@ interface Overlap {
   readonly rightSizes: ReadonlyMap<ClusterNumber, number>
 }
 
-const add = (counts: Map<ClusterNumber, number>, group: ClusterNumber): void => void counts.set(group, (counts.get(group) ?? 0) + 1)
+const add = (counts: Map<ClusterNumber, number>, group: ClusterNumber): void =>
+  void counts.set(group, (counts.get(group) ?? 0) + 1)
 
 /** Counts of tokens by their groups on both sides. */
 export const overlapOf = (left: Int32Array, right: Int32Array): Overlap => {
@@ -81,16 +88,22 @@ export const correlation = (left: Float32Array, right: Float32Array): number => 
 
 /** For every cluster on the left that shares tokens with one on the right, the one that it has the largest Jaccard index with. */
 export const matchesOf = ({ common, leftSizes, rightSizes }: Overlap): Comparison['matches'] =>
-  [...leftSizes.entries()].filter(([left]) => left !== leftoverCluster).sort(([a], [b]) => a - b).flatMap(([left, leftSize]) => {
-    const candidates = [...common.get(left)!.entries()].filter(([right]) => right !== leftoverCluster).map(([right, shared]) => {
-      const rightSize = rightSizes.get(right)!
-      return { left, right, common: shared, jaccard: shared / (leftSize + rightSize - shared), leftSize, rightSize }
+  [...leftSizes.entries()]
+    .filter(([left]) => left !== leftoverCluster)
+    .sort(([a], [b]) => a - b)
+    .flatMap(([left, leftSize]) => {
+      const candidates = [...common.get(left)!.entries()]
+        .filter(([right]) => right !== leftoverCluster)
+        .map(([right, shared]) => {
+          const rightSize = rightSizes.get(right)!
+          return { left, right, common: shared, jaccard: shared / (leftSize + rightSize - shared), leftSize, rightSize }
+        })
+      const [best] = candidates.sort((a, b) => b.jaccard - a.jaccard || a.right - b.right)
+      return best === undefined ? [] : [best]
     })
-    const [best] = candidates.sort((a, b) => b.jaccard - a.jaccard || a.right - b.right)
-    return best === undefined ? [] : [best]
-  })
 
-const taken = (values: Int32Array | Float32Array, tokens: Int32Array): Float32Array => Float32Array.from(tokens, (token) => values[token])
+const taken = (values: Int32Array | Float32Array, tokens: Int32Array): Float32Array =>
+  Float32Array.from(tokens, (token) => values[token])
 const groups = (values: Int32Array, tokens: Int32Array): Int32Array => tokens.map((token) => values[token])
 
 /** Compares two clusterings on the tokens that both studies have. Throws a `usage` error where they have none in common. */
@@ -100,7 +113,8 @@ export const compareClusterings = async (workspace: Workspace, left: Place, righ
   const shared = sharedTokens(leftStudy, left.run === right.run ? leftStudy : await workspace.getStudy(right.run))
   if (shared.left.length === 0)
     throw new SpectroscopeError(
-      'usage', `Runs ${left.run} and ${right.run} share no tokens; compare runs with the same probe rows.`
+      'usage',
+      `Runs ${left.run} and ${right.run} share no tokens; compare runs with the same probe rows.`
     )
   const leftGroups = await workspace.getMembership(left.run, { clustering: left.clustering })
   const rightGroups = await workspace.getMembership(right.run, { clustering: right.clustering })

@@ -47,5 +47,7 @@ export interface WorkbenchContext {
   emit<N extends NoticeName>(name: N, data: Notices[N]): void
 }
 
-export type CallHandlers = { readonly [M in CallName]: (parameters: CallParameters<M>) => CallResult<M> | Promise<CallResult<M>> }
+export type CallHandlers = {
+  readonly [M in CallName]: (parameters: CallParameters<M>) => CallResult<M> | Promise<CallResult<M>>
+}
 export type HandlersOf<P extends string> = { readonly [M in Extract<CallName, `${P}.${string}`>]: CallHandlers[M] }

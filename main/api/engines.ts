@@ -35,19 +35,30 @@ interface Installable {
 /** What can be installed by a name of its own. */
 const installable: Readonly<Record<string, Installable>> = {
   cuda: {
-    engine: 'onnx-cuda', what: 'onnxruntime\'s provider for CUDA', detail: 'provider',
+    engine: 'onnx-cuda',
+    what: "onnxruntime's provider for CUDA",
+    detail: 'provider',
     plan: async (signal) => {
       const plan = await planCuda(signal)
-      return { bytes: plan.bytes, folder: plan.folder, words: cudaPlanWords(plan), install: (options) => installCuda(plan, options) }
+      return {
+        bytes: plan.bytes,
+        folder: plan.folder,
+        words: cudaPlanWords(plan),
+        install: (options) => installCuda(plan, options)
+      }
     }
   },
   tfjs: {
-    engine: 'tfjs-gpu', what: 'TensorFlow\'s library for GPUs', detail: 'libtensorflow',
+    engine: 'tfjs-gpu',
+    what: "TensorFlow's library for GPUs",
+    detail: 'libtensorflow',
     plan: async (signal) => {
       const own = installedPackage()
       const plan = await planInstallation(own, signal)
       return {
-        bytes: plan.bytes, folder: plan.folder, words: planWords(plan),
+        bytes: plan.bytes,
+        folder: plan.folder,
+        words: planWords(plan),
         install: async ({ onProgress, onNote, signal: stop }) => {
           let downloaded = false
           await installTfjs(own, {
@@ -69,12 +80,18 @@ const installableOf = (name: string): Installable => {
   const found = Object.entries(installable).find(([own, { engine }]) => name === own || name === engine)?.[1]
   if (found === undefined)
     throw new SpectroscopeError(
-      'usage', `Nothing to install is named "${name}"; choose one of ${Object.keys(installable).join(', ')}.`
+      'usage',
+      `Nothing to install is named "${name}"; choose one of ${Object.keys(installable).join(', ')}.`
     )
   return found
 }
 
-const shown = ({ engine }: Installable, { bytes, folder, words }: Planned): EngineInstallation => ({ engine, bytes, folder, words })
+const shown = ({ engine }: Installable, { bytes, folder, words }: Planned): EngineInstallation => ({
+  engine,
+  bytes,
+  folder,
+  words
+})
 
 /** What an installation needs and downloads. Throws `usage`, `engine` and `network` errors. */
 export const describeInstallation = async (name: string, signal: AbortSignal): Promise<EngineInstallation> => {
@@ -105,16 +122,25 @@ export const installEngine = async ({ name, confirm, onEvent, signal }: InstallR
   await plan.install({
     signal,
     onProgress: ({ done, total }) =>
-      onEvent({ type: 'progress', progress: { stage: 'download', done: megabytes(done), total: Number.isFinite(total) ? megabytes(total) : 0, unit: 'MB', detail } }),
+      onEvent({
+        type: 'progress',
+        progress: {
+          stage: 'download',
+          done: megabytes(done),
+          total: Number.isFinite(total) ? megabytes(total) : 0,
+          unit: 'MB',
+          detail
+        }
+      }),
     onNote: (message) => onEvent({ type: 'note', message })
   })
   try {
     const { device, version } = await describeEngineApart(engine)
     return { engine, installed: true, device, version }
   } catch (error) {
-    throw new SpectroscopeError(
-      'engine', `${engine} is installed but does not start: ${messageOf(error)}`, { cause: error }
-    )
+    throw new SpectroscopeError('engine', `${engine} is installed but does not start: ${messageOf(error)}`, {
+      cause: error
+    })
   }
 }
 
@@ -123,17 +149,24 @@ export const engineCalls = (jobs: Jobs): Omit<HandlersOf<'engines'>, 'engines.me
   /** A person has agreed in the window. */
   'engines.install': ({ name }) => {
     const { engine } = installableOf(name)
-    const { job, done } = jobs.start({ kind: 'download', title: `Installing ${engine}`, run: null, key: `install ${engine}` }, ({ signal, progress }) =>
-      installEngine({
-        name, signal,
-        confirm: () => Promise.resolve(true),
-        onEvent: (event) => {
-          if (event.type === 'note') progress({ detail: event.message })
-          if (event.type !== 'progress') return
-          const { done: megabytesDone, total } = event.progress
-          progress({ ...(total > 0 ? { fraction: megabytesDone / total } : {}), detail: `${Math.round(megabytesDone)}${total > 0 ? ` of ${Math.round(total)}` : ''} MB` })
-        }
-      }))
+    const { job, done } = jobs.start(
+      { kind: 'download', title: `Installing ${engine}`, run: null, key: `install ${engine}` },
+      ({ signal, progress }) =>
+        installEngine({
+          name,
+          signal,
+          confirm: () => Promise.resolve(true),
+          onEvent: (event) => {
+            if (event.type === 'note') progress({ detail: event.message })
+            if (event.type !== 'progress') return
+            const { done: megabytesDone, total } = event.progress
+            progress({
+              ...(total > 0 ? { fraction: megabytesDone / total } : {}),
+              detail: `${Math.round(megabytesDone)}${total > 0 ? ` of ${Math.round(total)}` : ''} MB`
+            })
+          }
+        })
+    )
     done.catch(() => {})
     return job
   }

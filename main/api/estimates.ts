@@ -13,8 +13,15 @@ import type { Jobs } from './jobs'
 import { entriesOf, keepEntries } from './settings'
 
 const rateSchema = z.object({
-  name: z.string(), device: z.string(), precision: z.string(), version: z.string(), available: z.boolean(), remedy: z.string().nullable(), install: z.string().nullable().default(null),
-  tokensPerSecond: z.number().positive().nullable(), gigaflopsPerSecond: z.number().positive().nullable()
+  name: z.string(),
+  device: z.string(),
+  precision: z.string(),
+  version: z.string(),
+  available: z.boolean(),
+  remedy: z.string().nullable(),
+  install: z.string().nullable().default(null),
+  tokensPerSecond: z.number().positive().nullable(),
+  gigaflopsPerSecond: z.number().positive().nullable()
 })
 
 /** What was measured on this machine: its engines, and the latest runs that were sampled on it. */
@@ -23,7 +30,15 @@ const machineSchema = z.object({
   machine: z.string(),
   measuredAt: z.iso.datetime(),
   engines: z.array(rateSchema),
-  runs: z.array(z.object({ engine: z.string(), workspace: z.string(), run: z.string(), tokensPerSecond: z.number().positive(), measuredAt: z.iso.datetime() }))
+  runs: z.array(
+    z.object({
+      engine: z.string(),
+      workspace: z.string(),
+      run: z.string(),
+      tokensPerSecond: z.number().positive(),
+      measuredAt: z.iso.datetime()
+    })
+  )
 })
 type Machine = z.output<typeof machineSchema>
 
@@ -65,16 +80,25 @@ export class Estimates {
   async of(configuration: RunConfiguration, baseFolder: string, workspace: Workspace): Promise<Estimate> {
     const engines = this.#kept()?.engines ?? []
     const rates = engines.length > 0 ? engines : await this.#measure()
-    const engine = resolveAmong(configuration.engine, rates.flatMap(({ name, available }) => (available ? [name] : [])))
+    const engine = resolveAmong(
+      configuration.engine,
+      rates.flatMap(({ name, available }) => (available ? [name] : []))
+    )
     const chosen = rates.find(({ name }) => name === engine)
     const lastRun = await this.#lastRun(engine, workspace)
-    const rate = { engine, gigaflopsPerSecond: chosen?.gigaflopsPerSecond ?? null, measuredAt: this.#kept()?.measuredAt ?? null, ...(lastRun === undefined ? {} : { lastRun }) }
+    const rate = {
+      engine,
+      gigaflopsPerSecond: chosen?.gigaflopsPerSecond ?? null,
+      measuredAt: this.#kept()?.measuredAt ?? null,
+      ...(lastRun === undefined ? {} : { lastRun })
+    }
     return estimateRun(configuration, baseFolder, rate, workspace.folder)
   }
 
   /** The latest run of this workspace that was sampled here on the engine. */
   async #lastRun(engine: string, workspace: Workspace): Promise<MeasuredRate['lastRun']> {
-    const kept = this.#kept()?.runs.filter((each) => each.engine === engine && each.workspace === workspace.folder) ?? []
+    const kept =
+      this.#kept()?.runs.filter((each) => each.engine === engine && each.workspace === workspace.folder) ?? []
     const runs = await workspace.listRuns()
     for (const { run: id, tokensPerSecond, measuredAt } of kept.toReversed()) {
       const run = runs.find((each) => each.id === id)
@@ -87,7 +111,11 @@ export class Estimates {
     const engine = provenance.engine?.name
     if (engine === undefined || !(tokensPerSecond > 0)) return
     const before = this.#kept()?.runs ?? []
-    this.#keep({ runs: [...before, { engine, workspace, run: id, tokensPerSecond, measuredAt: new Date().toISOString() }].slice(-mostRuns) })
+    this.#keep({
+      runs: [...before, { engine, workspace, run: id, tokensPerSecond, measuredAt: new Date().toISOString() }].slice(
+        -mostRuns
+      )
+    })
   }
 
   calls(): Pick<HandlersOf<'engines'>, 'engines.measure'> {

@@ -6,13 +6,21 @@ import type { HandlersOf, WorkbenchContext } from './context'
 import type { Jobs } from './jobs'
 
 /** An array with memory of its own, as shared memory cannot cross to a window. */
-const own = <T extends Int32Array | Float32Array>(values: T): T => (values.buffer instanceof ArrayBuffer ? values : (values.slice() as T))
+const own = <T extends Int32Array | Float32Array>(values: T): T =>
+  values.buffer instanceof ArrayBuffer ? values : (values.slice() as T)
 
-export const exploreCalls = (context: WorkbenchContext, jobs: Jobs): HandlersOf<'clusters'> & HandlersOf<'tokens'> & HandlersOf<'graph'> => {
+export const exploreCalls = (
+  context: WorkbenchContext,
+  jobs: Jobs
+): HandlersOf<'clusters'> & HandlersOf<'tokens'> & HandlersOf<'graph'> => {
   const clusteringOf = async (run: string, clustering: number): Promise<ClusteringRecord> => {
     const { clusterings } = await context.workspace().getRun(run)
     const found = clusterings.find(({ number }) => number === clustering)
-    if (found === undefined) throw new SpectroscopeError('input', `Run ${run} has no clustering ${clustering}; it has ${clusterings.map(({ number }) => number).join(', ') || 'none'}.`)
+    if (found === undefined)
+      throw new SpectroscopeError(
+        'input',
+        `Run ${run} has no clustering ${clustering}; it has ${clusterings.map(({ number }) => number).join(', ') || 'none'}.`
+      )
     return found
   }
 
@@ -30,11 +38,14 @@ export const exploreCalls = (context: WorkbenchContext, jobs: Jobs): HandlersOf<
     if (await workspace.isDescribed(run, number)) return
     refuseToKeep('the clusters are not described yet')
     const about = {
-      kind: 'description', title: `Describing clusters of “${name}”`,
-      run, key: `description ${run} ${number}`
+      kind: 'description',
+      title: `Describing clusters of “${name}”`,
+      run,
+      key: `description ${run} ${number}`
     } as const
     await jobs.start(about, async ({ signal, progress }) =>
-      describeKept(workspace, await workspace.getRun(run), number, { signal, onProgress: progress })).done
+      describeKept(workspace, await workspace.getRun(run), number, { signal, onProgress: progress })
+    ).done
   }
 
   return {
@@ -43,41 +54,58 @@ export const exploreCalls = (context: WorkbenchContext, jobs: Jobs): HandlersOf<
       await described(run, record)
       const workspace = context.workspace()
       const [entry, overview, annotations, undo] = [
-        await workspace.getRun(run), await workspace.getOverview(run, clustering), await workspace.getAnnotations(run, clustering), await workspace.getUndoState()
+        await workspace.getRun(run),
+        await workspace.getOverview(run, clustering),
+        await workspace.getAnnotations(run, clustering),
+        await workspace.getUndoState()
       ]
       return { run: entry, clustering: record, ...overview, annotations, undo }
     },
-    'clusters.details': ({ run, clustering, cluster }) => context.workspace().getClusterDetails(run, clustering, cluster),
-    'clusters.search': ({ run, clustering, text, regularExpression }) => context.workspace().searchClusters(run, clustering, text, regularExpression),
-    'clusters.tokens': ({ run, clustering, cluster, ...query }) => context.workspace().getGallery(run, clustering, cluster, query),
-    'clusters.members': ({ run, clustering, cluster }) => context.workspace().getClusterMembers(run, cluster, { clustering }),
+    'clusters.details': ({ run, clustering, cluster }) =>
+      context.workspace().getClusterDetails(run, clustering, cluster),
+    'clusters.search': ({ run, clustering, text, regularExpression }) =>
+      context.workspace().searchClusters(run, clustering, text, regularExpression),
+    'clusters.tokens': ({ run, clustering, cluster, ...query }) =>
+      context.workspace().getGallery(run, clustering, cluster, query),
+    'clusters.members': ({ run, clustering, cluster }) =>
+      context.workspace().getClusterMembers(run, cluster, { clustering }),
 
-    'tokens.contexts': ({ run, tokens, before, after }) => context.workspace().getTokens(run, tokens, { before, after }),
-    'tokens.details': ({ run, clustering, token, before, after }) => context.workspace().getTokenDetails(run, clustering, token, { before, after }),
+    'tokens.contexts': ({ run, tokens, before, after }) =>
+      context.workspace().getTokens(run, tokens, { before, after }),
+    'tokens.details': ({ run, clustering, token, before, after }) =>
+      context.workspace().getTokenDetails(run, clustering, token, { before, after }),
     'tokens.find': ({ run, text, limit }) => context.workspace().findTokens(run, text, limit),
     'tokens.membership': async ({ run, clustering, level }) =>
       own(await context.workspace().getMembership(run, { clustering, level })),
-    'tokens.strengths': async ({ run, clustering }) =>
-      own(await context.workspace().getStrengths(run, { clustering })),
+    'tokens.strengths': async ({ run, clustering }) => own(await context.workspace().getStrengths(run, { clustering })),
     'tokens.subsets': async ({ run }) => own(await context.workspace().getSubsetIndices(run)),
     'tokens.column': async ({ run, component }) => own(await context.workspace().getColumn(run, component)),
     'tokens.edges': async ({ run, clustering, tokens, most }) => {
-      const { configuration: { whiten, neighbours, symmetrize } } = await clusteringOf(run, clustering)
+      const {
+        configuration: { whiten, neighbours, symmetrize }
+      } = await clusteringOf(run, clustering)
       return context.workspace().getEdges(run, whiten, neighbours, tokens, most, symmetrize)
     },
 
     'graph.tokens': async ({ run, clustering, again }) => {
-      const { configuration: { whiten } } = await clusteringOf(run, clustering)
+      const {
+        configuration: { whiten }
+      } = await clusteringOf(run, clustering)
       const workspace = context.workspace()
       const kept = again ? undefined : await workspace.getLayout(run, whiten)
-      if (kept !== undefined) return { state: 'ready', method: kept.method, tokens: null, positions: own(kept.positions) }
+      if (kept !== undefined)
+        return { state: 'ready', method: kept.method, tokens: null, positions: own(kept.positions) }
       refuseToKeep('the token layout is not computed yet')
       const record = await workspace.getRun(run)
       const about = {
-        kind: 'layout', title: `Computing token layout of “${record.name}”`,
-        run, key: `layout ${run} ${whiten}`
+        kind: 'layout',
+        title: `Computing token layout of “${record.name}”`,
+        run,
+        key: `layout ${run} ${whiten}`
       } as const
-      const { job, done } = jobs.start(about, ({ signal, progress }) => layOut(workspace, record, { whiten, signal, onProgress: progress }))
+      const { job, done } = jobs.start(about, ({ signal, progress }) =>
+        layOut(workspace, record, { whiten, signal, onProgress: progress })
+      )
       done.catch(() => {})
       return { state: 'working', job }
     },

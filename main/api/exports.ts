@@ -35,7 +35,8 @@ const program = `spectroscope ${programVersion}`
 
 /** The file that was written; undefined for a folder. */
 const write = async (
-  workspace: Workspace, run: string,
+  workspace: Workspace,
+  run: string,
   { format, path, clusters, overwrite, rawCells = false, picture, clustering }: Order
 ): Promise<FileIdentity | undefined> => {
   const which = { clusters, overwrite, ...(clustering === undefined ? {} : { clustering }) }
@@ -110,5 +111,10 @@ export const exportTo = (workspace: string, run: string, order: ExportRequest): 
     const { id } = await opened.findRun(run)
     await write(opened, id, order)
     const answer = await written(order.path)
-    return { run: id, format: order.format, folder: fileFormats.has(order.format) ? dirname(answer.path) : answer.path, ...answer }
+    return {
+      run: id,
+      format: order.format,
+      folder: fileFormats.has(order.format) ? dirname(answer.path) : answer.path,
+      ...answer
+    }
   })

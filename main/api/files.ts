@@ -11,30 +11,51 @@ import type { Reach } from './reach'
 const mostEntries = 5000
 const weightsFiles = ['model.safetensors', 'model.safetensors.index.json']
 
-const isThere = (path: string): Promise<boolean> => access(path).then(() => true, () => false)
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false
+  )
 
 const isModel = async (folder: string): Promise<boolean> =>
-  (await isThere(join(folder, 'config.json'))) && (await Promise.all(weightsFiles.map((file) => isThere(join(folder, file))))).includes(true)
+  (await isThere(join(folder, 'config.json'))) &&
+  (await Promise.all(weightsFiles.map((file) => isThere(join(folder, file))))).includes(true)
 
 /** Undefined for what cannot be looked at, such as a link that leads nowhere. */
 const described = async (folder: string, name: string): Promise<FolderEntry | undefined> => {
   const path = join(folder, name)
   try {
     const found = await stat(path)
-    return { name, path, folder: found.isDirectory(), bytes: found.isDirectory() ? 0 : found.size, changedAt: found.mtime.toISOString(), model: found.isDirectory() && (await isModel(path)) }
+    return {
+      name,
+      path,
+      folder: found.isDirectory(),
+      bytes: found.isDirectory() ? 0 : found.size,
+      changedAt: found.mtime.toISOString(),
+      model: found.isDirectory() && (await isModel(path))
+    }
   } catch {
     return undefined
   }
 }
 
-const reasons: Readonly<Record<string, string>> = { ENOENT: 'does not exist', ENOTDIR: 'is no folder', EACCES: 'may not be read by you', EPERM: 'may not be read by you' }
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'does not exist',
+  ENOTDIR: 'is no folder',
+  EACCES: 'may not be read by you',
+  EPERM: 'may not be read by you'
+}
 
 const entriesOf = async (folder: string): Promise<Dirent[]> => {
   try {
     return await readdir(folder, { withFileTypes: true })
   } catch (error) {
     const code = faultCode(error)
-    throw new SpectroscopeError('input', `${folder} ${reasons[code] ?? `cannot be read (${code})`}; choose another folder.`, { cause: error })
+    throw new SpectroscopeError(
+      'input',
+      `${folder} ${reasons[code] ?? `cannot be read (${code})`}; choose another folder.`,
+      { cause: error }
+    )
   }
 }
 
@@ -48,7 +69,8 @@ const listFolder = async (asked: string, hidden: boolean, reach: Reach): Promise
     (hidden || !entry.name.startsWith('.')) && (!entry.isSymbolicLink() || reach.has(join(folder, entry.name)))
   const found = await entriesOf(folder)
   const listed = await Promise.all(found.map(isListed))
-  const names = found.filter((_, at) => listed[at])
+  const names = found
+    .filter((_, at) => listed[at])
     .sort((a, b) => Number(b.isDirectory()) - Number(a.isDirectory()) || byName.compare(a.name, b.name))
   const entries = await Promise.all(names.slice(0, mostEntries).map(({ name }) => described(folder, name)))
   const parent = dirname(folder)
@@ -56,12 +78,15 @@ const listFolder = async (asked: string, hidden: boolean, reach: Reach): Promise
     folder,
     parent: parent === folder || !(await reach.has(parent)) ? null : parent,
     places: reach.places,
-    entries: entries.filter((entry) => entry !== undefined).sort((a, b) => Number(b.folder) - Number(a.folder) || byName.compare(a.name, b.name)),
+    entries: entries
+      .filter((entry) => entry !== undefined)
+      .sort((a, b) => Number(b.folder) - Number(a.folder) || byName.compare(a.name, b.name)),
     cut: names.length > mostEntries
   }
 }
 
 export const fileCalls = ({ environment, reach }: WorkbenchContext): HandlersOf<'files'> => ({
   'files.list': ({ folder, hidden }) => listFolder(folder ?? homedir(), hidden, reach),
-  'files.choose': async ({ purpose, title, suggested }) => (environment.choose === undefined ? null : environment.choose(purpose, title, suggested))
+  'files.choose': async ({ purpose, title, suggested }) =>
+    environment.choose === undefined ? null : environment.choose(purpose, title, suggested)
 })

@@ -30,16 +30,23 @@ const labelledCount = ({ clusters }: ReadSet, annotations: readonly Annotation[]
 const inspect = async (workspace: Workspace, path: string): Promise<ImportInspection> => {
   const set = await readAnnotatedSet(path)
   const { run, version, exportedAt, provenance, configuration } = set.head
-  const same = (await workspace.listRuns()).filter((one) => !one.deleted && provenance.studyHash !== undefined && one.provenance.studyHash === provenance.studyHash)
+  const same = (await workspace.listRuns()).filter(
+    (one) => !one.deleted && provenance.studyHash !== undefined && one.provenance.studyHash === provenance.studyHash
+  )
   return {
     name: run.name,
     version,
     createdAt: exportedAt,
-    model: [basename(configuration.model), ...(configuration.weights === undefined ? [] : [basename(configuration.weights)])].join(', '),
+    model: [
+      basename(configuration.model),
+      ...(configuration.weights === undefined ? [] : [basename(configuration.weights)])
+    ].join(', '),
     tokens: set.tokenRows.length,
     clusters: clusterCount(set),
     labelled: labelledCount(set, annotationsOf(set)),
-    fits: same.flatMap(({ id, name, clusterings }) => clusterings.map(({ number }) => ({ run: id, name, clustering: number })))
+    fits: same.flatMap(({ id, name, clusterings }) =>
+      clusterings.map(({ number }) => ({ run: id, name, clustering: number }))
+    )
   }
 }
 
@@ -55,16 +62,34 @@ const words = ({ target, name, clusters, cluster }: Annotation): string => {
   return `The label${named} of ${what} matches no cluster with at least half of its tokens.`
 }
 
-const importLabels = async (workspace: Workspace, set: ReadSet, { run, clustering }: ClusteringPlace, author: string): Promise<{ answer: ImportAnswer; changed: Awaited<ReturnType<typeof applyEdits>> }> => {
+const importLabels = async (
+  workspace: Workspace,
+  set: ReadSet,
+  { run, clustering }: ClusteringPlace,
+  author: string
+): Promise<{ answer: ImportAnswer; changed: Awaited<ReturnType<typeof applyEdits>> }> => {
   clusteringOf(await workspace.getRun(run), clustering)
   const { proposals, edits, left } = await labelsForClustering(workspace, set, run, clustering, leastOverlap)
-  const changed = await applyEdits(workspace, run, clustering, edits, `import ${proposals.length} labels of “${set.head.run.name}”`, author)
-  return { answer: { run, clustering, clusters: clusterCount(set), labels: proposals.length, left: left.map(words) }, changed }
+  const changed = await applyEdits(
+    workspace,
+    run,
+    clustering,
+    edits,
+    `import ${proposals.length} labels of “${set.head.run.name}”`,
+    author
+  )
+  return {
+    answer: { run, clustering, clusters: clusterCount(set), labels: proposals.length, left: left.map(words) },
+    changed
+  }
 }
 
 /** Makes a run of a set, with its labels. */
 export const importRun = async (
-  workspace: Workspace, set: ReadSet, path: string, author: string
+  workspace: Workspace,
+  set: ReadSet,
+  path: string,
+  author: string
 ): Promise<ImportAnswer> => {
   const { run, clustering } = await importAsRun(workspace, set, path, author)
   const labels = labelledCount(set, annotationsOf(set))
@@ -98,12 +123,23 @@ export const importCalls = (context: WorkbenchContext, received: ReceivedFiles):
 })
 
 /** Imports a set into a workspace, which is made if need be: as a run of its own, or its labels into a clustering (the latest by default) of a run. */
-export const importFile = (folder: string, file: string, into: { readonly run: string; readonly clustering?: number } | undefined): Promise<ImportAnswer> =>
+export const importFile = (
+  folder: string,
+  file: string,
+  into: { readonly run: string; readonly clustering?: number } | undefined
+): Promise<ImportAnswer> =>
   withWorkspace(folder, into === undefined ? 'create' : 'write', async (workspace) => {
     const set = await readAnnotatedSet(file)
     if (into === undefined) return importRun(workspace, set, file, accountName())
     const run = await workspace.findRun(into.run)
     if (run.clusterings.length === 0)
       throw new SpectroscopeError('input', `Run ${run.id} has no clusters to label; run \`cluster ${run.id}\` first.`)
-    return (await importLabels(workspace, set, { run: run.id, clustering: clusteringOf(run, into.clustering).number }, accountName())).answer
+    return (
+      await importLabels(
+        workspace,
+        set,
+        { run: run.id, clustering: clusteringOf(run, into.clustering).number },
+        accountName()
+      )
+    ).answer
   })

@@ -72,15 +72,29 @@ export class Jobs {
   /** Starts `work`, or joins the one of the same key that is at work; `done` is what it gives. */
   start<T>({ key, ...about }: JobAbout, work: (control: JobControl) => Promise<T>): StartedJob<T> {
     const present = [...this.#entries.values()].find((entry) => entry.key === key && entry.job.state === 'working')
-    if (present !== undefined) return { job: present.job, done: present.done as Promise<T>, stop: () => present.controller.abort() }
+    if (present !== undefined)
+      return { job: present.job, done: present.done as Promise<T>, stop: () => present.controller.abort() }
     const controller = new AbortController()
-    const job: Job = { id: randomUUID(), ...about, state: 'working', fraction: null, detail: '', secondsLeft: null, error: null }
+    const job: Job = {
+      id: randomUUID(),
+      ...about,
+      state: 'working',
+      fraction: null,
+      detail: '',
+      secondsLeft: null,
+      error: null
+    }
     const progress = ({ fraction, detail, secondsLeft }: JobProgress): void => {
       if (entry.job.state !== 'working') return
-      this.#change(entry, {
-        ...(fraction === undefined ? {} : { fraction }), ...(detail === undefined ? {} : { detail }),
-        secondsLeft: secondsLeft !== undefined && Number.isFinite(secondsLeft) ? secondsLeft : null
-      }, false)
+      this.#change(
+        entry,
+        {
+          ...(fraction === undefined ? {} : { fraction }),
+          ...(detail === undefined ? {} : { detail }),
+          secondsLeft: secondsLeft !== undefined && Number.isFinite(secondsLeft) ? secondsLeft : null
+        },
+        false
+      )
     }
     const begin = async (): Promise<T> => {
       controller.signal.throwIfAborted()
@@ -92,7 +106,13 @@ export class Jobs {
     this.#tell(job)
     done.then(
       () => this.#end(entry, { state: 'done', error: null }),
-      (error: unknown) => this.#end(entry, controller.signal.aborted ? { state: 'cancelled', error: null } : { state: 'failed', error: toPlain(error).message })
+      (error: unknown) =>
+        this.#end(
+          entry,
+          controller.signal.aborted
+            ? { state: 'cancelled', error: null }
+            : { state: 'failed', error: toPlain(error).message }
+        )
     )
     return { job, done, stop: () => controller.abort() }
   }

@@ -13,7 +13,17 @@ type Method = (...parameters: readonly unknown[]) => unknown
 
 const reading = /^(get|list|find|read|search|is|count|next)[A-Z]/
 /** Writes that do the same when they are done twice. */
-const repeatable = new Set<PropertyKey>(['updateRun', 'renameRun', 'appendTrace', 'renameClustering', 'saveLayout', 'saveDescription', 'exportTable', 'backUpLabels', 'purgeDeleted'])
+const repeatable = new Set<PropertyKey>([
+  'updateRun',
+  'renameRun',
+  'appendTrace',
+  'renameClustering',
+  'saveLayout',
+  'saveDescription',
+  'exportTable',
+  'backUpLabels',
+  'purgeDeleted'
+])
 /** Writes that the journal knows by an id, so that one that was done is not done again; and the place of the id. */
 const journalled: Readonly<Record<string, (parameters: readonly unknown[], id: string) => readonly unknown[]>> = {
   applyAnnotations: ([order], id) => [{ id, ...(order as object) }],
@@ -47,7 +57,9 @@ export class WorkspaceKeeper {
 
   /** `readOnly` has it opened for reading only, now and whenever it is opened again. */
   static async open(
-    folder: string, options: { readonly create: boolean; readonly readOnly: boolean }, listener: KeeperListener
+    folder: string,
+    options: { readonly create: boolean; readonly readOnly: boolean },
+    listener: KeeperListener
   ): Promise<WorkspaceKeeper> {
     return new WorkspaceKeeper(await openWorkspace(folder, { ...options, orRead: true }), options.readOnly, listener)
   }
@@ -91,8 +103,10 @@ export class WorkspaceKeeper {
     if (typeof value !== 'function' || key === 'runFolder') return value
     if (key === 'close') return () => this.close()
     const withId = typeof key === 'string' && Object.hasOwn(journalled, key) ? journalled[key] : undefined
-    if (withId !== undefined) return (...parameters: readonly unknown[]) => this.#forward(key, withId(parameters, randomUUID()), true)
-    return (...parameters: readonly unknown[]) => this.#forward(key, parameters, reading.test(String(key)) || repeatable.has(key))
+    if (withId !== undefined)
+      return (...parameters: readonly unknown[]) => this.#forward(key, withId(parameters, randomUUID()), true)
+    return (...parameters: readonly unknown[]) =>
+      this.#forward(key, parameters, reading.test(String(key)) || repeatable.has(key))
   }
 
   async #forward(key: PropertyKey, parameters: readonly unknown[], again: boolean): Promise<unknown> {

@@ -1,7 +1,13 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { userInfo } from 'node:os'
 import { labelFields } from '../../preload/contract-annotations'
-import type { Annotation, AnnotationBody, AnnotationChange, AnnotationsChanged, AnnotationTarget } from '../../preload/contract-annotations'
+import type {
+  Annotation,
+  AnnotationBody,
+  AnnotationChange,
+  AnnotationsChanged,
+  AnnotationTarget
+} from '../../preload/contract-annotations'
 import { SpectroscopeError } from '../../preload/errors'
 import { issueWords } from '../../preload/issues'
 import { quoted } from '../../preload/labels'
@@ -22,7 +28,8 @@ import type { Workspace } from '../store/store'
 import type { HandlersOf, WorkbenchContext } from './context'
 import { withWorkspace } from './workspaces'
 
-const bodiesOf = (annotations: readonly Annotation[]): Map<AnnotationTarget, AnnotationBody> => new Map(annotations.map(({ target, ...body }) => [target, body]))
+const bodiesOf = (annotations: readonly Annotation[]): Map<AnnotationTarget, AnnotationBody> =>
+  new Map(annotations.map(({ target, ...body }) => [target, body]))
 
 const checkClusters = (run: RunRecord, clustering: ClusteringRecord, clusters: readonly ClusterNumber[]): void => {
   const there = new Set(groupsOf(clustering))
@@ -31,11 +38,14 @@ const checkClusters = (run: RunRecord, clustering: ClusteringRecord, clusters: r
 }
 
 const mentioned = (tree: GroupTree, cluster: ClusterNumber): string =>
-  (cluster === leftoverCluster ? 'the unclustered tokens' : `${tree.kindOf(cluster)} ${cluster}`)
+  cluster === leftoverCluster ? 'the unclustered tokens' : `${tree.kindOf(cluster)} ${cluster}`
 
 /** Groups that are read as one must be of one kind, so that none of them is in another. */
 const checkMerges = async (
-  workspace: Workspace, run: string, clustering: number, changes: readonly AnnotationChange[]
+  workspace: Workspace,
+  run: string,
+  clustering: number,
+  changes: readonly AnnotationChange[]
 ): Promise<void> => {
   const merges = changes.flatMap((change) => (change.do === 'merge' ? [change.clusters] : []))
   if (merges.length === 0) return
@@ -56,22 +66,33 @@ const clustersNamed = (change: AnnotationChange): ClusterNumber[] => {
 }
 
 /** Tokens of a part must be of its cluster. */
-const checkParts = async (workspace: Workspace, run: string, clustering: number, changes: readonly AnnotationChange[]): Promise<void> => {
+const checkParts = async (
+  workspace: Workspace,
+  run: string,
+  clustering: number,
+  changes: readonly AnnotationChange[]
+): Promise<void> => {
   for (const change of changes) {
     if (change.do !== 'split') continue
     const members = new Set(await workspace.getClusterMembers(run, change.cluster, { clustering }))
     const foreign = change.tokens.find((token) => !members.has(token))
     if (foreign !== undefined)
       throw new SpectroscopeError(
-        'input', `Token ${foreign} is not in cluster ${change.cluster}; select tokens of one cluster to split off.`
+        'input',
+        `Token ${foreign} is not in cluster ${change.cluster}; select tokens of one cluster to split off.`
       )
   }
 }
 
 /** Changes of a clustering's annotations as one step of undo. */
 const applyChanges = async (
-  workspace: Workspace, run: string, number: number, changes: readonly AnnotationChange[],
-  words: string, author: string, id?: string
+  workspace: Workspace,
+  run: string,
+  number: number,
+  changes: readonly AnnotationChange[],
+  words: string,
+  author: string,
+  id?: string
 ): Promise<AnnotationsChanged> => {
   const done = id === undefined ? null : await workspace.findChange(run, number, id)
   if (done !== null) return done
@@ -81,7 +102,8 @@ const applyChanges = async (
   await checkParts(workspace, run, number, changes)
   const wants = (kind: AnnotationChange['do']): boolean => changes.some((change) => change.do === kind)
   const edits = editsOf(changes, bodiesOf(await workspace.getAnnotations(run, number)), {
-    author, now: new Date().toISOString(),
+    author,
+    now: new Date().toISOString(),
     nextMerge: wants('merge') ? await workspace.nextTargetNumber(run, number, 'merge') : 1,
     nextPart: wants('split') ? await workspace.nextTargetNumber(run, number, 'part') : 1
   })
@@ -90,8 +112,13 @@ const applyChanges = async (
 
 /** Edits as one step of undo; none at all leave undo as it is. */
 export const applyEdits = async (
-  workspace: Workspace, run: string, clustering: number, edits: readonly AnnotationEdit[],
-  words: string, author: string, id?: string
+  workspace: Workspace,
+  run: string,
+  clustering: number,
+  edits: readonly AnnotationEdit[],
+  words: string,
+  author: string,
+  id?: string
 ): Promise<AnnotationsChanged> => {
   if (edits.length === 0) return { run, clustering, changed: [], undo: await workspace.getUndoState() }
   return workspace.applyAnnotations({ run, clustering, words, author, edits, ...(id === undefined ? {} : { id }) })
@@ -103,7 +130,10 @@ export interface ClusteringPlace {
 }
 
 /** What a clustering's labels can be carried to: its clusters, labels and free numbers. */
-export const destinationOf = async (workspace: Workspace, { run, clustering }: ClusteringPlace): Promise<CarryDestination> => ({
+export const destinationOf = async (
+  workspace: Workspace,
+  { run, clustering }: ClusteringPlace
+): Promise<CarryDestination> => ({
   membership: await workspace.getMembership(run, { clustering }),
   tree: await workspace.getTree(run, { clustering }),
   annotations: await workspace.getAnnotations(run, clustering),
@@ -115,24 +145,38 @@ export const destinationOf = async (workspace: Workspace, { run, clustering }: C
 const matchedTokens = async (workspace: Workspace, left: string, right: string): Promise<Int32Array | null> => {
   if (left === right) return null
   const [leftStudy, rightStudy] = [await workspace.getStudy(left), await workspace.getStudy(right)]
-  if (leftStudy.hash === rightStudy.hash && leftStudy.targets.length === rightStudy.targets.length && leftStudy.targets.every(({ length }, row) => length === rightStudy.targets[row].length)) return null
-  return matchTokens({ rows: leftStudy.probe, targets: leftStudy.targets }, { rows: rightStudy.probe, targets: rightStudy.targets })
+  if (
+    leftStudy.hash === rightStudy.hash &&
+    leftStudy.targets.length === rightStudy.targets.length &&
+    leftStudy.targets.every(({ length }, row) => length === rightStudy.targets[row].length)
+  )
+    return null
+  return matchTokens(
+    { rows: leftStudy.probe, targets: leftStudy.targets },
+    { rows: rightStudy.probe, targets: rightStudy.targets }
+  )
 }
 
 const carry = async (
-  workspace: Workspace, from: ClusteringPlace, to: ClusteringPlace, least: number,
+  workspace: Workspace,
+  from: ClusteringPlace,
+  to: ClusteringPlace,
+  least: number,
   wanted: (annotation: Annotation) => boolean
 ): Promise<CarriedLabels> => {
   if (from.run === to.run && from.clustering === to.clustering)
     throw new SpectroscopeError(
-      'input', 'Labels cannot be transferred from a clustering to itself; choose two clusterings.'
+      'input',
+      'Labels cannot be transferred from a clustering to itself; choose two clusterings.'
     )
   const annotations = (await workspace.getAnnotations(from.run, from.clustering)).filter(wanted)
   const membership = await workspace.getMembership(from.run, { clustering: from.clustering })
   const tree = await workspace.getTree(from.run, { clustering: from.clustering })
   return carryLabels(
-    { membership, tree, annotations }, await destinationOf(workspace, to),
-    await matchedTokens(workspace, from.run, to.run), least
+    { membership, tree, annotations },
+    await destinationOf(workspace, to),
+    await matchedTokens(workspace, from.run, to.run),
+    least
   )
 }
 
@@ -144,20 +188,33 @@ const leastOverlap = 0.5
  * labels: of its latest clustering of which anything is said, to the run's latest. Null where there is none, or where
  * the run has labels of its own.
  */
-export const bringLabels = async (workspace: Workspace, { id, clusterings, provenance: { continued } }: RunRecord, author: string): Promise<AnnotationsChanged | null> => {
+export const bringLabels = async (
+  workspace: Workspace,
+  { id, clusterings, provenance: { continued } }: RunRecord,
+  author: string
+): Promise<AnnotationsChanged | null> => {
   const target = clusterings.at(-1)
-  const begun = continued === undefined ? undefined : (await workspace.listRuns()).find((run) => run.id === continued.run)
-  if (target === undefined || begun === undefined || (await workspace.getAnnotations(id, target.number)).length > 0) return null
+  const begun =
+    continued === undefined ? undefined : (await workspace.listRuns()).find((run) => run.id === continued.run)
+  if (target === undefined || begun === undefined || (await workspace.getAnnotations(id, target.number)).length > 0)
+    return null
   for (const { number } of begun.clusterings.toReversed()) {
     if ((await workspace.getAnnotations(begun.id, number)).length === 0) continue
-    const [from, to] = [{ run: begun.id, clustering: number }, { run: id, clustering: target.number }]
+    const [from, to] = [
+      { run: begun.id, clustering: number },
+      { run: id, clustering: target.number }
+    ]
     const { proposals, edits } = await carry(workspace, from, to, leastOverlap, () => true)
     return proposals.length === 0
       ? null
       : applyEdits(
-        workspace, id, target.number, edits,
-        `transfer ${proposals.length} labels from “${begun.name}”, which this run continues`, author
-      )
+          workspace,
+          id,
+          target.number,
+          edits,
+          `transfer ${proposals.length} labels from “${begun.name}”, which this run continues`,
+          author
+        )
   }
   return null
 }
@@ -186,7 +243,9 @@ const enoughElsewhere = 0.05
  * tokens outside.
  */
 const insideOf = (
-  tree: GroupTree, membership: Int32Array, group: ClusterNumber
+  tree: GroupTree,
+  membership: Int32Array,
+  group: ClusterNumber
 ): ((cluster: ClusterNumber) => boolean) => {
   for (const above of tree.pathOf(group).toReversed()) {
     const inside = new Set(above === leftoverCluster ? [above] : tree.clustersOf(above))
@@ -197,26 +256,40 @@ const insideOf = (
 }
 
 /** Some tokens that do not fit `inside`, in no order, without looking at all of them where there are many. */
-const drawnElsewhere = (membership: Int32Array, inside: (cluster: ClusterNumber) => boolean, count: number): number[] => {
+const drawnElsewhere = (
+  membership: Int32Array,
+  inside: (cluster: ClusterNumber) => boolean,
+  count: number
+): number[] => {
   const found = new Set<number>()
   for (let attempt = 0; attempt < 40 * count && found.size < count; attempt++) {
     const token = randomInt(membership.length)
     if (!inside(membership[token])) found.add(token)
   }
-  if (found.size < count) for (let token = 0; token < membership.length && found.size < count; token++) if (!inside(membership[token])) found.add(token)
+  if (found.size < count)
+    for (let token = 0; token < membership.length && found.size < count; token++)
+      if (!inside(membership[token])) found.add(token)
   return [...found]
 }
 
 /** Occurrences of the same tokens in other clusters, so that the token itself does not give the odd one away. */
 const sameElsewhere = async (
-  workspace: Workspace, run: string, membership: Int32Array, inside: (cluster: ClusterNumber) => boolean,
+  workspace: Workspace,
+  run: string,
+  membership: Int32Array,
+  inside: (cluster: ClusterNumber) => boolean,
   texts: readonly string[]
 ): Promise<number[]> => {
   const found: number[] = []
   for (const text of texts) {
     if (text === '') continue
     const tokens = await workspace.findTokens(run, text, 5000)
-    found.push(...drawn(Array.from(tokens).filter((token) => !inside(membership[token])), sameTokenCandidates))
+    found.push(
+      ...drawn(
+        Array.from(tokens).filter((token) => !inside(membership[token])),
+        sameTokenCandidates
+      )
+    )
   }
   return found
 }
@@ -267,7 +340,12 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
     'labels.history': ({ limit }) => context.workspace().getHistory(limit),
 
     'labels.suggest': async ({ run, clustering, cluster }) => {
-      const { entry: { size }, topTokens, patterns, subsets } = await context.workspace().getClusterDetails(run, clustering, cluster)
+      const {
+        entry: { size },
+        topTokens,
+        patterns,
+        subsets
+      } = await context.workspace().getClusterDetails(run, clustering, cluster)
       return { names: suggestNames({ size, topTokens, patterns, subsets }) }
     },
 
@@ -277,12 +355,18 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
       const members = await workspace.getClusterMembers(run, cluster, { clustering })
       const inside = insideOf(await workspace.getTree(run, { clustering }), membership, cluster)
       const around = { before: shownAround, after: shownAround }
-      const own: Candidate[] = await workspace.getTokens(run, drawn(Array.from(members), ownCandidates), { before: 0, after: 0 })
+      const own: Candidate[] = await workspace.getTokens(run, drawn(Array.from(members), ownCandidates), {
+        before: 0,
+        after: 0
+      })
       const counts = new Map<string, number>()
       for (const { text } of own) counts.set(text, (counts.get(text) ?? 0) + 1)
-      const frequent = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 6).map(([text]) => text)
+      const frequent = [...counts]
+        .sort((a, b) => b[1] - a[1])
+        .slice(0, 6)
+        .map(([text]) => text)
       const others = [
-        ...await sameElsewhere(workspace, run, membership, inside, frequent),
+        ...(await sameElsewhere(workspace, run, membership, inside, frequent)),
         ...drawnElsewhere(membership, inside, otherCandidates)
       ]
       const elsewhere: Candidate[] = await workspace.getTokens(run, [...new Set(others)], { before: 0, after: 0 })
@@ -305,8 +389,13 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
       const body = bodiesOf(await workspace.getAnnotations(run, clustering)).get(target)
       const before = body?.blindTest ?? { right: 0, of: 0 }
       const score = { right: before.right + Number(right), of: before.of + 1 }
-      const after: AnnotationBody = { ...(body ?? { ...emptyLabel, author, changedAt: new Date().toISOString() }), blindTest: score }
-      told(await applyEdits(workspace, run, clustering, [{ target, after }], `blind test of cluster ${cluster}`, author))
+      const after: AnnotationBody = {
+        ...(body ?? { ...emptyLabel, author, changedAt: new Date().toISOString() }),
+        blindTest: score
+      }
+      told(
+        await applyEdits(workspace, run, clustering, [{ target, after }], `blind test of cluster ${cluster}`, author)
+      )
       return { odd, right, score }
     },
 
@@ -318,7 +407,7 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
           throw new SpectroscopeError(
             'input',
             `No label of clustering ${from.clustering} of run ${from.run} can be transferred; choose a clustering ` +
-            'with labels or a lower minimum overlap.'
+              'with labels or a lower minimum overlap.'
           )
         const { name } = await workspace.getRun(from.run)
         const words = `transfer ${proposals.length} labels from “${name}”, clustering ${from.clustering}`
@@ -366,20 +455,30 @@ const checkedName = (cluster: ClusterNumber, name: string): string => {
 }
 
 /** The labels of a run's clustering, the latest by default, after some were set. */
-export const labelsOf = (folder: string, text: string, { clustering: number, set = [] }: LabelsQuery): Promise<RunLabels> =>
+export const labelsOf = (
+  folder: string,
+  text: string,
+  { clustering: number, set = [] }: LabelsQuery
+): Promise<RunLabels> =>
   withWorkspace(folder, set.length === 0 ? 'read' : 'write', async (workspace) => {
     const run = await workspace.findRun(text)
     const clustering = clusteringOf(run, number)
     if (set.length > 0) {
       const changes = set.map(({ cluster, name }): AnnotationChange => ({
-        do: 'set', targets: [clusterTarget(cluster)], label: { name: checkedName(cluster, name) }
+        do: 'set',
+        targets: [clusterTarget(cluster)],
+        label: { name: checkedName(cluster, name) }
       }))
-      const words = set.length === 1 ? `cluster ${set[0].cluster} ${quoted(briefly(set[0].name))}` : `${set.length} clusters`
+      const words =
+        set.length === 1 ? `cluster ${set[0].cluster} ${quoted(briefly(set[0].name))}` : `${set.length} clusters`
       await applyChanges(workspace, run.id, clustering.number, changes, `label ${words}`, accountName())
     }
     const summaries = await workspace.getClusterSummaries(run.id, { clustering: clustering.number, topTokens: 0 })
     return {
-      run: run.id, name: run.name, clustering: clustering.number, clusters: clustering.clusters,
+      run: run.id,
+      name: run.name,
+      clustering: clustering.number,
+      clusters: clustering.clusters,
       annotations: await workspace.getAnnotations(run.id, clustering.number),
       sizes: Object.fromEntries(summaries.map(({ cluster, size }) => [cluster, size])),
       kinds: Object.fromEntries(summaries.map(({ cluster, kind }) => [cluster, kind]))

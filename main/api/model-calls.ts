@@ -30,16 +30,25 @@ export const modelCalls = (context: WorkbenchContext, jobs: Jobs): HandlersOf<'m
       }
       const target = folder === undefined ? join(workspace.folder, 'models', basename(name)) : resolve(folder)
       await context.reach.check(target)
-      const { job, done } = jobs.start({ kind: 'download', title: `Downloading ${name} to ${target}`, run: null, key: `download ${target}` }, ({ signal, progress }) =>
-        fetchFromHub({
-          name, folder: target, signal,
-          ...(revision === undefined ? {} : { revision }),
-          onEvent: (event) => {
-            if (event.type !== 'progress') return
-            const { done: megabytes, total, detail, secondsLeft } = event.progress
-            progress({ ...(total > 0 ? { fraction: megabytes / total } : {}), detail: `${detail ?? ''}, ${Math.round(megabytes)} of ${Math.round(total)} MB`, ...(secondsLeft === undefined ? {} : { secondsLeft }) })
-          }
-        }))
+      const { job, done } = jobs.start(
+        { kind: 'download', title: `Downloading ${name} to ${target}`, run: null, key: `download ${target}` },
+        ({ signal, progress }) =>
+          fetchFromHub({
+            name,
+            folder: target,
+            signal,
+            ...(revision === undefined ? {} : { revision }),
+            onEvent: (event) => {
+              if (event.type !== 'progress') return
+              const { done: megabytes, total, detail, secondsLeft } = event.progress
+              progress({
+                ...(total > 0 ? { fraction: megabytes / total } : {}),
+                detail: `${detail ?? ''}, ${Math.round(megabytes)} of ${Math.round(total)} MB`,
+                ...(secondsLeft === undefined ? {} : { secondsLeft })
+              })
+            }
+          })
+      )
       done.catch(() => {})
       return job
     },
@@ -49,10 +58,14 @@ export const modelCalls = (context: WorkbenchContext, jobs: Jobs): HandlersOf<'m
       await checkNamed(context.reach, checked, resolve(baseFolder))
       stopPreview()
       const about = {
-        kind: 'preview', title: 'Reading corpus for preview', run: null, key: `preview ${previews++}`
+        kind: 'preview',
+        title: 'Reading corpus for preview',
+        run: null,
+        key: `preview ${previews++}`
       } as const
       const { done, stop } = jobs.start(about, ({ signal, progress }) =>
-        previewCorpus(checked, resolve(baseFolder), rows, { signal, onProgress: progress }))
+        previewCorpus(checked, resolve(baseFolder), rows, { signal, onProgress: progress })
+      )
       stopPreview = stop
       return done
     }

@@ -24,13 +24,26 @@ const reporter = (onEvent: FetchRequest['onEvent']): ((progress: FetchProgress) 
     const left = (seconds * (total - done)) / (done - first.done)
     onEvent({
       type: 'progress',
-      progress: { stage: 'download', done: megabytes(done), total: megabytes(total), unit: 'MB', detail: file, ...(seconds > 1 && Number.isFinite(left) ? { secondsLeft: left } : {}) }
+      progress: {
+        stage: 'download',
+        done: megabytes(done),
+        total: megabytes(total),
+        unit: 'MB',
+        detail: file,
+        ...(seconds > 1 && Number.isFinite(left) ? { secondsLeft: left } : {})
+      }
     })
   }
 }
 
 /** Downloads a model's files from the hub (HF_ENDPOINT may name another); goes on where an earlier download stopped. */
-export const fetchFromHub = ({ name, revision, folder, onEvent, signal }: FetchRequest): Promise<{ readonly folder: string; readonly files: readonly string[] }> => {
+export const fetchFromHub = ({
+  name,
+  revision,
+  folder,
+  onEvent,
+  signal
+}: FetchRequest): Promise<{ readonly folder: string; readonly files: readonly string[] }> => {
   const endpoint = process.env['HF_ENDPOINT'] ?? ''
   onEvent({ type: 'stage', stage: 'download', detail: name })
   return fetchModel(name, {

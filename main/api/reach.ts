@@ -92,10 +92,14 @@ type Named = Pick<RunConfiguration, 'model'> & Partial<Pick<RunConfiguration, 'w
 
 /** Checks all paths that a configuration names. Throws as `check`, with the place in the configuration first. */
 export const checkNamed = async (
-  reach: Reach, { model, weights, rows, corpus }: Named, baseFolder: string
+  reach: Reach,
+  { model, weights, rows, corpus }: Named,
+  baseFolder: string
 ): Promise<void> => {
   const named: [string, string | undefined][] = [
-    ['model', model], ['weights', weights], ['rows', rows],
+    ['model', model],
+    ['weights', weights],
+    ['rows', rows],
     ...(corpus?.files ?? []).map((file, at): [string, string] => [`corpus.files[${at}]`, file])
   ]
   for (const [place, path] of named) {

@@ -5,7 +5,10 @@ import { writeFileAtomically } from '../base/files'
 
 /** A file's own name without what a file system or a person could be misled by. */
 const safeName = (name: string): string => {
-  const cleaned = basename(name.replaceAll('\\', '/')).replace(/[^\p{L}\p{N} ._-]/gu, '_').replace(/^\.+/, '').slice(0, 120)
+  const cleaned = basename(name.replaceAll('\\', '/'))
+    .replace(/[^\p{L}\p{N} ._-]/gu, '_')
+    .replace(/^\.+/, '')
+    .slice(0, 120)
   return cleaned === '' ? 'received.json' : cleaned
 }
 

@@ -231,8 +231,8 @@ const restoreDamaged = async (folder: string, damage: unknown): Promise<Restored
   }
   throw new SpectroscopeError(
     'workspace',
-    `${folder}: the database is damaged and backups/ has no copy that opens; `
-      + 'to rescue an annotated set, import it into another workspace with `spectroscope import`.',
+    `${folder}: the database is damaged and backups/ has no copy that opens; ` +
+      'to rescue an annotated set, import it into another workspace with `spectroscope import`.',
     { cause: damage }
   )
 }

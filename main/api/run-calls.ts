@@ -22,7 +22,11 @@ import { healthOf, latest, settled } from './runs'
 import { entriesOf } from './settings'
 
 /** Settings stand where a configuration says nothing of the engine and the threads. */
-const withSettings = (configuration: object, { engine, threads }: Settings): object => ({ engine, ...(threads === null ? {} : { threads }), ...configuration })
+const withSettings = (configuration: object, { engine, threads }: Settings): object => ({
+  engine,
+  ...(threads === null ? {} : { threads }),
+  ...configuration
+})
 
 /** The place that a sentence of the terminal names first, as in `"corpus.files[0]": …`. */
 const placeOf = (sentence: string): string => /^"([\w.[\]]+)"/.exec(sentence)?.[1] ?? 'model'
@@ -34,7 +38,9 @@ interface CheckedBy {
 
 /** Problems of the files that a configuration names: the first one that is met. */
 const fileProblems = async (
-  configuration: RunConfiguration, baseFolder: string, reach: Reach
+  configuration: RunConfiguration,
+  baseFolder: string,
+  reach: Reach
 ): Promise<ConfigurationProblem[]> => {
   try {
     checkThreads(configuration.threads)
@@ -49,10 +55,13 @@ const fileProblems = async (
 
 /** The rules and the words of the terminal, for every place at once. */
 export const checkAll = async (
-  value: object, baseFolder: string, { settings, reach }: CheckedBy
+  value: object,
+  baseFolder: string,
+  { settings, reach }: CheckedBy
 ): Promise<ConfigurationCheck> => {
   const { configuration, issues } = checkedConfiguration(withSettings(value, settings))
-  if (configuration === null) return { problems: issues.map(({ path, message }) => ({ path, message: `${message}.` })), configuration }
+  if (configuration === null)
+    return { problems: issues.map(({ path, message }) => ({ path, message: `${message}.` })), configuration }
   const problems = await fileProblems(configuration, baseFolder, reach)
   return { problems, configuration: problems.length === 0 ? configuration : null }
 }
@@ -71,13 +80,25 @@ const entryOf = (manager: RunManager, record: RunRecord, counts: readonly LabelC
   const run = manager.shown(record)
   const clustering = latest(run)
   return {
-    id: run.id, name: run.name, model: modelWords(run), tokens: run.tokens, components: run.components.length,
+    id: run.id,
+    name: run.name,
+    model: modelWords(run),
+    tokens: run.tokens,
+    components: run.components.length,
     engine: run.provenance.engine?.name ?? run.configuration.engine,
-    status: run.status, stage: run.stage, error: run.error === null ? null : stoppedBy(run.error, run), engineLost: run.status === 'interrupted' && Boolean(run.provenance.engineLost),
-    clusters: clustering?.clusters ?? null, clustering: clustering?.number ?? null,
+    status: run.status,
+    stage: run.stage,
+    error: run.error === null ? null : stoppedBy(run.error, run),
+    engineLost: run.status === 'interrupted' && Boolean(run.provenance.engineLost),
+    clusters: clustering?.clusters ?? null,
+    clustering: clustering?.number ?? null,
     clusterings: run.clusterings.map(({ number, name, clusters }) => ({ number, name, clusters })),
     labels: counts.find((each) => each.run === run.id && each.clustering === clustering?.number)?.counts ?? {},
-    createdAt: run.createdAt, finishedAt: run.finishedAt, archived: run.archived, deleted: run.deleted, queued: manager.isQueued(run.id),
+    createdAt: run.createdAt,
+    finishedAt: run.finishedAt,
+    archived: run.archived,
+    deleted: run.deleted,
+    queued: manager.isQueued(run.id),
     reclustering: manager.isReclustering(run.id),
     keptSums: run.status === 'finished' ? (run.provenance.keptSums ?? null) : null,
     imported: run.provenance.imported?.file ?? null
@@ -92,7 +113,11 @@ const readerAhead = (context: WorkbenchContext): ((workspace: Workspace, entries
   return (workspace, entries) => {
     const there = entries.filter(({ archived, deleted }) => !archived && !deleted)
     const last = exploredSchema.safeParse(entriesOf(context.environment.views)['explored']).data
-    const known = last !== undefined && there.some(({ id, clusterings }) => id === last.run && clusterings.some(({ number }) => number === last.clustering))
+    const known =
+      last !== undefined &&
+      there.some(
+        ({ id, clusterings }) => id === last.run && clusterings.some(({ number }) => number === last.clustering)
+      )
     const latest = there.findLast(({ clustering }) => clustering !== null)
     const [run, clustering] = known ? [last.run, last.clustering] : [latest?.id, latest?.clustering]
     if (run === undefined || clustering === undefined || clustering === null || read === `${run} ${clustering}`) return
@@ -102,7 +127,12 @@ const readerAhead = (context: WorkbenchContext): ((workspace: Workspace, entries
   }
 }
 
-export const runCalls = (context: WorkbenchContext, managed: () => RunManager, estimates: Estimates, jobs: Jobs): HandlersOf<'runs'> => {
+export const runCalls = (
+  context: WorkbenchContext,
+  managed: () => RunManager,
+  estimates: Estimates,
+  jobs: Jobs
+): HandlersOf<'runs'> => {
   const readAhead = readerAhead(context)
   const by = (): CheckedBy => ({ settings: context.settings(), reach: context.reach })
   /** Other windows, and the terminal, may have made it of files that this window does not reach. */
@@ -141,7 +171,9 @@ export const runCalls = (context: WorkbenchContext, managed: () => RunManager, e
       stopPreview()
       const key = `signal ${previews++}`
       const about = { kind: 'preview', title: 'Previewing the signal', run: null, key } as const
-      const { done, stop } = jobs.start(about, ({ signal, progress }) => previewSignalApart(full, resolve(baseFolder), seconds, { signal, onProgress: progress }))
+      const { done, stop } = jobs.start(about, ({ signal, progress }) =>
+        previewSignalApart(full, resolve(baseFolder), seconds, { signal, onProgress: progress })
+      )
       stopPreview = stop
       return done
     },
@@ -162,7 +194,13 @@ export const runCalls = (context: WorkbenchContext, managed: () => RunManager, e
     'runs.startDemo': async () => {
       const { engine, threads } = context.settings()
       const demo = await readConfiguration(resourcePath('demo', 'demo.json'))
-      return { run: await managed().start('demo', { ...demo, engine, ...(threads === null ? {} : { threads }) }, resourcePath('demo')) }
+      return {
+        run: await managed().start(
+          'demo',
+          { ...demo, engine, ...(threads === null ? {} : { threads }) },
+          resourcePath('demo')
+        )
+      }
     },
     'runs.resume': async ({ run, engine }) => {
       await checkReach(run)

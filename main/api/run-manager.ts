@@ -91,7 +91,9 @@ export class RunManager {
   shown(run: RunRecord): RunRecord {
     const task = this.#task(run.id)
     if (task?.kind !== 'run') return settled(run)
-    return run.status === 'interrupted' ? { ...run, status: task === this.#current ? 'running' : 'pending', error: null } : run
+    return run.status === 'interrupted'
+      ? { ...run, status: task === this.#current ? 'running' : 'pending', error: null }
+      : run
   }
 
   isQueued(run: string): boolean {
@@ -151,13 +153,17 @@ export class RunManager {
     const reading = this.#workspace.getRun(task.run)
     if (error !== undefined) {
       const { kind, message: whole } = toPlain(error)
-      const message = await reading.then((run) => stoppedBy(whole, run), () => whole)
+      const message = await reading.then(
+        (run) => stoppedBy(whole, run),
+        () => whole
+      )
       task.watch?.event({ type: 'note', message })
       this.#listener.emit('problem', { kind, message, run: task.run })
     }
     const run = await reading
     if (error === undefined && task.kind === 'run') await this.#listener.completed(run)
-    if (error === undefined && task.kind === 'run' && task.watch?.rate !== undefined) this.#listener.measured(run, task.watch.rate)
+    if (error === undefined && task.kind === 'run' && task.watch?.rate !== undefined)
+      this.#listener.measured(run, task.watch.rate)
     this.#listener.ended(run, error)
   }
 
@@ -193,7 +199,8 @@ export class RunManager {
   #options({ controller, fresh }: Task, watch: RunWatch): RunOptions {
     const onEvent = (event: RunEvent): void => {
       watch.event(event.type === 'run' && fresh ? { ...event, resumed: false } : event)
-      if (event.type === 'run' || event.type === 'stage' || event.type === 'finished') this.#listener.emit('runs-changed', null)
+      if (event.type === 'run' || event.type === 'stage' || event.type === 'finished')
+        this.#listener.emit('runs-changed', null)
     }
     return {
       checkpointSeconds: secondsBetweenCheckpoints(),
@@ -206,7 +213,12 @@ export class RunManager {
 
   /** Makes a run, which starts at once or when those before it have ended; gives its id. */
   async start(name: string, configuration: RunConfiguration, baseFolder: string): Promise<string> {
-    const { id } = await createRun(this.#workspace, configuration, baseFolder, name.trim() === '' ? undefined : name.trim())
+    const { id } = await createRun(
+      this.#workspace,
+      configuration,
+      baseFolder,
+      name.trim() === '' ? undefined : name.trim()
+    )
     this.#add(id, 'run', true, (run, options) => resumeRun(this.#workspace, run, options))
     return id
   }
@@ -233,9 +245,12 @@ export class RunManager {
   async recluster(id: string, name: string, configuration: ClusteringSettings): Promise<void> {
     this.#refuseTwice(id)
     const run = await this.#workspace.getRun(id)
-    if (!run.stages.some(({ stage }) => stage === 'sample')) throw new SpectroscopeError('usage', `Run ${id} has no susceptibilities yet; resume it first.`)
+    if (!run.stages.some(({ stage }) => stage === 'sample'))
+      throw new SpectroscopeError('usage', `Run ${id} has no susceptibilities yet; resume it first.`)
     const named = name.trim() === '' ? {} : { name: name.trim() }
-    this.#add(id, 'clustering', true, (record, options) => recluster(this.#workspace, record, configuration, { ...options, ...named }))
+    this.#add(id, 'clustering', true, (record, options) =>
+      recluster(this.#workspace, record, configuration, { ...options, ...named })
+    )
   }
 
   /** Stops a run with a checkpoint, or takes it off the queue; resolves once that is done. Throws what kept it from being written. */
@@ -262,14 +277,16 @@ export class RunManager {
 
   /** Tells the run at work that its store is a new process. */
   storeReopened(words: string): void {
-    this.#current?.watch?.event(
-      { type: 'note', message: `The store process died (${words}); it was restarted and the run continues.` }
-    )
+    this.#current?.watch?.event({
+      type: 'note',
+      message: `The store process died (${words}); it was restarted and the run continues.`
+    })
   }
 
   /** Resolves when no run is at work and none waits. */
   async idle(): Promise<void> {
-    for (let task = this.#current ?? this.#queue[0]; task !== undefined; task = this.#current ?? this.#queue[0]) await task.done.catch(() => {})
+    for (let task = this.#current ?? this.#queue[0]; task !== undefined; task = this.#current ?? this.#queue[0])
+      await task.done.catch(() => {})
   }
 
   async live(id: string): Promise<LiveRun> {
@@ -277,7 +294,16 @@ export class RunManager {
     const task = this.#current?.run === id ? this.#current : undefined
     const live = watch?.live(task !== undefined, task?.controller.signal.aborted === true)
     if (live !== undefined && (task !== undefined || live.traces.length > 0)) return live
-    const nothing = { working: task !== undefined, pausing: false, stage: null, progress: null, components: [], rates: new Float64Array(0), events: [], flags: [] }
+    const nothing = {
+      working: task !== undefined,
+      pausing: false,
+      stage: null,
+      progress: null,
+      components: [],
+      rates: new Float64Array(0),
+      events: [],
+      flags: []
+    }
     return { ...nothing, ...live, run: id, traces: await this.#workspace.getTraces(id) }
   }
 

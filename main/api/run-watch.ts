@@ -67,7 +67,13 @@ export class RunWatch {
     if (present !== undefined) return present
     const { sampler } = this.#run.configuration
     const draws = sampler.method === 'psgld' ? sampler.draws : 0
-    const made = { component, chain, losses: new Float64Array(draws).fill(NaN), distances: new Float64Array(draws).fill(NaN), draws: 0 }
+    const made = {
+      component,
+      chain,
+      losses: new Float64Array(draws).fill(NaN),
+      distances: new Float64Array(draws).fill(NaN),
+      draws: 0
+    }
     this.#chains.set(key, made)
     return made
   }
@@ -88,7 +94,8 @@ export class RunWatch {
     const now = performance.now()
     const seconds = (now - this.#started) / 1000
     const lastRate = this.#rates.at(-1)?.[0] ?? -Infinity
-    if (progress.tokensPerSecond !== undefined && seconds - lastRate >= this.#secondsBetweenRates) this.#addRate(seconds, progress.tokensPerSecond)
+    if (progress.tokensPerSecond !== undefined && seconds - lastRate >= this.#secondsBetweenRates)
+      this.#addRate(seconds, progress.tokensPerSecond)
     if (now - this.#toldProgress < millisecondsBetween) return
     this.#toldProgress = now
     this.#listener.event({ type: 'progress', progress })
@@ -112,7 +119,15 @@ export class RunWatch {
     this.#timer ??= setTimeout(() => this.#flush(), millisecondsBetween)
   }
 
-  chainEnded({ component, chain, message }: { readonly component: string; readonly chain: number; readonly message: string }): void {
+  chainEnded({
+    component,
+    chain,
+    message
+  }: {
+    readonly component: string
+    readonly chain: number
+    readonly message: string
+  }): void {
     this.#failed.push({ component, chain, draw: this.#chain(component, chain).draws, step: 0, message })
     this.#unassessed.add(component)
     this.#timer ??= setTimeout(() => this.#flush(), millisecondsBetween)
@@ -142,9 +157,24 @@ export class RunWatch {
     const alive = chains.filter(({ chain }) => !failed.some((each) => each.chain === chain))
     const draws = Math.min(...alive.map((each) => each.draws), sampler.draws)
     if (chains.length === 0 || (failed.length === 0 && draws < leastDraws)) return
-    const traces = chains.map(({ chain, losses, distances }) => ({ component, chain, losses: losses.subarray(0, draws), distances: distances.subarray(0, draws) }))
-    const soFar = { ...diagnose(traces, failed, this.#initialLoss, sampler.nBeta), reliability: NaN, centredReliability: NaN, blocks: null }
-    this.#findings.set(component, assessHealth(soFar, traces, this.#initialLoss, sampler).filter(({ kind }) => kind === 'chains failed' || draws >= leastDraws))
+    const traces = chains.map(({ chain, losses, distances }) => ({
+      component,
+      chain,
+      losses: losses.subarray(0, draws),
+      distances: distances.subarray(0, draws)
+    }))
+    const soFar = {
+      ...diagnose(traces, failed, this.#initialLoss, sampler.nBeta),
+      reliability: NaN,
+      centredReliability: NaN,
+      blocks: null
+    }
+    this.#findings.set(
+      component,
+      assessHealth(soFar, traces, this.#initialLoss, sampler).filter(
+        ({ kind }) => kind === 'chains failed' || draws >= leastDraws
+      )
+    )
   }
 
   #allFindings(): readonly HealthFinding[] {
@@ -153,19 +183,32 @@ export class RunWatch {
 
   /** Components in order, then `full` where it is sampled. */
   #order(): readonly string[] {
-    const others = [...new Set([...this.#chains.values()].map(({ component }) => component))].filter((component) => !this.#components.includes(component))
+    const others = [...new Set([...this.#chains.values()].map(({ component }) => component))].filter(
+      (component) => !this.#components.includes(component)
+    )
     return [...this.#components, ...others]
   }
 
   #fractions(): LiveRun['components'] {
     if (this.#stage !== 'sample') return []
     const { sampler } = this.#run.configuration
-    if (sampler.method !== 'psgld') return this.#components.map((component) => ({ component, fraction: this.#progress?.reliabilities?.find((each) => each.component === component)?.done === true ? 1 : 0 }))
+    if (sampler.method !== 'psgld')
+      return this.#components.map((component) => ({
+        component,
+        fraction: this.#progress?.reliabilities?.find((each) => each.component === component)?.done === true ? 1 : 0
+      }))
     const { chains, draws } = sampler
-    const stepped = this.#progress?.step !== undefined && this.#progress.steps !== undefined ? this.#progress.step / this.#progress.steps : 0
+    const stepped =
+      this.#progress?.step !== undefined && this.#progress.steps !== undefined
+        ? this.#progress.step / this.#progress.steps
+        : 0
     const drawn = new Map<string, number>()
-    for (const chain of this.#chains.values()) drawn.set(chain.component, (drawn.get(chain.component) ?? 0) + chain.draws)
-    return this.#order().map((component) => ({ component, fraction: Math.min(1, Math.max(stepped, (drawn.get(component) ?? 0) / (chains * draws))) }))
+    for (const chain of this.#chains.values())
+      drawn.set(chain.component, (drawn.get(chain.component) ?? 0) + chain.draws)
+    return this.#order().map((component) => ({
+      component,
+      fraction: Math.min(1, Math.max(stepped, (drawn.get(component) ?? 0) / (chains * draws)))
+    }))
   }
 
   live(working: boolean, pausing: boolean): LiveRun {
@@ -178,7 +221,12 @@ export class RunWatch {
       initialLoss: Number.isNaN(this.#initialLoss) ? null : this.#initialLoss,
       components: working ? this.#fractions() : [],
       rates: Float64Array.from(this.#rates.flat()),
-      traces: [...this.#chains.values()].map(({ component, chain, losses, distances, draws }) => ({ component, chain, losses: losses.slice(0, draws), distances: distances.slice(0, draws) })),
+      traces: [...this.#chains.values()].map(({ component, chain, losses, distances, draws }) => ({
+        component,
+        chain,
+        losses: losses.slice(0, draws),
+        distances: distances.slice(0, draws)
+      })),
       events: [...this.#events],
       flags: this.#allFindings()
     }
@@ -186,7 +234,9 @@ export class RunWatch {
 
   /** Mean rate of the sampling that was seen, tokens per second; undefined where none was. */
   get rate(): number | undefined {
-    return this.#rates.length === 0 ? undefined : this.#rates.reduce((sum, [, rate]) => sum + rate, 0) / this.#rates.length
+    return this.#rates.length === 0
+      ? undefined
+      : this.#rates.reduce((sum, [, rate]) => sum + rate, 0) / this.#rates.length
   }
 
   close(): void {

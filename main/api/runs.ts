@@ -18,15 +18,23 @@ import { accountName, bringLabels } from './labels'
 import { withWorkspace } from './workspaces'
 
 /** A run that nobody works on is not running, whatever was recorded when its process died. */
-export const settled = (run: RunRecord): RunRecord => (run.status === 'running' || run.status === 'pending' ? { ...run, status: 'interrupted' } : run)
+export const settled = (run: RunRecord): RunRecord =>
+  run.status === 'running' || run.status === 'pending' ? { ...run, status: 'interrupted' } : run
 
 const failedChains = (diagnostics: readonly DiagnosticsRecord[]): string[] =>
-  diagnostics.flatMap(({ component, failedChains: failed }) => failed.map(({ chain, message }) => `${component}, chain ${chain}: ${message}`))
+  diagnostics.flatMap(({ component, failedChains: failed }) =>
+    failed.map(({ chain, message }) => `${component}, chain ${chain}: ${message}`)
+  )
 
-const isNoisy = ({ reliability, centredReliability }: DiagnosticsRecord): boolean => reliability < reliabilityThreshold || centredReliability < reliabilityThreshold
+const isNoisy = ({ reliability, centredReliability }: DiagnosticsRecord): boolean =>
+  reliability < reliabilityThreshold || centredReliability < reliabilityThreshold
 
 /** The clustering that was made last. */
-export const latest = ({ clusterings }: RunRecord): ClusteringRecord | undefined => clusterings.reduce<ClusteringRecord | undefined>((last, each) => (last === undefined || each.number > last.number ? each : last), undefined)
+export const latest = ({ clusterings }: RunRecord): ClusteringRecord | undefined =>
+  clusterings.reduce<ClusteringRecord | undefined>(
+    (last, each) => (last === undefined || each.number > last.number ? each : last),
+    undefined
+  )
 
 /** What a run came to, with its latest clustering. */
 export const summarise = async (workspace: Workspace, run: RunRecord): Promise<RunSummary> => {
@@ -57,7 +65,12 @@ export const summarise = async (workspace: Workspace, run: RunRecord): Promise<R
 const passing = new Set(['storage', 'engine', 'workspace'])
 
 /** Does a run's work, and says how to go on where it ends before the run does. */
-export const working = async (workspace: Workspace, folder: string, options: RunOptions, work: (options: RunOptions) => Promise<RunRecord>): Promise<RunSummary> => {
+export const working = async (
+  workspace: Workspace,
+  folder: string,
+  options: RunOptions,
+  work: (options: RunOptions) => Promise<RunRecord>
+): Promise<RunSummary> => {
   let id = ''
   let kept = false
   const onEvent: RunOptions['onEvent'] = (event) => {
@@ -70,7 +83,8 @@ export const working = async (workspace: Workspace, folder: string, options: Run
   } catch (error) {
     const command = `spectroscope resume ${id} --workspace ${quoted(folder)}`
     if (!(error instanceof SpectroscopeError)) throw error
-    if (error.kind === 'interrupted') throw new SpectroscopeError('interrupted', `Run ${id} is interrupted; resume with: ${command}`, { cause: error })
+    if (error.kind === 'interrupted')
+      throw new SpectroscopeError('interrupted', `Run ${id} is interrupted; resume with: ${command}`, { cause: error })
     if (kept && passing.has(error.kind))
       options.onEvent({ type: 'note', message: `Run ${id} keeps its finished work; resume with: ${command}` })
     throw error
@@ -84,13 +98,18 @@ export const startFromFile = async (folder: string, file: string, options: Start
   checkThreads(configuration.threads)
   await checkConfiguration(configuration, baseFolder)
   return withWorkspace(folder, 'create', (workspace) =>
-    working(workspace, folder, options, (relayed) => startRun(workspace, configuration, baseFolder, { ...options, ...relayed })))
+    working(workspace, folder, options, (relayed) =>
+      startRun(workspace, configuration, baseFolder, { ...options, ...relayed })
+    )
+  )
 }
 
 export const resume = (folder: string, text: string, options: RunOptions): Promise<RunSummary> =>
   withWorkspace(folder, 'write', async (workspace) => {
     const run = await workspace.findRun(text)
-    return working(workspace, folder, options, (relayed) => withLabels(workspace, resumeRun(workspace, run, { ...relayed, engine: options.engine })))
+    return working(workspace, folder, options, (relayed) =>
+      withLabels(workspace, resumeRun(workspace, run, { ...relayed, engine: options.engine }))
+    )
   })
 
 /** A run at its end, with the labels of the run that it continues, if it continues one. */
@@ -101,7 +120,12 @@ const withLabels = async (workspace: Workspace, working: Promise<RunRecord>): Pr
 }
 
 /** Makes a run that goes on from a finished one's sums, and works through it. */
-export const continueRun = (folder: string, text: string, continuation: Continuation, options: RunOptions): Promise<RunSummary> =>
+export const continueRun = (
+  folder: string,
+  text: string,
+  continuation: Continuation,
+  options: RunOptions
+): Promise<RunSummary> =>
   withWorkspace(folder, 'write', async (workspace) => {
     const made = await createContinuation(workspace, await workspace.findRun(text), continuation)
     return working(workspace, folder, options, (relayed) => withLabels(workspace, resumeRun(workspace, made, relayed)))
@@ -117,41 +141,78 @@ export const previewFile = async (file: string, seconds: number, options: PartOp
 }
 
 /** All runs, oldest first. */
-export const listRuns = (folder: string): Promise<RunRecord[]> => withWorkspace(folder, 'read', async (workspace) => (await workspace.listRuns()).map(settled))
+export const listRuns = (folder: string): Promise<RunRecord[]> =>
+  withWorkspace(folder, 'read', async (workspace) => (await workspace.listRuns()).map(settled))
 
 /**
  * A run and one of its clusterings, the latest by default, with its clusters as a tree, the largest first, and the
  * leftover last.
  */
-export const showRun = (folder: string, text: string, options: { readonly clustering?: number; readonly topTokens: number }): Promise<RunDetails> =>
+export const showRun = (
+  folder: string,
+  text: string,
+  options: { readonly clustering?: number; readonly topTokens: number }
+): Promise<RunDetails> =>
   withWorkspace(folder, 'read', async (workspace) => {
     const run = settled(await workspace.findRun(text))
     const summary = await summarise(workspace, run)
-    const clustering = options.clustering === undefined ? latest(run) : run.clusterings.find(({ number }) => number === options.clustering)
+    const clustering =
+      options.clustering === undefined
+        ? latest(run)
+        : run.clusterings.find(({ number }) => number === options.clustering)
     if (clustering === undefined && options.clustering !== undefined) {
       const there = run.clusterings.map(({ number }) => number).join(', ')
-      throw new SpectroscopeError('usage', `Run ${run.id} has no clustering ${options.clustering}; it has ${there === '' ? 'none' : there}.`)
+      throw new SpectroscopeError(
+        'usage',
+        `Run ${run.id} has no clustering ${options.clustering}; it has ${there === '' ? 'none' : there}.`
+      )
     }
-    const clusters = clustering === undefined ? [] : await workspace.getClusterSummaries(run.id, { clustering: clustering.number, topTokens: options.topTokens })
+    const clusters =
+      clustering === undefined
+        ? []
+        : await workspace.getClusterSummaries(run.id, { clustering: clustering.number, topTokens: options.topTokens })
     return {
-      run, summary, next: nextStage(run) ?? null, clustering: clustering ?? null, clusters: inTreeOrder(clusters)
+      run,
+      summary,
+      next: nextStage(run) ?? null,
+      clustering: clustering ?? null,
+      clusters: inTreeOrder(clusters)
     }
   })
 
 /** The health of a run's chains and columns, component by component. Throws a `usage` error before sampling is done. */
 export const healthOf = async (workspace: Workspace, run: RunRecord): Promise<RunHealth> => {
-  if (!run.stages.some(({ stage }) => stage === 'sample')) throw new SpectroscopeError('usage', `Run ${run.id} has not been sampled yet; resume it first.`)
+  if (!run.stages.some(({ stage }) => stage === 'sample'))
+    throw new SpectroscopeError('usage', `Run ${run.id} has not been sampled yet; resume it first.`)
   const [diagnostics, traces] = [await workspace.getDiagnostics(run.id), await workspace.getTraces(run.id)]
   const { sampler }: RunConfiguration = run.configuration
   const initialLoss = run.initialLoss ?? NaN
-  const findings = diagnostics.flatMap((each) => assessHealth(componentDiagnostics(each), traces.filter(({ component }) => component === each.component), initialLoss, sampler))
-  return { run, initialLoss, threshold: reliabilityThreshold, diagnostics, findings, columns: await workspace.getColumnSpreads(run.id) }
+  const findings = diagnostics.flatMap((each) =>
+    assessHealth(
+      componentDiagnostics(each),
+      traces.filter(({ component }) => component === each.component),
+      initialLoss,
+      sampler
+    )
+  )
+  return {
+    run,
+    initialLoss,
+    threshold: reliabilityThreshold,
+    diagnostics,
+    findings,
+    columns: await workspace.getColumnSpreads(run.id)
+  }
 }
 
 export const diagnoseRun = (folder: string, text: string): Promise<RunHealth> =>
   withWorkspace(folder, 'read', async (workspace) => healthOf(workspace, settled(await workspace.findRun(text))))
 
-export const deleteRun = (folder: string, text: string, confirm: (run: RunRecord) => Promise<boolean>): Promise<{ readonly run: string; readonly deleted: boolean }> =>
+export const deleteRun = (
+  folder: string,
+  text: string,
+  confirm: (run: RunRecord) => Promise<boolean>
+): Promise<{ readonly run: string; readonly deleted: boolean }> =>
   withWorkspace(folder, 'write', async (workspace) => {
     const run = settled(await workspace.findRun(text))
     const deleted = await confirm(run)

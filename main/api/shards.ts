@@ -54,7 +54,9 @@ const configurationOf = async (file: string, engine: string | undefined): Promis
 
 /** What the run of a configuration file will cost as shards; measures this machine's engines. See `planShards`. */
 export const planFromFile = async (
-  file: string, engine: string | undefined, options: PlanOptions
+  file: string,
+  engine: string | undefined,
+  options: PlanOptions
 ): Promise<ShardPlan> => {
   checkThreads(options.threads, '--threads')
   const configuration = await configurationOf(file, engine)
@@ -63,7 +65,9 @@ export const planFromFile = async (
 
 /** Divides the run of a configuration file into pieces; beside the file where `into` is not given. */
 export const shardFromFile = async (
-  file: string, into: string | undefined, { engine: chosen, ...options }: ShardOptions & { readonly engine?: string }
+  file: string,
+  into: string | undefined,
+  { engine: chosen, ...options }: ShardOptions & { readonly engine?: string }
 ): Promise<ShardSummary> => {
   const configuration = await configurationOf(file, chosen)
   const baseFolder = dirname(resolve(file))
@@ -71,7 +75,12 @@ export const shardFromFile = async (
   const folder = into === undefined ? defaultShardFolder(file) : named(into)
   const { id, tokens, components, engine, pieces } = await shardRun(configuration, baseFolder, folder, options)
   return {
-    folder, set: id, tokens, components: components.length, engine: engine.name, script: resolve(folder, 'submit.sh'),
+    folder,
+    set: id,
+    tokens,
+    components: components.length,
+    engine: engine.name,
+    script: resolve(folder, 'submit.sh'),
     pieces: pieces.map(({ index, chains, share }) => ({ index, chains: chains.length, share }))
   }
 }
@@ -91,7 +100,10 @@ export interface ClusterShardSummary {
 
 /** Divides a further clustering of a run into pieces; beside the workspace where `into` is not given. */
 export const shardClusters = (
-  workspaceFolder: string, run: string, changes: ClusteringChanges, into: string | undefined,
+  workspaceFolder: string,
+  run: string,
+  changes: ClusteringChanges,
+  into: string | undefined,
   options: ClusterShardOptions
 ): Promise<ClusterShardSummary> => {
   checkThreads(options.threads, '--threads')
@@ -102,8 +114,13 @@ export const shardClusters = (
     const folder = into === undefined ? join(dirname(workspace.folder), usual) : named(into)
     const set = await shardClustering(workspace, record, configuration, folder, options)
     return {
-      folder, set: set.id, run: record.id, tokens: set.tokens, components: set.components.length,
-      script: resolve(folder, 'sbatch.sh'), neighbourPieces: beginnersOf(set),
+      folder,
+      set: set.id,
+      run: record.id,
+      tokens: set.tokens,
+      components: set.components.length,
+      script: resolve(folder, 'sbatch.sh'),
+      neighbourPieces: beginnersOf(set),
       pieces: set.pieces.map(({ index, share }) => ({ index, share }))
     }
   })
@@ -121,7 +138,9 @@ export const statusOfShards = async (folder: string): Promise<SetStatus> => {
 
 /** Works on one piece of a run or of a clustering; see `runPiece` and `runClusterPiece`. */
 export const workOnPiece = async (
-  folder: string, index: number, options: PieceOptions
+  folder: string,
+  index: number,
+  options: PieceOptions
 ): Promise<PieceSummary | ClusterPieceSummary> => {
   checkThreads(options.threads, '--threads')
   const pieces = named(folder)
@@ -130,7 +149,9 @@ export const workOnPiece = async (
 
 /** Makes a run, or a clustering, of pieces that are done: a run in a workspace that is made if need be. */
 export const gather = async (
-  workspaceFolder: string, folder: string, options: StartOptions
+  workspaceFolder: string,
+  folder: string,
+  options: StartOptions
 ): Promise<RunSummary | ClusteringSummary> => {
   const pieces = named(folder)
   if (holdsClustering(pieces)) {
@@ -139,8 +160,11 @@ export const gather = async (
       sayingHowToGoOn(id, async () => {
         const { run, clustering } = await gatherClustering(workspace, pieces, options)
         return summaryOf(run, clustering)
-      }))
+      })
+    )
   }
   await readSet(pieces)
-  return withWorkspace(workspaceFolder, 'create', (workspace) => working(workspace, workspaceFolder, options, (relayed) => gatherRun(workspace, pieces, { ...options, ...relayed })))
+  return withWorkspace(workspaceFolder, 'create', (workspace) =>
+    working(workspace, workspaceFolder, options, (relayed) => gatherRun(workspace, pieces, { ...options, ...relayed }))
+  )
 }

@@ -19,7 +19,10 @@ export type Standing = 'new' | 'own' | 'foreign'
  * tied to the folder itself: a copy, or another folder that takes its place, has another inode or time of birth.
  */
 const markSchema = z.object({
-  folder: z.string(), inode: z.string(), born: z.string().nullable(), trustedAt: z.string()
+  folder: z.string(),
+  inode: z.string(),
+  born: z.string().nullable(),
+  trustedAt: z.string()
 })
 type Identity = Omit<z.infer<typeof markSchema>, 'trustedAt'>
 
@@ -32,8 +35,9 @@ const identityOf = async (folder: string): Promise<Identity> => {
 }
 
 const isSame = (now: Identity, mark: Identity): boolean =>
-  now.folder === mark.folder && now.inode === mark.inode
-    && (mark.born === null || now.born === null || mark.born === now.born)
+  now.folder === mark.folder &&
+  now.inode === mark.inode &&
+  (mark.born === null || now.born === null || mark.born === now.born)
 
 /** Folder of the marks. */
 export const marksFolder = (): string => join(settingsFolder(), 'workspaces')
@@ -62,8 +66,7 @@ const namesIn = (folder: string): Promise<readonly string[]> =>
 const partNames: ReadonlySet<string> = new Set([markerName, 'journal', 'backups', 'runs'])
 
 /** Whether a workspace has a file or folder of that name, where capitals may be no different. */
-const isPart = (name: string): boolean =>
-  partNames.has(name.toLowerCase()) || name.toLowerCase().includes(databaseName)
+const isPart = (name: string): boolean => partNames.has(name.toLowerCase()) || name.toLowerCase().includes(databaseName)
 
 /** Whether a folder has anything that a workspace has, so that it was one, or would be taken for one. */
 const isWorkspace = async (folder: string): Promise<boolean> => (await namesIn(folder)).some(isPart)

@@ -73,7 +73,15 @@ const userName = (): string => {
 }
 
 /** Calls that read labels or marks and then change them: done one after another, in the order in which they came. */
-const ordered = new Set<CallName>(['labels.apply', 'labels.undo', 'labels.redo', 'labels.carry', 'labels.answerBlindTest', 'runs.change', 'imports.annotated'])
+const ordered = new Set<CallName>([
+  'labels.apply',
+  'labels.undo',
+  'labels.redo',
+  'labels.carry',
+  'labels.answerBlindTest',
+  'runs.change',
+  'imports.annotated'
+])
 
 const shortened = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most)} …` : text)
 
@@ -81,7 +89,8 @@ const isCall = (method: unknown): method is CallName => typeof method === 'strin
 
 /** Checked parameters, or one sentence about the first thing that is wrong with them. */
 const checkedParameters = (method: CallName, parameters: unknown): unknown => {
-  const refusal = (words: string): SpectroscopeError => new SpectroscopeError('usage', `The call ${method} was refused: ${words}.`)
+  const refusal = (words: string): SpectroscopeError =>
+    new SpectroscopeError('usage', `The call ${method} was refused: ${words}.`)
   try {
     const checked = callSchemas[method].safeParse(parameters, { reportInput: true })
     if (checked.success) return checked.data
@@ -99,8 +108,9 @@ const plainError = (error: unknown): PlainError => {
   complainAtLength(`An internal error: ${stack ?? message}\n`)
   return {
     kind,
-    message: `An internal error: ${shortened(message.split('\n', 1)[0], 300).replace(/\.?$/, '.')} ` +
-      'Saved data is safe; see the program\'s standard error for details.'
+    message:
+      `An internal error: ${shortened(message.split('\n', 1)[0], 300).replace(/\.?$/, '.')} ` +
+      "Saved data is safe; see the program's standard error for details."
   }
 }
 
@@ -124,10 +134,13 @@ class OpenWorkbench implements Workbench {
     this.#environment = environment
     this.#estimates = new Estimates(environment.settings, this.#jobs)
     const { folders, workspace: asked } = environment
-    this.#reach = folders === undefined ? everywhere : reachOf({
-      places: () => [...folders, ...readSettings(environment.settings).folders],
-      workspaces: () => [asked, this.#opened?.keeper.workspace.folder].filter((folder) => folder !== undefined)
-    })
+    this.#reach =
+      folders === undefined
+        ? everywhere
+        : reachOf({
+            places: () => [...folders, ...readSettings(environment.settings).folders],
+            workspaces: () => [asked, this.#opened?.keeper.workspace.folder].filter((folder) => folder !== undefined)
+          })
     const context: WorkbenchContext = {
       environment,
       reach: this.#reach,
@@ -190,7 +203,12 @@ class OpenWorkbench implements Workbench {
   /** Why no workspace is open, or why the one that is can only be read. */
   #problemNow(): string | null {
     if (this.#opened === undefined) return this.#problem
-    const { keeper: { workspace: { folder, unwritable } }, isForeign } = this.#opened
+    const {
+      keeper: {
+        workspace: { folder, unwritable }
+      },
+      isForeign
+    } = this.#opened
     if (isForeign) return `${foreignWords(folder)}, so it is open read-only; trust it to make changes.`
     if (unwritable === null) return this.#problem
     return `${folder}: the workspace is open read-only because ${unwritable}; copy it elsewhere to make changes.`
@@ -199,11 +217,19 @@ class OpenWorkbench implements Workbench {
   #state(): AppState {
     const { shell, settings, views, choose } = this.#environment
     return {
-      version: programVersion, shell, platform: process.platform, cores: availableParallelism(), memoryBytes: totalmem(), home: homedir(),
-      workspace: this.#opened?.keeper.workspace.folder ?? null, problem: this.#problemNow(),
+      version: programVersion,
+      shell,
+      platform: process.platform,
+      cores: availableParallelism(),
+      memoryBytes: totalmem(),
+      home: homedir(),
+      workspace: this.#opened?.keeper.workspace.folder ?? null,
+      problem: this.#problemNow(),
       untrusted: this.#opened?.isForeign === true ? this.#opened.keeper.workspace.folder : this.#untrusted,
       notes: this.#notes(),
-      settings: readSettings(settings), views: entriesOf(views), nativeDialogs: choose !== undefined
+      settings: readSettings(settings),
+      views: entriesOf(views),
+      nativeDialogs: choose !== undefined
     }
   }
 
@@ -248,19 +274,17 @@ class OpenWorkbench implements Workbench {
   }
 
   async #keep(
-    folder: string, options: { readonly create: boolean; readonly readOnly: boolean }
+    folder: string,
+    options: { readonly create: boolean; readonly readOnly: boolean }
   ): Promise<Pick<Opened, 'keeper' | 'manager'>> {
     const keeper: WorkspaceKeeper = await WorkspaceKeeper.open(folder, options, {
       reopened: (words) => {
         manager.storeReopened(words)
         this.#emit('workspace', { folder: keeper.workspace.folder, reopened: true })
-        this.#emit(
-          'problem',
-          {
-            kind: 'storage',
-            message: `The database process stopped (${words}) and was restarted; no saved data was lost.`
-          }
-        )
+        this.#emit('problem', {
+          kind: 'storage',
+          message: `The database process stopped (${words}) and was restarted; no saved data was lost.`
+        })
       },
       failed: (error) => this.#emit('problem', plainError(error))
     })
@@ -269,10 +293,11 @@ class OpenWorkbench implements Workbench {
       ended: ({ name, clusterings }, error) => {
         const clusters = clusterings.at(-1)?.clusters
         if (error !== undefined) this.#environment.notify?.(`Run “${name}” stopped`, toPlain(error).message)
-        else this.#environment.notify?.(
-          `Run “${name}” finished`,
-          clusters === undefined ? 'The matrix is ready.' : `${clusters.toLocaleString('en')} clusters found.`
-        )
+        else
+          this.#environment.notify?.(
+            `Run “${name}” finished`,
+            clusters === undefined ? 'The matrix is ready.' : `${clusters.toLocaleString('en')} clusters found.`
+          )
       },
       completed: async (run) => {
         const changed = await bringLabels(keeper.workspace, run, this.#author())
@@ -293,7 +318,8 @@ class OpenWorkbench implements Workbench {
     if (this.#opened?.keeper.workspace.folder === folder) return
     if (this.busyRuns().length > 0)
       throw new SpectroscopeError(
-        'usage', 'Runs are active in this workspace; pause them or wait before you open another one.'
+        'usage',
+        'Runs are active in this workspace; pause them or wait before you open another one.'
       )
     const next = await this.#open(folder, create).catch((error: unknown) => {
       if (!(error instanceof UntrustedUpgrade)) throw error
@@ -350,7 +376,11 @@ class OpenWorkbench implements Workbench {
 
   async call(method: unknown, parameters: unknown): Promise<CallAnswer> {
     try {
-      if (!isCall(method)) throw new SpectroscopeError('usage', `There is no call ${typeof method === 'string' ? `"${shortened(method, 60)}"` : 'without a name'}.`)
+      if (!isCall(method))
+        throw new SpectroscopeError(
+          'usage',
+          `There is no call ${typeof method === 'string' ? `"${shortened(method, 60)}"` : 'without a name'}.`
+        )
       if (this.#closing !== undefined) throw new SpectroscopeError('usage', 'The program is closing.')
       const answering = this.#answer(method, checkedParameters(method, parameters))
       if (method !== 'files.choose') this.#answering.add(answering)
@@ -403,4 +433,3 @@ export const openWorkbench = async (environment: WorkbenchEnvironment): Promise<
   await workbench.openFirst()
   return workbench
 }
-

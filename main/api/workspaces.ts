@@ -10,7 +10,11 @@ export type Access = 'create' | 'write' | 'read'
  * Opens a workspace, does `work` with it, and closes it whatever happens. `create` makes it if it is not there. One
  * that this person neither made nor trusts is opened for reading only, which is said, and refused otherwise.
  */
-export const withWorkspace = async <T>(folder: string, access: Access, work: (workspace: Workspace) => Promise<T>): Promise<T> => {
+export const withWorkspace = async <T>(
+  folder: string,
+  access: Access,
+  work: (workspace: Workspace) => Promise<T>
+): Promise<T> => {
   if (folder.trim() === '')
     throw new SpectroscopeError('usage', 'No workspace folder given; set --workspace or SPECTROSCOPE_WORKSPACE.')
   if (access !== 'read') await refuseForeign(folder)

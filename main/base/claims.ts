@@ -34,7 +34,12 @@ export interface Claim {
 }
 
 const holderSchema = z.object({
-  host: z.string(), pid: z.int(), space: z.string(), token: z.string(), since: z.string(), attempt: attemptSchema.nullable().default(null)
+  host: z.string(),
+  pid: z.int(),
+  space: z.string(),
+  token: z.string(),
+  since: z.string(),
+  attempt: attemptSchema.nullable().default(null)
 })
 
 /** A holder that has been silent for longer is taken for dead. */
@@ -80,7 +85,11 @@ const holderIn = (text: string): Holder => {
 const numbersOf = async (path: string): Promise<number[]> => {
   const prefix = `${basename(path)}.`
   const names = await readdir(dirname(path))
-  return names.flatMap((name) => (name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)) ? [Number(name.slice(prefix.length))] : [])).sort((a, b) => b - a)
+  return names
+    .flatMap((name) =>
+      name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)) ? [Number(name.slice(prefix.length))] : []
+    )
+    .sort((a, b) => b - a)
 }
 
 const readNumbered = async (path: string, number: number): Promise<HeldClaim | null> => {
@@ -215,9 +224,17 @@ const settle = async (path: string, holder: Holder, takeOver: boolean): Promise<
  * Claims a piece of work for this process: a file `path.N` that only one process can make, also on a file system that machines share. Gives
  * back the holder where there is one that may be alive. A dead one's claim is taken over by the next number, and with `takeOver` anyone's.
  */
-export const claim = async (path: string, { takeOver = false }: { readonly takeOver?: boolean } = {}): Promise<Claim | HeldClaim> => {
+export const claim = async (
+  path: string,
+  { takeOver = false }: { readonly takeOver?: boolean } = {}
+): Promise<Claim | HeldClaim> => {
   const holder: Holder = {
-    host: hostname(), pid: process.pid, space: processSpace(), token: randomUUID(), since: new Date().toISOString(), attempt: thisAttempt()
+    host: hostname(),
+    pid: process.pid,
+    space: processSpace(),
+    token: randomUUID(),
+    since: new Date().toISOString(),
+    attempt: thisAttempt()
   }
   own.add(holder.token)
   const found = await settle(path, holder, takeOver).catch((error: unknown) => {

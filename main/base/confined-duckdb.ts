@@ -42,22 +42,25 @@ const lock = async (instance: DuckDBInstance, before: readonly string[] = []): P
  * and the temporary folder and nothing else, and no statement can change that. Throws DuckDB's errors.
  */
 export const openConfined = async (
-  file: string, { readOnly, memoryLimit, temporaryFolder }: ConfinedOptions
+  file: string,
+  { readOnly, memoryLimit, temporaryFolder }: ConfinedOptions
 ): Promise<DuckDBInstance> =>
-  lock(await DuckDBInstance.create(file, {
-    ...closed,
-    access_mode: readOnly ? 'READ_ONLY' : 'READ_WRITE',
-    memory_limit: memoryLimit,
-    // Rows of a transaction go to the file by these groups; one of a wide matrix is some hundred megabytes.
-    write_buffer_row_group_count: '1',
-    // Before access is closed, which closes this option too.
-    temp_directory: temporaryFolder,
-    enable_external_access: 'false'
-  }))
+  lock(
+    await DuckDBInstance.create(file, {
+      ...closed,
+      access_mode: readOnly ? 'READ_ONLY' : 'READ_WRITE',
+      memory_limit: memoryLimit,
+      // Rows of a transaction go to the file by these groups; one of a wide matrix is some hundred megabytes.
+      write_buffer_row_group_count: '1',
+      // Before access is closed, which closes this option too.
+      temp_directory: temporaryFolder,
+      enable_external_access: 'false'
+    })
+  )
 
 /** An empty database in memory that can read the given files and nothing else; one thread. Throws DuckDB's errors. */
 export const openInMemory = async (files: readonly string[] = []): Promise<DuckDBInstance> =>
-  lock(
-    await DuckDBInstance.create(':memory:', { ...closed, temp_directory: '', threads: '1' }),
-    [`SET allowed_paths = [${files.map(literal).join(', ')}]`, 'SET enable_external_access = false']
-  )
+  lock(await DuckDBInstance.create(':memory:', { ...closed, temp_directory: '', threads: '1' }), [
+    `SET allowed_paths = [${files.map(literal).join(', ')}]`,
+    'SET enable_external_access = false'
+  ])

@@ -6,10 +6,18 @@ import { faultCode } from './faults'
 /** A fault that may pass: no connection, a broken transfer, a busy server. */
 export class Passing extends Error {}
 
-export const sizeOf = (path: string): Promise<number> => stat(path).then(({ size }) => size, () => 0)
+export const sizeOf = (path: string): Promise<number> =>
+  stat(path).then(
+    ({ size }) => size,
+    () => 0
+  )
 
 export const cannotBeWritten = (path: string, error: unknown): SpectroscopeError =>
-  new SpectroscopeError('storage', `${path}: cannot be written (${faultCode(error)}); free some space or choose another folder.`, { cause: error })
+  new SpectroscopeError(
+    'storage',
+    `${path}: cannot be written (${faultCode(error)}); free some space or choose another folder.`,
+    { cause: error }
+  )
 
 export interface Request {
   readonly headers?: Record<string, string>
@@ -42,7 +50,10 @@ const fetchFollowing = async (url: string, init: RequestInit): Promise<Response>
     if (next === undefined) return response
     from = next
   }
-  throw new SpectroscopeError('network', `${new URL(url).host} redirects more than ${mostRedirects} times; try again later.`)
+  throw new SpectroscopeError(
+    'network',
+    `${new URL(url).host} redirects more than ${mostRedirects} times; try again later.`
+  )
 }
 
 /**
@@ -70,7 +81,10 @@ export interface Retries {
 const attempts = 5
 
 /** Does it again, after a while, where a fault may have passed. */
-export const retrying = async <T>(action: () => Promise<T>, { signal, delay, interrupted, exhausted }: Retries): Promise<T> => {
+export const retrying = async <T>(
+  action: () => Promise<T>,
+  { signal, delay, interrupted, exhausted }: Retries
+): Promise<T> => {
   for (let attempt = 1; ; attempt++) {
     try {
       return await action()
@@ -78,9 +92,11 @@ export const retrying = async <T>(action: () => Promise<T>, { signal, delay, int
       if (signal?.aborted) throw interrupted(error)
       if (!(error instanceof Passing)) throw error
       if (attempt === attempts) throw await exhausted(error)
-      await wait(delay * 2 ** (attempt - 1), undefined, signal === undefined ? {} : { signal }).catch((reason: unknown) => {
-        throw interrupted(reason)
-      })
+      await wait(delay * 2 ** (attempt - 1), undefined, signal === undefined ? {} : { signal }).catch(
+        (reason: unknown) => {
+          throw interrupted(reason)
+        }
+      )
     }
   }
 }
@@ -119,7 +135,9 @@ export const textUpTo = async (response: Response, most: number): Promise<string
 export const transferTo = async (part: string, { ask, name, size: whole, onBytes }: Transfer): Promise<void> => {
   const have = await sizeOf(part)
   if (have > 0 && have === whole) return
-  const response = await ask(have > 0 ? { Range: `bytes=${have}-`, 'Accept-Encoding': 'identity' } : { 'Accept-Encoding': 'identity' })
+  const response = await ask(
+    have > 0 ? { Range: `bytes=${have}-`, 'Accept-Encoding': 'identity' } : { 'Accept-Encoding': 'identity' }
+  )
   if (response.status === 416) {
     await rm(part)
     throw new Passing('the partial file was longer than the file')
@@ -140,7 +158,10 @@ export const transferTo = async (part: string, { ask, name, size: whole, onBytes
       if (whole !== undefined && size > whole) {
         await reader?.cancel()
         await rm(part)
-        throw new SpectroscopeError('network', `${name} is longer than the ${whole} bytes that were announced, so it was not kept; try again later.`)
+        throw new SpectroscopeError(
+          'network',
+          `${name} is longer than the ${whole} bytes that were announced, so it was not kept; try again later.`
+        )
       }
       await file.writeFile(block.value as Uint8Array).catch((error: unknown) => {
         throw cannotBeWritten(part, error)
@@ -151,5 +172,6 @@ export const transferTo = async (part: string, { ask, name, size: whole, onBytes
   } finally {
     await file.close()
   }
-  if (whole !== undefined && size < whole) throw new Passing(`the transfer of ${name} ended after ${size} of ${whole} bytes`)
+  if (whole !== undefined && size < whole)
+    throw new Passing(`the transfer of ${name} ended after ${size} of ${whole} bytes`)
 }

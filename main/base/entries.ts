@@ -7,7 +7,8 @@ export const projectRoot: string = (() => {
   let folder = dirname(fileURLToPath(import.meta.url))
   while (!existsSync(join(folder, 'package.json'))) {
     const parent = dirname(folder)
-    if (parent === folder) throw new Error('The program is incomplete: no package.json above its own files. Install it again.')
+    if (parent === folder)
+      throw new Error('The program is incomplete: no package.json above its own files. Install it again.')
     folder = parent
   }
   return folder
@@ -20,7 +21,14 @@ export const projectRoot: string = (() => {
 export const onDisk = (path: string): string => path.replace(/app\.asar(?=[\\/]|$)/, 'app.asar.unpacked')
 
 export type EntryName =
-  | 'cli' | 'store' | 'compute' | 'tfjs' | 'webgpu' | 'tfjs-install' | 'sampling-worker' | 'clustering-worker'
+  | 'cli'
+  | 'store'
+  | 'compute'
+  | 'tfjs'
+  | 'webgpu'
+  | 'tfjs-install'
+  | 'sampling-worker'
+  | 'clustering-worker'
   | 'matching-worker'
 
 /** Path of a built process or worker entry (electron.vite.config.ts lists them). */

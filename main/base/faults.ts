@@ -7,5 +7,9 @@ export const faultCode = (error: unknown): string => {
 /** Why a file cannot be read, after its path: "does not exist". */
 export const readingFault = (error: unknown): string => {
   const code = faultCode(error)
-  return code === 'ENOENT' || code === 'ENOTDIR' ? 'does not exist' : code === 'EISDIR' ? 'is a folder' : `cannot be read (${code})`
+  return code === 'ENOENT' || code === 'ENOTDIR'
+    ? 'does not exist'
+    : code === 'EISDIR'
+      ? 'is a folder'
+      : `cannot be read (${code})`
 }

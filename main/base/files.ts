@@ -17,27 +17,33 @@ const reasons: Readonly<Record<string, string>> = {
   EMFILE: 'too many files are open; close other programs and try again'
 }
 
-const codeOf = (error: unknown): string | undefined => (error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined)
+const codeOf = (error: unknown): string | undefined =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 
 /** A system error of writing `path`, as a sentence of kind `storage`; other errors as they are. */
 export const writingError = (path: string, error: unknown): unknown => {
   const code = codeOf(error)
   if (error instanceof SpectroscopeError || code === undefined || !/^E[A-Z]+$/.test(code)) return error
-  return new SpectroscopeError('storage', `${path} cannot be written: ${reasons[code] ?? (error as Error).message}.`, { cause: error })
+  return new SpectroscopeError('storage', `${path} cannot be written: ${reasons[code] ?? (error as Error).message}.`, {
+    cause: error
+  })
 }
 
-const temporaryBeside = (path: string): string => join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`)
+const temporaryBeside = (path: string): string =>
+  join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`)
 
 /** "20261122-101530": to name a file by. */
-export const stamp = (now = new Date()): string =>
-  now.toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '-')
+export const stamp = (now = new Date()): string => now.toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '-')
 
 /** The path itself, or with a number before its ending, so that nothing is there yet. */
 export const freeName = async (path: string): Promise<string> => {
   const { dir, name, ext } = parse(path)
   for (let number = 1; ; number++) {
     const free = join(dir, `${name}${number === 1 ? '' : `-${number}`}${ext}`)
-    const isTaken = await access(free).then(() => true, () => false)
+    const isTaken = await access(free).then(
+      () => true,
+      () => false
+    )
     if (!isTaken) return free
   }
 }
@@ -97,7 +103,8 @@ export const writeIdentified = async (path: string, parts: Parts): Promise<FileI
     const handle = await open(temporary, 'wx', await fileModeIn(dirname(temporary)))
     let identity: FileIdentity
     try {
-      for await (const part of gathered(typeof parts === 'string' || parts instanceof Uint8Array ? [parts] : parts)) await handle.writeFile(part)
+      for await (const part of gathered(typeof parts === 'string' || parts instanceof Uint8Array ? [parts] : parts))
+        await handle.writeFile(part)
       await handle.sync()
       identity = await identityOf(handle)
     } finally {
@@ -134,7 +141,9 @@ export const openIdentified = async (path: string, identity: FileIdentity): Prom
 const reasonNotMade = async (folder: string, error: unknown): Promise<unknown> => {
   try {
     await access(folder, constants.W_OK)
-    return codeOf(error) === 'EEXIST' ? Object.assign(new Error('exists', { cause: error }), { code: 'ENOTDIR' }) : error
+    return codeOf(error) === 'EEXIST'
+      ? Object.assign(new Error('exists', { cause: error }), { code: 'ENOTDIR' })
+      : error
   } catch (reason) {
     return codeOf(reason) === 'ENOENT' && dirname(folder) !== folder ? reasonNotMade(dirname(folder), error) : reason
   }
@@ -163,11 +172,18 @@ const contents = async (folder: string): Promise<string[] | undefined> => {
  * Builds a folder beside its final place and renames it there once `build` is done, so that it is never there by half. Refuses a folder
  * that holds something already unless `overwrite` allows it for what it holds; it is then replaced whole. A failure leaves what was there.
  */
-export const buildFolder = async (folder: string, { overwrite = () => false }: { readonly overwrite?: (present: readonly string[]) => boolean }, build: (temporary: string) => Promise<void>): Promise<void> => {
+export const buildFolder = async (
+  folder: string,
+  { overwrite = () => false }: { readonly overwrite?: (present: readonly string[]) => boolean },
+  build: (temporary: string) => Promise<void>
+): Promise<void> => {
   const target = resolve(folder)
   const present = await contents(target)
   if (present !== undefined && present.length > 0 && !overwrite(present)) {
-    throw new SpectroscopeError('usage', `${folder} is not empty; choose another folder; --overwrite replaces a folder that holds an earlier export and nothing else.`)
+    throw new SpectroscopeError(
+      'usage',
+      `${folder} is not empty; choose another folder; --overwrite replaces a folder that holds an earlier export and nothing else.`
+    )
   }
   await makeFolder(dirname(target))
   const temporary = temporaryBeside(target)

@@ -10,7 +10,8 @@ const given = (name: string): string | undefined => {
 export const settingsFolder = (): string => {
   const own = given('SPECTROSCOPE_SETTINGS')
   if (own !== undefined) return own
-  if (process.platform === 'win32') return join(given('APPDATA') ?? join(homedir(), 'AppData', 'Roaming'), 'Spectroscope')
+  if (process.platform === 'win32')
+    return join(given('APPDATA') ?? join(homedir(), 'AppData', 'Roaming'), 'Spectroscope')
   if (process.platform === 'darwin') return join(homedir(), 'Library', 'Application Support', 'Spectroscope')
   return join(given('XDG_CONFIG_HOME') ?? join(homedir(), '.config'), 'spectroscope')
 }
@@ -19,7 +20,8 @@ export const settingsFolder = (): string => {
 export const enginesFolder = (): string => {
   const own = given('SPECTROSCOPE_ENGINES')
   if (own !== undefined) return own
-  if (process.platform === 'win32') return join(given('LOCALAPPDATA') ?? join(homedir(), 'AppData', 'Local'), 'Spectroscope', 'engines')
+  if (process.platform === 'win32')
+    return join(given('LOCALAPPDATA') ?? join(homedir(), 'AppData', 'Local'), 'Spectroscope', 'engines')
   if (process.platform === 'darwin') return join(homedir(), 'Library', 'Application Support', 'Spectroscope', 'engines')
   return join(given('XDG_DATA_HOME') ?? join(homedir(), '.local', 'share'), 'spectroscope', 'engines')
 }

@@ -28,7 +28,10 @@ export class JsonReader {
   readonly #blocks: AsyncIterator<Buffer>
 
   /** `blocks` are the bytes of the file, which messages name. */
-  constructor(readonly file: string, blocks: AsyncIterable<Buffer>) {
+  constructor(
+    readonly file: string,
+    blocks: AsyncIterable<Buffer>
+  ) {
     this.#blocks = blocks[Symbol.asyncIterator]()
   }
 
@@ -58,7 +61,10 @@ export class JsonReader {
   }
 
   #damaged(): SpectroscopeError {
-    return this.fault(`it is damaged near byte ${this.#before + this.#at}`, 'take the file again from where it came from')
+    return this.fault(
+      `it is damaged near byte ${this.#before + this.#at}`,
+      'take the file again from where it came from'
+    )
   }
 
   #truncated(): SpectroscopeError {
@@ -217,7 +223,8 @@ export class JsonReader {
   /** Goes into the array that comes next: gives the place of each entry, which must be read or skipped. */
   async *entries(): AsyncGenerator<number> {
     const first = await this.#peek()
-    if (first !== undefined && first !== openBracket) throw this.fault('a list is expected', 'take the file again from where it came from')
+    if (first !== undefined && first !== openBracket)
+      throw this.fault('a list is expected', 'take the file again from where it came from')
     await this.#take(openBracket)
     if ((await this.#peek()) === closeBracket) {
       this.#at++

@@ -16,7 +16,8 @@ const checked = (source: string): void => {
   } catch (error) {
     const reason = messageOf(error).replace(/^Invalid regular expression: \/.*\/u?: /s, '')
     throw new SpectroscopeError(
-      'input', `The regular expression ${source} cannot be read (${reason}); correct it, or search for plain text.`,
+      'input',
+      `The regular expression ${source} cannot be read (${reason}); correct it, or search for plain text.`,
       { cause: error }
     )
   }
@@ -50,7 +51,9 @@ let before: Promise<unknown> = Promise.resolve()
  * cannot be read, or takes more than `seconds`.
  */
 export const matching = async (
-  source: string, texts: readonly string[], seconds = usualSeconds
+  source: string,
+  texts: readonly string[],
+  seconds = usualSeconds
 ): Promise<Int32Array> => {
   checked(source)
   const result = before.then(() => matchingAlone({ source, texts }, seconds))

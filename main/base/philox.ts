@@ -14,7 +14,14 @@ const high = (a: number, b: number): number => {
  * stream), (block + 1, step, chain, stream), … under the key (seed mod 2³², ⌊seed / 2³²⌋), until `out` is full; four
  * words a counter. `seed` is an integer in [0, 2⁵³), the counter's words are in [0, 2³²).
  */
-export const philoxWords = (seed: number, block: number, step: number, chain: number, stream: number, out: Uint32Array): void => {
+export const philoxWords = (
+  seed: number,
+  block: number,
+  step: number,
+  chain: number,
+  stream: number,
+  out: Uint32Array
+): void => {
   const key0 = seed >>> 0
   const key1 = Math.floor(seed / 2 ** 32)
   for (let at = 0; at < out.length; at += 4, block++) {

@@ -11,8 +11,9 @@ const refused = (path: string, sentence: string): SpectroscopeError =>
   new SpectroscopeError('workspace', `${path} ${sentence}.`)
 
 const linkWords = 'is a link, and a workspace may have none; put the file or folder itself there, or remove it'
-const hardLinkWords = 'is known by another name elsewhere (a hard link), and a workspace may have no such file; '
-  + 'put a copy in its place, or remove it'
+const hardLinkWords =
+  'is known by another name elsewhere (a hard link), and a workspace may have no such file; ' +
+  'put a copy in its place, or remove it'
 const oddWords = 'is neither a file nor a folder, and a workspace may have nothing else; remove it'
 
 /** Windows has neither. O_NONBLOCK keeps a pipe from being waited for. */
@@ -28,14 +29,17 @@ export interface PlainOptions {
  * the path otherwise, and the system's own where it cannot be opened.
  */
 export const openPlain = async (
-  path: string, access: 'r' | 'r+' = 'r', { mayBeShared = false }: PlainOptions = {}
+  path: string,
+  access: 'r' | 'r+' = 'r',
+  { mayBeShared = false }: PlainOptions = {}
 ): Promise<FileHandle> => {
   const found = await lstat(path)
   if (found.isSymbolicLink()) throw refused(path, linkWords)
-  const handle = await open(path, (access === 'r' ? constants.O_RDONLY : constants.O_RDWR) | withoutFollowing)
-    .catch((error: unknown) => {
+  const handle = await open(path, (access === 'r' ? constants.O_RDONLY : constants.O_RDWR) | withoutFollowing).catch(
+    (error: unknown) => {
       throw faultCode(error) === 'ELOOP' ? refused(path, linkWords) : error
-    })
+    }
+  )
   try {
     const opened = await handle.stat()
     if (!opened.isFile()) throw refused(path, oddWords)

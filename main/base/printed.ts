@@ -17,7 +17,7 @@ export class Visible {
   }
 
   static readonly of = (given: string | Visible): Visible =>
-    (typeof given === 'string' ? new Visible(visibleText(given)) : given)
+    typeof given === 'string' ? new Visible(visibleText(given)) : given
 
   static readonly bold = (given: string | Visible): Visible =>
     new Visible(`\u001b[1m${Visible.of(given).text}\u001b[0m`)

@@ -27,7 +27,11 @@ export interface Child<C extends Calls<C>, N extends object = Record<never, neve
   readonly pid: number
   readonly exited: Promise<ChildExit>
   /** Rejects with the child's own error, or with `lost(words)` of `spawnChild` when the child ends before it answers. */
-  call<K extends keyof C & string>(method: K, parameters: C[K]['parameters'], options?: CallOptions): Promise<C[K]['result']>
+  call<K extends keyof C & string>(
+    method: K,
+    parameters: C[K]['parameters'],
+    options?: CallOptions
+  ): Promise<C[K]['result']>
   notify(name: string, data: unknown): void
   on<K extends keyof N & string>(name: K, listener: (data: N[K]) => void): () => void
   /** Ends the child without asking; pending calls reject. */
@@ -59,7 +63,10 @@ export interface ChildHandle {
   disconnect(): void
 }
 
-export type Launcher = (entry: string, options: Pick<SpawnOptions, 'args' | 'environment' | 'nodeArguments' | 'onErrorOutput'>) => ChildHandle
+export type Launcher = (
+  entry: string,
+  options: Pick<SpawnOptions, 'args' | 'environment' | 'nodeArguments' | 'onErrorOutput'>
+) => ChildHandle
 
 const exitOf = (code: number | null, signal: NodeJS.Signals | null): ChildExit => ({
   code,
@@ -68,7 +75,12 @@ const exitOf = (code: number | null, signal: NodeJS.Signals | null): ChildExit =
 })
 
 const forkWithNode: Launcher = (entry, { args = [], environment = {}, nodeArguments = [], onErrorOutput }) => {
-  const child = fork(entry, args, { serialization: 'advanced', stdio: ['ignore', 2, onErrorOutput === undefined ? 2 : 'pipe', 'ipc'], execArgv: [...nodeArguments], env: { ...process.env, ...environment } })
+  const child = fork(entry, args, {
+    serialization: 'advanced',
+    stdio: ['ignore', 2, onErrorOutput === undefined ? 2 : 'pipe', 'ipc'],
+    execArgv: [...nodeArguments],
+    env: { ...process.env, ...environment }
+  })
   if (onErrorOutput !== undefined) child.stderr?.setEncoding('utf8').on('data', onErrorOutput)
   return {
     pid: child.pid,
@@ -107,7 +119,12 @@ export interface Port {
 }
 
 /** Messages over a port as bytes, for a port would copy the whole buffer of a view, and refuse a shared one. */
-const packed = (port: Port): { readonly send: (message: unknown) => void; readonly onMessage: (listener: (message: unknown) => void) => void } => ({
+const packed = (
+  port: Port
+): {
+  readonly send: (message: unknown) => void
+  readonly onMessage: (listener: (message: unknown) => void) => void
+} => ({
   send: (message) => port.postMessage(serialize(message)),
   onMessage: (listener) => port.onMessage((data) => listener(deserialize(data as Uint8Array)))
 })
@@ -127,8 +144,12 @@ export const childBehind = (port: Port, child: Pick<ChildHandle, 'pid' | 'onExit
   }
 }
 
-type Request = { readonly type: 'call'; readonly id: number; readonly method: string; readonly parameters: unknown } | { readonly type: 'cancel'; readonly id: number }
-type Answer = { readonly type: 'result'; readonly id: number; readonly result: unknown } | { readonly type: 'error'; readonly id: number; readonly error: PlainError }
+type Request =
+  | { readonly type: 'call'; readonly id: number; readonly method: string; readonly parameters: unknown }
+  | { readonly type: 'cancel'; readonly id: number }
+type Answer =
+  | { readonly type: 'result'; readonly id: number; readonly result: unknown }
+  | { readonly type: 'error'; readonly id: number; readonly error: PlainError }
 type Notice = { readonly type: 'notice'; readonly name: string; readonly data: unknown }
 
 interface Pending {
@@ -154,10 +175,16 @@ class Listeners {
  * Starts a built entry as a child process. Its standard output goes to this process's standard error, so that standard output stays
  * the program's own. Arrays are copied, a view by its own bytes only; send large ones in blocks and wait for each answer.
  */
-export const spawnChild = <C extends Calls<C>, N extends object = Record<never, never>>(entry: string, options: SpawnOptions): Child<C, N> => callsOf(launch(entry, options), options)
+export const spawnChild = <C extends Calls<C>, N extends object = Record<never, never>>(
+  entry: string,
+  options: SpawnOptions
+): Child<C, N> => callsOf(launch(entry, options), options)
 
 /** Typed calls to a child that runs already, whatever it is: it takes and answers the messages of `serveParent`. */
-export const callsOf = <C extends Calls<C>, N extends object = Record<never, never>>(child: ChildHandle, options: Pick<SpawnOptions, 'lost'>): Child<C, N> => {
+export const callsOf = <C extends Calls<C>, N extends object = Record<never, never>>(
+  child: ChildHandle,
+  options: Pick<SpawnOptions, 'lost'>
+): Child<C, N> => {
   const pending = new Map<number, Pending>()
   const listeners = new Listeners()
   let lastId = 0
@@ -230,7 +257,10 @@ export interface CallContext {
 }
 
 export type Handlers<C extends Calls<C>> = {
-  readonly [K in keyof C]: (parameters: C[K]['parameters'], context: CallContext) => C[K]['result'] | Promise<C[K]['result']>
+  readonly [K in keyof C]: (
+    parameters: C[K]['parameters'],
+    context: CallContext
+  ) => C[K]['result'] | Promise<C[K]['result']>
 }
 
 /** The child's side: what it can tell its parent. */
@@ -253,7 +283,10 @@ interface ParentPort {
 }
 
 const throughPort = (parentPort: ParentPort): ParentChannel => {
-  const { send, onMessage } = packed({ postMessage: (message) => parentPort.postMessage(message), onMessage: (listener) => parentPort.on('message', ({ data }) => listener(data)) })
+  const { send, onMessage } = packed({
+    postMessage: (message) => parentPort.postMessage(message),
+    onMessage: (listener) => parentPort.on('message', ({ data }) => listener(data))
+  })
   return {
     send,
     onMessage,
@@ -272,13 +305,17 @@ const throughFork: ParentChannel = {
   onEnd: (listener) => void process.once('disconnect', listener)
 }
 
-const channelOf = ({ parentPort }: { readonly parentPort?: ParentPort }): ParentChannel => (parentPort === undefined ? throughFork : throughPort(parentPort))
+const channelOf = ({ parentPort }: { readonly parentPort?: ParentPort }): ParentChannel =>
+  parentPort === undefined ? throughFork : throughPort(parentPort)
 
 /**
  * Answers the parent's calls until the parent disconnects or dies; then aborts the calls at work, runs `onDisconnect` (at most 20 s)
  * and exits. Signals that reach the whole process group are ignored: the parent decides.
  */
-export const serveParent = <C extends Calls<C>>(handlers: Handlers<C>, onDisconnect?: () => void | Promise<void>): Parent => {
+export const serveParent = <C extends Calls<C>>(
+  handlers: Handlers<C>,
+  onDisconnect?: () => void | Promise<void>
+): Parent => {
   const listeners = new Listeners()
   const running = new Map<number, AbortController>()
   const parent = channelOf(process)

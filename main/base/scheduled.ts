@@ -13,7 +13,8 @@ export const attemptSchema = z.object({ task: z.string(), number: z.int().nullab
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-const counted = (text: string | undefined): number | null => (text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : null)
+const counted = (text: string | undefined): number | null =>
+  text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : null
 
 /**
  * The task that a process with these variables is an attempt of; null outside of a scheduler that is known. Slurm, Kubernetes (indexed
@@ -22,12 +23,22 @@ const counted = (text: string | undefined): number | null => (text !== undefined
  */
 export const attemptIn = (environment: Environment, host: string): Attempt | null => {
   const {
-    SPECTROSCOPE_TASK: named, SPECTROSCOPE_ATTEMPT: namedAttempt, SLURM_JOB_ID: job, SLURM_ARRAY_JOB_ID: array, SLURM_ARRAY_TASK_ID: arrayTask,
-    SLURM_CLUSTER_NAME: cluster, SLURM_RESTART_COUNT: restarts, JOB_COMPLETION_INDEX: completion, SKYPILOT_TASK_ID: sky, SKYPILOT_NODE_RANK: rank,
-    AWS_BATCH_JOB_ID: batch, AWS_BATCH_JOB_ATTEMPT: batchAttempt
+    SPECTROSCOPE_TASK: named,
+    SPECTROSCOPE_ATTEMPT: namedAttempt,
+    SLURM_JOB_ID: job,
+    SLURM_ARRAY_JOB_ID: array,
+    SLURM_ARRAY_TASK_ID: arrayTask,
+    SLURM_CLUSTER_NAME: cluster,
+    SLURM_RESTART_COUNT: restarts,
+    JOB_COMPLETION_INDEX: completion,
+    SKYPILOT_TASK_ID: sky,
+    SKYPILOT_NODE_RANK: rank,
+    AWS_BATCH_JOB_ID: batch,
+    AWS_BATCH_JOB_ATTEMPT: batchAttempt
   } = environment
   if (named !== undefined && named !== '') return { task: `named ${named}`, number: counted(namedAttempt) }
-  if (array !== undefined && arrayTask !== undefined) return { task: `slurm ${cluster ?? ''} ${array}_${arrayTask}`, number: counted(restarts) ?? 0 }
+  if (array !== undefined && arrayTask !== undefined)
+    return { task: `slurm ${cluster ?? ''} ${array}_${arrayTask}`, number: counted(restarts) ?? 0 }
   if (job !== undefined) return { task: `slurm ${cluster ?? ''} ${job}`, number: counted(restarts) ?? 0 }
   if (completion !== undefined) return { task: `kubernetes ${host} ${completion}`, number: null }
   if (sky !== undefined) return { task: `skypilot ${sky} ${rank ?? ''}`, number: null }

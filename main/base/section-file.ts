@@ -22,10 +22,15 @@ export const damaged = (): Error => new Error('is damaged')
 const preamble = 16
 const stagingBytes = 1 << 22
 
-const bytesOf = (section: ArrayBufferView): Uint8Array => new Uint8Array(section.buffer, section.byteOffset, section.byteLength)
+const bytesOf = (section: ArrayBufferView): Uint8Array =>
+  new Uint8Array(section.buffer, section.byteOffset, section.byteLength)
 
 /** magic, version (uint32), header length (uint32), header (JSON), sections, CRC-32 of all before; little-endian, in blocks of at most 4 MiB. */
-export async function* sectionBlocks({ magic, version }: SectionFormat, header: object, sections: Iterable<ArrayBufferView> | AsyncIterable<ArrayBufferView>): AsyncGenerator<Uint8Array> {
+export async function* sectionBlocks(
+  { magic, version }: SectionFormat,
+  header: object,
+  sections: Iterable<ArrayBufferView> | AsyncIterable<ArrayBufferView>
+): AsyncGenerator<Uint8Array> {
   const text = Buffer.from(JSON.stringify(header))
   const first = Buffer.alloc(preamble)
   first.write(magic, 'latin1')
@@ -86,7 +91,9 @@ export const withFile = async <T>(path: string, work: (file: FileHandle) => Prom
 
 /** Header and places of a file of one of these versions, unchecked. Throws where it is of another format. */
 export const readOutline = async (
-  file: FileHandle, magic: string, versions: readonly number[]
+  file: FileHandle,
+  magic: string,
+  versions: readonly number[]
 ): Promise<SectionPlaces> => {
   const { size } = await file.stat()
   const first = Buffer.alloc(preamble)

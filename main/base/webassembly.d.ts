@@ -13,7 +13,10 @@ declare namespace WebAssembly {
   interface Global<T = number> {
     value: T
   }
-  const Global: new <T = number>(descriptor: { value: 'i32' | 'i64' | 'f32' | 'f64'; mutable?: boolean }, value?: T) => Global<T>
+  const Global: new <T = number>(
+    descriptor: { value: 'i32' | 'i64' | 'f32' | 'f64'; mutable?: boolean },
+    value?: T
+  ) => Global<T>
 
   type Module = object
   const Module: new (bytes: ArrayBufferView | ArrayBuffer) => Module

@@ -15,7 +15,8 @@ const reading = async <T>(what: string, read: () => Promise<T>): Promise<T> => {
   try {
     return await read()
   } catch (error) {
-    if (isOfSystem(error) || error instanceof DamagedArchive || (error instanceof Error && error.name === 'AbortError')) throw error
+    if (isOfSystem(error) || error instanceof DamagedArchive || (error instanceof Error && error.name === 'AbortError'))
+      throw error
     throw new DamagedArchive(`${what} (${messageOf(error)})`, { cause: error })
   }
 }
@@ -28,7 +29,9 @@ const unpackEntry = async (zip: ZipFile, entry: Entry, target: string, signal: A
       done(null, chunk)
     }
   })
-  await reading(`${entry.fileName} cannot be unpacked`, async () => pipeline(await zip.openReadStreamPromise(entry), summed, createWriteStream(target, { flags: 'wx' }), { signal }))
+  await reading(`${entry.fileName} cannot be unpacked`, async () =>
+    pipeline(await zip.openReadStreamPromise(entry), summed, createWriteStream(target, { flags: 'wx' }), { signal })
+  )
   if (sum !== entry.crc32) throw new DamagedArchive(`${entry.fileName} has another content than its checksum says`)
 }
 
@@ -36,7 +39,11 @@ const unpackEntry = async (zip: ZipFile, entry: Entry, target: string, signal: A
  * Unpacks files of a ZIP archive, by their names in it, each into a new file. Throws `DamagedArchive` where one is missing or damaged, system
  * errors of reading and writing, and an AbortError.
  */
-export const unpackFiles = async (archive: string, targets: ReadonlyMap<string, string>, signal: AbortSignal): Promise<void> => {
+export const unpackFiles = async (
+  archive: string,
+  targets: ReadonlyMap<string, string>,
+  signal: AbortSignal
+): Promise<void> => {
   const zip = await reading('it is no archive', () => openPromise(archive))
   const missing = new Set(targets.keys())
   try {

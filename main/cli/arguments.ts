@@ -7,24 +7,28 @@ import { limits, path, text } from '../../preload/limits'
 import { briefly } from '../../preload/quoting'
 
 /** A parser of an option that must be a number within bounds; whole ones have no sign, point or exponent. */
-export const numberIn = (least: number, most: number, whole = false) => (given: string): number => {
-  const value = Number(given)
-  const written = whole ? /^\d{1,15}$/.test(given) : given.trim() !== '' && Number.isFinite(value)
-  if (written && value >= least && value <= most) return value
-  const bounds = `from ${least.toLocaleString('en')} to ${most.toLocaleString('en')}`
-  throw new InvalidArgumentError(`It must be a ${whole ? 'whole number' : 'number'} ${bounds}.`)
-}
+export const numberIn =
+  (least: number, most: number, whole = false) =>
+  (given: string): number => {
+    const value = Number(given)
+    const written = whole ? /^\d{1,15}$/.test(given) : given.trim() !== '' && Number.isFinite(value)
+    if (written && value >= least && value <= most) return value
+    const bounds = `from ${least.toLocaleString('en')} to ${most.toLocaleString('en')}`
+    throw new InvalidArgumentError(`It must be a ${whole ? 'whole number' : 'number'} ${bounds}.`)
+  }
 
 export const wholeIn = (least: number, most: number): ((given: string) => number) => numberIn(least, most, true)
 
 /** The number of a clustering. */
 export const clusteringNumber = wholeIn(1, limits.number)
 
-const checkedBy = <T>(schema: z.ZodType<T>, words: (issue: z.core.$ZodIssue) => string) => (given: unknown): T => {
-  const parsed = schema.safeParse(given, { reportInput: true })
-  if (parsed.success) return parsed.data
-  throw new InvalidArgumentError(words(parsed.error.issues[0]))
-}
+const checkedBy =
+  <T>(schema: z.ZodType<T>, words: (issue: z.core.$ZodIssue) => string) =>
+  (given: unknown): T => {
+    const parsed = schema.safeParse(given, { reportInput: true })
+    if (parsed.success) return parsed.data
+    throw new InvalidArgumentError(words(parsed.error.issues[0]))
+  }
 
 const sentence = (issue: z.core.$ZodIssue): string => {
   const words = issueWords(issue)

@@ -29,8 +29,10 @@ const agreed = ({ words }: EngineInstallation, yes: boolean, { onEvent }: Watch)
 /** Adds the commands that list engines and install what they need. */
 export const addEngineCommands = ({ command, answer }: CommandPieces): void => {
   const engines = command(
-    'engines', 'List the engines of this machine with their measured rates, or install one.',
-    'engines', 'engines install cuda'
+    'engines',
+    'List the engines of this machine with their measured rates, or install one.',
+    'engines',
+    'engines install cuda'
   ).action((options: Common) =>
     answer(options, async () => {
       const measured = await measureEngines()
@@ -41,14 +43,16 @@ export const addEngineCommands = ({ command, answer }: CommandPieces): void => {
     .command('install <name>')
     .description(
       'Download the libraries of an engine, after listing them: cuda for onnxruntime, tfjs for TensorFlow.js, on ' +
-      'NVIDIA GPUs.'
+        'NVIDIA GPUs.'
     )
     .option('-y, --yes', 'do not ask')
     .action((name: string, _options: object, self: { optsWithGlobals: () => Common & { readonly yes?: boolean } }) => {
       const { yes, ...options } = self.optsWithGlobals()
       return answer(options, async () => {
         const start = performance.now()
-        const installed = await watched((watch) => installEngine({ name, confirm: (installation) => agreed(installation, yes === true, watch), ...watch }))
+        const installed = await watched((watch) =>
+          installEngine({ name, confirm: (installation) => agreed(installation, yes === true, watch), ...watch })
+        )
         return { json: installed, text: installedText(installed, (performance.now() - start) / 1000) }
       })
     })

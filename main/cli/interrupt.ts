@@ -15,7 +15,11 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const sameRequestSeconds = 10
 
 /** The first SIGINT, SIGTERM or SIGHUP aborts and calls `first`; a second request calls `last` and exits at once. */
-export const onInterrupt = (first: () => void, last: () => void, now: () => number = () => performance.now()): Interrupt => {
+export const onInterrupt = (
+  first: () => void,
+  last: () => void,
+  now: () => number = () => performance.now()
+): Interrupt => {
   const controller = new AbortController()
   let asked = 0
   const keys = new Set<string>()

@@ -40,7 +40,8 @@ const clusterIn = (text: string): number => {
 }
 
 /** "all", "labelled", or numbers as in "1,5,9". */
-const selectionIn = (text: string): 'all' | 'labelled' | number[] => (text === 'all' || text === 'labelled' ? text : text.split(',').map((part) => clusterIn(part.trim())))
+const selectionIn = (text: string): 'all' | 'labelled' | number[] =>
+  text === 'all' || text === 'labelled' ? text : text.split(',').map((part) => clusterIn(part.trim()))
 
 interface NamedCluster {
   readonly cluster: number
@@ -75,26 +76,41 @@ const targetWords = ({ target, clusters, cluster, tokens }: Annotation, kinds: R
 }
 
 const sizeOf = ({ target, clusters, tokens }: Annotation, sizes: RunLabels['sizes']): number =>
-  tokens?.length ?? (clusters ?? [Number(target.slice(target.indexOf(':') + 1))]).reduce((sum, cluster) => sum + (sizes[cluster] ?? 0), 0)
+  tokens?.length ??
+  (clusters ?? [Number(target.slice(target.indexOf(':') + 1))]).reduce((sum, cluster) => sum + (sizes[cluster] ?? 0), 0)
 
 const labelsText = (
-  { run, clustering, clusters, annotations, sizes, kinds }: RunLabels, { width, bold }: Page
+  { run, clustering, clusters, annotations, sizes, kinds }: RunLabels,
+  { width, bold }: Page
 ): Visible => {
   const { labelled = 0 } = countStatuses(annotations, clusters)
   const head = `${grouped(labelled)} of ${plural(clusters, 'cluster')} of clustering ${clustering} of run ${run} ${labelled === 1 ? 'is' : 'are'} labelled.`
   if (annotations.length === 0) return lines(head)
   const table = renderTable(
     [
-      { title: 'cluster' }, { title: 'tokens', align: 'right' }, { title: 'status' }, { title: 'name', flexible: true }, { title: 'tags', flexible: true }, { title: 'confidence' },
-      { title: 'blind test' }, { title: 'author', flexible: true }, { title: 'changed (UTC)' }
+      { title: 'cluster' },
+      { title: 'tokens', align: 'right' },
+      { title: 'status' },
+      { title: 'name', flexible: true },
+      { title: 'tags', flexible: true },
+      { title: 'confidence' },
+      { title: 'blind test' },
+      { title: 'author', flexible: true },
+      { title: 'changed (UTC)' }
     ],
     annotations.map((annotation) => [
-      targetWords(annotation, kinds), grouped(sizeOf(annotation, sizes)), annotation.status,
-      annotation.name, annotation.tags.join(', '), annotation.confidence ?? '–',
+      targetWords(annotation, kinds),
+      grouped(sizeOf(annotation, sizes)),
+      annotation.status,
+      annotation.name,
+      annotation.tags.join(', '),
+      annotation.confidence ?? '–',
       annotation.blindTest === null ? '–' : `${annotation.blindTest.right} of ${annotation.blindTest.of}`,
-      annotation.author, annotation.changedAt.slice(0, 16).replace('T', ' ')
+      annotation.author,
+      annotation.changedAt.slice(0, 16).replace('T', ' ')
     ]),
-    width, bold
+    width,
+    bold
   )
   return lines(table, '', head)
 }
@@ -123,11 +139,16 @@ const sourcesText = (sources: readonly RestoreSource[], { width, bold }: Page): 
   const none = 'This workspace has no backups'
   if (sources.length === 0) return line`${none}; restore from another file with \`--from FILE\`.`
   const columns = [
-    { title: 'name', flexible: true }, { title: 'what' }, { title: 'written (UTC)' },
+    { title: 'name', flexible: true },
+    { title: 'what' },
+    { title: 'written (UTC)' },
     { title: 'size', align: 'right' as const }
   ]
   const rows = sources.map(({ name, kind, changedAt, bytes }) => [
-    name, kind, changedAt.slice(0, 19).replace('T', ' '), `${grouped(bytes / 1000)} kB`
+    name,
+    kind,
+    changedAt.slice(0, 19).replace('T', ' '),
+    `${grouped(bytes / 1000)} kB`
   ])
   const table = renderTable(columns, rows, width, bold)
   return lines(table, '', '`spectroscope restore --from NAME` restores from one of these.')
@@ -137,12 +158,8 @@ const restoredText = ({ from, setAside, labelsBefore, labels, clusterings, impor
   lines(
     `${plural(labels, 'label')} of ${plural(clusterings, 'clustering')} restored from ${from ?? ''}.`,
     imported === null ? [] : [`Their run was not here, so it was imported as ${imported}.`],
-    setAside === null ? [] : [
-      `The old database is now ${setAside}; its labels came from the journal.`
-    ],
-    labelsBefore === null ? [] : [
-      `The previous labels are backed up in ${labelsBefore}; undo also restores them.`
-    ],
+    setAside === null ? [] : [`The old database is now ${setAside}; its labels came from the journal.`],
+    labelsBefore === null ? [] : [`The previous labels are backed up in ${labelsBefore}; undo also restores them.`],
     left.map((sentence) => `  ${sentence}`)
   )
 
@@ -151,30 +168,40 @@ interface RestoreOptions extends Common {
   readonly list?: boolean
 }
 
-const which = (clustering: number | undefined): { readonly clustering?: number } => (clustering === undefined ? {} : { clustering })
+const which = (clustering: number | undefined): { readonly clustering?: number } =>
+  clustering === undefined ? {} : { clustering }
 
 /** The commands about labels, and what carries them out of and into a workspace: labels, export, import. */
 export const addLabelCommands = ({ command, answer }: CommandPieces): void => {
   command(
-    'labels <run>', 'List the labels of a run\'s clusters, or label some.', 'labels latest',
-    'labels first --set 7="closing brackets" --set 12="line breaks"', 'labels first --json'
+    'labels <run>',
+    "List the labels of a run's clusters, or label some.",
+    'labels latest',
+    'labels first --set 7="closing brackets" --set 12="line breaks"',
+    'labels first --json'
   )
-    .option('--clustering <number>', 'one of the run\'s clusterings; the latest by default', clusteringNumber)
+    .option('--clustering <number>', "one of the run's clusterings; the latest by default", clusteringNumber)
     .option('--set <cluster=name>', 'name a cluster; may be given several times', namingIn)
     .action((run: string, { clustering, set, ...options }: LabelsOptions) =>
       answer(options, async () => {
-        const labels = await labelsOf(options.workspace, run, { ...which(clustering), ...(set === undefined ? {} : { set }) })
+        const labels = await labelsOf(options.workspace, run, {
+          ...which(clustering),
+          ...(set === undefined ? {} : { set })
+        })
         return { json: labels, text: labelsText(labels, page()) }
       })
     )
 
   command(
-    'export <run>', 'Write a run\'s matrix, tokens, clusters and labels: into a folder, or as annotated or html into one file.',
-    'export latest --format npy --out results', 'export first --format annotated --out first.json', 'export first --format html --clusters 1,5,9 --out report.html'
+    'export <run>',
+    "Write a run's matrix, tokens, clusters and labels: into a folder, or as annotated or html into one file.",
+    'export latest --format npy --out results',
+    'export first --format annotated --out first.json',
+    'export first --format html --clusters 1,5,9 --out report.html'
   )
     .addOption(new Option('-f, --format <format>', 'what to write').choices(exportFormats).makeOptionMandatory())
     .requiredOption('-o, --out <path>', 'folder to write, new or empty; a file for annotated and html')
-    .option('--clustering <number>', 'one of the run\'s clusterings; the latest by default', clusteringNumber)
+    .option('--clustering <number>', "one of the run's clusterings; the latest by default", clusteringNumber)
     .option(
       '--clusters <which>',
       '"all", "labelled", or numbers as in 1,5,9; "rest" is the unclustered tokens',
@@ -184,23 +211,31 @@ export const addLabelCommands = ({ command, answer }: CommandPieces): void => {
     .option('--raw-cells', 'csv and npy: no apostrophe before text of tables that a spreadsheet would compute')
     .option('--overwrite', 'replace the folder or file if it is there, and an earlier export')
     .option('--overwrite-file <name>', 'replace the file of that name, even if it is no export of this program')
-    .action((
-      run: string, { format, out, clustering, clusters, overwrite, overwriteFile, rawCells, ...options }: ExportOptions
-    ) =>
-      answer(options, async () => {
-        const exported = await exportTo(options.workspace, run, {
-          format, path: out, clusters, overwrite: overwriteFile ?? overwrite === true, rawCells: rawCells === true,
-          ...which(clustering)
+    .action(
+      (
+        run: string,
+        { format, out, clustering, clusters, overwrite, overwriteFile, rawCells, ...options }: ExportOptions
+      ) =>
+        answer(options, async () => {
+          const exported = await exportTo(options.workspace, run, {
+            format,
+            path: out,
+            clusters,
+            overwrite: overwriteFile ?? overwrite === true,
+            rawCells: rawCells === true,
+            ...which(clustering)
+          })
+          return { json: exported, text: exportedText(exported) }
         })
-        return { json: exported, text: exportedText(exported) }
-      })
     )
 
   command(
     'restore [folder]',
     'Restore labels from a backup, a journal or an annotated set, and the database of a workspace if it is damaged.',
-    'restore work --list', 'restore work --from labels-20261122-101530.json',
-    'restore work --from first.json', 'restore work'
+    'restore work --list',
+    'restore work --from labels-20261122-101530.json',
+    'restore work --from first.json',
+    'restore work'
   )
     .option('--from <file>', 'a file, or a name that --list shows; without it only a damaged database is restored')
     .option('--list', 'show what there is to restore from, and change nothing')
@@ -218,13 +253,20 @@ export const addLabelCommands = ({ command, answer }: CommandPieces): void => {
     })
 
   command(
-    'import <file>', 'Import an annotated cluster set as a run of its own, or its labels into a run.', 'import first.json', 'import first.json --into latest'
+    'import <file>',
+    'Import an annotated cluster set as a run of its own, or its labels into a run.',
+    'import first.json',
+    'import first.json --into latest'
   )
     .option('--into <run>', 'give the labels to the clusters of this run, matched by their tokens')
-    .option('--clustering <number>', 'one of that run\'s clusterings; the latest by default', clusteringNumber)
+    .option('--clustering <number>', "one of that run's clusterings; the latest by default", clusteringNumber)
     .action((file: string, { into, clustering, ...options }: ImportOptions) =>
       answer(options, async () => {
-        const imported = await importFile(options.workspace, file, into === undefined ? undefined : { run: into, ...which(clustering) })
+        const imported = await importFile(
+          options.workspace,
+          file,
+          into === undefined ? undefined : { run: into, ...which(clustering) }
+        )
         return { json: imported, text: importedText(imported, into !== undefined) }
       })
     )

@@ -10,7 +10,8 @@ export interface Answer {
 }
 
 /** Typed arrays as plain arrays; numbers that are not finite become null, as JSON has none. */
-const plain = (_key: string, value: unknown): unknown => (ArrayBuffer.isView(value) && !(value instanceof DataView) ? Array.from(value as Float64Array) : value)
+const plain = (_key: string, value: unknown): unknown =>
+  ArrayBuffer.isView(value) && !(value instanceof DataView) ? Array.from(value as Float64Array) : value
 
 export const toJson = (value: object): string => JSON.stringify(value, plain, 2)
 
@@ -24,7 +25,7 @@ export const tolerateClosedPipes = (): void => {
 }
 
 export const printAnswer = (answer: Answer, json: boolean): void =>
-  (json ? printJson(toJson(answer.json)) : print(answer.text))
+  json ? printJson(toJson(answer.json)) : print(answer.text)
 
 const causeWords = (error: unknown): string => {
   const cause = error instanceof Error ? error.cause : undefined
@@ -34,7 +35,10 @@ const causeWords = (error: unknown): string => {
 /** Prints an error: a sentence on standard error, with `--json` an object on standard output too. Gives the exit code. */
 export const printError = (error: unknown, json: boolean): number => {
   const { kind, message, stack } = toPlain(error)
-  const sentence = kind === 'internal' ? `An internal error: ${message.replace(/\.?$/, '.')} Set SPECTROSCOPE_DEBUG=1 to see where.` : message
+  const sentence =
+    kind === 'internal'
+      ? `An internal error: ${message.replace(/\.?$/, '.')} Set SPECTROSCOPE_DEBUG=1 to see where.`
+      : message
   complain(sentence)
   const debug = process.env['SPECTROSCOPE_DEBUG']
   if (debug !== undefined && debug !== '' && debug !== '0') {

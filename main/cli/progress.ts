@@ -20,7 +20,13 @@ const hideCursor = `${escape}?25l`
 const showCursor = `${escape}?25h`
 const eraseBelow = `${escape}J`
 
-const stageWords: Readonly<Record<Activity, string>> = { prepare: 'Preparing rows', sample: 'Sampling', neighbours: 'Finding neighbours', cluster: 'Clustering', download: 'Downloading' }
+const stageWords: Readonly<Record<Activity, string>> = {
+  prepare: 'Preparing rows',
+  sample: 'Sampling',
+  neighbours: 'Finding neighbours',
+  cluster: 'Clustering',
+  download: 'Downloading'
+}
 
 /** "[#######-------]", `width` columns in all. */
 export const bar = (share: number, width: number): string => {
@@ -33,13 +39,31 @@ const share = ({ done, total }: RunProgress): number => (total > 0 ? Math.min(1,
 
 const reliabilityWords = (reliabilities: NonNullable<RunProgress['reliabilities']>): string => {
   const known = reliabilities.flatMap(({ reliability }) => (reliability === null ? [] : [reliability]))
-  const range = known.length === 0 ? '' : `, reliability ${Math.min(...known).toFixed(2)} to ${Math.max(...known).toFixed(2)}`
+  const range =
+    known.length === 0 ? '' : `, reliability ${Math.min(...known).toFixed(2)} to ${Math.max(...known).toFixed(2)}`
   return `${reliabilities.filter(({ done }) => done).length} of ${reliabilities.length} components done${range}`
 }
 
 /** What a progress report says beside its bar, most important first. */
 export const progressWords = (progress: RunProgress): string[] => {
-  const { component, chain, chains, round, rounds, reliabilities, step, steps, draw, draws, tokensPerSecond, secondsLeft, done, total, unit, detail } = progress
+  const {
+    component,
+    chain,
+    chains,
+    round,
+    rounds,
+    reliabilities,
+    step,
+    steps,
+    draw,
+    draws,
+    tokensPerSecond,
+    secondsLeft,
+    done,
+    total,
+    unit,
+    detail
+  } = progress
   return [
     ...(secondsLeft === undefined ? [] : [`${duration(secondsLeft)} left`]),
     ...(component === undefined ? [] : [`component ${component}`]),
@@ -69,9 +93,14 @@ export const progressLines = (progress: RunProgress, columns: number): string[] 
   const width = Math.max(20, columns) - 1
   const head = stageWords[progress.stage]
   const measured = progress.total > 0
-  if (width < 60) return [joinWithin([`${head} ${measured ? percent(share(progress)) : ''}`.trim(), ...progressWords(progress)], width)]
+  if (width < 60)
+    return [
+      joinWithin([`${head} ${measured ? percent(share(progress)) : ''}`.trim(), ...progressWords(progress)], width)
+    ]
   const barWidth = Math.min(40, width - head.length - 12)
-  const first = measured ? `${head.padEnd(18)} ${bar(share(progress), barWidth)} ${percent(share(progress)).padStart(5)}` : head
+  const first = measured
+    ? `${head.padEnd(18)} ${bar(share(progress), barWidth)} ${percent(share(progress)).padStart(5)}`
+    : head
   return [first, `  ${joinWithin(progressWords(progress), width - 2)}`]
 }
 
@@ -122,7 +151,13 @@ export const liveProgress = (screen: Screen, options: { colour: boolean; now?: (
         return
       }
       if (event.type === 'stage') {
-        current = { stage: event.stage, done: 0, total: 0, unit: '', ...(event.detail === undefined ? {} : { detail: event.detail }) }
+        current = {
+          stage: event.stage,
+          done: 0,
+          total: 0,
+          unit: '',
+          ...(event.detail === undefined ? {} : { detail: event.detail })
+        }
         draw()
         return
       }
@@ -140,7 +175,10 @@ export const liveProgress = (screen: Screen, options: { colour: boolean; now?: (
 }
 
 /** One line for each new stage, note and end of a stage, and for progress at most one in `everySeconds`. */
-export const plainProgress = (screen: Screen, options: { everySeconds: number; now?: () => number }): ProgressDisplay => {
+export const plainProgress = (
+  screen: Screen,
+  options: { everySeconds: number; now?: () => number }
+): ProgressDisplay => {
   const now = options.now ?? Date.now
   const say = (sentence: string): unknown => screen.write(`${visibleText(sentence)}\n`)
   let saidAt = now()

@@ -42,7 +42,9 @@ const howToOpen = ({ port, socket }: Serving): string => {
 
 /** Says where the server is, and opens a browser where that is wanted and safe. */
 const announce = async (
-  server: Serving, { json, open, host }: ServeCommand, isStopped: () => boolean
+  server: Serving,
+  { json, open, host }: ServeCommand,
+  isStopped: () => boolean
 ): Promise<void> => {
   const { isLoopback } = await import('../serve')
   const { otherUsers } = await import('../serve/other-users')
@@ -66,11 +68,16 @@ export const serveUntilStopped = async (command: ServeCommand): Promise<void> =>
   const { isLoopback, startServer } = await import('../serve')
   const { keysFolder } = await import('../serve/kept-keys')
   if (!isLoopback(options.host)) {
-    say(`Warning: with --host ${options.host} other machines can reach this program, `
-      + 'over an unencrypted connection. '
-      + 'Anyone who intercepts it or has the address can read your files and start runs.')
+    say(
+      `Warning: with --host ${options.host} other machines can reach this program, ` +
+        'over an unencrypted connection. ' +
+        'Anyone who intercepts it or has the address can read your files and start runs.'
+    )
   }
-  const interrupt = onInterrupt(() => say('Saving a checkpoint; press Ctrl-C again to stop at once.'), () => undefined)
+  const interrupt = onInterrupt(
+    () => say('Saving a checkpoint; press Ctrl-C again to stop at once.'),
+    () => undefined
+  )
   const stopped = new Promise<void>((done) => interrupt.signal.addEventListener('abort', () => done(), { once: true }))
   try {
     const server = await startServer({ ...options, keys: keysFolder() })

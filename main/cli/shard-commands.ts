@@ -33,7 +33,8 @@ const indexIn = (text: string): number => {
 }
 
 const sbatchLine = (text: string, earlier: readonly string[] = []): string[] => {
-  if (!/^--?[a-zA-Z][^\r\n]*$/.test(text)) throw new InvalidArgumentError('It must be an option of sbatch, as in "--sbatch=--partition=long".')
+  if (!/^--?[a-zA-Z][^\r\n]*$/.test(text))
+    throw new InvalidArgumentError('It must be an option of sbatch, as in "--sbatch=--partition=long".')
   return [...earlier, text]
 }
 
@@ -50,8 +51,7 @@ const launcherIn = (text: string): string => {
 }
 
 export const atOnceOption = (): Option =>
-  new Option('--at-once <count>', 'shards that Slurm runs at once; all by default')
-    .argParser(wholeIn(1, limits.shards))
+  new Option('--at-once <count>', 'shards that Slurm runs at once; all by default').argParser(wholeIn(1, limits.shards))
 
 export const sbatchOption = (): Option =>
   new Option('--sbatch <option>', 'a further option for the Slurm script; may be given again').argParser(sbatchLine)
@@ -70,8 +70,8 @@ const shardText = ({ folder, script, pieces, tokens, components }: ShardSummary)
   return lines(
     `${what} in ${plural(pieces.length, 'shard')} of ${range} of the work, in ${folder}.`,
     `On Slurm: bash ${quoted(script)}`,
-    `Elsewhere: spectroscope piece ${quoted(folder)} 0 (to ${pieces.length - 1}), on any machine that has the folder; `
-      + 'run-all.sh there does them in turn.',
+    `Elsewhere: spectroscope piece ${quoted(folder)} 0 (to ${pieces.length - 1}), on any machine that has the folder; ` +
+      'run-all.sh there does them in turn.',
     `How far it is: spectroscope shards status ${quoted(folder)}`,
     `Then: spectroscope gather ${quoted(folder)}`
   )
@@ -81,9 +81,7 @@ const gigabytesIn = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`
 
 const planText = (plan: ShardPlan, config: string): Visible => {
   const { shards, nodeSeconds, longestSeconds, repeatedSeconds, memoryMebibytes, timeLimit, sensibleShards } = plan
-  const memory = memoryMebibytes.map(
-    ({ mebibytes, tasks }) => `${grouped(mebibytes)} MiB for ${plural(tasks, 'task')}`
-  )
+  const memory = memoryMebibytes.map(({ mebibytes, tasks }) => `${grouped(mebibytes)} MiB for ${plural(tasks, 'task')}`)
   const chains = `${plural(plan.chains, 'chain')} of ${duration(plan.secondsPerChain)}`
   const times = `${fixed(nodeSeconds / 3600, 2)} node hours, the longest shard ${duration(longestSeconds)}`
   return lines(
@@ -111,10 +109,10 @@ export const clusterShardText = (summary: ClusterShardSummary): Visible => {
     `${what} in ${plural(neighbourPieces, 'shard')}${more}, in ${folder}.`,
     rest === 0
       ? `On Slurm: sbatch ${quoted(script)}`
-      : `On Slurm: job=$(sbatch --parsable ${quoted(script)}) && `
-        + `sbatch --dependency=afterok:$job --array=${searches} ${quoted(script)}`,
-    `Elsewhere: spectroscope piece ${quoted(folder)} 0 (to ${pieces.length - 1}${later}), on any machine that has the `
-      + 'folder; run-all.sh there does them in turn.',
+      : `On Slurm: job=$(sbatch --parsable ${quoted(script)}) && ` +
+          `sbatch --dependency=afterok:$job --array=${searches} ${quoted(script)}`,
+    `Elsewhere: spectroscope piece ${quoted(folder)} 0 (to ${pieces.length - 1}${later}), on any machine that has the ` +
+      'folder; run-all.sh there does them in turn.',
     `Then: spectroscope gather ${quoted(folder)}`
   )
 }
@@ -131,9 +129,7 @@ const pieceText = ({ folder, piece, pieces, already, chains, seconds, failedChai
     already
       ? `Shard ${piece} of ${pieces} in ${folder} was already done.`
       : `Shard ${piece} of ${pieces}, ${plural(chains, 'chain')}, done in ${duration(seconds)}.`,
-    failedChains.length === 0
-      ? []
-      : ['Chains that ended early:', ...failedChains.map((sentence) => `  ${sentence}`)]
+    failedChains.length === 0 ? [] : ['Chains that ended early:', ...failedChains.map((sentence) => `  ${sentence}`)]
   )
 
 interface ShardOptions extends Common {
@@ -159,19 +155,23 @@ interface PieceOptions extends Working {
 /** Adds the commands that divide a run, work on a part of it, and bring the parts together. */
 export const addShardCommands = ({ command, answer }: CommandPieces, checkpointOption: () => Option): void => {
   command(
-    'shard <config>', 'Divide a run into shards for any machine that can open the folder.',
-    'shard study.json --plan', 'shard study.json --shards 8',
+    'shard <config>',
+    'Divide a run into shards for any machine that can open the folder.',
+    'shard study.json --plan',
+    'shard study.json --shards 8',
     'shard study.json --shards 32 --into /scratch/study --at-once 8 --sbatch=--partition=long --sbatch=--time=4:00:00'
   )
     .option(
-      '-s, --shards <count>', 'number of shards; a shard has at least one chain of one component',
+      '-s, --shards <count>',
+      'number of shards; a shard has at least one chain of one component',
       wholeIn(1, limits.shards)
     )
     .option('--plan', 'say what it will cost, and how many shards are sensible; write nothing')
     .option('--engine <name>', 'compute on this engine, which only the machines that sample need to have')
     .option('-i, --into <folder>', 'shard folder; by default beside the configuration, with its name')
     .option(
-      '-t, --threads <count>', 'threads per shard; by default those of the configuration, or up to four',
+      '-t, --threads <count>',
+      'threads per shard; by default those of the configuration, or up to four',
       wholeIn(1, limits.threads)
     )
     .addOption(atOnceOption())
@@ -179,7 +179,9 @@ export const addShardCommands = ({ command, answer }: CommandPieces, checkpointO
     .option('--link-model', 'leave the model where it is, in place of a copy in the folder')
     .option('--setup <line>', 'a line of shell for the scripts, as in "module load cuda"; may be given again', lineIn)
     .option(
-      '--launcher <words>', 'what starts the program there, as in "apptainer exec image.sif spectroscope"', launcherIn
+      '--launcher <words>',
+      'what starts the program there, as in "apptainer exec image.sif spectroscope"',
+      launcherIn
     )
     .option('--checkpoint-every <seconds>', 'seconds between two checkpoints of a shard', numberIn(0, secondsOfDay))
     .action((config: string, given: ShardOptions) => {
@@ -197,9 +199,12 @@ export const addShardCommands = ({ command, answer }: CommandPieces, checkpointO
         }
         const summary = await watched((watch) =>
           shardFromFile(config, into, {
-            ...watch, pieces: shards, linkModel: linkModel === true,
+            ...watch,
+            pieces: shards,
+            linkModel: linkModel === true,
             ...definedOf({ threads, engine, checkpointSeconds: checkpointEvery, ...scripts })
-          }))
+          })
+        )
         return { json: summary, text: shardText(summary) }
       })
     })
@@ -207,7 +212,8 @@ export const addShardCommands = ({ command, answer }: CommandPieces, checkpointO
   command(
     'piece <folder> <index>',
     'Work on one shard of a divided run or clustering, from its checkpoint if it has one.',
-    'piece study-shards 0', 'piece /scratch/study 3 --threads 8'
+    'piece study-shards 0',
+    'piece /scratch/study 3 --threads 8'
   )
     .option('-t, --threads <count>', 'worker threads', wholeIn(1, limits.threads))
     .option('--take-over', 'take the shard over from another process that holds it')
@@ -217,9 +223,13 @@ export const addShardCommands = ({ command, answer }: CommandPieces, checkpointO
       answer(options, async () => {
         const summary = await watched((watch) =>
           workOnPiece(folder, indexIn(index), {
-            ...watch, checkpointSeconds: checkpointEvery, takeOver: takeOver === true, noWait: !wait,
+            ...watch,
+            checkpointSeconds: checkpointEvery,
+            takeOver: takeOver === true,
+            noWait: !wait,
             ...(threads === undefined ? {} : { threads })
-          }))
+          })
+        )
         return { json: summary, text: 'finds' in summary ? clusterPieceText(summary) : pieceText(summary) }
       })
     )
@@ -228,15 +238,22 @@ export const addShardCommands = ({ command, answer }: CommandPieces, checkpointO
 
   command(
     'gather <folder>',
-    'Combine the shards of a run, with the results of an undivided run, and cluster it; '
-    + 'or combine the shards of a clustering.',
-    'gather study-shards --workspace work --name first', 'gather /scratch/clusters --workspace work'
+    'Combine the shards of a run, with the results of an undivided run, and cluster it; ' +
+      'or combine the shards of a clustering.',
+    'gather study-shards --workspace work --name first',
+    'gather /scratch/clusters --workspace work'
   )
     .option('-n, --name <name>', 'name of the run, or of the clustering', nameIn)
     .addOption(checkpointOption())
     .action((folder: string, { name, checkpointEvery, ...options }: Working & { readonly name?: string }) =>
       answer(options, async () => {
-        const summary = await watched((watch) => gather(options.workspace, folder, { ...watch, checkpointSeconds: checkpointEvery, ...(name === undefined ? {} : { name }) }))
+        const summary = await watched((watch) =>
+          gather(options.workspace, folder, {
+            ...watch,
+            checkpointSeconds: checkpointEvery,
+            ...(name === undefined ? {} : { name })
+          })
+        )
         const text = 'status' in summary ? summaryText(summary, page()) : clusteringText(summary, page())
         return { json: summary, text }
       })

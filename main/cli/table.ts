@@ -15,11 +15,17 @@ const fit = (columns: readonly Column[], natural: readonly number[], width: numb
   const widths = [...natural]
   let excess = widths.reduce((sum, each) => sum + each, 0) + gap.length * (widths.length - 1) - width
   while (excess > 0) {
-    const shrinkable = columns.map(({ flexible }, i) => (flexible === true && widths[i] > leastFlexible ? widths[i] : 0))
+    const shrinkable = columns.map(({ flexible }, i) =>
+      flexible === true && widths[i] > leastFlexible ? widths[i] : 0
+    )
     const widest = Math.max(...shrinkable)
     if (widest === 0) break
     const i = shrinkable.indexOf(widest)
-    const cut = Math.min(excess, widest - Math.max(leastFlexible, ...shrinkable.filter((_, other) => other !== i && shrinkable[other] < widest)) || 1)
+    const cut = Math.min(
+      excess,
+      widest - Math.max(leastFlexible, ...shrinkable.filter((_, other) => other !== i && shrinkable[other] < widest)) ||
+        1
+    )
     widths[i] -= cut
     excess -= cut
   }
@@ -31,11 +37,15 @@ const fit = (columns: readonly Column[], natural: readonly number[], width: numb
  * nothing is cut).
  */
 export const renderTable = (
-  columns: readonly Column[], given: readonly (readonly string[])[], width = Infinity,
+  columns: readonly Column[],
+  given: readonly (readonly string[])[],
+  width = Infinity,
   bold: (text: string) => Visible = Visible.of
 ): Visible => {
   const rows = given.map((cells) => cells.map(visibleText))
-  const natural = columns.map(({ title }, i) => rows.reduce((most, row) => Math.max(most, textWidth(row[i])), textWidth(title)))
+  const natural = columns.map(({ title }, i) =>
+    rows.reduce((most, row) => Math.max(most, textWidth(row[i])), textWidth(title))
+  )
   const widths = fit(columns, natural, width)
   const lineOf = (cells: readonly string[]): string =>
     cells

@@ -7,7 +7,8 @@ import { onInterrupt } from './interrupt'
 import { createProgress } from './progress'
 import type { Page } from './views'
 
-const coloured = (): boolean => process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb'
+const coloured = (): boolean =>
+  process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb'
 
 /** Standard output as a page: a terminal's width, or none where it is a pipe or a file, so that nothing is cut there. */
 export const page = (): Page => ({
@@ -40,7 +41,8 @@ export const watched = async <T>(work: (watch: Watch) => Promise<T>): Promise<T>
 export const confirm = async (question: string, option: string): Promise<boolean> => {
   if (!process.stdin.isTTY)
     throw new SpectroscopeError(
-      'usage', `${question.replace(/\?$/, '')} needs a terminal to confirm; give ${option} to confirm without one.`
+      'usage',
+      `${question.replace(/\?$/, '')} needs a terminal to confirm; give ${option} to confirm without one.`
     )
   const asking = createInterface({ input: process.stdin, output: process.stderr })
   try {

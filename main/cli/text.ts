@@ -1,8 +1,10 @@
 export { visibleText, visibleToken } from '../../preload/visible'
 
-const wide = /[\u1100-\u115f\u2e80-\u303e\u3041-\u4dbf\u4e00-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f680}-\u{1f6ff}\u{1f900}-\u{1f9ff}\u{20000}-\u{3fffd}]/u
+const wide =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\u4dbf\u4e00-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f680}-\u{1f6ff}\u{1f900}-\u{1f9ff}\u{20000}-\u{3fffd}]/u
 
-const characterWidth = (character: string): number => (/^[\p{Mn}\p{Me}]/u.test(character) ? 0 : wide.test(character) ? 2 : 1)
+const characterWidth = (character: string): number =>
+  /^[\p{Mn}\p{Me}]/u.test(character) ? 0 : wide.test(character) ? 2 : 1
 
 /** Columns that a text without escape sequences takes in a terminal. */
 export const textWidth = (text: string): number => {
@@ -53,7 +55,10 @@ export const wrap = (text: string, width: number, indent = ''): string[] => {
 }
 
 /** 1234567 → "1,234,567". */
-export const grouped = (count: number): string => Math.round(count).toString().replace(/\B(?=(\d{3})+$)/g, ',')
+export const grouped = (count: number): string =>
+  Math.round(count)
+    .toString()
+    .replace(/\B(?=(\d{3})+$)/g, ',')
 
 /** A number for a table: `digits` significant ones, without a needless exponent; a dash for what is not finite or not there. */
 export const figure = (value: number | null | undefined, digits = 3): string => {
@@ -80,4 +85,5 @@ export const duration = (seconds: number): string => {
 }
 
 /** "1 token", "2 tokens", "1,200 tokens". */
-export const plural = (count: number, noun: string, nouns = `${noun}s`): string => `${grouped(count)} ${count === 1 ? noun : nouns}`
+export const plural = (count: number, noun: string, nouns = `${noun}s`): string =>
+  `${grouped(count)} ${count === 1 ? noun : nouns}`

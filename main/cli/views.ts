@@ -1,12 +1,42 @@
 import { clusteringWords, groupName, mayNotBeThere, ruleWords, stabilityWords } from '../../preload/clustering-words'
 import { samplerWords } from '../../preload/configuration'
 import { contentsWords } from '../../preload/contract'
-import type { ClusteringSummary, ClusterTokens, EngineRate, RunDetails, RunHealth, RunSummary, SignalPreview } from '../../preload/contract'
-import type { ClusteringRecord, ClusterSummary, DiagnosticsRecord, ReliabilityBounds, RunRecord, TokenInContext } from '../../preload/records'
+import type {
+  ClusteringSummary,
+  ClusterTokens,
+  EngineRate,
+  RunDetails,
+  RunHealth,
+  RunSummary,
+  SignalPreview
+} from '../../preload/contract'
+import type {
+  ClusteringRecord,
+  ClusterSummary,
+  DiagnosticsRecord,
+  ReliabilityBounds,
+  RunRecord,
+  TokenInContext
+} from '../../preload/records'
 import type { ClusterList } from '../api/clusters'
 import { line, lines as join, type Visible } from '../base/printed'
 import { renderTable, type Column } from './table'
-import { clip, clipStart, duration, figure, fixed, grouped, padEnd, padStart, percent, plural, textWidth, visibleText, visibleToken, wrap } from './text'
+import {
+  clip,
+  clipStart,
+  duration,
+  figure,
+  fixed,
+  grouped,
+  padEnd,
+  padStart,
+  percent,
+  plural,
+  textWidth,
+  visibleText,
+  visibleToken,
+  wrap
+} from './text'
 
 /** Where text goes: its width in columns (Infinity where it is no terminal), and how to make it stand out there. */
 export interface Page {
@@ -15,7 +45,7 @@ export interface Page {
 }
 
 const paragraph = (text: string, { width }: Page, indent = ''): string[] =>
-  (width === Infinity ? [text] : wrap(visibleText(text), width, indent))
+  width === Infinity ? [text] : wrap(visibleText(text), width, indent)
 
 const clusterLabel = (cluster: number): string => (cluster < 0 ? 'rest' : String(cluster))
 
@@ -55,9 +85,12 @@ export const summaryText = (summary: RunSummary, page: Page): Visible => {
     summaryHead(summary, page),
     `${plural(tokens, 'token')} × ${plural(components, 'component')}; ${found}.`,
     ending === null ? [] : paragraph(`Clustering: ${ending.replace(/\.?$/, '.')}`, page),
-    failedChains.length === 0 ? [] : ['Chains that ended early:', ...failedChains.flatMap((sentence) => paragraph(`  ${sentence}`, page, '    '))],
+    failedChains.length === 0
+      ? []
+      : ['Chains that ended early:', ...failedChains.flatMap((sentence) => paragraph(`  ${sentence}`, page, '    '))],
     noisyComponents.length === 0
-      ? [] : paragraph(`Mostly noise (see \`spectroscope diagnose\`): ${noisyComponents.join(', ')}.`, page)
+      ? []
+      : paragraph(`Mostly noise (see \`spectroscope diagnose\`): ${noisyComponents.join(', ')}.`, page)
   )
 }
 
@@ -68,8 +101,14 @@ export const runsText = (runs: readonly RunRecord[], page: Page): Visible =>
     ? line`No runs in this workspace.`
     : renderTable(
         [
-          { title: 'run' }, { title: 'name', flexible: true }, { title: 'status' }, { title: 'created (UTC)' }, { title: 'tokens', align: 'right' },
-          { title: 'components', align: 'right' }, { title: 'clusters', align: 'right' }, { title: 'clusterings', align: 'right' }
+          { title: 'run' },
+          { title: 'name', flexible: true },
+          { title: 'status' },
+          { title: 'created (UTC)' },
+          { title: 'tokens', align: 'right' },
+          { title: 'components', align: 'right' },
+          { title: 'clusters', align: 'right' },
+          { title: 'clusterings', align: 'right' }
         ],
         runs.map(({ id, name, status, stage, provenance, createdAt, tokens, components, clusterings }) => [
           id,
@@ -77,14 +116,18 @@ export const runsText = (runs: readonly RunRecord[], page: Page): Visible =>
           status === 'interrupted' && stage !== null
             ? `${provenance.engineLost ? 'device lost' : 'interrupted'} (${stage})`
             : status,
-          when(createdAt), grouped(tokens),
-          components.length === 0 ? '–' : String(components.length), clusterings.length === 0 ? '–' : String(clusterings[clusterings.length - 1].clusters), String(clusterings.length)
+          when(createdAt),
+          grouped(tokens),
+          components.length === 0 ? '–' : String(components.length),
+          clusterings.length === 0 ? '–' : String(clusterings[clusterings.length - 1].clusters),
+          String(clusterings.length)
         ]),
         page.width,
         page.bold
       )
 
-const tokenWords = ({ topTokens }: ClusterSummary): string => topTokens.map(({ text, count }) => `${visibleToken(text)} ${grouped(count)}`).join('  ')
+const tokenWords = ({ topTokens }: ClusterSummary): string =>
+  topTokens.map(({ text, count }) => `${visibleToken(text)} ${grouped(count)}`).join('  ')
 
 const subsetWords = ({ subsets }: ClusterSummary): string => {
   const total = subsets.reduce((sum, { count }) => sum + count, 0)
@@ -134,7 +177,7 @@ const clustersTable = (clusters: readonly ClusterSummary[], tokens: number, page
     each.conductance === null ? (hasTree ? '–' : levelOf(each)) : figure(each.conductance)
   const hasRules = clusters.some(({ rule }) => rule !== null)
   const optional = (wanted: boolean, ...columns: readonly ClusterColumn[]): readonly ClusterColumn[] =>
-    (wanted ? columns : [])
+    wanted ? columns : []
   const columns: readonly ClusterColumn[] = [
     {
       column: { title: 'cluster', align: hasTree ? 'left' : 'right' },
@@ -152,15 +195,24 @@ const clustersTable = (clusters: readonly ClusterSummary[], tokens: number, page
   const rows = clusters.map((summary) => columns.map(({ cell }) => cell(summary)))
   const marked = clusters.some(({ stability }) => mayNotBeThere(stability))
   const legend = marked ? paragraph('?: stability below 0.5; the group may be noise.', page) : []
-  return join(renderTable(columns.map(({ column }) => column), rows, page.width, page.bold), legend)
+  return join(
+    renderTable(
+      columns.map(({ column }) => column),
+      rows,
+      page.width,
+      page.bold
+    ),
+    legend
+  )
 }
 
 const configurationWords = ({ configuration, baseFolder, provenance }: RunRecord): string[] => {
   const { sampler, model, seed } = configuration
   const { engine, enginesBefore = [] } = provenance
-  const engineWords = engine === undefined
-    ? configuration.engine
-    : `${engine.name} ${engine.version}, ${engine.precision}, ${engine.device}`
+  const engineWords =
+    engine === undefined
+      ? configuration.engine
+      : `${engine.name} ${engine.version}, ${engine.precision}, ${engine.device}`
   return [
     `Model ${model} (from ${baseFolder}), seed ${seed}, engine ${engineWords}.`,
     ...enginesBefore.map(({ name, device, until }) => `Until ${when(until)} UTC on ${name} (${device}).`),
@@ -177,7 +229,9 @@ export const detailsText = ({ run, summary, next, clustering, clusters }: RunDet
     run.error === null ? [] : paragraph(`It stopped with: ${run.error}`, page),
     next === null ? [] : [`Next stage: ${next}; resume with: spectroscope resume ${run.id}`],
     summary.failedChains.map((sentence) => `Chain ended early: ${sentence}`),
-    summary.noisyComponents.length === 0 ? [] : paragraph(`Mostly noise: ${summary.noisyComponents.join(', ')} (see spectroscope diagnose).`, page),
+    summary.noisyComponents.length === 0
+      ? []
+      : paragraph(`Mostly noise: ${summary.noisyComponents.join(', ')} (see spectroscope diagnose).`, page),
     clustering === null
       ? ['', `${plural(run.tokens, 'token')}, not clustered.`]
       : [
@@ -188,10 +242,13 @@ export const detailsText = ({ run, summary, next, clustering, clusters }: RunDet
           '',
           clustersTable(clusters, run.tokens, page)
         ],
-    others.length === 0 ? [] : [
-      '', 'Other clusterings (--clustering N):',
-      ...others.map((each) => `  ${each.number}  "${each.name}": ${foundWords(each, run.tokens)}`)
-    ]
+    others.length === 0
+      ? []
+      : [
+          '',
+          'Other clusterings (--clustering N):',
+          ...others.map((each) => `  ${each.number}  "${each.name}": ${foundWords(each, run.tokens)}`)
+        ]
   )
 }
 
@@ -232,12 +289,14 @@ const cutWords = ({ conductance, conductanceWhenCut, seed, stability }: ClusterS
   ].join('')
 }
 
-const countWords = (text: string, count: number, lift: number): string =>
-  `${text} ${grouped(count)} (×${figure(lift)})`
+const countWords = (text: string, count: number, lift: number): string => `${text} ${grouped(count)} (×${figure(lift)})`
 
 export const clusterText = ({ run, summary, tokens }: ClusterTokens, page: Page): Visible => {
   const widest = tokens.reduce((most, { text }) => Math.max(most, textWidth(visibleToken(text))), 0)
-  const sides = page.width === Infinity ? 60 : Math.max(10, Math.min(60, Math.floor((page.width - Math.min(widest, 20) - placeWidth) / 2)))
+  const sides =
+    page.width === Infinity
+      ? 60
+      : Math.max(10, Math.min(60, Math.floor((page.width - Math.min(widest, 20) - placeWidth) / 2)))
   const { cluster, kind, parent, size, distinctTokens, topTokens, subsets, rule, uncaught } = summary
   const name = page.bold(groupName(kind, cluster))
   const sizes = `${plural(size, 'token')}, ${plural(distinctTokens, 'distinct one')}`
@@ -279,49 +338,77 @@ const healthRow = (diagnostics: DiagnosticsRecord, unhealthy: ReadonlySet<string
 ]
 
 const chainsTable = (
-  diagnostics: readonly DiagnosticsRecord[], unhealthy: ReadonlySet<string>, nBeta: number, page: Page
+  diagnostics: readonly DiagnosticsRecord[],
+  unhealthy: ReadonlySet<string>,
+  nBeta: number,
+  page: Page
 ): Visible =>
   renderTable(
     [
-      { title: 'component' }, { title: 'loss, first → last', align: 'right' }, { title: 'min … max', align: 'right' },
+      { title: 'component' },
+      { title: 'loss, first → last', align: 'right' },
+      { title: 'min … max', align: 'right' },
       { title: 'split-R̂', align: 'right' },
-      { title: 'distance', align: 'right' }, { title: 'λ̂', align: 'right' }, { title: 'reliability', align: 'right' }, { title: 'centred', align: 'right' }, { title: '' }
+      { title: 'distance', align: 'right' },
+      { title: 'λ̂', align: 'right' },
+      { title: 'reliability', align: 'right' },
+      { title: 'centred', align: 'right' },
+      { title: '' }
     ],
     diagnostics.map((each) => healthRow(each, unhealthy, nBeta)),
     page.width,
     page.bold
   )
 
-const withBounds = (value: number, [low, high]: ReliabilityBounds): string => `${fixed(value, 2)} (${fixed(low, 2)} to ${fixed(high, 2)})`
+const withBounds = (value: number, [low, high]: ReliabilityBounds): string =>
+  `${fixed(value, 2)} (${fixed(low, 2)} to ${fixed(high, 2)})`
 
 const blocksTable = (
-  diagnostics: readonly DiagnosticsRecord[], unhealthy: ReadonlySet<string>, nBeta: number, page: Page
+  diagnostics: readonly DiagnosticsRecord[],
+  unhealthy: ReadonlySet<string>,
+  nBeta: number,
+  page: Page
 ): Visible =>
   renderTable(
     [
-      { title: 'component' }, { title: 'rounds', align: 'right' }, { title: 'reliability', align: 'right' }, { title: 'centred', align: 'right' }, { title: 'cosine', align: 'right' },
-      { title: '‖E∇φ‖', align: 'right' }, { title: 'eff. share', align: 'right' }, { title: 'φ, mean ± spread', align: 'right' }, { title: 'λ̂', align: 'right' },
-      { title: 'missed', align: 'right' }, { title: '' }
+      { title: 'component' },
+      { title: 'rounds', align: 'right' },
+      { title: 'reliability', align: 'right' },
+      { title: 'centred', align: 'right' },
+      { title: 'cosine', align: 'right' },
+      { title: '‖E∇φ‖', align: 'right' },
+      { title: 'eff. share', align: 'right' },
+      { title: 'φ, mean ± spread', align: 'right' },
+      { title: 'λ̂', align: 'right' },
+      { title: 'missed', align: 'right' },
+      { title: '' }
     ],
     diagnostics.map(({ component, reliability, centredReliability, learningCoefficient, blocks }) =>
       blocks === null
         ? [component, '–', '–', '–', '–', '–', '–', '–', '–', '–', '!']
         : [
-            component, String(blocks.rounds), withBounds(reliability, blocks.reliabilityBounds), withBounds(centredReliability, blocks.centredReliabilityBounds),
-            fixed(blocks.gradientCosine, 2), figure(blocks.gradientNorm), fixed(blocks.effectiveShare, 3), `${figure(blocks.meanPhi)} ± ${figure(blocks.phiDeviation)}`,
+            component,
+            String(blocks.rounds),
+            withBounds(reliability, blocks.reliabilityBounds),
+            withBounds(centredReliability, blocks.centredReliabilityBounds),
+            fixed(blocks.gradientCosine, 2),
+            figure(blocks.gradientNorm),
+            fixed(blocks.effectiveShare, 3),
+            `${figure(blocks.meanPhi)} ± ${figure(blocks.phiDeviation)}`,
             coefficientText(learningCoefficient, nBeta),
-            blocks.remainder === null
-              ? '–'
-              : `${percent(blocks.remainder.share)} ± ${percent(blocks.remainder.error)}`,
+            blocks.remainder === null ? '–' : `${percent(blocks.remainder.share)} ± ${percent(blocks.remainder.error)}`,
             unhealthy.has(component) ? '!' : ''
-          ]),
+          ]
+    ),
     page.width,
     page.bold
   )
 
 /** How far the posterior is from the prior, by the least effective share. */
 export const shareWords = (diagnostics: readonly DiagnosticsRecord[], nBeta: number): string => {
-  const shares = diagnostics.flatMap(({ component, blocks }) => (blocks === null ? [] : [{ component, share: blocks.effectiveShare }])).sort((a, b) => a.share - b.share)
+  const shares = diagnostics
+    .flatMap(({ component, blocks }) => (blocks === null ? [] : [{ component, share: blocks.effectiveShare }]))
+    .sort((a, b) => a.share - b.share)
   if (nBeta === 0 || shares.length === 0) return 'At nβ 0 the posterior equals the prior.'
   const [{ component, share }] = shares
   return share >= 0.98
@@ -333,18 +420,19 @@ export const healthText = ({ run, initialLoss, threshold, diagnostics, findings 
   const { sampler } = run.configuration
   const unhealthy = new Set(findings.map(({ component }) => component))
   const isChains = sampler.method === 'psgld'
-  const coefficient = sampler.nBeta === 0
-    ? 'λ̂: undefined at nβ 0, where nβ (E[L] - L(w*)) is always 0.'
-    : `λ̂: learning coefficient ${isChains ? 'nβ (E[L] - L(w*))' : 'nβ E[φ]'}.`
+  const coefficient =
+    sampler.nBeta === 0
+      ? 'λ̂: undefined at nβ 0, where nβ (E[L] - L(w*)) is always 0.'
+      : `λ̂: learning coefficient ${isChains ? 'nβ (E[L] - L(w*))' : 'nβ E[φ]'}.`
   const legend = isChains
-    ? 'Loss: mean over chains of L at the draws. Distance: ‖u - u*‖ at the last draw. '
-      + `${coefficient} Reliability: of the column of χ̂, raw and after rows are centred as for clustering; `
-      + `below ${threshold} it is mostly noise.`
-    : 'Reliability: of the column of χ̂, raw and after rows are centred as for clustering, above the first number in '
-      + `brackets with 90 % confidence; below ${threshold} it is mostly noise. Cosine: of the mean gradients of both `
-      + 'halves of the draws. Effective share: of the draws, once they are weighted for nβ. φ: L - L(w*) at the '
-      + `draws. ${coefficient} Left out: variance of orders above the first, as a share of the column's, `
-      + 'where it was looked at.'
+    ? 'Loss: mean over chains of L at the draws. Distance: ‖u - u*‖ at the last draw. ' +
+      `${coefficient} Reliability: of the column of χ̂, raw and after rows are centred as for clustering; ` +
+      `below ${threshold} it is mostly noise.`
+    : 'Reliability: of the column of χ̂, raw and after rows are centred as for clustering, above the first number in ' +
+      `brackets with 90 % confidence; below ${threshold} it is mostly noise. Cosine: of the mean gradients of both ` +
+      'halves of the draws. Effective share: of the draws, once they are weighted for nβ. φ: L - L(w*) at the ' +
+      `draws. ${coefficient} Left out: variance of orders above the first, as a share of the column's, ` +
+      'where it was looked at.'
   const loss = `L(w*) = ${figure(initialLoss, 4)}`
   return join(
     line`${page.bold(`Run ${run.id}`)} "${run.name}": ${loss} nats per token on the observation rows.`,
@@ -355,7 +443,8 @@ export const healthText = ({ run, initialLoss, threshold, diagnostics, findings 
     isChains ? [] : paragraph(shareWords(diagnostics, sampler.nBeta), page),
     '',
     findings.length === 0
-      ? ['No problems found.'] : findings.flatMap(({ message }) => paragraph(`! ${message}`, page, '  '))
+      ? ['No problems found.']
+      : findings.flatMap(({ message }) => paragraph(`! ${message}`, page, '  '))
   )
 }
 
@@ -363,8 +452,20 @@ export const healthText = ({ run, initialLoss, threshold, diagnostics, findings 
 export const signalText = ({ components, corpus, words }: SignalPreview, page: Page): Visible =>
   join(
     renderTable(
-      [{ title: 'component' }, { title: 'rounds', align: 'right' }, { title: 'reliability', align: 'right' }, { title: 'at least (90 %)', align: 'right' }, { title: 'rounds needed', align: 'right' }],
-      components.map(({ component, rounds, reliability, lower, roundsNeeded }) => [component, String(rounds), fixed(reliability, 2), fixed(lower, 2), roundsNeeded === null ? '–' : grouped(roundsNeeded)]),
+      [
+        { title: 'component' },
+        { title: 'rounds', align: 'right' },
+        { title: 'reliability', align: 'right' },
+        { title: 'at least (90 %)', align: 'right' },
+        { title: 'rounds needed', align: 'right' }
+      ],
+      components.map(({ component, rounds, reliability, lower, roundsNeeded }) => [
+        component,
+        String(rounds),
+        fixed(reliability, 2),
+        fixed(lower, 2),
+        roundsNeeded === null ? '–' : grouped(roundsNeeded)
+      ]),
       page.width,
       page.bold
     ),
@@ -384,15 +485,29 @@ export const clusteringText = ({ run, tokens, clustering }: ClusteringSummary, p
 export const enginesText = (engines: readonly EngineRate[], page: Page): Visible =>
   join(
     renderTable(
-      [{ title: 'engine' }, { title: 'precision' }, { title: 'version' }, { title: 'tokens/s', align: 'right' }, { title: 'GFLOP/s', align: 'right' }, { title: 'device', flexible: true }],
+      [
+        { title: 'engine' },
+        { title: 'precision' },
+        { title: 'version' },
+        { title: 'tokens/s', align: 'right' },
+        { title: 'GFLOP/s', align: 'right' },
+        { title: 'device', flexible: true }
+      ],
       engines.map(({ name, precision, version, tokensPerSecond, gigaflopsPerSecond, device, available }) => [
-        name, precision, version, available ? grouped(tokensPerSecond ?? 0) : '–',
-        available ? figure(gigaflopsPerSecond) : '–', device
+        name,
+        precision,
+        version,
+        available ? grouped(tokensPerSecond ?? 0) : '–',
+        available ? figure(gigaflopsPerSecond) : '–',
+        device
       ]),
       page.width,
       page.bold
     ),
     engines.flatMap(({ name, remedy }) => (remedy === null ? [] : paragraph(`${name}: ${remedy}`, page, '  '))),
     '',
-    paragraph('Rates are one thread\'s, measured now on gradient steps of a small transformer (width 128, vocabulary 4,096); a run uses all threads.', page)
+    paragraph(
+      "Rates are one thread's, measured now on gradient steps of a small transformer (width 128, vocabulary 4,096); a run uses all threads.",
+      page
+    )
   )

@@ -88,8 +88,13 @@ const tallyEdges = (edges: TokenEdges, token: number, groupOf: Int32Array, clust
 
 /** Sets where a token's edges lead at one level, from where they lead among clusters. */
 const setBoundary = (
-  { grouping: { numbers }, parents }: TreeLevel, token: number, cluster: number, others: Tally, total: number,
-  tally: Tally, found: Boundaries
+  { grouping: { numbers }, parents }: TreeLevel,
+  token: number,
+  cluster: number,
+  others: Tally,
+  total: number,
+  tally: Tally,
+  found: Boundaries
 ): void => {
   const own = parents[cluster]
   if (own < 0) return
@@ -108,7 +113,8 @@ const setBoundary = (
 
 /** Weights between groups of a level above: sums over the pairs of their clusters. */
 const edgesAbove = (
-  { numbers: clusters }: Grouping, { grouping: { numbers }, parents }: TreeLevel,
+  { numbers: clusters }: Grouping,
+  { grouping: { numbers }, parents }: TreeLevel,
   { from, to, weights }: Boundaries['edges']
 ): Boundaries['edges'] => {
   const indices = new Map(Array.from(clusters, (number, cluster) => [number, cluster]))
@@ -133,7 +139,9 @@ const edgesAbove = (
  * edges nothing leads anywhere.
  */
 export const boundariesOf = (
-  levels: readonly TreeLevel[], edges: TokenEdges | undefined, report: (fraction: number) => void
+  levels: readonly TreeLevel[],
+  edges: TokenEdges | undefined,
+  report: (fraction: number) => void
 ): Boundaries[] => {
   const { grouping: clusters } = levels[0]
   const { numbers, groupOf, starts, members } = clusters

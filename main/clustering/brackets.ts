@@ -1,5 +1,13 @@
 /** What closes what. Straight quotes close themselves; their runs of three, and LaTeX's ``…'', are marks of their own. */
-const closers: ReadonlyMap<string, string> = new Map([[')', '('], [']', '['], ['}', '{'], ['”', '“'], ['»', '«'], ['’', '‘'], ['>', '<']])
+const closers: ReadonlyMap<string, string> = new Map([
+  [')', '('],
+  [']', '['],
+  ['}', '{'],
+  ['”', '“'],
+  ['»', '«'],
+  ['’', '‘'],
+  ['>', '<']
+])
 const openers = new Set(['(', '[', '{', '“', '«', '‘'])
 const straight = new Set(['"', "'", '`'])
 /** What a straight quote that opens may follow, with anything after it; and what only where no white space comes after it. */
@@ -59,7 +67,8 @@ export const closingTexts = (texts: readonly string[], isEnd: (index: number) =>
     return beforeOpening.test(before) || (beforeOpeningText.test(before) && !/^\s$/u.test(after)) || isPrefix(at)
   }
   /** Python's f"…", r"…", b"…", u"…". */
-  const isPrefix = (at: number): boolean => /^[frbuFRBU]$/.test(whole.charAt(at - 1)) && at >= 2 && /^[\s([{=,:+]$/u.test(whole.charAt(at - 2))
+  const isPrefix = (at: number): boolean =>
+    /^[frbuFRBU]$/.test(whole.charAt(at - 1)) && at >= 2 && /^[\s([{=,:+]$/u.test(whole.charAt(at - 2))
   const never = (): boolean => false
 
   const quote = (mark: string, at: number): number => {
@@ -89,7 +98,11 @@ export const closingTexts = (texts: readonly string[], isEnd: (index: number) =>
     const mark = closers.get(character)
     if (mark === undefined) return
     if (character === '’' && inWord.test(whole.charAt(at - 1)) && inWord.test(whole.charAt(at + 1))) return
-    if (character === '>' && (whole.charAt(at - 1) === '=' || (whole.charAt(at - 1) === '-' && whole.charAt(at - 2) !== '-'))) return
+    if (
+      character === '>' &&
+      (whole.charAt(at - 1) === '=' || (whole.charAt(at - 1) === '-' && whole.charAt(at - 2) !== '-'))
+    )
+      return
     const inTag = character === '>'
     close(mark, at, 1, (passed) => (isString(passed) && passed.line === line) || (inTag && passed.mark !== '<'))
   }

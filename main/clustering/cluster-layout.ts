@@ -43,7 +43,9 @@ const strongestLinks = (groups: number, { from, to, weights }: GroupEdges): Link
 
 /** Each group's links over its strongest; a + b - a b where both ends keep the link. */
 const graphOf = (groups: number, edges: GroupEdges): EmbeddingGraph => {
-  const rows = strongestLinks(groups, edges).map((links) => new Map(links.map(({ to, strength }) => [to, strength / links[0].strength])))
+  const rows = strongestLinks(groups, edges).map(
+    (links) => new Map(links.map(({ to, strength }) => [to, strength / links[0].strength]))
+  )
   const both = rows.map((row) => new Map(row))
   rows.forEach((row, group) => {
     for (const [to, share] of row) {
@@ -67,8 +69,15 @@ const graphOf = (groups: number, edges: GroupEdges): EmbeddingGraph => {
  * Places of groups in the plane, [groups, 2]: from the first two principal components of their means (`middles`, one point a group, in
  * preprocessed coordinates), groups with heavy edges between them are drawn near. A function of its input to the last bit.
  */
-export const layOutGroups = (middles: Points, edges: GroupEdges, seed: number, report: (fraction: number) => void = () => {}): Float32Array => {
+export const layOutGroups = (
+  middles: Points,
+  edges: GroupEdges,
+  seed: number,
+  report: (fraction: number) => void = () => {}
+): Float32Array => {
   const positions = principalPlane(middles, middles.dimensions === 1, seed, layoutStreams.clusters)
   if (middles.count < 2 || edges.weights.length === 0) return centre(positions)
-  return centre(embed({ graph: graphOf(middles.count, edges), positions, epochs, seed, stream: layoutStreams.clusters }, report))
+  return centre(
+    embed({ graph: graphOf(middles.count, edges), positions, epochs, seed, stream: layoutStreams.clusters }, report)
+  )
 }

@@ -69,18 +69,38 @@ const findNeighbours = async (points: Points, input: ClusterInput, pool: Cluster
   return search.neighbours
 }
 
-const checkNeighbours = ({ k, indices, distances }: Neighbours, tokens: number, configuration: ClusteringConfiguration): void => {
+const checkNeighbours = (
+  { k, indices, distances }: Neighbours,
+  tokens: number,
+  configuration: ClusteringConfiguration
+): void => {
   if (k === configuration.neighbours && indices.length === tokens * k && distances.length === tokens * k) return
-  throw new SpectroscopeError('clustering', `The neighbours given are ${indices.length / k} × ${k}, not ${tokens} × ${configuration.neighbours}; search for them anew.`)
+  throw new SpectroscopeError(
+    'clustering',
+    `The neighbours given are ${indices.length / k} × ${k}, not ${tokens} × ${configuration.neighbours}; search for them anew.`
+  )
 }
 
-const graphOf = async (points: Points, neighbours: Neighbours, configuration: ClusteringConfiguration, pool: ClusteringPool): Promise<Graph> => {
-  const [result] = await pool.runOn(1, { kind: 'graph', order: { points, neighbours, symmetrize: configuration.symmetrize } })
+const graphOf = async (
+  points: Points,
+  neighbours: Neighbours,
+  configuration: ClusteringConfiguration,
+  pool: ClusteringPool
+): Promise<Graph> => {
+  const [result] = await pool.runOn(1, {
+    kind: 'graph',
+    order: { points, neighbours, symmetrize: configuration.symmetrize }
+  })
   if (result.kind !== 'graph') throw new Error(`A worker answered "${result.kind}" when asked for the graph.`)
   return result.graph
 }
 
-const findCommunities = async (graph: Graph, input: ClusterInput, configuration: Communities, pool: ClusteringPool): Promise<readonly Layer[]> => {
+const findCommunities = async (
+  graph: Graph,
+  input: ClusterInput,
+  configuration: Communities,
+  pool: ClusteringPool
+): Promise<readonly Layer[]> => {
   const { tokens, seed, variant = 0 } = input
   const { resolution, levels, seeds, minSize } = configuration
   const started = Date.now()
@@ -88,7 +108,16 @@ const findCommunities = async (graph: Graph, input: ClusterInput, configuration:
     const secondsLeft = fraction > 0.02 ? ((Date.now() - started) / 1000) * (1 / fraction - 1) : undefined
     input.onProgress?.({ stage: 'communities', fraction, secondsLeft })
   }
-  return makeLayers({ graph, ladder: ladderOf(resolution, levels, tokens, minSize), seeds, minSize, seed, variant, pool, onProgress })
+  return makeLayers({
+    graph,
+    ladder: ladderOf(resolution, levels, tokens, minSize),
+    seeds,
+    minSize,
+    seed,
+    variant,
+    pool,
+    onProgress
+  })
 }
 
 const membershipOf = ({ clusters }: Discovery, tokens: number): Int32Array => {
@@ -110,7 +139,13 @@ const partitionIn = async (input: ClusterInput, pool: ClusteringPool): Promise<P
   }
   const { alpha, epsilon, rule, minSize, maxRejections, remaining } = configuration
   const discovery = await discover({
-    graph, pool, alpha, epsilon, rule: { name: rule, minSize }, maxRejections, remaining,
+    graph,
+    pool,
+    alpha,
+    epsilon,
+    rule: { name: rule, minSize },
+    maxRejections,
+    remaining,
     seed: input.seed,
     checkpoint: input.checkpoint,
     onCheckpoint: input.onCheckpoint,
@@ -123,7 +158,8 @@ const partitionIn = async (input: ClusterInput, pool: ClusteringPool): Promise<P
 
 const interrupted = (): SpectroscopeError =>
   new SpectroscopeError(
-    'interrupted', 'The clustering was interrupted; resume the run to continue from its last checkpoint.'
+    'interrupted',
+    'The clustering was interrupted; resume the run to continue from its last checkpoint.'
   )
 
 /**
@@ -134,7 +170,8 @@ const interrupted = (): SpectroscopeError =>
  * `onCheckpoint`.
  */
 export const partitionTokens = async (
-  input: ClusterInput, open: (threads: number) => ClusteringPool = (threads) => openPool(entryPath('clustering-worker'), threads)
+  input: ClusterInput,
+  open: (threads: number) => ClusteringPool = (threads) => openPool(entryPath('clustering-worker'), threads)
 ): Promise<PartitionedTokens> => {
   const { signal } = input
   if (signal?.aborted) throw interrupted()

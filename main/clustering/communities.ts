@@ -67,7 +67,14 @@ const consensusGraph = (graph: Graph, votes: readonly Int32Array[]): Graph => {
     }
     starts[i + 1] = end
   }
-  return { nodes, starts, ends: starts.subarray(1), columns: columns.subarray(0, end), weights: weights.subarray(0, end), degrees }
+  return {
+    nodes,
+    starts,
+    ends: starts.subarray(1),
+    columns: columns.subarray(0, end),
+    weights: weights.subarray(0, end),
+    degrees
+  }
 }
 
 let opened: { readonly number: number; readonly leiden: OpenLeiden } | undefined
@@ -109,7 +116,8 @@ export interface Layer {
  * communities would be no larger than the smallest size that counts.
  */
 export const ladderOf = (resolution: number | 'auto', levels: number, tokens: number, minSize: number): number[] => {
-  if (resolution !== 'auto') return Array.from({ length: levels }, (_, level) => resolution / levelFactor ** (levels - 1 - level))
+  if (resolution !== 'auto')
+    return Array.from({ length: levels }, (_, level) => resolution / levelFactor ** (levels - 1 - level))
   const finest = Math.max(coarsestResolution * levelFactor ** (levels - 1), tokens / (minSize * communitiesAtOne))
   const ladder: number[] = []
   for (let next = coarsestResolution; next <= finest; next *= ladderFactor) ladder.push(next)
@@ -118,7 +126,9 @@ export const ladderOf = (resolution: number | 'auto', levels: number, tokens: nu
 
 /** Indices of the layers of a tree whose finest layer is `finest`, coarse to fine. */
 export const levelsOf = (ladder: readonly number[], finest: number, levels: number): number[] =>
-  Array.from({ length: levels }, (_, level) => ladder.indexOf(ladder[finest] / levelFactor ** (levels - 1 - level))).filter((index) => index >= 0)
+  Array.from({ length: levels }, (_, level) =>
+    ladder.indexOf(ladder[finest] / levelFactor ** (levels - 1 - level))
+  ).filter((index) => index >= 0)
 
 /** Bytes of one thread's copy of a graph; while a consensus is made there are two, and the graph of the consensus. */
 const threadBytes = (nodes: number, entries: number): number => 2 * leidenBytes(nodes, entries) + 12 * entries
@@ -128,7 +138,8 @@ const membersFor = (nodes: number, entries: number, threads: number): number =>
   Math.max(1, Math.min(threads, Math.floor(Math.min(mostBytes, totalmem() / 4) / threadBytes(nodes, entries))))
 
 /** Bytes of all threads' copies of a graph of `nodes` tokens and so many directed entries. */
-export const kernelBytes = (nodes: number, entries: number, threads: number): number => membersFor(nodes, entries, threads) * threadBytes(nodes, entries)
+export const kernelBytes = (nodes: number, entries: number, threads: number): number =>
+  membersFor(nodes, entries, threads) * threadBytes(nodes, entries)
 
 export interface LayersInput {
   readonly graph: Graph
@@ -163,7 +174,16 @@ const shared = (values: Int32Array): Int32Array => {
  * once more Leiden, on the graph whose weights are multiplied by the share of them in which both ends are together (Lancichinetti and
  * Fortunato 2012). A function of graph, ladder, seed and variant to the last bit, whatever the threads.
  */
-export const makeLayers = async ({ graph, ladder, seeds, minSize, seed, variant, pool, onProgress }: LayersInput): Promise<Layer[]> => {
+export const makeLayers = async ({
+  graph,
+  ladder,
+  seeds,
+  minSize,
+  seed,
+  variant,
+  pool,
+  onProgress
+}: LayersInput): Promise<Layer[]> => {
   const graphNumber = ++graphsNumbered
   const members = membersFor(graph.nodes, graph.columns.length, pool.size)
   const done = new Int32Array(new SharedArrayBuffer(4))
@@ -172,8 +192,13 @@ export const makeLayers = async ({ graph, ladder, seeds, minSize, seed, variant,
   const runOf = (layer: number, vote: number): number => (variant * layersAtMost + layer) * votesAtMost + vote
   const perform = async (orders: readonly PartitionOrder[]): Promise<PartitionMade[]> => {
     const team = openTeam(members)
-    const results = await pool.runOn(members, { kind: 'partitions', task: { graph, graphNumber, orders, seed, team, done } })
-    return results.flatMap((result) => (result.kind === 'partitions' ? result.made : [])).sort((a, b) => a.order - b.order)
+    const results = await pool.runOn(members, {
+      kind: 'partitions',
+      task: { graph, graphNumber, orders, seed, team, done }
+    })
+    return results
+      .flatMap((result) => (result.kind === 'partitions' ? result.made : []))
+      .sort((a, b) => a.order - b.order)
   }
   const coarserOf = (layer: number): number => ladder.indexOf(ladder[layer] / levelFactor)
   const timer = setInterval(() => onProgress?.(Atomics.load(done, 0) / orderCount), progressMilliseconds)
@@ -181,11 +206,19 @@ export const makeLayers = async ({ graph, ladder, seeds, minSize, seed, variant,
     let waiting = [...ladder.keys()]
     while (waiting.length > 0) {
       const next = waiting.filter((layer) => coarserOf(layer) < 0 || made.has(coarserOf(layer)))
-      const order = (layer: number, vote: number, votes: readonly Int32Array[]): PartitionOrder =>
-        ({ resolution: ladder[layer], run: runOf(layer, vote), within: made.get(coarserOf(layer))?.communities, votes })
-      const votes = await perform(next.flatMap((layer) => Array.from({ length: seeds }, (_, vote) => order(layer, vote, []))))
-      const ofLayer = (at: number): Int32Array[] => votes.slice(at * seeds, (at + 1) * seeds).map(({ communities }) => shared(communities))
-      const agreed = seeds === 1 ? votes : await perform(next.map((layer, at) => order(layer, votesAtMost - 1, ofLayer(at))))
+      const order = (layer: number, vote: number, votes: readonly Int32Array[]): PartitionOrder => ({
+        resolution: ladder[layer],
+        run: runOf(layer, vote),
+        within: made.get(coarserOf(layer))?.communities,
+        votes
+      })
+      const votes = await perform(
+        next.flatMap((layer) => Array.from({ length: seeds }, (_, vote) => order(layer, vote, [])))
+      )
+      const ofLayer = (at: number): Int32Array[] =>
+        votes.slice(at * seeds, (at + 1) * seeds).map(({ communities }) => shared(communities))
+      const agreed =
+        seeds === 1 ? votes : await perform(next.map((layer, at) => order(layer, votesAtMost - 1, ofLayer(at))))
       next.forEach((layer, at) => made.set(layer, { ...agreed[at], communities: shared(agreed[at].communities) }))
       waiting = waiting.filter((layer) => !made.has(layer))
     }

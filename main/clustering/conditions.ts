@@ -4,7 +4,12 @@ import { textsById, type StudiedRows, type Texts } from './patterns'
 
 /** Kinds of conditions, in the order that decides between rules that are equally good. */
 export const conditionKinds = [
-  'token', 'previous', 'next', 'subset', 'pattern', 'position'
+  'token',
+  'previous',
+  'next',
+  'subset',
+  'pattern',
+  'position'
 ] as const satisfies readonly RuleCondition['on'][]
 
 /** What is known of the studied tokens beside their χ̂. */
@@ -35,7 +40,10 @@ const atEnd = 8
 export const positionRanges = (rowLength: number): PositionRange[] => {
   const quarter = (number: number): number => Math.floor((number * rowLength) / 4)
   const quarters = [0, 1, 2, 3].map((number) => ({ from: quarter(number), to: quarter(number + 1) - 1 }))
-  const starts = [{ from: 0, to: atEnd - 1 }, { from: atEnd, to: quarter(1) - 1 }]
+  const starts = [
+    { from: 0, to: atEnd - 1 },
+    { from: atEnd, to: quarter(1) - 1 }
+  ]
   const all = [...starts, ...quarters, { from: rowLength - atEnd, to: rowLength - 1 }]
   const isPart = ({ from, to }: PositionRange): boolean =>
     0 <= from && from <= to && to < rowLength && to - from < rowLength - 1
@@ -84,7 +92,13 @@ export class TokenConditions {
   readonly #textOf: (id: number) => string
 
   constructor(contexts: TokenContexts) {
-    const { rows: { probe, targets }, texts, subsets, subsetOf, patterns } = contexts
+    const {
+      rows: { probe, targets },
+      texts,
+      subsets,
+      subsetOf,
+      patterns
+    } = contexts
     this.tokens = targets.reduce((sum, { length }) => sum + length, 0)
     if (subsetOf.length !== this.tokens || patterns.length !== this.tokens) {
       const given = `${subsetOf.length} subsets and ${patterns.length} patterns`

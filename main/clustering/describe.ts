@@ -40,8 +40,12 @@ type Report = (fraction: number) => void
 
 /** How long each part takes, by what is done once and what for each level; measured at a million tokens. */
 const efforts = {
-  patterns: { once: 1, perLevel: 0 }, profiles: { once: 1.5, perLevel: 0 }, central: { once: 0, perLevel: 0.35 },
-  edges: { once: 10, perLevel: 1.2 }, rules: { once: 0.6, perLevel: 1 }, layout: { once: 3.5, perLevel: 0 }
+  patterns: { once: 1, perLevel: 0 },
+  profiles: { once: 1.5, perLevel: 0 },
+  central: { once: 0, perLevel: 0.35 },
+  edges: { once: 10, perLevel: 1.2 },
+  rules: { once: 0.6, perLevel: 1 },
+  layout: { once: 3.5, perLevel: 0 }
 } as const
 
 /** Splits a progress between the parts, in order. */
@@ -94,7 +98,10 @@ const middlesOf = (grouping: Grouping, { values, dimensions }: Points): Points =
 
 /** Means over the clusters of each group of a level, [groups, width], weighted by size. */
 const meansAbove = (
-  { grouping, parents }: TreeLevel, clusterSizes: Int32Array, means: ArrayLike<number>, width: number
+  { grouping, parents }: TreeLevel,
+  clusterSizes: Int32Array,
+  means: ArrayLike<number>,
+  width: number
 ): Float64Array => {
   const sizes = sizesOf(grouping)
   const above = new Float64Array(sizes.length * width)
@@ -108,7 +115,10 @@ const meansAbove = (
 
 /** Profiles of groups that are made of clusters: variances within these and between. */
 const profilesAbove = (
-  level: TreeLevel, clusterSizes: Int32Array, { means, variances }: Profiles, width: number
+  level: TreeLevel,
+  clusterSizes: Int32Array,
+  { means, variances }: Profiles,
+  width: number
 ): Profiles => {
   const above = meansAbove(level, clusterSizes, means, width)
   const meanAbove = (at: number): number => above[level.parents[Math.floor(at / width)] * width + (at % width)]
@@ -118,7 +128,9 @@ const profilesAbove = (
 
 /** Place of each token among its group's by distance to the group's middle, ties by index. */
 const centralPlaces = (
-  { numbers, groupOf, starts, members }: Grouping, { values, dimensions }: Points, middles: ArrayLike<number>,
+  { numbers, groupOf, starts, members }: Grouping,
+  { values, dimensions }: Points,
+  middles: ArrayLike<number>,
   report: Report
 ): Int32Array => {
   const distances = new Float64Array(groupOf.length)
@@ -132,9 +144,11 @@ const centralPlaces = (
   const places = new Int32Array(groupOf.length)
   for (let group = 0; group < numbers.length; group++) {
     const ordered = members.slice(starts[group], starts[group + 1])
-    ordered.sort((a, b) => distances[a] - distances[b] || a - b).forEach((token, place) => {
-      places[token] = place
-    })
+    ordered
+      .sort((a, b) => distances[a] - distances[b] || a - b)
+      .forEach((token, place) => {
+        places[token] = place
+      })
     report(starts[group + 1] / members.length)
   }
   return places
@@ -176,7 +190,11 @@ export const computeDescription = (order: DescribeOrder, report: Report = () => 
   const lists = neighbours === undefined ? undefined : new TokenEdges(neighbours, tokens, configuration.symmetrize)
   const boundaries = boundariesOf(tree, lists, whenEdges)
   const conditions = new TokenConditions({ rows, texts, patterns, subsetOf, subsets })
-  const rules = findRules(conditions, tree.map(({ grouping }) => grouping), { report: during('rules') })
+  const rules = findRules(
+    conditions,
+    tree.map(({ grouping }) => grouping),
+    { report: during('rules') }
+  )
   const { from, to, weights } = boundaries[0].edges
   const last = clusters.numbers.length - 1
   const indicesOf = (numbers: Int32Array): Int32Array => numbers.map((number) => (number < 0 ? last : number))
@@ -186,10 +204,16 @@ export const computeDescription = (order: DescribeOrder, report: Report = () => 
   const describeLevel = (level: TreeLevel, l: number): LevelDescription => {
     const { means, variances } = l === 0 ? profiles : profilesAbove(level, sizes, profiles, width)
     return {
-      kind: levels[l].kind, membership: levels[l].membership, groups: level.grouping.numbers,
-      centralPlace: places[l], ...boundaries[l], caught: caughtTokens(conditions, level.grouping, rules[l]),
-      means: Float32Array.from(means), standardDeviations: Float32Array.from(variances, Math.sqrt),
-      rules: rules[l], positions: l === 0 ? positions : Float32Array.from(meansAbove(level, sizes, positions, 2))
+      kind: levels[l].kind,
+      membership: levels[l].membership,
+      groups: level.grouping.numbers,
+      centralPlace: places[l],
+      ...boundaries[l],
+      caught: caughtTokens(conditions, level.grouping, rules[l]),
+      means: Float32Array.from(means),
+      standardDeviations: Float32Array.from(variances, Math.sqrt),
+      rules: rules[l],
+      positions: l === 0 ? positions : Float32Array.from(meansAbove(level, sizes, positions, 2))
     }
   }
   return { patterns, levels: tree.map(describeLevel) }

@@ -74,7 +74,10 @@ export const seedNode = (seed: number, attempt: number, remaining: number): numb
 
 const checkResumable = (state: DiscoveryState, tokens: number, edges: number, total: number): void => {
   if (state.tokens === tokens && state.edges === edges && state.volume === total) return
-  throw new SpectroscopeError('clustering', 'The checkpoint of this clustering belongs to another matrix or to other settings of the graph; start the clustering anew.')
+  throw new SpectroscopeError(
+    'clustering',
+    'The checkpoint of this clustering belongs to another matrix or to other settings of the graph; start the clustering anew.'
+  )
 }
 
 /**
@@ -88,7 +91,14 @@ export const discover = async (input: DiscoveryInput): Promise<Discovery> => {
   const tokens = whole.nodes
   const edges = whole.columns.length / 2
   const wholeVolume = volume(whole)
-  let state: DiscoveryState = input.checkpoint ?? { tokens, edges, volume: wholeVolume, attempts: 0, rejectionsInARow: 0, clusters: [] }
+  let state: DiscoveryState = input.checkpoint ?? {
+    tokens,
+    edges,
+    volume: wholeVolume,
+    attempts: 0,
+    rejectionsInARow: 0,
+    clusters: []
+  }
   checkResumable(state, tokens, edges, wholeVolume)
   const workspace = openWorkspace(whole)
   const { tokens: tokenOf } = workspace.arrays
@@ -108,11 +118,20 @@ export const discover = async (input: DiscoveryInput): Promise<Discovery> => {
     return judgements.sort((a, b) => a[0] - b[0]).map(([, judgement]) => judgement)
   }
   const tokensOf = (nodes: Int32Array): Int32Array => nodes.map((node) => tokenOf[node])
-  const accept = (node: number, { members: nodes, conductance: conductanceWhenCut }: Extract<Judgement, { verdict: 'accepted' }>): void => {
+  const accept = (
+    node: number,
+    { members: nodes, conductance: conductanceWhenCut }: Extract<Judgement, { verdict: 'accepted' }>
+  ): void => {
     const members = tokensOf(nodes).sort()
     const inside = new Uint8Array(tokens)
     for (const token of members) inside[token] = 1
-    const cluster = { order: state.clusters.length, seed: tokenOf[node], members, conductance: conductance(whole, wholeVolume, members, inside), conductanceWhenCut }
+    const cluster = {
+      order: state.clusters.length,
+      seed: tokenOf[node],
+      members,
+      conductance: conductance(whole, wholeVolume, members, inside),
+      conductanceWhenCut
+    }
     state = { ...state, attempts: state.attempts + 1, rejectionsInARow: 0, clusters: [...state.clusters, cluster] }
     rest = removeNodes(rest, nodes)
   }
@@ -140,17 +159,29 @@ export const discover = async (input: DiscoveryInput): Promise<Discovery> => {
   }
 
   const { left: nodeOf } = rest
-  rest = removeNodes(rest, concatenate(state.clusters.map(({ members }) => members)).map((token) => nodeOf[token]))
+  rest = removeNodes(
+    rest,
+    concatenate(state.clusters.map(({ members }) => members)).map((token) => nodeOf[token])
+  )
   let ending = ended()
   let body = false
   const step = async (): Promise<void> => {
     const count = Math.min(width, maxRejections - state.rejectionsInARow)
-    const seeds = Int32Array.from({ length: count }, (_, i) => rest.left[seedNode(seed, state.attempts + i, rest.left.length)])
+    const seeds = Int32Array.from(
+      { length: count },
+      (_, i) => rest.left[seedNode(seed, state.attempts + i, rest.left.length)]
+    )
     const known = state.clusters.length
     ending = consume(seeds, await attempt(seeds))
     body = ending !== undefined
-    input.onProgress?.({ attempts: state.attempts, clusters: state.clusters.length, remaining: rest.left.length, rejectionsInARow: state.rejectionsInARow })
-    if (ending === undefined && (state.clusters.length > known || Date.now() - savedAt > 1000 * checkpointSeconds)) await save()
+    input.onProgress?.({
+      attempts: state.attempts,
+      clusters: state.clusters.length,
+      remaining: rest.left.length,
+      rejectionsInARow: state.rejectionsInARow
+    })
+    if (ending === undefined && (state.clusters.length > known || Date.now() - savedAt > 1000 * checkpointSeconds))
+      await save()
     ending ??= ended()
   }
   try {
@@ -163,5 +194,10 @@ export const discover = async (input: DiscoveryInput): Promise<Discovery> => {
     throw error
   }
   const kind = body || rest.left.length > bodyShare * tokens ? 'main body' : 'unclustered'
-  return { clusters: state.clusters, leftover: { kind, members: tokensOf(rest.left) }, ending, attempts: state.attempts }
+  return {
+    clusters: state.clusters,
+    leftover: { kind, members: tokensOf(rest.left) },
+    ending,
+    attempts: state.attempts
+  }
 }

@@ -17,8 +17,10 @@ const placesOf = ({ indices }: Neighbours, tokens: number): { starts: Int32Array
 export type PlaceWeight = (place: number, lister: number, listed: number) => number
 
 /** docs/method.md, section 5.1, step 2, from the distances that are kept (float32). */
-export const selfTuningWeight = ({ k, distances }: Neighbours): PlaceWeight => (place, lister, listed) =>
-  edgeWeight(distances[place] ** 2, distances[(lister + 1) * k - 1] * distances[(listed + 1) * k - 1])
+export const selfTuningWeight =
+  ({ k, distances }: Neighbours): PlaceWeight =>
+  (place, lister, listed) =>
+    edgeWeight(distances[place] ** 2, distances[(lister + 1) * k - 1] * distances[(listed + 1) * k - 1])
 
 /**
  * The edges of one token after the other, without the memory of a whole graph: `load` fills `to` and `weights` up to the count that it
@@ -35,7 +37,12 @@ export class TokenEdges {
   readonly to: Int32Array
   readonly weights: Float64Array
 
-  constructor(neighbours: Neighbours, tokens: number, symmetrize: ClusteringConfiguration['symmetrize'], weight: PlaceWeight = selfTuningWeight(neighbours)) {
+  constructor(
+    neighbours: Neighbours,
+    tokens: number,
+    symmetrize: ClusteringConfiguration['symmetrize'],
+    weight: PlaceWeight = selfTuningWeight(neighbours)
+  ) {
     const { starts, places } = placesOf(neighbours, tokens)
     let most = 0
     for (let token = 0; token < tokens; token++) most = Math.max(most, starts[token + 1] - starts[token])
@@ -60,7 +67,8 @@ export class TokenEdges {
     for (let at = this.#starts[token]; at < this.#starts[token + 1]; at++) {
       const place = this.#places[at]
       const other = Math.floor(place / k)
-      if ((listedBy[other] === token) === this.#mutual) count = this.#add(count, other, this.#weight(place, other, token))
+      if ((listedBy[other] === token) === this.#mutual)
+        count = this.#add(count, other, this.#weight(place, other, token))
     }
     return count
   }

@@ -23,8 +23,19 @@ export interface EmbeddingOrder {
 interface EmbedKernel {
   readonly memory: WebAssembly.Memory
   readonly epoch: (
-    positions: number, starts: number, columns: number, shares: number, nodes: number, first: number, last: number, number: number, rate: number, negatives: number,
-    seedLow: number, seedHigh: number, stream: number
+    positions: number,
+    starts: number,
+    columns: number,
+    shares: number,
+    nodes: number,
+    first: number,
+    last: number,
+    number: number,
+    rate: number,
+    negatives: number,
+    seedLow: number,
+    seedHigh: number,
+    stream: number
   ) => void
 }
 
@@ -37,13 +48,17 @@ const abort = (): never => {
 }
 
 const instantiate = (): EmbedKernel =>
-  new WebAssembly.Instance(new WebAssembly.Module(readFileSync(kernelPath('clustering', 'embed'))), { env: { abort } }).exports as unknown as EmbedKernel
+  new WebAssembly.Instance(new WebAssembly.Module(readFileSync(kernelPath('clustering', 'embed'))), { env: { abort } })
+    .exports as unknown as EmbedKernel
 
 /**
  * Places of the nodes, [nodes, 2], after `epochs` passes over the edges with a learning rate that falls from 1 to 0. A function of the
  * order alone, to the last bit. `report` gets the share that is done.
  */
-export const embed = ({ graph, positions, epochs, seed, stream }: EmbeddingOrder, report: (fraction: number) => void = () => {}): Float32Array => {
+export const embed = (
+  { graph, positions, epochs, seed, stream }: EmbeddingOrder,
+  report: (fraction: number) => void = () => {}
+): Float32Array => {
   const { nodes, starts, columns, shares } = graph
   const kernel = instantiate()
   let end = kernel.memory.buffer.byteLength
@@ -52,7 +67,12 @@ export const embed = ({ graph, positions, epochs, seed, stream }: EmbeddingOrder
     end += 4 * Math.ceil(length / 4) * 4
     return start
   }
-  const [positionsAt, startsAt, columnsAt, sharesAt] = [reserve(2 * nodes), reserve(nodes + 1), reserve(columns.length), reserve(columns.length)]
+  const [positionsAt, startsAt, columnsAt, sharesAt] = [
+    reserve(2 * nodes),
+    reserve(nodes + 1),
+    reserve(columns.length),
+    reserve(columns.length)
+  ]
   kernel.memory.grow(Math.ceil((end - kernel.memory.buffer.byteLength) / pageBytes))
   const { buffer } = kernel.memory
   new Float32Array(buffer, positionsAt, 2 * nodes).set(positions)
@@ -63,7 +83,21 @@ export const embed = ({ graph, positions, epochs, seed, stream }: EmbeddingOrder
     const rate = 1 - number / epochs
     for (let first = 0; first < nodes; first += stretch) {
       const last = Math.min(nodes, first + stretch)
-      kernel.epoch(positionsAt, startsAt, columnsAt, sharesAt, nodes, first, last, number, rate, negatives, seed >>> 0, Math.floor(seed / 2 ** 32), stream)
+      kernel.epoch(
+        positionsAt,
+        startsAt,
+        columnsAt,
+        sharesAt,
+        nodes,
+        first,
+        last,
+        number,
+        rate,
+        negatives,
+        seed >>> 0,
+        Math.floor(seed / 2 ** 32),
+        stream
+      )
       report((number + last / nodes) / epochs)
     }
   }

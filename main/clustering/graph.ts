@@ -36,7 +36,8 @@ const squaredDistance = ({ values, dimensions }: Points, i: number, j: number): 
 }
 
 /** exp(-d² / (σ_i σ_j)) from d² and σ_i σ_j; where a σ is 0, its limit: 1 for duplicates and 0 for others. */
-export const edgeWeight = (squared: number, sigmas: number): number => (squared === 0 ? 1 : sigmas === 0 ? 0 : Math.exp(-squared / sigmas))
+export const edgeWeight = (squared: number, sigmas: number): number =>
+  squared === 0 ? 1 : sigmas === 0 ? 0 : Math.exp(-squared / sigmas)
 
 /** The lists of neighbours turned round: who lists j, ascending, at starts[j] … starts[j + 1]. */
 const listedBy = ({ indices, k }: Neighbours, nodes: number): { starts: Int32Array; sources: Int32Array } => {
@@ -76,7 +77,9 @@ const sumDegree = ({ starts, ends, weights, degrees }: Graph, i: number): void =
 export const buildGraph = ({ points, neighbours, symmetrize }: GraphOrder): Graph => {
   const { k, indices } = neighbours
   const nodes = points.count
-  const sigmas = Float64Array.from({ length: nodes }, (_, i) => Math.sqrt(squaredDistance(points, i, indices[(i + 1) * k - 1])))
+  const sigmas = Float64Array.from({ length: nodes }, (_, i) =>
+    Math.sqrt(squaredDistance(points, i, indices[(i + 1) * k - 1]))
+  )
   const { starts: sourceStarts, sources } = listedBy(neighbours, nodes)
   const starts = shared.int32(nodes + 1)
   const columns = new Int32Array(2 * nodes * k)
@@ -94,7 +97,14 @@ export const buildGraph = ({ points, neighbours, symmetrize }: GraphOrder): Grap
     }
     starts[i + 1] = end
   }
-  const graph = { nodes, starts, ends: starts.subarray(1), columns: shared.int32(end), weights: shared.float64(end), degrees: shared.float64(nodes) }
+  const graph = {
+    nodes,
+    starts,
+    ends: starts.subarray(1),
+    columns: shared.int32(end),
+    weights: shared.float64(end),
+    degrees: shared.float64(nodes)
+  }
   graph.columns.set(columns.subarray(0, end))
   graph.weights.set(weights.subarray(0, end))
   for (let i = 0; i < nodes; i++) sumDegree(graph, i)
@@ -143,7 +153,12 @@ const fillShares = ({ starts, ends, weights, degrees }: Graph, shares: Float32Ar
 const joiningShare = 2 ** -20
 
 /** Numbers in `parts` the sets of nodes that edges of at least `joining` as a share of either end's degree hold together. */
-const findParts = ({ nodes, starts, ends, columns }: Graph, shares: Float32Array, joining: number, parts: Int32Array): void => {
+const findParts = (
+  { nodes, starts, ends, columns }: Graph,
+  shares: Float32Array,
+  joining: number,
+  parts: Int32Array
+): void => {
   for (let i = 0; i < nodes; i++) parts[i] = i
   const rootOf = (node: number): number => {
     let root = node
@@ -218,7 +233,10 @@ export const shrinkable = (graph: Graph, arrays: GraphArrays, tokens = inOrder(g
  * The graph induced by the nodes that are not in `removed`, in the memory of the given one, which it overwrites. Takes time in proportion to
  * the rows of the removed nodes and of their neighbours, and a pass over the nodes that were left.
  */
-export const removeNodes = ({ graph, left, entries, shares, parts }: ShrinkingGraph, removed: Int32Array): ShrinkingGraph => {
+export const removeNodes = (
+  { graph, left, entries, shares, parts }: ShrinkingGraph,
+  removed: Int32Array
+): ShrinkingGraph => {
   const { nodes, starts, ends, columns, weights, degrees } = graph
   const gone = new Uint8Array(nodes)
   for (const node of removed) gone[node] = 1
@@ -252,7 +270,12 @@ export const volume = ({ degrees }: Graph): number => {
 }
 
 /** cut(S) / min(vol S, vol rest) of the nodes with `inside` = 1 listed in `members`; 0 for a set that no edge leaves. */
-export const conductance = ({ starts, ends, columns, weights, degrees }: Graph, total: number, members: Int32Array, inside: Uint8Array): number => {
+export const conductance = (
+  { starts, ends, columns, weights, degrees }: Graph,
+  total: number,
+  members: Int32Array,
+  inside: Uint8Array
+): number => {
   let [cut, within] = [0, 0]
   for (const u of members) {
     within += degrees[u]

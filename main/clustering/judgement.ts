@@ -32,7 +32,10 @@ export const judgeSweep = (best: Sweep | null, nodes: number, { name, minSize }:
 /** Sweeps over one column of a solve and judges the best set. A seed without edges stands for itself, with conductance 0. */
 export const judge = ({ graph, left, seeds, workspace }: Solve, column: number, rule: Rule): Judgement => {
   const seed = seeds[column]
-  if (graph.degrees[seed] === 0) return judgeSweep({ members: Int32Array.of(seed), conductance: 0, atEnd: false }, left, rule)
-  const [scores, earlier] = [workspace.ranked, workspace.earlier].map((vectors) => vectors.subarray(column * graph.nodes, (column + 1) * graph.nodes))
+  if (graph.degrees[seed] === 0)
+    return judgeSweep({ members: Int32Array.of(seed), conductance: 0, atEnd: false }, left, rule)
+  const [scores, earlier] = [workspace.ranked, workspace.earlier].map((vectors) =>
+    vectors.subarray(column * graph.nodes, (column + 1) * graph.nodes)
+  )
   return judgeSweep(sweep(graph, scores, rule.name === 'local' ? 0.5 : 1, workspace.arrays.tokens, earlier), left, rule)
 }

@@ -26,7 +26,8 @@ export const layoutNeighbours = 15
 /** Shares of a layout's time before the embedding, which takes most of it. */
 const preparing = { plane: 0.02, graph: 0.08 } as const
 
-const epochsFor = (tokens: number): number => (tokens <= 20_000 ? 400 : tokens <= 150_000 ? 200 : tokens <= 400_000 ? 120 : 70)
+const epochsFor = (tokens: number): number =>
+  tokens <= 20_000 ? 400 : tokens <= 150_000 ? 200 : tokens <= 400_000 ? 120 : 70
 
 const cutTo = ({ k, indices, distances }: Neighbours, tokens: number, most: number): Neighbours => {
   if (k <= most) return { k, indices, distances }
@@ -63,7 +64,12 @@ const nearness = ({ k, distances }: Neighbours, tokens: number, report: (fractio
 }
 
 /** The neighbour graph with the nearness a + b - a b of two tokens, a and b as either end sees it; entries too far to ever count are left out. */
-const graphOf = (neighbours: Neighbours, tokens: number, epochs: number, report: (fraction: number) => void): EmbeddingGraph => {
+const graphOf = (
+  neighbours: Neighbours,
+  tokens: number,
+  epochs: number,
+  report: (fraction: number) => void
+): EmbeddingGraph => {
   const { k, indices } = neighbours
   const near = nearness(neighbours, tokens, (fraction) => report(fraction / 2))
   const edges = new TokenEdges(neighbours, tokens, 'union', (place, lister, listed) => {
@@ -89,7 +95,10 @@ const graphOf = (neighbours: Neighbours, tokens: number, epochs: number, report:
 }
 
 /** The layout in the calling thread; see `layOutTokens`. */
-export const computeLayout = ({ matrix, tokens, components, whiten, neighbours, seed }: LayoutOrder, report: (fraction: number) => void = () => {}): LayoutRecord => {
+export const computeLayout = (
+  { matrix, tokens, components, whiten, neighbours, seed }: LayoutOrder,
+  report: (fraction: number) => void = () => {}
+): LayoutRecord => {
   const plane = principalPlane(preprocess(matrix, tokens, components, whiten), whiten, seed, layoutStreams.tokens)
   if (neighbours === undefined) return { method: 'principal components', positions: plane }
   report(preparing.plane)
@@ -97,7 +106,9 @@ export const computeLayout = ({ matrix, tokens, components, whiten, neighbours, 
   const cut = cutTo(neighbours, tokens, layoutNeighbours)
   const begun = preparing.plane + preparing.graph
   const graph = graphOf(cut, tokens, epochs, (fraction) => report(preparing.plane + preparing.graph * fraction))
-  const positions = embed({ graph, positions: plane, epochs, seed, stream: layoutStreams.tokens }, (fraction) => report(begun + (1 - begun) * fraction))
+  const positions = embed({ graph, positions: plane, epochs, seed, stream: layoutStreams.tokens }, (fraction) =>
+    report(begun + (1 - begun) * fraction)
+  )
   return { method: `neighbour graph, ${cut.k} nearest of each token, ${epochs} epochs`, positions: centre(positions) }
 }
 
@@ -108,7 +119,10 @@ export interface LayoutInput extends LayoutOrder, Watched {}
  * each other near and others apart (an embedding of the neighbour graph, as UMAP's). The order determines it to the last bit. Throws a
  * `clustering` error for a matrix that cannot be preprocessed, and `interrupted` after `signal`.
  */
-export const layOutTokens = async ({ onProgress, signal, ...order }: LayoutInput, open: () => ClusteringPool = () => openPool(entryPath('clustering-worker'), 1)): Promise<LayoutRecord> => {
+export const layOutTokens = async (
+  { onProgress, signal, ...order }: LayoutInput,
+  open: () => ClusteringPool = () => openPool(entryPath('clustering-worker'), 1)
+): Promise<LayoutRecord> => {
   const result = await performWatched((meter) => ({ kind: 'layout', order, meter }), { onProgress, signal }, open)
   if (result.kind !== 'layout') throw new Error(`A worker answered "${result.kind}" when asked for a layout.`)
   return result.layout

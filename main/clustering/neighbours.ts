@@ -109,11 +109,17 @@ export interface SearchOptions {
  * < count, and for more than WebAssembly addresses.
  */
 export const prepareSearch = (
-  points: Points, k: number, members: number, options: SearchOptions = {}
+  points: Points,
+  k: number,
+  members: number,
+  options: SearchOptions = {}
 ): NeighbourSearch => {
   const { values, count, dimensions } = points
   if (k >= count) {
-    throw new SpectroscopeError('clustering', `"clustering.neighbours" is ${k} but there are only ${count} tokens; set it below the number of tokens or study more of them.`)
+    throw new SpectroscopeError(
+      'clustering',
+      `"clustering.neighbours" is ${k} but there are only ${count} tokens; set it below the number of tokens or study more of them.`
+    )
   }
   const { range = { from: 0, to: count }, blocks = blocksPerMember * members } = options
   const own = range.to - range.from
@@ -133,8 +139,8 @@ export const prepareSearch = (
     scratch: reserve(64 * members)
   }
   const memory = open(
-    `The search for ${k} neighbours of ${own} of ${count} tokens needs more than WebAssembly's 4 GiB; `
-    + 'lower "clustering.neighbours", divide the clustering (more) with `cluster --shards`, or study fewer tokens.'
+    `The search for ${k} neighbours of ${own} of ${count} tokens needs more than WebAssembly's 4 GiB; ` +
+      'lower "clustering.neighbours", divide the clustering (more) with `cluster --shards`, or study fewer tokens.'
   )
   const rounded = new Int16Array(memory.buffer, places.points, padded * even)
   const norms = new Int32Array(memory.buffer, places.norms, padded).fill(paddingNorm)
@@ -162,8 +168,17 @@ export const prepareSearch = (
   const indices = new Int32Array(new SharedArrayBuffer(4 * own * k))
   const distances = new Float32Array(new SharedArrayBuffer(4 * own * k))
   return {
-    points, range, step, even, capacity, memory, places, neighbours: { k, indices, distances },
-    blocks, blockSize: roundUp(Math.ceil(own / blocks), lanes), done: new Int32Array(new SharedArrayBuffer(4))
+    points,
+    range,
+    step,
+    even,
+    capacity,
+    memory,
+    places,
+    neighbours: { k, indices, distances },
+    blocks,
+    blockSize: roundUp(Math.ceil(own / blocks), lanes),
+    done: new Int32Array(new SharedArrayBuffer(4))
   }
 }
 
@@ -207,8 +222,12 @@ const meetingsOf = (search: Search, round: number): Meeting[] => {
   const end = roundUp(range.to, lanes)
   const startOf = (block: number): number => Math.min(end, range.from + block * blockSize)
   const placeOf = (block: number): TokenRange => ({ from: startOf(block), to: startOf(block + 1) })
-  const meeting = (block: number, other: TokenRange, mutual: boolean): Meeting =>
-    ({ ...placeOf(block), otherFrom: other.from, otherTo: other.to, mutual })
+  const meeting = (block: number, other: TokenRange, mutual: boolean): Meeting => ({
+    ...placeOf(block),
+    otherFrom: other.from,
+    otherTo: other.to,
+    mutual
+  })
   const all = Array.from({ length: blocks }, (_, block) => block)
   if (round === 0) return all.map((block) => meeting(block, placeOf(block), false))
   if (round < blocks) {
@@ -236,11 +255,13 @@ export const restoreSearch = (search: NeighbourSearch, state: Uint8Array, round:
 let compiled: Promise<WebAssembly.Module> | undefined
 
 const openKernel = async (
-  { neighbours: { k }, range, even, capacity, memory, places }: NeighbourSearch, member: number,
+  { neighbours: { k }, range, even, capacity, memory, places }: NeighbourSearch,
+  member: number,
   refine: (point: number) => void
 ): Promise<NearestKernel> => {
   compiled ??= readFile(kernelPath('clustering', 'nearest')).then((bytes) => WebAssembly.compile(bytes))
-  const kernel = (await WebAssembly.instantiate(await compiled, { env: { memory, refine } })).exports as unknown as NearestKernel
+  const kernel = (await WebAssembly.instantiate(await compiled, { env: { memory, refine } }))
+    .exports as unknown as NearestKernel
   // The kernel finds a list by the number of its point, and there are lists for the range alone.
   const [distances, indices] = [places.distances, places.indices].map((place) => place - 4 * capacity * range.from)
   const sizes = places.sizes - 4 * range.from
@@ -278,7 +299,9 @@ export type Rounds = TokenRange
  * (triangle inequality); what it leaves is put in order by the distances of the points.
  */
 export const runSearch = async (
-  search: NeighbourSearch, team: Team, rounds: Rounds = { from: 0, to: roundCount(search) }
+  search: NeighbourSearch,
+  team: Team,
+  rounds: Rounds = { from: 0, to: roundCount(search) }
 ): Promise<void> => {
   const { points, range, step, even, capacity, memory, places, neighbours, blocks, blockSize, done } = search
   const { k } = neighbours
@@ -302,15 +325,20 @@ export const runSearch = async (
     const first = list * capacity
     for (let at = 0; at < sizes[list]; at++) squares[at] = squaredDistance(points, point, listIndices[first + at])
     const indexAt = (at: number): number => listIndices[first + at]
-    return Int32Array.from({ length: sizes[list] }, (_, at) => at)
-      .sort((a, b) => squares[a] - squares[b] || indexAt(a) - indexAt(b))
+    return Int32Array.from({ length: sizes[list] }, (_, at) => at).sort(
+      (a, b) => squares[a] - squares[b] || indexAt(a) - indexAt(b)
+    )
   }
   const refine = (point: number): void => {
     const nearest = ranked(point).subarray(0, k)
     const first = (point - range.from) * capacity
     const farthest = (Math.sqrt(squares[nearest[k - 1]]) * (1 + 1e-12)) / step + slacks[point] / 2
     bounds[point] = Math.max(bounds[point], norms[point] - Math.floor(Math.min(farthest ** 2, 1.2e9)) - 2)
-    for (const list of [listDistances, listIndices]) list.set(nearest.map((at) => list[first + at]), first)
+    for (const list of [listDistances, listIndices])
+      list.set(
+        nearest.map((at) => list[first + at]),
+        first
+      )
     sizes[point - range.from] = k
   }
   const meetBlocks = ({ from, to, otherFrom, otherTo, mutual }: Meeting): void => {

@@ -8,18 +8,41 @@ const rounds = 6
  * One column by conjugate gradients in float64 throughout, for systems that are out of float32's reach (a tiny α, a seed of tiny degree). Its
  * vectors take the place of the float32 ones. Leaves what `solveMixed` leaves in the workspace. Returns the largest |r_u| beyond the rounding of the score.
  */
-export const solveInDouble = ({ solve, keep, spread, tolerance, sources }: System, column: number, team: Team): number => {
-  const { graph: { nodes, starts, ends, columns, weights, degrees }, seeds, alpha, workspace: { memory: { buffer }, places, arrays, scores, ranked, earlier } } = solve
+export const solveInDouble = (
+  { solve, keep, spread, tolerance, sources }: System,
+  column: number,
+  team: Team
+): number => {
+  const {
+    graph: { nodes, starts, ends, columns, weights, degrees },
+    seeds,
+    alpha,
+    workspace: {
+      memory: { buffer },
+      places,
+      arrays,
+      scores,
+      ranked,
+      earlier
+    }
+  } = solve
   const blocks = blocksOf(nodes)
   const vector = (place: number): Float64Array => new Float64Array(buffer, place, nodes)
-  const [residuals, products, directions, images, solution] = [places.residuals, places.products, places.directions, places.images, places.corrections].map(vector)
+  const [residuals, products, directions, images, solution] = [
+    places.residuals,
+    places.products,
+    places.directions,
+    places.images,
+    places.corrections
+  ].map(vector)
   const sums = new Float64Array(buffer, places.sums, 4 * blocks)
   const seed = seeds[column]
   const source = sources[column]
 
   let [half, finished] = [0, 0]
   const phase = (work: (from: number, to: number, at: number) => void): void => {
-    for (let block = take(team); block < blocks; block = take(team)) work(block * rowsInBlock, Math.min(nodes, (block + 1) * rowsInBlock), half + 2 * block)
+    for (let block = take(team); block < blocks; block = take(team))
+      work(block * rowsInBlock, Math.min(nodes, (block + 1) * rowsInBlock), half + 2 * block)
     meet(team)
     finished = half
     half = 2 * blocks - half

@@ -1,7 +1,18 @@
 import { readFileSync } from 'node:fs'
 import { kernelPath } from '../base/entries'
 import { meet, take, type Team } from '../base/team'
-import { blocksOf, iterationLimit, nearSteps, reaches, roundingShare, rowsInBlock, width, type Solve, type System, type Workspace } from './pagerank-system'
+import {
+  blocksOf,
+  iterationLimit,
+  nearSteps,
+  reaches,
+  roundingShare,
+  rowsInBlock,
+  width,
+  type Solve,
+  type System,
+  type Workspace
+} from './pagerank-system'
 
 /** A column's residual falls by this factor in float32 before the scores take the correction in and it is computed anew in float64. */
 const reduction = 2 ** -20
@@ -24,20 +35,61 @@ const negligible = 2 ** -24
 interface PagerankKernel {
   readonly begin: (...placesAndFactors: number[]) => void
   readonly image: (from: number, to: number, reach: number, sums: number) => void
-  readonly advance: (from: number, to: number, steps: number, betas: number, active: number, floors: number, largest: number) => void
+  readonly advance: (
+    from: number,
+    to: number,
+    steps: number,
+    betas: number,
+    active: number,
+    floors: number,
+    largest: number
+  ) => void
   readonly absorb: (from: number, to: number, inverses: number) => void
-  readonly verify: (from: number, to: number, reach: number, rounding: number, seeds: number, ownParts: number, sources: number, scales: number, floors: number, sums: number) => void
+  readonly verify: (
+    from: number,
+    to: number,
+    reach: number,
+    rounding: number,
+    seeds: number,
+    ownParts: number,
+    sources: number,
+    scales: number,
+    floors: number,
+    sums: number
+  ) => void
   readonly shift: (from: number, to: number, ownParts: number, shifts: number, drops: number, floors: number) => void
 }
 
 let compiled: WebAssembly.Module | undefined
 
-const openKernel = ({ memory, places, arrays: { degrees } }: Workspace, keep: number, spread: number): PagerankKernel => {
+const openKernel = (
+  { memory, places, arrays: { degrees } }: Workspace,
+  keep: number,
+  spread: number
+): PagerankKernel => {
   compiled ??= new WebAssembly.Module(readFileSync(kernelPath('clustering', 'pagerank')))
   const kernel = new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as PagerankKernel
   kernel.begin(
-    places.starts, places.ends, places.columns, places.weights, places.shares, places.degrees, places.parts, places.tokens, places.scores, places.residuals,
-    places.products, places.directions, places.images, places.corrections, places.reached, places.ranked, places.earlier, degrees.length, keep, spread
+    places.starts,
+    places.ends,
+    places.columns,
+    places.weights,
+    places.shares,
+    places.degrees,
+    places.parts,
+    places.tokens,
+    places.scores,
+    places.residuals,
+    places.products,
+    places.directions,
+    places.images,
+    places.corrections,
+    places.reached,
+    places.ranked,
+    places.earlier,
+    degrees.length,
+    keep,
+    spread
   )
   return kernel
 }
@@ -45,12 +97,22 @@ const openKernel = ({ memory, places, arrays: { degrees } }: Workspace, keep: nu
 /** What the kernel reads, one entry a column. Every member writes it, always with the same values. */
 const settingsOf = ({ memory: { buffer }, places: { settings } }: Workspace) => {
   const doubles = (index: number): Float64Array => new Float64Array(buffer, settings + 8 * width * index, width)
-  const floats = (index: number): Float32Array => new Float32Array(buffer, settings + 8 * width * 4 + 4 * width * index, width)
-  const integers = (index: number): Int32Array => new Int32Array(buffer, settings + 8 * width * 4 + 4 * width * index, width)
+  const floats = (index: number): Float32Array =>
+    new Float32Array(buffer, settings + 8 * width * 4 + 4 * width * index, width)
+  const integers = (index: number): Int32Array =>
+    new Int32Array(buffer, settings + 8 * width * 4 + 4 * width * index, width)
   return {
-    inverses: doubles(0), scales: doubles(1), sources: doubles(2), shifts: doubles(3),
-    steps: floats(0), betas: floats(1), floors: floats(2), drops: floats(3),
-    seeds: integers(4), ownParts: integers(5), active: integers(6)
+    inverses: doubles(0),
+    scales: doubles(1),
+    sources: doubles(2),
+    shifts: doubles(3),
+    steps: floats(0),
+    betas: floats(1),
+    floors: floats(2),
+    drops: floats(3),
+    seeds: integers(4),
+    ownParts: integers(5),
+    active: integers(6)
   }
 }
 
@@ -79,11 +141,27 @@ const markNear = ({ graph: { nodes, starts, ends, columns } }: Solve, seeds: Int
  * the largest |r_u| of each column beyond the rounding of its score: more than the system's tolerance where float32 did not suffice.
  */
 export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, team: Team): Float64Array => {
-  const { graph: { nodes, degrees }, seeds, alpha, workspace } = solve
-  const { memory, places, arrays: { parts, components } } = workspace
+  const {
+    graph: { nodes, degrees },
+    seeds,
+    alpha,
+    workspace
+  } = solve
+  const {
+    memory,
+    places,
+    arrays: { parts, components }
+  } = workspace
   const kernel = openKernel(workspace, keep, spread)
   const settings = settingsOf(workspace)
-  const { scales, drops, shifts, seeds: { byteOffset: seedsAt }, ownParts: { byteOffset: ownPartsAt }, floors: { byteOffset: floorsAt } } = settings
+  const {
+    scales,
+    drops,
+    shifts,
+    seeds: { byteOffset: seedsAt },
+    ownParts: { byteOffset: ownPartsAt },
+    floors: { byteOffset: floorsAt }
+  } = settings
   const blocks = blocksOf(nodes)
   const wide = new Float64Array(memory.buffer, places.sums, 4 * blocks * width)
   const narrow = new Float32Array(memory.buffer, places.sums, 8 * blocks * width)
@@ -96,7 +174,11 @@ export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, 
   let [half, finished] = [0, 0]
   const phase = (work: (from: number, to: number, sums: number) => void): void => {
     for (let block = take(team); block < blocks; block = take(team)) {
-      work(block * rowsInBlock, Math.min(nodes, (block + 1) * rowsInBlock), places.sums + 8 * (half + 2 * block) * width)
+      work(
+        block * rowsInBlock,
+        Math.min(nodes, (block + 1) * rowsInBlock),
+        places.sums + 8 * (half + 2 * block) * width
+      )
     }
     meet(team)
     finished = half
@@ -104,12 +186,15 @@ export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, 
   }
   const total = (part: 0 | 1, out: Float64Array): void => {
     out.fill(0)
-    for (let block = 0; block < blocks; block++) for (let c = 0, at = (finished + 2 * block + part) * width; c < width; c++) out[c] += wide[at + c]
+    for (let block = 0; block < blocks; block++)
+      for (let c = 0, at = (finished + 2 * block + part) * width; c < width; c++) out[c] += wide[at + c]
   }
   const largest = (sums: Float32Array | Float64Array, out: Float64Array): void => {
     const words = sums === wide ? 1 : 2
     out.fill(0)
-    for (let block = 0; block < blocks; block++) for (let c = 0, at = words * (finished + 2 * block) * width; c < width; c++) out[c] = Math.max(out[c], sums[at + c])
+    for (let block = 0; block < blocks; block++)
+      for (let c = 0, at = words * (finished + 2 * block) * width; c < width; c++)
+        out[c] = Math.max(out[c], sums[at + c])
   }
   const [gammas, deltas, previous, steps, largestNow, masses] = Array.from({ length: 6 }, () => new Float64Array(width))
 
@@ -172,7 +257,20 @@ export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, 
   }
   const absorb = (): void => phase((from, to) => kernel.absorb(from, to, settings.inverses.byteOffset))
   const verify = (reach: number): void =>
-    phase((from, to, sums) => kernel.verify(from, to, reach, roundingShare, seedsAt, ownPartsAt, settings.sources.byteOffset, scales.byteOffset, floorsAt, sums))
+    phase((from, to, sums) =>
+      kernel.verify(
+        from,
+        to,
+        reach,
+        roundingShare,
+        seedsAt,
+        ownPartsAt,
+        settings.sources.byteOffset,
+        scales.byteOffset,
+        floorsAt,
+        sums
+      )
+    )
   const goalOf = (size: number): number => Math.max(tolerance / 2, reduction * size)
   const iterate = (goals: Float64Array, round: number): void => {
     for (let iteration = 1; iteration <= iterationLimit(alpha) && moving.includes(1); iteration++) {
@@ -181,7 +279,17 @@ export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, 
       total(0, gammas)
       total(1, deltas)
       for (let c = 0; c < width; c++) stepColumn(c)
-      phase((from, to, sums) => kernel.advance(from, to, settings.steps.byteOffset, settings.betas.byteOffset, settings.active.byteOffset, floorsAt, sums))
+      phase((from, to, sums) =>
+        kernel.advance(
+          from,
+          to,
+          settings.steps.byteOffset,
+          settings.betas.byteOffset,
+          settings.active.byteOffset,
+          floorsAt,
+          sums
+        )
+      )
       largest(narrow, largestNow)
       for (let c = 0; c < width; c++) if (!(largestNow[c] > goals[c] * scales[c])) moving[c] = 0
       if (round > 0 || iteration !== renewal) continue

@@ -105,7 +105,9 @@ export const openWorkspace = (graph: Graph): Workspace => {
     ranked: reserve(8 * nodes * width),
     earlier: reserve(8 * nodes * width)
   }
-  const memory = open(`The graph of ${nodes} tokens and ${entries / 2} edges needs more than the solver's 4 GiB; lower "clustering.neighbours" or study fewer tokens.`)
+  const memory = open(
+    `The graph of ${nodes} tokens and ${entries / 2} edges needs more than the solver's 4 GiB; lower "clustering.neighbours" or study fewer tokens.`
+  )
   const arrays = {
     starts: new Int32Array(memory.buffer, places.starts, nodes + 1),
     ends: new Int32Array(memory.buffer, places.ends, nodes),
@@ -118,5 +120,12 @@ export const openWorkspace = (graph: Graph): Workspace => {
     tokens: new Int32Array(memory.buffer, places.tokens, nodes)
   }
   const vector = (place: number): Float64Array => new Float64Array(memory.buffer, place, nodes * width)
-  return { memory, places, arrays, scores: vector(places.scores), ranked: vector(places.ranked), earlier: vector(places.earlier) }
+  return {
+    memory,
+    places,
+    arrays,
+    scores: vector(places.scores),
+    ranked: vector(places.ranked),
+    earlier: vector(places.earlier)
+  }
 }

@@ -25,10 +25,19 @@ export const solvePagerank = (solve: Solve, team: Team): void => {
     const degree = c < seeds.length && seeds[c] >= 0 ? graph.degrees[seeds[c]] : 0
     return degree > 0 ? alpha / degree : 0
   })
-  const system = { solve, keep: (1 + alpha) / 2, spread: (1 - alpha) / 2, tolerance: alpha * Math.min(epsilon, relativeTolerance / volume), sources }
+  const system = {
+    solve,
+    keep: (1 + alpha) / 2,
+    spread: (1 - alpha) / 2,
+    tolerance: alpha * Math.min(epsilon, relativeTolerance / volume),
+    sources
+  }
   const excesses = solveMixed(system, team)
   for (let c = 0; c < width; c++) if (excesses[c] > system.tolerance) excesses[c] = solveInDouble(system, c, team)
   if (excesses.some((excess) => excess >= alpha * epsilon)) {
-    throw new SpectroscopeError('clustering', `The PageRank vector cannot be solved to "clustering.epsilon" ${epsilon} in double precision; raise it, or raise "clustering.alpha".`)
+    throw new SpectroscopeError(
+      'clustering',
+      `The PageRank vector cannot be solved to "clustering.epsilon" ${epsilon} in double precision; raise it, or raise "clustering.alpha".`
+    )
   }
 }

@@ -56,7 +56,10 @@ const traitsOf = (shown: string): TextTraits => {
     (/\p{Lu}/u.test(text) ? bitOf('uppercase') : 0) |
     (text !== '' && !visible ? bitOf('whitespace') : 0)
   return {
-    text, visible, bits, end,
+    text,
+    visible,
+    bits,
+    end,
     breaks: lineBreak.test(text),
     breaksFirst: lineBreak.test(leading),
     breaksLast: lineBreak.test(trailing),
@@ -73,7 +76,10 @@ const nothing = traitsOf('')
 /** Patterns of texts at every position of a row. */
 const textPatterns = (row: readonly TextTraits[]): Int32Array => {
   const bits = Int32Array.from(row, (traits) => traits.bits)
-  closingTexts(row.map(({ text }) => text), (index) => row[index].end).forEach((closes, at) => {
+  closingTexts(
+    row.map(({ text }) => text),
+    (index) => row[index].end
+  ).forEach((closes, at) => {
     if (closes) bits[at] |= bitOf('bracket-match')
   })
   let atLineStart = false
@@ -86,7 +92,8 @@ const textPatterns = (row: readonly TextTraits[]): Int32Array => {
       return
     }
     if (traits.visible && (traits.breaksFirst || atLineStart)) bits[at] |= bitOf('line-start')
-    if (traits.letterFirst) bits[at] |= bitOf((inWord || afterApostrophe) && !traits.spaced ? 'word-part' : 'word-start')
+    if (traits.letterFirst)
+      bits[at] |= bitOf((inWord || afterApostrophe) && !traits.spaced ? 'word-part' : 'word-start')
     else if (traits.apostropheFirst && inWord) bits[at] |= bitOf('word-part')
     atLineStart = traits.visible ? traits.breaksLast : traits.breaks || atLineStart
     if (traits.text !== '') {
@@ -140,7 +147,11 @@ export const textsById = ({ ids, texts }: Texts): ((id: number) => string) => {
 }
 
 /** Patterns of every studied token, in order: bit i for pattern i of `patternNames`. `report` gets the share of rows done. */
-export const tokenPatterns = ({ probe, targets }: StudiedRows, texts: Texts, report: (fraction: number) => void = () => {}): Int32Array => {
+export const tokenPatterns = (
+  { probe, targets }: StudiedRows,
+  texts: Texts,
+  report: (fraction: number) => void = () => {}
+): Int32Array => {
   const traits = traitsById(texts)
   const patterns = new Int32Array(targets.reduce((sum, { length }) => sum + length, 0))
   let token = 0

@@ -51,7 +51,8 @@ export const principalPlane = (points: Points, whitened: boolean, seed: number, 
   philoxWords(seed, 0, 2 ** 32 - 1, 0, stream, noise)
   for (let at = 0; at < plane.length; at++) {
     const drawn = plane[at] * scale
-    const inside = Math.abs(drawn) <= furthest ? drawn : Math.sign(drawn) * furthest * (1 + Math.log(Math.abs(drawn) / furthest))
+    const inside =
+      Math.abs(drawn) <= furthest ? drawn : Math.sign(drawn) * furthest * (1 + Math.log(Math.abs(drawn) / furthest))
     plane[at] = inside + jitter * (noise[at] / 2 ** 31 - 1)
   }
   return plane

@@ -18,8 +18,8 @@ const checkFinite = (matrix: Float32Array, components: readonly string[]): void 
     const component = components[at % components.length]
     throw new SpectroscopeError(
       'clustering',
-      `The susceptibility of token ${Math.floor(at / components.length)} to "${component}" is ${String(matrix[at])}; `
-      + `run \`spectroscope diagnose\`, which says what would help, or leave "${component}" out of the components.`
+      `The susceptibility of token ${Math.floor(at / components.length)} to "${component}" is ${String(matrix[at])}; ` +
+        `run \`spectroscope diagnose\`, which says what would help, or leave "${component}" out of the components.`
     )
   }
 }
@@ -35,7 +35,10 @@ const standardiseColumns = (matrix: Float32Array, count: number, components: rea
       high = Math.max(high, matrix[at])
     }
     if (low === high) {
-      throw new SpectroscopeError('clustering', `The susceptibilities to "${components[c]}" are the same for every token, so its column has no scale; leave "${components[c]}" out of the components.`)
+      throw new SpectroscopeError(
+        'clustering',
+        `The susceptibilities to "${components[c]}" are the same for every token, so its column has no scale; leave "${components[c]}" out of the components.`
+      )
     }
     const mean = sum / count
     let squares = 0
@@ -93,10 +96,16 @@ const rotateRows = (matrix: Float64Array, width: number, p: number, q: number, t
  * Eigenvalues and eigenvectors of a symmetric matrix [width, width] by cyclic Jacobi rotations, in descending order of eigenvalue;
  * column j of `vectors` belongs to `eigenvalues[j]`.
  */
-export const eigenDecomposition = (symmetric: Float64Array, width: number): { eigenvalues: Float64Array; vectors: Float64Array } => {
+export const eigenDecomposition = (
+  symmetric: Float64Array,
+  width: number
+): { eigenvalues: Float64Array; vectors: Float64Array } => {
   const matrix = symmetric.slice()
   const basis = Float64Array.from({ length: width * width }, (_, at) => (at % (width + 1) === 0 ? 1 : 0))
-  const scale = Math.hypot(...matrix.subarray(0, width), ...Array.from({ length: width }, (_, i) => matrix[i * (width + 1)]))
+  const scale = Math.hypot(
+    ...matrix.subarray(0, width),
+    ...Array.from({ length: width }, (_, i) => matrix[i * (width + 1)])
+  )
   for (let sweep = 0; sweep < 60; sweep++) {
     let largest = 0
     for (let p = 0; p < width; p++) {
@@ -113,8 +122,13 @@ export const eigenDecomposition = (symmetric: Float64Array, width: number): { ei
     }
     if (largest <= 1e-15 * scale) break
   }
-  const order = Array.from({ length: width }, (_, i) => i).sort((a, b) => matrix[b * (width + 1)] - matrix[a * (width + 1)])
-  const vectors = Float64Array.from({ length: width * width }, (_, at) => basis[Math.floor(at / width) * width + order[at % width]])
+  const order = Array.from({ length: width }, (_, i) => i).sort(
+    (a, b) => matrix[b * (width + 1)] - matrix[a * (width + 1)]
+  )
+  const vectors = Float64Array.from(
+    { length: width * width },
+    (_, at) => basis[Math.floor(at / width) * width + order[at % width]]
+  )
   return { eigenvalues: Float64Array.from(order, (i) => matrix[i * (width + 1)]), vectors }
 }
 
@@ -133,12 +147,17 @@ const whitened = (values: Float64Array, count: number, width: number): Points =>
 }
 
 /** Some columns of a matrix [tokens, components], by their indices; the matrix itself where all are chosen. */
-export const chooseColumns = (matrix: Float32Array, components: readonly string[], chosen: readonly number[]): { readonly matrix: Float32Array; readonly components: readonly string[] } => {
+export const chooseColumns = (
+  matrix: Float32Array,
+  components: readonly string[],
+  chosen: readonly number[]
+): { readonly matrix: Float32Array; readonly components: readonly string[] } => {
   const width = components.length
   if (chosen.length === width) return { matrix, components }
   const tokens = matrix.length / width
   const values = new Float32Array(new SharedArrayBuffer(4 * tokens * chosen.length))
-  for (let token = 0; token < tokens; token++) chosen.forEach((column, at) => (values[token * chosen.length + at] = matrix[token * width + column]))
+  for (let token = 0; token < tokens; token++)
+    chosen.forEach((column, at) => (values[token * chosen.length + at] = matrix[token * width + column]))
   return { matrix: values, components: chosen.map((column) => components[column]) }
 }
 
@@ -149,9 +168,17 @@ export const chooseColumns = (matrix: Float32Array, components: readonly string[
  * throughout. Throws a `clustering` error that names the component of a constant column, of a value that is not
  * finite, or of the only column.
  */
-export const preprocess = (matrix: Float32Array, tokens: number, components: readonly string[], whiten: boolean): Points => {
+export const preprocess = (
+  matrix: Float32Array,
+  tokens: number,
+  components: readonly string[],
+  whiten: boolean
+): Points => {
   if (components.length === 1 && !whiten) {
-    throw new SpectroscopeError('clustering', `The matrix has the one column ${components[0]}, and centring its rows leaves nothing to cluster; study more components, or set "clustering" to false.`)
+    throw new SpectroscopeError(
+      'clustering',
+      `The matrix has the one column ${components[0]}, and centring its rows leaves nothing to cluster; study more components, or set "clustering" to false.`
+    )
   }
   checkFinite(matrix, components)
   const values = standardiseColumns(matrix, tokens, components)

@@ -50,7 +50,10 @@ export class SparseCounts {
 
 /** The best condition of each kind for a group of `size` tokens, ties to the lower number. */
 export const bestSingles = (
-  kinds: Uint8Array, { of, seen }: SparseCounts, totals: Int32Array, size: number
+  kinds: Uint8Array,
+  { of, seen }: SparseCounts,
+  totals: Int32Array,
+  size: number
 ): Candidate[] => {
   const best = conditionKinds.map(() => -1)
   const mostF1 = conditionKinds.map(() => 0)
@@ -144,7 +147,10 @@ export class PairSearch {
   #ordinals: number[] = []
   #both: number[] = []
 
-  constructor(private readonly conditions: TokenConditions, private readonly atOnce: number) {
+  constructor(
+    private readonly conditions: TokenConditions,
+    private readonly atOnce: number
+  ) {
     this.#counts = new PairCounts(conditions)
     this.#active = new Uint8Array(conditions.count)
   }

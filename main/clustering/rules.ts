@@ -55,7 +55,8 @@ export interface RuleOptions {
  * group, and no more than 12 of a kind can be.
  */
 export const findRules = (
-  conditions: TokenConditions, groupings: readonly Groups[],
+  conditions: TokenConditions,
+  groupings: readonly Groups[],
   { report = () => {}, frequent = frequentConditions, atOnce = pairsAtOnce }: RuleOptions = {}
 ): RuleRecord[][][] => {
   const { kinds, numbers, tokens } = conditions
@@ -77,14 +78,18 @@ export const findRules = (
     return rules
   }
   const found = groupings.map((grouping) =>
-    membersOf(grouping).map((members) => ({ size: members.length, rules: rulesOf(members) })))
+    membersOf(grouping).map((members) => ({ size: members.length, rules: rulesOf(members) }))
+  )
   search.settle((fraction) => report(shareOfGroups + (1 - shareOfGroups) * fraction))
   const recordOf = ({ conditions: own, both, selected }: Candidate, size: number): RuleRecord => ({
     conditions: own.map((number) => conditions.conditionOf(number)),
-    recall: both / size, precision: both / selected, f1: f1Of(both, size, selected)
+    recall: both / size,
+    precision: both / selected,
+    f1: f1Of(both, size, selected)
   })
   return found.map((groups) =>
-    groups.map(({ size, rules }) => inOrder(rules, size, kinds).map((rule) => recordOf(rule, size))))
+    groups.map(({ size, rules }) => inOrder(rules, size, kinds).map((rule) => recordOf(rule, size)))
+  )
 }
 
 /** Tells which tokens a rule selects: those that meet all of its conditions. */
@@ -95,7 +100,9 @@ export const selects = (conditions: TokenConditions, rule: RuleRecord): ((token:
 
 /** Of each token: 1 where the first of its group's rules selects it. 0 without a group, and without a rule. */
 export const caughtTokens = (
-  conditions: TokenConditions, groups: Groups, rules: readonly (readonly RuleRecord[])[]
+  conditions: TokenConditions,
+  groups: Groups,
+  rules: readonly (readonly RuleRecord[])[]
 ): Uint8Array => {
   const caught = new Uint8Array(conditions.tokens)
   membersOf(groups).forEach((members, group) => {

@@ -82,12 +82,20 @@ export interface CloudSettings {
  * of the noise of the whole. The matrix is the mean over the parts in `of`: all for the whole, half of them for a half.
  */
 export const shapelessMatrix = (
-  { deviations, covariance }: Spread, { noises, parts, tokens, seed }: CloudSettings, of: readonly number[]
+  { deviations, covariance }: Spread,
+  { noises, parts, tokens, seed }: CloudSettings,
+  of: readonly number[]
 ): Float32Array => {
   const width = deviations.length
   const noise = covariance.map((_, at) => noises.reduce((sum, own) => sum + own[at], 0) / noises.length)
-  const signal = rootOf(covariance.map((value, at) => value - noise[at]), width)
-  const ofPart = rootOf(noise.map((value) => parts * value), width)
+  const signal = rootOf(
+    covariance.map((value, at) => value - noise[at]),
+    width
+  )
+  const ofPart = rootOf(
+    noise.map((value) => parts * value),
+    width
+  )
   const terms = [
     { root: signal, share: 1, kind: 0 },
     ...of.map((part) => ({ root: ofPart, share: 1 / of.length, kind: 1 + part }))

@@ -110,8 +110,11 @@ export const stableParts = (groups: Groups, { stability, shares }: Stability, to
 }
 
 /** The record of one level, with the stable share of a matrix without clusters beside it. */
-export const levelStability = (kind: GroupKind, { groups, stableGroups, stableShare, error }: StableParts, nullShare: number | null): LevelStability =>
-  ({ kind, groups, stableGroups, stableShare, error, nullShare })
+export const levelStability = (
+  kind: GroupKind,
+  { groups, stableGroups, stableShare, error }: StableParts,
+  nullShare: number | null
+): LevelStability => ({ kind, groups, stableGroups, stableShare, error, nullShare })
 
 /** Members of each group of a partition, ascending; -1 is no group. */
 export const groupsOf = (membership: Int32Array): Int32Array[] => {

@@ -6,7 +6,14 @@ import { levelsOf, type Layer } from './communities'
 import type { Discovery } from './discover'
 import { TokenEdges } from './edges'
 import type { Neighbours } from './neighbours'
-import { levelStability, stabilityOf, stableParts, type SplitMemberships, type Stability, type StableParts } from './stability'
+import {
+  levelStability,
+  stabilityOf,
+  stableParts,
+  type SplitMemberships,
+  type Stability,
+  type StableParts
+} from './stability'
 import { kindsOf, treeOf, type TreeGroup } from './tree'
 import { halfName, shapelessName } from './variants'
 
@@ -102,7 +109,10 @@ interface Candidate {
   readonly levelsMade: number
 }
 
-const candidateAt = (finestLayer: number, { configuration, tokens, whole, splits, shapeless }: StructureInput): Candidate => {
+const candidateAt = (
+  finestLayer: number,
+  { configuration, tokens, whole, splits, shapeless }: StructureInput
+): Candidate => {
   const ladder = whole.layers.map(({ resolution }) => resolution)
   const indices = levelsOf(ladder, finestLayer, configuration.method === 'communities' ? configuration.levels : 1)
   const kinds = kindsOf(indices.length)
@@ -110,7 +120,8 @@ const candidateAt = (finestLayer: number, { configuration, tokens, whole, splits
   const treeIn = (layers: readonly Layer[]): TreeGroup[] => treeOf(indices.map((index) => layers[index].membership))
   const tree = judged(treeIn(whole.layers), places, splits, tokens)
   const nothing = shapeless === null ? null : judged(treeIn(shapeless.whole), places, shapeless.splits, tokens)
-  const detail = detailOf(finest(tree.levels), tokens) - (nothing === null ? 0 : detailOf(finest(nothing.levels), tokens))
+  const detail =
+    detailOf(finest(tree.levels), tokens) - (nothing === null ? 0 : detailOf(finest(nothing.levels), tokens))
   return { layer: whole.layers[finestLayer], tree, shapeless: nothing, detail, levelsMade: indices.length }
 }
 
@@ -118,7 +129,16 @@ const pointOf = ({ layer, tree, shapeless, detail }: Candidate): ResolutionPoint
   const { parts, kind } = finest(tree.levels)
   if (parts === null) return null
   const { groups, stableGroups, stableShare, error } = parts
-  return { resolution: layer.resolution, groups, stableGroups, stableShare, error, nullShare: nullShares(shapeless).get(kind) ?? null, detail, modularity: layer.modularity }
+  return {
+    resolution: layer.resolution,
+    groups,
+    stableGroups,
+    stableShare,
+    error,
+    nullShare: nullShares(shapeless).get(kind) ?? null,
+    detail,
+    modularity: layer.modularity
+  }
 }
 
 /** Whether what recurs at a resolution is more than the shape of the cloud: without clusters, less than half as much recurs. */
@@ -138,10 +158,16 @@ const choose = (candidates: readonly Candidate[], levels: number, usual: number)
 }
 
 /** Conductance of every group in the graph of all tokens, from the kept distances. */
-const conductancesOf = (groups: readonly TreeGroup[], tokens: number, neighbours: Neighbours, symmetrize: ClusteringConfiguration['symmetrize']): Float64Array => {
+const conductancesOf = (
+  groups: readonly TreeGroup[],
+  tokens: number,
+  neighbours: Neighbours,
+  symmetrize: ClusteringConfiguration['symmetrize']
+): Float64Array => {
   const levels = groupKinds.map((kind) => {
     const membership = new Int32Array(tokens).fill(-1)
-    for (const group of groups) if (group.kind === kind) for (const token of group.members) membership[token] = group.order
+    for (const group of groups)
+      if (group.kind === kind) for (const token of group.members) membership[token] = group.order
     return membership
   })
   const [cut, volume] = [new Float64Array(groups.length), new Float64Array(groups.length)]
@@ -164,13 +190,21 @@ const conductancesOf = (groups: readonly TreeGroup[], tokens: number, neighbours
 
 const recordsOf = ({ levels }: Tree, shapeless: Tree | null): LevelStability[] => {
   const shares = nullShares(shapeless)
-  return levels.flatMap(({ kind, parts }) => (parts === null || parts.groups === 0 ? [] : [levelStability(kind, parts, shares.get(kind) ?? null)]))
+  return levels.flatMap(({ kind, parts }) =>
+    parts === null || parts.groups === 0 ? [] : [levelStability(kind, parts, shares.get(kind) ?? null)]
+  )
 }
 
 /** Stability and strengths by the number of the group. */
 const measuresOf = ({ levels }: Tree): ReadonlyMap<number, Pick<NewGroup, 'stability' | 'strengths'>> =>
-  new Map(levels.flatMap(({ groups, stability }) => groups.map(({ order }, at) =>
-    [order, { stability: stability?.stability[at] ?? null, strengths: stability?.strengths[at] ?? null }] as const)))
+  new Map(
+    levels.flatMap(({ groups, stability }) =>
+      groups.map(
+        ({ order }, at) =>
+          [order, { stability: stability?.stability[at] ?? null, strengths: stability?.strengths[at] ?? null }] as const
+      )
+    )
+  )
 
 const unmeasured = { stability: null, strengths: null }
 
@@ -180,10 +214,15 @@ const leftOver = (groups: readonly TreeGroup[], tokens: number): Int32Array => {
   return Int32Array.from(taken.keys()).filter((token) => taken[token] === 0)
 }
 
-const communitiesOf = (input: StructureInput, configuration: Extract<ClusteringConfiguration, { method: 'communities' }>): Structure => {
+const communitiesOf = (
+  input: StructureInput,
+  configuration: Extract<ClusteringConfiguration, { method: 'communities' }>
+): Structure => {
   const { tokens, whole, splits, neighbours } = input
   const auto = configuration.resolution === 'auto'
-  const candidates = (auto ? [...whole.layers.keys()] : [whole.layers.length - 1]).map((layer) => candidateAt(layer, input))
+  const candidates = (auto ? [...whole.layers.keys()] : [whole.layers.length - 1]).map((layer) =>
+    candidateAt(layer, input)
+  )
   const chosen = choose(candidates, configuration.levels, usualResolution)
   const { layer, tree, shapeless } = chosen
   const conductances = conductancesOf(tree.groups, tokens, neighbours, configuration.symmetrize)
@@ -193,8 +232,16 @@ const communitiesOf = (input: StructureInput, configuration: Extract<ClusteringC
   return {
     configuration: { ...configuration, resolution: layer.resolution },
     ending: `communities at resolution ${layer.resolution}, ${!auto ? 'as given' : points.length === 0 ? 'the usual one' : `the best of ${points.length}`}`,
-    attempts, edges, volume,
-    clusters: tree.groups.map((group) => ({ ...group, ...(measures.get(group.order) ?? unmeasured), seed: null, conductance: conductances[group.order], conductanceWhenCut: null })),
+    attempts,
+    edges,
+    volume,
+    clusters: tree.groups.map((group) => ({
+      ...group,
+      ...(measures.get(group.order) ?? unmeasured),
+      seed: null,
+      conductance: conductances[group.order],
+      conductanceWhenCut: null
+    })),
     leftover: { kind: 'unclustered', members: leftOver(tree.groups, tokens) },
     stability: splits.length === 0 ? null : { splits: splits.length, levels: recordsOf(tree, shapeless) },
     modularity: layer.modularity,
@@ -203,15 +250,35 @@ const communitiesOf = (input: StructureInput, configuration: Extract<ClusteringC
 }
 
 const localClustersOf = (input: StructureInput, { clusters, leftover, ending, attempts }: Discovery): Structure => {
-  const { configuration, tokens, whole: { edges, volume }, splits, shapeless } = input
+  const {
+    configuration,
+    tokens,
+    whole: { edges, volume },
+    splits,
+    shapeless
+  } = input
   const places: Places = new Map([['cluster', 0]])
-  const asGroups = (sets: readonly Int32Array[]): TreeGroup[] => sets.map((members, order) => ({ order, kind: 'cluster', parent: null, members }))
+  const asGroups = (sets: readonly Int32Array[]): TreeGroup[] =>
+    sets.map((members, order) => ({ order, kind: 'cluster', parent: null, members }))
   const tree = judged(asGroups(clusters.map(({ members }) => members)), places, splits, tokens)
-  const nothing = shapeless === null ? null : judged(treeOf([shapeless.whole[0].membership]), places, shapeless.splits, tokens)
+  const nothing =
+    shapeless === null ? null : judged(treeOf([shapeless.whole[0].membership]), places, shapeless.splits, tokens)
   const measures = measuresOf(tree)
   return {
-    configuration, ending, attempts, edges, volume, leftover, modularity: null, sweep: [],
-    clusters: clusters.map((cluster) => ({ ...cluster, kind: 'cluster', parent: null, ...(measures.get(cluster.order) ?? unmeasured) })),
+    configuration,
+    ending,
+    attempts,
+    edges,
+    volume,
+    leftover,
+    modularity: null,
+    sweep: [],
+    clusters: clusters.map((cluster) => ({
+      ...cluster,
+      kind: 'cluster',
+      parent: null,
+      ...(measures.get(cluster.order) ?? unmeasured)
+    })),
     stability: splits.length === 0 ? null : { splits: splits.length, levels: recordsOf(tree, nothing) }
   }
 }

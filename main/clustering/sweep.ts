@@ -59,11 +59,17 @@ export const orderByScore = (scores: Float64Array, tokens = inOrder(scores.lengt
 }
 
 /** The weight of a node's edges to those that a sweep takes before it, of higher score, or of the same and a lower one of `tokens`. */
-export const weightToEarlier = ({ starts, ends, columns, weights }: Graph, scores: Float64Array, tokens: Int32Array, node: number): number => {
+export const weightToEarlier = (
+  { starts, ends, columns, weights }: Graph,
+  scores: Float64Array,
+  tokens: Int32Array,
+  node: number
+): number => {
   let sum = 0
   for (let e = starts[node]; e < ends[node]; e++) {
     const other = columns[e]
-    if (scores[other] > scores[node] || (scores[other] === scores[node] && tokens[other] < tokens[node])) sum += weights[e]
+    if (scores[other] > scores[node] || (scores[other] === scores[node] && tokens[other] < tokens[node]))
+      sum += weights[e]
   }
   return sum
 }
@@ -74,7 +80,10 @@ export const weightToEarlier = ({ starts, ends, columns, weights }: Graph, score
  * of the rest). Null when no prefix counts. `earlier` is `weightToEarlier` of every node.
  */
 export const sweep = (
-  graph: Graph, scores: Float64Array, limit: number, tokens = inOrder(graph.nodes),
+  graph: Graph,
+  scores: Float64Array,
+  limit: number,
+  tokens = inOrder(graph.nodes),
   earlier: Float64Array = scores.map((_, node) => weightToEarlier(graph, scores, tokens, node))
 ): Sweep | null => {
   const { nodes, degrees } = graph

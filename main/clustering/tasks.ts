@@ -30,13 +30,16 @@ export type ClusteringResult =
 const attempt = (solve: Solve, rule: Rule, team: Team): (readonly [number, Judgement])[] => {
   solvePagerank(solve, team)
   const judgements: (readonly [number, Judgement])[] = []
-  for (let column = take(team); column < solve.seeds.length; column = take(team)) judgements.push([column, judge(solve, column, rule)])
+  for (let column = take(team); column < solve.seeds.length; column = take(team))
+    judgements.push([column, judge(solve, column, rule)])
   return judgements
 }
 
-const writeTo = (meter: Meter) => (fraction: number): void => {
-  meter[0] = fraction
-}
+const writeTo =
+  (meter: Meter) =>
+  (fraction: number): void => {
+    meter[0] = fraction
+  }
 
 export const executeTask = async (task: ClusteringTask): Promise<ClusteringResult> => {
   switch (task.kind) {

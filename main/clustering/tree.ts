@@ -15,7 +15,8 @@ export interface TreeGroup {
 /** Levels of a tree from its memberships, coarse to fine: the last ones of the three. */
 export const kindsOf = (levels: number): readonly GroupKind[] => groupKinds.slice(groupKinds.length - levels)
 
-const bySize = (groups: readonly Int32Array[]): Int32Array[] => [...groups].sort((a, b) => b.length - a.length || a[0] - b[0])
+const bySize = (groups: readonly Int32Array[]): Int32Array[] =>
+  [...groups].sort((a, b) => b.length - a.length || a[0] - b[0])
 
 const union = (sets: readonly Int32Array[]): Int32Array => {
   const all = new Int32Array(sets.reduce((sum, { length }) => sum + length, 0))
@@ -42,7 +43,8 @@ const above = (nodes: readonly Node[], membership: Int32Array, kind: GroupKind):
     if (group < 0) top.push(node)
     else children.set(group, [...(children.get(group) ?? []), node])
   }
-  for (const own of children.values()) top.push(...(own.length === 1 ? own : [{ kind, members: union(own.map(({ members }) => members)), children: own }]))
+  for (const own of children.values())
+    top.push(...(own.length === 1 ? own : [{ kind, members: union(own.map(({ members }) => members)), children: own }]))
   return top
 }
 
@@ -53,7 +55,9 @@ const above = (nodes: readonly Node[], membership: Int32Array, kind: GroupKind):
  */
 export const treeOf = (levels: readonly Int32Array[]): TreeGroup[] => {
   const kinds = kindsOf(levels.length)
-  let top: Node[] = bySize(groupsOf(levels[levels.length - 1])).filter(({ length }) => length > 0).map((members) => ({ kind: 'cluster', members, children: [] }))
+  let top: Node[] = bySize(groupsOf(levels[levels.length - 1]))
+    .filter(({ length }) => length > 0)
+    .map((members) => ({ kind: 'cluster', members, children: [] }))
   for (let level = levels.length - 2; level >= 0; level--) {
     const next = above(top, levels[level], kinds[level])
     if (next.length > 1) top = next
@@ -65,8 +69,15 @@ export const treeOf = (levels: readonly Int32Array[]): TreeGroup[] => {
   }
   top.forEach(collect)
   const fineness = (kind: GroupKind): number => groupKinds.indexOf(kind)
-  nodes.sort((a, b) => fineness(b.kind) - fineness(a.kind) || b.members.length - a.members.length || a.members[0] - b.members[0])
+  nodes.sort(
+    (a, b) => fineness(b.kind) - fineness(a.kind) || b.members.length - a.members.length || a.members[0] - b.members[0]
+  )
   const orders = new Map(nodes.map((node, order) => [node, order]))
   const parents = new Map(nodes.flatMap((node) => node.children.map((child) => [child, orders.get(node)!] as const)))
-  return nodes.map((node, order) => ({ order, kind: node.kind, parent: parents.get(node) ?? null, members: node.members }))
+  return nodes.map((node, order) => ({
+    order,
+    kind: node.kind,
+    parent: parents.get(node) ?? null,
+    members: node.members
+  }))
 }

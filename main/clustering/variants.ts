@@ -34,7 +34,14 @@ export const comparisonsOf = (parts: number): readonly Variant[] => {
   if (halves.length === 0) return []
   const all = Array.from({ length: parts }, (_, part) => part)
   const clouds = (['whole', ...halves] as const).map((of, at): Variant => ({
-    number: 1 + halves.length + at, name: shapelessName(of), kind: 'shapeless', of, parts: of === 'whole' ? all : of.parts
+    number: 1 + halves.length + at,
+    name: shapelessName(of),
+    kind: 'shapeless',
+    of,
+    parts: of === 'whole' ? all : of.parts
   }))
-  return [...halves.map((half, at): Variant => ({ number: 1 + at, name: halfName(half), kind: 'half', ...half })), ...clouds]
+  return [
+    ...halves.map((half, at): Variant => ({ number: 1 + at, name: halfName(half), kind: 'half', ...half })),
+    ...clouds
+  ]
 }

@@ -17,10 +17,15 @@ const progressMilliseconds = 250
 /** Share below which the time left is a guess. */
 const telling = 0.02
 
-const interrupted = (): SpectroscopeError => new SpectroscopeError('interrupted', 'The work was stopped before its end; ask for it again.')
+const interrupted = (): SpectroscopeError =>
+  new SpectroscopeError('interrupted', 'The work was stopped before its end; ask for it again.')
 
 /** Does one task on one worker thread, telling how far it is; ends the worker at once when `signal` aborts, with an `interrupted` error. */
-export const performWatched = async (task: (meter: Meter) => ClusteringTask, { onProgress, signal }: Watched, open: () => ClusteringPool): Promise<ClusteringResult> => {
+export const performWatched = async (
+  task: (meter: Meter) => ClusteringTask,
+  { onProgress, signal }: Watched,
+  open: () => ClusteringPool
+): Promise<ClusteringResult> => {
   if (signal?.aborted) throw interrupted()
   const meter = new Float64Array(new SharedArrayBuffer(8))
   const started = Date.now()

@@ -69,7 +69,11 @@ class Stream implements PackedSubset {
   /** Each document's number in reading order. */
   readonly #numbers = new Words(true)
 
-  constructor(readonly name: string, private readonly rowLength: number, vocabulary: number) {
+  constructor(
+    readonly name: string,
+    private readonly rowLength: number,
+    vocabulary: number
+  ) {
     this.#ids = new Words(vocabulary > 65536)
   }
 
@@ -99,9 +103,17 @@ class Stream implements PackedSubset {
   provenance(index: number): RowProvenance {
     const start = index * this.rowLength
     const segments: Segment[] = []
-    for (let document = this.#documentAt(start); document < this.documents && this.#starts[document] < start + this.rowLength; document++) {
+    for (
+      let document = this.#documentAt(start);
+      document < this.documents && this.#starts[document] < start + this.rowLength;
+      document++
+    ) {
       const at = this.#starts[document]
-      segments.push({ start: Math.max(at - start, 0), document: this.#numbers.at(document), offset: Math.max(start - at, 0) })
+      segments.push({
+        start: Math.max(at - start, 0),
+        document: this.#numbers.at(document),
+        offset: Math.max(start - at, 0)
+      })
     }
     return { subset: this.name, segments }
   }
@@ -145,9 +157,20 @@ const encodeDocument = (tokenizer: Tokenizer, text: string, place: string): numb
  * `offset` is the index of that token in the document, and the end-of-text token after a document of n tokens has offset n.
  * Throws an `input` error for an empty corpus and for ids that the model does not know.
  */
-export const packCorpus = async ({ corpus, baseFolder, tokenizer, vocabulary, endOfText, onProgress, enough = () => false }: PackingInput): Promise<PackedCorpus> => {
+export const packCorpus = async ({
+  corpus,
+  baseFolder,
+  tokenizer,
+  vocabulary,
+  endOfText,
+  onProgress,
+  enough = () => false
+}: PackingInput): Promise<PackedCorpus> => {
   const foreignId = (place: string, id: number): SpectroscopeError =>
-    new SpectroscopeError('input', `${place}: the tokenizer gives "${tokenizer.tokenText(id)}" the id ${id} and the model's vocabulary ends at ${vocabulary - 1}; use the tokenizer.json that belongs to the model.`)
+    new SpectroscopeError(
+      'input',
+      `${place}: the tokenizer gives "${tokenizer.tokenText(id)}" the id ${id} and the model's vocabulary ends at ${vocabulary - 1}; use the tokenizer.json that belongs to the model.`
+    )
   if (endOfText < 0 || endOfText >= vocabulary) {
     const source = '"<|endoftext|>" of tokenizer.json, or else "eos_token_id" of config.json'
     const last = vocabulary - 1
@@ -192,6 +215,11 @@ export const packCorpus = async ({ corpus, baseFolder, tokenizer, vocabulary, en
     complete,
     contents,
     subsets: [...subsets].sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name))),
-    document: (id) => ({ id, file: files[fileOf.at(id)], record: recordOf.at(id), subset: subsets[subsetOf.at(id)].name })
+    document: (id) => ({
+      id,
+      file: files[fileOf.at(id)],
+      record: recordOf.at(id),
+      subset: subsets[subsetOf.at(id)].name
+    })
   }
 }

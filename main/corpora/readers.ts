@@ -63,7 +63,9 @@ async function* readText(file: CorpusFile, onBytes: (bytes: number) => void): As
 
 /** DuckDB, which takes long to load, is loaded where a table is read. */
 async function* readParquetFile(
-  file: CorpusFile, fields: Fields, onBytes: (bytes: number) => void
+  file: CorpusFile,
+  fields: Fields,
+  onBytes: (bytes: number) => void
 ): AsyncGenerator<CorpusDocument> {
   const { readParquet } = await import('./parquet')
   yield* readParquet(file, fields, onBytes)

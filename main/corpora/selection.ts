@@ -28,7 +28,10 @@ export interface Selection {
  */
 export const evenShares = (available: readonly number[], wanted: number): number[] => {
   const shares = available.map(() => 0)
-  let left = Math.min(wanted, available.reduce((sum, rows) => sum + rows, 0))
+  let left = Math.min(
+    wanted,
+    available.reduce((sum, rows) => sum + rows, 0)
+  )
   while (left > 0) {
     const open = available.flatMap((rows, i) => (rows > shares[i] ? [i] : []))
     const each = Math.floor(left / open.length)
@@ -47,12 +50,24 @@ export const evenShares = (available: readonly number[], wanted: number): number
  * and sampling rows are then drawn uniformly from all other rows and come in the order of the draw. `names` are the
  * subsets', for the message. Throws an `input` error if there are too few rows.
  */
-export const selectRows = (available: readonly number[], names: readonly string[], counts: RowCounts, seed: number): Selection => {
+export const selectRows = (
+  available: readonly number[],
+  names: readonly string[],
+  counts: RowCounts,
+  seed: number
+): Selection => {
   const total = available.reduce((sum, rows) => sum + rows, 0)
   const needed = counts.sampling + counts.observation + counts.probe
   if (needed > total) {
-    const list = names.slice(0, 20).map((name, i) => `${name} ${available[i]}`).join(', ') + (names.length > 20 ? ', …' : '')
-    throw new SpectroscopeError('input', `The corpus makes ${total} rows (${list}), and ${counts.sampling} sampling + ${counts.observation} observation + ${counts.probe} probe rows = ${needed} are asked for; add text, or lower "corpus.sampling", "corpus.observation", "corpus.probe" or "corpus.rowLength".`)
+    const list =
+      names
+        .slice(0, 20)
+        .map((name, i) => `${name} ${available[i]}`)
+        .join(', ') + (names.length > 20 ? ', …' : '')
+    throw new SpectroscopeError(
+      'input',
+      `The corpus makes ${total} rows (${list}), and ${counts.sampling} sampling + ${counts.observation} observation + ${counts.probe} probe rows = ${needed} are asked for; add text, or lower "corpus.sampling", "corpus.observation", "corpus.probe" or "corpus.rowLength".`
+    )
   }
   const starts = available.map((_, subset) => available.slice(0, subset).reduce((sum, rows) => sum + rows, 0))
   const probe: RowPlace[] = []
@@ -70,6 +85,7 @@ export const selectRows = (available: readonly number[], names: readonly string[
     const subset = starts.findLastIndex((start, i) => start <= row && available[i] > 0)
     return { subset, row: row - starts[subset] }
   }
-  const draw = (start: number, count: number): RowPlace[] => Array.from(drawn.subarray(start, start + count), (i) => place(others[i]))
+  const draw = (start: number, count: number): RowPlace[] =>
+    Array.from(drawn.subarray(start, start + count), (i) => place(others[i]))
   return { probe, observation: draw(0, counts.observation), sampling: draw(counts.observation, counts.sampling) }
 }

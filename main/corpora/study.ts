@@ -37,10 +37,22 @@ const rowsSchema = z.strictObject({
 })
 
 const checkRow = (place: string, ids: readonly number[], { vocabulary, contextLength }: Architecture): Int32Array => {
-  if (ids.length < 2) throw new SpectroscopeError('input', `${place} has ${ids.length} token ids; a row needs at least 2, so that one of them can be predicted.`)
-  if (ids.length > contextLength) throw new SpectroscopeError('input', `${place} has ${ids.length} token ids, and the model takes ${contextLength} at most; shorten the row.`)
+  if (ids.length < 2)
+    throw new SpectroscopeError(
+      'input',
+      `${place} has ${ids.length} token ids; a row needs at least 2, so that one of them can be predicted.`
+    )
+  if (ids.length > contextLength)
+    throw new SpectroscopeError(
+      'input',
+      `${place} has ${ids.length} token ids, and the model takes ${contextLength} at most; shorten the row.`
+    )
   const foreign = ids.findIndex((id) => id < 0 || id >= vocabulary)
-  if (foreign >= 0) throw new SpectroscopeError('input', `${place}[${foreign}] is ${ids[foreign]}, and the model's token ids are 0 to ${vocabulary - 1}; make the rows with the model's own tokenizer.`)
+  if (foreign >= 0)
+    throw new SpectroscopeError(
+      'input',
+      `${place}[${foreign}] is ${ids[foreign]}, and the model's token ids are 0 to ${vocabulary - 1}; make the rows with the model's own tokenizer.`
+    )
   return Int32Array.from(ids)
 }
 
@@ -49,7 +61,9 @@ const rowsForm =
 
 const studyOfRows = async (path: string, architecture: Architecture): Promise<Omit<Study, 'hash'>> => {
   const bytes = await readFile(path).catch((error: unknown) => {
-    throw new SpectroscopeError('input', `${path}: the rows cannot be read (${faultCode(error)}); correct "rows".`, { cause: error })
+    throw new SpectroscopeError('input', `${path}: the rows cannot be read (${faultCode(error)}); correct "rows".`, {
+      cause: error
+    })
   })
   if (isLfsPointer(bytes, bytes.length)) throw new SpectroscopeError('input', `${path} is ${pointerRemedy}.`)
   let value: unknown
@@ -65,7 +79,8 @@ const studyOfRows = async (path: string, architecture: Architecture): Promise<Om
     const place = set === undefined ? '' : `"${set}"${indices.map((index) => `[${index}]`).join('')}: `
     throw new SpectroscopeError('input', `${path}: ${place}${issue.message}; ${rowsForm}.`)
   }
-  const rows = (set: keyof typeof parsed.data): Int32Array[] => (parsed.data[set] ?? []).map((ids, i) => checkRow(`${path}: "${set}"[${i}]`, ids, architecture))
+  const rows = (set: keyof typeof parsed.data): Int32Array[] =>
+    (parsed.data[set] ?? []).map((ids, i) => checkRow(`${path}: "${set}"[${i}]`, ids, architecture))
   const probe = rows('probe')
   return {
     sampling: rows('sampling'),
@@ -91,10 +106,17 @@ const studyOfCorpus = ({ corpus, seed, sampler }: CorpusRun, packed: PackedCorpu
   const { subsets } = packed
   // Observation rows come before sampling rows, so that they are the same for every method.
   const counts = { ...corpus, sampling: sampler.method === 'psgld' ? corpus.sampling : 0 }
-  const chosen = selectRows(subsets.map(({ rows }) => rows), subsets.map(({ name }) => name), counts, seed)
+  const chosen = selectRows(
+    subsets.map(({ rows }) => rows),
+    subsets.map(({ name }) => name),
+    counts,
+    seed
+  )
   const rows = (places: readonly RowPlace[]): Int32Array[] => places.map(({ subset, row }) => subsets[subset].row(row))
   const provenance = chosen.probe.map(({ subset, row }) => subsets[subset].provenance(row))
-  const documents = [...new Set(provenance.flatMap(({ segments }) => segments.map(({ document }) => document)))].sort((a, b) => a - b)
+  const documents = [...new Set(provenance.flatMap(({ segments }) => segments.map(({ document }) => document)))].sort(
+    (a, b) => a - b
+  )
   return {
     sampling: rows(chosen.sampling),
     observation: rows(chosen.observation),
@@ -125,17 +147,31 @@ export const prepareStudy = async (
       const path = resolve(baseFolder, rows!)
       const study = await studyOfRows(path, architecture)
       if (sampler.method !== 'psgld') return { ...study, sampling: [] }
-      if (study.sampling.length === 0) throw new SpectroscopeError('input', `${path}: "sampling" is missing or empty, and the method "psgld" draws its minibatches from it; give those rows, or set "sampler.method" to "first-order".`)
+      if (study.sampling.length === 0)
+        throw new SpectroscopeError(
+          'input',
+          `${path}: "sampling" is missing or empty, and the method "psgld" draws its minibatches from it; give those rows, or set "sampler.method" to "first-order".`
+        )
       return study
     }
     checkRowLength(corpus, architecture)
-    if (tokenizer === null) throw new SpectroscopeError('input', `${model.folder}: a corpus needs the model's tokenizer.json; put it there, or give "rows".`)
+    if (tokenizer === null)
+      throw new SpectroscopeError(
+        'input',
+        `${model.folder}: a corpus needs the model's tokenizer.json; put it there, or give "rows".`
+      )
     const endOfText = tokenizer.endOfText ?? architecture.endOfText
-    return studyOfCorpus({ ...configuration, corpus }, await packCorpus({ corpus, baseFolder, tokenizer, vocabulary: architecture.vocabulary, endOfText, onProgress }))
+    return studyOfCorpus(
+      { ...configuration, corpus },
+      await packCorpus({ corpus, baseFolder, tokenizer, vocabulary: architecture.vocabulary, endOfText, onProgress })
+    )
   }
   const study = await prepare()
   if (sampler.method === 'psgld' && sampler.nBeta > 0 && study.sampling.length < sampler.batchSize) {
-    throw new SpectroscopeError('configuration', `"sampler.batchSize" is ${sampler.batchSize}, and there are ${study.sampling.length} sampling rows; lower it or give more of them.`)
+    throw new SpectroscopeError(
+      'configuration',
+      `"sampler.batchSize" is ${sampler.batchSize}, and there are ${study.sampling.length} sampling rows; lower it or give more of them.`
+    )
   }
   return { ...study, hash: hashStudy(study) }
 }
@@ -154,6 +190,13 @@ export const previewCorpus = async (
   tokenizer: Tokenizer,
   onProgress?: (done: number, total: number) => void
 ): Promise<SubsetPreview[]> => {
-  const packed = await packCorpus({ corpus: configuration.corpus, baseFolder, tokenizer, vocabulary: tokenizer.vocabularySize, endOfText: tokenizer.endOfText ?? 0, onProgress })
+  const packed = await packCorpus({
+    corpus: configuration.corpus,
+    baseFolder,
+    tokenizer,
+    vocabulary: tokenizer.vocabularySize,
+    endOfText: tokenizer.endOfText ?? 0,
+    onProgress
+  })
   return packed.subsets.map(({ name, documents, tokens, rows }) => ({ subset: name, documents, tokens, rows }))
 }

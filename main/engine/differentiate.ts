@@ -1,8 +1,17 @@
 import { type GraphBuilder, type Node, type Value, size } from './graph'
 
-type Rule = (builder: GraphBuilder, node: Node, gradients: readonly (Value | undefined)[], wanted: readonly boolean[]) => (Value | undefined)[]
+type Rule = (
+  builder: GraphBuilder,
+  node: Node,
+  gradients: readonly (Value | undefined)[],
+  wanted: readonly boolean[]
+) => (Value | undefined)[]
 
-const swapLastTwo = (rank: number): number[] => [...Array.from({ length: rank - 2 }, (_, axis) => axis), rank - 1, rank - 2]
+const swapLastTwo = (rank: number): number[] => [
+  ...Array.from({ length: rank - 2 }, (_, axis) => axis),
+  rank - 1,
+  rank - 2
+]
 
 const matmulRule: Rule = (builder, { operation, inputs: [a, b] }, [gradient], [wantA, wantB]) => {
   if (operation.kind !== 'matmul' || gradient === undefined) return []
@@ -12,13 +21,20 @@ const matmulRule: Rule = (builder, { operation, inputs: [a, b] }, [gradient], [w
     return builder.sumTo(transposeA ? builder.transpose(product, swapLastTwo(product.shape.length)) : product, a.shape)
   }
   const gradientB = (): Value => {
-    const product = transposeB ? builder.matmul(gradient, a, { transposeA: true, transposeB: transposeA }) : builder.matmul(a, gradient, { transposeA: !transposeA })
+    const product = transposeB
+      ? builder.matmul(gradient, a, { transposeA: true, transposeB: transposeA })
+      : builder.matmul(a, gradient, { transposeA: !transposeA })
     return builder.sumTo(product, b.shape)
   }
   return [wantA ? gradientA() : undefined, wantB ? gradientB() : undefined]
 }
 
-const layerNormRule: Rule = (builder, { inputs: [x, scale], outputs: [, mean, inverseDeviation] }, [gradient], [wantX, wantScale, wantShift]) => {
+const layerNormRule: Rule = (
+  builder,
+  { inputs: [x, scale], outputs: [, mean, inverseDeviation] },
+  [gradient],
+  [wantX, wantScale, wantShift]
+) => {
   if (gradient === undefined) return []
   const last = x.shape.length - 1
   const normalised = builder.mul(builder.sub(x, mean), inverseDeviation)
@@ -36,21 +52,38 @@ const layerNormRule: Rule = (builder, { inputs: [x, scale], outputs: [, mean, in
   ]
 }
 
-const unembedLossRule: Rule = (builder, { inputs: [hidden, unembedding, ids], outputs: [, logProbabilities] }, [gradient], [wantHidden, wantUnembedding]) => {
+const unembedLossRule: Rule = (
+  builder,
+  { inputs: [hidden, unembedding, ids], outputs: [, logProbabilities] },
+  [gradient],
+  [wantHidden, wantUnembedding]
+) => {
   if (gradient === undefined) return []
   const probabilities = builder.exp(logProbabilities)
   const weight = builder.reshape(gradient, [hidden.shape[0], 1])
-  const gradientHidden = (): Value => builder.mul(builder.sub(builder.matmul(probabilities, unembedding), builder.gather(unembedding, ids)), weight)
+  const gradientHidden = (): Value =>
+    builder.mul(builder.sub(builder.matmul(probabilities, unembedding), builder.gather(unembedding, ids)), weight)
   const gradientUnembedding = (): Value => {
     const weighted = builder.mul(hidden, weight)
-    return builder.sub(builder.matmul(probabilities, weighted, { transposeA: true }), builder.scatterAdd(weighted, ids, unembedding.shape[0]))
+    return builder.sub(
+      builder.matmul(probabilities, weighted, { transposeA: true }),
+      builder.scatterAdd(weighted, ids, unembedding.shape[0])
+    )
   }
   return [wantHidden ? gradientHidden() : undefined, wantUnembedding ? gradientUnembedding() : undefined]
 }
 
-const exponentialSumsRule: Rule = (builder, { operation, inputs: [hidden, table], outputs: [, weighted] }, [gradient], [wantHidden, wantTable]) => {
+const exponentialSumsRule: Rule = (
+  builder,
+  { operation, inputs: [hidden, table], outputs: [, weighted] },
+  [gradient],
+  [wantHidden, wantTable]
+) => {
   if (operation.kind !== 'exponentialSums' || gradient === undefined) return []
-  return [wantHidden ? builder.mul(weighted, gradient) : undefined, wantTable ? builder.exponentialSumsSlope(hidden, table, gradient, operation.block) : undefined]
+  return [
+    wantHidden ? builder.mul(weighted, gradient) : undefined,
+    wantTable ? builder.exponentialSumsSlope(hidden, table, gradient, operation.block) : undefined
+  ]
 }
 
 const inverse = (permutation: readonly number[]): number[] => permutation.map((_, axis) => permutation.indexOf(axis))
@@ -63,9 +96,13 @@ const rule: Rule = (builder, node, gradients, wanted) => {
     case 'add':
       return inputs.map(({ shape }, at) => (wanted[at] ? builder.sumTo(gradient, shape) : undefined))
     case 'sub':
-      return inputs.map(({ shape }, at) => (wanted[at] ? builder.sumTo(at === 0 ? gradient : builder.scale(gradient, -1), shape) : undefined))
+      return inputs.map(({ shape }, at) =>
+        wanted[at] ? builder.sumTo(at === 0 ? gradient : builder.scale(gradient, -1), shape) : undefined
+      )
     case 'mul':
-      return inputs.map(({ shape }, at) => (wanted[at] ? builder.sumTo(builder.mul(gradient, inputs[1 - at]), shape) : undefined))
+      return inputs.map(({ shape }, at) =>
+        wanted[at] ? builder.sumTo(builder.mul(gradient, inputs[1 - at]), shape) : undefined
+      )
     case 'scale':
       return [builder.scale(gradient, operation.factor)]
     case 'exp':
@@ -86,7 +123,11 @@ const rule: Rule = (builder, node, gradients, wanted) => {
       return [builder.concat(parts, operation.axis)]
     }
     case 'concat':
-      return builder.split(gradient, operation.axis, inputs.map(({ shape }) => shape[operation.axis]))
+      return builder.split(
+        gradient,
+        operation.axis,
+        inputs.map(({ shape }) => shape[operation.axis])
+      )
     case 'gather':
       return [wanted[0] ? builder.scatterAdd(gradient, inputs[1], inputs[0].shape[0]) : undefined]
     case 'scatterAdd':
@@ -123,10 +164,16 @@ const rule: Rule = (builder, node, gradients, wanted) => {
  * those gradients, with the sources' shapes. Only nodes between a source and a target are visited, so the backward pass stops at
  * the sources and weights that are no source get no gradient. A second output of a node (mean, log-probabilities) passes none.
  */
-export const differentiate = (builder: GraphBuilder, target: Value, seed: Value, sources: readonly Value[]): Value[] => {
+export const differentiate = (
+  builder: GraphBuilder,
+  target: Value,
+  seed: Value,
+  sources: readonly Value[]
+): Value[] => {
   const nodes = [...builder.nodes]
   const active = new Set(sources.map(({ id }) => id))
-  for (const { inputs, outputs } of nodes) if (inputs.some(({ id }) => active.has(id))) for (const { id } of outputs) active.add(id)
+  for (const { inputs, outputs } of nodes)
+    if (inputs.some(({ id }) => active.has(id))) for (const { id } of outputs) active.add(id)
   const gradients = new Map<number, Value>([[target.id, seed]])
   for (const node of nodes.reverse()) {
     const wanted = node.inputs.map(({ id }) => active.has(id))

@@ -61,12 +61,51 @@ const nvidia = async (): Promise<string> => {
 
 const engines: Readonly<Record<string, Engine>> = {
   'onnx-cpu': { open: openOnnxCpu, device: processor, precisions, rounds: true },
-  'onnx-cuda': { open: openOnnxCuda, device: nvidia, precisions, evaluators: cudaEvaluators, tokens: { chunk: 8192, block: 8192 }, settle: settleCuda, checked: true, install: async () => ((await canInstallCuda()) ? 'cuda' : undefined) },
-  webgpu: { open: () => openWebGpu('hardware'), device: () => 'GPU', precisions: ['float32'], evaluators: 1, checked: true },
-  'webgpu-software': { open: () => openWebGpu('software'), device: processor, precisions: ['float32'], evaluators: 1, checked: true },
-  'webgpu-window': { open: () => openWebGpuWindow('hardware'), device: () => 'GPU', precisions: ['float32'], evaluators: 1, checked: true },
-  'webgpu-window-software': { open: () => openWebGpuWindow('software'), device: processor, precisions: ['float32'], evaluators: 1, checked: true },
-  'tfjs-gpu': { open: openTfjsGpu, device: nvidia, precisions: ['float32'], evaluators: 1, install: () => (canInstall() ? 'tfjs' : undefined) },
+  'onnx-cuda': {
+    open: openOnnxCuda,
+    device: nvidia,
+    precisions,
+    evaluators: cudaEvaluators,
+    tokens: { chunk: 8192, block: 8192 },
+    settle: settleCuda,
+    checked: true,
+    install: async () => ((await canInstallCuda()) ? 'cuda' : undefined)
+  },
+  webgpu: {
+    open: () => openWebGpu('hardware'),
+    device: () => 'GPU',
+    precisions: ['float32'],
+    evaluators: 1,
+    checked: true
+  },
+  'webgpu-software': {
+    open: () => openWebGpu('software'),
+    device: processor,
+    precisions: ['float32'],
+    evaluators: 1,
+    checked: true
+  },
+  'webgpu-window': {
+    open: () => openWebGpuWindow('hardware'),
+    device: () => 'GPU',
+    precisions: ['float32'],
+    evaluators: 1,
+    checked: true
+  },
+  'webgpu-window-software': {
+    open: () => openWebGpuWindow('software'),
+    device: processor,
+    precisions: ['float32'],
+    evaluators: 1,
+    checked: true
+  },
+  'tfjs-gpu': {
+    open: openTfjsGpu,
+    device: nvidia,
+    precisions: ['float32'],
+    evaluators: 1,
+    install: () => (canInstall() ? 'tfjs' : undefined)
+  },
   reference: { open: () => new ReferenceExecutor(), device: processor, precisions: ['float32'], precision: 'float64' }
 }
 
@@ -77,20 +116,28 @@ const knownEngine = (name: string): Engine | undefined => (Object.hasOwn(engines
 
 const engineOf = (name: string): Engine => {
   const engine = knownEngine(name)
-  if (engine === undefined) throw new SpectroscopeError('engine', `There is no engine "${name}"; choose one of ${['auto', ...Object.keys(engines)].join(', ')}.`)
+  if (engine === undefined)
+    throw new SpectroscopeError(
+      'engine',
+      `There is no engine "${name}"; choose one of ${['auto', ...Object.keys(engines)].join(', ')}.`
+    )
   return engine
 }
 
 const has = (name: string, precision: Precision): boolean => engineOf(name).precisions.includes(precision)
 
 /** Whether it is what one would choose for that precision. */
-const suits = (name: string, precision: Precision): boolean => has(name, precision) && (precision === 'float32' || engineOf(name).rounds !== true)
+const suits = (name: string, precision: Precision): boolean =>
+  has(name, precision) && (precision === 'float32' || engineOf(name).rounds !== true)
 
 /** Throws an `engine` error where there is no engine of the name, or it does not compute in that precision. */
 export const checkEngine = (name: string, precision: Precision = 'float32'): void => {
   if (name === 'auto' ? automatic.some((each) => suits(each, precision)) : has(name, precision)) return
   const others = Object.keys(engines).filter((each) => suits(each, precision))
-  throw new SpectroscopeError('engine', `${name} does not compute in ${precision}; choose ${others.join(' or ')}, or set "precision" to "float32".`)
+  throw new SpectroscopeError(
+    'engine',
+    `${name} does not compute in ${precision}; choose ${others.join(' or ')}, or set "precision" to "float32".`
+  )
 }
 
 /** The engine's executor, for one thread. Throws an `engine` error if the engine is unknown, cannot be loaded, or lacks that precision. */
@@ -100,8 +147,12 @@ export const openEngine = async (name: string, precision: Precision = 'float32')
 }
 
 /** An evaluator of the model at w*, for one thread. Throws an `engine` error if the engine is unknown or cannot be loaded. */
-export const createEvaluator = async (engine: string, architecture: Architecture, weights: Weights, precision: Precision = 'float32'): Promise<Evaluator> =>
-  new TransformerEvaluator(await openEngine(engine, precision), architecture, weights)
+export const createEvaluator = async (
+  engine: string,
+  architecture: Architecture,
+  weights: Weights,
+  precision: Precision = 'float32'
+): Promise<Evaluator> => new TransformerEvaluator(await openEngine(engine, precision), architecture, weights)
 
 /** Sets this process up for evaluators that its threads will open. Throws an `engine` error where it is set up for another precision. */
 export const settleEngine = (engine: string): void => {
@@ -109,10 +160,12 @@ export const settleEngine = (engine: string): void => {
 }
 
 /** Evaluators that so many threads are to have: where they have one device together, there are few. */
-export const evaluatorsOf = (engine: string, threads: number): number => Math.min(threads, knownEngine(engine)?.evaluators ?? Infinity)
+export const evaluatorsOf = (engine: string, threads: number): number =>
+  Math.min(threads, knownEngine(engine)?.evaluators ?? Infinity)
 
 /** Tokens that an engine takes at once; `fallback` where it has no wish. */
-export const tokensAtOnce = (engine: string, fallback: TokensAtOnce): TokensAtOnce => knownEngine(engine)?.tokens ?? fallback
+export const tokensAtOnce = (engine: string, fallback: TokensAtOnce): TokensAtOnce =>
+  knownEngine(engine)?.tokens ?? fallback
 
 /** Whether its evaluators have one device together. */
 export const hasDevice = (engine: string): boolean => knownEngine(engine)?.evaluators !== undefined
@@ -132,9 +185,7 @@ export const describeEngine = async (engine: string, precision: Precision = 'flo
 export const unknownVersion = 'unknown'
 
 /** Describes an engine that may be on other machines only, then without its version. Errors as of `checkEngine`. */
-export const describeElsewhere = async (
-  name: string, precision: Precision = 'float32'
-): Promise<EngineDescription> => {
+export const describeElsewhere = async (name: string, precision: Precision = 'float32'): Promise<EngineDescription> => {
   checkEngine(name, precision)
   return describeEngine(name, precision).catch(async () => {
     const { device, precision: own = precision } = engineOf(name)
@@ -148,24 +199,38 @@ export const resolveEngine = async (name: string, precision: Precision = 'float3
   if (name !== 'auto') return name
   const candidates = automatic.filter((each) => suits(each, precision))
   for (const candidate of candidates.slice(0, -1)) {
-    const works = await describeEngine(candidate, precision).then(() => true, () => false)
+    const works = await describeEngine(candidate, precision).then(
+      () => true,
+      () => false
+    )
     if (works) return candidate
   }
   return candidates[candidates.length - 1]
 }
 
 /** What `auto` means where it is known already which engines are here. */
-export const resolveAmong = (name: string, available: readonly string[]): string => (name === 'auto' ? (automatic.find((each) => available.includes(each)) ?? automatic[automatic.length - 1]) : name)
+export const resolveAmong = (name: string, available: readonly string[]): string =>
+  name === 'auto' ? (automatic.find((each) => available.includes(each)) ?? automatic[automatic.length - 1]) : name
 
 const report = async (name: string): Promise<EngineReport> => {
   const { device, precisions, precision = precisions.join(', '), install } = engines[name]
   try {
     const description = await describeEngine(name)
-    return { ...description, precision, device: description.device === 'CPU' ? processor() : description.device, available: true }
+    return {
+      ...description,
+      precision,
+      device: description.device === 'CPU' ? processor() : description.device,
+      available: true
+    }
   } catch (error) {
     const installed = await install?.()
     return {
-      name, device: await device(), precision, version: '', available: false, remedy: messageOf(error),
+      name,
+      device: await device(),
+      precision,
+      version: '',
+      available: false,
+      remedy: messageOf(error),
       ...(installed === undefined ? {} : { install: installed })
     }
   }

@@ -30,7 +30,12 @@ export interface StackedEvaluator {
   /** `losses` of each. */
   losses(replicas: readonly OwnWeights[], width: number, prefix: Prefix): Promise<Float32Array[]>
   /** `gradient` of each: what is added to which of `gradients`, and the sums of losses. */
-  gradient(replicas: readonly OwnWeights[], width: number, prefix: Prefix, gradients: readonly Float32Array[]): Promise<number[]>
+  gradient(
+    replicas: readonly OwnWeights[],
+    width: number,
+    prefix: Prefix,
+    gradients: readonly Float32Array[]
+  ): Promise<number[]>
 }
 
 /**
@@ -51,7 +56,12 @@ export interface Evaluator {
    * [weights.length]: every element is summed over the rows first and added then (long rows: one row after the other), so that it does not
    * matter to the result whether `gradient` began with zeros.
    */
-  gradient(component: string, weights: Float32Array, prefix: Prefix, gradient: Float32Array): Promise<{ readonly lossSum: number }>
+  gradient(
+    component: string,
+    weights: Float32Array,
+    prefix: Prefix,
+    gradient: Float32Array
+  ): Promise<{ readonly lossSum: number }>
   /** For replicas together, where a device computes them faster than one by one. */
   readonly stacked?: StackedEvaluator | undefined
   /**
@@ -72,7 +82,8 @@ export const oneByOne = (evaluator: Pick<Evaluator, 'losses' | 'gradient'>): Sta
   },
   gradient: async (replicas, _, prefix, gradients) => {
     const sums: number[] = []
-    for (const [at, { component, weights }] of replicas.entries()) sums.push((await evaluator.gradient(component, weights, prefix, gradients[at])).lossSum)
+    for (const [at, { component, weights }] of replicas.entries())
+      sums.push((await evaluator.gradient(component, weights, prefix, gradients[at])).lossSum)
     return sums
   }
 })

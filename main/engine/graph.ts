@@ -96,7 +96,8 @@ export class GraphBuilder {
   input(name: string, shape: readonly number[], type: ElementType = 'float'): Value {
     const known = this.inputs.get(name)
     if (known !== undefined) {
-      if (known.shape.join() !== shape.join()) throw new Error(`input ${name} has shapes [${known.shape.join()}] and [${shape.join()}]`)
+      if (known.shape.join() !== shape.join())
+        throw new Error(`input ${name} has shapes [${known.shape.join()}] and [${shape.join()}]`)
       return known
     }
     const value = this.value(shape, type)
@@ -146,7 +147,11 @@ export class GraphBuilder {
     const [m, ka] = transposeA ? [a.shape.at(-1)!, a.shape.at(-2)!] : [a.shape.at(-2)!, a.shape.at(-1)!]
     const [kb, n] = transposeB ? [b.shape.at(-1)!, b.shape.at(-2)!] : [b.shape.at(-2)!, b.shape.at(-1)!]
     if (ka !== kb) throw new Error(`a product of [${a.shape.join()}] and [${b.shape.join()}] does not fit`)
-    return this.node({ kind: 'matmul', transposeA, transposeB }, [a, b], [...broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2)), m, n])[0]
+    return this.node(
+      { kind: 'matmul', transposeA, transposeB },
+      [a, b],
+      [...broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2)), m, n]
+    )[0]
   }
 
   rounded(x: Value, as: 'operand' | 'product'): Value {
@@ -159,28 +164,46 @@ export class GraphBuilder {
   }
 
   transpose(x: Value, permutation: readonly number[]): Value {
-    return this.node({ kind: 'transpose', permutation }, [x], permutation.map((axis) => x.shape[axis]))[0]
+    return this.node(
+      { kind: 'transpose', permutation },
+      [x],
+      permutation.map((axis) => x.shape[axis])
+    )[0]
   }
 
   split(x: Value, axis: number, sizes: readonly number[]): Value[] {
     if (sizes.length === 1) return [x]
-    return this.node({ kind: 'split', axis, sizes }, [x], ...sizes.map((own) => x.shape.map((length, at) => (at === axis ? own : length))))
+    return this.node(
+      { kind: 'split', axis, sizes },
+      [x],
+      ...sizes.map((own) => x.shape.map((length, at) => (at === axis ? own : length)))
+    )
   }
 
   concat(parts: readonly Value[], axis: number): Value {
     if (parts.length === 1) return parts[0]
     const total = parts.reduce((sum, { shape }) => sum + shape[axis], 0)
-    return this.node({ kind: 'concat', axis }, parts, parts[0].shape.map((length, at) => (at === axis ? total : length)))[0]
+    return this.node(
+      { kind: 'concat', axis },
+      parts,
+      parts[0].shape.map((length, at) => (at === axis ? total : length))
+    )[0]
   }
 
   sum(x: Value, axes: readonly number[]): Value {
-    return this.node({ kind: 'sum', axes }, [x], x.shape.map((length, axis) => (axes.includes(axis) ? 1 : length)))[0]
+    return this.node(
+      { kind: 'sum', axes },
+      [x],
+      x.shape.map((length, axis) => (axes.includes(axis) ? 1 : length))
+    )[0]
   }
 
   /** Sums over whatever axes broadcasting stretched, so that the result has `shape`. */
   sumTo(x: Value, shape: readonly number[]): Value {
     const lead = x.shape.length - shape.length
-    const axes = x.shape.flatMap((length, axis) => (axis < lead || (shape[axis - lead] === 1 && length !== 1) ? [axis] : []))
+    const axes = x.shape.flatMap((length, axis) =>
+      axis < lead || (shape[axis - lead] === 1 && length !== 1) ? [axis] : []
+    )
     return this.reshape(axes.length === 0 ? x : this.sum(x, axes), shape)
   }
 
@@ -194,7 +217,13 @@ export class GraphBuilder {
 
   layerNorm(x: Value, scale: Value, shift: Value, epsilon: number): { y: Value; mean: Value; inverseDeviation: Value } {
     const reduced = [...x.shape.slice(0, -1), 1]
-    const [y, mean, inverseDeviation] = this.node({ kind: 'layerNorm', epsilon }, [x, scale, shift], x.shape, reduced, reduced)
+    const [y, mean, inverseDeviation] = this.node(
+      { kind: 'layerNorm', epsilon },
+      [x, scale, shift],
+      x.shape,
+      reduced,
+      reduced
+    )
     return { y, mean, inverseDeviation }
   }
 
@@ -220,13 +249,23 @@ export class GraphBuilder {
 
   unembedLoss(hidden: Value, unembedding: Value, ids: Value): { loss: Value; logProbabilities: Value } {
     const [tokens, vocabulary] = [hidden.shape[0], unembedding.shape[0]]
-    const [loss, logProbabilities] = this.node({ kind: 'unembedLoss' }, [hidden, unembedding, ids], [tokens], [tokens, vocabulary])
+    const [loss, logProbabilities] = this.node(
+      { kind: 'unembedLoss' },
+      [hidden, unembedding, ids],
+      [tokens],
+      [tokens, vocabulary]
+    )
     return { loss, logProbabilities }
   }
 
   exponentialSums(hidden: Value, table: Value, vocabulary: number, block: number): { sums: Value; weighted: Value } {
     if (table.shape[0] % block !== 0) throw new Error(`${table.shape[0]} rows are not in blocks of ${block}`)
-    const [sums, weighted] = this.node({ kind: 'exponentialSums', vocabulary, block }, [hidden, table], [hidden.shape[0], 1], hidden.shape)
+    const [sums, weighted] = this.node(
+      { kind: 'exponentialSums', vocabulary, block },
+      [hidden, table],
+      [hidden.shape[0], 1],
+      hidden.shape
+    )
     return { sums, weighted }
   }
 
@@ -256,7 +295,8 @@ export class GraphBuilder {
 export const partRows = 8192
 
 /** Ids of the values that a node or an output of the graph takes: no other needs to be computed. */
-export const valuesRead = ({ nodes, outputs }: Graph): ReadonlySet<number> => new Set([...nodes.flatMap(({ inputs }) => inputs), ...outputs.values()].map(({ id }) => id))
+export const valuesRead = ({ nodes, outputs }: Graph): ReadonlySet<number> =>
+  new Set([...nodes.flatMap(({ inputs }) => inputs), ...outputs.values()].map(({ id }) => id))
 
 /** Float32 numbers that a node holds while it runs, beside its inputs and outputs. */
 const scratch = ({ operation, inputs }: Node): number => {

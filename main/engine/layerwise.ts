@@ -3,10 +3,28 @@ import { placesOf, tensorsIn } from '../models/components'
 import type { Prefix, Rows } from './evaluator'
 import type { Bound, Program } from './executor'
 import { type Graph, size } from './graph'
-import { type LossSources, type Stage, exactLossStageGraph, inLayer, lossStageGraph, prefixStageGraph, stageGraph, stageSlopeGraph } from './layerwise-graphs'
+import {
+  type LossSources,
+  type Stage,
+  exactLossStageGraph,
+  inLayer,
+  lossStageGraph,
+  prefixStageGraph,
+  stageGraph,
+  stageSlopeGraph
+} from './layerwise-graphs'
 import { pieceOf } from './operations'
 import { addEmbeddingSlopes, embedRows, targetRows } from './table-rows'
-import { type Extent, activationName, embeddingTables, evenParts, logSumBounds, unembeddingName, unembeddingWeight, vocabularyBlocks } from './transformer'
+import {
+  type Extent,
+  activationName,
+  embeddingTables,
+  evenParts,
+  logSumBounds,
+  unembeddingName,
+  unembeddingWeight,
+  vocabularyBlocks
+} from './transformer'
 
 /** Queries of one head whose scores are held at once. */
 export const queries = 128
@@ -61,14 +79,34 @@ export class Layerwise {
     const { architecture, weights } = this.workshop
     const { layers, hidden } = architecture
     const positions = rows.length - 1
-    const names = [activationName.stream(layers), ...Array.from({ length: layers }, (_, i) => [activationName.stream(i), activationName.middle(i), activationName.attended(i)]).flat()]
-    const activations = Object.fromEntries(names.map((name) => [name, new Float32Array(new SharedArrayBuffer(4 * rows.count * positions * hidden))]))
+    const names = [
+      activationName.stream(layers),
+      ...Array.from({ length: layers }, (_, i) => [
+        activationName.stream(i),
+        activationName.middle(i),
+        activationName.attended(i)
+      ]).flat()
+    ]
+    const activations = Object.fromEntries(
+      names.map((name) => [name, new Float32Array(new SharedArrayBuffer(4 * rows.count * positions * hidden))])
+    )
     for (let row = 0; row < rows.count; row++) {
       const keep = (name: string, data: Float32Array): void => activations[name].set(data, row * positions * hidden)
-      let stream = embedRows(architecture, weights, rows.ids.subarray(row * rows.length, row * rows.length + positions), positions)
+      let stream = embedRows(
+        architecture,
+        weights,
+        rows.ids.subarray(row * rows.length, row * rows.length + positions),
+        positions
+      )
       for (let layer = 0; layer < layers; layer++) {
         keep(activationName.stream(layer), stream)
-        const { attended, middle, after } = await this.#run('prefix', (extent) => prefixStageGraph(architecture, extent), layer, positions, { [activationName.stream(0)]: stream })
+        const { attended, middle, after } = await this.#run(
+          'prefix',
+          (extent) => prefixStageGraph(architecture, extent),
+          layer,
+          positions,
+          { [activationName.stream(0)]: stream }
+        )
         keep(activationName.attended(layer), attended)
         keep(activationName.middle(layer), middle)
         stream = after
@@ -81,14 +119,16 @@ export class Layerwise {
   async losses(piece: OwnPiece, prefix: Prefix): Promise<Float32Array> {
     const positions = prefix.rows.length - 1
     const losses = new Float32Array(prefix.rows.count * positions)
-    for (let row = 0; row < prefix.rows.count; row++) losses.set(await this.#row(piece, this.#rowOf(prefix, row), undefined), row * positions)
+    for (let row = 0; row < prefix.rows.count; row++)
+      losses.set(await this.#row(piece, this.#rowOf(prefix, row), undefined), row * positions)
     return losses
   }
 
   /** Adds to `gradient` and gives back the sum of the losses. */
   async gradient(piece: OwnPiece, prefix: Prefix, gradient: Float32Array): Promise<number> {
     let sum = 0
-    for (let row = 0; row < prefix.rows.count; row++) sum = (await this.#row(piece, this.#rowOf(prefix, row), gradient)).reduce((before, loss) => before + loss, sum)
+    for (let row = 0; row < prefix.rows.count; row++)
+      sum = (await this.#row(piece, this.#rowOf(prefix, row), gradient)).reduce((before, loss) => before + loss, sum)
     return sum
   }
 
@@ -96,7 +136,11 @@ export class Layerwise {
     const positions = rowLength - 1
     const width = positions * this.workshop.architecture.hidden
     const own = ids.slice(row * rowLength, (row + 1) * rowLength)
-    return { inputs: own.subarray(0, positions), targets: own.subarray(1), activation: (name) => activations[name].subarray(row * width, (row + 1) * width) }
+    return {
+      inputs: own.subarray(0, positions),
+      targets: own.subarray(1),
+      activation: (name) => activations[name].subarray(row * width, (row + 1) * width)
+    }
   }
 
   async #row(piece: OwnPiece, row: Row, gradient: Float32Array | undefined): Promise<Float32Array> {
@@ -104,16 +148,34 @@ export class Layerwise {
     const { layers } = architecture
     const kind = pieceOf(piece.name)
     const own = kind.kind === 'full' || kind.kind === 'mlp' ? piece : undefined
-    const entry = kind.kind === 'head' || kind.kind === 'mlp' ? { stage: kind.kind, layer: kind.layer, given: this.#entryInputs(piece, kind.kind, kind.layer, row) } : undefined
+    const entry =
+      kind.kind === 'head' || kind.kind === 'mlp'
+        ? { stage: kind.kind, layer: kind.layer, given: this.#entryInputs(piece, kind.kind, kind.layer, row) }
+        : undefined
     const first = entry !== undefined ? entry.layer + 1 : kind.kind === 'unembed' ? layers : 0
     const positions = row.inputs.length
     const shapes = kind.kind === 'head' ? piece.slices.map(({ shape }) => shape) : []
-    const forward = async (stage: Stage, layer: number, given: Readonly<Record<string, Bound>>): Promise<Float32Array> =>
-      (await this.#run(stage, (extent) => stageGraph(architecture, extent, stage, stage === 'head' ? shapes : []), layer, positions, given, own)).after
+    const forward = async (
+      stage: Stage,
+      layer: number,
+      given: Readonly<Record<string, Bound>>
+    ): Promise<Float32Array> =>
+      (
+        await this.#run(
+          stage,
+          (extent) => stageGraph(architecture, extent, stage, stage === 'head' ? shapes : []),
+          layer,
+          positions,
+          given,
+          own
+        )
+      ).after
     const streams = new Map<number, Float32Array>()
     let stream = await (async (): Promise<Float32Array> => {
       if (entry !== undefined) return forward(entry.stage, entry.layer, entry.given)
-      return kind.kind === 'unembed' ? row.activation(activationName.stream(layers)) : embedRows(architecture, tensorsIn(piece.slices, piece.weights), row.inputs, positions)
+      return kind.kind === 'unembed'
+        ? row.activation(activationName.stream(layers))
+        : embedRows(architecture, tensorsIn(piece.slices, piece.weights), row.inputs, positions)
     })()
     for (let layer = first; layer < layers; layer++) {
       if (gradient !== undefined) streams.set(layer, stream)
@@ -125,8 +187,19 @@ export class Layerwise {
       this.#addSums(piece, gradient)
       return losses
     }
-    const backward = (stage: Stage, layer: number, given: Readonly<Record<string, Bound>>): Promise<Record<string, Float32Array>> =>
-      this.#run(`${stage} slope ${kind.kind === 'full'}`, (extent) => stageSlopeGraph(architecture, extent, stage, stage === 'head' ? shapes : [], kind.kind === 'full'), layer, positions, given, own)
+    const backward = (
+      stage: Stage,
+      layer: number,
+      given: Readonly<Record<string, Bound>>
+    ): Promise<Record<string, Float32Array>> =>
+      this.#run(
+        `${stage} slope ${kind.kind === 'full'}`,
+        (extent) => stageSlopeGraph(architecture, extent, stage, stage === 'head' ? shapes : [], kind.kind === 'full'),
+        layer,
+        positions,
+        given,
+        own
+      )
     let slope = top
     for (let layer = layers - 1; layer >= first; layer--) {
       const outputs = await backward('layer', layer, { [activationName.stream(0)]: streams.get(layer)!, slope })
@@ -134,8 +207,21 @@ export class Layerwise {
       this.#addGradients(piece, layer, outputs, gradient)
       slope = outputs.slope
     }
-    if (entry !== undefined) this.#addGradients(piece, entry.layer, await backward(entry.stage, entry.layer, { ...entry.given, slope }), gradient)
-    else addEmbeddingSlopes(architecture, row.inputs, positions, slope, new Map(embeddingTables(architecture).map((name) => [name, this.#sum(name)])))
+    if (entry !== undefined)
+      this.#addGradients(
+        piece,
+        entry.layer,
+        await backward(entry.stage, entry.layer, { ...entry.given, slope }),
+        gradient
+      )
+    else
+      addEmbeddingSlopes(
+        architecture,
+        row.inputs,
+        positions,
+        slope,
+        new Map(embeddingTables(architecture).map((name) => [name, this.#sum(name)]))
+      )
     if (entry === undefined) this.#addSums(piece, gradient)
     return losses
   }
@@ -166,17 +252,25 @@ export class Layerwise {
     }
     if (kind === 'mlp') return given
     let start = 0
-    piece.slices.forEach(({ shape }, index) => (given[`slice:${index}`] = piece.weights.slice(start, (start += size(shape)))))
+    piece.slices.forEach(
+      ({ shape }, index) => (given[`slice:${index}`] = piece.weights.slice(start, (start += size(shape))))
+    )
     const { hidden, heads } = this.workshop.architecture
     const width = hidden / heads
     const from = Number(piece.name.split('.')[1]) * width
     const attended = activation(activationName.attended(layer))
     const columns = new Float32Array(attended.length / heads)
-    for (let token = 0; token < columns.length / width; token++) columns.set(attended.subarray(token * hidden + from, token * hidden + from + width), token * width)
+    for (let token = 0; token < columns.length / width; token++)
+      columns.set(attended.subarray(token * hidden + from, token * hidden + from + width), token * width)
     return { ...given, 'head:attended': columns, 'head:projection': piece.projection! }
   }
 
-  #addGradients(piece: OwnPiece, layer: number, outputs: Readonly<Record<string, Float32Array>>, gradient: Float32Array): void {
+  #addGradients(
+    piece: OwnPiece,
+    layer: number,
+    outputs: Readonly<Record<string, Float32Array>>,
+    gradient: Float32Array
+  ): void {
     let start = 0
     const places = placesOf(piece.slices)
     for (const [index, { shape }] of piece.slices.entries()) {
@@ -185,36 +279,71 @@ export class Layerwise {
       start += size(shape)
     }
     for (const [name, part] of Object.entries(outputs)) {
-      const place = name.startsWith('gradient:') ? places.get(inLayer(name.slice('gradient:'.length), layer)) : undefined
+      const place = name.startsWith('gradient:')
+        ? places.get(inLayer(name.slice('gradient:'.length), layer))
+        : undefined
       if (place !== undefined) addAt(gradient, place.start, part)
     }
   }
 
   /** Losses of a row from its final stream; with a gradient, what they owe to that stream, but for a component that ends there. */
-  async #losses(piece: OwnPiece, stream: Float32Array, targets: Int32Array, gradient: Float32Array | undefined): Promise<{ losses: Float32Array; slope: Float32Array | undefined }> {
+  async #losses(
+    piece: OwnPiece,
+    stream: Float32Array,
+    targets: Int32Array,
+    gradient: Float32Array | undefined
+  ): Promise<{ losses: Float32Array; slope: Float32Array | undefined }> {
     const { architecture, weights } = this.workshop
     const { hidden } = architecture
     const kind = pieceOf(piece.name).kind
     const table = unembeddingWeight(architecture)
     const place = kind === 'head' ? undefined : placesOf(piece.slices).get(table)
-    const wanted: LossSources = { stream: gradient !== undefined && kind !== 'unembed', unembedding: gradient !== undefined && place !== undefined, norm: gradient !== undefined && kind === 'full' }
-    const [losses, slope] = [new Float32Array(targets.length), wanted.stream ? new Float32Array(stream.length) : undefined]
-    const centred = place === undefined ? this.workshop.resident(unembeddingName.centred) : this.#centred(piece.weights.subarray(place.start, place.end))
+    const wanted: LossSources = {
+      stream: gradient !== undefined && kind !== 'unembed',
+      unembedding: gradient !== undefined && place !== undefined,
+      norm: gradient !== undefined && kind === 'full'
+    }
+    const [losses, slope] = [
+      new Float32Array(targets.length),
+      wanted.stream ? new Float32Array(stream.length) : undefined
+    ]
+    const centred =
+      place === undefined
+        ? this.workshop.resident(unembeddingName.centred)
+        : this.#centred(piece.weights.subarray(place.start, place.end))
     const own = kind === 'full' || place !== undefined ? piece : undefined
     let token = 0
     for (const count of evenParts(targets.length)) {
       const part = stream.slice(token * hidden, (token + count) * hidden)
       const ids = targets.slice(token, token + count)
       const key = `${count} ${Object.values(wanted).join()}`
-      const rows = targetRows(ids, place === undefined ? weights.get(table)!.data : piece.weights.subarray(place.start, place.end), this.workshop.centre)
-      let outputs = await this.#runGraph(`loss ${key}`, () => lossStageGraph(architecture, count, wanted), 0, { stream: part, 'target rows': rows, [unembeddingName.centred]: centred }, own)
+      const rows = targetRows(
+        ids,
+        place === undefined ? weights.get(table)!.data : piece.weights.subarray(place.start, place.end),
+        this.workshop.centre
+      )
+      let outputs = await this.#runGraph(
+        `loss ${key}`,
+        () => lossStageGraph(architecture, count, wanted),
+        0,
+        { stream: part, 'target rows': rows, [unembeddingName.centred]: centred },
+        own
+      )
       if (!outputs.logSums.every((logSum) => logSum > logSumBounds.least && logSum < logSumBounds.most)) {
-        outputs = await this.#runGraph(`exact loss ${key}`, () => exactLossStageGraph(architecture, count, wanted), 0, { stream: part, targets: ids }, own)
+        outputs = await this.#runGraph(
+          `exact loss ${key}`,
+          () => exactLossStageGraph(architecture, count, wanted),
+          0,
+          { stream: part, targets: ids },
+          own
+        )
       }
       losses.set(outputs.losses, token)
       if (outputs.slope !== undefined) slope?.set(outputs.slope, token * hidden)
       if (gradient !== undefined) {
-        for (const [name, part] of Object.entries(outputs)) if (name.startsWith('gradient:') && name !== 'gradient:sums') addAt(this.#sum(name.slice('gradient:'.length)), 0, part)
+        for (const [name, part] of Object.entries(outputs))
+          if (name.startsWith('gradient:') && name !== 'gradient:sums')
+            addAt(this.#sum(name.slice('gradient:'.length)), 0, part)
         if (outputs['gradient:sums'] !== undefined) {
           const sum = this.#sum(table)
           addAt(sum, 0, outputs['gradient:sums'], sum.length)
@@ -230,24 +359,46 @@ export class Layerwise {
 
   /** A replica's own unembedding as `centreUnembedding` has the one at w*. */
   #centred(unembedding: Float32Array): Float32Array {
-    const { architecture: { hidden, vocabulary }, centre } = this.workshop
+    const {
+      architecture: { hidden, vocabulary },
+      centre
+    } = this.workshop
     const { data } = this.#copy(unembeddingName.centred, vocabularyBlocks(vocabulary).rows * hidden)
-    for (let row = 0; row < vocabulary; row++) for (let i = 0, at = row * hidden; i < hidden; i++, at++) data[at] = unembedding[at] - centre[i]
+    for (let row = 0; row < vocabulary; row++)
+      for (let i = 0, at = row * hidden; i < hidden; i++, at++) data[at] = unembedding[at] - centre[i]
     return data
   }
 
-  #run(name: string, make: (extent: Extent) => Graph, layer: number, positions: number, given: Readonly<Record<string, Bound>>, own?: OwnPiece): Promise<Record<string, Float32Array>> {
+  #run(
+    name: string,
+    make: (extent: Extent) => Graph,
+    layer: number,
+    positions: number,
+    given: Readonly<Record<string, Bound>>,
+    own?: OwnPiece
+  ): Promise<Record<string, Float32Array>> {
     return this.#runGraph(`${name} ${positions}`, () => make({ count: 1, positions, queries }), layer, given, own)
   }
 
-  async #runGraph(key: string, make: () => Graph, layer: number, given: Readonly<Record<string, Bound>>, own: OwnPiece | undefined): Promise<Record<string, Float32Array>> {
+  async #runGraph(
+    key: string,
+    make: () => Graph,
+    layer: number,
+    given: Readonly<Record<string, Bound>>,
+    own: OwnPiece | undefined
+  ): Promise<Record<string, Float32Array>> {
     const { program, graph } = await this.workshop.compiled(`layerwise ${key}`, make)
     const places = own === undefined ? undefined : placesOf(own.slices)
     const bound = [...graph.inputs.keys()].map((name): [string, Bound] => {
       if (given[name] !== undefined) return [name, given[name]]
       const actual = inLayer(name, layer)
       const place = places?.get(actual)
-      return [name, place === undefined ? this.#weight(name, actual) : this.#copied(name, own!.weights.subarray(place.start, place.end), undefined)]
+      return [
+        name,
+        place === undefined
+          ? this.#weight(name, actual)
+          : this.#copied(name, own!.weights.subarray(place.start, place.end), undefined)
+      ]
     })
     return program.run(Object.fromEntries(bound))
   }

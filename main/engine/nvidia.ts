@@ -15,18 +15,30 @@ const mebibyte = 2 ** 20
 /** The device of an index or UUID in the driver's own order; undefined where there is no driver, or no such device. */
 export const nvidiaDevice = async (which = '0'): Promise<NvidiaDevice | undefined> => {
   try {
-    const { stdout } = await promisify(execFile)('nvidia-smi', [`--id=${which}`, '--query-gpu=name,memory.total,driver_version,memory.free', '--format=csv,noheader,nounits'], { timeout: 20_000, windowsHide: true })
-    const [name = '', mebibytes = '', driver = '', free = ''] = stdout.trim().split('\n')[0].split(',').map((part) => part.trim())
-    return Number(mebibytes) > 0 ? { name, memoryBytes: Number(mebibytes) * mebibyte, freeBytes: (Number(free) || 0) * mebibyte, driver } : undefined
+    const { stdout } = await promisify(execFile)(
+      'nvidia-smi',
+      [`--id=${which}`, '--query-gpu=name,memory.total,driver_version,memory.free', '--format=csv,noheader,nounits'],
+      { timeout: 20_000, windowsHide: true }
+    )
+    const [name = '', mebibytes = '', driver = '', free = ''] = stdout
+      .trim()
+      .split('\n')[0]
+      .split(',')
+      .map((part) => part.trim())
+    return Number(mebibytes) > 0
+      ? { name, memoryBytes: Number(mebibytes) * mebibyte, freeBytes: (Number(free) || 0) * mebibyte, driver }
+      : undefined
   } catch {
     return undefined
   }
 }
 
 /** The device that CUDA's first one is: CUDA_VISIBLE_DEVICES names it, as the driver counts. */
-export const cudaDevice = (environment: NodeJS.ProcessEnv = process.env): Promise<NvidiaDevice | undefined> => nvidiaDevice(environment['CUDA_VISIBLE_DEVICES']?.split(',')[0])
+export const cudaDevice = (environment: NodeJS.ProcessEnv = process.env): Promise<NvidiaDevice | undefined> =>
+  nvidiaDevice(environment['CUDA_VISIBLE_DEVICES']?.split(',')[0])
 
-export const deviceWords = ({ name, memoryBytes, driver }: NvidiaDevice): string => `${name}, ${(memoryBytes / 2 ** 30).toFixed(0)} GiB, driver ${driver}`
+export const deviceWords = ({ name, memoryBytes, driver }: NvidiaDevice): string =>
+  `${name}, ${(memoryBytes / 2 ** 30).toFixed(0)} GiB, driver ${driver}`
 
 /** Whether a version such as 535.104.05 is at least another. */
 export const isAtLeast = (version: string, least: string): boolean => {

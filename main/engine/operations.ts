@@ -14,16 +14,22 @@ export const programName = (component: string): string => {
 }
 
 /** Multiply-adds of one token through a whole layer's products, attention included. */
-const layerProducts = ({ hidden, intermediate }: Architecture, positions: number): number => 4 * hidden * hidden + 2 * hidden * intermediate + positions * hidden
+const layerProducts = ({ hidden, intermediate }: Architecture, positions: number): number =>
+  4 * hidden * hidden + 2 * hidden * intermediate + positions * hidden
 
 /** Floating-point operations of the forward pass at w* over one row of `length` tokens: what a row costs once, whatever the number of replicas. */
-export const prefixOperations = (architecture: Architecture, length: number): number => 2 * (length - 1) * architecture.layers * layerProducts(architecture, length - 1)
+export const prefixOperations = (architecture: Architecture, length: number): number =>
+  2 * (length - 1) * architecture.layers * layerProducts(architecture, length - 1)
 
 /**
  * Floating-point operations of one row of `length` tokens from the prefix on: through `gradient`, and through
  * `losses`.
  */
-export const pieceOperations = (architecture: Architecture, component: string, length: number): { readonly gradient: number; readonly losses: number } => {
+export const pieceOperations = (
+  architecture: Architecture,
+  component: string,
+  length: number
+): { readonly gradient: number; readonly losses: number } => {
   const { layers, hidden, intermediate, heads, vocabulary } = architecture
   const positions = length - 1
   const piece = pieceOf(component)

@@ -15,11 +15,31 @@ const [tokens, width, vocabulary] = [48, 64, 96]
 /** A layer's worth of operations, and a loss over a vocabulary with its slope. */
 const graph = () => {
   const builder = new GraphBuilder()
-  const [x, w, table, ids] = [builder.input('x', [tokens, width]), builder.input('w', [width, width]), builder.input('table', [vocabulary, width]), builder.input('ids', [tokens], 'int')]
-  const { y } = builder.layerNorm(x, builder.constant(new Float32Array(width).fill(1), [width]), builder.constant(new Float32Array(width), [width]), 1e-5)
+  const [x, w, table, ids] = [
+    builder.input('x', [tokens, width]),
+    builder.input('w', [width, width]),
+    builder.input('table', [vocabulary, width]),
+    builder.input('ids', [tokens], 'int')
+  ]
+  const { y } = builder.layerNorm(
+    x,
+    builder.constant(new Float32Array(width).fill(1), [width]),
+    builder.constant(new Float32Array(width), [width]),
+    1e-5
+  )
   const product = builder.matmul(y, w, { transposeB: true })
-  const scores = builder.softmax(builder.scale(builder.matmul(builder.reshape(product, [4, 12, width]), builder.reshape(y, [4, 12, width]), { transposeB: true }), 0.1))
-  const mixed = builder.reshape(builder.matmul(scores, builder.reshape(builder.gelu(product, false), [4, 12, width])), [tokens, width])
+  const scores = builder.softmax(
+    builder.scale(
+      builder.matmul(builder.reshape(product, [4, 12, width]), builder.reshape(y, [4, 12, width]), {
+        transposeB: true
+      }),
+      0.1
+    )
+  )
+  const mixed = builder.reshape(builder.matmul(scores, builder.reshape(builder.gelu(product, false), [4, 12, width])), [
+    tokens,
+    width
+  ])
   const { sums, weighted } = builder.exponentialSums(builder.scale(mixed, 0.3), table, vocabulary, vocabulary / 2)
   const losses = builder.sub(builder.log(sums), builder.sum(builder.mul(mixed, builder.gather(table, ids)), [1]))
   builder.output('product', product)
@@ -28,7 +48,8 @@ const graph = () => {
   return builder.build()
 }
 
-const numbers = (length: number, factor: number): Float32Array => Float32Array.from({ length }, (_, at) => Math.sin(12.9898 * (at + 1)) * Math.cos(78.233 * at) * factor)
+const numbers = (length: number, factor: number): Float32Array =>
+  Float32Array.from({ length }, (_, at) => Math.sin(12.9898 * (at + 1)) * Math.cos(78.233 * at) * factor)
 
 /**
  * Has the executor compute a small graph and compares with the float64 reference. Throws an `engine` error where the numbers are none of
@@ -40,7 +61,12 @@ export const selfCheck = async (executor: Executor, precision: Precision): Promi
   const resultOf = async (by: Executor): Promise<Record<string, Float32Array>> => {
     const program = await by.compile(own)
     try {
-      return await program.run({ x: numbers(tokens * width, 1), w: by.resident(w, [width, width]), table: by.resident(table, [vocabulary, width]), ids: Int32Array.from({ length: tokens }, (_, at) => (at * 37) % vocabulary) })
+      return await program.run({
+        x: numbers(tokens * width, 1),
+        w: by.resident(w, [width, width]),
+        table: by.resident(table, [vocabulary, width]),
+        ids: Int32Array.from({ length: tokens }, (_, at) => (at * 37) % vocabulary)
+      })
     } finally {
       await program.dispose()
     }
@@ -50,7 +76,10 @@ export const selfCheck = async (executor: Executor, precision: Precision): Promi
     const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
     const error = values.reduce((most, value, at) => Math.max(most, Math.abs(result[name][at] - value)), 0) / largest
     if (!(error <= tolerances[precision])) {
-      throw new SpectroscopeError('engine', `${executor.description.name} computes other numbers than ${precision} has (relative error ${error.toExponential(1)} of "${name}" in its self-check); update the driver, or choose another engine.`)
+      throw new SpectroscopeError(
+        'engine',
+        `${executor.description.name} computes other numbers than ${precision} has (relative error ${error.toExponential(1)} of "${name}" in its self-check); update the driver, or choose another engine.`
+      )
     }
   }
 }

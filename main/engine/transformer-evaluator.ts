@@ -8,7 +8,18 @@ import { type Graph, partRows, peakBytes, size } from './graph'
 import { pieceOf, pieceOperations, programName } from './operations'
 import { Layerwise, type OwnPiece, addAt } from './layerwise'
 import { addEmbeddingSlopes, addRowSlopes, embedRows, targetRows } from './table-rows'
-import { type Extent, activationName, areLong, centreUnembedding, logSumBounds, pieceGraph, prefixBytes, prefixGraph, unembeddingName, unembeddingWeight } from './transformer'
+import {
+  type Extent,
+  activationName,
+  areLong,
+  centreUnembedding,
+  logSumBounds,
+  pieceGraph,
+  prefixBytes,
+  prefixGraph,
+  unembeddingName,
+  unembeddingWeight
+} from './transformer'
 
 /** Inputs and targets of rows: ids at positions 0 … T-2, and at 1 … T-1. */
 const shifted = ({ ids, count, length }: Rows): { inputs: Int32Array; targets: Int32Array } => {
@@ -22,7 +33,11 @@ const shifted = ({ ids, count, length }: Rows): { inputs: Int32Array; targets: I
   return { inputs, targets }
 }
 
-const extentOf = ({ count, length }: Rows, replicas?: number): Extent => ({ count, positions: length - 1, ...(replicas === undefined ? {} : { replicas }) })
+const extentOf = ({ count, length }: Rows, replicas?: number): Extent => ({
+  count,
+  positions: length - 1,
+  ...(replicas === undefined ? {} : { replicas })
+})
 
 interface Compiled {
   readonly program: Program
@@ -44,34 +59,51 @@ const mostItems = 65535
  * after the other; but where the backward pass takes them again, for the slope of a replica's own table, all are held.
  */
 const deviceBytes = (graph: Graph): number => {
-  const again = new Set(graph.nodes.flatMap(({ operation, inputs }) => (operation.kind === 'exponentialSumsSlope' ? [inputs[0].id] : [])))
+  const again = new Set(
+    graph.nodes.flatMap(({ operation, inputs }) => (operation.kind === 'exponentialSumsSlope' ? [inputs[0].id] : []))
+  )
   let [held, largest] = [0, 0]
-  for (const { operation, inputs: [hidden, table] } of graph.nodes) {
+  for (const {
+    operation,
+    inputs: [hidden, table]
+  } of graph.nodes) {
     if (operation.kind !== 'exponentialSums') continue
     if (again.has(hidden.id)) held += 4 * hidden.shape[0] * table.shape[0]
     else largest = Math.max(largest, 4 * hidden.shape[0] * Math.min(table.shape[0], partRows))
   }
-  const own = [...graph.inputs].reduce((sum, [name, { shape }]) => sum + (name.startsWith('slice:') ? 4 * size(shape) : 0), 0)
+  const own = [...graph.inputs].reduce(
+    (sum, [name, { shape }]) => sum + (name.startsWith('slice:') ? 4 * size(shape) : 0),
+    0
+  )
   return 2 * (peakBytes(graph) + own + held + largest)
 }
 
 /** Items of the products of attention, whose scores a softmax takes. */
-const itemsOf = (graph: Graph): number => graph.nodes.reduce((most, { operation, inputs: [x] }) => (operation.kind === 'softmax' ? Math.max(most, size(x.shape.slice(0, -2))) : most), 0)
+const itemsOf = (graph: Graph): number =>
+  graph.nodes.reduce(
+    (most, { operation, inputs: [x] }) =>
+      operation.kind === 'softmax' ? Math.max(most, size(x.shape.slice(0, -2))) : most,
+    0
+  )
 
 /** Activations at w* that stay on a device are those of so many tokens, and such a share of its memory, at most. */
 const [heldTokens, activationShare] = [16_384, 1 / 8]
 
 /** Some of the rows, with their activations. */
 const partOf = ({ rows, activations }: Prefix, first: number, count: number): Prefix => {
-  const each = <A extends Float32Array | Int32Array>(array: A, perRow: number): A => array.subarray(first * perRow, (first + count) * perRow) as A
+  const each = <A extends Float32Array | Int32Array>(array: A, perRow: number): A =>
+    array.subarray(first * perRow, (first + count) * perRow) as A
   return {
     rows: { ids: each(rows.ids, rows.length), count, length: rows.length },
-    activations: Object.fromEntries(Object.entries(activations).map(([name, data]) => [name, each(data, data.length / rows.count)]))
+    activations: Object.fromEntries(
+      Object.entries(activations).map(([name, data]) => [name, each(data, data.length / rows.count)])
+    )
   }
 }
 
 /** Whether a program without all logits holds for these weights. */
-const fits = ({ logSums }: Readonly<Record<string, Float32Array>>): boolean => logSums.every((logSum) => logSum > logSumBounds.least && logSum < logSumBounds.most)
+const fits = ({ logSums }: Readonly<Record<string, Float32Array>>): boolean =>
+  logSums.every((logSum) => logSum > logSumBounds.least && logSum < logSumBounds.most)
 
 /** What a replica's program gives for some rows. */
 interface Part {
@@ -122,7 +154,12 @@ export class TransformerEvaluator implements Evaluator {
     this.residents.set(unembeddingName.centre, executor.resident(centre, [1, hidden]))
     this.residents.set(unembeddingName.centred, executor.resident(centred, [centred.length / hidden, hidden]))
     this.layerwise = new Layerwise({
-      architecture, weights, centre, heldApart: executor.apart === true, resident: (name) => this.resident(name), compiled: (key, make) => this.compiled(key, make)
+      architecture,
+      weights,
+      centre,
+      heldApart: executor.apart === true,
+      resident: (name) => this.resident(name),
+      compiled: (key, make) => this.compiled(key, make)
     })
     const stacked: StackedEvaluator = {
       losses: (replicas, width, prefix) => this.stackedLosses(replicas, width, prefix),
@@ -198,7 +235,8 @@ export class TransformerEvaluator implements Evaluator {
     const { data, shape } = this.weights.get(tensor)!
     const width = columnEnd - columnStart
     const projection = new Float32Array((rowEnd - rowStart) * width)
-    for (let row = rowStart; row < rowEnd; row++) projection.set(data.subarray(row * shape[1] + columnStart, row * shape[1] + columnEnd), (row - rowStart) * width)
+    for (let row = rowStart; row < rowEnd; row++)
+      projection.set(data.subarray(row * shape[1] + columnStart, row * shape[1] + columnEnd), (row - rowStart) * width)
     return projection
   }
 
@@ -225,7 +263,11 @@ export class TransformerEvaluator implements Evaluator {
   }
 
   /** Does `work` over the rows, or over equal parts of them. Results are the same within float32 rounding. Throws an `engine` error where memory is short for one row. */
-  private async inParts<T>(kind: string, { count, length }: Rows, work: (first: number, count: number) => Promise<T>): Promise<T[]> {
+  private async inParts<T>(
+    kind: string,
+    { count, length }: Rows,
+    work: (first: number, count: number) => Promise<T>
+  ): Promise<T[]> {
     try {
       return await this.withinMemory(`${kind} ${length}`, count, async (most) => {
         const parts = Math.ceil(count / most)
@@ -236,21 +278,42 @@ export class TransformerEvaluator implements Evaluator {
       })
     } catch (error) {
       if (!(error instanceof OutOfDeviceMemory)) throw error
-      throw new SpectroscopeError('engine', `The memory of ${this.executor.description.device} is too short for one row of ${length} tokens (${error.message}); end what else takes it, study shorter rows, or choose another engine.`, { cause: error })
+      throw new SpectroscopeError(
+        'engine',
+        `The memory of ${this.executor.description.device} is too short for one row of ${length} tokens (${error.message}); end what else takes it, study shorter rows, or choose another engine.`,
+        { cause: error }
+      )
     }
   }
 
   async prefix(rows: Rows): Promise<Prefix> {
     if (this.goLayerwise(rows.length - 1)) return this.layerwise.prefix(rows)
-    const parts = await this.inParts('prefix', rows, (first, count) => this.prefixOf(partOf({ rows, activations: {} }, first, count).rows))
+    const parts = await this.inParts('prefix', rows, (first, count) =>
+      this.prefixOf(partOf({ rows, activations: {} }, first, count).rows)
+    )
     const shared = (length: number): Float32Array => new Float32Array(new SharedArrayBuffer(4 * length))
-    return { rows, activations: Object.fromEntries(Object.keys(parts[0]).map((name) => [name, concatenate(parts.map((part) => part[name]), shared)])) }
+    return {
+      rows,
+      activations: Object.fromEntries(
+        Object.keys(parts[0]).map((name) => [
+          name,
+          concatenate(
+            parts.map((part) => part[name]),
+            shared
+          )
+        ])
+      )
+    }
   }
 
   private async prefixOf(rows: Rows): Promise<Record<string, Float32Array>> {
     const extent = extentOf(rows)
-    const { program, graph } = await this.compiled(`prefix ${extent.count} ${extent.positions}`, () => prefixGraph(this.architecture, extent))
-    const first = { [activationName.stream(0)]: embedRows(this.architecture, this.weights, shifted(rows).inputs, extent.positions) }
+    const { program, graph } = await this.compiled(`prefix ${extent.count} ${extent.positions}`, () =>
+      prefixGraph(this.architecture, extent)
+    )
+    const first = {
+      [activationName.stream(0)]: embedRows(this.architecture, this.weights, shifted(rows).inputs, extent.positions)
+    }
     return { ...first, ...(await program.run(this.bind(graph, first))) }
   }
 
@@ -277,10 +340,12 @@ export class TransformerEvaluator implements Evaluator {
   }
 
   private bind(graph: Graph, given: Readonly<Record<string, Bound>>): Record<string, Bound> {
-    return Object.fromEntries([...graph.inputs].map(([name, { shape }]) => {
-      const bound = given[name] ?? this.resident(name)
-      return [name, bound instanceof Float32Array ? this.activation(bound, shape) : bound]
-    }))
+    return Object.fromEntries(
+      [...graph.inputs].map(([name, { shape }]) => {
+        const bound = given[name] ?? this.resident(name)
+        return [name, bound instanceof Float32Array ? this.activation(bound, shape) : bound]
+      })
+    )
   }
 
   /** What a piece's program gives for each part of the rows that it was run over at once. */
@@ -289,15 +354,26 @@ export class TransformerEvaluator implements Evaluator {
     return this.inParts(`${kind} ${withGradient}`, prefix.rows, async (first, count) => {
       const part = count === prefix.rows.count ? prefix : partOf(prefix, first, count)
       const outputs = await this.runProgram(component, weights, part, withGradient, false)
-      return { rows: part.rows, outputs: fits(outputs) ? outputs : await this.runProgram(component, weights, part, withGradient, true) }
+      return {
+        rows: part.rows,
+        outputs: fits(outputs) ? outputs : await this.runProgram(component, weights, part, withGradient, true)
+      }
     })
   }
 
   /** The same for replicas of one program, as many at once as memory allows. */
-  private async runStack(replicas: readonly OwnWeights[], width: number, prefix: Prefix, withGradient: boolean): Promise<Part[][]> {
-    const { rows: { count, length } } = prefix
+  private async runStack(
+    replicas: readonly OwnWeights[],
+    width: number,
+    prefix: Prefix,
+    withGradient: boolean
+  ): Promise<Part[][]> {
+    const {
+      rows: { count, length }
+    } = prefix
     const key = `${programName(replicas[0].component)} ${count} ${length} ${withGradient}`
-    if (!this.mostAtOnce.has(key)) this.mostAtOnce.set(key, this.stackWidth(replicas[0].component, width, prefix.rows, withGradient))
+    if (!this.mostAtOnce.has(key))
+      this.mostAtOnce.set(key, this.stackWidth(replicas[0].component, width, prefix.rows, withGradient))
     return this.withinMemory(key, width, async (most) => {
       const results: Part[][] = []
       const atOnce = Math.ceil(width / Math.ceil(width / most))
@@ -305,7 +381,11 @@ export class TransformerEvaluator implements Evaluator {
         const own = replicas.slice(first, first + atOnce)
         const outputs = atOnce === 1 ? [] : await this.runStackProgram(own, atOnce, prefix, withGradient)
         for (const [at, { component, weights }] of own.entries()) {
-          results.push(atOnce > 1 && fits(outputs[at]) ? [{ rows: prefix.rows, outputs: outputs[at] }] : await this.runPiece(component, weights, prefix, withGradient))
+          results.push(
+            atOnce > 1 && fits(outputs[at])
+              ? [{ rows: prefix.rows, outputs: outputs[at] }]
+              : await this.runPiece(component, weights, prefix, withGradient)
+          )
         }
       }
       return results
@@ -314,17 +394,37 @@ export class TransformerEvaluator implements Evaluator {
 
   private graphOf(component: string, extent: Extent, withGradient: boolean, exact = false): Graph {
     const { slices } = this.component(component)
-    return pieceGraph(this.architecture, extent, pieceOf(component), slices.map(({ tensor }) => tensor), slices.map(({ shape }) => shape), withGradient, exact)
+    return pieceGraph(
+      this.architecture,
+      extent,
+      pieceOf(component),
+      slices.map(({ tensor }) => tensor),
+      slices.map(({ shape }) => shape),
+      withGradient,
+      exact
+    )
   }
 
   /** What a piece's program takes of the prefix and of its replicas' weights, but for what heads alone have. */
-  private givenOf(component: string, { rows, activations }: Prefix, { inputs: takes }: Graph, replicas: readonly Float32Array[]): Record<string, Bound> {
+  private givenOf(
+    component: string,
+    { rows, activations }: Prefix,
+    { inputs: takes }: Graph,
+    replicas: readonly Float32Array[]
+  ): Record<string, Bound> {
     const { slices } = this.component(component)
     const { inputs, targets } = shifted(rows)
-    const ofAll = (own: (weights: Float32Array) => Float32Array): Float32Array => (replicas.length === 1 ? own(replicas[0]) : concatenate(replicas.map(own)))
+    const ofAll = (own: (weights: Float32Array) => Float32Array): Float32Array =>
+      replicas.length === 1 ? own(replicas[0]) : concatenate(replicas.map(own))
     const given: Record<string, Bound> = { ...activations, targets }
-    if (takes.has('embedded')) given['embedded'] = ofAll((weights) => embedRows(this.architecture, tensorsIn(slices, weights), inputs, rows.length - 1))
-    if (takes.has('target rows')) given['target rows'] = ofAll((weights) => targetRows(targets, tensorsIn(slices, weights).get(unembeddingWeight(this.architecture))!.data, this.centre))
+    if (takes.has('embedded'))
+      given['embedded'] = ofAll((weights) =>
+        embedRows(this.architecture, tensorsIn(slices, weights), inputs, rows.length - 1)
+      )
+    if (takes.has('target rows'))
+      given['target rows'] = ofAll((weights) =>
+        targetRows(targets, tensorsIn(slices, weights).get(unembeddingWeight(this.architecture))!.data, this.centre)
+      )
     let at = 0
     slices.forEach(({ shape }, index) => {
       const [start, end] = [at, (at += size(shape))]
@@ -341,8 +441,14 @@ export class TransformerEvaluator implements Evaluator {
       if (embedded !== undefined || taken !== undefined) {
         const { inputs, targets } = shifted(rows)
         // Where a table is taken in several places, what it owes to all is added up before.
-        const sums = new Map([...tensorsIn(slices, gradient)].map(([name, { data }], index) => [name, outputs[`gradient:${index}`] ?? data]))
-        if (taken !== undefined) addRowSlopes(this.architecture.hidden, targets, taken, sums.get(unembeddingWeight(this.architecture))!)
+        const sums = new Map(
+          [...tensorsIn(slices, gradient)].map(([name, { data }], index) => [
+            name,
+            outputs[`gradient:${index}`] ?? data
+          ])
+        )
+        if (taken !== undefined)
+          addRowSlopes(this.architecture.hidden, targets, taken, sums.get(unembeddingWeight(this.architecture))!)
         if (embedded !== undefined) addEmbeddingSlopes(this.architecture, inputs, rows.length - 1, embedded, sums)
       }
       let at = 0
@@ -371,18 +477,44 @@ export class TransformerEvaluator implements Evaluator {
   }
 
   /** What one run of the program of `atOnce` replicas gives for each of these; what it has of places beyond them is the first one again. */
-  private async runStackProgram(replicas: readonly OwnWeights[], atOnce: number, prefix: Prefix, withGradient: boolean): Promise<Record<string, Float32Array>[]> {
+  private async runStackProgram(
+    replicas: readonly OwnWeights[],
+    atOnce: number,
+    prefix: Prefix,
+    withGradient: boolean
+  ): Promise<Record<string, Float32Array>[]> {
     const { component } = replicas[0]
     const extent = extentOf(prefix.rows, atOnce)
-    const { program, graph } = await this.compiled(`${programName(component)} ${extent.count} ${extent.positions} ${withGradient} x${atOnce}`, () => this.graphOf(component, extent, withGradient))
+    const { program, graph } = await this.compiled(
+      `${programName(component)} ${extent.count} ${extent.positions} ${withGradient} x${atOnce}`,
+      () => this.graphOf(component, extent, withGradient)
+    )
     const all = Array.from({ length: atOnce }, (_, at) => replicas[at] ?? replicas[0])
-    const given = this.givenOf(component, prefix, graph, all.map(({ weights }) => weights))
+    const given = this.givenOf(
+      component,
+      prefix,
+      graph,
+      all.map(({ weights }) => weights)
+    )
     given['head:index'] = Int32Array.from(all, (replica) => headOf(replica.component))
     const outputs = Object.entries(await program.run(this.bind(graph, given)))
-    return replicas.map((_, replica) => Object.fromEntries(outputs.map(([name, data]) => [name, data.subarray((replica * data.length) / atOnce, ((replica + 1) * data.length) / atOnce)])))
+    return replicas.map((_, replica) =>
+      Object.fromEntries(
+        outputs.map(([name, data]) => [
+          name,
+          data.subarray((replica * data.length) / atOnce, ((replica + 1) * data.length) / atOnce)
+        ])
+      )
+    )
   }
 
-  private async runProgram(component: string, weights: Float32Array, prefix: Prefix, withGradient: boolean, exact: boolean): Promise<Record<string, Float32Array>> {
+  private async runProgram(
+    component: string,
+    weights: Float32Array,
+    prefix: Prefix,
+    withGradient: boolean,
+    exact: boolean
+  ): Promise<Record<string, Float32Array>> {
     const extent = extentOf(prefix.rows)
     const piece = pieceOf(component)
     const { projection } = this.component(component)
@@ -391,7 +523,10 @@ export class TransformerEvaluator implements Evaluator {
     const given = this.givenOf(component, prefix, graph, [this.unshared(weights)])
     if (piece.kind === 'head' && projection !== undefined) {
       given['head:projection'] = projection
-      given['head:attended'] = this.headColumns(prefix.activations[activationName.attended(piece.layer)], headOf(component))
+      given['head:attended'] = this.headColumns(
+        prefix.activations[activationName.attended(piece.layer)],
+        headOf(component)
+      )
     }
     return program.run(this.bind(graph, given))
   }
@@ -408,7 +543,8 @@ export class TransformerEvaluator implements Evaluator {
     const { hidden, heads } = this.architecture
     const width = hidden / heads
     const columns = new Float32Array((attended.length / hidden) * width)
-    for (let token = 0; token < attended.length / hidden; token++) columns.set(attended.subarray(token * hidden + head * width, token * hidden + (head + 1) * width), token * width)
+    for (let token = 0; token < attended.length / hidden; token++)
+      columns.set(attended.subarray(token * hidden + head * width, token * hidden + (head + 1) * width), token * width)
     return columns
   }
 
@@ -421,8 +557,14 @@ export class TransformerEvaluator implements Evaluator {
     return lossesIn(await this.runPiece(component, weights, prefix, false))
   }
 
-  async gradient(component: string, weights: Float32Array, prefix: Prefix, gradient: Float32Array): Promise<{ readonly lossSum: number }> {
-    if (this.goLayerwise(prefix.rows.length - 1)) return { lossSum: await this.layerwise.gradient(this.own(component, weights), prefix, gradient) }
+  async gradient(
+    component: string,
+    weights: Float32Array,
+    prefix: Prefix,
+    gradient: Float32Array
+  ): Promise<{ readonly lossSum: number }> {
+    if (this.goLayerwise(prefix.rows.length - 1))
+      return { lossSum: await this.layerwise.gradient(this.own(component, weights), prefix, gradient) }
     return { lossSum: this.addGradient(component, await this.runPiece(component, weights, prefix, true), gradient) }
   }
 
@@ -436,9 +578,16 @@ export class TransformerEvaluator implements Evaluator {
     return (await this.runStack(replicas, width, prefix, false)).map(lossesIn)
   }
 
-  private async stackedGradients(replicas: readonly OwnWeights[], width: number, prefix: Prefix, gradients: readonly Float32Array[]): Promise<number[]> {
+  private async stackedGradients(
+    replicas: readonly OwnWeights[],
+    width: number,
+    prefix: Prefix,
+    gradients: readonly Float32Array[]
+  ): Promise<number[]> {
     if (!this.stacks(replicas, prefix)) return oneByOne(this).gradient(replicas, width, prefix, gradients)
-    return (await this.runStack(replicas, width, prefix, true)).map((parts, at) => this.addGradient(replicas[at].component, parts, gradients[at]))
+    return (await this.runStack(replicas, width, prefix, true)).map((parts, at) =>
+      this.addGradient(replicas[at].component, parts, gradients[at])
+    )
   }
 
   operations(component: string, length: number): { readonly gradient: number; readonly losses: number } {

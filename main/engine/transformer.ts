@@ -14,8 +14,7 @@ export interface Extent {
 
 /** Which program a component needs: heads of a layer share one, as their weights are inputs. */
 export type Piece =
-  | { readonly kind: 'embed' | 'unembed' | 'full' }
-  | { readonly kind: 'head' | 'mlp'; readonly layer: number }
+  { readonly kind: 'embed' | 'unembed' | 'full' } | { readonly kind: 'head' | 'mlp'; readonly layer: number }
 
 /** Bytes of logits held at once where all of a token's are kept; longer rows are cut into chunks of tokens. */
 const logitBytes = 24 * 2 ** 20
@@ -28,12 +27,16 @@ const deviceLossTokens = 2048
 const longBytes = 128 * 2 ** 20
 
 /** Whether rows are so long that the work goes layer by layer (layerwise.ts). It is a matter of shapes alone, so that results do not depend on the machine. */
-export const areLong = ({ layers, heads }: Architecture, positions: number): boolean => 4 * layers * heads * positions ** 2 > longBytes
+export const areLong = ({ layers, heads }: Architecture, positions: number): boolean =>
+  4 * layers * heads * positions ** 2 > longBytes
 
 /** Tokens in parts of at most `most`, as even as can be. */
 export const evenParts = (tokens: number, most = lossTokens): number[] => {
   const parts = Math.ceil(tokens / most)
-  return Array.from({ length: parts }, (_, part) => Math.floor(((part + 1) * tokens) / parts) - Math.floor((part * tokens) / parts))
+  return Array.from(
+    { length: parts },
+    (_, part) => Math.floor(((part + 1) * tokens) / parts) - Math.floor((part * tokens) / parts)
+  )
 }
 
 /**
@@ -42,7 +45,10 @@ export const evenParts = (tokens: number, most = lossTokens): number[] => {
  */
 export const vocabularyBlocks = (vocabulary: number): { readonly block: number; readonly rows: number } => {
   if (vocabulary <= 512) return { block: vocabulary, rows: vocabulary }
-  const blocks = Array.from({ length: 12 }, (_, i) => 528 - 16 * i).map((block) => ({ block, rows: Math.ceil(vocabulary / block) * block }))
+  const blocks = Array.from({ length: 12 }, (_, i) => 528 - 16 * i).map((block) => ({
+    block,
+    rows: Math.ceil(vocabulary / block) * block
+  }))
   return blocks.reduce((best, other) => (other.rows < best.rows ? other : best))
 }
 
@@ -74,7 +80,8 @@ const weightNames = ({ family, tiedEmbeddings }: Architecture, layer: number) =>
 /** Shape of every weight that the graphs name, as stored: NeoX matrices are [out, in], GPT-2's [in, out]. */
 const weightShape = (architecture: Architecture, name: string): number[] => {
   const { family, hidden, intermediate, vocabulary, contextLength } = architecture
-  const matrix = (inputs: number, outputs: number): number[] => (family === 'gpt_neox' ? [outputs, inputs] : [inputs, outputs])
+  const matrix = (inputs: number, outputs: number): number[] =>
+    family === 'gpt_neox' ? [outputs, inputs] : [inputs, outputs]
   const bias = name.endsWith('.bias')
   if (name.endsWith('wpe.weight')) return [contextLength, hidden]
   if (/(embed_in|embed_out|wte|lm_head)\.weight$/.test(name)) return [vocabulary, hidden]
@@ -124,7 +131,15 @@ export class TransformerBuilder {
     const { builder, lead } = this
     const own = this.own.get(name)
     if (own === undefined || lead.length === 0) return [this.weight(name)]
-    const known = this.matrices.get(name) ?? builder.split(own, 0, Array.from({ length: lead[0] }, () => 1)).map((part) => builder.reshape(part, part.shape.slice(1)))
+    const known =
+      this.matrices.get(name) ??
+      builder
+        .split(
+          own,
+          0,
+          Array.from({ length: lead[0] }, () => 1)
+        )
+        .map((part) => builder.reshape(part, part.shape.slice(1)))
     this.matrices.set(name, known)
     return known
   }
@@ -157,12 +172,20 @@ export class TransformerBuilder {
   }
 
   norm(x: Value, name: string): Value {
-    return this.builder.layerNorm(x, this.weight(`${name}.weight`), this.weight(`${name}.bias`), this.architecture.layerNormEpsilon).y
+    return this.builder.layerNorm(
+      x,
+      this.weight(`${name}.weight`),
+      this.weight(`${name}.bias`),
+      this.architecture.layerNormEpsilon
+    ).y
   }
 
   /** x W + b with W as the architecture stores it. */
   linear(x: Value, matrix: Value, bias: Value): Value {
-    return this.builder.add(this.builder.matmul(x, matrix, { transposeB: this.architecture.family === 'gpt_neox' }), bias)
+    return this.builder.add(
+      this.builder.matmul(x, matrix, { transposeB: this.architecture.family === 'gpt_neox' }),
+      bias
+    )
   }
 
   /** Rotation of q and k [..., positions, width] by position, and the root of the scale 1/√width on both. */
@@ -183,7 +206,9 @@ export class TransformerBuilder {
     const angles = (fill: (angle: number) => number, rest: number): Float32Array =>
       Float32Array.from({ length: extent.positions * width }, (_, at) => {
         const [position, i] = [Math.floor(at / width), at % width]
-        return scale * (i < rotaryDimensions ? fill(position * rotaryBase ** (-(2 * (i % half)) / rotaryDimensions)) : rest)
+        return (
+          scale * (i < rotaryDimensions ? fill(position * rotaryBase ** (-(2 * (i % half)) / rotaryDimensions)) : rest)
+        )
       })
     const cosines = this.table('cosines', [extent.positions, width], () => angles(Math.cos, 1))
     const sines = this.table('sines', [extent.positions, width], () => angles(Math.sin, 0))
@@ -200,19 +225,27 @@ export class TransformerBuilder {
     const { positions } = extent
     const count = size(qkv.shape) / (3 * heads * width * positions)
     const perHead = family === 'gpt_neox'
-    const parts = builder.reshape(qkv, perHead ? [count, positions, heads, 3, width] : [count, positions, 3, heads, width])
+    const parts = builder.reshape(
+      qkv,
+      perHead ? [count, positions, heads, 3, width] : [count, positions, 3, heads, width]
+    )
     const grouped = builder.transpose(parts, perHead ? [3, 0, 2, 1, 4] : [2, 0, 3, 1, 4])
     const [qk, v] = builder.split(grouped, 0, [2, 1])
     const placed = this.architecture.rotaryDimensions > 0 ? this.rotate(qk) : builder.scale(qk, width ** -0.25)
     const [q, k] = builder.split(placed, 0, [1, 1])
     const sideBySide = (mixed: Value): Value =>
-      builder.reshape(builder.transpose(builder.reshape(mixed, [count, heads, positions, width]), [0, 2, 1, 3]), [count * positions, heads * width])
+      builder.reshape(builder.transpose(builder.reshape(mixed, [count, heads, positions, width]), [0, 2, 1, 3]), [
+        count * positions,
+        heads * width
+      ])
     if (extent.queries !== undefined) {
       const [queries, keys, values] = [q, k, v].map((x) => builder.reshape(x, [count * heads, positions, width]))
       return sideBySide(builder.causalAttention(queries, keys, values, extent.queries))
     }
     const mask = this.table('mask', [positions, positions], () =>
-      Float32Array.from({ length: positions * positions }, (_, at) => (at % positions > Math.floor(at / positions) ? -1e30 : 0))
+      Float32Array.from({ length: positions * positions }, (_, at) =>
+        at % positions > Math.floor(at / positions) ? -1e30 : 0
+      )
     )
     const scores = builder.add(builder.matmul(q, k, { transposeB: true }), mask)
     return sideBySide(builder.matmul(builder.softmax(scores), v))
@@ -221,7 +254,10 @@ export class TransformerBuilder {
   /** All heads of a layer, before the projection: [tokens, d]. */
   attention(layer: number, x: Value): Value {
     const { attentionNorm, qkv } = this.names(layer)
-    return this.attend(this.linear(this.norm(x, attentionNorm), this.weight(`${qkv}.weight`), this.weight(`${qkv}.bias`)), this.architecture.heads)
+    return this.attend(
+      this.linear(this.norm(x, attentionNorm), this.weight(`${qkv}.weight`), this.weight(`${qkv}.bias`)),
+      this.architecture.heads
+    )
   }
 
   project(layer: number, attended: Value): Value {
@@ -259,12 +295,23 @@ export class TransformerBuilder {
 
   /** The unembedding less its mean row at w*, with rows of zeros up to whole blocks: each replica's own, or the one of all. */
   private centredUnembeddings(rows: number): readonly Value[] {
-    const { builder, architecture: { hidden, vocabulary } } = this
+    const {
+      builder,
+      architecture: { hidden, vocabulary }
+    } = this
     const { unembedding } = this.names(0)
     if (!this.own.has(unembedding)) return [builder.input(unembeddingName.centred, [rows, hidden])]
     return this.matricesOf(unembedding).map((own) => {
       const centred = builder.sub(own, builder.input(unembeddingName.centre, [1, hidden]))
-      return rows === vocabulary ? centred : builder.concat([centred, this.table('filling', [rows - vocabulary, hidden], () => new Float32Array((rows - vocabulary) * hidden))], 0)
+      return rows === vocabulary
+        ? centred
+        : builder.concat(
+            [
+              centred,
+              this.table('filling', [rows - vocabulary, hidden], () => new Float32Array((rows - vocabulary) * hidden))
+            ],
+            0
+          )
     })
   }
 
@@ -281,16 +328,37 @@ export class TransformerBuilder {
 
   /** Losses without keeping any logits; the logarithms of their sums become the output `logSums`, one for each loss. See `logSumBounds`. */
   private centredLoss(hidden: Value): Value {
-    const { builder, tokens, lead, stacked, architecture: { vocabulary } } = this
+    const {
+      builder,
+      tokens,
+      lead,
+      stacked,
+      architecture: { vocabulary }
+    } = this
     const { block, rows } = vocabularyBlocks(vocabulary)
     const unembeddings = this.centredUnembeddings(rows)
     const width = hidden.shape[1]
     // The hidden states of one replica, where each has an unembedding of its own, or all of them; they are the same for all where nothing is below.
     const shared = hidden.shape[0] === tokens
-    const parts = unembeddings.length === 1 ? [hidden] : shared ? unembeddings.map(() => hidden) : builder.split(hidden, 0, unembeddings.map(() => tokens))
+    const parts =
+      unembeddings.length === 1
+        ? [hidden]
+        : shared
+          ? unembeddings.map(() => hidden)
+          : builder.split(
+              hidden,
+              0,
+              unembeddings.map(() => tokens)
+            )
     const most = lead.length === 0 ? undefined : deviceLossTokens
-    const sums = builder.concat(parts.flatMap((own, at) =>
-      builder.split(own, 0, evenParts(own.shape[0], most)).map((part) => builder.exponentialSums(part, unembeddings[at], vocabulary, block).sums)), 0)
+    const sums = builder.concat(
+      parts.flatMap((own, at) =>
+        builder
+          .split(own, 0, evenParts(own.shape[0], most))
+          .map((part) => builder.exponentialSums(part, unembeddings[at], vocabulary, block).sums)
+      ),
+      0
+    )
     const logSums = builder.log(sums)
     builder.output('logSums', builder.reshape(logSums, [stacked]))
     if (this.own.has(this.names(0).unembedding)) this.ownTargetRows = builder.input('target rows', [stacked, width])
@@ -304,9 +372,14 @@ export class TransformerBuilder {
     const { builder, tokens } = this
     const unembedding = this.weight(this.names(0).unembedding)
     const lossChunk = Math.max(16, Math.min(256, Math.floor(logitBytes / (4 * this.architecture.vocabulary))))
-    const sizes = Array.from({ length: Math.ceil(tokens / lossChunk) }, (_, chunk) => Math.min(lossChunk, tokens - chunk * lossChunk))
+    const sizes = Array.from({ length: Math.ceil(tokens / lossChunk) }, (_, chunk) =>
+      Math.min(lossChunk, tokens - chunk * lossChunk)
+    )
     const targets = builder.split(this.targets(), 0, sizes)
-    return builder.concat(builder.split(hidden, 0, sizes).map((part, chunk) => builder.unembedLoss(part, unembedding, targets[chunk]).loss), 0)
+    return builder.concat(
+      builder.split(hidden, 0, sizes).map((part, chunk) => builder.unembedLoss(part, unembedding, targets[chunk]).loss),
+      0
+    )
   }
 }
 
@@ -314,7 +387,10 @@ export class TransformerBuilder {
 export const unembeddingName = { centre: 'unembedding:centre', centred: 'unembedding:centred' } as const
 
 /** The mean row of the unembedding [V, d], and the unembedding less that, with rows of zeros up to whole blocks. */
-export const centreUnembedding = (architecture: Architecture, unembedding: Float32Array): { readonly centre: Float32Array; readonly centred: Float32Array } => {
+export const centreUnembedding = (
+  architecture: Architecture,
+  unembedding: Float32Array
+): { readonly centre: Float32Array; readonly centred: Float32Array } => {
   const { hidden, vocabulary } = architecture
   const sums = new Float64Array(hidden)
   for (let at = 0; at < unembedding.length; at++) sums[at % hidden] += unembedding[at]
@@ -343,7 +419,8 @@ export const activationName = {
 }
 
 /** Bytes of the activations at w* that replicas of any component start from, for so many target positions. */
-export const prefixBytes = ({ layers, hidden }: Architecture, targets: number): number => 4 * (3 * layers + 1) * hidden * targets
+export const prefixBytes = ({ layers, hidden }: Architecture, targets: number): number =>
+  4 * (3 * layers + 1) * hidden * targets
 
 /** Forward at w*: inputs the stream before the first layer and weights; outputs every other activation of `activationName`, [tokens, d] each. */
 export const prefixGraph = (architecture: Architecture, extent: Extent): Graph => {
@@ -366,16 +443,31 @@ export type SliceShapes = readonly (readonly number[])[]
 const slice = (index: number): string => `slice:${index}`
 
 /** What the heads of some replicas come to at w*, before the projection and as their part of it, as `afterHead` takes them. */
-const headsAtStar = (transformer: TransformerBuilder, layer: number, replicas: number): { readonly attended: Value; readonly projection: Value } => {
-  const { builder, architecture: { family, hidden, heads }, tokens } = transformer
+const headsAtStar = (
+  transformer: TransformerBuilder,
+  layer: number,
+  replicas: number
+): { readonly attended: Value; readonly projection: Value } => {
+  const {
+    builder,
+    architecture: { family, hidden, heads },
+    tokens
+  } = transformer
   const width = hidden / heads
   const chosen = builder.input('head:index', [replicas], 'int')
-  const byHead = (x: Value, rows: number): Value => builder.reshape(builder.transpose(builder.reshape(x, [rows, heads, width]), [1, 0, 2]), [heads, rows * width])
+  const byHead = (x: Value, rows: number): Value =>
+    builder.reshape(builder.transpose(builder.reshape(x, [rows, heads, width]), [1, 0, 2]), [heads, rows * width])
   const matrix = transformer.weight(`${transformer.names(layer).projection}.weight`)
   const projections = family === 'gpt_neox' ? byHead(matrix, hidden) : builder.reshape(matrix, [heads, width * hidden])
   return {
-    attended: builder.reshape(builder.gather(byHead(transformer.activation(activationName.attended(layer)), tokens), chosen), [replicas, tokens, width]),
-    projection: builder.reshape(builder.gather(projections, chosen), [replicas, ...(family === 'gpt_neox' ? [hidden, width] : [width, hidden])])
+    attended: builder.reshape(
+      builder.gather(byHead(transformer.activation(activationName.attended(layer)), tokens), chosen),
+      [replicas, tokens, width]
+    ),
+    projection: builder.reshape(builder.gather(projections, chosen), [
+      replicas,
+      ...(family === 'gpt_neox' ? [hidden, width] : [width, hidden])
+    ])
   }
 }
 
@@ -387,16 +479,28 @@ export const afterHead = (transformer: TransformerBuilder, layer: number, slices
   const width = architecture.hidden / architecture.heads
   const x = transformer.activation(activationName.stream(layer))
   const y = transformer.norm(x, attentionNorm)
-  const [matrix, bias] = neox ? slices : [builder.concat(slices.slice(0, 3), lead.length + 1), builder.concat(slices.slice(3, 6), lead.length)]
+  const [matrix, bias] = neox
+    ? slices
+    : [builder.concat(slices.slice(0, 3), lead.length + 1), builder.concat(slices.slice(3, 6), lead.length)]
   const own = slices[slices.length - 1]
-  const project = (attended: Value, projection: Value): Value => builder.matmul(attended, projection, { transposeB: neox })
-  const attended = builder.reshape(transformer.attend(transformer.linear(y, matrix, transformer.spread(bias)), 1), [...lead, tokens, width])
-  const star = lead.length > 0
-    ? headsAtStar(transformer, layer, lead[0])
-    : { attended: transformer.activation('head:attended', width), projection: builder.input('head:projection', own.shape) }
+  const project = (attended: Value, projection: Value): Value =>
+    builder.matmul(attended, projection, { transposeB: neox })
+  const attended = builder.reshape(transformer.attend(transformer.linear(y, matrix, transformer.spread(bias)), 1), [
+    ...lead,
+    tokens,
+    width
+  ])
+  const star =
+    lead.length > 0
+      ? headsAtStar(transformer, layer, lead[0])
+      : {
+          attended: transformer.activation('head:attended', width),
+          projection: builder.input('head:projection', own.shape)
+        }
   const before = project(star.attended, star.projection)
   const change = builder.sub(project(attended, own), before)
-  if (architecture.parallelResidual) return transformer.rows(builder.add(transformer.activation(activationName.stream(layer + 1)), change))
+  if (architecture.parallelResidual)
+    return transformer.rows(builder.add(transformer.activation(activationName.stream(layer + 1)), change))
   const middle = transformer.rows(builder.add(transformer.activation(activationName.middle(layer)), change))
   return builder.add(middle, transformer.mlp(layer, middle))
 }
@@ -404,7 +508,9 @@ export const afterHead = (transformer: TransformerBuilder, layer: number, slices
 /** The stream after a layer whose MLP's weights are a replica's own. */
 export const afterMlp = (transformer: TransformerBuilder, layer: number): Value => {
   const middle = transformer.activation(activationName.middle(layer))
-  const source = transformer.architecture.parallelResidual ? transformer.activation(activationName.stream(layer)) : middle
+  const source = transformer.architecture.parallelResidual
+    ? transformer.activation(activationName.stream(layer))
+    : middle
   return transformer.rows(transformer.builder.add(middle, transformer.mlp(layer, source)))
 }
 
@@ -423,16 +529,32 @@ export const afterMlp = (transformer: TransformerBuilder, layer: number): Value 
  * [replicas] in place of those two. It is not for `full`, nor `exact`.
  */
 export const pieceGraph = (
-  architecture: Architecture, extent: Extent, piece: Piece, names: readonly string[], shapes: SliceShapes, withGradient: boolean, exact = false
+  architecture: Architecture,
+  extent: Extent,
+  piece: Piece,
+  names: readonly string[],
+  shapes: SliceShapes,
+  withGradient: boolean,
+  exact = false
 ): Graph => {
   const transformer = new TransformerBuilder(architecture, extent)
   const { builder } = transformer
   const { lead, stacked } = transformer
-  const embedded = piece.kind === 'embed' || piece.kind === 'full' ? builder.input('embedded', [stacked, architecture.hidden]) : undefined
-  const outside = new Set(embedded === undefined ? [] : embeddingTables(architecture).filter((name) => name !== unembeddingWeight(architecture)))
+  const embedded =
+    piece.kind === 'embed' || piece.kind === 'full'
+      ? builder.input('embedded', [stacked, architecture.hidden])
+      : undefined
+  const outside = new Set(
+    embedded === undefined
+      ? []
+      : embeddingTables(architecture).filter((name) => name !== unembeddingWeight(architecture))
+  )
   const indices = [...shapes.keys()].filter((index) => !outside.has(names[index]))
   const slices = indices.map((index) => builder.input(slice(index), [...lead, ...shapes[index]]))
-  if (piece.kind !== 'head') indices.forEach((index, at) => transformer.own.set(names[index], shapes[index].length === 1 ? transformer.spread(slices[at]) : slices[at]))
+  if (piece.kind !== 'head')
+    indices.forEach((index, at) =>
+      transformer.own.set(names[index], shapes[index].length === 1 ? transformer.spread(slices[at]) : slices[at])
+    )
   const losses = ((): Value => {
     switch (piece.kind) {
       case 'head':

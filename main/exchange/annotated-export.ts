@@ -2,7 +2,12 @@ import { dirname, resolve } from 'node:path'
 import type { Annotation, AnnotationTarget } from '../../preload/contract-annotations'
 import { groupKinds, leftoverCluster } from '../../preload/records'
 import type {
-  BlockDiagnostics, ClusteringRecord, ClusterNumber, ClusterSummary, GroupKind, RunRecord
+  BlockDiagnostics,
+  ClusteringRecord,
+  ClusterNumber,
+  ClusterSummary,
+  GroupKind,
+  RunRecord
 } from '../../preload/records'
 import { makeFolder, writeIdentified } from '../base/files'
 import type { FileIdentity } from '../base/files'
@@ -33,12 +38,24 @@ const topTokens = 20
 const contextTokens = 16
 const tokensPerBlock = 4096
 
-const finite = (values: Iterable<number>): (number | null)[] => Array.from(values, (value) => (Number.isFinite(value) ? value : null))
-const momentsInFile = ({ mean, standardDeviation }: Moments): { mean: (number | null)[]; standardDeviation: (number | null)[] } => ({ mean: finite(mean), standardDeviation: finite(standardDeviation) })
+const finite = (values: Iterable<number>): (number | null)[] =>
+  Array.from(values, (value) => (Number.isFinite(value) ? value : null))
+const momentsInFile = ({
+  mean,
+  standardDeviation
+}: Moments): { mean: (number | null)[]; standardDeviation: (number | null)[] } => ({
+  mean: finite(mean),
+  standardDeviation: finite(standardDeviation)
+})
 
-const labelInFile = (annotation: Annotation): SetLabel => ({ ...labelOf(annotation), author: annotation.author, changedAt: annotation.changedAt })
+const labelInFile = (annotation: Annotation): SetLabel => ({
+  ...labelOf(annotation),
+  author: annotation.author,
+  changedAt: annotation.changedAt
+})
 
-const base64 = (values: Float32Array): string => Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('base64')
+const base64 = (values: Float32Array): string =>
+  Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('base64')
 
 /** Strength of every token in its group, by the level of that; empty where the draws were not split. */
 type Strengths = ReadonlyMap<GroupKind, Float32Array>
@@ -52,10 +69,16 @@ class Source {
   readonly annotations: ReadonlyMap<AnnotationTarget, Annotation>
 
   constructor(
-    readonly workspace: Workspace, readonly run: RunRecord, readonly clustering: ClusteringRecord, readonly selection: readonly ClusterNumber[] | null,
-    readonly groups: readonly ClusterNumber[], readonly tree: GroupTree, membership: Int32Array,
+    readonly workspace: Workspace,
+    readonly run: RunRecord,
+    readonly clustering: ClusteringRecord,
+    readonly selection: readonly ClusterNumber[] | null,
+    readonly groups: readonly ClusterNumber[],
+    readonly tree: GroupTree,
+    membership: Int32Array,
     readonly strengths: Strengths,
-    annotations: readonly Annotation[], readonly texts: StudyTexts
+    annotations: readonly Annotation[],
+    readonly texts: StudyTexts
   ) {
     const members = new Map<ClusterNumber, number[]>(groups.map((cluster) => [cluster, []]))
     this.numbers = new Int32Array(membership.length).fill(-1)
@@ -78,22 +101,50 @@ class Source {
 
 const number = (value: number): number | null => finite([value])[0]
 
-const blocksInFile = ({ reliabilityBounds, centredReliabilityBounds, gradientCosine, gradientNorm, effectiveShare, meanPhi, phiDeviation, rounds, remainder }: BlockDiagnostics): SetHead['diagnostics'][number]['blocks'] => ({
-  rounds, reliabilityBounds: [number(reliabilityBounds[0]), number(reliabilityBounds[1])], centredReliabilityBounds: [number(centredReliabilityBounds[0]), number(centredReliabilityBounds[1])],
-  gradientCosine: gradientCosine === null ? null : number(gradientCosine), gradientNorm: number(gradientNorm), effectiveShare: number(effectiveShare),
-  meanPhi: number(meanPhi), phiDeviation: number(phiDeviation),
-  remainder: remainder === null ? null : { draws: remainder.draws, share: number(remainder.share), error: number(remainder.error) }
+const blocksInFile = ({
+  reliabilityBounds,
+  centredReliabilityBounds,
+  gradientCosine,
+  gradientNorm,
+  effectiveShare,
+  meanPhi,
+  phiDeviation,
+  rounds,
+  remainder
+}: BlockDiagnostics): SetHead['diagnostics'][number]['blocks'] => ({
+  rounds,
+  reliabilityBounds: [number(reliabilityBounds[0]), number(reliabilityBounds[1])],
+  centredReliabilityBounds: [number(centredReliabilityBounds[0]), number(centredReliabilityBounds[1])],
+  gradientCosine: gradientCosine === null ? null : number(gradientCosine),
+  gradientNorm: number(gradientNorm),
+  effectiveShare: number(effectiveShare),
+  meanPhi: number(meanPhi),
+  phiDeviation: number(phiDeviation),
+  remainder:
+    remainder === null
+      ? null
+      : { draws: remainder.draws, share: number(remainder.share), error: number(remainder.error) }
 })
 
 const diagnosticsInFile = async ({ workspace, run }: Source): Promise<SetHead['diagnostics']> =>
-  (await workspace.getDiagnostics(run.id)).map((one) => ({
-    ...one,
-    ...Object.fromEntries((['splitRHat', 'learningCoefficient', 'reliability', 'centredReliability'] as const).map((key) => [key, finite([one[key] ?? Number.NaN])[0]])),
-    meanDistance: finite(one.meanDistance), finalDistance: finite(one.finalDistance), meanLoss: finite(one.meanLoss),
-    lossTrace: Object.fromEntries(Object.entries(one.lossTrace).map(([key, value]) => [key, finite([value])[0]])),
-    failedChains: one.failedChains,
-    blocks: one.blocks === null ? null : blocksInFile(one.blocks)
-  } as unknown as SetHead['diagnostics'][number]))
+  (await workspace.getDiagnostics(run.id)).map(
+    (one) =>
+      ({
+        ...one,
+        ...Object.fromEntries(
+          (['splitRHat', 'learningCoefficient', 'reliability', 'centredReliability'] as const).map((key) => [
+            key,
+            finite([one[key] ?? Number.NaN])[0]
+          ])
+        ),
+        meanDistance: finite(one.meanDistance),
+        finalDistance: finite(one.finalDistance),
+        meanLoss: finite(one.meanLoss),
+        lossTrace: Object.fromEntries(Object.entries(one.lossTrace).map(([key, value]) => [key, finite([value])[0]])),
+        failedChains: one.failedChains,
+        blocks: one.blocks === null ? null : blocksInFile(one.blocks)
+      }) as unknown as SetHead['diagnostics'][number]
+  )
 
 /** Merges all of whose clusters are in the file, and parts of the clusters that are. */
 const groupsInFile = ({ annotations, members, numbers }: Source): Pick<SetHead, 'merges' | 'parts'> => {
@@ -102,16 +153,23 @@ const groupsInFile = ({ annotations, members, numbers }: Source): Pick<SetHead, 
   for (const [target, annotation] of annotations) {
     const { kind, number } = parseTarget(target)
     const { clusters, cluster, tokens } = annotation
-    if (kind === 'merge' && clusters?.every((one) => members.has(one)) === true) merges.push({ merge: number, clusters, label: labelInFile(annotation) })
+    if (kind === 'merge' && clusters?.every((one) => members.has(one)) === true)
+      merges.push({ merge: number, clusters, label: labelInFile(annotation) })
     if (kind === 'part' && cluster !== undefined && tokens !== undefined && members.has(cluster)) {
-      parts.push({ part: number, cluster, tokens: tokens.map((token) => numbers[token]), label: labelInFile(annotation) })
+      parts.push({
+        part: number,
+        cluster,
+        tokens: tokens.map((token) => numbers[token]),
+        label: labelInFile(annotation)
+      })
     }
   }
   return { merges, parts }
 }
 
 const recordInFile = ({ stability, sweep, ...clustering }: ClusteringRecord): SetHead['clustering'] => ({
-  ...clustering, stability: stability === null ? null : { ...stability, levels: [...stability.levels] },
+  ...clustering,
+  stability: stability === null ? null : { ...stability, levels: [...stability.levels] },
   sweep: [...sweep]
 })
 
@@ -134,7 +192,13 @@ const headOf = async (source: Source, moments: MatrixMoments, program: string): 
     exportedAt: new Date().toISOString(),
     program,
     run: {
-      id, name: nameInFile(run), createdAt, startedAt, finishedAt, tokens: run.tokens, probeRows: run.probeRows,
+      id,
+      name: nameInFile(run),
+      createdAt,
+      startedAt,
+      finishedAt,
+      tokens: run.tokens,
+      probeRows: run.probeRows,
       initialLoss: finite([run.initialLoss ?? Number.NaN])[0]
     },
     provenance: provenanceSchema.parse(run.provenance),
@@ -154,7 +218,10 @@ const headOf = async (source: Source, moments: MatrixMoments, program: string): 
 }
 
 const memberInFile = (
-  { texts, numbers, strengths, tree }: Source, token: number, cluster: ClusterNumber, above: readonly ClusterNumber[]
+  { texts, numbers, strengths, tree }: Source,
+  token: number,
+  cluster: ClusterNumber,
+  above: readonly ClusterNumber[]
 ): SetMember => {
   const id = texts.idOf(token)
   const document = texts.documentOf(token)
@@ -164,26 +231,46 @@ const memberInFile = (
   }
   const strengthsAbove = above.map(strengthIn).filter((strength) => strength !== null)
   return {
-    token: numbers[token], row: texts.rows[token], position: texts.positions[token], id, text: texts.textOf(id), ...texts.around(token, contextTokens), subset: texts.subsetOf(token),
+    token: numbers[token],
+    row: texts.rows[token],
+    position: texts.positions[token],
+    id,
+    text: texts.textOf(id),
+    ...texts.around(token, contextTokens),
+    subset: texts.subsetOf(token),
     document: document === undefined ? null : { file: document.file, record: document.record },
-    strength: strengthIn(cluster), strengthsAbove: strengthsAbove.length === above.length ? strengthsAbove : []
+    strength: strengthIn(cluster),
+    strengthsAbove: strengthsAbove.length === above.length ? strengthsAbove : []
   }
 }
 
-const clusterEntry = async function* (source: Source, summary: ClusterSummary, moments: MatrixMoments): AsyncGenerator<string> {
-  const {
-    cluster, kind, size, conductance, conductanceWhenCut, seed, stability, rule, uncaught, distinctTokens
-  } = summary
+const clusterEntry = async function* (
+  source: Source,
+  summary: ClusterSummary,
+  moments: MatrixMoments
+): AsyncGenerator<string> {
+  const { cluster, kind, size, conductance, conductanceWhenCut, seed, stability, rule, uncaught, distinctTokens } =
+    summary
   const annotation = source.annotations.get(`cluster:${cluster}`)
   const start = seed === null ? -1 : source.numbers[seed]
   const profile = moments.groups.get(cluster) ?? { mean: new Float64Array(0), standardDeviation: new Float64Array(0) }
   const above = source.above(cluster)
   const entry: SetCluster = {
-    cluster, kind, parent: above.at(0) ?? null, size, conductance, conductanceWhenCut,
+    cluster,
+    kind,
+    parent: above.at(0) ?? null,
+    size,
+    conductance,
+    conductanceWhenCut,
     seed: start < 0 ? null : start,
-    stability, rule: rule === null ? null : { ...rule, conditions: [...rule.conditions] }, uncaught,
+    stability,
+    rule: rule === null ? null : { ...rule, conditions: [...rule.conditions] },
+    uncaught,
     label: annotation === undefined ? null : labelInFile(annotation),
-    distinctTokens, topTokens: [...summary.topTokens], subsets: [...summary.subsets], profile: momentsInFile(profile)
+    distinctTokens,
+    topTokens: [...summary.topTokens],
+    subsets: [...summary.subsets],
+    profile: momentsInFile(profile)
   }
   yield `${pretty(entry, 4).slice(0, -6)},\n      "members": `
   const members = function* (): Generator<string> {
@@ -199,13 +286,22 @@ const matrixBlocks = async function* ({ workspace, run, numbers }: Source): Asyn
   const [chi, errors] = [new Float32Array(tokensPerBlock * width), new Float32Array(tokensPerBlock * width)]
   let [first, count] = [0, 0]
   const block = (): string => {
-    const entry: SetBlock = { first, count, susceptibilities: base64(chi.subarray(0, count * width)), standardErrors: base64(errors.subarray(0, count * width)) }
+    const entry: SetBlock = {
+      first,
+      count,
+      susceptibilities: base64(chi.subarray(0, count * width)),
+      standardErrors: base64(errors.subarray(0, count * width))
+    }
     first += count
     count = 0
     return JSON.stringify(entry)
   }
   for (let start = 0; start < run.tokens; start += tokensPerBlock) {
-    const { tokens, susceptibilities, standardErrors } = await workspace.readSusceptibilities(run.id, start, tokensPerBlock)
+    const { tokens, susceptibilities, standardErrors } = await workspace.readSusceptibilities(
+      run.id,
+      start,
+      tokensPerBlock
+    )
     for (let i = 0; i < tokens; i++) {
       if (numbers[start + i] < 0) continue
       chi.set(susceptibilities.subarray(i * width, (i + 1) * width), count * width)
@@ -225,15 +321,29 @@ const lists = ({ texts, numbers }: Source): { documents: string[]; vocabulary: s
   const ids = new Set(rows.flatMap((row) => [...probe[row]]))
   return {
     documents: documents.filter(({ id }) => named.has(id)).map((document) => JSON.stringify(document)),
-    vocabulary: Array.from(texts.vocabulary.ids).flatMap((id, i) => (ids.has(id) ? [JSON.stringify({ id, text: texts.vocabulary.texts[i] })] : [])),
-    rows: rows.map((row) => JSON.stringify({ row, subset: provenance[row]?.subset ?? '', ids: [...probe[row]], segments: provenance[row]?.segments ?? [] }))
+    vocabulary: Array.from(texts.vocabulary.ids).flatMap((id, i) =>
+      ids.has(id) ? [JSON.stringify({ id, text: texts.vocabulary.texts[i] })] : []
+    ),
+    rows: rows.map((row) =>
+      JSON.stringify({
+        row,
+        subset: provenance[row]?.subset ?? '',
+        ids: [...probe[row]],
+        segments: provenance[row]?.segments ?? []
+      })
+    )
   }
 }
 
 const content = async function* (source: Source, program: string, membership: Int32Array): AsyncGenerator<string> {
   const { workspace, run, clustering, groups } = source
   const moments = await momentsOf(workspace, run.id, membership, source.tree)
-  const summaries = new Map((await workspace.getClusterSummaries(run.id, { clustering: clustering.number, topTokens })).map((summary) => [summary.cluster, summary]))
+  const summaries = new Map(
+    (await workspace.getClusterSummaries(run.id, { clustering: clustering.number, topTokens })).map((summary) => [
+      summary.cluster,
+      summary
+    ])
+  )
   yield pretty(await headOf(source, moments, program)).slice(0, -2)
   for (const [name, entries] of Object.entries(lists(source))) {
     yield `,\n  "${name}": `
@@ -258,7 +368,8 @@ const content = async function* (source: Source, program: string, membership: In
  * workspace. A selection of clusters has their tokens only, numbered anew. The file is there whole or not at all.
  */
 export const exportAnnotatedSet = async (
-  workspace: Workspace, runId: string,
+  workspace: Workspace,
+  runId: string,
   { file, clustering: number, clusters, overwrite = false, program }: AnnotatedExportOptions
 ): Promise<FileIdentity> => {
   const run = await workspace.getRun(runId)
@@ -274,7 +385,15 @@ export const exportAnnotatedSet = async (
   }
   const texts = await StudyTexts.of(workspace, run.id)
   const source = new Source(
-    workspace, run, clustering, selection, selection ?? groupsOf(clustering), tree, membership, strengths, annotations,
+    workspace,
+    run,
+    clustering,
+    selection,
+    selection ?? groupsOf(clustering),
+    tree,
+    membership,
+    strengths,
+    annotations,
     texts
   )
   await makeFolder(dirname(resolve(file)))

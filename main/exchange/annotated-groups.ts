@@ -48,7 +48,8 @@ const sorted = (tokens: Int32Array, strengths: Float32Array): Pick<ReadCluster, 
   const order = Uint32Array.from(tokens.keys()).sort((a, b) => tokens[a] - tokens[b])
   const ordered = Float32Array.from(order, (place) => strengths[place])
   return {
-    members: Int32Array.from(order, (place) => tokens[place]), strengths: ordered.every(Number.isNaN) ? null : ordered
+    members: Int32Array.from(order, (place) => tokens[place]),
+    strengths: ordered.every(Number.isNaN) ? null : ordered
   }
 }
 
@@ -64,9 +65,12 @@ class Reading {
   readonly #numbers: Map<ClusterNumber, ClusterNumber>
 
   constructor(
-    private readonly stretches: readonly Stretch[], private readonly lists: MemberLists, private readonly fault: Fault
+    private readonly stretches: readonly Stretch[],
+    private readonly lists: MemberLists,
+    private readonly fault: Fault
   ) {
-    this.#order = stretches.filter(({ summary }) => summary.cluster !== leftoverCluster)
+    this.#order = stretches
+      .filter(({ summary }) => summary.cluster !== leftoverCluster)
       .sort((a, b) => coarseness(kindOf(a)) - coarseness(kindOf(b)) || a.summary.cluster - b.summary.cluster)
     this.#numbers = new Map(
       this.#order.map(({ summary }, number): [ClusterNumber, ClusterNumber] => [summary.cluster, number])
@@ -126,8 +130,8 @@ class Reading {
     if (size === 0 || size !== summary.size) {
       throw this.#faultIn(stretch, `its size is ${summary.size}, and its clusters have ${size} members`)
     }
-    const strengths = clusters.map(
-      (cluster) => this.#strengthsAt(this.#order[cluster], this.#tree.pathOf(cluster).indexOf(number))
+    const strengths = clusters.map((cluster) =>
+      this.#strengthsAt(this.#order[cluster], this.#tree.pathOf(cluster).indexOf(number))
     )
     return {
       summary,
@@ -140,9 +144,12 @@ class Reading {
     const groups = this.#order.map((stretch, number) =>
       kindOf(stretch) === 'cluster'
         ? this.#cluster(stretch, this.#tree.pathOf(number).length - 1)
-        : this.#above(stretch, number))
+        : this.#above(stretch, number)
+    )
     return {
-      tree: this.#tree, groups, leftover: left === undefined ? undefined : this.#cluster(left, 0),
+      tree: this.#tree,
+      groups,
+      leftover: left === undefined ? undefined : this.#cluster(left, 0),
       numbers: this.#numbers
     }
   }

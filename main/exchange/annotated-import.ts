@@ -2,7 +2,13 @@ import { basename, dirname, resolve } from 'node:path'
 import type { Annotation } from '../../preload/contract-annotations'
 import { leftoverCluster } from '../../preload/records'
 import type {
-  ClusteringRecord, DiagnosticsRecord, ImportedProvenance, ReliabilityBounds, NewClustering, RunRecord, StudyRecord
+  ClusteringRecord,
+  DiagnosticsRecord,
+  ImportedProvenance,
+  ReliabilityBounds,
+  NewClustering,
+  RunRecord,
+  StudyRecord
 } from '../../preload/records'
 import { carryLabels, matchTokens } from '../labels/carry'
 import type { CarriedLabels, CarrySource, StudiedRows } from '../labels/carry'
@@ -27,8 +33,14 @@ const studyOf = (set: ReadSet): StudyRecord => {
   const { rows, targets } = studiedRows(set)
   const hash = set.head.provenance.studyHash ?? ''
   return {
-    sampling: [], observation: [], probe: rows, targets,
-    provenance: rows.map((_, row) => ({ subset: set.rows.get(row)?.subset ?? '', segments: set.rows.get(row)?.segments ?? [] })),
+    sampling: [],
+    observation: [],
+    probe: rows,
+    targets,
+    provenance: rows.map((_, row) => ({
+      subset: set.rows.get(row)?.subset ?? '',
+      segments: set.rows.get(row)?.segments ?? []
+    })),
     documents: set.documents,
     // A selection is not the study that it was taken from: its tokens are numbered differently.
     hash: set.head.selection === null ? hash : `${hash} of clusters ${set.head.selection.join(',')}`
@@ -36,34 +48,75 @@ const studyOf = (set: ReadSet): StudyRecord => {
 }
 
 const clusteringOf = ({ head: { clustering }, tree, groups, leftover }: ReadSet): NewClustering => {
-  const {
-    name, configuration, seed, ending, attempts, edges, volume, leftoverKind, stability, modularity, sweep
-  } = clustering
+  const { name, configuration, seed, ending, attempts, edges, volume, leftoverKind, stability, modularity, sweep } =
+    clustering
   return {
-    name, configuration, seed, ending, attempts, edges, volume, stability, modularity, sweep,
+    name,
+    configuration,
+    seed,
+    ending,
+    attempts,
+    edges,
+    volume,
+    stability,
+    modularity,
+    sweep,
     clusters: groups.map(({ summary, members, strengths }, order) => ({
-      order, kind: tree.kindOf(order), parent: tree.parentOf(order), seed: summary.seed, members, strengths,
-      conductance: numberOr(summary.conductance), conductanceWhenCut: summary.conductanceWhenCut,
+      order,
+      kind: tree.kindOf(order),
+      parent: tree.parentOf(order),
+      seed: summary.seed,
+      members,
+      strengths,
+      conductance: numberOr(summary.conductance),
+      conductanceWhenCut: summary.conductanceWhenCut,
       stability: summary.stability
     })),
     leftover: { kind: leftoverKind, members: leftover?.members ?? new Int32Array(0) }
   }
 }
 
-const boundsOf = ([low, high]: readonly [number | null, number | null]): ReliabilityBounds => [numberOr(low), numberOr(high)]
+const boundsOf = ([low, high]: readonly [number | null, number | null]): ReliabilityBounds => [
+  numberOr(low),
+  numberOr(high)
+]
 
 const diagnosticsOf = ({ head }: ReadSet): DiagnosticsRecord[] =>
   head.diagnostics.map((one) => ({
     ...one,
-    learningCoefficient: numberOr(one.learningCoefficient), reliability: numberOr(one.reliability), centredReliability: numberOr(one.centredReliability),
-    meanDistance: one.meanDistance.map(numberOr), finalDistance: one.finalDistance.map(numberOr), meanLoss: one.meanLoss.map(numberOr),
-    lossTrace: { first: numberOr(one.lossTrace.first), last: numberOr(one.lossTrace.last), min: numberOr(one.lossTrace.min), max: numberOr(one.lossTrace.max) },
-    blocks: one.blocks === null ? null : {
-      rounds: one.blocks.rounds, reliabilityBounds: boundsOf(one.blocks.reliabilityBounds), centredReliabilityBounds: boundsOf(one.blocks.centredReliabilityBounds),
-      gradientCosine: one.blocks.gradientCosine, gradientNorm: numberOr(one.blocks.gradientNorm), effectiveShare: numberOr(one.blocks.effectiveShare),
-      meanPhi: numberOr(one.blocks.meanPhi), phiDeviation: numberOr(one.blocks.phiDeviation),
-      remainder: one.blocks.remainder === null ? null : { draws: one.blocks.remainder.draws, share: numberOr(one.blocks.remainder.share), error: numberOr(one.blocks.remainder.error) }
-    }
+    learningCoefficient: numberOr(one.learningCoefficient),
+    reliability: numberOr(one.reliability),
+    centredReliability: numberOr(one.centredReliability),
+    meanDistance: one.meanDistance.map(numberOr),
+    finalDistance: one.finalDistance.map(numberOr),
+    meanLoss: one.meanLoss.map(numberOr),
+    lossTrace: {
+      first: numberOr(one.lossTrace.first),
+      last: numberOr(one.lossTrace.last),
+      min: numberOr(one.lossTrace.min),
+      max: numberOr(one.lossTrace.max)
+    },
+    blocks:
+      one.blocks === null
+        ? null
+        : {
+            rounds: one.blocks.rounds,
+            reliabilityBounds: boundsOf(one.blocks.reliabilityBounds),
+            centredReliabilityBounds: boundsOf(one.blocks.centredReliabilityBounds),
+            gradientCosine: one.blocks.gradientCosine,
+            gradientNorm: numberOr(one.blocks.gradientNorm),
+            effectiveShare: numberOr(one.blocks.effectiveShare),
+            meanPhi: numberOr(one.blocks.meanPhi),
+            phiDeviation: numberOr(one.blocks.phiDeviation),
+            remainder:
+              one.blocks.remainder === null
+                ? null
+                : {
+                    draws: one.blocks.remainder.draws,
+                    share: numberOr(one.blocks.remainder.share),
+                    error: numberOr(one.blocks.remainder.error)
+                  }
+          }
   }))
 
 const originOf = ({ head: { run, stages, clustering, selection } }: ReadSet, file: string): ImportedProvenance => ({
@@ -81,7 +134,9 @@ const storeSet = async (workspace: Workspace, run: string, set: ReadSet, file: s
   return workspace.transaction(run, async (writer) => {
     await writer.saveStudy(studyOf(set), vocabulary.size === 0 ? null : (id) => vocabulary.get(id) ?? `⟨${id}⟩`)
     await writer.beginSusceptibilities(head.components, numberOr(head.run.initialLoss))
-    await readSetMatrix(file, head.components.length, (susceptibilities, standardErrors) => writer.appendSusceptibilities(susceptibilities, standardErrors))
+    await readSetMatrix(file, head.components.length, (susceptibilities, standardErrors) =>
+      writer.appendSusceptibilities(susceptibilities, standardErrors)
+    )
     await writer.saveDiagnostics(diagnosticsOf(set))
     const clustering = await writer.saveClustering(clusteringOf(set))
     for (const { finishedAt: _, ...stage } of originOf(set, file).stages) await writer.completeStage(stage)
@@ -105,10 +160,16 @@ export interface ImportedRun {
  * Makes a run of a set: its rows, matrix, clusters and labels, marked as imported. Whoever asks the set for its numbers again gets the
  * same. Labels are one step of undo, signed by those who made them. `set` is what `readAnnotatedSet` gave for `file`.
  */
-export const importAsRun = async (workspace: Workspace, set: ReadSet, file: string, author: string): Promise<ImportedRun> => {
+export const importAsRun = async (
+  workspace: Workspace,
+  set: ReadSet,
+  file: string,
+  author: string
+): Promise<ImportedRun> => {
   const { head } = set
   const { id } = await workspace.createRun({
-    name: await nameHere(workspace, head.run.name), configuration: head.configuration,
+    name: await nameHere(workspace, head.run.name),
+    configuration: head.configuration,
     baseFolder: dirname(resolve(file)),
     provenance: { ...(head.provenance as RunRecord['provenance']), imported: originOf(set, file) }
   })
@@ -116,8 +177,20 @@ export const importAsRun = async (workspace: Workspace, set: ReadSet, file: stri
     const clustering = await storeSet(workspace, id, set, file)
     const annotations = annotationsHere(set)
     const edits = annotations.map(({ target, ...after }) => ({ target, after }))
-    if (edits.length > 0) await workspace.applyAnnotations({ run: id, clustering: clustering.number, words: `import labels of “${head.run.name}”`, author, edits })
-    const run = await workspace.updateRun(id, { status: 'finished', stage: null, startedAt: head.run.startedAt, finishedAt: head.run.finishedAt })
+    if (edits.length > 0)
+      await workspace.applyAnnotations({
+        run: id,
+        clustering: clustering.number,
+        words: `import labels of “${head.run.name}”`,
+        author,
+        edits
+      })
+    const run = await workspace.updateRun(id, {
+      status: 'finished',
+      stage: null,
+      startedAt: head.run.startedAt,
+      finishedAt: head.run.finishedAt
+    })
     return { run, clustering, annotations }
   } catch (error) {
     await workspace.deleteRun(id).catch(() => {})
@@ -132,9 +205,9 @@ const annotationsHere = (set: ReadSet): Annotation[] =>
 /** A set as labels are carried from it: its groups are numbered as in a workspace. */
 const sourceOf = ({ tree, groups, leftover, tokenRows }: ReadSet, annotations: readonly Annotation[]): CarrySource => {
   const membership = new Int32Array(tokenRows.length)
-  groups.slice(0, tree.clusters).forEach(
-    ({ members }, number) => members.forEach((token) => (membership[token] = number))
-  )
+  groups
+    .slice(0, tree.clusters)
+    .forEach(({ members }, number) => members.forEach((token) => (membership[token] = number)))
   leftover?.members.forEach((token) => (membership[token] = leftoverCluster))
   return { membership, tree, annotations }
 }
@@ -143,7 +216,13 @@ const sourceOf = ({ tree, groups, leftover, tokenRows }: ReadSet, annotations: r
  * The labels of a set as they become in a clustering of the workspace, matched by rows and positions; `edits` are
  * still to be made. `left` has the numbers of the file.
  */
-export const labelsForClustering = async (workspace: Workspace, set: ReadSet, run: string, clustering: number, least: number): Promise<CarriedLabels> => {
+export const labelsForClustering = async (
+  workspace: Workspace,
+  set: ReadSet,
+  run: string,
+  clustering: number,
+  least: number
+): Promise<CarriedLabels> => {
   const study = await workspace.getStudy(run)
   const matched = matchTokens(studiedRows(set), { rows: study.probe, targets: study.targets })
   const [inFile, here] = [annotationsOf(set), annotationsHere(set)]
@@ -156,7 +235,8 @@ export const labelsForClustering = async (workspace: Workspace, set: ReadSet, ru
       nextMerge: await workspace.nextTargetNumber(run, clustering, 'merge'),
       nextPart: await workspace.nextTargetNumber(run, clustering, 'part')
     },
-    matched, least
+    matched,
+    least
   )
   return { ...carried, left: carried.left.map((annotation) => inFile[here.indexOf(annotation)]) }
 }

@@ -8,8 +8,17 @@ import type { ClusterNumber } from '../../preload/records'
 import { readGroups } from './annotated-groups'
 import type { ReadGroups, Stretch } from './annotated-groups'
 import {
-  blockSchema, clusterSchema, documentSchema, headSchemas, listLimits, memberSchema, rowSchema, setFormat, setVersion,
-  sinceVersion1, vocabularySchema
+  blockSchema,
+  clusterSchema,
+  documentSchema,
+  headSchemas,
+  listLimits,
+  memberSchema,
+  rowSchema,
+  setFormat,
+  setVersion,
+  sinceVersion1,
+  vocabularySchema
 } from './annotated-set'
 import type { SetBlock, SetCluster, SetHead, SetLabel, SetMember } from './annotated-set'
 import { JsonReader } from '../base/json-reader'
@@ -90,17 +99,27 @@ const checkFormat = (file: string): Promise<number> =>
     }
     if (format === undefined) throw foreign(reader, format)
     if (typeof version !== 'number') throw reader.fault('its version is not said', again)
-    if (version > setVersion) throw reader.fault(`it was written by a newer program (version ${version} of the format; this one reads ${setVersion})`, 'update this program')
+    if (version > setVersion)
+      throw reader.fault(
+        `it was written by a newer program (version ${version} of the format; this one reads ${setVersion})`,
+        'update this program'
+      )
     if (!Number.isInteger(version) || version < 1) throw reader.fault(`its version ${version} is unknown`, again)
     return version
   })
 
-const base64Bytes = (text: string): number => (text.length / 4) * 3 - (text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0)
+const base64Bytes = (text: string): number =>
+  (text.length / 4) * 3 - (text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0)
 
-const checkBlock = (reader: JsonReader, { first, count, susceptibilities, standardErrors }: SetBlock, expected: number): number => {
+const checkBlock = (
+  reader: JsonReader,
+  { first, count, susceptibilities, standardErrors }: SetBlock,
+  expected: number
+): number => {
   if (first !== expected) throw reader.fault(`its first token is ${first}, not ${expected}`, again, ['first'])
   const width = base64Bytes(susceptibilities) / 4 / count
-  if (!Number.isInteger(width) || susceptibilities.length !== standardErrors.length) throw reader.fault('it does not hold the numbers of its tokens', again)
+  if (!Number.isInteger(width) || susceptibilities.length !== standardErrors.length)
+    throw reader.fault('it does not hold the numbers of its tokens', again)
   return width
 }
 
@@ -122,7 +141,10 @@ class SetReader {
   #matrixTokens = 0
   #matrixWidth = -1
 
-  constructor(private readonly reader: JsonReader, private readonly version: number) {}
+  constructor(
+    private readonly reader: JsonReader,
+    private readonly version: number
+  ) {}
 
   /** A piece of the file in today's words. */
   #modern(piece: keyof typeof sinceVersion1, value: unknown): unknown {
@@ -139,7 +161,9 @@ class SetReader {
   }
 
   async #list<S extends z.ZodType>(
-    list: keyof typeof listLimits, schema: S, keep: (value: z.output<S>) => void,
+    list: keyof typeof listLimits,
+    schema: S,
+    keep: (value: z.output<S>) => void,
     modern = (value: unknown): unknown => value
   ): Promise<void> {
     for await (const entry of this.reader.entries()) {
@@ -196,7 +220,8 @@ class SetReader {
       if (key !== 'blocks') throw this.reader.fault('this key is unknown', again)
       await this.#list('blocks', blockSchema, (block) => {
         const width = checkBlock(this.reader, block, this.#matrixTokens)
-        if (this.#matrixWidth >= 0 && width !== this.#matrixWidth) throw this.reader.fault('it does not hold the numbers of its tokens', again)
+        if (this.#matrixWidth >= 0 && width !== this.#matrixWidth)
+          throw this.reader.fault('it does not hold the numbers of its tokens', again)
         this.#matrixWidth = width
         this.#matrixTokens += block.count
       })
@@ -205,16 +230,22 @@ class SetReader {
 
   async #part(key: string): Promise<void> {
     switch (key) {
-      case 'documents': return this.#list('documents', documentSchema, (document) => this.#documents.push(document))
+      case 'documents':
+        return this.#list('documents', documentSchema, (document) => this.#documents.push(document))
       case 'vocabulary':
         return this.#list('vocabulary', vocabularySchema, ({ id, text }) => this.#vocabulary.set(id, text))
-      case 'rows': return this.#list('rows', rowSchema, (row) => this.#rows.set(row.row, row))
-      case 'clusters': return this.#readClusters()
-      case 'matrix': return this.#readMatrix()
+      case 'rows':
+        return this.#list('rows', rowSchema, (row) => this.#rows.set(row.row, row))
+      case 'clusters':
+        return this.#readClusters()
+      case 'matrix':
+        return this.#readMatrix()
       default:
         if (!Object.hasOwn(headSchemas, key)) throw this.reader.fault('this key is unknown', again)
         this.#head[key] = checked(
-          this.reader, headSchemas[key as keyof SetHead], this.#modernHead(key, await this.reader.value())
+          this.reader,
+          headSchemas[key as keyof SetHead],
+          this.#modernHead(key, await this.reader.value())
         )
     }
   }
@@ -233,15 +264,22 @@ class SetReader {
     const [tokenRows, tokenPositions] = [new Int32Array(count).fill(-1), new Int32Array(count)]
     const [rows, positions, ids] = [this.#tokenRows.values, this.#positions.values, this.#ids.values]
     this.#tokens.values.forEach((token, at) => {
-      if (token >= count || tokenRows[token] >= 0) throw reader.fault(`token ${token} comes twice, or others are missing`, again, ['clusters'])
+      if (token >= count || tokenRows[token] >= 0)
+        throw reader.fault(`token ${token} comes twice, or others are missing`, again, ['clusters'])
       const row = this.#rows.get(rows[at])
-      if (row === undefined) throw reader.fault(`token ${token} is in row ${rows[at]}, which is not there`, again, ['rows'])
-      if (positions[at] < 1 || row.ids[positions[at]] !== ids[at]) throw reader.fault(`token ${token} is not what row ${rows[at]} has at position ${positions[at]}`, again, ['clusters'])
+      if (row === undefined)
+        throw reader.fault(`token ${token} is in row ${rows[at]}, which is not there`, again, ['rows'])
+      if (positions[at] < 1 || row.ids[positions[at]] !== ids[at])
+        throw reader.fault(`token ${token} is not what row ${rows[at]} has at position ${positions[at]}`, again, [
+          'clusters'
+        ])
       tokenRows[token] = rows[at]
       tokenPositions[token] = positions[at]
     })
     for (let token = 1; token < count; token++) {
-      const inOrder = tokenRows[token] > tokenRows[token - 1] || (tokenRows[token] === tokenRows[token - 1] && tokenPositions[token] > tokenPositions[token - 1])
+      const inOrder =
+        tokenRows[token] > tokenRows[token - 1] ||
+        (tokenRows[token] === tokenRows[token - 1] && tokenPositions[token] > tokenPositions[token - 1])
       if (!inOrder) throw reader.fault(`token ${token} is out of order`, again, ['clusters'])
     }
     return { tokenRows, tokenPositions }
@@ -253,7 +291,11 @@ class SetReader {
     const count = places.tokenRows.length
     if (count === 0) throw reader.fault('it has no tokens', again, ['clusters'])
     if (this.#matrixTokens !== count || this.#matrixWidth !== width) {
-      throw reader.fault(`it is of ${this.#matrixTokens} tokens × ${Math.max(0, this.#matrixWidth)} components, and the file has ${count} × ${width}`, again, ['matrix'])
+      throw reader.fault(
+        `it is of ${this.#matrixTokens} tokens × ${Math.max(0, this.#matrixWidth)} components, and the file has ${count} × ${width}`,
+        again,
+        ['matrix']
+      )
     }
     const lastRow = places.tokenRows[count - 1]
     if (head.run.probeRows <= lastRow) {
@@ -297,20 +339,26 @@ class SetReader {
       await this.#part(key)
     }
     await reader.end()
-    const missing = [...Object.keys(headSchemas), 'documents', 'vocabulary', 'rows', 'clusters', 'matrix'].find((key) => !this.#seen.has(key))
+    const missing = [...Object.keys(headSchemas), 'documents', 'vocabulary', 'rows', 'clusters', 'matrix'].find(
+      (key) => !this.#seen.has(key)
+    )
     if (missing !== undefined) throw reader.fault(`"${missing}" is missing`, again)
     const head = this.#head as unknown as SetHead
     const places = this.#places()
     this.#checkAgreement(head, places)
     const lists = {
-      tokens: this.#tokens.values, strengths: this.#strengths.values, strengthsAbove: this.#strengthsAbove.values,
+      tokens: this.#tokens.values,
+      strengths: this.#strengths.values,
+      strengthsAbove: this.#strengthsAbove.values,
       endsAbove: this.#endsAbove.values
     }
     const groups = readGroups(this.#clusters, lists, (message, at) => reader.fault(message, again, ['clusters', at]))
     this.#checkLabels(head, groups)
     return {
       head: { ...head, version: this.version, configuration: parseConfiguration(head.configuration, reader.file) },
-      documents: this.#documents, vocabulary: this.#vocabulary, rows: this.#rows,
+      documents: this.#documents,
+      vocabulary: this.#vocabulary,
+      rows: this.#rows,
       clusters: this.#clusters.map(({ summary }) => summary),
       ...groups,
       ...places
@@ -334,7 +382,11 @@ const floats = (reader: JsonReader, text: string, count: number): Float32Array =
 }
 
 /** Reads the matrix of a file that `readAnnotatedSet` has found to be sound, block by block in order of tokens: both [n, components]. */
-export const readSetMatrix = (file: string, width: number, take: (susceptibilities: Float32Array, standardErrors: Float32Array) => Promise<void>): Promise<void> =>
+export const readSetMatrix = (
+  file: string,
+  width: number,
+  take: (susceptibilities: Float32Array, standardErrors: Float32Array) => Promise<void>
+): Promise<void> =>
   JsonReader.read(file, async (reader) => {
     for await (const key of reader.keys()) {
       if (key !== 'matrix') {
@@ -351,14 +403,25 @@ export const readSetMatrix = (file: string, width: number, take: (susceptibiliti
   })
 
 /** Everything that people say in a file, with groups numbered as `numberOf` says. */
-export const annotationsOf = ({ head, clusters }: ReadSet, numberOf: (cluster: number) => number = (cluster) => cluster): Annotation[] => {
+export const annotationsOf = (
+  { head, clusters }: ReadSet,
+  numberOf: (cluster: number) => number = (cluster) => cluster
+): Annotation[] => {
   const said = ({ blindTest, ...label }: SetLabel): Omit<Annotation, 'target'> => ({ ...label, blindTest })
   return [
-    ...clusters.flatMap(
-      ({ cluster, label }): Annotation[] =>
-        (label === null ? [] : [{ target: `cluster:${numberOf(cluster)}`, ...said(label) }])
+    ...clusters.flatMap(({ cluster, label }): Annotation[] =>
+      label === null ? [] : [{ target: `cluster:${numberOf(cluster)}`, ...said(label) }]
     ),
-    ...head.merges.map(({ merge, clusters: merged, label }): Annotation => ({ target: `merge:${merge}`, ...said(label), clusters: merged.map(numberOf) })),
-    ...head.parts.map(({ part, cluster, tokens, label }): Annotation => ({ target: `part:${part}`, ...said(label), cluster: numberOf(cluster), tokens }))
+    ...head.merges.map(({ merge, clusters: merged, label }): Annotation => ({
+      target: `merge:${merge}`,
+      ...said(label),
+      clusters: merged.map(numberOf)
+    })),
+    ...head.parts.map(({ part, cluster, tokens, label }): Annotation => ({
+      target: `part:${part}`,
+      ...said(label),
+      cluster: numberOf(cluster),
+      tokens
+    }))
   ]
 }

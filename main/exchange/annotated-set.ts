@@ -1,7 +1,11 @@
 import { z } from 'zod'
 import { clusteringConfigurationSchema, configurationSchema, modernisedClustering } from '../../preload/configuration'
 import {
-  blindScoreSchema, clusterSchema as cluster, confidences, labelFields, labelStatuses
+  blindScoreSchema,
+  clusterSchema as cluster,
+  confidences,
+  labelFields,
+  labelStatuses
 } from '../../preload/contract-annotations'
 import { corpusKinds } from '../../preload/corpus-contents'
 import type { CorpusContents, CorpusFiles, LeftOut } from '../../preload/corpus-contents'
@@ -16,8 +20,7 @@ export const setFormat = 'spectroscope annotated cluster set'
 export const setVersion = 2
 
 /** A name that tells an imported run from those of its origin's name: "first, imported", "first, imported 2". */
-export const markedName = (name: string, number: number): string =>
-  `${name}, imported${number < 2 ? '' : ` ${number}`}`
+export const markedName = (name: string, number: number): string => `${name}, imported${number < 2 ? '' : ` ${number}`}`
 
 /** Whole ones beyond this cannot be bound as parameters of the database. */
 const mostReal = Number.MAX_SAFE_INTEGER
@@ -27,11 +30,19 @@ const realOrNull = z.number().nullable().describe('null where it is not a finite
 const time = z.iso.datetime()
 const text = textOf(limits.text)
 const word = textOf(limits.word)
-const componentName = z.string().max(limits.word).regex(
-  /^[A-Za-z0-9][A-Za-z0-9:._-]*$/, 'a component\'s name has letters, digits and : . _ - only, a letter or digit first'
-)
-const componentNames = z.array(componentName).min(1).max(limits.components)
-  .refine((names) => new Set(names).size === names.length, 'a component comes twice').meta({ uniqueItems: true })
+const componentName = z
+  .string()
+  .max(limits.word)
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9:._-]*$/,
+    "a component's name has letters, digits and : . _ - only, a letter or digit first"
+  )
+const componentNames = z
+  .array(componentName)
+  .min(1)
+  .max(limits.components)
+  .refine((names) => new Set(names).size === names.length, 'a component comes twice')
+  .meta({ uniqueItems: true })
 const runId = z.string().regex(runIdForm, 'it must be the id of a run, as in 20261122-101530-k3f9')
 const runName = textOf(limits.runName)
 const number = z.int().min(1).max(limits.numberInFile)
@@ -39,7 +50,9 @@ const column = z.array(realOrNull).max(limits.components)
 const ofChain = z.array(realOrNull).max(limits.chains)
 
 const labelSchema = z.strictObject({
-  name: labelFields.name, note: labelFields.note, tags: labelFields.tags,
+  name: labelFields.name,
+  note: labelFields.note,
+  tags: labelFields.tags,
   confidence: z.enum(confidences).nullable(),
   status: z.enum(labelStatuses),
   blindTest: blindScoreSchema.nullable().describe('of how many blind tests the context from elsewhere was told apart'),
@@ -52,25 +65,45 @@ const engineSchema = z.strictObject({ name: word, device: word, precision: word,
 const versionsSchema = z.record(word, word).describe('of the program and its libraries')
 
 const stageSchema = z.strictObject({
-  stage: z.enum(stageNames), finishedAt: time, seconds: real, engine: engineSchema.optional(), versions: versionsSchema.optional(), threads: index.optional()
+  stage: z.enum(stageNames),
+  finishedAt: time,
+  seconds: real,
+  engine: engineSchema.optional(),
+  versions: versionsSchema.optional(),
+  threads: index.optional()
 })
 
 const corpusSchema = z.strictObject({
-  read: z.array(z.strictObject({
-    kind: z.enum(corpusKinds), extension: text, files: index, documents: index
-  } satisfies Record<keyof CorpusFiles, z.ZodType>)).describe('files that were read alike'),
+  read: z
+    .array(
+      z.strictObject({
+        kind: z.enum(corpusKinds),
+        extension: text,
+        files: index,
+        documents: index
+      } satisfies Record<keyof CorpusFiles, z.ZodType>)
+    )
+    .describe('files that were read alike'),
   blank: index.describe('records and files of nothing but white space'),
-  leftOut: z.array(z.strictObject({
-    why: text, count: index, names: z.array(text).describe('paths of the first of them')
-  } satisfies Record<keyof LeftOut, z.ZodType>))
+  leftOut: z.array(
+    z.strictObject({
+      why: text,
+      count: index,
+      names: z.array(text).describe('paths of the first of them')
+    } satisfies Record<keyof LeftOut, z.ZodType>)
+  )
 } satisfies Record<keyof CorpusContents, z.ZodType>)
 
 /** What a file says of where its numbers come from; anything else that is known of a run stays in its workspace. */
 export const provenanceSchema = z.object({
   seed: seedSchema.optional(),
-  modelHash: text.optional().describe('SHA-256 of the model\'s files'),
+  modelHash: text.optional().describe("SHA-256 of the model's files"),
   tokenizerHash: text.optional().describe('SHA-256 of the tokenizer'),
-  studyHash: text.optional().describe('SHA-256 of all rows of the corpus that were used: sampling, observation and probe rows with their studied positions'),
+  studyHash: text
+    .optional()
+    .describe(
+      'SHA-256 of all rows of the corpus that were used: sampling, observation and probe rows with their studied positions'
+    ),
   corpus: corpusSchema.optional().describe('what the files of the corpus gave, and what of its folders was left out'),
   engine: engineSchema.optional(),
   versions: versionsSchema.optional(),
@@ -82,44 +115,76 @@ export const provenanceSchema = z.object({
 const bounds = z.tuple([realOrNull, realOrNull])
 
 const diagnosticsSchema = z.strictObject({
-  component: componentName, splitRHat: realOrNull, learningCoefficient: realOrNull,
-  meanDistance: ofChain, finalDistance: ofChain, meanLoss: ofChain,
-  reliability: realOrNull, centredReliability: realOrNull,
+  component: componentName,
+  splitRHat: realOrNull,
+  learningCoefficient: realOrNull,
+  meanDistance: ofChain,
+  finalDistance: ofChain,
+  meanLoss: ofChain,
+  reliability: realOrNull,
+  centredReliability: realOrNull,
   lossTrace: z.strictObject({ first: realOrNull, last: realOrNull, min: realOrNull, max: realOrNull }),
   failedChains: z.array(z.strictObject({ chain: index, draw: index, step: index, message: text })).max(limits.chains),
-  blocks: z.strictObject({
-    rounds: index, reliabilityBounds: bounds, centredReliabilityBounds: bounds, gradientCosine: realOrNull, gradientNorm: realOrNull, effectiveShare: realOrNull,
-    meanPhi: realOrNull, phiDeviation: realOrNull,
-    remainder: z.strictObject({ draws: index, share: realOrNull, error: realOrNull }).nullable()
-  }).nullable().default(null).describe('of methods that go in rounds; null for chains')
+  blocks: z
+    .strictObject({
+      rounds: index,
+      reliabilityBounds: bounds,
+      centredReliabilityBounds: bounds,
+      gradientCosine: realOrNull,
+      gradientNorm: realOrNull,
+      effectiveShare: realOrNull,
+      meanPhi: realOrNull,
+      phiDeviation: realOrNull,
+      remainder: z.strictObject({ draws: index, share: realOrNull, error: realOrNull }).nullable()
+    })
+    .nullable()
+    .default(null)
+    .describe('of methods that go in rounds; null for chains')
 })
 
 const shareSchema = real.min(0).max(1)
 
 const stabilitySchema = z.strictObject({
   splits: index.describe('ways in which the draws were split in halves'),
-  levels: z.array(z.strictObject({
-    kind: z.enum(groupKinds), groups: index, stableGroups: index,
-    stableShare: shareSchema.describe('share of all tokens that is in stable groups'),
-    error: real.nullable().describe('standard error over the splits; null where there is one'),
-    nullShare: shareSchema.nullable().describe(
-      'stable share of a Gaussian matrix of the same tokens, covariance and reliabilities'
+  levels: z
+    .array(
+      z.strictObject({
+        kind: z.enum(groupKinds),
+        groups: index,
+        stableGroups: index,
+        stableShare: shareSchema.describe('share of all tokens that is in stable groups'),
+        error: real.nullable().describe('standard error over the splits; null where there is one'),
+        nullShare: shareSchema
+          .nullable()
+          .describe('stable share of a Gaussian matrix of the same tokens, covariance and reliabilities')
+      } satisfies Record<keyof LevelStability, z.ZodType>)
     )
-  } satisfies Record<keyof LevelStability, z.ZodType>)).max(groupKinds.length)
+    .max(groupKinds.length)
 } satisfies Record<keyof StabilityRecord, z.ZodType>)
 
 const resolutionSchema = z.strictObject({
-  resolution: real, groups: index, stableGroups: index, stableShare: shareSchema, error: real.nullable(),
+  resolution: real,
+  groups: index,
+  stableGroups: index,
+  stableShare: shareSchema,
+  error: real.nullable(),
   nullShare: shareSchema.nullable(),
-  detail: real.describe('what the stable clusters say of a token, in bits'), modularity: real
+  detail: real.describe('what the stable clusters say of a token, in bits'),
+  modularity: real
 } satisfies Record<keyof ResolutionPoint, z.ZodType>)
 
 const mostResolutions = 200
 
 const clusteringRecordSchema = z.strictObject({
-  number, name: runName, configuration: clusteringConfigurationSchema, seed: seedSchema, createdAt: time,
+  number,
+  name: runName,
+  configuration: clusteringConfigurationSchema,
+  seed: seedSchema,
+  createdAt: time,
   ending: word.describe('why the search for clusters ended'),
-  attempts: index, edges: z.int().min(0), volume: real,
+  attempts: index,
+  edges: z.int().min(0),
+  volume: real,
   clusters: index.describe('of the whole clustering, exported or not'),
   groupsAbove: index.describe('regions and neighbourhoods of the whole clustering'),
   leftoverKind: z.enum(['main body', 'unclustered']),
@@ -139,9 +204,13 @@ const conditionSchema = z.discriminatedUnion('on', [
 const mostConditions = 16
 
 const ruleSchema = z.strictObject({
-  conditions: z.array(conditionSchema).min(1).max(mostConditions).describe(
-    'all must hold: of the token itself, its neighbours in the row, its subset, a pattern, its position in the row'
-  ),
+  conditions: z
+    .array(conditionSchema)
+    .min(1)
+    .max(mostConditions)
+    .describe(
+      'all must hold: of the token itself, its neighbours in the row, its subset, a pattern, its position in the row'
+    ),
   recall: shareSchema.describe('share of the group that the rule selects'),
   precision: shareSchema.describe('share of what the rule selects that is in the group'),
   f1: shareSchema
@@ -150,22 +219,36 @@ const ruleSchema = z.strictObject({
 export const documentSchema = z.strictObject({ id: index, file: text, record: index, subset: text })
 export const vocabularySchema = z.strictObject({ id: index, text })
 export const rowSchema = z.strictObject({
-  row: index.max(limits.rows - 1), subset: text, ids: z.array(index).max(limits.rowLength),
-  segments: z.array(z.strictObject({ start: index, document: index, offset: index })).max(limits.rowLength)
+  row: index.max(limits.rows - 1),
+  subset: text,
+  ids: z.array(index).max(limits.rowLength),
+  segments: z
+    .array(z.strictObject({ start: index, document: index, offset: index }))
+    .max(limits.rowLength)
     .describe('parts of the row by document: its first column, and the index of that token in the document')
 })
 
 export const memberSchema = z.strictObject({
   token: index.describe('number of the token: row by row, then by position'),
-  row: index, position: index.describe('column of the row'), id: index.describe('token id'), text,
-  before: text, after: text, subset: text,
+  row: index,
+  position: index.describe('column of the row'),
+  id: index.describe('token id'),
+  text,
+  before: text,
+  after: text,
+  subset: text,
   document: z.strictObject({ file: text, record: index }).nullable(),
-  strength: shareSchema.nullable().describe(
-    'share of the halves of the draws in which the token is with its cluster; null where they were not split'
-  ),
-  strengthsAbove: z.array(shareSchema).max(groupKinds.length).describe(
-    'the same in the groups above, by their order from parent to parent; empty where the draws were not split'
-  )
+  strength: shareSchema
+    .nullable()
+    .describe(
+      'share of the halves of the draws in which the token is with its cluster; null where they were not split'
+    ),
+  strengthsAbove: z
+    .array(shareSchema)
+    .max(groupKinds.length)
+    .describe(
+      'the same in the groups above, by their order from parent to parent; empty where the draws were not split'
+    )
 })
 
 /** A cluster but for its members, which come one at a time. */
@@ -174,26 +257,33 @@ export const clusterSchema = z.strictObject({
   kind: z.enum([...groupKinds, 'main body', 'unclustered']),
   parent: index.nullable().describe('number of the smallest group above that is in this file'),
   size: index,
-  conductance: z.number().nullable(), conductanceWhenCut: z.number().nullable(),
+  conductance: z.number().nullable(),
+  conductanceWhenCut: z.number().nullable(),
   seed: index.nullable().describe('token that the search started from; null for communities'),
-  stability: shareSchema.nullable().describe(
-    'Jaccard index of the group where the draws are split; below 0.5 it may not be there. null where they were not'
-  ),
-  rule: ruleSchema.nullable().describe(
-    'the rule that predicts the group best; null where none is known, as before the clustering is described'
-  ),
+  stability: shareSchema
+    .nullable()
+    .describe(
+      'Jaccard index of the group where the draws are split; below 0.5 it may not be there. null where they were not'
+    ),
+  rule: ruleSchema
+    .nullable()
+    .describe('the rule that predicts the group best; null where none is known, as before the clustering is described'),
   uncaught: index.nullable().describe('tokens of the group that the rule does not select'),
   label: labelSchema.nullable(),
   distinctTokens: index,
-  topTokens: z.array(z.strictObject({ id: index, text, count: index, lift: real })).max(limits.vocabulary)
+  topTokens: z
+    .array(z.strictObject({ id: index, text, count: index, lift: real }))
+    .max(limits.vocabulary)
     .describe('lift: share in the cluster over share in the study'),
   subsets: z.array(z.strictObject({ subset: text, count: index, lift: real })).max(limits.documents),
-  profile: z.strictObject({ mean: column, standardDeviation: column })
+  profile: z
+    .strictObject({ mean: column, standardDeviation: column })
     .describe('susceptibility χ per component, in the order of components; nats²')
 })
 
 export const blockSchema = z.strictObject({
-  first: index.describe('number of the first token'), count: z.int().min(1).max(limits.tokens),
+  first: index.describe('number of the first token'),
+  count: z.int().min(1).max(limits.tokens),
   susceptibilities: textOf(limits.blocks).describe('base64 of float32, little-endian, [count, components] row by row'),
   standardErrors: textOf(limits.blocks).describe('as susceptibilities')
 })
@@ -210,10 +300,14 @@ export const headSchemas = {
   exportedAt: time,
   program: word,
   run: z.strictObject({
-    id: runId, name: runName, createdAt: time, startedAt: time.nullable(), finishedAt: time.nullable(),
+    id: runId,
+    name: runName,
+    createdAt: time,
+    startedAt: time.nullable(),
+    finishedAt: time.nullable(),
     tokens: index.max(limits.tokens).describe('of the run; those of this file are the members of its clusters'),
-    probeRows: index.max(limits.rows), initialLoss: realOrNull
-      .describe('mean loss of the trained weights, nats per token')
+    probeRows: index.max(limits.rows),
+    initialLoss: realOrNull.describe('mean loss of the trained weights, nats per token')
   }),
   provenance: provenanceSchema,
   stages: z.array(stageSchema).max(mostStages),
@@ -221,10 +315,15 @@ export const headSchemas = {
   components: componentNames,
   diagnostics: z.array(diagnosticsSchema).max(limits.components),
   clustering: clusteringRecordSchema,
-  selection: z.array(cluster).max(limits.groups).nullable().describe(
-    'groups that were chosen, with what is below them; null for the whole clustering, with what is left over'
-  ),
-  columns: z.strictObject({ mean: column, standardDeviation: column })
+  selection: z
+    .array(cluster)
+    .max(limits.groups)
+    .nullable()
+    .describe(
+      'groups that were chosen, with what is below them; null for the whole clustering, with what is left over'
+    ),
+  columns: z
+    .strictObject({ mean: column, standardDeviation: column })
     .describe('of χ per component over all tokens of the run'),
   context: z.strictObject({ before: index, after: index }).describe('token ids on either side of each member'),
   merges: z.array(mergeSchema).max(limits.groups),
@@ -233,30 +332,42 @@ export const headSchemas = {
 
 /** The most entries of the lists that are read one by one: `members` of all clusters, `blocks` of the matrix. */
 export const listLimits = {
-  documents: limits.documents, vocabulary: limits.vocabulary, rows: limits.rows, clusters: limits.groups,
-  members: limits.tokens, blocks: limits.tokens
+  documents: limits.documents,
+  vocabulary: limits.vocabulary,
+  rows: limits.rows,
+  clusters: limits.groups,
+  members: limits.tokens,
+  blocks: limits.tokens
 } as const
 
 export const annotatedSetSchema = z.strictObject({
   ...headSchemas,
   documents: z.array(documentSchema).max(listLimits.documents),
-  vocabulary: z.array(vocabularySchema).max(listLimits.vocabulary)
+  vocabulary: z
+    .array(vocabularySchema)
+    .max(listLimits.vocabulary)
     .describe('texts of the token ids; empty where the run had no tokenizer'),
   rows: z.array(rowSchema).max(listLimits.rows).describe('rows of token ids that have members, ascending'),
-  clusters: z.array(z.strictObject({
-    ...clusterSchema.shape,
-    members: z.array(memberSchema).max(listLimits.members).describe(
-      'empty for regions and neighbourhoods, whose members are those of the clusters below them'
+  clusters: z
+    .array(
+      z.strictObject({
+        ...clusterSchema.shape,
+        members: z
+          .array(memberSchema)
+          .max(listLimits.members)
+          .describe('empty for regions and neighbourhoods, whose members are those of the clusters below them')
+      })
     )
-  })).max(listLimits.clusters),
-  matrix: z.strictObject({ blocks: z.array(blockSchema).max(listLimits.blocks) })
+    .max(listLimits.clusters),
+  matrix: z
+    .strictObject({ blocks: z.array(blockSchema).max(listLimits.blocks) })
     .describe('χ and its standard errors of all members in order of tokens, nats²')
 })
 
 type Values = Readonly<Record<string, unknown>>
 
 const withDefaults = (value: unknown, defaults: Values): unknown =>
-  (typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...defaults, ...value } : value)
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...defaults, ...value } : value
 
 /**
  * Pieces of a file of version 1 in today's words: its clusters were found by ACL, without a tree and without a look at
@@ -268,7 +379,8 @@ export const sinceVersion1 = {
     const isObject = typeof configuration === 'object' && configuration !== null
     const modern = isObject ? modernisedClustering(configuration) : configuration
     return withDefaults(
-      { ...record, configuration: modern }, { groupsAbove: 0, stability: null, modularity: null, sweep: [] }
+      { ...record, configuration: modern },
+      { groupsAbove: 0, stability: null, modularity: null, sweep: [] }
     )
   },
   cluster: (value: unknown): unknown =>

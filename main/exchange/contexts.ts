@@ -9,7 +9,10 @@ export class StudyTexts {
   readonly #texts: ReadonlyMap<number, string>
   readonly #documents: ReadonlyMap<number, DocumentRecord>
 
-  constructor(readonly study: StudyRecord, readonly vocabulary: { readonly ids: Int32Array; readonly texts: readonly string[] }) {
+  constructor(
+    readonly study: StudyRecord,
+    readonly vocabulary: { readonly ids: Int32Array; readonly texts: readonly string[] }
+  ) {
     const tokens = study.targets.reduce((sum, { length }) => sum + length, 0)
     this.rows = new Int32Array(tokens)
     this.positions = new Int32Array(tokens)
@@ -40,8 +43,12 @@ export class StudyTexts {
   around(token: number, count: number): { readonly before: string; readonly after: string } {
     const ids = this.study.probe[this.rows[token]]
     const position = this.positions[token]
-    const joined = (from: number, to: number): string => Array.from(ids.subarray(from, to), (id) => this.textOf(id)).join('')
-    return { before: joined(Math.max(0, position - count), position), after: joined(position + 1, position + 1 + count) }
+    const joined = (from: number, to: number): string =>
+      Array.from(ids.subarray(from, to), (id) => this.textOf(id)).join('')
+    return {
+      before: joined(Math.max(0, position - count), position),
+      after: joined(position + 1, position + 1 + count)
+    }
   }
 
   subsetOf(token: number): string {
@@ -49,7 +56,9 @@ export class StudyTexts {
   }
 
   documentOf(token: number): DocumentRecord | undefined {
-    const segment = this.study.provenance[this.rows[token]]?.segments.findLast(({ start }) => start <= this.positions[token])
+    const segment = this.study.provenance[this.rows[token]]?.segments.findLast(
+      ({ start }) => start <= this.positions[token]
+    )
     return segment === undefined ? undefined : this.#documents.get(segment.document)
   }
 }

@@ -3,7 +3,12 @@ import type { Annotation, AnnotationTarget } from '../../preload/contract-annota
 import { ruleWords } from '../../preload/clustering-words'
 import { leftoverCluster } from '../../preload/records'
 import type {
-  ClusteringRecord, ClusterNumber, ClusterSummary, GroupKind, RunRecord, TokenInContext
+  ClusteringRecord,
+  ClusterNumber,
+  ClusterSummary,
+  GroupKind,
+  RunRecord,
+  TokenInContext
 } from '../../preload/records'
 import { SpectroscopeError } from '../../preload/errors'
 import { buildFolder, writeFileAtomically, writingError } from '../base/files'
@@ -45,7 +50,8 @@ interface Source {
 }
 
 /** The names of all that an export writes: a folder that holds nothing else may be replaced by another export. */
-const ownFile = /^(susceptibilities|standard_errors|components|columns|tokens|clusters|cluster_tokens|labels|diagnostics|chains|traces|documents|run)\.(npy|csv|json|parquet)$/
+const ownFile =
+  /^(susceptibilities|standard_errors|components|columns|tokens|clusters|cluster_tokens|labels|diagnostics|chains|traces|documents|run)\.(npy|csv|json|parquet)$/
 
 const topTokens = 20
 const contextTokens = 16
@@ -53,19 +59,32 @@ const contextTokens = 16
 const rowsAtOnce = 65_536
 const contextsAtOnce = 2_000
 
-const write = async (folder: string, name: string, parts: Parts): Promise<void> => writeFileAtomically(join(folder, name), parts)
+const write = async (folder: string, name: string, parts: Parts): Promise<void> =>
+  writeFileAtomically(join(folder, name), parts)
 
-const selection = ({ clustering, chosen }: Source): { readonly clustering?: number; readonly clusters?: readonly ClusterNumber[] } => ({
-  ...(clustering === undefined ? {} : { clustering: clustering.number }), ...(chosen === undefined ? {} : { clusters: chosen })
+const selection = ({
+  clustering,
+  chosen
+}: Source): { readonly clustering?: number; readonly clusters?: readonly ClusterNumber[] } => ({
+  ...(clustering === undefined ? {} : { clustering: clustering.number }),
+  ...(chosen === undefined ? {} : { clusters: chosen })
 })
 
-const table = async (source: Source, folder: string, name: ExportedTable, format: 'csv' | 'parquet', file: string): Promise<void> => {
+const table = async (
+  source: Source,
+  folder: string,
+  name: ExportedTable,
+  format: 'csv' | 'parquet',
+  file: string
+): Promise<void> => {
   const path = join(folder, `${file}.${format}`)
   try {
     const { workspace, run, rawCells } = source
     await workspace.exportTable(run.id, name, format, path, { ...selection(source), rawCells })
   } catch (error) {
-    throw error instanceof SpectroscopeError ? new SpectroscopeError(error.kind, `${file}.${format} could not be written. ${error.message}`, { cause: error }) : writingError(path, error)
+    throw error instanceof SpectroscopeError
+      ? new SpectroscopeError(error.kind, `${file}.${format} could not be written. ${error.message}`, { cause: error })
+      : writingError(path, error)
   }
 }
 
@@ -73,17 +92,24 @@ const table = async (source: Source, folder: string, name: ExportedTable, format
 const chosenTokens = async ({ workspace, run, clustering, chosen }: Source): Promise<Uint8Array | undefined> => {
   if (chosen === undefined || clustering === undefined) return undefined
   const clusters = new Set(chosen)
-  return Uint8Array.from(await workspace.getMembership(run.id, { clustering: clustering.number }), (cluster) => Number(clusters.has(cluster)))
+  return Uint8Array.from(await workspace.getMembership(run.id, { clustering: clustering.number }), (cluster) =>
+    Number(clusters.has(cluster))
+  )
 }
 
 /** The rows of a block whose tokens are chosen, moved together in place. */
 const chosenRows = (block: Float32Array, width: number, first: number, chosen: Uint8Array): Float32Array => {
   let kept = 0
-  for (let row = 0; row * width < block.length; row++) if (chosen[first + row] === 1) block.copyWithin(kept++ * width, row * width, (row + 1) * width)
+  for (let row = 0; row * width < block.length; row++)
+    if (chosen[first + row] === 1) block.copyWithin(kept++ * width, row * width, (row + 1) * width)
   return block.subarray(0, kept * width)
 }
 
-const matrixBlocks = async function* ({ workspace, run }: Source, column: 'susceptibilities' | 'standardErrors', chosen: Uint8Array | undefined): AsyncGenerator<Float32Array> {
+const matrixBlocks = async function* (
+  { workspace, run }: Source,
+  column: 'susceptibilities' | 'standardErrors',
+  chosen: Uint8Array | undefined
+): AsyncGenerator<Float32Array> {
   for (let first = 0; first < run.tokens; first += rowsAtOnce) {
     const block = (await workspace.readSusceptibilities(run.id, first, rowsAtOnce))[column]
     yield chosen === undefined ? block : chosenRows(block, run.components.length, first, chosen)
@@ -91,7 +117,10 @@ const matrixBlocks = async function* ({ workspace, run }: Source, column: 'susce
 }
 
 const summaries = async ({ workspace, run, clustering, chosen }: Source): Promise<ClusterSummary[]> => {
-  const all = clustering === undefined ? [] : await workspace.getClusterSummaries(run.id, { clustering: clustering.number, topTokens })
+  const all =
+    clustering === undefined
+      ? []
+      : await workspace.getClusterSummaries(run.id, { clustering: clustering.number, topTokens })
   return chosen === undefined ? all : all.filter(({ cluster }) => chosen.includes(cluster))
 }
 
@@ -103,7 +132,8 @@ interface Members {
 
 /** Members of every cluster, of the groups above, and of what is left over. */
 const membersOf = async (
-  { workspace, run, tree }: Source, { number: clustering }: ClusteringRecord
+  { workspace, run, tree }: Source,
+  { number: clustering }: ClusteringRecord
 ): Promise<ReadonlyMap<number, Members>> => {
   const groups = new Map<number, Members>()
   for (const level of new Set<GroupKind>(['cluster', ...tree.nodes.map(({ kind }) => kind)])) {
@@ -123,16 +153,40 @@ const membersOf = async (
 /** A group as the files name it; `cluster` is the number in the tables' column `cluster`. */
 const describe = ({ annotations }: Source, summary: ClusterSummary): Record<string, unknown> => {
   const {
-    cluster, kind, parent, size, conductance, conductanceWhenCut, seed, stability, rule, uncaught, distinctTokens,
+    cluster,
+    kind,
+    parent,
+    size,
+    conductance,
+    conductanceWhenCut,
+    seed,
+    stability,
+    rule,
+    uncaught,
+    distinctTokens,
     subsets
   } = summary
   const annotation = annotations.get(`cluster:${cluster}`)
-  const label = annotation === undefined ? null : { ...labelOf(annotation), author: annotation.author, changedAt: annotation.changedAt }
+  const label =
+    annotation === undefined
+      ? null
+      : { ...labelOf(annotation), author: annotation.author, changedAt: annotation.changedAt }
   return {
-    cluster, kind, parent, order: kind === 'cluster' ? cluster : null, label, size, conductance, conductanceWhenCut,
-    seed, stability,
-    rule: rule === null ? null : { words: ruleWords(rule.conditions), ...rule }, uncaught, distinctTokens,
-    topTokens: summary.topTokens, subsets
+    cluster,
+    kind,
+    parent,
+    order: kind === 'cluster' ? cluster : null,
+    label,
+    size,
+    conductance,
+    conductanceWhenCut,
+    seed,
+    stability,
+    rule: rule === null ? null : { words: ruleWords(rule.conditions), ...rule },
+    uncaught,
+    distinctTokens,
+    topTokens: summary.topTokens,
+    subsets
   }
 }
 
@@ -164,8 +218,16 @@ const columnsOf = async ({ workspace, run }: Source): Promise<object[]> => {
   return run.components.map((component) => {
     const { reliability = null, centredReliability = null, blocks = null } = diagnostics.get(component) ?? {}
     return {
-      component, reliability, centredReliability,
-      ...(blocks === null ? {} : { reliabilityBounds: blocks.reliabilityBounds, centredReliabilityBounds: blocks.centredReliabilityBounds, effectiveShare: blocks.effectiveShare })
+      component,
+      reliability,
+      centredReliability,
+      ...(blocks === null
+        ? {}
+        : {
+            reliabilityBounds: blocks.reliabilityBounds,
+            centredReliabilityBounds: blocks.centredReliabilityBounds,
+            effectiveShare: blocks.effectiveShare
+          })
     }
   })
 }
@@ -184,8 +246,20 @@ const npy = async (source: Source, folder: string): Promise<void> => {
 }
 
 const tables = async (source: Source, folder: string, format: 'csv' | 'parquet'): Promise<void> => {
-  const always: ExportedTable[] = ['tokens', 'susceptibilities', 'standard_errors', 'diagnostics', 'chains', 'traces', 'documents']
-  for (const name of [...always, ...(source.clustering === undefined ? [] : (['clusters', 'cluster_tokens', 'labels'] as const))]) await table(source, folder, name, format, name)
+  const always: ExportedTable[] = [
+    'tokens',
+    'susceptibilities',
+    'standard_errors',
+    'diagnostics',
+    'chains',
+    'traces',
+    'documents'
+  ]
+  for (const name of [
+    ...always,
+    ...(source.clustering === undefined ? [] : (['clusters', 'cluster_tokens', 'labels'] as const))
+  ])
+    await table(source, folder, name, format, name)
   await writeHeader(source, folder, format)
 }
 
@@ -199,7 +273,16 @@ const writeHeader = (source: Source, folder: string, format: 'csv' | 'parquet'):
 const header = ({ run, clustering, chosen }: Source): Record<string, unknown> => ({
   format: 'spectroscope run',
   version: 1,
-  run: { id: run.id, name: run.name, status: run.status, createdAt: run.createdAt, startedAt: run.startedAt, finishedAt: run.finishedAt, tokens: run.tokens, initialLoss: run.initialLoss },
+  run: {
+    id: run.id,
+    name: run.name,
+    status: run.status,
+    createdAt: run.createdAt,
+    startedAt: run.startedAt,
+    finishedAt: run.finishedAt,
+    tokens: run.tokens,
+    initialLoss: run.initialLoss
+  },
   provenance: run.provenance,
   stages: run.stages,
   configuration: run.configuration,
@@ -208,16 +291,28 @@ const header = ({ run, clustering, chosen }: Source): Record<string, unknown> =>
 })
 
 const contextEntry = (
-  { token, row, position, id, text, subset, file, record, before, after }: TokenInContext, strength: number | null
+  { token, row, position, id, text, subset, file, record, before, after }: TokenInContext,
+  strength: number | null
 ): string =>
   JSON.stringify({
-    token, row, position, id, text, subset, document: file === null ? null : { file, record }, strength,
-    before: before.join(''), after: after.join('')
+    token,
+    row,
+    position,
+    id,
+    text,
+    subset,
+    document: file === null ? null : { file, record },
+    strength,
+    before: before.join(''),
+    after: after.join('')
   })
 
 const contexts = async function* ({ workspace, run }: Source, { tokens, strengths }: Members): AsyncGenerator<string> {
   for (let first = 0; first < tokens.length; first += contextsAtOnce) {
-    const page = await workspace.getTokens(run.id, tokens.slice(first, first + contextsAtOnce), { before: contextTokens, after: contextTokens })
+    const page = await workspace.getTokens(run.id, tokens.slice(first, first + contextsAtOnce), {
+      before: contextTokens,
+      after: contextTokens
+    })
     for (const [at, token] of page.entries()) yield contextEntry(token, strengths[first + at] ?? null)
   }
 }
@@ -227,7 +322,9 @@ const contexts = async function* ({ workspace, run }: Source, { tokens, strength
  * the members of groups above, which are those of their clusters.
  */
 const clusterEntry = async function* (
-  source: Source, summary: ClusterSummary, members: Members
+  source: Source,
+  summary: ClusterSummary,
+  members: Members
 ): AsyncGenerator<string> {
   yield `${pretty(describe(source, summary), 4).slice(0, -6)},\n      "members": `
   if (summary.kind === 'cluster') yield* jsonArray(contexts(source, members), '        ')
@@ -260,25 +357,44 @@ const json = async (source: Source, folder: string): Promise<void> => {
  * susceptibilities yet, or no clusters where its configuration asks for them.
  */
 export const exportRun = async (
-  workspace: Workspace, runId: string,
+  workspace: Workspace,
+  runId: string,
   { format, folder, overwrite = false, clustering: number, clusters = 'all', rawCells = false }: ExportOptions
 ): Promise<void> => {
   const run = await workspace.getRun(runId)
-  if (run.components.length === 0) throw new SpectroscopeError('input', `Run ${run.id} has no susceptibilities yet; \`resume ${run.id}\` goes on with it.`)
-  if (run.configuration.clustering !== false && run.clusterings.length === 0 && !run.stages.some(({ stage }) => stage === 'cluster')) {
+  if (run.components.length === 0)
+    throw new SpectroscopeError(
+      'input',
+      `Run ${run.id} has no susceptibilities yet; \`resume ${run.id}\` goes on with it.`
+    )
+  if (
+    run.configuration.clustering !== false &&
+    run.clusterings.length === 0 &&
+    !run.stages.some(({ stage }) => stage === 'cluster')
+  ) {
     throw new SpectroscopeError('input', `Run ${run.id} is not clustered yet; \`resume ${run.id}\` goes on with it.`)
   }
-  const clustering = number === undefined && run.clusterings.length === 0 && clusters === 'all' ? undefined : clusteringOf(run, number)
+  const clustering =
+    number === undefined && run.clusterings.length === 0 && clusters === 'all' ? undefined : clusteringOf(run, number)
   const annotations = clustering === undefined ? [] : await workspace.getAnnotations(run.id, clustering.number)
-  const tree = clustering === undefined
-    ? GroupTree.flat(0)
-    : await workspace.getTree(run.id, { clustering: clustering.number })
+  const tree =
+    clustering === undefined ? GroupTree.flat(0) : await workspace.getTree(run.id, { clustering: clustering.number })
   const chosen = clustering === undefined ? null : chosenClusters(run, clustering, tree, clusters, annotations)
   const source: Source = {
-    workspace, run, clustering, tree, chosen: chosen ?? undefined, rawCells,
+    workspace,
+    run,
+    clustering,
+    tree,
+    chosen: chosen ?? undefined,
+    rawCells,
     annotations: new Map(annotations.map((annotation) => [annotation.target, annotation]))
   }
   const isOwn = (present: readonly string[]): boolean => present.every((name) => ownFile.test(name))
   await buildFolder(folder, { overwrite: (present) => overwrite !== false && isOwn(present) }, (temporary) =>
-    format === 'json' ? json(source, temporary) : format === 'npy' ? npy(source, temporary) : tables(source, temporary, format))
+    format === 'json'
+      ? json(source, temporary)
+      : format === 'npy'
+        ? npy(source, temporary)
+        : tables(source, temporary, format)
+  )
 }

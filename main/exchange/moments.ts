@@ -36,13 +36,26 @@ class Accumulator {
   moments(): Moments {
     const count = this.#count
     const mean = this.#sums.map((sum, column) => this.#shift[column] + sum / count)
-    return { mean, standardDeviation: this.#squares.map((square, column) => Math.sqrt(Math.max(0, square / count - (this.#sums[column] / count) ** 2))) }
+    return {
+      mean,
+      standardDeviation: this.#squares.map((square, column) =>
+        Math.sqrt(Math.max(0, square / count - (this.#sums[column] / count) ** 2))
+      )
+    }
   }
 }
 
-export const matrixRows = async function* (workspace: Workspace, run: string, tokens: number): AsyncGenerator<[token: number, row: Float32Array]> {
+export const matrixRows = async function* (
+  workspace: Workspace,
+  run: string,
+  tokens: number
+): AsyncGenerator<[token: number, row: Float32Array]> {
   for (let first = 0; first < tokens; first += tokensAtOnce) {
-    const { susceptibilities, components, tokens: count } = await workspace.readSusceptibilities(run, first, tokensAtOnce)
+    const {
+      susceptibilities,
+      components,
+      tokens: count
+    } = await workspace.readSusceptibilities(run, first, tokensAtOnce)
     const width = components.length
     for (let i = 0; i < count; i++) yield [first + i, susceptibilities.subarray(i * width, (i + 1) * width)]
   }
@@ -58,7 +71,10 @@ export interface MatrixMoments {
  * cluster of every token.
  */
 export const momentsOf = async (
-  workspace: Workspace, run: string, membership: Int32Array, tree: GroupTree
+  workspace: Workspace,
+  run: string,
+  membership: Int32Array,
+  tree: GroupTree
 ): Promise<MatrixMoments> => {
   const groups = new Map<ClusterNumber, Accumulator>()
   let columns: Accumulator | undefined
@@ -72,7 +88,10 @@ export const momentsOf = async (
     }
   }
   const none: Moments = { mean: new Float64Array(0), standardDeviation: new Float64Array(0) }
-  return { columns: columns?.moments() ?? none, groups: new Map([...groups].map(([cluster, group]) => [cluster, group.moments()])) }
+  return {
+    columns: columns?.moments() ?? none,
+    groups: new Map([...groups].map(([cluster, group]) => [cluster, group.moments()]))
+  }
 }
 
 /**
@@ -80,7 +99,11 @@ export const momentsOf = async (
  * columns scaled to standard deviation 1; ties by index.
  */
 export const centralTokens = async (
-  workspace: Workspace, run: string, membership: Int32Array, tree: GroupTree, { columns, groups }: MatrixMoments,
+  workspace: Workspace,
+  run: string,
+  membership: Int32Array,
+  tree: GroupTree,
+  { columns, groups }: MatrixMoments,
   most: number
 ): Promise<Map<ClusterNumber, number[]>> => {
   const members = new Map<ClusterNumber, { readonly tokens: number[]; readonly distances: number[] }>()
@@ -98,8 +121,10 @@ export const centralTokens = async (
       known.distances.push(distance)
     }
   }
-  return new Map([...members].map(([number, { tokens, distances }]) => {
-    const places = Uint32Array.from(tokens.keys()).sort((a, b) => distances[a] - distances[b] || a - b)
-    return [number, Array.from(places.subarray(0, most), (place) => tokens[place])]
-  }))
+  return new Map(
+    [...members].map(([number, { tokens, distances }]) => {
+      const places = Uint32Array.from(tokens.keys()).sort((a, b) => distances[a] - distances[b] || a - b)
+      return [number, Array.from(places.subarray(0, most), (place) => tokens[place])]
+    })
+  )
 }

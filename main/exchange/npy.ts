@@ -18,14 +18,24 @@ export const npyHeader = (descriptor: keyof typeof descriptors, shape: readonly 
 }
 
 /** Writes a float32 matrix [rows, columns] as NPY, its rows coming in blocks. Little-endian machines only, as Node's all are but s390x. */
-export const writeNpy = (file: string, shape: readonly number[], blocks: AsyncIterable<Float32Array> | Iterable<Float32Array>): Promise<void> =>
-  writeFileAtomically(file, (async function* () {
-    yield npyHeader('<f4', shape)
-    for await (const { buffer, byteOffset, byteLength } of blocks) yield new Uint8Array(buffer, byteOffset, byteLength)
-  })())
+export const writeNpy = (
+  file: string,
+  shape: readonly number[],
+  blocks: AsyncIterable<Float32Array> | Iterable<Float32Array>
+): Promise<void> =>
+  writeFileAtomically(
+    file,
+    (async function* () {
+      yield npyHeader('<f4', shape)
+      for await (const { buffer, byteOffset, byteLength } of blocks)
+        yield new Uint8Array(buffer, byteOffset, byteLength)
+    })()
+  )
 
 /** Reads an NPY file of float32, float64 or int32 in C order. Throws an `input` error that names the file. */
-export const readNpy = async (file: string): Promise<{ readonly shape: readonly number[]; readonly data: NpyArray }> => {
+export const readNpy = async (
+  file: string
+): Promise<{ readonly shape: readonly number[]; readonly data: NpyArray }> => {
   const fail = (why: string): never => {
     throw new SpectroscopeError('input', `${file}: ${why}.`)
   }
@@ -36,12 +46,19 @@ export const readNpy = async (file: string): Promise<{ readonly shape: readonly 
   const end = start + (wide ? bytes.readUInt32LE(8) : bytes.readUInt16LE(8))
   const header = bytes.toString('latin1', start, end)
   const descriptor = /'descr': *'([^']+)'/.exec(header)?.[1] ?? ''
-  const shape = /'shape': *\(([^)]*)\)/.exec(header)?.[1].split(',').filter((part) => part.trim() !== '').map(Number)
+  const shape = /'shape': *\(([^)]*)\)/
+    .exec(header)?.[1]
+    .split(',')
+    .filter((part) => part.trim() !== '')
+    .map(Number)
   if (shape === undefined || shape.some(Number.isNaN)) return fail('its header is damaged')
   if (!/'fortran_order': *False/.test(header)) fail('it is in Fortran order; save it in C order')
   if (!Object.hasOwn(descriptors, descriptor)) fail(`it holds "${descriptor}"; save it as float32, float64 or int32`)
   const Type = descriptors[descriptor as keyof typeof descriptors]
   const count = shape.reduce((a, b) => a * b, 1)
-  if (bytes.length - end !== count * Type.BYTES_PER_ELEMENT) fail(`it holds ${bytes.length - end} bytes of data, not the ${count * Type.BYTES_PER_ELEMENT} of its shape (it may be truncated)`)
+  if (bytes.length - end !== count * Type.BYTES_PER_ELEMENT)
+    fail(
+      `it holds ${bytes.length - end} bytes of data, not the ${count * Type.BYTES_PER_ELEMENT} of its shape (it may be truncated)`
+    )
   return { shape, data: new Type(Uint8Array.from(bytes.subarray(end)).buffer) }
 }

@@ -34,8 +34,8 @@ export const refuseToReplace = async (file: string, overwrite: Overwrite): Promi
   if (!there.isFile() || !(await isExport(file).catch(() => false))) {
     throw new SpectroscopeError(
       'usage',
-      `${file} is there already, and is not known as an export of this program; `
-        + `choose another name, or allow by its name that it is replaced (--overwrite-file ${name}).`
+      `${file} is there already, and is not known as an export of this program; ` +
+        `choose another name, or allow by its name that it is replaced (--overwrite-file ${name}).`
     )
   }
   if (overwrite !== true) {

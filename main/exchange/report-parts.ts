@@ -32,7 +32,9 @@ const noisyBelow = 0.5
  * as a line: negative is expression, positive suppression. Drawn as SVG, readable without colours by its numbers.
  */
 export const profileSvg = (
-  components: readonly string[], { mean, standardDeviation }: Moments, columns: Moments,
+  components: readonly string[],
+  { mean, standardDeviation }: Moments,
+  columns: Moments,
   reliabilities: readonly number[]
 ): Html => {
   const scaled = components.map((_, i) => {
@@ -41,7 +43,7 @@ export const profileSvg = (
     return { value: (mean[i] - columns.mean[i]) / deviation, spread: standardDeviation[i] / deviation }
   })
   const reachOf = ({ value, spread }: { readonly value: number; readonly spread: number }): number =>
-    (Number.isFinite(value) ? Math.abs(value) + (Number.isFinite(spread) ? spread : 0) : 0)
+    Number.isFinite(value) ? Math.abs(value) + (Number.isFinite(spread) ? spread : 0) : 0
   const most = scaled.reduce((largest, each) => Math.max(largest, reachOf(each)), 0.5)
   const x = (value: number): number => {
     const share = Math.max(-most, Math.min(most, value)) / most

@@ -126,20 +126,23 @@ const provenance = (report: Report): Html => {
   const hash = (text: string | undefined): Html => html`${text === undefined ? 'unknown' : html`<code>${text}</code>`}`
   const { id, createdAt } = imported?.run ?? run
   const weights = configuration.weights === undefined ? '' : `, ${configuration.weights}`
-  const computer = engine === undefined
-    ? []
-    : [engine.name, engine.version, engine.device, engine.precision, platform ?? ''].filter((part) => part !== '')
+  const computer =
+    engine === undefined
+      ? []
+      : [engine.name, engine.version, engine.device, engine.precision, platform ?? ''].filter((part) => part !== '')
   return html`<dl>${[
     entry('Run', html`${run.name} <span class="soft">${id}, ${time(createdAt)}</span>`),
     entry('Model', `${configuration.model}${weights}`),
-    entry('Model hash', hash(modelHash)), entry('Tokenizer hash', hash(tokenizerHash)),
+    entry('Model hash', hash(modelHash)),
+    entry('Tokenizer hash', hash(tokenizerHash)),
     entry('Row hash', hash(studyHash)),
     ...(corpus === undefined ? [] : [entry('Corpus', corpusWords(corpus))]),
     entry('Measured', `${grouped(run.tokens)} tokens × ${run.components.length} components`),
     entry('Sampling', `${samplerWords(sampler)}, seed ${seed ?? configuration.seed}`),
     ...(computer.length === 0 ? [] : [entry('Computed by', computer.join(', '))]),
     entry(
-      'Clustering', html`${clustering.name} <span class="soft">(${clusteringWords(clustering.configuration)})</span>`
+      'Clustering',
+      html`${clustering.name} <span class="soft">(${clusteringWords(clustering.configuration)})</span>`
     ),
     ...stabilityEntries(clustering),
     entry('Labels', labelWords(report)),
@@ -150,8 +153,10 @@ const provenance = (report: Report): Html => {
 
 const statusHtml = ({ status, confidence, tags, blindTest }: Label): Html[] =>
   [
-    status, ...(confidence === null ? [] : [`${confidence} confidence`]),
-    ...(blindTest === null ? [] : [`blind test: ${blindTest.right} of ${blindTest.of}`]), ...tags
+    status,
+    ...(confidence === null ? [] : [`${confidence} confidence`]),
+    ...(blindTest === null ? [] : [`blind test: ${blindTest.right} of ${blindTest.of}`]),
+    ...tags
   ].map((words) => html`<span class="label">${words}</span>`)
 
 const labelHtml = (annotation: Annotation | undefined): Html => {
@@ -163,14 +168,21 @@ const labelHtml = (annotation: Annotation | undefined): Html => {
 }
 
 const topTokensHtml = ({ topTokens }: ClusterSummary, most: number): Html =>
-  joined(topTokens.slice(0, most).map(({ text, count, lift }) => {
-    const token = html`<span class="token">${tokenHtml(text)}</span>`
-    return html`<span>${token} ${grouped(count)} <span class="soft">×${figureWords(lift)}</span></span>`
-  }), ' ')
+  joined(
+    topTokens.slice(0, most).map(({ text, count, lift }) => {
+      const token = html`<span class="token">${tokenHtml(text)}</span>`
+      return html`<span>${token} ${grouped(count)} <span class="soft">×${figureWords(lift)}</span></span>`
+    }),
+    ' '
+  )
 
 /** Groups above one that are shown, the largest first. */
 const aboveOf = ({ tree, shown }: Report, { cluster }: ClusterSummary): ClusterSummary[] =>
-  tree.pathOf(cluster).slice(1).reverse().flatMap((group) => shown.get(group) ?? [])
+  tree
+    .pathOf(cluster)
+    .slice(1)
+    .reverse()
+    .flatMap((group) => shown.get(group) ?? [])
 
 interface ContentsColumn {
   readonly title: string
@@ -188,11 +200,15 @@ const contentsColumns = (report: Report): ContentsColumn[] => {
     return html`<a${indent} href="#cluster${summary.cluster}">${nameOf(report, summary)}</a>`
   }
   const tokens = ({ topTokens }: ClusterSummary): Html =>
-    joined(topTokens.slice(0, 5).map(({ text }) => html`<span class="token">${tokenHtml(text)}</span>`), ' ')
+    joined(
+      topTokens.slice(0, 5).map(({ text }) => html`<span class="token">${tokenHtml(text)}</span>`),
+      ' '
+    )
   return [
     { title: 'no.', isNumber: true, cell: ({ cluster }) => (cluster < 0 ? '' : String(cluster)) },
     ...when(
-      summaries.some((summary) => aboveOf(report, summary).length > 0), { title: 'level', cell: ({ kind }) => kind }
+      summaries.some((summary) => aboveOf(report, summary).length > 0),
+      { title: 'level', cell: ({ kind }) => kind }
     ),
     { title: 'cluster', cell: name },
     { title: 'status', cell: ({ cluster }) => said.get(cluster)?.status ?? '' },
@@ -202,7 +218,10 @@ const contentsColumns = (report: Report): ContentsColumn[] => {
       summaries.some(({ stability }) => stability !== null),
       { title: 'stability', isNumber: true, cell: ({ stability }) => stabilityHtml(stability) }
     ),
-    ...when(summaries.some(({ rule }) => rule !== null), { title: 'best rule', cell: ruleHtml }),
+    ...when(
+      summaries.some(({ rule }) => rule !== null),
+      { title: 'best rule', cell: ruleHtml }
+    ),
     { title: 'top tokens', cell: tokens }
   ]
 }
@@ -214,7 +233,10 @@ const contents = (report: Report): Html => {
   const head = columns.map(
     ({ title, isNumber }) => html`<th${isNumber === true ? html` class="number"` : nothing}>${title}</th>`
   )
-  const rows = joined(report.summaries.map((summary) => html`<tr>${cells(({ cell }) => cell(summary))}</tr>`), newline)
+  const rows = joined(
+    report.summaries.map((summary) => html`<tr>${cells(({ cell }) => cell(summary))}</tr>`),
+    newline
+  )
   const table = html`<table><thead><tr>${head}</tr></thead><tbody>\n${rows}\n</tbody></table>`
   return html`<nav aria-label="Clusters">${table}</nav>`
 }
@@ -259,10 +281,13 @@ const placeHtml = (report: Report, summary: ClusterSummary): Html => {
   const link = (other: ClusterSummary): Html => html`<a href="#cluster${other.cluster}">${nameOf(report, other)}</a>`
   const above = aboveOf(report, summary)
   const children = summary.cluster === leftoverCluster ? [] : report.tree.childrenOf(summary.cluster)
-  const below = children.flatMap((child) => report.shown.get(child) ?? []).sort(
-    (a, b) => b.size - a.size || a.cluster - b.cluster
+  const below = children
+    .flatMap((child) => report.shown.get(child) ?? [])
+    .sort((a, b) => b.size - a.size || a.cluster - b.cluster)
+  const parts = joined(
+    below.map((other) => html`<span>${link(other)} ${grouped(other.size)}</span>`),
+    ' '
   )
-  const parts = joined(below.map((other) => html`<span>${link(other)} ${grouped(other.size)}</span>`), ' ')
   const within = above.length === 0 ? nothing : html`<p class="soft">In ${joined(above.map(link), ' › ')}</p>\n`
   return html`${within}${below.length === 0 ? nothing : html`<h3>Made of</h3><p class="tokens">${parts}</p>\n`}`
 }
@@ -270,29 +295,39 @@ const placeHtml = (report: Report, summary: ClusterSummary): Html => {
 /** The other clusters of the merge that a cluster is read in, and what is said of the merge. */
 const mergedHtml = (report: Report, { cluster }: ClusterSummary, merge: Annotation | undefined): Html => {
   if (merge === undefined) return nothing
-  const others = (merge.clusters ?? []).filter((other) => other !== cluster).map((other) => {
-    const shown = report.shown.get(other)
-    const name = `cluster ${other}`
-    return shown === undefined ? name : html`<a href="#cluster${other}">${name}</a>`
-  })
+  const others = (merge.clusters ?? [])
+    .filter((other) => other !== cluster)
+    .map((other) => {
+      const shown = report.shown.get(other)
+      const name = `cluster ${other}`
+      return shown === undefined ? name : html`<a href="#cluster${other}">${name}</a>`
+    })
   return html`<p class="soft">Merged with ${joined(others, ', ')}</p>\n${labelHtml(merge)}`
 }
 
 const figuresHtml = ({ size, distinctTokens, conductance, stability }: ClusterSummary): Html =>
-  joined([
-    `${grouped(size)} tokens`, `${grouped(distinctTokens)} distinct`,
-    ...(conductance === null ? [] : [`conductance ${figureWords(conductance)}`]),
-    ...(stability === null ? [] : [html`stability ${stabilityHtml(stability)}`])
-  ], ', ')
+  joined(
+    [
+      `${grouped(size)} tokens`,
+      `${grouped(distinctTokens)} distinct`,
+      ...(conductance === null ? [] : [`conductance ${figureWords(conductance)}`]),
+      ...(stability === null ? [] : [html`stability ${stabilityHtml(stability)}`])
+    ],
+    ', '
+  )
 
 const subsetsHtml = ({ subsets }: ClusterSummary): Html =>
-  joined(subsets.slice(0, 8).map(({ subset, count, lift }) => {
-    const name = subset === '' ? 'none' : subset
-    return html`<span>${name} ${grouped(count)} <span class="soft">×${figureWords(lift)}</span></span>`
-  }), ' ')
+  joined(
+    subsets.slice(0, 8).map(({ subset, count, lift }) => {
+      const name = subset === '' ? 'none' : subset
+      return html`<span>${name} ${grouped(count)} <span class="soft">×${figureWords(lift)}</span></span>`
+    }),
+    ' '
+  )
 
-const profileTitle = 'Mean χ per component (standard deviations; left: expression, right: suppression; '
-  + 'line: spread within the cluster)'
+const profileTitle =
+  'Mean χ per component (standard deviations; left: expression, right: suppression; ' +
+  'line: spread within the cluster)'
 
 const profileHtml = (report: Report, { cluster }: ClusterSummary): Html => {
   const moments = report.moments.groups.get(cluster)
@@ -308,7 +343,8 @@ const clusterSection = (report: Report, summary: ClusterSummary): Html => {
   const name = nameOf(report, summary)
   const ownName = annotation?.name ?? ''
   const besides = [
-    ...(name === own(summary) ? [] : [own(summary)]), ...(ownName === '' || ownName === name ? [] : [quoted(ownName)])
+    ...(name === own(summary) ? [] : [own(summary)]),
+    ...(ownName === '' || ownName === name ? [] : [quoted(ownName)])
   ].join(', ')
   const merged = [...report.annotations.values()].find(({ clusters }) => clusters?.includes(cluster))
   const exceptions = `; ${grouped(uncaught ?? 0)} tokens missed`
@@ -322,7 +358,10 @@ ${best}<h3>Top tokens (count, lift over the study)</h3><p class="tokens">${top}<
 <h3>Subsets</h3><p class="tokens">${subsetsHtml(summary)}</p>
 ${profileHtml(report, summary)}
 <h3>Tokens nearest to the mean</h3><ul class="gallery">
-${joined(central.map((token) => contextItem(report, token)), newline)}
+${joined(
+  central.map((token) => contextItem(report, token)),
+  newline
+)}
 </ul></section>
 `
 }
@@ -334,9 +373,10 @@ const page = function* (report: Report): Generator<Html> {
   const clusters = summaries.filter(({ kind }) => kind !== 'region' && kind !== 'neighbourhood').length
   const title = `${run.name}: ${selection === null ? '' : `${clusters} of `}${clustering.clusters} clusters`
   const caption = html`<figcaption>The graph.</figcaption>`
-  const figure = picture === undefined
-    ? nothing
-    : html`<figure><img src="${picture}" alt="The graph of the clusters">${caption}</figure>\n`
+  const figure =
+    picture === undefined
+      ? nothing
+      : html`<figure><img src="${picture}" alt="The graph of the clusters">${caption}</figure>\n`
   yield html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8">${reportGenerator}
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -360,10 +400,15 @@ const written = function* (report: Report): Generator<string> {
  * with its label, profile and the tokens nearest to its mean in context. The file is there whole or not at all.
  */
 export const exportReport = async (
-  workspace: Workspace, runId: string,
+  workspace: Workspace,
+  runId: string,
   { file, clustering: number, clusters, overwrite = false, picture, program }: ReportOptions
 ): Promise<FileIdentity> => {
-  if (picture !== undefined && !pictureUrl.test(picture)) throw new SpectroscopeError('usage', 'The picture of the graph is no data URL of a PNG or SVG; draw it again, or leave it out.')
+  if (picture !== undefined && !pictureUrl.test(picture))
+    throw new SpectroscopeError(
+      'usage',
+      'The picture of the graph is no data URL of a PNG or SVG; draw it again, or leave it out.'
+    )
   const run = await workspace.getRun(runId)
   const clustering = clusteringOf(run, number)
   const annotations = await workspace.getAnnotations(run.id, clustering.number)
@@ -373,18 +418,26 @@ export const exportReport = async (
   const membership = await workspace.getMembership(run.id, { clustering: clustering.number })
   const all = await workspace.getClusterSummaries(run.id, { clustering: clustering.number, topTokens: shownTopTokens })
   const known = new Map(all.map((summary) => [summary.cluster, summary]))
-  const order = [
-    ...tree.inOrder((group) => known.get(group)?.size ?? 0).map(({ cluster }) => cluster), leftoverCluster
-  ]
+  const order = [...tree.inOrder((group) => known.get(group)?.size ?? 0).map(({ cluster }) => cluster), leftoverCluster]
   const chosen = new Set(selection ?? order)
   const summaries = order.filter((cluster) => chosen.has(cluster)).flatMap((cluster) => known.get(cluster) ?? [])
   const shown = new Map(summaries.map((summary) => [summary.cluster, summary]))
   const moments = await momentsOf(workspace, run.id, membership, tree)
   const central = await centralTokens(workspace, run.id, membership, tree, moments, contextsOf(summaries.length))
   const report: Report = {
-    run, clustering, selection, tree, summaries, shown, moments, central, picture, program,
+    run,
+    clustering,
+    selection,
+    tree,
+    summaries,
+    shown,
+    moments,
+    central,
+    picture,
+    program,
     reliabilities: await reliabilitiesOf(workspace, run),
-    annotations: new Map(annotations.map((annotation) => [annotation.target, annotation])), said: saidOf(annotations),
+    annotations: new Map(annotations.map((annotation) => [annotation.target, annotation])),
+    said: saidOf(annotations),
     texts: await StudyTexts.of(workspace, run.id)
   }
   await makeFolder(dirname(resolve(file)))

@@ -17,11 +17,15 @@ export const groupsOf = ({ clusters, groupsAbove, leftoverSize }: ClusteringReco
 
 /** The clustering of a run by its number, the latest by default; an `input` error where there is no such one. */
 export const clusteringOf = (run: RunRecord, number: number | undefined): ClusteringRecord => {
-  const found = number === undefined ? run.clusterings.at(-1) : run.clusterings.find((clustering) => clustering.number === number)
+  const found =
+    number === undefined ? run.clusterings.at(-1) : run.clusterings.find((clustering) => clustering.number === number)
   if (found !== undefined) return found
-  throw new SpectroscopeError('input', run.clusterings.length === 0
-    ? `Run ${run.id} has no clustering yet; \`cluster ${run.id}\` makes one.`
-    : `Run ${run.id} has no clustering ${number}; it has ${run.clusterings.map((one) => one.number).join(', ')}.`)
+  throw new SpectroscopeError(
+    'input',
+    run.clusterings.length === 0
+      ? `Run ${run.id} has no clustering yet; \`cluster ${run.id}\` makes one.`
+      : `Run ${run.id} has no clustering ${number}; it has ${run.clusterings.map((one) => one.number).join(', ')}.`
+  )
 }
 
 /**
@@ -29,7 +33,10 @@ export const clusteringOf = (run: RunRecord, number: number | undefined): Cluste
  * nothing brings along what is above it. Throws an `input` error where there is none, or one is not there.
  */
 export const chosenClusters = (
-  run: RunRecord, clustering: ClusteringRecord, tree: GroupTree, selection: Selection,
+  run: RunRecord,
+  clustering: ClusteringRecord,
+  tree: GroupTree,
+  selection: Selection,
   annotations: readonly Annotation[]
 ): ClusterNumber[] | null => {
   if (selection === 'all') return null
@@ -37,7 +44,11 @@ export const chosenClusters = (
   const chosen = selection === 'labelled' ? labelledGroups(annotations) : new Set(selection)
   const missing = [...chosen].find((cluster) => !groups.includes(cluster))
   if (missing !== undefined) throw missingGroup(run.id, clustering, missing)
-  if (chosen.size === 0) throw new SpectroscopeError('input', `No cluster of clustering ${clustering.number} of run ${run.id} is labelled; label some, or export all.`)
+  if (chosen.size === 0)
+    throw new SpectroscopeError(
+      'input',
+      `No cluster of clustering ${clustering.number} of run ${run.id} is labelled; label some, or export all.`
+    )
   const all = new Set([...chosen].flatMap((group) => (group === leftoverCluster ? [group] : tree.within(group))))
   return groups.filter((cluster) => all.has(cluster))
 }

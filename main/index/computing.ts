@@ -31,7 +31,10 @@ const relay = (from: WebSocket, to: WebSocket): void => {
  * secret of the program's processes, and one that a browser's page sent is refused; each page has an address of its own, is of this server
  * alone, and connects once.
  */
-export const serveComputing = async (open: OpenPage, pages = join(projectRoot, 'out', 'renderer')): Promise<Computing> => {
+export const serveComputing = async (
+  open: OpenPage,
+  pages = join(projectRoot, 'out', 'renderer')
+): Promise<Computing> => {
   const access = new Access('127.0.0.1')
   const key = secret()
   const sockets = new WebSocketServer({ noServer: true, maxPayload: mostMessageBytes, perMessageDeflate: false })
@@ -46,7 +49,8 @@ export const serveComputing = async (open: OpenPage, pages = join(projectRoot, '
 
   const respond = (request: IncomingMessage, response: ServerResponse): Promise<void> | void => {
     const [token, rest] = partsOf(request)
-    if (!access.hostAllowed(request) || request.method !== 'GET' || !expected.has(token)) return sendText(response, 403, 'This address is for the program itself.')
+    if (!access.hostAllowed(request) || request.method !== 'GET' || !expected.has(token))
+      return sendText(response, 403, 'This address is for the program itself.')
     return sendPage(request, response, pages, rest)
   }
   const server = createServer((request, response) => {

@@ -4,8 +4,15 @@ import type { MenuItemConstructorOptions } from 'electron'
  * The shell's menu. Its entries ask for commands of the window, which knows their keys; so none is registered here, except those that
  * text fields need from the system.
  */
-export const menuTemplate = (ask: (command: string) => void, platform: NodeJS.Platform): MenuItemConstructorOptions[] => {
-  const item = (label: string, command: string): MenuItemConstructorOptions => ({ label, id: command, click: () => ask(command) })
+export const menuTemplate = (
+  ask: (command: string) => void,
+  platform: NodeJS.Platform
+): MenuItemConstructorOptions[] => {
+  const item = (label: string, command: string): MenuItemConstructorOptions => ({
+    label,
+    id: command,
+    click: () => ask(command)
+  })
   const separator: MenuItemConstructorOptions = { type: 'separator' }
   return [
     ...(platform === 'darwin' ? [{ role: 'appMenu' } as const] : []),
@@ -25,14 +32,31 @@ export const menuTemplate = (ask: (command: string) => void, platform: NodeJS.Pl
     },
     {
       label: '&Edit',
-      submenu: [item('Undo', 'edit.undo'), item('Redo', 'edit.redo'), separator, { role: 'cut' }, { role: 'copy' }, { role: 'paste' }, { role: 'selectAll' }]
+      submenu: [
+        item('Undo', 'edit.undo'),
+        item('Redo', 'edit.redo'),
+        separator,
+        { role: 'cut' },
+        { role: 'copy' },
+        { role: 'paste' },
+        { role: 'selectAll' }
+      ]
     },
     {
       label: '&View',
       submenu: [
-        item('Runs', 'go.runs'), item('Explore', 'go.explore'), item('Compare', 'go.compare'), separator,
-        item('Command Palette', 'palette.open'), separator,
-        { role: 'resetZoom' }, { role: 'zoomIn' }, { role: 'zoomOut' }, { role: 'togglefullscreen' }, separator, { role: 'toggleDevTools' }
+        item('Runs', 'go.runs'),
+        item('Explore', 'go.explore'),
+        item('Compare', 'go.compare'),
+        separator,
+        item('Command Palette', 'palette.open'),
+        separator,
+        { role: 'resetZoom' },
+        { role: 'zoomIn' },
+        { role: 'zoomOut' },
+        { role: 'togglefullscreen' },
+        separator,
+        { role: 'toggleDevTools' }
       ]
     },
     { role: 'windowMenu' },

@@ -15,17 +15,24 @@ export const isOwnPage = (frame: { readonly origin: string; readonly parent: obj
 const refusal = (status: number): Response => new Response(null, { status })
 
 /** Answers requests of the window with files of `folder`, and with nothing outside of it. */
-export const serveFolder = (folder: string) => async ({ url, method }: Request): Promise<Response> => {
-  const { host, pathname } = new URL(url)
-  if (method !== 'GET' || host !== 'spectroscope') return refusal(403)
-  const file = fileOf(folder, pathname)
-  const type = file === undefined ? undefined : contentTypes[extname(file)]
-  if (file === undefined || type === undefined) return refusal(404)
-  try {
-    return new Response(new Uint8Array(await readFile(file)), {
-      headers: { 'content-type': type, 'content-security-policy': windowPolicy(), 'x-content-type-options': 'nosniff', 'cross-origin-opener-policy': 'same-origin' }
-    })
-  } catch {
-    return refusal(404)
+export const serveFolder =
+  (folder: string) =>
+  async ({ url, method }: Request): Promise<Response> => {
+    const { host, pathname } = new URL(url)
+    if (method !== 'GET' || host !== 'spectroscope') return refusal(403)
+    const file = fileOf(folder, pathname)
+    const type = file === undefined ? undefined : contentTypes[extname(file)]
+    if (file === undefined || type === undefined) return refusal(404)
+    try {
+      return new Response(new Uint8Array(await readFile(file)), {
+        headers: {
+          'content-type': type,
+          'content-security-policy': windowPolicy(),
+          'x-content-type-options': 'nosniff',
+          'cross-origin-opener-policy': 'same-origin'
+        }
+      })
+    } catch {
+      return refusal(404)
+    }
   }
-}

@@ -1,4 +1,10 @@
-import type { AnnotationBody, AnnotationChange, AnnotationTarget, Label, LabelChanges } from '../../preload/contract-annotations'
+import type {
+  AnnotationBody,
+  AnnotationChange,
+  AnnotationTarget,
+  Label,
+  LabelChanges
+} from '../../preload/contract-annotations'
 import { SpectroscopeError } from '../../preload/errors'
 import type { ClusterNumber } from '../../preload/records'
 
@@ -43,8 +49,10 @@ const tidyTags = (tags: readonly string[]): string[] => [...new Set(tags.map(tid
 export const changedLabel = (label: Label, { name, note, tags, confidence, status }: LabelChanges): Label => {
   const named = name === undefined ? label.name : tidyName(name)
   const implied =
-    named !== '' && name !== undefined && (label.status === 'unseen' || label.status === 'skipped') ? 'labelled'
-      : named === '' && name !== undefined && label.status === 'labelled' ? 'unseen'
+    named !== '' && name !== undefined && (label.status === 'unseen' || label.status === 'skipped')
+      ? 'labelled'
+      : named === '' && name !== undefined && label.status === 'labelled'
+        ? 'unseen'
         : label.status
   return {
     name: named,
@@ -56,7 +64,14 @@ export const changedLabel = (label: Label, { name, note, tags, confidence, statu
   }
 }
 
-export const labelOf = ({ name, note, tags, confidence, status, blindTest }: Label): Label => ({ name, note, tags, confidence, status, blindTest })
+export const labelOf = ({ name, note, tags, confidence, status, blindTest }: Label): Label => ({
+  name,
+  note,
+  tags,
+  confidence,
+  status,
+  blindTest
+})
 
 const numbersAscending = (numbers: Iterable<number>): number[] => [...new Set(numbers)].sort((a, b) => a - b)
 
@@ -66,7 +81,8 @@ const saysNothing = ({ name, note, tags, confidence, status, blindTest }: Label)
 
 const sameBody = (a: AnnotationBody | null, b: AnnotationBody | null): boolean => {
   if (a === null || b === null) return a === b
-  const content = (body: AnnotationBody): string => JSON.stringify([labelOf(body), body.clusters, body.cluster, body.tokens])
+  const content = (body: AnnotationBody): string =>
+    JSON.stringify([labelOf(body), body.clusters, body.cluster, body.tokens])
   return content(a) === content(b)
 }
 
@@ -134,7 +150,9 @@ export class AnnotationDraft {
     const joined = new Set(clusters)
     if (joined.size < 2)
       throw new SpectroscopeError('input', 'A merge needs at least two clusters; select another cluster.')
-    const absorbed = this.#of('merge').filter(([, body]) => body.clusters?.some((cluster) => joined.has(cluster)) === true)
+    const absorbed = this.#of('merge').filter(
+      ([, body]) => body.clusters?.some((cluster) => joined.has(cluster)) === true
+    )
     for (const [target, body] of absorbed) {
       body.clusters?.forEach((cluster) => joined.add(cluster))
       this.#put(target, null)
@@ -147,7 +165,12 @@ export class AnnotationDraft {
   }
 
   /** A token is in one part of its cluster at most: the latest. */
-  split(cluster: ClusterNumber, tokens: readonly number[], changes: LabelChanges, signature: Signature): AnnotationTarget {
+  split(
+    cluster: ClusterNumber,
+    tokens: readonly number[],
+    changes: LabelChanges,
+    signature: Signature
+  ): AnnotationTarget {
     const taken = new Set(tokens)
     for (const [target, body] of this.#of('part')) {
       if (body.cluster !== cluster || body.tokens?.some((token) => taken.has(token)) !== true) continue
@@ -173,7 +196,9 @@ export class AnnotationDraft {
  * different afterwards. Throws an `input` error where a merge or part that is to be changed is not there.
  */
 export const editsOf = (
-  changes: readonly AnnotationChange[], current: ReadonlyMap<AnnotationTarget, AnnotationBody>, { author, now, nextMerge, nextPart }: EditCircumstances
+  changes: readonly AnnotationChange[],
+  current: ReadonlyMap<AnnotationTarget, AnnotationBody>,
+  { author, now, nextMerge, nextPart }: EditCircumstances
 ): AnnotationEdit[] => {
   const draft = new AnnotationDraft(current, nextMerge, nextPart)
   const signature: Signature = { author, changedAt: now }
@@ -198,5 +223,6 @@ export const editsOf = (
 
 /** Whether an annotation says what something is: no skip, and no merge or part about which nothing is said. */
 export const isLabel = ({ name, note, tags, status }: Label): boolean =>
-  status === 'labelled' || status === 'unsure'
-  || (status === 'unseen' && (name !== '' || note !== '' || tags.length > 0))
+  status === 'labelled' ||
+  status === 'unsure' ||
+  (status === 'unseen' && (name !== '' || note !== '' || tags.length > 0))

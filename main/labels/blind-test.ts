@@ -19,12 +19,22 @@ export interface DrawnTest {
 
 const ownContexts = 5
 
-const shuffled = <T>(items: readonly T[], seed: number, stream: number): T[] => Array.from(permutation(seed, items.length, 0, stream), (place) => items[place])
+const shuffled = <T>(items: readonly T[], seed: number, stream: number): T[] =>
+  Array.from(permutation(seed, items.length, 0, stream), (place) => items[place])
 
 /** What a token looks like, roughly: white space before it, and letters, capitals, digits, signs or white space. */
 const shapeOf = (text: string): string => {
   const body = text.trim()
-  const kind = body === '' ? 'space' : /^\p{Lu}/u.test(body) ? 'capital' : /^\p{L}/u.test(body) ? 'letter' : /^\d/.test(body) ? 'digit' : 'sign'
+  const kind =
+    body === ''
+      ? 'space'
+      : /^\p{Lu}/u.test(body)
+        ? 'capital'
+        : /^\p{L}/u.test(body)
+          ? 'letter'
+          : /^\d/.test(body)
+            ? 'digit'
+            : 'sign'
   return `${/^\s/.test(text) && body !== '' ? 'after space ' : ''}${kind}`
 }
 
@@ -46,7 +56,11 @@ const drawOwn = (own: readonly Candidate[], seed: number): Candidate[] => {
 const hiding = ({ id, subset, text }: Candidate, five: readonly Candidate[]): number => {
   const share = (fits: (one: Candidate) => boolean): number => five.filter(fits).length / five.length
   const shape = shapeOf(text)
-  return (five.some((one) => one.id === id) ? 4 : 0) + 2 * share((one) => one.subset === subset) + share((one) => shapeOf(one.text) === shape)
+  return (
+    (five.some((one) => one.id === id) ? 4 : 0) +
+    2 * share((one) => one.subset === subset) +
+    share((one) => shapeOf(one.text) === shape)
+  )
 }
 
 /**
@@ -57,11 +71,13 @@ const hiding = ({ id, subset, text }: Candidate, five: readonly Candidate[]): nu
 export const drawBlindTest = (own: readonly Candidate[], elsewhere: readonly Candidate[], seed: number): DrawnTest => {
   if (own.length < ownContexts)
     throw new SpectroscopeError(
-      'input', `A blind test needs five tokens, but this cluster has ${own.length}; choose a larger one.`
+      'input',
+      `A blind test needs five tokens, but this cluster has ${own.length}; choose a larger one.`
     )
   if (elsewhere.length === 0)
     throw new SpectroscopeError(
-      'input', 'A blind test needs a token outside the cluster, but this cluster holds all tokens; choose another one.'
+      'input',
+      'A blind test needs a token outside the cluster, but this cluster holds all tokens; choose another one.'
     )
   const five = drawOwn(own, seed)
   const [odd] = shuffled(elsewhere, seed, 1)

@@ -106,7 +106,9 @@ const sum = (histograms: readonly Histogram[]): Histogram => {
 
 /** Histograms of the groups of the left clustering, by the right token of every left one. */
 const histogramsOf = (
-  left: CarrySource, right: CarrySource, rightToken: (token: number) => number
+  left: CarrySource,
+  right: CarrySource,
+  rightToken: (token: number) => number
 ): ((group: ClusterNumber) => Histogram) => {
   const clusters = new Map<ClusterNumber, { size: number; counts: Map<ClusterNumber, number> }>()
   left.membership.forEach((cluster, token) => {
@@ -117,7 +119,7 @@ const histogramsOf = (
     if (there >= 0) addTo(known.counts, right.membership[there])
   })
   const ofClusters = (group: ClusterNumber): ClusterNumber[] =>
-    (group === leftoverCluster ? [leftoverCluster] : left.tree.clustersOf(group))
+    group === leftoverCluster ? [leftoverCluster] : left.tree.clustersOf(group)
   return (group) => {
     const { size, counts } = sum(ofClusters(group).flatMap((cluster) => clusters.get(cluster) ?? []))
     return { size, counts: withGroupsAbove(counts, right.tree) }
@@ -139,14 +141,29 @@ interface ClusterPlacement {
 
 type Placement =
   | ClusterPlacement
-  | { readonly annotation: Annotation; readonly from: ClusterNumber; readonly kind: 'merge'; readonly clusters: readonly ClusterNumber[]; readonly jaccard: number }
-  | { readonly annotation: Annotation; readonly from: ClusterNumber; readonly kind: 'part'; readonly to: ClusterNumber; readonly tokens: readonly number[]; readonly jaccard: number }
+  | {
+      readonly annotation: Annotation
+      readonly from: ClusterNumber
+      readonly kind: 'merge'
+      readonly clusters: readonly ClusterNumber[]
+      readonly jaccard: number
+    }
+  | {
+      readonly annotation: Annotation
+      readonly from: ClusterNumber
+      readonly kind: 'part'
+      readonly to: ClusterNumber
+      readonly tokens: readonly number[]
+      readonly jaccard: number
+    }
 
 type Fits = (cluster: ClusterNumber) => boolean
 
 const notLeftover: Fits = (cluster) => cluster !== leftoverCluster
-const ofGroup = (cluster: ClusterNumber): Fits =>
-  (other) => (cluster === leftoverCluster) === (other === leftoverCluster)
+const ofGroup =
+  (cluster: ClusterNumber): Fits =>
+  (other) =>
+    (cluster === leftoverCluster) === (other === leftoverCluster)
 
 /**
  * The annotations of one clustering as they become in another: each goes to the group, of whatever level, whose tokens
@@ -157,7 +174,12 @@ const ofGroup = (cluster: ClusterNumber): Fits =>
  * null where both have the same tokens. Author and time stay as they are; the blind test's score only where the tokens
  * are the very same.
  */
-export const carryLabels = (left: CarrySource, right: CarryDestination, matched: Int32Array | null, least: number): CarriedLabels => {
+export const carryLabels = (
+  left: CarrySource,
+  right: CarryDestination,
+  matched: Int32Array | null,
+  least: number
+): CarriedLabels => {
   const rightSizes = sizesOf(right)
   const rightToken = (token: number): number => (matched === null ? token : matched[token])
   const histogramOf = histogramsOf(left, right, rightToken)
@@ -171,7 +193,8 @@ export const carryLabels = (left: CarrySource, right: CarryDestination, matched:
     return [Number(left.tree.kindOf(from) !== kind), coarseness(kind)]
   }
   const byPreference = (
-    a: { from: ClusterNumber; to: ClusterNumber }, b: { from: ClusterNumber; to: ClusterNumber }
+    a: { from: ClusterNumber; to: ClusterNumber },
+    b: { from: ClusterNumber; to: ClusterNumber }
   ): number => {
     const [[kindOfA, coarseA], [kindOfB, coarseB]] = [preference(a.from, a.to), preference(b.from, b.to)]
     return kindOfA - kindOfB || coarseA - coarseB || a.to - b.to
@@ -194,9 +217,8 @@ export const carryLabels = (left: CarrySource, right: CarryDestination, matched:
 
   /** Groups that the groups of a merge have become, if they can be read as one there: two or more, of one kind. */
   const mergedAgain = (clusters: readonly ClusterNumber[], fits: Fits): ClusterNumber[] | undefined => {
-    const found = clusters.flatMap(
-      (cluster) =>
-        matches(histogramOf(cluster), cluster, (other) => ofGroup(cluster)(other) && fits(other)).slice(0, 1)
+    const found = clusters.flatMap((cluster) =>
+      matches(histogramOf(cluster), cluster, (other) => ofGroup(cluster)(other) && fits(other)).slice(0, 1)
     )
     const distinct = [...new Set(found.map(({ cluster }) => cluster))].sort((a, b) => a - b)
     const kinds = new Set(distinct.map((cluster) => right.tree.kindOf(cluster)))
@@ -211,9 +233,13 @@ export const carryLabels = (left: CarrySource, right: CarryDestination, matched:
     if (again === undefined) return contest(annotation, from, matches(joint, from, notLeftover))
     const common = again.reduce((total, cluster) => total + (joint.counts.get(cluster) ?? 0), 0)
     const rightSize = again.reduce((total, cluster) => total + (rightSizes.get(cluster) ?? 0), 0)
-    placements.push(
-      { annotation, from, kind: 'merge', clusters: again, jaccard: common / (joint.size + rightSize - common) }
-    )
+    placements.push({
+      annotation,
+      from,
+      kind: 'merge',
+      clusters: again,
+      jaccard: common / (joint.size + rightSize - common)
+    })
   }
 
   /**
@@ -240,14 +266,14 @@ export const carryLabels = (left: CarrySource, right: CarryDestination, matched:
     const home = homeOf(histogram, parent)
     if (home === undefined) return
     const tokens = there.filter((token) => right.tree.pathOf(right.membership[token]).includes(home))
-    parts.set(
-      annotation, { annotation, from, kind: 'part', to: home, tokens, jaccard: tokens.length / histogram.size }
-    )
+    parts.set(annotation, { annotation, from, kind: 'part', to: home, tokens, jaccard: tokens.length / histogram.size })
     const stays = parent === home
     // A part of a cluster that is still there stays one; a part of a group above may have become a cluster below it.
     if (stays && right.tree.kindOf(home) === 'cluster') return
     contest(
-      annotation, from, matches(histogram, from, (cluster) => notLeftover(cluster) && !(stays && cluster === home))
+      annotation,
+      from,
+      matches(histogram, from, (cluster) => notLeftover(cluster) && !(stays && cluster === home))
     )
   }
 
@@ -270,7 +296,9 @@ export const carryLabels = (left: CarrySource, right: CarryDestination, matched:
   }
   for (const [annotation, placement] of parts) if (!settled.has(annotation)) placements.push(placement)
 
-  const current = new Map<AnnotationTarget, AnnotationBody>(right.annotations.map(({ target, ...body }) => [target, body]))
+  const current = new Map<AnnotationTarget, AnnotationBody>(
+    right.annotations.map(({ target, ...body }) => [target, body])
+  )
   const draft = new AnnotationDraft(current, right.nextMerge, right.nextPart)
   const placed = new Set(placements.map(({ annotation }) => annotation))
   const proposals = placements.map((placement): CarriedLabel => {
@@ -279,10 +307,17 @@ export const carryLabels = (left: CarrySource, right: CarryDestination, matched:
     const label = { ...emptyLabel, ...labelOf(annotation), blindTest: overlap === 1 ? annotation.blindTest : null }
     const { blindTest: _, ...said } = label
     const to = placement.kind === 'merge' ? placement.clusters[0] : placement.to
-    const named = (body: AnnotationBody | undefined): string | null => (body === undefined || body.name === '' ? null : body.name)
+    const named = (body: AnnotationBody | undefined): string | null =>
+      body === undefined || body.name === '' ? null : body.name
     const replaced =
-      placement.kind === 'cluster' ? named(current.get(clusterTarget(to)))
-        : placement.kind === 'merge' ? named([...current.values()].find(({ clusters }) => clusters?.some((cluster) => placement.clusters.includes(cluster))))
+      placement.kind === 'cluster'
+        ? named(current.get(clusterTarget(to)))
+        : placement.kind === 'merge'
+          ? named(
+              [...current.values()].find(({ clusters }) =>
+                clusters?.some((cluster) => placement.clusters.includes(cluster))
+              )
+            )
           : null
     if (placement.kind === 'cluster') draft.replace(to, label, { author, changedAt })
     else if (placement.kind === 'merge') draft.merge(placement.clusters, said, { author, changedAt })

@@ -63,7 +63,8 @@ const distinct = (texts: readonly string[]): string[] => [...new Set(texts)]
 export const suggestNames = ({ size, topTokens, patterns, subsets }: Evidence): string[] => {
   if (size === 0 || topTokens.length === 0) return []
   const share = (count: number): number => count / size
-  const kindShare = (pattern: RegExp): number => share(topTokens.reduce((sum, { text, count }) => sum + (pattern.test(text) ? count : 0), 0))
+  const kindShare = (pattern: RegExp): number =>
+    share(topTokens.reduce((sum, { text, count }) => sum + (pattern.test(text) ? count : 0), 0))
   const kind = kinds.find(([, pattern]) => kindShare(pattern) >= telling)?.[0]
   const [first] = topTokens
   const single = share(first.count) >= telling ? quoted(first.text) : undefined
@@ -71,9 +72,19 @@ export const suggestNames = ({ size, topTokens, patterns, subsets }: Evidence): 
     .filter(({ pattern, count, lift }) => patternPhrases[pattern] !== undefined && share(count) >= telling && lift >= 2)
     .sort((a, b) => b.lift - a.lift)
     .map(({ pattern }) => patternPhrases[pattern] ?? '')
-  const list = topTokens.length > 1 ? distinct(topTokens.slice(0, 4).map(({ text }) => quoted(text))).slice(0, 3).join(', ') : undefined
+  const list =
+    topTokens.length > 1
+      ? distinct(topTokens.slice(0, 4).map(({ text }) => quoted(text)))
+          .slice(0, 3)
+          .join(', ')
+      : undefined
   const plain = [single, kind, ...shown.slice(0, 2), list, quoted(first.text)].filter((name) => name !== undefined)
   const [top] = subsets
-  const place = top !== undefined && top.subset !== '' && share(top.count) >= 0.8 && top.lift >= 1.5 ? top.subset : undefined
-  return distinct(place === undefined ? plain : [`${plain[0]} in ${place}`, ...plain, ...plain.slice(1, 2).map((name) => `${name} in ${place}`)]).slice(0, most)
+  const place =
+    top !== undefined && top.subset !== '' && share(top.count) >= 0.8 && top.lift >= 1.5 ? top.subset : undefined
+  return distinct(
+    place === undefined
+      ? plain
+      : [`${plain[0]} in ${place}`, ...plain, ...plain.slice(1, 2).map((name) => `${name} in ${place}`)]
+  ).slice(0, most)
 }

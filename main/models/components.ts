@@ -55,7 +55,10 @@ export const componentSlices = (architecture: Architecture, weights: Weights, co
     if (kind === 'embed') return [whole(weights, 'gpt_neox.embed_in.weight')]
     if (kind === 'unembed') return [whole(weights, 'embed_out.weight')]
     const block = `gpt_neox.layers.${layer}.`
-    if (kind === 'mlp') return ['dense_h_to_4h.weight', 'dense_h_to_4h.bias', 'dense_4h_to_h.weight', 'dense_4h_to_h.bias'].map((name) => whole(weights, `${block}mlp.${name}`))
+    if (kind === 'mlp')
+      return ['dense_h_to_4h.weight', 'dense_h_to_4h.bias', 'dense_4h_to_h.weight', 'dense_4h_to_h.bias'].map((name) =>
+        whole(weights, `${block}mlp.${name}`)
+      )
     const qkv = `${block}attention.query_key_value`
     return [
       rows(weights, `${qkv}.weight`, 3 * headWidth * head, 3 * headWidth * (head + 1)),
@@ -65,7 +68,10 @@ export const componentSlices = (architecture: Architecture, weights: Weights, co
   }
   if (kind === 'embed') return [whole(weights, 'transformer.wte.weight'), whole(weights, 'transformer.wpe.weight')]
   const block = `transformer.h.${layer}.`
-  if (kind === 'mlp') return ['c_fc.weight', 'c_fc.bias', 'c_proj.weight', 'c_proj.bias'].map((name) => whole(weights, `${block}mlp.${name}`))
+  if (kind === 'mlp')
+    return ['c_fc.weight', 'c_fc.bias', 'c_proj.weight', 'c_proj.bias'].map((name) =>
+      whole(weights, `${block}mlp.${name}`)
+    )
   const starts = [0, 1, 2].map((part) => hidden * part + headWidth * head)
   return [
     ...starts.map((start) => columns(weights, `${block}attn.c_attn.weight`, start, start + headWidth)),
@@ -74,7 +80,8 @@ export const componentSlices = (architecture: Architecture, weights: Weights, co
   ]
 }
 
-export const sliceSize = (slices: readonly Slice[]): number => slices.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0)
+export const sliceSize = (slices: readonly Slice[]): number =>
+  slices.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0)
 
 /** The slices' weights, flattened in order. */
 export const flatten = (weights: Weights, slices: readonly Slice[]): Float32Array => {
@@ -92,11 +99,20 @@ export const flatten = (weights: Weights, slices: readonly Slice[]): Float32Arra
 }
 
 /** Where a component's whole tensors are in its vector. */
-export const placesOf = (slices: readonly Pick<Slice, 'tensor' | 'shape'>[]): ReadonlyMap<string, { readonly start: number; readonly end: number }> => {
+export const placesOf = (
+  slices: readonly Pick<Slice, 'tensor' | 'shape'>[]
+): ReadonlyMap<string, { readonly start: number; readonly end: number }> => {
   let start = 0
-  return new Map(slices.map(({ tensor, shape }) => [tensor, { start, end: (start += shape.reduce((a, b) => a * b, 1)) }]))
+  return new Map(
+    slices.map(({ tensor, shape }) => [tensor, { start, end: (start += shape.reduce((a, b) => a * b, 1)) }])
+  )
 }
 
 /** A component's whole tensors, as parts of its vector. */
 export const tensorsIn = (slices: readonly Pick<Slice, 'tensor' | 'shape'>[], vector: Float32Array): Weights =>
-  new Map([...placesOf(slices)].map(([name, { start, end }], at) => [name, { shape: slices[at].shape, data: vector.subarray(start, end) }]))
+  new Map(
+    [...placesOf(slices)].map(([name, { start, end }], at) => [
+      name,
+      { shape: slices[at].shape, data: vector.subarray(start, end) }
+    ])
+  )

@@ -9,8 +9,18 @@ import { readModelText } from './files'
 /** Far above every model that is trained, and far below what would fill the memory with names and sizes alone. */
 const most = { size: 2 ** 24, heads: 2 ** 17 } as const
 
-const size = z.int().min(1).max(most.size, `must be ${most.size.toLocaleString('en')} at most`)
-const ropeSchema = z.looseObject({ rope_type: z.string().optional(), type: z.string().optional(), rope_theta: z.number().positive().optional(), partial_rotary_factor: z.number().min(0).max(1).optional() }).nullish()
+const size = z
+  .int()
+  .min(1)
+  .max(most.size, `must be ${most.size.toLocaleString('en')} at most`)
+const ropeSchema = z
+  .looseObject({
+    rope_type: z.string().optional(),
+    type: z.string().optional(),
+    rope_theta: z.number().positive().optional(),
+    partial_rotary_factor: z.number().min(0).max(1).optional()
+  })
+  .nullish()
 const endOfTextSchema = z.union([z.int(), z.array(z.int()).min(1)]).nullish()
 
 const neoxSchema = z.looseObject({
@@ -52,7 +62,12 @@ const gpt2Schema = z.looseObject({
 })
 
 const activations: Readonly<Record<string, Architecture['activation']>> = {
-  gelu: 'gelu', gelu_python: 'gelu', gelu_new: 'gelu_tanh', gelu_fast: 'gelu_tanh', gelu_accurate: 'gelu_tanh', gelu_pytorch_tanh: 'gelu_tanh'
+  gelu: 'gelu',
+  gelu_python: 'gelu',
+  gelu_new: 'gelu_tanh',
+  gelu_fast: 'gelu_tanh',
+  gelu_accurate: 'gelu_tanh',
+  gelu_pytorch_tanh: 'gelu_tanh'
 }
 
 const remedy = 'use the config.json that came with the model'
@@ -91,23 +106,34 @@ const checkHeads = (name: string, hidden: number, layers: number, heads: number)
     const fault = `${layers} layers of ${heads} heads are ${asked} heads, and ${there} at most are read`
     throw refusal(name, `${fault}; ${remedy}`)
   }
-  if (hidden % heads !== 0) throw refusal(name, `a width of ${hidden} cannot be divided among ${heads} heads; use the config.json that came with the model`)
+  if (hidden % heads !== 0)
+    throw refusal(
+      name,
+      `a width of ${hidden} cannot be divided among ${heads} heads; use the config.json that came with the model`
+    )
 }
 
 const neox = (value: unknown, name: string): Architecture => {
   const config = check(neoxSchema, value, name)
   const rope = config.rope_parameters ?? {}
-  const scaling = rope.rope_type ?? rope.type ?? config.rope_scaling?.rope_type ?? config.rope_scaling?.type ?? 'default'
+  const scaling =
+    rope.rope_type ?? rope.type ?? config.rope_scaling?.rope_type ?? config.rope_scaling?.type ?? 'default'
   if (scaling !== 'default') {
     const fault = `rotary scaling of type "${briefly(scaling)}" is not supported`
     throw refusal(name, `${fault}; only unscaled rotary embeddings are`)
   }
-  if (!config.attention_bias) throw refusal(name, '"attention_bias": GPT-NeoX without attention biases is not supported')
-  if (config.tie_word_embeddings) throw refusal(name, '"tie_word_embeddings": tied embeddings are supported for GPT-2 only')
+  if (!config.attention_bias)
+    throw refusal(name, '"attention_bias": GPT-NeoX without attention biases is not supported')
+  if (config.tie_word_embeddings)
+    throw refusal(name, '"tie_word_embeddings": tied embeddings are supported for GPT-2 only')
   checkHeads(name, config.hidden_size, config.num_hidden_layers, config.num_attention_heads)
   const share = rope.partial_rotary_factor ?? config.rotary_pct ?? config.partial_rotary_factor ?? 0.25
   const rotaryDimensions = Math.floor((config.hidden_size / config.num_attention_heads) * share)
-  if (rotaryDimensions % 2 !== 0) throw refusal(name, `"rotary_pct" of ${share} rotates ${rotaryDimensions} dimensions of a head, and they must be even in number`)
+  if (rotaryDimensions % 2 !== 0)
+    throw refusal(
+      name,
+      `"rotary_pct" of ${share} rotates ${rotaryDimensions} dimensions of a head, and they must be even in number`
+    )
   return {
     family: 'gpt_neox',
     layers: config.num_hidden_layers,
@@ -129,8 +155,10 @@ const neox = (value: unknown, name: string): Architecture => {
 const gpt2 = (value: unknown, name: string): Architecture => {
   const config = check(gpt2Schema, value, name)
   const contextLength = config.n_positions ?? config.n_ctx
-  if (contextLength === undefined) throw refusal(name, '"n_positions" is missing; use the config.json that came with the model')
-  if (!config.scale_attn_weights) throw refusal(name, '"scale_attn_weights": attention without scaling is not supported')
+  if (contextLength === undefined)
+    throw refusal(name, '"n_positions" is missing; use the config.json that came with the model')
+  if (!config.scale_attn_weights)
+    throw refusal(name, '"scale_attn_weights": attention without scaling is not supported')
   if (config.scale_attn_by_inverse_layer_idx) throw refusal(name, '"scale_attn_by_inverse_layer_idx" is not supported')
   if (config.add_cross_attention) throw refusal(name, '"add_cross_attention" is not supported')
   checkHeads(name, config.n_embd, config.n_layer, config.n_head)

@@ -27,8 +27,7 @@ export const openModelFile = async (path: string, remedy: string): Promise<Model
   try {
     handle = await open(path)
     const { size } = await handle.stat()
-    if (await isLfsPointerFile(handle, size))
-      throw new SpectroscopeError('input', `${path} is ${pointerRemedy}.`)
+    if (await isLfsPointerFile(handle, size)) throw new SpectroscopeError('input', `${path} is ${pointerRemedy}.`)
     return { handle, size }
   } catch (error) {
     await handle?.close()

@@ -28,12 +28,19 @@ const gitHash = z.string().regex(/^[0-9a-f]{40}$/)
 
 const listingSchema = z.looseObject({
   sha: gitHash.optional().catch(undefined),
-  siblings: z.array(z.looseObject({
-    rfilename: z.string().max(1000),
-    size: z.int().min(0).optional().catch(undefined),
-    blobId: gitHash.optional().catch(undefined),
-    lfs: z.looseObject({ sha256: z.string().regex(/^[0-9a-f]{64}$/) }).nullish().catch(undefined)
-  })).max(100_000)
+  siblings: z
+    .array(
+      z.looseObject({
+        rfilename: z.string().max(1000),
+        size: z.int().min(0).optional().catch(undefined),
+        blobId: gitHash.optional().catch(undefined),
+        lfs: z
+          .looseObject({ sha256: z.string().regex(/^[0-9a-f]{64}$/) })
+          .nullish()
+          .catch(undefined)
+      })
+    )
+    .max(100_000)
 })
 
 type Listing = z.output<typeof listingSchema>
@@ -59,18 +66,40 @@ interface Source {
 
 const asking = <T>({ name, endpoint, signal, retryDelay }: Source, action: () => Promise<T>): Promise<T> =>
   retrying(action, {
-    signal, delay: retryDelay,
-    interrupted: (cause) => new SpectroscopeError('interrupted', `The download of ${name} was interrupted; run the same command again to go on where it stopped.`, { cause }),
-    exhausted: (fault) => new SpectroscopeError('network', `Could not reach ${endpoint}: ${fault.message}; check the network and run the command again, or download the folder by hand and give its path.`, { cause: fault })
+    signal,
+    delay: retryDelay,
+    interrupted: (cause) =>
+      new SpectroscopeError(
+        'interrupted',
+        `The download of ${name} was interrupted; run the same command again to go on where it stopped.`,
+        { cause }
+      ),
+    exhausted: (fault) =>
+      new SpectroscopeError(
+        'network',
+        `Could not reach ${endpoint}: ${fault.message}; check the network and run the command again, or download the folder by hand and give its path.`,
+        { cause: fault }
+      )
   })
 
-const get = ({ name, revision, endpoint, signal }: Source, url: string, headers: Record<string, string>): Promise<Response> =>
+const get = (
+  { name, revision, endpoint, signal }: Source,
+  url: string,
+  headers: Record<string, string>
+): Promise<Response> =>
   request(url, {
-    headers, signal,
+    headers,
+    signal,
     refused: (status) =>
       [401, 403, 404].includes(status)
-        ? new SpectroscopeError('network', `${endpoint} has no public ${name} at revision "${revision}" (HTTP ${status} for ${url}); check the name and the revision.`)
-        : new SpectroscopeError('network', `${url} answered HTTP ${status}; try again later, or download the folder by hand and give its path.`)
+        ? new SpectroscopeError(
+            'network',
+            `${endpoint} has no public ${name} at revision "${revision}" (HTTP ${status} for ${url}); check the name and the revision.`
+          )
+        : new SpectroscopeError(
+            'network',
+            `${url} answered HTTP ${status}; try again later, or download the folder by hand and give its path.`
+          )
   })
 
 const parsed = (text: string | undefined): unknown => {
@@ -86,7 +115,11 @@ const listFiles = (source: Source): Promise<Listing> =>
     const url = `${source.endpoint}/api/models/${source.name}/revision/${encodeURIComponent(source.revision)}?blobs=true`
     const response = await get(source, url, {})
     const listing = listingSchema.safeParse(parsed(await textUpTo(response, longestListing)))
-    if (!listing.success) throw new SpectroscopeError('network', `${url} did not answer with a list of files; check that ${source.endpoint} is a Hugging Face hub.`)
+    if (!listing.success)
+      throw new SpectroscopeError(
+        'network',
+        `${url} did not answer with a list of files; check that ${source.endpoint} is a Hugging Face hub.`
+      )
     return listing.data
   })
 
@@ -97,32 +130,51 @@ const matches = async (path: string, { size, hash: { kind, value } }: RemoteFile
   return hash.digest('hex') === value
 }
 
-const download = async (source: Source, remote: RemoteFile, folder: string, onBytes: (size: number) => void): Promise<void> => {
+const download = async (
+  source: Source,
+  remote: RemoteFile,
+  folder: string,
+  onBytes: (size: number) => void
+): Promise<void> => {
   const path = join(folder, remote.rfilename)
   if (await matches(path, remote)) return onBytes(await sizeOf(path))
   const part = `${path}.part`
   const url = `${source.endpoint}/${source.name}/resolve/${encodeURIComponent(source.revision)}/${remote.rfilename}`
   const old = await sizeOf(part)
-  await asking(source, () => transferTo(part, { ask: (headers) => get(source, url, headers), name: remote.rfilename, size: remote.size, onBytes }))
+  await asking(source, () =>
+    transferTo(part, {
+      ask: (headers) => get(source, url, headers),
+      name: remote.rfilename,
+      size: remote.size,
+      onBytes
+    })
+  )
   if (!(await matches(part, remote))) {
     await rm(part)
     // What lay there may have been a part of another revision's file.
     if (old > 0) return download(source, remote, folder, onBytes)
-    throw new SpectroscopeError('network', `${url}: the downloaded file has the wrong size or hash and was removed; run the command again, or download the folder by hand and give its path.`)
+    throw new SpectroscopeError(
+      'network',
+      `${url}: the downloaded file has the wrong size or hash and was removed; run the command again, or download the folder by hand and give its path.`
+    )
   }
   await rename(part, path)
 }
 
 const required = (source: Source, listing: Listing, name: string, words: string): RemoteFile => {
   const found = listing.siblings.find(({ rfilename }) => rfilename === name)
-  if (found === undefined) throw new SpectroscopeError('input', `${source.name} at revision "${source.revision}" has no ${name}${words}.`)
+  if (found === undefined)
+    throw new SpectroscopeError('input', `${source.name} at revision "${source.revision}" has no ${name}${words}.`)
   return checkable(source, found)
 }
 
 const checkable = ({ name, endpoint }: Source, { rfilename, size, lfs, blobId }: ListedFile): RemoteFile => {
   if (size !== undefined && lfs) return { rfilename, size, hash: { kind: 'sha256', value: lfs.sha256 } }
   if (size !== undefined && blobId !== undefined) return { rfilename, size, hash: { kind: 'git', value: blobId } }
-  throw new SpectroscopeError('network', `${endpoint} lists ${rfilename} of ${name} without its size or hash, so a download could not be checked; download the folder by hand and give its path, or use a hub that lists them.`)
+  throw new SpectroscopeError(
+    'network',
+    `${endpoint} lists ${rfilename} of ${name} without its size or hash, so a download could not be checked; download the folder by hand and give its path, or use a hub that lists them.`
+  )
 }
 
 /**
@@ -132,16 +184,32 @@ const checkable = ({ name, endpoint }: Source, { rfilename, size, lfs, blobId }:
  */
 export const fetchModel = async (name: string, options: FetchOptions): Promise<{ folder: string; files: string[] }> => {
   const { folder, revision = 'main', onProgress } = options
-  if (!/^[\w.-]+(\/[\w.-]+)?$/.test(name) || name.includes('..')) throw new SpectroscopeError('usage', `"${name}" is no name of a model; give owner/name, as in EleutherAI/pythia-14m.`)
-  const asked: Source = { name, revision, endpoint: (options.endpoint ?? 'https://huggingface.co').replace(/\/+$/, ''), signal: options.signal, retryDelay: options.retryDelay ?? 1000 }
+  if (!/^[\w.-]+(\/[\w.-]+)?$/.test(name) || name.includes('..'))
+    throw new SpectroscopeError(
+      'usage',
+      `"${name}" is no name of a model; give owner/name, as in EleutherAI/pythia-14m.`
+    )
+  const asked: Source = {
+    name,
+    revision,
+    endpoint: (options.endpoint ?? 'https://huggingface.co').replace(/\/+$/, ''),
+    signal: options.signal,
+    retryDelay: options.retryDelay ?? 1000
+  }
   const listing = await listFiles(asked)
   // From here on the commit, so that all files belong together even if the revision moves.
   const source = { ...asked, revision: listing.sha ?? revision }
   const has = (file: string): boolean => listing.siblings.some(({ rfilename }) => rfilename === file)
-  const small = ['config.json', 'tokenizer.json'].map((file) => required(asked, listing, file, '; choose a model that has one'))
-  const optional = ['tokenizer_config.json', 'special_tokens_map.json'].filter(has).map((file) => required(asked, listing, file, ''))
+  const small = ['config.json', 'tokenizer.json'].map((file) =>
+    required(asked, listing, file, '; choose a model that has one')
+  )
+  const optional = ['tokenizer_config.json', 'special_tokens_map.json']
+    .filter(has)
+    .map((file) => required(asked, listing, file, ''))
   const sharded = !has('model.safetensors') && has('model.safetensors.index.json')
-  const torchOnly = has('pytorch_model.bin') ? ', only pytorch_model.bin; only safetensors are read, so choose a revision that has them or convert the file' : '; only safetensors are read'
+  const torchOnly = has('pytorch_model.bin')
+    ? ', only pytorch_model.bin; only safetensors are read, so choose a revision that has them or convert the file'
+    : '; only safetensors are read'
   const weights = required(asked, listing, sharded ? 'model.safetensors.index.json' : 'model.safetensors', torchOnly)
   await mkdir(folder, { recursive: true }).catch((error: unknown) => {
     throw cannotBeWritten(folder, error)
@@ -153,14 +221,21 @@ export const fetchModel = async (name: string, options: FetchOptions): Promise<{
     await mkdir(dirname(join(folder, remote.rfilename)), { recursive: true })
     await download(source, remote, folder, (size) => {
       sizes.set(remote.rfilename, size)
-      onProgress?.({ file: remote.rfilename, done: [...sizes.values()].reduce((a, b) => a + b, 0), total: files.reduce((sum, { size: whole }) => sum + whole, 0) })
+      onProgress?.({
+        file: remote.rfilename,
+        done: [...sizes.values()].reduce((a, b) => a + b, 0),
+        total: files.reduce((sum, { size: whole }) => sum + whole, 0)
+      })
     })
   }
   if (sharded) {
     await fetchFile(weights)
     const index = join(folder, weights.rfilename)
     const { shards } = await readIndex(index)
-    files = [...files, ...shards.map((shard) => required(asked, listing, shard, ', which its index names; choose another revision'))]
+    files = [
+      ...files,
+      ...shards.map((shard) => required(asked, listing, shard, ', which its index names; choose another revision'))
+    ]
   }
   for (const remote of files) if (!sharded || remote !== weights) await fetchFile(remote)
   return { folder, files: files.map(({ rfilename }) => rfilename) }

@@ -11,11 +11,22 @@ import type { TensorEntry } from './safetensors-header'
 import { canonicalName, isBuffer, withoutWrappers } from './tensor-names'
 import { readHeaders } from './weight-files'
 
-const linear = (name: string, weight: readonly number[], biases: number): [string, readonly number[]][] => [[`${name}.weight`, weight], [`${name}.bias`, [biases]]]
+const linear = (name: string, weight: readonly number[], biases: number): [string, readonly number[]][] => [
+  [`${name}.weight`, weight],
+  [`${name}.bias`, [biases]]
+]
 const norm = (name: string, width: number): [string, readonly number[]][] => linear(name, [width], width)
 
 /** Shape of every tensor of a model, by canonical name. `lm_head.weight` is among them unless the embeddings are tied. */
-export const tensorShapes = ({ family, layers, hidden, intermediate, vocabulary, contextLength, tiedEmbeddings }: Architecture): ReadonlyMap<string, readonly number[]> => {
+export const tensorShapes = ({
+  family,
+  layers,
+  hidden,
+  intermediate,
+  vocabulary,
+  contextLength,
+  tiedEmbeddings
+}: Architecture): ReadonlyMap<string, readonly number[]> => {
   const layer = Array.from({ length: layers }, (_, i) => i)
   if (family === 'gpt_neox') {
     return new Map([
@@ -48,7 +59,8 @@ export const tensorShapes = ({ family, layers, hidden, intermediate, vocabulary,
   ])
 }
 
-const sameShape = (a: readonly number[], b: readonly number[]): boolean => a.length === b.length && a.every((n, i) => n === b[i])
+const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((n, i) => n === b[i])
 
 const checkTensors = (source: string, architecture: Architecture, entries: readonly TensorEntry[]): void => {
   const foreign = (what: string): SpectroscopeError =>
@@ -57,7 +69,11 @@ const checkTensors = (source: string, architecture: Architecture, entries: reado
   const found = new Map(entries.map((entry) => [canonicalName(architecture.family, entry.name), entry]))
   for (const [name, shape] of shapes) {
     const entry = found.get(name)
-    if (entry === undefined) throw new SpectroscopeError('input', `${source}: the tensor "${name}" of shape [${shape.join(', ')}] is missing; use weights that belong to this config.json.`)
+    if (entry === undefined)
+      throw new SpectroscopeError(
+        'input',
+        `${source}: the tensor "${name}" of shape [${shape.join(', ')}] is missing; use weights that belong to this config.json.`
+      )
     if (!sameShape(entry.shape, shape)) {
       const [has, should] = [entry.shape, shape].map((sizes) => `[${briefly(sizes.join(', '))}]`)
       throw foreign(`the tensor "${entry.name}" has shape ${has}, and by config.json it should be ${should}`)
@@ -79,15 +95,17 @@ const findWeights = (folder: string): string => {
     if (existsSync(join(folder, name))) return join(folder, name)
   }
   const torch = ['pytorch_model.bin', 'pytorch_model.bin.index.json'].find((name) => existsSync(join(folder, name)))
-  const instead = torch !== undefined
-    ? `only ${torch}, which is not read: convert it to safetensors`
-    : 'no model.safetensors or model.safetensors.index.json: download it with `spectroscope fetch-model`'
+  const instead =
+    torch !== undefined
+      ? `only ${torch}, which is not read: convert it to safetensors`
+      : 'no model.safetensors or model.safetensors.index.json: download it with `spectroscope fetch-model`'
   throw new SpectroscopeError('input', `${folder}: the folder has ${instead}.`)
 }
 
 const byCodePoint = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
 
-const equalData = (a: Tensor, b: Tensor): boolean => sameShape(a.shape, b.shape) && a.data.every((value, i) => value === b.data[i])
+const equalData = (a: Tensor, b: Tensor): boolean =>
+  sameShape(a.shape, b.shape) && a.data.every((value, i) => value === b.data[i])
 
 interface Outline {
   /** The weights file, or the index of its shards. */
@@ -104,7 +122,12 @@ interface Outline {
 const readOutline = async (folder: string, weightsFile: string | undefined): Promise<Outline> => {
   const { text, architecture: described } = await readModelConfig(folder)
   const given = weightsFile ?? folder
-  const source = (await stat(given).then((found) => found.isDirectory(), () => false)) ? findWeights(given) : given
+  const source = (await stat(given).then(
+    (found) => found.isDirectory(),
+    () => false
+  ))
+    ? findWeights(given)
+    : given
   const headers = await readHeaders(source)
   const located = [...headers].flatMap(([path, own]) => own.map((entry) => ({ ...entry, path })))
   const entries = withoutWrappers(described.family, located).filter(({ name }) => !isBuffer(name))
@@ -128,7 +151,10 @@ export interface ModelOutline {
 export const outlineModel = async (folder: string, weightsFile?: string): Promise<ModelOutline> => {
   const { source, described, kept } = await readOutline(folder, weightsFile)
   const bytes = [...kept.values()].flat().reduce((sum, { start, end }) => sum + end - start, 0)
-  const parameters = [...tensorShapes(described).values()].reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0)
+  const parameters = [...tensorShapes(described).values()].reduce(
+    (sum, shape) => sum + shape.reduce((a, b) => a * b, 1),
+    0
+  )
   return { architecture: described, parameters, bytes, files: [...new Set([source, ...kept.keys()])] }
 }
 
@@ -149,7 +175,9 @@ export const loadModel = async (folder: string, weightsFile?: string): Promise<M
   }
   const names = [...tensors.keys()].sort(byCodePoint)
   const weights = new Map(names.map((name) => [canonicalName(described.family, name), tensors.get(name)!]))
-  const tied = described.tiedEmbeddings && (!separateHead || equalData(weights.get('lm_head.weight')!, weights.get('transformer.wte.weight')!))
+  const tied =
+    described.tiedEmbeddings &&
+    (!separateHead || equalData(weights.get('lm_head.weight')!, weights.get('transformer.wte.weight')!))
   if (tied) weights.delete('lm_head.weight')
   return { folder, architecture: { ...described, tiedEmbeddings: tied }, weights, hash: hash.digest('hex') }
 }

@@ -32,7 +32,8 @@ export const readHeader = async (path: string): Promise<TensorEntry[]> => {
     const length = Buffer.alloc(8)
     await readFully(file, path, length, 0)
     const headerBytes = Number(length.readBigUInt64LE())
-    if (headerBytes > maximumHeaderBytes) throw broken(path, `this is no safetensors file: its header would take ${headerBytes} bytes`)
+    if (headerBytes > maximumHeaderBytes)
+      throw broken(path, `this is no safetensors file: its header would take ${headerBytes} bytes`)
     if (8 + headerBytes > size) throw truncated(path, 8 + headerBytes, size)
     const header = Buffer.alloc(headerBytes)
     await readFully(file, path, header, 8)
@@ -46,7 +47,14 @@ const half = new Float32Array(65536)
 for (let bits = 0; bits < 65536; bits++) {
   const exponent = (bits >> 10) & 31
   const fraction = bits & 1023
-  const magnitude = exponent === 0 ? fraction * 2 ** -24 : exponent < 31 ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction === 0 ? Infinity : NaN
+  const magnitude =
+    exponent === 0
+      ? fraction * 2 ** -24
+      : exponent < 31
+        ? (1 + fraction / 1024) * 2 ** (exponent - 15)
+        : fraction === 0
+          ? Infinity
+          : NaN
   half[bits] = bits >> 15 === 1 ? -magnitude : magnitude
 }
 
@@ -65,7 +73,11 @@ const converters: Readonly<Record<string, (source: Uint8Array, target: Float32Ar
   }
 }
 
-const readTensor = async (file: FileHandle, path: string, { name, dtype, shape, start, end }: TensorEntry): Promise<Tensor> => {
+const readTensor = async (
+  file: FileHandle,
+  path: string,
+  { name, dtype, shape, start, end }: TensorEntry
+): Promise<Tensor> => {
   const data = new Float32Array(new SharedArrayBuffer(4 * shape.reduce((product, n) => product * n, 1)))
   if (dtype === 'F32') await readFully(file, path, new Uint8Array(data.buffer), start)
   else {

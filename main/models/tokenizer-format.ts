@@ -76,7 +76,7 @@ const refusing =
     new SpectroscopeError(
       'input',
       `${name}: "${briefly(part)}": ${what}; ` +
-        'only byte-level BPE tokenizers with GPT-2\'s words are read, as Pythia and GPT-2 have them.'
+        "only byte-level BPE tokenizers with GPT-2's words are read, as Pythia and GPT-2 have them."
     )
 
 /** The parts that are applied one after the other: those of sequences, and of sequences in sequences. */

@@ -26,21 +26,36 @@ export interface Tokenizer {
 }
 
 /** GPT-2's words. White space is Unicode's White_Space, as in the reference implementation: JavaScript's \s differs in U+0085 and U+FEFF. */
-const words = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu
+const words =
+  /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu
 
 /** Words whose ids are kept; the map starts afresh when it is full. */
 const cachedWords = 200_000
 const longestCachedWord = 64
 
 /** Lengths of UTF-8 sequences by their first byte; 0 for a byte that begins none. */
-const sequenceLength = (byte: number): number => (byte < 0x80 ? 1 : byte >= 0xc2 && byte < 0xe0 ? 2 : byte >= 0xe0 && byte < 0xf0 ? 3 : byte >= 0xf0 && byte < 0xf5 ? 4 : 0)
+const sequenceLength = (byte: number): number =>
+  byte < 0x80
+    ? 1
+    : byte >= 0xc2 && byte < 0xe0
+      ? 2
+      : byte >= 0xe0 && byte < 0xf0
+        ? 3
+        : byte >= 0xf0 && byte < 0xf5
+          ? 4
+          : 0
 
 const showBytes = (bytes: Buffer): string => {
   let shown = ''
   for (let at = 0; at < bytes.length;) {
     const length = sequenceLength(bytes[at])
     const character = bytes.toString('utf8', at, at + length)
-    if (length > 0 && at + length <= bytes.length && Buffer.byteLength(character) === length && (character !== '\ufffd' || bytes.toString('hex', at, at + length) === 'efbfbd')) {
+    if (
+      length > 0 &&
+      at + length <= bytes.length &&
+      Buffer.byteLength(character) === length &&
+      (character !== '\ufffd' || bytes.toString('hex', at, at + length) === 'efbfbd')
+    ) {
       shown += character
       at += length
     } else shown += `\\x${bytes[at++].toString(16).toUpperCase().padStart(2, '0')}`
@@ -93,7 +108,12 @@ export const parseTokenizer = (text: string, name: string): Tokenizer => {
     if (normalForms.length > 0) checkMarks(part)
     return normalForms.reduce((normal, form) => normal.normalize(form), part)
   }
-  const addedIds = new Map(added.flatMap(({ content, normalized, id }) => [[content, id], ...(normalized ? [[normalize(content), id] as const] : [])] as [string, number][]))
+  const addedIds = new Map(
+    added.flatMap(
+      ({ content, normalized, id }) =>
+        [[content, id], ...(normalized ? [[normalize(content), id] as const] : [])] as [string, number][]
+    )
+  )
   const splitRaw = cutterAt(added.filter(({ normalized }) => !normalized).map(({ content }) => content))
   const late = added.filter(({ normalized }) => normalized)
   const splitNormalized = cutterAt(late.map(({ content }) => normalize(content)))
@@ -124,7 +144,8 @@ export const parseTokenizer = (text: string, name: string): Tokenizer => {
         splitNormalized(normalize(section)).forEach((part, j) => {
           if (j % 2 === 1) ids.push(addedIds.get(part)!)
           else if (part !== '') {
-            for (const word of (prefixSpace && !part.startsWith(' ') ? ` ${part}` : part).match(words) ?? []) for (const id of encodeWord(word)) ids.push(id)
+            for (const word of (prefixSpace && !part.startsWith(' ') ? ` ${part}` : part).match(words) ?? [])
+              for (const id of encodeWord(word)) ids.push(id)
           }
         })
       }

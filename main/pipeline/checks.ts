@@ -20,7 +20,10 @@ const listed = (names: readonly string[]): string =>
   names.length > mostListed ? `${names.slice(0, mostListed).join(', ')}, …` : names.join(', ')
 
 /** The chosen components in the order given, all of them by default. Throws a `configuration` error that lists the valid names. */
-export const chooseComponents = (chosen: 'all' | readonly string[], available: readonly string[]): readonly string[] => {
+export const chooseComponents = (
+  chosen: 'all' | readonly string[],
+  available: readonly string[]
+): readonly string[] => {
   if (chosen === 'all') return available
   const known = new Set(available)
   const unknown = chosen.find((name) => !known.has(name))
@@ -47,7 +50,11 @@ const read = async (file: string, remedy: string): Promise<Buffer> => {
 
 const mustExist = async (path: string, key: string): Promise<void> => {
   await stat(path).catch((error: unknown) => {
-    throw new SpectroscopeError('input', `"${key}": ${path} does not exist; correct the path, which starts from the configuration's folder.`, { cause: error })
+    throw new SpectroscopeError(
+      'input',
+      `"${key}": ${path} does not exist; correct the path, which starts from the configuration's folder.`,
+      { cause: error }
+    )
   })
 }
 
@@ -56,7 +63,11 @@ const mostConfigurationBytes = 10e6
 /** Reads CONFIG.json as it is. Throws a `configuration` error that names the file, or an `input` error if there is no such file. */
 export const readConfigurationFile = async (file: string): Promise<object> => {
   const { size } = await stat(file).catch(() => ({ size: 0 }))
-  if (size > mostConfigurationBytes) throw new SpectroscopeError('configuration', `${file} is too large for a configuration (${Math.round(size / 1e6)} MB); name another file.`)
+  if (size > mostConfigurationBytes)
+    throw new SpectroscopeError(
+      'configuration',
+      `${file} is too large for a configuration (${Math.round(size / 1e6)} MB); name another file.`
+    )
   const bytes = await read(file, 'give the path of a configuration file')
   if (isLfsPointer(bytes, bytes.length)) throw new SpectroscopeError('configuration', `${file} is ${pointerRemedy}.`)
   let value: unknown
@@ -72,7 +83,8 @@ export const readConfigurationFile = async (file: string): Promise<object> => {
 }
 
 /** Reads and checks CONFIG.json. Throws a `configuration` error that names the file and the key, or an `input` error if there is no such file. */
-export const readConfiguration = async (file: string): Promise<RunConfiguration> => parseConfiguration(await readConfigurationFile(file), file)
+export const readConfiguration = async (file: string): Promise<RunConfiguration> =>
+  parseConfiguration(await readConfigurationFile(file), file)
 
 /**
  * The cheap checks of a run, before a workspace is made for it: the files are there and of kinds that are read, the
@@ -100,6 +112,6 @@ export const checkNeighbours = ({ clustering }: RunConfiguration, tokens: number
   throw new SpectroscopeError(
     'configuration',
     `"clustering.neighbours" is ${neighbours}, but there are only ${tokens.toLocaleString('en')} studied tokens; ` +
-    'lower it, or study more tokens.'
+      'lower it, or study more tokens.'
   )
 }

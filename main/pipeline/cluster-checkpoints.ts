@@ -32,9 +32,7 @@ const checkpointPath = ({ folder, fingerprint }: Owner, what: string): string =>
  * A checkpoint of the same clustering that fits `schema`; undefined where there is none, or one that cannot be used.
  * The folder may come from elsewhere, so nothing of the file is trusted before.
  */
-export const readCheckpoint = async <T>(
-  owner: Owner, what: string, schema: z.ZodType<T>
-): Promise<T | undefined> => {
+export const readCheckpoint = async <T>(owner: Owner, what: string, schema: z.ZodType<T>): Promise<T | undefined> => {
   try {
     const file = z.object({ fingerprint: z.literal(owner.fingerprint), content: schema })
     return file.parse(deserialize(await readPlain(checkpointPath(owner, what)))).content
@@ -52,8 +50,11 @@ const count = z.int().nonnegative()
 
 /** Token indices, ascending. */
 const members = (tokens: number): z.ZodType<Int32Array> =>
-  z.instanceof(Int32Array).refine((values) =>
-    values.every((token, at) => token >= 0 && token < tokens && (at === 0 || values[at - 1] < token)))
+  z
+    .instanceof(Int32Array)
+    .refine((values) =>
+      values.every((token, at) => token >= 0 && token < tokens && (at === 0 || values[at - 1] < token))
+    )
 
 const areDisjoint = (groups: readonly Int32Array[], tokens: number): boolean => {
   const taken = new Uint8Array(tokens)
@@ -67,54 +68,82 @@ const areDisjoint = (groups: readonly Int32Array[], tokens: number): boolean => 
 }
 
 const clustersOf = (tokens: number): z.ZodType<Cluster[]> =>
-  z.array(z.object({
-    order: count, seed: count.max(tokens - 1), members: members(tokens), conductance: z.number(),
-    conductanceWhenCut: z.number()
-  } satisfies Record<keyof Cluster, z.ZodType>))
+  z
+    .array(
+      z.object({
+        order: count,
+        seed: count.max(tokens - 1),
+        members: members(tokens),
+        conductance: z.number(),
+        conductanceWhenCut: z.number()
+      } satisfies Record<keyof Cluster, z.ZodType>)
+    )
     .refine((clusters) => clusters.every(({ order }, at) => order === at))
-    .refine((clusters) => areDisjoint(clusters.map((cluster) => cluster.members), tokens))
+    .refine((clusters) =>
+      areDisjoint(
+        clusters.map((cluster) => cluster.members),
+        tokens
+      )
+    )
 
 /** Where a search by acl over so many tokens stood. */
 export const searchSchema = (tokens: number): z.ZodType<DiscoveryState> =>
   z.object({
-    tokens: z.literal(tokens), edges: count, volume: z.number(), attempts: count, rejectionsInARow: count,
+    tokens: z.literal(tokens),
+    edges: count,
+    volume: z.number(),
+    attempts: count,
+    rejectionsInARow: count,
     clusters: clustersOf(tokens)
   } satisfies Record<keyof DiscoveryState, z.ZodType>)
 
 const discoveryOf = (tokens: number): z.ZodType<Discovery> =>
-  z.object({
-    clusters: clustersOf(tokens), ending: z.string(), attempts: count,
-    leftover: z.object({ kind: z.enum(['main body', 'unclustered']), members: members(tokens) })
-  } satisfies Record<keyof Discovery, z.ZodType>)
+  z
+    .object({
+      clusters: clustersOf(tokens),
+      ending: z.string(),
+      attempts: count,
+      leftover: z.object({ kind: z.enum(['main body', 'unclustered']), members: members(tokens) })
+    } satisfies Record<keyof Discovery, z.ZodType>)
     .refine(({ clusters, leftover }) =>
-      areDisjoint([...clusters.map((cluster) => cluster.members), leftover.members], tokens))
+      areDisjoint([...clusters.map((cluster) => cluster.members), leftover.members], tokens)
+    )
 
 const layerOf = (tokens: number, resolution: number): z.ZodType<Layer> =>
   z.object({
     resolution: Number.isNaN(resolution) ? z.nan() : z.literal(resolution),
-    membership: z.instanceof(Int32Array)
+    membership: z
+      .instanceof(Int32Array)
       .refine((values) => values.length === tokens && values.every((group) => group >= -1 && group < tokens)),
     modularity: Number.isNaN(resolution) ? z.nan() : z.number()
   } satisfies Record<keyof Layer, z.ZodType>)
 
 /** The layers that a configuration asks for: one without a resolution by acl, else one for each step of the ladder. */
 const layersOf = ({ configuration }: Pick<ClusterRequest, 'configuration'>, tokens: number): z.ZodType<Layer[]> => {
-  const ladder = configuration.method === 'communities'
-    ? ladderOf(configuration.resolution, configuration.levels, tokens, configuration.minSize)
-    : [Number.NaN]
+  const ladder =
+    configuration.method === 'communities'
+      ? ladderOf(configuration.resolution, configuration.levels, tokens, configuration.minSize)
+      : [Number.NaN]
   const layers = ladder.map((resolution) => layerOf(tokens, resolution))
-  return z.array(z.unknown()).length(ladder.length)
+  return z
+    .array(z.unknown())
+    .length(ladder.length)
     .transform((found) => found.map((layer, at) => layers[at].parse(layer)))
 }
 
 /** What a matrix of so many tokens can have come to. */
 export const keptSchema = (
-  request: Pick<ClusterRequest, 'configuration' | 'columns'>, { kind }: Pick<Variant, 'kind'>, tokens: number
+  request: Pick<ClusterRequest, 'configuration' | 'columns'>,
+  { kind }: Pick<Variant, 'kind'>,
+  tokens: number
 ): z.ZodType<Kept> => {
   const noise = z.instanceof(Float64Array).refine(({ length }) => length === request.columns.length ** 2)
   return z.object({
     partitioned: z.object({
-      layers: layersOf(request, tokens), edges: count, volume: z.number(), attempts: count,
+      layers: layersOf(request, tokens),
+      edges: count,
+      volume: z.number(),
+      attempts: count,
       discovery: request.configuration.method === 'acl' ? discoveryOf(tokens) : z.null()
     } satisfies Record<keyof Partitioned, z.ZodType>),
     noise: kind === 'half' ? noise : z.null()

@@ -40,8 +40,8 @@ const readInto = async <A extends ArrayBufferView>(
   if (isRead !== true) {
     throw new SpectroscopeError(
       'input',
-      `${path} is missing, damaged or of another set; give the command \`spectroscope cluster --shards\` again, `
-        + 'which writes it anew and keeps what is done.'
+      `${path} is missing, damaged or of another set; give the command \`spectroscope cluster --shards\` again, ` +
+        'which writes it anew and keeps what is done.'
     )
   }
   return into

@@ -103,8 +103,8 @@ export const planClusterPieces = (
   if (count > most) {
     throw new SpectroscopeError(
       'usage',
-      `--shards is ${count}, and the neighbours of ${tokens} tokens can be divided into ${most} pieces at most; `
-        + 'ask for fewer.'
+      `--shards is ${count}, and the neighbours of ${tokens} tokens can be divided into ${most} pieces at most; ` +
+        'ask for fewer.'
     )
   }
   const divided = Array.from({ length: count }, (_, part) => segmentsOf(variants, tokens, count, part))
@@ -167,8 +167,8 @@ export const readClusterSet = async (folder: string): Promise<ClusterSet> => {
   if (program !== buildVersion)
     throw new SpectroscopeError(
       'usage',
-      `The pieces of ${folder} were made by build ${program} and this is ${buildVersion}; `
-        + `use that build, or ${again}.`
+      `The pieces of ${folder} were made by build ${program} and this is ${buildVersion}; ` +
+        `use that build, or ${again}.`
     )
   return parsed.data
 }

@@ -187,8 +187,8 @@ export const gatherClustering = async (
   const run = await workspace.findRun(set.run).catch((error: unknown) => {
     throw new SpectroscopeError(
       'input',
-      `The clustering in ${folder} is of run ${set.run}, which this workspace does not have; `
-        + 'name the one that has it with --workspace.',
+      `The clustering in ${folder} is of run ${set.run}, which this workspace does not have; ` +
+        'name the one that has it with --workspace.',
       { cause: error }
     )
   })

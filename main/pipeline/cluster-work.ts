@@ -28,8 +28,10 @@ interface PerformOptions {
 
 export type OpenPool = (threads: number) => ClusteringPool
 
-type PartitionRequest =
-  Pick<ClusterRequest, 'folder' | 'fingerprint' | 'everySeconds' | 'configuration' | 'seed' | 'threads'>
+type PartitionRequest = Pick<
+  ClusterRequest,
+  'folder' | 'fingerprint' | 'everySeconds' | 'configuration' | 'seed' | 'threads'
+>
 
 interface PartitionInput {
   readonly matrix: Float32Array
@@ -42,7 +44,10 @@ interface PartitionInput {
  * is long; other partitions begin anew.
  */
 export const partitionMatrix = async (
-  request: PartitionRequest, variant: Variant, input: PartitionInput, options: PerformOptions,
+  request: PartitionRequest,
+  variant: Variant,
+  input: PartitionInput,
+  options: PerformOptions,
   open?: OpenPool
 ): Promise<Partitioned> => {
   const { everySeconds, configuration, seed, threads } = request
@@ -58,18 +63,25 @@ export const partitionMatrix = async (
     await writeCheckpoint(request, search, latest)
   }
   try {
-    const { neighbours: found, ...partitioned } = await partitionTokens({
-      ...input, configuration, seed, threads, variant: variant.number,
-      ...(neighbours === undefined ? {} : { neighbours }),
-      ...(checkpoint === undefined ? {} : { checkpoint }),
-      ...(variant.kind === 'whole' ? { onNeighbours } : {}),
-      onCheckpoint: async (state) => {
-        latest = state
-        if (performance.now() - writtenAt >= 1000 * everySeconds) await write()
+    const { neighbours: found, ...partitioned } = await partitionTokens(
+      {
+        ...input,
+        configuration,
+        seed,
+        threads,
+        variant: variant.number,
+        ...(neighbours === undefined ? {} : { neighbours }),
+        ...(checkpoint === undefined ? {} : { checkpoint }),
+        ...(variant.kind === 'whole' ? { onNeighbours } : {}),
+        onCheckpoint: async (state) => {
+          latest = state
+          if (performance.now() - writtenAt >= 1000 * everySeconds) await write()
+        },
+        onProgress,
+        signal
       },
-      onProgress,
-      signal
-    }, open)
+      open
+    )
     if (variant.kind === 'whole') onNeighbours(found)
     return partitioned
   } catch (error) {
@@ -111,9 +123,10 @@ export class ClusterWork {
     this.#begin(request.fingerprint)
     if (this.#kept.has(name)) return true
     const results = await this.#gathered(request.gathered)
-    const kept = results?.hasPartitions === true
-      ? { partitioned: await results.partitionOf(name), noise: null }
-      : await readCheckpoint(request, name, keptSchema(request, variant, tokens))
+    const kept =
+      results?.hasPartitions === true
+        ? { partitioned: await results.partitionOf(name), noise: null }
+        : await readCheckpoint(request, name, keptSchema(request, variant, tokens))
     if (kept === undefined) return false
     this.#kept.set(name, kept)
     return true
@@ -135,7 +148,11 @@ export class ClusterWork {
     await writeCheckpoint(request, variant.name, kept)
   }
 
-  #prepare({ columns, components: all, seed, parts }: ClusterRequest, variant: Variant, { whole, half, tokens }: Matrices): Pick<Kept, 'noise'> & ReturnType<typeof chooseColumns> {
+  #prepare(
+    { columns, components: all, seed, parts }: ClusterRequest,
+    variant: Variant,
+    { whole, half, tokens }: Matrices
+  ): Pick<Kept, 'noise'> & ReturnType<typeof chooseColumns> {
     const chosen = chooseColumns(whole, all, columns)
     if (variant.kind === 'whole') return { ...chosen, noise: null }
     const spread = spreadOf(chosen.matrix, chosen.components.length)
@@ -149,10 +166,17 @@ export class ClusterWork {
   }
 
   /** Puts together what was partitioned, with all comparisons, and forgets it. */
-  finish({ configuration, parts }: Pick<ClusterRequest, 'configuration' | 'parts'>, tokens: number, neighbours: Neighbours): Structure {
+  finish(
+    { configuration, parts }: Pick<ClusterRequest, 'configuration' | 'parts'>,
+    tokens: number,
+    neighbours: Neighbours
+  ): Structure {
     const { partitioned } = this.#kept.get(wholeVariant.name)!
     const structure = structureOf({
-      configuration, tokens, neighbours, whole: partitioned,
+      configuration,
+      tokens,
+      neighbours,
+      whole: partitioned,
       ...comparedLayers(parts, (name) => this.#kept.get(name)!.partitioned.layers)
     })
     this.#kept.clear()

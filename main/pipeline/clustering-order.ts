@@ -20,10 +20,10 @@ const unsoundWords = (components: readonly string[], included: boolean): string 
   const names = `${components.slice(0, 8).join(', ')}${more}`
   const [are, these] = components.length === 1 ? ['is', 'this column'] : ['are', 'these columns']
   return included
-    ? `The estimate is unreliable for ${names} (effective share below 0.3), but "clustering.allColumns" includes `
-      + `${these}.`
-    : `${names} ${are} excluded from the clustering: the effective share of the draws is below 0.3, so the estimate `
-      + 'is unreliable; set "sampler.method" to "psgld".'
+    ? `The estimate is unreliable for ${names} (effective share below 0.3), but "clustering.allColumns" includes ` +
+        `${these}.`
+    : `${names} ${are} excluded from the clustering: the effective share of the draws is below 0.3, so the estimate ` +
+        'is unreliable; set "sampler.method" to "psgld".'
 }
 
 const withoutParts =
@@ -46,8 +46,8 @@ export const clusteringOrder = async (
   if (columns.length === 0) {
     throw new SpectroscopeError(
       'clustering',
-      `The estimate is unreliable for every column (${unsound.join(', ')}); set "sampler.method" to "psgld", `
-        + 'or lower sampler.nBeta or raise sampler.gamma.'
+      `The estimate is unreliable for every column (${unsound.join(', ')}); set "sampler.method" to "psgld", ` +
+        'or lower sampler.nBeta or raise sampler.gamma.'
     )
   }
   const parts = configuration.stability ? await workspace.countParts(id) : 0

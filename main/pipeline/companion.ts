@@ -1,6 +1,7 @@
 import { SpectroscopeError } from '../../preload/errors'
 
-export const interruption = (cause?: unknown): SpectroscopeError => new SpectroscopeError('interrupted', 'The run was interrupted.', { cause })
+export const interruption = (cause?: unknown): SpectroscopeError =>
+  new SpectroscopeError('interrupted', 'The run was interrupted.', { cause })
 
 /** Joins a long call with what is done beside it: both end when the user stops the run, and when one of them fails. */
 export class Companion {

@@ -25,7 +25,11 @@ const wordsOf = (variant: Variant, splits: number): string => {
  * draws, and a cloud without clusters. Those that are done already, also by a process before, are passed over.
  */
 export const compareWith = async (
-  compute: Compute, workspace: Workspace, run: RunRecord, request: ClusterRequest, { signal, onProgress }: CompareOptions
+  compute: Compute,
+  workspace: Workspace,
+  run: RunRecord,
+  request: ClusterRequest,
+  { signal, onProgress }: CompareOptions
 ): Promise<void> => {
   const variants = comparisonsOf(request.parts)
   const splits = variants.filter((variant) => variant.kind === 'half' && variant.half === 0).length
@@ -33,7 +37,9 @@ export const compareWith = async (
   for (const [at, variant] of variants.entries()) {
     if (await compute.call('isClustered', { ...request, variant })) continue
     if (variant.kind === 'half') await sendHalf(workspace, run, compute, variant.parts)
-    const off = compute.on('clustering', (report) => onProgress(comparisonProgress(report, { at, of: variants.length, words: wordsOf(variant, splits), startedAt })))
+    const off = compute.on('clustering', (report) =>
+      onProgress(comparisonProgress(report, { at, of: variants.length, words: wordsOf(variant, splits), startedAt }))
+    )
     try {
       await compute.call('cluster', { ...request, variant }, { signal })
     } finally {

@@ -29,7 +29,15 @@ import { keepSums, openSums } from './kept-sums'
 import { measureEngines } from './measure'
 import { gatherPieces, openSet, samplePiece } from './piece-work'
 import { previewSignal } from './signal-preview'
-import type { ComputeCalls, ComputeNotices, Prepared, PrepareRequest, Sampled, SampleRequest, VariantRequest } from './messages'
+import type {
+  ComputeCalls,
+  ComputeNotices,
+  Prepared,
+  PrepareRequest,
+  Sampled,
+  SampleRequest,
+  VariantRequest
+} from './messages'
 
 /** Everything that the compute process holds between calls. */
 interface State {
@@ -61,16 +69,24 @@ const tokenTexts = ({ sampling, observation, probe }: Study, tokenizer: Tokenize
   return new Map([...ids].map((id) => [id, tokenizer.tokenText(id)]))
 }
 
-const prepare = async (
-  { configuration, baseFolder, engine: chosen = configuration.engine, mayBeElsewhere = false }: PrepareRequest
-): Promise<Prepared> => {
+const prepare = async ({
+  configuration,
+  baseFolder,
+  engine: chosen = configuration.engine,
+  mayBeElsewhere = false
+}: PrepareRequest): Promise<Prepared> => {
   const folder = resolve(baseFolder, configuration.model)
-  const model = await loadModel(folder, configuration.weights === undefined ? undefined : resolve(baseFolder, configuration.weights))
+  const model = await loadModel(
+    folder,
+    configuration.weights === undefined ? undefined : resolve(baseFolder, configuration.weights)
+  )
   const components = chooseComponents(configuration.components, componentNames(model.architecture))
   const described = mayBeElsewhere ? describeElsewhere : describeEngine
   const engine = await described(await resolveEngine(chosen, configuration.precision), configuration.precision)
   const tokenizer = await openTokenizer(folder, configuration.corpus !== undefined)
-  const study = await prepareStudy(configuration, baseFolder, model, tokenizer, (done, total) => notify('preparing', { done, total }))
+  const study = await prepareStudy(configuration, baseFolder, model, tokenizer, (done, total) =>
+    notify('preparing', { done, total })
+  )
   Object.assign(state, { model, study })
   return {
     modelHash: model.hash,
@@ -110,7 +126,15 @@ const runSampling = async (request: SampleRequest, { signal }: CallContext): Pro
   await dropSampled()
   const begun = path === undefined ? undefined : await openSums(path, basis)
   try {
-    const input = { ...settings, model: have(state.model, 'a sample'), study, begun, checkpoint: { folder, everySeconds, fingerprint }, ...samplingNotices, signal }
+    const input = {
+      ...settings,
+      model: have(state.model, 'a sample'),
+      study,
+      begun,
+      checkpoint: { folder, everySeconds, fingerprint },
+      ...samplingNotices,
+      signal
+    }
     const sampled = await sampleSome(input)
     try {
       const keptSums = keep === undefined ? null : await keepSums(keep, basis, sampled)
@@ -138,9 +162,17 @@ const runClustering = async ({ variant, ...request }: VariantRequest, { signal }
     state.neighbours = neighbours
     notify('neighbours', { k: neighbours.k })
   }
-  await clusterWork.perform(request, variant, { whole: values, half: state.half, tokens }, {
-    neighbours: state.neighbours, onNeighbours: found, onProgress: (progress) => notify('clustering', progress), signal
-  })
+  await clusterWork.perform(
+    request,
+    variant,
+    { whole: values, half: state.half, tokens },
+    {
+      neighbours: state.neighbours,
+      onNeighbours: found,
+      onProgress: (progress) => notify('clustering', progress),
+      signal
+    }
+  )
   delete state.half
   return null
 }
@@ -157,7 +189,13 @@ const parent = serveParent<ComputeCalls>({
     Object.assign(state, { study: prepared.study, ...(model === undefined ? {} : { model }) })
     return prepared
   },
-  samplePiece: (request, { signal }) => samplePiece(request, { model: have(state.model, 'a piece'), study: have(state.study, 'a piece'), ...samplingNotices, signal }),
+  samplePiece: (request, { signal }) =>
+    samplePiece(request, {
+      model: have(state.model, 'a piece'),
+      study: have(state.study, 'a piece'),
+      ...samplingNotices,
+      signal
+    }),
   gather: async (request, { signal }) => {
     await dropSampled()
     const rowStarts = rowStartsOf(have(state.study, 'pieces').targets)
@@ -178,7 +216,11 @@ const parent = serveParent<ComputeCalls>({
   dropSampled,
   beginMatrix: ({ tokens, components }) => {
     delete state.neighbours
-    state.matrix = { values: new Float32Array(new SharedArrayBuffer(4 * tokens * components)), tokens, columns: components }
+    state.matrix = {
+      values: new Float32Array(new SharedArrayBuffer(4 * tokens * components)),
+      tokens,
+      columns: components
+    }
     return null
   },
   putMatrix: ({ first, values }) => {
@@ -187,7 +229,11 @@ const parent = serveParent<ComputeCalls>({
     return null
   },
   beginNeighbours: ({ tokens, k }) => {
-    state.neighbours = { k, indices: new Int32Array(new SharedArrayBuffer(4 * tokens * k)), distances: new Float32Array(new SharedArrayBuffer(4 * tokens * k)) }
+    state.neighbours = {
+      k,
+      indices: new Int32Array(new SharedArrayBuffer(4 * tokens * k)),
+      distances: new Float32Array(new SharedArrayBuffer(4 * tokens * k))
+    }
     return null
   },
   putNeighbours: ({ first, indices, distances }) => {
@@ -200,15 +246,35 @@ const parent = serveParent<ComputeCalls>({
   describeEngine: ({ engine }) => describeEngine(engine),
   describe: (request, { signal }) => {
     const { values, tokens } = have(state.matrix, 'a description')
-    return describeClustering({ ...request, matrix: values, tokens, neighbours: state.neighbours, onProgress: tellPart, signal })
+    return describeClustering({
+      ...request,
+      matrix: values,
+      tokens,
+      neighbours: state.neighbours,
+      onProgress: tellPart,
+      signal
+    })
   },
   layOut: (request, { signal }) => {
     const { values, tokens } = have(state.matrix, 'a layout')
-    return layOutTokens({ ...request, ...chooseColumns(values, request.components, request.columns), tokens, neighbours: state.neighbours, onProgress: tellPart, signal })
+    return layOutTokens({
+      ...request,
+      ...chooseColumns(values, request.components, request.columns),
+      tokens,
+      neighbours: state.neighbours,
+      onProgress: tellPart,
+      signal
+    })
   },
   previewSignal: async (request, { signal }) => {
     const { components } = await prepare(request)
-    return previewSignal(request, { model: have(state.model, 'a preview'), study: have(state.study, 'a preview'), components, signal, onFraction: (fraction) => tellPart(fraction, undefined) })
+    return previewSignal(request, {
+      model: have(state.model, 'a preview'),
+      study: have(state.study, 'a preview'),
+      components,
+      signal,
+      onFraction: (fraction) => tellPart(fraction, undefined)
+    })
   },
   preview: (request) => previewOf(request, (fraction) => tellPart(fraction, undefined)),
   beginHalf: () => {
@@ -222,7 +288,8 @@ const parent = serveParent<ComputeCalls>({
   isClustered: ({ variant, ...request }) =>
     clusterWork.has(request, variant, have(state.matrix, 'a clustering').tokens),
   cluster: runClustering,
-  finishClustering: (request) => clusterWork.finish(request, have(state.matrix, 'a clustering').tokens, have(state.neighbours, 'a clustering')),
+  finishClustering: (request) =>
+    clusterWork.finish(request, have(state.matrix, 'a clustering').tokens, have(state.neighbours, 'a clustering')),
   measureNoises: async ({ folder, of }) => {
     await writeNoises(folder, of)
     return null

@@ -15,8 +15,15 @@ import type { Tokenizer } from '../models/tokenizer'
 import type { PreviewRequest } from './messages'
 
 const nothing: CorpusPreview = {
-  files: 0, documents: 0, complete: true, contents: null, rowsWanted: 0, rowsThere: 0, subsets: [],
-  rows: [], problem: null
+  files: 0,
+  documents: 0,
+  complete: true,
+  contents: null,
+  rowsWanted: 0,
+  rowsThere: 0,
+  subsets: [],
+  rows: [],
+  problem: null
 }
 
 /** Errors that the person can do something about in the configuration: they are part of the preview. */
@@ -24,38 +31,73 @@ const telling = new Set(['input', 'configuration'])
 
 /** `count` of some items, spread evenly. */
 const spread = <T>(items: readonly T[], count: number): T[] =>
-  Array.from({ length: Math.min(count, items.length) }, (_, i) => items[Math.floor(((i + 0.5) * items.length) / Math.min(count, items.length))])
+  Array.from(
+    { length: Math.min(count, items.length) },
+    (_, i) => items[Math.floor(((i + 0.5) * items.length) / Math.min(count, items.length))]
+  )
 
-type CorpusRequest = PreviewRequest & { readonly configuration: { readonly corpus: NonNullable<PreviewRequest['configuration']['corpus']> } }
+type CorpusRequest = PreviewRequest & {
+  readonly configuration: { readonly corpus: NonNullable<PreviewRequest['configuration']['corpus']> }
+}
 
 /** Rows that a run would study; where too little was read for its choice, some of each subset. */
-const choose = ({ subsets, complete }: PackedCorpus, { configuration: { corpus, seed }, rows }: CorpusRequest): { readonly places: readonly RowPlace[]; readonly problem: string | null } => {
+const choose = (
+  { subsets, complete }: PackedCorpus,
+  { configuration: { corpus, seed }, rows }: CorpusRequest
+): { readonly places: readonly RowPlace[]; readonly problem: string | null } => {
   const available = subsets.map((subset) => subset.rows)
   try {
-    return { places: spread(selectRows(available, subsets.map(({ name }) => name), corpus, seed).probe, rows), problem: null }
+    return {
+      places: spread(
+        selectRows(
+          available,
+          subsets.map(({ name }) => name),
+          corpus,
+          seed
+        ).probe,
+        rows
+      ),
+      problem: null
+    }
   } catch (error) {
     if (!(error instanceof SpectroscopeError)) throw error
-    const places = evenShares(available, rows).flatMap((share, subset) => Array.from({ length: share }, (_, i) => ({ subset, row: Math.floor(((i + 0.5) * available[subset]) / share) })))
+    const places = evenShares(available, rows).flatMap((share, subset) =>
+      Array.from({ length: share }, (_, i) => ({ subset, row: Math.floor(((i + 0.5) * available[subset]) / share) }))
+    )
     return { places, problem: complete ? error.message : null }
   }
 }
 
-const problemOf = ({ corpus, sampler }: CorpusRequest['configuration'], { contextLength }: Architecture): string | null => {
+const problemOf = (
+  { corpus, sampler }: CorpusRequest['configuration'],
+  { contextLength }: Architecture
+): string | null => {
   if (corpus.rowLength > contextLength)
     return `"corpus.rowLength" is ${corpus.rowLength}, but the model takes at most ${contextLength} tokens; lower it.`
   if (sampler.method === 'psgld' && sampler.nBeta > 0 && corpus.sampling < sampler.batchSize)
-    return `"sampler.batchSize" is ${sampler.batchSize}, but there are only ${corpus.sampling} sampling rows; lower ` +
+    return (
+      `"sampler.batchSize" is ${sampler.batchSize}, but there are only ${corpus.sampling} sampling rows; lower ` +
       'it or add rows.'
+    )
   return null
 }
 
-const previewOfCorpus = async (request: CorpusRequest, architecture: Architecture, tokenizer: Tokenizer, onProgress: (fraction: number) => void): Promise<CorpusPreview> => {
+const previewOfCorpus = async (
+  request: CorpusRequest,
+  architecture: Architecture,
+  tokenizer: Tokenizer,
+  onProgress: (fraction: number) => void
+): Promise<CorpusPreview> => {
   const { configuration, baseFolder, seconds } = request
   const { corpus } = configuration
   const end = performance.now() + 1000 * seconds
   const { files } = await listCorpusFiles(corpus.files, baseFolder)
   const packed = await packCorpus({
-    corpus, baseFolder, tokenizer, vocabulary: architecture.vocabulary, endOfText: tokenizer.endOfText ?? architecture.endOfText,
+    corpus,
+    baseFolder,
+    tokenizer,
+    vocabulary: architecture.vocabulary,
+    endOfText: tokenizer.endOfText ?? architecture.endOfText,
     onProgress: (done, total) => onProgress(total === 0 ? 1 : done / total),
     enough: () => performance.now() > end
   })
@@ -68,27 +110,50 @@ const previewOfCorpus = async (request: CorpusRequest, architecture: Architectur
     rowsWanted: corpus.sampling + corpus.observation + corpus.probe,
     rowsThere: packed.subsets.reduce((sum, { rows }) => sum + rows, 0),
     subsets: packed.subsets.map(({ name, documents, tokens, rows }) => ({ subset: name, documents, tokens, rows })),
-    rows: places.map(({ subset, row }) => ({ subset: packed.subsets[subset].name, tokens: Array.from(packed.subsets[subset].row(row), (id) => tokenizer.tokenText(id)) })),
+    rows: places.map(({ subset, row }) => ({
+      subset: packed.subsets[subset].name,
+      tokens: Array.from(packed.subsets[subset].row(row), (id) => tokenizer.tokenText(id))
+    })),
     problem: problemOf(configuration, architecture) ?? problem
   }
 }
 
-const previewOfRows = async ({ configuration, baseFolder, rows }: PreviewRequest, folder: string, architecture: Architecture): Promise<CorpusPreview> => {
+const previewOfRows = async (
+  { configuration, baseFolder, rows }: PreviewRequest,
+  folder: string,
+  architecture: Architecture
+): Promise<CorpusPreview> => {
   const tokenizer = existsSync(join(folder, 'tokenizer.json')) ? await loadTokenizer(folder) : null
-  const { sampling, observation, probe } = await prepareStudy(configuration, baseFolder, { architecture, folder }, tokenizer)
+  const { sampling, observation, probe } = await prepareStudy(
+    configuration,
+    baseFolder,
+    { architecture, folder },
+    tokenizer
+  )
   const there = sampling.length + observation.length + probe.length
-  const shown = spread(probe, rows).map((row) => ({ subset: '', tokens: Array.from(row, (id) => tokenizer?.tokenText(id) ?? `<${id}>`) }))
+  const shown = spread(probe, rows).map((row) => ({
+    subset: '',
+    tokens: Array.from(row, (id) => tokenizer?.tokenText(id) ?? `<${id}>`)
+  }))
   return { ...nothing, files: 1, rowsWanted: there, rowsThere: there, rows: shown }
 }
 
 /** See `previewCorpus`. `onProgress` gets the share of the corpus that was read. */
-export const previewOf = async (request: PreviewRequest, onProgress: (fraction: number) => void): Promise<CorpusPreview> => {
+export const previewOf = async (
+  request: PreviewRequest,
+  onProgress: (fraction: number) => void
+): Promise<CorpusPreview> => {
   const { configuration, baseFolder } = request
   const folder = resolve(baseFolder, configuration.model)
   try {
     const { architecture } = await readModelConfig(folder)
     if (configuration.corpus === undefined) return await previewOfRows(request, folder, architecture)
-    return await previewOfCorpus({ ...request, configuration: { ...configuration, corpus: configuration.corpus } }, architecture, await loadTokenizer(folder), onProgress)
+    return await previewOfCorpus(
+      { ...request, configuration: { ...configuration, corpus: configuration.corpus } },
+      architecture,
+      await loadTokenizer(folder),
+      onProgress
+    )
   } catch (error) {
     if (error instanceof SpectroscopeError && telling.has(error.kind)) return { ...nothing, problem: error.message }
     throw error

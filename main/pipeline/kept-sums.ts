@@ -22,12 +22,30 @@ interface About {
 
 /** What decides the numbers of sums, whatever the number of rounds and the target. */
 export const basisOf = (
-  { modelHash, study, engine }: { readonly modelHash: string; readonly study: { readonly hash: string }; readonly engine: EngineProvenance },
-  sampler: SamplerConfiguration, seed: number, observationIncludesProbe: boolean
+  {
+    modelHash,
+    study,
+    engine
+  }: { readonly modelHash: string; readonly study: { readonly hash: string }; readonly engine: EngineProvenance },
+  sampler: SamplerConfiguration,
+  seed: number,
+  observationIncludesProbe: boolean
 ): string => {
   const { method, nBeta, gamma } = sampler
-  const own = sampler.method === 'psgld' ? [] : [sampler.observationBatch, sampler.method === 'first-order' ? sampler.pairs : 1]
-  return fingerprintOf([modelHash, study.hash, seed, observationIncludesProbe, engine.name, engine.precision, method, nBeta, gamma, own])
+  const own =
+    sampler.method === 'psgld' ? [] : [sampler.observationBatch, sampler.method === 'first-order' ? sampler.pairs : 1]
+  return fingerprintOf([
+    modelHash,
+    study.hash,
+    seed,
+    observationIncludesProbe,
+    engine.name,
+    engine.precision,
+    method,
+    nBeta,
+    gamma,
+    own
+  ])
 }
 
 /** Keeps sums so that a run can be continued; whole or not at all. Answers their bytes. Throws a `storage` error when they can't be written. */
@@ -42,7 +60,8 @@ export const openSums = async (path: string, basis: string): Promise<SampledFile
   if (file.about.basis === basis) return file
   await file.close()
   throw new SpectroscopeError(
-    'input', `${path} holds sums of another model, corpus, engine or settings; start a new run.`
+    'input',
+    `${path} holds sums of another model, corpus, engine or settings; start a new run.`
   )
 }
 

@@ -17,18 +17,36 @@ const sentShare = 0.05
 const laidOutShare = 0.98
 
 /** As many neighbours as a layout uses, or else the most that any clustering had. */
-const sendSomeNeighbours = async (workspace: Workspace, run: RunRecord, compute: Compute, whiten: boolean): Promise<void> => {
-  const fewer = run.clusterings.flatMap(({ configuration }) => (configuration.whiten === whiten && configuration.neighbours < layoutNeighbours ? [configuration.neighbours] : []))
-  for (const neighbours of [layoutNeighbours, ...fewer.sort((a, b) => b - a)]) if (await sendNeighbours(workspace, run, compute, { neighbours, whiten })) return
+const sendSomeNeighbours = async (
+  workspace: Workspace,
+  run: RunRecord,
+  compute: Compute,
+  whiten: boolean
+): Promise<void> => {
+  const fewer = run.clusterings.flatMap(({ configuration }) =>
+    configuration.whiten === whiten && configuration.neighbours < layoutNeighbours ? [configuration.neighbours] : []
+  )
+  for (const neighbours of [layoutNeighbours, ...fewer.sort((a, b) => b - a)])
+    if (await sendNeighbours(workspace, run, compute, { neighbours, whiten })) return
 }
 
-const layOutWith = async (compute: Compute, workspace: Workspace, run: RunRecord, { whiten, onProgress }: LayOutOptions): Promise<LayoutRecord> => {
+const layOutWith = async (
+  compute: Compute,
+  workspace: Workspace,
+  run: RunRecord,
+  { whiten, onProgress }: LayOutOptions
+): Promise<LayoutRecord> => {
   onProgress?.({ fraction: 0, detail: 'reading matrix' })
   await sendColumns(workspace, run, compute)
   await sendSomeNeighbours(workspace, run, compute, whiten)
   const off = relayPart(compute, [sentShare, laidOutShare], 'computing layout', onProgress)
   try {
-    const layout = await compute.call('layOut', { columns: (await clusteredColumns(workspace, run, { allColumns: false })).columns, components: run.components, whiten, seed: run.configuration.seed })
+    const layout = await compute.call('layOut', {
+      columns: (await clusteredColumns(workspace, run, { allColumns: false })).columns,
+      components: run.components,
+      whiten,
+      seed: run.configuration.seed
+    })
     onProgress?.({ fraction: laidOutShare, detail: 'saving layout' })
     await workspace.saveLayout(run.id, whiten, layout)
     return layout
@@ -44,7 +62,8 @@ const layOutWith = async (compute: Compute, workspace: Workspace, run: RunRecord
 export const layOut = async (workspace: Workspace, run: RunRecord, options: LayOutOptions): Promise<LayoutRecord> => {
   if (run.components.length === 0)
     throw new SpectroscopeError(
-      'usage', `Run ${run.id} has no susceptibilities to lay out tokens by; resume it, or use the cluster graph.`
+      'usage',
+      `Run ${run.id} has no susceptibilities to lay out tokens by; resume it, or use the cluster graph.`
     )
   return besideRuns('layOut', options, (compute) => layOutWith(compute, workspace, run, options))
 }

@@ -8,8 +8,20 @@ import { componentSlices, flatten } from '../models/components'
 import { tensorShapes } from '../models/load'
 
 const architecture: Architecture = {
-  family: 'gpt_neox', layers: 2, heads: 4, hidden: 128, intermediate: 512, vocabulary: 4096, contextLength: 128, layerNormEpsilon: 1e-5, activation: 'gelu',
-  rotaryDimensions: 8, rotaryBase: 10000, parallelResidual: true, tiedEmbeddings: false, endOfText: 0
+  family: 'gpt_neox',
+  layers: 2,
+  heads: 4,
+  hidden: 128,
+  intermediate: 512,
+  vocabulary: 4096,
+  contextLength: 128,
+  layerNormEpsilon: 1e-5,
+  activation: 'gelu',
+  rotaryDimensions: 8,
+  rotaryBase: 10000,
+  parallelResidual: true,
+  tiedEmbeddings: false,
+  endOfText: 0
 }
 
 const component = 'head:0.0'
@@ -28,14 +40,30 @@ const anyWeights = (): Weights =>
   new Map(
     [...tensorShapes(architecture)].map(([name, shape]) => {
       const centre = /norm\.weight$/.test(name) ? 1 : 0
-      return [name, { shape, data: shared(shape.reduce((a, b) => a * b, 1), (i) => centre + 0.05 * Math.sin(i * 12.9898)) }]
+      return [
+        name,
+        {
+          shape,
+          data: shared(
+            shape.reduce((a, b) => a * b, 1),
+            (i) => centre + 0.05 * Math.sin(i * 12.9898)
+          )
+        }
+      ]
     })
   )
 
-const anyRows = (count: number): Rows => ({ ids: Int32Array.from({ length: count * rowLength }, (_, i) => (i * 7919) % architecture.vocabulary), count, length: rowLength })
+const anyRows = (count: number): Rows => ({
+  ids: Int32Array.from({ length: count * rowLength }, (_, i) => (i * 7919) % architecture.vocabulary),
+  count,
+  length: rowLength
+})
 
 /** Gradient steps of as many rows as take at most half a second, for half a second or one step. The first of a shape is not counted: it compiles, which takes some engines longer than the step. */
-const rateOf = async (engine: string, weights: Weights): Promise<Pick<EngineRate, 'tokensPerSecond' | 'gigaflopsPerSecond'>> => {
+const rateOf = async (
+  engine: string,
+  weights: Weights
+): Promise<Pick<EngineRate, 'tokensPerSecond' | 'gigaflopsPerSecond'>> => {
   const evaluator = await createEvaluator(engine, architecture, weights)
   try {
     const flat = flatten(weights, componentSlices(architecture, weights, component))
@@ -56,7 +84,10 @@ const rateOf = async (engine: string, weights: Weights): Promise<Pick<EngineRate
       steps++
     }
     const perRow = evaluator.operations(component, rowLength).gradient
-    return { tokensPerSecond: (steps * count * (rowLength - 1)) / elapsed, gigaflopsPerSecond: (steps * count * perRow) / elapsed / 1e9 }
+    return {
+      tokensPerSecond: (steps * count * (rowLength - 1)) / elapsed,
+      gigaflopsPerSecond: (steps * count * perRow) / elapsed / 1e9
+    }
   } finally {
     await evaluator.dispose()
   }

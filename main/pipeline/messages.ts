@@ -32,7 +32,10 @@ export interface Prepared {
   readonly tokens: number
 }
 
-export interface SampleRequest extends Pick<SamplingInput, 'components' | 'sampler' | 'seed' | 'observationIncludesProbe' | 'engine' | 'precision' | 'threads'> {
+export interface SampleRequest extends Pick<
+  SamplingInput,
+  'components' | 'sampler' | 'seed' | 'observationIncludesProbe' | 'engine' | 'precision' | 'threads'
+> {
   readonly folder: string
   readonly everySeconds: number
   readonly fingerprint: string
@@ -166,9 +169,17 @@ export interface ComputeCalls {
   readonly prepare: { readonly parameters: PrepareRequest; readonly result: Prepared }
   readonly sample: { readonly parameters: SampleRequest; readonly result: Sampled }
   readonly openSet: { readonly parameters: OpenSetRequest; readonly result: Prepared }
-  readonly samplePiece: { readonly parameters: PieceRequest; readonly result: { readonly failed: readonly { readonly component: string; readonly chain: number; readonly message: string }[] } }
+  readonly samplePiece: {
+    readonly parameters: PieceRequest
+    readonly result: {
+      readonly failed: readonly { readonly component: string; readonly chain: number; readonly message: string }[]
+    }
+  }
   readonly gather: { readonly parameters: GatherRequest; readonly result: Gathered }
-  readonly takeSusceptibilities: { readonly parameters: Block; readonly result: { readonly susceptibilities: Float32Array; readonly standardErrors: Float32Array } }
+  readonly takeSusceptibilities: {
+    readonly parameters: Block
+    readonly result: { readonly susceptibilities: Float32Array; readonly standardErrors: Float32Array }
+  }
   /** Rows of the estimate from one part of the draws. */
   readonly takePart: {
     readonly parameters: Block & { readonly part: number }
@@ -176,13 +187,28 @@ export interface ComputeCalls {
   }
   /** Lets go of what was sampled, once it is stored. */
   readonly dropSampled: { readonly parameters: null; readonly result: null }
-  readonly beginMatrix: { readonly parameters: { readonly tokens: number; readonly components: number }; readonly result: null }
-  readonly putMatrix: { readonly parameters: { readonly first: number; readonly values: Float32Array }; readonly result: null }
-  readonly beginNeighbours: { readonly parameters: { readonly tokens: number; readonly k: number }; readonly result: null }
-  readonly putNeighbours: { readonly parameters: { readonly first: number; readonly indices: Int32Array; readonly distances: Float32Array }; readonly result: null }
+  readonly beginMatrix: {
+    readonly parameters: { readonly tokens: number; readonly components: number }
+    readonly result: null
+  }
+  readonly putMatrix: {
+    readonly parameters: { readonly first: number; readonly values: Float32Array }
+    readonly result: null
+  }
+  readonly beginNeighbours: {
+    readonly parameters: { readonly tokens: number; readonly k: number }
+    readonly result: null
+  }
+  readonly putNeighbours: {
+    readonly parameters: { readonly first: number; readonly indices: Int32Array; readonly distances: Float32Array }
+    readonly result: null
+  }
   /** Half of the draws, likewise; let go of when it is clustered. */
   readonly beginHalf: { readonly parameters: null; readonly result: null }
-  readonly putHalf: { readonly parameters: { readonly first: number; readonly values: Float32Array }; readonly result: null }
+  readonly putHalf: {
+    readonly parameters: { readonly first: number; readonly values: Float32Array }
+    readonly result: null
+  }
   /** Whether a matrix is clustered already, so that it need not be sent. */
   readonly isClustered: { readonly parameters: VariantRequest; readonly result: boolean }
   /** Clusters one matrix; what it came to is kept until all are there. */
@@ -202,7 +228,10 @@ export interface ComputeCalls {
     readonly result: null
   }
   readonly clusterPiece: { readonly parameters: ClusterPieceRequest; readonly result: null }
-  readonly takeNeighbours: { readonly parameters: Block; readonly result: { readonly indices: Int32Array; readonly distances: Float32Array } }
+  readonly takeNeighbours: {
+    readonly parameters: Block
+    readonly result: { readonly indices: Int32Array; readonly distances: Float32Array }
+  }
 }
 
 /** What the compute process tells while a call is at work. */

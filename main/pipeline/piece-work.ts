@@ -31,7 +31,7 @@ const checkEngine = async ({ engine, configuration: { precision } }: ShardSet): 
     throw new SpectroscopeError(
       'engine',
       `The shards need the engine ${words(engine)}, but this machine has ${words(own)}; install the same version of ` +
-      'the program everywhere.'
+        'the program everywhere.'
     )
   return own
 }
@@ -48,7 +48,10 @@ const openModel = async (folder: string, set: ShardSet): Promise<Model> => {
 }
 
 /** The rows of a set, and its model where chains are to be sampled. Throws an `input`, `engine` or `usage` error where they do not belong together. */
-export const openSet = async ({ folder, withModel }: OpenSetRequest): Promise<{ readonly prepared: Prepared; readonly model: Model | undefined }> => {
+export const openSet = async ({
+  folder,
+  withModel
+}: OpenSetRequest): Promise<{ readonly prepared: Prepared; readonly model: Model | undefined }> => {
   const set = await readSet(folder)
   checkProgram(set, folder)
   const own = withModel ? await checkEngine(set) : set.engine
@@ -58,7 +61,10 @@ export const openSet = async ({ folder, withModel }: OpenSetRequest): Promise<{ 
 }
 
 /** Samples a piece's chains and writes what they came to. */
-export const samplePiece = async ({ chains, result, about, ...request }: PieceRequest, input: Pick<SamplingInput, 'model' | 'study' | 'onProgress' | 'onTrace' | 'onFlag' | 'signal'>) => {
+export const samplePiece = async (
+  { chains, result, about, ...request }: PieceRequest,
+  input: Pick<SamplingInput, 'model' | 'study' | 'onProgress' | 'onTrace' | 'onFlag' | 'signal'>
+) => {
   const { folder, everySeconds, fingerprint, secondsBefore, ...settings } = request
   const start = performance.now()
   const sampled = await sampleSome({ ...settings, ...input, checkpoint: { folder, everySeconds, fingerprint } }, chains)
@@ -68,7 +74,11 @@ export const samplePiece = async ({ chains, result, about, ...request }: PieceRe
   } finally {
     if ('close' in sampled) await sampled.close?.()
   }
-  return { failed: sampled.chains.flatMap(({ component, failure }) => (failure === null ? [] : [{ component, chain: failure.chain, message: failure.message }])) }
+  return {
+    failed: sampled.chains.flatMap(({ component, failure }) =>
+      failure === null ? [] : [{ component, chain: failure.chain, message: failure.message }]
+    )
+  }
 }
 
 interface GatheredColumns extends Pick<Gathered, 'pieces'> {
@@ -89,7 +99,9 @@ const checkOneEngine = (abouts: readonly PieceAbout[]): void => {
  * `input` error that names a result which is missing, damaged or of another set, and the errors of `sample`.
  */
 export const gatherPieces = async (
-  { set, results, keep, basis, columns, ...settings }: GatherRequest, rowStarts: Int32Array, signal: AbortSignal
+  { set, results, keep, basis, columns, ...settings }: GatherRequest,
+  rowStarts: Int32Array,
+  signal: AbortSignal
 ): Promise<GatheredColumns> => {
   const files: SampledFile<Sampled, PieceAbout>[] = []
   try {
@@ -99,7 +111,8 @@ export const gatherPieces = async (
       files.push(file)
       if (file.about.set !== set || file.about.piece !== piece)
         throw new SpectroscopeError(
-          'input', `${path} is the result of another shard or set; delete it and run shard ${piece} again.`
+          'input',
+          `${path} is the result of another shard or set; delete it and run shard ${piece} again.`
         )
     }
     checkOneEngine(files.map(({ about }) => about))

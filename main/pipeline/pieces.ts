@@ -21,9 +21,11 @@ import { memoryToAsk, memoryWords, missingError, resultIsThere, resultState, set
 import type { ShardPart } from './shard-status'
 import { Stopwatch } from './stopwatch'
 
-const holderWords = ({ host, pid, since }: HeldClaim): string => `process ${pid} on ${host}${since === '' ? '' : ` since ${since}`}`
+const holderWords = ({ host, pid, since }: HeldClaim): string =>
+  `process ${pid} on ${host}${since === '' ? '' : ` since ${since}`}`
 
-const hasCheckpoint = (folder: string): boolean => existsSync(folder) && readdirSync(folder).some((name) => name.endsWith('.checkpoint'))
+const hasCheckpoint = (folder: string): boolean =>
+  existsSync(folder) && readdirSync(folder).some((name) => name.endsWith('.checkpoint'))
 
 /**
  * Throws an error that says which of some pieces are not done, and how to run them, unless all are: `usage`, or
@@ -55,9 +57,9 @@ export const pieceNotes = (pieces: readonly PieceAbout[]): string[] => {
   return processors.length < 2
     ? []
     : [
-      `The shards were sampled on ${processors.length} kinds of processors (${processors.join('; ')}), whose ` +
-      'results agree within float32 rounding, not bit for bit.'
-    ]
+        `The shards were sampled on ${processors.length} kinds of processors (${processors.join('; ')}), whose ` +
+          'results agree within float32 rounding, not bit for bit.'
+      ]
 }
 
 export interface PieceOptions extends Pick<RunOptions, 'onEvent' | 'signal' | 'checkpointSeconds'> {
@@ -88,9 +90,7 @@ const tidy = async (folder: string, finished: boolean): Promise<void> => {
 }
 
 /** A piece of a folder. Throws a `usage` error where there is none of that number. */
-export const choosePiece = <P extends Pick<Piece, 'index'>>(
-  folder: string, pieces: readonly P[], index: number
-): P => {
+export const choosePiece = <P extends Pick<Piece, 'index'>>(folder: string, pieces: readonly P[], index: number): P => {
   const piece = pieces.find((each) => each.index === index)
   if (piece !== undefined) return piece
   const last = pieces.length - 1
@@ -104,7 +104,11 @@ interface SampledPiece {
 
 /** What to say where a compute process was killed for memory; undefined where an error is another. */
 const outOfMemory = (
-  folder: string, set: ShardSet, index: number, reporter: ShardReporter, error: unknown
+  folder: string,
+  set: ShardSet,
+  index: number,
+  reporter: ShardReporter,
+  error: unknown
 ): SpectroscopeError | undefined => {
   const isKilled = error instanceof ComputeFailed && error.message.includes('SIGKILL')
   const memory = isKilled ? reporter.memoryAfterKill() : null
@@ -116,17 +120,28 @@ const outOfMemory = (
 }
 
 const sampleWith = async (
-  folder: string, set: ShardSet, piece: Piece, options: PieceOptions, companion: Companion
+  folder: string,
+  set: ShardSet,
+  piece: Piece,
+  options: PieceOptions,
+  companion: Companion
 ): Promise<SampledPiece> => {
   const { onEvent, checkpointSeconds, threads = Math.min(threadsOfPiece(set), mostThreadsHere()) } = options
   const own = pieceFolder(folder, piece.index)
-  const { configuration: { sampler, seed, corpus }, components } = set
+  const {
+    configuration: { sampler, seed, corpus },
+    components
+  } = set
   const session = new ComputeSession((message) => onEvent({ type: 'note', message }))
   const stopwatch = new Stopwatch(own, checkpointSeconds)
   const reporter = new ShardReporter(folder, piece.index)
   await stopwatch.open()
   await reporter.open()
-  onEvent({ type: 'stage', stage: 'sample', detail: `piece ${piece.index} of ${set.pieces.length}, ${piece.chains.length} chains, ${threads} threads${hasCheckpoint(own) ? ', from its checkpoint' : ''}` })
+  onEvent({
+    type: 'stage',
+    stage: 'sample',
+    detail: `piece ${piece.index} of ${set.pieces.length}, ${piece.chains.length} chains, ${threads} threads${hasCheckpoint(own) ? ', from its checkpoint' : ''}`
+  })
   try {
     return await session.use('piece', async (compute) => {
       const off = [
@@ -140,11 +155,27 @@ const sampleWith = async (
         const { engine } = await companion.during(() => compute.call('openSet', { folder, withModel: true }))
         stopwatch.start('sample')
         const request = {
-          components, sampler, seed, threads, engine: engine.name, precision: set.configuration.precision, observationIncludesProbe: corpus?.observationIncludesProbe ?? false,
-          folder: own, everySeconds: checkpointSeconds, fingerprint: set.id, chains: piece.chains, result: resultPath(folder, piece.index), secondsBefore: stopwatch.seconds,
+          components,
+          sampler,
+          seed,
+          threads,
+          engine: engine.name,
+          precision: set.configuration.precision,
+          observationIncludesProbe: corpus?.observationIncludesProbe ?? false,
+          folder: own,
+          everySeconds: checkpointSeconds,
+          fingerprint: set.id,
+          chains: piece.chains,
+          result: resultPath(folder, piece.index),
+          secondsBefore: stopwatch.seconds,
           about: {
-            set: set.id, piece: piece.index, host: hostname(), processor: cpus()[0]?.model.trim() ?? '',
-            program: set.program, engine, threads
+            set: set.id,
+            piece: piece.index,
+            host: hostname(),
+            processor: cpus()[0]?.model.trim() ?? '',
+            program: set.program,
+            engine,
+            threads
           }
         }
         const { failed } = await companion.during((ending) => compute.call('samplePiece', request, { signal: ending }))
@@ -167,7 +198,10 @@ const lookEverySeconds = 2
 
 /** The claim on a piece, once its result is there null; waits for the process that has it, unless told to leave it to that. */
 const claimPiece = async (
-  folder: string, index: number, options: PieceOptions, isDone: () => Promise<boolean>
+  folder: string,
+  index: number,
+  options: PieceOptions,
+  isDone: () => Promise<boolean>
 ): Promise<Claim | null> => {
   let known = ''
   for (;;) {
@@ -182,13 +216,12 @@ const claimPiece = async (
     }
     if (holder !== known) {
       const seconds = `${staleSeconds / 60} minutes`
-      options.onEvent(
-        {
-          type: 'note',
-          message: `Shard ${index} is held by ${holder}; this process waits, and takes over after ${seconds} ` +
-            'without a sign of life.'
-        }
-      )
+      options.onEvent({
+        type: 'note',
+        message:
+          `Shard ${index} is held by ${holder}; this process waits, and takes over after ${seconds} ` +
+          'without a sign of life.'
+      })
     }
     known = holder
     await delay(1000 * lookEverySeconds, undefined, { signal: options.signal }).catch(() => {
@@ -208,7 +241,10 @@ const claimPiece = async (
  * stopped.
  */
 export const withPiece = async <T>(
-  folder: string, index: number, options: PieceOptions, work: (companion: Companion) => Promise<T>,
+  folder: string,
+  index: number,
+  options: PieceOptions,
+  work: (companion: Companion) => Promise<T>,
   isDone: () => Promise<boolean> = () => Promise.resolve(existsSync(resultPath(folder, index)))
 ): Promise<T | null> => {
   if (await isDone()) return null
@@ -229,10 +265,10 @@ export const withPiece = async <T>(
     const mine = error instanceof SpectroscopeError && error.kind === 'interrupted'
     throw mine
       ? new SpectroscopeError(
-        'interrupted',
-        `Shard ${index} was interrupted; resume with: spectroscope piece ${quoted(folder)} ${index}`,
-        { cause: error }
-      )
+          'interrupted',
+          `Shard ${index} was interrupted; resume with: spectroscope piece ${quoted(folder)} ${index}`,
+          { cause: error }
+        )
       : error
   } finally {
     await held.release()

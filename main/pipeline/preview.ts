@@ -17,7 +17,12 @@ const previewSeconds = 10
  * process of its own, for some seconds at most; then counts are those of what was read. What is wrong with the corpus, or too little,
  * is told as `problem`. Throws an `interrupted` error after `signal`.
  */
-export const previewCorpus = (configuration: RunConfiguration, baseFolder: string, rows: number, options: PartOptions): Promise<CorpusPreview> =>
+export const previewCorpus = (
+  configuration: RunConfiguration,
+  baseFolder: string,
+  rows: number,
+  options: PartOptions
+): Promise<CorpusPreview> =>
   besideRuns('preview', options, async (compute) => {
     const off = relayPart(compute, [0, 1], 'reading the corpus', options.onProgress)
     try {
@@ -28,11 +33,20 @@ export const previewCorpus = (configuration: RunConfiguration, baseFolder: strin
   })
 
 /** Samples a few components of a configuration for about so many seconds, in a process of its own: see signal-preview.ts. */
-export const previewSignalApart = (configuration: RunConfiguration, baseFolder: string, seconds: number, options: PartOptions): Promise<SignalPreview> =>
+export const previewSignalApart = (
+  configuration: RunConfiguration,
+  baseFolder: string,
+  seconds: number,
+  options: PartOptions
+): Promise<SignalPreview> =>
   besideRuns('preview', options, async (compute) => {
     const off = relayPart(compute, [0, 1], 'sampling some components', options.onProgress)
     try {
-      return await compute.call('previewSignal', { configuration, baseFolder, seconds, threads: configuration.threads ?? availableParallelism() }, { signal: options.signal })
+      return await compute.call(
+        'previewSignal',
+        { configuration, baseFolder, seconds, threads: configuration.threads ?? availableParallelism() },
+        { signal: options.signal }
+      )
     } finally {
       off()
     }
@@ -45,8 +59,15 @@ export const describeModel = async (folder: string, weights?: string): Promise<M
   const { architecture, parameters, bytes } = await outlineModel(folder, weights)
   const { family, layers, hidden, heads, vocabulary, contextLength } = architecture
   return {
-    folder, layers, heads, vocabulary, parameters, bytes,
-    architecture: families[family], width: hidden, positions: contextLength,
+    folder,
+    layers,
+    heads,
+    vocabulary,
+    parameters,
+    bytes,
+    architecture: families[family],
+    width: hidden,
+    positions: contextLength,
     hasTokenizer: existsSync(join(folder, 'tokenizer.json')),
     components: componentNames(architecture)
   }

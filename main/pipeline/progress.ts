@@ -8,7 +8,12 @@ const known = <K extends string>(key: K, value: number | undefined): Partial<Rec
   (value === undefined || !Number.isFinite(value) ? {} : { [key]: value }) as Partial<Record<K, number>>
 
 /** Bytes of the corpus that have been read. */
-export const preparingProgress = (done: number, total: number): RunProgress => ({ stage: 'prepare', done: done / 1e6, total: total / 1e6, unit: 'MB of text' })
+export const preparingProgress = (done: number, total: number): RunProgress => ({
+  stage: 'prepare',
+  done: done / 1e6,
+  total: total / 1e6,
+  unit: 'MB of text'
+})
 
 export const samplingProgress = (sampler: SamplerConfiguration, report: SamplingProgress): RunProgress => ({
   stage: 'sample',
@@ -28,12 +33,31 @@ export const samplingProgress = (sampler: SamplerConfiguration, report: Sampling
 export const clusteringProgress = (report: ClusteringProgress): RunProgress => {
   switch (report.stage) {
     case 'neighbours':
-      return { stage: 'neighbours', done: report.fraction, total: 1, unit: '', ...known('secondsLeft', report.secondsLeft) }
+      return {
+        stage: 'neighbours',
+        done: report.fraction,
+        total: 1,
+        unit: '',
+        ...known('secondsLeft', report.secondsLeft)
+      }
     case 'communities':
-      return { stage: 'cluster', done: report.fraction, total: 1, unit: '', detail: 'partitions of the neighbour graph', ...known('secondsLeft', report.secondsLeft) }
+      return {
+        stage: 'cluster',
+        done: report.fraction,
+        total: 1,
+        unit: '',
+        detail: 'partitions of the neighbour graph',
+        ...known('secondsLeft', report.secondsLeft)
+      }
     case 'cluster': {
       const { attempts, clusters, remaining, rejectionsInARow } = report
-      return { stage: 'cluster', done: attempts, total: 0, unit: 'attempts', detail: `${clusters} clusters, ${remaining} tokens remain, ${rejectionsInARow} rejections in a row` }
+      return {
+        stage: 'cluster',
+        done: attempts,
+        total: 0,
+        unit: 'attempts',
+        detail: `${clusters} clusters, ${remaining} tokens remain, ${rejectionsInARow} rejections in a row`
+      }
     }
   }
 }
@@ -51,15 +75,36 @@ const searchWords = { neighbours: 'neighbours', communities: 'partitions', clust
 const neighboursShare = 0.5
 
 const withinMatrix = (report: ClusteringProgress): number =>
-  report.stage === 'neighbours' ? neighboursShare * report.fraction : report.stage === 'communities' ? neighboursShare + (1 - neighboursShare) * report.fraction : neighboursShare
+  report.stage === 'neighbours'
+    ? neighboursShare * report.fraction
+    : report.stage === 'communities'
+      ? neighboursShare + (1 - neighboursShare) * report.fraction
+      : neighboursShare
 
 /** Halves of the draws, and a cloud without clusters, are clustered one after another. */
-export const comparisonProgress = (report: ClusteringProgress, { at, of, words, startedAt }: ComparisonAt, now = Date.now()): RunProgress => {
+export const comparisonProgress = (
+  report: ClusteringProgress,
+  { at, of, words, startedAt }: ComparisonAt,
+  now = Date.now()
+): RunProgress => {
   const done = (at + withinMatrix(report)) / of
   const secondsLeft = at === 0 ? undefined : ((now - startedAt) / 1000) * (1 / done - 1)
-  return { stage: 'cluster', done, total: 1, unit: '', detail: `stability: ${words}, ${searchWords[report.stage]}`, ...known('secondsLeft', secondsLeft) }
+  return {
+    stage: 'cluster',
+    done,
+    total: 1,
+    unit: '',
+    detail: `stability: ${words}, ${searchWords[report.stage]}`,
+    ...known('secondsLeft', secondsLeft)
+  }
 }
 
 /** What comes after the search: the clusters that were found are described. */
-export const describingProgress = ({ fraction, detail, secondsLeft }: PartProgress): RunProgress =>
-  ({ stage: 'cluster', done: fraction, total: 1, unit: '', detail, ...known('secondsLeft', secondsLeft) })
+export const describingProgress = ({ fraction, detail, secondsLeft }: PartProgress): RunProgress => ({
+  stage: 'cluster',
+  done: fraction,
+  total: 1,
+  unit: '',
+  detail,
+  ...known('secondsLeft', secondsLeft)
+})

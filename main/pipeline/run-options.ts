@@ -11,7 +11,11 @@ export interface RunOptions {
   readonly engine?: string | undefined
   /** Points of the traces as they arise, with L(w*) where it is known already; those of a chain that starts again come again. */
   readonly onTrace?: (point: TracePointRecord, initialLoss: number) => void
-  readonly onChainEnded?: (chain: { readonly component: string; readonly chain: number; readonly message: string }) => void
+  readonly onChainEnded?: (chain: {
+    readonly component: string
+    readonly chain: number
+    readonly message: string
+  }) => void
 }
 
 export interface StartOptions extends RunOptions {

@@ -1,12 +1,31 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { type BlockConfiguration, type ClusteringConfiguration, type ClusteringSettings, type RunConfiguration, blockCount, roundsOf, samplerWords, suitClustering } from '../../preload/configuration'
+import {
+  type BlockConfiguration,
+  type ClusteringConfiguration,
+  type ClusteringSettings,
+  type RunConfiguration,
+  blockCount,
+  roundsOf,
+  samplerWords,
+  suitClustering
+} from '../../preload/configuration'
 import { contentsWords } from '../../preload/corpus-contents'
 import { messageOf, SpectroscopeError } from '../../preload/errors'
 import { limits } from '../../preload/limits'
 import { stageNames } from '../../preload/records'
-import type { ClusteringRecord, EngineProvenance, GatheredProvenance, Provenance, RunChanges, RunRecord, StageName, StageRecord, TracePointRecord } from '../../preload/records'
+import type {
+  ClusteringRecord,
+  EngineProvenance,
+  GatheredProvenance,
+  Provenance,
+  RunChanges,
+  RunRecord,
+  StageName,
+  StageRecord,
+  TracePointRecord
+} from '../../preload/records'
 import { makePlainFolder } from '../base/plain-files'
 import { wholeVariant } from '../clustering/variants'
 import type { Workspace } from '../store/store'
@@ -99,12 +118,21 @@ class Runner {
   async #prepare(compute: Compute): Promise<Prepared> {
     if (this.#prepared?.by === compute) return this.#prepared.what
     const { signal, onEvent } = this.#options
-    const off = compute.on('preparing', ({ done, total }) => onEvent({ type: 'progress', progress: preparingProgress(done, total) }))
+    const off = compute.on('preparing', ({ done, total }) =>
+      onEvent({ type: 'progress', progress: preparingProgress(done, total) })
+    )
     const stop = (): void => void compute.kill()
     signal.addEventListener('abort', stop, { once: true })
     try {
-      const { configuration, baseFolder, provenance: { gathered, engine: known } } = this.#run
-      const what = gathered === undefined ? await compute.call('prepare', { configuration, baseFolder, engine: this.#options.engine ?? known?.name }) : await compute.call('openSet', { folder: gathered.folder, withModel: false })
+      const {
+        configuration,
+        baseFolder,
+        provenance: { gathered, engine: known }
+      } = this.#run
+      const what =
+        gathered === undefined
+          ? await compute.call('prepare', { configuration, baseFolder, engine: this.#options.engine ?? known?.name })
+          : await compute.call('openSet', { folder: gathered.folder, withModel: false })
       this.#checkUnchanged(what)
       await this.#noteEngine(what)
       this.#prepared = { by: compute, what }
@@ -136,32 +164,48 @@ class Runner {
       throw new SpectroscopeError(
         'engine',
         `Run ${id} was started on the engine ${known.engine.name} and would now use ${engine.name}; ` +
-        `to accept that, resume it with \`--engine ${engine.name}\`.`
+          `to accept that, resume it with \`--engine ${engine.name}\`.`
       )
     }
   }
 
   /** Says and records where a run goes on that was begun elsewhere. */
   async #noteEngine({ engine }: Prepared): Promise<void> {
-    const { id, provenance: { engine: known, enginesBefore = [] } } = this.#run
+    const {
+      id,
+      provenance: { engine: known, enginesBefore = [] }
+    } = this.#run
     if (known === undefined || this.#done('sample')) return
     const words = ({ name, device }: EngineProvenance): string => `${name} (${device})`
     if (words(known) === words(engine)) return
-    this.#options.onEvent(
-      { type: 'note', message: `Run ${id} started on ${words(known)} and continues on ${words(engine)}.` }
-    )
-    await this.#update({ provenance: { engine, enginesBefore: [...enginesBefore, { ...known, until: new Date().toISOString() }] } })
+    this.#options.onEvent({
+      type: 'note',
+      message: `Run ${id} started on ${words(known)} and continues on ${words(engine)}.`
+    })
+    await this.#update({
+      provenance: { engine, enginesBefore: [...enginesBefore, { ...known, until: new Date().toISOString() }] }
+    })
   }
 
   /** What failed, with the other way on where the run's own engine can't be had. */
   #withWayOut(error: unknown): unknown {
-    const { id, provenance: { engine } } = this.#run
-    if (!(error instanceof SpectroscopeError) || error.kind !== 'engine' || engine === undefined || this.#options.engine !== undefined || this.#done('sample')) return error
+    const {
+      id,
+      provenance: { engine }
+    } = this.#run
+    if (
+      !(error instanceof SpectroscopeError) ||
+      error.kind !== 'engine' ||
+      engine === undefined ||
+      this.#options.engine !== undefined ||
+      this.#done('sample')
+    )
+      return error
     if (/--engine /.test(error.message)) return error
     return new SpectroscopeError(
       'engine',
       `Run ${id} needs ${engine.name}, which is not available (${error.message.replace(/\.$/, '')}); ` +
-      'fix that and resume, or use another engine with `resume --engine NAME`.',
+        'fix that and resume, or use another engine with `resume --engine NAME`.',
       { cause: error }
     )
   }
@@ -169,13 +213,19 @@ class Runner {
   async #prepareStage(): Promise<void> {
     await this.#update({ stage: 'prepare' })
     this.#begin('prepare')
-    const { modelHash, tokenizerHash, engine, study, texts, tokens, components } = await this.#session.use('prepare', (compute) => this.#prepare(compute))
+    const { modelHash, tokenizerHash, engine, study, texts, tokens, components } = await this.#session.use(
+      'prepare',
+      (compute) => this.#prepare(compute)
+    )
     checkNeighbours(this.#run.configuration, tokens)
     const { hash: studyHash, contents } = study
     if (contents !== undefined) this.#options.onEvent({ type: 'note', message: contentsWords(contents) })
     await this.#update({
       provenance: {
-        modelHash, studyHash, engine, ...(tokenizerHash === null ? {} : { tokenizerHash }),
+        modelHash,
+        studyHash,
+        engine,
+        ...(tokenizerHash === null ? {} : { tokenizerHash }),
         ...(contents === undefined ? {} : { corpus: contents })
       }
     })
@@ -184,18 +234,35 @@ class Runner {
       await writer.completeStage(this.#completed('prepare'))
     })
     await this.#update({ stage: 'sample' })
-    this.#finished('prepare', `${counted(tokens)} tokens in ${counted(study.probe.length)} probe rows, ${components.length} components, on ${engine.name}`)
+    this.#finished(
+      'prepare',
+      `${counted(tokens)} tokens in ${counted(study.probe.length)} probe rows, ${components.length} components, on ${engine.name}`
+    )
   }
 
   /** Everything that decides the numbers of the matrix; of engines the first, as a person may have the run go on elsewhere. */
   #samplingFingerprint({ modelHash, study, components, ...prepared }: Prepared): string {
     const engine = this.#run.provenance.enginesBefore?.[0] ?? prepared.engine
     const { sampler, seed, corpus } = this.#run.configuration
-    return fingerprintOf([programVersion, modelHash, study.hash, components, sampler, seed, corpus?.observationIncludesProbe ?? false, engine.name, engine.precision, engine.version])
+    return fingerprintOf([
+      programVersion,
+      modelHash,
+      study.hash,
+      components,
+      sampler,
+      seed,
+      corpus?.observationIncludesProbe ?? false,
+      engine.name,
+      engine.precision,
+      engine.version
+    ])
   }
 
   /** Writes trace points as they come, some at a time. */
-  #tracer(fail: (error: unknown) => void): { readonly add: (point: TracePointRecord) => void; readonly end: () => Promise<void> } {
+  #tracer(fail: (error: unknown) => void): {
+    readonly add: (point: TracePointRecord) => void
+    readonly end: () => Promise<void>
+  } {
     let waiting: TracePointRecord[] = []
     let writing = Promise.resolve()
     const flush = (): void => {
@@ -236,17 +303,44 @@ class Runner {
 
   /** Takes what the pieces of the run came to, in place of sampling. */
   async #gatherWith(compute: Compute, gathered: GatheredProvenance): Promise<void> {
-    const { configuration: { sampler } } = this.#run
+    const {
+      configuration: { sampler }
+    } = this.#run
     const prepared = await this.#prepare(compute)
     const { components, engine } = prepared
     const set = await readyPieces(gathered.folder, gathered.set)
     const results = set.pieces.map(({ index }) => resultPath(gathered.folder, index))
-    const { sampled, pieces } = await new Companion(this.#options.signal).during((signal) => compute.call('gather', { components, sampler, set: gathered.set, results, ...this.#keeping(prepared) }, { signal }))
-    for (const { component, failedChains } of sampled.diagnostics) for (const { chain, message } of failedChains) this.#options.onChainEnded?.({ component, chain, message })
+    const { sampled, pieces } = await new Companion(this.#options.signal).during((signal) =>
+      compute.call(
+        'gather',
+        { components, sampler, set: gathered.set, results, ...this.#keeping(prepared) },
+        { signal }
+      )
+    )
+    for (const { component, failedChains } of sampled.diagnostics)
+      for (const { chain, message } of failedChains) this.#options.onChainEnded?.({ component, chain, message })
     for (const message of pieceNotes(pieces)) this.#options.onEvent({ type: 'note', message })
-    await this.#update({ provenance: { gathered: { ...gathered, pieces: pieces.map(({ host, processor, threads, seconds, finishedAt }) => ({ host, processor, threads, seconds, finishedAt })) } } })
+    await this.#update({
+      provenance: {
+        gathered: {
+          ...gathered,
+          pieces: pieces.map(({ host, processor, threads, seconds, finishedAt }) => ({
+            host,
+            processor,
+            threads,
+            seconds,
+            finishedAt
+          }))
+        }
+      }
+    })
     const seconds = pieces.reduce((sum, piece) => sum + piece.seconds, 0)
-    await this.#keepSampled(compute, sampled, { ...this.#completed('sample'), seconds, threads: pieces[0].threads, engine })
+    await this.#keepSampled(compute, sampled, {
+      ...this.#completed('sample'),
+      seconds,
+      threads: pieces[0].threads,
+      engine
+    })
   }
 
   async #sampleWith(compute: Compute): Promise<void> {
@@ -273,10 +367,18 @@ class Runner {
       })
     ]
     const request = {
-      components: prepared.components, sampler, seed, threads, engine: prepared.engine.name, precision: configuration.precision,
+      components: prepared.components,
+      sampler,
+      seed,
+      threads,
+      engine: prepared.engine.name,
+      precision: configuration.precision,
       observationIncludesProbe: corpus?.observationIncludesProbe ?? false,
-      folder: this.#folder, everySeconds: this.#options.checkpointSeconds, fingerprint: this.#samplingFingerprint(prepared),
-      begun: this.#run.provenance.continued === undefined ? undefined : begunPath(this.#folder), ...this.#keeping(prepared)
+      folder: this.#folder,
+      everySeconds: this.#options.checkpointSeconds,
+      fingerprint: this.#samplingFingerprint(prepared),
+      begun: this.#run.provenance.continued === undefined ? undefined : begunPath(this.#folder),
+      ...this.#keeping(prepared)
     }
     try {
       const sampled = await companion.during((signal) => compute.call('sample', request, { signal }))
@@ -289,21 +391,32 @@ class Runner {
   }
 
   async #sampleStage(): Promise<void> {
-    const { configuration: { sampler }, provenance: { gathered } } = this.#run
+    const {
+      configuration: { sampler },
+      provenance: { gathered }
+    } = this.#run
     await this.#update({ stage: 'sample' })
     const how = samplerWords(sampler)
-    this.#begin('sample', gathered === undefined ? `${how}, ${this.#threads} threads` : `${how}, gathered from ${gathered.folder}`)
+    this.#begin(
+      'sample',
+      gathered === undefined ? `${how}, ${this.#threads} threads` : `${how}, gathered from ${gathered.folder}`
+    )
     try {
-      await this.#session.use('sample', (compute) => (gathered === undefined ? this.#sampleWith(compute) : this.#gatherWith(compute, gathered)))
+      await this.#session.use('sample', (compute) =>
+        gathered === undefined ? this.#sampleWith(compute) : this.#gatherWith(compute, gathered)
+      )
     } catch (error) {
       if (gathered !== undefined || !(error instanceof SpectroscopeError) || error.kind !== 'engine') throw error
-      const { id, provenance: { engine } } = this.#run
+      const {
+        id,
+        provenance: { engine }
+      } = this.#run
       await this.#update({ provenance: { engineLost: { at: new Date().toISOString(), message: error.message } } })
       if (/--engine /.test(error.message)) throw error
       throw new SpectroscopeError(
         'engine',
         `${error.message.replace(/\.$/, '')}; run ${id} is paused; ` +
-        `to use another engine than ${engine?.name ?? 'this one'}, run \`resume --engine NAME\`.`,
+          `to use another engine than ${engine?.name ?? 'this one'}, run \`resume --engine NAME\`.`,
         { cause: error }
       )
     }
@@ -312,8 +425,18 @@ class Runner {
   }
 
   /** Neighbours, where none are kept for these settings, then clusters; `own` for the clustering that is a part of the run. */
-  async #clusterWith(compute: Compute, configuration: ClusteringConfiguration, name: string, own: boolean): Promise<ClusteringRecord> {
-    const { id, components, tokens, configuration: { seed } } = this.#run
+  async #clusterWith(
+    compute: Compute,
+    configuration: ClusteringConfiguration,
+    name: string,
+    own: boolean
+  ): Promise<ClusteringRecord> {
+    const {
+      id,
+      components,
+      tokens,
+      configuration: { seed }
+    } = this.#run
     const { neighbours: k, whiten } = configuration
     const { columns, parts, fingerprint, notes } = await clusteringOrder(this.#workspace, this.#run, configuration)
     for (const note of notes) this.#options.onEvent({ type: 'note', ...note })
@@ -335,26 +458,40 @@ class Runner {
       await next()
     }
     if (own) await this.#update({ stage })
-    if (reused && own) await this.#workspace.transaction(id, (writer) => writer.completeStage(this.#completed('neighbours')))
+    if (reused && own)
+      await this.#workspace.transaction(id, (writer) => writer.completeStage(this.#completed('neighbours')))
     if (!reused) this.#begin(stage, this.#gathered === undefined ? undefined : `gathered from ${this.#gathered}`)
     else await next(`with the ${k} saved neighbours`)
     let kept = Promise.resolve()
     const off = [
-      compute.on('clustering', (report) => this.#options.onEvent({ type: 'progress', progress: clusteringProgress(report) })),
+      compute.on('clustering', (report) =>
+        this.#options.onEvent({ type: 'progress', progress: clusteringProgress(report) })
+      ),
       compute.on('neighbours', () => {
         if (!reused) kept = keep().catch(companion.fail)
       })
     ]
     const request = {
-      configuration, columns, components, seed, threads: this.#threads, folder: this.#folder, everySeconds: this.#options.checkpointSeconds,
-      fingerprint, parts, gathered: this.#gathered
+      configuration,
+      columns,
+      components,
+      seed,
+      threads: this.#threads,
+      folder: this.#folder,
+      everySeconds: this.#options.checkpointSeconds,
+      fingerprint,
+      parts,
+      gathered: this.#gathered
     }
     try {
       const structure = await companion.during(async (signal) => {
         await compute.call('cluster', { ...request, variant: wholeVariant }, { signal })
         await kept
         off.splice(0).forEach((remove) => remove())
-        await compareWith(compute, this.#workspace, this.#run, request, { signal, onProgress: (progress) => this.#options.onEvent({ type: 'progress', progress }) })
+        await compareWith(compute, this.#workspace, this.#run, request, {
+          signal,
+          onProgress: (progress) => this.#options.onEvent({ type: 'progress', progress })
+        })
         return compute.call('finishClustering', request, { signal })
       })
       this.#clusteredBy = compute
@@ -373,7 +510,8 @@ class Runner {
     const record = await this.#session.use('cluster', (compute) => this.#clusterWith(compute, configuration, name, own))
     await this.#describe(record)
     this.#finished(
-      'cluster', `${counted(record.clusters)} clusters, ${counted(record.leftoverSize)} tokens unclustered`
+      'cluster',
+      `${counted(record.clusters)} clusters, ${counted(record.leftoverSize)} tokens unclustered`
     )
     return record
   }
@@ -381,9 +519,13 @@ class Runner {
   /** The clustering is stored by then: whatever ends this, it is only the description that is made anew. */
   async #describe(record: ClusteringRecord): Promise<void> {
     const companion = new Companion(this.#options.signal)
-    const onProgress = (part: PartProgress): void => this.#options.onEvent({ type: 'progress', progress: describingProgress(part) })
+    const onProgress = (part: PartProgress): void =>
+      this.#options.onEvent({ type: 'progress', progress: describingProgress(part) })
     await this.#session.use('describe', (compute) =>
-      companion.during((signal) => describeWith(compute, this.#workspace, this.#run, record, this.#clusteredBy === compute, { signal, onProgress })))
+      companion.during((signal) =>
+        describeWith(compute, this.#workspace, this.#run, record, this.#clusteredBy === compute, { signal, onProgress })
+      )
+    )
   }
 
   /** Describes what an interrupted run has clustered and not described. */
@@ -401,19 +543,27 @@ class Runner {
   #noteVersion(): void {
     const before = this.#run.provenance.versions?.['spectroscope']
     if (before !== undefined && before !== programVersion && !this.#done('sample')) {
-      this.#options.onEvent(
-        {
-          type: 'note',
-          message: `Run ${this.#run.id} was started by version ${before} and continues with ${programVersion}; ` +
-            'sampling starts over.'
-        }
-      )
+      this.#options.onEvent({
+        type: 'note',
+        message:
+          `Run ${this.#run.id} was started by version ${before} and continues with ${programVersion}; ` +
+          'sampling starts over.'
+      })
     }
   }
 
   async #stages(): Promise<RunRecord> {
-    const { startedAt, configuration: { clustering }, provenance: { engineLost } } = this.#run
-    await this.#update({ status: 'running', startedAt: startedAt ?? new Date().toISOString(), error: null, ...(engineLost ? { provenance: { engineLost: null } } : {}) })
+    const {
+      startedAt,
+      configuration: { clustering },
+      provenance: { engineLost }
+    } = this.#run
+    await this.#update({
+      status: 'running',
+      startedAt: startedAt ?? new Date().toISOString(),
+      error: null,
+      ...(engineLost ? { provenance: { engineLost: null } } : {})
+    })
     this.#noteVersion()
     if (!this.#done('prepare')) await this.#prepareStage()
     if (!this.#done('sample')) await this.#sampleStage()
@@ -430,8 +580,13 @@ class Runner {
   async #leave(error: unknown, isNew: boolean): Promise<void> {
     const kind = error instanceof SpectroscopeError ? error.kind : 'internal'
     try {
-      if (isNew && !this.#done('prepare') && refusals.has(kind) && !(error instanceof ComputeFailed)) await this.#workspace.deleteRun(this.#run.id)
-      else await this.#update({ status: failures.has(kind) ? 'failed' : 'interrupted', ...(kind === 'interrupted' ? {} : { error: messageOf(error) }) })
+      if (isNew && !this.#done('prepare') && refusals.has(kind) && !(error instanceof ComputeFailed))
+        await this.#workspace.deleteRun(this.#run.id)
+      else
+        await this.#update({
+          status: failures.has(kind) ? 'failed' : 'interrupted',
+          ...(kind === 'interrupted' ? {} : { error: messageOf(error) })
+        })
     } catch {
       // The store is what failed; it lists a run that nobody works on as interrupted when it is opened again.
     }
@@ -476,19 +631,43 @@ const usualAcl = { alpha: 0.001, rule: 'local' }
 /** What tells a clustering from others of its run, where nobody gave it a name. */
 const clusteringName = (configuration: ClusteringConfiguration): string => {
   const { method, neighbours, symmetrize, whiten } = configuration
-  const own = method === 'acl'
-    ? [...(configuration.alpha === usualAcl.alpha ? [] : [`alpha ${configuration.alpha}`]), ...(configuration.rule === usualAcl.rule ? [] : [configuration.rule])]
-    : configuration.resolution === 'auto' ? [] : [`resolution ${configuration.resolution}`]
-  return [method === 'acl' ? 'ACL' : 'communities', `k ${neighbours}`, ...(symmetrize === 'union' ? [] : [symmetrize]), ...(whiten ? ['whitened'] : []), ...own].join(', ')
+  const own =
+    method === 'acl'
+      ? [
+          ...(configuration.alpha === usualAcl.alpha ? [] : [`alpha ${configuration.alpha}`]),
+          ...(configuration.rule === usualAcl.rule ? [] : [configuration.rule])
+        ]
+      : configuration.resolution === 'auto'
+        ? []
+        : [`resolution ${configuration.resolution}`]
+  return [
+    method === 'acl' ? 'ACL' : 'communities',
+    `k ${neighbours}`,
+    ...(symmetrize === 'union' ? [] : [symmetrize]),
+    ...(whiten ? ['whitened'] : []),
+    ...own
+  ].join(', ')
 }
 
 /** Makes a run in the workspace that nobody works on yet; `resumeRun` does. */
-export const createRun = async (workspace: Workspace, configuration: RunConfiguration, baseFolder: string, name?: string, provenance: Provenance = {}): Promise<RunRecord> =>
+export const createRun = async (
+  workspace: Workspace,
+  configuration: RunConfiguration,
+  baseFolder: string,
+  name?: string,
+  provenance: Provenance = {}
+): Promise<RunRecord> =>
   workspace.createRun({
     name: name ?? `run ${(await workspace.listRuns()).length + 1}`,
     configuration,
     baseFolder,
-    provenance: { seed: configuration.seed, versions: versions(), platform: platformWords(), threads: threadsOf(configuration), ...provenance }
+    provenance: {
+      seed: configuration.seed,
+      versions: versions(),
+      platform: platformWords(),
+      threads: threadsOf(configuration),
+      ...provenance
+    }
   })
 
 /**
@@ -496,7 +675,12 @@ export const createRun = async (workspace: Workspace, configuration: RunConfigur
  * one transaction when it is done. A run whose configuration or files turn out to be unusable is not kept. Throws an `interrupted`
  * error when stopped; the run can then be resumed.
  */
-export const startRun = async (workspace: Workspace, configuration: RunConfiguration, baseFolder: string, options: StartOptions): Promise<RunRecord> => {
+export const startRun = async (
+  workspace: Workspace,
+  configuration: RunConfiguration,
+  baseFolder: string,
+  options: StartOptions
+): Promise<RunRecord> => {
   const run = await createRun(workspace, configuration, baseFolder, options.name, options.provenance)
   options.onEvent({ type: 'run', run: run.id, name: run.name, resumed: false })
   return new Runner(workspace, run, options).work(true)
@@ -520,7 +704,11 @@ export const suitedTo = ({ id, stages, tokens }: RunRecord, settings: Clustering
  * preprocessing are reused, and from a folder of pieces (`gathered`) what was found there.
  */
 export const recluster = async (
-  workspace: Workspace, run: RunRecord, settings: ClusteringSettings, options: StartOptions, gathered?: string
+  workspace: Workspace,
+  run: RunRecord,
+  settings: ClusteringSettings,
+  options: StartOptions,
+  gathered?: string
 ): Promise<ClusteringRecord> => {
   const configuration = suitedTo(run, settings)
   const runner = new Runner(workspace, run, options, gathered)
@@ -534,7 +722,10 @@ export interface Continuation {
   readonly name?: string | undefined
 }
 
-const continuedSampler = ({ configuration: { sampler }, id }: RunRecord, { rounds, reliability }: Continuation): BlockConfiguration => {
+const continuedSampler = (
+  { configuration: { sampler }, id }: RunRecord,
+  { rounds, reliability }: Continuation
+): BlockConfiguration => {
   if (sampler.method === 'psgld')
     throw new SpectroscopeError(
       'usage',
@@ -545,7 +736,9 @@ const continuedSampler = ({ configuration: { sampler }, id }: RunRecord, { round
   const most = Math.max(rounds ?? 0, roundsOf(sampler))
   const targetReliability = reliability ?? false
   const limit = reliability === undefined ? rounds! : most
-  return sampler.method === 'first-order' ? { ...sampler, targetReliability, rounds: limit } : { ...sampler, targetReliability, draws: blockCount * limit }
+  return sampler.method === 'first-order'
+    ? { ...sampler, targetReliability, rounds: limit }
+    : { ...sampler, targetReliability, draws: blockCount * limit }
 }
 
 const continued = ', continued'
@@ -554,7 +747,11 @@ const continued = ', continued'
  * Makes a run that begins with the sums of a finished one and nobody works on yet; it comes to the numbers of a run that had been made at
  * once, bit for bit. Throws a `usage` error where the run can't be continued, or has as many rounds already.
  */
-export const createContinuation = async (workspace: Workspace, run: RunRecord, continuation: Continuation): Promise<RunRecord> => {
+export const createContinuation = async (
+  workspace: Workspace,
+  run: RunRecord,
+  continuation: Continuation
+): Promise<RunRecord> => {
   const sampler = continuedSampler(run, continuation)
   if (!run.stages.some(({ stage }) => stage === 'sample'))
     throw new SpectroscopeError('usage', `Run ${run.id} is not fully sampled; resume it first.`)
@@ -562,10 +759,13 @@ export const createContinuation = async (workspace: Workspace, run: RunRecord, c
     throw new SpectroscopeError(
       'usage',
       `The sums of run ${run.id} were not saved, so it cannot be continued; start a new run with ` +
-      '"sampler.keepSums": true.'
+        '"sampler.keepSums": true.'
     )
   }
-  const done = (await workspace.getDiagnostics(run.id)).reduce((most, { blocks }) => Math.max(most, blocks?.rounds ?? 0), 0)
+  const done = (await workspace.getDiagnostics(run.id)).reduce(
+    (most, { blocks }) => Math.max(most, blocks?.rounds ?? 0),
+    0
+  )
   if (continuation.reliability === undefined && roundsOf(sampler) <= done)
     throw new SpectroscopeError('usage', `Run ${run.id} already has ${done} rounds; ask for more.`)
   const engine = run.provenance.engine?.name ?? run.configuration.engine
@@ -584,4 +784,8 @@ export const createContinuation = async (workspace: Workspace, run: RunRecord, c
 
 /** The next stage that a run has to do; undefined when all are done. */
 export const nextStage = ({ configuration, stages }: RunRecord): StageName | undefined =>
-  stageNames.find((stage) => !(configuration.clustering === false && (stage === 'neighbours' || stage === 'cluster')) && !stages.some((done) => done.stage === stage))
+  stageNames.find(
+    (stage) =>
+      !(configuration.clustering === false && (stage === 'neighbours' || stage === 'cluster')) &&
+      !stages.some((done) => done.stage === stage)
+  )

@@ -46,7 +46,9 @@ export class ComputeSession {
 
   #alive(): Compute {
     if (this.#child !== undefined) return this.#child
-    const child: Compute = spawnChild<ComputeCalls, ComputeNotices>(entryPath('compute'), { lost: (words) => new ComputeLost(words) })
+    const child: Compute = spawnChild<ComputeCalls, ComputeNotices>(entryPath('compute'), {
+      lost: (words) => new ComputeLost(words)
+    })
     void child.exited.then(() => {
       if (this.#child === child) this.#child = undefined
     })
@@ -74,8 +76,8 @@ export class ComputeSession {
       throw new ComputeFailed(
         'engine',
         `The compute process died twice (${error.message}) ${useWords[use]}; free some memory, or set fewer ` +
-        '"threads", and ' +
-        `${stages.has(use) ? 'resume the run' : use === 'piece' ? 'run the shard again' : 'try again'}.`,
+          '"threads", and ' +
+          `${stages.has(use) ? 'resume the run' : use === 'piece' ? 'run the shard again' : 'try again'}.`,
         { cause: error }
       )
     }
@@ -98,8 +100,13 @@ export interface BesideOptions {
 }
 
 /** Does work beside the runs in a compute process of its own. */
-export const besideRuns = async <T>(use: ComputeUse, { signal, onNote }: BesideOptions, work: (compute: Compute) => Promise<T>): Promise<T> => {
-  const stopped = (cause?: unknown): SpectroscopeError => new SpectroscopeError('interrupted', 'The work was stopped before its end.', { cause })
+export const besideRuns = async <T>(
+  use: ComputeUse,
+  { signal, onNote }: BesideOptions,
+  work: (compute: Compute) => Promise<T>
+): Promise<T> => {
+  const stopped = (cause?: unknown): SpectroscopeError =>
+    new SpectroscopeError('interrupted', 'The work was stopped before its end.', { cause })
   if (signal.aborted) throw stopped()
   const session = new ComputeSession(onNote ?? (() => {}), signal)
   const stop = (): void => void session.kill()
@@ -117,7 +124,11 @@ export const besideRuns = async <T>(use: ComputeUse, { signal, onNote }: BesideO
 /** A call of a compute process of its own, as a native fault of an engine must not take the caller with it. */
 const apart = async <T>(doing: string, work: (compute: Compute) => Promise<T>): Promise<T> => {
   const compute: Compute = spawnChild<ComputeCalls, ComputeNotices>(entryPath('compute'), {
-    lost: (words) => new SpectroscopeError('engine', `The compute process died (${words}) while it ${doing}; set SPECTROSCOPE_DEBUG=1 to see more.`)
+    lost: (words) =>
+      new SpectroscopeError(
+        'engine',
+        `The compute process died (${words}) while it ${doing}; set SPECTROSCOPE_DEBUG=1 to see more.`
+      )
   })
   try {
     return await work(compute)
@@ -127,7 +138,9 @@ const apart = async <T>(doing: string, work: (compute: Compute) => Promise<T>): 
 }
 
 /** What can compute here, measured in a process of its own. */
-export const measureEnginesApart = (): Promise<readonly EngineRate[]> => apart('measured the engines', (compute) => compute.call('measureEngines', null))
+export const measureEnginesApart = (): Promise<readonly EngineRate[]> =>
+  apart('measured the engines', (compute) => compute.call('measureEngines', null))
 
 /** Opens an engine in a process of its own, to see that it works. Throws an `engine` error that says why where it does not. */
-export const describeEngineApart = (engine: string): Promise<EngineProvenance> => apart(`opened ${engine}`, (compute) => compute.call('describeEngine', { engine }))
+export const describeEngineApart = (engine: string): Promise<EngineProvenance> =>
+  apart(`opened ${engine}`, (compute) => compute.call('describeEngine', { engine }))

@@ -76,8 +76,7 @@ const costsOf = (
   }
 }
 
-const limitFor = (seconds: number): number =>
-  timeStep * Math.ceil(Math.max(leastTime, timeMargin * seconds) / timeStep)
+const limitFor = (seconds: number): number => timeStep * Math.ceil(Math.max(leastTime, timeMargin * seconds) / timeStep)
 
 /** Seconds as sbatch takes them: "4:05:00", or with days before them. */
 export const slurmTime = (seconds: number): string => {
@@ -167,8 +166,7 @@ export const planShards = async (
     maxArraySize: array,
     perTask,
     notes: [...notes, ...arrayNotes(pieces.length, array)],
-    assumption:
-      `Times are by ${each} × ${basisWords(rate)} and ${startSeconds} s for each start; faster nodes take less.`
+    assumption: `Times are by ${each} × ${basisWords(rate)} and ${startSeconds} s for each start; faster nodes take less.`
   }
 }
 
@@ -186,6 +184,6 @@ export const arrayNotes = (shards: number, mostTasks: number | null): string[] =
   mostTasks === null || shards <= mostTasks
     ? []
     : [
-        `${grouped(shards)} shards are more than an array may have tasks here (MaxArraySize is `
-          + `${grouped(mostTasks)}), so each task works on ${perTaskFor(shards, mostTasks)} in turn.`
+        `${grouped(shards)} shards are more than an array may have tasks here (MaxArraySize is ` +
+          `${grouped(mostTasks)}), so each task works on ${perTaskFor(shards, mostTasks)} in turn.`
       ]

@@ -127,8 +127,8 @@ const startOf = ({ setup = [], launcher, checkpointSeconds }: ScriptOptions): st
       : [`export SPECTROSCOPE_CHECKPOINT_SECONDS="\${SPECTROSCOPE_CHECKPOINT_SECONDS:-${checkpointSeconds}}"`]),
     '# Starts the program, in one word or several; SPECTROSCOPE names another way.',
     launcher === undefined
-      ? `program=(${quoted(process.execPath)} ${quoted(entryPath('cli'))})\n`
-        + 'if ! [ -e "${program[1]}" ]; then program=(spectroscope); fi'
+      ? `program=(${quoted(process.execPath)} ${quoted(entryPath('cli'))})\n` +
+        'if ! [ -e "${program[1]}" ]; then program=(spectroscope); fi'
       : `program=(${launcher})`,
     'if [ -n "${SPECTROSCOPE:-}" ]; then',
     '  if command -v "$SPECTROSCOPE" >/dev/null; then program=("$SPECTROSCOPE")',
@@ -219,8 +219,8 @@ export const submitScript = (set: ScriptSet, { atOnce, beginners }: ScriptOption
   const shards = set.pieces.slice(0, beginners).map(({ index }) => index)
   const groups = groupsOf(set, shards, new Map())
   const lineOf = ({ tasks, memory }: { readonly tasks: number[]; readonly memory: number | null }): string =>
-    `sbatch --array=${indexRanges(tasks)}${atOnce === undefined ? '' : `%${atOnce}`}${memoryWord(memory)} `
-    + '--output="${folder//%/%%}/logs/%a.log" "$@" "$folder/sbatch.sh" || exit'
+    `sbatch --array=${indexRanges(tasks)}${atOnce === undefined ? '' : `%${atOnce}`}${memoryWord(memory)} ` +
+    '--output="${folder//%/%%}/logs/%a.log" "$@" "$folder/sbatch.sh" || exit'
   return `#!/bin/bash
 # Queues all shards on Slurm; what is done already ends at once. Takes options of sbatch: submit.sh --partition=long
 ${ownFolder}

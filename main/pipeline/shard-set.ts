@@ -28,7 +28,10 @@ const chainSchema = z.strictObject({ component: text, chain: index })
 
 const pieceSchema = z.strictObject({
   index,
-  chains: z.array(chainSchema).min(1).max(limits.components * limits.chains),
+  chains: z
+    .array(chainSchema)
+    .min(1)
+    .max(limits.components * limits.chains),
   /** Of the run's floating-point operations that are not shared by all chains. */
   share: z.number().min(0).max(1),
   /** Memory that its processes need, as estimated. */
@@ -71,13 +74,18 @@ export const pieceFolder = (folder: string, piece: number): string => join(folde
 export const resultPath = (folder: string, piece: number): string => join(pieceFolder(folder, piece), 'result')
 export const claimPath = (folder: string, piece: number): string => join(pieceFolder(folder, piece), 'claim')
 
-const mean = (lengths: readonly number[], cost: (length: number) => number): number => lengths.reduce((sum, length) => sum + cost(length), 0) / Math.max(1, lengths.length)
+const mean = (lengths: readonly number[], cost: (length: number) => number): number =>
+  lengths.reduce((sum, length) => sum + cost(length), 0) / Math.max(1, lengths.length)
 
 /**
  * Floating-point operations of one chain of a component, the forward passes at w* left out: they are shared
  * (docs/method.md, section 2).
  */
-const chainOperations = (architecture: Architecture, { sampler }: RunConfiguration, { sampling, observation, probe }: StudyRecord): ((component: string) => number) => {
+const chainOperations = (
+  architecture: Architecture,
+  { sampler }: RunConfiguration,
+  { sampling, observation, probe }: StudyRecord
+): ((component: string) => number) => {
   if (sampler.method !== 'psgld') {
     const lengthsOf = (rows: readonly Int32Array[]): number[] => rows.map(({ length }) => length)
     const rows = { sampling: [], observation: lengthsOf(observation), probe: lengthsOf(probe) }
@@ -97,24 +105,47 @@ const chainOperations = (architecture: Architecture, { sampler }: RunConfigurati
  * Deals chains to `count` pieces of nearly the same cost: the most expensive first, each to the piece that has least. A piece's chains are in
  * the run's order; with `together`, all of a component are in one piece. Throws a `usage` error when there are fewer of them than pieces.
  */
-export const dealChains = (chains: readonly ChainName[], costOf: (component: string) => number, count: number, together = false): Piece[] => {
-  const parts = together ? [...new Set(chains.map(({ component }) => component))].map((name) => chains.filter(({ component }) => component === name)) : chains.map((chain) => [chain])
+export const dealChains = (
+  chains: readonly ChainName[],
+  costOf: (component: string) => number,
+  count: number,
+  together = false
+): Piece[] => {
+  const parts = together
+    ? [...new Set(chains.map(({ component }) => component))].map((name) =>
+        chains.filter(({ component }) => component === name)
+      )
+    : chains.map((chain) => [chain])
   if (count > parts.length) {
-    throw new SpectroscopeError('usage', together
-      ? `--shards is ${count}, and with a target for the reliability the ${parts.length} components are all there ` +
-        `is to divide; ask for at most ${parts.length} shards or set "sampler.targetReliability" to false.`
-      : `--shards is ${count}, and the run has only ${parts.length} chains or blocks to divide; ` +
-        `ask for at most ${parts.length} shards.`)
+    throw new SpectroscopeError(
+      'usage',
+      together
+        ? `--shards is ${count}, and with a target for the reliability the ${parts.length} components are all there ` +
+            `is to divide; ask for at most ${parts.length} shards or set "sampler.targetReliability" to false.`
+        : `--shards is ${count}, and the run has only ${parts.length} chains or blocks to divide; ` +
+            `ask for at most ${parts.length} shards.`
+    )
   }
-  const order = parts.map((own, at) => ({ own, at, cost: own.length * costOf(own[0].component) })).sort((a, b) => b.cost - a.cost || a.at - b.at)
+  const order = parts
+    .map((own, at) => ({ own, at, cost: own.length * costOf(own[0].component) }))
+    .sort((a, b) => b.cost - a.cost || a.at - b.at)
   const pieces = Array.from({ length: count }, () => ({ cost: 0, dealt: [] as typeof order }))
   for (const item of order) {
-    const least = pieces.reduce((best, piece) => (piece.dealt.length === 0 && best.dealt.length > 0) || (piece.cost < best.cost && (piece.dealt.length === 0) === (best.dealt.length === 0)) ? piece : best)
+    const least = pieces.reduce((best, piece) =>
+      (piece.dealt.length === 0 && best.dealt.length > 0) ||
+      (piece.cost < best.cost && (piece.dealt.length === 0) === (best.dealt.length === 0))
+        ? piece
+        : best
+    )
     least.dealt.push(item)
     least.cost += item.cost
   }
   const total = order.reduce((sum, { cost }) => sum + cost, 0)
-  return pieces.map(({ cost, dealt }, at) => ({ index: at, chains: dealt.sort((a, b) => a.at - b.at).flatMap(({ own }) => own), share: total > 0 ? cost / total : 1 / count }))
+  return pieces.map(({ cost, dealt }, at) => ({
+    index: at,
+    chains: dealt.sort((a, b) => a.at - b.at).flatMap(({ own }) => own),
+    share: total > 0 ? cost / total : 1 / count
+  }))
 }
 
 /** Whether blocks of a component may go to different pieces: not where its number of rounds depends on all of them. */
@@ -122,26 +153,36 @@ export const mayDivideComponents = (sampler: RunConfiguration['sampler']): boole
   sampler.method === 'psgld' || sampler.targetReliability === false
 
 /** Deals the chains of a run. Throws a `configuration` error where that can't be, and those of `dealChains`. */
-export const planPieces = (architecture: Architecture, configuration: RunConfiguration, { study, components }: Pick<Prepared, 'study' | 'components'>, count: number): Piece[] => {
+export const planPieces = (
+  architecture: Architecture,
+  configuration: RunConfiguration,
+  { study, components }: Pick<Prepared, 'study' | 'components'>,
+  count: number
+): Piece[] => {
   const { sampler } = configuration
   if (sampler.method === 'first-order' && sampler.remainderDraws > 0) {
     throw new SpectroscopeError(
       'configuration',
       '"sampler.remainderDraws" cannot be computed in shards, because it needs all samples; set it to 0 to divide ' +
-      'the run.'
+        'the run.'
     )
   }
   const costOf = chainOperations(architecture, configuration, study)
   return dealChains(chainNames({ components, sampler }), costOf, count, !mayDivideComponents(sampler))
 }
 
-export const writeSet = (folder: string, set: ShardSet): Promise<void> => writeFileAtomically(setPath(folder), JSON.stringify(set, null, 1))
+export const writeSet = (folder: string, set: ShardSet): Promise<void> =>
+  writeFileAtomically(setPath(folder), JSON.stringify(set, null, 1))
 
 /** Reads and checks a set. Throws a `usage` error where the folder holds none, an `input` error where it is damaged or of another version. */
 export const readSet = async (folder: string): Promise<ShardSet> => {
   const path = setPath(folder)
   const content = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw new SpectroscopeError('usage', `${path} ${readingFault(error)}; name a folder that \`spectroscope shard\` has written.`, { cause: error })
+    throw new SpectroscopeError(
+      'usage',
+      `${path} ${readingFault(error)}; name a folder that \`spectroscope shard\` has written.`,
+      { cause: error }
+    )
   })
   const damaged = (why: string, cause?: unknown): SpectroscopeError =>
     new SpectroscopeError(
@@ -165,14 +206,23 @@ export const readSet = async (folder: string): Promise<ShardSet> => {
 }
 
 /** Folder and weights of a set's model, as `loadModel` takes them. */
-export const modelOf = (folder: string, { model }: ShardSet): { readonly folder: string; readonly weights: string | undefined } =>
-  ({ folder: resolve(folder, model.folder), weights: model.weights === null ? undefined : resolve(folder, model.weights) })
+export const modelOf = (
+  folder: string,
+  { model }: ShardSet
+): { readonly folder: string; readonly weights: string | undefined } => ({
+  folder: resolve(folder, model.folder),
+  weights: model.weights === null ? undefined : resolve(folder, model.weights)
+})
 
 /** The rows of a set and the texts of their tokens. */
 export type PackedStudy = Pick<Prepared, 'study' | 'texts' | 'parameters'>
 
 export const writeStudy = (folder: string, { study, texts, parameters }: PackedStudy): Promise<void> => {
-  const packed = encode({ study, parameters, texts: texts === null ? null : { ids: Int32Array.from(texts.keys()), words: [...texts.values()] } })
+  const packed = encode({
+    study,
+    parameters,
+    texts: texts === null ? null : { ids: Int32Array.from(texts.keys()), words: [...texts.values()] }
+  })
   return writeFileAtomically(studyPath(folder), sectionBlocks(studyFormat, { hash: study.hash }, [packed]))
 }
 
@@ -183,12 +233,21 @@ export const readStudy = async (folder: string, { studyHash }: ShardSet): Promis
     const { start, end } = await checkFile(file, studyFormat)
     const bytes = new Uint8Array(end - start)
     await readSection(file, start, bytes)
-    return decode(bytes) as { study: StudyRecord; parameters: number; texts: { ids: Int32Array; words: string[] } | null }
+    return decode(bytes) as {
+      study: StudyRecord
+      parameters: number
+      texts: { ids: Int32Array; words: string[] } | null
+    }
   })
   if (packed === null || packed.study.hash !== studyHash)
     throw new SpectroscopeError(
-      'input', `${path} is missing, damaged or from another set; create the set again with \`spectroscope shard\`.`
+      'input',
+      `${path} is missing, damaged or from another set; create the set again with \`spectroscope shard\`.`
     )
   const { study, parameters, texts } = packed
-  return { study, parameters, texts: texts === null ? null : new Map(texts.words.map((word, i) => [texts.ids[i], word])) }
+  return {
+    study,
+    parameters,
+    texts: texts === null ? null : new Map(texts.words.map((word, i) => [texts.ids[i], word]))
+  }
 }

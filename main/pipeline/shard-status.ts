@@ -139,9 +139,7 @@ const asked = (shards: readonly ShardStatus[]): ReadonlyMap<number, number> =>
   new Map(shards.flatMap(({ index, memory }) => (memory?.ranOut === true ? [[index, memoryToAsk(memory)]] : [])))
 
 /** How far each shard of a set is, by results, claims and Slurm's queue; and commands for those that nobody is at. */
-export const setStatus = async (
-  folder: string, set: Parts, check: ResultCheck = resultState
-): Promise<SetStatus> => {
+export const setStatus = async (folder: string, set: Parts, check: ResultCheck = resultState): Promise<SetStatus> => {
   const found: Found[] = []
   for (let at = 0; at < set.pieces.length; at += lookedAtOnce) {
     found.push(
@@ -223,7 +221,9 @@ export const missingError = (status: SetStatus): SpectroscopeError | undefined =
   if (missing.length === 0) return undefined
   const damaged = states.damaged ?? []
   const onlyDamaged = damaged.length === missing.length
-  const said = Object.entries(states).map(([state, own]) => `${state}: ${indexRanges(own)}`).join('; ')
+  const said = Object.entries(states)
+    .map(([state, own]) => `${state}: ${indexRanges(own)}`)
+    .join('; ')
   const what = onlyDamaged
     ? `${damaged.length} of ${shards.length} results in ${folder} are damaged (shards ${indexRanges(damaged)})`
     : `${missing.length} of ${shards.length} shards of ${folder} are not done (${said})`

@@ -34,16 +34,34 @@ export interface ShardOptions extends ScriptOptions, Pick<RunOptions, 'onEvent' 
 }
 
 /** Everything that decides the numbers, and how they are divided: what clustering does comes after. */
-const idOf = ({ modelHash, study, components, engine }: Prepared, { sampler, seed, corpus }: RunConfiguration, pieces: ShardSet['pieces']): string =>
+const idOf = (
+  { modelHash, study, components, engine }: Prepared,
+  { sampler, seed, corpus }: RunConfiguration,
+  pieces: ShardSet['pieces']
+): string =>
   fingerprintOf([
-    buildVersion, modelHash, study.hash, components, { ...sampler, preset: null }, seed,
-    corpus?.observationIncludesProbe ?? false, engine.name, engine.precision, engine.version,
+    buildVersion,
+    modelHash,
+    study.hash,
+    components,
+    { ...sampler, preset: null },
+    seed,
+    corpus?.observationIncludesProbe ?? false,
+    engine.name,
+    engine.precision,
+    engine.version,
     pieces.map(({ chains }) => chains.map(({ component, chain }) => [component, chain]))
   ])
 
-const prepare = (configuration: RunConfiguration, baseFolder: string, { onEvent, signal }: ShardOptions): Promise<Prepared> =>
+const prepare = (
+  configuration: RunConfiguration,
+  baseFolder: string,
+  { onEvent, signal }: ShardOptions
+): Promise<Prepared> =>
   besideRuns('prepare', { signal, onNote: (message) => onEvent({ type: 'note', message }) }, async (compute) => {
-    const off = compute.on('preparing', ({ done, total }) => onEvent({ type: 'progress', progress: preparingProgress(done, total) }))
+    const off = compute.on('preparing', ({ done, total }) =>
+      onEvent({ type: 'progress', progress: preparingProgress(done, total) })
+    )
     try {
       return await compute.call('prepare', { configuration, baseFolder, mayBeElsewhere: true })
     } finally {
@@ -56,7 +74,11 @@ const tokenizerName = 'tokenizer.json'
 /** Copies what `loadModel` reads, and the tokenizer, so that the folder is a model of its own. */
 const copyModel = async (from: string, { files }: Pick<ModelOutline, 'files'>, into: string): Promise<void> => {
   await mkdir(into, { recursive: true })
-  const sources = [join(from, 'config.json'), ...(existsSync(join(from, tokenizerName)) ? [join(from, tokenizerName)] : []), ...files]
+  const sources = [
+    join(from, 'config.json'),
+    ...(existsSync(join(from, tokenizerName)) ? [join(from, tokenizerName)] : []),
+    ...files
+  ]
   for (const source of sources) await copyFile(source, join(into, basename(source)), constants.COPYFILE_FICLONE)
 }
 
@@ -76,22 +98,33 @@ const checkFolder = async (folder: string, id: string): Promise<'new' | 'same'> 
     throw new SpectroscopeError(
       'usage',
       `${folder} holds shards of another run, or the same run in ${there.pieces.length} shards; choose another ` +
-      'folder with --into.'
+        'folder with --into.'
     )
   }
   const foreign = present.find((name) => !beginnings.has(name) && !/^\..*\.tmp$/.test(name))
-  if (foreign !== undefined) throw new SpectroscopeError('usage', `${folder} is not empty (it holds ${foreign}); choose another folder with --into.`)
+  if (foreign !== undefined)
+    throw new SpectroscopeError(
+      'usage',
+      `${folder} is not empty (it holds ${foreign}); choose another folder with --into.`
+    )
   return 'new'
 }
 
 /** What an interrupted `shard` may have left: the set's own file is written last. */
 const beginnings = new Set([
-  modelFolder, basename(studyPath('')), 'logs', 'pieces', 'sbatch.sh', 'submit.sh', 'run-all.sh'
+  modelFolder,
+  basename(studyPath('')),
+  'logs',
+  'pieces',
+  'sbatch.sh',
+  'submit.sh',
+  'run-all.sh'
 ])
 
 export const writeScripts = async (folder: string, set: ScriptSet, options: ScriptOptions): Promise<void> => {
   const scripts = {
-    'sbatch.sh': sbatchScript(set, options), 'submit.sh': submitScript(set, options),
+    'sbatch.sh': sbatchScript(set, options),
+    'submit.sh': submitScript(set, options),
     'run-all.sh': plainScript(set, options)
   }
   for (const [name, script] of Object.entries(scripts)) {
@@ -105,7 +138,12 @@ export const writeScripts = async (folder: string, set: ScriptSet, options: Scri
  * and scripts. A folder that holds the same pieces already gets new scripts, and its results stay. Throws a `usage` error where the folder holds
  * something else or the run has fewer chains than pieces, and the errors of a run's preparation.
  */
-export const shardRun = async (configuration: RunConfiguration, base: string, into: string, options: ShardOptions): Promise<ShardSet> => {
+export const shardRun = async (
+  configuration: RunConfiguration,
+  base: string,
+  into: string,
+  options: ShardOptions
+): Promise<ShardSet> => {
   const folder = resolve(into)
   const { onEvent } = options
   onEvent({ type: 'stage', stage: 'prepare' })
@@ -114,7 +152,10 @@ export const shardRun = async (configuration: RunConfiguration, base: string, in
   checkNeighbours(configuration, prepared.tokens)
   if (prepared.study.contents !== undefined) onEvent({ type: 'note', message: contentsWords(prepared.study.contents) })
   const modelSource = resolve(base, configuration.model)
-  const outline = await outlineModel(modelSource, configuration.weights === undefined ? undefined : resolve(base, configuration.weights))
+  const outline = await outlineModel(
+    modelSource,
+    configuration.weights === undefined ? undefined : resolve(base, configuration.weights)
+  )
   const dealt = planPieces(outline.architecture, configuration, prepared, options.pieces)
   const id = idOf(prepared, configuration, dealt)
   const known = (await checkFolder(folder, id)) === 'same' ? await readSet(folder) : undefined
@@ -124,20 +165,39 @@ export const shardRun = async (configuration: RunConfiguration, base: string, in
   const threads = options.threads ?? configuration.threads ?? null
   // Whoever asks Slurm for memory himself is not overruled.
   const saysMemory = options.sbatch?.some((option) => /^--mem\b/.test(option)) === true
-  const pieces = saysMemory ? dealt : await Promise.all(dealt.map(async (piece) => {
-    const names = piece.chains.map(({ component }) => component)
-    const memoryBytes = await pieceBytes(configuration, base, prepared, names, threadsOfPiece({ threads }))
-    return { ...piece, memoryBytes }
-  }))
+  const pieces = saysMemory
+    ? dealt
+    : await Promise.all(
+        dealt.map(async (piece) => {
+          const names = piece.chains.map(({ component }) => component)
+          const memoryBytes = await pieceBytes(configuration, base, prepared, names, threadsOfPiece({ threads }))
+          return { ...piece, memoryBytes }
+        })
+      )
   const mostTasks = await maxArraySize()
   const perTask = perTaskFor(pieces.length, mostTasks)
   const notes = [...engineNotes(configuration.engine, prepared.engine.name), ...arrayNotes(pieces.length, mostTasks)]
   for (const message of notes) onEvent({ type: 'note', message })
   const set: ShardSet = {
-    format: 'spectroscope-shards', version: 1, id, createdAt: known?.createdAt ?? new Date().toISOString(),
-    program: buildVersion, configuration, baseFolder: base, ...(perTask === 1 ? {} : { perTask }),
-    model: { ...(options.linkModel === true ? { folder: modelSource, weights: usual ? null : weightsFile } : own), hash: prepared.modelHash },
-    tokenizerHash: prepared.tokenizerHash, studyHash: prepared.study.hash, engine: prepared.engine, components: [...prepared.components], tokens: prepared.tokens, threads, pieces
+    format: 'spectroscope-shards',
+    version: 1,
+    id,
+    createdAt: known?.createdAt ?? new Date().toISOString(),
+    program: buildVersion,
+    configuration,
+    baseFolder: base,
+    ...(perTask === 1 ? {} : { perTask }),
+    model: {
+      ...(options.linkModel === true ? { folder: modelSource, weights: usual ? null : weightsFile } : own),
+      hash: prepared.modelHash
+    },
+    tokenizerHash: prepared.tokenizerHash,
+    studyHash: prepared.study.hash,
+    engine: prepared.engine,
+    components: [...prepared.components],
+    tokens: prepared.tokens,
+    threads,
+    pieces
   }
   for (const name of ['pieces', 'logs']) await makeFolder(join(folder, name))
   try {
@@ -149,7 +209,12 @@ export const shardRun = async (configuration: RunConfiguration, base: string, in
   await writeStudy(folder, prepared)
   await writeScripts(folder, set, options)
   await writeSet(folder, set)
-  onEvent({ type: 'finished', stage: 'prepare', seconds: (performance.now() - start) / 1000, detail: `${prepared.tokens.toLocaleString('en')} tokens, ${prepared.components.length} components, on ${prepared.engine.name}` })
+  onEvent({
+    type: 'finished',
+    stage: 'prepare',
+    seconds: (performance.now() - start) / 1000,
+    detail: `${prepared.tokens.toLocaleString('en')} tokens, ${prepared.components.length} components, on ${prepared.engine.name}`
+  })
   return set
 }
 
@@ -170,10 +235,16 @@ export const gatherRun = async (workspace: Workspace, into: string, options: Sta
     return known
   }
   const gathered = { folder, set: set.id, pieces: [] }
-  if (known !== undefined) return resumeRun(workspace, await workspace.updateRun(known.id, { provenance: { gathered: { ...known.provenance.gathered, ...gathered } } }), options)
+  if (known !== undefined)
+    return resumeRun(
+      workspace,
+      await workspace.updateRun(known.id, { provenance: { gathered: { ...known.provenance.gathered, ...gathered } } }),
+      options
+    )
   await readyPieces(folder, set.id)
   return startRun(workspace, set.configuration, set.baseFolder, { ...options, provenance: { gathered } })
 }
 
 /** A folder for the pieces of a configuration: beside it, with its name. */
-export const defaultShardFolder = (file: string): string => join(dirname(resolve(file)), `${basename(file).replace(/\.json$/, '')}-shards`)
+export const defaultShardFolder = (file: string): string =>
+  join(dirname(resolve(file)), `${basename(file).replace(/\.json$/, '')}-shards`)

@@ -21,8 +21,22 @@ const previewDraws = 12
 export const previewOrder = (components: readonly string[]): string[] => {
   const heads = components.filter((name) => name.startsWith('head:'))
   const mlps = components.filter((name) => name.startsWith('mlp:'))
-  const spread = (names: readonly string[], count: number): string[] => Array.from({ length: Math.min(count, names.length) }, (_, i) => names[Math.floor(((i + 0.5) * names.length) / Math.min(count, names.length))])
-  return [...new Set([...heads.slice(0, 1), ...spread(mlps, 1), ...heads.slice(-1), ...components.filter((name) => /embed/.test(name)), ...spread(heads, 4), ...mlps, ...components])]
+  const spread = (names: readonly string[], count: number): string[] =>
+    Array.from(
+      { length: Math.min(count, names.length) },
+      (_, i) => names[Math.floor(((i + 0.5) * names.length) / Math.min(count, names.length))]
+    )
+  return [
+    ...new Set([
+      ...heads.slice(0, 1),
+      ...spread(mlps, 1),
+      ...heads.slice(-1),
+      ...components.filter((name) => /embed/.test(name)),
+      ...spread(heads, 4),
+      ...mlps,
+      ...components
+    ])
+  ]
 }
 
 interface PreviewInput {
@@ -37,7 +51,12 @@ const lengthsOf = (rows: readonly Int32Array[]): number[] => rows.map(({ length 
 
 const percent = (share: number): string => `${Math.round(100 * share)} %`
 
-const durationWords = (seconds: number): string => (seconds < 90 ? `${Math.round(seconds)} seconds` : seconds < 5400 ? `${Math.round(seconds / 60)} minutes` : `${(seconds / 3600).toFixed(1)} hours`)
+const durationWords = (seconds: number): string =>
+  seconds < 90
+    ? `${Math.round(seconds)} seconds`
+    : seconds < 5400
+      ? `${Math.round(seconds / 60)} minutes`
+      : `${(seconds / 3600).toFixed(1)} hours`
 
 const remainderWords = (remainder: SignalPreview['remainder']): string => {
   if (remainder === null) return ''
@@ -52,7 +71,10 @@ const wordsOf = (components: SignalPreview['components'], target: number | false
   const values = components.map(({ reliability }) => reliability).sort((a, b) => a - b)
   const first = `After one round, ${components.length === 1 ? 'the reliability' : 'reliabilities'} of ${components.map(({ component }) => component).join(', ')} ${components.length === 1 ? 'is' : 'are'} ${values[0].toFixed(2)}${components.length === 1 ? '' : ` to ${values[values.length - 1].toFixed(2)}`}.`
   const rounds = components.flatMap(({ roundsNeeded: needed }) => (needed === null ? [] : [needed]))
-  const second = target === false || rounds.length === 0 ? '' : ` ${percent(target)} will take ${Math.min(...rounds) === Math.max(...rounds) ? Math.max(...rounds) : `${Math.min(...rounds)} to ${Math.max(...rounds)}`} ${Math.max(...rounds) === 1 ? 'round' : 'rounds'}.`
+  const second =
+    target === false || rounds.length === 0
+      ? ''
+      : ` ${percent(target)} will take ${Math.min(...rounds) === Math.max(...rounds) ? Math.max(...rounds) : `${Math.min(...rounds)} to ${Math.max(...rounds)}`} ${Math.max(...rounds) === 1 ? 'round' : 'rounds'}.`
   return `${first}${second} Sampling the whole run will take about ${durationWords(secondsForRun)} here.`
 }
 
@@ -60,21 +82,32 @@ const wordsOf = (components: SignalPreview['components'], target: number | false
  * Samples a few components over some of the studied rows for about so many seconds, and says what all of the run will need. Throws a
  * `usage` error for chains, which have no rounds.
  */
-export const previewSignal = async ({ configuration, seconds, threads, engine: chosen }: PreviewSignalRequest, { model, study, components, signal, onFraction }: PreviewInput): Promise<SignalPreview> => {
+export const previewSignal = async (
+  { configuration, seconds, threads, engine: chosen }: PreviewSignalRequest,
+  { model, study, components, signal, onFraction }: PreviewInput
+): Promise<SignalPreview> => {
   const { sampler, seed, corpus, precision } = configuration
   if (sampler.method === 'psgld')
     throw new SpectroscopeError(
       'usage',
       'The method "psgld" has no preview, because short chains say nothing about reliability; set "sampler.method" ' +
-      'to "first-order" to preview.'
+        'to "first-order" to preview.'
     )
   const observationIncludesProbe = corpus?.observationIncludesProbe ?? false
   const tokens = study.targets.reduce((sum, { length }) => sum + length, 0)
   const every = Math.max(1, Math.floor(tokens / previewTokens))
   const some = <T>(rows: readonly T[]): T[] => rows.filter((_, i) => i % every === 0)
-  const part = { ...study, probe: some(study.probe), targets: some(study.targets), observation: observationIncludesProbe ? [...study.observation, ...study.probe] : study.observation }
+  const part = {
+    ...study,
+    probe: some(study.probe),
+    targets: some(study.targets),
+    observation: observationIncludesProbe ? [...study.observation, ...study.probe] : study.observation
+  }
   const pairs = pairsOf({ sampler, study, observationIncludesProbe })
-  const own = sampler.method === 'first-order' ? { ...sampler, pairs, rounds: previewRounds, targetReliability: false as const } : { ...sampler, draws: 8, targetReliability: false as const }
+  const own =
+    sampler.method === 'first-order'
+      ? { ...sampler, pairs, rounds: previewRounds, targetReliability: false as const }
+      : { ...sampler, draws: 8, targetReliability: false as const }
   const started = performance.now()
   const elapsed = (): number => (performance.now() - started) / 1000
   const engine = await resolveEngine(chosen ?? configuration.engine, precision)
@@ -84,20 +117,69 @@ export const previewSignal = async ({ configuration, seconds, threads, engine: c
   let kept: { readonly component: string; readonly sampled: SampledBlocks }[] = []
   const lookedAt = async ({ component, sampled }: (typeof kept)[number]): Promise<SignalPreview['remainder']> => {
     const { preset, nBeta, gamma, observationBatch, keepSums } = own
-    const first: FirstOrderConfiguration = { preset, method: 'first-order', nBeta, gamma, observationBatch, keepSums, pairs, rounds: previewRounds, targetReliability: false, remainderDraws: previewDraws }
-    const input = { model, study: part, components: [component], sampler: first, seed, observationIncludesProbe: false, engine, precision, threads, signal }
+    const first: FirstOrderConfiguration = {
+      preset,
+      method: 'first-order',
+      nBeta,
+      gamma,
+      observationBatch,
+      keepSums,
+      pairs,
+      rounds: previewRounds,
+      targetReliability: false,
+      remainderDraws: previewDraws
+    }
+    const input = {
+      model,
+      study: part,
+      components: [component],
+      sampler: first,
+      seed,
+      observationIncludesProbe: false,
+      engine,
+      precision,
+      threads,
+      signal
+    }
     const record = (await sampleRemainders(input, sampled)).get(component)?.record
     return record === undefined ? null : { component, share: record.share, error: record.error }
   }
   for (const component of previewOrder(components)) {
-    const input = { model, study: part, components: [component], sampler: own, seed, observationIncludesProbe: false, engine, precision, threads, signal }
+    const input = {
+      model,
+      study: part,
+      components: [component],
+      sampler: own,
+      seed,
+      observationIncludesProbe: false,
+      engine,
+      precision,
+      threads,
+      signal
+    }
     const sampled = await sampleBlocks(input)
-    const { diagnostics: [{ reliability, blocks }] } = await resultOfBlocks(input, rowStartsOf(part.targets), sampled)
-    operations += samplingWork(model.architecture, [component], own, { sampling: [], observation: lengthsOf(part.observation), probe: lengthsOf(part.probe) }, seed).operations
+    const {
+      diagnostics: [{ reliability, blocks }]
+    } = await resultOfBlocks(input, rowStartsOf(part.targets), sampled)
+    operations += samplingWork(
+      model.architecture,
+      [component],
+      own,
+      { sampling: [], observation: lengthsOf(part.observation), probe: lengthsOf(part.probe) },
+      seed
+    ).operations
     if (blocks !== null) {
-      kept = [...kept, { component, sampled }].sort((a, b) => nonlinearity(b.sampled.chains, sampler.gamma) - nonlinearity(a.sampled.chains, sampler.gamma)).slice(0, 1)
+      kept = [...kept, { component, sampled }]
+        .sort((a, b) => nonlinearity(b.sampled.chains, sampler.gamma) - nonlinearity(a.sampled.chains, sampler.gamma))
+        .slice(0, 1)
       const target = sampler.targetReliability
-      found.push({ component, rounds: blocks.rounds, reliability, lower: blocks.reliabilityBounds[0], roundsNeeded: target === false ? null : Math.max(1, roundsNeeded(blocks.rounds, reliability, target)) })
+      found.push({
+        component,
+        rounds: blocks.rounds,
+        reliability,
+        lower: blocks.reliabilityBounds[0],
+        roundsNeeded: target === false ? null : Math.max(1, roundsNeeded(blocks.rounds, reliability, target))
+      })
     }
     onFraction(Math.min(1, elapsed() / seconds))
     if (elapsed() * (1 + 1 / found.length) > seconds) break
@@ -106,9 +188,24 @@ export const previewSignal = async ({ configuration, seconds, threads, engine: c
   const remainder = sampler.method === 'first-order' && kept.length > 0 ? await lookedAt(kept[0]) : null
   if (found.length === 0)
     throw new SpectroscopeError('sampling', 'No sampled component gave a finite number; raise sampler.gamma.')
-  const rounds = found.reduce((sum, { roundsNeeded: needed }) => sum + Math.min(needed ?? Infinity, roundsOf(sampler)), 0) / found.length
-  const whole = { ...sampler, targetReliability: false as const, ...(sampler.method === 'first-order' ? { pairs, rounds: Math.max(1, Math.round(rounds)) } : { draws: 4 * Math.max(1, Math.round(rounds)) }) }
-  const work = samplingWork(model.architecture, components, whole, { sampling: [], observation: lengthsOf(study.observation), probe: lengthsOf(study.probe) }, seed, observationIncludesProbe)
+  const rounds =
+    found.reduce((sum, { roundsNeeded: needed }) => sum + Math.min(needed ?? Infinity, roundsOf(sampler)), 0) /
+    found.length
+  const whole = {
+    ...sampler,
+    targetReliability: false as const,
+    ...(sampler.method === 'first-order'
+      ? { pairs, rounds: Math.max(1, Math.round(rounds)) }
+      : { draws: 4 * Math.max(1, Math.round(rounds)) })
+  }
+  const work = samplingWork(
+    model.architecture,
+    components,
+    whole,
+    { sampling: [], observation: lengthsOf(study.observation), probe: lengthsOf(study.probe) },
+    seed,
+    observationIncludesProbe
+  )
   const secondsForRun = (work.operations / operations) * spent
   const words = `${wordsOf(found, sampler.targetReliability, secondsForRun)}${remainderWords(remainder)}`
   return { seconds: spent, components: found, secondsForRun, remainder, corpus: study.contents ?? null, words }

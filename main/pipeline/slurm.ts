@@ -8,8 +8,7 @@ const ask = async (command: string, args: readonly string[]): Promise<string | n
   const options = { timeout: 1000 * askSeconds, maxBuffer: 2 ** 26 }
   return promisify(execFile)(command, [...args], options).then(
     ({ stdout }) => stdout,
-    (error: unknown) =>
-      String((error as { readonly stderr?: unknown }).stderr).includes('Invalid job id') ? '' : null
+    (error: unknown) => (String((error as { readonly stderr?: unknown }).stderr).includes('Invalid job id') ? '' : null)
   )
 }
 

@@ -34,7 +34,9 @@ export class Stopwatch {
 
   /** Seconds of the stage at work. */
   get seconds(): number {
-    return this.#stage === undefined ? 0 : (this.#earlier[this.#stage] ?? 0) + (performance.now() - this.#startedAt) / 1000
+    return this.#stage === undefined
+      ? 0
+      : (this.#earlier[this.#stage] ?? 0) + (performance.now() - this.#startedAt) / 1000
   }
 
   #settle(): void {

@@ -32,7 +32,13 @@ export const storeMatrix = async (compute: Compute, writer: RunWriter, sampled: 
 }
 
 /** The neighbours, from the compute process into a transaction. */
-export const storeNeighbours = async (compute: Compute, writer: RunWriter, tokens: number, k: number, whiten: boolean): Promise<void> => {
+export const storeNeighbours = async (
+  compute: Compute,
+  writer: RunWriter,
+  tokens: number,
+  k: number,
+  whiten: boolean
+): Promise<void> => {
   await writer.beginNeighbours(k, whiten)
   for (const block of blocks(tokens, k)) {
     const { indices, distances } = await compute.call('takeNeighbours', block)
@@ -41,7 +47,11 @@ export const storeNeighbours = async (compute: Compute, writer: RunWriter, token
 }
 
 /** The matrix, from the store to the compute process. A run that was imported has no columns, and none are sent. */
-export const sendColumns = async (workspace: Workspace, { id, tokens, components }: RunRecord, compute: Compute): Promise<void> => {
+export const sendColumns = async (
+  workspace: Workspace,
+  { id, tokens, components }: RunRecord,
+  compute: Compute
+): Promise<void> => {
   await compute.call('beginMatrix', { tokens, components: components.length })
   if (components.length === 0) return
   for (const { first, count } of blocks(tokens, components.length)) {
@@ -51,44 +61,77 @@ export const sendColumns = async (workspace: Workspace, { id, tokens, components
 }
 
 /** χ̂ of one half of the draws, likewise. */
-export const sendHalf = async (workspace: Workspace, { id, tokens, components }: RunRecord, compute: Compute, parts: readonly number[]): Promise<void> => {
+export const sendHalf = async (
+  workspace: Workspace,
+  { id, tokens, components }: RunRecord,
+  compute: Compute,
+  parts: readonly number[]
+): Promise<void> => {
   await compute.call('beginHalf', null)
-  for (const { first, count } of blocks(tokens, components.length)) await compute.call('putHalf', { first, values: await workspace.readHalf(id, parts, first, count) })
+  for (const { first, count } of blocks(tokens, components.length))
+    await compute.call('putHalf', { first, values: await workspace.readHalf(id, parts, first, count) })
 }
 
 /** The neighbours that are kept for these settings, likewise. True if there were any. */
-export const sendNeighbours = async (workspace: Workspace, { id, tokens }: RunRecord, compute: Compute, { neighbours: k, whiten }: Pick<ClusteringConfiguration, 'neighbours' | 'whiten'>): Promise<boolean> => {
+export const sendNeighbours = async (
+  workspace: Workspace,
+  { id, tokens }: RunRecord,
+  compute: Compute,
+  { neighbours: k, whiten }: Pick<ClusteringConfiguration, 'neighbours' | 'whiten'>
+): Promise<boolean> => {
   const kept = await workspace.getNeighbours(id, k, whiten)
   if (kept === undefined) return false
   await compute.call('beginNeighbours', { tokens, k: kept.k })
   for (const { first, count } of blocks(tokens, kept.k)) {
     const range = [first * kept.k, (first + count) * kept.k] as const
-    await compute.call('putNeighbours', { first, indices: kept.indices.subarray(...range), distances: kept.distances.subarray(...range) })
+    await compute.call('putNeighbours', {
+      first,
+      indices: kept.indices.subarray(...range),
+      distances: kept.distances.subarray(...range)
+    })
   }
   return true
 }
 
 /** Columns of a run's matrix that are clustered by: those whose estimate holds, unless all are asked for. */
-export const clusteredColumns = async (workspace: Workspace, { id, components }: RunRecord, { allColumns }: Pick<ClusteringConfiguration, 'allColumns'>): Promise<{ readonly columns: readonly number[]; readonly unsound: readonly string[] }> => {
-  const unsound = (await workspace.getDiagnostics(id)).flatMap(({ component, blocks }) => (blocks !== null && blocks.effectiveShare < effectiveShareThreshold && components.includes(component) ? [component] : []))
+export const clusteredColumns = async (
+  workspace: Workspace,
+  { id, components }: RunRecord,
+  { allColumns }: Pick<ClusteringConfiguration, 'allColumns'>
+): Promise<{ readonly columns: readonly number[]; readonly unsound: readonly string[] }> => {
+  const unsound = (await workspace.getDiagnostics(id)).flatMap(({ component, blocks }) =>
+    blocks !== null && blocks.effectiveShare < effectiveShareThreshold && components.includes(component)
+      ? [component]
+      : []
+  )
   const all = components.map((_, column) => column)
   return { unsound, columns: allColumns ? all : all.filter((column) => !unsound.includes(components[column])) }
 }
 
 /** χ̂ of a run by some of its columns, or of the draws in some of its `parts`, in blocks of rows. */
 export const matrixBlocks = async function* (
-  workspace: Workspace, { id, tokens, components }: RunRecord, columns: readonly number[], parts?: readonly number[]
+  workspace: Workspace,
+  { id, tokens, components }: RunRecord,
+  columns: readonly number[],
+  parts?: readonly number[]
 ): AsyncGenerator<Float32Array> {
   for (const { first, count } of blocks(tokens, components.length)) {
-    const values = parts === undefined
-      ? (await workspace.readSusceptibilities(id, first, count)).susceptibilities
-      : await workspace.readHalf(id, parts, first, count)
+    const values =
+      parts === undefined
+        ? (await workspace.readSusceptibilities(id, first, count)).susceptibilities
+        : await workspace.readHalf(id, parts, first, count)
     yield chooseColumns(values, components, columns).matrix
   }
 }
 
 /** Both. True if there were neighbours. */
-export const sendMatrix = async (workspace: Workspace, run: RunRecord, compute: Compute, configuration: ClusteringConfiguration, again = false): Promise<boolean> => {
+export const sendMatrix = async (
+  workspace: Workspace,
+  run: RunRecord,
+  compute: Compute,
+  configuration: ClusteringConfiguration,
+  again = false
+): Promise<boolean> => {
   await sendColumns(workspace, run, compute)
   // Neighbours are not kept apart by the columns that they are of.
   if ((await clusteredColumns(workspace, run, configuration)).unsound.length > 0 && !again) return false

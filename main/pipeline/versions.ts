@@ -4,7 +4,8 @@ import { arch, platform, release } from 'node:os'
 import { dirname, join } from 'node:path'
 import { projectRoot } from '../base/entries'
 
-const versionIn = (folder: string): string => (JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string }).version
+const versionIn = (folder: string): string =>
+  (JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string }).version
 
 const packageVersion = (name: string): string => {
   for (let folder = projectRoot; ; folder = dirname(folder)) {
@@ -34,4 +35,5 @@ export const versions = (): Readonly<Record<string, string>> => ({
 export const platformWords = (): string => `${platform()} ${release()} ${arch()}`
 
 /** SHA-256 of a value's JSON, hexadecimal. Keys count in the order given. */
-export const fingerprintOf = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex')
+export const fingerprintOf = (value: unknown): string =>
+  createHash('sha256').update(JSON.stringify(value)).digest('hex')

@@ -83,16 +83,30 @@ interface Combination {
   readonly constant: number
 }
 
-const combine = (members: readonly number[], tallies: Blocks<Tally>, { method, nBeta, gamma }: BlockConfiguration): Combination => {
-  const all = (value: (tally: Tally) => number): number => members.reduce((sum, block) => sum + value(tallies[block]), 0)
+const combine = (
+  members: readonly number[],
+  tallies: Blocks<Tally>,
+  { method, nBeta, gamma }: BlockConfiguration
+): Combination => {
+  const all = (value: (tally: Tally) => number): number =>
+    members.reduce((sum, block) => sum + value(tallies[block]), 0)
   const weight = all((tally) => tally.weight)
   const centre = all(({ weightedPhi }) => weightedPhi) / weight
   const plain = (method === 'gradient' ? 1 + nBeta * centre : 1) / (weight * gamma)
   const product = method === 'gradient' ? nBeta / (weight * gamma) : 0
-  return { members, plain: -plain, product, constant: plain * all(({ observed }) => observed) - product * all(({ observedProduct }) => observedProduct) }
+  return {
+    members,
+    plain: -plain,
+    product,
+    constant: plain * all(({ observed }) => observed) - product * all(({ observedProduct }) => observedProduct)
+  }
 }
 
-const valueAt = ({ members, plain, product, constant }: Combination, sums: Blocks<BlockSums>, token: number): number => {
+const valueAt = (
+  { members, plain, product, constant }: Combination,
+  sums: Blocks<BlockSums>,
+  token: number
+): number => {
   let value = constant
   for (const block of members) {
     const { slopes, products } = sums[block]
@@ -109,8 +123,20 @@ const columnOf = (combination: Combination, sums: Blocks<BlockSums>): Float64Arr
 }
 
 /** χ̂ of every token from some of the blocks, float64 [tokens]. */
-export const combinedColumns = (records: Blocks<BlockRecord>, sums: Blocks<BlockSums>, sampler: BlockConfiguration, members: readonly number[]): Float64Array =>
-  columnOf(combine(members, records.map((record) => tallyOf(record, sampler)), sampler), sums)
+export const combinedColumns = (
+  records: Blocks<BlockRecord>,
+  sums: Blocks<BlockSums>,
+  sampler: BlockConfiguration,
+  members: readonly number[]
+): Float64Array =>
+  columnOf(
+    combine(
+      members,
+      records.map((record) => tallyOf(record, sampler)),
+      sampler
+    ),
+    sums
+  )
 
 const halvings = splitsOf(blockCount)
 
@@ -129,12 +155,23 @@ export interface BlockEstimate {
  * χ̂ of every token from the four blocks of one component (docs/method.md, sections 3b and 3c). `rowStarts` as for
  * `reliabilityInterval`.
  */
-export const estimateBlocks = (records: Blocks<BlockRecord>, sums: Blocks<BlockSums>, sampler: BlockConfiguration, rowStarts: Int32Array): BlockEstimate => {
+export const estimateBlocks = (
+  records: Blocks<BlockRecord>,
+  sums: Blocks<BlockSums>,
+  sampler: BlockConfiguration,
+  rowStarts: Int32Array
+): BlockEstimate => {
   const tallies = records.map((record) => tallyOf(record, sampler))
   const every = records.map((_, block) => block)
   const column = (members: readonly number[]): Float64Array => columnOf(combine(members, tallies, sampler), sums)
   const susceptibilities = column(every)
-  const leftOut = every.map((block) => combine(every.filter((other) => other !== block), tallies, sampler))
+  const leftOut = every.map((block) =>
+    combine(
+      every.filter((other) => other !== block),
+      tallies,
+      sampler
+    )
+  )
   const values = new Float64Array(leftOut.length)
   const standardErrors = Float64Array.from(susceptibilities, (_, token) => {
     let mean = 0
@@ -144,7 +181,12 @@ export const estimateBlocks = (records: Blocks<BlockRecord>, sums: Blocks<BlockS
     return Math.sqrt(((values.length - 1) / values.length) * square)
   })
   const splits = halvings.map(([first, second]) => [column(first), column(second)] as const)
-  return { susceptibilities, standardErrors, splits, drawVariance: drawVariance(splits.map(([a, b]) => correlationOverRows(a, b, rowStarts).r)) }
+  return {
+    susceptibilities,
+    standardErrors,
+    splits,
+    drawVariance: drawVariance(splits.map(([a, b]) => correlationOverRows(a, b, rowStarts).r))
+  }
 }
 
 /** Whether any number of a block is not finite. */
@@ -162,7 +204,10 @@ export const effectiveShare = (phis: readonly number[], nBeta: number): number =
 }
 
 /** Factors of a block's plain and φ-weighted sums of gradients in its mean gradient: docs/method.md, section 3c. */
-export const meanGradientFactors = (phis: readonly number[], nBeta: number): { readonly plain: number; readonly product: number } => {
+export const meanGradientFactors = (
+  phis: readonly number[],
+  nBeta: number
+): { readonly plain: number; readonly product: number } => {
   const weights = phis.map((phi) => Math.exp(-nBeta * phi))
   const weight = weights.reduce((sum, own) => sum + own, 0)
   const centre = phis.reduce((sum, phi, i) => sum + weights[i] * phi, 0) / weight
@@ -176,19 +221,33 @@ const dot = (a: Float32Array, b: Float32Array): number => {
 }
 
 /** The mean gradients of blocks as combinations of their sums, and of these the scalar products: cosine of the halves', and the norm of all's. */
-const gradientsOf = (records: Blocks<BlockRecord>, sums: Blocks<BlockSums>, { nBeta }: BlockConfiguration): { readonly cosine: number; readonly norm: number } => {
-  const vectors = sums.flatMap(({ gradient, gradientProduct }) => (gradientProduct.length > 0 ? [gradient, gradientProduct] : [gradient]))
+const gradientsOf = (
+  records: Blocks<BlockRecord>,
+  sums: Blocks<BlockSums>,
+  { nBeta }: BlockConfiguration
+): { readonly cosine: number; readonly norm: number } => {
+  const vectors = sums.flatMap(({ gradient, gradientProduct }) =>
+    gradientProduct.length > 0 ? [gradient, gradientProduct] : [gradient]
+  )
   const withProducts = sums[0].gradientProduct.length > 0
   const gram = vectors.map((a) => vectors.map((b) => dot(a, b)))
   const factors = (members: readonly number[]): number[] => {
-    const { plain, product: weighted } = meanGradientFactors(members.flatMap((block) => records[block].phis), nBeta)
+    const { plain, product: weighted } = meanGradientFactors(
+      members.flatMap((block) => records[block].phis),
+      nBeta
+    )
     return sums.flatMap((_, block) => {
       const own = members.includes(block) ? [plain, weighted] : [0, 0]
       return withProducts ? own : [own[0]]
     })
   }
-  const product = (a: readonly number[], b: readonly number[]): number => a.reduce((sum, x, i) => sum + b.reduce((own, y, j) => own + x * y * gram[i][j], 0), 0)
-  const [first, second, all] = [factors(halvings[0][0]), factors(halvings[0][1]), factors(records.map((_, block) => block))]
+  const product = (a: readonly number[], b: readonly number[]): number =>
+    a.reduce((sum, x, i) => sum + b.reduce((own, y, j) => own + x * y * gram[i][j], 0), 0)
+  const [first, second, all] = [
+    factors(halvings[0][0]),
+    factors(halvings[0][1]),
+    factors(records.map((_, block) => block))
+  ]
   const length = (of: readonly number[]): number => Math.sqrt(Math.max(0, product(of, of)))
   const cosine = product(first, second) / (length(first) * length(second))
   return { cosine: Number.isFinite(cosine) ? cosine : 0, norm: length(all) }
@@ -213,19 +272,35 @@ export const checkBlocks = (settings: Settings, alive: readonly string[]): void 
   )
 }
 
-type Numbers = Omit<ComponentDiagnostics, 'component' | 'reliability' | 'centredReliability' | 'failedChains' | 'blocks'>
+type Numbers = Omit<
+  ComponentDiagnostics,
+  'component' | 'reliability' | 'centredReliability' | 'failedChains' | 'blocks'
+>
 
 /** What chains have, of draws that no chain links. */
-const numbersOf = (phis: readonly number[], initialLoss: number, nBeta: number): Numbers & { readonly meanPhi: number; readonly phiDeviation: number } => {
+const numbersOf = (
+  phis: readonly number[],
+  initialLoss: number,
+  nBeta: number
+): Numbers & { readonly meanPhi: number; readonly phiDeviation: number } => {
   const weights = phis.map((phi) => Math.exp(-nBeta * phi))
   const meanPhi = mean(phis.map((phi, i) => phi * weights[i])) / mean(weights)
   const centre = mean(phis)
   const losses = phis.map((phi) => initialLoss + phi)
   return {
-    splitRHat: null, learningCoefficient: learningCoefficient(nBeta, meanPhi),
-    meanDistance: [], finalDistance: [], meanLoss: initialLoss + meanPhi,
-    lossTrace: { first: losses[0] ?? NaN, last: losses.at(-1) ?? NaN, min: losses.length === 0 ? NaN : losses.reduce((a, b) => Math.min(a, b)), max: losses.length === 0 ? NaN : losses.reduce((a, b) => Math.max(a, b)) },
-    meanPhi, phiDeviation: Math.sqrt(mean(phis.map((phi) => (phi - centre) ** 2)))
+    splitRHat: null,
+    learningCoefficient: learningCoefficient(nBeta, meanPhi),
+    meanDistance: [],
+    finalDistance: [],
+    meanLoss: initialLoss + meanPhi,
+    lossTrace: {
+      first: losses[0] ?? NaN,
+      last: losses.at(-1) ?? NaN,
+      min: losses.length === 0 ? NaN : losses.reduce((a, b) => Math.min(a, b)),
+      max: losses.length === 0 ? NaN : losses.reduce((a, b) => Math.max(a, b))
+    },
+    meanPhi,
+    phiDeviation: Math.sqrt(mean(phis.map((phi) => (phi - centre) ** 2)))
   }
 }
 
@@ -258,12 +333,16 @@ const rounded = (values: Float64Array, added?: Float64Array | null): Float32Arra
  * every component failed.
  */
 export const columnsOfBlocks = async (
-  settings: Settings, rowStarts: Int32Array, sampled: SampledBlocks, openStorage: OpenStorage,
+  settings: Settings,
+  rowStarts: Int32Array,
+  sampled: SampledBlocks,
+  openStorage: OpenStorage,
   remainders: ReadonlyMap<string, Remainder> = new Map()
 ): Promise<EstimatedColumns> => {
   const { components: asked, sampler } = settings
   const { tokens, initialLoss, chains } = sampled
-  const places = (component: string): number[] => chains.flatMap((block, at) => (block.component === component ? [at] : []))
+  const places = (component: string): number[] =>
+    chains.flatMap((block, at) => (block.component === component ? [at] : []))
   const components = asked.filter((name) => places(name).every((at) => chains[at].failure === null))
   checkBlocks(settings, components)
   const halves = matrices.parts + blockCount
@@ -288,15 +367,25 @@ export const columnsOfBlocks = async (
       for (const half of [0, 1] as const) await columns.put(halves + half, column, pair[half])
       const { reliability, low, high } = reliabilityInterval(estimate.splits[0], rowStarts, estimate.drawVariance)
       const phis = records.flatMap((record) => record.phis)
-      const { cosine, norm } = sampler.method === 'first-order'
-        ? gradientsOf(records, sums, sampler)
-        : { cosine: null, norm: mean(records.flatMap(({ gradientNorms }) => gradientNorms)) }
+      const { cosine, norm } =
+        sampler.method === 'first-order'
+          ? gradientsOf(records, sums, sampler)
+          : { cosine: null, norm: mean(records.flatMap(({ gradientNorms }) => gradientNorms)) }
       const { meanPhi, phiDeviation } = numbersOf(phis, initialLoss, sampler.nBeta)
       known.push({
-        component, phis, reliability, reliabilityBounds: [low, high], drawVariance: estimate.drawVariance,
+        component,
+        phis,
+        reliability,
+        reliabilityBounds: [low, high],
+        drawVariance: estimate.drawVariance,
         diagnostics: {
-          rounds: records[0].observedSlopes.length, gradientCosine: cosine, gradientNorm: norm, meanPhi, phiDeviation,
-          effectiveShare: effectiveShare(phis, sampler.nBeta), remainder: remainder?.record ?? null
+          rounds: records[0].observedSlopes.length,
+          gradientCosine: cosine,
+          gradientNorm: norm,
+          meanPhi,
+          phiDeviation,
+          effectiveShare: effectiveShare(phis, sampler.nBeta),
+          remainder: remainder?.record ?? null
         }
       })
       centred.add(pair)
@@ -312,12 +401,17 @@ export const columnsOfBlocks = async (
       const { phis, reliability, reliabilityBounds, drawVariance: ofDraws, diagnostics: own } = known[at]
       const pair = [await columns.column(halves, at), await columns.column(halves + 1, at)] as const
       // One column less its own row means is nothing.
-      const interval = components.length === 1
-        ? { reliability: 0, low: 0, high: 0 }
-        : reliabilityInterval(centred.centred(pair), rowStarts, ofDraws)
+      const interval =
+        components.length === 1
+          ? { reliability: 0, low: 0, high: 0 }
+          : reliabilityInterval(centred.centred(pair), rowStarts, ofDraws)
       const { meanPhi: _, phiDeviation: __, ...numbers } = numbersOf(phis, initialLoss, sampler.nBeta)
       return {
-        component, ...numbers, reliability, centredReliability: interval.reliability, failedChains,
+        component,
+        ...numbers,
+        reliability,
+        centredReliability: interval.reliability,
+        failedChains,
         blocks: { ...own, reliabilityBounds, centredReliabilityBounds: [interval.low, interval.high] }
       }
     }
@@ -329,5 +423,8 @@ export const columnsOfBlocks = async (
 
 /** The same, all in memory. */
 export const resultOfBlocks = async (
-  settings: Settings, rowStarts: Int32Array, sampled: SampledBlocks, remainders?: ReadonlyMap<string, Remainder>
+  settings: Settings,
+  rowStarts: Int32Array,
+  sampled: SampledBlocks,
+  remainders?: ReadonlyMap<string, Remainder>
 ): Promise<SamplingResult> => wholeOf(await columnsOfBlocks(settings, rowStarts, sampled, inMemory, remainders))

@@ -11,7 +11,17 @@ const partnerShare = (draw: number): number => ((draw + 0.5) * ((Math.sqrt(5) - 
 
 /** The four turns of Method, section 3c (±x ± h q), or the two of section 3b (x ± h q): signs of x and of q. */
 export const slopeSigns = (method: BlockConfiguration['method']): readonly (readonly [number, number])[] =>
-  method === 'first-order' ? [[1, 1], [1, -1], [-1, 1], [-1, -1]] : [[1, 1], [1, -1]]
+  method === 'first-order'
+    ? [
+        [1, 1],
+        [1, -1],
+        [-1, 1],
+        [-1, -1]
+      ]
+    : [
+        [1, 1],
+        [1, -1]
+      ]
 
 /** The work on draw blocks that one thread does: here what takes no evaluator. */
 export class BlockUpdates extends PlainLane {
@@ -47,21 +57,31 @@ export class BlockUpdates extends PlainLane {
 
   /** x = (y - (y·q) q)/√γ: docs/method.md, section 3c. */
   #orthogonalPoint({ index, direction, point }: DrawBlock, turn: number): void {
-    const { seed, sampler: { gamma } } = this.shared
+    const {
+      seed,
+      sampler: { gamma }
+    } = this.shared
     let along = 0
-    this.kernel.eachNormals(point.length, { seed, step: turn, chain: 0, stream: streamOf('point', index) }, (noise, start, end) => {
-      for (let i = start; i < end; i++) {
-        point[i] = noise[i - start]
-        along += noise[i - start] * direction[i]
+    this.kernel.eachNormals(
+      point.length,
+      { seed, step: turn, chain: 0, stream: streamOf('point', index) },
+      (noise, start, end) => {
+        for (let i = start; i < end; i++) {
+          point[i] = noise[i - start]
+          along += noise[i - start] * direction[i]
+        }
       }
-    })
+    )
     const scale = 1 / Math.sqrt(gamma)
     for (let i = 0; i < point.length; i++) point[i] = (point[i] - along * direction[i]) * scale
   }
 
   /** x = (t z + √(1-t²) z')/√γ: docs/method.md, section 3b. */
   #partnerPoint({ index, point }: DrawBlock, draw: number): void {
-    const { seed, sampler: { gamma } } = this.shared
+    const {
+      seed,
+      sampler: { gamma }
+    } = this.shared
     const t = partnerShare(draw)
     const [ofBase, ofOther] = [t / Math.sqrt(gamma), Math.sqrt(1 - t * t) / Math.sqrt(gamma)]
     const source = (chain: number) => ({ seed, step: draw, chain, stream: streamOf('gradient', index) })
@@ -91,7 +111,9 @@ export class BlockWork extends BlockUpdates {
   override run(task: Task): Promise<TaskResult> | TaskResult {
     switch (task.kind) {
       case 'operations':
-        return task.components.map((component) => task.lengths.map((length) => this.#evaluator.operations(component, length)))
+        return task.components.map((component) =>
+          task.lengths.map((length) => this.#evaluator.operations(component, length))
+        )
       case 'prefix':
         return this.#evaluator.prefix(task.rows)
       case 'rowLosses':
@@ -127,11 +149,19 @@ export class BlockWork extends BlockUpdates {
   }
 
   /** Gradients of the blocks at these weights over a slice, in arrays of this thread's own, and what there is to say of each. */
-  async #gradients(blocks: readonly DrawBlock[], weights: readonly Float32Array[], width: number, { prefixes, targets, initialLoss }: SharedSlice): Promise<{ readonly gradients: Float32Array[]; readonly draws: GradientDraw[] }> {
+  async #gradients(
+    blocks: readonly DrawBlock[],
+    weights: readonly Float32Array[],
+    width: number,
+    { prefixes, targets, initialLoss }: SharedSlice
+  ): Promise<{ readonly gradients: Float32Array[]; readonly draws: GradientDraw[] }> {
     const gradients = blocks.map(({ centre }, at) => this.#own(2 * at + 1, centre.length).fill(0))
     const sums = blocks.map(() => 0)
     const replicas = blocks.map(({ component }, at) => ({ component, weights: weights[at] }))
-    for (const key of prefixes) (await this.#evaluatorOf(width).gradient(replicas, width, this.#prefixes.get(key), gradients)).forEach((own, at) => (sums[at] += own))
+    for (const key of prefixes)
+      (await this.#evaluatorOf(width).gradient(replicas, width, this.#prefixes.get(key), gradients)).forEach(
+        (own, at) => (sums[at] += own)
+      )
     const draws = gradients.map((gradient, at) => {
       let square = 0
       for (let i = 0; i < gradient.length; i++) square += gradient[i] ** 2
@@ -141,13 +171,24 @@ export class BlockWork extends BlockUpdates {
   }
 
   async #pair({ replicas, width, pair, slices }: TaskOf<'pair'>): Promise<ResultOf<'pair'>> {
-    const { seed, sampler: { gamma, nBeta } } = this.shared
+    const {
+      seed,
+      sampler: { gamma, nBeta }
+    } = this.shared
     const blocks = replicas.map((replica) => this.shared.replicas[replica])
-    const results: [GradientDraw, GradientDraw][] = blocks.map(() => [{ phi: NaN, norm: NaN }, { phi: NaN, norm: NaN }])
+    const results: [GradientDraw, GradientDraw][] = blocks.map(() => [
+      { phi: NaN, norm: NaN },
+      { phi: NaN, norm: NaN }
+    ])
     for (const half of [0, 1] as const) {
       const weights = blocks.map(({ centre, index }, at) => {
         const own = this.#own(2 * at, centre.length)
-        this.kernel.gaussian({ weights: own, centre }, gamma, { seed, step: pair, chain: 0, stream: streamOf('gradient', index) }, half === 0 ? 1 : -1)
+        this.kernel.gaussian(
+          { weights: own, centre },
+          gamma,
+          { seed, step: pair, chain: 0, stream: streamOf('gradient', index) },
+          half === 0 ? 1 : -1
+        )
         return own
       })
       const { gradients, draws } = await this.#gradients(blocks, weights, width, slices[half])
@@ -164,12 +205,25 @@ export class BlockWork extends BlockUpdates {
   }
 
   async #base({ replicas, width, draw, slice }: TaskOf<'base'>): Promise<ResultOf<'base'>> {
-    const { seed, sampler: { gamma } } = this.shared
+    const {
+      seed,
+      sampler: { gamma }
+    } = this.shared
     const blocks = replicas.map((replica) => this.shared.replicas[replica])
     for (const { point, centre, index } of blocks) {
-      this.kernel.gaussian({ weights: point, centre }, gamma, { seed, step: draw, chain: 0, stream: streamOf('gradient', index) })
+      this.kernel.gaussian({ weights: point, centre }, gamma, {
+        seed,
+        step: draw,
+        chain: 0,
+        stream: streamOf('gradient', index)
+      })
     }
-    const { gradients, draws } = await this.#gradients(blocks, blocks.map(({ point }) => point), width, slice)
+    const { gradients, draws } = await this.#gradients(
+      blocks,
+      blocks.map(({ point }) => point),
+      width,
+      slice
+    )
     blocks.forEach(({ gradient }, at) => {
       const own = gradients[at]
       for (let i = 0; i < own.length; i++) gradient[i] = own[i] / slice.targets
@@ -179,17 +233,34 @@ export class BlockWork extends BlockUpdates {
 
   async #baseLosses({ replicas, width, prefix }: TaskOf<'baseLosses'>): Promise<ResultOf<'baseLosses'>> {
     const blocks = replicas.map((replica) => this.shared.replicas[replica])
-    const losses = await this.#evaluatorOf(width).losses(blocks.map(({ component, point }) => ({ component, weights: point })), width, this.#prefixes.get(prefix))
+    const losses = await this.#evaluatorOf(width).losses(
+      blocks.map(({ component, point }) => ({ component, weights: point })),
+      width,
+      this.#prefixes.get(prefix)
+    )
     return losses.map(sum)
   }
 
-  async #slopes({ replicas, width, prefix: key, indices, claim, factors }: TaskOf<'slopes'>): Promise<ResultOf<'slopes'>> {
-    const { sampler: { gamma, method } } = this.shared
+  async #slopes({
+    replicas,
+    width,
+    prefix: key,
+    indices,
+    claim,
+    factors
+  }: TaskOf<'slopes'>): Promise<ResultOf<'slopes'>> {
+    const {
+      sampler: { gamma, method }
+    } = this.shared
     const prefix = this.#prefixes.get(key)
     const blocks = replicas.map((replica) => this.shared.replicas[replica])
     const signs = slopeSigns(method)
     const step = 1 / Math.sqrt(gamma)
-    const weightsOf = ({ centre, point, direction }: DrawBlock, [ofPoint, ofDirection]: readonly [number, number], at: number): Float32Array => {
+    const weightsOf = (
+      { centre, point, direction }: DrawBlock,
+      [ofPoint, ofDirection]: readonly [number, number],
+      at: number
+    ): Float32Array => {
       const own = this.#own(at, centre.length)
       const along = ofDirection * step
       for (let i = 0; i < own.length; i++) own[i] = centre[i] + ofPoint * point[i] + along * direction[i]
@@ -197,20 +268,36 @@ export class BlockWork extends BlockUpdates {
     }
     const losses: Float32Array[][] = []
     if (width > 1) {
-      const points = blocks.flatMap((block, at) => signs.map((sign, turn) => ({ component: block.component, weights: weightsOf(block, sign, at * signs.length + turn) })))
+      const points = blocks.flatMap((block, at) =>
+        signs.map((sign, turn) => ({
+          component: block.component,
+          weights: weightsOf(block, sign, at * signs.length + turn)
+        }))
+      )
       const all = await this.#evaluatorOf(width).losses(points, width * signs.length, prefix)
       blocks.forEach((_, at) => losses.push(all.slice(at * signs.length, (at + 1) * signs.length)))
     } else {
       const [block] = blocks
       const own: Float32Array[] = []
-      for (const sign of signs) own.push(await this.#evaluator.losses(block.component, weightsOf(block, sign, 0), prefix))
+      for (const sign of signs)
+        own.push(await this.#evaluator.losses(block.component, weightsOf(block, sign, 0), prefix))
       losses.push(own)
     }
-    return blocks.map((block, at) => this.#addSlopes(block, losses[at], signs, prefix.rows.length - 1, indices, claim, factors[at]))
+    return blocks.map((block, at) =>
+      this.#addSlopes(block, losses[at], signs, prefix.rows.length - 1, indices, claim, factors[at])
+    )
   }
 
   /** Takes in a block's slopes: the sum over signs of ±ℓ, over as many steps h along a unit vector, times ‖g‖. */
-  #addSlopes({ claims, slopes, products }: DrawBlock, losses: readonly Float32Array[], signs: readonly (readonly [number, number])[], targets: number, indices: Int32Array | null, claim: number, { norm, weight, product }: TaskOf<'slopes'>['factors'][number]): number {
+  #addSlopes(
+    { claims, slopes, products }: DrawBlock,
+    losses: readonly Float32Array[],
+    signs: readonly (readonly [number, number])[],
+    targets: number,
+    indices: Int32Array | null,
+    claim: number,
+    { norm, weight, product }: TaskOf<'slopes'>['factors'][number]
+  ): number {
     const scale = (norm * Math.sqrt(this.shared.sampler.gamma)) / signs.length
     const slopeAt = (i: number): number => {
       let difference = 0

@@ -48,29 +48,65 @@ interface Stage {
 
 const progressInterval = 200
 
-const stagesOf = ({ model: { architecture, weights }, study, sampler, threads, engine }: ChainsInput, chains: readonly ChainName[], bytes: number | undefined, atOnce: TokensAtOnce): StageSizes => {
+const stagesOf = (
+  { model: { architecture, weights }, study, sampler, threads, engine }: ChainsInput,
+  chains: readonly ChainName[],
+  bytes: number | undefined,
+  atOnce: TokensAtOnce
+): StageSizes => {
   const lengths = (rows: readonly Int32Array[]): number[] => rows.map(({ length }) => length)
-  return stageSizes({
-    architecture, sampler, atOnce, lanes: lanesOf(engine, threads), sampling: lengths(study.sampling), evaluated: lengths([...study.observation, ...study.probe]),
-    replicas: chains.map(({ component }) => sliceSize(componentSlices(architecture, weights, component)))
-  }, bytes)
+  return stageSizes(
+    {
+      architecture,
+      sampler,
+      atOnce,
+      lanes: lanesOf(engine, threads),
+      sampling: lengths(study.sampling),
+      evaluated: lengths([...study.observation, ...study.probe]),
+      replicas: chains.map(({ component }) => sliceSize(componentSlices(architecture, weights, component)))
+    },
+    bytes
+  )
 }
 
-const makeReplicas = ({ model: { architecture, weights }, study, sampler, observationIncludesProbe }: ChainsInput, chains: readonly ChainName[], tokens: number, sizes: StageSizes, { block }: TokensAtOnce, range: number): Replica[] => {
-  const arrays = (count: number, length: number): Float32Array[] => Array.from({ length: partsOf(sizes, count) }, () => float32(length))
-  const blockLength = study.probe.reduce((most, { length }) => Math.max(most, rowsAtOnce(architecture, block, length) * (length - 1)), 0)
+const makeReplicas = (
+  { model: { architecture, weights }, study, sampler, observationIncludesProbe }: ChainsInput,
+  chains: readonly ChainName[],
+  tokens: number,
+  sizes: StageSizes,
+  { block }: TokensAtOnce,
+  range: number
+): Replica[] => {
+  const arrays = (count: number, length: number): Float32Array[] =>
+    Array.from({ length: partsOf(sizes, count) }, () => float32(length))
+  const blockLength = study.probe.reduce(
+    (most, { length }) => Math.max(most, rowsAtOnce(architecture, block, length) * (length - 1)),
+    0
+  )
   return [...new Set(chains.map(({ component }) => component))].flatMap((component) => {
     const centre = sharedCopy(flatten(weights, componentSlices(architecture, weights, component)))
     const twoChain = sampler.estimator === 'two-chain'
-    const sums = <A extends Float32Array | Float64Array>(make: (length: number) => A): TokenSums<A> =>
-      ({ loss: make(twoChain && component !== 'full' ? 0 : tokens), product: make(component === 'full' ? 0 : tokens) })
-    return chains.filter((each) => each.component === component).map(({ chain }) => ({
-      component, chain, index: componentIndex(architecture, component), weights: sharedCopy(centre), centre,
-      squares: float32(sampler.nBeta === 0 ? 0 : centre.length), losses: float32(observationIncludesProbe ? tokens : 0),
-      sums: sums(float64), firstHalf: twoChain ? sums(float64) : sums(float32),
-      gradient: float32(sizes.waiting ? centre.length : 0), parts: arrays(sizes.chunks, centre.length), blockLosses: arrays(sizes.blocks, blockLength),
-      claims: new Int32Array(new SharedArrayBuffer(4 * Math.ceil(centre.length / range)))
-    }))
+    const sums = <A extends Float32Array | Float64Array>(make: (length: number) => A): TokenSums<A> => ({
+      loss: make(twoChain && component !== 'full' ? 0 : tokens),
+      product: make(component === 'full' ? 0 : tokens)
+    })
+    return chains
+      .filter((each) => each.component === component)
+      .map(({ chain }) => ({
+        component,
+        chain,
+        index: componentIndex(architecture, component),
+        weights: sharedCopy(centre),
+        centre,
+        squares: float32(sampler.nBeta === 0 ? 0 : centre.length),
+        losses: float32(observationIncludesProbe ? tokens : 0),
+        sums: sums(float64),
+        firstHalf: twoChain ? sums(float64) : sums(float32),
+        gradient: float32(sizes.waiting ? centre.length : 0),
+        parts: arrays(sizes.chunks, centre.length),
+        blockLosses: arrays(sizes.blocks, blockLength),
+        claims: new Int32Array(new SharedArrayBuffer(4 * Math.ceil(centre.length / range)))
+      }))
   })
 }
 
@@ -113,7 +149,12 @@ class Sampler {
   #done = 0
   #reportedAt = -Infinity
 
-  constructor(input: ChainsInput, chosen: readonly ChainName[] | undefined, { stageBytes, rangeWeights: range = rangeWeights }: SamplingTransport, atOnce: TokensAtOnce) {
+  constructor(
+    input: ChainsInput,
+    chosen: readonly ChainName[] | undefined,
+    { stageBytes, rangeWeights: range = rangeWeights }: SamplingTransport,
+    atOnce: TokensAtOnce
+  ) {
     this.#atOnce = atOnce
     const { study, sampler, seed, model, engine, precision } = input
     const { starts, positions } = flattenTargets(study.targets)
@@ -126,12 +167,33 @@ class Sampler {
     this.#lanes = lanesOf(engine, input.threads)
     this.#sizes = stagesOf(input, chains, stageBytes, atOnce)
     const replicas = makeReplicas(input, chains, this.#tokens, this.#sizes, atOnce, range)
-    this.#run = { kind: 'chains', engine, precision, architecture: model.architecture, weights: model.weights, sampler, seed, replicas, rangeWeights: range, starts, positions, initialLosses: float32(this.#tokens) }
+    this.#run = {
+      kind: 'chains',
+      engine,
+      precision,
+      architecture: model.architecture,
+      weights: model.weights,
+      sampler,
+      seed,
+      replicas,
+      rangeWeights: range,
+      starts,
+      positions,
+      initialLosses: float32(this.#tokens)
+    }
     this.#fingerprint = fingerprintOf(input, chosen)
     this.#minibatches = new Minibatches(seed, study.sampling.length, sampler.batchSize)
-    this.#observation = cutRows(model.architecture, study.observation, Array.from(study.observation.keys()), atOnce.block)
+    this.#observation = cutRows(
+      model.architecture,
+      study.observation,
+      Array.from(study.observation.keys()),
+      atOnce.block
+    )
     this.#probe = cutRows(model.architecture, study.probe, Array.from(study.probe.keys()), atOnce.block)
-    this.#observedTargets = (input.observationIncludesProbe ? this.#evaluated : this.#observation).reduce((sum, block) => sum + targetsOf(block), 0)
+    this.#observedTargets = (input.observationIncludesProbe ? this.#evaluated : this.#observation).reduce(
+      (sum, block) => sum + targetsOf(block),
+      0
+    )
     const count = replicas.length
     this.#steps = new Int32Array(count)
     this.#draws = new Int32Array(count)
@@ -147,8 +209,17 @@ class Sampler {
     const { replicas } = this.#run
     const tasks = replicas.length * (split ? Math.max(chunks, blocks) : 1)
     const ranges = replicas.reduce((sum, { claims }) => sum + claims.length, 0)
-    this.#pool = await Pool.open(this.#run, openLane, { evaluating: Math.min(this.#lanes.evaluating, tasks), updating: Math.min(this.#lanes.updating, ranges) }, pick)
-    this.#lockstep = new Lockstep(this.#pool, { signal: this.#input.signal, interrupt: () => this.#interrupt(), keep: () => this.#keep() })
+    this.#pool = await Pool.open(
+      this.#run,
+      openLane,
+      { evaluating: Math.min(this.#lanes.evaluating, tasks), updating: Math.min(this.#lanes.updating, ranges) },
+      pick
+    )
+    this.#lockstep = new Lockstep(this.#pool, {
+      signal: this.#input.signal,
+      interrupt: () => this.#interrupt(),
+      keep: () => this.#keep()
+    })
     const drop = (): void => this.#pool.drop()
     this.#input.signal?.addEventListener('abort', drop)
     try {
@@ -180,9 +251,15 @@ class Sampler {
   async #countOperations(): Promise<void> {
     const { study } = this.#input
     const components = sampledNames(this.#input)
-    const lengths = [...new Set([study.sampling, study.observation, study.probe].flatMap((rows) => rows.map(({ length }) => length)))]
-    const [table] = await this.#lockstep.settled([this.#pool.run<'operations'>({ kind: 'operations', components, lengths }, 0)])
-    this.#operations = new Map(components.map((component, i) => [component, new Map(lengths.map((length, j) => [length, table[i][j]]))]))
+    const lengths = [
+      ...new Set([study.sampling, study.observation, study.probe].flatMap((rows) => rows.map(({ length }) => length)))
+    ]
+    const [table] = await this.#lockstep.settled([
+      this.#pool.run<'operations'>({ kind: 'operations', components, lengths }, 0)
+    ])
+    this.#operations = new Map(
+      components.map((component, i) => [component, new Map(lengths.map((length, j) => [length, table[i][j]]))])
+    )
   }
 
   #cost(replica: number, blocks: readonly RowBlock[], kind: keyof Operations): number {
@@ -212,7 +289,8 @@ class Sampler {
     const { study, model } = this.#input
     // Most steps of a run that is resumed are done, and their rows are not asked for.
     let cut: RowBlock[] | undefined
-    const chunks = (): RowBlock[] => (cut ??= cutRows(model.architecture, study.sampling, this.#minibatches.at(step), this.#atOnce.chunk))
+    const chunks = (): RowBlock[] =>
+      (cut ??= cutRows(model.architecture, study.sampling, this.#minibatches.at(step), this.#atOnce.chunk))
     const pending = (replica: number): boolean => this.#steps[replica] <= step
     if (this.#pendingIn({ pending }).length === 0) return
     const targets = chunks().reduce((sum, block) => sum + targetsOf(block), 0)
@@ -220,37 +298,81 @@ class Sampler {
       const blocks = chunks().slice(first, first + this.#sizes.chunks)
       const part = { begun: first > 0, ends: first + blocks.length === chunks().length, targets }
       yield {
-        blocks, pending, together: this.#mayStack(blocks), cost: (replica) => this.#cost(replica, blocks, 'gradient'),
+        blocks,
+        pending,
+        together: this.#mayStack(blocks),
+        cost: (replica) => this.#cost(replica, blocks, 'gradient'),
         updates: (replica) => (this.#lanes.updating > 0 ? this.#run.replicas[replica].weights.length : 0),
         work: (replicas, prefixes) => this.#stepPart(replicas, step, blocks, prefixes, part)
       }
     }
   }
 
-  async #stepPart(together: Together, step: number, blocks: readonly RowBlock[], prefixes: readonly number[], part: StepPart): Promise<void> {
+  async #stepPart(
+    together: Together,
+    step: number,
+    blocks: readonly RowBlock[],
+    prefixes: readonly number[],
+    part: StepPart
+  ): Promise<void> {
     const { replicas } = together
     const inChunks = this.#run.replicas[replicas[0]].parts.length > 0
-    const results = inChunks ? await Promise.all(replicas.map((replica) => this.#stepInChunks(replica, step, blocks, prefixes, part))) : await this.#stepTogether(together, step, blocks, prefixes, part)
+    const results = inChunks
+      ? await Promise.all(replicas.map((replica) => this.#stepInChunks(replica, step, blocks, prefixes, part)))
+      : await this.#stepTogether(together, step, blocks, prefixes, part)
     for (const [at, { lossSum, finite }] of results.entries()) {
       const replica = replicas[at]
       if (!Number.isFinite(lossSum)) this.#fail(replica, `the loss is not finite at step ${step}`)
       else if (!finite) this.#fail(replica, `the weights are not finite after step ${step}`)
       else if (part.ends) this.#steps[replica] = step + 1
-      this.#advance(replica, this.#cost(replica, blocks, 'gradient'), blocks.reduce((sum, block) => sum + targetsOf(block), 0))
+      this.#advance(
+        replica,
+        this.#cost(replica, blocks, 'gradient'),
+        blocks.reduce((sum, block) => sum + targetsOf(block), 0)
+      )
     }
   }
 
   /** One task, and where other lanes update, their tasks. */
-  async #stepTogether({ replicas, width }: Together, step: number, blocks: readonly RowBlock[], prefixes: readonly number[], part: StepPart): Promise<readonly StepResult[]> {
+  async #stepTogether(
+    { replicas, width }: Together,
+    step: number,
+    blocks: readonly RowBlock[],
+    prefixes: readonly number[],
+    part: StepPart
+  ): Promise<readonly StepResult[]> {
     const apart = this.#lanes.updating > 0 && part.ends
     const cost = replicas.reduce((sum, replica) => sum + this.#cost(replica, blocks, 'gradient'), 0)
-    const results = await this.#pool.run<'step'>({ kind: 'step', replicas, width, step, prefixes, ...part, ends: part.ends && !apart }, cost)
-    return apart ? Promise.all(results.map(async ({ lossSum }, at) => ({ lossSum, finite: await this.#update(replicas[at], step, 0, { ...part, begun: true }) }))) : results
+    const results = await this.#pool.run<'step'>(
+      { kind: 'step', replicas, width, step, prefixes, ...part, ends: part.ends && !apart },
+      cost
+    )
+    return apart
+      ? Promise.all(
+          results.map(async ({ lossSum }, at) => ({
+            lossSum,
+            finite: await this.#update(replicas[at], step, 0, { ...part, begun: true })
+          }))
+        )
+      : results
   }
 
   /** A task for each chunk, and those that put them together. */
-  async #stepInChunks(replica: number, step: number, blocks: readonly RowBlock[], prefixes: readonly number[], part: StepPart): Promise<StepResult> {
-    const sums = await Promise.all(prefixes.map((prefix, at) => this.#pool.run<'chunk'>({ kind: 'chunk', replica, prefix, part: at }, this.#cost(replica, [blocks[at]], 'gradient'))))
+  async #stepInChunks(
+    replica: number,
+    step: number,
+    blocks: readonly RowBlock[],
+    prefixes: readonly number[],
+    part: StepPart
+  ): Promise<StepResult> {
+    const sums = await Promise.all(
+      prefixes.map((prefix, at) =>
+        this.#pool.run<'chunk'>(
+          { kind: 'chunk', replica, prefix, part: at },
+          this.#cost(replica, [blocks[at]], 'gradient')
+        )
+      )
+    )
     const lossSum = sums.reduce((sum, own) => sum + own, 0)
     return { lossSum, finite: await this.#update(replica, step, prefixes.length, part) }
   }
@@ -259,7 +381,11 @@ class Sampler {
   async #update(replica: number, step: number, parts: number, part: StepPart): Promise<boolean> {
     const { claims } = this.#run.replicas[replica]
     this.#halfUpdated.add(replica)
-    const finite = await Promise.all(Array.from(claims, (_, range) => this.#pool.run<'update'>({ kind: 'update', replica, step, parts, range, ...part }, 0)))
+    const finite = await Promise.all(
+      Array.from(claims, (_, range) =>
+        this.#pool.run<'update'>({ kind: 'update', replica, step, parts, range, ...part }, 0)
+      )
+    )
     this.#halfUpdated.delete(replica)
     return finite.every(Boolean)
   }
@@ -280,7 +406,10 @@ class Sampler {
   #blockSpans(): (readonly [number, number])[] {
     const observed = this.#observation.length
     const spans = (from: number, to: number): (readonly [number, number])[] =>
-      Array.from({ length: Math.ceil((to - from) / this.#sizes.blocks) }, (_, i) => [from + i * this.#sizes.blocks, Math.min(to, from + (i + 1) * this.#sizes.blocks)] as const)
+      Array.from(
+        { length: Math.ceil((to - from) / this.#sizes.blocks) },
+        (_, i) => [from + i * this.#sizes.blocks, Math.min(to, from + (i + 1) * this.#sizes.blocks)] as const
+      )
     return [...spans(0, observed), ...spans(observed, this.#evaluated.length)]
   }
 
@@ -288,18 +417,25 @@ class Sampler {
     const blocks = this.#evaluated.slice(first, end)
     return {
       blocks,
-      pending: (replica) => this.#draws[replica] < draw || (this.#draws[replica] === draw && this.#blocks[replica] < end),
+      pending: (replica) =>
+        this.#draws[replica] < draw || (this.#draws[replica] === draw && this.#blocks[replica] < end),
       together: this.#mayStack(blocks),
       cost: (replica) => this.#cost(replica, blocks, 'losses'),
       work: async ({ replicas, width }, prefixes) => {
         const isProbe = first >= this.#observation.length
-        const phis = replicas.map((replica) => (this.#input.observationIncludesProbe ? null : this.#drawLoss(replica) - this.#initialLoss))
+        const phis = replicas.map((replica) =>
+          this.#input.observationIncludesProbe ? null : this.#drawLoss(replica) - this.#initialLoss
+        )
         const take = (replica: number, own: readonly RowBlock[], sums: readonly number[]): void => {
           if (sums.every(Number.isFinite)) {
             if (!isProbe || this.#input.observationIncludesProbe) for (const sum of sums) this.#drawSums[replica] += sum
             this.#blocks[replica] = end
           } else this.#fail(replica, `the loss is not finite at draw ${draw}`)
-          this.#advance(replica, this.#cost(replica, own, 'losses'), own.reduce((sum, block) => sum + targetsOf(block), 0))
+          this.#advance(
+            replica,
+            this.#cost(replica, own, 'losses'),
+            own.reduce((sum, block) => sum + targetsOf(block), 0)
+          )
         }
         const [replica] = replicas
         if (this.#run.replicas[replica].blockLosses.length > 0) {
@@ -310,7 +446,13 @@ class Sampler {
         }
         const [block] = blocks
         const sums = await this.#pool.run<'losses'>(
-          { kind: 'losses', replicas, width, prefix: prefixes[0], probe: isProbe ? { indices: block.indices, phis } : null },
+          {
+            kind: 'losses',
+            replicas,
+            width,
+            prefix: prefixes[0],
+            probe: isProbe ? { indices: block.indices, phis } : null
+          },
           replicas.reduce((sum, each) => sum + this.#cost(each, [block], 'losses'), 0)
         )
         replicas.forEach((each, at) => take(each, blocks, [sums[at]]))
@@ -319,10 +461,31 @@ class Sampler {
   }
 
   /** A task for each block, and one that takes in their losses. */
-  async #blocksTogether(replica: number, blocks: readonly RowBlock[], prefixes: readonly number[], isProbe: boolean, phi: number | null): Promise<number[]> {
-    const sums = await Promise.all(blocks.map((block, part) => this.#pool.run<'block'>({ kind: 'block', replica, prefix: prefixes[part], part }, this.#cost(replica, [block], 'losses'))))
+  async #blocksTogether(
+    replica: number,
+    blocks: readonly RowBlock[],
+    prefixes: readonly number[],
+    isProbe: boolean,
+    phi: number | null
+  ): Promise<number[]> {
+    const sums = await Promise.all(
+      blocks.map((block, part) =>
+        this.#pool.run<'block'>(
+          { kind: 'block', replica, prefix: prefixes[part], part },
+          this.#cost(replica, [block], 'losses')
+        )
+      )
+    )
     if (isProbe && sums.every(Number.isFinite)) {
-      await this.#pool.run<'take'>({ kind: 'take', replica, blocks: blocks.map(({ indices, rows: { length } }) => ({ indices, targets: length - 1 })), phi }, 0)
+      await this.#pool.run<'take'>(
+        {
+          kind: 'take',
+          replica,
+          blocks: blocks.map(({ indices, rows: { length } }) => ({ indices, targets: length - 1 })),
+          phi
+        },
+        0
+      )
     }
     return sums
   }
@@ -339,7 +502,10 @@ class Sampler {
         this.#losses[replica * draws + draw] = loss
         const firstHalf = this.#losses.subarray(replica * draws, replica * draws + Math.floor(draws / 2))
         const closing = draw + 1 === firstHalf.length ? meanPhi(firstHalf, this.#initialLoss) : null
-        const distance = await this.#pool.run<'commit'>({ kind: 'commit', replica, phi: loss - this.#initialLoss, closing }, 0)
+        const distance = await this.#pool.run<'commit'>(
+          { kind: 'commit', replica, phi: loss - this.#initialLoss, closing },
+          0
+        )
         this.#distances[replica * draws + draw] = distance
         this.#drawSums[replica] = 0
         this.#blocks[replica] = 0
@@ -360,7 +526,8 @@ class Sampler {
     const next = (): StageTasks | undefined => {
       for (let item = stages.next(); item.done !== true; item = stages.next()) {
         const stage = item.value
-        if (this.#pendingIn(stage).length > 0) return { blocks: stage.blocks, start: (keys) => this.#startTasks(stage, keys) }
+        if (this.#pendingIn(stage).length > 0)
+          return { blocks: stage.blocks, start: (keys) => this.#startTasks(stage, keys) }
       }
       return undefined
     }
@@ -378,34 +545,47 @@ class Sampler {
   /** The most work first; but before that the most weights to update, so that they are while what comes after is computed. */
   #startTasks(stage: Stage, keys: readonly number[]): Promise<void>[] {
     const pending = new Set(this.#pendingIn(stage))
-    const groups = stage.together ? groupsOf(this.#run.replicas.map(({ component }) => component)) : [...pending].map((replica) => [replica])
+    const groups = stage.together
+      ? groupsOf(this.#run.replicas.map(({ component }) => component))
+      : [...pending].map((replica) => [replica])
     const order = groups.flatMap((group) => {
       const replicas = group.filter((replica) => pending.has(replica))
       const all = (of: (replica: number) => number): number => replicas.reduce((sum, replica) => sum + of(replica), 0)
-      return replicas.length === 0 ? [] : [{ replicas, width: group.length, cost: all(stage.cost), updates: all(stage.updates ?? (() => 0)) }]
+      return replicas.length === 0
+        ? []
+        : [{ replicas, width: group.length, cost: all(stage.cost), updates: all(stage.updates ?? (() => 0)) }]
     })
-    return order.sort((a, b) => b.updates - a.updates || b.cost - a.cost || a.replicas[0] - b.replicas[0]).map(({ replicas, width }) => stage.work({ replicas, width }, keys))
+    return order
+      .sort((a, b) => b.updates - a.updates || b.cost - a.cost || a.replicas[0] - b.replicas[0])
+      .map(({ replicas, width }) => stage.work({ replicas, width }, keys))
   }
 
   /** Whether replicas of a group may have one task over the rows: not where their rows are shared out among threads, nor where a row goes layer by layer. */
   #mayStack(blocks: readonly RowBlock[]): boolean {
-    return this.#pool.stacks && !this.#sizes.split && blocks.every(({ rows: { length } }) => !areLong(this.#run.architecture, length - 1))
+    return (
+      this.#pool.stacks &&
+      !this.#sizes.split &&
+      blocks.every(({ rows: { length } }) => !areLong(this.#run.architecture, length - 1))
+    )
   }
 
   async #interrupt(): Promise<never> {
     const begun = Number.isFinite(this.#initialLoss)
     if (begun && this.#input.checkpoint !== undefined) await this.#save()
-    const kept = this.#input.checkpoint === undefined
-      ? 'there is no checkpoint, so the next run starts over'
-      : begun
-      ? 'resume the run to continue'
-      : 'nothing was sampled yet'
+    const kept =
+      this.#input.checkpoint === undefined
+        ? 'there is no checkpoint, so the next run starts over'
+        : begun
+          ? 'resume the run to continue'
+          : 'nothing was sampled yet'
     throw new SpectroscopeError('interrupted', `Sampling was interrupted after ${this.#position()}; ${kept}.`)
   }
 
   /** A checkpoint of what was done before the engine failed, unless it left a replica half changed; the one before stands otherwise. */
   async #keep(): Promise<void> {
-    const whole = this.#halfUpdated.size === 0 && this.#run.replicas.every(({ claims }) => claims.every((_, at) => Atomics.load(claims, at) === 0))
+    const whole =
+      this.#halfUpdated.size === 0 &&
+      this.#run.replicas.every(({ claims }) => claims.every((_, at) => Atomics.load(claims, at) === 0))
     if (!whole || !Number.isFinite(this.#initialLoss) || this.#input.checkpoint === undefined) return
     try {
       await this.#save()
@@ -416,7 +596,8 @@ class Sampler {
 
   #position(): string {
     const alive = this.#run.replicas.flatMap((_, replica) => (this.#hasFailed(replica) ? [] : [replica]))
-    const least = (counts: Int32Array): number => alive.reduce((min, replica) => Math.min(min, counts[replica]), Infinity)
+    const least = (counts: Int32Array): number =>
+      alive.reduce((min, replica) => Math.min(min, counts[replica]), Infinity)
     return `step ${least(this.#steps)} and draw ${least(this.#draws)}`
   }
 
@@ -424,18 +605,27 @@ class Sampler {
 
   #fail(replica: number, what: string): void {
     const { component, chain } = this.#run.replicas[replica]
-    const message = `${component}, chain ${chain + 1}: ${what}; the chain ends here and its draws are excluded; ` +
+    const message =
+      `${component}, chain ${chain + 1}: ${what}; the chain ends here and its draws are excluded; ` +
       `${finiteRemedy(this.#input)}.`
     this.#done += this.#remaining(replica)
     this.#blocks[replica] = 0
     this.#failures.push({ replica, chain, draw: this.#draws[replica], step: this.#steps[replica], message })
-    this.#losses.fill(NaN, replica * this.#run.sampler.draws + this.#draws[replica], (replica + 1) * this.#run.sampler.draws)
+    this.#losses.fill(
+      NaN,
+      replica * this.#run.sampler.draws + this.#draws[replica],
+      (replica + 1) * this.#run.sampler.draws
+    )
     this.#input.onFlag?.({ component, chain, message })
   }
 
   /** Ends the run when nothing can come of it. What a part of it comes to is judged with the others. */
   #checkFailures(): void {
-    if (this.#failures.length > 0 && this.#whole) checkFailures(this.#input, this.#run.replicas.filter((_, replica) => !this.#hasFailed(replica)))
+    if (this.#failures.length > 0 && this.#whole)
+      checkFailures(
+        this.#input,
+        this.#run.replicas.filter((_, replica) => !this.#hasFailed(replica))
+      )
   }
 
   // ------------------------------------------------------------------ start, checkpoints, progress
@@ -451,18 +641,29 @@ class Sampler {
     let sum = 0
     const atOnce = Math.min(this.#input.threads, this.#sizes.held)
     for (let start = 0; start < blocks.length; start += atOnce) {
-      const parts = await this.#lockstep.settled(blocks.slice(start, start + atOnce).map(async ({ block, isProbe }) => {
-        const [prefix] = await this.#lockstep.openPrefixes([block])
-        const part = await this.#pool.run<'initial'>({ kind: 'initial', component, centre, prefix, probeRows: isProbe ? block.indices : null }, 0)
-        this.#pool.release(prefix)
-        return isProbe && !this.#input.observationIncludesProbe ? 0 : part
-      }))
+      const parts = await this.#lockstep.settled(
+        blocks.slice(start, start + atOnce).map(async ({ block, isProbe }) => {
+          const [prefix] = await this.#lockstep.openPrefixes([block])
+          const part = await this.#pool.run<'initial'>(
+            { kind: 'initial', component, centre, prefix, probeRows: isProbe ? block.indices : null },
+            0
+          )
+          this.#pool.release(prefix)
+          return isProbe && !this.#input.observationIncludesProbe ? 0 : part
+        })
+      )
       for (const part of parts) sum += part
     }
     const loss = sum / this.#observedTargets
     if (!Number.isFinite(loss)) {
-      const remedy = this.#input.precision === 'float16' ? `${halfRemedy}, or check that its weights are whole` : 'check that its weights are whole'
-      throw new SpectroscopeError('sampling', `The loss of the model as given is not finite on the observation rows; ${remedy}.`)
+      const remedy =
+        this.#input.precision === 'float16'
+          ? `${halfRemedy}, or check that its weights are whole`
+          : 'check that its weights are whole'
+      throw new SpectroscopeError(
+        'sampling',
+        `The loss of the model as given is not finite on the observation rows; ${remedy}.`
+      )
     }
     this.#initialLoss = loss
   }
@@ -474,14 +675,25 @@ class Sampler {
       ...[sums, firstHalf].flatMap(({ loss, product }) => [loss, product]),
       ...(midDraw ? [losses] : [])
     ])
-    return [this.#steps, this.#draws, this.#blocks, this.#drawSums, this.#losses, this.#distances, this.#run.initialLosses, ...replicas]
+    return [
+      this.#steps,
+      this.#draws,
+      this.#blocks,
+      this.#drawSums,
+      this.#losses,
+      this.#distances,
+      this.#run.initialLosses,
+      ...replicas
+    ]
   }
 
   async #resume(): Promise<boolean> {
     const { checkpoint } = this.#input
     if (checkpoint === undefined) return false
     await removeLeftovers(checkpoint.folder)
-    const header = await readCheckpoint<SavedState>(checkpoint.folder, this.#fingerprint, (state) => this.#sections(state))
+    const header = await readCheckpoint<SavedState>(checkpoint.folder, this.#fingerprint, (state) =>
+      this.#sections(state)
+    )
     if (header === null) return false
     this.#sequence = header.sequence
     this.#initialLoss = header.state.initialLoss
@@ -490,8 +702,17 @@ class Sampler {
   }
 
   async #save(): Promise<void> {
-    const state: SavedState = { initialLoss: this.#initialLoss, midDraw: this.#blocks.some((block) => block > 0), blockTokens: this.#atOnce.block, failures: this.#failures }
-    await writeCheckpoint<SavedState>(this.#input.checkpoint!.folder, { fingerprint: this.#fingerprint, sequence: ++this.#sequence, state }, this.#sections(state))
+    const state: SavedState = {
+      initialLoss: this.#initialLoss,
+      midDraw: this.#blocks.some((block) => block > 0),
+      blockTokens: this.#atOnce.block,
+      failures: this.#failures
+    }
+    await writeCheckpoint<SavedState>(
+      this.#input.checkpoint!.folder,
+      { fingerprint: this.#fingerprint, sequence: ++this.#sequence, state },
+      this.#sections(state)
+    )
   }
 
   /** Operations that a replica has still to do. */
@@ -499,13 +720,21 @@ class Sampler {
     const { draws } = this.#run.sampler
     const { step, draw } = this.#costs[replica]
     const evaluated = this.#cost(replica, this.#evaluated.slice(0, this.#blocks[replica]), 'losses')
-    return step * (this.#stepTarget(draws - 1) - this.#steps[replica]) + draw * (draws - this.#draws[replica]) - evaluated
+    return (
+      step * (this.#stepTarget(draws - 1) - this.#steps[replica]) + draw * (draws - this.#draws[replica]) - evaluated
+    )
   }
 
   #plan(): void {
     const { replicas, sampler } = this.#run
-    const batch = sampler.nBeta === 0 ? [] : cutRows(this.#run.architecture, this.#input.study.sampling, this.#minibatches.at(0), this.#atOnce.chunk)
-    this.#costs = replicas.map((_, replica) => ({ step: this.#cost(replica, batch, 'gradient'), draw: this.#cost(replica, this.#evaluated, 'losses') }))
+    const batch =
+      sampler.nBeta === 0
+        ? []
+        : cutRows(this.#run.architecture, this.#input.study.sampling, this.#minibatches.at(0), this.#atOnce.chunk)
+    this.#costs = replicas.map((_, replica) => ({
+      step: this.#cost(replica, batch, 'gradient'),
+      draw: this.#cost(replica, this.#evaluated, 'losses')
+    }))
     replicas.forEach((_, replica) => {
       const { step, draw } = this.#costs[replica]
       const whole = step * this.#stepTarget(sampler.draws - 1) + draw * sampler.draws
@@ -526,9 +755,12 @@ class Sampler {
     const rates = this.#meter.rates()
     this.#input.onProgress({
       stage: 'sample',
-      step: this.#steps[replica], steps: this.#stepTarget(sampler.draws - 1),
-      draw: this.#draws[replica], draws: sampler.draws,
-      component, chain,
+      step: this.#steps[replica],
+      steps: this.#stepTarget(sampler.draws - 1),
+      draw: this.#draws[replica],
+      draws: sampler.draws,
+      component,
+      chain,
       tokensPerSecond: rates.tokens,
       fractionDone: Math.min(1, this.#done / this.#planned),
       secondsLeft: Math.max(0, this.#planned - this.#done) / rates.operations,
@@ -546,14 +778,22 @@ class Sampler {
   }
 
   #sampled(): SampledChains {
-    const { replicas, sampler: { draws } } = this.#run
-    const ofReplica = (values: Float64Array, replica: number): Float64Array => values.slice(replica * draws, (replica + 1) * draws)
+    const {
+      replicas,
+      sampler: { draws }
+    } = this.#run
+    const ofReplica = (values: Float64Array, replica: number): Float64Array =>
+      values.slice(replica * draws, (replica + 1) * draws)
     return {
       tokens: this.#tokens,
       initialLoss: this.#initialLoss,
       chains: replicas.map(({ component, chain }, replica) => ({
-        component, chain, initialLoss: this.#initialLoss, failure: this.#failure(replica),
-        losses: ofReplica(this.#losses, replica), distances: ofReplica(this.#distances, replica)
+        component,
+        chain,
+        initialLoss: this.#initialLoss,
+        failure: this.#failure(replica),
+        losses: ofReplica(this.#losses, replica),
+        distances: ofReplica(this.#distances, replica)
       })),
       sums: (at) => Promise.resolve([replicas[at].firstHalf, replicas[at].sums])
     }
@@ -561,13 +801,26 @@ class Sampler {
 }
 
 /** A sampler that takes as many tokens at once as its engine wishes; but blocks of rows, which a checkpoint counts, as they were begun. */
-const openSampler = async (input: ChainsInput, chosen: readonly ChainName[] | undefined, transport: SamplingTransport): Promise<Sampler> => {
+const openSampler = async (
+  input: ChainsInput,
+  chosen: readonly ChainName[] | undefined,
+  transport: SamplingTransport
+): Promise<Sampler> => {
   const { checkpoint, engine } = input
-  const begun = checkpoint === undefined ? null : await readState<SavedState>(checkpoint.folder, fingerprintOf(input, chosen))
+  const begun =
+    checkpoint === undefined ? null : await readState<SavedState>(checkpoint.folder, fingerprintOf(input, chosen))
   const wished = tokensFor(engine)
-  return new Sampler(input, chosen, transport, begun === null ? wished : { ...wished, block: begun.blockTokens ?? blockTokens })
+  return new Sampler(
+    input,
+    chosen,
+    transport,
+    begun === null ? wished : { ...wished, block: begun.blockTokens ?? blockTokens }
+  )
 }
 
 /** Samples some of a run's chains, or all of them (Method, section 2), in lockstep. Errors are those of `sample`. */
-export const sampleChains = async (input: ChainsInput, chosen?: readonly ChainName[], transport: SamplingTransport = {}): Promise<SampledChains> =>
-  (await openSampler(input, chosen, transport)).run(transport)
+export const sampleChains = async (
+  input: ChainsInput,
+  chosen?: readonly ChainName[],
+  transport: SamplingTransport = {}
+): Promise<SampledChains> => (await openSampler(input, chosen, transport)).run(transport)

@@ -46,7 +46,11 @@ const slotPath = (folder: string, sequence: number): string => join(folder, `sam
  * Writes a checkpoint in the place of the older of the two kept, once it is whole: at any moment the newer one stays readable.
  * Throws a `storage` error when it cannot.
  */
-export const writeCheckpoint = async <S>(folder: string, header: CheckpointHeader<S>, sections: readonly ArrayBufferView[]): Promise<void> => {
+export const writeCheckpoint = async <S>(
+  folder: string,
+  header: CheckpointHeader<S>,
+  sections: readonly ArrayBufferView[]
+): Promise<void> => {
   try {
     await makeFolder(folder)
     await writeFileAtomically(slotPath(folder, header.sequence), sectionBlocks(format, header, sections))
@@ -67,7 +71,10 @@ export const removeLeftovers = async (folder: string): Promise<void> => {
 }
 
 /** Whole checkpoints of this fingerprint, the newest first, with where their sections begin and end. */
-const wholeCheckpoints = async <S>(folder: string, fingerprint: string): Promise<(CheckpointHeader<S> & { readonly path: string; readonly start: number; readonly end: number })[]> => {
+const wholeCheckpoints = async <S>(
+  folder: string,
+  fingerprint: string
+): Promise<(CheckpointHeader<S> & { readonly path: string; readonly start: number; readonly end: number })[]> => {
   const found = await Promise.all(
     [0, 1].map(async (slot) => {
       const path = slotPath(folder, slot)
@@ -82,13 +89,18 @@ const wholeCheckpoints = async <S>(folder: string, fingerprint: string): Promise
 }
 
 /** The sampler's own state in the newest whole checkpoint of this fingerprint; null if there is none. */
-export const readState = async <S>(folder: string, fingerprint: string): Promise<S | null> => (await wholeCheckpoints<S>(folder, fingerprint))[0]?.state ?? null
+export const readState = async <S>(folder: string, fingerprint: string): Promise<S | null> =>
+  (await wholeCheckpoints<S>(folder, fingerprint))[0]?.state ?? null
 
 /**
  * Fills the sections from the newest whole checkpoint of this fingerprint, and returns its header; null if there is none. `sectionsOf`
  * gives the arrays in the order in which they were written.
  */
-export const readCheckpoint = async <S>(folder: string, fingerprint: string, sectionsOf: (state: S) => readonly ArrayBufferView[]): Promise<CheckpointHeader<S> | null> => {
+export const readCheckpoint = async <S>(
+  folder: string,
+  fingerprint: string,
+  sectionsOf: (state: S) => readonly ArrayBufferView[]
+): Promise<CheckpointHeader<S> | null> => {
   for (const { path, start, end, ...header } of await wholeCheckpoints<S>(folder, fingerprint)) {
     const sections = sectionsOf(header.state)
     if (end - start !== sections.reduce((sum, { byteLength }) => sum + byteLength, 0)) continue

@@ -24,31 +24,33 @@ export const inMemory: OpenStorage = (length) => {
 }
 
 /** In a file that goes when it is closed, until `signal` aborts. Throws a `storage` error where it is not writable. */
-export const inFile = (path: string, signal?: AbortSignal): OpenStorage => async () => {
-  await makeFolder(dirname(path))
-  const failed = (error: unknown): never => {
-    throw writingError(path, error)
-  }
-  const file = await open(path, 'w+').catch(failed)
-  return {
-    write: async (place, values) => {
-      signal?.throwIfAborted()
-      const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
-      for (let written = 0; written < bytes.length; ) {
-        const rest = bytes.subarray(written)
-        written += (await file.write(rest, 0, rest.length, 4 * place + written).catch(failed)).bytesWritten
+export const inFile =
+  (path: string, signal?: AbortSignal): OpenStorage =>
+  async () => {
+    await makeFolder(dirname(path))
+    const failed = (error: unknown): never => {
+      throw writingError(path, error)
+    }
+    const file = await open(path, 'w+').catch(failed)
+    return {
+      write: async (place, values) => {
+        signal?.throwIfAborted()
+        const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+        for (let written = 0; written < bytes.length;) {
+          const rest = bytes.subarray(written)
+          written += (await file.write(rest, 0, rest.length, 4 * place + written).catch(failed)).bytesWritten
+        }
+      },
+      read: async (place, into) => {
+        signal?.throwIfAborted()
+        await readSection(file, 4 * place, into)
+      },
+      close: async () => {
+        await file.close()
+        await rm(path, { force: true })
       }
-    },
-    read: async (place, into) => {
-      signal?.throwIfAborted()
-      await readSection(file, 4 * place, into)
-    },
-    close: async () => {
-      await file.close()
-      await rm(path, { force: true })
     }
   }
-}
 
 export interface ColumnsShape {
   readonly tokens: number
@@ -105,7 +107,10 @@ export class Columns {
 
   /** Does `work` with new ones; they are closed where it throws. */
   static async with<T>(
-    shape: ColumnsShape, openStorage: OpenStorage, work: (columns: Columns) => Promise<T>, tile = usualTile
+    shape: ColumnsShape,
+    openStorage: OpenStorage,
+    work: (columns: Columns) => Promise<T>,
+    tile = usualTile
   ): Promise<T> {
     const { tokens, columns, matrices } = shape
     const storage = await openStorage(matrices * tokens * columns)
@@ -146,7 +151,7 @@ export class Columns {
   async rows(matrix: number, first: number, count: number): Promise<Float32Array> {
     const { columns } = this.shape
     const rows = new Float32Array(count * columns)
-    for (let at = first; at < first + count; ) {
+    for (let at = first; at < first + count;) {
       const tile = await this.#tile(matrix, at)
       const end = Math.min(first + count, tile.first + tile.rows.length / columns)
       rows.set(tile.rows.subarray((at - tile.first) * columns, (end - tile.first) * columns), (at - first) * columns)

@@ -66,15 +66,20 @@ export const splitRHat = (chains: readonly Float64Array[]): number | null => {
 }
 
 /** Local learning coefficient nβ (E[L] - L(w*)); NaN at nβ 0, where it would be 0 for every model. */
-export const learningCoefficient = (nBeta: number, lossRise: number): number =>
-  (nBeta === 0 ? NaN : nBeta * lossRise)
+export const learningCoefficient = (nBeta: number, lossRise: number): number => (nBeta === 0 ? NaN : nBeta * lossRise)
 
 /** Everything but the reliabilities, from the traces of one component's chains. */
-export const diagnose = (traces: readonly ChainTrace[], failedChains: readonly FailedChain[], initialLoss: number, nBeta: number): Omit<ComponentDiagnostics, 'reliability' | 'centredReliability' | 'blocks'> => {
+export const diagnose = (
+  traces: readonly ChainTrace[],
+  failedChains: readonly FailedChain[],
+  initialLoss: number,
+  nBeta: number
+): Omit<ComponentDiagnostics, 'reliability' | 'centredReliability' | 'blocks'> => {
   const alive = traces.filter(({ chain }) => !failedChains.some((failed) => failed.chain === chain))
   const averaged = Float64Array.from(traces[0].losses, (_, draw) => mean(alive.map(({ losses }) => losses[draw])))
   const meanLoss = mean(averaged)
-  const ofChain = (value: (distances: Float64Array) => number): number[] => traces.map((trace) => (alive.includes(trace) ? value(trace.distances) : NaN))
+  const ofChain = (value: (distances: Float64Array) => number): number[] =>
+    traces.map((trace) => (alive.includes(trace) ? value(trace.distances) : NaN))
   return {
     component: traces[0].component,
     splitRHat: splitRHat(alive.map(({ losses }) => losses.map((loss) => loss - initialLoss))),
@@ -82,12 +87,24 @@ export const diagnose = (traces: readonly ChainTrace[], failedChains: readonly F
     meanDistance: ofChain(mean),
     finalDistance: ofChain((distances) => distances[distances.length - 1]),
     meanLoss,
-    lossTrace: { first: averaged[0], last: averaged[averaged.length - 1], min: alive.length === 0 ? NaN : Math.min(...averaged), max: alive.length === 0 ? NaN : Math.max(...averaged) },
+    lossTrace: {
+      first: averaged[0],
+      last: averaged[averaged.length - 1],
+      min: alive.length === 0 ? NaN : Math.min(...averaged),
+      max: alive.length === 0 ? NaN : Math.max(...averaged)
+    },
     failedChains
   }
 }
 
-export type FindingKind = 'chains failed' | 'loss not above L(w*)' | 'still drifting' | 'begins at w*' | 'chains disagree' | 'posterior too far' | 'mostly noise'
+export type FindingKind =
+  | 'chains failed'
+  | 'loss not above L(w*)'
+  | 'still drifting'
+  | 'begins at w*'
+  | 'chains disagree'
+  | 'posterior too far'
+  | 'mostly noise'
 
 export interface Finding {
   readonly component: string
@@ -153,7 +170,8 @@ const assessChains = (
   sampler: PsgldConfiguration
 ): Finding[] => {
   const findings: Finding[] = []
-  const find = (kind: FindingKind, message: string): void => void findings.push({ component, kind, message: `${component}: ${message}.` })
+  const find = (kind: FindingKind, message: string): void =>
+    void findings.push({ component, kind, message: `${component}: ${message}.` })
   const help = chainsHelp(sampler)
   if (failedChains.length > 0) {
     const chains = failedChains.map(({ chain }) => chain + 1).join(', ')
@@ -169,14 +187,18 @@ const assessChains = (
     find('loss not above L(w*)', `${found}; ${why}`)
   }
   const change = sampler.nBeta === 0 ? 0 : drift(alive, initialLoss)
-  if (change !== 0) find('still drifting', `the loss has not levelled off (${change > 0 ? 'up' : 'down'} ${number(Math.abs(change))} over the last quarter of the draws); a longer sampler.burnIn or more steps between draws would help`)
+  if (change !== 0)
+    find(
+      'still drifting',
+      `the loss has not levelled off (${change > 0 ? 'up' : 'down'} ${number(Math.abs(change))} over the last quarter of the draws); a longer sampler.burnIn or more steps between draws would help`
+    )
   const share = sampler.nBeta === 0 ? 1 : startShare(alive)
   if (share < relaxedShare) {
     find(
       'begins at w*',
       `the first draws are only ${number(100 * share)} % as far from w* as later ones, so they are not yet ` +
-      `posterior samples and bias every χ; set sampler.burnIn (now ${sampler.burnIn}) to several times ` +
-      'sampler.stepsBetweenDraws'
+        `posterior samples and bias every χ; set sampler.burnIn (now ${sampler.burnIn}) to several times ` +
+        'sampler.stepsBetweenDraws'
     )
   }
   if (rHat !== null && rHat > rHatThreshold) {
@@ -203,30 +225,45 @@ const blocksHelp = ({ gradientCosine }: BlockDiagnostics, sampler: BlockConfigur
     : 'its mean gradient is well estimated: more rounds would help'
 }
 
-const assessBlocks = ({ component, reliability, centredReliability, failedChains, blocks }: ComponentDiagnostics, sampler: BlockConfiguration): Finding[] => {
+const assessBlocks = (
+  { component, reliability, centredReliability, failedChains, blocks }: ComponentDiagnostics,
+  sampler: BlockConfiguration
+): Finding[] => {
   if (blocks === null) return failedChains.map(({ message }) => ({ component, kind: 'chains failed', message }))
   const findings: Finding[] = []
-  const find = (kind: FindingKind, message: string): void => void findings.push({ component, kind, message: `${component}: ${message}.` })
+  const find = (kind: FindingKind, message: string): void =>
+    void findings.push({ component, kind, message: `${component}: ${message}.` })
   if (blocks.effectiveShare < effectiveShareThreshold) {
     find(
       'posterior too far',
       `the effective share of its draws is ${number(blocks.effectiveShare)} (below ${effectiveShareThreshold}), so ` +
-      'weighted prior draws do not represent the posterior; set "sampler.method" to "psgld", or lower sampler.nBeta ' +
-      `(now ${sampler.nBeta}) or raise sampler.gamma (now ${sampler.gamma})`
+        'weighted prior draws do not represent the posterior; set "sampler.method" to "psgld", or lower sampler.nBeta ' +
+        `(now ${sampler.nBeta}) or raise sampler.gamma (now ${sampler.gamma})`
     )
   }
   const help = blocksHelp(blocks, sampler)
-  if (reliability < reliabilityThreshold) find('mostly noise', `the reliability of its column is ${number(reliability)} (below ${reliabilityThreshold}); ${help}`)
+  if (reliability < reliabilityThreshold)
+    find(
+      'mostly noise',
+      `the reliability of its column is ${number(reliability)} (below ${reliabilityThreshold}); ${help}`
+    )
   else if (centredReliability < reliabilityThreshold) {
     find(
       'mostly noise',
       `the reliability of its column is ${number(centredReliability)} (below ${reliabilityThreshold}) with ` +
-      `standardised columns and centred rows, as in clustering; ${help}`
+        `standardised columns and centred rows, as in clustering; ${help}`
     )
   }
   return findings
 }
 
 /** What looks unhealthy in a component's chains or draws, or mostly noise in its column, and what would help. Empty if nothing does. */
-export const assessHealth = (diagnostics: ComponentDiagnostics, traces: readonly ChainTrace[], initialLoss: number, sampler: SamplerConfiguration): Finding[] =>
-  sampler.method === 'psgld' ? assessChains(diagnostics, traces, initialLoss, sampler) : assessBlocks(diagnostics, sampler)
+export const assessHealth = (
+  diagnostics: ComponentDiagnostics,
+  traces: readonly ChainTrace[],
+  initialLoss: number,
+  sampler: SamplerConfiguration
+): Finding[] =>
+  sampler.method === 'psgld'
+    ? assessChains(diagnostics, traces, initialLoss, sampler)
+    : assessBlocks(diagnostics, sampler)

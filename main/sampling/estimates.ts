@@ -83,22 +83,26 @@ interface Settings {
 export const halfRemedy = 'set "precision" to "bfloat16" or "float32", as float16 has no numbers above 65,504'
 
 /** What helps where a chain ended with a non-finite number. At nβ 0 no step is run. */
-export const finiteRemedy = (
-  { sampler: { nBeta, stepSize, gamma }, precision }: Omit<Settings, 'components'>
-): string => {
+export const finiteRemedy = ({
+  sampler: { nBeta, stepSize, gamma },
+  precision
+}: Omit<Settings, 'components'>): string => {
   const shorter = nBeta === 0 ? '' : `lower sampler.stepSize (now ${stepSize}) or `
   return `${shorter}raise sampler.gamma (now ${gamma})${precision === 'float16' ? `, or ${halfRemedy}` : ''}`
 }
 
 /** Throws a `sampling` error when nothing can come of the chains that are alive: none of `full` where the estimator needs it, or none of any component. */
 export const checkFailures = (settings: Settings, alive: readonly { readonly component: string }[]): void => {
-  const { components, sampler: { estimator } } = settings
+  const {
+    components,
+    sampler: { estimator }
+  } = settings
   const remedy = finiteRemedy(settings)
   if (estimator === 'two-chain' && !alive.some(({ component }) => component === 'full')) {
     throw new SpectroscopeError(
       'sampling',
       `Every chain of full ended with a non-finite number, and the two-chain estimator needs one: ${remedy}, or set ` +
-      'sampler.estimator to "restricted".'
+        'sampler.estimator to "restricted".'
     )
   }
   if (!alive.some(({ component }) => component !== 'full')) {
@@ -110,7 +114,8 @@ export const checkFailures = (settings: Settings, alive: readonly { readonly com
 }
 
 /** φ̄ over some draws. */
-export const meanPhi = (losses: Float64Array, initialLoss: number): number => losses.reduce((sum, loss) => sum + (loss - initialLoss), 0) / losses.length
+export const meanPhi = (losses: Float64Array, initialLoss: number): number =>
+  losses.reduce((sum, loss) => sum + (loss - initialLoss), 0) / losses.length
 
 /** The two groups of draws of each chain of a component that did not fail. */
 const groupsOf = async ({ chains, sums }: SampledChains, component: string): Promise<Group[]> => {
@@ -124,8 +129,14 @@ const groupsOf = async ({ chains, sums }: SampledChains, component: string): Pro
       const sum = (value: (loss: number) => number): number => drawn.reduce((total, loss) => total + value(loss), 0)
       const { loss, product } = halves[half]
       groups.push({
-        loss, product, productShift: half === 0 && loss.length > 0 && product.length > 0 ? meanPhi(drawn, initialLoss) : 0, half, draws: drawn.length,
-        phi: sum((loss) => loss - initialLoss), observed: sum((loss) => loss), phiObserved: sum((loss) => (loss - initialLoss) * loss)
+        loss,
+        product,
+        productShift: half === 0 && loss.length > 0 && product.length > 0 ? meanPhi(drawn, initialLoss) : 0,
+        half,
+        draws: drawn.length,
+        phi: sum((loss) => loss - initialLoss),
+        observed: sum((loss) => loss),
+        phiObserved: sum((loss) => (loss - initialLoss) * loss)
       })
     }
   }
@@ -138,7 +149,9 @@ const groupsOf = async ({ chains, sums }: SampledChains, component: string): Pro
  * when too many chains failed.
  */
 export const columnsOf = async (
-  settings: Settings, sampled: SampledChains, openStorage: OpenStorage
+  settings: Settings,
+  sampled: SampledChains,
+  openStorage: OpenStorage
 ): Promise<EstimatedColumns> => {
   const { components: asked, sampler } = settings
   const { tokens, initialLoss, chains } = sampled
@@ -171,7 +184,12 @@ export const columnsOf = async (
       const own = chains.filter((chain) => chain.component === component)
       const at = components.indexOf(component)
       return {
-        ...diagnose(own, own.flatMap(({ failure }) => failure ?? []), initialLoss, sampler.nBeta),
+        ...diagnose(
+          own,
+          own.flatMap(({ failure }) => failure ?? []),
+          initialLoss,
+          sampler.nBeta
+        ),
         reliability: reliabilities[at] ?? NaN,
         centredReliability: centredReliabilities[at] ?? NaN,
         blocks: null

@@ -16,6 +16,8 @@ export const groupsOf = (components: readonly string[], most = mostTogether): nu
   })
   return [...byProgram.values()].flatMap((all) => {
     const size = Math.ceil(all.length / Math.ceil(all.length / most))
-    return Array.from({ length: Math.ceil(all.length / size) }, (_, group) => all.slice(group * size, (group + 1) * size))
+    return Array.from({ length: Math.ceil(all.length / size) }, (_, group) =>
+      all.slice(group * size, (group + 1) * size)
+    )
   })
 }

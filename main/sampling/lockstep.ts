@@ -51,7 +51,9 @@ export class Lockstep {
 
   /** Keys of the blocks' prefixes, each shared with all lanes until it is released. */
   openPrefixes(blocks: readonly RowBlock[]): Promise<number[]> {
-    const keys = Promise.all(blocks.map(async ({ rows }) => this.#pool.share(await this.#pool.run<'prefix'>({ kind: 'prefix', rows }, 0))))
+    const keys = Promise.all(
+      blocks.map(async ({ rows }) => this.#pool.share(await this.#pool.run<'prefix'>({ kind: 'prefix', rows }, 0)))
+    )
     keys.catch(() => {})
     return keys
   }

@@ -20,6 +20,9 @@ export class Meter {
     const last = this.#samples.at(-1)
     if (first === undefined || last === undefined || last.at === first.at) return { operations: NaN, tokens: NaN }
     const seconds = (last.at - first.at) / 1000
-    return { operations: (last.operations - first.operations) / seconds, tokens: (last.tokens - first.tokens) / seconds }
+    return {
+      operations: (last.operations - first.operations) / seconds,
+      tokens: (last.tokens - first.tokens) / seconds
+    }
   }
 }

@@ -6,9 +6,17 @@ import type { LaneKind, SharedRun } from './tasks'
 import { ReplicaUpdates } from './updates'
 
 /** What a lane of that kind does its tasks with. */
-export const openWork = async (run: SharedRun, kind: LaneKind, openEvaluator: (run: SharedRun) => Promise<Evaluator>): Promise<LaneWork> => {
+export const openWork = async (
+  run: SharedRun,
+  kind: LaneKind,
+  openEvaluator: (run: SharedRun) => Promise<Evaluator>
+): Promise<LaneWork> => {
   if (kind === 'updating') return run.kind === 'chains' ? new ReplicaUpdates(run) : new BlockUpdates(run)
   const evaluator = await openEvaluator(run)
   const prefixes = new HeldPrefixes(evaluator)
-  return new EvaluatingLane(evaluator, prefixes, run.kind === 'chains' ? new ReplicaWork(evaluator, prefixes, run) : new BlockWork(evaluator, prefixes, run))
+  return new EvaluatingLane(
+    evaluator,
+    prefixes,
+    run.kind === 'chains' ? new ReplicaWork(evaluator, prefixes, run) : new BlockWork(evaluator, prefixes, run)
+  )
 }

@@ -45,73 +45,80 @@ export class LaneLost extends Error {}
 export class TaskDropped extends Error {}
 
 /** Lanes that are worker threads running the built `sampling/worker.ts`, or another entry that serves a lane. */
-export const threadLanes = (entry = entryPath('sampling-worker')): OpenLane => async (run, kind) => {
-  const data: LaneData = { run, kind }
-  const worker = new Worker(entry, { workerData: data })
-  const pending = new Map<number, { readonly resolve: (result: TaskResult) => void; readonly reject: (error: Error) => void }>()
-  let lastId = 0
-  let lost: LaneLost | undefined
-  let cause = 'it ended by itself'
-  const send = (message: ToLane): void => worker.postMessage(message)
-  const exited = new Promise<void>((resolve) => {
-    worker.once('error', (error) => {
-      cause = messageOf(error)
+export const threadLanes =
+  (entry = entryPath('sampling-worker')): OpenLane =>
+  async (run, kind) => {
+    const data: LaneData = { run, kind }
+    const worker = new Worker(entry, { workerData: data })
+    const pending = new Map<
+      number,
+      { readonly resolve: (result: TaskResult) => void; readonly reject: (error: Error) => void }
+    >()
+    let lastId = 0
+    let lost: LaneLost | undefined
+    let cause = 'it ended by itself'
+    const send = (message: ToLane): void => worker.postMessage(message)
+    const exited = new Promise<void>((resolve) => {
+      worker.once('error', (error) => {
+        cause = messageOf(error)
+      })
+      worker.once('exit', () => {
+        lost = new LaneLost(cause)
+        for (const { reject } of pending.values()) reject(lost)
+        pending.clear()
+        resolve()
+      })
     })
-    worker.once('exit', () => {
-      lost = new LaneLost(cause)
-      for (const { reject } of pending.values()) reject(lost)
-      pending.clear()
-      resolve()
+    const ready = new Promise<boolean>((resolve, reject) => {
+      worker.on('message', (message: FromLane) => {
+        if (message.type === 'ready') return resolve(message.stacks)
+        if (message.type === 'failed') return reject(fromPlain(message.error))
+        const task = pending.get(message.id)
+        pending.delete(message.id)
+        if (message.type === 'result') task?.resolve(message.result)
+        else task?.reject(fromPlain(message.error))
+      })
+      void exited.then(() => reject(new SpectroscopeError('engine', `A sampling worker could not start: ${cause}.`)))
     })
-  })
-  const ready = new Promise<boolean>((resolve, reject) => {
-    worker.on('message', (message: FromLane) => {
-      if (message.type === 'ready') return resolve(message.stacks)
-      if (message.type === 'failed') return reject(fromPlain(message.error))
-      const task = pending.get(message.id)
-      pending.delete(message.id)
-      if (message.type === 'result') task?.resolve(message.result)
-      else task?.reject(fromPlain(message.error))
-    })
-    void exited.then(() => reject(new SpectroscopeError('engine', `A sampling worker could not start: ${cause}.`)))
-  })
-  const stacks = await ready
-  return {
-    stacks,
-    run: (task) =>
-      new Promise((resolve, reject) => {
-        if (lost !== undefined) return reject(lost)
-        pending.set(++lastId, { resolve, reject })
-        send({ type: 'task', id: lastId, task })
-      }),
-    share: (key, prefix) => send({ type: 'share', key, prefix }),
-    release: (key) => send({ type: 'release', key }),
-    close: () => {
-      send({ type: 'close' })
-      return exited
+    const stacks = await ready
+    return {
+      stacks,
+      run: (task) =>
+        new Promise((resolve, reject) => {
+          if (lost !== undefined) return reject(lost)
+          pending.set(++lastId, { resolve, reject })
+          send({ type: 'task', id: lastId, task })
+        }),
+      share: (key, prefix) => send({ type: 'share', key, prefix }),
+      release: (key) => send({ type: 'release', key }),
+      close: () => {
+        send({ type: 'close' })
+        return exited
+      }
     }
   }
-}
 
 /** Lanes in this thread, each that evaluates with an evaluator of its own. */
-export const localLane = (openEvaluator: (run: SharedRun) => Promise<Evaluator>): OpenLane => async (run, kind) => {
-  const work = await openWork(run, kind, openEvaluator)
-  let last: Promise<unknown> = Promise.resolve()
-  return {
-    stacks: work.stacks,
-    run: (task) => {
-      const result = last.then(() => work.run(task))
-      last = result.catch(() => {})
-      return result
-    },
-    share: (key, prefix) => work.share(key, prefix),
-    release: (key) => void last.then(() => work.release(key)),
-    close: async () => {
-      await last
-      await work.dispose().catch(() => {})
+export const localLane =
+  (openEvaluator: (run: SharedRun) => Promise<Evaluator>): OpenLane =>
+  async (run, kind) => {
+    const work = await openWork(run, kind, openEvaluator)
+    let last: Promise<unknown> = Promise.resolve()
+    return {
+      stacks: work.stacks,
+      run: (task) => {
+        const result = last.then(() => work.run(task))
+        last = result.catch(() => {})
+        return result
+      },
+      share: (key, prefix) => work.share(key, prefix),
+      release: (key) => void last.then(() => work.release(key)),
+      close: async () => {
+        await last
+        await work.dispose().catch(() => {})
+      }
     }
   }
-}
 
 interface Job {
   readonly task: Task
@@ -142,7 +149,13 @@ interface Crew {
 const crew = (): Crew => ({ slots: [], queue: [], failure: undefined })
 
 /** Stands in for a dead lane until the new one is open: its tasks are handed on then. */
-const absent: Lane = { stacks: false, run: () => new Promise(() => {}), share: () => {}, release: () => {}, close: () => Promise.resolve() }
+const absent: Lane = {
+  stacks: false,
+  run: () => new Promise(() => {}),
+  share: () => {},
+  release: () => {},
+  close: () => Promise.resolve()
+}
 
 /** Tasks that a lane holds at once, so that it never waits for a message. */
 const depth = 2
@@ -150,11 +163,24 @@ const depth = 2
 const asError = (error: unknown, task: Task, run: SharedRun): unknown =>
   error instanceof SpectroscopeError
     ? error
-    : new SpectroscopeError('engine', `The engine failed at ${describeTask(task, run)}: ${messageOf(error)}.`, { cause: error })
+    : new SpectroscopeError('engine', `The engine failed at ${describeTask(task, run)}: ${messageOf(error)}.`, {
+        cause: error
+      })
 
 const programOf = (task: Task, { replicas }: SharedRun): string | undefined => {
   if (task.kind === 'prefix') return task.kind
-  const kind = ({ step: 'gradient', chunk: 'gradient', pair: 'gradient', base: 'gradient', losses: 'losses', block: 'losses', baseLosses: 'losses', slopes: 'losses' } as Partial<Record<TaskKind, string>>)[task.kind]
+  const kind = (
+    {
+      step: 'gradient',
+      chunk: 'gradient',
+      pair: 'gradient',
+      base: 'gradient',
+      losses: 'losses',
+      block: 'losses',
+      baseLosses: 'losses',
+      slopes: 'losses'
+    } as Partial<Record<TaskKind, string>>
+  )[task.kind]
   return kind === undefined ? undefined : `${kind} ${programName(replicas[replicasOf(task)[0]].component)}`
 }
 
@@ -178,7 +204,12 @@ export class Pool {
   #lastKey = 0
   #idle: (() => void)[] = []
 
-  private constructor(run: SharedRun, openLane: OpenLane, { updating }: LaneCounts, pick: ((waiting: number) => number) | undefined) {
+  private constructor(
+    run: SharedRun,
+    openLane: OpenLane,
+    { updating }: LaneCounts,
+    pick: ((waiting: number) => number) | undefined
+  ) {
     this.#run = run
     this.#openLane = openLane
     this.#pick = pick
@@ -186,11 +217,18 @@ export class Pool {
   }
 
   /** Opens that many lanes. `pick` chooses among the waiting tasks, for tests. */
-  static async open(run: SharedRun, openLane: OpenLane, counts: LaneCounts, pick?: (waiting: number) => number): Promise<Pool> {
+  static async open(
+    run: SharedRun,
+    openLane: OpenLane,
+    counts: LaneCounts,
+    pick?: (waiting: number) => number
+  ): Promise<Pool> {
     const pool = new Pool(run, openLane, counts, pick)
     const kinds = (['evaluating', 'updating'] as const).flatMap((kind) => new Array<LaneKind>(counts[kind]).fill(kind))
     const opened = await Promise.allSettled(kinds.map((kind) => openLane(run, kind)))
-    for (const [at, lane] of opened.entries()) if (lane.status === 'fulfilled') pool.#crewOf(kinds[at]).slots.push({ kind: kinds[at], lane: lane.value, jobs: [], programs: new Set() })
+    for (const [at, lane] of opened.entries())
+      if (lane.status === 'fulfilled')
+        pool.#crewOf(kinds[at]).slots.push({ kind: kinds[at], lane: lane.value, jobs: [], programs: new Set() })
     const failed = opened.find((lane) => lane.status === 'rejected')
     if (failed !== undefined) {
       await pool.close()
@@ -244,7 +282,10 @@ export class Pool {
   /** Rejects the waiting tasks with TaskDropped, but for updates, whose replica may have some ranges done; those and what is begun go on. */
   drop(): void {
     for (const { queue } of this.#crews) {
-      const [left, dropped] = [queue.filter(({ task }) => task.kind === 'update'), queue.filter(({ task }) => task.kind !== 'update')]
+      const [left, dropped] = [
+        queue.filter(({ task }) => task.kind === 'update'),
+        queue.filter(({ task }) => task.kind !== 'update')
+      ]
       queue.splice(0, queue.length, ...left)
       for (const job of dropped) job.reject(new TaskDropped())
     }
@@ -274,7 +315,8 @@ export class Pool {
 
   #assign(): void {
     for (const { queue, slots } of this.#crews) this.#assignTo(slots, queue, depth)
-    if (this.#updating !== undefined && this.#evaluating.queue.length === 0) this.#assignTo(this.#evaluating.slots, this.#updating.queue, 1)
+    if (this.#updating !== undefined && this.#evaluating.queue.length === 0)
+      this.#assignTo(this.#evaluating.slots, this.#updating.queue, 1)
   }
 
   /** Gives the queue's tasks to lanes that have fewer than so many. */
@@ -283,14 +325,25 @@ export class Pool {
     while (queue.length > 0) {
       const free = slots.filter(({ jobs }) => jobs.length < most)
       if (free.length === 0) return
-      const slot = free.reduce((best, other) => (other.jobs.length === 0 && best.jobs.length > 0) || ((other.jobs.length === 0) === (best.jobs.length === 0) && load(other) < load(best)) ? other : best)
+      const slot = free.reduce((best, other) =>
+        (other.jobs.length === 0 && best.jobs.length > 0) ||
+        ((other.jobs.length === 0) === (best.jobs.length === 0) && load(other) < load(best))
+          ? other
+          : best
+      )
       this.#start(slot, queue.splice(this.#pick?.(queue.length) ?? this.#choose(slot, queue), 1)[0])
     }
   }
 
   #choose(slot: Slot, queue: readonly Job[]): number {
-    const first = (fits: (program: string) => boolean): number => queue.findIndex(({ program }) => program !== undefined && fits(program))
-    const preferred = [first((program) => this.#owners.get(program) === slot), first((program) => !this.#owners.has(program)), first((program) => slot.programs.has(program)), 0]
+    const first = (fits: (program: string) => boolean): number =>
+      queue.findIndex(({ program }) => program !== undefined && fits(program))
+    const preferred = [
+      first((program) => this.#owners.get(program) === slot),
+      first((program) => !this.#owners.has(program)),
+      first((program) => slot.programs.has(program)),
+      0
+    ]
     const chosen = preferred.find((index) => index >= 0)!
     const { program } = queue[chosen]
     if (program !== undefined) {
@@ -305,7 +358,8 @@ export class Pool {
     slot.jobs.push(job)
     lane.run(job.task).then(
       (result) => {
-        for (const replica of replicasOf(job.task)) Atomics.store(this.#run.replicas[replica].claims, claimOf(job.task), 0)
+        for (const replica of replicasOf(job.task))
+          Atomics.store(this.#run.replicas[replica].claims, claimOf(job.task), 0)
         this.#finish(slot, job, () => job.resolve(result))
       },
       (error: unknown) => {
@@ -329,7 +383,9 @@ export class Pool {
     const jobs = slot.jobs
     const [first] = jobs
     first.attempts++
-    const touched = replicasOf(first.task).some((replica) => Atomics.load(this.#run.replicas[replica].claims, claimOf(first.task)) !== 0)
+    const touched = replicasOf(first.task).some(
+      (replica) => Atomics.load(this.#run.replicas[replica].claims, claimOf(first.task)) !== 0
+    )
     const give = (failure: Error): void => {
       const crew = this.#crewOf(slot.kind)
       crew.slots.splice(crew.slots.indexOf(slot), 1)
@@ -339,7 +395,13 @@ export class Pool {
       this.#settle()
     }
     if (first.attempts > 1 || touched) {
-      return give(new SpectroscopeError('engine', `A sampling worker ended at ${describeTask(first.task, this.#run)} (${error.message}); resume the run, with fewer threads if memory was short.`, { cause: error }))
+      return give(
+        new SpectroscopeError(
+          'engine',
+          `A sampling worker ended at ${describeTask(first.task, this.#run)} (${error.message}); resume the run, with fewer threads if memory was short.`,
+          { cause: error }
+        )
+      )
     }
     try {
       const lane = await this.#openLane(this.#run, slot.kind)

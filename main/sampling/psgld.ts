@@ -11,8 +11,25 @@ interface Exports extends WebAssembly.Exports {
   readonly squares: WebAssembly.Global
   readonly gradient: WebAssembly.Global
   readonly noise: WebAssembly.Global
-  readonly normals: (count: number, firstBlock: number, step: number, chain: number, stream: number, key0: number, key1: number) => void
-  readonly update: (count: number, targets: number, decay: number, rest: number, epsilon: number, nBeta: number, gamma: number, stepSize: number) => number
+  readonly normals: (
+    count: number,
+    firstBlock: number,
+    step: number,
+    chain: number,
+    stream: number,
+    key0: number,
+    key1: number
+  ) => void
+  readonly update: (
+    count: number,
+    targets: number,
+    decay: number,
+    rest: number,
+    epsilon: number,
+    nBeta: number,
+    gamma: number,
+    stepSize: number
+  ) => number
   readonly gaussian: (count: number, scale: number) => void
 }
 
@@ -26,7 +43,11 @@ export interface ChainState {
 /** The compiled kernel `kernels/psgld.ts`: one instance a thread. Arrays may be shared; the kernel works on copies, block by block. */
 export class PsgldKernel {
   readonly #exports = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(kernelPath('sampling', 'psgld'))), {
-    env: { abort: () => { throw new Error('the pSGLD kernel stopped') } }
+    env: {
+      abort: () => {
+        throw new Error('the pSGLD kernel stopped')
+      }
+    }
   }).exports as Exports
   readonly #capacity = this.#exports.capacity.value
   readonly #weights = this.#float32(this.#exports.weights)
@@ -40,10 +61,23 @@ export class PsgldKernel {
   }
 
   /** Calls `work` for each block of `length` elements after its normals are in the kernel's memory; the first element's is number `first`, a multiple of four. */
-  #blocks(length: number, { seed, step, chain, stream }: NoiseSource, work: (start: number, end: number) => void, first = 0): void {
+  #blocks(
+    length: number,
+    { seed, step, chain, stream }: NoiseSource,
+    work: (start: number, end: number) => void,
+    first = 0
+  ): void {
     for (let start = 0; start < length; start += this.#capacity) {
       const end = Math.min(start + this.#capacity, length)
-      this.#exports.normals(end - start, (first + start) / 4, step, chain, stream, seed >>> 0, Math.floor(seed / 2 ** 32))
+      this.#exports.normals(
+        end - start,
+        (first + start) / 4,
+        step,
+        chain,
+        stream,
+        seed >>> 0,
+        Math.floor(seed / 2 ** 32)
+      )
       work(start, end)
     }
   }
@@ -60,33 +94,56 @@ export class PsgldKernel {
    * losses. Where the arrays are a part of a replica's, `first` is the place of the first weight among all, a multiple
    * of four. False if a new weight or square is not finite.
    */
-  update({ weights, centre, squares }: ChainState, gradient: Float32Array, targets: number, sampler: PsgldConfiguration, source: NoiseSource, first = 0): boolean {
+  update(
+    { weights, centre, squares }: ChainState,
+    gradient: Float32Array,
+    targets: number,
+    sampler: PsgldConfiguration,
+    source: NoiseSource,
+    first = 0
+  ): boolean {
     const { rmsDecay, rmsEpsilon, nBeta, gamma, stepSize } = sampler
     let finite = true
-    this.#blocks(weights.length, source, (start, end) => {
-      const count = end - start
-      const load = (to: Float32Array, from: Float32Array): void => {
-        to.set(from.subarray(start, end))
-        to.fill(0, count, Math.min(count + 3, this.#capacity))
-      }
-      load(this.#weights, weights)
-      load(this.#centre, centre)
-      load(this.#squares, squares)
-      load(this.#gradient, gradient)
-      finite = this.#exports.update(count, targets, rmsDecay, 1 - rmsDecay, rmsEpsilon, nBeta, gamma, stepSize) !== 0 && finite
-      weights.set(this.#weights.subarray(0, count), start)
-      squares.set(this.#squares.subarray(0, count), start)
-    }, first)
+    this.#blocks(
+      weights.length,
+      source,
+      (start, end) => {
+        const count = end - start
+        const load = (to: Float32Array, from: Float32Array): void => {
+          to.set(from.subarray(start, end))
+          to.fill(0, count, Math.min(count + 3, this.#capacity))
+        }
+        load(this.#weights, weights)
+        load(this.#centre, centre)
+        load(this.#squares, squares)
+        load(this.#gradient, gradient)
+        finite =
+          this.#exports.update(count, targets, rmsDecay, 1 - rmsDecay, rmsEpsilon, nBeta, gamma, stepSize) !== 0 &&
+          finite
+        weights.set(this.#weights.subarray(0, count), start)
+        squares.set(this.#squares.subarray(0, count), start)
+      },
+      first
+    )
     return finite
   }
 
   /** Calls `take` with the normals of elements `start` … `end` - 1 of a source, stretch by stretch; they are overwritten after each call. */
-  eachNormals(count: number, source: NoiseSource, take: (noise: Float64Array, start: number, end: number) => void): void {
+  eachNormals(
+    count: number,
+    source: NoiseSource,
+    take: (noise: Float64Array, start: number, end: number) => void
+  ): void {
     this.#blocks(count, source, (start, end) => take(this.#noise, start, end))
   }
 
   /** An independent draw of N(u*, I/γ) into `weights`: the posterior at nβ = 0. With the sign -1, the draw mirrored at u*. */
-  gaussian({ weights, centre }: Pick<ChainState, 'weights' | 'centre'>, gamma: number, source: NoiseSource, sign: 1 | -1 = 1): void {
+  gaussian(
+    { weights, centre }: Pick<ChainState, 'weights' | 'centre'>,
+    gamma: number,
+    source: NoiseSource,
+    sign: 1 | -1 = 1
+  ): void {
     this.#blocks(weights.length, source, (start, end) => {
       this.#centre.set(centre.subarray(start, end))
       this.#exports.gaussian(end - start, sign / Math.sqrt(gamma))

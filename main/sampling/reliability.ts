@@ -33,7 +33,10 @@ const sumsByGroup = (a: ArrayLike<number>, b: ArrayLike<number>, rowStarts: Int3
   const [meanA, meanB] = [meanOf(a), meanOf(b)]
   const count = Math.min(groups, rows)
   return Array.from({ length: count }, (_, group) => {
-    const [from, to] = [rowStarts[Math.floor((group * rows) / count)], rowStarts[Math.floor(((group + 1) * rows) / count)]]
+    const [from, to] = [
+      rowStarts[Math.floor((group * rows) / count)],
+      rowStarts[Math.floor(((group + 1) * rows) / count)]
+    ]
     const sums = [to - from, 0, 0, 0, 0, 0] as [number, number, number, number, number, number]
     for (let i = from; i < to; i++) {
       const [x, y] = [a[i] - meanA, b[i] - meanB]
@@ -47,18 +50,26 @@ const sumsByGroup = (a: ArrayLike<number>, b: ArrayLike<number>, rowStarts: Int3
   })
 }
 
-const total = (parts: readonly Sums[]): Sums => parts.reduce<number[]>((all, part) => all.map((value, i) => value + part[i]), [0, 0, 0, 0, 0, 0]) as unknown as Sums
+const total = (parts: readonly Sums[]): Sums =>
+  parts.reduce<number[]>((all, part) => all.map((value, i) => value + part[i]), [0, 0, 0, 0, 0, 0]) as unknown as Sums
 
 /**
  * The correlation of two columns over tokens, and its sampling variance over rows of tokens in Fisher's z, by the jackknife that leaves out
  * one group of rows at a time (tokens of a row are not independent). `rowStarts`: the first token of each row, and the number of tokens.
  */
-export const correlationOverRows = (a: ArrayLike<number>, b: ArrayLike<number>, rowStarts: Int32Array): { readonly r: number; readonly variance: number } => {
+export const correlationOverRows = (
+  a: ArrayLike<number>,
+  b: ArrayLike<number>,
+  rowStarts: Int32Array
+): { readonly r: number; readonly variance: number } => {
   const parts = sumsByGroup(a, b, rowStarts).filter(([count]) => count > 0)
   const all = total(parts)
   const without = parts.map((part) => fisher(correlation(all.map((value, i) => value - part[i]) as unknown as Sums)))
   const mean = meanOf(without)
-  const variance = parts.length < 2 ? Infinity : ((parts.length - 1) / parts.length) * without.reduce((sum, z) => sum + (z - mean) ** 2, 0)
+  const variance =
+    parts.length < 2
+      ? Infinity
+      : ((parts.length - 1) / parts.length) * without.reduce((sum, z) => sum + (z - mean) ** 2, 0)
   return { r: correlation(all), variance }
 }
 
@@ -76,9 +87,17 @@ export const drawVariance = (splits: readonly number[]): number => {
  * Reliability of a column from its halves, with what is known of how it varies with rows and with draws. The interval is one of Fisher's z:
  * quantiles of the normal distribution for rows, of Student's for draws, of which there are three splits only; the two are independent.
  */
-export const reliabilityInterval = (halves: readonly [ArrayLike<number>, ArrayLike<number>], rowStarts: Int32Array, ofDraws: number): ReliabilityInterval => {
+export const reliabilityInterval = (
+  halves: readonly [ArrayLike<number>, ArrayLike<number>],
+  rowStarts: Int32Array,
+  ofDraws: number
+): ReliabilityInterval => {
   const { r, variance } = correlationOverRows(halves[0], halves[1], rowStarts)
   const width = Math.sqrt(normalQuantile ** 2 * variance + studentQuantile ** 2 * ofDraws)
   const z = fisher(r)
-  return { reliability: reliabilityOf(r), low: reliabilityOf(Math.tanh(z - width)), high: reliabilityOf(Math.tanh(z + width)) }
+  return {
+    reliability: reliabilityOf(r),
+    low: reliabilityOf(Math.tanh(z - width)),
+    high: reliabilityOf(Math.tanh(z + width))
+  }
 }

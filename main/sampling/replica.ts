@@ -19,7 +19,9 @@ export class ReplicaWork extends ReplicaUpdates {
   override run(task: Task): Promise<TaskResult> | TaskResult {
     switch (task.kind) {
       case 'operations':
-        return task.components.map((component) => task.lengths.map((length) => this.#evaluator.operations(component, length)))
+        return task.components.map((component) =>
+          task.lengths.map((length) => this.#evaluator.operations(component, length))
+        )
       case 'prefix':
         return this.#evaluator.prefix(task.rows)
       case 'step':
@@ -41,8 +43,14 @@ export class ReplicaWork extends ReplicaUpdates {
     const states = replicas.map((replica) => this.shared.replicas[replica])
     const gradients = states.map((state, at) => this.begin(state.gradient, state.weights.length, part.begun, at))
     const sums = states.map(() => 0)
-    for (const key of prefixes) (await this.#evaluatorOf(width).gradient(states, width, this.#prefixes.get(key), gradients)).forEach((sum, at) => (sums[at] += sum))
-    return states.map((state, at) => ({ lossSum: sums[at], finite: this.end(state, { claim: 0, start: 0, end: state.weights.length }, gradients[at], step, part) }))
+    for (const key of prefixes)
+      (await this.#evaluatorOf(width).gradient(states, width, this.#prefixes.get(key), gradients)).forEach(
+        (sum, at) => (sums[at] += sum)
+      )
+    return states.map((state, at) => ({
+      lossSum: sums[at],
+      finite: this.end(state, { claim: 0, start: 0, end: state.weights.length }, gradients[at], step, part)
+    }))
   }
 
   /** For as many replicas as a task has where all have it to do. */
@@ -59,7 +67,8 @@ export class ReplicaWork extends ReplicaUpdates {
     const { initialLosses } = this.shared
     const shared = this.#prefixes.get(prefix)
     const losses = await this.#evaluator.losses(component, centre, shared)
-    if (probeRows !== null) this.studied(probeRows, losses, shared.rows.length - 1, (token, loss) => (initialLosses[token] = loss))
+    if (probeRows !== null)
+      this.studied(probeRows, losses, shared.rows.length - 1, (token, loss) => (initialLosses[token] = loss))
     return sum(losses)
   }
 
@@ -67,7 +76,10 @@ export class ReplicaWork extends ReplicaUpdates {
     const states = replicas.map((replica) => this.shared.replicas[replica])
     const shared = this.#prefixes.get(prefix)
     const losses = await this.#evaluatorOf(width).losses(states, width, shared)
-    if (probe !== null) states.forEach((state, at) => this.takeIn(state, probe.indices, losses[at], shared.rows.length - 1, probe.phis[at]))
+    if (probe !== null)
+      states.forEach((state, at) =>
+        this.takeIn(state, probe.indices, losses[at], shared.rows.length - 1, probe.phis[at])
+      )
     return losses.map(sum)
   }
 

@@ -14,7 +14,8 @@ const chunkTokens = 512
 export const blockTokens = 2048
 
 /** Those that an engine wishes for, or these. */
-export const tokensFor = (engine: string): TokensAtOnce => tokensAtOnce(engine, { chunk: chunkTokens, block: blockTokens })
+export const tokensFor = (engine: string): TokensAtOnce =>
+  tokensAtOnce(engine, { chunk: chunkTokens, block: blockTokens })
 
 const shared = (values: readonly number[]): Int32Array => {
   const array = new Int32Array(new SharedArrayBuffer(4 * values.length))
@@ -27,7 +28,12 @@ export const rowsAtOnce = (architecture: Architecture, tokens: number, length: n
   areLong(architecture, length - 1) ? 1 : Math.max(1, Math.floor(tokens / length))
 
 /** The chosen rows in blocks of one length, as many at once as `rowsAtOnce` says, in the order of first occurrence. */
-export const cutRows = (architecture: Architecture, rows: readonly Int32Array[], chosen: ArrayLike<number>, tokens: number): RowBlock[] => {
+export const cutRows = (
+  architecture: Architecture,
+  rows: readonly Int32Array[],
+  chosen: ArrayLike<number>,
+  tokens: number
+): RowBlock[] => {
   const byLength = new Map<number, number[]>()
   for (const index of Array.from(chosen)) {
     const same = byLength.get(rows[index].length)
@@ -48,7 +54,9 @@ export const cutRows = (architecture: Architecture, rows: readonly Int32Array[],
 export const targetsOf = ({ rows: { count, length } }: RowBlock): number => count * (length - 1)
 
 /** Studied target positions of all probe rows in one array, and where each row's begin: token numbers are indices into it. */
-export const flattenTargets = (targets: readonly Int32Array[]): { readonly starts: Int32Array; readonly positions: Int32Array } => {
+export const flattenTargets = (
+  targets: readonly Int32Array[]
+): { readonly starts: Int32Array; readonly positions: Int32Array } => {
   const starts = new Int32Array(new SharedArrayBuffer(4 * (targets.length + 1)))
   targets.forEach(({ length }, row) => (starts[row + 1] = starts[row] + length))
   const positions = new Int32Array(new SharedArrayBuffer(4 * starts[targets.length]))

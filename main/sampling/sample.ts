@@ -14,19 +14,36 @@ export type Sampled = SampledChains | SampledBlocks
  * Samples some of a run's chains or blocks of draws, or all of them; they have the same numbers as in the whole run. Throws as `sample`
  * does, but for those that fail: what comes of them is judged once all are there.
  */
-export const sampleSome = (input: SamplingInput, chosen?: readonly ChainName[], transport: SamplingTransport = {}): Promise<Sampled> =>
-  byMethod<Promise<Sampled>>(input, (chains) => sampleChains(chains, chosen, transport), (blocks) => sampleBlocks(blocks, chosen, transport))
+export const sampleSome = (
+  input: SamplingInput,
+  chosen?: readonly ChainName[],
+  transport: SamplingTransport = {}
+): Promise<Sampled> =>
+  byMethod<Promise<Sampled>>(
+    input,
+    (chains) => sampleChains(chains, chosen, transport),
+    (blocks) => sampleBlocks(blocks, chosen, transport)
+  )
 
 /** What first order leaves out, where the settings ask for it: see remainder.ts. */
-export const remaindersOf = async (input: SamplingInput, sampled: Sampled, transport: SamplingTransport = {}): Promise<ReadonlyMap<string, Remainder>> => {
+export const remaindersOf = async (
+  input: SamplingInput,
+  sampled: Sampled,
+  transport: SamplingTransport = {}
+): Promise<ReadonlyMap<string, Remainder>> => {
   const { sampler } = input
-  return sampler.method === 'first-order' ? sampleRemainders({ ...input, sampler }, sampled as SampledBlocks, transport) : new Map()
+  return sampler.method === 'first-order'
+    ? sampleRemainders({ ...input, sampler }, sampled as SampledBlocks, transport)
+    : new Map()
 }
 
 /** Estimates from all that was sampled of a run. Throws a `sampling` error where nothing came of it. */
 export const estimatesOf = (
-  input: Pick<SamplingInput, 'components' | 'sampler' | 'precision'>, rowStarts: Int32Array, sampled: Sampled,
-  openStorage: OpenStorage, remainders?: ReadonlyMap<string, Remainder>
+  input: Pick<SamplingInput, 'components' | 'sampler' | 'precision'>,
+  rowStarts: Int32Array,
+  sampled: Sampled,
+  openStorage: OpenStorage,
+  remainders?: ReadonlyMap<string, Remainder>
 ): Promise<EstimatedColumns> => {
   const { sampler } = input
   if (sampler.method === 'psgld') return columnsOf({ ...input, sampler }, sampled as SampledChains, openStorage)

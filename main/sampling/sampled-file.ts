@@ -36,7 +36,8 @@ async function* parts(about: object, { tokens, initialLoss, chains, sums }: Samp
 /** Writes what chains or blocks of draws came to, with what there is to say `about` them (JSON); whole or not at all. Throws a `storage` error when it cannot. */
 export const writeSampled = <A extends object>(path: string, about: A, sampled: Sampled): Promise<void> =>
   writeFileAtomically(
-    path, sectionBlocks(format, { count: sampled.chains.length } satisfies Header<A>, parts(about, sampled))
+    path,
+    sectionBlocks(format, { count: sampled.chains.length } satisfies Header<A>, parts(about, sampled))
   )
 
 interface Place {
@@ -57,7 +58,7 @@ const placesOf = async (file: FileHandle, { version, start, end }: SectionPlaces
   const places: Place[] = []
   const isFormer = version === formerVersion
   const frame = Buffer.alloc(isFormer ? 8 : 12)
-  for (let position = start; position < end; ) {
+  for (let position = start; position < end;) {
     await readSection(file, position, frame)
     const length = Number(frame.readBigUInt64LE())
     places.push({ position: position + frame.length, length, sum: isFormer ? null : frame.readUInt32LE(8) })
@@ -83,7 +84,8 @@ export type SampledFile<S extends Sampled, A> = S & { readonly about: A; readonl
  * sums.
  */
 export const openSampled = async <S extends Sampled, A extends object>(
-  path: string, checked: 'whole' | 'as read' = 'whole'
+  path: string,
+  checked: 'whole' | 'as read' = 'whole'
 ): Promise<SampledFile<S, A>> => {
   const fault = (words: string, error: unknown): SpectroscopeError =>
     new SpectroscopeError('input', `${path} ${words}; delete it and run its shard again.`, { cause: error })
@@ -130,9 +132,19 @@ export const checkSampled = async <A extends object>(path: string, isOwn: (about
 export const joinSampled = <S extends Sampled>(names: readonly ChainName[], partsOfRun: readonly S[]): S => {
   const found = new Map<string, { readonly chain: S['chains'][number]; readonly sums: () => ReturnType<S['sums']> }>()
   for (const part of partsOfRun) {
-    part.chains.forEach((chain, at) => found.set(JSON.stringify([chain.component, chain.chain]), { chain, sums: () => part.sums(at) as ReturnType<S['sums']> }))
+    part.chains.forEach((chain, at) =>
+      found.set(JSON.stringify([chain.component, chain.chain]), {
+        chain,
+        sums: () => part.sums(at) as ReturnType<S['sums']>
+      })
+    )
   }
   const ordered = names.map(({ component, chain }) => found.get(JSON.stringify([component, chain]))!)
   const { tokens, initialLoss } = partsOfRun[0]
-  return { tokens, initialLoss, chains: ordered.map(({ chain }) => chain), sums: (at: number) => ordered[at].sums() } as unknown as S
+  return {
+    tokens,
+    initialLoss,
+    chains: ordered.map(({ chain }) => chain),
+    sums: (at: number) => ordered[at].sums()
+  } as unknown as S
 }

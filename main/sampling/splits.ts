@@ -5,7 +5,23 @@ export type Split = readonly [readonly number[], readonly number[]]
 
 const splitsOfCounts: ReadonlyMap<number, readonly Split[]> = new Map([
   [2, [[[0], [1]]]],
-  [4, [[[0, 2], [1, 3]], [[0, 1], [2, 3]], [[0, 3], [1, 2]]]]
+  [
+    4,
+    [
+      [
+        [0, 2],
+        [1, 3]
+      ],
+      [
+        [0, 1],
+        [2, 3]
+      ],
+      [
+        [0, 3],
+        [1, 2]
+      ]
+    ]
+  ]
 ])
 
 /**

@@ -48,7 +48,10 @@ export interface StagedWork {
  * How much goes through one stage: what `bytes` hold. Where threads would be left without a replica, chunks and blocks are shared out
  * among them. None of it changes a number: gradients are summed chunk by chunk in their order in any case.
  */
-export const stageSizes = ({ architecture, sampler, atOnce: { chunk, block }, lanes, sampling, evaluated, replicas }: StagedWork, bytes = stageBytes): StageSizes => {
+export const stageSizes = (
+  { architecture, sampler, atOnce: { chunk, block }, lanes, sampling, evaluated, replicas }: StagedWork,
+  bytes = stageBytes
+): StageSizes => {
   const bytesOf = (lengths: readonly number[], tokens: number, together: number): number => {
     const longest = lengths.reduce((most, length) => Math.max(most, length), 2)
     return prefixBytes(architecture, Math.min(together, rowsAtOnce(architecture, tokens, longest)) * (longest - 1))
@@ -56,14 +59,28 @@ export const stageSizes = ({ architecture, sampler, atOnce: { chunk, block }, la
   const [ofChunk, ofBlock] = [bytesOf(sampling, chunk, sampler.batchSize), bytesOf(evaluated, block, evaluated.length)]
   const fitting = (size: number): number => Math.max(1, Math.floor(bytes / size))
   // Rows of several lengths are cut into more chunks than rows of one.
-  const ofLengths = [...new Set(sampling)].reduce((sum, length) => sum + Math.ceil(sampler.batchSize / rowsAtOnce(architecture, chunk, length)), 0)
+  const ofLengths = [...new Set(sampling)].reduce(
+    (sum, length) => sum + Math.ceil(sampler.batchSize / rowsAtOnce(architecture, chunk, length)),
+    0
+  )
   const all = sampler.nBeta === 0 ? 1 : Math.min(sampler.batchSize, ofLengths)
   const split = replicas.length < lanes.evaluating
-  const chunks = Math.min(all, fitting(ofChunk), split ? fitting(4 * replicas.reduce((sum, length) => sum + length, 0)) : Infinity)
+  const chunks = Math.min(
+    all,
+    fitting(ofChunk),
+    split ? fitting(4 * replicas.reduce((sum, length) => sum + length, 0)) : Infinity
+  )
   const held = fitting(ofBlock)
   const blocks = split ? Math.min(held, 2 * Math.ceil(lanes.evaluating / replicas.length)) : 1
   const waiting = chunks < all || (lanes.updating > 0 && sampler.nBeta > 0 && !(split && chunks > 1))
-  return { chunks, blocks, held, split, waiting, bytes: Math.max(sampler.nBeta === 0 ? 0 : chunks * ofChunk, blocks * ofBlock) }
+  return {
+    chunks,
+    blocks,
+    held,
+    split,
+    waiting,
+    bytes: Math.max(sampler.nBeta === 0 ? 0 : chunks * ofChunk, blocks * ofBlock)
+  }
 }
 
 /** Arrays of a replica for parts of its gradient or its losses: none where threads share nothing. */

@@ -1,4 +1,3 @@
-
 /**
  * Sums over a group of draws of one chain: φ = L - L(w*), L, φL, and per token ℓ and φℓ (docs/method.md, section 3), ℓ
  * less any constant of the token's own. [tokens]; `loss` may be empty for a component when there are groups of `full`,
@@ -36,10 +35,16 @@ interface Moments {
 const moments = (groups: readonly Group[]): Moments => {
   const draws = groups.reduce((sum, group) => sum + group.draws, 0)
   const mean = (value: (group: Group) => number): number => groups.reduce((sum, group) => sum + value(group), 0) / draws
-  return { draws, phi: mean(({ phi }) => phi), observed: mean(({ observed }) => observed), phiObserved: mean(({ phiObserved }) => phiObserved) }
+  return {
+    draws,
+    phi: mean(({ phi }) => phi),
+    observed: mean(({ observed }) => observed),
+    phiObserved: mean(({ phiObserved }) => phiObserved)
+  }
 }
 
-const without = (groups: readonly Group[]): (readonly Group[])[] => groups.map((group) => groups.filter((other) => other !== group))
+const without = (groups: readonly Group[]): (readonly Group[])[] =>
+  groups.map((group) => groups.filter((other) => other !== group))
 
 /** Standard error of delete-one-group jackknife from the values with one group left out each. */
 const jackknife = (values: Float64Array): number => {
@@ -70,7 +75,8 @@ export const estimate = (groups: readonly Group[], full: readonly Group[] | null
   const gapAll = moments(gapGroups)
   const gapLeftOut = without(gapGroups).map(moments)
   const gapInHalf = ([0, 1] as const).map((half) => moments(gapGroups.filter((group) => group.half === half)))
-  const chi = (of: Moments, product: number, gap: Moments, loss: number): number => of.phiObserved - product / of.draws - of.phi * (gap.observed - loss / gap.draws)
+  const chi = (of: Moments, product: number, gap: Moments, loss: number): number =>
+    of.phiObserved - product / of.draws - of.phi * (gap.observed - loss / gap.draws)
 
   const susceptibilities = new Float64Array(tokens)
   const standardErrors = new Float64Array(tokens)
@@ -95,10 +101,12 @@ export const estimate = (groups: readonly Group[], full: readonly Group[] | null
     const productAll = product[0] + product[1]
     const lossAll = loss[0] + loss[1]
     susceptibilities[token] = chi(all, productAll, gapAll, lossAll)
-    for (let half = 0; half < 2; half++) halves[half][token] = chi(inHalf[half], product[half], gapInHalf[half], loss[half])
+    for (let half = 0; half < 2; half++)
+      halves[half][token] = chi(inHalf[half], product[half], gapInHalf[half], loss[half])
     for (let g = 0; g < count; g++) {
       const left = productAll - products[g]
-      deleted[g] = full === null ? chi(leftOut[g], left, leftOut[g], lossAll - losses[g]) : chi(leftOut[g], left, gapAll, lossAll)
+      deleted[g] =
+        full === null ? chi(leftOut[g], left, leftOut[g], lossAll - losses[g]) : chi(leftOut[g], left, gapAll, lossAll)
     }
     let error = jackknife(deleted)
     if (full !== null) {
@@ -156,7 +164,10 @@ type Halves = readonly [Float32Array, Float32Array]
 export class CentredHalves {
   readonly #rowMeans: readonly [Float64Array, Float64Array]
 
-  constructor(tokens: number, private readonly columns: number) {
+  constructor(
+    tokens: number,
+    private readonly columns: number
+  ) {
     this.#rowMeans = [new Float64Array(tokens), new Float64Array(tokens)]
   }
 

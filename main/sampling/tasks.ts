@@ -150,7 +150,10 @@ export interface Operations {
 
 interface Calls {
   /** Operations of a row: [component][length]. */
-  readonly operations: { readonly parameters: { readonly components: readonly string[]; readonly lengths: readonly number[] }; readonly result: readonly (readonly Operations[])[] }
+  readonly operations: {
+    readonly parameters: { readonly components: readonly string[]; readonly lengths: readonly number[] }
+    readonly result: readonly (readonly Operations[])[]
+  }
   readonly prefix: { readonly parameters: { readonly rows: Rows }; readonly result: Prefix }
   /** A pSGLD step of each replica over chunks of the minibatch, given by the keys of their shared prefixes, or a part of one. */
   readonly step: {
@@ -158,41 +161,98 @@ interface Calls {
     readonly result: readonly StepResult[]
   }
   /** The gradient over one chunk, as one of the replica's parts. Answers the sum of the losses. */
-  readonly chunk: { readonly parameters: { readonly replica: number; readonly prefix: number; readonly part: number }; readonly result: number }
+  readonly chunk: {
+    readonly parameters: { readonly replica: number; readonly prefix: number; readonly part: number }
+    readonly result: number
+  }
   /**
    * Ends what chunks or steps have begun, for one range of the replica's weights: adds the first `parts` of the replica's parts to what the rows
    * before have left, and updates the weights, or leaves the sum. Answers whether they are finite.
    */
-  readonly update: { readonly parameters: { readonly replica: number; readonly step: number; readonly parts: number; readonly range: number } & StepPart; readonly result: boolean }
+  readonly update: {
+    readonly parameters: {
+      readonly replica: number
+      readonly step: number
+      readonly parts: number
+      readonly range: number
+    } & StepPart
+    readonly result: boolean
+  }
   /** A draw at nβ = 0. */
   readonly gaussian: { readonly parameters: { readonly replica: number; readonly draw: number }; readonly result: null }
   /** Sum of the losses of a block at w*, through a component with these weights; those of studied tokens are kept when `probeRows` says which rows they are. */
-  readonly initial: { readonly parameters: { readonly component: string; readonly centre: Float32Array; readonly prefix: number; readonly probeRows: Int32Array | null }; readonly result: number }
+  readonly initial: {
+    readonly parameters: {
+      readonly component: string
+      readonly centre: Float32Array
+      readonly prefix: number
+      readonly probeRows: Int32Array | null
+    }
+    readonly result: number
+  }
   /** Sum of the losses of a block at each replica's weights; those of studied tokens are added to its sums, or kept until φ is known. */
-  readonly losses: { readonly parameters: Together & { readonly prefix: number; readonly probe: ProbeRows | null }; readonly result: readonly number[] }
+  readonly losses: {
+    readonly parameters: Together & { readonly prefix: number; readonly probe: ProbeRows | null }
+    readonly result: readonly number[]
+  }
   /** Sum of the losses of a block of probe rows at the replica's weights, which become one of its block losses. */
-  readonly block: { readonly parameters: { readonly replica: number; readonly prefix: number; readonly part: number }; readonly result: number }
+  readonly block: {
+    readonly parameters: { readonly replica: number; readonly prefix: number; readonly part: number }
+    readonly result: number
+  }
   /** Takes in the block losses of studied tokens as `losses` does: those of block i are in part i. */
-  readonly take: { readonly parameters: { readonly replica: number; readonly blocks: readonly { readonly indices: Int32Array; readonly targets: number }[]; readonly phi: number | null }; readonly result: null }
+  readonly take: {
+    readonly parameters: {
+      readonly replica: number
+      readonly blocks: readonly { readonly indices: Int32Array; readonly targets: number }[]
+      readonly phi: number | null
+    }
+    readonly result: null
+  }
   /** Ends a draw: adds the losses that were kept, and closes the first half, whose mean of φ is given after its last draw. Answers ‖u - u*‖. */
-  readonly commit: { readonly parameters: { readonly replica: number; readonly phi: number; readonly closing: number | null }; readonly result: number }
+  readonly commit: {
+    readonly parameters: { readonly replica: number; readonly phi: number; readonly closing: number | null }
+    readonly result: number
+  }
 
   /** Sums of the losses at w* of each row of a block, through a component with these weights. */
-  readonly rowLosses: { readonly parameters: { readonly component: string; readonly centre: Float32Array; readonly prefix: number }; readonly result: readonly number[] }
+  readonly rowLosses: {
+    readonly parameters: { readonly component: string; readonly centre: Float32Array; readonly prefix: number }
+    readonly result: readonly number[]
+  }
   /** Gradients of φ at u* ± z/√γ, each over a slice of its own, weighted and added to the blocks' sums. Answers both draws of each block. */
   readonly pair: {
     readonly parameters: Together & { readonly pair: number; readonly slices: readonly [SharedSlice, SharedSlice] }
     readonly result: readonly (readonly [GradientDraw, GradientDraw])[]
   }
   /** The gradient of φ at u* + z/√γ over a slice, in place of the blocks' gradient; the weights stay in their `point`. */
-  readonly base: { readonly parameters: Together & { readonly draw: number; readonly slice: SharedSlice }; readonly result: readonly GradientDraw[] }
+  readonly base: {
+    readonly parameters: Together & { readonly draw: number; readonly slice: SharedSlice }
+    readonly result: readonly GradientDraw[]
+  }
   /** Sum of the losses of a block of observation rows at the weights that `base` has left. */
-  readonly baseLosses: { readonly parameters: Together & { readonly prefix: number }; readonly result: readonly number[] }
+  readonly baseLosses: {
+    readonly parameters: Together & { readonly prefix: number }
+    readonly result: readonly number[]
+  }
   /** Sets a block's direction and point for a turn: g = plain · gradient + product · gradientProduct. Answers ‖g‖. */
-  readonly direction: { readonly parameters: { readonly replica: number; readonly turn: number; readonly plain: number; readonly product: number }; readonly result: number }
+  readonly direction: {
+    readonly parameters: {
+      readonly replica: number
+      readonly turn: number
+      readonly plain: number
+      readonly product: number
+    }
+    readonly result: number
+  }
   /** Slopes of the losses of a block of rows; those of studied tokens are added to the draw blocks' sums where `indices` says which rows they are. Answers the sums of slopes over all target positions. */
   readonly slopes: {
-    readonly parameters: Together & { readonly prefix: number; readonly indices: Int32Array | null; readonly claim: number; readonly factors: readonly SlopeFactors[] }
+    readonly parameters: Together & {
+      readonly prefix: number
+      readonly indices: Int32Array | null
+      readonly claim: number
+      readonly factors: readonly SlopeFactors[]
+    }
     readonly result: readonly number[]
   }
 }
@@ -211,13 +271,16 @@ const updatingKinds = ['update', 'gaussian', 'take', 'commit', 'direction'] as c
 export type UpdatingTask = TaskOf<(typeof updatingKinds)[number]>
 
 /** Whether a task takes no evaluator. */
-export const isUpdating = (task: Task): task is UpdatingTask => (updatingKinds as readonly TaskKind[]).includes(task.kind)
+export const isUpdating = (task: Task): task is UpdatingTask =>
+  (updatingKinds as readonly TaskKind[]).includes(task.kind)
 
 /** The replicas that a task is for. */
-export const replicasOf = (task: Task): readonly number[] => ('replicas' in task ? task.replicas : 'replica' in task ? [task.replica] : [])
+export const replicasOf = (task: Task): readonly number[] =>
+  'replicas' in task ? task.replicas : 'replica' in task ? [task.replica] : []
 
 /** Which of a replica's claims a task takes. */
-export const claimOf = (task: Task): number => (task.kind === 'update' ? task.range : task.kind === 'slopes' ? task.claim : 0)
+export const claimOf = (task: Task): number =>
+  task.kind === 'update' ? task.range : task.kind === 'slopes' ? task.claim : 0
 
 /** A task in words, for errors. */
 export const describeTask = (task: Task, { kind, replicas }: SharedRun): string => {

@@ -16,7 +16,8 @@ const add = ({ loss, product }: TokenSums<Float64Array>, token: number, phi: num
 
 /** Moves the sums to where they are only read from now on. */
 const close = (sums: TokenSums<Float64Array>, kept: TokenSums, meanPhi: number): void => {
-  if (sums.loss.length > 0 && sums.product.length > 0) for (let token = 0; token < sums.product.length; token++) sums.product[token] -= meanPhi * sums.loss[token]
+  if (sums.loss.length > 0 && sums.product.length > 0)
+    for (let token = 0; token < sums.product.length; token++) sums.product[token] -= meanPhi * sums.loss[token]
   kept.product.set(sums.product)
   kept.loss.set(sums.loss)
   sums.loss.fill(0)
@@ -59,7 +60,13 @@ export class ReplicaUpdates extends PlainLane {
   }
 
   /** Updates a range of the replica's weights, or leaves the gradient to the rows that follow. False if a new weight is not finite. */
-  protected end(state: Replica, range: { readonly claim: number; readonly start: number; readonly end: number }, gradient: Float32Array, step: number, { ends, targets }: StepPart): boolean {
+  protected end(
+    state: Replica,
+    range: { readonly claim: number; readonly start: number; readonly end: number },
+    gradient: Float32Array,
+    step: number,
+    { ends, targets }: StepPart
+  ): boolean {
     const { seed, sampler } = this.shared
     const { claim, start, end } = range
     const of = (values: Float32Array): Float32Array => values.subarray(start, end)
@@ -67,7 +74,14 @@ export class ReplicaUpdates extends PlainLane {
     Atomics.store(state.claims, claim, 1)
     if (ends) {
       const own = { weights: of(state.weights), centre: of(state.centre), squares: of(state.squares) }
-      return this.#kernel.update(own, gradient, targets, sampler, { seed, step, chain: state.chain, stream: streamOf('noise', state.index) }, start)
+      return this.#kernel.update(
+        own,
+        gradient,
+        targets,
+        sampler,
+        { seed, step, chain: state.chain, stream: streamOf('noise', state.index) },
+        start
+      )
     }
     of(state.gradient).set(gradient)
     return true
@@ -80,27 +94,45 @@ export class ReplicaUpdates extends PlainLane {
     const end = Math.min(start + this.shared.rangeWeights, state.weights.length)
     const left = state.gradient.subarray(start, end)
     const gradient = parts === 0 ? left : this.begin(left, end - start, place.begun)
-    for (const part of state.parts.slice(0, parts)) for (let i = 0; i < gradient.length; i++) gradient[i] += part[start + i]
+    for (const part of state.parts.slice(0, parts))
+      for (let i = 0; i < gradient.length; i++) gradient[i] += part[start + i]
     return this.end(state, { claim: range, start, end }, gradient, step, place)
   }
 
   #gaussian({ replica, draw }: TaskOf<'gaussian'>): null {
     const { seed, sampler, replicas } = this.shared
     const state = replicas[replica]
-    this.#kernel.gaussian(state, sampler.gamma, { seed, step: draw, chain: state.chain, stream: streamOf('gaussian', state.index) })
+    this.#kernel.gaussian(state, sampler.gamma, {
+      seed,
+      step: draw,
+      chain: state.chain,
+      stream: streamOf('gaussian', state.index)
+    })
     return null
   }
 
   /** Calls `take` for every studied token of the rows, with its loss. */
-  protected studied(rows: Int32Array, losses: Float32Array, targets: number, take: (token: number, loss: number) => void): void {
+  protected studied(
+    rows: Int32Array,
+    losses: Float32Array,
+    targets: number,
+    take: (token: number, loss: number) => void
+  ): void {
     const { starts, positions } = this.shared
     rows.forEach((row, i) => {
-      for (let token = starts[row]; token < starts[row + 1]; token++) take(token, losses[i * targets + positions[token] - 1])
+      for (let token = starts[row]; token < starts[row + 1]; token++)
+        take(token, losses[i * targets + positions[token] - 1])
     })
   }
 
   /** Adds losses of studied tokens to the replica's sums, or keeps them until φ is known. */
-  protected takeIn({ claims, losses: kept, sums }: Replica, indices: Int32Array, losses: Float32Array, targets: number, phi: number | null): void {
+  protected takeIn(
+    { claims, losses: kept, sums }: Replica,
+    indices: Int32Array,
+    losses: Float32Array,
+    targets: number,
+    phi: number | null
+  ): void {
     const { initialLosses } = this.shared
     if (phi === null) return this.studied(indices, losses, targets, (token, loss) => (kept[token] = loss))
     Atomics.store(claims, 0, 1)

@@ -17,7 +17,9 @@ export const isLoopback = (host: string): boolean => loopback.has(host.toLowerCa
 
 /** Names of this machine that a browser elsewhere may use, where it was opened to others. */
 const namesOfMachine = (host: string): Set<string> => {
-  const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []).map(({ address, family }) => (family === 'IPv6' ? `[${address.split('%')[0]}]` : address))
+  const addresses = Object.values(networkInterfaces())
+    .flatMap((each) => each ?? [])
+    .map(({ address, family }) => (family === 'IPv6' ? `[${address.split('%')[0]}]` : address))
   const name = hostname().toLowerCase()
   return new Set([...loopback, host.toLowerCase(), name, name.split('.')[0], ...addresses])
 }

@@ -19,7 +19,9 @@ const [untilBytes, nonceBytes, macBytes] = [6, 16, 32]
 const derived = (key: string, purpose: string): Buffer => createHmac('sha256', key).update(purpose).digest()
 
 const macOf = ({ secret, session }: Keys, payload: Uint8Array): Buffer =>
-  createHmac('sha256', derived(secret, `links of ${session}`)).update(payload).digest()
+  createHmac('sha256', derived(secret, `links of ${session}`))
+    .update(payload)
+    .digest()
 
 /** A token for one use within twelve hours: whoever has the keys can make one, beside the running server too. */
 export const makeLink = (keys: Keys, now = Date.now()): string => {

@@ -29,7 +29,8 @@ const unsendable: CallAnswer = {
 }
 
 const refused = (reason: string): CallAnswer => ({
-  ok: false, error: { kind: 'usage', message: `The call was refused: ${reason}` }
+  ok: false,
+  error: { kind: 'usage', message: `The call was refused: ${reason}` }
 })
 
 const secondsSince = (time: number): number => (performance.now() - time) / 1000

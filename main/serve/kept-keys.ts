@@ -1,6 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto'
 import {
-  closeSync, constants, fstatSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -99,7 +108,8 @@ const runs = (pid: number | null): boolean => {
 
 const served = (folder: string): Kept[] => {
   try {
-    return readdirSync(folder).flatMap((name) => (name.endsWith('.json') ? (readOwn(join(folder, name)) ?? []) : []))
+    return readdirSync(folder)
+      .flatMap((name) => (name.endsWith('.json') ? (readOwn(join(folder, name)) ?? []) : []))
       .filter(({ pid }) => runs(pid))
   } catch (error) {
     if (faultCode(error) === 'ENOENT') return []
@@ -119,7 +129,8 @@ export const linkTo = (workspace: string | undefined, folder = keysFolder()): Fr
   if (found.length === 0) {
     const which = workspace === undefined ? '' : ` for ${workspace}`
     throw new SpectroscopeError(
-      'usage', `You have no \`spectroscope serve\` running${which} on this machine; start it.`
+      'usage',
+      `You have no \`spectroscope serve\` running${which} on this machine; start it.`
     )
   }
   if (found.length > 1) {

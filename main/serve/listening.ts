@@ -5,7 +5,8 @@ import { SpectroscopeError } from '../../preload/errors'
 import { faultCode } from '../base/faults'
 
 /** Undefined for what is no path on a server. */
-export const addressOf = ({ url = '/' }: IncomingMessage): URL | undefined => (url.startsWith('/') && URL.canParse(`http://host${url}`) ? new URL(`http://host${url}`) : undefined)
+export const addressOf = ({ url = '/' }: IncomingMessage): URL | undefined =>
+  url.startsWith('/') && URL.canParse(`http://host${url}`) ? new URL(`http://host${url}`) : undefined
 
 /** The port. Throws a `network` error where the address can't be had. */
 export const listen = (server: Server, host: string, port: number): Promise<number> =>
@@ -19,9 +20,9 @@ export const listen = (server: Server, host: string, port: number): Promise<numb
         ENOTFOUND: 'this machine has no such address; choose another --host'
       }
       reject(
-        new SpectroscopeError(
-          'network', `${host}:${port} is not available: ${reasons[code] ?? code}.`, { cause: error }
-        )
+        new SpectroscopeError('network', `${host}:${port} is not available: ${reasons[code] ?? code}.`, {
+          cause: error
+        })
       )
     })
     server.listen(port, host, () => resolve((server.address() as AddressInfo).port))

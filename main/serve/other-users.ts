@@ -8,8 +8,13 @@ const firstOfPeople = process.platform === 'darwin' ? 500 : 1000
 
 /** How many of the owners of processes, a user id a line, are people other than `own`. */
 export const othersAmong = (ids: string, own: number): number =>
-  new Set(ids.split(/\s+/).filter((id) => id !== '').map(Number)
-    .filter((id) => id >= firstOfPeople && id < nobody && id !== own)).size
+  new Set(
+    ids
+      .split(/\s+/)
+      .filter((id) => id !== '')
+      .map(Number)
+      .filter((id) => id >= firstOfPeople && id < nobody && id !== own)
+  ).size
 
 /**
  * How many other people have processes on this machine. 0 where that cannot be seen: there is no `ps`, or the system

@@ -7,8 +7,17 @@ import { openIdentified } from '../base/files'
 import type { FileIdentity } from '../base/files'
 
 export const contentTypes: Readonly<Record<string, string>> = {
-  '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml', '.png': 'image/png',
-  '.ico': 'image/x-icon', '.json': 'application/json', '.map': 'application/json', '.woff2': 'font/woff2', '.wasm': 'application/wasm', '.txt': 'text/plain; charset=utf-8'
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.ico': 'image/x-icon',
+  '.json': 'application/json',
+  '.map': 'application/json',
+  '.woff2': 'font/woff2',
+  '.wasm': 'application/wasm',
+  '.txt': 'text/plain; charset=utf-8'
 }
 
 const common: Readonly<Record<string, string>> = {
@@ -23,15 +32,35 @@ const common: Readonly<Record<string, string>> = {
 /** The window's content security policy: nothing but the program's own files, and connections to `connect`. */
 export const windowPolicy = (connect = "'self'"): string =>
   [
-    "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data: blob:", "font-src 'self'", `connect-src ${connect}`, "worker-src 'self'",
-    "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data: blob:",
+    "font-src 'self'",
+    `connect-src ${connect}`,
+    "worker-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'"
   ].join('; ')
 
 /** What a host header that was allowed cannot hold, and a policy must not. */
-const safeHost = ({ headers: { host = '' } }: IncomingMessage): string => (/^[\w.:[\]-]+$/.test(host) ? host : 'localhost')
+const safeHost = ({ headers: { host = '' } }: IncomingMessage): string =>
+  /^[\w.:[\]-]+$/.test(host) ? host : 'localhost'
 
-export const sendText = (response: ServerResponse, status: number, sentence: string, headers: Readonly<Record<string, string>> = {}): void => {
-  response.writeHead(status, { ...common, 'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'", 'Cache-Control': 'no-store', 'Content-Type': 'text/plain; charset=utf-8', ...headers })
+export const sendText = (
+  response: ServerResponse,
+  status: number,
+  sentence: string,
+  headers: Readonly<Record<string, string>> = {}
+): void => {
+  response.writeHead(status, {
+    ...common,
+    'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+    'Cache-Control': 'no-store',
+    'Content-Type': 'text/plain; charset=utf-8',
+    ...headers
+  })
   response.end(`${sentence}\n`)
 }
 
@@ -65,7 +94,12 @@ const streamed = async (request: IncomingMessage, response: ServerResponse, file
 }
 
 /** A file of the built window. */
-export const sendPage = async (request: IncomingMessage, response: ServerResponse, folder: string, pathname: string): Promise<void> => {
+export const sendPage = async (
+  request: IncomingMessage,
+  response: ServerResponse,
+  folder: string,
+  pathname: string
+): Promise<void> => {
   const file = fileOf(folder, pathname)
   try {
     if (file === undefined) throw new Error('not below the folder')
@@ -75,7 +109,10 @@ export const sendPage = async (request: IncomingMessage, response: ServerRespons
     if (!found.isFile()) throw new Error('no file')
     const lasting = /-[\w-]{8,}\.\w+$/.test(basename(real)) && pathname.startsWith('/assets/')
     response.writeHead(200, {
-      ...common, 'Content-Security-Policy': windowPolicy(`'self' ws://${safeHost(request)}`), 'Content-Type': contentTypes[extname(real)] ?? 'application/octet-stream', 'Content-Length': found.size,
+      ...common,
+      'Content-Security-Policy': windowPolicy(`'self' ws://${safeHost(request)}`),
+      'Content-Type': contentTypes[extname(real)] ?? 'application/octet-stream',
+      'Content-Length': found.size,
       'Cache-Control': lasting ? 'private, max-age=31536000, immutable' : 'no-store'
     })
     await streamed(request, response, await open(real))
@@ -83,9 +120,7 @@ export const sendPage = async (request: IncomingMessage, response: ServerRespons
     sendText(
       response,
       404,
-      pathname === '/'
-        ? 'The window is not built; run `npm run build` and reload this page.'
-        : 'There is no such page.'
+      pathname === '/' ? 'The window is not built; run `npm run build` and reload this page.' : 'There is no such page.'
     )
   }
 }
@@ -95,17 +130,25 @@ export const sendPage = async (request: IncomingMessage, response: ServerRespons
  * Sends nothing but the file that was written, whatever is at its path by now.
  */
 export const sendDownload = async (
-  request: IncomingMessage, response: ServerResponse, path: string, identity: FileIdentity
+  request: IncomingMessage,
+  response: ServerResponse,
+  path: string,
+  identity: FileIdentity
 ): Promise<void> => {
   const file = await openIdentified(path, identity)
   if (file === undefined) {
     return sendText(response, 404, 'The file was changed, moved or removed after export; export it again.')
   }
-  const name = encodeURIComponent(basename(path))
-    .replace(/['()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`)
+  const name = encodeURIComponent(basename(path)).replace(
+    /['()*]/g,
+    (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`
+  )
   response.writeHead(200, {
-    ...common, 'Content-Security-Policy': "sandbox; default-src 'none'", 'Content-Type': 'application/octet-stream',
-    'Content-Length': String(identity.bytes), 'Cache-Control': 'no-store',
+    ...common,
+    'Content-Security-Policy': "sandbox; default-src 'none'",
+    'Content-Type': 'application/octet-stream',
+    'Content-Length': String(identity.bytes),
+    'Cache-Control': 'no-store',
     'Content-Disposition': `attachment; filename*=UTF-8''${name}`
   })
   await streamed(request, response, file)

@@ -44,7 +44,10 @@ const elsewhere = (before: number): string =>
 
 /** Listens on the port that was asked for, or that of the last time, or a free one. */
 export const bindPort = async (
-  server: Server, host: string, asked: number | undefined, before: number | undefined
+  server: Server,
+  host: string,
+  asked: number | undefined,
+  before: number | undefined
 ): Promise<Bound> => {
   if (asked !== undefined || before === undefined) {
     const port = await listen(server, host, asked ?? 0)

@@ -80,7 +80,10 @@ class JsonFile implements SettingsFile {
   readonly #notes = new Set<string>()
 
   /** `keep` writes the entries, in a way that a crash leaves the old or the new ones, whole. */
-  constructor(readonly path: string, readonly keep: (value: Entries) => void) {}
+  constructor(
+    readonly path: string,
+    readonly keep: (value: Entries) => void
+  ) {}
 
   get notes(): readonly string[] {
     return [...this.#notes]
@@ -99,8 +102,8 @@ class JsonFile implements SettingsFile {
       const entries = entriesIn(readFileSync(this.path))
       if (entries !== undefined) return entries
       this.#say(
-        `${this.path} is not valid JSON, so its settings cannot be read; `
-          + `it was renamed to ${setAside(this.path)}, and the defaults apply.`
+        `${this.path} is not valid JSON, so its settings cannot be read; ` +
+          `it was renamed to ${setAside(this.path)}, and the defaults apply.`
       )
       return {}
     } catch (error) {

@@ -29,7 +29,10 @@ const checkFolder = (path: string): void => {
 const isAnswered = (path: string): Promise<boolean> =>
   new Promise((done) => {
     const socket = connect(path)
-    socket.once('connect', () => done(true)).once('error', () => done(false)).once('connect', () => socket.destroy())
+    socket
+      .once('connect', () => done(true))
+      .once('error', () => done(false))
+      .once('connect', () => socket.destroy())
   })
 
 /** Removes the socket of a program that has ended. Throws where it is in use, or where there is something else. */

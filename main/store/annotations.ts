@@ -1,6 +1,12 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type {
-  Annotation, AnnotationBody, AnnotationsChanged, AnnotationTarget, JournalStep, RunMarks, UndoState
+  Annotation,
+  AnnotationBody,
+  AnnotationsChanged,
+  AnnotationTarget,
+  JournalStep,
+  RunMarks,
+  UndoState
 } from '../../preload/contract-annotations'
 import { SpectroscopeError } from '../../preload/errors'
 import { countStatuses } from '../../preload/labels'
@@ -23,16 +29,28 @@ const byTarget = (a: { target: AnnotationTarget }, b: { target: AnnotationTarget
   return kind - otherKind || number - otherNumber
 }
 
-
 /** In the order of targets: clusters, merges, parts, each by number. */
-export const getAnnotations = async (connection: DuckDBConnection, run: string, clustering: number): Promise<Annotation[]> => {
+export const getAnnotations = async (
+  connection: DuckDBConnection,
+  run: string,
+  clustering: number
+): Promise<Annotation[]> => {
   const known = await knownClustering(connection, run, clustering)
   const values = [known.number, known.clustering.number]
-  return (await select(connection, 'SELECT target, body FROM annotations WHERE run = $1 AND clustering = $2', values)).map(annotationOf).sort(byTarget)
+  return (await select(connection, 'SELECT target, body FROM annotations WHERE run = $1 AND clustering = $2', values))
+    .map(annotationOf)
+    .sort(byTarget)
 }
 
-export const getAllAnnotations = async (connection: DuckDBConnection, run: string): Promise<ClusteringAnnotations[]> => {
-  const rows = await select(connection, 'SELECT clustering, target, body FROM annotations WHERE run = $1 ORDER BY clustering', [(await knownRun(connection, run)).number])
+export const getAllAnnotations = async (
+  connection: DuckDBConnection,
+  run: string
+): Promise<ClusteringAnnotations[]> => {
+  const rows = await select(
+    connection,
+    'SELECT clustering, target, body FROM annotations WHERE run = $1 ORDER BY clustering',
+    [(await knownRun(connection, run)).number]
+  )
   const clusterings = new Map<number, Annotation[]>()
   for (const row of rows) {
     const clustering = row.clustering as number
@@ -55,8 +73,11 @@ export const countLabels = async (connection: DuckDBConnection): Promise<LabelCo
     groups.set(key, group)
     group.annotations.push(annotationOf(row))
   }
-  return [...groups.values()].map(({ run, clustering, clusters, annotations }) =>
-    ({ run, clustering, counts: countStatuses(annotations, clusters) }))
+  return [...groups.values()].map(({ run, clustering, clusters, annotations }) => ({
+    run,
+    clustering,
+    counts: countStatuses(annotations, clusters)
+  }))
 }
 
 /** Steps are undone from the last one back, and a new step drops those that are: so these are always one stretch at the end. */
@@ -71,10 +92,17 @@ export const getUndoState = async (connection: DuckDBConnection): Promise<UndoSt
 
 /** Latest first, undone ones too. */
 export const getHistory = async (connection: DuckDBConnection, limit: number): Promise<JournalStep[]> =>
-  (await select(connection, `SELECT ${stepColumns} FROM journal ORDER BY journal.number DESC LIMIT ${limit}`)).map(stepOf)
+  (await select(connection, `SELECT ${stepColumns} FROM journal ORDER BY journal.number DESC LIMIT ${limit}`)).map(
+    stepOf
+  )
 
 /** The next number of a merge or a part that neither the annotations nor the journal know. */
-export const nextTargetNumber = async (connection: DuckDBConnection, run: string, clustering: number, kind: 'merge' | 'part'): Promise<number> => {
+export const nextTargetNumber = async (
+  connection: DuckDBConnection,
+  run: string,
+  clustering: number,
+  kind: 'merge' | 'part'
+): Promise<number> => {
   const { number } = await knownRun(connection, run)
   const [row] = await select(
     connection,
@@ -94,15 +122,26 @@ const doneBefore = async (connection: DuckDBConnection, id: string | undefined):
   return row === undefined ? undefined : Number(row.number)
 }
 
-const bodiesOf = async (connection: DuckDBConnection, run: number, clustering: number, targets: readonly AnnotationTarget[]): Promise<Map<AnnotationTarget, AnnotationBody>> => {
+const bodiesOf = async (
+  connection: DuckDBConnection,
+  run: number,
+  clustering: number,
+  targets: readonly AnnotationTarget[]
+): Promise<Map<AnnotationTarget, AnnotationBody>> => {
   const rows = await select(
-    connection, `SELECT target, body FROM annotations WHERE run = $1 AND clustering = $2 AND target IN ${texts('$3')}`,
+    connection,
+    `SELECT target, body FROM annotations WHERE run = $1 AND clustering = $2 AND target IN ${texts('$3')}`,
     [run, clustering, jsonOf(targets)]
   )
   return new Map(rows.map(annotationOf).map(({ target, ...body }) => [target, body]))
 }
 
-const changedNow = async (connection: DuckDBConnection, run: string, clustering: number, targets: readonly AnnotationTarget[]): Promise<AnnotationsChanged> => {
+const changedNow = async (
+  connection: DuckDBConnection,
+  run: string,
+  clustering: number,
+  targets: readonly AnnotationTarget[]
+): Promise<AnnotationsChanged> => {
   const bodies = await bodiesOf(connection, (await knownRun(connection, run)).number, clustering, targets)
   const changed = targets.map((target) => {
     const body = bodies.get(target)
@@ -112,35 +151,52 @@ const changedNow = async (connection: DuckDBConnection, run: string, clustering:
 }
 
 export const findChange = async (
-  connection: DuckDBConnection, run: string, clustering: number, id: string
+  connection: DuckDBConnection,
+  run: string,
+  clustering: number,
+  id: string
 ): Promise<AnnotationsChanged | null> => {
   const number = await doneBefore(connection, id)
   if (number === undefined) return null
-  const [step] = await select(
-    connection, 'SELECT changes FROM journal WHERE number = $1 AND clustering IS NOT NULL', [number]
-  )
+  const [step] = await select(connection, 'SELECT changes FROM journal WHERE number = $1 AND clustering IS NOT NULL', [
+    number
+  ])
   const changes = step === undefined ? [] : labelChangesOf(step, number)
   const targets = changes.map(({ target }) => target)
   return changedNow(connection, run, clustering, targets)
 }
 
-export const applyAnnotations = async (connection: DuckDBConnection, journal: JournalFile, { run, clustering, words, author, edits, id }: AnnotationsOrder): Promise<AnnotationsChanged> => {
+export const applyAnnotations = async (
+  connection: DuckDBConnection,
+  journal: JournalFile,
+  { run, clustering, words, author, edits, id }: AnnotationsOrder
+): Promise<AnnotationsChanged> => {
   const afters = new Map(edits.map(({ target, after }) => [target, after]))
   const targets = [...afters.keys()]
   if ((await doneBefore(connection, id)) !== undefined) return changedNow(connection, run, clustering, targets)
-  const { number, clustering: { clusters, groupsAbove, leftoverSize } } = await knownClustering(
-    connection, run, clustering
-  )
+  const {
+    number,
+    clustering: { clusters, groupsAbove, leftoverSize }
+  } = await knownClustering(connection, run, clustering)
   const missing = targets.find((target) => {
     const [kind, cluster] = placeOf(target)
-    return kind === 0
-      && !(cluster === leftoverCluster ? leftoverSize > 0 : cluster >= 0 && cluster < clusters + groupsAbove)
+    return (
+      kind === 0 && !(cluster === leftoverCluster ? leftoverSize > 0 : cluster >= 0 && cluster < clusters + groupsAbove)
+    )
   })
-  if (missing !== undefined) throw new SpectroscopeError('input', `Clustering ${clustering} of run ${run} has no ${missing.replace(':', ' ')}; choose one that it has.`)
+  if (missing !== undefined)
+    throw new SpectroscopeError(
+      'input',
+      `Clustering ${clustering} of run ${run} has no ${missing.replace(':', ' ')}; choose one that it has.`
+    )
   await journaled(connection, journal, id, async (next) => {
     const befores = await bodiesOf(connection, number, clustering, targets)
-    const changes = targets.map((target) => ({ target, before: befores.get(target) ?? null, after: afters.get(target) ?? null })).filter(({ before, after }) => before !== null || after !== null)
-    return changes.length === 0 ? null : { kind: 'step', number: next, at: new Date().toISOString(), author, words, run, clustering, changes }
+    const changes = targets
+      .map((target) => ({ target, before: befores.get(target) ?? null, after: afters.get(target) ?? null }))
+      .filter(({ before, after }) => before !== null || after !== null)
+    return changes.length === 0
+      ? null
+      : { kind: 'step', number: next, at: new Date().toISOString(), author, words, run, clustering, changes }
   })
   return changedNow(connection, run, clustering, targets)
 }
@@ -153,40 +209,70 @@ const marksOf = async (connection: DuckDBConnection, run: string): Promise<RunMa
 const marksWords = (before: RunMarks, after: RunMarks): string =>
   [
     ...(before.name === after.name ? [] : [`rename “${before.name}” to “${after.name}”`]),
-    ...(
-      before.archived === after.archived
-        ? []
-        : [after.archived ? `archive “${after.name}”` : `unarchive “${after.name}”`]
-    ),
+    ...(before.archived === after.archived
+      ? []
+      : [after.archived ? `archive “${after.name}”` : `unarchive “${after.name}”`]),
     ...(before.deleted === after.deleted ? [] : [after.deleted ? `delete “${after.name}”` : `restore “${after.name}”`])
   ].join(', ')
 
 export const changeRun = async (
-  connection: DuckDBConnection, journal: JournalFile, run: string, changes: Partial<RunMarks>, author: string, id?: string
+  connection: DuckDBConnection,
+  journal: JournalFile,
+  run: string,
+  changes: Partial<RunMarks>,
+  author: string,
+  id?: string
 ): Promise<{ marks: RunMarks; undo: UndoState }> => {
   if ((await doneBefore(connection, id)) === undefined) {
     const before = await marksOf(connection, run)
     const after = { ...before, ...changes }
     const words = marksWords(before, after)
     if (words !== '') {
-      await journaled(connection, journal, id, async (number) =>
-        ({ kind: 'step', number, at: new Date().toISOString(), author, words, run, clustering: null, changes: [{ target: 'run', before, after }] }))
+      await journaled(connection, journal, id, async (number) => ({
+        kind: 'step',
+        number,
+        at: new Date().toISOString(),
+        author,
+        words,
+        run,
+        clustering: null,
+        changes: [{ target: 'run', before, after }]
+      }))
     }
   }
   return { marks: await marksOf(connection, run), undo: await getUndoState(connection) }
 }
 
-export const undoOrRedo = async (connection: DuckDBConnection, journal: JournalFile, kind: 'undo' | 'redo', id?: string): Promise<Undone> => {
+export const undoOrRedo = async (
+  connection: DuckDBConnection,
+  journal: JournalFile,
+  kind: 'undo' | 'redo',
+  id?: string
+): Promise<Undone> => {
   const done = await doneBefore(connection, id)
-  const act = done === undefined
-    ? await journaled(connection, journal, id, async () => {
-      const [row] = await select(connection, `SELECT ${stepColumns}, changes ${kind === 'undo' ? undoable : redoable}`)
-      return row === undefined ? null : turned(row, kind, new Date().toISOString())
-    })
-    : (await select(connection, `SELECT ${stepColumns}, changes FROM journal WHERE number = $1`, [done]))
-      .map((row) => turned(row, kind, stepOf(row).at))[0] ?? null
+  const act =
+    done === undefined
+      ? await journaled(connection, journal, id, async () => {
+          const [row] = await select(
+            connection,
+            `SELECT ${stepColumns}, changes ${kind === 'undo' ? undoable : redoable}`
+          )
+          return row === undefined ? null : turned(row, kind, new Date().toISOString())
+        })
+      : ((await select(connection, `SELECT ${stepColumns}, changes FROM journal WHERE number = $1`, [done])).map(
+          (row) => turned(row, kind, stepOf(row).at)
+        )[0] ?? null)
   const undo = await getUndoState(connection)
   if (act === null) return { changed: null, run: null, undo }
   if (act.clustering === null) return { changed: null, run: act.run, undo }
-  return { changed: await changedNow(connection, act.run, act.clustering, act.changes.map(({ target }) => target)), run: null, undo }
+  return {
+    changed: await changedNow(
+      connection,
+      act.run,
+      act.clustering,
+      act.changes.map(({ target }) => target)
+    ),
+    run: null,
+    undo
+  }
 }

@@ -18,7 +18,8 @@ type Place = readonly [row: number, position: number]
 
 export const backupFolder = (folder: string): string => join(folder, 'backups')
 
-const clusterOf = ({ target, cluster, clusters }: Annotation): number[] => (target.startsWith('cluster:') ? [Number(target.slice(8))] : cluster === undefined ? [...(clusters ?? [])] : [cluster])
+const clusterOf = ({ target, cluster, clusters }: Annotation): number[] =>
+  target.startsWith('cluster:') ? [Number(target.slice(8))] : cluster === undefined ? [...(clusters ?? [])] : [cluster]
 
 interface ClusterTokens {
   readonly size: number
@@ -27,7 +28,12 @@ interface ClusterTokens {
 }
 
 /** Size, seed and first members of some clusters; members in the order in which the tables have them. */
-const tokensOf = async (connection: DuckDBConnection, run: number, clustering: number, wanted: readonly number[]): Promise<Map<number, ClusterTokens>> => {
+const tokensOf = async (
+  connection: DuckDBConnection,
+  run: number,
+  clustering: number,
+  wanted: readonly number[]
+): Promise<Map<number, ClusterTokens>> => {
   const values = [run, clustering, JSON.stringify(wanted)]
   const chosen = 'cluster IN (SELECT unnest($3::INTEGER[]))'
   const rows = await select(
@@ -37,9 +43,15 @@ const tokensOf = async (connection: DuckDBConnection, run: number, clustering: n
      SELECT cluster, size, row_index, position FROM member JOIN tokens ON tokens.run = $1 AND tokens.token = member.token ORDER BY cluster, place`,
     values
   )
-  const seeds = new Map((await select(
-    connection, `SELECT cluster, row_index, position FROM clusters JOIN tokens ON tokens.run = $1 AND tokens.token = seed WHERE clusters.run = $1 AND clustering = $2 AND ${chosen}`, values
-  )).map((row): [number, Place] => [row.cluster as number, [row.row_index as number, row.position as number]]))
+  const seeds = new Map(
+    (
+      await select(
+        connection,
+        `SELECT cluster, row_index, position FROM clusters JOIN tokens ON tokens.run = $1 AND tokens.token = seed WHERE clusters.run = $1 AND clustering = $2 AND ${chosen}`,
+        values
+      )
+    ).map((row): [number, Place] => [row.cluster as number, [row.row_index as number, row.position as number]])
+  )
   const clusters = new Map<number, { size: number; seed: Place | null; members: Place[] }>()
   for (const row of rows) {
     const cluster = row.cluster as number
@@ -58,21 +70,36 @@ const contentOf = async (connection: DuckDBConnection): Promise<unknown> => {
   const clusterings = []
   for (const row of await select(connection, clusteringsWithLabels)) {
     const [run, clustering] = [row.run as number, row.clustering as number]
-    const annotations = (await select(connection, 'SELECT target, body FROM annotations WHERE run = $1 AND clustering = $2 ORDER BY target', [run, clustering])).map(annotationOf)
+    const annotations = (
+      await select(
+        connection,
+        'SELECT target, body FROM annotations WHERE run = $1 AND clustering = $2 ORDER BY target',
+        [run, clustering]
+      )
+    ).map(annotationOf)
     const tokens = await tokensOf(connection, run, clustering, [...new Set(annotations.flatMap(clusterOf))])
     clusterings.push({
-      run: row.id, runName: row.run_name, studyHash: row.hash, clustering, clusteringName: row.clustering_name, clusteredAt: row.clustered_at, annotations,
+      run: row.id,
+      runName: row.run_name,
+      studyHash: row.hash,
+      clustering,
+      clusteringName: row.clustering_name,
+      clusteredAt: row.clustered_at,
+      annotations,
       clusters: [...tokens].map(([cluster, described]) => ({ cluster, ...described }))
     })
   }
   return {
-    format: backupFormat, version: backupVersion, writtenAt: new Date().toISOString(),
+    format: backupFormat,
+    version: backupVersion,
+    writtenAt: new Date().toISOString(),
     about: `Labels of all runs. A place is [row, position] in the study of that hash; of each labelled cluster, its seed and at most ${mostMembers} members are named.`,
     clusterings
   }
 }
 
-const position = async (connection: DuckDBConnection): Promise<number> => Number((await select(connection, 'SELECT coalesce(max(line), 0) AS line FROM journal_lines'))[0].line)
+const position = async (connection: DuckDBConnection): Promise<number> =>
+  Number((await select(connection, 'SELECT coalesce(max(line), 0) AS line FROM journal_lines'))[0].line)
 
 /** Writes all labels to a dated file under backups/; returns its path. */
 export const backUpLabels = async (connection: DuckDBConnection, folder: string): Promise<string> => {
@@ -95,6 +122,8 @@ export const backUpChangedLabels = async (connection: DuckDBConnection, folder: 
 const labelsSince = 2
 
 /** Writes the labels of a database that is about to be upgraded. */
-export const beforeUpgrade = (folder: string) => async (connection: DuckDBConnection, version: number): Promise<void> => {
-  if (version >= labelsSince) await backUpLabels(connection, folder)
-}
+export const beforeUpgrade =
+  (folder: string) =>
+  async (connection: DuckDBConnection, version: number): Promise<void> => {
+    if (version >= labelsSince) await backUpLabels(connection, folder)
+  }

@@ -5,7 +5,9 @@ import type bindings from '@duckdb/node-bindings'
 import { concatenate } from '../base/concatenate'
 
 /** The bindings below node-api, whose own copy this is: the only way to fill vectors by whole arrays. */
-const duckdb = createRequire(createRequire(import.meta.url).resolve('@duckdb/node-api'))('@duckdb/node-bindings') as typeof bindings
+const duckdb = createRequire(createRequire(import.meta.url).resolve('@duckdb/node-api'))(
+  '@duckdb/node-bindings'
+) as typeof bindings
 type Vector = bindings.Vector
 
 type Numbers = Int32Array | Float32Array | Float64Array
@@ -24,7 +26,10 @@ export type Column =
   | { readonly values: Int32Array | Float32Array; readonly ends: (row: number) => number }
 
 /** Lists of one width each, from a row-major matrix. */
-export const listsOf = (values: Int32Array | Float32Array, width: number): Column => ({ values, ends: (row) => (row + 1) * width })
+export const listsOf = (values: Int32Array | Float32Array, width: number): Column => ({
+  values,
+  ends: (row) => (row + 1) * width
+})
 
 /** One list each. */
 export const raggedLists = (arrays: readonly (Int32Array | Float32Array)[]): Column => {
@@ -34,15 +39,15 @@ export const raggedLists = (arrays: readonly (Int32Array | Float32Array)[]): Col
 }
 
 /** Real numbers, with NULL for NaN. */
-export const realsOrNull = (values: Float32Array | Float64Array): Column =>
-  ({ optional: values, isNull: Number.isNaN })
+export const realsOrNull = (values: Float32Array | Float64Array): Column => ({ optional: values, isNull: Number.isNaN })
 
 /** Whole numbers from 0 on, with NULL for those below. */
 export const indicesOrNull = (values: Int32Array): Column => ({ optional: values, isNull: (value) => value < 0 })
 
 const isTexts = (column: Column): column is readonly (string | null)[] => Array.isArray(column)
 
-const numberType = (values: Numbers): DuckDBType => (values instanceof Int32Array ? INTEGER : values instanceof Float32Array ? FLOAT : DOUBLE)
+const numberType = (values: Numbers): DuckDBType =>
+  values instanceof Int32Array ? INTEGER : values instanceof Float32Array ? FLOAT : DOUBLE
 const typeOf = (column: Column): DuckDBType => {
   if (typeof column === 'number') return INTEGER
   if (isTexts(column)) return VARCHAR
@@ -56,7 +61,12 @@ const copyInto = (vector: Vector, values: Numbers | BigUint64Array | Uint8Array)
   duckdb.copy_data_to_vector(vector, 0, own.buffer as ArrayBuffer, own.byteOffset, own.byteLength)
 }
 
-const fillLists = (vector: Vector, { values, ends }: Extract<Column, { ends: unknown }>, first: number, count: number): void => {
+const fillLists = (
+  vector: Vector,
+  { values, ends }: Extract<Column, { ends: unknown }>,
+  first: number,
+  count: number
+): void => {
   const start = first === 0 ? 0 : ends(first - 1)
   const entries = new BigUint64Array(2 * count)
   let from = start
@@ -73,7 +83,10 @@ const fillLists = (vector: Vector, { values, ends }: Extract<Column, { ends: unk
 }
 
 const fillSome = (
-  vector: Vector, { optional, isNull }: Extract<Column, { optional: unknown }>, first: number, count: number
+  vector: Vector,
+  { optional, isNull }: Extract<Column, { optional: unknown }>,
+  first: number,
+  count: number
 ): void => {
   const values = optional.subarray(first, first + count)
   copyInto(vector, values)
@@ -115,7 +128,12 @@ const chunkOf = (types: readonly DuckDBType[]): DuckDBDataChunk => {
  * Appends `count` rows to a table, its columns in order, straight into DuckDB's vectors: 1,000,000 rows of two 32-float lists take some
  * seconds, about what blobs would, and stay readable by any DuckDB client.
  */
-export const append = async (connection: DuckDBConnection, table: string, count: number, columns: readonly Column[]): Promise<void> => {
+export const append = async (
+  connection: DuckDBConnection,
+  table: string,
+  count: number,
+  columns: readonly Column[]
+): Promise<void> => {
   const types = columns.map(typeOf)
   const appender = await connection.createAppender(table)
   const chunk = chunkOf(types)
@@ -135,8 +153,15 @@ export const append = async (connection: DuckDBConnection, table: string, count:
 }
 
 const viewOf = <T extends Numbers>(Type: NumbersConstructor<T>, vector: Vector, count: number): T => {
-  const { buffer, byteOffset } = duckdb.vector_get_data(vector, count * 4 * (Type === (Float64Array as unknown) ? 2 : 1))
-  return new (Type as unknown as new (buffer: ArrayBufferLike, offset: number, length: number) => T)(buffer, byteOffset, count)
+  const { buffer, byteOffset } = duckdb.vector_get_data(
+    vector,
+    count * 4 * (Type === (Float64Array as unknown) ? 2 : 1)
+  )
+  return new (Type as unknown as new (buffer: ArrayBufferLike, offset: number, length: number) => T)(
+    buffer,
+    byteOffset,
+    count
+  )
 }
 
 export interface Listed<T> {
@@ -155,7 +180,11 @@ export interface Block {
   /** All lists of a column one after another: that of row i is `values` from `starts(i)` on, `lengths(i)` long. */
   listed<T extends Int32Array | Float32Array>(column: number, Type: NumbersConstructor<T>): Listed<T>
   /** Calls `each` with every row's list. */
-  lists<T extends Int32Array | Float32Array>(column: number, Type: NumbersConstructor<T>, each: (list: T, row: number) => void): void
+  lists<T extends Int32Array | Float32Array>(
+    column: number,
+    Type: NumbersConstructor<T>,
+    each: (list: T, row: number) => void
+  ): void
 }
 
 const blockOf = (chunk: DuckDBDataChunk): Block => {
@@ -166,7 +195,11 @@ const blockOf = (chunk: DuckDBDataChunk): Block => {
     const bytes = duckdb.vector_get_data(list, rows * 16)
     // Offset and length of each list, 64 bits each; their high words are 0, as no chunk holds 2^32 values.
     const words = new Uint32Array(bytes.buffer, bytes.byteOffset, rows * 4)
-    return { values: viewOf(Type, duckdb.list_vector_get_child(list), duckdb.list_vector_get_size(list)), starts: (row) => words[4 * row], lengths: (row) => words[4 * row + 2] }
+    return {
+      values: viewOf(Type, duckdb.list_vector_get_child(list), duckdb.list_vector_get_size(list)),
+      starts: (row) => words[4 * row],
+      lengths: (row) => words[4 * row + 2]
+    }
   }
   return {
     rows,
@@ -177,13 +210,19 @@ const blockOf = (chunk: DuckDBDataChunk): Block => {
     listed,
     lists: (column, Type, each) => {
       const { values, starts, lengths } = listed(column, Type)
-      for (let row = 0; row < rows; row++) each(values.subarray(starts(row), starts(row) + lengths(row)) as typeof values, row)
+      for (let row = 0; row < rows; row++)
+        each(values.subarray(starts(row), starts(row) + lengths(row)) as typeof values, row)
     }
   }
 }
 
 /** Runs a query and hands over its rows block by block, without holding them all. */
-export const forEachBlock = async (connection: DuckDBConnection, sql: string, values: readonly DuckDBValue[], each: (block: Block) => void): Promise<void> => {
+export const forEachBlock = async (
+  connection: DuckDBConnection,
+  sql: string,
+  values: readonly DuckDBValue[],
+  each: (block: Block) => void
+): Promise<void> => {
   const result = await connection.stream(sql, [...values])
   for (;;) {
     const chunk = await result.fetchChunk()

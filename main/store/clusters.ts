@@ -3,7 +3,13 @@ import { z } from 'zod'
 import { SpectroscopeError } from '../../preload/errors'
 import { leftoverCluster } from '../../preload/records'
 import type {
-  ClusterProfile, ClusterSummary, GroupKind, RuleRecord, SubsetCount, TokenCount, TokenInContext
+  ClusterProfile,
+  ClusterSummary,
+  GroupKind,
+  RuleRecord,
+  SubsetCount,
+  TokenCount,
+  TokenInContext
 } from '../../preload/records'
 import { concatenate } from '../base/concatenate'
 import { missingGroup } from '../base/group-tree'
@@ -49,7 +55,10 @@ export const checkedRules = (rules: unknown, cluster: number): RuleRecord[] => {
 
 /** The best rule of every group that has one, or of one group. */
 export const bestRules = async (
-  connection: DuckDBConnection, run: number, clustering: number, cluster?: number
+  connection: DuckDBConnection,
+  run: number,
+  clustering: number,
+  cluster?: number
 ): Promise<ReadonlyMap<number, BestRule>> => {
   const chosen = cluster === undefined ? '' : 'AND cluster = $3'
   const rows = await select(
@@ -58,28 +67,48 @@ export const bestRules = async (
      WHERE run = $1 AND clustering = $2 AND json_array_length(rules) > 0 ${chosen}`,
     [run, clustering, ...(cluster === undefined ? [] : [cluster])]
   )
-  const ruleOf = (row: Row): BestRule =>
-    ({ rule: checkedRules(`[${row.rule as string}]`, row.cluster as number)[0], uncaught: row.uncaught as number })
+  const ruleOf = (row: Row): BestRule => ({
+    rule: checkedRules(`[${row.rule as string}]`, row.cluster as number)[0],
+    uncaught: row.uncaught as number
+  })
   return new Map(rows.map((row) => [row.cluster as number, ruleOf(row)]))
 }
 
 export const getClusterSummaries = async (
-  connection: DuckDBConnection, run: string, clusteringNumber: number | undefined, cluster: number | undefined, topTokens: number
+  connection: DuckDBConnection,
+  run: string,
+  clusteringNumber: number | undefined,
+  cluster: number | undefined,
+  topTokens: number
 ): Promise<ClusterSummary[]> => {
   const { number, clustering } = await knownClustering(connection, run, clusteringNumber)
   const values = [number, clustering.number, ...(cluster === undefined ? [] : [cluster])]
-  const rows = await select(connection, `SELECT * FROM clusters WHERE run = $1 AND clustering = $2${cluster === undefined ? '' : ' AND cluster = $3'} ORDER BY cluster`, values)
+  const rows = await select(
+    connection,
+    `SELECT * FROM clusters WHERE run = $1 AND clustering = $2${cluster === undefined ? '' : ' AND cluster = $3'} ORDER BY cluster`,
+    values
+  )
   const tokens = new Map<number, TokenCount[]>()
   const distinct = new Map<number, number>()
-  for (const row of await select(connection, countsOf('token_id', cluster, `WHERE place <= ${Math.max(1, topTokens)}`), values)) {
+  for (const row of await select(
+    connection,
+    countsOf('token_id', cluster, `WHERE place <= ${Math.max(1, topTokens)}`),
+    values
+  )) {
     const of = row.cluster as number
     distinct.set(of, row.different as number)
-    tokens.set(of, [...(tokens.get(of) ?? []), { id: row.key as number, text: row.text as string, count: row.count as number, lift: row.lift as number }])
+    tokens.set(of, [
+      ...(tokens.get(of) ?? []),
+      { id: row.key as number, text: row.text as string, count: row.count as number, lift: row.lift as number }
+    ])
   }
   const subsets = new Map<number, SubsetCount[]>()
   for (const row of await select(connection, countsOf('subset', cluster, ''), values)) {
     const of = row.cluster as number
-    subsets.set(of, [...(subsets.get(of) ?? []), { subset: row.key as string, count: row.count as number, lift: row.lift as number }])
+    subsets.set(of, [
+      ...(subsets.get(of) ?? []),
+      { subset: row.key as string, count: row.count as number, lift: row.lift as number }
+    ])
   }
   const rules = await bestRules(connection, number, clustering.number, cluster)
   const described = (of: number): BestRule & Pick<ClusterSummary, 'distinctTokens' | 'topTokens' | 'subsets'> => ({
@@ -101,31 +130,53 @@ export const getClusterSummaries = async (
   }))
   if (clustering.leftoverSize > 0 && (cluster === undefined || cluster === leftoverCluster)) {
     summaries.push({
-      cluster: leftoverCluster, kind: clustering.leftoverKind, parent: null, size: clustering.leftoverSize,
-      conductance: null, stability: null,
-      conductanceWhenCut: null, seed: null, ...described(leftoverCluster)
+      cluster: leftoverCluster,
+      kind: clustering.leftoverKind,
+      parent: null,
+      size: clustering.leftoverSize,
+      conductance: null,
+      stability: null,
+      conductanceWhenCut: null,
+      seed: null,
+      ...described(leftoverCluster)
     })
   }
   if (cluster !== undefined && summaries.length === 0) throw missingGroup(run, clustering, cluster)
   return summaries
 }
 
-export const collect = async (connection: DuckDBConnection, sql: string, values: readonly (number | string)[]): Promise<Int32Array> => {
+export const collect = async (
+  connection: DuckDBConnection,
+  sql: string,
+  values: readonly (number | string)[]
+): Promise<Int32Array> => {
   const parts: Int32Array[] = []
   await forEachBlock(connection, sql, values, (block) => parts.push(block.integers(0).slice()))
   return concatenate(parts)
 }
 
-export const getClusterMembers = async (connection: DuckDBConnection, run: string, clusteringNumber: number | undefined, cluster: number): Promise<Int32Array> => {
+export const getClusterMembers = async (
+  connection: DuckDBConnection,
+  run: string,
+  clusteringNumber: number | undefined,
+  cluster: number
+): Promise<Int32Array> => {
   const { number, clustering } = await knownClustering(connection, run, clusteringNumber)
-  const tokens = await collect(connection, `SELECT token ${members} AND cluster = $3 ORDER BY token`, [number, clustering.number, cluster])
+  const tokens = await collect(connection, `SELECT token ${members} AND cluster = $3 ORDER BY token`, [
+    number,
+    clustering.number,
+    cluster
+  ])
   if (tokens.length === 0) throw missingGroup(run, clustering, cluster)
   return tokens
 }
 
 /** Throws `UnfitRows` where a group that is chosen has other members than its size says. */
 const checkSizes = (
-  where: string, groups: Int32Array, sizes: ReadonlyMap<number, number>, isChosen: (group: number) => boolean
+  where: string,
+  groups: Int32Array,
+  sizes: ReadonlyMap<number, number>,
+  isChosen: (group: number) => boolean
 ): void => {
   const counts = new Map<number, number>()
   for (const group of groups) counts.set(group, (counts.get(group) ?? 0) + 1)
@@ -138,7 +189,10 @@ const checkSizes = (
 
 /** Cluster of every token, or its group of another level; -1 for those in none. */
 export const getMembership = async (
-  connection: DuckDBConnection, run: string, clusteringNumber: number | undefined, level: GroupKind = 'cluster'
+  connection: DuckDBConnection,
+  run: string,
+  clusteringNumber: number | undefined,
+  level: GroupKind = 'cluster'
 ): Promise<Int32Array> => {
   const { number, clustering, tree, sizes, tokens: count } = await knownClustering(connection, run, clusteringNumber)
   const membership = new Int32Array(count)
@@ -154,7 +208,10 @@ export const getMembership = async (
 
 /** Strength of every token in its group of a level, NaN for those in none; empty where the draws were not split. */
 export const getStrengths = async (
-  connection: DuckDBConnection, run: string, clusteringNumber: number | undefined, level: GroupKind
+  connection: DuckDBConnection,
+  run: string,
+  clusteringNumber: number | undefined,
+  level: GroupKind
 ): Promise<Float32Array> => {
   const { number, clustering, tree, tokens: count } = await knownClustering(connection, run, clusteringNumber)
   const first = tree.nodes.findIndex(({ kind }) => kind === level)
@@ -162,7 +219,8 @@ export const getStrengths = async (
   const strengths = new Float32Array(count).fill(Number.NaN)
   let known = false
   await forEachBlock(
-    connection, `SELECT token, strength ${members} AND cluster >= $3 AND cluster < $4 AND strength IS NOT NULL`,
+    connection,
+    `SELECT token, strength ${members} AND cluster >= $3 AND cluster < $4 AND strength IS NOT NULL`,
     [number, clustering.number, first, end],
     (block) => {
       const tokens = block.integers(0)
@@ -174,17 +232,25 @@ export const getStrengths = async (
 }
 
 export const getTree = async (
-  connection: DuckDBConnection, run: string, clusteringNumber: number | undefined
-): Promise<TreeNode[]> =>
-  [...(await knownClustering(connection, run, clusteringNumber)).tree.nodes]
+  connection: DuckDBConnection,
+  run: string,
+  clusteringNumber: number | undefined
+): Promise<TreeNode[]> => [...(await knownClustering(connection, run, clusteringNumber)).tree.nodes]
 
 /** χ̂ of the given tokens (ascending), [tokens, components]. */
-const rowsOf = async (connection: DuckDBConnection, run: number, columns: Columns, tokens: Int32Array): Promise<Float32Array> => {
+const rowsOf = async (
+  connection: DuckDBConnection,
+  run: number,
+  columns: Columns,
+  tokens: Int32Array
+): Promise<Float32Array> => {
   const width = columns.components.length
   const matrix = new Float32Array(tokens.length * width)
   let next = 0
   await forEachBlock(
-    connection, 'SELECT token, chi FROM susceptibilities WHERE run = $1 AND token >= $2 AND token <= $3 ORDER BY token', [run, tokens[0], tokens[tokens.length - 1]],
+    connection,
+    'SELECT token, chi FROM susceptibilities WHERE run = $1 AND token >= $2 AND token <= $3 ORDER BY token',
+    [run, tokens[0], tokens[tokens.length - 1]],
     (block) => {
       const present = block.integers(0)
       block.lists(1, Float32Array, (list, row) => {
@@ -207,12 +273,21 @@ const momentsOf = (matrix: Float32Array, width: number): { mean: Float64Array; s
   return { mean, standardDeviation: squares.map(Math.sqrt) }
 }
 
-export const getClusterProfile = async (connection: DuckDBConnection, run: string, clusteringNumber: number | undefined, cluster: number): Promise<ClusterProfile> => {
+export const getClusterProfile = async (
+  connection: DuckDBConnection,
+  run: string,
+  clusteringNumber: number | undefined,
+  cluster: number
+): Promise<ClusterProfile> => {
   const { number } = await knownRun(connection, run)
   const columns = await getColumns(connection, run, number)
   const tokens = await getClusterMembers(connection, run, clusteringNumber, cluster)
   const moments = momentsOf(await rowsOf(connection, number, columns, tokens), columns.components.length)
-  return { components: columns.components, ...moments, standardisedMean: moments.mean.map((mean, column) => (mean - columns.means[column]) / columns.deviations[column]) }
+  return {
+    components: columns.components,
+    ...moments,
+    standardisedMean: moments.mean.map((mean, column) => (mean - columns.means[column]) / columns.deviations[column])
+  }
 }
 
 /** Members nearest to their mean first: Euclidean over columns scaled to standard deviation 1; ties by token index. */
@@ -225,16 +300,25 @@ const centralOrder = async (connection: DuckDBConnection, run: string, tokens: I
   const distances = Float64Array.from(tokens, (_, i) => {
     let sum = 0
     for (let column = 0; column < width; column++) {
-      if (columns.deviations[column] > 0) sum += ((matrix[i * width + column] - mean[column]) / columns.deviations[column]) ** 2
+      if (columns.deviations[column] > 0)
+        sum += ((matrix[i * width + column] - mean[column]) / columns.deviations[column]) ** 2
     }
     return sum
   })
-  return Int32Array.from(tokens.keys()).sort((a, b) => distances[a] - distances[b] || a - b).map((place) => tokens[place])
+  return Int32Array.from(tokens.keys())
+    .sort((a, b) => distances[a] - distances[b] || a - b)
+    .map((place) => tokens[place])
 }
 
 const orders = new Memory(16)
 
-const orderOf = (connection: DuckDBConnection, run: string, clustering: number, cluster: number, order: 'token' | 'central'): Promise<Int32Array> =>
+const orderOf = (
+  connection: DuckDBConnection,
+  run: string,
+  clustering: number,
+  cluster: number,
+  order: 'token' | 'central'
+): Promise<Int32Array> =>
   orders.get(JSON.stringify([run, clustering, cluster, order]), async () => {
     const tokens = await getClusterMembers(connection, run, clustering, cluster)
     return order === 'central' ? centralOrder(connection, run, tokens) : tokens
@@ -244,7 +328,13 @@ const orderOf = (connection: DuckDBConnection, run: string, clustering: number, 
 export const forgetOrders = (): void => orders.clear()
 
 /** Tokens in their contexts, in the order given. */
-export const getTokens = async (connection: DuckDBConnection, runId: string, tokens: Int32Array, before = 16, after = 16): Promise<TokenInContext[]> => {
+export const getTokens = async (
+  connection: DuckDBConnection,
+  runId: string,
+  tokens: Int32Array,
+  before = 16,
+  after = 16
+): Promise<TokenInContext[]> => {
   const { number: run } = await knownRun(connection, runId)
   const { rows, positions, ids, starts, subsetOf, sourceOf } = await knownStudy(connection, runId, run)
   const texts = await knownTexts(connection, run)
@@ -255,16 +345,38 @@ export const getTokens = async (connection: DuckDBConnection, runId: string, tok
     const content = ids.subarray(starts[row], starts[row + 1])
     const source = sourceOf(row, position)
     return {
-      token, row, position, id: content[position], text: text(content[position]),
-      before: Array.from(content.subarray(Math.max(0, position - before), position), text), after: Array.from(content.subarray(position + 1, position + 1 + after), text),
-      subset: subsetOf(row), file: source?.file ?? null, record: source?.record ?? null
+      token,
+      row,
+      position,
+      id: content[position],
+      text: text(content[position]),
+      before: Array.from(content.subarray(Math.max(0, position - before), position), text),
+      after: Array.from(content.subarray(position + 1, position + 1 + after), text),
+      subset: subsetOf(row),
+      file: source?.file ?? null,
+      record: source?.record ?? null
     }
   })
 }
 
 export const getClusterTokens = async (
-  connection: DuckDBConnection, run: string, clusteringNumber: number | undefined, cluster: number,
-  { order, offset, limit, before, after }: { order: 'token' | 'central'; offset: number; limit: number; before?: number | undefined; after?: number | undefined }
+  connection: DuckDBConnection,
+  run: string,
+  clusteringNumber: number | undefined,
+  cluster: number,
+  {
+    order,
+    offset,
+    limit,
+    before,
+    after
+  }: {
+    order: 'token' | 'central'
+    offset: number
+    limit: number
+    before?: number | undefined
+    after?: number | undefined
+  }
 ): Promise<TokenInContext[]> => {
   const { clustering } = await knownClustering(connection, run, clusteringNumber)
   const tokens = await orderOf(connection, run, clustering.number, cluster, order)

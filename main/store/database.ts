@@ -29,32 +29,50 @@ export interface OpenOptions {
 export type Row = Readonly<Record<string, unknown>>
 
 /** Rows of a query as plain objects (lists as arrays, timestamps as they are selected). */
-export const select = async (connection: DuckDBConnection, sql: string, values: readonly DuckDBValue[] = []): Promise<Row[]> =>
-  (await connection.runAndReadAll(sql, [...values])).getRowObjectsJS()
+export const select = async (
+  connection: DuckDBConnection,
+  sql: string,
+  values: readonly DuckDBValue[] = []
+): Promise<Row[]> => (await connection.runAndReadAll(sql, [...values])).getRowObjectsJS()
 
 /** An error of DuckDB that has a known reason and remedy, as a sentence about the workspace. */
 const knownError = (folder: string, error: unknown): SpectroscopeError | undefined => {
   if (error instanceof SpectroscopeError) return error
   if (error instanceof UnfitRows) return workspaceError(folder, `${databaseName}: ${error.message}; ${remedy}`, error)
   const message = messageOf(error)
-  const of = (kind: 'workspace' | 'storage', sentence: string): SpectroscopeError => new SpectroscopeError(kind, `${folder}: ${sentence}.`, { cause: error })
+  const of = (kind: 'workspace' | 'storage', sentence: string): SpectroscopeError =>
+    new SpectroscopeError(kind, `${folder}: ${sentence}.`, { cause: error })
   const holder = /Conflicting lock is held in .*?\(PID (\d+)\)/.exec(message)?.[1]
   if (holder !== undefined || /Could not set lock on file|being used by another process/.test(message)) {
-    return of('workspace', `the workspace is open in another program${holder === undefined ? '' : ` (process ${holder})`}; close that one first, or use another workspace`)
+    return of(
+      'workspace',
+      `the workspace is open in another program${holder === undefined ? '' : ` (process ${holder})`}; close that one first, or use another workspace`
+    )
   }
   if (/No space left on device|not enough space|Disk quota exceeded/i.test(message)) {
     return of('storage', 'no space is left on the device; free some space and try again. What was saved before is kept')
   }
-  if (/failed to offload data block|Out of Memory Error/i.test(message)) return of('storage', 'there is not enough memory or temporary disk space for this; free some and try again')
-  if (/newer version of DuckDB|different version of DuckDB|storage version/i.test(message)) return of('workspace', `${databaseName} was written by a newer version of the program; update this one`)
-  if (/not a valid DuckDB database|Corrupt|checksum|Serialization Error|deserializ|Failure while replaying WAL/i.test(message)) {
+  if (/failed to offload data block|Out of Memory Error/i.test(message))
+    return of('storage', 'there is not enough memory or temporary disk space for this; free some and try again')
+  if (/newer version of DuckDB|different version of DuckDB|storage version/i.test(message))
+    return of('workspace', `${databaseName} was written by a newer version of the program; update this one`)
+  if (
+    /not a valid DuckDB database|Corrupt|checksum|Serialization Error|deserializ|Failure while replaying WAL/i.test(
+      message
+    )
+  ) {
     return of('workspace', `${databaseName} is damaged or no database; ${remedy}`)
   }
   if (/^(Conversion|Out of Range) Error|Malformed JSON/.test(message)) {
     return of('workspace', `${databaseName} has a value that is not of this program (${firstLine(error)}); ${remedy}`)
   }
-  if (/read-only mode/.test(message)) return of('workspace', 'the workspace is open for reading only; open it for writing to change it')
-  if (/database has been invalidated/.test(message)) return of('storage', 'the database stopped after an earlier error; open the workspace again. What was saved before is kept')
+  if (/read-only mode/.test(message))
+    return of('workspace', 'the workspace is open for reading only; open it for writing to change it')
+  if (/database has been invalidated/.test(message))
+    return of(
+      'storage',
+      'the database stopped after an earlier error; open the workspace again. What was saved before is kept'
+    )
   return undefined
 }
 
@@ -63,7 +81,11 @@ const firstLine = (error: unknown): string => messageOf(error).split('\n')[0].re
 /** An error of DuckDB as a sentence about the workspace; others as they are. */
 export const databaseError = (folder: string, error: unknown): unknown =>
   knownError(folder, error) ??
-  (/^IO Error/.test(messageOf(error)) ? new SpectroscopeError('storage', `${folder}: the database cannot be read or written (${firstLine(error)}).`, { cause: error }) : error)
+  (/^IO Error/.test(messageOf(error))
+    ? new SpectroscopeError('storage', `${folder}: the database cannot be read or written (${firstLine(error)}).`, {
+        cause: error
+      })
+    : error)
 
 /** What helps where a database cannot be opened, and nothing else does. */
 const remedy = '`spectroscope restore` puts back a copy and the labels'
@@ -78,7 +100,8 @@ const upgrading = 'open it once for writing, which upgrades it'
 export const isOlder = (error: unknown): boolean =>
   error instanceof SpectroscopeError && error.message.includes(upgrading)
 
-const workspaceError = (folder: string, sentence: string, cause?: unknown): SpectroscopeError => new SpectroscopeError('workspace', `${folder}: ${sentence}.`, { cause })
+const workspaceError = (folder: string, sentence: string, cause?: unknown): SpectroscopeError =>
+  new SpectroscopeError('workspace', `${folder}: ${sentence}.`, { cause })
 
 const kindOf = async (path: string): Promise<'file' | 'folder' | undefined> => {
   try {
@@ -86,21 +109,39 @@ const kindOf = async (path: string): Promise<'file' | 'folder' | undefined> => {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code
     if (code === 'ENOENT') return undefined
-    if (code === 'ENOTDIR') throw workspaceError(path, 'a part of this path is a file, not a folder; choose another path', error)
-    throw workspaceError(path, `it cannot be read (${messageOf(error)}); change its permissions or choose another folder`, error)
+    if (code === 'ENOTDIR')
+      throw workspaceError(path, 'a part of this path is a file, not a folder; choose another path', error)
+    throw workspaceError(
+      path,
+      `it cannot be read (${messageOf(error)}); change its permissions or choose another folder`,
+      error
+    )
   }
 }
 
 const checkMarker = async (folder: string): Promise<void> => {
-  const damaged = (cause?: unknown): SpectroscopeError => workspaceError(folder, `${markerName} is damaged, or this is no workspace; choose another folder`, cause)
+  const damaged = (cause?: unknown): SpectroscopeError =>
+    workspaceError(folder, `${markerName} is damaged, or this is no workspace; choose another folder`, cause)
   let marker: unknown
   try {
     marker = JSON.parse((await readPlain(join(folder, markerName))).toString('utf8'))
   } catch (error) {
     throw damaged(error)
   }
-  if (typeof marker !== 'object' || marker === null || !('format' in marker) || marker.format !== markerFormat || !('version' in marker) || typeof marker.version !== 'number') throw damaged()
-  if (marker.version > markerVersion) throw workspaceError(folder, `the workspace was written by a newer version of the program (format ${marker.version}, this one knows ${markerVersion}); update this one`)
+  if (
+    typeof marker !== 'object' ||
+    marker === null ||
+    !('format' in marker) ||
+    marker.format !== markerFormat ||
+    !('version' in marker) ||
+    typeof marker.version !== 'number'
+  )
+    throw damaged()
+  if (marker.version > markerVersion)
+    throw workspaceError(
+      folder,
+      `the workspace was written by a newer version of the program (format ${marker.version}, this one knows ${markerVersion}); update this one`
+    )
 }
 
 /** A workspace that can be read at most. */
@@ -146,14 +187,19 @@ const prepareFolder = async (folder: string, { create, readOnly }: OpenOptions):
   const kind = await kindOf(folder)
   if (kind === 'file') throw workspaceError(folder, 'this is a file, not a workspace folder; choose a folder')
   if (kind === undefined) {
-    if (!create) throw workspaceError(folder, 'there is no such workspace; check the path, or start a run there, which creates it')
+    if (!create)
+      throw workspaceError(folder, 'there is no such workspace; check the path, or start a run there, which creates it')
     await makeFolder(folder, privateMode)
   }
   const marker = await kindOf(join(folder, markerName))
   if (marker !== undefined || create) await checkContents(folder)
   const database = await kindOf(join(folder, databaseName))
   if (marker !== undefined) await checkMarker(folder)
-  else if (!create) throw workspaceError(folder, `this folder is no workspace (it has no ${markerName}); check the path, or start a run there, which makes it one`)
+  else if (!create)
+    throw workspaceError(
+      folder,
+      `this folder is no workspace (it has no ${markerName}); check the path, or start a run there, which makes it one`
+    )
   if (marker !== undefined && database === undefined) {
     throw workspaceError(folder, `${databaseName} is missing; ${remedy}, or choose another workspace`)
   }
@@ -187,7 +233,9 @@ export const temporaryFolder = (folder: string, readOnly: boolean): string =>
 const connectTo = async (folder: string, readOnly: boolean): Promise<DuckDBInstance> => {
   try {
     return await openConfined(join(folder, databaseName), {
-      readOnly, memoryLimit: mostMemory(), temporaryFolder: temporaryFolder(folder, readOnly)
+      readOnly,
+      memoryLimit: mostMemory(),
+      temporaryFolder: temporaryFolder(folder, readOnly)
     })
   } catch (error) {
     const sentence = `${databaseName} cannot be opened, perhaps because it is damaged (${firstLine(error)}); ${remedy}`
@@ -197,7 +245,9 @@ const connectTo = async (folder: string, readOnly: boolean): Promise<DuckDBInsta
 
 /** Version of the schema of a database, of which nothing was read before. Throws where it is not of this program. */
 const checkedVersion = async (
-  folder: string, connection: DuckDBConnection, steps: readonly Migration[]
+  folder: string,
+  connection: DuckDBConnection,
+  steps: readonly Migration[]
 ): Promise<number> => {
   const { version, flaw } = await readSchema(connection, steps)
   if (version === undefined) {
@@ -257,7 +307,10 @@ export const inTransaction = async <T>(connection: DuckDBConnection, work: () =>
  * before an upgrade, and `beforeUpgrade` sees it once more as it was. Throws `workspace` errors that name the folder and the remedy.
  */
 export const openDatabase = async (
-  folder: string, options: OpenOptions, steps: readonly Migration[] = ownMigrations, beforeUpgrade: (connection: DuckDBConnection, version: number) => Promise<unknown> = async () => {}
+  folder: string,
+  options: OpenOptions,
+  steps: readonly Migration[] = ownMigrations,
+  beforeUpgrade: (connection: DuckDBConnection, version: number) => Promise<unknown> = async () => {}
 ): Promise<DuckDBInstance> => {
   await prepareFolder(folder, options)
   const latest = steps[steps.length - 1].version
@@ -265,12 +318,17 @@ export const openDatabase = async (
   let connection = await instance.connect()
   try {
     const version = await checkedVersion(folder, connection, steps)
-    if (version > latest) throw workspaceError(folder, `the workspace was written by a newer version of the program (schema ${version}, this one knows ${latest}); update this one`)
+    if (version > latest)
+      throw workspaceError(
+        folder,
+        `the workspace was written by a newer version of the program (schema ${version}, this one knows ${latest}); update this one`
+      )
     if (version > 0) await checkRunIds(connection, folder)
     // What a process that was killed has left there, or somebody has put there.
     if (!options.readOnly) await rm(temporaryFolder(folder, false), { recursive: true, force: true })
     if (version < latest) {
-      if (options.readOnly) throw workspaceError(folder, `the workspace was written by an older version of the program; ${upgrading}`)
+      if (options.readOnly)
+        throw workspaceError(folder, `the workspace was written by an older version of the program; ${upgrading}`)
       if (version > 0) {
         await beforeUpgrade(connection, version)
         await connection.run('CHECKPOINT')
@@ -284,7 +342,10 @@ export const openDatabase = async (
     }
     connection.closeSync()
     if ((await kindOf(join(folder, markerName))) === undefined) {
-      await writeFileAtomically(join(folder, markerName), `${JSON.stringify({ format: markerFormat, version: markerVersion, createdAt: new Date().toISOString() }, null, 2)}\n`)
+      await writeFileAtomically(
+        join(folder, markerName),
+        `${JSON.stringify({ format: markerFormat, version: markerVersion, createdAt: new Date().toISOString() }, null, 2)}\n`
+      )
     }
     return instance
   } catch (error) {

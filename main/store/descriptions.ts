@@ -23,15 +23,20 @@ const checkLevel = (level: LevelDescription, groups: Int32Array, membership: Int
   const { centralPlace, boundary, toward, caught, means, standardDeviations, rules, positions, edges } = level
   const tokens = membership.length
   const expected: [string, number, number][] = [
-    ['places', centralPlace.length, tokens], ['boundary shares', boundary.length, tokens],
+    ['places', centralPlace.length, tokens],
+    ['boundary shares', boundary.length, tokens],
     ['nearest groups', toward.length, tokens],
-    ['caught tokens', caught.length, tokens], ['groups', level.groups.length, groups.length],
+    ['caught tokens', caught.length, tokens],
+    ['groups', level.groups.length, groups.length],
     ['lists of rules', rules.length, groups.length],
-    ['means', means.length, groups.length * width], ['deviations', standardDeviations.length, groups.length * width],
-    ['coordinates', positions.length, 2 * groups.length], ['edge ends', edges.to.length, edges.from.length],
+    ['means', means.length, groups.length * width],
+    ['deviations', standardDeviations.length, groups.length * width],
+    ['coordinates', positions.length, 2 * groups.length],
+    ['edge ends', edges.to.length, edges.from.length],
     ['edge weights', edges.weights.length, edges.from.length]
   ]
-  for (const [what, length, needed] of expected) if (length !== needed) throw new Error(`a description with ${length} ${what} was given, but there are ${needed}`)
+  for (const [what, length, needed] of expected)
+    if (length !== needed) throw new Error(`a description with ${length} ${what} was given, but there are ${needed}`)
   if (!same(level.groups, groups)) throw new Error('a description names its groups in another order than by number')
   if (!same(level.membership, membership)) {
     throw new Error(`a description has other members of every ${level.kind} than the clustering`)
@@ -55,7 +60,9 @@ const placed = ({ members, starts }: CountedClustering, places: Int32Array, cent
 
 /** Tokens of each group that show each pattern, [groups, patterns]. */
 const countPatterns = (
-  { members, starts }: CountedClustering, places: Int32Array, patterns: Int32Array
+  { members, starts }: CountedClustering,
+  places: Int32Array,
+  patterns: Int32Array
 ): Int32Array => {
   const width = patternNames.length
   const counts = new Int32Array(places.length * width)
@@ -88,7 +95,9 @@ interface StoredLevel {
  * select.
  */
 const saveMembers = async (
-  connection: DuckDBConnection, { run, clustering, level, counted, strengths }: StoredLevel, places: Int32Array
+  connection: DuckDBConnection,
+  { run, clustering, level, counted, strengths }: StoredLevel,
+  places: Int32Array
 ): Promise<ReadonlyMap<number, number>> => {
   const order = placed(counted, places, level.centralPlace)
   const of = (values: Int32Array): Int32Array => order.map((token) => values[token])
@@ -97,9 +106,17 @@ const saveMembers = async (
   const caught = Uint8Array.from(order, (token) => (ruled.has(level.membership[token]) ? level.caught[token] : 1))
   const known = strengths.length === 0 ? new Float32Array(level.membership.length).fill(Number.NaN) : strengths
   await append(connection, 'member_places', order.length, [
-    run, clustering, of(level.membership), of(level.centralPlace), order, of(counted.ids), of(counted.subsetOf),
-    of(level.toward), Float32Array.from(order, (token) => level.boundary[token]),
-    realsOrNull(Float32Array.from(order, (token) => known[token])), caught
+    run,
+    clustering,
+    of(level.membership),
+    of(level.centralPlace),
+    order,
+    of(counted.ids),
+    of(counted.subsetOf),
+    of(level.toward),
+    Float32Array.from(order, (token) => level.boundary[token]),
+    realsOrNull(Float32Array.from(order, (token) => known[token])),
+    caught
   ])
   const uncaught = new Map<number, number>()
   order.forEach((token, at) => {
@@ -110,7 +127,9 @@ const saveMembers = async (
 }
 
 const saveGroups = async (
-  connection: DuckDBConnection, { run, clustering, level, patterns, counted, width }: StoredLevel, places: Int32Array,
+  connection: DuckDBConnection,
+  { run, clustering, level, patterns, counted, width }: StoredLevel,
+  places: Int32Array,
   uncaught: ReadonlyMap<number, number>
 ): Promise<void> => {
   const own = Array.from(places, (place) => counted.groups[place])
@@ -118,13 +137,23 @@ const saveGroups = async (
     Float32Array.from(own, (_, group) => level.positions[2 * group + axis])
   const lists = (of: (group: GroupCounts) => Int32Array | Float32Array): Column => raggedLists(own.map(of))
   await append(connection, 'group_descriptions', own.length, [
-    run, clustering, level.groups, Int32Array.from(own, ({ size }) => size),
-    Int32Array.from(own, ({ distinctTokens }) => distinctTokens), coordinate(0), coordinate(1),
-    lists(({ topIds }) => topIds), lists(({ topCounts }) => topCounts), lists(({ topLifts }) => topLifts),
-    lists(({ subsetIndices }) => subsetIndices), lists(({ subsetCounts }) => subsetCounts),
+    run,
+    clustering,
+    level.groups,
+    Int32Array.from(own, ({ size }) => size),
+    Int32Array.from(own, ({ distinctTokens }) => distinctTokens),
+    coordinate(0),
+    coordinate(1),
+    lists(({ topIds }) => topIds),
+    lists(({ topCounts }) => topCounts),
+    lists(({ topLifts }) => topLifts),
+    lists(({ subsetIndices }) => subsetIndices),
+    lists(({ subsetCounts }) => subsetCounts),
     listsOf(countPatterns(counted, places, patterns), patternNames.length),
-    listsOf(level.means, width), listsOf(level.standardDeviations, width),
-    level.rules.map((rules) => jsonOf(rules)), level.groups.map((group) => uncaught.get(group) ?? 0)
+    listsOf(level.means, width),
+    listsOf(level.standardDeviations, width),
+    level.rules.map((rules) => jsonOf(rules)),
+    level.groups.map((group) => uncaught.get(group) ?? 0)
   ])
 }
 
@@ -134,14 +163,24 @@ const rulesKept = ({ groups, rules }: LevelDescription): LevelDescription['rules
 
 const saveLevel = async (connection: DuckDBConnection, given: StoredLevel): Promise<void> => {
   const stored = { ...given, level: { ...given.level, rules: rulesKept(given.level) } }
-  const { run, clustering, level: { groups, edges }, counted } = stored
+  const {
+    run,
+    clustering,
+    level: { groups, edges },
+    counted
+  } = stored
   const places = groups.map((group) => (group === leftoverCluster ? counted.groups.length - 1 : group))
   await saveGroups(connection, stored, places, await saveMembers(connection, stored, places))
   await append(connection, 'group_edges', edges.from.length, [run, clustering, edges.from, edges.to, edges.weights])
 }
 
 /** Replaces the description of a clustering; to be called in a transaction. */
-export const saveDescription = async (connection: DuckDBConnection, runId: string, clusteringNumber: number, description: ClusteringDescription): Promise<void> => {
+export const saveDescription = async (
+  connection: DuckDBConnection,
+  runId: string,
+  clusteringNumber: number,
+  description: ClusteringDescription
+): Promise<void> => {
   const run = await runNumber(connection, runId)
   const clustering = await findClustering(connection, runId, clusteringNumber)
   const { number } = clustering
@@ -157,7 +196,8 @@ export const saveDescription = async (connection: DuckDBConnection, runId: strin
   const kindOf = ({ cluster }: { readonly cluster: number }): string => tree.kindOf(cluster)
   for (const level of levels) {
     const groups = Int32Array.from(
-      counted.groups.filter((group) => kindOf(group) === level.kind), ({ cluster }) => cluster
+      counted.groups.filter((group) => kindOf(group) === level.kind),
+      ({ cluster }) => cluster
     )
     checkLevel(level, groups, tree.membershipAt(level.kind, counted.membership), width)
   }
@@ -167,7 +207,8 @@ export const saveDescription = async (connection: DuckDBConnection, runId: strin
       `a description of ${levels.map(({ kind }) => kind).join(', ')} was given for a clustering of ${kinds.join(', ')}`
     )
   }
-  for (const table of tables) await connection.run(`DELETE FROM ${table} WHERE run = $1 AND clustering = $2`, [run, number])
+  for (const table of tables)
+    await connection.run(`DELETE FROM ${table} WHERE run = $1 AND clustering = $2`, [run, number])
   for (const level of levels) {
     const strengths = await getStrengths(connection, runId, number, level.kind)
     await saveLevel(connection, { run, clustering: number, level, patterns, counted, strengths, width })
@@ -175,7 +216,10 @@ export const saveDescription = async (connection: DuckDBConnection, runId: strin
   await connection.run(
     'INSERT INTO clustering_descriptions VALUES ($1, $2, $3, $4, $5)',
     [
-      run, number, listValue([...counted.subsets]), listValue([...counted.subsetTotals]),
+      run,
+      number,
+      listValue([...counted.subsets]),
+      listValue([...counted.subsetTotals]),
       listValue(countBits(patterns))
     ],
     [undefined, undefined, LIST(VARCHAR), LIST(INTEGER), LIST(INTEGER)] as never

@@ -23,7 +23,12 @@ const placeIn = ({ nearest, k }: NeighbourMemory, source: number, target: number
 }
 
 /** Calls `each` once with every pair of which an end is one of `tokens` and either end lists the other, from < to, and its squared distance. */
-const forEachPair = (memory: NeighbourMemory, tokens: ReadonlySet<number>, mutual: boolean, each: (from: number, to: number, squared: number) => void): void => {
+const forEachPair = (
+  memory: NeighbourMemory,
+  tokens: ReadonlySet<number>,
+  mutual: boolean,
+  each: (from: number, to: number, squared: number) => void
+): void => {
   const { k, nearest, distances, starts, sources } = memory
   const pair = (source: number, target: number, at: number, back: number): void => {
     if (mutual && back < 0) return
@@ -40,7 +45,8 @@ const forEachPair = (memory: NeighbourMemory, tokens: ReadonlySet<number>, mutua
     }
     for (let at = starts[token]; at < starts[token + 1]; at++) {
       const source = sources[at]
-      if (!tokens.has(source) && placeIn(memory, token, source) < 0) pair(source, token, placeIn(memory, source, token), -1)
+      if (!tokens.has(source) && placeIn(memory, token, source) < 0)
+        pair(source, token, placeIn(memory, source, token), -1)
     }
   }
 }
@@ -49,14 +55,23 @@ const forEachPair = (memory: NeighbourMemory, tokens: ReadonlySet<number>, mutua
  * Edges of the neighbour graph with an end in `tokens`, by the rule of docs/method.md, section 5.1: either end lists
  * the other (or both, for `mutual`), weight exp(-d² / (σ_i σ_j)). Each once, from < to, heaviest first.
  */
-export const getEdges = async (connection: DuckDBConnection, runId: string, run: number, query: EdgesQuery): Promise<Edges> => {
+export const getEdges = async (
+  connection: DuckDBConnection,
+  runId: string,
+  run: number,
+  query: EdgesQuery
+): Promise<Edges> => {
   const { whiten, k, tokens, most, symmetrize } = query
   if (!(await findNeighbours(connection, run, k, whiten)).stored) {
-    throw new SpectroscopeError('input', `Run ${runId} has no ${k} neighbours of each token for this preprocessing; cluster it again with these settings.`)
+    throw new SpectroscopeError(
+      'input',
+      `Run ${runId} has no ${k} neighbours of each token for this preprocessing; cluster it again with these settings.`
+    )
   }
   const count = await tokensOf(connection, runId, run)
   const wanted = new Set(tokens.filter((token) => token >= 0 && token < count))
-  if (wanted.size === 0) return { from: new Int32Array(0), to: new Int32Array(0), weights: new Float32Array(0), cut: false }
+  if (wanted.size === 0)
+    return { from: new Int32Array(0), to: new Int32Array(0), weights: new Float32Array(0), cut: false }
   const memory = await knownNeighbours(connection, run, count, k, whiten)
   const sigma = (token: number): number => memory.distances[(token + 1) * k - 1]
   const [from, to, weights]: number[][] = [[], [], []]
@@ -67,8 +82,13 @@ export const getEdges = async (connection: DuckDBConnection, runId: string, run:
     to.push(second)
     weights.push(weight)
   })
-  const order = Uint32Array.from(weights.keys()).sort((a, b) => weights[b] - weights[a] || from[a] - from[b] || to[a] - to[b]).subarray(0, most)
+  const order = Uint32Array.from(weights.keys())
+    .sort((a, b) => weights[b] - weights[a] || from[a] - from[b] || to[a] - to[b])
+    .subarray(0, most)
   return {
-    from: Int32Array.from(order, (edge) => from[edge]), to: Int32Array.from(order, (edge) => to[edge]), weights: Float32Array.from(order, (edge) => weights[edge]), cut: weights.length > most
+    from: Int32Array.from(order, (edge) => from[edge]),
+    to: Int32Array.from(order, (edge) => to[edge]),
+    weights: Float32Array.from(order, (edge) => weights[edge]),
+    cut: weights.length > most
   }
 }

@@ -1,6 +1,12 @@
 import type { ClusteringConfiguration } from '../../preload/configuration'
 import type { CallParameters, CallResult } from '../../preload/contract-calls'
-import type { ClusterDetails, ClusterEntry, ClusterLayout, GalleryPage, TokenDetails } from '../../preload/contract-explore'
+import type {
+  ClusterDetails,
+  ClusterEntry,
+  ClusterLayout,
+  GalleryPage,
+  TokenDetails
+} from '../../preload/contract-explore'
 import type { HeatMap } from '../../preload/contract-runs'
 import type { ClusteringDescription, ClusterNumber, ColumnSpread, LayoutRecord } from '../../preload/records'
 import type { Method, ParametersOf, StoreCalls } from './calls'
@@ -38,7 +44,12 @@ export interface Exploration {
   searchClusters(run: string, clustering: number, text: string, regularExpression: boolean): Promise<Int32Array>
   /** Tokens whose own text contains `text`, ascending, at most `limit`. */
   findTokens(run: string, text: string, limit: number): Promise<Int32Array>
-  getTokenDetails(run: string, clustering: number, token: number, query?: { readonly before?: number; readonly after?: number }): Promise<TokenDetails>
+  getTokenDetails(
+    run: string,
+    clustering: number,
+    token: number,
+    query?: { readonly before?: number; readonly after?: number }
+  ): Promise<TokenDetails>
   /** Index of every token's subset in the sorted names that `getOverview` gives. */
   getSubsetIndices(run: string): Promise<Int32Array>
   /** χ̂ of every token in one component, nats². */
@@ -57,10 +68,19 @@ export interface Exploration {
    * Edges of the neighbour graph (docs/method.md, section 5.1) with an end in `tokens`, each once, from < to, heaviest
    * first and at most `most`; `cut` where there are more.
    */
-  getEdges(run: string, whiten: boolean, k: number, tokens: Int32Array, most: number, symmetrize?: ClusteringConfiguration['symmetrize']): Promise<Edges>
+  getEdges(
+    run: string,
+    whiten: boolean,
+    k: number,
+    tokens: Int32Array,
+    most: number,
+    symmetrize?: ClusteringConfiguration['symmetrize']
+  ): Promise<Edges>
 }
 
-export const explorationOf = (call: <M extends Method>(method: M, parameters: ParametersOf<M>) => Promise<StoreCalls[M]['result']>): Exploration => ({
+export const explorationOf = (
+  call: <M extends Method>(method: M, parameters: ParametersOf<M>) => Promise<StoreCalls[M]['result']>
+): Exploration => ({
   saveDescription: async (run, clustering, description) => {
     const levels = description.levels.map((level) => ({ ...level, rules: level.rules.map((rules) => [...rules]) }))
     await call('saveDescription', { run, clustering, description: { ...description, levels } })
@@ -72,9 +92,11 @@ export const explorationOf = (call: <M extends Method>(method: M, parameters: Pa
   getOverview: async (run, clustering) => unpackOverview(await call('getOverview', { run, clustering })),
   getClusterDetails: (run, clustering, cluster) => call('getClusterDetails', { run, clustering, cluster }),
   getGallery: (run, clustering, cluster, query) => call('getGallery', { run, clustering, cluster, query }),
-  searchClusters: (run, clustering, text, regularExpression) => call('searchClusters', { run, clustering, text, regularExpression }),
+  searchClusters: (run, clustering, text, regularExpression) =>
+    call('searchClusters', { run, clustering, text, regularExpression }),
   findTokens: (run, text, limit) => call('findTokens', { run, text, limit }),
-  getTokenDetails: (run, clustering, token, query = {}) => call('getTokenDetails', { run, clustering, token, ...query }),
+  getTokenDetails: (run, clustering, token, query = {}) =>
+    call('getTokenDetails', { run, clustering, token, ...query }),
   getSubsetIndices: (run) => call('getSubsetIndices', { run }),
   getColumn: (run, component) => call('getColumn', { run, component }),
   getColumnSpreads: (run) => call('getColumnSpreads', { run }),
@@ -85,5 +107,6 @@ export const explorationOf = (call: <M extends Method>(method: M, parameters: Pa
   },
   getLayout: async (run, whiten) => (await call('getLayout', { run, whiten })) ?? undefined,
   getTexts: (run) => call('getTexts', { run }),
-  getEdges: (run, whiten, k, tokens, most, symmetrize = 'union') => call('getEdges', { run, whiten, k, tokens, most, symmetrize })
+  getEdges: (run, whiten, k, tokens, most, symmetrize = 'union') =>
+    call('getEdges', { run, whiten, k, tokens, most, symmetrize })
 })

@@ -75,7 +75,11 @@ export interface KnownClustering extends KnownRun {
 }
 
 /** The same of one of its clusterings, the latest by default. */
-export const knownClustering = async (connection: DuckDBConnection, run: string, number?: number): Promise<KnownClustering> => {
+export const knownClustering = async (
+  connection: DuckDBConnection,
+  run: string,
+  number?: number
+): Promise<KnownClustering> => {
   const known = await knownRun(connection, run)
   const clustering = chooseClustering(run, known.clusterings, number)
   return facts.get(`clustering ${clustering.number} ${run}`, async () => {
@@ -104,9 +108,12 @@ export const knownClustering = async (connection: DuckDBConnection, run: string,
       throw new UnfitRows('clusters', where, flaw ?? `${nodes.length} groups of ${count}`)
     }
     if (clustering.leftoverSize > 0) sizes.set(leftoverCluster, clustering.leftoverSize)
-    const described = (await select(connection, 'SELECT 1 FROM clustering_descriptions WHERE run = $1 AND clustering = $2', values)).length > 0
+    const described =
+      (await select(connection, 'SELECT 1 FROM clustering_descriptions WHERE run = $1 AND clustering = $2', values))
+        .length > 0
     const tokens = nodes.reduce(
-      (sum, { kind }, number) => sum + (kind === 'cluster' ? sizes.get(number)! : 0), clustering.leftoverSize
+      (sum, { kind }, number) => sum + (kind === 'cluster' ? sizes.get(number)! : 0),
+      clustering.leftoverSize
     )
     if (tokens !== known.tokens) {
       const what = `${tokens} tokens in clusters and left over, and ${known.tokens} in the study`
@@ -123,7 +130,10 @@ export const knownTexts = (connection: DuckDBConnection, run: number): Promise<R
     return new Map(texts.map((text, i) => [ids[i], text]))
   })
 
-export const knownSubsets = (connection: DuckDBConnection, run: number): Promise<{ readonly subsets: readonly string[]; readonly ofRow: Int32Array }> =>
+export const knownSubsets = (
+  connection: DuckDBConnection,
+  run: number
+): Promise<{ readonly subsets: readonly string[]; readonly ofRow: Int32Array }> =>
   facts.get(`subsets ${run}`, () => getSubsetsOfRows(connection, run))
 
 export const knownStudy = (connection: DuckDBConnection, runId: string, run: number): Promise<StudyMemory> =>

@@ -44,7 +44,11 @@ const countEach = (values: Int32Array, kinds: number): Int32Array => {
 }
 
 /** Counts values of a stretch, most frequent first; `counts` is all zero before and after. */
-const ranked = (values: Int32Array, members: Int32Array, counts: Int32Array): { keys: Int32Array; counted: Int32Array } => {
+const ranked = (
+  values: Int32Array,
+  members: Int32Array,
+  counts: Int32Array
+): { keys: Int32Array; counted: Int32Array } => {
   const present: number[] = []
   for (const token of members) if (counts[values[token]]++ === 0) present.push(values[token])
   const keys = Int32Array.from(present.sort((a, b) => counts[b] - counts[a] || a - b))
@@ -59,11 +63,13 @@ const groupNumbers = ({ nodes }: GroupTree, leftoverSize: number): Int32Array =>
 
 /** Members of all groups one after another, ascending in each, and where each group's start. */
 const membersOf = (
-  tree: GroupTree, membership: Int32Array, groups: number
+  tree: GroupTree,
+  membership: Int32Array,
+  groups: number
 ): { members: Int32Array; starts: Int32Array } => {
   const starts = new Int32Array(groups + 1)
   const placesOf = (cluster: number): readonly number[] =>
-    (cluster === leftoverCluster ? [groups - 1] : tree.pathOf(cluster))
+    cluster === leftoverCluster ? [groups - 1] : tree.pathOf(cluster)
   for (const cluster of membership) for (const place of placesOf(cluster)) starts[place + 1]++
   for (let place = 0; place < groups; place++) starts[place + 1] += starts[place]
   const members = new Int32Array(starts[groups])
@@ -75,7 +81,12 @@ const membersOf = (
 }
 
 /** Counts of token ids and subsets of every group of a clustering. */
-export const countGroups = async (connection: DuckDBConnection, runId: string, run: number, clustering: ClusteringRecord): Promise<CountedClustering> => {
+export const countGroups = async (
+  connection: DuckDBConnection,
+  runId: string,
+  run: number,
+  clustering: ClusteringRecord
+): Promise<CountedClustering> => {
   const membership = await getMembership(connection, runId, clustering.number)
   const { tree } = await knownClustering(connection, runId, clustering.number)
   const { rows, ids } = await getRowsAndIds(connection, runId, run)
@@ -93,9 +104,14 @@ export const countGroups = async (connection: DuckDBConnection, runId: string, r
     const topIds = tokens.keys.slice(0, mostTopTokens)
     const topCounts = tokens.counted.slice(0, mostTopTokens)
     return {
-      cluster, size: own.length, distinctTokens: tokens.keys.length, topIds, topCounts,
+      cluster,
+      size: own.length,
+      distinctTokens: tokens.keys.length,
+      topIds,
+      topCounts,
       topLifts: Float32Array.from(topIds, (id, i) => topCounts[i] / own.length / (everywhere[id] / membership.length)),
-      subsetIndices: inSubsets.keys, subsetCounts: inSubsets.counted
+      subsetIndices: inSubsets.keys,
+      subsetCounts: inSubsets.counted
     }
   })
   return { groups, membership, ids, subsetOf, subsets, subsetTotals, members, starts }

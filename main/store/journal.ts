@@ -11,7 +11,11 @@ import { makePlainFolder, openPlain, readPlain } from '../base/plain-files'
 /** What a step did to one target; null where there was, or is, nothing. */
 export interface AnnotationsStep {
   readonly clustering: number
-  readonly changes: readonly { readonly target: AnnotationTarget; readonly before: AnnotationBody | null; readonly after: AnnotationBody | null }[]
+  readonly changes: readonly {
+    readonly target: AnnotationTarget
+    readonly before: AnnotationBody | null
+    readonly after: AnnotationBody | null
+  }[]
 }
 
 export interface MarksStep {
@@ -23,7 +27,9 @@ export interface MarksStep {
  * A line of the journal file: a step, or a step taken back or done again; `changes` go from what was before this line to what is after it.
  * `line` counts all lines from 1; `number` is that of the step. `id` is the caller's own name for what it asked for.
  */
-export type JournalLine = StepHead & { readonly line: number; readonly id: string | null } & (AnnotationsStep | MarksStep)
+export type JournalLine = StepHead & { readonly line: number; readonly id: string | null } & (
+    AnnotationsStep | MarksStep
+  )
 
 /** What is to become a line. */
 export type Act = StepHead & (AnnotationsStep | MarksStep)
@@ -39,14 +45,31 @@ interface StepHead {
 
 const marksSchema = z.object({ name: z.string(), archived: z.boolean(), deleted: z.boolean() })
 const common = {
-  line: z.int().min(1), id: z.string().nullable(), kind: z.enum(['step', 'undo', 'redo']), number: z.int().min(1), at: z.iso.datetime(), author: z.string(),
-  words: z.string(), run: z.string()
+  line: z.int().min(1),
+  id: z.string().nullable(),
+  kind: z.enum(['step', 'undo', 'redo']),
+  number: z.int().min(1),
+  at: z.iso.datetime(),
+  author: z.string(),
+  words: z.string(),
+  run: z.string()
 }
 const lineSchema = z.union([
-  z.object({ ...common, clustering: z.null(), changes: z.tuple([z.object({ target: z.literal('run'), before: marksSchema, after: marksSchema })]) }),
   z.object({
-    ...common, clustering: z.int().min(1),
-    changes: z.array(z.object({ target: targetSchema, before: annotationBodySchema.nullable(), after: annotationBodySchema.nullable() }))
+    ...common,
+    clustering: z.null(),
+    changes: z.tuple([z.object({ target: z.literal('run'), before: marksSchema, after: marksSchema })])
+  }),
+  z.object({
+    ...common,
+    clustering: z.int().min(1),
+    changes: z.array(
+      z.object({
+        target: targetSchema,
+        before: annotationBodySchema.nullable(),
+        after: annotationBodySchema.nullable()
+      })
+    )
   })
 ])
 
@@ -109,7 +132,8 @@ const refuseForeign = (path: string, { lines, unreadable }: JournalContent, byte
  * cannot be read, and a `workspace` error where it is a link in a workspace.
  */
 export const readJournal = async (
-  path: string, read: (path: string) => Promise<Buffer> = readPlain
+  path: string,
+  read: (path: string) => Promise<Buffer> = readPlain
 ): Promise<JournalContent> => {
   try {
     return contentOf(await read(path))
@@ -226,7 +250,10 @@ export class JournalFile {
     try {
       const kept = keep ? await freeName(this.path.replace(/\.jsonl$/, `-${stamp()}.jsonl`)) : null
       if (kept !== null) await writeFile(kept, await readPlain(this.path), { flag: 'wx' })
-      await writeFileAtomically(this.path, texts.map((text) => `${text}\n`))
+      await writeFileAtomically(
+        this.path,
+        texts.map((text) => `${text}\n`)
+      )
       await this.#handle.close()
       this.#handle = await openPlain(this.path, 'r+')
       this.#size = (await this.#handle.stat()).size

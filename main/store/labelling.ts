@@ -1,4 +1,13 @@
-import type { Annotation, AnnotationBody, AnnotationsChanged, AnnotationTarget, JournalStep, LabelStatus, RunMarks, UndoState } from '../../preload/contract-annotations'
+import type {
+  Annotation,
+  AnnotationBody,
+  AnnotationsChanged,
+  AnnotationTarget,
+  JournalStep,
+  LabelStatus,
+  RunMarks,
+  UndoState
+} from '../../preload/contract-annotations'
 import type { Method, ParametersOf, StoreCalls } from './calls'
 
 export interface AnnotationEdit {
@@ -50,7 +59,12 @@ export interface Labelling {
   /** One step of undo; drops the steps that could be done again. Edits that change nothing make no step. */
   applyAnnotations(order: AnnotationsOrder): Promise<AnnotationsChanged>
   /** Marks of the run itself, as a step of the same undo. */
-  changeRun(run: string, changes: Partial<RunMarks>, author: string, id?: string): Promise<{ marks: RunMarks; undo: UndoState }>
+  changeRun(
+    run: string,
+    changes: Partial<RunMarks>,
+    author: string,
+    id?: string
+  ): Promise<{ marks: RunMarks; undo: UndoState }>
   /** The targets of a change that was done under an id, as they are now; null where none was. */
   findChange(run: string, clustering: number, id: string): Promise<AnnotationsChanged | null>
   undo(id?: string): Promise<Undone>
@@ -64,7 +78,9 @@ export interface Labelling {
   backUpLabels(): Promise<string>
 }
 
-export const labellingOf = (call: <M extends Method>(method: M, parameters: ParametersOf<M>) => Promise<StoreCalls[M]['result']>): Labelling => ({
+export const labellingOf = (
+  call: <M extends Method>(method: M, parameters: ParametersOf<M>) => Promise<StoreCalls[M]['result']>
+): Labelling => ({
   getAnnotations: (run, clustering) => call('getAnnotations', { run, clustering }),
   getAllAnnotations: (run) => call('getAllAnnotations', { run }),
   countLabels: () => call('countLabels', {}),

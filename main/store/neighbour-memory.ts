@@ -22,20 +22,38 @@ const countListings = (nearest: Int32Array, starts: Int32Array, from: number, to
   for (let at = from; at < to; at++) starts[nearest[at] + 1]++
 }
 
-const turnRound = (nearest: Int32Array, k: number, next: Int32Array, sources: Int32Array, from: number, to: number): void => {
+const turnRound = (
+  nearest: Int32Array,
+  k: number,
+  next: Int32Array,
+  sources: Int32Array,
+  from: number,
+  to: number
+): void => {
   for (let token = from; token < to; token++) {
     for (let at = token * k; at < (token + 1) * k; at++) sources[next[nearest[at]]++] = token
   }
 }
 
-const readNeighbourMemory = async (connection: DuckDBConnection, run: number, tokens: number, k: number, whiten: boolean): Promise<NeighbourMemory> => {
+const readNeighbourMemory = async (
+  connection: DuckDBConnection,
+  run: number,
+  tokens: number,
+  k: number,
+  whiten: boolean
+): Promise<NeighbourMemory> => {
   const nearest = new Int32Array(tokens * k)
   const distances = new Float32Array(tokens * k)
-  await forEachBlock(connection, 'SELECT token, nearest, distances FROM neighbours WHERE run = $1 AND whiten = $2', [run, Number(whiten)], (block) => {
-    const listing = block.integers(0)
-    block.lists(1, Int32Array, (list, row) => nearest.set(list.subarray(0, k), listing[row] * k))
-    block.lists(2, Float32Array, (list, row) => distances.set(list.subarray(0, k), listing[row] * k))
-  })
+  await forEachBlock(
+    connection,
+    'SELECT token, nearest, distances FROM neighbours WHERE run = $1 AND whiten = $2',
+    [run, Number(whiten)],
+    (block) => {
+      const listing = block.integers(0)
+      block.lists(1, Int32Array, (list, row) => nearest.set(list.subarray(0, k), listing[row] * k))
+      block.lists(2, Float32Array, (list, row) => distances.set(list.subarray(0, k), listing[row] * k))
+    }
+  )
   const ends = Array.from({ length: Math.ceil(tokens / slice) }, (_, part) => Math.min(tokens, (part + 1) * slice))
   const starts = new Int32Array(tokens + 1)
   for (const [part, end] of ends.entries()) {
@@ -60,7 +78,13 @@ let forgetting: NodeJS.Timeout | undefined
 export const forgetNeighbours = (): void => kept.clear()
 
 /** For a run that has k neighbours of each token stored. */
-export const knownNeighbours = (connection: DuckDBConnection, run: number, tokens: number, k: number, whiten: boolean): Promise<NeighbourMemory> => {
+export const knownNeighbours = (
+  connection: DuckDBConnection,
+  run: number,
+  tokens: number,
+  k: number,
+  whiten: boolean
+): Promise<NeighbourMemory> => {
   clearTimeout(forgetting)
   forgetting = setTimeout(forgetNeighbours, keptMilliseconds).unref()
   return kept.get(`${run} ${k} ${whiten}`, () => readNeighbourMemory(connection, run, tokens, k, whiten))

@@ -78,7 +78,8 @@ const standingOut = { most: 3, least: 0.5 }
 export const textOfId = (texts: ReadonlyMap<number, string>, id: number): string => texts.get(id) ?? `⟨${id}⟩`
 
 /** (mean - column mean) / column standard deviation; 0 for a column without any. */
-export const standardise = (mean: number, column: number, { means, deviations }: Columns): number => (deviations[column] > 0 ? (mean - means[column]) / deviations[column] : 0)
+export const standardise = (mean: number, column: number, { means, deviations }: Columns): number =>
+  deviations[column] > 0 ? (mean - means[column]) / deviations[column] : 0
 
 /** Columns whose mean is far from that over all tokens, furthest first. */
 const furthest = (means: ArrayLike<number>, columns: Columns): { column: number; mean: number }[] => {
@@ -86,7 +87,11 @@ const furthest = (means: ArrayLike<number>, columns: Columns): { column: number;
   for (let column = 0; column < means.length; column++) {
     const mean = standardise(means[column], column, columns)
     const far = Math.abs(mean)
-    if (far < standingOut.least || (found.length === standingOut.most && far <= Math.abs(found[standingOut.most - 1].mean))) continue
+    if (
+      far < standingOut.least ||
+      (found.length === standingOut.most && far <= Math.abs(found[standingOut.most - 1].mean))
+    )
+      continue
     const place = found.findIndex((other) => Math.abs(other.mean) < far)
     found.splice(place < 0 ? found.length : place, 0, { column, mean })
     found.length = Math.min(found.length, standingOut.most)
@@ -127,9 +132,15 @@ export class OverviewPacker {
     }
     if (columns !== undefined) this.#standing.push(...furthest(means, columns))
     this.#heads.push({
-      cluster, size, cut: cutOf(cluster), ruleF1, distinctTokens, subset: subsetIndices[0],
+      cluster,
+      size,
+      cut: cutOf(cluster),
+      ruleF1,
+      distinctTokens,
+      subset: subsetIndices[0],
       purity: subsetCounts[0] / size,
-      topEnd: this.#topIds.length, standingEnd: this.#standing.length
+      topEnd: this.#topIds.length,
+      standingEnd: this.#standing.length
     })
   }
 
@@ -137,18 +148,28 @@ export class OverviewPacker {
     const { texts, subsets, columns, leftoverKind } = this.names
     const ids = Int32Array.from(new Set(this.#topIds))
     return {
-      clusters: Int32Array.from(this.#heads, ({ cluster }) => cluster), sizes: Int32Array.from(this.#heads, ({ size }) => size),
+      clusters: Int32Array.from(this.#heads, ({ cluster }) => cluster),
+      sizes: Int32Array.from(this.#heads, ({ size }) => size),
       kinds: Int32Array.from(this.#heads, ({ cut }) => (cut === undefined ? -1 : groupKinds.indexOf(cut.kind))),
       parents: Int32Array.from(this.#heads, ({ cut }) => cut?.parent ?? -1),
       conductances: Float64Array.from(this.#heads, ({ cut }) => cut?.conductance ?? Number.NaN),
       stabilities: Float64Array.from(this.#heads, ({ cut }) => cut?.stability ?? Number.NaN),
       ruleF1s: Float64Array.from(this.#heads, ({ ruleF1 }) => ruleF1),
       distinctTokens: Int32Array.from(this.#heads, ({ distinctTokens }) => distinctTokens),
-      subsetIndices: Int32Array.from(this.#heads, ({ subset }) => subset), purities: Float64Array.from(this.#heads, ({ purity }) => purity),
-      topEnds: Int32Array.from(this.#heads, ({ topEnd }) => topEnd), topIds: Int32Array.from(this.#topIds), topCounts: Int32Array.from(this.#topCounts),
-      topLifts: Float32Array.from(this.#topLifts), standingEnds: Int32Array.from(this.#heads, ({ standingEnd }) => standingEnd),
-      standingComponents: Int32Array.from(this.#standing, ({ column }) => column), standingMeans: Float32Array.from(this.#standing, ({ mean }) => mean),
-      ids, texts: Array.from(ids, (id) => textOfId(texts, id)), components: [...(columns?.components ?? [])], subsets: [...subsets], leftoverKind
+      subsetIndices: Int32Array.from(this.#heads, ({ subset }) => subset),
+      purities: Float64Array.from(this.#heads, ({ purity }) => purity),
+      topEnds: Int32Array.from(this.#heads, ({ topEnd }) => topEnd),
+      topIds: Int32Array.from(this.#topIds),
+      topCounts: Int32Array.from(this.#topCounts),
+      topLifts: Float32Array.from(this.#topLifts),
+      standingEnds: Int32Array.from(this.#heads, ({ standingEnd }) => standingEnd),
+      standingComponents: Int32Array.from(this.#standing, ({ column }) => column),
+      standingMeans: Float32Array.from(this.#standing, ({ mean }) => mean),
+      ids,
+      texts: Array.from(ids, (id) => textOfId(texts, id)),
+      components: [...(columns?.components ?? [])],
+      subsets: [...subsets],
+      leftoverKind
     }
   }
 }
@@ -156,9 +177,8 @@ export class OverviewPacker {
 const orNull = (value: number): number | null => (Number.isNaN(value) ? null : value)
 
 export const unpackOverview = (packed: PackedOverview): Overview => {
-  const {
-    topIds, topCounts, topLifts, topEnds, standingEnds, standingComponents, standingMeans, components, subsets
-  } = packed
+  const { topIds, topCounts, topLifts, topEnds, standingEnds, standingComponents, standingMeans, components, subsets } =
+    packed
   const texts = new Map(packed.texts.map((text, i) => [packed.ids[i], text]))
   const clusters = Array.from(packed.clusters, (cluster, group): ClusterEntry => {
     const tokens: TokenCount[] = []
@@ -170,12 +190,18 @@ export const unpackOverview = (packed: PackedOverview): Overview => {
       standsOut.push({ component: components[standingComponents[at]], standardisedMean: standingMeans[at] })
     }
     return {
-      cluster, kind: cluster === leftoverCluster ? packed.leftoverKind : groupKinds[packed.kinds[group]],
-      parent: packed.parents[group] < 0 ? null : packed.parents[group], size: packed.sizes[group],
-      conductance: orNull(packed.conductances[group]), stability: orNull(packed.stabilities[group]),
+      cluster,
+      kind: cluster === leftoverCluster ? packed.leftoverKind : groupKinds[packed.kinds[group]],
+      parent: packed.parents[group] < 0 ? null : packed.parents[group],
+      size: packed.sizes[group],
+      conductance: orNull(packed.conductances[group]),
+      stability: orNull(packed.stabilities[group]),
       ruleF1: orNull(packed.ruleF1s[group]),
       distinctTokens: packed.distinctTokens[group],
-      purity: packed.purities[group], subset: subsets[packed.subsetIndices[group]], topTokens: tokens, standsOut
+      purity: packed.purities[group],
+      subset: subsets[packed.subsetIndices[group]],
+      topTokens: tokens,
+      standsOut
     }
   })
   return { clusters, subsets }

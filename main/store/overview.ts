@@ -32,7 +32,14 @@ const none = new Float32Array(0)
  * Hands over groups by number, what is left over last, with at most `top` ids each. What they hold is only valid
  * within the call.
  */
-const forEachGroup = async (connection: DuckDBConnection, run: number, clustering: number, top: number, cluster: number | undefined, each: (group: Group) => void): Promise<void> => {
+const forEachGroup = async (
+  connection: DuckDBConnection,
+  run: number,
+  clustering: number,
+  top: number,
+  cluster: number | undefined,
+  each: (group: Group) => void
+): Promise<void> => {
   const slice = (column: string): string => `list_slice(${column}, 1, ${top})`
   await forEachBlock(
     connection,
@@ -56,9 +63,17 @@ const forEachGroup = async (connection: DuckDBConnection, run: number, clusterin
       const ruleF1s = block.doubles(11)
       for (let row = 0; row < block.rows; row++) {
         each({
-          cluster: clusters[row], size: sizes[row], distinctTokens: distinct[row], topIds: topIds(row), topCounts: topCounts(row), topLifts: topLifts(row),
-          subsetIndices: subsetIndices(row), subsetCounts: subsetCounts(row), patterns: patterns(row),
-          means: means(row), standardDeviations: standardDeviations(row),
+          cluster: clusters[row],
+          size: sizes[row],
+          distinctTokens: distinct[row],
+          topIds: topIds(row),
+          topCounts: topCounts(row),
+          topLifts: topLifts(row),
+          subsetIndices: subsetIndices(row),
+          subsetCounts: subsetCounts(row),
+          patterns: patterns(row),
+          means: means(row),
+          standardDeviations: standardDeviations(row),
           ruleF1: ruleF1s[row]
         })
       }
@@ -66,10 +81,20 @@ const forEachGroup = async (connection: DuckDBConnection, run: number, clusterin
   )
 }
 
-const undescribed = (group: GroupCounts): Group =>
-  ({ ...group, means: none, standardDeviations: none, patterns: new Int32Array(0), ruleF1: Number.NaN })
+const undescribed = (group: GroupCounts): Group => ({
+  ...group,
+  means: none,
+  standardDeviations: none,
+  patterns: new Int32Array(0),
+  ruleF1: Number.NaN
+})
 
-const cutsOf = async (connection: DuckDBConnection, run: number, clustering: number, cluster?: number): Promise<Map<number, Cut>> => {
+const cutsOf = async (
+  connection: DuckDBConnection,
+  run: number,
+  clustering: number,
+  cluster?: number
+): Promise<Map<number, Cut>> => {
   const cuts = new Map<number, Cut>()
   await forEachBlock(
     connection,
@@ -84,8 +109,12 @@ const cutsOf = async (connection: DuckDBConnection, run: number, clustering: num
       const known = (index: number): number | null => (index < 0 ? null : index)
       for (let i = 0; i < block.rows; i++) {
         cuts.set(clusters[i], {
-          kind: kinds[i] as GroupKind, parent: known(parents[i]), seed: known(seeds[i]), conductance: conductances[i],
-          conductanceWhenCut: whenCut[i], stability: stabilities[i]
+          kind: kinds[i] as GroupKind,
+          parent: known(parents[i]),
+          seed: known(seeds[i]),
+          conductance: conductances[i],
+          conductanceWhenCut: whenCut[i],
+          stability: stabilities[i]
         })
       }
     }
@@ -93,21 +122,35 @@ const cutsOf = async (connection: DuckDBConnection, run: number, clustering: num
   return cuts
 }
 
-const standardised = (means: Float32Array, columns: Columns): Float32Array => means.map((mean, column) => standardise(mean, column, columns))
+const standardised = (means: Float32Array, columns: Columns): Float32Array =>
+  means.map((mean, column) => standardise(mean, column, columns))
 
-const packerOf = async (connection: DuckDBConnection, { number: run, clustering, columns }: KnownClustering, cuts: ReadonlyMap<number, Cut>): Promise<OverviewPacker> =>
+const packerOf = async (
+  connection: DuckDBConnection,
+  { number: run, clustering, columns }: KnownClustering,
+  cuts: ReadonlyMap<number, Cut>
+): Promise<OverviewPacker> =>
   new OverviewPacker({
-    texts: await knownTexts(connection, run), subsets: (await knownSubsets(connection, run)).subsets, columns, leftoverKind: clustering.leftoverKind,
+    texts: await knownTexts(connection, run),
+    subsets: (await knownSubsets(connection, run)).subsets,
+    columns,
+    leftoverKind: clustering.leftoverKind,
     cutOf: (cluster) => cuts.get(cluster)
   })
 
-export const getOverview = async (connection: DuckDBConnection, runId: string, clusteringNumber: number): Promise<PackedOverview> => {
+export const getOverview = async (
+  connection: DuckDBConnection,
+  runId: string,
+  clusteringNumber: number
+): Promise<PackedOverview> => {
   const known = await knownClustering(connection, runId, clusteringNumber)
   const { number: run, clustering } = known
   return remembered(`overview ${clustering.number} ${runId}`, async () => {
     const packer = await packerOf(connection, known, await cutsOf(connection, run, clustering.number))
-    if (known.described) await forEachGroup(connection, run, clustering.number, topTokensOfEntry, undefined, (group) => packer.add(group))
-    else for (const group of (await countGroups(connection, runId, run, clustering)).groups) packer.add(undescribed(group))
+    if (known.described)
+      await forEachGroup(connection, run, clustering.number, topTokensOfEntry, undefined, (group) => packer.add(group))
+    else
+      for (const group of (await countGroups(connection, runId, run, clustering)).groups) packer.add(undescribed(group))
     return packer.packed()
   })
 }
@@ -122,47 +165,86 @@ interface GroupInStudy {
   readonly uncaught: number
 }
 
-const describedGroup = async (connection: DuckDBConnection, run: number, clustering: number, cluster: number): Promise<GroupInStudy> => {
-  const [row] = await select(connection, 'SELECT subset_counts, patterns FROM clustering_descriptions WHERE run = $1 AND clustering = $2', [run, clustering])
+const describedGroup = async (
+  connection: DuckDBConnection,
+  run: number,
+  clustering: number,
+  cluster: number
+): Promise<GroupInStudy> => {
+  const [row] = await select(
+    connection,
+    'SELECT subset_counts, patterns FROM clustering_descriptions WHERE run = $1 AND clustering = $2',
+    [run, clustering]
+  )
   const groups: Group[] = []
-  await forEachGroup(connection, run, clustering, mostTopTokens, cluster, (group) => groups.push({
-    ...group, topIds: Int32Array.from(group.topIds), topCounts: Int32Array.from(group.topCounts), topLifts: Float32Array.from(group.topLifts),
-    subsetIndices: Int32Array.from(group.subsetIndices), subsetCounts: Int32Array.from(group.subsetCounts), patterns: group.patterns.slice(), means: group.means.slice(),
-    standardDeviations: group.standardDeviations.slice()
-  }))
+  await forEachGroup(connection, run, clustering, mostTopTokens, cluster, (group) =>
+    groups.push({
+      ...group,
+      topIds: Int32Array.from(group.topIds),
+      topCounts: Int32Array.from(group.topCounts),
+      topLifts: Float32Array.from(group.topLifts),
+      subsetIndices: Int32Array.from(group.subsetIndices),
+      subsetCounts: Int32Array.from(group.subsetCounts),
+      patterns: group.patterns.slice(),
+      means: group.means.slice(),
+      standardDeviations: group.standardDeviations.slice()
+    })
+  )
   const [ruled] = await select(
-    connection, 'SELECT rules, uncaught FROM group_descriptions WHERE run = $1 AND clustering = $2 AND cluster = $3',
+    connection,
+    'SELECT rules, uncaught FROM group_descriptions WHERE run = $1 AND clustering = $2 AND cluster = $3',
     [run, clustering, cluster]
   )
   if (row === undefined || ruled === undefined) {
     throw new UnfitRows('group_descriptions', `clustering ${clustering} of run ${run}`, `cluster ${cluster} is missing`)
   }
   return {
-    group: groups[0], subsetTotals: row.subset_counts as number[], patternTotals: row.patterns as number[],
+    group: groups[0],
+    subsetTotals: row.subset_counts as number[],
+    patternTotals: row.patterns as number[],
     rules: ruled.rules === null ? [] : checkedRules(ruled.rules, cluster),
     uncaught: ruled.uncaught as number
   }
 }
 
-const countedGroup = async (connection: DuckDBConnection, runId: string, run: number, clustering: ClusteringRecord, cluster: number): Promise<GroupInStudy> => {
+const countedGroup = async (
+  connection: DuckDBConnection,
+  runId: string,
+  run: number,
+  clustering: ClusteringRecord,
+  cluster: number
+): Promise<GroupInStudy> => {
   const { groups, subsetTotals } = await countGroups(connection, runId, run, clustering)
   return {
-    group: undescribed(groups.find((each) => each.cluster === cluster)!), subsetTotals, patternTotals: [], rules: [],
+    group: undescribed(groups.find((each) => each.cluster === cluster)!),
+    subsetTotals,
+    patternTotals: [],
+    rules: [],
     uncaught: 0
   }
 }
 
-const nearestTo = async (connection: DuckDBConnection, run: number, clustering: number, cluster: number): Promise<NearCluster[]> =>
-  (await select(
-    connection,
-    `SELECT CASE from_cluster WHEN $3 THEN to_cluster ELSE from_cluster END AS other, weight, weight / sum(weight) OVER () AS share
+const nearestTo = async (
+  connection: DuckDBConnection,
+  run: number,
+  clustering: number,
+  cluster: number
+): Promise<NearCluster[]> =>
+  (
+    await select(
+      connection,
+      `SELECT CASE from_cluster WHEN $3 THEN to_cluster ELSE from_cluster END AS other, weight, weight / sum(weight) OVER () AS share
      FROM group_edges WHERE run = $1 AND clustering = $2 AND (from_cluster = $3 OR to_cluster = $3) AND weight > 0 ORDER BY weight DESC, other LIMIT ${nearestOfDetails}`,
-    [run, clustering, cluster]
-  )).map((row) => ({ cluster: row.other as number, weight: row.weight as number, share: row.share as number }))
+      [run, clustering, cluster]
+    )
+  ).map((row) => ({ cluster: row.other as number, weight: row.weight as number, share: row.share as number }))
 
 /** Members of a strength of 0.5 and above; null where none has any. */
 const coreOf = async (
-  connection: DuckDBConnection, run: number, clustering: number, cluster: number
+  connection: DuckDBConnection,
+  run: number,
+  clustering: number,
+  cluster: number
 ): Promise<number | null> => {
   const [row] = await select(
     connection,
@@ -173,9 +255,15 @@ const coreOf = async (
   return row.known === 0 ? null : (row.core as number)
 }
 
-const lift = (count: number, size: number, everywhere: number, tokens: number): number => (everywhere === 0 ? 0 : count / size / (everywhere / tokens))
+const lift = (count: number, size: number, everywhere: number, tokens: number): number =>
+  everywhere === 0 ? 0 : count / size / (everywhere / tokens)
 
-export const getClusterDetails = async (connection: DuckDBConnection, runId: string, clusteringNumber: number, cluster: number): Promise<ClusterDetails> => {
+export const getClusterDetails = async (
+  connection: DuckDBConnection,
+  runId: string,
+  clusteringNumber: number,
+  cluster: number
+): Promise<ClusterDetails> => {
   const known = await knownClustering(connection, runId, clusteringNumber)
   const { number: run, clustering, sizes, tokens } = known
   if (!sizes.has(cluster)) throw missingGroup(runId, clustering, cluster)
@@ -185,7 +273,10 @@ export const getClusterDetails = async (connection: DuckDBConnection, runId: str
   const cuts = await cutsOf(connection, run, clustering.number, cluster)
   const packer = await packerOf(connection, known, cuts)
   packer.add(group)
-  const { clusters: [entry], subsets } = unpackOverview(packer.packed())
+  const {
+    clusters: [entry],
+    subsets
+  } = unpackOverview(packer.packed())
   const texts = await knownTexts(connection, run)
   const { columns } = known
   const profile = known.described ? columns : undefined
@@ -194,18 +285,29 @@ export const getClusterDetails = async (connection: DuckDBConnection, runId: str
     entry,
     conductanceWhenCut: cut === undefined || Number.isNaN(cut.conductanceWhenCut) ? null : cut.conductanceWhenCut,
     seed: cut?.seed ?? null,
-    topTokens: Array.from(group.topIds, (id, i) => ({ id, text: textOfId(texts, id), count: group.topCounts[i], lift: group.topLifts[i] })),
+    topTokens: Array.from(group.topIds, (id, i) => ({
+      id,
+      text: textOfId(texts, id),
+      count: group.topCounts[i],
+      lift: group.topLifts[i]
+    })),
     subsets: Array.from(group.subsetIndices, (subset, i) => ({
-      subset: subsets[subset], count: group.subsetCounts[i], lift: lift(group.subsetCounts[i], group.size, subsetTotals[subset], tokens)
+      subset: subsets[subset],
+      count: group.subsetCounts[i],
+      lift: lift(group.subsetCounts[i], group.size, subsetTotals[subset], tokens)
     })),
     components: profile?.components ?? [],
     mean: profile === undefined ? none : group.means,
     standardDeviation: profile === undefined ? none : group.standardDeviations,
     standardisedMean: profile === undefined ? none : standardised(group.means, profile),
     nearest: known.described ? await nearestTo(connection, run, clustering.number, cluster) : [],
-    patterns: known.described ? patternNames.map((pattern, i): PatternCount => ({
-      pattern, count: group.patterns[i], lift: lift(group.patterns[i], group.size, patternTotals[i], tokens)
-    })) : [],
+    patterns: known.described
+      ? patternNames.map((pattern, i): PatternCount => ({
+          pattern,
+          count: group.patterns[i],
+          lift: lift(group.patterns[i], group.size, patternTotals[i], tokens)
+        }))
+      : [],
     rules,
     uncaught,
     core: await coreOf(connection, run, clustering.number, cluster)
@@ -213,14 +315,27 @@ export const getClusterDetails = async (connection: DuckDBConnection, runId: str
 }
 
 const notDescribed = (run: string, clustering: number): SpectroscopeError =>
-  new SpectroscopeError('input', `Clustering ${clustering} of run ${run} is not described yet; open its list of clusters first.`)
-
-export const getClusterLayout = async (connection: DuckDBConnection, runId: string, clusteringNumber: number): Promise<ClusterLayout> => {
-  const { number: run, clustering: { number, clusters }, described } = await knownClustering(
-    connection, runId, clusteringNumber
+  new SpectroscopeError(
+    'input',
+    `Clustering ${clustering} of run ${run} is not described yet; open its list of clusters first.`
   )
+
+export const getClusterLayout = async (
+  connection: DuckDBConnection,
+  runId: string,
+  clusteringNumber: number
+): Promise<ClusterLayout> => {
+  const {
+    number: run,
+    clustering: { number, clusters },
+    described
+  } = await knownClustering(connection, runId, clusteringNumber)
   if (!described) throw notDescribed(runId, number)
-  const nodes = await select(connection, 'SELECT cluster, x, y FROM group_descriptions WHERE run = $1 AND clustering = $2 ORDER BY cluster < 0, cluster', [run, number])
+  const nodes = await select(
+    connection,
+    'SELECT cluster, x, y FROM group_descriptions WHERE run = $1 AND clustering = $2 ORDER BY cluster < 0, cluster',
+    [run, number]
+  )
   const [from, to, weights]: number[][] = [[], [], []]
   const between = 'run = $1 AND clustering = $2 AND from_cluster < $3 AND to_cluster < $3'
   const sql = `SELECT from_cluster, to_cluster, weight FROM group_edges WHERE ${between}`
@@ -233,15 +348,25 @@ export const getClusterLayout = async (connection: DuckDBConnection, runId: stri
     }
   })
   return {
-    clusters: Int32Array.from(nodes, (row) => row.cluster as number), positions: Float32Array.from(nodes.flatMap((row) => [row.x as number, row.y as number])),
-    from: Int32Array.from(from), to: Int32Array.from(to), weights: Float64Array.from(weights)
+    clusters: Int32Array.from(nodes, (row) => row.cluster as number),
+    positions: Float32Array.from(nodes.flatMap((row) => [row.x as number, row.y as number])),
+    from: Int32Array.from(from),
+    to: Int32Array.from(to),
+    weights: Float64Array.from(weights)
   }
 }
 
-export const getHeatMap = async (connection: DuckDBConnection, runId: string, clusteringNumber: number, most: number): Promise<HeatMap> => {
-  const { number: run, clustering: { number, clusters }, described } = await knownClustering(
-    connection, runId, clusteringNumber
-  )
+export const getHeatMap = async (
+  connection: DuckDBConnection,
+  runId: string,
+  clusteringNumber: number,
+  most: number
+): Promise<HeatMap> => {
+  const {
+    number: run,
+    clustering: { number, clusters },
+    described
+  } = await knownClustering(connection, runId, clusteringNumber)
   if (!described) throw notDescribed(runId, number)
   const columns = await getColumns(connection, runId, run)
   const all: { cluster: number; size: number; values: Float32Array }[] = []
@@ -252,5 +377,10 @@ export const getHeatMap = async (connection: DuckDBConnection, runId: string, cl
   const groups = all.filter((group) => kept.has(group))
   const values = new Float32Array(groups.length * columns.components.length)
   groups.forEach((group, i) => values.set(group.values, i * columns.components.length))
-  return { clusters: Int32Array.from(groups, ({ cluster }) => cluster), sizes: Int32Array.from(groups, ({ size }) => size), components: columns.components, values }
+  return {
+    clusters: Int32Array.from(groups, ({ cluster }) => cluster),
+    sizes: Int32Array.from(groups, ({ size }) => size),
+    components: columns.components,
+    values
+  }
 }

@@ -32,10 +32,12 @@ const objectsOf = async (connection: DuckDBConnection): Promise<StoredObject[]> 
   for (const [kind, source, column] of kinds) {
     const sql = kind === 'table' ? 'sql' : "''"
     const schema = kind === 'schema' ? "'main'" : 'schema_name'
-    const rows = (await connection.runAndReadAll(
-      `SELECT ${schema}, ${column}, ${sql} FROM system.main.duckdb_${source}()
+    const rows = (
+      await connection.runAndReadAll(
+        `SELECT ${schema}, ${column}, ${sql} FROM system.main.duckdb_${source}()
        WHERE database_name <> 'system' AND database_name <> 'temp'`
-    )).getRowsJS() as [string, string, string][]
+      )
+    ).getRowsJS() as [string, string, string][]
     for (const [where, name, made] of rows) {
       objects.push({ kind, name: where === 'main' ? name : `${where}.${name}`, sql: made })
     }
@@ -45,7 +47,9 @@ const objectsOf = async (connection: DuckDBConnection): Promise<StoredObject[]> 
 
 /** Applies migrations to a database that has the versions up to `from`; each in a transaction by `inTransaction`. */
 export const applyMigrations = async (
-  connection: DuckDBConnection, from: number, steps: readonly Migration[],
+  connection: DuckDBConnection,
+  from: number,
+  steps: readonly Migration[],
   inTransaction: (work: () => Promise<void>) => Promise<void> = (work) => work()
 ): Promise<void> => {
   for (const { version, name, statements } of steps.filter((step) => step.version > from)) {
@@ -66,7 +70,11 @@ const expectedObjects = async (steps: readonly Migration[], version: number): Pr
   const instance = await openInMemory()
   const connection = await instance.connect()
   try {
-    await applyMigrations(connection, 0, steps.filter((step) => step.version <= version))
+    await applyMigrations(
+      connection,
+      0,
+      steps.filter((step) => step.version <= version)
+    )
     return await objectsOf(connection)
   } finally {
     connection.closeSync()

@@ -12,7 +12,13 @@ import { parameterSchemas } from './calls'
 import type { Method, ParametersOf, StoreCalls } from './calls'
 import * as clusters from './clusters'
 import {
-  databaseError, databaseName, inTransaction, openDatabase, privateMode, temporaryFolder, UnwritableWorkspace,
+  databaseError,
+  databaseName,
+  inTransaction,
+  openDatabase,
+  privateMode,
+  temporaryFolder,
+  UnwritableWorkspace,
   unwritableOr
 } from './database'
 import { saveDescription } from './descriptions'
@@ -68,7 +74,8 @@ const journal = (): JournalFile => {
 
 const readOnlyError = (): SpectroscopeError =>
   new SpectroscopeError(
-    'workspace', `${location.folder}: the workspace is open for reading only; open it for writing to change it.`
+    'workspace',
+    `${location.folder}: the workspace is open for reading only; open it for writing to change it.`
   )
 
 /** Makes `reading` where the journal has labels that a database which cannot be written lacks. */
@@ -228,12 +235,20 @@ const implementation: Handlers<StoreCalls> = {
     return openAtLeastToRead(options)
   },
   createRun: ({ name, configuration, baseFolder, provenance }) =>
-    changing((connection) => runs.createRun(connection, { name, configuration, baseFolder, ...(provenance === undefined ? {} : { provenance }) })),
+    changing((connection) =>
+      runs.createRun(connection, {
+        name,
+        configuration,
+        baseFolder,
+        ...(provenance === undefined ? {} : { provenance })
+      })
+    ),
   listRuns: () => connected(runs.listRuns),
   getRun: ({ run }) => connected((connection) => runs.getRun(connection, run)),
   findRun: ({ text }) => connected((connection) => runs.findRun(connection, text)),
   renameRun: ({ run, name }) => changing((connection) => runs.renameRun(connection, run, name)),
-  updateRun: ({ run, changes }) => changing((connection) => runs.updateRun(connection, run, changes as Parameters<typeof runs.updateRun>[2])),
+  updateRun: ({ run, changes }) =>
+    changing((connection) => runs.updateRun(connection, run, changes as Parameters<typeof runs.updateRun>[2])),
   copyRun: (other) => replacing((connection) => runs.copyRun(connection, other)),
   deleteRun: ({ run }) => nothing(replacing((connection) => runs.deleteRun(connection, run))),
 
@@ -262,57 +277,81 @@ const implementation: Handlers<StoreCalls> = {
       return endTransaction('COMMIT')
     }),
   rollback: () => (transaction === undefined ? null : endTransaction('ROLLBACK')),
-  saveStudy: ({ study, ids, texts }) => nothing(writes.saveStudy(current().connection, current().run, study, ids, texts)),
+  saveStudy: ({ study, ids, texts }) =>
+    nothing(writes.saveStudy(current().connection, current().run, study, ids, texts)),
   beginSusceptibilities: async ({ components, initialLoss }) => {
     current().matrix = await writes.MatrixWriter.begin(current().connection, current().run, components, initialLoss)
     return null
   },
-  appendSusceptibilities: ({ susceptibilities, standardErrors }) => nothing(current().matrix!.append(susceptibilities, standardErrors)),
+  appendSusceptibilities: ({ susceptibilities, standardErrors }) =>
+    nothing(current().matrix!.append(susceptibilities, standardErrors)),
   beginParts: ({ count }) => {
     current().matrix!.beginParts(count)
     return null
   },
   appendPart: ({ part, susceptibilities }) => nothing(current().matrix!.appendPart(part, susceptibilities)),
-  saveDiagnostics: ({ diagnostics }) => nothing(writes.saveDiagnostics(current().connection, current().run, diagnostics)),
+  saveDiagnostics: ({ diagnostics }) =>
+    nothing(writes.saveDiagnostics(current().connection, current().run, diagnostics)),
   saveTraces: ({ traces }) => nothing(writes.saveTraces(current().connection, current().run, traces)),
   beginNeighbours: async ({ k, whiten }) => {
     current().neighbours = await writes.NeighboursWriter.begin(current().connection, current().run, k, whiten)
     return null
   },
   appendNeighbours: ({ indices, distances }) => nothing(current().neighbours!.append(indices, distances)),
-  saveClustering: ({ clustering }) => writes.saveClustering(current().connection, current().runId, current().run, clustering),
+  saveClustering: ({ clustering }) =>
+    writes.saveClustering(current().connection, current().runId, current().run, clustering),
   completeStage: ({ stage }) => nothing(runs.saveStage(current().connection, current().run, stage)),
   appendTrace: ({ run, points }) =>
-    nothing(changing((connection) => inTransaction(connection, async () => writes.appendTrace(connection, await runs.runNumber(connection, run), points)))),
+    nothing(
+      changing((connection) =>
+        inTransaction(connection, async () =>
+          writes.appendTrace(connection, await runs.runNumber(connection, run), points)
+        )
+      )
+    ),
 
   getStudy: ({ run }) => onRun(run, (connection, number) => reads.getStudy(connection, run, number)),
-  readSusceptibilities: ({ run, first, count }) => onRun(run, (connection, number) => reads.readSusceptibilities(connection, run, number, first, count)),
+  readSusceptibilities: ({ run, first, count }) =>
+    onRun(run, (connection, number) => reads.readSusceptibilities(connection, run, number, first, count)),
   countParts: ({ run }) => onRun(run, reads.countParts),
   readHalf: ({ run, parts, first, count }) =>
     onRun(run, (connection, number) => reads.readHalf(connection, run, number, parts, first, count)),
   getDiagnostics: ({ run }) => onRun(run, reads.getDiagnostics),
   getTraces: ({ run }) => onRun(run, reads.getTraces),
-  findNeighbours: ({ run, k, whiten }) => onRun(run, (connection, number) => reads.findNeighbours(connection, number, k, whiten)),
-  readNeighbours: ({ run, k, whiten, first, count }) => onRun(run, (connection, number) => reads.readNeighbours(connection, number, k, whiten, first, count)),
-  renameClustering: ({ run, clustering, name }) => replacing((connection) => runs.renameClustering(connection, run, clustering, name)),
-  deleteClustering: ({ run, clustering }) => nothing(replacing((connection) => runs.deleteClustering(connection, run, clustering))),
-  getClusterSummaries: ({ run, clustering, cluster, topTokens }) => connected((connection) => clusters.getClusterSummaries(connection, run, clustering, cluster, topTokens)),
-  getClusterMembers: ({ run, clustering, cluster }) => connected((connection) => clusters.getClusterMembers(connection, run, clustering, cluster)),
-  getClusterProfile: ({ run, clustering, cluster }) => connected((connection) => clusters.getClusterProfile(connection, run, clustering, cluster)),
-  getClusterTokens: ({ run, clustering, cluster, ...page }) => connected((connection) => clusters.getClusterTokens(connection, run, clustering, cluster, page)),
-  getTokens: ({ run, tokens, before, after }) => connected((connection) => clusters.getTokens(connection, run, tokens, before, after)),
+  findNeighbours: ({ run, k, whiten }) =>
+    onRun(run, (connection, number) => reads.findNeighbours(connection, number, k, whiten)),
+  readNeighbours: ({ run, k, whiten, first, count }) =>
+    onRun(run, (connection, number) => reads.readNeighbours(connection, number, k, whiten, first, count)),
+  renameClustering: ({ run, clustering, name }) =>
+    replacing((connection) => runs.renameClustering(connection, run, clustering, name)),
+  deleteClustering: ({ run, clustering }) =>
+    nothing(replacing((connection) => runs.deleteClustering(connection, run, clustering))),
+  getClusterSummaries: ({ run, clustering, cluster, topTokens }) =>
+    connected((connection) => clusters.getClusterSummaries(connection, run, clustering, cluster, topTokens)),
+  getClusterMembers: ({ run, clustering, cluster }) =>
+    connected((connection) => clusters.getClusterMembers(connection, run, clustering, cluster)),
+  getClusterProfile: ({ run, clustering, cluster }) =>
+    connected((connection) => clusters.getClusterProfile(connection, run, clustering, cluster)),
+  getClusterTokens: ({ run, clustering, cluster, ...page }) =>
+    connected((connection) => clusters.getClusterTokens(connection, run, clustering, cluster, page)),
+  getTokens: ({ run, tokens, before, after }) =>
+    connected((connection) => clusters.getTokens(connection, run, tokens, before, after)),
   getMembership: ({ run, clustering, level }) =>
     connected((connection) => clusters.getMembership(connection, run, clustering, level)),
   getStrengths: ({ run, clustering, level }) =>
     connected((connection) => clusters.getStrengths(connection, run, clustering, level)),
   getTree: ({ run, clustering }) => connected((connection) => clusters.getTree(connection, run, clustering)),
 
-  saveDescription: ({ run, clustering, description }) => nothing(changingBeside((connection) => saveDescription(connection, run, clustering, description))),
-  isDescribed: ({ run, clustering }) => connected(async (connection) => ({ described: (await knownClustering(connection, run, clustering)).described })),
+  saveDescription: ({ run, clustering, description }) =>
+    nothing(changingBeside((connection) => saveDescription(connection, run, clustering, description))),
+  isDescribed: ({ run, clustering }) =>
+    connected(async (connection) => ({ described: (await knownClustering(connection, run, clustering)).described })),
   getOverview: async ({ run, clustering }) => {
     const result = await connected((connection) => overview.getOverview(connection, run, clustering))
     // Whoever sees the list opens a gallery next: what that needs is read meanwhile.
-    void connected(async (connection) => knownStudy(connection, run, (await knownRun(connection, run)).number)).catch(() => {})
+    void connected(async (connection) => knownStudy(connection, run, (await knownRun(connection, run)).number)).catch(
+      () => {}
+    )
     return result
   },
   readAhead: ({ run, clustering }) =>
@@ -323,40 +362,65 @@ const implementation: Handlers<StoreCalls> = {
       await knownStudy(connection, run, number)
       return null
     }),
-  getClusterDetails: ({ run, clustering, cluster }) => connected((connection) => overview.getClusterDetails(connection, run, clustering, cluster)),
-  getGallery: ({ run, clustering, cluster, query }) => connected((connection) => getGallery(connection, run, clustering, cluster, query)),
-  searchClusters: ({ run, clustering, text, regularExpression }) => connected((connection) => searchClusters(connection, run, clustering, text, regularExpression)),
+  getClusterDetails: ({ run, clustering, cluster }) =>
+    connected((connection) => overview.getClusterDetails(connection, run, clustering, cluster)),
+  getGallery: ({ run, clustering, cluster, query }) =>
+    connected((connection) => getGallery(connection, run, clustering, cluster, query)),
+  searchClusters: ({ run, clustering, text, regularExpression }) =>
+    connected((connection) => searchClusters(connection, run, clustering, text, regularExpression)),
   findTokens: ({ run, text, limit }) => connected((connection) => findTokens(connection, run, text, limit)),
-  getTokenDetails: ({ run, clustering, token, before, after }) => connected((connection) => getTokenDetails(connection, run, clustering, token, before, after)),
+  getTokenDetails: ({ run, clustering, token, before, after }) =>
+    connected((connection) => getTokenDetails(connection, run, clustering, token, before, after)),
   getSubsetIndices: ({ run }) => onRun(run, (connection, number) => columns.getSubsetIndices(connection, run, number)),
   getColumnSpreads: ({ run }) => onRun(run, (connection, number) => columns.getColumnSpreads(connection, run, number)),
-  getColumn: ({ run, component }) => onRun(run, (connection, number) => columns.getColumn(connection, run, number, component)),
-  getClusterLayout: ({ run, clustering }) => connected((connection) => overview.getClusterLayout(connection, run, clustering)),
-  getHeatMap: ({ run, clustering, most }) => connected((connection) => overview.getHeatMap(connection, run, clustering, most)),
+  getColumn: ({ run, component }) =>
+    onRun(run, (connection, number) => columns.getColumn(connection, run, number, component)),
+  getClusterLayout: ({ run, clustering }) =>
+    connected((connection) => overview.getClusterLayout(connection, run, clustering)),
+  getHeatMap: ({ run, clustering, most }) =>
+    connected((connection) => overview.getHeatMap(connection, run, clustering, most)),
   saveLayout: ({ run, whiten, layout }) =>
-    nothing(changingBeside(async (connection) => columns.saveLayout(connection, run, await runs.runNumber(connection, run), whiten, layout))),
-  getLayout: ({ run, whiten }) => onRun(run, (connection, number) => columns.getLayout(connection, run, number, whiten)),
+    nothing(
+      changingBeside(async (connection) =>
+        columns.saveLayout(connection, run, await runs.runNumber(connection, run), whiten, layout)
+      )
+    ),
+  getLayout: ({ run, whiten }) =>
+    onRun(run, (connection, number) => columns.getLayout(connection, run, number, whiten)),
   getTexts: ({ run }) => onRun(run, columns.getTexts),
   getEdges: ({ run, ...query }) => onRun(run, (connection, number) => getEdges(connection, run, number, query)),
 
-  getAnnotations: ({ run, clustering }) => connected((connection) => annotations.getAnnotations(connection, run, clustering)),
+  getAnnotations: ({ run, clustering }) =>
+    connected((connection) => annotations.getAnnotations(connection, run, clustering)),
   getAllAnnotations: ({ run }) => connected((connection) => annotations.getAllAnnotations(connection, run)),
   countLabels: () => connected(annotations.countLabels),
   applyAnnotations: (order) => changing((connection) => annotations.applyAnnotations(connection, journal(), order)),
-  changeRun: ({ run, changes, author, id }) => changing((connection) => annotations.changeRun(connection, journal(), run, changes, author, id)),
+  changeRun: ({ run, changes, author, id }) =>
+    changing((connection) => annotations.changeRun(connection, journal(), run, changes, author, id)),
   findChange: ({ run, clustering, id }) =>
     connected((connection) => annotations.findChange(connection, run, clustering, id)),
   undo: ({ id }) => changing((connection) => annotations.undoOrRedo(connection, journal(), 'undo', id)),
   redo: ({ id }) => changing((connection) => annotations.undoOrRedo(connection, journal(), 'redo', id)),
   getUndoState: () => connected(annotations.getUndoState),
   getHistory: ({ limit }) => connected((connection) => annotations.getHistory(connection, limit)),
-  nextTargetNumber: ({ run, clustering, kind }) => connected((connection) => annotations.nextTargetNumber(connection, run, clustering, kind)),
+  nextTargetNumber: ({ run, clustering, kind }) =>
+    connected((connection) => annotations.nextTargetNumber(connection, run, clustering, kind)),
   backUpLabels: () => changing((connection) => backUpLabels(connection, location.folder)),
 
   exportTable: ({ run, table, format, file, clustering, clusters: chosen, rawCells }) =>
-    nothing(connected((connection) => exportTable(
-      connection, run, { table, format, file, clustering, clusters: chosen, rawCells, temporaryFolder: ownFolder() }
-    )))
+    nothing(
+      connected((connection) =>
+        exportTable(connection, run, {
+          table,
+          format,
+          file,
+          clustering,
+          clusters: chosen,
+          rawCells,
+          temporaryFolder: ownFolder()
+        })
+      )
+    )
 }
 
 const ownFolder = (): string => temporaryFolder(location.folder, location.readOnly)
@@ -365,22 +429,30 @@ const ownFolder = (): string => temporaryFolder(location.folder, location.readOn
 const guarded = <M extends Method>(method: M): Handlers<StoreCalls>[M] =>
   (async (parameters: unknown, context: Parameters<Handlers<StoreCalls>[M]>[1]) => {
     const checked = parameterSchemas[method].safeParse(parameters)
-    if (!checked.success) throw new Error(`The store refused a malformed call of ${method}: ${z.prettifyError(checked.error)}`)
+    if (!checked.success)
+      throw new Error(`The store refused a malformed call of ${method}: ${z.prettifyError(checked.error)}`)
     try {
-      return await (implementation[method] as (parameters: ParametersOf<M>, context: unknown) => unknown)(checked.data as ParametersOf<M>, context)
+      return await (implementation[method] as (parameters: ParametersOf<M>, context: unknown) => unknown)(
+        checked.data as ParametersOf<M>,
+        context
+      )
     } catch (error) {
-      if (error instanceof Error && /database has been invalidated|^FATAL Error/.test(error.message)) outOfService = true
+      if (error instanceof Error && /database has been invalidated|^FATAL Error/.test(error.message))
+        outOfService = true
       throw databaseError(location.folder, error)
     }
   }) as Handlers<StoreCalls>[M]
 
-const handlers = Object.fromEntries((Object.keys(implementation) as Method[]).map((method) => [method, guarded(method)])) as unknown as Handlers<StoreCalls>
+const handlers = Object.fromEntries(
+  (Object.keys(implementation) as Method[]).map((method) => [method, guarded(method)])
+) as unknown as Handlers<StoreCalls>
 
 const close = async (): Promise<void> => {
   await writing
   if (transaction !== undefined) await endTransaction('ROLLBACK')
   // Labels are on the disk twice by now; a backup that fails (a full disk) must not keep the database from closing.
-  if (journalFile !== undefined && instance !== undefined && !outOfService) await connected((connection) => backUpChangedLabels(connection, location.folder)).catch(() => {})
+  if (journalFile !== undefined && instance !== undefined && !outOfService)
+    await connected((connection) => backUpChangedLabels(connection, location.folder)).catch(() => {})
   await journalFile?.close()
   reading?.closeSync()
   instance?.closeSync()

@@ -9,34 +9,49 @@ import type { Row } from './database'
 import { checkIndex, fitting, parsed, UnfitRows } from './fitting'
 import { diagnosticsRow } from './row-schemas'
 
-const readRows = async (connection: DuckDBConnection, run: number, kind: string): Promise<{ ids: Int32Array[]; subsets: string[] }> => {
+const readRows = async (
+  connection: DuckDBConnection,
+  run: number,
+  kind: string
+): Promise<{ ids: Int32Array[]; subsets: string[] }> => {
   const ids: Int32Array[] = []
   const subsets: string[] = []
   let count = 0
-  await forEachBlock(connection, 'SELECT row_index, token_ids, subset FROM study_rows WHERE run = $1 AND kind = $2', [run, kind], (block) => {
-    const rows = block.integers(0)
-    const names = block.texts(2)
-    block.lists(1, Int32Array, (list, row) => {
-      checkIndex(rows[row], limits.rows, 'study_rows', `rows of run ${run}`)
-      ids[rows[row]] = list.slice()
-      subsets[rows[row]] = names[row] ?? ''
-      count++
-    })
-  })
+  await forEachBlock(
+    connection,
+    'SELECT row_index, token_ids, subset FROM study_rows WHERE run = $1 AND kind = $2',
+    [run, kind],
+    (block) => {
+      const rows = block.integers(0)
+      const names = block.texts(2)
+      block.lists(1, Int32Array, (list, row) => {
+        checkIndex(rows[row], limits.rows, 'study_rows', `rows of run ${run}`)
+        ids[rows[row]] = list.slice()
+        subsets[rows[row]] = names[row] ?? ''
+        count++
+      })
+    }
+  )
   if (count !== ids.length) throw new UnfitRows('study_rows', `rows of run ${run}`, `${count} of ${ids.length}`)
   return { ids, subsets }
 }
 
 export const getStudy = async (connection: DuckDBConnection, runId: string, run: number): Promise<StoredStudy> => {
   const [study] = await select(connection, 'SELECT hash FROM studies WHERE run = $1', [run])
-  if (study === undefined) throw new SpectroscopeError('input', `Run ${runId} has no rows yet; \`resume ${runId}\` prepares them.`)
+  if (study === undefined)
+    throw new SpectroscopeError('input', `Run ${runId} has no rows yet; \`resume ${runId}\` prepares them.`)
   const probe = await readRows(connection, run, 'probe')
   const segments: Segment[][] = probe.ids.map(() => [])
-  await forEachBlock(connection, 'SELECT row_index, start_position, document, document_offset FROM segments WHERE run = $1', [run], (block) => {
-    const [rows, starts, documents, offsets] = [0, 1, 2, 3].map((column) => block.integers(column))
-    rows.forEach((row) => checkIndex(row, segments.length, 'segments', `rows of run ${run}`))
-    rows.forEach((row, i) => segments[row].push({ start: starts[i], document: documents[i], offset: offsets[i] }))
-  })
+  await forEachBlock(
+    connection,
+    'SELECT row_index, start_position, document, document_offset FROM segments WHERE run = $1',
+    [run],
+    (block) => {
+      const [rows, starts, documents, offsets] = [0, 1, 2, 3].map((column) => block.integers(column))
+      rows.forEach((row) => checkIndex(row, segments.length, 'segments', `rows of run ${run}`))
+      rows.forEach((row, i) => segments[row].push({ start: starts[i], document: documents[i], offset: offsets[i] }))
+    }
+  )
   const targets: number[][] = probe.ids.map(() => [])
   await forEachBlock(connection, 'SELECT row_index, position FROM tokens WHERE run = $1', [run], (block) => {
     const positions = block.integers(1)
@@ -45,25 +60,46 @@ export const getStudy = async (connection: DuckDBConnection, runId: string, run:
       targets[row].push(positions[i])
     })
   })
-  const documents = await select(connection, 'SELECT document, file, record, subset FROM documents WHERE run = $1 ORDER BY rowid', [run])
+  const documents = await select(
+    connection,
+    'SELECT document, file, record, subset FROM documents WHERE run = $1 ORDER BY rowid',
+    [run]
+  )
   return {
     sampling: (await readRows(connection, run, 'sampling')).ids,
     observation: (await readRows(connection, run, 'observation')).ids,
     probe: probe.ids,
     targets: targets.map((positions) => Int32Array.from(positions).sort()),
-    provenance: probe.subsets.map((subset, row) => ({ subset, segments: segments[row].sort((a, b) => a.start - b.start) })),
-    documents: documents.map((row): DocumentRecord => ({ id: row.document as number, file: row.file as string, record: row.record as number, subset: row.subset as string })),
+    provenance: probe.subsets.map((subset, row) => ({
+      subset,
+      segments: segments[row].sort((a, b) => a.start - b.start)
+    })),
+    documents: documents.map((row): DocumentRecord => ({
+      id: row.document as number,
+      file: row.file as string,
+      record: row.record as number,
+      subset: row.subset as string
+    })),
     hash: study.hash as string
   }
 }
 
 /** Copies two list columns of rows [first, first + count) into row-major matrices of the given width. */
 const readMatrices = async <A extends Int32Array | Float32Array, B extends Int32Array | Float32Array>(
-  connection: DuckDBConnection, query: string, values: number[], first: number, width: number, left: A, right: B
+  connection: DuckDBConnection,
+  query: string,
+  values: number[],
+  first: number,
+  width: number,
+  left: A,
+  right: B
 ): Promise<void> => {
   await forEachBlock(connection, query, values, (block) => {
     const tokens = block.integers(0)
-    const place = (matrix: A | B) => (list: Int32Array | Float32Array, row: number): void => matrix.set(list.subarray(0, width), (tokens[row] - first) * width)
+    const place =
+      (matrix: A | B) =>
+      (list: Int32Array | Float32Array, row: number): void =>
+        matrix.set(list.subarray(0, width), (tokens[row] - first) * width)
     block.lists(1, left.constructor as new (length: number) => A, place(left))
     block.lists(2, right.constructor as new (length: number) => B, place(right))
   })
@@ -78,27 +114,49 @@ export interface Columns {
 
 /** What is known of the columns of a run's matrix; undefined for a run without one (not sampled yet, or imported). */
 export const findColumns = async (connection: DuckDBConnection, run: number): Promise<Columns | undefined> => {
-  const [row] = await select(connection, 'SELECT tokens, components, column_means, column_deviations FROM samplings JOIN studies USING (run) WHERE run = $1', [run])
+  const [row] = await select(
+    connection,
+    'SELECT tokens, components, column_means, column_deviations FROM samplings JOIN studies USING (run) WHERE run = $1',
+    [run]
+  )
   if (row === undefined) return undefined
-  return { tokens: row.tokens as number, components: row.components as string[], means: row.column_means as number[], deviations: row.column_deviations as number[] }
+  return {
+    tokens: row.tokens as number,
+    components: row.components as string[],
+    means: row.column_means as number[],
+    deviations: row.column_deviations as number[]
+  }
 }
 
 export const getColumns = async (connection: DuckDBConnection, runId: string, run: number): Promise<Columns> => {
   const columns = await findColumns(connection, run)
-  if (columns === undefined) throw new SpectroscopeError('input', `Run ${runId} has no susceptibilities yet; \`resume ${runId}\` goes on with it.`)
+  if (columns === undefined)
+    throw new SpectroscopeError(
+      'input',
+      `Run ${runId} has no susceptibilities yet; \`resume ${runId}\` goes on with it.`
+    )
   return columns
 }
 
 export const readSusceptibilities = async (
-  connection: DuckDBConnection, runId: string, run: number, first: number, count: number
+  connection: DuckDBConnection,
+  runId: string,
+  run: number,
+  first: number,
+  count: number
 ): Promise<{ susceptibilities: Float32Array; standardErrors: Float32Array }> => {
   const { tokens, components } = await getColumns(connection, runId, run)
   const rows = Math.max(0, Math.min(count, tokens - first))
   const susceptibilities = new Float32Array(rows * components.length)
   const standardErrors = new Float32Array(rows * components.length)
   await readMatrices(
-    connection, 'SELECT token, chi, standard_error FROM susceptibilities WHERE run = $1 AND token >= $2 AND token < $3', [run, first, first + rows],
-    first, components.length, susceptibilities, standardErrors
+    connection,
+    'SELECT token, chi, standard_error FROM susceptibilities WHERE run = $1 AND token >= $2 AND token < $3',
+    [run, first, first + rows],
+    first,
+    components.length,
+    susceptibilities,
+    standardErrors
   )
   return { susceptibilities, standardErrors }
 }
@@ -117,7 +175,9 @@ interface PartRows {
 
 /** Adds a part's rows [first, first + count) to a matrix of that many; returns how many there were. */
 const addPart = async (
-  connection: DuckDBConnection, { run, part, first, count }: PartRows, sums: Float64Array
+  connection: DuckDBConnection,
+  { run, part, first, count }: PartRows,
+  sums: Float64Array
 ): Promise<number> => {
   const width = sums.length / count
   let found = 0
@@ -135,7 +195,12 @@ const addPart = async (
 
 /** Mean χ̂ of some parts of the draws, [rows, components]. Throws an `input` error where a part is not kept. */
 export const readHalf = async (
-  connection: DuckDBConnection, runId: string, run: number, parts: readonly number[], first: number, count: number
+  connection: DuckDBConnection,
+  runId: string,
+  run: number,
+  parts: readonly number[],
+  first: number,
+  count: number
 ): Promise<Float32Array> => {
   const { tokens, components } = await getColumns(connection, runId, run)
   const rows = Math.max(0, Math.min(count, tokens - first))
@@ -149,21 +214,40 @@ export const readHalf = async (
   return new Float32Array(sums)
 }
 
-export const findNeighbours = async (connection: DuckDBConnection, run: number, k: number, whiten: boolean): Promise<{ stored: boolean }> => {
-  const [row] = await select(connection, 'SELECT len(nearest) AS k FROM neighbours WHERE run = $1 AND whiten = $2 AND token = 0', [run, Number(whiten)])
+export const findNeighbours = async (
+  connection: DuckDBConnection,
+  run: number,
+  k: number,
+  whiten: boolean
+): Promise<{ stored: boolean }> => {
+  const [row] = await select(
+    connection,
+    'SELECT len(nearest) AS k FROM neighbours WHERE run = $1 AND whiten = $2 AND token = 0',
+    [run, Number(whiten)]
+  )
   return { stored: row !== undefined && Number(row.k) >= k }
 }
 
 export const readNeighbours = async (
-  connection: DuckDBConnection, run: number, k: number, whiten: boolean, first: number, count: number
+  connection: DuckDBConnection,
+  run: number,
+  k: number,
+  whiten: boolean,
+  first: number,
+  count: number
 ): Promise<{ indices: Int32Array; distances: Float32Array }> => {
   const [study] = await select(connection, 'SELECT tokens FROM studies WHERE run = $1', [run])
   const rows = Math.max(0, Math.min(count, (study.tokens as number) - first))
   const indices = new Int32Array(rows * k)
   const distances = new Float32Array(rows * k)
   await readMatrices(
-    connection, 'SELECT token, nearest, distances FROM neighbours WHERE run = $1 AND whiten = $2 AND token >= $3 AND token < $4', [run, Number(whiten), first, first + rows],
-    first, k, indices, distances
+    connection,
+    'SELECT token, nearest, distances FROM neighbours WHERE run = $1 AND whiten = $2 AND token >= $3 AND token < $4',
+    [run, Number(whiten), first, first + rows],
+    first,
+    k,
+    indices,
+    distances
   )
   return { indices, distances }
 }
@@ -180,7 +264,9 @@ const diagnosticsOf = (row: Row): DiagnosticsRecord => {
     reliability: row.reliability as number,
     centredReliability: row.centred_reliability as number,
     lossTrace: {
-      first: row.first_loss as number, last: row.last_loss as number, min: row.min_loss as number,
+      first: row.first_loss as number,
+      last: row.last_loss as number,
+      min: row.min_loss as number,
       max: row.max_loss as number
     },
     failedChains: parsed<DiagnosticsRecord['failedChains']>('diagnostics', where, row.failed_chains),
@@ -194,18 +280,23 @@ export const getDiagnostics = async (connection: DuckDBConnection, run: number):
 /** Traces in the order in which their chains were first stored; a draw that is not there is NaN. */
 export const getTraces = async (connection: DuckDBConnection, run: number): Promise<TraceRecord[]> => {
   const chains = new Map<string, { component: string; chain: number; points: [number, number, number][] }>()
-  await forEachBlock(connection, 'SELECT component, chain, draw, loss, distance FROM traces WHERE run = $1 ORDER BY rowid', [run], (block) => {
-    const components = block.texts(0)
-    const [numbers, draws] = [block.integers(1), block.integers(2)]
-    const [losses, distances] = [block.doubles(3), block.doubles(4)]
-    components.forEach((component, i) => {
-      const key = JSON.stringify([component, numbers[i]])
-      const chain = chains.get(key) ?? { component: component ?? '', chain: numbers[i], points: [] }
-      chains.set(key, chain)
-      checkIndex(draws[i], limits.draws, 'traces', `draws of run ${run}`)
-      chain.points.push([draws[i], losses[i], distances[i]])
-    })
-  })
+  await forEachBlock(
+    connection,
+    'SELECT component, chain, draw, loss, distance FROM traces WHERE run = $1 ORDER BY rowid',
+    [run],
+    (block) => {
+      const components = block.texts(0)
+      const [numbers, draws] = [block.integers(1), block.integers(2)]
+      const [losses, distances] = [block.doubles(3), block.doubles(4)]
+      components.forEach((component, i) => {
+        const key = JSON.stringify([component, numbers[i]])
+        const chain = chains.get(key) ?? { component: component ?? '', chain: numbers[i], points: [] }
+        chains.set(key, chain)
+        checkIndex(draws[i], limits.draws, 'traces', `draws of run ${run}`)
+        chain.points.push([draws[i], losses[i], distances[i]])
+      })
+    }
+  )
   return [...chains.values()].map(({ component, chain, points }) => {
     const draws = points.reduce((most, [draw]) => Math.max(most, draw), 0) + 1
     const losses = new Float64Array(draws).fill(Number.NaN)

@@ -2,7 +2,11 @@ import { randomUUID } from 'node:crypto'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { AnnotationsStep, Act, JournalContent, JournalFile, JournalLine, MarksStep, PlacedLine } from './journal'
 import type {
-  Annotation, AnnotationBody, AnnotationTarget, JournalStep, RunMarks
+  Annotation,
+  AnnotationBody,
+  AnnotationTarget,
+  JournalStep,
+  RunMarks
 } from '../../preload/contract-annotations'
 import { briefly } from '../../preload/quoting'
 import { inTransaction, select } from './database'
@@ -71,19 +75,12 @@ const writeAnnotations = async (
     clustering,
     targets
   ])
-  const present = changes.flatMap(({ target, after }) =>
-    after === null ? [] : [{ target, body: jsonOf(after) }]
-  )
+  const present = changes.flatMap(({ target, after }) => (after === null ? [] : [{ target, body: jsonOf(after) }]))
   // Not by an appender, which a database that is open for reading refuses for its temporary tables too.
   await connection.run(
     `INSERT INTO annotations
       SELECT $1, $2, unnest(from_json($3::JSON, '["VARCHAR"]')), unnest(from_json($4::JSON, '["VARCHAR"]'))::JSON`,
-    [
-      run,
-      clustering,
-      jsonOf(present.map(({ target }) => target)),
-      jsonOf(present.map(({ body }) => body))
-    ]
+    [run, clustering, jsonOf(present.map(({ target }) => target)), jsonOf(present.map(({ body }) => body))]
   )
 }
 
@@ -234,15 +231,15 @@ const notesOf = (
   ...(unreadable.length === 0
     ? []
     : [
-        `${path}: ${placesText(unreadable)} cannot be read, so labels may be missing`
-          + (kept === null ? '.' : `; the file as it was is kept as ${kept}.`)
+        `${path}: ${placesText(unreadable)} cannot be read, so labels may be missing` +
+          (kept === null ? '.' : `; the file as it was is kept as ${kept}.`)
       ]),
   ...(foreign.length === 0
     ? []
     : [
-        `${path} has ${foreign.length} change${foreign.length === 1 ? '' : 's'} that the database never had, `
-          + 'as two copies of a workspace were mixed; the labels shown are those of the database; '
-          + `\`spectroscope restore --from ${kept ?? path}\` adds the others.`
+        `${path} has ${foreign.length} change${foreign.length === 1 ? '' : 's'} that the database never had, ` +
+          'as two copies of a workspace were mixed; the labels shown are those of the database; ' +
+          `\`spectroscope restore --from ${kept ?? path}\` adds the others.`
       ])
 ]
 
@@ -267,11 +264,7 @@ const mend = async (
 ): Promise<string | null> => {
   const lines = known.flatMap(({ line }) => {
     const [there, one] = [common.get(line), rebuilt.get(line)]
-    return there !== undefined
-      ? [{ line, text: there.text }]
-      : one !== undefined
-        ? [{ line, text: jsonOf(one) }]
-        : []
+    return there !== undefined ? [{ line, text: there.text }] : one !== undefined ? [{ line, text: jsonOf(one) }] : []
   })
   const all = [...lines, ...ahead.map(({ line, text }) => ({ line: line.line, text }))]
   const kept = await journal.replace(

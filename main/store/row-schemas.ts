@@ -4,8 +4,19 @@ import { annotationBodySchema, targetSchema } from '../../preload/contract-annot
 import { index, limits } from '../../preload/limits'
 import { groupKinds, stageNames } from '../../preload/records'
 import type {
-  BlockDiagnostics, ClusteringRecord, DiagnosticsRecord, EngineProvenance, GatheredProvenance, ImportedProvenance,
-  LevelStability, Provenance, ResolutionPoint, RuleRecord, RunRecord, StabilityRecord, StageRecord
+  BlockDiagnostics,
+  ClusteringRecord,
+  DiagnosticsRecord,
+  EngineProvenance,
+  GatheredProvenance,
+  ImportedProvenance,
+  LevelStability,
+  Provenance,
+  ResolutionPoint,
+  RuleRecord,
+  RunRecord,
+  StabilityRecord,
+  StageRecord
 } from '../../preload/records'
 
 /*
@@ -15,19 +26,30 @@ import type {
 
 const words = z.string().max(limits.text)
 /** JSON has no number for what is not finite. */
-const real = z.number().or(z.nan()).or(z.literal([Infinity, -Infinity])).nullable()
+const real = z
+  .number()
+  .or(z.nan())
+  .or(z.literal([Infinity, -Infinity]))
+  .nullable()
 const time = z.iso.datetime()
 const scalar = z.union([words, z.number(), z.boolean(), z.null()])
 const list = z.array(words)
 
 const engine = z.object({
-  name: words, device: words, precision: words, version: words
+  name: words,
+  device: words,
+  precision: words,
+  version: words
 } satisfies Record<keyof EngineProvenance, z.ZodType>)
 const versions = z.record(z.string(), words)
 
 export const stageRow = z.object({
-  stage: z.enum(stageNames), finishedAt: time, seconds: real,
-  engine: engine.optional(), versions: versions.optional(), threads: z.number().optional()
+  stage: z.enum(stageNames),
+  finishedAt: time,
+  seconds: real,
+  engine: engine.optional(),
+  versions: versions.optional(),
+  threads: z.number().optional()
 } satisfies Record<keyof StageRecord, z.ZodType>)
 
 const corpus = z.object({
@@ -37,7 +59,9 @@ const corpus = z.object({
 })
 
 const imported = z.object({
-  at: words, file: words, name: words.optional(),
+  at: words,
+  file: words,
+  name: words.optional(),
   run: z.object({ id: words, createdAt: words, startedAt: words.nullable(), finishedAt: words.nullable() }),
   stages: z.array(stageRow),
   clustering: z.object({ number: z.number(), createdAt: words, clusters: z.number() }),
@@ -45,74 +69,146 @@ const imported = z.object({
 } satisfies Record<keyof ImportedProvenance, z.ZodType>)
 
 const gathered = z.object({
-  folder: words, set: words,
-  pieces: z.array(z.object({
-    host: words, processor: words, threads: z.number(), seconds: z.number(), finishedAt: words
-  }))
+  folder: words,
+  set: words,
+  pieces: z.array(
+    z.object({
+      host: words,
+      processor: words,
+      threads: z.number(),
+      seconds: z.number(),
+      finishedAt: words
+    })
+  )
 } satisfies Record<keyof GatheredProvenance, z.ZodType>)
 
-const provenance = z.object({
-  seed: z.number().optional(), modelHash: words.optional(), tokenizerHash: words.optional(),
-  studyHash: words.optional(), corpus: corpus.optional(), engine: engine.nullable().optional(),
-  enginesBefore: z.array(engine.extend({ until: words })).optional(),
-  engineLost: z.object({ at: words, message: words }).nullable().optional(),
-  versions: versions.optional(), platform: words.nullable().optional(), threads: z.number().optional(),
-  imported: imported.optional(), gathered: gathered.optional(),
-  continued: z.object({ run: words, name: words }).optional(), keptSums: z.number().nullable().optional()
-} satisfies Record<keyof Provenance, z.ZodType>).catchall(scalar)
+const provenance = z
+  .object({
+    seed: z.number().optional(),
+    modelHash: words.optional(),
+    tokenizerHash: words.optional(),
+    studyHash: words.optional(),
+    corpus: corpus.optional(),
+    engine: engine.nullable().optional(),
+    enginesBefore: z.array(engine.extend({ until: words })).optional(),
+    engineLost: z.object({ at: words, message: words }).nullable().optional(),
+    versions: versions.optional(),
+    platform: words.nullable().optional(),
+    threads: z.number().optional(),
+    imported: imported.optional(),
+    gathered: gathered.optional(),
+    continued: z.object({ run: words, name: words }).optional(),
+    keptSums: z.number().nullable().optional()
+  } satisfies Record<keyof Provenance, z.ZodType>)
+  .catchall(scalar)
 
 const clusteringSettings = z.object({ method: z.enum(clusteringMethods) }).catchall(scalar)
 
-const configuration = z.object({
-  model: words,
-  corpus: z.object({}).catchall(z.union([scalar, list])).optional(),
-  components: z.union([z.literal('all'), list]),
-  sampler: z.object({ method: z.enum(samplingMethods), preset: words.optional() }).catchall(scalar),
-  clustering: z.union([z.literal(false), clusteringSettings])
-}).catchall(scalar)
+const configuration = z
+  .object({
+    model: words,
+    corpus: z
+      .object({})
+      .catchall(z.union([scalar, list]))
+      .optional(),
+    components: z.union([z.literal('all'), list]),
+    sampler: z.object({ method: z.enum(samplingMethods), preset: words.optional() }).catchall(scalar),
+    clustering: z.union([z.literal(false), clusteringSettings])
+  })
+  .catchall(scalar)
 
-const levels = z.array(z.object({
-  kind: z.enum(groupKinds), groups: index, stableGroups: index, stableShare: real, error: real, nullShare: real
-} satisfies Record<keyof LevelStability, z.ZodType>))
+const levels = z.array(
+  z.object({
+    kind: z.enum(groupKinds),
+    groups: index,
+    stableGroups: index,
+    stableShare: real,
+    error: real,
+    nullShare: real
+  } satisfies Record<keyof LevelStability, z.ZodType>)
+)
 
 const resolution = z.object({
-  resolution: real, groups: index, stableGroups: index, stableShare: real, error: real, nullShare: real, detail: real,
+  resolution: real,
+  groups: index,
+  stableGroups: index,
+  stableShare: real,
+  error: real,
+  nullShare: real,
+  detail: real,
   modularity: real
 } satisfies Record<keyof ResolutionPoint, z.ZodType>)
 
 const groups = index.max(limits.groups)
 
 export const clusteringRow = z.object({
-  number: z.int().min(1).max(limits.number), name: words, configuration: clusteringSettings, seed: z.number(),
-  createdAt: time, ending: words, attempts: index, edges: z.number(), volume: real, clusters: groups,
-  groupsAbove: groups, leftoverKind: z.enum(['main body', 'unclustered']), leftoverSize: index.max(limits.tokens),
+  number: z.int().min(1).max(limits.number),
+  name: words,
+  configuration: clusteringSettings,
+  seed: z.number(),
+  createdAt: time,
+  ending: words,
+  attempts: index,
+  edges: z.number(),
+  volume: real,
+  clusters: groups,
+  groupsAbove: groups,
+  leftoverKind: z.enum(['main body', 'unclustered']),
+  leftoverSize: index.max(limits.tokens),
   stability: z.object({ splits: index, levels } satisfies Record<keyof StabilityRecord, z.ZodType>).nullable(),
-  modularity: real, sweep: z.array(resolution)
+  modularity: real,
+  sweep: z.array(resolution)
 } satisfies Record<keyof ClusteringRecord, z.ZodType>)
 
 /** A run without its clusterings, which are rows of their own. */
 export const runRow = z.object({
-  id: z.string().min(1).max(limits.runName), name: words,
+  id: z.string().min(1).max(limits.runName),
+  name: words,
   status: z.enum(['pending', 'running', 'interrupted', 'failed', 'finished']),
-  stage: z.enum(stageNames).nullable(), stages: z.array(stageRow), createdAt: time, startedAt: time.nullable(),
-  finishedAt: time.nullable(), configuration, baseFolder: z.string().max(limits.path), provenance,
-  error: words.nullable(), tokens: index.max(limits.tokens), probeRows: index.max(limits.rows),
-  components: list, initialLoss: real, archived: z.boolean(), deleted: z.boolean()
+  stage: z.enum(stageNames).nullable(),
+  stages: z.array(stageRow),
+  createdAt: time,
+  startedAt: time.nullable(),
+  finishedAt: time.nullable(),
+  configuration,
+  baseFolder: z.string().max(limits.path),
+  provenance,
+  error: words.nullable(),
+  tokens: index.max(limits.tokens),
+  probeRows: index.max(limits.rows),
+  components: list,
+  initialLoss: real,
+  archived: z.boolean(),
+  deleted: z.boolean()
 } satisfies Record<Exclude<keyof RunRecord, 'clusterings'>, z.ZodType>)
 
 const bounds = z.tuple([real, real])
 const perChain = z.array(real)
 
 export const diagnosticsRow = z.object({
-  component: words, splitRHat: real, learningCoefficient: real, meanDistance: perChain, finalDistance: perChain,
-  meanLoss: perChain, reliability: real, centredReliability: real,
+  component: words,
+  splitRHat: real,
+  learningCoefficient: real,
+  meanDistance: perChain,
+  finalDistance: perChain,
+  meanLoss: perChain,
+  reliability: real,
+  centredReliability: real,
   lossTrace: z.object({ first: real, last: real, min: real, max: real }),
   failedChains: z.array(z.object({ chain: index, draw: index, step: index, message: words })),
-  blocks: z.object({
-    rounds: index, reliabilityBounds: bounds, centredReliabilityBounds: bounds, gradientCosine: real,
-    gradientNorm: real, effectiveShare: real, meanPhi: real, phiDeviation: real,
-    remainder: z.object({ draws: index, share: real, error: real }).nullable()
-  } satisfies Record<keyof BlockDiagnostics, z.ZodType>).nullable()
+  blocks: z
+    .object({
+      rounds: index,
+      reliabilityBounds: bounds,
+      centredReliabilityBounds: bounds,
+      gradientCosine: real,
+      gradientNorm: real,
+      effectiveShare: real,
+      meanPhi: real,
+      phiDeviation: real,
+      remainder: z.object({ draws: index, share: real, error: real }).nullable()
+    } satisfies Record<keyof BlockDiagnostics, z.ZodType>)
+    .nullable()
 } satisfies Record<keyof DiagnosticsRecord, z.ZodType>)
 
 const condition = z.discriminatedUnion('on', [
@@ -123,7 +219,10 @@ const condition = z.discriminatedUnion('on', [
 ])
 
 export const ruleRow = z.object({
-  conditions: z.array(condition), recall: real, precision: real, f1: real
+  conditions: z.array(condition),
+  recall: real,
+  precision: real,
+  f1: real
 } satisfies Record<keyof RuleRecord, z.ZodType>)
 
 export const annotationRow = annotationBodySchema.extend({ target: targetSchema })
@@ -135,6 +234,10 @@ export const stepRow = z.object({ ...step, number: z.number(), clustering: index
 
 /** Changes of a step of the journal: of a run, or of labels. */
 export const runChanges = z.tuple([z.object({ target: z.literal('run'), before: marks, after: marks })])
-export const labelChanges = z.array(z.object({
-  target: targetSchema, before: annotationBodySchema.nullable(), after: annotationBodySchema.nullable()
-}))
+export const labelChanges = z.array(
+  z.object({
+    target: targetSchema,
+    before: annotationBodySchema.nullable(),
+    after: annotationBodySchema.nullable()
+  })
+)

@@ -2,7 +2,17 @@ import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
 import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import { briefly, brieflyAll } from '../../preload/quoting'
-import type { ClusteringRecord, LeftoverKind, NewRun, Provenance, RunChanges, RunRecord, RunStatus, StageName, StageRecord } from '../../preload/records'
+import type {
+  ClusteringRecord,
+  LeftoverKind,
+  NewRun,
+  Provenance,
+  RunChanges,
+  RunRecord,
+  RunStatus,
+  StageName,
+  StageRecord
+} from '../../preload/records'
 import { openConfined } from '../base/confined-duckdb'
 import { inTransaction, select } from './database'
 import type { Row } from './database'
@@ -45,7 +55,9 @@ const clusteringOf = (row: Row): ClusteringRecord => {
 const stageOf = (row: Row): StageRecord => {
   const where = `a stage of run ${String(row.run)}`
   return fitting('stages', where, stageRow, {
-    stage: row.stage as StageName, finishedAt: row.finished_at as string, seconds: row.seconds as number,
+    stage: row.stage as StageName,
+    finishedAt: row.finished_at as string,
+    seconds: row.seconds as number,
     ...parsed<object>('stages', where, row.details)
   })
 }
@@ -81,15 +93,23 @@ const groupByRun = (rows: readonly Row[]): Map<unknown, Row[]> => {
 }
 
 /** Records of runs, oldest first; `condition` is on the table `runs`. */
-const selectRuns = async (connection: DuckDBConnection, condition = 'true', values: string[] = []): Promise<RunRecord[]> => {
+const selectRuns = async (
+  connection: DuckDBConnection,
+  condition = 'true',
+  values: string[] = []
+): Promise<RunRecord[]> => {
   const runs = await select(
     connection,
     `SELECT runs.* REPLACE (${['created_at', 'started_at', 'finished_at'].map(iso).join(', ')}), tokens, probe_rows, initial_loss, components, archived, deleted_at
      FROM runs LEFT JOIN run_marks ON run_marks.run = number LEFT JOIN studies ON studies.run = number LEFT JOIN samplings ON samplings.run = number WHERE ${condition} ORDER BY number`,
     values
   )
-  const stages = groupByRun(await select(connection, `SELECT * REPLACE (${iso('finished_at')}) FROM stages ORDER BY run, stages.finished_at`))
-  const clusterings = groupByRun(await select(connection, `SELECT * REPLACE (${iso('created_at')}) FROM clusterings ORDER BY run, clustering`))
+  const stages = groupByRun(
+    await select(connection, `SELECT * REPLACE (${iso('finished_at')}) FROM stages ORDER BY run, stages.finished_at`)
+  )
+  const clusterings = groupByRun(
+    await select(connection, `SELECT * REPLACE (${iso('created_at')}) FROM clusterings ORDER BY run, clustering`)
+  )
   return runs.map((row) => ({
     ...runOf(row, stages.get(row.number) ?? []),
     clusterings: (clusterings.get(row.number) ?? []).map(clusteringOf)
@@ -122,7 +142,10 @@ export const findRun = async (connection: DuckDBConnection, text: string): Promi
   if (exact !== undefined) return exact
   const runs = all.filter(({ deleted }) => !deleted)
   if (text === 'latest' && runs.length > 0) return runs[runs.length - 1]
-  const matches = [runs.filter(({ name }) => name === text), runs.filter(({ id }) => text !== '' && id.startsWith(text))].find(({ length }) => length > 0)
+  const matches = [
+    runs.filter(({ name }) => name === text),
+    runs.filter(({ id }) => text !== '' && id.startsWith(text))
+  ].find(({ length }) => length > 0)
   if (matches === undefined) throw noRun(text)
   if (matches.length > 1) {
     const those = `${matches.length} runs (${brieflyAll(matches.map(({ id }) => id))})`
@@ -131,7 +154,10 @@ export const findRun = async (connection: DuckDBConnection, text: string): Promi
   return matches[0]
 }
 
-export const createRun = (connection: DuckDBConnection, { name, configuration, baseFolder, provenance = {} }: NewRun): Promise<RunRecord> =>
+export const createRun = (
+  connection: DuckDBConnection,
+  { name, configuration, baseFolder, provenance = {} }: NewRun
+): Promise<RunRecord> =>
   inTransaction(connection, async () => {
     const now = new Date()
     const id = newRunId(now)
@@ -144,7 +170,11 @@ export const createRun = (connection: DuckDBConnection, { name, configuration, b
 
 /** Appends the rows of a query of one database to the table of another that has the same columns. */
 const copyRows = async (
-  from: DuckDBConnection, sql: string, values: DuckDBValue[], to: DuckDBConnection, table: string
+  from: DuckDBConnection,
+  sql: string,
+  values: DuckDBValue[],
+  to: DuckDBConnection,
+  table: string
 ): Promise<void> => {
   const result = await from.stream(sql, values)
   const appender = await to.createAppender(table)
@@ -164,7 +194,10 @@ const copyRows = async (
  * Copies the run of another workspace's database, with everything that is kept of it, under the id that it has there; nothing where this
  * workspace has it already. Throws a `storage` error where that database is of another schema, or holds another number of runs than one.
  */
-export const copyRun = async (connection: DuckDBConnection, { file, baseFolder }: { readonly file: string; readonly baseFolder: string }): Promise<RunRecord> => {
+export const copyRun = async (
+  connection: DuckDBConnection,
+  { file, baseFolder }: { readonly file: string; readonly baseFolder: string }
+): Promise<RunRecord> => {
   const instance = await openConfined(file, { readOnly: true, memoryLimit: '512MiB', temporaryFolder: '' })
   const other = await instance.connect()
   try {
@@ -195,7 +228,13 @@ export const copyRun = async (connection: DuckDBConnection, { file, baseFolder }
   }
 }
 
-const changeColumns = { status: 'status', stage: 'stage', startedAt: 'started_at', finishedAt: 'finished_at', error: 'error' } as const
+const changeColumns = {
+  status: 'status',
+  stage: 'stage',
+  startedAt: 'started_at',
+  finishedAt: 'finished_at',
+  error: 'error'
+} as const
 
 export const updateRun = (connection: DuckDBConnection, run: string, changes: RunChanges): Promise<RunRecord> =>
   inTransaction(connection, async () => {
@@ -226,25 +265,50 @@ export const deleteRun = (connection: DuckDBConnection, run: string): Promise<vo
 
 /** Deletes the runs that are marked as deleted; returns their ids. */
 export const purgeDeleted = async (connection: DuckDBConnection): Promise<string[]> => {
-  const marked = (await select(connection, 'SELECT id FROM runs JOIN run_marks ON run = number WHERE deleted_at IS NOT NULL ORDER BY number')).map((row) => row.id as string)
+  const marked = (
+    await select(
+      connection,
+      'SELECT id FROM runs JOIN run_marks ON run = number WHERE deleted_at IS NOT NULL ORDER BY number'
+    )
+  ).map((row) => row.id as string)
   for (const run of marked) await deleteRun(connection, run)
   return marked
 }
 
 /** One of a run's clusterings by its number, the latest one by default. */
-export const chooseClustering = (run: string, clusterings: readonly ClusteringRecord[], number?: number): ClusteringRecord => {
-  const found = number === undefined ? clusterings.at(-1) : clusterings.find((clustering) => clustering.number === number)
+export const chooseClustering = (
+  run: string,
+  clusterings: readonly ClusteringRecord[],
+  number?: number
+): ClusteringRecord => {
+  const found =
+    number === undefined ? clusterings.at(-1) : clusterings.find((clustering) => clustering.number === number)
   if (found !== undefined) return found
-  throw new SpectroscopeError('input', clusterings.length === 0
-    ? `Run ${run} has no clustering yet; \`cluster ${run}\` makes one.`
-    : `Run ${run} has no clustering ${number}; it has ${clusterings.map((clustering) => clustering.number).join(', ')}.`)
+  throw new SpectroscopeError(
+    'input',
+    clusterings.length === 0
+      ? `Run ${run} has no clustering yet; \`cluster ${run}\` makes one.`
+      : `Run ${run} has no clustering ${number}; it has ${clusterings.map((clustering) => clustering.number).join(', ')}.`
+  )
 }
 
-export const findClustering = async (connection: DuckDBConnection, run: string, number?: number): Promise<ClusteringRecord> =>
-  chooseClustering(run, (await getRun(connection, run)).clusterings, number)
+export const findClustering = async (
+  connection: DuckDBConnection,
+  run: string,
+  number?: number
+): Promise<ClusteringRecord> => chooseClustering(run, (await getRun(connection, run)).clusterings, number)
 
-export const renameClustering = async (connection: DuckDBConnection, run: string, clustering: number, name: string): Promise<ClusteringRecord> => {
-  await connection.run('UPDATE clusterings SET name = $1 WHERE run = $2 AND clustering = $3', [name, await runNumber(connection, run), clustering])
+export const renameClustering = async (
+  connection: DuckDBConnection,
+  run: string,
+  clustering: number,
+  name: string
+): Promise<ClusteringRecord> => {
+  await connection.run('UPDATE clusterings SET name = $1 WHERE run = $2 AND clustering = $3', [
+    name,
+    await runNumber(connection, run),
+    clustering
+  ])
   return findClustering(connection, run, clustering)
 }
 
@@ -252,11 +316,16 @@ export const deleteClustering = (connection: DuckDBConnection, run: string, clus
   inTransaction(connection, async () => {
     await findClustering(connection, run, clustering)
     const number = await runNumber(connection, run)
-    for (const table of clusteringTables) await connection.run(`DELETE FROM ${table} WHERE run = $1 AND clustering = $2`, [number, clustering])
+    for (const table of clusteringTables)
+      await connection.run(`DELETE FROM ${table} WHERE run = $1 AND clustering = $2`, [number, clustering])
     await connection.run('DELETE FROM journal WHERE run = $1 AND clustering = $2', [run, clustering])
   })
 
-export const saveStage = async (connection: DuckDBConnection, run: number, { stage, seconds, ...details }: Omit<StageRecord, 'finishedAt'>): Promise<void> => {
+export const saveStage = async (
+  connection: DuckDBConnection,
+  run: number,
+  { stage, seconds, ...details }: Omit<StageRecord, 'finishedAt'>
+): Promise<void> => {
   await connection.run('DELETE FROM stages WHERE run = $1 AND stage = $2', [run, stage])
   const values = [run, stage, new Date().toISOString(), seconds, jsonOf(details)]
   await connection.run('INSERT INTO stages VALUES ($1, $2, $3::TIMESTAMP, $4, $5::JSON)', values)

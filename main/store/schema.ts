@@ -112,10 +112,41 @@ export const migrations: readonly Migration[] = [
 
 /** Tables with a column `run`, all of which a deleted run leaves. */
 export const runTables = [
-  'stages', 'studies', 'study_rows', 'segments', 'documents', 'tokens', 'vocabulary', 'samplings', 'susceptibilities', 'parts', 'diagnostics', 'traces', 'neighbours',
-  'clusterings', 'clusters', 'memberships', 'run_marks', 'clustering_numbers', 'annotations', 'clustering_descriptions', 'group_descriptions', 'group_edges', 'member_places',
-  'layouts', 'layout_places'
+  'stages',
+  'studies',
+  'study_rows',
+  'segments',
+  'documents',
+  'tokens',
+  'vocabulary',
+  'samplings',
+  'susceptibilities',
+  'parts',
+  'diagnostics',
+  'traces',
+  'neighbours',
+  'clusterings',
+  'clusters',
+  'memberships',
+  'run_marks',
+  'clustering_numbers',
+  'annotations',
+  'clustering_descriptions',
+  'group_descriptions',
+  'group_edges',
+  'member_places',
+  'layouts',
+  'layout_places'
 ] as const
 
 /** Tables with columns `run` and `clustering`, all of which a deleted clustering leaves. */
-export const clusteringTables = ['clusterings', 'clusters', 'memberships', 'annotations', 'clustering_descriptions', 'group_descriptions', 'group_edges', 'member_places'] as const
+export const clusteringTables = [
+  'clusterings',
+  'clusters',
+  'memberships',
+  'annotations',
+  'clustering_descriptions',
+  'group_descriptions',
+  'group_edges',
+  'member_places'
+] as const

@@ -19,9 +19,15 @@ const idsContaining = async (connection: DuckDBConnection, run: number, text: st
 
 /** Clusters, ascending, that have a token of one of the ids. */
 const clustersWithIds = (
-  connection: DuckDBConnection, known: KnownClustering, ids: readonly number[]
+  connection: DuckDBConnection,
+  known: KnownClustering,
+  ids: readonly number[]
 ): Promise<Int32Array> => {
-  const { number: run, clustering: { number }, described } = known
+  const {
+    number: run,
+    clustering: { number },
+    described
+  } = known
   const members = described ? 'member_places' : 'memberships JOIN tokens USING (run, token)'
   return collect(
     connection,
@@ -39,13 +45,16 @@ interface Said {
 /** Names, notes and tags of clusters and of merges, with the clusters that each one is said of. */
 const saidOf = (annotations: readonly Annotation[]): Said[] =>
   annotations.flatMap(({ target, clusters, name, note, tags }) => {
-    const about = target.startsWith('cluster:') ? [Number(target.slice('cluster:'.length))] : clusters ?? []
+    const about = target.startsWith('cluster:') ? [Number(target.slice('cluster:'.length))] : (clusters ?? [])
     return [name, note, ...tags].filter((text) => text !== '').map((text) => ({ text, clusters: about }))
   })
 
 /** Clusters, ascending, that have a token, a name, a note or a tag that matches a regular expression. */
 const clustersMatching = async (
-  connection: DuckDBConnection, known: KnownClustering, source: string, annotations: readonly Annotation[]
+  connection: DuckDBConnection,
+  known: KnownClustering,
+  source: string,
+  annotations: readonly Annotation[]
 ): Promise<Int32Array> => {
   const ids = await select(connection, `SELECT token_id, text FROM ${idTexts} ORDER BY token_id`, [known.number])
   const said = saidOf(annotations)
@@ -57,7 +66,11 @@ const clustersMatching = async (
 
 /** Clusters, ascending, that have a token whose text contains `text`, or for which a regular expression holds. */
 export const searchClusters = async (
-  connection: DuckDBConnection, runId: string, clusteringNumber: number, text: string, regularExpression: boolean
+  connection: DuckDBConnection,
+  runId: string,
+  clusteringNumber: number,
+  text: string,
+  regularExpression: boolean
 ): Promise<Int32Array> => {
   const known = await knownClustering(connection, runId, clusteringNumber)
   if (!regularExpression) {
@@ -66,8 +79,17 @@ export const searchClusters = async (
   return clustersMatching(connection, known, text, await getAnnotations(connection, runId, clusteringNumber))
 }
 
-export const findTokens = async (connection: DuckDBConnection, runId: string, text: string, limit: number): Promise<Int32Array> => {
+export const findTokens = async (
+  connection: DuckDBConnection,
+  runId: string,
+  text: string,
+  limit: number
+): Promise<Int32Array> => {
   const { number: run } = await knownRun(connection, runId)
   const ids = JSON.stringify(await idsContaining(connection, run, text))
-  return collect(connection, `SELECT token FROM tokens WHERE run = $1 AND token_id IN (SELECT unnest($2::INTEGER[])) ORDER BY token LIMIT ${limit}`, [run, ids])
+  return collect(
+    connection,
+    `SELECT token FROM tokens WHERE run = $1 AND token_id IN (SELECT unnest($2::INTEGER[])) ORDER BY token LIMIT ${limit}`,
+    [run, ids]
+  )
 }

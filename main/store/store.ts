@@ -2,9 +2,23 @@ import { chmod, open, rm } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { SpectroscopeError } from '../../preload/errors'
 import type {
-  ClusterNumber, ClusterProfile, ClusteringRecord, ClusterSummary, DiagnosticsRecord, GroupKind, NeighboursRecord,
-  NewClustering, NewRun, RunChanges, RunRecord,
-  StageRecord, StudyRecord, SusceptibilityRecord, TokenInContext, TracePointRecord, TraceRecord
+  ClusterNumber,
+  ClusterProfile,
+  ClusteringRecord,
+  ClusterSummary,
+  DiagnosticsRecord,
+  GroupKind,
+  NeighboursRecord,
+  NewClustering,
+  NewRun,
+  RunChanges,
+  RunRecord,
+  StageRecord,
+  StudyRecord,
+  SusceptibilityRecord,
+  TokenInContext,
+  TracePointRecord,
+  TraceRecord
 } from '../../preload/records'
 import { entryPath } from '../base/entries'
 import { fileModeIn } from '../base/files'
@@ -64,7 +78,17 @@ export interface LevelOptions {
 }
 
 /** Tables that `exportTable` can write. Those of clusters and labels need a clustering; `tokens` then says cluster and labels too. */
-export type ExportedTable = 'tokens' | 'susceptibilities' | 'standard_errors' | 'diagnostics' | 'chains' | 'traces' | 'clusters' | 'cluster_tokens' | 'documents' | 'labels'
+export type ExportedTable =
+  | 'tokens'
+  | 'susceptibilities'
+  | 'standard_errors'
+  | 'diagnostics'
+  | 'chains'
+  | 'traces'
+  | 'clusters'
+  | 'cluster_tokens'
+  | 'documents'
+  | 'labels'
 
 export interface TableOptions {
   readonly clustering?: number
@@ -133,12 +157,35 @@ export interface Workspace extends Exploration, Labelling {
   renameClustering(run: string, clustering: number, name: string): Promise<ClusteringRecord>
   deleteClustering(run: string, clustering: number): Promise<void>
   /** By number: clusters, then the groups above them; what is left over last. */
-  getClusterSummaries(run: string, options?: { readonly clustering?: number; readonly topTokens?: number }): Promise<ClusterSummary[]>
-  getClusterSummary(run: string, cluster: ClusterNumber, options?: { readonly clustering?: number; readonly topTokens?: number }): Promise<ClusterSummary>
-  getClusterMembers(run: string, cluster: ClusterNumber, options?: { readonly clustering?: number }): Promise<Int32Array>
-  getClusterProfile(run: string, cluster: ClusterNumber, options?: { readonly clustering?: number }): Promise<ClusterProfile>
-  getClusterTokens(run: string, cluster: ClusterNumber, query?: ClusterTokensQuery & { readonly clustering?: number }): Promise<TokenInContext[]>
-  getTokens(run: string, tokens: ArrayLike<number>, query?: Pick<ClusterTokensQuery, 'before' | 'after'>): Promise<TokenInContext[]>
+  getClusterSummaries(
+    run: string,
+    options?: { readonly clustering?: number; readonly topTokens?: number }
+  ): Promise<ClusterSummary[]>
+  getClusterSummary(
+    run: string,
+    cluster: ClusterNumber,
+    options?: { readonly clustering?: number; readonly topTokens?: number }
+  ): Promise<ClusterSummary>
+  getClusterMembers(
+    run: string,
+    cluster: ClusterNumber,
+    options?: { readonly clustering?: number }
+  ): Promise<Int32Array>
+  getClusterProfile(
+    run: string,
+    cluster: ClusterNumber,
+    options?: { readonly clustering?: number }
+  ): Promise<ClusterProfile>
+  getClusterTokens(
+    run: string,
+    cluster: ClusterNumber,
+    query?: ClusterTokensQuery & { readonly clustering?: number }
+  ): Promise<TokenInContext[]>
+  getTokens(
+    run: string,
+    tokens: ArrayLike<number>,
+    query?: Pick<ClusterTokensQuery, 'before' | 'after'>
+  ): Promise<TokenInContext[]>
   /** Number of the cluster of every token, or of its group of another level; -1 for those in none. */
   getMembership(run: string, options?: LevelOptions): Promise<Int32Array>
   /**
@@ -151,7 +198,11 @@ export interface Workspace extends Exploration, Labelling {
 
   /** Writes one table to a file, by streaming. */
   exportTable(
-    run: string, table: ExportedTable, format: 'csv' | 'parquet', file: string, options?: TableOptions
+    run: string,
+    table: ExportedTable,
+    format: 'csv' | 'parquet',
+    file: string,
+    options?: TableOptions
   ): Promise<void>
   /** Closes the database, after a backup of labels where they changed since the last one, and ends the store process. */
   close(): Promise<void>
@@ -168,9 +219,14 @@ const done = async (work: Promise<null>): Promise<void> => {
 
 /** The keys whose values are there, as optional keys must be absent rather than undefined. */
 const given = <T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } =>
-  Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> }
+  Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>
+  }
 
-const vocabularyOf = (study: StudyRecord, tokenText: ((id: number) => string) | null): { ids: Int32Array; texts: string[] } => {
+const vocabularyOf = (
+  study: StudyRecord,
+  tokenText: ((id: number) => string) | null
+): { ids: Int32Array; texts: string[] } => {
   if (tokenText === null) return { ids: new Int32Array(0), texts: [] }
   const present = new Set<number>()
   for (const row of study.probe) for (const id of row) present.add(id)
@@ -181,15 +237,25 @@ const vocabularyOf = (study: StudyRecord, tokenText: ((id: number) => string) | 
 const writerOf = (store: Store): RunWriter => ({
   saveStudy: (study, tokenText) => {
     const { sampling, observation, probe, targets, provenance, documents, hash } = study
-    return done(store.call('saveStudy', {
-      study: {
-        sampling: [...sampling], observation: [...observation], probe: [...probe], targets: [...targets], provenance: [...provenance], documents: [...documents], hash
-      },
-      ...vocabularyOf(study, tokenText)
-    }))
+    return done(
+      store.call('saveStudy', {
+        study: {
+          sampling: [...sampling],
+          observation: [...observation],
+          probe: [...probe],
+          targets: [...targets],
+          provenance: [...provenance],
+          documents: [...documents],
+          hash
+        },
+        ...vocabularyOf(study, tokenText)
+      })
+    )
   },
-  beginSusceptibilities: (components, initialLoss) => done(store.call('beginSusceptibilities', { components: [...components], initialLoss })),
-  appendSusceptibilities: (susceptibilities, standardErrors) => done(store.call('appendSusceptibilities', { susceptibilities, standardErrors })),
+  beginSusceptibilities: (components, initialLoss) =>
+    done(store.call('beginSusceptibilities', { components: [...components], initialLoss })),
+  appendSusceptibilities: (susceptibilities, standardErrors) =>
+    done(store.call('appendSusceptibilities', { susceptibilities, standardErrors })),
   beginParts: (count) => done(store.call('beginParts', { count })),
   appendPart: (part, susceptibilities) => done(store.call('appendPart', { part, susceptibilities })),
   saveDiagnostics: (diagnostics) => done(store.call('saveDiagnostics', { diagnostics: [...diagnostics] })),
@@ -197,10 +263,9 @@ const writerOf = (store: Store): RunWriter => ({
   beginNeighbours: (k, whiten) => done(store.call('beginNeighbours', { k, whiten })),
   appendNeighbours: (indices, distances) => done(store.call('appendNeighbours', { indices, distances })),
   saveClustering: (clustering) =>
-    store.call(
-      'saveClustering',
-      { clustering: { ...clustering, clusters: [...clustering.clusters], sweep: [...clustering.sweep] } }
-    ),
+    store.call('saveClustering', {
+      clustering: { ...clustering, clusters: [...clustering.clusters], sweep: [...clustering.sweep] }
+    }),
   completeStage: (stage) => done(store.call('completeStage', { stage: { ...stage } }))
 })
 
@@ -208,7 +273,11 @@ const writerOf = (store: Store): RunWriter => ({
 const blockBytes = 16 * 2 ** 20
 
 /** Fills [rows, width] matrices by calls that give some of their rows each. */
-const readInBlocks = async (rows: number, width: number, read: (first: number, count: number) => Promise<void>): Promise<void> => {
+const readInBlocks = async (
+  rows: number,
+  width: number,
+  read: (first: number, count: number) => Promise<void>
+): Promise<void> => {
   const step = Math.max(1, Math.floor(blockBytes / (8 * width)))
   for (let first = 0; first < rows; first += step) await read(first, Math.min(step, rows - first))
 }
@@ -224,14 +293,21 @@ const exportTable = async (file: string, write: (file: string) => Promise<void>)
 const shared = (length: number): SharedArrayBuffer => new SharedArrayBuffer(4 * length)
 
 const workspaceOf = (
-  store: Store, folder: string, readOnly: boolean, { unwritable, notes }: StoreCalls['open']['result']
+  store: Store,
+  folder: string,
+  readOnly: boolean,
+  { unwritable, notes }: StoreCalls['open']['result']
 ): Workspace => {
   let transactions: Promise<unknown> = Promise.resolve()
-  const call = <M extends Method>(method: M, parameters: ParametersOf<M>): Promise<StoreCalls[M]['result']> => store.call(method, parameters)
+  const call = <M extends Method>(method: M, parameters: ParametersOf<M>): Promise<StoreCalls[M]['result']> =>
+    store.call(method, parameters)
   const getRun = (run: string): Promise<RunRecord> => call('getRun', { run })
   const runFolder = (run: string): string => runFolderOf(folder, run)
-  const summaries = (run: string, cluster: ClusterNumber | undefined, { clustering, topTokens = 10 }: { readonly clustering?: number; readonly topTokens?: number } = {}): Promise<ClusterSummary[]> =>
-    call('getClusterSummaries', { run, topTokens, ...given({ clustering, cluster }) })
+  const summaries = (
+    run: string,
+    cluster: ClusterNumber | undefined,
+    { clustering, topTokens = 10 }: { readonly clustering?: number; readonly topTokens?: number } = {}
+  ): Promise<ClusterSummary[]> => call('getClusterSummaries', { run, topTokens, ...given({ clustering, cluster }) })
 
   const inTransaction = async <T>(run: string, write: (writer: RunWriter) => Promise<T>): Promise<T> => {
     await call('begin', { run })
@@ -316,10 +392,14 @@ const workspaceOf = (
     deleteClustering: (run, clustering) => done(call('deleteClustering', { run, clustering })),
     getClusterSummaries: (run, options) => summaries(run, undefined, options),
     getClusterSummary: async (run, cluster, options) => (await summaries(run, cluster, options))[0],
-    getClusterMembers: (run, cluster, { clustering } = {}) => call('getClusterMembers', { run, cluster, ...given({ clustering }) }),
-    getClusterProfile: (run, cluster, { clustering } = {}) => call('getClusterProfile', { run, cluster, ...given({ clustering }) }),
-    getClusterTokens: (run, cluster, { order = 'token', offset = 0, limit = 100, ...rest } = {}) => call('getClusterTokens', { run, cluster, order, offset, limit, ...given(rest) }),
-    getTokens: (run, tokens, query = {}) => call('getTokens', { run, tokens: Int32Array.from(tokens), ...given(query) }),
+    getClusterMembers: (run, cluster, { clustering } = {}) =>
+      call('getClusterMembers', { run, cluster, ...given({ clustering }) }),
+    getClusterProfile: (run, cluster, { clustering } = {}) =>
+      call('getClusterProfile', { run, cluster, ...given({ clustering }) }),
+    getClusterTokens: (run, cluster, { order = 'token', offset = 0, limit = 100, ...rest } = {}) =>
+      call('getClusterTokens', { run, cluster, order, offset, limit, ...given(rest) }),
+    getTokens: (run, tokens, query = {}) =>
+      call('getTokens', { run, tokens: Int32Array.from(tokens), ...given(query) }),
     getMembership: (run, { clustering, level = 'cluster' } = {}) =>
       call('getMembership', { run, level, ...given({ clustering }) }),
     getStrengths: (run, { clustering, level = 'cluster' } = {}) =>
@@ -349,11 +429,16 @@ interface OpeningOptions {
  * folder when it is missing, no workspace, damaged, newer, not writable or open elsewhere.
  */
 export const openWorkspace = async (
-  folder: string, { create = false, readOnly = false, orRead = false }: OpeningOptions = {}
+  folder: string,
+  { create = false, readOnly = false, orRead = false }: OpeningOptions = {}
 ): Promise<Workspace> => {
   const path = resolve(folder)
   const store: Store = spawnChild<StoreCalls>(entryPath('store'), {
-    lost: (words) => new StoreLost('storage', `${folder}: the store process ended unexpectedly (${words}); open the workspace again, what was saved before is kept.`)
+    lost: (words) =>
+      new StoreLost(
+        'storage',
+        `${folder}: the store process ended unexpectedly (${words}); open the workspace again, what was saved before is kept.`
+      )
   })
   try {
     const opened = await store.call('open', { folder: path, create: create && !readOnly, readOnly, orRead })

@@ -23,21 +23,31 @@ export interface StudyMemory {
   readonly sourceOf: (row: number, position: number) => Source | undefined
 }
 
-const readRows = async (connection: DuckDBConnection, run: number): Promise<{ ids: Int32Array; starts: Int32Array; subsets: string[] }> => {
+const readRows = async (
+  connection: DuckDBConnection,
+  run: number
+): Promise<{ ids: Int32Array; starts: Int32Array; subsets: string[] }> => {
   const [{ rows, length }] = await select(
-    connection, "SELECT count(*)::INTEGER AS rows, coalesce(sum(len(token_ids)), 0)::BIGINT AS length FROM study_rows WHERE run = $1 AND kind = 'probe'", [run]
+    connection,
+    "SELECT count(*)::INTEGER AS rows, coalesce(sum(len(token_ids)), 0)::BIGINT AS length FROM study_rows WHERE run = $1 AND kind = 'probe'",
+    [run]
   )
   const lists: Int32Array[] = new Array<Int32Array>(rows as number)
   const subsets: string[] = new Array<string>(rows as number)
-  await forEachBlock(connection, "SELECT row_index, token_ids, subset FROM study_rows WHERE run = $1 AND kind = 'probe'", [run], (block) => {
-    const indices = block.integers(0)
-    const names = block.texts(2)
-    block.lists(1, Int32Array, (list, i) => {
-      checkIndex(indices[i], lists.length, 'study_rows', `rows of run ${run}`)
-      lists[indices[i]] = list.slice()
-      subsets[indices[i]] = names[i] ?? ''
-    })
-  })
+  await forEachBlock(
+    connection,
+    "SELECT row_index, token_ids, subset FROM study_rows WHERE run = $1 AND kind = 'probe'",
+    [run],
+    (block) => {
+      const indices = block.integers(0)
+      const names = block.texts(2)
+      block.lists(1, Int32Array, (list, i) => {
+        checkIndex(indices[i], lists.length, 'study_rows', `rows of run ${run}`)
+        lists[indices[i]] = list.slice()
+        subsets[indices[i]] = names[i] ?? ''
+      })
+    }
+  )
   const ids = new Int32Array(Number(length))
   const starts = new Int32Array(lists.length + 1)
   lists.forEach((list, row) => {
@@ -48,23 +58,36 @@ const readRows = async (connection: DuckDBConnection, run: number): Promise<{ id
 }
 
 /** Segments of rows, in order of rows and positions. */
-const readSegments = async (connection: DuckDBConnection, run: number, rows: number): Promise<{ firsts: Int32Array; positions: number[]; documents: number[] }> => {
+const readSegments = async (
+  connection: DuckDBConnection,
+  run: number,
+  rows: number
+): Promise<{ firsts: Int32Array; positions: number[]; documents: number[] }> => {
   const firsts = new Int32Array(rows + 1)
   const positions: number[] = []
   const documents: number[] = []
-  await forEachBlock(connection, 'SELECT row_index, start_position, document FROM segments WHERE run = $1 ORDER BY row_index, start_position', [run], (block) => {
-    const [row, position, document] = [0, 1, 2].map((column) => block.integers(column))
-    for (let i = 0; i < block.rows; i++) {
-      firsts[row[i] + 1]++
-      positions.push(position[i])
-      documents.push(document[i])
+  await forEachBlock(
+    connection,
+    'SELECT row_index, start_position, document FROM segments WHERE run = $1 ORDER BY row_index, start_position',
+    [run],
+    (block) => {
+      const [row, position, document] = [0, 1, 2].map((column) => block.integers(column))
+      for (let i = 0; i < block.rows; i++) {
+        firsts[row[i] + 1]++
+        positions.push(position[i])
+        documents.push(document[i])
+      }
     }
-  })
+  )
   for (let row = 0; row < rows; row++) firsts[row + 1] += firsts[row]
   return { firsts, positions, documents }
 }
 
-export const readStudyMemory = async (connection: DuckDBConnection, runId: string, run: number): Promise<StudyMemory> => {
+export const readStudyMemory = async (
+  connection: DuckDBConnection,
+  runId: string,
+  run: number
+): Promise<StudyMemory> => {
   const { rows, positions } = await getRowsAndPositions(connection, runId, run)
   const { ids, starts, subsets } = await readRows(connection, run)
   rows.forEach((row, token) => {
@@ -78,7 +101,10 @@ export const readStudyMemory = async (connection: DuckDBConnection, runId: strin
     block.texts(2).forEach((file, i) => documents.set(numbers[i], { file: file ?? '', record: records[i] }))
   })
   return {
-    rows, positions, ids, starts,
+    rows,
+    positions,
+    ids,
+    starts,
     subsetOf: (row) => subsets[row],
     sourceOf: (row, position) => {
       for (let at = segments.firsts[row + 1] - 1; at >= segments.firsts[row]; at--) {

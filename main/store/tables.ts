@@ -114,21 +114,38 @@ const tokenTable = (numbers: Numbers, clustering: ClusteringRecord, chosen: Chos
 /** Best rules as a table: the rule in words, and how well it does. */
 const ruleTable = async (connection: DuckDBConnection, { run, clustering }: Numbers): Promise<string> => {
   const rows = [...(await bestRules(connection, run, clustering))].flatMap(([cluster, { rule, uncaught }]) =>
-    rule === null ? [] : [
-      {
-        cluster, rule: ruleWords(rule.conditions), recall: rule.recall, precision: rule.precision, f1: rule.f1,
-        uncaught
-      }
-    ])
-  const shape = jsonOf([{
-    cluster: 'INTEGER', rule: 'VARCHAR', recall: 'DOUBLE', precision: 'DOUBLE', f1: 'DOUBLE', uncaught: 'INTEGER'
-  }])
+    rule === null
+      ? []
+      : [
+          {
+            cluster,
+            rule: ruleWords(rule.conditions),
+            recall: rule.recall,
+            precision: rule.precision,
+            f1: rule.f1,
+            uncaught
+          }
+        ]
+  )
+  const shape = jsonOf([
+    {
+      cluster: 'INTEGER',
+      rule: 'VARCHAR',
+      recall: 'DOUBLE',
+      precision: 'DOUBLE',
+      f1: 'DOUBLE',
+      uncaught: 'INTEGER'
+    }
+  ])
   return `(SELECT unnest(from_json(${literal(jsonOf(rows))}, '${shape}'), recursive := true))`
 }
 
 /** Clusters, the groups above them and what is left over, with rules and labels. */
 const clusterTable = async (
-  connection: DuckDBConnection, numbers: Numbers, clustering: ClusteringRecord, chosen: Chosen
+  connection: DuckDBConnection,
+  numbers: Numbers,
+  clustering: ClusteringRecord,
+  chosen: Chosen
 ): Promise<string> => {
   const { leftoverKind, leftoverSize } = clustering
   const leftover = `${leftoverCluster}, ${literal(leftoverKind)}, NULL, ${leftoverSize}, NULL, NULL, NULL, NULL`
@@ -146,30 +163,47 @@ const clusterTable = async (
 }
 
 const query = async (
-  connection: DuckDBConnection, runId: string, run: number, table: ExportedTable, clusteringNumber: number | undefined, clusters: Chosen
+  connection: DuckDBConnection,
+  runId: string,
+  run: number,
+  table: ExportedTable,
+  clusteringNumber: number | undefined,
+  clusters: Chosen
 ): Promise<string> => {
   const clustering = (): Promise<ClusteringRecord> => findClustering(connection, runId, clusteringNumber)
   const numbers = async (): Promise<Numbers> => ({ run, clustering: (await clustering()).number })
   const chosenTokens = async (): Promise<string> =>
-    (clusters === undefined ? '' : `AND token IN (SELECT token FROM ${member(await numbers(), clusters)})`)
+    clusters === undefined ? '' : `AND token IN (SELECT token FROM ${member(await numbers(), clusters)})`
   switch (table) {
     case 'tokens': {
-      if (clusteringNumber === undefined && (await getRun(connection, runId)).clusterings.length === 0) return `${described(run)} ORDER BY t.token`
+      if (clusteringNumber === undefined && (await getRun(connection, runId)).clusterings.length === 0)
+        return `${described(run)} ORDER BY t.token`
       return tokenTable(await numbers(), await clustering(), clusters)
     }
-    case 'susceptibilities': return matrix('chi', (await getColumns(connection, runId, run)).components, run, await chosenTokens())
-    case 'standard_errors': return matrix('standard_error', (await getColumns(connection, runId, run)).components, run, await chosenTokens())
-    case 'diagnostics': return diagnostics(run)
-    case 'chains': return chains(run)
-    case 'traces': return `SELECT component, chain, draw, loss, distance FROM traces WHERE run = ${run} ORDER BY rowid`
-    case 'documents': return `SELECT document, file, record, subset FROM documents WHERE run = ${run} ORDER BY document`
-    case 'cluster_tokens': return clusterTokens(run, (await clustering()).number, clusters)
+    case 'susceptibilities':
+      return matrix('chi', (await getColumns(connection, runId, run)).components, run, await chosenTokens())
+    case 'standard_errors':
+      return matrix('standard_error', (await getColumns(connection, runId, run)).components, run, await chosenTokens())
+    case 'diagnostics':
+      return diagnostics(run)
+    case 'chains':
+      return chains(run)
+    case 'traces':
+      return `SELECT component, chain, draw, loss, distance FROM traces WHERE run = ${run} ORDER BY rowid`
+    case 'documents':
+      return `SELECT document, file, record, subset FROM documents WHERE run = ${run} ORDER BY document`
+    case 'cluster_tokens':
+      return clusterTokens(run, (await clustering()).number, clusters)
     case 'labels': {
-      const chosen = clusters === undefined ? '' : `WHERE cluster IN (${clusters.join(', ')}) OR list_has_all([${clusters.join(', ')}], clusters)`
+      const chosen =
+        clusters === undefined
+          ? ''
+          : `WHERE cluster IN (${clusters.join(', ')}) OR list_has_all([${clusters.join(', ')}], clusters)`
       return `SELECT kind, number, cluster, array_to_string(clusters, '; ') AS clusters, len(tokens) AS tokens, label, status, confidence, tags, note, author, changed_at, blind_right, blind_of
         FROM ${labels(run, (await clustering()).number)} ${chosen} ORDER BY kind, number < 0, number`
     }
-    case 'clusters': return clusterTable(connection, await numbers(), await clustering(), clusters)
+    case 'clusters':
+      return clusterTable(connection, await numbers(), await clustering(), clusters)
   }
 }
 
@@ -188,12 +222,17 @@ interface TableColumn {
  * apostrophe, names of columns too; numbers stay. A reader gets the text back by taking one from what has any.
  */
 const csvOf = async (
-  connection: DuckDBConnection, select: string, rawCells: boolean
+  connection: DuckDBConnection,
+  select: string,
+  rawCells: boolean
 ): Promise<{ readonly select: string; readonly options: string }> => {
   const described = await connection.runAndReadAll(`DESCRIBE (${select})`)
   const columns = described.getRowObjectsJS() as unknown as TableColumn[]
   const isText = ({ column_type: type }: TableColumn): boolean => type === 'VARCHAR'
-  const texts = columns.filter(isText).map(({ column_name: name }) => identifier(name)).join(', ')
+  const texts = columns
+    .filter(isText)
+    .map(({ column_name: name }) => identifier(name))
+    .join(', ')
   const options = `FORMAT csv, HEADER true${texts === '' ? '' : `, FORCE_QUOTE (${texts})`}`
   if (rawCells) return { select, options }
   const cells = columns.map((column, at) => {
@@ -236,13 +275,15 @@ export interface TableExport {
  * what is unknown, an apostrophe before text that a spreadsheet would compute (`rawCells`: none).
  */
 export const exportTable = async (
-  connection: DuckDBConnection, runId: string,
+  connection: DuckDBConnection,
+  runId: string,
   { table, format, file, clustering, clusters, rawCells, temporaryFolder }: TableExport
 ): Promise<void> => {
   const select = await query(connection, runId, await runNumber(connection, runId), table, clustering, clusters)
-  const copied = format === 'csv'
-    ? await csvOf(connection, select, rawCells)
-    : { select, options: 'FORMAT parquet, COMPRESSION zstd' }
+  const copied =
+    format === 'csv'
+      ? await csvOf(connection, select, rawCells)
+      : { select, options: 'FORMAT parquet, COMPRESSION zstd' }
   if (temporaryFolder === '') {
     const remedy = 'free some space there, or set TMPDIR to another folder'
     throw new SpectroscopeError('storage', `${tmpdir()}: no folder can be made there for the export; ${remedy}.`)

@@ -14,7 +14,9 @@ export const runIdForm = /^\d{8}-\d{6}-[0-9a-z]{4}$/
 
 /** "20261122-101530-k3f9" */
 export const newRunId = (now: Date): RunId =>
-  `${stamp(now)}-${randomInt(36 ** 4).toString(36).padStart(4, '0')}` as RunId
+  `${stamp(now)}-${randomInt(36 ** 4)
+    .toString(36)
+    .padStart(4, '0')}` as RunId
 
 /** The id as one that this program gave. Throws a `workspace` error that names it where it is of another form. */
 export const checkedRunId = (workspace: string, id: string): RunId => {

@@ -2,7 +2,13 @@ import { DOUBLE, LIST, VARCHAR, listValue } from '@duckdb/node-api'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { leftoverCluster } from '../../preload/records'
 import type {
-  ClusteringRecord, DiagnosticsRecord, NewClustering, NewGroup, StudyRecord, TracePointRecord, TraceRecord
+  ClusteringRecord,
+  DiagnosticsRecord,
+  NewClustering,
+  NewGroup,
+  StudyRecord,
+  TracePointRecord,
+  TraceRecord
 } from '../../preload/records'
 import { concatenate } from '../base/concatenate'
 import { GroupTree } from '../base/group-tree'
@@ -19,22 +25,49 @@ const clear = async (connection: DuckDBConnection, run: number, ...tables: strin
 const range = (count: number, first = 0): Int32Array => Int32Array.from({ length: count }, (_, i) => first + i)
 
 /** Replaces a run's study; `texts[i]` is the text of token id `ids[i]`. */
-export const saveStudy = async (connection: DuckDBConnection, run: number, study: StudyRecord, ids: Int32Array, texts: readonly string[]): Promise<void> => {
+export const saveStudy = async (
+  connection: DuckDBConnection,
+  run: number,
+  study: StudyRecord,
+  ids: Int32Array,
+  texts: readonly string[]
+): Promise<void> => {
   await clear(connection, run, 'studies', 'study_rows', 'segments', 'documents', 'tokens', 'vocabulary')
   const { probe, targets, provenance, documents } = study
   for (const kind of ['sampling', 'observation', 'probe'] as const) {
     const rows = study[kind]
     const subsets = rows.map((_, row) => (kind === 'probe' ? (provenance[row]?.subset ?? '') : ''))
-    await append(connection, 'study_rows', rows.length, [run, rows.map(() => kind), range(rows.length), subsets, raggedLists(rows)])
+    await append(connection, 'study_rows', rows.length, [
+      run,
+      rows.map(() => kind),
+      range(rows.length),
+      subsets,
+      raggedLists(rows)
+    ])
   }
-  const segments = provenance.flatMap((row, index) => row.segments.map((segment) => [index, segment.start, segment.document, segment.offset]))
-  await append(connection, 'segments', segments.length, [run, ...[0, 1, 2, 3].map((part) => Int32Array.from(segments, (segment) => segment[part]))])
+  const segments = provenance.flatMap((row, index) =>
+    row.segments.map((segment) => [index, segment.start, segment.document, segment.offset])
+  )
+  await append(connection, 'segments', segments.length, [
+    run,
+    ...[0, 1, 2, 3].map((part) => Int32Array.from(segments, (segment) => segment[part]))
+  ])
   await append(connection, 'documents', documents.length, [
-    run, Int32Array.from(documents, ({ id }) => id), documents.map(({ file }) => file), Int32Array.from(documents, ({ record }) => record), documents.map(({ subset }) => subset)
+    run,
+    Int32Array.from(documents, ({ id }) => id),
+    documents.map(({ file }) => file),
+    Int32Array.from(documents, ({ record }) => record),
+    documents.map(({ subset }) => subset)
   ])
   const positions = concatenate(targets)
   const rows = concatenate(targets.map(({ length }, row) => new Int32Array(length).fill(row)))
-  await append(connection, 'tokens', positions.length, [run, range(positions.length), rows, positions, positions.map((position, token) => probe[rows[token]][position])])
+  await append(connection, 'tokens', positions.length, [
+    run,
+    range(positions.length),
+    rows,
+    positions,
+    positions.map((position, token) => probe[rows[token]][position])
+  ])
   await append(connection, 'vocabulary', ids.length, [run, ids, texts])
   await connection.run('INSERT INTO studies VALUES ($1, $2, $3, $4)', [run, study.hash, positions.length, probe.length])
 }
@@ -58,7 +91,12 @@ export class MatrixWriter {
     this.#squares = new Float64Array(components.length)
   }
 
-  static async begin(connection: DuckDBConnection, run: number, components: readonly string[], initialLoss: number): Promise<MatrixWriter> {
+  static async begin(
+    connection: DuckDBConnection,
+    run: number,
+    components: readonly string[],
+    initialLoss: number
+  ): Promise<MatrixWriter> {
     await clear(connection, run, 'samplings', 'susceptibilities', 'parts', 'layouts', 'layout_places')
     return new MatrixWriter(connection, run, components, initialLoss)
   }
@@ -66,8 +104,14 @@ export class MatrixWriter {
   async append(susceptibilities: Float32Array, standardErrors: Float32Array): Promise<void> {
     const width = this.components.length
     const count = susceptibilities.length / width
-    if (!Number.isInteger(count) || standardErrors.length !== susceptibilities.length) throw new Error(`susceptibilities come in rows of ${width}`)
-    await append(this.connection, 'susceptibilities', count, [this.run, range(count, this.#tokens), listsOf(susceptibilities, width), listsOf(standardErrors, width)])
+    if (!Number.isInteger(count) || standardErrors.length !== susceptibilities.length)
+      throw new Error(`susceptibilities come in rows of ${width}`)
+    await append(this.connection, 'susceptibilities', count, [
+      this.run,
+      range(count, this.#tokens),
+      listsOf(susceptibilities, width),
+      listsOf(standardErrors, width)
+    ])
     this.#shift ??= Float64Array.from(susceptibilities.subarray(0, width))
     for (let at = 0; at < susceptibilities.length; at += width) {
       for (let column = 0; column < width; column++) {
@@ -101,7 +145,9 @@ export class MatrixWriter {
       await checkComplete(this.connection, this.run, tokens, `susceptibilities of part ${part}`)
     }
     const means = this.#sums.map((sum, column) => this.#shift![column] + sum / this.#tokens)
-    const deviations = this.#squares.map((square, column) => Math.sqrt(Math.max(0, square / this.#tokens - (this.#sums[column] / this.#tokens) ** 2)))
+    const deviations = this.#squares.map((square, column) =>
+      Math.sqrt(Math.max(0, square / this.#tokens - (this.#sums[column] / this.#tokens) ** 2))
+    )
     await this.connection.run(
       'INSERT INTO samplings VALUES ($1, $2, $3, $4, $5)',
       [this.run, this.initialLoss, listValue([...this.components]), listValue([...means]), listValue([...deviations])],
@@ -110,7 +156,12 @@ export class MatrixWriter {
   }
 }
 
-const checkComplete = async (connection: DuckDBConnection, run: number, tokens: number, what: string): Promise<void> => {
+const checkComplete = async (
+  connection: DuckDBConnection,
+  run: number,
+  tokens: number,
+  what: string
+): Promise<void> => {
   const [study] = await select(connection, 'SELECT tokens FROM studies WHERE run = $1', [run])
   const expected = Number(study?.tokens ?? 0)
   if (expected !== tokens) throw new Error(`${what} of ${tokens} tokens were stored, but the study has ${expected}`)
@@ -134,8 +185,15 @@ export class NeighboursWriter {
 
   async append(indices: Int32Array, distances: Float32Array): Promise<void> {
     const count = indices.length / this.k
-    if (!Number.isInteger(count) || indices.length !== distances.length) throw new Error(`neighbours come in rows of ${this.k}`)
-    await append(this.connection, 'neighbours', count, [this.run, this.whiten, range(count, this.#tokens), listsOf(indices, this.k), listsOf(distances, this.k)])
+    if (!Number.isInteger(count) || indices.length !== distances.length)
+      throw new Error(`neighbours come in rows of ${this.k}`)
+    await append(this.connection, 'neighbours', count, [
+      this.run,
+      this.whiten,
+      range(count, this.#tokens),
+      listsOf(indices, this.k),
+      listsOf(distances, this.k)
+    ])
     this.#tokens += count
   }
 
@@ -144,7 +202,11 @@ export class NeighboursWriter {
   }
 }
 
-export const saveDiagnostics = async (connection: DuckDBConnection, run: number, diagnostics: readonly DiagnosticsRecord[]): Promise<void> => {
+export const saveDiagnostics = async (
+  connection: DuckDBConnection,
+  run: number,
+  diagnostics: readonly DiagnosticsRecord[]
+): Promise<void> => {
   await clear(connection, run, 'diagnostics')
   const list = (values: readonly number[]): ReturnType<typeof listValue> => listValue([...values])
   for (const [ordinal, record] of diagnostics.entries()) {
@@ -152,23 +214,68 @@ export const saveDiagnostics = async (connection: DuckDBConnection, run: number,
     await connection.run(
       `INSERT INTO diagnostics VALUES (${Array.from({ length: 14 }, (_, i) => `$${i + 1}`).join(', ')}, $15::JSON, $16::JSON)`,
       [
-        run, ordinal, record.component, record.splitRHat, record.learningCoefficient, record.reliability, record.centredReliability,
-        list(record.meanDistance), list(record.finalDistance), list(record.meanLoss), first, last, min, max,
-        jsonOf(record.failedChains), record.blocks === null ? null : jsonOf(record.blocks)
+        run,
+        ordinal,
+        record.component,
+        record.splitRHat,
+        record.learningCoefficient,
+        record.reliability,
+        record.centredReliability,
+        list(record.meanDistance),
+        list(record.finalDistance),
+        list(record.meanLoss),
+        first,
+        last,
+        min,
+        max,
+        jsonOf(record.failedChains),
+        record.blocks === null ? null : jsonOf(record.blocks)
       ],
-      [undefined, undefined, undefined, DOUBLE, DOUBLE, DOUBLE, DOUBLE, LIST(DOUBLE), LIST(DOUBLE), LIST(DOUBLE), DOUBLE, DOUBLE, DOUBLE, DOUBLE, undefined, VARCHAR] as never
+      [
+        undefined,
+        undefined,
+        undefined,
+        DOUBLE,
+        DOUBLE,
+        DOUBLE,
+        DOUBLE,
+        LIST(DOUBLE),
+        LIST(DOUBLE),
+        LIST(DOUBLE),
+        DOUBLE,
+        DOUBLE,
+        DOUBLE,
+        DOUBLE,
+        undefined,
+        VARCHAR
+      ] as never
     )
   }
 }
 
-export const saveTraces = async (connection: DuckDBConnection, run: number, traces: readonly TraceRecord[]): Promise<void> => {
+export const saveTraces = async (
+  connection: DuckDBConnection,
+  run: number,
+  traces: readonly TraceRecord[]
+): Promise<void> => {
   await clear(connection, run, 'traces')
   for (const { component, chain, losses, distances } of traces) {
-    await append(connection, 'traces', losses.length, [run, Array.from(losses, () => component), chain, range(losses.length), losses, distances])
+    await append(connection, 'traces', losses.length, [
+      run,
+      Array.from(losses, () => component),
+      chain,
+      range(losses.length),
+      losses,
+      distances
+    ])
   }
 }
 
-export const appendTrace = async (connection: DuckDBConnection, run: number, points: readonly TracePointRecord[]): Promise<void> => {
+export const appendTrace = async (
+  connection: DuckDBConnection,
+  run: number,
+  points: readonly TracePointRecord[]
+): Promise<void> => {
   const firstDraws = new Map<string, TracePointRecord>()
   for (const point of points) {
     const key = JSON.stringify([point.component, point.chain])
@@ -176,11 +283,20 @@ export const appendTrace = async (connection: DuckDBConnection, run: number, poi
     if (known === undefined || point.draw < known.draw) firstDraws.set(key, point)
   }
   for (const { component, chain, draw } of firstDraws.values()) {
-    await connection.run('DELETE FROM traces WHERE run = $1 AND component = $2 AND chain = $3 AND draw >= $4', [run, component, chain, draw])
+    await connection.run('DELETE FROM traces WHERE run = $1 AND component = $2 AND chain = $3 AND draw >= $4', [
+      run,
+      component,
+      chain,
+      draw
+    ])
   }
   await append(connection, 'traces', points.length, [
-    run, points.map(({ component }) => component), Int32Array.from(points, ({ chain }) => chain), Int32Array.from(points, ({ draw }) => draw),
-    Float64Array.from(points, ({ loss }) => loss), Float64Array.from(points, ({ distance }) => distance)
+    run,
+    points.map(({ component }) => component),
+    Int32Array.from(points, ({ chain }) => chain),
+    Int32Array.from(points, ({ draw }) => draw),
+    Float64Array.from(points, ({ loss }) => loss),
+    Float64Array.from(points, ({ distance }) => distance)
   ])
 }
 
@@ -188,7 +304,12 @@ export const appendTrace = async (connection: DuckDBConnection, run: number, poi
 const nextNumber = async (connection: DuckDBConnection, run: number): Promise<number> => {
   const [counter] = await select(connection, 'SELECT last FROM clustering_numbers WHERE run = $1', [run])
   const next = counter === undefined ? 1 : (counter.last as number) + 1
-  await connection.run(counter === undefined ? 'INSERT INTO clustering_numbers VALUES ($1, $2)' : 'UPDATE clustering_numbers SET last = $2 WHERE run = $1', [run, next])
+  await connection.run(
+    counter === undefined
+      ? 'INSERT INTO clustering_numbers VALUES ($1, $2)'
+      : 'UPDATE clustering_numbers SET last = $2 WHERE run = $1',
+    [run, next]
+  )
   return next
 }
 
@@ -237,9 +358,25 @@ const tokensOfStudy = async (connection: DuckDBConnection, run: number): Promise
  * Adds a clustering; memberships are stored group by group, so that one group is one stretch of the table. Throws
  * where groups are no tree, or do not cover the study.
  */
-export const saveClustering = async (connection: DuckDBConnection, run: string, number: number, clustering: NewClustering): Promise<ClusteringRecord> => {
+export const saveClustering = async (
+  connection: DuckDBConnection,
+  run: string,
+  number: number,
+  clustering: NewClustering
+): Promise<ClusteringRecord> => {
   const {
-    name, configuration, seed, ending, attempts, edges, volume, clusters, leftover, stability, modularity, sweep
+    name,
+    configuration,
+    seed,
+    ending,
+    attempts,
+    edges,
+    volume,
+    clusters,
+    leftover,
+    stability,
+    modularity,
+    sweep
   } = clustering
   const misplaced = clusters.find(({ order }, place) => order !== place)
   if (misplaced !== undefined) throw new Error(`group ${misplaced.order} is out of order`)
@@ -251,17 +388,24 @@ export const saveClustering = async (connection: DuckDBConnection, run: string, 
   const reals = (of: (group: NewGroup) => number | null): Column =>
     realsOrNull(Float64Array.from(clusters, (group) => of(group) ?? Number.NaN))
   await append(connection, 'clusters', clusters.length, [
-    number, id, integers(({ order }) => order), indicesOrNull(integers((group) => group.seed ?? -1)),
+    number,
+    id,
+    integers(({ order }) => order),
+    indicesOrNull(integers((group) => group.seed ?? -1)),
     integers(({ members }) => members.length),
     Float64Array.from(clusters, ({ conductance }) => conductance),
     reals(({ conductanceWhenCut }) => conductanceWhenCut),
-    clusters.map(({ kind }) => kind), indicesOrNull(integers(({ parent }) => parent ?? -1)),
+    clusters.map(({ kind }) => kind),
+    indicesOrNull(integers(({ parent }) => parent ?? -1)),
     reals((group) => group.stability)
   ])
   const groups = [...clusters, { order: leftoverCluster, members: leftover.members, strengths: null }]
   const members = concatenate(groups.map((group) => group.members))
   await append(connection, 'memberships', members.length, [
-    number, id, concatenate(groups.map((group) => new Int32Array(group.members.length).fill(group.order))), members,
+    number,
+    id,
+    concatenate(groups.map((group) => new Int32Array(group.members.length).fill(group.order))),
+    members,
     realsOrNull(strengthsOf(groups))
   ])
   await connection.run(
@@ -269,9 +413,20 @@ export const saveClustering = async (connection: DuckDBConnection, run: string, 
        clusters, leftover_kind, leftover_size, groups_above, structure)
      VALUES ($1, $2, $3, $4::JSON, $5, $6::TIMESTAMP, $7, $8, $9, $10, $11, $12, $13, $14, $15::JSON)`,
     [
-      number, id, name, jsonOf(configuration), seed, new Date().toISOString(), ending, attempts, edges, volume,
+      number,
+      id,
+      name,
+      jsonOf(configuration),
+      seed,
+      new Date().toISOString(),
+      ending,
+      attempts,
+      edges,
+      volume,
       tree.clusters,
-      leftover.kind, leftover.members.length, clusters.length - tree.clusters,
+      leftover.kind,
+      leftover.members.length,
+      clusters.length - tree.clusters,
       jsonOf({ stability, modularity, sweep })
     ]
   )

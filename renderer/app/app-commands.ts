@@ -6,10 +6,16 @@ import type { Command } from './commands.svelte'
 export const appCommands = (workbench: Workbench): readonly Command[] => {
   const { client } = workbench
   const theme = (name: 'system' | 'light' | 'dark', label: string): Command => ({
-    id: `theme.${name}`, group: 'Window', label, when: () => workbench.settings?.theme !== name, run: () => workbench.changeSettings({ theme: name })
+    id: `theme.${name}`,
+    group: 'Window',
+    label,
+    when: () => workbench.settings?.theme !== name,
+    run: () => workbench.changeSettings({ theme: name })
   })
   const explorable = (): { readonly id: string; readonly clustering: number } | undefined => {
-    const found = workbench.runs?.findLast(({ clustering, archived, deleted }) => clustering !== null && !archived && !deleted)
+    const found = workbench.runs?.findLast(
+      ({ clustering, archived, deleted }) => clustering !== null && !archived && !deleted
+    )
     return found === undefined || found.clustering === null ? undefined : { id: found.id, clustering: found.clustering }
   }
   /** Where a step was made, if that is not in view. */
@@ -39,35 +45,68 @@ export const appCommands = (workbench: Workbench): readonly Command[] => {
   }
   return [
     {
-      id: 'go.runs', group: 'Go', label: 'Go to runs', keys: ['alt+1'], whileTyping: true,
+      id: 'go.runs',
+      group: 'Go',
+      label: 'Go to runs',
+      keys: ['alt+1'],
+      whileTyping: true,
       run: () => workbench.go({ view: 'runs' })
     },
     {
-      id: 'go.explore', group: 'Go', label: 'Explore latest clustering', keys: ['alt+2'], whileTyping: true,
-      when: () => explorable() !== undefined, run: () => workbench.explore()
+      id: 'go.explore',
+      group: 'Go',
+      label: 'Explore latest clustering',
+      keys: ['alt+2'],
+      whileTyping: true,
+      when: () => explorable() !== undefined,
+      run: () => workbench.explore()
     },
     {
-      id: 'go.compare', group: 'Go', label: 'Compare clusterings', keys: ['alt+3'], whileTyping: true,
-      when: () => explorable() !== undefined, run: () => workbench.go({ view: 'compare' })
+      id: 'go.compare',
+      group: 'Go',
+      label: 'Compare clusterings',
+      keys: ['alt+3'],
+      whileTyping: true,
+      when: () => explorable() !== undefined,
+      run: () => workbench.go({ view: 'compare' })
     },
     {
-      id: 'go.settings', group: 'Go', label: 'Open settings', keys: ['mod+,'], whileTyping: true,
+      id: 'go.settings',
+      group: 'Go',
+      label: 'Open settings',
+      keys: ['mod+,'],
+      whileTyping: true,
       run: () => workbench.go({ view: 'settings' })
     },
     {
-      id: 'runs.new', group: 'Runs', label: 'New run…', keys: ['mod+alt+n'], whileTyping: true,
+      id: 'runs.new',
+      group: 'Runs',
+      label: 'New run…',
+      keys: ['mod+alt+n'],
+      whileTyping: true,
       run: () => workbench.go({ view: 'new-run' })
     },
     {
-      id: 'palette.open', group: 'Window', label: 'Open command palette', keys: ['mod+k', 'mod+shift+p'],
-      whileTyping: true, hidden: true, run: () => void (workbench.overlay = 'palette')
+      id: 'palette.open',
+      group: 'Window',
+      label: 'Open command palette',
+      keys: ['mod+k', 'mod+shift+p'],
+      whileTyping: true,
+      hidden: true,
+      run: () => void (workbench.overlay = 'palette')
     },
     {
-      id: 'keys.show', group: 'Window', label: 'Show keyboard shortcuts', keys: ['h', '?'],
+      id: 'keys.show',
+      group: 'Window',
+      label: 'Show keyboard shortcuts',
+      keys: ['h', '?'],
       run: () => void (workbench.overlay = workbench.overlay === 'keys' ? null : 'keys')
     },
     {
-      id: 'edit.undo', group: 'Edit', label: 'Undo', keys: ['mod+z'],
+      id: 'edit.undo',
+      group: 'Edit',
+      label: 'Undo',
+      keys: ['mod+z'],
       when: () => workbench.undo.undo !== null || workbench.labelsPending() > 0,
       run: async () => {
         const words = await turn('undo')
@@ -76,26 +115,44 @@ export const appCommands = (workbench: Workbench): readonly Command[] => {
       }
     },
     {
-      id: 'edit.redo', group: 'Edit', label: 'Redo', keys: ['mod+shift+z', 'mod+y'], when: () => workbench.undo.redo !== null,
+      id: 'edit.redo',
+      group: 'Edit',
+      label: 'Redo',
+      keys: ['mod+shift+z', 'mod+y'],
+      when: () => workbench.undo.redo !== null,
       run: async () => {
         const words = await turn('redo')
         if (words !== null) workbench.tell('done', `Redone: ${words}`)
       }
     },
     {
-      id: 'workspace.trust', group: 'File', label: 'Trust this folder',
-      when: () => (workbench.state?.untrusted ?? null) !== null, run: () => workbench.trust()
+      id: 'workspace.trust',
+      group: 'File',
+      label: 'Trust this folder',
+      when: () => (workbench.state?.untrusted ?? null) !== null,
+      run: () => workbench.trust()
     },
     {
-      id: 'exports.open', group: 'File', label: 'Export…', keys: ['mod+e'], whileTyping: true,
-      when: () => workbench.route.view === 'explore', run: () => void (workbench.dialog = { kind: 'export' })
+      id: 'exports.open',
+      group: 'File',
+      label: 'Export…',
+      keys: ['mod+e'],
+      whileTyping: true,
+      when: () => workbench.route.view === 'explore',
+      run: () => void (workbench.dialog = { kind: 'export' })
     },
     {
-      id: 'imports.open', group: 'File', label: 'Import annotated cluster set…', keys: ['mod+i'], whileTyping: true,
+      id: 'imports.open',
+      group: 'File',
+      label: 'Import annotated cluster set…',
+      keys: ['mod+i'],
+      whileTyping: true,
       run: () => void (workbench.dialog = { kind: 'import' })
     },
     {
-      id: 'labels.back-up', group: 'File', label: 'Back up labels',
+      id: 'labels.back-up',
+      group: 'File',
+      label: 'Back up labels',
       run: async () => workbench.tell('done', `Labels backed up to ${(await client.call('labels.backUp', {})).file}.`)
     },
     theme('light', 'Light appearance'),

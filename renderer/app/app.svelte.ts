@@ -13,7 +13,11 @@ export type Route =
   | { readonly view: 'new-run'; readonly from?: string; readonly dropped?: string }
   | { readonly view: 'run'; readonly run: string; readonly tab: 'progress' | 'diagnostics' | 'heat-map' | 'settings' }
   | { readonly view: 'explore'; readonly run: string; readonly clustering: number; readonly cluster?: number }
-  | { readonly view: 'compare'; readonly left?: { readonly run: string; readonly clustering: number }; readonly right?: { readonly run: string; readonly clustering: number } }
+  | {
+      readonly view: 'compare'
+      readonly left?: { readonly run: string; readonly clustering: number }
+      readonly right?: { readonly run: string; readonly clustering: number }
+    }
   | { readonly view: 'settings' }
 
 /** A message that goes by itself, or stays until it is read. */
@@ -40,7 +44,11 @@ export class Workbench {
   toasts: readonly Toast[] = $state.raw([])
   overlay: 'palette' | 'keys' | null = $state(null)
   /** A dialog that lies over the view: export, import. */
-  dialog: { readonly kind: 'export' } | { readonly kind: 'import'; readonly path?: string } | { readonly kind: 'closing'; readonly runs: readonly string[] } | null = $state.raw(null)
+  dialog:
+    | { readonly kind: 'export' }
+    | { readonly kind: 'import'; readonly path?: string }
+    | { readonly kind: 'closing'; readonly runs: readonly string[] }
+    | null = $state.raw(null)
   /** What the exploring view shows, while it is there: what an export is of. */
   explored: Explore | null = $state.raw(null)
   /** Settles once labels that are on their way are saved, or are given back: undo waits for it. */
@@ -143,13 +151,19 @@ export class Workbench {
   #tellProblem({ message, run }: Notices['problem']): void {
     if (run === undefined) return this.tell('error', message)
     if (this.route.view === 'run' && this.route.run === run && this.route.tab === 'progress') return
-    this.tell('error', `Run “${this.runs?.find(({ id }) => id === run)?.name ?? run}” stopped: ${message}`, { label: 'Show', run: () => this.go({ view: 'run', run, tab: 'progress' }) })
+    this.tell('error', `Run “${this.runs?.find(({ id }) => id === run)?.name ?? run}” stopped: ${message}`, {
+      label: 'Show',
+      run: () => this.go({ view: 'run', run, tab: 'progress' })
+    })
   }
 
   /** Says which of the runs and clusterings that were at work have come to an end. */
   #tellEnded(before: readonly RunEntry[]): void {
     for (const run of this.runs ?? []) {
-      const words = endWords(before.find(({ id }) => id === run.id), run)
+      const words = endWords(
+        before.find(({ id }) => id === run.id),
+        run
+      )
       if (words === null) continue
       const { id, clustering } = run
       if (clustering === null) this.tell('done', words)
@@ -166,7 +180,8 @@ export class Workbench {
   /** The theme in force, where the style sheet and canvases look for it. */
   #showTheme(): void {
     const theme = this.settings?.theme ?? 'system'
-    document.documentElement.dataset['theme'] = theme === 'system' ? (this.#systemIsDark.matches ? 'dark' : 'light') : theme
+    document.documentElement.dataset['theme'] =
+      theme === 'system' ? (this.#systemIsDark.matches ? 'dark' : 'light') : theme
   }
 
   readonly go = (route: Route): void => {
@@ -176,11 +191,17 @@ export class Workbench {
   /** Explores the latest clustering there is, or the one that was open last. */
   explore(): void {
     const last = this.view('explored', (value) => value as { run: string; clustering: number } | undefined, undefined)
-    const there = (this.runs ?? []).filter(({ archived, deleted, clustering }) => !archived && !deleted && clustering !== null)
-    const known = there.find(({ id, clusterings }) => id === last?.run && clusterings.some(({ number }) => number === last.clustering))
+    const there = (this.runs ?? []).filter(
+      ({ archived, deleted, clustering }) => !archived && !deleted && clustering !== null
+    )
+    const known = there.find(
+      ({ id, clusterings }) => id === last?.run && clusterings.some(({ number }) => number === last.clustering)
+    )
     const latest = there.at(-1)
-    if (known !== undefined && last !== undefined) this.go({ view: 'explore', run: known.id, clustering: last.clustering })
-    else if (latest?.clustering !== null && latest !== undefined) this.go({ view: 'explore', run: latest.id, clustering: latest.clustering })
+    if (known !== undefined && last !== undefined)
+      this.go({ view: 'explore', run: known.id, clustering: last.clustering })
+    else if (latest?.clustering !== null && latest !== undefined)
+      this.go({ view: 'explore', run: latest.id, clustering: latest.clustering })
   }
 
   /** Opens what was dropped on the window: an annotated set to import, or a model folder for a new run. */
@@ -195,7 +216,10 @@ export class Workbench {
           'note',
           `${file.name}: browsers hide the path of a dropped file. Choose the file in "New run" or "Import" instead.`
         )
-      const received = await this.client.call('imports.receive', { name: file.name, content: new Uint8Array(await file.arrayBuffer()) })
+      const received = await this.client.call('imports.receive', {
+        name: file.name,
+        content: new Uint8Array(await file.arrayBuffer())
+      })
       await this.openPath(received.path)
     } catch (error) {
       this.fail(error)
@@ -204,7 +228,11 @@ export class Workbench {
 
   /** An annotated set is to be imported; a configuration, a model folder or a corpus begins a new run. */
   async openPath(path: string): Promise<void> {
-    const isSet = (): Promise<boolean> => this.client.call('runs.readConfiguration', { path }).then(({ configuration }) => 'format' in configuration, () => true)
+    const isSet = (): Promise<boolean> =>
+      this.client.call('runs.readConfiguration', { path }).then(
+        ({ configuration }) => 'format' in configuration,
+        () => true
+      )
     if (/\.json$/i.test(path) && (await isSet())) this.dialog = { kind: 'import', path }
     else this.go({ view: 'new-run', dropped: path })
   }
@@ -227,7 +255,11 @@ export class Workbench {
 
   /** Names of the engines that were here when they were last measured; none before. */
   get engines(): readonly string[] {
-    return this.view('engines', (value) => (Array.isArray(value) ? value.filter((name) => typeof name === 'string') : undefined), [])
+    return this.view(
+      'engines',
+      (value) => (Array.isArray(value) ? value.filter((name) => typeof name === 'string') : undefined),
+      []
+    )
   }
 
   tell(kind: Toast['kind'], text: string, action?: Toast['action']): void {

@@ -28,7 +28,8 @@ const writesNothing = /^(ctrl|alt|meta)\+|^(escape|f\d+)$/
 /** What space and enter press by themselves. */
 const pressable = 'button, a[href], summary, select, input, [role=tab], [role=menuitem]'
 
-const pressesSomething = (event: KeyboardEvent, key: KeyName): boolean => (key === 'space' || key === 'enter') && event.target instanceof Element && event.target.closest(pressable) !== null
+const pressesSomething = (event: KeyboardEvent, key: KeyName): boolean =>
+  (key === 'space' || key === 'enter') && event.target instanceof Element && event.target.closest(pressable) !== null
 
 /** All commands that are there now, and what their keys are. */
 export class Commands {
@@ -95,7 +96,12 @@ export class Commands {
     const key = keyOfEvent(event)
     if (pressesSomething(event, key)) return
     const typing = isTyping(event)
-    const found = this.all.find((command) => (!typing || (command.whileTyping === true && writesNothing.test(key))) && this.keysOf(command.id).includes(key) && (command.when?.() ?? true))
+    const found = this.all.find(
+      (command) =>
+        (!typing || (command.whileTyping === true && writesNothing.test(key))) &&
+        this.keysOf(command.id).includes(key) &&
+        (command.when?.() ?? true)
+    )
     if (found === undefined) return
     event.preventDefault()
     if (event.repeat && found.once === true) return

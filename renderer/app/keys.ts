@@ -1,15 +1,21 @@
 /** A key with its modifiers, in one spelling: "ctrl+shift+p", "alt+1", "space", "arrowdown", "?", "g". "mod" is ctrl, or cmd on a Mac. */
 export type KeyName = string
 
-const isMac = (): boolean => /mac/i.test((globalThis as { readonly navigator?: { readonly platform?: string } }).navigator?.platform ?? '')
+const isMac = (): boolean =>
+  /mac/i.test((globalThis as { readonly navigator?: { readonly platform?: string } }).navigator?.platform ?? '')
 
 const modifiers = ['ctrl', 'alt', 'shift', 'meta'] as const
 
 /** One spelling for what a person or a settings file wrote. */
 export const normaliseKey = (text: string): KeyName => {
-  const parts = text.trim().toLowerCase().split(/(?<=.)\+/)
+  const parts = text
+    .trim()
+    .toLowerCase()
+    .split(/(?<=.)\+/)
   const key = parts.at(-1) ?? ''
-  const held = new Set(parts.slice(0, -1).map((part) => (part === 'mod' ? (isMac() ? 'meta' : 'ctrl') : part === 'cmd' ? 'meta' : part)))
+  const held = new Set(
+    parts.slice(0, -1).map((part) => (part === 'mod' ? (isMac() ? 'meta' : 'ctrl') : part === 'cmd' ? 'meta' : part))
+  )
   return [...modifiers.filter((modifier) => held.has(modifier)), key === ' ' ? 'space' : key].join('+')
 }
 
@@ -26,19 +32,44 @@ export interface KeyPress {
 export const keyOfEvent = (event: KeyPress): KeyName => {
   const key = event.key === ' ' ? 'space' : event.key.toLowerCase()
   const shows = event.key.length === 1 && event.key.toLowerCase() === event.key.toUpperCase()
-  const held = [event.ctrlKey && 'ctrl', event.altKey && 'alt', event.shiftKey && !shows && 'shift', event.metaKey && 'meta'].filter((part) => part !== false)
+  const held = [
+    event.ctrlKey && 'ctrl',
+    event.altKey && 'alt',
+    event.shiftKey && !shows && 'shift',
+    event.metaKey && 'meta'
+  ].filter((part) => part !== false)
   return [...held, key].join('+')
 }
 
 const words: Readonly<Record<string, string>> = {
-  ctrl: 'Ctrl', alt: 'Alt', shift: 'Shift', meta: '⌘', arrowdown: '↓', arrowup: '↑', arrowleft: '←', arrowright: '→', enter: 'Enter', escape: 'Esc', space: 'Space', delete: 'Del',
-  backspace: '⌫', home: 'Home', end: 'End', pageup: 'PgUp', pagedown: 'PgDn', tab: 'Tab'
+  ctrl: 'Ctrl',
+  alt: 'Alt',
+  shift: 'Shift',
+  meta: '⌘',
+  arrowdown: '↓',
+  arrowup: '↑',
+  arrowleft: '←',
+  arrowright: '→',
+  enter: 'Enter',
+  escape: 'Esc',
+  space: 'Space',
+  delete: 'Del',
+  backspace: '⌫',
+  home: 'Home',
+  end: 'End',
+  pageup: 'PgUp',
+  pagedown: 'PgDn',
+  tab: 'Tab'
 }
 
 /** Parts of a key to show, each in a box of its own. */
-export const keyParts = (key: KeyName): string[] => normaliseKey(key).split(/(?<=.)\+/).map((part) => words[part] ?? (part.length === 1 || /^f\d{1,2}$/.test(part) ? part.toUpperCase() : part))
+export const keyParts = (key: KeyName): string[] =>
+  normaliseKey(key)
+    .split(/(?<=.)\+/)
+    .map((part) => words[part] ?? (part.length === 1 || /^f\d{1,2}$/.test(part) ? part.toUpperCase() : part))
 
-const fields = 'input:not([type=checkbox]):not([type=radio]):not([type=range]):not([type=button]), textarea, select, [contenteditable=""], [contenteditable="true"]'
+const fields =
+  'input:not([type=checkbox]):not([type=radio]):not([type=range]):not([type=button]), textarea, select, [contenteditable=""], [contenteditable="true"]'
 
 /** Whether the keys of an event go to a field that takes text. */
 export const isTyping = ({ target }: { readonly target: unknown }): boolean => {

@@ -42,10 +42,7 @@ const similarShower = (explore: Explore): (() => Promise<void>) => {
     }
     const { nearest } = known
     if (nearest.length === 0)
-      return workbench.tell(
-        'note',
-        `${explore.nameOf(current)} has no edges to another ${explore.levelWord(current)}.`
-      )
+      return workbench.tell('note', `${explore.nameOf(current)} has no edges to another ${explore.levelWord(current)}.`)
     explore.similar = nearest[((explore.similar === null ? -1 : nearest.indexOf(explore.similar)) + 1) % nearest.length]
   }
 }
@@ -58,79 +55,168 @@ const treeCommands = (explore: Explore, list: ClusterList, { step }: PaneActions
     form === 'tree' ? explore.groups.isTree : explore.groups.levels.includes(form)
   return [
     {
-      id: 'clusters.unfold', group, label: 'Expand group or enter it',
-      keys: ['arrowright'], when: within, run: () => step(true)
+      id: 'clusters.unfold',
+      group,
+      label: 'Expand group or enter it',
+      keys: ['arrowright'],
+      when: within,
+      run: () => step(true)
     },
     {
-      id: 'clusters.fold', group, label: 'Collapse group or go to its parent',
-      keys: ['arrowleft'], when: within, run: () => step(false)
+      id: 'clusters.fold',
+      group,
+      label: 'Collapse group or go to its parent',
+      keys: ['arrowleft'],
+      when: within,
+      run: () => step(false)
     },
     {
-      id: 'clusters.unfold-all', group, label: 'Expand all groups',
-      when: () => list.isTree, run: () => list.unfoldAll()
+      id: 'clusters.unfold-all',
+      group,
+      label: 'Expand all groups',
+      when: () => list.isTree,
+      run: () => list.unfoldAll()
     },
     {
-      id: 'clusters.fold-all', group, label: 'Collapse all groups',
-      when: () => list.isTree, run: () => list.foldAll()
+      id: 'clusters.fold-all',
+      group,
+      label: 'Collapse all groups',
+      when: () => list.isTree,
+      run: () => list.foldAll()
     },
     ...listForms.map((form): Command => ({
-      id: `clusters.list.${form}`, group,
+      id: `clusters.list.${form}`,
+      group,
       label: form === 'tree' ? 'Show as tree' : `Show ${levelWords[form].several}`,
-      when: () => list.form !== form && isThere(form), run: () => list.show(form)
+      when: () => list.form !== form && isThere(form),
+      run: () => list.show(form)
     }))
   ]
 }
 
 const clusterCommands = (
-  explore: Explore, list: ClusterList, labelling: Labelling, { search, move }: PaneActions
+  explore: Explore,
+  list: ClusterList,
+  labelling: Labelling,
+  { search, move }: PaneActions
 ): readonly Command[] => {
   const group = 'Clusters'
   const there = (): boolean => list.entries.length > 0
   const showSimilar = similarShower(explore)
   return [
-    { id: 'clusters.next', group, label: 'Next cluster', keys: ['arrowdown', 'j'], when: there, run: () => move(1, false) },
-    { id: 'clusters.previous', group, label: 'Previous cluster', keys: ['arrowup', 'k'], when: there, run: () => move(-1, false) },
     {
-      id: 'clusters.first', group, label: 'First cluster', keys: ['home'],
-      hidden: true, when: there, run: () => move(-Infinity, false)
+      id: 'clusters.next',
+      group,
+      label: 'Next cluster',
+      keys: ['arrowdown', 'j'],
+      when: there,
+      run: () => move(1, false)
     },
     {
-      id: 'clusters.last', group, label: 'Last cluster', keys: ['end'],
-      hidden: true, when: there, run: () => move(Infinity, false)
-    },
-    { id: 'clusters.next-unseen', group, label: 'Next unseen cluster', keys: ['mod+arrowdown'], when: there, run: () => labelling.toUnseen(1) },
-    { id: 'clusters.previous-unseen', group, label: 'Previous unseen cluster', keys: ['mod+arrowup'], when: there, run: () => labelling.toUnseen(-1) },
-    {
-      id: 'clusters.similar', group, label: 'Compare with next similar', keys: ['space'],
-      when: () => explore.current !== null, run: showSimilar
+      id: 'clusters.previous',
+      group,
+      label: 'Previous cluster',
+      keys: ['arrowup', 'k'],
+      when: there,
+      run: () => move(-1, false)
     },
     {
-      id: 'clusters.open-similar', group, label: 'Open compared cluster', keys: ['shift+enter'],
+      id: 'clusters.first',
+      group,
+      label: 'First cluster',
+      keys: ['home'],
+      hidden: true,
+      when: there,
+      run: () => move(-Infinity, false)
+    },
+    {
+      id: 'clusters.last',
+      group,
+      label: 'Last cluster',
+      keys: ['end'],
+      hidden: true,
+      when: there,
+      run: () => move(Infinity, false)
+    },
+    {
+      id: 'clusters.next-unseen',
+      group,
+      label: 'Next unseen cluster',
+      keys: ['mod+arrowdown'],
+      when: there,
+      run: () => labelling.toUnseen(1)
+    },
+    {
+      id: 'clusters.previous-unseen',
+      group,
+      label: 'Previous unseen cluster',
+      keys: ['mod+arrowup'],
+      when: there,
+      run: () => labelling.toUnseen(-1)
+    },
+    {
+      id: 'clusters.similar',
+      group,
+      label: 'Compare with next similar',
+      keys: ['space'],
+      when: () => explore.current !== null,
+      run: showSimilar
+    },
+    {
+      id: 'clusters.open-similar',
+      group,
+      label: 'Open compared cluster',
+      keys: ['shift+enter'],
       when: () => explore.similar !== null,
       run: () => explore.similar !== null && explore.open(explore.similar)
     },
     {
-      id: 'clusters.extend-down', group, label: 'Extend selection down', keys: ['shift+arrowdown'], when: there,
+      id: 'clusters.extend-down',
+      group,
+      label: 'Extend selection down',
+      keys: ['shift+arrowdown'],
+      when: there,
       run: () => move(1, true)
     },
     {
-      id: 'clusters.extend-up', group, label: 'Extend selection up', keys: ['shift+arrowup'], when: there,
+      id: 'clusters.extend-up',
+      group,
+      label: 'Extend selection up',
+      keys: ['shift+arrowup'],
+      when: there,
       run: () => move(-1, true)
     },
     {
-      id: 'clusters.extend-first', group, label: 'Extend selection to first cluster', keys: ['shift+home'],
-      hidden: true, when: there, run: () => move(-Infinity, true)
+      id: 'clusters.extend-first',
+      group,
+      label: 'Extend selection to first cluster',
+      keys: ['shift+home'],
+      hidden: true,
+      when: there,
+      run: () => move(-Infinity, true)
     },
     {
-      id: 'clusters.extend-last', group, label: 'Extend selection to last cluster', keys: ['shift+end'],
-      hidden: true, when: there, run: () => move(Infinity, true)
+      id: 'clusters.extend-last',
+      group,
+      label: 'Extend selection to last cluster',
+      keys: ['shift+end'],
+      hidden: true,
+      when: there,
+      run: () => move(Infinity, true)
     },
     {
-      id: 'clusters.select-all', group, label: 'Select all listed clusters', keys: ['mod+a'], when: there,
+      id: 'clusters.select-all',
+      group,
+      label: 'Select all listed clusters',
+      keys: ['mod+a'],
+      when: there,
       run: () => explore.select(list.entries.filter(({ kind }) => kind === 'cluster').map(({ cluster }) => cluster))
     },
     {
-      id: 'clusters.unselect', group, label: 'Clear cluster selection', keys: ['escape'],
+      id: 'clusters.unselect',
+      group,
+      label: 'Clear cluster selection',
+      keys: ['escape'],
       when: () => explore.selected.size > 0 || explore.similar !== null,
       run: () => {
         explore.selected.clear()
@@ -139,24 +225,37 @@ const clusterCommands = (
     },
     { id: 'clusters.search', group, label: 'Search clusters', keys: ['/', 'mod+f'], whileTyping: true, run: search },
     {
-      id: 'clusters.only-unseen', group, label: 'Show unseen clusters only',
-      when: () => !list.text.includes('status:unseen'), run: () => list.type(withPiece(list.text, 'status:unseen'))
+      id: 'clusters.only-unseen',
+      group,
+      label: 'Show unseen clusters only',
+      when: () => !list.text.includes('status:unseen'),
+      run: () => list.type(withPiece(list.text, 'status:unseen'))
     },
     {
-      id: 'clusters.show-all', group, label: 'Show all clusters', when: () => list.text !== '',
+      id: 'clusters.show-all',
+      group,
+      label: 'Show all clusters',
+      when: () => list.text !== '',
       run: () => list.type('')
     },
     ...sortKeys.map((by): Command => ({
-      id: `clusters.sort.${by}`, group, label: `Sort by ${sortWords[by].toLowerCase()}`,
+      id: `clusters.sort.${by}`,
+      group,
+      label: `Sort by ${sortWords[by].toLowerCase()}`,
       when: () => list.sorting.by !== by && measuredKeys(explore.overview?.clusters ?? []).has(by),
       run: () => list.sort({ by, descending: usualDirection[by] })
     })),
     {
-      id: 'clusters.reverse', group, label: 'Reverse cluster order',
+      id: 'clusters.reverse',
+      group,
+      label: 'Reverse cluster order',
       run: () => list.sort({ ...list.sorting, descending: !list.sorting.descending })
     },
     {
-      id: 'clusters.show-in-graph', group, label: 'Show cluster in graph', when: () => explore.current !== null,
+      id: 'clusters.show-in-graph',
+      group,
+      label: 'Show cluster in graph',
+      when: () => explore.current !== null,
       run: () => {
         if (explore.current !== null) explore.shown = { cluster: explore.current }
       }
@@ -164,7 +263,11 @@ const clusterCommands = (
   ]
 }
 
-const labelCommands = (explore: Explore, labelling: Labelling, { editName, editNote, editTags }: PaneActions): readonly Command[] => {
+const labelCommands = (
+  explore: Explore,
+  labelling: Labelling,
+  { editName, editNote, editTags }: PaneActions
+): readonly Command[] => {
   const group = 'Labels'
   const there = (): boolean => labelling.targets.length > 0
   const said = (): boolean => labelling.targets.some((target) => explore.annotations.has(target))
@@ -177,63 +280,130 @@ const labelCommands = (explore: Explore, labelling: Labelling, { editName, editN
   }
   return [
     ...[1, 2, 3, 4, 5].map((number): Command => ({
-      id: `labels.accept-${number}`, group, label: `Accept suggestion ${number} and go to next`,
-      keys: [String(number)], once: true, hidden: number > 1,
-      when: () => there() && labelling.suggestions.length >= number, run: () => labelling.accept(number)
+      id: `labels.accept-${number}`,
+      group,
+      label: `Accept suggestion ${number} and go to next`,
+      keys: [String(number)],
+      once: true,
+      hidden: number > 1,
+      when: () => there() && labelling.suggestions.length >= number,
+      run: () => labelling.accept(number)
     })),
     { id: 'labels.name', group, label: 'Edit name', keys: ['n', 'enter'], once: true, when: there, run: editName },
     { id: 'labels.note', group, label: 'Edit note', keys: ['shift+n'], once: true, when: there, run: editNote },
     { id: 'labels.tag', group, label: 'Add tag', keys: ['t'], once: true, when: there, run: editTags },
     {
-      id: 'labels.skip', group, label: 'Skip and go to next', keys: ['s'], once: true, when: there,
+      id: 'labels.skip',
+      group,
+      label: 'Skip and go to next',
+      keys: ['s'],
+      once: true,
+      when: there,
       run: () => labelling.mark('skipped')
     },
     {
-      id: 'labels.unsure', group, label: 'Mark as unsure and go to next', keys: ['u'], once: true, when: there,
+      id: 'labels.unsure',
+      group,
+      label: 'Mark as unsure and go to next',
+      keys: ['u'],
+      once: true,
+      when: there,
       run: () => labelling.mark('unsure')
     },
-    { id: 'labels.labelled', group, label: 'Mark as labelled', when: () => there() && labelling.common.status !== 'labelled', run: () => labelling.set({ status: 'labelled' }) },
-    { id: 'labels.unseen', group, label: 'Mark as unseen', when: () => there() && labelling.common.status !== 'unseen', run: () => labelling.set({ status: 'unseen' }) },
+    {
+      id: 'labels.labelled',
+      group,
+      label: 'Mark as labelled',
+      when: () => there() && labelling.common.status !== 'labelled',
+      run: () => labelling.set({ status: 'labelled' })
+    },
+    {
+      id: 'labels.unseen',
+      group,
+      label: 'Mark as unseen',
+      when: () => there() && labelling.common.status !== 'unseen',
+      run: () => labelling.set({ status: 'unseen' })
+    },
     ...confidences.map((confidence): Command => ({
-      id: `labels.confidence.${confidence}`, group, label: `Confidence: ${confidence}`, when: () => there() && labelling.common.confidence !== confidence, run: () => labelling.set({ confidence })
+      id: `labels.confidence.${confidence}`,
+      group,
+      label: `Confidence: ${confidence}`,
+      when: () => there() && labelling.common.confidence !== confidence,
+      run: () => labelling.set({ confidence })
     })),
     {
-      id: 'labels.merge', group, label: 'Merge clusters', keys: ['g'], once: true, when: several,
+      id: 'labels.merge',
+      group,
+      label: 'Merge clusters',
+      keys: ['g'],
+      once: true,
+      when: several,
       run: () => {
-        if (explore.labelled.length < 2 && explore.current !== null && explore.similar !== null) explore.select([explore.current, explore.similar])
+        if (explore.labelled.length < 2 && explore.current !== null && explore.similar !== null)
+          explore.select([explore.current, explore.similar])
         labelling.merge()
       }
     },
     {
-      id: 'labels.take-apart', group, label: 'Unmerge or undo split', keys: ['shift+g'], once: true,
+      id: 'labels.take-apart',
+      group,
+      label: 'Unmerge or undo split',
+      keys: ['shift+g'],
+      once: true,
       when: () => labelling.merged !== undefined || labelling.part !== null,
       run: () => (labelling.part === null ? labelling.takeApart() : labelling.clear())
     },
     {
-      id: 'labels.split', group, label: 'Split off selected tokens', keys: ['x'], once: true,
-      when: () => explore.current !== null && explore.tokens.length > 0, run: async () => labelling.split()
+      id: 'labels.split',
+      group,
+      label: 'Split off selected tokens',
+      keys: ['x'],
+      once: true,
+      when: () => explore.current !== null && explore.tokens.length > 0,
+      run: async () => labelling.split()
     },
     {
-      id: 'labels.clear', group, label: 'Clear label', keys: ['delete'], once: true, when: said,
+      id: 'labels.clear',
+      group,
+      label: 'Clear label',
+      keys: ['delete'],
+      once: true,
+      when: said,
       run: () => labelling.clear()
     },
     {
-      id: 'labels.blind-test', group, label: 'Blind test label', keys: ['b'], once: true,
-      when: () => explore.current !== null, run: () => void (labelling.blindTest = explore.current)
+      id: 'labels.blind-test',
+      group,
+      label: 'Blind test label',
+      keys: ['b'],
+      once: true,
+      when: () => explore.current !== null,
+      run: () => void (labelling.blindTest = explore.current)
     },
     {
-      id: 'labels.history', group, label: 'Label history…', keys: ['mod+shift+h'],
+      id: 'labels.history',
+      group,
+      label: 'Label history…',
+      keys: ['mod+shift+h'],
       run: () => void (labelling.historyShown = true)
     },
     {
-      id: 'labels.retry', group, label: 'Retry saving labels', when: () => labelling.state.unsaved.length > 0,
+      id: 'labels.retry',
+      group,
+      label: 'Retry saving labels',
+      when: () => labelling.state.unsaved.length > 0,
       run: () => labelling.retry()
     }
   ]
 }
 
 /** All that can be asked of the list of clusters and of their labels. */
-export const paneCommands = (explore: Explore, list: ClusterList, labelling: Labelling, actions: PaneActions): readonly Command[] => [
+export const paneCommands = (
+  explore: Explore,
+  list: ClusterList,
+  labelling: Labelling,
+  actions: PaneActions
+): readonly Command[] => [
   ...clusterCommands(explore, list, labelling, actions),
   ...treeCommands(explore, list, actions),
   ...labelCommands(explore, labelling, actions)

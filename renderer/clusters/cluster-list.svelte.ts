@@ -34,7 +34,9 @@ export class ClusterList {
   readonly #stale = new Set<string>()
 
   readonly search: Search = $derived(parseSearch(this.text))
-  readonly problems: readonly string[] = $derived(this.#refusal === null ? this.search.problems : [...this.search.problems, this.#refusal])
+  readonly problems: readonly string[] = $derived(
+    this.#refusal === null ? this.search.problems : [...this.search.problems, this.#refusal]
+  )
   readonly form: ListForm = $derived.by(() => formFor(this.#chosen, this.#explore.groups))
   /** What fits the search; null where nothing is looked for. */
   readonly #fitting: readonly ClusterEntry[] | null = $derived.by(() => {
@@ -75,7 +77,9 @@ export class ClusterList {
   })
   readonly entries: readonly ClusterEntry[] = $derived(this.rows.map(({ entry }) => entry))
   /** Places in the list, by cluster. */
-  readonly places: ReadonlyMap<ClusterNumber, number> = $derived(new Map(this.entries.map(({ cluster }, place) => [cluster, place])))
+  readonly places: ReadonlyMap<ClusterNumber, number> = $derived(
+    new Map(this.entries.map(({ cluster }, place) => [cluster, place]))
+  )
   /** How many were found: of those that are listed, where the list is flat. */
   readonly found: number = $derived(this.form === 'tree' ? (this.#fitting?.length ?? 0) : this.rows.length)
 
@@ -105,7 +109,9 @@ export class ClusterList {
   }
 
   #annotationsOf(cluster: ClusterNumber): Annotation[] {
-    return [this.#explore.annotationOf(cluster), this.#explore.merges.get(cluster)].filter((annotation) => annotation !== undefined)
+    return [this.#explore.annotationOf(cluster), this.#explore.merges.get(cluster)].filter(
+      (annotation) => annotation !== undefined
+    )
   }
 
   sort(sorting: Sorting): void {
@@ -197,7 +203,10 @@ export class ClusterList {
       }
       this.#stale.delete(questionKey(question))
       try {
-        const found = await this.#explore.workbench.client.call('clusters.search', { ...this.#explore.where, ...question })
+        const found = await this.#explore.workbench.client.call('clusters.search', {
+          ...this.#explore.where,
+          ...question
+        })
         if (this.#answers.size >= mostAnswers) this.#answers.clear()
         this.#answers.set(questionKey(question), new Set(found))
       } catch (error) {

@@ -49,7 +49,9 @@ export class Draft {
   readonly #save: (text: string, targets: readonly AnnotationTarget[]) => void
 
   constructor(
-    place: DraftPlace, field: DraftField, save: (text: string, targets: readonly AnnotationTarget[]) => void
+    place: DraftPlace,
+    field: DraftField,
+    save: (text: string, targets: readonly AnnotationTarget[]) => void
   ) {
     this.#key = keyOf(place, field)
     this.#save = save

@@ -18,14 +18,25 @@ export interface Signature {
 const nothing = { name: '', note: '', tags: [], confidence: null, status: 'unseen', blindTest: null } as const
 
 /** What a change makes of an annotation, as it will be once it is saved; merges and splits are not foreseen. */
-export const changed = (target: AnnotationTarget, before: Annotation | undefined, change: AnnotationChange, { author, changedAt }: Signature): Annotation | undefined => {
+export const changed = (
+  target: AnnotationTarget,
+  before: Annotation | undefined,
+  change: AnnotationChange,
+  { author, changedAt }: Signature
+): Annotation | undefined => {
   if (change.do === 'merge' || change.do === 'split' || !change.targets.includes(target)) return before
   if (change.do === 'clear') return undefined
   const { name, note, tags, confidence, status } = change.label
   const label = before ?? { ...nothing, tags: [], target }
   return {
-    ...label, target, author, changedAt,
-    name: name ?? label.name, note: note ?? label.note, tags: tags ?? label.tags, confidence: confidence === undefined ? label.confidence : confidence,
+    ...label,
+    target,
+    author,
+    changedAt,
+    name: name ?? label.name,
+    note: note ?? label.note,
+    tags: tags ?? label.tags,
+    confidence: confidence === undefined ? label.confidence : confidence,
     status: status ?? label.status
   }
 }
@@ -46,7 +57,8 @@ export interface CommonLabel {
   readonly status: LabelStatus | undefined
 }
 
-const same = <T>(values: readonly T[]): T | undefined => (values.every((value) => value === values[0]) ? values[0] : undefined)
+const same = <T>(values: readonly T[]): T | undefined =>
+  values.every((value) => value === values[0]) ? values[0] : undefined
 
 /** The label that several targets share; those without an annotation count as unseen, with nothing said. */
 export const commonLabel = (annotations: readonly (Annotation | undefined)[]): CommonLabel => {
@@ -82,7 +94,10 @@ const targetWords = (targets: readonly AnnotationTarget[], levelWord: LevelWord)
 }
 
 const statusVerbs: Readonly<Record<LabelStatus, (what: string) => string>> = {
-  unseen: (what) => `mark ${what} as unseen`, skipped: (what) => `skip ${what}`, unsure: (what) => `mark ${what} as unsure`, labelled: (what) => `mark ${what} as labelled`
+  unseen: (what) => `mark ${what} as unseen`,
+  skipped: (what) => `skip ${what}`,
+  unsure: (what) => `mark ${what} as unsure`,
+  labelled: (what) => `mark ${what} as labelled`
 }
 
 /** What a change of label does, in the words that the undo menu shows. */
@@ -104,10 +119,17 @@ export const changeWords = (
 
 /** Changes of tags that leave those alone which the targets do not share: one change for each set of tags. */
 export const tagChanges = (
-  targets: readonly AnnotationTarget[], tagsOf: (target: AnnotationTarget) => readonly string[], { add, remove }: { readonly add?: string; readonly remove?: string }
+  targets: readonly AnnotationTarget[],
+  tagsOf: (target: AnnotationTarget) => readonly string[],
+  { add, remove }: { readonly add?: string; readonly remove?: string }
 ): AnnotationChange[] =>
   targets.flatMap((target): AnnotationChange[] => {
     const before = tagsOf(target)
-    const after = [...before.filter((tag) => tag !== remove), ...(add === undefined || before.includes(add) ? [] : [add])]
-    return after.length === before.length && after.every((tag, place) => tag === before[place]) ? [] : [{ do: 'set', targets: [target], label: { tags: after } }]
+    const after = [
+      ...before.filter((tag) => tag !== remove),
+      ...(add === undefined || before.includes(add) ? [] : [add])
+    ]
+    return after.length === before.length && after.every((tag, place) => tag === before[place])
+      ? []
+      : [{ do: 'set', targets: [target], label: { tags: after } }]
   })

@@ -37,7 +37,9 @@ export interface QueueEnvironment {
 }
 
 /** Targets that a step's changes can be shown on before they are saved: merges and parts have no number before that. */
-const targetsOf = ({ changes }: LabelStep): AnnotationTarget[] => [...new Set(changes.flatMap((change) => (change.do === 'set' || change.do === 'clear' ? change.targets : [])))]
+const targetsOf = ({ changes }: LabelStep): AnnotationTarget[] => [
+  ...new Set(changes.flatMap((change) => (change.do === 'set' || change.do === 'clear' ? change.targets : [])))
+]
 
 /** Not crypto.randomUUID, which a page has only on a secure address. */
 const newId = (): string =>
@@ -75,7 +77,11 @@ export class LabelQueue {
 
   /** What is to be shown of a target: what is saved, with the steps that are on their way on top. */
   amend(target: AnnotationTarget, saved: Annotation | undefined): Annotation | undefined {
-    return this.#pending.reduce((annotation, { changes, signature }) => changes.reduce((before, change) => changed(target, before, change, signature), annotation), saved)
+    return this.#pending.reduce(
+      (annotation, { changes, signature }) =>
+        changes.reduce((before, change) => changed(target, before, change, signature), annotation),
+      saved
+    )
   }
 
   /** Settles once nothing is on its way any more, or everything that is waits for the connection. */
@@ -94,7 +100,10 @@ export class LabelQueue {
   /** Tries all steps again that could not be saved, in their order, or the one of that number. */
   retry(id?: string): void {
     const again = this.#unsaved.filter(({ step }) => id === undefined || step.id === id).map(({ step }) => step)
-    this.#set({ unsaved: this.#unsaved.filter(({ step }) => !again.includes(step)), pending: [...this.#pending, ...again] }, ...again)
+    this.#set(
+      { unsaved: this.#unsaved.filter(({ step }) => !again.includes(step)), pending: [...this.#pending, ...again] },
+      ...again
+    )
     void this.#work()
   }
 
@@ -114,7 +123,10 @@ export class LabelQueue {
     void this.#work()
   }
 
-  #set({ pending = this.#pending, unsaved = this.#unsaved, waiting = this.#waiting }: Partial<QueueState>, ...shown: readonly LabelStep[]): void {
+  #set(
+    { pending = this.#pending, unsaved = this.#unsaved, waiting = this.#waiting }: Partial<QueueState>,
+    ...shown: readonly LabelStep[]
+  ): void {
     this.#pending = pending
     this.#unsaved = unsaved
     this.#waiting = waiting
@@ -126,7 +138,8 @@ export class LabelQueue {
   async #work(): Promise<void> {
     if (this.#working) return
     this.#working = true
-    for (let [step] = this.#pending; step !== undefined && !this.#waiting; [step] = this.#pending) await this.#send(step)
+    for (let [step] = this.#pending; step !== undefined && !this.#waiting; [step] = this.#pending)
+      await this.#send(step)
     this.#working = false
   }
 

@@ -1,5 +1,12 @@
 import { SvelteMap } from 'svelte/reactivity'
-import type { Annotation, AnnotationChange, AnnotationTarget, ClusterNumber, LabelChanges, LabelStatus } from '../../preload/contract'
+import type {
+  Annotation,
+  AnnotationChange,
+  AnnotationTarget,
+  ClusterNumber,
+  LabelChanges,
+  LabelStatus
+} from '../../preload/contract'
 import type { Workbench } from '../app/app.svelte'
 import { targetOf } from '../explore/explore.svelte'
 import type { Explore } from '../explore/explore.svelte'
@@ -39,18 +46,25 @@ export class Labelling {
     if (this.part !== null && explore.annotations.has(this.part)) return [this.part]
     return [...new Set(explore.labelled.map((cluster) => explore.merges.get(cluster)?.target ?? targetOf(cluster)))]
   })
-  readonly annotation: Annotation | undefined = $derived.by(() => this.targets.length === 1 ? this.explore.annotations.get(this.targets[0]) : undefined)
+  readonly annotation: Annotation | undefined = $derived.by(() =>
+    this.targets.length === 1 ? this.explore.annotations.get(this.targets[0]) : undefined
+  )
   readonly common = $derived.by(() => commonLabel(this.targets.map((target) => this.explore.annotations.get(target))))
-  readonly suggestions: readonly string[] = $derived.by(() => (this.explore.current === null ? [] : this.#suggestionsFor(this.explore.current)))
+  readonly suggestions: readonly string[] = $derived.by(() =>
+    this.explore.current === null ? [] : this.#suggestionsFor(this.explore.current)
+  )
   /** Tags in use, most frequent first. */
   readonly tagsInUse: readonly string[] = $derived.by(() => {
     const counts = new Map<string, number>()
-    for (const { tags } of this.explore.annotations.values()) for (const tag of tags) counts.set(tag, (counts.get(tag) ?? 0) + 1)
+    for (const { tags } of this.explore.annotations.values())
+      for (const tag of tags) counts.set(tag, (counts.get(tag) ?? 0) + 1)
     return [...counts].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])).map(([tag]) => tag)
   })
   /** Parts of the current cluster. */
   readonly parts: readonly Annotation[] = $derived.by(() =>
-    [...this.explore.annotations.values()].filter(({ target, cluster }) => target.startsWith('part:') && cluster === this.explore.current).sort((a, b) => a.target.localeCompare(b.target, 'en', { numeric: true }))
+    [...this.explore.annotations.values()]
+      .filter(({ target, cluster }) => target.startsWith('part:') && cluster === this.explore.current)
+      .sort((a, b) => a.target.localeCompare(b.target, 'en', { numeric: true }))
   )
 
   constructor(explore: Explore) {
@@ -68,7 +82,14 @@ export class Labelling {
       this.#saved.set(target, saved)
       return this.#desk.queue.amend(target, saved)
     }
-    this.#show([...new Set([...explore.annotations.keys(), ...this.state.pending.flatMap(({ changes }) => changes.flatMap((change) => (change.do === 'set' ? change.targets : [])))])])
+    this.#show([
+      ...new Set([
+        ...explore.annotations.keys(),
+        ...this.state.pending.flatMap(({ changes }) =>
+          changes.flatMap((change) => (change.do === 'set' ? change.targets : []))
+        )
+      ])
+    ])
     workbench.labelsSaved = () => this.#desk.queue.settled()
     workbench.labelsPending = () => this.#desk.queue.state.pending.length
   }
@@ -99,7 +120,10 @@ export class Labelling {
     queueMicrotask(() => {
       const [other] = others
       if (other !== undefined) {
-        queue.bringBack(others.map(({ step }) => step), `It belongs to the workspace ${other.workspace}.`)
+        queue.bringBack(
+          others.map(({ step }) => step),
+          `It belongs to the workspace ${other.workspace}.`
+        )
       }
       if (own.length > 0) queue.send(own.map(({ step }) => step))
     })
@@ -130,8 +154,14 @@ export class Labelling {
   #add(changes: readonly AnnotationChange[], words: string): void {
     if (changes.length === 0) return
     const { annotations, workbench } = this.explore
-    for (const change of changes) if (change.do === 'set' || change.do === 'clear') for (const target of change.targets) if (!this.#saved.has(target)) this.#saved.set(target, annotations.get(target))
-    this.#desk.queue.add(changes, words, { author: workbench.settings?.author ?? '', changedAt: new Date().toISOString() })
+    for (const change of changes)
+      if (change.do === 'set' || change.do === 'clear')
+        for (const target of change.targets)
+          if (!this.#saved.has(target)) this.#saved.set(target, annotations.get(target))
+    this.#desk.queue.add(changes, words, {
+      author: workbench.settings?.author ?? '',
+      changedAt: new Date().toISOString()
+    })
   }
 
   /** Says something of what is edited, or of the targets given. */
@@ -164,9 +194,14 @@ export class Labelling {
   }
 
   #changeTags(
-    change: { readonly add?: string; readonly remove?: string }, words: string, targets: readonly AnnotationTarget[]
+    change: { readonly add?: string; readonly remove?: string },
+    words: string,
+    targets: readonly AnnotationTarget[]
   ): void {
-    this.#add(tagChanges(targets, (target) => this.explore.annotations.get(target)?.tags ?? [], change), words)
+    this.#add(
+      tagChanges(targets, (target) => this.explore.annotations.get(target)?.tags ?? [], change),
+      words
+    )
   }
 
   /** Accepts the suggestion of that number, from 1, and moves on to the next unseen cluster. */
@@ -197,7 +232,16 @@ export class Labelling {
     if (clusters.length < 2) return
     const name = clusters.map((cluster) => this.explore.givenNameOf(cluster)).find((given) => given !== '')
     const tags = [...this.common.tags]
-    this.#add([{ do: 'merge', clusters: [...clusters], label: { ...(name === undefined ? {} : { name, status: 'labelled' }), ...(tags.length === 0 ? {} : { tags }) } }], `merge ${clusters.length} clusters`)
+    this.#add(
+      [
+        {
+          do: 'merge',
+          clusters: [...clusters],
+          label: { ...(name === undefined ? {} : { name, status: 'labelled' }), ...(tags.length === 0 ? {} : { tags }) }
+        }
+      ],
+      `merge ${clusters.length} clusters`
+    )
     const [first] = clusters
     this.explore.open(this.explore.current ?? first)
   }
@@ -226,7 +270,8 @@ export class Labelling {
       )
     if (inside.length === members.size)
       return workbench.tell(
-        'note', `All tokens of ${explore.nameOf(current)} are selected. Select only the tokens to split off.`
+        'note',
+        `All tokens of ${explore.nameOf(current)} are selected. Select only the tokens to split off.`
       )
     const before = new Set(this.parts.map(({ target }) => target))
     await explore.apply(
@@ -253,7 +298,9 @@ export class Labelling {
     const { explore } = this
     const { order } = explore
     const at = explore.current === null ? -1 : order.indexOf(explore.current)
-    const edited = new Set(explore.labelled.flatMap((cluster) => [cluster, ...(explore.merges.get(cluster)?.clusters ?? [])]))
+    const edited = new Set(
+      explore.labelled.flatMap((cluster) => [cluster, ...(explore.merges.get(cluster)?.clusters ?? [])])
+    )
     const isNext = (cluster: ClusterNumber): boolean => !edited.has(cluster) && this.#isUnseen(cluster)
     return order.slice(at + 1).find(isNext) ?? order.slice(0, Math.max(at, 0)).find(isNext)
   }
@@ -270,14 +317,18 @@ export class Labelling {
     if (next !== undefined) explore.open(next)
     else if (by === 1 || !explore.step(-1, (cluster) => this.#isUnseen(cluster))) {
       explore.workbench.tell(
-        'note', by === 1 ? 'No unseen clusters left in the list.' : 'No unseen cluster before this one.'
+        'note',
+        by === 1 ? 'No unseen clusters left in the list.' : 'No unseen cluster before this one.'
       )
     }
   }
 
   #suggestionsFor(cluster: ClusterNumber): readonly string[] {
     const entry = this.explore.entries.get(cluster)
-    return this.#shown.get(cluster) ?? (entry === undefined ? [] : suggestNames(entry, this.#named, this.#drawn.get(cluster)))
+    return (
+      this.#shown.get(cluster) ??
+      (entry === undefined ? [] : suggestNames(entry, this.#named, this.#drawn.get(cluster)))
+    )
   }
 
   readonly #named: readonly NamedCluster[] = $derived.by(() => {

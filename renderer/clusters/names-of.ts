@@ -17,7 +17,8 @@ export const namesOf = ({ clusters, annotations }: ClusteringOverview): Readonly
   for (const { target, name, clusters: merged } of annotations) {
     if (name === '') continue
     if (merged !== undefined) for (const cluster of merged) given.set(cluster, name)
-    else if (target.startsWith('cluster:') && !given.has(Number(target.slice('cluster:'.length)))) given.set(Number(target.slice('cluster:'.length)), name)
+    else if (target.startsWith('cluster:') && !given.has(Number(target.slice('cluster:'.length))))
+      given.set(Number(target.slice('cluster:'.length)), name)
   }
   return new Map(
     clusters.map(({ cluster, kind, topTokens }): [ClusterNumber, ClusterName] => {

@@ -76,11 +76,7 @@ export const sendUnsent = async (workbench: Workbench): Promise<void> => {
     }
   }
   workbench.unsent = allUnsent().length
-  if (sent > 0)
-    workbench.tell(
-      'done',
-      `${plural(sent, 'unsent label')} saved.`
-    )
+  if (sent > 0) workbench.tell('done', `${plural(sent, 'unsent label')} saved.`)
 }
 
 /** Takes labels of a file that a window of another address saved; whether it was such a file. */
@@ -90,7 +86,8 @@ export const takeUnsentFile = async (workbench: Workbench, file: File): Promise<
   if (labels === undefined) return false
   if (workspace === null || workspace === undefined) {
     workbench.tell(
-      'error', `${file.name} contains labels, but no workspace is open. Open their workspace, then the file again.`
+      'error',
+      `${file.name} contains labels, but no workspace is open. Open their workspace, then the file again.`
     )
     return true
   }
@@ -101,7 +98,7 @@ export const takeUnsentFile = async (workbench: Workbench, file: File): Promise<
     workbench.tell(
       'error',
       `${plural(missing, 'label')} of ${file.name} cannot be sent: their run is not in this workspace. Open the ` +
-      'workspace of the run.'
+        'workspace of the run.'
     )
   await sendUnsent(workbench)
   return true

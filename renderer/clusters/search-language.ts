@@ -40,7 +40,8 @@ export interface Search {
   readonly problems: readonly string[]
 }
 
-const unquoted = (text: string): string => (text.length >= 2 && text.startsWith('"') && text.endsWith('"') ? text.slice(1, -1) : text)
+const unquoted = (text: string): string =>
+  text.length >= 2 && text.startsWith('"') && text.endsWith('"') ? text.slice(1, -1) : text
 
 /** A word, a quoted text, /an expression/, or key:value where the value may be quoted; "-" before it turns it round. */
 const piecePattern = /(-?)(\/(?:\\.|[^\\/])+\/|[a-z]+:"[^"]*"|"[^"]*"|\S+)/gi
@@ -55,7 +56,8 @@ const measureOf = (name: string): Measure => {
   return shortNames[lower] ?? (lower as Measure)
 }
 
-const startingWith = <T extends string>(words: readonly T[], text: string): T | undefined => words.find((word) => text !== '' && word.startsWith(text.toLowerCase()))
+const startingWith = <T extends string>(words: readonly T[], text: string): T | undefined =>
+  words.find((word) => text !== '' && word.startsWith(text.toLowerCase()))
 
 const conditionOf = (piece: string): Condition | string => {
   if (piece.length > 2 && piece.startsWith('/') && piece.endsWith('/')) {
@@ -71,7 +73,11 @@ const conditionOf = (piece: string): Condition | string => {
   const measure = measurePattern.exec(piece)
   if (measure !== null) {
     const [, name, relation, digits, share] = measure
-    return { by: measureOf(name), relation: (relation === ':' ? '=' : relation) as Relation, value: Number(digits) / (share === '%' ? 100 : 1) }
+    return {
+      by: measureOf(name),
+      relation: (relation === ':' ? '=' : relation) as Relation,
+      value: Number(digits) / (share === '%' ? 100 : 1)
+    }
   }
   if (/^#\d+$/.test(piece)) return { by: 'number', cluster: Number(piece.slice(1)) }
   const keyed = keyPattern.exec(piece)
@@ -117,19 +123,23 @@ export const parseSearch = (text: string): Search => {
     const [whole, minus, piece] = match
     const condition = conditionOf(piece)
     if (typeof condition === 'string') problems.push(condition)
-    else if (condition.by !== 'text' || condition.text !== '') terms.push({ condition, not: minus === '-', from: match.index, to: match.index + whole.length })
+    else if (condition.by !== 'text' || condition.text !== '')
+      terms.push({ condition, not: minus === '-', from: match.index, to: match.index + whole.length })
   }
   return { terms, problems }
 }
 
 /** What was typed without one of its terms. */
-export const withoutTerm = (text: string, { from, to }: Term): string => `${text.slice(0, from)} ${text.slice(to)}`.replace(/\s+/g, ' ').trim()
+export const withoutTerm = (text: string, { from, to }: Term): string =>
+  `${text.slice(0, from)} ${text.slice(to)}`.replace(/\s+/g, ' ').trim()
 
 /** What was typed with a piece more, where it is not there already. */
-export const withPiece = (text: string, piece: string): string => (text.split(/\s+/).includes(piece) ? text : `${text.trim()} ${piece}`.trim())
+export const withPiece = (text: string, piece: string): string =>
+  text.split(/\s+/).includes(piece) ? text : `${text.trim()} ${piece}`.trim()
 
 /** A search for a value as it has to be written after "subset:" and its like. */
-export const quotedWhereNeeded = (value: string): string => (/[\s"]/.test(value) ? `"${value.replaceAll('"', '')}"` : value)
+export const quotedWhereNeeded = (value: string): string =>
+  /[\s"]/.test(value) ? `"${value.replaceAll('"', '')}"` : value
 
 /** A question to the main side: which clusters have a token with such a text, or one, or a label, that matches? */
 export interface TokenQuestion {
@@ -137,7 +147,8 @@ export interface TokenQuestion {
   readonly regularExpression: boolean
 }
 
-export const questionKey = ({ text, regularExpression }: TokenQuestion): string => `${regularExpression ? '/' : '"'}${text}`
+export const questionKey = ({ text, regularExpression }: TokenQuestion): string =>
+  `${regularExpression ? '/' : '"'}${text}`
 
 /** Whether the answer to the question with such a key depends on labels. */
 export const asksOfLabels = (key: string): boolean => key.startsWith('/')
@@ -145,7 +156,11 @@ export const asksOfLabels = (key: string): boolean => key.startsWith('/')
 /** What has to be asked of the main side before the terms can be decided. */
 export const questionsOf = (terms: readonly Term[]): TokenQuestion[] =>
   terms.flatMap(({ condition }): TokenQuestion[] =>
-    condition.by === 'text' ? [{ text: condition.text, regularExpression: false }] : condition.by === 'expression' ? [{ text: condition.source, regularExpression: true }] : []
+    condition.by === 'text'
+      ? [{ text: condition.text, regularExpression: false }]
+      : condition.by === 'expression'
+        ? [{ text: condition.source, regularExpression: true }]
+        : []
   )
 
 /** Whether the answer depends on what people have said, and not on the clustering alone. */
@@ -165,23 +180,35 @@ const contains = (text: string, part: string): boolean => text.toLowerCase().inc
 
 const relates = (value: number, relation: Relation, bound: number): boolean => {
   switch (relation) {
-    case '<': return value < bound
-    case '<=': return value <= bound
-    case '=': return value === bound
-    case '>=': return value >= bound
-    case '>': return value > bound
+    case '<':
+      return value < bound
+    case '<=':
+      return value <= bound
+    case '=':
+      return value === bound
+    case '>=':
+      return value >= bound
+    case '>':
+      return value > bound
   }
 }
 
 const measureValue = (entry: ClusterEntry, measure: Measure): number | null => {
   switch (measure) {
-    case 'size': return entry.size
-    case 'conductance': return entry.conductance
-    case 'purity': return entry.purity
-    case 'distinct': return entry.distinctTokens
-    case 'lift': return entry.topTokens[0]?.lift ?? null
-    case 'stability': return entry.stability
-    case 'rule': return entry.ruleF1
+    case 'size':
+      return entry.size
+    case 'conductance':
+      return entry.conductance
+    case 'purity':
+      return entry.purity
+    case 'distinct':
+      return entry.distinctTokens
+    case 'lift':
+      return entry.topTokens[0]?.lift ?? null
+    case 'stability':
+      return entry.stability
+    case 'rule':
+      return entry.ruleF1
   }
 }
 
@@ -239,8 +266,11 @@ const holds = (
 }
 
 /** Whether a cluster fits all terms; `answers` has the clusters for each question of `questionsOf`, by `questionKey`. */
-export const fits = (terms: readonly Term[], subject: Subject, answers: ReadonlyMap<string, ReadonlySet<number>>): boolean =>
-  terms.every(({ condition, not }) => holds(condition, subject, answers) !== not)
+export const fits = (
+  terms: readonly Term[],
+  subject: Subject,
+  answers: ReadonlyMap<string, ReadonlySet<number>>
+): boolean => terms.every(({ condition, not }) => holds(condition, subject, answers) !== not)
 
 const signs: Readonly<Record<Relation, string>> = { '<': '<', '<=': '≤', '=': '=', '>=': '≥', '>': '>' }
 const measureWords: Readonly<Record<Measure, string>> = {
@@ -257,24 +287,36 @@ const measureWords: Readonly<Record<Measure, string>> = {
 export const termWords = ({ condition, not }: Term): string => {
   const words = ((): string => {
     switch (condition.by) {
-      case 'text': return `“${condition.text}”`
-      case 'expression': return `/${condition.source}/`
-      case 'subset': return `subset ${condition.text}`
-      case 'component': return `extreme in ${condition.text}`
-      case 'tag': return `tag ${condition.text}`
-      case 'author': return `by ${condition.text}`
-      case 'status': return condition.status
-      case 'confidence': return `${condition.confidence} confidence`
-      case 'number': return `cluster ${condition.cluster}`
-      case 'within': return `in group ${condition.cluster}`
-      case 'level': return `${condition.level}s`
+      case 'text':
+        return `“${condition.text}”`
+      case 'expression':
+        return `/${condition.source}/`
+      case 'subset':
+        return `subset ${condition.text}`
+      case 'component':
+        return `extreme in ${condition.text}`
+      case 'tag':
+        return `tag ${condition.text}`
+      case 'author':
+        return `by ${condition.text}`
+      case 'status':
+        return condition.status
+      case 'confidence':
+        return `${condition.confidence} confidence`
+      case 'number':
+        return `cluster ${condition.cluster}`
+      case 'within':
+        return `in group ${condition.cluster}`
+      case 'level':
+        return `${condition.level}s`
       case 'size':
       case 'conductance':
       case 'purity':
       case 'distinct':
       case 'lift':
       case 'stability':
-      case 'rule': return `${measureWords[condition.by]} ${signs[condition.relation]} ${condition.value}`
+      case 'rule':
+        return `${measureWords[condition.by]} ${signs[condition.relation]} ${condition.value}`
     }
   })()
   return not ? `not ${words}` : words

@@ -72,29 +72,45 @@ type Value = number | string | null
 
 const valueOf = (entry: ClusterEntry, by: SortKey, said: Said): Value => {
   switch (by) {
-    case 'size': return entry.size
-    case 'stability': return entry.stability
-    case 'rule': return entry.ruleF1
-    case 'conductance': return entry.conductance
-    case 'labelled': return labelStatuses.indexOf(said.status(entry.cluster))
-    case 'discovery': return entry.cluster
-    case 'purity': return entry.purity
-    case 'distinct': return entry.distinctTokens
-    case 'name': return said.name(entry.cluster).toLowerCase() || null
+    case 'size':
+      return entry.size
+    case 'stability':
+      return entry.stability
+    case 'rule':
+      return entry.ruleF1
+    case 'conductance':
+      return entry.conductance
+    case 'labelled':
+      return labelStatuses.indexOf(said.status(entry.cluster))
+    case 'discovery':
+      return entry.cluster
+    case 'purity':
+      return entry.purity
+    case 'distinct':
+      return entry.distinctTokens
+    case 'name':
+      return said.name(entry.cluster).toLowerCase() || null
   }
 }
 
 const collator = new Intl.Collator('en', { numeric: true })
 
 /** Clusters in the order asked for, by number where they are alike; what is left over always comes last. */
-export const sortClusters = (entries: readonly ClusterEntry[], { by, descending }: Sorting, said: Said): ClusterEntry[] => {
+export const sortClusters = (
+  entries: readonly ClusterEntry[],
+  { by, descending }: Sorting,
+  said: Said
+): ClusterEntry[] => {
   const sign = descending ? -1 : 1
   const keyed = entries.map((entry) => ({ entry, value: valueOf(entry, by, said), leftover: isGroup(entry) ? 0 : 1 }))
   keyed.sort((a, b) => {
     if (a.leftover !== b.leftover) return a.leftover - b.leftover
     const numbered = a.entry.cluster - b.entry.cluster
     if (a.value === null || b.value === null) return a.value === b.value ? numbered : a.value === null ? 1 : -1
-    const order = typeof a.value === 'number' && typeof b.value === 'number' ? a.value - b.value : collator.compare(String(a.value), String(b.value))
+    const order =
+      typeof a.value === 'number' && typeof b.value === 'number'
+        ? a.value - b.value
+        : collator.compare(String(a.value), String(b.value))
     return sign * order || numbered
   })
   return keyed.map(({ entry }) => entry)

@@ -51,24 +51,33 @@ export const likeness = (a: ClusterEntry, b: ClusterEntry): number => {
 }
 
 /** Names in use that fit a cluster by its top tokens, likest first. */
-const fittingNames = (entry: ClusterEntry, named: readonly NamedCluster[]): { readonly name: string; readonly likeness: number }[] => {
+const fittingNames = (
+  entry: ClusterEntry,
+  named: readonly NamedCluster[]
+): { readonly name: string; readonly likeness: number }[] => {
   const best = new Map<string, number>()
   for (const { name, entry: other } of named) {
     if (other.cluster === entry.cluster) continue
     const value = likeness(entry, other) * (other.subset === entry.subset ? 1 : 0.9)
     if (value >= alike) best.set(name, Math.max(value, best.get(name) ?? 0))
   }
-  return [...best].map(([name, value]) => ({ name, likeness: value })).sort((a, b) => b.likeness - a.likeness || a.name.localeCompare(b.name))
+  return [...best]
+    .map(([name, value]) => ({ name, likeness: value }))
+    .sort((a, b) => b.likeness - a.likeness || a.name.localeCompare(b.name))
 }
 
 /** Names drawn from what the list knows of a cluster: its kind of tokens, its one frequent token, several of them, and the subset that they are from. */
 const ownNames = ({ size, topTokens, purity, subset }: ClusterEntry): string[] => {
   if (size === 0 || topTokens.length === 0) return []
   const [first] = topTokens
-  const kind = kinds.find(([, pattern]) => topTokens.reduce((sum, { text, count }) => sum + (pattern.test(text) ? count : 0), 0) >= telling * size)?.[0]
+  const kind = kinds.find(
+    ([, pattern]) =>
+      topTokens.reduce((sum, { text, count }) => sum + (pattern.test(text) ? count : 0), 0) >= telling * size
+  )?.[0]
   const single = first.count >= telling * size
   const several = [...new Set(topTokens.slice(0, 4).map(({ text }) => quote(text)))]
-  const list = (count: number): string | undefined => (several.length >= count ? several.slice(0, count).join(', ') : undefined)
+  const list = (count: number): string | undefined =>
+    several.length >= count ? several.slice(0, count).join(', ') : undefined
   const place = subset !== '' && purity >= 0.7 ? subset : undefined
   const narrow = single ? quote(first.text) : (kind ?? list(2) ?? quote(first.text))
   return [
@@ -86,14 +95,24 @@ const ownNames = ({ size, topTokens, purity, subset }: ClusterEntry): string[] =
  * At most five names for a cluster, likeliest first: one that a very similar cluster bears already, `drawn` ones (from patterns, by the main side, where
  * they are there), what the list itself tells, then other names in use that fit.
  */
-export const suggestNames = (entry: ClusterEntry, named: readonly NamedCluster[], drawn: readonly string[] = []): string[] => {
+export const suggestNames = (
+  entry: ClusterEntry,
+  named: readonly NamedCluster[],
+  drawn: readonly string[] = []
+): string[] => {
   const fitting = fittingNames(entry, named)
-  const close = fitting.filter(({ likeness: value }) => value >= 0.85).slice(0, 1).map(({ name }) => name)
+  const close = fitting
+    .filter(({ likeness: value }) => value >= 0.85)
+    .slice(0, 1)
+    .map(({ name }) => name)
   const others = fitting.slice(0, 3).map(({ name }) => name)
   const own = [...new Set([...drawn, ...ownNames(entry)])]
-  const head = [...new Set([...close, ...own.slice(0, mostSuggestions - close.length - Math.min(1, others.length - close.length))])]
+  const head = [
+    ...new Set([...close, ...own.slice(0, mostSuggestions - close.length - Math.min(1, others.length - close.length))])
+  ]
   return [...new Set([...head, ...others, ...own])].slice(0, mostSuggestions)
 }
 
 /** Suggestions as they are shown, with later ones in the places that are still free: a number that is shown never comes to mean another name. */
-export const withLaterNames = (shown: readonly string[], later: readonly string[]): string[] => [...new Set([...shown, ...later])].slice(0, mostSuggestions)
+export const withLaterNames = (shown: readonly string[], later: readonly string[]): string[] =>
+  [...new Set([...shown, ...later])].slice(0, mostSuggestions)

@@ -11,5 +11,8 @@ export const chipText = (text: string): string => {
 }
 
 /** Tokens to show as chips; different tokens may have the same text. */
-export const chipsOf = (tokens: readonly TokenCount[], count: number): readonly { readonly id: number; readonly text: string }[] =>
+export const chipsOf = (
+  tokens: readonly TokenCount[],
+  count: number
+): readonly { readonly id: number; readonly text: string }[] =>
   tokens.slice(0, count).map(({ id, text }) => ({ id, text: chipText(text) }))

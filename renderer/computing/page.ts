@@ -7,12 +7,20 @@ socket.binaryType = 'arraybuffer'
 socket.addEventListener('close', () => window.close())
 
 const open: OpenDevice = async (kind) => {
-  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance', forceFallbackAdapter: kind === 'software' })
+  const adapter = await navigator.gpu?.requestAdapter({
+    powerPreference: 'high-performance',
+    forceFallbackAdapter: kind === 'software'
+  })
   if (!adapter) return undefined
   const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits
   const { vendor, architecture, description, isFallbackAdapter } = adapter.info
   const device = await adapter.requestDevice({ requiredLimits: { maxStorageBufferBindingSize, maxBufferSize } })
-  return { name: [vendor, architecture, description, isFallbackAdapter ? 'fallback adapter' : ''].filter((words) => words !== '').join(' '), device }
+  return {
+    name: [vendor, architecture, description, isFallbackAdapter ? 'fallback adapter' : '']
+      .filter((words) => words !== '')
+      .join(' '),
+    device
+  }
 }
 
 /** Of a reason for closing no more than this fits. */
@@ -21,7 +29,8 @@ const mostReasonBytes = 123
 serveFromPage(
   {
     send: (message) => socket.send(encode(message)),
-    onMessage: (listener) => socket.addEventListener('message', ({ data }) => listener(decode(new Uint8Array(data as ArrayBuffer)))),
+    onMessage: (listener) =>
+      socket.addEventListener('message', ({ data }) => listener(decode(new Uint8Array(data as ArrayBuffer)))),
     close: (words) => socket.close(4000, words.replace(/[^ -~]/g, '?').slice(0, mostReasonBytes))
   },
   open

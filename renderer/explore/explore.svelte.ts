@@ -2,8 +2,17 @@ import { getContext, setContext } from 'svelte'
 import { SvelteMap, SvelteSet } from 'svelte/reactivity'
 import { groupName, messageOf, saidOf } from '../../preload/contract'
 import type {
-  Annotation, AnnotationChange, AnnotationsChanged, AnnotationTarget, ClusterEntry, ClusterNumber,
-  ClusteringOverview, Job, LabelStatus, Said, TokenInContext
+  Annotation,
+  AnnotationChange,
+  AnnotationsChanged,
+  AnnotationTarget,
+  ClusterEntry,
+  ClusterNumber,
+  ClusteringOverview,
+  Job,
+  LabelStatus,
+  Said,
+  TokenInContext
 } from '../../preload/contract'
 import type { Workbench } from '../app/app.svelte'
 import { trustOf } from '../runs/trust'
@@ -205,7 +214,8 @@ export class Explore {
 
   /** Opens what a step of undo changed, if it is of this clustering; `before` is what was said until then. */
   openChanged(
-    { run, clustering, changed }: AnnotationsChanged, before: ReadonlyMap<AnnotationTarget, Annotation>
+    { run, clustering, changed }: AnnotationsChanged,
+    before: ReadonlyMap<AnnotationTarget, Annotation>
   ): void {
     if (run !== this.run || clustering !== this.clustering) return
     const clusters = new Set(

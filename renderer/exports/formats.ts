@@ -16,17 +16,29 @@ export const formatWords: Readonly<Record<ClusterExportFormat, FormatWords>> = {
     words: 'One JSON file with labels, members and contexts; can be imported',
     ending: '.annotated.json'
   },
-  html: { name: 'HTML report', words: 'One file that opens in any browser: galleries, profiles, labels', ending: '.html' },
+  html: {
+    name: 'HTML report',
+    words: 'One file that opens in any browser: galleries, profiles, labels',
+    ending: '.html'
+  },
   csv: { name: 'CSV tables', words: 'A folder of tables for a spreadsheet', ending: null, hasCsv: true },
   parquet: { name: 'Parquet tables', words: 'A folder of the same tables, compact and typed', ending: null },
   npy: {
-    name: 'NumPy matrices', words: 'A folder with χ̂ and standard errors as .npy files', ending: null, hasCsv: true
+    name: 'NumPy matrices',
+    words: 'A folder with χ̂ and standard errors as .npy files',
+    ending: null,
+    hasCsv: true
   },
   json: { name: 'JSON', words: 'A folder with one readable run.json, without the χ̂ matrix', ending: null }
 }
 
 /** A name that every file system takes. */
-export const safeName = (text: string): string => Array.from(text.normalize('NFC'), (letter) => (/[\p{L}\p{N}._-]/u.test(letter) ? letter : '-')).join('').replace(/-+/g, '-').replace(/^[-.]+|[-.]+$/g, '').slice(0, 80) || 'run'
+export const safeName = (text: string): string =>
+  Array.from(text.normalize('NFC'), (letter) => (/[\p{L}\p{N}._-]/u.test(letter) ? letter : '-'))
+    .join('')
+    .replace(/-+/g, '-')
+    .replace(/^[-.]+|[-.]+$/g, '')
+    .slice(0, 80) || 'run'
 
 const separatorOf = (folder: string): string => (folder.includes('\\') && !folder.includes('/') ? '\\' : '/')
 

@@ -1,7 +1,16 @@
 import { getContext, setContext, untrack } from 'svelte'
 import { SvelteMap } from 'svelte/reactivity'
 import { messageOf, strata } from '../../preload/contract'
-import type { CallInput, ClusterDetails, ClusterNumber, GalleryToken, Stratum, SubsetCount, TokenCount, TokenInContext } from '../../preload/contract'
+import type {
+  CallInput,
+  ClusterDetails,
+  ClusterNumber,
+  GalleryToken,
+  Stratum,
+  SubsetCount,
+  TokenCount,
+  TokenInContext
+} from '../../preload/contract'
 import type { Workbench } from '../app/app.svelte'
 import type { Explore } from '../explore/explore.svelte'
 import { Latest } from './latest'
@@ -118,7 +127,13 @@ export class Gallery {
     this.followRows()
     return (this.shown?.columns ?? []).map((column) => {
       if (column.inTurn) return planInTurn(column.sources.map(({ rows }) => Math.min(rows.total ?? 0, mostLines / 2)))
-      return planGroups(column.sources.map(({ key, rows, heading, opening }) => ({ total: rows.total ?? 0, shown: this.opened.get(key) ?? opening, heading: heading !== null })))
+      return planGroups(
+        column.sources.map(({ key, rows, heading, opening }) => ({
+          total: rows.total ?? 0,
+          shown: this.opened.get(key) ?? opening,
+          heading: heading !== null
+        }))
+      )
     })
   })
 
@@ -189,8 +204,7 @@ export class Gallery {
   missing(stratum: Stratum, cluster = this.#explore.current): string | null {
     const entry = cluster === null ? undefined : this.#explore.entries.get(cluster)
     if (entry === undefined) return null
-    if ((stratum === 'core' || stratum === 'edge') && entry.stability === null)
-      return 'Not measured: needs “stability”'
+    if ((stratum === 'core' || stratum === 'edge') && entry.stability === null) return 'Not measured: needs “stability”'
     return stratum === 'exceptions' && entry.ruleF1 === null ? 'No rules' : null
   }
 
@@ -223,7 +237,8 @@ export class Gallery {
 
   retry(): void {
     this.failure = null
-    for (const { sources } of this.shown?.columns ?? []) for (const { rows } of sources) if (rows.failure !== null) rows.retry()
+    for (const { sources } of this.shown?.columns ?? [])
+      for (const { rows } of sources) if (rows.failure !== null) rows.retry()
     this.follow()
   }
 
@@ -236,7 +251,9 @@ export class Gallery {
   tokenAt(column: number, line: number): GalleryToken | undefined {
     this.followRows()
     const planned = this.lineAt(column, line)
-    return planned?.kind === 'row' ? this.shown?.columns[column].sources[planned.group].rows.at(planned.place) : undefined
+    return planned?.kind === 'row'
+      ? this.shown?.columns[column].sources[planned.group].rows.at(planned.place)
+      : undefined
   }
 
   get cursorToken(): GalleryToken | undefined {
@@ -280,13 +297,20 @@ export class Gallery {
     const { width } = this.preferences
     const now = this.expanded.get(token.token)
     const reach = now === undefined ? 0 : Math.max(now.before.length, now.after.length)
-    if (reach > 4 * width || (now !== undefined && now.before.length === now.position && now.before.length < 4 * width && now.after.length < 4 * width)) {
+    if (
+      reach > 4 * width ||
+      (now !== undefined &&
+        now.before.length === now.position &&
+        now.before.length < 4 * width &&
+        now.after.length < 4 * width)
+    ) {
       this.expanded.delete(token.token)
       return
     }
     const around = reach === 0 ? Math.min(widest, 4 * width) : widest
     const [more] = await this.#explore.contexts(Int32Array.of(token.token), around, around)
-    if (now !== undefined && more.before.length === now.before.length && more.after.length === now.after.length) this.expanded.delete(token.token)
+    if (now !== undefined && more.before.length === now.before.length && more.after.length === now.after.length)
+      this.expanded.delete(token.token)
     else this.expanded.set(token.token, more)
   }
 
@@ -308,14 +332,24 @@ export class Gallery {
     return reading
   }
 
-  #rowsOf(query: Omit<CallInput<'clusters.tokens'>, 'run' | 'clustering' | 'offset' | 'limit'> & { readonly cluster: ClusterNumber }, total?: number): { key: string; rows: PagedRows<GalleryToken> } {
+  #rowsOf(
+    query: Omit<CallInput<'clusters.tokens'>, 'run' | 'clustering' | 'offset' | 'limit'> & {
+      readonly cluster: ClusterNumber
+    },
+    total?: number
+  ): { key: string; rows: PagedRows<GalleryToken> } {
     const key = JSON.stringify(query)
     const known = this.#rows.get(key)
     if (known !== undefined) return { key, rows: known }
     const rows = new PagedRows<GalleryToken>({
       pageSize: total === undefined ? pageSize : groupPage,
       load: async (offset, limit) => {
-        const page = await this.#workbench.client.call('clusters.tokens', { ...this.#explore.where, ...query, offset, limit })
+        const page = await this.#workbench.client.call('clusters.tokens', {
+          ...this.#explore.where,
+          ...query,
+          offset,
+          limit
+        })
         return { total: page.total, rows: page.tokens }
       },
       changed: () => this.revision++,
@@ -328,34 +362,70 @@ export class Gallery {
   #selectedRows(tokens: Int32Array, width: number): Source {
     const key = `selected ${this.#selections} ${width}`
     const known = this.#rows.get(key)
-    const rows = known ?? new PagedRows<GalleryToken>({
-      pageSize,
-      load: async (offset, limit) => {
-        const contexts = await this.#explore.contexts(tokens.slice(offset, offset + limit), width, width)
-        return {
-          total: tokens.length,
-          rows: contexts.map((context) => ({ ...context, boundary: null, strength: null }))
-        }
-      },
-      changed: () => this.revision++,
-      total: tokens.length
-    })
+    const rows =
+      known ??
+      new PagedRows<GalleryToken>({
+        pageSize,
+        load: async (offset, limit) => {
+          const contexts = await this.#explore.contexts(tokens.slice(offset, offset + limit), width, width)
+          return {
+            total: tokens.length,
+            rows: contexts.map((context) => ({ ...context, boundary: null, strength: null }))
+          }
+        },
+        changed: () => this.revision++,
+        total: tokens.length
+      })
     this.#rows.set(key, rows)
     return { key, cluster: null, rows, heading: null, opening: mostLines }
   }
 
-  #column(cluster: ClusterNumber, toward: ClusterNumber | null, details: ClusterDetails | null, { stratum, seed, filter, preferences: { grouping, width } }: Wanted): ContextColumn {
+  #column(
+    cluster: ClusterNumber,
+    toward: ClusterNumber | null,
+    details: ClusterDetails | null,
+    { stratum, seed, filter, preferences: { grouping, width } }: Wanted
+  ): ContextColumn {
     const query = {
-      cluster, stratum, before: width, after: width, ...(stratum === 'random' ? { seed } : {}), ...(stratum === 'toward' && toward !== null ? { toward } : {}),
-      ...(filter?.tokenId === undefined ? {} : { tokenId: filter.tokenId }), ...(filter?.subset === undefined ? {} : { subset: filter.subset })
+      cluster,
+      stratum,
+      before: width,
+      after: width,
+      ...(stratum === 'random' ? { seed } : {}),
+      ...(stratum === 'toward' && toward !== null ? { toward } : {}),
+      ...(filter?.tokenId === undefined ? {} : { tokenId: filter.tokenId }),
+      ...(filter?.subset === undefined ? {} : { subset: filter.subset })
     }
     const whole = { key: `column ${cluster}`, clusters: [cluster], inTurn: false, ungrouped: 0 }
-    if (grouping === 'token' && filter?.tokenId === undefined && details !== null && filter === null && stratum !== 'toward') {
-      const sources = details.topTokens.map((token) => ({ ...this.#rowsOf({ ...query, tokenId: token.id }, token.count), cluster, heading: { token }, opening: groupOpening }))
-      return { ...whole, sources, ungrouped: details.entry.size - details.topTokens.reduce((sum, { count }) => sum + count, 0) }
+    if (
+      grouping === 'token' &&
+      filter?.tokenId === undefined &&
+      details !== null &&
+      filter === null &&
+      stratum !== 'toward'
+    ) {
+      const sources = details.topTokens.map((token) => ({
+        ...this.#rowsOf({ ...query, tokenId: token.id }, token.count),
+        cluster,
+        heading: { token },
+        opening: groupOpening
+      }))
+      return {
+        ...whole,
+        sources,
+        ungrouped: details.entry.size - details.topTokens.reduce((sum, { count }) => sum + count, 0)
+      }
     }
     if (grouping === 'subset' && details !== null && filter === null && stratum !== 'toward') {
-      return { ...whole, sources: details.subsets.map((subset) => ({ ...this.#rowsOf({ ...query, subset: subset.subset }, subset.count), cluster, heading: { subset }, opening: groupOpening })) }
+      return {
+        ...whole,
+        sources: details.subsets.map((subset) => ({
+          ...this.#rowsOf({ ...query, subset: subset.subset }, subset.count),
+          cluster,
+          heading: { subset },
+          opening: groupOpening
+        }))
+      }
     }
     return { ...whole, sources: [{ ...this.#rowsOf(query), cluster, heading: null, opening: mostLines }] }
   }
@@ -363,10 +433,33 @@ export class Gallery {
   /** What is wanted, as far as it can be told with these details; `null` details only where nothing depends on them. */
   #arrange(wanted: Wanted, details: ClusterDetails | null, similarDetails: ClusterDetails | null): Shown {
     const { cluster, selection, stratum, preferences } = wanted
-    const key = JSON.stringify([cluster, selection === null ? wanted.similar : null, selection === null ? 0 : this.#selections, stratum, wanted.seed, wanted.filter, preferences.grouping, preferences.width, preferences.beside])
+    const key = JSON.stringify([
+      cluster,
+      selection === null ? wanted.similar : null,
+      selection === null ? 0 : this.#selections,
+      stratum,
+      wanted.seed,
+      wanted.filter,
+      preferences.grouping,
+      preferences.width,
+      preferences.beside
+    ])
     const base = { key, cluster, details, similarDetails, selection: selection !== null }
     if (selection !== null) {
-      return { ...base, similar: null, toward: null, columns: [{ key: 'selected', clusters: [], inTurn: false, ungrouped: 0, sources: [this.#selectedRows(selection, preferences.width)] }] }
+      return {
+        ...base,
+        similar: null,
+        toward: null,
+        columns: [
+          {
+            key: 'selected',
+            clusters: [],
+            inTurn: false,
+            ungrouped: 0,
+            sources: [this.#selectedRows(selection, preferences.width)]
+          }
+        ]
+      }
     }
     if (cluster === null) return { ...base, similar: null, toward: null, columns: [] }
     const similar = this.#similarOf(wanted, details)
@@ -374,18 +467,34 @@ export class Gallery {
     const own = this.#column(cluster, toward, details, wanted)
     if (similar === null) return { ...base, similar, toward, columns: [own] }
     const other = this.#column(similar, cluster, similarDetails, wanted)
-    if (preferences.beside === 'columns' || own.sources.length !== 1 || other.sources.length !== 1) return { ...base, similar, toward, columns: [own, other] }
-    return { ...base, similar, toward, columns: [{ key: 'in turn', clusters: [cluster, similar], inTurn: true, ungrouped: 0, sources: [own.sources[0], other.sources[0]] }] }
+    if (preferences.beside === 'columns' || own.sources.length !== 1 || other.sources.length !== 1)
+      return { ...base, similar, toward, columns: [own, other] }
+    return {
+      ...base,
+      similar,
+      toward,
+      columns: [
+        {
+          key: 'in turn',
+          clusters: [cluster, similar],
+          inTurn: true,
+          ungrouped: 0,
+          sources: [own.sources[0], other.sources[0]]
+        }
+      ]
+    }
   }
 
   #similarOf({ similar, stratum, cluster }: Wanted, details: ClusterDetails | null): ClusterNumber | null {
-    const found = similar ?? (stratum === 'toward' ? details?.nearest.at(0)?.cluster ?? null : null)
+    const found = similar ?? (stratum === 'toward' ? (details?.nearest.at(0)?.cluster ?? null) : null)
     return found === cluster ? null : found
   }
 
   /** What has to be here before it is shown. */
   #needed(shown: Shown): readonly PagedRows<GalleryToken>[] {
-    return shown.columns.flatMap(({ sources }) => sources.slice(0, sources.length === 2 ? 2 : 1).map(({ rows }) => rows)).filter((rows) => rows.total !== 0)
+    return shown.columns
+      .flatMap(({ sources }) => sources.slice(0, sources.length === 2 ? 2 : 1).map(({ rows }) => rows))
+      .filter((rows) => rows.total !== 0)
   }
 
   #take(shown: Shown): void {
@@ -422,7 +531,10 @@ export class Gallery {
       return
     }
     this.#timers.forEach((timer) => window.clearTimeout(timer))
-    this.#timers = [window.setTimeout(() => (this.waiting = 'dim'), dimAfter), window.setTimeout(() => (this.waiting = 'blank'), blankAfter)]
+    this.#timers = [
+      window.setTimeout(() => (this.waiting = 'dim'), dimAfter),
+      window.setTimeout(() => (this.waiting = 'blank'), blankAfter)
+    ]
     this.#latest.ask(
       () => this.#bring(wanted),
       (shown) => this.#take(shown),
@@ -468,7 +580,14 @@ export class Gallery {
     this.#readAheadFrom = current
     const again = before < 0 ? at + 1 : 2 * at - before
     const unseen = order.slice(at + 1, at + 200).find((cluster) => this.#explore.statusOf(cluster) === 'unseen')
-    const next = [...new Set([again < 0 ? undefined : order.at(again), order.at(at + 1), unseen, at > 0 ? order[at - 1] : undefined])].filter((cluster) => cluster !== undefined)
+    const next = [
+      ...new Set([
+        again < 0 ? undefined : order.at(again),
+        order.at(at + 1),
+        unseen,
+        at > 0 ? order[at - 1] : undefined
+      ])
+    ].filter((cluster) => cluster !== undefined)
     void (async () => {
       for (const cluster of next) {
         if (this.#explore.current !== current) return

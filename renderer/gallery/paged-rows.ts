@@ -48,7 +48,11 @@ export class PagedRows<T> {
     const { pageSize } = this.#options
     const lastPage = this.total === null ? 0 : Math.floor(Math.max(0, this.total - 1) / pageSize)
     const pages: number[] = []
-    for (let page = Math.floor(Math.max(0, first) / pageSize); page <= Math.min(lastPage, Math.floor(last / pageSize) + 1); page++) {
+    for (
+      let page = Math.floor(Math.max(0, first) / pageSize);
+      page <= Math.min(lastPage, Math.floor(last / pageSize) + 1);
+      page++
+    ) {
       if (this.#pages.get(page) === undefined) pages.push(page)
     }
     this.#wanted = pages

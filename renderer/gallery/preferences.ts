@@ -35,10 +35,23 @@ export interface Preferences {
 }
 
 export const defaultPreferences: Preferences = {
-  stratum: 'central', grouping: 'none', width: 16, spaces: false, lines: false, aligned: false, face: 'auto', sources: true, tokenSort: 'count', profile: 'susceptibility', beside: 'columns', closed: [], height: null
+  stratum: 'central',
+  grouping: 'none',
+  width: 16,
+  spaces: false,
+  lines: false,
+  aligned: false,
+  face: 'auto',
+  sources: true,
+  tokenSort: 'count',
+  profile: 'susceptibility',
+  beside: 'columns',
+  closed: [],
+  height: null
 }
 
-const oneOf = <T>(value: unknown, known: readonly T[], fallback: T): T => known.find((other) => other === value) ?? fallback
+const oneOf = <T>(value: unknown, known: readonly T[], fallback: T): T =>
+  known.find((other) => other === value) ?? fallback
 const flag = (value: unknown, fallback: boolean): boolean => (typeof value === 'boolean' ? value : fallback)
 
 /** What was kept, with the default in place of everything that can't be read. */
@@ -47,7 +60,11 @@ export const readPreferences = (value: unknown): Preferences => {
   const kept = value as { readonly [key in keyof Preferences]?: unknown }
   const fallback = defaultPreferences
   return {
-    stratum: oneOf(kept.stratum, strata.filter((stratum) => stratum !== 'toward'), fallback.stratum),
+    stratum: oneOf(
+      kept.stratum,
+      strata.filter((stratum) => stratum !== 'toward'),
+      fallback.stratum
+    ),
     grouping: oneOf(kept.grouping, groupings, fallback.grouping),
     width: oneOf(kept.width, contextWidths, fallback.width as (typeof contextWidths)[number]),
     spaces: flag(kept.spaces, fallback.spaces),
@@ -58,7 +75,9 @@ export const readPreferences = (value: unknown): Preferences => {
     tokenSort: oneOf(kept.tokenSort, ['count', 'lift'] as const, fallback.tokenSort),
     profile: oneOf(kept.profile, ['susceptibility', 'standardised'] as const, fallback.profile),
     beside: oneOf(kept.beside, ['columns', 'in-turn'] as const, fallback.beside),
-    closed: Array.isArray(kept.closed) ? sectionNames.filter((name) => (kept.closed as readonly unknown[]).includes(name)) : fallback.closed,
+    closed: Array.isArray(kept.closed)
+      ? sectionNames.filter((name) => (kept.closed as readonly unknown[]).includes(name))
+      : fallback.closed,
     height: typeof kept.height === 'number' && kept.height >= 60 && kept.height <= 4000 ? kept.height : fallback.height
   }
 }

@@ -16,12 +16,21 @@ const layered = /^(head|mlp):(\d+)(?:\.(\d+))?$/
 export const inLayerOrder = (components: readonly string[]): ProfileColumn[] => {
   const keyed = components.map((component, index) => {
     const found = layered.exec(component)
-    if (found === null) return { column: { component, index, layer: component, kind: 'other' as const }, rank: [component === 'embed' ? -1 : Infinity, index] }
+    if (found === null)
+      return {
+        column: { component, index, layer: component, kind: 'other' as const },
+        rank: [component === 'embed' ? -1 : Infinity, index]
+      }
     const layer = Number(found[2])
     const kind = found[1] === 'mlp' ? ('mlp' as const) : ('head' as const)
-    return { column: { component, index, layer: String(layer), kind }, rank: [layer, kind === 'mlp' ? Infinity : Number(found[3] ?? 0)] }
+    return {
+      column: { component, index, layer: String(layer), kind },
+      rank: [layer, kind === 'mlp' ? Infinity : Number(found[3] ?? 0)]
+    }
   })
-  return keyed.sort((a, b) => compare(a.rank[0], b.rank[0]) || compare(a.rank[1], b.rank[1])).map(({ column }) => column)
+  return keyed
+    .sort((a, b) => compare(a.rank[0], b.rank[0]) || compare(a.rank[1], b.rank[1]))
+    .map(({ column }) => column)
 }
 
 const compare = (a: number, b: number): number => (a === b ? 0 : a < b ? -1 : 1)
@@ -59,7 +68,12 @@ export interface ProfileGeometry {
   /** Middles of the components that are noise. */
   readonly signs: readonly number[]
   /** `named` where there is room for the layer's name. */
-  readonly layers: readonly { readonly layer: string; readonly from: number; readonly to: number; readonly named: boolean }[]
+  readonly layers: readonly {
+    readonly layer: string
+    readonly from: number
+    readonly to: number
+    readonly named: boolean
+  }[]
   readonly y: (value: number) => number
 }
 
@@ -88,11 +102,14 @@ export const profileGeometry = (input: ProfileInput): ProfileGeometry => {
   const step = Math.max(leastStep, Math.min(22, width / Math.max(1, columns.length)))
   const bar = Math.max(1, Math.min(step - 1, step * 0.72))
   const limit = columns.reduce((most, { index }) => {
-    const reach = [Math.abs(values[index]) + (spreads?.[index] ?? 0), Math.abs(others?.[index] ?? 0)].filter(Number.isFinite)
+    const reach = [Math.abs(values[index]) + (spreads?.[index] ?? 0), Math.abs(others?.[index] ?? 0)].filter(
+      Number.isFinite
+    )
     return Math.max(most, ...reach)
   }, 0)
   const zero = height / 2
-  const y = (value: number): number => round(zero - (limit === 0 ? 0 : (Math.max(-limit, Math.min(limit, value)) / limit) * (zero - 2)))
+  const y = (value: number): number =>
+    round(zero - (limit === 0 ? 0 : (Math.max(-limit, Math.min(limit, value)) / limit) * (zero - 2)))
   let [positive, negative, dimPositive, dimNegative, spread, other] = ['', '', '', '', '', '']
   let [reliable, unreliable] = ['', '']
   const signs: number[] = []
@@ -115,7 +132,8 @@ export const profileGeometry = (input: ProfileInput): ProfileGeometry => {
     else negative += path
     const middle = round(place * step + step / 2)
     const around = spreads?.[index]
-    if (around !== undefined && Number.isFinite(around)) spread += `M${middle} ${y(value - around)}V${y(value + around)}`
+    if (around !== undefined && Number.isFinite(around))
+      spread += `M${middle} ${y(value - around)}V${y(value + around)}`
     const beside = others?.[index]
     if (beside !== undefined && Number.isFinite(beside)) other += `M${round(place * step)} ${y(beside)}h${round(step)}`
   })
@@ -132,11 +150,32 @@ export const profileGeometry = (input: ProfileInput): ProfileGeometry => {
     if (layer.named) free = middle + nameWidth / 2
   }
   return {
-    width: Math.max(1, columns.length * step), height, step, zero, limit, positive, negative, dimPositive, dimNegative,
-    reliable, unreliable, signs, spread, other, layers, y
+    width: Math.max(1, columns.length * step),
+    height,
+    step,
+    zero,
+    limit,
+    positive,
+    negative,
+    dimPositive,
+    dimNegative,
+    reliable,
+    unreliable,
+    signs,
+    spread,
+    other,
+    layers,
+    y
   }
 }
 
 /** The components whose values are furthest from zero, furthest first. */
-export const furthest = (columns: readonly ProfileColumn[], values: ArrayLike<number>, count: number): ProfileColumn[] =>
-  columns.filter(({ index }) => Number.isFinite(values[index])).sort((a, b) => Math.abs(values[b.index]) - Math.abs(values[a.index])).slice(0, count)
+export const furthest = (
+  columns: readonly ProfileColumn[],
+  values: ArrayLike<number>,
+  count: number
+): ProfileColumn[] =>
+  columns
+    .filter(({ index }) => Number.isFinite(values[index]))
+    .sort((a, b) => Math.abs(values[b.index]) - Math.abs(values[a.index]))
+    .slice(0, count)

@@ -2,12 +2,15 @@ import { visible } from '../ui/visible-text'
 
 export type Face = 'auto' | 'code' | 'prose'
 
-const codeNames = /\b(git\s?hub|git\s?lab|git|code|codes|source|stack\s?(exchange|overflow|v\d)?|python|javascript|typescript|java|rust|golang|cpp|scripts?|notebooks?|jupyter|kernel|shell|html|css|sql|json|xml|ya?ml)\b/i
+const codeNames =
+  /\b(git\s?hub|git\s?lab|git|code|codes|source|stack\s?(exchange|overflow|v\d)?|python|javascript|typescript|java|rust|golang|cpp|scripts?|notebooks?|jupyter|kernel|shell|html|css|sql|json|xml|ya?ml)\b/i
 
 /** Whether a subset's name says that it holds code. */
-export const isCodeSubset = (subset: string): boolean => codeNames.test(subset.replace(/[-_./]+/g, ' ').replace(/([a-z])([A-Z])/g, '$1 $2'))
+export const isCodeSubset = (subset: string): boolean =>
+  codeNames.test(subset.replace(/[-_./]+/g, ' ').replace(/([a-z])([A-Z])/g, '$1 $2'))
 
-export const inCodeFace = (face: Face, subset: string): boolean => face === 'code' || (face === 'auto' && isCodeSubset(subset))
+export const inCodeFace = (face: Face, subset: string): boolean =>
+  face === 'code' || (face === 'auto' && isCodeSubset(subset))
 
 /** A stretch to show: text, a sign for what cannot be seen, or a note on what was left out. */
 export interface Piece {
@@ -45,10 +48,24 @@ const cut = (text: string, most: number, leaveOut: 'start' | 'middle' | 'end'): 
 
 /** A token's text in pieces to show. Long runs of one sign become one sign with their number. */
 export const pieces = (text: string, { spaces, lines, most = Infinity, leaveOut = 'middle' }: Reading): Piece[] =>
-  cut(text, most, leaveOut).flatMap((part): Piece[] => (typeof part === 'number' ? [{ kind: 'note', text: ` … ${part.toLocaleString('en')} more … `, words: `${part.toLocaleString('en')} more characters` }] : shown(part, spaces, lines)))
+  cut(text, most, leaveOut).flatMap((part): Piece[] =>
+    typeof part === 'number'
+      ? [
+          {
+            kind: 'note',
+            text: ` … ${part.toLocaleString('en')} more … `,
+            words: `${part.toLocaleString('en')} more characters`
+          }
+        ]
+      : shown(part, spaces, lines)
+  )
 
 /** Tokens around one, as one text; `mostEach` characters of each token are shown, `most` of all. */
-export const contextPieces = (tokens: readonly string[], mostEach: number, { most = Infinity, leaveOut = 'middle', ...reading }: Reading): Piece[] => {
+export const contextPieces = (
+  tokens: readonly string[],
+  mostEach: number,
+  { most = Infinity, leaveOut = 'middle', ...reading }: Reading
+): Piece[] => {
   const result: Piece[] = []
   let plain = ''
   const flush = (): void => {
@@ -69,7 +86,7 @@ export const contextPieces = (tokens: readonly string[], mostEach: number, { mos
 const shown = (text: string, spaces: boolean, lines: boolean): Piece[] => {
   const result: Piece[] = []
   const stretches = visible(text, { spaces })
-  for (let at = 0; at < stretches.length; ) {
+  for (let at = 0; at < stretches.length;) {
     const { text: sign, sign: words, breaks } = stretches[at]
     if (words === undefined) {
       result.push({ kind: 'text', text: sign })
@@ -79,16 +96,32 @@ const shown = (text: string, spaces: boolean, lines: boolean): Piece[] => {
     let end = at
     while (end < stretches.length && stretches[end].sign === words && stretches[end].text === sign) end++
     const count = end - at
-    const most = words === 'line break' ? longestRun['line break'] : words === 'space' ? longestRun.space : longestRun.other
+    const most =
+      words === 'line break' ? longestRun['line break'] : words === 'space' ? longestRun.space : longestRun.other
     const ends = breaks === true && lines ? { breaks: true as const } : { wraps: true as const }
-    if (count > most) result.push({ kind: 'sign', text: `${sign}×${count}`, words: `${count} times: ${words}`, ...ends })
-    else if ('breaks' in ends) for (let each = 0; each < count; each++) result.push({ kind: 'sign', text: sign, words, ...ends })
-    else result.push({ kind: 'sign', text: sign.repeat(count), words: count === 1 ? words : `${count} times: ${words}`, ...ends })
+    if (count > most)
+      result.push({ kind: 'sign', text: `${sign}×${count}`, words: `${count} times: ${words}`, ...ends })
+    else if ('breaks' in ends)
+      for (let each = 0; each < count; each++) result.push({ kind: 'sign', text: sign, words, ...ends })
+    else
+      result.push({
+        kind: 'sign',
+        text: sign.repeat(count),
+        words: count === 1 ? words : `${count} times: ${words}`,
+        ...ends
+      })
     at = end
   }
   return result
 }
 
 /** A context as text to copy: as it is in the corpus, with the token between marks. */
-export const plainContext = ({ before, text, after }: { readonly before: readonly string[]; readonly text: string; readonly after: readonly string[] }): string =>
-  `${before.join('')}⟦${text}⟧${after.join('')}`
+export const plainContext = ({
+  before,
+  text,
+  after
+}: {
+  readonly before: readonly string[]
+  readonly text: string
+  readonly after: readonly string[]
+}): string => `${before.join('')}⟦${text}⟧${after.join('')}`

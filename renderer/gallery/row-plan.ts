@@ -19,7 +19,9 @@ export interface RowPlan {
 
 /** Groups one after the other: a heading, rows, and a line for more where some are not shown. */
 export const planGroups = (groups: readonly PlannedGroup[]): RowPlan => {
-  const sizes = groups.map(({ total, shown, heading }) => (heading ? 1 : 0) + Math.min(total, shown) + (total > shown ? 1 : 0))
+  const sizes = groups.map(
+    ({ total, shown, heading }) => (heading ? 1 : 0) + Math.min(total, shown) + (total > shown ? 1 : 0)
+  )
   const starts: number[] = []
   let length = 0
   for (const size of sizes) {
@@ -64,8 +66,16 @@ export const planInTurn = (totals: readonly number[]): RowPlan => {
   return {
     length,
     at: (asked) => {
-      const { line: from, place: start, sources } = stretches.findLast((stretch) => stretch.line <= asked) ?? { line: 0, place: 0, sources: [0] }
-      return { kind: 'row', group: sources[(asked - from) % sources.length], place: start + Math.floor((asked - from) / sources.length) }
+      const {
+        line: from,
+        place: start,
+        sources
+      } = stretches.findLast((stretch) => stretch.line <= asked) ?? { line: 0, place: 0, sources: [0] }
+      return {
+        kind: 'row',
+        group: sources[(asked - from) % sources.length],
+        place: start + Math.floor((asked - from) / sources.length)
+      }
     }
   }
 }

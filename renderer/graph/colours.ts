@@ -12,16 +12,19 @@ export const parseColour = (text: string): Rgb => {
   return [value >> 16, (value >> 8) & 255, value & 255]
 }
 
-export const hexOf = (colour: Rgb): string => `#${colour.map((part) => Math.round(part).toString(16).padStart(2, '0')).join('')}`
+export const hexOf = (colour: Rgb): string =>
+  `#${colour.map((part) => Math.round(part).toString(16).padStart(2, '0')).join('')}`
 
 /** `share` of `second`, the rest of `first`. */
-export const mixed = (first: Rgb, second: Rgb, share: number): Rgb => [0, 1, 2].map((part) => first[part] + share * (second[part] - first[part])) as unknown as Rgb
+export const mixed = (first: Rgb, second: Rgb, share: number): Rgb =>
+  [0, 1, 2].map((part) => first[part] + share * (second[part] - first[part])) as unknown as Rgb
 
 const linear = (part: number): number => (part <= 10.31475 ? part / 3294.6 : ((part / 255 + 0.055) / 1.055) ** 2.4)
 const encoded = (part: number): number => 255 * (part <= 0.0031308 ? 12.92 * part : 1.055 * part ** (1 / 2.4) - 0.055)
 
 /** The relative luminance that contrast is told by, 0 to 1. */
-export const luminance = ([red, green, blue]: Rgb): number => 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue)
+export const luminance = ([red, green, blue]: Rgb): number =>
+  0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue)
 
 export const contrast = (first: Rgb, second: Rgb): number => {
   const [light, dark] = [luminance(first), luminance(second)].sort((a, b) => b - a)
@@ -38,8 +41,13 @@ export const fromLightness = (lightness: number, chroma: number, hue: number): R
     const l = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
     const m = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
     const s = (lightness - 0.0894841775 * a - 1.291485548 * b) ** 3
-    const parts = [4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s, -1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s, -0.0041960863 * l - 0.7034186147 * m + 1.707614701 * s]
-    if (given <= 0 || isShown(parts)) return parts.map((part) => Math.round(encoded(Math.min(1, Math.max(0, part))))) as unknown as Rgb
+    const parts = [
+      4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s,
+      -1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s,
+      -0.0041960863 * l - 0.7034186147 * m + 1.707614701 * s
+    ]
+    if (given <= 0 || isShown(parts))
+      return parts.map((part) => Math.round(encoded(Math.min(1, Math.max(0, part))))) as unknown as Rgb
   }
 }
 
@@ -60,8 +68,15 @@ export const readTheme = (of: (name: string) => string): GraphTheme => {
   const colour = (name: string): Rgb => parseColour(of(name))
   const surface = colour('--surface')
   return {
-    surface, dark: luminance(surface) < 0.4, text: colour('--text'), soft: colour('--text-soft'), line: colour('--line-strong'), accent: colour('--accent'), warn: colour('--warn'),
-    negative: colour('--negative'), positive: colour('--positive')
+    surface,
+    dark: luminance(surface) < 0.4,
+    text: colour('--text'),
+    soft: colour('--text-soft'),
+    line: colour('--line-strong'),
+    accent: colour('--accent'),
+    warn: colour('--warn'),
+    negative: colour('--negative'),
+    positive: colour('--positive')
   }
 }
 
@@ -70,8 +85,34 @@ export const readTheme = (of: (name: string) => string): GraphTheme => {
  * middle waves as well.
  */
 const categories: Readonly<Record<'light' | 'dark', readonly Rgb[]>> = {
-  light: ['#0072b2', '#d55e00', '#399d57', '#700048', '#4b8efe', '#4b3b05', '#341a9c', '#a43c2f', '#884b75', '#7a8fd0', '#276ee1', '#b76c84'].map(parseColour),
-  dark: ['#56b4e9', '#e69f00', '#20c45f', '#d48aad', '#ede091', '#8264e7', '#da4433', '#b6e6ff', '#bb4cb5', '#cfef46', '#17eace', '#8ece34'].map(parseColour)
+  light: [
+    '#0072b2',
+    '#d55e00',
+    '#399d57',
+    '#700048',
+    '#4b8efe',
+    '#4b3b05',
+    '#341a9c',
+    '#a43c2f',
+    '#884b75',
+    '#7a8fd0',
+    '#276ee1',
+    '#b76c84'
+  ].map(parseColour),
+  dark: [
+    '#56b4e9',
+    '#e69f00',
+    '#20c45f',
+    '#d48aad',
+    '#ede091',
+    '#8264e7',
+    '#da4433',
+    '#b6e6ff',
+    '#bb4cb5',
+    '#cfef46',
+    '#17eace',
+    '#8ece34'
+  ].map(parseColour)
 }
 
 const faces = (theme: GraphTheme): readonly Rgb[] => categories[theme.dark ? 'dark' : 'light']
@@ -110,7 +151,8 @@ export interface DivergingScale {
 /** A scale that shows the values between the `lower`-th and the `100 - lower`-th percentile apart, and those beyond as its ends. NaN is left out. */
 export const scaleOf = (values: Float32Array, lower = 2): DivergingScale => {
   const sorted = values.filter((value) => !Number.isNaN(value)).sort()
-  const at = (percent: number): number => sorted[Math.min(sorted.length - 1, Math.max(0, Math.round((percent / 100) * (sorted.length - 1))))] ?? 0
+  const at = (percent: number): number =>
+    sorted[Math.min(sorted.length - 1, Math.max(0, Math.round((percent / 100) * (sorted.length - 1))))] ?? 0
   const limit = Math.max(Math.abs(at(lower)), Math.abs(at(100 - lower)))
   return { limit: limit > 0 ? limit : Math.abs(sorted.at(-1) ?? 0) || 1, percentiles: [lower, 100 - lower] }
 }
@@ -127,12 +169,18 @@ export const scaleSteps = 255
 
 export const divergingTable = (theme: GraphTheme): Uint8Array => {
   const table = new Uint8Array(4 * scaleSteps)
-  for (let step = 0; step < scaleSteps; step++) table.set([...divergingColour(theme, (2 * step) / (scaleSteps - 1) - 1), 255], 4 * step)
+  for (let step = 0; step < scaleSteps; step++)
+    table.set([...divergingColour(theme, (2 * step) / (scaleSteps - 1) - 1), 255], 4 * step)
   return table
 }
 
 /** Colours of points by value: RGBA, four bytes a point; NaN is plain. */
-export const coloursByValue = (theme: GraphTheme, values: Float32Array, tokens: Int32Array | null, scale: DivergingScale): Uint8Array => {
+export const coloursByValue = (
+  theme: GraphTheme,
+  values: Float32Array,
+  tokens: Int32Array | null,
+  scale: DivergingScale
+): Uint8Array => {
   const table = new Uint32Array(divergingTable(theme).buffer)
   const plain = new Uint32Array(new Uint8Array([...plainColour(theme), 255]).buffer)[0]
   const count = tokens?.length ?? values.length

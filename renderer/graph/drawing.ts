@@ -17,8 +17,7 @@ export const drawingOfView = (view: GraphView): Drawing | null => {
     for (const disc of view.discs) {
       const at = stage.toView(disc)
       const radius = stage.radiusOf(disc.radius)
-      if (seen(at, radius))
-        nodes.push({ ...at, radius, colour: disc.fill, outline: disc.outline, hollow: disc.hollow })
+      if (seen(at, radius)) nodes.push({ ...at, radius, colour: disc.fill, outline: disc.outline, hollow: disc.hollow })
     }
   } else if (placed !== null) {
     const { colours, faded, highlights } = stage.points

@@ -67,7 +67,10 @@ export class GraphColours {
     const membership = async (): Promise<Int32Array> =>
       (view.membership ??= await view.client.call('tokens.membership', where))
     if (colouring.by === 'subset' && this.#subsets === null) {
-      this.#columnWork.ask(() => view.client.call('tokens.subsets', where), (subsets) => (this.#subsets = subsets))
+      this.#columnWork.ask(
+        () => view.client.call('tokens.subsets', where),
+        (subsets) => (this.#subsets = subsets)
+      )
     }
     if (colouring.by !== 'component' || this.#column?.component === colouring.component) return
     const { component } = colouring

@@ -15,7 +15,8 @@ interface Handles {
 const panKeys = 'graph.pan-'
 
 /** Whether a command works only while the graph has the keyboard, before those of other panes with the same key. */
-export const isOfFocus = (id: string): boolean => id.startsWith(panKeys) || id === 'graph.zoom-in' || id === 'graph.zoom-out'
+export const isOfFocus = (id: string): boolean =>
+  id.startsWith(panKeys) || id === 'graph.zoom-in' || id === 'graph.zoom-out'
 
 /** What a person can do with the graph. */
 export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, find }: Handles): readonly Command[] => {
@@ -23,7 +24,12 @@ export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, fin
   const drawn = (): boolean => view.stage !== null && view.isReady
   const focused = (): boolean => hasFocus() && drawn()
   const pan = (name: string, key: string, right: number, up: number): Command => ({
-    id: `${panKeys}${name}`, group, label: `Pan ${name}`, keys: [key], when: focused, hidden: true,
+    id: `${panKeys}${name}`,
+    group,
+    label: `Pan ${name}`,
+    keys: [key],
+    when: focused,
+    hidden: true,
     run: () => view.stage?.pan(right, up)
   })
   const isLevel = (level: GroupKind): boolean => explore.groups.isTree && explore.groups.levels.includes(level)
@@ -32,43 +38,91 @@ export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, fin
     return furthest?.component ?? explore.overview?.run.components[0]
   }
   return [
-    { id: 'graph.tokens', group, label: 'Show tokens', when: () => view.mode !== 'tokens', run: () => view.change('tokens') },
-    { id: 'graph.clusters', group, label: 'Show clusters', when: () => view.mode !== 'clusters', run: () => view.change('clusters') },
-    { id: 'graph.mode', group, label: 'Switch between tokens and clusters', keys: ['v'], hidden: true, run: () => view.change(view.mode === 'tokens' ? 'clusters' : 'tokens') },
-    { id: 'graph.fit', group, label: 'Fit to view', keys: ['f'], when: drawn, run: () => view.fit() },
     {
-      id: 'graph.go-to-selected', group, label: 'Go to selection', keys: ['shift+f'],
-      when: () => drawn() && (explore.current !== null || explore.tokens.length > 0),
-      run: () => (explore.tokens.length > 0 && view.mode === 'tokens' ? view.goToTokens(explore.tokens) : explore.current === null ? undefined : view.goTo({ kind: 'cluster', cluster: explore.current }))
+      id: 'graph.tokens',
+      group,
+      label: 'Show tokens',
+      when: () => view.mode !== 'tokens',
+      run: () => view.change('tokens')
     },
     {
-      id: 'graph.lasso', group, label: 'Select with lasso', keys: ['l'], when: drawn,
+      id: 'graph.clusters',
+      group,
+      label: 'Show clusters',
+      when: () => view.mode !== 'clusters',
+      run: () => view.change('clusters')
+    },
+    {
+      id: 'graph.mode',
+      group,
+      label: 'Switch between tokens and clusters',
+      keys: ['v'],
+      hidden: true,
+      run: () => view.change(view.mode === 'tokens' ? 'clusters' : 'tokens')
+    },
+    { id: 'graph.fit', group, label: 'Fit to view', keys: ['f'], when: drawn, run: () => view.fit() },
+    {
+      id: 'graph.go-to-selected',
+      group,
+      label: 'Go to selection',
+      keys: ['shift+f'],
+      when: () => drawn() && (explore.current !== null || explore.tokens.length > 0),
+      run: () =>
+        explore.tokens.length > 0 && view.mode === 'tokens'
+          ? view.goToTokens(explore.tokens)
+          : explore.current === null
+            ? undefined
+            : view.goTo({ kind: 'cluster', cluster: explore.current })
+    },
+    {
+      id: 'graph.lasso',
+      group,
+      label: 'Select with lasso',
+      keys: ['l'],
+      when: drawn,
       run: () => void (view.lassoing = !view.lassoing)
     },
     {
-      id: 'graph.ego', group, label: 'Show neighbours only', keys: ['e'],
+      id: 'graph.ego',
+      group,
+      label: 'Show neighbours only',
+      keys: ['e'],
       when: () => drawn() && (view.ego || explore.current !== null || explore.tokens.length > 0),
       run: () => void (view.ego = !view.ego)
     },
     {
-      id: 'graph.colouring', group, label: 'Next colouring', keys: ['c'],
+      id: 'graph.colouring',
+      group,
+      label: 'Next colouring',
+      keys: ['c'],
       run: () => void (explore.colouring = nextColouring(explore.colouring, explore.groups.levels, component()))
     },
     { id: 'graph.find', group, label: 'Find in graph', keys: ['mod+shift+f'], whileTyping: true, run: find },
     {
-      id: 'graph.list', group, label: 'Show or hide node list', keys: ['shift+l'],
+      id: 'graph.list',
+      group,
+      label: 'Show or hide node list',
+      keys: ['shift+l'],
       run: () => void (view.listing = !view.listing)
     },
     {
-      id: 'graph.edges', group, label: 'Show or hide edges', when: drawn,
+      id: 'graph.edges',
+      group,
+      label: 'Show or hide edges',
+      when: drawn,
       run: () => void (view.showsEdges = !view.showsEdges)
     },
     {
-      id: 'graph.fade', group, label: 'Fade weak members',
-      when: () => drawn() && view.colours.canFade, run: () => void (view.colours.fades = !view.colours.fades)
+      id: 'graph.fade',
+      group,
+      label: 'Fade weak members',
+      when: () => drawn() && view.colours.canFade,
+      run: () => void (view.colours.fades = !view.colours.fades)
     },
     ...(['cluster', 'neighbourhood', 'region'] as const).map((level): Command => ({
-      id: `graph.level.${level}`, group, label: `Show ${levelWords[level].several} as nodes`,
+      id: `graph.level.${level}`,
+      group,
+      label: `Show ${levelWords[level].several} as nodes`,
       when: () => isLevel(level) && !(view.mode === 'clusters' && view.level === level),
       run: () => {
         view.showLevel(level)
@@ -76,30 +130,54 @@ export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, fin
       }
     })),
     {
-      id: 'graph.names', group, label: 'Show or hide names', when: drawn,
+      id: 'graph.names',
+      group,
+      label: 'Show or hide names',
+      when: drawn,
       run: () => void (view.showsNames = !view.showsNames)
     },
     {
-      id: 'graph.clear', group, label: 'Clear token selection', when: () => explore.tokens.length > 0,
+      id: 'graph.clear',
+      group,
+      label: 'Clear token selection',
+      when: () => explore.tokens.length > 0,
       run: () => void (explore.tokens = new Int32Array(0))
     },
     {
-      id: 'graph.select-clusters', group, label: 'Select clusters of the selected tokens',
+      id: 'graph.select-clusters',
+      group,
+      label: 'Select clusters of the selected tokens',
       when: () => explore.tokens.length > 0 && view.clustersOfTokens.length > 0,
       run: () => explore.select(view.clustersOfTokens.map(({ cluster }) => cluster))
     },
     {
-      id: 'graph.layout', group, label: 'Recompute token layout', when: () => view.job === null,
+      id: 'graph.layout',
+      group,
+      label: 'Recompute token layout',
+      when: () => view.job === null,
       run: () => view.computeAgain()
     },
     { id: 'graph.export-png', group, label: 'Export graph as PNG…', when: drawn, run: () => savePicture(view, 'png') },
     { id: 'graph.export-svg', group, label: 'Export graph as SVG…', when: drawn, run: () => savePicture(view, 'svg') },
-    pan('left', 'arrowleft', -0.12, 0), pan('right', 'arrowright', 0.12, 0), pan('up', 'arrowup', 0, 0.12), pan('down', 'arrowdown', 0, -0.12),
+    pan('left', 'arrowleft', -0.12, 0),
+    pan('right', 'arrowright', 0.12, 0),
+    pan('up', 'arrowup', 0, 0.12),
+    pan('down', 'arrowdown', 0, -0.12),
     {
-      id: 'graph.zoom-in', group, label: 'Zoom in', keys: ['+', '='], when: focused, run: () => view.stage?.zoom(1.5)
+      id: 'graph.zoom-in',
+      group,
+      label: 'Zoom in',
+      keys: ['+', '='],
+      when: focused,
+      run: () => view.stage?.zoom(1.5)
     },
     {
-      id: 'graph.zoom-out', group, label: 'Zoom out', keys: ['-'], when: focused, run: () => view.stage?.zoom(1 / 1.5)
+      id: 'graph.zoom-out',
+      group,
+      label: 'Zoom out',
+      keys: ['-'],
+      when: focused,
+      run: () => view.stage?.zoom(1 / 1.5)
     }
   ]
 }

@@ -31,7 +31,15 @@ export class GraphNames {
   nameOf(cluster: ClusterNumber): { readonly text: string; readonly code: boolean } {
     const given = this.#view.explore.givenNameOf(cluster)
     if (given === '') return this.#plainNameOf(cluster)
-    return { text: shortened(visible(given).map((stretch) => stretch.text).join(''), nameLength), code: false }
+    return {
+      text: shortened(
+        visible(given)
+          .map((stretch) => stretch.text)
+          .join(''),
+        nameLength
+      ),
+      code: false
+    }
   }
 
   #plainNameOf(cluster: ClusterNumber): { readonly text: string; readonly code: boolean } {
@@ -94,7 +102,10 @@ export class GraphNames {
     const [level] = explore.groups.levels
     if (placed === null || !explore.groups.isTree) return []
     const table = groupsAt(explore.groups, level, colours.mostCluster)
-    const groups = groupsOf(placed.places, placed.clusterOf.map((cluster) => table[cluster + 1]))
+    const groups = groupsOf(
+      placed.places,
+      placed.clusterOf.map((cluster) => table[cluster + 1])
+    )
     return groups
       .filter(({ cluster }) => cluster >= 0)
       .sort((a, b) => b.size - a.size)
@@ -152,11 +163,19 @@ export class GraphNames {
         ? placed.index.range(rested.left, rested.bottom, rested.right, rested.top)
         : []
     if (placed === null || inView.length === 0 || inView.length > mostTokenNames) {
-      this.#nameWork.ask(async () => null, () => (this.#tokenNames = []))
+      this.#nameWork.ask(
+        async () => null,
+        () => (this.#tokenNames = [])
+      )
       return
     }
     this.#nameWork.ask(
-      () => explore.contexts(Int32Array.from(inView, (point) => placed.tokenOf(point)), 0, 0),
+      () =>
+        explore.contexts(
+          Int32Array.from(inView, (point) => placed.tokenOf(point)),
+          0,
+          0
+        ),
       (contexts) =>
         (this.#tokenNames = contexts.map(({ text }, index) => ({
           text: shortened(visibleString(text), 16),

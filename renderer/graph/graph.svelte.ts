@@ -18,7 +18,8 @@ import type { Extent, View } from './places'
 import type { Point, Ring, Stage } from './stage'
 
 export type GraphMode = 'tokens' | 'clusters'
-export type GraphNode = { readonly kind: 'token'; readonly token: number } | { readonly kind: 'cluster'; readonly cluster: ClusterNumber }
+export type GraphNode =
+  { readonly kind: 'token'; readonly token: number } | { readonly kind: 'cluster'; readonly cluster: ClusterNumber }
 
 /** Tokens whose edges are asked for at most, and edges that are drawn at most. */
 const mostEdgeTokens = 20_000
@@ -178,7 +179,10 @@ export class GraphView {
     this.#fail('tokens', null)
     try {
       const { where } = this.explore
-      const [layout, membership] = await Promise.all([this.client.call('graph.tokens', { ...where, again }), this.membership ?? this.client.call('tokens.membership', where)])
+      const [layout, membership] = await Promise.all([
+        this.client.call('graph.tokens', { ...where, again }),
+        this.membership ?? this.client.call('tokens.membership', where)
+      ])
       this.membership = membership
       if (layout.state === 'working') {
         this.job = layout.job
@@ -237,10 +241,12 @@ export class GraphView {
   readonly clusters: PlacedClusters | null = $derived.by(() => {
     const { level, explore } = this
     if (this.#layout === null) return null
-    return new PlacedClusters(layoutOf(this.#layout, (group) => {
-      const entry = explore.entries.get(group)
-      return entry !== undefined && (entry.kind === level || !isGroup(entry))
-    }))
+    return new PlacedClusters(
+      layoutOf(this.#layout, (group) => {
+        const entry = explore.entries.get(group)
+        return entry !== undefined && (entry.kind === level || !isGroup(entry))
+      })
+    )
   })
 
   get isReady(): boolean {
@@ -296,11 +302,18 @@ export class GraphView {
     const centres = this.edgeCentres
     window.clearTimeout(this.#edgeTimer)
     if (centres.length === 0 || !(this.showsEdges || this.ego)) {
-      this.#edgeWork.ask(async () => null, () => (this.tokenEdges = null))
+      this.#edgeWork.ask(
+        async () => null,
+        () => (this.tokenEdges = null)
+      )
       return
     }
     const { where } = this.explore
-    const ask = (): void => this.#edgeWork.ask(() => this.client.call('tokens.edges', { ...where, tokens: centres, most: mostEdges }), (edges) => (this.tokenEdges = { ...edges, of: centres }))
+    const ask = (): void =>
+      this.#edgeWork.ask(
+        () => this.client.call('tokens.edges', { ...where, tokens: centres, most: mostEdges }),
+        (edges) => (this.tokenEdges = { ...edges, of: centres })
+      )
     // Whoever goes along the list quickly waits for each gallery, and for no edges.
     this.#edgeTimer = window.setTimeout(ask, restMilliseconds)
   }
@@ -308,7 +321,10 @@ export class GraphView {
   /** Neighbours of the tokens or clusters that are selected; null where nothing asks for them. */
   readonly neighbours: Int32Array | null = $derived.by(() => {
     if (!this.ego) return null
-    if (this.mode === 'tokens') return this.tokenEdges === null || this.tokenEdges.of !== this.edgeCentres ? null : neighboursOf(this.tokenEdges, new Set(this.edgeCentres))
+    if (this.mode === 'tokens')
+      return this.tokenEdges === null || this.tokenEdges.of !== this.edgeCentres
+        ? null
+        : neighboursOf(this.tokenEdges, new Set(this.edgeCentres))
     return this.clusters === null || this.nodeRoles.size === 0
       ? null
       : neighboursOf(this.clusters.edges, new Set(this.nodeRoles.keys()))
@@ -320,7 +336,8 @@ export class GraphView {
     if (placed === null || emphasised === null || kinds === null) return null
     const byCluster = kinds.of === 'clusters'
     const found: number[] = []
-    for (let point = 0; point < placed.count; point++) if (kinds.kinds[byCluster ? placed.clusterOf[point] + 1 : placed.tokenOf(point)] === emphasised) found.push(point)
+    for (let point = 0; point < placed.count; point++)
+      if (kinds.kinds[byCluster ? placed.clusterOf[point] + 1 : placed.tokenOf(point)] === emphasised) found.push(point)
     return Uint32Array.from(found)
   })
 
@@ -382,9 +399,15 @@ export class GraphView {
     const place = clusters.placeOf(cluster) ?? { x: 0.5, y: 0.5 }
     const colour = this.colours.colourOf(cluster)
     return {
-      cluster, ...place, radius: this.radiusOf(cluster), fill: hollow ? theme.surface : dimmed ? mixed(colour, theme.surface, 0.66) : colour, opacity: hollow ? 0.85 : 1,
-      outline: role === undefined ? (isNear ? theme.warn : hollow ? plainColour(theme) : theme.surface) : outlines[role],
-      width: role === 'current' ? 3 : role !== undefined || isNear ? 2.5 : hollow ? 2 : 0.8, hollow: hollow && role === undefined
+      cluster,
+      ...place,
+      radius: this.radiusOf(cluster),
+      fill: hollow ? theme.surface : dimmed ? mixed(colour, theme.surface, 0.66) : colour,
+      opacity: hollow ? 0.85 : 1,
+      outline:
+        role === undefined ? (isNear ? theme.warn : hollow ? plainColour(theme) : theme.surface) : outlines[role],
+      width: role === 'current' ? 3 : role !== undefined || isNear ? 2.5 : hollow ? 2 : 0.8,
+      hollow: hollow && role === undefined
     }
   }
 
@@ -393,7 +416,9 @@ export class GraphView {
     const { clusters, theme } = this
     if (clusters === null || theme === null) return []
     const dims = this.#dims
-    return Array.from(clusters.clusters, (cluster) => this.#discOf(cluster, undefined, false, dims)).sort((a, b) => b.radius - a.radius)
+    return Array.from(clusters.clusters, (cluster) => this.#discOf(cluster, undefined, false, dims)).sort(
+      (a, b) => b.radius - a.radius
+    )
   })
   readonly #plainDiscNumbers: Float32Array = $derived(discNumbersOf(this.#plainDiscs))
 
@@ -403,7 +428,9 @@ export class GraphView {
     const chosen = this.#chosenClusters
     if (clusters === null || theme === null || chosen === null) return []
     const near = neighbours === null || this.mode !== 'clusters' ? none : new Set(neighbours)
-    const discs = Array.from(chosen).filter((cluster) => clusters.placeOf(cluster) !== undefined).map((cluster) => this.#discOf(cluster, roles.get(cluster), near.has(cluster), false))
+    const discs = Array.from(chosen)
+      .filter((cluster) => clusters.placeOf(cluster) !== undefined)
+      .map((cluster) => this.#discOf(cluster, roles.get(cluster), near.has(cluster), false))
     const rank = ({ cluster }: ClusterDisc): number => (roles.has(cluster) ? 1 : 0)
     return discs.sort((a, b) => rank(a) - rank(b) || b.radius - a.radius)
   })
@@ -422,7 +449,13 @@ export class GraphView {
         const [from, to] = [placed.pointOf(tokenEdges.from[edge]), placed.pointOf(tokenEdges.to[edge])]
         if (from === undefined || to === undefined) continue
         lines.push({
-          x1: placed.places[2 * from], y1: placed.places[2 * from + 1], x2: placed.places[2 * to], y2: placed.places[2 * to + 1], width: 0.8, colour: theme.soft, opacity
+          x1: placed.places[2 * from],
+          y1: placed.places[2 * from + 1],
+          x2: placed.places[2 * to],
+          y2: placed.places[2 * to + 1],
+          width: 0.8,
+          colour: theme.soft,
+          opacity
         })
       }
       return lines
@@ -435,9 +468,26 @@ export class GraphView {
       [...indices].flatMap((edge) => {
         const [from, to] = [clusters.placeOf(edges.from[edge]), clusters.placeOf(edges.to[edge])]
         if (from === undefined || to === undefined) return []
-        return [{ x1: from.x, y1: from.y, x2: to.x, y2: to.y, width: 0.4 + 3 * Math.sqrt(edges.weights[edge] / heaviest), colour, opacity }]
+        return [
+          {
+            x1: from.x,
+            y1: from.y,
+            x2: to.x,
+            y2: to.y,
+            width: 0.4 + 3 * Math.sqrt(edges.weights[edge] / heaviest),
+            colour,
+            opacity
+          }
+        ]
       })
-    return [...drawn(others, theme.line, Math.min(0.55, Math.max(0.15, 10 / Math.sqrt(others.length))) * (this.#chosenClusters === null ? 1 : 0.75)), ...drawn(own, theme.accent, 0.75)]
+    return [
+      ...drawn(
+        others,
+        theme.line,
+        Math.min(0.55, Math.max(0.15, 10 / Math.sqrt(others.length))) * (this.#chosenClusters === null ? 1 : 0.75)
+      ),
+      ...drawn(own, theme.accent, 0.75)
+    ]
   })
 
   // ── The stage ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -481,14 +531,16 @@ export class GraphView {
     const { stage, highlights, mode } = this
     if (stage === null) return
     stage.points.highlights = mode === 'tokens' ? highlights : []
-    stage.points.faded = mode !== 'tokens' || highlights.length === 0 ? 0 : this.ego || this.emphasised !== null ? 0.8 : 0.5
+    stage.points.faded =
+      mode !== 'tokens' || highlights.length === 0 ? 0 : this.ego || this.emphasised !== null ? 0.8 : 0.5
     stage.draw()
   }
 
   drawDiscs(): void {
     const { stage, mode } = this
     if (stage === null) return
-    stage.discs.discs = mode === 'clusters' ? joined(this.#plainDiscNumbers, discNumbersOf(this.#pickedDiscs)) : new Float32Array(0)
+    stage.discs.discs =
+      mode === 'clusters' ? joined(this.#plainDiscNumbers, discNumbersOf(this.#pickedDiscs)) : new Float32Array(0)
     stage.discs.scaleAt = discScale
     stage.discs.least = leastRadius
     stage.draw()
@@ -512,13 +564,25 @@ export class GraphView {
     const { theme, mode, placed } = this
     const { hovered } = this.explore
     if (theme === null) return []
-    const node: GraphNode | null = mode === 'tokens' && hovered !== null ? { kind: 'token', token: hovered } : (this.pointed?.node ?? null)
+    const node: GraphNode | null =
+      mode === 'tokens' && hovered !== null ? { kind: 'token', token: hovered } : (this.pointed?.node ?? null)
     if (node?.kind === 'token') {
       const point = placed?.pointOf(node.token)
-      return mode !== 'tokens' || placed === null || point === undefined ? [] : [{ x: placed.places[2 * point], y: placed.places[2 * point + 1], radius: Math.max(8, pointSize(placed.count, this.camera.ratio) / 2 + 4), colour: theme.accent }]
+      return mode !== 'tokens' || placed === null || point === undefined
+        ? []
+        : [
+            {
+              x: placed.places[2 * point],
+              y: placed.places[2 * point + 1],
+              radius: Math.max(8, pointSize(placed.count, this.camera.ratio) / 2 + 4),
+              colour: theme.accent
+            }
+          ]
     }
     const place = node === null || mode !== 'clusters' ? undefined : this.clusters?.placeOf(node.cluster)
-    return node === null || place === undefined ? [] : [{ ...place, radius: (this.stage?.radiusOf(this.radiusOf(node.cluster)) ?? 4) + 4, colour: theme.accent }]
+    return node === null || place === undefined
+      ? []
+      : [{ ...place, radius: (this.stage?.radiusOf(this.radiusOf(node.cluster)) ?? 4) + 4, colour: theme.accent }]
   })
 
   /** Shows all once, when a mode has something to show. */
@@ -577,8 +641,14 @@ export class GraphView {
       return
     }
     const point = placed?.pointOf(node.token)
-    if (this.mode === 'clusters' && this.membership !== null) this.goTo({ kind: 'cluster', cluster: this.membership[node.token] })
-    else if (placed !== null && point !== undefined) stage.go({ x: placed.places[2 * point], y: placed.places[2 * point + 1], ratio: Math.min(stage.view.ratio, 0.12) })
+    if (this.mode === 'clusters' && this.membership !== null)
+      this.goTo({ kind: 'cluster', cluster: this.membership[node.token] })
+    else if (placed !== null && point !== undefined)
+      stage.go({
+        x: placed.places[2 * point],
+        y: placed.places[2 * point + 1],
+        ratio: Math.min(stage.view.ratio, 0.12)
+      })
   }
 
   #goToNodes(nodes: readonly ClusterNumber[]): void {
@@ -610,7 +680,9 @@ export class GraphView {
       return point === null || placed === null ? null : { kind: 'token', token: placed.tokenOf(point) }
     }
     // The topmost is the last one that was drawn.
-    const disc = this.discs.findLast((each) => Math.hypot(each.x - place.x, each.y - place.y) * stage.scale <= stage.radiusOf(each.radius) + 2)
+    const disc = this.discs.findLast(
+      (each) => Math.hypot(each.x - place.x, each.y - place.y) * stage.scale <= stage.radiusOf(each.radius) + 2
+    )
     return disc === undefined ? null : { kind: 'cluster', cluster: disc.cluster }
   }
 
@@ -668,13 +740,17 @@ export class GraphView {
   }
 
   /** Clusters that the selected tokens are in, those with the most of them first. */
-  readonly clustersOfTokens: readonly { readonly cluster: ClusterNumber; readonly count: number }[] = $derived.by(() => {
-    const { membership } = this
-    if (membership === null) return []
-    const counts = new Map<ClusterNumber, number>()
-    for (const token of this.explore.tokens) counts.set(membership[token], (counts.get(membership[token]) ?? 0) + 1)
-    return [...counts].map(([cluster, count]) => ({ cluster, count })).sort((a, b) => b.count - a.count || a.cluster - b.cluster)
-  })
+  readonly clustersOfTokens: readonly { readonly cluster: ClusterNumber; readonly count: number }[] = $derived.by(
+    () => {
+      const { membership } = this
+      if (membership === null) return []
+      const counts = new Map<ClusterNumber, number>()
+      for (const token of this.explore.tokens) counts.set(membership[token], (counts.get(membership[token]) ?? 0) + 1)
+      return [...counts]
+        .map(([cluster, count]) => ({ cluster, count }))
+        .sort((a, b) => b.count - a.count || a.cluster - b.cluster)
+    }
+  )
 
   // ── Pictures ───────────────────────────────────────────────────────────────────────────────────────────────────
 

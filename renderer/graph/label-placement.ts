@@ -21,17 +21,32 @@ const cellSize = 96
  * Indices of the candidates that can be shown without lying on one another, in the order given: those that matter most come first.
  * A grid of cells keeps it to a few comparisons a name.
  */
-export const placeLabels = (candidates: readonly LabelCandidate[], width: number, height: number, most = 80, gap = 4): number[] => {
+export const placeLabels = (
+  candidates: readonly LabelCandidate[],
+  width: number,
+  height: number,
+  most = 80,
+  gap = 4
+): number[] => {
   const cells = new Map<number, LabelCandidate[]>()
   const placed: number[] = []
   for (const [index, candidate] of candidates.entries()) {
     if (placed.length >= most) break
     if (candidate.x < 0 || candidate.x > width || candidate.y < 0 || candidate.y > height) continue
-    const [left, right] = [candidate.x - candidate.width / 2 - gap, candidate.x + candidate.width / 2 + gap].map((x) => Math.floor(x / cellSize))
-    const [top, bottom] = [candidate.y - candidate.height / 2 - gap, candidate.y + candidate.height / 2 + gap].map((y) => Math.floor(y / cellSize))
+    const [left, right] = [candidate.x - candidate.width / 2 - gap, candidate.x + candidate.width / 2 + gap].map((x) =>
+      Math.floor(x / cellSize)
+    )
+    const [top, bottom] = [candidate.y - candidate.height / 2 - gap, candidate.y + candidate.height / 2 + gap].map(
+      (y) => Math.floor(y / cellSize)
+    )
     const keys: number[] = []
-    for (let column = left; column <= right; column++) for (let row = top; row <= bottom; row++) keys.push(column * 4096 + row)
-    if (candidate.always !== true && keys.some((key) => cells.get(key)?.some((other) => overlaps(candidate, other, gap)) === true)) continue
+    for (let column = left; column <= right; column++)
+      for (let row = top; row <= bottom; row++) keys.push(column * 4096 + row)
+    if (
+      candidate.always !== true &&
+      keys.some((key) => cells.get(key)?.some((other) => overlaps(candidate, other, gap)) === true)
+    )
+      continue
     placed.push(index)
     for (const key of keys) {
       const there = cells.get(key)

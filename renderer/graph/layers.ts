@@ -60,7 +60,8 @@ export interface LineLayer {
   lines: Float32Array
 }
 
-const packed = ([red, green, blue]: Rgb, opacity: number): number => (red | (green << 8) | (blue << 16) | (Math.round(255 * opacity) << 24)) >>> 0
+const packed = ([red, green, blue]: Rgb, opacity: number): number =>
+  (red | (green << 8) | (blue << 16) | (Math.round(255 * opacity) << 24)) >>> 0
 
 export const discNumbers = 7
 export const lineNumbers = 6

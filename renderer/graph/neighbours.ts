@@ -28,17 +28,25 @@ export const rankedNeighbours = ({ from, to, weights }: Edges, node: number): Ne
     const other = from[edge] === node ? to[edge] : from[edge]
     found.set(other, Math.max(found.get(other) ?? -Infinity, weights[edge]))
   }
-  return [...found].map(([other, weight]) => ({ node: other, weight })).sort((a, b) => b.weight - a.weight || a.node - b.node)
+  return [...found]
+    .map(([other, weight]) => ({ node: other, weight }))
+    .sort((a, b) => b.weight - a.weight || a.node - b.node)
 }
 
 /** Indices of all edges, heaviest first. */
-export const heaviestFirst = ({ weights }: Edges): Uint32Array => Uint32Array.from({ length: weights.length }, (_, edge) => edge).sort((a, b) => weights[b] - weights[a])
+export const heaviestFirst = ({ weights }: Edges): Uint32Array =>
+  Uint32Array.from({ length: weights.length }, (_, edge) => edge).sort((a, b) => weights[b] - weights[a])
 
 /**
  * Indices of the edges to draw: those that touch a chosen node, and of the others the heaviest, lightest first so that heavy ones lie on top.
  * `order`: all edges, heaviest first.
  */
-export const drawnEdges = ({ from, to }: Edges, chosen: ReadonlySet<number>, most: number, order: Uint32Array): { readonly others: Uint32Array; readonly own: Uint32Array } => {
+export const drawnEdges = (
+  { from, to }: Edges,
+  chosen: ReadonlySet<number>,
+  most: number,
+  order: Uint32Array
+): { readonly others: Uint32Array; readonly own: Uint32Array } => {
   const own: number[] = []
   const others: number[] = []
   for (const edge of order) {

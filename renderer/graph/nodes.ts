@@ -27,7 +27,8 @@ export class PlacedTokens {
     this.method = layout.method
     this.tokens = layout.tokens
     this.places = intoSquare(layout.positions)
-    this.clusterOf = layout.tokens === null ? membership.subarray(0, this.count) : layout.tokens.map((token) => membership[token])
+    this.clusterOf =
+      layout.tokens === null ? membership.subarray(0, this.count) : layout.tokens.map((token) => membership[token])
     this.groups = groupsOf(this.places, this.clusterOf)
     this.groupOf = new Map(this.groups.map((group) => [group.cluster, group]))
     const most = this.groups.at(-1)?.cluster ?? -1
@@ -93,7 +94,11 @@ export class PlacedTokens {
   inside(path: Path): Uint32Array {
     if (path.length < 6) return new Uint32Array(0)
     const { left, top, right, bottom } = boxOf(path)
-    return Uint32Array.from(this.index.range(left, top, right, bottom).filter((point) => isInside(path, this.places[2 * point], this.places[2 * point + 1])))
+    return Uint32Array.from(
+      this.index
+        .range(left, top, right, bottom)
+        .filter((point) => isInside(path, this.places[2 * point], this.places[2 * point + 1]))
+    )
   }
 }
 
@@ -127,6 +132,8 @@ export class PlacedClusters {
   }
 
   inside(path: Path): ClusterNumber[] {
-    return path.length < 6 ? [] : [...this.clusters].filter((_, index) => isInside(path, this.places[2 * index], this.places[2 * index + 1]))
+    return path.length < 6
+      ? []
+      : [...this.clusters].filter((_, index) => isInside(path, this.places[2 * index], this.places[2 * index + 1]))
   }
 }

@@ -85,19 +85,26 @@ export const groupsOf = (places: Float32Array, clusterOf: Int32Array): Group[] =
   for (let point = 0; point < clusterOf.length; point++) {
     const group = clusterOf[point] + 1
     const count = sums[4 * group]
-    const distance = (places[2 * point] - sums[4 * group + 1] / count) ** 2 + (places[2 * point + 1] - sums[4 * group + 2] / count) ** 2
+    const distance =
+      (places[2 * point] - sums[4 * group + 1] / count) ** 2 +
+      (places[2 * point + 1] - sums[4 * group + 2] / count) ** 2
     if (distance < distances[group]) {
       distances[group] = distance
       nearest[group] = point
     }
   }
-  return [...nearest.keys()].filter((group) => nearest[group] >= 0).map((group) => {
-    const [size, x, y, squares] = sums.subarray(4 * group, 4 * group + 4)
-    return {
-      cluster: group - 1, size, x: places[2 * nearest[group]], y: places[2 * nearest[group] + 1],
-      spread: Math.sqrt(Math.max(0, squares / size - (x / size) ** 2 - (y / size) ** 2))
-    }
-  })
+  return [...nearest.keys()]
+    .filter((group) => nearest[group] >= 0)
+    .map((group) => {
+      const [size, x, y, squares] = sums.subarray(4 * group, 4 * group + 4)
+      return {
+        cluster: group - 1,
+        size,
+        x: places[2 * nearest[group]],
+        y: places[2 * nearest[group] + 1],
+        spread: Math.sqrt(Math.max(0, squares / size - (x / size) ** 2 - (y / size) ** 2))
+      }
+    })
 }
 
 /** The extent in which all but the outermost twentieth of some points lie on each side: where a group is, whatever strays from it. */
@@ -115,7 +122,8 @@ export const pointSize = (count: number, ratio: number): number => {
 }
 
 /** Radius in pixels of a cluster's disc before the camera comes nearer: its area goes with its size, and the largest has `most`. */
-export const discRadius = (size: number, largest: number, most = 24): number => most * Math.sqrt(size / Math.max(1, largest))
+export const discRadius = (size: number, largest: number, most = 24): number =>
+  most * Math.sqrt(size / Math.max(1, largest))
 
 /** How much larger discs are as one comes nearer, and the least radius in pixels. */
 export const discScale = (ratio: number): number => Math.min(4, Math.max(0.6, ratio ** -0.6))

@@ -34,7 +34,8 @@ export const isInside = (path: Path, x: number, y: number): boolean => {
 export const thinned = (path: Path, least: number): number[] => {
   const kept = path.slice(0, 2)
   for (let at = 2; at < path.length; at += 2) {
-    if (Math.hypot(path[at] - kept[kept.length - 2], path[at + 1] - kept[kept.length - 1]) >= least) kept.push(path[at], path[at + 1])
+    if (Math.hypot(path[at] - kept[kept.length - 2], path[at + 1] - kept[kept.length - 1]) >= least)
+      kept.push(path[at], path[at + 1])
   }
   return kept
 }

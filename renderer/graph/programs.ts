@@ -16,10 +16,14 @@ const compiled = (gl: Context, kind: number, source: string): WebGLShader => {
 
 const linked = (gl: Context, vertex: string, fragment: string): WebGLProgram => {
   const program = gl.createProgram()
-  const shaders = [compiled(gl, gl.VERTEX_SHADER, `#version 300 es\n${vertex}`), compiled(gl, gl.FRAGMENT_SHADER, `#version 300 es\nprecision highp float;\n${fragment}`)]
+  const shaders = [
+    compiled(gl, gl.VERTEX_SHADER, `#version 300 es\n${vertex}`),
+    compiled(gl, gl.FRAGMENT_SHADER, `#version 300 es\nprecision highp float;\n${fragment}`)
+  ]
   for (const shader of shaders) gl.attachShader(program, shader)
   gl.linkProgram(program)
-  if (gl.getProgramParameter(program, gl.LINK_STATUS) !== true && !gl.isContextLost()) throw new Error(gl.getProgramInfoLog(program) ?? gl.getShaderInfoLog(shaders[0]) ?? 'A shader did not link.')
+  if (gl.getProgramParameter(program, gl.LINK_STATUS) !== true && !gl.isContextLost())
+    throw new Error(gl.getProgramInfoLog(program) ?? gl.getShaderInfoLog(shaders[0]) ?? 'A shader did not link.')
   for (const shader of shaders) gl.deleteShader(shader)
   return program
 }
@@ -138,7 +142,11 @@ export const pointProgram = (layer: PointLayer): NodeProgramType =>
 
     /** Points evenly taken from all: as they come in the corpus, which has nothing to do with their places. */
     #someOf(count: number): Uint32Array {
-      if (this.#some === null || this.#some.of !== count) this.#some = { of: count, points: Uint32Array.from({ length: mostThinned }, (_, at) => Math.floor((at * count) / mostThinned)) }
+      if (this.#some === null || this.#some.of !== count)
+        this.#some = {
+          of: count,
+          points: Uint32Array.from({ length: mostThinned }, (_, at) => Math.floor((at * count) / mostThinned))
+        }
       return this.#some.points
     }
 
@@ -241,7 +249,10 @@ void main() {
 
 const quad = new Float32Array([-1, -1, 1, -1, -1, 1, 1, 1])
 
-const instances = (gl: Context, parts: readonly { readonly at: number; readonly size: number; readonly bytes?: boolean }[]): (() => void) => {
+const instances = (
+  gl: Context,
+  parts: readonly { readonly at: number; readonly size: number; readonly bytes?: boolean }[]
+): (() => void) => {
   const stride = 4 * parts.reduce((sum, { size, bytes }) => sum + (bytes === true ? 1 : size), 0)
   let offset = 0
   for (const { at, size, bytes } of parts) {
@@ -285,8 +296,11 @@ export const discProgram = (layer: DiscLayer): NodeProgramType =>
       gl.vertexAttribPointer(corner, 2, gl.FLOAT, false, 0, 0)
       this.#discs.bind(layer.discs)
       const leave = instances(gl, [
-        { at: this.attribute('place'), size: 2 }, { at: this.attribute('radius'), size: 1 }, { at: this.attribute('fill'), size: 4, bytes: true },
-        { at: this.attribute('outline'), size: 4, bytes: true }, { at: this.attribute('edge'), size: 2 }
+        { at: this.attribute('place'), size: 2 },
+        { at: this.attribute('radius'), size: 1 },
+        { at: this.attribute('fill'), size: 4, bytes: true },
+        { at: this.attribute('outline'), size: 4, bytes: true },
+        { at: this.attribute('edge'), size: 2 }
       ])
       gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, layer.discs.length / discNumbers)
       leave()
@@ -350,7 +364,11 @@ export const lineProgram = (layer: LineLayer): EdgeProgramType =>
       gl.enableVertexAttribArray(corner)
       gl.vertexAttribPointer(corner, 2, gl.FLOAT, false, 0, 0)
       this.#lines.bind(layer.lines)
-      const leave = instances(gl, [{ at: this.attribute('ends'), size: 4 }, { at: this.attribute('thickness'), size: 1 }, { at: this.attribute('colour'), size: 4, bytes: true }])
+      const leave = instances(gl, [
+        { at: this.attribute('ends'), size: 4 },
+        { at: this.attribute('thickness'), size: 1 },
+        { at: this.attribute('colour'), size: 4, bytes: true }
+      ])
       gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, layer.lines.length / lineNumbers)
       leave()
       gl.disableVertexAttribArray(corner)

@@ -4,7 +4,8 @@ import { drawingOfView } from './drawing'
 import { lastPart } from '../ui/paths'
 import { svgOf } from './svg'
 
-const bytesOfDataUrl = (url: string): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(url.slice(url.indexOf(',') + 1)), (character) => character.charCodeAt(0))
+const bytesOfDataUrl = (url: string): Uint8Array<ArrayBuffer> =>
+  Uint8Array.from(atob(url.slice(url.indexOf(',') + 1)), (character) => character.charCodeAt(0))
 
 /** The view as a PNG in a data URL; throws where nothing is drawn. */
 export const pictureOf = ({ stage, theme }: GraphView): string => {

@@ -73,12 +73,24 @@ export const canDraw = (): boolean => {
  * 300,000 nodes would take a second to make and a frame's time to send.
  */
 export class Stage {
-  readonly points: PointLayer = { places: empty, colours: new Uint8Array(0), highlights: [], faded: 0, ground: [255, 255, 255], thinned: false, sizeAt: () => 2 }
+  readonly points: PointLayer = {
+    places: empty,
+    colours: new Uint8Array(0),
+    highlights: [],
+    faded: 0,
+    ground: [255, 255, 255],
+    thinned: false,
+    sizeAt: () => 2
+  }
   readonly discs: DiscLayer = { discs: empty, scaleAt: () => 1, least: 1 }
   readonly lines: LineLayer = { lines: empty }
   names: readonly Name[] = []
   /** Of names that are picked out, of the others, and around both. */
-  inks: { readonly text: Rgb; readonly soft: Rgb; readonly halo: Rgb } = { text: [0, 0, 0], soft: [80, 80, 80], halo: [255, 255, 255] }
+  inks: { readonly text: Rgb; readonly soft: Rgb; readonly halo: Rgb } = {
+    text: [0, 0, 0],
+    soft: [80, 80, 80],
+    halo: [255, 255, 255]
+  }
   placed: readonly PlacedName[] = []
   readonly #sigma: Sigma
   readonly #rings: CanvasRenderingContext2D
@@ -109,8 +121,16 @@ export class Stage {
       nodeProgramClasses: { points: pointProgram(this.points), discs: discProgram(this.discs) },
       nodeHoverProgramClasses: { points: nothingProgram, discs: nothingProgram },
       edgeProgramClasses: { lines: lineProgram(this.lines) },
-      renderLabels: false, enableEdgeEvents: false, zIndex: false, enableCameraRotation: false, allowInvalidContainer: true, stagePadding: 0,
-      minCameraRatio: 0.0005, maxCameraRatio: 4, hideEdgesOnMove: false, doubleClickZoomingRatio: 1.8
+      renderLabels: false,
+      enableEdgeEvents: false,
+      zIndex: false,
+      enableCameraRotation: false,
+      allowInvalidContainer: true,
+      stagePadding: 0,
+      minCameraRatio: 0.0005,
+      maxCameraRatio: 4,
+      hideEdgesOnMove: false,
+      doubleClickZoomingRatio: 1.8
     })
     // Sigma would read a pixel back from the device at every move of the pointer to find a node there; nodes are found by place here.
     this.#sigma.getMouseCaptor().removeAllListeners()
@@ -164,10 +184,12 @@ export class Stage {
   #time(): void {
     if (this.#slow || this.points.thinned || this.points.places.length + this.discs.discs.length === 0) return
     const begun = performance.now()
-    requestAnimationFrame(() => requestAnimationFrame(() => {
-      this.#late = performance.now() - begun > slowRest ? this.#late + 1 : 0
-      this.#slow ||= this.#late > 1
-    }))
+    requestAnimationFrame(() =>
+      requestAnimationFrame(() => {
+        this.#late = performance.now() - begun > slowRest ? this.#late + 1 : 0
+        this.#slow ||= this.#late > 1
+      })
+    )
   }
 
   /** Draws what was changed with the next frame; where that takes long, once nothing has changed for a while, so that the rest of the window need not wait for each. */
@@ -229,7 +251,8 @@ export class Stage {
 
   go(view: Partial<View>, animated = true): void {
     const camera = this.#sigma.getCamera()
-    if (animated && !matchMedia('(prefers-reduced-motion: reduce)').matches) void camera.animate(view, { duration: 260 })
+    if (animated && !matchMedia('(prefers-reduced-motion: reduce)').matches)
+      void camera.animate(view, { duration: 260 })
     else camera.setState(view)
   }
 
@@ -281,7 +304,9 @@ export class Stage {
     const near = this.names.flatMap((name) => {
       const at = this.toView(name)
       if (at.x < -40 || at.x > width + 40 || at.y < -20 || at.y > height + 20) return []
-      return !name.strong && name.reach * scale < nameReach && ++first > alwaysNamed ? [] : [{ ...name, at: { x: at.x, y: at.y + this.#belowOf(name.radius) } }]
+      return !name.strong && name.reach * scale < nameReach && ++first > alwaysNamed
+        ? []
+        : [{ ...name, at: { x: at.x, y: at.y + this.#belowOf(name.radius) } }]
     })
     const boxes = near.map((name) => ({
       ...name.at,
@@ -311,7 +336,10 @@ export class Stage {
     context.clearRect(0, 0, width, height)
     for (const ring of this.#ringed) {
       const at = this.toView(ring)
-      for (const [lineWidth, colour] of [[5, this.inks.halo], [2.2, ring.colour]] as const) {
+      for (const [lineWidth, colour] of [
+        [5, this.inks.halo],
+        [2.2, ring.colour]
+      ] as const) {
         context.lineWidth = lineWidth
         context.strokeStyle = hexOf(colour)
         context.beginPath()

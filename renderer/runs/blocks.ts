@@ -198,7 +198,8 @@ export const shareWords = (
   }
   return {
     level: 'plain',
-    words: `nβ moves the posterior away from the prior: the effective share of draws is ${percent(least)} to ` +
+    words:
+      `nβ moves the posterior away from the prior: the effective share of draws is ${percent(least)} to ` +
       `${percent(most)}.`
   }
 }

@@ -1,5 +1,8 @@
 /** A component's place in a model: a head by layer and number, an MLP by layer, or one that stands alone. */
-export type Place = { readonly kind: 'head'; readonly layer: number; readonly head: number } | { readonly kind: 'mlp'; readonly layer: number } | { readonly kind: 'other' }
+export type Place =
+  | { readonly kind: 'head'; readonly layer: number; readonly head: number }
+  | { readonly kind: 'mlp'; readonly layer: number }
+  | { readonly kind: 'other' }
 
 export const placeOf = (component: string): Place => {
   const head = /^head:(\d+)\.(\d+)$/.exec(component)
@@ -11,7 +14,11 @@ export const placeOf = (component: string): Place => {
 /** Components as a grid: a row a layer with its heads and its MLP (null where it has none), and those that stand alone. */
 export interface ComponentRows {
   readonly heads: number
-  readonly layers: readonly { readonly layer: number; readonly heads: readonly (string | null)[]; readonly mlp: string | null }[]
+  readonly layers: readonly {
+    readonly layer: number
+    readonly heads: readonly (string | null)[]
+    readonly mlp: string | null
+  }[]
   readonly others: readonly string[]
 }
 
@@ -24,13 +31,21 @@ export const componentRows = (components: readonly string[]): ComponentRows => {
   const named = (component: string): string | null => (there.has(component) ? component : null)
   return {
     heads,
-    layers: layers.map((layer) => ({ layer, heads: Array.from({ length: heads }, (_, head) => named(`head:${layer}.${head}`)), mlp: named(`mlp:${layer}`) })),
+    layers: layers.map((layer) => ({
+      layer,
+      heads: Array.from({ length: heads }, (_, head) => named(`head:${layer}.${head}`)),
+      mlp: named(`mlp:${layer}`)
+    })),
     others: placed.filter(({ place }) => place.kind === 'other').map(({ component }) => component)
   }
 }
 
 /** Chosen components after some were turned on, or all of them off if they were all on; in the model's order, and "all" where it is every one. */
-export const toggled = (all: readonly string[], chosen: 'all' | readonly string[], some: readonly string[]): 'all' | readonly string[] => {
+export const toggled = (
+  all: readonly string[],
+  chosen: 'all' | readonly string[],
+  some: readonly string[]
+): 'all' | readonly string[] => {
   const now = new Set(chosen === 'all' ? all : chosen)
   const off = some.every((component) => now.has(component))
   for (const component of some) {

@@ -21,7 +21,17 @@ export interface HealthRow {
   readonly noisy: boolean
 }
 
-export const healthColumns = ['component', 'rHat', 'learningCoefficient', 'lossRise', 'distance', 'reliability', 'centredReliability', 'error', 'failed'] as const
+export const healthColumns = [
+  'component',
+  'rHat',
+  'learningCoefficient',
+  'lossRise',
+  'distance',
+  'reliability',
+  'centredReliability',
+  'error',
+  'failed'
+] as const
 export type HealthColumn = (typeof healthColumns)[number]
 
 const meanOf = (values: readonly number[]): number | null => {
@@ -29,8 +39,10 @@ const meanOf = (values: readonly number[]): number | null => {
   return finite.length === 0 ? null : finite.reduce((sum, value) => sum + value, 0) / finite.length
 }
 
-export const isNoisy = ({ reliability, centredReliability }: Pick<DiagnosticsRecord, 'reliability' | 'centredReliability'>, threshold: number): boolean =>
-  !(reliability >= threshold && centredReliability >= threshold)
+export const isNoisy = (
+  { reliability, centredReliability }: Pick<DiagnosticsRecord, 'reliability' | 'centredReliability'>,
+  threshold: number
+): boolean => !(reliability >= threshold && centredReliability >= threshold)
 
 /** Why there is no λ̂; null where there is one. */
 export const noCoefficientWords = (nBeta: number): string | null =>
@@ -43,11 +55,18 @@ export const healthRows = ({ run, diagnostics, initialLoss, threshold, columns }
     const loss = meanOf(each.meanLoss)
     const spread = spreads.get(each.component)
     return {
-      component: each.component, rHat: each.splitRHat,
+      component: each.component,
+      rHat: each.splitRHat,
       learningCoefficient: nBeta === 0 ? null : each.learningCoefficient,
-      lossRise: loss === null ? null : loss - initialLoss, distance: meanOf(each.finalDistance),
-      reliability: each.reliability, centredReliability: each.centredReliability, standardError: spread?.standardError ?? null,
-      error: spread === undefined || spread.deviation === 0 ? null : spread.standardError / spread.deviation, failed: each.failedChains.length, chains: each.finalDistance.length, noisy: isNoisy(each, threshold)
+      lossRise: loss === null ? null : loss - initialLoss,
+      distance: meanOf(each.finalDistance),
+      reliability: each.reliability,
+      centredReliability: each.centredReliability,
+      standardError: spread?.standardError ?? null,
+      error: spread === undefined || spread.deviation === 0 ? null : spread.standardError / spread.deviation,
+      failed: each.failedChains.length,
+      chains: each.finalDistance.length,
+      noisy: isNoisy(each, threshold)
     }
   })
 }
@@ -57,7 +76,9 @@ export const healthRows = ({ run, diagnostics, initialLoss, threshold, columns }
  * model's order, or go the other way round.
  */
 export const sortedRows = <K extends string, R extends Readonly<Record<Exclude<K, 'component'>, number | null>>>(
-  rows: readonly R[], by: K, descending: boolean
+  rows: readonly R[],
+  by: K,
+  descending: boolean
 ): R[] => {
   const sign = descending ? -1 : 1
   const known = (value: number | null): value is number => value !== null && Number.isFinite(value)
@@ -67,12 +88,17 @@ export const sortedRows = <K extends string, R extends Readonly<Record<Exclude<K
   return numbered
     .sort((a, b) => {
       const [left, right] = [valueOf(a.row), valueOf(b.row)]
-      return Number(!known(left)) - Number(!known(right)) || (known(left) && known(right) ? sign * (left - right) : 0) || a.index - b.index
+      return (
+        Number(!known(left)) - Number(!known(right)) ||
+        (known(left) && known(right) ? sign * (left - right) : 0) ||
+        a.index - b.index
+      )
     })
     .map(({ row }) => row)
 }
 
-const listed = (names: readonly string[]): string => (names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names[names.length - 1]}`)
+const listed = (names: readonly string[]): string =>
+  names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names[names.length - 1]}`
 
 /** Which columns are mostly noise, in a sentence or two. A run in rounds has advice for each among its findings. */
 export const noiseWords = ({ diagnostics, threshold }: RunHealth): string => {
@@ -82,14 +108,20 @@ export const noiseWords = ({ diagnostics, threshold }: RunHealth): string => {
   const help = inRounds ? 'see the advice below' : 'more draws, chains or observation rows would help'
   if (columns.length === 0) return 'No columns.'
   if (noisy.length === 0)
-    return `No column is mostly noise: all ${columns.length} have a reliability of ${threshold} or more, also with ` +
+    return (
+      `No column is mostly noise: all ${columns.length} have a reliability of ${threshold} or more, also with ` +
       'centred rows.'
+    )
   if (noisy.length === columns.length) {
     const sentence = `${help[0].toUpperCase()}${help.slice(1)}.`
-    return `All ${columns.length} columns are mostly noise (reliability below ${threshold}): the clusters show ` +
+    return (
+      `All ${columns.length} columns are mostly noise (reliability below ${threshold}): the clusters show ` +
       `little about the model. ${sentence}`
+    )
   }
   const few = noisy.length <= 12 ? `: ${listed(noisy)}` : `, including ${listed(noisy.slice(0, 8))}`
-  return `${noisy.length} of ${columns.length} columns are mostly noise (reliability below ${threshold})${few}. Do ` +
+  return (
+    `${noisy.length} of ${columns.length} columns are mostly noise (reliability below ${threshold})${few}. Do ` +
     `not rely on ${noisy.length === 1 ? 'this column' : 'these columns'} when you read the clusters; ${help}.`
+  )
 }

@@ -10,7 +10,13 @@ const longSeconds = 86_400
 const tight = 0.75
 
 /** Where a run asks for more than this machine has, or nearly so, and what would help. */
-export const estimateWarnings = ({ memoryBytes, machineMemoryBytes, diskBytes, diskFreeBytes, seconds }: Estimate): EstimateWarning[] => {
+export const estimateWarnings = ({
+  memoryBytes,
+  machineMemoryBytes,
+  diskBytes,
+  diskFreeBytes,
+  seconds
+}: Estimate): EstimateWarning[] => {
   const warnings: EstimateWarning[] = []
   const warn = (level: EstimateWarning['level'], words: string): void => void warnings.push({ level, words })
   const memory = memoryBytes / machineMemoryBytes
@@ -18,7 +24,7 @@ export const estimateWarnings = ({ memoryBytes, machineMemoryBytes, diskBytes, d
     warn(
       'bad',
       `Needs ${bytes(memoryBytes)} of memory, but this machine has ${bytes(machineMemoryBytes)}. Use fewer probe ` +
-      'rows, fewer probe tokens per row, or fewer threads.'
+        'rows, fewer probe tokens per row, or fewer threads.'
     )
   else if (memory > tight)
     warn('warn', `Needs ${percent(memory)} of this machine’s memory: close other programs or use fewer probe rows.`)
@@ -26,7 +32,7 @@ export const estimateWarnings = ({ memoryBytes, machineMemoryBytes, diskBytes, d
     warn(
       'bad',
       `Needs ${bytes(diskBytes)} on disk, but only ${bytes(diskFreeBytes)} are free. Free some space or use fewer ` +
-      'probe tokens.'
+        'probe tokens.'
     )
   else if (diskBytes > tight * diskFreeBytes)
     warn('warn', `Takes ${percent(diskBytes / diskFreeBytes)} of the free disk space.`)
@@ -35,7 +41,7 @@ export const estimateWarnings = ({ memoryBytes, machineMemoryBytes, diskBytes, d
     warn(
       'warn',
       `Takes ${duration(total)}: the preset "first-order" or "quick", fewer components or fewer probe rows would be ` +
-      'faster. You can pause it at any time.'
+        'faster. You can pause it at any time.'
     )
   return warnings
 }

@@ -55,7 +55,9 @@ const kindOf = ({ enum: choices, type, anyOf }: JsonSchema): Field['kind'] => {
 }
 
 /** A union of a constant with something else: that else, and the constant. */
-const alternative = ({ anyOf = [] }: JsonSchema): { readonly other: JsonSchema; readonly word: unknown } | undefined => {
+const alternative = ({
+  anyOf = []
+}: JsonSchema): { readonly other: JsonSchema; readonly word: unknown } | undefined => {
   const constant = anyOf.find((each) => each.const !== undefined)
   const other = anyOf.find((each) => each !== constant)
   if (constant === undefined || other === undefined || anyOf.length !== 2) return undefined
@@ -80,22 +82,25 @@ const shapeOf = (schema: JsonSchema): Pick<Field, 'kind' | 'choices' | 'range' |
   return { kind: kindOf(schema), choices: (schema.enum ?? []).map(String), range: wordsOfRange(schema) }
 }
 
-const sectionOf = (schema: JsonSchema): JsonSchema | undefined => (schema.properties === undefined ? schema.anyOf?.find(({ properties }) => properties !== undefined) : schema)
+const sectionOf = (schema: JsonSchema): JsonSchema | undefined =>
+  schema.properties === undefined ? schema.anyOf?.find(({ properties }) => properties !== undefined) : schema
 
 const fieldsOf = (schema: JsonSchema, prefix: string): Field[] =>
-  Object.entries(schema.properties ?? {}).filter(([, inner]) => sectionOf(inner) === undefined).map(([key, inner]) => {
-    const shape = shapeOf(inner)
-    return {
-      path: `${prefix}${key}`,
-      key,
-      ...shape,
-      fallback: inner.default,
-      unit: inner.unit ?? '',
-      // A form calls it "off".
-      words: (inner.description ?? '').replace(/\bfalse\b/, (word) => (shape.instead === false ? '“off”' : word)),
-      required: schema.required?.includes(key) === true && inner.default === undefined
-    }
-  })
+  Object.entries(schema.properties ?? {})
+    .filter(([, inner]) => sectionOf(inner) === undefined)
+    .map(([key, inner]) => {
+      const shape = shapeOf(inner)
+      return {
+        path: `${prefix}${key}`,
+        key,
+        ...shape,
+        fallback: inner.default,
+        unit: inner.unit ?? '',
+        // A form calls it "off".
+        words: (inner.description ?? '').replace(/\bfalse\b/, (word) => (shape.instead === false ? '“off”' : word)),
+        required: schema.required?.includes(key) === true && inner.default === undefined
+      }
+    })
 
 const whole = z.toJSONSchema(configurationSchema, { io: 'input' }) as JsonSchema
 const section = (key: string): Field[] => {
@@ -106,7 +111,10 @@ const section = (key: string): Field[] => {
 
 /** Every setting, by section, in the order of the schema. */
 export const sections: Readonly<Record<'run' | 'corpus' | 'sampler' | 'clustering', readonly Field[]>> = {
-  run: fieldsOf(whole, ''), corpus: section('corpus'), sampler: section('sampler'), clustering: section('clustering')
+  run: fieldsOf(whole, ''),
+  corpus: section('corpus'),
+  sampler: section('sampler'),
+  clustering: section('clustering')
 }
 
 /** Settings of a method of clustering: the method itself, those that it alone has, then those of all. */
@@ -117,7 +125,11 @@ export const clusteringFields = (method: ClusteringMethod): readonly Field[] => 
   return sections.clustering.filter(({ key }) => own.includes(key)).sort((a, b) => rank(a) - rank(b))
 }
 
-const byPath = new Map(Object.values(sections).flat().map((field) => [field.path, field]))
+const byPath = new Map(
+  Object.values(sections)
+    .flat()
+    .map((field) => [field.path, field])
+)
 
 /** The setting of that path. Throws where the schema has none, which only a mistake in this program can cause. */
 export const fieldAt = (path: string): Field => {
@@ -185,8 +197,6 @@ export const suitedTo = (tokens: number): Readonly<Record<string, unknown>> => {
   const isAuto = new Map<string, boolean>(Object.entries(asked).map(([key, value]) => [key, value === 'auto']))
   // A resolution is looked for while clustering, and goes by more than the number of tokens.
   return Object.fromEntries(
-    Object.entries(suitClustering(asked, tokens)).filter(
-      ([key, value]) => isAuto.get(key) === true && value !== 'auto'
-    )
+    Object.entries(suitClustering(asked, tokens)).filter(([key, value]) => isAuto.get(key) === true && value !== 'auto')
   )
 }

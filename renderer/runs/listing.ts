@@ -5,7 +5,10 @@ export type Column = (typeof columns)[number]
 export const shownStates = ['any', 'at work', 'finished', 'stopped'] as const
 export type ShownState = (typeof shownStates)[number]
 export const stateWords: Readonly<Record<ShownState, string>> = {
-  any: 'all runs', 'at work': 'running', finished: 'finished', stopped: 'stopped'
+  any: 'all runs',
+  'at work': 'running',
+  finished: 'finished',
+  stopped: 'stopped'
 }
 
 export interface Listing {
@@ -22,11 +25,14 @@ export const readListing = (value: unknown): Listing | undefined => {
   const { by, descending, state, archived } = value as Readonly<Record<keyof Listing, unknown>>
   const column = columns.find((name) => name === by)
   const shown = shownStates.find((name) => name === state)
-  return column === undefined || shown === undefined || typeof descending !== 'boolean' || typeof archived !== 'boolean' ? undefined : { by: column, descending, state: shown, archived }
+  return column === undefined || shown === undefined || typeof descending !== 'boolean' || typeof archived !== 'boolean'
+    ? undefined
+    : { by: column, descending, state: shown, archived }
 }
 
 /** Share of the latest clustering's clusters that are labelled; null where there is no clustering, or it has no cluster. */
-export const labelledShare = ({ clusters, labels }: RunEntry): number | null => (clusters === null || clusters === 0 ? null : (labels.labelled ?? 0) / clusters)
+export const labelledShare = ({ clusters, labels }: RunEntry): number | null =>
+  clusters === null || clusters === 0 ? null : (labels.labelled ?? 0) / clusters
 
 /** Whether a run is sampled or clustered, or waits for that. */
 export const isAtWork = ({ status, queued, reclustering }: RunEntry): boolean =>
@@ -49,11 +55,19 @@ export const statusWord = (run: RunEntry): string => {
   return run.status === 'interrupted' ? 'paused' : run.status
 }
 
-const stateOf = (run: RunEntry): ShownState => (isAtWork(run) ? 'at work' : run.status === 'finished' ? 'finished' : 'stopped')
+const stateOf = (run: RunEntry): ShownState =>
+  isAtWork(run) ? 'at work' : run.status === 'finished' ? 'finished' : 'stopped'
 
 const texts = new Intl.Collator('en', { numeric: true, sensitivity: 'base' })
 const statusOrder: Readonly<Record<string, number>> = {
-  running: 0, clustering: 0, queued: 1, paused: 2, 'device lost': 3, failed: 4, 'not started': 5, finished: 6
+  running: 0,
+  clustering: 0,
+  queued: 1,
+  paused: 2,
+  'device lost': 3,
+  failed: 4,
+  'not started': 5,
+  finished: 6
 }
 
 type Key = (run: RunEntry) => string | number | null
@@ -75,16 +89,31 @@ const compare = (a: string | number | null, b: string | number | null): number =
 }
 
 /** Runs in order; those without a value come last either way, and equal ones by age, youngest first. */
-export const sorted = (runs: readonly RunEntry[], { by, descending }: Pick<Listing, 'by' | 'descending'>): RunEntry[] => {
+export const sorted = (
+  runs: readonly RunEntry[],
+  { by, descending }: Pick<Listing, 'by' | 'descending'>
+): RunEntry[] => {
   const keyed = runs.map((run) => ({ run, key: keys[by](run) }))
   return keyed
-    .sort((a, b) => Number(a.key === null) - Number(b.key === null) || (a.key === null ? 0 : (descending ? -1 : 1) * compare(a.key, b.key)) || b.run.createdAt.localeCompare(a.run.createdAt))
+    .sort(
+      (a, b) =>
+        Number(a.key === null) - Number(b.key === null) ||
+        (a.key === null ? 0 : (descending ? -1 : 1) * compare(a.key, b.key)) ||
+        b.run.createdAt.localeCompare(a.run.createdAt)
+    )
     .map(({ run }) => run)
 }
 
 /** Runs that are in sight, and whose name, model, engine, status or id has every word that was typed. */
-export const filtered = (runs: readonly RunEntry[], text: string, { state, archived }: Pick<Listing, 'state' | 'archived'>): readonly RunEntry[] => {
-  const words = text.toLowerCase().split(/\s+/).filter((word) => word !== '')
+export const filtered = (
+  runs: readonly RunEntry[],
+  text: string,
+  { state, archived }: Pick<Listing, 'state' | 'archived'>
+): readonly RunEntry[] => {
+  const words = text
+    .toLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== '')
   return runs.filter((run) => {
     if (run.deleted || (run.archived && !archived) || (state !== 'any' && stateOf(run) !== state)) return false
     const all = `${run.name} ${run.model} ${run.engine} ${statusWord(run)} ${run.id}`.toLowerCase()

@@ -1,6 +1,13 @@
 import { SvelteMap } from 'svelte/reactivity'
 import { messageOf } from '../../preload/contract'
-import type { ComponentProgress, HealthFinding, LiveRun, RunEvent, RunProgress, StageName } from '../../preload/contract'
+import type {
+  ComponentProgress,
+  HealthFinding,
+  LiveRun,
+  RunEvent,
+  RunProgress,
+  StageName
+} from '../../preload/contract'
 import type { Client } from '../client'
 import { Traces } from './traces'
 
@@ -71,10 +78,14 @@ export class Live {
       this.flags = live.flags
       this.traces = Traces.of(live.traces)
       this.#components = live.components.map(({ component }) => component)
-      for (const component of this.fractions.keys()) if (!this.#components.includes(component)) this.fractions.delete(component)
+      for (const component of this.fractions.keys())
+        if (!this.#components.includes(component)) this.fractions.delete(component)
       for (const { component, fraction } of live.components) this.fractions.set(component, fraction)
       const pairs = Array.from(live.rates)
-      this.rates = { seconds: pairs.filter((_, index) => index % 2 === 0), rates: pairs.filter((_, index) => index % 2 === 1) }
+      this.rates = {
+        seconds: pairs.filter((_, index) => index % 2 === 0),
+        rates: pairs.filter((_, index) => index % 2 === 1)
+      }
       this.#rateClock = { at: performance.now(), seconds: this.rates.seconds.at(-1) ?? 0 }
       this.drawn++
     } catch (error) {
@@ -111,9 +122,19 @@ export class Live {
   #measure(components: ReadonlySet<string>): void {
     const { progress } = this
     if (progress?.stage !== 'sample' || progress.chains === undefined || progress.draws === undefined) return
-    const stepped = progress.step !== undefined && progress.steps !== undefined && progress.steps > 0 ? progress.step / progress.steps : 0
+    const stepped =
+      progress.step !== undefined && progress.steps !== undefined && progress.steps > 0
+        ? progress.step / progress.steps
+        : 0
     for (const component of components) {
-      const fraction = Math.min(1, Math.max(stepped, this.traces.draws(component) / (progress.chains * progress.draws), this.fractions.get(component) ?? 0))
+      const fraction = Math.min(
+        1,
+        Math.max(
+          stepped,
+          this.traces.draws(component) / (progress.chains * progress.draws),
+          this.fractions.get(component) ?? 0
+        )
+      )
       if (this.fractions.get(component) !== fraction) this.fractions.set(component, fraction)
     }
   }

@@ -95,7 +95,9 @@ export class NewRunForm {
   /** "all" or a list, as the draft has it. */
   get components(): 'all' | readonly string[] {
     const given = valueAt(this.draft, 'components')
-    return Array.isArray(given) ? given.filter((component): component is string => typeof component === 'string') : 'all'
+    return Array.isArray(given)
+      ? given.filter((component): component is string => typeof component === 'string')
+      : 'all'
   }
 
   /** The name that the run gets where none is typed. */
@@ -184,7 +186,10 @@ export class NewRunForm {
       const record = await this.#workbench.client.call('runs.get', { run })
       this.take({ ...record.configuration })
       this.baseFolder = record.baseFolder
-      this.name = copyName(record.name, (this.#workbench.runs ?? []).map(({ name }) => name))
+      this.name = copyName(
+        record.name,
+        (this.#workbench.runs ?? []).map(({ name }) => name)
+      )
     } catch (error) {
       this.#workbench.fail(error)
     }
@@ -210,7 +215,12 @@ export class NewRunForm {
     }
   }
 
-  async #ask<T>(what: 'check' | 'model' | 'estimate' | 'preview', call: () => Promise<T>, settle: (asked: Asked<T>) => void, before: Asked<T>): Promise<void> {
+  async #ask<T>(
+    what: 'check' | 'model' | 'estimate' | 'preview',
+    call: () => Promise<T>,
+    settle: (asked: Asked<T>) => void,
+    before: Asked<T>
+  ): Promise<void> {
     const number = ++this.#asked[what]
     settle({ ...before, asking: true })
     try {
@@ -229,10 +239,20 @@ export class NewRunForm {
   /** Asks for the check of what is there now, after a pause; returns what takes that back. So do the next three. */
   askCheck(): () => void {
     const { draft, baseFolder } = this
-    return this.#later('check', () => void this.#ask<ConfigurationCheck>('check', () => this.#workbench.client.call('runs.check', { configuration: draft, baseFolder }), ({ answer, failure }) => {
-      if (answer !== null) this.check = answer
-      else if (failure !== null) this.check = { problems: [{ path: '', message: failure.replace(/\.$/, '') }], configuration: null }
-    }, nothing))
+    return this.#later(
+      'check',
+      () =>
+        void this.#ask<ConfigurationCheck>(
+          'check',
+          () => this.#workbench.client.call('runs.check', { configuration: draft, baseFolder }),
+          ({ answer, failure }) => {
+            if (answer !== null) this.check = answer
+            else if (failure !== null)
+              this.check = { problems: [{ path: '', message: failure.replace(/\.$/, '') }], configuration: null }
+          },
+          nothing
+        )
+    )
   }
 
   askModel(folder: string, weights: string): (() => void) | undefined {
@@ -241,7 +261,16 @@ export class NewRunForm {
       return undefined
     }
     const asked = { folder: this.absolute(folder), ...(weights === '' ? {} : { weights: this.absolute(weights) }) }
-    return this.#later('model', () => void this.#ask('model', () => this.#workbench.client.call('models.describe', asked), (settled) => (this.model = settled), this.model))
+    return this.#later(
+      'model',
+      () =>
+        void this.#ask(
+          'model',
+          () => this.#workbench.client.call('models.describe', asked),
+          (settled) => (this.model = settled),
+          this.model
+        )
+    )
   }
 
   askEstimate(configuration: object | null, baseFolder: string): (() => void) | undefined {
@@ -249,7 +278,16 @@ export class NewRunForm {
       this.estimate = nothing
       return undefined
     }
-    return this.#later('estimate', () => void this.#ask('estimate', () => this.#workbench.client.call('runs.estimate', { configuration, baseFolder }), (settled) => (this.estimate = settled), this.estimate))
+    return this.#later(
+      'estimate',
+      () =>
+        void this.#ask(
+          'estimate',
+          () => this.#workbench.client.call('runs.estimate', { configuration, baseFolder }),
+          (settled) => (this.estimate = settled),
+          this.estimate
+        )
+    )
   }
 
   askPreview(configuration: object | null, baseFolder: string): (() => void) | undefined {
@@ -257,7 +295,16 @@ export class NewRunForm {
       this.preview = nothing
       return undefined
     }
-    return this.#later('preview', () => void this.#ask('preview', () => this.#workbench.client.call('corpora.preview', { configuration, baseFolder, rows: 12 }), (settled) => (this.preview = settled), this.preview))
+    return this.#later(
+      'preview',
+      () =>
+        void this.#ask(
+          'preview',
+          () => this.#workbench.client.call('corpora.preview', { configuration, baseFolder, rows: 12 }),
+          (settled) => (this.preview = settled),
+          this.preview
+        )
+    )
   }
 
   /** Asks what sampling takes with each preset, one after another; the draft's own is known. Returns what takes that back. */
@@ -322,7 +369,11 @@ export class NewRunForm {
     this.starting = true
     try {
       const name = this.name.trim() === '' ? this.usualName : this.name.trim()
-      const { run } = await this.#workbench.client.call('runs.start', { name, configuration: this.draft, baseFolder: this.baseFolder })
+      const { run } = await this.#workbench.client.call('runs.start', {
+        name,
+        configuration: this.draft,
+        baseFolder: this.baseFolder
+      })
       await this.#workbench.loadRuns()
       this.#workbench.go({ view: 'run', run, tab: 'progress' })
     } catch (error) {
@@ -334,4 +385,5 @@ export class NewRunForm {
 }
 
 /** Whether a JSON object looks like a configuration rather than another file. */
-export const isConfiguration = (value: unknown): value is Draft => isDraft(value) && ('model' in value || 'corpus' in value || 'sampler' in value)
+export const isConfiguration = (value: unknown): value is Draft =>
+  isDraft(value) && ('model' in value || 'corpus' in value || 'sampler' in value)

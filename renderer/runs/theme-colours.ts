@@ -1,5 +1,6 @@
 /** A colour of the theme in force, as the canvas takes it. */
-export const colourOf = (name: string, element: Element = document.documentElement): string => getComputedStyle(element).getPropertyValue(`--${name}`).trim()
+export const colourOf = (name: string, element: Element = document.documentElement): string =>
+  getComputedStyle(element).getPropertyValue(`--${name}`).trim()
 
 /** Colours and dashes that tell up to eight lines apart, by eye and without colour. */
 export const seriesLook = (index: number): { readonly colour: string; readonly dash: readonly number[] } => {
@@ -21,7 +22,9 @@ export const onTheme = (changed: () => void): (() => void) => {
 
 const channels = (colour: string): readonly [number, number, number] => {
   const hex = /^#([0-9a-f]{6})$/i.exec(colour)?.[1]
-  return hex === undefined ? [128, 128, 128] : [0, 2, 4].map((at) => Number.parseInt(hex.slice(at, at + 2), 16)) as [number, number, number]
+  return hex === undefined
+    ? [128, 128, 128]
+    : ([0, 2, 4].map((at) => Number.parseInt(hex.slice(at, at + 2), 16)) as [number, number, number])
 }
 
 /** Colours from `negative` over `neutral` to `positive` for -1 … 1, each as "rgb(r, g, b)", in 2·steps + 1 steps. */

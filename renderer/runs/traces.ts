@@ -63,7 +63,8 @@ export class Traces {
 
   /** Takes points in; one that comes again replaces the earlier. */
   add(points: readonly TracePointRecord[]): void {
-    for (const { component, chain, draw, loss, distance } of points) this.#chain(component, chain).set(draw, loss, distance)
+    for (const { component, chain, draw, loss, distance } of points)
+      this.#chain(component, chain).set(draw, loss, distance)
   }
 
   get components(): readonly string[] {
@@ -104,8 +105,16 @@ export const keptIndices = (series: readonly Float64Array[], length: number, mos
 }
 
 /** Series of unequal lengths as a chart takes them: places, and a value or null (NaN, or not there yet) at each. */
-export const aligned = (series: readonly Float64Array[], most: number): { readonly places: number[]; readonly values: (number | null)[][] } => {
+export const aligned = (
+  series: readonly Float64Array[],
+  most: number
+): { readonly places: number[]; readonly values: (number | null)[][] } => {
   const length = Math.max(0, ...series.map((values) => values.length))
   const places = keptIndices(series, length, most)
-  return { places, values: series.map((values) => places.map((index) => (index < values.length && Number.isFinite(values[index]) ? values[index] : null))) }
+  return {
+    places,
+    values: series.map((values) =>
+      places.map((index) => (index < values.length && Number.isFinite(values[index]) ? values[index] : null))
+    )
+  }
 }

@@ -3,7 +3,9 @@ import { duration, percent, whole } from '../ui/format'
 import type { NumberFormat } from '../ui/format'
 
 /** What a stage does, as a heading and as something that goes on. */
-export const stageWords: Readonly<Record<StageName | 'download', { readonly title: string; readonly doing: string; readonly what: string }>> = {
+export const stageWords: Readonly<
+  Record<StageName | 'download', { readonly title: string; readonly doing: string; readonly what: string }>
+> = {
   prepare: { title: 'Prepare', doing: 'reading the corpus', what: 'reads the corpus and packs its rows' },
   sample: { title: 'Sample', doing: 'sampling', what: 'samples every component and computes susceptibilities' },
   neighbours: { title: 'Neighbours', doing: 'finding neighbours', what: 'finds the nearest tokens of every token' },
@@ -12,7 +14,8 @@ export const stageWords: Readonly<Record<StageName | 'download', { readonly titl
 }
 
 /** Fraction done of what a run is at; null where it can't be told. */
-export const fractionOf = ({ done, total }: RunProgress): number | null => (total > 0 ? Math.min(1, done / total) : null)
+export const fractionOf = ({ done, total }: RunProgress): number | null =>
+  total > 0 ? Math.min(1, done / total) : null
 
 /** "sampling 34 %, 12 min 05 s left" */
 export const progressWords = (progress: RunProgress): string => {
@@ -30,7 +33,13 @@ export const placeWords = (progress: RunProgress, format: NumberFormat = 'groupe
     ...(chain === undefined || chains === undefined ? [] : [`chain ${chain} of ${chains}`]),
     ...(draw === undefined || draws === undefined ? [] : [`draw ${whole(draw, format)} of ${whole(draws, format)}`]),
     ...(step === undefined || steps === undefined ? [] : [`step ${whole(step, format)} of ${whole(steps, format)}`]),
-    ...(unit === '' || component !== undefined || inRounds ? [] : [total > 0 ? `${rounded(done, format)} of ${rounded(total, format)} ${unit}` : `${rounded(done, format)} ${unit}`]),
+    ...(unit === '' || component !== undefined || inRounds
+      ? []
+      : [
+          total > 0
+            ? `${rounded(done, format)} of ${rounded(total, format)} ${unit}`
+            : `${rounded(done, format)} ${unit}`
+        ]),
     ...(detail === undefined ? [] : [detail])
   ]
   return parts.join(', ')
@@ -39,12 +48,14 @@ export const placeWords = (progress: RunProgress, format: NumberFormat = 'groupe
 /** "round 3 of at most 16" */
 export const roundWords = (round: number, most: number): string => `round ${Math.min(round, most)} of at most ${most}`
 
-const rounded = (value: number, format: NumberFormat): string => (Number.isInteger(value) ? whole(value, format) : value.toFixed(1))
+const rounded = (value: number, format: NumberFormat): string =>
+  Number.isInteger(value) ? whole(value, format) : value.toFixed(1)
 
 /** An event of a run as a line of its log; null for those that only move a bar. */
 export const eventWords = (event: RunEvent): string | null => {
   if (event.type === 'run') return event.resumed ? 'Resumed from checkpoint.' : 'Started.'
-  if (event.type === 'stage') return `${stageWords[event.stage].title} begins${event.detail === undefined ? '' : `: ${event.detail}`}.`
+  if (event.type === 'stage')
+    return `${stageWords[event.stage].title} begins${event.detail === undefined ? '' : `: ${event.detail}`}.`
   if (event.type === 'finished') {
     const detail = event.detail.replace(/\.$/, '')
     return `${stageWords[event.stage].title} finished in ${duration(event.seconds)}: ${detail}.`

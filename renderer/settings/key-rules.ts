@@ -10,8 +10,17 @@ export interface KnownCommand {
   readonly whileTyping: boolean
 }
 
-type Given = Pick<KnownCommand, 'id' | 'label' | 'group'> & { readonly keys?: readonly KeyName[]; readonly whileTyping?: boolean }
-export const knownOf = ({ id, label, group, keys, whileTyping }: Given): KnownCommand => ({ id, label, group, keys: (keys ?? []).map(normaliseKey), whileTyping: whileTyping ?? false })
+type Given = Pick<KnownCommand, 'id' | 'label' | 'group'> & {
+  readonly keys?: readonly KeyName[]
+  readonly whileTyping?: boolean
+}
+export const knownOf = ({ id, label, group, keys, whileTyping }: Given): KnownCommand => ({
+  id,
+  label,
+  group,
+  keys: (keys ?? []).map(normaliseKey),
+  whileTyping: whileTyping ?? false
+})
 
 /** Commands that were kept by `views.save`; undefined where these are none. */
 export const readKnown = (value: unknown): readonly KnownCommand[] | undefined => {
@@ -19,32 +28,76 @@ export const readKnown = (value: unknown): readonly KnownCommand[] | undefined =
   const isKnown = (each: unknown): each is KnownCommand => {
     if (typeof each !== 'object' || each === null) return false
     const { id, label, group, keys, whileTyping } = each as Readonly<Record<keyof KnownCommand, unknown>>
-    return [id, label, group].every((text) => typeof text === 'string') && Array.isArray(keys) && keys.every((key) => typeof key === 'string') && typeof whileTyping === 'boolean'
+    return (
+      [id, label, group].every((text) => typeof text === 'string') &&
+      Array.isArray(keys) &&
+      keys.every((key) => typeof key === 'string') &&
+      typeof whileTyping === 'boolean'
+    )
   }
   return value.filter(isKnown)
 }
 
 /** Those that are known now, then those kept from earlier that are not; by group, in the order in which groups come up. */
-export const merged = (now: readonly KnownCommand[], kept: readonly KnownCommand[]): readonly (readonly [group: string, commands: readonly KnownCommand[]])[] => {
+export const merged = (
+  now: readonly KnownCommand[],
+  kept: readonly KnownCommand[]
+): readonly (readonly [group: string, commands: readonly KnownCommand[]])[] => {
   const there = new Set(now.map(({ id }) => id))
   const all = [...now, ...kept.filter(({ id }) => !there.has(id))]
-  return [...new Set(all.map(({ group }) => group))].map((group) => [group, all.filter((command) => command.group === group)])
+  return [...new Set(all.map(({ group }) => group))].map((group) => [
+    group,
+    all.filter((command) => command.group === group)
+  ])
 }
 
 const shown = (key: KeyName): string => keyParts(key).join(' ')
-const held = (key: KeyName): readonly string[] => normaliseKey(key).split(/(?<=.)\+/).slice(0, -1)
-const bare = (key: KeyName): string => normaliseKey(key).split(/(?<=.)\+/).at(-1) ?? ''
+const held = (key: KeyName): readonly string[] =>
+  normaliseKey(key)
+    .split(/(?<=.)\+/)
+    .slice(0, -1)
+const bare = (key: KeyName): string =>
+  normaliseKey(key)
+    .split(/(?<=.)\+/)
+    .at(-1) ?? ''
 
-const modifierKeys = new Set(['control', 'shift', 'alt', 'meta', 'altgraph', 'capslock', 'dead', 'process', 'unidentified', 'fn'])
+const modifierKeys = new Set([
+  'control',
+  'shift',
+  'alt',
+  'meta',
+  'altgraph',
+  'capslock',
+  'dead',
+  'process',
+  'unidentified',
+  'fn'
+])
 /** Whether only a modifier is held down so far, or a key that no program gets to see. */
 export const isUnfinished = (key: KeyName): boolean => modifierKeys.has(bare(key)) || bare(key) === ''
 
 const reserved: Readonly<Record<string, string>> = {
-  tab: 'moves between fields', 'shift+tab': 'moves between fields', f5: 'reloads the window',
-  'ctrl+r': 'reloads the window', 'meta+r': 'reloads the window',
-  'ctrl+w': 'closes a window', 'meta+w': 'closes a window', 'ctrl+t': 'opens a tab', 'meta+t': 'opens a tab',
-  'ctrl+n': 'opens a window', 'meta+n': 'opens a window', 'meta+q': 'quits the program', 'alt+f4': 'closes a window',
-  'ctrl+c': 'copies', 'meta+c': 'copies', 'ctrl+v': 'pastes', 'meta+v': 'pastes', 'ctrl+x': 'cuts', 'meta+x': 'cuts', 'ctrl+a': 'selects all', 'meta+a': 'selects all'
+  tab: 'moves between fields',
+  'shift+tab': 'moves between fields',
+  f5: 'reloads the window',
+  'ctrl+r': 'reloads the window',
+  'meta+r': 'reloads the window',
+  'ctrl+w': 'closes a window',
+  'meta+w': 'closes a window',
+  'ctrl+t': 'opens a tab',
+  'meta+t': 'opens a tab',
+  'ctrl+n': 'opens a window',
+  'meta+n': 'opens a window',
+  'meta+q': 'quits the program',
+  'alt+f4': 'closes a window',
+  'ctrl+c': 'copies',
+  'meta+c': 'copies',
+  'ctrl+v': 'pastes',
+  'meta+v': 'pastes',
+  'ctrl+x': 'cuts',
+  'meta+x': 'cuts',
+  'ctrl+a': 'selects all',
+  'meta+a': 'selects all'
 }
 
 /** Why a key cannot be given to a command, in a sentence; null where it can. */
@@ -54,8 +107,10 @@ export const refusal = (command: KnownCommand, key: KeyName): string | null => {
   const isFunction = /^f\d{1,2}$/.test(bare(name))
   const types = !held(name).some((modifier) => modifier !== 'shift') && !isFunction
   if (command.whileTyping && types && bare(name) !== 'escape')
-    return `“${command.label}” also works in text fields, where ${shown(name)} types or moves the cursor. Add Ctrl, ` +
+    return (
+      `“${command.label}” also works in text fields, where ${shown(name)} types or moves the cursor. Add Ctrl, ` +
       'Alt or ⌘, or use a function key.'
+    )
   return null
 }
 
@@ -74,7 +129,19 @@ const canMeet = (a: KnownCommand, b: KnownCommand): boolean => {
 export type KeysInForce = (command: KnownCommand) => readonly KeyName[]
 
 /** Other commands that a key of this one stands for in the same place. */
-export const conflicts = (command: KnownCommand, keys: readonly KeyName[], all: readonly KnownCommand[], inForce: KeysInForce): readonly { readonly key: KeyName; readonly other: KnownCommand }[] =>
-  all.filter((other) => other.id !== command.id && canMeet(command, other)).flatMap((other) => inForce(other).filter((key) => keys.map(normaliseKey).includes(key)).map((key) => ({ key, other })))
+export const conflicts = (
+  command: KnownCommand,
+  keys: readonly KeyName[],
+  all: readonly KnownCommand[],
+  inForce: KeysInForce
+): readonly { readonly key: KeyName; readonly other: KnownCommand }[] =>
+  all
+    .filter((other) => other.id !== command.id && canMeet(command, other))
+    .flatMap((other) =>
+      inForce(other)
+        .filter((key) => keys.map(normaliseKey).includes(key))
+        .map((key) => ({ key, other }))
+    )
 
-export const isSame = (a: readonly KeyName[], b: readonly KeyName[]): boolean => a.length === b.length && a.every((key, index) => normaliseKey(key) === normaliseKey(b[index]))
+export const isSame = (a: readonly KeyName[], b: readonly KeyName[]): boolean =>
+  a.length === b.length && a.every((key, index) => normaliseKey(key) === normaliseKey(b[index]))

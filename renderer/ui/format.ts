@@ -5,19 +5,26 @@ export type NumberFormat = Settings['numberFormat']
 const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 
 /** A whole number as the settings ask for: "12,345" or "12345". */
-export const whole = (value: number, format: NumberFormat = 'grouped'): string => (format === 'plain' ? String(value) : grouped.format(value))
+export const whole = (value: number, format: NumberFormat = 'grouped'): string =>
+  format === 'plain' ? String(value) : grouped.format(value)
 
 /** A measured number with `digits` significant digits; in powers of ten where it is far from 1, or always where the settings ask for it. */
 export const measured = (value: number | null | undefined, digits = 3, format: NumberFormat = 'grouped'): string => {
   if (value === null || value === undefined || Number.isNaN(value)) return '–'
   if (!Number.isFinite(value)) return value > 0 ? '∞' : '−∞'
   const size = Math.abs(value)
-  const text = value === 0 ? '0' : format === 'scientific' || size < 1e-3 || size >= 1e6 ? value.toExponential(digits - 1) : value.toPrecision(digits)
+  const text =
+    value === 0
+      ? '0'
+      : format === 'scientific' || size < 1e-3 || size >= 1e6
+        ? value.toExponential(digits - 1)
+        : value.toPrecision(digits)
   const [mantissa, exponent] = text.split('e')
   return (exponent === undefined ? mantissa : `${mantissa}e${Number(exponent)}`).replace('-', '−').replace('e-', 'e−')
 }
 
-export const percent = (share: number | null | undefined, digits = 0): string => (share === null || share === undefined || Number.isNaN(share) ? '–' : `${(100 * share).toFixed(digits)} %`)
+export const percent = (share: number | null | undefined, digits = 0): string =>
+  share === null || share === undefined || Number.isNaN(share) ? '–' : `${(100 * share).toFixed(digits)} %`
 
 const units = ['B', 'kB', 'MB', 'GB', 'TB'] as const
 
@@ -53,4 +60,5 @@ export const age = (time: string, now: number): string => {
   return time.slice(0, 10)
 }
 
-export const plural = (count: number, one: string, many = `${one}s`, format: NumberFormat = 'grouped'): string => `${whole(count, format)} ${count === 1 ? one : many}`
+export const plural = (count: number, one: string, many = `${one}s`, format: NumberFormat = 'grouped'): string =>
+  `${whole(count, format)} ${count === 1 ? one : many}`

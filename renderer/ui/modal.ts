@@ -6,7 +6,7 @@ const openers = new WeakMap<Element, HTMLElement>()
 /** An element that has the focus, then what had it before the dialog that it is in, and so on. */
 const chainFrom = (element: Element | null): HTMLElement[] => {
   const chain: HTMLElement[] = []
-  for (let next: Element | null | undefined = element; next instanceof HTMLElement && next !== document.body; ) {
+  for (let next: Element | null | undefined = element; next instanceof HTMLElement && next !== document.body;) {
     chain.push(next)
     const dialog: Element | null = next.closest('dialog')
     next = dialog === null ? null : openers.get(dialog)

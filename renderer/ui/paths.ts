@@ -3,7 +3,11 @@ import type { FolderEntry, FolderListing } from '../../preload/contract'
 /** Separator of a path of this machine or, in a browser, of the machine that serves. */
 const separatorOf = (path: string): '/' | '\\' => (/^[a-z]:\\|^\\\\/i.test(path) ? '\\' : '/')
 
-export const lastPart = (path: string): string => path.split(/[/\\]/).filter((part) => part !== '').at(-1) ?? path
+export const lastPart = (path: string): string =>
+  path
+    .split(/[/\\]/)
+    .filter((part) => part !== '')
+    .at(-1) ?? path
 
 /** The folder that a path lies in; the path itself at a root. */
 export const folderOf = (path: string): string => {
@@ -29,7 +33,8 @@ export const shownPath = (path: string, home: string): string => {
 /** Entries whose name contains what was typed, those that begin with it first; folders before files. */
 export const matching = (entries: FolderListing['entries'], typed: string): readonly FolderEntry[] => {
   const text = typed.trim().toLowerCase()
-  const rank = ({ name, folder }: FolderEntry): number => (folder ? 0 : 1) + (text === '' || name.toLowerCase().startsWith(text) ? 0 : 2)
+  const rank = ({ name, folder }: FolderEntry): number =>
+    (folder ? 0 : 1) + (text === '' || name.toLowerCase().startsWith(text) ? 0 : 2)
   return entries
     .filter(({ name }) => name.toLowerCase().includes(text))
     .map((entry) => ({ entry, rank: rank(entry) }))

@@ -10,8 +10,17 @@ export interface Stretch {
 }
 
 const controls: Readonly<Record<string, readonly [sign: string, words: string]>> = {
-  '\t': ['⇥', 'tab'], '\n': ['⏎', 'line break'], '\r': ['␍', 'carriage return'], '\u00a0': ['⍽', 'no-break space'], '\u200b': ['⟂', 'zero-width space'], '\u200c': ['⟂', 'zero-width non-joiner'],
-  '\u200d': ['⟂', 'zero-width joiner'], '\u2028': ['⏎', 'line separator'], '\u2029': ['¶', 'paragraph separator'], '\ufeff': ['⟂', 'byte order mark'], '\u00ad': ['‧', 'soft hyphen'],
+  '\t': ['⇥', 'tab'],
+  '\n': ['⏎', 'line break'],
+  '\r': ['␍', 'carriage return'],
+  '\u00a0': ['⍽', 'no-break space'],
+  '\u200b': ['⟂', 'zero-width space'],
+  '\u200c': ['⟂', 'zero-width non-joiner'],
+  '\u200d': ['⟂', 'zero-width joiner'],
+  '\u2028': ['⏎', 'line separator'],
+  '\u2029': ['¶', 'paragraph separator'],
+  '\ufeff': ['⟂', 'byte order mark'],
+  '\u00ad': ['‧', 'soft hyphen'],
   '\ufffd': ['�', 'part of a character']
 }
 
@@ -20,7 +29,8 @@ const directions = /[\u200e\u200f\u202a-\u202e\u2066-\u2069]/
 
 const signOf = (character: string, spaces: boolean, hidden: boolean): Stretch | undefined => {
   const known = controls[character]
-  if (known !== undefined) return { text: known[0], sign: known[1], ...(character === '\n' ? { breaks: true as const } : {}) }
+  if (known !== undefined)
+    return { text: known[0], sign: known[1], ...(character === '\n' ? { breaks: true as const } : {}) }
   if (character === ' ') return spaces ? { text: '·', sign: 'space' } : undefined
   const code = character.codePointAt(0)!
   if (code < 0x20 || code === 0x7f) {
@@ -53,4 +63,9 @@ export const visible = (text: string, { spaces = false }: { readonly spaces?: bo
 }
 
 /** A token's text as one string with signs for everything that cannot be seen; "∅" for an empty one. */
-export const visibleString = (text: string): string => (text === '' ? '∅' : visible(text, { spaces: true }).map((stretch) => stretch.text).join(''))
+export const visibleString = (text: string): string =>
+  text === ''
+    ? '∅'
+    : visible(text, { spaces: true })
+        .map((stretch) => stretch.text)
+        .join('')

@@ -1,7 +1,12 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import {
-  type BlockConfiguration, type PsgldConfiguration, type SamplerConfiguration, blockCount, parseConfiguration, presets,
+  type BlockConfiguration,
+  type PsgldConfiguration,
+  type SamplerConfiguration,
+  blockCount,
+  parseConfiguration,
+  presets,
   samplerWords
 } from '../../preload/configuration'
 import type { Precision } from '../../preload/precisions'
@@ -67,11 +72,17 @@ export interface Progress {
 
 /** Samples one component. */
 export const sampleOne = async (
-  setting: Setting, component: string, sampler: SamplerConfiguration
+  setting: Setting,
+  component: string,
+  sampler: SamplerConfiguration
 ): Promise<Progress> => {
   const [ends, path]: [number[], number[]] = [[], []]
   const sampled = await sampleSome({
-    ...setting, components: [component], sampler, seed: 1, observationIncludesProbe: false,
+    ...setting,
+    components: [component],
+    sampler,
+    seed: 1,
+    observationIncludesProbe: false,
     onTrace: ({ draw }) => {
       ends[draw] = performance.now()
     },
@@ -106,20 +117,38 @@ export interface Column {
 const aliveOf = (chains: Sampled['chains'], component: string): number[] =>
   chains.flatMap((chain, at) => (chain.component === component && chain.failure === null ? [at] : []))
 
-const splits = [[[0, 2], [1, 3]], [[0, 1], [2, 3]], [[0, 3], [1, 2]]] as const
+const splits = [
+  [
+    [0, 2],
+    [1, 3]
+  ],
+  [
+    [0, 1],
+    [2, 3]
+  ],
+  [
+    [0, 3],
+    [1, 2]
+  ]
+] as const
 const four = [0, 1, 2, 3] as const
 
 /** A column of which any of four groups of draws make one too. */
 const columnFrom = (of: (parts: readonly number[]) => Float64Array, starts: Int32Array): Column => {
   const halved = splits.map(([a, b]) => [of(a), of(b)] as const)
   return {
-    values: of(four), halves: [...halved[0]], leftOut: four.map((out) => of(four.filter((part) => part !== out))),
+    values: of(four),
+    halves: [...halved[0]],
+    leftOut: four.map((out) => of(four.filter((part) => part !== out))),
     drawVariance: drawVariance(halved.map(([a, b]) => correlationOverRows(a, b, starts).r))
   }
 }
 
 const columnOfBlocks = async (
-  { chains, sums }: SampledBlocks, component: string, sampler: BlockConfiguration, starts: Int32Array
+  { chains, sums }: SampledBlocks,
+  component: string,
+  sampler: BlockConfiguration,
+  starts: Int32Array
 ): Promise<Column> => {
   const own = aliveOf(chains, component)
   if (own.length < blockCount) throw new Error(`${component} has no column`)
@@ -144,18 +173,22 @@ const groupsOfChains = async ({ chains, sums }: SampledChains, component: string
       const sum = (value: (loss: number) => number): number => drawn.reduce((total, loss) => total + value(loss), 0)
       const { loss, product } = halves[half]
       return {
-        loss, product, half, draws: drawn.length, part: own.length >= 4 ? i % 4 : (i % 2) + 2 * half,
-        productShift: half === 0 ? meanPhi(drawn, initialLoss) : 0, phi: sum((value) => value - initialLoss),
-        observed: sum((value) => value), phiObserved: sum((value) => (value - initialLoss) * value)
+        loss,
+        product,
+        half,
+        draws: drawn.length,
+        part: own.length >= 4 ? i % 4 : (i % 2) + 2 * half,
+        productShift: half === 0 ? meanPhi(drawn, initialLoss) : 0,
+        phi: sum((value) => value - initialLoss),
+        observed: sum((value) => value),
+        phiObserved: sum((value) => (value - initialLoss) * value)
       }
     })
   })
   return (await Promise.all(groups)).flat()
 }
 
-const columnOfChains = async (
-  sampled: SampledChains, component: string, starts: Int32Array
-): Promise<Column> => {
+const columnOfChains = async (sampled: SampledChains, component: string, starts: Int32Array): Promise<Column> => {
   const groups = await groupsOfChains(sampled, component)
   if (groups.length === 0) throw new Error(`${component} has no column`)
   const { susceptibilities, halves } = estimate(groups, null)
@@ -166,7 +199,10 @@ const columnOfChains = async (
 
 /** χ̂ of one component. */
 export const columnOf = (
-  sampled: Sampled, component: string, sampler: SamplerConfiguration, starts: Int32Array
+  sampled: Sampled,
+  component: string,
+  sampler: SamplerConfiguration,
+  starts: Int32Array
 ): Promise<Column> =>
   sampler.method === 'psgld'
     ? columnOfChains(sampled as SampledChains, component, starts)
@@ -256,8 +292,10 @@ export const checkedComponents = (names: readonly string[], architecture: Archit
 
 export const settingWords = ({ study: { targets, observation }, threads, engine, precision }: Setting): string => {
   const tokens = targets.reduce((sum, { length }) => sum + length, 0)
-  return `${whole(tokens)} studied tokens, ${observation.length} observation rows of ${rowLength} ids, ` +
+  return (
+    `${whole(tokens)} studied tokens, ${observation.length} observation rows of ${rowLength} ids, ` +
     `${threads} threads, engine ${engine}, ${precision}`
+  )
 }
 
 // -------------------------------------------------------------------- the bench
@@ -403,7 +441,10 @@ const slopesOf = (all: readonly Agreement[]): string[] => {
 export const benchAgreement = async (options: AgreementOptions): Promise<void> => {
   const setting = await openFixture(options)
   if (setting === undefined) return
-  const { model: { architecture, weights }, study } = setting
+  const {
+    model: { architecture, weights },
+    study
+  } = setting
   const starts = rowStartsOf(study.targets)
   const methods = methodsOf(options)
   console.log(`\nfixture (neox-2m, trained): ${settingWords(setting)}`)
@@ -437,7 +478,11 @@ export const benchAgreement = async (options: AgreementOptions): Promise<void> =
     table([
       ['', 'r', 'r corrected', 'slope', 'of'],
       ...pairs.map(({ pair, raw, corrected, slope: own, slopeWords }) => [
-        pair, fixed(raw), orDash(corrected), orDash(own), slopeWords
+        pair,
+        fixed(raw),
+        orDash(corrected),
+        orDash(own),
+        slopeWords
       ])
     ])
   }

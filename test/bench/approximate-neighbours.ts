@@ -82,9 +82,7 @@ const plant = (points: Points, lists: Lists, seed: number): void => {
       const own = set
       const parts = [own.filter((_, at) => side[at] < 0), own.filter((_, at) => side[at] >= 0)]
       const half = own.length >> 1
-      waiting.push(
-        ...(parts.some(({ length }) => length === 0) ? [own.subarray(0, half), own.subarray(half)] : parts)
-      )
+      waiting.push(...(parts.some(({ length }) => length === 0) ? [own.subarray(0, half), own.subarray(half)] : parts))
     }
   }
 }

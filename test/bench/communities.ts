@@ -145,7 +145,7 @@ const writeGraph = async (folder: string, size: Size, threads: number): Promise<
 const readGraph = (folder: string): Graph => {
   const buffer = (part: string): ArrayBuffer => {
     const { buffer: all, byteOffset, byteLength } = readFileSync(join(folder, part))
-    return byteOffset === 0 && byteLength === all.byteLength ? (all) : (all.slice(byteOffset, byteOffset + byteLength))
+    return byteOffset === 0 && byteLength === all.byteLength ? all : all.slice(byteOffset, byteOffset + byteLength)
   }
   const starts = new Int32Array(buffer('starts'))
   const weights = new Float64Array(buffer('weights'))
@@ -194,7 +194,8 @@ const sidesOf = (folder: string, tokens: number, python: string): readonly Side[
     }
   }
   return [
-    ours, peer('igraph', 2),
+    ours,
+    peer('igraph', 2),
     ...(tokens > mostTokens.igraphToEnd ? [] : [peer('igraph', -1)]),
     ...(tokens > mostTokens.leidenalg ? [] : [peer('leidenalg', 2)]),
     ...(tokens > mostTokens.leidenalgToEnd ? [] : [peer('leidenalg', -1)])
@@ -247,7 +248,10 @@ const compare = async (folder: string, tokens: number, rounds: number, python: s
  * neighbours are sought in parts of some 1,000 tokens.
  */
 export const benchCommunities = async (
-  sizes: readonly string[], rounds: number, threads: number, python: string
+  sizes: readonly string[],
+  rounds: number,
+  threads: number,
+  python: string
 ): Promise<void> => {
   for (const each of sizes) {
     const [tokens, dimensions, k = usualK] = each.split('x').map(Number)

@@ -48,7 +48,8 @@ const neighboursOf = (membership: Int32Array, groups: number, k: number, next: (
     const token = Math.floor(at / k)
     const kind = next()
     const list = lists[kind < 0.8 ? groupOf(token) : (groupOf(token) + 1 + Math.floor(40 * next())) % groups]
-    const chosen = kind > 0.95 || list.length === 0 ? Math.floor(tokens * next()) : list[Math.floor(list.length * next())]
+    const chosen =
+      kind > 0.95 || list.length === 0 ? Math.floor(tokens * next()) : list[Math.floor(list.length * next())]
     neighbours.indices[at] = chosen === token ? (token + 1) % tokens : chosen
     neighbours.distances[at] = 1 + (at % k) / k + 0.01 * next()
   }
@@ -67,15 +68,27 @@ const orderOf = (tokens: number, groups: number, k: number): DescribeOrder => {
   }
   const rows = Math.ceil(tokens / (rowLength - 1))
   return {
-    matrix, tokens, levels: levelsOf(membership),
+    matrix,
+    tokens,
+    levels: levelsOf(membership),
     components: Array.from({ length: components }, (_, i) => `component ${i}`),
     configuration: { whiten: false, symmetrize: 'union' },
     neighbours: neighboursOf(membership, groups, k, next),
     rows: {
-      probe: Array.from({ length: rows }, () => Int32Array.from({ length: rowLength }, () => Math.floor(vocabulary * next() ** 3))),
-      targets: Array.from({ length: rows }, (_, row) => Int32Array.from({ length: Math.min(rowLength - 1, tokens - row * (rowLength - 1)) }, (__, i) => i + 1))
+      probe: Array.from({ length: rows }, () =>
+        Int32Array.from({ length: rowLength }, () => Math.floor(vocabulary * next() ** 3))
+      ),
+      targets: Array.from({ length: rows }, (_, row) =>
+        Int32Array.from({ length: Math.min(rowLength - 1, tokens - row * (rowLength - 1)) }, (__, i) => i + 1)
+      )
     },
-    texts: { ids: Int32Array.from({ length: vocabulary }, (_, id) => id), texts: Array.from({ length: vocabulary }, (_, id) => pieces[id % pieces.length] + (id % 3 === 0 ? String.fromCharCode(97 + (id % 26)) : '')) },
+    texts: {
+      ids: Int32Array.from({ length: vocabulary }, (_, id) => id),
+      texts: Array.from(
+        { length: vocabulary },
+        (_, id) => pieces[id % pieces.length] + (id % 3 === 0 ? String.fromCharCode(97 + (id % 26)) : '')
+      )
+    },
     subsetOf: Int32Array.from({ length: tokens }, (_, token) => Math.floor(token / (rowLength - 1)) % subsets.length),
     subsets,
     seed: 1
@@ -87,7 +100,9 @@ const measure = (work: () => string): void => {
   const used = process.cpuUsage()
   const words = work()
   const { user, system } = process.cpuUsage(used)
-  console.log(`  ${words} in ${((performance.now() - start) / 1000).toFixed(1)} s (${((user + system) / 1e6).toFixed(1)} s of processor time); peak memory ${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MiB`)
+  console.log(
+    `  ${words} in ${((performance.now() - start) / 1000).toFixed(1)} s (${((user + system) / 1e6).toFixed(1)} s of processor time); peak memory ${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MiB`
+  )
 }
 
 /** Time of a layout and of a description on one thread, of synthetic tokens in clusters of all sizes; run it in a process of its own, for its peak memory. */

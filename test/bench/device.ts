@@ -16,7 +16,8 @@ export const deviceProductRate = async (engine: string, precision: Precision): P
   let product = x
   for (let i = 0; i < products; i++) product = builder.matmul(product, w)
   builder.output('sum', builder.sum(product, [0, 1]))
-  const matrix = (scale: number): Float32Array => Float32Array.from({ length: side * side }, (_, i) => scale * Math.sin(i))
+  const matrix = (scale: number): Float32Array =>
+    Float32Array.from({ length: side * side }, (_, i) => scale * Math.sin(i))
   const program = await executor.compile(builder.build())
   const inputs = { x: matrix(1), w: executor.resident(matrix(1 / Math.sqrt(side)), [side, side]) }
   const seconds: number[] = []
@@ -34,5 +35,7 @@ export const deviceProductRate = async (engine: string, precision: Precision): P
 export const benchDevice = async (name: string, precision: Precision): Promise<void> => {
   const engine = await resolveEngine(name, precision)
   const { device, version, precision: own } = await describeEngine(engine, precision)
-  console.log(`${engine} on ${device}, ${version}, ${own}: products of ${side}³ at ${((await deviceProductRate(engine, precision)) / 1e12).toFixed(3)} TFLOP/s`)
+  console.log(
+    `${engine} on ${device}, ${version}, ${own}: products of ${side}³ at ${((await deviceProductRate(engine, precision)) / 1e12).toFixed(3)} TFLOP/s`
+  )
 }

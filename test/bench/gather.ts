@@ -30,9 +30,10 @@ const draws = 8
 const engine = { name: 'onnx-cpu', device: 'CPU', precision: 'float32', version: '0' }
 
 const configurationOf = (method: GatherSize['method']): RunConfiguration => {
-  const sampler = method === 'psgld'
-    ? { method, preset: 'paper', chains: 2, draws }
-    : { method, rounds, targetReliability: false, keepSums: false }
+  const sampler =
+    method === 'psgld'
+      ? { method, preset: 'paper', chains: 2, draws }
+      : { method, rounds, targetReliability: false, keepSums: false }
   return parseConfiguration({ model: 'model', rows: 'rows.json', sampler, clustering: false }, 'configuration')
 }
 
@@ -49,7 +50,10 @@ const drawn = (): ((place: number, values: Float32Array | Float64Array) => void)
 }
 
 const sampledBy = (
-  { method }: GatherSize, tokens: number, names: readonly ChainName[], order: ReadonlyMap<string, number>
+  { method }: GatherSize,
+  tokens: number,
+  names: readonly ChainName[],
+  order: ReadonlyMap<string, number>
 ): Sampled => {
   const fill = drawn()
   const filled = <A extends Float32Array | Float64Array>(place: number, values: A): A => {
@@ -101,15 +105,29 @@ export const writeDoneSet = async (folder: string, size: GatherSize): Promise<nu
   const own = Array.from({ length: pieces }, (_, piece) => ownOf(piece))
   const probe = Array.from({ length: rows }, () => new Int32Array(rowLength).map((_, i) => i))
   const study = {
-    sampling: [], observation: [], probe, documents: [], hash: 'rows',
+    sampling: [],
+    observation: [],
+    probe,
+    documents: [],
+    hash: 'rows',
     targets: probe.map(() => Int32Array.from({ length: rowLength - 1 }, (_, i) => i + 1)),
     provenance: probe.map((_, i) => ({ subset: 'rows', segments: [{ start: 0, document: i, offset: 0 }] }))
   }
   const set: ShardSet = {
-    format: 'spectroscope-shards', version: 1, id: `of ${tokens} × ${size.components}`,
-    createdAt: new Date().toISOString(), program: programVersion, configuration, baseFolder: folder,
-    model: { folder: 'model', weights: null, hash: 'model' }, tokenizerHash: null, studyHash: study.hash,
-    engine, components, tokens, threads: 1,
+    format: 'spectroscope-shards',
+    version: 1,
+    id: `of ${tokens} × ${size.components}`,
+    createdAt: new Date().toISOString(),
+    program: programVersion,
+    configuration,
+    baseFolder: folder,
+    model: { folder: 'model', weights: null, hash: 'model' },
+    tokenizerHash: null,
+    studyHash: study.hash,
+    engine,
+    components,
+    tokens,
+    threads: 1,
     pieces: own.map((chains, index) => ({ index, chains, share: 1 / pieces }))
   }
   await writeStudy(folder, { study, texts: null, parameters: 0 })
@@ -117,8 +135,15 @@ export const writeDoneSet = async (folder: string, size: GatherSize): Promise<nu
   for (const [piece, chains] of own.entries()) {
     await mkdir(join(folder, 'pieces', String(piece)), { recursive: true })
     const about = {
-      set: set.id, piece, host: 'here', processor: 'one', program: programVersion, engine, threads: 1,
-      finishedAt: set.createdAt, seconds: 1
+      set: set.id,
+      piece,
+      host: 'here',
+      processor: 'one',
+      program: programVersion,
+      engine,
+      threads: 1,
+      finishedAt: set.createdAt,
+      seconds: 1
     }
     await writeSampled(resultPath(folder, piece), about, sampledBy(size, tokens, chains, order))
   }
@@ -128,7 +153,10 @@ export const writeDoneSet = async (folder: string, size: GatherSize): Promise<nu
 const bytesIn = async (folder: string): Promise<number> => {
   const names = await readdir(folder, { recursive: true }).catch((): string[] => [])
   const sizeOf = (name: string): Promise<number> =>
-    stat(join(folder, name)).then((entry) => (entry.isFile() ? entry.size : 0), () => 0)
+    stat(join(folder, name)).then(
+      (entry) => (entry.isFile() ? entry.size : 0),
+      () => 0
+    )
   return (await Promise.all(names.map(sizeOf))).reduce((sum, size) => sum + size, 0)
 }
 
@@ -147,7 +175,11 @@ const usesOf = async (pid: number): Promise<Map<string, ProcessUse>> => {
     const read = (name: string): Promise<string> => readFile(join('/proc', id, name), 'utf8').catch(() => '')
     const [status, state, command] = [await read('status'), await read('stat'), await read('cmdline')]
     const peak = /VmHWM:\s+(\d+) kB/.exec(status)?.[1]
-    const [user, system] = state.slice(state.lastIndexOf(')') + 2).split(' ').slice(11, 13).map(Number)
+    const [user, system] = state
+      .slice(state.lastIndexOf(')') + 2)
+      .split(' ')
+      .slice(11, 13)
+      .map(Number)
     const name = /^spectroscope (\w+)/.exec(command)?.[1] ?? 'terminal'
     if (peak !== undefined) uses.set(name, { peak: 1024 * Number(peak), seconds: (user + system) / 100 })
     for (const child of (await read(`task/${id}/children`)).split(' ').filter(Boolean)) await look(child)
@@ -191,13 +223,30 @@ const parseSize = (text: string): GatherSize => {
 }
 
 export const gatherSizes = [
-  '10000x32', '50000x32', '200000x32', '200000x100', '50000x326', '200000x326', '20000x1000', '100000x1000',
+  '10000x32',
+  '50000x32',
+  '200000x32',
+  '200000x100',
+  '50000x326',
+  '200000x326',
+  '20000x1000',
+  '100000x1000',
   '100000x326xfirst-order'
 ]
 
 const headings = [
-  'tokens', 'components', 'method', 'seconds', 'cells/s', 'of processors', 'terminal', 'compute', 'store', 'results',
-  'workspace at most', 'in the end'
+  'tokens',
+  'components',
+  'method',
+  'seconds',
+  'cells/s',
+  'of processors',
+  'terminal',
+  'compute',
+  'store',
+  'results',
+  'workspace at most',
+  'in the end'
 ]
 const line = (entries: readonly (string | number)[]): string =>
   entries.map((entry, i) => entry.toLocaleString('en').padStart(Math.max(11, headings[i].length))).join('  ')
@@ -216,11 +265,20 @@ export const benchGather = async (sizes: readonly string[]): Promise<void> => {
       const tokens = await writeDoneSet(set, size)
       const { seconds, uses, disk } = await measureGather(set, join(folder, 'workspace'))
       const processors = [...uses.values()].reduce((sum, use) => sum + use.seconds, 0)
-      console.log(line([
-        tokens, size.components, size.method, Math.round(seconds), Math.round((tokens * size.components) / seconds),
-        Math.round(processors), ...['terminal', 'compute', 'store'].map((name) => mebibytes(uses.get(name)?.peak)),
-        mebibytes(await bytesIn(join(set, 'pieces'))), mebibytes(disk.most), mebibytes(disk.end)
-      ]))
+      console.log(
+        line([
+          tokens,
+          size.components,
+          size.method,
+          Math.round(seconds),
+          Math.round((tokens * size.components) / seconds),
+          Math.round(processors),
+          ...['terminal', 'compute', 'store'].map((name) => mebibytes(uses.get(name)?.peak)),
+          mebibytes(await bytesIn(join(set, 'pieces'))),
+          mebibytes(disk.most),
+          mebibytes(disk.end)
+        ])
+      )
     } finally {
       await rm(folder, { recursive: true, force: true })
     }

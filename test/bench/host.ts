@@ -24,7 +24,11 @@ interface Times {
 const threadTimes = (): ReadonlyMap<string, number> => {
   const tasks = '/proc/self/task'
   const ticks = (id: string): number => {
-    const [user, system] = readFileSync(join(tasks, id, 'stat'), 'utf8').split(') ')[1].split(' ').slice(11, 13).map(Number)
+    const [user, system] = readFileSync(join(tasks, id, 'stat'), 'utf8')
+      .split(') ')[1]
+      .split(' ')
+      .slice(11, 13)
+      .map(Number)
     return 10 * (user + system)
   }
   return existsSync(tasks) ? new Map(readdirSync(tasks).map((id) => [id, ticks(id)])) : new Map()
@@ -52,14 +56,37 @@ const took = async ({ architecture, weights }: Model, threads: number, steps: nu
   let committed = 0
   await sample(
     {
-      model: { architecture, weights }, engine: 'onnx-cuda', threads, components: componentNames(architecture), seed: 1, observationIncludesProbe: false,
-      study: { sampling: rowsOf(4 * batch, length, architecture.vocabulary, 2), observation: rows.slice(0, 1), probe: rows.slice(1), targets: [Int32Array.of(1)] },
-      sampler: { ...presets.paper, preset: 'paper', estimator: 'restricted', batchSize: batch, chains, burnIn: 0, nBeta: 3, draws: 2, stepsBetweenDraws: steps },
+      model: { architecture, weights },
+      engine: 'onnx-cuda',
+      threads,
+      components: componentNames(architecture),
+      seed: 1,
+      observationIncludesProbe: false,
+      study: {
+        sampling: rowsOf(4 * batch, length, architecture.vocabulary, 2),
+        observation: rows.slice(0, 1),
+        probe: rows.slice(1),
+        targets: [Int32Array.of(1)]
+      },
+      sampler: {
+        ...presets.paper,
+        preset: 'paper',
+        estimator: 'restricted',
+        batchSize: batch,
+        chains,
+        burnIn: 0,
+        nBeta: 3,
+        draws: 2,
+        stepsBetweenDraws: steps
+      },
       onTrace: () => ++committed % replicas === 0 && ends.push(now())
     },
     { openLane: lanes }
   )
-  const busiest = [...ends[1].threads].reduce((most, [id, time]) => Math.max(most, time - (ends[0].threads.get(id) ?? 0)), 0)
+  const busiest = [...ends[1].threads].reduce(
+    (most, [id, time]) => Math.max(most, time - (ends[0].threads.get(id) ?? 0)),
+    0
+  )
   return { clock: ends[1].clock - ends[0].clock, processor: ends[1].processor - ends[0].processor, busiest }
 }
 
@@ -72,7 +99,9 @@ export const benchHost = async (names: readonly string[], threads: number, round
     const folder = await mkdtemp(join(tmpdir(), 'spectroscope-host-'))
     await writeRandomModel(folder, shapes[name])
     const model = await loadModel(folder)
-    console.log(`\n${name}, the processor's part of a step of ${componentNames(model.architecture).length * chains} chains, ${batch} rows of ${length}: ms by the clock, of processor time, and of the busiest thread's`)
+    console.log(
+      `\n${name}, the processor's part of a step of ${componentNames(model.architecture).length * chains} chains, ${batch} rows of ${length}: ms by the clock, of processor time, and of the busiest thread's`
+    )
     for (let round = 0; round < rounds; round++) {
       for (const each of [...new Set([2, threads])]) {
         const [one, nine] = [await took(model, each, 1), await took(model, each, 9)]

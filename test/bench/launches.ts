@@ -63,7 +63,8 @@ const counting = (memoryBytes: number, counts: Counts): Executor => {
           counts.runs++
           counts.launches += launches
           counts.bytesBack += back
-          for (const [name, { shape }] of graph.inputs) if (!isResident(inputs[name])) counts.bytesThere += 4 * size(shape)
+          for (const [name, { shape }] of graph.inputs)
+            if (!isResident(inputs[name])) counts.bytesThere += 4 * size(shape)
           return program.run(inputs)
         }
       }
@@ -76,27 +77,69 @@ class Alone extends TransformerEvaluator {
   override readonly stacked = undefined
 }
 
-export const shapes: Readonly<Record<string, Architecture>> = { 'pythia-14m': pythia14m, 'pythia-70m': pythia70m, 'pythia-410m': pythia410m, 'gpt2-small': gpt2Small }
+export const shapes: Readonly<Record<string, Architecture>> = {
+  'pythia-14m': pythia14m,
+  'pythia-70m': pythia70m,
+  'pythia-410m': pythia410m,
+  'gpt2-small': gpt2Small
+}
 export const [length, batch, chains] = [256, 16, 4]
 
 /** What some steps, or some draws, of all components' chains are given to the device to do, with what comes before them. */
-const countsOf = async ({ architecture, weights }: Model, memoryBytes: number, together: boolean, times: number, kind: 'step' | 'draw'): Promise<Counts> => {
+const countsOf = async (
+  { architecture, weights }: Model,
+  memoryBytes: number,
+  together: boolean,
+  times: number,
+  kind: 'step' | 'draw'
+): Promise<Counts> => {
   const counts = none()
   const { vocabulary } = architecture
   const probe = kind === 'step' ? rowsOf(2, 2, vocabulary, 3) : rowsOf(33, length, vocabulary, 3)
   await sample(
     {
-      model: { architecture, weights }, engine: 'onnx-cuda', threads: 2, components: componentNames(architecture), seed: 1, observationIncludesProbe: false,
-      study: { sampling: rowsOf(4 * batch, length, vocabulary, 2), observation: probe.slice(0, 1), probe: probe.slice(1), targets: probe.slice(1).map(() => Int32Array.of(1)) },
-      sampler: { ...presets.paper, preset: 'paper', estimator: 'restricted', batchSize: batch, chains, burnIn: 0, ...(kind === 'step' ? { nBeta: 3, draws: 2, stepsBetweenDraws: times } : { nBeta: 0, draws: 1 + times, stepsBetweenDraws: 1 }) }
+      model: { architecture, weights },
+      engine: 'onnx-cuda',
+      threads: 2,
+      components: componentNames(architecture),
+      seed: 1,
+      observationIncludesProbe: false,
+      study: {
+        sampling: rowsOf(4 * batch, length, vocabulary, 2),
+        observation: probe.slice(0, 1),
+        probe: probe.slice(1),
+        targets: probe.slice(1).map(() => Int32Array.of(1))
+      },
+      sampler: {
+        ...presets.paper,
+        preset: 'paper',
+        estimator: 'restricted',
+        batchSize: batch,
+        chains,
+        burnIn: 0,
+        ...(kind === 'step'
+          ? { nBeta: 3, draws: 2, stepsBetweenDraws: times }
+          : { nBeta: 0, draws: 1 + times, stepsBetweenDraws: 1 })
+      }
     },
-    { openLane: localLane((run) => Promise.resolve(new (together ? TransformerEvaluator : Alone)(counting(memoryBytes, counts), run.architecture, run.weights))) }
+    {
+      openLane: localLane((run) =>
+        Promise.resolve(
+          new (together ? TransformerEvaluator : Alone)(counting(memoryBytes, counts), run.architecture, run.weights)
+        )
+      )
+    }
   )
   return counts
 }
 
-const per = (more: Counts, fewer: Counts, times: number): Counts =>
-  ({ runs: (more.runs - fewer.runs) / times, launches: (more.launches - fewer.launches) / times, bytesThere: (more.bytesThere - fewer.bytesThere) / times, bytesBack: (more.bytesBack - fewer.bytesBack) / times, programs: more.programs - fewer.programs })
+const per = (more: Counts, fewer: Counts, times: number): Counts => ({
+  runs: (more.runs - fewer.runs) / times,
+  launches: (more.launches - fewer.launches) / times,
+  bytesThere: (more.bytesThere - fewer.bytesThere) / times,
+  bytesBack: (more.bytesBack - fewer.bytesBack) / times,
+  programs: more.programs - fewer.programs
+})
 
 /**
  * Counts what a device is given to do for a step and for a draw of every chain of all components, one by one and together: the difference
@@ -109,11 +152,18 @@ export const benchLaunches = async (names: readonly string[], memories: readonly
     const model = await loadModel(folder)
     const replicas = componentNames(model.architecture).length * chains
     for (const kind of ['step', 'draw'] as const) {
-      console.log(`\n${name}, a ${kind} of ${replicas} chains, ${kind === 'step' ? batch : 32} rows of ${length}: program runs, launches, MB there and back, programs made again`)
+      console.log(
+        `\n${name}, a ${kind} of ${replicas} chains, ${kind === 'step' ? batch : 32} rows of ${length}: program runs, launches, MB there and back, programs made again`
+      )
       const row = async (words: string, memory: number, together: boolean): Promise<void> => {
-        const [fewer, more] = [await countsOf(model, memory * 2 ** 30, together, 1, kind), await countsOf(model, memory * 2 ** 30, together, 3, kind)]
+        const [fewer, more] = [
+          await countsOf(model, memory * 2 ** 30, together, 1, kind),
+          await countsOf(model, memory * 2 ** 30, together, 3, kind)
+        ]
         const { runs, launches, bytesThere, bytesBack, programs } = per(more, fewer, 2)
-        console.log(`  ${words.padEnd(28)} ${runs.toFixed(0).padStart(6)} ${launches.toFixed(0).padStart(9)} ${(bytesThere / 1e6).toFixed(0).padStart(7)} ${(bytesBack / 1e6).toFixed(0).padStart(7)} ${String(programs).padStart(5)}`)
+        console.log(
+          `  ${words.padEnd(28)} ${runs.toFixed(0).padStart(6)} ${launches.toFixed(0).padStart(9)} ${(bytesThere / 1e6).toFixed(0).padStart(7)} ${(bytesBack / 1e6).toFixed(0).padStart(7)} ${String(programs).padStart(5)}`
+        )
       }
       await row('one by one', memories[0], false)
       for (const memory of memories) await row(`together, in ${memory} GiB`, memory, true)

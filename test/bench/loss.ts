@@ -13,12 +13,19 @@ import { openPageExecutor } from '../browser/executor'
 import { pythia14m, writeRandomModel } from './random-model'
 
 /** Those whose kernels are compared; each with what ends it. */
-const engines: Readonly<Record<string, () => Promise<{ readonly executor: Executor; readonly close: () => Promise<unknown> }>>> = {
+const engines: Readonly<
+  Record<string, () => Promise<{ readonly executor: Executor; readonly close: () => Promise<unknown> }>>
+> = {
   'onnx-cpu': () => Promise.resolve({ executor: openOnnxCpu(), close: () => Promise.resolve() }),
-  ...Object.fromEntries((['hardware', 'software'] as const).map((kind) => [kind === 'hardware' ? 'webgpu' : 'webgpu-software', async () => {
-    const executor = await openWebGpu(kind)
-    return { executor, close: () => executor.dispose() }
-  }])),
+  ...Object.fromEntries(
+    (['hardware', 'software'] as const).map((kind) => [
+      kind === 'hardware' ? 'webgpu' : 'webgpu-software',
+      async () => {
+        const executor = await openWebGpu(kind)
+        return { executor, close: () => executor.dispose() }
+      }
+    ])
+  ),
   page: openPageExecutor
 }
 
@@ -40,12 +47,19 @@ export const benchLoss = async (names: readonly string[], tokens: number, rounds
   const { hidden, vocabulary } = pythia14m
   const { block, rows } = vocabularyBlocks(vocabulary)
   const builder = new GraphBuilder()
-  const { sums, weighted } = builder.exponentialSums(builder.input('h', [tokens, hidden]), builder.input('w', [rows, hidden]), vocabulary, block)
+  const { sums, weighted } = builder.exponentialSums(
+    builder.input('h', [tokens, hidden]),
+    builder.input('w', [rows, hidden]),
+    vocabulary,
+    block
+  )
   builder.output('sums', sums)
   builder.output('weighted', weighted)
   const graph = builder.build()
   const h = Float32Array.from({ length: tokens * hidden }, (_, at) => 2 * Math.sin(at * 12.9898))
-  const w = Float32Array.from({ length: rows * hidden }, (_, at) => (at < vocabulary * hidden ? 0.1 * Math.cos(at * 78.233) : 0))
+  const w = Float32Array.from({ length: rows * hidden }, (_, at) =>
+    at < vocabulary * hidden ? 0.1 * Math.cos(at * 78.233) : 0
+  )
   const [exactSums, exactWeighted] = [new Float64Array(tokens), new Float64Array(hidden)]
   for (let row = 0; row < vocabulary; row++) {
     let logit = 0
@@ -65,12 +79,21 @@ export const benchLoss = async (names: readonly string[], tokens: number, rounds
         const table = executor.resident(w, [rows, hidden])
         const result = await program.run({ h, w: table })
         const seconds = await timed(rounds, () => program.run({ h, w: table }))
-        const errors = [Math.abs(result.sums[0] / exactSums[0] - 1), Math.max(...exactWeighted.map((value, at) => Math.abs(result.weighted[at] - value))) / largest]
+        const errors = [
+          Math.abs(result.sums[0] / exactSums[0] - 1),
+          Math.max(...exactWeighted.map((value, at) => Math.abs(result.weighted[at] - value))) / largest
+        ]
         const evaluator = new TransformerEvaluator(executor, architecture, weights)
-        const prefix = await evaluator.prefix({ ids: Int32Array.from({ length: tokens + 1 }, (_, at) => (at * 7919) % vocabulary), count: 1, length: tokens + 1 })
+        const prefix = await evaluator.prefix({
+          ids: Int32Array.from({ length: tokens + 1 }, (_, at) => (at * 7919) % vocabulary),
+          count: 1,
+          length: tokens + 1
+        })
         const u = flatten(weights, componentSlices(architecture, weights, 'head:0.0'))
         const step = await timed(rounds, () => evaluator.gradient('head:0.0', u, prefix, new Float32Array(u.length)))
-        console.log(`${name} (${executor.description.device}): ${(1000 * seconds).toFixed(0)} ms, ${((4 * tokens * vocabulary * hidden) / seconds / 1e9).toFixed(2)} GFLOP/s, errors ${errors.map((error) => error.toExponential(1)).join(' and ')}; head 0.0's step ${(1000 * step).toFixed(0)} ms`)
+        console.log(
+          `${name} (${executor.description.device}): ${(1000 * seconds).toFixed(0)} ms, ${((4 * tokens * vocabulary * hidden) / seconds / 1e9).toFixed(2)} GFLOP/s, errors ${errors.map((error) => error.toExponential(1)).join(' and ')}; head 0.0's step ${(1000 * step).toFixed(0)} ms`
+        )
       } finally {
         await close()
       }

@@ -14,7 +14,9 @@ const k = 45
 
 const runPeers = (python: string, args: readonly string[]): Promise<void> =>
   new Promise((resolve) => {
-    const child = spawn(python, [join(projectRoot, 'test', 'bench', 'neighbours-peers.py'), ...args], { stdio: ['ignore', 'inherit', 'inherit'] })
+    const child = spawn(python, [join(projectRoot, 'test', 'bench', 'neighbours-peers.py'), ...args], {
+      stdio: ['ignore', 'inherit', 'inherit']
+    })
     child.on('error', (error) => {
       console.log(`  peers skipped: ${error.message}`)
       resolve()
@@ -24,7 +26,12 @@ const runPeers = (python: string, args: readonly string[]): Promise<void> =>
 
 /** Exact neighbours of one matrix beside scikit-learn's brute force and hnswlib, on the same points with the same number of threads. */
 const compare = async (tokens: number, dimensions: number, threads: number, python: string): Promise<void> => {
-  const points = preprocess(plantedMatrix(tokens, dimensions), tokens, Array.from({ length: dimensions }, (_, i) => `component ${i}`), false)
+  const points = preprocess(
+    plantedMatrix(tokens, dimensions),
+    tokens,
+    Array.from({ length: dimensions }, (_, i) => `component ${i}`),
+    false
+  )
   const pool = openPool<ClusteringTask, ClusteringResult>(entryPath('clustering-worker'), threads)
   const start = performance.now()
   const search = prepareSearch(points, k, threads)
@@ -32,7 +39,9 @@ const compare = async (tokens: number, dimensions: number, threads: number, pyth
   const seconds = (performance.now() - start) / 1000
   await pool.close()
   const rate = (2 * tokens * tokens * dimensions) / seconds / 1e9
-  console.log(`\nneighbours: ${tokens} × ${dimensions}, k = ${k}, ${threads} threads\n  ours, exact: ${seconds.toFixed(1)} s (${rate.toFixed(0)} G multiplications and additions a second)`)
+  console.log(
+    `\nneighbours: ${tokens} × ${dimensions}, k = ${k}, ${threads} threads\n  ours, exact: ${seconds.toFixed(1)} s (${rate.toFixed(0)} G multiplications and additions a second)`
+  )
   const folder = await mkdtemp(join(tmpdir(), 'spectroscope-bench-'))
   try {
     const files = [join(folder, 'points'), join(folder, 'neighbours')]

@@ -8,7 +8,8 @@ export const plantedMatrix = (tokens: number, components: number): Float32Array 
   const matrix = new Float32Array(tokens * components)
   for (let token = 0; token < tokens; token++) {
     const centre = next() < 0.3 ? centres[Math.floor(centres.length * next() ** 2)] : undefined
-    for (let j = 0; j < components; j++) matrix[token * components + j] = (centre?.[j] ?? 0) + normal() * (centre === undefined ? 1 : 0.6)
+    for (let j = 0; j < components; j++)
+      matrix[token * components + j] = (centre?.[j] ?? 0) + normal() * (centre === undefined ? 1 : 0.6)
   }
   return matrix
 }

@@ -30,7 +30,9 @@ export const productRate = async (threads = availableParallelism(), rounds = 3):
   const round = async (): Promise<number> => {
     const results = await Promise.all(
       workers.map((worker) => {
-        const answer = new Promise<{ products: number; seconds: number }>((resolve, reject) => worker.once('message', resolve).once('error', reject))
+        const answer = new Promise<{ products: number; seconds: number }>((resolve, reject) =>
+          worker.once('message', resolve).once('error', reject)
+        )
         worker.postMessage(1.5)
         return answer
       })
@@ -43,4 +45,8 @@ export const productRate = async (threads = availableParallelism(), rounds = 3):
   return best
 }
 
-if (!isMainThread) parentPort!.on('message', (seconds: number) => void multiply(seconds).then((result) => parentPort!.postMessage(result)))
+if (!isMainThread)
+  parentPort!.on(
+    'message',
+    (seconds: number) => void multiply(seconds).then((result) => parentPort!.postMessage(result))
+  )

@@ -91,9 +91,7 @@ interface Agreement {
 const agreementOf = (one: Int32Array, other: Int32Array): Agreement => {
   const count = one.length
   const [first, second] = [one, other].map((labels) => labels.map((label) => label + 1))
-  const [rows, columns] = [first, second].map(
-    (labels) => 1 + labels.reduce((most, label) => Math.max(most, label), 0)
-  )
+  const [rows, columns] = [first, second].map((labels) => 1 + labels.reduce((most, label) => Math.max(most, label), 0))
   const [a, b] = [sizesOf(first, rows), sizesOf(second, columns)]
   const table = new Int32Array(rows * columns)
   for (let i = 0; i < count; i++) table[first[i] * columns + second[i]]++

@@ -15,8 +15,20 @@ import { reliabilityInterval } from '../../main/sampling/reliability'
 import { rowStartsOf } from '../../main/sampling/rows'
 import { reliabilityOf } from '../../main/sampling/susceptibility'
 import {
-  type Column, type Setting, type SettingOptions, checkedComponents, columnOf, correlation, openFixture, rowLength,
-  sampleOne, say, settingWords, table, variancesOf, whole
+  type Column,
+  type Setting,
+  type SettingOptions,
+  checkedComponents,
+  columnOf,
+  correlation,
+  openFixture,
+  rowLength,
+  sampleOne,
+  say,
+  settingWords,
+  table,
+  variancesOf,
+  whole
 } from './agreement'
 import { pythia14m, writeRandomModel } from './random-model'
 import { rowsOf } from './speed'
@@ -68,22 +80,36 @@ interface Method {
 const { stepsBetweenDraws, chains, batchSize } = presets.paper
 
 /** The paper's chains after a burn-in of one interval: a first draw at w* would count against a short chain. */
-const chainsOf = (nBeta: number) => (draws: number, _target: number | false, share = 1): SamplerConfiguration => {
-  const steps = Math.max(1, Math.round(stepsBetweenDraws / share))
-  const apart = { stepsBetweenDraws: steps, burnIn: steps - 1 }
-  return { ...presets.paper, preset: 'paper', estimator: 'restricted', nBeta, draws, ...apart }
-}
+const chainsOf =
+  (nBeta: number) =>
+  (draws: number, _target: number | false, share = 1): SamplerConfiguration => {
+    const steps = Math.max(1, Math.round(stepsBetweenDraws / share))
+    const apart = { stepsBetweenDraws: steps, burnIn: steps - 1 }
+    return { ...presets.paper, preset: 'paper', estimator: 'restricted', nBeta, draws, ...apart }
+  }
 
 const methods: readonly Method[] = [
   {
-    name: 'first order', unit: 'rounds', least: 1,
-    sampler: (rounds, target) =>
-      ({ ...presets['first-order'], preset: 'first-order', rounds, targetReliability: target })
+    name: 'first order',
+    unit: 'rounds',
+    least: 1,
+    sampler: (rounds, target) => ({
+      ...presets['first-order'],
+      preset: 'first-order',
+      rounds,
+      targetReliability: target
+    })
   },
   {
-    name: 'all orders', unit: 'rounds', least: 1,
-    sampler: (rounds, target) =>
-      ({ ...presets['all-orders'], preset: 'all-orders', draws: blockCount * rounds, targetReliability: target })
+    name: 'all orders',
+    unit: 'rounds',
+    least: 1,
+    sampler: (rounds, target) => ({
+      ...presets['all-orders'],
+      preset: 'all-orders',
+      draws: blockCount * rounds,
+      targetReliability: target
+    })
   },
   { name: 'pSGLD', unit: 'draws', least: 2, sampler: chainsOf(3) },
   { name: 'plain draws', unit: 'draws', least: 2, sampler: chainsOf(0) }
@@ -102,8 +128,10 @@ const lengthsOf = (rows: readonly Int32Array[]): number[] => rows.map(({ length 
 
 /** What one more round, or draw of all chains, takes. */
 const unitOf = (
-  { model: { architecture }, study: { sampling, observation, probe } }: Setting, { sampler }: Method,
-  components: readonly string[], share = 1
+  { model: { architecture }, study: { sampling, observation, probe } }: Setting,
+  { sampler }: Method,
+  components: readonly string[],
+  share = 1
 ): Work => {
   const rows = { sampling: lengthsOf(sampling), observation: lengthsOf(observation), probe: lengthsOf(probe) }
   const of = (units: number): Work => {
@@ -145,7 +173,11 @@ interface Measured {
 
 /** As many rounds or draws as fit in the time, or as reach the highest target with 90 % confidence. */
 const measure = async (
-  setting: Setting, method: Method, component: string, seconds: number, target: number
+  setting: Setting,
+  method: Method,
+  component: string,
+  seconds: number,
+  target: number
 ): Promise<Measured> => {
   const guess = await pilot(setting, method, component)
   const { operations } = unitOf(setting, method, [component])
@@ -173,7 +205,11 @@ const odds = (reliability: number): number => reliability / (1 - reliability)
  * that gives a bound from below.
  */
 const needOf = (
-  { least }: Method, units: number, path: readonly number[], { value, low, high, most }: Known, target: number
+  { least }: Method,
+  units: number,
+  path: readonly number[],
+  { value, low, high, most }: Known,
+  target: number
 ): Need => {
   const reached = 1 + path.findLastIndex((reliability) => !(reliability >= target))
   if (reached < path.length) return { basis: 'measured', value: reached + 1, low: reached + 1, high: reached + 1 }
@@ -239,7 +275,9 @@ interface Seconds {
 type Pick = (need: Need) => number
 
 const secondsBy = (needs: readonly Need[], total: (pick: Pick) => number): Seconds => ({
-  value: total(({ value }) => value), low: total(({ low }) => low), high: total(({ high }) => high),
+  value: total(({ value }) => value),
+  low: total(({ low }) => low),
+  high: total(({ high }) => high),
   isBound: needs.some(({ basis }) => basis === 'a bound')
 })
 
@@ -274,7 +312,12 @@ const timesOf = ({ own, shared }: Cost, needOfComponent: (component: string) => 
 // -------------------------------------------------------------------- words
 
 const duration = (seconds: number): string => {
-  const units = [[86_400, 'd'], [3600, 'h'], [60, 'min'], [1, 's']] as const
+  const units = [
+    [86_400, 'd'],
+    [3600, 'h'],
+    [60, 'min'],
+    [1, 's']
+  ] as const
   const [size, name] = units.find(([least]) => seconds >= 1.5 * least) ?? units[3]
   const value = seconds / size
   return `${value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(2)} ${name}`
@@ -339,12 +382,27 @@ class Peers {
   readonly #command: readonly string[]
   #isThere: boolean
 
-  private constructor(private readonly options: ReliabilityOptions, folder: string, rowsFile: string) {
+  private constructor(
+    private readonly options: ReliabilityOptions,
+    folder: string,
+    rowsFile: string
+  ) {
     const { peer, threads, effort } = options
     this.#isThere = peer !== undefined
     this.#command = [
-      join(peer ?? '', 'torch_loop.py'), folder, rowsFile, '--chains', '1', '--steps', String(4 * effort),
-      '--draws', String(2 * effort), '--batch', String(batchSize), '--threads', String(threads)
+      join(peer ?? '', 'torch_loop.py'),
+      folder,
+      rowsFile,
+      '--chains',
+      '1',
+      '--steps',
+      String(4 * effort),
+      '--draws',
+      String(2 * effort),
+      '--batch',
+      String(batchSize),
+      '--threads',
+      String(threads)
     ]
   }
 
@@ -383,17 +441,22 @@ type Source = (typeof sources)[number]
 
 const sourceWords: Readonly<Record<Source, string>> = {
   halves: 'reliability from halves of the chains or blocks',
-  correlation: 'reliability from the correlation with first order\'s column, if they measure the same'
+  correlation: "reliability from the correlation with first order's column, if they measure the same"
 }
 
 /** What each method needs by each source of reliability, component by component. */
 type Needs = (source: Source, method: MethodName, target: number) => ReadonlyMap<string, Need>
 
-const needOfNearest = (needs: ReadonlyMap<string, Need>) => (component: string): Need =>
-  needs.get(representativeOf(component, [...needs.keys()]))!
+const needOfNearest =
+  (needs: ReadonlyMap<string, Need>) =>
+  (component: string): Need =>
+    needs.get(representativeOf(component, [...needs.keys()]))!
 
 const reportTimes = (
-  targets: readonly number[], needs: Needs, costs: ReadonlyMap<MethodName, Cost>, peer: Cost | undefined
+  targets: readonly number[],
+  needs: Needs,
+  costs: ReadonlyMap<MethodName, Cost>,
+  peer: Cost | undefined
 ): void => {
   for (const source of sources) {
     for (const target of targets) {
@@ -410,8 +473,14 @@ const reportTimes = (
       table([
         ['', 'every column', '×', 'each stopping', '×', 'median column', '×', ''],
         ...rows.map(({ name, own, times, every }) => [
-          name, words(every), ratio(every, base.every), words(times.apart), ratio(times.apart, base.times.apart),
-          words(times.median), ratio(times.median, base.times.median), counts([...own.values()])
+          name,
+          words(every),
+          ratio(every, base.every),
+          words(times.apart),
+          ratio(times.apart, base.times.apart),
+          words(times.median),
+          ratio(times.median, base.times.median),
+          counts([...own.values()])
         ])
       ])
     }
@@ -427,7 +496,8 @@ const reportNeeds = (targets: readonly number[], components: readonly string[], 
     table([
       ['component', ...columns.map(({ target, name }) => `${name} ${target}`)],
       ...components.map((component) => [
-        component, ...columns.map(({ target, name }) => cell(needs(source, name, target).get(component)!))
+        component,
+        ...columns.map(({ target, name }) => cell(needs(source, name, target).get(component)!))
       ])
     ])
   }
@@ -447,7 +517,10 @@ const costsOf = (setting: Setting, rates: PerMethod<number>): ReadonlyMap<Method
   new Map(methods.map((method) => [method.name, costOf(setting, method, rates.get(method.name)!)]))
 
 const sayMeasured = (
-  setting: Setting, method: Method, component: string, { measured: { rate, units }, known }: OfComponent
+  setting: Setting,
+  method: Method,
+  component: string,
+  { measured: { rate, units }, known }: OfComponent
 ): void => {
   const { operations, tokens } = unitOf(setting, method, [component])
   const byCorrelation = method.name === 'first order' ? '' : figure(known.correlation)
@@ -457,7 +530,10 @@ const sayMeasured = (
 
 /** The fixture: rates, and what each method needs. */
 const measureFixture = async (
-  options: ReliabilityOptions, setting: Setting, components: readonly string[], scratch: string
+  options: ReliabilityOptions,
+  setting: Setting,
+  components: readonly string[],
+  scratch: string
 ): Promise<Needs> => {
   const starts = rowStartsOf(setting.study.targets)
   const highest = Math.max(...options.targets)
@@ -483,10 +559,20 @@ const measureFixture = async (
   }
   const needs: Needs = (source, name, target) => {
     const method = methodCalled(name)
-    return new Map([...found.get(name)!].map(([component, { measured: { units, path }, known }]) => {
-      const own = source === 'halves' || name === 'first order' ? path : []
-      return [component, needOf(method, units, own, known[source], target)]
-    }))
+    return new Map(
+      [...found.get(name)!].map(
+        ([
+          component,
+          {
+            measured: { units, path },
+            known
+          }
+        ]) => {
+          const own = source === 'halves' || name === 'first order' ? path : []
+          return [component, needOf(method, units, own, known[source], target)]
+        }
+      )
+    )
   }
   reportNeeds(options.targets, components, needs)
   const peer = peers.rates.size === 0 ? undefined : costOfPeer(setting, peers.rates)
@@ -496,15 +582,24 @@ const measureFixture = async (
 
 /** Another shape, with random weights: its rates, and the rounds and draws that the fixture needs. */
 const measureShape = async (
-  options: ReliabilityOptions, architecture: Architecture, components: readonly string[], needs: Needs, scratch: string
+  options: ReliabilityOptions,
+  architecture: Architecture,
+  components: readonly string[],
+  needs: Needs,
+  scratch: string
 ): Promise<void> => {
   await writeRandomModel(scratch, architecture)
   const rows = (count: number, seed: number): Int32Array[] => rowsOf(count, rowLength, architecture.vocabulary, seed)
   const { precision, threads } = options
   const setting: Setting = {
-    model: await loadModel(scratch), engine: await resolveEngine(options.engine, precision), precision, threads,
+    model: await loadModel(scratch),
+    engine: await resolveEngine(options.engine, precision),
+    precision,
+    threads,
     study: {
-      sampling: rows(4 * batchSize, 2), observation: rows(options.observation, 3), probe: rows(options.probe, 4),
+      sampling: rows(4 * batchSize, 2),
+      observation: rows(options.observation, 3),
+      probe: rows(options.probe, 4),
       targets: Array.from({ length: options.probe }, () => spreadTargets(rowLength))
     }
   }
@@ -546,7 +641,7 @@ export const benchReliability = async (options: ReliabilityOptions): Promise<voi
     const needs = await measureFixture(options, setting, components, scratch)
     if (!options.shapes.includes('pythia-14m')) return
     console.log('\npythia-14m (random weights): rows as many and as long as above')
-    console.log('  random weights say nothing of reliability: rates are this shape\'s, rounds and draws the fixture\'s')
+    console.log("  random weights say nothing of reliability: rates are this shape's, rounds and draws the fixture's")
     await measureShape(options, pythia14m, components, needs, scratch)
   } finally {
     await rm(scratch, { recursive: true, force: true })

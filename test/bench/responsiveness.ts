@@ -13,7 +13,8 @@ import { tinyRows, writeTinyModel } from '../tiny-model'
 
 const pause = 20
 
-const at = (sorted: readonly number[], share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]
+const at = (sorted: readonly number[], share: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]
 const words = (values: readonly number[]): string => {
   const sorted = [...values].sort((a, b) => a - b)
   return `median ${at(sorted, 0.5).toFixed(1)}, p95 ${at(sorted, 0.95).toFixed(1)}, p99 ${at(sorted, 0.99).toFixed(1)}, longest ${at(sorted, 1).toFixed(1)} ms`
@@ -31,7 +32,9 @@ const watch = async (what: string, workspace: Workspace, seconds: number): Promi
   }
   delay.disable()
   const late = (percentile: number): string => Math.max(0, delay.percentile(percentile) / 1e6 - 5).toFixed(1)
-  console.log(`  ${what.padEnd(28)} calls of the store: ${words(trips)} (${trips.length}); shell late by: median ${late(50)}, p95 ${late(95)}, p99 ${late(99)}, longest ${late(100)} ms`)
+  console.log(
+    `  ${what.padEnd(28)} calls of the store: ${words(trips)} (${trips.length}); shell late by: median ${late(50)}, p95 ${late(95)}, p99 ${late(99)}, longest ${late(100)} ms`
+  )
 }
 
 /** The shell's side while nothing happens, then while compute samples on so many threads: what a person at the window would wait for. */
@@ -40,17 +43,28 @@ export const benchResponsiveness = async (threads: number, seconds: number): Pro
   const workspace = await openWorkspace(join(folder, 'work'), { create: true })
   try {
     await writeTinyModel(join(folder, 'model'), { layers: 4, heads: 4, hidden: 64 })
-    await writeFile(join(folder, 'rows.json'), JSON.stringify(tinyRows({ sampling: 64, observation: 32, probe: 400, length: 64 })))
-    const configuration = parseConfiguration({
-      model: 'model', rows: 'rows.json', clustering: false, threads, sampler: { ...quickChains, batchSize: 16, draws: 100, stepsBetweenDraws: 50 }
-    }, 'responsiveness')
+    await writeFile(
+      join(folder, 'rows.json'),
+      JSON.stringify(tinyRows({ sampling: 64, observation: 32, probe: 400, length: 64 }))
+    )
+    const configuration = parseConfiguration(
+      {
+        model: 'model',
+        rows: 'rows.json',
+        clustering: false,
+        threads,
+        sampler: { ...quickChains, batchSize: 16, draws: 100, stepsBetweenDraws: 50 }
+      },
+      'responsiveness'
+    )
     console.log(`\nresponsiveness: sampling on ${threads} threads`)
     await watch('at rest', workspace, seconds)
     const controller = new AbortController()
     let sampling: () => void = () => {}
     const begun = new Promise<void>((resolve) => (sampling = resolve))
     const run = startRun(workspace, configuration, folder, {
-      checkpointSeconds: 1000, signal: controller.signal,
+      checkpointSeconds: 1000,
+      signal: controller.signal,
       onEvent: (event) => {
         if (event.type === 'progress' && event.progress.component !== undefined) sampling()
       }

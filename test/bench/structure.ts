@@ -1,6 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type ClusteringConfiguration, type BlockConfiguration, suitClustering, clusteringSchema } from '../../preload/configuration'
+import {
+  type ClusteringConfiguration,
+  type BlockConfiguration,
+  suitClustering,
+  clusteringSchema
+} from '../../preload/configuration'
 import { partitionTokens } from '../../main/clustering/cluster'
 import { noiseOf, shapelessMatrix, spreadOf } from '../../main/clustering/shapeless'
 import { comparedLayers, structureOf, type Partitioned, type Structure } from '../../main/clustering/structure'
@@ -29,7 +34,11 @@ export const meanOf = (matrices: readonly Float32Array[]): Float32Array => {
 }
 
 /** Estimates of the chosen tokens from each block of the kept sums of a run. */
-export const readParts = async (sums: string, sampler: BlockConfiguration, chosen: readonly number[] | null): Promise<PartMatrices> => {
+export const readParts = async (
+  sums: string,
+  sampler: BlockConfiguration,
+  chosen: readonly number[] | null
+): Promise<PartMatrices> => {
   const file = await openSampled<SampledBlocks, object>(sums)
   try {
     const components = [...new Set(file.chains.map(({ component }) => component))]
@@ -53,14 +62,22 @@ export const readParts = async (sums: string, sampler: BlockConfiguration, chose
 
 /** The sampler's settings of a run, from its export as CSV. */
 export const samplerOf = (exported: string): BlockConfiguration =>
-  (JSON.parse(readFileSync(join(exported, 'run.json'), 'utf8')) as { readonly configuration: { readonly sampler: BlockConfiguration } }).configuration.sampler
+  (
+    JSON.parse(readFileSync(join(exported, 'run.json'), 'utf8')) as {
+      readonly configuration: { readonly sampler: BlockConfiguration }
+    }
+  ).configuration.sampler
 
 /** Clusters the whole, the halves of its draws and a cloud without clusters, as a run does; with the seconds that each took. */
 export const clusterWithSplits = async (
-  { tokens, components, whole, parts }: PartMatrices, configuration: ClusteringConfiguration, threads: number, seed = 1
+  { tokens, components, whole, parts }: PartMatrices,
+  configuration: ClusteringConfiguration,
+  threads: number,
+  seed = 1
 ): Promise<{ readonly structure: Structure; readonly seconds: number }> => {
   const started = performance.now()
-  const cluster = (matrix: Float32Array, variant: number) => partitionTokens({ matrix, tokens, components, configuration, seed, threads, variant })
+  const cluster = (matrix: Float32Array, variant: number) =>
+    partitionTokens({ matrix, tokens, components, configuration, seed, threads, variant })
   const { neighbours, ...partitioned } = await cluster(whole, 0)
   const spread = spreadOf(whole, components.length)
   const noises: Float64Array[] = []
@@ -111,13 +128,28 @@ export const benchStructure = async ({ sums, exported, trials, sizes, threads }:
     for (const trial of trials) {
       const configuration = suitClustering(clusteringSchema.parse(trial), count)
       const { structure, seconds } = await clusterWithSplits(matrices, configuration, threads)
-      console.log(`\n${count} tokens, ${JSON.stringify(trial)}: ${seconds.toFixed(0)} s, ${structure.ending}, k ${configuration.neighbours}${configuration.whiten ? ', whitened' : ''}`)
+      console.log(
+        `\n${count} tokens, ${JSON.stringify(trial)}: ${seconds.toFixed(0)} s, ${structure.ending}, k ${configuration.neighbours}${configuration.whiten ? ', whitened' : ''}`
+      )
       for (const { kind, groups, stableGroups, stableShare, error, nullShare } of structure.stability?.levels ?? []) {
-        console.log(`  ${kind.padEnd(14)} ${String(groups).padStart(5)} groups, ${String(stableGroups).padStart(4)} stable with ${percent(stableShare)} of tokens (± ${percent(error)}, shapeless ${percent(nullShare)})`)
+        console.log(
+          `  ${kind.padEnd(14)} ${String(groups).padStart(5)} groups, ${String(stableGroups).padStart(4)} stable with ${percent(stableShare)} of tokens (± ${percent(error)}, shapeless ${percent(nullShare)})`
+        )
       }
       console.log(`  left over ${percent(structure.leftover.members.length / count)}`)
-      for (const { resolution, groups, stableGroups, stableShare, error, nullShare, detail, modularity } of structure.sweep) {
-        console.log(`    ${String(resolution).padStart(7)} ${String(groups).padStart(6)} ${String(stableGroups).padStart(5)} ${percent(stableShare).padStart(8)} ± ${percent(error).padStart(6)}  shapeless ${percent(nullShare).padStart(7)}  detail ${detail.toFixed(3)}  Q ${modularity.toFixed(4)}`)
+      for (const {
+        resolution,
+        groups,
+        stableGroups,
+        stableShare,
+        error,
+        nullShare,
+        detail,
+        modularity
+      } of structure.sweep) {
+        console.log(
+          `    ${String(resolution).padStart(7)} ${String(groups).padStart(6)} ${String(stableGroups).padStart(5)} ${percent(stableShare).padStart(8)} ± ${percent(error).padStart(6)}  shapeless ${percent(nullShare).padStart(7)}  detail ${detail.toFixed(3)}  Q ${modularity.toFixed(4)}`
+        )
       }
     }
   }

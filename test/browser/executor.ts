@@ -20,8 +20,12 @@ export interface ComputingBrowser extends Pick<Computing, 'address'> {
 export const openComputingBrowser = async (): Promise<ComputingBrowser> => {
   const executablePath = findChromium()
   if (executablePath === undefined) throw new Error('there is no Chromium here')
-  if (!existsSync(join(projectRoot, 'out', 'renderer', 'computing.html'))) throw new Error('the page that computes is not built')
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'] })
+  if (!existsSync(join(projectRoot, 'out', 'renderer', 'computing.html')))
+    throw new Error('the page that computes is not built')
+  const browser = await chromium.launch({
+    executablePath,
+    args: ['--no-sandbox', '--disable-dev-shm-usage', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader']
+  })
   const pages = new Set<Page>()
   const { address, close } = await serveComputing((given, ended) => {
     const opening = browser.newPage().then(async (page) => {
@@ -35,7 +39,9 @@ export const openComputingBrowser = async (): Promise<ComputingBrowser> => {
     return () => void opening.then((page) => page.close()).catch(() => {})
   })
   return {
-    address, browser, pages,
+    address,
+    browser,
+    pages,
     close: async () => {
       close()
       await browser.close()

@@ -6,7 +6,13 @@ import { ReferenceExecutor } from '../../main/engine/reference/executor'
 import { uniforms } from '../tiny-model'
 import { openPageExecutor } from './executor'
 
-const opened = await openPageExecutor().then((page) => ({ page, missing: undefined }), (error: unknown) => ({ page: undefined, missing: error instanceof Error ? error.message.split('\n')[0] : String(error) }))
+const opened = await openPageExecutor().then(
+  (page) => ({ page, missing: undefined }),
+  (error: unknown) => ({
+    page: undefined,
+    missing: error instanceof Error ? error.message.split('\n')[0] : String(error)
+  })
+)
 
 afterAll(() => opened.page?.close())
 
@@ -14,7 +20,9 @@ const uniform = uniforms(11)
 const numbers = (length: number): Float32Array => Float32Array.from({ length }, () => 2 * uniform() - 1)
 
 /** Every operation, on shapes that fill no square or group, broadcast, and lie within larger tensors. */
-const graphs: Readonly<Record<string, () => { readonly builder: GraphBuilder; readonly inputs: Readonly<Record<string, Bound>> }>> = {
+const graphs: Readonly<
+  Record<string, () => { readonly builder: GraphBuilder; readonly inputs: Readonly<Record<string, Bound>> }>
+> = {
   'element by element': () => {
     const builder = new GraphBuilder()
     const [x, y, z] = [builder.input('x', [3, 5, 7]), builder.input('y', [5, 1]), builder.input('z', [3, 5, 7])]
@@ -46,13 +54,27 @@ const graphs: Readonly<Record<string, () => { readonly builder: GraphBuilder; re
     const [m, n, k] = [67, 70, 33]
     for (const transposeA of [false, true])
       for (const transposeB of [false, true]) {
-        const [a, b] = [builder.input(`a${transposeA}`, transposeA ? [k, m] : [m, k]), builder.input(`b${transposeB}`, transposeB ? [n, k] : [k, n])]
+        const [a, b] = [
+          builder.input(`a${transposeA}`, transposeA ? [k, m] : [m, k]),
+          builder.input(`b${transposeB}`, transposeB ? [n, k] : [k, n])
+        ]
         builder.output(`${transposeA} ${transposeB}`, builder.matmul(a, b, { transposeA, transposeB }))
       }
     const [c, d] = [builder.input('c', [2, 1, 3, 4]), builder.input('d', [1, 5, 4, 2])]
     builder.output('batch', builder.matmul(c, d))
     builder.output('one for all', builder.matmul(c, builder.input('e', [4, 6])))
-    return { builder, inputs: { atrue: numbers(m * k), afalse: numbers(m * k), btrue: numbers(n * k), bfalse: numbers(n * k), c: numbers(24), d: numbers(40), e: numbers(24) } }
+    return {
+      builder,
+      inputs: {
+        atrue: numbers(m * k),
+        afalse: numbers(m * k),
+        btrue: numbers(n * k),
+        bfalse: numbers(n * k),
+        c: numbers(24),
+        d: numbers(40),
+        e: numbers(24)
+      }
+    }
   },
   'shapes and sums': () => {
     const builder = new GraphBuilder()
@@ -70,7 +92,12 @@ const graphs: Readonly<Record<string, () => { readonly builder: GraphBuilder; re
   },
   rows: () => {
     const builder = new GraphBuilder()
-    const [x, scale, shift, ids] = [builder.input('x', [9, 100]), builder.input('scale', [100]), builder.input('shift', [100]), builder.input('ids', [9], 'int')]
+    const [x, scale, shift, ids] = [
+      builder.input('x', [9, 100]),
+      builder.input('scale', [100]),
+      builder.input('shift', [100]),
+      builder.input('ids', [9], 'int')
+    ]
     const { y, mean, inverseDeviation } = builder.layerNorm(x, scale, shift, 1e-5)
     builder.output('y', y)
     builder.output('mean', mean)
@@ -78,7 +105,15 @@ const graphs: Readonly<Record<string, () => { readonly builder: GraphBuilder; re
     builder.output('softmax', builder.softmax(builder.scale(x, 30)))
     builder.output('gathered', builder.gather(x, ids))
     builder.output('added', builder.scatterAdd(x, ids, 11))
-    return { builder, inputs: { x: numbers(900), scale: numbers(100), shift: numbers(100), ids: Int32Array.of(8, 0, 3, 3, 3, 8, 1, 0, 7) } }
+    return {
+      builder,
+      inputs: {
+        x: numbers(900),
+        scale: numbers(100),
+        shift: numbers(100),
+        ids: Int32Array.of(8, 0, 3, 3, 3, 8, 1, 0, 7)
+      }
+    }
   },
   attention: () => {
     const builder = new GraphBuilder()
@@ -90,7 +125,11 @@ const graphs: Readonly<Record<string, () => { readonly builder: GraphBuilder; re
   losses: () => {
     const builder = new GraphBuilder()
     const [vocabulary, block, tokens, width] = [8500, 500, 5, 12]
-    const [h, w, ids] = [builder.input('h', [tokens, width]), builder.input('w', [17 * block, width]), builder.input('ids', [tokens], 'int')]
+    const [h, w, ids] = [
+      builder.input('h', [tokens, width]),
+      builder.input('w', [17 * block, width]),
+      builder.input('ids', [tokens], 'int')
+    ]
     const { sums, weighted } = builder.exponentialSums(h, w, vocabulary, block)
     builder.output('sums', sums)
     builder.output('weighted', weighted)
@@ -98,7 +137,14 @@ const graphs: Readonly<Record<string, () => { readonly builder: GraphBuilder; re
     const { loss, logProbabilities } = builder.unembedLoss(h, w, ids)
     builder.output('loss', loss)
     builder.output('logs', logProbabilities)
-    return { builder, inputs: { h: numbers(tokens * width), w: numbers(17 * block * width), ids: Int32Array.of(0, 8499, 17, 4000, 8191) } }
+    return {
+      builder,
+      inputs: {
+        h: numbers(tokens * width),
+        w: numbers(17 * block * width),
+        ids: Int32Array.of(0, 8499, 17, 4000, 8191)
+      }
+    }
   }
 }
 
@@ -123,19 +169,31 @@ describe(opened.missing === undefined ? 'kernels in a page' : `kernels in a page
     const builder = new GraphBuilder()
     builder.output('twice', builder.scale(builder.input('x', [3]), 2))
     const program = await opened.page!.executor.compile(builder.build())
-    await expect(program.run({ x: Float32Array.of(1, 2) })).rejects.toMatchObject({ kind: 'engine', message: expect.stringContaining('the input x has 2 numbers and not 3') })
+    await expect(program.run({ x: Float32Array.of(1, 2) })).rejects.toMatchObject({
+      kind: 'engine',
+      message: expect.stringContaining('the input x has 2 numbers and not 3')
+    })
     expect(await program.run({ x: Float32Array.of(1, 2, 3) })).toEqual({ twice: Float32Array.of(2, 4, 6) })
   })
 
-  it.skipIf(opened.missing !== undefined).each(Object.keys(graphs))('compute %s as float64 does, and the same each time', async (name) => {
-    const { executor } = opened.page!
-    const [[expected], [first, second]] = [await resultOn(new ReferenceExecutor(), name), await resultOn(executor, name)]
-    expect(Object.keys(first).sort()).toEqual(Object.keys(expected).sort())
-    expect(second).toEqual(first)
-    for (const [output, values] of Object.entries(expected)) {
-      const largest = Math.max(1e-6, ...values.map(Math.abs))
-      expect(first[output].length).toBe(values.length)
-      expect(Math.max(...values.map((value, at) => Math.abs(first[output][at] - value))) / largest, output).toBeLessThan(3e-6)
+  it.skipIf(opened.missing !== undefined).each(Object.keys(graphs))(
+    'compute %s as float64 does, and the same each time',
+    async (name) => {
+      const { executor } = opened.page!
+      const [[expected], [first, second]] = [
+        await resultOn(new ReferenceExecutor(), name),
+        await resultOn(executor, name)
+      ]
+      expect(Object.keys(first).sort()).toEqual(Object.keys(expected).sort())
+      expect(second).toEqual(first)
+      for (const [output, values] of Object.entries(expected)) {
+        const largest = Math.max(1e-6, ...values.map(Math.abs))
+        expect(first[output].length).toBe(values.length)
+        expect(
+          Math.max(...values.map((value, at) => Math.abs(first[output][at] - value))) / largest,
+          output
+        ).toBeLessThan(3e-6)
+      }
     }
-  })
+  )
 })

@@ -13,9 +13,15 @@ describeWithShared('diagnose of a run without a step', () => {
     const study = JSON.parse(readFileSync(`${folder}/study.json`, 'utf8')) as { readonly sampler: object }
     // The preset of that name is of another method by now; its settings are those of chains.
     const sampler = { ...study.sampler, preset: 'paper' }
-    writeFileSync(path('study.json'), JSON.stringify({
-      ...study, sampler, model: sharedPath('fixtures', 'neox-2m'), rows: `${folder}/rows.json`
-    }))
+    writeFileSync(
+      path('study.json'),
+      JSON.stringify({
+        ...study,
+        sampler,
+        model: sharedPath('fixtures', 'neox-2m'),
+        rows: `${folder}/rows.json`
+      })
+    )
     const { code, stderr } = await run(['run', path('study.json'), ...where])
     expect({ code, stderr }).toMatchObject({ code: 0 })
     const { stdout } = await run(['diagnose', 'latest', ...where])

@@ -10,7 +10,11 @@ const { path, remove } = scratch()
 const workspace = path('workspace')
 
 /** One sentence on standard error, the same in an object on standard output, and the exit code of its kind. */
-const expectRefusal = async (args: readonly string[], kind: ErrorKind, ...parts: readonly (string | RegExp)[]): Promise<void> => {
+const expectRefusal = async (
+  args: readonly string[],
+  kind: ErrorKind,
+  ...parts: readonly (string | RegExp)[]
+): Promise<void> => {
   const { code, stdout, stderr } = await run([...args, '--json'])
   expect({ code, stderr }).toMatchObject({ code: errorKinds[kind] })
   const lines = stderr.trim().split('\n')
@@ -27,7 +31,12 @@ const runs = async (): Promise<object[]> => {
   return (JSON.parse(stdout) as { runs: object[] }).runs
 }
 
-const refuse = async (name: string, changes: object, kind: ErrorKind, ...parts: readonly (string | RegExp)[]): Promise<void> => {
+const refuse = async (
+  name: string,
+  changes: object,
+  kind: ErrorKind,
+  ...parts: readonly (string | RegExp)[]
+): Promise<void> => {
   const study = await writeStudy(path, changes, `${name}.json`)
   await expectRefusal(['run', study, '--workspace', workspace], kind, ...parts)
   expect(await runs()).toEqual([])
@@ -46,19 +55,37 @@ afterAll(remove)
 describe.skipIf(!isBuilt)('an engine that cannot be used', () => {
   it('is refused, and so is installing one that there is none of', async () => {
     await expectRefusal(
-      ['engines', 'install', 'abacus'], 'usage', /Nothing to install is named "abacus"; choose one of cuda, tfjs/
+      ['engines', 'install', 'abacus'],
+      'usage',
+      /Nothing to install is named "abacus"; choose one of cuda, tfjs/
     )
-    await refuse('engine', { engine: 'tfjs-wasm' }, 'engine', /no engine "tfjs-wasm"; choose one of auto, onnx-cpu, onnx-cuda, .*reference/)
+    await refuse(
+      'engine',
+      { engine: 'tfjs-wasm' },
+      'engine',
+      /no engine "tfjs-wasm"; choose one of auto, onnx-cpu, onnx-cuda, .*reference/
+    )
   })
 })
 
 describe.skipIf(!isBuilt)('a configuration that cannot be used', () => {
   it('is refused before a workspace is made', async () => {
     const good = { model: 'model', rows: 'rows.json' }
-    await refuse('unknown-key', { sampler: { ...sampler, nbeta: 3 } }, 'configuration', /unknown-key\.json: unknown key "sampler\.nbeta"/)
+    await refuse(
+      'unknown-key',
+      { sampler: { ...sampler, nbeta: 3 } },
+      'configuration',
+      /unknown-key\.json: unknown key "sampler\.nbeta"/
+    )
     await refuse('wrong-type', { seed: 'one' }, 'configuration', /"seed"/)
     await refuse('both', { ...good, corpus: { files: ['a.jsonl'] } }, 'configuration', /either "corpus" or "rows"/)
-    await refuse('component', { components: ['head:9.9'] }, 'configuration', /"head:9\.9"/, /embed, head:0\.0, head:0\.1, head:1\.0, head:1\.1, mlp:0, mlp:1, unembed/)
+    await refuse(
+      'component',
+      { components: ['head:9.9'] },
+      'configuration',
+      /"head:9\.9"/,
+      /embed, head:0\.0, head:0\.1, head:1\.0, head:1\.1, mlp:0, mlp:1, unembed/
+    )
     await refuse('twice', { components: ['mlp:0', 'mlp:0'] }, 'configuration', /"mlp:0" is listed twice/)
     await refuse('no-model', { model: 'nowhere' }, 'input', /nowhere/)
     await refuse('no-rows', { rows: 'nowhere.json' }, 'input', /nowhere\.json/)
@@ -71,20 +98,47 @@ describe.skipIf(!isBuilt)('a configuration that cannot be used', () => {
   })
 
   it('leaves no run where its files turn out to be bad', async () => {
-    await refuse('short', { rows: rowsFile('short-rows.json', { ...rows, probe: [[1, 2, 3], [4]] }) }, 'input', /"probe"\[1\]/)
-    await refuse('foreign', { rows: rowsFile('foreign-rows.json', { ...rows, probe: [[1, tinyVocabulary]] }) }, 'input', new RegExp(`${tinyVocabulary}`))
+    await refuse(
+      'short',
+      { rows: rowsFile('short-rows.json', { ...rows, probe: [[1, 2, 3], [4]] }) },
+      'input',
+      /"probe"\[1\]/
+    )
+    await refuse(
+      'foreign',
+      { rows: rowsFile('foreign-rows.json', { ...rows, probe: [[1, tinyVocabulary]] }) },
+      'input',
+      new RegExp(`${tinyVocabulary}`)
+    )
     await refuse('engine', { engine: 'abacus' }, 'engine', /"abacus"/)
-    await writeTinyModel(path('nan'), { change: (name, values) => name === 'embed_out.weight' && values.fill(NaN, 5, 6) })
+    await writeTinyModel(path('nan'), {
+      change: (name, values) => name === 'embed_out.weight' && values.fill(NaN, 5, 6)
+    })
     await refuse('nan', { model: 'nan' }, 'input', /embed_out\.weight/)
     writeFileSync(path('empty.jsonl'), '')
-    await refuse('empty', { rows: undefined, corpus: { files: ['empty.jsonl'], rowLength: 8, sampling: 4, observation: 2, probe: 2 } }, 'input')
+    await refuse(
+      'empty',
+      { rows: undefined, corpus: { files: ['empty.jsonl'], rowLength: 8, sampling: 4, observation: 2, probe: 2 } },
+      'input'
+    )
     await writeTinyModel(path('narrow'))
-    const tokenizer = JSON.parse(readFileSync(path('narrow', 'tokenizer.json'), 'utf8')) as { model: { vocab: Record<string, number>; merges: string[] } }
+    const tokenizer = JSON.parse(readFileSync(path('narrow', 'tokenizer.json'), 'utf8')) as {
+      model: { vocab: Record<string, number>; merges: string[] }
+    }
     tokenizer.model.vocab['the'.repeat(2)] = tinyVocabulary
     tokenizer.model.merges.push('the the')
     writeFileSync(path('narrow', 'tokenizer.json'), JSON.stringify(tokenizer))
     writeFileSync(path('words.jsonl'), `${JSON.stringify({ text: 'thethe the other '.repeat(40) })}\n`.repeat(20))
-    await refuse('narrow', { model: 'narrow', rows: undefined, corpus: { files: ['words.jsonl'], rowLength: 8, sampling: 16, observation: 4, probe: 4 } }, 'input', /tokenizer|vocabulary/)
+    await refuse(
+      'narrow',
+      {
+        model: 'narrow',
+        rows: undefined,
+        corpus: { files: ['words.jsonl'], rowLength: 8, sampling: 16, observation: 4, probe: 4 }
+      },
+      'input',
+      /tokenizer|vocabulary/
+    )
   })
 })
 
@@ -135,7 +189,9 @@ describe.skipIf(!isBuilt)('a workspace that cannot be used', () => {
       expect({ code, stderr }).toMatchObject({ code: errorKinds.storage })
       expect(stderr.trim().split('\n').at(-1)).toMatch(/space/)
       execFileSync('mount', ['-o', 'remount,size=200m', disk])
-      const { runs: kept } = JSON.parse((await run(['runs', '--workspace', target, '--json'])).stdout) as { runs: { status: string }[] }
+      const { runs: kept } = JSON.parse((await run(['runs', '--workspace', target, '--json'])).stdout) as {
+        runs: { status: string }[]
+      }
       expect(kept).toMatchObject([{ status: 'interrupted' }])
       expect((await run(['resume', 'latest', '--workspace', target])).code).toBe(0)
     } finally {
@@ -148,7 +204,11 @@ describe.skipIf(!isBuilt)('a workspace that cannot be used', () => {
     if (!mount(disk, 'size=200m')) return context.skip('mounting a read-only disk needs root')
     try {
       const target = path('read-only-disk', 'workspace')
-      const quick = await writeStudy(path, { sampler: { ...sampler, nBeta: 0, draws: 4, estimator: 'restricted' }, clustering }, 'quick.json')
+      const quick = await writeStudy(
+        path,
+        { sampler: { ...sampler, nBeta: 0, draws: 4, estimator: 'restricted' }, clustering },
+        'quick.json'
+      )
       expect((await run(['run', quick, '--workspace', target, '--name', 'kept'])).code).toBe(0)
       execFileSync('mount', ['-o', 'remount,ro', disk])
       expect((await run(['show', 'kept', '--workspace', target])).stdout).toContain('kept')

@@ -3,8 +3,19 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { listRuns } from '../../main/api/runs'
 import type { RunRecord } from '../../preload/records'
 import {
-  clustering as quickClustering, deviation, exportedFiles, hasProc, isBuilt, numbersOf as keptNumbers, run,
-  runOf as keptRun, scratch, start, susceptibilitiesOf, until, writeStudy
+  clustering as quickClustering,
+  deviation,
+  exportedFiles,
+  hasProc,
+  isBuilt,
+  numbersOf as keptNumbers,
+  run,
+  runOf as keptRun,
+  scratch,
+  start,
+  susceptibilitiesOf,
+  until,
+  writeStudy
 } from './command'
 import type { Finished, RunNumbers, Started } from './command'
 
@@ -126,18 +137,16 @@ describe.skipIf(!isBuilt)(`runs of blocks${isBuilt ? '' : ' (skipped: run `npm r
     expect(await numbersOf('threads')).toEqual(three)
   })
 
-  it.skipIf(!hasProc)(
-    'whose compute process is killed go on by themselves',
-    async () => {
-      const started = await begin('compute', long)
-      await started.said(/Sampling: [2-9]\d? %/)
-      process.kill(started.childOf('compute')!, 'SIGKILL')
-      const { stderr } = await ok(started.finished)
-      expect(stderr).toContain(
-        'The compute process died (killed by SIGKILL) while it sampled; a new one continues from the last checkpoint.'
-      )
-      expect(await numbersOf('compute')).toEqual(whole)
-    })
+  it.skipIf(!hasProc)('whose compute process is killed go on by themselves', async () => {
+    const started = await begin('compute', long)
+    await started.said(/Sampling: [2-9]\d? %/)
+    process.kill(started.childOf('compute')!, 'SIGKILL')
+    const { stderr } = await ok(started.finished)
+    expect(stderr).toContain(
+      'The compute process died (killed by SIGKILL) while it sampled; a new one continues from the last checkpoint.'
+    )
+    expect(await numbersOf('compute')).toEqual(whole)
+  })
 
   it('continued have the numbers of those made at once, and so do those that are continued again', async () => {
     await ok(continued('one', 'one to three', '--rounds', '3').finished)
@@ -164,7 +173,10 @@ describe.skipIf(!isBuilt)(`runs of blocks${isBuilt ? '' : ' (skipped: run `npm r
     await answerOf(['labels', 'labelled', '--set', '0=kept in mind'])
     // A target that is reached already leaves the sums, and so the clusters, as they are.
     await ok(continued('labelled', 'labels brought', '--reliability', '0.001').finished)
-    const { annotations } = await answerOf<{ annotations: readonly { name: string; target: string }[] }>(['labels', 'labels brought'])
+    const { annotations } = await answerOf<{ annotations: readonly { name: string; target: string }[] }>([
+      'labels',
+      'labels brought'
+    ])
     expect(annotations).toMatchObject([{ name: 'kept in mind', target: 'cluster:0' }])
   })
 
@@ -204,7 +216,13 @@ describe.skipIf(!isBuilt)(`runs of blocks${isBuilt ? '' : ' (skipped: run `npm r
     await refused('three', /^Run \S+ already has 3 rounds; ask for more\.$/, '--rounds', '3')
     await refused('three', /^Give a target: --rounds N/)
     await make('chains', {
-      method: 'psgld', batchSize: 8, draws: 2, stepsBetweenDraws: 1, burnIn: 0, chains: 1, estimator: 'restricted'
+      method: 'psgld',
+      batchSize: 8,
+      draws: 2,
+      stepsBetweenDraws: 1,
+      burnIn: 0,
+      chains: 1,
+      estimator: 'restricted'
     })
     await refused('chains', /uses the method "psgld"/, '--rounds', '3')
     expect((await runs()).map(({ name }) => name)).not.toContain('refused')

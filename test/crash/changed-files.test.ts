@@ -28,7 +28,10 @@ describe.skipIf(!isBuilt)('a run whose files have changed', () => {
     copyFileSync(path('kept.safetensors'), path('model', 'model.safetensors'))
 
     copyFileSync(path('rows.json'), path('kept.json'))
-    writeFileSync(path('rows.json'), JSON.stringify(tinyRows({ sampling: 64, observation: 16, probe: 40, length: 24 }, 5)))
+    writeFileSync(
+      path('rows.json'),
+      JSON.stringify(tinyRows({ sampling: 64, observation: 16, probe: 40, length: 24 }, 5))
+    )
     expect(await resume()).toMatch(/The files of the corpus or rows changed since/)
     copyFileSync(path('kept.json'), path('rows.json'))
 
@@ -46,12 +49,32 @@ describe.skipIf(!isBuilt)('a run whose files have changed', () => {
   })
 
   it('runs without a clustering, and shows that it has none', async () => {
-    const study = await writeStudy(path, { clustering: false, sampler: { ...sampler, nBeta: 0, estimator: 'restricted' } }, 'plain.json')
+    const study = await writeStudy(
+      path,
+      { clustering: false, sampler: { ...sampler, nBeta: 0, estimator: 'restricted' } },
+      'plain.json'
+    )
     const { code, stdout } = await run(['run', study, '--workspace', workspace, '--name', 'plain', '--json'])
     expect(code).toBe(0)
-    expect(JSON.parse(stdout)).toMatchObject({ status: 'finished', clusters: null, unclustered: null, tokens: 920, components: 8 })
+    expect(JSON.parse(stdout)).toMatchObject({
+      status: 'finished',
+      clusters: null,
+      unclustered: null,
+      tokens: 920,
+      components: 8
+    })
     expect((await run(['show', 'plain', '--workspace', workspace])).stdout).toContain('not clustered')
-    const clustered = await run(['cluster', 'plain', '--neighbours', '8', '--min-size', '5', '--workspace', workspace, '--json'])
+    const clustered = await run([
+      'cluster',
+      'plain',
+      '--neighbours',
+      '8',
+      '--min-size',
+      '5',
+      '--workspace',
+      workspace,
+      '--json'
+    ])
     expect(clustered.code).toBe(0)
     expect(JSON.parse(clustered.stdout)).toMatchObject({ clustering: { number: 1 } })
   })

@@ -96,10 +96,7 @@ describe.skipIf(!isBuilt)('a clustering in pieces', () => {
     expect(early.stderr).toContain(`1 of 1 shards of ${path('acl-pieces')} are not done (waiting: 0)`)
 
     const killed = piece('acl-pieces', 0)
-    await until(
-      () => filesOf('acl-pieces', 0).some((name) => name.endsWith('.checkpoint')),
-      'a checkpoint of piece 0'
-    )
+    await until(() => filesOf('acl-pieces', 0).some((name) => name.endsWith('.checkpoint')), 'a checkpoint of piece 0')
     killed.killAll()
     await killed.finished
     expect(filesOf('acl-pieces', 0)).toContain('claim.1')
@@ -117,9 +114,7 @@ describe.skipIf(!isBuilt)('a clustering in pieces', () => {
     expect(filesOf('acl-pieces', 0)).toEqual(['result'])
     const half = await gather('acl-pieces', workspace)
     expect(half.code).toBe(2)
-    expect(half.stderr).toContain(
-      `of 9 shards of ${path('acl-pieces')} are not done (waiting: 1-8)`
-    )
+    expect(half.stderr).toContain(`of 9 shards of ${path('acl-pieces')} are not done (waiting: 1-8)`)
     for (let index = 1; index < 9; index++) await ok(piece('acl-pieces', index).finished)
 
     const result = path('acl-pieces', 'pieces', '7', 'result')

@@ -60,7 +60,11 @@ const isPassedOn = (name: string): boolean => !name.startsWith('SPECTROSCOPE_') 
 /** Starts the built program in a process group of its own; of SPECTROSCOPE_… variables only the settings' reach it. */
 export const start = (args: readonly string[], environment: Readonly<Record<string, string>> = {}): Started => {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => isPassedOn(name)))
-  const child = spawn(process.execPath, [entryPath('cli'), ...args], { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...inherited, SPECTROSCOPE_PROGRESS_SECONDS: '0.1', ...environment } })
+  const child = spawn(process.execPath, [entryPath('cli'), ...args], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...inherited, SPECTROSCOPE_PROGRESS_SECONDS: '0.1', ...environment }
+  })
   let [stdout, stderr] = ['', '']
   const listeners = new Set<() => void>()
   child.stdout.on('data', (data: Buffer) => (stdout += data.toString()))
@@ -68,7 +72,9 @@ export const start = (args: readonly string[], environment: Readonly<Record<stri
     stderr += data.toString()
     for (const listener of listeners) listener()
   })
-  const finished = new Promise<Finished>((done) => child.once('close', (code, signal) => done({ code, signal, stdout, stderr })))
+  const finished = new Promise<Finished>((done) =>
+    child.once('close', (code, signal) => done({ code, signal, stdout, stderr }))
+  )
   return {
     child,
     finished,
@@ -81,17 +87,24 @@ export const start = (args: readonly string[], environment: Readonly<Record<stri
         }
         listeners.add(look)
         look()
-        void finished.then(() => (pattern.test(stderr) ? done() : fail(new Error(`The program ended before it said ${String(pattern)}:\n${stderr}`))))
+        void finished.then(() =>
+          pattern.test(stderr)
+            ? done()
+            : fail(new Error(`The program ended before it said ${String(pattern)}:\n${stderr}`))
+        )
       }),
     childOf: (entry, parent = child.pid) => {
-      const found = readdirSync('/proc').find((pid) => /^\d+$/.test(pid) && parentOf(pid) === parent && commandLine(pid).startsWith(`spectroscope ${entry}`))
+      const found = readdirSync('/proc').find(
+        (pid) => /^\d+$/.test(pid) && parentOf(pid) === parent && commandLine(pid).startsWith(`spectroscope ${entry}`)
+      )
       return found === undefined ? undefined : Number(found)
     },
     killAll: () => process.kill(-child.pid!, 'SIGKILL')
   }
 }
 
-export const run = (args: readonly string[], environment?: Readonly<Record<string, string>>): Promise<Finished> => start(args, environment).finished
+export const run = (args: readonly string[], environment?: Readonly<Record<string, string>>): Promise<Finished> =>
+  start(args, environment).finished
 
 /** Waits until `condition` holds; rejects after `seconds`. */
 export const until = async (condition: () => boolean, what: string, seconds = 300): Promise<void> => {
@@ -108,13 +121,25 @@ export const scratch = (): { readonly path: (...parts: string[]) => string; read
   return { path: (...parts) => join(folder, ...parts), remove: () => rm(folder, { recursive: true, force: true }) }
 }
 
-export const sampler = { ...quickChains, stepSize: 1e-4, burnIn: 2, draws: 6, stepsBetweenDraws: 6, estimator: 'two-chain' }
+export const sampler = {
+  ...quickChains,
+  stepSize: 1e-4,
+  burnIn: 2,
+  draws: 6,
+  stepsBetweenDraws: 6,
+  estimator: 'two-chain'
+}
 export const clustering = { method: 'acl', neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 }
 
 /** Writes a tiny random model, rows and a configuration that goes through all stages in some seconds; gives the configuration's path. */
-export const writeStudy = async (path: (...parts: string[]) => string, changes: object = {}, name = 'study.json'): Promise<string> => {
+export const writeStudy = async (
+  path: (...parts: string[]) => string,
+  changes: object = {},
+  name = 'study.json'
+): Promise<string> => {
   if (!existsSync(path('model'))) await writeTinyModel(path('model'))
-  if (!existsSync(path('rows.json'))) writeFileSync(path('rows.json'), JSON.stringify(tinyRows({ sampling: 64, observation: 16, probe: 40, length: 24 })))
+  if (!existsSync(path('rows.json')))
+    writeFileSync(path('rows.json'), JSON.stringify(tinyRows({ sampling: 64, observation: 16, probe: 40, length: 24 })))
   writeFileSync(path(name), JSON.stringify({ model: 'model', rows: 'rows.json', sampler, clustering, ...changes }))
   return path(name)
 }
@@ -172,7 +197,9 @@ export const runOf = (name: string, folder: string): Promise<RunRecord> =>
 /** Largest difference, over the largest value that is expected. */
 export const deviation = (values: Float32Array, expected: Float32Array): number => {
   expect(values).toHaveLength(expected.length)
-  const [apart, largest] = [values.map((value, at) => Math.abs(value - expected[at])), expected.map(Math.abs)].map((each) => each.reduce((most, value) => Math.max(most, value), 0))
+  const [apart, largest] = [values.map((value, at) => Math.abs(value - expected[at])), expected.map(Math.abs)].map(
+    (each) => each.reduce((most, value) => Math.max(most, value), 0)
+  )
   expect(largest).toBeGreaterThan(0)
   return apart / largest
 }

@@ -15,14 +15,19 @@ const { path, remove } = scratch()
 
 /** The compute processes that this one has started and that are at work. */
 const computing = (): number[] =>
-  readdirSync('/proc').filter((pid) => {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === process.pid && readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('spectroscope compute')
-    } catch {
-      return false
-    }
-  }).map(Number)
+  readdirSync('/proc')
+    .filter((pid) => {
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+        return (
+          Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === process.pid &&
+          readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('spectroscope compute')
+        )
+      } catch {
+        return false
+      }
+    })
+    .map(Number)
 
 /** The workspace, but that `before` comes first the first time that `method` is called. */
 const once = (workspace: Workspace, method: keyof Workspace, before: () => void): Workspace => {
@@ -40,7 +45,11 @@ const once = (workspace: Workspace, method: keyof Workspace, before: () => void)
   })
 }
 
-const optionsOf = (controller = new AbortController(), events: RunEvent[] = []): RunOptions => ({ checkpointSeconds: 30, onEvent: (event) => events.push(event), signal: controller.signal })
+const optionsOf = (controller = new AbortController(), events: RunEvent[] = []): RunOptions => ({
+  checkpointSeconds: 30,
+  onEvent: (event) => events.push(event),
+  signal: controller.signal
+})
 
 /** Everything that a description was stored for. */
 const described = async (workspace: Workspace, run: string, clustering: number): Promise<unknown> => {
@@ -50,8 +59,18 @@ const described = async (workspace: Workspace, run: string, clustering: number):
     layout: await workspace.getClusterLayout(run, clustering),
     heatMap: await workspace.getHeatMap(run, clustering, 100),
     details: await Promise.all(clusters.map(({ cluster }) => workspace.getClusterDetails(run, clustering, cluster))),
-    galleries: await Promise.all(clusters.map(({ cluster }) =>
-      workspace.getGallery(run, clustering, cluster, { stratum: 'central', seed: 1, offset: 0, limit: 1000, before: 2, after: 2 })))
+    galleries: await Promise.all(
+      clusters.map(({ cluster }) =>
+        workspace.getGallery(run, clustering, cluster, {
+          stratum: 'central',
+          seed: 1,
+          offset: 0,
+          limit: 1000,
+          before: 2,
+          after: 2
+        })
+      )
+    )
   }
 }
 
@@ -61,7 +80,8 @@ describe.skipIf(!isBuilt || !hasProc)('beside and after the stages of a run', ()
   let reference: RunRecord
   let expected: unknown
 
-  const begin = (name: string, through: Workspace, options: RunOptions): Promise<RunRecord> => startRun(through, configuration, path(), { ...options, name })
+  const begin = (name: string, through: Workspace, options: RunOptions): Promise<RunRecord> =>
+    startRun(through, configuration, path(), { ...options, name })
 
   beforeAll(async () => {
     const file = await writeStudy(path)
@@ -91,19 +111,23 @@ describe.skipIf(!isBuilt || !hasProc)('beside and after the stages of a run', ()
     const run = await begin('killed', killing, optionsOf(undefined, events))
     expect(run.status).toBe('finished')
     const notes = events.flatMap((event) => (event.type === 'note' ? [event.message] : []))
-    expect(notes).toEqual(
-      [
-        'The compute process died (killed by SIGKILL) while it described the clusters; a new one continues from the ' +
+    expect(notes).toEqual([
+      'The compute process died (killed by SIGKILL) while it described the clusters; a new one continues from the ' +
         'last checkpoint.'
-      ]
-    )
+    ])
     expect(run.clusterings).toHaveLength(1)
     expect(await described(workspace, run.id, 1)).toEqual(expected)
   })
 
   it('it is made by the resumed run where it was stopped, and leaves one clustering', async () => {
     const controller = new AbortController()
-    await expect(begin('stopped', once(workspace, 'getMembership', () => controller.abort()), optionsOf(controller))).rejects.toMatchObject({ kind: 'interrupted' })
+    await expect(
+      begin(
+        'stopped',
+        once(workspace, 'getMembership', () => controller.abort()),
+        optionsOf(controller)
+      )
+    ).rejects.toMatchObject({ kind: 'interrupted' })
     const stopped = (await workspace.listRuns()).find(({ name }) => name === 'stopped')!
     expect(stopped).toMatchObject({ status: 'interrupted', stage: 'cluster' })
     expect(stopped.clusterings).toHaveLength(1)
@@ -121,20 +145,27 @@ describe.skipIf(!isBuilt || !hasProc)('beside and after the stages of a run', ()
     expect(await workspace.isDescribed(reference.id, record.number)).toBe(true)
     const controller = new AbortController()
     const stopping = once(workspace, 'getMembership', () => controller.abort())
-    await expect(recluster(stopping, reference, { ...clustering, neighbours: 6 }, optionsOf(controller))).rejects.toMatchObject({ kind: 'interrupted' })
+    await expect(
+      recluster(stopping, reference, { ...clustering, neighbours: 6 }, optionsOf(controller))
+    ).rejects.toMatchObject({ kind: 'interrupted' })
     const run = await workspace.getRun(reference.id)
     const left = run.clusterings.at(-1)!
     expect(left.number).toBe(record.number + 1)
     expect(await workspace.isDescribed(run.id, left.number)).toBe(false)
     const told: number[] = []
-    await describeKept(workspace, run, left.number, { signal: new AbortController().signal, onProgress: ({ fraction }) => told.push(fraction) })
+    await describeKept(workspace, run, left.number, {
+      signal: new AbortController().signal,
+      onProgress: ({ fraction }) => told.push(fraction)
+    })
     expect(told[0]).toBe(0)
     expect(told.at(-1)).toBe(1)
     expect(await described(workspace, run.id, left.number)).toEqual(await described(workspace, run.id, record.number))
   })
 
   it('it is refused for a clustering that is not there', async () => {
-    await expect(describeKept(workspace, reference, 99, { signal: new AbortController().signal })).rejects.toMatchObject({ kind: 'input' })
+    await expect(
+      describeKept(workspace, reference, 99, { signal: new AbortController().signal })
+    ).rejects.toMatchObject({ kind: 'input' })
   })
 
   it('a layout places the tokens, is kept, and is the same once more', async () => {
@@ -149,13 +180,19 @@ describe.skipIf(!isBuilt || !hasProc)('beside and after the stages of a run', ()
   })
 
   it('a layout falls back to principal components where no neighbours are kept', async () => {
-    expect((await layOut(workspace, reference, { whiten: true, signal: new AbortController().signal })).method).toBe('principal components')
+    expect((await layOut(workspace, reference, { whiten: true, signal: new AbortController().signal })).method).toBe(
+      'principal components'
+    )
   })
 
   it('a layout starts a new process when one is killed, and says so', async () => {
     const notes: string[] = []
     const killing = once(workspace, 'getNeighbours', () => computing().forEach((pid) => process.kill(pid, 'SIGKILL')))
-    const { positions } = await layOut(killing, reference, { whiten: false, signal: new AbortController().signal, onNote: (message) => notes.push(message) })
+    const { positions } = await layOut(killing, reference, {
+      whiten: false,
+      signal: new AbortController().signal,
+      onNote: (message) => notes.push(message)
+    })
     expect(positions).toHaveLength(2 * reference.tokens)
     expect(notes).toHaveLength(1)
     expect(notes[0]).toContain('while it laid out the tokens')
@@ -165,10 +202,18 @@ describe.skipIf(!isBuilt || !hasProc)('beside and after the stages of a run', ()
     const controller = new AbortController()
     const notes: string[] = []
     const stopping = once(workspace, 'getNeighbours', () => controller.abort())
-    await expect(layOut(stopping, reference, { whiten: false, signal: controller.signal, onNote: (message) => notes.push(message) })).rejects.toMatchObject({ kind: 'interrupted' })
+    await expect(
+      layOut(stopping, reference, {
+        whiten: false,
+        signal: controller.signal,
+        onNote: (message) => notes.push(message)
+      })
+    ).rejects.toMatchObject({ kind: 'interrupted' })
     expect(notes).toEqual([])
     expect(computing()).toEqual([])
-    await expect(previewCorpus(configuration, path(), 3, { signal: controller.signal })).rejects.toMatchObject({ kind: 'interrupted' })
+    await expect(previewCorpus(configuration, path(), 3, { signal: controller.signal })).rejects.toMatchObject({
+      kind: 'interrupted'
+    })
   })
 
   it('a preview reads rows in a process of its own', async () => {

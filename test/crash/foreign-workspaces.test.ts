@@ -16,9 +16,13 @@ const title = `${count} workspaces that were made hostile${built ? '' : ' (skipp
 describe.skipIf(!built)(title, () => {
   test('change nothing outside, end in time, and never in an internal error', async () => {
     await build({
-      configFile: false, root: projectRoot, logLevel: 'error',
+      configFile: false,
+      root: projectRoot,
+      logLevel: 'error',
       build: {
-        ssr: join(projectRoot, 'test/fuzz/visitor.ts'), outDir: output, target: 'node20',
+        ssr: join(projectRoot, 'test/fuzz/visitor.ts'),
+        outDir: output,
+        target: 'node20',
         rolldownOptions: { output: { format: 'es', entryFileNames: '[name].js' } }
       }
     })

@@ -84,7 +84,11 @@ describe.skipIf(!isBuilt)('a workspace that somebody else made', () => {
     expect(shown).toMatchObject({ code: 0, stderr })
     expect(JSON.parse(shown.stdout)).toMatchObject({ run: { id } })
     const label = ['labels', id, '--set', '0=brackets', ...of]
-    const others = [['delete', id, '--yes', ...of], ['cluster', id, ...of], ['resume', id, ...of]]
+    const others = [
+      ['delete', id, '--yes', ...of],
+      ['cluster', id, ...of],
+      ['resume', id, ...of]
+    ]
     for (const args of [label, ['restore', folder], ...others]) {
       const refusal = expect.stringMatching(/you did not create this workspace here.*give --trust/)
       expect(await run(args)).toMatchObject({ code: 5, stderr: refusal })
@@ -111,10 +115,14 @@ const title = `three hostile copies${isThere ? '' : ' (skipped: what makes them 
 
 describe.skipIf(!isBuilt || !isThere)(title, () => {
   const words = {
-    id: 'is none that this program gives', link: 'labels.jsonl is a link', view: 'has the view "documents"'
+    id: 'is none that this program gives',
+    link: 'labels.jsonl is a link',
+    view: 'has the view "documents"'
   } as const
-  const cases = (['id', 'link', 'view'] as const).flatMap((kind): (readonly [typeof kind, readonly string[]])[] =>
-    [[kind, []], [kind, ['--trust']]])
+  const cases = (['id', 'link', 'view'] as const).flatMap((kind): (readonly [typeof kind, readonly string[]])[] => [
+    [kind, []],
+    [kind, ['--trust']]
+  ])
   const mine = scratch()
 
   beforeAll(async () => {

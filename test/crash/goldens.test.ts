@@ -46,52 +46,54 @@ const samplerOf = (
 
 /** Both methods on both models; at nβ 0 each on one of them. (test/golden/blocks.test.ts has all at nβ 0 too.) */
 const cases = [
-  ['first-order', 'neox-2m', 3], ['first-order', 'gpt2-2m', 3], ['gradient', 'neox-2m', 3], ['gradient', 'gpt2-2m', 3],
-  ['first-order', 'neox-2m', 0], ['gradient', 'gpt2-2m', 0]
+  ['first-order', 'neox-2m', 3],
+  ['first-order', 'gpt2-2m', 3],
+  ['gradient', 'neox-2m', 3],
+  ['gradient', 'gpt2-2m', 3],
+  ['first-order', 'neox-2m', 0],
+  ['gradient', 'gpt2-2m', 0]
 ] as const
 
 describe.skipIf(skipped !== '')(`susceptibilities from the terminal against the float64 oracle${skipped}`, () => {
   afterAll(remove)
 
-  it.each(cases)(
-    '%s on %s, nβ %i',
-    async (method, model, nBeta) => {
-      const golden = JSON.parse(
-        readFileSync(sharedPath('oracle', 'goldens', `${method}-${model}.json`), 'utf8')
-      ) as Golden
-      const expected = golden.runs.filter((each) => each.n_beta === nBeta)
-      const components = expected.map(({ component }) => component)
-      const name = `${method}-${model}-${nBeta}`
-      writeFileSync(path(`${name}-rows.json`), JSON.stringify({ observation: golden.observation, probe: golden.probe }))
-      writeFileSync(
-        path(`${name}.json`),
-        JSON.stringify({
-          model: sharedPath('fixtures', model),
-          rows: `${name}-rows.json`,
-          components,
-          sampler: samplerOf(method, golden.hyperparameters, nBeta),
-          clustering: false,
-          seed: golden.hyperparameters.seed
-        })
-      )
-      const workspace = path('workspace')
-      const { code, stderr } = await run(['run', path(`${name}.json`), '--workspace', workspace, '--name', name])
-      expect({ code, stderr }).toMatchObject({ code: 0 })
-
-      const numbers = await numbersOf(name, workspace)
-      const values = valuesOf(numbers, 'susceptibilities.npy')
-      expect(JSON.parse(Buffer.from(numbers.files['components.json'], 'base64').toString())).toEqual(components)
-      expected.forEach(({ component, susceptibility }, column) => {
-        const difference = susceptibility.map((value, token) => values[token * components.length + column] - value)
-        expect(norm(difference) / norm(susceptibility), component).toBeLessThan(2e-3)
+  it.each(cases)('%s on %s, nβ %i', async (method, model, nBeta) => {
+    const golden = JSON.parse(
+      readFileSync(sharedPath('oracle', 'goldens', `${method}-${model}.json`), 'utf8')
+    ) as Golden
+    const expected = golden.runs.filter((each) => each.n_beta === nBeta)
+    const components = expected.map(({ component }) => component)
+    const name = `${method}-${model}-${nBeta}`
+    writeFileSync(path(`${name}-rows.json`), JSON.stringify({ observation: golden.observation, probe: golden.probe }))
+    writeFileSync(
+      path(`${name}.json`),
+      JSON.stringify({
+        model: sharedPath('fixtures', model),
+        rows: `${name}-rows.json`,
+        components,
+        sampler: samplerOf(method, golden.hyperparameters, nBeta),
+        clustering: false,
+        seed: golden.hyperparameters.seed
       })
+    )
+    const workspace = path('workspace')
+    const { code, stderr } = await run(['run', path(`${name}.json`), '--workspace', workspace, '--name', name])
+    expect({ code, stderr }).toMatchObject({ code: 0 })
 
-      if (nBeta === 0) return
-      const { rounds, draws } = golden.hyperparameters
-      numbers.diagnostics.forEach(({ component, blocks }, column) => {
-        expect(component).toBe(components[column])
-        expect(blocks!.rounds).toBe(rounds ?? draws! / 4)
-        expect(blocks!.effectiveShare).toBeCloseTo(expected[column].effective_share, 4)
-      })
+    const numbers = await numbersOf(name, workspace)
+    const values = valuesOf(numbers, 'susceptibilities.npy')
+    expect(JSON.parse(Buffer.from(numbers.files['components.json'], 'base64').toString())).toEqual(components)
+    expected.forEach(({ component, susceptibility }, column) => {
+      const difference = susceptibility.map((value, token) => values[token * components.length + column] - value)
+      expect(norm(difference) / norm(susceptibility), component).toBeLessThan(2e-3)
     })
+
+    if (nBeta === 0) return
+    const { rounds, draws } = golden.hyperparameters
+    numbers.diagnostics.forEach(({ component, blocks }, column) => {
+      expect(component).toBe(components[column])
+      expect(blocks!.rounds).toBe(rounds ?? draws! / 4)
+      expect(blocks!.effectiveShare).toBeCloseTo(expected[column].effective_share, 4)
+    })
+  })
 })

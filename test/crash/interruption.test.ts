@@ -8,7 +8,8 @@ const { path, remove } = scratch()
 const workspace = path('workspace')
 const often = ['--checkpoint-every', '0.05']
 
-const runFiles = (id: string): string[] => (existsSync(path('workspace', 'runs', id)) ? readdirSync(path('workspace', 'runs', id)) : [])
+const runFiles = (id: string): string[] =>
+  existsSync(path('workspace', 'runs', id)) ? readdirSync(path('workspace', 'runs', id)) : []
 
 const idOf = (stderr: string): string => /Run (\S+) /.exec(stderr)![1]
 
@@ -44,7 +45,11 @@ describe.skipIf(!isBuilt)('an interrupted run', () => {
   })
 
   it('killed with all its processes in every stage and resumed each time, has the numbers of an uninterrupted one', async () => {
-    const killed = async (name: string, stage: RegExp, started = start(['resume', name, '--workspace', workspace, ...often])): Promise<string> => {
+    const killed = async (
+      name: string,
+      stage: RegExp,
+      started = start(['resume', name, '--workspace', workspace, ...often])
+    ): Promise<string> => {
       await started.said(stage)
       started.killAll()
       const { signal, stderr } = await started.finished
@@ -72,13 +77,20 @@ describe.skipIf(!isBuilt)('an interrupted run', () => {
 
   it('killed while halves of the draws are clustered, has the tree and the stabilities of an uninterrupted one', async () => {
     const tree = { method: 'communities', neighbours: 8, minSize: 5, seeds: 2 }
-    const communities = await writeStudy(path, { clustering: tree, sampler: { ...sampler, draws: 2, stepsBetweenDraws: 1 } }, 'tree.json')
+    const communities = await writeStudy(
+      path,
+      { clustering: tree, sampler: { ...sampler, draws: 2, stepsBetweenDraws: 1 } },
+      'tree.json'
+    )
     const beginTree = (name: string) => start(['run', communities, '--workspace', workspace, '--name', name, ...often])
     expect((await beginTree('whole tree').finished).code).toBe(0)
     const whole = await numbersOf('whole tree', workspace)
     expect(Buffer.from(whole.files['clusters.json'], 'base64').toString()).toContain('"stability"')
     let started = beginTree('felled')
-    const folders = (): string[] => readdirSync(path('workspace', 'runs')).filter((folder) => runFiles(folder).some((each) => each.startsWith('half-0-0-')))
+    const folders = (): string[] =>
+      readdirSync(path('workspace', 'runs')).filter((folder) =>
+        runFiles(folder).some((each) => each.startsWith('half-0-0-'))
+      )
     await until(() => folders().length > 0, 'a half is clustered')
     const [id] = folders()
     for (const file of ['half-0-0', 'half-0-1', 'shapeless-whole']) {
@@ -128,17 +140,20 @@ describe.skipIf(!isBuilt)('an interrupted run', () => {
     expect(await kept('impatient')).toMatchObject({ status: 'interrupted' })
   })
 
-  it.skipIf(!hasProc)('whose compute process is killed starts a new one by itself and has the same numbers', async () => {
-    const started = begin('compute')
-    await started.said(/Sampling: \d+ %.*draw [2-6] of 6/)
-    process.kill(started.childOf('compute')!, 'SIGKILL')
-    const { code, stderr } = await started.finished
-    expect({ code, stderr }).toMatchObject({ code: 0 })
-    expect(stderr).toContain(
-      'The compute process died (killed by SIGKILL) while it sampled; a new one continues from the last checkpoint.'
-    )
-    await expectSameNumbers('compute')
-  })
+  it.skipIf(!hasProc)(
+    'whose compute process is killed starts a new one by itself and has the same numbers',
+    async () => {
+      const started = begin('compute')
+      await started.said(/Sampling: \d+ %.*draw [2-6] of 6/)
+      process.kill(started.childOf('compute')!, 'SIGKILL')
+      const { code, stderr } = await started.finished
+      expect({ code, stderr }).toMatchObject({ code: 0 })
+      expect(stderr).toContain(
+        'The compute process died (killed by SIGKILL) while it sampled; a new one continues from the last checkpoint.'
+      )
+      await expectSameNumbers('compute')
+    }
+  )
 
   it.skipIf(!hasProc)('whose compute process is killed twice ends with a sentence and can be resumed', async () => {
     const started = begin('unlucky')
@@ -156,23 +171,39 @@ describe.skipIf(!isBuilt)('an interrupted run', () => {
     await expectSameNumbers('unlucky')
   })
 
-  it.skipIf(!hasProc)('whose store process is killed ends with a sentence, loses nothing that was stored, and can be resumed', async () => {
-    const started = begin('storeless')
-    await started.said(/Sampling: \d+ %.*draw [2-6] of 6/)
-    process.kill(started.childOf('store')!, 'SIGKILL')
-    const { code, stderr } = await started.finished
-    expect(code).toBe(6)
-    expect(stderr).toMatch(/the store process ended unexpectedly/)
-    expect(await kept('storeless')).toMatchObject({ status: 'interrupted', stage: 'sample' })
-    expect((await resume('storeless')).code).toBe(0)
-    await expectSameNumbers('storeless')
-  })
+  it.skipIf(!hasProc)(
+    'whose store process is killed ends with a sentence, loses nothing that was stored, and can be resumed',
+    async () => {
+      const started = begin('storeless')
+      await started.said(/Sampling: \d+ %.*draw [2-6] of 6/)
+      process.kill(started.childOf('store')!, 'SIGKILL')
+      const { code, stderr } = await started.finished
+      expect(code).toBe(6)
+      expect(stderr).toMatch(/the store process ended unexpectedly/)
+      expect(await kept('storeless')).toMatchObject({ status: 'interrupted', stage: 'sample' })
+      expect((await resume('storeless')).code).toBe(0)
+      await expectSameNumbers('storeless')
+    }
+  )
 
   it('whose matrix is clustered anew keeps the earlier clustering beside the new one', async () => {
-    const { code, stdout } = await run(['cluster', 'reference', '--workspace', workspace, '--neighbours', '6', '--json'])
+    const { code, stdout } = await run([
+      'cluster',
+      'reference',
+      '--workspace',
+      workspace,
+      '--neighbours',
+      '6',
+      '--json'
+    ])
     expect(code).toBe(0)
-    expect(JSON.parse(stdout)).toMatchObject({ tokens: 920, clustering: { number: 2, configuration: { neighbours: 6, minSize: 5 } } })
-    const shown = JSON.parse((await run(['show', 'reference', '--workspace', workspace, '--clustering', '1', '--json'])).stdout) as { clustering: { number: number }; run: { clusterings: object[] } }
+    expect(JSON.parse(stdout)).toMatchObject({
+      tokens: 920,
+      clustering: { number: 2, configuration: { neighbours: 6, minSize: 5 } }
+    })
+    const shown = JSON.parse(
+      (await run(['show', 'reference', '--workspace', workspace, '--clustering', '1', '--json'])).stdout
+    ) as { clustering: { number: number }; run: { clusterings: object[] } }
     expect(shown).toMatchObject({ clustering: { number: 1 } })
     expect(shown.run.clusterings).toHaveLength(2)
   })

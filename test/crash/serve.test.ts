@@ -47,21 +47,33 @@ describe.skipIf(!isBuilt)('spectroscope serve', () => {
   afterAll(remove)
 
   it('works on without a browser, and stops at a signal with a checkpoint', async () => {
-    const study = await writeStudy(path, { sampler: { ...quickChains, stepSize: 1e-4, draws: 2000, stepsBetweenDraws: 6 }, threads: 1 })
+    const study = await writeStudy(path, {
+      sampler: { ...quickChains, stepSize: 1e-4, draws: 2000, stepsBetweenDraws: 6 },
+      threads: 1
+    })
     const served = start(
-      ['serve', '--workspace', path('workspace'), '--folder', path(), '--no-open', '--json'], environment
+      ['serve', '--workspace', path('workspace'), '--folder', path(), '--no-open', '--json'],
+      environment
     )
     let printed = ''
     served.child.stdout!.on('data', (data: Buffer) => (printed += data.toString()))
     await until(() => printed.trimEnd().endsWith('}'), 'the address is printed')
-    const { address, workspace, problem } = JSON.parse(printed) as { address: string; workspace: string; problem: string | null }
+    const { address, workspace, problem } = JSON.parse(printed) as {
+      address: string
+      workspace: string
+      problem: string | null
+    }
     expect({ workspace, problem }).toEqual({ workspace: path('workspace'), problem: null })
 
     const window = await visit(address)
     await window.ask('settings.change', { changes: { author: 'Ada' } })
     expect(JSON.parse(readFileSync(path('settings', 'settings.json'), 'utf8'))).toMatchObject({ author: 'Ada' })
     const traced = window.heard('trace')
-    await window.ask('runs.start', { name: 'served', configuration: JSON.parse(readFileSync(study, 'utf8')) as object, baseFolder: path() })
+    await window.ask('runs.start', {
+      name: 'served',
+      configuration: JSON.parse(readFileSync(study, 'utf8')) as object,
+      baseFolder: path()
+    })
     await traced
 
     served.child.kill('SIGINT')
@@ -76,16 +88,24 @@ describe.skipIf(!isBuilt)('spectroscope serve', () => {
   it('says why it cannot open a workspace, and is there for another one', async () => {
     writeFileSync(path('a-file'), '')
     const served = start(
-      ['serve', '--workspace', path('a-file'), '--folder', path(), '--no-open', '--json'], environment
+      ['serve', '--workspace', path('a-file'), '--folder', path(), '--no-open', '--json'],
+      environment
     )
     let printed = ''
     served.child.stdout!.on('data', (data: Buffer) => (printed += data.toString()))
     await until(() => printed.trimEnd().endsWith('}'), 'the address is printed')
-    const { address, workspace, problem } = JSON.parse(printed) as { address: string; workspace: string | null; problem: string | null }
+    const { address, workspace, problem } = JSON.parse(printed) as {
+      address: string
+      workspace: string | null
+      problem: string | null
+    }
     expect(workspace).toBeNull()
     expect(problem).toContain('a-file')
     const window = await visit(address)
-    expect(await window.ask('workspace.open', { folder: path('another'), create: true })).toMatchObject({ workspace: path('another'), problem: null })
+    expect(await window.ask('workspace.open', { folder: path('another'), create: true })).toMatchObject({
+      workspace: path('another'),
+      problem: null
+    })
     served.child.kill('SIGTERM')
     expect(await served.finished).toMatchObject({ code: 0 })
   })
@@ -95,6 +115,8 @@ describe.skipIf(!isBuilt)('spectroscope serve', () => {
     await served.said(/Press Ctrl-C to stop/)
     served.child.kill('SIGINT')
     expect((await served.finished).stderr).toContain('other machines can reach this program')
-    expect(await run(['serve', '--workspace', path('open'), '--no-open', '--host', '203.0.113.7'], environment)).toMatchObject({ code: 10, stderr: expect.stringContaining('--host') })
+    expect(
+      await run(['serve', '--workspace', path('open'), '--no-open', '--host', '203.0.113.7'], environment)
+    ).toMatchObject({ code: 10, stderr: expect.stringContaining('--host') })
   })
 })

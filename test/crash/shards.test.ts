@@ -21,15 +21,22 @@ const ok = async (finished: Promise<Finished>): Promise<Finished> => {
   return { code, stdout, stderr, signal }
 }
 
-const answerOf = async (args: readonly string[]): Promise<Record<string, unknown>> => JSON.parse((await ok(run([...args, '--json']))).stdout) as Record<string, unknown>
+const answerOf = async (args: readonly string[]): Promise<Record<string, unknown>> =>
+  JSON.parse((await ok(run([...args, '--json']))).stdout) as Record<string, unknown>
 
 const numbersOf = (name: string): Promise<RunNumbers> => keptNumbers(name, workspace)
 
-const piece = (index: number, ...more: readonly string[]): Started => start(['piece', pieces, String(index), ...often, ...more])
-const filesOf = (index: number): string[] => (existsSync(path('study-shards', 'pieces', String(index))) ? readdirSync(path('study-shards', 'pieces', String(index))) : [])
+const piece = (index: number, ...more: readonly string[]): Started =>
+  start(['piece', pieces, String(index), ...often, ...more])
+const filesOf = (index: number): string[] =>
+  existsSync(path('study-shards', 'pieces', String(index)))
+    ? readdirSync(path('study-shards', 'pieces', String(index)))
+    : []
 const hasCheckpoint = (index: number): boolean => filesOf(index).some((file) => file.endsWith('-1.checkpoint'))
-const gather = (...more: readonly string[]): Started => start(['gather', pieces, '--workspace', workspace, '--name', 'gathered', ...more])
-const runs = async (): Promise<{ id: string; name: string; status: string }[]> => (await answerOf(['runs', '--workspace', workspace]))['runs'] as { id: string; name: string; status: string }[]
+const gather = (...more: readonly string[]): Started =>
+  start(['gather', pieces, '--workspace', workspace, '--name', 'gathered', ...more])
+const runs = async (): Promise<{ id: string; name: string; status: string }[]> =>
+  (await answerOf(['runs', '--workspace', workspace]))['runs'] as { id: string; name: string; status: string }[]
 
 describe.skipIf(!isBuilt)('a run in pieces', () => {
   let whole: RunNumbers
@@ -40,15 +47,23 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     whole = await numbersOf('whole')
     expect(whole.parts).toHaveLength(2)
     expect(whole.diagnostics).toHaveLength(9)
-    expect(await answerOf(['shard', study, '--shards', '3', '--at-once', '2', '--sbatch=--partition=long'])).toMatchObject({ folder: pieces, tokens: 920, components: 8 })
+    expect(
+      await answerOf(['shard', study, '--shards', '3', '--at-once', '2', '--sbatch=--partition=long'])
+    ).toMatchObject({ folder: pieces, tokens: 920, components: 8 })
   })
   afterAll(remove)
 
   it('is one folder with all that a piece needs', () => {
-    const set = JSON.parse(readFileSync(path('study-shards', 'shards.json'), 'utf8')) as { pieces: { index: number; chains: object[]; share: number }[] }
+    const set = JSON.parse(readFileSync(path('study-shards', 'shards.json'), 'utf8')) as {
+      pieces: { index: number; chains: object[]; share: number }[]
+    }
     expect(set.pieces.map(({ chains }) => chains.length).reduce((a, b) => a + b)).toBe(18)
     expect(Math.max(...set.pieces.map(({ share }) => share))).toBeLessThan(0.36)
-    expect(readdirSync(path('study-shards', 'model')).sort()).toEqual(['config.json', 'model.safetensors', 'tokenizer.json'])
+    expect(readdirSync(path('study-shards', 'model')).sort()).toEqual([
+      'config.json',
+      'model.safetensors',
+      'tokenizer.json'
+    ])
     const script = readFileSync(path('study-shards', 'sbatch.sh'), 'utf8')
     expect(script).toMatch(/^#SBATCH --array=0-2%2$/m)
     expect(script).toMatch(/^#SBATCH --partition=long$/m)
@@ -75,7 +90,7 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     expect(filesOf(0)).toContain('claim.1')
     expect(filesOf(0)).not.toContain('result')
     expect((await gather().finished).stderr).toContain('lost: 0; waiting: 1-2')
-    const { shards } = await answerOf(['shards', 'status', pieces]) as unknown as SetStatus
+    const { shards } = (await answerOf(['shards', 'status', pieces])) as unknown as SetStatus
     expect(shards.map(({ state }) => state)).toEqual(['lost', 'waiting', 'waiting'])
     expect(shards[0].fraction).toBeGreaterThan(0)
     expect(shards[0].memory!.mostBytes).toBeGreaterThan(1e8)
@@ -98,7 +113,14 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
 
   const claimElsewhere = (index: number, changes: object = {}): void => {
     mkdirSync(path('study-shards', 'pieces', String(index)), { recursive: true })
-    const holder = { host: `not-${hostname()}`, pid: 1, space: '', token: 'other', since: '2026-01-01T00:00:00Z', ...changes }
+    const holder = {
+      host: `not-${hostname()}`,
+      pid: 1,
+      space: '',
+      token: 'other',
+      since: '2026-01-01T00:00:00Z',
+      ...changes
+    }
     writeFileSync(path('study-shards', 'pieces', String(index), 'claim.1'), JSON.stringify(holder))
   }
 
@@ -153,7 +175,7 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     await silent.said(/Sampling: \d+ %/)
     silent.killAll()
     await silent.finished
-    const { shards } = await answerOf(['shards', 'status', pieces]) as unknown as SetStatus
+    const { shards } = (await answerOf(['shards', 'status', pieces])) as unknown as SetStatus
     expect(shards[2]).toMatchObject({ state: 'lost', memory: { ranOut: true } })
     writeFileSync(result, before)
     const rest = filesOf(2).filter((each) => each !== 'result')
@@ -219,7 +241,10 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     await killed.finished
     await ok(gather('--json').finished)
     expect(await numbersOf('gathered')).toEqual(whole)
-    expect((await runs()).map(({ name, status }) => [name, status])).toEqual([['whole', 'finished'], ['gathered', 'finished']])
+    expect((await runs()).map(({ name, status }) => [name, status])).toEqual([
+      ['whole', 'finished'],
+      ['gathered', 'finished']
+    ])
   })
 
   it('is gathered once only', async () => {

@@ -65,7 +65,11 @@ export interface Job {
 
 export interface Cluster {
   /** Standard output of a command of Slurm's. */
-  readonly slurm: (command: string, args: readonly string[], environment?: Readonly<Record<string, string>>) => Promise<string>
+  readonly slurm: (
+    command: string,
+    args: readonly string[],
+    environment?: Readonly<Record<string, string>>
+  ) => Promise<string>
   /** All jobs of an array, also those that have ended. */
   readonly jobs: (array: string) => Promise<readonly Job[]>
   /** What the daemons have said. */
@@ -74,7 +78,12 @@ export interface Cluster {
 }
 
 /** Asks until there is an answer that `holds`; Slurm tells nobody when something changes. */
-export const eventually = async <T>(ask: () => Promise<T> | T, holds: (answer: T) => boolean, what: string, seconds = 60): Promise<T> => {
+export const eventually = async <T>(
+  ask: () => Promise<T> | T,
+  holds: (answer: T) => boolean,
+  what: string,
+  seconds = 60
+): Promise<T> => {
   const end = Date.now() + 1000 * seconds
   let last: unknown = 'nothing'
   while (Date.now() < end) {
@@ -87,7 +96,9 @@ export const eventually = async <T>(ask: () => Promise<T> | T, holds: (answer: T
     }
     await new Promise((done) => setTimeout(done, 100))
   }
-  throw new Error(`Not within ${seconds} s: ${what}; last: ${last instanceof Error ? last.message : JSON.stringify(last)}`)
+  throw new Error(
+    `Not within ${seconds} s: ${what}; last: ${last instanceof Error ? last.message : JSON.stringify(last)}`
+  )
 }
 
 /** Starts Debian's munged, slurmctld and slurmd with files and ports of their own. */
@@ -106,27 +117,47 @@ export const startCluster = async (): Promise<Cluster> => {
   let said = ''
   const daemon = (program: string, args: readonly string[]): void => {
     const child = spawn(join('/usr/sbin', program), args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment })
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (said += `${program}: ${data.toString()}`))
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (data: Buffer) => (said += `${program}: ${data.toString()}`))
     child.once('error', (error) => (said += `${program}: ${error.message}\n`))
     daemons.push(child)
   }
   const killAll = (): void => daemons.forEach((child) => child.kill('SIGKILL'))
   process.once('exit', killAll)
 
-  const slurm: Cluster['slurm'] = async (command, args, more = {}) => (await execute(join('/usr/bin', command), [...args], { env: { ...environment, ...more } })).stdout
+  const slurm: Cluster['slurm'] = async (command, args, more = {}) =>
+    (await execute(join('/usr/bin', command), [...args], { env: { ...environment, ...more } })).stdout
   const jobs: Cluster['jobs'] = async (array) =>
-    (await slurm('scontrol', ['show', 'job', array, '--oneliner'])).split('\n').filter((line) => line.includes('JobId=')).map((line) => {
-      const value = (key: string): string => new RegExp(`(?:^| )${key}=(\\S+)`).exec(line)?.[1] ?? ''
-      return { id: value('JobId'), task: value('ArrayTaskId'), state: value('JobState'), restarts: Number(value('Restarts')) }
-    })
+    (await slurm('scontrol', ['show', 'job', array, '--oneliner']))
+      .split('\n')
+      .filter((line) => line.includes('JobId='))
+      .map((line) => {
+        const value = (key: string): string => new RegExp(`(?:^| )${key}=(\\S+)`).exec(line)?.[1] ?? ''
+        return {
+          id: value('JobId'),
+          task: value('ArrayTaskId'),
+          state: value('JobState'),
+          restarts: Number(value('Restarts'))
+        }
+      })
   const ended = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null
   const stop = async (): Promise<void> => {
     await slurm('scancel', ['--user=root', '--signal=KILL', '--full']).catch(() => undefined)
     await slurm('scancel', ['--user=root']).catch(() => undefined)
-    await eventually(() => slurm('squeue', ['--noheader']), (text) => text.trim() === '', 'an empty queue', 15).catch(() => undefined)
+    await eventually(
+      () => slurm('squeue', ['--noheader']),
+      (text) => text.trim() === '',
+      'an empty queue',
+      15
+    ).catch(() => undefined)
     for (const child of daemons.toReversed()) {
       child.kill('SIGTERM')
-      await eventually(() => ended(child), (yes) => yes, `the end of ${child.spawnfile}`, 10).catch(() => child.kill('SIGKILL'))
+      await eventually(
+        () => ended(child),
+        (yes) => yes,
+        `the end of ${child.spawnfile}`,
+        10
+      ).catch(() => child.kill('SIGKILL'))
     }
     process.removeListener('exit', killAll)
     await rm(folder, { recursive: true, force: true, maxRetries: 5 })
@@ -134,11 +165,28 @@ export const startCluster = async (): Promise<Cluster> => {
   const log = (): string => said
 
   try {
-    daemon('munged', ['--foreground', `--key-file=${path('munge.key')}`, `--socket=${path('munge.socket')}`, `--pid-file=${path('munged.pid')}`, `--log-file=${path('munged.log')}`, `--seed-file=${path('munged.seed')}`])
-    await eventually(() => existsSync(path('munge.socket')), (there) => there, 'the socket of munged', 20)
+    daemon('munged', [
+      '--foreground',
+      `--key-file=${path('munge.key')}`,
+      `--socket=${path('munge.socket')}`,
+      `--pid-file=${path('munged.pid')}`,
+      `--log-file=${path('munged.log')}`,
+      `--seed-file=${path('munged.seed')}`
+    ])
+    await eventually(
+      () => existsSync(path('munge.socket')),
+      (there) => there,
+      'the socket of munged',
+      20
+    )
     daemon('slurmctld', ['-D', '-f', path('slurm.conf')])
     daemon('slurmd', ['-D', '-f', path('slurm.conf')])
-    await eventually(() => slurm('sinfo', ['--noheader', '--format=%T']), (state) => state.trim() === 'idle', 'an idle node', 40)
+    await eventually(
+      () => slurm('sinfo', ['--noheader', '--format=%T']),
+      (state) => state.trim() === 'idle',
+      'an idle node',
+      40
+    )
     return { slurm, jobs, log, stop }
   } catch (error) {
     const more = existsSync(path('munged.log')) ? readFileSync(path('munged.log'), 'utf8') : ''

@@ -20,59 +20,79 @@ const done = async (args: readonly string[]): Promise<string> => {
 
 const numbersOf = async (name: string): Promise<Record<string, string>> => {
   await done(['export', name, '--workspace', workspace, '--format', 'npy', '--out', path(`export-${name}`)])
-  return Object.fromEntries(exported.map((file) => [file, readFileSync(path(`export-${name}`, file)).toString('base64')]))
+  return Object.fromEntries(
+    exported.map((file) => [file, readFileSync(path(`export-${name}`, file)).toString('base64')])
+  )
 }
 
 const ofPiece = (index: number, ...parts: string[]): string => join(pieces, 'pieces', String(index), ...parts)
 
 /** Waits until a piece is at work and has written checkpoints; gives its process. */
 const underWay = async (index: number): Promise<number> => {
-  await eventually(() => existsSync(ofPiece(index)) && readdirSync(ofPiece(index)).some((name) => name.endsWith('-1.checkpoint')), (there) => there, `checkpoints of piece ${index}`)
+  await eventually(
+    () => existsSync(ofPiece(index)) && readdirSync(ofPiece(index)).some((name) => name.endsWith('-1.checkpoint')),
+    (there) => there,
+    `checkpoints of piece ${index}`
+  )
   return (JSON.parse(readFileSync(ofPiece(index, 'claim.1'), 'utf8')) as { pid: number }).pid
 }
 
 const lack = isBuilt ? slurmLack() : 'the program is not built'
 
 if (lack !== undefined) describe('pieces of a run on Slurm', () => it.skip(`is skipped: ${lack}`))
-else describe('pieces of a run on Slurm', () => {
-  let cluster: Cluster | undefined
+else
+  describe('pieces of a run on Slurm', () => {
+    let cluster: Cluster | undefined
 
-  beforeAll(async () => {
-    const study = await writeStudy(path, { sampler: { ...quickChains, stepSize: 1e-4, draws: 12, stepsBetweenDraws: 30, estimator: 'two-chain' } })
-    cluster = await startCluster()
-    await done(['shard', study, '--shards', '3', '--threads', '1', '--at-once', '3', '--checkpoint-every', '0.05'])
-    renameSync(path('study-shards'), pieces)
-    await done(['run', study, '--workspace', workspace, '--name', 'whole'])
-  })
-  afterAll(async () => {
-    await cluster?.stop()
-    await remove()
-  })
-
-  it('killed, queued again and near their time limit go on from their checkpoints, and make the run that was never divided', async () => {
-    const { slurm, jobs, log } = cluster!
-    const array = /batch job (\d+)/.exec(await slurm('bash', [join(pieces, 'submit.sh')]))![1]
-    await Promise.all([
-      underWay(0).then((pid) => process.kill(pid, 'SIGKILL')),
-      underWay(1).then(() => slurm('scontrol', ['requeue', `${array}_1`])),
-      underWay(2).then(() => slurm('scancel', ['--batch', '--signal=USR1', `${array}_2`]))
-    ])
-    const isOver = ({ state }: Job): boolean => !['PENDING', 'RUNNING', 'COMPLETING', 'CONFIGURING', 'REQUEUED'].includes(state)
-    const logOf = (task: number): string => readFileSync(join(pieces, 'logs', `${task}.log`), 'utf8')
-    const logs = (): string => [0, 1, 2].map(logOf).join('\n')
-    const over = await eventually(() => jobs(array), (all) => all.length === 3 && all.every(isOver), 'an end of all jobs', 90).catch((error: unknown) => {
-      throw new Error(`${(error as Error).message}\n${logs()}\n${log()}`)
+    beforeAll(async () => {
+      const study = await writeStudy(path, {
+        sampler: { ...quickChains, stepSize: 1e-4, draws: 12, stepsBetweenDraws: 30, estimator: 'two-chain' }
+      })
+      cluster = await startCluster()
+      await done(['shard', study, '--shards', '3', '--threads', '1', '--at-once', '3', '--checkpoint-every', '0.05'])
+      renameSync(path('study-shards'), pieces)
+      await done(['run', study, '--workspace', workspace, '--name', 'whole'])
     })
-    expect(over.map(({ task, state, restarts }) => [task, state, restarts]).sort(), logs()).toEqual([['0', 'COMPLETED', 1], ['1', 'COMPLETED', 1], ['2', 'COMPLETED', 1]])
-    for (const task of [0, 1, 2]) {
-      expect(logOf(task)).toMatch(new RegExp(`shard ${task} of 3, 6 chains, 1 threads, from its checkpoint`))
-      expect(readdirSync(ofPiece(task))).toEqual(['result'])
-    }
-    expect(logOf(0)).toContain('Shard 0 ended with 137 (killed); it is queued again.')
-    expect(logOf(2)).toContain('Shard 2 ended with 130 (limit); it is queued again.')
+    afterAll(async () => {
+      await cluster?.stop()
+      await remove()
+    })
 
-    await done(['gather', pieces, '--workspace', workspace, '--name', 'gathered'])
-    const [undivided, gathered] = [await numbersOf('whole'), await numbersOf('gathered')]
-    for (const file of exported) expect(gathered[file] === undivided[file], `${file} is that of the undivided run`).toBe(true)
+    it('killed, queued again and near their time limit go on from their checkpoints, and make the run that was never divided', async () => {
+      const { slurm, jobs, log } = cluster!
+      const array = /batch job (\d+)/.exec(await slurm('bash', [join(pieces, 'submit.sh')]))![1]
+      await Promise.all([
+        underWay(0).then((pid) => process.kill(pid, 'SIGKILL')),
+        underWay(1).then(() => slurm('scontrol', ['requeue', `${array}_1`])),
+        underWay(2).then(() => slurm('scancel', ['--batch', '--signal=USR1', `${array}_2`]))
+      ])
+      const isOver = ({ state }: Job): boolean =>
+        !['PENDING', 'RUNNING', 'COMPLETING', 'CONFIGURING', 'REQUEUED'].includes(state)
+      const logOf = (task: number): string => readFileSync(join(pieces, 'logs', `${task}.log`), 'utf8')
+      const logs = (): string => [0, 1, 2].map(logOf).join('\n')
+      const over = await eventually(
+        () => jobs(array),
+        (all) => all.length === 3 && all.every(isOver),
+        'an end of all jobs',
+        90
+      ).catch((error: unknown) => {
+        throw new Error(`${(error as Error).message}\n${logs()}\n${log()}`)
+      })
+      expect(over.map(({ task, state, restarts }) => [task, state, restarts]).sort(), logs()).toEqual([
+        ['0', 'COMPLETED', 1],
+        ['1', 'COMPLETED', 1],
+        ['2', 'COMPLETED', 1]
+      ])
+      for (const task of [0, 1, 2]) {
+        expect(logOf(task)).toMatch(new RegExp(`shard ${task} of 3, 6 chains, 1 threads, from its checkpoint`))
+        expect(readdirSync(ofPiece(task))).toEqual(['result'])
+      }
+      expect(logOf(0)).toContain('Shard 0 ended with 137 (killed); it is queued again.')
+      expect(logOf(2)).toContain('Shard 2 ended with 130 (limit); it is queued again.')
+
+      await done(['gather', pieces, '--workspace', workspace, '--name', 'gathered'])
+      const [undivided, gathered] = [await numbersOf('whole'), await numbersOf('gathered')]
+      for (const file of exported)
+        expect(gathered[file] === undivided[file], `${file} is that of the undivided run`).toBe(true)
+    })
   })
-})

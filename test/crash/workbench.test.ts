@@ -6,15 +6,19 @@ import { hasProc, isBuilt } from './command'
 
 /** This process's child of that name. */
 const childOf = (entry: 'store' | 'compute'): number => {
-  const pids = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid)).filter((pid) => {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
-      return parent === process.pid && readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith(`spectroscope ${entry}`)
-    } catch {
-      return false
-    }
-  })
+  const pids = readdirSync('/proc')
+    .filter((pid) => /^\d+$/.test(pid))
+    .filter((pid) => {
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+        const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+        return (
+          parent === process.pid && readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith(`spectroscope ${entry}`)
+        )
+      } catch {
+        return false
+      }
+    })
   expect(pids).toHaveLength(1)
   return Number(pids[0])
 }
@@ -56,7 +60,10 @@ describe.skipIf(!isBuilt || !hasProc)('the workbench', () => {
     kill('store')
     expect(await asked).toEqual([])
     expect(await bench.heard('workspace')).toEqual({ folder: place.path('workspace-0'), reopened: true })
-    expect(await bench.heard('problem')).toMatchObject({ kind: 'storage', message: expect.stringContaining('started again') })
+    expect(await bench.heard('problem')).toMatchObject({
+      kind: 'storage',
+      message: expect.stringContaining('started again')
+    })
     expect(await bench.ask('runs.list', {})).toEqual([])
     kill('store')
     expect(await bench.ask('runs.list', {})).toEqual([])
@@ -77,7 +84,12 @@ describe.skipIf(!isBuilt || !hasProc)('the workbench', () => {
   it('loses no label and writes none twice when its store is killed between them, again and again', async () => {
     bench = await openBench(place.path('labelled'))
     const label = (i: number) =>
-      bench.ask('labels.apply', { run: labelled, clustering: 1, words: `note ${i}`, changes: [{ do: 'set', targets: ['cluster:-1'], label: { note: `note ${i}` } }] })
+      bench.ask('labels.apply', {
+        run: labelled,
+        clustering: 1,
+        words: `note ${i}`,
+        changes: [{ do: 'set', targets: ['cluster:-1'], label: { note: `note ${i}` } }]
+      })
     const answers: string[] = []
     for (let i = 0; i < 60; i++) {
       const answer = label(i)
@@ -92,7 +104,9 @@ describe.skipIf(!isBuilt || !hasProc)('the workbench', () => {
     expect((await bench.ask('labels.undo', {})).redo).toMatchObject({ words: 'note 59' })
     await bench.close()
     bench = await openBench(place.path('labelled'))
-    expect((await bench.ask('clusters.overview', { run: labelled, clustering: 1 })).annotations).toMatchObject([{ target: 'cluster:-1', note: 'note 58' }])
+    expect((await bench.ask('clusters.overview', { run: labelled, clustering: 1 })).annotations).toMatchObject([
+      { target: 'cluster:-1', note: 'note 58' }
+    ])
   })
 
   it('goes on with a run from its last checkpoint when the store, or compute, is killed under it', async () => {
@@ -102,12 +116,17 @@ describe.skipIf(!isBuilt || !hasProc)('the workbench', () => {
     kill('store')
     await bench.heard('run-event', ({ event }) => event.type === 'note' && event.message.includes('store process died'))
     kill('compute')
-    await bench.heard('run-event', ({ event }) => event.type === 'note' && event.message.includes('compute process died'))
+    await bench.heard(
+      'run-event',
+      ({ event }) => event.type === 'note' && event.message.includes('compute process died')
+    )
     await bench.heard('run-event', ({ event }) => event.type === 'stage' && event.stage === 'neighbours')
     kill('store')
     expect(await finished(run)).toBe('finished')
     const whole = await start('whole', 12, { clustering: false })
     expect(await finished(whole)).toBe('finished')
-    expect(await bench.ask('tokens.column', { run, component: 'head:1.0' })).toEqual(await bench.ask('tokens.column', { run: whole, component: 'head:1.0' }))
+    expect(await bench.ask('tokens.column', { run, component: 'head:1.0' })).toEqual(
+      await bench.ask('tokens.column', { run: whole, component: 'head:1.0' })
+    )
   })
 })

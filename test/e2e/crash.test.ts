@@ -15,7 +15,11 @@ const draws = 20
 
 /** What the terminal says of the only run of a workspace that nobody has open. */
 const statusOf = ({ workspace, environment }: Place): unknown => {
-  const { stdout, stderr, status } = spawnSync(process.execPath, [join(projectRoot, 'out', 'main', 'cli.js'), 'runs', '--json', '--workspace', workspace], { env: environment, encoding: 'utf8' })
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    [join(projectRoot, 'out', 'main', 'cli.js'), 'runs', '--json', '--workspace', workspace],
+    { env: environment, encoding: 'utf8' }
+  )
   expect(status, stderr).toBe(0)
   const { runs } = JSON.parse(stdout) as { readonly runs: readonly { readonly status: string }[] }
   expect(runs).toHaveLength(1)
@@ -44,21 +48,26 @@ describeInBrowser('what goes wrong in the middle', () => {
     await isDrawing(page)
     const [pid] = childrenOf(desk.opened.process, 'compute')
     process.kill(pid, 'SIGKILL')
-    await page.getByText(/The compute process died .*a new one continues from the last checkpoint/).first().waitFor()
+    await page
+      .getByText(/The compute process died .*a new one continues from the last checkpoint/)
+      .first()
+      .waitFor()
     await isFinished(page)
     expect(pageErrors.get(page)).toEqual([])
     expect(await desk.opened.close()).toBe(0)
     expect(statusOf(desk.place)).toBe('finished')
   })
 
-  const compute = (shell: OpenedShell, signal: 'SIGSTOP' | 'SIGCONT'): void => childrenOf(shell.process, 'compute').forEach((pid) => process.kill(pid, signal))
+  const compute = (shell: OpenedShell, signal: 'SIGSTOP' | 'SIGCONT'): void =>
+    childrenOf(shell.process, 'compute').forEach((pid) => process.kill(pid, signal))
   /** Asks the window to close, of a run whose compute process is stopped so that it is at work still when that is answered. */
   const asking = async (shell: OpenedShell): Promise<Locator> => {
     compute(shell, 'SIGSTOP')
     expect(await shell.closeWindow()).toBe(false)
     return shell.page.getByRole('dialog', { name: '1 run is still running' })
   }
-  const answering = (dialog: Locator, answer: string): Promise<void> => dialog.getByRole('button', { name: answer, exact: true }).click()
+  const answering = (dialog: Locator, answer: string): Promise<void> =>
+    dialog.getByRole('button', { name: answer, exact: true }).click()
 
   it('asks before a window closes while a run is at work: stays, or goes on without the window and ends with the run', async () => {
     const shell = await openShell(desk.place)
@@ -95,7 +104,10 @@ describeInBrowser('what goes wrong in the middle', () => {
     desk.opened = again
     const run = again.page.getByRole('row', { name: /later.*paused/ })
     await run.getByRole('button', { name: 'Resume: later' }).click()
-    await run.or(again.page.getByRole('row', { name: /^later/ })).getByRole('button', { name: 'later', exact: true }).click()
+    await run
+      .or(again.page.getByRole('row', { name: /^later/ }))
+      .getByRole('button', { name: 'later', exact: true })
+      .click()
     await isFinished(again.page)
     await again.page.getByText('Resumed from checkpoint.').waitFor()
     expect(await again.close()).toBe(0)

@@ -5,8 +5,8 @@ import { describe, expect, it } from 'vitest'
 import { clusterRows, deskForEach, describeInBrowser, openServed, openShell, pageErrors } from './harness'
 import type { Opened, OpenedShell } from './harness'
 
-
-const button = (within: Page | Locator, name: string | RegExp): Locator => within.getByRole('button', { name, ...(typeof name === 'string' ? { exact: true } : {}) })
+const button = (within: Page | Locator, name: string | RegExp): Locator =>
+  within.getByRole('button', { name, ...(typeof name === 'string' ? { exact: true } : {}) })
 const toast = (page: Page, words: RegExp): Locator => page.locator('.toast', { hasText: words })
 
 const startDemo = async (page: Page): Promise<void> => {
@@ -19,7 +19,10 @@ const isAtWork = async (page: Page): Promise<void> => {
   const numbers = page.locator('dl', { has: page.getByText('Tokens per second', { exact: true }) }).locator('dd')
   await numbers.filter({ hasText: /^\d.* (s|min)/ }).waitFor()
   await numbers.filter({ hasText: /^[\d,]+$/ }).waitFor()
-  await page.getByText(/round \d+ of at most \d+/).first().waitFor()
+  await page
+    .getByText(/round \d+ of at most \d+/)
+    .first()
+    .waitFor()
 }
 
 describeInBrowser('a person who starts for the first time', () => {
@@ -35,7 +38,11 @@ describeInBrowser('a person who starts for the first time', () => {
       await button(page, /^Open example/).click()
       // At least so many; how many are laid out depends on the window.
       await clusterRows(page).nth(4).waitFor()
-      await page.getByRole('grid', { name: /^Contexts of/ }).locator('mark').first().waitFor()
+      await page
+        .getByRole('grid', { name: /^Contexts of/ })
+        .locator('mark')
+        .first()
+        .waitFor()
       expect(pageErrors.get(page)).toEqual([])
     })
 
@@ -49,7 +56,11 @@ describeInBrowser('a person who starts for the first time', () => {
 
       await button(page, /^Pause/).click()
       await page.getByText(/Paused\..* keeps all work so far; the run resumes with “Sample”/).waitFor()
-      expect(readdirSync(join(desk.place.workspace, 'runs')).flatMap((run) => readdirSync(join(desk.place.workspace, 'runs', run))).length).toBeGreaterThan(0)
+      expect(
+        readdirSync(join(desk.place.workspace, 'runs')).flatMap((run) =>
+          readdirSync(join(desk.place.workspace, 'runs', run))
+        ).length
+      ).toBeGreaterThan(0)
       await button(page, /^Resume/).click()
       await page.getByText('Resumed from checkpoint.').waitFor()
       await isAtWork(page)

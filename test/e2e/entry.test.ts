@@ -17,7 +17,11 @@ describeInBrowser('who is let in to a served window', () => {
     await isIn(desk.opened.page)
     return desk.opened
   }
-  const isIn = (page: Page): Promise<void> => page.getByRole('button', { name: /^Open example/ }).first().waitFor()
+  const isIn = (page: Page): Promise<void> =>
+    page
+      .getByRole('button', { name: /^Open example/ })
+      .first()
+      .waitFor()
   const keys = (): string => join(desk.place.folder, 'settings', 'serve')
   const newLink = (): string => linkTo(desk.place.workspace, keys()).address
   const killed = async ({ process: child }: Opened): Promise<void> => {
@@ -33,7 +37,8 @@ describeInBrowser('who is let in to a served window', () => {
     await page.reload()
     await isIn(page)
     const [duplicate] = await Promise.all([
-      page.waitForEvent('popup'), page.evaluate(() => void window.open(location.href))
+      page.waitForEvent('popup'),
+      page.evaluate(() => void window.open(location.href))
     ])
     await isIn(duplicate)
 
@@ -61,20 +66,28 @@ describeInBrowser('who is let in to a served window', () => {
     await once(evil, 'listening')
     const other = await page.context().newPage()
     await other.goto(`http://127.0.0.1:${(evil.address() as AddressInfo).port}/`)
-    const tried = await other.evaluate(async ([at, socketHost]) => {
-      const asked = (path: string, init: RequestInit): Promise<string> =>
-        fetch(at + path, { credentials: 'include', ...init }).then(() => 'answered', () => 'refused')
-      const socket = new WebSocket(`ws://${socketHost}/bridge`, ['spectroscope', '0.0'])
-      const connected = new Promise<string>((done) => {
-        socket.onopen = () => done('open')
-        socket.onerror = () => done('refused')
-      })
-      return [
-        await asked('/enter', { method: 'POST', headers: { 'Spectroscope-Link': 'x' } }),
-        await asked(`/challenge?nonce=${'0'.repeat(32)}`, {}), await asked('/files/x', {}), await connected,
-        String(sessionStorage.getItem('spectroscope.secret'))
-      ]
-    }, [origin, host])
+    const tried = await other.evaluate(
+      async ([at, socketHost]) => {
+        const asked = (path: string, init: RequestInit): Promise<string> =>
+          fetch(at + path, { credentials: 'include', ...init }).then(
+            () => 'answered',
+            () => 'refused'
+          )
+        const socket = new WebSocket(`ws://${socketHost}/bridge`, ['spectroscope', '0.0'])
+        const connected = new Promise<string>((done) => {
+          socket.onopen = () => done('open')
+          socket.onerror = () => done('refused')
+        })
+        return [
+          await asked('/enter', { method: 'POST', headers: { 'Spectroscope-Link': 'x' } }),
+          await asked(`/challenge?nonce=${'0'.repeat(32)}`, {}),
+          await asked('/files/x', {}),
+          await connected,
+          String(sessionStorage.getItem('spectroscope.secret'))
+        ]
+      },
+      [origin, host]
+    )
     evil.close()
     expect(tried).toEqual(['refused', 'refused', 'refused', 'refused', 'null'])
     expect(received[0]).toBeUndefined()

@@ -23,8 +23,14 @@ export const describeInBrowser = (name: string, body: () => void): void => {
 }
 
 // The last one the shell asks of Electron too; the stand-in for that has a browser that is there already.
-const browserArguments = ['--no-sandbox', '--disable-dev-shm-usage', '--enable-unsafe-swiftshader', '--enable-unsafe-webgpu']
-export const launchBrowser = (...args: string[]): Promise<Browser> => chromium.launch({ executablePath: executablePath!, args: [...browserArguments, ...args] })
+const browserArguments = [
+  '--no-sandbox',
+  '--disable-dev-shm-usage',
+  '--enable-unsafe-swiftshader',
+  '--enable-unsafe-webgpu'
+]
+export const launchBrowser = (...args: string[]): Promise<Browser> =>
+  chromium.launch({ executablePath: executablePath!, args: [...browserArguments, ...args] })
 
 /** A folder for one test: a workspace, settings and what is exported; settings have what an earlier place measured of this machine. */
 export interface Place {
@@ -50,11 +56,17 @@ export const makePlace = (): Place => {
     workspace: join(folder, 'workspace'),
     environment: {
       // Software Vulkan takes many seconds to compile what it finds in a home's cache.
-      MESA_SHADER_CACHE_DIR: join(homedir(), '.cache'), ...process.env,
-      SPECTROSCOPE_SETTINGS: settings, SPECTROSCOPE_HOST_DATA: settings, HOME: folder, XDG_CONFIG_HOME: join(folder, 'config'), NODE_OPTIONS: ''
+      MESA_SHADER_CACHE_DIR: join(homedir(), '.cache'),
+      ...process.env,
+      SPECTROSCOPE_SETTINGS: settings,
+      SPECTROSCOPE_HOST_DATA: settings,
+      HOME: folder,
+      XDG_CONFIG_HOME: join(folder, 'config'),
+      NODE_OPTIONS: ''
     },
     remove: () => {
-      if (existsSync(file)) machine = (JSON.parse(readFileSync(file, 'utf8')) as { readonly machine?: unknown }).machine ?? machine
+      if (existsSync(file))
+        machine = (JSON.parse(readFileSync(file, 'utf8')) as { readonly machine?: unknown }).machine ?? machine
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
     }
   }
@@ -88,7 +100,14 @@ const watched = (page: Page): Page => {
   return page
 }
 
-const start = (args: readonly string[], environment: NodeJS.ProcessEnv): { readonly child: ChildProcess; readonly output: () => string; readonly until: (pattern: RegExp) => Promise<RegExpExecArray> } => {
+const start = (
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv
+): {
+  readonly child: ChildProcess
+  readonly output: () => string
+  readonly until: (pattern: RegExp) => Promise<RegExpExecArray>
+} => {
   const child = spawn(process.execPath, args, { env: environment, cwd: projectRoot, stdio: ['ignore', 'pipe', 'pipe'] })
   let text = ''
   const waiting = new Set<() => void>()
@@ -107,7 +126,9 @@ const start = (args: readonly string[], environment: NodeJS.ProcessEnv): { reado
         resolve(found)
       }
       waiting.add(look)
-      child.once('exit', (code) => reject(new Error(`it ended with exit code ${code} before it said ${String(pattern)}:\n${text}`)))
+      child.once('exit', (code) =>
+        reject(new Error(`it ended with exit code ${code} before it said ${String(pattern)}:\n${text}`))
+      )
       look()
     })
   return { child, output: () => text, until }
@@ -120,7 +141,9 @@ export const childrenOf = ({ pid }: Pick<ChildProcess, 'pid'>, title: 'store' | 
     .filter((name) => {
       try {
         const parent = /^\d+ \(.*\) \S (\d+)/s.exec(readFileSync(`/proc/${name}/stat`, 'utf8'))?.[1]
-        return Number(parent) === pid && readFileSync(`/proc/${name}/cmdline`, 'utf8').startsWith(`spectroscope ${title}`)
+        return (
+          Number(parent) === pid && readFileSync(`/proc/${name}/cmdline`, 'utf8').startsWith(`spectroscope ${title}`)
+        )
       } catch {
         return false
       }
@@ -145,15 +168,35 @@ export const pictures = (): string => {
 export const keepFailure = async ({ task }: TestContext, opened: Opened | undefined): Promise<void> => {
   if (task.result?.state !== 'fail' || opened === undefined || opened.page.isClosed()) return
   console.error(opened.output())
-  await opened.page.screenshot({ timeout: 5000, path: join(pictures(), `failed-${task.name.replace(/[^a-z]+/gi, '-').slice(0, 60)}.png`) }).catch(() => undefined)
+  await opened.page
+    .screenshot({
+      timeout: 5000,
+      path: join(pictures(), `failed-${task.name.replace(/[^a-z]+/gi, '-').slice(0, 60)}.png`)
+    })
+    .catch(() => undefined)
 }
 
 const trusting = ({ isTrusted = true }: Place): string[] => (isTrusted ? ['--trust'] : [])
 
 /** `spectroscope serve`, and its window in a browser: of its own, or one that has been used before. */
-export const openServed = async (browser: Browser | BrowserContext, place: Place, ...args: string[]): Promise<Opened> => {
+export const openServed = async (
+  browser: Browser | BrowserContext,
+  place: Place,
+  ...args: string[]
+): Promise<Opened> => {
   const { workspace, environment } = place
-  const { child, output, until } = start([join(projectRoot, 'out', 'main', 'cli.js'), 'serve', '--no-open', '--workspace', workspace, ...trusting(place), ...args], environment)
+  const { child, output, until } = start(
+    [
+      join(projectRoot, 'out', 'main', 'cli.js'),
+      'serve',
+      '--no-open',
+      '--workspace',
+      workspace,
+      ...trusting(place),
+      ...args
+    ],
+    environment
+  )
   const [address] = await until(/http:\/\/127\.0\.0\.1:\d+\/\S*/)
   const context = 'newContext' in browser ? await browser.newContext({ viewport: size }) : browser
   const page = watched(await context.newPage())
@@ -184,12 +227,17 @@ export interface OpenedShell extends Opened {
   hidden(crash?: boolean): Promise<number>
 }
 
-const shellArguments = (place: Place, args: readonly string[]): string[] =>
-  [join(projectRoot, 'out', 'main', 'index.js'), `--workspace=${place.workspace}`, ...trusting(place), ...args]
+const shellArguments = (place: Place, args: readonly string[]): string[] => [
+  join(projectRoot, 'out', 'main', 'index.js'),
+  `--workspace=${place.workspace}`,
+  ...trusting(place),
+  ...args
+]
 
 /** Built once for each worker of the tests, in a folder of its own, as another one may be using its own meanwhile. */
 let host: Promise<string> | undefined
-const builtHost = (): Promise<string> => (host ??= buildHost(join(projectRoot, 'out', 'host', process.env['VITEST_POOL_ID'] ?? '1')))
+const builtHost = (): Promise<string> =>
+  (host ??= buildHost(join(projectRoot, 'out', 'host', process.env['VITEST_POOL_ID'] ?? '1')))
 
 /** The built shell on the stand-in for electron, its window in a Chromium of its own. */
 const openOnStandIn = async (place: Place, args: readonly string[]): Promise<OpenedShell> => {
@@ -200,13 +248,24 @@ const openOnStandIn = async (place: Place, args: readonly string[]): Promise<Ope
   const own = await chromium.connectOverCDP(endpoint)
   const context = own.contexts()[0]
   const opening = new Promise<Page>((resolve) => context.once('page', resolve))
-  const { child, output } = start(['--import', join(projectRoot, 'test', 'host', 'register.mjs'), ...shellArguments(place, args)], {
-    ...place.environment, SPECTROSCOPE_HOST: standIn, SPECTROSCOPE_HOST_CDP: endpoint
-  })
-  const gone = once(child, 'exit').then(([code]) => Promise.reject(new Error(`the shell ended with exit code ${String(code)} before it opened a window:\n${output()}`)))
+  const { child, output } = start(
+    ['--import', join(projectRoot, 'test', 'host', 'register.mjs'), ...shellArguments(place, args)],
+    {
+      ...place.environment,
+      SPECTROSCOPE_HOST: standIn,
+      SPECTROSCOPE_HOST_CDP: endpoint
+    }
+  )
+  const gone = once(child, 'exit').then(([code]) =>
+    Promise.reject(new Error(`the shell ended with exit code ${String(code)} before it opened a window:\n${output()}`))
+  )
   const page = watched(await Promise.race([opening, gone]))
   gone.catch(() => undefined)
-  const ask = (request: HostRequest): Promise<unknown> => page.evaluate((asked) => (window as unknown as { host: (request: unknown) => Promise<unknown> }).host(asked), request)
+  const ask = (request: HostRequest): Promise<unknown> =>
+    page.evaluate(
+      (asked) => (window as unknown as { host: (request: unknown) => Promise<unknown> }).host(asked),
+      request
+    )
   return {
     page,
     process: child,
@@ -229,10 +288,15 @@ const openOnStandIn = async (place: Place, args: readonly string[]): Promise<Ope
 
 /** The built shell on Electron itself, whose program SPECTROSCOPE_ELECTRON names. */
 const openOnElectron = async (executable: string, place: Place, args: readonly string[]): Promise<OpenedShell> => {
-  const app = await electron.launch({ executablePath: executable, args: [...(process.platform === 'linux' ? ['--no-sandbox'] : []), ...shellArguments(place, args)], env: place.environment as Record<string, string> })
+  const app = await electron.launch({
+    executablePath: executable,
+    args: [...(process.platform === 'linux' ? ['--no-sandbox'] : []), ...shellArguments(place, args)],
+    env: place.environment as Record<string, string>
+  })
   const page = watched(await app.firstWindow())
   let text = ''
-  for (const stream of [app.process().stdout, app.process().stderr]) stream?.on('data', (part: Buffer) => (text += part.toString()))
+  for (const stream of [app.process().stdout, app.process().stderr])
+    stream?.on('data', (part: Buffer) => (text += part.toString()))
   await app.evaluate(({ Notification }) => {
     const shown: string[] = ((globalThis as { shownTitles?: string[] }).shownTitles = [])
     Notification.prototype.show = function (this: { title: string }) {
@@ -276,7 +340,13 @@ const openOnElectron = async (executable: string, place: Place, args: readonly s
         return hidden.length
       }, crash),
     close: async () => {
-      await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows().find((window) => window.isVisible())?.close()).catch(() => undefined)
+      await app
+        .evaluate(({ BrowserWindow }) =>
+          BrowserWindow.getAllWindows()
+            .find((window) => window.isVisible())
+            ?.close()
+        )
+        .catch(() => undefined)
       return ended(app.process())
     }
   }
@@ -284,7 +354,10 @@ const openOnElectron = async (executable: string, place: Place, args: readonly s
 
 /** Starts the shell's program on the stand-in once more beside the one that is there; its exit code. */
 export const startAgain = async (place: Place, ...args: string[]): Promise<number | null> => {
-  const { child } = start(['--import', join(projectRoot, 'test', 'host', 'register.mjs'), ...shellArguments(place, args)], { ...place.environment, SPECTROSCOPE_HOST: await builtHost() })
+  const { child } = start(
+    ['--import', join(projectRoot, 'test', 'host', 'register.mjs'), ...shellArguments(place, args)],
+    { ...place.environment, SPECTROSCOPE_HOST: await builtHost() }
+  )
   return ended(child)
 }
 
@@ -320,7 +393,13 @@ export const clusterRows = (page: Page): Locator =>
  * Gives each test of the describe that calls it a place of its own, as `prepare` leaves it, and `end`s the window that a test leaves open; keeps
  * a picture of one that failed.
  */
-export const deskForEach = ({ prepare = (place) => place, end }: { readonly prepare?: (place: Place) => Place | Promise<Place>; readonly end: (opened: Opened) => Promise<unknown> }): Desk => {
+export const deskForEach = ({
+  prepare = (place) => place,
+  end
+}: {
+  readonly prepare?: (place: Place) => Place | Promise<Place>
+  readonly end: (opened: Opened) => Promise<unknown>
+}): Desk => {
   let [browser, place]: [Browser?, Place?] = []
   const there = <T>(value: T | undefined): T => {
     if (value === undefined) throw new Error('no test has begun')

@@ -32,16 +32,22 @@ const made = async (folder: string, text: string): Promise<string> => {
   const workspace = await openWorkspace(folder)
   const body = labelBody(text, { note: `${text}\n${text}`, tags: [text, 'b'], author: text })
   await workspace.applyAnnotations({
-    run, clustering: 1, words: text, author: text,
+    run,
+    clustering: 1,
+    words: text,
+    author: text,
     edits: [
-      { target: 'cluster:0', after: body }, { target: 'merge:1', after: { ...body, clusters: [1, 2] } }
+      { target: 'cluster:0', after: body },
+      { target: 'merge:1', after: { ...body, clusters: [1, 2] } }
     ]
   })
   await workspace.close()
   await statement(
     folder,
-    ['UPDATE runs SET name = $1', text], ['UPDATE clusterings SET name = $1', text],
-    ['UPDATE clusterings SET ending = $1', text], ['UPDATE study_rows SET subset = $1', text],
+    ['UPDATE runs SET name = $1', text],
+    ['UPDATE clusterings SET name = $1', text],
+    ['UPDATE clusterings SET ending = $1', text],
+    ['UPDATE study_rows SET subset = $1', text],
     ['UPDATE documents SET file = $1', text],
     ['UPDATE diagnostics SET component = $1 WHERE component = (SELECT any_value(components[1]) FROM samplings)', text],
     ['UPDATE samplings SET components = list_concat([$1], components[2:])', text],
@@ -109,8 +115,14 @@ describeInBrowser('a workspace with hostile texts', () => {
     await statement(folder, ['UPDATE annotations SET body = json_merge_patch(body, $1)', state])
     const workspace = await openWorkspace(folder, { readOnly: true })
     const file = join(place.folder, 'state.html')
-    const error: unknown = await exportReport(workspace, run, { file, clusters: 'all', program: 'spectroscope test' })
-      .then(() => undefined, (reason: unknown) => reason)
+    const error: unknown = await exportReport(workspace, run, {
+      file,
+      clusters: 'all',
+      program: 'spectroscope test'
+    }).then(
+      () => undefined,
+      (reason: unknown) => reason
+    )
     await workspace.close()
     expect((error as Error).message).toMatch(/status.*\.$/)
     expect((error as Error).message).not.toMatch(hidden)
@@ -123,8 +135,11 @@ describeInBrowser('a workspace with hostile texts', () => {
       const all = [...document.querySelectorAll('*')]
       const given = (name: string): string[] => all.flatMap((element) => element.getAttribute(name) ?? [])
       return {
-        text: all.filter(({ tagName }) => tagName !== 'SCRIPT' && tagName !== 'STYLE').flatMap(({ childNodes }) =>
-          [...childNodes].flatMap((node) => (node.nodeType === 3 ? node.nodeValue ?? '' : []))),
+        text: all
+          .filter(({ tagName }) => tagName !== 'SCRIPT' && tagName !== 'STYLE')
+          .flatMap(({ childNodes }) =>
+            [...childNodes].flatMap((node) => (node.nodeType === 3 ? (node.nodeValue ?? '') : []))
+          ),
         title: [...given('title'), document.title],
         label: [...given('aria-label'), ...given('placeholder'), ...given('alt')]
       }
@@ -138,7 +153,10 @@ describeInBrowser('a workspace with hostile texts', () => {
     const look = async (): Promise<void> => {
       const read = await readIn(page)
       for (const [where, texts] of Object.entries(read)) {
-        expect(texts.filter((each) => hidden.test(each)), where).toEqual([])
+        expect(
+          texts.filter((each) => hidden.test(each)),
+          where
+        ).toEqual([])
         if (texts.some((each) => each.includes(marked))) found[where as keyof typeof read] = true
       }
       expect(await page.evaluate(() => 'ran' in window)).toBe(false)

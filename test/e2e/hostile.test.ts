@@ -19,7 +19,10 @@ describeInBrowser('hostile messages to the server', () => {
   beforeEach(async () => {
     place = makePlace()
     opened = await openServed(browser, place)
-    await opened.page.getByRole('button', { name: /^Open example/ }).first().waitFor()
+    await opened.page
+      .getByRole('button', { name: /^Open example/ })
+      .first()
+      .waitFor()
   })
   afterEach(async (context) => {
     await keepFailure(context, opened)
@@ -37,9 +40,10 @@ describeInBrowser('hostile messages to the server', () => {
   const connect = async (changes: Readonly<Record<string, string>> = {}): Promise<WebSocket | number> => {
     const { origin, host } = new URL(opened.page.url())
     const secret = await opened.page.evaluate(() => sessionStorage.getItem('spectroscope.secret'))
-    const socket = changes['Secret'] === undefined
-      ? await pageSocket(origin, secret!, changes)
-      : new WebSocket(`ws://${host}/bridge`, ['spectroscope', changes['Secret']], { headers: { origin } })
+    const socket =
+      changes['Secret'] === undefined
+        ? await pageSocket(origin, secret!, changes)
+        : new WebSocket(`ws://${host}/bridge`, ['spectroscope', changes['Secret']], { headers: { origin } })
     return new Promise((resolve, reject) => {
       socket.once('open', () => resolve(socket))
       socket.once('unexpected-response', (request, { statusCode = 0 }) => {
@@ -82,12 +86,24 @@ describeInBrowser('hostile messages to the server', () => {
   })
 
   it('are no frames, and end their own connection alone', async () => {
-    const map = (key: string): Buffer => Buffer.concat([Buffer.from([0x81, 0xa0 + key.length]), Buffer.from(key), Buffer.from([0x01])])
+    const map = (key: string): Buffer =>
+      Buffer.concat([Buffer.from([0x81, 0xa0 + key.length]), Buffer.from(key), Buffer.from([0x01])])
     const garbage: (Buffer | string)[] = [
-      'text', '{"id":1,"call":"app.state","parameters":{}}', Buffer.alloc(0), Buffer.from([0xc1]), Buffer.from([0xdf, 0xff, 0xff, 0xff, 0xff]), Buffer.from([0xdd, 0xff, 0xff, 0xff, 0xff]),
-      Buffer.from([0xc7, 0xff, 0x01]), Buffer.alloc(4096, 0x91), Buffer.from(Array.from({ length: 1000 }, (_, i) => (i * 197) % 256)), map('__proto__'),
-      Buffer.from(encode([1, 2, 3])), Buffer.from(encode({ id: 'x', call: 'app.state', parameters: {} })), Buffer.from(encode({ id: 1e308, call: 'app.state', parameters: {} })),
-      Buffer.from(encode({ id: 0.5, call: 'app.state', parameters: {} })), Buffer.from(encode({ id: NaN, call: 'app.state', parameters: {} }))
+      'text',
+      '{"id":1,"call":"app.state","parameters":{}}',
+      Buffer.alloc(0),
+      Buffer.from([0xc1]),
+      Buffer.from([0xdf, 0xff, 0xff, 0xff, 0xff]),
+      Buffer.from([0xdd, 0xff, 0xff, 0xff, 0xff]),
+      Buffer.from([0xc7, 0xff, 0x01]),
+      Buffer.alloc(4096, 0x91),
+      Buffer.from(Array.from({ length: 1000 }, (_, i) => (i * 197) % 256)),
+      map('__proto__'),
+      Buffer.from(encode([1, 2, 3])),
+      Buffer.from(encode({ id: 'x', call: 'app.state', parameters: {} })),
+      Buffer.from(encode({ id: 1e308, call: 'app.state', parameters: {} })),
+      Buffer.from(encode({ id: 0.5, call: 'app.state', parameters: {} })),
+      Buffer.from(encode({ id: NaN, call: 'app.state', parameters: {} }))
     ]
     for (const frame of garbage) {
       const socket = await connected()
@@ -99,14 +115,35 @@ describeInBrowser('hostile messages to the server', () => {
 
   it('are calls that there are none of, or that ask for what cannot be, and are refused in a sentence', async () => {
     const frames: readonly (readonly [call: unknown, parameters: unknown])[] = [
-      ['no.such.call', {}], ['__proto__', {}], ['constructor', {}], ['toString', {}], [null, {}], [{ deep: [] }, {}], ['app.state', 'text'], ['app.state', { constructor: 1 }],
-      ['runs.get', { run: '../../etc/passwd' }], ['runs.get', { run: '’; DROP TABLE runs; --' }], ['files.list', { folder: 'a\0b' }],
-      ['clusters.tokens', { run: 'a', clustering: 1, cluster: 0, stratum: 'central', offset: -1, limit: 1e9 }], ['settings.change', { changes: { theme: 'purple' } }],
-      ['exports.write', { run: 'a', clustering: 1, format: 'annotated', clusters: Array.from({ length: 100_000 }, (_, i) => i), path: 'relative' }]
+      ['no.such.call', {}],
+      ['__proto__', {}],
+      ['constructor', {}],
+      ['toString', {}],
+      [null, {}],
+      [{ deep: [] }, {}],
+      ['app.state', 'text'],
+      ['app.state', { constructor: 1 }],
+      ['runs.get', { run: '../../etc/passwd' }],
+      ['runs.get', { run: '’; DROP TABLE runs; --' }],
+      ['files.list', { folder: 'a\0b' }],
+      ['clusters.tokens', { run: 'a', clustering: 1, cluster: 0, stratum: 'central', offset: -1, limit: 1e9 }],
+      ['settings.change', { changes: { theme: 'purple' } }],
+      [
+        'exports.write',
+        {
+          run: 'a',
+          clustering: 1,
+          format: 'annotated',
+          clusters: Array.from({ length: 100_000 }, (_, i) => i),
+          path: 'relative'
+        }
+      ]
     ]
     for (const [call, parameters] of frames) {
       const answer = await asked({ id: Number.MAX_SAFE_INTEGER, call, parameters })
-      expect(answer, JSON.stringify([call, parameters]).slice(0, 100)).toMatchObject({ answer: { ok: false, error: { message: expect.stringMatching(/^[A-Z"/.].+[.!]$/s) as unknown } } })
+      expect(answer, JSON.stringify([call, parameters]).slice(0, 100)).toMatchObject({
+        answer: { ok: false, error: { message: expect.stringMatching(/^[A-Z"/.].+[.!]$/s) as unknown } }
+      })
     }
     expect(await asked({ id: 7, call: 'app.state', parameters: {} })).toMatchObject({ id: 7, answer: { ok: true } })
   })

@@ -14,7 +14,11 @@ const clusters = 60
 
 /** What the terminal says of the labels of a workspace that no window has open. */
 const labelsOf = ({ workspace, environment }: Place): Map<string, string> => {
-  const { stdout, stderr, status } = spawnSync(process.execPath, [join(projectRoot, 'out', 'main', 'cli.js'), 'labels', 'latest', '--json', '--workspace', workspace], { env: environment, encoding: 'utf8' })
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    [join(projectRoot, 'out', 'main', 'cli.js'), 'labels', 'latest', '--json', '--workspace', workspace],
+    { env: environment, encoding: 'utf8' }
+  )
   expect(status, stderr).toBe(0)
   const { annotations } = JSON.parse(stdout) as { annotations: readonly Annotation[] }
   return new Map(annotations.filter(({ name }) => name !== '').map(({ target, name }) => [target, name]))
@@ -99,7 +103,9 @@ describeInBrowser('labelling', () => {
       await untilLabelled(opened.page, 29)
       await opened.close()
       expect(labelsOf(place).size).toBe(29)
-      expect(readdirSync(join(place.workspace, 'backups')).filter((name) => /^labels-.*\.json$/.test(name)).length).toBeGreaterThan(0)
+      expect(
+        readdirSync(join(place.workspace, 'backups')).filter((name) => /^labels-.*\.json$/.test(name)).length
+      ).toBeGreaterThan(0)
     })
   })
 
@@ -111,10 +117,15 @@ describeInBrowser('labelling', () => {
     await untilLabelled(page, 1)
     const label = page.getByRole('region', { name: 'Label' })
     const [name, note, tag] = [
-      label.getByRole('textbox', { name: 'Name' }), label.getByRole('textbox', { name: 'Note' }),
+      label.getByRole('textbox', { name: 'Name' }),
+      label.getByRole('textbox', { name: 'Note' }),
       label.getByRole('combobox', { name: 'Add tag' })
     ]
-    for (const [field, text] of [[name, 'half a na'], [note, 'half a no'], [tag, 'half a t']] as const) {
+    for (const [field, text] of [
+      [name, 'half a na'],
+      [note, 'half a no'],
+      [tag, 'half a t']
+    ] as const) {
       await field.focus()
       await page.keyboard.type(text)
       await page.reload()
@@ -139,7 +150,10 @@ describeInBrowser('labelling', () => {
       if (i === 4 || i === 8) for (const pid of childrenOf(opened.process, 'store')) process.kill(pid, 'SIGKILL')
       await nameNext(page, `kept ${i}`)
     }
-    await page.getByText(/was restarted/).first().waitFor()
+    await page
+      .getByText(/was restarted/)
+      .first()
+      .waitFor()
     await untilLabelled(page, 12)
     await opened.close()
     expect([...labelsOf(place).values()].sort()).toEqual(Array.from({ length: 12 }, (__, i) => `kept ${i}`).sort())
@@ -166,7 +180,10 @@ describeInBrowser('labelling', () => {
     const other = makePlace()
     try {
       opened = await openServed(browser, other)
-      await opened.page.getByRole('button', { name: /^Open example/ }).first().waitFor()
+      await opened.page
+        .getByRole('button', { name: /^Open example/ })
+        .first()
+        .waitFor()
       await opened.page.keyboard.press('Control+i')
       const importing = opened.page.getByRole('dialog', { name: /Import/ })
       await importing.getByRole('textbox', { name: 'File to import' }).fill(file)
@@ -186,7 +203,11 @@ describeInBrowser('labelling', () => {
     await explore(page)
     await nameNext(page, '<img src=x onerror=window.broken=1>')
     await untilLabelled(page, 1)
-    await page.getByRole('listbox', { name: 'Clusters' }).getByText('<img src=x onerror=window.broken=1>').first().waitFor()
+    await page
+      .getByRole('listbox', { name: 'Clusters' })
+      .getByText('<img src=x onerror=window.broken=1>')
+      .first()
+      .waitFor()
     expect(await page.evaluate(() => 'broken' in window)).toBe(false)
     expect(await labelledSoFar(page).count()).toBe(1)
     expect(existsSync(join(place.workspace, 'journal', 'labels.jsonl'))).toBe(true)

@@ -8,26 +8,34 @@ import { deskForEach, describeInBrowser, openServed, openShell, pageErrors } fro
 import type { Opened, OpenedShell, Place } from './harness'
 import { studyConfiguration, writeStudy } from './study'
 
-
 /** What the terminal says of a configuration that is wrong. */
 const terminalSays = (place: Place, configuration: object): string => {
   const file = join(place.folder, 'wrong.json')
   writeFileSync(file, JSON.stringify(configuration))
-  const { stderr } = spawnSync(process.execPath, [join(projectRoot, 'out', 'main', 'cli.js'), 'run', file, '--workspace', join(place.folder, 'elsewhere')], { env: place.environment, encoding: 'utf8' })
+  const { stderr } = spawnSync(
+    process.execPath,
+    [join(projectRoot, 'out', 'main', 'cli.js'), 'run', file, '--workspace', join(place.folder, 'elsewhere')],
+    { env: place.environment, encoding: 'utf8' }
+  )
   return stderr
 }
 
-const button = (within: Page | Locator, name: string | RegExp): Locator => within.getByRole('button', { name, ...(typeof name === 'string' ? { exact: true } : {}) })
+const button = (within: Page | Locator, name: string | RegExp): Locator =>
+  within.getByRole('button', { name, ...(typeof name === 'string' ? { exact: true } : {}) })
 const setting = (page: Page, key: string): { readonly field: Locator; readonly problem: Locator } => {
   const field = page.getByLabel(key, { exact: true })
   return { field, problem: page.locator('.row', { has: field }).getByRole('alert') }
 }
 const toast = (page: Page, words: RegExp): Locator => page.locator('.toast', { hasText: words })
-const row = (page: Page, words: string | RegExp): Locator => page.getByRole('listbox', { name: 'Clusters' }).getByRole('option', { name: words })
-const labelled = (page: Page, count: number): Promise<void> => page.getByText(new RegExp(`^${count} of \\d+ labelled`)).waitFor()
+const row = (page: Page, words: string | RegExp): Locator =>
+  page.getByRole('listbox', { name: 'Clusters' }).getByRole('option', { name: words })
+const labelled = (page: Page, count: number): Promise<void> =>
+  page.getByText(new RegExp(`^${count} of \\d+ labelled`)).waitFor()
 
 const newRun = async (page: Page, place: Place): Promise<void> => {
-  await button(page, /^New run/).first().click()
+  await button(page, /^New run/)
+    .first()
+    .click()
   await page.getByRole('textbox', { name: 'Name', exact: true }).fill('first')
   await page.getByRole('textbox', { name: 'Base folder of paths' }).fill(place.folder)
 
@@ -35,7 +43,9 @@ const newRun = async (page: Page, place: Place): Promise<void> => {
   await model.fill('nowhere')
   const nowhere = page.getByRole('region', { name: 'Model' }).getByRole('alert')
   await nowhere.filter({ hasText: 'nowhere' }).waitFor()
-  expect(terminalSays(place, { ...studyConfiguration(), model: join(place.folder, 'nowhere') })).toContain((await nowhere.innerText()).trim())
+  expect(terminalSays(place, { ...studyConfiguration(), model: join(place.folder, 'nowhere') })).toContain(
+    (await nowhere.innerText()).trim()
+  )
   await model.fill('tiny')
   await page.getByText('GPT-NeoX', { exact: false }).first().waitFor()
 
@@ -44,7 +54,9 @@ const newRun = async (page: Page, place: Place): Promise<void> => {
   await path.press('Enter')
   for (const words of [/^Rows and fields/, /^All sampler settings/, /^All clustering settings/])
     await page.locator('summary', { hasText: words }).click()
-  const { corpus, sampler, clustering } = studyConfiguration() as Readonly<Record<'corpus' | 'sampler' | 'clustering', object>>
+  const { corpus, sampler, clustering } = studyConfiguration() as Readonly<
+    Record<'corpus' | 'sampler' | 'clustering', object>
+  >
   await page.getByRole('radio', { name: /^paper/ }).check()
   for (const [key, value] of Object.entries({ ...corpus, ...sampler, ...clustering })) {
     if (key === 'estimator') await setting(page, key).field.selectOption(String(value))
@@ -56,7 +68,13 @@ const newRun = async (page: Page, place: Place): Promise<void> => {
   await draws.problem.waitFor()
   const words = await draws.problem.innerText()
   expect(words).toContain('draws')
-  expect(terminalSays(place, { ...studyConfiguration(), model: join(place.folder, 'tiny'), sampler: { ...sampler, draws: 1 } })).toContain(words.replace(/\.$/, ''))
+  expect(
+    terminalSays(place, {
+      ...studyConfiguration(),
+      model: join(place.folder, 'tiny'),
+      sampler: { ...sampler, draws: 1 }
+    })
+  ).toContain(words.replace(/\.$/, ''))
   await draws.field.fill('8')
   await draws.problem.waitFor({ state: 'detached' })
 
@@ -68,14 +86,14 @@ const newRun = async (page: Page, place: Place): Promise<void> => {
   await page.getByRole('heading', { name: 'first' }).waitFor()
   await button(page, 'Runs').first().click()
   const run = page.getByRole('row', { name: /^first/ })
-  await Promise.all([
-    toast(page, /Run “first” finished/).waitFor(), run.filter({ hasText: 'finished' }).waitFor()
-  ])
+  await Promise.all([toast(page, /Run “first” finished/).waitFor(), run.filter({ hasText: 'finished' }).waitFor()])
   await button(run, 'first').click()
 }
 
 const exploreIt = async (page: Page): Promise<void> => {
-  await row(page, /Cluster \d+/).first().waitFor()
+  await row(page, /Cluster \d+/)
+    .first()
+    .waitFor()
   const contexts = page.getByRole('grid', { name: /^Contexts of/ })
   await contexts.locator('mark').first().waitFor()
   await page.getByText(/^920 tokens · /).waitFor()
@@ -88,7 +106,9 @@ const exploreIt = async (page: Page): Promise<void> => {
 
 /** Puts the keyboard on the list of clusters, at its first one. */
 const toFirst = async (page: Page): Promise<void> => {
-  await row(page, /Cluster \d+|first kind/).first().click()
+  await row(page, /Cluster \d+|first kind/)
+    .first()
+    .click()
   await page.getByRole('listbox', { name: 'Clusters' }).focus()
   await page.keyboard.press('Home')
 }
@@ -108,7 +128,9 @@ const label = async (page: Page): Promise<void> => {
 
   await page.keyboard.press('Shift+ArrowDown')
   await page.keyboard.press('g')
-  await row(page, /merged with 1 other/).nth(1).waitFor()
+  await row(page, /merged with 1 other/)
+    .nth(1)
+    .waitFor()
   await name(page, 'two as one')
   await labelled(page, 5)
   await page.keyboard.press('Control+z')
@@ -141,7 +163,9 @@ const label = async (page: Page): Promise<void> => {
 }
 
 const undo = async (page: Page): Promise<void> => {
-  await row(page, /Cluster \d+.*unseen/).first().click()
+  await row(page, /Cluster \d+.*unseen/)
+    .first()
+    .click()
   await name(page, 'a slip')
   await labelled(page, 6)
   await page.keyboard.press('Control+z')
@@ -151,7 +175,8 @@ const undo = async (page: Page): Promise<void> => {
 
 const allIsThere = async (page: Page): Promise<void> => {
   await labelled(page, 5)
-  for (const words of [/first kind.*labelled/, /second kind/, /third kind/, /two as one.*merged with 1 other/]) await row(page, words).first().waitFor()
+  for (const words of [/first kind.*labelled/, /second kind/, /third kind/, /two as one.*merged with 1 other/])
+    await row(page, words).first().waitFor()
   await row(page, /second kind/).click()
   await page.getByText(/^blind test [01]\/1$/).waitFor()
   await row(page, /first kind/).click()
@@ -167,7 +192,10 @@ const clusterAgain = async (page: Page): Promise<void> => {
   await button(again, 'Cluster again').click()
   // The window goes to the progress once the clustering has begun.
   await page.getByRole('tab', { name: 'Progress', selected: true }).waitFor()
-  await page.getByText(/^Cluster finished in/).first().waitFor()
+  await page
+    .getByText(/^Cluster finished in/)
+    .first()
+    .waitFor()
 }
 
 const compareAndTransfer = async (page: Page): Promise<void> => {
@@ -179,13 +207,20 @@ const compareAndTransfer = async (page: Page): Promise<void> => {
   await page.getByText(/✓ \d+ labels? transferred/).waitFor()
   await page.keyboard.press('Alt+2')
   await page.getByRole('combobox', { name: 'Clustering' }).selectOption('2')
-  await row(page, /first kind/).first().waitFor()
+  await row(page, /first kind/)
+    .first()
+    .waitFor()
   await page.getByRole('combobox', { name: 'Clustering' }).selectOption('1')
-  await row(page, /first kind/).first().waitFor()
+  await row(page, /first kind/)
+    .first()
+    .waitFor()
 }
 
 const takeAway = async (
-  page: Page, format: RegExp, path: string, field: 'Export file' | 'Export folder'
+  page: Page,
+  format: RegExp,
+  path: string,
+  field: 'Export file' | 'Export folder'
 ): Promise<void> => {
   await page.keyboard.press('Control+e')
   const exporting = page.getByRole('dialog', { name: 'Export “first”' })
@@ -203,7 +238,9 @@ const importSet = async (page: Page, file: string): Promise<void> => {
   await importing.getByText('labels for “first”, clustering 1').waitFor()
   await button(importing, 'Import').click()
   await button(importing, 'Explore').click()
-  await row(page, /first kind/).first().waitFor()
+  await row(page, /first kind/)
+    .first()
+    .waitFor()
 }
 
 describeInBrowser('a person', () => {

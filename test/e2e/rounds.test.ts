@@ -3,7 +3,6 @@ import { expect, it } from 'vitest'
 import { clusterRows, deskForEach, describeInBrowser, openServed, pageErrors } from './harness'
 import { fillStudy, roundsConfiguration, writeStudy } from './study'
 
-
 const button = (within: Page | Locator, name: string | RegExp): Locator =>
   within.getByRole('button', { name, ...(typeof name === 'string' ? { exact: true } : {}) })
 
@@ -33,12 +32,21 @@ describeInBrowser('a run that goes in rounds', () => {
     await page.getByRole('heading', { name: 'rounds', exact: true }).waitFor()
     await finished(page)
     await page.getByText('8 of 8 done').waitFor()
-    await button(page, 'Diagnostics').or(page.getByRole('tab', { name: 'Diagnostics' })).first().click()
+    await button(page, 'Diagnostics')
+      .or(page.getByRole('tab', { name: 'Diagnostics' }))
+      .first()
+      .click()
     const table = page.getByRole('table').filter({ has: page.getByRole('columnheader', { name: /Cosine/ }) })
     await table.getByRole('row', { name: /^head:0\.0/ }).waitFor()
     expect(await table.getByRole('row', { name: /^head:0\.0/ }).innerText()).toMatch(/\b2\b/)
-    await page.getByText(/posterior/).first().waitFor()
-    await page.getByRole('region', { name: 'Stable share' }).getByRole('row', { name: /^Clusters/ }).waitFor()
+    await page
+      .getByText(/posterior/)
+      .first()
+      .waitFor()
+    await page
+      .getByRole('region', { name: 'Stable share' })
+      .getByRole('row', { name: /^Clusters/ })
+      .waitFor()
 
     await button(page, /^Continue/).click()
     const dialog = page.getByRole('dialog', { name: /^Continue/ })

@@ -22,13 +22,17 @@ let place: Place
 let shell: OpenedShell
 const call = (method: string, parameters: unknown): Promise<Answer> =>
   shell.page.evaluate(
-    ([name, given]) => (window as unknown as Reach).spectroscope.call(name as string, given), [method, parameters]
+    ([name, given]) => (window as unknown as Reach).spectroscope.call(name as string, given),
+    [method, parameters]
   )
 
 const open = async (): Promise<void> => {
   place = makePlace()
   shell = await openShell(place)
-  await shell.page.getByRole('button', { name: /^Open example/ }).first().waitFor()
+  await shell.page
+    .getByRole('button', { name: /^Open example/ })
+    .first()
+    .waitFor()
 }
 const leave = async (): Promise<void> => {
   if (shell.process.exitCode === null) await shell.close()
@@ -47,10 +51,16 @@ describeInBrowser('the shell', () => {
 
   it('refuses calls that are not as they should be, in a sentence, and goes on', async () => {
     const refusals: [string, unknown][] = [
-      ['no.such.call', {}], ['__proto__', {}], ['constructor', {}], ['app.state', null], ['app.state', { extra: 1 }],
-      ['runs.get', { run: { $ne: 1 } }], ['runs.get', { run: 'x'.repeat(1000) }],
+      ['no.such.call', {}],
+      ['__proto__', {}],
+      ['constructor', {}],
+      ['app.state', null],
+      ['app.state', { extra: 1 }],
+      ['runs.get', { run: { $ne: 1 } }],
+      ['runs.get', { run: 'x'.repeat(1000) }],
       ['clusters.tokens', { run: 'a', clustering: 1, cluster: 0, limit: 1e9 }],
-      ['tokens.contexts', { run: 'a', tokens: [1, 2, 3] }], ['files.list', { folder: '\0' }],
+      ['tokens.contexts', { run: 'a', tokens: [1, 2, 3] }],
+      ['files.list', { folder: '\0' }],
       ['exports.write', { run: '../..', clustering: 1, format: 'annotated', clusters: 'all', path: '' }],
       ['views.save', { key: '__proto__', value: { polluted: true } }]
     ]
@@ -65,19 +75,29 @@ describeInBrowser('the shell', () => {
 
   it('gives the page nothing of Node, follows no link and opens no window', async () => {
     const reach = await shell.page.evaluate(() =>
-      ['require', 'process', 'module', 'Buffer', 'global'].filter((name) => name in window))
+      ['require', 'process', 'module', 'Buffer', 'global'].filter((name) => name in window)
+    )
     expect(reach).toEqual([])
     const before = shell.page.url()
-    await shell.page.evaluate(() => {
-      window.open('https://example.com')
-      const link = document.createElement('a')
-      link.href = 'https://example.com/'
-      link.click()
-    }).catch(() => undefined)
-    await shell.page.getByRole('button', { name: /^Open example/ }).first().waitFor()
+    await shell.page
+      .evaluate(() => {
+        window.open('https://example.com')
+        const link = document.createElement('a')
+        link.href = 'https://example.com/'
+        link.click()
+      })
+      .catch(() => undefined)
+    await shell.page
+      .getByRole('button', { name: /^Open example/ })
+      .first()
+      .waitFor()
     expect(shell.page.url()).toBe(before)
     const fetched = await shell.page.evaluate(() =>
-      fetch('https://example.com/').then(() => 'answered', () => 'refused'))
+      fetch('https://example.com/').then(
+        () => 'answered',
+        () => 'refused'
+      )
+    )
     expect(fetched).toBe('refused')
   })
 
@@ -121,14 +141,24 @@ describeInBrowser('the shell, with a workspace of its own', () => {
     shell = await openShell(place)
     await shell.page.locator('html[data-theme="dark"]').waitFor()
     const answer = await call('app.state', {})
-    expect(answer).toMatchObject({ ok: true, result: { shell: 'electron', nativeDialogs: true, views: { test: [1, 2] } } })
+    expect(answer).toMatchObject({
+      ok: true,
+      result: { shell: 'electron', nativeDialogs: true, views: { test: [1, 2] } }
+    })
   })
 
   it('computes in a hidden window: a run is paused when that crashes, and saved before it is closed', async () => {
     await writeTinyModel(join(place.folder, 'model'))
-    writeFileSync(join(place.folder, 'rows.json'), JSON.stringify(tinyRows({ sampling: 8, observation: 4, probe: 6, length: 12 })))
+    writeFileSync(
+      join(place.folder, 'rows.json'),
+      JSON.stringify(tinyRows({ sampling: 8, observation: 4, probe: 6, length: 12 }))
+    )
     const configuration = {
-      model: 'model', rows: 'rows.json', components: ['mlp:1'], clustering: false, engine: 'webgpu-window-software',
+      model: 'model',
+      rows: 'rows.json',
+      components: ['mlp:1'],
+      clustering: false,
+      engine: 'webgpu-window-software',
       sampler: { ...quickChains, batchSize: 2, burnIn: 1, draws: 400, stepsBetweenDraws: 2, chains: 1 }
     }
     const started = await call('runs.start', { name: 'hidden', configuration, baseFolder: place.folder })
@@ -156,7 +186,10 @@ describeInBrowser('the shell, with a workspace of its own', () => {
     await shell.close()
     shell = await openShell(place)
     await shell.page.getByRole('row', { name: /hidden.*paused/ }).waitFor()
-    expect(await record()).toMatchObject({ status: 'interrupted', provenance: { engine: { name: 'webgpu-window-software' }, engineLost: null } })
+    expect(await record()).toMatchObject({
+      status: 'interrupted',
+      provenance: { engine: { name: 'webgpu-window-software' }, engineLost: null }
+    })
   })
 
   const measures = 'has hidden windows open while it measures what they compute on, and takes software for no GPU'
@@ -166,8 +199,19 @@ describeInBrowser('the shell, with a workspace of its own', () => {
     expect(listed).toMatchObject({
       ok: true,
       result: expect.arrayContaining([
-        expect.objectContaining({ name: 'webgpu-window', available: false, remedy: expect.stringMatching(/no GPU here, but google swiftshader .*; install the GPU's driver, or choose another engine\.$/) }),
-        expect.objectContaining({ name: 'webgpu-window-software', available: true, remedy: null, device: expect.stringMatching(/, software on the processor$/) })
+        expect.objectContaining({
+          name: 'webgpu-window',
+          available: false,
+          remedy: expect.stringMatching(
+            /no GPU here, but google swiftshader .*; install the GPU's driver, or choose another engine\.$/
+          )
+        }),
+        expect.objectContaining({
+          name: 'webgpu-window-software',
+          available: true,
+          remedy: null,
+          device: expect.stringMatching(/, software on the processor$/)
+        })
       ])
     })
     await expect.poll(() => shell.hidden()).toBe(0)

@@ -18,7 +18,9 @@ describeInBrowser('the window on a tree of clusters', () => {
 
   beforeAll(async () => {
     server = await createServer({
-      configFile: join(projectRoot, 'test', 'host', 'preview.vite.ts'), cacheDir: cache, logLevel: 'error',
+      configFile: join(projectRoot, 'test', 'host', 'preview.vite.ts'),
+      cacheDir: cache,
+      logLevel: 'error',
       server: { host: '127.0.0.1', port: 0 }
     })
     await server.listen()
@@ -47,7 +49,11 @@ describeInBrowser('the window on a tree of clusters', () => {
   const tree = (): Locator => page.getByRole('tree', { name: 'Clusters' })
   const explore = async (): Promise<void> => {
     await button(page.getByRole('navigation'), 'Explore').click()
-    await page.getByRole('grid', { name: /^Contexts of/ }).locator('mark').first().waitFor()
+    await page
+      .getByRole('grid', { name: /^Contexts of/ })
+      .locator('mark')
+      .first()
+      .waitFor()
   }
   /** The row that the keys are at: its level, whether it is open, and its words. */
   const current = async (list = tree()): Promise<{ level: string | null; open: string | null; words: string }> => {
@@ -132,10 +138,12 @@ describeInBrowser('the window on a tree of clusters', () => {
       list.getByRole('option').locator('.unseen-by-eye:first-child').allTextContents()
     const stabilitiesIn = (words: readonly string[]): number[] =>
       words.flatMap((each) => /stability (\d\.\d\d)/.exec(each)?.slice(1).map(Number) ?? [])
-    await expect.poll(async () => {
-      const seen = stabilitiesIn(await said())
-      return seen.length > 2 && seen.every((each, at) => at === 0 || each <= seen[at - 1])
-    }).toBe(true)
+    await expect
+      .poll(async () => {
+        const seen = stabilitiesIn(await said())
+        return seen.length > 2 && seen.every((each, at) => at === 0 || each <= seen[at - 1])
+      })
+      .toBe(true)
     const words = await said()
     const stabilities = stabilitiesIn(words)
     for (const [index, value] of stabilities.entries()) {
@@ -190,7 +198,10 @@ describeInBrowser('the window on a tree of clusters', () => {
     const first = Number(await resolution.inputValue())
     expect(first).toBeLessThan(Number(last))
     await again.getByText('Values as a table').click()
-    await again.getByRole('button', { name: /^Use resolution/ }).nth(1).click()
+    await again
+      .getByRole('button', { name: /^Use resolution/ })
+      .nth(1)
+      .click()
     expect(Number(await resolution.inputValue())).toBeGreaterThan(first)
 
     await again.getByLabel('method', { exact: true }).selectOption('acl')

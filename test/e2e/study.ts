@@ -15,15 +15,25 @@ export const writeStudy = async (folder: string): Promise<void> => {
   const pick = (choices: readonly string[]): string => choices[Math.floor(uniform() * choices.length)]
   const kinds: Readonly<Record<string, () => string>> = {
     prose: () => Array.from({ length: 40 }, () => pick(words)).join(' '),
-    code: () => Array.from({ length: 8 }, () => `if (${pick(['a', 'b', 'n'])} < ${Math.floor(100 * uniform())}) {\n  return [${pick(['x', 'y'])}, "${pick(['on', 'in'])}"]\n}\n`).join('')
+    code: () =>
+      Array.from(
+        { length: 8 },
+        () =>
+          `if (${pick(['a', 'b', 'n'])} < ${Math.floor(100 * uniform())}) {\n  return [${pick(['x', 'y'])}, "${pick(['on', 'in'])}"]\n}\n`
+      ).join('')
   }
   for (const [subset, text] of Object.entries(kinds)) {
-    writeFileSync(join(texts, `${subset}.jsonl`), Array.from({ length: 60 }, () => JSON.stringify({ text: text(), meta: { subset } })).join('\n'))
+    writeFileSync(
+      join(texts, `${subset}.jsonl`),
+      Array.from({ length: 60 }, () => JSON.stringify({ text: text(), meta: { subset } })).join('\n')
+    )
   }
 }
 
 /** Settings with which the study takes some seconds and gives about ten clusters of 920 tokens; of `draws` draws, as many as a test needs time. */
-export const studyConfiguration = (draws = 8): Readonly<Record<'model' | 'corpus' | 'sampler' | 'clustering', unknown>> => ({
+export const studyConfiguration = (
+  draws = 8
+): Readonly<Record<'model' | 'corpus' | 'sampler' | 'clustering', unknown>> => ({
   model: 'tiny',
   corpus: { files: ['texts'], rowLength: 24, sampling: 64, observation: 16, probe: 40 },
   sampler: { ...quickChains, stepSize: 1e-4, burnIn: 2, draws, stepsBetweenDraws: 6 },
@@ -39,7 +49,10 @@ export const roundsConfiguration = (): object => ({
 
 /** Fills the form of a new run with a configuration as JSON; everything about it is in view then. */
 export const fillStudy = async (page: Page, folder: string, name: string, configuration: object): Promise<void> => {
-  await page.getByRole('button', { name: /^New run/ }).first().click()
+  await page
+    .getByRole('button', { name: /^New run/ })
+    .first()
+    .click()
   await page.getByRole('textbox', { name: 'Name', exact: true }).fill(name)
   await page.getByRole('textbox', { name: 'Base folder of paths' }).fill(folder)
   await page.getByRole('button', { name: 'JSON', exact: true }).click()
@@ -50,7 +63,13 @@ export const fillStudy = async (page: Page, folder: string, name: string, config
 }
 
 /** Starts a run of the study by its configuration as JSON; its progress is in view then. */
-export const startStudy = async (page: Page, folder: string, name: string, draws?: number, engine = 'auto'): Promise<void> => {
+export const startStudy = async (
+  page: Page,
+  folder: string,
+  name: string,
+  draws?: number,
+  engine = 'auto'
+): Promise<void> => {
   await fillStudy(page, folder, name, { ...studyConfiguration(draws), engine })
   await page.getByRole('button', { name: /^Start/ }).click()
   await page.getByRole('heading', { name }).waitFor()

@@ -12,21 +12,38 @@ const clusters = 40
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 interface AxeResult {
-  readonly violations: readonly { readonly id: string; readonly help: string; readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[] }[]
+  readonly violations: readonly {
+    readonly id: string
+    readonly help: string
+    readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[]
+  }[]
 }
 
 /** What axe finds wrong with the window by the rules of WCAG 2 A and AA, as lines. */
 const violations = async (page: Page): Promise<string[]> => {
-  const { violations: found } = await page.evaluate(
-    () => (window as unknown as { readonly axe: { run(context: Document, options: object): Promise<AxeResult> } }).axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'], resultTypes: ['violations'] })
+  const { violations: found } = await page.evaluate(() =>
+    (window as unknown as { readonly axe: { run(context: Document, options: object): Promise<AxeResult> } }).axe.run(
+      document,
+      { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'], resultTypes: ['violations'] }
+    )
   )
-  return found.flatMap(({ id, help, nodes }) => nodes.map(({ html, failureSummary = '' }) => `${id}: ${help}: ${html.slice(0, 200)} (${failureSummary.split('\n').slice(1, 3).join(' ').trim()})`))
+  return found.flatMap(({ id, help, nodes }) =>
+    nodes.map(
+      ({ html, failureSummary = '' }) =>
+        `${id}: ${help}: ${html.slice(0, 200)} (${failureSummary.split('\n').slice(1, 3).join(' ').trim()})`
+    )
+  )
 }
 
 /** Until nothing moves that would be half way in a picture. */
 const settled = (page: Page): Promise<void> =>
   page.evaluate(async () => {
-    await Promise.all(document.getAnimations().filter(({ effect }) => effect?.getComputedTiming().iterations !== Infinity).map(({ finished }) => finished.catch(() => undefined)))
+    await Promise.all(
+      document
+        .getAnimations()
+        .filter(({ effect }) => effect?.getComputedTiming().iterations !== Infinity)
+        .map(({ finished }) => finished.catch(() => undefined))
+    )
     await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))
   })
 
@@ -43,14 +60,25 @@ describeInBrowser('every view', () => {
     await page.screenshot({ path: join(pictures(), `${view}-${theme}.png`) })
     const { scrolled, wide } = await page.evaluate(() => {
       const { scrollWidth, clientWidth, scrollHeight, clientHeight } = document.documentElement
-      return { scrolled: scrollWidth > clientWidth || scrollHeight > clientHeight, wide: [...document.querySelectorAll('main, main section, main .body, dialog')].filter((each) => each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).overflowX !== 'visible' && getComputedStyle(each).overflowX !== 'hidden').map((each) => each.outerHTML.slice(0, 120)) }
+      return {
+        scrolled: scrollWidth > clientWidth || scrollHeight > clientHeight,
+        wide: [...document.querySelectorAll('main, main section, main .body, dialog')]
+          .filter(
+            (each) =>
+              each.scrollWidth > each.clientWidth + 1 &&
+              getComputedStyle(each).overflowX !== 'visible' &&
+              getComputedStyle(each).overflowX !== 'hidden'
+          )
+          .map((each) => each.outerHTML.slice(0, 120))
+      }
     })
     expect.soft(scrolled, `${view}: the page has a scroll bar`).toBe(false)
     expect.soft(wide, `${view}: a scroll bar from side to side`).toEqual([])
     expect.soft(await violations(page), view).toEqual([])
     expect.soft(pageErrors.get(page), view).toEqual([])
   }
-  const go = (name: string): Promise<void> => page.getByRole('navigation').getByRole('button', { name, exact: true }).click()
+  const go = (name: string): Promise<void> =>
+    page.getByRole('navigation').getByRole('button', { name, exact: true }).click()
   const tab = (name: string): Promise<void> => page.getByRole('tab', { name }).click()
   const command = async (name: string): Promise<void> => {
     await page.keyboard.press('Control+k')
@@ -62,13 +90,21 @@ describeInBrowser('every view', () => {
   const explore = async (): Promise<void> => {
     await go('Explore')
     await rows().first().waitFor()
-    await page.getByRole('grid', { name: /^Contexts of/ }).locator('mark').first().waitFor()
+    await page
+      .getByRole('grid', { name: /^Contexts of/ })
+      .locator('mark')
+      .first()
+      .waitFor()
     await page.getByRole('toolbar', { name: 'Graph' }).waitFor()
     await page.getByRole('group', { name: 'What the graph shows' }).getByRole('button', { name: 'Tokens' }).click()
   }
   const open = async (where: Place, scheme: 'light' | 'dark'): Promise<void> => {
     theme = scheme
-    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: scheme, reducedMotion: 'reduce' })
+    const context = await browser.newContext({
+      viewport: { width: 1280, height: 800 },
+      colorScheme: scheme,
+      reducedMotion: 'reduce'
+    })
     await context.addInitScript({ content: axe })
     opened = await openServed(context, where)
     ;({ page } = opened)
@@ -121,7 +157,10 @@ describeInBrowser('every view', () => {
       await page.getByText('Paused.').waitFor()
       await look('run-paused')
       await go('Runs')
-      await page.getByRole('row', { name: /paused/ }).first().waitFor()
+      await page
+        .getByRole('row', { name: /paused/ })
+        .first()
+        .waitFor()
       await look('runs')
 
       await page.getByRole('button', { name: /^New run/ }).click()
@@ -143,7 +182,10 @@ describeInBrowser('every view', () => {
       await go('Runs')
       await page.getByRole('button', { name: /Progress, diagnostics, settings: synthetic/ }).click()
       await tab('Diagnostics')
-      await page.getByText(/reliab/i).first().waitFor()
+      await page
+        .getByText(/reliab/i)
+        .first()
+        .waitFor()
       await look('run-diagnostics')
       await tab('Heat map')
       await page.locator('canvas').first().waitFor()
@@ -160,12 +202,17 @@ describeInBrowser('every view', () => {
       const list = page.getByRole('listbox', { name: 'Clusters' })
       await list.focus()
       await page.keyboard.press('Tab')
-      expect(await list.evaluate((element) => element.contains(document.activeElement)), 'Tab stays in the list').toBe(false)
+      expect(await list.evaluate((element) => element.contains(document.activeElement)), 'Tab stays in the list').toBe(
+        false
+      )
       await page.getByText(/^6,\d+ tokens · /).waitFor()
       await look('explore-tokens')
       await rows().first().click()
       await page.getByRole('listbox', { name: 'Clusters' }).press('Space')
-      await page.getByRole('grid', { name: /^Contexts of/ }).nth(1).waitFor()
+      await page
+        .getByRole('grid', { name: /^Contexts of/ })
+        .nth(1)
+        .waitFor()
       await look('explore-beside')
       await page.keyboard.press('Escape')
       await page.keyboard.press('n')
@@ -187,7 +234,11 @@ describeInBrowser('every view', () => {
       await page.getByRole('group', { name: 'Search help' }).waitFor({ state: 'detached' })
       await rows().first().click()
       await page.keyboard.press('b')
-      await page.getByRole('dialog', { name: /^Blind test/ }).getByRole('listitem').nth(5).waitFor()
+      await page
+        .getByRole('dialog', { name: /^Blind test/ })
+        .getByRole('listitem')
+        .nth(5)
+        .waitFor()
       await look('blind-test')
       await page.keyboard.press('2')
       await page.getByText(/right so far/).waitFor()
@@ -198,7 +249,11 @@ describeInBrowser('every view', () => {
       await look('keys')
       await page.keyboard.press('Escape')
       await page.keyboard.press('Control+Shift+h')
-      await page.getByRole('dialog', { name: /[Hh]istory/ }).getByText(/a name in/).first().waitFor()
+      await page
+        .getByRole('dialog', { name: /[Hh]istory/ })
+        .getByText(/a name in/)
+        .first()
+        .waitFor()
       await look('history')
       await page.keyboard.press('Escape')
       await page.keyboard.press('Control+e')
@@ -214,11 +269,21 @@ describeInBrowser('every view', () => {
         await tab('Settings')
         const again = page.getByRole('region', { name: 'Cluster again' })
         await again.getByLabel('method', { exact: true }).selectOption('acl')
-        for (const [key, value] of [['neighbours', '10'], ['minSize', '10'], ['alpha', '0.05'], ['epsilon', '1e-5'], ['maxRejections', '20']]) await again.getByLabel(key, { exact: true }).fill(value)
+        for (const [key, value] of [
+          ['neighbours', '10'],
+          ['minSize', '10'],
+          ['alpha', '0.05'],
+          ['epsilon', '1e-5'],
+          ['maxRejections', '20']
+        ])
+          await again.getByLabel(key, { exact: true }).fill(value)
         await again.getByRole('button', { name: 'Cluster again' }).click()
         // The window goes to the progress once the clustering has begun.
         await page.getByRole('tab', { name: 'Progress', selected: true }).waitFor()
-        await page.getByText(/^Cluster finished in/).first().waitFor()
+        await page
+          .getByText(/^Cluster finished in/)
+          .first()
+          .waitFor()
       }
       await go('Compare')
       await page.getByRole('heading', { name: 'Agreement' }).waitFor()

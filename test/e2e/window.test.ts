@@ -4,17 +4,23 @@ import { writeSyntheticWorkspace } from '../bench/synthetic-workspace'
 import { deskForEach, describeInBrowser, openServed, pageErrors } from './harness'
 import { startStudy, writeStudy } from './study'
 
-
 const button = (within: Page | Locator, name: string | RegExp): Locator =>
   within.getByRole('button', { name, ...(typeof name === 'string' ? { exact: true } : {}) })
 const list = (page: Page): Locator => page.getByRole('listbox', { name: 'Clusters' })
 const go = (page: Page, view: string): Promise<void> =>
-  page.getByRole('navigation').getByRole('button', { name: new RegExp(`^${view}`) }).click()
+  page
+    .getByRole('navigation')
+    .getByRole('button', { name: new RegExp(`^${view}`) })
+    .click()
 
 const explore = async (page: Page): Promise<void> => {
   await go(page, 'Explore')
   await list(page).getByRole('option').first().waitFor()
-  await page.getByRole('grid', { name: /^Contexts of/ }).locator('mark').first().waitFor()
+  await page
+    .getByRole('grid', { name: /^Contexts of/ })
+    .locator('mark')
+    .first()
+    .waitFor()
 }
 const name = async (page: Page, words: string): Promise<void> => {
   await page.keyboard.press('n')
@@ -132,7 +138,10 @@ describeInBrowser('the window', () => {
         stop(timer)
       }
       Object.assign(window, {
-        waiting, setTimeout: later, clearTimeout: never, cancelAnimationFrame: never,
+        waiting,
+        setTimeout: later,
+        clearTimeout: never,
+        cancelAnimationFrame: never,
         requestAnimationFrame: (frame: FrameRequestCallback) => later(() => frame(performance.now()), 90)
       })
     })
@@ -145,8 +154,7 @@ describeInBrowser('the window', () => {
       await page.keyboard.press('Escape')
       await page.keyboard.press('Alt+3')
       await page.getByText('Nothing to compare yet').waitFor()
-      const isCalm = (): boolean =>
-        (window as unknown as { readonly waiting: ReadonlySet<number> }).waiting.size === 0
+      const isCalm = (): boolean => (window as unknown as { readonly waiting: ReadonlySet<number> }).waiting.size === 0
       await page.waitForFunction(isCalm, undefined, { polling: 100 })
     }
     expect(pageErrors.get(page)).toEqual([])
@@ -159,7 +167,10 @@ describeInBrowser('the window', () => {
     const badge = (of: Page): Locator => of.getByRole('navigation').locator('.count')
     await other.clock.install()
     // A window that another one opens is let in as that one is.
-    const [page] = await Promise.all([other.waitForEvent('popup'), other.evaluate(() => void window.open(location.href))])
+    const [page] = await Promise.all([
+      other.waitForEvent('popup'),
+      other.evaluate(() => void window.open(location.href))
+    ])
     await startStudy(page, desk.place.folder, 'short')
     await page.getByText('Run finished').waitFor()
     // What the estimate measured is a job that has ended: neither before nor after a reload is it a run at work.

@@ -4,14 +4,23 @@ import { openings } from './openings'
 
 const { values } = parseArgs({
   options: {
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) }, first: { type: 'string', default: '0' },
-    count: { type: 'string', default: '2000' }, limit: { type: 'string', default: '60' }, visitor: { type: 'string' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    first: { type: 'string', default: '0' },
+    count: { type: 'string', default: '2000' },
+    limit: { type: 'string', default: '60' },
+    visitor: { type: 'string' },
     terminal: { type: 'string', default: '20' },
-    all: { type: 'boolean', default: false }, 'no-links': { type: 'boolean', default: false }
+    all: { type: 'boolean', default: false },
+    'no-links': { type: 'boolean', default: false }
   }
 })
-const [seed, first, count, limit, terminal] =
-  [values.seed, values.first, values.count, values.limit, values.terminal].map(Number)
+const [seed, first, count, limit, terminal] = [
+  values.seed,
+  values.first,
+  values.count,
+  values.limit,
+  values.terminal
+].map(Number)
 console.log(`Seed ${seed}: openings ${first} to ${first + count - 1}.`)
 let [faults, deaths, slowest] = [0, 0, 0]
 const options = { seed, first, count, limit, terminal, links: !values['no-links'], visitor: values.visitor! }

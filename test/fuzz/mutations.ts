@@ -1,6 +1,14 @@
 import { DuckDBInstance } from '@duckdb/node-api'
 import {
-  copyFileSync, existsSync, linkSync, readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync
+  copyFileSync,
+  existsSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync
 } from 'node:fs'
 import { join, relative } from 'node:path'
 import { hash } from '../host/random'
@@ -25,18 +33,47 @@ interface Place {
 }
 
 const hostileTexts = ({ workspace, home }: Place): readonly string[] => [
-  '', '..', '../../home', relative(join(workspace, 'runs'), home), home, '/etc/passwd', 'a\u0000b',
+  '',
+  '..',
+  '../../home',
+  relative(join(workspace, 'runs'), home),
+  home,
+  '/etc/passwd',
+  'a\u0000b',
   '\u001b[2J\u001b]0;x\u0007',
-  '<script>alert(1)</script>', '<img src=x onerror=alert(1)>', "' OR 1=1; --", '"', '\u202e\u2066',
+  '<script>alert(1)</script>',
+  '<img src=x onerror=alert(1)>',
+  "' OR 1=1; --",
+  '"',
+  '\u202e\u2066',
   'x'.repeat(300_000),
-  '[[[[[[[', '{"__proto__":{"x":1}}', 'null', '[]', '{}', '0', '[1e999]',
-  '{"toString":1}', 'running', 'cluster', 'constructor'
+  '[[[[[[[',
+  '{"__proto__":{"x":1}}',
+  'null',
+  '[]',
+  '{}',
+  '0',
+  '[1e999]',
+  '{"toString":1}',
+  'running',
+  'cluster',
+  'constructor'
 ]
 const hostileNumbers = ['0', '-1', '1', '7', '2147483647', '-2147483648', '1e308', "'nan'", "'inf'", 'NULL']
 const hostileJson = (place: Place): readonly string[] => [
-  'null', '[]', '{}', '0', '"x"', '[null]', '{"method": []}', '{"sampler": {"method": "x"}}',
+  'null',
+  '[]',
+  '{}',
+  '0',
+  '"x"',
+  '[null]',
+  '{"method": []}',
+  '{"sampler": {"method": "x"}}',
   `{"name": ${JSON.stringify(place.home)}}`,
-  '{"engine": {"name": {}}}', '{"levels": 5}', '[{"target": "cluster:1"}]', `${'['.repeat(200)}${']'.repeat(200)}`
+  '{"engine": {"name": {}}}',
+  '{"levels": 5}',
+  '[{"target": "cluster:1"}]',
+  `${'['.repeat(200)}${']'.repeat(200)}`
 ]
 
 const valueOf = (type: string, draw: Draw, place: Place): string => {
@@ -54,7 +91,8 @@ const valueOf = (type: string, draw: Draw, place: Place): string => {
 }
 
 const onDatabase = async (
-  workspace: string, work: (run: (sql: string) => Promise<unknown[][]>) => Promise<string>
+  workspace: string,
+  work: (run: (sql: string) => Promise<unknown[][]>) => Promise<string>
 ): Promise<string> => {
   const instance = await DuckDBInstance.create(join(workspace, 'workspace.duckdb'))
   const connection = await instance.connect()
@@ -70,7 +108,10 @@ const onDatabase = async (
 const someOf = async (run: (sql: string) => Promise<unknown>, statements: () => string): Promise<string> => {
   for (let tries = 0; tries < 10; tries++) {
     const sql = statements()
-    const isTaken = await run(sql).then(() => true, () => false)
+    const isTaken = await run(sql).then(
+      () => true,
+      () => false
+    )
     if (isTaken) return sql
   }
   return ''
@@ -93,7 +134,8 @@ const changeRows = (draw: Draw, { workspace }: Place): Promise<string> =>
     return someOf(run, () => {
       const table = oneOf(draw, tables)
       return oneOf(draw, [
-        `DELETE FROM ${table} WHERE rowid % ${1 + draw(3)} = 0`, `INSERT INTO ${table} FROM ${table}`,
+        `DELETE FROM ${table} WHERE rowid % ${1 + draw(3)} = 0`,
+        `INSERT INTO ${table} FROM ${table}`,
         'INSERT INTO run_marks SELECT number, false, now()::TIMESTAMP FROM runs',
         'UPDATE migrations SET version = version - 1'
       ])
@@ -102,21 +144,29 @@ const changeRows = (draw: Draw, { workspace }: Place): Promise<string> =>
 
 const changeSchema = (draw: Draw, { workspace, home }: Place): Promise<string> =>
   onDatabase(workspace, async (run) => {
-    const columns = await run("SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal ORDER BY ALL")
+    const columns = await run('SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal ORDER BY ALL')
     const diary = literal(join(home, 'diary.txt'))
     return someOf(run, () => {
       const [table, column] = oneOf(draw, columns) as [string, string]
       return oneOf(draw, [
         `DROP TABLE ${table}`,
         `ALTER TABLE ${table} RENAME TO ${table}_real; CREATE VIEW ${table} AS FROM ${table}_real`,
-        `ALTER TABLE ${table} ALTER COLUMN ${column} TYPE VARCHAR`, `ALTER TABLE ${table} DROP COLUMN ${column}`,
+        `ALTER TABLE ${table} ALTER COLUMN ${column} TYPE VARCHAR`,
+        `ALTER TABLE ${table} DROP COLUMN ${column}`,
         `ALTER TABLE ${table} ADD COLUMN extra VARCHAR DEFAULT 'x'`,
         `ALTER TABLE ${table} ALTER COLUMN ${column} SET DEFAULT NULL`,
-        `ALTER TABLE ${table} RENAME COLUMN ${column} TO other`, `CREATE INDEX extra ON ${table} (${column})`,
-        `CREATE VIEW extra AS SELECT content FROM read_text(${diary})`, 'CREATE SEQUENCE extra', 'CREATE SCHEMA extra',
-        `CREATE MACRO extra() AS TABLE SELECT content FROM read_text(${diary})`, 'CREATE MACRO max(x) AS 5',
-        'CREATE MACRO "+"(a, b) AS 42', 'CREATE MACRO list_value(x) AS 1', "CREATE TYPE extra AS ENUM ('a')",
-        'CREATE TABLE extra (x INTEGER)', 'CREATE MACRO strftime(a, b) AS \'now\''
+        `ALTER TABLE ${table} RENAME COLUMN ${column} TO other`,
+        `CREATE INDEX extra ON ${table} (${column})`,
+        `CREATE VIEW extra AS SELECT content FROM read_text(${diary})`,
+        'CREATE SEQUENCE extra',
+        'CREATE SCHEMA extra',
+        `CREATE MACRO extra() AS TABLE SELECT content FROM read_text(${diary})`,
+        'CREATE MACRO max(x) AS 5',
+        'CREATE MACRO "+"(a, b) AS 42',
+        'CREATE MACRO list_value(x) AS 1',
+        "CREATE TYPE extra AS ENUM ('a')",
+        'CREATE TABLE extra (x INTEGER)',
+        "CREATE MACRO strftime(a, b) AS 'now'"
       ])
     })
   })
@@ -135,8 +185,10 @@ const flipBits = (draw: Draw, { workspace }: Place): string => {
 }
 
 const filesOf = (folder: string): string[] =>
-  readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name))).sort()
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .sort()
 
 const cutOff = (draw: Draw, { workspace }: Place): string => {
   const file = oneOf(draw, filesOf(workspace))
@@ -153,7 +205,12 @@ const swap = (draw: Draw, { workspace }: Place): string => {
 
 const linkAway = (draw: Draw, { workspace, home }: Place): string => {
   const places = [
-    ...filesOf(workspace), 'workspace.duckdb.wal', 'workspace.duckdb.tmp', 'runs', 'backups', 'journal',
+    ...filesOf(workspace),
+    'workspace.duckdb.wal',
+    'workspace.duckdb.tmp',
+    'runs',
+    'backups',
+    'journal',
     'journal/labels.jsonl'
   ]
   const place = oneOf(draw, places)
@@ -166,8 +223,18 @@ const linkAway = (draw: Draw, { workspace, home }: Place): string => {
 }
 
 const kinds = [
-  changeValue, changeValue, changeValue, changeValue, changeRows, changeSchema, changeSchema, flipBits, flipBits,
-  cutOff, swap, linkAway
+  changeValue,
+  changeValue,
+  changeValue,
+  changeValue,
+  changeRows,
+  changeSchema,
+  changeSchema,
+  flipBits,
+  flipBits,
+  cutOff,
+  swap,
+  linkAway
 ] as const
 
 /** Makes a finished workspace hostile, without links where those are not wanted; says how. */

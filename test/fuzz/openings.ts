@@ -48,17 +48,22 @@ const makeHome = async (home: string): Promise<void> => {
 
 /** Everything below a folder, with hashes. */
 const listing = (folder: string): string =>
-  readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort().map((name) => {
-    const path = join(folder, name)
-    const hash = lstatSync(path).isFile() ? createHash('sha256').update(readFileSync(path)).digest('hex') : ''
-    return `${name} ${hash}`
-  }).join('\n')
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .sort()
+    .map((name) => {
+      const path = join(folder, name)
+      const hash = lstatSync(path).isFile() ? createHash('sha256').update(readFileSync(path)).digest('hex') : ''
+      return `${name} ${hash}`
+    })
+    .join('\n')
 
 const ended = (child: ChildProcess): Promise<string> =>
   new Promise((resolve) => child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`)))
 
 const readingCommands = (exports: string): readonly (readonly string[])[] => [
-  ['runs'], ['show', 'latest'], ['clusters', 'latest'],
+  ['runs'],
+  ['show', 'latest'],
+  ['clusters', 'latest'],
   ['export', 'latest', '--format', 'csv', '--out', join(exports, 'terminal')]
 ]
 
@@ -67,7 +72,10 @@ const hidden = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u20
 
 /** Has the built program read a workspace. Says what must not be: an internal error, no end, or text that hides. */
 const readInTerminal = async (
-  workspace: string, exports: string, env: NodeJS.ProcessEnv, seconds: number
+  workspace: string,
+  exports: string,
+  env: NodeJS.ProcessEnv,
+  seconds: number
 ): Promise<string | undefined> => {
   for (const command of readingCommands(exports)) {
     const given = [entryPath('cli'), ...command, '--workspace', workspace]
@@ -99,20 +107,31 @@ export interface FuzzOptions {
 }
 
 /** Opens workspaces that were made hostile, one after another, in a process that is ended at the limit. */
-export async function* openings(
-  { seed, first, count, visitor, links, limit, terminal }: FuzzOptions
-): AsyncGenerator<Opening> {
+export async function* openings({
+  seed,
+  first,
+  count,
+  visitor,
+  links,
+  limit,
+  terminal
+}: FuzzOptions): AsyncGenerator<Opening> {
   const place = await temporaryFolder()
-  const [original, home, homeBefore, workspace, exports] =
-    ['original', 'home', 'home-before', 'w', 'exports'].map((name) => join(place.folder, name))
+  const [original, home, homeBefore, workspace, exports] = ['original', 'home', 'home-before', 'w', 'exports'].map(
+    (name) => join(place.folder, name)
+  )
   await makeWorkspace(original)
   await makeHome(homeBefore)
   cpSync(homeBefore, home, { recursive: true })
   const before = listing(home)
   const environment = { ...process.env, HOME: home, TMPDIR: tmpdir() }
-  const start = (): ChildProcess => fork(visitor, {
-    env: environment, detached: true, serialization: 'advanced', stdio: ['ignore', 'ignore', 'ignore', 'ipc']
-  })
+  const start = (): ChildProcess =>
+    fork(visitor, {
+      env: environment,
+      detached: true,
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc']
+    })
   let child = start()
   const answer = async (visit: Visit): Promise<Seen | string> => {
     const said = new Promise<Seen | string>((resolve) => {

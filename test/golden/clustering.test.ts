@@ -23,7 +23,11 @@ interface Golden {
     readonly seed: number
     readonly exact_pagerank: readonly number[]
     readonly global_sweep: { readonly members: readonly number[]; readonly conductance: number }
-    readonly local_sweep: { readonly members: readonly number[]; readonly conductance: number; readonly at_end: boolean }
+    readonly local_sweep: {
+      readonly members: readonly number[]
+      readonly conductance: number
+      readonly at_end: boolean
+    }
     readonly 'push_alpha_0.05_epsilon_1e-5': { readonly support: number; readonly max_residual_over_degree: number }
   }[]
 }
@@ -46,7 +50,12 @@ const standardise = (matrix: readonly (readonly number[])[]): Points => {
 }
 
 /** Andersen, Chung and Lang's approximate PageRank (FOCS 2006) by pushing, for comparison: [p, r] with r_u < ε d_u. */
-const push = ({ nodes, starts, columns, weights, degrees }: Graph, seed: number, alpha: number, epsilon: number): [Float64Array, Float64Array] => {
+const push = (
+  { nodes, starts, columns, weights, degrees }: Graph,
+  seed: number,
+  alpha: number,
+  epsilon: number
+): [Float64Array, Float64Array] => {
   const [p, r] = [new Float64Array(nodes), new Float64Array(nodes)]
   r[seed] = 1
   const queue = [seed]
@@ -83,7 +92,12 @@ describeWithShared('from matrix to sweep sets, against the float64 reference', (
 
   it('standardises columns, then centres rows', () => {
     const matrix = Float32Array.from(golden.matrix.flat())
-    const ours = preprocess(matrix, golden.matrix.length, golden.matrix[0].map((_, c) => `c${c}`), false)
+    const ours = preprocess(
+      matrix,
+      golden.matrix.length,
+      golden.matrix[0].map((_, c) => `c${c}`),
+      false
+    )
     golden.preprocessed_first_row.forEach((value, c) => {
       expect(ours.values[c]).toBeCloseTo(value, 6)
       expect(points.values[c]).toBeCloseTo(value, 13)
@@ -91,8 +105,12 @@ describeWithShared('from matrix to sweep sets, against the float64 reference', (
   })
 
   it('finds the same neighbours at the same distances', () => {
-    golden.neighbours_first_rows.forEach((row, i) => expect([...neighbours.indices.subarray(i * golden.k, (i + 1) * golden.k)]).toEqual(row))
-    golden.kth_distance.forEach((distance, i) => expect(neighbours.distances[(i + 1) * golden.k - 1]).toBe(Math.fround(distance)))
+    golden.neighbours_first_rows.forEach((row, i) =>
+      expect([...neighbours.indices.subarray(i * golden.k, (i + 1) * golden.k)]).toEqual(row)
+    )
+    golden.kth_distance.forEach((distance, i) =>
+      expect(neighbours.distances[(i + 1) * golden.k - 1]).toBe(Math.fround(distance))
+    )
   })
 
   it('joins them into the same graph', () => {
@@ -104,7 +122,18 @@ describeWithShared('from matrix to sweep sets, against the float64 reference', (
     const workspace = openWorkspace(graph)
     shrinkable(graph, workspace.arrays)
     const seeds = Int32Array.from(golden.cases, ({ seed }) => seed)
-    solvePagerank({ graph, seeds, alpha: golden.alpha, epsilon: golden.epsilon, volume: volume(graph), left: graph.nodes, workspace }, openTeam(1))
+    solvePagerank(
+      {
+        graph,
+        seeds,
+        alpha: golden.alpha,
+        epsilon: golden.epsilon,
+        volume: volume(graph),
+        left: graph.nodes,
+        workspace
+      },
+      openTeam(1)
+    )
     golden.cases.forEach((expected, column) => {
       const scores = Float64Array.from({ length: graph.nodes }, (_, i) => workspace.scores[8 * i + column])
       const error = Math.max(...expected.exact_pagerank.map((p, i) => Math.abs(p / graph.degrees[i] - scores[i])))
@@ -124,10 +153,16 @@ describeWithShared('from matrix to sweep sets, against the float64 reference', (
     for (const { seed, 'push_alpha_0.05_epsilon_1e-5': expected } of golden.cases) {
       const workspace = openWorkspace(graph)
       shrinkable(graph, workspace.arrays)
-      solvePagerank({ graph, seeds: Int32Array.of(seed), alpha, epsilon, volume: volume(graph), left: graph.nodes, workspace }, openTeam(1))
+      solvePagerank(
+        { graph, seeds: Int32Array.of(seed), alpha, epsilon, volume: volume(graph), left: graph.nodes, workspace },
+        openTeam(1)
+      )
       const [p, r] = push(graph, seed, alpha, epsilon)
       expect(p.filter((value) => value > 0).length).toBe(expected.support)
-      expect(Math.max(...r.map((value, i) => value / graph.degrees[i]))).toBeCloseTo(expected.max_residual_over_degree, 12)
+      expect(Math.max(...r.map((value, i) => value / graph.degrees[i]))).toBeCloseTo(
+        expected.max_residual_over_degree,
+        12
+      )
       p.forEach((value, i) => {
         const gap = workspace.scores[8 * i] - value / graph.degrees[i]
         expect(gap).toBeGreaterThan(-1e-9)

@@ -16,16 +16,31 @@ import { describeWithShared, sharedPath } from '../shared'
 
 interface Golden {
   readonly hyperparameters: {
-    readonly n_beta: number; readonly gamma: number; readonly step_size: number; readonly rms_decay: number; readonly rms_epsilon: number
-    readonly batch_size: number; readonly burn_in: number; readonly steps_between_draws: number; readonly draws: number; readonly chains: number; readonly seed: number
+    readonly n_beta: number
+    readonly gamma: number
+    readonly step_size: number
+    readonly rms_decay: number
+    readonly rms_epsilon: number
+    readonly batch_size: number
+    readonly burn_in: number
+    readonly steps_between_draws: number
+    readonly draws: number
+    readonly chains: number
+    readonly seed: number
   }
   readonly init_loss: number
   readonly data: readonly (readonly number[])[]
   readonly pretrain: readonly (readonly number[])[]
   readonly probe: readonly (readonly number[])[]
   readonly runs: readonly {
-    readonly component: string; readonly n_beta: number; readonly parameters: number
-    readonly weights: readonly (readonly { readonly distance: number; readonly first: readonly number[]; readonly last: readonly number[] }[])[]
+    readonly component: string
+    readonly n_beta: number
+    readonly parameters: number
+    readonly weights: readonly (readonly {
+      readonly distance: number
+      readonly first: readonly number[]
+      readonly last: readonly number[]
+    }[])[]
     readonly pretrain_loss: readonly (readonly number[])[]
     readonly probe_losses: readonly (readonly (readonly number[])[])[]
     readonly susceptibility: { readonly restricted: readonly number[]; readonly two_chain: readonly number[] } | null
@@ -35,14 +50,22 @@ interface Golden {
 const largest = (values: readonly number[]): number => values.reduce((max, value) => Math.max(max, Math.abs(value)), 0)
 
 /** Largest difference over the largest expected value. */
-const deviation = (actual: ArrayLike<number>, expected: readonly number[]): number => largest(expected.map((value, i) => actual[i] - value)) / largest(expected)
+const deviation = (actual: ArrayLike<number>, expected: readonly number[]): number =>
+  largest(expected.map((value, i) => actual[i] - value)) / largest(expected)
 
-const groupsOf = (losses: readonly (readonly number[])[], probe: readonly (readonly (readonly number[])[])[], initial: number): Group[] =>
+const groupsOf = (
+  losses: readonly (readonly number[])[],
+  probe: readonly (readonly (readonly number[])[])[],
+  initial: number
+): Group[] =>
   losses.flatMap((chain, c) =>
     ([0, 1] as const).map((half): Group => {
       const middle = Math.floor(chain.length / 2)
-      const draws = chain.flatMap((loss, k) => (k < middle === (half === 0) ? [{ loss, phi: loss - initial, tokens: probe[c][k] }] : []))
-      const sum = (value: (draw: (typeof draws)[number]) => number): number => draws.reduce((total, draw) => total + value(draw), 0)
+      const draws = chain.flatMap((loss, k) =>
+        k < middle === (half === 0) ? [{ loss, phi: loss - initial, tokens: probe[c][k] }] : []
+      )
+      const sum = (value: (draw: (typeof draws)[number]) => number): number =>
+        draws.reduce((total, draw) => total + value(draw), 0)
       return {
         half,
         draws: draws.length,
@@ -69,8 +92,11 @@ for (const name of ['neox-2m', 'gpt2-2m'] as const) {
   describeWithShared(`sampling ${name} against the float64 oracle`, () => {
     const golden = JSON.parse(readFileSync(sharedPath('oracle', 'goldens', `sampling-${name}.json`), 'utf8')) as Golden
     const { hyperparameters: hp } = golden
-    const runOf = (component: string, nBeta: number): Golden['runs'][number] => golden.runs.find((run) => run.component === component && run.n_beta === nBeta)!
-    const components = [...new Set(golden.runs.map(({ component }) => component))].filter((component) => component !== 'full')
+    const runOf = (component: string, nBeta: number): Golden['runs'][number] =>
+      golden.runs.find((run) => run.component === component && run.n_beta === nBeta)!
+    const components = [...new Set(golden.runs.map(({ component }) => component))].filter(
+      (component) => component !== 'full'
+    )
     const rows = (lists: readonly (readonly number[])[]): Int32Array[] => lists.map((ids) => Int32Array.from(ids))
     let model: Model
 
@@ -85,17 +111,39 @@ for (const name of ['neox-2m', 'gpt2-2m'] as const) {
         const run = runOf(component, nBeta)
         const groups = groupsOf(run.pretrain_loss, run.probe_losses, golden.init_loss)
         expect(deviation(estimate(groups, null).susceptibilities, run.susceptibility!.restricted)).toBeLessThan(1e-9)
-        expect(deviation(estimate(groups, fullGroups).susceptibilities, run.susceptibility!.two_chain)).toBeLessThan(1e-9)
+        expect(deviation(estimate(groups, fullGroups).susceptibilities, run.susceptibility!.two_chain)).toBeLessThan(
+          1e-9
+        )
       }
     })
 
-    const configured = (chosen: readonly string[], nBeta: number, estimator: 'restricted' | 'two-chain'): SamplingInput => ({
+    const configured = (
+      chosen: readonly string[],
+      nBeta: number,
+      estimator: 'restricted' | 'two-chain'
+    ): SamplingInput => ({
       model,
-      study: { sampling: rows(golden.data), observation: rows(golden.pretrain), probe: rows(golden.probe), targets: golden.probe.map(({ length }) => Int32Array.from({ length: length - 1 }, (_, i) => i + 1)) },
+      study: {
+        sampling: rows(golden.data),
+        observation: rows(golden.pretrain),
+        probe: rows(golden.probe),
+        targets: golden.probe.map(({ length }) => Int32Array.from({ length: length - 1 }, (_, i) => i + 1))
+      },
       components: chosen,
       sampler: {
-        preset: 'paper', method: 'psgld', nBeta, gamma: hp.gamma, stepSize: hp.step_size, rmsDecay: hp.rms_decay, rmsEpsilon: hp.rms_epsilon, batchSize: hp.batch_size, burnIn: hp.burn_in,
-        draws: hp.draws, stepsBetweenDraws: hp.steps_between_draws, chains: hp.chains, estimator
+        preset: 'paper',
+        method: 'psgld',
+        nBeta,
+        gamma: hp.gamma,
+        stepSize: hp.step_size,
+        rmsDecay: hp.rms_decay,
+        rmsEpsilon: hp.rms_epsilon,
+        batchSize: hp.batch_size,
+        burnIn: hp.burn_in,
+        draws: hp.draws,
+        stepsBetweenDraws: hp.steps_between_draws,
+        chains: hp.chains,
+        estimator
       },
       seed: hp.seed,
       observationIncludesProbe: false,
@@ -104,7 +152,16 @@ for (const name of ['neox-2m', 'gpt2-2m'] as const) {
     })
 
     /** Samples and looks at the weights whenever a draw is committed. */
-    const observed = async (executor: string, chosen: readonly string[], nBeta: number, estimator: 'restricted' | 'two-chain'): Promise<{ result: SamplingResult; weights: Map<string, { first: number[]; last: number[] }>; losses: Map<string, Float32Array> }> => {
+    const observed = async (
+      executor: string,
+      chosen: readonly string[],
+      nBeta: number,
+      estimator: 'restricted' | 'two-chain'
+    ): Promise<{
+      result: SamplingResult
+      weights: Map<string, { first: number[]; last: number[] }>
+      losses: Map<string, Float32Array>
+    }> => {
       let shared: ChainsRun | undefined
       const weights = new Map<string, { first: number[]; last: number[] }>()
       const losses = new Map<string, Float32Array>()
@@ -116,7 +173,8 @@ for (const name of ['neox-2m', 'gpt2-2m'] as const) {
         dispose: () => evaluator.dispose(),
         losses: async (component, u, prefix) => {
           const values = await evaluator.losses(component, u, prefix)
-          if (golden.probe.some((ids) => ids.join() === prefix.rows.ids.subarray(0, ids.length).join())) ofProbe.set(u, [...(ofProbe.get(u) ?? []), ...values])
+          if (golden.probe.some((ids) => ids.join() === prefix.rows.ids.subarray(0, ids.length).join()))
+            ofProbe.set(u, [...(ofProbe.get(u) ?? []), ...values])
           return values
         }
       })
@@ -125,7 +183,10 @@ for (const name of ['neox-2m', 'gpt2-2m'] as const) {
           ...configured(chosen, nBeta, estimator),
           onTrace: ({ component, chain, draw }) => {
             const replica = shared!.replicas.find((other) => other.component === component && other.chain === chain)!
-            weights.set(`${component} ${chain} ${draw}`, { first: [...replica.weights.subarray(0, 4)], last: [...replica.weights.subarray(-4)] })
+            weights.set(`${component} ${chain} ${draw}`, {
+              first: [...replica.weights.subarray(0, 4)],
+              last: [...replica.weights.subarray(-4)]
+            })
             losses.set(`${component} ${chain} ${draw}`, Float32Array.from(ofProbe.get(replica.weights)!))
             ofProbe.delete(replica.weights)
           }
@@ -157,14 +218,23 @@ for (const name of ['neox-2m', 'gpt2-2m'] as const) {
               const seen = weights.get(`${component} ${chain} ${draw}`)!
               const perWeight = expected.distance / Math.sqrt(run.parameters)
               expect(Math.abs(distances[draw] / expected.distance - 1)).toBeLessThan(1e-5)
-              expect(largest([...expected.first, ...expected.last].map((value, i) => [...seen.first, ...seen.last][i] - value))).toBeLessThan(1e-4 * perWeight)
+              expect(
+                largest(
+                  [...expected.first, ...expected.last].map((value, i) => [...seen.first, ...seen.last][i] - value)
+                )
+              ).toBeLessThan(1e-4 * perWeight)
               expect(Math.abs(traced[draw] / run.pretrain_loss[chain][draw] - 1)).toBeLessThan(1e-5)
-              expect(deviation(losses.get(`${component} ${chain} ${draw}`)!, [...run.probe_losses[chain][draw]])).toBeLessThan(1e-5)
+              expect(
+                deviation(losses.get(`${component} ${chain} ${draw}`)!, [...run.probe_losses[chain][draw]])
+              ).toBeLessThan(1e-5)
             }
           }
           chosen.forEach((component, column) => {
             const { restricted, two_chain: twoChain } = runOf(component, nBeta).susceptibility!
-            const values = Array.from({ length: result.tokens }, (_, token) => result.susceptibilities[token * chosen.length + column])
+            const values = Array.from(
+              { length: result.tokens },
+              (_, token) => result.susceptibilities[token * chosen.length + column]
+            )
             expect(deviation(values, [...(estimator === 'restricted' ? restricted : twoChain)])).toBeLessThan(2e-4)
           })
         }

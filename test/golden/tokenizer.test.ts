@@ -5,7 +5,9 @@ import { loadTokenizer, type Tokenizer } from '../../main/models/tokenizer'
 import { describeWithShared, sharedPath } from '../shared'
 import goldens from './tokenizer.json'
 
-interface Reference { readonly sequences: readonly { readonly name: string; readonly text: string; readonly token_ids: readonly number[] }[] }
+interface Reference {
+  readonly sequences: readonly { readonly name: string; readonly text: string; readonly token_ids: readonly number[] }[]
+}
 
 describeWithShared('token ids', () => {
   it.each(['neox-2m', 'gpt2-2m'])('equal the reference of %s', async (model) => {

@@ -8,8 +8,27 @@ const here = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 /** Bundles the stand-in into a folder; gives the path of its electron module. */
 export const buildHost = async (folder: string): Promise<string> => {
   const common = { configFile: false, logLevel: 'error', publicDir: false } as const
-  await build({ ...common, ssr: { noExternal: true, external: ['playwright-core', 'ws', 'electron'] }, build: { ssr: here('./electron.ts'), outDir: folder, emptyOutDir: true, target: 'node20', rolldownOptions: { output: { entryFileNames: 'electron.mjs' } } } })
-  await build({ ...common, build: { lib: { entry: here('./page/page.ts'), formats: ['iife'], name: 'hostPageModule', fileName: () => 'page.js' }, outDir: folder, emptyOutDir: false, target: 'chrome120', minify: false } })
+  await build({
+    ...common,
+    ssr: { noExternal: true, external: ['playwright-core', 'ws', 'electron'] },
+    build: {
+      ssr: here('./electron.ts'),
+      outDir: folder,
+      emptyOutDir: true,
+      target: 'node20',
+      rolldownOptions: { output: { entryFileNames: 'electron.mjs' } }
+    }
+  })
+  await build({
+    ...common,
+    build: {
+      lib: { entry: here('./page/page.ts'), formats: ['iife'], name: 'hostPageModule', fileName: () => 'page.js' },
+      outDir: folder,
+      emptyOutDir: false,
+      target: 'chrome120',
+      minify: false
+    }
+  })
   await copyFile(here('./parent-port.mjs'), join(folder, 'parent-port.mjs'))
   return join(folder, 'electron.mjs')
 }

@@ -39,7 +39,10 @@ const switches: string[] = []
 
 class HostApp extends EventEmitter {
   readonly isPackaged = false
-  readonly commandLine = { appendSwitch: (name: string, value?: string) => void switches.push(value === undefined ? `--${name}` : `--${name}=${value}`) }
+  readonly commandLine = {
+    appendSwitch: (name: string, value?: string) =>
+      void switches.push(value === undefined ? `--${name}` : `--${name}=${value}`)
+  }
   #quitting = false
 
   getPath(): string {
@@ -76,14 +79,19 @@ class HostApp extends EventEmitter {
   }
 }
 
-type AppPart = Pick<Electron.App, 'isPackaged' | 'getVersion' | 'getName' | 'requestSingleInstanceLock' | 'whenReady' | 'quit'> & { readonly commandLine: Pick<Electron.CommandLine, 'appendSwitch'> }
+type AppPart = Pick<
+  Electron.App,
+  'isPackaged' | 'getVersion' | 'getName' | 'requestSingleInstanceLock' | 'whenReady' | 'quit'
+> & { readonly commandLine: Pick<Electron.CommandLine, 'appendSwitch'> }
 export const app = new HostApp() satisfies AppPart
 
 /** One program a folder of settings: a second start hands over its arguments and is refused. */
 const locked = await new Promise<boolean>((resolve) => {
   const path = join(userData, 'instance.sock')
   const server = createSocketServer((socket) => {
-    socket.on('data', (data) => app.emit('second-instance', {}, JSON.parse(data.toString()) as string[], process.cwd(), null))
+    socket.on('data', (data) =>
+      app.emit('second-instance', {}, JSON.parse(data.toString()) as string[], process.cwd(), null)
+    )
   })
   server.once('error', () => {
     const socket = connect(path, () => socket.end(JSON.stringify(process.argv), () => resolve(false)))
@@ -103,13 +111,20 @@ export const protocol = {
   handle: (_scheme: string, given: Handler) => {
     handler = given
   }
-} satisfies Pick<Electron.Protocol, 'registerSchemesAsPrivileged'> & { handle: (scheme: string, handler: Handler) => void }
+} satisfies Pick<Electron.Protocol, 'registerSchemesAsPrivileged'> & {
+  handle: (scheme: string, handler: Handler) => void
+}
 
 class HostSession {
   /** Whether a page may ask for what is at the URL. */
   allows: (url: string) => boolean = () => true
   readonly webRequest = {
-    onBeforeRequest: (filter: (details: Electron.OnBeforeRequestListenerDetails, answer: (response: Electron.CallbackResponse) => void) => void) => {
+    onBeforeRequest: (
+      filter: (
+        details: Electron.OnBeforeRequestListenerDetails,
+        answer: (response: Electron.CallbackResponse) => void
+      ) => void
+    ) => {
       this.allows = (url) => {
         let cancelled = false
         filter({ url } as Electron.OnBeforeRequestListenerDetails, ({ cancel }) => (cancelled = cancel === true))
@@ -174,7 +189,8 @@ sockets.on('connection', (socket) => {
     const message = decode(new Uint8Array(data)) as FromPage
     if ('window' in message) return [...windows].find(({ number }) => number === message.window)?.connected(socket)
     if ('send' in message) return void ipcMain.emit(message.send, { senderFrame: frameOf() }, ...message.args)
-    const answer = async (): Promise<unknown> => invoked.get(message.invoke)?.({ senderFrame: frameOf() }, ...message.args)
+    const answer = async (): Promise<unknown> =>
+      invoked.get(message.invoke)?.({ senderFrame: frameOf() }, ...message.args)
     answer().then(
       (result) => socket.send(encode({ id: message.id, result })),
       (error: unknown) => socket.send(encode({ id: message.id, error: String(error) }))
@@ -187,7 +203,10 @@ sockets.on('connection', (socket) => {
 let browser: Browser | undefined
 const browserOf = async (): Promise<Browser> => {
   const endpoint = process.env['SPECTROSCOPE_HOST_CDP']
-  browser ??= endpoint === undefined ? await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', ...switches] }) : await chromium.connectOverCDP(endpoint)
+  browser ??=
+    endpoint === undefined
+      ? await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', ...switches] })
+      : await chromium.connectOverCDP(endpoint)
   return browser
 }
 const stop = async (): Promise<void> => {
@@ -225,11 +244,25 @@ class HostWindow extends EventEmitter {
   /** Whether it has a session of its own, and nothing of the program's. */
   readonly #isApart: boolean
 
-  constructor({ width = 800, height = 600, x = 0, y = 0, webPreferences = {} }: Electron.BrowserWindowConstructorOptions = {}) {
+  constructor({
+    width = 800,
+    height = 600,
+    x = 0,
+    y = 0,
+    webPreferences = {}
+  }: Electron.BrowserWindowConstructorOptions = {}) {
     super()
-    if (webPreferences.sandbox !== true || webPreferences.contextIsolation !== true || webPreferences.nodeIntegration !== false) throw new Error('The window is not sandboxed and isolated.')
+    if (
+      webPreferences.sandbox !== true ||
+      webPreferences.contextIsolation !== true ||
+      webPreferences.nodeIntegration !== false
+    )
+      throw new Error('The window is not sandboxed and isolated.')
     this.#isApart = webPreferences.partition !== undefined
-    this.webContents = new HostWebContents(this.#isApart ? new HostSession() : session.defaultSession, () => this.#socket)
+    this.webContents = new HostWebContents(
+      this.#isApart ? new HostSession() : session.defaultSession,
+      () => this.#socket
+    )
     this.#bounds = { x, y, width, height }
     this.#preload = webPreferences.preload === undefined ? undefined : readFileSync(webPreferences.preload, 'utf8')
     windows.add(this)
@@ -252,17 +285,26 @@ class HostWindow extends EventEmitter {
     await page.route('**/*', (route) => {
       const request = route.request()
       const asked = request.url().replace(pageOrigin, appOrigin)
-      if (request.isNavigationRequest() && !asked.startsWith(appOrigin) && asked !== url && !this.#mayNavigate(asked)) return route.abort('aborted')
+      if (request.isNavigationRequest() && !asked.startsWith(appOrigin) && asked !== url && !this.#mayNavigate(asked))
+        return route.abort('aborted')
       return this.webContents.session.allows(asked) ? route.continue() : route.abort()
     })
-    page.on('crash', () => this.webContents.emit('render-process-gone', {}, { reason: 'crashed', exitCode: 1 } satisfies Electron.RenderProcessGoneDetails))
+    page.on('crash', () =>
+      this.webContents.emit('render-process-gone', {}, {
+        reason: 'crashed',
+        exitCode: 1
+      } satisfies Electron.RenderProcessGoneDetails)
+    )
     page.on('popup', (popup) => void popup.close())
     page.on('framenavigated', (frame) => {
       if (frame.url().startsWith(pageOrigin) || frame.url() === 'about:blank' || frame.url() === url) return
       navigations.push(frame.url())
     })
     const script = readFileSync(here('./page.js'), 'utf8')
-    if (this.#preload !== undefined) await page.addInitScript({ content: `if (location.origin === ${JSON.stringify(pageOrigin)}) (() => {\n${script}\nconst { require } = hostPageModule.hostPage(${this.number}, ${port});\nconst module = { exports: {} }; const exports = module.exports;\n${this.#preload}\n})()` })
+    if (this.#preload !== undefined)
+      await page.addInitScript({
+        content: `if (location.origin === ${JSON.stringify(pageOrigin)}) (() => {\n${script}\nconst { require } = hostPageModule.hostPage(${this.number}, ${port});\nconst module = { exports: {} }; const exports = module.exports;\n${this.#preload}\n})()`
+      })
     page.on('close', () => this.#gone())
     await page.goto(url.replace(appOrigin, pageOrigin))
     this.emit('ready-to-show')
@@ -276,12 +318,18 @@ class HostWindow extends EventEmitter {
 
   async #answer(request: HostRequest): Promise<unknown> {
     switch (request.do) {
-      case 'close': return this.close()
-      case 'menu': return clickMenu(request.id)
-      case 'answer-dialogs': return void (answers = [...request.paths])
-      case 'open-file': return void app.emit('open-file', { preventDefault: () => undefined }, request.path)
-      case 'notifications': return notifications
-      case 'navigations': return navigations
+      case 'close':
+        return this.close()
+      case 'menu':
+        return clickMenu(request.id)
+      case 'answer-dialogs':
+        return void (answers = [...request.paths])
+      case 'open-file':
+        return void app.emit('open-file', { preventDefault: () => undefined }, request.path)
+      case 'notifications':
+        return notifications
+      case 'navigations':
+        return navigations
       case 'hidden': {
         const hidden = [...windows].filter((window) => window.#isApart)
         if (request.crash) for (const window of hidden) window.#page?.goto('chrome://crash').catch(() => undefined)
@@ -314,7 +362,11 @@ class HostWindow extends EventEmitter {
   /** Its page, with the session that is the page's own. */
   async #end(): Promise<void> {
     await this.#page?.close().catch(() => undefined)
-    if (this.#isApart) await this.#page?.context().close().catch(() => undefined)
+    if (this.#isApart)
+      await this.#page
+        ?.context()
+        .close()
+        .catch(() => undefined)
   }
 
   hide(): void {
@@ -349,8 +401,23 @@ class HostWindow extends EventEmitter {
     return { ...this.#bounds, ...(size ?? {}) }
   }
 }
-type WindowPart = Pick<Electron.BrowserWindow, 'loadURL' | 'destroy' | 'hide' | 'show' | 'focus' | 'restore' | 'maximize' | 'isMaximized' | 'isMinimized' | 'isFocused' | 'isDestroyed' | 'getNormalBounds'>
-export const BrowserWindow: new (options?: Electron.BrowserWindowConstructorOptions) => HostWindow & WindowPart = HostWindow
+type WindowPart = Pick<
+  Electron.BrowserWindow,
+  | 'loadURL'
+  | 'destroy'
+  | 'hide'
+  | 'show'
+  | 'focus'
+  | 'restore'
+  | 'maximize'
+  | 'isMaximized'
+  | 'isMinimized'
+  | 'isFocused'
+  | 'isDestroyed'
+  | 'getNormalBounds'
+>
+export const BrowserWindow: new (options?: Electron.BrowserWindowConstructorOptions) => HostWindow & WindowPart =
+  HostWindow
 
 // ---- menu, dialogs, notifications, theme, children ------------------------------------------------------------------------------
 
@@ -392,14 +459,22 @@ export class Notification {
   }
 }
 
-export const nativeTheme: Pick<Electron.NativeTheme, 'themeSource'> & { readonly shouldUseDarkColors: boolean } = { themeSource: 'system', shouldUseDarkColors: false }
+export const nativeTheme: Pick<Electron.NativeTheme, 'themeSource'> & { readonly shouldUseDarkColors: boolean } = {
+  themeSource: 'system',
+  shouldUseDarkColors: false
+}
 export const shell: Pick<Electron.Shell, 'openPath'> = { openPath: async () => '' }
 
 class HostUtilityProcess extends EventEmitter {
   readonly #child
   constructor(entry: string, args: readonly string[], { env, execArgv = [] }: Electron.ForkOptions) {
     super()
-    this.#child = fork(entry, args, { serialization: 'advanced', stdio: ['ignore', 2, 2, 'ipc'], execArgv: [...execArgv, '--import', here('./parent-port.mjs')], ...(env === undefined ? {} : { env: env as NodeJS.ProcessEnv }) })
+    this.#child = fork(entry, args, {
+      serialization: 'advanced',
+      stdio: ['ignore', 2, 2, 'ipc'],
+      execArgv: [...execArgv, '--import', here('./parent-port.mjs')],
+      ...(env === undefined ? {} : { env: env as NodeJS.ProcessEnv })
+    })
     this.#child.once('spawn', () => this.emit('spawn'))
     this.#child.on('message', (message) => this.emit('message', message))
     this.#child.once('exit', (code, signal) => this.emit('exit', code ?? (signal === null ? 0 : 1)))
@@ -415,6 +490,21 @@ class HostUtilityProcess extends EventEmitter {
     return this.#child.kill()
   }
 }
-export const utilityProcess = { fork: (entry: string, args: readonly string[] = [], options: Electron.ForkOptions = {}) => new HostUtilityProcess(entry, args, options) }
+export const utilityProcess = {
+  fork: (entry: string, args: readonly string[] = [], options: Electron.ForkOptions = {}) =>
+    new HostUtilityProcess(entry, args, options)
+}
 
-export default { app, BrowserWindow, dialog, ipcMain, Menu, nativeTheme, Notification, protocol, session, shell, utilityProcess }
+export default {
+  app,
+  BrowserWindow,
+  dialog,
+  ipcMain,
+  Menu,
+  nativeTheme,
+  Notification,
+  protocol,
+  session,
+  shell,
+  utilityProcess
+}

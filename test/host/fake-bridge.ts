@@ -1,6 +1,21 @@
 import { callSchemas, fromPlain, settingsSchema, SpectroscopeError, toPlain } from '../../preload/contract'
 import type {
-  AnnotationTarget, AppState, Bridge, CallAnswer, CallName, CallParameters, CallResult, ClusterEntry, FolderEntry, Job, LabelStatus, NoticeName, Notices, RunConfiguration, RunEvent, Settings
+  AnnotationTarget,
+  AppState,
+  Bridge,
+  CallAnswer,
+  CallName,
+  CallParameters,
+  CallResult,
+  ClusterEntry,
+  FolderEntry,
+  Job,
+  LabelStatus,
+  NoticeName,
+  Notices,
+  RunConfiguration,
+  RunEvent,
+  Settings
 } from '../../preload/contract'
 import { checkedConfiguration } from '../../preload/configuration'
 import { FakeLabels } from './fake-labels'
@@ -37,9 +52,13 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
   const labels = new FakeLabels()
   const began = Date.now()
   const listeners = new Set<(name: string, data: unknown) => void>()
-  const emit = <N extends NoticeName>(name: N, notice: Notices[N]): void => listeners.forEach((listener) => listener(name, notice))
+  const emit = <N extends NoticeName>(name: N, notice: Notices[N]): void =>
+    listeners.forEach((listener) => listener(name, notice))
   const jobs = new Map<string, Job>()
-  const blindTests = new Map<string, { readonly run: string; readonly clustering: number; readonly cluster: number; readonly odd: number }>()
+  const blindTests = new Map<
+    string,
+    { readonly run: string; readonly clustering: number; readonly cluster: number; readonly odd: number }
+  >()
   let settings: Settings = settingsSchema.parse({ theme: options.theme, author })
   let views: Record<string, unknown> = {}
   let folder = `${home}/Spectroscope`
@@ -51,15 +70,33 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
 
   const seconds = (): number => (Date.now() - began) / 1000
   const state = (): AppState => ({
-    version: '0.1.0', shell: 'browser', platform: 'linux', cores: 8, memoryBytes: 32e9, home,
-    workspace: folder, problem: null, untrusted: null, notes: [],
-    settings, views, nativeDialogs: false
+    version: '0.1.0',
+    shell: 'browser',
+    platform: 'linux',
+    cores: 8,
+    memoryBytes: 32e9,
+    home,
+    workspace: folder,
+    problem: null,
+    untrusted: null,
+    notes: [],
+    settings,
+    views,
+    nativeDialogs: false
   })
 
   /** A job that goes from nothing to done in some steps, half a second each. */
   const work = (job: Pick<Job, 'kind' | 'title' | 'run'>, steps: number, done: () => void = () => undefined): Job => {
     const id = `job-${jobs.size + 1}`
-    const at = (step: number): Job => ({ id, ...job, state: step === steps ? 'done' : 'working', fraction: step / steps, detail: `step ${step} of ${steps}`, secondsLeft: (steps - step) / 2, error: null })
+    const at = (step: number): Job => ({
+      id,
+      ...job,
+      state: step === steps ? 'done' : 'working',
+      fraction: step / steps,
+      detail: `step ${step} of ${steps}`,
+      secondsLeft: (steps - step) / 2,
+      error: null
+    })
     const tell = (step: number): void => {
       if (jobs.get(id)?.state === 'cancelled') return
       if (step === steps) done()
@@ -73,11 +110,34 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
   }
 
   const examples = (run: string, clustering: number): void => {
-    const said: [LabelStatus, string, string[]][] = [['labelled', 'closing brackets', ['code', 'syntax']], ['labelled', 'numbers in citations <b>bold</b>', ['legal']], ['unsure', 'something about line starts', []], ['skipped', '', []]]
+    const said: [LabelStatus, string, string[]][] = [
+      ['labelled', 'closing brackets', ['code', 'syntax']],
+      ['labelled', 'numbers in citations <b>bold</b>', ['legal']],
+      ['unsure', 'something about line starts', []],
+      ['skipped', '', []]
+    ]
     said.forEach(([status, name, tags], index) =>
-      labels.apply(run, clustering, [{ do: 'set', targets: [`cluster:${3 * index + 1}`], label: { status, name, tags, note: index === 0 ? 'Mostly ) and } after a call.' : '' } }], `label cluster ${3 * index + 1}`, author)
+      labels.apply(
+        run,
+        clustering,
+        [
+          {
+            do: 'set',
+            targets: [`cluster:${3 * index + 1}`],
+            label: { status, name, tags, note: index === 0 ? 'Mostly ) and } after a call.' : '' }
+          }
+        ],
+        `label cluster ${3 * index + 1}`,
+        author
+      )
     )
-    labels.apply(run, clustering, [{ do: 'merge', clusters: [12, 15, 18], label: { name: 'months' } }], 'merge 3 clusters “months”', author)
+    labels.apply(
+      run,
+      clustering,
+      [{ do: 'merge', clusters: [12, 15, 18], label: { name: 'months' } }],
+      'merge 3 clusters “months”',
+      author
+    )
     const named = [
       ['region', 'source code'],
       ['region', 'law and citations'],
@@ -109,13 +169,44 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
     return { ...labels.state(), changed: changed !== null && 'changed' in changed ? changed : null }
   }
 
-  const files: readonly FolderEntry[] = ['corpus', 'models', 'pythia-14m', 'studies'].map((name): FolderEntry => ({ name, path: `${home}/${name}`, folder: true, bytes: 0, changedAt: '2026-11-02T10:00:00.000Z', model: name === 'pythia-14m' }))
-    .concat(['pile.jsonl', 'notes.txt', 'clusters.annotated.json'].map((name) => ({ name, path: `${home}/${name}`, folder: false, bytes: 12_345_678, changedAt: '2026-11-12T10:00:00.000Z', model: false })))
+  const files: readonly FolderEntry[] = ['corpus', 'models', 'pythia-14m', 'studies']
+    .map((name): FolderEntry => ({
+      name,
+      path: `${home}/${name}`,
+      folder: true,
+      bytes: 0,
+      changedAt: '2026-11-02T10:00:00.000Z',
+      model: name === 'pythia-14m'
+    }))
+    .concat(
+      ['pile.jsonl', 'notes.txt', 'clusters.annotated.json'].map((name) => ({
+        name,
+        path: `${home}/${name}`,
+        folder: false,
+        bytes: 12_345_678,
+        changedAt: '2026-11-12T10:00:00.000Z',
+        model: false
+      }))
+    )
 
   const marked = ({ run, changes }: CallParameters<'runs.change'>): CallResult<'runs.change'> => {
     const before = runs.marks(run)
-    const marks = { name: changes.name ?? before.name, archived: changes.archived ?? before.archived, deleted: changes.deleted ?? before.deleted }
-    labels.recordMarks(run, changes.deleted === true ? `delete “${before.name}”` : changes.archived === undefined ? `rename “${before.name}”` : `archive “${before.name}”`, author, before, marks)
+    const marks = {
+      name: changes.name ?? before.name,
+      archived: changes.archived ?? before.archived,
+      deleted: changes.deleted ?? before.deleted
+    }
+    labels.recordMarks(
+      run,
+      changes.deleted === true
+        ? `delete “${before.name}”`
+        : changes.archived === undefined
+          ? `rename “${before.name}”`
+          : `archive “${before.name}”`,
+      author,
+      before,
+      marks
+    )
     runs.mark(run, marks)
     emit('runs-changed', null)
     emit('undo', labels.state())
@@ -131,7 +222,10 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
   const handlers: Handlers = {
     'app.state': state,
     'settings.change': ({ changes }) => {
-      settings = { ...settings, ...Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)) }
+      settings = {
+        ...settings,
+        ...Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
+      }
       emit('settings', settings)
       return settings
     },
@@ -148,14 +242,49 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
     'engines.measure': async () => {
       await pause(1500)
       return [
-        { name: 'onnx', device: 'cpu', precision: 'float32', version: '1.30.0', available: true, remedy: null, install: null, tokensPerSecond: 5200, gigaflopsPerSecond: 31 },
-        { name: 'cuda', device: 'gpu', precision: 'float32', version: '1.30.0', available: false, remedy: 'Install a driver for CUDA 12.', install: null, tokensPerSecond: null, gigaflopsPerSecond: null },
-        { name: 'tfjs-gpu', device: 'NVIDIA GPU', precision: 'float32', version: '', available: false, remedy: 'TensorFlow\'s library for GPUs is not installed.', install: 'tfjs', tokensPerSecond: null, gigaflopsPerSecond: null }
+        {
+          name: 'onnx',
+          device: 'cpu',
+          precision: 'float32',
+          version: '1.30.0',
+          available: true,
+          remedy: null,
+          install: null,
+          tokensPerSecond: 5200,
+          gigaflopsPerSecond: 31
+        },
+        {
+          name: 'cuda',
+          device: 'gpu',
+          precision: 'float32',
+          version: '1.30.0',
+          available: false,
+          remedy: 'Install a driver for CUDA 12.',
+          install: null,
+          tokensPerSecond: null,
+          gigaflopsPerSecond: null
+        },
+        {
+          name: 'tfjs-gpu',
+          device: 'NVIDIA GPU',
+          precision: 'float32',
+          version: '',
+          available: false,
+          remedy: "TensorFlow's library for GPUs is not installed.",
+          install: 'tfjs',
+          tokensPerSecond: null,
+          gigaflopsPerSecond: null
+        }
       ]
     },
     'engines.describeInstallation': async () => {
       await pause(800)
-      return { engine: 'tfjs-gpu', bytes: 300e6, folder: '/home/someone/spectroscope/node_modules/@tensorflow/tfjs-node-gpu', words: 'It needs a driver, and downloads 300 MB.' }
+      return {
+        engine: 'tfjs-gpu',
+        bytes: 300e6,
+        folder: '/home/someone/spectroscope/node_modules/@tensorflow/tfjs-node-gpu',
+        words: 'It needs a driver, and downloads 300 MB.'
+      }
     },
     'engines.install': () => work({ kind: 'download', title: 'Installing tfjs-gpu', run: null }, 12),
     'jobs.list': () => [...jobs.values()].filter(({ state: now }) => now === 'working'),
@@ -168,24 +297,54 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       return null
     },
     'files.list': (asked) => ({
-      folder: asked.folder ?? home, parent: asked.folder === '/' ? null : '/home', places: [],
-      entries: files, cut: false
+      folder: asked.folder ?? home,
+      parent: asked.folder === '/' ? null : '/home',
+      places: [],
+      entries: files,
+      cut: false
     }),
     'files.choose': () => null,
 
     'models.describe': (asked) => ({
-      folder: asked.folder, architecture: 'gpt_neox', layers: 6, width: 128, heads: 4, vocabulary: 50_304, positions: 2048, parameters: 14_067_712, bytes: 56_270_848, hasTokenizer: true, components: data.components
+      folder: asked.folder,
+      architecture: 'gpt_neox',
+      layers: 6,
+      width: 128,
+      heads: 4,
+      vocabulary: 50_304,
+      positions: 2048,
+      parameters: 14_067_712,
+      bytes: 56_270_848,
+      hasTokenizer: true,
+      components: data.components
     }),
     'models.fetch': ({ name }) => work({ kind: 'download', title: `Download ${name}`, run: null }, 12),
     'corpora.preview': ({ rows }) => ({
-      files: 3, documents: 12_345, complete: true, contents: null, rowsWanted: 3584, rowsThere: 9000, problem: null,
-      subsets: subsets.map((subset, index) => ({ subset, documents: 1000 - 40 * index, tokens: 900_000 - 41_000 * index, rows: 300 - 14 * index })),
-      rows: Array.from({ length: rows }, (_, row) => ({ subset: subsets[row % subsets.length], tokens: Array.from({ length: 64 }, (__, at) => texts[Math.floor(texts.length * hash(70, row, at) ** 2)]) }))
+      files: 3,
+      documents: 12_345,
+      complete: true,
+      contents: null,
+      rowsWanted: 3584,
+      rowsThere: 9000,
+      problem: null,
+      subsets: subsets.map((subset, index) => ({
+        subset,
+        documents: 1000 - 40 * index,
+        tokens: 900_000 - 41_000 * index,
+        rows: 300 - 14 * index
+      })),
+      rows: Array.from({ length: rows }, (_, row) => ({
+        subset: subsets[row % subsets.length],
+        tokens: Array.from({ length: 64 }, (__, at) => texts[Math.floor(texts.length * hash(70, row, at) ** 2)])
+      }))
     }),
 
     'runs.list': () => runs.entries((run, clustering) => labels.counts(run, clustering, data.clusters)),
     'runs.get': ({ run }) => runs.record(run),
-    'runs.readConfiguration': () => ({ configuration: { model: 'model', corpus: { files: ['corpus.jsonl'] } }, baseFolder: '/home/someone/study' }),
+    'runs.readConfiguration': () => ({
+      configuration: { model: 'model', corpus: { files: ['corpus.jsonl'] } },
+      baseFolder: '/home/someone/study'
+    }),
     'runs.check': ({ configuration }) => {
       const { configuration: whole, issues } = checkedConfiguration(configuration)
       return { problems: issues, configuration: whole }
@@ -194,8 +353,16 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       const { corpus } = checked(configuration)
       const tokens = (corpus?.probe ?? 1024) * (corpus?.probeTokensPerRow ?? (corpus?.rowLength ?? 128) - 1)
       return {
-        tokens, components: data.components.length, seconds: { prepare: 15, sample: tokens / 24, neighbours: tokens / 3000, cluster: tokens / 400 }, memoryBytes: 900e6 + 400 * tokens, diskBytes: 300 * tokens, machineMemoryBytes: 32e9,
-        diskFreeBytes: 210e9, lossTokens: 40 * tokens, gradientTokens: 11 * tokens, basis: 'This machine’s rate of 41,000 tokens a second, measured by the run “demo” two days ago.'
+        tokens,
+        components: data.components.length,
+        seconds: { prepare: 15, sample: tokens / 24, neighbours: tokens / 3000, cluster: tokens / 400 },
+        memoryBytes: 900e6 + 400 * tokens,
+        diskBytes: 300 * tokens,
+        machineMemoryBytes: 32e9,
+        diskFreeBytes: 210e9,
+        lossTokens: 40 * tokens,
+        gradientTokens: 11 * tokens,
+        basis: 'This machine’s rate of 41,000 tokens a second, measured by the run “demo” two days ago.'
       }
     },
     'runs.start': ({ name, configuration }) => {
@@ -208,9 +375,18 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       checked(configuration)
       await pause(3000)
       return {
-        seconds: asked, secondsForRun: 1500, remainder: null, corpus: null,
+        seconds: asked,
+        secondsForRun: 1500,
+        remainder: null,
+        corpus: null,
         words: 'Half a minute of sampling: the run is likely to need about 25 min.',
-        components: data.components.slice(0, 3).map((component, index) => ({ component, rounds: 2, reliability: 0.5 + 0.3 * hash(77, index), lower: 0.3 + 0.3 * hash(77, index), roundsNeeded: 6 + 3 * index }))
+        components: data.components.slice(0, 3).map((component, index) => ({
+          component,
+          rounds: 2,
+          reliability: 0.5 + 0.3 * hash(77, index),
+          lower: 0.3 + 0.3 * hash(77, index),
+          roundsNeeded: 6 + 3 * index
+        }))
       }
     },
     'runs.continue': ({ run, name }) => {
@@ -224,7 +400,9 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       emit('runs-changed', null)
       return { run }
     },
-    'runs.openExample': () => ({ run: runs.ids[7] ?? runs.start('demo', checked({ model: 'demo/model', corpus: { files: ['demo/corpus'] } })) }),
+    'runs.openExample': () => ({
+      run: runs.ids[7] ?? runs.start('demo', checked({ model: 'demo/model', corpus: { files: ['demo/corpus'] } }))
+    }),
     'runs.resume': ({ run }) => {
       runs.setStatus(run, 'running')
       emit('runs-changed', null)
@@ -243,18 +421,31 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
     'runs.traces': () => runs.traces(),
     'runs.heatMap': ({ most }) => data.heatMap(most),
     'runs.compare': () => ({
-      tokens: data.tokens, adjustedRand: 0.617, columns: data.components.map((component, index) => ({ component, correlation: 1 - hash(71, index) ** 2 })),
+      tokens: data.tokens,
+      adjustedRand: 0.617,
+      columns: data.components.map((component, index) => ({ component, correlation: 1 - hash(71, index) ** 2 })),
       matches: Array.from({ length: data.clusters }, (_, left) => {
         const leftSize = data.members(left).length
         const jaccard = hash(72, left)
-        return { left, right: (left * 7 + 3) % data.clusters, common: Math.floor(leftSize * jaccard), jaccard, leftSize, rightSize: Math.max(1, Math.floor(leftSize * (0.6 + hash(73, left)))) }
+        return {
+          left,
+          right: (left * 7 + 3) % data.clusters,
+          common: Math.floor(leftSize * jaccard),
+          jaccard,
+          leftSize,
+          rightSize: Math.max(1, Math.floor(leftSize * (0.6 + hash(73, left))))
+        }
       })
     }),
 
     'clusters.overview': ({ run, clustering }) => {
       const record = runs.record(run)
       const found = record.clusterings.find(({ number }) => number === clustering)
-      if (found === undefined) throw new SpectroscopeError('input', `Run ${run} has no clustering ${clustering}; choose one of its ${record.clusterings.length}.`)
+      if (found === undefined)
+        throw new SpectroscopeError(
+          'input',
+          `Run ${run} has no clustering ${clustering}; choose one of its ${record.clusterings.length}.`
+        )
       const flat = found.groupsAbove === 0
       const clusters = entries.get(flat) ?? data.entries(flat)
       entries.set(flat, clusters)
@@ -274,7 +465,10 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
         const expression = new RegExp(text, 'u')
         return data.clustersWith((other) => expression.test(other))
       } catch (error) {
-        throw new SpectroscopeError('input', `The regular expression "${text}" cannot be read (${error instanceof Error ? error.message : ''}); correct it.`)
+        throw new SpectroscopeError(
+          'input',
+          `The regular expression "${text}" cannot be read (${error instanceof Error ? error.message : ''}); correct it.`
+        )
       }
     },
     'clusters.tokens': (query) => data.gallery(query, isFlat(query)),
@@ -289,7 +483,10 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
     'tokens.edges': ({ tokens, most }) => data.edges(tokens, most),
     'graph.tokens': ({ run, again }) => {
       if (layoutReady && !again) return data.tokenLayout()
-      return { state: 'working', job: work({ kind: 'layout', title: 'Lay out the tokens', run }, 12, () => (layoutReady = true)) }
+      return {
+        state: 'working',
+        job: work({ kind: 'layout', title: 'Lay out the tokens', run }, 12, () => (layoutReady = true))
+      }
     },
     'graph.clusters': (asked) => data.clusterLayout(isFlat(asked)),
 
@@ -307,7 +504,9 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       blindTests.set(test, { run, clustering, cluster, odd })
       const own = data.members(cluster)
       const other = data.members((cluster + 1) % data.clusters)
-      const contexts = Array.from({ length: 6 }, (_, place) => (place === odd ? other[0] : own[Math.floor(own.length * hash(75, place, blindTests.size))])).map((token) => data.context(token, 24, 24))
+      const contexts = Array.from({ length: 6 }, (_, place) =>
+        place === odd ? other[0] : own[Math.floor(own.length * hash(75, place, blindTests.size))]
+      ).map((token) => data.context(token, 24, 24))
       return { test, contexts }
     },
     'labels.answerBlindTest': ({ test, choice }) => {
@@ -318,12 +517,26 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       return { odd: known.odd, right: choice === known.odd, score }
     },
     'labels.carry': ({ from, to, apply }) => {
-      const proposals = labels.annotations(from.run, from.clustering).filter(({ target, name }) => target.startsWith('cluster:') && name !== '').map(({ target, name }, index) => {
-        const cluster = Number(target.split(':')[1])
-        return { target, from: cluster, to: (cluster * 7 + 3) % data.clusters, jaccard: 0.5 + hash(76, cluster) / 2, name, replaces: index === 0 ? 'old name' : null }
-      })
+      const proposals = labels
+        .annotations(from.run, from.clustering)
+        .filter(({ target, name }) => target.startsWith('cluster:') && name !== '')
+        .map(({ target, name }, index) => {
+          const cluster = Number(target.split(':')[1])
+          return {
+            target,
+            from: cluster,
+            to: (cluster * 7 + 3) % data.clusters,
+            jaccard: 0.5 + hash(76, cluster) / 2,
+            name,
+            replaces: index === 0 ? 'old name' : null
+          }
+        })
       if (apply && proposals.length > 0) {
-        const changes = proposals.map(({ to: target, name }) => ({ do: 'set' as const, targets: [`cluster:${target}` as AnnotationTarget], label: { name } }))
+        const changes = proposals.map(({ to: target, name }) => ({
+          do: 'set' as const,
+          targets: [`cluster:${target}` as AnnotationTarget],
+          label: { name }
+        }))
         emit(
           'annotations',
           labels.apply(to.run, to.clustering, changes, `transfer ${proposals.length} labels`, settings.author)
@@ -335,22 +548,47 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       const [first, second] = data.topTokens(cluster)
       const { subset } = data.entry(cluster)
       const quoted = (text: string | undefined): string => `“${(text ?? '').trim().slice(0, 20)}”`
-      return { names: [`${quoted(first?.text)} in ${subset}`, `${quoted(first?.text)} and ${quoted(second?.text)}`, subset, 'closing brackets', 'repeated tokens'] }
+      return {
+        names: [
+          `${quoted(first?.text)} in ${subset}`,
+          `${quoted(first?.text)} and ${quoted(second?.text)}`,
+          subset,
+          'closing brackets',
+          'repeated tokens'
+        ]
+      }
     },
     'labels.backUp': () => ({ file: `${folder}/backups/labels-2026-11-22-101530.json` }),
 
     'exports.write': async ({ path }) => {
       await pause(600)
-      if (path.endsWith('there')) throw new SpectroscopeError('storage', `${path} is there already; choose another name, or allow to overwrite it.`)
+      if (path.endsWith('there'))
+        throw new SpectroscopeError(
+          'storage',
+          `${path} is there already; choose another name, or allow to overwrite it.`
+        )
       return { path, files: [path], bytes: 1_234_567 }
     },
     'exports.picture': ({ path, content }) => ({ path, files: [path], bytes: content.length }),
     'exports.link': () => null,
     'imports.inspect': () => ({
-      name: 'demo', version: 1, createdAt: '2026-11-20T10:00:00.000Z', model: 'pythia-14m', tokens: data.tokens, clusters: data.clusters, labelled: 30, fits: options.empty ? [] : [{ run: runs.ids[7], name: 'demo', clustering: 2 }]
+      name: 'demo',
+      version: 1,
+      createdAt: '2026-11-20T10:00:00.000Z',
+      model: 'pythia-14m',
+      tokens: data.tokens,
+      clusters: data.clusters,
+      labelled: 30,
+      fits: options.empty ? [] : [{ run: runs.ids[7], name: 'demo', clustering: 2 }]
     }),
     'imports.receive': ({ name }) => ({ path: `${folder}/received/${name}` }),
-    'imports.annotated': ({ into }) => ({ run: into?.run ?? runs.ids[7] ?? '', clustering: into?.clustering ?? 1, clusters: data.clusters, labels: 28, left: ['“months”: its tokens are in no cluster here.'] })
+    'imports.annotated': ({ into }) => ({
+      run: into?.run ?? runs.ids[7] ?? '',
+      clustering: into?.clustering ?? 1,
+      clusters: data.clusters,
+      labels: 28,
+      left: ['“months”: its tokens are in no cluster here.']
+    })
   }
 
   /** The run at work goes on: a draw of every chain and its progress, four times a second. */
@@ -372,8 +610,13 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
 
   const answer = async <M extends CallName>(method: M, given: unknown): Promise<CallResult<M>> => {
     const parsed = callSchemas[method].safeParse(given)
-    if (!parsed.success) throw new SpectroscopeError('usage', `${method}: ${parsed.error.issues.map(({ path, message }) => `${path.join('.')} ${message}`).join(', ')}.`)
-    if (options.fail.includes(method)) throw new SpectroscopeError('workspace', `${method} was asked to fail; take it out of "fail" in the address.`)
+    if (!parsed.success)
+      throw new SpectroscopeError(
+        'usage',
+        `${method}: ${parsed.error.issues.map(({ path, message }) => `${path.join('.')} ${message}`).join(', ')}.`
+      )
+    if (options.fail.includes(method))
+      throw new SpectroscopeError('workspace', `${method} was asked to fail; take it out of "fail" in the address.`)
     return handlers[method](parsed.data as CallParameters<M>)
   }
 

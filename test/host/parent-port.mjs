@@ -3,8 +3,12 @@ import { EventEmitter } from 'node:events'
 
 const port = new EventEmitter()
 // Messages wait until somebody listens.
-port.once('newListener', () => process.nextTick(() => process.on('message', (data) => port.emit('message', { data, ports: [] }))))
+port.once('newListener', () =>
+  process.nextTick(() => process.on('message', (data) => port.emit('message', { data, ports: [] })))
+)
 process.on('disconnect', () => process.exit(0))
 Object.defineProperty(process, 'parentPort', {
-  value: Object.assign(port, { postMessage: (/** @type {object} */ message) => process.send?.(message, undefined, undefined, () => {}) })
+  value: Object.assign(port, {
+    postMessage: (/** @type {object} */ message) => process.send?.(message, undefined, undefined, () => {})
+  })
 })

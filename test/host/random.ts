@@ -9,7 +9,8 @@ export const hash = (...parts: readonly number[]): number => {
   return (mixed >>> 0) / 2 ** 32
 }
 
-export const normal = (...parts: readonly number[]): number => Math.sqrt(-2 * Math.log(1 - hash(...parts, 1))) * Math.cos(2 * Math.PI * hash(...parts, 2))
+export const normal = (...parts: readonly number[]): number =>
+  Math.sqrt(-2 * Math.log(1 - hash(...parts, 1))) * Math.cos(2 * Math.PI * hash(...parts, 2))
 
 /** Index of the first of the ascending sums that is above `value`. */
 export const pick = (sums: Float64Array, value: number): number => {

@@ -45,7 +45,15 @@ export class SyntheticClustering {
   readonly #columns: readonly { readonly mean: number; readonly deviation: number }[]
   readonly #places: Float32Array
 
-  constructor({ tokens, clusters, components }: { readonly tokens: number; readonly clusters: number; readonly components: number }) {
+  constructor({
+    tokens,
+    clusters,
+    components
+  }: {
+    readonly tokens: number
+    readonly clusters: number
+    readonly components: number
+  }) {
     this.tokens = tokens
     this.clusters = clusters
     this.groups = new SyntheticGroups(clusters)
@@ -55,21 +63,35 @@ export class SyntheticClustering {
     const clusterSums = sumsOf(Array.from({ length: clusters }, (_, cluster) => 0.15 + (1 - hash(7, cluster)) ** -0.8))
     const favourites = Array.from({ length: clusters }, (_, cluster) => {
       const count = 1 + Math.floor(9 * hash(8, cluster) ** 2)
-      return Array.from({ length: count }, (__, place) => (hash(9, cluster) < 0.5 ? pick(idSums, hash(10, cluster, place)) : Math.floor(texts.length * hash(11, cluster, place))))
+      return Array.from({ length: count }, (__, place) =>
+        hash(9, cluster) < 0.5
+          ? pick(idSums, hash(10, cluster, place))
+          : Math.floor(texts.length * hash(11, cluster, place))
+      )
     })
     this.membership = new Int32Array(tokens)
     this.#ids = new Uint16Array(rows * rowLength)
     this.#rowSubset = Uint8Array.from({ length: rows }, (_, row) => Math.floor(subsets.length * hash(12, row) ** 1.4))
     for (let row = 0; row < rows; row++) this.#ids[row * rowLength] = pick(idSums, hash(13, row))
     for (let token = 0; token < tokens; token++) {
-      let cluster: number = hash(14, token) < bodyShare ? leftoverCluster : token < clusters ? token : pick(clusterSums, hash(15, token))
+      let cluster: number =
+        hash(14, token) < bodyShare ? leftoverCluster : token < clusters ? token : pick(clusterSums, hash(15, token))
       if (token < 3 * clusters) cluster = token % clusters
       const at = this.#place(token)
       const likes = this.#rowSubset[Math.floor(at / rowLength)]
-      if (cluster >= 0 && token >= 3 * clusters && Math.floor(subsets.length * hash(16, cluster)) !== likes && hash(17, token) < 0.55) cluster = pick(clusterSums, hash(18, token))
+      if (
+        cluster >= 0 &&
+        token >= 3 * clusters &&
+        Math.floor(subsets.length * hash(16, cluster)) !== likes &&
+        hash(17, token) < 0.55
+      )
+        cluster = pick(clusterSums, hash(18, token))
       this.membership[token] = cluster
       const own = cluster < 0 ? undefined : favourites[cluster]
-      this.#ids[at] = own !== undefined && hash(19, token) < 0.85 ? own[Math.floor(own.length * hash(20, token) ** 1.8)] : pick(idSums, hash(21, token))
+      this.#ids[at] =
+        own !== undefined && hash(19, token) < 0.85
+          ? own[Math.floor(own.length * hash(20, token) ** 1.8)]
+          : pick(idSums, hash(21, token))
       this.#idCounts[this.#ids[at]]++
       this.#subsetCounts[likes]++
     }
@@ -77,8 +99,13 @@ export class SyntheticClustering {
     this.membership.forEach((cluster, token) => members[cluster < 0 ? clusters : cluster].push(token))
     this.#members = members.map((list) => Int32Array.from(list))
     this.#shows = texts.map((text) => patternNames.map((pattern) => shows(pattern, text)))
-    this.#patternCounts = patternNames.map((_, pattern) => this.#idCounts.reduce((sum, count, id) => sum + (this.#shows[id][pattern] ? count : 0), 0))
-    this.#columns = this.components.map((_, component) => ({ mean: -0.01 + 0.02 * hash(22, component), deviation: 0.02 + 0.1 * hash(23, component) ** 3 }))
+    this.#patternCounts = patternNames.map((_, pattern) =>
+      this.#idCounts.reduce((sum, count, id) => sum + (this.#shows[id][pattern] ? count : 0), 0)
+    )
+    this.#columns = this.components.map((_, component) => ({
+      mean: -0.01 + 0.02 * hash(22, component),
+      deviation: 0.02 + 0.1 * hash(23, component) ** 3
+    }))
     this.#places = Float32Array.from([
       ...[...Array(clusters).keys()].flatMap((cluster) => this.groups.placeOf(cluster)),
       0,
@@ -126,7 +153,10 @@ export class SyntheticClustering {
   }
 
   value(token: number, component: number): number {
-    return this.#clusterMean(this.membership[token], component) + this.#columns[component].deviation * 0.6 * normal(28, token, component)
+    return (
+      this.#clusterMean(this.membership[token], component) +
+      this.#columns[component].deviation * 0.6 * normal(28, token, component)
+    )
   }
 
   column(name: string): Float32Array {
@@ -134,7 +164,13 @@ export class SyntheticClustering {
     return Float32Array.from({ length: this.tokens }, (_, token) => this.value(token, component))
   }
 
-  #counts<T>(cluster: ClusterNumber, keys: number, keyOf: (token: number) => number, overall: Int32Array, make: (key: number, count: number, lift: number) => T): T[] {
+  #counts<T>(
+    cluster: ClusterNumber,
+    keys: number,
+    keyOf: (token: number) => number,
+    overall: Int32Array,
+    make: (key: number, count: number, lift: number) => T
+  ): T[] {
     const counts = new Int32Array(keys)
     const members = this.members(cluster)
     for (const token of members) counts[keyOf(token)]++
@@ -145,7 +181,13 @@ export class SyntheticClustering {
   }
 
   topTokens(cluster: ClusterNumber): TokenCount[] {
-    return this.#counts(cluster, texts.length, (token) => this.#ids[this.#place(token)], this.#idCounts, (id, count, lift) => ({ id, text: texts[id], count, lift }))
+    return this.#counts(
+      cluster,
+      texts.length,
+      (token) => this.#ids[this.#place(token)],
+      this.#idCounts,
+      (id, count, lift) => ({ id, text: texts[id], count, lift })
+    )
   }
 
   entry(cluster: ClusterNumber, flat = false): ClusterEntry {
@@ -224,11 +266,20 @@ export class SyntheticClustering {
   }
 
   #subsets(cluster: ClusterNumber): { subset: string; count: number; lift: number }[] {
-    return this.#counts(cluster, subsets.length, (token) => this.#rowSubset[Math.floor(token / (rowLength - 1))], this.#subsetCounts, (index, count, lift) => ({ subset: subsets[index], count, lift }))
+    return this.#counts(
+      cluster,
+      subsets.length,
+      (token) => this.#rowSubset[Math.floor(token / (rowLength - 1))],
+      this.#subsetCounts,
+      (index, count, lift) => ({ subset: subsets[index], count, lift })
+    )
   }
 
   #standardised(cluster: ClusterNumber): number[] {
-    return this.components.map((_, component) => (this.#clusterMean(cluster, component) - this.#columns[component].mean) / this.#columns[component].deviation)
+    return this.components.map(
+      (_, component) =>
+        (this.#clusterMean(cluster, component) - this.#columns[component].mean) / this.#columns[component].deviation
+    )
   }
 
   /** Groups of the same level that edges lead to. */
@@ -245,13 +296,17 @@ export class SyntheticClustering {
     )
     const weights = others.map((_, place) => (1 + hash(31, cluster + 1, place)) / (place + 1) ** 1.5)
     const sum = weights.reduce((a, b) => a + b, 0) * 1.15
-    return others.map((other, place) => ({ cluster: other, weight: 40 * weights[place], share: weights[place] / sum })).sort((a, b) => b.share - a.share)
+    return others
+      .map((other, place) => ({ cluster: other, weight: 40 * weights[place], share: weights[place] / sum }))
+      .sort((a, b) => b.share - a.share)
   }
 
   details(cluster: ClusterNumber, flat = false): ClusterDetails {
     const members = this.members(cluster)
     const measured = !flat && cluster >= 0
-    const counts = patternNames.map((_, pattern) => members.reduce((sum, token) => sum + (this.#shows[this.#ids[this.#place(token)]][pattern] ? 1 : 0), 0))
+    const counts = patternNames.map((_, pattern) =>
+      members.reduce((sum, token) => sum + (this.#shows[this.#ids[this.#place(token)]][pattern] ? 1 : 0), 0)
+    )
     return {
       entry: this.entry(cluster, flat),
       conductanceWhenCut: flat && cluster >= 0 ? 0.02 + 0.6 * hash(32, cluster) : null,
@@ -293,11 +348,23 @@ export class SyntheticClustering {
     const row = Math.floor(token / (rowLength - 1))
     const at = this.#place(token)
     const position = at - row * rowLength
-    const around = (from: number, to: number): string[] => Array.from(this.#ids.subarray(row * rowLength + Math.max(0, from), row * rowLength + Math.min(rowLength, to)), (id) => texts[id])
+    const around = (from: number, to: number): string[] =>
+      Array.from(
+        this.#ids.subarray(row * rowLength + Math.max(0, from), row * rowLength + Math.min(rowLength, to)),
+        (id) => texts[id]
+      )
     const subset = subsets[this.#rowSubset[row]]
     return {
-      token, row, position, id: this.#ids[at], text: texts[this.#ids[at]], before: around(position - before, position), after: around(position + 1, position + 1 + after),
-      subset, file: `pile/${subset.toLowerCase().replace(/\W+/g, '-')}.jsonl`, record: Math.floor(row / 2)
+      token,
+      row,
+      position,
+      id: this.#ids[at],
+      text: texts[this.#ids[at]],
+      before: around(position - before, position),
+      after: around(position + 1, position + 1 + after),
+      subset,
+      file: `pile/${subset.toLowerCase().replace(/\W+/g, '-')}.jsonl`,
+      record: Math.floor(row / 2)
     }
   }
 
@@ -333,21 +400,31 @@ export class SyntheticClustering {
 
   tokenDetails(token: number, before: number, after: number): TokenDetails {
     return {
-      ...this.context(token, before, after), cluster: this.membership[token], susceptibilities: Float32Array.from(this.components, (_, component) => this.value(token, component)),
-      standardErrors: Float32Array.from(this.components, (_, component) => this.#columns[component].deviation * (0.1 + 0.4 * hash(38, token, component)))
+      ...this.context(token, before, after),
+      cluster: this.membership[token],
+      susceptibilities: Float32Array.from(this.components, (_, component) => this.value(token, component)),
+      standardErrors: Float32Array.from(
+        this.components,
+        (_, component) => this.#columns[component].deviation * (0.1 + 0.4 * hash(38, token, component))
+      )
     }
   }
 
   /** Clusters with a token whose text fits. */
   clustersWith(fits: (text: string) => boolean): Int32Array {
     const ids = new Set(texts.flatMap((text, id) => (fits(text) ? [id] : [])))
-    return Int32Array.from([...Array(this.clusters).keys(), leftoverCluster].filter((cluster) => this.members(cluster).some((token) => ids.has(this.#ids[this.#place(token)]))))
+    return Int32Array.from(
+      [...Array(this.clusters).keys(), leftoverCluster].filter((cluster) =>
+        this.members(cluster).some((token) => ids.has(this.#ids[this.#place(token)]))
+      )
+    )
   }
 
   tokensWith(text: string, limit: number): Int32Array {
     const ids = new Set(texts.flatMap((other, id) => (other.includes(text) ? [id] : [])))
     const found: number[] = []
-    for (let token = 0; token < this.tokens && found.length < limit; token++) if (ids.has(this.#ids[this.#place(token)])) found.push(token)
+    for (let token = 0; token < this.tokens && found.length < limit; token++)
+      if (ids.has(this.#ids[this.#place(token)])) found.push(token)
     return Int32Array.from(found)
   }
 
@@ -356,12 +433,19 @@ export class SyntheticClustering {
     for (const token of tokens) {
       if (pairs.length >= most) break
       const own = this.members(this.membership[token])
-      for (let place = 0; place < 6; place++) pairs.push([token, own[Math.floor(own.length * hash(39, token, place))], 0.4 + 0.6 * hash(40, token, place)])
+      for (let place = 0; place < 6; place++)
+        pairs.push([token, own[Math.floor(own.length * hash(39, token, place))], 0.4 + 0.6 * hash(40, token, place)])
       const other = this.members(this.toward(token))
-      if (other.length > 0) pairs.push([token, other[Math.floor(other.length * hash(41, token))], 0.3 * hash(42, token)])
+      if (other.length > 0)
+        pairs.push([token, other[Math.floor(other.length * hash(41, token))], 0.3 * hash(42, token)])
     }
     const kept = pairs.filter(([from, to]) => from !== to).slice(0, most)
-    return { from: Int32Array.from(kept, ([from]) => from), to: Int32Array.from(kept, ([, to]) => to), weights: Float32Array.from(kept, ([, , weight]) => weight), cut: pairs.length > most }
+    return {
+      from: Int32Array.from(kept, ([from]) => from),
+      to: Int32Array.from(kept, ([, to]) => to),
+      weights: Float32Array.from(kept, ([, , weight]) => weight),
+      cut: pairs.length > most
+    }
   }
 
   tokenLayout(): TokenLayout {
@@ -406,9 +490,13 @@ export class SyntheticClustering {
   }
 
   heatMap(most: number): HeatMap {
-    const all = [...Array(this.clusters).keys()].sort((a, b) => this.members(b).length - this.members(a).length).slice(0, most)
+    const all = [...Array(this.clusters).keys()]
+      .sort((a, b) => this.members(b).length - this.members(a).length)
+      .slice(0, most)
     return {
-      clusters: Int32Array.from(all), sizes: Int32Array.from(all, (cluster) => this.members(cluster).length), components: this.components,
+      clusters: Int32Array.from(all),
+      sizes: Int32Array.from(all, (cluster) => this.members(cluster).length),
+      components: this.components,
       values: Float32Array.from(all.flatMap((cluster) => this.#standardised(cluster)))
     }
   }
@@ -417,7 +505,10 @@ export class SyntheticClustering {
 /** "embed", four heads of every layer, the MLPs, "unembed": in the order of the susceptibility vector. */
 const componentNames = (count: number): string[] => {
   const layers = Array.from({ length: Math.max(1, Math.ceil((count - 2) / 5)) }, (_, layer) => layer)
-  const between = [...layers.flatMap((layer) => [0, 1, 2, 3].map((head) => `head:${layer}.${head}`)), ...layers.map((layer) => `mlp:${layer}`)]
+  const between = [
+    ...layers.flatMap((layer) => [0, 1, 2, 3].map((head) => `head:${layer}.${head}`)),
+    ...layers.map((layer) => `mlp:${layer}`)
+  ]
   return ['embed', ...between.slice(0, Math.max(0, count - 2)), 'unembed']
 }
 

@@ -13,12 +13,36 @@ const common = (
   '\r\n|\u00a0|\u200b|\ufeff|\u202e| \u202eabc|\u0000|\u0007|\u001b[31m|\u007f|�|👍|👩‍💻|🇺🇸|e\u0301|Z\u0351\u036b\u0343\u036a\u0302\u036b|\\n|\\t|\\u0000|%s|%d|{{|}}|${|%}|<|im_start|>|<|endoftext|>|NaN|undefined|null|__proto__|constructor|toString| '
 ).split('|')
 
-const odd = ['|', '||', `long ${'abcdefghij'.repeat(199)}`, ` ${'-'.repeat(79)}`, '\n'.repeat(12), ' '.repeat(63), '\t\t\t\t', ' supercalifragilisticexpialidocious', 'x'.repeat(300)]
+const odd = [
+  '|',
+  '||',
+  `long ${'abcdefghij'.repeat(199)}`,
+  ` ${'-'.repeat(79)}`,
+  '\n'.repeat(12),
+  ' '.repeat(63),
+  '\t\t\t\t',
+  ' supercalifragilisticexpialidocious',
+  'x'.repeat(300)
+]
 
 /** Without repetitions; the empty text is last. */
 export const texts: readonly string[] = [...[...new Set([...common, ...odd])].filter((text) => text !== ''), '']
 
 /** As those of The Pile. */
 export const subsets: readonly string[] = [
-  'ArXiv', 'BookCorpus2', 'DM Mathematics', 'Enron Emails', 'EuroParl', 'FreeLaw', 'Github', 'HackerNews', 'NIH ExPorter', 'OpenWebText2', 'Pile-CC', 'PubMed Abstracts', 'StackExchange', 'USPTO Backgrounds', 'Wikipedia (en)'
+  'ArXiv',
+  'BookCorpus2',
+  'DM Mathematics',
+  'Enron Emails',
+  'EuroParl',
+  'FreeLaw',
+  'Github',
+  'HackerNews',
+  'NIH ExPorter',
+  'OpenWebText2',
+  'Pile-CC',
+  'PubMed Abstracts',
+  'StackExchange',
+  'USPTO Backgrounds',
+  'Wikipedia (en)'
 ]

@@ -5,8 +5,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type ClusteringChanges, changedClustering } from '../../main/api/clusters'
 import { checkConfiguration, chooseComponents, readConfiguration } from '../../main/pipeline/checks'
 import {
-  type ClusteringConfiguration, type ClusteringSettings, type RunConfiguration, clusteringSchema, parseConfiguration,
-  presetNames, presets, samplingMethods, standardPreset, suitClustering
+  type ClusteringConfiguration,
+  type ClusteringSettings,
+  type RunConfiguration,
+  clusteringSchema,
+  parseConfiguration,
+  presetNames,
+  presets,
+  samplingMethods,
+  standardPreset,
+  suitClustering
 } from '../../preload/configuration'
 import type { SpectroscopeError } from '../../preload/errors'
 import { writeTinyModel } from '../tiny-model'
@@ -21,51 +29,103 @@ const refusal = (value: unknown): SpectroscopeError => {
 }
 
 describe('a configuration', () => {
-  const parsed = (changes: object = {}): RunConfiguration => parseConfiguration({ model: 'm', rows: 'r.json', ...changes }, 'study.json')
+  const parsed = (changes: object = {}): RunConfiguration =>
+    parseConfiguration({ model: 'm', rows: 'r.json', ...changes }, 'study.json')
 
   it('takes its defaults from the first-order preset, and leaves what suits a clustering to its study', () => {
     const configuration = parsed()
     expect(configuration).toMatchObject({ components: 'all', seed: 1, engine: 'auto' })
     expect(configuration.sampler).toEqual({ ...presets['first-order'], preset: 'first-order' })
     expect(configuration.clustering).toEqual({
-      method: 'communities', neighbours: 'auto', symmetrize: 'union', whiten: 'auto', allColumns: false,
-      minSize: 'auto', stability: true, resolution: 'auto', levels: 3, seeds: 4
+      method: 'communities',
+      neighbours: 'auto',
+      symmetrize: 'union',
+      whiten: 'auto',
+      allColumns: false,
+      minSize: 'auto',
+      stability: true,
+      resolution: 'auto',
+      levels: 3,
+      seeds: 4
     })
     expect(parsed({ clustering: { method: 'acl' } }).clustering).toEqual({
-      method: 'acl', neighbours: 'auto', symmetrize: 'union', whiten: 'auto', allColumns: false, minSize: 'auto',
+      method: 'acl',
+      neighbours: 'auto',
+      symmetrize: 'union',
+      whiten: 'auto',
+      allColumns: false,
+      minSize: 'auto',
       stability: true,
-      alpha: 0.001, epsilon: 1e-7, rule: 'local', maxRejections: 200, remaining: 0.001
+      alpha: 0.001,
+      epsilon: 1e-7,
+      rule: 'local',
+      maxRejections: 200,
+      remaining: 0.001
     })
   })
 
   it('takes them from the preset that is named, and keeps what is given', () => {
-    for (const preset of presetNames) expect(parsed({ sampler: { preset } }).sampler).toEqual({ ...presets[preset], preset })
-    expect(parsed({ sampler: { preset: 'quick', rounds: 7, targetReliability: false } }).sampler).toEqual({ ...presets.quick, preset: 'quick', rounds: 7, targetReliability: false })
-    expect(parsed({ sampler: { preset: 'paper', draws: 7 } }).sampler).toEqual({ ...presets.paper, preset: 'paper', draws: 7 })
-    expect(parsed({ sampler: { preset: 'all-orders', draws: 8 } }).sampler).toEqual({ ...presets['all-orders'], preset: 'all-orders', draws: 8 })
+    for (const preset of presetNames)
+      expect(parsed({ sampler: { preset } }).sampler).toEqual({ ...presets[preset], preset })
+    expect(parsed({ sampler: { preset: 'quick', rounds: 7, targetReliability: false } }).sampler).toEqual({
+      ...presets.quick,
+      preset: 'quick',
+      rounds: 7,
+      targetReliability: false
+    })
+    expect(parsed({ sampler: { preset: 'paper', draws: 7 } }).sampler).toEqual({
+      ...presets.paper,
+      preset: 'paper',
+      draws: 7
+    })
+    expect(parsed({ sampler: { preset: 'all-orders', draws: 8 } }).sampler).toEqual({
+      ...presets['all-orders'],
+      preset: 'all-orders',
+      draws: 8
+    })
   })
 
   it('takes them from the standard preset of a method where only that is given', () => {
     expect(samplingMethods.map(standardPreset)).toEqual(['first-order', 'all-orders', 'paper'])
-    expect(parsed({ sampler: { method: 'gradient' } }).sampler).toEqual({ ...presets['all-orders'], preset: 'all-orders' })
-    expect(parsed({ sampler: { method: 'psgld', chains: 2 } }).sampler).toEqual({ ...presets.paper, preset: 'paper', chains: 2 })
-    expect(parsed({ sampler: { method: 'first-order', preset: 'quick' } }).sampler).toEqual({ ...presets.quick, preset: 'quick' })
+    expect(parsed({ sampler: { method: 'gradient' } }).sampler).toEqual({
+      ...presets['all-orders'],
+      preset: 'all-orders'
+    })
+    expect(parsed({ sampler: { method: 'psgld', chains: 2 } }).sampler).toEqual({
+      ...presets.paper,
+      preset: 'paper',
+      chains: 2
+    })
+    expect(parsed({ sampler: { method: 'first-order', preset: 'quick' } }).sampler).toEqual({
+      ...presets.quick,
+      preset: 'quick'
+    })
   })
 
   it('clusters as published with the paper preset, but for what is given', () => {
-    for (const sampler of [{ preset: 'paper' }, { method: 'psgld' }]) expect(
-      parsed({ sampler }).clustering
-    ).toMatchObject({ method: 'acl', neighbours: 45, minSize: 20, whiten: false, alpha: 0.001 })
+    for (const sampler of [{ preset: 'paper' }, { method: 'psgld' }])
+      expect(parsed({ sampler }).clustering).toMatchObject({
+        method: 'acl',
+        neighbours: 45,
+        minSize: 20,
+        whiten: false,
+        alpha: 0.001
+      })
     expect(
       parsed({ sampler: { preset: 'paper' }, clustering: { neighbours: 'auto', minSize: 5 } }).clustering
     ).toMatchObject({ method: 'acl', neighbours: 'auto', minSize: 5, whiten: false })
-    expect(parsed({ sampler: { preset: 'paper' }, clustering: { method: 'communities' } }).clustering).toMatchObject(
-      { method: 'communities', neighbours: 45, resolution: 'auto' }
-    )
+    expect(parsed({ sampler: { preset: 'paper' }, clustering: { method: 'communities' } }).clustering).toMatchObject({
+      method: 'communities',
+      neighbours: 45,
+      resolution: 'auto'
+    })
     for (const preset of presetNames.filter((name) => name !== 'paper')) {
-      expect(parsed({ sampler: { preset }, clustering: { minSize: 5 } }).clustering).toMatchObject(
-        { method: 'communities', neighbours: 'auto', minSize: 5, whiten: 'auto' }
-      )
+      expect(parsed({ sampler: { preset }, clustering: { minSize: 5 } }).clustering).toMatchObject({
+        method: 'communities',
+        neighbours: 'auto',
+        minSize: 5,
+        whiten: 'auto'
+      })
     }
   })
 
@@ -124,7 +184,7 @@ describe('a configuration', () => {
     [{ preset: 'all-orders', estimator: 'restricted' }, 'sampler.estimator', 'gradient', 'psgld'],
     [{ preset: 'paper', rounds: 4 }, 'sampler.rounds', 'psgld', 'first-order'],
     [{ method: 'psgld', keepSums: false }, 'sampler.keepSums', 'psgld', 'first-order']
-  ])('%j is refused: the key is another method\'s, which is named', (sampler, key, method, other) => {
+  ])("%j is refused: the key is another method's, which is named", (sampler, key, method, other) => {
     const { kind, message } = refusal({ model: 'm', rows: 'r.json', sampler })
     expect(kind).toBe('configuration')
     expect(message).toContain(`"${key}"`)
@@ -137,7 +197,7 @@ describe('a configuration', () => {
     [{ method: 'communities', rule: 'global' }, 'clustering.rule', 'communities', 'acl'],
     [{ method: 'acl', resolution: 4 }, 'clustering.resolution', 'acl', 'communities'],
     [{ method: 'acl', levels: 2 }, 'clustering.levels', 'acl', 'communities']
-  ])('clustering %j is refused: the key is another method\'s, which is named', (clustering, key, method, other) => {
+  ])("clustering %j is refused: the key is another method's, which is named", (clustering, key, method, other) => {
     const { kind, message } = refusal({ model: 'm', rows: 'r.json', clustering })
     expect(kind).toBe('configuration')
     expect(message).toContain(`"${key}"`)
@@ -146,7 +206,10 @@ describe('a configuration', () => {
   })
 
   it.each([
-    [{ preset: 'paper', method: 'first-order' }], [{ preset: 'paper', method: 'gradient' }], [{ preset: 'quick', method: 'psgld' }], [{ preset: 'all-orders', method: 'first-order' }]
+    [{ preset: 'paper', method: 'first-order' }],
+    [{ preset: 'paper', method: 'gradient' }],
+    [{ preset: 'quick', method: 'psgld' }],
+    [{ preset: 'all-orders', method: 'first-order' }]
   ])('%j is refused: the preset is not of the method', (sampler) => {
     const { kind, message } = refusal({ model: 'm', rows: 'r.json', sampler })
     expect(kind).toBe('configuration')
@@ -155,8 +218,12 @@ describe('a configuration', () => {
   })
 
   it('has draws of the gradient method in rounds of four, and as many as one likes of chains', () => {
-    for (const draws of [2, 6, 255]) expect(refusal({ model: 'm', rows: 'r.json', sampler: { method: 'gradient', draws } }).message).toMatch(new RegExp(`"sampler\\.draws".*${draws}.*multiple of 4`))
-    for (const draws of [4, 256]) expect(parsed({ sampler: { method: 'gradient', draws } }).sampler).toMatchObject({ draws })
+    for (const draws of [2, 6, 255])
+      expect(refusal({ model: 'm', rows: 'r.json', sampler: { method: 'gradient', draws } }).message).toMatch(
+        new RegExp(`"sampler\\.draws".*${draws}.*multiple of 4`)
+      )
+    for (const draws of [4, 256])
+      expect(parsed({ sampler: { method: 'gradient', draws } }).sampler).toMatchObject({ draws })
     expect(parsed({ sampler: { method: 'psgld', draws: 6 } }).sampler).toMatchObject({ draws: 6 })
   })
 })
@@ -176,12 +243,10 @@ describe('what suits a clustering', () => {
   })
 
   it('does not change what is given', () => {
-    for (
-      const given of [
-        { method: 'acl', neighbours: 45, minSize: 20, whiten: true, alpha: 0.5 },
-        { method: 'communities', neighbours: 45, minSize: 20, whiten: true, resolution: 3 }
-      ]
-    ) {
+    for (const given of [
+      { method: 'acl', neighbours: 45, minSize: 20, whiten: true, alpha: 0.5 },
+      { method: 'communities', neighbours: 45, minSize: 20, whiten: true, resolution: 3 }
+    ]) {
       expect(suited(100, given)).toEqual({ ...clusteringSchema.parse({ method: given.method }), ...given })
     }
     expect(suited(100, { minSize: 3 })).toMatchObject({ neighbours: 5, minSize: 3 })
@@ -199,15 +264,17 @@ describe('one more clustering', () => {
     }
   }
 
-  it('is by the run\'s own settings, but for what is given', () => {
+  it("is by the run's own settings, but for what is given", () => {
     expect(changedClustering(communities, {})).toEqual(communities)
     expect(changedClustering(acl, {})).toEqual(acl)
-    expect(changedClustering(communities, { resolution: 'auto', stability: true, seeds: 7, levels: 1 })).toEqual(
-      { ...communities, resolution: 'auto', stability: true, seeds: 7, levels: 1 }
-    )
-    expect(changedClustering(acl, { rule: 'global', whiten: false })).toEqual(
-      { ...acl, rule: 'global', whiten: false }
-    )
+    expect(changedClustering(communities, { resolution: 'auto', stability: true, seeds: 7, levels: 1 })).toEqual({
+      ...communities,
+      resolution: 'auto',
+      stability: true,
+      seeds: 7,
+      levels: 1
+    })
+    expect(changedClustering(acl, { rule: 'global', whiten: false })).toEqual({ ...acl, rule: 'global', whiten: false })
     expect(changedClustering(false, {})).toEqual(clusteringSchema.parse({}))
     expect(changedClustering(false, { method: 'acl', alpha: 0.5 })).toEqual(
       clusteringSchema.parse({ method: 'acl', alpha: 0.5 })
@@ -232,14 +299,19 @@ describe('one more clustering', () => {
   ] as const)('of %j with %j is refused by the name of %s', (base, changes, option, method, other) => {
     const what = `${option} is a setting of the method ${other}, and this clustering's is ${method}`
     expect(refusalOf(base, changes)).toMatchObject({
-      kind: 'usage', message: `${what}; give --method ${other} too, or leave it out.`
+      kind: 'usage',
+      message: `${what}; give --method ${other} too, or leave it out.`
     })
   })
 
   it.each([
-    [{ resolution: 0 }, '--resolution'], [{ resolution: -1 }, '--resolution'], [{ resolution: 1e9 }, '--resolution'],
-    [{ levels: 4 }, '--levels'], [{ seeds: 0 }, '--seeds'],
-    [{ neighbours: 1 }, '--neighbours'], [{ minSize: 0 }, '--min-size']
+    [{ resolution: 0 }, '--resolution'],
+    [{ resolution: -1 }, '--resolution'],
+    [{ resolution: 1e9 }, '--resolution'],
+    [{ levels: 4 }, '--levels'],
+    [{ seeds: 0 }, '--seeds'],
+    [{ neighbours: 1 }, '--neighbours'],
+    [{ minSize: 0 }, '--min-size']
   ] as const)('with %j is refused in one sentence that begins with the option', (changes, option) => {
     const error = refusalOf(communities, changes) as SpectroscopeError
     expect(error).toMatchObject({ kind: 'usage' })
@@ -257,7 +329,9 @@ describe('components', () => {
   })
 
   it('that are not in the model are refused with those that are', () => {
-    expect(() => chooseComponents(['head:9.9'], available)).toThrow('"components": this model has no component "head:9.9"; choose from embed, head:0.0, mlp:0.')
+    expect(() => chooseComponents(['head:9.9'], available)).toThrow(
+      '"components": this model has no component "head:9.9"; choose from embed, head:0.0, mlp:0.'
+    )
     expect(() => chooseComponents(['full'], available)).toThrow(/"full"/)
     expect(() => chooseComponents(['embed', 'embed'], available)).toThrow(/twice/)
   })
@@ -280,8 +354,12 @@ describe('the files of a configuration', () => {
   it('are named where they are missing', async () => {
     await expect(check({ model: 'other', rows: 'rows.json' })).rejects.toThrow(join(folder, 'other', 'config.json'))
     await expect(check({ model: 'model', rows: 'other.json' })).rejects.toThrow('"rows"')
-    await expect(check({ model: 'model', weights: 'other.safetensors', rows: 'rows.json' })).rejects.toThrow('"weights"')
-    await expect(check({ model: 'model', corpus: { files: ['rows.json', 'other.jsonl'] } })).rejects.toThrow('"corpus.files[1]"')
+    await expect(check({ model: 'model', weights: 'other.safetensors', rows: 'rows.json' })).rejects.toThrow(
+      '"weights"'
+    )
+    await expect(check({ model: 'model', corpus: { files: ['rows.json', 'other.jsonl'] } })).rejects.toThrow(
+      '"corpus.files[1]"'
+    )
     await expect(check({ model: 'model', rows: 'rows.json', components: ['mlp:7'] })).rejects.toThrow('"mlp:7"')
   })
 

@@ -2,7 +2,17 @@ import { describe, expect, it } from 'vitest'
 import { line, lines, Visible } from '../../main/base/printed'
 import { bar, createProgress, liveProgress, plainProgress, progressLines } from '../../main/cli/progress'
 import { renderTable } from '../../main/cli/table'
-import { clip, clipStart, duration, figure, grouped, textWidth, visibleText, visibleToken, wrap } from '../../main/cli/text'
+import {
+  clip,
+  clipStart,
+  duration,
+  figure,
+  grouped,
+  textWidth,
+  visibleText,
+  visibleToken,
+  wrap
+} from '../../main/cli/text'
 import { inTreeOrder, type ClusterList } from '../../main/api/clusters'
 import { clustersText, clusterText, signalText } from '../../main/cli/views'
 import { ruleWords } from '../../preload/contract'
@@ -50,7 +60,7 @@ describe('text from a corpus on a terminal', () => {
 describe('what is printed', () => {
   const forged = 'name\u001b[2J\nRun 2 is deleted.'
 
-  it('has no line and no escape sequence of a value\'s', () => {
+  it("has no line and no escape sequence of a value's", () => {
     expect(line`Run "${forged}" has ${2}.`.text).toBe('Run "name␛[2J⏎Run 2 is deleted." has 2.')
     const three = lines('first', [forged, line`last`])
     expect(three.text.split('\n')).toEqual(['first', 'name␛[2J⏎Run 2 is deleted.', 'last'])
@@ -86,10 +96,18 @@ describe('figures', () => {
 })
 
 describe('tables', () => {
-  const columns = [{ title: 'name', flexible: true }, { title: 'size', align: 'right' as const }]
+  const columns = [
+    { title: 'name', flexible: true },
+    { title: 'size', align: 'right' as const }
+  ]
 
   it('align their columns', () => {
-    expect(renderTable(columns, [['a', '1'], ['日本', '200']]).text).toBe('name  size\na        1\n日本   200')
+    expect(
+      renderTable(columns, [
+        ['a', '1'],
+        ['日本', '200']
+      ]).text
+    ).toBe('name  size\na        1\n日本   200')
   })
 
   it('cut only flexible columns, and fit the terminal', () => {
@@ -106,29 +124,60 @@ describe('tables', () => {
 
 describe('lists of clusters', () => {
   const rule: RuleRecord = {
-    conditions: [{ on: 'next', id: 2, text: ' \u001b[31mthe' }, { on: 'subset', subset: 'law' }], recall: 0.5,
-    precision: 0.75, f1: 0.6
+    conditions: [
+      { on: 'next', id: 2, text: ' \u001b[31mthe' },
+      { on: 'subset', subset: 'law' }
+    ],
+    recall: 0.5,
+    precision: 0.75,
+    f1: 0.6
   }
   const summary = (
-    cluster: number, kind: ClusterSummary['kind'], parent: number | null, size: number,
+    cluster: number,
+    kind: ClusterSummary['kind'],
+    parent: number | null,
+    size: number,
     changes: Partial<ClusterSummary> = {}
   ): ClusterSummary => ({
-    cluster, kind, parent, size, conductance: cluster < 0 ? null : 0.25, stability: cluster < 0 ? null : 0.75,
-    conductanceWhenCut: null, seed: null, distinctTokens: 2,
-    topTokens: [{ id: 1, text: ' of', count: 2, lift: 3 }], subsets: [], rule: cluster < 0 ? null : rule,
-    uncaught: cluster < 0 ? null : 3, ...changes
+    cluster,
+    kind,
+    parent,
+    size,
+    conductance: cluster < 0 ? null : 0.25,
+    stability: cluster < 0 ? null : 0.75,
+    conductanceWhenCut: null,
+    seed: null,
+    distinctTokens: 2,
+    topTokens: [{ id: 1, text: ' of', count: 2, lift: 3 }],
+    subsets: [],
+    rule: cluster < 0 ? null : rule,
+    uncaught: cluster < 0 ? null : 3,
+    ...changes
   })
   const record: ClusteringRecord = {
-    ...treeOf(40), number: 2, createdAt: '2026-11-20T10:00:00.000Z', clusters: 3, groupsAbove: 2,
-    leftoverKind: 'unclustered', leftoverSize: 4
+    ...treeOf(40),
+    number: 2,
+    createdAt: '2026-11-20T10:00:00.000Z',
+    clusters: 3,
+    groupsAbove: 2,
+    leftoverKind: 'unclustered',
+    leftoverSize: 4
   }
   const tree = [
-    summary(0, 'cluster', 3, 5), summary(1, 'cluster', 3, 6, { stability: 0.25 }), summary(2, 'cluster', null, 3),
-    summary(3, 'neighbourhood', 4, 11), summary(4, 'region', null, 11),
+    summary(0, 'cluster', 3, 5),
+    summary(1, 'cluster', 3, 6, { stability: 0.25 }),
+    summary(2, 'cluster', null, 3),
+    summary(3, 'neighbourhood', 4, 11),
+    summary(4, 'region', null, 11),
     summary(-1, 'unclustered', null, 4)
   ]
-  const list = (clusters: readonly ClusterSummary[], clustering = record): ClusterList =>
-    ({ run: 'r1', name: 'a run', tokens: 40, clustering, clusters })
+  const list = (clusters: readonly ClusterSummary[], clustering = record): ClusterList => ({
+    run: 'r1',
+    name: 'a run',
+    tokens: 40,
+    clustering,
+    clusters
+  })
   const linesOf = (clusters: readonly ClusterSummary[], clustering = record): string[] =>
     clustersText(list(clusters, clustering), page).text.split('\n')
 
@@ -136,12 +185,14 @@ describe('lists of clusters', () => {
     expect(inTreeOrder(tree).map(({ cluster }) => cluster)).toEqual([4, 3, 1, 0, 2, -1])
     const lines = linesOf(inTreeOrder(tree))
     const at = lines.findIndex((line) => line.startsWith('cluster'))
-    expect(lines.slice(at + 1, at + 7).map((line) => line.slice(0, 22).trimEnd())).toEqual(
-      [
-        '4        region', '  3      neighbourhood', '    1    cluster', '    0    cluster', '2        cluster',
-        'rest     unclustered'
-      ]
-    )
+    expect(lines.slice(at + 1, at + 7).map((line) => line.slice(0, 22).trimEnd())).toEqual([
+      '4        region',
+      '  3      neighbourhood',
+      '    1    cluster',
+      '    0    cluster',
+      '2        cluster',
+      'rest     unclustered'
+    ])
   })
 
   it('say how stable each is, and which may be noise', () => {
@@ -156,13 +207,11 @@ describe('lists of clusters', () => {
     const text = linesOf(tree).join('\n')
     expect(text).toContain('3 clusters in 2 groups above, 4 tokens unclustered (10.0 %).')
     expect(text).toContain('2 of 4 clusters are stable, with 40 % ± 3 % of the tokens.')
-    expect(text).toContain(
-      '1 of 1 region is stable, with 65 % ± 5 % of the tokens (13 % by chance).'
-    )
+    expect(text).toContain('1 of 1 region is stable, with 65 % ± 5 % of the tokens (13 % by chance).')
     expect(text.indexOf('4 clusters are stable')).toBeLessThan(text.indexOf('1 region is stable'))
   })
 
-  it('have the best rule in words, and no more of a token\'s text than can be seen', () => {
+  it("have the best rule in words, and no more of a token's text than can be seen", () => {
     const text = linesOf(tree).join('\n')
     expect(text).toContain('next token " \\u001b[31mthe" and subset law (recall 50 %, precision 75 %)')
     expect(escapes(text)).toEqual([])
@@ -171,11 +220,17 @@ describe('lists of clusters', () => {
   it('are as before where there is no tree, no stability and no rule', () => {
     const plain = { stability: null, rule: null, uncaught: null }
     const flat = {
-      ...record, ...clusteringOf(40), clusters: 2, groupsAbove: 0, leftoverKind: 'main body' as const, leftoverSize: 30
+      ...record,
+      ...clusteringOf(40),
+      clusters: 2,
+      groupsAbove: 0,
+      leftoverKind: 'main body' as const,
+      leftoverSize: 30
     }
     const lines = linesOf(
       [
-        summary(0, 'cluster', null, 5, plain), summary(1, 'cluster', null, 5, plain),
+        summary(0, 'cluster', null, 5, plain),
+        summary(1, 'cluster', null, 5, plain),
         summary(-1, 'main body', null, 30)
       ],
       flat
@@ -202,8 +257,10 @@ describe('lists of clusters', () => {
     expect(text).toContain('; 3 tokens missed by the best rule.')
     const weak = clusterText(
       {
-        run: 'r1', name: 'a run',
-        summary: summary(1, 'cluster', null, 6, { stability: 0.25, conductanceWhenCut: 0.125, seed: 7 }), tokens: []
+        run: 'r1',
+        name: 'a run',
+        summary: summary(1, 'cluster', null, 6, { stability: 0.25, conductanceWhenCut: 0.125, seed: 7 }),
+        tokens: []
       },
       page
     ).text
@@ -214,12 +271,14 @@ describe('lists of clusters', () => {
 describe('a preview', () => {
   it('says what the corpus gave and what was left out', () => {
     const corpus = {
-      read: [{ kind: 'jsonl', extension: '.jsonl', files: 2, documents: 300 }] as const, blank: 0,
+      read: [{ kind: 'jsonl', extension: '.jsonl', files: 2, documents: 300 }] as const,
+      blank: 0,
       leftOut: [{ why: 'not UTF-8 text', count: 1, names: ['b\u001b[2J.txt'] }]
     }
     const preview = { seconds: 1, components: [], secondsForRun: null, remainder: null, corpus, words: 'It will do.' }
     expect(signalText(preview, page).text.split('\n').slice(-2)).toEqual([
-      'The corpus: 2 .jsonl files with 300 documents; left out: b␛[2J.txt (not UTF-8 text).', 'It will do.'
+      'The corpus: 2 .jsonl files with 300 documents; left out: b␛[2J.txt (not UTF-8 text).',
+      'It will do.'
     ])
   })
 })
@@ -227,7 +286,10 @@ describe('a preview', () => {
 describe('rules in words', () => {
   it.each<[RuleCondition[], string]>([
     [
-      [{ on: 'next', id: 1, text: ' the' }, { on: 'subset', subset: 'law_xml' }],
+      [
+        { on: 'next', id: 1, text: ' the' },
+        { on: 'subset', subset: 'law_xml' }
+      ],
       'next token " the" and subset law_xml'
     ],
     [[{ on: 'token', id: 1, text: ' of' }], 'token " of"'],
@@ -243,11 +305,32 @@ describe('rules in words', () => {
   })
 })
 
-const progress: RunProgress = { stage: 'sample', done: 30, total: 120, unit: '', component: 'head:2.1', chain: 2, chains: 4, draw: 3, draws: 10, step: 30, steps: 120, tokensPerSecond: 12345.6, secondsLeft: 3700 }
+const progress: RunProgress = {
+  stage: 'sample',
+  done: 30,
+  total: 120,
+  unit: '',
+  component: 'head:2.1',
+  chain: 2,
+  chains: 4,
+  draw: 3,
+  draws: 10,
+  step: 30,
+  steps: 120,
+  tokensPerSecond: 12345.6,
+  secondsLeft: 3700
+}
 
-const recorder = (columns?: number): { written: string[]; isTTY: boolean; columns?: number; write: (text: string) => boolean } => {
+const recorder = (
+  columns?: number
+): { written: string[]; isTTY: boolean; columns?: number; write: (text: string) => boolean } => {
   const written: string[] = []
-  return { written, isTTY: true, ...(columns === undefined ? {} : { columns }), write: (text) => written.push(text) > 0 }
+  return {
+    written,
+    isTTY: true,
+    ...(columns === undefined ? {} : { columns }),
+    write: (text) => written.push(text) > 0
+  }
 }
 
 describe('progress', () => {
@@ -256,12 +339,21 @@ describe('progress', () => {
     expect(first).toContain('Sampling')
     expect(first).toContain('25 %')
     expect(first).toContain('[##########------------------------------]'.slice(0, 8))
-    for (const part of ['1 h 01 min left', 'component head:2.1', 'chain 2 of 4', 'draw 3 of 10', 'step 30 of 120', '12,346 tokens/s']) expect(second).toContain(part)
+    for (const part of [
+      '1 h 01 min left',
+      'component head:2.1',
+      'chain 2 of 4',
+      'draw 3 of 10',
+      'step 30 of 120',
+      '12,346 tokens/s'
+    ])
+      expect(second).toContain(part)
     expect(bar(0.5, 12)).toBe('[#####-----]')
   })
 
   it('never exceeds a narrow terminal', () => {
-    for (const columns of [1, 20, 35, 60, 80]) for (const line of progressLines(progress, columns)) expect(textWidth(line)).toBeLessThan(Math.max(20, columns))
+    for (const columns of [1, 20, 35, 60, 80])
+      for (const line of progressLines(progress, columns)) expect(textWidth(line)).toBeLessThan(Math.max(20, columns))
     expect(progressLines(progress, 40)).toHaveLength(1)
   })
 

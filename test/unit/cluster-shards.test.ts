@@ -313,8 +313,7 @@ describe('dividing the search for neighbours', () => {
           }
         }
         expect(pieces.map(({ segments }) => segments.length)).not.toContain(0)
-        for (const tokensOf of found.values())
-          expect(tokensOf).toEqual(Array.from({ length: of }, (_, token) => token))
+        for (const tokensOf of found.values()) expect(tokensOf).toEqual(Array.from({ length: of }, (_, token) => token))
         expect(pieces.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1, 9)
       }
     }
@@ -330,8 +329,7 @@ describe('dividing the search for neighbours', () => {
     expect(() => planClusterPieces('communities', 100, 0, 7)).toThrow(
       expect.objectContaining({
         kind: 'usage',
-        message:
-          '--shards is 7, and the neighbours of 100 tokens can be divided into 6 pieces at most; ask for fewer.'
+        message: '--shards is 7, and the neighbours of 100 tokens can be divided into 6 pieces at most; ask for fewer.'
       })
     )
   })
@@ -343,7 +341,8 @@ describe('a piece that needs others', () => {
     const pieces = [{ index: 0, share: 1 }]
     const held = await claim(claimPath(folder, 0))
     await expect(checkDone(folder, pieces)).rejects.toMatchObject({
-      kind: 'workspace', message: `1 of 1 shards of ${folder} are not done (at work: 0); wait for them.`
+      kind: 'workspace',
+      message: `1 of 1 shards of ${folder} are not done (at work: 0); wait for them.`
     })
     if ('release' in held) await held.release()
     await expect(checkDone(folder, pieces)).rejects.toMatchObject({ kind: 'usage' })

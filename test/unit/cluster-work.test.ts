@@ -16,9 +16,13 @@ import { communitiesOf, configurationOf, randomNumbers } from './clustering-fixt
 
 const [tokens, width] = [240, 5]
 const { normal } = randomNumbers(6)
-const truth = Float32Array.from({ length: tokens * width }, (_, at) => 4 * Math.floor(at / width / 40) * (at % width === 0 ? 1 : 0.3) + normal())
+const truth = Float32Array.from(
+  { length: tokens * width },
+  (_, at) => 4 * Math.floor(at / width / 40) * (at % width === 0 ? 1 : 0.3) + normal()
+)
 const parts = [0, 1, 2, 3].map(() => truth.map((value) => value + 0.3 * normal()))
-const meanOf = (some: readonly number[]): Float32Array => truth.map((_, at) => some.reduce((sum, part) => sum + parts[part][at], 0) / some.length)
+const meanOf = (some: readonly number[]): Float32Array =>
+  truth.map((_, at) => some.reduce((sum, part) => sum + parts[part][at], 0) / some.length)
 const whole = meanOf([0, 1, 2, 3])
 
 let folder: string
@@ -28,8 +32,16 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
 const requestOf = (changes: Partial<ClusterRequest> = {}): ClusterRequest => ({
-  configuration: communitiesOf({ resolution: 4, seeds: 2, neighbours: 10, minSize: 5 }), columns: [0, 1, 2, 3, 4], components: ['a', 'b', 'c', 'd', 'e'],
-  seed: 3, threads: 1, folder, everySeconds: 0, fingerprint: 'f'.repeat(64), parts: 4, ...changes
+  configuration: communitiesOf({ resolution: 4, seeds: 2, neighbours: 10, minSize: 5 }),
+  columns: [0, 1, 2, 3, 4],
+  components: ['a', 'b', 'c', 'd', 'e'],
+  seed: 3,
+  threads: 1,
+  folder,
+  everySeconds: 0,
+  fingerprint: 'f'.repeat(64),
+  parts: 4,
+  ...changes
 })
 
 /** A process: what it has, and which variants it really clustered. */
@@ -41,12 +53,17 @@ class Process {
   async perform(request: ClusterRequest, variant: Variant): Promise<void> {
     const half = variant.kind === 'half' ? meanOf(variant.parts) : undefined
     let begun = false
-    await this.work.perform(request, variant, { tokens, whole, half }, {
-      neighbours: this.neighbours,
-      onNeighbours: (found) => (this.neighbours = found),
-      onProgress: () => (begun = true),
-      signal: new AbortController().signal
-    })
+    await this.work.perform(
+      request,
+      variant,
+      { tokens, whole, half },
+      {
+        neighbours: this.neighbours,
+        onNeighbours: (found) => (this.neighbours = found),
+        onProgress: () => (begun = true),
+        signal: new AbortController().signal
+      }
+    )
     if (begun) this.performed.push(variant.name)
   }
 
@@ -70,28 +87,41 @@ const expectedOf = async (request: ClusterRequest): Promise<Structure> => {
 }
 
 describe('clustering the whole and what it is compared with', () => {
-  it.each([['communities', requestOf().configuration], ['acl', configurationOf({ stability: true, neighbours: 10, minSize: 5 })]] as const)(
-    'comes to the same when another process goes on at any point: %s', async (_, configuration) => {
-      const elsewhere = await mkdtemp(join(tmpdir(), 'cluster-work-'))
-      const expected = await expectedOf(requestOf({ configuration, folder: elsewhere }))
-      await rm(elsewhere, { recursive: true, force: true })
-      expect(expected.stability?.splits).toBe(3)
-      const before = new Process()
-      for (let upTo = 1; upTo <= 14; upTo++) {
-        await before.all(requestOf({ configuration }), upTo)
-        const after = new Process()
-        after.neighbours = before.neighbours
-        await after.all(requestOf({ configuration }))
-        expect(after.finish(requestOf({ configuration }))).toEqual(expected)
-      }
-    })
+  it.each([
+    ['communities', requestOf().configuration],
+    ['acl', configurationOf({ stability: true, neighbours: 10, minSize: 5 })]
+  ] as const)('comes to the same when another process goes on at any point: %s', async (_, configuration) => {
+    const elsewhere = await mkdtemp(join(tmpdir(), 'cluster-work-'))
+    const expected = await expectedOf(requestOf({ configuration, folder: elsewhere }))
+    await rm(elsewhere, { recursive: true, force: true })
+    expect(expected.stability?.splits).toBe(3)
+    const before = new Process()
+    for (let upTo = 1; upTo <= 14; upTo++) {
+      await before.all(requestOf({ configuration }), upTo)
+      const after = new Process()
+      after.neighbours = before.neighbours
+      await after.all(requestOf({ configuration }))
+      expect(after.finish(requestOf({ configuration }))).toEqual(expected)
+    }
+  })
 
   it('does again what has no file, or a damaged one, and nothing else', async () => {
     const first = new Process()
     await first.all(requestOf())
     const names = await readdir(folder)
-    await writeFile(join(folder, names.find((name) => name.startsWith('half-1-0'))!), 'damaged')
-    await rm(join(folder, names.find((name) => name.startsWith('shapeless-half-0-0'))!))
+    await writeFile(
+      join(
+        folder,
+        names.find((name) => name.startsWith('half-1-0'))!
+      ),
+      'damaged'
+    )
+    await rm(
+      join(
+        folder,
+        names.find((name) => name.startsWith('shapeless-half-0-0'))!
+      )
+    )
     const second = new Process()
     second.neighbours = first.neighbours
     await second.all(requestOf())
@@ -121,11 +151,16 @@ describe('a checkpoint that something else wrote', () => {
   const acl = configurationOf({ stability: true, neighbours: 10, minSize: 5 })
   const half = comparisonsOf(4)[0]
   const first = <T>([one, ...rest]: readonly T[], change: (one: T) => unknown): unknown[] => [change(one), ...rest]
-  const withPartition = (kept: Kept, changes: object): unknown =>
-    ({ ...kept, partitioned: { ...kept.partitioned, ...changes } })
+  const withPartition = (kept: Kept, changes: object): unknown => ({
+    ...kept,
+    partitioned: { ...kept.partitioned, ...changes }
+  })
   const withLayers = (kept: Kept, layers: unknown): unknown => withPartition(kept, { layers })
   const withMembership = (kept: Kept, change: (values: Int32Array) => unknown): unknown =>
-    withLayers(kept, first(kept.partitioned.layers, (layer) => ({ ...layer, membership: change(layer.membership) })))
+    withLayers(
+      kept,
+      first(kept.partitioned.layers, (layer) => ({ ...layer, membership: change(layer.membership) }))
+    )
   const withClusters = (kept: Kept, change: (clusters: readonly Cluster[]) => unknown): unknown => {
     const { discovery } = kept.partitioned
     return withPartition(kept, { discovery: { ...discovery, clusters: change(discovery!.clusters) } })
@@ -137,11 +172,17 @@ describe('a checkpoint that something else wrote', () => {
     ['nothing', communities, () => null],
     ['no layers', communities, (kept) => withLayers(kept, [])],
     ['a number of layers', communities, (kept) => withLayers(kept, 7)],
-    ['other resolutions', communities, (kept) =>
-      withLayers(kept, kept.partitioned.layers.map((layer) => ({ ...layer, resolution: 1e6 })))],
+    [
+      'other resolutions',
+      communities,
+      (kept) =>
+        withLayers(
+          kept,
+          kept.partitioned.layers.map((layer) => ({ ...layer, resolution: 1e6 }))
+        )
+    ],
     ['too few tokens', communities, (kept) => withMembership(kept, (values) => values.slice(1))],
-    ['a group beyond all tokens', communities, (kept) =>
-      withMembership(kept, (values) => values.with(0, 2 ** 31 - 1))],
+    ['a group beyond all tokens', communities, (kept) => withMembership(kept, (values) => values.with(0, 2 ** 31 - 1))],
     ['a list in the place of an array', communities, (kept) => withMembership(kept, (values) => [...values])],
     ['noise of other columns', communities, (kept) => ({ ...kept, noise: new Float64Array(4) })],
     ['no search', acl, (kept) => withPartition(kept, { discovery: null })],
@@ -163,7 +204,11 @@ describe('a checkpoint that something else wrote', () => {
   })
 
   const state: DiscoveryState = {
-    tokens: 4, edges: 5, volume: 3, attempts: 2, rejectionsInARow: 1,
+    tokens: 4,
+    edges: 5,
+    volume: 3,
+    attempts: 2,
+    rejectionsInARow: 1,
     clusters: [{ order: 0, seed: 1, members: Int32Array.of(1, 2), conductance: 0.1, conductanceWhenCut: 0.1 }]
   }
   it('is used as the place where a search stood only where it can be one', async () => {
@@ -177,7 +222,11 @@ describe('a checkpoint that something else wrote', () => {
     const another = { ...owner, fingerprint: `${'f'.repeat(63)}0` }
     expect(await readCheckpoint(another, 'discovery-whole', schema)).toBeUndefined()
     const wrong = [
-      { tokens: 5 }, { attempts: -1 }, { rejectionsInARow: 0.5 }, { volume: '3' }, { clusters: {} },
+      { tokens: 5 },
+      { attempts: -1 },
+      { rejectionsInARow: 0.5 },
+      { volume: '3' },
+      { clusters: {} },
       { clusters: [{ ...state.clusters[0], members: Int32Array.of(1, 4) }] }
     ]
     for (const change of wrong) expect(await kept({ ...state, ...change })).toBeUndefined()

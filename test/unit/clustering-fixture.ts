@@ -28,16 +28,31 @@ export interface Planted {
 }
 
 /** Groups of the given sizes round random centres, and noise, in a random order. */
-export const planted = (seed: number, sizes: readonly number[], dimensions: number, spread: number, noise: number): Planted => {
+export const planted = (
+  seed: number,
+  sizes: readonly number[],
+  dimensions: number,
+  spread: number,
+  noise: number
+): Planted => {
   const { uniform, normal } = randomNumbers(seed)
   const centres = sizes.map(() => {
     const centre = Array.from({ length: dimensions }, normal)
     const norm = Math.hypot(...centre)
     return centre.map((value) => (4 * value) / norm)
   })
-  const rows = sizes.flatMap((size, group) => Array.from({ length: size }, () => ({ group, row: centres[group].map((value) => value + (spread * normal()) / Math.sqrt(dimensions)) })))
-  for (let i = 0; i < noise; i++) rows.push({ group: -1, row: Array.from({ length: dimensions }, () => 1.5 * normal()) })
-  const keyed = rows.map((row) => ({ row, key: uniform() })).sort((a, b) => a.key - b.key).map(({ row }) => row)
+  const rows = sizes.flatMap((size, group) =>
+    Array.from({ length: size }, () => ({
+      group,
+      row: centres[group].map((value) => value + (spread * normal()) / Math.sqrt(dimensions))
+    }))
+  )
+  for (let i = 0; i < noise; i++)
+    rows.push({ group: -1, row: Array.from({ length: dimensions }, () => 1.5 * normal()) })
+  const keyed = rows
+    .map((row) => ({ row, key: uniform() }))
+    .sort((a, b) => a.key - b.key)
+    .map(({ row }) => row)
   return {
     matrix: Float32Array.from(keyed.flatMap(({ row }) => row)),
     tokens: keyed.length,
@@ -61,7 +76,9 @@ export const graphOf = (nodes: number, edges: readonly (readonly [number, number
     rows[v].set(u, weight)
   }
   const ordered = rows.map((row) => [...row].sort(([a], [b]) => a - b))
-  const starts = Int32Array.from({ length: nodes + 1 }, (_, i) => ordered.slice(0, i).reduce((sum, row) => sum + row.length, 0))
+  const starts = Int32Array.from({ length: nodes + 1 }, (_, i) =>
+    ordered.slice(0, i).reduce((sum, row) => sum + row.length, 0)
+  )
   return {
     nodes,
     starts,
@@ -87,11 +104,31 @@ export const randomGraph = (seed: number, nodes: number, degree: number): Graph 
 type OfMethod<M> = Extract<ClusteringConfiguration, { method: M }>
 
 export const configurationOf = (changes: Partial<OfMethod<'acl'>> = {}): OfMethod<'acl'> => ({
-  method: 'acl', neighbours: 15, symmetrize: 'union', whiten: false, allColumns: false, stability: false,
-  alpha: 0.001, epsilon: 1e-7, rule: 'local', minSize: 20, maxRejections: 40, remaining: 0.001, ...changes
+  method: 'acl',
+  neighbours: 15,
+  symmetrize: 'union',
+  whiten: false,
+  allColumns: false,
+  stability: false,
+  alpha: 0.001,
+  epsilon: 1e-7,
+  rule: 'local',
+  minSize: 20,
+  maxRejections: 40,
+  remaining: 0.001,
+  ...changes
 })
 
 export const communitiesOf = (changes: Partial<OfMethod<'communities'>> = {}): OfMethod<'communities'> => ({
-  method: 'communities', neighbours: 15, symmetrize: 'union', whiten: false, allColumns: false, stability: true,
-  resolution: 'auto', levels: 3, seeds: 4, minSize: 10, ...changes
+  method: 'communities',
+  neighbours: 15,
+  symmetrize: 'union',
+  whiten: false,
+  allColumns: false,
+  stability: true,
+  resolution: 'auto',
+  levels: 3,
+  seeds: 4,
+  minSize: 10,
+  ...changes
 })

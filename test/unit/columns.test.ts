@@ -24,24 +24,36 @@ const columnOf = (matrix: number, column: number): Float32Array =>
   Float32Array.from({ length: shape.tokens }, (_, token) => valueAt(matrix, column, token))
 
 const filled = (storage: OpenStorage, tile: number): Promise<Columns> =>
-  Columns.with(shape, storage, async (columns) => {
-    for (let column = 0; column < shape.columns; column++) {
-      for (let matrix = 0; matrix < shape.matrices; matrix++) {
-        await columns.put(matrix, column, columnOf(matrix, column))
+  Columns.with(
+    shape,
+    storage,
+    async (columns) => {
+      for (let column = 0; column < shape.columns; column++) {
+        for (let matrix = 0; matrix < shape.matrices; matrix++) {
+          await columns.put(matrix, column, columnOf(matrix, column))
+        }
       }
-    }
-    return columns
-  }, tile)
+      return columns
+    },
+    tile
+  )
 
 const rowsOf = (matrix: number, first: number, count: number): Float32Array =>
   Float32Array.from({ length: count * shape.columns }, (_, i) =>
-    valueAt(matrix, i % shape.columns, first + Math.floor(i / shape.columns)))
+    valueAt(matrix, i % shape.columns, first + Math.floor(i / shape.columns))
+  )
 
 describe('columns', () => {
   it.each([1, 5, 20, 35, 115, 1000])('are read as they were written, in tiles of %i numbers', async (tile) => {
     for (const storage of [inMemory, inFile(path)]) {
       const columns = await filled(storage, tile)
-      for (const [first, count] of [[0, 23], [0, 1], [22, 1], [3, 11], [7, 0]]) {
+      for (const [first, count] of [
+        [0, 23],
+        [0, 1],
+        [22, 1],
+        [3, 11],
+        [7, 0]
+      ]) {
         for (const matrix of [0, 1, 0, 2]) {
           expect(await columns.rows(matrix, first, count)).toEqual(rowsOf(matrix, first, count))
         }

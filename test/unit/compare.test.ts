@@ -3,18 +3,49 @@ import { adjustedRand, correlation, overlapOf, sharedTokens } from '../../main/a
 import type { StudyRecord } from '../../preload/records'
 
 const study = (probe: readonly number[][], targets: readonly number[][]): StudyRecord =>
-  ({ probe: probe.map((ids) => Int32Array.from(ids)), targets: targets.map((places) => Int32Array.from(places)) }) as unknown as StudyRecord
+  ({
+    probe: probe.map((ids) => Int32Array.from(ids)),
+    targets: targets.map((places) => Int32Array.from(places))
+  }) as unknown as StudyRecord
 
 describe('tokens that two studies share', () => {
   it('are those of the same rows at the same positions, wherever the rows stand', () => {
-    const left = study([[1, 2, 3], [4, 5, 6], [7, 8, 9]], [[1, 2], [1, 2], [2]])
-    const right = study([[7, 8, 9], [0, 0, 0], [1, 2, 3]], [[1, 2], [1, 2], [2]])
+    const left = study(
+      [
+        [1, 2, 3],
+        [4, 5, 6],
+        [7, 8, 9]
+      ],
+      [[1, 2], [1, 2], [2]]
+    )
+    const right = study(
+      [
+        [7, 8, 9],
+        [0, 0, 0],
+        [1, 2, 3]
+      ],
+      [[1, 2], [1, 2], [2]]
+    )
     expect(sharedTokens(left, right)).toEqual({ left: Int32Array.of(1, 4), right: Int32Array.of(4, 1) })
   })
 
   it('match equal rows one to one, in order', () => {
-    const left = study([[1, 2], [1, 2], [1, 2]], [[1], [1], [1]])
-    const right = study([[1, 2], [3, 4], [1, 2]], [[1], [1], [1]])
+    const left = study(
+      [
+        [1, 2],
+        [1, 2],
+        [1, 2]
+      ],
+      [[1], [1], [1]]
+    )
+    const right = study(
+      [
+        [1, 2],
+        [3, 4],
+        [1, 2]
+      ],
+      [[1], [1], [1]]
+    )
     expect(sharedTokens(left, right)).toEqual({ left: Int32Array.of(0, 1), right: Int32Array.of(0, 2) })
   })
 
@@ -24,7 +55,8 @@ describe('tokens that two studies share', () => {
 })
 
 describe('the adjusted Rand index', () => {
-  const of = (left: number[], right: number[]): number => adjustedRand(overlapOf(Int32Array.from(left), Int32Array.from(right)))
+  const of = (left: number[], right: number[]): number =>
+    adjustedRand(overlapOf(Int32Array.from(left), Int32Array.from(right)))
 
   it('is 1 for the same partition under other names', () => {
     expect(of([0, 0, 1, 1, -1], [5, 5, -1, -1, 2])).toBe(1)
@@ -33,7 +65,10 @@ describe('the adjusted Rand index', () => {
 
   it('is that of the literature', () => {
     // Contingency table [[1, 1, 0], [1, 2, 1], [0, 0, 4]]: (7 - 13·14/45) / (13.5 - 13·14/45).
-    expect(of([0, 0, 1, 1, 1, 1, 2, 2, 2, 2], [0, 1, 0, 1, 1, 2, 2, 2, 2, 2])).toBeCloseTo((7 - (13 * 14) / 45) / (13.5 - (13 * 14) / 45), 12)
+    expect(of([0, 0, 1, 1, 1, 1, 2, 2, 2, 2], [0, 1, 0, 1, 1, 2, 2, 2, 2, 2])).toBeCloseTo(
+      (7 - (13 * 14) / 45) / (13.5 - (13 * 14) / 45),
+      12
+    )
   })
 
   it('is below zero where partitions agree less than by chance', () => {

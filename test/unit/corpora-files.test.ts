@@ -17,8 +17,7 @@ const folderOf = (files: Readonly<Record<string, string | Buffer>>): string => {
 }
 
 const record = lines({ text: 'a record' })
-const pointer =
-  `version https://git-lfs.github.com/spec/v1\noid sha256:${'4d7a2146'.repeat(8)}\nsize 12345\n`
+const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'4d7a2146'.repeat(8)}\nsize 12345\n`
 
 describe('links in folders', () => {
   it('are followed, as in the cache of the hub, which is read by its snapshots', async () => {

@@ -12,32 +12,54 @@ import type { CorpusPreview } from '../../preload/contract'
 import { tinyRows, writeTinyModel } from '../tiny-model'
 
 const folder = mkdtempSync(join(tmpdir(), 'spectroscope-test-'))
-const text = (word: string, documents: number): string => Array.from({ length: documents }, (_, i) => JSON.stringify({ text: `${word} number ${i} is here and there `.repeat(6) })).join('\n')
+const text = (word: string, documents: number): string =>
+  Array.from({ length: documents }, (_, i) =>
+    JSON.stringify({ text: `${word} number ${i} is here and there `.repeat(6) })
+  ).join('\n')
 
 beforeAll(async () => {
   await writeTinyModel(join(folder, 'model'))
   mkdirSync(join(folder, 'corpus'))
   writeFileSync(join(folder, 'corpus', 'apples.jsonl'), text('apple', 20))
   writeFileSync(join(folder, 'corpus', 'pears.jsonl'), text('pear', 12))
-  writeFileSync(join(folder, 'rows.json'), JSON.stringify(tinyRows({ sampling: 5, observation: 3, probe: 4, length: 10 })))
+  writeFileSync(
+    join(folder, 'rows.json'),
+    JSON.stringify(tinyRows({ sampling: 5, observation: 3, probe: 4, length: 10 }))
+  )
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
 const configurationOf = (corpus: object, changes: object = {}): RunConfiguration =>
-  parseConfiguration({ model: 'model', corpus: { files: ['corpus'], rowLength: 32, sampling: 20, observation: 8, probe: 10, ...corpus }, ...changes }, 'c')
+  parseConfiguration(
+    {
+      model: 'model',
+      corpus: { files: ['corpus'], rowLength: 32, sampling: 20, observation: 8, probe: 10, ...corpus },
+      ...changes
+    },
+    'c'
+  )
 
-const preview = (configuration: RunConfiguration, seconds = 60): Promise<CorpusPreview> => previewOf({ configuration, baseFolder: folder, rows: 6, seconds }, () => {})
+const preview = (configuration: RunConfiguration, seconds = 60): Promise<CorpusPreview> =>
+  previewOf({ configuration, baseFolder: folder, rows: 6, seconds }, () => {})
 
 describe('the preview of a corpus', () => {
   it('counts by subset and shows rows that the run would study', async () => {
     const configuration = configurationOf({})
     const found = await preview(configuration)
     expect(found).toMatchObject({ files: 2, documents: 32, complete: true, rowsWanted: 38, problem: null })
-    expect(found.subsets.map(({ subset, documents }) => [subset, documents])).toEqual([['apples', 20], ['pears', 12]])
+    expect(found.subsets.map(({ subset, documents }) => [subset, documents])).toEqual([
+      ['apples', 20],
+      ['pears', 12]
+    ])
     expect(found.rowsThere).toBe(found.subsets.reduce((sum, { rows }) => sum + rows, 0))
     const file = join(folder, 'model', 'config.json')
     const tokenizer = await loadTokenizer(join(folder, 'model'))
-    const { probe } = await prepareStudy(configuration, folder, { architecture: parseModelConfig(readFileSync(file, 'utf8'), file), folder }, tokenizer)
+    const { probe } = await prepareStudy(
+      configuration,
+      folder,
+      { architecture: parseModelConfig(readFileSync(file, 'utf8'), file), folder },
+      tokenizer
+    )
     const studied = new Set(probe.map((row) => Array.from(row, (id) => tokenizer.tokenText(id)).join('|')))
     expect(found.rows).toHaveLength(6)
     for (const { tokens } of found.rows) expect(studied.has(tokens.join('|'))).toBe(true)
@@ -61,11 +83,15 @@ describe('the preview of a corpus', () => {
     expect((await preview(configurationOf({ files: ['nowhere'] }))).problem).toContain('nowhere')
     expect((await preview(configurationOf({ rowLength: 65 }))).problem).toContain('the model takes 64 tokens at most')
     expect((await preview(configurationOf({}, { model: 'gone' }))).problem).toContain('config.json')
-    expect((await preview(configurationOf({}, { sampler: { method: 'psgld', batchSize: 21 } }))).problem).toContain('sampler.batchSize')
+    expect((await preview(configurationOf({}, { sampler: { method: 'psgld', batchSize: 21 } }))).problem).toContain(
+      'sampler.batchSize'
+    )
   })
 
   it('shows the rows of a file of rows', async () => {
-    const found = await preview(parseConfiguration({ model: 'model', rows: 'rows.json', sampler: { method: 'psgld', batchSize: 2 } }, 'c'))
+    const found = await preview(
+      parseConfiguration({ model: 'model', rows: 'rows.json', sampler: { method: 'psgld', batchSize: 2 } }, 'c')
+    )
     expect(found).toMatchObject({ files: 1, rowsWanted: 12, rowsThere: 12, subsets: [], problem: null })
     expect(found.rows).toHaveLength(4)
     expect(found.rows[0].tokens).toHaveLength(10)

@@ -6,133 +6,199 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { cudaPlanWords, installCuda, planCuda } from '../../main/engine/onnx/cuda-install'
 import { neededByProvider } from '../../main/engine/onnx/cuda-libraries'
 import { canInstallCuda, cudaReady } from '../../main/engine/onnx/cuda-needs'
-import { copyFolder, cudaFolder, folderWithCuda, installedFolder, librariesFolder, libraryPath } from '../../main/engine/onnx/package'
+import {
+  copyFolder,
+  cudaFolder,
+  folderWithCuda,
+  installedFolder,
+  librariesFolder,
+  libraryPath
+} from '../../main/engine/onnx/package'
 import { type Feed, neededUnderWindows, pathWithDriver, startFeed, zip } from '../nuget-feed'
 import { windowsLibrary } from '../windows-library'
 
 const never = new AbortController().signal
-const lack = process.platform === 'win32' ? 'the command in the place of nvidia-smi is a shell\'s' : undefined
+const lack = process.platform === 'win32' ? "the command in the place of nvidia-smi is a shell's" : undefined
 
-describe.skipIf(lack !== undefined)(`CUDA as it is installed and looked for under Windows${lack === undefined ? '' : ` (skipped: ${lack})`}`, () => {
-  let [root, windows, programs] = ['', '', '']
-  let feed: Feed
+describe.skipIf(lack !== undefined)(
+  `CUDA as it is installed and looked for under Windows${lack === undefined ? '' : ` (skipped: ${lack})`}`,
+  () => {
+    let [root, windows, programs] = ['', '', '']
+    let feed: Feed
 
-  beforeAll(async () => {
-    root = mkdtempSync(join(tmpdir(), 'spectroscope-cuda-windows-'))
-    feed = await startFeed(join(root, 'made'), 'win32')
-  })
-  afterAll(() => {
-    feed.close()
-    rmSync(root, { recursive: true, force: true })
-  })
-  beforeEach(() => {
-    ;[windows, programs] = ['windows-', 'programs-'].map((name) => mkdtempSync(join(root, name)))
-    mkdirSync(join(windows, 'System32'))
-    has('System32', 'KERNEL32.dll', 'MSVCP140.dll', 'VCRUNTIME140_1.dll')
-    vi.stubEnv('SystemRoot', windows)
-    vi.stubEnv('SPECTROSCOPE_ENGINES', mkdtempSync(join(root, 'engines-')))
-    vi.stubEnv('SPECTROSCOPE_NUGET', `${feed.address}/index.json`)
-    withDriver('581.15')
-    feed.asked.length = 0
-  })
-  afterEach(() => void vi.unstubAllEnvs())
-
-  /** Puts libraries into a folder of Windows, or beside programs where it is none of its. */
-  const has = (folder: string, ...names: readonly string[]): void => {
-    for (const name of names) writeFileSync(join(folder === 'System32' ? join(windows, folder) : programs, name), '')
-  }
-  /** PATH has folders as Windows writes them after those that find the command in the place of nvidia-smi. */
-  const withDriver = (driver: string): void => void vi.stubEnv('PATH', `${pathWithDriver(join(root, `driver ${driver}`), driver)}:;"${programs}";`)
-  const install = async (): Promise<void> => installCuda(await planCuda(never, 'win32', 'x64'), { onProgress: () => undefined, onNote: () => undefined, signal: never, retryDelay: 1 })
-  const ready = (): Promise<unknown> => cudaReady('win32', 'x64')
-
-  it('is told of before it is downloaded, with what Windows needs', async () => {
-    const plan = await planCuda(never, 'win32', 'x64')
-    expect(plan).toMatchObject({ bytes: feed.archive.length, checksum: createHash('sha512').update(feed.archive).digest('base64'), version: '1.30.0', platform: 'win32' })
-    expect(plan.url).toMatch(/\/microsoft\.ml\.onnxruntime\.gpu\.windows\/1\.30\.0\/microsoft\.ml\.onnxruntime\.gpu\.windows\.1\.30\.0\.nupkg$/)
-    expect(cudaPlanWords(plan)).toMatch(/version 1\.30\.0, needs an NVIDIA driver, the Microsoft Visual C\+\+ Redistributable, CUDA 13 and cuDNN 9, which it does not bring\. It downloads 1 MB/)
-    withDriver('551.61')
-    expect(cudaPlanWords(await planCuda(never, 'win32', 'x64'))).toContain('The NVIDIA driver is 551.61, and CUDA 13 needs 580 at least: install a newer one first.')
-    expect(await canInstallCuda('win32', 'x64')).toBe(true)
-    expect(await canInstallCuda('win32', 'arm64')).toBe(false)
-  })
-
-  it('is refused where the driver is too old for any CUDA, as Windows counts them', async () => {
-    withDriver('527.41')
-    await expect(planCuda(never, 'win32', 'x64')).rejects.toMatchObject({ kind: 'engine', message: 'The NVIDIA driver is 527.41 and CUDA 13 needs 580 at least; install a newer driver.' })
-    await expect(ready()).rejects.toMatchObject({ message: expect.stringContaining('needs 580 at least') })
-    expect(feed.asked).toEqual([])
-    expect(await canInstallCuda('win32', 'x64')).toBe(false)
-  })
-
-  it('brings onnxruntime with CUDA by another name than npm\'s, which goes on to be used for everything else', async () => {
-    expect(folderWithCuda('win32')).toBeUndefined()
-    await expect(ready()).rejects.toMatchObject({ kind: 'engine', message: expect.stringContaining('`spectroscope engines install cuda` fetches it') })
-    const npms = libraryPath('webgpu', 'win32', 'x64')
-    expect(libraryPath('cuda', 'win32', 'x64')).toBe(npms)
-    expect(npms).toBe(join(librariesFolder(installedFolder(), 'win32', 'x64'), 'onnxruntime.dll'))
-    await install()
-    expect(folderWithCuda('win32')).toBe(copyFolder())
-    expect(folderWithCuda('linux')).not.toBe(copyFolder())
-    const libraries = cudaFolder(copyFolder(), 'win32')
-    expect(readdirSync(libraries).sort()).toEqual(['onnxruntime_cuda.dll', 'onnxruntime_providers_cuda.dll', 'onnxruntime_providers_shared.dll'])
-    expect(libraryPath('cuda', 'win32', 'x64')).toBe(join(libraries, 'onnxruntime_cuda.dll'))
-    expect(readFileSync(libraryPath('cuda', 'win32', 'x64')).length).toBeGreaterThan(2 ** 16)
-    for (const provider of ['cpu', 'webgpu'] as const) expect(libraryPath(provider, 'win32', 'x64')).toBe(npms)
-    expect(await canInstallCuda('win32', 'x64')).toBe(false)
-  })
-
-  it('is ready once the driver is new enough and all is found that its libraries name, in the folders where Windows looks', async () => {
-    await install()
-    expect(await neededByProvider(copyFolder(), 'win32')).toEqual({ cuda: 13, missing: neededUnderWindows })
-    withDriver('551.61')
-    await expect(ready()).rejects.toMatchObject({ message: 'The NVIDIA driver is 551.61 and CUDA 13 needs 580 at least; install a newer driver.' })
-    withDriver('581.15')
-    await expect(ready()).rejects.toMatchObject({
-      kind: 'engine', message: `The system does not find ${neededUnderWindows.join(', ')}; install the libraries of CUDA 13 and cuDNN 9 for CUDA 13, or add their folders to PATH, and start the program again.`
+    beforeAll(async () => {
+      root = mkdtempSync(join(tmpdir(), 'spectroscope-cuda-windows-'))
+      feed = await startFeed(join(root, 'made'), 'win32')
     })
-    has('programs', 'cublas64_13.dll', 'cublasLt64_13.dll')
-    has('System32', 'cudart64_13.dll')
-    await expect(ready()).rejects.toMatchObject({ message: 'The system does not find cudnn64_9.dll; install cuDNN 9 for CUDA 13, or add their folders to PATH, and start the program again.' })
-    writeFileSync(join(cudaFolder(copyFolder(), 'win32'), 'cudnn64_9.dll'), '')
-    expect(await ready()).toMatchObject({ cuda: 13, device: { driver: '581.15' } })
-  })
+    afterAll(() => {
+      feed.close()
+      rmSync(root, { recursive: true, force: true })
+    })
+    beforeEach(() => {
+      ;[windows, programs] = ['windows-', 'programs-'].map((name) => mkdtempSync(join(root, name)))
+      mkdirSync(join(windows, 'System32'))
+      has('System32', 'KERNEL32.dll', 'MSVCP140.dll', 'VCRUNTIME140_1.dll')
+      vi.stubEnv('SystemRoot', windows)
+      vi.stubEnv('SPECTROSCOPE_ENGINES', mkdtempSync(join(root, 'engines-')))
+      vi.stubEnv('SPECTROSCOPE_NUGET', `${feed.address}/index.json`)
+      withDriver('581.15')
+      feed.asked.length = 0
+    })
+    afterEach(() => void vi.unstubAllEnvs())
 
-  it('names the compiler\'s libraries and the driver\'s where those are what is missing', async () => {
-    await install()
-    has('programs', ...neededUnderWindows)
-    rmSync(join(windows, 'System32', 'VCRUNTIME140_1.dll'))
-    await expect(ready()).rejects.toMatchObject({ message: 'The system does not find VCRUNTIME140_1.dll; install the Microsoft Visual C++ Redistributable for x64.' })
-    rmSync(join(windows, 'System32', 'MSVCP140.dll'))
-    rmSync(join(programs, 'cudart64_13.dll'))
-    await expect(ready()).rejects.toMatchObject({ message: expect.stringMatching(/find cudart64_13\.dll, VCRUNTIME140_1\.dll, MSVCP140\.dll; install the libraries of CUDA 13 and the Microsoft Visual C\+\+ Redistributable for x64, or add/) })
-    has('System32', 'VCRUNTIME140_1.dll', 'MSVCP140.dll')
-    writeFileSync(join(cudaFolder(copyFolder(), 'win32'), 'onnxruntime_providers_cuda.dll'), windowsLibrary({ needed: ['nvcuda.dll', 'cublas64_12.dll'] }))
-    has('programs', 'cublas64_12.dll')
-    await expect(ready()).rejects.toMatchObject({ message: 'The system does not find nvcuda.dll; install the NVIDIA driver.' })
-    has('System32', 'nvcuda.dll')
-    expect(await ready()).toMatchObject({ cuda: 12 })
-  })
-
-  it('says that a library is damaged, and what to do', async () => {
-    await install()
-    const provider = join(cudaFolder(copyFolder(), 'win32'), 'onnxruntime_providers_cuda.dll')
-    writeFileSync(provider, readFileSync(provider).subarray(0, 600))
-    await expect(ready()).rejects.toMatchObject({ kind: 'engine', message: expect.stringMatching(/onnxruntime_providers_cuda\.dll is damaged \(.+\); run `spectroscope engines install cuda` again/) })
-  })
-
-  it('is not taken from a package that was brought along for Linux, or is cut off', async () => {
-    const carried = join(root, 'carried.nupkg')
-    vi.stubEnv('SPECTROSCOPE_CUDA_PACKAGE', carried)
-    const name = expect.stringMatching(/carried\.nupkg is not a whole package of .*; name microsoft\.ml\.onnxruntime\.gpu\.windows 1\.30\.0 in SPECTROSCOPE_CUDA_PACKAGE\.$/) as string
-    for (const archive of [zip({ 'runtimes/linux-x64/native/libonnxruntime_providers_cuda.so': Buffer.alloc(1000) }), feed.archive.subarray(0, -30)]) {
-      writeFileSync(carried, archive)
-      await expect(install()).rejects.toMatchObject({ kind: 'input', message: name })
-      expect(folderWithCuda('win32')).toBeUndefined()
+    /** Puts libraries into a folder of Windows, or beside programs where it is none of its. */
+    const has = (folder: string, ...names: readonly string[]): void => {
+      for (const name of names) writeFileSync(join(folder === 'System32' ? join(windows, folder) : programs, name), '')
     }
-    writeFileSync(carried, feed.archive)
-    await install()
-    expect(folderWithCuda('win32')).toBe(copyFolder())
-    expect(feed.asked).toEqual([])
-  })
-})
+    /** PATH has folders as Windows writes them after those that find the command in the place of nvidia-smi. */
+    const withDriver = (driver: string): void =>
+      void vi.stubEnv('PATH', `${pathWithDriver(join(root, `driver ${driver}`), driver)}:;"${programs}";`)
+    const install = async (): Promise<void> =>
+      installCuda(await planCuda(never, 'win32', 'x64'), {
+        onProgress: () => undefined,
+        onNote: () => undefined,
+        signal: never,
+        retryDelay: 1
+      })
+    const ready = (): Promise<unknown> => cudaReady('win32', 'x64')
+
+    it('is told of before it is downloaded, with what Windows needs', async () => {
+      const plan = await planCuda(never, 'win32', 'x64')
+      expect(plan).toMatchObject({
+        bytes: feed.archive.length,
+        checksum: createHash('sha512').update(feed.archive).digest('base64'),
+        version: '1.30.0',
+        platform: 'win32'
+      })
+      expect(plan.url).toMatch(
+        /\/microsoft\.ml\.onnxruntime\.gpu\.windows\/1\.30\.0\/microsoft\.ml\.onnxruntime\.gpu\.windows\.1\.30\.0\.nupkg$/
+      )
+      expect(cudaPlanWords(plan)).toMatch(
+        /version 1\.30\.0, needs an NVIDIA driver, the Microsoft Visual C\+\+ Redistributable, CUDA 13 and cuDNN 9, which it does not bring\. It downloads 1 MB/
+      )
+      withDriver('551.61')
+      expect(cudaPlanWords(await planCuda(never, 'win32', 'x64'))).toContain(
+        'The NVIDIA driver is 551.61, and CUDA 13 needs 580 at least: install a newer one first.'
+      )
+      expect(await canInstallCuda('win32', 'x64')).toBe(true)
+      expect(await canInstallCuda('win32', 'arm64')).toBe(false)
+    })
+
+    it('is refused where the driver is too old for any CUDA, as Windows counts them', async () => {
+      withDriver('527.41')
+      await expect(planCuda(never, 'win32', 'x64')).rejects.toMatchObject({
+        kind: 'engine',
+        message: 'The NVIDIA driver is 527.41 and CUDA 13 needs 580 at least; install a newer driver.'
+      })
+      await expect(ready()).rejects.toMatchObject({ message: expect.stringContaining('needs 580 at least') })
+      expect(feed.asked).toEqual([])
+      expect(await canInstallCuda('win32', 'x64')).toBe(false)
+    })
+
+    it("brings onnxruntime with CUDA by another name than npm's, which goes on to be used for everything else", async () => {
+      expect(folderWithCuda('win32')).toBeUndefined()
+      await expect(ready()).rejects.toMatchObject({
+        kind: 'engine',
+        message: expect.stringContaining('`spectroscope engines install cuda` fetches it')
+      })
+      const npms = libraryPath('webgpu', 'win32', 'x64')
+      expect(libraryPath('cuda', 'win32', 'x64')).toBe(npms)
+      expect(npms).toBe(join(librariesFolder(installedFolder(), 'win32', 'x64'), 'onnxruntime.dll'))
+      await install()
+      expect(folderWithCuda('win32')).toBe(copyFolder())
+      expect(folderWithCuda('linux')).not.toBe(copyFolder())
+      const libraries = cudaFolder(copyFolder(), 'win32')
+      expect(readdirSync(libraries).sort()).toEqual([
+        'onnxruntime_cuda.dll',
+        'onnxruntime_providers_cuda.dll',
+        'onnxruntime_providers_shared.dll'
+      ])
+      expect(libraryPath('cuda', 'win32', 'x64')).toBe(join(libraries, 'onnxruntime_cuda.dll'))
+      expect(readFileSync(libraryPath('cuda', 'win32', 'x64')).length).toBeGreaterThan(2 ** 16)
+      for (const provider of ['cpu', 'webgpu'] as const) expect(libraryPath(provider, 'win32', 'x64')).toBe(npms)
+      expect(await canInstallCuda('win32', 'x64')).toBe(false)
+    })
+
+    it('is ready once the driver is new enough and all is found that its libraries name, in the folders where Windows looks', async () => {
+      await install()
+      expect(await neededByProvider(copyFolder(), 'win32')).toEqual({ cuda: 13, missing: neededUnderWindows })
+      withDriver('551.61')
+      await expect(ready()).rejects.toMatchObject({
+        message: 'The NVIDIA driver is 551.61 and CUDA 13 needs 580 at least; install a newer driver.'
+      })
+      withDriver('581.15')
+      await expect(ready()).rejects.toMatchObject({
+        kind: 'engine',
+        message: `The system does not find ${neededUnderWindows.join(', ')}; install the libraries of CUDA 13 and cuDNN 9 for CUDA 13, or add their folders to PATH, and start the program again.`
+      })
+      has('programs', 'cublas64_13.dll', 'cublasLt64_13.dll')
+      has('System32', 'cudart64_13.dll')
+      await expect(ready()).rejects.toMatchObject({
+        message:
+          'The system does not find cudnn64_9.dll; install cuDNN 9 for CUDA 13, or add their folders to PATH, and start the program again.'
+      })
+      writeFileSync(join(cudaFolder(copyFolder(), 'win32'), 'cudnn64_9.dll'), '')
+      expect(await ready()).toMatchObject({ cuda: 13, device: { driver: '581.15' } })
+    })
+
+    it("names the compiler's libraries and the driver's where those are what is missing", async () => {
+      await install()
+      has('programs', ...neededUnderWindows)
+      rmSync(join(windows, 'System32', 'VCRUNTIME140_1.dll'))
+      await expect(ready()).rejects.toMatchObject({
+        message:
+          'The system does not find VCRUNTIME140_1.dll; install the Microsoft Visual C++ Redistributable for x64.'
+      })
+      rmSync(join(windows, 'System32', 'MSVCP140.dll'))
+      rmSync(join(programs, 'cudart64_13.dll'))
+      await expect(ready()).rejects.toMatchObject({
+        message: expect.stringMatching(
+          /find cudart64_13\.dll, VCRUNTIME140_1\.dll, MSVCP140\.dll; install the libraries of CUDA 13 and the Microsoft Visual C\+\+ Redistributable for x64, or add/
+        )
+      })
+      has('System32', 'VCRUNTIME140_1.dll', 'MSVCP140.dll')
+      writeFileSync(
+        join(cudaFolder(copyFolder(), 'win32'), 'onnxruntime_providers_cuda.dll'),
+        windowsLibrary({ needed: ['nvcuda.dll', 'cublas64_12.dll'] })
+      )
+      has('programs', 'cublas64_12.dll')
+      await expect(ready()).rejects.toMatchObject({
+        message: 'The system does not find nvcuda.dll; install the NVIDIA driver.'
+      })
+      has('System32', 'nvcuda.dll')
+      expect(await ready()).toMatchObject({ cuda: 12 })
+    })
+
+    it('says that a library is damaged, and what to do', async () => {
+      await install()
+      const provider = join(cudaFolder(copyFolder(), 'win32'), 'onnxruntime_providers_cuda.dll')
+      writeFileSync(provider, readFileSync(provider).subarray(0, 600))
+      await expect(ready()).rejects.toMatchObject({
+        kind: 'engine',
+        message: expect.stringMatching(
+          /onnxruntime_providers_cuda\.dll is damaged \(.+\); run `spectroscope engines install cuda` again/
+        )
+      })
+    })
+
+    it('is not taken from a package that was brought along for Linux, or is cut off', async () => {
+      const carried = join(root, 'carried.nupkg')
+      vi.stubEnv('SPECTROSCOPE_CUDA_PACKAGE', carried)
+      const name = expect.stringMatching(
+        /carried\.nupkg is not a whole package of .*; name microsoft\.ml\.onnxruntime\.gpu\.windows 1\.30\.0 in SPECTROSCOPE_CUDA_PACKAGE\.$/
+      ) as string
+      for (const archive of [
+        zip({ 'runtimes/linux-x64/native/libonnxruntime_providers_cuda.so': Buffer.alloc(1000) }),
+        feed.archive.subarray(0, -30)
+      ]) {
+        writeFileSync(carried, archive)
+        await expect(install()).rejects.toMatchObject({ kind: 'input', message: name })
+        expect(folderWithCuda('win32')).toBeUndefined()
+      }
+      writeFileSync(carried, feed.archive)
+      await install()
+      expect(folderWithCuda('win32')).toBe(copyFolder())
+      expect(feed.asked).toEqual([])
+    })
+  }
+)

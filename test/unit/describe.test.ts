@@ -8,14 +8,26 @@ import { executeTask, type ClusteringResult, type ClusteringTask } from '../../m
 import { leftoverCluster, noCluster, type ClusteringDescription, type LevelDescription } from '../../preload/records'
 import { planted, pointsOf, randomNumbers } from './clustering-fixture'
 
-const nearest = (points: Float64Array, tokens: number, k: number): { k: number; indices: Int32Array; distances: Float32Array } => {
+const nearest = (
+  points: Float64Array,
+  tokens: number,
+  k: number
+): { k: number; indices: Int32Array; distances: Float32Array } => {
   const width = points.length / tokens
   const lists = Array.from({ length: tokens }, (_, i) =>
-    Array.from({ length: tokens }, (__, j) => ({ j, distance: Math.hypot(...Array.from({ length: width }, (___, d) => points[i * width + d] - points[j * width + d])) }))
+    Array.from({ length: tokens }, (__, j) => ({
+      j,
+      distance: Math.hypot(...Array.from({ length: width }, (___, d) => points[i * width + d] - points[j * width + d]))
+    }))
       .filter(({ j }) => j !== i)
       .sort((a, b) => a.distance - b.distance || a.j - b.j)
-      .slice(0, k))
-  return { k, indices: Int32Array.from(lists.flat(), ({ j }) => j), distances: Float32Array.from(lists.flat(), ({ distance }) => distance) }
+      .slice(0, k)
+  )
+  return {
+    k,
+    indices: Int32Array.from(lists.flat(), ({ j }) => j),
+    distances: Float32Array.from(lists.flat(), ({ distance }) => distance)
+  }
 }
 
 /** Groups above clusters 0 to 6, with gaps in their numbers: cluster 6 is in none, 4 and 5 in a region only. */
@@ -39,7 +51,8 @@ interface RandomChanges {
 
 /** A small random clustering of random points: groups are followed only in part, so that edges lead everywhere. */
 const randomOrder = (
-  seed: number, { whiten = false, symmetrize = 'union', leftover = true }: RandomChanges = {}
+  seed: number,
+  { whiten = false, symmetrize = 'union', leftover = true }: RandomChanges = {}
 ): DescribeOrder => {
   const { matrix, tokens, components, truth } = planted(seed, [20, 15, 15, 10, 10, 10, 10], 5, 1.5, 20)
   const { uniform } = randomNumbers(seed + 100)
@@ -50,7 +63,11 @@ const randomOrder = (
   const points = preprocess(matrix, tokens, components, whiten)
   const rows = Array.from({ length: tokens / 5 }, (_, row) => row)
   return {
-    matrix, tokens, components, levels: treeOf(membership), seed,
+    matrix,
+    tokens,
+    components,
+    levels: treeOf(membership),
+    seed,
     configuration: { whiten, symmetrize },
     neighbours: nearest(points.values, tokens, 8),
     rows: {
@@ -109,7 +126,8 @@ const naive = (order: DescribeOrder, level: DescribeOrder['levels'][number]) => 
     }
     const { values, dimensions } = points
     const middle = Array.from({ length: dimensions }, (_, d) =>
-      mean(members.map((token) => values[token * dimensions + d])))
+      mean(members.map((token) => values[token * dimensions + d]))
+    )
     const distance = (token: number): number =>
       middle.reduce((sum, value, d) => sum + (value - values[token * dimensions + d]) ** 2, 0)
     const ordered = members.sort((a, b) => distance(a) - distance(b) || a - b)
@@ -123,7 +141,9 @@ const levelOf = ({ levels }: ClusteringDescription, kind: LevelDescription['kind
 
 const expectClose = (found: ArrayLike<number>, expected: ArrayLike<number>, within: number): void => {
   expect(found.length).toBe(expected.length)
-  expect(Array.from(found, (value, i) => Math.abs(value - expected[i])).reduce((a, b) => Math.max(a, b), 0)).toBeLessThan(within)
+  expect(
+    Array.from(found, (value, i) => Math.abs(value - expected[i])).reduce((a, b) => Math.max(a, b), 0)
+  ).toBeLessThan(within)
 }
 
 const inThisThread = (): Pool<ClusteringTask, ClusteringResult> => inProcessPool(executeTask)
@@ -150,7 +170,11 @@ describe('the description of a clustering', () => {
         expectClose(found.standardDeviations, expected.deviations, 1e-6)
         const names = Array.from(found.edges.from, (from, i) => `${from} ${found.edges.to[i]}`)
         expect([...names].sort()).toEqual([...expected.pairs.keys()].sort())
-        expectClose(found.edges.weights, names.map((name) => expected.pairs.get(name)!), 1e-4)
+        expectClose(
+          found.edges.weights,
+          names.map((name) => expected.pairs.get(name)!),
+          1e-4
+        )
         expect(found.positions).toHaveLength(2 * expected.groups.length)
         expect(found.rules).toHaveLength(expected.groups.length)
       })
@@ -191,7 +215,11 @@ describe('the description of a clustering', () => {
         return mean(members.map((token) => caught[token]))
       })
       expect(shares.some((share) => share > 0 && share < 1)).toBe(true)
-      expectClose(shares, rules.map(([best]) => best.recall), 1e-12)
+      expectClose(
+        shares,
+        rules.map(([best]) => best.recall),
+        1e-12
+      )
     }
   })
 
@@ -202,8 +230,13 @@ describe('the description of a clustering', () => {
     const [{ groups, rules, caught }] = computeDescription({ ...order, levels }).levels
     expect(Array.from(groups)).toEqual([0, -1])
     expect(rules[0][0]).toEqual({
-      conditions: [{ on: 'token', id: 3, text: 'b' }, { on: 'subset', subset: 'first' }],
-      recall: 1, precision: 1, f1: 1
+      conditions: [
+        { on: 'token', id: 3, text: 'b' },
+        { on: 'subset', subset: 'first' }
+      ],
+      recall: 1,
+      precision: 1,
+      f1: 1
     })
     expect([...membership.keys()].filter((token) => membership[token] === 0 && caught[token] === 0)).toEqual([])
   })
@@ -225,11 +258,20 @@ describe('the description of a clustering', () => {
 
   it('gives the central token first, and ties to the lower index', () => {
     const matrix = Float32Array.from([0, 1, 1, 0, 1, 0, 1, 0, 4, -3, 5, -4])
-    const { levels: [{ centralPlace }] } = computeDescription({
-      matrix, tokens: 6, components: ['a', 'b'], configuration: { whiten: false, symmetrize: 'union' },
-      neighbours: undefined, levels: [{ kind: 'cluster', membership: Int32Array.of(0, 0, 0, 0, -1, -1) }],
+    const {
+      levels: [{ centralPlace }]
+    } = computeDescription({
+      matrix,
+      tokens: 6,
+      components: ['a', 'b'],
+      configuration: { whiten: false, symmetrize: 'union' },
+      neighbours: undefined,
+      levels: [{ kind: 'cluster', membership: Int32Array.of(0, 0, 0, 0, -1, -1) }],
       rows: { probe: [Int32Array.of(1, 2, 3, 4, 5, 6, 7)], targets: [Int32Array.of(1, 2, 3, 4, 5, 6)] },
-      texts: { ids: new Int32Array(0), texts: [] }, subsetOf: new Int32Array(6), subsets: ['only'], seed: 1
+      texts: { ids: new Int32Array(0), texts: [] },
+      subsetOf: new Int32Array(6),
+      subsets: ['only'],
+      seed: 1
     })
     expect(Array.from(centralPlace)).toEqual([3, 0, 1, 2, 0, 1])
   })
@@ -260,12 +302,17 @@ describe('the description of a clustering', () => {
   it('is the same on a worker, tells how far it is, and stops when it is told to', async () => {
     const order = randomOrder(5)
     const told: number[] = []
-    const found: ClusteringDescription = await describeClustering({ ...order, onProgress: (fraction) => told.push(fraction) }, inThisThread)
+    const found: ClusteringDescription = await describeClustering(
+      { ...order, onProgress: (fraction) => told.push(fraction) },
+      inThisThread
+    )
     expect(found).toEqual(computeDescription(order))
     expect(told.at(-1)).toBe(1)
     const controller = new AbortController()
     controller.abort()
-    await expect(describeClustering({ ...order, signal: controller.signal }, inThisThread)).rejects.toMatchObject({ kind: 'interrupted' })
+    await expect(describeClustering({ ...order, signal: controller.signal }, inThisThread)).rejects.toMatchObject({
+      kind: 'interrupted'
+    })
   })
 
   it('ends a worker that is at work when it is told to stop', async () => {
@@ -283,21 +330,40 @@ describe('the description of a clustering', () => {
 })
 
 describe('the layout of clusters', () => {
-  const middles = pointsOf(Array.from({ length: 12 }, (_, i) => [Math.sin(i * 2.3), Math.cos(i * 1.7), Math.sin(i)].map((value) => value / 10)))
-  const pairs = Array.from({ length: 12 }, (_, i) => Array.from({ length: i }, (__, j) => ({ from: j, to: i, weight: i % 3 === j % 3 ? 10 : 0.1 }))).flat()
-  const edges = { from: pairs.map(({ from }) => from), to: pairs.map(({ to }) => to), weights: pairs.map(({ weight }) => weight) }
+  const middles = pointsOf(
+    Array.from({ length: 12 }, (_, i) => [Math.sin(i * 2.3), Math.cos(i * 1.7), Math.sin(i)].map((value) => value / 10))
+  )
+  const pairs = Array.from({ length: 12 }, (_, i) =>
+    Array.from({ length: i }, (__, j) => ({ from: j, to: i, weight: i % 3 === j % 3 ? 10 : 0.1 }))
+  ).flat()
+  const edges = {
+    from: pairs.map(({ from }) => from),
+    to: pairs.map(({ to }) => to),
+    weights: pairs.map(({ weight }) => weight)
+  }
 
   it('draws those with heavy edges together, the same every time', () => {
     const positions = layOutGroups(middles, edges, 3)
     expect(layOutGroups(middles, edges, 3)).toEqual(positions)
-    const distance = (a: number, b: number): number => Math.hypot(positions[2 * a] - positions[2 * b], positions[2 * a + 1] - positions[2 * b + 1])
-    const mean = (chosen: typeof pairs): number => chosen.reduce((sum, { from, to }) => sum + distance(from, to), 0) / chosen.length
-    expect(mean(pairs.filter(({ weight }) => weight === 10))).toBeLessThan(0.5 * mean(pairs.filter(({ weight }) => weight < 1)))
+    const distance = (a: number, b: number): number =>
+      Math.hypot(positions[2 * a] - positions[2 * b], positions[2 * a + 1] - positions[2 * b + 1])
+    const mean = (chosen: typeof pairs): number =>
+      chosen.reduce((sum, { from, to }) => sum + distance(from, to), 0) / chosen.length
+    expect(mean(pairs.filter(({ weight }) => weight === 10))).toBeLessThan(
+      0.5 * mean(pairs.filter(({ weight }) => weight < 1))
+    )
   })
 
   it('places a single one, and two without edges', () => {
     expect(Array.from(layOutGroups(pointsOf([[1, 2, 3]]), { from: [], to: [], weights: [] }, 1))).toEqual([0, 0])
-    const two = layOutGroups(pointsOf([[1, 0], [-1, 0]]), { from: [], to: [], weights: [] }, 1)
+    const two = layOutGroups(
+      pointsOf([
+        [1, 0],
+        [-1, 0]
+      ]),
+      { from: [], to: [], weights: [] },
+      1
+    )
     expect(Math.hypot(two[0] - two[2], two[1] - two[3])).toBeGreaterThan(1)
   })
 })

@@ -31,14 +31,19 @@ const leaving = (executor: Executor, runs: number): Executor => {
     compile: async (graph) => {
       if (left <= 0) return gone()
       const program = await executor.compile(graph)
-      return { run: (inputs) => (left-- > 0 ? program.run(inputs) : gone()), dispose: () => (left > 0 ? program.dispose() : gone()) }
+      return {
+        run: (inputs) => (left-- > 0 ? program.run(inputs) : gone()),
+        dispose: () => (left > 0 ? program.dispose() : gone())
+      }
     },
     dispose: () => (left > 0 ? executor.dispose() : gone())
   }
 }
 
 /** Executors that count their runs, of all of them together. */
-const counting = (open: () => Executor | Promise<Executor>): { readonly open: () => Promise<Executor>; readonly runs: () => number } => {
+const counting = (
+  open: () => Executor | Promise<Executor>
+): { readonly open: () => Promise<Executor>; readonly runs: () => number } => {
   let runs = 0
   return {
     runs: () => runs,
@@ -48,7 +53,13 @@ const counting = (open: () => Executor | Promise<Executor>): { readonly open: ()
         const program = await executor.compile(graph)
         return { dispose: () => program.dispose(), run: (inputs) => (runs++, program.run(inputs)) }
       }
-      return { description: executor.description, resident: (data, shape) => executor.resident(data, shape), drop: (resident) => executor.drop(resident), dispose: () => executor.dispose(), compile }
+      return {
+        description: executor.description,
+        resident: (data, shape) => executor.resident(data, shape),
+        drop: (resident) => executor.drop(resident),
+        dispose: () => executor.dispose(),
+        compile
+      }
     }
   }
 }
@@ -63,7 +74,8 @@ describe('a run whose device goes away', () => {
     const whole = await withExecutor(unkept, all.open)
     for (const elsewhere of [openOnnxCpu, () => TfjsExecutor.open('cpu'), () => new ReferenceExecutor()]) {
       await expect(withExecutor(input, () => leaving(openOnnxCpu(), 90))).rejects.toMatchObject({
-        kind: 'engine', message: expect.stringMatching(/^The engine failed at .*: CUDA failure 999: unknown error\.$/)
+        kind: 'engine',
+        message: expect.stringMatching(/^The engine failed at .*: CUDA failure 999: unknown error\.$/)
       })
       const there = counting(elsewhere)
       const moved = await withExecutor(input, there.open)
@@ -82,12 +94,21 @@ describe('a run whose device goes away', () => {
 describe('a run that goes on on an engine which takes other numbers of tokens at once', () => {
   it('keeps to how its rows were cut, wherever within a draw it was interrupted', async () => {
     const input = { ...(await inputOf(400)), components: ['mlp:1'], engine: 'onnx-cpu' }
-    const sampler = { ...input.sampler, burnIn: 1, draws: 2, stepsBetweenDraws: 1, chains: 1, estimator: 'restricted' as const }
+    const sampler = {
+      ...input.sampler,
+      burnIn: 1,
+      draws: 2,
+      stepsBetweenDraws: 1,
+      chains: 1,
+      estimator: 'restricted' as const
+    }
     const { checkpoint: _, ...unkept } = { ...input, sampler }
     const all = counting(openOnnxCpu)
     const whole = await withExecutor(unkept, all.open)
     for (let runs = 14; runs < all.runs() - 1; runs += 2) {
-      await expect(withExecutor({ ...input, sampler, threads: 1 }, () => leaving(openOnnxCpu(), runs))).rejects.toMatchObject({ kind: 'engine' })
+      await expect(
+        withExecutor({ ...input, sampler, threads: 1 }, () => leaving(openOnnxCpu(), runs))
+      ).rejects.toMatchObject({ kind: 'engine' })
       const moved = await withExecutor({ ...input, sampler, engine: 'onnx-cuda' }, openOnnxCpu)
       expect(moved.susceptibilities).toEqual(whole.susceptibilities)
       rmSync(folder, { recursive: true })
@@ -97,11 +118,17 @@ describe('a run that goes on on an engine which takes other numbers of tokens at
 })
 
 /** An executor of whose device a part is taken: programs over more than so many targets fail, when they are made or when they are run. */
-const short = (executor: Executor, targets: () => number, when: 'made' | 'run'): Executor & { readonly alive: () => number; readonly extents: number[] } => {
+const short = (
+  executor: Executor,
+  targets: () => number,
+  when: 'made' | 'run'
+): Executor & { readonly alive: () => number; readonly extents: number[] } => {
   let alive = 0
   const extents: number[] = []
   return {
-    alive: () => alive, extents, description: executor.description,
+    alive: () => alive,
+    extents,
+    description: executor.description,
     resident: (data, shape) => executor.resident(data, shape),
     drop: (resident) => executor.drop(resident),
     dispose: () => executor.dispose(),
@@ -139,49 +166,75 @@ describe('a device whose memory is short', () => {
     readonly gradient: Float32Array
     readonly lossSum: number
   }
-  const numbersOf = async (evaluator: Evaluator, component: string, centre: Float32Array, prefix: Prefix): Promise<Numbers> => {
+  const numbersOf = async (
+    evaluator: Evaluator,
+    component: string,
+    centre: Float32Array,
+    prefix: Prefix
+  ): Promise<Numbers> => {
     const u = centre.map((value, at) => value + 0.01 * Math.sin(at))
     const gradient = new Float32Array(u.length)
     const { lossSum } = await evaluator.gradient(component, u, prefix, gradient)
     return { prefix, losses: await evaluator.losses(component, u, prefix), gradient, lossSum }
   }
-  const numbers = async (evaluator: Evaluator, component: string, centre: Float32Array): Promise<Numbers> => numbersOf(evaluator, component, centre, await evaluator.prefix(rows))
+  const numbers = async (evaluator: Evaluator, component: string, centre: Float32Array): Promise<Numbers> =>
+    numbersOf(evaluator, component, centre, await evaluator.prefix(rows))
 
-  it.each(['made', 'run'] as const)('takes half of the rows, and half of those, when a program that is %s fails, and gives the same numbers within float32 noise', async (when) => {
-    const { architecture, weights } = await loadModel(await writeTinyModel(join(folder, 'model')))
-    for (const component of ['head:0.1', 'mlp:1', 'full']) {
-      const centre = flatten(weights, componentSlices(architecture, weights, component))
-      const expected = await numbers(new TransformerEvaluator(openOnnxCpu(), architecture, weights), component, centre)
-      let most = 77
-      const device = short(openOnnxCpu(), () => most, when)
-      const evaluator = new TransformerEvaluator(device, architecture, weights)
-      for (const least of [77, 25, 11]) {
-        most = least
-        const found = await numbers(evaluator, component, centre)
-        expect(apart(found.losses, expected.losses)).toBeLessThan(1e-6)
-        expect(apart(found.gradient, expected.gradient)).toBeLessThan(1e-6)
-        expect(found.lossSum / expected.lossSum).toBeCloseTo(1, 6)
-        for (const [name, values] of Object.entries(expected.prefix.activations)) expect(apart(found.prefix.activations[name], values), name).toBeLessThan(1e-6)
+  it.each(['made', 'run'] as const)(
+    'takes half of the rows, and half of those, when a program that is %s fails, and gives the same numbers within float32 noise',
+    async (when) => {
+      const { architecture, weights } = await loadModel(await writeTinyModel(join(folder, 'model')))
+      for (const component of ['head:0.1', 'mlp:1', 'full']) {
+        const centre = flatten(weights, componentSlices(architecture, weights, component))
+        const expected = await numbers(
+          new TransformerEvaluator(openOnnxCpu(), architecture, weights),
+          component,
+          centre
+        )
+        let most = 77
+        const device = short(openOnnxCpu(), () => most, when)
+        const evaluator = new TransformerEvaluator(device, architecture, weights)
+        for (const least of [77, 25, 11]) {
+          most = least
+          const found = await numbers(evaluator, component, centre)
+          expect(apart(found.losses, expected.losses)).toBeLessThan(1e-6)
+          expect(apart(found.gradient, expected.gradient)).toBeLessThan(1e-6)
+          expect(found.lossSum / expected.lossSum).toBeCloseTo(1, 6)
+          for (const [name, values] of Object.entries(expected.prefix.activations))
+            expect(apart(found.prefix.activations[name], values), name).toBeLessThan(1e-6)
+        }
+        // What turned out to fit is remembered: nothing is tried again that was too much.
+        const before = device.extents.length
+        await numbers(evaluator, component, centre)
+        expect(device.extents.slice(before).every((targets) => targets <= 11)).toBe(true)
+        most = 5
+        await expect(numbers(evaluator, component, centre)).rejects.toMatchObject({
+          kind: 'engine',
+          message: expect.stringMatching(
+            /^The memory of CPU is too short for one row of 12 tokens \(CUDA failure 2: out of memory\); .* choose another engine\.$/
+          )
+        })
+        await evaluator.dispose()
+        expect(device.alive()).toBe(0)
       }
-      // What turned out to fit is remembered: nothing is tried again that was too much.
-      const before = device.extents.length
-      await numbers(evaluator, component, centre)
-      expect(device.extents.slice(before).every((targets) => targets <= 11)).toBe(true)
-      most = 5
-      await expect(numbers(evaluator, component, centre)).rejects.toMatchObject({ kind: 'engine', message: expect.stringMatching(/^The memory of CPU is too short for one row of 12 tokens \(CUDA failure 2: out of memory\); .* choose another engine\.$/) })
-      await evaluator.dispose()
-      expect(device.alive()).toBe(0)
     }
-  })
+  )
 
-  it('has weights and activations cross once, and these not where they would take programs\' room; numbers are the same', async () => {
+  it("has weights and activations cross once, and these not where they would take programs' room; numbers are the same", async () => {
     const { architecture, weights } = await loadModel(await writeTinyModel(join(folder, 'model')))
     const components = ['head:0.0', 'head:1.0', 'mlp:0', 'mlp:1', 'unembed']
     const centres = components.map((component) => flatten(weights, componentSlices(architecture, weights, component)))
     const plain = new TransformerEvaluator(openOnnxCpu(), architecture, weights)
     const expected = await Promise.all(components.map((component, at) => numbers(plain, component, centres[at])))
-    const weightBytes = [...weights.values()].reduce((sum, { data }) => sum + data.byteLength, weights.get(unembeddingWeight(architecture))!.data.byteLength)
-    for (const [memoryBytes, holds] of [[2 ** 30, true], [weightBytes + 6e5, true], [weightBytes + 2.5e5, false]] as const) {
+    const weightBytes = [...weights.values()].reduce(
+      (sum, { data }) => sum + data.byteLength,
+      weights.get(unembeddingWeight(architecture))!.data.byteLength
+    )
+    for (const [memoryBytes, holds] of [
+      [2 ** 30, true],
+      [weightBytes + 6e5, true],
+      [weightBytes + 2.5e5, false]
+    ] as const) {
       const inner = asForCuda({ memoryBytes })
       const put = new Map<Float32Array, number>()
       let [largest, dropped] = [0, 0]

@@ -16,7 +16,10 @@ const textOf = (file: string): string => readFileSync(join(projectRoot, file), '
 
 /** A heading's anchor, as GitHub makes it. */
 const anchorOf = (heading: string): string =>
-  heading.toLowerCase().replace(/[^\p{L}\p{N}\p{M}_\- ]/gu, '').replaceAll(' ', '-')
+  heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}\p{M}_\- ]/gu, '')
+    .replaceAll(' ', '-')
 
 const anchorsOf = (file: string): Set<string> =>
   new Set([...textOf(file).matchAll(/^#+ (.+)$/gm)].map(([, heading]) => anchorOf(heading)))

@@ -9,7 +9,12 @@ import { evaluatorOn, executorCases } from '../executors'
 import { uniforms } from '../tiny-model'
 
 /** The component's slices written into a flattening of all weights. */
-const intoFull = (architecture: Architecture, weights: Weights, slices: readonly Slice[], own: Float32Array): Float32Array => {
+const intoFull = (
+  architecture: Architecture,
+  weights: Weights,
+  slices: readonly Slice[],
+  own: Float32Array
+): Float32Array => {
   const full = flatten(weights, componentSlices(architecture, weights, 'full'))
   let at = 0
   for (const { tensor, rowStart, rowEnd, columnStart, columnEnd } of slices) {
@@ -19,7 +24,8 @@ const intoFull = (architecture: Architecture, weights: Weights, slices: readonly
       start += data.length
     }
     const width = weights.get(tensor)!.shape.at(-1)!
-    for (let row = rowStart; row < rowEnd; row++) for (let column = columnStart; column < columnEnd; column++) full[start + row * width + column] = own[at++]
+    for (let row = rowStart; row < rowEnd; row++)
+      for (let column = columnStart; column < columnEnd; column++) full[start + row * width + column] = own[at++]
   }
   return full
 }
@@ -32,7 +38,8 @@ const caseOf = (architecture: Architecture) => {
     weights,
     rows: randomRows(architecture, 3, 9, uniform),
     components: [...componentNames(architecture), 'full'],
-    perturbed: (component: string): Float32Array => flatten(weights, componentSlices(architecture, weights, component)).map((x) => x + 0.3 * (uniform() - 0.5))
+    perturbed: (component: string): Float32Array =>
+      flatten(weights, componentSlices(architecture, weights, component)).map((x) => x + 0.3 * (uniform() - 0.5))
   }
 }
 
@@ -42,14 +49,24 @@ describe.each(Object.entries(architectures))('%s in float64', (_name, architectu
   it('has gradients that differences of losses confirm', async () => {
     const reference = await evaluatorOn('reference', architecture, weights)
     const prefix = await reference.prefix(rows)
-    const total = async (component: string, u: Float32Array): Promise<number> => (await reference.losses(component, u, prefix)).reduce((sum, loss) => sum + loss, 0)
+    const total = async (component: string, u: Float32Array): Promise<number> =>
+      (await reference.losses(component, u, prefix)).reduce((sum, loss) => sum + loss, 0)
     for (const component of components) {
       const u = perturbed(component)
       const gradient = new Float32Array(u.length)
       await reference.gradient(component, u, prefix, gradient)
       const direction = gradient.map((x) => x / norm(gradient) + (0.3 * (uniform() - 0.5)) / Math.sqrt(u.length))
       const h = 0.01
-      const [up, down] = [await total(component, u.map((x, at) => x + h * direction[at])), await total(component, u.map((x, at) => x - h * direction[at]))]
+      const [up, down] = [
+        await total(
+          component,
+          u.map((x, at) => x + h * direction[at])
+        ),
+        await total(
+          component,
+          u.map((x, at) => x - h * direction[at])
+        )
+      ]
       const expected = gradient.reduce((sum, x, at) => sum + x * direction[at], 0)
       expect(Math.abs((up - down) / (2 * h) / expected - 1), component).toBeLessThan(5e-3)
     }
@@ -68,9 +85,15 @@ for (const { name: engine, title, skipped } of executorCases) {
         const [prefixA, prefixB] = [await fast.prefix(rows), await reference.prefix(rows)]
         for (const component of components) {
           const u = perturbed(component)
-          expect(difference(await fast.losses(component, u, prefixA), await reference.losses(component, u, prefixB)), component).toBeLessThan(1e-5)
+          expect(
+            difference(await fast.losses(component, u, prefixA), await reference.losses(component, u, prefixB)),
+            component
+          ).toBeLessThan(1e-5)
           const [a, b] = [new Float32Array(u.length), new Float32Array(u.length)]
-          const [sumA, sumB] = [await fast.gradient(component, u, prefixA, a), await reference.gradient(component, u, prefixB, b)]
+          const [sumA, sumB] = [
+            await fast.gradient(component, u, prefixA, a),
+            await reference.gradient(component, u, prefixB, b)
+          ]
           expect(Math.abs(sumA.lossSum / sumB.lossSum - 1), component).toBeLessThan(1e-5)
           expect(difference(a, b), component).toBeLessThan(1e-4)
         }
@@ -82,7 +105,10 @@ for (const { name: engine, title, skipped } of executorCases) {
         for (const component of components) {
           const u = perturbed(component)
           const whole = intoFull(architecture, weights, componentSlices(architecture, weights, component), u)
-          expect(difference(await fast.losses(component, u, prefix), await fast.losses('full', whole, prefix)), component).toBeLessThan(1e-5)
+          expect(
+            difference(await fast.losses(component, u, prefix), await fast.losses('full', whole, prefix)),
+            component
+          ).toBeLessThan(1e-5)
         }
       })
 
@@ -90,7 +116,10 @@ for (const { name: engine, title, skipped } of executorCases) {
         const [fast] = await evaluators()
         const u = perturbed('full')
         const before = await fast.losses('full', u, await fast.prefix(rows))
-        const changed = { ...rows, ids: rows.ids.map((id, at) => (at % rows.length === 6 ? (id + 1) % architecture.vocabulary : id)) }
+        const changed = {
+          ...rows,
+          ids: rows.ids.map((id, at) => (at % rows.length === 6 ? (id + 1) % architecture.vocabulary : id))
+        }
         const after = await fast.losses('full', u, await fast.prefix(changed))
         for (let row = 0; row < rows.count; row++) {
           const start = row * (rows.length - 1)
@@ -107,7 +136,10 @@ for (const { name: engine, title, skipped } of executorCases) {
         const architecture = { ...base, contextLength: 400 }
         const weights = randomWeights(architecture, uniform)
         const rows = randomRows(architecture, 1, 400, uniform)
-        const [fast, reference] = await Promise.all([evaluatorOn(engine, architecture, weights), evaluatorOn('reference', architecture, weights)])
+        const [fast, reference] = await Promise.all([
+          evaluatorOn(engine, architecture, weights),
+          evaluatorOn('reference', architecture, weights)
+        ])
         const u = flatten(weights, componentSlices(architecture, weights, 'unembed'))
         const [a, b] = [new Float32Array(u.length), new Float32Array(u.length)]
         const sum = await fast.gradient('unembed', u, await fast.prefix(rows), a)
@@ -127,21 +159,44 @@ for (const { name: engine, title, skipped } of executorCases) {
       const rows = randomRows(architecture, 2, rowLength, uniform)
 
       it('has the losses and gradients of whole programs, in float64', async () => {
-        const [fast, reference] = await Promise.all([evaluatorOn(engine, architecture, weights, layerwise), evaluatorOn('reference', architecture, weights)])
+        const [fast, reference] = await Promise.all([
+          evaluatorOn(engine, architecture, weights, layerwise),
+          evaluatorOn('reference', architecture, weights)
+        ])
         const [prefixA, prefixB] = [await fast.prefix(rows), await reference.prefix(rows)]
-        for (const [name, expected] of Object.entries(prefixB.activations)) expect(difference(prefixA.activations[name], expected), name).toBeLessThan(1e-5)
-        for (const component of ['embed', 'head:0.1', 'head:1.0', 'mlp:0', 'mlp:2', 'unembed', 'full'].filter((name) => name !== 'unembed' || architecture.family === 'gpt_neox')) {
-          const u = flatten(weights, componentSlices(architecture, weights, component)).map((x) => x + 0.3 * (uniform() - 0.5))
-          expect(difference(await fast.losses(component, u, prefixA), await reference.losses(component, u, prefixB)), component).toBeLessThan(1e-5)
+        for (const [name, expected] of Object.entries(prefixB.activations))
+          expect(difference(prefixA.activations[name], expected), name).toBeLessThan(1e-5)
+        for (const component of ['embed', 'head:0.1', 'head:1.0', 'mlp:0', 'mlp:2', 'unembed', 'full'].filter(
+          (name) => name !== 'unembed' || architecture.family === 'gpt_neox'
+        )) {
+          const u = flatten(weights, componentSlices(architecture, weights, component)).map(
+            (x) => x + 0.3 * (uniform() - 0.5)
+          )
+          expect(
+            difference(await fast.losses(component, u, prefixA), await reference.losses(component, u, prefixB)),
+            component
+          ).toBeLessThan(1e-5)
           const [a, b] = [new Float32Array(u.length).fill(0.25), new Float32Array(u.length)]
-          const [sumA, sumB] = [await fast.gradient(component, u, prefixA, a), await reference.gradient(component, u, prefixB, b)]
+          const [sumA, sumB] = [
+            await fast.gradient(component, u, prefixA, a),
+            await reference.gradient(component, u, prefixB, b)
+          ]
           expect(Math.abs(sumA.lossSum / sumB.lossSum - 1), component).toBeLessThan(1e-5)
-          expect(difference(a.map((x) => x - 0.25), b), component).toBeLessThan(1e-4)
+          expect(
+            difference(
+              a.map((x) => x - 0.25),
+              b
+            ),
+            component
+          ).toBeLessThan(1e-4)
         }
       })
 
       it('is right where a token is so unlikely that its exponent overflows', async () => {
-        const [fast, reference] = await Promise.all([evaluatorOn(engine, architecture, weights, layerwise), evaluatorOn('reference', architecture, weights)])
+        const [fast, reference] = await Promise.all([
+          evaluatorOn(engine, architecture, weights, layerwise),
+          evaluatorOn('reference', architecture, weights)
+        ])
         const u = flatten(weights, componentSlices(architecture, weights, 'full')).map((x) => 12 * x)
         const short = randomRows(architecture, 1, 9, uniforms(18))
         const losses = await fast.losses('full', u, await fast.prefix(short))
@@ -163,11 +218,19 @@ for (const { name: engine, title, skipped } of executorCases) {
 
       it('agree with float64, as do their gradients', async () => {
         expect(vocabularyBlocks(architecture.vocabulary).rows).toBeGreaterThan(architecture.vocabulary)
-        const [fast, reference] = await Promise.all([evaluatorOn(engine, architecture, weights), evaluatorOn('reference', architecture, weights)])
+        const [fast, reference] = await Promise.all([
+          evaluatorOn(engine, architecture, weights),
+          evaluatorOn('reference', architecture, weights)
+        ])
         const [prefixA, prefixB] = [await fast.prefix(rows), await reference.prefix(rows)]
         for (const component of ['head:1.0', 'unembed']) {
-          const u = flatten(weights, componentSlices(architecture, weights, component)).map((x) => x + 0.3 * (uniform() - 0.5))
-          expect(difference(await fast.losses(component, u, prefixA), await reference.losses(component, u, prefixB)), component).toBeLessThan(1e-5)
+          const u = flatten(weights, componentSlices(architecture, weights, component)).map(
+            (x) => x + 0.3 * (uniform() - 0.5)
+          )
+          expect(
+            difference(await fast.losses(component, u, prefixA), await reference.losses(component, u, prefixB)),
+            component
+          ).toBeLessThan(1e-5)
           const [a, b] = [new Float32Array(u.length), new Float32Array(u.length)]
           await fast.gradient(component, u, prefixA, a)
           await reference.gradient(component, u, prefixB, b)
@@ -176,26 +239,34 @@ for (const { name: engine, title, skipped } of executorCases) {
       })
 
       // Moving all rows of the unembedding together moves every logit of a token alike, which softmax does not notice.
-      it.each([60, -60])('stay the same when every logit moves by as much as %i times the hidden state', async (factor) => {
-        const fast = await evaluatorOn(engine, architecture, weights)
-        const prefix = await fast.prefix(rows)
-        const expected = [await fast.losses('unembed', unembed, prefix), new Float32Array(unembed.length)]
-        await fast.gradient('unembed', unembed, prefix, expected[1])
-        const moved = unembed.map((x) => x + factor)
-        const losses = await fast.losses('unembed', moved, prefix)
-        expect(losses.every(Number.isFinite)).toBe(true)
-        expect(difference(losses, expected[0])).toBeLessThan(1e-3)
-        const gradient = new Float32Array(unembed.length)
-        await fast.gradient('unembed', moved, prefix, gradient)
-        expect(difference(gradient, expected[1])).toBeLessThan(1e-2)
-      })
+      it.each([60, -60])(
+        'stay the same when every logit moves by as much as %i times the hidden state',
+        async (factor) => {
+          const fast = await evaluatorOn(engine, architecture, weights)
+          const prefix = await fast.prefix(rows)
+          const expected = [await fast.losses('unembed', unembed, prefix), new Float32Array(unembed.length)]
+          await fast.gradient('unembed', unembed, prefix, expected[1])
+          const moved = unembed.map((x) => x + factor)
+          const losses = await fast.losses('unembed', moved, prefix)
+          expect(losses.every(Number.isFinite)).toBe(true)
+          expect(difference(losses, expected[0])).toBeLessThan(1e-3)
+          const gradient = new Float32Array(unembed.length)
+          await fast.gradient('unembed', moved, prefix, gradient)
+          expect(difference(gradient, expected[1])).toBeLessThan(1e-2)
+        }
+      )
 
       it('are right where a token is so unlikely that its exponent overflows', async () => {
-        const [fast, reference] = await Promise.all([evaluatorOn(engine, architecture, weights), evaluatorOn('reference', architecture, weights)])
+        const [fast, reference] = await Promise.all([
+          evaluatorOn(engine, architecture, weights),
+          evaluatorOn('reference', architecture, weights)
+        ])
         const far = unembed.map((x) => 100 * x)
         const losses = await fast.losses('unembed', far, await fast.prefix(rows))
         expect(Math.max(...losses)).toBeGreaterThan(100)
-        expect(difference(losses, await reference.losses('unembed', far, await reference.prefix(rows)))).toBeLessThan(1e-5)
+        expect(difference(losses, await reference.losses('unembed', far, await reference.prefix(rows)))).toBeLessThan(
+          1e-5
+        )
       })
     })
   })

@@ -23,12 +23,16 @@ beforeAll(async () => {
   await writeTinyModel(join(folder, 'model'))
   const rows = (length: number, seed: number) => tinyRows({ sampling: 9, observation: 3, probe: 4, length }, seed)
   const [short, long] = [rows(9, 1), rows(14, 2)]
-  writeFileSync(join(folder, 'rows.json'), JSON.stringify(Object.fromEntries(Object.keys(short).map((set) => [set, [...short[set], ...long[set]]]))))
+  writeFileSync(
+    join(folder, 'rows.json'),
+    JSON.stringify(Object.fromEntries(Object.keys(short).map((set) => [set, [...short[set], ...long[set]]])))
+  )
   writeFileSync(join(folder, 'corpus.txt'), 'the cat sat on the mat '.repeat(400))
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const configurationOf = (changes: object = {}): RunConfiguration => parseConfiguration({ model: 'model', rows: 'rows.json', ...changes }, 'c')
+const configurationOf = (changes: object = {}): RunConfiguration =>
+  parseConfiguration({ model: 'model', rows: 'rows.json', ...changes }, 'c')
 
 /** Passes everything on and counts target positions, in rows' own numbers, and floating-point operations as the evaluator tells them. */
 class CountingEvaluator implements Evaluator {
@@ -48,7 +52,12 @@ class CountingEvaluator implements Evaluator {
     return this.inner.losses(component, weights, prefix)
   }
 
-  gradient(component: string, weights: Float32Array, prefix: Prefix, gradient: Float32Array): Promise<{ readonly lossSum: number }> {
+  gradient(
+    component: string,
+    weights: Float32Array,
+    prefix: Prefix,
+    gradient: Float32Array
+  ): Promise<{ readonly lossSum: number }> {
     this.gradientTokens += prefix.rows.count * (prefix.rows.length - 1)
     this.operationsDone += prefix.rows.count * this.inner.operations(component, prefix.rows.length).gradient
     return this.inner.gradient(component, weights, prefix, gradient)
@@ -67,14 +76,47 @@ const rate: MeasuredRate = { engine: 'onnx-cpu', gigaflopsPerSecond: 2, measured
 
 describe('the estimate of a run', () => {
   it.each([
-    ['two-chain, rows of two lengths', { sampler: { method: 'psgld', nBeta: 3, batchSize: 4, burnIn: 2, draws: 3, stepsBetweenDraws: 2, chains: 2, estimator: 'two-chain' } }],
-    ['restricted', { sampler: { method: 'psgld', nBeta: 3, batchSize: 5, burnIn: 0, draws: 2, stepsBetweenDraws: 3, chains: 1, estimator: 'restricted' }, components: ['embed', 'mlp:1'] }],
-    ['no steps at nβ = 0', { sampler: { method: 'psgld', nBeta: 0, draws: 3, chains: 2, estimator: 'restricted' }, components: ['head:0.1'] }]
+    [
+      'two-chain, rows of two lengths',
+      {
+        sampler: {
+          method: 'psgld',
+          nBeta: 3,
+          batchSize: 4,
+          burnIn: 2,
+          draws: 3,
+          stepsBetweenDraws: 2,
+          chains: 2,
+          estimator: 'two-chain'
+        }
+      }
+    ],
+    [
+      'restricted',
+      {
+        sampler: {
+          method: 'psgld',
+          nBeta: 3,
+          batchSize: 5,
+          burnIn: 0,
+          draws: 2,
+          stepsBetweenDraws: 3,
+          chains: 1,
+          estimator: 'restricted'
+        },
+        components: ['embed', 'mlp:1']
+      }
+    ],
+    [
+      'no steps at nβ = 0',
+      { sampler: { method: 'psgld', nBeta: 0, draws: 3, chains: 2, estimator: 'restricted' }, components: ['head:0.1'] }
+    ]
   ])('counts what sampling then does: %s', async (_, changes) => {
     const configuration = configurationOf(changes)
     const model = await loadModel(join(folder, 'model'))
     const study = await prepareStudy(configuration, folder, model, null)
-    const components = configuration.components === 'all' ? componentNames(model.architecture) : configuration.components
+    const components =
+      configuration.components === 'all' ? componentNames(model.architecture) : configuration.components
     for (const observationIncludesProbe of [false, true]) {
       const counters: CountingEvaluator[] = []
       const openLane = localLane(async ({ architecture, weights }) => {
@@ -82,10 +124,28 @@ describe('the estimate of a run', () => {
         counters.push(counter)
         return counter
       })
-      await sample({ model, study, components, sampler: configuration.sampler, seed: configuration.seed, observationIncludesProbe, engine: 'onnx-cpu', threads: 1 }, { openLane })
+      await sample(
+        {
+          model,
+          study,
+          components,
+          sampler: configuration.sampler,
+          seed: configuration.seed,
+          observationIncludesProbe,
+          engine: 'onnx-cpu',
+          threads: 1
+        },
+        { openLane }
+      )
       const [counter] = counters
       const lengths = (rows: readonly Int32Array[]): number[] => rows.map(({ length }) => length)
-      const work = samplingWork(model.architecture, components, configuration.sampler, { sampling: lengths(study.sampling), observation: lengths(study.observation), probe: lengths(study.probe) }, configuration.seed)
+      const work = samplingWork(
+        model.architecture,
+        components,
+        configuration.sampler,
+        { sampling: lengths(study.sampling), observation: lengths(study.observation), probe: lengths(study.probe) },
+        configuration.seed
+      )
       expect(work.gradientTokens).toBe(counter.gradientTokens)
       expect(work.lossTokens).toBe(counter.lossTokens)
       // It adds the forward passes at w*, which the chains share, and leaves out the one measurement of L(w*).
@@ -93,13 +153,20 @@ describe('the estimate of a run', () => {
       expect(work.operations / counter.operationsDone).toBeLessThan(2)
       if (!observationIncludesProbe) {
         const estimate = await estimateRun(configuration, folder, rate)
-        expect(estimate).toMatchObject({ gradientTokens: counter.gradientTokens, lossTokens: counter.lossTokens, components: components.length, tokens: 4 * 8 + 4 * 13 })
+        expect(estimate).toMatchObject({
+          gradientTokens: counter.gradientTokens,
+          lossTokens: counter.lossTokens,
+          components: components.length,
+          tokens: 4 * 8 + 4 * 13
+        })
       }
     }
   })
 
   const corpusConfiguration = configurationOf({
-    rows: undefined, corpus: { files: ['corpus.txt'], rowLength: 16, sampling: 64, observation: 20, probe: 30, probeTokensPerRow: 5 }, threads: 1,
+    rows: undefined,
+    corpus: { files: ['corpus.txt'], rowLength: 16, sampling: 64, observation: 20, probe: 30, probeTokensPerRow: 5 },
+    threads: 1,
     sampler: { ...quickChains, draws: 10 }
   })
 
@@ -110,16 +177,26 @@ describe('the estimate of a run', () => {
     expect(slow.seconds.sample / fast.seconds.sample).toBeCloseTo(2, 6)
     expect(slow.basis).toContain('a measurement of onnx-cpu on a small model, on 2026-11-22')
     const run = { id: 'r', name: 'earlier', configuration: corpusConfiguration, baseFolder: folder } as RunRecord
-    const known = await estimateRun(corpusConfiguration, folder, { ...rate, lastRun: { run, tokensPerSecond: 1000, measuredAt: '2026-11-21T10:00:00.000Z' } })
+    const known = await estimateRun(corpusConfiguration, folder, {
+      ...rate,
+      lastRun: { run, tokensPerSecond: 1000, measuredAt: '2026-11-21T10:00:00.000Z' }
+    })
     expect(known.seconds.sample).toBeCloseTo((known.lossTokens + known.gradientTokens) / 1000, 3)
     expect(known.basis).toContain('run "earlier"')
   })
 
   it('makes do with the small model where the model of that run is gone, and says when nothing was measured', async () => {
-    const run = { id: 'r', name: 'earlier', configuration: { ...corpusConfiguration, model: 'gone' }, baseFolder: folder } as RunRecord
+    const run = {
+      id: 'r',
+      name: 'earlier',
+      configuration: { ...corpusConfiguration, model: 'gone' },
+      baseFolder: folder
+    } as RunRecord
     const lastRun = { run, tokensPerSecond: 1000, measuredAt: '2026-11-21T10:00:00.000Z' }
     expect((await estimateRun(corpusConfiguration, folder, { ...rate, lastRun })).basis).toContain('small model')
-    await expect(estimateRun(corpusConfiguration, folder, { ...rate, gigaflopsPerSecond: null, lastRun })).rejects.toMatchObject({ kind: 'engine' })
+    await expect(
+      estimateRun(corpusConfiguration, folder, { ...rate, gigaflopsPerSecond: null, lastRun })
+    ).rejects.toMatchObject({ kind: 'engine' })
   })
 
   it('grows in memory and disk with tokens, chains and neighbours, and knows the machine', async () => {
@@ -158,9 +235,18 @@ describe('the estimate of a run', () => {
 
   it('counts the gradients that wait for threads which update alone, where a device has one evaluator', async () => {
     const { architecture, weights } = await loadModel(join(folder, 'model'))
-    const chained = 2 * componentNames(architecture).concat('full').reduce((sum, name) => sum + sliceSize(componentSlices(architecture, weights, name)), 0)
-    const configuration = { ...corpusConfiguration, clustering: false as const, sampler: { ...corpusConfiguration.sampler, estimator: 'two-chain' as const } }
-    const bytesOn = async (threads: number): Promise<number> => (await estimateRun({ ...configuration, threads }, folder, { ...rate, engine: 'webgpu' })).memoryBytes
+    const chained =
+      2 *
+      componentNames(architecture)
+        .concat('full')
+        .reduce((sum, name) => sum + sliceSize(componentSlices(architecture, weights, name)), 0)
+    const configuration = {
+      ...corpusConfiguration,
+      clustering: false as const,
+      sampler: { ...corpusConfiguration.sampler, estimator: 'two-chain' as const }
+    }
+    const bytesOn = async (threads: number): Promise<number> =>
+      (await estimateRun({ ...configuration, threads }, folder, { ...rate, engine: 'webgpu' })).memoryBytes
     const [one, two, three] = [await bytesOn(1), await bytesOn(2), await bytesOn(3)]
     expect(two - one - (three - two)).toBe(4 * chained)
     expect(three - two).toBeGreaterThan(0)
@@ -176,16 +262,31 @@ describe('the estimate of a run', () => {
     const { threads, warning } = await threadsThatFit(configuration, folder, prepared, memoryBytes - 1)
     expect(threads).toBe(3)
     expect(warning).toMatch(/on 4 threads, and there is \d+\.\d GB: it runs on 3 threads,/)
-    const scarce = await threadsThatFit({ ...configuration, threads: 1 }, folder, prepared, (await estimateRun({ ...configuration, threads: 1, components: prepared.components }, folder, rate)).memoryBytes / 1.3)
+    const scarce = await threadsThatFit(
+      { ...configuration, threads: 1 },
+      folder,
+      prepared,
+      (await estimateRun({ ...configuration, threads: 1, components: prepared.components }, folder, rate)).memoryBytes /
+        1.3
+    )
     const slow = /even on one thread, .* may be slow or run out of memory; if so, study fewer/
     expect(scarce).toMatchObject({ threads: 1, warning: expect.stringMatching(slow) as string })
-    await expect(threadsThatFit(configuration, folder, prepared, 2 ** 20)).rejects.toMatchObject({ kind: 'configuration', message: expect.stringMatching(/even on one thread, and there is 0\.0 GB; study fewer/) as string })
-    expect(await pieceBytes(configuration, folder, prepared, ['head:0.1'], 1)).toBeLessThan(await pieceBytes(configuration, folder, prepared, ['head:0.1', 'full'], 2))
+    await expect(threadsThatFit(configuration, folder, prepared, 2 ** 20)).rejects.toMatchObject({
+      kind: 'configuration',
+      message: expect.stringMatching(/even on one thread, and there is 0\.0 GB; study fewer/) as string
+    })
+    expect(await pieceBytes(configuration, folder, prepared, ['head:0.1'], 1)).toBeLessThan(
+      await pieceBytes(configuration, folder, prepared, ['head:0.1', 'full'], 2)
+    )
   })
 
   it('refuses what a run would refuse', async () => {
-    await expect(estimateRun(configurationOf({ model: 'nowhere' }), folder, rate)).rejects.toMatchObject({ kind: 'input' })
-    await expect(estimateRun(configurationOf({ components: ['mlp:9'] }), folder, rate)).rejects.toMatchObject({ kind: 'configuration' })
+    await expect(estimateRun(configurationOf({ model: 'nowhere' }), folder, rate)).rejects.toMatchObject({
+      kind: 'input'
+    })
+    await expect(estimateRun(configurationOf({ components: ['mlp:9'] }), folder, rate)).rejects.toMatchObject({
+      kind: 'configuration'
+    })
   })
 })
 
@@ -194,7 +295,16 @@ describe('the description of a model', () => {
     const { weights } = await loadModel(join(folder, 'model'))
     const parameters = [...weights.values()].reduce((sum, { data }) => sum + data.length, 0)
     expect(await describeModel(join(folder, 'model'))).toEqual({
-      folder: join(folder, 'model'), architecture: 'GPT-NeoX', layers: 2, width: 16, heads: 2, vocabulary: tinyVocabulary, positions: 64, parameters, bytes: 4 * parameters, hasTokenizer: true,
+      folder: join(folder, 'model'),
+      architecture: 'GPT-NeoX',
+      layers: 2,
+      width: 16,
+      heads: 2,
+      vocabulary: tinyVocabulary,
+      positions: 64,
+      parameters,
+      bytes: 4 * parameters,
+      hasTokenizer: true,
       components: ['embed', 'head:0.0', 'head:0.1', 'head:1.0', 'head:1.1', 'mlp:0', 'mlp:1', 'unembed']
     })
   })

@@ -14,7 +14,16 @@ import type { Workspace } from '../../main/store/store'
 import type { CorpusContents } from '../../preload/corpus-contents'
 import { groupKinds } from '../../preload/records'
 import {
-  clusteringOf, components, matrixOf, smallStudy, storeRun, temporaryFolder, texts, treeDescription, treeOf, treeRules
+  clusteringOf,
+  components,
+  matrixOf,
+  smallStudy,
+  storeRun,
+  temporaryFolder,
+  texts,
+  treeDescription,
+  treeOf,
+  treeRules
 } from './store-fixture'
 
 let place: Awaited<ReturnType<typeof temporaryFolder>>
@@ -23,17 +32,31 @@ let other: Workspace
 let run: string
 
 const label = (name: string, changes: Partial<AnnotationBody> = {}): AnnotationBody => ({
-  name, note: '', tags: [], confidence: null, status: 'labelled', blindTest: null, author: 'Ada', changedAt: '2026-11-20T10:00:00.000Z', ...changes
+  name,
+  note: '',
+  tags: [],
+  confidence: null,
+  status: 'labelled',
+  blindTest: null,
+  author: 'Ada',
+  changedAt: '2026-11-20T10:00:00.000Z',
+  ...changes
 })
 /** How the corpus of the run was read. */
 const contents: CorpusContents = {
-  read: [{ kind: 'jsonl', extension: '.jsonl', files: 2, documents: 9 }], blank: 1,
+  read: [{ kind: 'jsonl', extension: '.jsonl', files: 2, documents: 9 }],
+  blank: 1,
   leftOut: [{ why: 'hidden', count: 1, names: ['c/.x'] }]
 }
 const hostile = '</script><img src=x onerror=alert(1)> "quoted" \u0000\u001b[2J\u202e \u2028 日本 😀 \\ __proto__'
 
 const annotations = {
-  'cluster:0': label(hostile, { note: `${hostile}\nsecond line`, tags: ['a,b', hostile], confidence: 'low', blindTest: { right: 3, of: 4 } }),
+  'cluster:0': label(hostile, {
+    note: `${hostile}\nsecond line`,
+    tags: ['a,b', hostile],
+    confidence: 'low',
+    blindTest: { right: 3, of: 4 }
+  }),
   'cluster:-1': label('the rest', { status: 'unsure' }),
   'merge:1': label('both', { clusters: [0, 1] }),
   'part:1': label('two of them', { cluster: 1, tokens: [6, 8] })
@@ -45,9 +68,15 @@ beforeAll(async () => {
   other = await openWorkspace(join(place.folder, 'other'), { create: true })
   run = await storeRun(workspace)
   await workspace.updateRun(run, {
-    status: 'finished', startedAt: '2026-11-19T10:00:00.000Z', finishedAt: '2026-11-19T11:00:00.000Z',
+    status: 'finished',
+    startedAt: '2026-11-19T10:00:00.000Z',
+    finishedAt: '2026-11-19T11:00:00.000Z',
     provenance: {
-      studyHash: 'abc', modelHash: 'def', versions: { spectroscope: '1' }, corpus: contents, keptSums: 4096
+      studyHash: 'abc',
+      modelHash: 'def',
+      versions: { spectroscope: '1' },
+      corpus: contents,
+      keptSums: 4096
     }
   })
   await annotate(workspace, run)
@@ -60,17 +89,38 @@ afterAll(async () => {
 })
 
 const annotate = async (into: Workspace, id: string): Promise<void> => {
-  await into.applyAnnotations({ run: id, clustering: 1, words: 'label', author: 'Ada', edits: Object.entries(annotations).map(([target, after]) => ({ target: target as keyof typeof annotations, after: { ...after } })) })
+  await into.applyAnnotations({
+    run: id,
+    clustering: 1,
+    words: 'label',
+    author: 'Ada',
+    edits: Object.entries(annotations).map(([target, after]) => ({
+      target: target as keyof typeof annotations,
+      after: { ...after }
+    }))
+  })
 }
 
 const out = (name: string): string => join(place.folder, name)
 
-const write = async (name: string, options: Partial<AnnotatedExportOptions> = {}, from = workspace, id = run): Promise<AnnotatedSet> => {
-  await exportAnnotatedSet(from, id, { file: out(name), clusters: 'all', program: 'spectroscope test', overwrite: true, ...options })
+const write = async (
+  name: string,
+  options: Partial<AnnotatedExportOptions> = {},
+  from = workspace,
+  id = run
+): Promise<AnnotatedSet> => {
+  await exportAnnotatedSet(from, id, {
+    file: out(name),
+    clusters: 'all',
+    program: 'spectroscope test',
+    overwrite: true,
+    ...options
+  })
   return JSON.parse(await readFile(out(name), 'utf8')) as AnnotatedSet
 }
 
-const imported = async (name: string, into = other): Promise<string> => (await importAsRun(into, await readAnnotatedSet(out(name)), out(name), 'Bob')).run.id
+const imported = async (name: string, into = other): Promise<string> =>
+  (await importAsRun(into, await readAnnotatedSet(out(name)), out(name), 'Bob')).run.id
 
 /** A set without what a second export must have of its own. */
 const lasting = ({ exportedAt: _, ...set }: AnnotatedSet): object => set
@@ -80,24 +130,50 @@ describe('an annotated cluster set', () => {
     const set = await write('set.json')
     expect(annotatedSetSchema.safeParse(set).error?.issues).toBeUndefined()
     // `vitest -u` writes it.
-    await expect(`${JSON.stringify(annotatedSetJsonSchema(), null, 2)}\n`).toMatchFileSnapshot(resourcePath('schemas', 'annotated-cluster-set.schema.json'))
+    await expect(`${JSON.stringify(annotatedSetJsonSchema(), null, 2)}\n`).toMatchFileSnapshot(
+      resourcePath('schemas', 'annotated-cluster-set.schema.json')
+    )
   })
 
   test('can be read without the program', async () => {
     const set = await write('set.json')
     expect(set).toMatchObject({
-      format: 'spectroscope annotated cluster set', version: 2, program: 'spectroscope test',
+      format: 'spectroscope annotated cluster set',
+      version: 2,
+      program: 'spectroscope test',
       run: { id: run, name: 'a run', tokens: 20, probeRows: 4, initialLoss: 2.5 },
-      provenance: { seed: 7, studyHash: 'abc', modelHash: 'def' }, configuration: { model: 'model', sampler: { preset: 'paper', draws: 100 } }, components, clustering: { number: 1, clusters: 2 }, selection: null
+      provenance: { seed: 7, studyHash: 'abc', modelHash: 'def' },
+      configuration: { model: 'model', sampler: { preset: 'paper', draws: 100 } },
+      components,
+      clustering: { number: 1, clusters: 2 },
+      selection: null
     })
-    expect(set.clusters.map(({ cluster, kind, size, conductance, members }) => [cluster, kind, size, conductance, members.length])).toEqual([
-      [0, 'cluster', 5, 0.25, 5], [1, 'cluster', 5, 0.5, 5], [-1, 'main body', 10, null, 10]
+    expect(
+      set.clusters.map(({ cluster, kind, size, conductance, members }) => [
+        cluster,
+        kind,
+        size,
+        conductance,
+        members.length
+      ])
+    ).toEqual([
+      [0, 'cluster', 5, 0.25, 5],
+      [1, 'cluster', 5, 0.5, 5],
+      [-1, 'main body', 10, null, 10]
     ])
     const row = [...smallStudy().probe[1]].map((id) => texts[id])
     expect(set.clusters[1].members[1]).toEqual({
-      token: 6, row: 1, position: 2, id: smallStudy().probe[1][2], text: row[2], before: row.slice(0, 2).join(''),
-      after: row.slice(3).join(''), subset: 'law', document: { file: 'a.jsonl', record: 5 },
-      strength: null, strengthsAbove: []
+      token: 6,
+      row: 1,
+      position: 2,
+      id: smallStudy().probe[1][2],
+      text: row[2],
+      before: row.slice(0, 2).join(''),
+      after: row.slice(3).join(''),
+      subset: 'law',
+      document: { file: 'a.jsonl', record: 5 },
+      strength: null,
+      strengthsAbove: []
     })
     expect(set.clusters[0].label).toEqual(annotations['cluster:0'])
     expect(set.clusters[1].label).toBeNull()
@@ -105,10 +181,14 @@ describe('an annotated cluster set', () => {
     expect(set.parts).toEqual([{ part: 1, cluster: 1, tokens: [6, 8], label: label('two of them') }])
     const profile = await workspace.getClusterProfile(run, 1)
     set.clusters[1].profile.mean.forEach((mean, i) => expect(mean).toBeCloseTo(profile.mean[i], 12))
-    set.clusters[1].profile.standardDeviation.forEach((deviation, i) => expect(deviation).toBeCloseTo(profile.standardDeviation[i], 12))
+    set.clusters[1].profile.standardDeviation.forEach((deviation, i) =>
+      expect(deviation).toBeCloseTo(profile.standardDeviation[i], 12)
+    )
     expect(set.rows.map(({ ids }) => ids)).toEqual(smallStudy().probe.map((ids) => [...ids]))
     const [block] = set.matrix.blocks
-    expect([...new Float32Array(Uint8Array.from(Buffer.from(block.susceptibilities, 'base64')).buffer)]).toEqual([...matrixOf(20)])
+    expect([...new Float32Array(Uint8Array.from(Buffer.from(block.susceptibilities, 'base64')).buffer)]).toEqual([
+      ...matrixOf(20)
+    ])
   })
 
   test('is the same when it is imported and exported again, but for its date', async () => {
@@ -145,16 +225,24 @@ describe('an annotated cluster set', () => {
     expect([keptSums, after.provenance.keptSums]).toEqual([4096, undefined])
     expect(after).toMatchObject({
       name: expect.stringMatching(/^a run, imported/) as string,
-      status: 'finished', configuration: before.configuration, components: [...before.components],
-      tokens: before.tokens, initialLoss: 2.5,
+      status: 'finished',
+      configuration: before.configuration,
+      components: [...before.components],
+      tokens: before.tokens,
+      initialLoss: 2.5,
       provenance: {
         ...provenance,
         imported: {
-          file: 'look.json', run: { id: run, createdAt: before.createdAt }, clustering: { number: 1 }, selection: null
+          file: 'look.json',
+          run: { id: run, createdAt: before.createdAt },
+          clustering: { number: 1 },
+          selection: null
         }
       }
     })
-    expect(after.stages.map(({ stage, seconds }) => [stage, seconds])).toEqual(before.stages.map(({ stage, seconds }) => [stage, seconds]))
+    expect(after.stages.map(({ stage, seconds }) => [stage, seconds])).toEqual(
+      before.stages.map(({ stage, seconds }) => [stage, seconds])
+    )
     expect(await other.getClusterSummaries(id)).toEqual(await workspace.getClusterSummaries(run))
     expect(await other.getClusterProfile(id, 0)).toEqual(await workspace.getClusterProfile(run, 0))
     expect(await other.getMembership(id)).toEqual(await workspace.getMembership(run))
@@ -167,16 +255,49 @@ describe('an annotated cluster set', () => {
   test('of a selection has its tokens only, and survives the round trip too', async () => {
     const set = await write('one.json', { clusters: [1] })
     expect(set.selection).toEqual([1])
-    expect(set.clusters.map(({ cluster, seed, members }) => [cluster, seed, members.map(({ token, row, position }) => [token, row, position])])).toEqual([[1, 2, [[0, 1, 1], [1, 1, 2], [2, 1, 3], [3, 1, 4], [4, 1, 5]]]])
+    expect(
+      set.clusters.map(({ cluster, seed, members }) => [
+        cluster,
+        seed,
+        members.map(({ token, row, position }) => [token, row, position])
+      ])
+    ).toEqual([
+      [
+        1,
+        2,
+        [
+          [0, 1, 1],
+          [1, 1, 2],
+          [2, 1, 3],
+          [3, 1, 4],
+          [4, 1, 5]
+        ]
+      ]
+    ])
     expect(set.rows.map(({ row }) => row)).toEqual([1])
     expect([set.merges, set.parts.map(({ tokens }) => tokens)]).toEqual([[], [[1, 3]]])
     const id = await imported('one.json')
-    expect(await other.getRun(id)).toMatchObject({ tokens: 5, probeRows: 4, provenance: { imported: { selection: [1] } } })
+    expect(await other.getRun(id)).toMatchObject({
+      tokens: 5,
+      probeRows: 4,
+      provenance: { imported: { selection: [1] } }
+    })
     const again = await write('one-again.json', {}, other, id)
     const [first] = set.clusters
-    expect(again.clusters).toEqual([{ ...first, cluster: 0, topTokens: again.clusters[0].topTokens, subsets: again.clusters[0].subsets }])
-    expect(again.clusters[0].topTokens.map(({ id: token, text, count }) => [token, text, count])).toEqual(first.topTokens.map(({ id: token, text, count }) => [token, text, count]))
-    expect([again.rows, again.vocabulary, again.documents, again.matrix, again.diagnostics, again.configuration]).toEqual([set.rows, set.vocabulary, set.documents, set.matrix, set.diagnostics, set.configuration])
+    expect(again.clusters).toEqual([
+      { ...first, cluster: 0, topTokens: again.clusters[0].topTokens, subsets: again.clusters[0].subsets }
+    ])
+    expect(again.clusters[0].topTokens.map(({ id: token, text, count }) => [token, text, count])).toEqual(
+      first.topTokens.map(({ id: token, text, count }) => [token, text, count])
+    )
+    expect([
+      again.rows,
+      again.vocabulary,
+      again.documents,
+      again.matrix,
+      again.diagnostics,
+      again.configuration
+    ]).toEqual([set.rows, set.vocabulary, set.documents, set.matrix, set.diagnostics, set.configuration])
     expect(again.parts).toEqual([{ ...set.parts[0], cluster: 0 }])
   })
 
@@ -184,8 +305,14 @@ describe('an annotated cluster set', () => {
     const { clusters } = await write('labelled.json', { clusters: 'labelled' })
     expect(clusters.map(({ cluster }) => cluster)).toEqual([0, 1])
     const bare = await storeRun(workspace)
-    await expect(write('none.json', { clusters: 'labelled' }, workspace, bare)).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('label some') })
-    await expect(write('none.json', { clusters: [0, 9] }, workspace, bare)).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('no cluster 9; it has 0 to 1') })
+    await expect(write('none.json', { clusters: 'labelled' }, workspace, bare)).rejects.toMatchObject({
+      kind: 'input',
+      message: expect.stringContaining('label some')
+    })
+    await expect(write('none.json', { clusters: [0, 9] }, workspace, bare)).rejects.toMatchObject({
+      kind: 'input',
+      message: expect.stringContaining('no cluster 9; it has 0 to 1')
+    })
     await expect(readFile(out('none.json'))).rejects.toThrow('ENOENT')
   })
 
@@ -202,10 +329,27 @@ describe('an annotated cluster set', () => {
     await write('labels.json')
     const id = await storeRun(other)
     const { clusters, leftover, ...rest } = clusteringOf(20)
-    const { number } = await other.transaction(id, (writer) => writer.saveClustering({ ...rest, leftover, clusters: [...clusters].reverse().map((cluster, order) => ({ ...cluster, order })) }))
-    const { proposals, edits, left } = await labelsForClustering(other, await readAnnotatedSet(out('labels.json')), id, number, 0.5)
+    const { number } = await other.transaction(id, (writer) =>
+      writer.saveClustering({
+        ...rest,
+        leftover,
+        clusters: [...clusters].reverse().map((cluster, order) => ({ ...cluster, order }))
+      })
+    )
+    const { proposals, edits, left } = await labelsForClustering(
+      other,
+      await readAnnotatedSet(out('labels.json')),
+      id,
+      number,
+      0.5
+    )
     expect(left).toEqual([])
-    expect(proposals.map(({ target, to, jaccard }) => [target, to, jaccard]).sort()).toEqual([['cluster:-1', -1, 1], ['cluster:0', 1, 1], ['merge:1', 0, 1], ['part:1', 0, 1]])
+    expect(proposals.map(({ target, to, jaccard }) => [target, to, jaccard]).sort()).toEqual([
+      ['cluster:-1', -1, 1],
+      ['cluster:0', 1, 1],
+      ['merge:1', 0, 1],
+      ['part:1', 0, 1]
+    ])
     expect(edits.find(({ target }) => target === 'cluster:1')?.after).toEqual(annotations['cluster:0'])
     await other.applyAnnotations({ run: id, clustering: number, words: 'import', author: 'Bob', edits })
     expect(await other.getAnnotations(id, number)).toHaveLength(4)
@@ -213,9 +357,15 @@ describe('an annotated cluster set', () => {
 
   test('replaces no file unasked, and no folder', async () => {
     await write('there.json')
-    await expect(write('there.json', { overwrite: false })).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('there already') })
+    await expect(write('there.json', { overwrite: false })).rejects.toMatchObject({
+      kind: 'usage',
+      message: expect.stringContaining('there already')
+    })
     await mkdir(out('a-folder'))
-    await expect(write('a-folder')).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('is a folder') })
+    await expect(write('a-folder')).rejects.toMatchObject({
+      kind: 'usage',
+      message: expect.stringContaining('is a folder')
+    })
     expect(await readdir(out('a-folder'))).toEqual([])
     await expect(write('deeper/and/deeper.json')).resolves.toMatchObject({ version: 2 })
   })
@@ -224,7 +374,10 @@ describe('an annotated cluster set', () => {
 describe('a file that is not right', () => {
   const refusal = async (name: string, content: string | Uint8Array): Promise<string> => {
     await writeFile(out(name), content)
-    const error: unknown = await readAnnotatedSet(out(name)).then(() => undefined, (reason: unknown) => reason)
+    const error: unknown = await readAnnotatedSet(out(name)).then(
+      () => undefined,
+      (reason: unknown) => reason
+    )
     expect(error).toMatchObject({ kind: 'input' })
     const { message } = error as Error
     expect(message).toContain(out(name))
@@ -244,55 +397,157 @@ describe('a file that is not right', () => {
     expect(await refusal('empty.json', '')).toContain('no annotated cluster set')
     expect(await refusal('text.json', 'Dear reader')).toContain('no annotated cluster set')
     expect(await refusal('list.json', '[1, 2]')).toContain('no annotated cluster set')
-    expect(await refusal('other.json', '{"format": "something else", "version": 1}')).toContain('its format is "something else"')
-    expect(await refusal('run.json', '{"format": "spectroscope run", "version": 1}')).toContain('the run.json of an export as json')
-    expect(await refusal('newer.json', changed((set) => (set.version = 3 as 2)))).toContain(
-      'newer program (version 3 of the format; this one reads 2); update'
+    expect(await refusal('other.json', '{"format": "something else", "version": 1}')).toContain(
+      'its format is "something else"'
     )
-    for (const version of [0, 1.5, -1]) expect(
-      await refusal('version.json', changed((set) => (set.version = version as 2)))
-    ).toContain(`its version ${version} is unknown`)
-    expect(await refusal('newer-last.json', '{"novelty": {"a": [1]}, "version": 9, "format": "spectroscope annotated cluster set"}')).toContain('newer program')
-    expect(await refusal('key.json', changed((set) => (set['novelty'] = 1)))).toContain('at novelty, this key is unknown')
-    expect(await refusal('missing.json', changed((set) => delete (set as Partial<AnnotatedSet>).rows))).toContain('row')
-    expect(await refusal('no-merges.json', changed((set) => delete (set as Partial<AnnotatedSet>).merges))).toContain('"merges" is missing')
-    expect(await refusal('type.json', changed((set) => (set.clusters[1].members[2].row = -1)))).toContain('at clusters[1].members[2].row, ')
-    expect(await refusal('id.json', changed((set) => (set.rows[0].ids[2] += 1)))).toContain('token 1 is not what row 0 has at position 2')
-    expect(await refusal('twice.json', changed((set) => (set.clusters[0].members[1].token = 0)))).toContain('token 0 comes twice')
-    expect(await refusal('size.json', changed((set) => (set.clusters[0].size = 4)))).toContain('its size is 4, and it has 5 members')
-    expect(await refusal('part.json', changed((set) => (set.parts[0].tokens = [1])))).toContain('at parts[0], its tokens are not in cluster 1')
-    expect(await refusal('merge.json', changed((set) => (set.merges[0].clusters = [0, 7])))).toContain('there is no cluster 7')
-    expect(await refusal('matrix.json', changed((set) => (set.matrix.blocks[0].standardErrors = 'AAAA')))).toContain('at matrix.blocks[0], it does not hold the numbers')
-    expect(await refusal('columns.json', changed((set) => set.components.push('mlp:9')))).toContain('20 tokens × 3 components, and the file has 20 × 4')
-    expect(await refusal('status.json', changed((set) => (set.clusters[0].label = { ...label('x'), status: 'done' as 'labelled' })))).toContain('at clusters[0].label.status')
-    expect(await refusal('rows.json', changed((set) => (set.run.probeRows = 2)))).toContain('there cannot be 2 rows')
+    expect(await refusal('run.json', '{"format": "spectroscope run", "version": 1}')).toContain(
+      'the run.json of an export as json'
+    )
+    expect(
+      await refusal(
+        'newer.json',
+        changed((set) => (set.version = 3 as 2))
+      )
+    ).toContain('newer program (version 3 of the format; this one reads 2); update')
+    for (const version of [0, 1.5, -1])
+      expect(
+        await refusal(
+          'version.json',
+          changed((set) => (set.version = version as 2))
+        )
+      ).toContain(`its version ${version} is unknown`)
+    expect(
+      await refusal(
+        'newer-last.json',
+        '{"novelty": {"a": [1]}, "version": 9, "format": "spectroscope annotated cluster set"}'
+      )
+    ).toContain('newer program')
+    expect(
+      await refusal(
+        'key.json',
+        changed((set) => (set['novelty'] = 1))
+      )
+    ).toContain('at novelty, this key is unknown')
+    expect(
+      await refusal(
+        'missing.json',
+        changed((set) => delete (set as Partial<AnnotatedSet>).rows)
+      )
+    ).toContain('row')
+    expect(
+      await refusal(
+        'no-merges.json',
+        changed((set) => delete (set as Partial<AnnotatedSet>).merges)
+      )
+    ).toContain('"merges" is missing')
+    expect(
+      await refusal(
+        'type.json',
+        changed((set) => (set.clusters[1].members[2].row = -1))
+      )
+    ).toContain('at clusters[1].members[2].row, ')
+    expect(
+      await refusal(
+        'id.json',
+        changed((set) => (set.rows[0].ids[2] += 1))
+      )
+    ).toContain('token 1 is not what row 0 has at position 2')
+    expect(
+      await refusal(
+        'twice.json',
+        changed((set) => (set.clusters[0].members[1].token = 0))
+      )
+    ).toContain('token 0 comes twice')
+    expect(
+      await refusal(
+        'size.json',
+        changed((set) => (set.clusters[0].size = 4))
+      )
+    ).toContain('its size is 4, and it has 5 members')
+    expect(
+      await refusal(
+        'part.json',
+        changed((set) => (set.parts[0].tokens = [1]))
+      )
+    ).toContain('at parts[0], its tokens are not in cluster 1')
+    expect(
+      await refusal(
+        'merge.json',
+        changed((set) => (set.merges[0].clusters = [0, 7]))
+      )
+    ).toContain('there is no cluster 7')
+    expect(
+      await refusal(
+        'matrix.json',
+        changed((set) => (set.matrix.blocks[0].standardErrors = 'AAAA'))
+      )
+    ).toContain('at matrix.blocks[0], it does not hold the numbers')
+    expect(
+      await refusal(
+        'columns.json',
+        changed((set) => set.components.push('mlp:9'))
+      )
+    ).toContain('20 tokens × 3 components, and the file has 20 × 4')
+    expect(
+      await refusal(
+        'status.json',
+        changed((set) => (set.clusters[0].label = { ...label('x'), status: 'done' as 'labelled' }))
+      )
+    ).toContain('at clusters[0].label.status')
+    expect(
+      await refusal(
+        'rows.json',
+        changed((set) => (set.run.probeRows = 2))
+      )
+    ).toContain('there cannot be 2 rows')
     expect(await refusal('damaged.json', text.replace('"members": [', '"members": [!'))).toContain('damaged near byte')
-    expect(await refusal('damaged-2.json', text.replace('"members": [', '"members" [')) ).toContain('damaged near byte')
+    expect(await refusal('damaged-2.json', text.replace('"members": [', '"members" ['))).toContain('damaged near byte')
     expect(await refusal('trailing.json', `${text}{}`)).toContain('damaged near byte')
     expect(await refusal('double.json', text.replace('"version": 2,', '"version": 2, "version": 2,'))).toContain(
       'at version, this key comes twice'
     )
-    expect(await refusal('bytes.json', Buffer.concat([Buffer.from(text.slice(0, text.indexOf('a run'))), Buffer.from([0xff, 0xfe]), Buffer.from(text.slice(text.indexOf('a run')))]))).toContain('damaged')
+    expect(
+      await refusal(
+        'bytes.json',
+        Buffer.concat([
+          Buffer.from(text.slice(0, text.indexOf('a run'))),
+          Buffer.from([0xff, 0xfe]),
+          Buffer.from(text.slice(text.indexOf('a run')))
+        ])
+      )
+    ).toContain('damaged')
   })
 
   test('is told when it is cut off, wherever that is', async () => {
     await write('whole.json')
     const text = (await readFile(out('whole.json'), 'utf8')).trimEnd()
-    for (let share = 1; share < 40; share++) expect(await refusal('cut.json', text.slice(0, Math.floor((text.length * share) / 40)))).toMatch(/ends early|no annotated cluster set/)
+    for (let share = 1; share < 40; share++)
+      expect(await refusal('cut.json', text.slice(0, Math.floor((text.length * share) / 40)))).toMatch(
+        /ends early|no annotated cluster set/
+      )
     expect(await refusal('cut.json', text.slice(0, -1))).toContain('ends early')
   })
 
   test('that is not there, or is a folder, is told too', async () => {
-    await expect(readAnnotatedSet(out('nowhere.json'))).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('nowhere.json cannot be read (ENOENT)') })
+    await expect(readAnnotatedSet(out('nowhere.json'))).rejects.toMatchObject({
+      kind: 'input',
+      message: expect.stringContaining('nowhere.json cannot be read (ENOENT)')
+    })
     await mkdir(out('folder.json'), { recursive: true })
-    await expect(readAnnotatedSet(out('folder.json'))).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('not of a folder') })
+    await expect(readAnnotatedSet(out('folder.json'))).rejects.toMatchObject({
+      kind: 'input',
+      message: expect.stringContaining('not of a folder')
+    })
   })
 
   test('leaves no run behind when it cannot be imported', async () => {
     await write('fails.json')
     const before = (await other.listRuns()).length
     const set = await readAnnotatedSet(out('fails.json'))
-    await writeFile(out('fails.json'), (await readFile(out('fails.json'), 'utf8')).replace('"count":20,', '"count":19,'))
+    await writeFile(
+      out('fails.json'),
+      (await readFile(out('fails.json'), 'utf8')).replace('"count":20,', '"count":19,')
+    )
     await expect(importAsRun(other, set, out('fails.json'), 'Bob')).rejects.toMatchObject({ kind: 'input' })
     expect(await other.listRuns()).toHaveLength(before)
   })
@@ -303,9 +558,11 @@ const asVersion1 = (set: AnnotatedSet): object => {
   const without = (value: object, ...keys: string[]): object =>
     Object.fromEntries(Object.entries(value).filter(([key]) => !keys.includes(key)))
   const settings = (value: object | false): object | false =>
-    (value === false ? value : without(value, 'method', 'stability'))
+    value === false ? value : without(value, 'method', 'stability')
   return {
-    ...set, version: 1, configuration: { ...set.configuration, clustering: settings(set.configuration.clustering) },
+    ...set,
+    version: 1,
+    configuration: { ...set.configuration, clustering: settings(set.configuration.clustering) },
     clustering: {
       ...without(set.clustering, 'groupsAbove', 'stability', 'modularity', 'sweep'),
       configuration: settings(set.clustering.configuration)
@@ -323,14 +580,18 @@ describe('a file of version 1', () => {
     await writeFile(out('old.json'), JSON.stringify(asVersion1(set)))
     expect((await readAnnotatedSet(out('old.json'))).head.version).toBe(1)
     const id = await imported('old.json')
-    const { configuration, clusterings: [clustering] } = await other.getRun(id)
-    expect(configuration.clustering).toEqual({ ...set.configuration.clustering as object, stability: false })
-    expect(clustering).toMatchObject(
-      {
-        configuration: { method: 'acl', stability: false, alpha: 0.001 }, groupsAbove: 0, stability: null,
-        modularity: null, sweep: []
-      }
-    )
+    const {
+      configuration,
+      clusterings: [clustering]
+    } = await other.getRun(id)
+    expect(configuration.clustering).toEqual({ ...(set.configuration.clustering as object), stability: false })
+    expect(clustering).toMatchObject({
+      configuration: { method: 'acl', stability: false, alpha: 0.001 },
+      groupsAbove: 0,
+      stability: null,
+      modularity: null,
+      sweep: []
+    })
     expect(await other.getClusterSummaries(id)).toEqual(await workspace.getClusterSummaries(run))
     expect(await other.getAnnotations(id, 1)).toEqual(await workspace.getAnnotations(run, 1))
   })
@@ -344,7 +605,8 @@ describe('a file of version 1', () => {
 
 describe('a set with a tree', () => {
   const treeLabels = {
-    'cluster:0': label('zero'), 'cluster:4': label('a neighbourhood', { confidence: 'high' }),
+    'cluster:0': label('zero'),
+    'cluster:4': label('a neighbourhood', { confidence: 'high' }),
     'cluster:5': label('a region'),
     'merge:1': label('both', { clusters: [0, 3] }),
     'part:1': label('some of the region', { cluster: 5, tokens: [1, 11] })
@@ -354,10 +616,14 @@ describe('a set with a tree', () => {
   beforeAll(async () => {
     grown = await storeRun(workspace, 4, treeOf(20))
     await workspace.applyAnnotations({
-      run: grown, clustering: 1, words: 'label', author: 'Ada',
-      edits: Object.entries(treeLabels).map(
-        ([target, after]) => ({ target: target as keyof typeof treeLabels, after: { ...after } })
-      )
+      run: grown,
+      clustering: 1,
+      words: 'label',
+      author: 'Ada',
+      edits: Object.entries(treeLabels).map(([target, after]) => ({
+        target: target as keyof typeof treeLabels,
+        after: { ...after }
+      }))
     })
   })
 
@@ -365,21 +631,31 @@ describe('a set with a tree', () => {
     const set = await write('tree.json', {}, workspace, grown)
     expect(annotatedSetSchema.safeParse(set).error?.issues).toBeUndefined()
     const { stability, modularity, sweep } = treeOf(20)
-    expect(set.clustering).toMatchObject(
-      {
-        clusters: 4, groupsAbove: 2, stability, modularity, sweep,
-        configuration: { method: 'communities', resolution: 8 }
-      }
-    )
+    expect(set.clustering).toMatchObject({
+      clusters: 4,
+      groupsAbove: 2,
+      stability,
+      modularity,
+      sweep,
+      configuration: { method: 'communities', resolution: 8 }
+    })
     expect(
-      set.clusters.map(
-        ({ cluster, kind, parent, size, stability: own, members }) =>
-          [cluster, kind, parent, size, own, members.length]
-      )
+      set.clusters.map(({ cluster, kind, parent, size, stability: own, members }) => [
+        cluster,
+        kind,
+        parent,
+        size,
+        own,
+        members.length
+      ])
     ).toEqual([
-      [0, 'cluster', 4, 5, 0.9, 5], [1, 'cluster', 4, 5, 0.4, 5], [2, 'cluster', 5, 3, 0.75, 3],
+      [0, 'cluster', 4, 5, 0.9, 5],
+      [1, 'cluster', 4, 5, 0.4, 5],
+      [2, 'cluster', 5, 3, 0.75, 3],
       [3, 'cluster', null, 3, 0.25, 3],
-      [4, 'neighbourhood', 5, 10, 0.7, 0], [5, 'region', null, 13, 0.6, 0], [-1, 'unclustered', null, 4, null, 4]
+      [4, 'neighbourhood', 5, 10, 0.7, 0],
+      [5, 'region', null, 13, 0.6, 0],
+      [-1, 'unclustered', null, 4, null, 4]
     ])
     const [cluster, , , , neighbourhood, region] = treeOf(20).clusters
     const { strength, strengthsAbove } = set.clusters[0].members[3]
@@ -414,9 +690,11 @@ describe('a set with a tree', () => {
     const set = await write('rules.json', {}, workspace, described)
     expect(annotatedSetSchema.safeParse(set).error?.issues).toBeUndefined()
     expect(set.clusters.map(({ rule, uncaught }) => [rule, uncaught])).toEqual([
-      ...treeOf(20).clusters.map(
-        ({ order, members }) => [treeRules(order)[0], members.filter((token) => token % 3 === 0).length]
-      ), [null, null]
+      ...treeOf(20).clusters.map(({ order, members }) => [
+        treeRules(order)[0],
+        members.filter((token) => token % 3 === 0).length
+      ]),
+      [null, null]
     ])
     expect(await imported('rules.json')).toBeDefined()
   })
@@ -425,24 +703,67 @@ describe('a set with a tree', () => {
     const of = async (clusters: number[]) => {
       const set = await write('some.json', { clusters }, workspace, grown)
       return [
-        set.selection, set.clusters.map(({ cluster, parent }) => [cluster, parent]),
-        set.clusters[0].members[1].strengthsAbove.length, set.parts.length
+        set.selection,
+        set.clusters.map(({ cluster, parent }) => [cluster, parent]),
+        set.clusters[0].members[1].strengthsAbove.length,
+        set.parts.length
       ]
     }
-    expect(await of([4])).toEqual([[0, 1, 4], [[0, 4], [1, 4], [4, null]], 1, 0])
-    expect(await of([5, 3])).toEqual(
-      [[0, 1, 2, 3, 4, 5], [[0, 4], [1, 4], [2, 5], [3, null], [4, 5], [5, null]], 2, 1]
-    )
-    expect(await of([2, 1])).toEqual([[1, 2], [[1, null], [2, null]], 0, 0])
-    expect(await of([5, 0, 4])).toEqual([[0, 1, 2, 4, 5], [[0, 4], [1, 4], [2, 5], [4, 5], [5, null]], 2, 1])
+    expect(await of([4])).toEqual([
+      [0, 1, 4],
+      [
+        [0, 4],
+        [1, 4],
+        [4, null]
+      ],
+      1,
+      0
+    ])
+    expect(await of([5, 3])).toEqual([
+      [0, 1, 2, 3, 4, 5],
+      [
+        [0, 4],
+        [1, 4],
+        [2, 5],
+        [3, null],
+        [4, 5],
+        [5, null]
+      ],
+      2,
+      1
+    ])
+    expect(await of([2, 1])).toEqual([
+      [1, 2],
+      [
+        [1, null],
+        [2, null]
+      ],
+      0,
+      0
+    ])
+    expect(await of([5, 0, 4])).toEqual([
+      [0, 1, 2, 4, 5],
+      [
+        [0, 4],
+        [1, 4],
+        [2, 5],
+        [4, 5],
+        [5, null]
+      ],
+      2,
+      1
+    ])
     await write('some.json', { clusters: [4] }, workspace, grown)
     const id = await imported('some.json')
-    expect((await other.getTree(id)).nodes).toEqual(
-      [{ kind: 'cluster', parent: 2 }, { kind: 'cluster', parent: 2 }, { kind: 'neighbourhood', parent: null }]
-    )
-    expect((await other.getAnnotations(id, 1)).map(({ target, name }) => [target, name])).toEqual(
-      [['cluster:0', 'zero'], ['cluster:2', 'a neighbourhood']]
-    )
+    expect((await other.getTree(id)).nodes).toEqual([
+      { kind: 'cluster', parent: 2 },
+      { kind: 'cluster', parent: 2 },
+      { kind: 'neighbourhood', parent: null }
+    ])
+    expect((await other.getAnnotations(id, 1)).map(({ target, name }) => [target, name])).toEqual([
+      ['cluster:0', 'zero'],
+      ['cluster:2', 'a neighbourhood']
+    ])
     expect(await other.getStrengths(id, { level: 'neighbourhood' })).toEqual(treeOf(20).clusters[4].strengths)
   })
 
@@ -452,7 +773,10 @@ describe('a set with a tree', () => {
       const copy = structuredClone(sound)
       change(copy)
       await writeFile(out('bad-tree.json'), JSON.stringify(copy))
-      return readAnnotatedSet(out('bad-tree.json')).then(() => 'read', (error: unknown) => (error as Error).message)
+      return readAnnotatedSet(out('bad-tree.json')).then(
+        () => 'read',
+        (error: unknown) => (error as Error).message
+      )
     }
     expect(await refusal((set) => (set.clusters[3].parent = 9))).toContain(
       'at clusters[3], group 9, which it is in, is not there'
@@ -486,5 +810,10 @@ describe('a set with a tree', () => {
 
 test('what a file says of clusters is found again', async () => {
   await write('said.json')
-  expect(annotationsOf(await readAnnotatedSet(out('said.json'))).map(({ target }) => target)).toEqual(['cluster:0', 'cluster:-1', 'merge:1', 'part:1'])
+  expect(annotationsOf(await readAnnotatedSet(out('said.json'))).map(({ target }) => target)).toEqual([
+    'cluster:0',
+    'cluster:-1',
+    'merge:1',
+    'part:1'
+  ])
 })

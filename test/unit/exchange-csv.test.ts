@@ -7,10 +7,19 @@ import { openWorkspace } from '../../main/store/store'
 import { clusteringOf, labelBody, matrixOf, smallStudy, storeRun, temporaryFolder } from './store-fixture'
 
 const hostile = [
-  '=HYPERLINK("http://x","y")', '+1', '-0.5', '@SUM(1)', '\t=1', '\r=1', '\'=1', '\'\'@x', '\'plain', ' = a, "b"\n=1'
+  '=HYPERLINK("http://x","y")',
+  '+1',
+  '-0.5',
+  '@SUM(1)',
+  '\t=1',
+  '\r=1',
+  "'=1",
+  "''@x",
+  "'plain",
+  ' = a, "b"\n=1'
 ]
 const names = ['=embed', '-head:0.0', 'mlp:0']
-const [name, note, tag] = ['=cmd|\' /C calc\'!A0', '-2+3', '@tag']
+const [name, note, tag] = ["=cmd|' /C calc'!A0", '-2+3', '@tag']
 
 let place: Awaited<ReturnType<typeof temporaryFolder>>
 let folder: string
@@ -22,7 +31,10 @@ beforeAll(async () => {
   const workspace = await openWorkspace(folder, { create: true })
   run = await storeRun(workspace, 4, clusteringOf(20), { names, text: (id) => hostile[id] })
   await workspace.applyAnnotations({
-    run, clustering: 1, words: 'label', author: '+Ada',
+    run,
+    clustering: 1,
+    words: 'label',
+    author: '+Ada',
     edits: [{ target: 'cluster:1', after: labelBody(name, { note, tags: [tag, 'b'], author: '+Ada' }) }]
   })
   await workspace.close()
@@ -62,26 +74,33 @@ test('no cell of a table but a number begins as a formula does, and the text can
   for (const [table, { header, rows }] of Object.entries(tables)) {
     const isNumeric = (column: string): boolean => rows.every((row) => row[column] === '' || isNumber(row[column]))
     const numeric = new Set(header.filter(isNumeric))
-    expect(header.filter((column) => /^[=+\-@\t\r]/.test(column)), table).toEqual([])
+    expect(
+      header.filter((column) => /^[=+\-@\t\r]/.test(column)),
+      table
+    ).toEqual([])
     for (const row of rows) {
       const cells = header.filter((column) => !numeric.has(column)).map((column) => row[column])
-      expect(cells.filter((cell) => /^[=+\-@\t\r]/.test(cell)), table).toEqual([])
+      expect(
+        cells.filter((cell) => /^[=+\-@\t\r]/.test(cell)),
+        table
+      ).toEqual([])
     }
     expect(header.map(restored), table).toEqual(raw[table].header)
-    expect(rows.map((row) => Object.values(row).map(restored)), table).toEqual(
-      raw[table].rows.map((row) => Object.values(row))
-    )
+    expect(
+      rows.map((row) => Object.values(row).map(restored)),
+      table
+    ).toEqual(raw[table].rows.map((row) => Object.values(row)))
   }
   expect(raw['tokens'].rows.map(({ text }) => text)).toEqual(textsOfStudy)
-  expect(tables['tokens'].rows.find(({ text }) => restored(text) === '\'\'@x')).toMatchObject({ text: '\'\'\'@x' })
-  expect(tables['tokens'].rows.map(({ text }) => text)).toContain('\'plain')
+  expect(tables['tokens'].rows.find(({ text }) => restored(text) === "''@x")).toMatchObject({ text: "'''@x" })
+  expect(tables['tokens'].rows.map(({ text }) => text)).toContain("'plain")
   const [label] = tables['labels'].rows
-  expect(label).toMatchObject({ label: `'${name}`, note: `'${note}`, tags: `'${tag}; b`, author: '\'+Ada' })
+  expect(label).toMatchObject({ label: `'${name}`, note: `'${note}`, tags: `'${tag}; b`, author: "'+Ada" })
 })
 
 test('negative numbers stay numbers', async () => {
   const { susceptibilities, clusters } = await tablesOf('csv')
-  expect(susceptibilities.header).toEqual(['token', '\'=embed', '\'-head:0.0', 'mlp:0'])
+  expect(susceptibilities.header).toEqual(['token', "'=embed", "'-head:0.0", 'mlp:0'])
   const numbers = susceptibilities.rows.flatMap((row) => Object.values(row).slice(1).map(Number))
   expect(numbers.map(Math.fround)).toEqual([...matrixOf(20)])
   expect(numbers.some((number) => number < 0)).toBe(true)

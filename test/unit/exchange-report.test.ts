@@ -9,14 +9,33 @@ import { writePicture } from '../../main/exchange/picture'
 import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
 import {
-  clusteringOf, components, matrixOf, newRun, smallStudy, storeRun, temporaryFolder, treeDescription, treeOf
+  clusteringOf,
+  components,
+  matrixOf,
+  newRun,
+  smallStudy,
+  storeRun,
+  temporaryFolder,
+  treeDescription,
+  treeOf
 } from './store-fixture'
 
 let place: Awaited<ReturnType<typeof temporaryFolder>>
 let workspace: Workspace
 let run: string
 
-const hostile = ['<script>alert(1)</script>', '"onload="x', '</style><img src=x>', '\'', '&amp;', '\u202e', '\u0000', '\n', ' <!--', ']]>']
+const hostile = [
+  '<script>alert(1)</script>',
+  '"onload="x',
+  '</style><img src=x>',
+  "'",
+  '&amp;',
+  '\u202e',
+  '\u0000',
+  '\n',
+  ' <!--',
+  ']]>'
+]
 
 const out = (name: string): string => join(place.folder, name)
 
@@ -27,15 +46,47 @@ beforeAll(async () => {
   run = id
   await workspace.transaction(id, async (writer) => {
     const { documents, ...study } = smallStudy()
-    await writer.saveStudy({ ...study, documents: documents.map((document) => ({ ...document, file: '<i>f</i>' })) }, (token) => hostile[token])
+    await writer.saveStudy(
+      { ...study, documents: documents.map((document) => ({ ...document, file: '<i>f</i>' })) },
+      (token) => hostile[token]
+    )
     await writer.beginSusceptibilities(components, 2.5)
     await writer.appendSusceptibilities(matrixOf(20), matrixOf(20, 0.1))
     await writer.saveClustering({ ...clusteringOf(20), name: '<u>k</u>' })
   })
   await workspace.applyAnnotations({
-    run, clustering: 1, words: 'label', author: 'Ada', edits: [
-      { target: 'cluster:1', after: { name: '<a href=javascript:x>name</a>', note: '<iframe>\nline two', tags: ['<tag>'], confidence: 'high', status: 'labelled', blindTest: { right: 2, of: 3 }, author: '<ada>', changedAt: '2026-11-20T10:00:00.000Z' } },
-      { target: 'merge:1', after: { name: 'one & two', note: '', tags: [], confidence: null, status: 'labelled', blindTest: null, author: 'Ada', changedAt: '2026-11-20T10:00:00.000Z', clusters: [0, 1] } }
+    run,
+    clustering: 1,
+    words: 'label',
+    author: 'Ada',
+    edits: [
+      {
+        target: 'cluster:1',
+        after: {
+          name: '<a href=javascript:x>name</a>',
+          note: '<iframe>\nline two',
+          tags: ['<tag>'],
+          confidence: 'high',
+          status: 'labelled',
+          blindTest: { right: 2, of: 3 },
+          author: '<ada>',
+          changedAt: '2026-11-20T10:00:00.000Z'
+        }
+      },
+      {
+        target: 'merge:1',
+        after: {
+          name: 'one & two',
+          note: '',
+          tags: [],
+          confidence: null,
+          status: 'labelled',
+          blindTest: null,
+          author: 'Ada',
+          changedAt: '2026-11-20T10:00:00.000Z',
+          clusters: [0, 1]
+        }
+      }
     ]
   })
 })
@@ -46,7 +97,13 @@ afterAll(async () => {
 })
 
 const report = async (name: string, options: Partial<ReportOptions> = {}): Promise<string> => {
-  await exportReport(workspace, run, { file: out(name), clusters: 'all', program: 'spectroscope test', overwrite: true, ...options })
+  await exportReport(workspace, run, {
+    file: out(name),
+    clusters: 'all',
+    program: 'spectroscope test',
+    overwrite: true,
+    ...options
+  })
   return readFile(out(name), 'utf8')
 }
 
@@ -56,7 +113,9 @@ const voidTags = new Set(['meta', 'img', 'line', 'rect', 'br', '!doctype'])
 const tagsOf = (html: string): Set<string> => {
   const open: string[] = []
   const names = new Set<string>()
-  for (const [, closing, name, attributes] of html.replace(/<style>[^<]*<\/style>/, '<style></style>').matchAll(/<(\/?)([a-z!][a-z0-9]*)((?:\s+[a-zA-Z][\w:-]*(?:="[^"<]*")?)*)\s*\/?>/g)) {
+  for (const [, closing, name, attributes] of html
+    .replace(/<style>[^<]*<\/style>/, '<style></style>')
+    .matchAll(/<(\/?)([a-z!][a-z0-9]*)((?:\s+[a-zA-Z][\w:-]*(?:="[^"<]*")?)*)\s*\/?>/g)) {
     names.add(name)
     expect(attributes).not.toMatch(/\son|javascript:|srcdoc|https?:/i)
     if (closing === '/') expect(open.pop()).toBe(name)
@@ -70,7 +129,9 @@ describe('a report', () => {
   test('is one page without scripts, whatever tokens and people say', async () => {
     const html = await report('report.html')
     const tags = tagsOf(html)
-    expect([...tags].filter((tag) => ['script', 'iframe', 'object', 'link', 'base', 'form', 'i'].includes(tag))).toEqual(['i'])
+    expect(
+      [...tags].filter((tag) => ['script', 'iframe', 'object', 'link', 'base', 'form', 'i'].includes(tag))
+    ).toEqual(['i'])
     expect(html).toContain("default-src 'none'; img-src data:; style-src 'unsafe-inline'")
     expect(html.match(/<(?!\/?[a-z]|!doctype)/g)).toBeNull()
     expect(html).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u202e]/)
@@ -99,11 +160,20 @@ describe('a report', () => {
 
   test('has words for a merge and a part without a name', async () => {
     const said = {
-      note: '', tags: [], confidence: null, blindTest: null, author: 'Ada', changedAt: '2026-11-20T10:00:00.000Z'
+      note: '',
+      tags: [],
+      confidence: null,
+      blindTest: null,
+      author: 'Ada',
+      changedAt: '2026-11-20T10:00:00.000Z'
     }
     const [tokens] = [(await workspace.getClusterMembers(run, 0, { clustering: 1 })).slice(0, 1)]
     await workspace.applyAnnotations({
-      run, clustering: 1, words: 'split', author: 'Ada', edits: [
+      run,
+      clustering: 1,
+      words: 'split',
+      author: 'Ada',
+      edits: [
         { target: 'merge:1', after: { ...said, name: '', status: 'unseen', clusters: [0, 1] } },
         { target: 'part:1', after: { ...said, name: '', status: 'unseen', cluster: 0, tokens: Array.from(tokens) } }
       ]
@@ -127,7 +197,12 @@ describe('a report', () => {
   test('takes a picture of the graph, and nothing that is none', async () => {
     const picture = 'data:image/png;base64,iVBORw0KGgo='
     expect(await report('picture.html', { picture })).toContain(`<img src="${picture}"`)
-    for (const wrong of ['javascript:alert(1)', 'data:text/html;base64,PGI+', 'data:image/png;base64,"><script>', 'https://example.org/a.png']) {
+    for (const wrong of [
+      'javascript:alert(1)',
+      'data:text/html;base64,PGI+',
+      'data:image/png;base64,"><script>',
+      'https://example.org/a.png'
+    ]) {
       await expect(report('wrong.html', { picture: wrong })).rejects.toMatchObject({ kind: 'usage' })
     }
     await expect(readFile(out('wrong.html'))).rejects.toThrow('ENOENT')
@@ -141,11 +216,21 @@ describe('a report of a tree', () => {
     grown = await storeRun(workspace, 4, treeOf(20))
     await workspace.saveDescription(grown, 1, treeDescription(20))
     await workspace.applyAnnotations({
-      run: grown, clustering: 1, words: 'label', author: 'Ada', edits: [
+      run: grown,
+      clustering: 1,
+      words: 'label',
+      author: 'Ada',
+      edits: [
         {
           target: 'cluster:4',
           after: {
-            name: 'brackets', note: '', tags: [], confidence: null, status: 'labelled', blindTest: null, author: 'Ada',
+            name: 'brackets',
+            note: '',
+            tags: [],
+            confidence: null,
+            status: 'labelled',
+            blindTest: null,
+            author: 'Ada',
             changedAt: '2026-11-20T10:00:00.000Z'
           }
         }
@@ -154,9 +239,13 @@ describe('a report of a tree', () => {
   })
 
   const write = async (name: string, options: Partial<ReportOptions> = {}): Promise<string> => {
-    await exportReport(
-      workspace, grown, { file: out(name), clusters: 'all', program: 'spectroscope test', overwrite: true, ...options }
-    )
+    await exportReport(workspace, grown, {
+      file: out(name),
+      clusters: 'all',
+      program: 'spectroscope test',
+      overwrite: true,
+      ...options
+    })
     const html = await readFile(out(name), 'utf8')
     tagsOf(html)
     return html
@@ -166,7 +255,10 @@ describe('a report of a tree', () => {
   const sectionOf = (html: string, cluster: number): string =>
     html.slice(html.indexOf(`<section id="cluster${cluster}"`)).split('</section>')[0]
   const rowOf = (html: string, cluster: number): string =>
-    html.split('<tr>').find((row) => row.includes(`href="#cluster${cluster}"`))?.split('</tr>')[0] ?? ''
+    html
+      .split('<tr>')
+      .find((row) => row.includes(`href="#cluster${cluster}"`))
+      ?.split('</tr>')[0] ?? ''
 
   test('goes down the tree, with links up and down', async () => {
     const html = await write('tree.html')
@@ -186,12 +278,10 @@ describe('a report of a tree', () => {
 
   test('says in words what may be noise, how much recurs, and what rule is best', async () => {
     const html = await write('tree.html')
-    expect(
-      [0, 1, 2, 3, 4, 5, -1].filter((cluster) => sectionOf(html, cluster).includes('may be noise'))
-    ).toEqual([1, 3])
-    expect(
-      [0, 1, 2, 3, 4, 5, -1].filter((cluster) => rowOf(html, cluster).includes('may be noise'))
-    ).toEqual([1, 3])
+    expect([0, 1, 2, 3, 4, 5, -1].filter((cluster) => sectionOf(html, cluster).includes('may be noise'))).toEqual([
+      1, 3
+    ])
+    expect([0, 1, 2, 3, 4, 5, -1].filter((cluster) => rowOf(html, cluster).includes('may be noise'))).toEqual([1, 3])
     const region = '1 of 1 region is stable, with 65 % ± 5 % of the tokens (13 % by chance)'
     expect(html).toContain(`<dt>Stability</dt><dd>${region}<br>`)
     expect(html).toContain(
@@ -230,7 +320,15 @@ describe('the pieces of a report', () => {
     expect(tokenHtml('').markup).toBe('∅')
   })
 
-  test.each([[0, '0.00'], [0.12345, '0.123'], [12.345, '12.3'], [123456, '123456'], [0.00001234, '1.23e-5'], [null, '–'], [Number.NaN, '–']])('say %s as %s', (value, text) => {
+  test.each([
+    [0, '0.00'],
+    [0.12345, '0.123'],
+    [12.345, '12.3'],
+    [123456, '123456'],
+    [0.00001234, '1.23e-5'],
+    [null, '–'],
+    [Number.NaN, '–']
+  ])('say %s as %s', (value, text) => {
     expect(figureWords(value)).toBe(text)
   })
 
@@ -239,8 +337,14 @@ describe('the pieces of a report', () => {
     const means = { mean: of(-1, 2, 5, Number.NaN), standardDeviation: of(0.5, 0.5, 1, 1) }
     const columns = { mean: of(0, 0, 0, 0), standardDeviation: of(1, 1, 0, 1) }
     const svg = profileSvg(['a<b', 'up', 'flat', 'none'], means, columns, [0.9, 0.3, Number.NaN, 0.7]).markup
-    const bars = [...svg.matchAll(/<rect class="(\w+)" x="([\d.]+)" y="\d+" width="([\d.]+)"/g)].map(([, kind, x, width]) => [kind, Number(x), Number(width)])
-    expect(bars).toEqual([['down', 216, 84], ['up', 300, 168], ['up', 300, 0]])
+    const bars = [...svg.matchAll(/<rect class="(\w+)" x="([\d.]+)" y="\d+" width="([\d.]+)"/g)].map(
+      ([, kind, x, width]) => [kind, Number(x), Number(width)]
+    )
+    expect(bars).toEqual([
+      ['down', 216, 84],
+      ['up', 300, 168],
+      ['up', 300, 0]
+    ])
     expect(svg).toContain('a&lt;b')
     expect(svg).toContain('not a number')
     expect(svg).toContain('r 0.90')
@@ -254,7 +358,10 @@ describe('a picture', () => {
     const png = Buffer.from('89504e470d0a1a0a00000000', 'hex')
     await writePicture(out('pictures/graph.png'), png, false)
     expect(await readFile(out('pictures/graph.png'))).toEqual(png)
-    await expect(writePicture(out('pictures/graph.png'), png, false)).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('there already') })
+    await expect(writePicture(out('pictures/graph.png'), png, false)).rejects.toMatchObject({
+      kind: 'usage',
+      message: expect.stringContaining('there already')
+    })
     const svg = Buffer.from('<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>')
     await writePicture(out('pictures/graph.png'), svg, 'graph.png')
     expect(await readFile(out('pictures/graph.png'), 'utf8')).toContain('<svg')

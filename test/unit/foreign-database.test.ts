@@ -52,8 +52,11 @@ const on = async <T>(instance: DuckDBInstance, work: (connection: DuckDBConnecti
 }
 
 describe('a confined database', () => {
-  const options = (): Parameters<typeof openConfined>[1] =>
-    ({ readOnly: false, memoryLimit: '128MiB', temporaryFolder: join(place.folder, 'temporary') })
+  const options = (): Parameters<typeof openConfined>[1] => ({
+    readOnly: false,
+    memoryLimit: '128MiB',
+    temporaryFolder: join(place.folder, 'temporary')
+  })
 
   test('reaches no other file, by no statement', async () => {
     const outside = join(place.folder, 'outside.duckdb')
@@ -62,20 +65,44 @@ describe('a confined database', () => {
     const instance = await openConfined(join(place.folder, 'own.duckdb'), options())
     const [file, written] = [literal(secret), literal(join(place.folder, 'written'))]
     const refused = [
-      ...['read_text', 'read_blob', 'read_csv', 'read_json', 'read_parquet', 'sniff_csv', 'parquet_metadata', 'glob']
-        .map((name) => `FROM ${name}(${file})`),
-      `FROM ${literal(join(place.folder, '*.txt'))}`, `FROM ${literal(outside)}`,
+      ...[
+        'read_text',
+        'read_blob',
+        'read_csv',
+        'read_json',
+        'read_parquet',
+        'sniff_csv',
+        'parquet_metadata',
+        'glob'
+      ].map((name) => `FROM ${name}(${file})`),
+      `FROM ${literal(join(place.folder, '*.txt'))}`,
+      `FROM ${literal(outside)}`,
       `FROM read_text(${literal(join(place.folder, 'temporary', '..', 'secret.txt'))})`,
-      `COPY (SELECT 1) TO ${written}`, `COPY (SELECT 1) TO ${written} (FORMAT parquet)`, `EXPORT DATABASE ${written}`,
-      `IMPORT DATABASE ${literal(place.folder)}`, `ATTACH ${literal(outside)} AS other`,
-      `ATTACH ${literal(outside)} AS other (READ_ONLY)`, `ATTACH ${written} AS other`, 'INSTALL httpfs', 'LOAD httpfs',
-      `LOAD ${literal(join(place.folder, 'own.duckdb_extension'))}`, 'SET enable_external_access = true',
-      `SET allowed_paths = [${file}]`, "SET allowed_directories = ['/']", "SET allowed_configs = '[profiling_output]'",
-      `SET profiling_output = ${written}`, `SET log_query_path = ${written}`, `SET temp_directory = ${written}`,
-      `PRAGMA temp_directory = ${written}`, `SET secret_directory = ${written}`,
+      `COPY (SELECT 1) TO ${written}`,
+      `COPY (SELECT 1) TO ${written} (FORMAT parquet)`,
+      `EXPORT DATABASE ${written}`,
+      `IMPORT DATABASE ${literal(place.folder)}`,
+      `ATTACH ${literal(outside)} AS other`,
+      `ATTACH ${literal(outside)} AS other (READ_ONLY)`,
+      `ATTACH ${written} AS other`,
+      'INSTALL httpfs',
+      'LOAD httpfs',
+      `LOAD ${literal(join(place.folder, 'own.duckdb_extension'))}`,
+      'SET enable_external_access = true',
+      `SET allowed_paths = [${file}]`,
+      "SET allowed_directories = ['/']",
+      "SET allowed_configs = '[profiling_output]'",
+      `SET profiling_output = ${written}`,
+      `SET log_query_path = ${written}`,
+      `SET temp_directory = ${written}`,
+      `PRAGMA temp_directory = ${written}`,
+      `SET secret_directory = ${written}`,
       `SET extension_directory = ${written}`,
-      'SET autoload_known_extensions = true', 'SET autoinstall_known_extensions = true', 'SET threads = 1',
-      'RESET lock_configuration', 'SET lock_configuration = false'
+      'SET autoload_known_extensions = true',
+      'SET autoinstall_known_extensions = true',
+      'SET threads = 1',
+      'RESET lock_configuration',
+      'SET lock_configuration = false'
     ]
     await on(instance, async (connection) => {
       for (const statement of refused) await expect(connection.run(statement), statement).rejects.toThrow()
@@ -105,8 +132,9 @@ describe('a confined database', () => {
   test('in memory reads the files that it is given, and no others', async () => {
     const instance = await openInMemory([secret])
     await on(instance, async (connection) => {
-      expect((await connection.runAndReadAll(`SELECT content FROM read_text(${literal(secret)})`)).getRowsJS())
-        .toEqual([['SECRET']])
+      expect((await connection.runAndReadAll(`SELECT content FROM read_text(${literal(secret)})`)).getRowsJS()).toEqual(
+        [['SECRET']]
+      )
       const other = literal(join(place.folder, 'other.txt'))
       const refused = [`FROM read_text(${other})`, `COPY (SELECT 1) TO ${other}`, `ATTACH ${other} AS other`]
       for (const statement of refused) {
@@ -122,24 +150,43 @@ const foreign: readonly (readonly [what: string, statements: readonly string[], 
   ['a macro', ['CREATE MACRO gossip(x) AS x'], 'the macro "gossip"'],
   ['a macro that makes a table', ['CREATE MACRO gossip() AS TABLE SELECT 1'], 'the macro "gossip"'],
   ['a macro in the place of an operator', ['CREATE MACRO "+"(a, b) AS 42'], 'the macro "+"'],
-  ['a macro in the place of a function of the catalogue',
-    ['CREATE MACRO duckdb_tables() AS TABLE SELECT 1', 'CREATE VIEW gossip AS SELECT 1'], 'the view "gossip"'],
+  [
+    'a macro in the place of a function of the catalogue',
+    ['CREATE MACRO duckdb_tables() AS TABLE SELECT 1', 'CREATE VIEW gossip AS SELECT 1'],
+    'the view "gossip"'
+  ],
   ['a macro that makes lists', ["CREATE MACRO list_value(x) AS ['threads']"], 'the macro "list_value"'],
   ['a sequence', ['CREATE SEQUENCE gossip'], 'the sequence "gossip"'],
   ['a type', ["CREATE TYPE gossip AS ENUM ('a')"], 'the type "gossip"'],
   ['an index', ['CREATE INDEX gossip ON documents (file)'], 'the index "gossip"'],
   ['a schema', ['CREATE SCHEMA gossip'], 'the schema "gossip"'],
   ['a table', ['CREATE TABLE gossip (x INTEGER)'], 'the table "gossip"'],
-  ['a table of another schema', ['CREATE SCHEMA gossip', 'CREATE TABLE gossip.runs (x INTEGER)'],
-    'the schema "gossip"'],
+  [
+    'a table of another schema',
+    ['CREATE SCHEMA gossip', 'CREATE TABLE gossip.runs (x INTEGER)'],
+    'the schema "gossip"'
+  ],
   ['a default', ["ALTER TABLE runs ALTER COLUMN error SET DEFAULT 'a' || 'b'"], 'the table "runs" with other'],
   ['a column', ['ALTER TABLE documents ADD COLUMN gossip VARCHAR'], 'the table "documents" with other'],
   ['a type of a column', ['ALTER TABLE traces ALTER COLUMN chain TYPE VARCHAR'], 'the table "traces" with other'],
-  ['a rule', ['DROP TABLE layouts', `CREATE TABLE layouts (
-    run INTEGER NOT NULL, whiten INTEGER NOT NULL, method VARCHAR NOT NULL, CHECK (run > 0))`],
-  'the table "layouts" with other'],
-  ['a generated column', ['DROP TABLE layouts', `CREATE TABLE layouts (run INTEGER NOT NULL, whiten INTEGER NOT NULL,
-    method VARCHAR GENERATED ALWAYS AS ('a' || run))`], 'the table "layouts" with other'],
+  [
+    'a rule',
+    [
+      'DROP TABLE layouts',
+      `CREATE TABLE layouts (
+    run INTEGER NOT NULL, whiten INTEGER NOT NULL, method VARCHAR NOT NULL, CHECK (run > 0))`
+    ],
+    'the table "layouts" with other'
+  ],
+  [
+    'a generated column',
+    [
+      'DROP TABLE layouts',
+      `CREATE TABLE layouts (run INTEGER NOT NULL, whiten INTEGER NOT NULL,
+    method VARCHAR GENERATED ALWAYS AS ('a' || run))`
+    ],
+    'the table "layouts" with other'
+  ],
   ['a table that is missing', ['DROP TABLE layouts'], 'lacks the table "layouts"']
 ]
 
@@ -149,7 +196,8 @@ describe('a database that somebody else changed', () => {
     await change(...statements)
     for (const readOnly of [false, true]) {
       await expect(openDatabase(folder, { create: false, readOnly })).rejects.toMatchObject({
-        kind: 'workspace', message: expect.stringContaining(words)
+        kind: 'workspace',
+        message: expect.stringContaining(words)
       })
     }
   })
@@ -178,18 +226,23 @@ describe('a database that somebody else changed', () => {
     const workspace = await openWorkspace(folder, { create: true })
     await storeRun(workspace)
     await workspace.close()
-    await change('ALTER TABLE documents RENAME TO documents_real', `CREATE VIEW documents AS
+    await change(
+      'ALTER TABLE documents RENAME TO documents_real',
+      `CREATE VIEW documents AS
       SELECT run, document, (SELECT content FROM read_text(${literal(secret)})) AS file, record, subset
-      FROM documents_real`)
+      FROM documents_real`
+    )
     await expect(openWorkspace(folder)).rejects.toMatchObject({
-      kind: 'workspace', message: expect.stringMatching(/w: workspace\.duckdb has the view "documents".*; .*restore/)
+      kind: 'workspace',
+      message: expect.stringMatching(/w: workspace\.duckdb has the view "documents".*; .*restore/)
     })
   })
 
   test('is refused where it is truncated, of another program, or none', async () => {
     const refused = (words: string, about = words): Promise<void> =>
       expect(openWorkspace(folder), about).rejects.toMatchObject({
-        kind: 'workspace', message: expect.stringContaining(words)
+        kind: 'workspace',
+        message: expect.stringContaining(words)
       })
     const workspace = await openWorkspace(folder, { create: true })
     await storeRun(workspace)

@@ -1,6 +1,15 @@
 import { execFileSync } from 'node:child_process'
 import {
-  chmodSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync,
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
   writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
@@ -29,7 +38,11 @@ beforeAll(async () => {
   template = await workspaceTemplate(async (workspace) => {
     run = await storeRun(workspace, 8)
     await workspace.applyAnnotations({
-      run, clustering: 1, words: 'label', author: 'Ada', edits: labelEdits({ 'cluster:0': labelBody('quotes') })
+      run,
+      clustering: 1,
+      words: 'label',
+      author: 'Ada',
+      edits: labelEdits({ 'cluster:0': labelBody('quotes') })
     })
     mkdirSync(workspace.runFolder(run), { recursive: true })
   })
@@ -98,12 +111,14 @@ describe('an id that this program did not give', () => {
 
 describe('a workspace with a link in it', () => {
   test.each(['journal/labels.jsonl', 'notes.txt', 'spectroscope-workspace.json', 'runs/ID/sums', databaseName])(
-    'is refused: a symbolic one at %s', async (name) => {
+    'is refused: a symbolic one at %s',
+    async (name) => {
       const path = join(folder, name.replace('ID', run))
       rmSync(path, { force: true })
       symlinkSync(join(victim, 'file'), path)
       await expectRefused(path, 'is a link', 'remove it')
-    })
+    }
+  )
 
   test.each(['backups', 'journal', 'runs', 'models'])('is refused: %s as one to a folder', async (name) => {
     rmSync(join(folder, name), { recursive: true, force: true })
@@ -115,13 +130,15 @@ describe('a workspace with a link in it', () => {
   })
 
   test.each(['journal/labels.jsonl', 'backups/x.json', 'runs/ID/sums', 'runs/ID/begun'])(
-    'is refused: a hard one at %s', async (name) => {
+    'is refused: a hard one at %s',
+    async (name) => {
       const path = join(folder, name.replace('ID', run))
       mkdirSync(join(folder, 'backups'), { recursive: true })
       rmSync(path, { force: true })
       linkSync(join(victim, 'file'), path)
       await expectRefused(path, 'hard link', 'copy')
-    })
+    }
+  )
 
   test('is refused: a pipe in the place of a file, without waiting for it', async ({ skip }) => {
     try {
@@ -179,17 +196,16 @@ describe('a file that became a link after the workspace was opened', () => {
 
 describe('a journal that is none', () => {
   const texts = ['text without a newline', 'some text\n', 'some text\nand more', '{"lines":1}', '{"line": 1}\n']
-  test.each([...texts, '\u0000\u0001'])(
-    'is refused, and left as it is: %j', async (text) => {
-      writeFileSync(journalPath(folder), text)
-      const message = expect.stringMatching(/labels\.jsonl is no journal of this program, and is left as it is; move/)
-      await expect(openWorkspace(folder)).rejects.toMatchObject({ kind: 'workspace', message })
-      expect(readFileSync(journalPath(folder), 'utf8')).toBe(text)
-      rmSync(journalPath(folder))
-      const workspace = await openWorkspace(folder)
-      expect(await workspace.getAnnotations(run, 1)).toMatchObject([{ name: 'quotes' }])
-      await workspace.close()
-    })
+  test.each([...texts, '\u0000\u0001'])('is refused, and left as it is: %j', async (text) => {
+    writeFileSync(journalPath(folder), text)
+    const message = expect.stringMatching(/labels\.jsonl is no journal of this program, and is left as it is; move/)
+    await expect(openWorkspace(folder)).rejects.toMatchObject({ kind: 'workspace', message })
+    expect(readFileSync(journalPath(folder), 'utf8')).toBe(text)
+    rmSync(journalPath(folder))
+    const workspace = await openWorkspace(folder)
+    expect(await workspace.getAnnotations(run, 1)).toMatchObject([{ name: 'quotes' }])
+    await workspace.close()
+  })
 
   test.each(['', '{"l', '{"line":1,"id":"x'])('is one that a crash cut off otherwise: %j', async (text) => {
     writeFileSync(journalPath(folder), text)
@@ -211,7 +227,7 @@ describe('a journal that is none', () => {
 describe.skipIf(process.platform === 'win32')('permissions', () => {
   const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8)
 
-  test('of a new workspace are its owner\'s, and of what is in it', async () => {
+  test("of a new workspace are its owner's, and of what is in it", async () => {
     const own = join(place.folder, 'own')
     const workspace = await openWorkspace(own, { create: true })
     const id = await storeRun(workspace, 4)

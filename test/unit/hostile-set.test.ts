@@ -15,9 +15,12 @@ const bad = '\u001b]0;a title\u0007\u001b[2J\u001b[31ma forged\nline\u001b[0m\u2
 const withEscapes = (value: unknown, keys: ReadonlySet<string>): unknown => {
   if (Array.isArray(value)) return value.map((each) => withEscapes(each, keys))
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(
-    ([key, part]) => [key, keys.has(key) && typeof part === 'string' ? bad : withEscapes(part, keys)]
-  ))
+  return Object.fromEntries(
+    Object.entries(value).map(([key, part]) => [
+      key,
+      keys.has(key) && typeof part === 'string' ? bad : withEscapes(part, keys)
+    ])
+  )
 }
 
 let place: Awaited<ReturnType<typeof temporaryFolder>>
@@ -28,13 +31,25 @@ beforeAll(async () => {
   const workspace = await openWorkspace(join(place.folder, 'w'), { create: true })
   const run = await storeRun(workspace)
   await workspace.applyAnnotations({
-    run, clustering: 1, words: 'label', author: 'Ada', edits: [{
-      target: 'cluster:0',
-      after: {
-        name: 'brackets', note: 'of code', tags: ['code'], confidence: null, status: 'labelled', blindTest: null,
-        author: 'Ada', changedAt: '2026-11-20T10:00:00.000Z'
+    run,
+    clustering: 1,
+    words: 'label',
+    author: 'Ada',
+    edits: [
+      {
+        target: 'cluster:0',
+        after: {
+          name: 'brackets',
+          note: 'of code',
+          tags: ['code'],
+          confidence: null,
+          status: 'labelled',
+          blindTest: null,
+          author: 'Ada',
+          changedAt: '2026-11-20T10:00:00.000Z'
+        }
       }
-    }]
+    ]
   })
   const file = join(place.folder, 'set.json')
   await exportAnnotatedSet(workspace, run, { file, clusters: 'all', program: 'spectroscope test' })
@@ -46,7 +61,9 @@ afterAll(() => place.remove())
 const command = (...args: string[]): { status: number | null; text: string } => {
   const program = join(import.meta.dirname, '../../out/main/cli.js')
   const { status, stdout, stderr } = spawnSync(
-    process.execPath, [program, ...args, '--workspace', join(place.folder, 'other')], { encoding: 'utf8' }
+    process.execPath,
+    [program, ...args, '--workspace', join(place.folder, 'other')],
+    { encoding: 'utf8' }
   )
   return { status, text: `${stdout}${stderr}` }
 }
@@ -86,12 +103,13 @@ describe('what is never free text is refused at its place, in a sentence that hi
   const refused: Readonly<Record<string, readonly [change: Change, place: string]>> = {
     'a run id': [({ run }) => (run.id = bad), 'at run.id, it must be the id of a run'],
     'a run id that is a path': [({ run }) => (run.id = '../../x'), 'at run.id, it must be the id of a run'],
-    'a component': [({ components }) => (components[1] = bad), 'at components[1], a component\'s name has letters'],
+    'a component': [({ components }) => (components[1] = bad), "at components[1], a component's name has letters"],
     'a component with markup': [({ components }) => (components[0] = '<img src=x>'), 'at components[0], a component'],
     'a component that is a formula': [({ components }) => (components[0] = '=1+1'), 'at components[0], a component'],
     'a component that comes twice': [({ components }) => (components[1] = components[0]), 'a component comes twice'],
     'a component of the diagnostics': [
-      ({ diagnostics }) => (diagnostics[2].component = 'mlp:0\u200b'), 'at diagnostics[2].component, a component'
+      ({ diagnostics }) => (diagnostics[2].component = 'mlp:0\u200b'),
+      'at diagnostics[2].component, a component'
     ],
     'a status': [({ clusters }) => (clusters[0].label!.status = anything(bad)), 'at clusters[0].label.status, '],
     'a number': [
@@ -106,7 +124,10 @@ describe('what is never free text is refused at its place, in a sentence that hi
     change(copy)
     const file = join(place.folder, 'refused.json')
     await writeFile(file, JSON.stringify(copy))
-    const error: unknown = await readAnnotatedSet(file).then(() => undefined, (reason: unknown) => reason)
+    const error: unknown = await readAnnotatedSet(file).then(
+      () => undefined,
+      (reason: unknown) => reason
+    )
     expect(error).toMatchObject({ kind: 'input' })
     const { message } = error as Error
     expect(message).toContain(expected)

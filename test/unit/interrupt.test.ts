@@ -11,7 +11,11 @@ const begin = (): ((...names: NodeJS.Signals[]) => readonly string[]) => {
   vi.spyOn(process, 'exit').mockImplementation((code) => {
     throw new Error(`exit ${code}`)
   })
-  interrupt = onInterrupt(() => asked.push('stop'), () => asked.push('at once'), () => 1000 * seconds)
+  interrupt = onInterrupt(
+    () => asked.push('stop'),
+    () => asked.push('at once'),
+    () => 1000 * seconds
+  )
   return (...names) => {
     for (const name of names) {
       try {

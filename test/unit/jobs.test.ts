@@ -4,7 +4,8 @@ import type { JobControl } from '../../main/api/jobs'
 import type { Job } from '../../preload/contract'
 
 const about = { kind: 'layout', title: 'Laying out', run: 'r', key: 'layout r' } as const
-const endless = ({ signal }: JobControl): Promise<never> => new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('stopped'))))
+const endless = ({ signal }: JobControl): Promise<never> =>
+  new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('stopped'))))
 
 const started = (): { jobs: Jobs; told: Job[] } => {
   const told: Job[] = []

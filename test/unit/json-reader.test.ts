@@ -35,18 +35,32 @@ const readAll = (file: string, depth: number): Promise<unknown> =>
 test('reads what JSON.parse reads, wherever a value meets the end of what was read', async () => {
   const awkward = ['"', '\\', '\\"', '{[,:]}', '\u2028', '😀', '\n', '\u0000', 'naïve', '', 'x'.repeat(7919)]
   const value = {
-    first: -1.5e-7, empty: {}, none: [], word: null, no: false,
-    list: Array.from({ length: 3000 }, (_, i) => ({ i, text: awkward[i % awkward.length].repeat(1 + (i % 3)), inner: [[i], { deep: awkward[(i * 7) % awkward.length] }], list: [i, {}, []] })),
-    long: 'é\\"'.repeat(900_000), last: 12345
+    first: -1.5e-7,
+    empty: {},
+    none: [],
+    word: null,
+    no: false,
+    list: Array.from({ length: 3000 }, (_, i) => ({
+      i,
+      text: awkward[i % awkward.length].repeat(1 + (i % 3)),
+      inner: [[i], { deep: awkward[(i * 7) % awkward.length] }],
+      list: [i, {}, []]
+    })),
+    long: 'é\\"'.repeat(900_000),
+    last: 12345
   }
-  for (const [name, text] of [['dense', JSON.stringify(value)], ['wide', ` ${JSON.stringify(value, null, 3)}\n`], ['marked', JSON.stringify(value).replaceAll(',"', ' ,\r\n\t"')]] as const) {
+  for (const [name, text] of [
+    ['dense', JSON.stringify(value)],
+    ['wide', ` ${JSON.stringify(value, null, 3)}\n`],
+    ['marked', JSON.stringify(value).replaceAll(',"', ' ,\r\n\t"')]
+  ] as const) {
     const file = join(place.folder, `${name}.json`)
     await writeFile(file, text)
     for (const depth of [0, 1, 4]) expect(await readAll(file, depth)).toEqual(JSON.parse(text))
   }
 })
 
-test('reads a file with a byte order mark, and says what lies in a Git LFS file\'s place', async () => {
+test("reads a file with a byte order mark, and says what lies in a Git LFS file's place", async () => {
   const file = join(place.folder, 'mark.json')
   for (const text of ['\ufeff {"a": ["\ufeff"]}', '\ufeff7']) {
     await writeFile(file, text)

@@ -7,7 +7,18 @@ const linter = new Linter({ cwd: '/project' })
 
 const complaints = (filename: string, code: string): string[] =>
   linter
-    .verify(code, [{ files: ['**/*.ts'], languageOptions: { parser }, plugins: { own: { rules: { layers: rule } } }, rules: { 'own/layers': 'error' } }], { filename: `/project/${filename}` })
+    .verify(
+      code,
+      [
+        {
+          files: ['**/*.ts'],
+          languageOptions: { parser },
+          plugins: { own: { rules: { layers: rule } } },
+          rules: { 'own/layers': 'error' }
+        }
+      ],
+      { filename: `/project/${filename}` }
+    )
     .map(({ message }) => message)
 
 const allowed: [string, string][] = [
@@ -45,5 +56,7 @@ const refused: [string, string, string][] = [
 
 describe('the layer rule', () => {
   it.each(allowed)('lets %s say %s', (file, code) => expect(complaints(file, code)).toEqual([]))
-  it.each(refused)('refuses in %s: %s', (file, code, reason) => expect(complaints(file, code)).toEqual([expect.stringContaining(reason)]))
+  it.each(refused)('refuses in %s: %s', (file, code, reason) =>
+    expect(complaints(file, code)).toEqual([expect.stringContaining(reason)])
+  )
 })

@@ -21,7 +21,10 @@ const agreement = (positions: Float32Array, truth: readonly number[]): number =>
   const same = truth.filter((group, i) => {
     let [best, nearest] = [-1, Infinity]
     truth.forEach((_, j) => {
-      const distance = j === i ? Infinity : Math.hypot(positions[2 * i] - positions[2 * j], positions[2 * i + 1] - positions[2 * j + 1])
+      const distance =
+        j === i
+          ? Infinity
+          : Math.hypot(positions[2 * i] - positions[2 * j], positions[2 * i + 1] - positions[2 * j + 1])
       if (distance < nearest) [best, nearest] = [j, distance]
     })
     return truth[best] === group
@@ -34,11 +37,23 @@ const compactness = (positions: Float32Array, truth: readonly number[]): number 
   const groups = [...new Set(truth)]
   const middle = (group: number): readonly [number, number] => {
     const members = truth.flatMap((other, i) => (other === group ? [i] : []))
-    return [members.reduce((sum, i) => sum + positions[2 * i], 0) / members.length, members.reduce((sum, i) => sum + positions[2 * i + 1], 0) / members.length]
+    return [
+      members.reduce((sum, i) => sum + positions[2 * i], 0) / members.length,
+      members.reduce((sum, i) => sum + positions[2 * i + 1], 0) / members.length
+    ]
   }
   const middles = new Map(groups.map((group) => [group, middle(group)]))
-  const within = truth.reduce((sum, group, i) => sum + Math.hypot(positions[2 * i] - middles.get(group)![0], positions[2 * i + 1] - middles.get(group)![1]), 0) / truth.length
-  const between = groups.flatMap((a) => groups.filter((b) => b > a).map((b) => Math.hypot(middles.get(a)![0] - middles.get(b)![0], middles.get(a)![1] - middles.get(b)![1])))
+  const within =
+    truth.reduce(
+      (sum, group, i) =>
+        sum + Math.hypot(positions[2 * i] - middles.get(group)![0], positions[2 * i + 1] - middles.get(group)![1]),
+      0
+    ) / truth.length
+  const between = groups.flatMap((a) =>
+    groups
+      .filter((b) => b > a)
+      .map((b) => Math.hypot(middles.get(a)![0] - middles.get(b)![0], middles.get(a)![1] - middles.get(b)![1]))
+  )
   return within / Math.min(...between)
 }
 
@@ -51,14 +66,18 @@ describe('the layout of tokens', () => {
     expect(positions.every(Number.isFinite)).toBe(true)
     expect(agreement(positions, blobs.truth)).toBeGreaterThan(0.99)
     const { neighbours: _, ...without } = order
-    expect(compactness(positions, blobs.truth)).toBeLessThan(0.6 * compactness(computeLayout(without).positions, blobs.truth))
+    expect(compactness(positions, blobs.truth)).toBeLessThan(
+      0.6 * compactness(computeLayout(without).positions, blobs.truth)
+    )
   })
 
   it('is the same to the last bit every time, on a worker too, and another with another seed', async () => {
     const order = await orderOf(blobs)
     const expected = computeLayout(order)
     const told: number[] = []
-    const found = await layOutTokens({ ...order, onProgress: (fraction) => told.push(fraction) }, () => inProcessPool(executeTask))
+    const found = await layOutTokens({ ...order, onProgress: (fraction) => told.push(fraction) }, () =>
+      inProcessPool(executeTask)
+    )
     expect(found).toEqual(expected)
     expect(told.at(-1)).toBe(1)
     expect(computeLayout({ ...order, seed: 12 }).positions).not.toEqual(expected.positions)
@@ -71,7 +90,12 @@ describe('the layout of tokens', () => {
 
   it('follows whitened points, duplicates, and few neighbours', async () => {
     const { matrix, tokens } = blobs
-    const doubled = { ...blobs, matrix: Float32Array.from([...matrix, ...matrix]), tokens: 2 * tokens, truth: [...blobs.truth, ...blobs.truth] }
+    const doubled = {
+      ...blobs,
+      matrix: Float32Array.from([...matrix, ...matrix]),
+      tokens: 2 * tokens,
+      truth: [...blobs.truth, ...blobs.truth]
+    }
     for (const order of [await orderOf(blobs, 15, true), await orderOf(doubled, 3)]) {
       const { positions } = computeLayout(order)
       expect(positions.every(Number.isFinite)).toBe(true)
@@ -93,8 +117,19 @@ describe('the layout of tokens', () => {
 
 describe('the embedding kernel', () => {
   it('draws two nodes with an edge together and leaves a lone one where it is', () => {
-    const graph = { nodes: 3, starts: Int32Array.of(0, 1, 2, 2), columns: Int32Array.of(1, 0), shares: Float32Array.of(1, 1) }
-    const positions = embed({ graph, positions: Float32Array.of(-5, 0, 5, 0, 0, 40), epochs: 50, seed: 1, stream: 6 * 2 ** 24 })
+    const graph = {
+      nodes: 3,
+      starts: Int32Array.of(0, 1, 2, 2),
+      columns: Int32Array.of(1, 0),
+      shares: Float32Array.of(1, 1)
+    }
+    const positions = embed({
+      graph,
+      positions: Float32Array.of(-5, 0, 5, 0, 0, 40),
+      epochs: 50,
+      seed: 1,
+      stream: 6 * 2 ** 24
+    })
     expect(Math.hypot(positions[0] - positions[2], positions[1] - positions[3])).toBeLessThan(3)
     expect(Array.from(positions.subarray(4))).toEqual([0, 40])
   })
@@ -102,8 +137,15 @@ describe('the embedding kernel', () => {
   it('counts an entry in its share of the epochs', () => {
     // Nothing pushes where the only other node is the neighbour itself at a great distance: each count moves both ends by about 2 / distance.
     const moved = (share: number): number => {
-      const graph = { nodes: 2, starts: Int32Array.of(0, 1, 1), columns: Int32Array.of(1), shares: Float32Array.of(share) }
-      return 100 - embed({ graph, positions: Float32Array.of(0, 0, 100, 0), epochs: 400, seed: 1, stream: 6 * 2 ** 24 })[2]
+      const graph = {
+        nodes: 2,
+        starts: Int32Array.of(0, 1, 1),
+        columns: Int32Array.of(1),
+        shares: Float32Array.of(share)
+      }
+      return (
+        100 - embed({ graph, positions: Float32Array.of(0, 0, 100, 0), epochs: 400, seed: 1, stream: 6 * 2 ** 24 })[2]
+      )
     }
     expect(moved(0.25) / moved(1)).toBeCloseTo(0.25, 1)
   })

@@ -8,12 +8,44 @@ import { graphOf, planted, pointsOf, randomGraph, randomNumbers } from './cluste
 type Edge = readonly [number, number, number]
 
 /** Zachary's karate club: for each node, its neighbours of a higher number. */
-const karate = graphOf(34, [
-  [1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 17, 19, 21, 31], [2, 3, 7, 13, 17, 19, 21, 30],
-  [3, 7, 8, 9, 13, 27, 28, 32], [7, 12, 13], [6, 10], [6, 10, 16], [16], [], [30, 32, 33], [33], [], [], [], [33],
-  [32, 33], [32, 33], [], [], [32, 33], [33], [32, 33], [], [32, 33], [25, 27, 29, 32, 33], [25, 27, 31], [31],
-  [29, 33], [33], [31, 33], [32, 33], [32, 33], [32, 33], [33]
-].flatMap((others, node) => others.map((other): Edge => [node, other, 1])))
+const karate = graphOf(
+  34,
+  [
+    [1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 17, 19, 21, 31],
+    [2, 3, 7, 13, 17, 19, 21, 30],
+    [3, 7, 8, 9, 13, 27, 28, 32],
+    [7, 12, 13],
+    [6, 10],
+    [6, 10, 16],
+    [16],
+    [],
+    [30, 32, 33],
+    [33],
+    [],
+    [],
+    [],
+    [33],
+    [32, 33],
+    [32, 33],
+    [],
+    [],
+    [32, 33],
+    [33],
+    [32, 33],
+    [],
+    [32, 33],
+    [25, 27, 29, 32, 33],
+    [25, 27, 31],
+    [31],
+    [29, 33],
+    [33],
+    [31, 33],
+    [32, 33],
+    [32, 33],
+    [32, 33],
+    [33]
+  ].flatMap((others, node) => others.map((other): Edge => [node, other, 1]))
+)
 
 const cliqueRing = (cliques: number, size: number): Graph => {
   const edges: Edge[] = []
@@ -99,7 +131,7 @@ const louvain = (matrix: readonly (readonly number[])[]): number[] => {
     return sum
   }
   let moved = false
-  for (let changed = true; changed; ) {
+  for (let changed = true; changed;) {
     changed = false
     for (let node = 0; node < labels.length; node++) {
       const to = [...new Set(labels)].reduce((a, b) => (gain(node, b) > gain(node, a) + 1e-9 ? b : a), labels[node])
@@ -231,7 +263,10 @@ describe('communities by the Leiden algorithm', () => {
   })
 
   it('of nodes without edges are those nodes', () => {
-    const graph = graphOf(7, [[1, 3, 1], [3, 5, 1]])
+    const graph = graphOf(7, [
+      [1, 3, 1],
+      [3, 5, 1]
+    ])
     expect(Array.from(leiden({ graph, resolution: 1, seed: 1, run: 0 }).communities)).toEqual([1, 0, 2, 0, 3, 0, 4])
     const empty = leiden({ graph: graphOf(3, []), resolution: 1, seed: 1, run: 0 })
     expect(empty).toEqual({ communities: Int32Array.of(0, 1, 2), count: 3, quality: 0 })
@@ -250,7 +285,10 @@ describe('communities by the Leiden algorithm', () => {
   })
 
   it('cope with equal weights, and with weights far apart', () => {
-    const ring = graphOf(24, Array.from({ length: 24 }, (_, i): Edge => [i, (i + 1) % 24, 0.5]))
+    const ring = graphOf(
+      24,
+      Array.from({ length: 24 }, (_, i): Edge => [i, (i + 1) % 24, 0.5])
+    )
     expectSound(ring, leiden({ graph: ring, resolution: 1, seed: 1, run: 0 }), 1)
     const { uniform } = randomNumbers(11)
     const node = (): number => Math.floor(150 * uniform())
@@ -260,7 +298,10 @@ describe('communities by the Leiden algorithm', () => {
   })
 
   it('keep rows together that repeat', async () => {
-    const { matrix, components: { length } } = planted(3, [20, 20, 20], 6, 0.5, 0)
+    const {
+      matrix,
+      components: { length }
+    } = planted(3, [20, 20, 20], 6, 0.5, 0)
     const rows = Array.from({ length: 60 }, (_, i) => Array.from(matrix.subarray(length * i, length * (i + 1))))
     const points = pointsOf(rows.flatMap((row) => [row, row, row, row]))
     const search = prepareSearch(points, 5, 1)
@@ -281,7 +322,7 @@ describe('communities by the Leiden algorithm', () => {
   it('of more than WebAssembly addresses are refused in one sentence', () => {
     const graph = { ...graphOf(2, [[0, 1, 1]]), ends: Int32Array.of(600_000_000, 1) }
     expect(() => leiden({ graph, resolution: 1, seed: 1, run: 0 })).toThrow(
-      'Communities of 2 tokens with 600000000 neighbours in all need more than WebAssembly\'s 4 GiB; ' +
+      "Communities of 2 tokens with 600000000 neighbours in all need more than WebAssembly's 4 GiB; " +
         'lower "clustering.neighbours" or study fewer tokens.'
     )
     expect(leidenBytes(1_000_000, 90_000_000)).toBeLessThan(2 ** 32)
@@ -291,7 +332,15 @@ describe('communities by the Leiden algorithm', () => {
 describe('modularity', () => {
   it('is the sum over communities of the share of weight inside less what chance gives', () => {
     // Two triangles joined by an edge: w_c = 6 and d_c = 7 in each of the two, 2m = 14.
-    const graph = graphOf(6, [[0, 1, 1], [1, 2, 1], [0, 2, 1], [3, 4, 1], [4, 5, 1], [3, 5, 1], [2, 3, 1]])
+    const graph = graphOf(6, [
+      [0, 1, 1],
+      [1, 2, 1],
+      [0, 2, 1],
+      [3, 4, 1],
+      [4, 5, 1],
+      [3, 5, 1],
+      [2, 3, 1]
+    ])
     const communities = Int32Array.of(0, 0, 0, 1, 1, 1)
     expect(modularity(graph, communities, 1)).toBeCloseTo(12 / 14 - 0.5, 12)
     expect(modularity(graph, communities, 2)).toBeCloseTo(12 / 14 - 1, 12)

@@ -10,8 +10,14 @@ interface Locked {
 }
 
 it('has a strong hash of every package that can be installed', () => {
-  const lock = JSON.parse(readFileSync(join(projectRoot, 'package-lock.json'), 'utf8')) as { readonly packages: Readonly<Record<string, Locked>> }
-  const packages = Object.entries(lock.packages).filter(([path, { link, inBundle }]) => path !== '' && link !== true && inBundle !== true)
+  const lock = JSON.parse(readFileSync(join(projectRoot, 'package-lock.json'), 'utf8')) as {
+    readonly packages: Readonly<Record<string, Locked>>
+  }
+  const packages = Object.entries(lock.packages).filter(
+    ([path, { link, inBundle }]) => path !== '' && link !== true && inBundle !== true
+  )
   expect(packages.length).toBeGreaterThan(100)
-  expect(packages.flatMap(([path, { integrity }]) => (integrity?.startsWith('sha512-') === true ? [] : [path]))).toEqual([])
+  expect(
+    packages.flatMap(([path, { integrity }]) => (integrity?.startsWith('sha512-') === true ? [] : [path]))
+  ).toEqual([])
 })

@@ -142,8 +142,7 @@ describe('an index of shards', () => {
 })
 
 describe('a Git LFS pointer', () => {
-  const pointer =
-    'version https://git-lfs.github.com/spec/v1\noid sha256:5ccd\nsize 10485703\n'
+  const pointer = 'version https://git-lfs.github.com/spec/v1\noid sha256:5ccd\nsize 10485703\n'
 
   it.each(['config.json', 'model.safetensors', 'model.safetensors.index.json'])(
     'in the place of %s is named with its remedy',

@@ -20,13 +20,24 @@ const serve = (request: IncomingMessage, response: ServerResponse): void => {
   requests.push(`${url} ${request.headers.range ?? ''}`.trim())
   if (fault(request, response)) return
   if (url === '/api/models/owner/tiny/revision/step5?blobs=true') {
-    response.end(JSON.stringify({
-      sha: commit,
-      siblings: Object.entries(files).map(([rfilename, bytes]) => ({
-        rfilename, size: bytes.length, blobId: createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex'),
-        ...(rfilename.endsWith('.safetensors') ? { lfs: { sha256: rfilename === wrongHash ? 'f'.repeat(64) : createHash('sha256').update(bytes).digest('hex'), size: bytes.length } } : {})
-      }))
-    }))
+    response.end(
+      JSON.stringify({
+        sha: commit,
+        siblings: Object.entries(files).map(([rfilename, bytes]) => ({
+          rfilename,
+          size: bytes.length,
+          blobId: createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex'),
+          ...(rfilename.endsWith('.safetensors')
+            ? {
+                lfs: {
+                  sha256: rfilename === wrongHash ? 'f'.repeat(64) : createHash('sha256').update(bytes).digest('hex'),
+                  size: bytes.length
+                }
+              }
+            : {})
+        }))
+      })
+    )
     return
   }
   const bytes = files[url.replace(`/owner/tiny/resolve/${commit}/`, '')]
@@ -43,7 +54,8 @@ const server = createServer(serve)
 let endpoint = ''
 const root = temporaryFolder()
 let folder: string
-const get = (more: object = {}) => fetchModel('owner/tiny', { revision: 'step5', folder, endpoint, retryDelay: 1, ...more })
+const get = (more: object = {}) =>
+  fetchModel('owner/tiny', { revision: 'step5', folder, endpoint, retryDelay: 1, ...more })
 
 beforeAll(async () => {
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
@@ -54,7 +66,13 @@ afterAll(() => {
   server.close()
 })
 beforeEach(() => {
-  files = { 'config.json': Buffer.from('{"model_type":"gpt_neox"}'), 'tokenizer.json': Buffer.from('{}'), 'tokenizer_config.json': Buffer.from('{"a":1}'), 'README.md': Buffer.from('no'), 'model.safetensors': large }
+  files = {
+    'config.json': Buffer.from('{"model_type":"gpt_neox"}'),
+    'tokenizer.json': Buffer.from('{}'),
+    'tokenizer_config.json': Buffer.from('{"a":1}'),
+    'README.md': Buffer.from('no'),
+    'model.safetensors': large
+  }
   requests = []
   fault = () => false
   wrongHash = undefined
@@ -62,13 +80,15 @@ beforeEach(() => {
 })
 
 /** Sends half of what is asked for and breaks off, the first `times` times. */
-const breakOff = (times: number) => (request: IncomingMessage, response: ServerResponse): boolean => {
-  if (!request.url!.endsWith('model.safetensors') || times-- <= 0) return false
-  const from = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0)
-  response.writeHead(from > 0 ? 206 : 200, { 'Content-Length': large.length - from })
-  response.write(large.subarray(from, from + 100_000), () => setTimeout(() => response.destroy(), 20))
-  return true
-}
+const breakOff =
+  (times: number) =>
+  (request: IncomingMessage, response: ServerResponse): boolean => {
+    if (!request.url!.endsWith('model.safetensors') || times-- <= 0) return false
+    const from = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0)
+    response.writeHead(from > 0 ? 206 : 200, { 'Content-Length': large.length - from })
+    response.write(large.subarray(from, from + 100_000), () => setTimeout(() => response.destroy(), 20))
+    return true
+  }
 
 describe('fetching a model', () => {
   it('downloads what a model needs, and nothing else, at one commit', async () => {
@@ -87,7 +107,10 @@ describe('fetching a model', () => {
     writeFileSync(join(folder, 'config.json'), '{"model_type":"GPT_NEOX"}')
     requests = []
     await get()
-    expect(requests).toEqual(['/api/models/owner/tiny/revision/step5?blobs=true', `/owner/tiny/resolve/${commit}/config.json`])
+    expect(requests).toEqual([
+      '/api/models/owner/tiny/revision/step5?blobs=true',
+      `/owner/tiny/resolve/${commit}/config.json`
+    ])
     expect(readFileSync(join(folder, 'config.json'), 'utf8')).toBe('{"model_type":"gpt_neox"}')
   })
 
@@ -103,7 +126,13 @@ describe('fetching a model', () => {
   it('goes on in another call, after an interruption', async () => {
     const control = new AbortController()
     fault = breakOff(1)
-    const error = await failure(get({ signal: control.signal, retryDelay: 60_000, onProgress: ({ file }: FetchProgress) => file === 'model.safetensors' && setTimeout(() => control.abort(), 60) }))
+    const error = await failure(
+      get({
+        signal: control.signal,
+        retryDelay: 60_000,
+        onProgress: ({ file }: FetchProgress) => file === 'model.safetensors' && setTimeout(() => control.abort(), 60)
+      })
+    )
     expect(error.kind).toBe('interrupted')
     expect(existsSync(join(folder, 'model.safetensors.part'))).toBe(true)
     fault = () => false
@@ -126,8 +155,20 @@ describe('fetching a model', () => {
 
   it('reads shards from their index', async () => {
     const { 'model.safetensors': bytes, ...others } = files
-    files = { ...others, 'a.safetensors': bytes, 'b.safetensors': Buffer.from('b'), 'model.safetensors.index.json': Buffer.from('{"weight_map":{"x":"a.safetensors","y":"b.safetensors"}}') }
-    expect((await get()).files).toEqual(['config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.safetensors.index.json', 'a.safetensors', 'b.safetensors'])
+    files = {
+      ...others,
+      'a.safetensors': bytes,
+      'b.safetensors': Buffer.from('b'),
+      'model.safetensors.index.json': Buffer.from('{"weight_map":{"x":"a.safetensors","y":"b.safetensors"}}')
+    }
+    expect((await get()).files).toEqual([
+      'config.json',
+      'tokenizer.json',
+      'tokenizer_config.json',
+      'model.safetensors.index.json',
+      'a.safetensors',
+      'b.safetensors'
+    ])
     expect(readdirSync(folder)).toHaveLength(6)
     delete files['b.safetensors']
     folder = mkdtempSync(join(root, 'hub-'))
@@ -148,14 +189,20 @@ describe('fetching a model', () => {
         if (!request.url!.includes('/api/')) return false
         const siblings = Object.entries(files).map(([rfilename, { length: size }]) => {
           const known = { size, blobId: '0'.repeat(40), lfs: { sha256: '0'.repeat(64) } }
-          return { rfilename, ...known, ...(missing === 'size' ? { size: undefined } : { blobId: 'no hash', lfs: null }) }
+          return {
+            rfilename,
+            ...known,
+            ...(missing === 'size' ? { size: undefined } : { blobId: 'no hash', lfs: null })
+          }
         })
         response.end(JSON.stringify({ sha: commit, siblings }))
         return true
       }
       const error = await failure(get())
       expect(error.kind).toBe('network')
-      expect(error.message).toMatch(/lists config\.json of owner\/tiny without its size or hash, so .* download the folder/)
+      expect(error.message).toMatch(
+        /lists config\.json of owner\/tiny without its size or hash, so .* download the folder/
+      )
       expect(readdirSync(folder)).toEqual([])
     }
   })
@@ -185,7 +232,9 @@ describe('fetching a model', () => {
       return true
     }
     const error = await failure(get())
-    expect(error.message).toMatch(/^model\.safetensors is longer than the 300000 bytes that were announced, so it was not kept/)
+    expect(error.message).toMatch(
+      /^model\.safetensors is longer than the 300000 bytes that were announced, so it was not kept/
+    )
     expect(readdirSync(folder).some((name) => name.startsWith('model'))).toBe(false)
     expect(sent).toBeLessThan(100 * large.length)
   })
@@ -202,11 +251,15 @@ describe('fetching a model', () => {
     const asked: string[] = []
     vi.stubGlobal('fetch', (url: string) => {
       asked.push(url)
-      return Promise.resolve(new Response(null, { status: 302, headers: { Location: 'http://elsewhere.example/list' } }))
+      return Promise.resolve(
+        new Response(null, { status: 302, headers: { Location: 'http://elsewhere.example/list' } })
+      )
     })
     try {
       const error = await failure(get({ endpoint: 'https://hub.example' }))
-      expect(error.message).toBe('hub.example redirects away from https, to http://elsewhere.example; nothing was downloaded from there.')
+      expect(error.message).toBe(
+        'hub.example redirects away from https, to http://elsewhere.example; nothing was downloaded from there.'
+      )
       expect(asked).toHaveLength(1)
     } finally {
       vi.unstubAllGlobals()
@@ -219,11 +272,15 @@ describe('fetching a model', () => {
   })
 
   it('says what is wrong with a name, a revision or a model without safetensors', async () => {
-    expect((await failure(fetchModel('owner/other', { folder, endpoint, retryDelay: 1 }))).message).toMatch(/has no public owner\/other at revision "main" \(HTTP 404.*check the name and the revision/)
+    expect((await failure(fetchModel('owner/other', { folder, endpoint, retryDelay: 1 }))).message).toMatch(
+      /has no public owner\/other at revision "main" \(HTTP 404.*check the name and the revision/
+    )
     expect((await failure(fetchModel('../etc', { folder, endpoint }))).kind).toBe('usage')
     const { 'model.safetensors': bytes, ...others } = files
     files = { ...others, 'pytorch_model.bin': bytes }
-    expect((await failure(get())).message).toMatch(/has no model\.safetensors, only pytorch_model\.bin; only safetensors are read/)
+    expect((await failure(get())).message).toMatch(
+      /has no model\.safetensors, only pytorch_model\.bin; only safetensors are read/
+    )
   })
 
   it('tries again when the server is busy, and gives up in the end', async () => {
@@ -238,6 +295,8 @@ describe('fetching a model', () => {
   it('without a network says what to do', async () => {
     const error = await failure(get({ endpoint: 'http://127.0.0.1:1' }))
     expect(error.kind).toBe('network')
-    expect(error.message).toMatch(/^Could not reach http:\/\/127\.0\.0\.1:1: .*; check the network and run the command again, or download the folder by hand and give its path\.$/)
+    expect(error.message).toMatch(
+      /^Could not reach http:\/\/127\.0\.0\.1:1: .*; check the network and run the command again, or download the folder by hand and give its path\.$/
+    )
   })
 })

@@ -5,43 +5,100 @@ import { componentNames, componentSlices, sliceSize } from '../../main/models/co
 import { parseModelConfig } from '../../main/models/config'
 import { loadModel } from '../../main/models/load'
 import { describeWithShared, sharedPath } from '../shared'
-import { f32, failure, gpt2Config, neoxConfig, safetensors, temporaryFolder, tensorsOf, writeFolder, type RawTensor } from './models-fixtures'
+import {
+  f32,
+  failure,
+  gpt2Config,
+  neoxConfig,
+  safetensors,
+  temporaryFolder,
+  tensorsOf,
+  writeFolder,
+  type RawTensor
+} from './models-fixtures'
 
 const root = temporaryFolder()
-const place = (files: Parameters<typeof writeFolder>[1]): string => writeFolder(mkdtempSync(join(root, 'model-')), files)
+const place = (files: Parameters<typeof writeFolder>[1]): string =>
+  writeFolder(mkdtempSync(join(root, 'model-')), files)
 
 const config = (value: object) => parseModelConfig(JSON.stringify(value), 'config.json')
 const neox = config(neoxConfig)
 const gpt2 = config(gpt2Config)
-const neoxFolder = (tensors: Record<string, RawTensor>): string => place({ 'config.json': neoxConfig, 'model.safetensors': safetensors(tensors) })
-const gpt2Folder = (tensors: Record<string, RawTensor>): string => place({ 'config.json': gpt2Config, 'model.safetensors': safetensors(tensors) })
-const withoutPrefix = (tensors: Record<string, RawTensor>): Record<string, RawTensor> => Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name.replace('transformer.', ''), tensor]))
+const neoxFolder = (tensors: Record<string, RawTensor>): string =>
+  place({ 'config.json': neoxConfig, 'model.safetensors': safetensors(tensors) })
+const gpt2Folder = (tensors: Record<string, RawTensor>): string =>
+  place({ 'config.json': gpt2Config, 'model.safetensors': safetensors(tensors) })
+const withoutPrefix = (tensors: Record<string, RawTensor>): Record<string, RawTensor> =>
+  Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name.replace('transformer.', ''), tensor]))
 
 describe('config.json', () => {
   it('describes GPT-NeoX, parallel and sequential, with old and new names of the rotary settings', () => {
     expect(neox).toEqual({
-      family: 'gpt_neox', layers: 2, heads: 2, hidden: 8, intermediate: 16, vocabulary: 300, contextLength: 32, layerNormEpsilon: 1e-5,
-      activation: 'gelu', rotaryDimensions: 2, rotaryBase: 10000, parallelResidual: true, tiedEmbeddings: false, endOfText: 0
+      family: 'gpt_neox',
+      layers: 2,
+      heads: 2,
+      hidden: 8,
+      intermediate: 16,
+      vocabulary: 300,
+      contextLength: 32,
+      layerNormEpsilon: 1e-5,
+      activation: 'gelu',
+      rotaryDimensions: 2,
+      rotaryBase: 10000,
+      parallelResidual: true,
+      tiedEmbeddings: false,
+      endOfText: 0
     })
-    expect(config({ ...neoxConfig, use_parallel_residual: false, hidden_act: 'gelu_fast' })).toMatchObject({ parallelResidual: false, activation: 'gelu_tanh' })
+    expect(config({ ...neoxConfig, use_parallel_residual: false, hidden_act: 'gelu_fast' })).toMatchObject({
+      parallelResidual: false,
+      activation: 'gelu_tanh'
+    })
     const { rotary_pct: _share, rotary_emb_base: _base, ...bare } = neoxConfig
-    expect(config({ ...bare, rope_parameters: { rope_type: 'default', rope_theta: 500, partial_rotary_factor: 1 } })).toMatchObject({ rotaryBase: 500, rotaryDimensions: 4 })
-    expect(config({ ...bare, num_attention_heads: 1, rope_theta: 77 })).toMatchObject({ rotaryBase: 77, rotaryDimensions: 2 })
+    expect(
+      config({ ...bare, rope_parameters: { rope_type: 'default', rope_theta: 500, partial_rotary_factor: 1 } })
+    ).toMatchObject({ rotaryBase: 500, rotaryDimensions: 4 })
+    expect(config({ ...bare, num_attention_heads: 1, rope_theta: 77 })).toMatchObject({
+      rotaryBase: 77,
+      rotaryDimensions: 2
+    })
   })
 
   it('describes GPT-2', () => {
     expect(gpt2).toEqual({
-      family: 'gpt2', layers: 2, heads: 2, hidden: 8, intermediate: 32, vocabulary: 300, contextLength: 32, layerNormEpsilon: 1e-5,
-      activation: 'gelu_tanh', rotaryDimensions: 0, rotaryBase: 10000, parallelResidual: false, tiedEmbeddings: true, endOfText: 0
+      family: 'gpt2',
+      layers: 2,
+      heads: 2,
+      hidden: 8,
+      intermediate: 32,
+      vocabulary: 300,
+      contextLength: 32,
+      layerNormEpsilon: 1e-5,
+      activation: 'gelu_tanh',
+      rotaryDimensions: 0,
+      rotaryBase: 10000,
+      parallelResidual: false,
+      tiedEmbeddings: true,
+      endOfText: 0
     })
-    expect(config({ ...gpt2Config, n_inner: 24, activation_function: 'gelu' })).toMatchObject({ intermediate: 24, activation: 'gelu' })
+    expect(config({ ...gpt2Config, n_inner: 24, activation_function: 'gelu' })).toMatchObject({
+      intermediate: 24,
+      activation: 'gelu'
+    })
   })
 
   const refused: [string, object, RegExp][] = [
-    ['another architecture', { model_type: 'llama' }, /"llama" are not supported; "gpt_neox" \(Pythia\) and "gpt2" are/],
+    [
+      'another architecture',
+      { model_type: 'llama' },
+      /"llama" are not supported; "gpt_neox" \(Pythia\) and "gpt2" are/
+    ],
     ['no architecture', {}, /no "model_type"/],
     ['another activation', { ...neoxConfig, hidden_act: 'relu' }, /"hidden_act": the activation "relu"/],
-    ['rotary scaling', { ...neoxConfig, rope_scaling: { type: 'linear', factor: 2 } }, /rotary scaling of type "linear"/],
+    [
+      'rotary scaling',
+      { ...neoxConfig, rope_scaling: { type: 'linear', factor: 2 } },
+      /rotary scaling of type "linear"/
+    ],
     ['missing biases', { ...neoxConfig, attention_bias: false }, /"attention_bias"/],
     ['tied GPT-NeoX', { ...neoxConfig, tie_word_embeddings: true }, /"tie_word_embeddings"/],
     ['scaling by layer', { ...gpt2Config, scale_attn_by_inverse_layer_idx: true }, /"scale_attn_by_inverse_layer_idx"/],
@@ -78,15 +135,24 @@ describe('loading a model', () => {
   it('orders tensors by the names in the file and leaves out old buffers', async () => {
     const tensors = tensorsOf(neox)
     const shuffled = Object.fromEntries(Object.entries(tensors).reverse())
-    const folder = neoxFolder({ ...shuffled, 'gpt_neox.layers.0.attention.bias': { dtype: 'BOOL', shape: [1, 1, 4, 4], bytes: new Uint8Array(16) }, 'gpt_neox.layers.0.attention.masked_bias': f32([], () => -1e9), 'gpt_neox.layers.1.attention.rotary_emb.inv_freq': f32([1], () => 1) })
+    const folder = neoxFolder({
+      ...shuffled,
+      'gpt_neox.layers.0.attention.bias': { dtype: 'BOOL', shape: [1, 1, 4, 4], bytes: new Uint8Array(16) },
+      'gpt_neox.layers.0.attention.masked_bias': f32([], () => -1e9),
+      'gpt_neox.layers.1.attention.rotary_emb.inv_freq': f32([1], () => 1)
+    })
     const model = await loadModel(folder)
     expect([...model.weights.keys()]).toEqual(Object.keys(tensors).sort())
     expect(model.hash).toMatch(/^[0-9a-f]{64}$/)
-    expect(sliceSize(componentSlices(model.architecture, model.weights, 'full'))).toBe(Object.values(tensors).reduce((sum, { bytes }) => sum + bytes.length / 4, 0))
+    expect(sliceSize(componentSlices(model.architecture, model.weights, 'full'))).toBe(
+      Object.values(tensors).reduce((sum, { bytes }) => sum + bytes.length / 4, 0)
+    )
   })
 
-  it('gives GPT-2 tensors their prefix, in the order of the file\'s own names', async () => {
-    const model = await loadModel(gpt2Folder({ ...withoutPrefix(tensorsOf(gpt2)), 'h.0.attn.bias': f32([1, 1, 4, 4], () => 1) }))
+  it("gives GPT-2 tensors their prefix, in the order of the file's own names", async () => {
+    const model = await loadModel(
+      gpt2Folder({ ...withoutPrefix(tensorsOf(gpt2)), 'h.0.attn.bias': f32([1, 1, 4, 4], () => 1) })
+    )
     const names = [...model.weights.keys()]
     expect(names[0]).toBe('transformer.h.0.attn.c_attn.bias')
     expect(names.slice(-2)).toEqual(['transformer.wpe.weight', 'transformer.wte.weight'])
@@ -98,7 +164,9 @@ describe('loading a model', () => {
     const tensors = tensorsOf({ ...gpt2, tiedEmbeddings: false })
     const model = await loadModel(gpt2Folder(withoutPrefix(tensors)))
     expect(model.architecture.tiedEmbeddings).toBe(false)
-    expect([...model.weights.keys()].indexOf('lm_head.weight')).toBeLessThan([...model.weights.keys()].indexOf('transformer.ln_f.weight'))
+    expect([...model.weights.keys()].indexOf('lm_head.weight')).toBeLessThan(
+      [...model.weights.keys()].indexOf('transformer.ln_f.weight')
+    )
   })
 
   it('treats a separate unembedding as tied if it equals the embedding', async () => {
@@ -109,23 +177,43 @@ describe('loading a model', () => {
 
   it('reads shards as it reads one file', async () => {
     const tensors = Object.entries(tensorsOf(neox))
-    const [first, second] = [Object.fromEntries(tensors.filter((_, i) => i % 2 === 0)), Object.fromEntries(tensors.filter((_, i) => i % 2 === 1))]
+    const [first, second] = [
+      Object.fromEntries(tensors.filter((_, i) => i % 2 === 0)),
+      Object.fromEntries(tensors.filter((_, i) => i % 2 === 1))
+    ]
     const shardNames = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors']
     const map = Object.fromEntries(tensors.map(([name], i) => [name, shardNames[i % 2]]))
-    const files = { 'config.json': neoxConfig, 'model.safetensors.index.json': { metadata: {}, weight_map: map }, [shardNames[0]]: safetensors(first), [shardNames[1]]: safetensors(second) }
+    const files = {
+      'config.json': neoxConfig,
+      'model.safetensors.index.json': { metadata: {}, weight_map: map },
+      [shardNames[0]]: safetensors(first),
+      [shardNames[1]]: safetensors(second)
+    }
     const sharded = await loadModel(place(files))
     const whole = await loadModel(neoxFolder(Object.fromEntries(tensors)))
     expect([...sharded.weights]).toEqual([...whole.weights])
-    expect((await failure(loadModel(place({ ...files, [shardNames[1]]: safetensors({}) })))).message).toMatch(/the index places ".*" in model-00002-of-00002\.safetensors, which does not hold it/)
+    expect((await failure(loadModel(place({ ...files, [shardNames[1]]: safetensors({}) })))).message).toMatch(
+      /the index places ".*" in model-00002-of-00002\.safetensors, which does not hold it/
+    )
     const { [shardNames[1]]: _gone, ...fewer } = files
     const missing = await failure(loadModel(place(fewer)))
     expect(missing.message).toMatch(/model-00002-of-00002\.safetensors does not exist/)
-    expect((await failure(loadModel(place({ ...fewer, 'model.safetensors.index.json': { weight_map: { a: '../../secret.safetensors' } } })))).message).toMatch(/secret/)
+    expect(
+      (
+        await failure(
+          loadModel(
+            place({ ...fewer, 'model.safetensors.index.json': { weight_map: { a: '../../secret.safetensors' } } })
+          )
+        )
+      ).message
+    ).toMatch(/secret/)
   })
 
   it('takes the weights of another checkpoint from a file or a folder', async () => {
     const folder = neoxFolder(tensorsOf(neox))
-    const other = neoxFolder(Object.fromEntries(Object.entries(tensorsOf(neox)).map(([name, { shape }]) => [name, f32(shape, () => 0.5)])))
+    const other = neoxFolder(
+      Object.fromEntries(Object.entries(tensorsOf(neox)).map(([name, { shape }]) => [name, f32(shape, () => 0.5)]))
+    )
     for (const given of [other, join(other, 'model.safetensors')]) {
       const model = await loadModel(folder, given)
       expect(model.weights.get('embed_out.weight')!.data[7]).toBe(0.5)
@@ -137,9 +225,21 @@ describe('loading a model', () => {
   const { 'embed_out.weight': _head, ...headless } = tensors
   const bad: [string, Record<string, RawTensor>, RegExp][] = [
     ['a missing tensor', headless, /the tensor "embed_out\.weight" of shape \[300, 8\] is missing/],
-    ['a wrong shape', { ...tensors, 'embed_out.weight': f32([299, 8], () => 0) }, /"embed_out\.weight" has shape \[299, 8\], and by config\.json it should be \[300, 8\]/],
-    ['a tensor of something else', { ...tensors, 'score.weight': f32([2, 8], () => 0) }, /"score\.weight" belongs to no part/],
-    ['weights that are not finite', { ...tensors, 'gpt_neox.embed_in.weight': f32([300, 8], (i) => (i === 5 ? Infinity : 0)) }, /"gpt_neox\.embed_in\.weight" holds Infinity at element 5/]
+    [
+      'a wrong shape',
+      { ...tensors, 'embed_out.weight': f32([299, 8], () => 0) },
+      /"embed_out\.weight" has shape \[299, 8\], and by config\.json it should be \[300, 8\]/
+    ],
+    [
+      'a tensor of something else',
+      { ...tensors, 'score.weight': f32([2, 8], () => 0) },
+      /"score\.weight" belongs to no part/
+    ],
+    [
+      'weights that are not finite',
+      { ...tensors, 'gpt_neox.embed_in.weight': f32([300, 8], (i) => (i === 5 ? Infinity : 0)) },
+      /"gpt_neox\.embed_in\.weight" holds Infinity at element 5/
+    ]
   ]
   it.each(bad)('names the file and %s', async (_, given, message) => {
     const folder = neoxFolder(given)
@@ -150,24 +250,42 @@ describe('loading a model', () => {
   })
 
   it('says what a folder lacks', async () => {
-    expect((await failure(loadModel(join(root, 'nowhere')))).message).toMatch(/config\.json does not exist; "model" must name a folder/)
+    expect((await failure(loadModel(join(root, 'nowhere')))).message).toMatch(
+      /config\.json does not exist; "model" must name a folder/
+    )
     expect((await failure(loadModel(place({ 'config.json': neoxConfig })))).message).toMatch(/no model\.safetensors/)
-    expect((await failure(loadModel(place({ 'config.json': neoxConfig, 'pytorch_model.bin': '' })))).message).toMatch(/only pytorch_model\.bin, which is not read/)
+    expect((await failure(loadModel(place({ 'config.json': neoxConfig, 'pytorch_model.bin': '' })))).message).toMatch(
+      /only pytorch_model\.bin, which is not read/
+    )
     mkdirSync(join(root, 'empty'))
-    expect((await failure(loadModel(neoxFolder(tensors), join(root, 'empty')))).message).toMatch(/empty: the folder has no model\.safetensors/)
+    expect((await failure(loadModel(neoxFolder(tensors), join(root, 'empty')))).message).toMatch(
+      /empty: the folder has no model\.safetensors/
+    )
   })
 })
 
 describeWithShared('the fixture models', () => {
-  it.each([['neox-2m', 32, 2_238_464], ['gpt2-2m', 31, 1_746_944]])('%s loads with all its components', async (name, components, parameters) => {
+  it.each([
+    ['neox-2m', 32, 2_238_464],
+    ['gpt2-2m', 31, 1_746_944]
+  ])('%s loads with all its components', async (name, components, parameters) => {
     const model = await loadModel(sharedPath('fixtures', name))
     expect(componentNames(model.architecture)).toHaveLength(components)
     expect(sliceSize(componentSlices(model.architecture, model.weights, 'full'))).toBe(parameters)
-    expect(componentNames(model.architecture).every((component) => componentSlices(model.architecture, model.weights, component).length > 0)).toBe(true)
+    expect(
+      componentNames(model.architecture).every(
+        (component) => componentSlices(model.architecture, model.weights, component).length > 0
+      )
+    ).toBe(true)
   })
 
   it('neox-2m takes the weights of an F16 checkpoint', async () => {
-    const model = await loadModel(sharedPath('fixtures', 'neox-2m'), sharedPath('fixtures', 'neox-2m-checkpoints', 'step64', 'model.safetensors'))
-    expect(model.weights.get('gpt_neox.final_layer_norm.weight')!.data.every((value) => value > 0.5 && value < 1.5)).toBe(true)
+    const model = await loadModel(
+      sharedPath('fixtures', 'neox-2m'),
+      sharedPath('fixtures', 'neox-2m-checkpoints', 'step64', 'model.safetensors')
+    )
+    expect(
+      model.weights.get('gpt_neox.final_layer_norm.weight')!.data.every((value) => value > 0.5 && value < 1.5)
+    ).toBe(true)
   })
 })

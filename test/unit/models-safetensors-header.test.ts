@@ -77,12 +77,7 @@ describe('a safetensors header', () => {
       4,
       /has 4\.0 where a whole number/
     ],
-    [
-      'an offset of 4e0',
-      '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4e0]}}',
-      4,
-      /has 4e0 where a whole number/
-    ],
+    ['an offset of 4e0', '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4e0]}}', 4, /has 4e0 where a whole number/],
     ['an offset of -0', '{"a":{"dtype":"F32","shape":[1],"data_offsets":[-0,4]}}', 4, /has -0 where a whole number/],
     [
       'an unknown type',

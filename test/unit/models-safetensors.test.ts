@@ -28,7 +28,14 @@ const float32Of = (bits: number): number => new Float32Array(Uint32Array.from([b
 
 describe('reading safetensors', () => {
   it('gives float32 tensors in shared memory, in any order of the file and from any offset', async () => {
-    const path = file(safetensors({ odd: { dtype: 'U8', shape: [3], bytes: Uint8Array.of(1, 2, 3) }, w: f32([2, 3], (i) => i / 7), scalar: f32([], () => 5), none: f32([0, 4], () => 0) }))
+    const path = file(
+      safetensors({
+        odd: { dtype: 'U8', shape: [3], bytes: Uint8Array.of(1, 2, 3) },
+        w: f32([2, 3], (i) => i / 7),
+        scalar: f32([], () => 5),
+        none: f32([0, 4], () => 0)
+      })
+    )
     const entries = (await readHeader(path)).filter(({ name }) => name !== 'odd')
     const found = await readTensors(path, entries)
     expect([...found.keys()]).toEqual(['w', 'scalar', 'none'])
@@ -40,7 +47,9 @@ describe('reading safetensors', () => {
 
   it('converts every finite F16 pattern exactly', async () => {
     const finite = allPatterns.filter((bits) => Number.isFinite(halfValue(bits)))
-    const { data } = (await read(file(safetensors({ w: { dtype: 'F16', shape: [finite.length], bytes: little16(finite) } })))).get('w')!
+    const { data } = (
+      await read(file(safetensors({ w: { dtype: 'F16', shape: [finite.length], bytes: little16(finite) } })))
+    ).get('w')!
     expect(finite.length).toBe(63488)
     expect(finite.every((bits, i) => Object.is(data[i], halfValue(bits)))).toBe(true)
   })
@@ -49,20 +58,28 @@ describe('reading safetensors', () => {
     const infinite = allPatterns.filter((bits) => !Number.isFinite(halfValue(bits)))
     expect(infinite.length).toBe(2048)
     for (const bits of infinite.filter((_, i) => i % 61 === 0)) {
-      const error = await failure(read(file(safetensors({ 'a.weight': { dtype: 'F16', shape: [2], bytes: little16([0, bits]) } }))))
+      const error = await failure(
+        read(file(safetensors({ 'a.weight': { dtype: 'F16', shape: [2], bytes: little16([0, bits]) } })))
+      )
       expect(error.message).toMatch(/"a\.weight" holds (NaN|-?Infinity) at element 1/)
     }
   })
 
   it('converts every finite BF16 pattern exactly', async () => {
     const finite = allPatterns.filter((bits) => Number.isFinite(float32Of(bits * 65536)))
-    const { data } = (await read(file(safetensors({ w: { dtype: 'BF16', shape: [finite.length], bytes: little16(finite) } })))).get('w')!
+    const { data } = (
+      await read(file(safetensors({ w: { dtype: 'BF16', shape: [finite.length], bytes: little16(finite) } })))
+    ).get('w')!
     expect(finite.every((bits, i) => Object.is(data[i], float32Of(bits * 65536)))).toBe(true)
   })
 
   it('reads F64, and tensors longer than a block', async () => {
     const values = Float64Array.from({ length: 2_500_001 }, (_, i) => Math.sin(i))
-    const { data } = (await read(file(safetensors({ w: { dtype: 'F64', shape: [values.length], bytes: new Uint8Array(values.buffer) } })))).get('w')!
+    const { data } = (
+      await read(
+        file(safetensors({ w: { dtype: 'F64', shape: [values.length], bytes: new Uint8Array(values.buffer) } }))
+      )
+    ).get('w')!
     expect(values.every((value, i) => data[i] === Math.fround(value))).toBe(true)
   })
 })
@@ -78,14 +95,54 @@ describe('a damaged safetensors file', () => {
   })
 
   const cases: [string, Uint8Array, RegExp][] = [
-    ['something else entirely', Buffer.from('PK\u0003\u0004 this is a zip of a torch model, and no safetensors'), /no safetensors file/],
-    ['a header that is no JSON', Buffer.concat([Buffer.from([4, 0, 0, 0, 0, 0, 0, 0]), Buffer.from('{"a}')]), /not valid JSON/],
-    ['overlapping tensors', safetensors({ w: f32([4], () => 1), v: f32([4], () => 1) }, (header) => Object.assign(header, { v: { dtype: 'F32', shape: [4], data_offsets: [8, 24] } })), /"w" and "v" overlap/],
-    ['a shape that does not fit its bytes', safetensors({ w: f32([4], () => 1) }, (header) => Object.assign(header, { w: { dtype: 'F32', shape: [5], data_offsets: [0, 16] } })), /"w" of type F32 and shape \[5\] takes 20 bytes, and its data_offsets give 16/],
-    ['offsets that go backwards', safetensors({ w: f32([4], () => 1) }, (header) => Object.assign(header, { w: { dtype: 'F32', shape: [4], data_offsets: [16, 0] } })), /"w"/],
-    ['an entry without a type', safetensors({ w: f32([4], () => 1) }, (header) => Object.assign(header, { w: { shape: [4], data_offsets: [0, 16] } })), /"w" lacks a valid dtype/],
-    ['integer weights', safetensors({ w: { dtype: 'I32', shape: [1], bytes: new Uint8Array(4) } }), /"w" is of type I32/],
-    ['NaN weights', safetensors({ good: f32([2], () => 1), 'layers.0.bad': f32([3], (i) => (i === 2 ? NaN : 0)) }), /"layers\.0\.bad" holds NaN at element 2/]
+    [
+      'something else entirely',
+      Buffer.from('PK\u0003\u0004 this is a zip of a torch model, and no safetensors'),
+      /no safetensors file/
+    ],
+    [
+      'a header that is no JSON',
+      Buffer.concat([Buffer.from([4, 0, 0, 0, 0, 0, 0, 0]), Buffer.from('{"a}')]),
+      /not valid JSON/
+    ],
+    [
+      'overlapping tensors',
+      safetensors({ w: f32([4], () => 1), v: f32([4], () => 1) }, (header) =>
+        Object.assign(header, { v: { dtype: 'F32', shape: [4], data_offsets: [8, 24] } })
+      ),
+      /"w" and "v" overlap/
+    ],
+    [
+      'a shape that does not fit its bytes',
+      safetensors({ w: f32([4], () => 1) }, (header) =>
+        Object.assign(header, { w: { dtype: 'F32', shape: [5], data_offsets: [0, 16] } })
+      ),
+      /"w" of type F32 and shape \[5\] takes 20 bytes, and its data_offsets give 16/
+    ],
+    [
+      'offsets that go backwards',
+      safetensors({ w: f32([4], () => 1) }, (header) =>
+        Object.assign(header, { w: { dtype: 'F32', shape: [4], data_offsets: [16, 0] } })
+      ),
+      /"w"/
+    ],
+    [
+      'an entry without a type',
+      safetensors({ w: f32([4], () => 1) }, (header) =>
+        Object.assign(header, { w: { shape: [4], data_offsets: [0, 16] } })
+      ),
+      /"w" lacks a valid dtype/
+    ],
+    [
+      'integer weights',
+      safetensors({ w: { dtype: 'I32', shape: [1], bytes: new Uint8Array(4) } }),
+      /"w" is of type I32/
+    ],
+    [
+      'NaN weights',
+      safetensors({ good: f32([2], () => 1), 'layers.0.bad': f32([3], (i) => (i === 2 ? NaN : 0)) }),
+      /"layers\.0\.bad" holds NaN at element 2/
+    ]
   ]
   it.each(cases)('with %s is named', async (_, bytes, message) => {
     const error = await failure(read(file(bytes)))

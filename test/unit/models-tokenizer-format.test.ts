@@ -131,9 +131,7 @@ describe('a spelling of byte-level BPE', () => {
   it.each(refused)('is refused in one sentence with %s', (_, change, message) => {
     const parse = (): unknown => parseTokenizer(changed(change), 'm/tokenizer.json')
     expect(parse).toThrow(message)
-    expect(parse).toThrow(
-      /^m\/tokenizer\.json: .*; only byte-level BPE tokenizers with GPT-2's words are read, .*\.$/
-    )
+    expect(parse).toThrow(/^m\/tokenizer\.json: .*; only byte-level BPE tokenizers with GPT-2's words are read, .*\.$/)
   })
 
   it('is named where it is a Git LFS pointer or no UTF-8', async () => {
@@ -152,10 +150,7 @@ describe('a spelling of byte-level BPE', () => {
 
 describe('a text without a break', () => {
   const added = Array.from({ length: 5000 }, (_, i) => ({ id: 300 + i, content: `<${i}>`, normalized: false }))
-  const tokenizer = parseTokenizer(
-    changed({ parts: { added_tokens: [...tinyTokenizer.added_tokens, ...added] } }),
-    ''
-  )
+  const tokenizer = parseTokenizer(changed({ parts: { added_tokens: [...tinyTokenizer.added_tokens, ...added] } }), '')
   const shortest = (body: () => void): number =>
     Math.min(
       ...Array.from({ length: 3 }, () => {

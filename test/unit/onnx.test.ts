@@ -20,7 +20,14 @@ const loss = () => {
   const ids = builder.input('ids', [tokens], 'int')
   builder.output('added', builder.scatterAdd(h, ids, 4 * block))
   builder.output('slope', builder.exponentialSumsSlope(h, w, builder.reciprocal(sums), block))
-  return { graph: builder.build(), inputs: { ids: Int32Array.of(0, 28, 9, 28, 0, 28), h: numbers(tokens * width), w: numbers(4 * block * width).fill(0, vocabulary * width) } }
+  return {
+    graph: builder.build(),
+    inputs: {
+      ids: Int32Array.of(0, 28, 9, 28, 0, 28),
+      h: numbers(tokens * width),
+      w: numbers(4 * block * width).fill(0, vocabulary * width)
+    }
+  }
 }
 
 /** Attention of 5 heads over 8 positions in blocks of 3 queries, and its gradients. */
@@ -31,10 +38,16 @@ const attention = () => {
   const [q, k, v, g] = names.map((name) => builder.input(name, [5, 8, 3]))
   builder.output('mixed', builder.causalAttention(q, k, v, 3))
   builder.causalAttentionSlope(q, k, v, g, 3).forEach((slope, at) => builder.output(names[at], slope))
-  return { graph: builder.build(), inputs: Object.fromEntries(names.map((name) => [name, Float32Array.from({ length: 120 }, () => 2 * uniform() - 1)])) }
+  return {
+    graph: builder.build(),
+    inputs: Object.fromEntries(names.map((name) => [name, Float32Array.from({ length: 120 }, () => 2 * uniform() - 1)]))
+  }
 }
 
-const resultOn = async (executor: Executor, { graph, inputs }: { readonly graph: Graph; readonly inputs: Readonly<Record<string, Bound>> } = loss()): Promise<Record<string, Float32Array>> => {
+const resultOn = async (
+  executor: Executor,
+  { graph, inputs }: { readonly graph: Graph; readonly inputs: Readonly<Record<string, Bound>> } = loss()
+): Promise<Record<string, Float32Array>> => {
   const program = await executor.compile(graph)
   const result = await program.run(inputs)
   await program.dispose()
@@ -48,7 +61,11 @@ describe('graphs that are lowered for a device', () => {
     ['in parts of one block, where not even one fits', 1]
   ])('take a vocabulary %s, to the same sums and what is added to its rows', async (_, partBytes) => {
     const device = asForCuda({ partBytes })
-    const [inParts, inBlocks, exact] = [await resultOn(device), await resultOn(openOnnxCpu()), await resultOn(new ReferenceExecutor())]
+    const [inParts, inBlocks, exact] = [
+      await resultOn(device),
+      await resultOn(openOnnxCpu()),
+      await resultOn(new ReferenceExecutor())
+    ]
     for (const [name, values] of Object.entries(exact)) {
       const scale = Math.max(...values.map(Math.abs))
       values.forEach((value, at) => {
@@ -64,7 +81,11 @@ describe('graphs that are lowered for a device', () => {
     ['one head at once, where not even one fits', 1]
   ])('take the scores of %s, to the same attention', async (_, partBytes) => {
     const device = asForCuda({ partBytes })
-    const [inParts, inBlocks, exact] = [await resultOn(device, attention()), await resultOn(openOnnxCpu(), attention()), await resultOn(new ReferenceExecutor(), attention())]
+    const [inParts, inBlocks, exact] = [
+      await resultOn(device, attention()),
+      await resultOn(openOnnxCpu(), attention()),
+      await resultOn(new ReferenceExecutor(), attention())
+    ]
     expect(Object.keys(exact)).toEqual(['mixed', 'q', 'k', 'v'])
     for (const [name, values] of Object.entries(exact)) {
       values.forEach((value, at) => {

@@ -31,14 +31,14 @@ describe('closing brackets and quotes', () => {
     ['x| =| "|a| "| +| "| b|"', 'x| =| "|a|⟦ "⟧| +| "| b|⟦"⟧'],
     ['"|a|\\"|b|"', '"|a|\\"|b|⟦"⟧'],
     ['x| =| f|"|a|"', 'x| =| f|"|a|⟦"⟧'],
-    ['don|\'|t| say| \'|it|\'|s|\'', 'don|\'|t| say| \'|it|\'|s|⟦\'⟧'],
-    ['the| dogs|\'| house| is| John|\'s', 'the| dogs|\'| house| is| John|\'s'],
+    ["don|'|t| say| '|it|'|s|'", "don|'|t| say| '|it|'|s|⟦'⟧"],
+    ["the| dogs|'| house| is| John|'s", "the| dogs|'| house| is| John|'s"],
     ['["|a|\'|s|",| "|b|"|]', '["|a|\'|s|⟦",⟧| "|b|⟦"⟧|⟦]⟧'],
     ['“|a| ‘|b|’| s|”', '“|a| ‘|b|⟦’⟧| s|⟦”⟧'],
     ['“|don|’|t|”', '“|don|’|t|⟦”⟧'],
     ['"""|Doc| "|x|"|.|\n|\n|More|."""', '"""|Doc| "|x|⟦"⟧|.|\n|\n|More|⟦."""⟧'],
     ['```|js|\n|a|\n|```', '```|js|\n|a|\n|⟦```⟧'],
-    ['a| ``|quoted|\'\'| word', 'a| ``|quoted|⟦\'\'⟧| word'],
+    ["a| ``|quoted|''| word", "a| ``|quoted|⟦''⟧| word"],
     ['five| 5|"| pipe|.|\n|\n|"|x|"', 'five| 5|"| pipe|.|\n|\n|"|x|⟦"⟧']
   ])('takes quotes in their context: %s', (row, expected) => expect(closed(row)).toBe(expected))
 
@@ -55,20 +55,53 @@ describe('closing brackets and quotes', () => {
 })
 
 const vocabulary = [
-  'The', ' cat', 's', ' sat', '\n', '\n    ', 'if', ' 12', '3', '.', ' X', '  ', ' ', "'t", ' don', '<|endoftext|>', '\\xE2\\x80', '\\x93', 'é', ');', '(', ' isn', "'", 't', '€'
+  'The',
+  ' cat',
+  's',
+  ' sat',
+  '\n',
+  '\n    ',
+  'if',
+  ' 12',
+  '3',
+  '.',
+  ' X',
+  '  ',
+  ' ',
+  "'t",
+  ' don',
+  '<|endoftext|>',
+  '\\xE2\\x80',
+  '\\x93',
+  'é',
+  ');',
+  '(',
+  ' isn',
+  "'",
+  't',
+  '€'
 ]
 const traits = traitsById({ ids: Int32Array.from(vocabulary.keys()), texts: vocabulary })
 
 /** Names of the patterns at every position of a row of texts, without those of ids and of the row's start. */
 const patternsOf = (...texts: string[]): PatternName[][] => {
-  const bits = rowPatterns(Int32Array.from(texts, (text) => vocabulary.indexOf(text)), traits)
+  const bits = rowPatterns(
+    Int32Array.from(texts, (text) => vocabulary.indexOf(text)),
+    traits
+  )
   const others = new Set<PatternName>(['row-start', 'repeated-bigram', 'same-as-previous'])
   return Array.from(bits, (each) => patternNames.filter((name, bit) => !others.has(name) && ((each >> bit) & 1) === 1))
 }
 
 describe('patterns of texts', () => {
   it('tell the start of a word from its parts', () => {
-    expect(patternsOf('The', ' cat', 's', '.', 'The')).toEqual([['word-start', 'uppercase'], ['word-start'], ['word-part'], ['punctuation'], ['word-start', 'uppercase']])
+    expect(patternsOf('The', ' cat', 's', '.', 'The')).toEqual([
+      ['word-start', 'uppercase'],
+      ['word-start'],
+      ['word-part'],
+      ['punctuation'],
+      ['word-start', 'uppercase']
+    ])
     expect(patternsOf(' don', "'t")).toEqual([['word-start'], ['word-part']])
     expect(patternsOf(' isn', "'", 't')).toEqual([['word-start'], ['punctuation'], ['word-part']])
     expect(patternsOf('3', 's', 'é')).toEqual([['digit'], ['word-part'], ['word-part']])
@@ -76,37 +109,65 @@ describe('patterns of texts', () => {
 
   it('tell where lines begin and end', () => {
     expect(patternsOf('The', '\n    ', 'if', ' sat', '  ', '\n', ' cat')).toEqual([
-      ['word-start', 'line-end', 'uppercase'], ['line-end', 'whitespace'], ['word-start', 'line-start'], ['word-start', 'line-end'], ['whitespace'], ['line-end', 'whitespace'], ['word-start', 'line-start']
+      ['word-start', 'line-end', 'uppercase'],
+      ['line-end', 'whitespace'],
+      ['word-start', 'line-start'],
+      ['word-start', 'line-end'],
+      ['whitespace'],
+      ['line-end', 'whitespace'],
+      ['word-start', 'line-start']
     ])
   })
 
   it('take the end of a text for the end of a line and the start of another', () => {
-    expect(patternsOf('s', '<|endoftext|>', 's')).toEqual([['word-start', 'line-end'], [], ['word-start', 'line-start']])
+    expect(patternsOf('s', '<|endoftext|>', 's')).toEqual([
+      ['word-start', 'line-end'],
+      [],
+      ['word-start', 'line-start']
+    ])
   })
 
-  it('say nothing of the row\'s edges, where the text goes on unseen', () => {
+  it("say nothing of the row's edges, where the text goes on unseen", () => {
     expect(patternsOf('.', ' cat')).toEqual([['punctuation'], ['word-start']])
   })
 
   it('know digits, punctuation, white space, and bytes that are no character', () => {
-    expect(patternsOf(' 12', '3', ' X', '  ', '€')).toEqual([['digit'], ['digit'], ['word-start', 'uppercase'], ['whitespace'], ['punctuation']])
+    expect(patternsOf(' 12', '3', ' X', '  ', '€')).toEqual([
+      ['digit'],
+      ['digit'],
+      ['word-start', 'uppercase'],
+      ['whitespace'],
+      ['punctuation']
+    ])
     expect(patternsOf('\\xE2\\x80', '\\x93', 's')).toEqual([[], [], ['word-start']])
   })
 
   it('find nothing of texts without a tokenizer, but what ids tell', () => {
     const bits = rowPatterns(Int32Array.of(4, 5, 4, 5, 5), traitsById({ ids: new Int32Array(0), texts: [] }))
     const names = Array.from(bits, (each) => patternNames.filter((_, bit) => ((each >> bit) & 1) === 1))
-    expect(names).toEqual([['row-start'], ['row-start'], ['row-start'], ['repeated-bigram', 'row-start'], ['same-as-previous', 'row-start']])
+    expect(names).toEqual([
+      ['row-start'],
+      ['row-start'],
+      ['row-start'],
+      ['repeated-bigram', 'row-start'],
+      ['same-as-previous', 'row-start']
+    ])
   })
 })
 
 describe('patterns of studied tokens', () => {
   it('are those of the studied positions, row by row, in the context of the whole row', () => {
-    const rows = { probe: [Int32Array.of(20, 0, 19, 1), Int32Array.from({ length: 10 }, () => 1)], targets: [Int32Array.of(2, 3), Int32Array.of(1, 8)] }
+    const rows = {
+      probe: [Int32Array.of(20, 0, 19, 1), Int32Array.from({ length: 10 }, () => 1)],
+      targets: [Int32Array.of(2, 3), Int32Array.of(1, 8)]
+    }
     const patterns = tokenPatterns(rows, { ids: Int32Array.from(vocabulary.keys()), texts: vocabulary })
     const names = Array.from(patterns, (bits) => patternNames.filter((_, bit) => ((bits >> bit) & 1) === 1))
     expect(names).toEqual([
-      ['bracket-match', 'punctuation', 'row-start'], ['word-start', 'row-start'], ['word-start', 'same-as-previous', 'row-start'], ['repeated-bigram', 'word-start', 'same-as-previous']
+      ['bracket-match', 'punctuation', 'row-start'],
+      ['word-start', 'row-start'],
+      ['word-start', 'same-as-previous', 'row-start'],
+      ['repeated-bigram', 'word-start', 'same-as-previous']
     ])
   })
 })

@@ -13,7 +13,8 @@ import { parseConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import type { RunRecord, StageName } from '../../preload/records'
 
-const endless = (signal: AbortSignal): Promise<never> => new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('cancelled'))))
+const endless = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('cancelled'))))
 
 describe('a long call', () => {
   it('gives its result', async () => {
@@ -41,7 +42,8 @@ describe('a long call', () => {
     const call = new Companion(user.signal).during((signal) =>
       endless(signal).catch(() => {
         throw new SpectroscopeError('storage', 'No space is left.')
-      }))
+      })
+    )
     user.abort()
     await expect(call).rejects.toMatchObject({ kind: 'storage' })
   })
@@ -71,7 +73,10 @@ describe('the stopwatch of a run', () => {
 
 describe('stages', () => {
   const run = (done: readonly StageName[], clustering: object | false = {}): RunRecord =>
-    ({ configuration: parseConfiguration({ model: 'm', rows: 'r', clustering }, 'c'), stages: done.map((stage) => ({ stage, finishedAt: '', seconds: 1 })) }) as unknown as RunRecord
+    ({
+      configuration: parseConfiguration({ model: 'm', rows: 'r', clustering }, 'c'),
+      stages: done.map((stage) => ({ stage, finishedAt: '', seconds: 1 }))
+    }) as unknown as RunRecord
 
   it('follow one another, and end before the clustering where there is none', () => {
     expect(nextStage(run([]))).toBe('prepare')
@@ -91,24 +96,69 @@ describe('fingerprints', () => {
 
 describe('progress', () => {
   const { sampler } = parseConfiguration({ model: 'm', rows: 'r', sampler: { method: 'psgld' } }, 'c')
-  const report = { stage: 'sample', step: 5, steps: 10, draw: 1, draws: 2, component: 'mlp:0', chain: 0, tokensPerSecond: NaN, fractionDone: 0.5, secondsLeft: NaN, initialLoss: NaN } as const
+  const report = {
+    stage: 'sample',
+    step: 5,
+    steps: 10,
+    draw: 1,
+    draws: 2,
+    component: 'mlp:0',
+    chain: 0,
+    tokensPerSecond: NaN,
+    fractionDone: 0.5,
+    secondsLeft: NaN,
+    initialLoss: NaN
+  } as const
 
   it('counts chains from one and leaves out what is not known yet', () => {
-    expect(samplingProgress(sampler, report)).toEqual({ stage: 'sample', done: 0.5, total: 1, unit: '', component: 'mlp:0', chain: 1, chains: 4, draw: 1, draws: 2, step: 5, steps: 10 })
+    expect(samplingProgress(sampler, report)).toEqual({
+      stage: 'sample',
+      done: 0.5,
+      total: 1,
+      unit: '',
+      component: 'mlp:0',
+      chain: 1,
+      chains: 4,
+      draw: 1,
+      draws: 2,
+      step: 5,
+      steps: 10
+    })
     expect(samplingProgress(sampler, { ...report, steps: 0, secondsLeft: 3 })).toMatchObject({ secondsLeft: 3 })
     expect(samplingProgress(sampler, { ...report, steps: 0 })).not.toHaveProperty('steps')
-    expect(clusteringProgress({ stage: 'neighbours', fraction: 0.25, secondsLeft: undefined })).toEqual({ stage: 'neighbours', done: 0.25, total: 1, unit: '' })
-    expect(clusteringProgress({ stage: 'cluster', attempts: 7, clusters: 2, remaining: 900, rejectionsInARow: 5 })).toMatchObject({ done: 7, total: 0, detail: '2 clusters, 900 tokens remain, 5 rejections in a row' })
+    expect(clusteringProgress({ stage: 'neighbours', fraction: 0.25, secondsLeft: undefined })).toEqual({
+      stage: 'neighbours',
+      done: 0.25,
+      total: 1,
+      unit: ''
+    })
+    expect(
+      clusteringProgress({ stage: 'cluster', attempts: 7, clusters: 2, remaining: 900, rejectionsInARow: 5 })
+    ).toMatchObject({ done: 7, total: 0, detail: '2 clusters, 900 tokens remain, 5 rejections in a row' })
   })
 })
 
 describe('stored diagnostics', () => {
   it('give back the mean loss over the chains that did not fail', () => {
     const diagnostics: ComponentDiagnostics = {
-      component: 'mlp:0', splitRHat: 1, learningCoefficient: 0, meanDistance: [1, 1], finalDistance: [1, 1], meanLoss: 3, reliability: 1, centredReliability: 1,
-      lossTrace: { first: 3, last: 3, min: 3, max: 3 }, failedChains: [], blocks: null
+      component: 'mlp:0',
+      splitRHat: 1,
+      learningCoefficient: 0,
+      meanDistance: [1, 1],
+      finalDistance: [1, 1],
+      meanLoss: 3,
+      reliability: 1,
+      centredReliability: 1,
+      lossTrace: { first: 3, last: 3, min: 3, max: 3 },
+      failedChains: [],
+      blocks: null
     }
-    const trace = (chain: number, ...losses: number[]) => ({ component: 'mlp:0', chain, losses: Float64Array.from(losses), distances: Float64Array.from(losses) })
+    const trace = (chain: number, ...losses: number[]) => ({
+      component: 'mlp:0',
+      chain,
+      losses: Float64Array.from(losses),
+      distances: Float64Array.from(losses)
+    })
     const [record] = diagnosticsRecords({ diagnostics: [diagnostics], traces: [trace(0, 2, 4), trace(1, 1, NaN)] })
     expect(record.meanLoss).toEqual([3, NaN])
     expect(componentDiagnostics(record)).toEqual(diagnostics)

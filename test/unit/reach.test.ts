@@ -33,12 +33,23 @@ afterEach(async () => {
 
 describe('what a window reaches', () => {
   const cases: readonly (readonly [string, boolean])[] = [
-    ['home', true], ['home/texts/a.txt', true], ['home/new/folder/set.json', true], ['data/a.txt', true],
+    ['home', true],
+    ['home/texts/a.txt', true],
+    ['home/new/folder/set.json', true],
+    ['data/a.txt', true],
     ['w/file', true],
-    ['home/.ssh/id', false], ['home/.new', false], ['home/keys/id', false], ['home/link.txt', false],
-    ['home/dangling.txt', false], ['home/Library/x', false], ['elsewhere/a.txt', false], ['.', false],
+    ['home/.ssh/id', false],
+    ['home/.new', false],
+    ['home/keys/id', false],
+    ['home/link.txt', false],
+    ['home/dangling.txt', false],
+    ['home/Library/x', false],
+    ['elsewhere/a.txt', false],
+    ['.', false],
     ['homes', false],
-    ['home/../elsewhere/a.txt', false], ['data/../w/../elsewhere', false], ['home/.cache/huggingface/hub/m', true],
+    ['home/../elsewhere/a.txt', false],
+    ['data/../w/../elsewhere', false],
+    ['home/.cache/huggingface/hub/m', true],
     ['home/.cache/huggingface/token', false]
   ]
   test.each(cases)('%s: %s', async (name, isReached) => {
@@ -97,7 +108,8 @@ describe('the window of serve', () => {
       () => bench.ask('exports.picture', { path: file, content: Uint8Array.of(1), overwrite: 'a.txt' }),
       () => bench.ask('imports.inspect', { path: file }),
       () => bench.ask('imports.annotated', { path: file })
-    ]) await expect(ask()).rejects.toMatchObject(refused)
+    ])
+      await expect(ask()).rejects.toMatchObject(refused)
     const { problems } = await bench.ask('runs.check', run)
     expect(problems).toMatchObject([{ path: 'model', message: expect.stringContaining('--folder') }])
     const start = bench.ask('runs.start', { name: 'x', ...run })

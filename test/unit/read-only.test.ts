@@ -90,7 +90,7 @@ describe('a workspace that cannot be written', () => {
   })
 })
 
-test('a reader\'s temporary folder is for this user alone, and goes with the reader', async () => {
+test("a reader's temporary folder is for this user alone, and goes with the reader", async () => {
   const place = await temporaryFolder()
   vi.stubEnv('TMPDIR', place.folder)
   try {

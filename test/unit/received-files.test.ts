@@ -9,7 +9,8 @@ const content = new TextEncoder().encode('{}')
 it('keeps what was received until it is removed, others have come, or the program closes', async () => {
   const received = new ReceivedFiles()
   const paths: string[] = []
-  for (const name of ['a.json', 'b.json', 'c.json', 'd.json', 'e.json']) paths.push(await received.receive(name, content))
+  for (const name of ['a.json', 'b.json', 'c.json', 'd.json', 'e.json'])
+    paths.push(await received.receive(name, content))
   expect(paths.map(existsSync)).toEqual([false, true, true, true, true])
   expect(await readFile(paths[4], 'utf8')).toBe('{}')
   await received.remove(paths[2])

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import {
-  checkedConfiguration, clusteringSchema, presetNames, presets, samplerKeys, samplingMethods, suitClustering
+  checkedConfiguration,
+  clusteringSchema,
+  presetNames,
+  presets,
+  samplerKeys,
+  samplingMethods,
+  suitClustering
 } from '../../preload/contract'
 import type {
   BlockDiagnostics,
@@ -81,7 +87,12 @@ const health = (each: readonly DiagnosticsRecord[], sampler: object = { preset: 
 
 describe('settings that are a number or a word', () => {
   it('are numbers with something that may stand in their place', () => {
-    expect(fieldAt('sampler.pairs')).toMatchObject({ kind: 'integer', instead: 'auto', range: '1 to 1,000,000', unit: 'pairs' })
+    expect(fieldAt('sampler.pairs')).toMatchObject({
+      kind: 'integer',
+      instead: 'auto',
+      range: '1 to 1,000,000',
+      unit: 'pairs'
+    })
     expect(fieldAt('sampler.targetReliability')).toMatchObject({ kind: 'number', instead: false, range: '> 0, < 1' })
     expect(fieldAt('sampler.targetReliability').words).toContain('“off”')
     expect(fieldAt('clustering.neighbours')).toMatchObject({
@@ -412,7 +423,8 @@ describe('a preview of the signal', () => {
         {
           seconds: 30,
           components: [component(4), component(40), component(null)],
-          secondsForRun: 60, corpus: null,
+          secondsForRun: 60,
+          corpus: null,
           remainder: null,
           words: ''
         },

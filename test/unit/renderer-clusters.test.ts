@@ -4,7 +4,17 @@ import { SpectroscopeError } from '../../preload/contract'
 import { changeWords, commonLabel, statusAfterNaming, tagChanges } from '../../renderer/clusters/label-changes'
 import { LabelQueue } from '../../renderer/clusters/label-queue'
 import type { QueueState } from '../../renderer/clusters/label-queue'
-import { asksForLabels, fits, parseSearch, questionKey, questionsOf, quotedWhereNeeded, termWords, withoutTerm, withPiece } from '../../renderer/clusters/search-language'
+import {
+  asksForLabels,
+  fits,
+  parseSearch,
+  questionKey,
+  questionsOf,
+  quotedWhereNeeded,
+  termWords,
+  withoutTerm,
+  withPiece
+} from '../../renderer/clusters/search-language'
 import { measuredKeys, sortClusters } from '../../renderer/clusters/sort-clusters'
 import type { SortKey } from '../../renderer/clusters/sort-clusters'
 import { likeness, suggestNames, withLaterNames } from '../../renderer/clusters/suggestions'
@@ -26,25 +36,47 @@ const entry = (cluster: number, changes: Partial<ClusterEntry> = {}): ClusterEnt
 })
 
 const annotation = (target: AnnotationTarget, changes: Partial<Annotation> = {}): Annotation => ({
-  target, name: '', note: '', tags: [], confidence: null, status: 'unseen', blindTest: null, author: 'A. Person', changedAt: '2026-01-01T00:00:00.000Z', ...changes
+  target,
+  name: '',
+  note: '',
+  tags: [],
+  confidence: null,
+  status: 'unseen',
+  blindTest: null,
+  author: 'A. Person',
+  changedAt: '2026-01-01T00:00:00.000Z',
+  ...changes
 })
 
 const signature = { author: 'A. Person', changedAt: '2026-01-02T00:00:00.000Z' }
 
 describe('the search language', () => {
-  const conditions = (text: string) => parseSearch(text).terms.map(({ condition, not }) => (not ? { not, ...condition } : condition))
+  const conditions = (text: string) =>
+    parseSearch(text).terms.map(({ condition, not }) => (not ? { not, ...condition } : condition))
 
   it('reads words, quoted texts, expressions and keys, all of which have to hold', () => {
-    expect(conditions('bracket " the" /^\\s+\\d \\/ x$/ subset:pile component:head:2.1 status:unsu tag:"two words"')).toEqual([
-      { by: 'text', text: 'bracket' }, { by: 'text', text: ' the' }, { by: 'expression', source: '^\\s+\\d \\/ x$' }, { by: 'subset', text: 'pile' },
-      { by: 'component', text: 'head:2.1' }, { by: 'status', status: 'unsure' }, { by: 'tag', text: 'two words' }
+    expect(
+      conditions('bracket " the" /^\\s+\\d \\/ x$/ subset:pile component:head:2.1 status:unsu tag:"two words"')
+    ).toEqual([
+      { by: 'text', text: 'bracket' },
+      { by: 'text', text: ' the' },
+      { by: 'expression', source: '^\\s+\\d \\/ x$' },
+      { by: 'subset', text: 'pile' },
+      { by: 'component', text: 'head:2.1' },
+      { by: 'status', status: 'unsure' },
+      { by: 'tag', text: 'two words' }
     ])
   })
 
   it('reads measures with their relations, shares, numbers of clusters and refusals', () => {
     expect(conditions('size>100 phi<=.2 purity>=80% distinct=3 #12 cluster:-1 -status:unseen')).toEqual([
-      { by: 'size', relation: '>', value: 100 }, { by: 'conductance', relation: '<=', value: 0.2 }, { by: 'purity', relation: '>=', value: 0.8 }, { by: 'distinct', relation: '=', value: 3 },
-      { by: 'number', cluster: 12 }, { by: 'number', cluster: -1 }, { not: true, by: 'status', status: 'unseen' }
+      { by: 'size', relation: '>', value: 100 },
+      { by: 'conductance', relation: '<=', value: 0.2 },
+      { by: 'purity', relation: '>=', value: 0.8 },
+      { by: 'distinct', relation: '=', value: 3 },
+      { by: 'number', cluster: 12 },
+      { by: 'number', cluster: -1 },
+      { not: true, by: 'status', status: 'unseen' }
     ])
   })
 
@@ -57,11 +89,31 @@ describe('the search language', () => {
   })
 
   it('takes an unknown key, a lone slash and a lone minus as text', () => {
-    expect(conditions('http://x / -')).toEqual([{ by: 'text', text: 'http://x' }, { by: 'text', text: '/' }, { by: 'text', text: '-' }])
+    expect(conditions('http://x / -')).toEqual([
+      { by: 'text', text: 'http://x' },
+      { by: 'text', text: '/' },
+      { by: 'text', text: '-' }
+    ])
   })
 
   it('never throws, whatever is typed', () => {
-    for (const text of ['"', '""', '//', '-', '/[/', 'size>', 'size>abc', '#', '-/-/', ':', 'a:b:c', '"unended /x', '\\', 'tag:"'.repeat(50)]) expect(() => parseSearch(text)).not.toThrow()
+    for (const text of [
+      '"',
+      '""',
+      '//',
+      '-',
+      '/[/',
+      'size>',
+      'size>abc',
+      '#',
+      '-/-/',
+      ':',
+      'a:b:c',
+      '"unended /x',
+      '\\',
+      'tag:"'.repeat(50)
+    ])
+      expect(() => parseSearch(text)).not.toThrow()
   })
 
   it('takes a term out, and puts a piece in once', () => {
@@ -70,25 +122,61 @@ describe('the search language', () => {
     expect(withoutTerm(text, terms[1])).toBe('one "two words" size>5')
     expect(withPiece('a', 'status:unseen')).toBe('a status:unseen')
     expect(withPiece('status:unseen a', 'status:unseen')).toBe('status:unseen a')
-    expect(parseSearch(`subset:${quotedWhereNeeded('a "b c')}`).terms[0].condition).toEqual({ by: 'subset', text: 'a b c' })
+    expect(parseSearch(`subset:${quotedWhereNeeded('a "b c')}`).terms[0].condition).toEqual({
+      by: 'subset',
+      text: 'a b c'
+    })
   })
 
-  it('decides by label, by the main side\'s answer, and by what the list knows', () => {
+  it("decides by label, by the main side's answer, and by what the list knows", () => {
     const subject = {
       entry: entry(7),
       path: [],
       annotations: [annotation('cluster:7', { name: 'Closing brackets', tags: ['syntax'], status: 'labelled' })],
       status: 'labelled' as LabelStatus
     }
-    const answers = new Map([[questionKey({ text: 'foo', regularExpression: false }), new Set([7])],
+    const answers = new Map([
+      [questionKey({ text: 'foo', regularExpression: false }), new Set([7])],
       [questionKey({ text: 'foo', regularExpression: true }), new Set([8])],
       [questionKey({ text: '^Clos', regularExpression: true }), new Set([7])]
     ])
     const holds = (text: string): boolean => fits(parseSearch(text).terms, subject, answers)
-    for (const text of ['', 'closing', 'BRACKETS synt', 'foo', '7', 'tag:syn', 'status:labelled', 'size=100', 'conductance<0.3', 'component:head:2', 'component:head', 'component:head:2.1', '-bar', 'author:person', '#7']) expect(holds(text), text).toBe(true)
+    for (const text of [
+      '',
+      'closing',
+      'BRACKETS synt',
+      'foo',
+      '7',
+      'tag:syn',
+      'status:labelled',
+      'size=100',
+      'conductance<0.3',
+      'component:head:2',
+      'component:head',
+      'component:head:2.1',
+      '-bar',
+      'author:person',
+      '#7'
+    ])
+      expect(holds(text), text).toBe(true)
     for (const text of ['/^Clos/', '-/foo/']) expect(holds(text), text).toBe(true)
-    for (const text of ['opening', '-foo', '/foo/', 'status:unseen', 'size>100', 'component:head:2.10', 'component:head:21', 'component:mlp', 'subset:code', '#8', 'closing opening']) expect(holds(text), text).toBe(false)
-    expect(fits(parseSearch('conductance<1').terms, { ...subject, entry: entry(-1, { conductance: null }) }, answers)).toBe(false)
+    for (const text of [
+      'opening',
+      '-foo',
+      '/foo/',
+      'status:unseen',
+      'size>100',
+      'component:head:2.10',
+      'component:head:21',
+      'component:mlp',
+      'subset:code',
+      '#8',
+      'closing opening'
+    ])
+      expect(holds(text), text).toBe(false)
+    expect(
+      fits(parseSearch('conductance<1').terms, { ...subject, entry: entry(-1, { conductance: null }) }, answers)
+    ).toBe(false)
   })
 
   it('reads stability, rules, levels and what lies in a group', () => {
@@ -128,7 +216,10 @@ describe('the search language', () => {
   })
 
   it('knows what to ask the main side, and whether labels matter', () => {
-    expect(questionsOf(parseSearch('foo /bar/ size>3').terms)).toEqual([{ text: 'foo', regularExpression: false }, { text: 'bar', regularExpression: true }])
+    expect(questionsOf(parseSearch('foo /bar/ size>3').terms)).toEqual([
+      { text: 'foo', regularExpression: false },
+      { text: 'bar', regularExpression: true }
+    ])
     expect(asksForLabels(parseSearch('size>3 subset:x').terms)).toBe(false)
     expect(asksForLabels(parseSearch('size>3 status:unseen').terms)).toBe(true)
     expect(parseSearch('-tag:x size>=3 /y/').terms.map(termWords)).toEqual(['not tag x', 'size ≥ 3', '/y/'])
@@ -137,11 +228,17 @@ describe('the search language', () => {
 
 describe('the order of clusters', () => {
   const entries = [
-    entry(0, { size: 5, conductance: 0.5, purity: 0.2 }), entry(1, { size: 50, conductance: 0.1, purity: 0.9 }), entry(2, { size: 5, conductance: null, purity: 0.4 }),
+    entry(0, { size: 5, conductance: 0.5, purity: 0.2 }),
+    entry(1, { size: 50, conductance: 0.1, purity: 0.9 }),
+    entry(2, { size: 5, conductance: null, purity: 0.4 }),
     entry(-1, { kind: 'main body', size: 1000, conductance: null })
   ]
-  const said = { status: (cluster: number): LabelStatus => (cluster === 1 ? 'unseen' : cluster === 0 ? 'labelled' : 'skipped'), name: (cluster: number) => (cluster === 2 ? 'Name 10' : cluster === 0 ? 'name 9' : '') }
-  const order = (by: SortKey, descending: boolean): number[] => sortClusters(entries, { by, descending }, said).map(({ cluster }) => cluster)
+  const said = {
+    status: (cluster: number): LabelStatus => (cluster === 1 ? 'unseen' : cluster === 0 ? 'labelled' : 'skipped'),
+    name: (cluster: number) => (cluster === 2 ? 'Name 10' : cluster === 0 ? 'name 9' : '')
+  }
+  const order = (by: SortKey, descending: boolean): number[] =>
+    sortClusters(entries, { by, descending }, said).map(({ cluster }) => cluster)
 
   it('keeps what is left over last, and ties in order of discovery', () => {
     expect(order('size', true)).toEqual([1, 0, 2, -1])
@@ -190,7 +287,15 @@ describe('the order of clusters', () => {
 })
 
 describe('suggestions', () => {
-  const brackets = entry(1, { subset: 'github', purity: 0.9, topTokens: [{ id: 1, text: ')', count: 40, lift: 9 }, { id: 2, text: ');', count: 30, lift: 9 }, { id: 3, text: '}', count: 20, lift: 9 }] })
+  const brackets = entry(1, {
+    subset: 'github',
+    purity: 0.9,
+    topTokens: [
+      { id: 1, text: ')', count: 40, lift: 9 },
+      { id: 2, text: ');', count: 30, lift: 9 },
+      { id: 3, text: '}', count: 20, lift: 9 }
+    ]
+  })
 
   it('names the kind of tokens, with the subset where it is pure', () => {
     expect(suggestNames(brackets, []).slice(0, 2)).toEqual(['closing brackets', 'closing brackets in github'])
@@ -199,12 +304,21 @@ describe('suggestions', () => {
   it('quotes the one frequent token, with signs for what cannot be seen', () => {
     expect(suggestNames(entry(1, { topTokens: [{ id: 1, text: ' of', count: 90, lift: 9 }] }), [])[0]).toBe('“of”')
     expect(suggestNames(entry(1, { topTokens: [{ id: 1, text: '\n\n', count: 90, lift: 9 }] }), [])[0]).toBe('“⏎⏎”')
-    expect(suggestNames(entry(1, { topTokens: [{ id: 1, text: '\u202ex', count: 90, lift: 9 }] }), []).join('')).not.toContain('\u202e')
-    expect(suggestNames(entry(1, { topTokens: [{ id: 1, text: 'x'.repeat(10_000), count: 90, lift: 9 }] }), []).every((name) => name.length < 100)).toBe(true)
+    expect(
+      suggestNames(entry(1, { topTokens: [{ id: 1, text: '\u202ex', count: 90, lift: 9 }] }), []).join('')
+    ).not.toContain('\u202e')
+    expect(
+      suggestNames(entry(1, { topTokens: [{ id: 1, text: 'x'.repeat(10_000), count: 90, lift: 9 }] }), []).every(
+        (name) => name.length < 100
+      )
+    ).toBe(true)
   })
 
   it('puts the name of a very similar cluster first, and leaves unlike ones out', () => {
-    const named = [{ name: 'ends of blocks', entry: { ...brackets, cluster: 2 } }, { name: 'dates', entry: entry(3, { topTokens: [{ id: 50, text: '1999', count: 9, lift: 2 }] }) }]
+    const named = [
+      { name: 'ends of blocks', entry: { ...brackets, cluster: 2 } },
+      { name: 'dates', entry: entry(3, { topTokens: [{ id: 50, text: '1999', count: 9, lift: 2 }] }) }
+    ]
     const names = suggestNames(brackets, named)
     expect(names[0]).toBe('ends of blocks')
     expect(names).not.toContain('dates')
@@ -227,8 +341,17 @@ describe('suggestions', () => {
 
 describe('changes of labels', () => {
   it('says what several clusters share', () => {
-    expect(commonLabel([annotation('cluster:1', { name: 'x', tags: ['a', 'b'], status: 'labelled' }), annotation('cluster:2', { name: 'x', tags: ['b'], status: 'unsure' })])).toEqual({
-      name: 'x', note: '', tags: ['b'], confidence: null, status: undefined
+    expect(
+      commonLabel([
+        annotation('cluster:1', { name: 'x', tags: ['a', 'b'], status: 'labelled' }),
+        annotation('cluster:2', { name: 'x', tags: ['b'], status: 'unsure' })
+      ])
+    ).toEqual({
+      name: 'x',
+      note: '',
+      tags: ['b'],
+      confidence: null,
+      status: undefined
     })
     expect(commonLabel([undefined])).toEqual({ name: '', note: '', tags: [], confidence: null, status: 'unseen' })
   })
@@ -246,14 +369,22 @@ describe('changes of labels', () => {
 
   it('leaves tags alone that the targets do not share', () => {
     const tags: Record<string, string[]> = { 'cluster:1': ['a'], 'cluster:2': ['a', 'b'], 'cluster:3': ['b'] }
-    expect(tagChanges(['cluster:1', 'cluster:2', 'cluster:3'], (target) => tags[target], { add: 'b' })).toEqual([{ do: 'set', targets: ['cluster:1'], label: { tags: ['a', 'b'] } }])
+    expect(tagChanges(['cluster:1', 'cluster:2', 'cluster:3'], (target) => tags[target], { add: 'b' })).toEqual([
+      { do: 'set', targets: ['cluster:1'], label: { tags: ['a', 'b'] } }
+    ])
     expect(tagChanges(['cluster:1', 'cluster:2', 'cluster:3'], (target) => tags[target], { remove: 'a' })).toEqual([
-      { do: 'set', targets: ['cluster:1'], label: { tags: [] } }, { do: 'set', targets: ['cluster:2'], label: { tags: ['b'] } }
+      { do: 'set', targets: ['cluster:1'], label: { tags: [] } },
+      { do: 'set', targets: ['cluster:2'], label: { tags: ['b'] } }
     ])
   })
 
   it('lets a name label what is not unsure', () => {
-    expect([statusAfterNaming('x', 'unseen'), statusAfterNaming('x', 'unsure'), statusAfterNaming('', 'labelled'), statusAfterNaming('', 'skipped')]).toEqual(['labelled', 'unsure', 'unseen', 'skipped'])
+    expect([
+      statusAfterNaming('x', 'unseen'),
+      statusAfterNaming('x', 'unsure'),
+      statusAfterNaming('', 'labelled'),
+      statusAfterNaming('', 'skipped')
+    ]).toEqual(['labelled', 'unsure', 'unseen', 'skipped'])
   })
 })
 
@@ -271,13 +402,21 @@ class SlowStore {
         new Promise((resolve, reject) => {
           const settle = (error?: Error): void => {
             if (error !== undefined) return reject(error)
-            for (const change of changes) if (change.do === 'set') for (const target of change.targets) this.saved.set(target, { ...annotation(target), ...this.saved.get(target), ...(change.label as Partial<Annotation>) })
+            for (const change of changes)
+              if (change.do === 'set')
+                for (const target of change.targets)
+                  this.saved.set(target, {
+                    ...annotation(target),
+                    ...this.saved.get(target),
+                    ...(change.label as Partial<Annotation>)
+                  })
             resolve()
           }
           this.calls.push({ id, words, settle })
         }),
       changed: (state) => (this.state = state),
-      show: (targets) => targets.forEach((target) => this.shown.set(target, this.queue.amend(target, this.saved.get(target))))
+      show: (targets) =>
+        targets.forEach((target) => this.shown.set(target, this.queue.amend(target, this.saved.get(target))))
     })
   }
 
@@ -327,7 +466,9 @@ describe('the queue of labels', () => {
     store.label(2, 'other')
     await store.answer(new SpectroscopeError('storage', 'The disk is full; make room.'))
     expect(store.shown.get('cluster:1')).toBeUndefined()
-    expect(store.state.unsaved.map(({ step, problem }) => [step.words, problem])).toEqual([['lost?', 'The disk is full; make room.']])
+    expect(store.state.unsaved.map(({ step, problem }) => [step.words, problem])).toEqual([
+      ['lost?', 'The disk is full; make room.']
+    ])
     await store.answer()
     expect(store.saved.get('cluster:2')?.name).toBe('other')
     store.queue.retry()

@@ -123,7 +123,12 @@ describe('work of which only the latest counts', () => {
   it('tells the failure of the latest only, and nothing once it is forgotten', async () => {
     const latest = new Latest()
     const failed: string[] = []
-    const ask = (name: string): void => latest.ask(() => Promise.reject(new Error(name)), () => undefined, (error) => failed.push((error as Error).message))
+    const ask = (name: string): void =>
+      latest.ask(
+        () => Promise.reject(new Error(name)),
+        () => undefined,
+        (error) => failed.push((error as Error).message)
+      )
     ask('a')
     ask('b')
     await settled()
@@ -160,13 +165,35 @@ describe('the strength of a token', () => {
 
 describe('the plan of a list', () => {
   it('puts a heading over each group, and a line for more under those that show only some', () => {
-    const plan = planGroups([{ total: 2, shown: 4, heading: true }, { total: 9, shown: 3, heading: true }, { total: 0, shown: 4, heading: true }, { total: 1, shown: 1, heading: true }])
-    expect(lines(plan)).toEqual(['heading 0', '0:0', '0:1', 'heading 1', '1:0', '1:1', '1:2', 'more 1', 'heading 2', 'heading 3', '3:0'])
+    const plan = planGroups([
+      { total: 2, shown: 4, heading: true },
+      { total: 9, shown: 3, heading: true },
+      { total: 0, shown: 4, heading: true },
+      { total: 1, shown: 1, heading: true }
+    ])
+    expect(lines(plan)).toEqual([
+      'heading 0',
+      '0:0',
+      '0:1',
+      'heading 1',
+      '1:0',
+      '1:1',
+      '1:2',
+      'more 1',
+      'heading 2',
+      'heading 3',
+      '3:0'
+    ])
   })
 
   it('is only rows without a heading, however many', () => {
     const plan = planGroups([{ total: 300_000, shown: 200_000, heading: false }])
-    expect([plan.length, plan.at(0), plan.at(199_999), plan.at(200_000)]).toEqual([200_001, { kind: 'row', group: 0, place: 0 }, { kind: 'row', group: 0, place: 199_999 }, { kind: 'more', group: 0 }])
+    expect([plan.length, plan.at(0), plan.at(199_999), plan.at(200_000)]).toEqual([
+      200_001,
+      { kind: 'row', group: 0, place: 0 },
+      { kind: 'row', group: 0, place: 199_999 },
+      { kind: 'more', group: 0 }
+    ])
   })
 
   it('takes rows of two clusters in turn until the smaller one is used up', () => {
@@ -181,12 +208,27 @@ describe('the profile', () => {
 
   it('goes layer by layer, heads before the MLP, by number and not by spelling', () => {
     const columns = inLayerOrder(components)
-    expect(columns.map(({ component }) => component)).toEqual(['embed', 'head:0.0', 'head:0.1', 'mlp:0', 'head:2.0', 'mlp:2', 'head:10.0', 'mlp:10', 'unembed'])
+    expect(columns.map(({ component }) => component)).toEqual([
+      'embed',
+      'head:0.0',
+      'head:0.1',
+      'mlp:0',
+      'head:2.0',
+      'mlp:2',
+      'head:10.0',
+      'mlp:10',
+      'unembed'
+    ])
     expect(columns.map(({ index }) => components[index])).toEqual(columns.map(({ component }) => component))
   })
 
   it('says what a component is', () => {
-    expect(['head:3.2', 'mlp:1', 'embed', 'adapter'].map(componentWords)).toEqual(['layer 3, head 2', 'layer 1, MLP', 'embedding', 'adapter'])
+    expect(['head:3.2', 'mlp:1', 'embed', 'adapter'].map(componentWords)).toEqual([
+      'layer 3, head 2',
+      'layer 1, MLP',
+      'embedding',
+      'adapter'
+    ])
   })
 
   it('draws up what is positive and down what is negative, with room for the spread', () => {
@@ -198,25 +240,52 @@ describe('the profile', () => {
     expect([geometry.y(2), geometry.y(-2)]).toEqual([2, 98])
     expect(geometry.positive.match(/M/g)).toHaveLength(2)
     expect(geometry.negative.match(/M/g)).toHaveLength(1)
-    expect(geometry.layers.map(({ layer, from, to }) => [layer, from, to])).toEqual([['embed', 0, 10], ['0', 10, 30]])
+    expect(geometry.layers.map(({ layer, from, to }) => [layer, from, to])).toEqual([
+      ['embed', 0, 10],
+      ['0', 10, 30]
+    ])
   })
 
   it('leaves out what is not a number, and stands without any value', () => {
-    const geometry = profileGeometry({ columns: inLayerOrder(['embed', 'mlp:0']), values: [NaN, 0], width: 30, height: 100 })
-    expect([geometry.limit, geometry.y(0), geometry.positive.match(/M/g)?.length, geometry.positive.includes('NaN')]).toEqual([0, 50, 1, false])
+    const geometry = profileGeometry({
+      columns: inLayerOrder(['embed', 'mlp:0']),
+      values: [NaN, 0],
+      width: 30,
+      height: 100
+    })
+    expect([
+      geometry.limit,
+      geometry.y(0),
+      geometry.positive.match(/M/g)?.length,
+      geometry.positive.includes('NaN')
+    ]).toEqual([0, 50, 1, false])
   })
 
   it('is wider than its place where there are hundreds of components', () => {
-    expect(profileGeometry({ columns: inLayerOrder(Array.from({ length: 400 }, (_, head) => `head:0.${head}`)), values: new Float32Array(400), width: 300, height: 80 }).width).toBe(1200)
+    expect(
+      profileGeometry({
+        columns: inLayerOrder(Array.from({ length: 400 }, (_, head) => `head:0.${head}`)),
+        values: new Float32Array(400),
+        width: 300,
+        height: 80
+      }).width
+    ).toBe(1200)
   })
 
   it('finds what stands out', () => {
-    expect(furthest(inLayerOrder(['embed', 'head:0.0', 'mlp:0']), [0.1, -3, 2], 2).map(({ component }) => component)).toEqual(['head:0.0', 'mlp:0'])
+    expect(
+      furthest(inLayerOrder(['embed', 'head:0.0', 'mlp:0']), [0.1, -3, 2], 2).map(({ component }) => component)
+    ).toEqual(['head:0.0', 'mlp:0'])
   })
 })
 
-const read = (text: string, options: { spaces?: boolean; lines?: boolean; most?: number; leaveOut?: 'start' | 'middle' | 'end' } = {}): string =>
-  pieces(text, { spaces: false, lines: false, ...options }).map(({ text: part, breaks }) => part + (breaks === true ? '/' : '')).join('')
+const read = (
+  text: string,
+  options: { spaces?: boolean; lines?: boolean; most?: number; leaveOut?: 'start' | 'middle' | 'end' } = {}
+): string =>
+  pieces(text, { spaces: false, lines: false, ...options })
+    .map(({ text: part, breaks }) => part + (breaks === true ? '/' : ''))
+    .join('')
 
 describe('reading tokens', () => {
   it('shows what cannot be seen, and spaces where they are asked for', () => {
@@ -228,7 +297,11 @@ describe('reading tokens', () => {
   })
 
   it('breaks lines only where they are kept', () => {
-    expect([read('a\n\nb'), read('a\n\nb', { lines: true }), read('a\r\nb', { lines: true })]).toEqual(['a⏎⏎b', 'a⏎/⏎/b', 'a␍⏎/b'])
+    expect([read('a\n\nb'), read('a\n\nb', { lines: true }), read('a\r\nb', { lines: true })]).toEqual([
+      'a⏎⏎b',
+      'a⏎/⏎/b',
+      'a␍⏎/b'
+    ])
   })
 
   it('counts long runs of one sign', () => {
@@ -243,14 +316,28 @@ describe('reading tokens', () => {
   })
 
   it('cuts long tokens within a context, and leaves the others as they are', () => {
-    const parts = contextPieces([' the', 'x'.repeat(2000), ' end'], 10, { spaces: false, lines: false }).map(({ text }) => text)
+    const parts = contextPieces([' the', 'x'.repeat(2000), ' end'], 10, { spaces: false, lines: false }).map(
+      ({ text }) => text
+    )
     expect(parts).toEqual([' the', 'xxxxxxx', ' … 1,990 more … ', 'xxx', ' end'])
   })
 
   it('takes a subset for code by its name', () => {
-    expect(['Github', 'StackExchange', 'the-stack-v2', 'pile_github', 'Python'].filter(isCodeSubset)).toEqual(['Github', 'StackExchange', 'the-stack-v2', 'pile_github', 'Python'])
-    expect(['ArXiv', 'Wikipedia (en)', 'DM Mathematics', 'Pile-CC', 'PubMed Abstracts', ''].filter(isCodeSubset)).toEqual([])
-    expect([inCodeFace('auto', 'Github'), inCodeFace('prose', 'Github'), inCodeFace('code', 'ArXiv')]).toEqual([true, false, true])
+    expect(['Github', 'StackExchange', 'the-stack-v2', 'pile_github', 'Python'].filter(isCodeSubset)).toEqual([
+      'Github',
+      'StackExchange',
+      'the-stack-v2',
+      'pile_github',
+      'Python'
+    ])
+    expect(
+      ['ArXiv', 'Wikipedia (en)', 'DM Mathematics', 'Pile-CC', 'PubMed Abstracts', ''].filter(isCodeSubset)
+    ).toEqual([])
+    expect([inCodeFace('auto', 'Github'), inCodeFace('prose', 'Github'), inCodeFace('code', 'ArXiv')]).toEqual([
+      true,
+      false,
+      true
+    ])
   })
 
   it('copies a context as it is in the corpus', () => {
@@ -261,14 +348,23 @@ describe('reading tokens', () => {
 describe('numbers in words', () => {
   it('says how many times as frequent', () => {
     expect([times(3.17), times(0.042), times(1234.5), times(NaN)]).toEqual(['3.2×', '0.042×', '1,235×', '–'])
-    expect([liftWords(1.02), liftWords(3), liftWords(0.25), liftWords(0)]).toEqual(['about as often as in the corpus', '3.0 times as often as in the corpus', '4.0 times as rarely as in the corpus', 'never here'])
+    expect([liftWords(1.02), liftWords(3), liftWords(0.25), liftWords(0)]).toEqual([
+      'about as often as in the corpus',
+      '3.0 times as often as in the corpus',
+      '4.0 times as rarely as in the corpus',
+      'never here'
+    ])
   })
 })
 
 describe('preferences', () => {
   it('reads what was kept, and takes the default for everything else', () => {
     expect(readPreferences('nonsense')).toEqual(defaultPreferences)
-    expect(readPreferences({ ...defaultPreferences, width: 32, spaces: true, closed: ['subsets'], height: 300 })).toMatchObject({ width: 32, spaces: true, closed: ['subsets'], height: 300 })
-    expect(readPreferences({ width: 17, stratum: 'toward', grouping: 3, face: 'comic', closed: ['nothing'], height: -1 })).toEqual(defaultPreferences)
+    expect(
+      readPreferences({ ...defaultPreferences, width: 32, spaces: true, closed: ['subsets'], height: 300 })
+    ).toMatchObject({ width: 32, spaces: true, closed: ['subsets'], height: 300 })
+    expect(
+      readPreferences({ width: 17, stratum: 'toward', grouping: 3, face: 'comic', closed: ['nothing'], height: -1 })
+    ).toEqual(defaultPreferences)
   })
 })

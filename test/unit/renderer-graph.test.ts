@@ -1,6 +1,19 @@
 import { describe, expect, it } from 'vitest'
 import {
-  categoryColour, clusterColour, coloursByKind, coloursByValue, contrast, divergingColour, fromLightness, hexOf, mixed, parseColour, plainColour, readTheme, scaleOf, statusColour
+  categoryColour,
+  clusterColour,
+  coloursByKind,
+  coloursByValue,
+  contrast,
+  divergingColour,
+  fromLightness,
+  hexOf,
+  mixed,
+  parseColour,
+  plainColour,
+  readTheme,
+  scaleOf,
+  statusColour
 } from '../../renderer/graph/colours'
 import type { GraphTheme, Rgb } from '../../renderer/graph/colours'
 import { placeLabels, shortened } from '../../renderer/graph/label-placement'
@@ -9,24 +22,71 @@ import { discNumbersOf, lineNumbersOf } from '../../renderer/graph/layers'
 import { countKinds, meansByCluster } from '../../renderer/graph/legend'
 import { drawnEdges, heaviestFirst, neighboursOf, rankedNeighbours } from '../../renderer/graph/neighbours'
 import { PlacedClusters, PlacedTokens } from '../../renderer/graph/nodes'
-import { discRadius, extentOf, groupsOf, innerExtentOf, intoSquare, pointSize, viewOf } from '../../renderer/graph/places'
+import {
+  discRadius,
+  extentOf,
+  groupsOf,
+  innerExtentOf,
+  intoSquare,
+  pointSize,
+  viewOf
+} from '../../renderer/graph/places'
 import { boxOf, isInside, thinned } from '../../renderer/graph/polygon'
 import { escapeXml, svgOf } from '../../renderer/graph/svg'
 
 const light: Readonly<Record<string, string>> = {
-  '--surface': '#ffffff', '--text': '#1d1f21', '--text-soft': '#55595e', '--line-strong': '#b9b9b2', '--accent': '#1a5fb4', '--warn': '#7f5200', '--negative': '#2166ac', '--positive': '#b2182b'
+  '--surface': '#ffffff',
+  '--text': '#1d1f21',
+  '--text-soft': '#55595e',
+  '--line-strong': '#b9b9b2',
+  '--accent': '#1a5fb4',
+  '--warn': '#7f5200',
+  '--negative': '#2166ac',
+  '--positive': '#b2182b'
 }
 const dark: Readonly<Record<string, string>> = {
-  '--surface': '#1e2125', '--text': '#e6e7e8', '--text-soft': '#b0b5ba', '--line-strong': '#4d545c', '--accent': '#78aeed', '--warn': '#f0be62', '--negative': '#6fb1e8', '--positive': '#f4827c'
+  '--surface': '#1e2125',
+  '--text': '#e6e7e8',
+  '--text-soft': '#b0b5ba',
+  '--line-strong': '#4d545c',
+  '--accent': '#78aeed',
+  '--warn': '#f0be62',
+  '--negative': '#6fb1e8',
+  '--positive': '#f4827c'
 }
-const themes: readonly (readonly [string, GraphTheme])[] = [['light', readTheme((name) => light[name])], ['dark', readTheme((name) => dark[name])]]
+const themes: readonly (readonly [string, GraphTheme])[] = [
+  ['light', readTheme((name) => light[name])],
+  ['dark', readTheme((name) => dark[name])]
+]
 const [[, day]] = themes
 
 /** How a colour looks without the cones for long or middle waves (Viénot, Brettel and Mollon 1999), in linear light. */
 const simulated = (colour: Rgb, kind: 'protan' | 'deutan'): Rgb => {
   const linear = colour.map((part) => (part / 255) ** 2.2)
-  const rows = kind === 'protan' ? [[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]] : [[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]]
-  return rows.map((row) => 255 * Math.min(1, Math.max(0, row.reduce((sum, share, at) => sum + share * linear[at], 0))) ** (1 / 2.2)) as unknown as Rgb
+  const rows =
+    kind === 'protan'
+      ? [
+          [0.11238, 0.88762, 0],
+          [0.11238, 0.88762, 0],
+          [0.00401, -0.00401, 1]
+        ]
+      : [
+          [0.29275, 0.70725, 0],
+          [0.29275, 0.70725, 0],
+          [-0.02234, 0.02234, 1]
+        ]
+  return rows.map(
+    (row) =>
+      255 *
+      Math.min(
+        1,
+        Math.max(
+          0,
+          row.reduce((sum, share, at) => sum + share * linear[at], 0)
+        )
+      ) **
+        (1 / 2.2)
+  ) as unknown as Rgb
 }
 const distance = (a: Rgb, b: Rgb): number => Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2])
 
@@ -47,7 +107,10 @@ describe('a lasso', () => {
   })
 
   it('keeps its box and its shape when it is thinned', () => {
-    const path = Array.from({ length: 400 }, (_, at) => (at % 2 === 0 ? Math.cos(at / 200) : Math.sin((at - 1) / 200)) * 100)
+    const path = Array.from(
+      { length: 400 },
+      (_, at) => (at % 2 === 0 ? Math.cos(at / 200) : Math.sin((at - 1) / 200)) * 100
+    )
     const kept = thinned(path, 5)
     expect(kept.length).toBeLessThan(path.length)
     expect(boxOf(kept).left).toBeCloseTo(boxOf(path).left, -1)
@@ -65,29 +128,45 @@ describe('colours', () => {
 
   it('have the lightness that was asked for whatever the hue', () => {
     expect(hexOf(fromLightness(1, 0, 0))).toBe('#ffffff')
-    const luminances = Array.from({ length: 12 }, (_, at) => contrast(fromLightness(0.6, 0.1, 30 * at), [255, 255, 255]))
+    const luminances = Array.from({ length: 12 }, (_, at) =>
+      contrast(fromLightness(0.6, 0.1, 30 * at), [255, 255, 255])
+    )
     expect(Math.max(...luminances) / Math.min(...luminances)).toBeLessThan(1.45)
   })
 
-  it.each(themes)('of kinds stand out from the %s ground and from one another, with colour vision deficiencies too', (_, theme) => {
-    const colours = Array.from({ length: 12 }, (_none, index) => categoryColour(theme, index))
-    for (const colour of colours) expect(contrast(colour, theme.surface)).toBeGreaterThan(3)
-    for (const see of [(colour: Rgb) => colour, (colour: Rgb) => simulated(colour, 'protan'), (colour: Rgb) => simulated(colour, 'deutan')]) {
-      const statuses = (['unseen', 'skipped', 'unsure', 'labelled'] as const).map((status) => see(statusColour(theme, status)))
-      for (const [at, colour] of statuses.entries()) for (const other of statuses.slice(at + 1)) expect(distance(colour, other)).toBeGreaterThan(45)
-      const seen = colours.map(see)
-      for (const [at, colour] of seen.entries()) for (const other of seen.slice(at + 1)) expect(distance(colour, other)).toBeGreaterThan(36)
+  it.each(themes)(
+    'of kinds stand out from the %s ground and from one another, with colour vision deficiencies too',
+    (_, theme) => {
+      const colours = Array.from({ length: 12 }, (_none, index) => categoryColour(theme, index))
+      for (const colour of colours) expect(contrast(colour, theme.surface)).toBeGreaterThan(3)
+      for (const see of [
+        (colour: Rgb) => colour,
+        (colour: Rgb) => simulated(colour, 'protan'),
+        (colour: Rgb) => simulated(colour, 'deutan')
+      ]) {
+        const statuses = (['unseen', 'skipped', 'unsure', 'labelled'] as const).map((status) =>
+          see(statusColour(theme, status))
+        )
+        for (const [at, colour] of statuses.entries())
+          for (const other of statuses.slice(at + 1)) expect(distance(colour, other)).toBeGreaterThan(45)
+        const seen = colours.map(see)
+        for (const [at, colour] of seen.entries())
+          for (const other of seen.slice(at + 1)) expect(distance(colour, other)).toBeGreaterThan(36)
+      }
+      expect(categoryColour(theme, 12)).not.toEqual(categoryColour(theme, 0))
     }
-    expect(categoryColour(theme, 12)).not.toEqual(categoryColour(theme, 0))
-  })
+  )
 
-  it.each(themes)('of clusters with neighbouring numbers differ on the %s ground, and what is in none is plain', (_, theme) => {
-    for (let cluster = 0; cluster < 200; cluster++) {
-      expect(contrast(clusterColour(theme, cluster), theme.surface)).toBeGreaterThan(2.2)
-      expect(distance(clusterColour(theme, cluster), clusterColour(theme, cluster + 1))).toBeGreaterThan(60)
+  it.each(themes)(
+    'of clusters with neighbouring numbers differ on the %s ground, and what is in none is plain',
+    (_, theme) => {
+      for (let cluster = 0; cluster < 200; cluster++) {
+        expect(contrast(clusterColour(theme, cluster), theme.surface)).toBeGreaterThan(2.2)
+        expect(distance(clusterColour(theme, cluster), clusterColour(theme, cluster + 1))).toBeGreaterThan(60)
+      }
+      expect(clusterColour(theme, -1)).toEqual(plainColour(theme))
     }
-    expect(clusterColour(theme, -1)).toEqual(plainColour(theme))
-  })
+  )
 
   it('of values diverge from the middle, are clipped at percentiles, and leave NaN plain', () => {
     const values = Float32Array.from({ length: 1000 }, (_, at) => (at - 500) / 100)
@@ -104,7 +183,11 @@ describe('colours', () => {
   })
 
   it('of points follow the tokens that are placed', () => {
-    const colours = coloursByKind(Int32Array.of(-1, 0, 1, 1), Int32Array.of(3, 0), [[1, 1, 1], [2, 2, 2], [3, 3, 3]])
+    const colours = coloursByKind(Int32Array.of(-1, 0, 1, 1), Int32Array.of(3, 0), [
+      [1, 1, 1],
+      [2, 2, 2],
+      [3, 3, 3]
+    ])
     expect(Array.from(colours)).toEqual([3, 3, 3, 255, 1, 1, 1, 255])
     expect(mixed([0, 0, 0], [100, 50, 10], 0.5)).toEqual([50, 25, 5])
   })
@@ -132,15 +215,27 @@ describe('places', () => {
 
   it('of groups have their label on a member, and their spread', () => {
     const groups = groupsOf(Float32Array.of(0, 0, 2, 0, 1, 3, 5, 5), Int32Array.of(0, 0, 0, -1))
-    expect(groups.map(({ cluster, size }) => [cluster, size])).toEqual([[-1, 1], [0, 3]])
-    expect([[0, 0], [2, 0], [1, 3]]).toContainEqual([groups[1].x, groups[1].y])
+    expect(groups.map(({ cluster, size }) => [cluster, size])).toEqual([
+      [-1, 1],
+      [0, 3]
+    ])
+    expect([
+      [0, 0],
+      [2, 0],
+      [1, 3]
+    ]).toContainEqual([groups[1].x, groups[1].y])
     expect(groups[0].spread).toBe(0)
     expect(groups[1].spread).toBeGreaterThan(1)
   })
 
   it('of a group leave out what strays when one goes there', () => {
     const places = Float32Array.from({ length: 200 }, (_, at) => (at < 2 ? 100 : (at % 7) / 7))
-    expect(innerExtentOf(places, Array.from({ length: 100 }, (_, at) => at)).right).toBeLessThanOrEqual(1)
+    expect(
+      innerExtentOf(
+        places,
+        Array.from({ length: 100 }, (_, at) => at)
+      ).right
+    ).toBeLessThanOrEqual(1)
   })
 
   it('have points that shrink where there are many and areas that go with sizes', () => {
@@ -151,7 +246,12 @@ describe('places', () => {
 })
 
 describe('placed nodes', () => {
-  const layout = { state: 'ready' as const, method: 'test', tokens: Int32Array.of(4, 7, 9), positions: Float32Array.of(0, 0, 1, 1, 1, 0) }
+  const layout = {
+    state: 'ready' as const,
+    method: 'test',
+    tokens: Int32Array.of(4, 7, 9),
+    positions: Float32Array.of(0, 0, 1, 1, 1, 0)
+  }
   const membership = Int32Array.of(0, 0, 0, 0, 1, 0, 0, -1, 0, 1)
   const placed = new PlacedTokens(layout, membership)
 
@@ -175,7 +275,11 @@ describe('placed nodes', () => {
 
   it('of clusters are found by number', () => {
     const clusters = new PlacedClusters({
-      clusters: Int32Array.of(0, 1, -1), positions: Float32Array.of(0, 0, 10, 10, 0, 10), from: Int32Array.of(0), to: Int32Array.of(-1), weights: Float64Array.of(3)
+      clusters: Int32Array.of(0, 1, -1),
+      positions: Float32Array.of(0, 0, 10, 10, 0, 10),
+      from: Int32Array.of(0),
+      to: Int32Array.of(-1),
+      weights: Float64Array.of(3)
     })
     expect(clusters.placeOf(-1)).toEqual({ x: 0, y: 1 })
     expect(clusters.placeOf(5)).toBeUndefined()
@@ -193,7 +297,10 @@ describe('neighbours', () => {
   })
 
   it('of one node come heaviest first, each once', () => {
-    expect(rankedNeighbours(edges, 2)).toEqual([{ node: 1, weight: 4 }, { node: 3, weight: 2 }])
+    expect(rankedNeighbours(edges, 2)).toEqual([
+      { node: 1, weight: 4 },
+      { node: 3, weight: 2 }
+    ])
   })
 
   it('are drawn with the edges of what is chosen, and the heaviest of the rest', () => {
@@ -210,15 +317,33 @@ describe('names', () => {
     expect(placeLabels([at(50), at(60), at(140)], 200, 100)).toEqual([0, 2])
     expect(placeLabels([at(50), at(60, true)], 200, 100)).toEqual([0, 1])
     expect(placeLabels([at(-5), at(50)], 200, 100)).toEqual([1])
-    expect(placeLabels(Array.from({ length: 50 }, (_, index) => at(100 * index)), 5000, 100, 7)).toHaveLength(7)
+    expect(
+      placeLabels(
+        Array.from({ length: 50 }, (_, index) => at(100 * index)),
+        5000,
+        100,
+        7
+      )
+    ).toHaveLength(7)
   })
 
   it('never overlap, whatever the crowd', () => {
-    const crowd = Array.from({ length: 3000 }, (_, index) => ({ x: (index * 7919) % 900, y: (index * 104_729) % 700, width: 30 + (index % 5) * 20, height: 14 }))
+    const crowd = Array.from({ length: 3000 }, (_, index) => ({
+      x: (index * 7919) % 900,
+      y: (index * 104_729) % 700,
+      width: 30 + (index % 5) * 20,
+      height: 14
+    }))
     const placed = placeLabels(crowd, 900, 700, 500, 2).map((index) => crowd[index])
     expect(placed.length).toBeGreaterThan(50)
     for (const [index, one] of placed.entries()) {
-      const over = placed.slice(index + 1).filter((other) => Math.abs(one.x - other.x) < (one.width + other.width) / 2 && Math.abs(one.y - other.y) < (one.height + other.height) / 2)
+      const over = placed
+        .slice(index + 1)
+        .filter(
+          (other) =>
+            Math.abs(one.x - other.x) < (one.width + other.width) / 2 &&
+            Math.abs(one.y - other.y) < (one.height + other.height) / 2
+        )
       expect(over).toEqual([])
     }
   })
@@ -236,15 +361,37 @@ describe('a legend', () => {
   })
 
   it('has means of clusters, without the tokens that have no value', () => {
-    expect(Array.from(meansByCluster(Float32Array.of(1, 3, NaN, 8), Int32Array.of(0, 0, 0, -1), 1))).toEqual([8, 2, NaN])
+    expect(Array.from(meansByCluster(Float32Array.of(1, 3, NaN, 8), Int32Array.of(0, 0, 0, -1), 1))).toEqual([
+      8,
+      2,
+      NaN
+    ])
   })
 })
 
 describe('a drawing in vectors', () => {
   const drawing = {
-    width: 200, height: 100, title: '<b>&"run"', ground: [255, 255, 255] as Rgb, lines: [{ x1: 0, y1: 0, x2: 10, y2: 10, width: 1, colour: [1, 2, 3] as Rgb, opacity: 0.5 }],
-    nodes: [{ x: 5, y: 5, radius: 2, colour: [255, 0, 0] as Rgb }, { x: 9, y: 9, radius: 4, colour: [0, 0, 0] as Rgb, hollow: true }],
-    labels: [{ x: 5, y: 5, text: '<script>alert(1)</script>\u0000\ud800', code: true, strong: false, size: 11, colour: [0, 0, 0] as Rgb }], legend: [{ colour: [1, 1, 1] as Rgb, text: 'a & b' }]
+    width: 200,
+    height: 100,
+    title: '<b>&"run"',
+    ground: [255, 255, 255] as Rgb,
+    lines: [{ x1: 0, y1: 0, x2: 10, y2: 10, width: 1, colour: [1, 2, 3] as Rgb, opacity: 0.5 }],
+    nodes: [
+      { x: 5, y: 5, radius: 2, colour: [255, 0, 0] as Rgb },
+      { x: 9, y: 9, radius: 4, colour: [0, 0, 0] as Rgb, hollow: true }
+    ],
+    labels: [
+      {
+        x: 5,
+        y: 5,
+        text: '<script>alert(1)</script>\u0000\ud800',
+        code: true,
+        strong: false,
+        size: 11,
+        colour: [0, 0, 0] as Rgb
+      }
+    ],
+    legend: [{ colour: [1, 1, 1] as Rgb, text: 'a & b' }]
   }
 
   it('holds text as text', () => {
@@ -261,7 +408,16 @@ describe('a drawing in vectors', () => {
 
 describe('what a device is sent', () => {
   it('has the bytes of colours unchanged, also where as a number they would be none', () => {
-    const disc = { x: 0.5, y: 0.25, radius: 3, fill: [255, 255, 255] as Rgb, opacity: 1, outline: [1, 2, 255] as Rgb, width: 2, hollow: true }
+    const disc = {
+      x: 0.5,
+      y: 0.25,
+      radius: 3,
+      fill: [255, 255, 255] as Rgb,
+      opacity: 1,
+      outline: [1, 2, 255] as Rgb,
+      width: 2,
+      hollow: true
+    }
     const numbers = discNumbersOf([disc, disc])
     expect(numbers).toHaveLength(14)
     expect(Array.from(new Uint8Array(numbers.buffer, 4 * (7 + 3), 8))).toEqual([255, 255, 255, 255, 1, 2, 255, 255])
@@ -293,7 +449,10 @@ describe('the latest of some work', () => {
     await expect.poll(() => begun).toEqual([1, 3])
     gates.get(3)!()
     await expect.poll(() => taken).toEqual([3])
-    latest.ask(() => Promise.reject(new Error('no')), () => taken.push(0))
+    latest.ask(
+      () => Promise.reject(new Error('no')),
+      () => taken.push(0)
+    )
     await expect.poll(() => failed).toHaveLength(1)
     latest.end()
     expect(taken).toEqual([3])

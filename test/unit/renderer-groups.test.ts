@@ -139,9 +139,12 @@ describe('the list as a tree', () => {
       [1, null, 2, 2]
     ])
     const plain = { isTree: false, levels: ['cluster'] as const }
-    expect([formFor('tree', tree), formFor('region', tree), formFor('tree', plain), formFor('region', plain)]).toEqual(
-      ['tree', 'region', 'cluster', 'cluster']
-    )
+    expect([formFor('tree', tree), formFor('region', tree), formFor('tree', plain), formFor('region', plain)]).toEqual([
+      'tree',
+      'region',
+      'cluster',
+      'cluster'
+    ])
     expect([isListForm('tree'), isListForm('region'), isListForm('main body'), isListForm(3)]).toEqual([
       'tree',
       'region',

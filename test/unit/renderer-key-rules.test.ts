@@ -4,7 +4,14 @@ import type { KnownCommand } from '../../renderer/settings/key-rules'
 
 vi.stubGlobal('navigator', { platform: 'Linux' })
 
-const command = (id: string, keys: string[], changes: Partial<KnownCommand> = {}): KnownCommand => ({ id, label: id, group: 'Runs', keys, whileTyping: false, ...changes })
+const command = (id: string, keys: string[], changes: Partial<KnownCommand> = {}): KnownCommand => ({
+  id,
+  label: id,
+  group: 'Runs',
+  keys,
+  whileTyping: false,
+  ...changes
+})
 
 describe('keys of commands', () => {
   it('refuses, in words, what would be typed where a command works in fields, and what the system needs', () => {
@@ -22,9 +29,16 @@ describe('keys of commands', () => {
   })
 
   it('tells of commands that share a key where both can be there', () => {
-    const all = [command('runs.delete', ['d']), command('run.duplicate', ['d']), command('labels.skip', ['s']), command('graph.fit', ['f']), command('keys.show', ['h'])]
+    const all = [
+      command('runs.delete', ['d']),
+      command('run.duplicate', ['d']),
+      command('labels.skip', ['s']),
+      command('graph.fit', ['f']),
+      command('keys.show', ['h'])
+    ]
     const inForce = ({ id, keys }: KnownCommand): readonly string[] => (id === 'graph.fit' ? ['s'] : keys)
-    const others = (id: string, keys: string[]): string[] => conflicts(all.find((each) => each.id === id) ?? all[0], keys, all, inForce).map(({ other }) => other.id)
+    const others = (id: string, keys: string[]): string[] =>
+      conflicts(all.find((each) => each.id === id) ?? all[0], keys, all, inForce).map(({ other }) => other.id)
     expect(others('runs.delete', ['d'])).toEqual([])
     expect(others('labels.skip', ['s'])).toEqual(['graph.fit'])
     expect(others('runs.delete', ['h', 's'])).toEqual(['keys.show'])
@@ -33,7 +47,10 @@ describe('keys of commands', () => {
 
   it('lists commands of now and of earlier once each, by group', () => {
     const [now, kept] = [[command('a', ['x'])], [command('a', ['y']), command('b', [], { group: 'Labels' })]]
-    expect(merged(now, kept)).toEqual([['Runs', [now[0]]], ['Labels', [kept[1]]]])
+    expect(merged(now, kept)).toEqual([
+      ['Runs', [now[0]]],
+      ['Labels', [kept[1]]]
+    ])
     expect(readKnown([kept[1], { id: 3 }, null])).toEqual([kept[1]])
     expect(readKnown('x')).toBeUndefined()
     expect([isSame(['Ctrl+K'], ['ctrl+k']), isSame(['a'], ['a', 'b'])]).toEqual([true, false])

@@ -22,7 +22,15 @@ import { estimateWarnings } from '../../renderer/runs/estimate'
 import { clusteringFields, fallbackAt, fallbackOf, fieldAt, sections, typedValue } from '../../renderer/runs/fields'
 import { cellWords, fullColour, orderedRows } from '../../renderer/runs/heat-map'
 import {
-  copyName, endWords, filtered, isAtWork, labelledShare, readListing, sorted, statusWord, usualListing
+  copyName,
+  endWords,
+  filtered,
+  isAtWork,
+  labelledShare,
+  readListing,
+  sorted,
+  statusWord,
+  usualListing
 } from '../../renderer/runs/listing'
 import { withPreset, wordsForMethod } from '../../renderer/runs/methods'
 import {
@@ -38,34 +46,73 @@ import { eventWords, placeWords, progressWords } from '../../renderer/runs/words
 import { folderOf, isAbsolute, joined, lastPart, matching, shownPath } from '../../renderer/ui/paths'
 
 const run = (changes: Partial<RunEntry>): RunEntry => ({
-  id: 'a', name: 'demo', model: 'tiny', tokens: 100, components: 4, engine: 'cpu', status: 'finished', stage: null, error: null, clusters: 10, clustering: 1,
-  clusterings: [], labels: {}, createdAt: '2026-01-01T00:00:00.000Z', finishedAt: null,
-  archived: false, deleted: false, queued: false, reclustering: false,
-  engineLost: false, keptSums: null, imported: null,
+  id: 'a',
+  name: 'demo',
+  model: 'tiny',
+  tokens: 100,
+  components: 4,
+  engine: 'cpu',
+  status: 'finished',
+  stage: null,
+  error: null,
+  clusters: 10,
+  clustering: 1,
+  clusterings: [],
+  labels: {},
+  createdAt: '2026-01-01T00:00:00.000Z',
+  finishedAt: null,
+  archived: false,
+  deleted: false,
+  queued: false,
+  reclustering: false,
+  engineLost: false,
+  keptSums: null,
+  imported: null,
   ...changes
 })
 
 describe('the list of runs', () => {
   it('sorts by a column either way, with runs that have no value last', () => {
-    const runs = [run({ id: 'none', clusters: null }), run({ id: 'few', clusters: 3 }), run({ id: 'many', clusters: 30 })]
+    const runs = [
+      run({ id: 'none', clusters: null }),
+      run({ id: 'few', clusters: 3 }),
+      run({ id: 'many', clusters: 30 })
+    ]
     expect(sorted(runs, { by: 'clusters', descending: false }).map(({ id }) => id)).toEqual(['few', 'many', 'none'])
     expect(sorted(runs, { by: 'clusters', descending: true }).map(({ id }) => id)).toEqual(['many', 'few', 'none'])
   })
 
   it('sorts names as people do, and by age from the youngest', () => {
-    const runs = [run({ id: '1', name: 'run 10', createdAt: '2026-01-01T00:00:00Z' }), run({ id: '2', name: 'Run 9', createdAt: '2026-01-03T00:00:00Z' }), run({ id: '3', name: 'alpha', createdAt: '2026-01-02T00:00:00Z' })]
+    const runs = [
+      run({ id: '1', name: 'run 10', createdAt: '2026-01-01T00:00:00Z' }),
+      run({ id: '2', name: 'Run 9', createdAt: '2026-01-03T00:00:00Z' }),
+      run({ id: '3', name: 'alpha', createdAt: '2026-01-02T00:00:00Z' })
+    ]
     expect(sorted(runs, { by: 'name', descending: false }).map(({ id }) => id)).toEqual(['3', '2', '1'])
     expect(sorted(runs, { by: 'age', descending: false }).map(({ id }) => id)).toEqual(['2', '3', '1'])
   })
 
   it('hides what is deleted, or archived unless asked for, and finds every word typed', () => {
-    const runs = [run({ id: 'here' }), run({ id: 'gone', deleted: true }), run({ id: 'aside', archived: true }), run({ id: 'stopped', status: 'interrupted', name: 'other' }), run({ id: 'waiting', status: 'pending', queued: true })]
-    const ids = (text: string, changes: object): string[] => filtered(runs, text, { ...usualListing, ...changes }).map(({ id }) => id)
+    const runs = [
+      run({ id: 'here' }),
+      run({ id: 'gone', deleted: true }),
+      run({ id: 'aside', archived: true }),
+      run({ id: 'stopped', status: 'interrupted', name: 'other' }),
+      run({ id: 'waiting', status: 'pending', queued: true })
+    ]
+    const ids = (text: string, changes: object): string[] =>
+      filtered(runs, text, { ...usualListing, ...changes }).map(({ id }) => id)
     expect(ids('', {})).toEqual(['here', 'stopped', 'waiting'])
     expect(ids('', { archived: true })).toEqual(['here', 'aside', 'stopped', 'waiting'])
     expect(ids('TINY other', {})).toEqual(['stopped'])
     expect(ids('paused', {})).toEqual(['stopped'])
-    expect(filtered([run({ id: 'lost', status: 'interrupted', engineLost: true }), ...runs], 'device lost', usualListing).map(({ id }) => id)).toEqual(['lost'])
+    expect(
+      filtered(
+        [run({ id: 'lost', status: 'interrupted', engineLost: true }), ...runs],
+        'device lost',
+        usualListing
+      ).map(({ id }) => id)
+    ).toEqual(['lost'])
     expect(ids('', { state: 'at work' })).toEqual(['waiting'])
     expect(ids('', { state: 'stopped' })).toEqual(['stopped'])
   })
@@ -95,7 +142,12 @@ describe('settings as fields', () => {
   it('has one for every key of the schema, with a line on what it does', () => {
     const { corpus, sampler, clustering, ...others } = configurationSchema.shape
     expect(sections.run.map(({ key }) => key)).toEqual(Object.keys(others))
-    expect(Object.values(sections).flat().filter(({ words }) => words === '').map(({ path }) => path)).toEqual([])
+    expect(
+      Object.values(sections)
+        .flat()
+        .filter(({ words }) => words === '')
+        .map(({ path }) => path)
+    ).toEqual([])
     expect([corpus, sampler, clustering].every((section) => section !== undefined)).toBe(true)
     expect(fieldAt('clustering.alpha')).toMatchObject({ kind: 'number', range: '≥ 1e-9, < 1', unit: 'probability' })
     expect(fieldAt('clustering.resolution')).toMatchObject({ kind: 'number', instead: 'auto', required: false })
@@ -160,10 +212,28 @@ describe('a draft of a configuration', () => {
   })
 
   it('can be freed of defaults', () => {
-    const draft = { model: 'a', sampler: { preset: 'quick', rounds: presets.quick.rounds, pairs: 3 }, clustering: false, seed: 1 }
-    expect(withoutDefaults(draft, (path) => fallbackAt(path, 'quick'))).toEqual({ model: 'a', sampler: { preset: 'quick', pairs: 3 }, clustering: false })
-    const chains = { model: 'a', sampler: { preset: 'paper', method: 'psgld', draws: presets.paper.draws, chains: 3 }, clustering: { neighbours: 45, minSize: 'auto', whiten: false }, seed: 1 }
-    expect(withoutDefaults(chains, (path) => fallbackAt(path, 'paper'))).toEqual({ model: 'a', sampler: { preset: 'paper', chains: 3 }, clustering: { minSize: 'auto' } })
+    const draft = {
+      model: 'a',
+      sampler: { preset: 'quick', rounds: presets.quick.rounds, pairs: 3 },
+      clustering: false,
+      seed: 1
+    }
+    expect(withoutDefaults(draft, (path) => fallbackAt(path, 'quick'))).toEqual({
+      model: 'a',
+      sampler: { preset: 'quick', pairs: 3 },
+      clustering: false
+    })
+    const chains = {
+      model: 'a',
+      sampler: { preset: 'paper', method: 'psgld', draws: presets.paper.draws, chains: 3 },
+      clustering: { neighbours: 45, minSize: 'auto', whiten: false },
+      seed: 1
+    }
+    expect(withoutDefaults(chains, (path) => fallbackAt(path, 'paper'))).toEqual({
+      model: 'a',
+      sampler: { preset: 'paper', chains: 3 },
+      clustering: { minSize: 'auto' }
+    })
   })
 
   it('is clustered by another method without the settings of the one before', () => {
@@ -211,7 +281,11 @@ describe('a draft of a configuration', () => {
   })
 
   it('gives the problems of a place and of what is in it', () => {
-    const problems = [{ path: 'corpus.files[0]', message: 'x' }, { path: 'corpus', message: 'y' }, { path: 'corpus.filesystem', message: 'z' }]
+    const problems = [
+      { path: 'corpus.files[0]', message: 'x' },
+      { path: 'corpus', message: 'y' },
+      { path: 'corpus.filesystem', message: 'z' }
+    ]
     expect(problemsAt(problems, 'corpus.files')).toEqual(['x.'])
   })
 })
@@ -286,8 +360,12 @@ describe('components as a grid', () => {
 
   it('puts heads and MLPs of a layer in a row', () => {
     expect(componentRows(all)).toEqual({
-      heads: 2, others: ['embed', 'unembed'],
-      layers: [{ layer: 0, heads: ['head:0.0', 'head:0.1'], mlp: 'mlp:0' }, { layer: 1, heads: ['head:1.0', 'head:1.1'], mlp: 'mlp:1' }]
+      heads: 2,
+      others: ['embed', 'unembed'],
+      layers: [
+        { layer: 0, heads: ['head:0.0', 'head:0.1'], mlp: 'mlp:0' },
+        { layer: 1, heads: ['head:1.0', 'head:1.1'], mlp: 'mlp:1' }
+      ]
     })
     expect(componentRows(['head:3.1']).layers).toEqual([{ layer: 3, heads: [null, 'head:3.1'], mlp: null }])
   })
@@ -301,9 +379,17 @@ describe('components as a grid', () => {
 
 describe('traces', () => {
   it('grow by points, and take a point that comes again', () => {
-    const traces = Traces.of([{ component: 'a', chain: 1, losses: Float64Array.of(1, 2), distances: Float64Array.of(0, 1) }])
-    traces.add([{ component: 'a', chain: 0, draw: 300, loss: 5, distance: 2 }, { component: 'a', chain: 1, draw: 1, loss: 3, distance: 1 }])
-    expect(traces.of('a').map(({ chain, length }) => [chain, length])).toEqual([[0, 301], [1, 2]])
+    const traces = Traces.of([
+      { component: 'a', chain: 1, losses: Float64Array.of(1, 2), distances: Float64Array.of(0, 1) }
+    ])
+    traces.add([
+      { component: 'a', chain: 0, draw: 300, loss: 5, distance: 2 },
+      { component: 'a', chain: 1, draw: 1, loss: 3, distance: 1 }
+    ])
+    expect(traces.of('a').map(({ chain, length }) => [chain, length])).toEqual([
+      [0, 301],
+      [1, 2]
+    ])
     expect([...traces.of('a')[1].losses]).toEqual([1, 3])
     expect(traces.of('a')[0].losses[299]).toBeNaN()
     expect(traces.draws('a')).toBe(303)
@@ -321,37 +407,84 @@ describe('traces', () => {
   })
 
   it('are laid beside each other with gaps where a chain has no value', () => {
-    expect(aligned([Float64Array.of(1, NaN, 3), Float64Array.of(4)], 100)).toEqual({ places: [0, 1, 2], values: [[1, null, 3], [4, null, null]] })
+    expect(aligned([Float64Array.of(1, NaN, 3), Float64Array.of(4)], 100)).toEqual({
+      places: [0, 1, 2],
+      values: [
+        [1, null, 3],
+        [4, null, null]
+      ]
+    })
   })
 })
 
 describe('paths', () => {
   it('are taken apart and put together on both kinds of systems', () => {
-    expect([folderOf('/a/b'), folderOf('/a'), folderOf('C:\\x\\y'), folderOf('C:\\x'), folderOf('/a/b/')]).toEqual(['/a', '/', 'C:\\x', 'C:\\', '/a'])
+    expect([folderOf('/a/b'), folderOf('/a'), folderOf('C:\\x\\y'), folderOf('C:\\x'), folderOf('/a/b/')]).toEqual([
+      '/a',
+      '/',
+      'C:\\x',
+      'C:\\',
+      '/a'
+    ])
     expect([lastPart('/a/b/'), lastPart('C:\\x\\y.json')]).toEqual(['b', 'y.json'])
     expect([joined('/', 'a'), joined('/a', 'b'), joined('C:\\x', 'y')]).toEqual(['/a', '/a/b', 'C:\\x\\y'])
     expect([isAbsolute('/a'), isAbsolute('C:/a'), isAbsolute('a/b')]).toEqual([true, true, false])
-    expect([shownPath('/home/me/x', '/home/me'), shownPath('/home/mean', '/home/me'), shownPath('/x', '')]).toEqual(['~/x', '/home/mean', '/x'])
+    expect([shownPath('/home/me/x', '/home/me'), shownPath('/home/mean', '/home/me'), shownPath('/x', '')]).toEqual([
+      '~/x',
+      '/home/mean',
+      '/x'
+    ])
   })
 
   it('are found by what is typed, beginnings and folders first', () => {
-    const entry = (name: string, folder: boolean) => ({ name, path: `/${name}`, folder, bytes: 0, changedAt: '', model: false })
-    expect(matching([entry('my-data.txt', false), entry('data.txt', false), entry('old-data', true), entry('x', true)], 'data').map(({ name }) => name)).toEqual(['data.txt', 'old-data', 'my-data.txt'])
+    const entry = (name: string, folder: boolean) => ({
+      name,
+      path: `/${name}`,
+      folder,
+      bytes: 0,
+      changedAt: '',
+      model: false
+    })
+    expect(
+      matching(
+        [entry('my-data.txt', false), entry('data.txt', false), entry('old-data', true), entry('x', true)],
+        'data'
+      ).map(({ name }) => name)
+    ).toEqual(['data.txt', 'old-data', 'my-data.txt'])
   })
 })
 
 describe('diagnostics', () => {
   const diagnostics = (component: string, changes: Partial<DiagnosticsRecord> = {}): DiagnosticsRecord => ({
-    component, splitRHat: 1, learningCoefficient: 5, meanDistance: [1], finalDistance: [1, 3], meanLoss: [4.5, NaN], reliability: 0.9, centredReliability: 0.8,
-    lossTrace: { first: 4, last: 4, min: 4, max: 4 }, failedChains: [], blocks: null, ...changes
+    component,
+    splitRHat: 1,
+    learningCoefficient: 5,
+    meanDistance: [1],
+    finalDistance: [1, 3],
+    meanLoss: [4.5, NaN],
+    reliability: 0.9,
+    centredReliability: 0.8,
+    lossTrace: { first: 4, last: 4, min: 4, max: 4 },
+    failedChains: [],
+    blocks: null,
+    ...changes
   })
   const health = (each: DiagnosticsRecord[], columns: RunHealth['columns'] = [], nBeta = 3): RunHealth => ({
     run: { configuration: { sampler: { method: 'psgld', nBeta } } } as RunHealth['run'],
-    initialLoss: 4, threshold: 0.5, diagnostics: each, findings: [], columns
+    initialLoss: 4,
+    threshold: 0.5,
+    diagnostics: each,
+    findings: [],
+    columns
   })
 
   it('are means over living chains, with standard errors beside the spread', () => {
-    const [row, other] = healthRows(health([diagnostics('a'), diagnostics('b', { centredReliability: 0.1, splitRHat: null })], [{ component: 'a', deviation: 0.4, standardError: 0.1 }]))
+    const [row, other] = healthRows(
+      health(
+        [diagnostics('a'), diagnostics('b', { centredReliability: 0.1, splitRHat: null })],
+        [{ component: 'a', deviation: 0.4, standardError: 0.1 }]
+      )
+    )
     expect(row).toMatchObject({ lossRise: 0.5, distance: 2, error: 0.25, noisy: false, chains: 2 })
     expect(other).toMatchObject({ error: null, noisy: true })
   })
@@ -363,7 +496,13 @@ describe('diagnostics', () => {
   })
 
   it('are sorted with unknown values last, and by the model’s order', () => {
-    const rows = healthRows(health([diagnostics('a', { splitRHat: 1.2 }), diagnostics('b', { splitRHat: null }), diagnostics('c', { splitRHat: 1.5 })]))
+    const rows = healthRows(
+      health([
+        diagnostics('a', { splitRHat: 1.2 }),
+        diagnostics('b', { splitRHat: null }),
+        diagnostics('c', { splitRHat: 1.5 })
+      ])
+    )
     expect(sortedRows(rows, 'rHat', true).map(({ component }) => component)).toEqual(['c', 'a', 'b'])
     expect(sortedRows(rows, 'rHat', false).map(({ component }) => component)).toEqual(['a', 'c', 'b'])
     expect(sortedRows(rows, 'component', true).map(({ component }) => component)).toEqual(['c', 'b', 'a'])
@@ -380,7 +519,12 @@ describe('diagnostics', () => {
 })
 
 describe('the heat map', () => {
-  const map = { clusters: Int32Array.of(0, 1, -1), sizes: Int32Array.of(5, 9, 100), components: ['a', 'b'], values: Float32Array.of(1, 2, -3, 0, 0, 0.5) }
+  const map = {
+    clusters: Int32Array.of(0, 1, -1),
+    sizes: Int32Array.of(5, 9, 100),
+    components: ['a', 'b'],
+    values: Float32Array.of(1, 2, -3, 0, 0, 0.5)
+  }
 
   it('has rows by size with what is left over last, or by a column', () => {
     expect([...orderedRows(map, 'size')]).toEqual([1, 0, 2])
@@ -398,22 +542,52 @@ describe('the heat map', () => {
 })
 
 describe('an estimate', () => {
-  const estimate: Estimate = { tokens: 1, components: 1, seconds: { prepare: 1, sample: 1, neighbours: 1, cluster: 1 }, memoryBytes: 1e9, diskBytes: 1e9, machineMemoryBytes: 1e10, diskFreeBytes: 1e11, lossTokens: 1, gradientTokens: 1, basis: '' }
+  const estimate: Estimate = {
+    tokens: 1,
+    components: 1,
+    seconds: { prepare: 1, sample: 1, neighbours: 1, cluster: 1 },
+    memoryBytes: 1e9,
+    diskBytes: 1e9,
+    machineMemoryBytes: 1e10,
+    diskFreeBytes: 1e11,
+    lossTokens: 1,
+    gradientTokens: 1,
+    basis: ''
+  }
 
   it('warns where the machine is too small, nearly so, or long at it', () => {
     expect(estimateWarnings(estimate)).toEqual([])
     expect(estimateWarnings({ ...estimate, memoryBytes: 2e10 }).map(({ level }) => level)).toEqual(['bad'])
-    expect(estimateWarnings({ ...estimate, memoryBytes: 8e9, diskBytes: 2e11 }).map(({ level }) => level)).toEqual(['warn', 'bad'])
-    expect(estimateWarnings({ ...estimate, seconds: { ...estimate.seconds, sample: 2e5 } })[0].words).toMatch(/Takes 2 d/)
+    expect(estimateWarnings({ ...estimate, memoryBytes: 8e9, diskBytes: 2e11 }).map(({ level }) => level)).toEqual([
+      'warn',
+      'bad'
+    ])
+    expect(estimateWarnings({ ...estimate, seconds: { ...estimate.seconds, sample: 2e5 } })[0].words).toMatch(
+      /Takes 2 d/
+    )
   })
 })
 
 describe('a run at work in words', () => {
   it('says where it is and what happened', () => {
-    expect(progressWords({ stage: 'sample', done: 0.5, total: 1, unit: '', secondsLeft: 60 })).toBe('sampling 50 %, 1 min 00 s left')
+    expect(progressWords({ stage: 'sample', done: 0.5, total: 1, unit: '', secondsLeft: 60 })).toBe(
+      'sampling 50 %, 1 min 00 s left'
+    )
     expect(progressWords({ stage: 'cluster', done: 9, total: 0, unit: 'attempts' })).toBe('clustering')
     expect(placeWords({ stage: 'prepare', done: 1.25, total: 3, unit: 'MB of text' })).toBe('1.3 of 3 MB of text')
-    expect(placeWords({ stage: 'sample', done: 0, total: 1, unit: '', component: 'mlp:0', chain: 2, chains: 4, draw: 3, draws: 10 })).toBe('mlp:0, chain 2 of 4, draw 3 of 10')
+    expect(
+      placeWords({
+        stage: 'sample',
+        done: 0,
+        total: 1,
+        unit: '',
+        component: 'mlp:0',
+        chain: 2,
+        chains: 4,
+        draw: 3,
+        draws: 10
+      })
+    ).toBe('mlp:0, chain 2 of 4, draw 3 of 10')
     expect(eventWords({ type: 'finished', stage: 'prepare', seconds: 5, detail: '10 rows.' })).toBe(
       'Prepare finished in 5 s: 10 rows.'
     )

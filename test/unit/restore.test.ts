@@ -31,8 +31,7 @@ const inWorkspace = async <T>(work: (workspace: Workspace) => Promise<T>, at = f
 }
 const labels = (at = folder, of = run): Promise<Annotation[]> =>
   inWorkspace((workspace) => workspace.getAnnotations(of, 1), at)
-const backups = (pattern: RegExp): string[] =>
-  readdirSync(join(folder, 'backups')).filter((name) => pattern.test(name))
+const backups = (pattern: RegExp): string[] => readdirSync(join(folder, 'backups')).filter((name) => pattern.test(name))
 
 beforeAll(async () => {
   template = await workspaceTemplate(async (made) => {
@@ -112,10 +111,7 @@ test('a journal adds what another copy of the workspace was told', async () => {
 
 test('a damaged database is replaced by the latest copy that opens, with the labels of the journal', async () => {
   await mkdir(join(folder, 'backups'), { recursive: true })
-  await copyFile(
-    join(folder, 'workspace.duckdb'),
-    join(folder, 'backups', 'workspace-schema-4-20260101-000000.duckdb')
-  )
+  await copyFile(join(folder, 'workspace.duckdb'), join(folder, 'backups', 'workspace-schema-4-20260101-000000.duckdb'))
   await inWorkspace((workspace) => apply(workspace, { 'cluster:3': labelBody('newer') }))
   writeFileSync(join(folder, 'backups', 'workspace-schema-5-20260202-000000.duckdb'), 'no database')
   const now = await labels()

@@ -52,7 +52,13 @@ const randomStudy = (seed: number, vocabulary: number, groups: number): { study:
 }
 
 const meets = (study: Study, token: number, condition: RuleCondition): boolean => {
-  const { rows: { probe }, places, patterns, subsetOf, subsets } = study
+  const {
+    rows: { probe },
+    places,
+    patterns,
+    subsetOf,
+    subsets
+  } = study
   const [row, position] = places[token]
   switch (condition.on) {
     case 'token':
@@ -73,8 +79,7 @@ const meets = (study: Study, token: number, condition: RuleCondition): boolean =
 /** Every condition that some token does not meet, in the order that decides between equal ones, with its tokens. */
 const allConditions = (study: Study): { condition: RuleCondition; tokens: Set<number> }[] => {
   const ids = [...new Set(study.rows.probe.flatMap((row) => [...row]))].sort((a, b) => a - b)
-  const ofIds = (['token', 'previous', 'next'] as const).flatMap((on) =>
-    ids.map((id) => ({ on, id, text: `⟨${id}⟩` })))
+  const ofIds = (['token', 'previous', 'next'] as const).flatMap((on) => ids.map((id) => ({ on, id, text: `⟨${id}⟩` })))
   const ranges = positionRanges(Math.max(...study.rows.probe.map(({ length }) => length)))
   const all: RuleCondition[] = [
     ...ofIds,
@@ -88,9 +93,7 @@ const allConditions = (study: Study): { condition: RuleCondition; tokens: Set<nu
     .filter((found) => found.tokens.size < tokens.length)
 }
 
-const ruleOf = (
-  conditions: RuleCondition[], selected: ReadonlySet<number>, group: ReadonlySet<number>
-): RuleRecord => {
+const ruleOf = (conditions: RuleCondition[], selected: ReadonlySet<number>, group: ReadonlySet<number>): RuleRecord => {
   const both = [...selected].filter((token) => group.has(token)).length
   const f1 = (2 * both) / (group.size + selected.size)
   return { conditions, recall: both / group.size, precision: both / selected.size, f1 }
@@ -104,13 +107,20 @@ const bestOf = (rules: readonly RuleRecord[]): RuleRecord | undefined =>
 const bruteForce = (study: Study): ((group: ReadonlySet<number>) => RuleRecord[]) => {
   const all = allConditions(study)
   const ofKind = (kind: string): typeof all => all.filter(({ condition }) => condition.on === kind)
-  const pairs = conditionKinds.flatMap((first, i) => conditionKinds.slice(i + 1).flatMap((second) =>
-    ofKind(first).flatMap((a) => ofKind(second).map((b) => ({
-      conditions: [a.condition, b.condition], tokens: new Set([...a.tokens].filter((token) => b.tokens.has(token)))
-    })))))
+  const pairs = conditionKinds.flatMap((first, i) =>
+    conditionKinds.slice(i + 1).flatMap((second) =>
+      ofKind(first).flatMap((a) =>
+        ofKind(second).map((b) => ({
+          conditions: [a.condition, b.condition],
+          tokens: new Set([...a.tokens].filter((token) => b.tokens.has(token)))
+        }))
+      )
+    )
+  )
   return (group) => {
     const singles = conditionKinds.map((kind) =>
-      bestOf(ofKind(kind).map(({ condition, tokens }) => ruleOf([condition], tokens, group))))
+      bestOf(ofKind(kind).map(({ condition, tokens }) => ruleOf([condition], tokens, group)))
+    )
     const pair = bestOf(pairs.map(({ conditions, tokens }) => ruleOf(conditions, tokens, group)))
     const found = singles.filter((rule) => rule !== undefined)
     const better = pair !== undefined && found.every(({ f1 }) => f1 < pair.f1) ? [pair] : []
@@ -169,7 +179,10 @@ describe('rules of groups', () => {
   })
 
   it('are pairs where neither condition suffices', () => {
-    const pair: RuleCondition[] = [{ on: 'token', id: 101, text: '⟨101⟩' }, { on: 'previous', id: 104, text: '⟨104⟩' }]
+    const pair: RuleCondition[] = [
+      { on: 'token', id: 101, text: '⟨101⟩' },
+      { on: 'previous', id: 104, text: '⟨104⟩' }
+    ]
     const meetsBoth = (token: number): boolean => pair.every((condition) => meets(planted, token, condition))
     const membership = plain.places.map((_, token) => (meetsBoth(token) ? 3 : 0))
     const rules = rulesOf(planted, membership).get(3)!
@@ -183,7 +196,11 @@ describe('rules of groups', () => {
       const pair = rules.findIndex(({ conditions }) => conditions.length === 2)
       expect(pair <= 0).toBe(true)
     }
-    expect(rulesOf(planted, membership).get(0)!.some(({ conditions }) => conditions.length === 2)).toBe(false)
+    expect(
+      rulesOf(planted, membership)
+        .get(0)!
+        .some(({ conditions }) => conditions.length === 2)
+    ).toBe(false)
   })
 
   it.each([1, 2, 3])('are the best of all conditions and all pairs (random study %i)', (seed) => {
@@ -217,27 +234,48 @@ describe('rules of groups', () => {
     const others = elsewhere.flatMap((row) => Array.from({ length: 200 }, () => row))
     const membership = [...group.map(() => 0), ...others.map(() => -1)]
     const [best] = rulesOf(studyOf([...group, ...others]), membership).get(0)!
-    expect(best.conditions).toMatchObject([{ on: 'token', id: 50 }, { on: 'previous', id: 150 }])
+    expect(best.conditions).toMatchObject([
+      { on: 'token', id: 50 },
+      { on: 'previous', id: 150 }
+    ])
     expect(best.f1).toBe(22 / 143)
   })
 
   it('go by the kinds of both conditions before ids where pairs are equally good', () => {
     const times = <T>(count: number, each: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => each(i))
     const group = [...times(4, (i) => [20 + i, 1]), ...times(4, () => [9, 2])]
-    const others = times(10, (i) => [[40 + i, 1], [60 + i, 5], [9, 3], [80 + i, 2]]).flat()
+    const others = times(10, (i) => [
+      [40 + i, 1],
+      [60 + i, 5],
+      [9, 3],
+      [80 + i, 2]
+    ]).flat()
     const subsetOf = Int32Array.from([
-      ...times(4, () => 0), ...times(4, (i) => 1 + (i % 2)),
+      ...times(4, () => 0),
+      ...times(4, (i) => 1 + (i % 2)),
       ...times(10, (i) => [1, 0, 1 + (i % 2), 1 + (i % 2)]).flat()
     ])
     const study = studyOf([...group, ...others], { subsetOf, subsets: ['a', 'b', 'c'] })
     const [best] = rulesOf(study, [...group.map(() => 0), ...others.map(() => -1)]).get(0)!
     expect(best.f1).toBe(2 / 3)
-    expect(best.conditions).toMatchObject([{ on: 'token', id: 2 }, { on: 'previous', id: 9 }])
+    expect(best.conditions).toMatchObject([
+      { on: 'token', id: 2 },
+      { on: 'previous', id: 9 }
+    ])
   })
 
   it('have pairs of the lower of two ids that are as frequent, where one is looked at', () => {
-    const group = [[9, 5], [9, 5], [9, 3], [9, 3]]
-    const others = Array.from({ length: 30 }, () => [[8, 5], [8, 3], [9, 4]]).flat()
+    const group = [
+      [9, 5],
+      [9, 5],
+      [9, 3],
+      [9, 3]
+    ]
+    const others = Array.from({ length: 30 }, () => [
+      [8, 5],
+      [8, 3],
+      [9, 4]
+    ]).flat()
     const study = studyOf([...group, ...others, [9, 3]])
     const membership = [...group.map(() => 0), ...others.map(() => -1), -1]
     const conditionsOf = (options: { frequent?: number }): readonly RuleCondition[] =>
@@ -274,7 +312,12 @@ describe('rules of groups', () => {
   })
 
   it('need no more than one studied token in a row', () => {
-    const study = studyOf([[1, 2], [1, 3], [4, 2], [4, 3]])
+    const study = studyOf([
+      [1, 2],
+      [1, 3],
+      [4, 2],
+      [4, 3]
+    ])
     const rules = rulesOf(study, [0, 1, 0, 1])
     expect(rules.get(0)).toEqual([
       { conditions: [{ on: 'token', id: 2, text: '⟨2⟩' }], recall: 1, precision: 1, f1: 1 },
@@ -283,10 +326,16 @@ describe('rules of groups', () => {
   })
 
   it('go to the earlier kind, then to the lower id, where several are equally good', () => {
-    const study = studyOf([[7, 2, 9], [7, 2, 9], [7, 5, 6], [7, 5, 6]])
+    const study = studyOf([
+      [7, 2, 9],
+      [7, 2, 9],
+      [7, 5, 6],
+      [7, 5, 6]
+    ])
     const rules = rulesOf(study, [0, 0, 0, 0, 1, 1, 1, 1]).get(0)!.slice(0, 3)
     expect(rules.map(({ conditions }) => conditions)).toEqual([
-      [{ on: 'token', id: 2, text: '⟨2⟩' }], [{ on: 'previous', id: 2, text: '⟨2⟩' }],
+      [{ on: 'token', id: 2, text: '⟨2⟩' }],
+      [{ on: 'previous', id: 2, text: '⟨2⟩' }],
       [{ on: 'next', id: 9, text: '⟨9⟩' }]
     ])
     expect(rules.map(({ f1 }) => f1)).toEqual([2 / 3, 2 / 3, 2 / 3])
@@ -299,7 +348,13 @@ describe('rules of groups', () => {
   })
 
   it('give texts, and ids that have none', () => {
-    const study = studyOf([[5, 6], [5, 8]], { texts: { ids: Int32Array.of(5, 6), texts: [' if', ' the'] } })
+    const study = studyOf(
+      [
+        [5, 6],
+        [5, 8]
+      ],
+      { texts: { ids: Int32Array.of(5, 6), texts: [' if', ' the'] } }
+    )
     const rules = rulesOf(study, [0, 1])
     expect(singleOn(rules.get(0)!, 'token')!.conditions[0]).toEqual({ on: 'token', id: 6, text: ' the' })
     expect(singleOn(rules.get(1)!, 'token')!.conditions[0]).toEqual({ on: 'token', id: 8, text: '⟨8⟩' })
@@ -338,7 +393,9 @@ describe('what a rule selects', () => {
     const conditions = new TokenConditions(studyOf([[1, 2, 3]]))
     const of = (condition: RuleCondition): RuleRecord => ({ conditions: [condition], recall: 0, precision: 0, f1: 0 })
     const absent: RuleCondition[] = [
-      { on: 'next', id: 99, text: 'x' }, { on: 'subset', subset: 'none' }, { on: 'pattern', pattern: 'none' },
+      { on: 'next', id: 99, text: 'x' },
+      { on: 'subset', subset: 'none' },
+      { on: 'pattern', pattern: 'none' },
       { on: 'position', from: 3, to: 9 }
     ]
     for (const condition of absent) expect([0, 1].filter(selects(conditions, of(condition)))).toEqual([])
@@ -362,11 +419,54 @@ describe('the merit of rules', () => {
 
 describe('ranges of positions', () => {
   it.each([
-    [128, [[0, 7], [8, 31], [0, 31], [32, 63], [64, 95], [96, 127], [120, 127]]],
-    [32, [[0, 7], [8, 15], [16, 23], [24, 31]]],
-    [10, [[0, 7], [0, 1], [2, 4], [5, 6], [7, 9], [2, 9]]],
-    [8, [[0, 1], [2, 3], [4, 5], [6, 7]]],
-    [2, [[0, 0], [1, 1]]],
+    [
+      128,
+      [
+        [0, 7],
+        [8, 31],
+        [0, 31],
+        [32, 63],
+        [64, 95],
+        [96, 127],
+        [120, 127]
+      ]
+    ],
+    [
+      32,
+      [
+        [0, 7],
+        [8, 15],
+        [16, 23],
+        [24, 31]
+      ]
+    ],
+    [
+      10,
+      [
+        [0, 7],
+        [0, 1],
+        [2, 4],
+        [5, 6],
+        [7, 9],
+        [2, 9]
+      ]
+    ],
+    [
+      8,
+      [
+        [0, 1],
+        [2, 3],
+        [4, 5],
+        [6, 7]
+      ]
+    ],
+    [
+      2,
+      [
+        [0, 0],
+        [1, 1]
+      ]
+    ],
     [1, []],
     [0, []]
   ])('of a row of %i are parts of it, each once', (length, expected) => {

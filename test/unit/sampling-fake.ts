@@ -7,8 +7,20 @@ import type { PsgldConfiguration } from '../../preload/configuration'
 
 /** Two heads and two MLPs over a width of four: shapes are all that the sampler looks at. */
 export const architecture: Architecture = {
-  family: 'gpt2', layers: 2, heads: 2, hidden: 4, intermediate: 8, vocabulary: 10, contextLength: 16, layerNormEpsilon: 1e-5, activation: 'gelu_tanh',
-  rotaryDimensions: 0, rotaryBase: 1, parallelResidual: false, tiedEmbeddings: true, endOfText: 0
+  family: 'gpt2',
+  layers: 2,
+  heads: 2,
+  hidden: 4,
+  intermediate: 8,
+  vocabulary: 10,
+  contextLength: 16,
+  layerNormEpsilon: 1e-5,
+  activation: 'gelu_tanh',
+  rotaryDimensions: 0,
+  rotaryBase: 1,
+  parallelResidual: false,
+  tiedEmbeddings: true,
+  endOfText: 0
 }
 
 const tensor = (...shape: number[]): Tensor => {
@@ -21,8 +33,13 @@ export const weights: Weights = new Map<string, Tensor>([
   ...[0, 1].flatMap((layer): [string, Tensor][] => {
     const block = `transformer.h.${layer}.`
     return [
-      [`${block}attn.c_attn.bias`, tensor(12)], [`${block}attn.c_attn.weight`, tensor(4, 12)], [`${block}attn.c_proj.weight`, tensor(4, 4)],
-      [`${block}mlp.c_fc.bias`, tensor(8)], [`${block}mlp.c_fc.weight`, tensor(4, 8)], [`${block}mlp.c_proj.bias`, tensor(4)], [`${block}mlp.c_proj.weight`, tensor(8, 4)]
+      [`${block}attn.c_attn.bias`, tensor(12)],
+      [`${block}attn.c_attn.weight`, tensor(4, 12)],
+      [`${block}attn.c_proj.weight`, tensor(4, 4)],
+      [`${block}mlp.c_fc.bias`, tensor(8)],
+      [`${block}mlp.c_fc.weight`, tensor(4, 8)],
+      [`${block}mlp.c_proj.bias`, tensor(4)],
+      [`${block}mlp.c_proj.weight`, tensor(8, 4)]
     ]
   }),
   ['transformer.wpe.weight', tensor(16, 4)],
@@ -38,7 +55,10 @@ export class QuadraticEvaluator implements Evaluator {
   /** Called before every call of `gradient` and `losses`. */
   readonly #before: (component: string) => number | Promise<number>
 
-  constructor(centre: (component: string) => Float32Array, before: (component: string) => number | Promise<number> = () => 0) {
+  constructor(
+    centre: (component: string) => Float32Array,
+    before: (component: string) => number | Promise<number> = () => 0
+  ) {
     this.#centre = centre
     this.#before = before
   }
@@ -52,7 +72,12 @@ export class QuadraticEvaluator implements Evaluator {
     return Float32Array.from(this.#pairs(rows), ([id, next]) => offset + this.#loss(component, u, id, next))
   }
 
-  async gradient(component: string, u: Float32Array, { rows }: Prefix, gradient: Float32Array): Promise<{ readonly lossSum: number }> {
+  async gradient(
+    component: string,
+    u: Float32Array,
+    { rows }: Prefix,
+    gradient: Float32Array
+  ): Promise<{ readonly lossSum: number }> {
     let lossSum = await this.#before(component)
     const centre = this.#centre(component)
     const own = new Float32Array(u.length)
@@ -74,7 +99,9 @@ export class QuadraticEvaluator implements Evaluator {
   }
 
   #pairs({ ids, count, length }: Rows): [number, number][] {
-    return Array.from({ length: count }, (_, row) => Array.from({ length: length - 1 }, (_, t): [number, number] => [ids[row * length + t], ids[row * length + t + 1]])).flat()
+    return Array.from({ length: count }, (_, row) =>
+      Array.from({ length: length - 1 }, (_, t): [number, number] => [ids[row * length + t], ids[row * length + t + 1]])
+    ).flat()
   }
 
   #loss(component: string, u: Float32Array, id: number, next: number): number {
@@ -86,7 +113,12 @@ export class QuadraticEvaluator implements Evaluator {
 }
 
 /** Lanes of which the one given the n-th matching task dies before or after it has done it. */
-export const dyingLanes = (openLane: OpenLane, matches: (task: Task) => boolean, nth: readonly number[], when: 'before' | 'after'): OpenLane => {
+export const dyingLanes = (
+  openLane: OpenLane,
+  matches: (task: Task) => boolean,
+  nth: readonly number[],
+  when: 'before' | 'after'
+): OpenLane => {
   let count = 0
   return async (run, kind) => {
     const lane = await openLane(run, kind)
@@ -110,7 +142,8 @@ export const dyingLanes = (openLane: OpenLane, matches: (task: Task) => boolean,
   }
 }
 
-const row = (seed: number, length: number): Int32Array => Int32Array.from({ length }, (_, t) => (seed * 7 + t * t * 3 + (seed % 3) * t) % 10)
+const row = (seed: number, length: number): Int32Array =>
+  Int32Array.from({ length }, (_, t) => (seed * 7 + t * t * 3 + (seed % 3) * t) % 10)
 
 export const smallInput = (changes: Partial<PsgldConfiguration> = {}): ChainsInput => ({
   model: { architecture, weights },
@@ -122,8 +155,20 @@ export const smallInput = (changes: Partial<PsgldConfiguration> = {}): ChainsInp
   },
   components: ['head:0.1', 'mlp:1'],
   sampler: {
-    preset: 'paper', method: 'psgld', nBeta: 3, gamma: 300, stepSize: 1e-4, rmsDecay: 0.99, rmsEpsilon: 0.1, batchSize: 4, burnIn: 3, draws: 5, stepsBetweenDraws: 2, chains: 2,
-    estimator: 'two-chain', ...changes
+    preset: 'paper',
+    method: 'psgld',
+    nBeta: 3,
+    gamma: 300,
+    stepSize: 1e-4,
+    rmsDecay: 0.99,
+    rmsEpsilon: 0.1,
+    batchSize: 4,
+    burnIn: 3,
+    draws: 5,
+    stepsBetweenDraws: 2,
+    chains: 2,
+    estimator: 'two-chain',
+    ...changes
   },
   seed: 12345678901,
   observationIncludesProbe: false,

@@ -41,7 +41,8 @@ class StackingEvaluator extends QuadraticEvaluator {
     gradient: async (replicas, width, prefix, gradients) => {
       this.asked.push({ kind: 'gradient', components: replicas.map(({ component }) => component), width })
       const sums: number[] = []
-      for (const [at, replica] of replicas.entries()) sums.push(this.sumOf(replica, await this.gradientSum(replica, prefix, gradients[at])))
+      for (const [at, replica] of replicas.entries())
+        sums.push(this.sumOf(replica, await this.gradientSum(replica, prefix, gradients[at])))
       return sums
     }
   }
@@ -54,13 +55,19 @@ class StackingEvaluator extends QuadraticEvaluator {
     super(centre, before)
   }
 
-  private async gradientSum({ component, weights: own }: OwnWeights, prefix: Prefix, gradient: Float32Array): Promise<number> {
+  private async gradientSum(
+    { component, weights: own }: OwnWeights,
+    prefix: Prefix,
+    gradient: Float32Array
+  ): Promise<number> {
     return (await this.gradient(component, own, prefix, gradient)).lossSum
   }
 }
 
-const stacking = (asked: Asked[] = [], ...others: ConstructorParameters<typeof StackingEvaluator> extends [unknown, ...infer Rest] ? Rest : never): OpenLane =>
-  localLane(() => Promise.resolve(new StackingEvaluator(asked, ...others)))
+const stacking = (
+  asked: Asked[] = [],
+  ...others: ConstructorParameters<typeof StackingEvaluator> extends [unknown, ...infer Rest] ? Rest : never
+): OpenLane => localLane(() => Promise.resolve(new StackingEvaluator(asked, ...others)))
 
 const quadratic = (): OpenLane => localLane(() => Promise.resolve(new QuadraticEvaluator(centre)))
 
@@ -68,8 +75,16 @@ const numbersOf = ({ tokens: _, components: __, ...numbers }: SamplingResult): u
 
 describe('groups of replicas', () => {
   it('share a program, are as even as can be, and leave out what has all weights', () => {
-    const chains = (components: readonly string[], count: number) => components.flatMap((component) => new Array<string>(count).fill(component))
-    expect(groupsOf(chains(['embed', 'head:0.0', 'head:0.1', 'head:1.0', 'mlp:0', 'full'], 2))).toEqual([[0, 1], [2, 3, 4, 5], [6, 7], [8, 9], [10], [11]])
+    const chains = (components: readonly string[], count: number) =>
+      components.flatMap((component) => new Array<string>(count).fill(component))
+    expect(groupsOf(chains(['embed', 'head:0.0', 'head:0.1', 'head:1.0', 'mlp:0', 'full'], 2))).toEqual([
+      [0, 1],
+      [2, 3, 4, 5],
+      [6, 7],
+      [8, 9],
+      [10],
+      [11]
+    ])
     const sizes = groupsOf(chains(['head:3.0', 'head:3.1', 'head:3.2'], 11)).map(({ length }) => length)
     expect(sizes).toEqual([11, 11, 11])
     expect(groupsOf(chains(['mlp:2'], mostTogether + 1)).map(({ length }) => length)).toEqual([9, 8])
@@ -77,7 +92,10 @@ describe('groups of replicas', () => {
 })
 
 describe('sampling with replicas together', () => {
-  const heads = (changes: Partial<PsgldConfiguration> = {}): ChainsInput => ({ ...smallInput(changes), components: ['head:0.1', 'head:0.0', 'mlp:1'] })
+  const heads = (changes: Partial<PsgldConfiguration> = {}): ChainsInput => ({
+    ...smallInput(changes),
+    components: ['head:0.1', 'head:0.0', 'mlp:1']
+  })
 
   it.each([
     ['steps and draws', heads()],
@@ -86,11 +104,19 @@ describe('sampling with replicas together', () => {
   ])('has the numbers of sampling one by one: %s', async (_, input) => {
     const expected = numbersOf(await sample(input, { openLane: quadratic() }))
     // The last has one evaluator, and lanes that update.
-    for (const [engine, threads] of [['quadratic', 1], ['quadratic', 2], ['webgpu', 3]] as const) {
+    for (const [engine, threads] of [
+      ['quadratic', 1],
+      ['quadratic', 2],
+      ['webgpu', 3]
+    ] as const) {
       const asked: Asked[] = []
-      expect(numbersOf(await sample({ ...input, engine, threads }, { openLane: stacking(asked), rangeWeights: 12 }))).toEqual(expected)
+      expect(
+        numbersOf(await sample({ ...input, engine, threads }, { openLane: stacking(asked), rangeWeights: 12 }))
+      ).toEqual(expected)
       expect(asked.every(({ components, width }) => components.length === width)).toBe(true)
-      expect(new Set(asked.map(({ components }) => components.join()))).toEqual(new Set(['head:0.1,head:0.1,head:0.0,head:0.0', 'mlp:1,mlp:1']))
+      expect(new Set(asked.map(({ components }) => components.join()))).toEqual(
+        new Set(['head:0.1,head:0.1,head:0.0,head:0.0', 'mlp:1,mlp:1'])
+      )
     }
   })
 
@@ -102,7 +128,10 @@ describe('sampling with replicas together', () => {
   })
 
   it('goes on where it was interrupted, within a step or a draw, with what is left of a group', async () => {
-    const input = (name: string): ChainsInput => ({ ...heads(), checkpoint: { folder: join(folder, name), everySeconds: 1e6, fingerprint: 'study' } })
+    const input = (name: string): ChainsInput => ({
+      ...heads(),
+      checkpoint: { folder: join(folder, name), everySeconds: 1e6, fingerprint: 'study' }
+    })
     const expected = numbersOf(await sample(heads(), { openLane: quadratic() }))
     const partial: Asked[] = []
     for (const calls of [7, 20, 33, 58, 81, 120, 151]) {
@@ -112,7 +141,9 @@ describe('sampling with replicas together', () => {
         if (++count === calls) controller.abort()
         return 0
       })
-      await expect(sample({ ...input(`${calls}`), threads: 1, signal: controller.signal }, { openLane })).rejects.toMatchObject({ kind: 'interrupted' })
+      await expect(
+        sample({ ...input(`${calls}`), threads: 1, signal: controller.signal }, { openLane })
+      ).rejects.toMatchObject({ kind: 'interrupted' })
       expect(numbersOf(await sample(input(`${calls}`), { openLane: stacking(partial) }))).toEqual(expected)
     }
     // A run that was begun one by one may have done some of a group.
@@ -120,22 +151,32 @@ describe('sampling with replicas together', () => {
     for (const calls of [38, 39, 40, 41, 42]) {
       const controller = new AbortController()
       let count = 0
-      const alone = localLane(() => Promise.resolve(new QuadraticEvaluator(centre, () => {
-        if (++count === calls) controller.abort()
-        return 0
-      })))
-      await expect(sample({ ...input(`alone ${calls}`), threads: 1, signal: controller.signal }, { openLane: alone })).rejects.toMatchObject({ kind: 'interrupted' })
+      const alone = localLane(() =>
+        Promise.resolve(
+          new QuadraticEvaluator(centre, () => {
+            if (++count === calls) controller.abort()
+            return 0
+          })
+        )
+      )
+      await expect(
+        sample({ ...input(`alone ${calls}`), threads: 1, signal: controller.signal }, { openLane: alone })
+      ).rejects.toMatchObject({ kind: 'interrupted' })
       expect(numbersOf(await sample(input(`alone ${calls}`), { openLane: stacking(partial) }))).toEqual(expected)
     }
     expect(partial.some(({ components, width }) => components.length < width)).toBe(true)
   })
 
   it('does a group again where its worker died before it changed anything, and ends with its place otherwise', async () => {
-    const dying = (nth: readonly number[], when: 'before' | 'after'): OpenLane => dyingLanes(stacking(), (task) => task.kind === 'step' && task.replicas.length > 1, nth, when)
+    const dying = (nth: readonly number[], when: 'before' | 'after'): OpenLane =>
+      dyingLanes(stacking(), (task) => task.kind === 'step' && task.replicas.length > 1, nth, when)
     const input = { ...heads(), threads: 1 }
     const expected = numbersOf(await sample(input, { openLane: quadratic() }))
     expect(numbersOf(await sample(input, { openLane: dying([3], 'before') }))).toEqual(expected)
-    await expect(sample(input, { openLane: dying([3], 'after') })).rejects.toMatchObject({ kind: 'engine', message: expect.stringMatching(/ended at head:0\.1, chain 1 and 3 more, step \d+ \(out of memory\)/) as string })
+    await expect(sample(input, { openLane: dying([3], 'after') })).rejects.toMatchObject({
+      kind: 'engine',
+      message: expect.stringMatching(/ended at head:0\.1, chain 1 and 3 more, step \d+ \(out of memory\)/) as string
+    })
   })
 
   it('ends a chain whose loss is not finite, and leaves the others of its group as they are', async () => {
@@ -147,7 +188,10 @@ describe('sampling with replicas together', () => {
     }
     const expected = await sample(heads(), { openLane: quadratic() })
     const asked: Asked[] = []
-    const found = await sample({ ...heads(), threads: 1, onFlag: ({ message }) => flagged.push(message) }, { openLane: stacking(asked, undefined, sumOf) })
+    const found = await sample(
+      { ...heads(), threads: 1, onFlag: ({ message }) => flagged.push(message) },
+      { openLane: stacking(asked, undefined, sumOf) }
+    )
     expect(flagged).toEqual([expect.stringMatching(/^head:0\.0, chain 2: the loss is not finite at step 0;/)])
     const tracesOf = ({ traces }: SamplingResult) => traces.filter(({ component }) => component !== 'head:0.0')
     expect(tracesOf(found)).toEqual(tracesOf(expected))
@@ -171,8 +215,13 @@ describe('a run on a device', () => {
 
   it('computes the replicas of a program together, with fewer runs of it, to the numbers of the processor within float32 noise', async () => {
     const { checkpoint: _, ...run } = await input()
-    const counted = (counts: { pieces: number; prefixes: number }) => ({ ran: (graph: Graph) => (isPiece(graph) ? counts.pieces++ : counts.prefixes++) })
-    const [alone, together] = [{ pieces: 0, prefixes: 0 }, { pieces: 0, prefixes: 0 }]
+    const counted = (counts: { pieces: number; prefixes: number }) => ({
+      ran: (graph: Graph) => (isPiece(graph) ? counts.pieces++ : counts.prefixes++)
+    })
+    const [alone, together] = [
+      { pieces: 0, prefixes: 0 },
+      { pieces: 0, prefixes: 0 }
+    ]
     const expected = await withExecutor(run, () => withMemory(openOnnxCpu(), undefined, counted(alone)))
     const found = await withExecutor(run, () => withMemory(asForCuda(), 2 ** 31, counted(together)))
     expect(alone).toEqual({ pieces: passes * replicas + atStar, prefixes: passes + atStar })
@@ -191,21 +240,27 @@ describe('a run on a device', () => {
       let count = 0
       const counted = () => withMemory(asForCuda(), 2 ** 31, { ran: () => ++count === runs && controller.abort() })
       const kept = { ...run, checkpoint: { ...run.checkpoint, folder: join(folder, `${runs}`) } }
-      await expect(withExecutor({ ...kept, signal: controller.signal }, counted)).rejects.toMatchObject({ kind: 'interrupted' })
+      await expect(withExecutor({ ...kept, signal: controller.signal }, counted)).rejects.toMatchObject({
+        kind: 'interrupted'
+      })
       expect((await withExecutor(kept, device)).susceptibilities).toEqual(expected.susceptibilities)
     }
   })
 
   for (const name of ['tfjs-cpu', 'webgpu-software'] as const) {
     const { missing } = executors[name]
-    it.skipIf(missing !== undefined)(`is that of the processor within float32 noise on ${name}${missing === undefined ? '' : ` (skipped: ${missing})`}`, async () => {
-      const { checkpoint: _, ...run } = await input()
-      let runs = 0
-      const expected = await withExecutor(run, openOnnxCpu)
-      const open = async () => withMemory(await executors[name].open(), 2 ** 31, { ran: (graph) => (runs += Number(isPiece(graph))) })
-      const found = await withExecutor(run, open)
-      expect(runs).toBe(passes * (groups + full) + atStar)
-      expect(runsApart(found, expected)).toBeLessThan(1e-4)
-    })
+    it.skipIf(missing !== undefined)(
+      `is that of the processor within float32 noise on ${name}${missing === undefined ? '' : ` (skipped: ${missing})`}`,
+      async () => {
+        const { checkpoint: _, ...run } = await input()
+        let runs = 0
+        const expected = await withExecutor(run, openOnnxCpu)
+        const open = async () =>
+          withMemory(await executors[name].open(), 2 ** 31, { ran: (graph) => (runs += Number(isPiece(graph))) })
+        const found = await withExecutor(run, open)
+        expect(runs).toBe(passes * (groups + full) + atStar)
+        expect(runsApart(found, expected)).toBeLessThan(1e-4)
+      }
+    )
   }
 })

@@ -43,10 +43,13 @@ describe('a download', () => {
   it.skipIf(process.platform === 'win32').each<[string, () => void]>([
     ['a link', () => symlinkSync(secrets, path)],
     ['a second name of another file', () => linkSync(secrets, path)],
-    ['another file as long and as old', () => {
-      writeFileSync(path, 'secret!!')
-      utimesSync(path, Number(identity.changedNs / 1_000_000_000n), Number(identity.changedNs / 1_000_000_000n))
-    }],
+    [
+      'another file as long and as old',
+      () => {
+        writeFileSync(path, 'secret!!')
+        utimesSync(path, Number(identity.changedNs / 1_000_000_000n), Number(identity.changedNs / 1_000_000_000n))
+      }
+    ],
     ['a folder', () => mkdirSync(path)],
     ['a pipe', () => void execFileSync('mkfifo', [path])],
     ['nothing', () => {}]

@@ -1,5 +1,13 @@
 import {
-  chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
   writeFileSync
 } from 'node:fs'
 import { once } from 'node:events'
@@ -24,7 +32,10 @@ let origin = ''
 
 const start = (name: string, keys?: string): Promise<Serving> =>
   startServer({
-    folder: join(folder, name), pages, settings: memoryFile(), views: memoryFile(),
+    folder: join(folder, name),
+    pages,
+    settings: memoryFile(),
+    views: memoryFile(),
     ...(keys === undefined ? {} : { keys })
   })
 
@@ -63,9 +74,12 @@ describe('a link', () => {
   it('is taken from pages of this server alone', async () => {
     const address = server.newAddress()
     for (const headers of [
-      { origin: 'http://127.0.0.1:1' }, { origin: 'http://localhost:1' }, { origin: 'null' },
+      { origin: 'http://127.0.0.1:1' },
+      { origin: 'http://localhost:1' },
+      { origin: 'null' },
       { origin: 'http://evil.example' }
-    ]) expect(await exchange(address, headers), JSON.stringify(headers)).toBe(403)
+    ])
+      expect(await exchange(address, headers), JSON.stringify(headers)).toBe(403)
     expect(await exchange(address)).toMatch(/^[\w-]{43}$/)
   })
 
@@ -111,9 +125,13 @@ describe('a page', () => {
       expect(await outcome(new WebSocket(bridge, ['spectroscope', guess], { headers: cookies })), guess).toBe('403')
     }
     for (const headers of [
-      { origin: 'http://evil.example' }, { origin: 'null' }, { origin: origin.replace('http', 'https') },
-      { origin: 'http://127.0.0.1:1' }, { host: 'evil.example', origin: 'http://evil.example' }
-    ]) expect(await outcome(await pageSocket(origin, secret, headers)), JSON.stringify(headers)).toBe('403')
+      { origin: 'http://evil.example' },
+      { origin: 'null' },
+      { origin: origin.replace('http', 'https') },
+      { origin: 'http://127.0.0.1:1' },
+      { host: 'evil.example', origin: 'http://evil.example' }
+    ])
+      expect(await outcome(await pageSocket(origin, secret, headers)), JSON.stringify(headers)).toBe('403')
     const without = new WebSocket(bridge, await protocolsFor(origin, secret))
     expect(await outcome(without)).toBe('403')
     const other = bridge.replace('bridge', 'other')

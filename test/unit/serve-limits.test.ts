@@ -93,11 +93,14 @@ describe('a window that does not read its answers', () => {
     const [calls, bytes] = [400, 2 ** 18]
     let [begun, most] = [0, 0]
     let received = 0
-    await serve(() => {
-      begun++
-      most = Math.max(most, begun - received)
-      return Promise.resolve(new Uint8Array(bytes))
-    }, { waitingBytes: 4 * bytes, calls: 8 })
+    await serve(
+      () => {
+        begun++
+        most = Math.max(most, begun - received)
+        return Promise.resolve(new Uint8Array(bytes))
+      },
+      { waitingBytes: 4 * bytes, calls: 8 }
+    )
     const silent = await connect()
     silent.socket.pause()
     const answers = Array.from({ length: calls }, (_, id) => silent.ask(id).then(() => received++))
@@ -118,11 +121,14 @@ describe('a window that does not read its answers', () => {
   it('has the program keep no more than agreed for it, however much it asks', async () => {
     const [calls, bytes, waitingBytes, atOnce] = [400, 2 ** 20, 2 ** 22, 4]
     let [most, begun] = [0, 0]
-    await serve(() => {
-      begun++
-      most = Math.max(most, bridges.held)
-      return Promise.resolve(new Uint8Array(bytes))
-    }, { waitingBytes, calls: atOnce })
+    await serve(
+      () => {
+        begun++
+        most = Math.max(most, bridges.held)
+        return Promise.resolve(new Uint8Array(bytes))
+      },
+      { waitingBytes, calls: atOnce }
+    )
     const silent = await connect()
     silent.socket.pause()
     const sent = new Uint8Array(2 ** 14)
@@ -142,12 +148,15 @@ describe('a window that does not read its answers', () => {
   it('may have no more calls at once than is agreed, and the rest wait their turn', async () => {
     let [working, most] = [0, 0]
     const waiting: (() => void)[] = []
-    await serve(async () => {
-      most = Math.max(most, ++working)
-      await new Promise<void>((resolve) => waiting.push(resolve))
-      working--
-      return null
-    }, { calls: 5 })
+    await serve(
+      async () => {
+        most = Math.max(most, ++working)
+        await new Promise<void>((resolve) => waiting.push(resolve))
+        working--
+        return null
+      },
+      { calls: 5 }
+    )
     const client = await connect()
     const answers = Array.from({ length: 40 }, (_, id) => client.ask(id))
     let answered = 0
@@ -164,12 +173,15 @@ describe('windows together', () => {
   it('may have no more calls at once than is agreed, and none is left waiting', async () => {
     let [working, most] = [0, 0]
     const waiting: (() => void)[] = []
-    await serve(async () => {
-      most = Math.max(most, ++working)
-      await new Promise<void>((resolve) => waiting.push(resolve))
-      working--
-      return null
-    }, { calls: 5, allCalls: 7 })
+    await serve(
+      async () => {
+        most = Math.max(most, ++working)
+        await new Promise<void>((resolve) => waiting.push(resolve))
+        working--
+        return null
+      },
+      { calls: 5, allCalls: 7 }
+    )
     const windows = [await connect(), await connect(), await connect()]
     let answered = 0
     for (const window of windows) for (let id = 0; id < 10; id++) void window.ask(id).then(() => answered++)

@@ -16,8 +16,11 @@ const path = join(folder, 'own.sock')
 
 const start = (socket: string): Promise<Serving> =>
   startServer({
-    folder: join(folder, 'workspace'), pages: join(folder, 'pages'), socket,
-    settings: memoryFile(), views: memoryFile()
+    folder: join(folder, 'workspace'),
+    pages: join(folder, 'pages'),
+    socket,
+    settings: memoryFile(),
+    views: memoryFile()
   })
 
 beforeAll(() => {
@@ -60,7 +63,8 @@ describe.skipIf(process.platform === 'win32')('a server at a Unix socket', () =>
     await once(socket, 'open')
     socket.terminate()
     for (const headers of [
-      { origin: 'http://localhost:8000' }, { origin: 'http://localhost' },
+      { origin: 'http://localhost:8000' },
+      { origin: 'http://localhost' },
       { host: 'evil.example', origin: 'http://evil.example' }
     ]) {
       const refused = await pageSocket(origin, secret, headers)

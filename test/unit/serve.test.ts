@@ -62,27 +62,51 @@ describe('pages', () => {
     expect(policy).toContain("script-src 'self'")
     expect(policy).toContain("frame-ancestors 'none'")
     expect(policy).not.toMatch(/unsafe|\*/)
-    expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY', 'referrer-policy': 'no-referrer' })
+    expect(headers).toMatchObject({
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+      'referrer-policy': 'no-referrer'
+    })
     expect(await get('/assets/main-abcdef12.js')).toMatchObject({
       status: 200,
       headers: {
-        'content-type': expect.stringContaining('javascript'), 'cache-control': expect.stringContaining('immutable')
+        'content-type': expect.stringContaining('javascript'),
+        'cache-control': expect.stringContaining('immutable')
       }
     })
   })
 
   it('are those of their folder and nothing else', async () => {
-    for (const path of ['/../outside.txt', '/%2e%2e/outside.txt', '/..%2foutside.txt', '/assets/../../outside.txt', '/assets/..%5c..%5coutside.txt', '/.secret', '/link.txt', '/%00', '/%', '//etc/passwd', '/assets', '/assets/']) {
+    for (const path of [
+      '/../outside.txt',
+      '/%2e%2e/outside.txt',
+      '/..%2foutside.txt',
+      '/assets/../../outside.txt',
+      '/assets/..%5c..%5coutside.txt',
+      '/.secret',
+      '/link.txt',
+      '/%00',
+      '/%',
+      '//etc/passwd',
+      '/assets',
+      '/assets/'
+    ]) {
       const { status, body } = await get(path)
       expect(status, path).toBe(404)
       expect(body, path).not.toMatch(/outside$|hidden|root:/m)
     }
     expect(fileOf('/pages', '/a/b.js')).toBe(join('/pages', 'a', 'b.js'))
-    for (const path of ['/../a', '/a/../b', '/a//b', '/C:/a', '/a\\b', '/.a']) expect(fileOf('/pages', path), path).toBeUndefined()
+    for (const path of ['/../a', '/a/../b', '/a//b', '/C:/a', '/a\\b', '/.a'])
+      expect(fileOf('/pages', path), path).toBeUndefined()
   })
 
   it('say that the window is not built where it is not', async () => {
-    const empty = await startServer({ folder: join(folder, 'another'), pages: join(folder, 'nowhere'), settings: memoryFile(), views: memoryFile() })
+    const empty = await startServer({
+      folder: join(folder, 'another'),
+      pages: join(folder, 'nowhere'),
+      settings: memoryFile(),
+      views: memoryFile()
+    })
     try {
       const page = await fetch(new URL('/', empty.address))
       expect(page.status).toBe(404)
@@ -115,7 +139,8 @@ const talk = async (headers: Readonly<Record<string, string>> = {}): Promise<Tal
     socket.once('error', reject)
   })
   return {
-    socket, closed,
+    socket,
+    closed,
     next: async () => frames.shift() ?? new Promise((resolve) => waiting.push(resolve))
   }
 }
@@ -124,10 +149,15 @@ describe('the connection of a window', () => {
   it('answers calls and tells notices', async () => {
     const { socket, next } = await talk()
     socket.send(encode({ id: 1, call: 'app.state', parameters: {} }))
-    expect(await next()).toMatchObject({ id: 1, answer: { ok: true, result: { shell: 'browser', workspace: join(folder, 'workspace') } } })
+    expect(await next()).toMatchObject({
+      id: 1,
+      answer: { ok: true, result: { shell: 'browser', workspace: join(folder, 'workspace') } }
+    })
     socket.send(encode({ id: 2, call: 'settings.change', parameters: { changes: { theme: 'dark' } } }))
     const both = [await next(), await next()]
-    expect(both).toContainEqual(expect.objectContaining({ id: 2, answer: { ok: true, result: expect.objectContaining({ theme: 'dark' }) } }))
+    expect(both).toContainEqual(
+      expect.objectContaining({ id: 2, answer: { ok: true, result: expect.objectContaining({ theme: 'dark' }) } })
+    )
     expect(both).toContainEqual({ notice: 'settings', data: expect.objectContaining({ theme: 'dark' }) })
     socket.close()
   })
@@ -136,7 +166,10 @@ describe('the connection of a window', () => {
     const { socket, next } = await talk()
     for (const call of ['__proto__', 'runs.nothing', 7, null, { toString: 'x' }, 'x'.repeat(100_000)]) {
       socket.send(encode({ id: 5, call, parameters: { run: 'r' } }))
-      expect(await next()).toEqual({ id: 5, answer: { ok: false, error: { kind: 'usage', message: expect.any(String) } } })
+      expect(await next()).toEqual({
+        id: 5,
+        answer: { ok: false, error: { kind: 'usage', message: expect.any(String) } }
+      })
     }
     socket.send(encode({ id: 6, call: 'runs.list', parameters: {} }))
     expect(await next()).toEqual({ id: 6, answer: { ok: true, result: [] } })
@@ -144,7 +177,11 @@ describe('the connection of a window', () => {
   })
 
   it.each([
-    ['text', 'hello'], ['half a frame', Uint8Array.of(0x82, 0xa1)], ['an array', encode([1, 2])], ['no id', encode({ call: 'app.state' })], ['an id that is no number', encode({ id: '1', call: 'app.state' })],
+    ['text', 'hello'],
+    ['half a frame', Uint8Array.of(0x82, 0xa1)],
+    ['an array', encode([1, 2])],
+    ['no id', encode({ call: 'app.state' })],
+    ['an id that is no number', encode({ id: '1', call: 'app.state' })],
     ['an array longer than the frame', Uint8Array.of(0xdd, 0xff, 0xff, 0xff, 0xff)]
   ])('ends with %s, and with it alone', async (_, frame) => {
     const { socket, closed } = await talk()
@@ -166,7 +203,10 @@ describe('the connection of a window', () => {
 
   it('is refused where there are as many as may be, until one of them goes', async () => {
     const few = await startServer({
-      folder: join(folder, 'few'), settings: memoryFile(), views: memoryFile(), limits: { windows: 1 }
+      folder: join(folder, 'few'),
+      settings: memoryFile(),
+      views: memoryFile(),
+      limits: { windows: 1 }
     })
     const own = await secretFor(few.address)
     const open = async (): Promise<WebSocket> => {
@@ -177,7 +217,14 @@ describe('the connection of a window', () => {
     const first = await open()
     await expect(open()).rejects.toThrow('503')
     first.terminate()
-    await expect.poll(() => open().then((socket) => socket.readyState, () => -1)).toBe(WebSocket.OPEN)
+    await expect
+      .poll(() =>
+        open().then(
+          (socket) => socket.readyState,
+          () => -1
+        )
+      )
+      .toBe(WebSocket.OPEN)
     await few.close()
   })
 
@@ -203,15 +250,22 @@ describe('a request that is no request', () => {
 
 describe('where the server listens', () => {
   it('is said in one sentence when it cannot', async () => {
-    await expect(startServer({ folder: join(folder, 'third'), port: server.port, settings: memoryFile(), views: memoryFile() })).rejects.toMatchObject({ kind: 'network', message: expect.stringContaining('--port') })
-    await expect(startServer({ folder: join(folder, 'third'), host: '203.0.113.7', settings: memoryFile(), views: memoryFile() })).rejects.toMatchObject({ kind: 'network', message: expect.stringContaining('--host') })
+    await expect(
+      startServer({ folder: join(folder, 'third'), port: server.port, settings: memoryFile(), views: memoryFile() })
+    ).rejects.toMatchObject({ kind: 'network', message: expect.stringContaining('--port') })
+    await expect(
+      startServer({ folder: join(folder, 'third'), host: '203.0.113.7', settings: memoryFile(), views: memoryFile() })
+    ).rejects.toMatchObject({ kind: 'network', message: expect.stringContaining('--host') })
   })
 
   it('is the port of the last time for a workspace, and is said where it cannot be', async () => {
     const views = memoryFile()
     const start = (name: string, port?: number): Promise<Serving> =>
       startServer({
-        folder: join(folder, name), pages: join(folder, 'pages'), settings: memoryFile(), views,
+        folder: join(folder, name),
+        pages: join(folder, 'pages'),
+        settings: memoryFile(),
+        views,
         ...(port === undefined ? {} : { port })
       })
     const first = await start('fifth', 0)
@@ -234,10 +288,22 @@ describe('where the server listens', () => {
   })
 
   it('may be another address, whose names are let in too', async () => {
-    const open = await startServer({ folder: join(folder, 'fourth'), host: '0.0.0.0', pages: join(folder, 'pages'), settings: memoryFile(), views: memoryFile() })
+    const open = await startServer({
+      folder: join(folder, 'fourth'),
+      host: '0.0.0.0',
+      pages: join(folder, 'pages'),
+      settings: memoryFile(),
+      views: memoryFile()
+    })
     try {
       expect(await secretFor(open.address)).toMatch(/^[\w-]{43}$/)
-      const foreign = await new Promise<number>((resolve) => void request({ host: '127.0.0.1', port: open.port, path: '/', headers: { host: 'evil.example' } }, ({ statusCode }) => resolve(statusCode ?? 0)).end())
+      const foreign = await new Promise<number>(
+        (resolve) =>
+          void request(
+            { host: '127.0.0.1', port: open.port, path: '/', headers: { host: 'evil.example' } },
+            ({ statusCode }) => resolve(statusCode ?? 0)
+          ).end()
+      )
       expect(foreign).toBe(403)
     } finally {
       await open.close()

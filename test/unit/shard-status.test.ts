@@ -153,8 +153,8 @@ describe('how far shards are', () => {
     const error = missingError(await status())!
     expect(error.kind).toBe('usage')
     expect(error.message).toBe(
-      `4 of 6 shards of ${folder} are not done (lost: 4; damaged: 1,3; waiting: 5); run what nobody is at with `
-        + `\`sbatch --array=1,3-5 ${folder}/sbatch.sh\`, or here with \`spectroscope piece ${folder} 1\` and so on.`
+      `4 of 6 shards of ${folder} are not done (lost: 4; damaged: 1,3; waiting: 5); run what nobody is at with ` +
+        `\`sbatch --array=1,3-5 ${folder}/sbatch.sh\`, or here with \`spectroscope piece ${folder} 1\` and so on.`
     )
     expect(error.details).toMatchObject({
       missing: [4, 1, 3, 5],
@@ -182,8 +182,18 @@ const readNamespace = (): string => {
 describe('a sentence about many shards', () => {
   it('names the command that shows the lines, where they would be cut', () => {
     const many = Array.from({ length: 400 }, (_, index) => ({
-      index, share: 1 / 400, chains: 1, state: index % 2 === 0 ? ('done' as const) : ('waiting' as const), fraction: 0,
-      host: null, pid: null, since: null, job: null, silentSeconds: null, secondsLeft: null, memory: null
+      index,
+      share: 1 / 400,
+      chains: 1,
+      state: index % 2 === 0 ? ('done' as const) : ('waiting' as const),
+      fraction: 0,
+      host: null,
+      pid: null,
+      since: null,
+      job: null,
+      silentSeconds: null,
+      secondsLeft: null,
+      memory: null
     }))
     const waiting = many.flatMap(({ index, state }) => (state === 'waiting' ? [index] : []))
     const commands = [`sbatch --array=${indexRanges(waiting)} /f/sbatch.sh`]
@@ -226,13 +236,7 @@ describe('memory', () => {
     expect(shards[3].memory).toEqual({ ...memory, ranOut })
     const mebibytes = Math.ceil((2 * Math.max(memory.mostBytes, memory.limitBytes ?? 0)) / 2 ** 20)
     const more = commands.filter((command) => command.includes('--array=3 '))
-    expect(more).toEqual(
-      ranOut
-        ? [
-            `sbatch --array=3 --mem=${mebibytes}M ${folder}/sbatch.sh`
-          ]
-        : []
-    )
+    expect(more).toEqual(ranOut ? [`sbatch --array=3 --mem=${mebibytes}M ${folder}/sbatch.sh`] : [])
     if (ranOut) expect(missingError(await status())!.message).toContain('Shard 3 ran out of memory: it used 1')
   })
 

@@ -28,10 +28,13 @@ const path = (...parts: string[]): string => join(folder, ...parts)
 
 const costs: Readonly<Record<string, number>> = { 'mlp:1': 5, 'head:0.1': 3, 'head:1.0': 2, full: 11 }
 const costOf = (component: string): number => costs[component]
-const chains = chainNames({ components: ['mlp:1', 'head:0.1', 'head:1.0'], sampler: { ...smallInput().sampler, chains: 4 } })
+const chains = chainNames({
+  components: ['mlp:1', 'head:0.1', 'head:1.0'],
+  sampler: { ...smallInput().sampler, chains: 4 }
+})
 
 describe('dealing chains to pieces', () => {
-  it('gives every chain to one piece, in the run\'s order within it', () => {
+  it("gives every chain to one piece, in the run's order within it", () => {
     for (let count = 1; count <= chains.length; count++) {
       const pieces = dealChains(chains, costOf, count)
       expect(pieces.map(({ index }) => index)).toEqual(Array.from({ length: count }, (_, i) => i))
@@ -48,7 +51,9 @@ describe('dealing chains to pieces', () => {
 
   it('balances their costs: no piece has more than the least one by over its cheapest chain', () => {
     for (const count of [2, 3, 4, 5]) {
-      const loads = dealChains(chains, costOf, count).map((piece) => piece.chains.map(({ component }) => costOf(component)))
+      const loads = dealChains(chains, costOf, count).map((piece) =>
+        piece.chains.map(({ component }) => costOf(component))
+      )
       const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0)
       const least = Math.min(...loads.map(sum))
       for (const load of loads) expect(sum(load) - Math.min(...load)).toBeLessThanOrEqual(least)
@@ -62,12 +67,10 @@ describe('dealing chains to pieces', () => {
   it('deals chains that cost nothing too, and refuses more pieces than chains', () => {
     expect(dealChains(chains, () => 0, 16).map((piece) => piece.chains.length)).toEqual(new Array(16).fill(1))
     expect(() => dealChains(chains, costOf, 17)).toThrow(
-      expect.objectContaining(
-        {
-          kind: 'usage',
-          message: '--shards is 17, and the run has only 16 chains or blocks to divide; ask for at most 16 shards.'
-        }
-      )
+      expect.objectContaining({
+        kind: 'usage',
+        message: '--shards is 17, and the run has only 16 chains or blocks to divide; ask for at most 16 shards.'
+      })
     )
   })
 })
@@ -82,26 +85,52 @@ describe('a set of pieces', () => {
   })
 
   it('that is none, damaged or of another version is refused with one sentence', async () => {
-    await expect(readSet(folder)).rejects.toMatchObject({ kind: 'usage', message: `${setPath(folder)} does not exist; name a folder that \`spectroscope shard\` has written.` })
-    for (const [content, words] of [['{', 'no valid JSON'], [JSON.stringify({ ...set(), version: 2 }), '"version": '], [JSON.stringify({ ...set(), pieces: [] }), '"pieces": '], [JSON.stringify({ ...set(), more: 1 }), 'more']] as const) {
+    await expect(readSet(folder)).rejects.toMatchObject({
+      kind: 'usage',
+      message: `${setPath(folder)} does not exist; name a folder that \`spectroscope shard\` has written.`
+    })
+    for (const [content, words] of [
+      ['{', 'no valid JSON'],
+      [JSON.stringify({ ...set(), version: 2 }), '"version": '],
+      [JSON.stringify({ ...set(), pieces: [] }), '"pieces": '],
+      [JSON.stringify({ ...set(), more: 1 }), 'more']
+    ] as const) {
       writeFileSync(setPath(folder), content)
-      await expect(readSet(folder)).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining(words) as string })
+      await expect(readSet(folder)).rejects.toMatchObject({
+        kind: 'input',
+        message: expect.stringContaining(words) as string
+      })
     }
     writeFileSync(setPath(folder), JSON.stringify({ ...set(), configuration: { ...set().configuration, seed: -1 } }))
-    await expect(readSet(folder)).rejects.toMatchObject({ kind: 'configuration', message: expect.stringContaining('"seed"') as string })
+    await expect(readSet(folder)).rejects.toMatchObject({
+      kind: 'configuration',
+      message: expect.stringContaining('"seed"') as string
+    })
   })
 
   it('keeps its rows and the texts of their tokens', async () => {
     const { study } = smallInput()
-    const record = { ...study, provenance: study.probe.map((_, i) => ({ subset: `s${i}`, segments: [{ start: 0, document: i, offset: 3 }] })), documents: [{ id: 0, file: 'a', record: 1, subset: 's0' }], hash: 's' }
-    const texts = new Map([[3, 'ä'], [1, '\n'], [2, '']])
+    const record = {
+      ...study,
+      provenance: study.probe.map((_, i) => ({ subset: `s${i}`, segments: [{ start: 0, document: i, offset: 3 }] })),
+      documents: [{ id: 0, file: 'a', record: 1, subset: 's0' }],
+      hash: 's'
+    }
+    const texts = new Map([
+      [3, 'ä'],
+      [1, '\n'],
+      [2, '']
+    ])
     await writeStudy(folder, { study: record, texts, parameters: 12 })
     expect(await readStudy(folder, set())).toEqual({ study: record, texts, parameters: 12 })
     await expect(readStudy(folder, set({ studyHash: 'other' }))).rejects.toMatchObject({ kind: 'input' })
     const bytes = readFileSync(studyPath(folder))
     bytes[bytes.length - 20] ^= 4
     writeFileSync(studyPath(folder), bytes)
-    await expect(readStudy(folder, set())).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('damaged') as string })
+    await expect(readStudy(folder, set())).rejects.toMatchObject({
+      kind: 'input',
+      message: expect.stringContaining('damaged') as string
+    })
   })
 
   it('has scripts with what was asked for, which name no folder', () => {
@@ -122,23 +151,45 @@ describe('a set of pieces', () => {
   })
 })
 
-describe('the file of a piece\'s chains', () => {
+describe("the file of a piece's chains", () => {
   const of = (component: string, chain: number, at: number) => ({
-    component, chain, initialLoss: 1 / 3 + at, failure: at === 1 ? { chain, draw: 2, step: 3, message: 'ended' } : null,
-    losses: Float64Array.of(0.1 + at, NaN), distances: Float64Array.of(1e-300, at)
+    component,
+    chain,
+    initialLoss: 1 / 3 + at,
+    failure: at === 1 ? { chain, draw: 2, step: 3, message: 'ended' } : null,
+    losses: Float64Array.of(0.1 + at, NaN),
+    distances: Float64Array.of(1e-300, at)
   })
-  const sums = (at: number) => [{ loss: Float32Array.of(at, 0.1), product: Float32Array.of(-0, at) }, { loss: Float64Array.of(NaN, at / 7), product: new Float64Array(0) }] as const
-  const names = [{ component: 'a', chain: 0 }, { component: 'a', chain: 1 }, { component: 'b', chain: 0 }]
-  const sampled = { tokens: 2, initialLoss: 1 / 3, chains: names.map(({ component, chain }, at) => of(component, chain, at)), sums: (at: number) => Promise.resolve(sums(at)) }
+  const sums = (at: number) =>
+    [
+      { loss: Float32Array.of(at, 0.1), product: Float32Array.of(-0, at) },
+      { loss: Float64Array.of(NaN, at / 7), product: new Float64Array(0) }
+    ] as const
+  const names = [
+    { component: 'a', chain: 0 },
+    { component: 'a', chain: 1 },
+    { component: 'b', chain: 0 }
+  ]
+  const sampled = {
+    tokens: 2,
+    initialLoss: 1 / 3,
+    chains: names.map(({ component, chain }, at) => of(component, chain, at)),
+    sums: (at: number) => Promise.resolve(sums(at))
+  }
 
-  it('gives back every number, and joins with others in the run\'s order', async () => {
+  it("gives back every number, and joins with others in the run's order", async () => {
     await writeSampled(path('result'), { piece: 4 }, sampled)
     const file = await openSampled<SampledChains, { piece: number }>(path('result'))
     expect(file).toMatchObject({ about: { piece: 4 }, tokens: 2, initialLoss: 1 / 3, chains: sampled.chains })
     for (const at of [2, 0, 1]) expect(await file.sums(at)).toEqual(sums(at))
     const other = { tokens: 2, initialLoss: 0.5, chains: [of('c', 0, 5)], sums: () => Promise.resolve(sums(5)) }
     const joined = joinSampled<SampledChains>([{ component: 'c', chain: 0 }, ...names.toReversed()], [file, other])
-    expect(joined.chains.map(({ component, chain }) => [component, chain])).toEqual([['c', 0], ['b', 0], ['a', 1], ['a', 0]])
+    expect(joined.chains.map(({ component, chain }) => [component, chain])).toEqual([
+      ['c', 0],
+      ['b', 0],
+      ['a', 1],
+      ['a', 0]
+    ])
     expect(await joined.sums(0)).toEqual(sums(5))
     expect(await joined.sums(1)).toEqual(sums(2))
     expect(joined.initialLoss).toBe(1 / 3)
@@ -148,16 +199,20 @@ describe('the file of a piece\'s chains', () => {
   it('is refused by its name when a bit of it is another', async () => {
     await writeSampled(path('result'), {}, sampled)
     const whole = readFileSync(path('result'))
-    for (const change of [(bytes: Buffer) => bytes.subarray(0, bytes.length - 3), (bytes: Buffer) => Buffer.concat([bytes.subarray(0, 60), Buffer.of(bytes[60] ^ 1), bytes.subarray(61)])]) {
+    for (const change of [
+      (bytes: Buffer) => bytes.subarray(0, bytes.length - 3),
+      (bytes: Buffer) => Buffer.concat([bytes.subarray(0, 60), Buffer.of(bytes[60] ^ 1), bytes.subarray(61)])
+    ]) {
       writeFileSync(path('result'), change(whole))
-      await expect(openSampled(path('result'))).rejects.toMatchObject(
-        { kind: 'input', message: `${path('result')} is damaged; delete it and run its shard again.` }
-      )
+      await expect(openSampled(path('result'))).rejects.toMatchObject({
+        kind: 'input',
+        message: `${path('result')} is damaged; delete it and run its shard again.`
+      })
     }
   })
 })
 
-describe('the file of a piece\'s chains that is checked as it is read', () => {
+describe("the file of a piece's chains that is checked as it is read", () => {
   const names = [0, 1, 2].map((chain) => ({ component: 'a', chain }))
   const losses = Float64Array.of(1, 2)
   const chains = names.map((name) => ({ ...name, initialLoss: 1, failure: null, losses, distances: losses }))
@@ -237,11 +292,23 @@ describe('the file of a piece\'s chains that is checked as it is read', () => {
 })
 
 describe('what is said of pieces that are gathered', () => {
-  const of = (processor: string) => ({ set: 'abc', piece: 0, host: 'a', processor, program: '0.1.0', engine: set().engine, threads: 1, finishedAt: '', seconds: 1 })
+  const of = (processor: string) => ({
+    set: 'abc',
+    piece: 0,
+    host: 'a',
+    processor,
+    program: '0.1.0',
+    engine: set().engine,
+    threads: 1,
+    finishedAt: '',
+    seconds: 1
+  })
 
   it('names processors where they are of several kinds, whose last bits may differ, and nothing else', () => {
     expect(pieceNotes([of('one'), of('one')])).toEqual([])
-    expect(pieceNotes([of('one'), of('two'), of('one')])).toEqual([expect.stringContaining('2 kinds of processors (one; two)')])
+    expect(pieceNotes([of('one'), of('two'), of('one')])).toEqual([
+      expect.stringContaining('2 kinds of processors (one; two)')
+    ])
   })
 })
 
@@ -252,10 +319,14 @@ describe('a claim', () => {
     if (!isHeld(found)) throw new Error(`held by ${found.pid}`)
     return found
   }
-  const foreign = (changes: object = {}): void => writeFileSync(path('claim.3'), JSON.stringify({ host: 'elsewhere', pid: 7, space: '', token: 'theirs', since: 'then', ...changes }))
+  const foreign = (changes: object = {}): void =>
+    writeFileSync(
+      path('claim.3'),
+      JSON.stringify({ host: 'elsewhere', pid: 7, space: '', token: 'theirs', since: 'then', ...changes })
+    )
   const aged = (seconds: number): void => utimesSync(path('claim.3'), new Date(), new Date(Date.now() - 1000 * seconds))
 
-  it('is one process\'s until it is released', async () => {
+  it("is one process's until it is released", async () => {
     const first = await mine()
     expect(await claim(path('claim'))).toMatchObject({ host: hostname(), pid: process.pid })
     await first.release()
@@ -264,9 +335,13 @@ describe('a claim', () => {
   })
 
   it('is given to one of many that ask at once', async () => {
-    for (const before of [() => undefined, () => foreign({ host: hostname(), pid: 2 ** 22 + 1, space: 'x' }), () => foreign()]) {
+    for (const before of [
+      () => undefined,
+      () => foreign({ host: hostname(), pid: 2 ** 22 + 1, space: 'x' }),
+      () => foreign()
+    ]) {
       before()
-      if (await readClaim(path('claim')) !== null) aged(staleSeconds + 5)
+      if ((await readClaim(path('claim'))) !== null) aged(staleSeconds + 5)
       const found = await Promise.all(Array.from({ length: 20 }, () => claim(path('claim'))))
       const held = found.filter(isHeld)
       expect(held).toHaveLength(1)
@@ -307,7 +382,13 @@ describe('a claim', () => {
 
   it('of an earlier attempt of the same task is taken over at once, and that of another task or the same attempt is not', async () => {
     const attempt = { task: 'slurm c 12_3', number: 1 }
-    for (const [name, value] of Object.entries({ SLURM_CLUSTER_NAME: 'c', SLURM_ARRAY_JOB_ID: '12', SLURM_ARRAY_TASK_ID: '3', SLURM_RESTART_COUNT: '2' })) vi.stubEnv(name, value)
+    for (const [name, value] of Object.entries({
+      SLURM_CLUSTER_NAME: 'c',
+      SLURM_ARRAY_JOB_ID: '12',
+      SLURM_ARRAY_TASK_ID: '3',
+      SLURM_RESTART_COUNT: '2'
+    }))
+      vi.stubEnv(name, value)
     try {
       for (const other of [{ ...attempt, task: 'slurm c 12_4' }, { ...attempt, number: 2 }, null]) {
         foreign({ attempt: other })
@@ -326,7 +407,7 @@ describe('a claim', () => {
     }
   })
 
-  it('is not another\'s to release', async () => {
+  it("is not another's to release", async () => {
     const first = await mine()
     foreign()
     await first.release()
@@ -335,14 +416,20 @@ describe('a claim', () => {
 })
 
 describe('an attempt of a scheduler', () => {
-  const of = (environment: Record<string, string>, host = 'node'): ReturnType<typeof attemptIn> => attemptIn(environment, host)
+  const of = (environment: Record<string, string>, host = 'node'): ReturnType<typeof attemptIn> =>
+    attemptIn(environment, host)
 
   it('is known by what the scheduler says of it', () => {
     expect(of({})).toBeNull()
     expect(of({ SLURM_JOB_ID: '8' })).toEqual({ task: 'slurm  8', number: 0 })
-    expect(of({ SLURM_JOB_ID: '8', SLURM_ARRAY_JOB_ID: '7', SLURM_ARRAY_TASK_ID: '1', SLURM_RESTART_COUNT: '4' })).toEqual({ task: 'slurm  7_1', number: 4 })
+    expect(
+      of({ SLURM_JOB_ID: '8', SLURM_ARRAY_JOB_ID: '7', SLURM_ARRAY_TASK_ID: '1', SLURM_RESTART_COUNT: '4' })
+    ).toEqual({ task: 'slurm  7_1', number: 4 })
     expect(of({ JOB_COMPLETION_INDEX: '5' }, 'study-5')).toEqual({ task: 'kubernetes study-5 5', number: null })
-    expect(of({ SKYPILOT_TASK_ID: 'sky-managed-1', SKYPILOT_NODE_RANK: '0' })).toEqual({ task: 'skypilot sky-managed-1 0', number: null })
+    expect(of({ SKYPILOT_TASK_ID: 'sky-managed-1', SKYPILOT_NODE_RANK: '0' })).toEqual({
+      task: 'skypilot sky-managed-1 0',
+      number: null
+    })
     expect(of({ AWS_BATCH_JOB_ID: 'a:3', AWS_BATCH_JOB_ATTEMPT: '2' })).toEqual({ task: 'batch a:3', number: 2 })
     expect(of({ SPECTROSCOPE_TASK: 'mine', SLURM_JOB_ID: '8' })).toEqual({ task: 'named mine', number: null })
   })

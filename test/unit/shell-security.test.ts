@@ -12,7 +12,10 @@ const filesBelow = (folder: string): string[] =>
 /** Values of the entries below `head:` of the packer's configuration. */
 const section = (head: string): string[] => {
   const [, body = ''] = new RegExp(`^${head}:\\n((?: .*\\n|#.*\\n)*)`, 'm').exec(read('electron-builder.yml')) ?? []
-  return body.split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'))
+  return body
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'))
 }
 
 describe('the package', () => {
@@ -31,7 +34,10 @@ describe('the package', () => {
 
   it('unpacks no code of its own', () => {
     expect(section('asarUnpack')).toEqual([
-      '- \'**/*.{node,dll,so,dylib}\'', '- \'**/*.so.*\'', '- resources/**', '- node_modules/onnxruntime-node/**',
+      "- '**/*.{node,dll,so,dylib}'",
+      "- '**/*.so.*'",
+      '- resources/**',
+      '- node_modules/onnxruntime-node/**',
       '- node_modules/onnxruntime-common/**'
     ])
     expect(section('asar')).toEqual(['smartUnpack: false'])
@@ -50,15 +56,21 @@ describe('the shell', () => {
   const sources = ['main', 'preload', 'tools'].flatMap(filesBelow).map((path) => readFileSync(path, 'utf8'))
 
   it('starts Chromium with no switch that weakens it', () => {
-    const unsafe = new RegExp([
-      'no-sandbox', 'disable-(web-security|site-isolation|gpu-sandbox|features)', 'ignore-certificate',
-      'allow-running-insecure', 'remote-debugging', 'remote-allow-origins'
-    ].join('|'))
+    const unsafe = new RegExp(
+      [
+        'no-sandbox',
+        'disable-(web-security|site-isolation|gpu-sandbox|features)',
+        'ignore-certificate',
+        'allow-running-insecure',
+        'remote-debugging',
+        'remote-allow-origins'
+      ].join('|')
+    )
     const adding = /append(?:Switch|Argument)\(([^)]*)\)/g
     const switches = sources.flatMap((text) => [...text.matchAll(adding)].map(([, name]) => name))
-    expect(switches).toEqual(['\'enable-unsafe-webgpu\''])
+    expect(switches).toEqual(["'enable-unsafe-webgpu'"])
     expect(sources.filter((text) => unsafe.test(text.replace(/^\s*(\/\/|\*).*$/gm, '')))).toEqual([])
-    expect(read('main', 'index.ts')).toContain('disableBlinkFeatures: \'WebGPU\'')
+    expect(read('main', 'index.ts')).toContain("disableBlinkFeatures: 'WebGPU'")
   })
 
   it('opens windows without Node, isolated and in the sandbox, all of them', () => {

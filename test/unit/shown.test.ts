@@ -13,13 +13,16 @@ const hostile = 'a\u202eb\u001b[2J\u200b<img src=x>'
 
 it('is what the build makes of every text and every attribute that is read, without being asked', async () => {
   const server = await createServer({
-    configFile: false, root, logLevel: 'silent', server: { middlewareMode: true, hmr: false, ws: false },
+    configFile: false,
+    root,
+    logLevel: 'silent',
+    server: { middlewareMode: true, hmr: false, ws: false },
     optimizeDeps: { noDiscovery: true },
     plugins: [svelte({ configFile: join(root, 'svelte.config.js') })]
   })
   try {
-    const { default: component } = await server.ssrLoadModule('/test/unit/shown.svelte') as { default: Component }
-    const { render } = await server.ssrLoadModule('svelte/server') as { render: typeof Render }
+    const { default: component } = (await server.ssrLoadModule('/test/unit/shown.svelte')) as { default: Component }
+    const { render } = (await server.ssrLoadModule('svelte/server')) as { render: typeof Render }
     const { body } = render(component, { props: { title: hostile, list: [hostile, 2] } })
     expect(body).not.toMatch(/[\u202e\u001b\u200b]|<img/)
     const marked = 'a\\u{202e}b␛[2J\\u{200b}&lt;img src=x'
@@ -35,7 +38,8 @@ it('has signs with words in a token, for everything that is hidden', () => {
   const stretches = visible('a\u200b\u3164❤\ufe0f\u{e0041}')
   const signs = stretches.flatMap(({ text, sign }) => (sign === undefined ? [] : [[text, sign]]))
   expect(signs).toEqual([
-    ['⟂', 'zero-width space'], ['\\u{3164}', 'invisible character U+3164'],
+    ['⟂', 'zero-width space'],
+    ['\\u{3164}', 'invisible character U+3164'],
     ['\\u{e0041}', 'invisible character U+E0041']
   ])
 })

@@ -20,26 +20,42 @@ const [count, length] = [3, 9]
 /** Replicas that a graph is for; undefined where it is of one alone, or of none. */
 const replicasOf = ({ inputs, outputs }: Graph): number | undefined => {
   const losses = outputs.get('losses')
-  return losses === undefined || (!inputs.has('head:index') && inputs.has('head:attended')) ? undefined : losses.shape[0] / (count * (length - 1))
+  return losses === undefined || (!inputs.has('head:index') && inputs.has('head:attended'))
+    ? undefined
+    : losses.shape[0] / (count * (length - 1))
 }
 
 /** The executor behind the messages of a process of its own, in this one. */
 const processOf = (executor: Executor): Promise<ProcessExecutor> => {
   const handlers = executorHandlers<null>(() => executor)
   let [answer, end]: [(message: unknown) => void, (exit: ChildExit) => void] = [() => {}, () => {}]
-  const send = async (message: { readonly id: number; readonly method: keyof typeof handlers; readonly parameters: never }): Promise<void> => {
+  const send = async (message: {
+    readonly id: number
+    readonly method: keyof typeof handlers
+    readonly parameters: never
+  }): Promise<void> => {
     const { id, method, parameters } = structuredClone(message)
-    answer(await Promise.resolve(handlers[method](parameters)).then((result) => structuredClone({ type: 'result', id, result }), (error: unknown) => ({ type: 'error', id, error: toPlain(error) })))
+    answer(
+      await Promise.resolve(handlers[method](parameters)).then(
+        (result) => structuredClone({ type: 'result', id, result }),
+        (error: unknown) => ({ type: 'error', id, error: toPlain(error) })
+      )
+    )
   }
   return ProcessExecutor.over<null>(
     {
-      pid: undefined, kill: () => {},
+      pid: undefined,
+      kill: () => {},
       send: (message) => void send(message as Parameters<typeof send>[0]),
       onMessage: (listener) => (answer = listener),
       onExit: (listener) => (end = listener),
       disconnect: () => end({ code: 0, signal: null, words: 'it was closed' })
     },
-    { library: 'The library', options: null, lostAtStart: (words) => new SpectroscopeError('engine', `It did not start (${words}).`) }
+    {
+      library: 'The library',
+      options: null,
+      lostAtStart: (words) => new SpectroscopeError('engine', `It did not start (${words}).`)
+    }
   )
 }
 
@@ -47,9 +63,16 @@ const processOf = (executor: Executor): Promise<ProcessExecutor> => {
 const caseOf = (architecture: (typeof architectures)[string]) => {
   const uniform = uniforms(11)
   const weights = randomWeights(architecture, uniform)
-  const replica = (component: string): OwnWeights => ({ component, weights: flatten(weights, componentSlices(architecture, weights, component)).map((x) => x + 0.3 * (uniform() - 0.5)) })
+  const replica = (component: string): OwnWeights => ({
+    component,
+    weights: flatten(weights, componentSlices(architecture, weights, component)).map((x) => x + 0.3 * (uniform() - 0.5))
+  })
   const names = componentNames(architecture)
-  const groups = [...new Set(names.map(programName))].map((program) => names.filter((component) => programName(component) === program).flatMap((component) => [replica(component), replica(component)]))
+  const groups = [...new Set(names.map(programName))].map((program) =>
+    names
+      .filter((component) => programName(component) === program)
+      .flatMap((component) => [replica(component), replica(component)])
+  )
   return { weights, groups, rows: randomRows(architecture, count, length, uniform) }
 }
 
@@ -61,10 +84,19 @@ interface Numbers {
 
 const alone = async (evaluator: Evaluator, { component, weights }: OwnWeights, prefix: Prefix): Promise<Numbers> => {
   const gradient = new Float32Array(weights.length).fill(1)
-  return { losses: await evaluator.losses(component, weights, prefix), lossSum: (await evaluator.gradient(component, weights, prefix, gradient)).lossSum, gradient }
+  return {
+    losses: await evaluator.losses(component, weights, prefix),
+    lossSum: (await evaluator.gradient(component, weights, prefix, gradient)).lossSum,
+    gradient
+  }
 }
 
-const together = async ({ stacked }: Evaluator, replicas: readonly OwnWeights[], width: number, prefix: Prefix): Promise<Numbers[]> => {
+const together = async (
+  { stacked }: Evaluator,
+  replicas: readonly OwnWeights[],
+  width: number,
+  prefix: Prefix
+): Promise<Numbers[]> => {
   const gradients = replicas.map(({ weights }) => new Float32Array(weights.length).fill(1))
   const losses = await stacked!.losses(replicas, width, prefix)
   const sums = await stacked!.gradient(replicas, width, prefix, gradients)
@@ -73,7 +105,13 @@ const together = async ({ stacked }: Evaluator, replicas: readonly OwnWeights[],
 
 const expectSame = (found: Numbers, expected: Numbers, words: string): void => {
   expect(difference(found.losses, expected.losses), words).toBeLessThan(1e-5)
-  expect(difference(found.gradient.map((x) => x - 1), expected.gradient.map((x) => x - 1)), words).toBeLessThan(1e-4)
+  expect(
+    difference(
+      found.gradient.map((x) => x - 1),
+      expected.gradient.map((x) => x - 1)
+    ),
+    words
+  ).toBeLessThan(1e-4)
   expect(Math.abs(found.lossSum / expected.lossSum - 1), words).toBeLessThan(1e-5)
 }
 
@@ -81,26 +119,33 @@ const cases = [{ name: 'reference', title: 'the float64 reference', skipped: fal
 
 for (const { name, title, skipped } of cases) {
   describe.skipIf(skipped)(`replicas together on ${title}`, () => {
-    it.each(Object.entries(architectures))('have the losses and gradients that each has alone in float64, for every component of %s', async (_, architecture) => {
-      const { weights, groups, rows } = caseOf(architecture)
-      const ran: (number | undefined)[] = []
-      const reference = await evaluatorOn('reference', architecture, weights)
-      const device = new TransformerEvaluator(withMemory(await openCase(name), 2 ** 40, { ran: (graph) => ran.push(replicasOf(graph)) }), architecture, weights)
-      const [prefix, own] = [await reference.prefix(rows), await device.prefix(rows)]
-      for (const replicas of groups) {
-        const expected: Numbers[] = []
-        for (const replica of replicas) expected.push(await alone(reference, replica, prefix))
-        ran.length = 0
-        const found = await together(device, replicas, replicas.length, own)
-        expect(ran).toEqual([replicas.length, replicas.length])
-        found.forEach((numbers, at) => expectSame(numbers, expected[at], `${replicas[at].component} ${at}`))
-        // One that is left alone has its place in the program of all, and so the numbers that it had beside the others.
-        ran.length = 0
-        const [rest] = await together(device, replicas.slice(1, 2), replicas.length, own)
-        expect(ran).toEqual([replicas.length, replicas.length])
-        expectSame(rest, expected[1], 'the second one only')
+    it.each(Object.entries(architectures))(
+      'have the losses and gradients that each has alone in float64, for every component of %s',
+      async (_, architecture) => {
+        const { weights, groups, rows } = caseOf(architecture)
+        const ran: (number | undefined)[] = []
+        const reference = await evaluatorOn('reference', architecture, weights)
+        const device = new TransformerEvaluator(
+          withMemory(await openCase(name), 2 ** 40, { ran: (graph) => ran.push(replicasOf(graph)) }),
+          architecture,
+          weights
+        )
+        const [prefix, own] = [await reference.prefix(rows), await device.prefix(rows)]
+        for (const replicas of groups) {
+          const expected: Numbers[] = []
+          for (const replica of replicas) expected.push(await alone(reference, replica, prefix))
+          ran.length = 0
+          const found = await together(device, replicas, replicas.length, own)
+          expect(ran).toEqual([replicas.length, replicas.length])
+          found.forEach((numbers, at) => expectSame(numbers, expected[at], `${replicas[at].component} ${at}`))
+          // One that is left alone has its place in the program of all, and so the numbers that it had beside the others.
+          ran.length = 0
+          const [rest] = await together(device, replicas.slice(1, 2), replicas.length, own)
+          expect(ran).toEqual([replicas.length, replicas.length])
+          expectSame(rest, expected[1], 'the second one only')
+        }
       }
-    })
+    )
   })
 }
 
@@ -108,102 +153,138 @@ describe('replicas together', () => {
   const { weights, groups, rows } = caseOf(base)
   const heads = groups.find(([{ component }]) => component === 'head:0.0')!
 
-  it('are computed one by one in the machine\'s own memory, and where their program is of all weights', async () => {
+  it("are computed one by one in the machine's own memory, and where their program is of all weights", async () => {
     expect((await evaluatorOn('onnx-cpu', base, weights)).stacked).toBeUndefined()
     const ran: (number | undefined)[] = []
-    const device = new TransformerEvaluator(withMemory(openOnnxCpu(), 2 ** 40, { ran: (graph) => ran.push(replicasOf(graph)) }), base, weights)
+    const device = new TransformerEvaluator(
+      withMemory(openOnnxCpu(), 2 ** 40, { ran: (graph) => ran.push(replicasOf(graph)) }),
+      base,
+      weights
+    )
     const full = flatten(weights, componentSlices(base, weights, 'full'))
     const prefix = await device.prefix(rows)
     const expected = await alone(device, { component: 'full', weights: full }, prefix)
     ran.length = 0
-    const found = await together(device, [{ component: 'full', weights: full }, { component: 'full', weights: full.map((x) => 1.01 * x) }], 2, prefix)
+    const found = await together(
+      device,
+      [
+        { component: 'full', weights: full },
+        { component: 'full', weights: full.map((x) => 1.01 * x) }
+      ],
+      2,
+      prefix
+    )
     expect(ran).toEqual([1, 1, 1, 1])
     expect(found[0]).toEqual(expected)
     expect(found[1].losses).not.toEqual(expected.losses)
   })
 
   it('leave one whose exponents overflow to the exact program, without harm to the others', async () => {
-    const replicas = groups.find(([{ component }]) => component === 'unembed')!.map((replica, at) => (at === 0 ? { ...replica, weights: replica.weights.map((x) => 300 * x) } : replica))
+    const replicas = groups
+      .find(([{ component }]) => component === 'unembed')!
+      .map((replica, at) => (at === 0 ? { ...replica, weights: replica.weights.map((x) => 300 * x) } : replica))
     const reference = await evaluatorOn('reference', base, weights)
     const device = new TransformerEvaluator(withMemory(openOnnxCpu(), 2 ** 40), base, weights)
     const [prefix, own] = [await reference.prefix(rows), await device.prefix(rows)]
     const found = await together(device, replicas, 2, own)
     expect(Math.max(...found[0].losses)).toBeGreaterThan(100)
-    for (const [at, replica] of replicas.entries()) expectSame(found[at], await alone(reference, replica, prefix), `${at}`)
+    for (const [at, replica] of replicas.entries())
+      expectSame(found[at], await alone(reference, replica, prefix), `${at}`)
   })
 
   it('go as many at once as memory is taken to be enough for, and no more', async () => {
     const largest: number[] = []
     for (const memoryBytes of [2 ** 30, 5.5e5, 1e5]) {
       const compiled: (number | undefined)[] = []
-      const device = new TransformerEvaluator(withMemory(openOnnxCpu(), memoryBytes, { compiled: (graph) => compiled.push(replicasOf(graph)) }), base, weights)
+      const device = new TransformerEvaluator(
+        withMemory(openOnnxCpu(), memoryBytes, { compiled: (graph) => compiled.push(replicasOf(graph)) }),
+        base,
+        weights
+      )
       const prefix = await device.prefix(rows)
       const found = await together(device, heads, heads.length, prefix)
       const reference = await evaluatorOn('reference', base, weights)
-      for (const [at, replica] of heads.entries()) expectSame(found[at], await alone(reference, replica, await reference.prefix(rows)), `${memoryBytes} ${at}`)
+      for (const [at, replica] of heads.entries())
+        expectSame(found[at], await alone(reference, replica, await reference.prefix(rows)), `${memoryBytes} ${at}`)
       largest.push(Math.max(...compiled.map((replicas) => replicas ?? 1)))
     }
     expect(largest).toEqual([4, 2, 1])
   })
 
-  it.each(['made', 'run'] as const)('are halved where another process says that its memory is short when a program is %s', async (when) => {
-    const check = (graph: Graph): void => {
-      if ((replicasOf(graph) ?? 1) > 2) throw new OutOfDeviceMemory('CUDA failure 2: out of memory')
-    }
-    const ran: number[] = []
-    const apart = await processOf(withMemory(openOnnxCpu(), undefined, {
-      compiled: (graph) => when === 'made' && check(graph),
-      ran: (graph) => {
-        if (when === 'run') check(graph)
-        ran.push(replicasOf(graph) ?? 1)
+  it.each(['made', 'run'] as const)(
+    'are halved where another process says that its memory is short when a program is %s',
+    async (when) => {
+      const check = (graph: Graph): void => {
+        if ((replicasOf(graph) ?? 1) > 2) throw new OutOfDeviceMemory('CUDA failure 2: out of memory')
       }
-    }))
-    const [evaluator, reference] = [new TransformerEvaluator(apart, base, weights), await evaluatorOn('reference', base, weights)]
-    const found = await together(evaluator, heads, heads.length, await evaluator.prefix(rows))
-    expect(ran.slice(1)).toEqual([2, 2, 2, 2])
-    for (const [at, replica] of heads.entries()) expectSame(found[at], await alone(reference, replica, await reference.prefix(rows)), `${at}`)
-    await evaluator.dispose()
-  })
-
-  it.each(['made', 'run'] as const)('are halved where a device\'s memory turns out to be short when a program is %s, which is remembered', async (when) => {
-    const reference = await evaluatorOn('reference', base, weights)
-    const expected: Numbers[] = []
-    for (const replica of heads) expected.push(await alone(reference, replica, await reference.prefix(rows)))
-    let [most, alive] = [4, 0]
-    const ran: number[] = []
-    const inner = openOnnxCpu()
-    const check = (graph: Graph): void => {
-      if ((replicasOf(graph) ?? 1) > most) throw new OutOfDeviceMemory('CUDA failure 2: out of memory')
-    }
-    const watched = withMemory(inner, 2 ** 40, when === 'made' ? { compiled: check } : { ran: check })
-    const device: Executor = {
-      ...watched,
-      compile: async (graph) => {
-        const program = await watched.compile(graph)
-        alive++
-        return {
-          run: async (inputs) => {
-            const outputs = await program.run(inputs)
+      const ran: number[] = []
+      const apart = await processOf(
+        withMemory(openOnnxCpu(), undefined, {
+          compiled: (graph) => when === 'made' && check(graph),
+          ran: (graph) => {
+            if (when === 'run') check(graph)
             ran.push(replicasOf(graph) ?? 1)
-            return outputs
-          },
-          dispose: () => (alive--, program.dispose())
+          }
+        })
+      )
+      const [evaluator, reference] = [
+        new TransformerEvaluator(apart, base, weights),
+        await evaluatorOn('reference', base, weights)
+      ]
+      const found = await together(evaluator, heads, heads.length, await evaluator.prefix(rows))
+      expect(ran.slice(1)).toEqual([2, 2, 2, 2])
+      for (const [at, replica] of heads.entries())
+        expectSame(found[at], await alone(reference, replica, await reference.prefix(rows)), `${at}`)
+      await evaluator.dispose()
+    }
+  )
+
+  it.each(['made', 'run'] as const)(
+    "are halved where a device's memory turns out to be short when a program is %s, which is remembered",
+    async (when) => {
+      const reference = await evaluatorOn('reference', base, weights)
+      const expected: Numbers[] = []
+      for (const replica of heads) expected.push(await alone(reference, replica, await reference.prefix(rows)))
+      let [most, alive] = [4, 0]
+      const ran: number[] = []
+      const inner = openOnnxCpu()
+      const check = (graph: Graph): void => {
+        if ((replicasOf(graph) ?? 1) > most) throw new OutOfDeviceMemory('CUDA failure 2: out of memory')
+      }
+      const watched = withMemory(inner, 2 ** 40, when === 'made' ? { compiled: check } : { ran: check })
+      const device: Executor = {
+        ...watched,
+        compile: async (graph) => {
+          const program = await watched.compile(graph)
+          alive++
+          return {
+            run: async (inputs) => {
+              const outputs = await program.run(inputs)
+              ran.push(replicasOf(graph) ?? 1)
+              return outputs
+            },
+            dispose: () => (alive--, program.dispose())
+          }
         }
       }
+      for (const [limit, runs] of [
+        [4, [4, 4]],
+        [2, [2, 2, 2, 2]],
+        [1, [1, 1, 1, 1, 1, 1, 1, 1]]
+      ] as const) {
+        most = limit
+        const evaluator = new TransformerEvaluator(device, base, weights)
+        const prefix = await evaluator.prefix(rows)
+        const found = await together(evaluator, heads, heads.length, prefix)
+        found.forEach((numbers, at) => expectSame(numbers, expected[at], `${limit} ${at}`))
+        ran.length = 0
+        // Room that is there again is not tried: what turned out to fit stays.
+        most = 4
+        await together(evaluator, heads, heads.length, prefix)
+        expect(ran).toEqual(runs)
+        await evaluator.dispose()
+        expect(alive).toBe(0)
+      }
     }
-    for (const [limit, runs] of [[4, [4, 4]], [2, [2, 2, 2, 2]], [1, [1, 1, 1, 1, 1, 1, 1, 1]]] as const) {
-      most = limit
-      const evaluator = new TransformerEvaluator(device, base, weights)
-      const prefix = await evaluator.prefix(rows)
-      const found = await together(evaluator, heads, heads.length, prefix)
-      found.forEach((numbers, at) => expectSame(numbers, expected[at], `${limit} ${at}`))
-      ran.length = 0
-      // Room that is there again is not tried: what turned out to fit stays.
-      most = 4
-      await together(evaluator, heads, heads.length, prefix)
-      expect(ran).toEqual(runs)
-      await evaluator.dispose()
-      expect(alive).toBe(0)
-    }
-  })
+  )
 })

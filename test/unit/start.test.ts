@@ -64,8 +64,15 @@ describe('packages', () => {
     mkdirSync(join(folder, 'own'))
     writeFileSync(join(folder, 'own', 'package.json'), JSON.stringify({ name: 'own', version: '1.0.0' }))
     writeFileSync(join(folder, 'package.json'), JSON.stringify({ ...names, dependencies: { own: 'file:own' } }))
-    const packages = { '': { ...names, dependencies: { own: 'file:own' } }, own: { version: '1.0.0' }, 'node_modules/own': { resolved: 'own', link: true } }
-    writeFileSync(join(folder, 'package-lock.json'), JSON.stringify({ ...names, lockfileVersion: 3, requires: true, packages }))
+    const packages = {
+      '': { ...names, dependencies: { own: 'file:own' } },
+      own: { version: '1.0.0' },
+      'node_modules/own': { resolved: 'own', link: true }
+    }
+    writeFileSync(
+      join(folder, 'package-lock.json'),
+      JSON.stringify({ ...names, lockfileVersion: 3, requires: true, packages })
+    )
   })
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
 

@@ -7,7 +7,18 @@ import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
 import type { GalleryQuery } from '../../main/store/exploration'
 import { writeSyntheticWorkspace } from '../bench/synthetic-workspace'
-import { clusteringOf, components, matrixOf, neighboursOf, smallStudy, storeRun, temporaryFolder, texts, tokenText, value } from './store-fixture'
+import {
+  clusteringOf,
+  components,
+  matrixOf,
+  neighboursOf,
+  smallStudy,
+  storeRun,
+  temporaryFolder,
+  texts,
+  tokenText,
+  value
+} from './store-fixture'
 
 let place: Awaited<ReturnType<typeof temporaryFolder>>
 let workspace: Workspace
@@ -16,23 +27,33 @@ let run: string
 /** 8 rows, 40 tokens: clusters 0 and 1 of five tokens, a main body of 30. */
 const rows = 8
 const tokens = 5 * rows
-const members = (cluster: number): number[] => Array.from({ length: tokens }, (_, token) => token).filter((token) => (token < 5 ? 0 : token < 10 ? 1 : -1) === cluster)
+const members = (cluster: number): number[] =>
+  Array.from({ length: tokens }, (_, token) => token).filter(
+    (token) => (token < 5 ? 0 : token < 10 ? 1 : -1) === cluster
+  )
 const groups = [0, 1, -1]
 
 /** Central order: descending by token. Every third token leads out, to cluster 1 from 0, and to the main body from 1. */
 const level = (): LevelDescription => {
-  const perGroup = <T>(of: (group: number, column: number) => T): T[] => groups.flatMap((_, group) => components.map((__, column) => of(group, column)))
-  const mean = (group: number, column: number): number => members(groups[group]).reduce((sum, token) => sum + value(token, column), 0) / members(groups[group]).length
+  const perGroup = <T>(of: (group: number, column: number) => T): T[] =>
+    groups.flatMap((_, group) => components.map((__, column) => of(group, column)))
+  const mean = (group: number, column: number): number =>
+    members(groups[group]).reduce((sum, token) => sum + value(token, column), 0) / members(groups[group]).length
   const centralPlace = new Int32Array(tokens)
   for (const cluster of groups) [...members(cluster)].reverse().forEach((token, at) => (centralPlace[token] = at))
   return {
-    kind: 'cluster', centralPlace,
+    kind: 'cluster',
+    centralPlace,
     membership: Int32Array.from({ length: tokens }, (_, token) => (token < 5 ? 0 : token < 10 ? 1 : -1)),
-    caught: new Uint8Array(tokens).fill(1), rules: groups.map(() => []),
+    caught: new Uint8Array(tokens).fill(1),
+    rules: groups.map(() => []),
     boundary: Float32Array.from({ length: tokens }, (_, token) => (token % 3 === 0 ? (token + 1) / 100 : 0)),
-    toward: Int32Array.from({ length: tokens }, (_, token) => (token % 3 !== 0 ? -2 : token < 5 ? 1 : token < 10 ? -1 : 0)),
+    toward: Int32Array.from({ length: tokens }, (_, token) =>
+      token % 3 !== 0 ? -2 : token < 5 ? 1 : token < 10 ? -1 : 0
+    ),
     groups: Int32Array.from(groups),
-    means: Float32Array.from(perGroup(mean)), standardDeviations: Float32Array.from(perGroup((group, column) => group + column)),
+    means: Float32Array.from(perGroup(mean)),
+    standardDeviations: Float32Array.from(perGroup((group, column) => group + column)),
     edges: { from: Int32Array.of(-1, -1, 0), to: Int32Array.of(0, 1, 1), weights: Float64Array.of(3, 5, 1) },
     positions: Float32Array.of(1, 2, 3, 4, 5, 6)
   }
@@ -43,8 +64,20 @@ const description = (changes: Partial<LevelDescription> = {}): ClusteringDescrip
   levels: [{ ...level(), ...changes }]
 })
 
-const gallery = async (cluster: number, query: Partial<GalleryQuery> = {}, clustering = 1): Promise<{ total: number; tokens: number[] }> => {
-  const page = await workspace.getGallery(run, clustering, cluster, { stratum: 'central', seed: 1, offset: 0, limit: 100, before: 2, after: 2, ...query })
+const gallery = async (
+  cluster: number,
+  query: Partial<GalleryQuery> = {},
+  clustering = 1
+): Promise<{ total: number; tokens: number[] }> => {
+  const page = await workspace.getGallery(run, clustering, cluster, {
+    stratum: 'central',
+    seed: 1,
+    offset: 0,
+    limit: 100,
+    before: 2,
+    after: 2,
+    ...query
+  })
   return { total: page.total, tokens: page.tokens.map(({ token }) => token) }
 }
 
@@ -52,7 +85,9 @@ beforeAll(async () => {
   place = await temporaryFolder()
   workspace = await openWorkspace(join(place.folder, 'w'), { create: true })
   run = await storeRun(workspace, rows)
-  await workspace.transaction(run, (writer) => writer.saveClustering({ ...clusteringOf(tokens), name: 'not described' }))
+  await workspace.transaction(run, (writer) =>
+    writer.saveClustering({ ...clusteringOf(tokens), name: 'not described' })
+  )
   await workspace.saveDescription(run, 1, description())
 })
 
@@ -69,18 +104,34 @@ describe('an overview', () => {
     expect([await workspace.isDescribed(run, 1), await workspace.isDescribed(run, 2)]).toEqual([true, false])
     const { clusters, subsets } = await workspace.getOverview(run, 1)
     expect(subsets).toEqual(['code, "C"', 'law'])
-    expect(clusters.map(({ cluster, kind, size, conductance, subset, purity }) => [cluster, kind, size, conductance, subset, purity])).toEqual([
-      [0, 'cluster', 5, 0.25, 'code, "C"', 1], [1, 'cluster', 5, 0.5, 'law', 1], [-1, 'main body', 30, null, 'code, "C"', 0.5]
+    expect(
+      clusters.map(({ cluster, kind, size, conductance, subset, purity }) => [
+        cluster,
+        kind,
+        size,
+        conductance,
+        subset,
+        purity
+      ])
+    ).toEqual([
+      [0, 'cluster', 5, 0.25, 'code, "C"', 1],
+      [1, 'cluster', 5, 0.5, 'law', 1],
+      [-1, 'main body', 30, null, 'code, "C"', 0.5]
     ])
     const summaries = await workspace.getClusterSummaries(run, { clustering: 1, topTokens: 8 })
     clusters.forEach(({ distinctTokens, topTokens }, i) => {
       expect(distinctTokens).toBe(summaries[i].distinctTokens)
-      expect(topTokens.map(({ id, text, count }) => [id, text, count])).toEqual(summaries[i].topTokens.map(({ id, text, count }) => [id, text, count]))
+      expect(topTokens.map(({ id, text, count }) => [id, text, count])).toEqual(
+        summaries[i].topTokens.map(({ id, text, count }) => [id, text, count])
+      )
       topTokens.forEach(({ lift }, at) => expect(lift).toBeCloseTo(summaries[i].topTokens[at].lift, 5))
     })
     const profile = await workspace.getClusterProfile(run, 0, { clustering: 1 })
-    const expected = components.map((component, column) => [component, profile.standardisedMean[column]] as const)
-      .filter(([, mean]) => Math.abs(mean) >= 0.5).sort((a, b) => Math.abs(b[1]) - Math.abs(a[1])).slice(0, 3)
+    const expected = components
+      .map((component, column) => [component, profile.standardisedMean[column]] as const)
+      .filter(([, mean]) => Math.abs(mean) >= 0.5)
+      .sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]))
+      .slice(0, 3)
     expect(clusters[0].standsOut.map(({ component }) => component)).toEqual(expected.map(([component]) => component))
     clusters[0].standsOut.forEach(({ standardisedMean }, i) => expect(standardisedMean).toBeCloseTo(expected[i][1], 4))
     const plain = await workspace.getOverview(run, 2)
@@ -88,7 +139,10 @@ describe('an overview', () => {
   })
 
   test('of what is not there is refused', async () => {
-    await expect(workspace.getOverview(run, 9)).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('no clustering 9') })
+    await expect(workspace.getOverview(run, 9)).rejects.toMatchObject({
+      kind: 'input',
+      message: expect.stringContaining('no clustering 9')
+    })
     await expect(workspace.getOverview('none', 1)).rejects.toMatchObject({ kind: 'input' })
   })
 })
@@ -98,21 +152,49 @@ describe('details of a cluster', () => {
     const details = await workspace.getClusterDetails(run, 1, 0)
     const summary = await workspace.getClusterSummary(run, 0, { clustering: 1 })
     const profile = await workspace.getClusterProfile(run, 0, { clustering: 1 })
-    expect(details).toMatchObject({ conductanceWhenCut: 0.2, seed: 2, components, subsets: summary.subsets, nearest: [{ cluster: -1, weight: 3, share: 0.75 }, { cluster: 1, weight: 1, share: 0.25 }] })
+    expect(details).toMatchObject({
+      conductanceWhenCut: 0.2,
+      seed: 2,
+      components,
+      subsets: summary.subsets,
+      nearest: [
+        { cluster: -1, weight: 3, share: 0.75 },
+        { cluster: 1, weight: 1, share: 0.25 }
+      ]
+    })
     expect(details.entry).toEqual((await workspace.getOverview(run, 1)).clusters[0])
     expect(details.topTokens.map(({ id }) => id)).toEqual(summary.topTokens.map(({ id }) => id))
     details.mean.forEach((mean, column) => expect(mean).toBeCloseTo(profile.mean[column], 5))
     details.standardisedMean.forEach((mean, column) => expect(mean).toBeCloseTo(profile.standardisedMean[column], 4))
     expect([...details.standardDeviation]).toEqual([0, 1, 2])
     expect(details.patterns.map(({ pattern }) => pattern)).toEqual(patternNames)
-    expect(details.patterns.slice(0, 3)).toEqual([{ pattern: patternNames[0], count: 5, lift: 1 }, { pattern: patternNames[1], count: 0, lift: 0 }, { pattern: patternNames[2], count: 5, lift: 8 }])
-    expect(await workspace.getClusterDetails(run, 1, -1)).toMatchObject({ entry: { kind: 'main body', conductance: null }, seed: null, nearest: [{ cluster: 1 }, { cluster: 0 }] })
-    await expect(workspace.getClusterDetails(run, 1, 2)).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('has no cluster 2') })
+    expect(details.patterns.slice(0, 3)).toEqual([
+      { pattern: patternNames[0], count: 5, lift: 1 },
+      { pattern: patternNames[1], count: 0, lift: 0 },
+      { pattern: patternNames[2], count: 5, lift: 8 }
+    ])
+    expect(await workspace.getClusterDetails(run, 1, -1)).toMatchObject({
+      entry: { kind: 'main body', conductance: null },
+      seed: null,
+      nearest: [{ cluster: 1 }, { cluster: 0 }]
+    })
+    await expect(workspace.getClusterDetails(run, 1, 2)).rejects.toMatchObject({
+      kind: 'input',
+      message: expect.stringContaining('has no cluster 2')
+    })
   })
 
   test('of a clustering that is not described are those that can be counted', async () => {
     const { entry, topTokens, subsets } = await workspace.getClusterDetails(run, 1, 1)
-    expect(await workspace.getClusterDetails(run, 2, 1)).toMatchObject({ entry: { ...entry, standsOut: [] }, topTokens, subsets, components: [], nearest: [], patterns: [], seed: 7 })
+    expect(await workspace.getClusterDetails(run, 2, 1)).toMatchObject({
+      entry: { ...entry, standsOut: [] },
+      topTokens,
+      subsets,
+      components: [],
+      nearest: [],
+      patterns: [],
+      seed: 7
+    })
   })
 })
 
@@ -121,13 +203,32 @@ describe('a gallery', () => {
     expect(await gallery(0)).toEqual({ total: 5, tokens: [4, 3, 2, 1, 0] })
     expect(await gallery(-1, { offset: 3, limit: 2 })).toEqual({ total: 30, tokens: [36, 35] })
     expect(await gallery(-1, { offset: 40 })).toEqual({ total: 30, tokens: [] })
-    const page = await workspace.getGallery(run, 1, 1, { stratum: 'central', seed: 1, offset: 0, limit: 1, before: 2, after: 2 })
+    const page = await workspace.getGallery(run, 1, 1, {
+      stratum: 'central',
+      seed: 1,
+      offset: 0,
+      limit: 1,
+      before: 2,
+      after: 2
+    })
     expect(page.tokens).toEqual(
-      (await workspace.getTokens(run, [9], { before: 2, after: 2 })).map(
-        (token) => ({ ...token, boundary: Math.fround(0.1), strength: null })
-      )
+      (await workspace.getTokens(run, [9], { before: 2, after: 2 })).map((token) => ({
+        ...token,
+        boundary: Math.fround(0.1),
+        strength: null
+      }))
     )
-    expect(page.tokens[0]).toMatchObject({ row: 1, position: 5, id: idOf(9), text: texts[idOf(9)], before: [texts[6], texts[7]], after: [], subset: 'law', file: 'b.jsonl', record: 6 })
+    expect(page.tokens[0]).toMatchObject({
+      row: 1,
+      position: 5,
+      id: idOf(9),
+      text: texts[idOf(9)],
+      before: [texts[6], texts[7]],
+      after: [],
+      subset: 'law',
+      file: 'b.jsonl',
+      record: 6
+    })
   })
 
   test('draws by its seed, the same every time, every token once', async () => {
@@ -135,7 +236,10 @@ describe('a gallery', () => {
     expect([...first.tokens].sort((a, b) => a - b)).toEqual(members(-1))
     expect(first.tokens).not.toEqual(members(-1))
     expect(await gallery(-1, { stratum: 'random', seed: 5 })).toEqual(first)
-    expect(await gallery(-1, { stratum: 'random', seed: 5, offset: 10, limit: 5 })).toEqual({ total: 30, tokens: first.tokens.slice(10, 15) })
+    expect(await gallery(-1, { stratum: 'random', seed: 5, offset: 10, limit: 5 })).toEqual({
+      total: 30,
+      tokens: first.tokens.slice(10, 15)
+    })
     expect((await gallery(-1, { stratum: 'random', seed: 6 })).tokens).not.toEqual(first.tokens)
     expect((await gallery(-1, { stratum: 'random', seed: Number.MAX_SAFE_INTEGER })).tokens).toHaveLength(30)
   })
@@ -154,30 +258,51 @@ describe('a gallery', () => {
     expect(await gallery(-1, { stratum: 'order', tokenId: id })).toEqual({ total: same.length, tokens: same })
     const law = members(-1).filter((token) => Math.floor(token / 5) % 2 === 1)
     expect(await gallery(-1, { stratum: 'order', subset: 'law' })).toEqual({ total: law.length, tokens: law })
-    expect(await gallery(-1, { stratum: 'boundary', subset: 'law', tokenId: id })).toEqual({ total: same.filter((token) => law.includes(token)).length, tokens: expect.any(Array) })
+    expect(await gallery(-1, { stratum: 'boundary', subset: 'law', tokenId: id })).toEqual({
+      total: same.filter((token) => law.includes(token)).length,
+      tokens: expect.any(Array)
+    })
     expect(await gallery(-1, { subset: 'none such' })).toEqual({ total: 0, tokens: [] })
   })
 
   test('of a clustering that is not described has no boundary, and its tokens in order', async () => {
     expect(await gallery(0, { stratum: 'central' }, 2)).toEqual({ total: 5, tokens: [0, 1, 2, 3, 4] })
-    expect(await gallery(-1, { stratum: 'order', subset: 'law' }, 2)).toEqual(await gallery(-1, { stratum: 'order', subset: 'law' }))
-    expect(await gallery(-1, { stratum: 'random', seed: 3 }, 2)).toEqual(await gallery(-1, { stratum: 'random', seed: 3 }))
-    const page = await workspace.getGallery(run, 2, 0, { stratum: 'boundary', seed: 1, offset: 0, limit: 9, before: 0, after: 0 })
+    expect(await gallery(-1, { stratum: 'order', subset: 'law' }, 2)).toEqual(
+      await gallery(-1, { stratum: 'order', subset: 'law' })
+    )
+    expect(await gallery(-1, { stratum: 'random', seed: 3 }, 2)).toEqual(
+      await gallery(-1, { stratum: 'random', seed: 3 })
+    )
+    const page = await workspace.getGallery(run, 2, 0, {
+      stratum: 'boundary',
+      seed: 1,
+      offset: 0,
+      limit: 9,
+      before: 0,
+      after: 0
+    })
     expect(page.tokens.map(({ boundary }) => boundary)).toEqual([null, null, null, null, null])
     await expect(gallery(5, {}, 2)).rejects.toMatchObject({ kind: 'input' })
   })
 })
 
 describe('a search', () => {
-  const having = (test_: (text: string) => boolean): number[] => [-1, 0, 1].filter((cluster) => members(cluster).some((token) => test_(texts[idOf(token)])))
+  const having = (test_: (text: string) => boolean): number[] =>
+    [-1, 0, 1].filter((cluster) => members(cluster).some((token) => test_(texts[idOf(token)])))
 
   test('finds clusters by what their tokens contain, or match', async () => {
     for (const clustering of [1, 2]) {
       for (const text of ['naïve', '"', '😀', 'NULL', '\n', 'zebra', '%']) {
-        expect([text, ...(await workspace.searchClusters(run, clustering, text, false))]).toEqual([text, ...having((each) => each.includes(text))])
+        expect([text, ...(await workspace.searchClusters(run, clustering, text, false))]).toEqual([
+          text,
+          ...having((each) => each.includes(text))
+        ])
       }
       for (const expression of ['^\\s+$', '^[a-z]+$', 'na.ve', '"', '^$']) {
-        expect([expression, ...(await workspace.searchClusters(run, clustering, expression, true))]).toEqual([expression, ...having((each) => new RegExp(expression).test(each))])
+        expect([expression, ...(await workspace.searchClusters(run, clustering, expression, true))]).toEqual([
+          expression,
+          ...having((each) => new RegExp(expression).test(each))
+        ])
       }
     }
     expect([...(await workspace.searchClusters(run, 1, 'NA', false))]).toEqual([])
@@ -185,14 +310,24 @@ describe('a search', () => {
 
   test('finds clusters by what is said of them, or of the merge that they are in', async () => {
     const body: AnnotationBody = {
-      name: '', note: '', tags: [], confidence: null, status: 'labelled', blindTest: null, author: 'A',
+      name: '',
+      note: '',
+      tags: [],
+      confidence: null,
+      status: 'labelled',
+      blindTest: null,
+      author: 'A',
       changedAt: new Date(0).toISOString()
     }
-    const find = async (source: string): Promise<number[]> =>
-      [...(await workspace.searchClusters(run, 2, source, true))]
+    const find = async (source: string): Promise<number[]> => [
+      ...(await workspace.searchClusters(run, 2, source, true))
+    ]
     expect(await find('^qq')).toEqual([])
     await workspace.applyAnnotations({
-      run, clustering: 2, words: 'label', author: 'A',
+      run,
+      clustering: 2,
+      words: 'label',
+      author: 'A',
       edits: [
         { target: 'cluster:1', after: { ...body, name: 'qq name', note: 'word '.repeat(12) } },
         { target: 'merge:1', after: { ...body, tags: ['qqtag'], clusters: [0, -1] } }
@@ -218,9 +353,16 @@ describe('a search', () => {
 
 describe('columns of tokens', () => {
   test('are given whole', async () => {
-    expect([...(await workspace.getColumn(run, components[1]))]).toEqual([...matrixOf(tokens)].filter((_, at) => at % components.length === 1))
-    await expect(workspace.getColumn(run, 'head:9.9')).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('has no component head:9.9; it has embed') })
-    expect([...(await workspace.getSubsetIndices(run))]).toEqual(Array.from({ length: tokens }, (_, token) => Math.floor(token / 5) % 2))
+    expect([...(await workspace.getColumn(run, components[1]))]).toEqual(
+      [...matrixOf(tokens)].filter((_, at) => at % components.length === 1)
+    )
+    await expect(workspace.getColumn(run, 'head:9.9')).rejects.toMatchObject({
+      kind: 'input',
+      message: expect.stringContaining('has no component head:9.9; it has embed')
+    })
+    expect([...(await workspace.getSubsetIndices(run))]).toEqual(
+      Array.from({ length: tokens }, (_, token) => Math.floor(token / 5) % 2)
+    )
     const { ids, texts: known } = await workspace.getTexts(run)
     expect(Array.from(ids, (id, i) => [id, known[i]])).toEqual(texts.map((text, id) => [id, text]))
   })
@@ -229,9 +371,15 @@ describe('columns of tokens', () => {
     const details = await workspace.getTokenDetails(run, 1, 7, { before: 1, after: 1 })
     const [inContext] = await workspace.getTokens(run, [7], { before: 1, after: 1 })
     expect(details).toEqual({
-      ...inContext, cluster: 1, susceptibilities: matrixOf(tokens).slice(21, 24), standardErrors: matrixOf(tokens, 0.1).slice(21, 24)
+      ...inContext,
+      cluster: 1,
+      susceptibilities: matrixOf(tokens).slice(21, 24),
+      standardErrors: matrixOf(tokens, 0.1).slice(21, 24)
     })
-    await expect(workspace.getTokenDetails(run, 1, tokens)).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining(`no token ${tokens}`) })
+    await expect(workspace.getTokenDetails(run, 1, tokens)).rejects.toMatchObject({
+      kind: 'input',
+      message: expect.stringContaining(`no token ${tokens}`)
+    })
   })
 
   test('lay tokens out, by preprocessing, and are replaced', async () => {
@@ -243,18 +391,31 @@ describe('columns of tokens', () => {
       expect([stored?.method, ...(stored?.positions ?? [])]).toEqual([`scale ${scale}`, ...positions])
     }
     expect(await workspace.getLayout(run, true)).toBeUndefined()
-    await expect(workspace.saveLayout(run, true, { method: 'short', positions: new Float32Array(8) })).rejects.toThrow('a layout of 4 tokens was given, but the study has 40')
+    await expect(workspace.saveLayout(run, true, { method: 'short', positions: new Float32Array(8) })).rejects.toThrow(
+      'a layout of 4 tokens was given, but the study has 40'
+    )
   })
 })
 
 test('the layout and the heat map of clusters follow the description', async () => {
   expect(await workspace.getClusterLayout(run, 1)).toEqual({
-    clusters: Int32Array.of(0, 1, -1), positions: Float32Array.of(1, 2, 3, 4, 5, 6), from: Int32Array.of(-1, -1, 0), to: Int32Array.of(0, 1, 1), weights: Float64Array.of(3, 5, 1)
+    clusters: Int32Array.of(0, 1, -1),
+    positions: Float32Array.of(1, 2, 3, 4, 5, 6),
+    from: Int32Array.of(-1, -1, 0),
+    to: Int32Array.of(0, 1, 1),
+    weights: Float64Array.of(3, 5, 1)
   })
   const map = await workspace.getHeatMap(run, 1, 2)
   expect([[...map.clusters], [...map.sizes], map.components]).toEqual([[0, -1], [5, 30], components])
-  expect([...map.values]).toEqual([...(await workspace.getClusterDetails(run, 1, 0)).standardisedMean, ...(await workspace.getClusterDetails(run, 1, -1)).standardisedMean])
-  for (const refused of [() => workspace.getClusterLayout(run, 2), () => workspace.getHeatMap(run, 2, 9)]) await expect(refused()).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('not described yet') })
+  expect([...map.values]).toEqual([
+    ...(await workspace.getClusterDetails(run, 1, 0)).standardisedMean,
+    ...(await workspace.getClusterDetails(run, 1, -1)).standardisedMean
+  ])
+  for (const refused of [() => workspace.getClusterLayout(run, 2), () => workspace.getHeatMap(run, 2, 9)])
+    await expect(refused()).rejects.toMatchObject({
+      kind: 'input',
+      message: expect.stringContaining('not described yet')
+    })
 })
 
 describe('edges', () => {
@@ -265,7 +426,11 @@ describe('edges', () => {
     for (let token = 0; token < tokens; token++) {
       for (let at = 0; at < k; at++) {
         const other = indices[token * 3 + at]
-        if (wanted.includes(token) || wanted.includes(other)) edges.set(`${Math.min(token, other)} ${Math.max(token, other)}`, Math.fround(Math.exp(-(distances[token * 3 + at] ** 2) / distances[k - 1] ** 2)))
+        if (wanted.includes(token) || wanted.includes(other))
+          edges.set(
+            `${Math.min(token, other)} ${Math.max(token, other)}`,
+            Math.fround(Math.exp(-(distances[token * 3 + at] ** 2) / distances[k - 1] ** 2))
+          )
       }
     }
     return edges
@@ -305,13 +470,16 @@ describe('a description', () => {
       '2 patterns was given'
     )
     const above = {
-      ...level(), kind: 'region' as const, membership: new Int32Array(tokens).fill(-1), groups: new Int32Array(0),
+      ...level(),
+      kind: 'region' as const,
+      membership: new Int32Array(tokens).fill(-1),
+      groups: new Int32Array(0),
       means: new Float32Array(0)
     }
     const twoLevels = { ...above, standardDeviations: new Float32Array(0), positions: new Float32Array(0), rules: [] }
-    await expect(
-      workspace.saveDescription(run, 1, { ...description(), levels: [level(), twoLevels] })
-    ).rejects.toThrow('a description of cluster, region was given')
+    await expect(workspace.saveDescription(run, 1, { ...description(), levels: [level(), twoLevels] })).rejects.toThrow(
+      'a description of cluster, region was given'
+    )
     expect((await gallery(0)).tokens).toEqual([4, 3, 2, 1, 0])
   })
 
@@ -320,9 +488,8 @@ describe('a description', () => {
     await workspace.saveDescription(run, number, description())
     expect((await gallery(0, {}, number)).tokens).toEqual([4, 3, 2, 1, 0])
     const ascending = description()
-    for (const cluster of groups) members(cluster).forEach(
-      (token, at) => (ascending.levels[0].centralPlace[token] = at)
-    )
+    for (const cluster of groups)
+      members(cluster).forEach((token, at) => (ascending.levels[0].centralPlace[token] = at))
     await workspace.saveDescription(run, number, ascending)
     expect((await gallery(0, {}, number)).tokens).toEqual([0, 1, 2, 3, 4])
     expect((await workspace.getClusterLayout(run, number)).clusters).toHaveLength(3)
@@ -332,32 +499,71 @@ describe('a description', () => {
   })
 
   test('fits a run without a matrix and without a tokenizer, as an imported one is', async () => {
-    const { id } = await workspace.createRun({ name: 'imported', baseFolder: '/', configuration: (await workspace.getRun(run)).configuration })
+    const { id } = await workspace.createRun({
+      name: 'imported',
+      baseFolder: '/',
+      configuration: (await workspace.getRun(run)).configuration
+    })
     await workspace.transaction(id, async (writer) => {
       await writer.saveStudy(study, null)
       await writer.saveClustering(clusteringOf(tokens))
     })
     await workspace.saveDescription(
-      id, 1, description({ means: new Float32Array(0), standardDeviations: new Float32Array(0) })
+      id,
+      1,
+      description({ means: new Float32Array(0), standardDeviations: new Float32Array(0) })
     )
-    expect(await workspace.getClusterDetails(id, 1, 0)).toMatchObject({ entry: { standsOut: [], topTokens: expect.arrayContaining([{ id: 1, text: '⟨1⟩', count: 1, lift: expect.any(Number) }]) }, components: [] })
+    expect(await workspace.getClusterDetails(id, 1, 0)).toMatchObject({
+      entry: {
+        standsOut: [],
+        topTokens: expect.arrayContaining([{ id: 1, text: '⟨1⟩', count: 1, lift: expect.any(Number) }])
+      },
+      components: []
+    })
     expect((await workspace.getTokenDetails(id, 1, 0)).susceptibilities).toHaveLength(0)
-    expect([...(await workspace.searchClusters(id, 1, '⟨1⟩', false))]).toEqual([-1, 0, 1].filter((cluster) => members(cluster).some((token) => idOf(token) === 1)))
+    expect([...(await workspace.searchClusters(id, 1, '⟨1⟩', false))]).toEqual(
+      [-1, 0, 1].filter((cluster) => members(cluster).some((token) => idOf(token) === 1))
+    )
     await workspace.deleteRun(id)
   })
 })
 
 test('what was read before is not remembered once it was replaced', async () => {
-  const before = await workspace.getGallery(run, 1, 0, { stratum: 'order', seed: 1, offset: 0, limit: 1, before: 0, after: 0 })
+  const before = await workspace.getGallery(run, 1, 0, {
+    stratum: 'order',
+    seed: 1,
+    offset: 0,
+    limit: 1,
+    before: 0,
+    after: 0
+  })
   expect(before.tokens[0].text).toBe(tokenText(1))
   await workspace.transaction(run, (writer) => writer.saveStudy(study, (id) => `<${id}>`))
-  const after = await workspace.getGallery(run, 1, 0, { stratum: 'order', seed: 1, offset: 0, limit: 1, before: 0, after: 0 })
+  const after = await workspace.getGallery(run, 1, 0, {
+    stratum: 'order',
+    seed: 1,
+    offset: 0,
+    limit: 1,
+    before: 0,
+    after: 0
+  })
   expect(after.tokens[0].text).toBe('<1>')
   await workspace.transaction(run, (writer) => writer.saveStudy(study, tokenText))
 })
 
 test('a synthetic workspace hangs together', async () => {
-  const { folder, run: made, clustering, tokens: count } = await writeSyntheticWorkspace(join(place.folder, 'synthetic'), { tokens: 3000, clusters: 12, rowLength: 32, components: 8, k: 5 })
+  const {
+    folder,
+    run: made,
+    clustering,
+    tokens: count
+  } = await writeSyntheticWorkspace(join(place.folder, 'synthetic'), {
+    tokens: 3000,
+    clusters: 12,
+    rowLength: 32,
+    components: 8,
+    k: 5
+  })
   const synthetic = await openWorkspace(folder)
   const { clusters, subsets } = await synthetic.getOverview(made, clustering)
   expect(clusters.reduce((sum, { size }) => sum + size, 0)).toBe(count)
@@ -365,7 +571,14 @@ test('a synthetic workspace hangs together', async () => {
   expect(subsets).toHaveLength(15)
   const membership = await synthetic.getMembership(made, { clustering })
   for (const { cluster, size } of clusters) {
-    const page = await synthetic.getGallery(made, clustering, cluster, { stratum: 'central', seed: 1, offset: 0, limit: 1000, before: 4, after: 4 })
+    const page = await synthetic.getGallery(made, clustering, cluster, {
+      stratum: 'central',
+      seed: 1,
+      offset: 0,
+      limit: 1000,
+      before: 4,
+      after: 4
+    })
     expect(page.total).toBe(size)
     expect(page.tokens.every(({ token }) => membership[token] === cluster)).toBe(true)
   }

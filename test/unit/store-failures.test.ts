@@ -55,11 +55,22 @@ describe('a store process that is killed', () => {
       process.kill(workspace.pid, 'SIGKILL')
       await writer.appendSusceptibilities(matrixOf(10), matrixOf(10))
     })
-    await expect(half).rejects.toMatchObject({ kind: 'storage', message: expect.stringMatching(/store process ended unexpectedly \(killed by SIGKILL\); open the workspace again/) })
-    await expect(workspace.listRuns()).rejects.toMatchObject({ kind: 'storage', message: expect.stringContaining('SIGKILL') })
+    await expect(half).rejects.toMatchObject({
+      kind: 'storage',
+      message: expect.stringMatching(/store process ended unexpectedly \(killed by SIGKILL\); open the workspace again/)
+    })
+    await expect(workspace.listRuns()).rejects.toMatchObject({
+      kind: 'storage',
+      message: expect.stringContaining('SIGKILL')
+    })
     await workspace.close()
     const again = await openWorkspace(folder)
-    expect((await again.listRuns()).map(({ name, tokens, components: columns }) => [name, tokens, columns.length])).toEqual([['a run', 20, 3], ['interrupted', 0, 0]])
+    expect(
+      (await again.listRuns()).map(({ name, tokens, components: columns }) => [name, tokens, columns.length])
+    ).toEqual([
+      ['a run', 20, 3],
+      ['interrupted', 0, 0]
+    ])
     expect([...(await again.getSusceptibilities(run)).susceptibilities]).toEqual([...matrixOf(20)])
     expect((await again.getRun(run)).clusterings).toHaveLength(1)
     await again.close()
@@ -79,7 +90,10 @@ describe('a store process that is killed', () => {
         await writer.beginSusceptibilities(components, wait)
         await writer.appendSusceptibilities(matrix, matrix)
       })
-      const acknowledged = saving.then(() => true, () => false)
+      const acknowledged = saving.then(
+        () => true,
+        () => false
+      )
       await delay(wait)
       process.kill(open.pid, 'SIGKILL')
       const saved = await acknowledged
@@ -88,36 +102,45 @@ describe('a store process that is killed', () => {
       const run = await again.getRun(id)
       expect(run.tokens).toBe(tokens)
       if (saved) expect(run.initialLoss).toBe(wait)
-      if (run.initialLoss !== null) expect((await again.readSusceptibilities(id, tokens - 1, 9)).susceptibilities).toEqual(matrix.subarray(-components.length))
+      if (run.initialLoss !== null)
+        expect((await again.readSusceptibilities(id, tokens - 1, 9)).susceptibilities).toEqual(
+          matrix.subarray(-components.length)
+        )
       await again.close()
     }
   })
 })
 
-test.skipIf(process.platform === 'win32')('the store ignores an interrupt from the terminal, and ends when its parent dies', async () => {
-  const workspace = await openWorkspace(folder, { create: true })
-  process.kill(workspace.pid, 'SIGINT')
-  process.kill(workspace.pid, 'SIGHUP')
-  const run = await storeRun(workspace)
-  await workspace.close()
-  const script = `const { fork } = require('node:child_process'); const child = fork(${JSON.stringify(entryPath('store'))}, [], { serialization: 'advanced' })
+test.skipIf(process.platform === 'win32')(
+  'the store ignores an interrupt from the terminal, and ends when its parent dies',
+  async () => {
+    const workspace = await openWorkspace(folder, { create: true })
+    process.kill(workspace.pid, 'SIGINT')
+    process.kill(workspace.pid, 'SIGHUP')
+    const run = await storeRun(workspace)
+    await workspace.close()
+    const script = `const { fork } = require('node:child_process'); const child = fork(${JSON.stringify(entryPath('store'))}, [], { serialization: 'advanced' })
     child.once('message', () => console.log(child.pid)); child.send({ type: 'call', id: 1, method: 'open', parameters: ${JSON.stringify({ folder, create: false, readOnly: false })} }); setInterval(() => {}, 1000)`
-  const parent = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
-  const pid = Number(await new Promise<string>((resolve) => parent.stdout.once('data', (data: Buffer) => resolve(data.toString()))))
-  expect(alive(pid)).toBe(true)
-  parent.kill('SIGKILL')
-  await until(() => !alive(pid))
-  const again = await openWorkspace(folder)
-  expect((await again.listRuns()).map(({ id }) => id)).toEqual([run])
-  await again.close()
-})
+    const parent = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const pid = Number(
+      await new Promise<string>((resolve) => parent.stdout.once('data', (data: Buffer) => resolve(data.toString())))
+    )
+    expect(alive(pid)).toBe(true)
+    parent.kill('SIGKILL')
+    await until(() => !alive(pid))
+    const again = await openWorkspace(folder)
+    expect((await again.listRuns()).map(({ id }) => id)).toEqual([run])
+    await again.close()
+  }
+)
 
 describe('opening', () => {
   test('a workspace that is open in another program says which', async () => {
     const first = await openWorkspace(folder, { create: true })
     for (const readOnly of [false, true]) {
       await expect(openWorkspace(folder, { readOnly })).rejects.toMatchObject({
-        kind: 'workspace', message: `${folder}: the workspace is open in another program (process ${first.pid}); close that one first, or use another workspace.`
+        kind: 'workspace',
+        message: `${folder}: the workspace is open in another program (process ${first.pid}); close that one first, or use another workspace.`
       })
     }
     await first.close()
@@ -126,16 +149,25 @@ describe('opening', () => {
 
   test('for reading is possible several times at once, and refuses changes', async () => {
     const run = await make()
-    const [a, b] = await Promise.all([openWorkspace(folder, { readOnly: true }), openWorkspace(folder, { readOnly: true })])
+    const [a, b] = await Promise.all([
+      openWorkspace(folder, { readOnly: true }),
+      openWorkspace(folder, { readOnly: true })
+    ])
     expect((await a.getRun(run)).tokens).toBe(20)
     expect(await b.getClusterSummaries(run)).toHaveLength(3)
-    await expect(b.renameRun(run, 'x')).rejects.toMatchObject({ kind: 'workspace', message: expect.stringContaining('open for reading only') })
+    await expect(b.renameRun(run, 'x')).rejects.toMatchObject({
+      kind: 'workspace',
+      message: expect.stringContaining('open for reading only')
+    })
     await Promise.all([a.close(), b.close()])
   })
 
   test('what is no workspace is refused, each in its own words, and left as it was', async () => {
     const refused = async (words: RegExp, options = {}): Promise<void> => {
-      const error: unknown = await openWorkspace(folder, options).then(() => undefined, (reason: unknown) => reason)
+      const error: unknown = await openWorkspace(folder, options).then(
+        () => undefined,
+        (reason: unknown) => reason
+      )
       expect(error).toMatchObject({ kind: 'workspace', message: expect.stringMatching(words) })
       expect((error as Error).message.startsWith(folder)).toBe(true)
       expect((error as Error).message).not.toContain('\n')
@@ -165,24 +197,37 @@ describe('opening', () => {
     await connection.run('CREATE TABLE accounts (x INTEGER)')
     connection.closeSync()
     instance.closeSync()
-    await expect(openWorkspace(folder, { create: true })).rejects.toMatchObject({ kind: 'workspace', message: expect.stringContaining('is a database of another program') })
+    await expect(openWorkspace(folder, { create: true })).rejects.toMatchObject({
+      kind: 'workspace',
+      message: expect.stringContaining('is a database of another program')
+    })
   })
 
   test('a truncated database is refused', async () => {
     await make()
     await truncate(join(folder, 'workspace.duckdb'), 20_000)
-    await expect(openWorkspace(folder)).rejects.toMatchObject({ kind: 'workspace', message: expect.stringContaining('workspace.duckdb') })
+    await expect(openWorkspace(folder)).rejects.toMatchObject({
+      kind: 'workspace',
+      message: expect.stringContaining('workspace.duckdb')
+    })
   })
 })
 
 const latest = migrations[migrations.length - 1].version
 
 describe('a schema', () => {
-  const next = { version: latest + 1, name: 'next', statements: ['CREATE TABLE labels (run INTEGER)', "UPDATE runs SET name = name || '!'"] }
+  const next = {
+    version: latest + 1,
+    name: 'next',
+    statements: ['CREATE TABLE labels (run INTEGER)', "UPDATE runs SET name = name || '!'"]
+  }
   const version = async (): Promise<unknown> => {
     const instance = await openDatabase(folder, { create: false, readOnly: false }, [...migrations, next])
     const connection = await instance.connect()
-    const [row] = await select(connection, 'SELECT max(version) AS version, any_value(runs.name) AS name FROM migrations, runs')
+    const [row] = await select(
+      connection,
+      'SELECT max(version) AS version, any_value(runs.name) AS name FROM migrations, runs'
+    )
     connection.closeSync()
     instance.closeSync()
     return row
@@ -195,7 +240,12 @@ describe('a schema', () => {
     const backups = readdirSync(join(folder, 'backups'))
     expect(backups).toHaveLength(1)
     expect(backups[0]).toMatch(new RegExp(`^workspace-schema-${latest}-\\d{8}-\\d{6}\\.duckdb$`))
-    await expect(openWorkspace(folder)).rejects.toMatchObject({ kind: 'workspace', message: expect.stringContaining(`newer version of the program (schema ${latest + 1}, this one knows ${latest}); update`) })
+    await expect(openWorkspace(folder)).rejects.toMatchObject({
+      kind: 'workspace',
+      message: expect.stringContaining(
+        `newer version of the program (schema ${latest + 1}, this one knows ${latest}); update`
+      )
+    })
     rmSync(join(folder, 'workspace.duckdb'))
     await writeFile(join(folder, 'workspace.duckdb'), readFileSync(join(folder, 'backups', backups[0])))
     const restored = await openWorkspace(folder)
@@ -209,20 +259,34 @@ describe('a schema', () => {
     const sampler = { ...paper, preset: 'quick', draws: 20, chains: 2 }
     const instance = await openDatabase(folder, { create: true, readOnly: false }, migrations.slice(0, 2))
     const connection = await instance.connect()
-    await connection.run("INSERT INTO runs VALUES (1, '20260101-000000-abcd', 'an old run', 'interrupted', 'sample', now()::TIMESTAMP, NULL, NULL, $1::JSON, '/somewhere', '{}', NULL)", [JSON.stringify({ ...configuration, sampler })])
-    await connection.run(`INSERT INTO diagnostics VALUES (1, 0, 'embed', 1, 2, 0.9, 0.8, [1], [1], [1], 1, 1, 1, 1, '[]')`)
+    await connection.run(
+      "INSERT INTO runs VALUES (1, '20260101-000000-abcd', 'an old run', 'interrupted', 'sample', now()::TIMESTAMP, NULL, NULL, $1::JSON, '/somewhere', '{}', NULL)",
+      [JSON.stringify({ ...configuration, sampler })]
+    )
+    await connection.run(
+      `INSERT INTO diagnostics VALUES (1, 0, 'embed', 1, 2, 0.9, 0.8, [1], [1], [1], 1, 1, 1, 1, '[]')`
+    )
     connection.closeSync()
     instance.closeSync()
     const workspace = await openWorkspace(folder)
-    expect((await workspace.getRun('20260101-000000-abcd')).configuration).toEqual({ ...configuration, sampler: { ...sampler, preset: 'paper', method: 'psgld' } })
+    expect((await workspace.getRun('20260101-000000-abcd')).configuration).toEqual({
+      ...configuration,
+      sampler: { ...sampler, preset: 'paper', method: 'psgld' }
+    })
     expect(await workspace.getDiagnostics('20260101-000000-abcd')).toMatchObject([{ component: 'embed', blocks: null }])
     await workspace.close()
   })
 
   test('whose upgrade fails stays as it was', async () => {
     await make()
-    const broken = { version: latest + 1, name: 'broken', statements: ['CREATE TABLE labels (run INTEGER)', 'INSERT INTO nowhere VALUES (1)'] }
-    await expect(openDatabase(folder, { create: false, readOnly: false }, [...migrations, broken])).rejects.toThrow('nowhere')
+    const broken = {
+      version: latest + 1,
+      name: 'broken',
+      statements: ['CREATE TABLE labels (run INTEGER)', 'INSERT INTO nowhere VALUES (1)']
+    }
+    await expect(openDatabase(folder, { create: false, readOnly: false }, [...migrations, broken])).rejects.toThrow(
+      'nowhere'
+    )
     const workspace = await openWorkspace(folder)
     expect(await workspace.listRuns()).toHaveLength(1)
     await workspace.close()
@@ -242,7 +306,8 @@ const mounted = (type: string[]): boolean => {
 describe.skipIf(!root)('a file system (mounting one needs root)', () => {
   test('that is full refuses with a sentence, and loses nothing', async (context) => {
     await mkdir(folder)
-    if (!mounted(['-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', folder])) return context.skip('tmpfs cannot be mounted here')
+    if (!mounted(['-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', folder]))
+      return context.skip('tmpfs cannot be mounted here')
     try {
       const rows = 60_000
       let workspace = await openWorkspace(folder, { create: true })
@@ -257,7 +322,10 @@ describe.skipIf(!root)('a file system (mounting one needs root)', () => {
           await writer.appendSusceptibilities(noise, noise)
         }
       })
-      await expect(saving).rejects.toMatchObject({ kind: 'storage', message: expect.stringContaining('no space is left on the device') })
+      await expect(saving).rejects.toMatchObject({
+        kind: 'storage',
+        message: expect.stringContaining('no space is left on the device')
+      })
       expect((await workspace.listRuns()).map(({ tokens }) => tokens)).toEqual([20, 0])
       rmSync(join(folder, 'other-data'))
       expect((await workspace.updateRun(id, { status: 'failed', error: 'full' })).status).toBe('failed')
@@ -274,13 +342,19 @@ describe.skipIf(!root)('a file system (mounting one needs root)', () => {
 
   test('that is read-only is refused for writing and readable otherwise', async (context) => {
     const run = await make()
-    if (!mounted(['--bind', folder, folder]) || !mounted(['-o', 'remount,ro,bind', folder])) return context.skip('bind mounts are not possible here')
+    if (!mounted(['--bind', folder, folder]) || !mounted(['-o', 'remount,ro,bind', folder]))
+      return context.skip('bind mounts are not possible here')
     try {
-      await expect(openWorkspace(folder)).rejects.toMatchObject({ kind: 'workspace', message: expect.stringContaining('its file system is read-only') })
+      await expect(openWorkspace(folder)).rejects.toMatchObject({
+        kind: 'workspace',
+        message: expect.stringContaining('its file system is read-only')
+      })
       const workspace = await openWorkspace(folder, { readOnly: true })
       expect((await workspace.getRun(run)).tokens).toBe(20)
       await workspace.close()
-      await expect(openWorkspace(join(folder, 'new'), { create: true })).rejects.toMatchObject({ message: expect.stringContaining('read-only') })
+      await expect(openWorkspace(join(folder, 'new'), { create: true })).rejects.toMatchObject({
+        message: expect.stringContaining('read-only')
+      })
     } finally {
       execFileSync('umount', ['-l', folder])
     }

@@ -12,15 +12,34 @@ let folder: string
 let workspace: Workspace
 
 const settings = {
-  neighbours: 3, symmetrize: 'union', whiten: false, allColumns: false, alpha: 0.001, epsilon: 1e-7, rule: 'local',
-  minSize: 2, maxRejections: 200, remaining: 0.001
+  neighbours: 3,
+  symmetrize: 'union',
+  whiten: false,
+  allColumns: false,
+  alpha: 0.001,
+  epsilon: 1e-7,
+  rule: 'local',
+  minSize: 2,
+  maxRejections: 200,
+  remaining: 0.001
 }
 const configuration = {
-  model: 'model', rows: 'rows.json', components: 'all', sampler: { method: 'psgld', preset: 'paper' },
-  clustering: settings, seed: 1, engine: 'auto'
+  model: 'model',
+  rows: 'rows.json',
+  components: 'all',
+  sampler: { method: 'psgld', preset: 'paper' },
+  clustering: settings,
+  seed: 1,
+  engine: 'auto'
 }
 const label = {
-  name: 'brackets', note: 'n', tags: ['t'], confidence: 'high', status: 'labelled', blindTest: null, author: 'Ada',
+  name: 'brackets',
+  note: 'n',
+  tags: ['t'],
+  confidence: 'high',
+  status: 'labelled',
+  blindTest: null,
+  author: 'Ada',
   changedAt: '2026-11-20T10:00:00.000Z'
 }
 
@@ -55,7 +74,13 @@ const rows = [
   'INSERT INTO memberships VALUES (1, 1, 0, 2), (1, 1, 1, 0), (1, 1, -1, 1), (1, 1, -1, 3)',
   `INSERT INTO annotations VALUES (1, 1, 'cluster:1', '${JSON.stringify(label)}')`,
   `INSERT INTO clustering_descriptions VALUES (1, 1, ['law'], [4], ${noPatterns})`,
-  ...([[0, 1, 7], [1, 1, 8], [-1, 2, 9]] as const).map(groupRow),
+  ...(
+    [
+      [0, 1, 7],
+      [1, 1, 8],
+      [-1, 2, 9]
+    ] as const
+  ).map(groupRow),
   'INSERT INTO group_edges VALUES (1, 1, 0, 1, 2.0)',
   `INSERT INTO member_places VALUES (1, 1, 0, 0, 2, 7, 0, 1, 0.5), (1, 1, 1, 0, 0, 8, 0, -2, 0),
     (1, 1, -1, 0, 3, 8, 0, -2, 0), (1, 1, -1, 1, 1, 9, 0, -2, 0)`
@@ -65,7 +90,9 @@ beforeAll(async () => {
   place = await temporaryFolder()
   folder = join(place.folder, 'w')
   const instance = await openDatabase(
-    folder, { create: true, readOnly: false }, migrations.filter(({ version }) => version <= 3)
+    folder,
+    { create: true, readOnly: false },
+    migrations.filter(({ version }) => version <= 3)
   )
   const connection = await instance.connect()
   for (const row of rows) await connection.run(row)
@@ -85,16 +112,27 @@ test('a database of the third schema opens, with a copy of it put aside', async 
 })
 
 test('its clusterings are of ACL, without a tree or stability', async () => {
-  const { configuration: { clustering }, clusterings } = await workspace.getRun(old)
+  const {
+    configuration: { clustering },
+    clusterings
+  } = await workspace.getRun(old)
   expect(clustering).toEqual({ ...settings, method: 'acl', stability: false })
   expect((await workspace.getRun(bare)).configuration.clustering).toBe(false)
-  expect(clusterings).toMatchObject([{
-    configuration: { ...settings, method: 'acl', stability: false }, clusters: 2, groupsAbove: 0, leftoverSize: 2,
-    stability: null, modularity: null, sweep: []
-  }])
-  expect((await workspace.getTree(old)).nodes).toEqual(
-    [{ kind: 'cluster', parent: null }, { kind: 'cluster', parent: null }]
-  )
+  expect(clusterings).toMatchObject([
+    {
+      configuration: { ...settings, method: 'acl', stability: false },
+      clusters: 2,
+      groupsAbove: 0,
+      leftoverSize: 2,
+      stability: null,
+      modularity: null,
+      sweep: []
+    }
+  ])
+  expect((await workspace.getTree(old)).nodes).toEqual([
+    { kind: 'cluster', parent: null },
+    { kind: 'cluster', parent: null }
+  ])
   expect([...(await workspace.getMembership(old))]).toEqual([1, -1, 0, -1])
   expect([...(await workspace.getMembership(old, { level: 'region' }))]).toEqual([-1, -1, -1, -1])
   expect(await workspace.getStrengths(old)).toHaveLength(0)
@@ -102,38 +140,58 @@ test('its clusterings are of ACL, without a tree or stability', async () => {
 
 test('its descriptions are read, without rules', async () => {
   expect(
-    (await workspace.getOverview(old, 1)).clusters.map(
-      ({ cluster, kind, parent, conductance, stability, ruleF1 }) =>
-        [cluster, kind, parent, conductance, stability, ruleF1]
-    )
+    (await workspace.getOverview(old, 1)).clusters.map(({ cluster, kind, parent, conductance, stability, ruleF1 }) => [
+      cluster,
+      kind,
+      parent,
+      conductance,
+      stability,
+      ruleF1
+    ])
   ).toEqual([
-    [0, 'cluster', null, 0.25, null, null], [1, 'cluster', null, 0.5, null, null],
+    [0, 'cluster', null, 0.25, null, null],
+    [1, 'cluster', null, 0.5, null, null],
     [-1, 'main body', null, null, null, null]
   ])
-  expect(await workspace.getClusterDetails(old, 1, 0)).toMatchObject(
-    { conductanceWhenCut: 0.2, seed: 2, rules: [], uncaught: 0, core: null, nearest: [{ cluster: 1 }] }
-  )
-  expect((await workspace.getClusterSummaries(old)).map(({ rule, uncaught }) => [rule, uncaught])).toEqual(
-    [[null, null], [null, null], [null, null]]
-  )
+  expect(await workspace.getClusterDetails(old, 1, 0)).toMatchObject({
+    conductanceWhenCut: 0.2,
+    seed: 2,
+    rules: [],
+    uncaught: 0,
+    core: null,
+    nearest: [{ cluster: 1 }]
+  })
+  expect((await workspace.getClusterSummaries(old)).map(({ rule, uncaught }) => [rule, uncaught])).toEqual([
+    [null, null],
+    [null, null],
+    [null, null]
+  ])
   const page = async (stratum: 'core' | 'edge' | 'exceptions') => {
-    const { total, tokens } = await workspace.getGallery(
-      old, 1, -1, { stratum, seed: 1, offset: 0, limit: 9, before: 0, after: 0 }
-    )
+    const { total, tokens } = await workspace.getGallery(old, 1, -1, {
+      stratum,
+      seed: 1,
+      offset: 0,
+      limit: 9,
+      before: 0,
+      after: 0
+    })
     return [total, tokens.map(({ token }) => token)]
   }
-  expect([await page('core'), await page('edge'), await page('exceptions')]).toEqual(
-    [[2, [3, 1]], [2, [1, 3]], [0, []]]
-  )
+  expect([await page('core'), await page('edge'), await page('exceptions')]).toEqual([
+    [2, [3, 1]],
+    [2, [1, 3]],
+    [0, []]
+  ])
 })
 
 test('its labels stay, and new ones go beside them', async () => {
   expect(await workspace.getAnnotations(old, 1)).toEqual([{ target: 'cluster:1', ...label }])
-  await workspace.applyAnnotations(
-    {
-      run: old, clustering: 1, words: 'more', author: 'Ada',
-      edits: [{ target: 'cluster:0', after: { ...label, name: 'more', confidence: null, status: 'labelled' } }]
-    }
-  )
+  await workspace.applyAnnotations({
+    run: old,
+    clustering: 1,
+    words: 'more',
+    author: 'Ada',
+    edits: [{ target: 'cluster:0', after: { ...label, name: 'more', confidence: null, status: 'labelled' } }]
+  })
   expect(await workspace.countLabels()).toEqual([{ run: old, clustering: 1, counts: { labelled: 2 } }])
 })

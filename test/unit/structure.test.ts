@@ -32,14 +32,20 @@ const parted = (seed: number, truth: Float32Array, width: number, reliability: n
 
 const meanOf = (matrices: readonly Float32Array[]): Float32Array => {
   const mean = new Float32Array(new SharedArrayBuffer(matrices[0].byteLength))
-  for (let at = 0; at < mean.length; at++) mean[at] = matrices.reduce((sum, matrix) => sum + matrix[at], 0) / matrices.length
+  for (let at = 0; at < mean.length; at++)
+    mean[at] = matrices.reduce((sum, matrix) => sum + matrix[at], 0) / matrices.length
   return mean
 }
 
 /** The whole way that a run goes: the whole, every half, a cloud without clusters, and what they come to. */
-const structureIn = async ({ tokens, components, parts }: Parted, configuration: Parameters<typeof structureOf>[0]['configuration'], seed = 1): Promise<Structure> => {
+const structureIn = async (
+  { tokens, components, parts }: Parted,
+  configuration: Parameters<typeof structureOf>[0]['configuration'],
+  seed = 1
+): Promise<Structure> => {
   const whole = meanOf(parts)
-  const cluster = (matrix: Float32Array, variant: number) => partitionTokens({ matrix, tokens, components, configuration, seed, threads: 1, variant }, here)
+  const cluster = (matrix: Float32Array, variant: number) =>
+    partitionTokens({ matrix, tokens, components, configuration, seed, threads: 1, variant }, here)
   const { neighbours, ...partitioned } = await cluster(whole, 0)
   const spread = spreadOf(whole, components.length)
   const noises: Float64Array[] = []
@@ -64,7 +70,14 @@ interface Planting {
 }
 
 /** Regions of clusters: centres of clusters lie about centres of regions, and some tokens lie anywhere. */
-const plantTree = (seed: number, regions: number, clustersOfRegion: number, size: number, loose: number, width: number): Planting => {
+const plantTree = (
+  seed: number,
+  regions: number,
+  clustersOfRegion: number,
+  size: number,
+  loose: number,
+  width: number
+): Planting => {
   const { normal } = randomNumbers(seed)
   const vector = (scale: number): number[] => Array.from({ length: width }, () => scale * normal())
   const rows: { row: number[]; region: number; cluster: number }[] = []
@@ -72,25 +85,36 @@ const plantTree = (seed: number, regions: number, clustersOfRegion: number, size
     const middle = vector(3)
     for (let c = 0; c < clustersOfRegion; c++) {
       const centre = vector(1.6).map((value, d) => middle[d] + value)
-      for (let i = 0; i < size; i++) rows.push({ row: vector(0.35).map((value, d) => centre[d] + value), region, cluster: region * clustersOfRegion + c })
+      for (let i = 0; i < size; i++)
+        rows.push({
+          row: vector(0.35).map((value, d) => centre[d] + value),
+          region,
+          cluster: region * clustersOfRegion + c
+        })
     }
   }
   for (let i = 0; i < loose; i++) rows.push({ row: vector(3), region: -1, cluster: -1 })
   return {
-    truth: Float32Array.from(rows.flatMap(({ row }) => row)), tokens: rows.length, regions: rows.map(({ region }) => region), clusters: rows.map(({ cluster }) => cluster)
+    truth: Float32Array.from(rows.flatMap(({ row }) => row)),
+    tokens: rows.length,
+    regions: rows.map(({ region }) => region),
+    clusters: rows.map(({ cluster }) => cluster)
   }
 }
 
-const stable = ({ clusters }: Structure): NewGroup[] => clusters.filter(({ stability }) => stability !== null && stability >= stableFrom)
+const stable = ({ clusters }: Structure): NewGroup[] =>
+  clusters.filter(({ stability }) => stability !== null && stability >= stableFrom)
 
 /** Share of planted groups that one of the found ones meets with a Jaccard index of a half or more. */
 const recovered = (groups: readonly NewGroup[], truth: readonly number[]): number => {
   const planted = groupsOf(Int32Array.from(truth))
-  const met = planted.filter((members) => groups.some((group) => {
-    const own = new Set(members)
-    const common = group.members.reduce((sum, token) => sum + (own.has(token) ? 1 : 0), 0)
-    return common / (members.length + group.members.length - common) >= 0.5
-  }))
+  const met = planted.filter((members) =>
+    groups.some((group) => {
+      const own = new Set(members)
+      const common = group.members.reduce((sum, token) => sum + (own.has(token) ? 1 : 0), 0)
+      return common / (members.length + group.members.length - common) >= 0.5
+    })
+  )
   return met.length / planted.length
 }
 
@@ -99,13 +123,25 @@ describe('stability', () => {
     const groups = [Int32Array.of(0, 1, 2, 3), Int32Array.of(4, 5)]
     const same = Int32Array.of(7, 7, 7, 7, 3, 3, -1)
     const cut = Int32Array.of(1, 1, 0, 0, 2, -1, -1)
-    const { stability, strengths, shares } = stabilityOf(groups, [[same, cut], [same, same]], 7)
+    const { stability, strengths, shares } = stabilityOf(
+      groups,
+      [
+        [same, cut],
+        [same, same]
+      ],
+      7
+    )
     // The cut half has both pieces of the first group at 2 of 4, and one token of the second.
     expect([...stability]).toEqual([(0.5 + 1) / 2, (0.5 + 1) / 2])
     expect([...strengths[0]]).toEqual([0.75, 0.75, 1, 1])
     expect([...strengths[1]]).toEqual([1, 0.75])
     expect(shares).toEqual([6 / 7, 6 / 7])
-    expect(stableParts(groups, { stability, strengths, shares }, 7)).toEqual({ groups: 2, stableGroups: 2, stableShare: 6 / 7, error: 0 })
+    expect(stableParts(groups, { stability, strengths, shares }, 7)).toEqual({
+      groups: 2,
+      stableGroups: 2,
+      stableShare: 6 / 7,
+      error: 0
+    })
   })
 
   it('does not change with the numbers of the halves’ clusters', () => {
@@ -113,7 +149,10 @@ describe('stability', () => {
     const membership = (): Int32Array => Int32Array.from({ length: 300 }, () => Math.floor(uniform() * 12) - 1)
     const groups = groupsOf(membership())
     const halves = [membership(), membership()] as const
-    const renumbered = halves.map((half) => half.map((group) => (group < 0 ? group : 11 - group))) as [Int32Array, Int32Array]
+    const renumbered = halves.map((half) => half.map((group) => (group < 0 ? group : 11 - group))) as [
+      Int32Array,
+      Int32Array
+    ]
     const [a, b] = [stabilityOf(groups, [halves], 300), stabilityOf(groups, [renumbered], 300)]
     expect(b.stability).toEqual(a.stability)
     expect(b.shares).toEqual(a.shares)
@@ -168,14 +207,22 @@ describe('a cloud without clusters', () => {
     const { parts } = parted(9, truth, width, 0.8)
     const whole = meanOf(parts)
     const spread = spreadOf(whole, width)
-    const noises = [[0, 2], [1, 3]].map((half) => noiseOf(spread, whole, meanOf(half.map((part) => parts[part]))))
+    const noises = [
+      [0, 2],
+      [1, 3]
+    ].map((half) => noiseOf(spread, whole, meanOf(half.map((part) => parts[part]))))
     const settings = { noises, parts: 4, tokens }
-    const [cloud, first, second] = [[0, 1, 2, 3], [0, 2], [1, 3]].map((of) => shapelessMatrix(spread, { ...settings, seed: 1 }, of))
+    const [cloud, first, second] = [
+      [0, 1, 2, 3],
+      [0, 2],
+      [1, 3]
+    ].map((of) => shapelessMatrix(spread, { ...settings, seed: 1 }, of))
     const ofCloud = spreadOf(cloud, width)
     for (let at = 0; at < width * width; at++) expect(ofCloud.covariance[at]).toBeCloseTo(spread.covariance[at], 1)
     for (let c = 0; c < width; c++) expect(ofCloud.deviations[c] / spread.deviations[c]).toBeCloseTo(1, 1)
     const cloudNoise = noiseOf(spread, cloud, first)
-    for (let at = 0; at < width * width; at++) expect(cloudNoise[at]).toBeCloseTo((noises[0][at] + noises[1][at]) / 2, 1)
+    for (let at = 0; at < width * width; at++)
+      expect(cloudNoise[at]).toBeCloseTo((noises[0][at] + noises[1][at]) / 2, 1)
     for (let at = 0; at < 100; at++) expect((first[at] + second[at]) / 2).toBeCloseTo(cloud[at], 4)
     expect(shapelessMatrix(spread, { ...settings, seed: 1 }, [0, 2])).toEqual(first)
     expect(shapelessMatrix(spread, { ...settings, seed: 2 }, [0, 2])).not.toEqual(first)
@@ -187,7 +234,12 @@ describe('planted clusters', () => {
 
   it('are found, stable, at a resolution that was looked for', async () => {
     const found = await structureIn(parted(5, planting.truth, 10, 0.96), communitiesOf())
-    expect(recovered(stable(found).filter(({ kind }) => kind === 'cluster'), planting.clusters)).toBeGreaterThanOrEqual(0.9)
+    expect(
+      recovered(
+        stable(found).filter(({ kind }) => kind === 'cluster'),
+        planting.clusters
+      )
+    ).toBeGreaterThanOrEqual(0.9)
     const tried = found.sweep.map(({ resolution }) => resolution)
     expect(tried).toEqual([0.25, 0.5, 1, 2, 4])
     expect(found.configuration).toMatchObject({ resolution: 4 })
@@ -198,7 +250,9 @@ describe('planted clusters', () => {
 
   it('are never taken at a resolution where a cloud without clusters has as much', async () => {
     const found = await structureIn(parted(5, planting.truth, 10, 0.96), communitiesOf({ levels: 1 }))
-    const chosen = found.sweep.find(({ resolution }) => found.configuration.method === 'communities' && resolution === found.configuration.resolution)!
+    const chosen = found.sweep.find(
+      ({ resolution }) => found.configuration.method === 'communities' && resolution === found.configuration.resolution
+    )!
     expect(found.sweep.some(({ nullShare, stableShare }) => nullShare! > stableShare / 2)).toBe(true)
     expect(chosen.nullShare).toBeLessThan(chosen.stableShare / 2)
   })
@@ -214,8 +268,18 @@ describe('a planted tree', () => {
   })
 
   it('is found at both levels, and stable', () => {
-    expect(recovered(stable(found).filter(({ kind }) => kind === 'cluster'), planting.clusters)).toBeGreaterThanOrEqual(0.75)
-    expect(recovered(stable(found).filter(({ kind }) => kind !== 'cluster'), planting.regions)).toBeGreaterThanOrEqual(0.75)
+    expect(
+      recovered(
+        stable(found).filter(({ kind }) => kind === 'cluster'),
+        planting.clusters
+      )
+    ).toBeGreaterThanOrEqual(0.75)
+    expect(
+      recovered(
+        stable(found).filter(({ kind }) => kind !== 'cluster'),
+        planting.regions
+      )
+    ).toBeGreaterThanOrEqual(0.75)
     expect(found.sweep).toEqual([])
   })
 
@@ -235,7 +299,8 @@ describe('a planted tree', () => {
   it('gives tokens of planted clusters more strength than those that lie anywhere', () => {
     const [inside, outside]: [number[], number[]] = [[], []]
     for (const { kind, members, strengths } of found.clusters) {
-      if (kind === 'cluster') members.forEach((token, at) => (planting.clusters[token] < 0 ? outside : inside).push(strengths![at]))
+      if (kind === 'cluster')
+        members.forEach((token, at) => (planting.clusters[token] < 0 ? outside : inside).push(strengths![at]))
     }
     const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
     expect(mean(inside)).toBeGreaterThan(mean(outside) + 0.2)
@@ -257,7 +322,9 @@ describe('a planted tree', () => {
   it('has stability by acl as well', async () => {
     const flat = planted(11, [90, 70, 50, 40], 12, 0.8, 700)
     const local = await structureIn(parted(5, flat.matrix, 12, 0.98), configurationOf({ stability: true }))
-    expect(local.clusters.every(({ stability, kind, parent }) => stability !== null && kind === 'cluster' && parent === null)).toBe(true)
+    expect(
+      local.clusters.every(({ stability, kind, parent }) => stability !== null && kind === 'cluster' && parent === null)
+    ).toBe(true)
     expect(recovered(stable(local), flat.truth)).toBe(1)
     expect(local.stability!.levels.map(({ kind }) => kind)).toEqual(['cluster'])
   })
@@ -273,14 +340,17 @@ describe('noise', () => {
 
   it('has a stable share near that of its own cloud at every resolution that is tried', async () => {
     const found = await structureIn(parted(4, new Float32Array(800 * 12), 12, 0), communitiesOf())
-    for (const { stableShare, nullShare } of found.sweep) expect(Math.abs(stableShare - nullShare!)).toBeLessThanOrEqual(0.35)
+    for (const { stableShare, nullShare } of found.sweep)
+      expect(Math.abs(stableShare - nullShare!)).toBeLessThanOrEqual(0.35)
   })
 })
 
 describe('settings and matrices at their ends', () => {
   const issueOf = (given: object): string => {
     const parsed = clusteringSchema.safeParse(given)
-    return parsed.success ? '' : parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')
+    return parsed.success
+      ? ''
+      : parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')
   }
 
   it.each([0, -1, 1e9, Infinity, 'fine'])('refuses the resolution %s', (resolution) => {
@@ -306,7 +376,10 @@ describe('settings and matrices at their ends', () => {
     const { normal } = randomNumbers(13)
     const truth = Float32Array.from({ length: 200 * 4 }, normal)
     for (let token = 100; token < 160; token++) truth.copyWithin(4 * token, 400, 404)
-    const found = await structureIn({ tokens: 200, components: ['a', 'b', 'c', 'd'], parts: [truth, truth, truth, truth] }, communitiesOf({ resolution: 0.5 }))
+    const found = await structureIn(
+      { tokens: 200, components: ['a', 'b', 'c', 'd'], parts: [truth, truth, truth, truth] },
+      communitiesOf({ resolution: 0.5 })
+    )
     const home = found.clusters.find(({ kind, members }) => kind === 'cluster' && members.includes(100))!
     expect(Array.from({ length: 60 }, (_, i) => 100 + i).every((token) => home.members.includes(token))).toBe(true)
     expect(found.clusters.every(({ conductance }) => Number.isFinite(conductance))).toBe(true)

@@ -21,11 +21,17 @@ const sample = () => {
   builder.output('same', x)
   builder.output('sums', sums)
   builder.output('slope', builder.exponentialSumsSlope(x, w, builder.reciprocal(sums), 4))
-  builder.output('product', builder.matmul(builder.mul(weighted, builder.constant(Float32Array.of(1, 2, 3, 4), [4])), w, { transposeB: true }))
+  builder.output(
+    'product',
+    builder.matmul(builder.mul(weighted, builder.constant(Float32Array.of(1, 2, 3, 4), [4])), w, { transposeB: true })
+  )
   return { graph: builder.build(), x: numbers(24), w: numbers(32).fill(0, 28) }
 }
 
-const resultOn = async (executor: Executor, { graph, x, w }: ReturnType<typeof sample>): Promise<Record<string, Float32Array>> => {
+const resultOn = async (
+  executor: Executor,
+  { graph, x, w }: ReturnType<typeof sample>
+): Promise<Record<string, Float32Array>> => {
   const program = await executor.compile(graph)
   const result = await program.run({ x, w: executor.resident(w, [8, 4]) })
   await program.dispose()
@@ -34,7 +40,8 @@ const resultOn = async (executor: Executor, { graph, x, w }: ReturnType<typeof s
 
 const expectNear = (result: Record<string, Float32Array>, expected: Record<string, Float32Array>): void => {
   expect(Object.keys(result).sort()).toEqual(Object.keys(expected).sort())
-  for (const [name, values] of Object.entries(expected)) values.forEach((value, at) => expect(result[name][at], name).toBeCloseTo(value, 4))
+  for (const [name, values] of Object.entries(expected))
+    values.forEach((value, at) => expect(result[name][at], name).toBeCloseTo(value, 4))
 }
 
 describe.each(['cpu', 'wasm'] as const)('TensorFlow.js on its %s backend', (backend) => {
@@ -68,7 +75,8 @@ describe.each(['cpu', 'wasm'] as const)('TensorFlow.js on its %s backend', (back
     builder.output('product', builder.matmul(a, b))
     const graph = builder.build()
     const [x, w] = [numbers(24), numbers(40)]
-    const run = async (executor: Executor): Promise<Record<string, Float32Array>> => (await executor.compile(graph)).run({ x, w })
+    const run = async (executor: Executor): Promise<Record<string, Float32Array>> =>
+      (await executor.compile(graph)).run({ x, w })
     expectNear(await run(await TfjsExecutor.open(backend)), await run(new ReferenceExecutor()))
   })
 })
@@ -79,7 +87,9 @@ describe('a backend whose memory is short', () => {
     const program = await (await TfjsExecutor.open('cpu')).compile(own.graph)
     const data = vi.spyOn(tf.Tensor.prototype, 'data')
     try {
-      data.mockRejectedValueOnce(new Error('OOM when allocating tensor with shape[65536,50304] and type float\nHint: nothing'))
+      data.mockRejectedValueOnce(
+        new Error('OOM when allocating tensor with shape[65536,50304] and type float\nHint: nothing')
+      )
       await expect(program.run({ x: own.x, w: own.w })).rejects.toBeInstanceOf(OutOfDeviceMemory)
       data.mockRejectedValueOnce(new Error('Invalid argument'))
       await expect(program.run({ x: own.x, w: own.w })).rejects.toThrow(/^Invalid argument$/)
@@ -115,8 +125,13 @@ describe('TensorFlow.js in a process of its own', () => {
     const builder = new GraphBuilder()
     builder.output('taken', builder.gather(builder.input('table', [rows, 1]), builder.input('ids', [3], 'int')))
     const program = await executor.compile(builder.build())
-    const table = executor.resident(Float32Array.from({ length: rows }, (_, at) => at), [rows, 1])
-    expect(await program.run({ table, ids: Int32Array.of(0, 4 * 2 ** 20 + 1, rows - 1) })).toEqual({ taken: Float32Array.of(0, 4 * 2 ** 20 + 1, rows - 1) })
+    const table = executor.resident(
+      Float32Array.from({ length: rows }, (_, at) => at),
+      [rows, 1]
+    )
+    expect(await program.run({ table, ids: Int32Array.of(0, 4 * 2 ** 20 + 1, rows - 1) })).toEqual({
+      taken: Float32Array.of(0, 4 * 2 ** 20 + 1, rows - 1)
+    })
   })
 
   it('says that the process ended, to what was at work and to what comes after', async () => {
@@ -129,7 +144,10 @@ describe('TensorFlow.js in a process of its own', () => {
     process.kill(executor.pid, 'SIGSTOP')
     const atWork = program.run({ x: own.x, w })
     process.kill(executor.pid, 'SIGKILL')
-    await expect(atWork).rejects.toMatchObject({ kind: 'engine', message: expect.stringMatching(/process ended \(killed by SIGKILL\).*resume the run/) })
+    await expect(atWork).rejects.toMatchObject({
+      kind: 'engine',
+      message: expect.stringMatching(/process ended \(killed by SIGKILL\).*resume the run/)
+    })
     await expect(program.run({ x: own.x, w })).rejects.toMatchObject({ kind: 'engine' })
     await expect(executor.compile(own.graph)).rejects.toMatchObject({ kind: 'engine' })
     await program.dispose()
@@ -139,14 +157,20 @@ describe('TensorFlow.js in a process of its own', () => {
     const own = sample()
     const executor = await open()
     const program = await executor.compile(own.graph)
-    await expect(program.run({ x: own.x.subarray(1), w: own.w })).rejects.toMatchObject({ kind: 'engine', message: expect.stringMatching(/^TensorFlow.js failed: .*; .*\.$/) })
+    await expect(program.run({ x: own.x.subarray(1), w: own.w })).rejects.toMatchObject({
+      kind: 'engine',
+      message: expect.stringMatching(/^TensorFlow.js failed: .*; .*\.$/)
+    })
     expectNear(await program.run({ x: own.x, w: own.w }), await resultOn(new ReferenceExecutor(), own))
   })
 
-  it('is no start for a window: with Electron\'s runtime it is refused in a sentence', async () => {
+  it("is no start for a window: with Electron's runtime it is refused in a sentence", async () => {
     Object.defineProperty(process.versions, 'electron', { value: '45.0.0', configurable: true, enumerable: true })
     try {
-      await expect(openTfjsProcess('wasm')).rejects.toMatchObject({ kind: 'engine', message: expect.stringContaining('spectroscope serve') })
+      await expect(openTfjsProcess('wasm')).rejects.toMatchObject({
+        kind: 'engine',
+        message: expect.stringContaining('spectroscope serve')
+      })
     } finally {
       delete (process.versions as Record<string, string | undefined>)['electron']
     }
@@ -155,13 +179,23 @@ describe('TensorFlow.js in a process of its own', () => {
 
 describe('the GPU engine', () => {
   it('is refused where the package has no library for a GPU, with another engine as the remedy', () => {
-    expect(() => checkPlatform('darwin', 'arm64')).toThrow(/Linux and Windows on x64 only, and this is darwin on arm64; choose another engine/)
+    expect(() => checkPlatform('darwin', 'arm64')).toThrow(
+      /Linux and Windows on x64 only, and this is darwin on arm64; choose another engine/
+    )
     expect(() => checkPlatform('linux', 'arm64')).toThrow(/linux on arm64/)
     expect(() => checkPlatform('win32', 'x64')).not.toThrow()
   })
 
   it('computes in float32, deterministically, on the first device or the one that was named', () => {
-    expect(gpuEnvironment({})).toMatchObject({ CUDA_VISIBLE_DEVICES: '0', CUDA_DEVICE_ORDER: 'PCI_BUS_ID', NVIDIA_TF32_OVERRIDE: '0', TF_DETERMINISTIC_OPS: '1' })
-    expect(gpuEnvironment({ CUDA_VISIBLE_DEVICES: '2', NVIDIA_TF32_OVERRIDE: '1' })).toMatchObject({ CUDA_VISIBLE_DEVICES: '2', NVIDIA_TF32_OVERRIDE: '0' })
+    expect(gpuEnvironment({})).toMatchObject({
+      CUDA_VISIBLE_DEVICES: '0',
+      CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
+      NVIDIA_TF32_OVERRIDE: '0',
+      TF_DETERMINISTIC_OPS: '1'
+    })
+    expect(gpuEnvironment({ CUDA_VISIBLE_DEVICES: '2', NVIDIA_TF32_OVERRIDE: '1' })).toMatchObject({
+      CUDA_VISIBLE_DEVICES: '2',
+      NVIDIA_TF32_OVERRIDE: '0'
+    })
   })
 })

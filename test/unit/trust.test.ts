@@ -51,7 +51,9 @@ afterEach(async () => {
 const content = (): string =>
   readdirSync(folder, { recursive: true, withFileTypes: true })
     .map((entry) => ({ path: join(entry.parentPath, entry.name), isFile: entry.isFile() }))
-    .map(({ path, isFile }) => `${path} ${isFile ? readFileSync(path, 'hex') : ''}`).sort().join('\n')
+    .map(({ path, isFile }) => `${path} ${isFile ? readFileSync(path, 'hex') : ''}`)
+    .sort()
+    .join('\n')
 
 describe('a workspace that this program made', () => {
   it('is trusted, through a link too, and no copy of it is', async () => {
@@ -125,7 +127,8 @@ describe('a command on a workspace from elsewhere', () => {
   it('refuses to change it, and changes it once it is trusted', async () => {
     const before = content()
     const refused = {
-      kind: 'workspace', message: expect.stringMatching(/did not create this workspace here, .*; give --trust/)
+      kind: 'workspace',
+      message: expect.stringMatching(/did not create this workspace here, .*; give --trust/)
     }
     const set = [{ cluster: 0, name: 'brackets' }] as const
     await expect(labelsOf(folder, run, { set })).rejects.toMatchObject(refused)
@@ -162,7 +165,10 @@ describe('a window on a workspace from elsewhere', () => {
 
   const label = (name: string): Promise<unknown> =>
     bench.ask('labels.apply', {
-      run, clustering: 1, words: 'label', changes: [{ do: 'set', targets: ['cluster:0'], label: { name } }]
+      run,
+      clustering: 1,
+      words: 'label',
+      changes: [{ do: 'set', targets: ['cluster:0'], label: { name } }]
     })
   const refused = { kind: 'workspace', message: expect.stringContaining('open for reading only') }
 
@@ -212,7 +218,7 @@ describe('a window on a workspace from elsewhere', () => {
     expect(trusted).toMatchObject({ workspace: old, untrusted: null, problem: null })
   })
 
-  it('makes a new one beside it, which is this person\'s', async () => {
+  it("makes a new one beside it, which is this person's", async () => {
     const own = join(place.folder, 'own')
     const state = await bench.ask('workspace.open', { folder: own, create: true })
     expect(state).toMatchObject({ workspace: own, untrusted: null, problem: null })

@@ -20,7 +20,14 @@ describe('a library for Windows', () => {
 
   it('says what it needs at once and when it is called', async () => {
     expect(await readWindowsLibrary(installed('onnxruntime_binding.node'))).toEqual({
-      needed: ['onnxruntime.dll', 'KERNEL32.dll', 'MSVCP140.dll', 'VCRUNTIME140.dll', 'VCRUNTIME140_1.dll', ...['runtime', 'string', 'math', 'heap'].map((part) => `api-ms-win-crt-${part}-l1-1-0.dll`)],
+      needed: [
+        'onnxruntime.dll',
+        'KERNEL32.dll',
+        'MSVCP140.dll',
+        'VCRUNTIME140.dll',
+        'VCRUNTIME140_1.dll',
+        ...['runtime', 'string', 'math', 'heap'].map((part) => `api-ms-win-crt-${part}-l1-1-0.dll`)
+      ],
       delayed: ['NODE.EXE']
     })
     const { needed, delayed } = await readWindowsLibrary(libraryPath('cpu', 'win32', 'x64'))
@@ -28,20 +35,27 @@ describe('a library for Windows', () => {
     expect(needed).toEqual(expect.arrayContaining(['SETUPAPI.dll', 'MSVCP140_ATOMIC_WAIT.dll', 'VCRUNTIME140_1.dll']))
     expect(delayed).toEqual(['SHELL32.dll', 'DirectML.dll', 'd3d12.dll', 'dxgi.dll', 'USER32.dll'])
     expect((await readWindowsLibrary(installed('DirectML.dll'))).delayed).toEqual([])
-    expect(await readWindowsLibrary(written(windowsLibrary({ needed: ['a.dll', 'b.dll'], delayed: ['c.dll'] })))).toEqual({ needed: ['a.dll', 'b.dll'], delayed: ['c.dll'] })
+    expect(
+      await readWindowsLibrary(written(windowsLibrary({ needed: ['a.dll', 'b.dll'], delayed: ['c.dll'] })))
+    ).toEqual({ needed: ['a.dll', 'b.dll'], delayed: ['c.dll'] })
     expect(await readWindowsLibrary(written(windowsLibrary({ needed: [] })))).toEqual({ needed: [], delayed: [] })
   })
 
   it('is refused where it is none, or one for another processor', async () => {
-    await expect(readWindowsLibrary(join(librariesFolder(installedFolder(), 'linux', 'x64'), 'onnxruntime_binding.node'))).rejects.toThrow('it is no library for this platform')
-    await expect(readWindowsLibrary(libraryPath('cpu', 'win32', 'arm64'))).rejects.toThrow('it is no library for this platform')
+    await expect(
+      readWindowsLibrary(join(librariesFolder(installedFolder(), 'linux', 'x64'), 'onnxruntime_binding.node'))
+    ).rejects.toThrow('it is no library for this platform')
+    await expect(readWindowsLibrary(libraryPath('cpu', 'win32', 'arm64'))).rejects.toThrow(
+      'it is no library for this platform'
+    )
     await expect(readWindowsLibrary(written(Buffer.alloc(4096)))).rejects.toThrow('it is no library for this platform')
     await expect(readWindowsLibrary(written(Buffer.from('MZ')))).rejects.toThrow('it ends too early')
   })
 
   it('is refused with a reason wherever it is cut off, or a byte of its headers or directories is another', async () => {
     const whole = windowsLibrary({ needed: ['cudart64_13.dll', 'KERNEL32.dll'], delayed: ['cudnn64_9.dll'] })
-    for (let bytes = 0; bytes < whole.length; bytes++) await expect(readWindowsLibrary(written(whole.subarray(0, bytes)))).rejects.toThrow(/^it |^its |^the name /)
+    for (let bytes = 0; bytes < whole.length; bytes++)
+      await expect(readWindowsLibrary(written(whole.subarray(0, bytes)))).rejects.toThrow(/^it |^its |^the name /)
     let refused = 0
     for (let at = 0; at < whole.length; at++) {
       const damaged = Buffer.from(whole)
@@ -55,7 +69,9 @@ describe('a library for Windows', () => {
   })
 
   it('is refused where its list of imports goes on beyond its section', async () => {
-    const endless = Buffer.from(readFileSync(written(windowsLibrary({ needed: Array.from({ length: 3 }, () => 'a.dll') }))))
+    const endless = Buffer.from(
+      readFileSync(written(windowsLibrary({ needed: Array.from({ length: 3 }, () => 'a.dll') })))
+    )
     // The section ends with the third of four entries.
     endless.writeUInt32LE(60, 64 + 24 + 240 + 16)
     await expect(readWindowsLibrary(written(endless))).rejects.toThrow(/outside of it|no end/)

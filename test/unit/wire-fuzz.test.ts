@@ -52,23 +52,35 @@ const hostileFrame = (seed: number): Uint8Array => {
     const inside = (count: number): number[] =>
       depth > 3 ? [0xc0] : Array.from({ length: count }, () => value(depth + 1)).flat()
     switch (draw(14)) {
-      case 0: return [0x90 + length, ...inside(length)]
-      case 1: return [0xdd, ...uint32(lie()), ...inside(length)]
-      case 2: return [0xdf, ...uint32(lie()), ...inside(2 * length)]
-      case 3: return [0x80 + length, ...Array.from({ length }, (_, i) => [0xa1, 0x61 + i, ...inside(1)]).flat()]
-      case 4: return [0xc9, ...uint32(lie()), draw(8), ...inside(length)]
-      case 5: return [0xdb, ...uint32(lie()), 0xff, 0xc0, 0x80]
-      case 6: return [0xc6, ...uint32(lie()), 1, 2, 3]
-      case 7: return [0x81, 0xa9, ...Buffer.from('__proto__'), ...inside(1)]
-      case 8: return [0x81, 0xa4, ...Buffer.from('1023'), 0xc0]
+      case 0:
+        return [0x90 + length, ...inside(length)]
+      case 1:
+        return [0xdd, ...uint32(lie()), ...inside(length)]
+      case 2:
+        return [0xdf, ...uint32(lie()), ...inside(2 * length)]
+      case 3:
+        return [0x80 + length, ...Array.from({ length }, (_, i) => [0xa1, 0x61 + i, ...inside(1)]).flat()]
+      case 4:
+        return [0xc9, ...uint32(lie()), draw(8), ...inside(length)]
+      case 5:
+        return [0xdb, ...uint32(lie()), 0xff, 0xc0, 0x80]
+      case 6:
+        return [0xc6, ...uint32(lie()), 1, 2, 3]
+      case 7:
+        return [0x81, 0xa9, ...Buffer.from('__proto__'), ...inside(1)]
+      case 8:
+        return [0x81, 0xa4, ...Buffer.from('1023'), 0xc0]
       case 9: {
         const count = draw(40)
         const columns = [new Int32Array(count), { texts: ['x'], at: new Int32Array(count) }]
         return table(encode({ rows: draw(4) === 0 ? lie() : count, keys: ['a', 'b'], columns }))
       }
-      case 10: return [...encode({ ints: Int32Array.of(1, 2), text: 'word', floats: new Float32Array(3) })]
-      case 11: return [draw(256)]
-      default: return [draw(128)]
+      case 10:
+        return [...encode({ ints: Int32Array.of(1, 2), text: 'word', floats: new Float32Array(3) })]
+      case 11:
+        return [draw(256)]
+      default:
+        return [draw(128)]
     }
   }
   const [call, parameters] = [Buffer.from('call'), Buffer.from('parameters')]

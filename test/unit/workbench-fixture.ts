@@ -35,8 +35,13 @@ export interface Bench {
 export const openBench = async (folder: string, changes: Partial<WorkbenchEnvironment> = {}): Promise<Bench> => {
   const notified: [string, string][] = []
   const workbench = await openWorkbench({
-    shell: 'browser', settings: memoryFile(), views: memoryFile(), workspace: folder, trust: true,
-    notify: (title, body) => void notified.push([title, body]), ...changes
+    shell: 'browser',
+    settings: memoryFile(),
+    views: memoryFile(),
+    workspace: folder,
+    trust: true,
+    notify: (title, body) => void notified.push([title, body]),
+    ...changes
   })
   const notices: Heard[] = []
   const listeners = new Set<() => void>()
@@ -69,17 +74,30 @@ export const openBench = async (folder: string, changes: Partial<WorkbenchEnviro
 }
 
 /** A folder with a tiny random model and rows for it. */
-export const study = async (): Promise<{ readonly folder: string; readonly path: (...parts: string[]) => string; readonly remove: () => Promise<void> }> => {
+export const study = async (): Promise<{
+  readonly folder: string
+  readonly path: (...parts: string[]) => string
+  readonly remove: () => Promise<void>
+}> => {
   const folder = mkdtempSync(join(tmpdir(), 'spectroscope-test-'))
   await writeTinyModel(join(folder, 'model'))
-  writeFileSync(join(folder, 'rows.json'), JSON.stringify(tinyRows({ sampling: 64, observation: 16, probe: 40, length: 24 })))
-  return { folder, path: (...parts) => join(folder, ...parts), remove: () => (existsSync(folder) ? rm(folder, { recursive: true, force: true }) : Promise.resolve()) }
+  writeFileSync(
+    join(folder, 'rows.json'),
+    JSON.stringify(tinyRows({ sampling: 64, observation: 16, probe: 40, length: 24 }))
+  )
+  return {
+    folder,
+    path: (...parts) => join(folder, ...parts),
+    remove: () => (existsSync(folder) ? rm(folder, { recursive: true, force: true }) : Promise.resolve())
+  }
 }
 
 /** A run of some seconds through all stages; of `draws` draws, as many as a test needs time. */
 export const configuration = (draws = 8, changes: object = {}): object => ({
-  model: 'model', rows: 'rows.json',
+  model: 'model',
+  rows: 'rows.json',
   sampler: { ...quickChains, stepSize: 1e-4, burnIn: 2, draws, stepsBetweenDraws: 6, estimator: 'two-chain' },
   clustering: { method: 'acl', neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 },
-  threads: 2, ...changes
+  threads: 2,
+  ...changes
 })

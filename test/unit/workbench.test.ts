@@ -14,7 +14,10 @@ let count = 0
 /** Where rates of this machine are kept once one of the tests has had them measured. */
 const measured = memoryFile()
 
-const fresh = async (changes: Parameters<typeof openBench>[1] = {}, folder = place.path(`workspace-${count++}`)): Promise<Bench> => {
+const fresh = async (
+  changes: Parameters<typeof openBench>[1] = {},
+  folder = place.path(`workspace-${count++}`)
+): Promise<Bench> => {
   const bench = await openBench(folder, changes)
   open.push(bench)
   return bench
@@ -31,7 +34,8 @@ afterAll(() => place.remove())
 const start = async (bench: Bench, name: string, draws?: number, changes?: object): Promise<string> =>
   (await bench.ask('runs.start', { name, configuration: configuration(draws, changes), baseFolder: place.folder })).run
 
-const entry = async (bench: Bench, run: string): Promise<RunEntry> => (await bench.ask('runs.list', {})).find(({ id }) => id === run)!
+const entry = async (bench: Bench, run: string): Promise<RunEntry> =>
+  (await bench.ask('runs.list', {})).find(({ id }) => id === run)!
 
 /** Resolves with the run's entry once the run is at work no longer. */
 const ended = async (bench: Bench, run: string): Promise<RunEntry> => {
@@ -47,7 +51,11 @@ describe('the workbench at its start', () => {
   it('makes the workspace that was asked for, and says how things are', async () => {
     const { ask } = await fresh()
     expect(await ask('app.state', {})).toMatchObject({
-      shell: 'browser', workspace: place.path('workspace-0'), problem: null, nativeDialogs: false, views: {},
+      shell: 'browser',
+      workspace: place.path('workspace-0'),
+      problem: null,
+      nativeDialogs: false,
+      views: {},
       settings: { theme: 'system', engine: 'auto', threads: null, keys: {}, author: '' }
     })
     expect(await ask('runs.list', {})).toEqual([])
@@ -60,10 +68,17 @@ describe('the workbench at its start', () => {
     const settings = memoryFile({ workspace: place.path('missing') })
     const bench = await openBench('', { settings, workspace: undefined } as never)
     open.push(bench)
-    expect(await bench.ask('app.state', {})).toMatchObject({ workspace: null, problem: expect.stringContaining('missing') })
+    expect(await bench.ask('app.state', {})).toMatchObject({
+      workspace: null,
+      problem: expect.stringContaining('missing')
+    })
     await expect(bench.ask('runs.list', {})).rejects.toMatchObject({ kind: 'workspace' })
     const state = await bench.ask('workspace.open', { folder: place.path('found'), create: true })
-    expect(state).toMatchObject({ workspace: place.path('found'), problem: null, settings: { workspace: place.path('found') } })
+    expect(state).toMatchObject({
+      workspace: place.path('found'),
+      problem: null,
+      settings: { workspace: place.path('found') }
+    })
     expect(await bench.heard('workspace')).toEqual({ folder: place.path('found'), reopened: false })
     expect(settings.get()).toMatchObject({ workspace: place.path('found') })
   })
@@ -97,9 +112,36 @@ describe('a call that is not as agreed', () => {
 
   it('is refused in one sentence, whatever it is', async () => {
     const bench = await fresh()
-    for (const method of ['runs.everything', '__proto__', 'constructor', 'toString', '', 7, null, undefined, {}, ['runs.list'], 'x'.repeat(10_000)]) await refused(bench, method, {})
-    for (const parameters of [undefined, null, 7, 'run', [], { run: 7 }, { run: '' }, { run: 'r', more: 1 }, { run: 'r'.repeat(1000) }, { ['x'.repeat(5000)]: 1 }]) await refused(bench, 'runs.get', parameters)
-    expect(await refused(bench, 'clusters.tokens', { run: 'r', clustering: 1, cluster: 0, limit: 1e9 })).toContain('limit')
+    for (const method of [
+      'runs.everything',
+      '__proto__',
+      'constructor',
+      'toString',
+      '',
+      7,
+      null,
+      undefined,
+      {},
+      ['runs.list'],
+      'x'.repeat(10_000)
+    ])
+      await refused(bench, method, {})
+    for (const parameters of [
+      undefined,
+      null,
+      7,
+      'run',
+      [],
+      { run: 7 },
+      { run: '' },
+      { run: 'r', more: 1 },
+      { run: 'r'.repeat(1000) },
+      { ['x'.repeat(5000)]: 1 }
+    ])
+      await refused(bench, 'runs.get', parameters)
+    expect(await refused(bench, 'clusters.tokens', { run: 'r', clustering: 1, cluster: 0, limit: 1e9 })).toContain(
+      'limit'
+    )
     expect(await refused(bench, 'tokens.contexts', { run: 'r', tokens: [1, 2] })).toContain('Int32Array')
     await refused(bench, 'tokens.contexts', { run: 'r', tokens: Int32Array.of(-1) })
     const deep: unknown[] = []
@@ -112,10 +154,17 @@ describe('a call that is not as agreed', () => {
   })
 
   it.each<[CallName, object]>([
-    ['runs.get', { run: 'none' }], ['runs.live', { run: 'none' }], ['runs.traces', { run: 'none' }], ['clusters.overview', { run: 'none', clustering: 1 }], ['graph.tokens', { run: 'none', clustering: 1 }]
+    ['runs.get', { run: 'none' }],
+    ['runs.live', { run: 'none' }],
+    ['runs.traces', { run: 'none' }],
+    ['clusters.overview', { run: 'none', clustering: 1 }],
+    ['graph.tokens', { run: 'none', clustering: 1 }]
   ])('about a run that is not there is an input error: %s', async (method, parameters) => {
     const { workbench } = await fresh()
-    expect(await workbench.call(method, parameters)).toMatchObject({ ok: false, error: { kind: 'input', message: expect.stringContaining('none') } })
+    expect(await workbench.call(method, parameters)).toMatchObject({
+      ok: false,
+      error: { kind: 'input', message: expect.stringContaining('none') }
+    })
   })
 
   it('finds nobody once the program closes', async () => {
@@ -129,10 +178,17 @@ describe('settings and views', () => {
   it('are changed one by one, kept, and told to every window', async () => {
     const [settings, views] = [memoryFile({ author: 'Ada' }), memoryFile()]
     const { ask, heard } = await fresh({ settings, views })
-    expect(await ask('settings.change', { changes: { theme: 'light', keys: { 'label.save': ['enter'] } } })).toMatchObject({ theme: 'light', author: 'Ada' })
+    expect(
+      await ask('settings.change', { changes: { theme: 'light', keys: { 'label.save': ['enter'] } } })
+    ).toMatchObject({ theme: 'light', author: 'Ada' })
     expect(await heard('settings')).toMatchObject({ theme: 'light', keys: { 'label.save': ['enter'] } })
     await ask('settings.change', { changes: { threads: 3 } })
-    expect(settings.get()).toMatchObject({ theme: 'light', author: 'Ada', threads: 3, keys: { 'label.save': ['enter'] } })
+    expect(settings.get()).toMatchObject({
+      theme: 'light',
+      author: 'Ada',
+      threads: 3,
+      keys: { 'label.save': ['enter'] }
+    })
     await ask('views.save', { key: 'panes', value: { left: 300, order: ['size', null] } })
     expect((await ask('app.state', {})).views).toEqual({ panes: { left: 300, order: ['size', null] } })
     expect(views.get()).toEqual({ panes: { left: 300, order: ['size', null] } })
@@ -143,9 +199,16 @@ describe('before a run', () => {
   it('folders are listed, and models among them are known', async () => {
     const { ask } = await fresh()
     const listing = await ask('files.list', { folder: place.folder })
-    expect(listing.entries.find(({ name }) => name === 'model')).toMatchObject({ folder: true, model: true, path: place.path('model') })
+    expect(listing.entries.find(({ name }) => name === 'model')).toMatchObject({
+      folder: true,
+      model: true,
+      path: place.path('model')
+    })
     expect(listing.entries.find(({ name }) => name === 'rows.json')).toMatchObject({ folder: false, model: false })
-    await expect(ask('files.list', { folder: place.path('nowhere') })).rejects.toMatchObject({ kind: 'input', message: expect.stringContaining('does not exist') })
+    await expect(ask('files.list', { folder: place.path('nowhere') })).rejects.toMatchObject({
+      kind: 'input',
+      message: expect.stringContaining('does not exist')
+    })
     const model = await ask('models.describe', { folder: place.path('model') })
     expect(model.components).toContain('embed')
     await expect(ask('models.describe', { folder: place.folder })).rejects.toMatchObject({ kind: 'input' })
@@ -153,24 +216,42 @@ describe('before a run', () => {
 
   it('every problem of a configuration is told by its place, in the words of the terminal', async () => {
     const { ask } = await fresh()
-    const check = (changes: object) => ask('runs.check', { configuration: configuration(8, changes), baseFolder: place.folder })
+    const check = (changes: object) =>
+      ask('runs.check', { configuration: configuration(8, changes), baseFolder: place.folder })
     const bad = await check({ sampler: { method: 'psgld', draws: 1, stepSize: -1 }, seed: 'x', colour: 'red' })
     expect(bad.configuration).toBeNull()
     expect(bad.problems.map(({ path }) => path).sort()).toEqual(['colour', 'sampler.draws', 'sampler.stepSize', 'seed'])
-    expect(bad.problems.find(({ path }) => path === 'colour')?.message).toBe('unknown key "colour"; remove it or correct its spelling.')
-    expect((await check({ model: 'nowhere' })).problems).toMatchObject([{ path: 'model', message: expect.stringContaining('does not exist') }])
+    expect(bad.problems.find(({ path }) => path === 'colour')?.message).toBe(
+      'unknown key "colour"; remove it or correct its spelling.'
+    )
+    expect((await check({ model: 'nowhere' })).problems).toMatchObject([
+      { path: 'model', message: expect.stringContaining('does not exist') }
+    ])
     expect((await check({ rows: 'nowhere.json' })).problems).toMatchObject([{ path: 'rows' }])
-    expect((await check({ components: ['head:9.9'] })).problems).toMatchObject([{ path: 'components', message: expect.stringContaining('head:0.0') }])
-    expect(await check({})).toMatchObject({ problems: [], configuration: { sampler: { draws: 8, gamma: 300 }, seed: 1 } })
-    await expect(ask('runs.start', { name: '', configuration: { model: 'nowhere' }, baseFolder: place.folder })).rejects.toMatchObject({ kind: 'configuration' })
+    expect((await check({ components: ['head:9.9'] })).problems).toMatchObject([
+      { path: 'components', message: expect.stringContaining('head:0.0') }
+    ])
+    expect(await check({})).toMatchObject({
+      problems: [],
+      configuration: { sampler: { draws: 8, gamma: 300 }, seed: 1 }
+    })
+    await expect(
+      ask('runs.start', { name: '', configuration: { model: 'nowhere' }, baseFolder: place.folder })
+    ).rejects.toMatchObject({ kind: 'configuration' })
     expect(await ask('runs.list', {})).toEqual([])
   })
 
   it('settings stand where a configuration says nothing', async () => {
     const { ask } = await fresh({ settings: memoryFile({ engine: 'reference', threads: 3 }) })
     const { threads: _, ...rest } = configuration() as { threads: number }
-    expect((await ask('runs.check', { configuration: rest, baseFolder: place.folder })).configuration).toMatchObject({ engine: 'reference', threads: 3 })
-    expect((await ask('runs.check', { configuration: { ...rest, engine: 'auto', threads: 1 }, baseFolder: place.folder })).configuration).toMatchObject({ engine: 'auto', threads: 1 })
+    expect((await ask('runs.check', { configuration: rest, baseFolder: place.folder })).configuration).toMatchObject({
+      engine: 'reference',
+      threads: 3
+    })
+    expect(
+      (await ask('runs.check', { configuration: { ...rest, engine: 'auto', threads: 1 }, baseFolder: place.folder }))
+        .configuration
+    ).toMatchObject({ engine: 'auto', threads: 1 })
   })
 
   it('its cost is estimated from rates that are measured once and kept', async () => {
@@ -180,21 +261,32 @@ describe('before a run', () => {
     expect(first).toMatchObject({ tokens: 920, components: 8 })
     expect(first.seconds.sample).toBeGreaterThan(0)
     expect(second.seconds.sample).toBe(first.seconds.sample)
-    const measuring = new Set(notices.flatMap(({ name, data }) => (name === 'job' ? [(data as { id: string }).id] : [])))
+    const measuring = new Set(
+      notices.flatMap(({ name, data }) => (name === 'job' ? [(data as { id: string }).id] : []))
+    )
     expect(measuring.size).toBe(1)
-    expect(measured.get()).toMatchObject({ machine: { engines: expect.arrayContaining([expect.objectContaining({ name: 'onnx-cpu' })]) } })
+    expect(measured.get()).toMatchObject({
+      machine: { engines: expect.arrayContaining([expect.objectContaining({ name: 'onnx-cpu' })]) }
+    })
   })
 })
 
 describe('an engine that is not here', () => {
   it.skipIf(process.platform === 'darwin')('is not installed without a network, and the window hears why', async () => {
     const { ask, heard } = await fresh()
-    await expect(ask('engines.describeInstallation', { name: 'abacus' })).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('choose one of cuda, tfjs') })
+    await expect(ask('engines.describeInstallation', { name: 'abacus' })).rejects.toMatchObject({
+      kind: 'usage',
+      message: expect.stringContaining('choose one of cuda, tfjs')
+    })
     vi.stubEnv('TFJS_NODE_CDN_STORAGE', 'http://127.0.0.1:9/')
     try {
       await expect(ask('engines.describeInstallation', { name: 'tfjs' })).rejects.toMatchObject({ kind: 'network' })
       const { id } = await ask('engines.install', { name: 'tfjs' })
-      expect(await heard('job', (job) => job.id === id && job.state !== 'working')).toMatchObject({ state: 'failed', title: 'Installing tfjs-gpu', error: expect.stringMatching(/can't be reached/) })
+      expect(await heard('job', (job) => job.id === id && job.state !== 'working')).toMatchObject({
+        state: 'failed',
+        title: 'Installing tfjs-gpu',
+        error: expect.stringMatching(/can't be reached/)
+      })
     } finally {
       vi.unstubAllEnvs()
     }
@@ -203,7 +295,8 @@ describe('an engine that is not here', () => {
 
 /** Looks at every group of a tree as a window does, and whether what is said of it agrees. */
 const checkTree = async (
-  { ask }: Bench, where: { readonly run: string; readonly clustering: number }
+  { ask }: Bench,
+  where: { readonly run: string; readonly clustering: number }
 ): Promise<void> => {
   const { clustering, clusters } = await ask('clusters.overview', where)
   expect(clustering.configuration.method).toBe('communities')
@@ -232,9 +325,10 @@ const checkTree = async (
   expect([...(await ask('graph.clusters', where)).clusters]).toEqual(clusters.map(({ cluster }) => cluster))
   expect((await ask('runs.heatMap', where)).clusters.every((cluster) => cluster < clustering.clusters)).toBe(true)
   const { adjustedRand, matches } = await ask('runs.compare', { left: where, right: where })
-  expect([adjustedRand, matches.map(({ left }) => left)]).toEqual(
-    [1, Array.from({ length: clustering.clusters }, (_, cluster) => cluster)]
-  )
+  expect([adjustedRand, matches.map(({ left }) => left)]).toEqual([
+    1,
+    Array.from({ length: clustering.clusters }, (_, cluster) => cluster)
+  ])
 }
 
 describe('a run', () => {
@@ -246,10 +340,23 @@ describe('a run', () => {
     await heard('trace')
     const live = await ask('runs.live', { run })
     expect(live).toMatchObject({ run, pausing: false })
-    expect(await ended(bench, run)).toMatchObject({ name: 'first', model: 'model', status: 'finished', tokens: 920, components: 8, engine: 'onnx-cpu', stage: null, queued: false, clustering: 1, labels: {} })
+    expect(await ended(bench, run)).toMatchObject({
+      name: 'first',
+      model: 'model',
+      status: 'finished',
+      tokens: 920,
+      components: 8,
+      engine: 'onnx-cpu',
+      stage: null,
+      queued: false,
+      clustering: 1,
+      labels: {}
+    })
     expect(notified).toHaveLength(1)
     expect(notified[0][0]).toContain('first')
-    const points = notices.flatMap(({ name, data }) => (name === 'trace' ? (data as { points: { component: string; draw: number }[] }).points : []))
+    const points = notices.flatMap(({ name, data }) =>
+      name === 'trace' ? (data as { points: { component: string; draw: number }[] }).points : []
+    )
     expect(points.filter(({ component }) => component === 'embed')).toHaveLength(24)
     const after = await ask('runs.live', { run })
     expect(after).toMatchObject({ working: false, stage: null, progress: null })
@@ -266,7 +373,10 @@ describe('a run', () => {
     expect((await ask('runs.heatMap', { run, clustering: 1 })).components).toHaveLength(8)
     await expect(ask('clusters.overview', { run, clustering: 9 })).rejects.toMatchObject({ kind: 'input' })
 
-    const [first, second] = await Promise.all([ask('graph.tokens', { run, clustering: 1 }), ask('graph.tokens', { run, clustering: 1 })])
+    const [first, second] = await Promise.all([
+      ask('graph.tokens', { run, clustering: 1 }),
+      ask('graph.tokens', { run, clustering: 1 })
+    ])
     if (first.state !== 'working' || second.state !== 'working') throw new Error('there is no layout yet')
     expect(second.job.id).toBe(first.job.id)
     const told = await heard('job', ({ id, state }) => id === first.job.id && state !== 'working')
@@ -274,25 +384,37 @@ describe('a run', () => {
     const layout = await ask('graph.tokens', { run, clustering: 1 })
     expect(layout).toMatchObject({ state: 'ready', tokens: null, positions: expect.any(Float32Array) })
 
-    expect(await ask('runs.recluster', { run, name: 'more', configuration: { ...(configuration() as { clustering: object }).clustering, neighbours: 12 } })).toEqual({ run })
+    expect(
+      await ask('runs.recluster', {
+        run,
+        name: 'more',
+        configuration: { ...(configuration() as { clustering: object }).clustering, neighbours: 12 }
+      })
+    ).toEqual({ run })
     expect((await ended(bench, run)).clusterings.map(({ name }) => name)).toEqual([expect.any(String), 'more'])
     const compared = await ask('runs.compare', { left: { run, clustering: 1 }, right: { run, clustering: 2 } })
     expect(compared.tokens).toBe(920)
     expect(compared.columns.every(({ correlation }) => correlation > 0.999)).toBe(true)
-    expect(await ask('runs.compare', { left: { run, clustering: 1 }, right: { run, clustering: 1 } })).toMatchObject({ adjustedRand: 1 })
+    expect(await ask('runs.compare', { left: { run, clustering: 1 }, right: { run, clustering: 1 } })).toMatchObject({
+      adjustedRand: 1
+    })
     const estimate = await ask('runs.estimate', { configuration: configuration(), baseFolder: place.folder })
     expect(estimate.basis).toContain('run "first"')
 
-    await ask(
-      'runs.recluster', { run, name: 'a tree', configuration: { neighbours: 8, minSize: 5, resolution: 4, seeds: 2 } }
-    )
-    expect((await ended(bench, run)).clusterings.map(({ name }) => name)).toEqual(
-      [expect.any(String), 'more', 'a tree']
-    )
+    await ask('runs.recluster', {
+      run,
+      name: 'a tree',
+      configuration: { neighbours: 8, minSize: 5, resolution: 4, seeds: 2 }
+    })
+    expect((await ended(bench, run)).clusterings.map(({ name }) => name)).toEqual([
+      expect.any(String),
+      'more',
+      'a tree'
+    ])
     await checkTree(bench, { run, clustering: 3 })
-    expect(
-      (await ask('runs.compare', { left: { run, clustering: 3 }, right: { run, clustering: 1 } })).tokens
-    ).toBe(920)
+    expect((await ask('runs.compare', { left: { run, clustering: 3 }, right: { run, clustering: 1 } })).tokens).toBe(
+      920
+    )
   })
 
   it('is paused with a checkpoint, and resumed to the same numbers as without', async () => {
@@ -308,8 +430,13 @@ describe('a run', () => {
     await bench.heard('run-event', ({ run: of, event }) => of === run && event.type === 'run' && event.resumed)
     await expect(bench.ask('runs.resume', { run })).rejects.toMatchObject({ kind: 'usage' })
     expect(await ended(bench, run)).toMatchObject({ status: 'finished' })
-    expect(await bench.ask('tokens.column', { run, component: 'mlp:1' })).toEqual(await bench.ask('tokens.column', { run: whole, component: 'mlp:1' }))
-    await expect(bench.ask('runs.resume', { run })).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('finished') })
+    expect(await bench.ask('tokens.column', { run, component: 'mlp:1' })).toEqual(
+      await bench.ask('tokens.column', { run: whole, component: 'mlp:1' })
+    )
+    await expect(bench.ask('runs.resume', { run })).rejects.toMatchObject({
+      kind: 'usage',
+      message: expect.stringContaining('finished')
+    })
   })
 
   it('waits for the one before it; one that waits can be taken back', async () => {
@@ -320,7 +447,9 @@ describe('a run', () => {
     expect(await entry(bench, second)).toMatchObject({ status: 'pending', queued: true })
     await bench.ask('runs.pause', { run: second })
     expect(await entry(bench, second)).toMatchObject({ status: 'interrupted', queued: false })
-    await expect(bench.ask('workspace.open', { folder: place.path('elsewhere'), create: true })).rejects.toMatchObject({ kind: 'usage' })
+    await expect(bench.ask('workspace.open', { folder: place.path('elsewhere'), create: true })).rejects.toMatchObject({
+      kind: 'usage'
+    })
     await bench.ask('runs.change', { run: first, changes: { deleted: true } })
     expect(await entry(bench, first)).toMatchObject({ deleted: true, status: 'interrupted' })
     expect(await ended(bench, third)).toMatchObject({ status: 'finished' })

@@ -1,7 +1,15 @@
 import { messageOf, SpectroscopeError } from '../../../preload/errors'
 import { type EntryName, entryPath } from '../../base/entries'
 import { type Child, type ChildHandle, callsOf, spawnChild } from '../../base/processes'
-import { type Bound, type EngineDescription, type Executor, OutOfDeviceMemory, type Program, type Resident, isResident } from '../executor'
+import {
+  type Bound,
+  type EngineDescription,
+  type Executor,
+  OutOfDeviceMemory,
+  type Program,
+  type Resident,
+  isResident
+} from '../executor'
 import type { Graph } from '../graph'
 import { type ExecutorCalls, type SentInput, type Short, isShort, sentGraph } from './messages'
 
@@ -36,7 +44,10 @@ interface Remote extends Pick<Child<ExecutorCalls<unknown>>, 'pid' | 'call' | 'd
 }
 
 const lostAtWork = (library: string, place: string, words: string): SpectroscopeError =>
-  new SpectroscopeError('engine', `The ${library} ${place} ended (${words}), as it does when a GPU fails or its memory is short; resume the run to go on from its last checkpoint.`)
+  new SpectroscopeError(
+    'engine',
+    `The ${library} ${place} ended (${words}), as it does when a GPU fails or its memory is short; resume the run to go on from its last checkpoint.`
+  )
 
 /** The answer, but for one that says that memory was short. */
 const answered = <A extends Readonly<Record<string, Float32Array>> | null>(answer: A | Short): A => {
@@ -47,12 +58,19 @@ const answered = <A extends Readonly<Record<string, Float32Array>> | null>(answe
 const asEngineError = (library: string, error: unknown): unknown =>
   error instanceof SpectroscopeError || error instanceof OutOfDeviceMemory
     ? error
-    : new SpectroscopeError('engine', `${library} failed: ${messageOf(error).split('\n')[0].replace(/\.$/, '')}; see that no other program has the GPU's memory, and resume the run.`, { cause: error })
+    : new SpectroscopeError(
+        'engine',
+        `${library} failed: ${messageOf(error).split('\n')[0].replace(/\.$/, '')}; see that no other program has the GPU's memory, and resume the run.`,
+        { cause: error }
+      )
 
 /** Throws an `engine` error in Electron's runtime, which can't stand in for Node's: forked, it would open another window. */
 export const checkRuntime = (library: string): void => {
   if (!('electron' in process.versions)) return
-  throw new SpectroscopeError('engine', `${library} is installed and computes in processes of Node, which the desktop program can't start; use it from a terminal, with \`spectroscope run\` or \`spectroscope serve\`.`)
+  throw new SpectroscopeError(
+    'engine',
+    `${library} is installed and computes in processes of Node, which the desktop program can't start; use it from a terminal, with \`spectroscope run\` or \`spectroscope serve\`.`
+  )
 }
 
 class RemoteProgram implements Program {
@@ -104,18 +122,26 @@ export class ProcessExecutor implements Executor {
   ) {}
 
   /** Throws an `engine` error where the process can't open the executor, or dies of it. `describe` may add to what the process says that it is. */
-  static async open<Options>(settings: ProcessSettings<Options>, describe: Describe = (own) => own): Promise<ProcessExecutor> {
+  static async open<Options>(
+    settings: ProcessSettings<Options>,
+    describe: Describe = (own) => own
+  ): Promise<ProcessExecutor> {
     const { entry, environment = {}, onErrorOutput } = settings
     checkRuntime(settings.library)
     return ProcessExecutor.connect(
-      (lost) => spawnChild(entryPath(entry), { lost, environment, ...(onErrorOutput === undefined ? {} : { onErrorOutput }) }),
+      (lost) =>
+        spawnChild(entryPath(entry), { lost, environment, ...(onErrorOutput === undefined ? {} : { onErrorOutput }) }),
       settings,
       describe
     )
   }
 
   /** The same with what runs already and answers as such a process does, such as a page of a browser. */
-  static over<Options>(handle: ChildHandle, settings: Omit<ProcessSettings<Options>, 'entry' | 'environment' | 'onErrorOutput'>, describe: Describe = (own) => own): Promise<ProcessExecutor> {
+  static over<Options>(
+    handle: ChildHandle,
+    settings: Omit<ProcessSettings<Options>, 'entry' | 'environment' | 'onErrorOutput'>,
+    describe: Describe = (own) => own
+  ): Promise<ProcessExecutor> {
     return ProcessExecutor.connect((lost) => callsOf(handle, { lost }), settings, describe)
   }
 
@@ -143,7 +169,13 @@ export class ProcessExecutor implements Executor {
 
   private async send(key: number, data: Float32Array, shape: readonly number[]): Promise<void> {
     try {
-      for (let offset = 0; offset < data.length; offset += partNumbers) await this.remote.call('putResident', { key, shape, offset, values: data.subarray(offset, offset + partNumbers) })
+      for (let offset = 0; offset < data.length; offset += partNumbers)
+        await this.remote.call('putResident', {
+          key,
+          shape,
+          offset,
+          values: data.subarray(offset, offset + partNumbers)
+        })
     } catch (error) {
       throw asEngineError(this.remote.library, error)
     }

@@ -2,7 +2,11 @@ import { type Bound, type Executor, OutOfDeviceMemory, type Program, type Reside
 import { size } from '../graph'
 import { type ExecutorCalls, type SentInput, type Short, graphOf } from './messages'
 
-type Answers<Options> = { readonly [K in keyof ExecutorCalls<Options>]: (parameters: ExecutorCalls<Options>[K]['parameters']) => ExecutorCalls<Options>[K]['result'] | Promise<ExecutorCalls<Options>[K]['result']> }
+type Answers<Options> = {
+  readonly [K in keyof ExecutorCalls<Options>]: (
+    parameters: ExecutorCalls<Options>[K]['parameters']
+  ) => ExecutorCalls<Options>[K]['result'] | Promise<ExecutorCalls<Options>[K]['result']>
+}
 
 const orShort = async <T>(work: () => Promise<T>): Promise<T | Short> => {
   try {
@@ -14,7 +18,9 @@ const orShort = async <T>(work: () => Promise<T>): Promise<T | Short> => {
 }
 
 /** What a process, or a page, answers that computes for an executor elsewhere: `open` gives its own executor, once. */
-export const executorHandlers = <Options>(open: (options: Options) => Executor | Promise<Executor>): Answers<Options> => {
+export const executorHandlers = <Options>(
+  open: (options: Options) => Executor | Promise<Executor>
+): Answers<Options> => {
   let executor: Executor | undefined
   const arriving = new Map<number, Float32Array>()
   const residents = new Map<number, Resident>()
@@ -25,7 +31,8 @@ export const executorHandlers = <Options>(open: (options: Options) => Executor |
     return value
   }
 
-  const bound = (input: SentInput): Bound => (ArrayBuffer.isView(input) ? input : have(residents.get(input.resident), `resident ${input.resident}`))
+  const bound = (input: SentInput): Bound =>
+    ArrayBuffer.isView(input) ? input : have(residents.get(input.resident), `resident ${input.resident}`)
 
   return {
     open: async (options) => {
@@ -46,11 +53,17 @@ export const executorHandlers = <Options>(open: (options: Options) => Executor |
       residents.delete(key)
       return null
     },
-    compile: ({ key, graph }) => orShort(async () => {
-      programs.set(key, await have(executor, 'executor').compile(graphOf(graph)))
-      return null
-    }),
-    run: ({ program, inputs }) => orShort(() => have(programs.get(program), `program ${program}`).run(Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, bound(input)])))),
+    compile: ({ key, graph }) =>
+      orShort(async () => {
+        programs.set(key, await have(executor, 'executor').compile(graphOf(graph)))
+        return null
+      }),
+    run: ({ program, inputs }) =>
+      orShort(() =>
+        have(programs.get(program), `program ${program}`).run(
+          Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, bound(input)]))
+        )
+      ),
     release: async ({ program }) => {
       await have(programs.get(program), `program ${program}`).dispose()
       programs.delete(program)

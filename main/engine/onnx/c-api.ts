@@ -49,7 +49,15 @@ const functions = {
 } as const
 
 /** Those that let go of something, which can't fail. */
-const releases = { status: 93, memory: 94, session: 95, value: 96, sessionOptions: 100, binding: 135, cudaOptions: 208 } as const
+const releases = {
+  status: 93,
+  memory: 94,
+  session: 95,
+  value: 96,
+  sessionOptions: 100,
+  binding: 135,
+  cudaOptions: 208
+} as const
 
 /** Of the functions above; the version of the table that is asked for. */
 const places = 217
@@ -82,18 +90,27 @@ const giveStack = (koffi: typeof Koffi): void => {
 const load = (path: string): OnnxApi => {
   const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi
   giveStack(koffi)
-  const types: Readonly<Record<string, Koffi.TypeObject>> = { in: koffi.pointer('void'), shape: koffi.pointer('int64_t'), words: koffi.pointer('str'), pointers: koffi.pointer('void *') }
+  const types: Readonly<Record<string, Koffi.TypeObject>> = {
+    in: koffi.pointer('void'),
+    shape: koffi.pointer('int64_t'),
+    words: koffi.pointer('str'),
+    pointers: koffi.pointer('void *')
+  }
   const outputs = { out: koffi.out(koffi.pointer('void *')), count: koffi.out(koffi.pointer('size_t')) } as const
   const typeOf = (name: string): Koffi.TypeObject => types[name] ?? outputs[name as keyof typeof outputs] ?? name
-  const functionAt = (where: Pointer, result: string, parameters: readonly string[]): Native => koffi.decode(where, koffi.proto(null, result, parameters.map(typeOf))) as Native
-  const pointersAt = (where: Pointer, count: number): readonly Pointer[] => koffi.decode(where, koffi.array('void *', count)) as Pointer[]
+  const functionAt = (where: Pointer, result: string, parameters: readonly string[]): Native =>
+    koffi.decode(where, koffi.proto(null, result, parameters.map(typeOf))) as Native
+  const pointersAt = (where: Pointer, count: number): readonly Pointer[] =>
+    koffi.decode(where, koffi.array('void *', count)) as Pointer[]
 
   const base = (koffi.load(path).func('OrtGetApiBase', 'void *', []) as () => Pointer)()
   const table = functionAt(pointersAt(base, 1)[0], 'void *', ['uint32_t'])(tableVersion) as Pointer | null
   if (table === null) throw new Error(`it has no version ${tableVersion} of its functions`)
   const addresses = pointersAt(table, places)
 
-  const release = Object.fromEntries(Object.entries(releases).map(([name, place]) => [name, functionAt(addresses[place], 'void', ['in'])])) as unknown as OnnxApi['release']
+  const release = Object.fromEntries(
+    Object.entries(releases).map(([name, place]) => [name, functionAt(addresses[place], 'void', ['in'])])
+  ) as unknown as OnnxApi['release']
   const messageAt = functionAt(addresses[2], 'str', ['in'])
   const failureOf = (status: unknown): Error | undefined => {
     if (status === null) return undefined
@@ -122,8 +139,11 @@ const load = (path: string): OnnxApi => {
     return Object.assign(call, { apart })
   }
   return {
-    call: Object.fromEntries(Object.entries(functions).map(([name, signature]) => [name, callOf(signature)])) as unknown as OnnxApi['call'],
-    release, pointersAt,
+    call: Object.fromEntries(
+      Object.entries(functions).map(([name, signature]) => [name, callOf(signature)])
+    ) as unknown as OnnxApi['call'],
+    release,
+    pointersAt,
     made: (call, ...given) => {
       const made: Pointer[] = [0n]
       call(...given, made)
@@ -145,6 +165,10 @@ export const onnxApi = (provider: Provider): OnnxApi => {
     loaded.set(path, api)
     return api
   } catch (cause) {
-    throw new SpectroscopeError('engine', `onnxruntime could not be loaded from ${path} (${messageOf(cause)}); ${loadingRemedy}.`, { cause })
+    throw new SpectroscopeError(
+      'engine',
+      `onnxruntime could not be loaded from ${path} (${messageOf(cause)}); ${loadingRemedy}.`,
+      { cause }
+    )
   }
 }

@@ -7,15 +7,24 @@ import { folderWithCuda, packagedCuda } from './package'
  * Least drivers for each CUDA (NVIDIA's CUDA Toolkit release notes, "Minimum Required Driver Version for CUDA Minor Version Compatibility";
  * for 13 under Windows, where that brings no driver, "CUDA Compatibility", table 1).
  */
-const leastDrivers: Readonly<Record<number, Readonly<Partial<Record<NodeJS.Platform, string>>>>> = { 12: { linux: '525.60.13', win32: '528.33' }, 13: { linux: '580.65.06', win32: '580' } }
+const leastDrivers: Readonly<Record<number, Readonly<Partial<Record<NodeJS.Platform, string>>>>> = {
+  12: { linux: '525.60.13', win32: '528.33' },
+  13: { linux: '580.65.06', win32: '580' }
+}
 
 /** The oldest that a package may be built for. */
 const oldestCuda = 12
 
 /** Throws an `engine` error where onnxruntime has no CUDA. */
-export const checkCudaPlatform = (platform: NodeJS.Platform = process.platform, architecture: string = process.arch): void => {
+export const checkCudaPlatform = (
+  platform: NodeJS.Platform = process.platform,
+  architecture: string = process.arch
+): void => {
   if ((platform === 'linux' || platform === 'win32') && architecture === 'x64') return
-  throw new SpectroscopeError('engine', `onnxruntime has CUDA under Linux and Windows on x64 only, and this is ${platform} on ${architecture}; choose another engine.`)
+  throw new SpectroscopeError(
+    'engine',
+    `onnxruntime has CUDA under Linux and Windows on x64 only, and this is ${platform} on ${architecture}; choose another engine.`
+  )
 }
 
 /** The driver that this CUDA needs, where the device's is older. */
@@ -27,7 +36,11 @@ const newerDriver = ({ driver }: NvidiaDevice, cuda: number, platform: NodeJS.Pl
 /** Throws an `engine` error where the driver is too old for this CUDA. */
 export const checkDriver = (device: NvidiaDevice, cuda: number, platform: NodeJS.Platform = process.platform): void => {
   const least = newerDriver(device, cuda, platform)
-  if (least !== undefined) throw new SpectroscopeError('engine', `The NVIDIA driver is ${device.driver} and CUDA ${cuda} needs ${least} at least; install a newer driver.`)
+  if (least !== undefined)
+    throw new SpectroscopeError(
+      'engine',
+      `The NVIDIA driver is ${device.driver} and CUDA ${cuda} needs ${least} at least; install a newer driver.`
+    )
 }
 
 /** Throws an `engine` error where the driver is too old for any package. */
@@ -38,25 +51,39 @@ export const checkDriverForPackages = (device: NvidiaDevice, platform: NodeJS.Pl
 /** What a person should know of the driver before a package is fetched, if anything. */
 export const driverWords = (device: NvidiaDevice, platform: NodeJS.Platform = process.platform): string | undefined => {
   const least = newerDriver(device, packagedCuda, platform)
-  return least === undefined ? undefined : `The NVIDIA driver is ${device.driver}, and CUDA ${packagedCuda} needs ${least} at least: install a newer one first.`
+  return least === undefined
+    ? undefined
+    : `The NVIDIA driver is ${device.driver}, and CUDA ${packagedCuda} needs ${least} at least: install a newer one first.`
 }
 
 const noDevice = (): SpectroscopeError => {
   const visible = process.env['CUDA_VISIBLE_DEVICES']
   return visible === undefined
-    ? new SpectroscopeError('engine', 'There is no NVIDIA GPU here that nvidia-smi knows of; install the NVIDIA driver where there is one, or choose another engine.')
-    : new SpectroscopeError('engine', `There is no NVIDIA GPU "${visible}", which CUDA_VISIBLE_DEVICES names; set it to one that nvidia-smi lists.`)
+    ? new SpectroscopeError(
+        'engine',
+        'There is no NVIDIA GPU here that nvidia-smi knows of; install the NVIDIA driver where there is one, or choose another engine.'
+      )
+    : new SpectroscopeError(
+        'engine',
+        `There is no NVIDIA GPU "${visible}", which CUDA_VISIBLE_DEVICES names; set it to one that nvidia-smi lists.`
+      )
 }
 
 /** The GPU and the package that computes on it. Throws an `engine` error that says the one thing to do where something is missing. */
-export const cudaReady = async (platform: NodeJS.Platform = process.platform, architecture: string = process.arch): Promise<{ readonly device: NvidiaDevice; readonly cuda: number }> => {
+export const cudaReady = async (
+  platform: NodeJS.Platform = process.platform,
+  architecture: string = process.arch
+): Promise<{ readonly device: NvidiaDevice; readonly cuda: number }> => {
   checkCudaPlatform(platform, architecture)
   const device = await cudaDevice()
   if (device === undefined) throw noDevice()
   const folder = folderWithCuda(platform)
   if (folder === undefined) {
     checkDriverForPackages(device, platform)
-    throw new SpectroscopeError('engine', 'onnxruntime\'s provider for CUDA is not installed; `spectroscope engines install cuda` fetches it, and says first what it needs.')
+    throw new SpectroscopeError(
+      'engine',
+      "onnxruntime's provider for CUDA is not installed; `spectroscope engines install cuda` fetches it, and says first what it needs."
+    )
   }
   const { cuda, missing } = await neededByProvider(folder, platform)
   checkDriver(device, cuda, platform)
@@ -65,7 +92,10 @@ export const cudaReady = async (platform: NodeJS.Platform = process.platform, ar
 }
 
 /** Whether fetching the provider is what is to be done next. */
-export const canInstallCuda = async (platform: NodeJS.Platform = process.platform, architecture: string = process.arch): Promise<boolean> => {
+export const canInstallCuda = async (
+  platform: NodeJS.Platform = process.platform,
+  architecture: string = process.arch
+): Promise<boolean> => {
   try {
     checkCudaPlatform(platform, architecture)
     if (folderWithCuda(platform) !== undefined) return false

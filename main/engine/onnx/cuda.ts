@@ -25,7 +25,8 @@ export const settleCuda = (): void => {
 }
 
 /** TF32 is the card's own doing; products of the half formats are operators of theirs. */
-const productsIn = (precision: Precision): { readonly products?: RoundedProducts } => (precision === 'float16' || precision === 'bfloat16' ? { products: { format: precision, emulated: false } } : {})
+const productsIn = (precision: Precision): { readonly products?: RoundedProducts } =>
+  precision === 'float16' || precision === 'bfloat16' ? { products: { format: precision, emulated: false } } : {}
 
 /** CUDA's first device. Throws an `engine` error that says the one thing to do where it can't be had. */
 export const openOnnxCuda = async (precision: Precision): Promise<DeviceExecutor> => {
@@ -33,10 +34,20 @@ export const openOnnxCuda = async (precision: Precision): Promise<DeviceExecutor
   settleCuda()
   try {
     return await DeviceExecutor.open({
-      provider: 'cuda', name: 'onnx-cuda', device: deviceWords(device), precision, ...productsIn(precision), partBytes,
-      memoryBytes: Math.floor((memoryShare * device.freeBytes) / cudaEvaluators), versionWords: `CUDA ${cuda}`
+      provider: 'cuda',
+      name: 'onnx-cuda',
+      device: deviceWords(device),
+      precision,
+      ...productsIn(precision),
+      partBytes,
+      memoryBytes: Math.floor((memoryShare * device.freeBytes) / cudaEvaluators),
+      versionWords: `CUDA ${cuda}`
     })
   } catch (cause) {
-    throw new SpectroscopeError('engine', `CUDA could not be opened on ${device.name} (${messageOf(cause).split('\n')[0]}); see that nothing else has the GPU's memory and that driver, CUDA and cuDNN are of one version, or choose another engine.`, { cause })
+    throw new SpectroscopeError(
+      'engine',
+      `CUDA could not be opened on ${device.name} (${messageOf(cause).split('\n')[0]}); see that nothing else has the GPU's memory and that driver, CUDA and cuDNN are of one version, or choose another engine.`,
+      { cause }
+    )
   }
 }

@@ -1,5 +1,13 @@
 import type { Precision } from '../../../preload/precisions'
-import { type Bound, type EngineDescription, type Executor, OutOfDeviceMemory, type Program, type Resident, isResident } from '../executor'
+import {
+  type Bound,
+  type EngineDescription,
+  type Executor,
+  OutOfDeviceMemory,
+  type Program,
+  type Resident,
+  isResident
+} from '../executor'
 import { type Graph, GraphBuilder, size } from '../graph'
 import { type OnnxApi, type Pointer, onnxApi } from './c-api'
 import { type RoundedProducts, lowerToOnnx } from './lower'
@@ -16,7 +24,11 @@ const places: Readonly<Record<Provider, Place>> = {
     memory: 'Cuda',
     append: ({ call, made, release }, options, { precision }) => {
       // An arena that doubles would leave other programs less.
-      const words = { device_id: '0', use_tf32: precision === 'tf32' ? '1' : '0', arena_extend_strategy: 'kSameAsRequested' }
+      const words = {
+        device_id: '0',
+        use_tf32: precision === 'tf32' ? '1' : '0',
+        arena_extend_strategy: 'kSameAsRequested'
+      }
       const cuda = made(call.createCudaOptions)
       try {
         call.setCudaOptions(cuda, Object.keys(words), Object.values(words), Object.keys(words).length)
@@ -26,7 +38,10 @@ const places: Readonly<Record<Provider, Place>> = {
       }
     }
   },
-  webgpu: { memory: 'WebGPU_Buffer', append: ({ call }, options) => call.appendProvider(options, 'WebGPU', null, null, 0) },
+  webgpu: {
+    memory: 'WebGPU_Buffer',
+    append: ({ call }, options) => call.appendProvider(options, 'WebGPU', null, null, 0)
+  },
   // The processor in a device's place, for tests.
   cpu: { memory: 'Cpu', append: () => {} }
 }
@@ -57,10 +72,14 @@ const errorsAlone = 3
 const allOptimizations = 99
 
 /** What CUDA, its libraries and onnxruntime's arena say where memory is short. */
-const memoryWords = /out of memory|failed to allocate memory|STATUS_ALLOC_FAILED|cudaErrorMemoryAllocation|CUDA failure 2:/i
+const memoryWords =
+  /out of memory|failed to allocate memory|STATUS_ALLOC_FAILED|cudaErrorMemoryAllocation|CUDA failure 2:/i
 
 /** An error of a device as what it is. */
-const deviceError = (error: unknown): unknown => (error instanceof Error && memoryWords.test(error.message) ? new OutOfDeviceMemory(error.message.split('\n')[0], { cause: error }) : error)
+const deviceError = (error: unknown): unknown =>
+  error instanceof Error && memoryWords.test(error.message)
+    ? new OutOfDeviceMemory(error.message.split('\n')[0], { cause: error })
+    : error
 
 interface Input {
   readonly name: string
@@ -119,7 +138,15 @@ class Device {
   /** An array as a tensor, which is no copy of it: the array must stay as long. */
   #tensor(data: Float32Array | Int32Array, shape: readonly number[]): Pointer {
     const { call, made } = this.api
-    return made(call.createTensor, this.here, data, data.byteLength, shape, shape.length, data instanceof Int32Array ? elements.int32 : elements.float32)
+    return made(
+      call.createTensor,
+      this.here,
+      data,
+      data.byteLength,
+      shape,
+      shape.length,
+      data instanceof Int32Array ? elements.int32 : elements.float32
+    )
   }
 
   /** Runs a session from tensors of the device, and from and into arrays, in the order of its own work. */
@@ -210,7 +237,10 @@ class DeviceTensor {
   async release(): Promise<void> {
     const value = this.#value
     this.#value = undefined
-    await value?.then((pointer) => this.#device.api.release.value(pointer), () => {})
+    await value?.then(
+      (pointer) => this.#device.api.release.value(pointer),
+      () => {}
+    )
   }
 }
 
@@ -223,12 +253,20 @@ class DeviceProgram implements Program {
   ) {}
 
   async run(inputs: Readonly<Record<string, Bound>>): Promise<Record<string, Float32Array>> {
-    const outputs = [...this.graph.outputs].map(([name, { shape }]) => ({ name, shape, into: new Float32Array(size(shape)) }))
+    const outputs = [...this.graph.outputs].map(([name, { shape }]) => ({
+      name,
+      shape,
+      into: new Float32Array(size(shape))
+    }))
     try {
       const given: Input[] = []
       for (const [name, value] of this.graph.inputs) {
         const bound = inputs[name]
-        given.push({ name: this.inputName(value), shape: value.shape, from: isResident(bound) ? await (bound.handle as DeviceTensor).value() : bound })
+        given.push({
+          name: this.inputName(value),
+          shape: value.shape,
+          from: isResident(bound) ? await (bound.handle as DeviceTensor).value() : bound
+        })
       }
       await this.device.run(this.session, given, outputs)
     } catch (error) {
@@ -267,7 +305,12 @@ export class DeviceExecutor implements Executor {
   constructor(private readonly settings: DeviceSettings) {
     const { name, device, precision = 'float32', versionWords } = settings
     this.#device = new Device(settings)
-    this.description = { name, device, precision, version: [`onnxruntime ${onnxVersion()}`, ...(versionWords === undefined ? [] : [versionWords])].join(', ') }
+    this.description = {
+      name,
+      device,
+      precision,
+      version: [`onnxruntime ${onnxVersion()}`, ...(versionWords === undefined ? [] : [versionWords])].join(', ')
+    }
   }
 
   get memoryBytes(): number | undefined {

@@ -6,7 +6,8 @@ import { type RoundedProducts, lowerToOnnx } from './lower'
 import { loadOnnx, onnxVersion } from './package'
 
 /** onnxruntime reads no SharedArrayBuffer: what threads share is copied first. */
-const unshared = <T extends Float32Array | Int32Array>(data: T): T => (data.buffer instanceof SharedArrayBuffer ? (data.slice() as T) : data)
+const unshared = <T extends Float32Array | Int32Array>(data: T): T =>
+  data.buffer instanceof SharedArrayBuffer ? (data.slice() as T) : data
 
 class OnnxProgram implements Program {
   constructor(
@@ -21,7 +22,8 @@ class OnnxProgram implements Program {
     for (const [name, value] of this.graph.inputs) {
       const bound = inputs[name]
       if (isResident(bound)) feeds[this.inputName(value)] = bound.handle as Onnx.Tensor
-      else if (bound instanceof Int32Array) feeds[this.inputName(value)] = new this.onnx.Tensor('int32', unshared(bound), value.shape)
+      else if (bound instanceof Int32Array)
+        feeds[this.inputName(value)] = new this.onnx.Tensor('int32', unshared(bound), value.shape)
       else feeds[this.inputName(value)] = new this.onnx.Tensor('float32', unshared(bound), value.shape)
     }
     const outputs = await this.session.run(feeds)
@@ -53,7 +55,11 @@ export class OnnxExecutor implements Executor {
   readonly description: EngineDescription
 
   /** With `partBytes`, so many bytes of exponentials of a vocabulary at once, as on a device; without it, one small block after another, as suits a core. `products` are rounded then. */
-  constructor(precision: Precision, private readonly partBytes?: number, private readonly products?: RoundedProducts) {
+  constructor(
+    precision: Precision,
+    private readonly partBytes?: number,
+    private readonly products?: RoundedProducts
+  ) {
     this.description = { name: 'onnx-cpu', device: 'CPU', precision, version: `onnxruntime ${onnxVersion()}` }
   }
 
@@ -77,4 +83,6 @@ const roundedPartBytes = 8 * 2 ** 20
 
 /** The processor computes in float32; other formats it rounds to, which is slower, so that what they cost in accuracy can be seen anywhere. */
 export const openOnnxCpu = (precision: Precision = 'float32'): OnnxExecutor =>
-  precision === 'float32' ? new OnnxExecutor(precision) : new OnnxExecutor(precision, roundedPartBytes, { format: precision, emulated: true })
+  precision === 'float32'
+    ? new OnnxExecutor(precision)
+    : new OnnxExecutor(precision, roundedPartBytes, { format: precision, emulated: true })

@@ -2,7 +2,8 @@ import type { Precision } from '../../../preload/precisions'
 import { type Graph, type Node, type Value, partRows, valuesRead } from '../graph'
 import { type Attribute, type OnnxNode, type OnnxTensor, elementType, encodeModel } from './protobuf'
 
-const bytes = (array: Float32Array | BigInt64Array | Int32Array): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
+const bytes = (array: Float32Array | BigInt64Array | Int32Array): Uint8Array =>
+  new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
 
 /** Products of numbers that are first rounded to a format. */
 export interface RoundedProducts {
@@ -43,17 +44,25 @@ class Lowering {
     private readonly partBytes: number | undefined,
     private readonly products: RoundedProducts | undefined
   ) {
-    if (products !== undefined && partBytes === undefined) throw new Error('rounded products are lowered as for a device')
+    if (products !== undefined && partBytes === undefined)
+      throw new Error('rounded products are lowered as for a device')
     this.read = valuesRead(graph)
-    for (const { operation, inputs } of graph.nodes) if (operation.kind === 'geluSlope') this.sloped.add(this.name(inputs[0]))
-    for (const [value, data] of graph.constants) this.initializers.push({ name: this.name(value), type: elementType.float, dims: value.shape, data: bytes(data) })
+    for (const { operation, inputs } of graph.nodes)
+      if (operation.kind === 'geluSlope') this.sloped.add(this.name(inputs[0]))
+    for (const [value, data] of graph.constants)
+      this.initializers.push({ name: this.name(value), type: elementType.float, dims: value.shape, data: bytes(data) })
   }
 
   name(value: Value): string {
     return `v${value.id}`
   }
 
-  private emit(opType: string, input: readonly string[], attributes: Readonly<Record<string, Attribute>> = {}, output = `t${this.temporaries++}`): string {
+  private emit(
+    opType: string,
+    input: readonly string[],
+    attributes: Readonly<Record<string, Attribute>> = {},
+    output = `t${this.temporaries++}`
+  ): string {
     this.nodes.push({ opType, input, output: [output], attributes })
     return output
   }
@@ -76,7 +85,12 @@ class Lowering {
   private integers(values: readonly number[]): string {
     return this.once(`integers ${values.join()}`, () => {
       const name = `integers${this.initializers.length}`
-      this.initializers.push({ name, type: elementType.int64, dims: [values.length], data: bytes(BigInt64Array.from(values, BigInt)) })
+      this.initializers.push({
+        name,
+        type: elementType.int64,
+        dims: [values.length],
+        data: bytes(BigInt64Array.from(values, BigInt))
+      })
       return name
     })
   }
@@ -93,12 +107,19 @@ class Lowering {
   }
 
   /** A Gemm or MatMul of two operands in the format of products: an operator of a half format gives back the type that it takes, so its result is rounded too. */
-  private product(opType: 'Gemm' | 'MatMul', operands: readonly string[], attributes: Readonly<Record<string, Attribute>> = {}, output?: string): string {
+  private product(
+    opType: 'Gemm' | 'MatMul',
+    operands: readonly string[],
+    attributes: Readonly<Record<string, Attribute>> = {},
+    output?: string
+  ): string {
     if (this.products === undefined) return this.emit(opType, operands, attributes, output)
     const { format, emulated } = this.products
     if (emulated) {
       const own = operands.map((x) => this.once(`rounded ${x}`, () => this.rounded(x, format)))
-      return format === 'tf32' ? this.emit(opType, own, attributes, output) : this.rounded(this.emit(opType, own, attributes), format, output)
+      return format === 'tf32'
+        ? this.emit(opType, own, attributes, output)
+        : this.rounded(this.emit(opType, own, attributes), format, output)
     }
     if (format === 'tf32') return this.emit(opType, operands, attributes, output)
     const halves = operands.map((x) => this.once(`half ${x}`, () => this.cast(x, halfTypes[format])))
@@ -117,7 +138,12 @@ class Lowering {
 
   private matmul(a: Value, b: Value, transposeA: boolean, transposeB: boolean, output: string): void {
     if (a.shape.length === 2 && b.shape.length === 2) {
-      this.product('Gemm', [this.name(a), this.name(b)], { transA: Number(transposeA), transB: Number(transposeB) }, output)
+      this.product(
+        'Gemm',
+        [this.name(a), this.name(b)],
+        { transA: Number(transposeA), transB: Number(transposeB) },
+        output
+      )
       return
     }
     const operand = (value: Value, transposed: boolean): string => {
@@ -141,7 +167,10 @@ class Lowering {
   private geluTanh(x: string): { square: string; tanh: string } {
     const square = this.once(`square ${x}`, () => this.emit('Mul', [x, x]))
     const tanh = this.once(`tanh ${x}`, () => {
-      const inner = this.emit('Add', [this.emit('Mul', [square, this.scalar(0.044715 * Math.sqrt(2 / Math.PI))]), this.scalar(Math.sqrt(2 / Math.PI))])
+      const inner = this.emit('Add', [
+        this.emit('Mul', [square, this.scalar(0.044715 * Math.sqrt(2 / Math.PI))]),
+        this.scalar(Math.sqrt(2 / Math.PI))
+      ])
       return this.emit('Tanh', [this.emit('Mul', [x, inner])])
     })
     return { square, tanh }
@@ -162,14 +191,20 @@ class Lowering {
 
   private geluSlope(x: string, tanh: boolean, output: string): void {
     if (!tanh) {
-      const density = this.emit('Mul', [this.emit('Exp', [this.emit('Mul', [this.emit('Mul', [x, x]), this.scalar(-0.5)])]), this.scalar(1 / Math.sqrt(2 * Math.PI))])
+      const density = this.emit('Mul', [
+        this.emit('Exp', [this.emit('Mul', [this.emit('Mul', [x, x]), this.scalar(-0.5)])]),
+        this.scalar(1 / Math.sqrt(2 * Math.PI))
+      ])
       this.emit('Add', [this.normalCdf(x), this.emit('Mul', [x, density])], {}, output)
       return
     }
     const shape = this.geluTanh(x)
     const half = this.emit('Add', [this.emit('Mul', [shape.tanh, this.scalar(0.5)]), this.scalar(0.5)])
     const secant = this.emit('Sub', [this.scalar(1), this.emit('Mul', [shape.tanh, shape.tanh])])
-    const inner = this.emit('Add', [this.emit('Mul', [shape.square, this.scalar(3 * 0.044715 * Math.sqrt(0.5 / Math.PI))]), this.scalar(Math.sqrt(0.5 / Math.PI))])
+    const inner = this.emit('Add', [
+      this.emit('Mul', [shape.square, this.scalar(3 * 0.044715 * Math.sqrt(0.5 / Math.PI))]),
+      this.scalar(Math.sqrt(0.5 / Math.PI))
+    ])
     this.emit('Add', [half, this.emit('Mul', [this.emit('Mul', [x, secant]), inner])], {}, output)
   }
 
@@ -184,27 +219,66 @@ class Lowering {
   /** The table [R, d] as [R / block, block, d]. */
   private blocks(table: Value, block: number): string {
     const [rows, width] = table.shape
-    return this.once(`blocks ${table.id} ${block}`, () => this.emit('Reshape', [this.name(table), this.integers([rows / block, block, width])]))
+    return this.once(`blocks ${table.id} ${block}`, () =>
+      this.emit('Reshape', [this.name(table), this.integers([rows / block, block, width])])
+    )
   }
 
   /**
    * A Scan over blocks of the table, as it hands its body views of them and keeps one block's exponentials at a time, which fit in a
    * core's cache: written as nodes of one graph, onnxruntime would compute all blocks' exponentials before it sums the second time.
    */
-  private exponentialSums([hidden, table]: readonly Value[], [sums, weighted]: readonly Value[], vocabulary: number, block: number): void {
-    if (this.partBytes !== undefined) return this.exponentialSumsAtOnce(this.exponentialParts(hidden, table, block, this.partBytes), [hidden, table, sums, weighted], vocabulary, block)
+  private exponentialSums(
+    [hidden, table]: readonly Value[],
+    [sums, weighted]: readonly Value[],
+    vocabulary: number,
+    block: number
+  ): void {
+    if (this.partBytes !== undefined)
+      return this.exponentialSumsAtOnce(
+        this.exponentialParts(hidden, table, block, this.partBytes),
+        [hidden, table, sums, weighted],
+        vocabulary,
+        block
+      )
     const [tokens, width] = hidden.shape
     const withWeighted = this.read.has(weighted.id)
     const [start, body] = [`t${this.temporaries++}`, `s${sums.id}.`]
     const type = elementType.float
-    this.initializers.push({ name: start, type, dims: [tokens, 1], data: bytes(new Float32Array(tokens).fill(vocabulary - table.shape[0])) })
-    const zeros = withWeighted ? [this.once(`zeros ${tokens} ${width}`, () => this.emit('ConstantOfShape', [this.integers([tokens, width])]))] : []
+    this.initializers.push({
+      name: start,
+      type,
+      dims: [tokens, 1],
+      data: bytes(new Float32Array(tokens).fill(vocabulary - table.shape[0]))
+    })
+    const zeros = withWeighted
+      ? [this.once(`zeros ${tokens} ${width}`, () => this.emit('ConstantOfShape', [this.integers([tokens, width])]))]
+      : []
     const nodes: OnnxNode[] = [
-      { opType: 'Gemm', input: [this.name(hidden), `${body}rows`], output: [`${body}logits`], attributes: { transB: 1 } },
+      {
+        opType: 'Gemm',
+        input: [this.name(hidden), `${body}rows`],
+        output: [`${body}logits`],
+        attributes: { transB: 1 }
+      },
       { opType: 'Exp', input: [`${body}logits`], output: [`${body}exponentials`], attributes: {} },
-      { opType: 'ReduceSum', input: [`${body}exponentials`, this.integers([1])], output: [`${body}own`], attributes: { keepdims: 1 } },
+      {
+        opType: 'ReduceSum',
+        input: [`${body}exponentials`, this.integers([1])],
+        output: [`${body}own`],
+        attributes: { keepdims: 1 }
+      },
       { opType: 'Add', input: [`${body}before`, `${body}own`], output: [`${body}after`], attributes: {} },
-      ...(withWeighted ? [{ opType: 'Gemm', input: [`${body}exponentials`, `${body}rows`, `${body}weightedBefore`], output: [`${body}weightedAfter`], attributes: {} }] : [])
+      ...(withWeighted
+        ? [
+            {
+              opType: 'Gemm',
+              input: [`${body}exponentials`, `${body}rows`, `${body}weightedBefore`],
+              output: [`${body}weightedAfter`],
+              attributes: {}
+            }
+          ]
+        : [])
     ]
     const state = (name: string, last: number) => ({ name: body + name, type, shape: [tokens, last] })
     this.nodes.push({
@@ -217,7 +291,11 @@ class Lowering {
           graph: {
             nodes,
             initializers: [],
-            inputs: [state('before', 1), ...(withWeighted ? [state('weightedBefore', width)] : []), { name: `${body}rows`, type, shape: [block, width] }],
+            inputs: [
+              state('before', 1),
+              ...(withWeighted ? [state('weightedBefore', width)] : []),
+              { name: `${body}rows`, type, shape: [block, width] }
+            ],
             outputs: [state('after', 1), ...(withWeighted ? [state('weightedAfter', width)] : [])]
           }
         }
@@ -233,14 +311,21 @@ class Lowering {
     const parts = sizes.map((_, at) => (sizes.length === 1 ? this.name(table) : `part${table.id}.${most}.${at}`))
     if (sizes.length > 1) {
       this.once(`parts ${table.id} ${most}`, () => {
-        this.nodes.push({ opType: 'Split', input: [this.name(table), this.integers(sizes)], output: parts, attributes: { axis: 0 } })
+        this.nodes.push({
+          opType: 'Split',
+          input: [this.name(table), this.integers(sizes)],
+          output: parts,
+          attributes: { axis: 0 }
+        })
         return parts[0]
       })
     }
     return parts.map((part, at) => ({
       rows: sizes[at],
       part,
-      exponentials: this.once(`exponentials ${hidden.id} ${part}`, () => this.emit('Exp', [this.product('Gemm', [this.name(hidden), part], { transB: 1 })]))
+      exponentials: this.once(`exponentials ${hidden.id} ${part}`, () =>
+        this.emit('Exp', [this.product('Gemm', [this.name(hidden), part], { transB: 1 })])
+      )
     }))
   }
 
@@ -256,11 +341,20 @@ class Lowering {
    * block, for its rounding. Its sums and its products are added to the others' side by side: what follows needs all of both, so that no
    * part's exponentials are kept until the next one's.
    */
-  private exponentialSumsAtOnce(parts: readonly Part[], [hidden, table, sums, weighted]: readonly Value[], vocabulary: number, block: number): void {
+  private exponentialSumsAtOnce(
+    parts: readonly Part[],
+    [hidden, table, sums, weighted]: readonly Value[],
+    vocabulary: number,
+    block: number
+  ): void {
     const [tokens, width] = hidden.shape
     const withWeighted = this.read.has(weighted.id)
     const own = parts.map(({ rows, part, exponentials }) => {
-      const blocks = this.emit('ReduceSum', [this.emit('Reshape', [exponentials, this.integers([tokens, rows / block, block])]), this.integers([2])], { keepdims: 0 })
+      const blocks = this.emit(
+        'ReduceSum',
+        [this.emit('Reshape', [exponentials, this.integers([tokens, rows / block, block])]), this.integers([2])],
+        { keepdims: 0 }
+      )
       const sum = this.emit('ReduceSum', [blocks, this.integers([1])], { keepdims: 1 })
       return withWeighted ? this.emit('Concat', [sum, this.weightedRows(exponentials, sum, part)], { axis: 1 }) : sum
     })
@@ -268,7 +362,12 @@ class Lowering {
     if (withWeighted) {
       const both = total
       total = `t${this.temporaries++}`
-      this.nodes.push({ opType: 'Split', input: [both, this.integers([1, width])], output: [total, this.name(weighted)], attributes: { axis: 1 } })
+      this.nodes.push({
+        opType: 'Split',
+        input: [both, this.integers([1, width])],
+        output: [total, this.name(weighted)],
+        attributes: { axis: 1 }
+      })
     }
     // A row of zeros adds exp(0).
     this.emit('Add', [total, this.scalar(vocabulary - table.shape[0])], {}, this.name(sums))
@@ -281,7 +380,9 @@ class Lowering {
       const [left, right] = this.half
         ? [(exponentials: string) => this.emit('Mul', [exponentials, this.name(coefficients)]), this.name(hidden)]
         : [(exponentials: string) => exponentials, this.emit('Mul', [this.name(hidden), this.name(coefficients)])]
-      const slopes = this.exponentialParts(hidden, table, block, this.partBytes).map(({ exponentials }) => this.product('Gemm', [left(exponentials), right], { transA: 1 }))
+      const slopes = this.exponentialParts(hidden, table, block, this.partBytes).map(({ exponentials }) =>
+        this.product('Gemm', [left(exponentials), right], { transA: 1 })
+      )
       this.emit('Concat', slopes, { axis: 0 }, output)
       return
     }
@@ -297,9 +398,19 @@ class Lowering {
         body: {
           graph: {
             nodes: [
-              { opType: 'Gemm', input: [this.name(hidden), `${body}rows`], output: [`${body}logits`], attributes: { transB: 1 } },
+              {
+                opType: 'Gemm',
+                input: [this.name(hidden), `${body}rows`],
+                output: [`${body}logits`],
+                attributes: { transB: 1 }
+              },
               { opType: 'Exp', input: [`${body}logits`], output: [`${body}exponentials`], attributes: {} },
-              { opType: 'Gemm', input: [`${body}exponentials`, weighted], output: [`${body}slope`], attributes: { transA: 1 } }
+              {
+                opType: 'Gemm',
+                input: [`${body}exponentials`, weighted],
+                output: [`${body}slope`],
+                attributes: { transA: 1 }
+              }
             ],
             initializers: [],
             inputs: [{ name: `${body}rows`, type, shape: [block, width] }],
@@ -315,19 +426,33 @@ class Lowering {
    * A Scan over the items of causal attention [N, T, w]. `block` adds the nodes for one block of queries, whose slices it is given beside
    * those of the keys and values up to its end, and the probabilities; `join` names the body's outputs.
    */
-  private causalScan(inputs: readonly Value[], outputs: readonly Value[], block: number, work: (part: {
-    readonly emit: (opType: string, input: readonly string[], attributes?: Readonly<Record<string, Attribute>>) => string
-    readonly queries: (from: number) => string
-    readonly earlier: (from: number) => string
-    readonly probabilities: string
-    readonly end: number
-  }) => void, join: (nodes: OnnxNode[], body: string) => void): void {
+  private causalScan(
+    inputs: readonly Value[],
+    outputs: readonly Value[],
+    block: number,
+    work: (part: {
+      readonly emit: (
+        opType: string,
+        input: readonly string[],
+        attributes?: Readonly<Record<string, Attribute>>
+      ) => string
+      readonly queries: (from: number) => string
+      readonly earlier: (from: number) => string
+      readonly probabilities: string
+      readonly end: number
+    }) => void,
+    join: (nodes: OnnxNode[], body: string) => void
+  ): void {
     const [, length, width] = inputs[0].shape
     const body = `${this.name(outputs[0])}.`
     const type = elementType.float
     const nodes: OnnxNode[] = []
     let count = 0
-    const emit = (opType: string, input: readonly string[], attributes: Readonly<Record<string, Attribute>> = {}): string => {
+    const emit = (
+      opType: string,
+      input: readonly string[],
+      attributes: Readonly<Record<string, Attribute>> = {}
+    ): string => {
       const output = `${body}${count++}`
       nodes.push({ opType, input, output: [output], attributes })
       return output
@@ -336,7 +461,9 @@ class Lowering {
     for (let start = 0; start < length; start += block) {
       const end = Math.min(length, start + block)
       const slice = (at: number, from: number): string =>
-        from === 0 && end === length ? own[at] : emit('Slice', [own[at], this.integers([from]), this.integers([end]), this.integers([0])])
+        from === 0 && end === length
+          ? own[at]
+          : emit('Slice', [own[at], this.integers([from]), this.integers([end]), this.integers([0])])
       const mask = this.causalMask(start, end)
       const scores = emit('Gemm', [slice(0, start), slice(1, 0), mask], { transB: 1 })
       const probabilities = emit('Softmax', [scores], { axis: -1 })
@@ -350,7 +477,14 @@ class Lowering {
       output: outputs.map((value) => this.name(value)),
       attributes: {
         num_scan_inputs: inputs.length,
-        body: { graph: { nodes, initializers: [], inputs: own.map(item), outputs: outputs.map((_, at) => item(`${body}out${at}`)) } }
+        body: {
+          graph: {
+            nodes,
+            initializers: [],
+            inputs: own.map(item),
+            outputs: outputs.map((_, at) => item(`${body}out${at}`))
+          }
+        }
       }
     })
   }
@@ -359,29 +493,51 @@ class Lowering {
   private causalMask(start: number, end: number): string {
     return this.once(`mask ${start} ${end}`, () => {
       const name = `mask${this.initializers.length}`
-      const data = Float32Array.from({ length: (end - start) * end }, (_, at) => (at % end > start + Math.floor(at / end) ? -1e30 : 0))
+      const data = Float32Array.from({ length: (end - start) * end }, (_, at) =>
+        at % end > start + Math.floor(at / end) ? -1e30 : 0
+      )
       this.initializers.push({ name, type: elementType.float, dims: [end - start, end], data: bytes(data) })
       return name
     })
   }
 
   /** For a device: probabilities of as many items at once as `partBytes` allow, of each part with its inputs; `work` names its outputs. */
-  private causalAtOnce(inputs: readonly Value[], outputs: readonly Value[], partBytes: number, work: (parts: readonly string[], probabilities: string) => readonly string[]): void {
+  private causalAtOnce(
+    inputs: readonly Value[],
+    outputs: readonly Value[],
+    partBytes: number,
+    work: (parts: readonly string[], probabilities: string) => readonly string[]
+  ): void {
     const [items, length] = inputs[0].shape
     const most = Math.max(1, Math.floor(partBytes / (4 * length ** 2)))
     const sizes = Array.from({ length: Math.ceil(items / most) }, (_, at) => Math.min(most, items - at * most))
     const split = inputs.map((value) => {
       if (sizes.length === 1) return [this.name(value)]
       const parts = sizes.map(() => `t${this.temporaries++}`)
-      this.nodes.push({ opType: 'Split', input: [this.name(value), this.integers(sizes)], output: parts, attributes: { axis: 0 } })
+      this.nodes.push({
+        opType: 'Split',
+        input: [this.name(value), this.integers(sizes)],
+        output: parts,
+        attributes: { axis: 0 }
+      })
       return parts
     })
     const made = sizes.map((_, part) => {
       const own = split.map((parts) => parts[part])
-      const scores = this.emit('Add', [this.product('MatMul', [own[0], this.turned(own[1])]), this.causalMask(0, length)])
+      const scores = this.emit('Add', [
+        this.product('MatMul', [own[0], this.turned(own[1])]),
+        this.causalMask(0, length)
+      ])
       return work(own, this.emit('Softmax', [scores], { axis: -1 }))
     })
-    outputs.forEach((value, at) => this.emit('Concat', made.map((part) => part[at]), { axis: 0 }, this.name(value)))
+    outputs.forEach((value, at) =>
+      this.emit(
+        'Concat',
+        made.map((part) => part[at]),
+        { axis: 0 },
+        this.name(value)
+      )
+    )
   }
 
   private turned(x: string): string {
@@ -389,9 +545,15 @@ class Lowering {
   }
 
   private causalAttention(inputs: readonly Value[], outputs: readonly Value[], block: number): void {
-    if (this.partBytes !== undefined) return this.causalAtOnce(inputs, outputs, this.partBytes, ([, , v], probabilities) => [this.product('MatMul', [probabilities, v])])
+    if (this.partBytes !== undefined)
+      return this.causalAtOnce(inputs, outputs, this.partBytes, ([, , v], probabilities) => [
+        this.product('MatMul', [probabilities, v])
+      ])
     const parts: string[] = []
-    this.causalScan(inputs, outputs, block,
+    this.causalScan(
+      inputs,
+      outputs,
+      block,
       ({ emit, probabilities, earlier }) => parts.push(emit('Gemm', [probabilities, earlier(2)])),
       (nodes, body) => nodes.push({ opType: 'Concat', input: parts, output: [`${body}out0`], attributes: { axis: 0 } })
     )
@@ -401,14 +563,23 @@ class Lowering {
     if (this.partBytes !== undefined) {
       return this.causalAtOnce(inputs, outputs, this.partBytes, ([q, k, v, gradient], probabilities) => {
         const slope = this.product('MatMul', [gradient, this.turned(v)])
-        const mean = this.emit('ReduceSum', [this.emit('Mul', [probabilities, slope]), this.integers([2])], { keepdims: 1 })
+        const mean = this.emit('ReduceSum', [this.emit('Mul', [probabilities, slope]), this.integers([2])], {
+          keepdims: 1
+        })
         const scores = this.emit('Mul', [probabilities, this.emit('Sub', [slope, mean])])
-        return [this.product('MatMul', [scores, k]), this.product('MatMul', [this.turned(scores), q]), this.product('MatMul', [this.turned(probabilities), gradient])]
+        return [
+          this.product('MatMul', [scores, k]),
+          this.product('MatMul', [this.turned(scores), q]),
+          this.product('MatMul', [this.turned(probabilities), gradient])
+        ]
       })
     }
     const queries: string[] = []
     let [keys, values, before]: [string, string, number] = ['', '', 0]
-    this.causalScan(inputs, outputs, block,
+    this.causalScan(
+      inputs,
+      outputs,
+      block,
       ({ emit, probabilities, queries: ofBlock, earlier, end }) => {
         const gradient = ofBlock(3)
         const slope = emit('Gemm', [gradient, earlier(2)], { transB: 1 })
@@ -416,7 +587,11 @@ class Lowering {
         const scores = emit('Mul', [probabilities, emit('Sub', [slope, mean])])
         queries.push(emit('Gemm', [scores, earlier(1)]))
         const sumOf = (left: string, right: string, sum: string): string =>
-          emit('Gemm', [left, right, ...(before === 0 ? [] : [emit('Pad', [sum, this.integers([0, 0, end - before, 0])])])], { transA: 1 })
+          emit(
+            'Gemm',
+            [left, right, ...(before === 0 ? [] : [emit('Pad', [sum, this.integers([0, 0, end - before, 0])])])],
+            { transA: 1 }
+          )
         keys = sumOf(scores, ofBlock(0), keys)
         values = sumOf(probabilities, gradient, values)
         before = end
@@ -438,7 +613,12 @@ class Lowering {
       const [first, count] = [at * most, Math.min(most, rows - at * most)]
       const places = this.once(`places ${first} ${count}`, () => {
         const name = `places${this.initializers.length}`
-        this.initializers.push({ name, type: elementType.int32, dims: [1, count], data: bytes(Int32Array.from({ length: count }, (_row, row) => first + row)) })
+        this.initializers.push({
+          name,
+          type: elementType.int32,
+          dims: [1, count],
+          data: bytes(Int32Array.from({ length: count }, (_row, row) => first + row))
+        })
         return name
       })
       const ones = this.cast(this.emit('Equal', [column, places]), elementType.float)
@@ -449,7 +629,9 @@ class Lowering {
 
   private scatterAdd([updates, ids]: readonly Value[], rows: number, output: string): void {
     if (this.partBytes !== undefined) return this.scatterAddAsProduct([updates, ids], rows, output, this.partBytes)
-    const zeros = this.once(`zeros ${rows} ${updates.shape[1]}`, () => this.emit('ConstantOfShape', [this.integers([rows, updates.shape[1]])]))
+    const zeros = this.once(`zeros ${rows} ${updates.shape[1]}`, () =>
+      this.emit('ConstantOfShape', [this.integers([rows, updates.shape[1]])])
+    )
     const indices = this.emit('Unsqueeze', [this.cast(this.name(ids), elementType.int64), this.integers([1])])
     this.emit('ScatterND', [zeros, indices, this.name(updates)], { reduction: { text: 'add' } }, output)
   }
@@ -538,7 +720,11 @@ class Lowering {
  * The graph as a serialised ONNX model. Inputs are named `v<id>`, outputs as in the graph. A vocabulary is taken block by block, as suits a
  * processor's core; with `partBytes`, for a device, so many bytes of exponentials at once. `products` that are not float32's need these.
  */
-export const lowerToOnnx = (graph: Graph, partBytes?: number, products?: RoundedProducts): { readonly model: Uint8Array; readonly inputName: (value: Value) => string } => {
+export const lowerToOnnx = (
+  graph: Graph,
+  partBytes?: number,
+  products?: RoundedProducts
+): { readonly model: Uint8Array; readonly inputName: (value: Value) => string } => {
   const lowering = new Lowering(graph, partBytes, products)
   return { model: lowering.model(), inputName: (value) => lowering.name(value) }
 }

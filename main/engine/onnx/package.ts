@@ -14,7 +14,11 @@ export const installedFolder = (): string => onDisk(dirname(packages.resolve('on
 export const onnxVersion = (): string => (packages('onnxruntime-node/package.json') as { version: string }).version
 
 /** Where a package keeps its libraries. onnxruntime looks for those of providers nowhere else. */
-export const librariesFolder = (folder: string, platform: NodeJS.Platform = process.platform, architecture: string = process.arch): string => join(folder, 'bin', 'napi-v6', platform, architecture)
+export const librariesFolder = (
+  folder: string,
+  platform: NodeJS.Platform = process.platform,
+  architecture: string = process.arch
+): string => join(folder, 'bin', 'napi-v6', platform, architecture)
 
 /** A folder in the place of npm's for the package, and of what it requires, with CUDA's provider among its libraries. */
 export const copyRoot = (): string => join(enginesFolder(), `onnxruntime-node-${onnxVersion()}-cuda`)
@@ -29,8 +33,15 @@ const windowsLibrary = 'onnxruntime_cuda.dll'
 /** CUDA's provider and what else of NuGet's package belongs to it, by its name there: what it is called here. The provider is the first. */
 export const cudaFiles = (platform: NodeJS.Platform = process.platform): Readonly<Record<string, string>> =>
   platform === 'win32'
-    ? { 'onnxruntime_providers_cuda.dll': 'onnxruntime_providers_cuda.dll', 'onnxruntime_providers_shared.dll': 'onnxruntime_providers_shared.dll', 'onnxruntime.dll': windowsLibrary }
-    : { 'libonnxruntime_providers_cuda.so': 'libonnxruntime_providers_cuda.so', 'libonnxruntime_providers_shared.so': 'libonnxruntime_providers_shared.so' }
+    ? {
+        'onnxruntime_providers_cuda.dll': 'onnxruntime_providers_cuda.dll',
+        'onnxruntime_providers_shared.dll': 'onnxruntime_providers_shared.dll',
+        'onnxruntime.dll': windowsLibrary
+      }
+    : {
+        'libonnxruntime_providers_cuda.so': 'libonnxruntime_providers_cuda.so',
+        'libonnxruntime_providers_shared.so': 'libonnxruntime_providers_shared.so'
+      }
 
 /**
  * The CUDA that NuGet's package is built for, by all that is known before it is there: its maker has had CUDA 12 in another feed since
@@ -39,33 +50,52 @@ export const cudaFiles = (platform: NodeJS.Platform = process.platform): Readonl
 export const packagedCuda = 13
 
 /** Where a package keeps CUDA's provider, which is for x64 alone. */
-export const cudaFolder = (folder: string, platform: NodeJS.Platform = process.platform): string => librariesFolder(folder, platform, 'x64')
+export const cudaFolder = (folder: string, platform: NodeJS.Platform = process.platform): string =>
+  librariesFolder(folder, platform, 'x64')
 
-const hasCuda = (folder: string, platform: NodeJS.Platform): boolean => Object.values(cudaFiles(platform)).every((name) => existsSync(join(cudaFolder(folder, platform), name)))
+const hasCuda = (folder: string, platform: NodeJS.Platform): boolean =>
+  Object.values(cudaFiles(platform)).every((name) => existsSync(join(cudaFolder(folder, platform), name)))
 
 /** The package that has CUDA's provider, if one does: npm's own where its install script was run, or the copy. */
-export const folderWithCuda = (platform: NodeJS.Platform = process.platform): string | undefined => [installedFolder(), copyFolder()].find((folder) => hasCuda(folder, platform))
+export const folderWithCuda = (platform: NodeJS.Platform = process.platform): string | undefined =>
+  [installedFolder(), copyFolder()].find((folder) => hasCuda(folder, platform))
 
 /** The package that the binding for Node is taken from. */
-const bindingFolder = (platform: NodeJS.Platform): string => (platform === 'win32' ? undefined : folderWithCuda(platform)) ?? installedFolder()
+const bindingFolder = (platform: NodeJS.Platform): string =>
+  (platform === 'win32' ? undefined : folderWithCuda(platform)) ?? installedFolder()
 
 /** What of onnxruntime computes: its execution providers. */
 export type Provider = 'cpu' | 'cuda' | 'webgpu'
 
 /** How onnxruntime's own library is called, as its binding for Node has it. */
-const libraryNames: Readonly<Partial<Record<NodeJS.Platform, string>>> = { win32: 'onnxruntime.dll', darwin: 'libonnxruntime.1.dylib' }
+const libraryNames: Readonly<Partial<Record<NodeJS.Platform, string>>> = {
+  win32: 'onnxruntime.dll',
+  darwin: 'libonnxruntime.1.dylib'
+}
 
 /**
  * Path of libonnxruntime that a process uses for a provider. Under Windows that is another for CUDA, where it is installed; elsewhere it is
  * the one that the binding for Node uses, with CUDA where there is one.
  */
-export const libraryPath = (provider: Provider, platform: NodeJS.Platform = process.platform, architecture: string = process.arch): string => {
+export const libraryPath = (
+  provider: Provider,
+  platform: NodeJS.Platform = process.platform,
+  architecture: string = process.arch
+): string => {
   const withCuda = platform === 'win32' && provider === 'cuda' ? folderWithCuda(platform) : undefined
-  return withCuda === undefined ? join(librariesFolder(bindingFolder(platform), platform, architecture), libraryNames[platform] ?? 'libonnxruntime.so.1') : join(cudaFolder(withCuda, platform), windowsLibrary)
+  return withCuda === undefined
+    ? join(
+        librariesFolder(bindingFolder(platform), platform, architecture),
+        libraryNames[platform] ?? 'libonnxruntime.so.1'
+      )
+    : join(cudaFolder(withCuda, platform), windowsLibrary)
 }
 
 /** What a person can do where libraries do not load. */
-export const loadingRemedy = process.platform === 'win32' ? 'run npm ci again on this machine, and install the Microsoft Visual C++ Redistributable where it is missing' : 'run npm ci again on this machine'
+export const loadingRemedy =
+  process.platform === 'win32'
+    ? 'run npm ci again on this machine, and install the Microsoft Visual C++ Redistributable where it is missing'
+    : 'run npm ci again on this machine'
 
 /**
  * onnxruntime, loaded when first asked for, so that a machine without its binary can still read what it has. A process has room for one:
@@ -76,6 +106,10 @@ export const loadOnnx = (): typeof Onnx => {
   try {
     return createRequire(join(bindingFolder(process.platform), 'package.json'))('./dist/index.js') as typeof Onnx
   } catch (cause) {
-    throw new SpectroscopeError('engine', `onnxruntime-node could not be loaded (${messageOf(cause)}); ${loadingRemedy}.`, { cause })
+    throw new SpectroscopeError(
+      'engine',
+      `onnxruntime-node could not be loaded (${messageOf(cause)}); ${loadingRemedy}.`,
+      { cause }
+    )
   }
 }

@@ -64,7 +64,8 @@ const modelProto = protobuf.Root.fromJSON({ nested }).lookupType('onnx.ModelProt
 /** Element types of onnx.proto3's TensorProto.DataType. */
 export const elementType = { float: 1, int32: 6, int64: 7, float16: 10, bfloat16: 16 } as const
 
-export type Attribute = number | { readonly float: number } | { readonly text: string } | { readonly graph: OnnxGraph } | readonly number[]
+export type Attribute =
+  number | { readonly float: number } | { readonly text: string } | { readonly graph: OnnxGraph } | readonly number[]
 
 /** A graph, or the body of an operator that repeats one: it may read what the graph around it has named. */
 export interface OnnxGraph {
@@ -124,4 +125,6 @@ function graphOf({ nodes, initializers, inputs, outputs }: OnnxGraph): Record<st
 
 /** A serialised ONNX model, operator set 20. */
 export const encodeModel = (graph: OnnxGraph): Uint8Array =>
-  modelProto.encode(modelProto.fromObject({ irVersion: 9, opsetImport: [{ domain: '', version: 20 }], graph: graphOf(graph) })).finish()
+  modelProto
+    .encode(modelProto.fromObject({ irVersion: 9, opsetImport: [{ domain: '', version: 20 }], graph: graphOf(graph) }))
+    .finish()

@@ -25,12 +25,17 @@ export const readWindowsLibrary = async (path: string): Promise<WindowsLibrary> 
     const at = start.readUInt32LE(60)
     if (start.readUInt16BE(0) !== 0x4d5a) throw new Error('it is no library for this platform')
     const header = await bytesAt(file, at, 24)
-    if (header.readUInt32BE(0) !== 0x50450000 || header.readUInt16LE(4) !== machine) throw new Error('it is no library for this platform')
+    if (header.readUInt32BE(0) !== 0x50450000 || header.readUInt16LE(4) !== machine)
+      throw new Error('it is no library for this platform')
     const [sectionCount, optionalBytes] = [header.readUInt16LE(6), header.readUInt16LE(20)]
     const optional = await bytesAt(file, at + 24, optionalBytes)
     if (optionalBytes < 112 || optional.readUInt16LE(0) !== 0x20b) throw new Error('it is no library for this platform')
     const table = await bytesAt(file, at + 24 + optionalBytes, 40 * sectionCount)
-    const sections = Array.from({ length: sectionCount }, (_, each) => table.subarray(40 * each)).map((section) => ({ address: section.readUInt32LE(12), bytes: section.readUInt32LE(16), offset: section.readUInt32LE(20) }))
+    const sections = Array.from({ length: sectionCount }, (_, each) => table.subarray(40 * each)).map((section) => ({
+      address: section.readUInt32LE(12),
+      bytes: section.readUInt32LE(16),
+      offset: section.readUInt32LE(20)
+    }))
     /** Where in the file an address is, and how many bytes are there of its section. */
     const placeOf = (address: number): { readonly offset: number; readonly bytes: number } => {
       const within = sections.find((section) => address >= section.address && address < section.address + section.bytes)
@@ -47,7 +52,10 @@ export const readWindowsLibrary = async (path: string): Promise<WindowsLibrary> 
     }
     const namesIn = async (directory: keyof typeof directories): Promise<string[]> => {
       const entry = 112 + 8 * directories[directory]
-      const address = entry + 8 <= optionalBytes && optional.readUInt32LE(108) > directories[directory] ? optional.readUInt32LE(entry) : 0
+      const address =
+        entry + 8 <= optionalBytes && optional.readUInt32LE(108) > directories[directory]
+          ? optional.readUInt32LE(entry)
+          : 0
       if (address === 0) return []
       const { bytes, name } = layouts[directory]
       const place = placeOf(address)

@@ -10,7 +10,12 @@ const broadcastIndex = (shape: readonly number[], own: readonly number[]): ((at:
   const outer = strides(shape)
   const inner = strides(own)
   const lead = shape.length - own.length
-  return (at) => own.reduce((index, length, axis) => (length === 1 ? index : index + (Math.floor(at / outer[axis + lead]) % length) * inner[axis]), 0)
+  return (at) =>
+    own.reduce(
+      (index, length, axis) =>
+        length === 1 ? index : index + (Math.floor(at / outer[axis + lead]) % length) * inner[axis],
+      0
+    )
 }
 
 /** erf to float64 accuracy: the Maclaurin series for small |x|, the continued fraction of erfc (Lentz) for large. */
@@ -30,7 +35,9 @@ const erf = (x: number): number => {
 }
 
 const gelu = (x: number, tanh: boolean): number =>
-  tanh ? 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))) : 0.5 * x * (1 + erf(x * Math.SQRT1_2))
+  tanh
+    ? 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))
+    : 0.5 * x * (1 + erf(x * Math.SQRT1_2))
 
 const geluSlope = (x: number, tanh: boolean): number => {
   if (!tanh) return 0.5 * (1 + erf(x * Math.SQRT1_2)) + (x * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI)
@@ -48,7 +55,14 @@ const logSoftmax = (x: Numbers, width: number): void => {
   }
 }
 
-const matmul = (a: Numbers, b: Numbers, [va, vb]: readonly Value[], out: Value, transposeA: boolean, transposeB: boolean): Numbers => {
+const matmul = (
+  a: Numbers,
+  b: Numbers,
+  [va, vb]: readonly Value[],
+  out: Value,
+  transposeA: boolean,
+  transposeB: boolean
+): Numbers => {
   const [m, n] = out.shape.slice(-2)
   const inner = transposeA ? va.shape.at(-2)! : va.shape.at(-1)!
   const batch = out.shape.slice(0, -2)
@@ -59,7 +73,8 @@ const matmul = (a: Numbers, b: Numbers, [va, vb]: readonly Value[], out: Value, 
     for (let i = 0; i < m; i++)
       for (let k = 0; k < inner; k++) {
         const x = a[fromA + (transposeA ? k * m + i : i * inner + k)]
-        for (let j = 0; j < n; j++) result[(item * m + i) * n + j] += x * b[fromB + (transposeB ? j * inner + k : k * n + j)]
+        for (let j = 0; j < n; j++)
+          result[(item * m + i) * n + j] += x * b[fromB + (transposeB ? j * inner + k : k * n + j)]
       }
   }
   return result
@@ -90,7 +105,10 @@ const causalAttention = ([q, k, v]: readonly Numbers[], [items, length, width]: 
   return result
 }
 
-const causalAttentionSlope = ([q, k, v, gradient]: readonly Numbers[], [items, length, width]: readonly number[]): Numbers[] => {
+const causalAttentionSlope = (
+  [q, k, v, gradient]: readonly Numbers[],
+  [items, length, width]: readonly number[]
+): Numbers[] => {
   const slopes = [q, k, v].map(({ length: all }) => new Float64Array(all))
   for (let item = 0; item < items; item++) {
     const own = (x: Numbers): Numbers => x.subarray(item * length * width, (item + 1) * length * width)
@@ -99,7 +117,8 @@ const causalAttentionSlope = ([q, k, v, gradient]: readonly Numbers[], [items, l
     const probabilities = causalProbabilities(query, key, length, width)
     for (let t = 0; t < length; t++) {
       const slope = new Float64Array(t + 1)
-      for (let s = 0; s <= t; s++) for (let i = 0; i < width; i++) slope[s] += upper[t * width + i] * value[s * width + i]
+      for (let s = 0; s <= t; s++)
+        for (let i = 0; i < width; i++) slope[s] += upper[t * width + i] * value[s * width + i]
       const mean = slope.reduce((sum, x, s) => sum + x * probabilities[t * length + s], 0)
       for (let s = 0; s <= t; s++) {
         const probability = probabilities[t * length + s]
@@ -151,7 +170,18 @@ const compute = ({ operation, inputs, outputs }: Node, values: readonly Numbers[
     case 'transpose': {
       const from = strides(inputs[0].shape)
       const to = strides(out.shape)
-      return [Float64Array.from({ length: total }, (_, at) => x[operation.permutation.reduce((index, axis, i) => index + (Math.floor(at / to[i]) % out.shape[i]) * from[axis], 0)])]
+      return [
+        Float64Array.from(
+          { length: total },
+          (_, at) =>
+            x[
+              operation.permutation.reduce(
+                (index, axis, i) => index + (Math.floor(at / to[i]) % out.shape[i]) * from[axis],
+                0
+              )
+            ]
+        )
+      ]
     }
     case 'split': {
       const width = size(inputs[0].shape.slice(operation.axis))
@@ -160,7 +190,10 @@ const compute = ({ operation, inputs, outputs }: Node, values: readonly Numbers[
       return operation.sizes.map((length) => {
         const from = start
         start += length * step
-        return Float64Array.from({ length: (x.length / width) * length * step }, (_, at) => x[Math.floor(at / (length * step)) * width + from + (at % (length * step))])
+        return Float64Array.from(
+          { length: (x.length / width) * length * step },
+          (_, at) => x[Math.floor(at / (length * step)) * width + from + (at % (length * step))]
+        )
       })
     }
     case 'concat': {
@@ -170,7 +203,8 @@ const compute = ({ operation, inputs, outputs }: Node, values: readonly Numbers[
       let start = 0
       inputs.forEach(({ shape }, part) => {
         const length = shape[operation.axis] * step
-        for (let row = 0; row < total / width; row++) result.set(values[part].subarray(row * length, (row + 1) * length), row * width + start)
+        for (let row = 0; row < total / width; row++)
+          result.set(values[part].subarray(row * length, (row + 1) * length), row * width + start)
         start += length
       })
       return [result]
@@ -183,7 +217,9 @@ const compute = ({ operation, inputs, outputs }: Node, values: readonly Numbers[
     }
     case 'gather': {
       const width = out.shape[1]
-      return [Float64Array.from({ length: total }, (_, at) => x[values[1][Math.floor(at / width)] * width + (at % width)])]
+      return [
+        Float64Array.from({ length: total }, (_, at) => x[values[1][Math.floor(at / width)] * width + (at % width)])
+      ]
     }
     case 'scatterAdd': {
       const width = out.shape[1]
@@ -198,8 +234,10 @@ const compute = ({ operation, inputs, outputs }: Node, values: readonly Numbers[
       for (let row = 0; row < total / width; row++) {
         const line = x.subarray(row * width, (row + 1) * width)
         mean[row] = line.reduce((a, b) => a + b, 0) / width
-        deviation[row] = 1 / Math.sqrt(line.reduce((sum, value) => sum + (value - mean[row]) ** 2, 0) / width + operation.epsilon)
-        for (let i = 0; i < width; i++) y[row * width + i] = (line[i] - mean[row]) * deviation[row] * values[1][i] + values[2][i]
+        deviation[row] =
+          1 / Math.sqrt(line.reduce((sum, value) => sum + (value - mean[row]) ** 2, 0) / width + operation.epsilon)
+        for (let i = 0; i < width; i++)
+          y[row * width + i] = (line[i] - mean[row]) * deviation[row] * values[1][i] + values[2][i]
       }
       return [y, mean, deviation]
     }
@@ -220,7 +258,10 @@ const compute = ({ operation, inputs, outputs }: Node, values: readonly Numbers[
       const logits = matmul(x, values[1], inputs, outputs[1], false, true)
       const vocabulary = outputs[1].shape[1]
       logSoftmax(logits, vocabulary)
-      return [Float64Array.from({ length: total }, (_, token) => -logits[token * vocabulary + values[2][token]]), logits]
+      return [
+        Float64Array.from({ length: total }, (_, token) => -logits[token * vocabulary + values[2][token]]),
+        logits
+      ]
     }
     case 'exponentialSums': {
       const [hidden, table] = inputs
@@ -251,7 +292,12 @@ const compute = ({ operation, inputs, outputs }: Node, values: readonly Numbers[
 
 /** Interprets a graph in float64, slowly: the second opinion that tests hold against the fast executors and against differences. */
 export class ReferenceExecutor implements Executor {
-  readonly description: EngineDescription = { name: 'reference', device: 'CPU', precision: 'float64', version: 'interpreter' }
+  readonly description: EngineDescription = {
+    name: 'reference',
+    device: 'CPU',
+    precision: 'float64',
+    version: 'interpreter'
+  }
 
   resident(data: Float32Array, shape: readonly number[]): Resident {
     return { shape, handle: data }
@@ -268,13 +314,19 @@ export class ReferenceExecutor implements Executor {
       }
       for (const [{ id }, data] of graph.constants) known.set(id, Float64Array.from(data))
       for (const node of graph.nodes) {
-        const results = compute(node, node.inputs.map(({ id }) => known.get(id)!))
+        const results = compute(
+          node,
+          node.inputs.map(({ id }) => known.get(id)!)
+        )
         node.outputs.forEach(({ id }, index) => known.set(id, results[index]))
       }
       return Object.fromEntries([...graph.outputs].map(([name, { id }]) => [name, known.get(id)!]))
     }
     return Promise.resolve({
-      run: (bound) => Promise.resolve(Object.fromEntries(Object.entries(run(bound)).map(([name, data]) => [name, Float32Array.from(data)]))),
+      run: (bound) =>
+        Promise.resolve(
+          Object.fromEntries(Object.entries(run(bound)).map(([name, data]) => [name, Float32Array.from(data)]))
+        ),
       dispose: () => Promise.resolve()
     })
   }

@@ -33,7 +33,10 @@ const load = (backend: Backend): void => {
     packages(packageOf[backend])
   } catch (cause) {
     const words = messageOf(cause).split('\n')[0].trim().replace(/\.$/, '')
-    const remedy = backend === 'tensorflow' ? 'run `spectroscope engines install tfjs` again, and see that CUDA 11.2 and cuDNN 8.1 are where the system looks for libraries' : 'run npm ci again on this machine'
+    const remedy =
+      backend === 'tensorflow'
+        ? 'run `spectroscope engines install tfjs` again, and see that CUDA 11.2 and cuDNN 8.1 are where the system looks for libraries'
+        : 'run npm ci again on this machine'
     throw new SpectroscopeError('engine', `${packageOf[backend]} could not be loaded (${words}); ${remedy}.`, { cause })
   }
 }
@@ -42,12 +45,24 @@ const load = (backend: Backend): void => {
 export const openBackend = async (backend: Backend): Promise<EngineDescription> => {
   tf.enableProdMode()
   load(backend)
-  if (!(await tf.setBackend(backend))) throw new SpectroscopeError('engine', `TensorFlow.js could not start its backend "${backend}"; set SPECTROSCOPE_DEBUG=1 to see more.`)
+  if (!(await tf.setBackend(backend)))
+    throw new SpectroscopeError(
+      'engine',
+      `TensorFlow.js could not start its backend "${backend}"; set SPECTROSCOPE_DEBUG=1 to see more.`
+    )
   const version = `tfjs ${tf.version_core}`
   if (backend !== 'tensorflow') return { name: `tfjs-${backend}`, device: 'CPU', precision: 'float32', version }
   const { isUsingGpuDevice, binding } = tf.backend() as unknown as NodeBackend
   if (!isUsingGpuDevice) {
-    throw new SpectroscopeError('engine', 'TensorFlow has no GPU here and would compute on the processor; see that the NVIDIA driver, CUDA 11.2 and cuDNN 8.1 are installed, or choose another engine.')
+    throw new SpectroscopeError(
+      'engine',
+      'TensorFlow has no GPU here and would compute on the processor; see that the NVIDIA driver, CUDA 11.2 and cuDNN 8.1 are installed, or choose another engine.'
+    )
   }
-  return { name: 'tfjs-gpu', device: await gpuWords(), precision: 'float32', version: `tfjs-node-gpu ${versionOf(packageOf.tensorflow)}, libtensorflow ${binding.TF_Version}` }
+  return {
+    name: 'tfjs-gpu',
+    device: await gpuWords(),
+    precision: 'float32',
+    version: `tfjs-node-gpu ${versionOf(packageOf.tensorflow)}, libtensorflow ${binding.TF_Version}`
+  }
 }

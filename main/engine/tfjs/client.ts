@@ -12,5 +12,8 @@ export const openTfjsProcess = async (backend: Backend): Promise<ProcessExecutor
     options: { backend },
     environment: backend === 'tensorflow' ? gpuEnvironment(process.env) : {},
     lostAtStart: (words) =>
-      new SpectroscopeError('engine', `The TensorFlow.js process ended (${words}) while it loaded its library; see that the driver, CUDA 11.2 and cuDNN 8.1 fit, or choose another engine.`)
+      new SpectroscopeError(
+        'engine',
+        `The TensorFlow.js process ended (${words}) while it loaded its library; see that the driver, CUDA 11.2 and cuDNN 8.1 fit, or choose another engine.`
+      )
   })

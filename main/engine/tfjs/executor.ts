@@ -1,6 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { SpectroscopeError } from '../../../preload/errors'
-import { type Bound, type EngineDescription, type Executor, OutOfDeviceMemory, type Program, type Resident, isResident } from '../executor'
+import {
+  type Bound,
+  type EngineDescription,
+  type Executor,
+  OutOfDeviceMemory,
+  type Program,
+  type Resident,
+  isResident
+} from '../executor'
 import type { Graph, Value } from '../graph'
 import { openBackend } from './backend'
 import type { Backend } from './environment'
@@ -43,10 +51,14 @@ class TfjsProgram implements Program {
         given.set(id, tensor)
       }
       outputs = this.interpret(given)
-      const data = await Promise.all(Object.entries(outputs).map(async ([name, tensor]) => [name, await tensor.data<'float32'>()] as const))
+      const data = await Promise.all(
+        Object.entries(outputs).map(async ([name, tensor]) => [name, await tensor.data<'float32'>()] as const)
+      )
       return Object.fromEntries(data)
     } catch (error) {
-      throw error instanceof Error && memoryWords.test(error.message) ? new OutOfDeviceMemory(error.message.split('\n')[0], { cause: error }) : error
+      throw error instanceof Error && memoryWords.test(error.message)
+        ? new OutOfDeviceMemory(error.message.split('\n')[0], { cause: error })
+        : error
     } finally {
       tf.dispose([own, Object.values(outputs)])
     }
@@ -88,7 +100,11 @@ export class TfjsExecutor implements Executor {
   }
 
   compile(graph: Graph): Promise<Program> {
-    if (tf.getBackend() !== this.backend) throw new SpectroscopeError('engine', `TensorFlow.js has the backend "${tf.getBackend()}" at work, not "${this.backend}"; open one executor in a process.`)
+    if (tf.getBackend() !== this.backend)
+      throw new SpectroscopeError(
+        'engine',
+        `TensorFlow.js has the backend "${tf.getBackend()}" at work, not "${this.backend}"; open one executor in a process.`
+      )
     return Promise.resolve(new TfjsProgram(this.backend, graph))
   }
 

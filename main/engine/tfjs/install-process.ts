@@ -27,7 +27,10 @@ const tell = (progress: InstallProgress): void => {
 
 restoreUtil()
 // The script draws a bar on a terminal; here it is told to whoever started this process.
-;(packages('progress') as { readonly prototype: { tick: unknown } }).prototype.tick = function (this: Bar, length: number): void {
+;(packages('progress') as { readonly prototype: { tick: unknown } }).prototype.tick = function (
+  this: Bar,
+  length: number
+): void {
   this.curr += length
   tell({ done: this.curr, total: this.total })
 }

@@ -32,16 +32,29 @@ const descriptionOf = ({ require }: Package): Description => require('./package.
 /** As scripts/install.js has it. */
 const libraryUrl = (own: Package): string => {
   const { LIBTENSORFLOW_VERSION, PLATFORM_EXTENSION, PLATFORM_MAPPING } = constantsOf(own)
-  const { TFJS_NODE_BASE_URI, npm_config_TFJS_NODE_BASE_URI, TFJS_NODE_CDN_STORAGE, npm_config_TFJS_NODE_CDN_STORAGE, CDN_STORAGE } = process.env
-  const host = [TFJS_NODE_CDN_STORAGE, npm_config_TFJS_NODE_CDN_STORAGE, CDN_STORAGE].find(Boolean) ?? 'https://storage.googleapis.com/'
-  const base = [TFJS_NODE_BASE_URI, npm_config_TFJS_NODE_BASE_URI].find(Boolean) ?? `${host}tensorflow/libtensorflow/libtensorflow-`
+  const {
+    TFJS_NODE_BASE_URI,
+    npm_config_TFJS_NODE_BASE_URI,
+    TFJS_NODE_CDN_STORAGE,
+    npm_config_TFJS_NODE_CDN_STORAGE,
+    CDN_STORAGE
+  } = process.env
+  const host =
+    [TFJS_NODE_CDN_STORAGE, npm_config_TFJS_NODE_CDN_STORAGE, CDN_STORAGE].find(Boolean) ??
+    'https://storage.googleapis.com/'
+  const base =
+    [TFJS_NODE_BASE_URI, npm_config_TFJS_NODE_BASE_URI].find(Boolean) ??
+    `${host}tensorflow/libtensorflow/libtensorflow-`
   return `${base}gpu-${PLATFORM_MAPPING[process.platform]}-x86_64-${LIBTENSORFLOW_VERSION}.${PLATFORM_EXTENSION}`
 }
 
 /** As node-pre-gyp and scripts/get-addon-name.js have it. */
 const addonUrl = (own: Package): string => {
   const { PLATFORM_EXTENSION, PLATFORM_MAPPING } = constantsOf(own)
-  const { version, binary: { host, napi_versions } } = descriptionOf(own)
+  const {
+    version,
+    binary: { host, napi_versions }
+  } = descriptionOf(own)
   const napi = Math.max(...napi_versions.filter((each) => each <= Number(process.versions.napi)))
   const mirror = process.env['npm_config_tfjs_binding_binary_host_mirror'] ?? host
   return `${mirror.replace(/\/$/, '')}/napi-v${napi}/${version}/GPU-${PLATFORM_MAPPING[process.platform]}-${version}.${PLATFORM_EXTENSION}`
@@ -49,7 +62,9 @@ const addonUrl = (own: Package): string => {
 
 /** The package's own way through a proxy, so that what is asked for here can be had there. */
 const agentFor = ({ require }: Package): Agent | undefined => {
-  const proxy = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'].map((name) => process.env[name]).find(Boolean)
+  const proxy = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy']
+    .map((name) => process.env[name])
+    .find(Boolean)
   return proxy === undefined ? undefined : new (require('https-proxy-agent') as new (address: string) => Agent)(proxy)
 }
 
@@ -66,17 +81,28 @@ const sizeAt = (url: string, own: Package, signal: AbortSignal): Promise<number 
         const length = Number(headers['content-length'] ?? NaN)
         if (statusCode === 200) resolve(Number.isFinite(length) ? length : null)
         else if (statusCode === 404 || statusCode === 403) resolve(undefined)
-        else reject(new SpectroscopeError('network', `${new URL(url).host} answers ${statusCode} for TensorFlow's library; try again later.`))
+        else
+          reject(
+            new SpectroscopeError(
+              'network',
+              `${new URL(url).host} answers ${statusCode} for TensorFlow's library; try again later.`
+            )
+          )
       })
       .on('timeout', () => asking.destroy(new Error('no answer in 30 s')))
       .on('error', (error) => reject(signal.aborted ? stopped(error) : unreachable(url, faultCode(error), error)))
       .end()
   })
 
-const stopped = (cause?: unknown): SpectroscopeError => new SpectroscopeError('interrupted', 'The installation was stopped; nothing of it is left.', { cause })
+const stopped = (cause?: unknown): SpectroscopeError =>
+  new SpectroscopeError('interrupted', 'The installation was stopped; nothing of it is left.', { cause })
 
 const unreachable = (url: string, words: string, cause?: unknown): SpectroscopeError =>
-  new SpectroscopeError('network', `${new URL(url).host} can't be reached (${words}), from where TensorFlow's library is downloaded; connect this machine to the network, or name a mirror in TFJS_NODE_CDN_STORAGE.`, { cause })
+  new SpectroscopeError(
+    'network',
+    `${new URL(url).host} can't be reached (${words}), from where TensorFlow's library is downloaded; connect this machine to the network, or name a mirror in TFJS_NODE_CDN_STORAGE.`,
+    { cause }
+  )
 
 /** Looks at the servers. Throws an `engine` error where there is nothing for this platform, and a `network` error where it can't be known. */
 export const planInstallation = async (own: Package, signal: AbortSignal): Promise<InstallationPlan> => {
@@ -84,9 +110,20 @@ export const planInstallation = async (own: Package, signal: AbortSignal): Promi
   checkPlatform()
   const url = libraryUrl(own)
   const bytes = await sizeAt(url, own, signal)
-  if (bytes === undefined) throw new SpectroscopeError('engine', `TensorFlow's library is no longer at ${url}; name a mirror in TFJS_NODE_CDN_STORAGE, or choose another engine.`)
+  if (bytes === undefined)
+    throw new SpectroscopeError(
+      'engine',
+      `TensorFlow's library is no longer at ${url}; name a mirror in TFJS_NODE_CDN_STORAGE, or choose another engine.`
+    )
   const compiles = (await sizeAt(addonUrl(own), own, signal)) === undefined
-  return { folder: own.folder, url, bytes, version: descriptionOf(own).version, libraryVersion: constantsOf(own).LIBTENSORFLOW_VERSION, compiles }
+  return {
+    folder: own.folder,
+    url,
+    bytes,
+    version: descriptionOf(own).version,
+    libraryVersion: constantsOf(own).LIBTENSORFLOW_VERSION,
+    compiles
+  }
 }
 
 /** What a person should know before the download. */
@@ -94,16 +131,27 @@ export const planWords = ({ folder, url, bytes, version, libraryVersion, compile
   [
     `${packageName} ${version} with libtensorflow ${libraryVersion} needs an NVIDIA driver, CUDA 11.2 and cuDNN 8.1, which it does not bring; GPUs newer than these (Hopper, Blackwell) are doubtful, and this program's makers have not run it on any.`,
     `It downloads ${bytes === null ? 'a file of unknown size' : `${(bytes / 1e6).toFixed(0)} MB`} from ${new URL(url).host}, and unpacks several times as much into ${folder}, where npm ci takes it away again.`,
-    ...(compiles ? ['There is no addon ready for this platform, so one is compiled: that needs Python 3, make and a C++ compiler.'] : [])
+    ...(compiles
+      ? ['There is no addon ready for this platform, so one is compiled: that needs Python 3, make and a C++ compiler.']
+      : [])
   ].join(' ')
 
 const kept = 8000
 
 /** The line of a script's output that says what went wrong. */
 const problemIn = (output: string): string => {
-  const lines = output.split('\n').map((line) => line.trim()).filter((line) => line !== '')
-  const line = lines.findLast((each) => /error|ERR!|EACCES|ENOSPC/i.test(each) && !/^at /.test(each)) ?? lines.at(-1) ?? 'it said nothing'
-  return line.replace(/^npm ERR! |^node-pre-gyp ERR! /, '').replace(/[.;]+$/, '').slice(0, 300)
+  const lines = output
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+  const line =
+    lines.findLast((each) => /error|ERR!|EACCES|ENOSPC/i.test(each) && !/^at /.test(each)) ??
+    lines.at(-1) ??
+    'it said nothing'
+  return line
+    .replace(/^npm ERR! |^node-pre-gyp ERR! /, '')
+    .replace(/[.;]+$/, '')
+    .slice(0, 300)
 }
 
 /** Ends a process and all that it has started. */
@@ -128,7 +176,8 @@ const runScript = (own: Package, url: string, { onProgress, signal }: InstallOpt
       env: { ...process.env, PATH: [tools, dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter) }
     })
     let output = ''
-    for (const stream of [child.stdout!, child.stderr!]) stream.setEncoding('utf8').on('data', (text: string) => (output = (output + text).slice(-kept)))
+    for (const stream of [child.stdout!, child.stderr!])
+      stream.setEncoding('utf8').on('data', (text: string) => (output = (output + text).slice(-kept)))
     const stop = (): void => end(child.pid)
     signal.addEventListener('abort', stop, { once: true })
     let last: InstallProgress | undefined
@@ -136,17 +185,45 @@ const runScript = (own: Package, url: string, { onProgress, signal }: InstallOpt
       last = message as InstallProgress
       onProgress(last)
     })
-    child.once('error', (error) => reject(new SpectroscopeError('engine', `The install script of ${packageName} could not be started (${error.message}); run npm ci again on this machine.`, { cause: error })))
+    child.once('error', (error) =>
+      reject(
+        new SpectroscopeError(
+          'engine',
+          `The install script of ${packageName} could not be started (${error.message}); run npm ci again on this machine.`,
+          { cause: error }
+        )
+      )
+    )
     child.once('close', (code, killed) => {
       signal.removeEventListener('abort', stop)
       if (signal.aborted) return reject(stopped())
-      if (/ENOSPC/.test(output)) return reject(new SpectroscopeError('storage', `The disk of ${own.folder} is full, so TensorFlow's library is not installed; free some space and install again.`))
+      if (/ENOSPC/.test(output))
+        return reject(
+          new SpectroscopeError(
+            'storage',
+            `The disk of ${own.folder} is full, so TensorFlow's library is not installed; free some space and install again.`
+          )
+        )
       // The script ends well where the connection does not.
-      if (last !== undefined && last.done < last.total) return reject(new SpectroscopeError('network', `The download of TensorFlow's library from ${new URL(url).host} was cut off after ${(last.done / 1e6).toFixed(0)} of ${(last.total / 1e6).toFixed(0)} MB; install again.`))
+      if (last !== undefined && last.done < last.total)
+        return reject(
+          new SpectroscopeError(
+            'network',
+            `The download of TensorFlow's library from ${new URL(url).host} was cut off after ${(last.done / 1e6).toFixed(0)} of ${(last.total / 1e6).toFixed(0)} MB; install again.`
+          )
+        )
       if (code === 0) return resolve()
-      const network = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH)\b/.exec(output)
+      const network = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH)\b/.exec(
+        output
+      )
       if (network !== null) return reject(unreachable(url, network[1]))
-      reject(new SpectroscopeError('engine', `The install script of ${packageName} failed (${killed ?? `exit code ${code}`}: ${problemIn(output)}); set it right and install again.`, { cause: new Error(output) }))
+      reject(
+        new SpectroscopeError(
+          'engine',
+          `The install script of ${packageName} failed (${killed ?? `exit code ${code}`}: ${problemIn(output)}); set it right and install again.`,
+          { cause: new Error(output) }
+        )
+      )
     })
   })
 
@@ -168,7 +245,11 @@ export const install = async (own: Package, options: InstallOptions): Promise<vo
   try {
     await access(own.folder, constants.W_OK)
   } catch (cause) {
-    throw new SpectroscopeError('storage', `${own.folder} can't be written to, so TensorFlow's library can't be installed there; install as the user whom it belongs to.`, { cause })
+    throw new SpectroscopeError(
+      'storage',
+      `${own.folder} can't be written to, so TensorFlow's library can't be installed there; install as the user whom it belongs to.`,
+      { cause }
+    )
   }
   const clear = async (): Promise<void> => {
     for (const name of ['lib', 'deps', 'build']) await rm(join(own.folder, name), { recursive: true, force: true })
@@ -178,7 +259,11 @@ export const install = async (own: Package, options: InstallOptions): Promise<vo
     await runScript(own, libraryUrl(own), options)
     // The script links it into the folder of another N-API version under Windows.
     if (process.platform === 'win32') await copyFile(constantsOf(own).depsLibTensorFlowPath, libraryBesideAddon(own))
-    if (!isComplete(own)) throw new SpectroscopeError('engine', `The install script of ${packageName} ended without an error, but not all of its files are there; install again.`)
+    if (!isComplete(own))
+      throw new SpectroscopeError(
+        'engine',
+        `The install script of ${packageName} ended without an error, but not all of its files are there; install again.`
+      )
   } catch (error) {
     await clear()
     throw error

@@ -30,14 +30,24 @@ export const installedPackage = (): Package => {
   try {
     return packageAt(dirname(createRequire(import.meta.url).resolve(`${packageName}/package.json`)))
   } catch (cause) {
-    throw new SpectroscopeError('engine', `The package ${packageName} is not installed; run npm ci here without leaving optional packages out.`, { cause })
+    throw new SpectroscopeError(
+      'engine',
+      `The package ${packageName} is not installed; run npm ci here without leaving optional packages out.`,
+      { cause }
+    )
   }
 }
 
 /** Throws an `engine` error where the package has no library that computes on a GPU. */
-export const checkPlatform = (platform: NodeJS.Platform = process.platform, architecture: string = process.arch): void => {
+export const checkPlatform = (
+  platform: NodeJS.Platform = process.platform,
+  architecture: string = process.arch
+): void => {
   if ((platform === 'linux' || platform === 'win32') && architecture === 'x64') return
-  throw new SpectroscopeError('engine', `${packageName} computes on NVIDIA GPUs under Linux and Windows on x64 only, and this is ${platform} on ${architecture}; choose another engine.`)
+  throw new SpectroscopeError(
+    'engine',
+    `${packageName} computes on NVIDIA GPUs under Linux and Windows on x64 only, and this is ${platform} on ${architecture}; choose another engine.`
+  )
 }
 
 export const constantsOf = ({ require }: Package): Constants => require('./scripts/deps-constants.js') as Constants
@@ -47,12 +57,14 @@ export const addonPath = ({ folder, require }: Package): string =>
   (require('@mapbox/node-pre-gyp') as { find: (path: string) => string }).find(join(folder, 'package.json'))
 
 /** Under Windows the library is looked for beside the addon. */
-export const libraryBesideAddon = (own: Package): string => join(dirname(addonPath(own)), constantsOf(own).depsLibTensorFlowName)
+export const libraryBesideAddon = (own: Package): string =>
+  join(dirname(addonPath(own)), constantsOf(own).depsLibTensorFlowName)
 
 /** Whether all files are there; that they load is seen when they are loaded. */
 export const isComplete = (own: Package): boolean => {
   const { depsLibTensorFlowPath, depsLibTensorFlowFrameworkPath } = constantsOf(own)
-  const library = process.platform === 'win32' ? [libraryBesideAddon(own)] : [depsLibTensorFlowPath, depsLibTensorFlowFrameworkPath]
+  const library =
+    process.platform === 'win32' ? [libraryBesideAddon(own)] : [depsLibTensorFlowPath, depsLibTensorFlowFrameworkPath]
   return [addonPath(own), ...library].every((path) => existsSync(path))
 }
 
@@ -72,6 +84,10 @@ export const canInstall = (): boolean => {
 export const openTfjsGpu = async (): Promise<Executor> => {
   checkTfjsRuntime()
   checkPlatform()
-  if (!isComplete(installedPackage())) throw new SpectroscopeError('engine', 'TensorFlow\'s library for GPUs is not installed; `spectroscope engines install tfjs` fetches it, and says first what it needs.')
+  if (!isComplete(installedPackage()))
+    throw new SpectroscopeError(
+      'engine',
+      "TensorFlow's library for GPUs is not installed; `spectroscope engines install tfjs` fetches it, and says first what it needs."
+    )
   return openTfjsProcess('tensorflow')
 }

@@ -11,10 +11,17 @@ const operand = (x: tf.Tensor, batch: readonly number[]): tf.Tensor3D => {
   return tf.reshape(tf.broadcastTo(x, [...batch, ...sides]), [size(batch), ...sides])
 }
 
-const matmul = (a: tf.Tensor, b: tf.Tensor, shape: readonly number[], transposeA: boolean, transposeB: boolean): tf.Tensor => {
+const matmul = (
+  a: tf.Tensor,
+  b: tf.Tensor,
+  shape: readonly number[],
+  transposeA: boolean,
+  transposeB: boolean
+): tf.Tensor => {
   if (a.rank === 2 && b.rank === 2) return tf.matMul(a, b, transposeA, transposeB)
   // One matrix for all: its product with the rows of every item at once.
-  if (b.rank === 2 && !transposeA) return tf.reshape(tf.matMul(tf.reshape(a, [-1, a.shape[a.rank - 1]]), b, false, transposeB), [...shape])
+  if (b.rank === 2 && !transposeA)
+    return tf.reshape(tf.matMul(tf.reshape(a, [-1, a.shape[a.rank - 1]]), b, false, transposeB), [...shape])
   const batch = shape.slice(0, -2)
   return tf.reshape(tf.matMul(operand(a, batch), operand(b, batch), transposeA, transposeB), [...shape])
 }
@@ -23,12 +30,15 @@ const matmul = (a: tf.Tensor, b: tf.Tensor, shape: readonly number[], transposeA
 const normalCdf = (x: tf.Tensor): tf.Tensor => tf.add(tf.mul(tf.erf(tf.mul(x, Math.SQRT1_2)), 0.5), 0.5)
 
 /** tanh(√(2/π)(x + 0.044715 x³)). */
-const geluTanh = (x: tf.Tensor): tf.Tensor => tf.tanh(tf.mul(x, tf.add(tf.mul(tf.mul(x, x), 0.044715 * Math.sqrt(2 / Math.PI)), Math.sqrt(2 / Math.PI))))
+const geluTanh = (x: tf.Tensor): tf.Tensor =>
+  tf.tanh(tf.mul(x, tf.add(tf.mul(tf.mul(x, x), 0.044715 * Math.sqrt(2 / Math.PI)), Math.sqrt(2 / Math.PI))))
 
-const gelu = (x: tf.Tensor, tanh: boolean): tf.Tensor => (tanh ? tf.mul(tf.mul(x, 0.5), tf.add(geluTanh(x), 1)) : tf.mul(x, normalCdf(x)))
+const gelu = (x: tf.Tensor, tanh: boolean): tf.Tensor =>
+  tanh ? tf.mul(tf.mul(x, 0.5), tf.add(geluTanh(x), 1)) : tf.mul(x, normalCdf(x))
 
 const geluSlope = (x: tf.Tensor, tanh: boolean): tf.Tensor => {
-  if (!tanh) return tf.add(normalCdf(x), tf.mul(x, tf.mul(tf.exp(tf.mul(tf.mul(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI))))
+  if (!tanh)
+    return tf.add(normalCdf(x), tf.mul(x, tf.mul(tf.exp(tf.mul(tf.mul(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI))))
   const t = geluTanh(x)
   const inner = tf.add(tf.mul(tf.mul(x, x), 3 * 0.044715 * Math.sqrt(0.5 / Math.PI)), Math.sqrt(0.5 / Math.PI))
   return tf.add(tf.add(tf.mul(t, 0.5), 0.5), tf.mul(tf.mul(x, tf.sub(1, tf.mul(t, t))), inner))
@@ -50,7 +60,10 @@ const unembedLoss = ([hidden, unembedding, ids]: readonly tf.Tensor[]): tf.Tenso
 /** Spans of rows of a table whose exponentials for so many tokens are made at once: whole blocks, but for the last. */
 const spans = (rows: number, block: number, tokens: number): { readonly start: number; readonly length: number }[] => {
   const most = block * Math.max(1, Math.floor(partNumbers / (tokens * block)))
-  return Array.from({ length: Math.ceil(rows / most) }, (_, part) => ({ start: part * most, length: Math.min(most, rows - part * most) }))
+  return Array.from({ length: Math.ceil(rows / most) }, (_, part) => ({
+    start: part * most,
+    length: Math.min(most, rows - part * most)
+  }))
 }
 
 /** Sums of rows [M, n] as [M, 1], block by block, as a backend that adds one number after the other loses digits in a long row. */
@@ -58,12 +71,26 @@ const rowSums = (x: tf.Tensor, block: number): tf.Tensor => {
   const [rows, length] = x.shape
   const whole = length - (length % block)
   if (length <= block) return tf.sum(x, 1, true)
-  const blocks = tf.sum(tf.reshape(whole === length ? x : tf.slice(x, [0, 0], [rows, whole]), [rows, whole / block, block]), 2)
-  return tf.sum(whole === length ? blocks : tf.concat([blocks, tf.sum(tf.slice(x, [0, whole], [rows, length - whole]), 1, true)], 1), 1, true)
+  const blocks = tf.sum(
+    tf.reshape(whole === length ? x : tf.slice(x, [0, 0], [rows, whole]), [rows, whole / block, block]),
+    2
+  )
+  return tf.sum(
+    whole === length
+      ? blocks
+      : tf.concat([blocks, tf.sum(tf.slice(x, [0, whole], [rows, length - whole]), 1, true)], 1),
+    1,
+    true
+  )
 }
 
 /** Only the first `vocabulary` rows are taken: the zeros behind them fill up blocks, which need not be whole here. */
-const exponentialSums = ([hidden, table]: readonly tf.Tensor[], vocabulary: number, block: number, withWeighted: boolean): tf.Tensor[] => {
+const exponentialSums = (
+  [hidden, table]: readonly tf.Tensor[],
+  vocabulary: number,
+  block: number,
+  withWeighted: boolean
+): tf.Tensor[] => {
   const [tokens, width] = hidden.shape
   let sums: tf.Tensor[] = []
   for (const { start, length } of spans(vocabulary, block, tokens)) {
@@ -83,29 +110,47 @@ const exponentialSumsSlope = ([hidden, table, coefficients]: readonly tf.Tensor[
   const [tokens, width] = hidden.shape
   const weighted = tf.mul(hidden, coefficients)
   const parts = spans(table.shape[0], block, tokens).map(({ start, length }) =>
-    tf.tidy(() => tf.matMul(tf.exp(tf.matMul(hidden, tf.slice(table, [start, 0], [length, width]), false, true)), weighted, true))
+    tf.tidy(() =>
+      tf.matMul(tf.exp(tf.matMul(hidden, tf.slice(table, [start, 0], [length, width]), false, true)), weighted, true)
+    )
   )
   return tf.concat(parts, 0)
 }
 
 /** Zero where a query may see a position, else far below any score: [T, T]. */
-const causalMask = (length: number): tf.Tensor => tf.mul(tf.sub(1, tf.linalg.bandPart(tf.ones([length, length]), -1, 0)), -1e30)
+const causalMask = (length: number): tf.Tensor =>
+  tf.mul(tf.sub(1, tf.linalg.bandPart(tf.ones([length, length]), -1, 0)), -1e30)
 
 /** The outputs of `work` on as many of the items at once as `partNumbers` scores allow, put together. */
-const inItems = (values: readonly tf.Tensor[], work: (parts: readonly tf.Tensor[], mask: tf.Tensor) => tf.Tensor[]): tf.Tensor[] => {
+const inItems = (
+  values: readonly tf.Tensor[],
+  work: (parts: readonly tf.Tensor[], mask: tf.Tensor) => tf.Tensor[]
+): tf.Tensor[] => {
   const [items, length, width] = values[0].shape
   const most = Math.max(1, Math.floor(partNumbers / length ** 2))
   const mask = causalMask(length)
   const parts = Array.from({ length: Math.ceil(items / most) }, (_, part) => {
     const count = Math.min(most, items - part * most)
-    return tf.tidy(() => work(values.map((x) => tf.slice(x, [part * most, 0, 0], [count, length, width])), mask))
+    return tf.tidy(() =>
+      work(
+        values.map((x) => tf.slice(x, [part * most, 0, 0], [count, length, width])),
+        mask
+      )
+    )
   })
-  return parts[0].map((_, at) => tf.concat(parts.map((part) => part[at]), 0))
+  return parts[0].map((_, at) =>
+    tf.concat(
+      parts.map((part) => part[at]),
+      0
+    )
+  )
 }
 
-const causalProbabilities = (q: tf.Tensor, k: tf.Tensor, mask: tf.Tensor): tf.Tensor => tf.softmax(tf.add(tf.matMul(q, k, false, true), mask))
+const causalProbabilities = (q: tf.Tensor, k: tf.Tensor, mask: tf.Tensor): tf.Tensor =>
+  tf.softmax(tf.add(tf.matMul(q, k, false, true), mask))
 
-const causalAttention = (values: readonly tf.Tensor[]): tf.Tensor[] => inItems(values, ([q, k, v], mask) => [tf.matMul(causalProbabilities(q, k, mask), v)])
+const causalAttention = (values: readonly tf.Tensor[]): tf.Tensor[] =>
+  inItems(values, ([q, k, v], mask) => [tf.matMul(causalProbabilities(q, k, mask), v)])
 
 const causalAttentionSlope = (values: readonly tf.Tensor[]): tf.Tensor[] =>
   inItems(values, ([q, k, v, gradient], mask) => {
@@ -116,7 +161,11 @@ const causalAttentionSlope = (values: readonly tf.Tensor[]): tf.Tensor[] =>
   })
 
 /** The outputs of a node in its order; those that nothing reads may be missing. The caller tidies. */
-const compute = ({ operation, inputs, outputs }: Node, values: readonly tf.Tensor[], isRead: (value: Value) => boolean): tf.Tensor[] => {
+const compute = (
+  { operation, inputs, outputs }: Node,
+  values: readonly tf.Tensor[],
+  isRead: (value: Value) => boolean
+): tf.Tensor[] => {
   const [x, y] = values
   switch (operation.kind) {
     case 'add':
@@ -195,7 +244,13 @@ export const interpreterOf = (graph: Graph): ((given: ReadonlyMap<number, tf.Ten
     const valueOf = (id: number): tf.Tensor => made.get(id) ?? given.get(id)!
     return tf.tidy(() => {
       graph.nodes.forEach((node, at) => {
-        const results = tf.tidy(() => compute(node, node.inputs.map(({ id }) => valueOf(id)), ({ id }) => read.has(id)))
+        const results = tf.tidy(() =>
+          compute(
+            node,
+            node.inputs.map(({ id }) => valueOf(id)),
+            ({ id }) => read.has(id)
+          )
+        )
         results.forEach((tensor, index) => made.set(node.outputs[index].id, tensor))
         for (const id of ending.get(at) ?? []) {
           made.get(id)?.dispose()

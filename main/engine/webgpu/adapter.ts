@@ -7,7 +7,8 @@ export interface Adapter {
   readonly software: boolean
 }
 
-const softwareNames = /llvmpipe|lavapipe|softpipe|swiftshader|libvulkan_lvp|libvk_swiftshader|\bwarp\b|microsoft basic (render|display)|fallback adapter/i
+const softwareNames =
+  /llvmpipe|lavapipe|softpipe|swiftshader|libvulkan_lvp|libvk_swiftshader|\bwarp\b|microsoft basic (render|display)|fallback adapter/i
 
 /** By its name, or its driver's: Mesa's llvmpipe, SwiftShader, or Windows' WARP; or by what a browser says of it. */
 export const isSoftware = (words: string): boolean => softwareNames.test(words)
@@ -27,16 +28,28 @@ export const adapterAmong = (names: readonly string[]): Adapter | undefined => {
 
 /** Names in what `system_profiler SPDisplaysDataType -json` writes. */
 export const namesOfMac = (output: string): string[] => {
-  const { SPDisplaysDataType: displays = [] } = JSON.parse(output) as { readonly SPDisplaysDataType?: readonly { readonly sppci_model?: string }[] }
+  const { SPDisplaysDataType: displays = [] } = JSON.parse(output) as {
+    readonly SPDisplaysDataType?: readonly { readonly sppci_model?: string }[]
+  }
   return displays.flatMap(({ sppci_model: name }) => (name === undefined ? [] : [name]))
 }
 
 const systemNames: Partial<Record<NodeJS.Platform, () => Promise<string[]>>> = {
-  darwin: async () => namesOfMac((await promisify(execFile)('system_profiler', ['SPDisplaysDataType', '-json'], { timeout: 20_000 })).stdout),
+  darwin: async () =>
+    namesOfMac(
+      (await promisify(execFile)('system_profiler', ['SPDisplaysDataType', '-json'], { timeout: 20_000 })).stdout
+    ),
   win32: async () => {
     const command = '(Get-CimInstance Win32_VideoController).Name'
-    const { stdout } = await promisify(execFile)('powershell.exe', ['-NoProfile', '-NonInteractive', '-Command', command], { timeout: 20_000 })
-    return stdout.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== '')
+    const { stdout } = await promisify(execFile)(
+      'powershell.exe',
+      ['-NoProfile', '-NonInteractive', '-Command', command],
+      { timeout: 20_000 }
+    )
+    return stdout
+      .split(/\r?\n/)
+      .map((line) => line.trim())
+      .filter((line) => line !== '')
   }
 }
 

@@ -1,7 +1,8 @@
 /** What the process writes to standard error once its device is made. */
 export const openedMark = 'spectroscope: WebGPU has its device\n'
 
-const ofLoader = /^\s*(?:(?:ERROR|WARN|INFO|DEBUG|PERF|DRIVER|LAYER)\b[ |A-Z]*:|$)|^Warning: maxDynamic\w+ artificially reduced/
+const ofLoader =
+  /^\s*(?:(?:ERROR|WARN|INFO|DEBUG|PERF|DRIVER|LAYER)\b[ |A-Z]*:|$)|^Warning: maxDynamic\w+ artificially reduced/
 
 /**
  * Standard error of the process: what the Vulkan loader tells until the device is made is kept, and nothing of it passed on; what comes

@@ -24,7 +24,14 @@ const pageBehind = (socket: WebSocket): ChildHandle => ({
       if (error) failed()
     }),
   onMessage: (listener) => void socket.on('message', (data: Buffer) => listener(decode(data))),
-  onExit: (listener) => void socket.once('close', (_, reason) => listener({ code: null, signal: null, words: reason.length === 0 ? 'its connection was closed' : reason.toString() })),
+  onExit: (listener) =>
+    void socket.once('close', (_, reason) =>
+      listener({
+        code: null,
+        signal: null,
+        words: reason.length === 0 ? 'its connection was closed' : reason.toString()
+      })
+    ),
   kill: () => socket.terminate(),
   disconnect: () => socket.close()
 })
@@ -33,9 +40,20 @@ const pageBehind = (socket: WebSocket): ChildHandle => ({
  * WebGPU in a hidden window of the desktop program. Throws an `engine` error in another program, and where the window has no adapter of the
  * kind. `address` is for tests that open such pages themselves.
  */
-export const openWebGpuWindow = async (kind: Kind, address = process.env[computingVariable] ?? ''): Promise<ProcessExecutor> => {
-  if (address === '') throw new SpectroscopeError('engine', `${names[kind]} computes in a hidden window, which the desktop program alone has; start the run there, or choose webgpu${kind === 'software' ? '-software' : ''}.`)
-  const lostAtStart = (words: string): SpectroscopeError => new SpectroscopeError('engine', `The hidden window for WebGPU did not open (${words}); start the program anew, or choose another engine.`)
+export const openWebGpuWindow = async (
+  kind: Kind,
+  address = process.env[computingVariable] ?? ''
+): Promise<ProcessExecutor> => {
+  if (address === '')
+    throw new SpectroscopeError(
+      'engine',
+      `${names[kind]} computes in a hidden window, which the desktop program alone has; start the run there, or choose webgpu${kind === 'software' ? '-software' : ''}.`
+    )
+  const lostAtStart = (words: string): SpectroscopeError =>
+    new SpectroscopeError(
+      'engine',
+      `The hidden window for WebGPU did not open (${words}); start the program anew, or choose another engine.`
+    )
   const socket = new WebSocket(address, { perMessageDeflate: false, maxPayload: mostMessageBytes })
   socket.on('error', () => {})
   try {
@@ -43,9 +61,17 @@ export const openWebGpuWindow = async (kind: Kind, address = process.env[computi
   } catch (error) {
     throw lostAtStart(messageOf(error))
   }
-  return ProcessExecutor.over(pageBehind(socket), { library: 'WebGPU', place: 'window', options: kind, lostAtStart }, (description) => ({
-    ...description,
-    name: names[kind],
-    device: deviceOfKind(kind, description.device === '' ? undefined : { name: description.device, software: isSoftware(description.device) }, names.hardware)
-  }))
+  return ProcessExecutor.over(
+    pageBehind(socket),
+    { library: 'WebGPU', place: 'window', options: kind, lostAtStart },
+    (description) => ({
+      ...description,
+      name: names[kind],
+      device: deviceOfKind(
+        kind,
+        description.device === '' ? undefined : { name: description.device, software: isSoftware(description.device) },
+        names.hardware
+      )
+    })
+  )
 }

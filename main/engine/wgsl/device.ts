@@ -8,8 +8,14 @@ export interface Device {
   }
   createBuffer(descriptor: { readonly size: number; readonly usage: number }): DeviceBuffer
   createShaderModule(descriptor: { readonly code: string }): object
-  createComputePipelineAsync(descriptor: { readonly layout: 'auto' | object; readonly compute: { readonly module: object; readonly entryPoint?: string } }): Promise<Pipeline>
-  createBindGroup(descriptor: { readonly layout: object; readonly entries: Iterable<{ readonly binding: number; readonly resource: Binding | object }> }): Group
+  createComputePipelineAsync(descriptor: {
+    readonly layout: 'auto' | object
+    readonly compute: { readonly module: object; readonly entryPoint?: string }
+  }): Promise<Pipeline>
+  createBindGroup(descriptor: {
+    readonly layout: object
+    readonly entries: Iterable<{ readonly binding: number; readonly resource: Binding | object }>
+  }): Group
   createCommandEncoder(): Encoder
   pushErrorScope(filter: 'validation' | 'out-of-memory'): void
   popErrorScope(): Promise<{ readonly message: string } | null>
@@ -45,7 +51,13 @@ interface Encoder {
     dispatchWorkgroups(x: number, y?: number, z?: number): void
     end(): void
   }
-  copyBufferToBuffer(source: DeviceBuffer, sourceOffset: number, target: DeviceBuffer, targetOffset: number, size: number): void
+  copyBufferToBuffer(
+    source: DeviceBuffer,
+    sourceOffset: number,
+    target: DeviceBuffer,
+    targetOffset: number,
+    size: number
+  ): void
   finish(): object
 }
 

@@ -1,4 +1,12 @@
-import { type Bound, type EngineDescription, type Executor, OutOfDeviceMemory, type Program, type Resident, isResident } from '../executor'
+import {
+  type Bound,
+  type EngineDescription,
+  type Executor,
+  OutOfDeviceMemory,
+  type Program,
+  type Resident,
+  isResident
+} from '../executor'
 import { type Graph, size } from '../graph'
 import { type Device, type DeviceBuffer, type Group, type Pipeline, readMode, usage } from './device'
 import { type Kernel, kernels } from './kernels'
@@ -60,7 +68,11 @@ class WgslProgram implements Program {
         { binding: 0, resource: { buffer: this.numbers, offset: this.places[at], size: 4 * numbers.length } },
         ...own.map((slot, index) => ({ binding: index + 1, resource: { buffer: slots[slot]! } }))
       ]
-      return { pipeline, group: this.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }), groups }
+      return {
+        pipeline,
+        group: this.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }),
+        groups
+      }
     })
   }
 
@@ -73,7 +85,8 @@ class WgslProgram implements Program {
       const slot = this.plan.inputs.get(name)!
       if (isResident(bound)) slots[slot] = bound.handle as DeviceBuffer
       else {
-        if (bound.length !== size(shape)) throw new Error(`the input ${name} has ${bound.length} numbers and not ${size(shape)}`)
+        if (bound.length !== size(shape))
+          throw new Error(`the input ${name} has ${bound.length} numbers and not ${size(shape)}`)
         slots[slot] ??= this.buffers[slot] = this.buffer(size(shape))
         this.device.queue.writeBuffer(slots[slot], 0, bound)
       }
@@ -170,7 +183,10 @@ export class WgslExecutor implements Executor {
   ) {}
 
   resident(data: Float32Array, shape: readonly number[]): Resident {
-    const buffer = this.device.createBuffer({ size: data.byteLength, usage: usage.storage | usage.copySource | usage.copyTarget })
+    const buffer = this.device.createBuffer({
+      size: data.byteLength,
+      usage: usage.storage | usage.copySource | usage.copyTarget
+    })
     this.device.queue.writeBuffer(buffer, 0, data)
     this.residents.add(buffer)
     return { shape, handle: buffer }
@@ -184,7 +200,10 @@ export class WgslExecutor implements Executor {
   private pipeline(kernel: Kernel): Promise<Pipeline> {
     const known = this.pipelines.get(kernel)
     if (known !== undefined) return known
-    const made = this.device.createComputePipelineAsync({ layout: 'auto', compute: { module: this.device.createShaderModule({ code: kernels[kernel] }), entryPoint: 'main' } })
+    const made = this.device.createComputePipelineAsync({
+      layout: 'auto',
+      compute: { module: this.device.createShaderModule({ code: kernels[kernel] }), entryPoint: 'main' }
+    })
     this.pipelines.set(kernel, made)
     return made
   }
@@ -195,7 +214,9 @@ export class WgslExecutor implements Executor {
     const largest = 4 * Math.max(...plan.lengths)
     if (largest > most) throw new OutOfDeviceMemory(`a tensor of ${largest} bytes is more than the GPU takes (${most})`)
     const names = [...new Set(plan.steps.map(({ kernel }) => kernel))]
-    const pipelines = new Map(await Promise.all(names.map(async (kernel) => [kernel, await this.pipeline(kernel)] as const)))
+    const pipelines = new Map(
+      await Promise.all(names.map(async (kernel) => [kernel, await this.pipeline(kernel)] as const))
+    )
     return checked(this.device, () => new WgslProgram(this.device, graph, plan, pipelines))
   }
 

@@ -69,14 +69,25 @@ ${counters.map((counter, at) => `      ${counter} += step * p[${place} + ${at + 
     }
   }`
 
-const binary = (operator: string): string => elementwise(floats('a', 'b'), floats('c'), `
+const binary = (operator: string): string =>
+  elementwise(
+    floats('a', 'b'),
+    floats('c'),
+    `
   var ia = 0u;
   var ib = 0u;${walk('i', 'p[1]', '1u', 'ia', 'ib')}
-  c[i] = a[ia] ${operator} b[ib];`)
+  c[i] = a[ia] ${operator} b[ib];`
+  )
 
-const unary = (expression: string, functions = ''): string => elementwise(floats('a'), floats('c'), `
+const unary = (expression: string, functions = ''): string =>
+  elementwise(
+    floats('a'),
+    floats('c'),
+    `
   let x = a[i];
-  c[i] = ${expression};`, functions)
+  c[i] = ${expression};`,
+    functions
+  )
 
 /** erf as a ratio of polynomials on [-4, 4], outside of which float32 has ±1 (as in Eigen's generic_fast_erf_float); Φ, the normal distribution function. */
 const normalCdf = `
@@ -181,18 +192,28 @@ export const kernels = {
   gelu: unary('x * cdf(x)', normalCdf),
   geluTanh: unary('0.5 * x * (1.0 + inner(x))', geluTanh),
   geluSlope: unary(`cdf(x) + x * exp(-0.5 * x * x) * ${1 / Math.sqrt(2 * Math.PI)}`, normalCdf),
-  geluTanhSlope: unary(`0.5 + 0.5 * inner(x) + 0.5 * x * (1.0 - inner(x) * inner(x)) * (${Math.sqrt(2 / Math.PI)} + ${3 * 0.044715 * Math.sqrt(2 / Math.PI)} * x * x)`, geluTanh),
+  geluTanhSlope: unary(
+    `0.5 + 0.5 * inner(x) + 0.5 * x * (1.0 - inner(x) * inner(x)) * (${Math.sqrt(2 / Math.PI)} + ${3 * 0.044715 * Math.sqrt(2 / Math.PI)} * x * x)`,
+    geluTanh
+  ),
   matmul: matmul('c[at] = x;'),
   /** The exponential of each number of a product: of logits, which are kept nowhere. */
   matmulExp: matmul('c[at] = exp(x);'),
   matmulAdd: matmul('c[at] += x;'),
   /** p: count, where the source begins, where the target begins, rank, lengths, strides of the source, strides of the target. */
-  copy: elementwise(floats('a'), floats('c'), `
+  copy: elementwise(
+    floats('a'),
+    floats('c'),
+    `
   var origin = p[1];
   var to = p[2];${walk('i', 'p[3]', '3u', 'origin', 'to')}
-  c[to] = a[origin];`),
+  c[to] = a[origin];`
+  ),
   /** p: count of sums, of numbers in each, rank of both, then lengths and strides of the axes that stay, and of those that are summed. Numbers are added in blocks, for their rounding. */
-  sum: elementwise(floats('a'), floats('c'), `
+  sum: elementwise(
+    floats('a'),
+    floats('c'),
+    `
   let kept = p[2];
   let gone = p[3];
   var origin = 0u;${walk('i', 'kept', '3u', 'origin')}
@@ -204,13 +225,25 @@ export const kernels = {
     block += a[at];
     if (j % 64u == 63u) { sum += block; block = 0.0; }
   }
-  c[i] = sum + block;`),
+  c[i] = sum + block;`
+  ),
   /** p: count, width. */
-  gather: elementwise([...floats('a'), 'ids: array<i32>'], floats('c'), '  c[i] = a[u32(ids[i / p[1]]) * p[1] + i % p[1]];'),
+  gather: elementwise(
+    [...floats('a'), 'ids: array<i32>'],
+    floats('c'),
+    '  c[i] = a[u32(ids[i / p[1]]) * p[1] + i % p[1]];'
+  ),
   zero: elementwise([], floats('c'), '  c[i] = 0.0;'),
   /** p: width, tokens. A thread adds a column from the first token on, so that the sums are the same each time. */
-  scatterAdd: elementwise([...floats('a'), 'ids: array<i32>'], floats('c'), '  for (var token = 0u; token < p[1]; token++) { c[u32(ids[token]) * p[0] + i] += a[token * p[0] + i]; }'),
-  layerNorm: rowwise(floats('a', 'scale', 'shift'), floats('c', 'means', 'inverses'), `
+  scatterAdd: elementwise(
+    [...floats('a'), 'ids: array<i32>'],
+    floats('c'),
+    '  for (var token = 0u; token < p[1]; token++) { c[u32(ids[token]) * p[0] + i] += a[token * p[0] + i]; }'
+  ),
+  layerNorm: rowwise(
+    floats('a', 'scale', 'shift'),
+    floats('c', 'means', 'inverses'),
+    `
   var own = 0.0;
   for (var i = thread; i < width; i += ${groupSize}u) { own += a[row * width + i]; }
   let mean = total(own, thread, false) / f32(width);
@@ -218,9 +251,13 @@ export const kernels = {
   for (var i = thread; i < width; i += ${groupSize}u) { let x = a[row * width + i] - mean; own += x * x; }
   let inverse = 1.0 / sqrt(total(own, thread, false) / f32(width) + bitcast<f32>(p[2]));
   for (var i = thread; i < width; i += ${groupSize}u) { c[row * width + i] = (a[row * width + i] - mean) * inverse * scale[i] + shift[i]; }
-  if (thread == 0u) { means[row] = mean; inverses[row] = inverse; }`),
+  if (thread == 0u) { means[row] = mean; inverses[row] = inverse; }`
+  ),
   /** p: rows, width, and the number of rows of an item where row t sees the first t + 1 columns only; 0 where each sees all. */
-  softmax: rowwise(floats('a'), floats('c'), `
+  softmax: rowwise(
+    floats('a'),
+    floats('c'),
+    `
   var seen = width;
   if (p[2] != 0u) { seen = row % p[2] + 1u; }
   var own = -3.4e38;
@@ -232,14 +269,22 @@ export const kernels = {
   for (var i = thread; i < width; i += ${groupSize}u) {
     if (i < seen) { c[row * width + i] = exp(a[row * width + i] - most) / sum; }
     else { c[row * width + i] = 0.0; }
-  }`),
+  }`
+  ),
   /** Of probabilities a and what b is owed to them, what is owed to their scores. */
-  softmaxSlope: rowwise(floats('a', 'b'), floats('c'), `
+  softmaxSlope: rowwise(
+    floats('a', 'b'),
+    floats('c'),
+    `
   var own = 0.0;
   for (var i = thread; i < width; i += ${groupSize}u) { own += a[row * width + i] * b[row * width + i]; }
   let mean = total(own, thread, false);
-  for (var i = thread; i < width; i += ${groupSize}u) { c[row * width + i] = a[row * width + i] * (b[row * width + i] - mean); }`),
-  logSoftmax: rowwise([...floats('a'), 'ids: array<i32>'], floats('loss', 'c'), `
+  for (var i = thread; i < width; i += ${groupSize}u) { c[row * width + i] = a[row * width + i] * (b[row * width + i] - mean); }`
+  ),
+  logSoftmax: rowwise(
+    [...floats('a'), 'ids: array<i32>'],
+    floats('loss', 'c'),
+    `
   var own = -3.4e38;
   for (var i = thread; i < width; i += ${groupSize}u) { own = max(own, a[row * width + i]); }
   let most = total(own, thread, true);
@@ -247,16 +292,21 @@ export const kernels = {
   for (var i = thread; i < width; i += ${groupSize}u) { own += exp(a[row * width + i] - most); }
   let log_sum = most + log(total(own, thread, false));
   for (var i = thread; i < width; i += ${groupSize}u) { c[row * width + i] = a[row * width + i] - log_sum; }
-  if (thread == 0u) { loss[row] = log_sum - a[row * width + u32(ids[row])]; }`),
+  if (thread == 0u) { loss[row] = log_sum - a[row * width + u32(ids[row])]; }`
+  ),
   /** p: rows, width, and whether the sums are added to what is there. */
-  rowSum: rowwise(floats('a'), floats('c'), `
+  rowSum: rowwise(
+    floats('a'),
+    floats('c'),
+    `
   var own = 0.0;
   for (var i = thread; i < width; i += ${groupSize}u) { own += a[row * width + i]; }
   let sum = total(own, thread, false);
   if (thread == 0u) {
     if (p[2] != 0u) { c[row] += sum; }
     else { c[row] = sum; }
-  }`)
+  }`
+  )
 } as const
 
 export type Kernel = keyof typeof kernels

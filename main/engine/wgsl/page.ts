@@ -32,7 +32,11 @@ interface Request {
 export const serveFromPage = (port: PagePort, open: OpenDevice): void => {
   const handlers = executorHandlers<Kind>(async (kind) => {
     const opened = await open(kind)
-    if (opened === undefined) throw new SpectroscopeError('engine', `The hidden window for WebGPU has ${kind === 'software' ? 'no software adapter' : 'no GPU'}; install or update the GPU's driver, or choose another engine.`)
+    if (opened === undefined)
+      throw new SpectroscopeError(
+        'engine',
+        `The hidden window for WebGPU has ${kind === 'software' ? 'no software adapter' : 'no GPU'}; install or update the GPU's driver, or choose another engine.`
+      )
     const { name, device } = opened
     void device.lost.then(({ message }) => port.close(`its GPU was lost: ${message}`))
     return new WgslExecutor(device, { name: 'webgpu-page', device: name, precision: 'float32', version: 'WGSL 1' })

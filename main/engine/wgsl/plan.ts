@@ -34,7 +34,8 @@ const broadcastStrides = (shape: readonly number[], own: readonly number[]): num
 
 const bits = (x: number): number => new Uint32Array(Float32Array.of(x).buffer)[0]
 
-const grid = (groups: number): [number, number, number] => (groups <= mostGroups ? [groups, 1, 1] : [mostGroups, Math.ceil(groups / mostGroups), 1])
+const grid = (groups: number): [number, number, number] =>
+  groups <= mostGroups ? [groups, 1, 1] : [mostGroups, Math.ceil(groups / mostGroups), 1]
 
 interface Product {
   readonly a: number
@@ -92,7 +93,12 @@ class Planner {
     return slot
   }
 
-  private step(kernel: Kernel, numbers: readonly number[], slots: readonly number[], groups: readonly [number, number, number]): void {
+  private step(
+    kernel: Kernel,
+    numbers: readonly number[],
+    slots: readonly number[],
+    groups: readonly [number, number, number]
+  ): void {
     this.steps.push({ kernel, numbers, slots, groups })
   }
 
@@ -100,19 +106,56 @@ class Planner {
     this.step(kernel, [count, ...numbers], slots, grid(Math.ceil(count / groupSize)))
   }
 
-  private rows(kernel: Kernel, [rows, width]: readonly [number, number], numbers: readonly number[], slots: readonly number[]): void {
+  private rows(
+    kernel: Kernel,
+    [rows, width]: readonly [number, number],
+    numbers: readonly number[],
+    slots: readonly number[]
+  ): void {
     this.step(kernel, [rows, width, ...numbers], slots, grid(rows))
   }
 
-  private product({ a, b, c, sides, transposeA = false, transposeB = false, begin = [0, 0, 0], batch = { lengths: [], a: [], b: [] } }: Product, kernel: 'matmul' | 'matmulExp' | 'matmulAdd' = 'matmul'): void {
+  private product(
+    {
+      a,
+      b,
+      c,
+      sides,
+      transposeA = false,
+      transposeB = false,
+      begin = [0, 0, 0],
+      batch = { lengths: [], a: [], b: [] }
+    }: Product,
+    kernel: 'matmul' | 'matmulExp' | 'matmulAdd' = 'matmul'
+  ): void {
     const [m, n, inner] = sides
-    const numbers = [m, n, inner, Number(transposeA), Number(transposeB), ...begin, batch.lengths.length, ...batch.lengths, ...batch.a, ...batch.b]
+    const numbers = [
+      m,
+      n,
+      inner,
+      Number(transposeA),
+      Number(transposeB),
+      ...begin,
+      batch.lengths.length,
+      ...batch.lengths,
+      ...batch.a,
+      ...batch.b
+    ]
     this.step(kernel, numbers, [a, b, c], [Math.ceil(n / tileSide), Math.ceil(m / tileSide), size(batch.lengths)])
   }
 
-  private binary(kernel: 'add' | 'sub' | 'mul', a: number, b: number, c: number, shape: readonly number[], [ownA, ownB]: readonly (readonly number[])[]): void {
+  private binary(
+    kernel: 'add' | 'sub' | 'mul',
+    a: number,
+    b: number,
+    c: number,
+    shape: readonly number[],
+    [ownA, ownB]: readonly (readonly number[])[]
+  ): void {
     const same = size(ownA) === size(shape) && size(ownB) === size(shape)
-    const numbers = same ? [1, size(shape), 1, 1] : [shape.length, ...shape, ...broadcastStrides(shape, ownA), ...broadcastStrides(shape, ownB)]
+    const numbers = same
+      ? [1, size(shape), 1, 1]
+      : [shape.length, ...shape, ...broadcastStrides(shape, ownA), ...broadcastStrides(shape, ownB)]
     this.each(kernel, size(shape), numbers, [a, b, c])
   }
 
@@ -120,12 +163,30 @@ class Planner {
     const [m, n] = c.shape.slice(-2)
     const inner = transposeA ? a.shape.at(-2)! : a.shape.at(-1)!
     const lengths = c.shape.slice(0, -2)
-    const of = ({ shape }: Value): number[] => broadcastStrides(lengths, shape.slice(0, -2)).map((stride) => stride * shape.at(-2)! * shape.at(-1)!)
-    this.product({ a: this.slot(a), b: this.slot(b), c: this.made(c), sides: [m, n, inner], transposeA, transposeB, batch: { lengths, a: of(a), b: of(b) } })
+    const of = ({ shape }: Value): number[] =>
+      broadcastStrides(lengths, shape.slice(0, -2)).map((stride) => stride * shape.at(-2)! * shape.at(-1)!)
+    this.product({
+      a: this.slot(a),
+      b: this.slot(b),
+      c: this.made(c),
+      sides: [m, n, inner],
+      transposeA,
+      transposeB,
+      batch: { lengths, a: of(a), b: of(b) }
+    })
   }
 
-  private copy(lengths: readonly number[], [source, from, sourceStrides]: readonly [number, number, readonly number[]], [target, to, targetStrides]: readonly [number, number, readonly number[]]): void {
-    this.each('copy', size(lengths), [from, to, lengths.length, ...lengths, ...sourceStrides, ...targetStrides], [source, target])
+  private copy(
+    lengths: readonly number[],
+    [source, from, sourceStrides]: readonly [number, number, readonly number[]],
+    [target, to, targetStrides]: readonly [number, number, readonly number[]]
+  ): void {
+    this.each(
+      'copy',
+      size(lengths),
+      [from, to, lengths.length, ...lengths, ...sourceStrides, ...targetStrides],
+      [source, target]
+    )
   }
 
   private split({ inputs: [x], outputs }: Node, axis: number): void {
@@ -149,16 +210,29 @@ class Planner {
 
   private sum({ inputs: [x], outputs: [output] }: Node, axes: readonly number[]): void {
     const whole = strides(x.shape)
-    const [kept, gone] = [false, true].map((summed) => x.shape.flatMap((_, axis) => (axes.includes(axis) === summed ? [axis] : [])))
-    const sides = (own: readonly number[]): number[] => [...own.map((axis) => x.shape[axis]), ...own.map((axis) => whole[axis])]
+    const [kept, gone] = [false, true].map((summed) =>
+      x.shape.flatMap((_, axis) => (axes.includes(axis) === summed ? [axis] : []))
+    )
+    const sides = (own: readonly number[]): number[] => [
+      ...own.map((axis) => x.shape[axis]),
+      ...own.map((axis) => whole[axis])
+    ]
     const count = size(output.shape)
-    this.each('sum', count, [size(x.shape) / count, kept.length, gone.length, ...sides(kept), ...sides(gone)], [this.slot(x), this.made(output)])
+    this.each(
+      'sum',
+      count,
+      [size(x.shape) / count, kept.length, gone.length, ...sides(kept), ...sides(gone)],
+      [this.slot(x), this.made(output)]
+    )
   }
 
   /** Spans of the first `rows` rows of a table, whose exponentials for so many tokens are made at once. */
   private spans(rows: number, tokens: number): { readonly start: number; readonly length: number }[] {
     const most = Math.max(1, Math.min(partRows, Math.floor(partNumbers / tokens)))
-    return Array.from({ length: Math.ceil(rows / most) }, (_, part) => ({ start: part * most, length: Math.min(most, rows - part * most) }))
+    return Array.from({ length: Math.ceil(rows / most) }, (_, part) => ({
+      start: part * most,
+      length: Math.min(most, rows - part * most)
+    }))
   }
 
   private exponentialSums({ inputs: [hidden, table], outputs: [sums, weighted] }: Node, vocabulary: number): void {
@@ -166,9 +240,16 @@ class Planner {
     const [h, w, total, products] = [this.slot(hidden), this.slot(table), this.made(sums), this.made(weighted)]
     for (const { start, length } of this.spans(vocabulary, tokens)) {
       const exponentials = this.take(tokens * length)
-      this.product({ a: h, b: w, c: exponentials, sides: [tokens, length, width], transposeB: true, begin: [0, start * width, 0] }, 'matmulExp')
+      this.product(
+        { a: h, b: w, c: exponentials, sides: [tokens, length, width], transposeB: true, begin: [0, start * width, 0] },
+        'matmulExp'
+      )
       this.rows('rowSum', [tokens, length], [Number(start > 0)], [exponentials, total])
-      if (this.read.has(weighted.id)) this.product({ a: exponentials, b: w, c: products, sides: [tokens, width, length], begin: [0, start * width, 0] }, start > 0 ? 'matmulAdd' : 'matmul')
+      if (this.read.has(weighted.id))
+        this.product(
+          { a: exponentials, b: w, c: products, sides: [tokens, width, length], begin: [0, start * width, 0] },
+          start > 0 ? 'matmulAdd' : 'matmul'
+        )
       this.give(exponentials)
     }
   }
@@ -179,8 +260,18 @@ class Planner {
     this.binary('mul', h, this.slot(coefficients), weighted, hidden.shape, [hidden.shape, coefficients.shape])
     for (const { start, length } of this.spans(table.shape[0], tokens)) {
       const exponentials = this.take(tokens * length)
-      this.product({ a: h, b: w, c: exponentials, sides: [tokens, length, width], transposeB: true, begin: [0, start * width, 0] }, 'matmulExp')
-      this.product({ a: exponentials, b: weighted, c: target, sides: [length, width, tokens], transposeA: true, begin: [0, 0, start * width] })
+      this.product(
+        { a: h, b: w, c: exponentials, sides: [tokens, length, width], transposeB: true, begin: [0, start * width, 0] },
+        'matmulExp'
+      )
+      this.product({
+        a: exponentials,
+        b: weighted,
+        c: target,
+        sides: [length, width, tokens],
+        transposeA: true,
+        begin: [0, 0, start * width]
+      })
       this.give(exponentials)
     }
     this.give(weighted)
@@ -194,7 +285,11 @@ class Planner {
   }
 
   /** A product of every item's own matrices, rows of an item by `inner` each; its result begins where `begin` says. */
-  private ofItems(count: number, [m, n, inner]: readonly [number, number, number], product: Omit<Product, 'sides' | 'batch'>): void {
+  private ofItems(
+    count: number,
+    [m, n, inner]: readonly [number, number, number],
+    product: Omit<Product, 'sides' | 'batch'>
+  ): void {
     this.product({ ...product, sides: [m, n, inner], batch: { lengths: [count], a: [m * inner], b: [inner * n] } })
   }
 
@@ -203,9 +298,20 @@ class Planner {
     const target = this.made(output)
     this.items(q.shape, (count, begin) => {
       const [scores, probabilities] = [this.take(count * length ** 2), this.take(count * length ** 2)]
-      this.ofItems(count, [length, length, width], { a: this.slot(q), b: this.slot(k), c: scores, transposeB: true, begin: [begin, begin, 0] })
+      this.ofItems(count, [length, length, width], {
+        a: this.slot(q),
+        b: this.slot(k),
+        c: scores,
+        transposeB: true,
+        begin: [begin, begin, 0]
+      })
       this.rows('softmax', [count * length, length], [length], [scores, probabilities])
-      this.ofItems(count, [length, width, length], { a: probabilities, b: this.slot(v), c: target, begin: [0, begin, begin] })
+      this.ofItems(count, [length, width, length], {
+        a: probabilities,
+        b: this.slot(v),
+        c: target,
+        begin: [0, begin, begin]
+      })
       this.give(scores)
       this.give(probabilities)
     })
@@ -217,13 +323,37 @@ class Planner {
     const [toQ, toK, toV] = outputs.map((value) => this.made(value))
     this.items(inputs[0].shape, (count, begin) => {
       const [scores, probabilities, slope] = [0, 1, 2].map(() => this.take(count * length ** 2))
-      this.ofItems(count, [length, length, width], { a: q, b: k, c: scores, transposeB: true, begin: [begin, begin, 0] })
+      this.ofItems(count, [length, length, width], {
+        a: q,
+        b: k,
+        c: scores,
+        transposeB: true,
+        begin: [begin, begin, 0]
+      })
       this.rows('softmax', [count * length, length], [length], [scores, probabilities])
-      this.ofItems(count, [length, length, width], { a: gradient, b: v, c: slope, transposeB: true, begin: [begin, begin, 0] })
+      this.ofItems(count, [length, length, width], {
+        a: gradient,
+        b: v,
+        c: slope,
+        transposeB: true,
+        begin: [begin, begin, 0]
+      })
       this.rows('softmaxSlope', [count * length, length], [], [probabilities, slope, scores])
       this.ofItems(count, [length, width, length], { a: scores, b: k, c: toQ, begin: [0, begin, begin] })
-      this.ofItems(count, [length, width, length], { a: scores, b: q, c: toK, transposeA: true, begin: [0, begin, begin] })
-      this.ofItems(count, [length, width, length], { a: probabilities, b: gradient, c: toV, transposeA: true, begin: [0, begin, begin] })
+      this.ofItems(count, [length, width, length], {
+        a: scores,
+        b: q,
+        c: toK,
+        transposeA: true,
+        begin: [0, begin, begin]
+      })
+      this.ofItems(count, [length, width, length], {
+        a: probabilities,
+        b: gradient,
+        c: toV,
+        transposeA: true,
+        begin: [0, begin, begin]
+      })
       for (const slot of [scores, probabilities, slope]) this.give(slot)
     })
   }
@@ -232,8 +362,19 @@ class Planner {
     const [tokens, width] = hidden.shape
     const [vocabulary] = table.shape
     const logits = this.take(tokens * vocabulary)
-    this.product({ a: this.slot(hidden), b: this.slot(table), c: logits, sides: [tokens, vocabulary, width], transposeB: true })
-    this.rows('logSoftmax', [tokens, vocabulary], [], [logits, this.slot(ids), this.made(loss), this.made(logProbabilities)])
+    this.product({
+      a: this.slot(hidden),
+      b: this.slot(table),
+      c: logits,
+      sides: [tokens, vocabulary, width],
+      transposeB: true
+    })
+    this.rows(
+      'logSoftmax',
+      [tokens, vocabulary],
+      [],
+      [logits, this.slot(ids), this.made(loss), this.made(logProbabilities)]
+    )
     this.give(logits)
   }
 
@@ -246,18 +387,31 @@ class Planner {
 
   private layerNorm({ inputs, outputs }: Node, epsilon: number): void {
     const width = inputs[0].shape.at(-1)!
-    this.rows('layerNorm', [size(inputs[0].shape) / width, width], [bits(epsilon)], [...inputs.map((value) => this.slot(value)), ...outputs.map((value) => this.made(value))])
+    this.rows(
+      'layerNorm',
+      [size(inputs[0].shape) / width, width],
+      [bits(epsilon)],
+      [...inputs.map((value) => this.slot(value)), ...outputs.map((value) => this.made(value))]
+    )
   }
 
   private node(node: Node): void {
     const { operation, inputs, outputs } = node
     const [x] = inputs
-    const unary = (kernel: Kernel, numbers: readonly number[] = []): void => this.each(kernel, size(x.shape), numbers, [this.slot(x), this.made(outputs[0])])
+    const unary = (kernel: Kernel, numbers: readonly number[] = []): void =>
+      this.each(kernel, size(x.shape), numbers, [this.slot(x), this.made(outputs[0])])
     switch (operation.kind) {
       case 'add':
       case 'sub':
       case 'mul':
-        return this.binary(operation.kind, this.slot(x), this.slot(inputs[1]), this.made(outputs[0]), outputs[0].shape, inputs.map(({ shape }) => shape))
+        return this.binary(
+          operation.kind,
+          this.slot(x),
+          this.slot(inputs[1]),
+          this.made(outputs[0]),
+          outputs[0].shape,
+          inputs.map(({ shape }) => shape)
+        )
       case 'scale':
         return unary('scale', [bits(operation.factor)])
       case 'exp':
@@ -275,7 +429,11 @@ class Planner {
         return void this.slots.set(outputs[0].id, this.slot(x))
       case 'transpose': {
         const whole = strides(x.shape)
-        return this.copy(outputs[0].shape, [this.slot(x), 0, operation.permutation.map((axis) => whole[axis])], [this.made(outputs[0]), 0, strides(outputs[0].shape)])
+        return this.copy(
+          outputs[0].shape,
+          [this.slot(x), 0, operation.permutation.map((axis) => whole[axis])],
+          [this.made(outputs[0]), 0, strides(outputs[0].shape)]
+        )
       }
       case 'split':
         return this.split(node, operation.axis)
@@ -284,7 +442,12 @@ class Planner {
       case 'sum':
         return this.sum(node, operation.axes)
       case 'gather':
-        return this.each('gather', size(outputs[0].shape), [x.shape[1]], [this.slot(x), this.slot(inputs[1]), this.made(outputs[0])])
+        return this.each(
+          'gather',
+          size(outputs[0].shape),
+          [x.shape[1]],
+          [this.slot(x), this.slot(inputs[1]), this.made(outputs[0])]
+        )
       case 'scatterAdd':
         return this.scatterAdd(node)
       case 'layerNorm':
@@ -313,11 +476,13 @@ class Planner {
 
   plan(): Plan {
     const { graph } = this
-    const inputs = new Map([...graph.inputs].map(([name, value]) => {
-      const slot = this.own(size(value.shape))
-      this.slots.set(value.id, slot)
-      return [name, slot]
-    }))
+    const inputs = new Map(
+      [...graph.inputs].map(([name, value]) => {
+        const slot = this.own(size(value.shape))
+        this.slots.set(value.id, slot)
+        return [name, slot]
+      })
+    )
     const constants = [...graph.constants].map(([value, data]) => {
       const slot = this.own(data.length)
       this.slots.set(value.id, slot)
@@ -327,10 +492,14 @@ class Planner {
       this.node(node)
       for (const value of node.outputs) this.count(value, this.uses.get(value.id) ?? 0)
       for (const value of node.inputs) this.count(value, -1)
-      const ended = new Set([...node.inputs, ...node.outputs].filter(({ id }) => this.slots.has(id)).map((value) => this.slot(value)))
+      const ended = new Set(
+        [...node.inputs, ...node.outputs].filter(({ id }) => this.slots.has(id)).map((value) => this.slot(value))
+      )
       for (const slot of ended) if (this.users.get(slot) === 0) this.give(slot)
     }
-    const outputs = new Map([...graph.outputs].map(([name, value]) => [name, { slot: this.slot(value), length: size(value.shape) }]))
+    const outputs = new Map(
+      [...graph.outputs].map(([name, value]) => [name, { slot: this.slot(value), length: size(value.shape) }])
+    )
     return { steps: this.steps, lengths: this.lengths, inputs, constants, outputs }
   }
 }

@@ -35,12 +35,19 @@ declare global {
 export const installProbe = (): void => {
   const drawn = new Set<(points: number, gl: WebGL2RenderingContext) => void>()
   let colours = 0
-  const after = (method: 'drawArrays' | 'bufferData', tell: (gl: WebGL2RenderingContext, parameters: readonly unknown[]) => void): void => {
+  const after = (
+    method: 'drawArrays' | 'bufferData',
+    tell: (gl: WebGL2RenderingContext, parameters: readonly unknown[]) => void
+  ): void => {
     const original = Reflect.get(WebGL2RenderingContext.prototype, method) as (...parameters: unknown[]) => void
-    Reflect.set(WebGL2RenderingContext.prototype, method, function (this: WebGL2RenderingContext, ...parameters: unknown[]) {
-      original.apply(this, parameters)
-      tell(this, parameters)
-    })
+    Reflect.set(
+      WebGL2RenderingContext.prototype,
+      method,
+      function (this: WebGL2RenderingContext, ...parameters: unknown[]) {
+        original.apply(this, parameters)
+        tell(this, parameters)
+      }
+    )
   }
   after('drawArrays', (gl, parameters) => {
     for (const told of [...drawn]) told(Number(parameters[2]), gl)
@@ -50,11 +57,13 @@ export const installProbe = (): void => {
   })
 
   const painted = (): Promise<number> =>
-    new Promise((resolve) => requestAnimationFrame(() => {
-      const { port1, port2 } = new MessageChannel()
-      port1.onmessage = () => resolve(performance.now())
-      port2.postMessage(null)
-    }))
+    new Promise((resolve) =>
+      requestAnimationFrame(() => {
+        const { port1, port2 } = new MessageChannel()
+        port1.onmessage = () => resolve(performance.now())
+        port2.postMessage(null)
+      })
+    )
   const until = (holds: () => boolean, what: string): Promise<number> =>
     new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -71,7 +80,10 @@ export const installProbe = (): void => {
       observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true })
       look()
     })
-  const event = (name: string): Promise<number> => new Promise((resolve) => addEventListener(name, ({ timeStamp }) => resolve(timeStamp), { capture: true, once: true }))
+  const event = (name: string): Promise<number> =>
+    new Promise((resolve) =>
+      addEventListener(name, ({ timeStamp }) => resolve(timeStamp), { capture: true, once: true })
+    )
   /** Reads a pixel back, which waits for all that the device has to do. */
   const finished = (gl: WebGL2RenderingContext): number => {
     gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4))
@@ -94,7 +106,11 @@ export const installProbe = (): void => {
   /** Whether the contexts are those of a row of the list, by its name. */
   const shows = (row: Element): boolean => {
     const label = document.querySelector('[data-contexts="0"]')?.getAttribute('aria-label') ?? ''
-    return label.startsWith('Contexts of ') && row.textContent.startsWith(`${label.slice('Contexts of '.length)},`) && document.querySelector('[id^="contexts-0-"]') !== null
+    return (
+      label.startsWith('Contexts of ') &&
+      row.textContent.startsWith(`${label.slice('Contexts of '.length)},`) &&
+      document.querySelector('[id^="contexts-0-"]') !== null
+    )
   }
   let frames: number[] = []
   let recording = false

@@ -2,7 +2,9 @@
 import { decode, encode } from '../../../preload/wire'
 
 type Listener = (event: unknown, ...args: unknown[]) => void
-type FromMain = { readonly id: number; readonly result?: unknown; readonly error?: string } | { readonly channel: string; readonly args: readonly unknown[] }
+type FromMain =
+  | { readonly id: number; readonly result?: unknown; readonly error?: string }
+  | { readonly channel: string; readonly args: readonly unknown[] }
 
 export const hostPage = (window_: number, port: number): { readonly require: (name: string) => unknown } => {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/`)
@@ -20,14 +22,18 @@ export const hostPage = (window_: number, port: number): { readonly require: (na
   socket.addEventListener('open', () => waiting.splice(0).forEach((bytes) => socket.send(bytes)))
   socket.addEventListener('message', ({ data }: MessageEvent<ArrayBuffer>) => {
     const message = decode(new Uint8Array(data)) as FromMain
-    if ('channel' in message) return listeners.get(message.channel)?.forEach((listener) => listener({}, ...message.args))
+    if ('channel' in message)
+      return listeners.get(message.channel)?.forEach((listener) => listener({}, ...message.args))
     const call = pending.get(message.id)
     pending.delete(message.id)
     if (message.error === undefined) call?.resolve(message.result)
     else call?.reject(new Error(message.error))
   })
   const electron = {
-    contextBridge: { exposeInMainWorld: (name: string, value: unknown) => Object.defineProperty(window, name, { value, enumerable: true }) },
+    contextBridge: {
+      exposeInMainWorld: (name: string, value: unknown) =>
+        Object.defineProperty(window, name, { value, enumerable: true })
+    },
     ipcRenderer: {
       invoke: (channel: string, ...args: unknown[]) =>
         new Promise((resolve, reject) => {
@@ -36,7 +42,8 @@ export const hostPage = (window_: number, port: number): { readonly require: (na
           send({ id, invoke: channel, args })
         }),
       send: (channel: string, ...args: unknown[]) => send({ send: channel, args }),
-      on: (channel: string, listener: Listener) => listeners.set(channel, (listeners.get(channel) ?? new Set()).add(listener)),
+      on: (channel: string, listener: Listener) =>
+        listeners.set(channel, (listeners.get(channel) ?? new Set()).add(listener)),
       off: (channel: string, listener: Listener) => listeners.get(channel)?.delete(listener)
     },
     webUtils: { getPathForFile: (file: File) => (file as File & { readonly hostPath?: string }).hostPath ?? '' }
