@@ -32,7 +32,7 @@ const workWith = async (
   const stopwatch = new Stopwatch(own, checkpointSeconds)
   await stopwatch.open()
   const stage = piece.search === null ? 'neighbours' : 'cluster'
-  onEvent({ type: 'stage', stage, detail: `piece ${piece.index} of ${set.pieces.length}, ${threads} threads` })
+  onEvent({ type: 'stage', stage, detail: `shard ${piece.index} of ${set.pieces.length}, ${threads} threads` })
   stopwatch.start(stage)
   try {
     return await session.use('piece', async (compute) => {
@@ -99,7 +99,7 @@ export const runClusterPiece = async (
     type: 'finished',
     stage: piece.search === null ? 'neighbours' : 'cluster',
     seconds,
-    detail: `piece ${index} of ${set.pieces.length}`
+    detail: `shard ${index} of ${set.pieces.length}`
   })
   return { ...summary, already: false, seconds }
 }

@@ -140,7 +140,7 @@ const sampleWith = async (
   onEvent({
     type: 'stage',
     stage: 'sample',
-    detail: `piece ${piece.index} of ${set.pieces.length}, ${piece.chains.length} chains, ${threads} threads${hasCheckpoint(own) ? ', from its checkpoint' : ''}`
+    detail: `shard ${piece.index} of ${set.pieces.length}, ${piece.chains.length} chains, ${threads} threads${hasCheckpoint(own) ? ', from its checkpoint' : ''}`
   })
   try {
     return await session.use('piece', async (compute) => {

@@ -58,7 +58,7 @@ export class ShardReporter {
   #secondsLeft: number | null = null
   #most = 0
   #ranOut = false
-  #written = { most: 0, at: -Infinity }
+  #written = { most: 0, fraction: 0, at: -Infinity }
   #writing: Promise<void> = Promise.resolve()
   #timer: NodeJS.Timeout | undefined
 
@@ -75,10 +75,9 @@ export class ShardReporter {
   }
 
   progress(fraction: number, secondsLeft: number | undefined): void {
-    const isFirst = this.#secondsLeft === null
     this.#fraction = Math.min(1, Math.max(0, fraction))
     this.#secondsLeft = secondsLeft !== undefined && Number.isFinite(secondsLeft) ? Math.max(0, secondsLeft) : null
-    if (isFirst && this.#secondsLeft !== null) this.#write()
+    if (this.#written.fraction === 0 && this.#fraction > 0) this.#write()
   }
 
   /** After a child was killed: whether that was for memory, and if so what there is to say of it. */
@@ -101,7 +100,7 @@ export class ShardReporter {
   }
 
   #write(): void {
-    this.#written = { most: this.#most, at: performance.now() }
+    this.#written = { most: this.#most, fraction: this.#fraction, at: performance.now() }
     const report: ShardReport = {
       host: hostname(),
       pid: process.pid,

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { entryPath } from '../../main/base/entries'
 import { resultPath, writeSet, writeStudy } from '../../main/pipeline/shard-set'
 import type { ShardSet } from '../../main/pipeline/shard-set'
-import { programVersion } from '../../main/pipeline/versions'
+import { buildVersion } from '../../main/pipeline/versions'
 import { chainNames } from '../../main/sampling/input'
 import type { ChainName } from '../../main/sampling/input'
 import type { Sampled } from '../../main/sampling/sample'
@@ -118,7 +118,7 @@ export const writeDoneSet = async (folder: string, size: GatherSize): Promise<nu
     version: 1,
     id: `of ${tokens} × ${size.components}`,
     createdAt: new Date().toISOString(),
-    program: programVersion,
+    program: buildVersion,
     configuration,
     baseFolder: folder,
     model: { folder: 'model', weights: null, hash: 'model' },
@@ -139,7 +139,7 @@ export const writeDoneSet = async (folder: string, size: GatherSize): Promise<nu
       piece,
       host: 'here',
       processor: 'one',
-      program: programVersion,
+      program: buildVersion,
       engine,
       threads: 1,
       finishedAt: set.createdAt,

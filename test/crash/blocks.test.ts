@@ -195,7 +195,7 @@ describe.skipIf(!isBuilt)(`runs of blocks${isBuilt ? '' : ' (skipped: run `npm r
     expect(far[0].message).toContain('set "sampler.method" to "psgld"')
     expect(stderr).toContain('mlp:0, mlp:1, unembed are excluded from the clustering')
     const all = await make('far, all', sampler, { clustering: { ...clustering, allColumns: true } })
-    expect(all.stderr).toContain('tokens are clustered by them all the same')
+    expect(all.stderr).toContain('"clustering.allColumns" includes these columns')
   })
 
   it('are not continued without sums, to fewer rounds, or where they are chains, and say why', async () => {

@@ -156,8 +156,13 @@ const keptParts = async (workspace: Workspace, { id, tokens }: RunRecord): Promi
   return Promise.all(parts.map((part) => workspace.readHalf(id, [part], 0, tokens)))
 }
 
+/** What an export has of numbers: its `run.json` tells when and from what they were made. */
 const filesIn = (folder: string): Record<string, string> =>
-  Object.fromEntries(readdirSync(folder).map((file) => [file, readFileSync(join(folder, file)).toString('base64')]))
+  Object.fromEntries(
+    readdirSync(folder)
+      .filter((file) => file !== 'run.json')
+      .map((file) => [file, readFileSync(join(folder, file)).toString('base64')])
+  )
 
 /** All numbers of a run, from one opening of its workspace in this process: each start of the program takes longer. */
 export const numbersOf = (name: string, folder: string): Promise<RunNumbers> =>

@@ -80,7 +80,7 @@ describe.skipIf(!isBuilt)('a workspace that somebody else made', () => {
     const folder = foreign('own')
     const of = ['--workspace', folder]
     const shown = await run(['show', id, ...of, '--json'])
-    const stderr = expect.stringMatching(/^[^\n]*not made here by you[^\n]*--trust[^\n]*\n$/)
+    const stderr = expect.stringMatching(/^[^\n]*you did not create this workspace here[^\n]*--trust[^\n]*\n$/)
     expect(shown).toMatchObject({ code: 0, stderr })
     expect(JSON.parse(shown.stdout)).toMatchObject({ run: { id } })
     const label = ['labels', id, '--set', '0=brackets', ...of]
@@ -102,7 +102,7 @@ describe.skipIf(!isBuilt)('a workspace that somebody else made', () => {
     const folder = foreign('served')
     const { workspace, problem } = await serveOnce(folder)
     expect(workspace).toBe(folder)
-    expect(problem).toContain('open for reading only')
+    expect(problem).toContain('open read-only')
     const { stdout } = await run(['runs', '--workspace', folder, '--json'])
     expect(JSON.parse(stdout)).toMatchObject({ runs: [{ id }] })
   })

@@ -62,7 +62,7 @@ describe.skipIf(!isBuilt || !hasProc)('the workbench', () => {
     expect(await bench.heard('workspace')).toEqual({ folder: place.path('workspace-0'), reopened: true })
     expect(await bench.heard('problem')).toMatchObject({
       kind: 'storage',
-      message: expect.stringContaining('started again')
+      message: expect.stringContaining('was restarted')
     })
     expect(await bench.ask('runs.list', {})).toEqual([])
     kill('store')

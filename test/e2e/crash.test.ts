@@ -74,7 +74,7 @@ describeInBrowser('what goes wrong in the middle', () => {
     desk.opened = shell
     await startStudy(shell.page, desk.place.folder, 'going on', draws)
     await isDrawing(shell.page)
-    await answering(await asking(shell), 'Stay')
+    await answering(await asking(shell), 'Cancel')
     await shell.page.getByRole('dialog').waitFor({ state: 'detached' })
     await shell.page.getByRole('button', { name: /^Pause/ }).waitFor()
 

@@ -179,7 +179,7 @@ describeInBrowser('labelling', () => {
 
     const other = makePlace()
     try {
-      opened = await openServed(browser, other)
+      opened = await openServed(browser, other, '--folder', place.folder)
       await opened.page
         .getByRole('button', { name: /^Open example/ })
         .first()
