@@ -45,7 +45,7 @@ const checkRow = (place: string, ids: readonly number[], { vocabulary, contextLe
   if (ids.length > contextLength)
     throw new SpectroscopeError(
       'input',
-      `${place} has ${ids.length} token ids, and the model takes ${contextLength} at most; shorten the row.`
+      `${place} has ${ids.length} token ids, but the model takes at most ${contextLength}; shorten the row.`
     )
   const foreign = ids.findIndex((id) => id < 0 || id >= vocabulary)
   if (foreign >= 0)
@@ -96,7 +96,7 @@ const studyOfRows = async (path: string, architecture: Architecture): Promise<Om
 export const checkRowLength = (corpus: Pick<CorpusConfiguration, 'rowLength'>, model: Architecture): void => {
   const [{ rowLength }, { contextLength }] = [corpus, model]
   if (rowLength <= contextLength) return
-  const fault = `"corpus.rowLength" is ${rowLength}, and the model takes ${contextLength} tokens at most`
+  const fault = `"corpus.rowLength" is ${rowLength}, but the model takes at most ${contextLength} tokens`
   throw new SpectroscopeError('configuration', `${fault}; lower it.`)
 }
 
