@@ -170,7 +170,7 @@ export const prepareStudy = async (
   if (sampler.method === 'psgld' && sampler.nBeta > 0 && study.sampling.length < sampler.batchSize) {
     throw new SpectroscopeError(
       'configuration',
-      `"sampler.batchSize" is ${sampler.batchSize}, and there are ${study.sampling.length} sampling rows; lower it or give more of them.`
+      `"sampler.batchSize" is ${sampler.batchSize}, but there are only ${study.sampling.length} sampling rows; lower it or give more of them.`
     )
   }
   return { ...study, hash: hashStudy(study) }

@@ -284,7 +284,7 @@ describe('a study of given rows', () => {
     [
       'rows longer than the model takes',
       { ...rows, sampling: [Array(33).fill(1)] },
-      /"sampling"\[0\] has 33 token ids, and the model takes 32/
+      /"sampling"\[0\] has 33 token ids, but the model takes at most 32/
     ],
     [
       'ids outside the vocabulary',
