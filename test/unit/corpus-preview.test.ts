@@ -81,7 +81,7 @@ describe('the preview of a corpus', () => {
 
   it('tells what the model or the files refuse as a problem', async () => {
     expect((await preview(configurationOf({ files: ['nowhere'] }))).problem).toContain('nowhere')
-    expect((await preview(configurationOf({ rowLength: 65 }))).problem).toContain('the model takes 64 tokens at most')
+    expect((await preview(configurationOf({ rowLength: 65 }))).problem).toContain('the model takes at most 64 tokens')
     expect((await preview(configurationOf({}, { model: 'gone' }))).problem).toContain('config.json')
     expect((await preview(configurationOf({}, { sampler: { method: 'psgld', batchSize: 21 } }))).problem).toContain(
       'sampler.batchSize'

@@ -149,7 +149,7 @@ test('what cannot be restored is refused in a sentence, and nothing changes', as
   writeFileSync(bad, readFileSync(join(folder, 'backups', backup), 'utf8').replace(`"run":"${run}"`, '"run":"gone"'))
   expect(await restoreWorkspace(folder, bad)).toMatchObject({
     labels: 0,
-    left: [expect.stringContaining('6 labels of clustering 1 of run gone are left')]
+    left: [expect.stringContaining('6 labels of clustering 1 of run gone not restored')]
   })
   const broken = join(place.folder, 'broken.duckdb')
   writeFileSync(broken, 'no database')
