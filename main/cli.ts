@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { clusteringMethods, clusteringSchema, configurationSchema } from '../preload/configuration'
 import { errorKinds, SpectroscopeError } from '../preload/errors'
 import { limits } from '../preload/limits'
+import { plural } from '../preload/plural'
 import { briefly } from '../preload/quoting'
 import { groupKinds } from '../preload/records'
 import type { GroupKind } from '../preload/records'
@@ -32,7 +33,7 @@ import type { Answer } from './cli/output'
 import { printLink, serveUntilStopped } from './cli/serve'
 import { addShardCommands, atOnceOption, checkWithShards, clusterShardText, sbatchOption } from './cli/shard-commands'
 import { confirm, page, watched } from './cli/terminal'
-import { duration, plural } from './cli/text'
+import { duration } from './cli/text'
 import {
   clusteringText,
   clustersText,

@@ -62,4 +62,5 @@ export type {
   TraceRecord
 } from './records'
 export { limits } from './limits'
+export { escapeMarkup } from './markup'
 export { hiddenIn, visibleLines, visibleText } from './visible'

@@ -1,3 +1,5 @@
+import { plural } from './plural'
+
 /** How files of a corpus are read: records of a kind, or the whole file as one document. */
 export const corpusKinds = ['jsonl', 'json', 'csv', 'tsv', 'parquet', 'text'] as const
 export type CorpusKind = (typeof corpusKinds)[number]
@@ -29,13 +31,10 @@ export interface CorpusContents {
   readonly leftOut: readonly LeftOut[]
 }
 
-const counted = (count: number, word: string): string =>
-  `${count.toLocaleString('en')} ${word}${count === 1 ? '' : 's'}`
-
 /** "2 .jsonl files with 300 documents", "1 .md file as plain text". */
 const filesWords = ({ kind, extension, files, documents }: CorpusFiles): string => {
-  const given = kind === 'text' ? 'as plain text' : `with ${counted(documents, 'document')}`
-  return `${counted(files, extension === '' ? 'file' : `${extension} file`)} ${given}`
+  const given = kind === 'text' ? 'as plain text' : `with ${plural(documents, 'document')}`
+  return `${plural(files, extension === '' ? 'file' : `${extension} file`)} ${given}`
 }
 
 /** "a.txt, b.txt and 3 more". */
@@ -52,7 +51,7 @@ export const leftOutWords = ({ leftOut }: CorpusContents): string =>
 export const corpusWords = (contents: CorpusContents): string => {
   const { read, blank } = contents
   const files = read.length === 0 ? 'no file' : read.map(filesWords).join(', ')
-  const without = blank === 0 ? '' : `${counted(blank, 'document')} of only whitespace not counted`
+  const without = blank === 0 ? '' : `${plural(blank, 'document')} of only whitespace not counted`
   return [files, without, leftOutWords(contents)].filter((part) => part !== '').join('; ')
 }
 

@@ -1,6 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander'
 import { SpectroscopeError } from '../../preload/errors'
 import { limits } from '../../preload/limits'
+import { plural } from '../../preload/plural'
 import { briefly } from '../../preload/quoting'
 import type { ShardPlan } from '../../preload/shards'
 import { gather, planFromFile, shardFromFile, workOnPiece } from '../api/shards'
@@ -12,7 +13,7 @@ import { definedOf, nameIn, numberIn, wholeIn } from './arguments'
 import type { CommandPieces } from './labels-commands'
 import { addShardStatus } from './shard-status'
 import { page, watched } from './terminal'
-import { duration, fixed, grouped, percent, plural } from './text'
+import { duration, fixed, grouped, percent } from './text'
 import { clusteringText, summaryText } from './views'
 
 interface Common {

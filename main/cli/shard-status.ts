@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { InvalidArgumentError, Option } from 'commander'
+import { plural } from '../../preload/plural'
 import { briefly } from '../../preload/quoting'
 import type { SetStatus, ShardStatus } from '../../preload/shards'
 import { statusOfShards } from '../api/shards'
@@ -8,7 +9,7 @@ import type { Visible } from '../base/printed'
 import type { CommandPieces } from './labels-commands'
 import { renderTable } from './table'
 import { page } from './terminal'
-import { duration, grouped, percent, plural } from './text'
+import { duration, grouped, percent } from './text'
 import type { Page } from './views'
 
 interface StatusOptions {

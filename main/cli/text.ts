@@ -83,7 +83,3 @@ export const duration = (seconds: number): string => {
   if (s < 86400) return `${Math.floor(s / 3600)} h ${two(Math.floor((s % 3600) / 60))} min`
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`
 }
-
-/** "1 token", "2 tokens", "1,200 tokens". */
-export const plural = (count: number, noun: string, nouns = `${noun}s`): string =>
-  `${grouped(count)} ${count === 1 ? noun : nouns}`

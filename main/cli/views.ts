@@ -1,6 +1,7 @@
 import { clusteringWords, groupName, mayNotBeThere, ruleWords, stabilityWords } from '../../preload/clustering-words'
 import { samplerWords } from '../../preload/configuration'
 import { contentsWords } from '../../preload/contract'
+import { plural } from '../../preload/plural'
 import type {
   ClusteringSummary,
   ClusterTokens,
@@ -31,7 +32,6 @@ import {
   padEnd,
   padStart,
   percent,
-  plural,
   textWidth,
   visibleText,
   visibleToken,

@@ -1,17 +1,9 @@
-import { visibleText } from '../../preload/visible'
-
-const entities: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;'
-}
+import { escapeMarkup } from '../../preload/markup'
 
 type Value = string | number | Html | readonly Value[]
 
 const markupOf = (value: Value): string => {
-  if (typeof value === 'string') return visibleText(value).replace(/[&<>"']/g, (character) => entities[character])
+  if (typeof value === 'string') return escapeMarkup(value)
   if (typeof value === 'number') return String(value)
   return value instanceof Html ? value.markup : value.map(markupOf).join('')
 }

@@ -6,6 +6,7 @@ import { corpusWords } from '../../preload/corpus-contents'
 import { SpectroscopeError } from '../../preload/errors'
 import { countStatuses, quoted, saidOf } from '../../preload/labels'
 import type { Said } from '../../preload/labels'
+import { plural } from '../../preload/plural'
 import { leftoverCluster } from '../../preload/records'
 import type { ClusteringRecord, ClusterNumber, ClusterSummary, RunRecord } from '../../preload/records'
 import { makeFolder, writeIdentified } from '../base/files'
@@ -92,7 +93,7 @@ const reliabilitiesOf = async (workspace: Workspace, { id, components }: RunReco
 const stabilityEntries = ({ stability }: ClusteringRecord): Html[] => {
   if (stability === null) return []
   const levels = joined(stability.levels.map(stabilityWords), html`<br>`)
-  const splits = `${stability.splits} ${stability.splits === 1 ? 'split' : 'splits'} of the draws`
+  const splits = `${plural(stability.splits, 'split')} of the draws`
   return [entry('Stability', html`${levels} <span class="soft">(${splits})</span>`)]
 }
 
@@ -115,7 +116,7 @@ const ruleHtml = ({ rule }: ClusterSummary): Html => {
 const labelWords = ({ annotations, clustering: { clusters } }: Report): string => {
   const { labelled = 0, unsure = 0 } = countStatuses(annotations.values(), clusters)
   const doubtful = unsure === 0 ? '' : `, ${grouped(unsure)} unsure`
-  return `${grouped(labelled)} of ${grouped(clusters)} ${clusters === 1 ? 'cluster' : 'clusters'} labelled${doubtful}`
+  return `${grouped(labelled)} of ${plural(clusters, 'cluster')} labelled${doubtful}`
 }
 
 const provenance = (report: Report): Html => {
@@ -258,7 +259,7 @@ const groupsHtml = (report: Report): Html => {
     }
     if (kind === 'part' && cluster !== undefined && shown.has(cluster)) {
       const count = tokens?.length ?? 0
-      const words = `${grouped(count)} ${count === 1 ? 'token' : 'tokens'}`
+      const words = plural(count, 'token')
       return [titled('Part', html`of cluster ${link(cluster)}, ${words}`)]
     }
     return []

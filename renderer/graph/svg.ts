@@ -1,4 +1,4 @@
-import { visibleText } from '../../preload/contract'
+import { escapeMarkup } from '../../preload/contract'
 import { hexOf } from './colours'
 import type { Rgb } from './colours'
 
@@ -38,18 +38,6 @@ export interface Drawing {
   readonly legend: readonly { readonly colour: Rgb; readonly text: string }[]
 }
 
-const entities: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;'
-}
-
-/** A text as XML may hold it: markup as entities, with marks for what would not be seen. */
-export const escapeXml = (text: string): string =>
-  visibleText(text).replace(/[&<>"']/g, (character) => entities[character])
-
 const short = (value: number): string => String(Math.round(100 * value) / 100)
 
 /** The drawing as an SVG file that needs no other file, its legend below it. */
@@ -65,7 +53,7 @@ export const svgOf = ({ width, height, title, ground, lines, nodes, labels, lege
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
     `<svg xmlns="http://www.w3.org/2000/svg" width="${short(width)}" height="${short(whole)}" viewBox="0 0 ${short(width)} ${short(whole)}" role="img">`,
-    `<title>${escapeXml(title)}</title>`,
+    `<title>${escapeMarkup(title)}</title>`,
     `<rect width="100%" height="100%" fill="${hexOf(ground)}"/>`,
     `<clipPath id="view"><rect width="${short(width)}" height="${short(height)}"/></clipPath>`,
     '<g fill="none" clip-path="url(#view)">',
@@ -80,14 +68,14 @@ export const svgOf = ({ width, height, title, ground, lines, nodes, labels, lege
     `<g text-anchor="middle" dominant-baseline="central" paint-order="stroke" stroke="${hexOf(ground)}" stroke-width="3" stroke-linejoin="round">`,
     ...labels.map(
       ({ x, y, text, code, strong, size, colour }) =>
-        `<text x="${short(x)}" y="${short(y)}" font-family="${code ? 'monospace' : 'sans-serif'}" font-size="${short(size)}"${strong ? ' font-weight="600"' : ''} fill="${hexOf(colour)}" xml:space="preserve">${escapeXml(text)}</text>`
+        `<text x="${short(x)}" y="${short(y)}" font-family="${code ? 'monospace' : 'sans-serif'}" font-size="${short(size)}"${strong ? ' font-weight="600"' : ''} fill="${hexOf(colour)}" xml:space="preserve">${escapeMarkup(text)}</text>`
     ),
     '</g>',
     ...legend.flatMap(({ colour, text }, index) => {
       const y = height + 4 + 16 * index
       return [
         `<rect x="12" y="${short(y)}" width="9" height="9" fill="${hexOf(colour)}"/>`,
-        `<text x="27" y="${short(y + 8)}" font-family="sans-serif" font-size="11" fill="${hexOf(ground[0] < 128 ? [230, 231, 232] : [29, 31, 33])}">${escapeXml(text)}</text>`
+        `<text x="27" y="${short(y + 8)}" font-family="sans-serif" font-size="11" fill="${hexOf(ground[0] < 128 ? [230, 231, 232] : [29, 31, 33])}">${escapeMarkup(text)}</text>`
       ]
     }),
     '</svg>',

@@ -32,7 +32,8 @@ import {
   viewOf
 } from '../../renderer/graph/places'
 import { boxOf, isInside, thinned } from '../../renderer/graph/polygon'
-import { escapeXml, svgOf } from '../../renderer/graph/svg'
+import { escapeMarkup } from '../../preload/markup'
+import { svgOf } from '../../renderer/graph/svg'
 
 const light: Readonly<Record<string, string>> = {
   '--surface': '#ffffff',
@@ -402,7 +403,7 @@ describe('a drawing in vectors', () => {
     expect(svg).toContain('a &amp; b')
     expect(svg.match(/<circle/g)).toHaveLength(2)
     expect(svg).toContain('stroke-dasharray')
-    expect(escapeXml('😀\t\u202eok')).toBe('😀⇥\\u{202e}ok')
+    expect(escapeMarkup('😀\t\u202eok')).toBe('😀⇥\\u{202e}ok')
   })
 })
 
