@@ -1,8 +1,7 @@
-import { cpus, hostname } from 'node:os'
 import { clusteringProgress } from './progress'
 import { readClusterSet, type ClusterPiece, type ClusterSet } from './cluster-set'
 import type { Companion } from './companion'
-import { checkDone, choosePiece, withPiece, type PieceOptions } from './pieces'
+import { aboutPiece, checkDone, choosePiece, withPiece, type PieceOptions } from './pieces'
 import { mostThreadsHere } from './room'
 import { ComputeSession } from './session'
 import { pieceFolder } from './shard-set'
@@ -40,14 +39,7 @@ const workWith = async (
         onEvent({ type: 'progress', progress: clusteringProgress(report) })
       )
       try {
-        const about = {
-          set: set.id,
-          piece: piece.index,
-          host: hostname(),
-          processor: cpus()[0]?.model.trim() ?? '',
-          program: set.program,
-          threads
-        }
+        const about = aboutPiece(set, piece.index, threads)
         const request = {
           folder,
           piece: piece.index,

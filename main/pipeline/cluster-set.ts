@@ -1,15 +1,13 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { clusteringConfigurationSchema } from '../../preload/configuration'
 import type { ClusteringConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
-import { issueWords, placeOf, telling } from '../../preload/issues'
 import { index, limits, text as textOf } from '../../preload/limits'
-import { readingFault } from '../base/faults'
 import { writeFileAtomically } from '../base/files'
 import { rangeStep } from '../clustering/neighbours'
 import { comparisonsOf, wholeVariant, type Variant } from '../clustering/variants'
+import { readSetFile } from './shard-set'
 import { buildVersion } from './versions'
 
 const format = 'spectroscope-clustering-shards'
@@ -138,39 +136,18 @@ const again = 'make it anew with `spectroscope cluster --shards`'
  * where it is damaged.
  */
 export const readClusterSet = async (folder: string): Promise<ClusterSet> => {
-  const path = clusterSetPath(folder)
-  const content = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw new SpectroscopeError(
-      'usage',
-      `${path} ${readingFault(error)}; name a folder that \`spectroscope cluster --shards\` has written.`,
-      { cause: error }
-    )
+  const set = await readSetFile(clusterSetPath(folder), setSchema, {
+    command: 'spectroscope cluster --shards',
+    otherwise: 'no clustering in pieces of this version of the program',
+    remedy: again
   })
-  const damaged = (why: string, cause: unknown): SpectroscopeError =>
-    new SpectroscopeError(
-      'input',
-      `${path} is no clustering in pieces of this version of the program (${why}); ${again}.`,
-      { cause }
-    )
-  let value: unknown
-  try {
-    value = JSON.parse(content)
-  } catch (error) {
-    throw damaged('no valid JSON', error)
-  }
-  const parsed = setSchema.safeParse(value, { reportInput: true })
-  if (!parsed.success) {
-    const issue = telling(parsed.error.issues[0])
-    throw damaged(`"${placeOf(issue.path)}": ${issueWords(issue)}`, parsed.error)
-  }
-  const { program } = parsed.data
-  if (program !== buildVersion)
+  if (set.program !== buildVersion)
     throw new SpectroscopeError(
       'usage',
-      `The pieces of ${folder} were made by build ${program} and this is ${buildVersion}; ` +
+      `The pieces of ${folder} were made by build ${set.program} and this is ${buildVersion}; ` +
         `use that build, or ${again}.`
     )
-  return parsed.data
+  return set
 }
 
 /** Refuses pieces of another clustering than the one that they are gathered for. */

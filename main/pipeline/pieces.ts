@@ -97,6 +97,16 @@ export const choosePiece = <P extends Pick<Piece, 'index'>>(folder: string, piec
   throw new SpectroscopeError('usage', `There is no shard ${index} in ${folder}; its shards are 0 to ${last}.`)
 }
 
+/** What a result tells of how it was made. */
+export const aboutPiece = ({ id, program }: Pick<ShardSet, 'id' | 'program'>, piece: number, threads: number) => ({
+  set: id,
+  piece,
+  host: hostname(),
+  processor: cpus()[0]?.model.trim() ?? '',
+  program,
+  threads
+})
+
 interface SampledPiece {
   readonly seconds: number
   readonly failed: readonly { readonly component: string; readonly chain: number; readonly message: string }[]
@@ -168,15 +178,7 @@ const sampleWith = async (
           chains: piece.chains,
           result: resultPath(folder, piece.index),
           secondsBefore: stopwatch.seconds,
-          about: {
-            set: set.id,
-            piece: piece.index,
-            host: hostname(),
-            processor: cpus()[0]?.model.trim() ?? '',
-            program: set.program,
-            engine,
-            threads
-          }
+          about: { ...aboutPiece(set, piece.index, threads), engine }
         }
         const { failed } = await companion.during((ending) => compute.call('samplePiece', request, { signal: ending }))
         return { seconds: stopwatch.seconds, failed }

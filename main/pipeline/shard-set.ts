@@ -174,34 +174,49 @@ export const planPieces = (
 export const writeSet = (folder: string, set: ShardSet): Promise<void> =>
   writeFileAtomically(setPath(folder), JSON.stringify(set, null, 1))
 
-/** Reads and checks a set. Throws a `usage` error where the folder holds none, an `input` error where it is damaged or of another version. */
-export const readSet = async (folder: string): Promise<ShardSet> => {
-  const path = setPath(folder)
+/** What makes sets of one kind, and how a file that is none is spoken of. */
+interface SetWords {
+  /** The command that writes such a folder. */
+  readonly command: string
+  /** "not a shard set of this version": what is said of a damaged file, before why. */
+  readonly otherwise: string
+  readonly remedy: string
+}
+
+/**
+ * Reads and checks the file of a set. Throws a `usage` error where there is none, an `input` error where it is damaged
+ * or of another version.
+ */
+export const readSetFile = async <T>(path: string, schema: z.ZodType<T>, words: SetWords): Promise<T> => {
   const content = await readFile(path, 'utf8').catch((error: unknown) => {
     throw new SpectroscopeError(
       'usage',
-      `${path} ${readingFault(error)}; name a folder that \`spectroscope shard\` has written.`,
+      `${path} ${readingFault(error)}; name a folder that \`${words.command}\` has written.`,
       { cause: error }
     )
   })
-  const damaged = (why: string, cause?: unknown): SpectroscopeError =>
-    new SpectroscopeError(
-      'input',
-      `${path} is not a shard set of this version (${why}); create it again with \`spectroscope shard\`.`,
-      { cause }
-    )
+  const damaged = (why: string, cause: unknown): SpectroscopeError =>
+    new SpectroscopeError('input', `${path} is ${words.otherwise} (${why}); ${words.remedy}.`, { cause })
   let value: unknown
   try {
     value = JSON.parse(content)
   } catch (error) {
     throw damaged('no valid JSON', error)
   }
-  const parsed = setSchema.safeParse(value, { reportInput: true })
-  if (!parsed.success) {
-    const issue = telling(parsed.error.issues[0])
-    throw damaged(`"${placeOf(issue.path)}": ${issueWords(issue)}`, parsed.error)
-  }
-  const { configuration, ...set } = parsed.data
+  const parsed = schema.safeParse(value, { reportInput: true })
+  if (parsed.success) return parsed.data
+  const issue = telling(parsed.error.issues[0])
+  throw damaged(`"${placeOf(issue.path)}": ${issueWords(issue)}`, parsed.error)
+}
+
+/** The shard set of a folder; errors as of `readSetFile`. */
+export const readSet = async (folder: string): Promise<ShardSet> => {
+  const path = setPath(folder)
+  const { configuration, ...set } = await readSetFile(path, setSchema, {
+    command: 'spectroscope shard',
+    otherwise: 'not a shard set of this version',
+    remedy: 'create it again with `spectroscope shard`'
+  })
   return { ...set, configuration: parseConfiguration(modernised(configuration), path) }
 }
 
