@@ -189,10 +189,6 @@ export const estimateBlocks = (
   }
 }
 
-/** Whether any number of a block is not finite. */
-export const isFiniteRecord = ({ phis, gradientNorms, directionNorms, observedSlopes }: BlockRecord): boolean =>
-  [phis, gradientNorms, directionNorms, observedSlopes].every((values) => values.every(Number.isFinite))
-
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
 /** (Σw)²/(n Σw²) of all draws: docs/method.md, section 3b. */

@@ -65,8 +65,6 @@ export interface Said {
   readonly name: (cluster: number) => string
 }
 
-export const sortsByLabels = ({ by }: Sorting): boolean => by === 'labelled' || by === 'name'
-
 /** Null comes last in both directions. */
 type Value = number | string | null
 

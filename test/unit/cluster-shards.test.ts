@@ -24,18 +24,10 @@ import { ClusterWork } from '../../main/pipeline/cluster-work'
 import { checkDone } from '../../main/pipeline/pieces'
 import { claimPath } from '../../main/pipeline/shard-set'
 import { buildVersion } from '../../main/pipeline/versions'
-import { communitiesOf, configurationOf, randomNumbers } from './clustering-fixture'
+import { communitiesOf, configurationOf, partsOfDraws } from './clustering-fixture'
 
 const [tokens, width] = [237, 5]
-const { normal } = randomNumbers(6)
-const truth = Float32Array.from(
-  { length: tokens * width },
-  (_, at) => 4 * Math.floor(at / width / 40) * (at % width === 0 ? 1 : 0.3) + normal()
-)
-const parts = [0, 1, 2, 3].map(() => truth.map((value) => value + 0.3 * normal()))
-const meanOf = (some: readonly number[]): Float32Array =>
-  truth.map((_, at) => some.reduce((sum, part) => sum + parts[part][at], 0) / some.length)
-const whole = meanOf([0, 1, 2, 3])
+const { meanOf, whole } = partsOfDraws(tokens, width)
 const components = ['a', 'b', 'c', 'd', 'e']
 const communities = communitiesOf({ resolution: 4, seeds: 2, neighbours: 10, minSize: 5 })
 const acl = configurationOf({ stability: true, neighbours: 10, minSize: 5 })

@@ -12,18 +12,10 @@ import { readCheckpoint, searchSchema, writeCheckpoint } from '../../main/pipeli
 import type { Kept } from '../../main/pipeline/cluster-checkpoints'
 import { ClusterWork } from '../../main/pipeline/cluster-work'
 import type { ClusterRequest } from '../../main/pipeline/messages'
-import { communitiesOf, configurationOf, randomNumbers } from './clustering-fixture'
+import { communitiesOf, configurationOf, partsOfDraws } from './clustering-fixture'
 
 const [tokens, width] = [240, 5]
-const { normal } = randomNumbers(6)
-const truth = Float32Array.from(
-  { length: tokens * width },
-  (_, at) => 4 * Math.floor(at / width / 40) * (at % width === 0 ? 1 : 0.3) + normal()
-)
-const parts = [0, 1, 2, 3].map(() => truth.map((value) => value + 0.3 * normal()))
-const meanOf = (some: readonly number[]): Float32Array =>
-  truth.map((_, at) => some.reduce((sum, part) => sum + parts[part][at], 0) / some.length)
-const whole = meanOf([0, 1, 2, 3])
+const { meanOf, whole } = partsOfDraws(tokens, width)
 
 let folder: string
 beforeEach(async () => {

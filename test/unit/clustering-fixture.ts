@@ -61,6 +61,25 @@ export const planted = (
   }
 }
 
+/** Estimates [tokens, width] from parts of the draws, of tokens in groups of 40. */
+export interface Parts {
+  /** The mean of some parts. */
+  readonly meanOf: (some: readonly number[]) => Float32Array
+  readonly whole: Float32Array
+}
+
+export const partsOfDraws = (tokens: number, width: number): Parts => {
+  const { normal } = randomNumbers(6)
+  const truth = Float32Array.from(
+    { length: tokens * width },
+    (_, at) => 4 * Math.floor(at / width / 40) * (at % width === 0 ? 1 : 0.3) + normal()
+  )
+  const parts = [0, 1, 2, 3].map(() => truth.map((value) => value + 0.3 * normal()))
+  const meanOf = (some: readonly number[]): Float32Array =>
+    truth.map((_, at) => some.reduce((sum, part) => sum + parts[part][at], 0) / some.length)
+  return { meanOf, whole: meanOf([0, 1, 2, 3]) }
+}
+
 export const pointsOf = (rows: readonly (readonly number[])[]): Points => {
   const dimensions = rows[0].length
   const values = new Float64Array(new SharedArrayBuffer(8 * rows.length * dimensions))

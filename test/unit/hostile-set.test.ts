@@ -7,7 +7,7 @@ import { readAnnotatedSet } from '../../main/exchange/annotated-read'
 import type { AnnotatedSet } from '../../main/exchange/annotated-set'
 import { openWorkspace } from '../../main/store/store'
 import { visibleText } from '../../preload/visible'
-import { storeRun, temporaryFolder } from './store-fixture'
+import { labelBody, storeRun, temporaryFolder } from './store-fixture'
 
 const bad = '\u001b]0;a title\u0007\u001b[2J\u001b[31ma forged\nline\u001b[0m\u202e\u200b\u009b1m'
 
@@ -38,16 +38,7 @@ beforeAll(async () => {
     edits: [
       {
         target: 'cluster:0',
-        after: {
-          name: 'brackets',
-          note: 'of code',
-          tags: ['code'],
-          confidence: null,
-          status: 'labelled',
-          blindTest: null,
-          author: 'Ada',
-          changedAt: '2026-11-20T10:00:00.000Z'
-        }
+        after: labelBody('brackets', { note: 'of code', tags: ['code'] })
       }
     ]
   })

@@ -1,32 +1,23 @@
-import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { parseModelConfig } from '../../main/models/config'
 import { loadModel } from '../../main/models/load'
 import {
+  architectureOf,
   f32,
   failure,
   gpt2Config,
+  modelFolders,
   neoxConfig,
   safetensors,
-  temporaryFolder,
   tensorsOf,
-  writeFolder,
+  withoutPrefix,
   type RawTensor
 } from './models-fixtures'
 
-const root = temporaryFolder()
-const place = (files: Parameters<typeof writeFolder>[1]): string =>
-  writeFolder(mkdtempSync(join(root, 'model-')), files)
+const { place, neoxFolder, gpt2Folder } = modelFolders()
 
-const neox = parseModelConfig(JSON.stringify(neoxConfig), 'config.json')
-const gpt2 = parseModelConfig(JSON.stringify(gpt2Config), 'config.json')
-const neoxFolder = (tensors: Record<string, RawTensor>): string =>
-  place({ 'config.json': neoxConfig, 'model.safetensors': safetensors(tensors) })
-const gpt2Folder = (tensors: Record<string, RawTensor>): string =>
-  place({ 'config.json': gpt2Config, 'model.safetensors': safetensors(tensors) })
-const withoutPrefix = (tensors: Record<string, RawTensor>): Record<string, RawTensor> =>
-  Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name.replace('transformer.', ''), tensor]))
+const neox = architectureOf(neoxConfig)
+const gpt2 = architectureOf(gpt2Config)
 
 describe('names that training loops leave in files', () => {
   const tied = tensorsOf(gpt2)

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
 import type { Architecture } from '../../main/models/architecture'
+import { parseModelConfig } from '../../main/models/config'
 import { tensorShapes } from '../../main/models/load'
 import { SpectroscopeError } from '../../preload/errors'
 
@@ -137,3 +138,30 @@ export const failure = async (promise: Promise<unknown>): Promise<SpectroscopeEr
   if (!(error instanceof SpectroscopeError)) throw error instanceof Error ? error : new Error('nothing was thrown')
   return error
 }
+
+export const architectureOf = (config: object): Architecture => parseModelConfig(JSON.stringify(config), 'config.json')
+
+type FolderFiles = Parameters<typeof writeFolder>[1]
+
+export interface ModelFolders {
+  /** A new folder with these files; gives its path. */
+  readonly place: (files: FolderFiles) => string
+  /** A new folder of a model with these tensors. */
+  readonly neoxFolder: (tensors: Record<string, RawTensor>) => string
+  readonly gpt2Folder: (tensors: Record<string, RawTensor>) => string
+}
+
+/** Folders of models that go away with the test file. */
+export const modelFolders = (): ModelFolders => {
+  const root = temporaryFolder()
+  const place = (files: FolderFiles): string => writeFolder(mkdtempSync(join(root, 'model-')), files)
+  return {
+    place,
+    neoxFolder: (tensors) => place({ 'config.json': neoxConfig, 'model.safetensors': safetensors(tensors) }),
+    gpt2Folder: (tensors) => place({ 'config.json': gpt2Config, 'model.safetensors': safetensors(tensors) })
+  }
+}
+
+/** Tensors by names without the prefix that GPT-2's weights may have. */
+export const withoutPrefix = (tensors: Record<string, RawTensor>): Record<string, RawTensor> =>
+  Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name.replace('transformer.', ''), tensor]))

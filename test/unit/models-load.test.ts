@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { componentNames, componentSlices, sliceSize } from '../../main/models/components'
@@ -6,30 +6,24 @@ import { parseModelConfig } from '../../main/models/config'
 import { loadModel } from '../../main/models/load'
 import { describeWithShared, sharedPath } from '../shared'
 import {
+  architectureOf,
   f32,
   failure,
   gpt2Config,
+  modelFolders,
   neoxConfig,
   safetensors,
   temporaryFolder,
   tensorsOf,
-  writeFolder,
+  withoutPrefix,
   type RawTensor
 } from './models-fixtures'
 
 const root = temporaryFolder()
-const place = (files: Parameters<typeof writeFolder>[1]): string =>
-  writeFolder(mkdtempSync(join(root, 'model-')), files)
+const { place, neoxFolder, gpt2Folder } = modelFolders()
 
-const config = (value: object) => parseModelConfig(JSON.stringify(value), 'config.json')
-const neox = config(neoxConfig)
-const gpt2 = config(gpt2Config)
-const neoxFolder = (tensors: Record<string, RawTensor>): string =>
-  place({ 'config.json': neoxConfig, 'model.safetensors': safetensors(tensors) })
-const gpt2Folder = (tensors: Record<string, RawTensor>): string =>
-  place({ 'config.json': gpt2Config, 'model.safetensors': safetensors(tensors) })
-const withoutPrefix = (tensors: Record<string, RawTensor>): Record<string, RawTensor> =>
-  Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name.replace('transformer.', ''), tensor]))
+const neox = architectureOf(neoxConfig)
+const gpt2 = architectureOf(gpt2Config)
 
 describe('config.json', () => {
   it('describes GPT-NeoX, parallel and sequential, with old and new names of the rotary settings', () => {
@@ -49,15 +43,15 @@ describe('config.json', () => {
       tiedEmbeddings: false,
       endOfText: 0
     })
-    expect(config({ ...neoxConfig, use_parallel_residual: false, hidden_act: 'gelu_fast' })).toMatchObject({
+    expect(architectureOf({ ...neoxConfig, use_parallel_residual: false, hidden_act: 'gelu_fast' })).toMatchObject({
       parallelResidual: false,
       activation: 'gelu_tanh'
     })
     const { rotary_pct: _share, rotary_emb_base: _base, ...bare } = neoxConfig
     expect(
-      config({ ...bare, rope_parameters: { rope_type: 'default', rope_theta: 500, partial_rotary_factor: 1 } })
+      architectureOf({ ...bare, rope_parameters: { rope_type: 'default', rope_theta: 500, partial_rotary_factor: 1 } })
     ).toMatchObject({ rotaryBase: 500, rotaryDimensions: 4 })
-    expect(config({ ...bare, num_attention_heads: 1, rope_theta: 77 })).toMatchObject({
+    expect(architectureOf({ ...bare, num_attention_heads: 1, rope_theta: 77 })).toMatchObject({
       rotaryBase: 77,
       rotaryDimensions: 2
     })
@@ -80,7 +74,7 @@ describe('config.json', () => {
       tiedEmbeddings: true,
       endOfText: 0
     })
-    expect(config({ ...gpt2Config, n_inner: 24, activation_function: 'gelu' })).toMatchObject({
+    expect(architectureOf({ ...gpt2Config, n_inner: 24, activation_function: 'gelu' })).toMatchObject({
       intermediate: 24,
       activation: 'gelu'
     })
@@ -114,7 +108,7 @@ describe('config.json', () => {
     ['too many heads', { ...neoxConfig, num_hidden_layers: 1e6 }, /are 2,000,000 heads, and 131,072 at most/]
   ]
   it.each(refused)('is refused with %s', (_, value, message) => {
-    expect(() => config(value)).toThrow(message)
+    expect(() => architectureOf(value)).toThrow(message)
   })
 
   it('may have a byte order mark before it', () => {
@@ -122,8 +116,8 @@ describe('config.json', () => {
   })
 
   it('keeps an end of text outside of the vocabulary, which only a corpus needs', () => {
-    expect(config({ ...gpt2Config, eos_token_id: 50256 })).toMatchObject({ endOfText: 50256 })
-    expect(config({ ...gpt2Config, eos_token_id: [7, 8] })).toMatchObject({ endOfText: 7 })
+    expect(architectureOf({ ...gpt2Config, eos_token_id: 50256 })).toMatchObject({ endOfText: 50256 })
+    expect(architectureOf({ ...gpt2Config, eos_token_id: [7, 8] })).toMatchObject({ endOfText: 7 })
   })
 
   it('is refused if it is no JSON', () => {

@@ -88,6 +88,34 @@ afterEach(() => {
   server.closeAllConnections()
 })
 
+interface SlowWork {
+  /** Most calls that were worked on at once. */
+  readonly most: () => number
+  /** Lets one call after another end, until all are answered. */
+  readonly until: (areAnswered: () => boolean) => Promise<void>
+}
+
+/** Serves calls that end when they are let. */
+const serveSlowly = async (limits: Parameters<typeof serve>[1]): Promise<SlowWork> => {
+  let [working, most] = [0, 0]
+  const waiting: (() => void)[] = []
+  await serve(async () => {
+    most = Math.max(most, ++working)
+    await new Promise<void>((resolve) => waiting.push(resolve))
+    working--
+    return null
+  }, limits)
+  return {
+    most: () => most,
+    until: async (areAnswered) => {
+      while (!areAnswered()) {
+        await expect.poll(() => waiting.length > 0 || areAnswered()).toBe(true)
+        waiting.shift()?.()
+      }
+    }
+  }
+}
+
 describe('a window that does not read its answers', () => {
   it('is not read itself until it does, and others go on', async () => {
     const [calls, bytes] = [400, 2 ** 18]
@@ -146,50 +174,24 @@ describe('a window that does not read its answers', () => {
   })
 
   it('may have no more calls at once than is agreed, and the rest wait their turn', async () => {
-    let [working, most] = [0, 0]
-    const waiting: (() => void)[] = []
-    await serve(
-      async () => {
-        most = Math.max(most, ++working)
-        await new Promise<void>((resolve) => waiting.push(resolve))
-        working--
-        return null
-      },
-      { calls: 5 }
-    )
+    const work = await serveSlowly({ calls: 5 })
     const client = await connect()
     const answers = Array.from({ length: 40 }, (_, id) => client.ask(id))
     let answered = 0
     for (const answer of answers) void answer.then(() => answered++)
-    while (answered < 40) {
-      await expect.poll(() => waiting.length > 0 || answered === 40).toBe(true)
-      waiting.shift()?.()
-    }
-    expect(most).toBe(5)
+    await work.until(() => answered === 40)
+    expect(work.most()).toBe(5)
   })
 })
 
 describe('windows together', () => {
   it('may have no more calls at once than is agreed, and none is left waiting', async () => {
-    let [working, most] = [0, 0]
-    const waiting: (() => void)[] = []
-    await serve(
-      async () => {
-        most = Math.max(most, ++working)
-        await new Promise<void>((resolve) => waiting.push(resolve))
-        working--
-        return null
-      },
-      { calls: 5, allCalls: 7 }
-    )
+    const work = await serveSlowly({ calls: 5, allCalls: 7 })
     const windows = [await connect(), await connect(), await connect()]
     let answered = 0
     for (const window of windows) for (let id = 0; id < 10; id++) void window.ask(id).then(() => answered++)
-    while (answered < 30) {
-      await expect.poll(() => waiting.length > 0 || answered === 30).toBe(true)
-      waiting.shift()?.()
-    }
-    expect(most).toBe(7)
+    await work.until(() => answered === 30)
+    expect(work.most()).toBe(7)
   })
 })
 
