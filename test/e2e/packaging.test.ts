@@ -71,6 +71,13 @@ describe.runIf(process.platform === 'linux')(
       expect(files).toContain(`/${manifest.main}`)
     })
 
+    it('holds no more of what was built than the program', () => {
+      const built = listPackage(join(resources, 'app.asar'), { isPack: false })
+        .filter((path) => path.startsWith('/out/'))
+        .map((path) => path.split('/')[2])
+      expect([...new Set(built)].sort()).toEqual(['build.json', 'kernels', 'main', 'preload', 'renderer'])
+    })
+
     it('keeps beside the archive what the system or DuckDB opens by its path', () => {
       for (const path of [
         'resources/demo/demo.json',
