@@ -67,7 +67,10 @@ export default defineConfig({
       // What is inlined as data: would need another rule in the content security policy.
       assetsInlineLimit: 0,
       modulePreload: { polyfill: false },
-      rolldownOptions: { input: { index: entry('renderer/index.html'), computing: entry('renderer/computing.html') } }
+      rolldownOptions: {
+        input: { index: entry('renderer/index.html'), computing: entry('renderer/computing.html') },
+        checks: { bundlerTimings: false }
+      }
     }
   }
 })

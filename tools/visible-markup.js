@@ -1,5 +1,6 @@
 import { dirname, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import MagicString from 'magic-string'
 import { parse } from 'svelte/compiler'
 
 const shownFile = resolve(dirname(fileURLToPath(import.meta.url)), '../renderer/ui/shown.ts')
@@ -21,8 +22,8 @@ const readAttributes = new Set([
 const elements = new Set(['RegularElement', 'SvelteElement', 'TitleElement'])
 
 /**
- * What is put in place of a stretch of the source.
- * @typedef {{ start: number, end: number, text: string }} Change
+ * Text that is put into the source before a place.
+ * @typedef {{ at: number, text: string }} Insertion
  */
 
 /** @typedef {{ type: string, start: number, end: number, [key: string]: unknown }} Node */
@@ -30,40 +31,49 @@ const elements = new Set(['RegularElement', 'SvelteElement', 'TitleElement'])
 /** @type {(value: unknown) => value is Node} */
 const isNode = (value) => typeof value === 'object' && value !== null && 'type' in value && 'start' in value
 
-/** @type {(source: string, tag: Node) => Change} */
-const wrapped = (source, { start, end }) => ({ start, end, text: `{__shown(${source.slice(start + 1, end - 1)})}` })
+/** @type {(tag: Node) => Insertion[]} */
+const wrapped = ({ start, end }) => [
+  { at: start + 1, text: '__shown(' },
+  { at: end - 1, text: ')' }
+]
 
-/** @type {(source: string, attribute: Node) => Change[]} */
-const attributeChanges = (source, attribute) => {
+/** @type {(source: string, attribute: Node) => Insertion[]} */
+const attributeInsertions = (source, attribute) => {
   const { type, name, value, start, end } = attribute
   if (type === 'SpreadAttribute') {
     const given = source.slice(start, end)
     throw new Error(`${given}: name the attributes one by one, so that what is read is made visible`)
   }
   if (type !== 'Attribute' || typeof name !== 'string' || !readAttributes.has(name)) return []
-  if (source[start] === '{') return [{ start, end, text: `${name}={__shown(${source.slice(start + 1, end - 1)})}` }]
+  if (source[start] === '{') return [{ at: start, text: `${name}=` }, ...wrapped(attribute)]
   const parts = [value]
     .flat()
     .filter(isNode)
     .filter((part) => part.type === 'ExpressionTag')
-  return parts.map((part) => wrapped(source, part))
+  return parts.flatMap(wrapped)
 }
 
-/** @type {(source: string, node: unknown, inFragment: boolean) => Change[]} */
-const changesIn = (source, node, inFragment) => {
-  if (Array.isArray(node)) return node.flatMap((one) => changesIn(source, one, inFragment))
+/** @type {(source: string, node: unknown, inFragment: boolean) => Insertion[]} */
+const insertionsIn = (source, node, inFragment) => {
+  if (Array.isArray(node)) return node.flatMap((one) => insertionsIn(source, one, inFragment))
   if (typeof node !== 'object' || node === null) return []
   if (isNode(node)) {
     if (node.type === 'HtmlTag') throw new Error('{@html}: show text, which cannot hold markup')
-    if (node.type === 'ExpressionTag') return inFragment ? [wrapped(source, node)] : []
+    if (node.type === 'ExpressionTag') return inFragment ? wrapped(node) : []
   }
   const { type, attributes, ...others } = /** @type {Node} */ (node)
   const isElement = elements.has(type)
   const given = /** @type {Node[]} */ (isElement ? attributes : [])
-  const own = given.flatMap((one) => attributeChanges(source, one))
+  const own = given.flatMap((one) => attributeInsertions(source, one))
   const within = Object.values(isElement ? others : { attributes, ...others })
-  return [...own, ...within.flatMap((value) => changesIn(source, value, type === 'Fragment'))]
+  return [...own, ...within.flatMap((value) => insertionsIn(source, value, type === 'Fragment'))]
 }
+
+/** @type {(code: MagicString, filename: string) => { code: string, map: import('magic-string').SourceMap }} */
+const withMap = (code, filename) => ({
+  code: code.toString(),
+  map: code.generateMap({ source: filename, hires: 'boundary' })
+})
 
 /**
  * A component whose every text, and every attribute that is read, goes through `shown` of renderer/ui/shown.ts, so
@@ -71,20 +81,19 @@ const changesIn = (source, node, inFragment) => {
  * @param {{ content: string, filename?: string }} component
  */
 export const visibleMarkup = ({ content, filename = shownFile }) => {
+  const code = new MagicString(content, { filename })
   // Those of a package show what they are given by components of our own.
-  if (filename.includes('node_modules')) return { code: content }
+  if (filename.includes('node_modules')) return withMap(code, filename)
   const root = parse(content, { modern: true })
-  const changes = changesIn(content, root.fragment, false)
-  if (changes.length === 0) return { code: content }
+  const insertions = insertionsIn(content, root.fragment, false)
+  if (insertions.length === 0) return withMap(code, filename)
   const from = relative(dirname(filename), shownFile)
     .replaceAll('\\', '/')
     .replace(/^(?!\.)/, './')
   const statement = `import { shown as __shown } from '${from}';`
   // The content of a script has a place, which its type does not say.
   const at = /** @type {{ start: number } | undefined} */ (/** @type {unknown} */ (root.instance?.content))?.start ?? 0
-  changes.push({ start: at, end: at, text: root.instance ? statement : `<script lang="ts">${statement}</script>` })
-  const code = changes
-    .sort((a, b) => b.start - a.start)
-    .reduce((text, { start, end, text: put }) => `${text.slice(0, start)}${put}${text.slice(end)}`, content)
-  return { code }
+  code.appendLeft(at, root.instance ? statement : `<script lang="ts">${statement}</script>`)
+  for (const { at: place, text } of insertions) code.appendLeft(place, text)
+  return withMap(code, filename)
 }
