@@ -48,9 +48,9 @@ const runs = (): Promise<readonly RunRecord[]> => listRuns(workspace)
 const runOf = (name: string): Promise<RunRecord> => keptRun(name, workspace)
 const numbersOf = (name: string): Promise<RunNumbers> => keptNumbers(name, workspace)
 
-/** A configuration of this sampler, without clusters. */
+/** A configuration of this sampler, without clusters, on one thread: each costs as much to start as a small run. */
 const configured = (name: string, sampler: object, changes: object = {}): Promise<string> =>
-  writeStudy(path, { sampler, clustering: false, ...changes }, `${name}.json`)
+  writeStudy(path, { sampler, clustering: false, threads: 1, ...changes }, `${name}.json`)
 
 const begin = async (name: string, sampler: object, changes: object = {}): Promise<Started> =>
   start(['run', await configured(name, sampler, changes), ...inWorkspace, '--name', name, ...often])
@@ -107,7 +107,7 @@ describe.skipIf(!isBuilt)(`runs of blocks${isBuilt ? '' : ' (skipped: run `npm r
   })
 
   it('killed with all their processes and resumed, again and again, have the numbers of one that was not', async () => {
-    const id = await killedWhere(await begin('victim', long), /Preparing rows…/)
+    const id = await killedWhere(await begin('victim', long, { threads: 2 }), /Preparing rows…/)
     const sampling = resume('victim')
     await until(() => filesOf(id).some((file) => file.endsWith('-1.checkpoint')), 'a checkpoint of the sampling')
     sampling.killAll()

@@ -7,7 +7,7 @@ import { openings } from '../fuzz/openings'
 
 const built = existsSync(entryPath('store'))
 const output = join(projectRoot, 'out', 'test-fuzz')
-const [seed, count] = [20261130, 60]
+const [seed, count] = [20261130, 30]
 
 afterAll(() => rmSync(output, { recursive: true, force: true }))
 
