@@ -166,6 +166,8 @@ export interface FolderListing {
   readonly entries: readonly FolderEntry[]
   /** More entries than are listed. */
   readonly cut: boolean
+  /** How many cannot be opened, and so are not listed: links that lead nowhere, and names that are not UTF-8. */
+  readonly leftOut: number
 }
 
 /** Cluster × component means in units of each column's standard deviation, [clusters, components] row-major. */

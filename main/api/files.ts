@@ -21,7 +21,7 @@ const isModel = async (folder: string): Promise<boolean> =>
   (await isThere(join(folder, 'config.json'))) &&
   (await Promise.all(weightsFiles.map((file) => isThere(join(folder, file))))).includes(true)
 
-/** Undefined for what cannot be looked at, such as a link that leads nowhere. */
+/** Undefined for what cannot be opened: a link that leads nowhere, or a name that is not UTF-8. */
 const described = async (folder: string, name: string): Promise<FolderEntry | undefined> => {
   const path = join(folder, name)
   try {
@@ -72,16 +72,16 @@ const listFolder = async (asked: string, hidden: boolean, reach: Reach): Promise
   const names = found
     .filter((_, at) => listed[at])
     .sort((a, b) => Number(b.isDirectory()) - Number(a.isDirectory()) || byName.compare(a.name, b.name))
-  const entries = await Promise.all(names.slice(0, mostEntries).map(({ name }) => described(folder, name)))
+  const looked = await Promise.all(names.slice(0, mostEntries).map(({ name }) => described(folder, name)))
+  const entries = looked.filter((entry) => entry !== undefined)
   const parent = dirname(folder)
   return {
     folder,
     parent: parent === folder || !(await reach.has(parent)) ? null : parent,
     places: reach.places,
-    entries: entries
-      .filter((entry) => entry !== undefined)
-      .sort((a, b) => Number(b.folder) - Number(a.folder) || byName.compare(a.name, b.name)),
-    cut: names.length > mostEntries
+    entries: entries.sort((a, b) => Number(b.folder) - Number(a.folder) || byName.compare(a.name, b.name)),
+    cut: names.length > mostEntries,
+    leftOut: looked.length - entries.length
   }
 }
 

@@ -301,7 +301,8 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       parent: asked.folder === '/' ? null : '/home',
       places: [],
       entries: files,
-      cut: false
+      cut: false,
+      leftOut: 0
     }),
     'files.choose': () => null,
 

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { openWorkspace } from '../../main/store/store'
 import type { CallName, RunEntry } from '../../preload/contract'
@@ -209,6 +209,15 @@ describe('before a run', () => {
       kind: 'input',
       message: expect.stringContaining('does not exist')
     })
+    expect(listing.leftOut).toBe(0)
+    mkdirSync(place.path('odd'))
+    symlinkSync(place.path('nowhere'), place.path('odd', 'lost'))
+    const hasAnyNames = process.platform === 'linux'
+    const notUtf8 = Buffer.concat([Buffer.from(`${place.path('odd')}/`), Buffer.from([0x66, 0xff])])
+    if (hasAnyNames) writeFileSync(notUtf8, '')
+    writeFileSync(place.path('odd', 'plain'), '')
+    const odd = await ask('files.list', { folder: place.path('odd') })
+    expect(odd).toMatchObject({ entries: [{ name: 'plain' }], leftOut: hasAnyNames ? 2 : 1 })
     const model = await ask('models.describe', { folder: place.path('model') })
     expect(model.components).toContain('embed')
     await expect(ask('models.describe', { folder: place.folder })).rejects.toMatchObject({ kind: 'input' })
