@@ -3,30 +3,30 @@ import { patternWords } from './contract-explore'
 import type { ClusterNumber, GroupKind, LeftoverKind, LevelStability, RuleCondition } from './records'
 import { stableFrom } from './records'
 
-const tokenNames = { token: 'token', previous: 'previous token', next: 'next token' } as const
+const tokenVerbs = { token: 'is', previous: 'is after', next: 'is before' } as const
 
 const conditionWords = (condition: RuleCondition): string => {
   switch (condition.on) {
     case 'token':
     case 'previous':
     case 'next':
-      return `${tokenNames[condition.on]} ${JSON.stringify(condition.text)}`
+      return `${tokenVerbs[condition.on]} ${JSON.stringify(condition.text)}`
     case 'subset':
-      return condition.subset === '' ? 'no subset' : `subset ${condition.subset}`
+      return condition.subset === '' ? 'is from no subset' : `is from ${condition.subset}`
     case 'pattern':
       return Object.hasOwn(patternWords, condition.pattern)
         ? patternWords[condition.pattern as keyof typeof patternWords]
         : condition.pattern
     case 'position':
       return condition.from === condition.to
-        ? `at position ${condition.from} of its row`
-        : `among positions ${condition.from} to ${condition.to} of its row`
+        ? `is at position ${condition.from} of its row`
+        : `is at positions ${condition.from} to ${condition.to} of its row`
   }
 }
 
 /**
- * What a rule asks of a token, in words: `next token " the" and subset law`. Token texts are JSON strings. "" for no
- * condition.
+ * What a rule says of a token, to be read after "a token that": `is before " the" and is from law`. Token texts are
+ * JSON strings. "" for no condition.
  */
 export const ruleWords = (conditions: readonly RuleCondition[]): string => conditions.map(conditionWords).join(' and ')
 

@@ -308,7 +308,7 @@ export const clusterText = ({ run, summary, tokens }: ClusterTokens, page: Page)
     line`${name} of run ${run}: ${sizes}${above}${cutWords(summary)}.`,
     paragraph(`Top tokens: ${tokensNamed.join('  ')}`, page, '  '),
     subsets.every(({ subset }) => subset === '') ? [] : paragraph(`Subsets: ${subsetsNamed.join('  ')}`, page, '  '),
-    rule === null ? [] : paragraph(`Best rule: ${ruleText(summary)}${exceptions}.`, page, '  '),
+    rule === null ? [] : paragraph(`Best rule: a token that ${ruleText(summary)}${exceptions}.`, page, '  '),
     '',
     tokens.map((token) => contextLine(token, sides, page)),
     tokens.length < size

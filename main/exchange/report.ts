@@ -349,7 +349,7 @@ const clusterSection = (report: Report, summary: ClusterSummary): Html => {
   ].join(', ')
   const merged = [...report.annotations.values()].find(({ clusters }) => clusters?.includes(cluster))
   const exceptions = `; ${grouped(uncaught ?? 0)} tokens missed`
-  const best = rule === null ? nothing : html`<h3>Best rule</h3><p>${ruleHtml(summary)}${exceptions}</p>\n`
+  const best = rule === null ? nothing : html`<h3>Best rule</h3><p>A token that ${ruleHtml(summary)}${exceptions}</p>\n`
   const beside = besides === '' ? nothing : html` <span class="soft">${besides}</span>`
   const labels = html`${labelHtml(annotation)}${mergedHtml(report, summary, merged)}`
   const top = topTokensHtml(summary, shownTopTokens)

@@ -163,6 +163,11 @@ describeInBrowser('the window on a tree of clusters', () => {
     await explore()
     const rules = page.getByRole('region', { name: 'Rules' })
     await rules.getByRole('row').nth(1).waitFor()
+    const best = await rules.getByRole('rowheader').first().innerText()
+    const gallery = page.getByRole('region', { name: 'Gallery' })
+    const sentence = await gallery.getByTitle(/^The rule that predicts membership best/).innerText()
+    expect(sentence).toMatch(/: [\d,]+ of [\d,]+ here; \d+ % of all such tokens are here\.$/)
+    expect(sentence).toContain(`A token that ${best}: `)
     const link = button(rules, /^\d+ exceptions? to the best rule$/)
     const [count] = /\d+/.exec(await link.innerText()) ?? ['']
     await link.click()

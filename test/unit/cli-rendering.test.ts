@@ -213,7 +213,7 @@ describe('lists of clusters', () => {
 
   it("have the best rule in words, and no more of a token's text than can be seen", () => {
     const text = linesOf(tree).join('\n')
-    expect(text).toContain('next token " \\u001b[31mthe" and subset law (recall 50 %, precision 75 %)')
+    expect(text).toContain('is before " \\u001b[31mthe" and is from law (recall 50 %, precision 75 %)')
     expect(escapes(text)).toEqual([])
   })
 
@@ -253,7 +253,7 @@ describe('lists of clusters', () => {
     expect(text).toContain(
       'Neighbourhood 3 of run r1: 11 tokens, 2 distinct ones, in group 4, conductance 0.250, stability 0.75.'
     )
-    expect(text).toContain('Best rule: next token')
+    expect(text).toContain('Best rule: a token that is before')
     expect(text).toContain('; 3 tokens missed by the best rule.')
     const weak = clusterText(
       {
@@ -290,15 +290,15 @@ describe('rules in words', () => {
         { on: 'next', id: 1, text: ' the' },
         { on: 'subset', subset: 'law_xml' }
       ],
-      'next token " the" and subset law_xml'
+      'is before " the" and is from law_xml'
     ],
-    [[{ on: 'token', id: 1, text: ' of' }], 'token " of"'],
-    [[{ on: 'previous', id: 1, text: '"\n' }], 'previous token "\\"\\n"'],
+    [[{ on: 'token', id: 1, text: ' of' }], 'is " of"'],
+    [[{ on: 'previous', id: 1, text: '"\n' }], 'is after "\\"\\n"'],
     [[{ on: 'pattern', pattern: 'word-start' }], 'begins a word'],
     [[{ on: 'pattern', pattern: 'toString' }], 'toString'],
-    [[{ on: 'position', from: 1, to: 8 }], 'among positions 1 to 8 of its row'],
-    [[{ on: 'position', from: 3, to: 3 }], 'at position 3 of its row'],
-    [[{ on: 'subset', subset: '' }], 'no subset'],
+    [[{ on: 'position', from: 1, to: 8 }], 'is at positions 1 to 8 of its row'],
+    [[{ on: 'position', from: 3, to: 3 }], 'is at position 3 of its row'],
+    [[{ on: 'subset', subset: '' }], 'is from no subset'],
     [[], '']
   ])('%j', (conditions, words) => {
     expect(ruleWords(conditions)).toBe(words)

@@ -288,7 +288,7 @@ describe('a report of a tree', () => {
       '2 of 4 clusters are stable, with 40 % ± 3 % of the tokens <span class="soft">(3 splits of the draws)</span>'
     )
     expect(html).toContain('(communities, 3 neighbours, union, resolution 8, 3 levels, at least 3 tokens)')
-    const rule = 'next token &quot;,&quot; and subset law <span class="soft">recall 50 %, precision 75 %</span>'
+    const rule = 'is before &quot;,&quot; and is from law <span class="soft">recall 50 %, precision 75 %</span>'
     expect(sectionOf(html, 5)).toContain(`${rule}; 5 tokens missed`)
     expect(sectionOf(html, -1)).not.toContain('Best rule')
   })

@@ -469,7 +469,7 @@ describe('an exported run', () => {
         'uncaught',
         'label'
       ]
-      const rule = 'next token "," and subset law'
+      const rule = 'is before "," and is from law'
       expect(rows.map((row) => cells.map((key) => row[key]))).toEqual([
         ['0', 'cluster', '4', '5', '', '0.9', rule, '0.5', '0.125', '0.2', '2', 'zero'],
         ['1', 'cluster', '4', '5', '', '0.4', rule, '0.5', '0.25', String(2 / 6), '2', ''],
@@ -534,7 +534,7 @@ describe('an exported run', () => {
         ...tree.clusters.map(({ strengths }) => strengths),
         undefined
       ])
-      expect(entries[5].rule).toMatchObject({ words: 'next token "," and subset law', f1: 0.6 })
+      expect(entries[5].rule).toMatchObject({ words: 'is before "," and is from law', f1: 0.6 })
       await exportRun(workspace, grown, { format: 'json', folder: out('tree-json') })
       const { clusters } = JSON.parse(await readFile(out('tree-json/run.json'), 'utf8')) as {
         clusters: (Omit<Entry, 'members'> & { members: { token: number; strength: number }[] })[]
