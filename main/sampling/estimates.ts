@@ -5,28 +5,10 @@ import type { Precision } from '../../preload/precisions'
 import { Columns, inMemory } from './columns'
 import type { OpenStorage } from './columns'
 import { diagnose } from './diagnostics'
-import type { ChainTrace, ComponentDiagnostics, FailedChain } from './diagnostics'
+import type { ChainTrace, ComponentDiagnostics } from './diagnostics'
 import { CentredHalves, estimate, reliability } from './susceptibility'
 import type { Group } from './susceptibility'
-import type { TokenSums } from './tasks'
-
-/** What one chain came to, less its sums over tokens. */
-export interface SampledChain extends ChainTrace {
-  /** L(w*) as it was measured where this chain was sampled: its φ are relative to it. */
-  readonly initialLoss: number
-  readonly failure: FailedChain | null
-}
-
-/** What estimates are made of: all chains of a run, or some of them. */
-export interface SampledChains {
-  readonly tokens: number
-  /** L(w*) in nats. */
-  readonly initialLoss: number
-  /** In order of the components, then `full`; by chain within. */
-  readonly chains: readonly SampledChain[]
-  /** The sums of chain `chains[at]` over the first ⌊K/2⌋ draws (those of `Replica.firstHalf`) and over the others. */
-  readonly sums: (at: number) => Promise<readonly [TokenSums, TokenSums]>
-}
+import type { SampledChains } from './sampled'
 
 /** What is estimated of a run, less its matrices. */
 export interface Estimated {

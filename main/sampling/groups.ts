@@ -1,4 +1,5 @@
 import { programName } from '../engine/operations'
+import type { Together } from './tasks'
 
 /** Replicas of one task at most: sixteen divide what every launch costs by as much, and a device is busy with the rows of so many. */
 export const mostTogether = 16
@@ -20,4 +21,27 @@ export const groupsOf = (components: readonly string[], most = mostTogether): nu
       all.slice(group * size, (group + 1) * size)
     )
   })
+}
+
+/** Groups of `replicas` as tasks take them: those that share a program and are `alike`; of a group, the others count for its width. */
+export const groupsAlike = (
+  components: readonly string[],
+  replicas: readonly number[],
+  most: number,
+  alike: (replica: number) => number
+): Together[] => {
+  const present = new Set(replicas)
+  const groups = new Map<string, number[]>()
+  for (const [at, component] of components.entries()) {
+    const key = `${programName(component)} ${alike(at)}`
+    groups.set(key, [...(groups.get(key) ?? []), at])
+  }
+  return [...groups.values()]
+    .flatMap((all) =>
+      groupsOf(
+        all.map((at) => components[at]),
+        most
+      ).map((group) => ({ replicas: group.map((i) => all[i]).filter((at) => present.has(at)), width: group.length }))
+    )
+    .filter((group) => group.replicas.length > 0)
 }

@@ -10,8 +10,8 @@ import { SpectroscopeError } from '../../preload/errors'
 import type { Study } from '../corpora/study'
 import type { Precision } from '../../preload/precisions'
 import type { Model } from '../models/architecture'
-import type { SampledBlocks } from './block-estimates'
-import type { OpenLane } from './pool'
+import type { SampledBlocks } from './sampled'
+import type { OpenLane } from './lane'
 
 export interface SamplingProgress {
   readonly stage: 'sample'

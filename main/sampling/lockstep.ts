@@ -1,5 +1,6 @@
 import { SpectroscopeError } from '../../preload/errors'
-import { type Pool, TaskDropped } from './pool'
+import { type Pool } from './pool'
+import { TaskDropped } from './lane'
 import type { RowBlock } from './rows'
 
 /** Tasks that share the forward passes at w* of some rows. */

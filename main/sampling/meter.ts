@@ -1,3 +1,6 @@
+/** Milliseconds between two reports of progress, at least. */
+export const progressInterval = 200
+
 const rateWindow = 15_000
 
 /** Speed and time left from what was done over the last seconds. */

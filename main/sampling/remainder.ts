@@ -1,12 +1,8 @@
 import { join } from 'node:path'
 import type { FirstOrderConfiguration, GradientConfiguration } from '../../preload/configuration'
-import {
-  type BlockEstimate,
-  type Remainder,
-  type SampledBlock,
-  type SampledBlocks,
-  estimateBlocks
-} from './block-estimates'
+import { type BlockEstimate, estimateBlocks, mean } from './block-estimates'
+import { type Remainder } from './block-columns'
+import { type SampledBlock, type SampledBlocks } from './sampled'
 import { sampleBlocks } from './blocks-sampler'
 import type { BlocksInput, SamplingInput, SamplingTransport } from './input'
 import { correlationOverRows, drawVariance, reliabilityInterval } from './reliability'
@@ -15,8 +11,6 @@ import { rowStartsOf } from './rows'
 /** Components whose remainder is looked at. */
 const looked = 3
 const groups = 20
-
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
 /**
  * How far φ is from linear over the posterior, by the draws of a component's blocks: mean φ, which is curvature, over the spread of φ that its

@@ -1,14 +1,13 @@
-import { type Remainder, type SampledBlocks, columnsOfBlocks } from './block-estimates'
+import { type Remainder, columnsOfBlocks } from './block-columns'
+import { type Sampled, type SampledBlocks } from './sampled'
 import { sampleBlocks } from './blocks-sampler'
 import { sampleChains } from './chains-sampler'
 import { type OpenStorage, inMemory } from './columns'
-import { type EstimatedColumns, type SampledChains, type SamplingResult, columnsOf, wholeOf } from './estimates'
+import { type EstimatedColumns, type SamplingResult, columnsOf, wholeOf } from './estimates'
+import { type SampledChains } from './sampled'
 import { type ChainName, type SamplingInput, type SamplingTransport, byMethod } from './input'
 import { sampleRemainders } from './remainder'
 import { rowStartsOf } from './rows'
-
-/** What was sampled of a run, before estimates are made of it. */
-export type Sampled = SampledChains | SampledBlocks
 
 /**
  * Samples some of a run's chains or blocks of draws, or all of them; they have the same numbers as in the whole run. Throws as `sample`

@@ -7,7 +7,7 @@ import { writeFileAtomically } from '../base/files'
 import { openPlain } from '../base/plain-files'
 import { type SectionPlaces, checkSum, damaged, readOutline, readSection, sectionBlocks } from '../base/section-file'
 import type { ChainName } from './input'
-import type { Sampled } from './sample'
+import type { Sampled } from './sampled'
 
 const format = { magic: 'SPECCHNS', version: 3 }
 /** Of sums that an earlier version kept: `about` is in the header, and parts have no checksums of their own. */

@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { toPlain } from '../../preload/errors'
 import type { Evaluator } from '../engine/evaluator'
 import type { LaneWork } from './lane-work'
-import type { FromLane, LaneData, ToLane } from './pool'
+import type { FromLane, LaneData, ToLane } from './thread-lanes'
 import { openWork } from './open-work'
 import type { SharedRun } from './tasks'
 

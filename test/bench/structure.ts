@@ -11,7 +11,7 @@ import { noiseOf, shapelessMatrix, spreadOf } from '../../main/clustering/shapel
 import { comparedLayers, structureOf, type Partitioned, type Structure } from '../../main/clustering/structure'
 import { comparisonsOf } from '../../main/clustering/variants'
 import { combinedColumns } from '../../main/sampling/block-estimates'
-import type { BlockSums, SampledBlocks } from '../../main/sampling/block-estimates'
+import type { BlockSums, SampledBlocks } from '../../main/sampling/sampled'
 import { openSampled } from '../../main/sampling/sampled-file'
 
 /** χ̂ [tokens, components] from each block of draws, and from all. */

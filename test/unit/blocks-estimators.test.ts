@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { resultOfBlocks } from '../../main/sampling/block-estimates'
+import { resultOfBlocks } from '../../main/sampling/block-columns'
 import { sampleBlocks } from '../../main/sampling/blocks-sampler'
 import type { BlocksInput } from '../../main/sampling/input'
 import { normals } from '../../main/sampling/philox'

@@ -1,15 +1,12 @@
 import type { Evaluator, OwnWeights, Prefix, Rows, StackedEvaluator } from '../../main/engine/evaluator'
 import { componentSlices, flatten } from '../../main/models/components'
-import {
-  resultOfBlocks,
-  type BlockSums,
-  type SampledBlock,
-  type SampledBlocks
-} from '../../main/sampling/block-estimates'
+import { resultOfBlocks } from '../../main/sampling/block-columns'
+import { type BlockSums, type SampledBlock, type SampledBlocks } from '../../main/sampling/sampled'
 import { sampleBlocks } from '../../main/sampling/blocks-sampler'
 import type { SamplingResult } from '../../main/sampling/estimates'
 import type { BlocksInput, ChainName, SamplingTransport } from '../../main/sampling/input'
-import { type OpenLane, localLane } from '../../main/sampling/pool'
+import { localLane } from '../local-lane'
+import { type OpenLane } from '../../main/sampling/lane'
 import { rowStartsOf } from '../../main/sampling/rows'
 import type { SharedRun, Task, TaskResult } from '../../main/sampling/tasks'
 import { presets } from '../../preload/configuration'

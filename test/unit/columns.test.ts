@@ -6,7 +6,7 @@ import { Columns, inFile, inMemory } from '../../main/sampling/columns'
 import type { OpenStorage } from '../../main/sampling/columns'
 import { columnsOf, resultOf, wholeOf } from '../../main/sampling/estimates'
 import { sampleChains } from '../../main/sampling/chains-sampler'
-import { localLane } from '../../main/sampling/pool'
+import { localLane } from '../local-lane'
 import { componentSlices, flatten } from '../../main/models/components'
 import { architecture, QuadraticEvaluator, smallInput, weights } from './sampling-fake'
 

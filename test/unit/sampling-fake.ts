@@ -1,7 +1,7 @@
 import type { Evaluator, Prefix, Rows } from '../../main/engine/evaluator'
 import type { Architecture, Tensor, Weights } from '../../main/models/architecture'
 import type { ChainsInput } from '../../main/sampling/input'
-import { LaneLost, type OpenLane } from '../../main/sampling/pool'
+import { LaneLost, type OpenLane } from '../../main/sampling/lane'
 import type { Task, TaskResult } from '../../main/sampling/tasks'
 import type { PsgldConfiguration } from '../../preload/configuration'
 

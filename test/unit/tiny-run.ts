@@ -4,7 +4,7 @@ import { TransformerEvaluator } from '../../main/engine/transformer-evaluator'
 import { loadModel } from '../../main/models/load'
 import type { SamplingResult } from '../../main/sampling/estimates'
 import type { ChainsInput, SamplingInput, SamplingTransport } from '../../main/sampling/input'
-import { localLane } from '../../main/sampling/pool'
+import { localLane } from '../local-lane'
 import { sample } from '../../main/sampling/sample'
 import { tinyRows, writeTinyModel } from '../tiny-model'
 

@@ -1,0 +1,47 @@
+import { SpectroscopeError } from '../../preload/errors'
+import type { Precision } from '../../preload/precisions'
+import { componentSlices, flatten } from '../models/components'
+import { halfRemedy } from './estimates'
+import type { BlocksInput } from './input'
+import type { Lockstep } from './lockstep'
+import type { Pool } from './pool'
+import type { RowBlock } from './rows'
+import { sharedCopy } from './shared-arrays'
+
+/** Throws a `sampling` error unless the loss at w* is finite. */
+export const checkInitialLoss = (loss: number, precision: Precision | undefined): void => {
+  if (Number.isFinite(loss)) return
+  const remedy =
+    precision === 'float16' ? `${halfRemedy}, or check that its weights are whole` : 'check that its weights are whole'
+  throw new SpectroscopeError(
+    'sampling',
+    `The loss of the model as given is not finite on the observation rows; ${remedy}.`
+  )
+}
+
+/**
+ * Sums of the losses of every observation row at w*, in nats [rows]. They go through the last component of the whole
+ * run, so that every part of it gets the same bits.
+ */
+export const measureRowLosses = async (
+  { model: { architecture, weights }, components, threads }: BlocksInput,
+  rows: number,
+  blocks: readonly RowBlock[],
+  pool: Pool,
+  lockstep: Lockstep
+): Promise<number[]> => {
+  const component = components[components.length - 1]
+  const centre = sharedCopy(flatten(weights, componentSlices(architecture, weights, component)))
+  const losses = new Array<number>(rows).fill(NaN)
+  for (let start = 0; start < blocks.length; start += threads) {
+    await lockstep.settled(
+      blocks.slice(start, start + threads).map(async (block) => {
+        const [prefix] = await lockstep.openPrefixes([block])
+        const sums = await pool.run<'rowLosses'>({ kind: 'rowLosses', component, centre, prefix }, 0)
+        pool.release(prefix)
+        block.indices.forEach((row, i) => (losses[row] = sums[i]))
+      })
+    )
+  }
+  return losses
+}

@@ -1,0 +1,32 @@
+import type { BlocksPlan } from './blocks-plan'
+import { type RowBlock, cutRows, targetsOf } from './rows'
+import type { SharedSlice } from './tasks'
+
+/** Slices of observation rows that the tasks of a stage share. */
+export class SharedSlices {
+  /** All slices' chunks of rows. */
+  readonly blocks: readonly RowBlock[]
+  readonly #bySlice: ReadonlyMap<number, readonly RowBlock[]>
+
+  constructor({ input, observed, slices, atOnce }: BlocksPlan, numbers: readonly number[]) {
+    this.#bySlice = new Map(
+      [...new Set(numbers)].map((slice) => [
+        slice,
+        cutRows(input.model.architecture, observed, slices.at(slice), atOnce.chunk)
+      ])
+    )
+    this.blocks = [...this.#bySlice.values()].flat()
+  }
+
+  blocksOf(slice: number): readonly RowBlock[] {
+    return this.#bySlice.get(slice)!
+  }
+
+  /** A slice as a task takes it, given the keys of the prefixes of `blocks` and the losses of every observation row at w*. */
+  of(slice: number, keys: readonly number[], rowLosses: readonly number[]): SharedSlice {
+    const blocks = this.blocksOf(slice)
+    const targets = blocks.reduce((sum, block) => sum + targetsOf(block), 0)
+    const sum = blocks.reduce((total, { indices }) => indices.reduce((own, row) => own + rowLosses[row], total), 0)
+    return { prefixes: blocks.map((block) => keys[this.blocks.indexOf(block)]), targets, initialLoss: sum / targets }
+  }
+}

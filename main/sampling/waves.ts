@@ -1,0 +1,34 @@
+import { totalmem } from 'node:os'
+import type { BlockConfiguration } from '../../preload/configuration'
+import { programName } from '../engine/operations'
+
+/** Bytes of one component's four blocks: sums over tokens, and vectors of weights with their centre. */
+export const componentBytes = (weights: number, tokens: number, { method, nBeta }: BlockConfiguration): number =>
+  4 * tokens * (method === 'gradient' && nBeta > 0 ? 16 : 8) +
+  4 * weights * (4 * (method === 'first-order' && nBeta > 0 ? 4 : 3) + 1)
+
+/** Bytes of blocks that are sampled together. */
+export const waveBytes = (): number => Math.max(2 ** 28, Math.min(2 ** 32, totalmem() / 6))
+
+/** Components in the order given, in waves whose blocks are held together; what shares a program stays together. The numbers do not depend on it. */
+export const wavesOf = (
+  components: readonly string[],
+  bytesOf: (component: string) => number,
+  limit: number
+): string[][] => {
+  const programs = new Map<string, string[]>()
+  for (const component of components)
+    programs.set(programName(component), [...(programs.get(programName(component)) ?? []), component])
+  const waves: string[][] = []
+  let held = Infinity
+  for (const group of programs.values()) {
+    const bytes = group.reduce((sum, component) => sum + bytesOf(component), 0)
+    if (held + bytes > limit) {
+      waves.push([])
+      held = 0
+    }
+    waves[waves.length - 1].push(...group)
+    held += bytes
+  }
+  return waves
+}
