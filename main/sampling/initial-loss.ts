@@ -2,8 +2,10 @@ import { SpectroscopeError } from '../../preload/errors'
 import type { Precision } from '../../preload/precisions'
 import { componentSlices, flatten } from '../models/components'
 import { halfRemedy } from './estimates'
-import type { BlocksInput } from './input'
+import type { ChainsPlan } from './chains-plan'
+import { type BlocksInput, sampledNames } from './input'
 import type { Lockstep } from './lockstep'
+import type { OperationCounts } from './operation-counts'
 import type { Pool } from './pool'
 import type { RowBlock } from './rows'
 import { sharedCopy } from './shared-arrays'
@@ -44,4 +46,37 @@ export const measureRowLosses = async (
     )
   }
   return losses
+}
+
+/**
+ * Sum of the losses of all rows that L is a mean over, at w*; the losses of studied tokens are kept by the lanes. They
+ * go through the cheapest component of the whole run, so that every part of it gets the same bits.
+ */
+export const measureLossSum = async (
+  { input, evaluated, observation, sizes }: ChainsPlan,
+  pool: Pool,
+  lockstep: Lockstep,
+  counts: OperationCounts
+): Promise<number> => {
+  const { architecture, weights } = input.model
+  const names = sampledNames(input)
+  const costs = names.map((component) => counts.of(component, evaluated, 'losses'))
+  const component = names[costs.indexOf(Math.min(...costs))]
+  const centre = sharedCopy(flatten(weights, componentSlices(architecture, weights, component)))
+  const blocks = evaluated.map((block, i) => ({ block, isProbe: i >= observation.length }))
+  let sum = 0
+  const atOnce = Math.min(input.threads, sizes.held)
+  for (let start = 0; start < blocks.length; start += atOnce) {
+    const parts = await lockstep.settled(
+      blocks.slice(start, start + atOnce).map(async ({ block, isProbe }) => {
+        const [prefix] = await lockstep.openPrefixes([block])
+        const probeRows = isProbe ? block.indices : null
+        const part = await pool.run<'initial'>({ kind: 'initial', component, centre, prefix, probeRows }, 0)
+        pool.release(prefix)
+        return isProbe && !input.observationIncludesProbe ? 0 : part
+      })
+    )
+    for (const part of parts) sum += part
+  }
+  return sum
 }
