@@ -44,7 +44,7 @@ import {
   signalText,
   summaryText
 } from './cli/views'
-import type { Continuation } from './pipeline/run'
+import type { Continuation } from './pipeline/continuation'
 import { programVersion } from './pipeline/versions'
 
 interface Common {

@@ -4,12 +4,10 @@ import { writeFileAtomically } from '../base/files'
 import { checkFile, readSection, sectionBlocks, withFile } from '../base/section-file'
 import { noiseOf, shapelessMatrix, spreadOf } from '../clustering/shapeless'
 import type { Variant } from '../clustering/variants'
-import { variantsOf, type ClusterSet } from './cluster-set'
+import { variantsOf } from './cluster-set'
+import type { MatricesOf } from './messages'
 
 const format = { magic: 'SPECMTRX', version: 1 }
-
-/** Whose matrices they are. */
-export type MatricesOf = Pick<ClusterSet, 'fingerprint' | 'tokens' | 'components' | 'parts' | 'seed'>
 
 export const matricesFolder = 'matrices'
 const matrixPath = (folder: string, name: string): string => join(folder, matricesFolder, name)

@@ -8,7 +8,8 @@ import { SpectroscopeError } from '../../preload/errors'
 import type { ClusteringRecord, RunRecord } from '../../preload/records'
 import { makeFolder, writeFileAtomically, writingError } from '../base/files'
 import type { Workspace } from '../store/store'
-import { matricesFolder, writeMatrix, type MatricesOf } from './cluster-matrices'
+import { matricesFolder, writeMatrix } from './cluster-matrices'
+import { type MatricesOf } from './messages'
 import {
   clusterSetPath,
   planClusterPieces,
@@ -19,7 +20,7 @@ import {
 } from './cluster-set'
 import { clusteringOrder } from './clustering-order'
 import { interruption } from './companion'
-import { clusterPieceBytes } from './estimate'
+import { clusterPieceBytes } from './memory'
 import { checkDone } from './pieces'
 import { recluster, suitedTo } from './run'
 import type { RunOptions, StartOptions } from './run-options'

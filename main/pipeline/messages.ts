@@ -2,7 +2,6 @@ import type { ClusteringProgress } from '../clustering/cluster'
 import type { DescribeOrder } from '../clustering/describe'
 import type { Structure } from '../clustering/structure'
 import type { Variant } from '../clustering/variants'
-import type { MatricesOf } from './cluster-matrices'
 import type { ChainTrace, ComponentDiagnostics } from '../sampling/diagnostics'
 import type { ChainName, SamplingInput, SamplingProgress, TracePoint } from '../sampling/input'
 import type { ClusteringConfiguration, RunConfiguration } from '../../preload/configuration'
@@ -245,4 +244,13 @@ export interface ComputeNotices {
   readonly clustering: ClusteringProgress
   /** Share done of a description, a layout or a preview. */
   readonly part: { readonly fraction: number; readonly secondsLeft: number | undefined }
+}
+
+/** Whose matrices they are. */
+export interface MatricesOf {
+  readonly fingerprint: string
+  readonly tokens: number
+  readonly components: readonly string[]
+  readonly parts: number
+  readonly seed: number
 }

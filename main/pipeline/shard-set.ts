@@ -15,7 +15,7 @@ import { pieceOperations } from '../engine/operations'
 import type { Architecture } from '../models/architecture'
 import { chainNames } from '../sampling/input'
 import type { ChainName } from '../sampling/input'
-import { samplingWork } from './estimate'
+import { samplingWork } from './work'
 import type { Prepared } from './messages'
 
 const format = 'spectroscope-shards'

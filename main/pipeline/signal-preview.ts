@@ -10,7 +10,7 @@ import { sampleBlocks } from '../sampling/blocks-sampler'
 import { pairsOf, roundsNeeded } from '../sampling/rounds'
 import { nonlinearity, sampleRemainders } from '../sampling/remainder'
 import { rowStartsOf } from '../sampling/rows'
-import { samplingWork } from './estimate'
+import { samplingWork } from './work'
 import type { PreviewSignalRequest } from './messages'
 
 /** Studied tokens of a preview: reliability hardly depends on how many there are. */

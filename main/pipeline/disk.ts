@@ -1,0 +1,39 @@
+import { type RunConfiguration, type SamplerConfiguration, suitClustering } from '../../preload/configuration'
+import { waveBytes } from '../sampling/waves'
+import { sumsBytes, sizesOf, blocksBytes, partsBytes, type Sizes } from './memory'
+import { type Plan, chainsOf, sum, includesProbe } from './plan'
+
+/** What the folder of a divided run has at the end beside its model: rows, and what all chains came to. */
+export const diskOfShards = (plan: Plan, { sampler, corpus }: RunConfiguration, shards: number): number => {
+  const { rows } = plan
+  const chains = chainsOf(plan, sampler)
+  const ids = sum([...rows.sampling, ...rows.observation, ...rows.probe])
+  const sums =
+    sampler.method === 'psgld'
+      ? sumsBytes(sizesOf(plan, chains), rows.tokens, sampler, includesProbe(corpus))
+      : blocksBytes(plan, chains, sampler)
+  return 4 * (ids + rows.tokens * shards) + sums
+}
+
+/** Matrices until they are stored: χ̂, its errors and its parts, and of blocks two halves. */
+const columnsBytes = (plan: Plan, sampler: SamplerConfiguration): number =>
+  partsBytes(plan, sampler) + 4 * (sampler.method === 'psgld' ? 2 : 4) * plan.rows.tokens * plan.components.length
+
+/** What stays in the workspace; matrices until they are stored, and two checkpoints that a run keeps till then. */
+export const diskOf = (plan: Plan, { sampler, clustering, corpus }: RunConfiguration, sizes: Sizes): number => {
+  const { rows, components } = plan
+  const ids = sum([...rows.sampling, ...rows.observation, ...rows.probe])
+  const stored = rows.tokens * (components.length * 8 + 20) + partsBytes(plan, sampler) + ids * 4
+  const results = stored + columnsBytes(plan, sampler)
+  const clusters =
+    clustering === false ? 0 : rows.tokens * (suitClustering(clustering, rows.tokens).neighbours * 8 + 40)
+  if (sampler.method !== 'psgld') {
+    const sums = blocksBytes(plan, chainsOf(plan, sampler), sampler)
+    return results + clusters + 2 * Math.min(waveBytes(), sums) + (sampler.keepSums ? sums : 0)
+  }
+  const checkpoint =
+    (sampler.nBeta === 0 ? 0 : 8 * sizes.replicaWeights) +
+    sumsBytes(sizes, rows.tokens, sampler, includesProbe(corpus)) +
+    4 * rows.tokens
+  return results + clusters + 2 * checkpoint
+}

@@ -1,0 +1,334 @@
+import {
+  type SamplerConfiguration,
+  type PsgldConfiguration,
+  type ClusteringConfiguration,
+  type BlockConfiguration,
+  blockCount,
+  type RunConfiguration,
+  suitClustering
+} from '../../preload/configuration'
+import { ladderOf, kernelBytes } from '../clustering/communities'
+import { comparisonsOf } from '../clustering/variants'
+import { type TokensAtOnce, hasDevice } from '../engine/engines'
+import { size } from '../engine/graph'
+import { type ProgramPeak, programPeaks, ownWeightBytes, heldWeightBytes } from '../engine/memory'
+import { prefixBytes } from '../engine/transformer'
+import { programBytes } from '../engine/transformer-evaluator'
+import type { Architecture, Weights } from '../models/architecture'
+import { componentSlices, sliceSize } from '../models/components'
+import { tensorShapes } from '../models/load'
+import { usualTile } from '../sampling/columns'
+import { groupsOf } from '../sampling/groups'
+import { rowsAtOnce, tokensFor } from '../sampling/rows'
+import { partCount } from '../sampling/splits'
+import { type StageSizes, partsOf, lanesOf, stageBytes as usualStageBytes, stageSizes } from '../sampling/stages'
+import { componentBytes, waveBytes } from '../sampling/waves'
+import type { Prepared } from './messages'
+import { sum, type Plan, includesProbe, preparedPlan } from './plan'
+
+/** Measured on the same machine: see test/bench/NOTES.md. */
+const measuredMemory = {
+  /** What the processes take with nothing in them. */
+  processBytes: 350e6,
+  threadBytes: 150e6,
+  /** A thread without an evaluator. */
+  updatingBytes: 15e6,
+  /** A piece's process and its compute process. */
+  pieceProcessBytes: 250e6,
+  /** Stages whose activations at w* are held: the current one, the next, and those that are not collected yet. */
+  stagesHeld: 3,
+  /** What programs hold, over what they need at once. */
+  programShare: 2.4,
+  /** Average copies of a program per owning thread. */
+  helpedPrograms: 1.5
+} as const
+
+/** Shapes are all that is needed to count. */
+const emptyWeights = (architecture: Architecture): Weights =>
+  new Map([...tensorShapes(architecture)].map(([name, shape]) => [name, { shape, data: new Float32Array(0) }]))
+
+const parametersOf = (architecture: Architecture): number => sum([...tensorShapes(architecture).values()].map(size))
+
+/** A program, in bytes, and how many chains run it. */
+interface Held extends ProgramPeak {
+  readonly users: number
+}
+
+/** Programs, and what an evaluator holds beside them, in bytes. */
+interface Working {
+  readonly programs: readonly Held[]
+  readonly perThread: number
+  /** Of own gradients and copies of weights, for each group of chains that a thread works on together; the largest first. */
+  readonly own: readonly number[]
+}
+
+/** Rows of one gradient; 0 where there is none. */
+const gradientRows = (sampler: SamplerConfiguration): number =>
+  sampler.method === 'psgld' ? (sampler.nBeta === 0 ? 0 : sampler.batchSize) : sampler.observationBatch
+
+const workingOf = (
+  { architecture, rows }: Plan,
+  sampler: SamplerConfiguration,
+  chains: readonly string[],
+  groups: readonly (readonly number[])[],
+  atOnce: TokensAtOnce
+): Working => {
+  const weights = emptyWeights(architecture)
+  const evaluated = [...rows.observation, ...rows.probe]
+  const ofGradient = gradientRows(sampler)
+  const length = evaluated
+    .concat(sampler.method !== 'psgld' || ofGradient === 0 ? [] : rows.sampling)
+    .reduce((most, one) => Math.max(most, one), 2)
+  const programs = new Map<string, Held>()
+  const bytes = new Map<string, number>()
+  for (const component of new Set(chains)) {
+    const slices = componentSlices(architecture, weights, component)
+    const users = chains.filter((name) => name === component).length
+    const peaks = programPeaks(architecture, component, slices, {
+      positions: length - 1,
+      losses: Math.min(evaluated.length, rowsAtOnce(architecture, atOnce.block, length)),
+      gradient: ofGradient === 0 ? undefined : Math.min(ofGradient, rowsAtOnce(architecture, atOnce.chunk, length))
+    })
+    for (const [name, peak] of peaks) programs.set(name, { ...peak, users: users + (programs.get(name)?.users ?? 0) })
+    bytes.set(component, ownWeightBytes(architecture, slices, length - 1, ofGradient > 0))
+  }
+  const own = groups.map((group) => sum(group.map((chain) => bytes.get(chains[chain])!)))
+  return {
+    programs: [...programs.values()],
+    perThread: heldWeightBytes(architecture, parametersOf(architecture), length - 1),
+    own: own.sort((x, y) => y - x)
+  }
+}
+
+export interface Sizes {
+  /** Of the parameters, and of every component with `full` where it is sampled, in weights. */
+  readonly parameters: number
+  readonly replicaWeights: number
+  /** Of each chain. */
+  readonly replicas: readonly number[]
+  readonly chains: number
+}
+
+export const sizesOf = ({ architecture }: Plan, chains: readonly string[]): Sizes => {
+  const weights = emptyWeights(architecture)
+  const lengths = new Map(
+    [...new Set(chains)].map((name) => [name, sliceSize(componentSlices(architecture, weights, name))])
+  )
+  const replicas = chains.map((name) => lengths.get(name)!)
+  return { parameters: parametersOf(architecture), replicaWeights: sum(replicas), replicas, chains: chains.length }
+}
+
+/** Sums of all chains over both halves of their draws: of one quantity a token in float64, or of two, the first half's in float32; and losses where φ comes after them. */
+export const sumsBytes = (
+  { chains }: Sizes,
+  tokens: number,
+  { estimator }: PsgldConfiguration,
+  observationIncludesProbe: boolean
+): number => chains * tokens * ((estimator === 'two-chain' ? 16 : 24) + (observationIncludesProbe ? 4 : 0))
+
+/** While columns are estimated, one after another, and their matrices stored by three tiles: see columns.ts. */
+const estimatingBytes = (tokens: number, components: number): number =>
+  tokens * 200 + 12 * Math.min(usualTile, tokens * components)
+
+/** Weights, their centres and squared gradients, and gradients or parts of them where steps take several stages or threads, or others update; sums, and losses at w*; what comes of them. */
+const sampledBytes = (
+  sizes: Sizes,
+  stages: StageSizes,
+  tokens: number,
+  components: number,
+  sampler: PsgldConfiguration,
+  observationIncludesProbe: boolean
+): number =>
+  ((sampler.nBeta === 0 ? 8 : 12) + (stages.waiting ? 4 : 0) + 4 * partsOf(stages, stages.chunks)) *
+    sizes.replicaWeights +
+  sumsBytes(sizes, tokens, sampler, observationIncludesProbe) +
+  4 * tokens +
+  estimatingBytes(tokens, components)
+
+/** Matrices that are clustered for one clustering: the whole, and what it is compared with. */
+export const matricesOf = (
+  { stability }: Pick<ClusteringConfiguration, 'stability'>,
+  { method }: SamplerConfiguration
+): number => 1 + (stability ? comparisonsOf(partCount(method)).length : 0)
+
+/** Entries of the neighbour graph for each that the lists have: of a union, in both of an edge's rows. */
+const entriesPerNeighbour = 2 * 1.4
+
+/** The matrix, points, neighbours, the graph with its copies, and vectors of the search; and what is kept to compare with. */
+const clusteredBytes = (
+  configuration: ClusteringConfiguration,
+  matrices: number,
+  tokens: number,
+  components: number,
+  threads: number
+): number => {
+  const { method, neighbours: k, stability, minSize } = configuration
+  const graph = k * (8 + 24 + entriesPerNeighbour * 12 + 8)
+  const half = stability ? 4 * components + 8 * k : 0
+  const layers = method === 'acl' ? 1 : ladderOf(configuration.resolution, configuration.levels, tokens, minSize).length
+  const kept = 4 * layers * matrices
+  const kernels =
+    method === 'acl'
+      ? 0
+      : kernelBytes(
+          tokens,
+          Math.round(entriesPerNeighbour * k * tokens),
+          Math.min(threads, layers * configuration.seeds)
+        )
+  return tokens * (components * 16 + graph + half + kept + 270) + kernels
+}
+
+/** What samples: the components of the chains, the engine, and how many threads. */
+interface Sampled {
+  readonly chains: readonly string[]
+  readonly engine: string
+  readonly threads: number
+}
+
+/** Sums and vectors of all draw blocks: what waves hold in turn, and what is kept on disk. */
+export const blocksBytes = (
+  { architecture, rows: { tokens } }: Plan,
+  chains: readonly string[],
+  sampler: BlockConfiguration
+): number => {
+  const weights = emptyWeights(architecture)
+  return sum(
+    [...new Set(chains)].map(
+      (component) =>
+        (componentBytes(sliceSize(componentSlices(architecture, weights, component)), tokens, sampler) *
+          chains.filter((each) => each === component).length) /
+        blockCount
+    )
+  )
+}
+
+const samplingBytes = (
+  plan: Plan,
+  { sampler, corpus }: RunConfiguration,
+  { chains, engine, threads }: Sampled
+): number => {
+  const { architecture, components, rows } = plan
+  const lanes = lanesOf(engine, threads)
+  const atOnce = tokensFor(engine)
+  const { programs, perThread, own } = workingOf(
+    plan,
+    sampler,
+    chains,
+    hasDevice(engine) ? groupsOf(chains) : chains.map((_, chain) => [chain]),
+    atOnce
+  )
+  const sizes = sizesOf(plan, chains)
+  if (sampler.method !== 'psgld') {
+    const working = Math.min(lanes.evaluating, chains.length)
+    const copies = ({ owned, users }: Held): number =>
+      Math.min(working, users, owned ? measuredMemory.helpedPrograms : working)
+    const held = Math.min(
+      sum(programs.map((program) => copies(program) * program.bytes)),
+      working * Math.max(programBytes, ...programs.map(({ bytes }) => bytes))
+    )
+    const longest = [...rows.observation, ...rows.probe].reduce((most, length) => Math.max(most, length), 2)
+    const stage = Math.min(
+      usualStageBytes,
+      prefixBytes(architecture, 2 * blockCount * sampler.observationBatch * (longest - 1))
+    )
+    return (
+      4 * sizes.parameters +
+      working * (measuredMemory.threadBytes + perThread) +
+      sum(own.slice(0, working)) +
+      measuredMemory.programShare * held +
+      measuredMemory.stagesHeld * stage +
+      Math.min(waveBytes(), blocksBytes(plan, chains, sampler)) +
+      estimatingBytes(rows.tokens, components.length)
+    )
+  }
+  const stages = stageSizes({
+    architecture,
+    sampler,
+    atOnce,
+    lanes,
+    sampling: rows.sampling,
+    evaluated: [...rows.observation, ...rows.probe],
+    replicas: sizes.replicas
+  })
+  const working = stages.split ? lanes.evaluating : Math.min(lanes.evaluating, chains.length)
+  const copies = ({ owned, users }: Held): number =>
+    stages.split ? working : Math.min(working, users, owned ? measuredMemory.helpedPrograms : working)
+  const held = Math.min(
+    sum(programs.map((program) => copies(program) * program.bytes)),
+    working * Math.max(programBytes, ...programs.map(({ bytes }) => bytes))
+  )
+  return (
+    4 * sizes.parameters +
+    working * (measuredMemory.threadBytes + perThread) +
+    lanes.updating * measuredMemory.updatingBytes +
+    sum(own.slice(0, working)) +
+    measuredMemory.programShare * held +
+    measuredMemory.stagesHeld * stages.bytes +
+    sampledBytes(sizes, stages, rows.tokens, components.length, sampler, includesProbe(corpus))
+  )
+}
+
+/** χ̂ from every part of the draws. */
+export const partsBytes = ({ components, rows: { tokens } }: Plan, { method }: SamplerConfiguration): number =>
+  4 * partCount(method) * tokens * components.length
+
+/** While sampling, and at most. */
+export const memoryOf = (
+  plan: Plan,
+  configuration: RunConfiguration,
+  sampled: Sampled
+): { readonly sampling: number; readonly all: number } => {
+  const {
+    rows: { tokens },
+    components,
+    corpusBytes,
+    architecture
+  } = plan
+  const { clustering, sampler } = configuration
+  const weights = 4 * parametersOf(architecture)
+  const sampling = samplingBytes(plan, configuration, sampled)
+  const clustered = (settings: ClusteringConfiguration): number =>
+    clusteredBytes(settings, matricesOf(settings, sampler), tokens, components.length, sampled.threads)
+  const grouping =
+    clustering === false
+      ? 0
+      : weights + sampled.threads * measuredMemory.threadBytes + clustered(suitClustering(clustering, tokens))
+  return {
+    sampling: measuredMemory.processBytes + sampling,
+    all: measuredMemory.processBytes + Math.max(weights + corpusBytes, sampling, grouping)
+  }
+}
+
+/** Bytes that a process needs to sample some chains of a plan, whose components are given. */
+export const shardBytes = (plan: Plan, configuration: RunConfiguration, sampled: Sampled): number =>
+  measuredMemory.pieceProcessBytes + samplingBytes(plan, configuration, sampled)
+
+/** Bytes that a process needs to sample some chains of a prepared study, whose components are given. */
+export const pieceBytes = async (
+  configuration: RunConfiguration,
+  baseFolder: string,
+  prepared: Pick<Prepared, 'components' | 'study' | 'engine'>,
+  chains: readonly string[],
+  threads: number
+): Promise<number> => {
+  const plan = await preparedPlan(configuration, baseFolder, prepared)
+  return shardBytes(plan, configuration, { chains, engine: prepared.engine.name, threads })
+}
+
+/**
+ * Bytes that a process needs for a piece of a clustering: some rows' neighbours, or null for the local clusters of a
+ * matrix.
+ */
+export const clusterPieceBytes = (
+  configuration: ClusteringConfiguration,
+  tokens: number,
+  components: number,
+  rows: number | null,
+  threads: number
+): number => {
+  const { neighbours: k } = configuration
+  const common = measuredMemory.pieceProcessBytes + threads * measuredMemory.updatingBytes
+  // The matrix of a cloud is made from the whole one; points are in float64, and in 16 bits for the search.
+  if (rows !== null) return common + tokens * (components * (4 + 4 + 8 + 2) + 20) + rows * (8 * k + 8 * (2 * k + 32))
+  return common + clusteredBytes({ ...configuration, stability: false }, 1, tokens, components, threads)
+}
