@@ -1,5 +1,6 @@
-import { randomUUID } from 'node:crypto'
-import { openWorkspace, StoreLost } from '../store/store'
+import { openStore, StoreLost } from '../store/client'
+import type { Store } from '../store/client'
+import { workspaceOf } from '../store/store'
 import type { Workspace } from '../store/store'
 
 export interface KeeperListener {
@@ -9,50 +10,27 @@ export interface KeeperListener {
   readonly failed: (error: unknown) => void
 }
 
-type Method = (...parameters: readonly unknown[]) => unknown
-
-const reading = /^(get|list|find|read|search|is|count|next)[A-Z]/
-/** Writes that do the same when they are done twice. */
-const repeatable = new Set<PropertyKey>([
-  'updateRun',
-  'renameRun',
-  'appendTrace',
-  'renameClustering',
-  'saveLayout',
-  'saveDescription',
-  'exportTable',
-  'backUpLabels',
-  'purgeDeleted'
-])
-/** Writes that the journal knows by an id, so that one that was done is not done again; and the place of the id. */
-const journalled: Readonly<Record<string, (parameters: readonly unknown[], id: string) => readonly unknown[]>> = {
-  applyAnnotations: ([order], id) => [{ id, ...(order as object) }],
-  changeRun: ([run, changes, author, own], id) => [run, changes, author, own ?? id],
-  undo: ([own], id) => [own ?? id],
-  redo: ([own], id) => [own ?? id]
-}
-
 /** A store may be killed again while it does a call once more; but what ends it each time is not tried for ever. */
 const mostAttempts = 5
 
 /**
- * A workspace that outlives its store process: when that ends, a new one opens the same folder. Calls that read are done again, and so
- * are changes of labels and of runs' marks, which the journal does not take twice; other writes reject, and are their caller's to do again.
+ * A workspace that outlives its store process: when that ends, a new one opens the same folder. Calls are done again
+ * where the service says that they may be (`Retry`); others reject, and are their caller's to do again.
  */
 export class WorkspaceKeeper {
   readonly #listener: KeeperListener
   readonly #readOnly: boolean
-  #inner: Workspace
-  #reopening: Promise<Workspace> | undefined
+  #store: Store
+  #reopening: Promise<Store> | undefined
   #closed = false
   readonly workspace: Workspace
 
-  private constructor(inner: Workspace, readOnly: boolean, listener: KeeperListener) {
-    this.#inner = inner
-    this.#readOnly = readOnly
+  private constructor(store: Store, readOnly: boolean, listener: KeeperListener) {
     this.#listener = listener
-    this.workspace = new Proxy(inner, { get: (_, key) => this.#member(key) })
-    this.#watch(inner)
+    this.#readOnly = readOnly
+    this.#store = store
+    this.workspace = workspaceOf(this.#kept())
+    this.#watch(store)
   }
 
   /** `readOnly` has it opened for reading only, now and whenever it is opened again. */
@@ -61,28 +39,56 @@ export class WorkspaceKeeper {
     options: { readonly create: boolean; readonly readOnly: boolean },
     listener: KeeperListener
   ): Promise<WorkspaceKeeper> {
-    return new WorkspaceKeeper(await openWorkspace(folder, { ...options, orRead: true }), options.readOnly, listener)
+    return new WorkspaceKeeper(await openStore(folder, { ...options, orRead: true }), options.readOnly, listener)
   }
 
-  #watch(inner: Workspace): void {
-    void inner.ended.then(() => {
-      if (!this.#closed) this.#successor(inner).catch(() => {})
+  /** The store of the moment. */
+  #kept(): Store {
+    const now = (): Store => this.#store
+    return {
+      folder: now().folder,
+      retries: now().retries,
+      get readOnly() {
+        return now().readOnly
+      },
+      get unwritable() {
+        return now().unwritable
+      },
+      get notes() {
+        return now().notes
+      },
+      get pid() {
+        return now().pid
+      },
+      get ended() {
+        return now().ended
+      },
+      call: (method, parameters, id) =>
+        this.#attempt((store) => store.call(method, parameters, id), now().retries[method] !== 'never'),
+      pinned: (work) => this.#attempt(work, false),
+      close: () => this.close()
+    }
+  }
+
+  #watch(store: Store): void {
+    void store.ended.then(() => {
+      if (!this.#closed) this.#successor(store).catch(() => {})
     })
   }
 
-  /** The workspace after `lost`, whose store process has ended. */
-  #successor(lost: Workspace): Promise<Workspace> {
-    if (this.#inner !== lost) return Promise.resolve(this.#inner)
+  /** The store after `lost`, whose process has ended. */
+  #successor(lost: Store): Promise<Store> {
+    if (this.#store !== lost) return Promise.resolve(this.#store)
     this.#reopening ??= this.#reopen(lost).finally(() => (this.#reopening = undefined))
     return this.#reopening
   }
 
-  async #reopen(lost: Workspace): Promise<Workspace> {
+  async #reopen(lost: Store): Promise<Store> {
     const words = await lost.ended
     for (let attempt = 1; ; attempt++) {
       try {
-        const next = await openWorkspace(lost.folder, { readOnly: this.#readOnly, orRead: true })
-        this.#inner = next
+        const next = await openStore(lost.folder, { readOnly: this.#readOnly, orRead: true })
+        this.#store = next
         this.#watch(next)
         this.#listener.reopened(words)
         return next
@@ -94,29 +100,14 @@ export class WorkspaceKeeper {
     }
   }
 
-  async #call(inner: Workspace, key: PropertyKey, parameters: readonly unknown[]): Promise<unknown> {
-    return (Reflect.get(inner, key) as Method)(...parameters)
-  }
-
-  #member(key: PropertyKey): unknown {
-    const value: unknown = Reflect.get(this.#inner, key)
-    if (typeof value !== 'function' || key === 'runFolder') return value
-    if (key === 'close') return () => this.close()
-    const withId = typeof key === 'string' && Object.hasOwn(journalled, key) ? journalled[key] : undefined
-    if (withId !== undefined)
-      return (...parameters: readonly unknown[]) => this.#forward(key, withId(parameters, randomUUID()), true)
-    return (...parameters: readonly unknown[]) =>
-      this.#forward(key, parameters, reading.test(String(key)) || repeatable.has(key))
-  }
-
-  async #forward(key: PropertyKey, parameters: readonly unknown[], again: boolean): Promise<unknown> {
-    let inner = this.#inner
+  async #attempt<T>(work: (store: Store) => Promise<T>, again: boolean): Promise<T> {
+    let store = this.#store
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#call(inner, key, parameters)
+        return await work(store)
       } catch (error) {
         if (!(error instanceof StoreLost) || this.#closed) throw error
-        inner = await this.#successor(inner)
+        store = await this.#successor(store)
         if (!again || attempt === mostAttempts) throw error
       }
     }
@@ -125,6 +116,6 @@ export class WorkspaceKeeper {
   async close(): Promise<void> {
     this.#closed = true
     await this.#reopening?.catch(() => {})
-    await this.#inner.close()
+    await this.#store.close()
   }
 }

@@ -5,19 +5,49 @@ import type {
   AnnotationsChanged,
   AnnotationTarget,
   JournalStep,
+  LabelStatus,
   RunMarks,
   UndoState
 } from '../../preload/contract-annotations'
 import { SpectroscopeError } from '../../preload/errors'
 import { countStatuses } from '../../preload/labels'
 import { leftoverCluster } from '../../preload/records'
+import type { AnnotationEdit } from '../labels/annotations'
 import { select } from './database'
 import { knownClustering, knownRun } from './facts'
 import type { JournalFile } from './journal'
 import { jsonOf } from './json'
-import type { AnnotationsOrder, ClusteringAnnotations, LabelCounts, Undone } from './labelling'
 import { annotationOf, journaled, labelChangesOf, stepColumns, stepOf, texts, turned } from './replay'
 import { getRun } from './runs'
+
+export interface AnnotationsOrder {
+  readonly run: string
+  readonly clustering: number
+  /** For the menu: "label 3 clusters “closing brackets”". */
+  readonly words: string
+  readonly author: string
+  readonly edits: readonly AnnotationEdit[]
+  readonly id?: string | undefined
+}
+
+export interface ClusteringAnnotations {
+  readonly clustering: number
+  readonly annotations: readonly Annotation[]
+}
+
+/** Clusters of a clustering by status, those in a merge by that of the merge; unseen ones are the rest. */
+export interface LabelCounts {
+  readonly run: string
+  readonly clustering: number
+  readonly counts: Readonly<Partial<Record<LabelStatus, number>>>
+}
+
+/** What undo or redo changed: annotations of one clustering, the marks of a run, or nothing. */
+export interface Undone {
+  readonly changed: AnnotationsChanged | null
+  readonly run: string | null
+  readonly undo: UndoState
+}
 
 const kinds = ['cluster', 'merge', 'part']
 const placeOf = (target: AnnotationTarget): number[] => {

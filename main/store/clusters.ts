@@ -18,6 +18,7 @@ import { forEachBlock } from './blocks'
 import { select } from './database'
 import type { Row } from './database'
 import { fitting, parsed, UnfitRows } from './fitting'
+import type { Context } from './parameters'
 import { getColumns } from './reads'
 import type { Columns } from './reads'
 import { knownClustering, knownRun, knownStudy, knownTexts, Memory } from './facts'
@@ -331,7 +332,7 @@ export const forgetOrders = (): void => orders.clear()
 export const getTokens = async (
   connection: DuckDBConnection,
   runId: string,
-  tokens: Int32Array,
+  tokens: ArrayLike<number>,
   before = 16,
   after = 16
 ): Promise<TokenInContext[]> => {
@@ -359,24 +360,19 @@ export const getTokens = async (
   })
 }
 
+export interface ClusterTokensQuery extends Context {
+  /** `token`: by token index; `central`: nearest to the cluster's mean χ̂ first, in columns of standard deviation 1, ties by token index. */
+  readonly order?: 'token' | 'central' | undefined
+  readonly offset?: number | undefined
+  readonly limit?: number | undefined
+}
+
 export const getClusterTokens = async (
   connection: DuckDBConnection,
   run: string,
   clusteringNumber: number | undefined,
   cluster: number,
-  {
-    order,
-    offset,
-    limit,
-    before,
-    after
-  }: {
-    order: 'token' | 'central'
-    offset: number
-    limit: number
-    before?: number | undefined
-    after?: number | undefined
-  }
+  { order = 'token', offset = 0, limit = 100, before, after }: ClusterTokensQuery
 ): Promise<TokenInContext[]> => {
   const { clustering } = await knownClustering(connection, run, clusteringNumber)
   const tokens = await orderOf(connection, run, clustering.number, cluster, order)

@@ -1,12 +1,14 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { ClusteringConfiguration } from '../../preload/configuration'
+import type { CallResult } from '../../preload/contract-calls'
 import { SpectroscopeError } from '../../preload/errors'
 import { edgeWeight } from '../clustering/graph'
-import type { Edges } from './exploration'
 import { knownNeighbours } from './neighbour-memory'
 import type { NeighbourMemory } from './neighbour-memory'
-import { findNeighbours } from './reads'
+import { hasNeighbours } from './reads'
 import { tokensOf } from './token-columns'
+
+export type Edges = CallResult<'tokens.edges'>
 
 export interface EdgesQuery {
   readonly whiten: boolean
@@ -62,7 +64,7 @@ export const getEdges = async (
   query: EdgesQuery
 ): Promise<Edges> => {
   const { whiten, k, tokens, most, symmetrize } = query
-  if (!(await findNeighbours(connection, run, k, whiten)).stored) {
+  if (!(await hasNeighbours(connection, run, k, whiten))) {
     throw new SpectroscopeError(
       'input',
       `Run ${runId} has no ${k} neighbours of each token for this preprocessing; cluster it again with these settings.`

@@ -1,12 +1,14 @@
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
+import type { CallParameters } from '../../preload/contract-calls'
 import type { GalleryPage, Stratum, TokenDetails } from '../../preload/contract-explore'
 import { SpectroscopeError } from '../../preload/errors'
 import { missingGroup } from '../base/group-tree'
 import { getTokens } from './clusters'
 import { select } from './database'
-import type { GalleryQuery } from './exploration'
 import { knownClustering, knownSubsets } from './facts'
 import { readSusceptibilities } from './reads'
+
+export type GalleryQuery = Omit<CallParameters<'clusters.tokens'>, 'run' | 'clustering' | 'cluster'>
 
 const mod = 2 ** 32
 

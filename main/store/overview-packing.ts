@@ -1,8 +1,14 @@
 import type { ClusterEntry, StandingOut } from '../../preload/contract-explore'
 import { groupKinds, leftoverCluster } from '../../preload/records'
 import type { GroupKind, LeftoverKind, TokenCount } from '../../preload/records'
-import type { Overview } from './exploration'
 import type { Columns } from './reads'
+
+export interface Overview {
+  /** By number: clusters, then the groups above them; what is left over last. */
+  readonly clusters: ClusterEntry[]
+  /** Names of subsets, sorted. */
+  readonly subsets: string[]
+}
 
 /**
  * Entries of all groups as columns: ten thousand of them cross from the store in a tenth of the time that as many objects would take.

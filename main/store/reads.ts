@@ -1,9 +1,15 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SpectroscopeError } from '../../preload/errors'
 import { limits } from '../../preload/limits'
-import type { DiagnosticsRecord, DocumentRecord, Segment, TraceRecord } from '../../preload/records'
+import type {
+  DiagnosticsRecord,
+  DocumentRecord,
+  Segment,
+  StudyRecord,
+  SusceptibilityRecord,
+  TraceRecord
+} from '../../preload/records'
 import { forEachBlock } from './blocks'
-import type { StoredStudy } from './calls'
 import { select } from './database'
 import type { Row } from './database'
 import { checkIndex, fitting, parsed, UnfitRows } from './fitting'
@@ -36,7 +42,7 @@ const readRows = async (
   return { ids, subsets }
 }
 
-export const getStudy = async (connection: DuckDBConnection, runId: string, run: number): Promise<StoredStudy> => {
+export const getStudy = async (connection: DuckDBConnection, runId: string, run: number): Promise<StudyRecord> => {
   const [study] = await select(connection, 'SELECT hash FROM studies WHERE run = $1', [run])
   if (study === undefined)
     throw new SpectroscopeError('input', `Run ${runId} has no rows yet; \`resume ${runId}\` prepares them.`)
@@ -161,6 +167,19 @@ export const readSusceptibilities = async (
   return { susceptibilities, standardErrors }
 }
 
+/** The same rows with what they are of. */
+export const readMatrix = async (
+  connection: DuckDBConnection,
+  runId: string,
+  run: number,
+  first: number,
+  count: number
+): Promise<SusceptibilityRecord> => {
+  const { components } = await getColumns(connection, runId, run)
+  const block = await readSusceptibilities(connection, runId, run, first, count)
+  return { tokens: block.susceptibilities.length / components.length, components, ...block }
+}
+
 export const countParts = async (connection: DuckDBConnection, run: number): Promise<number> => {
   const [row] = await select(connection, 'SELECT count(*) AS parts FROM parts WHERE run = $1 AND token = 0', [run])
   return Number(row.parts)
@@ -214,18 +233,18 @@ export const readHalf = async (
   return new Float32Array(sums)
 }
 
-export const findNeighbours = async (
+export const hasNeighbours = async (
   connection: DuckDBConnection,
   run: number,
   k: number,
   whiten: boolean
-): Promise<{ stored: boolean }> => {
+): Promise<boolean> => {
   const [row] = await select(
     connection,
     'SELECT len(nearest) AS k FROM neighbours WHERE run = $1 AND whiten = $2 AND token = 0',
     [run, Number(whiten)]
   )
-  return { stored: row !== undefined && Number(row.k) >= k }
+  return row !== undefined && Number(row.k) >= k
 }
 
 export const readNeighbours = async (

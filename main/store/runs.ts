@@ -194,10 +194,7 @@ const copyRows = async (
  * Copies the run of another workspace's database, with everything that is kept of it, under the id that it has there; nothing where this
  * workspace has it already. Throws a `storage` error where that database is of another schema, or holds another number of runs than one.
  */
-export const copyRun = async (
-  connection: DuckDBConnection,
-  { file, baseFolder }: { readonly file: string; readonly baseFolder: string }
-): Promise<RunRecord> => {
+export const copyRun = async (connection: DuckDBConnection, file: string, baseFolder: string): Promise<RunRecord> => {
   const instance = await openConfined(file, { readOnly: true, memoryLimit: '512MiB', temporaryFolder: '' })
   const other = await instance.connect()
   try {

@@ -13,7 +13,32 @@ import { bestRules, textOf } from './clusters'
 import { jsonOf } from './json'
 import { getColumns } from './reads'
 import { findClustering, getRun, runNumber } from './runs'
-import type { ExportedTable } from './store'
+import type { InClustering } from './parameters'
+
+/**
+ * Tables that can be exported. Those of clusters and labels need a clustering; `tokens` then says cluster and labels
+ * too.
+ */
+export const exportedTables = [
+  'tokens',
+  'susceptibilities',
+  'standard_errors',
+  'diagnostics',
+  'chains',
+  'traces',
+  'clusters',
+  'cluster_tokens',
+  'documents',
+  'labels'
+] as const
+export type ExportedTable = (typeof exportedTables)[number]
+
+export interface TableOptions extends InClustering {
+  /** Only these, and their tokens; all by default. */
+  readonly clusters?: readonly ClusterNumber[] | undefined
+  /** Leaves text of CSV as it is, also where a spreadsheet would compute it; not by default. */
+  readonly rawCells?: boolean | undefined
+}
 
 const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
@@ -257,14 +282,10 @@ const move = async (from: string, to: string): Promise<void> => {
   }
 }
 
-export interface TableExport {
+export interface TableExport extends TableOptions {
   readonly table: ExportedTable
   readonly format: 'csv' | 'parquet'
   readonly file: string
-  readonly clustering: number | undefined
-  readonly clusters: Chosen
-  /** CSV: whether text that begins like a formula stays as it is. */
-  readonly rawCells: boolean
   /** Folder that the database may write to, '' for none; the file is made there, and then moved. */
   readonly temporaryFolder: string
 }
@@ -277,7 +298,7 @@ export interface TableExport {
 export const exportTable = async (
   connection: DuckDBConnection,
   runId: string,
-  { table, format, file, clustering, clusters, rawCells, temporaryFolder }: TableExport
+  { table, format, file, clustering, clusters, rawCells = false, temporaryFolder }: TableExport
 ): Promise<void> => {
   const select = await query(connection, runId, await runNumber(connection, runId), table, clustering, clusters)
   const copied =

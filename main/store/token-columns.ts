@@ -171,12 +171,12 @@ export const getLayout = async (
   runId: string,
   run: number,
   whiten: boolean
-): Promise<LayoutRecord | null> => {
+): Promise<LayoutRecord | undefined> => {
   const [layout] = await select(connection, 'SELECT method FROM layouts WHERE run = $1 AND whiten = $2', [
     run,
     Number(whiten)
   ])
-  if (layout === undefined) return null
+  if (layout === undefined) return undefined
   const positions = new Float32Array(2 * (await tokensOf(connection, runId, run)))
   await forEachBlock(
     connection,

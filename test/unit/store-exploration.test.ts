@@ -5,7 +5,7 @@ import { patternNames } from '../../preload/contract-explore'
 import type { ClusteringDescription, LevelDescription } from '../../preload/records'
 import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
-import type { GalleryQuery } from '../../main/store/exploration'
+import type { GalleryQuery } from '../../main/store/gallery'
 import { writeSyntheticWorkspace } from '../bench/synthetic-workspace'
 import {
   clusteringOf,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { join } from 'node:path'
 import type { NewClustering, NewGroup } from '../../preload/records'
-import type { GalleryQuery } from '../../main/store/exploration'
+import type { GalleryQuery } from '../../main/store/gallery'
 import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
 import {
