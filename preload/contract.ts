@@ -3,8 +3,10 @@ export { clusteringWords, groupCount, groupName, mayNotBeThere, ruleWords, stabi
 export * from './contract-annotations'
 export * from './contract-calls'
 export * from './contract-explore'
+export * from './contract-notices'
 export * from './contract-progress'
 export * from './contract-runs'
+export * from './contract-settings'
 export {
   checkedConfiguration,
   clusteringMethods,

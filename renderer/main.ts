@@ -3,7 +3,7 @@ import { z } from 'zod'
 import App from './app/App.svelte'
 import Door from './app/Door.svelte'
 import { connectBridge } from './bridge'
-import { Client } from './client'
+import { clientOf } from './client'
 import { enter, followLinks } from './entry'
 import './theme.css'
 
@@ -15,9 +15,9 @@ const target = document.getElementById('app')!
 const inBrowser = async (): Promise<void> => {
   followLinks()
   const entry = await enter()
-  if ('secret' in entry) mount(App, { target, props: { client: new Client(connectBridge(entry.secret)) } })
+  if ('secret' in entry) mount(App, { target, props: { client: clientOf(connectBridge(entry.secret)) } })
   else mount(Door, { target, props: entry })
 }
 
 if (window.spectroscope === undefined) void inBrowser()
-else mount(App, { target, props: { client: new Client(window.spectroscope) } })
+else mount(App, { target, props: { client: clientOf(window.spectroscope) } })

@@ -1,4 +1,12 @@
-import type { CallName, CallParameters, CallResult, NoticeName, Notices, Settings } from '../../preload/contract'
+import type {
+  AnswerOf,
+  CallParameters,
+  Calls,
+  NoticeName,
+  Notices,
+  ParametersOf,
+  Settings
+} from '../../preload/contract'
 import type { FileIdentity } from '../base/files'
 import type { Workspace } from '../store/store'
 import type { Reach } from './reach'
@@ -47,7 +55,10 @@ export interface WorkbenchContext {
   emit<N extends NoticeName>(name: N, data: Notices[N]): void
 }
 
-export type CallHandlers = {
-  readonly [M in CallName]: (parameters: CallParameters<M>) => CallResult<M> | Promise<CallResult<M>>
+/** The handlers of a noun's calls. */
+export type HandlersOf<N extends keyof Calls> = {
+  readonly [V in keyof Calls[N]]: (
+    parameters: ParametersOf<Calls[N][V]>
+  ) => AnswerOf<Calls[N][V]> | Promise<AnswerOf<Calls[N][V]>>
 }
-export type HandlersOf<P extends string> = { readonly [M in Extract<CallName, `${P}.${string}`>]: CallHandlers[M] }
+export type CallHandlers = { readonly [N in keyof Calls]: HandlersOf<N> }

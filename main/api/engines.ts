@@ -144,10 +144,10 @@ export const installEngine = async ({ name, confirm, onEvent, signal }: InstallR
   }
 }
 
-export const engineCalls = (jobs: Jobs): Omit<HandlersOf<'engines'>, 'engines.measure'> => ({
-  'engines.describeInstallation': ({ name }) => describeInstallation(name, AbortSignal.timeout(60_000)),
+export const engineCalls = (jobs: Jobs): Omit<HandlersOf<'engines'>, 'measure'> => ({
+  describeInstallation: ({ name }) => describeInstallation(name, AbortSignal.timeout(60_000)),
   /** A person has agreed in the window. */
-  'engines.install': ({ name }) => {
+  install: ({ name }) => {
     const { engine } = installableOf(name)
     const { job, done } = jobs.start(
       { kind: 'download', title: `Installing ${engine}`, run: null, key: `install ${engine}` },

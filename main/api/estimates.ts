@@ -118,7 +118,7 @@ export class Estimates {
     })
   }
 
-  calls(): Pick<HandlersOf<'engines'>, 'engines.measure'> {
-    return { 'engines.measure': () => this.#measure() }
+  calls(): Pick<HandlersOf<'engines'>, 'measure'> {
+    return { measure: () => this.#measure() }
   }
 }

@@ -2,7 +2,7 @@ import type { ClusteringRecord } from '../../preload/records'
 import { SpectroscopeError } from '../../preload/errors'
 import { describeKept } from '../pipeline/describe'
 import { layOut } from '../pipeline/lay-out'
-import type { HandlersOf, WorkbenchContext } from './context'
+import type { CallHandlers, WorkbenchContext } from './context'
 import type { Jobs } from './jobs'
 
 /** An array with memory of its own, as shared memory cannot cross to a window. */
@@ -12,7 +12,7 @@ const own = <T extends Int32Array | Float32Array>(values: T): T =>
 export const exploreCalls = (
   context: WorkbenchContext,
   jobs: Jobs
-): HandlersOf<'clusters'> & HandlersOf<'tokens'> & HandlersOf<'graph'> => {
+): Pick<CallHandlers, 'clusters' | 'tokens' | 'graph'> => {
   const clusteringOf = async (run: string, clustering: number): Promise<ClusteringRecord> => {
     const { clusterings } = await context.workspace().getRun(run)
     const found = clusterings.find(({ number }) => number === clustering)
@@ -49,66 +49,69 @@ export const exploreCalls = (
   }
 
   return {
-    'clusters.overview': async ({ run, clustering }) => {
-      const record = await clusteringOf(run, clustering)
-      await described(run, record)
-      const workspace = context.workspace()
-      const [entry, overview, annotations, undo] = [
-        await workspace.getRun(run),
-        await workspace.getOverview(run, clustering),
-        await workspace.getAnnotations(run, clustering),
-        await workspace.getUndoState()
-      ]
-      return { run: entry, clustering: record, ...overview, annotations, undo }
-    },
-    'clusters.details': ({ run, clustering, cluster }) =>
-      context.workspace().getClusterDetails(run, clustering, cluster),
-    'clusters.search': ({ run, clustering, text, regularExpression }) =>
-      context.workspace().searchClusters(run, clustering, text, regularExpression),
-    'clusters.tokens': ({ run, clustering, cluster, ...query }) =>
-      context.workspace().getGallery(run, clustering, cluster, query),
-    'clusters.members': ({ run, clustering, cluster }) =>
-      context.workspace().getClusterMembers(run, cluster, { clustering }),
-
-    'tokens.contexts': ({ run, tokens, before, after }) =>
-      context.workspace().getTokens(run, tokens, { before, after }),
-    'tokens.details': ({ run, clustering, token, before, after }) =>
-      context.workspace().getTokenDetails(run, clustering, token, { before, after }),
-    'tokens.find': ({ run, text, limit }) => context.workspace().findTokens(run, text, limit),
-    'tokens.membership': async ({ run, clustering, level }) =>
-      own(await context.workspace().getMembership(run, { clustering, level })),
-    'tokens.strengths': async ({ run, clustering }) => own(await context.workspace().getStrengths(run, { clustering })),
-    'tokens.subsets': async ({ run }) => own(await context.workspace().getSubsetIndices(run)),
-    'tokens.column': async ({ run, component }) => own(await context.workspace().getColumn(run, component)),
-    'tokens.edges': async ({ run, clustering, tokens, most }) => {
-      const {
-        configuration: { whiten, neighbours, symmetrize }
-      } = await clusteringOf(run, clustering)
-      return context.workspace().getEdges(run, whiten, neighbours, tokens, most, symmetrize)
+    clusters: {
+      overview: async ({ run, clustering }) => {
+        const record = await clusteringOf(run, clustering)
+        await described(run, record)
+        const workspace = context.workspace()
+        const [entry, overview, annotations, undo] = [
+          await workspace.getRun(run),
+          await workspace.getOverview(run, clustering),
+          await workspace.getAnnotations(run, clustering),
+          await workspace.getUndoState()
+        ]
+        return { run: entry, clustering: record, ...overview, annotations, undo }
+      },
+      details: ({ run, clustering, cluster }) => context.workspace().getClusterDetails(run, clustering, cluster),
+      search: ({ run, clustering, text, regularExpression }) =>
+        context.workspace().searchClusters(run, clustering, text, regularExpression),
+      tokens: ({ run, clustering, cluster, ...query }) =>
+        context.workspace().getGallery(run, clustering, cluster, query),
+      members: ({ run, clustering, cluster }) => context.workspace().getClusterMembers(run, cluster, { clustering })
     },
 
-    'graph.tokens': async ({ run, clustering, again }) => {
-      const {
-        configuration: { whiten }
-      } = await clusteringOf(run, clustering)
-      const workspace = context.workspace()
-      const kept = again ? undefined : await workspace.getLayout(run, whiten)
-      if (kept !== undefined)
-        return { state: 'ready', method: kept.method, tokens: null, positions: own(kept.positions) }
-      refuseToKeep('the token layout is not computed yet')
-      const record = await workspace.getRun(run)
-      const about = {
-        kind: 'layout',
-        title: `Computing token layout of “${record.name}”`,
-        run,
-        key: `layout ${run} ${whiten}`
-      } as const
-      const { job, done } = jobs.start(about, ({ signal, progress }) =>
-        layOut(workspace, record, { whiten, signal, onProgress: progress })
-      )
-      done.catch(() => {})
-      return { state: 'working', job }
+    tokens: {
+      contexts: ({ run, tokens, before, after }) => context.workspace().getTokens(run, tokens, { before, after }),
+      details: ({ run, clustering, token, before, after }) =>
+        context.workspace().getTokenDetails(run, clustering, token, { before, after }),
+      find: ({ run, text, limit }) => context.workspace().findTokens(run, text, limit),
+      membership: async ({ run, clustering, level }) =>
+        own(await context.workspace().getMembership(run, { clustering, level })),
+      strengths: async ({ run, clustering }) => own(await context.workspace().getStrengths(run, { clustering })),
+      subsets: async ({ run }) => own(await context.workspace().getSubsetIndices(run)),
+      column: async ({ run, component }) => own(await context.workspace().getColumn(run, component)),
+      edges: async ({ run, clustering, tokens, most }) => {
+        const {
+          configuration: { whiten, neighbours, symmetrize }
+        } = await clusteringOf(run, clustering)
+        return context.workspace().getEdges(run, whiten, neighbours, tokens, most, symmetrize)
+      }
     },
-    'graph.clusters': ({ run, clustering }) => context.workspace().getClusterLayout(run, clustering)
+
+    graph: {
+      tokens: async ({ run, clustering, again }) => {
+        const {
+          configuration: { whiten }
+        } = await clusteringOf(run, clustering)
+        const workspace = context.workspace()
+        const kept = again ? undefined : await workspace.getLayout(run, whiten)
+        if (kept !== undefined)
+          return { state: 'ready', method: kept.method, tokens: null, positions: own(kept.positions) }
+        refuseToKeep('the token layout is not computed yet')
+        const record = await workspace.getRun(run)
+        const about = {
+          kind: 'layout',
+          title: `Computing token layout of “${record.name}”`,
+          run,
+          key: `layout ${run} ${whiten}`
+        } as const
+        const { job, done } = jobs.start(about, ({ signal, progress }) =>
+          layOut(workspace, record, { whiten, signal, onProgress: progress })
+        )
+        done.catch(() => {})
+        return { state: 'working', job }
+      },
+      clusters: ({ run, clustering }) => context.workspace().getClusterLayout(run, clustering)
+    }
   }
 }

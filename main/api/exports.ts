@@ -69,16 +69,16 @@ export const exportCalls = (context: WorkbenchContext): HandlersOf<'exports'> =>
   }
 
   return {
-    'exports.write': async ({ run, picture, ...asked }) => {
+    write: async ({ run, picture, ...asked }) => {
       await context.reach.check(asked.path)
       const order = { ...asked, ...(picture === undefined ? {} : { picture }) }
       return answered(asked.path, await write(context.workspace(), run, order))
     },
-    'exports.picture': async ({ path, content, overwrite }) => {
+    picture: async ({ path, content, overwrite }) => {
       await context.reach.check(path)
       return answered(path, await writePicture(path, content, overwrite))
     },
-    'exports.link': ({ path }) => {
+    link: ({ path }) => {
       const { link } = context.environment
       const place = resolve(path)
       if (!exported.has(place)) throw new SpectroscopeError('usage', `${path} was not exported here; export it first.`)

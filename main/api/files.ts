@@ -86,7 +86,7 @@ const listFolder = async (asked: string, hidden: boolean, reach: Reach): Promise
 }
 
 export const fileCalls = ({ environment, reach }: WorkbenchContext): HandlersOf<'files'> => ({
-  'files.list': ({ folder, hidden }) => listFolder(folder ?? homedir(), hidden, reach),
-  'files.choose': async ({ purpose, title, suggested }) =>
+  list: ({ folder, hidden }) => listFolder(folder ?? homedir(), hidden, reach),
+  choose: async ({ purpose, title, suggested }) =>
     environment.choose === undefined ? null : environment.choose(purpose, title, suggested)
 })

@@ -97,14 +97,14 @@ export const importRun = async (
 }
 
 export const importCalls = (context: WorkbenchContext, received: ReceivedFiles): HandlersOf<'imports'> => ({
-  'imports.inspect': async ({ path }) => {
+  inspect: async ({ path }) => {
     if (!received.has(path)) await context.reach.check(path)
     return inspect(context.workspace(), path)
   },
 
-  'imports.receive': async ({ name, content }) => ({ path: await received.receive(name, content) }),
+  receive: async ({ name, content }) => ({ path: await received.receive(name, content) }),
 
-  'imports.annotated': async ({ path, into }) => {
+  annotated: async ({ path, into }) => {
     const workspace = context.workspace()
     if (!received.has(path)) await context.reach.check(path)
     const set = await readAnnotatedSet(path)

@@ -333,13 +333,13 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
   }
 
   return {
-    'labels.apply': async ({ run, clustering, changes, words, id }) =>
+    apply: async ({ run, clustering, changes, words, id }) =>
       told(await applyChanges(context.workspace(), run, clustering, changes, words, context.author(), id)),
-    'labels.undo': ({ step }) => turn('undo', step),
-    'labels.redo': ({ step }) => turn('redo', step),
-    'labels.history': ({ limit }) => context.workspace().getHistory(limit),
+    undo: ({ step }) => turn('undo', step),
+    redo: ({ step }) => turn('redo', step),
+    history: ({ limit }) => context.workspace().getHistory(limit),
 
-    'labels.suggest': async ({ run, clustering, cluster }) => {
+    suggest: async ({ run, clustering, cluster }) => {
       const {
         entry: { size },
         topTokens,
@@ -349,7 +349,7 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
       return { names: suggestNames({ size, topTokens, patterns, subsets }) }
     },
 
-    'labels.blindTest': async ({ run, clustering, cluster }) => {
+    blindTest: async ({ run, clustering, cluster }) => {
       const workspace = context.workspace()
       const membership = await workspace.getMembership(run, { clustering })
       const members = await workspace.getClusterMembers(run, cluster, { clustering })
@@ -377,7 +377,7 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
       return { test, contexts: await workspace.getTokens(run, tokens, around) }
     },
 
-    'labels.answerBlindTest': async ({ test, choice }) => {
+    answerBlindTest: async ({ test, choice }) => {
       const open = tests.get(test)
       if (open === undefined)
         throw new SpectroscopeError('input', 'This blind test was already answered or has expired; start another one.')
@@ -399,7 +399,7 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
       return { odd, right, score }
     },
 
-    'labels.carry': async ({ from, to, least, apply }) => {
+    carry: async ({ from, to, least, apply }) => {
       const workspace = context.workspace()
       const { proposals, edits } = await carry(workspace, from, to, least, isLabel)
       if (apply) {
@@ -416,7 +416,7 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
       return { proposals, applied: apply }
     },
 
-    'labels.backUp': async () => ({ file: await context.workspace().backUpLabels() })
+    backUp: async () => ({ file: await context.workspace().backUpLabels() })
   }
 }
 

@@ -3,7 +3,7 @@ import { parseConfiguration } from '../../preload/configuration'
 import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import { describeModel, previewCorpus } from '../pipeline/preview'
-import type { HandlersOf, WorkbenchContext } from './context'
+import type { CallHandlers, WorkbenchContext } from './context'
 import type { Jobs } from './jobs'
 import { checkNamed } from './reach'
 import { fetchFromHub } from './models'
@@ -14,60 +14,64 @@ const forPreview = (value: object): RunConfiguration => {
   return parseConfiguration(Object.fromEntries(given), 'the preview')
 }
 
-export const modelCalls = (context: WorkbenchContext, jobs: Jobs): HandlersOf<'models'> & HandlersOf<'corpora'> => {
+export const modelCalls = (context: WorkbenchContext, jobs: Jobs): Pick<CallHandlers, 'models' | 'corpora'> => {
   let stopPreview = (): void => {}
   let previews = 0
   return {
-    'models.describe': async ({ folder, weights }) => {
-      await checkNamed(context.reach, { model: '.', ...(weights === undefined ? {} : { weights }) }, resolve(folder))
-      return describeModel(resolve(folder), weights === undefined ? undefined : resolve(folder, weights))
-    },
-    'models.fetch': async ({ name, revision, folder }) => {
-      const workspace = context.workspace()
-      if (folder === undefined && workspace.readOnly) {
-        const remedy = 'choose another folder for the model'
-        throw new SpectroscopeError('workspace', `${workspace.folder} is open read-only; ${remedy}.`)
+    models: {
+      describe: async ({ folder, weights }) => {
+        await checkNamed(context.reach, { model: '.', ...(weights === undefined ? {} : { weights }) }, resolve(folder))
+        return describeModel(resolve(folder), weights === undefined ? undefined : resolve(folder, weights))
+      },
+      fetch: async ({ name, revision, folder }) => {
+        const workspace = context.workspace()
+        if (folder === undefined && workspace.readOnly) {
+          const remedy = 'choose another folder for the model'
+          throw new SpectroscopeError('workspace', `${workspace.folder} is open read-only; ${remedy}.`)
+        }
+        const target = folder === undefined ? join(workspace.folder, 'models', basename(name)) : resolve(folder)
+        await context.reach.check(target)
+        const { job, done } = jobs.start(
+          { kind: 'download', title: `Downloading ${name} to ${target}`, run: null, key: `download ${target}` },
+          ({ signal, progress }) =>
+            fetchFromHub({
+              name,
+              folder: target,
+              signal,
+              ...(revision === undefined ? {} : { revision }),
+              onEvent: (event) => {
+                if (event.type !== 'progress') return
+                const { done: megabytes, total, detail, secondsLeft } = event.progress
+                progress({
+                  ...(total > 0 ? { fraction: megabytes / total } : {}),
+                  detail: `${detail ?? ''}, ${Math.round(megabytes)} of ${Math.round(total)} MB`,
+                  ...(secondsLeft === undefined ? {} : { secondsLeft })
+                })
+              }
+            })
+        )
+        done.catch(() => {})
+        return job
       }
-      const target = folder === undefined ? join(workspace.folder, 'models', basename(name)) : resolve(folder)
-      await context.reach.check(target)
-      const { job, done } = jobs.start(
-        { kind: 'download', title: `Downloading ${name} to ${target}`, run: null, key: `download ${target}` },
-        ({ signal, progress }) =>
-          fetchFromHub({
-            name,
-            folder: target,
-            signal,
-            ...(revision === undefined ? {} : { revision }),
-            onEvent: (event) => {
-              if (event.type !== 'progress') return
-              const { done: megabytes, total, detail, secondsLeft } = event.progress
-              progress({
-                ...(total > 0 ? { fraction: megabytes / total } : {}),
-                detail: `${detail ?? ''}, ${Math.round(megabytes)} of ${Math.round(total)} MB`,
-                ...(secondsLeft === undefined ? {} : { secondsLeft })
-              })
-            }
-          })
-      )
-      done.catch(() => {})
-      return job
     },
-    /** One at a time: what a person has changed since is what the next one shows. */
-    'corpora.preview': async ({ configuration, baseFolder, rows }) => {
-      const checked = forPreview(configuration)
-      await checkNamed(context.reach, checked, resolve(baseFolder))
-      stopPreview()
-      const about = {
-        kind: 'preview',
-        title: 'Reading corpus for preview',
-        run: null,
-        key: `preview ${previews++}`
-      } as const
-      const { done, stop } = jobs.start(about, ({ signal, progress }) =>
-        previewCorpus(checked, resolve(baseFolder), rows, { signal, onProgress: progress })
-      )
-      stopPreview = stop
-      return done
+    corpora: {
+      /** One at a time: what a person has changed since is what the next one shows. */
+      preview: async ({ configuration, baseFolder, rows }) => {
+        const checked = forPreview(configuration)
+        await checkNamed(context.reach, checked, resolve(baseFolder))
+        stopPreview()
+        const about = {
+          kind: 'preview',
+          title: 'Reading corpus for preview',
+          run: null,
+          key: `preview ${previews++}`
+        } as const
+        const { done, stop } = jobs.start(about, ({ signal, progress }) =>
+          previewCorpus(checked, resolve(baseFolder), rows, { signal, onProgress: progress })
+        )
+        stopPreview = stop
+        return done
+      }
     }
   }
 }

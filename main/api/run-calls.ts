@@ -143,7 +143,7 @@ export const runCalls = (
   let stopPreview = (): void => {}
   let previews = 0
   return {
-    'runs.list': async () => {
+    list: async () => {
       const workspace = context.workspace()
       const manager = managed()
       const [runs, counts] = [await workspace.listRuns(), await workspace.countLabels()]
@@ -151,22 +151,22 @@ export const runCalls = (
       readAhead(workspace, entries)
       return entries
     },
-    'runs.get': async ({ run }) => managed().shown(await context.workspace().getRun(run)),
-    'runs.readConfiguration': async ({ path }) => {
+    get: async ({ run }) => managed().shown(await context.workspace().getRun(run)),
+    readConfiguration: async ({ path }) => {
       await context.reach.check(path)
       return { configuration: await readConfigurationFile(resolve(path)), baseFolder: dirname(resolve(path)) }
     },
-    'runs.check': ({ configuration, baseFolder }) => checkAll(configuration, baseFolder, by()),
-    'runs.estimate': async ({ configuration, baseFolder }) => {
+    check: ({ configuration, baseFolder }) => checkAll(configuration, baseFolder, by()),
+    estimate: async ({ configuration, baseFolder }) => {
       const full = await checked(configuration, baseFolder, by())
       return estimates.of(full, resolve(baseFolder), context.workspace())
     },
-    'runs.start': async ({ name, configuration, baseFolder }) => {
+    start: async ({ name, configuration, baseFolder }) => {
       const full = await checked(configuration, baseFolder, by())
       return { run: await managed().start(name, full, resolve(baseFolder)) }
     },
     /** One at a time: a person who asks again has changed something. */
-    'runs.previewSignal': async ({ configuration, baseFolder, seconds }) => {
+    previewSignal: async ({ configuration, baseFolder, seconds }) => {
       const full = await checked(configuration, baseFolder, by())
       stopPreview()
       const key = `signal ${previews++}`
@@ -177,21 +177,21 @@ export const runCalls = (
       stopPreview = stop
       return done
     },
-    'runs.stopPreview': () => {
+    stopPreview: () => {
       stopPreview()
       return null
     },
-    'runs.continue': async ({ run, ...continuation }) => {
+    continue: async ({ run, ...continuation }) => {
       await checkReach(run)
       return { run: await managed().continueRun(run, continuation) }
     },
-    'runs.openExample': async () => {
+    openExample: async () => {
       const { id } = await context.workspace().copyRun(resourcePath('demo', 'example.duckdb'), resourcePath('demo'))
       await context.workspace().changeRun(id, { deleted: false, archived: false }, context.author())
       context.emit('runs-changed', null)
       return { run: id }
     },
-    'runs.startDemo': async () => {
+    startDemo: async () => {
       const { engine, threads } = context.settings()
       const demo = await readConfiguration(resourcePath('demo', 'demo.json'))
       return {
@@ -202,20 +202,20 @@ export const runCalls = (
         )
       }
     },
-    'runs.resume': async ({ run, engine }) => {
+    resume: async ({ run, engine }) => {
       await checkReach(run)
       await managed().resume(run, engine)
       return null
     },
-    'runs.pause': async ({ run }) => {
+    pause: async ({ run }) => {
       await managed().pause(run)
       return null
     },
-    'runs.recluster': async ({ run, name, configuration }) => {
+    recluster: async ({ run, name, configuration }) => {
       await managed().recluster(run, name, configuration)
       return { run }
     },
-    'runs.change': async ({ run, changes }) => {
+    change: async ({ run, changes }) => {
       if (changes.deleted === true && managed().busy().includes(run)) await managed().pause(run)
       const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
       const changed = await context.workspace().changeRun(run, given, context.author())
@@ -223,13 +223,13 @@ export const runCalls = (
       context.emit('undo', changed.undo)
       return changed
     },
-    'runs.live': async ({ run }) => {
+    live: async ({ run }) => {
       await context.workspace().getRun(run)
       return managed().live(run)
     },
-    'runs.health': async ({ run }) => healthOf(context.workspace(), settled(await context.workspace().getRun(run))),
-    'runs.traces': ({ run }) => context.workspace().getTraces(run),
-    'runs.heatMap': ({ run, clustering, most }) => context.workspace().getHeatMap(run, clustering, most),
-    'runs.compare': ({ left, right }) => compareClusterings(context.workspace(), left, right)
+    health: async ({ run }) => healthOf(context.workspace(), settled(await context.workspace().getRun(run))),
+    traces: ({ run }) => context.workspace().getTraces(run),
+    heatMap: ({ run, clustering, most }) => context.workspace().getHeatMap(run, clustering, most),
+    compare: ({ left, right }) => compareClusterings(context.workspace(), left, right)
   }
 }

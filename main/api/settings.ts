@@ -2,7 +2,7 @@ import { settingsSchema } from '../../preload/contract'
 import type { Notices, Settings } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
 import { writingError } from '../base/files'
-import type { HandlersOf, SettingsFile } from './context'
+import type { CallHandlers, SettingsFile } from './context'
 import type { Reach } from './reach'
 
 type Entries = Readonly<Record<string, unknown>>
@@ -64,21 +64,25 @@ export const settingsCalls = (
   views: SettingsFile,
   emit: (name: 'settings', data: Notices['settings']) => void,
   reach: Reach
-): HandlersOf<'settings'> & HandlersOf<'views'> => ({
-  'settings.change': async ({ changes }) => {
-    if (changes.workspace !== undefined && changes.workspace !== '') await reach.check(changes.workspace)
-    const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
-    const changed = changeSettings(settings, given)
-    emit('settings', changed)
-    return changed
+): Pick<CallHandlers, 'settings' | 'views'> => ({
+  settings: {
+    change: async ({ changes }) => {
+      if (changes.workspace !== undefined && changes.workspace !== '') await reach.check(changes.workspace)
+      const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
+      const changed = changeSettings(settings, given)
+      emit('settings', changed)
+      return changed
+    }
   },
-  'views.save': ({ key, value }) => {
-    const present = entriesOf(views)
-    if (JSON.stringify(value).length > mostViewBytes)
-      throw new SpectroscopeError('usage', `The view "${key}" is larger than 256 KiB, so it is not saved.`)
-    if (!Object.hasOwn(present, key) && Object.keys(present).length >= mostViews)
-      throw new SpectroscopeError('usage', `There are already ${mostViews} saved views, so "${key}" is not saved.`)
-    keepEntries(views, 'The views file', { [key]: value })
-    return null
+  views: {
+    save: ({ key, value }) => {
+      const present = entriesOf(views)
+      if (JSON.stringify(value).length > mostViewBytes)
+        throw new SpectroscopeError('usage', `The view "${key}" is larger than 256 KiB, so it is not saved.`)
+      if (!Object.hasOwn(present, key) && Object.keys(present).length >= mostViews)
+        throw new SpectroscopeError('usage', `There are already ${mostViews} saved views, so "${key}" is not saved.`)
+      keepEntries(views, 'The views file', { [key]: value })
+      return null
+    }
   }
 })

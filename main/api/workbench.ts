@@ -1,16 +1,14 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism, homedir, totalmem, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
-import { callSchemas } from '../../preload/contract'
-import type { AppState, CallAnswer, CallName, NoticeName, Notices } from '../../preload/contract'
+import type { AppState, CallAnswer, NoticeName, Notices } from '../../preload/contract'
 import { SpectroscopeError, toPlain } from '../../preload/errors'
-import type { PlainError } from '../../preload/errors'
-import { issueWords, placeOf, telling } from '../../preload/issues'
-import { complain, complainAtLength } from '../base/printed'
+import { complain } from '../base/printed'
 import { programVersion } from '../pipeline/versions'
 import { isOlder } from '../store/database'
 import type { Workspace } from '../store/store'
-import type { CallHandlers, WorkbenchContext, WorkbenchEnvironment } from './context'
+import { CallAnswers, plainError } from './call-answers'
+import type { WorkbenchContext, WorkbenchEnvironment } from './context'
 import { engineCalls } from './engines'
 import { Estimates } from './estimates'
 import { exploreCalls } from './explore-calls'
@@ -72,48 +70,6 @@ const userName = (): string => {
   }
 }
 
-/** Calls that read labels or marks and then change them: done one after another, in the order in which they came. */
-const ordered = new Set<CallName>([
-  'labels.apply',
-  'labels.undo',
-  'labels.redo',
-  'labels.carry',
-  'labels.answerBlindTest',
-  'runs.change',
-  'imports.annotated'
-])
-
-const shortened = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most)} …` : text)
-
-const isCall = (method: unknown): method is CallName => typeof method === 'string' && Object.hasOwn(callSchemas, method)
-
-/** Checked parameters, or one sentence about the first thing that is wrong with them. */
-const checkedParameters = (method: CallName, parameters: unknown): unknown => {
-  const refusal = (words: string): SpectroscopeError =>
-    new SpectroscopeError('usage', `The call ${method} was refused: ${words}.`)
-  try {
-    const checked = callSchemas[method].safeParse(parameters, { reportInput: true })
-    if (checked.success) return checked.data
-    const issue = telling(checked.error.issues[0])
-    const place = placeOf(issue.path)
-    throw refusal(shortened(`${place === '' ? '' : `${shortened(place, 100)}: `}${issueWords(issue)}`, 300))
-  } catch (error) {
-    throw error instanceof SpectroscopeError ? error : refusal('its parameters cannot be read')
-  }
-}
-
-const plainError = (error: unknown): PlainError => {
-  const { kind, message, stack } = toPlain(error)
-  if (kind !== 'internal') return { kind, message }
-  complainAtLength(`An internal error: ${stack ?? message}\n`)
-  return {
-    kind,
-    message:
-      `An internal error: ${shortened(message.split('\n', 1)[0], 300).replace(/\.?$/, '.')} ` +
-      "Saved data is safe; see the program's standard error for details."
-  }
-}
-
 class OpenWorkbench implements Workbench {
   readonly #environment: WorkbenchEnvironment
   readonly #listeners = new Set<(name: NoticeName, data: unknown) => void>()
@@ -121,13 +77,11 @@ class OpenWorkbench implements Workbench {
   readonly #estimates: Estimates
   readonly #received = new ReceivedFiles()
   readonly #reach: Reach
-  readonly #handlers: CallHandlers
-  readonly #answering = new Set<Promise<unknown>>()
+  readonly #answers: CallAnswers
   #opened: Opened | undefined
   #problem: string | null = null
   /** A workspace that is not open, as it would have to be trusted first. */
   #untrusted: string | null = null
-  #inOrder: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | undefined
 
   constructor(environment: WorkbenchEnvironment) {
@@ -149,33 +103,36 @@ class OpenWorkbench implements Workbench {
       workspace: () => this.#workspace(),
       emit: (name, data) => this.#emit(name, data)
     }
-    this.#handlers = {
-      'app.state': () => this.#state(),
+    this.#answers = new CallAnswers({
+      app: { state: () => this.#state() },
       ...settingsCalls(environment.settings, environment.views, (name, data) => this.#emit(name, data), this.#reach),
-      'workspace.open': async ({ folder, create }) => {
-        await this.#reach.check(folder)
-        await this.#change(resolve(folder), create)
-        return this.#state()
+      workspace: {
+        open: async ({ folder, create }) => {
+          await this.#reach.check(folder)
+          await this.#change(resolve(folder), create)
+          return this.#state()
+        },
+        trust: async ({ folder }) => {
+          await this.#trust(folder)
+          return this.#state()
+        }
       },
-      'workspace.trust': async ({ folder }) => {
-        await this.#trust(folder)
-        return this.#state()
+      engines: { ...this.#estimates.calls(), ...engineCalls(this.#jobs) },
+      jobs: {
+        list: () => this.#jobs.list(),
+        cancel: ({ job }) => {
+          this.#jobs.cancel(job)
+          return null
+        }
       },
-      ...this.#estimates.calls(),
-      ...engineCalls(this.#jobs),
-      'jobs.list': () => this.#jobs.list(),
-      'jobs.cancel': ({ job }) => {
-        this.#jobs.cancel(job)
-        return null
-      },
-      ...fileCalls(context),
+      files: fileCalls(context),
       ...modelCalls(context, this.#jobs),
-      ...runCalls(context, () => this.#manager(), this.#estimates, this.#jobs),
+      runs: runCalls(context, () => this.#manager(), this.#estimates, this.#jobs),
       ...exploreCalls(context, this.#jobs),
-      ...labelCalls(context),
-      ...exportCalls(context),
-      ...importCalls(context, this.#received)
-    }
+      labels: labelCalls(context),
+      exports: exportCalls(context),
+      imports: importCalls(context, this.#received)
+    })
   }
 
   #author(): string {
@@ -366,32 +323,8 @@ class OpenWorkbench implements Workbench {
     }
   }
 
-  async #answer(method: CallName, parameters: unknown): Promise<unknown> {
-    const handle = this.#handlers[method] as (parameters: unknown) => unknown
-    if (!ordered.has(method)) return handle(parameters)
-    const result = this.#inOrder.then(() => handle(parameters))
-    this.#inOrder = result.catch(() => {})
-    return result
-  }
-
-  async call(method: unknown, parameters: unknown): Promise<CallAnswer> {
-    try {
-      if (!isCall(method))
-        throw new SpectroscopeError(
-          'usage',
-          `There is no call ${typeof method === 'string' ? `"${shortened(method, 60)}"` : 'without a name'}.`
-        )
-      if (this.#closing !== undefined) throw new SpectroscopeError('usage', 'The program is closing.')
-      const answering = this.#answer(method, checkedParameters(method, parameters))
-      if (method !== 'files.choose') this.#answering.add(answering)
-      try {
-        return { ok: true, result: await answering }
-      } finally {
-        this.#answering.delete(answering)
-      }
-    } catch (error) {
-      return { ok: false, error: plainError(error) }
-    }
+  call(method: unknown, parameters: unknown): Promise<CallAnswer> {
+    return this.#answers.call(method, parameters)
   }
 
   onNotice(listener: (name: NoticeName, data: unknown) => void): () => void {
@@ -408,6 +341,7 @@ class OpenWorkbench implements Workbench {
   }
 
   close({ runs }: { readonly runs: 'checkpoint' | 'wait' }): Promise<void> {
+    this.#answers.close()
     this.#closing ??= this.#close(runs)
     return this.#closing
   }
@@ -418,7 +352,7 @@ class OpenWorkbench implements Workbench {
       else await this.checkpoint()
     } finally {
       await this.#jobs.close()
-      await Promise.allSettled(this.#answering)
+      await this.#answers.settled()
       await this.#received.close()
       const opened = this.#opened
       this.#opened = undefined

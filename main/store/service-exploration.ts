@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { callSchemas } from '../../preload/contract-calls'
+import { clustersCalls } from '../../preload/calls-explore'
 import { index } from '../../preload/limits'
 import { groupKinds } from '../../preload/records'
 import type { ClusteringDescription, LayoutRecord, LevelDescription, RuleRecord } from '../../preload/records'
@@ -35,7 +35,7 @@ const description = z.object({
   levels: z.array(describedLevel).min(1)
 } satisfies Record<keyof ClusteringDescription, z.ZodType>)
 const layout = z.object({ method: z.string(), positions: floats } satisfies Record<keyof LayoutRecord, z.ZodType>)
-const galleryQuery = callSchemas['clusters.tokens'].omit({ run: true, clustering: true, cluster: true })
+const galleryQuery = clustersCalls.tokens.parameters.omit({ run: true, clustering: true, cluster: true })
 
 /**
  * What the window asks for while a person explores. Overviews, details, galleries and searches work for any clustering,

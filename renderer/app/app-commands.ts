@@ -29,7 +29,7 @@ export const appCommands = (workbench: Workbench): readonly Command[] => {
     await workbench.labelsSaved()
     const step = workbench.undo[how]
     const before = new Map(workbench.explored?.annotations)
-    const { changed, ...undo } = await client.call(`labels.${how}`, step === null ? {} : { step: step.number })
+    const { changed, ...undo } = await client.labels[how](step === null ? {} : { step: step.number })
     workbench.undo = undo
     if (changed !== null) workbench.explored?.openChanged(changed, before)
     return step === null ? null : `${step.words}${elsewhere(step)}`
@@ -153,7 +153,7 @@ export const appCommands = (workbench: Workbench): readonly Command[] => {
       id: 'labels.back-up',
       group: 'File',
       label: 'Back up labels',
-      run: async () => workbench.tell('done', `Labels backed up to ${(await client.call('labels.backUp', {})).file}.`)
+      run: async () => workbench.tell('done', `Labels backed up to ${(await client.labels.backUp({})).file}.`)
     },
     theme('light', 'Light appearance'),
     theme('dark', 'Dark appearance'),

@@ -108,7 +108,7 @@ export class Workbench {
 
   async load(): Promise<void> {
     try {
-      this.state = await this.client.call('app.state', {})
+      this.state = await this.client.app.state({})
       this.#settle(this.state.settings)
       const { workspace, problem, untrusted } = this.state
       if (workspace !== null && problem !== null && untrusted === null) this.tell('note', problem)
@@ -124,7 +124,7 @@ export class Workbench {
   async trust(): Promise<void> {
     const folder = this.state?.untrusted ?? null
     if (folder === null) return
-    this.state = await this.client.call('workspace.trust', { folder })
+    this.state = await this.client.workspace.trust({ folder })
     this.tell('done', `${folder} is trusted and can be edited.`)
   }
 
@@ -140,7 +140,7 @@ export class Workbench {
   async loadRuns(): Promise<void> {
     try {
       const before = this.runs
-      this.runs = this.state?.workspace === null ? [] : await this.client.call('runs.list', {})
+      this.runs = this.state?.workspace === null ? [] : await this.client.runs.list({})
       this.#tellEnded(before ?? [])
     } catch (error) {
       this.fail(error)
@@ -216,7 +216,7 @@ export class Workbench {
           'note',
           `${file.name}: browsers hide the path of a dropped file. Choose the file in "New run" or "Import" instead.`
         )
-      const received = await this.client.call('imports.receive', {
+      const received = await this.client.imports.receive({
         name: file.name,
         content: new Uint8Array(await file.arrayBuffer())
       })
@@ -229,7 +229,7 @@ export class Workbench {
   /** An annotated set is to be imported; a configuration, a model folder or a corpus begins a new run. */
   async openPath(path: string): Promise<void> {
     const isSet = (): Promise<boolean> =>
-      this.client.call('runs.readConfiguration', { path }).then(
+      this.client.runs.readConfiguration({ path }).then(
         ({ configuration }) => 'format' in configuration,
         () => true
       )
@@ -238,7 +238,7 @@ export class Workbench {
   }
 
   async changeSettings(changes: Partial<Settings>): Promise<void> {
-    this.#settle(await this.client.call('settings.change', { changes }))
+    this.#settle(await this.client.settings.change({ changes }))
   }
 
   /** What a view kept of itself; `fallback` where there is nothing, or nothing that it can read. */
@@ -250,7 +250,7 @@ export class Workbench {
   keep(key: string, value: unknown): void {
     const views = { ...this.state?.views, [key]: value }
     if (this.state !== null) this.state = { ...this.state, views }
-    void this.client.call('views.save', { key, value: value as never }).catch(this.fail)
+    void this.client.views.save({ key, value: value as never }).catch(this.fail)
   }
 
   /** Names of the engines that were here when they were last measured; none before. */

@@ -33,7 +33,7 @@ const similarShower = (explore: Explore): (() => Promise<void>) => {
     const { current, workbench } = explore
     if (current === null) return
     if (known?.cluster !== current) {
-      const { nearest } = await workbench.client.call('clusters.details', { ...explore.where, cluster: current })
+      const { nearest } = await workbench.client.clusters.details({ ...explore.where, cluster: current })
       if (explore.current !== current) return
       known = {
         cluster: current,

@@ -203,7 +203,7 @@ export class ClusterList {
       }
       this.#stale.delete(questionKey(question))
       try {
-        const found = await this.#explore.workbench.client.call('clusters.search', {
+        const found = await this.#explore.workbench.client.clusters.search({
           ...this.#explore.where,
           ...question
         })

@@ -261,7 +261,7 @@ export class Labelling {
     const { explore } = this
     const { current, tokens, workbench } = explore
     if (current === null) return
-    const members = new Set(await workbench.client.call('clusters.members', { ...explore.where, cluster: current }))
+    const members = new Set(await workbench.client.clusters.members({ ...explore.where, cluster: current }))
     const inside = [...tokens].filter((token) => members.has(token))
     if (inside.length === 0)
       return workbench.tell(
@@ -353,7 +353,7 @@ export class Labelling {
     for (const asked of [cluster, ...this.#following(cluster, 3)]) {
       if (this.#drawn.has(asked)) continue
       try {
-        const { names } = await explore.workbench.client.call('labels.suggest', { ...explore.where, cluster: asked })
+        const { names } = await explore.workbench.client.labels.suggest({ ...explore.where, cluster: asked })
         this.#drawn.set(asked, names)
         const shown = this.#shown.get(asked)
         if (shown !== undefined) this.#shown.set(asked, withLaterNames(shown, names))

@@ -67,7 +67,7 @@ export const sendUnsent = async (workbench: Workbench): Promise<void> => {
   } of allUnsent()) {
     if (workspace !== workbench.state?.workspace || !there.has(run)) continue
     try {
-      await workbench.client.call('labels.apply', { run, clustering, changes, words, id })
+      await workbench.client.labels.apply({ run, clustering, changes, words, id })
       dropUnsent(id)
       sent++
     } catch (error) {

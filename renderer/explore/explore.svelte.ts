@@ -131,7 +131,7 @@ export class Explore {
   async load(): Promise<void> {
     this.failure = null
     try {
-      const overview = await this.workbench.client.call('clusters.overview', this.where)
+      const overview = await this.workbench.client.clusters.overview(this.where)
       const saved = new Map(overview.annotations.map((annotation) => [annotation.target, annotation]))
       for (const target of new Set([...this.annotations.keys(), ...saved.keys()])) this.#put(target, saved.get(target))
       this.overview = overview
@@ -276,12 +276,12 @@ export class Explore {
 
   /** Changes annotations at once, without regard to others that are on their way. */
   async save(changes: readonly AnnotationChange[], words: string, id?: string): Promise<void> {
-    this.#take(await this.workbench.client.call('labels.apply', { ...this.where, changes: [...changes], words, id }))
+    this.#take(await this.workbench.client.labels.apply({ ...this.where, changes: [...changes], words, id }))
   }
 
   /** Tokens in their contexts, for cards and lists. */
   contexts(tokens: Int32Array, before = 24, after = 24): Promise<readonly TokenInContext[]> {
-    return this.workbench.client.call('tokens.contexts', { run: this.run, tokens, before, after })
+    return this.workbench.client.tokens.contexts({ run: this.run, tokens, before, after })
   }
 }
 

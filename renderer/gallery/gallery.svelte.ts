@@ -321,7 +321,7 @@ export class Gallery {
     if (underWay !== undefined) return underWay
     const reading = (async () => {
       try {
-        const details = await this.#workbench.client.call('clusters.details', { ...this.#explore.where, cluster })
+        const details = await this.#workbench.client.clusters.details({ ...this.#explore.where, cluster })
         this.#details.set(cluster, details)
         return details
       } finally {
@@ -344,7 +344,7 @@ export class Gallery {
     const rows = new PagedRows<GalleryToken>({
       pageSize: total === undefined ? pageSize : groupPage,
       load: async (offset, limit) => {
-        const page = await this.#workbench.client.call('clusters.tokens', {
+        const page = await this.#workbench.client.clusters.tokens({
           ...this.#explore.where,
           ...query,
           offset,
@@ -609,7 +609,7 @@ export class Gallery {
     if (this.#membershipAsked) return
     this.#membershipAsked = true
     try {
-      this.membership = await this.#workbench.client.call('tokens.membership', this.#explore.where)
+      this.membership = await this.#workbench.client.tokens.membership(this.#explore.where)
     } catch (error) {
       this.#membershipAsked = false
       this.#workbench.fail(error)

@@ -64,11 +64,10 @@ export class GraphColours {
   readForColouring(): void {
     const view = this.#view
     const { colouring, where, run } = view.explore
-    const membership = async (): Promise<Int32Array> =>
-      (view.membership ??= await view.client.call('tokens.membership', where))
+    const membership = async (): Promise<Int32Array> => (view.membership ??= await view.client.tokens.membership(where))
     if (colouring.by === 'subset' && this.#subsets === null) {
       this.#columnWork.ask(
-        () => view.client.call('tokens.subsets', where),
+        () => view.client.tokens.subsets(where),
         (subsets) => (this.#subsets = subsets)
       )
     }
@@ -76,7 +75,7 @@ export class GraphColours {
     const { component } = colouring
     this.#columnWork.ask(
       async () => ({
-        values: await view.client.call('tokens.column', { run, component }),
+        values: await view.client.tokens.column({ run, component }),
         membership: await membership()
       }),
       ({ values, membership }) => {
@@ -96,7 +95,7 @@ export class GraphColours {
   readStrengths(): void {
     if (!this.fades || !this.canFade || this.#strengths !== null) return
     this.#strengthWork.ask(
-      () => this.#view.client.call('tokens.strengths', this.#view.explore.where),
+      () => this.#view.client.tokens.strengths(this.#view.explore.where),
       (strengths) => (this.#strengths = strengths)
     )
   }

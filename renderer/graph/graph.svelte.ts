@@ -180,8 +180,8 @@ export class GraphView {
     try {
       const { where } = this.explore
       const [layout, membership] = await Promise.all([
-        this.client.call('graph.tokens', { ...where, again }),
-        this.membership ?? this.client.call('tokens.membership', where)
+        this.client.graph.tokens({ ...where, again }),
+        this.membership ?? this.client.tokens.membership(where)
       ])
       this.membership = membership
       if (layout.state === 'working') {
@@ -201,7 +201,7 @@ export class GraphView {
   async loadClusters(): Promise<void> {
     this.#fail('clusters', null)
     try {
-      this.#layout = await this.client.call('graph.clusters', this.explore.where)
+      this.#layout = await this.client.graph.clusters(this.explore.where)
     } catch (error) {
       this.#fail('clusters', error)
     }
@@ -220,7 +220,7 @@ export class GraphView {
   }
 
   async cancel(): Promise<void> {
-    if (this.job !== null) await this.client.call('jobs.cancel', { job: this.job.id })
+    if (this.job !== null) await this.client.jobs.cancel({ job: this.job.id })
   }
 
   /** Level of the nodes, where these are groups. */
@@ -311,7 +311,7 @@ export class GraphView {
     const { where } = this.explore
     const ask = (): void =>
       this.#edgeWork.ask(
-        () => this.client.call('tokens.edges', { ...where, tokens: centres, most: mostEdges }),
+        () => this.client.tokens.edges({ ...where, tokens: centres, most: mostEdges }),
         (edges) => (this.tokenEdges = { ...edges, of: centres })
       )
     // Whoever goes along the list quickly waits for each gallery, and for no edges.

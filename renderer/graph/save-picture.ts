@@ -40,9 +40,9 @@ export const savePicture = async (view: GraphView, kind: 'png' | 'svg'): Promise
     return
   }
   const choice = { purpose: 'save', title: 'Save graph image', suggested: name } as const
-  const [path] = (await workbench.client.call('files.choose', choice)) ?? []
+  const [path] = (await workbench.client.files.choose(choice)) ?? []
   if (path === undefined) return
   // The system's dialog has asked whether an existing file may be replaced.
-  const written = await workbench.client.call('exports.picture', { path, content, overwrite: lastPart(path) })
+  const written = await workbench.client.exports.picture({ path, content, overwrite: lastPart(path) })
   workbench.tell('done', `Graph saved to ${written.path}.`)
 }

@@ -21,7 +21,7 @@ export class HealthCache {
   load(run: string): Promise<RunHealth> {
     const asked = this.#asked.get(run)
     if (asked !== undefined) return asked
-    const asking = this.#client.call('runs.health', { run }).then(
+    const asking = this.#client.runs.health({ run }).then(
       (health) => {
         if (this.#asked.get(run) === asking) this.#known.set(run, health)
         return health

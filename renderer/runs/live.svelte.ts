@@ -65,7 +65,7 @@ export class Live {
   async load(): Promise<void> {
     const load = ++this.#load
     try {
-      const live = await this.#client.call('runs.live', { run: this.run })
+      const live = await this.#client.runs.live({ run: this.run })
       if (load !== this.#load) return
       this.snapshot = live
       this.failure = null

@@ -183,7 +183,7 @@ export class NewRunForm {
   /** Starts from the configuration of another run. */
   async from(run: string): Promise<void> {
     try {
-      const record = await this.#workbench.client.call('runs.get', { run })
+      const record = await this.#workbench.client.runs.get({ run })
       this.take({ ...record.configuration })
       this.baseFolder = record.baseFolder
       this.name = copyName(
@@ -199,7 +199,7 @@ export class NewRunForm {
   async drop(path: string): Promise<void> {
     try {
       if (/\.json$/i.test(path)) {
-        const { configuration, baseFolder } = await this.#workbench.client.call('runs.readConfiguration', { path })
+        const { configuration, baseFolder } = await this.#workbench.client.runs.readConfiguration({ path })
         this.draft = configuration as Draft
         this.baseFolder = baseFolder
         return
@@ -208,7 +208,7 @@ export class NewRunForm {
       return this.#workbench.fail(error)
     }
     try {
-      await this.#workbench.client.call('models.describe', { folder: path })
+      await this.#workbench.client.models.describe({ folder: path })
       this.set('model', path)
     } catch {
       this.addFiles([path])
@@ -244,7 +244,7 @@ export class NewRunForm {
       () =>
         void this.#ask<ConfigurationCheck>(
           'check',
-          () => this.#workbench.client.call('runs.check', { configuration: draft, baseFolder }),
+          () => this.#workbench.client.runs.check({ configuration: draft, baseFolder }),
           ({ answer, failure }) => {
             if (answer !== null) this.check = answer
             else if (failure !== null)
@@ -266,7 +266,7 @@ export class NewRunForm {
       () =>
         void this.#ask(
           'model',
-          () => this.#workbench.client.call('models.describe', asked),
+          () => this.#workbench.client.models.describe(asked),
           (settled) => (this.model = settled),
           this.model
         )
@@ -283,7 +283,7 @@ export class NewRunForm {
       () =>
         void this.#ask(
           'estimate',
-          () => this.#workbench.client.call('runs.estimate', { configuration, baseFolder }),
+          () => this.#workbench.client.runs.estimate({ configuration, baseFolder }),
           (settled) => (this.estimate = settled),
           this.estimate
         )
@@ -300,7 +300,7 @@ export class NewRunForm {
       () =>
         void this.#ask(
           'preview',
-          () => this.#workbench.client.call('corpora.preview', { configuration, baseFolder, rows: 12 }),
+          () => this.#workbench.client.corpora.preview({ configuration, baseFolder, rows: 12 }),
           (settled) => (this.preview = settled),
           this.preview
         )
@@ -324,7 +324,7 @@ export class NewRunForm {
         if (name === preset || number !== this.#presetsAsked) continue
         // One that can't be told is shown as such: what is wrong with the draft itself is said elsewhere.
         const wanted = { configuration: withPreset(draft, name).draft, baseFolder }
-        const answer = await this.#workbench.client.call('runs.estimate', wanted).catch(() => null)
+        const answer = await this.#workbench.client.runs.estimate(wanted).catch(() => null)
         seconds.set(name, answer?.seconds.sample ?? null)
       }
       if (number !== this.#presetsAsked) return
@@ -348,7 +348,7 @@ export class NewRunForm {
     this.signalOf = of
     try {
       const wanted = { configuration: draft, baseFolder, seconds: signalSeconds }
-      const answer = await this.#workbench.client.call('runs.previewSignal', wanted)
+      const answer = await this.#workbench.client.runs.previewSignal(wanted)
       this.signal = { answer, failure: null, asking: false }
     } catch (error) {
       const stopped = error instanceof SpectroscopeError && error.kind === 'interrupted'
@@ -359,7 +359,7 @@ export class NewRunForm {
   /** Ends the preview at work, if there is one. */
   async stopPreview(): Promise<void> {
     if (!this.signal.asking) return
-    await this.#workbench.client.call('runs.stopPreview', {}).catch((error: unknown) => this.#workbench.fail(error))
+    await this.#workbench.client.runs.stopPreview({}).catch((error: unknown) => this.#workbench.fail(error))
   }
 
   /** Starts the run and shows it; where something is wrong, says what at its place instead. */
@@ -369,7 +369,7 @@ export class NewRunForm {
     this.starting = true
     try {
       const name = this.name.trim() === '' ? this.usualName : this.name.trim()
-      const { run } = await this.#workbench.client.call('runs.start', {
+      const { run } = await this.#workbench.client.runs.start({
         name,
         configuration: this.draft,
         baseFolder: this.baseFolder

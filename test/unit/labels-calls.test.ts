@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { access, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { callSchemas } from '../../preload/contract'
-import type { AnnotationsChanged, CallInput, CallName, CallParameters } from '../../preload/contract'
+import type { AnnotationsChanged, CallInput, CallName, CallResult } from '../../preload/contract'
 import type { WorkbenchContext } from '../../main/api/context'
 import { exportCalls } from '../../main/api/exports'
 import { importCalls } from '../../main/api/imports'
@@ -34,16 +34,18 @@ const context: WorkbenchContext = {
   workspace: () => workspace,
   emit: (name, data) => void notices.push([name, data])
 }
-const handlers = { ...labelCalls(context), ...exportCalls(context), ...importCalls(context, new ReceivedFiles()) }
+const handlers = {
+  labels: labelCalls(context),
+  exports: exportCalls(context),
+  imports: importCalls(context, new ReceivedFiles())
+}
 
-type Answered = keyof typeof handlers
-const call = async <M extends Answered & CallName>(
-  method: M,
-  parameters: CallInput<M>
-): Promise<Awaited<ReturnType<(typeof handlers)[M]>>> =>
-  (await (handlers[method] as (parameters: CallParameters<M>) => unknown)(
-    callSchemas[method].parse(parameters) as CallParameters<M>
-  )) as Awaited<ReturnType<(typeof handlers)[M]>>
+type Answered = Extract<CallName, `${keyof typeof handlers}.${string}`>
+const call = async <M extends Answered>(method: M, parameters: CallInput<M>): Promise<CallResult<M>> => {
+  const [noun, verb] = method.split('.') as [keyof typeof handlers, string]
+  const answer = (handlers[noun] as unknown as Record<string, (given: unknown) => Promise<CallResult<M>>>)[verb]
+  return answer(callSchemas[method].parse(parameters))
+}
 
 const where = () => ({ run, clustering: 1 })
 const out = (name: string): string => join(place.folder, name)

@@ -1,0 +1,15 @@
+import { z } from 'zod'
+import { index, limits, text } from './limits'
+
+/* Schemas of parameters that several calls of the window have. */
+
+/** A name that a window makes up: letters first, so that it is never one of an object's own. */
+export const name = z.string().regex(/^[a-z][\w.:/ -]{0,199}$/i, 'expected a name of letters, digits, and . : / - _')
+export const run = text(limits.runName).min(1)
+export const runName = text(limits.runName)
+export const where = { run, clustering: z.int().min(1).max(limits.number) }
+export const context = { before: index.max(1024).default(24), after: index.max(1024).default(24) }
+export const configuration = z.custom<object>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  'expected an object'
+)

@@ -1,0 +1,84 @@
+import { z } from 'zod'
+import { call, gives } from './call'
+import { context, run, where } from './call-parameters'
+import { clusterSchema as cluster } from './contract-annotations'
+import { strata } from './contract-explore'
+import type {
+  ClusterDetails,
+  ClusteringOverview,
+  ClusterLayout,
+  GalleryPage,
+  Job,
+  TokenDetails,
+  TokenLayout
+} from './contract-explore'
+import { index, limits, text } from './limits'
+import { groupKinds } from './records'
+import type { TokenInContext } from './records'
+
+const searched = text(1000).min(1)
+const tokens = z.custom<Int32Array>(
+  (value) => value instanceof Int32Array && value.length <= limits.tokensNamed && value.every((token) => token >= 0),
+  `expected an Int32Array of at most ${limits.tokensNamed.toLocaleString('en')} token indices`
+)
+
+export const clustersCalls = {
+  /** Describes the clustering first where that has not been done, which takes a while; a job tells how far it is. */
+  overview: call(where, gives<ClusteringOverview>()),
+  details: call({ ...where, cluster }, gives<ClusterDetails>()),
+  /**
+   * Numbers of the clusters that have a token whose text contains `text`; where it is a regular expression, of those
+   * that have a token, a name, a note or a tag that matches it.
+   */
+  search: call({ ...where, text: searched, regularExpression: z.boolean().default(false) }, gives<Int32Array>()),
+  tokens: call(
+    {
+      ...where,
+      cluster,
+      stratum: z.enum(strata).default('central'),
+      seed: z.int().min(0).default(1),
+      toward: cluster.optional(),
+      tokenId: index.optional(),
+      subset: text(limits.text).optional(),
+      offset: index.default(0),
+      limit: index.max(1000).default(60),
+      ...context
+    },
+    gives<GalleryPage>()
+  ),
+  members: call({ ...where, cluster }, gives<Int32Array>())
+}
+
+export const tokensCalls = {
+  contexts: call({ run, tokens, ...context }, gives<readonly TokenInContext[]>()),
+  details: call({ ...where, token: index, ...context }, gives<TokenDetails>()),
+  /** Tokens whose own text contains `text`, in order. */
+  find: call({ run, text: searched, limit: index.max(10_000).default(500) }, gives<Int32Array>()),
+  /** Cluster of every token, or its group of another level (-1 for those in none). */
+  membership: call({ ...where, level: z.enum(groupKinds).default('cluster') }, gives<Int32Array>()),
+  /** Strength of every token in its cluster, 0 to 1; NaN for what is left over; empty where the draws were not split. */
+  strengths: call(where, gives<Float32Array>()),
+  /** Index into `ClusteringOverview.subsets` of every token. */
+  subsets: call(where, gives<Int32Array>()),
+  /** χ̂ of every token in one component. */
+  column: call({ run, component: text(limits.word) }, gives<Float32Array>()),
+  /** Edges of the neighbour graph that touch the given tokens: pairs, with their weights. */
+  edges: call(
+    { ...where, tokens, most: index.max(1_000_000).default(20_000) },
+    gives<{
+      readonly from: Int32Array
+      readonly to: Int32Array
+      readonly weights: Float32Array
+      readonly cut: boolean
+    }>()
+  )
+}
+
+export const graphCalls = {
+  /** The layout where it is kept; otherwise starts to compute it and answers with the job. */
+  tokens: call(
+    { ...where, again: z.boolean().default(false) },
+    gives<TokenLayout | { readonly state: 'working'; readonly job: Job }>()
+  ),
+  clusters: call(where, gives<ClusterLayout>())
+}

@@ -1,0 +1,56 @@
+import { z } from 'zod'
+import { name } from './call-parameters'
+import { limits, path, text } from './limits'
+
+export const themes = ['system', 'light', 'dark'] as const
+
+const mostKeys = 1000
+
+export const settingsSchema = z.strictObject({
+  theme: z.enum(themes).default('system'),
+  /** Keys of commands that are not the defaults: command → keys, as in "ctrl+shift+p" or "g". */
+  keys: z
+    .record(name, z.array(text(60)).max(8))
+    .refine((keys) => Object.keys(keys).length <= mostKeys, `there is room for the keys of ${mostKeys} commands`)
+    .default({}),
+  /** Folder that opens at the start; empty for the default. */
+  workspace: z.union([z.literal(''), path]).default(''),
+  engine: text(limits.word).default('auto'),
+  threads: z.int().min(1).max(limits.threads).nullable().default(null),
+  numberFormat: z.enum(['grouped', 'plain', 'scientific']).default('grouped'),
+  author: text(limits.author).default(''),
+  /** Folders that the window of `serve` reaches; no window can change them. */
+  folders: z.array(path).max(100).default([])
+})
+export type Settings = z.output<typeof settingsSchema>
+
+/** Without defaults, which would set every setting that is not among the changes. */
+export const settingsChanges = z.strictObject({
+  theme: settingsSchema.shape.theme.unwrap().optional(),
+  keys: settingsSchema.shape.keys.unwrap().optional(),
+  workspace: settingsSchema.shape.workspace.unwrap().optional(),
+  engine: settingsSchema.shape.engine.unwrap().optional(),
+  threads: settingsSchema.shape.threads.unwrap().optional(),
+  numberFormat: settingsSchema.shape.numberFormat.unwrap().optional(),
+  author: settingsSchema.shape.author.unwrap().optional()
+} satisfies Record<Exclude<keyof Settings, 'folders'>, z.ZodType>)
+
+export interface AppState {
+  readonly version: string
+  readonly shell: 'electron' | 'browser'
+  readonly platform: string
+  readonly cores: number
+  readonly memoryBytes: number
+  readonly home: string
+  /** Null where none could be opened. */
+  readonly workspace: string | null
+  /** Why none could be opened, or why the one that is open can only be read. */
+  readonly problem: string | null
+  /** The workspace that somebody else made, which *Trust this folder* lets be changed; null where there is none. */
+  readonly untrusted: string | null
+  /** What a person should know, each said once: settings that could not be read, labels that another copy has. */
+  readonly notes: readonly string[]
+  readonly settings: Settings
+  readonly views: Readonly<Record<string, unknown>>
+  readonly nativeDialogs: boolean
+}
