@@ -36,6 +36,16 @@ export type {
 } from './configuration'
 export { contentsWords, corpusWords } from './corpus-contents'
 export type { CorpusContents } from './corpus-contents'
+export {
+  changedBody,
+  clusterOf,
+  clusterTarget,
+  emptyLabel,
+  parseTarget,
+  statusAfterNaming,
+  tidyName
+} from './label-rules'
+export type { Signature } from './label-rules'
 export { countStatuses, labelledGroups, quoted, saidOf } from './labels'
 export type { Said } from './labels'
 export { fromPlain, messageOf, SpectroscopeError, toPlain } from './errors'
@@ -65,4 +75,5 @@ export type {
 } from './records'
 export { limits } from './limits'
 export { escapeMarkup } from './markup'
+export { quotedToken, tellingShare, tokenKind } from './token-names'
 export { hiddenIn, visibleLines, visibleText } from './visible'

@@ -1,4 +1,5 @@
 import type { Annotation, LabelStatus } from './contract-annotations'
+import { clusterOf } from './label-rules'
 import type { ClusterNumber } from './records'
 
 /** What people say of a group. */
@@ -14,8 +15,9 @@ export const saidOf = (annotations: Iterable<Annotation>): Map<ClusterNumber, Sa
   const merges: Annotation[] = []
   for (const annotation of annotations) {
     const { target, name, status, clusters } = annotation
+    const own = clusterOf(target)
     if (clusters !== undefined) merges.push(annotation)
-    else if (target.startsWith('cluster:')) said.set(Number(target.slice('cluster:'.length)), { name, status })
+    else if (own !== undefined) said.set(own, { name, status })
   }
   for (const { name, status, clusters = [] } of merges) {
     for (const cluster of clusters) {

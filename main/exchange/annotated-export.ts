@@ -12,7 +12,7 @@ import type {
 import { makeFolder, writeIdentified } from '../base/files'
 import type { FileIdentity } from '../base/files'
 import type { GroupTree } from '../base/group-tree'
-import { labelOf, parseTarget } from '../labels/annotations'
+import { labelOf, parseTarget } from '../../preload/label-rules'
 import type { Workspace } from '../store/store'
 import { markedName, provenanceSchema, setFormat, setVersion } from './annotated-set'
 import type { SetBlock, SetCluster, SetHead, SetLabel, SetMember } from './annotated-set'

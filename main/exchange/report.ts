@@ -12,7 +12,7 @@ import type { ClusteringRecord, ClusterNumber, ClusterSummary, RunRecord } from 
 import { makeFolder, writeIdentified } from '../base/files'
 import type { FileIdentity } from '../base/files'
 import type { GroupTree } from '../base/group-tree'
-import { parseTarget } from '../labels/annotations'
+import { parseTarget } from '../../preload/label-rules'
 import { reliabilityThreshold } from '../sampling/diagnostics'
 import type { Workspace } from '../store/store'
 import { StudyTexts } from './contexts'

@@ -6,6 +6,8 @@ import type {
   LabelChanges
 } from '../../preload/contract-annotations'
 import { SpectroscopeError } from '../../preload/errors'
+import { changedBody, changedLabel, clusterTarget, emptyLabel, labelOf, parseTarget } from '../../preload/label-rules'
+import type { ParsedTarget, Signature } from '../../preload/label-rules'
 import type { ClusterNumber } from '../../preload/records'
 
 export interface AnnotationEdit {
@@ -23,61 +25,7 @@ export interface EditCircumstances {
   readonly nextPart: number
 }
 
-export const clusterTarget = (cluster: ClusterNumber): AnnotationTarget => `cluster:${cluster}`
-
-export interface ParsedTarget {
-  readonly kind: 'cluster' | 'merge' | 'part'
-  readonly number: number
-}
-
-export const parseTarget = (target: AnnotationTarget): ParsedTarget => {
-  const [kind, number] = target.split(':')
-  return { kind: kind as ParsedTarget['kind'], number: Number(number) }
-}
-
-export const emptyLabel: Label = { name: '', note: '', tags: [], confidence: null, status: 'unseen', blindTest: null }
-
-/** A name on one line, without space at its ends. */
-const tidyName = (name: string): string => name.replace(/\s+/g, ' ').trim()
-
-const tidyTags = (tags: readonly string[]): string[] => [...new Set(tags.map(tidyName))].filter((tag) => tag !== '')
-
-/**
- * A label with changes made to it. A name makes what was unseen or skipped labelled, and taking the name away makes what was labelled
- * unseen, where the changes do not say a status themselves.
- */
-export const changedLabel = (label: Label, { name, note, tags, confidence, status }: LabelChanges): Label => {
-  const named = name === undefined ? label.name : tidyName(name)
-  const implied =
-    named !== '' && name !== undefined && (label.status === 'unseen' || label.status === 'skipped')
-      ? 'labelled'
-      : named === '' && name !== undefined && label.status === 'labelled'
-        ? 'unseen'
-        : label.status
-  return {
-    name: named,
-    note: note ?? label.note,
-    tags: tags === undefined ? label.tags : tidyTags(tags),
-    confidence: confidence === undefined ? label.confidence : confidence,
-    status: status ?? implied,
-    blindTest: label.blindTest
-  }
-}
-
-export const labelOf = ({ name, note, tags, confidence, status, blindTest }: Label): Label => ({
-  name,
-  note,
-  tags,
-  confidence,
-  status,
-  blindTest
-})
-
 const numbersAscending = (numbers: Iterable<number>): number[] => [...new Set(numbers)].sort((a, b) => a - b)
-
-/** Whether a label says nothing at all, so that it need not be kept. */
-const saysNothing = ({ name, note, tags, confidence, status, blindTest }: Label): boolean =>
-  name === '' && note === '' && tags.length === 0 && confidence === null && status === 'unseen' && blindTest === null
 
 const sameBody = (a: AnnotationBody | null, b: AnnotationBody | null): boolean => {
   if (a === null || b === null) return a === b
@@ -89,12 +37,6 @@ const sameBody = (a: AnnotationBody | null, b: AnnotationBody | null): boolean =
 const missing = (target: AnnotationTarget): SpectroscopeError => {
   const { kind, number } = parseTarget(target)
   return new SpectroscopeError('input', `There is no ${kind} ${number} any more; it was undone.`)
-}
-
-/** Who says something, and when (ISO 8601 in UTC). */
-export interface Signature {
-  readonly author: string
-  readonly changedAt: string
 }
 
 /** Annotations of a clustering while changes are made to them one after another; `edits` says what has come of it. */
@@ -129,10 +71,8 @@ export class AnnotationDraft {
 
   set(target: AnnotationTarget, changes: LabelChanges, signature: Signature): void {
     const body = this.get(target)
-    const isCluster = parseTarget(target).kind === 'cluster'
-    if (body === undefined && !isCluster) throw missing(target)
-    const label = changedLabel(body ?? emptyLabel, changes)
-    this.#put(target, isCluster && saysNothing(label) ? null : { ...body, ...label, ...signature })
+    if (body === undefined && parseTarget(target).kind !== 'cluster') throw missing(target)
+    this.#put(target, changedBody(target, body, changes, signature))
   }
 
   /** Everything that is said of a cluster, in place of what was. */
@@ -220,9 +160,3 @@ export const editsOf = (
   }
   return draft.edits()
 }
-
-/** Whether an annotation says what something is: no skip, and no merge or part about which nothing is said. */
-export const isLabel = ({ name, note, tags, status }: Label): boolean =>
-  status === 'labelled' ||
-  status === 'unsure' ||
-  (status === 'unseen' && (name !== '' || note !== '' || tags.length > 0))

@@ -3,7 +3,8 @@ import type { ClusterNumber } from '../../preload/records'
 import { leftoverCluster } from '../../preload/records'
 import { coarseness } from '../base/group-tree'
 import type { GroupTree } from '../base/group-tree'
-import { AnnotationDraft, clusterTarget, emptyLabel, labelOf, parseTarget } from './annotations'
+import { clusterTarget, emptyLabel, labelOf, parseTarget } from '../../preload/label-rules'
+import { AnnotationDraft } from './annotations'
 import type { AnnotationEdit } from './annotations'
 
 /** Rows of token ids with the studied positions of each; tokens are numbered row by row, then by position. */

@@ -10,6 +10,7 @@ import type {
   UndoState
 } from '../../preload/contract-annotations'
 import { SpectroscopeError } from '../../preload/errors'
+import { clusterOf, parseTarget } from '../../preload/label-rules'
 import { countStatuses } from '../../preload/labels'
 import { leftoverCluster } from '../../preload/records'
 import type { AnnotationEdit } from '../labels/annotations'
@@ -49,10 +50,10 @@ export interface Undone {
   readonly undo: UndoState
 }
 
-const kinds = ['cluster', 'merge', 'part']
+const kinds = ['cluster', 'merge', 'part'] as const
 const placeOf = (target: AnnotationTarget): number[] => {
-  const [kind, number] = target.split(':')
-  return [kinds.indexOf(kind), Number(number)]
+  const { kind, number } = parseTarget(target)
+  return [kinds.indexOf(kind), number]
 }
 const byTarget = (a: { target: AnnotationTarget }, b: { target: AnnotationTarget }): number => {
   const [[kind, number], [otherKind, otherNumber]] = [placeOf(a.target), placeOf(b.target)]
@@ -209,10 +210,9 @@ export const applyAnnotations = async (
     clustering: { clusters, groupsAbove, leftoverSize }
   } = await knownClustering(connection, run, clustering)
   const missing = targets.find((target) => {
-    const [kind, cluster] = placeOf(target)
-    return (
-      kind === 0 && !(cluster === leftoverCluster ? leftoverSize > 0 : cluster >= 0 && cluster < clusters + groupsAbove)
-    )
+    const cluster = clusterOf(target)
+    if (cluster === undefined) return false
+    return !(cluster === leftoverCluster ? leftoverSize > 0 : cluster >= 0 && cluster < clusters + groupsAbove)
   })
   if (missing !== undefined)
     throw new SpectroscopeError(

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Annotation } from '../../preload/contract-annotations'
+import { clusterOf } from '../../preload/label-rules'
 import { freeName, stamp, writeFileAtomically } from '../base/files'
 import { makePlainFolder } from '../base/plain-files'
 import { select } from './database'
@@ -18,8 +19,10 @@ type Place = readonly [row: number, position: number]
 
 export const backupFolder = (folder: string): string => join(folder, 'backups')
 
-const clusterOf = ({ target, cluster, clusters }: Annotation): number[] =>
-  target.startsWith('cluster:') ? [Number(target.slice(8))] : cluster === undefined ? [...(clusters ?? [])] : [cluster]
+const clustersOf = ({ target, cluster, clusters }: Annotation): number[] => {
+  const one = clusterOf(target) ?? cluster
+  return one === undefined ? [...(clusters ?? [])] : [one]
+}
 
 interface ClusterTokens {
   readonly size: number
@@ -77,7 +80,7 @@ const contentOf = async (connection: DuckDBConnection): Promise<unknown> => {
         [run, clustering]
       )
     ).map(annotationOf)
-    const tokens = await tokensOf(connection, run, clustering, [...new Set(annotations.flatMap(clusterOf))])
+    const tokens = await tokensOf(connection, run, clustering, [...new Set(annotations.flatMap(clustersOf))])
     clusterings.push({
       run: row.id,
       runName: row.run_name,

@@ -1,5 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Annotation } from '../../preload/contract-annotations'
+import { clusterOf } from '../../preload/label-rules'
 import { matching } from '../base/matching'
 import { getAnnotations } from './annotations'
 import { collect } from './clusters'
@@ -45,7 +46,8 @@ interface Said {
 /** Names, notes and tags of clusters and of merges, with the clusters that each one is said of. */
 const saidOf = (annotations: readonly Annotation[]): Said[] =>
   annotations.flatMap(({ target, clusters, name, note, tags }) => {
-    const about = target.startsWith('cluster:') ? [Number(target.slice('cluster:'.length))] : (clusters ?? [])
+    const own = clusterOf(target)
+    const about = own === undefined ? (clusters ?? []) : [own]
     return [name, note, ...tags].filter((text) => text !== '').map((text) => ({ text, clusters: about }))
   })
 

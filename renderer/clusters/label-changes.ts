@@ -1,4 +1,4 @@
-import { quoted } from '../../preload/contract'
+import { changedBody, clusterOf, emptyLabel, leftoverCluster, parseTarget, quoted } from '../../preload/contract'
 import type {
   Annotation,
   AnnotationChange,
@@ -6,46 +6,21 @@ import type {
   ClusterNumber,
   Confidence,
   LabelChanges,
-  LabelStatus
+  LabelStatus,
+  Signature
 } from '../../preload/contract'
-
-/** Who says something, and when (ISO 8601 in UTC). */
-export interface Signature {
-  readonly author: string
-  readonly changedAt: string
-}
-
-const nothing = { name: '', note: '', tags: [], confidence: null, status: 'unseen', blindTest: null } as const
 
 /** What a change makes of an annotation, as it will be once it is saved; merges and splits are not foreseen. */
 export const changed = (
   target: AnnotationTarget,
   before: Annotation | undefined,
   change: AnnotationChange,
-  { author, changedAt }: Signature
+  signature: Signature
 ): Annotation | undefined => {
   if (change.do === 'merge' || change.do === 'split' || !change.targets.includes(target)) return before
-  if (change.do === 'clear') return undefined
-  const { name, note, tags, confidence, status } = change.label
-  const label = before ?? { ...nothing, tags: [], target }
-  return {
-    ...label,
-    target,
-    author,
-    changedAt,
-    name: name ?? label.name,
-    note: note ?? label.note,
-    tags: tags ?? label.tags,
-    confidence: confidence === undefined ? label.confidence : confidence,
-    status: status ?? label.status
-  }
+  const body = change.do === 'clear' ? null : changedBody(target, before, change.label, signature)
+  return body === null ? undefined : { ...body, target }
 }
-
-/** A name makes labelled what was not unsure; its removal makes unseen what was labelled. */
-export const statusAfterNaming = (name: string, before: LabelStatus): LabelStatus =>
-  name !== '' ? (before === 'unsure' ? 'unsure' : 'labelled') : before === 'labelled' ? 'unseen' : before
-
-export const tidyName = (name: string): string => name.replace(/\s+/g, ' ').trim().slice(0, 500)
 
 /** What is said of several targets together; `undefined` where they differ. */
 export interface CommonLabel {
@@ -62,8 +37,8 @@ const same = <T>(values: readonly T[]): T | undefined =>
 
 /** The label that several targets share; those without an annotation count as unseen, with nothing said. */
 export const commonLabel = (annotations: readonly (Annotation | undefined)[]): CommonLabel => {
-  const labels = annotations.map((annotation) => annotation ?? nothing)
-  const [first = nothing, ...others] = labels
+  const labels = annotations.map((annotation) => annotation ?? emptyLabel)
+  const [first = emptyLabel, ...others] = labels
   return {
     name: same(labels.map(({ name }) => name)),
     note: same(labels.map(({ note }) => note)),
@@ -82,15 +57,16 @@ type LevelWord = (cluster: ClusterNumber) => string
 const named = (name: string): string => (quoted(name) === name ? shortened(name) : quoted(shortened(name)))
 
 const targetWords = (targets: readonly AnnotationTarget[], levelWord: LevelWord): string => {
-  const levels = targets
-    .filter((target) => target.startsWith('cluster:'))
-    .map((target) => levelWord(Number(target.slice('cluster:'.length))))
+  const levels = targets.flatMap((target) => {
+    const cluster = clusterOf(target)
+    return cluster === undefined ? [] : [levelWord(cluster)]
+  })
   if (targets.length !== 1) {
     const [first = 'cluster'] = levels
     return `${targets.length} ${levels.every((level) => level === first) ? first : 'group'}s`
   }
-  const [kind, number] = targets[0].split(':')
-  return number === '-1' ? 'unclustered tokens' : `${levels.at(0) ?? kind} ${number}`
+  const { kind, number } = parseTarget(targets[0])
+  return number === leftoverCluster ? 'unclustered tokens' : `${levels.at(0) ?? kind} ${number}`
 }
 
 const statusVerbs: Readonly<Record<LabelStatus, (what: string) => string>> = {

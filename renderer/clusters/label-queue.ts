@@ -1,7 +1,6 @@
 import { messageOf } from '../../preload/contract'
-import type { Annotation, AnnotationChange, AnnotationTarget, ErrorKind } from '../../preload/contract'
+import type { Annotation, AnnotationChange, AnnotationTarget, ErrorKind, Signature } from '../../preload/contract'
 import { changed } from './label-changes'
-import type { Signature } from './label-changes'
 
 /** A step of labelling that a person made. */
 export interface LabelStep {

@@ -1,4 +1,5 @@
 import { SvelteMap } from 'svelte/reactivity'
+import { clusterOf, clusterTarget, limits, parseTarget, statusAfterNaming, tidyName } from '../../preload/contract'
 import type {
   Annotation,
   AnnotationChange,
@@ -8,10 +9,9 @@ import type {
   LabelStatus
 } from '../../preload/contract'
 import type { Workbench } from '../app/app.svelte'
-import { targetOf } from '../explore/explore.svelte'
 import type { Explore } from '../explore/explore.svelte'
 import { isGroup } from '../explore/groups'
-import { changeWords, commonLabel, statusAfterNaming, tagChanges, tidyName } from './label-changes'
+import { changeWords, commonLabel, tagChanges } from './label-changes'
 import { LabelQueue } from './label-queue'
 import type { QueueState } from './label-queue'
 import { allUnsent, dropUnsent, keepUnsent } from './outbox'
@@ -44,7 +44,9 @@ export class Labelling {
   readonly targets: readonly AnnotationTarget[] = $derived.by(() => {
     const { explore } = this
     if (this.part !== null && explore.annotations.has(this.part)) return [this.part]
-    return [...new Set(explore.labelled.map((cluster) => explore.merges.get(cluster)?.target ?? targetOf(cluster)))]
+    return [
+      ...new Set(explore.labelled.map((cluster) => explore.merges.get(cluster)?.target ?? clusterTarget(cluster)))
+    ]
   })
   readonly annotation: Annotation | undefined = $derived.by(() =>
     this.targets.length === 1 ? this.explore.annotations.get(this.targets[0]) : undefined
@@ -63,7 +65,7 @@ export class Labelling {
   /** Parts of the current cluster. */
   readonly parts: readonly Annotation[] = $derived.by(() =>
     [...this.explore.annotations.values()]
-      .filter(({ target, cluster }) => target.startsWith('part:') && cluster === this.explore.current)
+      .filter(({ target, cluster }) => parseTarget(target).kind === 'part' && cluster === this.explore.current)
       .sort((a, b) => a.target.localeCompare(b.target, 'en', { numeric: true }))
   )
 
@@ -171,13 +173,13 @@ export class Labelling {
 
   /** Gives a name; what was unseen or skipped is labelled then. */
   name(text: string, targets: readonly AnnotationTarget[] = this.targets): void {
-    const name = tidyName(text)
+    const name = tidyName(text).slice(0, limits.name)
     const status = commonLabel(targets.map((target) => this.explore.annotations.get(target))).status ?? 'unseen'
     this.set({ name, status: statusAfterNaming(name, status) }, targets)
   }
 
   addTag(tag: string, targets: readonly AnnotationTarget[] = this.targets): void {
-    const tidy = tidyName(tag).slice(0, 100)
+    const tidy = tidyName(tag).slice(0, limits.tag)
     if (tidy !== '') this.#changeTags({ add: tidy }, `tag ${this.#what(targets)} ${tidy}`, targets)
   }
 
@@ -220,7 +222,7 @@ export class Labelling {
     if (there.length > 0)
       this.#add(
         [{ do: 'clear', targets: there }],
-        there.length === 1 && !there[0].startsWith('cluster:')
+        there.length === 1 && clusterOf(there[0]) === undefined
           ? `undo ${there[0].replace(':', ' ')}`
           : `clear label of ${this.#what(this.targets)}`
       )
@@ -334,8 +336,9 @@ export class Labelling {
   readonly #named: readonly NamedCluster[] = $derived.by(() => {
     const { explore } = this
     return [...explore.annotations.values()].flatMap(({ target, name, clusters }) => {
-      if (name === '' || target.startsWith('part:')) return []
-      return (clusters ?? [Number(target.slice('cluster:'.length))]).flatMap((cluster) => {
+      const { kind, number } = parseTarget(target)
+      if (name === '' || kind === 'part') return []
+      return (clusters ?? [number]).flatMap((cluster) => {
         const entry = explore.entries.get(cluster)
         return entry === undefined ? [] : [{ name, entry }]
       })

@@ -1,4 +1,4 @@
-import { groupName } from '../../preload/contract'
+import { clusterOf, groupName } from '../../preload/contract'
 import type { ClusteringOverview, ClusterNumber } from '../../preload/contract'
 import { isGroupKind } from '../explore/groups'
 import { visibleString } from '../ui/visible-text'
@@ -16,9 +16,9 @@ export const namesOf = ({ clusters, annotations }: ClusteringOverview): Readonly
   const given = new Map<ClusterNumber, string>()
   for (const { target, name, clusters: merged } of annotations) {
     if (name === '') continue
+    const own = clusterOf(target)
     if (merged !== undefined) for (const cluster of merged) given.set(cluster, name)
-    else if (target.startsWith('cluster:') && !given.has(Number(target.slice('cluster:'.length))))
-      given.set(Number(target.slice('cluster:'.length)), name)
+    else if (own !== undefined && !given.has(own)) given.set(own, name)
   }
   return new Map(
     clusters.map(({ cluster, kind, topTokens }): [ClusterNumber, ClusterName] => {

@@ -1,5 +1,5 @@
+import { quotedToken, tellingShare, tokenKind } from '../../preload/contract'
 import type { ClusterEntry, TokenCount } from '../../preload/contract'
-import { visibleString } from '../ui/visible-text'
 
 /** A name that somebody gave, with the cluster that bears it. */
 export interface NamedCluster {
@@ -10,31 +10,8 @@ export interface NamedCluster {
 /** As many as there are keys for. */
 export const mostSuggestions = 5
 
-/** Share of a cluster from which on a token, or a kind of token, names it. */
-const telling = 0.6
 /** Likeness of top tokens from which on another cluster's name fits. */
 const alike = 0.35
-
-const kinds: readonly (readonly [name: string, pattern: RegExp])[] = [
-  ['line breaks', /^\s*\n\s*$/],
-  ['whitespace', /^\s+$/],
-  ['closing brackets', /^\s*[)\]}>]+[;,.:]?$/],
-  ['opening brackets', /^\s*[([{<]+$/],
-  ['quotation marks', /^\s*["'`“”‘’«»]+$/],
-  ['numbers', /^\s*\d+$/],
-  ['sentence ends', /^\s*[.!?…]+$/],
-  ['punctuation', /^\s*[\p{P}\p{S}]+$/u],
-  ['all-caps words', /^\s*\p{Lu}{2,}$/u],
-  ['capitalised words', /^\s+\p{Lu}\p{L}*$/u],
-  ['word starts', /^\s+\p{L}+$/u],
-  ['word continuations', /^\p{Ll}\p{L}*$/u]
-]
-
-const quote = (text: string): string => {
-  const trimmed = text.trim()
-  const shown = visibleString(trimmed === '' ? text : trimmed)
-  return `“${shown.length > 40 ? `${shown.slice(0, 39)}…` : shown}”`
-}
 
 const countIn = (tokens: readonly TokenCount[], id: number): number => {
   for (const token of tokens) if (token.id === id) return token.count
@@ -70,23 +47,20 @@ const fittingNames = (
 const ownNames = ({ size, topTokens, purity, subset }: ClusterEntry): string[] => {
   if (size === 0 || topTokens.length === 0) return []
   const [first] = topTokens
-  const kind = kinds.find(
-    ([, pattern]) =>
-      topTokens.reduce((sum, { text, count }) => sum + (pattern.test(text) ? count : 0), 0) >= telling * size
-  )?.[0]
-  const single = first.count >= telling * size
-  const several = [...new Set(topTokens.slice(0, 4).map(({ text }) => quote(text)))]
+  const kind = tokenKind(size, topTokens)
+  const single = first.count >= tellingShare * size
+  const several = [...new Set(topTokens.slice(0, 4).map(({ text }) => quotedToken(text)))]
   const list = (count: number): string | undefined =>
     several.length >= count ? several.slice(0, count).join(', ') : undefined
   const place = subset !== '' && purity >= 0.7 ? subset : undefined
-  const narrow = single ? quote(first.text) : (kind ?? list(2) ?? quote(first.text))
+  const narrow = single ? quotedToken(first.text) : (kind ?? list(2) ?? quotedToken(first.text))
   return [
     narrow,
     place === undefined ? undefined : `${narrow} in ${place}`,
     kind === narrow ? undefined : kind,
     list(3) ?? list(2),
-    single && kind !== undefined ? `${kind}, mostly ${quote(first.text)}` : undefined,
-    single ? undefined : quote(first.text),
+    single && kind !== undefined ? `${kind}, mostly ${quotedToken(first.text)}` : undefined,
+    single ? undefined : quotedToken(first.text),
     place
   ].filter((name) => name !== undefined)
 }

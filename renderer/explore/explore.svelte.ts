@@ -1,6 +1,6 @@
 import { getContext, setContext } from 'svelte'
 import { SvelteMap, SvelteSet } from 'svelte/reactivity'
-import { groupName, messageOf, saidOf } from '../../preload/contract'
+import { clusterOf, clusterTarget, groupName, messageOf, saidOf } from '../../preload/contract'
 import type {
   Annotation,
   AnnotationChange,
@@ -19,8 +19,6 @@ import { trustOf } from '../runs/trust'
 import type { ColumnTrust } from '../runs/trust'
 import type { Colouring } from './colouring'
 import { GroupTree, isGroupKind, levelWords } from './groups'
-
-export const targetOf = (cluster: ClusterNumber): AnnotationTarget => `cluster:${cluster}`
 
 /** What the three panes of the exploring view share: one clustering, what is selected in it, and what people have said of it. */
 export class Explore {
@@ -146,7 +144,7 @@ export class Explore {
   }
 
   annotationOf(cluster: ClusterNumber): Annotation | undefined {
-    return this.annotations.get(targetOf(cluster))
+    return this.annotations.get(clusterTarget(cluster))
   }
 
   /** Where a person is with the merge that a cluster is read in, or with the cluster itself. */
@@ -200,8 +198,7 @@ export class Explore {
   /** The cluster in which a target is read; undefined where there is none any more. */
   clusterOf(target: AnnotationTarget): ClusterNumber | undefined {
     const annotated = this.annotations.get(target)
-    const own = target.startsWith('cluster:') ? Number(target.slice('cluster:'.length)) : undefined
-    const cluster = own ?? annotated?.cluster ?? annotated?.clusters?.[0]
+    const cluster = clusterOf(target) ?? annotated?.cluster ?? annotated?.clusters?.[0]
     return cluster !== undefined && this.entries.has(cluster) ? cluster : undefined
   }
 
@@ -221,8 +218,7 @@ export class Explore {
     const clusters = new Set(
       changed.flatMap(({ target, annotation }) => {
         const { clusters: merged, cluster } = annotation ?? before.get(target) ?? {}
-        const own = target.startsWith('cluster:') ? Number(target.slice('cluster:'.length)) : undefined
-        const number = own ?? merged?.[0] ?? cluster
+        const number = clusterOf(target) ?? merged?.[0] ?? cluster
         return number !== undefined && this.entries.has(number) ? [number] : []
       })
     )

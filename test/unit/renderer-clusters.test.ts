@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { Annotation, AnnotationChange, AnnotationTarget, ClusterEntry, LabelStatus } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/contract'
-import { changeWords, commonLabel, statusAfterNaming, tagChanges } from '../../renderer/clusters/label-changes'
+import { statusAfterNaming } from '../../preload/label-rules'
+import { editsOf } from '../../main/labels/annotations'
+import { changed, changeWords, commonLabel, tagChanges } from '../../renderer/clusters/label-changes'
 import { LabelQueue } from '../../renderer/clusters/label-queue'
 import type { QueueState } from '../../renderer/clusters/label-queue'
 import {
@@ -340,6 +342,36 @@ describe('suggestions', () => {
 })
 
 describe('changes of labels', () => {
+  it('are shown as the main side will write them', () => {
+    const signature = { author: 'Ada', changedAt: '2026-01-01T00:00:00.000Z' }
+    const target = 'cluster:3' as const
+    const labels = [
+      { name: '  closing   brackets ' },
+      { name: '' },
+      { tags: ['a', ' a ', ''] },
+      { note: 'x', status: 'unsure' as const },
+      { confidence: null }
+    ]
+    for (const status of ['unseen', 'skipped', 'unsure', 'labelled'] as const) {
+      const before = { name: 'old', note: '', tags: [], confidence: null, status, blindTest: null, ...signature }
+      for (const label of labels) {
+        for (const body of [before, undefined]) {
+          const change: AnnotationChange = { do: 'set', targets: [target], label }
+          const known = new Map(body === undefined ? [] : [[target, body] as const])
+          const [edit] = editsOf([change], known, {
+            author: 'Ada',
+            now: signature.changedAt,
+            nextMerge: 1,
+            nextPart: 1
+          })
+          const after = edit === undefined ? body : (edit.after ?? undefined)
+          const shown = changed(target, body === undefined ? undefined : { ...body, target }, change, signature)
+          expect(shown).toEqual(after === undefined ? undefined : { ...after, target })
+        }
+      }
+    }
+  })
+
   it('says what several clusters share', () => {
     expect(
       commonLabel([
