@@ -259,7 +259,7 @@ const openKernel = async (
   member: number,
   refine: (point: number) => void
 ): Promise<NearestKernel> => {
-  compiled ??= readFile(kernelPath('clustering', 'nearest')).then((bytes) => WebAssembly.compile(bytes))
+  compiled ??= readFile(kernelPath('clustering', 'nearest')).then((bytes) => WebAssembly.compile(new Uint8Array(bytes)))
   const kernel = (await WebAssembly.instantiate(await compiled, { env: { memory, refine } }))
     .exports as unknown as NearestKernel
   // The kernel finds a list by the number of its point, and there are lists for the range alone.
