@@ -29,6 +29,8 @@ export interface ClusterEntry {
   readonly stability: number | null
   /** F1 of the best rule that predicts the group; null where the clustering is not described, and for what is left over. */
   readonly ruleF1: number | null
+  /** A name drawn from that rule; null where it does not predict the group well enough to name it. */
+  readonly ruleName: string | null
   readonly distinctTokens: number
   /** Share of the most frequent subset. */
   readonly purity: number

@@ -1,4 +1,5 @@
-import type { TokenCount } from './records'
+import type { PatternName } from './contract-explore'
+import type { RuleCondition, RuleRecord, TokenCount } from './records'
 import { visibleToken } from './visible'
 
 /* How tokens name a cluster, in suggestions of the window and of the main side. */
@@ -44,4 +45,57 @@ export const quotedToken = (text: string): string => {
   const trimmed = text.trim()
   const shown = visibleToken(trimmed === '' ? text : trimmed)
   return `“${shown.length > longest ? `${shown.slice(0, longest - 1)}…` : shown}”`
+}
+
+/** Patterns that make a name, as a plural. */
+export const patternPhrases: Readonly<Record<PatternName, string>> = {
+  'repeated-bigram': 'repeated bigrams',
+  'bracket-match': 'matching brackets',
+  'word-start': 'word starts',
+  'word-part': 'word continuations',
+  'line-start': 'line starts',
+  'line-end': 'line ends',
+  digit: 'digits',
+  punctuation: 'punctuation',
+  uppercase: 'capitals',
+  whitespace: 'whitespace',
+  'same-as-previous': 'repeated tokens',
+  'row-start': 'row starts'
+}
+
+const conditionName = (condition: RuleCondition): string => {
+  switch (condition.on) {
+    case 'token':
+      return quotedToken(condition.text)
+    case 'pattern':
+      return Object.hasOwn(patternPhrases, condition.pattern)
+        ? patternPhrases[condition.pattern as PatternName]
+        : condition.pattern
+    case 'previous':
+      return `after ${quotedToken(condition.text)}`
+    case 'next':
+      return `before ${quotedToken(condition.text)}`
+    case 'position':
+      return condition.from === condition.to
+        ? `at row position ${condition.from}`
+        : `at row positions ${condition.from} to ${condition.to}`
+    case 'subset':
+      return condition.subset === '' ? 'in no subset' : `in ${condition.subset}`
+  }
+}
+
+/** Places of conditions in a name: what a token is, then what is around it, then where it is. */
+const inName: readonly RuleCondition['on'][] = ['token', 'pattern', 'previous', 'next', 'position', 'subset']
+
+/**
+ * A short name drawn from the rule that predicts a cluster best, such as “the” after “of”; undefined for a rule whose F1
+ * is too low to name it. `rules` has the best one first.
+ */
+export const nameOfRules = (rules: readonly RuleRecord[]): string | undefined => {
+  const best = rules.at(0)
+  if (best === undefined || best.f1 < tellingShare || best.conditions.length === 0) return undefined
+  return [...best.conditions]
+    .sort((a, b) => inName.indexOf(a.on) - inName.indexOf(b.on))
+    .map(conditionName)
+    .join(' ')
 }

@@ -345,9 +345,10 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
         entry: { size },
         topTokens,
         patterns,
-        subsets
+        subsets,
+        rules
       } = await context.workspace().getClusterDetails(run, clustering, cluster)
-      return { names: suggestNames({ size, topTokens, patterns, subsets }) }
+      return { names: suggestNames({ size, topTokens, patterns, subsets, rules }) }
     },
 
     blindTest: async ({ run, clustering, cluster }) => {

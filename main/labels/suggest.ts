@@ -1,6 +1,6 @@
 import type { PatternCount, PatternName } from '../../preload/contract-explore'
-import type { SubsetCount, TokenCount } from '../../preload/records'
-import { quotedToken, tellingShare, tokenKind } from '../../preload/token-names'
+import type { RuleRecord, SubsetCount, TokenCount } from '../../preload/records'
+import { nameOfRules, patternPhrases, quotedToken, tellingShare, tokenKind } from '../../preload/token-names'
 
 /** What a cluster shows of itself, as far as a name can be drawn from it. */
 export interface Evidence {
@@ -9,28 +9,31 @@ export interface Evidence {
   readonly topTokens: readonly TokenCount[]
   readonly patterns: readonly PatternCount[]
   readonly subsets: readonly SubsetCount[]
+  /** The best first. */
+  readonly rules: readonly RuleRecord[]
 }
 
 const most = 6
 
-const patternPhrases: Readonly<Partial<Record<PatternName, string>>> = {
-  'repeated-bigram': 'repeated bigrams',
-  'bracket-match': 'matching brackets',
-  'line-start': 'line starts',
-  'line-end': 'line ends',
-  'same-as-previous': 'repeated tokens',
-  'row-start': 'row starts',
-  digit: 'digits',
-  uppercase: 'capitals'
-}
+/** Patterns that say more of a cluster than the kind of its tokens does. */
+const tellingPatterns: readonly PatternName[] = [
+  'repeated-bigram',
+  'bracket-match',
+  'line-start',
+  'line-end',
+  'same-as-previous',
+  'row-start',
+  'digit',
+  'uppercase'
+]
 
 const distinct = (texts: readonly string[]): string[] => [...new Set(texts)]
 
 /**
- * Names for a cluster, likeliest first, at most six: what kind of tokens it is of, its one frequent token, what its tokens have in
- * common by pattern, its top tokens; with the subset where nearly all come from one.
+ * At most six names for a cluster, the likeliest first: its best rule, its one frequent token, the kind of its tokens,
+ * what they have in common by pattern, its top tokens; with the subset where nearly all come from one.
  */
-export const suggestNames = ({ size, topTokens, patterns, subsets }: Evidence): string[] => {
+export const suggestNames = ({ size, topTokens, patterns, subsets, rules }: Evidence): string[] => {
   if (size === 0 || topTokens.length === 0) return []
   const share = (count: number): number => count / size
   const kind = tokenKind(size, topTokens)
@@ -38,10 +41,10 @@ export const suggestNames = ({ size, topTokens, patterns, subsets }: Evidence): 
   const single = share(first.count) >= tellingShare ? quotedToken(first.text) : undefined
   const shown = patterns
     .filter(
-      ({ pattern, count, lift }) => patternPhrases[pattern] !== undefined && share(count) >= tellingShare && lift >= 2
+      ({ pattern, count, lift }) => tellingPatterns.includes(pattern) && share(count) >= tellingShare && lift >= 2
     )
     .sort((a, b) => b.lift - a.lift)
-    .map(({ pattern }) => patternPhrases[pattern] ?? '')
+    .map(({ pattern }) => patternPhrases[pattern])
   const list =
     topTokens.length > 1
       ? distinct(topTokens.slice(0, 4).map(({ text }) => quotedToken(text)))
@@ -52,9 +55,11 @@ export const suggestNames = ({ size, topTokens, patterns, subsets }: Evidence): 
   const [top] = subsets
   const place =
     top !== undefined && top.subset !== '' && share(top.count) >= 0.8 && top.lift >= 1.5 ? top.subset : undefined
-  return distinct(
-    place === undefined
+  const rule = nameOfRules(rules)
+  return distinct([
+    ...(rule === undefined ? [] : [rule]),
+    ...(place === undefined
       ? plain
-      : [`${plain[0]} in ${place}`, ...plain, ...plain.slice(1, 2).map((name) => `${name} in ${place}`)]
-  ).slice(0, most)
+      : [`${plain[0]} in ${place}`, ...plain, ...plain.slice(1, 2).map((name) => `${name} in ${place}`)])
+  ]).slice(0, most)
 }

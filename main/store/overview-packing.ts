@@ -24,6 +24,8 @@ export interface PackedOverview {
   readonly conductances: Float64Array
   readonly stabilities: Float64Array
   readonly ruleF1s: Float64Array
+  /** "" where the best rule does not name the group. */
+  readonly ruleNames: string[]
   readonly distinctTokens: Int32Array
   /** Index of the most frequent subset, and its share. */
   readonly subsetIndices: Int32Array
@@ -64,6 +66,8 @@ export interface PackingNames {
   readonly subsets: readonly string[]
   readonly columns: Columns | undefined
   readonly leftoverKind: LeftoverKind
+  /** Undefined where the best rule names no group. */
+  readonly ruleNameOf: (cluster: number) => string | undefined
   /** Undefined for what is left over. */
   readonly cutOf: (cluster: number) => Cut | undefined
 }
@@ -151,7 +155,7 @@ export class OverviewPacker {
   }
 
   packed(): PackedOverview {
-    const { texts, subsets, columns, leftoverKind } = this.names
+    const { texts, subsets, columns, leftoverKind, ruleNameOf } = this.names
     const ids = Int32Array.from(new Set(this.#topIds))
     return {
       clusters: Int32Array.from(this.#heads, ({ cluster }) => cluster),
@@ -161,6 +165,7 @@ export class OverviewPacker {
       conductances: Float64Array.from(this.#heads, ({ cut }) => cut?.conductance ?? Number.NaN),
       stabilities: Float64Array.from(this.#heads, ({ cut }) => cut?.stability ?? Number.NaN),
       ruleF1s: Float64Array.from(this.#heads, ({ ruleF1 }) => ruleF1),
+      ruleNames: this.#heads.map(({ cluster }) => ruleNameOf(cluster) ?? ''),
       distinctTokens: Int32Array.from(this.#heads, ({ distinctTokens }) => distinctTokens),
       subsetIndices: Int32Array.from(this.#heads, ({ subset }) => subset),
       purities: Float64Array.from(this.#heads, ({ purity }) => purity),
@@ -203,6 +208,7 @@ export const unpackOverview = (packed: PackedOverview): Overview => {
       conductance: orNull(packed.conductances[group]),
       stability: orNull(packed.stabilities[group]),
       ruleF1: orNull(packed.ruleF1s[group]),
+      ruleName: packed.ruleNames[group] === '' ? null : packed.ruleNames[group],
       distinctTokens: packed.distinctTokens[group],
       purity: packed.purities[group],
       subset: subsets[packed.subsetIndices[group]],

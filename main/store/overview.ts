@@ -4,9 +4,10 @@ import type { ClusterDetails, ClusterLayout, NearCluster, PatternCount } from '.
 import type { HeatMap } from '../../preload/contract-runs'
 import { SpectroscopeError } from '../../preload/errors'
 import type { ClusteringRecord, GroupKind, RuleRecord } from '../../preload/records'
+import { nameOfRules } from '../../preload/token-names'
 import { missingGroup } from '../base/group-tree'
 import { forEachBlock } from './blocks'
-import { checkedRules } from './clusters'
+import { bestRules, checkedRules } from './clusters'
 import { select } from './database'
 import { knownClustering, knownSubsets, knownTexts, remembered } from './facts'
 import { UnfitRows } from './fitting'
@@ -128,13 +129,15 @@ const standardised = (means: Float32Array, columns: Columns): Float32Array =>
 const packerOf = async (
   connection: DuckDBConnection,
   { number: run, clustering, columns }: KnownClustering,
-  cuts: ReadonlyMap<number, Cut>
+  cuts: ReadonlyMap<number, Cut>,
+  ruleNames: ReadonlyMap<number, string | undefined>
 ): Promise<OverviewPacker> =>
   new OverviewPacker({
     texts: await knownTexts(connection, run),
     subsets: (await knownSubsets(connection, run)).subsets,
     columns,
     leftoverKind: clustering.leftoverKind,
+    ruleNameOf: (cluster) => ruleNames.get(cluster),
     cutOf: (cluster) => cuts.get(cluster)
   })
 
@@ -146,7 +149,9 @@ export const getOverview = async (
   const known = await knownClustering(connection, runId, clusteringNumber)
   const { number: run, clustering } = known
   return remembered(`overview ${clustering.number} ${runId}`, async () => {
-    const packer = await packerOf(connection, known, await cutsOf(connection, run, clustering.number))
+    const rules = await bestRules(connection, run, clustering.number)
+    const names = new Map([...rules].map(([cluster, { rule }]) => [cluster, nameOfRules(rule === null ? [] : [rule])]))
+    const packer = await packerOf(connection, known, await cutsOf(connection, run, clustering.number), names)
     if (known.described)
       await forEachGroup(connection, run, clustering.number, topTokensOfEntry, undefined, (group) => packer.add(group))
     else
@@ -271,7 +276,7 @@ export const getClusterDetails = async (
     ? await describedGroup(connection, run, clustering.number, cluster)
     : await countedGroup(connection, runId, run, clustering, cluster)
   const cuts = await cutsOf(connection, run, clustering.number, cluster)
-  const packer = await packerOf(connection, known, cuts)
+  const packer = await packerOf(connection, known, cuts, new Map([[cluster, nameOfRules(rules)]]))
   packer.add(group)
   const {
     clusters: [entry],

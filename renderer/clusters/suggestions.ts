@@ -66,8 +66,9 @@ const ownNames = ({ size, topTokens, purity, subset }: ClusterEntry): string[] =
 }
 
 /**
- * At most five names for a cluster, likeliest first: one that a very similar cluster bears already, `drawn` ones (from patterns, by the main side, where
- * they are there), what the list itself tells, then other names in use that fit.
+ * At most five names for a cluster, the likeliest first: one that a very similar cluster bears already, that of its
+ * best rule, `drawn` ones (by the main side, where they have come), what the list itself tells, then other names in use
+ * that fit.
  */
 export const suggestNames = (
   entry: ClusterEntry,
@@ -80,7 +81,8 @@ export const suggestNames = (
     .slice(0, 1)
     .map(({ name }) => name)
   const others = fitting.slice(0, 3).map(({ name }) => name)
-  const own = [...new Set([...drawn, ...ownNames(entry)])]
+  const ofRule = entry.ruleName === null ? [] : [entry.ruleName]
+  const own = [...new Set([...ofRule, ...drawn, ...ownNames(entry)])]
   const head = [
     ...new Set([...close, ...own.slice(0, mostSuggestions - close.length - Math.min(1, others.length - close.length))])
   ]

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Annotation, AnnotationBody, AnnotationChange, AnnotationTarget } from '../../preload/contract-annotations'
 import type { PatternCount } from '../../preload/contract-explore'
-import type { GroupKind, TokenCount } from '../../preload/records'
+import type { GroupKind, RuleCondition, TokenCount } from '../../preload/records'
 import { countStatuses, labelledGroups, quoted, saidOf } from '../../preload/labels'
 import { isLabel } from '../../preload/label-rules'
 import { editsOf } from '../../main/labels/annotations'
@@ -211,23 +211,20 @@ describe('suggested names', () => {
 
   it('say what kind most tokens are of', () => {
     expect(
-      suggestNames({ size, topTokens: counts([')', 50], [' }', 30], ['the', 5]), patterns: [], subsets: [] })
+      suggestNames({ size, topTokens: counts([')', 50], [' }', 30], ['the', 5]), patterns: [], subsets: [], rules: [] })
     ).toEqual(['closing brackets', '“)”, “}”, “the”', '“)”'])
-    expect(suggestNames({ size, topTokens: counts(['\n', 50], ['\n\n', 40]), patterns: [], subsets: [] })[0]).toBe(
-      'line breaks'
-    )
-    expect(suggestNames({ size, topTokens: counts([' Paris', 40], [' Rome', 40]), patterns: [], subsets: [] })[0]).toBe(
-      'capitalised words'
-    )
+    expect(
+      suggestNames({ size, topTokens: counts(['\n', 50], ['\n\n', 40]), patterns: [], subsets: [], rules: [] })[0]
+    ).toBe('line breaks')
+    expect(
+      suggestNames({ size, topTokens: counts([' Paris', 40], [' Rome', 40]), patterns: [], subsets: [], rules: [] })[0]
+    ).toBe('capitalised words')
   })
 
   it('name the one token that it is about, and what its tokens do', () => {
-    expect(suggestNames({ size, topTokens: counts([' the', 90], [' a', 2]), patterns, subsets: [] })).toEqual([
-      '“the”',
-      'word starts',
-      'matching brackets',
-      '“the”, “a”'
-    ])
+    expect(
+      suggestNames({ size, topTokens: counts([' the', 90], [' a', 2]), patterns, subsets: [], rules: [] })
+    ).toEqual(['“the”', 'word starts', 'matching brackets', '“the”, “a”'])
   })
 
   it('say where, if it is from one place', () => {
@@ -235,14 +232,43 @@ describe('suggested names', () => {
       size,
       topTokens: counts([' the', 90]),
       patterns: [],
+      rules: [],
       subsets: [{ subset: 'law', count: 95, lift: 8 }]
     })
     expect(names[0]).toBe('“the” in law')
     expect(new Set(names).size).toBe(names.length)
   })
 
+  it.each<[words: string, conditions: RuleCondition[]]>([
+    ['“the”', [{ on: 'token', id: 1, text: ' the' }]],
+    ['after “Multiply”', [{ on: 'previous', id: 1, text: 'Multiply' }]],
+    [
+      'word starts before “.”',
+      [
+        { on: 'next', id: 1, text: '.' },
+        { on: 'pattern', pattern: 'word-start' }
+      ]
+    ],
+    [
+      '“of” in law',
+      [
+        { on: 'subset', subset: 'law' },
+        { on: 'token', id: 1, text: ' of' }
+      ]
+    ],
+    ['at row position 0', [{ on: 'position', from: 0, to: 0 }]],
+    ['toString', [{ on: 'pattern', pattern: 'toString' }]]
+  ])('begin with the best rule: %s', (words, conditions) => {
+    const evidence = { size, topTokens: counts([' the', 90]), patterns: [], subsets: [] }
+    const ruled = (f1: number): string[] =>
+      suggestNames({ ...evidence, rules: [{ conditions, recall: f1, precision: f1, f1 }] })
+    expect(ruled(0.8)[0]).toBe(words)
+    expect(new Set(ruled(0.8)).size).toBe(ruled(0.8).length)
+    expect(ruled(0.3)).toEqual(suggestNames({ ...evidence, rules: [] }))
+  })
+
   it('have nothing to say of nothing', () => {
-    expect(suggestNames({ size: 0, topTokens: [], patterns: [], subsets: [] })).toEqual([])
+    expect(suggestNames({ size: 0, topTokens: [], patterns: [], subsets: [], rules: [] })).toEqual([])
   })
 })
 

@@ -29,6 +29,7 @@ const entry = (cluster: number, changes: Partial<ClusterEntry> = {}): ClusterEnt
   conductance: 0.2,
   stability: null,
   ruleF1: null,
+  ruleName: null,
   distinctTokens: 10,
   purity: 0.5,
   subset: 'wiki',

@@ -17,6 +17,7 @@ const entry = (cluster: number, kind: ClusterEntry['kind'], parent: number | nul
   conductance: 0.2,
   stability: 0.6,
   ruleF1: 0.5,
+  ruleName: null,
   distinctTokens: 3,
   purity: 0.5,
   subset: 'wiki',

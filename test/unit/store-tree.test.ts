@@ -15,6 +15,7 @@ import {
   treeRules,
   value
 } from './store-fixture'
+import { nameOfRules } from '../../preload/token-names'
 
 let place: Awaited<ReturnType<typeof temporaryFolder>>
 let workspace: Workspace
@@ -151,13 +152,14 @@ describe('a tree of clusters', () => {
   test('is overviewed by number, what is left over last', async () => {
     const { clusters } = await workspace.getOverview(run, 1)
     expect(
-      clusters.map(({ cluster, kind, parent, size, stability, ruleF1 }) => [
+      clusters.map(({ cluster, kind, parent, size, stability, ruleF1, ruleName }) => [
         cluster,
         kind,
         parent,
         size,
         stability,
-        ruleF1
+        ruleF1,
+        ruleName
       ])
     ).toEqual([
       ...tree.clusters.map(({ order, kind, parent, members, stability }) => [
@@ -166,12 +168,14 @@ describe('a tree of clusters', () => {
         parent,
         members.length,
         stability,
-        treeRules(order)[0].f1
+        treeRules(order)[0].f1,
+        nameOfRules(treeRules(order)) ?? null
       ]),
-      [-1, 'unclustered', null, 4, null, null]
+      [-1, 'unclustered', null, 4, null, null, null]
     ])
+    expect(new Set(clusters.map(({ ruleName }) => ruleName))).toContain('before “,” in law')
     const plain = await workspace.getOverview(run, 2)
-    expect(plain.clusters).toEqual(clusters.map((entry) => ({ ...entry, ruleF1: null, standsOut: [] })))
+    expect(plain.clusters).toEqual(clusters.map((entry) => ({ ...entry, ruleF1: null, ruleName: null, standsOut: [] })))
   })
 
   test('has details of a group above as of a cluster, with lifts over all tokens', async () => {
@@ -204,7 +208,7 @@ describe('a tree of clusters', () => {
       rules: [],
       uncaught: 0,
       core: details.core,
-      entry: { ...details.entry, ruleF1: null, standsOut: [] }
+      entry: { ...details.entry, ruleF1: null, ruleName: null, standsOut: [] }
     })
   })
 
