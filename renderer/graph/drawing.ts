@@ -6,15 +6,17 @@ import type { Drawing } from './svg'
 
 /** The nodes of a graph in view as shapes, with the names as they are placed; null where nothing is drawn. */
 export const drawingOfView = (view: GraphView): Drawing | null => {
-  const { stage, theme, placed } = view
+  const { stage } = view.camera
+  const { theme } = view.colours
+  const { placed } = view.data
   const { legend } = view.colours
   if (stage === null || theme === null) return null
   const { width, height } = stage.size
   const nodes: Drawing['nodes'][number][] = []
   const seen = ({ x, y }: Point, margin: number): boolean =>
     x > -margin && x < width + margin && y > -margin && y < height + margin
-  if (view.mode === 'clusters') {
-    for (const disc of view.discs) {
+  if (view.data.mode === 'clusters') {
+    for (const disc of view.scene.discs) {
       const at = stage.toView(disc)
       const radius = stage.radiusOf(disc.radius)
       if (seen(at, radius)) nodes.push({ ...at, radius, colour: disc.fill, outline: disc.outline, hollow: disc.hollow })
@@ -34,7 +36,7 @@ export const drawingOfView = (view: GraphView): Drawing | null => {
     for (const { points, growth, outline } of highlights)
       for (const point of points) add(point, growth * radius, 0, outline)
   }
-  const lines = view.lines.flatMap(({ x1, y1, x2, y2, ...line }) => {
+  const lines = view.scene.lines.flatMap(({ x1, y1, x2, y2, ...line }) => {
     const [first, last] = [stage.toView({ x: x1, y: y1 }), stage.toView({ x: x2, y: y2 })]
     const outside =
       Math.max(first.x, last.x) < 0 ||

@@ -7,11 +7,13 @@ import {
   coloursByValue,
   divergingColour,
   plainColour,
+  readTheme,
   scaleOf,
   statusColour
 } from './colours'
-import type { DivergingScale, Rgb } from './colours'
-import type { GraphView } from './graph.svelte'
+import type { DivergingScale, GraphTheme, Rgb } from './colours'
+import type { GraphData } from './graph-data.svelte'
+import type { GraphSelection } from './graph-selection.svelte'
 import { Latest } from './latest'
 import { countKinds, meansByCluster } from './legend'
 import type { Legend } from './legend'
@@ -33,7 +35,9 @@ interface Column {
 
 /** What the graph is coloured by, what it reads for that, and what its legend says. */
 export class GraphColours {
-  readonly #view: GraphView
+  theme: GraphTheme | null = $state.raw(null)
+  readonly #data: GraphData
+  readonly #selection: GraphSelection
   /** Whether tokens are the fainter the weaker they are in their clusters, where that is known. */
   fades = $state(false)
   #strengths: Float32Array | null = $state.raw(null)
@@ -42,9 +46,10 @@ export class GraphColours {
   readonly #columnWork: Latest
   readonly #strengthWork: Latest
 
-  constructor(view: GraphView) {
-    this.#view = view
-    const { explore } = view
+  constructor(data: GraphData, selection: GraphSelection) {
+    this.#data = data
+    this.#selection = selection
+    const { explore } = data
     this.#strengthWork = new Latest((error) => {
       this.fades = false
       explore.workbench.fail(error)
@@ -53,21 +58,28 @@ export class GraphColours {
       explore.colouring = { by: 'cluster' }
       explore.workbench.fail(error)
     })
+    $effect(() => this.#readForColouring())
+    $effect(() => this.#readStrengths())
+    $effect(() => () => {
+      this.#columnWork.end()
+      this.#strengthWork.end()
+    })
   }
 
-  end(): void {
-    this.#columnWork.end()
-    this.#strengthWork.end()
+  readTheme(element: Element): void {
+    const style = getComputedStyle(element)
+    this.theme = readTheme((name) => style.getPropertyValue(name))
   }
 
   /** Reads what the colouring needs, where it has not been read. */
-  readForColouring(): void {
-    const view = this.#view
-    const { colouring, where, run } = view.explore
-    const membership = async (): Promise<Int32Array> => (view.membership ??= await view.client.tokens.membership(where))
+  #readForColouring(): void {
+    const data = this.#data
+    const { colouring, where, run } = data.explore
+    const membership = async (): Promise<Int32Array> =>
+      (data.membership ??= await data.client.tokens.membership(where))
     if (colouring.by === 'subset' && this.#subsets === null) {
       this.#columnWork.ask(
-        () => view.client.tokens.subsets(where),
+        () => data.client.tokens.subsets(where),
         (subsets) => (this.#subsets = subsets)
       )
     }
@@ -75,11 +87,11 @@ export class GraphColours {
     const { component } = colouring
     this.#columnWork.ask(
       async () => ({
-        values: await view.client.tokens.column({ run, component }),
+        values: await data.client.tokens.column({ run, component }),
         membership: await membership()
       }),
       ({ values, membership }) => {
-        const { entries, groups } = view.explore
+        const { entries, groups } = data.explore
         const means = withMeansAbove(meansByCluster(values, membership, this.mostCluster), entries, groups)
         this.#column = { component, values, scale: scaleOf(values), means }
       }
@@ -88,14 +100,14 @@ export class GraphColours {
 
   /** Whether tokens can be shown by their strength. */
   get canFade(): boolean {
-    return this.#view.mode === 'tokens' && this.#view.explore.isMeasured
+    return this.#data.mode === 'tokens' && this.#data.explore.isMeasured
   }
 
-  /** Reads strengths where they are shown, and have not been read; to be called in an effect. */
-  readStrengths(): void {
+  /** Reads strengths where they are shown, and have not been read. */
+  #readStrengths(): void {
     if (!this.fades || !this.canFade || this.#strengths !== null) return
     this.#strengthWork.ask(
-      () => this.#view.client.tokens.strengths(this.#view.explore.where),
+      () => this.#data.client.tokens.strengths(this.#data.explore.where),
       (strengths) => (this.#strengths = strengths)
     )
   }
@@ -107,13 +119,14 @@ export class GraphColours {
 
   /** The largest number of a group; -1 where there is none. */
   readonly mostCluster: number = $derived.by(() => {
-    const clusters = this.#view.explore.overview?.clusters ?? []
+    const clusters = this.#data.explore.overview?.clusters ?? []
     return clusters.reduce((most, { cluster }) => Math.max(most, cluster), -1)
   })
 
   /** A colour for every cluster, at cluster + 1, where the colouring goes by cluster or by what is said of it. */
   readonly #byCluster: readonly Rgb[] = $derived.by(() => {
-    const { theme, explore } = this.#view
+    const { theme } = this
+    const { explore } = this.#data
     if (theme === null) return []
     const { by } = explore.colouring
     if (by === 'status') {
@@ -126,11 +139,12 @@ export class GraphColours {
   readonly points: Uint8Array | null = $derived.by(() => {
     const [colours, strengths] = [this.#hues, this.strengths]
     if (colours === null || strengths === null) return colours
-    return fadedBy(colours, strengths, this.#view.placed?.tokens ?? null)
+    return fadedBy(colours, strengths, this.#data.placed?.tokens ?? null)
   })
 
   readonly #hues: Uint8Array | null = $derived.by(() => {
-    const { theme, placed, explore } = this.#view
+    const { theme } = this
+    const { placed, explore } = this.#data
     const { colouring, overview } = explore
     if (theme === null || placed === null || overview === null) return null
     if (colouring.by === 'component') {
@@ -147,7 +161,8 @@ export class GraphColours {
   })
 
   colourOf(cluster: ClusterNumber): Rgb {
-    const { theme, explore } = this.#view
+    const { theme } = this
+    const { explore } = this.#data
     if (theme === null) return [128, 128, 128]
     const { colouring } = explore
     if (colouring.by === 'subset') {
@@ -164,9 +179,9 @@ export class GraphColours {
 
   /** Kinds of the legend by token, or by cluster where a colouring goes by that. */
   readonly kinds: Kinds | null = $derived.by(() => {
-    const { explore, mode } = this.#view
+    const { explore, mode } = this.#data
     const { colouring, overview, groups } = explore
-    const level = mode === 'tokens' ? 'cluster' : this.#view.level
+    const level = mode === 'tokens' ? 'cluster' : this.#data.level
     if (overview === null) return null
     if (colouring.by === 'subset' && this.#subsets !== null) {
       return { of: 'tokens', kinds: this.#subsets, counts: countKinds(this.#subsets, overview.subsets.length) }
@@ -185,9 +200,11 @@ export class GraphColours {
   })
 
   readonly legend: Legend | null = $derived.by(() => {
-    const { theme, explore } = this.#view
+    const { theme } = this
+    const { explore } = this.#data
     const { overview, colouring } = explore
-    const { mode, level, roles } = this.#view
+    const { mode, level } = this.#data
+    const { roles } = this.#selection
     if (theme === null || overview === null) return null
     if (colouring.by === 'component') {
       if (this.#column?.component !== colouring.component) return null

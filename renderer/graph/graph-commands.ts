@@ -21,7 +21,7 @@ export const isOfFocus = (id: string): boolean =>
 /** What a person can do with the graph. */
 export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, find }: Handles): readonly Command[] => {
   const group = 'Graph'
-  const drawn = (): boolean => view.stage !== null && view.isReady
+  const drawn = (): boolean => view.camera.stage !== null && view.data.isReady
   const focused = (): boolean => hasFocus() && drawn()
   const pan = (name: string, key: string, right: number, up: number): Command => ({
     id: `${panKeys}${name}`,
@@ -30,7 +30,7 @@ export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, fin
     keys: [key],
     when: focused,
     hidden: true,
-    run: () => view.stage?.pan(right, up)
+    run: () => view.camera.stage?.pan(right, up)
   })
   const isLevel = (level: GroupKind): boolean => explore.groups.isTree && explore.groups.levels.includes(level)
   const component = (): string | undefined => {
@@ -42,14 +42,14 @@ export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, fin
       id: 'graph.tokens',
       group,
       label: 'Show tokens',
-      when: () => view.mode !== 'tokens',
+      when: () => view.data.mode !== 'tokens',
       run: () => view.change('tokens')
     },
     {
       id: 'graph.clusters',
       group,
       label: 'Show clusters',
-      when: () => view.mode !== 'clusters',
+      when: () => view.data.mode !== 'clusters',
       run: () => view.change('clusters')
     },
     {
@@ -58,9 +58,9 @@ export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, fin
       label: 'Switch between tokens and clusters',
       keys: ['v'],
       hidden: true,
-      run: () => view.change(view.mode === 'tokens' ? 'clusters' : 'tokens')
+      run: () => view.change(view.data.mode === 'tokens' ? 'clusters' : 'tokens')
     },
-    { id: 'graph.fit', group, label: 'Fit to view', keys: ['f'], when: drawn, run: () => view.fit() },
+    { id: 'graph.fit', group, label: 'Fit to view', keys: ['f'], when: drawn, run: () => view.camera.fit() },
     {
       id: 'graph.go-to-selected',
       group,
@@ -68,11 +68,11 @@ export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, fin
       keys: ['shift+f'],
       when: () => drawn() && (explore.current !== null || explore.tokens.length > 0),
       run: () =>
-        explore.tokens.length > 0 && view.mode === 'tokens'
-          ? view.goToTokens(explore.tokens)
+        explore.tokens.length > 0 && view.data.mode === 'tokens'
+          ? view.camera.goToTokens(explore.tokens)
           : explore.current === null
             ? undefined
-            : view.goTo({ kind: 'cluster', cluster: explore.current })
+            : view.camera.goTo({ kind: 'cluster', cluster: explore.current })
     },
     {
       id: 'graph.lasso',
@@ -80,15 +80,15 @@ export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, fin
       label: 'Select with lasso',
       keys: ['l'],
       when: drawn,
-      run: () => void (view.lassoing = !view.lassoing)
+      run: () => void (view.picking.lassoing = !view.picking.lassoing)
     },
     {
       id: 'graph.ego',
       group,
       label: 'Show neighbours only',
       keys: ['e'],
-      when: () => drawn() && (view.ego || explore.current !== null || explore.tokens.length > 0),
-      run: () => void (view.ego = !view.ego)
+      when: () => drawn() && (view.selection.ego || explore.current !== null || explore.tokens.length > 0),
+      run: () => void (view.selection.ego = !view.selection.ego)
     },
     {
       id: 'graph.colouring',
@@ -110,7 +110,7 @@ export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, fin
       group,
       label: 'Show or hide edges',
       when: drawn,
-      run: () => void (view.showsEdges = !view.showsEdges)
+      run: () => void (view.selection.showsEdges = !view.selection.showsEdges)
     },
     {
       id: 'graph.fade',
@@ -123,7 +123,7 @@ export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, fin
       id: `graph.level.${level}`,
       group,
       label: `Show ${levelWords[level].several} as nodes`,
-      when: () => isLevel(level) && !(view.mode === 'clusters' && view.level === level),
+      when: () => isLevel(level) && !(view.data.mode === 'clusters' && view.data.level === level),
       run: () => {
         view.showLevel(level)
         view.change('clusters')
@@ -134,7 +134,7 @@ export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, fin
       group,
       label: 'Show or hide names',
       when: drawn,
-      run: () => void (view.showsNames = !view.showsNames)
+      run: () => void (view.names.shows = !view.names.shows)
     },
     {
       id: 'graph.clear',
@@ -147,15 +147,15 @@ export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, fin
       id: 'graph.select-clusters',
       group,
       label: 'Select clusters of the selected tokens',
-      when: () => explore.tokens.length > 0 && view.clustersOfTokens.length > 0,
-      run: () => explore.select(view.clustersOfTokens.map(({ cluster }) => cluster))
+      when: () => explore.tokens.length > 0 && view.selection.clustersOfTokens.length > 0,
+      run: () => explore.select(view.selection.clustersOfTokens.map(({ cluster }) => cluster))
     },
     {
       id: 'graph.layout',
       group,
       label: 'Recompute token layout',
-      when: () => view.job === null,
-      run: () => view.computeAgain()
+      when: () => view.data.job === null,
+      run: () => view.data.computeAgain()
     },
     { id: 'graph.export-png', group, label: 'Export graph as PNG…', when: drawn, run: () => savePicture(view, 'png') },
     { id: 'graph.export-svg', group, label: 'Export graph as SVG…', when: drawn, run: () => savePicture(view, 'svg') },
@@ -169,7 +169,7 @@ export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, fin
       label: 'Zoom in',
       keys: ['+', '='],
       when: focused,
-      run: () => view.stage?.zoom(1.5)
+      run: () => view.camera.stage?.zoom(1.5)
     },
     {
       id: 'graph.zoom-out',
@@ -177,7 +177,7 @@ export const graphCommands = (view: GraphView, explore: Explore, { hasFocus, fin
       label: 'Zoom out',
       keys: ['-'],
       when: focused,
-      run: () => view.stage?.zoom(1 / 1.5)
+      run: () => view.camera.stage?.zoom(1 / 1.5)
     }
   ]
 }

@@ -1,6 +1,9 @@
 import type { ClusterNumber } from '../../preload/contract'
 import { visible, visibleString } from '../ui/visible-text'
-import type { GraphView } from './graph.svelte'
+import type { GraphCamera } from './graph-camera.svelte'
+import type { GraphColours } from './graph-colours.svelte'
+import type { GraphData } from './graph-data.svelte'
+import type { GraphSelection } from './graph-selection.svelte'
 import { shortened } from './label-placement'
 import { Latest } from './latest'
 import { groupsAt } from './levels'
@@ -14,22 +17,28 @@ const nameLength = 28
 
 /** Names that stand in the graph: of groups, and of tokens where these are few. */
 export class GraphNames {
-  readonly #view: GraphView
+  /** Whether names are shown. */
+  shows = $state(true)
+  readonly #data: GraphData
+  readonly #camera: GraphCamera
+  readonly #selection: GraphSelection
+  readonly #colours: GraphColours
   #tokenNames: readonly Name[] = $state.raw([])
   readonly #nameWork: Latest
 
-  constructor(view: GraphView) {
-    this.#view = view
-    this.#nameWork = new Latest(view.explore.workbench.fail)
-  }
-
-  end(): void {
-    this.#nameWork.end()
+  constructor(data: GraphData, camera: GraphCamera, selection: GraphSelection, colours: GraphColours) {
+    this.#data = data
+    this.#camera = camera
+    this.#selection = selection
+    this.#colours = colours
+    this.#nameWork = new Latest(data.explore.workbench.fail)
+    $effect(() => this.#nameTokens())
+    $effect(() => () => this.#nameWork.end())
   }
 
   /** What the graph calls a cluster: the name that a person gave, or its number with its most frequent token. */
   nameOf(cluster: ClusterNumber): { readonly text: string; readonly code: boolean } {
-    const given = this.#view.explore.givenNameOf(cluster)
+    const given = this.#data.explore.givenNameOf(cluster)
     if (given === '') return this.#plainNameOf(cluster)
     return {
       text: shortened(
@@ -43,7 +52,7 @@ export class GraphNames {
   }
 
   #plainNameOf(cluster: ClusterNumber): { readonly text: string; readonly code: boolean } {
-    const { explore } = this.#view
+    const { explore } = this.#data
     const entry = explore.entries.get(cluster)
     if (entry === undefined) return { text: `Cluster ${cluster}`, code: false }
     if (entry.kind !== 'cluster') return { text: explore.plainNameOf(cluster), code: false }
@@ -57,7 +66,7 @@ export class GraphNames {
    * would hold up every label.
    */
   readonly #plainNames: readonly { readonly cluster: ClusterNumber; readonly name: Name }[] = $derived.by(() => {
-    const { mode, placed, clusters, explore } = this.#view
+    const { mode, placed, clusters, explore } = this.#data
     const { entries } = explore
     const bySize = <T extends { readonly cluster: ClusterNumber }>(all: readonly T[]): T[] => {
       const sizes = new Map(all.map(({ cluster }) => [cluster, entries.get(cluster)?.size ?? 0]))
@@ -74,7 +83,7 @@ export class GraphNames {
     const spacing = 0.6 / Math.sqrt(Math.max(1, clusters.count))
     return bySize(Array.from(clusters.clusters, (cluster) => ({ cluster }))).flatMap(({ cluster }) => {
       const place = clusters.placeOf(cluster)
-      const radius = this.#view.radiusOf(cluster)
+      const radius = this.#data.radiusOf(cluster)
       if (place === undefined) return []
       const reach = spacing * (0.5 + radius / 6)
       return [{ cluster, name: { ...this.#plainNameOf(cluster), ...place, reach, strong: false, radius } }]
@@ -83,9 +92,10 @@ export class GraphNames {
 
   /** Names of the coarsest groups, on what they hold: as those of countries on a map. */
   readonly #largeNames: readonly Name[] = $derived.by(() => {
-    const { mode, explore, roles } = this.#view
+    const { mode, explore } = this.#data
+    const { roles } = this.#selection
     const [level] = explore.groups.levels
-    if (!explore.groups.isTree || (mode === 'clusters' && level === this.#view.level)) return []
+    if (!explore.groups.isTree || (mode === 'clusters' && level === this.#data.level)) return []
     const places = mode === 'tokens' ? this.#largePlaces : this.#largeNodePlaces
     return places.map(({ cluster, ...place }) => ({
       ...this.nameOf(cluster),
@@ -98,10 +108,10 @@ export class GraphNames {
   })
 
   readonly #largePlaces: readonly (Point & { readonly cluster: ClusterNumber })[] = $derived.by(() => {
-    const { placed, explore, colours } = this.#view
+    const { placed, explore } = this.#data
     const [level] = explore.groups.levels
     if (placed === null || !explore.groups.isTree) return []
-    const table = groupsAt(explore.groups, level, colours.mostCluster)
+    const table = groupsAt(explore.groups, level, this.#colours.mostCluster)
     const groups = groupsOf(
       placed.places,
       placed.clusterOf.map((cluster) => table[cluster + 1])
@@ -113,7 +123,7 @@ export class GraphNames {
   })
 
   readonly #largeNodePlaces: readonly (Point & { readonly cluster: ClusterNumber })[] = $derived.by(() => {
-    const { clusters, explore, level } = this.#view
+    const { clusters, explore, level } = this.#data
     const [top] = explore.groups.levels
     if (clusters === null || !explore.groups.isTree) return []
     return (explore.overview?.clusters ?? [])
@@ -133,8 +143,8 @@ export class GraphNames {
 
   /** In order, as they take their places: what is selected, the coarsest groups, what has a name, the largest. */
   readonly #clusterNames: readonly Name[] = $derived.by(() => {
-    const { explore, mode } = this.#view
-    const roles = mode === 'tokens' ? this.#view.roles : this.#view.nodeRoles
+    const { explore, mode } = this.#data
+    const roles = mode === 'tokens' ? this.#selection.roles : this.#selection.nodeRoles
     const [picked, given, plain]: Name[][] = [[], [], []]
     for (const { cluster, name } of this.#plainNames) {
       if (roles.has(cluster)) picked.push({ ...name, ...this.nameOf(cluster), strong: true })
@@ -146,18 +156,19 @@ export class GraphNames {
 
   /** In the order in which they take their places. */
   readonly shown: readonly Name[] = $derived.by(() => {
-    const { mode, showsNames } = this.#view
-    if (!showsNames) return []
+    const { mode } = this.#data
+    if (!this.shows) return []
     return mode === 'tokens' ? [...this.#clusterNames, ...this.#tokenNames] : this.#clusterNames
   })
 
   /** Shows the texts of the tokens in view where these are few. */
-  nameTokens(): void {
-    const { placed, rested, mode, showsNames, explore } = this.#view
+  #nameTokens(): void {
+    const { placed, mode, explore } = this.#data
+    const { rested } = this.#camera
     // From afar all are in view: not worth looking.
     const isNear = (count: number, { left, right, top, bottom }: Extent): boolean =>
       (right - left) * (top - bottom) * count < 30 * mostTokenNames
-    const wanted = rested !== null && placed !== null && mode === 'tokens' && showsNames
+    const wanted = rested !== null && placed !== null && mode === 'tokens' && this.shows
     const inView =
       wanted && isNear(placed.count, rested)
         ? placed.index.range(rested.left, rested.bottom, rested.right, rested.top)

@@ -137,3 +137,16 @@ export class PlacedClusters {
       : [...this.clusters].filter((_, index) => isInside(path, this.places[2 * index], this.places[2 * index + 1]))
   }
 }
+
+/** Points of several groups in one list. */
+export const joinedPoints = (parts: readonly Uint32Array[]): Uint32Array => {
+  const [first] = parts
+  if (parts.length === 1) return first
+  const all = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
+}

@@ -8,7 +8,7 @@ const bytesOfDataUrl = (url: string): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(atob(url.slice(url.indexOf(',') + 1)), (character) => character.charCodeAt(0))
 
 /** The view as a PNG in a data URL; throws where nothing is drawn. */
-export const pictureOf = ({ stage, theme }: GraphView): string => {
+export const pictureOf = ({ camera: { stage }, colours: { theme } }: GraphView): string => {
   if (stage === null || theme === null) throw new Error('Open the graph before exporting it.')
   return stage.picture(hexOf(theme.surface))
 }
@@ -31,8 +31,8 @@ const download = (name: string, type: string, content: Uint8Array<ArrayBuffer>):
 
 /** Saves the view to a file that a person chooses; where there is no dialog of the system, the browser takes it. */
 export const savePicture = async (view: GraphView, kind: 'png' | 'svg'): Promise<void> => {
-  const { workbench, overview } = view.explore
-  const name = `${(overview?.run.name ?? 'graph').replace(/[^\p{L}\p{N}._-]+/gu, '-').slice(0, 80)}-${view.mode}.${kind}`
+  const { workbench, overview } = view.data.explore
+  const name = `${(overview?.run.name ?? 'graph').replace(/[^\p{L}\p{N}._-]+/gu, '-').slice(0, 80)}-${view.data.mode}.${kind}`
   const content = kind === 'png' ? bytesOfDataUrl(pictureOf(view)) : new TextEncoder().encode(drawingOf(view))
   if (workbench.state?.nativeDialogs !== true) {
     download(name, kind === 'png' ? 'image/png' : 'image/svg+xml', content)
