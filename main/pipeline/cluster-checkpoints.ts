@@ -124,14 +124,24 @@ const layersOf = ({ configuration }: Pick<ClusterRequest, 'configuration'>, toke
     configuration.method === 'communities'
       ? ladderOf(configuration.resolution, configuration.levels, tokens, configuration.minSize)
       : [Number.NaN]
-  const layers = ladder.map((resolution) => layerOf(tokens, resolution))
-  return z
-    .array(z.unknown())
-    .length(ladder.length)
-    .transform((found) => found.map((layer, at) => layers[at].parse(layer)))
+  const [first, ...others] = ladder.map((resolution) => layerOf(tokens, resolution))
+  return z.tuple([first, ...others])
 }
 
-/** What a matrix of so many tokens can have come to. */
+/** What the clustering of a matrix of so many tokens can have come to. */
+export const partitionedSchema = (
+  request: Pick<ClusterRequest, 'configuration'>,
+  tokens: number
+): z.ZodType<Partitioned> =>
+  z.object({
+    layers: layersOf(request, tokens),
+    edges: count,
+    volume: z.number(),
+    attempts: count,
+    discovery: request.configuration.method === 'acl' ? discoveryOf(tokens) : z.null()
+  } satisfies Record<keyof Partitioned, z.ZodType>)
+
+/** The same with what is kept beside it. */
 export const keptSchema = (
   request: Pick<ClusterRequest, 'configuration' | 'columns'>,
   { kind }: Pick<Variant, 'kind'>,
@@ -139,13 +149,7 @@ export const keptSchema = (
 ): z.ZodType<Kept> => {
   const noise = z.instanceof(Float64Array).refine(({ length }) => length === request.columns.length ** 2)
   return z.object({
-    partitioned: z.object({
-      layers: layersOf(request, tokens),
-      edges: count,
-      volume: z.number(),
-      attempts: count,
-      discovery: request.configuration.method === 'acl' ? discoveryOf(tokens) : z.null()
-    } satisfies Record<keyof Partitioned, z.ZodType>),
+    partitioned: partitionedSchema(request, tokens),
     noise: kind === 'half' ? noise : z.null()
   } satisfies Record<keyof Kept, z.ZodType>)
 }

@@ -1,9 +1,11 @@
 import { deserialize, serialize } from 'node:v8'
+import { z } from 'zod'
 import { SpectroscopeError } from '../../preload/errors'
 import { writeFileAtomically } from '../base/files'
 import { checkFile, readSection, sectionBlocks, withFile, type SectionPlaces } from '../base/section-file'
 import type { Neighbours } from '../clustering/neighbours'
 import type { Partitioned } from '../clustering/structure'
+import { partitionedSchema } from './cluster-checkpoints'
 import type { ClusterSet, Segment } from './cluster-set'
 import type { PieceAbout } from './messages'
 import { resultPath } from './shard-set'
@@ -25,7 +27,28 @@ export const writeResult = (
 
 export const partitionSections = (partitioned: Partitioned): ArrayBufferView[] => [serialize(partitioned)]
 
+const ownerSchema = z.object({ set: z.string(), piece: z.int() })
+
 const bytesOf = ({ from, to }: Segment, k: number): number => 8 * (to - from) * k
+
+const json = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const deserialized = (bytes: Uint8Array): unknown => {
+  try {
+    return deserialize(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+const areTokens = (indices: Int32Array, tokens: number): boolean =>
+  indices.every((token) => token >= 0 && token < tokens)
 
 /** The results of a set's pieces, each of which is checked when it is first needed. */
 export class ClusterResults {
@@ -38,17 +61,21 @@ export class ClusterResults {
     this.#set = set
   }
 
+  #refusal(piece: number, what: string): SpectroscopeError {
+    const path = resultPath(this.#folder, piece)
+    return new SpectroscopeError('input', `${path} is ${what}; delete it and run shard ${piece} again.`)
+  }
+
   /** Throws an `input` error that names a result which is missing, damaged or another piece's. */
   async #check(piece: number): Promise<SectionPlaces> {
     const known = this.#checked.get(piece)
     if (known !== undefined) return known
     const path = resultPath(this.#folder, piece)
     const checked = await withFile(path, (file) => checkFile(file, format))
-    const refused = (what: string): SpectroscopeError =>
-      new SpectroscopeError('input', `${path} is ${what}; delete it and run shard ${piece} again.`)
-    if (checked === null) throw refused('missing or damaged')
-    const about = JSON.parse(checked.header.toString()) as ClusterPieceAbout
-    if (about.set !== this.#set.id || about.piece !== piece) throw refused('the result of another piece or set')
+    if (checked === null) throw this.#refusal(piece, 'missing or damaged')
+    const about = ownerSchema.safeParse(json(checked.header.toString())).data
+    if (about?.set !== this.#set.id || about.piece !== piece)
+      throw this.#refusal(piece, 'the result of another piece or set')
     this.#checked.set(piece, checked)
     return checked
   }
@@ -88,7 +115,12 @@ export class ClusterResults {
             ]
           : []
       })
-      if (places.length > 0) await this.#read(index, places)
+      if (places.length === 0) continue
+      await this.#read(index, places)
+      for (const { variant: of, from, to } of segments) {
+        if (of === variant && !areTokens(indices.subarray(from * k, to * k), tokens))
+          throw this.#refusal(index, 'damaged: it names tokens that the run lacks')
+      }
     }
     return { k, indices, distances }
   }
@@ -103,6 +135,8 @@ export class ClusterResults {
     const { start, end } = await this.#check(index)
     const bytes = new Uint8Array(end - start)
     await this.#read(index, [[0, bytes]])
-    return deserialize(bytes) as Partitioned
+    const found = partitionedSchema(this.#set, this.#set.tokens).safeParse(deserialized(bytes))
+    if (!found.success) throw this.#refusal(index, 'damaged: it does not hold a clustering of this run')
+    return found.data
   }
 }

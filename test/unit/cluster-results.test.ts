@@ -1,0 +1,139 @@
+import { mkdirSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Partitioned } from '../../main/clustering/structure'
+import { ClusterResults, partitionSections, writeResult } from '../../main/pipeline/cluster-results'
+import { planClusterPieces, type ClusterSet } from '../../main/pipeline/cluster-set'
+import { resultPath } from '../../main/pipeline/shard-set'
+import { buildVersion } from '../../main/pipeline/versions'
+import { configurationOf } from './clustering-fixture'
+
+const tokens = 20
+const k = 3
+const configuration = configurationOf({ stability: false, neighbours: k, minSize: 5 })
+const set: ClusterSet = {
+  format: 'spectroscope-clustering-shards',
+  version: 1,
+  id: 'id',
+  fingerprint: 'f'.repeat(64),
+  createdAt: '',
+  program: buildVersion,
+  run: 'run',
+  name: null,
+  configuration,
+  components: ['a'],
+  tokens,
+  seed: 3,
+  parts: 0,
+  threads: null,
+  pieces: planClusterPieces(configuration.method, tokens, 0, 1)
+}
+const searching = set.pieces.find(({ search }) => search !== null)!
+const neighbouring = set.pieces.find(({ segments }) => segments.length > 0)!
+const variant = searching.search!
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cluster-results-'))
+})
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+const write = async (piece: number, sections: Iterable<ArrayBufferView>, owner: object = {}): Promise<void> => {
+  mkdirSync(dirname(resultPath(folder, piece)), { recursive: true })
+  const about = {
+    set: set.id,
+    piece,
+    host: 'here',
+    processor: '',
+    program: buildVersion,
+    threads: 1,
+    finishedAt: '',
+    seconds: 1
+  }
+  await writeResult(resultPath(folder, piece), { ...about, ...owner }, sections)
+}
+
+const members = Int32Array.of(0, 1, 2, 3, 4)
+const rest = Int32Array.from({ length: 15 }, (_, token) => token + 5)
+const partition: Partitioned = {
+  layers: [
+    {
+      resolution: Number.NaN,
+      membership: Int32Array.from({ length: tokens }, (_, token) => (token < 5 ? 0 : -1)),
+      modularity: Number.NaN
+    }
+  ],
+  edges: 30,
+  volume: 60,
+  attempts: 4,
+  discovery: {
+    clusters: [{ order: 0, seed: 1, members, conductance: 0.2, conductanceWhenCut: 0.2 }],
+    ending: 'the end',
+    attempts: 4,
+    leftover: { kind: 'main body', members: rest }
+  }
+}
+
+const found = (): Promise<Partitioned> => new ClusterResults(folder, set).partitionOf(variant)
+const refusal = (piece: number, words: string) => ({
+  kind: 'input',
+  message: `${resultPath(folder, piece)} is ${words}; delete it and run shard ${piece} again.`
+})
+
+describe('results of clustering shards', () => {
+  it('are taken as they were written', async () => {
+    await write(searching.index, partitionSections(partition))
+    expect(await found()).toEqual(partition)
+  })
+
+  const { discovery } = partition
+  const foreign: readonly (readonly [string, unknown])[] = [
+    ['of another shape', { layers: 'none' }],
+    [
+      'with tokens that the run lacks',
+      { ...partition, discovery: { ...discovery, leftover: { kind: 'main body', members: Int32Array.of(tokens) } } }
+    ],
+    [
+      'with a token in two places',
+      { ...partition, discovery: { ...discovery, leftover: { kind: 'main body', members } } }
+    ],
+    ['of fewer tokens', { ...partition, layers: [{ ...partition.layers[0], membership: new Int32Array(3) }] }]
+  ]
+  it.each(foreign)('that hold a clustering %s are refused by name', async (_, content) => {
+    await write(searching.index, partitionSections(content as Partitioned))
+    await expect(found()).rejects.toMatchObject(
+      refusal(searching.index, 'damaged: it does not hold a clustering of this run')
+    )
+  })
+
+  it('that are no clustering at all are refused by name', async () => {
+    await write(searching.index, [Uint8Array.of(1, 2, 3)])
+    await expect(found()).rejects.toMatchObject(
+      refusal(searching.index, 'damaged: it does not hold a clustering of this run')
+    )
+  })
+
+  it('of another piece are refused by name', async () => {
+    await write(searching.index, partitionSections(partition), { piece: '0' })
+    await expect(found()).rejects.toMatchObject(refusal(searching.index, 'the result of another piece or set'))
+  })
+
+  it('with neighbours that the run lacks are refused by name', async () => {
+    const distances = new Float32Array(tokens * k)
+    for (const [foreignToken, isRefused] of [
+      [tokens - 1, false],
+      [tokens, true],
+      [-1, true]
+    ] as const) {
+      await write(neighbouring.index, [new Int32Array(tokens * k).fill(foreignToken), distances])
+      const reading = new ClusterResults(folder, set).neighboursOf(variant)
+      if (!isRefused) expect((await reading).indices[0]).toBe(foreignToken)
+      else
+        await expect(reading).rejects.toMatchObject(
+          refusal(neighbouring.index, 'damaged: it names tokens that the run lacks')
+        )
+    }
+  })
+})
