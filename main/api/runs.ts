@@ -16,7 +16,8 @@ import { quoted } from '../pipeline/shard-scripts'
 import { assessHealth, reliabilityThreshold } from '../sampling/diagnostics'
 import type { Workspace } from '../store/store'
 import { inTreeOrder } from './clusters'
-import { accountName, bringLabels } from './labels'
+import { bringLabels } from './label-transfer'
+import { accountName } from './run-labels'
 import { withWorkspace } from './workspaces'
 
 /** A run that nobody works on is not running, whatever was recorded when its process died. */

@@ -28,6 +28,12 @@ export const treeFlaw = (nodes: readonly TreeNode[]): string | undefined => {
   return undefined
 }
 
+/** Whether a clustering has a group of that number, or tokens left over. */
+export const hasGroup = (
+  { clusters, groupsAbove, leftoverSize }: Pick<ClusteringRecord, 'clusters' | 'groupsAbove' | 'leftoverSize'>,
+  cluster: ClusterNumber
+): boolean => (cluster === leftoverCluster ? leftoverSize > 0 : cluster >= 0 && cluster < clusters + groupsAbove)
+
 /** An `input` error for a group that a run's clustering has not. */
 export const missingGroup = (run: string, clustering: ClusteringRecord, missing: ClusterNumber): SpectroscopeError => {
   const { number, clusters, groupsAbove } = clustering

@@ -12,7 +12,7 @@ import type {
 import { SpectroscopeError } from '../../preload/errors'
 import { clusterOf, parseTarget } from '../../preload/label-rules'
 import { countStatuses } from '../../preload/labels'
-import { leftoverCluster } from '../../preload/records'
+import { hasGroup } from '../base/group-tree'
 import type { AnnotationEdit } from '../labels/annotations'
 import { select } from './database'
 import { knownClustering, knownRun } from './facts'
@@ -181,6 +181,7 @@ const changedNow = async (
   return { run, clustering, changed, undo: await getUndoState(connection) }
 }
 
+/** The targets of a change that was done under an id, as they are now; null where none was. */
 export const findChange = async (
   connection: DuckDBConnection,
   run: string,
@@ -205,14 +206,10 @@ export const applyAnnotations = async (
   const afters = new Map(edits.map(({ target, after }) => [target, after]))
   const targets = [...afters.keys()]
   if ((await doneBefore(connection, id)) !== undefined) return changedNow(connection, run, clustering, targets)
-  const {
-    number,
-    clustering: { clusters, groupsAbove, leftoverSize }
-  } = await knownClustering(connection, run, clustering)
+  const { number, clustering: record } = await knownClustering(connection, run, clustering)
   const missing = targets.find((target) => {
     const cluster = clusterOf(target)
-    if (cluster === undefined) return false
-    return !(cluster === leftoverCluster ? leftoverSize > 0 : cluster >= 0 && cluster < clusters + groupsAbove)
+    return cluster !== undefined && !hasGroup(record, cluster)
   })
   if (missing !== undefined)
     throw new SpectroscopeError(

@@ -8,7 +8,8 @@ import { exportCalls } from '../../main/api/exports'
 import { importCalls } from '../../main/api/imports'
 import { everywhere } from '../../main/api/reach'
 import { ReceivedFiles } from '../../main/api/received-files'
-import { labelCalls, labelsOf } from '../../main/api/labels'
+import { labelCalls } from '../../main/api/labels'
+import { labelsOf } from '../../main/api/run-labels'
 import { trustWorkspace } from '../../main/api/trust'
 import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
@@ -146,6 +147,22 @@ describe("a window's calls about labels", () => {
     ).toEqual([
       ['merge:2', [-1, 0]],
       ['part:1', [11, 12]]
+    ])
+  })
+
+  test('are worked out where they are written, so that two at once do not collide', async () => {
+    const split = (tokens: number[]): Promise<AnnotationsChanged> =>
+      workspace.changeLabels({
+        run,
+        clustering: 1,
+        words: 'split',
+        author: 'Ada',
+        changes: [{ do: 'split', cluster: 0, tokens, label: {} }]
+      })
+    await Promise.all([split([0, 1]), split([1, 2])])
+    expect((await workspace.getAnnotations(run, 1)).map(({ target, tokens }) => [target, tokens])).toEqual([
+      ['part:1', [0]],
+      ['part:2', [1, 2]]
     ])
   })
 

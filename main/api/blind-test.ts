@@ -1,0 +1,114 @@
+import { randomInt } from 'node:crypto'
+import { leftoverCluster } from '../../preload/records'
+import type { ClusterNumber, TokenInContext } from '../../preload/records'
+import type { GroupTree } from '../base/group-tree'
+import { drawBlindTest } from '../labels/blind-test'
+import type { Candidate } from '../labels/blind-test'
+import type { Workspace } from '../store/store'
+import type { ClusteringPlace } from './label-transfer'
+
+/** Tokens that a blind test chooses among, of each kind. */
+const ownCandidates = 120
+const sameTokenCandidates = 60
+const otherCandidates = 240
+
+const drawn = <T>(items: readonly T[], count: number): T[] => {
+  const pool = [...items]
+  for (let at = 0; at < Math.min(count, pool.length); at++) {
+    const other = randomInt(at, pool.length)
+    const kept = pool[at]
+    pool[at] = pool[other]
+    pool[other] = kept
+  }
+  return pool.slice(0, count)
+}
+
+/** Share of all tokens that must be outside a group above for a blind test to look for the odd one only there. */
+const enoughElsewhere = 0.05
+
+/**
+ * Clusters that the odd one of a blind test must not be from: those of the coarsest group above that leaves enough
+ * tokens outside.
+ */
+const insideOf = (
+  tree: GroupTree,
+  membership: Int32Array,
+  group: ClusterNumber
+): ((cluster: ClusterNumber) => boolean) => {
+  for (const above of tree.pathOf(group).toReversed()) {
+    const inside = new Set(above === leftoverCluster ? [above] : tree.clustersOf(above))
+    const outside = membership.reduce((sum, cluster) => sum + Number(!inside.has(cluster)), 0)
+    if (above === group || outside >= enoughElsewhere * membership.length) return (cluster) => inside.has(cluster)
+  }
+  return (cluster) => cluster === group
+}
+
+/** Some tokens that do not fit `inside`, in no order, without looking at all of them where there are many. */
+const drawnElsewhere = (
+  membership: Int32Array,
+  inside: (cluster: ClusterNumber) => boolean,
+  count: number
+): number[] => {
+  const found = new Set<number>()
+  for (let attempt = 0; attempt < 40 * count && found.size < count; attempt++) {
+    const token = randomInt(membership.length)
+    if (!inside(membership[token])) found.add(token)
+  }
+  if (found.size < count)
+    for (let token = 0; token < membership.length && found.size < count; token++)
+      if (!inside(membership[token])) found.add(token)
+  return [...found]
+}
+
+/** Occurrences of the same tokens in other clusters, so that the token itself does not give the odd one away. */
+const sameElsewhere = async (
+  workspace: Workspace,
+  run: string,
+  membership: Int32Array,
+  inside: (cluster: ClusterNumber) => boolean,
+  texts: readonly string[]
+): Promise<number[]> => {
+  const found: number[] = []
+  for (const text of texts) {
+    if (text === '') continue
+    const tokens = await workspace.findTokens(run, text, 5000)
+    found.push(
+      ...drawn(
+        Array.from(tokens).filter((token) => !inside(membership[token])),
+        sameTokenCandidates
+      )
+    )
+  }
+  return found
+}
+
+const shownAround = 24
+
+/** Six contexts, five of a cluster's and an odd one from elsewhere, and the place of that one. */
+export const drawTest = async (
+  workspace: Workspace,
+  { run, clustering }: ClusteringPlace,
+  cluster: ClusterNumber
+): Promise<{ readonly contexts: readonly TokenInContext[]; readonly odd: number }> => {
+  const membership = await workspace.getMembership(run, { clustering })
+  const members = await workspace.getClusterMembers(run, cluster, { clustering })
+  const inside = insideOf(await workspace.getTree(run, { clustering }), membership, cluster)
+  const around = { before: shownAround, after: shownAround }
+  const own: Candidate[] = await workspace.getTokens(run, drawn(Array.from(members), ownCandidates), {
+    before: 0,
+    after: 0
+  })
+  const counts = new Map<string, number>()
+  for (const { text } of own) counts.set(text, (counts.get(text) ?? 0) + 1)
+  const frequent = [...counts]
+    .sort((a, b) => b[1] - a[1])
+    .slice(0, 6)
+    .map(([text]) => text)
+  const others = [
+    ...(await sameElsewhere(workspace, run, membership, inside, frequent)),
+    ...drawnElsewhere(membership, inside, otherCandidates)
+  ]
+  const elsewhere: Candidate[] = await workspace.getTokens(run, [...new Set(others)], { before: 0, after: 0 })
+  const { tokens, odd } = drawBlindTest(own, elsewhere, randomInt(2 ** 47))
+  return { contexts: await workspace.getTokens(run, tokens, around), odd }
+}

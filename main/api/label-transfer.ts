@@ -1,0 +1,120 @@
+import type { Annotation, AnnotationsChanged } from '../../preload/contract-annotations'
+import { SpectroscopeError } from '../../preload/errors'
+import type { RunRecord } from '../../preload/records'
+import type { AnnotationEdit } from '../labels/annotations'
+import { carryLabels, matchTokens } from '../labels/carry'
+import type { CarriedLabels, CarryDestination } from '../labels/carry'
+import type { Workspace } from '../store/store'
+
+/** Edits as one step of undo; none at all leave undo as it is. */
+export const applyEdits = async (
+  workspace: Workspace,
+  run: string,
+  clustering: number,
+  edits: readonly AnnotationEdit[],
+  words: string,
+  author: string,
+  id?: string
+): Promise<AnnotationsChanged> => {
+  if (edits.length === 0) return { run, clustering, changed: [], undo: await workspace.getUndoState() }
+  return workspace.applyAnnotations({ run, clustering, words, author, edits, ...(id === undefined ? {} : { id }) })
+}
+
+export interface ClusteringPlace {
+  readonly run: string
+  readonly clustering: number
+}
+
+/** What a clustering's labels can be carried to: its clusters, labels and free numbers. */
+export const destinationOf = async (
+  workspace: Workspace,
+  { run, clustering }: ClusteringPlace
+): Promise<CarryDestination> => ({
+  membership: await workspace.getMembership(run, { clustering }),
+  tree: await workspace.getTree(run, { clustering }),
+  annotations: await workspace.getAnnotations(run, clustering),
+  nextMerge: await workspace.nextTargetNumber(run, clustering, 'merge'),
+  nextPart: await workspace.nextTargetNumber(run, clustering, 'part')
+})
+
+/** The right token of every left one; null where both runs have the same study. */
+const matchedTokens = async (workspace: Workspace, left: string, right: string): Promise<Int32Array | null> => {
+  if (left === right) return null
+  const [leftStudy, rightStudy] = [await workspace.getStudy(left), await workspace.getStudy(right)]
+  if (
+    leftStudy.hash === rightStudy.hash &&
+    leftStudy.targets.length === rightStudy.targets.length &&
+    leftStudy.targets.every(({ length }, row) => length === rightStudy.targets[row].length)
+  )
+    return null
+  return matchTokens(
+    { rows: leftStudy.probe, targets: leftStudy.targets },
+    { rows: rightStudy.probe, targets: rightStudy.targets }
+  )
+}
+
+/**
+ * What becomes of the labels of one clustering in another, by overlap; nothing is written. Throws an `input` error where
+ * both are the same.
+ */
+export const carry = async (
+  workspace: Workspace,
+  from: ClusteringPlace,
+  to: ClusteringPlace,
+  least: number,
+  wanted: (annotation: Annotation) => boolean
+): Promise<CarriedLabels> => {
+  if (from.run === to.run && from.clustering === to.clustering)
+    throw new SpectroscopeError(
+      'input',
+      'Labels cannot be transferred from a clustering to itself; choose two clusterings.'
+    )
+  const annotations = (await workspace.getAnnotations(from.run, from.clustering)).filter(wanted)
+  const membership = await workspace.getMembership(from.run, { clustering: from.clustering })
+  const tree = await workspace.getTree(from.run, { clustering: from.clustering })
+  return carryLabels(
+    { membership, tree, annotations },
+    await destinationOf(workspace, to),
+    await matchedTokens(workspace, from.run, to.run),
+    least
+  )
+}
+
+/** Overlap (Jaccard index) from which a label goes over by itself, as *Compare* proposes it. */
+const leastOverlap = 0.5
+
+/**
+ * Gives a run that continues another one all that is said of that one's clusters, by overlap, as *Compare* carries
+ * labels: of its latest clustering of which anything is said, to the run's latest. Null where there is none, or where
+ * the run has labels of its own.
+ */
+export const bringLabels = async (
+  workspace: Workspace,
+  { id, clusterings, provenance: { continued } }: RunRecord,
+  author: string
+): Promise<AnnotationsChanged | null> => {
+  const target = clusterings.at(-1)
+  const begun =
+    continued === undefined ? undefined : (await workspace.listRuns()).find((run) => run.id === continued.run)
+  if (target === undefined || begun === undefined || (await workspace.getAnnotations(id, target.number)).length > 0)
+    return null
+  for (const { number } of begun.clusterings.toReversed()) {
+    if ((await workspace.getAnnotations(begun.id, number)).length === 0) continue
+    const [from, to] = [
+      { run: begun.id, clustering: number },
+      { run: id, clustering: target.number }
+    ]
+    const { proposals, edits } = await carry(workspace, from, to, leastOverlap, () => true)
+    return proposals.length === 0
+      ? null
+      : applyEdits(
+          workspace,
+          id,
+          target.number,
+          edits,
+          `transfer ${proposals.length} labels from “${begun.name}”, which this run continues`,
+          author
+        )
+  }
+  return null
+}
