@@ -63,7 +63,10 @@ export const exportsCalls = {
 
 export const importsCalls = {
   inspect: call({ path }, gives<ImportInspection>()),
-  /** Takes a file's content where its path cannot be known (dropped on a browser); answers with the path to import from. */
+  /**
+   * Takes a file's content where its path cannot be known (dropped on a browser); answers with the path to import
+   * from.
+   */
   receive: call({ name: runName.min(1), content: bytes }, gives<{ readonly path: string }>()),
   /** `run`: its labels go to that run's clustering, matched by tokens; otherwise the set becomes a run of its own. */
   annotated: callInOrder({ path, into: z.strictObject(where).optional() }, gives<ImportAnswer>())

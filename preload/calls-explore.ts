@@ -56,7 +56,9 @@ export const tokensCalls = {
   find: call({ run, text: searched, limit: index.max(10_000).default(500) }, gives<Int32Array>()),
   /** Cluster of every token, or its group of another level (-1 for those in none). */
   membership: call({ ...where, level: z.enum(groupKinds).default('cluster') }, gives<Int32Array>()),
-  /** Strength of every token in its cluster, 0 to 1; NaN for what is left over; empty where the draws were not split. */
+  /**
+   * Strength of every token in its cluster, 0 to 1; NaN for what is left over; empty where the draws were not split.
+   */
   strengths: call(where, gives<Float32Array>()),
   /** Index into `ClusteringOverview.subsets` of every token. */
   subsets: call(where, gives<Int32Array>()),

@@ -7,7 +7,9 @@ import { index, limits, text } from './limits'
 import type { ClusterNumber, TokenInContext } from './records'
 
 export interface Carried {
-  /** `target` is what carries the label; `from` is its cluster: of a merge the first one, of a part the one it is of. */
+  /**
+   * `target` is what carries the label; `from` is its cluster: of a merge the first one, of a part the one it is of.
+   */
   readonly proposals: readonly {
     readonly target: AnnotationTarget
     readonly from: ClusterNumber

@@ -29,7 +29,10 @@ export const runsCalls = {
   ),
   /** Ends the preview that is at work, which then fails as interrupted. */
   stopPreview: call({}, gives<null>()),
-  /** A new run that begins with the sums of a finished one, with more rounds (of all, not further ones) or a higher target; its clustering is made anew. */
+  /**
+   * A new run that begins with the sums of a finished one, with more rounds (of all, not further ones) or a higher
+   * target; its clustering is made anew.
+   */
   continue: call(
     {
       run,

@@ -20,7 +20,10 @@ export { clusterExportFormats } from './calls-exchange'
 export type { ClusterExportFormat, ExportAnswer, ImportAnswer, ImportInspection } from './calls-exchange'
 export type { BlindTest, Carried } from './calls-labels'
 
-/** Everything that a window can ask for, by noun and verb. The window's client and the handlers have their types from here. */
+/**
+ * Everything that a window can ask for, by noun and verb. The window's client and the handlers have their types from
+ * here.
+ */
 export const calls = {
   app: appCalls,
   settings: settingsCalls,

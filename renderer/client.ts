@@ -2,8 +2,8 @@ import { calls, fromPlain } from '../preload/contract'
 import type { AnswerOf, Bridge, Calls, InputOf, NoticeName, Notices } from '../preload/contract'
 
 /**
- * A function for every call of the table in preload/. It rejects with a `SpectroscopeError` whose message is a sentence
- * to show. `$state` proxies are to be given as snapshots.
+ * A function for every call of the table in preload/. It rejects with a `SpectroscopeError` whose message is a
+ * sentence to show. `$state` proxies are to be given as snapshots.
  */
 type CallsOfWindow = {
   readonly [N in keyof Calls]: {

@@ -54,8 +54,8 @@ const matchedTokens = async (workspace: Workspace, left: string, right: string):
 }
 
 /**
- * What becomes of the labels of one clustering in another, by overlap; nothing is written. Throws an `input` error where
- * both are the same.
+ * What becomes of the labels of one clustering in another, by overlap; nothing is written. Throws an `input` error
+ * where both are the same.
  */
 export const carry = async (
   workspace: Workspace,

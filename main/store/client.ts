@@ -34,7 +34,9 @@ export interface Store extends Opened {
   readonly retries: Retries
   /** Process id of the store process. */
   readonly pid: number
-  /** Resolves when the store process is no more, with how it ended in words; every call then rejects with `StoreLost`. */
+  /**
+   * Resolves when the store process is no more, with how it ended in words; every call then rejects with `StoreLost`.
+   */
   readonly ended: Promise<string>
   /** `id` is the same in every attempt at a call. */
   call(method: string, parameters: readonly unknown[], id: string): Promise<unknown>

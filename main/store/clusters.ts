@@ -361,7 +361,10 @@ export const getTokens = async (
 }
 
 export interface ClusterTokensQuery extends Context {
-  /** `token`: by token index; `central`: nearest to the cluster's mean χ̂ first, in columns of standard deviation 1, ties by token index. */
+  /**
+   * `token`: by token index; `central`: nearest to the cluster's mean χ̂ first, in columns of standard deviation 1,
+   * ties by token index.
+   */
   readonly order?: 'token' | 'central' | undefined
   readonly offset?: number | undefined
   readonly limit?: number | undefined

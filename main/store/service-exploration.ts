@@ -38,9 +38,9 @@ const layout = z.object({ method: z.string(), positions: floats } satisfies Reco
 const galleryQuery = clustersCalls.tokens.parameters.omit({ run: true, clustering: true, cluster: true })
 
 /**
- * What the window asks for while a person explores. Overviews, details, galleries and searches work for any clustering,
- * but only one that is described has galleries by distance and boundary, profiles, patterns, nearest clusters, a layout
- * of clusters and a heat map, and only there are they quick.
+ * What the window asks for while a person explores. Overviews, details, galleries and searches work for any
+ * clustering, but only one that is described has galleries by distance and boundary, profiles, patterns, nearest
+ * clusters, a layout of clusters and a heat map, and only there are they quick.
  */
 export const explorationMethods = {
   /** Stores the description, replacing an earlier one, with the counts of tokens and subsets of each group. */
@@ -58,7 +58,10 @@ export const explorationMethods = {
     study.catch(() => {})
     return result
   }),
-  /** Reads what the first sight of a described clustering needs into the store's memory; nothing where it is not described. */
+  /**
+   * Reads what the first sight of a described clustering needs into the store's memory; nothing where it is not
+   * described.
+   */
   readAhead: safe(
     [run, clustering],
     reading(async (connection, id: string, of: number): Promise<void> => {
@@ -88,7 +91,10 @@ export const explorationMethods = {
   getSubsetIndices: safe([run], readingRun(columns.getSubsetIndices)),
   /** χ̂ of every token in one component, nats². */
   getColumn: safe([run, z.string()], readingRun(columns.getColumn)),
-  /** Of every column of χ̂, in order of components: how far its values spread, and how large their standard errors are. */
+  /**
+   * Of every column of χ̂, in order of components: how far its values spread, and how large their standard errors
+   * are.
+   */
   getColumnSpreads: safe([run], readingRun(columns.getColumnSpreads)),
   getClusterLayout: safe([run, clustering], reading(overview.getClusterLayout)),
   /** Of the `most` largest clusters, by number, what is left over last. */

@@ -25,9 +25,9 @@ const blindAnswer = z.object({ ...change, cluster, right: z.boolean() })
 
 /**
  * What people say of clusters. A change is on the disk, in the journal file and in the database, when its call is
- * answered. Changes are made one after another, but what a caller of `applyAnnotations` read may be old by then: let one
- * party of a workspace work out edits, one at a time. The `id` of a change is its caller's own name for it; one that was done
- * already is not done again, so that a call whose answer was lost can be repeated.
+ * answered. Changes are made one after another, but what a caller of `applyAnnotations` read may be old by then: let
+ * one party of a workspace work out edits, one at a time. The `id` of a change is its caller's own name for it; one
+ * that was done already is not done again, so that a call whose answer was lost can be repeated.
  */
 export const labelMethods = {
   /** Clusters, merges, parts, each by number. */
@@ -85,6 +85,9 @@ export const labelMethods = {
    * done again.
    */
   nextTargetNumber: safe([run, clustering, z.enum(['merge', 'part'])], reading(annotations.nextTargetNumber)),
-  /** Writes all labels to a dated file under backups/ and returns its path. Closing does so too where something changed since the last one. */
+  /**
+   * Writes all labels to a dated file under backups/ and returns its path. Closing does so too where something
+   * changed since the last one.
+   */
   backUpLabels: safe([], ({ session }) => session.changing((connection) => backUpLabels(connection, session.folder)))
 }

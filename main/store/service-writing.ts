@@ -120,7 +120,10 @@ export const writingMethods = {
     [traces],
     inRun(({ connection, run }, all: readonly TraceRecord[]) => writes.saveTraces(connection, run, all))
   ),
-  /** Starts the neighbours for one preprocessing anew (one k of each is kept). Then append every block in order of tokens. */
+  /**
+   * Starts the neighbours for one preprocessing anew (one k of each is kept). Then append every block in order of
+   * tokens.
+   */
   beginNeighbours: never(
     [index.min(1), z.boolean()],
     inRun(async (transaction, k: number, whiten: boolean) => {

@@ -9,14 +9,18 @@ import { runMethods } from './service-runs'
 import { writingMethods } from './service-writing'
 import type { StoreSession } from './session'
 
-/** The run's transaction: what `writingMethods` write is seen by others once it commits. One at a time in a workspace. */
+/**
+ * The run's transaction: what `writingMethods` write is seen by others once it commits. One at a time in a workspace.
+ */
 const transactionMethods = {
   begin: never([run], ({ session }, id: string) => session.begin(id)),
   commit: never([], ({ session }) => session.commit()),
   rollback: never([], ({ session }) => session.rollback())
 }
 
-/** Everything that the store process can be asked, each with its schema, its handler, and whether it may be retried. */
+/**
+ * Everything that the store process can be asked, each with its schema, its handler, and whether it may be retried.
+ */
 export const service = {
   ...runMethods,
   ...transactionMethods,

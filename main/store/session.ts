@@ -55,7 +55,10 @@ const beAsOpenAs = (folder: string): void => {
   process.umask(before | (0o077 & ~mode))
 }
 
-/** To be called once results of a run were stored, replaced or deleted: nothing that was read before may be remembered. */
+/**
+ * To be called once results of a run were stored, replaced or deleted: nothing that was read before may be
+ * remembered.
+ */
 const forget = (): void => {
   forgetOrders()
   forgetFacts()

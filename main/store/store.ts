@@ -92,7 +92,10 @@ const readInBlocks = async (
   for (let first = 0; first < rows; first += step) await read(first, Math.min(step, rows - first))
 }
 
-/** Makes the file before the store writes it: what the store makes is as closed to others as the workspace, and exports need not be. */
+/**
+ * Makes the file before the store writes it: what the store makes is as closed to others as the workspace, and
+ * exports need not be.
+ */
 const writeOpenly = async (file: string, write: (file: string) => Promise<void>): Promise<void> => {
   const handle = await open(file, 'w', await fileModeIn(dirname(file)))
   const { mode } = await handle.stat().finally(() => handle.close())
