@@ -4,7 +4,7 @@ import LongestFirst from './tools/vitest-sequencer.mjs'
 
 export default defineConfig({
   test: {
-    globalSetup: ['test/settings-folder.ts'],
+    globalSetup: ['test/settings-folder.ts', 'test/tensorflow.ts'],
     include: ['test/**/*.test.ts', 'main/**/*.test.ts'],
     pool: 'forks',
     // One more than two cores have, as most tests wait for processes much of their time.

@@ -170,4 +170,6 @@ export interface EngineInstalled {
   readonly installed: boolean
   readonly device: string | null
   readonly version: string | null
+  /** As of `EngineRate`. */
+  readonly tokensPerSecond: number | null
 }

@@ -1,5 +1,4 @@
 import { openTfjsGpu } from '../main/engine/tfjs/installation'
-import { TfjsExecutor } from '../main/engine/tfjs/executor'
 import type { Executor } from '../main/engine/executor'
 import type { Graph } from '../main/engine/graph'
 import { openOnnxCuda } from '../main/engine/onnx/cuda'
@@ -8,8 +7,8 @@ import { openOnnxCpu } from '../main/engine/onnx/executor'
 import { ReferenceExecutor } from '../main/engine/reference/executor'
 import { TransformerEvaluator } from '../main/engine/transformer-evaluator'
 import { openWebGpu } from '../main/engine/webgpu/client'
-import type { Kind } from '../main/engine/webgpu/kind'
 import type { Architecture, Weights } from '../main/models/architecture'
+import { openTensorflow, tensorflowLack } from './tensorflow-library'
 
 /** Why an executor can't be had here; undefined where it can. */
 const missing = async (open: () => Promise<Executor>): Promise<string | undefined> => {
@@ -23,11 +22,11 @@ const missing = async (open: () => Promise<Executor>): Promise<string | undefine
 
 const openCuda = (): Promise<Executor> => openOnnxCuda('float32')
 
-/** One process for all tests of a file, as it compiles every shader once, which takes software Vulkan longer than the tests themselves. */
-const sharedWebGpu = (kind: Kind): (() => Promise<Executor>) => {
+/** One process for all tests of a file: software Vulkan compiles every shader once there, and TensorFlow takes seconds to load. */
+const shared = (open: () => Promise<Executor>): (() => Promise<Executor>) => {
   let opening: Promise<Executor> | undefined
   return async () => {
-    opening ??= openWebGpu(kind)
+    opening ??= open()
     const executor = await opening
     return {
       description: executor.description,
@@ -39,7 +38,11 @@ const sharedWebGpu = (kind: Kind): (() => Promise<Executor>) => {
     }
   }
 }
-const [webGpu, softwareWebGpu] = [sharedWebGpu('hardware'), sharedWebGpu('software')]
+const webGpu = shared(() => openWebGpu('hardware'))
+const softwareWebGpu = shared(() => openWebGpu('software'))
+/** TensorFlow on a GPU where there is one, else on the processor where its tests are wanted. */
+const missingTfjsGpu = await missing(openTfjsGpu)
+const tensorflow = missingTfjsGpu === undefined ? openTfjsGpu : shared(openTensorflow)
 
 /** Graphs as CUDA gets them, with memory as on its device, on the processor. */
 export const asForCuda = (settings: Partial<DeviceSettings> = {}): DeviceExecutor =>
@@ -59,19 +62,20 @@ interface Tested {
 }
 
 /**
- * Every executor that this machine may have, held against the float64 reference: those of the engines, and TensorFlow.js on its plain
- * backends, which stand in for its GPU. Software Vulkan stands in for the device of WebGPU.
+ * Every executor that this machine may have, held against the float64 reference. Software Vulkan stands in for the device of WebGPU, and
+ * the processor for that of TensorFlow.
  */
 export const executors: Readonly<Record<string, Tested>> = {
   'onnx-cpu': { open: openOnnxCpu },
   'onnx-cpu, as for CUDA': { open: asForCuda },
   webgpu: { open: webGpu, missing: await missing(webGpu) },
   'webgpu-software': { open: softwareWebGpu, missing: await missing(softwareWebGpu) },
-  'tfjs-cpu': { open: () => TfjsExecutor.open('cpu') },
-  'tfjs-wasm': { open: () => TfjsExecutor.open('wasm') },
   'onnx-cuda': { open: openCuda, missing: await missing(openCuda) },
-  'tfjs-gpu': { open: openTfjsGpu, missing: await missing(openTfjsGpu) }
+  'tfjs-gpu': { open: tensorflow, missing: missingTfjsGpu === undefined ? undefined : tensorflowLack }
 }
+
+/** Those of them where the processor stands in for a GPU, and takes a minute for what others do in a second: a few cases will do. */
+export const slow: readonly string[] = ['webgpu-software', ...(missingTfjsGpu === undefined ? [] : ['tfjs-gpu'])]
 
 /** Title, whether it is skipped, and name of each, for describe blocks that say why. */
 export const executorCases = Object.entries(executors).map(([name, { missing }]) => ({

@@ -1,27 +1,13 @@
 import type { EngineInstallation, EngineInstalled, RunEvent } from '../../preload/contract'
-import { messageOf, SpectroscopeError } from '../../preload/errors'
-import { cudaPlanWords, installCuda, planCuda } from '../engine/onnx/cuda-install'
-import { install as installTfjs, planInstallation, planWords } from '../engine/tfjs/install'
-import { installedPackage } from '../engine/tfjs/installation'
-import { describeEngineApart } from '../pipeline/session'
+import { SpectroscopeError } from '../../preload/errors'
+import type { PlannedInstallation } from '../engine/installing'
+import { planCudaInstallation, removeCuda } from '../engine/onnx/cuda-install'
+import { planTfjs, removeTfjs } from '../engine/tfjs/install'
+import { measureEngineApart } from '../pipeline/session'
 import type { HandlersOf } from './context'
 import type { Jobs } from './jobs'
 
 export { measureEnginesApart as measureEngines } from '../pipeline/session'
-
-interface InstallOptions {
-  readonly onProgress: (progress: { readonly done: number; readonly total: number }) => void
-  readonly onNote: (message: string) => void
-  readonly signal: AbortSignal
-}
-
-/** What an installation would do, and does. */
-interface Planned {
-  readonly bytes: number | null
-  readonly folder: string
-  readonly words: string
-  readonly install: (options: InstallOptions) => Promise<void>
-}
 
 interface Installable {
   /** The engine that it brings. */
@@ -29,7 +15,8 @@ interface Installable {
   /** What is downloaded, in words and as progress names it. */
   readonly what: string
   readonly detail: string
-  readonly plan: (signal: AbortSignal) => Promise<Planned>
+  readonly plan: (signal: AbortSignal) => Promise<PlannedInstallation>
+  readonly remove: () => Promise<void>
 }
 
 /** What can be installed by a name of its own. */
@@ -38,41 +25,15 @@ const installable: Readonly<Record<string, Installable>> = {
     engine: 'onnx-cuda',
     what: "onnxruntime's provider for CUDA",
     detail: 'provider',
-    plan: async (signal) => {
-      const plan = await planCuda(signal)
-      return {
-        bytes: plan.bytes,
-        folder: plan.folder,
-        words: cudaPlanWords(plan),
-        install: (options) => installCuda(plan, options)
-      }
-    }
+    plan: planCudaInstallation,
+    remove: removeCuda
   },
   tfjs: {
     engine: 'tfjs-gpu',
-    what: "TensorFlow's library for GPUs",
-    detail: 'libtensorflow',
-    plan: async (signal) => {
-      const own = installedPackage()
-      const plan = await planInstallation(own, signal)
-      return {
-        bytes: plan.bytes,
-        folder: plan.folder,
-        words: planWords(plan),
-        install: async ({ onProgress, onNote, signal: stop }) => {
-          let downloaded = false
-          await installTfjs(own, {
-            signal: stop,
-            onProgress: ({ done, total }) => {
-              onProgress({ done, total })
-              if (done < total || downloaded) return
-              downloaded = true
-              onNote('Library downloaded. Downloading or compiling its addon.')
-            }
-          })
-        }
-      }
-    }
+    what: 'TensorFlow',
+    detail: 'TensorFlow',
+    plan: planTfjs,
+    remove: removeTfjs
   }
 }
 
@@ -86,7 +47,7 @@ const installableOf = (name: string): Installable => {
   return found
 }
 
-const shown = ({ engine }: Installable, { bytes, folder, words }: Planned): EngineInstallation => ({
+const shown = ({ engine }: Installable, { bytes, folder, words }: PlannedInstallation): EngineInstallation => ({
   engine,
   bytes,
   folder,
@@ -110,38 +71,45 @@ export interface InstallRequest {
 }
 
 /**
- * Installs what an engine needs, and opens it once in a process of its own. Throws `usage`, `network`, `storage`, `engine` and
- * `interrupted` errors; an `engine` error too where all is installed and the engine does not start, as without a GPU.
+ * Installs what an engine needs, unless all of it is there, and measures it once in a process of its own. Throws `usage`, `network`,
+ * `storage`, `engine` and `interrupted` errors; an `engine` error too where all is installed and the engine does not start, as without a GPU.
  */
 export const installEngine = async ({ name, confirm, onEvent, signal }: InstallRequest): Promise<EngineInstalled> => {
   const found = installableOf(name)
   const { engine, what, detail } = found
   const plan = await found.plan(signal)
-  if (!(await confirm(shown(found, plan)))) return { engine, installed: false, device: null, version: null }
-  onEvent({ type: 'stage', stage: 'download', detail: what })
-  await plan.install({
-    signal,
-    onProgress: ({ done, total }) =>
-      onEvent({
-        type: 'progress',
-        progress: {
-          stage: 'download',
-          done: megabytes(done),
-          total: Number.isFinite(total) ? megabytes(total) : 0,
-          unit: 'MB',
-          detail
-        }
-      }),
-    onNote: (message) => onEvent({ type: 'note', message })
-  })
-  try {
-    const { device, version } = await describeEngineApart(engine)
-    return { engine, installed: true, device, version }
-  } catch (error) {
-    throw new SpectroscopeError('engine', `${engine} is installed but does not start: ${messageOf(error)}`, {
-      cause: error
+  if (plan.whole) onEvent({ type: 'note', message: `${what} is installed already, in ${plan.folder}.` })
+  else if (!(await confirm(shown(found, plan))))
+    return { engine, installed: false, device: null, version: null, tokensPerSecond: null }
+  else {
+    onEvent({ type: 'stage', stage: 'download', detail: what })
+    await plan.install({
+      signal,
+      onProgress: ({ done, total }) =>
+        onEvent({
+          type: 'progress',
+          progress: {
+            stage: 'download',
+            done: megabytes(done),
+            total: Number.isFinite(total) ? megabytes(total) : 0,
+            unit: 'MB',
+            detail
+          }
+        }),
+      onNote: (message) => onEvent({ type: 'note', message })
     })
   }
+  const { available, remedy, device, version, tokensPerSecond } = await measureEngineApart(engine)
+  if (!available)
+    throw new SpectroscopeError('engine', `${engine} is installed but does not start: ${remedy ?? 'it says nothing'}`)
+  return { engine, installed: true, device, version, tokensPerSecond }
+}
+
+/** Takes away what an installation has brought. Throws `usage` and `engine` errors. */
+export const removeEngine = async (name: string): Promise<{ readonly engine: string }> => {
+  const { engine, remove } = installableOf(name)
+  await remove()
+  return { engine }
 }
 
 export const engineCalls = (jobs: Jobs): Omit<HandlersOf<'engines'>, 'measure'> => ({

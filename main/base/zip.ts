@@ -1,4 +1,6 @@
 import { createWriteStream } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { crc32 } from 'node:zlib'
@@ -22,6 +24,7 @@ const reading = async <T>(what: string, read: () => Promise<T>): Promise<T> => {
 }
 
 const unpackEntry = async (zip: ZipFile, entry: Entry, target: string, signal: AbortSignal): Promise<void> => {
+  await mkdir(dirname(target), { recursive: true })
   let sum = 0
   const summed = new Transform({
     transform: (chunk: Buffer, _, done) => {
@@ -36,28 +39,38 @@ const unpackEntry = async (zip: ZipFile, entry: Entry, target: string, signal: A
 }
 
 /**
- * Unpacks files of a ZIP archive, by their names in it, each into a new file. Throws `DamagedArchive` where one is missing or damaged, system
- * errors of reading and writing, and an AbortError.
+ * Unpacks those files of a ZIP archive that have a target, by their names in it, each into a new file; returns their names. Throws
+ * `DamagedArchive` where one is damaged, system errors of reading and writing, and an AbortError.
  */
-export const unpackFiles = async (
+export const unpackSome = async (
   archive: string,
-  targets: ReadonlyMap<string, string>,
+  targetOf: (name: string) => string | undefined,
   signal: AbortSignal
-): Promise<void> => {
+): Promise<ReadonlySet<string>> => {
   const zip = await reading('it is no archive', () => openPromise(archive))
-  const missing = new Set(targets.keys())
+  const unpacked = new Set<string>()
   try {
     await reading('its directory is damaged', async () => {
       for await (const entry of zip.eachEntry()) {
-        const target = targets.get(entry.fileName)
+        const target = targetOf(entry.fileName)
         if (target === undefined) continue
         await unpackEntry(zip, entry, target, signal)
-        missing.delete(entry.fileName)
+        unpacked.add(entry.fileName)
       }
     })
   } finally {
     zip.close()
   }
-  const [first] = missing
-  if (first !== undefined) throw new DamagedArchive(`it has no ${first}`)
+  return unpacked
+}
+
+/** The same of files that have to be there: throws `DamagedArchive` where one is missing too. */
+export const unpackFiles = async (
+  archive: string,
+  targets: ReadonlyMap<string, string>,
+  signal: AbortSignal
+): Promise<void> => {
+  const unpacked = await unpackSome(archive, (name) => targets.get(name), signal)
+  const missing = [...targets.keys()].find((name) => !unpacked.has(name))
+  if (missing !== undefined) throw new DamagedArchive(`it has no ${missing}`)
 }

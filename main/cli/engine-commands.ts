@@ -1,11 +1,11 @@
 import type { EngineInstallation, EngineInstalled } from '../../preload/contract'
-import { installEngine, measureEngines } from '../api/engines'
+import { installEngine, measureEngines, removeEngine } from '../api/engines'
 import { line } from '../base/printed'
 import type { Visible } from '../base/printed'
 import type { CommandPieces } from './labels-commands'
 import { confirm, page, watched } from './terminal'
 import type { Watch } from './terminal'
-import { duration } from './text'
+import { duration, grouped } from './text'
 import { enginesText } from './views'
 
 interface Common {
@@ -14,9 +14,13 @@ interface Common {
   readonly json?: boolean
 }
 
-const installedText = ({ engine, installed, device, version }: EngineInstalled, seconds: number): Visible => {
+const installedText = (
+  { engine, installed, device, version, tokensPerSecond }: EngineInstalled,
+  seconds: number
+): Visible => {
   if (!installed) return line`Nothing was installed.`
-  const what = `Installed ${engine} in ${duration(seconds)}: ${version ?? ''} on ${device ?? ''}.`
+  const rate = `${grouped(Math.round(tokensPerSecond ?? 0))} tokens/s of a small model's gradient steps`
+  const what = `${engine} is ready after ${duration(seconds)}: ${version ?? ''} on ${device ?? ''}, ${rate}.`
   return line`${what} Set "engine": "${engine}" to use it.`
 }
 
@@ -56,4 +60,13 @@ export const addEngineCommands = ({ command, answer }: CommandPieces): void => {
         return { json: installed, text: installedText(installed, (performance.now() - start) / 1000) }
       })
     })
+  engines
+    .command('remove <name>')
+    .description('Take away what an installation of that name has brought, and free its disk.')
+    .action((name: string, _options: object, self: { optsWithGlobals: () => Common }) =>
+      answer(self.optsWithGlobals(), async () => {
+        const { engine } = await removeEngine(name)
+        return { json: { engine, removed: true }, text: line`What was installed for ${engine} is removed.` }
+      })
+    )
 }

@@ -10,7 +10,7 @@ import { canInstallCuda } from './onnx/cuda-needs'
 import { openOnnxCpu } from './onnx/executor'
 import { ReferenceExecutor } from './reference/executor'
 import { selfCheck } from './self-check'
-import { canInstall, openTfjsGpu } from './tfjs/installation'
+import { canInstallTfjs, openTfjsGpu } from './tfjs/installation'
 import { TransformerEvaluator } from './transformer-evaluator'
 import { openWebGpu } from './webgpu/client'
 import { openWebGpuWindow } from './wgsl/client'
@@ -104,7 +104,8 @@ const engines: Readonly<Record<string, Engine>> = {
     device: nvidia,
     precisions: ['float32'],
     evaluators: 1,
-    install: () => (canInstall() ? 'tfjs' : undefined)
+    checked: true,
+    install: async () => ((await canInstallTfjs()) ? 'tfjs' : undefined)
   },
   reference: { open: () => new ReferenceExecutor(), device: processor, precisions: ['float32'], precision: 'float64' }
 }
@@ -212,8 +213,9 @@ export const resolveEngine = async (name: string, precision: Precision = 'float3
 export const resolveAmong = (name: string, available: readonly string[]): string =>
   name === 'auto' ? (automatic.find((each) => available.includes(each)) ?? automatic[automatic.length - 1]) : name
 
-const report = async (name: string): Promise<EngineReport> => {
-  const { device, precisions, precision = precisions.join(', '), install } = engines[name]
+/** Throws an `engine` error if there is no engine of the name. */
+export const reportEngine = async (name: string): Promise<EngineReport> => {
+  const { device, precisions, precision = precisions.join(', '), install } = engineOf(name)
   try {
     const description = await describeEngine(name)
     return {
@@ -238,6 +240,6 @@ const report = async (name: string): Promise<EngineReport> => {
 
 export const listEngines = async (): Promise<EngineReport[]> => {
   const reports: EngineReport[] = []
-  for (const name of Object.keys(engines)) reports.push(await report(name))
+  for (const name of Object.keys(engines)) reports.push(await reportEngine(name))
   return reports
 }

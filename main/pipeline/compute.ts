@@ -26,7 +26,7 @@ import { workOnClusters } from './cluster-piece-work'
 import { ClusterWork } from './cluster-work'
 import { previewOf } from './corpus-preview'
 import { keepSums, openSums } from './kept-sums'
-import { measureEngines } from './measure'
+import { measureEngine, measureEngines } from './measure'
 import { gatherPieces, openSet, samplePiece } from './piece-work'
 import { previewSignal } from './signal-preview'
 import type {
@@ -243,7 +243,7 @@ const parent = serveParent<ComputeCalls>({
     return null
   },
   measureEngines,
-  describeEngine: ({ engine }) => describeEngine(engine),
+  measureEngine: ({ engine }) => measureEngine(engine),
   describe: (request, { signal }) => {
     const { values, tokens } = have(state.matrix, 'a description')
     return describeClustering({

@@ -1,7 +1,7 @@
 import { messageOf } from '../../preload/errors'
 import type { EngineRate } from '../../preload/contract'
 import type { EngineReport } from '../engine/engines'
-import { createEvaluator, listEngines } from '../engine/engines'
+import { createEvaluator, listEngines, reportEngine } from '../engine/engines'
 import type { Rows } from '../engine/evaluator'
 import type { Architecture, Weights } from '../models/architecture'
 import { componentSlices, flatten } from '../models/components'
@@ -110,3 +110,7 @@ export const measureEngines = async (): Promise<EngineRate[]> => {
   for (const report of await listEngines()) rates.push(await measured(report, weights))
   return rates
 }
+
+/** One engine likewise. Throws an `engine` error if there is none of the name. */
+export const measureEngine = async (engine: string): Promise<EngineRate> =>
+  measured(await reportEngine(engine), anyWeights())

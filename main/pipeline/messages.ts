@@ -219,8 +219,8 @@ export interface ComputeCalls {
   readonly layOut: { readonly parameters: LayOutRequest; readonly result: LayoutRecord }
   readonly preview: { readonly parameters: PreviewRequest; readonly result: CorpusPreview }
   readonly measureEngines: { readonly parameters: null; readonly result: readonly EngineRate[] }
+  readonly measureEngine: { readonly parameters: { readonly engine: string }; readonly result: EngineRate }
   readonly previewSignal: { readonly parameters: PreviewSignalRequest; readonly result: SignalPreview }
-  readonly describeEngine: { readonly parameters: { readonly engine: string }; readonly result: EngineProvenance }
   /** Measures the noise of the halves among the matrices of a set that is being written. */
   readonly measureNoises: {
     readonly parameters: { readonly folder: string; readonly of: MatricesOf }

@@ -1,7 +1,7 @@
 import { SpectroscopeError } from '../../preload/errors'
 import type { EngineRate } from '../../preload/contract'
 import { stageNames } from '../../preload/records'
-import type { EngineProvenance, StageName } from '../../preload/records'
+import type { StageName } from '../../preload/records'
 import { entryPath } from '../base/entries'
 import { spawnChild } from '../base/processes'
 import type { Child } from '../base/processes'
@@ -141,6 +141,6 @@ const apart = async <T>(doing: string, work: (compute: Compute) => Promise<T>): 
 export const measureEnginesApart = (): Promise<readonly EngineRate[]> =>
   apart('measured the engines', (compute) => compute.call('measureEngines', null))
 
-/** Opens an engine in a process of its own, to see that it works. Throws an `engine` error that says why where it does not. */
-export const describeEngineApart = (engine: string): Promise<EngineProvenance> =>
-  apart(`opened ${engine}`, (compute) => compute.call('describeEngine', { engine }))
+/** One engine likewise, to see that it works; what it says is in the answer where it does not. Throws an `engine` error if there is none of the name. */
+export const measureEngineApart = (engine: string): Promise<EngineRate> =>
+  apart(`measured ${engine}`, (compute) => compute.call('measureEngine', { engine }))

@@ -61,9 +61,9 @@ describe.skipIf(!isBuilt)('an engine that cannot be used', () => {
     )
     await refuse(
       'engine',
-      { engine: 'tfjs-wasm' },
+      { engine: 'tfjs-cpu' },
       'engine',
-      /no engine "tfjs-wasm"; choose one of auto, onnx-cpu, onnx-cuda, .*reference/
+      /no engine "tfjs-cpu"; choose one of auto, onnx-cpu, onnx-cuda, .*reference/
     )
   })
 })

@@ -10,7 +10,7 @@ import type { BlocksInput } from '../../main/sampling/input'
 import { localLane } from '../local-lane'
 import { rowStartsOf } from '../../main/sampling/rows'
 import type { SharedRun } from '../../main/sampling/tasks'
-import { evaluatorOn, executorCases } from '../executors'
+import { evaluatorOn, executorCases, slow } from '../executors'
 import { describeWithShared, sharedPath } from '../shared'
 
 interface Golden {
@@ -43,11 +43,10 @@ const deviation = (actual: ArrayLike<number>, expected: readonly number[]): numb
  * Stand-ins for GPUs on the processor take minutes for all components, so each samples one of either model, a head to
  * first order and an MLP to all orders. (test/golden/engine.test.ts has the gradients of all components on all engines.)
  */
-const slow = ['webgpu-software', 'tfjs-wasm']
 const ofSlow: Partial<Record<string, string>> = { 'first-order neox-2m': 'head:5.3', 'gradient gpt2-2m': 'mlp:3' }
 const casesOf = (golden: string) =>
   executorCases
-    .filter(({ name }) => name !== 'tfjs-cpu' && (!slow.includes(name) || golden in ofSlow))
+    .filter(({ name }) => !slow.includes(name) || golden in ofSlow)
     .map((one) => ({ ...one, only: slow.includes(one.name) ? ofSlow[golden] : undefined }))
 
 const settingsOf = (

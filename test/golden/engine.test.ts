@@ -5,7 +5,7 @@ import type { Model } from '../../main/models/architecture'
 import { TransformerEvaluator } from '../../main/engine/transformer-evaluator'
 import { componentSlices, flatten } from '../../main/models/components'
 import { loadModel } from '../../main/models/load'
-import { evaluatorOn, executorCases, openCase, withMemory } from '../executors'
+import { evaluatorOn, executorCases, openCase, slow, withMemory } from '../executors'
 import { describeWithShared, sharedPath } from '../shared'
 
 interface Reference {
@@ -52,14 +52,8 @@ const expectOracle = (gradient: Float32Array, targets: number, expected: OracleG
 
 const read = <T>(...parts: string[]): T => JSON.parse(readFileSync(sharedPath(...parts), 'utf8')) as T
 
-/** Stand-ins for GPUs on the processor take half a minute for replicas of all components; one of each kind will do. */
-const slow = ['webgpu-software', 'tfjs-wasm']
-
-// On the plain backend of TensorFlow.js these take minutes; test/unit/engine.test.ts runs that on small models.
 const cases = ['neox-2m', 'gpt2-2m'].flatMap((name) =>
-  executorCases
-    .filter((one) => one.name !== 'tfjs-cpu')
-    .map(({ name: executor, ...one }) => ({ name, executor, ...one }))
+  executorCases.map(({ name: executor, ...one }) => ({ name, executor, ...one }))
 )
 
 for (const { name, title, executor, skipped } of cases) {

@@ -11,7 +11,7 @@ import type { SamplingInput } from '../../main/sampling/input'
 import { estimate } from '../../main/sampling/susceptibility'
 import type { Group } from '../../main/sampling/susceptibility'
 import type { ChainsRun } from '../../main/sampling/tasks'
-import { evaluatorOn, executorCases } from '../executors'
+import { evaluatorOn, executorCases, slow } from '../executors'
 import { describeWithShared, sharedPath } from '../shared'
 
 interface Golden {
@@ -82,11 +82,9 @@ const groupsOf = (
 /**
  * What is sampled on each: everything on the processor's own engine. How the estimators and nβ enter is the same on
  * all, so the others sample at nβ 3 by one. Stand-ins for GPUs that take minutes for all components sample one each
- * time, a head or an MLP; TensorFlow.js on its plain backend takes too long for that too.
+ * time, a head or an MLP.
  */
-const slow = ['webgpu-software', 'tfjs-wasm']
 const onlyComponent = { 'neox-2m': 'head:3.1', 'gpt2-2m': 'mlp:3' } as const
-const cases = executorCases.filter(({ name }) => name !== 'tfjs-cpu')
 
 for (const name of ['neox-2m', 'gpt2-2m'] as const) {
   describeWithShared(`sampling ${name} against the float64 oracle`, () => {
@@ -201,7 +199,7 @@ for (const name of ['neox-2m', 'gpt2-2m'] as const) {
       return { result, weights, losses }
     }
 
-    for (const { name: executor, title, skipped } of cases) {
+    for (const { name: executor, title, skipped } of executorCases) {
       const few = slow.includes(executor)
       const whole = executor === 'onnx-cpu'
       const chosen = few ? [onlyComponent[name]] : components

@@ -7,7 +7,6 @@ import { type Executor, OutOfDeviceMemory } from '../../main/engine/executor'
 import { peakBytes } from '../../main/engine/graph'
 import { openOnnxCpu } from '../../main/engine/onnx/executor'
 import { ReferenceExecutor } from '../../main/engine/reference/executor'
-import { TfjsExecutor } from '../../main/engine/tfjs/executor'
 import { TransformerEvaluator } from '../../main/engine/transformer-evaluator'
 import { unembeddingWeight } from '../../main/engine/transformer'
 import { asForCuda, withMemory } from '../executors'
@@ -72,7 +71,7 @@ describe('a run whose device goes away', () => {
     const { checkpoint: _, ...unkept } = input
     const all = counting(openOnnxCpu)
     const whole = await withExecutor(unkept, all.open)
-    for (const elsewhere of [openOnnxCpu, () => TfjsExecutor.open('cpu'), () => new ReferenceExecutor()]) {
+    for (const elsewhere of [openOnnxCpu, () => new ReferenceExecutor()]) {
       await expect(withExecutor(input, () => leaving(openOnnxCpu(), 90))).rejects.toMatchObject({
         kind: 'engine',
         message: expect.stringMatching(/^The engine failed at .*: CUDA failure 999: unknown error\.$/)

@@ -248,7 +248,7 @@ describe('a run on a device', () => {
     }
   })
 
-  for (const name of ['tfjs-cpu', 'webgpu-software'] as const) {
+  for (const name of ['tfjs-gpu', 'webgpu-software'] as const) {
     const { missing } = executors[name]
     it.skipIf(missing !== undefined)(
       `is that of the processor within float32 noise on ${name}${missing === undefined ? '' : ` (skipped: ${missing})`}`,

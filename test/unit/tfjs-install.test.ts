@@ -1,204 +1,199 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { createHash } from 'node:crypto'
 import {
-  cpSync,
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
-  symlinkSync,
   writeFileSync
 } from 'node:fs'
-import { type Server, createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { projectRoot } from '../../main/base/entries'
-import { install, planInstallation, planWords } from '../../main/engine/tfjs/install'
-import type { InstallProgress } from '../../main/engine/tfjs/install-process'
-import {
-  type Package,
-  addonPath,
-  installedPackage,
-  isComplete,
-  openTfjsGpu,
-  packageAt
-} from '../../main/engine/tfjs/installation'
+import { planTfjs, removeTfjs } from '../../main/engine/tfjs/install'
+import { canInstallTfjs, openTfjsGpu, tensorflowFolder } from '../../main/engine/tfjs/installation'
+import { addonName, installedPackage } from '../../main/engine/tfjs/package'
+import { type Installer, fetchWheel, findInstaller } from '../../main/engine/tfjs/pip'
+import { type Wheel, cudaWheels, tensorflowWheel } from '../../main/engine/tfjs/wheels'
+import { pathWithDriver } from '../nuget-feed'
 
-const compiler = spawnSync('gcc', ['--version']).status === 0
-const missing =
+const lack =
   process.platform !== 'linux' || process.arch !== 'x64'
-    ? 'the package has a library for x64 only'
-    : compiler
+    ? 'TensorFlow has a wheel with GPUs for Linux on x64 only'
+    : spawnSync('python3', ['-m', 'pip', '--version']).status === 0
       ? undefined
-      : 'there is no gcc to make an addon with'
+      : 'there is no pip here'
 
-/** An addon of no use, but one that Node loads. */
-const addonSource = 'void *napi_register_module_v1(void *env, void *exports) { (void)env; return exports; }'
+const never = new AbortController().signal
+const pip: Installer = { kind: 'pip', command: ['python3', '-m', 'pip'] }
 
-/** The package's own scripts in a folder of the test's, beside links to all other packages; the servers are one on this machine. */
-describe.skipIf(missing !== undefined)(
-  `the install script of tfjs-node-gpu${missing === undefined ? '' : ` (skipped: ${missing})`}`,
-  () => {
-    let [root, served] = ['', '']
-    let own: Package
-    let server: Server
-    /** What becomes of a request for the library. */
-    let manner: 'whole' | 'cut' | 'stalled' = 'whole'
-    const asked: string[] = []
-    const never = new AbortController().signal
+let root: string
+beforeAll(() => (root = mkdtempSync(join(tmpdir(), 'spectroscope-pip-'))))
+afterAll(() => rmSync(root, { recursive: true, force: true }))
 
-    beforeAll(async () => {
-      root = mkdtempSync(join(tmpdir(), 'spectroscope-tfjs-'))
-      served = join(root, 'served')
-      mkdirSync(join(served, 'lib'), { recursive: true })
-      for (const name of ['libtensorflow.so.2.9.1', 'libtensorflow_framework.so.2.9.1'])
-        writeFileSync(
-          join(served, 'lib', name),
-          Buffer.from(Float64Array.from({ length: 2 ** 17 }, Math.random).buffer)
-        )
-      execFileSync('tar', ['-czf', join(served, 'library.tar.gz'), '-C', served, 'lib'])
-      const addon = join(served, 'napi-v8')
-      mkdirSync(addon)
-      writeFileSync(join(served, 'addon.c'), addonSource)
-      execFileSync('gcc', ['-shared', '-fPIC', '-o', join(addon, 'tfjs_binding.node'), join(served, 'addon.c')])
-      execFileSync('tar', ['-czf', join(served, 'addon.tar.gz'), '-C', served, 'napi-v8'])
-      server = createServer((request, response) => {
-        asked.push(`${request.method} ${request.url}`)
-        const file = /libtensorflow-gpu-linux-x86_64-2\.9\.1\.tar\.gz$/.test(request.url!)
-          ? 'library.tar.gz'
-          : /GPU-linux-4\.22\.0\.tar\.gz$/.test(request.url!)
-            ? 'addon.tar.gz'
-            : undefined
-        if (file === undefined) return response.writeHead(404).end()
-        const content = readFileSync(join(served, file))
-        response.writeHead(200, { 'content-length': content.length })
-        if (request.method === 'HEAD') response.end()
-        else if (file === 'addon.tar.gz' || manner === 'whole') response.end(content)
-        else
-          response.write(content.subarray(0, content.length / 2), () =>
-            manner === 'cut' ? response.destroy() : undefined
-          )
-      })
-      server.listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-      vi.stubEnv('TFJS_NODE_CDN_STORAGE', `${address}/`)
-      vi.stubEnv('npm_config_tfjs_binding_binary_host_mirror', `${address}/addon`)
-      for (const name of ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy']) vi.stubEnv(name, '')
-    })
-    afterAll(() => {
-      server.closeAllConnections()
-      server.close()
-      vi.unstubAllEnvs()
-      rmSync(root, { recursive: true, force: true })
-    })
+/** A program of that name, first in PATH. */
+const program = (name: string, script: string): void => {
+  const path = join(root, 'bin', name)
+  mkdirSync(join(root, 'bin'), { recursive: true })
+  writeFileSync(path, `#!/bin/sh\n${script}\n`)
+  chmodSync(path, 0o755)
+}
+const onlyPrograms = (...scripts: readonly (readonly [string, string])[]): void => {
+  rmSync(join(root, 'bin'), { recursive: true, force: true })
+  for (const [name, script] of scripts) program(name, script)
+}
 
-    beforeEach(() => {
-      const modules = join(projectRoot, 'node_modules')
-      const links = mkdtempSync(join(root, 'installed-'))
-      const linked = (from: string, names: readonly string[], into: string): void => {
-        mkdirSync(into, { recursive: true })
-        for (const name of names) symlinkSync(join(from, name), join(into, name))
-      }
-      linked(
-        modules,
-        readdirSync(modules).filter((name) => name !== '@tensorflow'),
-        join(links, 'node_modules')
-      )
-      linked(
-        join(modules, '@tensorflow'),
-        readdirSync(join(modules, '@tensorflow')).filter((name) => name !== 'tfjs-node-gpu'),
-        join(links, 'node_modules', '@tensorflow')
-      )
-      const folder = join(links, 'node_modules', '@tensorflow', 'tfjs-node-gpu')
-      cpSync(installedPackage().folder, folder, {
-        recursive: true,
-        filter: (source) => !/tfjs-node-gpu\/(lib|deps)$/.test(source)
-      })
-      own = packageAt(folder)
-      manner = 'whole'
-      asked.length = 0
-    })
-    afterEach(() => server.closeAllConnections())
-
-    const manifest = (): string => readFileSync(join(own.folder, 'package.json'), 'utf8')
-    const expectNothingLeft = (before: string): void => {
-      expect(isComplete(own)).toBe(false)
-      for (const name of ['lib', 'deps']) expect(existsSync(join(own.folder, name))).toBe(false)
-      expect(manifest()).toBe(before)
-    }
-
-    it('is told of before it downloads anything: what it needs, how much it is, from where and to where', async () => {
-      const plan = await planInstallation(own, never)
-      expect(plan).toMatchObject({
-        folder: own.folder,
-        bytes: readFileSync(join(served, 'library.tar.gz')).length,
-        version: '4.22.0',
-        libraryVersion: '2.9.1',
-        compiles: false
-      })
-      expect(planWords(plan)).toMatch(/CUDA 11\.2 and cuDNN 8\.1.*doubtful.*downloads 2 MB from 127\.0\.0\.1/)
-      expect(planWords({ ...plan, compiles: true })).toMatch(/C\+\+ compiler/)
-      expect(asked.every((line) => line.startsWith('HEAD '))).toBe(true)
-      expect(isComplete(own)).toBe(false)
-    })
-
-    it('runs, and tells how far it is; then all is there and the package is otherwise as it was', async () => {
-      const before = manifest()
-      const told: InstallProgress[] = []
-      await install(own, { onProgress: (progress) => told.push(progress), signal: never })
-      expect(isComplete(own)).toBe(true)
-      expect(manifest()).toBe(before)
-      const bytes = readFileSync(join(served, 'library.tar.gz')).length
-      expect(told.at(-1)).toEqual({ done: bytes, total: bytes })
-      rmSync(addonPath(own))
-      expect(isComplete(own)).toBe(false)
-    })
-
-    it.each([
-      ['is cut off', 'cut'],
-      ['is stopped', 'stalled']
-    ] as const)('leaves nothing when it %s', async (_, how) => {
-      const before = manifest()
-      manner = how
-      const controller = new AbortController()
-      const onProgress = (): void => {
-        if (how === 'stalled') controller.abort()
-      }
-      await expect(install(own, { onProgress, signal: controller.signal })).rejects.toMatchObject(
-        how === 'stalled'
-          ? { kind: 'interrupted' }
-          : { kind: 'network', message: expect.stringContaining('was cut off after') }
-      )
-      expectNothingLeft(before)
-    })
-
-    it('says that there is no network, and leaves nothing', async () => {
-      const before = manifest()
-      vi.stubEnv('TFJS_NODE_CDN_STORAGE', 'http://127.0.0.1:9/')
-      try {
-        const offline = {
-          kind: 'network',
-          message: expect.stringMatching(/can't be reached \(ECONNREFUSED\).*TFJS_NODE_CDN_STORAGE/)
-        }
-        await expect(planInstallation(own, never)).rejects.toMatchObject(offline)
-        await expect(install(own, { onProgress: () => undefined, signal: never })).rejects.toMatchObject(offline)
-      } finally {
-        vi.stubEnv('TFJS_NODE_CDN_STORAGE', `http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
-      }
-      expectNothingLeft(before)
-    })
-
-    it('that was never run is what the engine says', async () => {
-      if (isComplete(installedPackage())) return
-      await expect(openTfjsGpu()).rejects.toMatchObject({
-        kind: 'engine',
-        message: expect.stringContaining('spectroscope engines install tfjs')
-      })
-    })
+describe.skipIf(lack !== undefined)(`a wheel${lack === undefined ? '' : ` (skipped: ${lack})`}`, () => {
+  let place: string
+  let wheel: Wheel
+  const inWheel = {
+    'made/lib/libmade.so.2': 'a library',
+    'made/lib/setup.py': 'raise SystemExit("run")',
+    'made-1.0.dist-info/METADATA': 'Metadata-Version: 2.1\nName: made\nVersion: 1.0\n',
+    'made-1.0.dist-info/WHEEL': 'Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: py3-none-any\n',
+    'made-1.0.dist-info/RECORD': ''
   }
-)
+
+  beforeAll(() => {
+    const file = join(root, 'index', 'made-1.0-py3-none-any.whl')
+    mkdirSync(join(root, 'index'))
+    const script =
+      'import json, sys, zipfile\nwith zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as z:\n for n, t in json.loads(sys.argv[2]).items(): z.writestr(n, t)'
+    execFileSync('python3', ['-c', script, file, JSON.stringify(inWheel)])
+    const content = readFileSync(file)
+    wheel = {
+      name: 'made',
+      version: '1.0',
+      sha256: createHash('sha256').update(content).digest('hex'),
+      bytes: content.length,
+      unpacked: 9,
+      folder: 'made',
+      isKept: (path) => path.endsWith('.so.2')
+    }
+  })
+  beforeEach(() => {
+    place = mkdtempSync(join(root, 'place-'))
+    // What a person has set for pip holds.
+    vi.stubEnv('PIP_NO_INDEX', '1')
+    vi.stubEnv('PIP_FIND_LINKS', join(root, 'index'))
+  })
+  afterEach(() => vi.unstubAllEnvs())
+
+  const fetched = (own: Wheel, installer = pip, signal = never): Promise<void> =>
+    fetchWheel(installer, own, place, { signal, onBytes: () => {} })
+
+  it('is fetched by the pip that is here, and only its libraries are kept', async () => {
+    await fetched(wheel)
+    expect(readdirSync(place, { recursive: true }).sort()).toEqual(['made', 'made/lib', 'made/lib/libmade.so.2'])
+    expect(readFileSync(join(place, 'made', 'lib', 'libmade.so.2'), 'utf8')).toBe('a library')
+  })
+
+  it('is fetched by uv where that is what is here', async () => {
+    onlyPrograms(['uv', `while [ "$1" != --target ]; do shift; done\npython3 -m zipfile -e ${root}/index/*.whl "$2"`])
+    await fetched(wheel, { kind: 'uv', command: [join(root, 'bin', 'uv')] })
+    expect(readdirSync(place, { recursive: true }).sort()).toEqual(['made', 'made/lib', 'made/lib/libmade.so.2'])
+  })
+
+  it('is refused where its hash is another than the one that is known, or there is none, and nothing is left', async () => {
+    await expect(fetched({ ...wheel, sha256: '0'.repeat(64) })).rejects.toMatchObject({
+      kind: 'network',
+      message: expect.stringMatching(/^python3 -m pip could not fetch made 1\.0 \(.*\); see that it reaches its index/)
+    })
+    await expect(fetched({ ...wheel, version: '2.0' })).rejects.toMatchObject({
+      kind: 'network',
+      message: expect.stringMatching(/No matching distribution found for made==2\.0/)
+    })
+    await expect(fetched({ ...wheel, isKept: () => false })).rejects.toMatchObject({
+      kind: 'network',
+      message: expect.stringMatching(/made 1\.0 is damaged: none of its libraries is in it/)
+    })
+    expect(readdirSync(place)).toEqual([])
+  })
+
+  it('is not there where its download is stopped, and whatever downloads it ends', async () => {
+    const started = join(place, 'started')
+    onlyPrograms(['pip', `sleep 1000 & echo $! > ${started}.tmp; mv ${started}.tmp ${started}; wait`])
+    const controller = new AbortController()
+    const fetching = fetched(wheel, { kind: 'pip', command: [join(root, 'bin', 'pip')] }, controller.signal)
+    await vi.waitUntil(() => existsSync(started), { timeout: 300_000 })
+    controller.abort()
+    await expect(fetching).rejects.toMatchObject({ kind: 'interrupted' })
+    const sleeping = Number(readFileSync(started, 'utf8'))
+    const isAlive = (): boolean =>
+      existsSync(`/proc/${sleeping}/stat`) && !/\) Z /.test(readFileSync(`/proc/${sleeping}/stat`, 'utf8'))
+    await vi.waitUntil(() => !isAlive(), { timeout: 300_000 })
+    expect(readdirSync(place)).toEqual(['started'])
+    await expect(fetched(wheel, pip, controller.signal)).rejects.toMatchObject({ kind: 'interrupted' })
+  })
+})
+
+describe.skipIf(lack !== undefined)('an installation of TensorFlow', () => {
+  beforeEach(() => {
+    vi.stubEnv('SPECTROSCOPE_ENGINES', mkdtempSync(join(root, 'engines-')))
+    vi.stubEnv('SPECTROSCOPE_TFJS_DEVICE', '')
+    onlyPrograms(['pip', 'exit 0'], ['g++', 'exit 0'], ['nvidia-smi', 'exit 9'])
+    vi.stubEnv('PATH', join(root, 'bin'))
+  })
+  afterEach(() => vi.unstubAllEnvs())
+
+  const put = (wheels: readonly Wheel[]): void => {
+    for (const { folder } of wheels) mkdirSync(join(tensorflowFolder(), folder), { recursive: true })
+  }
+  const withDriver = (version: string): void =>
+    void vi.stubEnv('PATH', `${pathWithDriver(join(root, 'driver'), version).split(':')[0]}:${join(root, 'bin')}`)
+
+  it('says first how much it downloads, and that there is no GPU', async () => {
+    const plan = await planTfjs(never)
+    expect(plan).toMatchObject({ bytes: tensorflowWheel.bytes, folder: tensorflowFolder(), whole: false })
+    expect(plan.words).toMatch(
+      /Your pip downloads 0\.6 GB from its index \(PyPI\), whose checksums are compared; that takes 1\.3 GB of disk/
+    )
+    expect(plan.words).toMatch(/addon is compiled.*There is no NVIDIA GPU here, so CUDA is left out/)
+    expect(await canInstallTfjs()).toBe(false)
+    await expect(openTfjsGpu()).rejects.toThrow(/There is no NVIDIA GPU here/)
+  })
+
+  it('brings CUDA 12 for a GPU whose driver is new enough, and what is there already is not fetched again', async () => {
+    withDriver('570.12')
+    expect((await planTfjs(never)).words).toMatch(/with CUDA 12 and cuDNN 9 .*downloads 3\.3 GB .* 5\.6 GB of disk/)
+    expect(await canInstallTfjs()).toBe(true)
+    await expect(openTfjsGpu()).rejects.toThrow(/not installed; `spectroscope engines install tfjs` fetches it/)
+    put([tensorflowWheel, ...cudaWheels.slice(1)])
+    expect((await planTfjs(never)).bytes).toBe(cudaWheels[0].bytes)
+    writeFileSync(join(tensorflowFolder(), addonName(installedPackage())), '')
+    await expect(openTfjsGpu()).rejects.toThrow(/^nvidia-cublas-cu12, which TensorFlow needs, is not installed/)
+    put(cudaWheels)
+    onlyPrograms()
+    expect(await planTfjs(never)).toMatchObject({ whole: true, bytes: 0 })
+    expect(await canInstallTfjs()).toBe(false)
+    await removeTfjs()
+    expect(existsSync(tensorflowFolder())).toBe(false)
+    withDriver('470.12')
+    await expect(planTfjs(never)).rejects.toThrow(/driver is 470\.12 and CUDA 12 needs 525\.60\.13 at least/)
+  })
+
+  it('says what is missing that it needs: pip or uv, and a compiler', async () => {
+    onlyPrograms(['g++', 'exit 0'])
+    await expect(planTfjs(never)).rejects.toThrow(/neither pip nor uv here.*install one/)
+    onlyPrograms(['uv', 'exit 0'])
+    expect((await findInstaller()).kind).toBe('uv')
+    await expect(planTfjs(never)).rejects.toThrow(/no C\+\+ compiler here.*apt-get install g\+\+.*CXX/)
+    vi.stubEnv('CXX', 'my-compiler')
+    await expect(planTfjs(never)).rejects.toThrow(/no C\+\+ compiler here named my-compiler/)
+  })
+
+  it('says what a compiler says that fails, leaves no addon, and goes on from there', async () => {
+    put([tensorflowWheel])
+    const install = async (): Promise<void> =>
+      (await planTfjs(never)).install({ signal: never, onProgress: () => {}, onNote: () => {} })
+    onlyPrograms(['g++', '[ "$1" = --version ] || { echo "x.cc:1: error: no such thing" >&2; exit 1; }'])
+    await expect(install()).rejects.toThrow(/g\+\+ could not compile .*exit code 1: x\.cc:1: error: no such thing\)/)
+    expect(readdirSync(tensorflowFolder())).toEqual(['tensorflow'])
+    onlyPrograms(['g++', 'while [ $# -gt 0 ] && [ "$1" != -o ]; do shift; done; [ $# = 0 ] || : > "$2"'])
+    await install()
+    expect(await planTfjs(never)).toMatchObject({ whole: true, bytes: 0 })
+  })
+})

@@ -1,13 +1,16 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { GraphBuilder } from '../../main/engine/graph'
 import type { ProcessExecutor } from '../../main/engine/apart/client'
-import { openTfjsProcess } from '../../main/engine/tfjs/client'
-import { gpuEnvironment } from '../../main/engine/tfjs/environment'
+import { openBackend } from '../../main/engine/tfjs/backend'
+import { deviceIn, lackIn } from '../../main/engine/tfjs/client'
+import { tensorflowEnvironment } from '../../main/engine/tfjs/environment'
 import { TfjsExecutor } from '../../main/engine/tfjs/executor'
-import { checkPlatform } from '../../main/engine/tfjs/installation'
+import { openTfjsGpu } from '../../main/engine/tfjs/installation'
+import { checkPlatform } from '../../main/engine/tfjs/package'
 import { ReferenceExecutor } from '../../main/engine/reference/executor'
 import { type Executor, OutOfDeviceMemory } from '../../main/engine/executor'
+import { openTensorflow, tensorflowAddon, tensorflowLack } from '../tensorflow-library'
 import { uniforms } from '../tiny-model'
 
 const uniform = uniforms(5)
@@ -44,9 +47,13 @@ const expectNear = (result: Record<string, Float32Array>, expected: Record<strin
     values.forEach((value, at) => expect(result[name][at], name).toBeCloseTo(value, 4))
 }
 
-describe.each(['cpu', 'wasm'] as const)('TensorFlow.js on its %s backend', (backend) => {
+const title = (what: string): string => `${what}${tensorflowLack === undefined ? '' : ` (skipped: ${tensorflowLack})`}`
+
+describe.skipIf(tensorflowLack !== undefined)(title('TensorFlow in this process'), () => {
+  let executor: TfjsExecutor
+  beforeAll(async () => (executor = new TfjsExecutor(await openBackend({ addon: tensorflowAddon! }))))
+
   it('keeps residents and constants while they are needed, and nothing else', async () => {
-    const executor = await TfjsExecutor.open(backend)
     const before = tf.memory().numTensors
     const own = sample()
     const program = await executor.compile(own.graph)
@@ -66,7 +73,7 @@ describe.each(['cpu', 'wasm'] as const)('TensorFlow.js on its %s backend', (back
 
   it('takes exponentials of the vocabulary alone, and the slope of all rows', async () => {
     const own = sample()
-    expectNear(await resultOn(await TfjsExecutor.open(backend), own), await resultOn(new ReferenceExecutor(), own))
+    expectNear(await resultOn(executor, own), await resultOn(new ReferenceExecutor(), own))
   })
 
   it('multiplies batches that broadcast against each other on both sides', async () => {
@@ -75,52 +82,30 @@ describe.each(['cpu', 'wasm'] as const)('TensorFlow.js on its %s backend', (back
     builder.output('product', builder.matmul(a, b))
     const graph = builder.build()
     const [x, w] = [numbers(24), numbers(40)]
-    const run = async (executor: Executor): Promise<Record<string, Float32Array>> =>
-      (await executor.compile(graph)).run({ x, w })
-    expectNear(await run(await TfjsExecutor.open(backend)), await run(new ReferenceExecutor()))
+    const run = async (on: Executor): Promise<Record<string, Float32Array>> => (await on.compile(graph)).run({ x, w })
+    expectNear(await run(executor), await run(new ReferenceExecutor()))
   })
 })
 
-describe('a backend whose memory is short', () => {
-  it('is known by what TensorFlow says, to be asked for less', async () => {
-    const own = sample()
-    const program = await (await TfjsExecutor.open('cpu')).compile(own.graph)
-    const data = vi.spyOn(tf.Tensor.prototype, 'data')
-    try {
-      data.mockRejectedValueOnce(
-        new Error('OOM when allocating tensor with shape[65536,50304] and type float\nHint: nothing')
-      )
-      await expect(program.run({ x: own.x, w: own.w })).rejects.toBeInstanceOf(OutOfDeviceMemory)
-      data.mockRejectedValueOnce(new Error('Invalid argument'))
-      await expect(program.run({ x: own.x, w: own.w })).rejects.toThrow(/^Invalid argument$/)
-    } finally {
-      data.mockRestore()
-    }
-    expectNear(await program.run({ x: own.x, w: own.w }), await resultOn(new ReferenceExecutor(), own))
-  })
-})
+describe.skipIf(tensorflowLack !== undefined)(title('TensorFlow in a process of its own'), () => {
+  let executor: ProcessExecutor
+  beforeAll(async () => (executor = await openTensorflow()))
+  afterAll(() => executor.dispose())
 
-describe('TensorFlow.js in a process of its own', () => {
-  const opened: ProcessExecutor[] = []
-  const open = async (): Promise<ProcessExecutor> => {
-    const executor = await openTfjsProcess('wasm')
-    opened.push(executor)
-    return executor
-  }
-  afterEach(async () => {
-    for (const executor of opened.splice(0)) await executor.dispose()
+  it('says its version, and that it has no GPU', () => {
+    expect(executor.description).toEqual({
+      name: 'tfjs-gpu',
+      device: 'CPU',
+      precision: 'float32',
+      version: expect.stringMatching(/^TensorFlow 2\.\d+\.\d+, tfjs-node-gpu 4\.\d+\.\d+$/)
+    })
   })
 
-  it('gives what it gives here, bit for bit, from shared memory too', async () => {
+  it('takes arrays of shared memory, and a resident that is larger than one message', async () => {
     const own = sample()
     const x = new Float32Array(new SharedArrayBuffer(96))
     x.set(own.x)
-    const here = await resultOn(await TfjsExecutor.open('wasm'), own)
-    expect(await resultOn(await open(), { ...own, x })).toEqual(here)
-  })
-
-  it('takes a resident that is larger than one message', async () => {
-    const executor = await open()
+    expect(await resultOn(executor, { ...own, x })).toEqual(await resultOn(executor, own))
     const rows = 5 * 2 ** 20
     const builder = new GraphBuilder()
     builder.output('taken', builder.gather(builder.input('table', [rows, 1]), builder.input('ids', [3], 'int')))
@@ -134,28 +119,16 @@ describe('TensorFlow.js in a process of its own', () => {
     })
   })
 
-  it('says that the process ended, to what was at work and to what comes after', async () => {
-    const own = sample()
-    const executor = await open()
-    const program = await executor.compile(own.graph)
-    const w = executor.resident(own.w, [8, 4])
-    await program.run({ x: own.x, w })
-    // Stopped, it cannot have answered before it ends.
-    process.kill(executor.pid, 'SIGSTOP')
-    const atWork = program.run({ x: own.x, w })
-    process.kill(executor.pid, 'SIGKILL')
-    await expect(atWork).rejects.toMatchObject({
-      kind: 'engine',
-      message: expect.stringMatching(/process ended \(killed by SIGKILL\).*resume the run/)
-    })
-    await expect(program.run({ x: own.x, w })).rejects.toMatchObject({ kind: 'engine' })
-    await expect(executor.compile(own.graph)).rejects.toMatchObject({ kind: 'engine' })
-    await program.dispose()
-  })
+  it("knows by TensorFlow's words that memory was short, to be asked for less, and what else failed; it goes on with either", async () => {
+    const builder = new GraphBuilder()
+    const length = 2 ** 20
+    builder.output('product', builder.matmul(builder.input('x', [length, 1]), builder.input('w', [1, length])))
+    const large = await executor.compile(builder.build())
+    const failing = large.run({ x: new Float32Array(length), w: new Float32Array(length) })
+    await expect(failing).rejects.toBeInstanceOf(OutOfDeviceMemory)
+    await expect(failing).rejects.toThrow(/^OOM when allocating tensor with shape\[1048576,1048576\] and type float/)
 
-  it('says what failed in a run that the process outlives', async () => {
     const own = sample()
-    const executor = await open()
     const program = await executor.compile(own.graph)
     await expect(program.run({ x: own.x.subarray(1), w: own.w })).rejects.toMatchObject({
       kind: 'engine',
@@ -164,10 +137,31 @@ describe('TensorFlow.js in a process of its own', () => {
     expectNear(await program.run({ x: own.x, w: own.w }), await resultOn(new ReferenceExecutor(), own))
   })
 
+  it('says that the process ended, to what was at work and to what comes after', async () => {
+    const own = sample()
+    const ending = await openTensorflow()
+    const program = await ending.compile(own.graph)
+    const w = ending.resident(own.w, [8, 4])
+    await program.run({ x: own.x, w })
+    // Stopped, it cannot have answered before it ends.
+    process.kill(ending.pid, 'SIGSTOP')
+    const atWork = program.run({ x: own.x, w })
+    process.kill(ending.pid, 'SIGKILL')
+    await expect(atWork).rejects.toMatchObject({
+      kind: 'engine',
+      message: expect.stringMatching(/process ended \(killed by SIGKILL\).*resume the run/)
+    })
+    await expect(program.run({ x: own.x, w })).rejects.toMatchObject({ kind: 'engine' })
+    await expect(ending.compile(own.graph)).rejects.toMatchObject({ kind: 'engine' })
+    await program.dispose()
+  })
+})
+
+describe('the GPU engine', () => {
   it("is no start for a window: with Electron's runtime it is refused in a sentence", async () => {
     Object.defineProperty(process.versions, 'electron', { value: '45.0.0', configurable: true, enumerable: true })
     try {
-      await expect(openTfjsProcess('wasm')).rejects.toMatchObject({
+      await expect(openTfjsGpu()).rejects.toMatchObject({
         kind: 'engine',
         message: expect.stringContaining('spectroscope serve')
       })
@@ -175,9 +169,7 @@ describe('TensorFlow.js in a process of its own', () => {
       delete (process.versions as Record<string, string | undefined>)['electron']
     }
   })
-})
 
-describe('the GPU engine', () => {
   it('is refused where the package has no library for a GPU, with another engine as the remedy', () => {
     expect(() => checkPlatform('darwin', 'arm64')).toThrow(
       /Linux and Windows on x64 only, and this is darwin on arm64; choose another engine/
@@ -186,16 +178,39 @@ describe('the GPU engine', () => {
     expect(() => checkPlatform('win32', 'x64')).not.toThrow()
   })
 
-  it('computes in float32, deterministically, on the first device or the one that was named', () => {
-    expect(gpuEnvironment({})).toMatchObject({
+  it('computes in float32, deterministically, on the first device or the one that was named, or on none', () => {
+    const own = {
       CUDA_VISIBLE_DEVICES: '0',
       CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
       NVIDIA_TF32_OVERRIDE: '0',
-      TF_DETERMINISTIC_OPS: '1'
+      TF_DETERMINISTIC_OPS: '1',
+      TF_FORCE_GPU_ALLOW_GROWTH: 'true'
+    }
+    expect(tensorflowEnvironment(true, {})).toMatchObject(own)
+    expect(tensorflowEnvironment(true, { CUDA_VISIBLE_DEVICES: '2', NVIDIA_TF32_OVERRIDE: '1' })).toMatchObject({
+      ...own,
+      CUDA_VISIBLE_DEVICES: '2'
     })
-    expect(gpuEnvironment({ CUDA_VISIBLE_DEVICES: '2', NVIDIA_TF32_OVERRIDE: '1' })).toMatchObject({
-      CUDA_VISIBLE_DEVICES: '2',
-      NVIDIA_TF32_OVERRIDE: '0'
-    })
+    expect(tensorflowEnvironment(false, { CUDA_VISIBLE_DEVICES: '2' })).toMatchObject({ CUDA_VISIBLE_DEVICES: '-1' })
+  })
+
+  it('names its device as TensorFlow does, and what keeps TensorFlow from taking one', () => {
+    expect(
+      deviceIn(
+        'I0000 00:00:1 gpu_device.cc:2020] Created device /job:localhost/replica:0/task:0/device:GPU:0 with 78000 MB memory:  -> device: 0, name: NVIDIA H100 80GB HBM3, pci bus id: 0000:19:00.0, compute capability: 9.0\n'
+      )
+    ).toBe('NVIDIA H100 80GB HBM3, compute capability 9.0')
+    expect(deviceIn('')).toBeUndefined()
+    expect(
+      lackIn(
+        'E0000 00:00:1796075262.986664   32562 cuda_platform.cc:52] failed call to cuInit: INTERNAL: CUDA error: Failed call to cuInit: UNKNOWN ERROR (303)\n'
+      )
+    ).toMatch(/^TensorFlow could not start CUDA \(cuInit: UNKNOWN ERROR \(303\)\); see that the NVIDIA driver works/)
+    expect(
+      lackIn(
+        "I0000 dso_loader.cc] Could not load dynamic library 'libcudnn.so.9'; dlerror: libcudnn.so.9: cannot open\nW0000 gpu_device.cc:2341] Cannot dlopen some GPU libraries.\n"
+      )
+    ).toMatch(/could not load libcudnn\.so\.9; run `spectroscope engines remove tfjs` and install again/)
+    expect(lackIn('')).toMatch(/^TensorFlow has no GPU here and would compute on the processor; see that/)
   })
 })

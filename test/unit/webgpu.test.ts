@@ -3,8 +3,8 @@ import type { ProcessExecutor } from '../../main/engine/apart/client'
 import type { Program } from '../../main/engine/executor'
 import { GraphBuilder } from '../../main/engine/graph'
 import { adapterAmong, adapterOfLoader, isSoftware, namesOfMac } from '../../main/engine/webgpu/adapter'
-import { deviceOfKind, openWebGpu, vulkanEnvironment } from '../../main/engine/webgpu/client'
-import { LoaderOutput, openedMark } from '../../main/engine/webgpu/loader-output'
+import { deviceOfKind, openWebGpu, vulkanChatter, vulkanEnvironment } from '../../main/engine/webgpu/client'
+import { StartupOutput, openedMark } from '../../main/engine/apart/startup-output'
 import { executors } from '../executors'
 
 const made = (name: string, driver: string): string =>
@@ -85,7 +85,7 @@ describe('what the process writes to standard error', () => {
     const text = `${made('llvmpipe', 'libvulkan_lvp.so')}Warning: maxDynamicUniformBuffersPerPipelineLayout artificially reduced from 1000000 to 16\n${openedMark}DEBUG | LAYER:    Unloading layer library x.so\nterminate called\n`
     for (const size of [1, 7, text.length]) {
       const passed: string[] = []
-      const output = new LoaderOutput((line) => passed.push(line))
+      const output = new StartupOutput(vulkanChatter, (line) => passed.push(line))
       for (let at = 0; at < text.length; at += size) output.take(text.slice(at, at + size))
       expect(adapterOfLoader(await output.opened)).toEqual({ name: 'llvmpipe', software: true })
       expect(passed).toEqual(['terminate called\n'])

@@ -1,4 +1,5 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { openWorkspace } from '../../main/store/store'
 import type { CallName, RunEntry } from '../../preload/contract'
@@ -287,13 +288,14 @@ describe('an engine that is not here', () => {
       kind: 'usage',
       message: expect.stringContaining('choose one of cuda, tfjs')
     })
-    vi.stubEnv('TFJS_NODE_CDN_STORAGE', 'http://127.0.0.1:9/')
+    vi.stubEnv('SPECTROSCOPE_NUGET', 'http://127.0.0.1:9/index.json')
+    vi.stubEnv('SPECTROSCOPE_ENGINES', join(place.folder, 'engines'))
     try {
-      await expect(ask('engines.describeInstallation', { name: 'tfjs' })).rejects.toMatchObject({ kind: 'network' })
-      const { id } = await ask('engines.install', { name: 'tfjs' })
+      await expect(ask('engines.describeInstallation', { name: 'cuda' })).rejects.toMatchObject({ kind: 'network' })
+      const { id } = await ask('engines.install', { name: 'cuda' })
       expect(await heard('job', (job) => job.id === id && job.state !== 'working')).toMatchObject({
         state: 'failed',
-        title: 'Installing tfjs-gpu',
+        title: 'Installing onnx-cuda',
         error: expect.stringMatching(/can't be reached/)
       })
     } finally {

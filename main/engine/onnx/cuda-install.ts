@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { cp, mkdir, rename, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, sep } from 'node:path'
@@ -9,6 +10,7 @@ import { faultCode } from '../../base/faults'
 import { buildFolder, makeFolder } from '../../base/files'
 import { DamagedArchive, unpackFiles } from '../../base/zip'
 import { hashFile } from '../../models/safetensors'
+import type { InstallOptions, PlannedInstallation } from '../installing'
 import { type NvidiaDevice, cudaDevice } from '../nvidia'
 import { checkCudaPlatform, checkDriverForPackages, driverWords } from './cuda-needs'
 import { copyFolder, copyRoot, cudaFiles, cudaFolder, installedFolder, librariesFolder, packagedCuda } from './package'
@@ -29,16 +31,7 @@ export interface CudaPlan {
   readonly device: NvidiaDevice | undefined
 }
 
-export interface DownloadProgress {
-  readonly done: number
-  readonly total: number
-}
-
-export interface InstallOptions {
-  readonly onProgress: (progress: DownloadProgress) => void
-  /** What is done now, after the download. */
-  readonly onNote: (message: string) => void
-  readonly signal: AbortSignal
+export interface CudaInstallOptions extends InstallOptions {
   /** Milliseconds before the first retry; doubled before each further one. */
   readonly retryDelay?: number
 }
@@ -207,7 +200,7 @@ export const cudaPlanWords = (plan: CudaPlan): string => {
 const download = async (
   { url, bytes, checksum }: CudaPlan,
   path: string,
-  { onProgress, signal, retryDelay = 1000 }: InstallOptions
+  { onProgress, signal, retryDelay = 1000 }: CudaInstallOptions
 ): Promise<void> => {
   const host = new URL(url).host
   const onBytes = (done: number): void => onProgress({ done, total: bytes ?? NaN })
@@ -306,7 +299,7 @@ const unpack = async (archive: string, plan: CudaPlan, signal: AbortSignal): Pro
  * Downloads the provider's package and unpacks it beside a copy of onnxruntime's, which is in its place only once it is whole. A download that
  * is cut off is gone on with the next time. Throws `network`, `input`, `storage` and `interrupted` errors.
  */
-export const installCuda = async (plan: CudaPlan, options: InstallOptions): Promise<void> => {
+export const installCuda = async (plan: CudaPlan, options: CudaInstallOptions): Promise<void> => {
   const { folder } = plan
   await makeFolder(dirname(folder))
   if (isFile(plan)) return unpack(plan.url, plan, options.signal)
@@ -319,4 +312,19 @@ export const installCuda = async (plan: CudaPlan, options: InstallOptions): Prom
   } finally {
     await rm(archive, { force: true })
   }
+}
+
+/** As `planCuda`, for whoever installs by a name; nothing is asked where the provider is there already. */
+export const planCudaInstallation = async (signal: AbortSignal): Promise<PlannedInstallation> => {
+  const folder = copyRoot()
+  if (existsSync(folder) && (process.env['SPECTROSCOPE_CUDA_PACKAGE'] ?? '') === '')
+    return { bytes: 0, folder, words: '', whole: true, install: () => Promise.resolve() }
+  const plan = await planCuda(signal)
+  const { bytes } = plan
+  return { bytes, folder, words: cudaPlanWords(plan), whole: false, install: (options) => installCuda(plan, options) }
+}
+
+/** Frees the disk of the provider, and of what is left of a download. */
+export const removeCuda = async (): Promise<void> => {
+  for (const rest of ['', '.nupkg', '.nupkg.part']) await rm(`${copyRoot()}${rest}`, { recursive: true, force: true })
 }

@@ -56,7 +56,8 @@ export const driverWords = (device: NvidiaDevice, platform: NodeJS.Platform = pr
     : `The NVIDIA driver is ${device.driver}, and CUDA ${packagedCuda} needs ${least} at least: install a newer one first.`
 }
 
-const noDevice = (): SpectroscopeError => {
+/** That there is no GPU, or not the one that is asked for. */
+export const noDevice = (): SpectroscopeError => {
   const visible = process.env['CUDA_VISIBLE_DEVICES']
   return visible === undefined
     ? new SpectroscopeError(

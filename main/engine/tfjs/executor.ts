@@ -1,5 +1,4 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { SpectroscopeError } from '../../../preload/errors'
 import {
   type Bound,
   type EngineDescription,
@@ -10,12 +9,19 @@ import {
   isResident
 } from '../executor'
 import type { Graph, Value } from '../graph'
-import { openBackend } from './backend'
-import type { Backend } from './environment'
 import { interpreterOf } from './interpret'
 
 /** What TensorFlow says where its device's memory is short. */
 const memoryWords = /OOM when allocating|failed to allocate|out of memory|RESOURCE_EXHAUSTED/i
+
+/** The addon puts a number before what TensorFlow says. */
+const asTold = (error: unknown): unknown => {
+  if (!(error instanceof Error)) return error
+  const message = error.message.replace(/^Invalid TF_Status: \d+\s+Message: /, '').split('\n')[0]
+  return memoryWords.test(error.message)
+    ? new OutOfDeviceMemory(message, { cause: error })
+    : new Error(message, { cause: error })
+}
 
 const tensorOf = (data: Float32Array | Int32Array, shape: readonly number[]): tf.Tensor =>
   tf.tensor(data, [...shape], data instanceof Int32Array ? 'int32' : 'float32')
@@ -25,17 +31,13 @@ class TfjsProgram implements Program {
   private readonly inputs: ReadonlyMap<string, Value>
   private readonly constants: ReadonlyMap<number, tf.Tensor>
 
-  constructor(
-    private readonly backend: Backend,
-    graph: Graph
-  ) {
+  constructor(graph: Graph) {
     this.interpret = interpreterOf(graph)
     this.inputs = graph.inputs
     this.constants = new Map([...graph.constants].map(([{ id, shape }, data]) => [id, tensorOf(data, shape)]))
   }
 
   async run(inputs: Readonly<Record<string, Bound>>): Promise<Record<string, Float32Array>> {
-    if (tf.getBackend() !== this.backend) await tf.setBackend(this.backend)
     const given = new Map(this.constants)
     const own: tf.Tensor[] = []
     let outputs: Record<string, tf.Tensor> = {}
@@ -56,9 +58,7 @@ class TfjsProgram implements Program {
       )
       return Object.fromEntries(data)
     } catch (error) {
-      throw error instanceof Error && memoryWords.test(error.message)
-        ? new OutOfDeviceMemory(error.message.split('\n')[0], { cause: error })
-        : error
+      throw asTold(error)
     } finally {
       tf.dispose([own, Object.values(outputs)])
     }
@@ -70,23 +70,12 @@ class TfjsProgram implements Program {
   }
 }
 
-/**
- * TensorFlow.js in this process, which has one backend at work at a time: `tensorflow` is @tensorflow/tfjs-node-gpu on a GPU, and belongs
- * in a process of its own (client.ts); `cpu` and `wasm` are there for tests, as they are many times slower than onnxruntime.
- */
+/** TensorFlow.js in this process, whose backend is at work (backend.ts). It belongs in a process of its own (client.ts). */
 export class TfjsExecutor implements Executor {
   readonly apart = true
   private readonly residents = new Set<tf.Tensor>()
 
-  private constructor(
-    private readonly backend: Backend,
-    readonly description: EngineDescription
-  ) {}
-
-  /** Throws an `engine` error where the backend can't be had, or is to be a GPU and has none. */
-  static async open(backend: Backend): Promise<TfjsExecutor> {
-    return new TfjsExecutor(backend, await openBackend(backend))
-  }
+  constructor(readonly description: EngineDescription) {}
 
   resident(data: Float32Array, shape: readonly number[]): Resident {
     const tensor = tensorOf(data, shape)
@@ -100,12 +89,7 @@ export class TfjsExecutor implements Executor {
   }
 
   compile(graph: Graph): Promise<Program> {
-    if (tf.getBackend() !== this.backend)
-      throw new SpectroscopeError(
-        'engine',
-        `TensorFlow.js has the backend "${tf.getBackend()}" at work, not "${this.backend}"; open one executor in a process.`
-      )
-    return Promise.resolve(new TfjsProgram(this.backend, graph))
+    return Promise.resolve(new TfjsProgram(graph))
   }
 
   dispose(): Promise<void> {

@@ -1,13 +1,8 @@
 // Runs the package's own install script in this process, as npm would: node scripts/install.js gpu download. Its folder is the third argument.
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import type { InstallProgress } from '../installing'
 import { restoreUtil } from './node-util'
-
-export interface InstallProgress {
-  readonly done: number
-  /** NaN where the server does not say. */
-  readonly total: number
-}
 
 interface Bar {
   curr: number

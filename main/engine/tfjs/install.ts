@@ -1,274 +1,98 @@
-import { fork } from 'node:child_process'
-import { access, constants, copyFile, readFile, rm, writeFile } from 'node:fs/promises'
-import { type Agent, request as requestHttp } from 'node:http'
-import { request as requestHttps } from 'node:https'
-import { delimiter, dirname, join } from 'node:path'
-import { SpectroscopeError } from '../../../preload/errors'
-import { entryPath } from '../../base/entries'
-import { faultCode } from '../../base/faults'
+import { existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { makeFolder } from '../../base/files'
+import { type PlannedInstallation, gigabytes } from '../installing'
+import { type NvidiaDevice, cudaDevice } from '../nvidia'
+import { checkDriver } from '../onnx/cuda-needs'
+import { carriedAddon, findCompiler, makeAddon } from './addon'
 import { checkTfjsRuntime } from './client'
-import type { InstallProgress } from './install-process'
-import { type Package, checkPlatform, constantsOf, isComplete, libraryBesideAddon, packageName } from './installation'
+import { cudaOfTensorflow, isOnProcessor, missingWheels, tensorflowFolder } from './installation'
+import { type Package, addonName, checkPlatform, installedPackage, packageName, versionOf } from './package'
+import { type Installer, fetchWheel, findInstaller } from './pip'
+import { planScript, removeScript } from './script-install'
+import { type Wheel, tensorflowVersion } from './wheels'
 
-/** What an installation downloads and needs, before anything is downloaded. */
-export interface InstallationPlan {
-  readonly folder: string
-  readonly url: string
-  /** Of the library as it is downloaded; null where the server does not say. */
-  readonly bytes: number | null
-  readonly version: string
-  readonly libraryVersion: string
-  /** Whether a compiler is needed, as there is no addon ready for this platform. */
-  readonly compiles: boolean
+interface Lack {
+  readonly own: Package
+  readonly device: NvidiaDevice | undefined
+  readonly wheels: readonly Wheel[]
+  readonly bytes: number
+  readonly addon: boolean
 }
 
-interface Description {
-  readonly version: string
-  readonly binary: { readonly host: string; readonly napi_versions: readonly number[] }
-}
-
-const descriptionOf = ({ require }: Package): Description => require('./package.json') as Description
-
-/** As scripts/install.js has it. */
-const libraryUrl = (own: Package): string => {
-  const { LIBTENSORFLOW_VERSION, PLATFORM_EXTENSION, PLATFORM_MAPPING } = constantsOf(own)
-  const {
-    TFJS_NODE_BASE_URI,
-    npm_config_TFJS_NODE_BASE_URI,
-    TFJS_NODE_CDN_STORAGE,
-    npm_config_TFJS_NODE_CDN_STORAGE,
-    CDN_STORAGE
-  } = process.env
-  const host =
-    [TFJS_NODE_CDN_STORAGE, npm_config_TFJS_NODE_CDN_STORAGE, CDN_STORAGE].find(Boolean) ??
-    'https://storage.googleapis.com/'
-  const base =
-    [TFJS_NODE_BASE_URI, npm_config_TFJS_NODE_BASE_URI].find(Boolean) ??
-    `${host}tensorflow/libtensorflow/libtensorflow-`
-  return `${base}gpu-${PLATFORM_MAPPING[process.platform]}-x86_64-${LIBTENSORFLOW_VERSION}.${PLATFORM_EXTENSION}`
-}
-
-/** As node-pre-gyp and scripts/get-addon-name.js have it. */
-const addonUrl = (own: Package): string => {
-  const { PLATFORM_EXTENSION, PLATFORM_MAPPING } = constantsOf(own)
-  const {
-    version,
-    binary: { host, napi_versions }
-  } = descriptionOf(own)
-  const napi = Math.max(...napi_versions.filter((each) => each <= Number(process.versions.napi)))
-  const mirror = process.env['npm_config_tfjs_binding_binary_host_mirror'] ?? host
-  return `${mirror.replace(/\/$/, '')}/napi-v${napi}/${version}/GPU-${PLATFORM_MAPPING[process.platform]}-${version}.${PLATFORM_EXTENSION}`
-}
-
-/** The package's own way through a proxy, so that what is asked for here can be had there. */
-const agentFor = ({ require }: Package): Agent | undefined => {
-  const proxy = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy']
-    .map((name) => process.env[name])
-    .find(Boolean)
-  return proxy === undefined ? undefined : new (require('https-proxy-agent') as new (address: string) => Agent)(proxy)
-}
-
-/** The size of what lies at an address, null where the server keeps it to itself; undefined where nothing does. Throws a `network` error. */
-const sizeAt = (url: string, own: Package, signal: AbortSignal): Promise<number | null | undefined> =>
-  new Promise((resolve, reject) => {
-    const agent = agentFor(own)
-    const request = url.startsWith('https:') ? requestHttps : requestHttp
-    const asking = request(url, { method: 'HEAD', signal, timeout: 30_000, ...(agent === undefined ? {} : { agent }) })
-    asking
-      .on('response', (response) => {
-        response.resume()
-        const { statusCode = 0, headers } = response
-        const length = Number(headers['content-length'] ?? NaN)
-        if (statusCode === 200) resolve(Number.isFinite(length) ? length : null)
-        else if (statusCode === 404 || statusCode === 403) resolve(undefined)
-        else
-          reject(
-            new SpectroscopeError(
-              'network',
-              `${new URL(url).host} answers ${statusCode} for TensorFlow's library; try again later.`
-            )
-          )
-      })
-      .on('timeout', () => asking.destroy(new Error('no answer in 30 s')))
-      .on('error', (error) => reject(signal.aborted ? stopped(error) : unreachable(url, faultCode(error), error)))
-      .end()
-  })
-
-const stopped = (cause?: unknown): SpectroscopeError =>
-  new SpectroscopeError('interrupted', 'The installation was stopped; nothing of it is left.', { cause })
-
-const unreachable = (url: string, words: string, cause?: unknown): SpectroscopeError =>
-  new SpectroscopeError(
-    'network',
-    `${new URL(url).host} can't be reached (${words}), from where TensorFlow's library is downloaded; connect this machine to the network, or name a mirror in TFJS_NODE_CDN_STORAGE.`,
-    { cause }
-  )
-
-/** Looks at the servers. Throws an `engine` error where there is nothing for this platform, and a `network` error where it can't be known. */
-export const planInstallation = async (own: Package, signal: AbortSignal): Promise<InstallationPlan> => {
-  checkTfjsRuntime()
-  checkPlatform()
-  const url = libraryUrl(own)
-  const bytes = await sizeAt(url, own, signal)
-  if (bytes === undefined)
-    throw new SpectroscopeError(
-      'engine',
-      `TensorFlow's library is no longer at ${url}; name a mirror in TFJS_NODE_CDN_STORAGE, or choose another engine.`
-    )
-  const compiles = (await sizeAt(addonUrl(own), own, signal)) === undefined
+const lackHere = async (own: Package): Promise<Lack> => {
+  const device = isOnProcessor() ? undefined : await cudaDevice()
+  if (device !== undefined) checkDriver(device, cudaOfTensorflow)
+  const wheels = missingWheels(device)
   return {
-    folder: own.folder,
-    url,
-    bytes,
-    version: descriptionOf(own).version,
-    libraryVersion: constantsOf(own).LIBTENSORFLOW_VERSION,
-    compiles
+    own,
+    device,
+    wheels,
+    bytes: wheels.reduce((sum, wheel) => sum + wheel.bytes, 0),
+    addon: !existsSync(join(tensorflowFolder(), addonName(own)))
   }
 }
 
-/** What a person should know before the download. */
-export const planWords = ({ folder, url, bytes, version, libraryVersion, compiles }: InstallationPlan): string =>
-  [
-    `${packageName} ${version} with libtensorflow ${libraryVersion} needs an NVIDIA driver, CUDA 11.2 and cuDNN 8.1, which it does not bring; GPUs newer than these (Hopper, Blackwell) are doubtful, and this program's makers have not run it on any.`,
-    `It downloads ${bytes === null ? 'a file of unknown size' : `${(bytes / 1e6).toFixed(0)} MB`} from ${new URL(url).host}, and unpacks several times as much into ${folder}, where npm ci takes it away again.`,
-    ...(compiles
-      ? ['There is no addon ready for this platform, so one is compiled: that needs Python 3, make and a C++ compiler.']
-      : [])
+const planWords = ({ own, device, wheels, bytes, addon }: Lack, installer: Installer | undefined): string => {
+  const disk = wheels.reduce((sum, { unpacked }) => sum + unpacked, 0)
+  const meanwhile = Math.max(0, ...wheels.map((wheel) => wheel.bytes))
+  const cuda = device === undefined ? '' : ` with CUDA ${cudaOfTensorflow} and cuDNN 9`
+  return [
+    `${packageName} ${versionOf(own)} is given TensorFlow ${tensorflowVersion}${cuda} in ${tensorflowFolder()}.`,
+    ...(installer === undefined
+      ? []
+      : [
+          `Your ${installer.kind} downloads ${gigabytes(bytes)} from its index (PyPI), whose checksums are compared; that takes ${gigabytes(disk)} of disk, and ${gigabytes(meanwhile)} more meanwhile.`
+        ]),
+    ...(addon && carriedAddon(own) === undefined
+      ? ['An addon is compiled for it, by the C++ compiler that is here.']
+      : []),
+    isOnProcessor()
+      ? 'CUDA is left out.'
+      : device === undefined
+        ? 'There is no NVIDIA GPU here, so CUDA is left out and the engine will not start on this machine.'
+        : `It needs an NVIDIA driver that is new enough, as ${device.driver} is. This program's makers have not run it on a GPU.`
   ].join(' ')
-
-const kept = 8000
-
-/** The line of a script's output that says what went wrong. */
-const problemIn = (output: string): string => {
-  const lines = output
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '')
-  const line =
-    lines.findLast((each) => /error|ERR!|EACCES|ENOSPC/i.test(each) && !/^at /.test(each)) ??
-    lines.at(-1) ??
-    'it said nothing'
-  return line
-    .replace(/^npm ERR! |^node-pre-gyp ERR! /, '')
-    .replace(/[.;]+$/, '')
-    .slice(0, 300)
 }
 
-/** Ends a process and all that it has started. */
-const end = (pid: number | undefined): void => {
-  if (pid === undefined) return
-  try {
-    process.kill(process.platform === 'win32' ? pid : -pid, 'SIGKILL')
-  } catch {
-    // It has ended already.
+/** Linux: TensorFlow from PyPI, into a folder of its own, where each part is in its place only once it is whole. */
+const planWheels = async (own: Package): Promise<PlannedInstallation> => {
+  const lack = await lackHere(own)
+  const { wheels, bytes, addon } = lack
+  const installer = wheels.length === 0 ? undefined : await findInstaller()
+  if (addon && carriedAddon(own) === undefined) await findCompiler()
+  return {
+    bytes,
+    folder: tensorflowFolder(),
+    words: planWords(lack, installer),
+    whole: wheels.length === 0 && !addon,
+    install: async ({ onProgress, onNote, signal }) => {
+      await makeFolder(tensorflowFolder())
+      let before = 0
+      for (const wheel of wheels) {
+        const onBytes = (done: number): void => onProgress({ done: before + done, total: bytes })
+        await fetchWheel(installer!, wheel, tensorflowFolder(), { signal, onBytes })
+        before += wheel.bytes
+        onBytes(0)
+      }
+      if (!addon) return
+      onNote('TensorFlow is there. Its addon is being made.')
+      await makeAddon(own, tensorflowFolder(), signal)
+    }
   }
 }
 
-const runScript = (own: Package, url: string, { onProgress, signal }: InstallOptions): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const tools = join(dirname(own.require.resolve('@mapbox/node-pre-gyp/package.json')), '..', '..', '.bin')
-    const child = fork(entryPath('tfjs-install'), ['gpu', 'download', own.folder], {
-      cwd: own.folder,
-      // A group of its own, so that a compiler that it has started ends with it.
-      detached: process.platform !== 'win32',
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      execArgv: [],
-      env: { ...process.env, PATH: [tools, dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter) }
-    })
-    let output = ''
-    for (const stream of [child.stdout!, child.stderr!])
-      stream.setEncoding('utf8').on('data', (text: string) => (output = (output + text).slice(-kept)))
-    const stop = (): void => end(child.pid)
-    signal.addEventListener('abort', stop, { once: true })
-    let last: InstallProgress | undefined
-    child.on('message', (message) => {
-      last = message as InstallProgress
-      onProgress(last)
-    })
-    child.once('error', (error) =>
-      reject(
-        new SpectroscopeError(
-          'engine',
-          `The install script of ${packageName} could not be started (${error.message}); run npm ci again on this machine.`,
-          { cause: error }
-        )
-      )
-    )
-    child.once('close', (code, killed) => {
-      signal.removeEventListener('abort', stop)
-      if (signal.aborted) return reject(stopped())
-      if (/ENOSPC/.test(output))
-        return reject(
-          new SpectroscopeError(
-            'storage',
-            `The disk of ${own.folder} is full, so TensorFlow's library is not installed; free some space and install again.`
-          )
-        )
-      // The script ends well where the connection does not.
-      if (last !== undefined && last.done < last.total)
-        return reject(
-          new SpectroscopeError(
-            'network',
-            `The download of TensorFlow's library from ${new URL(url).host} was cut off after ${(last.done / 1e6).toFixed(0)} of ${(last.total / 1e6).toFixed(0)} MB; install again.`
-          )
-        )
-      if (code === 0) return resolve()
-      const network = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH)\b/.exec(
-        output
-      )
-      if (network !== null) return reject(unreachable(url, network[1]))
-      reject(
-        new SpectroscopeError(
-          'engine',
-          `The install script of ${packageName} failed (${killed ?? `exit code ${code}`}: ${problemIn(output)}); set it right and install again.`,
-          { cause: new Error(output) }
-        )
-      )
-    })
-  })
-
-export interface InstallOptions {
-  readonly onProgress: (progress: InstallProgress) => void
-  readonly signal: AbortSignal
-}
-
-/**
- * Runs the package's own install script, which downloads libtensorflow and then the addon, or compiles that. The addon comes last and
- * whatever is left of an installation that fails is taken away, so that one cut off never looks whole. Throws `network`, `storage`,
- * `engine` or `interrupted` errors.
- */
-export const install = async (own: Package, options: InstallOptions): Promise<void> => {
+/** Throws `engine` errors where it can't be had here, or what it is installed by is missing, and `network` errors. */
+export const planTfjs = async (signal: AbortSignal): Promise<PlannedInstallation> => {
   checkTfjsRuntime()
   checkPlatform()
-  const manifest = join(own.folder, 'package.json')
-  const before = await readFile(manifest)
-  try {
-    await access(own.folder, constants.W_OK)
-  } catch (cause) {
-    throw new SpectroscopeError(
-      'storage',
-      `${own.folder} can't be written to, so TensorFlow's library can't be installed there; install as the user whom it belongs to.`,
-      { cause }
-    )
-  }
-  const clear = async (): Promise<void> => {
-    for (const name of ['lib', 'deps', 'build']) await rm(join(own.folder, name), { recursive: true, force: true })
-  }
-  await clear()
-  try {
-    await runScript(own, libraryUrl(own), options)
-    // The script links it into the folder of another N-API version under Windows.
-    if (process.platform === 'win32') await copyFile(constantsOf(own).depsLibTensorFlowPath, libraryBesideAddon(own))
-    if (!isComplete(own))
-      throw new SpectroscopeError(
-        'engine',
-        `The install script of ${packageName} ended without an error, but not all of its files are there; install again.`
-      )
-  } catch (error) {
-    await clear()
-    throw error
-  } finally {
-    // The script changes it for node-pre-gyp, and leaves it so where that fails.
-    if (!before.equals(await readFile(manifest))) await writeFile(manifest, before)
-  }
+  const own = installedPackage()
+  return process.platform === 'win32' ? planScript(own, signal) : planWheels(own)
+}
+
+/** Frees the disk of all that an installation has brought. */
+export const removeTfjs = async (): Promise<void> => {
+  if (process.platform === 'win32') await removeScript(installedPackage())
+  await rm(tensorflowFolder(), { recursive: true, force: true })
 }

@@ -1,93 +1,72 @@
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { SpectroscopeError } from '../../../preload/errors'
+import { enginesFolder } from '../../base/folders'
 import type { Executor } from '../executor'
+import { type NvidiaDevice, cudaDevice } from '../nvidia'
+import { checkDriver, noDevice } from '../onnx/cuda-needs'
 import { checkTfjsRuntime, openTfjsProcess } from './client'
+import { type Package, addonName, checkPlatform, installedPackage } from './package'
+import { scriptAddon } from './script-install'
+import { type Wheel, cudaWheels, tensorflowVersion, tensorflowWheel } from './wheels'
 
-export const packageName = '@tensorflow/tfjs-node-gpu'
+/** The CUDA that TensorFlow's wheel is built for. */
+export const cudaOfTensorflow = 12
 
-/** What scripts/deps-constants.js of the package says. */
-interface Constants {
-  readonly LIBTENSORFLOW_VERSION: string
-  readonly PLATFORM_EXTENSION: string
-  readonly PLATFORM_MAPPING: Readonly<Record<string, string>>
-  readonly depsLibTensorFlowPath: string
-  readonly depsLibTensorFlowFrameworkPath: string
-  readonly depsLibTensorFlowName: string
-}
+/** Where TensorFlow is under Linux, with CUDA and the addon: it outlives `npm ci`. */
+export const tensorflowFolder = (): string => join(enginesFolder(), `tensorflow-${tensorflowVersion}`)
 
-/** The package's folder, and how its own modules are found. */
-export interface Package {
-  readonly folder: string
-  readonly require: NodeJS.Require
-}
+/**
+ * The addon to load: the last file that an installation puts in its place. Under Windows the package's own script puts it beside its library,
+ * where that is looked for.
+ */
+export const addonPath = (own: Package): string =>
+  process.platform === 'win32' ? scriptAddon(own) : join(tensorflowFolder(), addonName(own))
 
-export const packageAt = (folder: string): Package => ({ folder, require: createRequire(join(folder, 'package.json')) })
-
-/** The package as npm installed it, with or without what its install script brings. Throws an `engine` error where it is not there. */
-export const installedPackage = (): Package => {
-  try {
-    return packageAt(dirname(createRequire(import.meta.url).resolve(`${packageName}/package.json`)))
-  } catch (cause) {
-    throw new SpectroscopeError(
-      'engine',
-      `The package ${packageName} is not installed; run npm ci here without leaving optional packages out.`,
-      { cause }
-    )
-  }
-}
-
-/** Throws an `engine` error where the package has no library that computes on a GPU. */
-export const checkPlatform = (
-  platform: NodeJS.Platform = process.platform,
-  architecture: string = process.arch
-): void => {
-  if ((platform === 'linux' || platform === 'win32') && architecture === 'x64') return
-  throw new SpectroscopeError(
-    'engine',
-    `${packageName} computes on NVIDIA GPUs under Linux and Windows on x64 only, and this is ${platform} on ${architecture}; choose another engine.`
+/** Which wheels an installation lacks: each has a folder of its own, which is there once it is whole. */
+export const missingWheels = (device: NvidiaDevice | undefined): readonly Wheel[] =>
+  [tensorflowWheel, ...(device === undefined ? [] : cudaWheels)].filter(
+    ({ folder }) => !existsSync(join(tensorflowFolder(), folder))
   )
+
+/** For tests of the library itself: TensorFlow computes on the processor, though it is slower there than onnxruntime. */
+export const isOnProcessor = (): boolean => process.env['SPECTROSCOPE_TFJS_DEVICE'] === 'cpu'
+
+const notInstalled = (what: string): SpectroscopeError =>
+  new SpectroscopeError(
+    'engine',
+    `${what} not installed; \`spectroscope engines install tfjs\` fetches it, and says first what it needs.`
+  )
+
+/** Throws an `engine` error that says the one thing to do where something is missing. */
+const tfjsReady = async (): Promise<{ readonly addon: string; readonly device: NvidiaDevice | undefined }> => {
+  checkTfjsRuntime()
+  checkPlatform()
+  const addon = addonPath(installedPackage())
+  const device = isOnProcessor() ? undefined : await cudaDevice()
+  if (device === undefined && !isOnProcessor()) throw noDevice()
+  if (device !== undefined && process.platform === 'linux') checkDriver(device, cudaOfTensorflow)
+  if (!existsSync(addon)) throw notInstalled("TensorFlow's library for TensorFlow.js is")
+  const missing = process.platform === 'linux' ? missingWheels(device) : []
+  if (missing.length > 0) throw notInstalled(`${missing[0].name}, which TensorFlow needs, is`)
+  return { addon, device }
 }
 
-export const constantsOf = ({ require }: Package): Constants => require('./scripts/deps-constants.js') as Constants
-
-/** Where the addon lies once it is there: the last file that an installation puts in its place. */
-export const addonPath = ({ folder, require }: Package): string =>
-  (require('@mapbox/node-pre-gyp') as { find: (path: string) => string }).find(join(folder, 'package.json'))
-
-/** Under Windows the library is looked for beside the addon. */
-export const libraryBesideAddon = (own: Package): string =>
-  join(dirname(addonPath(own)), constantsOf(own).depsLibTensorFlowName)
-
-/** Whether all files are there; that they load is seen when they are loaded. */
-export const isComplete = (own: Package): boolean => {
-  const { depsLibTensorFlowPath, depsLibTensorFlowFrameworkPath } = constantsOf(own)
-  const library =
-    process.platform === 'win32' ? [libraryBesideAddon(own)] : [depsLibTensorFlowPath, depsLibTensorFlowFrameworkPath]
-  return [addonPath(own), ...library].every((path) => existsSync(path))
-}
-
-/** Whether its install script can be run here. */
-export const canInstall = (): boolean => {
+/** Whether installing is what is to be done next. */
+export const canInstallTfjs = async (): Promise<boolean> => {
   try {
     checkTfjsRuntime()
     checkPlatform()
-    installedPackage()
-    return true
+    const own = installedPackage()
+    const device = isOnProcessor() ? undefined : await cudaDevice()
+    if (device === undefined && !isOnProcessor()) return false
+    if (process.platform === 'win32') return !existsSync(addonPath(own))
+    if (device !== undefined) checkDriver(device, cudaOfTensorflow)
+    return !existsSync(addonPath(own)) || missingWheels(device).length > 0
   } catch {
     return false
   }
 }
 
 /** The engine `tfjs-gpu`, in its process. Throws an `engine` error that says the one thing to do where it can't be had. */
-export const openTfjsGpu = async (): Promise<Executor> => {
-  checkTfjsRuntime()
-  checkPlatform()
-  if (!isComplete(installedPackage()))
-    throw new SpectroscopeError(
-      'engine',
-      "TensorFlow's library for GPUs is not installed; `spectroscope engines install tfjs` fetches it, and says first what it needs."
-    )
-  return openTfjsProcess('tensorflow')
-}
+export const openTfjsGpu = async (): Promise<Executor> => openTfjsProcess(await tfjsReady())

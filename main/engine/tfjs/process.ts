@@ -1,7 +1,14 @@
 import { serveExecutor } from '../apart/serve'
-import type { Backend } from './environment'
+import { markOpened } from '../apart/startup-output'
+import { type TensorflowOptions, openBackend } from './backend'
 import { TfjsExecutor } from './executor'
 
 process.title = 'spectroscope tfjs'
 
-serveExecutor(({ backend }: { readonly backend: Backend }) => TfjsExecutor.open(backend))
+serveExecutor(async (options: TensorflowOptions) => {
+  try {
+    return new TfjsExecutor(await openBackend(options))
+  } finally {
+    markOpened()
+  }
+})

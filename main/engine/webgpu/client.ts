@@ -1,11 +1,15 @@
 import { SpectroscopeError } from '../../../preload/errors'
 import { complainAtLength } from '../../base/printed'
 import { ProcessExecutor } from '../apart/client'
+import { StartupOutput } from '../apart/startup-output'
 import { type Adapter, adapterOfLoader, adapterOfSystem } from './adapter'
 import type { Kind } from './kind'
-import { LoaderOutput } from './loader-output'
 
 const names: Readonly<Record<Kind, string>> = { hardware: 'webgpu', software: 'webgpu-software' }
+
+/** Lines of the loader of Vulkan, and of software drivers. */
+export const vulkanChatter =
+  /^\s*(?:(?:ERROR|WARN|INFO|DEBUG|PERF|DRIVER|LAYER)\b[ |A-Z]*:|$)|^Warning: maxDynamic\w+ artificially reduced/
 
 const softwareDrivers = '*lvp*,*swiftshader*'
 
@@ -57,7 +61,7 @@ export const openWebGpu = (
   environment: Readonly<Record<string, string>> = {}
 ): Promise<ProcessExecutor> => {
   const linux = process.platform === 'linux'
-  const output = new LoaderOutput(complainAtLength)
+  const output = new StartupOutput(vulkanChatter, complainAtLength)
   return ProcessExecutor.open(
     {
       entry: 'webgpu',

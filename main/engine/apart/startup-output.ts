@@ -1,14 +1,13 @@
-/** What the process writes to standard error once its device is made. */
-export const openedMark = 'spectroscope: WebGPU has its device\n'
+export const openedMark = 'spectroscope: opened\n'
 
-const ofLoader =
-  /^\s*(?:(?:ERROR|WARN|INFO|DEBUG|PERF|DRIVER|LAYER)\b[ |A-Z]*:|$)|^Warning: maxDynamic\w+ artificially reduced/
+/** Tells the parent by standard error that the device is made, or can't be. */
+export const markOpened = (): void => void process.stderr.write(openedMark)
 
 /**
- * Standard error of the process: what the Vulkan loader tells until the device is made is kept, and nothing of it passed on; what comes
- * afterwards is passed on but for the loader's lines.
+ * Standard error of a process whose library tells there which device it makes: what comes until then is kept, and nothing of it passed on;
+ * what comes afterwards is passed on but for chatter.
  */
-export class LoaderOutput {
+export class StartupOutput {
   #text = ''
   #rest = ''
   #isOpen = false
@@ -16,7 +15,10 @@ export class LoaderOutput {
   /** All that came before the mark. */
   readonly opened: Promise<string>
 
-  constructor(private readonly passOn: (text: string) => void) {
+  constructor(
+    private readonly chatter: RegExp,
+    private readonly passOn: (text: string) => void
+  ) {
     this.opened = new Promise((resolve) => {
       this.#opened = () => resolve(this.#text)
     })
@@ -42,6 +44,6 @@ export class LoaderOutput {
   #pass(text: string): void {
     const lines = (this.#rest + text).split('\n')
     this.#rest = lines.pop()!
-    for (const line of lines) if (!ofLoader.test(line)) this.passOn(`${line}\n`)
+    for (const line of lines) if (!this.chatter.test(line)) this.passOn(`${line}\n`)
   }
 }

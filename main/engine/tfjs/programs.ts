@@ -1,0 +1,25 @@
+/** The line of a program's output that says what went wrong. */
+export const problemIn = (output: string): string => {
+  const lines = output
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+  const line =
+    lines.findLast((each) => /error|ERR!|EACCES|ENOSPC/i.test(each) && !/^at /.test(each)) ??
+    lines.at(-1) ??
+    'it said nothing'
+  return line
+    .replace(/^npm ERR! |^node-pre-gyp ERR! |^ERROR: /, '')
+    .replace(/[.;]+$/, '')
+    .slice(0, 300)
+}
+
+/** Ends a process and all that it has started, where it was started with a group of its own. */
+export const endAll = (pid: number | undefined): void => {
+  if (pid === undefined) return
+  try {
+    process.kill(process.platform === 'win32' ? pid : -pid, 'SIGKILL')
+  } catch {
+    // It has ended already.
+  }
+}
