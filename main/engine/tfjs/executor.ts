@@ -9,7 +9,7 @@ import {
   isResident
 } from '../executor'
 import type { Graph, Value } from '../graph'
-import { interpreterOf } from './interpret'
+import { type Interpreter, interpreterOf } from './interpret'
 
 /** What TensorFlow says where its device's memory is short. */
 const memoryWords = /OOM when allocating|failed to allocate|out of memory|RESOURCE_EXHAUSTED/i
@@ -27,12 +27,12 @@ const tensorOf = (data: Float32Array | Int32Array, shape: readonly number[]): tf
   tf.tensor(data, [...shape], data instanceof Int32Array ? 'int32' : 'float32')
 
 class TfjsProgram implements Program {
-  private readonly interpret: ReturnType<typeof interpreterOf>
+  private readonly interpreter: Interpreter
   private readonly inputs: ReadonlyMap<string, Value>
   private readonly constants: ReadonlyMap<number, tf.Tensor>
 
   constructor(graph: Graph) {
-    this.interpret = interpreterOf(graph)
+    this.interpreter = interpreterOf(graph)
     this.inputs = graph.inputs
     this.constants = new Map([...graph.constants].map(([{ id, shape }, data]) => [id, tensorOf(data, shape)]))
   }
@@ -52,7 +52,7 @@ class TfjsProgram implements Program {
         own.push(tensor)
         given.set(id, tensor)
       }
-      outputs = this.interpret(given)
+      outputs = this.interpreter.run(given)
       const data = await Promise.all(
         Object.entries(outputs).map(async ([name, tensor]) => [name, await tensor.data<'float32'>()] as const)
       )
@@ -66,6 +66,7 @@ class TfjsProgram implements Program {
 
   dispose(): Promise<void> {
     tf.dispose([...this.constants.values()])
+    this.interpreter.dispose()
     return Promise.resolve()
   }
 }

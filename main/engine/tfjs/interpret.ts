@@ -1,15 +1,40 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { type Graph, type Node, type Value, size, valuesRead } from '../graph'
+import { type Graph, type Node, type Value, valuesRead } from '../graph'
 
 /** Numbers of an intermediate that is made in parts: the exponentials of so many logits at once. */
 const partNumbers = 2 ** 24
 
-/** A product's operand [.., m, k] with its batch axes as one: [B, m, k], or [1, m, k] where one matrix serves all items. */
-const operand = (x: tf.Tensor, batch: readonly number[]): tf.Tensor3D => {
-  const [items, sides] = [x.shape.slice(0, -2), x.shape.slice(-2) as [number, number]]
-  if (size(items) === 1 || size(items) === size(batch)) return tf.reshape(x, [size(items), ...sides])
-  return tf.reshape(tf.broadcastTo(x, [...batch, ...sides]), [size(batch), ...sides])
+/** Tensors that a program makes once and keeps, as each would go to the device again in every run. */
+class Kept {
+  private readonly scalars = new Map<number, tf.Scalar>()
+  private readonly masks = new Map<number, tf.Tensor2D>()
+
+  scalar(value: number): tf.Scalar {
+    const found = this.scalars.get(value) ?? tf.keep(tf.scalar(value, 'float32'))
+    this.scalars.set(value, found)
+    return found
+  }
+
+  /** Zero where a query may see a position, else far below any score: [T, T]. */
+  causalMask(length: number): tf.Tensor2D {
+    const make = (): tf.Tensor2D =>
+      tf.tidy(() => tf.mul(tf.sub(1, tf.linalg.bandPart(tf.ones<tf.Rank.R2>([length, length]), -1, 0)), -1e30))
+    const found = this.masks.get(length) ?? tf.keep(make())
+    this.masks.set(length, found)
+    return found
+  }
+
+  dispose(): void {
+    tf.dispose([...this.scalars.values(), ...this.masks.values()])
+  }
 }
+
+const isOfShape = (x: tf.Tensor, shape: readonly number[]): boolean =>
+  x.rank === shape.length && shape.every((length, axis) => x.shape[axis] === length)
+
+/** A reshape is a launch too, where it changes nothing as well. */
+const shaped = (x: tf.Tensor, shape: readonly number[]): tf.Tensor =>
+  isOfShape(x, shape) ? tf.clone(x) : tf.reshape(x, [...shape])
 
 const matmul = (
   a: tf.Tensor,
@@ -17,34 +42,44 @@ const matmul = (
   shape: readonly number[],
   transposeA: boolean,
   transposeB: boolean
-): tf.Tensor => {
-  if (a.rank === 2 && b.rank === 2) return tf.matMul(a, b, transposeA, transposeB)
+): tf.Tensor =>
   // One matrix for all: its product with the rows of every item at once.
-  if (b.rank === 2 && !transposeA)
-    return tf.reshape(tf.matMul(tf.reshape(a, [-1, a.shape[a.rank - 1]]), b, false, transposeB), [...shape])
-  const batch = shape.slice(0, -2)
-  return tf.reshape(tf.matMul(operand(a, batch), operand(b, batch), transposeA, transposeB), [...shape])
-}
+  a.rank > 2 && b.rank === 2 && !transposeA
+    ? tf.reshape(tf.matMul(tf.reshape(a, [-1, a.shape[a.rank - 1]]), b, false, transposeB), [...shape])
+    : shaped(tf.matMul(a, b, transposeA, transposeB), shape)
 
 /** (1 + erf(x/√2)) / 2. */
-const normalCdf = (x: tf.Tensor): tf.Tensor => tf.add(tf.mul(tf.erf(tf.mul(x, Math.SQRT1_2)), 0.5), 0.5)
+const normalCdf = (x: tf.Tensor, kept: Kept): tf.Tensor =>
+  tf.add(tf.mul(tf.erf(tf.mul(x, kept.scalar(Math.SQRT1_2))), kept.scalar(0.5)), kept.scalar(0.5))
 
 /** tanh(√(2/π)(x + 0.044715 x³)). */
-const geluTanh = (x: tf.Tensor): tf.Tensor =>
-  tf.tanh(tf.mul(x, tf.add(tf.mul(tf.mul(x, x), 0.044715 * Math.sqrt(2 / Math.PI)), Math.sqrt(2 / Math.PI))))
+const geluTanh = (x: tf.Tensor, kept: Kept): tf.Tensor =>
+  tf.tanh(
+    tf.mul(
+      x,
+      tf.add(tf.mul(tf.mul(x, x), kept.scalar(0.044715 * Math.sqrt(2 / Math.PI))), kept.scalar(Math.sqrt(2 / Math.PI)))
+    )
+  )
 
-const gelu = (x: tf.Tensor, tanh: boolean): tf.Tensor =>
-  tanh ? tf.mul(tf.mul(x, 0.5), tf.add(geluTanh(x), 1)) : tf.mul(x, normalCdf(x))
+const gelu = (x: tf.Tensor, tanh: boolean, kept: Kept): tf.Tensor =>
+  tanh ? tf.mul(tf.mul(x, kept.scalar(0.5)), tf.add(geluTanh(x, kept), kept.scalar(1))) : tf.mul(x, normalCdf(x, kept))
 
-const geluSlope = (x: tf.Tensor, tanh: boolean): tf.Tensor => {
+const geluSlope = (x: tf.Tensor, tanh: boolean, kept: Kept): tf.Tensor => {
   if (!tanh)
-    return tf.add(normalCdf(x), tf.mul(x, tf.mul(tf.exp(tf.mul(tf.mul(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI))))
-  const t = geluTanh(x)
-  const inner = tf.add(tf.mul(tf.mul(x, x), 3 * 0.044715 * Math.sqrt(0.5 / Math.PI)), Math.sqrt(0.5 / Math.PI))
-  return tf.add(tf.add(tf.mul(t, 0.5), 0.5), tf.mul(tf.mul(x, tf.sub(1, tf.mul(t, t))), inner))
+    return tf.add(
+      normalCdf(x, kept),
+      tf.mul(x, tf.mul(tf.exp(tf.mul(tf.mul(x, x), kept.scalar(-0.5))), kept.scalar(1 / Math.sqrt(2 * Math.PI))))
+    )
+  const t = geluTanh(x, kept)
+  const inner = tf.add(
+    tf.mul(tf.mul(x, x), kept.scalar(3 * 0.044715 * Math.sqrt(0.5 / Math.PI))),
+    kept.scalar(Math.sqrt(0.5 / Math.PI))
+  )
+  const half = kept.scalar(0.5)
+  return tf.add(tf.add(tf.mul(t, half), half), tf.mul(tf.mul(x, tf.sub(kept.scalar(1), tf.mul(t, t))), inner))
 }
 
-const layerNorm = ([x, scale, shift]: readonly tf.Tensor[], epsilon: number): tf.Tensor[] => {
+const layerNorm = ([x, scale, shift]: readonly tf.Tensor[], epsilon: tf.Scalar): tf.Tensor[] => {
   const mean = tf.mean(x, -1, true)
   const centred = tf.sub(x, mean)
   const inverseDeviation = tf.rsqrt(tf.add(tf.mean(tf.mul(centred, centred), -1, true), epsilon))
@@ -117,18 +152,16 @@ const exponentialSumsSlope = ([hidden, table, coefficients]: readonly tf.Tensor[
   return tf.concat(parts, 0)
 }
 
-/** Zero where a query may see a position, else far below any score: [T, T]. */
-const causalMask = (length: number): tf.Tensor =>
-  tf.mul(tf.sub(1, tf.linalg.bandPart(tf.ones([length, length]), -1, 0)), -1e30)
-
 /** The outputs of `work` on as many of the items at once as `partNumbers` scores allow, put together. */
 const inItems = (
   values: readonly tf.Tensor[],
+  kept: Kept,
   work: (parts: readonly tf.Tensor[], mask: tf.Tensor) => tf.Tensor[]
 ): tf.Tensor[] => {
   const [items, length, width] = values[0].shape
   const most = Math.max(1, Math.floor(partNumbers / length ** 2))
-  const mask = causalMask(length)
+  const mask = kept.causalMask(length)
+  if (items <= most) return work(values, mask)
   const parts = Array.from({ length: Math.ceil(items / most) }, (_, part) => {
     const count = Math.min(most, items - part * most)
     return tf.tidy(() =>
@@ -149,11 +182,11 @@ const inItems = (
 const causalProbabilities = (q: tf.Tensor, k: tf.Tensor, mask: tf.Tensor): tf.Tensor =>
   tf.softmax(tf.add(tf.matMul(q, k, false, true), mask))
 
-const causalAttention = (values: readonly tf.Tensor[]): tf.Tensor[] =>
-  inItems(values, ([q, k, v], mask) => [tf.matMul(causalProbabilities(q, k, mask), v)])
+const causalAttention = (values: readonly tf.Tensor[], kept: Kept): tf.Tensor[] =>
+  inItems(values, kept, ([q, k, v], mask) => [tf.matMul(causalProbabilities(q, k, mask), v)])
 
-const causalAttentionSlope = (values: readonly tf.Tensor[]): tf.Tensor[] =>
-  inItems(values, ([q, k, v, gradient], mask) => {
+const causalAttentionSlope = (values: readonly tf.Tensor[], kept: Kept): tf.Tensor[] =>
+  inItems(values, kept, ([q, k, v, gradient], mask) => {
     const probabilities = causalProbabilities(q, k, mask)
     const slope = tf.matMul(gradient, v, false, true)
     const scores = tf.mul(probabilities, tf.sub(slope, tf.sum(tf.mul(probabilities, slope), -1, true)))
@@ -164,6 +197,7 @@ const causalAttentionSlope = (values: readonly tf.Tensor[]): tf.Tensor[] =>
 const compute = (
   { operation, inputs, outputs }: Node,
   values: readonly tf.Tensor[],
+  kept: Kept,
   isRead: (value: Value) => boolean
 ): tf.Tensor[] => {
   const [x, y] = values
@@ -175,7 +209,7 @@ const compute = (
     case 'mul':
       return [tf.mul(x, y)]
     case 'scale':
-      return [tf.mul(x, operation.factor)]
+      return [tf.mul(x, kept.scalar(operation.factor))]
     case 'exp':
       return [tf.exp(x)]
     case 'log':
@@ -186,7 +220,7 @@ const compute = (
       return [matmul(x, y, outputs[0].shape, operation.transposeA, operation.transposeB)]
     case 'rounded':
     case 'reshape':
-      return [tf.reshape(x, [...outputs[0].shape])]
+      return [shaped(x, outputs[0].shape)]
     case 'transpose':
       return [tf.transpose(x, [...operation.permutation])]
     case 'split':
@@ -200,17 +234,17 @@ const compute = (
     case 'scatterAdd':
       return [tf.scatterND(tf.reshape(y, [inputs[1].shape[0], 1]), x, [...outputs[0].shape])]
     case 'layerNorm':
-      return layerNorm(values, operation.epsilon)
+      return layerNorm(values, kept.scalar(operation.epsilon))
     case 'softmax':
       return [tf.softmax(x)]
     case 'causalAttention':
-      return causalAttention(values)
+      return causalAttention(values, kept)
     case 'causalAttentionSlope':
-      return causalAttentionSlope(values)
+      return causalAttentionSlope(values, kept)
     case 'gelu':
-      return [gelu(x, operation.tanh)]
+      return [gelu(x, operation.tanh, kept)]
     case 'geluSlope':
-      return [geluSlope(x, operation.tanh)]
+      return [geluSlope(x, operation.tanh, kept)]
     case 'unembedLoss':
       return unembedLoss(values)
     case 'exponentialSums':
@@ -232,14 +266,21 @@ const lastReaders = ({ nodes, outputs }: Graph): ReadonlyMap<number, readonly nu
   return ending
 }
 
-/**
- * A function that runs the graph's nodes in their order on TensorFlow.js's current backend. `given` has a tensor for every input and
- * constant, by the value's id, and keeps them; everything else is let go after its last reader, but the outputs, which are the caller's.
- */
-export const interpreterOf = (graph: Graph): ((given: ReadonlyMap<number, tf.Tensor>) => Record<string, tf.Tensor>) => {
+export interface Interpreter {
+  /**
+   * Runs the graph's nodes in their order on TensorFlow.js's current backend. `given` has a tensor for every input and constant, by the
+   * value's id, and keeps them; everything else is let go after its last reader, but the outputs, which are the caller's.
+   */
+  readonly run: (given: ReadonlyMap<number, tf.Tensor>) => Record<string, tf.Tensor>
+  /** Lets go of what it keeps between runs. */
+  readonly dispose: () => void
+}
+
+export const interpreterOf = (graph: Graph): Interpreter => {
   const read = valuesRead(graph)
   const ending = lastReaders(graph)
-  return (given) => {
+  const kept = new Kept()
+  const run: Interpreter['run'] = (given) => {
     const made = new Map<number, tf.Tensor>()
     const valueOf = (id: number): tf.Tensor => made.get(id) ?? given.get(id)!
     return tf.tidy(() => {
@@ -248,6 +289,7 @@ export const interpreterOf = (graph: Graph): ((given: ReadonlyMap<number, tf.Ten
           compute(
             node,
             node.inputs.map(({ id }) => valueOf(id)),
+            kept,
             ({ id }) => read.has(id)
           )
         )
@@ -261,4 +303,5 @@ export const interpreterOf = (graph: Graph): ((given: ReadonlyMap<number, tf.Ten
       return Object.fromEntries([...graph.outputs].map(([name, { id }]) => [name, tf.clone(valueOf(id))]))
     })
   }
+  return { run, dispose: () => kept.dispose() }
 }
