@@ -270,7 +270,7 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
           precision: 'float32',
           version: '',
           available: false,
-          remedy: "TensorFlow's library for GPUs is not installed.",
+          remedy: "TensorFlow's library for TensorFlow.js is not installed.",
           install: 'tfjs',
           tokensPerSecond: null,
           gigaflopsPerSecond: null
@@ -281,9 +281,10 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       await pause(800)
       return {
         engine: 'tfjs-gpu',
-        bytes: 300e6,
-        folder: '/home/someone/spectroscope/node_modules/@tensorflow/tfjs-node-gpu',
-        words: 'It needs a driver, and downloads 300 MB.'
+        bytes: 3.3e9,
+        folder: '/home/someone/.local/share/spectroscope/engines/tensorflow-2.21.0',
+        words:
+          'Your pip downloads 3.3 GB from its index (PyPI), whose checksums are compared; that takes 5.6 GB of disk.'
       }
     },
     'engines.install': () => work({ kind: 'download', title: 'Installing tfjs-gpu', run: null }, 12),
