@@ -5,7 +5,7 @@ import type { Grouping } from './grouping'
 /** Where the edges of one level's tokens lead. */
 export type Boundaries = Pick<LevelDescription, 'boundary' | 'toward' | 'edges'>
 
-/** Sums of weights over groups, of which few are reached at a time. */
+/** Sums of weights per group, for use when only a few groups are reached at a time. */
 class Tally {
   readonly sums: Float64Array
   readonly reached: number[] = []
@@ -19,7 +19,7 @@ class Tally {
     this.sums[group] += weight
   }
 
-  /** The group of the largest sum, ties to the lower number; -1 where none is reached. */
+  /** Group with the largest sum, ties to the lower number; -1 if no group is reached. */
   most(numbers: Int32Array): number {
     let best = -1
     for (const group of this.reached) {
@@ -35,7 +35,7 @@ class Tally {
   }
 }
 
-/** Pairs of groups and weights, as many as there turn out to be. */
+/** A growing list of group pairs with weights. */
 class Pairs {
   #from = new Int32Array(1024)
   #to = new Int32Array(1024)
@@ -68,13 +68,19 @@ const withoutEdges = (tokens: number): Boundaries => ({
   edges: { from: new Int32Array(0), to: new Int32Array(0), weights: new Float64Array(0) }
 })
 
-/** A level, and the index of the group of it that each cluster is part of (its own among clusters), or -1. */
+/**
+ * A level, and for each cluster the index of the group of that level that contains it (itself at the level of
+ * clusters), or -1.
+ */
 export interface TreeLevel {
   readonly grouping: Grouping
   readonly parents: Int32Array
 }
 
-/** Adds up the weights of a token's edges by the cluster that they lead to, its own left out. Returns the total. */
+/**
+ * Sums the weights of a token's edges by the cluster they lead to, leaving out its own cluster. Returns the total
+ * over all edges.
+ */
 const tallyEdges = (edges: TokenEdges, token: number, groupOf: Int32Array, cluster: number, others: Tally): number => {
   const count = edges.load(token)
   let total = 0
@@ -86,7 +92,7 @@ const tallyEdges = (edges: TokenEdges, token: number, groupOf: Int32Array, clust
   return total
 }
 
-/** Sets where a token's edges lead at one level, from where they lead among clusters. */
+/** Sets the boundary values of a token at one level, from the clusters its edges lead to. */
 const setBoundary = (
   { grouping: { numbers }, parents }: TreeLevel,
   token: number,
@@ -111,7 +117,7 @@ const setBoundary = (
   tally.clear()
 }
 
-/** Weights between groups of a level above: sums over the pairs of their clusters. */
+/** Edge weights between groups of a level above: sums over pairs of their clusters. */
 const edgesAbove = (
   { numbers: clusters }: Grouping,
   { grouping: { numbers }, parents }: TreeLevel,
@@ -134,9 +140,9 @@ const edgesAbove = (
 }
 
 /**
- * Where each token's edges lead and the weight between groups, level by level; the first level is that of clusters.
- * All edges are read once, cluster by cluster in order of their numbers, so that one row of sums is enough. Without
- * edges nothing leads anywhere.
+ * Computes, level by level, where each token's edges lead and the edge weight between groups. The first level is that
+ * of clusters. All edges are read once, cluster by cluster in the order of their numbers, so that one row of sums is
+ * enough. Without edges, no token leans to another group and no groups are linked.
  */
 export const boundariesOf = (
   levels: readonly TreeLevel[],

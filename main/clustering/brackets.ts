@@ -1,4 +1,7 @@
-/** What closes what. Straight quotes close themselves; their runs of three, and LaTeX's ``…'', are marks of their own. */
+/**
+ * Closing mark of each opening mark. Straight quotes close themselves. Triple quotes and LaTeX's ``…'' are marks of
+ * their own.
+ */
 const closers: ReadonlyMap<string, string> = new Map([
   [')', '('],
   [']', '['],
@@ -10,7 +13,10 @@ const closers: ReadonlyMap<string, string> = new Map([
 ])
 const openers = new Set(['(', '[', '{', '“', '«', '‘'])
 const straight = new Set(['"', "'", '`'])
-/** What a straight quote that opens may follow, with anything after it; and what only where no white space comes after it. */
+/**
+ * Characters after which a straight quote may open, whatever follows it; then those after which it may open only if
+ * no white space follows.
+ */
 const beforeOpening = /^[\s([{<=+>“‘«]$/u
 const beforeOpeningText = /^[,:;\-—–/|&*%@$#~^]$/u
 const inWord = /^[\p{L}\p{M}\p{N}]$/u
@@ -18,19 +24,24 @@ const tagStart = /^[\p{L}/!?]$/u
 
 interface OpenMark {
   readonly mark: string
-  /** Which text of the row it is in. */
+  /** Index of the text in the row. */
   readonly text: number
   readonly line: number
 }
 
-/** A single straight quote: it does not reach beyond a blank line, and brackets inside of it do not reach out. */
+/**
+ * An open straight quote, not tripled. It ends at a blank line at the latest, and brackets after it on the same line
+ * do not match beyond it.
+ */
 const isString = ({ mark }: OpenMark): boolean => straight.has(mark)
 
 /**
- * Which texts of a row, taken one after the other, close a bracket or quote that an earlier text opened: a stack by characters, since
- * one text may hold several. What was opened inside of a pair that closes is dropped with it; a closing mark without an open one is
- * passed over, and so is an apostrophe, an arrow, a comparison, or a mark after a backslash inside quotes. `isEnd` tells the texts
- * after which everything is closed.
+ * Tells which texts of a row close a bracket or quote that an earlier text opened. Uses a stack of characters, since
+ * one text may hold several marks.
+ *
+ * Marks opened inside a closed pair are dropped with it. Ignored are closing marks without an open one, apostrophes,
+ * arrows, comparisons, and marks after a backslash inside quotes. `isEnd` tells the texts after which nothing stays
+ * open.
  */
 export const closingTexts = (texts: readonly string[], isEnd: (index: number) => boolean): boolean[] => {
   const closing = texts.map(() => false)
@@ -46,7 +57,7 @@ export const closingTexts = (texts: readonly string[], isEnd: (index: number) =>
   let blank = true
 
   const push = (mark: string, at: number): void => void open.push({ mark, text: owners[at], line })
-  /** Closes the innermost such mark, unless `stop` forbids to pass another one on the way out. */
+  /** Closes the innermost open mark of this kind, unless `stop` forbids skipping a mark on the way out. */
   const close = (mark: string, at: number, length: number, stop: (passed: OpenMark) => boolean): boolean => {
     for (let depth = open.length - 1; depth >= 0; depth--) {
       const found = open[depth]
@@ -66,7 +77,7 @@ export const closingTexts = (texts: readonly string[], isEnd: (index: number) =>
     if (after === '') return /^[\s([{=]$/u.test(before)
     return beforeOpening.test(before) || (beforeOpeningText.test(before) && !/^\s$/u.test(after)) || isPrefix(at)
   }
-  /** Python's f"…", r"…", b"…", u"…". */
+  /** Whether a string prefix of Python stands here, as in f"…", r"…", b"…" and u"…". */
   const isPrefix = (at: number): boolean =>
     /^[frbuFRBU]$/.test(whole.charAt(at - 1)) && at >= 2 && /^[\s([{=,:+]$/u.test(whole.charAt(at - 2))
   const never = (): boolean => false

@@ -2,11 +2,11 @@ import { embed, type EmbeddingGraph } from './embed'
 import { centre, layoutStreams, principalPlane } from './plane'
 import type { Points } from './preprocess'
 
-/** Links of a group that a layout follows: the strongest. */
+/** The layout follows this many links of each group, the strongest. */
 const linksOfGroup = 12
 const epochs = 500
 
-/** Weight of the edges between pairs of groups, given by their indices, each pair once. */
+/** Edge weights between pairs of groups, given by index. Each pair appears once. */
 export interface GroupEdges {
   readonly from: ArrayLike<number>
   readonly to: ArrayLike<number>
@@ -18,7 +18,10 @@ interface Link {
   readonly strength: number
 }
 
-/** Weights over the geometric mean of what leads out of both ends, so that large groups do not draw in all others; the strongest of each group. */
+/**
+ * The strongest links of each group. Weights are divided by the geometric mean of both groups' outgoing weight, so
+ * that large groups do not attract all others.
+ */
 const strongestLinks = (groups: number, { from, to, weights }: GroupEdges): Link[][] => {
   const outward = new Float64Array(groups)
   for (let i = 0; i < weights.length; i++) {
@@ -41,7 +44,10 @@ const strongestLinks = (groups: number, { from, to, weights }: GroupEdges): Link
   return links
 }
 
-/** Each group's links over its strongest; a + b - a b where both ends keep the link. */
+/**
+ * Normalises each group's links by its strongest. If both ends keep a link with strengths a and b, it counts a + b -
+ * a b.
+ */
 const graphOf = (groups: number, edges: GroupEdges): EmbeddingGraph => {
   const rows = strongestLinks(groups, edges).map(
     (links) => new Map(links.map(({ to, strength }) => [to, strength / links[0].strength]))
@@ -66,8 +72,9 @@ const graphOf = (groups: number, edges: GroupEdges): EmbeddingGraph => {
 }
 
 /**
- * Places of groups in the plane, [groups, 2]: from the first two principal components of their means (`middles`, one point a group, in
- * preprocessed coordinates), groups with heavy edges between them are drawn near. A function of its input to the last bit.
+ * Positions of groups in the plane, [groups, 2]. The layout starts from the first two principal components of the
+ * group means (`middles`, one point per group in preprocessed coordinates) and pulls groups with heavy edges
+ * together. Bit-for-bit reproducible from its input.
  */
 export const layOutGroups = (
   middles: Points,

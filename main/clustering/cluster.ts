@@ -26,15 +26,21 @@ export interface ClusterInput {
   readonly components: readonly string[]
   readonly configuration: ClusteringConfiguration
   readonly seed: number
-  /** Number of the matrix among those that are clustered for one result: 0 for the whole. Partitions of each draw words of their own. */
+  /**
+   * Number of the matrix among those clustered for one result; 0 for the whole. Each number draws different random
+   * words.
+   */
   readonly variant?: number
-  /** Worker threads; the result does not depend on them. */
+  /** Number of worker threads. It does not affect the result. */
   readonly threads: number
-  /** Those of an earlier clustering of the same matrix with the same `neighbours` and `whiten`: used instead of a new search. */
+  /**
+   * Neighbours from an earlier clustering of the same matrix with the same `neighbours` and `whiten`. They replace a
+   * new search.
+   */
   readonly neighbours?: Neighbours | undefined
-  /** Where an interrupted search with the same configuration and seed stood. */
+  /** State of an interrupted search with the same configuration and seed. */
   readonly checkpoint?: DiscoveryState | undefined
-  /** After every accepted cluster, now and then between them, and before an interruption is reported. */
+  /** Called after every accepted cluster, now and then in between, and before an interruption is reported. */
   readonly onCheckpoint?: ((state: DiscoveryState) => void | Promise<void>) | undefined
   readonly onNeighbours?: ((neighbours: Neighbours) => void | Promise<void>) | undefined
   readonly onProgress?: ((progress: ClusteringProgress) => void) | undefined
@@ -77,7 +83,8 @@ const checkNeighbours = (
   if (k === configuration.neighbours && indices.length === tokens * k && distances.length === tokens * k) return
   throw new SpectroscopeError(
     'clustering',
-    `The neighbours given are ${indices.length / k} × ${k}, not ${tokens} × ${configuration.neighbours}; search for them anew.`
+    `The neighbours given are ${indices.length / k} × ${k}, not ${tokens} × ${configuration.neighbours}; ` +
+      `search for them again.`
   )
 }
 
@@ -163,11 +170,12 @@ const interrupted = (): SpectroscopeError =>
   )
 
 /**
- * Partitions of the tokens of one matrix, on worker threads: docs/method.md, section 5.2 for "acl", Leiden at every
- * resolution of the ladder for "communities". `seed`, `variant` and the configuration determine the result to the last
- * bit, whatever the threads and the interruptions. Throws `clustering` errors for a matrix or settings that cannot be
- * used, and `interrupted` after `signal`; everything of a search by acl that counted by then has been given to
- * `onCheckpoint`.
+ * Partitions the tokens of one matrix on worker threads: by the search of docs/method.md, section 5.2, for "acl", and
+ * by Leiden at every resolution of the ladder for "communities". The result depends only on the matrix, the
+ * configuration, `seed` and `variant`, bit for bit; threads and interruptions do not affect it.
+ *
+ * Throws `clustering` errors for an unusable matrix or settings, and `interrupted` after `signal`. By then,
+ * `onCheckpoint` has received all progress of an "acl" search.
  */
 export const partitionTokens = async (
   input: ClusterInput,

@@ -4,49 +4,55 @@ import type { Graph } from './graph'
 import { leidenBytes, modularity, openLeiden, type OpenLeiden } from './leiden'
 import type { ClusteringPool } from './watched'
 
-/** How much coarser each level of a tree is than the one below it. */
+/** Each level of a tree is coarser than the one below it by this factor. */
 export const levelFactor = 4
-/** Steps of the ladder of resolutions that is climbed when none is given. */
+/** Ratio between successive resolutions that are tried if none is given. */
 const ladderFactor = 2
 const coarsestResolution = 1 / 4
-/** Communities at resolution 1, about; their count grows in proportion to the resolution, whatever the number of tokens. */
+/**
+ * Approximate number of communities at resolution 1. Their number grows in proportion to the resolution, whatever the
+ * number of tokens.
+ */
 const communitiesAtOne = 20
-/** Run numbers are (variant, layer, vote) in one number. */
+/** Upper limit of votes, so that (variant, layer, vote) can be packed into one run number. */
 const votesAtMost = 1000
 const layersAtMost = 1000
-/** Memory for the copies of the graph that worker threads hold. */
+/** Memory limit for the worker threads' copies of the graph. */
 const mostBytes = 4 * 2 ** 30
 
 /** One partition to make. */
 interface PartitionOrder {
   readonly resolution: number
   readonly run: number
-  /** Communities of the coarser layer, which those of this one do not cross. */
+  /** Communities of the coarser layer. Communities of this layer do not cross their borders. */
   readonly within: Int32Array | undefined
-  /** Partitions to find a consensus of; none for one that votes itself. */
+  /** Partitions to combine into a consensus; none for a partition that itself votes. */
   readonly votes: readonly Int32Array[]
 }
 
-/** Partitions of one graph, shared out among the members of a team. */
+/** Partitions of one graph, shared among the members of a team. */
 export interface PartitionsTask {
   readonly graph: Graph
-  /** Another number for another graph, so that a thread which has a graph in its kernel already need not copy it again. */
+  /** Identifies the graph, so that a thread that has already loaded it need not copy it again. */
   readonly graphNumber: number
   readonly orders: readonly PartitionOrder[]
   readonly seed: number
   readonly team: Team
-  /** Orders that are done. */
+  /** Number of orders done. */
   readonly done: Int32Array
 }
 
 export interface PartitionMade {
   readonly order: number
   readonly communities: Int32Array
-  /** In the graph itself, at the order's resolution. */
+  /** Modularity in the original graph, at the order's resolution. */
   readonly modularity: number
 }
 
-/** The graph with each weight times the share of partitions that have both ends in one community; pairs that none has are left out. */
+/**
+ * Copy of the graph with each weight multiplied by the share of partitions in which both ends share a community.
+ * Pairs that never do are left out.
+ */
 const consensusGraph = (graph: Graph, votes: readonly Int32Array[]): Graph => {
   const { nodes } = graph
   const starts = new Int32Array(nodes + 1)
@@ -87,7 +93,7 @@ export const makePartitions = ({ graph, graphNumber, orders, seed, team, done }:
     const settings = { resolution, seed, run, ...(within === undefined ? {} : { within }) }
     if (votes.length === 0) {
       if (opened?.number !== graphNumber) {
-        // The copy before is let go first: two of a large graph may not fit.
+        // Release the previous copy first: two copies of a large graph may not fit.
         opened = undefined
         opened = { number: graphNumber, leiden: openLeiden(graph) }
       }
@@ -105,15 +111,15 @@ export const makePartitions = ({ graph, graphNumber, orders, seed, team, done }:
 /** A partition of the tokens at one resolution. */
 export interface Layer {
   readonly resolution: number
-  /** Community of every token, by size; -1 for those in communities that are too small. */
+  /** Community of every token, numbered by size; -1 for tokens in communities that are too small. */
   readonly membership: Int32Array
-  /** Of all communities, small ones too. */
+  /** Modularity of all communities, including small ones. */
   readonly modularity: number
 }
 
 /**
- * The resolutions that layers are made at, ascending. A number asks for the levels of one tree; "auto" for all powers of two up to where
- * communities would be no larger than the smallest size that counts.
+ * Resolutions at which layers are made, ascending. A number gives the levels of one tree. "auto" gives all powers of
+ * two up to where communities would fall to the minimum size.
  */
 export const ladderOf = (resolution: number | 'auto', levels: number, tokens: number, minSize: number): number[] => {
   if (resolution !== 'auto')
@@ -124,20 +130,22 @@ export const ladderOf = (resolution: number | 'auto', levels: number, tokens: nu
   return ladder
 }
 
-/** Indices of the layers of a tree whose finest layer is `finest`, coarse to fine. */
+/** Indices of the layers of a tree, coarse to fine, given the index `finest` of its finest layer. */
 export const levelsOf = (ladder: readonly number[], finest: number, levels: number): number[] =>
   Array.from({ length: levels }, (_, level) =>
     ladder.indexOf(ladder[finest] / levelFactor ** (levels - 1 - level))
   ).filter((index) => index >= 0)
 
-/** Bytes of one thread's copy of a graph; while a consensus is made there are two, and the graph of the consensus. */
+/**
+ * Bytes of one thread's copy of a graph. While a consensus is made, there are two copies plus the consensus graph.
+ */
 const threadBytes = (nodes: number, entries: number): number => 2 * leidenBytes(nodes, entries) + 12 * entries
 
-/** Threads that make partitions: as many as there is memory for. */
+/** Number of threads that make partitions, limited by memory. */
 const membersFor = (nodes: number, entries: number, threads: number): number =>
   Math.max(1, Math.min(threads, Math.floor(Math.min(mostBytes, totalmem() / 4) / threadBytes(nodes, entries))))
 
-/** Bytes of all threads' copies of a graph of `nodes` tokens and so many directed entries. */
+/** Bytes of all threads' copies of a graph with `nodes` tokens and `entries` directed entries. */
 export const kernelBytes = (nodes: number, entries: number, threads: number): number =>
   membersFor(nodes, entries, threads) * threadBytes(nodes, entries)
 
@@ -147,7 +155,7 @@ export interface LayersInput {
   readonly seeds: number
   readonly minSize: number
   readonly seed: number
-  /** Number of the matrix among those that are clustered for one result: each draws words of its own. */
+  /** Number of the matrix among those clustered for one result. Each number draws different random words. */
   readonly variant: number
   readonly pool: ClusteringPool
   readonly onProgress?: ((fraction: number) => void) | undefined
@@ -169,10 +177,11 @@ const shared = (values: Int32Array): Int32Array => {
 }
 
 /**
- * Partitions of a graph by modularity (Leiden: Traag, Waltman, van Eck 2019) at every resolution of a ladder. Each layer lies within the
- * one that is `levelFactor` times as coarse, where the ladder has it, so those make a tree. A layer is the consensus of `seeds` partitions:
- * once more Leiden, on the graph whose weights are multiplied by the share of them in which both ends are together (Lancichinetti and
- * Fortunato 2012). A function of graph, ladder, seed and variant to the last bit, whatever the threads.
+ * Partitions a graph by modularity (Leiden: Traag, Waltman and van Eck 2019) at every resolution of a ladder. Each
+ * layer lies within the one that is `levelFactor` times as coarse, if the ladder has it, so those layers form a tree.
+ * A layer is the consensus of `seeds` partitions: Leiden again, on the graph whose weights are multiplied by the
+ * share of partitions in which both ends are together (Lancichinetti and Fortunato 2012). Depends only on graph,
+ * ladder, seed and variant, bit for bit; the number of threads does not matter.
  */
 export const makeLayers = async ({
   graph,

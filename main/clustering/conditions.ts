@@ -2,7 +2,7 @@ import { patternNames } from '../../preload/contract-explore'
 import type { RuleCondition } from '../../preload/records'
 import { textsById, type StudiedRows, type Texts } from './patterns'
 
-/** Kinds of conditions, in the order that decides between rules that are equally good. */
+/** Kinds of conditions. Their order breaks ties between equally good rules. */
 export const conditionKinds = [
   'token',
   'previous',
@@ -12,11 +12,11 @@ export const conditionKinds = [
   'position'
 ] as const satisfies readonly RuleCondition['on'][]
 
-/** What is known of the studied tokens beside their χ̂. */
+/** Properties of the studied tokens other than χ̂. */
 export interface TokenContexts {
   readonly rows: StudiedRows
   readonly texts: Texts
-  /** Of each token: bit i where it shows pattern i of `patternNames`. */
+  /** For each token, bit i is set if it shows pattern i of `patternNames`. */
   readonly patterns: Int32Array
   /** Index of each token's subset in `subsets`. */
   readonly subsetOf: Int32Array
@@ -29,13 +29,13 @@ export interface PositionRange {
   readonly to: number
 }
 
-/** Positions at either end of a row that are a range of their own. */
+/** Number of positions at each end of a row that form a range of their own. */
 const atEnd = 8
 
 /**
- * Ranges of positions, from 0, that a rule may name where the longest row has `rowLength` ids: the first eight, the
- * rest of the first quarter, the four quarters, the last eight. In a short row some are empty, the whole row, or there
- * already: these are left out.
+ * Position ranges, counted from 0, that a rule may name if the longest row has `rowLength` ids: the first eight, the
+ * rest of the first quarter, the four quarters, and the last eight. Ranges that are empty, cover the whole row or
+ * repeat another one (in short rows) are left out.
  */
 export const positionRanges = (rowLength: number): PositionRange[] => {
   const quarter = (number: number): number => Math.floor((number * rowLength) / 4)
@@ -52,7 +52,7 @@ export const positionRanges = (rowLength: number): PositionRange[] => {
   return all.filter((range, i) => isPart(range) && isNew(range, i))
 }
 
-/** For each position, bit i where it is in range i. */
+/** For each position, bit i is set if it lies in range i. */
 const rangeBitsOf = (ranges: readonly PositionRange[], rowLength: number): Int32Array => {
   const bitsAt = new Int32Array(rowLength)
   ranges.forEach(({ from, to }, i) => {
@@ -66,21 +66,21 @@ const lowestBit = (bits: number): number => 31 - Math.clz32(bits & -bits)
 const none = -1
 
 /**
- * All conditions on the studied tokens, numbered kind by kind in the order of `conditionKinds`, ids ascending. `load`
- * fills `numbers` with those that a token meets, ascending, up to the count that it returns.
+ * All conditions on the studied tokens, numbered by kind in the order of `conditionKinds`, then by ascending id.
+ * `load` fills `numbers` with the conditions that a token meets, ascending, and returns how many there are.
  */
 export class TokenConditions {
   readonly tokens: number
-  /** How many conditions there are. */
+  /** Number of conditions. */
   readonly count: number
-  /** Index in `conditionKinds` of each condition's kind. */
+  /** Kind of each condition, as an index into `conditionKinds`. */
   readonly kinds: Uint8Array
   readonly numbers: Int32Array
   readonly #contexts: TokenContexts
-  /** Ids in the rows, ascending, and the place of each among them. */
+  /** Ids that occur in the rows, ascending, and the index of each among them. */
   readonly #ids: Int32Array
   readonly #placeOf: ReadonlyMap<number, number>
-  /** Of each token, as places of ids: its own, the one before it, the one after it. */
+  /** For each token, its own id and those before and after it, as indices into `#ids`. */
   readonly #own: Int32Array
   readonly #previous: Int32Array
   readonly #next: Int32Array
@@ -153,7 +153,7 @@ export class TokenConditions {
     return count
   }
 
-  /** The condition of a number. */
+  /** Looks up a condition by number. */
   conditionOf(number: number): RuleCondition {
     const on = conditionKinds[this.kinds[number]]
     const index = number - this.#firsts[this.kinds[number]]
@@ -171,7 +171,9 @@ export class TokenConditions {
     }
   }
 
-  /** Tells which tokens meet a condition; none meets one that names an id, a subset or a pattern that is not there. */
+  /**
+   * Returns a test whether a token meets a condition. No token meets a condition on an unknown id, subset or pattern.
+   */
   meets(condition: RuleCondition): (token: number) => boolean {
     const { patterns, subsetOf, subsets } = this.#contexts
     switch (condition.on) {

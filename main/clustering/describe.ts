@@ -13,32 +13,35 @@ import { chooseColumns, preprocess, type Points } from './preprocess'
 import { caughtTokens, findRules } from './rules'
 import { performWatched, type ClusteringPool, type Watched } from './watched'
 
-/** What a clustering is described from. */
+/** Input for describing a clustering. */
 export interface DescribeOrder {
-  /** Susceptibilities [tokens, components]; no components where none are known, as of a set that was imported. */
+  /**
+   * Susceptibilities [tokens, components]. There are no components if the values are unknown, as for some imported
+   * sets.
+   */
   readonly matrix: Float32Array
   readonly tokens: number
   readonly components: readonly string[]
-  /** Columns that were clustered by; all where they are not given. */
+  /** Columns used for clustering; all by default. */
   readonly columns?: readonly number[]
   readonly configuration: Pick<ClusteringConfiguration, 'whiten' | 'symmetrize'>
-  /** Those that the clustering's graph was built from; undefined where none are kept. */
+  /** Neighbours from which the clustering's graph was built; undefined if they were not kept. */
   readonly neighbours: Neighbours | undefined
-  /** Clusters first, then the levels above that there are, whose groups are made of whole clusters. */
+  /** The level of clusters first, then the levels above it, whose groups consist of whole clusters. */
   readonly levels: readonly LevelMembership[]
   readonly rows: StudiedRows
   readonly texts: Texts
   /** Index of each token's subset in `subsets`. */
   readonly subsetOf: Int32Array
   readonly subsets: readonly string[]
-  /** Of the run; the places of the groups depend on it. */
+  /** Seed of the run; it affects the positions of groups in the plane. */
   readonly seed: number
 }
 
-/** Gets the share that is done. */
+/** Receives the share done, 0 to 1. */
 type Report = (fraction: number) => void
 
-/** How long each part takes, by what is done once and what for each level; measured at a million tokens. */
+/** Relative duration of each part, for work done once and for work done per level; measured at a million tokens. */
 const efforts = {
   patterns: { once: 1, perLevel: 0 },
   profiles: { once: 1.5, perLevel: 0 },
@@ -48,7 +51,7 @@ const efforts = {
   layout: { once: 3.5, perLevel: 0 }
 } as const
 
-/** Splits a progress between the parts, in order. */
+/** Divides a progress bar among the parts, in order. */
 const partsOf = (levels: number, report: Report): ((part: keyof typeof efforts) => Report) => {
   const effortOf = ({ once, perLevel }: { once: number; perLevel: number }): number => once + levels * perLevel
   const all = Object.values(efforts).reduce((sum, part) => sum + effortOf(part), 0)
@@ -62,7 +65,7 @@ const partsOf = (levels: number, report: Report): ((part: keyof typeof efforts) 
   }
 }
 
-/** Mean and population variance of each group's χ̂, [groups, width] each. */
+/** Mean and population variance of χ̂ in each group, [groups, width] each. */
 interface Profiles {
   readonly means: Float64Array
   readonly variances: Float64Array
@@ -96,7 +99,7 @@ const middlesOf = (grouping: Grouping, { values, dimensions }: Points): Points =
   return { values: middles, count: numbers.length, dimensions }
 }
 
-/** Means over the clusters of each group of a level, [groups, width], weighted by size. */
+/** Means of the groups of a level, [groups, width]: averages of their clusters' means, weighted by size. */
 const meansAbove = (
   { grouping, parents }: TreeLevel,
   clusterSizes: Int32Array,
@@ -113,7 +116,7 @@ const meansAbove = (
   return above
 }
 
-/** Profiles of groups that are made of clusters: variances within these and between. */
+/** Profiles of groups that consist of clusters, from the variances within and between these clusters. */
 const profilesAbove = (
   level: TreeLevel,
   clusterSizes: Int32Array,
@@ -126,7 +129,7 @@ const profilesAbove = (
   return { means: above, variances: meansAbove(level, clusterSizes, about, width) }
 }
 
-/** Place of each token among its group's by distance to the group's middle, ties by index. */
+/** Rank of each token within its group by distance to the group's mean, ties by index. */
 const centralPlaces = (
   { numbers, groupOf, starts, members }: Grouping,
   { values, dimensions }: Points,
@@ -159,14 +162,17 @@ const treeOf = (levels: readonly LevelMembership[]): TreeLevel[] => {
   return groupings.map((grouping) => ({ grouping, parents: groupsOfClusters(groupings[0], grouping) }))
 }
 
-/** Coordinates of the tokens; one that is 0 for all, which keeps their order, where no susceptibilities are known. */
+/**
+ * Coordinates of the tokens. If the susceptibilities are unknown, a single coordinate 0 for all tokens, which keeps
+ * their order.
+ */
 const pointsOf = ({ matrix, tokens, components, columns, configuration }: DescribeOrder): Points => {
   if (components.length === 0) return { values: new Float64Array(tokens), count: tokens, dimensions: 1 }
   const clusteredBy = chooseColumns(matrix, components, columns ?? components.map((_, column) => column))
   return preprocess(clusteredBy.matrix, tokens, clusteredBy.components, configuration.whiten)
 }
 
-/** The description in the calling thread; see `describeClustering`. `report` gets the share that is done. */
+/** Computes the description in the calling thread; see `describeClustering`. `report` gets the share done, 0 to 1. */
 export const computeDescription = (order: DescribeOrder, report: Report = () => {}): ClusteringDescription => {
   const { matrix, tokens, components, configuration, neighbours, levels, rows, texts, subsetOf, subsets, seed } = order
   const width = components.length
@@ -222,12 +228,15 @@ export const computeDescription = (order: DescribeOrder, report: Report = () => 
 export interface DescribeInput extends DescribeOrder, Watched {}
 
 /**
- * Describes a clustering: the patterns of its tokens, and level by level which tokens are central, which lie at the
- * boundary and to which other group they lean, the groups' profiles (nats²), the weight of the graph's edges between
- * them (from the kept distances, so exact to float32), the rules that predict them, the tokens that these catch, and
- * their places in the plane. What is left over is a group at the level of clusters only. Works on one worker thread;
- * a function of the order to the last bit. Throws a `clustering` error for a matrix that cannot be preprocessed, and
- * `interrupted` after `signal`.
+ * Describes a clustering on one worker thread. Returns the patterns of its tokens and, for each level:
+ * - which tokens are central, which lie at the boundary, and to which other group these lean,
+ * - the groups' profiles (χ̂, in nats²),
+ * - the edge weight between groups, from the stored distances and so accurate to float32,
+ * - rules that predict the groups, and the tokens that these rules catch,
+ * - positions of the groups in the plane.
+ *
+ * Unclustered tokens form a group at the level of clusters only. Bit-for-bit reproducible from its input. Throws a
+ * `clustering` error for a matrix that cannot be preprocessed, and `interrupted` after `signal`.
  */
 export const describeClustering = async (
   { onProgress, signal, ...order }: DescribeInput,

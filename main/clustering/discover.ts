@@ -15,17 +15,17 @@ const bodyShare = 0.25
 export interface Cluster {
   /** Order of discovery, from 0. */
   readonly order: number
-  /** The token whose PageRank vector gave the cluster. */
+  /** Token whose PageRank vector gave the cluster. */
   readonly seed: number
   /** Token indices, ascending. */
   readonly members: Int32Array
-  /** In the graph of all tokens. */
+  /** Conductance in the graph of all tokens. */
   readonly conductance: number
-  /** In the graph of the tokens that no earlier cluster had taken. */
+  /** Conductance in the graph of the tokens that no earlier cluster had taken. */
   readonly conductanceWhenCut: number
 }
 
-/** Where a search stands between two attempts; `discover` goes on from it. Plain data. */
+/** State of a search between two attempts, as plain data. `discover` can resume from it. */
 export interface DiscoveryState {
   readonly tokens: number
   readonly edges: number
@@ -49,7 +49,7 @@ export interface DiscoveryInput {
   readonly epsilon: number
   readonly rule: Rule
   readonly maxRejections: number
-  /** Share of the tokens; with fewer left the search ends. */
+  /** Share of the tokens. The search ends when fewer are left. */
   readonly remaining: number
   readonly seed: number
   readonly checkpoint?: DiscoveryState | undefined
@@ -65,7 +65,7 @@ export interface Discovery {
   readonly attempts: number
 }
 
-/** The seed node of an attempt among the `remaining` ones (docs/method.md, section 5.2). */
+/** Seed node of an attempt, chosen among the `remaining` nodes (docs/method.md, section 5.2). */
 export const seedNode = (seed: number, attempt: number, remaining: number): number => {
   const word = new Uint32Array(1)
   philoxWords(seed, attempt, 0, 0, seedStream, word)
@@ -76,15 +76,16 @@ const checkResumable = (state: DiscoveryState, tokens: number, edges: number, to
   if (state.tokens === tokens && state.edges === edges && state.volume === total) return
   throw new SpectroscopeError(
     'clustering',
-    'The checkpoint of this clustering belongs to another matrix or to other settings of the graph; start the clustering anew.'
+    'The checkpoint of this clustering belongs to another matrix or to other graph settings; ' +
+      'start the clustering again.'
   )
 }
 
 /**
- * The search of docs/method.md, section 5.2: seeds in order, each accepted set removed before the next seed is drawn.
- * Several seeds are solved at once, on the supposition that none of them is accepted; those after an accepted one are
- * solved again in the smaller graph. So the outcome is that of taking seeds one by one, and bit for bit the same for
- * every pool.
+ * The search of docs/method.md, section 5.2: seeds are taken in order, and each accepted set is removed before the
+ * next seed is drawn. Several seeds are solved at once, on the assumption that none is accepted; those after an
+ * accepted one are solved again in the smaller graph. So the outcome is that of taking seeds one by one, and
+ * bit-for-bit the same for every pool.
  */
 export const discover = async (input: DiscoveryInput): Promise<Discovery> => {
   const { graph: whole, pool, alpha, epsilon, rule, maxRejections, seed, signal } = input
@@ -135,7 +136,9 @@ export const discover = async (input: DiscoveryInput): Promise<Discovery> => {
     state = { ...state, attempts: state.attempts + 1, rejectionsInARow: 0, clusters: [...state.clusters, cluster] }
     rest = removeNodes(rest, nodes)
   }
-  /** Takes the judgements in order up to the first that changes the graph; how the search ended, if it did. */
+  /**
+   * Processes judgements in order, up to the first that changes the graph. Returns why the search ended, if it did.
+   */
   const consume = (seeds: Int32Array, judgements: readonly Judgement[]): string | undefined => {
     for (const [i, judgement] of judgements.entries()) {
       if (judgement.verdict === 'main body') {

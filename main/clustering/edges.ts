@@ -2,7 +2,10 @@ import type { ClusteringConfiguration } from '../../preload/configuration'
 import { edgeWeight } from './graph'
 import type { Neighbours } from './neighbours'
 
-/** Where each token stands in the lists of others: places at · k + rank in `indices`, ascending, at starts[token] … starts[token + 1]. */
+/**
+ * Inverts the neighbour lists. The occurrences of a token in others' lists are at starts[token] … starts[token + 1] -
+ * 1 of `places`, ascending, each as an index (lister · k + rank) into `indices`.
+ */
 const placesOf = ({ indices }: Neighbours, tokens: number): { starts: Int32Array; places: Int32Array } => {
   const starts = new Int32Array(tokens + 1)
   for (let at = 0; at < indices.length; at++) starts[indices[at] + 1]++
@@ -13,18 +16,19 @@ const placesOf = ({ indices }: Neighbours, tokens: number): { starts: Int32Array
   return { starts, places }
 }
 
-/** Weight of the edge at `place` of the lists, one of token `from`'s own or one that leads to it. */
+/** Weight of the edge at index `place` of the neighbour lists, which token `lister` has to `listed`. */
 export type PlaceWeight = (place: number, lister: number, listed: number) => number
 
-/** docs/method.md, section 5.1, step 2, from the distances that are kept (float32). */
+/** Edge weight of docs/method.md, section 5.1, step 2, from the stored float32 distances. */
 export const selfTuningWeight =
   ({ k, distances }: Neighbours): PlaceWeight =>
   (place, lister, listed) =>
     edgeWeight(distances[place] ** 2, distances[(lister + 1) * k - 1] * distances[(listed + 1) * k - 1])
 
 /**
- * The edges of one token after the other, without the memory of a whole graph: `load` fills `to` and `weights` up to the count that it
- * returns. A pair where both list each other has one edge; for `mutual` it is the only kind. Edges of weight 0 are left out.
+ * Edges of one token at a time, without holding a whole graph in memory. `load` fills `to` and `weights` and returns
+ * the number of edges. Two tokens that list each other share one edge; with `mutual`, only such edges exist. Edges of
+ * weight 0 are left out.
  */
 export class TokenEdges {
   readonly #neighbours: Neighbours
@@ -32,7 +36,7 @@ export class TokenEdges {
   readonly #weight: PlaceWeight
   readonly #starts: Int32Array
   readonly #places: Int32Array
-  /** The token whose list last held a token. */
+  /** For each token, the last loaded token whose list contains it. */
   readonly #listedBy: Int32Array
   readonly to: Int32Array
   readonly weights: Float64Array

@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs'
 import { kernelPath } from '../base/entries'
 import { pageBytes } from './kernel-memory'
 
-/** Directed entries of a graph, each edge in both of its rows; `shares` are weights over the largest: the share of epochs that an entry counts in. */
+/**
+ * Directed entries of a graph, with each edge in both of its rows. `shares` are weights over the largest weight, and
+ * also the share of epochs in which an entry is used.
+ */
 export interface EmbeddingGraph {
   readonly nodes: number
   readonly starts: Int32Array
@@ -12,7 +15,7 @@ export interface EmbeddingGraph {
 
 export interface EmbeddingOrder {
   readonly graph: EmbeddingGraph
-  /** Where the nodes begin, [nodes, 2]; they should lie within some tens of the origin. */
+  /** Initial positions of the nodes, [nodes, 2], within a few tens of the origin. */
   readonly positions: Float32Array
   readonly epochs: number
   readonly seed: number
@@ -40,7 +43,7 @@ interface EmbedKernel {
 }
 
 const negatives = 5
-/** Nodes between two reports. */
+/** Nodes between two progress reports. */
 const stretch = 50_000
 
 const abort = (): never => {
@@ -52,8 +55,8 @@ const instantiate = (): EmbedKernel =>
     .exports as unknown as EmbedKernel
 
 /**
- * Places of the nodes, [nodes, 2], after `epochs` passes over the edges with a learning rate that falls from 1 to 0. A function of the
- * order alone, to the last bit. `report` gets the share that is done.
+ * Embeds the nodes in the plane. Returns positions [nodes, 2] after `epochs` passes over the edges, with a learning
+ * rate that falls from 1 to 0. Bit-for-bit reproducible from its input. `report` gets the share done, 0 to 1.
  */
 export const embed = (
   { graph, positions, epochs, seed, stream }: EmbeddingOrder,

@@ -2,8 +2,8 @@ import type { Neighbours } from './neighbours'
 import type { Points } from './preprocess'
 
 /**
- * Undirected weighted graph in shared memory: compressed rows, columns in the order of their tokens, each edge in both of its rows. The entries of
- * row i are at starts[i] … ends[i] - 1.
+ * Undirected weighted graph in shared memory, as compressed rows. Columns are in the order of their tokens, and each
+ * edge is in both of its rows. The entries of row i are at starts[i] … ends[i] - 1.
  */
 export interface Graph {
   readonly nodes: number
@@ -35,11 +35,11 @@ const squaredDistance = ({ values, dimensions }: Points, i: number, j: number): 
   return sum
 }
 
-/** exp(-d² / (σ_i σ_j)) from d² and σ_i σ_j; where a σ is 0, its limit: 1 for duplicates and 0 for others. */
+/** exp(-d² / (σ_i σ_j)) from d² and σ_i σ_j. If a σ is 0, the limit: 1 for duplicates, otherwise 0. */
 export const edgeWeight = (squared: number, sigmas: number): number =>
   squared === 0 ? 1 : sigmas === 0 ? 0 : Math.exp(-squared / sigmas)
 
-/** The lists of neighbours turned round: who lists j, ascending, at starts[j] … starts[j + 1]. */
+/** Inverts the neighbour lists: the tokens that list j are at starts[j] … starts[j + 1] - 1, in ascending order. */
 const listedBy = ({ indices, k }: Neighbours, nodes: number): { starts: Int32Array; sources: Int32Array } => {
   const starts = new Int32Array(nodes + 1)
   for (const j of indices) starts[j + 1]++
@@ -50,7 +50,10 @@ const listedBy = ({ indices, k }: Neighbours, nodes: number): { starts: Int32Arr
   return { starts, sources }
 }
 
-/** Union, or intersection, of two ascending lists without repeats, written into `out`; returns how many. */
+/**
+ * Writes the union, or with `both` the intersection, of two ascending lists without repeats to `out`. Returns its
+ * length.
+ */
 const merge = (a: Int32Array, b: Int32Array, both: boolean, out: Int32Array): number => {
   let [i, j, count] = [0, 0, 0]
   while (i < a.length || j < b.length) {
@@ -70,9 +73,9 @@ const sumDegree = ({ starts, ends, weights, degrees }: Graph, i: number): void =
 }
 
 /**
- * The self-tuning graph of docs/method.md, section 5.1, step 2: an edge where either end (or each, for `mutual`) lists
- * the other, of weight exp(-‖x_i - x_j‖² / (σ_i σ_j)), σ_i the distance to the last neighbour; all in float64. Pairs
- * of weight 0 (underflow, or one σ of 0) have no edge.
+ * Builds the self-tuning graph (docs/method.md, section 5.1, step 2). Two tokens have an edge if either lists the
+ * other (for `mutual`, if both do), with weight exp(-‖x_i - x_j‖² / (σ_i σ_j)), where σ_i is the distance to the last
+ * neighbour; all in float64. Pairs of weight 0 (by underflow or because one σ is 0) have no edge.
  */
 export const buildGraph = ({ points, neighbours, symmetrize }: GraphOrder): Graph => {
   const { k, indices } = neighbours
@@ -111,35 +114,37 @@ export const buildGraph = ({ points, neighbours, symmetrize }: GraphOrder): Grap
   return graph
 }
 
-/** Where a graph that loses nodes lies, for as many nodes and entries as it has at first. */
+/** Storage for a graph that loses nodes, large enough for its initial nodes and entries. */
 export interface GraphArrays {
   readonly starts: Int32Array
   readonly ends: Int32Array
   readonly columns: Int32Array
   readonly weights: Float64Array
   readonly degrees: Float64Array
-  /** The token that each node stands for; the entries of a row are in the order of tokens. */
+  /** Token of each node. The entries of a row are in token order. */
   readonly tokens: Int32Array
   /** Each entry's weight over the degree of its row. */
   readonly shares: Float32Array
-  /** Which part of the first graph each node is in: a number for each set that next to no weight joins to the rest. */
+  /**
+   * Part of the initial graph that each node is in. Parts are sets of nodes joined to the rest by almost no weight.
+   */
   readonly parts: Int32Array
-  /** Which component of the first graph each node is in: a number for each set that no edge joins to the rest. */
+  /** Connected component of the initial graph that each node is in. */
   readonly components: Int32Array
 }
 
-/** A graph that loses nodes: a node that was removed keeps its number and an empty row. */
+/** A graph that loses nodes. A removed node keeps its number and has an empty row. */
 export interface ShrinkingGraph {
   readonly graph: Graph
-  /** The nodes that are left, in the order of tokens. */
+  /** Remaining nodes, in token order. */
   readonly left: Int32Array
-  /** In the rows of those. */
+  /** Number of entries in the rows of the remaining nodes. */
   readonly entries: number
   readonly shares: Float32Array
   readonly parts: Int32Array
 }
 
-/** Shares below are 0: near the end of float32's range arithmetic is slow. */
+/** Shares below this are set to 0, because arithmetic near the end of float32's range is slow. */
 const smallestShare = 2 ** -100
 
 const fillShares = ({ starts, ends, weights, degrees }: Graph, shares: Float32Array, i: number): void => {
@@ -149,10 +154,12 @@ const fillShares = ({ starts, ends, weights, degrees }: Graph, shares: Float32Ar
   }
 }
 
-/** Edges that are a smaller share of both their ends' degrees do not join parts. */
+/** An edge whose weight is a smaller share of both ends' degrees does not join parts. */
 const joiningShare = 2 ** -20
 
-/** Numbers in `parts` the sets of nodes that edges of at least `joining` as a share of either end's degree hold together. */
+/**
+ * Numbers in `parts` the sets of nodes connected by edges whose weight is at least `joining` of either end's degree.
+ */
 const findParts = (
   { nodes, starts, ends, columns }: Graph,
   shares: Float32Array,
@@ -176,12 +183,12 @@ const findParts = (
   for (let i = 0; i < nodes; i++) parts[i] = rootOf(i)
 }
 
-/** 0 … count - 1: each node stands for the token of its number. */
+/** 0 … count - 1: node i stands for token i. */
 export const inOrder = (count: number): Int32Array => Int32Array.from({ length: count }, (_, i) => i)
 
 /**
- * The tokens in an order that keeps neighbours close in memory: from each on to the one of its neighbours, not taken yet, that the heaviest edge leads
- * to, else to the lowest of all.
+ * Orders tokens so that neighbours are close in memory. From each token, the order continues with the untaken
+ * neighbour across the heaviest edge, or else with the lowest untaken token.
  */
 export const alongEdges = ({ nodes, starts, ends, columns, weights }: Graph): Int32Array => {
   const order = new Int32Array(nodes)
@@ -204,7 +211,10 @@ export const alongEdges = ({ nodes, starts, ends, columns, weights }: Graph): In
   return order
 }
 
-/** A copy of `graph`, whose nodes are tokens, in `arrays` that `removeNodes` may shrink in place; its nodes stand for `tokens` (a permutation). */
+/**
+ * Copies `graph`, whose nodes are tokens, into `arrays`, which `removeNodes` may shrink in place. The nodes of the
+ * copy stand for `tokens` (a permutation).
+ */
 export const shrinkable = (graph: Graph, arrays: GraphArrays, tokens = inOrder(graph.nodes)): ShrinkingGraph => {
   const { shares, parts, components, tokens: tokenOf, ...rows } = arrays
   const { nodes } = graph
@@ -230,8 +240,9 @@ export const shrinkable = (graph: Graph, arrays: GraphArrays, tokens = inOrder(g
 }
 
 /**
- * The graph induced by the nodes that are not in `removed`, in the memory of the given one, which it overwrites. Takes time in proportion to
- * the rows of the removed nodes and of their neighbours, and a pass over the nodes that were left.
+ * Removes the nodes in `removed` from the graph, in place: the given graph's memory is overwritten. Returns the
+ * induced subgraph. The time is proportional to the rows of the removed nodes and their neighbours, plus one pass
+ * over the nodes that were left.
  */
 export const removeNodes = (
   { graph, left, entries, shares, parts }: ShrinkingGraph,
@@ -269,7 +280,10 @@ export const volume = ({ degrees }: Graph): number => {
   return sum
 }
 
-/** cut(S) / min(vol S, vol rest) of the nodes with `inside` = 1 listed in `members`; 0 for a set that no edge leaves. */
+/**
+ * Conductance cut(S) / min(vol S, vol rest) of the set S of nodes listed in `members`, which have `inside` = 1.
+ * Returns 0 if no edge leaves S.
+ */
 export const conductance = (
   { starts, ends, columns, weights, degrees }: Graph,
   total: number,

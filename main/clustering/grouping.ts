@@ -1,30 +1,33 @@
 import { leftoverCluster, type GroupKind } from '../../preload/records'
 
-/** The group of every token at one level of a clustering. */
+/** Group of every token at one level of a clustering. */
 export interface LevelMembership {
   readonly kind: GroupKind
-  /** Number of each token's group; -1 for what is left over, and above the clusters for tokens in no group. */
+  /**
+   * Number of each token's group. -1 stands for unclustered tokens at the level of clusters, and for tokens in no
+   * group at the levels above.
+   */
   readonly membership: Int32Array
 }
 
-/** Tokens by group. Groups are indexed in the order of their numbers, what is left over last. */
+/** Tokens by group. Groups are indexed in the order of their numbers, unclustered tokens last. */
 export interface Grouping {
   readonly numbers: Int32Array
-  /** Index of each token's group; -1 where it has none. */
+  /** Index of each token's group; -1 for none. */
   readonly groupOf: Int32Array
-  /** Tokens of group g, ascending, at starts[g] … starts[g + 1] of `members`. */
+  /** The tokens of group g, ascending, are at starts[g] … starts[g + 1] - 1 of `members`. */
   readonly starts: Int32Array
   readonly members: Int32Array
 }
 
-/** Numbers of the groups that there are, ascending; what is left over is a group among clusters only, the last. */
+/** Numbers of the existing groups, ascending. At the level of clusters, unclustered tokens form the last group. */
 const numbersOf = ({ kind, membership }: LevelMembership): Int32Array => {
   const present = new Set(membership)
   const left = present.delete(leftoverCluster) && kind === 'cluster'
   return Int32Array.from([...[...present].sort((a, b) => a - b), ...(left ? [leftoverCluster] : [])])
 }
 
-/** Tokens of one level by group. */
+/** Sorts the tokens of one level by group. */
 export const groupTokens = (level: LevelMembership): Grouping => {
   const numbers = numbersOf(level)
   const indices = new Map(Array.from(numbers, (number, group) => [number, group]))
@@ -40,11 +43,11 @@ export const groupTokens = (level: LevelMembership): Grouping => {
   return { numbers, groupOf, starts, members }
 }
 
-/** Number of tokens of each group. */
+/** Number of tokens in each group. */
 export const sizesOf = ({ numbers, starts }: Grouping): Int32Array =>
   numbers.map((_, group) => starts[group + 1] - starts[group])
 
-/** Index of the group above that each cluster is part of, or -1. Throws where a group has not all of a cluster. */
+/** Index of the group above that contains each cluster, or -1. Throws if a group contains only part of a cluster. */
 export const groupsOfClusters = (clusters: Grouping, above: Grouping): Int32Array => {
   const { numbers, starts, members } = clusters
   const parents = numbers.map((_, cluster) => above.groupOf[members[starts[cluster]]])

@@ -10,13 +10,16 @@ export interface Rule {
 
 export type Rejection = 'too small' | 'too large' | 'at the end'
 
-/** What becomes of an attempt: its best set is accepted (members: its nodes, ascending), is the main body, or is rejected. */
+/**
+ * Verdict on an attempt: its best set is accepted (`members`: its nodes, ascending), is the main body, or is
+ * rejected.
+ */
 export type Judgement =
   | { readonly verdict: 'accepted'; readonly members: Int32Array; readonly conductance: number }
   | { readonly verdict: 'main body'; readonly conductance: number }
   | { readonly verdict: Rejection }
 
-/** The rules of docs/method.md, section 5.2, for the best prefix of a graph of `nodes` nodes. */
+/** Applies the rules of docs/method.md, section 5.2, to the best prefix of a graph with `nodes` nodes. */
 export const judgeSweep = (best: Sweep | null, nodes: number, { name, minSize }: Rule): Judgement => {
   if (best === null) return { verdict: 'at the end' }
   const { members, conductance, atEnd } = best
@@ -29,7 +32,10 @@ export const judgeSweep = (best: Sweep | null, nodes: number, { name, minSize }:
   return { verdict: 'accepted', members, conductance }
 }
 
-/** Sweeps over one column of a solve and judges the best set. A seed without edges stands for itself, with conductance 0. */
+/**
+ * Sweeps over one column of a solve and judges the best set. A seed without edges forms a set of its own, with
+ * conductance 0.
+ */
 export const judge = ({ graph, left, seeds, workspace }: Solve, column: number, rule: Rule): Judgement => {
   const seed = seeds[column]
   if (graph.degrees[seed] === 0)
@@ -37,5 +43,6 @@ export const judge = ({ graph, left, seeds, workspace }: Solve, column: number, 
   const [scores, earlier] = [workspace.ranked, workspace.earlier].map((vectors) =>
     vectors.subarray(column * graph.nodes, (column + 1) * graph.nodes)
   )
-  return judgeSweep(sweep(graph, scores, rule.name === 'local' ? 0.5 : 1, workspace.arrays.tokens, earlier), left, rule)
+  const limit = rule.name === 'local' ? 0.5 : 1
+  return judgeSweep(sweep(graph, scores, limit, workspace.arrays.tokens, earlier), left, rule)
 }

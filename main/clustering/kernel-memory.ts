@@ -3,14 +3,17 @@ import { SpectroscopeError } from '../../preload/errors'
 export const pageBytes = 65536
 /** WebAssembly addresses 4 GiB. */
 const mostPages = 65536
-/** Arrays begin at multiples of a line of the cache. */
+/** Arrays begin at multiples of a cache line. */
 const lineBytes = 64
 
-/** Lays arrays out one after another in a memory that threads and a kernel share. */
+/** Lays out arrays one after another in memory that threads and a kernel share. */
 export interface MemoryPlan {
-  /** Address of an array of as many bytes. */
+  /** Reserves an array of this many bytes. Returns its address. */
   readonly reserve: (bytes: number) => number
-  /** The memory for all that was reserved, zeros. Throws a `clustering` error with the words of `refusal` for more than WebAssembly addresses. */
+  /**
+   * Allocates the memory for everything reserved, filled with zeros. Throws a `clustering` error with the message
+   * `refusal` if it is more than WebAssembly can address.
+   */
   readonly open: (refusal: string) => WebAssembly.Memory
 }
 

@@ -8,22 +8,22 @@ import { centre, layoutStreams, principalPlane } from './plane'
 import { preprocess } from './preprocess'
 import { performWatched, type ClusteringPool, type Watched } from './watched'
 
-/** What places of tokens are computed from. */
+/** Input for the layout of tokens. */
 export interface LayoutOrder {
   /** Susceptibilities [tokens, components]. */
   readonly matrix: Float32Array
   readonly tokens: number
   readonly components: readonly string[]
   readonly whiten: boolean
-  /** Kept neighbours for the same preprocessing; without them the places are principal components. */
+  /** Stored neighbours for the same preprocessing. Without them, the positions are principal components. */
   readonly neighbours?: Neighbours | undefined
   readonly seed: number
 }
 
-/** Neighbours of each token that the layout uses, of those kept. */
+/** Neighbours per token that the layout uses, of those stored. */
 export const layoutNeighbours = 15
 
-/** Shares of a layout's time before the embedding, which takes most of it. */
+/** Shares of the time taken by the steps before the embedding, which takes most of it. */
 const preparing = { plane: 0.02, graph: 0.08 } as const
 
 const epochsFor = (tokens: number): number =>
@@ -40,8 +40,8 @@ const cutTo = ({ k, indices, distances }: Neighbours, tokens: number, most: numb
 }
 
 /**
- * How near each listed neighbour is, in (0, 1], by the measure of UMAP (McInnes et al. 2018): exp(-(d - d_nearest) / s), s such that a
- * token's sum is log2 k. `report` gets the share done.
+ * Proximity of each listed neighbour in (0, 1], as in UMAP (McInnes et al. 2018): exp(-(d - d_nearest) / s), with s
+ * such that a token's proximities sum to log2 k. `report` gets the share done, 0 to 1.
  */
 const nearness = ({ k, distances }: Neighbours, tokens: number, report: (fraction: number) => void): Float32Array => {
   const near = new Float32Array(tokens * k)
@@ -63,7 +63,10 @@ const nearness = ({ k, distances }: Neighbours, tokens: number, report: (fractio
   return near
 }
 
-/** The neighbour graph with the nearness a + b - a b of two tokens, a and b as either end sees it; entries too far to ever count are left out. */
+/**
+ * Neighbour graph with edge strength a + b - a b, where a and b are the proximities seen from either end. Entries too
+ * weak ever to be used are left out.
+ */
 const graphOf = (
   neighbours: Neighbours,
   tokens: number,
@@ -94,7 +97,7 @@ const graphOf = (
   return { nodes: tokens, starts, columns: columns.subarray(0, end), shares: shares.subarray(0, end) }
 }
 
-/** The layout in the calling thread; see `layOutTokens`. */
+/** Computes the layout in the calling thread; see `layOutTokens`. */
 export const computeLayout = (
   { matrix, tokens, components, whiten, neighbours, seed }: LayoutOrder,
   report: (fraction: number) => void = () => {}
@@ -115,9 +118,10 @@ export const computeLayout = (
 export interface LayoutInput extends LayoutOrder, Watched {}
 
 /**
- * Places of all tokens in the plane, [tokens, 2], on one worker thread: from their first two principal components, neighbours draw
- * each other near and others apart (an embedding of the neighbour graph, as UMAP's). The order determines it to the last bit. Throws a
- * `clustering` error for a matrix that cannot be preprocessed, and `interrupted` after `signal`.
+ * Positions of all tokens in the plane, [tokens, 2], computed on one worker thread. The layout starts from the first
+ * two principal components and embeds the neighbour graph as UMAP does: neighbours attract each other and other
+ * tokens repel. Bit-for-bit reproducible from its input. Throws a `clustering` error for a matrix that cannot be
+ * preprocessed, and `interrupted` after `signal`.
  */
 export const layOutTokens = async (
   { onProgress, signal, ...order }: LayoutInput,

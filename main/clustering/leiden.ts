@@ -6,23 +6,23 @@ import { pageBytes } from './kernel-memory'
 
 export interface LeidenSettings {
   /**
-   * γ of the modularity Σ_c [w_c / 2m - γ (d_c / 2m)²]: w_c is twice the weight inside community c, d_c the sum of its
-   * degrees, 2m the sum of all.
+   * γ in the modularity Σ_c [w_c / 2m - γ (d_c / 2m)²], where w_c is twice the weight inside community c, d_c the sum
+   * of its degrees, and 2m the sum of all degrees.
    */
   readonly resolution: number
   /** Seed of the run's Philox words, an integer in [0, 2⁵³). */
   readonly seed: number
-  /** Number of this attempt, below 2³²: another attempt draws other words. */
+  /** Number of this attempt, below 2³². Each number draws different random words. */
   readonly run: number
   /**
-   * Communities of a coarser level. Each community found lies within one of these; degrees and total weight stay the
-   * whole graph's.
+   * Communities of a coarser level. Every community found lies within one of these. Degrees and total weight remain
+   * those of the whole graph.
    */
   readonly within?: Int32Array
 }
 
 export interface LeidenOrder extends LeidenSettings {
-  /** Symmetric, without loops. */
+  /** Symmetric, without self-loops. */
   readonly graph: Graph
 }
 
@@ -30,13 +30,13 @@ export interface Partition {
   /** Community of every node, numbered by size, largest first, ties by lowest node. */
   readonly communities: Int32Array
   readonly count: number
-  /** Modularity at the resolution. */
+  /** Modularity at the given resolution. */
   readonly quality: number
 }
 
-/** A graph in the memory of a kernel, for any number of partitions. */
+/** A graph loaded into a kernel, for any number of partitions. */
 export interface OpenLeiden {
-  /** Partitions the graph; `report` gets the share of the work that is done. */
+  /** Partitions the graph. `report` gets the share done, 0 to 1. */
   readonly partition: (settings: LeidenSettings, report?: (fraction: number) => void) => Partition
 }
 
@@ -62,11 +62,11 @@ interface LeidenKernel {
 
 /** Last word of the random counters (docs/method.md, section 4, purpose 9). */
 const stream = 9 * 2 ** 24
-/** On the graphs of test/bench/communities.ts, further iterations add less than 0.03 % to modularity each. */
+/** On the graphs of test/bench/communities.ts, each further iteration adds less than 0.03 % to modularity. */
 const mostIterations = 5
 /** Weights below the range of float32 are raised to its smallest normal number. */
 const smallestWeight = 2 ** -126
-/** Nodes per call of the kernel. V8 optimises a function between calls, not while it runs. */
+/** Nodes per kernel call. V8 optimises a function between calls, not while it runs. */
 const stretch = 1000
 /** Arrays begin at multiples of a cache line. */
 const lineBytes = 64
@@ -80,7 +80,7 @@ const instantiate = (): LeidenKernel => {
   return new WebAssembly.Instance(module, { env: { abort } }).exports as unknown as LeidenKernel
 }
 
-/** Modularity of any partition of the graph. */
+/** Modularity of a partition of the graph. */
 export const modularity = (graph: Graph, communities: Int32Array, resolution: number): number => {
   const { nodes, starts, ends, columns, weights, degrees } = graph
   const total = volume(graph)
@@ -102,8 +102,8 @@ export const modularity = (graph: Graph, communities: Int32Array, resolution: nu
 }
 
 /**
- * Communities of the tokens, numbered by size. `found` are the communities of the kernel's nodes, which stand for
- * `tokens`.
+ * Renumbers communities by size and maps them to tokens. `found` has the community of each kernel node; kernel nodes
+ * stand for `tokens`.
  */
 const numberBySize = (found: Int32Array, tokens: Int32Array, count: number): Int32Array => {
   const communities = new Int32Array(found.length)
@@ -112,7 +112,7 @@ const numberBySize = (found: Int32Array, tokens: Int32Array, count: number): Int
     communities[tokens[node]] = found[node]
     sizes[found[node]]++
   }
-  // The next number of a community of each size, largest first.
+  // Next number to give to a community of each size, largest first.
   const next = new Int32Array(found.length + 2)
   for (const size of sizes) next[found.length - size + 1]++
   for (let i = 1; i < next.length; i++) next[i] += next[i - 1]
@@ -123,7 +123,7 @@ const numberBySize = (found: Int32Array, tokens: Int32Array, count: number): Int
   })
 }
 
-/** The tokens in breadth-first order along edges, so that neighbours are near one another in memory. */
+/** Tokens in breadth-first order along edges, so that neighbours are close in memory. */
 const breadthFirst = ({ nodes, starts, ends, columns }: Graph): Int32Array => {
   const order = new Int32Array(nodes)
   const reached = new Uint8Array(nodes)
@@ -149,7 +149,7 @@ interface GraphPlaces {
   readonly rows: number
 }
 
-/** Copies a graph into the kernel's memory, without gaps between rows. Its nodes stand for `tokens`. */
+/** Copies a graph into the kernel's memory, without gaps between rows. The copy's nodes stand for `tokens`. */
 const copyGraph = (graph: Graph, tokens: Int32Array, buffer: ArrayBuffer, places: GraphPlaces): void => {
   const { nodes, starts, ends, columns, weights, degrees } = graph
   const nodeOf = new Int32Array(nodes)
@@ -173,12 +173,13 @@ const copyGraph = (graph: Graph, tokens: Int32Array, buffer: ArrayBuffer, places
 
 /**
  * Loads a graph for the Leiden algorithm (Traag, Waltman and van Eck 2019). An iteration moves nodes to the
- * communities where they gain most, refines every community by random merges, and repeats this on the graph of refined
- * communities. A merge is drawn in proportion to exp(gain / 0.01), with gains in units of edge weight, as in the
- * authors' program and igraph. Iterations end at a bound, or when no node moves. Every community found is connected.
+ * communities where they gain most, refines every community by random merges, and repeats this on the graph of
+ * refined communities. A merge has probability proportional to exp(gain / 0.01), with gains in units of edge weight,
+ * as in the authors' program and igraph. Iterations end at a fixed maximum, or when no node moves.
  *
- * A partition depends on the graph and the settings alone, to the last bit. Weights are rounded to float32; sums are
- * float64. Throws a `clustering` error if WebAssembly's memory is too small.
+ * Every community found is connected. A partition depends only on the graph and the settings, bit for bit. Weights
+ * are rounded to float32; sums are float64. Throws a `clustering` error if the graph does not fit in WebAssembly's
+ * memory.
  */
 export const openLeiden = (graph: Graph): OpenLeiden => {
   const { nodes, starts, ends } = graph
@@ -257,12 +258,12 @@ export const openLeiden = (graph: Graph): OpenLeiden => {
   }
 }
 
-/** One partition of a graph; see openLeiden. */
+/** Computes one partition of a graph; see `openLeiden`. */
 export const leiden = ({ graph, ...settings }: LeidenOrder, report?: (fraction: number) => void): Partition =>
   openLeiden(graph).partition(settings, report)
 
 /**
- * Bytes that a partition needs beside the graph, at resolutions up to some hundreds. At any resolution, 40 for each
- * entry are enough.
+ * Bytes that a partition needs in addition to the graph, for resolutions up to a few hundred. 40 bytes per entry are
+ * enough for any resolution.
  */
 export const leidenBytes = (nodes: number, entries: number): number => 150 * nodes + 30 * entries

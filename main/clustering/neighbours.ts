@@ -5,14 +5,17 @@ import { meet, take, type Team } from '../base/team'
 import { planMemory } from './kernel-memory'
 import type { Points } from './preprocess'
 
-/** k nearest neighbours of every token: `indices` and Euclidean `distances` are [tokens, k], nearest first, ties to the lower index. */
+/**
+ * k nearest neighbours of every token. `indices` and Euclidean `distances` are [tokens, k], nearest first, ties to
+ * the lower index.
+ */
 export interface Neighbours {
   readonly k: number
   readonly indices: Int32Array
   readonly distances: Float32Array
 }
 
-/** Addresses of the arrays in a search's memory: what the kernel takes. */
+/** Addresses of the arrays in a search's memory, as the kernel takes them. */
 interface Places {
   readonly points: number
   readonly norms: number
@@ -24,34 +27,31 @@ interface Places {
   readonly scratch: number
 }
 
-/**
- * Some of the points: `from` … `to` - 1. `from` is a multiple of `rangeStep`, and so is `to` unless it is the number
- * of points.
- */
+/** Points `from` … `to` - 1. `from` is a multiple of `rangeStep`; so is `to`, unless it is the number of points. */
 export interface TokenRange {
   readonly from: number
   readonly to: number
 }
 
-/** A search that the members of a team carry out together; all arrays are in shared memory. */
+/** A search that all members of a team carry out together. All arrays are in shared memory. */
 export interface NeighbourSearch {
   readonly points: Points
-  /** Whose neighbours are searched for, among all points. */
+  /** The points whose neighbours are searched for, among all points. */
   readonly range: TokenRange
-  /** What one integer stands for: the points less their mean are rounded to multiples of it. */
+  /** Value of one integer step: points, less their mean, are rounded to multiples of it. */
   readonly step: number
-  /** Dimensions made a multiple of 4 by zeros. */
+  /** Dimensions, zero-padded to a multiple of 4. */
   readonly even: number
-  /** Pairs that a point's list holds. */
+  /** Pairs that a point's list can hold. */
   readonly capacity: number
   readonly memory: WebAssembly.Memory
   readonly places: Places
-  /** Of the points of the range. */
+  /** Neighbours of the points in the range. */
   readonly neighbours: Neighbours
-  /** The points of the range are divided into an even number of blocks. */
+  /** The range is divided into this many blocks, an even number. */
   readonly blocks: number
   readonly blockSize: number
-  /** One word: the meetings that are done. */
+  /** One word: the number of block pairs done. */
   readonly done: Int32Array
 }
 
@@ -63,17 +63,23 @@ interface NearestKernel {
 
 const lanes = 8
 export const rangeStep = lanes
-/** Points outside of the range that a block of it meets at once. */
+/** Points outside the range that one of its blocks is compared with at a time. */
 const outsideSize = 16384
-/** Dimensions come in fours in the kernel. */
+/** The kernel processes dimensions in groups of four. */
 const evenly = 4
 const blocksPerMember = 8
-/** Rounded points of a block that meet a tile of others in one go: together they fit into a core's own cache. */
+/** Bytes of rounded points in a block. A block and the tile it is compared with fit in a core's own cache. */
 const blockBytes = 262144
 const tileBytes = 131072
-/** Bound of a rounded point's norm, so that twice a product of two points fits 32 bits with room for bounds. */
+/**
+ * Largest norm of a rounded point. Twice an inner product of two points then fits in 32 bits, with room for the
+ * bounds.
+ */
 const largestNorm = 16000
-/** Every pair passes the open bound, none the closed one or the norm of what is no point. */
+/**
+ * Every pair passes the open bound. No pair passes the closed one, nor does any pass with the norm of a padding
+ * entry.
+ */
 const openBound = -1_000_000_000
 const closedBound = 520_000_000
 const paddingNorm = 1_600_000_000
@@ -86,7 +92,7 @@ const meanOf = ({ values, count, dimensions }: Points): Float64Array => {
   return mean.map((sum) => sum / count)
 }
 
-/** The largest distance of a point from `mean`. */
+/** Largest distance of a point from `mean`. */
 const radius = ({ values, dimensions }: Points, mean: Float64Array): number => {
   let largest = 0
   for (let at = 0; at < values.length; at += dimensions) {
@@ -98,15 +104,15 @@ const radius = ({ values, dimensions }: Points, mean: Float64Array): number => {
 }
 
 export interface SearchOptions {
-  /** All points by default. */
+  /** Defaults to all points. */
   readonly range?: TokenRange
-  /** Blocks of the range, an even number; by default some for each member. */
+  /** Number of blocks in the range, even. Defaults to several per member. */
   readonly blocks?: number
 }
 
 /**
- * Lays out a search for `k` neighbours of each point, or of each in a range. Throws a `clustering` error unless 1 ≤ k
- * < count, and for more than WebAssembly addresses.
+ * Prepares a search for the `k` neighbours of every point, or of every point in a range. Throws a `clustering` error
+ * unless 1 ≤ k < count, or if the search needs more memory than WebAssembly can address.
  */
 export const prepareSearch = (
   points: Points,
@@ -118,7 +124,8 @@ export const prepareSearch = (
   if (k >= count) {
     throw new SpectroscopeError(
       'clustering',
-      `"clustering.neighbours" is ${k} but there are only ${count} tokens; set it below the number of tokens or study more of them.`
+      `"clustering.neighbours" is ${k} but there are only ${count} tokens; ` +
+        `set it below the number of tokens or study more tokens.`
     )
   }
   const { range = { from: 0, to: count }, blocks = blocksPerMember * members } = options
@@ -183,13 +190,13 @@ export const prepareSearch = (
 }
 
 /**
- * What a search has found so far: all that changes in its memory. Copied between rounds, it lets another process go
- * on after that round.
+ * Snapshot of everything that changes during a search. Taken between rounds, it lets another process continue after
+ * that round.
  */
 export const searchState = ({ memory, places }: NeighbourSearch): Uint8Array =>
   new Uint8Array(memory.buffer, places.bounds, places.scratch - places.bounds)
 
-/** Two blocks of points that are looked at together: for the lists of both where `mutual`, else of the first alone. */
+/** Two blocks to compare. Both blocks' lists are updated if `mutual`, otherwise only the first's. */
 interface Meeting {
   readonly from: number
   readonly to: number
@@ -211,12 +218,12 @@ const outsideOf = ({ points: { count }, range: { from, to } }: Search): TokenRan
 }
 
 /**
- * Each block of the range with itself, then every two of them (pairs in the rounds of a tournament), then each with
- * what is outside.
+ * Number of rounds: each block of the range with itself, then every pair of blocks (as in a round-robin tournament),
+ * then each block with the points outside the range.
  */
 export const roundCount = (search: Search): number => search.blocks + outsideOf(search).length
 
-/** The meetings of a round, in which no list belongs to two of them. */
+/** Block pairs of a round. No block's lists are updated by two of them. */
 const meetingsOf = (search: Search, round: number): Meeting[] => {
   const { range, blocks, blockSize } = search
   const end = roundUp(range.to, lanes)
@@ -238,15 +245,15 @@ const meetingsOf = (search: Search, round: number): Meeting[] => {
   return all.map((block) => meeting(block, outside[(round - blocks + block) % outside.length], false))
 }
 
-/** Meetings of the rounds before one. */
+/** Number of block pairs in all earlier rounds. */
 const meetingsBefore = ({ blocks }: Search, round: number): number =>
   blocks * (Math.min(1, round) + Math.max(0, Math.min(round, blocks) - 1) / 2 + Math.max(0, round - blocks))
 
-/** The share of a search that is done. */
+/** Share of a search that is done, 0 to 1. */
 export const searched = (search: NeighbourSearch): number =>
   Atomics.load(search.done, 0) / meetingsBefore(search, roundCount(search))
 
-/** Sets a search of the same points, range and blocks to where another one stood before `round`. */
+/** Restores the state that another search of the same points, range and blocks had before `round`. */
 export const restoreSearch = (search: NeighbourSearch, state: Uint8Array, round: number): void => {
   searchState(search).set(state)
   Atomics.store(search.done, 0, meetingsBefore(search, round))
@@ -262,7 +269,7 @@ const openKernel = async (
   compiled ??= readFile(kernelPath('clustering', 'nearest')).then((bytes) => WebAssembly.compile(new Uint8Array(bytes)))
   const kernel = (await WebAssembly.instantiate(await compiled, { env: { memory, refine } }))
     .exports as unknown as NearestKernel
-  // The kernel finds a list by the number of its point, and there are lists for the range alone.
+  // The kernel addresses lists by point number, but only points of the range have lists.
   const [distances, indices] = [places.distances, places.indices].map((place) => place - 4 * capacity * range.from)
   const sizes = places.sizes - 4 * range.from
   const { points, norms, bounds, slacks, scratch } = places
@@ -270,7 +277,7 @@ const openKernel = async (
   return kernel
 }
 
-/** In float64, in four parts so that an addition need not wait for the one before. */
+/** Squared distance in float64. Four independent sums let additions overlap. */
 const squaredDistance = ({ values, dimensions }: Points, i: number, j: number): number => {
   let [a, b] = [i * dimensions, j * dimensions]
   const end = a + dimensions
@@ -285,7 +292,7 @@ const squaredDistance = ({ values, dimensions }: Points, i: number, j: number): 
   return s0 + s1 + (s2 + s3)
 }
 
-/** The pairs of an even number of blocks that a round of a tournament brings together; every two blocks meet in one of the blocks - 1 rounds. */
+/** The two blocks of pair `pair` in a tournament round. Over `blocks` - 1 rounds, every two blocks meet once. */
 const blocksOfPair = (blocks: number, round: number, pair: number): readonly [number, number] =>
   pair === 0 ? [blocks - 1, round] : [(round + pair) % (blocks - 1), (round - pair + blocks - 1) % (blocks - 1)]
 
@@ -293,10 +300,12 @@ const blocksOfPair = (blocks: number, round: number, pair: number): readonly [nu
 export type Rounds = TokenRange
 
 /**
- * One member's part in step 2 of docs/method.md, section 5.1, or in some rounds of it; after the last round the neighbours are
- * there. In a round no block takes part twice, so that one member at a time has its lists. Exact in float64: the
- * integer kernel only dismisses pairs whose rounded points are farther apart than rounding can have moved them
- * (triangle inequality); what it leaves is put in order by the distances of the points.
+ * One member's part in the neighbour search (docs/method.md, section 5.1, step 2), for all rounds or some. The
+ * neighbours are complete after the last round. Within a round a block takes part once, so only one member touches
+ * its lists.
+ *
+ * The result is exact in float64. The integer kernel discards only pairs whose rounded points are farther apart than
+ * rounding could explain (triangle inequality); the remaining pairs are ranked by true distances.
  */
 export const runSearch = async (
   search: NeighbourSearch,
@@ -319,7 +328,10 @@ export const runSearch = async (
   const tile = Math.max(1, Math.floor(tileBytes / (2 * even * lanes))) * lanes
   const together = Math.max(1, Math.floor(blockBytes / (2 * even * lanes))) * lanes
 
-  /** Places in the list of a point, nearest first, ties to the lower index; `squares` then holds the squared distances at those places. */
+  /**
+   * Positions in a point's list, nearest first, ties to the lower index. Afterwards `squares` holds the squared
+   * distances by position.
+   */
   const ranked = (point: number): Int32Array => {
     const list = point - range.from
     const first = list * capacity

@@ -5,8 +5,9 @@ import { blocksOf, iterationLimit, roundingShare, rowsInBlock, width, type Syste
 const rounds = 6
 
 /**
- * One column by conjugate gradients in float64 throughout, for systems that are out of float32's reach (a tiny α, a seed of tiny degree). Its
- * vectors take the place of the float32 ones. Leaves what `solveMixed` leaves in the workspace. Returns the largest |r_u| beyond the rounding of the score.
+ * Solves one column by conjugate gradients, entirely in float64, for systems that float32 cannot solve (a tiny α, or
+ * a seed of tiny degree). Its vectors reuse the memory of the float32 ones. Leaves the same results in the workspace
+ * as `solveMixed`. Returns the largest |r_u| beyond the rounding of the score.
  */
 export const solveInDouble = (
   { solve, keep, spread, tolerance, sources }: System,

@@ -14,22 +14,33 @@ import {
   type Workspace
 } from './pagerank-system'
 
-/** A column's residual falls by this factor in float32 before the scores take the correction in and it is computed anew in float64. */
+/**
+ * A column's residual falls by this factor in float32. Then its correction is added to the scores and the residual is
+ * recomputed in float64.
+ */
 const reduction = 2 ** -20
 /**
- * After as many iterations of a first round corrections are taken in early and residuals computed anew near the seeds, where rounding was large: that
- * is most of what a float32 solve loses, for next to nothing.
+ * After this many iterations of the first round, corrections are applied early and residuals recomputed near the
+ * seeds, where rounding was largest. That repairs most of the float32 error at almost no cost.
  */
 const renewal = 4
-/** A residual computed anew that is this many times what the recurrence had come to does not belong to its directions: they begin anew. */
+/**
+ * If the recomputed residual is larger than the recurrence's by this factor, the directions no longer fit and
+ * restart.
+ */
 const drift = 8
-/** A round that leaves more than this share of a residual has not helped, and several in a row have met the end of what float32 can do. */
+/**
+ * A round that leaves more than this share of a residual has not helped. After several in a row, float32 is
+ * exhausted.
+ */
 const stagnation = 0.25
 const idleRounds = 3
 const rounds = 40
-/** Exponent of the first residuals in float32: leaves 180 binary digits below them, of which a solve uses some 40. */
+/**
+ * Binary exponent of the first residuals in float32. It leaves 180 binary digits below them; a solve uses about 40.
+ */
 const magnitude = 60
-/** Share of the tolerance below which a value in float32 is taken for 0. */
+/** float32 values below this share of the tolerance are treated as 0. */
 const negligible = 2 ** -24
 
 interface PagerankKernel {
@@ -94,7 +105,7 @@ const openKernel = (
   return kernel
 }
 
-/** What the kernel reads, one entry a column. Every member writes it, always with the same values. */
+/** Kernel settings, one entry per column. Every member writes them, always with the same values. */
 const settingsOf = ({ memory: { buffer }, places: { settings } }: Workspace) => {
   const doubles = (index: number): Float64Array => new Float64Array(buffer, settings + 8 * width * index, width)
   const floats = (index: number): Float32Array =>
@@ -122,8 +133,12 @@ const volumesOf = (parts: Int32Array, degrees: Float64Array, nodes: number, of: 
   return Float64Array.from(of, (part) => (part < 0 ? 0 : sums[part]))
 }
 
-/** Marks in `reached` [reaches, node], by a bit for each column, the nodes within one step of its seed, then those within two. */
-const markNear = ({ graph: { nodes, starts, ends, columns } }: Solve, seeds: Int32Array, reached: Uint8Array): void => {
+/**
+ * Marks nodes in `reached` [reaches, node], one bit per column: those within one step of its seed, then those within
+ * two.
+ */
+const markNear = ({ graph }: Solve, seeds: Int32Array, reached: Uint8Array): void => {
+  const { nodes, starts, ends, columns } = graph
   const mark = (bit: number, node: number, steps: number): void => {
     for (let within = Math.max(1, steps); within <= nearSteps; within++) reached[(within - 1) * nodes + node] |= bit
     if (steps < nearSteps) for (let e = starts[node]; e < ends[node]; e++) mark(bit, columns[e], steps + 1)
@@ -134,11 +149,14 @@ const markNear = ({ graph: { nodes, starts, ends, columns } }: Solve, seeds: Int
 }
 
 /**
- * Conjugate gradients in the inner product of D (Chronopoulos and Gear's form) with float32 vectors and shares. Whenever a column's residual
- * has fallen enough, its correction is added to the float64 scores and the residual computed anew from them in float64, while directions
- * stay while they fit ("reliable updates", Sleijpen and van der Vorst 1996): the residual is true to float64 at half the memory traffic. The slowest
- * mode, the constant on the part of the graph that the seed is in (K 1 = α 1), is taken out of every such residual at once. Returns
- * the largest |r_u| of each column beyond the rounding of its score: more than the system's tolerance where float32 did not suffice.
+ * Conjugate gradients in the inner product of D (Chronopoulos and Gear's form) with float32 vectors and shares.
+ * Whenever a column's residual has fallen enough, its correction is added to the float64 scores and the residual is
+ * recomputed from them in float64. Directions are kept while they fit ("reliable updates", Sleijpen and van der Vorst
+ * 1996). So residuals are accurate to float64 at half the memory traffic. The slowest mode, the constant on the
+ * seed's part of the graph (K 1 = α 1), is removed from each such residual directly.
+ *
+ * Returns the largest |r_u| of each column beyond the rounding of its score. It exceeds the system's tolerance if
+ * float32 did not suffice.
  */
 export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, team: Team): Float64Array => {
   const {
@@ -170,7 +188,10 @@ export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, 
   const reached = new Uint8Array(memory.buffer, places.reached, reaches * nodes)
   const cleared = [residuals, ...[places.directions, places.images, places.corrections].map(vector)]
 
-  /** Phases write the two halves of the sums in turn: a member that is ahead does not touch what another still adds up. */
+  /**
+   * Phases alternate between the two halves of the sums, so that a member that is ahead does not overwrite what
+   * another still adds up.
+   */
   let [half, finished] = [0, 0]
   const phase = (work: (from: number, to: number, sums: number) => void): void => {
     for (let block = take(team); block < blocks; block = take(team)) {
@@ -196,7 +217,8 @@ export const solveMixed = ({ solve, keep, spread, tolerance, sources }: System, 
       for (let c = 0, at = words * (finished + 2 * block) * width; c < width; c++)
         out[c] = Math.max(out[c], sums[at + c])
   }
-  const [gammas, deltas, previous, steps, largestNow, masses] = Array.from({ length: 6 }, () => new Float64Array(width))
+  const perColumn = (): Float64Array => new Float64Array(width)
+  const [gammas, deltas, previous, steps, largestNow, masses] = Array.from({ length: 6 }, perColumn)
 
   for (let c = 0; c < width; c++) {
     const scale = sources[c] > 0 ? 2 ** (magnitude - Math.floor(Math.log2(sources[c]))) : 0

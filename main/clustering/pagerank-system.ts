@@ -1,23 +1,29 @@
 import type { Graph, GraphArrays } from './graph'
 import { planMemory } from './kernel-memory'
 
-/** Columns solved in one pass over the matrix. A pass costs hardly more than with 4, while the vectors of 16 outgrow the cache. */
+/**
+ * Columns solved in one pass over the matrix. A pass costs hardly more than with 4, while 16 columns outgrow the
+ * cache.
+ */
 export const width = 8
 
-/** Steps of the walk for which a solve tells nodes that it has reached from the rest. */
+/** Steps of the walk for which a solve tracks which nodes have been reached. */
 export const nearSteps = 2
-/** What `reached` says of a node, for every column: whether it is within one step of the seed, within two, in the seed's component. */
+/**
+ * Bit sets per node in `reached`, one bit per column: within one step of the seed, within two, and in the seed's
+ * component.
+ */
 export const reaches = nearSteps + 1
 
 export const rowsInBlock = 256
 export const blocksOf = (nodes: number): number => Math.ceil(nodes / rowsInBlock)
 
-/** Rounding that no solver can undo, relative to a node's own score. */
+/** Unavoidable rounding error of a solve, relative to a node's own score. */
 export const roundingShare = 32 * Number.EPSILON
 
 export const iterationLimit = (alpha: number): number => 200 + Math.ceil(40 / Math.sqrt(alpha))
 
-/** Addresses of the arrays in a workspace's memory: what the kernel takes. */
+/** Addresses of the arrays in a workspace's memory, as the kernel takes them. */
 export interface Places {
   readonly starts: number
   readonly ends: number
@@ -46,20 +52,20 @@ export interface Workspace {
   readonly memory: WebAssembly.Memory
   readonly places: Places
   readonly arrays: GraphArrays
-  /** p_u / d_u, [node, column], after a solve. */
+  /** p_u / d_u after a solve, [node, column]. */
   readonly scores: Float64Array
-  /** The same scores, [column, node], after a solve. */
+  /** The same scores, [column, node]. */
   readonly ranked: Float64Array
-  /** The weight of each node's edges to nodes that a sweep takes before it, [column, node], after a solve. */
+  /** Weight of each node's edges to nodes that come earlier in a sweep, [column, node], after a solve. */
   readonly earlier: Float64Array
 }
 
 export interface Solve {
-  /** In the arrays of `workspace`. */
+  /** Stored in the arrays of `workspace`. */
   readonly graph: Graph
-  /** Nodes that are not removed from it. */
+  /** Number of nodes that have not been removed. */
   readonly left: number
-  /** Up to `width` seed nodes, one a column; a node without edges, or -1, leaves its column 0. */
+  /** Up to `width` seed nodes, one per column. A node without edges, or -1, leaves its column 0. */
   readonly seeds: Int32Array
   readonly alpha: number
   readonly epsilon: number
@@ -67,18 +73,21 @@ export interface Solve {
   readonly workspace: Workspace
 }
 
-/** What a column is solved for: |r_u| ≤ `tolerance` for the residual r = source - K z of z = p_u / d_u. */
+/** Linear system of each column: |r_u| ≤ `tolerance` for the residual r = source - K z, where z = p_u / d_u. */
 export interface System {
   readonly solve: Solve
   /** K = keep · I - spread · D⁻¹A. */
   readonly keep: number
   readonly spread: number
   readonly tolerance: number
-  /** Of each column, at its seed. */
+  /** For each column, the source at its seed. */
   readonly sources: Float64Array
 }
 
-/** Memory for graphs of up to as many nodes and edges as `graph`. Throws a `clustering` error for more than WebAssembly addresses. */
+/**
+ * Allocates memory for graphs with up to as many nodes and edges as `graph`. Throws a `clustering` error if that is
+ * more than WebAssembly can address.
+ */
 export const openWorkspace = (graph: Graph): Workspace => {
   const { nodes } = graph
   const entries = graph.columns.length
@@ -106,7 +115,8 @@ export const openWorkspace = (graph: Graph): Workspace => {
     earlier: reserve(8 * nodes * width)
   }
   const memory = open(
-    `The graph of ${nodes} tokens and ${entries / 2} edges needs more than the solver's 4 GiB; lower "clustering.neighbours" or study fewer tokens.`
+    `The graph of ${nodes} tokens and ${entries / 2} edges needs more than the solver's 4 GiB; ` +
+      `lower "clustering.neighbours" or study fewer tokens.`
   )
   const arrays = {
     starts: new Int32Array(memory.buffer, places.starts, nodes + 1),

@@ -6,13 +6,13 @@ const grown = (array: Int32Array, length: number): Int32Array => {
   return larger
 }
 
-/** Pairs of numbers, each with a count and with an ordinal in the order of arrival. */
+/** Hash table of pairs of numbers. Each pair has a count, and an ordinal in order of insertion. */
 export class PairTable {
-  /** Ordinals by hash, -1 where a slot is empty; at most half of the slots are taken. */
+  /** Ordinals by hash; -1 marks an empty slot. At most half of the slots are used. */
   #slots: Int32Array = new Int32Array(firstSlots).fill(-1)
   #a: Int32Array = new Int32Array(firstSlots / 2)
   #b: Int32Array = new Int32Array(firstSlots / 2)
-  /** Count of each pair, by its ordinal. */
+  /** Count of each pair, by ordinal. */
   counts: Int32Array = new Int32Array(firstSlots / 2)
   size = 0
 
@@ -21,7 +21,7 @@ export class PairTable {
     return this.#slots[this.#slotOf(a, b)]
   }
 
-  /** Ordinal of a pair, which is added with a count of 0 where it is new. */
+  /** Ordinal of a pair. A new pair is added with count 0. */
   ordinalOf(a: number, b: number): number {
     const slot = this.#slotOf(a, b)
     if (this.#slots[slot] >= 0) return this.#slots[slot]
@@ -42,7 +42,7 @@ export class PairTable {
     this.size = 0
   }
 
-  /** The slot of a pair, or the empty one where it would be. */
+  /** Slot of a pair, or the empty slot where it belongs. */
   #slotOf(a: number, b: number): number {
     const mixed = Math.imul(Math.imul(a, 0x9e3779b1) ^ b, 0x85ebca6b)
     const mask = this.#slots.length - 1

@@ -1,7 +1,7 @@
 import { patternNames, type PatternName } from '../../preload/contract-explore'
 import { closingTexts } from './brackets'
 
-/** Texts of token ids; `ids` ascending. Empty where there is no tokenizer: patterns of texts are then found nowhere. */
+/** Texts of token ids, with `ids` ascending. Empty without a tokenizer; no text pattern is then found. */
 export interface Texts {
   readonly ids: Int32Array
   readonly texts: readonly string[]
@@ -13,19 +13,22 @@ export interface StudiedRows {
   readonly targets: readonly Int32Array[]
 }
 
-/** What can be told of a token from its own text. */
+/** Properties of a token that follow from its own text. */
 interface TextTraits {
   readonly text: string
   readonly visible: boolean
   readonly breaks: boolean
-  /** A line break before, and after, all that is visible. */
+  /** Whether a line break precedes, or follows, all visible characters. */
   readonly breaksFirst: boolean
   readonly breaksLast: boolean
   /** Bits of the patterns that need no context. */
   readonly bits: number
-  /** White space before its first visible character. */
+  /** White space before the first visible character. */
   readonly spaced: boolean
-  /** The first visible character is a letter; an apostrophe with a letter after it; the last character is in a word. */
+  /**
+   * What the first visible characters are: a letter, or an apostrophe followed by a letter. `wordLast` tells whether
+   * the last character belongs to a word.
+   */
   readonly letterFirst: boolean
   readonly apostropheFirst: boolean
   readonly wordLast: boolean
@@ -37,9 +40,9 @@ const bitOf = (pattern: PatternName): number => 1 << patternNames.indexOf(patter
 
 const endOfText = '<|endoftext|>'
 const firstOfRow = 8
-/** Bytes that are no whole character are shown so (`Tokenizer.tokenText`). */
+/** `Tokenizer.tokenText` shows bytes that are not a whole character like this. */
 const loneByte = /\\x[89A-F][0-9A-F]/g
-/** A character that is neither a letter nor punctuation. */
+/** Placeholder for such a byte: neither a letter nor punctuation. */
 const lone = '\ue000'
 const lineBreak = /[\n\r\u2028\u2029]/
 
@@ -73,7 +76,7 @@ const traitsOf = (shown: string): TextTraits => {
 
 const nothing = traitsOf('')
 
-/** Patterns of texts at every position of a row. */
+/** Text patterns at every position of a row. */
 const textPatterns = (row: readonly TextTraits[]): Int32Array => {
   const bits = Int32Array.from(row, (traits) => traits.bits)
   closingTexts(
@@ -121,7 +124,7 @@ const followsAsBefore = (row: Int32Array): boolean[] => {
   })
 }
 
-/** The patterns at every position of a row: bit i for pattern i of `patternNames`. */
+/** Patterns at every position of a row: bit i is set for pattern i of `patternNames`. */
 export const rowPatterns = (row: Int32Array, traits: (id: number) => TextTraits): Int32Array => {
   const bits = textPatterns(Array.from(row, traits))
   followsAsBefore(row).forEach((repeated, at) => {
@@ -132,21 +135,24 @@ export const rowPatterns = (row: Int32Array, traits: (id: number) => TextTraits)
   return bits
 }
 
-/** Looks up what is told of a token id by its text. */
+/** Returns a lookup of text traits by token id. */
 export const traitsById = ({ ids, texts }: Texts): ((id: number) => TextTraits) => {
   const known = new Map<number, TextTraits>()
   ids.forEach((id, i) => known.set(id, traitsOf(texts[i])))
   return (id) => known.get(id) ?? nothing
 }
 
-/** The text of a token id, or ⟨id⟩ where none is known. */
+/** Returns a lookup of token texts by id. It gives ⟨id⟩ for an unknown id. */
 export const textsById = ({ ids, texts }: Texts): ((id: number) => string) => {
   const known = new Map<number, string>()
   ids.forEach((id, i) => known.set(id, texts[i]))
   return (id) => known.get(id) ?? `⟨${id}⟩`
 }
 
-/** Patterns of every studied token, in order: bit i for pattern i of `patternNames`. `report` gets the share of rows done. */
+/**
+ * Patterns of every studied token, in order: bit i is set for pattern i of `patternNames`. `report` gets the share of
+ * rows done, 0 to 1.
+ */
 export const tokenPatterns = (
   { probe, targets }: StudiedRows,
   texts: Texts,

@@ -1,16 +1,19 @@
 import { philoxWords } from '../base/philox'
 import { covariance, eigenDecomposition, type Points } from './preprocess'
 
-/** docs/method.md, section 4, purpose 6: index 0 places tokens, 1 clusters. */
+/** Random streams of layouts (docs/method.md, section 4, purpose 6): index 0 for tokens, 1 for clusters. */
 export const layoutStreams = { tokens: 6 * 2 ** 24, clusters: 6 * 2 ** 24 + 1 } as const
 
-/** Deviation of the first coordinate of points in the plane. */
+/** Standard deviation of the first coordinate of points in the plane. */
 const spread = 4
-/** Points are drawn in from beyond, so that some far ones do not press all others together. */
+/** Points farther out are pulled in, so that outliers do not squeeze all others together. */
 const furthest = 4 * spread
 const jitter = 0.01
 
-/** The two axes of largest variance, as columns of [dimensions, 2]; those of whitened points are their first two. */
+/**
+ * The two axes of largest variance, as columns of [dimensions, 2]. Whitened points already have these as their first
+ * two.
+ */
 const axesOf = ({ values, count, dimensions }: Points, whitened: boolean): Float64Array => {
   const axes = new Float64Array(2 * dimensions)
   if (whitened || dimensions === 1) {
@@ -27,8 +30,8 @@ const axesOf = ({ values, count, dimensions }: Points, whitened: boolean): Float
 }
 
 /**
- * The points' first two principal components, [count, 2], as the beginning of a layout: one scale for both, far points drawn in, and a
- * little noise, so that no two points are in one place. `points` have columns of mean 0.
+ * First two principal components of the points, [count, 2], as the start of a layout. Both axes have the same scale,
+ * outliers are pulled in, and a little noise keeps points from coinciding. The columns of `points` must have mean 0.
  */
 export const principalPlane = (points: Points, whitened: boolean, seed: number, stream: number): Float32Array => {
   const { values, count, dimensions } = points
@@ -58,7 +61,7 @@ export const principalPlane = (points: Points, whitened: boolean, seed: number, 
   return plane
 }
 
-/** Moves the middle of some points in the plane to the origin, in place. */
+/** Moves the mean of the positions to the origin, in place. */
 export const centre = (positions: Float32Array): Float32Array => {
   const count = positions.length / 2
   for (const axis of [0, 1]) {

@@ -1,6 +1,6 @@
 import { SpectroscopeError } from '../../preload/errors'
 
-/** Points in shared memory: `values` is [count, dimensions], row-major. */
+/** Points in shared memory. `values` is [count, dimensions], row-major. */
 export interface Points {
   readonly values: Float64Array
   readonly count: number
@@ -9,7 +9,7 @@ export interface Points {
 
 const sharedFloats = (length: number): Float64Array => new Float64Array(new SharedArrayBuffer(8 * length))
 
-/** A principal axis whose variance is below this share of the largest is taken for rounding and left out of the whitened points. */
+/** Principal axes below this share of the largest variance are rounding noise; whitening drops them. */
 const negligibleVariance = 1e-10
 
 const checkFinite = (matrix: Float32Array, components: readonly string[]): void => {
@@ -18,8 +18,9 @@ const checkFinite = (matrix: Float32Array, components: readonly string[]): void 
     const component = components[at % components.length]
     throw new SpectroscopeError(
       'clustering',
-      `The susceptibility of token ${Math.floor(at / components.length)} to "${component}" is ${String(matrix[at])}; ` +
-        `run \`spectroscope diagnose\`, which says what would help, or leave "${component}" out of the components.`
+      `The susceptibility of token ${Math.floor(at / components.length)} to "${component}" is ` +
+        `${String(matrix[at])}; run \`spectroscope diagnose\`, which says what would help, ` +
+        `or leave "${component}" out of the components.`
     )
   }
 }
@@ -37,7 +38,8 @@ const standardiseColumns = (matrix: Float32Array, count: number, components: rea
     if (low === high) {
       throw new SpectroscopeError(
         'clustering',
-        `The susceptibilities to "${components[c]}" are the same for every token, so its column has no scale; leave "${components[c]}" out of the components.`
+        `The susceptibilities to "${components[c]}" are the same for every token, so its column has no scale; ` +
+          `leave "${components[c]}" out of the components.`
       )
     }
     const mean = sum / count
@@ -57,7 +59,7 @@ const centreRows = (values: Float64Array, width: number): void => {
   }
 }
 
-/** Covariance [width, width] of rows that have mean 0. */
+/** Covariance [width, width] of `count` rows. The columns must have mean 0. */
 export const covariance = (values: Float64Array, count: number, width: number): Float64Array => {
   const matrix = new Float64Array(width * width)
   for (let start = 0; start < values.length; start += width) {
@@ -93,8 +95,8 @@ const rotateRows = (matrix: Float64Array, width: number, p: number, q: number, t
 }
 
 /**
- * Eigenvalues and eigenvectors of a symmetric matrix [width, width] by cyclic Jacobi rotations, in descending order of eigenvalue;
- * column j of `vectors` belongs to `eigenvalues[j]`.
+ * Eigenvalues and eigenvectors of a symmetric matrix [width, width], by cyclic Jacobi rotations. Eigenvalues come in
+ * descending order; column j of `vectors` belongs to `eigenvalues[j]`.
  */
 export const eigenDecomposition = (
   symmetric: Float64Array,
@@ -146,7 +148,7 @@ const whitened = (values: Float64Array, count: number, width: number): Points =>
   return { values: scores, count, dimensions }
 }
 
-/** Some columns of a matrix [tokens, components], by their indices; the matrix itself where all are chosen. */
+/** Selects columns of a matrix [tokens, components] by index. Returns the matrix itself if all columns are chosen. */
 export const chooseColumns = (
   matrix: Float32Array,
   components: readonly string[],
@@ -162,11 +164,13 @@ export const chooseColumns = (
 }
 
 /**
- * Step 1 of docs/method.md, section 5.1: columns of `matrix` [tokens, components] to mean 0 and population standard
- * deviation 1, then rows to mean 0. With `whiten` the rows are not centred; the standardised columns are rotated to
- * their principal axes and each of those is scaled to variance 1 (axes without variance are left out). Float64
- * throughout. Throws a `clustering` error that names the component of a constant column, of a value that is not
- * finite, or of the only column.
+ * Preprocesses `matrix` [tokens, components] as step 1 of docs/method.md, section 5.1: columns are scaled to mean 0
+ * and population standard deviation 1, then rows are centred. With `whiten`, rows are not centred; the standardised
+ * columns are rotated to their principal axes, each axis is scaled to variance 1, and axes without variance are
+ * dropped. All arithmetic is float64.
+ *
+ * Throws a `clustering` error that names the component if a column is constant, a value is not finite, or there is
+ * only one column.
  */
 export const preprocess = (
   matrix: Float32Array,
@@ -177,7 +181,8 @@ export const preprocess = (
   if (components.length === 1 && !whiten) {
     throw new SpectroscopeError(
       'clustering',
-      `The matrix has the one column ${components[0]}, and centring its rows leaves nothing to cluster; study more components, or set "clustering" to false.`
+      `The matrix has only the column ${components[0]}, and centring its rows leaves nothing to cluster; ` +
+        `study more components, or set "clustering" to false.`
     )
   }
   checkFinite(matrix, components)

@@ -1,14 +1,17 @@
 import { conditionKinds, type TokenConditions } from './conditions'
 import { PairTable } from './pair-table'
 
-/** A rule as numbers of conditions: how many tokens of its group it selects, and how many of all. */
+/**
+ * A rule given by condition numbers. `both` counts the tokens it selects inside its group, `selected` those it
+ * selects in total.
+ */
 export interface Candidate {
   readonly conditions: readonly number[]
   readonly both: number
   readonly selected: number
 }
 
-/** F1 of a rule that selects `selected` tokens, `both` of which are among the `size` of a group. */
+/** F1 score of a rule that selects `selected` tokens, `both` of them in a group of `size` tokens. */
 export const f1Of = (both: number, size: number, selected: number): number => (2 * both) / (size + selected)
 
 const difference = (a: readonly number[], b: readonly number[]): number => {
@@ -16,13 +19,16 @@ const difference = (a: readonly number[], b: readonly number[]): number => {
   return at < 0 ? 0 : a[at] - b[at]
 }
 
-/** Below 0 where a goes before b of rules that are equally good: fewer conditions, the order of kinds, lower ids. */
+/**
+ * Comparator for rules with equal F1; negative if `a` comes first. Fewer conditions win, then the earlier kind, then
+ * lower ids.
+ */
 export const precedence = (a: readonly number[], b: readonly number[], kinds: Uint8Array): number => {
   const kindsOf = (numbers: readonly number[]): number[] => numbers.map((number) => kinds[number])
   return a.length - b.length || difference(kindsOf(a), kindsOf(b)) || difference(a, b)
 }
 
-/** Counts of few numbers at a time out of many. */
+/** Counters for many numbers of which only a few are non-zero at a time. */
 export class SparseCounts {
   readonly of: Int32Array
   readonly #seen: Int32Array
@@ -37,7 +43,7 @@ export class SparseCounts {
     if (this.of[number]++ === 0) this.#seen[this.#size++] = number
   }
 
-  /** Numbers whose count is not 0. */
+  /** Numbers with a non-zero count. */
   get seen(): Int32Array {
     return this.#seen.subarray(0, this.#size)
   }
@@ -48,7 +54,7 @@ export class SparseCounts {
   }
 }
 
-/** The best condition of each kind for a group of `size` tokens, ties to the lower number. */
+/** Best condition of each kind for a group of `size` tokens. Ties go to the lower number. */
 export const bestSingles = (
   kinds: Uint8Array,
   { of, seen }: SparseCounts,
@@ -68,7 +74,7 @@ export const bestSingles = (
   return found.map((number) => ({ conditions: [number], both: of[number], selected: totals[number] }))
 }
 
-/** The most frequent conditions of each kind, ties to the lower number; ascending. */
+/** The `most` most frequent conditions of each kind, in ascending order. Ties go to the lower number. */
 export const mostFrequent = (kinds: Uint8Array, { of, seen }: SparseCounts, most: number): number[] => {
   const kept: number[][] = conditionKinds.map(() => [])
   const precedes = (a: number, b: number): boolean => of[a] > of[b] || (of[a] === of[b] && a < b)
@@ -83,9 +89,9 @@ export const mostFrequent = (kinds: Uint8Array, { of, seen }: SparseCounts, most
   return kept.flatMap((top) => top.sort((a, b) => a - b))
 }
 
-/** How many tokens of a group meet both of two conditions, for all pairs of some conditions. */
+/** Counts, for every pair of chosen conditions, the group's tokens that meet both. */
 class PairCounts {
-  /** Place of each condition among those that are looked at, or -1. */
+  /** Index of each condition among the chosen ones, or -1. */
   readonly #placeOf: Int32Array
   readonly #met: Int32Array
   #counts = new Int32Array(0)
@@ -95,7 +101,10 @@ class PairCounts {
     this.#met = new Int32Array(conditions.numbers.length)
   }
 
-  /** Calls `each` with every pair that some member meets, of different kinds and ascending, and how many meet it. */
+  /**
+   * Calls `each` for every pair of conditions that some member meets, with the number of members that meet both. The
+   * two conditions are of different kinds and in ascending order.
+   */
   count(members: Int32Array, chosen: readonly number[], each: (a: number, b: number, both: number) => void): void {
     const width = chosen.length
     if (this.#counts.length < width * width) this.#counts = new Int32Array(width * width)
@@ -116,7 +125,7 @@ class PairCounts {
     }
   }
 
-  /** Fills `#met` with the places of the conditions that a token meets, and returns how many there are. */
+  /** Fills `#met` with the indices of the conditions that a token meets. Returns how many there are. */
   #meet(token: number): number {
     const count = this.conditions.load(token)
     let known = 0
@@ -128,7 +137,7 @@ class PairCounts {
   }
 }
 
-/** A group whose best pair is looked for: pairs from … to of those proposed may beat its rules. */
+/** A group still waiting for its best pair. Its candidates are the proposed pairs `from` … `to` - 1. */
 interface Pending {
   readonly rules: Candidate[]
   readonly size: number
@@ -136,14 +145,16 @@ interface Pending {
   readonly to: number
 }
 
-/** Looks for the best pair of many groups, in as few passes over all tokens as `atOnce` pairs at a time allow. */
+/**
+ * Finds the best pair of conditions for many groups. Up to `atOnce` pairs are counted in one pass over all tokens.
+ */
 export class PairSearch {
   readonly #table = new PairTable()
   readonly #counts: PairCounts
-  /** 1 for conditions of a pair that was proposed. */
+  /** 1 for conditions that belong to a proposed pair. */
   readonly #active: Uint8Array
   #pending: Pending[] = []
-  /** Ordinal of each pair proposed, and how many tokens of the group meet it. */
+  /** Ordinals of the proposed pairs, and how many of the group's tokens meet each. */
   #ordinals: number[] = []
   #both: number[] = []
 
@@ -156,8 +167,9 @@ export class PairSearch {
   }
 
   /**
-   * Proposes the pairs of `chosen` conditions that may beat all of `rules`; the best that does is added to these by
-   * `settle`. A pair selects no fewer of all tokens than of the group, which rules out most.
+   * Proposes those pairs of `chosen` conditions that may still beat all of `rules`; `settle` later adds the best one
+   * to `rules`. A pair selects at least as many tokens overall as in the group, which bounds its F1 and rules out
+   * most pairs.
    */
   propose(members: Int32Array, chosen: readonly number[], rules: Candidate[]): void {
     const size = members.length
@@ -173,7 +185,7 @@ export class PairSearch {
     if (this.#table.size >= this.atOnce || this.#ordinals.length >= 2 * this.atOnce) this.settle()
   }
 
-  /** Counts what was proposed over all tokens and adds the best pairs to the rules of their groups. */
+  /** Counts the proposed pairs over all tokens and adds each group's best pair to its rules. */
   settle(report: (fraction: number) => void = () => {}): void {
     if (this.#table.size > 0) this.#countAll(report)
     for (const { rules, size, from, to } of this.#pending) {
@@ -203,7 +215,7 @@ export class PairSearch {
     }
   }
 
-  /** Loads a token's conditions and keeps those of proposed pairs. */
+  /** Loads a token's conditions and keeps those that belong to proposed pairs. */
   #loadActive(token: number): number {
     const { numbers } = this.conditions
     const all = this.conditions.load(token)

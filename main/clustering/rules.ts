@@ -3,18 +3,18 @@ import type { TokenConditions } from './conditions'
 import type { Grouping } from './grouping'
 import { bestSingles, f1Of, mostFrequent, PairSearch, precedence, SparseCounts, type Candidate } from './rule-search'
 
-/** Conditions of one kind that the pairs of a group are made of: its most frequent. */
+/** Pairs of conditions are formed from this many conditions of each kind, the group's most frequent ones. */
 const frequentConditions = 12
 
-/** A rule of this F1 and above says by and large what a group is. */
+/** A rule with at least this F1 largely characterises its group. */
 export const tellingF1 = 0.5
 
-/** Pairs that are counted in one pass over all tokens, about; they bound the memory to some 150 MB. */
+/** Approximate number of pairs counted in one pass over all tokens. Limits memory to about 150 MB. */
 const pairsAtOnce = 2 ** 21
-/** Share of the time before the last of these passes. */
+/** Share of the time spent before the last of these passes. */
 const shareOfGroups = 0.8
 
-/** Groups as stretches of `members`. */
+/** Members of each group as consecutive stretches of `members`. */
 type Groups = Pick<Grouping, 'starts' | 'members'>
 
 const membersOf = ({ starts, members }: Groups): Int32Array[] =>
@@ -35,24 +35,29 @@ const inOrder = (rules: readonly Candidate[], size: number, kinds: Uint8Array): 
 }
 
 export interface RuleOptions {
-  /** Gets the share that is done. */
+  /** Receives the share done, 0 to 1. */
   readonly report?: (fraction: number) => void
-  /** Pairs of a group are made of so many conditions of each kind: the most frequent in it, ties to the lower id. */
+  /**
+   * Number of conditions of each kind that a group's pairs are formed from: the most frequent ones, ties to the lower
+   * id.
+   */
   readonly frequent?: number
-  /** Pairs that are counted in one pass over all tokens, about. It changes time and memory only. */
+  /** Approximate number of pairs counted in one pass over all tokens. Affects time and memory only. */
   readonly atOnce?: number
 }
 
 /**
- * Rules that predict the groups of some groupings, [grouping][group][rule], the best by F1 first. Ties go to fewer
- * conditions, then by the order of `conditionKinds`, then to the lower id or the earlier range. Each group has the
- * best rule of one condition of each kind, and the best of two conditions of different kinds where that beats all of
- * these. A condition that every token meets tells nothing and is left out, so a group has no rules where all tokens
- * of the study are alike.
+ * Finds rules that predict the groups of several groupings (docs/method.md, section 5.5). Returns
+ * [grouping][group][rule], best F1 first. Ties go to fewer conditions, then follow the order of `conditionKinds`,
+ * then go to the lower id or earlier range.
  *
- * Single conditions are searched exactly, pairs among the `frequent` most frequent conditions of each kind in the
- * group. With 12, none of an F1 above 1/7 is missed: both of its conditions are met by more than a thirteenth of the
- * group, and no more than 12 of a kind can be.
+ * Each group gets its best single condition of each kind, and its best pair of conditions of different kinds if that
+ * beats all of them. A condition that every token meets carries no information and is left out, so a group has no
+ * rules if all tokens of the study are alike.
+ *
+ * The search is exact for single conditions. Pairs are formed from the `frequent` most frequent conditions of each
+ * kind in the group. With 12, no pair with F1 above 1/7 is missed: both of its conditions hold for more than a
+ * thirteenth of the group, and at most 12 conditions of a kind can.
  */
 export const findRules = (
   conditions: TokenConditions,
@@ -92,13 +97,16 @@ export const findRules = (
   )
 }
 
-/** Tells which tokens a rule selects: those that meet all of its conditions. */
+/** Returns a test whether a rule selects a token, that is, whether the token meets all of its conditions. */
 export const selects = (conditions: TokenConditions, rule: RuleRecord): ((token: number) => boolean) => {
   const tests = rule.conditions.map((condition) => conditions.meets(condition))
   return (token) => tests.every((test) => test(token))
 }
 
-/** Of each token: 1 where the first of its group's rules selects it. 0 without a group, and without a rule. */
+/**
+ * 1 for each token that the first rule of its group selects; 0 for other tokens, and for tokens without a group or
+ * rule.
+ */
 export const caughtTokens = (
   conditions: TokenConditions,
   groups: Groups,
@@ -113,15 +121,15 @@ export const caughtTokens = (
   return caught
 }
 
-/** How well rules tell some groups; both are NaN without groups. */
+/** How well rules characterise groups. Both values are NaN without groups. */
 export interface RuleMerit {
-  /** Median over groups of the F1 of their best rule; 0 for a group without one. */
+  /** Median over groups of the F1 of their best rule. Groups without a rule count as 0. */
   readonly medianF1: number
-  /** Share of the groups whose best rule has an F1 of `tellingF1` or more. */
+  /** Share of the groups whose best rule has an F1 of at least `tellingF1`. */
   readonly tellingShare: number
 }
 
-/** The merit of the rules of some groups, [group][rule], the best of each group first. */
+/** Summarises the rules of several groups, [group][rule], with the best rule of each group first. */
 export const meritOfRules = (rules: readonly (readonly RuleRecord[])[]): RuleMerit => {
   const best = rules.map(([first]) => (first === undefined ? 0 : first.f1)).sort((a, b) => a - b)
   const [lower, upper] = [Math.floor((best.length - 1) / 2), Math.floor(best.length / 2)]

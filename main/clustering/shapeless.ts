@@ -4,7 +4,7 @@ import { eigenDecomposition } from './preprocess'
 /** Last word of the random counters (docs/method.md, section 4, purpose 10). */
 const stream = 10 * 2 ** 24
 
-/** Covariance of χ̂ over tokens [columns, columns], in units of the columns' standard deviations. */
+/** Covariance of χ̂ over tokens, [columns, columns], in units of the columns' standard deviations. */
 export interface Spread {
   readonly deviations: Float64Array
   readonly covariance: Float64Array
@@ -19,8 +19,8 @@ const deviationsOf = (matrix: Float32Array, width: number): { means: Float64Arra
   return { means, deviations: squares.map((square) => Math.sqrt(square) || 1) }
 }
 
-/** Σ x xᵀ / count [width, width] over rows of `width` numbers, each of which `row` fills in. */
-const covarianceOf = (count: number, width: number, row: (token: number, into: Float64Array) => void): Float64Array => {
+/** Σ x xᵀ / count, [width, width], over `count` rows of `width` numbers. `row` fills in each row. */
+const covarianceOf = (count: number, width: number, row: (token: number, out: Float64Array) => void): Float64Array => {
   const values = new Float64Array(width)
   const sums = new Float64Array(width * width)
   for (let token = 0; token < count; token++) {
@@ -31,7 +31,7 @@ const covarianceOf = (count: number, width: number, row: (token: number, into: F
   return sums
 }
 
-/** The spread of a matrix [tokens, width]. */
+/** Spread of a matrix [tokens, width]. */
 export const spreadOf = (matrix: Float32Array, width: number): Spread => {
   const { means, deviations } = deviationsOf(matrix, width)
   const covariance = covarianceOf(matrix.length / width, width, (token, into) => {
@@ -41,8 +41,8 @@ export const spreadOf = (matrix: Float32Array, width: number): Spread => {
 }
 
 /**
- * Covariance of the noise of χ̂, in the units of its spread, as one half of the draws shows it: a half differs from the whole by as much as
- * the whole differs from the truth.
+ * Noise covariance of χ̂, in units of its spread, estimated from one half of the draws: a half differs from the whole
+ * by as much as the whole differs from the truth.
  */
 export const noiseOf = ({ deviations }: Spread, whole: Float32Array, half: Float32Array): Float64Array => {
   const width = deviations.length
@@ -51,13 +51,16 @@ export const noiseOf = ({ deviations }: Spread, whole: Float32Array, half: Float
   })
 }
 
-/** A root of a covariance [width, width], with what rounding left below zero taken for zero: rows of it times normals have that covariance. */
+/**
+ * A square root of a covariance [width, width]. Its product with a vector of standard normals has that covariance.
+ * Eigenvalues that rounding left below zero are treated as zero.
+ */
 const rootOf = (covariance: Float64Array, width: number): Float64Array => {
   const { eigenvalues, vectors } = eigenDecomposition(covariance, width)
   return vectors.map((value, at) => value * Math.sqrt(Math.max(0, eigenvalues[at % width])))
 }
 
-/** Standard normals of one token: Box and Muller, from a counter of its own. */
+/** Standard normals for one token (Box-Muller), from a counter of its own. */
 const drawNormals = (seed: number, token: number, kind: number, words: Uint32Array, into: Float64Array): void => {
   philoxWords(seed, 0, token, kind, stream, words)
   for (let c = 0; c < into.length; c += 2) {
@@ -68,7 +71,7 @@ const drawNormals = (seed: number, token: number, kind: number, words: Uint32Arr
   }
 }
 
-/** How a cloud is made: the noises that halves of the draws show, how many parts the draws have, and the seed. */
+/** How to make a cloud: the noise covariances seen in halves of the draws, the number of parts, and the seed. */
 export interface CloudSettings {
   readonly noises: readonly Float64Array[]
   readonly parts: number
@@ -77,9 +80,10 @@ export interface CloudSettings {
 }
 
 /**
- * A cloud without clusters to compare with, [tokens, columns]: Gaussian rows of the covariance of the signal (that of
- * χ̂ less its noise), to which each part of the draws adds Gaussian noise of its own, of `parts` times the covariance
- * of the noise of the whole. The matrix is the mean over the parts in `of`: all for the whole, half of them for a half.
+ * A comparison matrix without clusters, [tokens, columns] (docs/method.md, section 5.4). Rows are Gaussian with the
+ * signal's covariance (that of χ̂ minus its noise). Each part of the draws adds independent Gaussian noise with
+ * `parts` times the noise covariance of the whole. The matrix is the mean over the parts in `of`: all parts for the
+ * whole, half of them for a half.
  */
 export const shapelessMatrix = (
   { deviations, covariance }: Spread,
@@ -108,7 +112,9 @@ export const shapelessMatrix = (
     row.fill(0)
     for (const { root, share, kind } of terms) {
       drawNormals(seed, token, kind, words, normals)
-      for (let i = 0; i < width; i++) for (let j = 0; j < width; j++) row[i] += share * root[i * width + j] * normals[j]
+      for (let i = 0; i < width; i++) {
+        for (let j = 0; j < width; j++) row[i] += share * root[i * width + j] * normals[j]
+      }
     }
     for (let c = 0; c < width; c++) matrix[token * width + c] = row[c] * deviations[c]
   }

@@ -1,15 +1,15 @@
 import { stableFrom, type GroupKind, type LevelStability } from '../../preload/records'
 
-/** Groups of one level by their members; every token is in at most one of them. */
+/** Members of each group at one level. A token is in at most one group. */
 export type Groups = readonly Int32Array[]
 
-/** Cluster of every token in each half of the draws; -1 for those in none. */
+/** For each split, the cluster of every token in both halves of the draws; -1 for tokens in no cluster. */
 export type SplitMemberships = readonly (readonly [Int32Array, Int32Array])[]
 
 interface Matches {
-  /** Largest Jaccard index of each group with one of the partition; 0 where they share no token. */
+  /** Best Jaccard index of each group with any group of the partition; 0 if they share no token. */
   readonly jaccard: Float64Array
-  /** The partition's group of that index, ties to the lower number; -1 for none. */
+  /** Group of the partition with that index, ties to the lower number; -1 for none. */
   readonly match: Int32Array
 }
 
@@ -19,7 +19,7 @@ const sizesOf = (membership: Int32Array): Int32Array => {
   return sizes
 }
 
-/** Which group of a partition each of `groups` comes nearest to. */
+/** Finds the group of a partition that is most similar to each of `groups`. */
 const matchGroups = (groups: Groups, membership: Int32Array): Matches => {
   const sizes = sizesOf(membership)
   const common = new Int32Array(sizes.length)
@@ -45,17 +45,18 @@ const matchGroups = (groups: Groups, membership: Int32Array): Matches => {
 }
 
 export interface Stability {
-  /** Of each group: the smaller of its best Jaccard indices in both halves, mean over the splits; 0 to 1. */
+  /** For each group, the smaller of its best Jaccard indices in the two halves, averaged over splits; 0 to 1. */
   readonly stability: Float64Array
-  /** Of each member of each group: the share of all halves in which it is in the group that answers to its own. */
+  /** For each member of each group, the share of all halves in which the token is in the matching group. */
   readonly strengths: readonly Float32Array[]
-  /** Share of all tokens in groups that recur (index of `stableFrom` and above), by split. */
+  /** For each split, the share of all tokens that are in stable groups (index of at least `stableFrom`). */
   readonly shares: readonly number[]
 }
 
 /**
- * How far groups recur when the draws are split in halves. `splits` has the memberships [tokens] of the halves, each clustered by itself.
- * Noise that is the same in both halves cannot be seen this way, nor can an error of the estimator.
+ * Measures how far groups recur when the draws are split in halves (docs/method.md, section 5.4). `splits` has the
+ * memberships [tokens] of both halves, each clustered on its own. Noise shared by both halves, or a bias of the
+ * estimator, cannot be detected this way.
  */
 export const stabilityOf = (groups: Groups, splits: SplitMemberships, tokens: number): Stability => {
   const stability = new Float64Array(groups.length)
@@ -83,7 +84,7 @@ export const stabilityOf = (groups: Groups, splits: SplitMemberships, tokens: nu
   return { stability, strengths, shares }
 }
 
-/** Standard error of the mean; null of a single value. */
+/** Standard error of the mean; null for a single value. */
 const standardError = (values: readonly number[]): number | null => {
   if (values.length < 2) return null
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length
@@ -91,7 +92,7 @@ const standardError = (values: readonly number[]): number | null => {
   return Math.sqrt(square / (values.length - 1) / values.length)
 }
 
-/** What the stable ones of some groups come to. */
+/** Number and share of the stable groups. */
 export interface StableParts {
   readonly groups: number
   readonly stableGroups: number
@@ -109,14 +110,14 @@ export const stableParts = (groups: Groups, { stability, shares }: Stability, to
   }
 }
 
-/** The record of one level, with the stable share of a matrix without clusters beside it. */
+/** Stability record of one level, with the stable share of a matrix without clusters for comparison. */
 export const levelStability = (
   kind: GroupKind,
   { groups, stableGroups, stableShare, error }: StableParts,
   nullShare: number | null
 ): LevelStability => ({ kind, groups, stableGroups, stableShare, error, nullShare })
 
-/** Members of each group of a partition, ascending; -1 is no group. */
+/** Members of each group of a partition, in ascending order. -1 means no group. */
 export const groupsOf = (membership: Int32Array): Int32Array[] => {
   const groups = Array.from(sizesOf(membership), (size) => new Int32Array(size))
   const filled = new Int32Array(groups.length)

@@ -17,49 +17,58 @@ import {
 import { kindsOf, treeOf, type TreeGroup } from './tree'
 import { halfName, shapelessName } from './variants'
 
-/** The finest resolution where none is given and the draws were not split, so that none can be found. */
+/** Finest resolution if none is given and the draws were not split, so that none can be chosen by stability. */
 const usualResolution = 8
 
-/** One matrix clustered: by acl a layer of its clusters, by communities one for every resolution of the ladder. */
+/**
+ * The clustering of one matrix: for `acl` a single layer, for `communities` one layer per resolution of the ladder.
+ */
 export interface Partitioned {
   readonly layers: readonly Layer[]
   readonly edges: number
   readonly volume: number
-  /** Seeds tried, or partitions made. */
+  /** Number of seeds tried (`acl`) or partitions made (`communities`). */
   readonly attempts: number
-  /** By acl: what the search came to. */
+  /** Result of the search; `acl` only. */
   readonly discovery: Discovery | null
 }
 
-/** Layers of both halves of the draws, split by split. */
+/** For each split, the layers of both halves of the draws. */
 type SplitLayers = readonly (readonly [readonly Layer[], readonly Layer[]])[]
 
-/** What a clustering is compared with: the halves of the draws, and a cloud without clusters with its halves. */
+/**
+ * What a clustering is compared with: both halves of the draws, and a Gaussian cloud without clusters, split the same
+ * way.
+ */
 export interface Comparisons {
   readonly splits: SplitLayers
   readonly shapeless: { readonly whole: readonly Layer[]; readonly splits: SplitLayers } | null
 }
 
-/** The comparisons that so many parts of the draws make (none for 0), from the layers of every variant, by its name. */
+/**
+ * Collects the comparisons for draws in `parts` parts (none for 0). `layersOf` returns the layers of a variant by
+ * name.
+ */
 export const comparedLayers = (parts: number, layersOf: (variant: string) => readonly Layer[]): Comparisons => {
   const splits = splitsOf(parts)
   const both = (nameOf: typeof halfName): SplitLayers =>
     splits.map((_, split) => [layersOf(nameOf({ split, half: 0 })), layersOf(nameOf({ split, half: 1 }))])
   if (splits.length === 0) return { splits: [], shapeless: null }
-  return { splits: both(halfName), shapeless: { whole: layersOf(shapelessName('whole')), splits: both(shapelessName) } }
+  const shapeless = { whole: layersOf(shapelessName('whole')), splits: both(shapelessName) }
+  return { splits: both(halfName), shapeless }
 }
 
 export interface StructureInput extends Comparisons {
   readonly configuration: ClusteringConfiguration
   readonly tokens: number
   readonly whole: Partitioned
-  /** Those of the whole. */
+  /** Neighbours in the matrix of all draws. */
   readonly neighbours: Neighbours
 }
 
 export type Structure = Omit<NewClustering, 'name' | 'seed'>
 
-/** Groups of one kind, and what of them recurs; null where the draws were not split. */
+/** Groups of one kind with their stability; null if the draws were not split. */
 interface Level {
   readonly kind: GroupKind
   readonly groups: readonly TreeGroup[]
@@ -72,7 +81,7 @@ interface Tree {
   readonly levels: readonly Level[]
 }
 
-/** Indices of a tree's layers by kind. */
+/** Layer index of each kind of group in a tree. */
 type Places = ReadonlyMap<GroupKind, number>
 
 const membershipsAt = (splits: SplitLayers, layer: number): SplitMemberships =>
@@ -88,7 +97,10 @@ const judged = (groups: readonly TreeGroup[], places: Places, splits: SplitLayer
   })
 })
 
-/** What the stable groups of a level say of a token: Σ share · log₂(1 / share), in bits. One group of all tokens says nothing. */
+/**
+ * Information, in bits, that the stable groups of a level give about a token: Σ share · log₂(1 / share). A single
+ * group of all tokens gives none.
+ */
 const detailOf = ({ groups, stability }: Level, tokens: number): number =>
   groups.reduce((sum, { members }, group) => {
     if (stability === null || stability.stability[group] < stableFrom) return sum
@@ -141,13 +153,19 @@ const pointOf = ({ layer, tree, shapeless, detail }: Candidate): ResolutionPoint
   }
 }
 
-/** Whether what recurs at a resolution is more than the shape of the cloud: without clusters, less than half as much recurs. */
+/**
+ * Whether the structure at a resolution goes beyond the shape of the cloud: a cloud without clusters must have less
+ * than half the stable share.
+ */
 const isTelling = ({ tree, shapeless }: Candidate): boolean => {
   const [own, nothing] = [finest(tree.levels).parts, shapeless === null ? null : finest(shapeless.levels).parts]
   return own !== null && own.stableShare > 2 * (nothing?.stableShare ?? 0)
 }
 
-/** The one whose clusters say most; those that leave no room for the levels above them do not count, where others do. */
+/**
+ * Chooses the most informative candidate that goes beyond the shape of the cloud, or, if none does, the one whose
+ * resolution is nearest to `usual`. Candidates without all levels above count only if no candidate has them.
+ */
 const choose = (candidates: readonly Candidate[], levels: number, usual: number): Candidate => {
   const whole = candidates.filter(({ levelsMade }) => levelsMade === levels)
   const eligible = whole.length > 0 ? whole : candidates
@@ -157,7 +175,7 @@ const choose = (candidates: readonly Candidate[], levels: number, usual: number)
   return [...eligible].sort((a, b) => distance(a) - distance(b))[0]
 }
 
-/** Conductance of every group in the graph of all tokens, from the kept distances. */
+/** Conductance of every group in the graph of all tokens, from the stored distances. */
 const conductancesOf = (
   groups: readonly TreeGroup[],
   tokens: number,
@@ -195,14 +213,14 @@ const recordsOf = ({ levels }: Tree, shapeless: Tree | null): LevelStability[] =
   )
 }
 
-/** Stability and strengths by the number of the group. */
+/** Stability and strengths by group number. */
 const measuresOf = ({ levels }: Tree): ReadonlyMap<number, Pick<NewGroup, 'stability' | 'strengths'>> =>
   new Map(
     levels.flatMap(({ groups, stability }) =>
-      groups.map(
-        ({ order }, at) =>
-          [order, { stability: stability?.stability[at] ?? null, strengths: stability?.strengths[at] ?? null }] as const
-      )
+      groups.map(({ order }, at) => {
+        const measures = { stability: stability?.stability[at] ?? null, strengths: stability?.strengths[at] ?? null }
+        return [order, measures] as const
+      })
     )
   )
 
@@ -229,9 +247,10 @@ const communitiesOf = (
   const measures = measuresOf(tree)
   const points = auto ? candidates.flatMap((candidate) => pointOf(candidate) ?? []) : []
   const { edges, volume, attempts } = whole
+  const origin = !auto ? 'as given' : points.length === 0 ? 'the usual one' : `the best of ${points.length}`
   return {
     configuration: { ...configuration, resolution: layer.resolution },
-    ending: `communities at resolution ${layer.resolution}, ${!auto ? 'as given' : points.length === 0 ? 'the usual one' : `the best of ${points.length}`}`,
+    ending: `communities at resolution ${layer.resolution}, ${origin}`,
     attempts,
     edges,
     volume,
@@ -284,8 +303,9 @@ const localClustersOf = (input: StructureInput, { clusters, leftover, ending, at
 }
 
 /**
- * What a clustering comes to once the whole, the halves of the draws and a cloud without clusters are all partitioned: clusters and the
- * groups above them, how far each recurs, and of resolutions that were tried the one whose tree says most of a token.
+ * Assembles the clustering result after all draws, both halves of each split and the cloud without clusters have been
+ * partitioned. Returns the clusters, the groups above them and their stability. If several resolutions were tried,
+ * chooses the one whose tree says most about a token (docs/method.md, section 5.4).
  */
 export const structureOf = (input: StructureInput): Structure => {
   const { configuration, whole } = input

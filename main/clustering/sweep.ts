@@ -1,22 +1,25 @@
 import { inOrder, volume, type Graph } from './graph'
 
-/** A prefix with less than this share of the volume on one side has no conductance worth comparing. */
+/** The conductance of a prefix is not compared if one side has less than this share of the volume. */
 const negligibleShare = 1e-9
-/** A minimum beyond this share of the range lies at its end. */
+/** A minimum beyond this share of the range counts as lying at its end. */
 const endShare = 0.99
 
 /** The prefix of least conductance. `members` are nodes in ascending order. */
 export interface Sweep {
   readonly members: Int32Array
   readonly conductance: number
-  /** Whether the prefix's volume is more than 0.99 of the largest that counts. */
+  /** Whether the prefix has more than 0.99 of the largest volume allowed. */
   readonly atEnd: boolean
 }
 
 const digitBits = 11
 const digitValues = 2 ** digitBits
 
-/** Nodes of positive score by descending score, ties to the lower of `tokens`: a radix sort by 32-bit keys, then of what has the same key. */
+/**
+ * Nodes with positive scores in descending order of score; ties go to the lower entry of `tokens`. A radix sort by
+ * 32-bit keys, followed by a sort within equal keys.
+ */
 export const orderByScore = (scores: Float64Array, tokens = inOrder(scores.length)): Int32Array => {
   const words = new Int32Array(scores.buffer, scores.byteOffset, 2 * scores.length)
   let [count, most, least] = [0, 0, 2 ** 31 - 1]
@@ -27,7 +30,10 @@ export const orderByScore = (scores: Float64Array, tokens = inOrder(scores.lengt
     if (upper < least) least = upper
     count++
   }
-  /** The bits of positive numbers are in the order of the numbers: the key has those in which they differ, and as many of the next as it holds. */
+  /**
+   * The bits of positive doubles sort as the numbers do. The key takes the bits in which the scores differ, plus as
+   * many of the following bits as fit.
+   */
   const spare = Math.max(1, Math.clz32(most - least))
   let [order, sorted] = [new Int32Array(count), new Int32Array(count)]
   let [keys, sortedKeys] = [new Uint32Array(count), new Uint32Array(count)]
@@ -58,7 +64,10 @@ export const orderByScore = (scores: Float64Array, tokens = inOrder(scores.lengt
   return order
 }
 
-/** The weight of a node's edges to those that a sweep takes before it, of higher score, or of the same and a lower one of `tokens`. */
+/**
+ * For each node, the total weight of its edges to nodes that come earlier in the sweep: those with a higher score, or
+ * with the same score and a lower entry of `tokens`.
+ */
 export const weightToEarlier = (
   { starts, ends, columns, weights }: Graph,
   scores: Float64Array,
@@ -75,9 +84,10 @@ export const weightToEarlier = (
 }
 
 /**
- * Sweep of docs/method.md, section 5.2: among the prefixes of the nodes of positive `scores` (p_u / d_u; descending,
- * ties to the lower of `tokens`) whose volume is at most `limit` of the graph's, the one of least cut / min(vol, vol
- * of the rest). Null when no prefix counts. `earlier` is `weightToEarlier` of every node.
+ * The sweep of docs/method.md, section 5.2. Nodes with positive `scores` (p_u / d_u) are sorted in descending order,
+ * ties to the lower entry of `tokens`. Among the prefixes whose volume is at most `limit` of the graph's, returns the
+ * one with least cut / min(vol, vol of the rest), or null if no prefix counts. `earlier` is `weightToEarlier` of
+ * every node.
  */
 export const sweep = (
   graph: Graph,

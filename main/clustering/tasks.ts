@@ -10,7 +10,7 @@ import { solvePagerank } from './pagerank'
 import type { Solve } from './pagerank-system'
 import type { Meter } from './watched'
 
-/** What a worker thread of this layer can be asked to do; `team` tasks go to all members of the team at once. */
+/** Tasks for the worker threads of this layer. `team` tasks go to all members of the team at once. */
 export type ClusteringTask =
   | { readonly kind: 'neighbours'; readonly search: NeighbourSearch; readonly team: Team; readonly rounds?: Rounds }
   | { readonly kind: 'graph'; readonly order: GraphOrder }

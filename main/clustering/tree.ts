@@ -1,18 +1,21 @@
 import { groupKinds, type GroupKind } from '../../preload/records'
 import { groupsOf } from './stability'
 
-/** A group of a tree of clusters. */
+/** A group in a tree of clusters. */
 export interface TreeGroup {
-  /** Clusters come first, by size (ties by their first token); then the levels above, finest first, each by size. */
+  /**
+   * Position in the tree. Clusters come first, by size (ties by their first token); then the levels above, finest
+   * first, each by size.
+   */
   readonly order: number
   readonly kind: GroupKind
-  /** The smallest group above it that is kept; null at the top. */
+  /** Order of the smallest retained group above it; null at the top. */
   readonly parent: number | null
-  /** Ascending token indices. */
+  /** Token indices, ascending. */
   readonly members: Int32Array
 }
 
-/** Levels of a tree from its memberships, coarse to fine: the last ones of the three. */
+/** Kinds of the levels of a tree, coarse to fine: the last `levels` of the three kinds. */
 export const kindsOf = (levels: number): readonly GroupKind[] => groupKinds.slice(groupKinds.length - levels)
 
 const bySize = (groups: readonly Int32Array[]): Int32Array[] =>
@@ -34,7 +37,10 @@ interface Node {
   readonly children: readonly Node[]
 }
 
-/** The nodes above some, by the groups of a coarser level; a group with one child is not kept, and the child takes its place. */
+/**
+ * Groups `nodes` by a coarser partition. Returns the nodes of that level, together with the nodes in no group. A
+ * group with a single child is replaced by the child.
+ */
 const above = (nodes: readonly Node[], membership: Int32Array, kind: GroupKind): Node[] => {
   const children = new Map<number, Node[]>()
   const top: Node[] = []
@@ -43,15 +49,17 @@ const above = (nodes: readonly Node[], membership: Int32Array, kind: GroupKind):
     if (group < 0) top.push(node)
     else children.set(group, [...(children.get(group) ?? []), node])
   }
-  for (const own of children.values())
-    top.push(...(own.length === 1 ? own : [{ kind, members: union(own.map(({ members }) => members)), children: own }]))
+  for (const own of children.values()) {
+    const members = own.map((node) => node.members)
+    top.push(...(own.length === 1 ? own : [{ kind, members: union(members), children: own }]))
+  }
   return top
 }
 
 /**
- * The tree that nested partitions make. `levels` are memberships [tokens], coarse to fine, each within the one before; -1 is no group. The
- * members of a group are those of its clusters, so tokens in no cluster are in no group. A level with one group of everything says nothing
- * and is left out.
+ * Builds the tree of nested partitions. `levels` are memberships [tokens], coarse to fine, each nested in the one
+ * before; -1 means no group. A group's members are those of its clusters, so tokens in no cluster are in no group. A
+ * level with a single group of everything carries no information and is left out.
  */
 export const treeOf = (levels: readonly Int32Array[]): TreeGroup[] => {
   const kinds = kindsOf(levels.length)

@@ -1,13 +1,13 @@
 import { splitsOf, type Split } from '../sampling/splits'
 
-/** A matrix that is clustered for one result: that of all draws, of half of them, or of a cloud without clusters. */
+/** A matrix to cluster for one result: from all draws, from half of them, or a cloud without clusters. */
 export type Variant = { readonly number: number; readonly name: string } & (
   | { readonly kind: 'whole' }
   | ({ readonly kind: 'half' } & Half)
   | { readonly kind: 'shapeless'; readonly of: Half | 'whole'; readonly parts: readonly number[] }
 )
 
-/** One half of the draws: the parts that are in it. */
+/** One half of the draws, with the parts it contains. */
 interface Half {
   readonly split: number
   readonly half: 0 | 1
@@ -18,7 +18,7 @@ export const wholeVariant: Variant = { number: 0, name: 'whole', kind: 'whole' }
 
 export const halfName = ({ split, half }: Pick<Half, 'split' | 'half'>): string => `half-${split}-${half}`
 
-/** The same of the cloud. */
+/** Name of the cloud variant that corresponds to the whole or to a half. */
 export const shapelessName = (of: Pick<Half, 'split' | 'half'> | 'whole'): string =>
   `shapeless-${of === 'whole' ? of : halfName(of)}`
 
@@ -26,8 +26,8 @@ const halvesOf = (splits: readonly Split[]): Half[] =>
   splits.flatMap((halves, split) => ([0, 1] as const).map((half): Half => ({ split, half, parts: halves[half] })))
 
 /**
- * All that is clustered beside the whole, in order: each half of every split, then a cloud without clusters and its
- * halves. None without parts.
+ * All matrices to cluster besides the whole, in order: each half of every split, then a cloud without clusters and
+ * its halves. None for 0 parts.
  */
 export const comparisonsOf = (parts: number): readonly Variant[] => {
   const halves = halvesOf(splitsOf(parts))

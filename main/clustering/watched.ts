@@ -8,19 +8,22 @@ export type ClusteringPool = Pool<ClusteringTask, ClusteringResult>
 export type Meter = Float64Array
 
 export interface Watched {
-  /** Several times a second: the share that is done, and the seconds left where they can be told. */
+  /** Called several times a second with the share done, 0 to 1, and the seconds left if they can be estimated. */
   readonly onProgress?: ((fraction: number, secondsLeft: number | undefined) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 const progressMilliseconds = 250
-/** Share below which the time left is a guess. */
+/** Below this share, the time left would be a guess. */
 const telling = 0.02
 
 const interrupted = (): SpectroscopeError =>
   new SpectroscopeError('interrupted', 'The work was stopped before its end; ask for it again.')
 
-/** Does one task on one worker thread, telling how far it is; ends the worker at once when `signal` aborts, with an `interrupted` error. */
+/**
+ * Runs one task on one worker thread and reports its progress. When `signal` aborts, stops the worker at once and
+ * throws an `interrupted` error.
+ */
 export const performWatched = async (
   task: (meter: Meter) => ClusteringTask,
   { onProgress, signal }: Watched,

@@ -1,9 +1,10 @@
-// Stochastic gradient descent of a neighbour-graph embedding in the plane: ends of an edge attract each other, and an end is pushed away
-// from some nodes taken at random (Tang et al. 2016; McInnes et al. 2018), with 1 / (1 + d²) as the likeness of two points. Nodes are
-// taken in order, so the outcome is one and the same; random words are Philox4x32-10 of (block, epoch, node, stream).
+// Embeds a neighbour graph in the plane by stochastic gradient descent: the ends of an edge attract each other, and
+// each end is repelled by randomly sampled nodes (Tang et al. 2016; McInnes et al. 2018). The similarity of two
+// points is 1 / (1 + d²). Nodes are processed in order, so the result is deterministic. Random words are
+// Philox4x32-10 of (block, epoch, node, stream).
 //
-// Addresses are in bytes. positions: f32 [nodes, 2]. starts: i32 [nodes + 1]; columns: i32 [entries]; shares: f32 [entries], the share of
-// epochs in which an entry counts, at most 1.
+// Addresses are in bytes. positions: f32 [nodes, 2]. starts: i32 [nodes + 1]. columns: i32 [entries]. shares: f32
+// [entries], the share of epochs in which an entry is used, at most 1.
 
 // @ts-nocheck
 let w0: u32 = 0
@@ -56,9 +57,10 @@ function nextWord(): u32 {
   return word
 }
 
-/** One epoch for the nodes from `first` up to `last`, at a learning rate of `rate`. */
+/** Runs one epoch for nodes `first` … `last` - 1 at learning rate `rate`. */
 export function epoch(
-  positions: usize, starts: usize, columns: usize, shares: usize, nodes: i32, first: i32, last: i32, number: i32, rate: f32, negatives: i32, seedLow: u32, seedHigh: u32, streamNumber: u32
+  positions: usize, starts: usize, columns: usize, shares: usize, nodes: i32, first: i32, last: i32, number: i32,
+  rate: f32, negatives: i32, seedLow: u32, seedHigh: u32, streamNumber: u32
 ): void {
   key0 = seedLow
   key1 = seedHigh
@@ -74,7 +76,7 @@ export function epoch(
     const end = load<i32>(starts + (<usize>i << 2), 4)
     for (let entry = load<i32>(starts + (<usize>i << 2)); entry < end; entry++) {
       const share = <f64>load<f32>(shares + (<usize>entry << 2))
-      // Entries of one share do not all fall into the same epochs: each has a phase of its own.
+      // Each entry has its own phase, so that entries with equal shares are not all used in the same epochs.
       const phase = <f64>entry * 0.6180339887498949
       const before = phase - floor(phase) + share * <f64>number
       if (floor(before + share) == floor(before)) continue
@@ -97,7 +99,7 @@ export function epoch(
         const squared = dx * dx + dy * dy
         if (squared == 0) continue
         let push = <f32>2 / ((<f32>0.001 + squared) * (<f32>1 + squared))
-        // No push is longer than 4: near points would be thrown far off.
+        // A push is at most 4 long; otherwise near points would be thrown far away.
         if (squared < 0.5) push = min<f32>(push, <f32>4 / sqrt<f32>(squared))
         x += push * dx * rate
         y += push * dy * rate

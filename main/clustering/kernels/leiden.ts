@@ -1,11 +1,11 @@
-// The Leiden algorithm (Traag, Waltman and van Eck 2019) for modularity at a resolution. An iteration moves nodes
-// between communities while that gains, refines each community from single nodes, makes every refined community a
-// node, and goes on with that smaller graph until every community is one node. Sums are in float64, in the order of
-// rows. Random words are Philox4x32-10 of (block, pass, run, stream).
+// The Leiden algorithm (Traag, Waltman and van Eck 2019) for modularity with a resolution. An iteration moves nodes
+// between communities while that improves modularity, refines each community starting from single nodes, and turns
+// every refined community into a node. It repeats this on the smaller graph until every community is one node. Sums
+// are in float64, in row order. Random words are Philox4x32-10 of (block, pass, run, stream).
 //
-// Addresses are in bytes. A graph is starts: i32 [nodes + 1], degrees: f64 [nodes], and its rows, one after another:
-// the columns of a row (i32), then its weights (W: f32 in the given graph, f64 in the graphs made from it). There are
-// no loops: weight inside a node changes no gain, and degrees count it.
+// Addresses are in bytes. A graph consists of starts: i32 [nodes + 1], degrees: f64 [nodes], and its rows, one after
+// another: the columns of a row (i32), then its weights (type W: f32 in the given graph, f64 in the graphs made from
+// it). There are no self-loops: weight inside a node affects no gain, and degrees include it.
 
 // @ts-nocheck
 let w0: u32 = 0
@@ -69,18 +69,18 @@ function nextPass(): void {
 }
 
 /**
- * θ: merges are drawn in proportion to exp(gain / θ), with gains in units of edge weight as in the authors' program
- * and igraph.
+ * θ: a merge is drawn with probability proportional to exp(gain / θ). Gains are in units of edge weight, as in the
+ * authors' program and igraph.
  */
 const randomness: f64 = 0.01
-/** In float64, exp(-window) adds nothing to 1. */
+/** exp(-window) is lost when added to 1 in float64. */
 const window: f64 = 40
 /**
- * A move must gain more than this share of the node's degree. Smaller gains may be rounding, and moves might never
- * end.
+ * A move must gain more than this share of the node's degree. Smaller gains may be rounding errors, and moves might
+ * never end.
  */
 const tolerance: f64 = 1e-12
-/** Nodes in a block of a random order. Partitions are as good as with blocks of one node. */
+/** Nodes per block of a random order. Partitions are as good as with blocks of one node. */
 const blockNodes: i32 = 64
 
 // The given graph.
@@ -88,12 +88,12 @@ let baseNodes: i32 = 0
 let baseStarts: usize = 0
 let baseDegrees: usize = 0
 let baseRows: usize = 0
-/** i32 [nodes]: the partition at the start and end of an iteration. */
+/** i32 [nodes]: the partition before and after an iteration. */
 let membership: usize = 0
-/** i32 [nodes]: the node of the current level that holds each node of the given graph. */
+/** i32 [nodes]: for each node of the given graph, the node of the current level that contains it. */
 let holders: usize = 0
 
-// The entries of the given graph that a run uses, and the first address for graphs made during the run.
+// Entries of the given graph that a run uses, and the first free address for graphs made during the run.
 let usedStarts: usize = 0
 let usedRows: usize = 0
 let arena: usize = 0
@@ -108,7 +108,7 @@ let rows: usize = 0
 let communities: usize = 0
 let count: i32 = 0
 
-// Arrays of levels above the given graph; the current one and the next one swap places.
+// Arrays of levels above the given graph. The current and the next level swap places.
 let levelStarts: usize = 0
 let levelDegrees: usize = 0
 let levelCommunities: usize = 0
@@ -116,16 +116,16 @@ let nextStarts: usize = 0
 let nextDegrees: usize = 0
 let nextCommunities: usize = 0
 
-/** Nodes in the queue. */
+/** Number of nodes in the queue. */
 let waiting: i32 = 0
-/** Place of the first node in the queue. */
+/** Position of the first node in the queue. */
 let head: i32 = 0
-/** Length of the list of empty communities. */
+/** Number of empty communities in the list of free ones. */
 let free: i32 = 0
 /** Whether any node moved since the queue was filled. */
 let moved: bool = false
 
-// Work space, an element for each node or community of a level.
+// Work space: one element per node or community of a level.
 let queue: usize = 0
 let marks: usize = 0
 let sizes: usize = 0
@@ -140,12 +140,12 @@ let members: usize = 0
 
 /** Address of the next level's first row. */
 let firstRow: usize = 0
-/** Address of the row that is made next. */
+/** Address of the next row to write. */
 let nextRow: usize = 0
-/** Sum of the degrees in the community whose nodes are merging. */
+/** Sum of degrees in the community that is being refined. */
 let whole: f64 = 0
 
-/** Resolution over the sum of all degrees. */
+/** Resolution divided by the sum of all degrees. */
 let penalty: f64 = 0
 
 /** Sets the size of the given graph and the addresses of all arrays. */
@@ -203,7 +203,7 @@ function setReal(array: usize, index: i32, value: f64): void {
 }
 
 /**
- * Grows memory up to an address, by many pages at once because growing is slow. Returns false if memory is used up.
+ * Grows memory up to an address, by many pages at once because growing is slow. Returns false if no memory is left.
  */
 function reach(end: u64): bool {
   const missing = <i32>((end + 65535) >> 16) - memory.size()
@@ -322,9 +322,9 @@ function moveNodes<W>(most: i32): void {
 }
 
 /**
- * Takes up to `most` nodes from the queue and moves each to the community where it gains most; ties go to the lowest
- * number. When a node moves, its neighbours in other communities join the queue. Returns how many nodes are left in
- * the queue.
+ * Takes up to `most` nodes from the queue and moves each to the community with the largest gain; ties go to the
+ * lowest number. When a node moves, its neighbours in other communities join the queue. Returns the number of nodes
+ * left in the queue.
  */
 export function move(most: i32): i32 {
   if (given) moveNodes<f32>(most)
@@ -337,7 +337,7 @@ export function hasMoved(): bool {
   return moved
 }
 
-/** Numbers the communities of the level by their lowest nodes. Returns how many there are. */
+/** Renumbers the communities of the level by their lowest nodes. Returns how many there are. */
 export function compact(): i32 {
   memory.fill(sizes, 0xff, <usize>nodes << 2)
   count = 0
@@ -371,7 +371,7 @@ function group(groups: usize, groupCount: i32, groupStarts: usize, order: usize)
   setInt(groupStarts, 0, 0)
 }
 
-/** Makes every node a refined community, and sorts the nodes by community, in random order inside each. */
+/** Makes every node its own refined community, and sorts the nodes by community, in random order inside each. */
 export function beginRefinement(): void {
   shuffle(queue, nodes)
   group(communities, count, empties, queue)
@@ -482,16 +482,16 @@ function mergeNodes<W>(from: i32, to: i32): void {
 }
 
 /**
- * Refines with nodes `from` … `to`-1 of `members`. A node that is still alone joins a refined community inside its
- * community, or stays alone: drawn in proportion to exp(gain / θ) among the choices without loss. The node and the
- * refined community must both be well connected to the rest of the community.
+ * Refines nodes `from` … `to`-1 of `members`. A node that is still alone joins a refined community inside its
+ * community or stays alone. The choice is random, with probability proportional to exp(gain / θ), among the options
+ * that lose nothing. Both the node and the refined community must be well connected to the rest of the community.
  */
 export function merge(from: i32, to: i32): void {
   if (given) mergeNodes<f32>(from, to)
   else mergeNodes<f64>(from, to)
 }
 
-/** Numbers the refined communities, community by community. Returns how many there are. */
+/** Numbers the refined communities, grouped by community. Returns how many there are. */
 export function beginAggregation(): i32 {
   memory.fill(sizes, 0xff, <usize>nodes << 2)
   let groups = 0
@@ -547,7 +547,7 @@ function sumRows<W>(from: i32, to: i32): bool {
   return true
 }
 
-/** Makes the rows of refined communities `from` … `to`-1. Returns false if memory is used up. */
+/** Writes the rows of refined communities `from` … `to`-1. Returns false if no memory is left. */
 export function aggregate(from: i32, to: i32): bool {
   return given ? sumRows<f32>(from, to) : sumRows<f64>(from, to)
 }
@@ -555,7 +555,7 @@ export function aggregate(from: i32, to: i32): bool {
 /** Makes the graph of the refined communities the current level. */
 export function climb(groups: i32): void {
   for (let v = 0; v < baseNodes; v++) setInt(holders, v, int(refined, int(holders, v)))
-  // The new level takes the place of the last one, unless that is the given graph.
+  // The new level overwrites the previous one, unless that is the given graph.
   memory.copy(arena, firstRow, nextRow - firstRow)
   given = false
   rows = arena
@@ -606,8 +606,8 @@ export function open(
 }
 
 /**
- * Copies the entries that join nodes with the same number in `within` (i32 [nodes]), from rows `from` … `to`-1. The
- * run then uses these entries only. Returns false if memory is used up.
+ * Copies the entries of rows `from` … `to`-1 whose two nodes have the same number in `within` (i32 [nodes]). The run
+ * then uses only these entries. Returns false if no memory is left.
  */
 export function restrict(within: usize, from: i32, to: i32): bool {
   if (from == 0) usedRows = arena
@@ -635,7 +635,7 @@ export function restrict(within: usize, from: i32, to: i32): bool {
   return true
 }
 
-/** Splits communities that are not connected, and numbers all of them. Returns how many there are. */
+/** Splits communities that are not connected, then renumbers all of them. Returns how many there are. */
 export function split(): i32 {
   let number = 0
   memory.fill(marks, 0, baseNodes)

@@ -1,19 +1,23 @@
-// Exact nearest neighbours: what can be told from points rounded to 16-bit integers. Four points by eight at a time give inner products that are
-// exact in 32 bits, and a pair is looked at once, for both its points: it goes to the list of each whose bound it passes. A full list is cut
-// down to those that may still be among the k nearest: no farther than its k-th by more than rounding can have moved points. Where that
-// leaves it too long (many points at one distance), the caller's `refine` cuts it by the distances of the points themselves.
+// Exact nearest neighbours: candidate search on points rounded to 16-bit integers. Inner products of four by eight
+// points are exact in 32 bits. Each pair is looked at once, for both of its points: it enters a point's list if it
+// passes that point's bound. A full list is cut down to the candidates that may still be among the k nearest: those
+// no farther than the k-th by more than rounding could explain. If the list is then still too long (many points at
+// one distance), the caller's `refine` cuts it by true distances.
 //
-// The memory is shared by all threads; a list and its bound belong to one at a time. Addresses are in bytes; dims is a multiple of 4, zeros make it
-// so. points: i16 [count / 8][dims / 2][8][2]. norms: i32 [count], |p|². bounds: i32 [count], what 2 p·q - |q|² must exceed for the pair to go to
-// p's list. slacks: f64 [count], twice what rounding can change a distance by, in integers. listDistances (squared), listIndices: i32
-// [count, capacity], in no order; listSizes: i32 [count]. scratch: 32 bytes of the thread's own.
+// Threads share the memory; only one thread at a time may use a list and its bound. Addresses are in bytes. dims is a
+// multiple of 4, padded with zeros. Arrays:
+// points: i16 [count / 8][dims / 2][8][2]. norms: i32 [count], |p|².
+// bounds: i32 [count]. A pair enters p's list if 2 p·q - |q|² exceeds the bound.
+// slacks: f64 [count], twice the largest change of a distance by rounding, in integer steps.
+// listDistances (squared), listIndices: i32 [count, capacity], unordered. listSizes: i32 [count].
+// scratch: 32 bytes private to the thread.
 
 // @ts-nocheck
 // @shared-memory
 @external('env', 'refine')
 declare function refine(point: i32): void
 
-/** No inner product of points passes it. */
+/** A bound that no inner product of points passes. */
 const closed: i32 = 520000000
 
 let dims: i32 = 0
@@ -28,10 +32,10 @@ let listIndices: usize = 0
 let listSizes: usize = 0
 let scratch: usize = 0
 
-/** Sets what stays the same during a search. */
+/** Sets the constants of a search. */
 export function begin(
-  dimensions: i32, neighbours: i32, listCapacity: i32, pointsAt: usize, normsAt: usize, boundsAt: usize, slacksAt: usize, distancesAt: usize,
-  indicesAt: usize, sizesAt: usize, scratchAt: usize
+  dimensions: i32, neighbours: i32, listCapacity: i32, pointsAt: usize, normsAt: usize, boundsAt: usize,
+  slacksAt: usize, distancesAt: usize, indicesAt: usize, sizesAt: usize, scratchAt: usize
 ): void {
   dims = dimensions
   k = neighbours
@@ -53,7 +57,10 @@ function swap(a: usize, b: usize): void {
   store<i32>(b, value)
 }
 
-/** Brings the k smallest of `size` distances to the front, the k-th to place k - 1; returns that one (Hoare's selection). */
+/**
+ * Moves the k smallest of `size` distances to the front, with the k-th at index k - 1, and returns the k-th (Hoare's
+ * selection).
+ */
 function select(distances: usize, indices: usize, size: i32): i32 {
   let low = 0
   let high = size - 1
@@ -79,7 +86,7 @@ function select(distances: usize, indices: usize, size: i32): i32 {
   return load<i32>(distances + (<usize>wanted << 2))
 }
 
-/** Cuts a list of at least k pairs to those that may be among the k nearest, and sets the point's bound accordingly. */
+/** Cuts a list of at least k pairs to those that may be among the k nearest, and updates the point's bound. */
 export function cut(point: i32): void {
   const distances = listDistances + ((<usize>point * <usize>capacity) << 2)
   const indices = listIndices + ((<usize>point * <usize>capacity) << 2)
@@ -112,7 +119,10 @@ function offer(point: i32, other: i32, distance: i32): void {
   if (load<i32>(sizeAt) > (capacity + k) >> 1) refine(point)
 }
 
-/** Offers a point and those of eight others whose bit in `mask` is set to one another; only the others to the point unless `mutual`. */
+/**
+ * Offers to a point those of eight others whose bit in `mask` is set. If `mutual`, also offers the point to each of
+ * them.
+ */
 function consider(point: i32, first: i32, low: v128, high: v128, mask: i32, mutual: bool): void {
   v128.store(scratch, low)
   v128.store(scratch, high, 16)
@@ -125,23 +135,30 @@ function consider(point: i32, first: i32, low: v128, high: v128, mask: i32, mutu
     const product = load<i32>(scratch + (<usize>lane << 2)) << 1
     const otherNorm = load<i32>(norms + (<usize>other << 2))
     if (product > load<i32>(bounds + (<usize>point << 2)) + otherNorm) offer(point, other, norm + otherNorm - product)
-    if (mutual && product > load<i32>(bounds + (<usize>other << 2)) + norm) offer(other, point, norm + otherNorm - product)
+    if (mutual && product > load<i32>(bounds + (<usize>other << 2)) + norm) {
+      offer(other, point, norm + otherNorm - product)
+    }
   }
 }
 
-/** Which of eight products, given halved, pass the bound of the point or of the other. */
+/** Bit mask of the eight products, given halved, that pass the bound of the point or of the other one. */
 @inline
-function passing(low: v128, high: v128, point: usize, normLow: v128, normHigh: v128, boundLow: v128, boundHigh: v128): i32 {
+function passing(
+  low: v128, high: v128, point: usize, normLow: v128, normHigh: v128, boundLow: v128, boundHigh: v128
+): i32 {
   const bound = v128.load32_splat(bounds + point)
   const norm = v128.load32_splat(norms + point)
   const least = i32x4.min_s(i32x4.add(normLow, bound), i32x4.add(boundLow, norm))
   const leastHigh = i32x4.min_s(i32x4.add(normHigh, bound), i32x4.add(boundHigh, norm))
-  return i32x4.bitmask(i32x4.gt_s(i32x4.add(low, low), least)) | (i32x4.bitmask(i32x4.gt_s(i32x4.add(high, high), leastHigh)) << 4)
+  return (
+    i32x4.bitmask(i32x4.gt_s(i32x4.add(low, low), least)) |
+    (i32x4.bitmask(i32x4.gt_s(i32x4.add(high, high), leastHigh)) << 4)
+  )
 }
 
 /**
- * Looks at the pairs of points `from` … `to`-1 (multiples of 4) with points `otherFrom` … `otherTo`-1 (multiples of 8): for the lists of both
- * if `mutual`, else of the first only. The two ranges are the same or have no point in common.
+ * Searches the pairs of points `from` … `to`-1 (multiples of 4) with points `otherFrom` … `otherTo`-1 (multiples of
+ * 8). Updates the lists of both if `mutual`, else only the first's. The two ranges are either the same or disjoint.
  */
 export function search(from: i32, to: i32, otherFrom: i32, otherTo: i32, mutual: bool): void {
   const groupBytes = <usize>dims << 4

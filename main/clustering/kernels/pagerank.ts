@@ -1,12 +1,17 @@
-// Passes over the rows of a graph for conjugate gradients in mixed precision, 8 systems side by side: vectors are [node, 8 columns], in float32
-// but for the scores. The memory is shared by all threads; each does its own rows.
+// Passes over the rows of a graph for mixed-precision conjugate gradients, 8 systems side by side. Vectors are [node,
+// 8 columns], all in float32 except the scores. Threads share the memory; each works on its own rows.
 //
-// Addresses are in bytes. starts, ends: i32 [nodes], the first entry of a row and the one after its last. columns: i32 [entries].
-// weights: f64 [entries]. shares: f32 [entries], a weight over the degree of its row. degrees: f64 [nodes]. parts: i32 [nodes].
-// tokens: i32 [nodes], the order in which ties go and the entries of a row are.
-// reached: u8 [3, nodes], bit c for column c: within one step of its seed, within two, in the same component. residuals, products,
-// directions, images, corrections: f32 [nodes, 8]; scores: f64 [nodes, 8]; ranked, earlier: f64 [8, nodes]. Sums over rows are in
-// float64 and in the order of rows.
+// Addresses are in bytes. Arrays:
+// starts, ends: i32 [nodes], first entry of a row and one past its last.
+// columns: i32 [entries]. weights: f64 [entries]. shares: f32 [entries], weight over the degree of its row.
+// degrees: f64 [nodes]. parts: i32 [nodes].
+// tokens: i32 [nodes], the order for breaking ties and for the entries of a row.
+// reached: u8 [3, nodes]. Bit c, for column c, is set if the node is within one step of its seed, within two steps,
+// or in the same component.
+// residuals, products, directions, images, corrections: f32 [nodes, 8].
+// scores: f64 [nodes, 8]. ranked, earlier: f64 [8, nodes].
+//
+// Sums over rows are in float64 and in row order.
 
 // @ts-nocheck
 // @shared-memory
@@ -31,10 +36,12 @@ let nodes: usize = 0
 let keep: f64 = 0
 let spread: f64 = 0
 
-/** Sets what stays the same during a solve of K = keep · I - spread · D⁻¹A. */
+/** Sets the constants of a solve of K = keep · I - spread · D⁻¹A. */
 export function begin(
-  startsAt: usize, endsAt: usize, columnsAt: usize, weightsAt: usize, sharesAt: usize, degreesAt: usize, partsAt: usize, tokensAt: usize, scoresAt: usize, residualsAt: usize,
-  productsAt: usize, directionsAt: usize, imagesAt: usize, correctionsAt: usize, reachedAt: usize, rankedAt: usize, earlierAt: usize, nodeCount: i32, keepFactor: f64, spreadFactor: f64
+  startsAt: usize, endsAt: usize, columnsAt: usize, weightsAt: usize, sharesAt: usize, degreesAt: usize,
+  partsAt: usize, tokensAt: usize, scoresAt: usize, residualsAt: usize,
+  productsAt: usize, directionsAt: usize, imagesAt: usize, correctionsAt: usize, reachedAt: usize,
+  rankedAt: usize, earlierAt: usize, nodeCount: i32, keepFactor: f64, spreadFactor: f64
 ): void {
   starts = startsAt
   ends = endsAt
@@ -68,19 +75,22 @@ function addTo(at: usize, terms: v128): void {
   v128.store(at, f64x2.add(v128.load(at), terms))
 }
 
-/** Values below `floor` in magnitude become 0: they count for nothing, and on their way to 0 they would be slow, as subnormal numbers are. */
+/**
+ * Flushes values below `floor` in magnitude to 0. They do not affect the result, and as subnormal numbers they would
+ * be slow.
+ */
 @inline
 function floored(values: v128, floor: v128): v128 {
   return v128.and(values, f32x4.ge(f32x4.abs(values), floor))
 }
 
-/** K · residuals for 4 columns of a row, from their sum over its entries. */
+/** K · residuals for 4 columns of a row, given the sum over the row's entries. */
 @inline
 function imageOf(residual: v128, sum: v128): v128 {
   return f32x4.sub(f32x4.mul(f32x4.splat(<f32>keep), residual), f32x4.mul(f32x4.splat(<f32>spread), sum))
 }
 
-/** Stores the products of 4 columns of a row; adds to the sums of d r² and d r · product. */
+/** Stores the products of 4 columns of a row, and adds to the sums of d r² and d r · product. */
 @inline
 function finishImage(at: usize, residual: v128, product: v128, degree: v128, gammas: usize, deltas: usize): void {
   v128.store(products + at, product)
@@ -94,7 +104,7 @@ function finishImage(at: usize, residual: v128, product: v128, degree: v128, gam
   addTo(deltas + 16, f64x2.mul(weightedUp, high(product)))
 }
 
-/** Where bit `first` + lane of `bits` is set. */
+/** Lane mask: all ones in lanes where bit `first` + lane of `bits` is set. */
 @inline
 function lanesOf(bits: i32, first: i32): v128 {
   const own = i32x4.shl(i32x4(1, 2, 4, 8), first)
@@ -102,9 +112,12 @@ function lanesOf(bits: i32, first: i32): v128 {
 }
 
 /**
- * Rows `from` … `to`-1 of products = K · residuals. sums: f64 [2, 8], over these rows, of d r² and of d r · product. Only rows that are
- * `reached` (1, 2 or 3: see above) need their entries: in the first step of a solve, and in the second, a column's residuals are one constant elsewhere in
- * its part, K 1 = (keep - spread) 1, and outside its component they are 0.
+ * Computes products = K · residuals in rows `from` … `to`-1. sums: f64 [2, 8], over these rows, of d r² and of d r ·
+ * product.
+ *
+ * Only rows that are `reached` (with `reach` 1, 2 or 3: see the top of the file) need their entries. Elsewhere, in
+ * the first and second step of a solve, a column's residuals are constant in its part, where K 1 = (keep - spread) 1,
+ * and 0 outside its component.
  */
 export function image(from: i32, to: i32, reach: i32, sums: usize): void {
   memory.fill(sums, 0, 128)
@@ -138,10 +151,13 @@ export function image(from: i32, to: i32, reach: i32, sums: usize): void {
 }
 
 /**
- * One step of every column in rows `from` … `to`-1. steps, betas, floors: f32 [8]; active: i32 [8], all ones where the column moves, else 0
- * (its vectors stay as they are). largest: f32 [8], of |residual| over these rows.
+ * Takes one step of every active column in rows `from` … `to`-1. steps, betas, floors: f32 [8]. active: i32 [8], all
+ * ones for a column that moves, 0 for one whose vectors stay as they are. largest: f32 [8], the largest |residual|
+ * over these rows.
  */
-export function advance(from: i32, to: i32, steps: usize, betas: usize, active: usize, floors: usize, largest: usize): void {
+export function advance(
+  from: i32, to: i32, steps: usize, betas: usize, active: usize, floors: usize, largest: usize
+): void {
   memory.fill(largest, 0, 32)
   for (let c: usize = 0; c < 32; c += 16) {
     const mask = v128.load(active + c)
@@ -154,8 +170,12 @@ export function advance(from: i32, to: i32, steps: usize, betas: usize, active: 
       const oldDirection = v128.load(directions + at)
       const oldImage = v128.load(images + at)
       const oldResidual = v128.load(residuals + at)
-      const direction = v128.bitselect(floored(f32x4.add(oldResidual, f32x4.mul(beta, oldDirection)), floor), oldDirection, mask)
-      const change = v128.bitselect(floored(f32x4.add(v128.load(products + at), f32x4.mul(beta, oldImage)), floor), oldImage, mask)
+      const direction = v128.bitselect(
+        floored(f32x4.add(oldResidual, f32x4.mul(beta, oldDirection)), floor), oldDirection, mask
+      )
+      const change = v128.bitselect(
+        floored(f32x4.add(v128.load(products + at), f32x4.mul(beta, oldImage)), floor), oldImage, mask
+      )
       const residual = floored(f32x4.sub(oldResidual, f32x4.mul(step, change)), floor)
       v128.store(directions + at, direction)
       v128.store(images + at, change)
@@ -167,7 +187,10 @@ export function advance(from: i32, to: i32, steps: usize, betas: usize, active: 
   }
 }
 
-/** scores += corrections / scale in rows `from` … `to`-1, and corrections = 0. inverses: f64 [8], one over each column's scale. */
+/**
+ * scores += corrections / scale, then corrections = 0, in rows `from` … `to`-1. inverses: f64 [8], 1 / scale of each
+ * column.
+ */
 export function absorb(from: i32, to: i32, inverses: usize): void {
   for (let c: usize = 0; c < 32; c += 16) {
     const inverseLow = v128.load(inverses + (c << 1))
@@ -183,11 +206,19 @@ export function absorb(from: i32, to: i32, inverses: usize): void {
   }
 }
 
-/** Two columns of a row: the residual from the sum over the row's entries, and what it adds to the excess and to the part's mass. */
+/**
+ * Finishes two columns of a row: returns the residual from the sum over the row's entries, and updates the excess and
+ * the part's mass.
+ */
 @inline
-function finishResidual(score: v128, sum: v128, share: v128, degree: v128, rounding: v128, source: v128, inPart: v128, excess: usize, masses: usize): v128 {
+function finishResidual(
+  score: v128, sum: v128, share: v128, degree: v128, rounding: v128, source: v128, inPart: v128, excess: usize,
+  masses: usize
+): v128 {
   const residual = f64x2.sub(source, f64x2.sub(f64x2.mul(f64x2.splat(keep), score), f64x2.mul(share, sum)))
-  v128.store(excess, f64x2.max(v128.load(excess), f64x2.sub(f64x2.abs(residual), f64x2.mul(rounding, f64x2.abs(score)))))
+  v128.store(
+    excess, f64x2.max(v128.load(excess), f64x2.sub(f64x2.abs(residual), f64x2.mul(rounding, f64x2.abs(score))))
+  )
   addTo(masses, v128.and(f64x2.mul(degree, residual), inPart))
   return residual
 }
@@ -199,7 +230,7 @@ function demoted(low: v128, up: v128, scales: usize, floor: v128): v128 {
   return floored(v128.shuffle<i64>(scaledLow, scaledUp, 0, 2), floor)
 }
 
-/** Eight values of one node to eight columns that are `stride` bytes apart. */
+/** Writes eight values of one node to eight columns that are `stride` bytes apart. */
 @inline
 function storeColumns(at: usize, stride: usize, v0: v128, v1: v128, v2: v128, v3: v128): void {
   v128.store64_lane(at, v0, 0)
@@ -213,15 +244,17 @@ function storeColumns(at: usize, stride: usize, v0: v128, v1: v128, v2: v128, v3
 }
 
 /**
- * Residuals anew from the scores, all in float64, in rows `from` … `to`-1: r = source - K · scores, stored in float32 times the column's
- * scale, where a row is `reached` (1 or 3: see above; elsewhere they stay as they are). seeds, ownParts: i32 [8]; sources, scales: f64 [8]; floors: f32 [8]. sums: f64 [2, 8],
- * over these rows, the largest |r| - rounding · |score|, and the sum of d r over the nodes of the column's own part.
+ * Recomputes residuals from the scores in float64 for rows `from` … `to`-1: r = source - K · scores. They are stored
+ * in float32, times the column's scale, if the row is `reached` (with `reach` 1 or 3: see the top of the file); other
+ * rows keep theirs. seeds, ownParts: i32 [8]. sources, scales: f64 [8]. floors: f32 [8]. sums: f64 [2, 8], over these
+ * rows: the largest |r| - rounding · |score|, and the sum of d r over the nodes of the column's own part.
  *
- * What sweeps need comes of the same pass: ranked, the scores themselves column after column; earlier likewise, the weight of the
- * edges from a node to nodes of a higher score, or of the same score and a lower token.
+ * The same pass writes what sweeps need, column after column: `ranked` has the scores, `earlier` the weight of a
+ * node's edges to nodes of a higher score, or of the same score and a lower token.
  */
 export function verify(
-  from: i32, to: i32, reach: i32, rounding: f64, seeds: usize, ownParts: usize, sources: usize, scales: usize, floors: usize, sums: usize
+  from: i32, to: i32, reach: i32, rounding: f64, seeds: usize, ownParts: usize, sources: usize,
+  scales: usize, floors: usize, sums: usize
 ): void {
   memory.fill(sums, 0, 128)
   const slack = f64x2.splat(rounding)
@@ -299,19 +332,33 @@ export function verify(
     const part = i32x4.splat(load<i32>(parts + (<usize>i << 2)))
     const part0 = i32x4.eq(part, v128.load(ownParts))
     const part1 = i32x4.eq(part, v128.load(ownParts, 16))
-    const r0 = finishResidual(own0, s0, share, degree, slack, v128.and(v128.load(sources), i64x2.extend_low_i32x4_s(seed0)), i64x2.extend_low_i32x4_s(part0), sums, sums + 64)
-    const r1 = finishResidual(own1, s1, share, degree, slack, v128.and(v128.load(sources, 16), i64x2.extend_high_i32x4_s(seed0)), i64x2.extend_high_i32x4_s(part0), sums + 16, sums + 80)
-    const r2 = finishResidual(own2, s2, share, degree, slack, v128.and(v128.load(sources, 32), i64x2.extend_low_i32x4_s(seed1)), i64x2.extend_low_i32x4_s(part1), sums + 32, sums + 96)
-    const r3 = finishResidual(own3, s3, share, degree, slack, v128.and(v128.load(sources, 48), i64x2.extend_high_i32x4_s(seed1)), i64x2.extend_high_i32x4_s(part1), sums + 48, sums + 112)
+    const r0 = finishResidual(
+      own0, s0, share, degree, slack, v128.and(v128.load(sources), i64x2.extend_low_i32x4_s(seed0)),
+      i64x2.extend_low_i32x4_s(part0), sums, sums + 64
+    )
+    const r1 = finishResidual(
+      own1, s1, share, degree, slack, v128.and(v128.load(sources, 16), i64x2.extend_high_i32x4_s(seed0)),
+      i64x2.extend_high_i32x4_s(part0), sums + 16, sums + 80
+    )
+    const r2 = finishResidual(
+      own2, s2, share, degree, slack, v128.and(v128.load(sources, 32), i64x2.extend_low_i32x4_s(seed1)),
+      i64x2.extend_low_i32x4_s(part1), sums + 32, sums + 96
+    )
+    const r3 = finishResidual(
+      own3, s3, share, degree, slack, v128.and(v128.load(sources, 48), i64x2.extend_high_i32x4_s(seed1)),
+      i64x2.extend_high_i32x4_s(part1), sums + 48, sums + 112
+    )
     const at = residuals + (<usize>i << 5)
     v128.store(at, v128.bitselect(demoted(r0, r1, scales, v128.load(floors)), v128.load(at), lanesOf(bits, 0)))
-    v128.store(at, v128.bitselect(demoted(r2, r3, scales + 32, v128.load(floors, 16)), v128.load(at, 16), lanesOf(bits, 4)), 16)
+    v128.store(
+      at, v128.bitselect(demoted(r2, r3, scales + 32, v128.load(floors, 16)), v128.load(at, 16), lanesOf(bits, 4)), 16
+    )
   }
 }
 
 /**
- * Adds to each column, at the nodes with edges of its own part in rows `from` … `to`-1, a constant: scores += shift, residuals -= drop. ownParts:
- * i32 [8]; shifts: f64 [8]; drops, floors: f32 [8].
+ * Adds a constant to each column: scores += shift, residuals -= drop, at the nodes with edges of the column's own
+ * part in rows `from` … `to`-1. ownParts: i32 [8]. shifts: f64 [8]. drops, floors: f32 [8].
  */
 export function shift(from: i32, to: i32, ownParts: usize, shifts: usize, drops: usize, floors: usize): void {
   for (let i = from; i < to; i++) {
@@ -323,7 +370,10 @@ export function shift(from: i32, to: i32, ownParts: usize, shifts: usize, drops:
       const score = scores + (at << 1)
       addTo(score, v128.and(v128.load(shifts + (c << 1)), i64x2.extend_low_i32x4_s(inPart)))
       addTo(score + 16, v128.and(v128.load(shifts + (c << 1), 16), i64x2.extend_high_i32x4_s(inPart)))
-      v128.store(residuals + at, floored(f32x4.sub(v128.load(residuals + at), v128.and(v128.load(drops + c), inPart)), v128.load(floors + c)))
+      v128.store(
+        residuals + at,
+        floored(f32x4.sub(v128.load(residuals + at), v128.and(v128.load(drops + c), inPart)), v128.load(floors + c))
+      )
     }
   }
 }
