@@ -10,25 +10,28 @@ import { openPlain } from './plain-files'
 import { attemptSchema, precedes, thisAttempt } from './scheduled'
 import type { Attempt } from './scheduled'
 
-/** Who works on something, and where. */
+/** The process that holds a claim, and where it runs. */
 export interface Holder {
   readonly host: string
   readonly pid: number
-  /** Where the process's number means something: a container counts processes by itself though its host has the same name. */
+  /**
+   * Identifies the process number's namespace. Containers number processes on their own, even under the same host
+   * name.
+   */
   readonly space: string
   readonly token: string
   readonly since: string
-  /** Of which task of a scheduler the process is an attempt; null where there is no scheduler, or none that is known. */
+  /** The scheduled attempt that the process belongs to; null without a known scheduler. */
   readonly attempt: Attempt | null
 }
 
 export interface HeldClaim extends Holder {
-  /** Seconds since the holder last gave a sign of life, by the clock of the folder's file system. */
+  /** Seconds since the holder's last heartbeat, by the clock of the folder's file system. */
   readonly silence: number
 }
 
 export interface Claim {
-  /** Aborts when another process has taken the claim over. */
+  /** Aborts when another process has taken over the claim. */
   readonly lost: AbortSignal
   readonly release: () => Promise<void>
 }
@@ -42,9 +45,9 @@ const holderSchema = z.object({
   attempt: attemptSchema.nullable().default(null)
 })
 
-/** A holder that has been silent for longer is taken for dead. */
+/** A holder that has been silent for longer counts as dead. */
 export const staleSeconds = 180
-/** Between two signs of life of a holder. */
+/** Seconds between two heartbeats of a holder. */
 export const beatSeconds = 15
 
 const processSpace = (): string => {
@@ -57,7 +60,7 @@ const processSpace = (): string => {
 
 const codeOf = (error: unknown): unknown => (error as NodeJS.ErrnoException).code
 
-/** The file system's own time, which the clocks of the machines that share it need not agree with. */
+/** Current time of the file system. The clocks of the machines that share it may disagree. */
 const fileSystemTime = async (folder: string): Promise<number> => {
   const probe = join(folder, `.clock.${randomUUID()}.tmp`)
   try {
@@ -76,12 +79,12 @@ const holderIn = (text: string): Holder => {
   try {
     return holderSchema.parse(JSON.parse(text))
   } catch {
-    // A writer that has just begun, or that died just then.
+    // The writer has just begun, or died just then.
     return nobody
   }
 }
 
-/** Numbers of a claim's files: whoever has the highest one holds it. */
+/** Numbers of a claim's files. The process with the highest number holds the claim. */
 const numbersOf = async (path: string): Promise<number[]> => {
   const prefix = `${basename(path)}.`
   const names = await readdir(dirname(path))
@@ -106,7 +109,7 @@ const readNumbered = async (path: string, number: number): Promise<HeldClaim | n
   }
 }
 
-/** Who holds the claim; null if nobody does. */
+/** Returns the holder of the claim, or null if nobody holds it. */
 export const readClaim = async (path: string): Promise<HeldClaim | null> => {
   try {
     const [highest] = await numbersOf(path)
@@ -126,14 +129,17 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
-/** Tokens of the claims that this process holds: where it holds none, its own number in a claim was another process's before. */
+/**
+ * Tokens of the claims that this process holds. A claim with this process's number but another token was made by an
+ * earlier process of the same number.
+ */
 const own = new Set<string>()
 
 const isHere = ({ host, space }: Holder): boolean => host === hostname() && space === processSpace()
 
 /**
- * Whether the holder can be taken for dead: its process is gone from this machine, it has been silent for long, or this
- * process is a later attempt of the same task, which a scheduler starts when the earlier one is over.
+ * Whether the holder counts as dead: its process is gone from this machine, it has been silent for too long, or this
+ * process is a later attempt of the same task, which a scheduler starts only after the earlier one has ended.
  */
 export const isStale = (held: HeldClaim): boolean => {
   const { pid, token, silence, attempt } = held
@@ -143,7 +149,7 @@ export const isStale = (held: HeldClaim): boolean => {
   return precedes(attempt, later)
 }
 
-/** Makes a file that was not there; false where it was. */
+/** Creates a file. Returns false if it already exists. */
 const write = async (path: string, holder: Holder): Promise<boolean> => {
   try {
     const file = await open(path, 'wx')
@@ -160,14 +166,14 @@ const write = async (path: string, holder: Holder): Promise<boolean> => {
   }
 }
 
-/** Claims that are held, to be let go of by a process that ends at once. */
+/** Claims held by this process. They are released if the process exits abruptly. */
 const kept = new Set<string>()
 
 const releaseAll = (): void => {
   for (const file of kept) rmSync(file, { force: true })
 }
 
-/** Shows signs of life until it is released, and finds out if the claim is another's. */
+/** Sends heartbeats until the claim is released, and detects when another process takes it over. */
 const keep = (path: string, number: number, holder: Holder): Claim => {
   const { token } = holder
   const controller = new AbortController()
@@ -196,7 +202,9 @@ const keep = (path: string, number: number, holder: Holder): Claim => {
   }
 }
 
-/** A live holder below a number that was just taken: one that nobody meant to take over. */
+/**
+ * A live holder with a lower number than the one just taken, unless it is the one that was meant to be taken over.
+ */
 const liveBelow = async (path: string, number: number, known: number | undefined): Promise<HeldClaim | undefined> => {
   for (const each of await numbersOf(path)) {
     const held = each < number && each !== known ? await readNumbered(path, each) : null
@@ -212,7 +220,8 @@ const settle = async (path: string, holder: Holder, takeOver: boolean): Promise<
     if (held !== null && !takeOver && !isStale(held)) return held
     const number = (highest ?? 0) + 1
     if (!(await write(`${path}.${number}`, holder))) continue
-    // Others may have seen another highest number, where one was released in between: who finds such a one gives way.
+    // If a claim was released in between, other processes may have seen a different highest number. The one that
+    // finds a live holder below its own number gives way.
     const live = await liveBelow(path, number, takeOver ? highest : undefined)
     if (live === undefined && (await numbersOf(path))[0] === number) return keep(path, number, holder)
     await rm(`${path}.${number}`, { force: true })
@@ -221,8 +230,9 @@ const settle = async (path: string, holder: Holder, takeOver: boolean): Promise<
 }
 
 /**
- * Claims a piece of work for this process: a file `path.N` that only one process can make, also on a file system that machines share. Gives
- * back the holder where there is one that may be alive. A dead one's claim is taken over by the next number, and with `takeOver` anyone's.
+ * Claims a piece of work for this process by creating a file `path.N`. Only one process can create it, even on a file
+ * system shared by several machines. Returns the holder instead if there is one that may be alive. The next number
+ * takes over a dead holder's claim, or with `takeOver` anyone's.
  */
 export const claim = async (
   path: string,

@@ -1,4 +1,4 @@
-/** All arrays one after another, in an array of their kind, or in the one that `make` gives for the length of all. */
+/** Concatenates arrays into one of the same type, or into the array that `make` returns for the total length. */
 export const concatenate = <T extends Int32Array | Float32Array>(
   arrays: readonly T[],
   make = (length: number): T =>

@@ -1,6 +1,6 @@
 import { DuckDBInstance } from '@duckdb/node-api'
 
-/** No extension is fetched or loaded, and no secret of the user is read. */
+/** DuckDB fetches and loads no extension and reads none of the user's secrets. */
 const closed = {
   allow_community_extensions: 'false',
   allow_persistent_secrets: 'false',
@@ -13,14 +13,17 @@ export interface ConfinedOptions {
   readonly readOnly: boolean
   /** "512MiB" */
   readonly memoryLimit: string
-  /** Holds what does not fit into memory; '' for no such folder. DuckDB makes it when needed. */
+  /** Folder for data that does not fit in memory; '' for none. DuckDB creates it when needed. */
   readonly temporaryFolder: string
 }
 
-/** A text as a literal of SQL. */
+/** Quotes a text as an SQL literal. */
 export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
-/** Locks all options. Nothing of the file is run: a macro of it could stand for the function that makes a list. */
+/**
+ * Locks all options. Runs nothing from the file: a macro in it could replace a built-in function such as the one that
+ * makes a list.
+ */
 const lock = async (instance: DuckDBInstance, before: readonly string[] = []): Promise<DuckDBInstance> => {
   const connection = await instance.connect()
   try {
@@ -38,8 +41,8 @@ const lock = async (instance: DuckDBInstance, before: readonly string[] = []): P
 }
 
 /**
- * Opens a database file, or makes it. Whatever the file says, from its log onwards, DuckDB reaches that file, its log
- * and the temporary folder and nothing else, and no statement can change that. Throws DuckDB's errors.
+ * Opens or creates a database file. Whatever the file contains, its log included, DuckDB can reach only that file,
+ * its log and the temporary folder, and no statement can change that. Throws DuckDB's errors.
  */
 export const openConfined = async (
   file: string,
@@ -50,15 +53,16 @@ export const openConfined = async (
       ...closed,
       access_mode: readOnly ? 'READ_ONLY' : 'READ_WRITE',
       memory_limit: memoryLimit,
-      // Rows of a transaction go to the file by these groups; one of a wide matrix is some hundred megabytes.
+      // Row groups written at a time within a transaction. A single group of a wide matrix is several hundred
+      // megabytes.
       write_buffer_row_group_count: '1',
-      // Before access is closed, which closes this option too.
+      // Set before access is locked, because that locks this option too.
       temp_directory: temporaryFolder,
       enable_external_access: 'false'
     })
   )
 
-/** An empty database in memory that can read the given files and nothing else; one thread. Throws DuckDB's errors. */
+/** Opens an empty in-memory database that can read only the given files, with one thread. Throws DuckDB's errors. */
 export const openInMemory = async (files: readonly string[] = []): Promise<DuckDBInstance> =>
   lock(await DuckDBInstance.create(':memory:', { ...closed, temp_directory: '', threads: '1' }), [
     `SET allowed_paths = [${files.map(literal).join(', ')}]`,

@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { SpectroscopeError } from '../../preload/errors'
 import { faultCode } from './faults'
 
-/** A fault that may pass: no connection, a broken transfer, a busy server. */
+/** A temporary fault: no connection, a broken transfer, a busy server. */
 export class Passing extends Error {}
 
 export const sizeOf = (path: string): Promise<number> =>
@@ -22,13 +22,13 @@ export const cannotBeWritten = (path: string, error: unknown): SpectroscopeError
 export interface Request {
   readonly headers?: Record<string, string>
   readonly signal?: AbortSignal | undefined
-  /** What an answer that no further asking would change comes to. */
+  /** Makes the error for a response that retrying would not change. */
   readonly refused: (status: number) => SpectroscopeError
 }
 
 const mostRedirects = 10
 
-/** Where an answer sends to; undefined where it is an answer itself. Throws a `network` error if that leaves https. */
+/** Target of a redirect; undefined for any other response. Throws a `network` error if the target is not https. */
 const redirectOf = async (response: Response, url: string): Promise<string | undefined> => {
   const location = response.headers.get('location')
   if (response.status < 300 || response.status >= 400 || location === null) return undefined
@@ -57,8 +57,9 @@ const fetchFollowing = async (url: string, init: RequestInit): Promise<Response>
 }
 
 /**
- * An answer that has what is asked for, or of status 416. Follows redirects, but never from https to http. Throws
- * `Passing` where there is no answer or the server is busy, and what `refused` makes of others.
+ * Sends a request. Returns a successful response, or one of status 416. Follows redirects, but never from https to
+ * http. Throws `Passing` if there is no response or the server is busy, and the error from `refused` for other
+ * statuses.
  */
 export const request = async (url: string, { headers = {}, signal, refused }: Request): Promise<Response> => {
   const response = await fetchFollowing(url, { headers, ...(signal === undefined ? {} : { signal }) })
@@ -70,17 +71,17 @@ export const request = async (url: string, { headers = {}, signal, refused }: Re
 
 export interface Retries {
   readonly signal?: AbortSignal | undefined
-  /** Milliseconds before the first retry; doubled before each further one. */
+  /** Milliseconds before the first retry, doubled before each further one. */
   readonly delay: number
-  /** What is thrown once `signal` is aborted. */
+  /** Makes the error to throw once `signal` is aborted. */
   readonly interrupted: (cause: unknown) => SpectroscopeError
-  /** What is thrown after the last attempt. */
+  /** Makes the error to throw after the last attempt. */
   readonly exhausted: (fault: Passing) => SpectroscopeError | Promise<SpectroscopeError>
 }
 
 const attempts = 5
 
-/** Does it again, after a while, where a fault may have passed. */
+/** Retries after a delay when a fault may be temporary. */
 export const retrying = async <T>(
   action: () => Promise<T>,
   { signal, delay, interrupted, exhausted }: Retries
@@ -102,17 +103,17 @@ export const retrying = async <T>(
 }
 
 export interface Transfer {
-  /** Asks for the file with these headers; an answer of status 416 is given back as it is, any other fault is thrown. */
+  /** Requests the file with these headers. Returns a response of status 416 as it is; throws for any other fault. */
   readonly ask: (headers: Record<string, string>) => Promise<Response>
-  /** What the file is called in words. */
+  /** Name of the file in messages. */
   readonly name: string
-  /** Of the whole file, where it is known. */
+  /** Size of the whole file, if known. */
   readonly size?: number | undefined
-  /** Hears how many bytes are there. */
+  /** Called with the number of bytes received so far. */
   readonly onBytes: (size: number) => void
 }
 
-/** The text of an answer, of `most` bytes; undefined if it is longer. */
+/** Text of a response of at most `most` bytes; undefined if it is longer. */
 export const textUpTo = async (response: Response, most: number): Promise<string | undefined> => {
   const blocks: Uint8Array[] = []
   let size = 0
@@ -129,8 +130,9 @@ export const textUpTo = async (response: Response, most: number): Promise<string
 }
 
 /**
- * Adds to `part` what it lacks of a file, and sees that it is on the disk. A transfer ends at the size that was
- * announced, and one byte more leaves no part. Throws `Passing` where it broke off, and `storage` and `network` errors.
+ * Appends the missing bytes of a file to `part` and syncs them to disk. A transfer stops at the announced size; if
+ * the server sends even one byte more, the part is deleted. Throws `Passing` if the connection broke, and `storage`
+ * and `network` errors.
  */
 export const transferTo = async (part: string, { ask, name, size: whole, onBytes }: Transfer): Promise<void> => {
   const have = await sizeOf(part)

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** The folder that holds package.json: found from this file, whether it runs from source or from out/main. */
+/** Folder of package.json, found from this file, whether it runs from source or from out/main. */
 export const projectRoot: string = (() => {
   let folder = dirname(fileURLToPath(import.meta.url))
   while (!existsSync(join(folder, 'package.json'))) {
@@ -15,8 +15,9 @@ export const projectRoot: string = (() => {
 })()
 
 /**
- * A path within the packed program's archive as it lies beside that: what libraries open themselves, rather than Node.
- * electron-builder.yml lists it. Node reads the archive in every process and thread of Electron, so code stays within.
+ * Maps a path inside the packaged program's archive to its unpacked copy beside it, for files that libraries open
+ * themselves rather than through Node. electron-builder.yml lists these files. In Electron, Node reads the archive in
+ * every process and thread, so code stays inside it.
  */
 export const onDisk = (path: string): string => path.replace(/app\.asar(?=[\\/]|$)/, 'app.asar.unpacked')
 
@@ -31,7 +32,7 @@ export type EntryName =
   | 'clustering-worker'
   | 'matching-worker'
 
-/** Path of a built process or worker entry (electron.vite.config.ts lists them). */
+/** Path of a built process or worker entry; electron.vite.config.ts lists them. */
 export const entryPath = (name: EntryName): string => join(projectRoot, 'out', 'main', `${name}.js`)
 
 /** Path of a compiled kernel: `main/<layer>/kernels/<name>.ts`, built by tools/build-kernels.mjs. */

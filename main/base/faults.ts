@@ -1,10 +1,12 @@
-/** A system fault in a word, for a message: its code ("ENOENT"), the code of its cause ("ECONNREFUSED"), or its words. */
+/**
+ * Short form of a system error for a message: its code ("ENOENT"), its cause's code ("ECONNREFUSED"), or its message.
+ */
 export const faultCode = (error: unknown): string => {
   const fault = error instanceof Error && error.cause instanceof Error ? error.cause : error
   return fault instanceof Error ? ((fault as NodeJS.ErrnoException).code ?? fault.message) : String(fault)
 }
 
-/** Why a file cannot be read, after its path: "does not exist". */
+/** Reason why a file cannot be read, to follow its path: "does not exist". */
 export const readingFault = (error: unknown): string => {
   const code = faultCode(error)
   return code === 'ENOENT' || code === 'ENOTDIR'

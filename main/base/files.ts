@@ -20,7 +20,7 @@ const reasons: Readonly<Record<string, string>> = {
 const codeOf = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 
-/** A system error of writing `path`, as a sentence of kind `storage`; other errors as they are. */
+/** Turns a system error while writing `path` into a sentence of kind `storage`. Returns other errors unchanged. */
 export const writingError = (path: string, error: unknown): unknown => {
   const code = codeOf(error)
   if (error instanceof SpectroscopeError || code === undefined || !/^E[A-Z]+$/.test(code)) return error
@@ -32,10 +32,13 @@ export const writingError = (path: string, error: unknown): unknown => {
 const temporaryBeside = (path: string): string =>
   join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`)
 
-/** "20261122-101530": to name a file by. */
-export const stamp = (now = new Date()): string => now.toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '-')
+/** Time stamp for file names: "20261122-101530". */
+export const stamp = (now = new Date()): string => {
+  const seconds = now.toISOString().slice(0, 19)
+  return seconds.replace(/[-:]/g, '').replace('T', '-')
+}
 
-/** The path itself, or with a number before its ending, so that nothing is there yet. */
+/** The path itself if it is free, or else with a number before its extension. */
 export const freeName = async (path: string): Promise<string> => {
   const { dir, name, ext } = parse(path)
   for (let number = 1; ; number++) {
@@ -63,7 +66,7 @@ export type Parts = Part | Iterable<Part> | AsyncIterable<Part>
 
 const textAtOnce = 2 ** 20
 
-/** Joins short texts, so that each write is worth its call. */
+/** Joins short texts into larger parts, to save write calls. */
 const gathered = async function* (parts: Iterable<Part> | AsyncIterable<Part>): AsyncGenerator<Part> {
   let text = ''
   for await (const part of parts) {
@@ -77,7 +80,7 @@ const gathered = async function* (parts: Iterable<Part> | AsyncIterable<Part>): 
   if (text !== '') yield text
 }
 
-/** Tells a file from any other that has come to its path, however alike. */
+/** Identifies a file, so that another file at the same path is recognised, even with equal content. */
 export interface FileIdentity {
   readonly device: bigint
   readonly inode: bigint
@@ -90,12 +93,12 @@ const identityOf = async (file: FileHandle): Promise<FileIdentity> => {
   return { device: dev, inode: ino, bytes: size, changedNs: mtimeNs }
 }
 
-/** Permissions of a new file, before the umask: it is as open to others as its folder. */
+/** Permissions of a new file, before the umask: the same access as its folder. */
 export const fileModeIn = async (folder: string): Promise<number> => (await stat(folder)).mode & 0o666
 
 /**
- * Writes a file so that after a crash at any moment either the old or the new content is there, whole; as open to
- * others as its folder. Parts are written in order.
+ * Writes a file atomically: after a crash at any moment, either the old or the new content is there, complete. The
+ * file gets the same access as its folder. Parts are written in order.
  */
 export const writeIdentified = async (path: string, parts: Parts): Promise<FileIdentity> => {
   const temporary = temporaryBeside(resolve(path))
@@ -119,14 +122,14 @@ export const writeIdentified = async (path: string, parts: Parts): Promise<FileI
   }
 }
 
-/** As `writeIdentified`, for a file that is not asked for again by its identity. */
+/** Like `writeIdentified`, for callers that do not need the file's identity. */
 export const writeFileAtomically = async (path: string, parts: Parts): Promise<void> => {
   await writeIdentified(path, parts)
 }
 
-/** Opens a file that was written before; undefined where another one, a link, or nothing is at its path by now. */
+/** Opens a file that was written earlier. Returns undefined if its path now has another file, a link, or nothing. */
 export const openIdentified = async (path: string, identity: FileIdentity): Promise<FileHandle | undefined> => {
-  // A pipe put in its place must not keep this waiting for a writer.
+  // O_NONBLOCK: if a pipe has replaced the file, do not wait for a writer.
   const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
   const file = await open(path, flags).catch(() => undefined)
   if (file === undefined) return undefined
@@ -137,7 +140,10 @@ export const openIdentified = async (path: string, identity: FileIdentity): Prom
   return undefined
 }
 
-/** Why a folder cannot be made there: what its nearest parent that exists says, for mkdir itself calls a read-only one missing. */
+/**
+ * Why a folder cannot be created. Tests its nearest existing parent, because mkdir itself reports a read-only parent
+ * as missing.
+ */
 const reasonNotMade = async (folder: string, error: unknown): Promise<unknown> => {
   try {
     await access(folder, constants.W_OK)
@@ -149,7 +155,7 @@ const reasonNotMade = async (folder: string, error: unknown): Promise<unknown> =
   }
 }
 
-/** Creates a folder with its parents, of which `mode` says nothing; a system error becomes a sentence. */
+/** Creates a folder and its parents. `mode` applies to the folder only. A system error becomes a sentence. */
 export const makeFolder = async (folder: string, mode = 0o777): Promise<void> => {
   try {
     await mkdir(dirname(resolve(folder)), { recursive: true })
@@ -169,8 +175,9 @@ const contents = async (folder: string): Promise<string[] | undefined> => {
 }
 
 /**
- * Builds a folder beside its final place and renames it there once `build` is done, so that it is never there by half. Refuses a folder
- * that holds something already unless `overwrite` allows it for what it holds; it is then replaced whole. A failure leaves what was there.
+ * Builds a folder beside its final place and renames it once `build` is done, so that it never appears half-finished.
+ * Refuses to replace a folder that is not empty, unless `overwrite` accepts its content; then the whole folder is
+ * replaced. After a failure, the previous content is still there.
  */
 export const buildFolder = async (
   folder: string,
@@ -182,7 +189,8 @@ export const buildFolder = async (
   if (present !== undefined && present.length > 0 && !overwrite(present)) {
     throw new SpectroscopeError(
       'usage',
-      `${folder} is not empty; choose another folder; --overwrite replaces a folder that holds an earlier export and nothing else.`
+      `${folder} is not empty; choose another folder; ` +
+        '--overwrite replaces a folder that holds an earlier export and nothing else.'
     )
   }
   await makeFolder(dirname(target))

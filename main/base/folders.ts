@@ -6,7 +6,7 @@ const given = (name: string): string | undefined => {
   return value === undefined || value === '' ? undefined : value
 }
 
-/** Folder of the program's settings of this person: the same for the shell and for `serve`. SPECTROSCOPE_SETTINGS names another. */
+/** This user's settings folder, shared by the desktop shell and `serve`. SPECTROSCOPE_SETTINGS overrides it. */
 export const settingsFolder = (): string => {
   const own = given('SPECTROSCOPE_SETTINGS')
   if (own !== undefined) return own
@@ -16,12 +16,17 @@ export const settingsFolder = (): string => {
   return join(given('XDG_CONFIG_HOME') ?? join(homedir(), '.config'), 'spectroscope')
 }
 
-/** Folder of what engines need and a person has had downloaded: it outlives the program's own folder, which may be read-only. SPECTROSCOPE_ENGINES names another. */
+/**
+ * Folder for downloaded files that engines need. It is separate from the program's own folder, which may be read-only
+ * or replaced by an update. SPECTROSCOPE_ENGINES overrides it.
+ */
 export const enginesFolder = (): string => {
   const own = given('SPECTROSCOPE_ENGINES')
   if (own !== undefined) return own
   if (process.platform === 'win32')
     return join(given('LOCALAPPDATA') ?? join(homedir(), 'AppData', 'Local'), 'Spectroscope', 'engines')
-  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Application Support', 'Spectroscope', 'engines')
+  if (process.platform === 'darwin') {
+    return join(homedir(), 'Library', 'Application Support', 'Spectroscope', 'engines')
+  }
   return join(given('XDG_DATA_HOME') ?? join(homedir(), '.local', 'share'), 'spectroscope', 'engines')
 }

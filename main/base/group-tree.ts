@@ -8,12 +8,12 @@ export interface TreeNode {
   readonly parent: ClusterNumber | null
 }
 
-/** 0 for clusters, and the more the coarser. */
+/** 0 for clusters, larger for coarser kinds. */
 export const coarseness = (kind: GroupKind): number => groupKinds.length - 1 - groupKinds.indexOf(kind)
 
 /**
- * Why nodes, by number, are no tree of clusters; undefined where they are one. Clusters must come first, parents must
- * be there and coarser.
+ * Explains why the nodes, by number, do not form a tree of clusters; undefined if they do. Clusters must come first;
+ * parents must exist and be coarser.
  */
 export const treeFlaw = (nodes: readonly TreeNode[]): string | undefined => {
   for (const [number, { kind, parent }] of nodes.entries()) {
@@ -46,19 +46,19 @@ export const missingGroup = (run: string, clustering: ClusteringRecord, missing:
 
 export interface PlacedGroup {
   readonly cluster: ClusterNumber
-  /** Groups above it. */
+  /** Number of groups above it. */
   readonly depth: number
 }
 
 /**
- * Clusters of a clustering and the groups above them, by number. What is left over is in no group and counts as a
- * cluster.
+ * The clusters of a clustering and the groups above them, by number. Unclustered tokens are in no group and count as
+ * a cluster.
  */
 export class GroupTree {
   readonly #children = new Map<ClusterNumber, ClusterNumber[]>()
   readonly #paths: readonly (readonly ClusterNumber[])[]
 
-  /** Throws where `treeFlaw` finds a flaw. */
+  /** Throws if `treeFlaw` finds a flaw. */
   constructor(readonly nodes: readonly TreeNode[]) {
     const flaw = treeFlaw(nodes)
     if (flaw !== undefined) throw new Error(`These groups are no tree: ${flaw}`)
@@ -75,7 +75,7 @@ export class GroupTree {
     })
   }
 
-  /** As many clusters without anything above them. */
+  /** A tree of this many clusters with no groups above them. */
   static flat(clusters: number): GroupTree {
     return new GroupTree(Array.from({ length: clusters }, () => ({ kind: 'cluster', parent: null })))
   }
@@ -93,29 +93,29 @@ export class GroupTree {
     return group === leftoverCluster ? null : this.nodes[group].parent
   }
 
-  /** A group, then those above it, the smallest first. */
+  /** The group itself, then the groups above it, smallest first. */
   pathOf(group: ClusterNumber): readonly ClusterNumber[] {
     return group === leftoverCluster ? [leftoverCluster] : this.#paths[group]
   }
 
-  /** Groups right below one; at the top of the tree for null. Ascending. */
+  /** Groups directly below a group, or at the top of the tree for null; ascending. */
   childrenOf(group: ClusterNumber | null): readonly ClusterNumber[] {
     if (group !== null) return this.#children.get(group) ?? []
     return [...this.nodes.keys()].filter((number) => this.nodes[number].parent === null)
   }
 
-  /** A group and everything below it. */
+  /** The group and everything below it. */
   within(group: ClusterNumber): ClusterNumber[] {
     return [group, ...this.childrenOf(group).flatMap((child) => this.within(child))]
   }
 
-  /** Clusters that a group is made of: itself, where it is one. */
+  /** Clusters in a group. For a cluster, the cluster itself. */
   clustersOf(group: ClusterNumber): ClusterNumber[] {
     return this.within(group).filter((one) => this.kindOf(one) === 'cluster')
   }
 
   /**
-   * The group of one kind that each cluster is in, or -1; -1 at what is left over. `membership` is the cluster of
+   * Group of the given kind for every token, or -1; also -1 for unclustered tokens. `membership` is the cluster of
    * every token.
    */
   membershipAt(kind: GroupKind, membership: Int32Array): Int32Array {
@@ -125,8 +125,8 @@ export class GroupTree {
   }
 
   /**
-   * Everything in it, depth first: a group, then what is below it; siblings from the largest to the smallest, ties by
-   * number.
+   * All groups, depth first: each group is followed by those below it. Siblings are sorted by size, largest first,
+   * ties by number.
    */
   inOrder(sizeOf: (group: ClusterNumber) => number): PlacedGroup[] {
     const below = (group: ClusterNumber | null, depth: number): PlacedGroup[] =>

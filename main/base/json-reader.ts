@@ -5,7 +5,7 @@ import { faultCode } from './faults'
 import { isLfsPointer, pointerRemedy } from './git-lfs'
 
 const chunkBytes = 2 ** 20
-/** No value that is read whole is larger in a sound file. */
+/** Limit for a value that is read whole. No valid file has a larger one. */
 const largestValue = 2 ** 29
 
 const [quote, backslash, openBrace, closeBrace, openBracket, closeBracket, comma, colon] = Buffer.from('"\\{}[],:')
@@ -13,8 +13,9 @@ const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf])
 const isSpace = (byte: number): boolean => byte === 32 || byte === 10 || byte === 13 || byte === 9
 
 /**
- * Reads a JSON file piece by piece, so that it may be larger than a string can be: objects by key and arrays by
- * entry, whatever is wanted whole by JSON.parse. Every `input` error names the file, the place and the remedy.
+ * Streaming JSON reader for files that may be longer than a string can be. It steps through objects by key and arrays
+ * by entry; single values are parsed whole by JSON.parse. Every `input` error names the file, the place and the
+ * remedy.
  */
 export class JsonReader {
   #buffer: Buffer = Buffer.alloc(0)
@@ -27,7 +28,7 @@ export class JsonReader {
 
   readonly #blocks: AsyncIterator<Buffer>
 
-  /** `blocks` are the bytes of the file, which messages name. */
+  /** `blocks` are the bytes of the file; messages use the file's name. */
   constructor(
     readonly file: string,
     blocks: AsyncIterable<Buffer>
@@ -35,7 +36,7 @@ export class JsonReader {
     this.#blocks = blocks[Symbol.asyncIterator]()
   }
 
-  /** Opens a file, lets `read` have it to the end, and closes it whatever happens. */
+  /** Opens a file, passes it to `read`, and closes it whatever happens. A system error becomes an `input` error. */
   static async read<T>(file: string, read: (reader: JsonReader) => Promise<T>): Promise<T> {
     const blocks = createReadStream(file, { highWaterMark: chunkBytes })
     try {
@@ -54,7 +55,7 @@ export class JsonReader {
     return this.#path
   }
 
-  /** An error at the current place, or at one below it. */
+  /** Makes an error at the current place, or at `below` within it. */
   fault(what: string, remedy: string, below: readonly PropertyKey[] = []): SpectroscopeError {
     const place = placeOf([...this.#path, ...below])
     return new SpectroscopeError('input', `${this.file}: ${place === '' ? '' : `at ${place}, `}${what}; ${remedy}.`)
@@ -71,10 +72,7 @@ export class JsonReader {
     return this.fault('the file ends early, so that a part of it is missing', 'copy it again, or export it again')
   }
 
-  /**
-   * Keeps what is in the buffer from `#at` on, and reads at least as much again. Leaves out a byte order mark at
-   * the start.
-   */
+  /** Keeps the buffer from `#at` on and reads at least as much again. Skips a byte order mark at the start. */
   async #more(): Promise<boolean> {
     if (this.#ended) return false
     const kept = this.#buffer.subarray(this.#at)
@@ -100,7 +98,7 @@ export class JsonReader {
     return read > 0
   }
 
-  /** The next byte that is no white space, not taken; undefined at the end of the file. */
+  /** Next byte other than white space, without consuming it; undefined at the end of the file. */
   async #peek(): Promise<number | undefined> {
     for (;;) {
       while (this.#at < this.#buffer.length && isSpace(this.#buffer[this.#at])) this.#at++
@@ -116,7 +114,7 @@ export class JsonReader {
     this.#at++
   }
 
-  /** End of the value that starts at `#at`, which `#more` may move to 0. */
+  /** End of the value that starts at `#at`. May reset `#at` to 0 through `#more`. */
   async #endOfValue(): Promise<number> {
     const first = await this.#peek()
     if (first === undefined) throw this.#truncated()
@@ -146,12 +144,12 @@ export class JsonReader {
     }
   }
 
-  /** The next value, whole. */
+  /** Reads the next value whole. */
   async value(): Promise<unknown> {
     return (await this.valueAndText()).value
   }
 
-  /** The next value, whole, with the JSON that it was read from. */
+  /** Reads the next value whole. Also returns its JSON text. */
   async valueAndText(): Promise<{ readonly value: unknown; readonly text: string }> {
     const end = await this.#endOfValue()
     const bytes = this.#buffer.subarray(this.#at, end)
@@ -167,8 +165,8 @@ export class JsonReader {
   }
 
   /**
-   * Gives the place of each entry of a file that is one list, or of each value of others; it must be read or
-   * skipped.
+   * Yields the index of each entry if the file is a single list, or else of each successive value. The caller must
+   * read or skip each one.
    */
   async *values(): AsyncGenerator<number> {
     if ((await this.#peek()) === openBracket) yield* this.entries()
@@ -182,7 +180,7 @@ export class JsonReader {
     await this.end()
   }
 
-  /** Whether the file ends with the value that ends at `end`, as a number or word does that was cut. */
+  /** Whether the file ends right after the value that ends at `end`. A truncated number or word looks like this. */
   async #isLast(end: number): Promise<boolean> {
     const length = end - this.#at
     while (this.#at + length >= this.#buffer.length) if (!(await this.#more())) return true
@@ -198,7 +196,7 @@ export class JsonReader {
     return (await this.#peek()) === openBrace
   }
 
-  /** Goes into the object that comes next: gives its keys, after each of which its value must be read or skipped. */
+  /** Enters the next object and yields its keys. After each key, the caller must read or skip its value. */
   async *keys(): AsyncGenerator<string> {
     await this.#take(openBrace)
     if ((await this.#peek()) === closeBrace) {
@@ -207,7 +205,8 @@ export class JsonReader {
     }
     const seen = new Set<string>()
     for (;;) {
-      if ((await this.#peek()) !== quote) throw (await this.#peek()) === undefined ? this.#truncated() : this.#damaged()
+      const next = await this.#peek()
+      if (next !== quote) throw next === undefined ? this.#truncated() : this.#damaged()
       const key = (await this.value()) as string
       await this.#take(colon)
       this.#path.push(key)
@@ -220,7 +219,7 @@ export class JsonReader {
     }
   }
 
-  /** Goes into the array that comes next: gives the place of each entry, which must be read or skipped. */
+  /** Enters the next array and yields the index of each entry. The caller must read or skip each one. */
   async *entries(): AsyncGenerator<number> {
     const first = await this.#peek()
     if (first !== undefined && first !== openBracket)

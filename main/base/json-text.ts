@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 
-/** The number of bytes, from the start, that are valid UTF-8. */
+/** Length of the longest valid UTF-8 prefix, in bytes. */
 const validBytes = (bytes: Uint8Array): number => {
   let [valid, invalid] = [0, bytes.length + 1]
   while (invalid - valid > 1) {
@@ -12,14 +12,14 @@ const validBytes = (bytes: Uint8Array): number => {
       invalid = middle
     }
   }
-  // A character may have begun that did not go on.
+  // The prefix may end within an incomplete character.
   while (!isUtf8(bytes.subarray(0, valid))) valid--
   return valid
 }
 
 /**
- * Text of UTF-8 bytes, without the byte order mark that may stand before it. Throws an `Error` whose message completes
- * "the file is": "not valid UTF-8 (at byte 17)", counted from 0.
+ * Decodes UTF-8 and drops a leading byte order mark. Throws an `Error` whose message completes "the file is": "not
+ * valid UTF-8 (at byte 17)", counted from 0.
  */
 export const decodeText = (bytes: Uint8Array): string => {
   try {
@@ -31,9 +31,8 @@ export const decodeText = (bytes: Uint8Array): string => {
 }
 
 /**
- * The value of JSON in UTF-8 bytes, or in a text that is decoded already, with or without a byte order mark before
- * it. Throws an `Error` whose message completes "the file is": "not valid UTF-8 (at byte 17)" or "not valid JSON
- * (…)", at most 200 characters.
+ * Parses JSON from UTF-8 bytes or a decoded text, with or without a leading byte order mark. Throws an `Error` whose
+ * message completes "the file is": "not valid UTF-8 (at byte 17)" or "not valid JSON (…)", at most 200 characters.
  */
 export const parseJson = (json: Uint8Array | string): unknown => {
   const text = typeof json === 'string' ? json.replace(/^\ufeff/, '') : decodeText(json)

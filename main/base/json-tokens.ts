@@ -1,24 +1,23 @@
-/** Strings, punctuation, and whatever stands between: numbers and words. */
+/** Strings, punctuation, and anything in between (numbers and words). */
 const tokens = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]|[^\s"{}[\],:]+/g
 
 interface Open {
-  /** Keys so far, of an object; undefined in an array. */
+  /** Keys of the object so far; undefined in an array. */
   readonly keys: Set<string> | undefined
-  /** The key whose value comes, or undefined where a key does. */
+  /** Key whose value comes next; undefined if a key comes next. */
   key: string | undefined
 }
 
 export interface JsonOddities {
-  /** The first key that an object has twice. */
+  /** First key that occurs twice in one object. */
   readonly repeatedKey: string | undefined
-  /** A number below one of the keys `integersAt` that is not written as digits alone. */
+  /** A number below one of the keys `integersAt` that is not plain digits. */
   readonly oddInteger: string | undefined
 }
 
 /**
- * What JSON.parse passes over without a word: keys that one object has twice, and numbers like 4.0 or -0 where a
- * format wants unsigned integers. `text` must be valid JSON.
- *
+ * Finds what JSON.parse silently accepts: duplicate keys in an object, and numbers such as 4.0 or -0 where a format
+ * requires unsigned integers. `text` must be valid JSON.
  * @param integersAt keys below which, in arrays too, only unsigned integers may stand
  */
 export const jsonOddities = (text: string, integersAt: ReadonlySet<string>): JsonOddities => {

@@ -7,7 +7,7 @@ export interface MatchingOrder {
   readonly texts: readonly string[]
 }
 
-/** Far more than an expression needs that a person would wait for. */
+/** Far longer than any expression needs that a person would wait for. */
 const usualSeconds = 2
 
 const checked = (source: string): void => {
@@ -41,14 +41,15 @@ const matchingAlone = (order: MatchingOrder, seconds: number): Promise<Int32Arra
   })
 }
 
-/** One after another: a few that are stopped would have all cores busy meanwhile. */
+/**
+ * Searches run one after another: several runaway ones would otherwise keep all cores busy until they are stopped.
+ */
 let before: Promise<unknown> = Promise.resolve()
 
 /**
- * Places, ascending, of the texts that a regular expression (JavaScript's, with Unicode) matches. It runs in a thread
- * of its own, which can be stopped: some take time that grows exponentially with a text. Throws
- * an `input` error where it
- * cannot be read, or takes more than `seconds`.
+ * Indices, ascending, of the texts that a regular expression (JavaScript's, with Unicode) matches. The search runs in
+ * its own thread so that it can be stopped, because some expressions take time exponential in the text's length.
+ * Throws an `input` error if the expression is invalid or takes more than `seconds`.
  */
 export const matching = async (
   source: string,

@@ -19,7 +19,7 @@ const childrenOf = (pid: number): number[] =>
 const residentBytes = (pid: number): number =>
   1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(textOf(`/proc/${pid}/status`))?.[1] ?? 0)
 
-/** Resident bytes of this process and of all processes below it; of this process alone where there is no /proc. */
+/** Resident bytes of this process and all its descendants. Without /proc, of this process alone. */
 export const memoryUsed = (pid = process.pid): number => {
   const own = pid === process.pid ? process.memoryUsage.rss() : residentBytes(pid)
   return childrenOf(pid).reduce((sum, child) => sum + memoryUsed(child), own)
@@ -29,8 +29,8 @@ const mebibytes = (text: string | undefined): number =>
   text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) * 2 ** 20 : NaN
 
 /**
- * The memory that this process may use, in bytes, as Slurm (`--mem`, `--mem-per-cpu`) or its control group says; null
- * where neither sets a limit below the machine's own memory.
+ * Memory limit of this process in bytes, as set by Slurm (`--mem`, `--mem-per-cpu`) or its control group. Null if
+ * neither sets a limit below the machine's memory.
  */
 export const memoryLimit = (
   environment: NodeJS.ProcessEnv = process.env,
@@ -42,7 +42,7 @@ export const memoryLimit = (
   return limits.length === 0 ? null : Math.min(...limits)
 }
 
-/** Files in which this process's control group may count what the kernel killed for memory: version 2, then 1. */
+/** Files in which the control group of this process may count out-of-memory kills: version 2, then version 1. */
 const killFiles = (): string[] => {
   const lines = textOf('/proc/self/cgroup').split('\n')
   const pathIn = (pattern: RegExp): string | undefined =>
@@ -56,7 +56,9 @@ const killFiles = (): string[] => {
   ]
 }
 
-/** How many processes the kernel has killed for memory in this process's control group; 0 where it does not say. */
+/**
+ * Number of processes in this process's control group that the kernel has killed for lack of memory; 0 if unknown.
+ */
 export const memoryKills = (files = killFiles()): number => {
   for (const file of files) {
     const count = /^oom_kill (\d+)$/m.exec(textOf(file))?.[1]

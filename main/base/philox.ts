@@ -10,9 +10,9 @@ const high = (a: number, b: number): number => {
 }
 
 /**
- * Philox4x32-10 (Salmon et al. 2011; docs/method.md, section 4): the output words of counters (block, step, chain,
- * stream), (block + 1, step, chain, stream), … under the key (seed mod 2³², ⌊seed / 2³²⌋), until `out` is full; four
- * words a counter. `seed` is an integer in [0, 2⁵³), the counter's words are in [0, 2³²).
+ * Fills `out` with Philox4x32-10 words (Salmon et al. 2011; docs/method.md, section 4), four words per counter, for
+ * the counters (block, step, chain, stream), (block + 1, step, chain, stream), … under the key (seed mod 2³², ⌊seed /
+ * 2³²⌋). `seed` is an integer in [0, 2⁵³); counter words are in [0, 2³²).
  */
 export const philoxWords = (
   seed: number,
@@ -45,12 +45,15 @@ export const philoxWords = (
   }
 }
 
-/** ⌊word · count / 2³²⌋, exact, for a word in [0, 2³²) and a count in [0, 2³²]: a choice among `count` items. */
+/**
+ * Scales a random word in [0, 2³²) to a choice among `count` items, with count in [0, 2³²]. Returns ⌊word · count /
+ * 2³²⌋, exactly.
+ */
 export const scaleWord = (word: number, count: number): number => (count === 2 ** 32 ? word : high(word, count))
 
 /**
- * Fisher-Yates permutation of 0 … n-1 (docs/method.md, section 4): with words w of the counters (0 …, epoch, 0,
- * stream), for i = n-1 … 1 swap i with ⌊w_i (i + 1) / 2³²⌋. n is at most 2³²; `stream` is purpose · 2²⁴ + index.
+ * Fisher-Yates permutation of 0 … n-1, for n up to 2³² (docs/method.md, section 4). With words w of the counters (0
+ * …, epoch, 0, stream), swaps i with ⌊w_i (i + 1) / 2³²⌋ for i = n-1 … 1. `stream` is purpose · 2²⁴ + index.
  */
 export const permutation = (seed: number, n: number, epoch: number, stream: number): Uint32Array => {
   const order = new Uint32Array(n)

@@ -16,17 +16,17 @@ const hardLinkWords =
   'put a copy in its place, or remove it'
 const oddWords = 'is neither a file nor a folder, and a workspace may have nothing else; remove it'
 
-/** Windows has neither. O_NONBLOCK keeps a pipe from being waited for. */
+/** Windows has neither flag. O_NONBLOCK avoids waiting on a pipe. */
 const withoutFollowing = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
 
 export interface PlainOptions {
-  /** For kept sums, which runs share by hard links within a workspace: `checkContents` looks after those. */
+  /** Allows several hard links, for stored sums that runs of one workspace share; `checkContents` checks those. */
   readonly mayBeShared?: boolean
 }
 
 /**
- * Opens a file that has to be a plain one: no link, and known by one name only. Throws a `workspace` error that names
- * the path otherwise, and the system's own where it cannot be opened.
+ * Opens a file that must be plain: not a link, and with only one name. Throws a `workspace` error that names the path
+ * if it is not, or the system's own error if it cannot be opened.
  */
 export const openPlain = async (
   path: string,
@@ -51,7 +51,7 @@ export const openPlain = async (
   }
 }
 
-/** All of a plain file; errors as of `openPlain`. */
+/** Reads a whole plain file. Throws as `openPlain` does. */
 export const readPlain = async (path: string, options?: PlainOptions): Promise<Buffer> => {
   const handle = await openPlain(path, 'r', options)
   try {
@@ -62,8 +62,8 @@ export const readPlain = async (path: string, options?: PlainOptions): Promise<B
 }
 
 /**
- * Makes a folder with its parents, each as open to others as the one above it. Throws a `workspace` error where a link
- * is there in its place.
+ * Creates a folder and its parents, each with the same access as the one above it. Throws a `workspace` error if a
+ * link is in its place.
  */
 export const makePlainFolder = async (folder: string): Promise<void> => {
   const path = resolve(folder)
@@ -73,7 +73,7 @@ export const makePlainFolder = async (folder: string): Promise<void> => {
   const parent = dirname(path)
   if (found !== undefined || parent === path) return makeFolder(path)
   const above = await lstat(parent).catch(() => undefined)
-  // The parent may be the workspace itself, which a link may lead to.
+  // The parent may be the workspace itself, which may be reached through a link.
   if (above === undefined) await makePlainFolder(parent)
   try {
     await mkdir(path, { recursive: true, mode: (above ?? (await lstat(parent))).mode & 0o777 })
@@ -91,7 +91,7 @@ interface SharedFile {
   found: number
 }
 
-/** What may be left of a tree that another process is changing. */
+/** Ignores missing files, because another process may be changing the tree. */
 const ifThere = <T>(work: Promise<T>): Promise<T | undefined> =>
   work.catch((error: unknown) => {
     if (faultCode(error) === 'ENOENT') return undefined
@@ -99,8 +99,8 @@ const ifThere = <T>(work: Promise<T>): Promise<T | undefined> =>
   })
 
 /**
- * Checks that everything below a workspace folder is a plain file or a folder, so that nothing in it leads out of it.
- * Throws a `workspace` error that names what is not, and the remedy. A folder that is not there has nothing in it.
+ * Checks that everything below a workspace folder is a plain file or a folder, so that nothing in it leads outside.
+ * Throws a `workspace` error that names the offending entry and the remedy. A missing folder passes.
  */
 export const checkContents = async (folder: string): Promise<void> => {
   const shared = new Map<string, SharedFile>()

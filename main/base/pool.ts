@@ -4,24 +4,27 @@ import { fromPlain, toPlain, type PlainError } from '../../preload/errors'
 /** Workers that each run one task at a time. Shared arrays inside tasks stay shared; everything else is cloned. */
 export interface Pool<Task, Result> {
   readonly size: number
-  /** Runs `task` on each of the first `count` workers at once; the results in the order of workers. The first error rejects. */
+  /**
+   * Runs `task` on each of the first `count` workers at once. Results are in the order of workers. Rejects with the
+   * first error.
+   */
   readonly runOn: (count: number, task: Task) => Promise<Result[]>
-  /** Ends the workers at once; what they were doing is lost and its promises reject. */
+  /** Terminates the workers at once. Running tasks are lost and their promises reject. */
   readonly close: () => Promise<void>
 }
 
 type Answer<Result> = { readonly result: Result } | { readonly error: PlainError }
 
-/** Runs the tasks in the calling thread, as one worker. */
-export const inProcessPool = <Task, Result>(execute: (task: Task) => Promise<Result> | Result): Pool<Task, Result> => ({
+/** Runs the tasks in the calling thread, as a single worker. */
+export const inProcessPool = <Task, Result>(run: (task: Task) => Promise<Result> | Result): Pool<Task, Result> => ({
   size: 1,
-  runOn: async (_count, task) => [await execute(task)],
+  runOn: async (_count, task) => [await run(task)],
   close: () => Promise.resolve()
 })
 
 /**
- * Starts `size` worker threads from the built file `entry`, which must call `serveTasks`. An error of the task's own arrives as
- * itself (SpectroscopeError by kind). A worker that dies fails every task under way, and those that come after.
+ * Starts `size` worker threads from the built file `entry`, which must call `serveTasks`. A task's own error arrives
+ * unchanged (a SpectroscopeError by kind). When a worker dies, all running and later tasks fail.
  */
 export const openPool = <Task, Result>(entry: string, size: number): Pool<Task, Result> => {
   const workers = Array.from({ length: size }, () => new Worker(entry))
@@ -58,7 +61,7 @@ export const openPool = <Task, Result>(entry: string, size: number): Pool<Task, 
   }
 }
 
-/** The worker's side of `openPool`: answers each message with the result, or the error, of `execute`. */
+/** The worker's side of `openPool`: answers each message with the result or error of `execute`. */
 export const serveTasks = (execute: (task: never) => unknown): void => {
   const port = parentPort!
   const answer = async (task: unknown): Promise<Answer<unknown>> => {

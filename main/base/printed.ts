@@ -1,11 +1,11 @@
 import { visibleJson, visibleLines, visibleText } from '../../preload/visible'
 
 /**
- * Lines for a terminal, in which nothing is hidden: the only thing that is printed. Made by `line` and `lines`, which
- * let every string go through `visibleText`, so that a name can neither start a line nor an escape sequence.
+ * Lines for a terminal with nothing hidden, the only kind of text that is printed. `line` and `lines` make them and
+ * pass every string through `visibleText`, so that a name can start neither a new line nor an escape sequence.
  */
 export class Visible {
-  /** Private, so that no other object is taken for one. */
+  /** Private, so that no other object passes for one. */
   readonly #text: string
 
   private constructor(text: string) {
@@ -26,20 +26,20 @@ export class Visible {
     return new Visible(parts.map((part) => Visible.of(part).text).join(separator))
   }
 
-  /** The text of a template, which is the program's own, with values between. */
+  /** Text of a template. The template is the program's own; values are inserted between its parts. */
   static template(template: readonly string[], values: readonly (string | number | Visible)[]): Visible {
     const texts = values.map((value) => (typeof value === 'number' ? String(value) : Visible.of(value).text))
     return new Visible(template.map((text, at) => `${text}${texts[at] ?? ''}`).join(''))
   }
 }
 
-/** A template whose values are made visible. */
+/** Template tag that makes its values visible. */
 export const line = (template: TemplateStringsArray, ...values: readonly (string | number | Visible)[]): Visible =>
   Visible.template(template, values)
 
 type Part = string | Visible | readonly (string | Visible)[]
 
-/** One line below the other; a string is one line, whatever it holds. */
+/** Joins lines. A string counts as one line, whatever it contains. */
 export const lines = (...parts: readonly Part[]): Visible => Visible.joined(parts.flat(), '\n')
 
 /** Writes to standard output. */
@@ -51,5 +51,5 @@ export const printJson = (json: string): void => void process.stdout.write(`${vi
 /** Writes a line to standard error. */
 export const complain = (words: string | Visible): void => void process.stderr.write(`${Visible.of(words).text}\n`)
 
-/** Writes to standard error what has lines of its own: a stack, or another program's output. */
+/** Writes text with its own line breaks to standard error: a stack trace, or another program's output. */
 export const complainAtLength = (text: string): void => void process.stderr.write(visibleLines(text))

@@ -3,7 +3,7 @@ import { deserialize, serialize } from 'node:v8'
 import { fromPlain, toPlain } from '../../preload/errors'
 import type { PlainError } from '../../preload/errors'
 
-/** What a child process answers: a method's parameters and result, both structured-cloneable. */
+/** A method of a child process: its parameters and result, both structured-cloneable. */
 export interface Call {
   readonly parameters: unknown
   readonly result: unknown
@@ -18,15 +18,21 @@ export interface ChildExit {
 }
 
 export interface CallOptions {
-  /** Aborting asks the child to give up this call (its handler's signal aborts); the call settles when the child answers. */
+  /**
+   * Aborting asks the child to cancel this call (its handler's signal aborts). The call settles when the child
+   * answers.
+   */
   readonly signal?: AbortSignal
 }
 
-/** The parent's side of a child process with typed calls (C) and notices (N: name → data) in both directions. */
+/** The parent's side of a child process, with typed calls (C) and notices (N: name → data) in both directions. */
 export interface Child<C extends Calls<C>, N extends object = Record<never, never>> {
   readonly pid: number
   readonly exited: Promise<ChildExit>
-  /** Rejects with the child's own error, or with `lost(words)` of `spawnChild` when the child ends before it answers. */
+  /**
+   * Calls a method. Rejects with the child's own error, or with `lost(words)` of `spawnChild` if the child ends
+   * before it answers.
+   */
   call<K extends keyof C & string>(
     method: K,
     parameters: C[K]['parameters'],
@@ -34,32 +40,35 @@ export interface Child<C extends Calls<C>, N extends object = Record<never, neve
   ): Promise<C[K]['result']>
   notify(name: string, data: unknown): void
   on<K extends keyof N & string>(name: K, listener: (data: N[K]) => void): () => void
-  /** Ends the child without asking; pending calls reject. */
+  /** Kills the child at once. Pending calls reject. */
   kill(): Promise<ChildExit>
-  /** Closes the channel, upon which the child closes what it holds and exits; resolves once it has. */
+  /** Closes the channel. The child then releases its resources and exits; resolves once it has exited. */
   disconnect(): Promise<ChildExit>
 }
 
 export interface SpawnOptions {
   readonly args?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
-  /** Flags for Node, for instance --max-old-space-size. */
+  /** Flags for Node, such as --max-old-space-size. */
   readonly nodeArguments?: readonly string[]
-  /** Takes what the child writes to standard error, in place of this process's own; Node's children only. */
+  /**
+   * Receives what the child writes to standard error, which otherwise goes to this process's own. Only for children
+   * started by Node.
+   */
   readonly onErrorOutput?: (text: string) => void
-  /** The error of calls that the child will never answer. */
+  /** Makes the error for calls that the child will never answer. */
   readonly lost: (words: string) => Error
 }
 
-/** A running child as its parent holds it. */
+/** A running child, as its parent holds it. */
 export interface ChildHandle {
   readonly pid: number | undefined
-  /** Calls `failed` where the message did not get through. */
+  /** Sends a message. Calls `failed` if it could not be delivered. */
   send(message: unknown, failed: () => void): void
   onMessage(listener: (message: unknown) => void): void
   onExit(listener: (exit: ChildExit) => void): void
   kill(): void
-  /** Closes the channel; the child ends by itself then. */
+  /** Closes the channel. The child then exits on its own. */
   disconnect(): void
 }
 
@@ -104,21 +113,26 @@ const forkWithNode: Launcher = (entry, { args = [], environment = {}, nodeArgume
 
 let launch: Launcher = forkWithNode
 
-/** Has children started another way from now on: the shell's are utility processes, as its program cannot stand in for Node's. */
+/**
+ * Sets how children are started from now on. The desktop shell uses utility processes, because its executable cannot
+ * stand in for Node.
+ */
 export const launchChildrenWith = (launcher: Launcher): void => {
   launch = launcher
 }
 
-/** What the parent sends in place of closing a channel that has no end of its own. */
+/** Sent instead of closing, for channels that cannot signal their end. */
 const farewell = { type: 'disconnect' } as const
 
-/** One end of a port of the shell, as far as it is used here. */
+/** One end of a message port of the shell, reduced to what is used here. */
 export interface Port {
   postMessage(message: unknown): void
   onMessage(listener: (data: unknown) => void): void
 }
 
-/** Messages over a port as bytes, for a port would copy the whole buffer of a view, and refuse a shared one. */
+/**
+ * Packs a message for a port as bytes. A port would otherwise copy a view's whole buffer, and refuse a shared one.
+ */
 const packed = (
   port: Port
 ): {
@@ -172,15 +186,16 @@ class Listeners {
 }
 
 /**
- * Starts a built entry as a child process. Its standard output goes to this process's standard error, so that standard output stays
- * the program's own. Arrays are copied, a view by its own bytes only; send large ones in blocks and wait for each answer.
+ * Starts a built entry as a child process. Its standard output goes to this process's standard error, so that
+ * standard output remains the program's own. Arrays are copied, views by their own bytes only. Send large arrays in
+ * blocks, and wait for each answer.
  */
 export const spawnChild = <C extends Calls<C>, N extends object = Record<never, never>>(
   entry: string,
   options: SpawnOptions
 ): Child<C, N> => callsOf(launch(entry, options), options)
 
-/** Typed calls to a child that runs already, whatever it is: it takes and answers the messages of `serveParent`. */
+/** Typed calls to a child that is already running, of any kind. It must speak the protocol of `serveParent`. */
 export const callsOf = <C extends Calls<C>, N extends object = Record<never, never>>(
   child: ChildHandle,
   options: Pick<SpawnOptions, 'lost'>
@@ -263,7 +278,7 @@ export type Handlers<C extends Calls<C>> = {
   ) => C[K]['result'] | Promise<C[K]['result']>
 }
 
-/** The child's side: what it can tell its parent. */
+/** The child's side: what it can send to its parent. */
 export interface Parent {
   notify(name: string, data: unknown): void
   on(name: string, listener: (data: unknown) => void): () => void
@@ -276,7 +291,7 @@ interface ParentChannel {
   onEnd(listener: () => void): void
 }
 
-/** In a utility process of the shell. */
+/** Message port in a utility process of the shell. */
 interface ParentPort {
   postMessage(message: unknown): void
   on(name: 'message', listener: (event: { readonly data: unknown }) => void): void
@@ -309,8 +324,8 @@ const channelOf = ({ parentPort }: { readonly parentPort?: ParentPort }): Parent
   parentPort === undefined ? throughFork : throughPort(parentPort)
 
 /**
- * Answers the parent's calls until the parent disconnects or dies; then aborts the calls at work, runs `onDisconnect` (at most 20 s)
- * and exits. Signals that reach the whole process group are ignored: the parent decides.
+ * Answers the parent's calls until the parent disconnects or dies. Then aborts the running calls, runs `onDisconnect`
+ * (for at most 20 s) and exits. Ignores signals sent to the whole process group, because the parent decides.
  */
 export const serveParent = <C extends Calls<C>>(
   handlers: Handlers<C>,
@@ -326,7 +341,8 @@ export const serveParent = <C extends Calls<C>>(
     running.set(id, controller)
     try {
       if (!Object.hasOwn(handlers, method)) throw new Error(`no call named ${method}`)
-      send({ type: 'result', id, result: await handlers[method as keyof C](parameters, { signal: controller.signal }) })
+      const result = await handlers[method as keyof C](parameters, { signal: controller.signal })
+      send({ type: 'result', id, result })
     } catch (error) {
       send({ type: 'error', id, error: toPlain(error) })
     } finally {
@@ -339,7 +355,7 @@ export const serveParent = <C extends Calls<C>>(
     for (const controller of running.values()) controller.abort()
     try {
       await onDisconnect?.()
-      // Native threads of a call that is still at work would end a process that exits in the middle with a fault.
+      // SIGKILL, because native threads of a running call would crash a process that exits normally.
       if (running.size > 0) process.kill(process.pid, 'SIGKILL')
       process.exit(0)
     } catch {

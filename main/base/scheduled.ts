@@ -1,11 +1,11 @@
 import { hostname } from 'node:os'
 import { z } from 'zod'
 
-/** One go of a scheduler at a task that it starts again when it ends before its time. */
+/** One attempt by a scheduler to run a task. The scheduler restarts a task that ends too early. */
 export interface Attempt {
-  /** The same for all attempts of a task, and for no other task. */
+  /** The same for all attempts of one task, and different from every other task. */
   readonly task: string
-  /** Rises from one attempt to the next; null where the scheduler does not count. */
+  /** Increases with each attempt; null if the scheduler does not count attempts. */
   readonly number: number | null
 }
 
@@ -17,9 +17,9 @@ const counted = (text: string | undefined): number | null =>
   text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : null
 
 /**
- * The task that a process with these variables is an attempt of; null outside of a scheduler that is known. Slurm, Kubernetes (indexed
- * jobs, whose pods keep the name of their host), SkyPilot (managed jobs) and AWS Batch say so themselves; others, and retries of a
- * script's own, set SPECTROSCOPE_TASK to a name of the task.
+ * The attempt that a process with these environment variables belongs to; null outside a known scheduler. Slurm,
+ * Kubernetes (indexed jobs, whose pods keep their host name), SkyPilot (managed jobs) and AWS Batch are recognised.
+ * For other schedulers, or retries by a script, set SPECTROSCOPE_TASK to a name for the task.
  */
 export const attemptIn = (environment: Environment, host: string): Attempt | null => {
   const {
@@ -49,8 +49,8 @@ export const attemptIn = (environment: Environment, host: string): Attempt | nul
 export const thisAttempt = (): Attempt | null => attemptIn(process.env, hostname())
 
 /**
- * Whether `earlier` is a go at the task of `later` that was over when `later` began. Where attempts are not counted, another process of
- * the task is taken for one: a scheduler has one of them at a time.
+ * Whether `earlier` is an attempt at the same task as `later` and had ended when `later` began. If attempts are not
+ * counted, any other process of the task counts as earlier, since a scheduler runs only one at a time.
  */
 export const precedes = (earlier: Attempt | null, later: Attempt | null): boolean => {
   if (earlier === null || later === null || earlier.task !== later.task) return false

@@ -2,13 +2,13 @@ import type { FileHandle } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
 import { openPlain } from './plain-files'
 
-/** First eight characters of a file, and the version of what is in it. */
+/** First eight characters of a file, and the version of its content. */
 export interface SectionFormat {
   readonly magic: string
   readonly version: number
 }
 
-/** The header of a file, and where its sections lie. */
+/** Header of a file, and the positions of its sections. */
 export interface SectionPlaces {
   readonly version: number
   readonly header: Buffer
@@ -16,7 +16,7 @@ export interface SectionPlaces {
   readonly end: number
 }
 
-/** What a file is that does not agree with its checksum. */
+/** Error for a file that does not match its checksum. */
 export const damaged = (): Error => new Error('is damaged')
 
 const preamble = 16
@@ -25,7 +25,10 @@ const stagingBytes = 1 << 22
 const bytesOf = (section: ArrayBufferView): Uint8Array =>
   new Uint8Array(section.buffer, section.byteOffset, section.byteLength)
 
-/** magic, version (uint32), header length (uint32), header (JSON), sections, CRC-32 of all before; little-endian, in blocks of at most 4 MiB. */
+/**
+ * Yields a file in blocks of at most 4 MiB. Layout, little-endian: magic, version (uint32), header length (uint32),
+ * header (JSON), sections, CRC-32 of everything before.
+ */
 export async function* sectionBlocks(
   { magic, version }: SectionFormat,
   header: object,
@@ -65,7 +68,7 @@ const readInto = async (file: FileHandle, target: Uint8Array, position: number):
   }
 }
 
-/** Reads a section that begins at `position`, also into memory that threads share. */
+/** Reads a section that begins at `position`. The target may be shared memory. */
 export const readSection = async (file: FileHandle, position: number, section: ArrayBufferView): Promise<void> => {
   const bytes = bytesOf(section)
   const staging = Buffer.allocUnsafe(Math.min(stagingBytes, bytes.length))
@@ -76,7 +79,7 @@ export const readSection = async (file: FileHandle, position: number, section: A
   }
 }
 
-/** Opens a plain file and does `work` with it; null where any of that fails. */
+/** Opens a plain file and passes it to `work`. Returns null if anything fails. */
 export const withFile = async <T>(path: string, work: (file: FileHandle) => Promise<T>): Promise<T | null> => {
   let file: FileHandle | undefined
   try {
@@ -89,7 +92,10 @@ export const withFile = async <T>(path: string, work: (file: FileHandle) => Prom
   }
 }
 
-/** Header and places of a file of one of these versions, unchecked. Throws where it is of another format. */
+/**
+ * Reads the header and section positions of a file with one of these versions, without checking its content. Throws
+ * for any other format.
+ */
 export const readOutline = async (
   file: FileHandle,
   magic: string,
@@ -106,7 +112,7 @@ export const readOutline = async (
   return { version, header, start: preamble + length, end: size - 4 }
 }
 
-/** Reads all of a file; throws where it does not agree with its checksum. */
+/** Reads the whole file. Throws if it does not match its checksum. */
 export const checkSum = async (file: FileHandle): Promise<void> => {
   const { size } = await file.stat()
   const staging = Buffer.allocUnsafe(stagingBytes)
@@ -121,7 +127,7 @@ export const checkSum = async (file: FileHandle): Promise<void> => {
   if (last.readUInt32LE() !== sum) throw damaged()
 }
 
-/** Reads all of a file; throws where it is of another format or version, or does not agree with its checksum. */
+/** Reads the whole file. Throws if its format or version differs, or if it does not match its checksum. */
 export const checkFile = async (file: FileHandle, { magic, version }: SectionFormat): Promise<SectionPlaces> => {
   const outline = await readOutline(file, magic, [version])
   await checkSum(file)

@@ -1,22 +1,25 @@
-/** Synchronises the threads that work through the same phases of one computation; shared memory only. */
+/** Synchronises threads that work through the phases of one computation together, through shared memory only. */
 const arrived = 0
 const generation = 1
 const next = 2
 const spins = 400
 
 export interface Team {
-  /** Int32 words in shared memory; `openTeam` makes them. */
+  /** Int32 words in shared memory, made by `openTeam`. */
   readonly control: Int32Array
-  /** Threads in the team; each of them must reach every `meet`. */
+  /** Number of threads in the team. Each of them must call every `meet`. */
   readonly members: number
 }
 
 export const openTeam = (members: number): Team => ({ control: new Int32Array(new SharedArrayBuffer(12)), members })
 
-/** The next piece of work that no member has taken since the last `meet`, counted from 0. */
+/** Takes the next piece of work since the last `meet`, counted from 0. No two members get the same one. */
 export const take = ({ control }: Team): number => Atomics.add(control, next, 1)
 
-/** Returns when every member has come here. What they wrote before is visible to all after. Resets the count of `take`. */
+/**
+ * Barrier: returns when every member has called it. Writes made before it are visible to all members afterwards.
+ * Resets the count of `take`.
+ */
 export const meet = ({ control, members }: Team): void => {
   const current = Atomics.load(control, generation)
   if (Atomics.add(control, arrived, 1) === members - 1) {

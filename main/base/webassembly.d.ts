@@ -1,4 +1,7 @@
-/** The part of the WebAssembly interface that main/ uses. Node has it, @types/node leaves it to the DOM library, which main/ does without. */
+/**
+ * The part of the WebAssembly interface that main/ uses. Node provides it, but its types are in the DOM library,
+ * which main/ does not include.
+ */
 declare namespace WebAssembly {
   type ExportValue = ((...operands: number[]) => unknown) | Global | Memory
   type Exports = Readonly<Record<string, ExportValue>>

@@ -12,13 +12,13 @@ export class DamagedArchive extends Error {}
 
 const isOfSystem = (error: unknown): boolean => error instanceof Error && 'syscall' in error
 
-/** What reading the archive comes to; other than system errors, all of its faults say that it is damaged. */
+/** Runs `read`. Any error that is not a system error means that the archive is damaged. */
 const reading = async <T>(what: string, read: () => Promise<T>): Promise<T> => {
   try {
     return await read()
   } catch (error) {
-    if (isOfSystem(error) || error instanceof DamagedArchive || (error instanceof Error && error.name === 'AbortError'))
-      throw error
+    const aborted = error instanceof Error && error.name === 'AbortError'
+    if (isOfSystem(error) || error instanceof DamagedArchive || aborted) throw error
     throw new DamagedArchive(`${what} (${messageOf(error)})`, { cause: error })
   }
 }
