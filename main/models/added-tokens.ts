@@ -1,12 +1,12 @@
 interface Node {
   readonly next: Map<number, Node>
-  /** An added token ends here. */
+  /** Whether an added token ends here. */
   ends: boolean
 }
 
 /**
- * Cuts a text at added tokens, the longest one first where several begin; odd items are the added tokens. Takes time
- * in proportion to the text, however many tokens there are.
+ * Returns a function that splits a text at added tokens, preferring the longest that begins at a position. Items at
+ * odd indices are the added tokens. Takes time linear in the text, however many tokens there are.
  */
 export const cutterAt = (contents: readonly string[]): ((text: string) => string[]) => {
   if (contents.length === 0) return (text) => [text]

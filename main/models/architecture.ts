@@ -1,4 +1,4 @@
-/** What the engine needs to know of a transformer; read from a Hugging Face config.json. */
+/** What the engine needs to know about a transformer, as read from a Hugging Face config.json. */
 export interface Architecture {
   readonly family: 'gpt_neox' | 'gpt2'
   readonly layers: number
@@ -8,7 +8,7 @@ export interface Architecture {
   /** Width of the MLP's hidden layer. */
   readonly intermediate: number
   readonly vocabulary: number
-  /** Longest row the model takes, in tokens. */
+  /** Longest row that the model accepts, in tokens. */
   readonly contextLength: number
   readonly layerNormEpsilon: number
   readonly activation: 'gelu' | 'gelu_tanh'
@@ -19,9 +19,7 @@ export interface Architecture {
   readonly parallelResidual: boolean
   /** The unembedding is the token embedding (GPT-2). */
   readonly tiedEmbeddings: boolean
-  /**
-   * End-of-text token that joins packed documents where the tokenizer names none; may lie outside of the vocabulary.
-   */
+  /** Token that joins packed documents if the tokenizer names none. It may lie outside the vocabulary. */
   readonly endOfText: number
 }
 
@@ -31,9 +29,10 @@ export interface Tensor {
 }
 
 /**
- * Weights w*, float32, by canonical name: NeoX names as in its files ("gpt_neox.layers.0.…", "embed_out.weight"); GPT-2 names
- * always with the "transformer." prefix, whether the file has it or not ("transformer.wte.weight", "lm_head.weight" if untied).
- * Iteration order is the code point order of the names *in the file*, which is the order in which `full` is flattened.
+ * Weights w*, float32, by canonical name. NeoX names are as in its files ("gpt_neox.layers.0.…", "embed_out.weight").
+ * GPT-2 names always have the "transformer." prefix, whether or not the file has it ("transformer.wte.weight", and
+ * "lm_head.weight" if untied). Iteration follows the code point order of the names *in the file*, which is the order
+ * in which `full` is flattened.
  */
 export type Weights = ReadonlyMap<string, Tensor>
 

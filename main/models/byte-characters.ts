@@ -1,4 +1,7 @@
-/** GPT-2's alphabet, by byte: printable Latin-1 characters stand for themselves, the other bytes for U+0100 on. */
+/**
+ * GPT-2's alphabet, by byte. Printable Latin-1 characters stand for themselves, other bytes for characters from
+ * U+0100 on.
+ */
 export const byteCharacters: readonly string[] = (() => {
   let next = 256
   return Array.from({ length: 256 }, (_, byte) => {
@@ -9,6 +12,6 @@ export const byteCharacters: readonly string[] = (() => {
 
 const characterBytes = new Map(byteCharacters.map((character, byte) => [character, byte]))
 
-/** The bytes of a token of the vocabulary; what is in no alphabet becomes "?". */
+/** Bytes of a token of the vocabulary. A character outside the alphabet becomes "?". */
 export const tokenBytes = (token: string): Buffer =>
   Buffer.from(Array.from(token, (character) => characterBytes.get(character) ?? 63))

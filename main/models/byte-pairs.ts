@@ -1,4 +1,4 @@
-/** A binary heap of numbers. */
+/** Binary min-heap of numbers. */
 class Smallest {
   readonly #numbers: number[] = []
 
@@ -13,7 +13,7 @@ class Smallest {
     heap[at] = number
   }
 
-  /** Takes the smallest number out; undefined where there is none. */
+  /** Removes and returns the smallest number; undefined if the heap is empty. */
   pop(): number | undefined {
     const heap = this.#numbers
     const [top, last] = [heap[0], heap.pop()]
@@ -31,21 +31,20 @@ class Smallest {
 }
 
 /**
- * Places in a word, and tokens: rank × places + place, and left × tokens + right, are whole numbers that a double
- * holds.
+ * Limit on positions in a word, and on tokens. The keys rank × places + place and left × tokens + right must be exact
+ * in a double.
  */
 const places = 2 ** 28
 const tokens = 2 ** 26
 
-/** No more merges than this, nor tokens, can be told apart. */
+/** Limit on merges, and on tokens, beyond which keys would collide. */
 export const mostMerges = 2 ** 25
 
 /**
- * Byte-pair encoding: of all neighbours in a word that a merge names, those of the first merge in the list are
- * joined, the leftmost first, until none are left. Takes time n log n for n pieces. Tokens are numbered from 0,
- * merges by their rank.
- *
- * @param merges of each merge: left token, right token, and the token that both become
+ * Byte-pair encoding. Among all adjacent pairs in a word that have a merge, repeatedly joins those of the first merge
+ * in the list, leftmost first, until none is left. Takes O(n log n) time for n pieces. Tokens are numbered from 0,
+ * merges by rank.
+ * @param merges for each merge: left token, right token, and the token that they become
  */
 export const bytePairs = (
   merges: readonly (readonly [left: number, right: number, joined: number])[]
@@ -65,7 +64,7 @@ export const bytePairs = (
     for (let place = 0; place < piece.length; place++) offer(place)
     for (let found = open.pop(); found !== undefined; found = open.pop()) {
       const [rank, place] = [Math.floor(found / places), found % places]
-      // Either of the two may have been joined with another since.
+      // Either of the two may have been joined with another token since.
       if (piece[place] < 0 || rankAt(place) !== rank) continue
       const right = next[place]
       piece[place] = merges[rank][2]

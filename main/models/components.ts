@@ -1,13 +1,16 @@
 import type { Architecture, Weights } from './architecture'
 
-/** A rectangle of a weight tensor: rows [rowStart, rowEnd) and columns [columnStart, columnEnd). One-dimensional tensors are one row. */
+/**
+ * A rectangle of a weight tensor: rows [rowStart, rowEnd) and columns [columnStart, columnEnd). A one-dimensional
+ * tensor counts as one row.
+ */
 export interface Slice {
   readonly tensor: string
   readonly rowStart: number
   readonly rowEnd: number
   readonly columnStart: number
   readonly columnEnd: number
-  /** The slice's own shape, as flattened (row-major). */
+  /** Shape of the slice itself, flattened row-major. */
   readonly shape: readonly number[]
 }
 
@@ -29,7 +32,7 @@ const columns = (weights: Weights, tensor: string, start: number, end: number): 
     : { tensor, rowStart: 0, rowEnd: shape[0], columnStart: start, columnEnd: end, shape: [shape[0], end - start] }
 }
 
-/** Component names in the order of the susceptibility vector (docs/method.md, section 1); `full` is not among them. */
+/** Component names in the order of the susceptibility vector (docs/method.md, section 1). `full` is not included. */
 export const componentNames = ({ family, layers, heads }: Architecture): string[] => {
   const layer = Array.from({ length: layers }, (_, i) => i)
   return [
@@ -44,7 +47,7 @@ export const componentNames = ({ family, layers, heads }: Architecture): string[
 export const componentIndex = (architecture: Architecture, component: string): number =>
   component === 'full' ? 2 ** 24 - 1 : componentNames(architecture).indexOf(component)
 
-/** The slices of one component, or of `full`, in the order in which they are flattened (docs/method.md, section 1). */
+/** Slices of a component, or of `full`, in the order in which they are flattened (docs/method.md, section 1). */
 export const componentSlices = (architecture: Architecture, weights: Weights, component: string): Slice[] => {
   const { family, hidden, heads } = architecture
   const headWidth = hidden / heads
@@ -83,7 +86,7 @@ export const componentSlices = (architecture: Architecture, weights: Weights, co
 export const sliceSize = (slices: readonly Slice[]): number =>
   slices.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0)
 
-/** The slices' weights, flattened in order. */
+/** Weights of the slices, flattened in order. */
 export const flatten = (weights: Weights, slices: readonly Slice[]): Float32Array => {
   const flat = new Float32Array(sliceSize(slices))
   let at = 0
@@ -98,7 +101,7 @@ export const flatten = (weights: Weights, slices: readonly Slice[]): Float32Arra
   return flat
 }
 
-/** Where a component's whole tensors are in its vector. */
+/** Offsets of a component's whole tensors in its vector. */
 export const placesOf = (
   slices: readonly Pick<Slice, 'tensor' | 'shape'>[]
 ): ReadonlyMap<string, { readonly start: number; readonly end: number }> => {
@@ -108,7 +111,7 @@ export const placesOf = (
   )
 }
 
-/** A component's whole tensors, as parts of its vector. */
+/** Views of a component's whole tensors in its vector. */
 export const tensorsIn = (slices: readonly Pick<Slice, 'tensor' | 'shape'>[], vector: Float32Array): Weights =>
   new Map(
     [...placesOf(slices)].map(([name, { start, end }], at) => [

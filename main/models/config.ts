@@ -6,7 +6,7 @@ import { parseJson } from '../base/json-text'
 import type { Architecture } from './architecture'
 import { readModelText } from './files'
 
-/** Far above every model that is trained, and far below what would fill the memory with names and sizes alone. */
+/** Limits far above any trained model, and low enough that the names and shapes alone cannot fill memory. */
 const most = { size: 2 ** 24, heads: 2 ** 17 } as const
 
 const size = z
@@ -93,10 +93,7 @@ const activationOf = (name: string, key: string, given: string): Architecture['a
   return activation
 }
 
-/**
- * The token that joins documents, as the file has it; `usual` is the family's where the file names none. Only a
- * corpus needs it.
- */
+/** End-of-text token as the file gives it, or else `usual`, the family's default. Only a corpus needs it. */
 const endOfTextOf = (given: z.output<typeof endOfTextSchema>, usual: number, vocabulary: number): number =>
   (Array.isArray(given) ? given[0] : given) ?? Math.min(usual, vocabulary - 1)
 
@@ -181,8 +178,9 @@ const gpt2 = (value: unknown, name: string): Architecture => {
 }
 
 /**
- * The architecture that a Hugging Face config.json describes: GPT-NeoX or GPT-2. `name` is the file, for the message. Throws an
- * `input` error for a file that is no such configuration and for what the engine does not compute.
+ * Parses a Hugging Face config.json into an architecture: GPT-NeoX or GPT-2. `name` is the file's name for messages.
+ * Throws an `input` error if the file is not such a configuration or asks for something that the engine does not
+ * compute.
  */
 export const parseModelConfig = (text: string, name: string): Architecture => {
   let value: unknown
@@ -199,14 +197,14 @@ export const parseModelConfig = (text: string, name: string): Architecture => {
 }
 
 export interface ModelConfig {
-  /** config.json, without a byte order mark. */
+  /** Text of config.json, without a byte order mark. */
   readonly text: string
   readonly architecture: Architecture
 }
 
 /**
- * The config.json of a model's folder, and what it describes. Throws as `parseModelConfig` does, and for a file that
- * cannot be read.
+ * Reads and parses the config.json of a model folder. Throws as `parseModelConfig` does, and if the file cannot be
+ * read.
  */
 export const readModelConfig = async (folder: string): Promise<ModelConfig> => {
   const path = join(folder, 'config.json')

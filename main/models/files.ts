@@ -5,8 +5,8 @@ import { isLfsPointerFile, pointerRemedy } from '../base/git-lfs'
 import { decodeText } from '../base/json-text'
 
 /**
- * A tokenizer.json or an index has a few megabytes; a longer text than this would not fit into a string with what is
- * made of it.
+ * Limit for a JSON file. A tokenizer.json or index is a few megabytes; a longer text and what is derived from it
+ * would not fit in a string.
  */
 const mostTextBytes = 256 * 2 ** 20
 
@@ -14,13 +14,13 @@ const count = (bytes: number): string => bytes.toLocaleString('en')
 
 export interface ModelFile {
   readonly handle: FileHandle
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number
 }
 
 /**
- * Opens a file of a model for reading. Throws an `input` error that ends in `remedy` for one that cannot be opened
- * or is a folder, and one that says what to do for a Git LFS pointer.
+ * Opens a model's file for reading. Throws an `input` error that ends in `remedy` if it cannot be opened or is a
+ * folder. For a Git LFS pointer, the error says how to fetch the file.
  */
 export const openModelFile = async (path: string, remedy: string): Promise<ModelFile> => {
   let handle: FileHandle | undefined
@@ -37,8 +37,8 @@ export const openModelFile = async (path: string, remedy: string): Promise<Model
 }
 
 /**
- * The text of a model's JSON file, without a byte order mark. Throws as `openModelFile` does, and for what is no
- * UTF-8 or too large.
+ * Reads a model's JSON file as text, without a byte order mark. Throws as `openModelFile` does, and if the file is
+ * not UTF-8 or too large.
  */
 export const readModelText = async (path: string, remedy: string): Promise<string> => {
   const { handle, size } = await openModelFile(path, remedy)

@@ -9,9 +9,14 @@ import { readIndex } from './weight-files'
 
 export interface FetchProgress {
   readonly file: string
-  /** Bytes of all files: there already, and altogether. */
+  /** Bytes of all files: those present so far, and in total. */
   readonly done: number
   readonly total: number
+}
+
+export interface FetchedModel {
+  readonly folder: string
+  readonly files: string[]
 }
 
 export interface FetchOptions {
@@ -20,7 +25,7 @@ export interface FetchOptions {
   readonly endpoint?: string
   readonly onProgress?: (progress: FetchProgress) => void
   readonly signal?: AbortSignal
-  /** Milliseconds before the first retry; doubled before each further one. */
+  /** Milliseconds before the first retry, doubled before each further one. */
   readonly retryDelay?: number
 }
 
@@ -46,14 +51,14 @@ const listingSchema = z.looseObject({
 type Listing = z.output<typeof listingSchema>
 type ListedFile = Listing['siblings'][number]
 
-/** A file whose size and hash were announced: SHA-256 of large files, git's of small ones. */
+/** A file with its announced size and hash: SHA-256 for large files, git's hash for small ones. */
 interface RemoteFile {
   readonly rfilename: string
   readonly size: number
   readonly hash: { readonly kind: 'sha256' | 'git'; readonly value: string }
 }
 
-/** Bytes of the longest listing that is read. */
+/** Longest listing that is read, in bytes. */
 const longestListing = 64 * 2 ** 20
 
 interface Source {
@@ -77,7 +82,8 @@ const asking = <T>({ name, endpoint, signal, retryDelay }: Source, action: () =>
     exhausted: (fault) =>
       new SpectroscopeError(
         'network',
-        `Could not reach ${endpoint}: ${fault.message}; check the network and run the command again, or download the folder by hand and give its path.`,
+        `Could not reach ${endpoint}: ${fault.message}; check the network and run the command again, ` +
+          'or download the folder by hand and give its path.',
         { cause: fault }
       )
   })
@@ -94,7 +100,8 @@ const get = (
       [401, 403, 404].includes(status)
         ? new SpectroscopeError(
             'network',
-            `${endpoint} has no public ${name} at revision "${revision}" (HTTP ${status} for ${url}); check the name and the revision.`
+            `${endpoint} has no public ${name} at revision "${revision}" (HTTP ${status} for ${url}); ` +
+              'check the name and the revision.'
           )
         : new SpectroscopeError(
             'network',
@@ -112,7 +119,8 @@ const parsed = (text: string | undefined): unknown => {
 
 const listFiles = (source: Source): Promise<Listing> =>
   asking(source, async () => {
-    const url = `${source.endpoint}/api/models/${source.name}/revision/${encodeURIComponent(source.revision)}?blobs=true`
+    const { endpoint, name } = source
+    const url = `${endpoint}/api/models/${name}/revision/${encodeURIComponent(source.revision)}?blobs=true`
     const response = await get(source, url, {})
     const listing = listingSchema.safeParse(parsed(await textUpTo(response, longestListing)))
     if (!listing.success)
@@ -151,11 +159,12 @@ const download = async (
   )
   if (!(await matches(part, remote))) {
     await rm(part)
-    // What lay there may have been a part of another revision's file.
+    // The old part may have come from another revision's file.
     if (old > 0) return download(source, remote, folder, onBytes)
     throw new SpectroscopeError(
       'network',
-      `${url}: the downloaded file has the wrong size or hash and was removed; run the command again, or download the folder by hand and give its path.`
+      `${url}: the downloaded file has the wrong size or hash and was removed; run the command again, ` +
+        'or download the folder by hand and give its path.'
     )
   }
   await rename(part, path)
@@ -173,16 +182,18 @@ const checkable = ({ name, endpoint }: Source, { rfilename, size, lfs, blobId }:
   if (size !== undefined && blobId !== undefined) return { rfilename, size, hash: { kind: 'git', value: blobId } }
   throw new SpectroscopeError(
     'network',
-    `${endpoint} lists ${rfilename} of ${name} without its size or hash, so a download could not be checked; download the folder by hand and give its path, or use a hub that lists them.`
+    `${endpoint} lists ${rfilename} of ${name} without its size or hash, so a download could not be checked; ` +
+      'download the folder by hand and give its path, or use a hub that lists them.'
   )
 }
 
 /**
- * Downloads a model's config.json, tokenizer files and safetensors weights from a Hugging Face hub into `folder`, going on with files
- * that an earlier call began and leaving alone those that are there whole. Every file's size and hash are checked before it gets its
- * name. Throws a `network`, `storage`, `input` (no safetensors) or `interrupted` error.
+ * Downloads a model's config.json, tokenizer files and safetensors weights from a Hugging Face hub into `folder`.
+ * Resumes files that an earlier call left incomplete and skips complete ones. A file gets its final name only after
+ * its size and hash have been checked. Throws a `network`, `storage`, `input` (no safetensors) or `interrupted`
+ * error.
  */
-export const fetchModel = async (name: string, options: FetchOptions): Promise<{ folder: string; files: string[] }> => {
+export const fetchModel = async (name: string, options: FetchOptions): Promise<FetchedModel> => {
   const { folder, revision = 'main', onProgress } = options
   if (!/^[\w.-]+(\/[\w.-]+)?$/.test(name) || name.includes('..'))
     throw new SpectroscopeError(
@@ -197,7 +208,7 @@ export const fetchModel = async (name: string, options: FetchOptions): Promise<{
     retryDelay: options.retryDelay ?? 1000
   }
   const listing = await listFiles(asked)
-  // From here on the commit, so that all files belong together even if the revision moves.
+  // From here on use the commit, so that all files belong together even if the revision moves.
   const source = { ...asked, revision: listing.sha ?? revision }
   const has = (file: string): boolean => listing.siblings.some(({ rfilename }) => rfilename === file)
   const small = ['config.json', 'tokenizer.json'].map((file) =>

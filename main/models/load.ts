@@ -17,7 +17,7 @@ const linear = (name: string, weight: readonly number[], biases: number): [strin
 ]
 const norm = (name: string, width: number): [string, readonly number[]][] => linear(name, [width], width)
 
-/** Shape of every tensor of a model, by canonical name. `lm_head.weight` is among them unless the embeddings are tied. */
+/** Shapes of all tensors of a model, by canonical name. Includes `lm_head.weight` unless the embeddings are tied. */
 export const tensorShapes = ({
   family,
   layers,
@@ -72,7 +72,8 @@ const checkTensors = (source: string, architecture: Architecture, entries: reado
     if (entry === undefined)
       throw new SpectroscopeError(
         'input',
-        `${source}: the tensor "${name}" of shape [${shape.join(', ')}] is missing; use weights that belong to this config.json.`
+        `${source}: the tensor "${name}" of shape [${shape.join(', ')}] is missing; ` +
+          'use weights that belong to this config.json.'
       )
     if (!sameShape(entry.shape, shape)) {
       const [has, should] = [entry.shape, shape].map((sizes) => `[${briefly(sizes.join(', '))}]`)
@@ -110,15 +111,15 @@ const equalData = (a: Tensor, b: Tensor): boolean =>
 interface Outline {
   /** The weights file, or the index of its shards. */
   readonly source: string
-  /** config.json */
+  /** Text of config.json. */
   readonly text: string
   readonly described: Architecture
-  /** Tensors of the model in each file. */
+  /** The model's tensors in each file. */
   readonly kept: ReadonlyMap<string, readonly TensorEntry[]>
   readonly separateHead: boolean
 }
 
-/** What the configuration and the headers of the weights tell, checked against one another. */
+/** Reads the configuration and the weight headers, and checks them against each other. */
 const readOutline = async (folder: string, weightsFile: string | undefined): Promise<Outline> => {
   const { text, architecture: described } = await readModelConfig(folder)
   const given = weightsFile ?? folder
@@ -137,17 +138,23 @@ const readOutline = async (folder: string, weightsFile: string | undefined): Pro
   return { source, text, described, kept, separateHead }
 }
 
-/** A model without its weights. Whether GPT-2's separate unembedding equals its embedding shows only in the data; config.json is believed. */
+/**
+ * A model without its weights. Only the data shows whether GPT-2's separate unembedding equals its embedding; here
+ * config.json is believed.
+ */
 export interface ModelOutline {
   readonly architecture: Architecture
   readonly parameters: number
-  /** Of the tensors, as stored. */
+  /** Total size of the tensors, as stored. */
   readonly bytes: number
-  /** What its weights are read from: first the file or the index that names the others. */
+  /** Files with the weights. The first is the only file, or the index that names the others. */
   readonly files: readonly string[]
 }
 
-/** What can be told of a model from config.json and the headers of its weight files. Throws as `loadModel` does, but for what the weights hold. */
+/**
+ * Describes a model from config.json and the headers of its weight files. Throws as `loadModel` does, except for
+ * errors in the weights themselves.
+ */
 export const outlineModel = async (folder: string, weightsFile?: string): Promise<ModelOutline> => {
   const { source, described, kept } = await readOutline(folder, weightsFile)
   const bytes = [...kept.values()].flat().reduce((sum, { start, end }) => sum + end - start, 0)
@@ -159,10 +166,11 @@ export const outlineModel = async (folder: string, weightsFile?: string): Promis
 }
 
 /**
- * Reads a model from a Hugging Face folder: config.json and model.safetensors or its shards. `weightsFile` is another checkpoint of
- * the same architecture instead: a safetensors file, an index of shards, or a folder with either. Weights are float32 in memory that
- * threads share, by canonical name. A GPT-2 file with a separate lm_head.weight counts as tied if that equals wte.weight, and as
- * untied otherwise. Throws an `input` error that names the file, the tensor and what was expected.
+ * Loads a model from a Hugging Face folder: config.json and model.safetensors or its shards. `weightsFile` replaces
+ * the weights by another checkpoint of the same architecture: a safetensors file, an index of shards, or a folder
+ * with either. Weights are float32 in memory that threads share, by canonical name. A GPT-2 file with a separate
+ * lm_head.weight counts as tied if it equals wte.weight, and as untied otherwise. Throws an `input` error that names
+ * the file, the tensor and what was expected.
  */
 export const loadModel = async (folder: string, weightsFile?: string): Promise<Model> => {
   const { text, described, kept, separateHead } = await readOutline(folder, weightsFile)

@@ -8,12 +8,12 @@ export interface TensorEntry {
   readonly name: string
   readonly dtype: string
   readonly shape: readonly number[]
-  /** Bytes of the file, [start, end). */
+  /** Byte range [start, end) in the file. */
   readonly start: number
   readonly end: number
 }
 
-/** Bits of an element, by type: all types of the format. */
+/** Bits per element of every data type in the format. */
 const dtypeBits: Readonly<Record<string, number>> = {
   BOOL: 8,
   F4: 4,
@@ -41,7 +41,7 @@ const dtypeBits: Readonly<Record<string, number>> = {
 
 const dtypes = Object.keys(dtypeBits)
 
-/** The reference reader's limit. */
+/** Limit of the format's reference reader. */
 export const maximumHeaderBytes = 100_000_000
 
 const tensorSchema = z.object({
@@ -62,20 +62,20 @@ const isTextMap = (value: unknown): boolean => {
 
 const remedy = 'download it again (`spectroscope fetch-model` checks sizes and hashes)'
 
-/** An `input` error about a file that is not what its format says. */
+/** An `input` error about a file that violates its format. */
 export const broken = (path: string, what: string, cause?: unknown): SpectroscopeError =>
   new SpectroscopeError('input', `${path}: ${what}; ${remedy}.`, { cause })
 
 export const truncated = (path: string, needed: number, size: number): SpectroscopeError =>
   broken(path, `the file is cut off: its header speaks of ${needed} bytes and it has ${size}`)
 
-/** Half of a surrogate pair, which JSON's escapes can spell and UTF-8 cannot. */
+/** Half of a surrogate pair. JSON escapes can spell one, but UTF-8 cannot. */
 const half = /\p{Surrogate}/u
 
 const named = (name: string): string => `"${briefly(name)}"`
 
 const parseText = (path: string, header: Uint8Array): object => {
-  // The decoder takes a byte order mark off, which the format does not allow here.
+  // Check the raw byte: the decoder drops a byte order mark, which the format does not allow here.
   if (header[0] !== 0x7b)
     throw broken(path, 'the header does not begin with "{", so this is no safetensors file or it is damaged')
   let parsed: unknown
@@ -97,7 +97,7 @@ const parseText = (path: string, header: Uint8Array): object => {
   return parsed as object
 }
 
-/** Bytes that a tensor takes; undefined where bits are left over, or where they are more than the format can count. */
+/** Size of a tensor in bytes; undefined if it is not a whole number of bytes or exceeds the format's integers. */
 const bytesOf = (dtype: string, shape: readonly number[]): bigint | undefined => {
   const most = 2n ** 64n
   let product = 1n
@@ -131,7 +131,7 @@ const entryOf = (path: string, name: string, value: unknown, dataStart: number):
   return { name, dtype, shape, start: dataStart + start, end: dataStart + end }
 }
 
-/** The tensors must lie one after the other from the header to the end of the file. */
+/** Checks that the tensors follow one another without gaps from the header to the end of the file. */
 const checkPlaces = (path: string, entries: readonly TensorEntry[], dataStart: number, size: number): void => {
   const placed = [...entries].sort((a, b) => a.start - b.start || a.end - b.end)
   const last = placed.reduce((end, entry) => Math.max(end, entry.end), dataStart)
@@ -148,10 +148,9 @@ const checkPlaces = (path: string, entries: readonly TensorEntry[], dataStart: n
 }
 
 /**
- * The tensors that a safetensors header names. Refused is all that the format's reference reader refuses, and what
- * the format forbids beyond that: a header that does not begin with "{", and keys given twice.
- *
- * @param size bytes of the whole file, of which `header` lies from byte 8 on
+ * Parses a safetensors header into its tensors. Rejects everything that the format's reference reader rejects, and
+ * two more violations of the format: a header that does not begin with "{", and duplicate keys.
+ * @param size bytes of the whole file, in which `header` starts at byte 8
  * @throws an `input` error that names the file, the tensor and the contradiction
  */
 export const parseHeader = (path: string, header: Uint8Array, size: number): TensorEntry[] => {

@@ -12,7 +12,7 @@ const blockBytes = 8 * 2 ** 20
 const opened = (path: string): Promise<ModelFile> =>
   openModelFile(path, 'check the path of the weights and its permissions')
 
-/** Fills `target` from the file, from byte `position` on; a file that ends before is an error that says so. */
+/** Fills `target` from byte `position` of the file on. Throws if the file ends before. */
 const readFully = async (file: FileHandle, path: string, target: Uint8Array, position: number): Promise<void> => {
   for (let done = 0; done < target.length;) {
     const { bytesRead } = await file.read(target, done, Math.min(target.length - done, blockBytes), position + done)
@@ -22,8 +22,8 @@ const readFully = async (file: FileHandle, path: string, target: Uint8Array, pos
 }
 
 /**
- * The tensors that a safetensors file holds, from its header alone. Throws an `input` error for a file that is cut
- * off, is a Git LFS pointer, or is not what the format says (`parseHeader`).
+ * Lists the tensors of a safetensors file from its header alone. Throws an `input` error if the file is truncated, is
+ * a Git LFS pointer, or violates the format (`parseHeader`).
  */
 export const readHeader = async (path: string): Promise<TensorEntry[]> => {
   const { handle: file, size } = await opened(path)
@@ -58,7 +58,7 @@ for (let bits = 0; bits < 65536; bits++) {
   half[bits] = bits >> 15 === 1 ? -magnitude : magnitude
 }
 
-/** Converts little-endian bytes of one type to float32: `source` holds `target.length` elements. */
+/** Converters from little-endian bytes of one type to float32. `source` holds `target.length` elements. */
 const converters: Readonly<Record<string, (source: Uint8Array, target: Float32Array) => void>> = {
   F16: (source, target) => {
     for (let i = 0; i < target.length; i++) target[i] = half[source[2 * i] | (source[2 * i + 1] << 8)]
@@ -104,8 +104,9 @@ const readTensor = async (
 }
 
 /**
- * Reads the entries' tensors as float32, each into memory that threads can share, by positioned reads of the file. F16, BF16 and F64
- * are converted block by block. Throws an `input` error that names the tensor for another type or for a weight that is not finite.
+ * Reads tensors as float32, each into memory that threads can share, by positioned reads. F16, BF16 and F64 are
+ * converted block by block. Throws an `input` error that names the tensor if it has another type or a weight that is
+ * not finite.
  */
 export const readTensors = async (path: string, entries: readonly TensorEntry[]): Promise<Map<string, Tensor>> => {
   const { handle: file } = await opened(path)
@@ -118,7 +119,7 @@ export const readTensors = async (path: string, entries: readonly TensorEntry[])
   }
 }
 
-/** Feeds a file's bytes to a hash without holding more than a block of them. */
+/** Hashes a file's bytes, holding one block at a time. */
 export const hashFile = async (path: string, hash: Hash): Promise<void> => {
   for await (const block of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(block as Buffer)
 }

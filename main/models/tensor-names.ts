@@ -1,15 +1,17 @@
 import type { Architecture } from './architecture'
 import type { TensorEntry } from './safetensors-header'
 
-/** Parts that torch.compile, FSDP and activation checkpointing put into the names of what they wrap, at any depth. */
+/**
+ * Name parts that torch.compile, FSDP and activation checkpointing insert for the modules they wrap, at any depth.
+ */
 const wrapperParts = /(^|\.)(?:(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.)+/g
 
-/** Where a family's own names begin, if all have that beginning. */
+/** Each family's usual prefix of tensor names. */
 const roots: Readonly<Record<Architecture['family'], string>> = { gpt_neox: 'gpt_neox.', gpt2: 'transformer.' }
 
 /**
- * What all names begin with, up to a full stop, less the family's own beginning: "module." or "model.", as training
- * loops write them.
+ * The prefix, up to a full stop, that all names share and that is not the family's own: "module." or "model.", as
+ * training loops write them.
  */
 const sharedPrefix = (family: Architecture['family'], names: readonly string[]): string => {
   if (names.length < 2) return ''
@@ -22,8 +24,8 @@ const sharedPrefix = (family: Architecture['family'], names: readonly string[]):
 }
 
 /**
- * The tensors by the names that the model has by itself: without the parts that wrappers put into names, and without
- * a prefix that every tensor of the model has. Two tensors may come to one name.
+ * Renames tensors to the model's own names: without parts that wrappers insert, and without a prefix shared by every
+ * tensor. Two tensors may end up with the same name.
  */
 export const withoutWrappers = <T extends Pick<TensorEntry, 'name'>>(
   family: Architecture['family'],
@@ -34,10 +36,10 @@ export const withoutWrappers = <T extends Pick<TensorEntry, 'name'>>(
   return entries.map((entry, i) => ({ ...entry, name: bare[i].slice(prefix.length) }))
 }
 
-/** Masks and frequencies that old checkpoints store beside the weights. */
+/** Whether a tensor is a mask or frequency table that old checkpoints store beside the weights. */
 export const isBuffer = (name: string): boolean =>
   /(^|\.)(attention|attn)\.(masked_)?bias$|(^|\.)rotary_emb\.inv_freq$/.test(name)
 
-/** GPT-2's names always with "transformer.", which files leave out or have. */
+/** Adds "transformer." to GPT-2 names, which files may include or leave out. */
 export const canonicalName = (family: Architecture['family'], name: string): string =>
   family === 'gpt2' && !name.startsWith('transformer.') && name !== 'lm_head.weight' ? `transformer.${name}` : name

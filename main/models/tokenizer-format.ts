@@ -8,23 +8,23 @@ import { mostMerges } from './byte-pairs'
 export interface AddedToken {
   readonly id: number
   readonly content: string
-  /** Looked for after normalisation. */
+  /** Whether the token is searched for after normalisation. */
   readonly normalized: boolean
 }
 
 export type NormalForm = 'NFC' | 'NFD' | 'NFKC' | 'NFKD'
 
-/** A byte-level BPE with GPT-2's words, however its file spells it. */
+/** A byte-level BPE with GPT-2's word pattern, however its file expresses it. */
 export interface BytePairFormat {
   readonly added: readonly AddedToken[]
   /** Applied to a text in this order. */
   readonly normalForms: readonly NormalForm[]
-  /** A space goes before a text that begins with none. */
+  /** Whether a text that does not begin with a space gets one. */
   readonly prefixSpace: boolean
   /** Id of each token. */
   readonly vocabulary: ReadonlyMap<string, number>
   readonly merges: readonly (readonly [string, string])[]
-  /** A word that is a token is taken whole, whatever the merges make of it. */
+  /** Whether a word that is itself a token is kept whole, whatever the merges would give. */
   readonly ignoreMerges: boolean
 }
 
@@ -50,7 +50,7 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
 const tokenizerSchema = z.looseObject({
   model: z.looseObject({
     type: z.literal('BPE').default('BPE'),
-    // A record's schema would leave out a token "__proto__".
+    // A record's schema would drop a token "__proto__".
     vocab: z.custom<Readonly<Record<string, unknown>>>(isObject, 'must be an object of tokens and ids'),
     merges: z.union([z.array(z.string()), z.array(z.tuple([z.string(), z.string()]))]),
     dropout: z.literal(0).nullish(),
@@ -67,7 +67,7 @@ const tokenizerSchema = z.looseObject({
   added_tokens: z.array(addedSchema).nullish()
 })
 
-/** What the reader of one file complains with. */
+/** Makes an error about a part of the file. */
 type Refuse = (part: string, what: string) => SpectroscopeError
 
 const refusing =
@@ -79,7 +79,7 @@ const refusing =
         "only byte-level BPE tokenizers with GPT-2's words are read, as Pythia and GPT-2 have them."
     )
 
-/** The parts that are applied one after the other: those of sequences, and of sequences in sequences. */
+/** The parts that are applied one after another, with nested sequences flattened. */
 const inOrder = (refuse: Refuse, name: string, given: Part | null | undefined, list: string): Part[] => {
   const found: Part[] = []
   const open: unknown[] = given == null ? [] : [given]
@@ -103,7 +103,7 @@ const normalFormsOf = (refuse: Refuse, given: Part | null | undefined): NormalFo
     return type
   })
 
-/** GPT-2's pattern, as its own code, tokenizers' ByteLevel, and newer versions of tiktoken spell it. */
+/** GPT-2's pattern as spelled by its own code, by tokenizers' ByteLevel, and by newer versions of tiktoken. */
 const wordPatterns: readonly string[] = [
   "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
   "'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
@@ -122,14 +122,14 @@ const byteLevelSchema = z.looseObject({
   use_regex: z.boolean().default(true)
 })
 
-/** Cuts a text at GPT-2's words and nowhere else: the pattern matches every character. */
+/** Whether a part splits a text into exactly GPT-2's words. The pattern matches every character. */
 const cutsWords = (part: Part): boolean => {
   const { success, data } = splitSchema.safeParse(part)
   return success && (data.behavior === 'Isolated' || (data.behavior === 'Removed' && data.invert))
 }
 
 /**
- * Whether a space goes before a text. Words may be cut by ByteLevel itself, or before it: cutting words again
+ * Whether a text gets a leading space. ByteLevel may split words itself or after another part has; splitting again
  * changes nothing.
  */
 const prefixSpaceOf = (refuse: Refuse, given: Part | null | undefined): boolean => {
@@ -160,7 +160,7 @@ const templateSchema = z.looseObject({
   single: z.tuple([z.object({ Sequence: z.looseObject({ id: z.literal('A') }) })])
 })
 
-/** ByteLevel changes no ids here, only where tokens are said to begin. */
+/** Accepts only ByteLevel, which changes no ids here but only the offsets of tokens. */
 const checkPostProcessor = (refuse: Refuse, given: Part | null | undefined): void => {
   for (const part of inOrder(refuse, 'post_processor', given, 'processors')) {
     if (part.type === 'ByteLevel' || (part.type === 'TemplateProcessing' && templateSchema.safeParse(part).success))
@@ -192,7 +192,7 @@ const vocabularyOf = (refuse: Refuse, given: Readonly<Record<string, unknown>>):
   return vocabulary
 }
 
-/** Tokens in place of bytes that the vocabulary lacks; where it lacks none they are of no account. */
+/** Checks the tokens that replace bytes missing from the vocabulary. They do not matter if no byte is missing. */
 const checkUnknown = (
   refuse: Refuse,
   { unk_token: unknown, byte_fallback: fallback }: z.output<typeof tokenizerSchema>['model'],
@@ -224,9 +224,9 @@ const mergesOf = (
 }
 
 /**
- * What a tokenizer.json says, where it comes to byte-level BPE with GPT-2's words, by whichever parts. `name` is the
- * file, for the message. Truncation and padding are left out of account: texts are packed whole. Throws an `input`
- * error that names the part which would give other ids.
+ * Parses a tokenizer.json that amounts to byte-level BPE with GPT-2's words, whichever parts it uses. `name` is the
+ * file's name for messages. Ignores truncation and padding, because texts are packed whole. Throws an `input` error
+ * that names the part which would give other ids.
  */
 export const parseTokenizerFormat = (text: string, name: string): BytePairFormat => {
   let value: unknown

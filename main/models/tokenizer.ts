@@ -8,32 +8,45 @@ import { readModelText } from './files'
 import { parseTokenizerFormat, type BytePairFormat } from './tokenizer-format'
 
 export interface Tokenizer {
-  /** One more than the highest id. */
+  /** Highest id plus one. */
   readonly vocabularySize: number
   /** Id of <|endoftext|>, if there is such a token. */
   readonly endOfText: number | undefined
   /** SHA-256 of tokenizer.json without a byte order mark, hexadecimal. */
   readonly hash: string
   /**
-   * Takes time n log n. Throws an `input` error for a text with more combining marks in a row than can be
-   * normalised.
+   * Token ids of a text. Takes O(n log n) time. Throws an `input` error for a text with too many consecutive
+   * combining marks to normalise.
    */
   encode(text: string): number[]
-  /** The text of some tokens; bytes that are no UTF-8 become U+FFFD, ids without a token nothing. */
+  /** Text of a sequence of tokens. Invalid UTF-8 becomes U+FFFD; ids without a token are left out. */
   decode(ids: ArrayLike<number>): string
-  /** The text of one token; bytes that are no whole UTF-8 character are shown as "\xE2" escapes, an id without a token as "<id>". */
+  /**
+   * Text of one token. Bytes that are not a whole UTF-8 character are shown as "\xE2" escapes, an id without a token
+   * as "<id>".
+   */
   tokenText(id: number): string
 }
 
-/** GPT-2's words. White space is Unicode's White_Space, as in the reference implementation: JavaScript's \s differs in U+0085 and U+FEFF. */
-const words =
-  /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu
+/**
+ * GPT-2's word pattern. White space is Unicode's White_Space, as in the reference implementation; JavaScript's \s
+ * differs at U+0085 and U+FEFF.
+ */
+const wordKinds = [
+  /'s|'t|'re|'ve|'m|'ll|'d/u,
+  / ?\p{L}+/u,
+  / ?\p{N}+/u,
+  / ?[^\p{White_Space}\p{L}\p{N}]+/u,
+  /\p{White_Space}+(?!\P{White_Space})/u,
+  /\p{White_Space}+/u
+]
+const words = new RegExp(wordKinds.map(({ source }) => source).join('|'), 'gu')
 
-/** Words whose ids are kept; the map starts afresh when it is full. */
+/** Maximum number of words whose ids are cached. A full cache is cleared. */
 const cachedWords = 200_000
 const longestCachedWord = 64
 
-/** Lengths of UTF-8 sequences by their first byte; 0 for a byte that begins none. */
+/** Length of a UTF-8 sequence by its first byte; 0 for a byte that cannot begin one. */
 const sequenceLength = (byte: number): number =>
   byte < 0x80
     ? 1
@@ -63,7 +76,7 @@ const showBytes = (bytes: Buffer): string => {
   return shown
 }
 
-/** Normalising takes the square of the combining marks that follow one another; no writing has more than a few. */
+/** Normalising takes quadratic time in the number of consecutive combining marks. Real text has only a few. */
 const mostMarks = 10_000
 
 const checkMarks = (text: string): void => {
@@ -76,8 +89,8 @@ const checkMarks = (text: string): void => {
 }
 
 /**
- * Ids of the tokens that a word's bytes come to. Bytes that the vocabulary lacks are left out, as the reference
- * implementation does.
+ * Returns a function that encodes a word's bytes as token ids. Bytes missing from the vocabulary are dropped, as in
+ * the reference implementation.
  */
 const wordEncoder = ({ vocabulary, merges, ignoreMerges }: BytePairFormat): ((bytes: Buffer) => number[]) => {
   const ids = [...vocabulary.values()]
@@ -98,8 +111,8 @@ const wordEncoder = ({ vocabulary, merges, ignoreMerges }: BytePairFormat): ((by
 }
 
 /**
- * A byte-level BPE tokenizer from the text of a tokenizer.json. `name` is the file, for the message; throws as
- * `parseTokenizerFormat` does.
+ * Makes a byte-level BPE tokenizer from the text of a tokenizer.json. `name` is the file's name for messages. Throws
+ * as `parseTokenizerFormat` does.
  */
 export const parseTokenizer = (text: string, name: string): Tokenizer => {
   const format = parseTokenizerFormat(text, name)
@@ -130,7 +143,7 @@ export const parseTokenizer = (text: string, name: string): Tokenizer => {
     const ids = idsOfBytes(bytes)
     if (word.length <= longestCachedWord) {
       if (cache.size >= cachedWords) cache.clear()
-      // A copy: a word cut out of a document would keep the whole document in memory.
+      // Store a copy: a word sliced from a document would keep the whole document in memory.
       cache.set(bytes.toString('utf8'), ids)
     }
     return ids
@@ -166,7 +179,10 @@ export const parseTokenizer = (text: string, name: string): Tokenizer => {
   }
 }
 
-/** The tokenizer of a Hugging Face model folder. Throws an `input` error for a folder without tokenizer.json and for other kinds of tokenizer. */
+/**
+ * Loads the tokenizer of a Hugging Face model folder. Throws an `input` error if tokenizer.json is missing or
+ * describes another kind of tokenizer.
+ */
 export const loadTokenizer = async (folder: string): Promise<Tokenizer> => {
   const path = join(folder, 'tokenizer.json')
   return parseTokenizer(await readModelText(path, 'put the tokenizer.json that belongs to the model there'), path)

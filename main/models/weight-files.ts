@@ -38,15 +38,15 @@ const parseIndex = (path: string, text: string): WeightIndex => {
 }
 
 /**
- * The shards that a model.safetensors.index.json names, and which tensor is in which. Throws an `input` error for an
- * index that cannot be read, names a tensor twice, or names files that do not lie beside it.
+ * Reads a model.safetensors.index.json. Returns its shards and the shard of each tensor. Throws an `input` error if
+ * the index cannot be read, names a tensor twice, or names files that are not beside it.
  */
 export const readIndex = async (path: string): Promise<WeightIndex> =>
   parseIndex(path, await readModelText(path, 'check the path of the index and its permissions'))
 
 /**
- * The weight files behind a path, which is one safetensors file or a model.safetensors.index.json, and the header of
- * each.
+ * Finds the weight files of a path, which is one safetensors file or a model.safetensors.index.json. Returns the
+ * header of each file.
  */
 export const readHeaders = async (path: string): Promise<ReadonlyMap<string, TensorEntry[]>> => {
   if (!path.endsWith('.json')) return new Map([[path, await readHeader(path)]])
