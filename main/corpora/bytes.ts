@@ -5,25 +5,25 @@ import * as zlib from 'node:zlib'
 import { SpectroscopeError } from '../../preload/errors'
 import type { Compression, CorpusFile } from './files'
 
-/** No text and no record may be longer; a packed file can hold any number of bytes. */
+/** Longest text or record in bytes. A compressed file can expand to any size. */
 export const mostBytes = 256 * 2 ** 20
 
-/** The types of Node 20 do not know of zstd. */
+/** Node 20's types do not include zstd. */
 const { createZstdDecompress } = zlib as { readonly createZstdDecompress?: () => Transform }
 
-/** Whether this Node unpacks zstd. */
+/** Whether this Node can decompress zstd. */
 export const readsZstd = createZstdDecompress !== undefined
 
 const unpacking = (compression: Compression): Transform =>
   compression === 'zstd' ? createZstdDecompress!() : zlib.createGunzip()
 
-/** The bytes of a file, unpacked. `onBytes` gets the bytes of the file itself that were read. */
+/** Yields a file's decompressed bytes. `onBytes` gets the bytes read from the file itself. */
 export async function* readBytes(
   { path, compression }: CorpusFile,
   onBytes: (bytes: number) => void
 ): AsyncGenerator<Buffer> {
   const file = createReadStream(path, { highWaterMark: 2 ** 20 })
-  // A fault of either stream ends the iteration below, which throws it.
+  // An error of either stream ends the iteration below, which throws it.
   const blocks = compression === null ? file : pipeline(file, unpacking(compression), () => {})
   for await (const block of blocks as AsyncIterable<Buffer>) {
     yield block
@@ -37,7 +37,7 @@ export const tooLong = (place: string, remedy: string): SpectroscopeError =>
     `${place} is longer than ${mostBytes / 2 ** 20} MiB, more than one document may have; ${remedy}.`
   )
 
-/** Lines as bytes, cut at line feeds only: JSON may hold the other line separators as they are. */
+/** Yields lines as bytes. Splits at line feeds only, because JSON may contain other line separators literally. */
 export async function* readLines(file: CorpusFile, onBytes: (bytes: number) => void): AsyncGenerator<Buffer> {
   let held: Buffer[] = []
   let [length, line] = [0, 1]

@@ -28,7 +28,7 @@ async function* decoded(file: CorpusFile, onBytes: (bytes: number) => void): Asy
   yield decode()
 }
 
-/** The names of the columns, of which one must be the texts'. */
+/** Checks the column names. One of them must be the text column. */
 const checkHeader = ({ path }: CorpusFile, { textField }: Fields, header: readonly string[]): void => {
   const twice = header.find((name, i) => header.indexOf(name) !== i)
   if (twice !== undefined)
@@ -42,8 +42,8 @@ const checkHeader = ({ path }: CorpusFile, { textField }: Fields, header: readon
 }
 
 /**
- * Rows of a table in text, as RFC 4180 has it: the first line names the columns, and fields may be quoted. Columns are
- * divided by commas, or by tabs in a .tsv file.
+ * Yields the rows of a text table (RFC 4180). The first line names the columns, and fields may be quoted. Columns are
+ * separated by commas, or by tabs in a .tsv file.
  */
 export async function* readTable(
   file: CorpusFile,

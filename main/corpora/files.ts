@@ -12,20 +12,20 @@ export type Compression = 'gzip' | 'zstd'
 
 export interface CorpusFile {
   readonly path: string
-  /** Path from the base folder, with slashes. */
+  /** Path relative to the base folder, with slashes. */
   readonly name: string
   readonly kind: CorpusKind
   readonly compression: Compression | null
-  /** End of the name in lower case, with that of the compression: ".jsonl.gz". */
+  /** Extension in lower case, including that of the compression: ".jsonl.gz". */
   readonly extension: string
   readonly bytes: number
   /** Subset of records that name none. */
   readonly subset: string
-  /** Found in a folder, rather than named. */
+  /** Whether the file was found in a folder, rather than named. */
   readonly inFolder: boolean
 }
 
-/** A file or folder that was found and is not read. */
+/** A file or folder that was found but is not read. */
 export interface LeftOutFile {
   readonly name: string
   readonly why: string
@@ -52,7 +52,10 @@ const saveArrow =
   'an Arrow file, which is not read; save the dataset as Parquet, in Python with ' +
   '`datasets.load_from_disk(FOLDER).to_parquet("corpus.parquet")`'
 
-/** Kinds of files that hold texts and are not read: taking the rest of a folder for the corpus would be wrong. */
+/**
+ * Kinds of text files that cannot be read. Taking the rest of their folder for the corpus would be wrong, so they are
+ * an error.
+ */
 const refusals: Readonly<Record<string, string>> = {
   '.arrow': saveArrow,
   '.feather': saveArrow,
@@ -88,10 +91,10 @@ const hubStore = 'the store of a hub cache; its files are read by their names in
 const special = 'neither files nor folders'
 const circle = 'links that lead round in a circle'
 
-/** Texts about a dataset that lie beside it. */
+/** Files that document a dataset. */
 const cardNames = /^(readme|licen[cs]e|copying)([._-].*)?$/i
 const otherCardNames = /^(notice|citation|changelog|contributing|code_of_conduct)(\.(md|txt|rst|cff|bib))?$/i
-/** What `datasets` and the hub write beside the data. */
+/** Files that `datasets` and the hub write beside the data. */
 const metadataNames = new Set([
   'dataset_info.json',
   'dataset_infos.json',
@@ -104,7 +107,7 @@ const metadataNames = new Set([
 const isCard = (name: string, kind: CorpusKind): boolean =>
   metadataNames.has(name.toLowerCase()) || (kind === 'text' && (cardNames.test(name) || otherCardNames.test(name)))
 
-/** A name without the end that says how its file is packed, and that end. */
+/** Splits a name into the part before its compression extension, and that extension. */
 const packing = (name: string): { readonly inner: string; readonly ending: string } => {
   const ending = extname(name).toLowerCase()
   return ending in compressions ? { inner: name.slice(0, -ending.length), ending } : { inner: name, ending: '' }
@@ -139,7 +142,7 @@ interface Found {
 
 const kindOf = (path: string): CorpusKind => kinds[extname(packing(path).inner).toLowerCase()] ?? 'text'
 
-/** How a file is read, by the end of its name. Throws an `input` error for what cannot be read. */
+/** Determines how to read a file from its name. Throws an `input` error for an unsupported kind. */
 const describeFile = async ({ path, bytes, subset, inFolder }: Found, baseFolder: string): Promise<CorpusFile> => {
   const { inner, ending } = packing(path)
   const innerEnding = extname(inner).toLowerCase()
@@ -165,7 +168,7 @@ const describeFile = async ({ path, bytes, subset, inFolder }: Found, baseFolder
   }
 }
 
-/** A name's bytes as text; those that are no UTF-8 as \xE9. */
+/** A name's bytes as text, with invalid UTF-8 as \xE9. */
 const shownBytes = (name: Buffer): string =>
   Array.from(name, (byte) => (byte < 128 ? String.fromCharCode(byte) : `\\x${byte.toString(16).toUpperCase()}`)).join(
     ''
@@ -189,7 +192,7 @@ const isHub = (names: readonly string[]): boolean => ['blobs', 'snapshots'].ever
 class Listing implements CorpusListing {
   readonly files: CorpusFile[] = []
   readonly leftOut: LeftOutFile[] = []
-  /** Real paths of all files and folders so far, so that no link leads round in a circle. */
+  /** Real paths of all files and folders found so far, so that links cannot form a loop. */
   readonly #seen = new Set<string>()
 
   constructor(private readonly baseFolder: string) {}
@@ -227,7 +230,7 @@ class Listing implements CorpusListing {
     }
   }
 
-  /** What is at the end of a path's links; undefined where those lead round in a circle. */
+  /** Follows a path's links. Returns undefined if they form a loop. */
   async #follow(path: string): Promise<Stats | undefined> {
     try {
       return await stat(path)
@@ -248,7 +251,7 @@ class Listing implements CorpusListing {
     this.files.push(await describeFile(found, this.baseFolder))
   }
 
-  /** Whether a path leads to what was not come to before; otherwise it is left out. */
+  /** Whether a path leads somewhere new. If not, it is recorded as left out. */
   async #isNew(path: string): Promise<boolean> {
     const real = await realpath(path)
     const isNew = !this.#seen.has(real)
@@ -263,11 +266,11 @@ class Listing implements CorpusListing {
 }
 
 /**
- * The files of a corpus, in the order in which they are read: as configured, folders searched through and sorted
- * by name, links followed, each file once. With them, what of the folders is left out: hidden files, cards, what
- * is neither a file nor a folder. A record that names no subset belongs to that of its file's name, or of the
- * first folder below a configured folder. Throws an `input` error for a path that is not there and for a file that
- * holds texts and cannot be read.
+ * Lists the files of a corpus in reading order: paths as configured, folders searched recursively and sorted by name,
+ * links followed, each file once. Also lists what is left out of folders: hidden files, dataset cards, and anything
+ * that is neither a file nor a folder. A record that names no subset belongs to the subset named after its file, or
+ * after the first folder below a configured folder. Throws an `input` error for a missing path and for a text file of
+ * an unsupported kind.
  */
 export const listCorpusFiles = async (paths: readonly string[], baseFolder: string): Promise<CorpusListing> => {
   const listing = new Listing(baseFolder)

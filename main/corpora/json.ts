@@ -23,7 +23,7 @@ const parseLine = (
   }
 }
 
-/** Records of a file of JSON lines; empty lines count as records only. */
+/** Yields the records of a JSON lines file. Empty lines count in the record number only. */
 export async function* readJsonl(
   file: CorpusFile,
   fields: Fields,
@@ -39,7 +39,7 @@ export async function* readJsonl(
   }
 }
 
-/** Records of a JSON file: the entries of one list, or objects that follow one another, as in JSON lines. */
+/** Yields the records of a JSON file: the entries of a single list, or successive objects as in JSON lines. */
 export async function* readJson(
   file: CorpusFile,
   fields: Fields,

@@ -37,36 +37,36 @@ class Words {
   }
 }
 
-/** One subset's documents, joined by the end-of-text token. */
+/** Documents of one subset, joined by the end-of-text token. */
 export interface PackedSubset {
   readonly name: string
   readonly documents: number
   readonly tokens: number
-  /** Whole rows; what is left over at the end of the stream is dropped. */
+  /** Number of whole rows. The remainder at the end of the stream is dropped. */
   readonly rows: number
   /** Token ids of a row. */
   row(index: number): Int32Array
-  /** Where a row's tokens come from. */
+  /** Documents that a row's tokens come from. */
   provenance(index: number): RowProvenance
 }
 
 export interface PackedCorpus {
   readonly rowLength: number
-  /** False where `enough` ended the reading. */
+  /** False if `enough` stopped the reading. */
   readonly complete: boolean
-  /** Of the files that were read so far. */
+  /** Statistics of the files read so far. */
   readonly contents: CorpusContents
-  /** By name, in code point order. */
+  /** Sorted by name, in code point order. */
   readonly subsets: readonly PackedSubset[]
-  /** A document by its number in reading order; subset and all. */
+  /** Record of a document, by its number in reading order across subsets. */
   document(id: number): DocumentRecord
 }
 
 class Stream implements PackedSubset {
   readonly #ids: Words
-  /** Place in the stream of each document's first token. */
+  /** Position in the stream of each document's first token. */
   readonly #starts: number[] = []
-  /** Each document's number in reading order. */
+  /** Number of each document in reading order. */
   readonly #numbers = new Words(true)
 
   constructor(
@@ -118,7 +118,7 @@ class Stream implements PackedSubset {
     return { subset: this.name, segments }
   }
 
-  /** The last document that starts at or before a place; the end-of-text token after a document counts to it. */
+  /** The last document that starts at or before a position. The end-of-text token after a document belongs to it. */
   #documentAt(place: number): number {
     let [low, high] = [0, this.#starts.length]
     while (high - low > 1) {
@@ -134,11 +134,11 @@ export interface PackingInput {
   readonly corpus: CorpusConfiguration
   readonly baseFolder: string
   readonly tokenizer: Tokenizer
-  /** Ids the model knows: those below. */
+  /** The model knows the ids below this number. */
   readonly vocabulary: number
   readonly endOfText: number
   readonly onProgress?: ((done: number, total: number) => void) | undefined
-  /** Asked after every document: true ends the reading there. */
+  /** Called after every document. Reading stops when it returns true. */
   readonly enough?: (() => boolean) | undefined
 }
 
@@ -152,10 +152,12 @@ const encodeDocument = (tokenizer: Tokenizer, text: string, place: string): numb
 }
 
 /**
- * Tokenises a corpus and joins each subset's documents, in reading order, with the end-of-text token between them, to be cut into rows
- * of `rowLength` ids. Of the texts only the ids stay in memory. A row's segment starts at a document's first token in that row;
- * `offset` is the index of that token in the document, and the end-of-text token after a document of n tokens has offset n.
- * Throws an `input` error for an empty corpus and for ids that the model does not know.
+ * Tokenises a corpus and joins each subset's documents, in reading order, with the end-of-text token between them,
+ * ready to be cut into rows of `rowLength` ids. Only ids stay in memory, not texts.
+ *
+ * A row's segment starts at a document's first token in that row; its `offset` is the index of that token in the
+ * document. The end-of-text token after a document of n tokens has offset n. Throws an `input` error for an empty
+ * corpus and for ids that the model does not know.
  */
 export const packCorpus = async ({
   corpus,
@@ -169,7 +171,8 @@ export const packCorpus = async ({
   const foreignId = (place: string, id: number): SpectroscopeError =>
     new SpectroscopeError(
       'input',
-      `${place}: the tokenizer gives "${tokenizer.tokenText(id)}" the id ${id} and the model's vocabulary ends at ${vocabulary - 1}; use the tokenizer.json that belongs to the model.`
+      `${place}: the tokenizer gives "${tokenizer.tokenText(id)}" the id ${id}, ` +
+        `but the model's vocabulary ends at ${vocabulary - 1}; use the tokenizer.json that belongs to the model.`
     )
   if (endOfText < 0 || endOfText >= vocabulary) {
     const source = '"<|endoftext|>" of tokenizer.json, or else "eos_token_id" of config.json'

@@ -11,14 +11,14 @@ const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 const isText = ({ typeId }: DuckDBType): boolean => typeId === DuckDBTypeId.VARCHAR || typeId === DuckDBTypeId.BLOB
 
-/** A value of a row in SQL, and the path that is left to go within it, where it is JSON in a text. */
+/** SQL for a value of a row. `within` is the rest of the path, to be followed inside it if it is JSON text. */
 interface Place {
   readonly sql: string
   readonly type: DuckDBType
   readonly within: string
 }
 
-/** The place of a dotted path: through structs, maps and texts of JSON. Undefined where there is none. */
+/** Resolves a dotted path through structs, maps and JSON text. Returns undefined if it does not exist. */
 const placeIn = ({ sql, type }: Omit<Place, 'within'>, keys: readonly string[]): Place | undefined => {
   const [key, ...rest] = keys
   if (key === undefined || isText(type)) return { sql, type, within: keys.join('.') }
@@ -49,8 +49,7 @@ const columnsOf = async (connection: DuckDBConnection, source: string): Promise<
 const notText = /not valid UTF|Invalid string encoding/i
 
 /**
- * An error of reading a table. For a text that is no UTF-8, which DuckDB quotes whole, it is one that names the
- * column.
+ * Wraps an error from reading a table. DuckDB quotes invalid UTF-8 text in full; this error names the column instead.
  */
 const withColumn = async (
   error: unknown,
@@ -77,15 +76,15 @@ const withColumn = async (
 }
 
 /**
- * Rows of a Parquet file. A column of bytes without the annotation that they are text is read as text where it is
- * valid UTF-8. Throws an `input` error that names the row or the column.
+ * Yields the rows of a Parquet file. A binary column without a text annotation is read as text if it is valid UTF-8.
+ * Throws an `input` error that names the row or the column.
  */
 export async function* readParquet(
   file: CorpusFile,
   fields: Fields,
   onBytes: (bytes: number) => void
 ): AsyncGenerator<CorpusDocument> {
-  // Characters that DuckDB would expand as a pattern stand for themselves in brackets.
+  // Brackets escape characters that DuckDB would expand as a glob pattern.
   const pattern = file.path.replace(/[*?[]/g, '[$&]')
   const instance = await openInMemory([file.path, pattern])
   const connection = await instance.connect()

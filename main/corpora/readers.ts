@@ -13,10 +13,10 @@ import { CorpusTally } from './tally'
 
 export type { CorpusDocument } from './records'
 
-/** Why the bytes of a file are no text, as the end of a sentence. */
+/** Says why a file's bytes are not text, as the end of a sentence. */
 class NoText extends Error {}
 
-/** A fault of the file, of its packing, or of DuckDB, which quotes at length what it was given. */
+/** An error of the file, of its compression, or of DuckDB, whose messages quote their input at length. */
 const unreadable = (file: CorpusFile, error: unknown): SpectroscopeError => {
   if (error instanceof SpectroscopeError) return error
   if (error instanceof NoText)
@@ -35,7 +35,7 @@ const unreadable = (file: CorpusFile, error: unknown): SpectroscopeError => {
   })
 }
 
-/** The text of a whole file. Throws `NoText` for other bytes. */
+/** Text of a whole file. Throws `NoText` if its bytes are not text. */
 const textOf = async (file: CorpusFile, onBytes: (bytes: number) => void): Promise<string> => {
   const blocks: Buffer[] = []
   let length = 0
@@ -61,7 +61,7 @@ async function* readText(file: CorpusFile, onBytes: (bytes: number) => void): As
   yield { text: await textOf(file, onBytes), subset: file.subset, file: file.name, record: 0 }
 }
 
-/** DuckDB, which takes long to load, is loaded where a table is read. */
+/** Imports DuckDB only when a table is read, because loading it is slow. */
 async function* readParquetFile(
   file: CorpusFile,
   fields: Fields,
@@ -81,10 +81,10 @@ const documentsOf = (
   file.kind === 'text' ? readText(file, onBytes) : readers[file.kind](file, fields, onBytes)
 
 /**
- * The documents of a corpus, one after the other: records of jsonl, JSON, CSV and Parquet files, whole plain text
- * files. Left out are documents of nothing but white space, what `listCorpusFiles` leaves out of folders, and
- * files there that are no UTF-8 text; `tally` counts all of it. `onProgress` gets bytes of all files. Throws an
- * `input` error that names the file and the line or row.
+ * Yields the documents of a corpus one by one: records of jsonl, JSON, CSV and Parquet files, and whole plain text
+ * files. Leaves out documents that are only white space, what `listCorpusFiles` leaves out of folders, and files in
+ * folders that are not UTF-8 text; `tally` counts all of these. `onProgress` gets the bytes read of all files. Throws
+ * an `input` error that names the file and the line or row.
  */
 export async function* readCorpus(
   corpus: Pick<CorpusConfiguration, 'files'> & Fields,

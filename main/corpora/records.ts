@@ -8,16 +8,15 @@ export type Fields = Pick<CorpusConfiguration, 'textField' | 'subsetField'>
 export interface CorpusDocument {
   readonly text: string
   readonly subset: string
-  /** Path from the base folder, with slashes. */
+  /** Path relative to the base folder, with slashes. */
   readonly file: string
   /**
-   * Number of the record in the file, from 0: line of jsonl, entry of JSON, row of CSV or Parquet; 0 for plain
-   * text.
+   * Index of the record in the file, from 0: line of jsonl, entry of JSON, row of CSV or Parquet; 0 for plain text.
    */
   readonly record: number
 }
 
-/** JSON in which integers that a number would round are strings of their digits. */
+/** JSON with integers that a double would round turned into strings of their digits. */
 const withExactIntegers = (json: string): string => {
   let inString = false
   return json.replace(/\\[^]|"|-?\d[\d.eE+-]*/g, (token) => {
@@ -26,7 +25,7 @@ const withExactIntegers = (json: string): string => {
   })
 }
 
-/** A text as the JSON object that it may be. */
+/** Parses a text as a JSON object; undefined if it is not one. */
 const objectInText = (text: string): object | undefined => {
   try {
     const value: unknown = JSON.parse(withExactIntegers(text))
@@ -43,13 +42,16 @@ const memberOf = (value: unknown, key: string): unknown => {
     : undefined
 }
 
-/** The value at a dotted path, through objects and texts of JSON; a key that is the whole path comes first. */
+/** Value at a dotted path, through objects and JSON text. A key equal to the whole path takes precedence. */
 export const valueAt = (record: unknown, path: string): unknown => {
   const whole = typeof record === 'string' ? undefined : memberOf(record, path)
   return whole === undefined ? path.split('.').reduce(memberOf, record) : whole
 }
 
-/** The value at a path; an integer that a number rounds, as text, from the JSON that the record was read from. */
+/**
+ * Value at a path. An integer that a double would round is returned as text, taken from the JSON that the record was
+ * read from.
+ */
 const exactValueAt = (record: object, json: string, path: string): unknown => {
   const value = valueAt(record, path)
   return Number.isInteger(value) && !Number.isSafeInteger(value)
@@ -57,7 +59,7 @@ const exactValueAt = (record: object, json: string, path: string): unknown => {
     : value
 }
 
-/** The subset that a record names; `otherwise` where it names none. */
+/** Subset that a record names, or `otherwise` if it names none. */
 export const subsetName = (value: unknown, otherwise: string): string =>
   typeof value === 'string' && value !== ''
     ? value
@@ -65,12 +67,12 @@ export const subsetName = (value: unknown, otherwise: string): string =>
       ? String(value)
       : otherwise
 
-/** "a, b, c": some of the names that there are, for a message. */
+/** Some of the existing names, for a message: "a, b, c". */
 export const someNames = (names: Iterable<string>): string => briefly([...names].slice(0, 8).join(', '))
 
 /**
- * The document of a JSON record. `place` names the record in messages. Throws an `input` error for what is no
- * object and for one without text.
+ * Document of a JSON record. `place` names the record in messages. Throws an `input` error if the record is not an
+ * object or has no text.
  */
 export const documentOf = (
   file: CorpusFile,

@@ -1,10 +1,13 @@
 import { SpectroscopeError } from '../../preload/errors'
 import { permutation } from '../base/philox'
 
-/** Purpose 5 of Method, section 4: index 0 chooses the probe rows (epoch: number of the subset), 1 the others. */
+/**
+ * Random stream (docs/method.md, section 4, purpose 5). Index 0 selects the probe rows (epoch: number of the subset),
+ * index 1 the others.
+ */
 const stream = 5 * 2 ** 24
 
-/** A row by its subset's number and its place there. */
+/** A row, by its subset's number and its index there. */
 export interface RowPlace {
   readonly subset: number
   readonly row: number
@@ -23,8 +26,9 @@ export interface Selection {
 }
 
 /**
- * Divides `wanted` evenly over subsets that have `available` rows: equal shares, a subset that has fewer gives all of them and the
- * others take up the difference evenly; what cannot be divided goes to the first ones. The sum is `wanted`, if there are so many.
+ * Divides `wanted` evenly among subsets with `available` rows. A subset with too few gives all of its rows, and the
+ * others make up the difference evenly. A remainder goes to the first subsets. The shares sum to `wanted`, if there
+ * are enough rows.
  */
 export const evenShares = (available: readonly number[], wanted: number): number[] => {
   const shares = available.map(() => 0)
@@ -45,10 +49,10 @@ export const evenShares = (available: readonly number[], wanted: number): number
 }
 
 /**
- * Chooses disjoint rows from subsets with `available` rows each (docs/method.md, section 4, purpose 5). Probe rows are
- * spread evenly over the subsets, chosen uniformly within each, and come in the order of subset and place; observation
- * and sampling rows are then drawn uniformly from all other rows and come in the order of the draw. `names` are the
- * subsets', for the message. Throws an `input` error if there are too few rows.
+ * Selects disjoint rows from subsets with `available` rows each (docs/method.md, section 4, purpose 5). Probe rows
+ * are spread evenly over the subsets, chosen uniformly within each, and sorted by subset and index. Observation and
+ * sampling rows are then drawn uniformly from all other rows, and stay in the order drawn. `names` are the subsets'
+ * names for the message. Throws an `input` error if there are too few rows.
  */
 export const selectRows = (
   available: readonly number[],
@@ -66,7 +70,9 @@ export const selectRows = (
         .join(', ') + (names.length > 20 ? ', …' : '')
     throw new SpectroscopeError(
       'input',
-      `The corpus makes ${total} rows (${list}), and ${counts.sampling} sampling + ${counts.observation} observation + ${counts.probe} probe rows = ${needed} are asked for; add text, or lower "corpus.sampling", "corpus.observation", "corpus.probe" or "corpus.rowLength".`
+      `The corpus makes ${total} rows (${list}), and ${counts.sampling} sampling + ${counts.observation} observation + ` +
+        `${counts.probe} probe rows = ${needed} are asked for; add text, or lower "corpus.sampling", ` +
+        '"corpus.observation", "corpus.probe" or "corpus.rowLength".'
     )
   }
   const starts = available.map((_, subset) => available.slice(0, subset).reduce((sum, rows) => sum + rows, 0))

@@ -15,7 +15,7 @@ import { selectRows, type RowPlace } from './selection'
 
 export type { DocumentRecord, RowProvenance, Segment, StudyRecord as Study } from '../../preload/records'
 
-/** `count` of the target positions 1 … length-1, spread evenly; all of them if there are no more than that. */
+/** Picks `count` of the target positions 1 … length-1, evenly spaced, or all if there are not more. */
 export const spreadTargets = (length: number, count: number = length - 1): Int32Array => {
   const positions = Math.min(count, length - 1)
   return Int32Array.from({ length: positions }, (_, i) => 1 + Math.floor(((i + 0.5) * (length - 1)) / positions))
@@ -51,7 +51,8 @@ const checkRow = (place: string, ids: readonly number[], { vocabulary, contextLe
   if (foreign >= 0)
     throw new SpectroscopeError(
       'input',
-      `${place}[${foreign}] is ${ids[foreign]}, and the model's token ids are 0 to ${vocabulary - 1}; make the rows with the model's own tokenizer.`
+      `${place}[${foreign}] is ${ids[foreign]}, and the model's token ids are 0 to ${vocabulary - 1}; ` +
+        "make the rows with the model's own tokenizer."
     )
   return Int32Array.from(ids)
 }
@@ -92,7 +93,7 @@ const studyOfRows = async (path: string, architecture: Architecture): Promise<Om
   }
 }
 
-/** Throws a `configuration` error where rows are longer than the model takes. */
+/** Throws a `configuration` error if rows are longer than the model accepts. */
 export const checkRowLength = (corpus: Pick<CorpusConfiguration, 'rowLength'>, model: Architecture): void => {
   const [{ rowLength }, { contextLength }] = [corpus, model]
   if (rowLength <= contextLength) return
@@ -129,9 +130,9 @@ const studyOfCorpus = ({ corpus, seed, sampler }: CorpusRun, packed: PackedCorpu
 }
 
 /**
- * The study of a configuration: rows from its rows file, or from its corpus by packing (`packCorpus`) and selection (`selectRows`).
- * Paths are relative to `baseFolder`; `onProgress` gets bytes of the corpus. Throws an `input` or `configuration` error that names the
- * file and place or the key.
+ * Prepares the study of a configuration. Rows come from its rows file, or from its corpus by packing (`packCorpus`)
+ * and selection (`selectRows`). Paths are relative to `baseFolder`; `onProgress` gets the bytes of the corpus read.
+ * Throws an `input` or `configuration` error that names the file and place, or the key.
  */
 export const prepareStudy = async (
   configuration: RunConfiguration,
@@ -150,7 +151,8 @@ export const prepareStudy = async (
       if (study.sampling.length === 0)
         throw new SpectroscopeError(
           'input',
-          `${path}: "sampling" is missing or empty, and the method "psgld" draws its minibatches from it; give those rows, or set "sampler.method" to "first-order".`
+          `${path}: "sampling" is missing or empty, and the method "psgld" draws its minibatches from it; ` +
+            'give those rows, or set "sampler.method" to "first-order".'
         )
       return study
     }
@@ -170,7 +172,8 @@ export const prepareStudy = async (
   if (sampler.method === 'psgld' && sampler.nBeta > 0 && study.sampling.length < sampler.batchSize) {
     throw new SpectroscopeError(
       'configuration',
-      `"sampler.batchSize" is ${sampler.batchSize}, but there are only ${study.sampling.length} sampling rows; lower it or give more of them.`
+      `"sampler.batchSize" is ${sampler.batchSize}, but there are only ${study.sampling.length} sampling rows; ` +
+        'lower it or give more rows.'
     )
   }
   return { ...study, hash: hashStudy(study) }
@@ -183,7 +186,7 @@ export interface SubsetPreview {
   readonly rows: number
 }
 
-/** What a corpus comes to, subset by subset: documents, tokens (end-of-text ones included) and whole rows. Reads all of it. */
+/** Counts documents, tokens (including end-of-text) and whole rows per subset. Reads the whole corpus. */
 export const previewCorpus = async (
   configuration: CorpusRun,
   baseFolder: string,

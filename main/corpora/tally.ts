@@ -1,14 +1,14 @@
 import type { CorpusContents, CorpusFiles, LeftOut } from '../../preload/corpus-contents'
 import type { CorpusFile, LeftOutFile } from './files'
 
-/** Names of one reason that are kept; a folder may hold any number of files. */
+/** Number of names kept per reason. A folder may hold any number of files. */
 const mostNames = 20
-/** Kinds of files that are kept apart. */
+/** Number of kinds of files counted separately. */
 const mostKinds = 50
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
-/** Counts what the files of a corpus give, as they are read. */
+/** Counts what the files of a corpus yield, as they are read. */
 export class CorpusTally {
   readonly #read = new Map<string, Writable<CorpusFiles>>()
   readonly #leftOut = new Map<string, { count: number; readonly names: string[] }>()
@@ -21,7 +21,7 @@ export class CorpusTally {
     if (group.names.length < mostNames) group.names.push(name)
   }
 
-  /** Counts a file; gives what counts each of its documents. */
+  /** Counts a file. Returns a function that counts each of its documents. */
   addFile({ kind, extension }: CorpusFile): (blank: boolean) => void {
     const own = `${kind} ${extension}`
     const key = this.#read.has(own) || this.#read.size < mostKinds ? own : kind
