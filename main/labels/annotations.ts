@@ -12,7 +12,7 @@ import type { ClusterNumber } from '../../preload/records'
 
 export interface AnnotationEdit {
   readonly target: AnnotationTarget
-  /** Null where nothing is said of the target any more. */
+  /** Null if the target no longer has an annotation. */
   readonly after: AnnotationBody | null
 }
 
@@ -20,7 +20,7 @@ export interface EditCircumstances {
   readonly author: string
   /** ISO 8601 in UTC. */
   readonly now: string
-  /** Numbers for the next merge and the next part; a change that makes several counts on. */
+  /** Numbers for the next merge and the next part. A change that creates several counts up from them. */
   readonly nextMerge: number
   readonly nextPart: number
 }
@@ -39,7 +39,7 @@ const missing = (target: AnnotationTarget): SpectroscopeError => {
   return new SpectroscopeError('input', `There is no ${kind} ${number} any more; it was undone.`)
 }
 
-/** Annotations of a clustering while changes are made to them one after another; `edits` says what has come of it. */
+/** A clustering's annotations while several changes are applied. `edits` returns the result. */
 export class AnnotationDraft {
   readonly #before: ReadonlyMap<AnnotationTarget, AnnotationBody>
   readonly #bodies: Map<AnnotationTarget, AnnotationBody>
@@ -47,7 +47,7 @@ export class AnnotationDraft {
   #nextMerge: number
   #nextPart: number
 
-  /** The numbers are those of the next merge and the next part; a change that makes several counts on. */
+  /** `nextMerge` and `nextPart` number the next merge and part. A change that creates several counts up from them. */
   constructor(current: ReadonlyMap<AnnotationTarget, AnnotationBody>, nextMerge: number, nextPart: number) {
     this.#before = current
     this.#bodies = new Map(current)
@@ -75,7 +75,7 @@ export class AnnotationDraft {
     this.#put(target, changedBody(target, body, changes, signature))
   }
 
-  /** Everything that is said of a cluster, in place of what was. */
+  /** Replaces everything said about a cluster. */
   replace(cluster: ClusterNumber, label: Label, signature: Signature): void {
     this.#put(clusterTarget(cluster), { ...labelOf(label), ...signature })
   }
@@ -85,7 +85,10 @@ export class AnnotationDraft {
     this.#put(target, null)
   }
 
-  /** Clusters that are in a merge already bring the others of it along; what was said of it stays where the changes say nothing. */
+  /**
+   * Merges clusters. A cluster that is already in a merge brings along that merge's other clusters. Existing label
+   * fields stay unless the changes set them.
+   */
   merge(clusters: readonly ClusterNumber[], changes: LabelChanges, signature: Signature): AnnotationTarget {
     const joined = new Set(clusters)
     if (joined.size < 2)
@@ -104,7 +107,7 @@ export class AnnotationDraft {
     return target
   }
 
-  /** A token is in one part of its cluster at most: the latest. */
+  /** Makes a part of a cluster. A token is in at most one part, the latest. */
   split(
     cluster: ClusterNumber,
     tokens: readonly number[],
@@ -122,7 +125,7 @@ export class AnnotationDraft {
     return target
   }
 
-  /** Each target once, and only those that are different now. */
+  /** Edits with each target once, and only targets that have changed. */
   edits(): AnnotationEdit[] {
     return [...this.#touched].flatMap((target) => {
       const after = this.#bodies.get(target) ?? null
@@ -132,8 +135,8 @@ export class AnnotationDraft {
 }
 
 /**
- * What a person's changes, made one after another, do to the annotations of a clustering: each target once, and only those that are
- * different afterwards. Throws an `input` error where a merge or part that is to be changed is not there.
+ * Computes what successive changes by a person do to the annotations of a clustering. Returns each target once, and
+ * only targets that differ afterwards. Throws an `input` error if a merge or part to be changed does not exist.
  */
 export const editsOf = (
   changes: readonly AnnotationChange[],

@@ -1,7 +1,7 @@
 import { SpectroscopeError } from '../../preload/errors'
 import { permutation } from '../base/philox'
 
-/** A token that may be shown in a blind test. */
+/** A token that a blind test may show. */
 export interface Candidate {
   readonly token: number
   readonly id: number
@@ -11,9 +11,9 @@ export interface Candidate {
 }
 
 export interface DrawnTest {
-  /** Six token indices in the order in which they are shown. */
+  /** Six token indices, in display order. */
   readonly tokens: readonly number[]
-  /** Place of the one from elsewhere. */
+  /** Position of the intruder. */
   readonly odd: number
 }
 
@@ -22,7 +22,9 @@ const ownContexts = 5
 const shuffled = <T>(items: readonly T[], seed: number, stream: number): T[] =>
   Array.from(permutation(seed, items.length, 0, stream), (place) => items[place])
 
-/** What a token looks like, roughly: white space before it, and letters, capitals, digits, signs or white space. */
+/**
+ * Coarse shape of a token: leading white space, and whether it has letters, capitals, digits, symbols or white space.
+ */
 const shapeOf = (text: string): string => {
   const body = text.trim()
   const kind =
@@ -38,7 +40,7 @@ const shapeOf = (text: string): string => {
   return `${/^\s/.test(text) && body !== '' ? 'after space ' : ''}${kind}`
 }
 
-/** Five of the cluster, from different rows as far as there are any. */
+/** Draws five tokens of the cluster, from different rows as far as possible. */
 const drawOwn = (own: readonly Candidate[], seed: number): Candidate[] => {
   const order = shuffled(own, seed, 0)
   const rows = new Set<number>()
@@ -52,7 +54,7 @@ const drawOwn = (own: readonly Candidate[], seed: number): Candidate[] => {
   return [...first, ...second].slice(0, ownContexts)
 }
 
-/** How well a token from elsewhere hides among the five: by its own token, then by its subset, then by what it looks like. */
+/** How well an intruder blends in with the five: first by equal token, then by subset, then by shape. */
 const hiding = ({ id, subset, text }: Candidate, five: readonly Candidate[]): number => {
   const share = (fits: (one: Candidate) => boolean): number => five.filter(fits).length / five.length
   const shape = shapeOf(text)
@@ -64,9 +66,9 @@ const hiding = ({ id, subset, text }: Candidate, five: readonly Candidate[]): nu
 }
 
 /**
- * Draws a blind test: five tokens of the cluster and, at a place that the seed decides, the one from elsewhere that hides best among
- * them, so that neither its token nor its subset gives it away where that can be avoided. Throws an `input` error where the cluster
- * has fewer than five tokens or there is nothing else.
+ * Draws a blind test: five tokens of the cluster and one intruder, at a position that the seed decides. The intruder
+ * is the candidate that blends in best, so that neither its token nor its subset gives it away if that can be
+ * avoided. Throws an `input` error if the cluster has fewer than five tokens or there are no other tokens.
  */
 export const drawBlindTest = (own: readonly Candidate[], elsewhere: readonly Candidate[], seed: number): DrawnTest => {
   if (own.length < ownContexts)

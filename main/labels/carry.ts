@@ -7,7 +7,7 @@ import { clusterTarget, emptyLabel, labelOf, parseTarget } from '../../preload/l
 import { AnnotationDraft } from './annotations'
 import type { AnnotationEdit } from './annotations'
 
-/** Rows of token ids with the studied positions of each; tokens are numbered row by row, then by position. */
+/** Rows of token ids with the studied positions of each. Tokens are numbered row by row, then by position. */
 export interface StudiedRows {
   readonly rows: readonly Int32Array[]
   readonly targets: readonly Int32Array[]
@@ -19,7 +19,10 @@ const firstTokens = (targets: readonly Int32Array[]): Int32Array => {
   return first
 }
 
-/** For every token of the left study, the token of the right one at the same position of a row with the same ids; -1 where there is none. */
+/**
+ * For every token of the left study, the token of the right study at the same position of a row with the same ids, or
+ * -1.
+ */
 export const matchTokens = (left: StudiedRows, right: StudiedRows): Int32Array => {
   const places = new Map<string, number[]>()
   right.rows.forEach((ids, row) => {
@@ -55,27 +58,27 @@ export interface CarryDestination extends CarrySource {
 
 export interface CarriedLabel {
   readonly target: AnnotationTarget
-  /** Group that it was of: of a merge the first one, of a part the one it is a part of. */
+  /** Original group: for a merge its first group, for a part the group it belongs to. */
   readonly from: ClusterNumber
-  /** Group that it comes to: of a merge the first one. */
+  /** New group; for a merge its first. */
   readonly to: ClusterNumber
-  /** Tokens in common over tokens in either. */
+  /** Jaccard index: tokens in common over tokens in either. */
   readonly jaccard: number
   readonly name: string
-  /** Name that is there now and would be replaced; null where there is none. */
+  /** Name already there, which would be replaced; null if there is none. */
   readonly replaces: string | null
 }
 
 export interface CarriedLabels {
   readonly proposals: readonly CarriedLabel[]
   readonly edits: readonly AnnotationEdit[]
-  /** Annotations that found no place. */
+  /** Annotations for which no group was found. */
   readonly left: readonly Annotation[]
 }
 
 /**
- * Tokens of a group of the left clustering by the right groups that they are in, of every level, and how many there
- * are, matched or not.
+ * Counts of a left group's tokens by the right groups they fall in, at every level, and the group's size, including
+ * unmatched tokens.
  */
 interface Histogram {
   readonly size: number
@@ -86,7 +89,7 @@ const addTo = (counts: Map<ClusterNumber, number>, cluster: ClusterNumber, count
   counts.set(cluster, (counts.get(cluster) ?? 0) + count)
 }
 
-/** Counts of groups from counts of clusters: each group has those of the clusters below it. */
+/** Extends counts of clusters to the groups above them: a group's count is the sum over its clusters. */
 const withGroupsAbove = (counts: ReadonlyMap<ClusterNumber, number>, tree: GroupTree): Map<ClusterNumber, number> => {
   const all = new Map<ClusterNumber, number>()
   for (const [cluster, count] of counts) for (const group of tree.pathOf(cluster)) addTo(all, group, count)
@@ -105,7 +108,7 @@ const sum = (histograms: readonly Histogram[]): Histogram => {
   return { size: histograms.reduce((total, { size }) => total + size, 0), counts }
 }
 
-/** Histograms of the groups of the left clustering, by the right token of every left one. */
+/** Histograms of the left clustering's groups, from the matching right token of every left token. */
 const histogramsOf = (
   left: CarrySource,
   right: CarrySource,
@@ -167,13 +170,16 @@ const ofGroup =
     (cluster === leftoverCluster) === (other === leftoverCluster)
 
 /**
- * The annotations of one clustering as they become in another: each goes to the group, of whatever level, whose tokens
- * it shares most with, by the Jaccard index, if that is at least `least`; ties go to a group of the same kind, then to
- * the finer one. A group takes one at most, the best. A merge stays one where two or more of its groups are found
- * again, and becomes a label where they have become one group. A part becomes a label where it has become a group, and
- * stays a part where at least that share of it lies in one. `matched` gives the right token of every left one, or -1;
- * null where both have the same tokens. Author and time stay as they are; the blind test's score only where the tokens
- * are the very same.
+ * Transfers annotations from one clustering to another. Each goes to the group, at any level, with the highest
+ * Jaccard index of tokens, if that is at least `least`. Ties go to a group of the same kind, then to the finer one. A
+ * group receives at most one annotation, the best.
+ *
+ * A merge stays a merge if two or more of its groups are found again, and becomes a label if they have become a
+ * single group. A part becomes a label if it has become a group, and stays a part if at least that share of it lies
+ * in one group.
+ *
+ * `matched` gives the right token of every left token, or -1; null if both have the same tokens. Author and time are
+ * preserved. The blind test's score is kept only if the tokens are exactly the same.
  */
 export const carryLabels = (
   left: CarrySource,
@@ -188,7 +194,7 @@ export const carryLabels = (
     const common = counts.get(cluster) ?? 0
     return common === 0 ? 0 : common / (size + (rightSizes.get(cluster) ?? 0) - common)
   }
-  /** How much a group of the right suits less than others of the same overlap: it is of another kind, or coarser. */
+  /** Ranks right groups of equal overlap, lower is better: same kind first, then finer. */
   const preference = (from: ClusterNumber, to: ClusterNumber): readonly [otherKind: number, coarse: number] => {
     const kind = right.tree.kindOf(to)
     return [Number(left.tree.kindOf(from) !== kind), coarseness(kind)]
@@ -216,7 +222,7 @@ export const carryLabels = (
     }
   }
 
-  /** Groups that the groups of a merge have become, if they can be read as one there: two or more, of one kind. */
+  /** The groups that a merge's groups have become, if they can form a merge there: two or more, of one kind. */
   const mergedAgain = (clusters: readonly ClusterNumber[], fits: Fits): ClusterNumber[] | undefined => {
     const found = clusters.flatMap((cluster) =>
       matches(histogramOf(cluster), cluster, (other) => ofGroup(cluster)(other) && fits(other)).slice(0, 1)
@@ -244,7 +250,7 @@ export const carryLabels = (
   }
 
   /**
-   * The group that a part lies in: the one that its own group has become, or else the finest that has enough of its
+   * Group that contains a part: the successor of the part's own group, or else the finest group with enough of its
    * tokens.
    */
   const homeOf = ({ size, counts }: Histogram, parent: ClusterNumber | undefined): ClusterNumber | undefined => {
@@ -267,9 +273,10 @@ export const carryLabels = (
     const home = homeOf(histogram, parent)
     if (home === undefined) return
     const tokens = there.filter((token) => right.tree.pathOf(right.membership[token]).includes(home))
-    parts.set(annotation, { annotation, from, kind: 'part', to: home, tokens, jaccard: tokens.length / histogram.size })
+    const jaccard = tokens.length / histogram.size
+    parts.set(annotation, { annotation, from, kind: 'part', to: home, tokens, jaccard })
     const stays = parent === home
-    // A part of a cluster that is still there stays one; a part of a group above may have become a cluster below it.
+    // A part of a cluster that still exists stays a part. A part of a group above may have become a cluster below it.
     if (stays && right.tree.kindOf(home) === 'cluster') return
     contest(
       annotation,

@@ -2,7 +2,7 @@ import type { PatternCount, PatternName } from '../../preload/contract-explore'
 import type { RuleRecord, SubsetCount, TokenCount } from '../../preload/records'
 import { nameOfRules, patternPhrases, quotedToken, tellingShare, tokenKind } from '../../preload/token-names'
 
-/** What a cluster shows of itself, as far as a name can be drawn from it. */
+/** Properties of a cluster from which a name can be derived. */
 export interface Evidence {
   readonly size: number
   /** Most frequent first. */
@@ -30,8 +30,8 @@ const tellingPatterns: readonly PatternName[] = [
 const distinct = (texts: readonly string[]): string[] => [...new Set(texts)]
 
 /**
- * At most six names for a cluster, the likeliest first: its best rule, its one frequent token, the kind of its tokens,
- * what they have in common by pattern, its top tokens; with the subset where nearly all come from one.
+ * Suggests names for a cluster, likeliest first, at most six: its best rule, its one frequent token, the kind of its
+ * tokens, its common patterns, its top tokens. Names include the subset if nearly all tokens come from one.
  */
 export const suggestNames = ({ size, topTokens, patterns, subsets, rules }: Evidence): string[] => {
   if (size === 0 || topTokens.length === 0) return []
@@ -51,7 +51,8 @@ export const suggestNames = ({ size, topTokens, patterns, subsets, rules }: Evid
           .slice(0, 3)
           .join(', ')
       : undefined
-  const plain = [single, kind, ...shown.slice(0, 2), list, quotedToken(first.text)].filter((name) => name !== undefined)
+  const candidates = [single, kind, ...shown.slice(0, 2), list, quotedToken(first.text)]
+  const plain = candidates.filter((name) => name !== undefined)
   const [top] = subsets
   const place =
     top !== undefined && top.subset !== '' && share(top.count) >= 0.8 && top.lift >= 1.5 ? top.subset : undefined
