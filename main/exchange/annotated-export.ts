@@ -30,7 +30,7 @@ export interface AnnotatedExportOptions {
   readonly clustering?: number
   readonly clusters: Selection
   readonly overwrite?: Overwrite
-  /** Name and version of the program, for the file's head. */
+  /** Name and version of the program, for the file's header. */
   readonly program: string
 }
 
@@ -57,14 +57,14 @@ const labelInFile = (annotation: Annotation): SetLabel => ({
 const base64 = (values: Float32Array): string =>
   Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('base64')
 
-/** Strength of every token in its group, by the level of that; empty where the draws were not split. */
+/** Strength of every token in its group, by level; empty if the draws were not split. */
 type Strengths = ReadonlyMap<GroupKind, Float32Array>
 
-/** What the file is made of, apart from what is read while it is written. */
+/** Data for the file that is held in memory. The rest is read while the file is written. */
 class Source {
-  /** Ascending members of every exported cluster, as token indices of the run; none of the groups above. */
+  /** Members of every exported cluster as token indices of the run, ascending. The groups above have no entry. */
   readonly members: ReadonlyMap<ClusterNumber, readonly number[]>
-  /** Number in the file of every token of the run; -1 for those that are not in it. */
+  /** Number in the file of every token of the run; -1 for tokens left out. */
   readonly numbers: Int32Array
   readonly annotations: ReadonlyMap<AnnotationTarget, Annotation>
 
@@ -93,7 +93,7 @@ class Source {
     this.annotations = new Map(annotations.map((annotation) => [annotation.target, annotation]))
   }
 
-  /** Groups above one that are in the file, the smallest first. */
+  /** Exported groups above a group, smallest first. */
   above(group: ClusterNumber): ClusterNumber[] {
     return this.tree.pathOf(group).filter((number) => number !== group && this.members.has(number))
   }
@@ -146,7 +146,7 @@ const diagnosticsInFile = async ({ workspace, run }: Source): Promise<SetHead['d
       }) as unknown as SetHead['diagnostics'][number]
   )
 
-/** Merges all of whose clusters are in the file, and parts of the clusters that are. */
+/** Merges whose clusters are all exported, and parts of exported clusters. */
 const groupsInFile = ({ annotations, members, numbers }: Source): Pick<SetHead, 'merges' | 'parts'> => {
   const merges: SetHead['merges'] = []
   const parts: SetHead['parts'] = []
@@ -173,14 +173,14 @@ const recordInFile = ({ stability, sweep, ...clustering }: ClusteringRecord): Se
   sweep: [...sweep]
 })
 
-/** A run's name as whoever made it, or renamed it, gave it: without the mark that an import got here. */
+/** The run's name as its author gave it, without the mark added by an import here. */
 const nameInFile = ({ name, provenance: { imported } }: RunRecord): string => {
   const origin = imported?.name
   const number = / (\d+)$/.exec(name)?.[1]
   return origin !== undefined && name === markedName(origin, Number(number ?? 1)) ? origin : name
 }
 
-/** The run as the file names it: one that was imported itself stays the run that it was. */
+/** Header of the file. An imported run keeps the identity of its original. */
 const headOf = async (source: Source, moments: MatrixMoments, program: string): Promise<SetHead> => {
   const { run, clustering, selection } = source
   const { imported } = run.provenance
@@ -363,9 +363,10 @@ const content = async function* (source: Source, program: string, membership: In
 }
 
 /**
- * Writes an annotated cluster set: one JSON file (resources/schemas/annotated-cluster-set.schema.json) with provenance, settings, clusters,
- * what people say of them, their tokens in context, and the matrix. It can be read without this program, and imported into another
- * workspace. A selection of clusters has their tokens only, numbered anew. The file is there whole or not at all.
+ * Writes an annotated cluster set: a JSON file (resources/schemas/annotated-cluster-set.schema.json) with provenance,
+ * settings, clusters and their annotations, tokens in context, and the matrix. Other programs can read it, and
+ * another workspace can import it. A selection of clusters includes only their tokens, renumbered. The file appears
+ * complete or not at all.
  */
 export const exportAnnotatedSet = async (
   workspace: Workspace,

@@ -8,24 +8,24 @@ export interface ReadCluster {
   readonly summary: SetCluster
   /** Numbers of its tokens in the file, ascending. */
   readonly members: Int32Array
-  /** How strong each is in it; null where that is not known. */
+  /** Strength of each member in the group; null if unknown. */
   readonly strengths: Float32Array | null
 }
 
 /**
- * Groups of a file, numbered as in a workspace: clusters from 0 on without a gap, then the groups above; what is left
- * over stays so.
+ * Groups of a file, numbered as in a workspace: clusters from 0 without gaps, then the groups above. The number of
+ * unclustered tokens stays.
  */
 export interface ReadGroups {
   readonly tree: GroupTree
-  /** By their number there. */
+  /** By workspace number. */
   readonly groups: readonly ReadCluster[]
   readonly leftover: ReadCluster | undefined
-  /** Numbers there, by those of the file. */
+  /** Workspace number of each number in the file. */
   readonly numbers: ReadonlyMap<ClusterNumber, ClusterNumber>
 }
 
-/** A cluster as it was read: its members are from `first` to `end` in the lists of all. */
+/** A cluster as read. Its members are entries `first` … `end` - 1 of the member lists. */
 export interface Stretch {
   readonly summary: SetCluster
   readonly first: number
@@ -33,8 +33,8 @@ export interface Stretch {
 }
 
 /**
- * Members in the order of the file, of each its token, its strength (NaN where it is not known), and those in the
- * groups above, up to `endsAbove`.
+ * Members in file order. Each has its token, its strength (NaN if unknown), and its strengths in the groups above,
+ * which end at `endsAbove`.
  */
 export interface MemberLists {
   readonly tokens: Int32Array
@@ -43,7 +43,7 @@ export interface MemberLists {
   readonly endsAbove: Int32Array
 }
 
-/** Members in ascending order, with their strengths. */
+/** Sorts members in ascending order, together with their strengths. */
 const sorted = (tokens: Int32Array, strengths: Float32Array): Pick<ReadCluster, 'members' | 'strengths'> => {
   const order = Uint32Array.from(tokens.keys()).sort((a, b) => tokens[a] - tokens[b])
   const ordered = Float32Array.from(order, (place) => strengths[place])
@@ -53,13 +53,13 @@ const sorted = (tokens: Int32Array, strengths: Float32Array): Pick<ReadCluster, 
   }
 }
 
-/** Makes the error for the cluster at a place of the file. */
+/** Makes the error for the cluster at index `at` of the file. */
 type Fault = (message: string, at: number) => Error
 
 const kindOf = ({ summary: { kind } }: Stretch): GroupKind => kind as GroupKind
 
 class Reading {
-  /** All but what is left over, in the order of their numbers in a workspace. */
+  /** All groups except unclustered tokens, in the order of their workspace numbers. */
   readonly #order: readonly Stretch[]
   readonly #tree: GroupTree
   readonly #numbers: Map<ClusterNumber, ClusterNumber>
@@ -99,12 +99,12 @@ class Reading {
     return this.lists.tokens.subarray(first, end)
   }
 
-  /** Strengths that a member has in groups above. */
+  /** Number of strengths that a member has in groups above. */
   #countAbove(at: number): number {
     return this.lists.endsAbove[at] - (at === 0 ? 0 : this.lists.endsAbove[at - 1])
   }
 
-  /** Strengths of a cluster's members in the group that is so many steps above it; NaN where they are not known. */
+  /** Strengths of a cluster's members in the group `steps` above it; NaN if unknown. */
   #strengthsAt({ first, end }: Stretch, steps: number): Float32Array {
     const { endsAbove, strengthsAbove } = this.lists
     return Float32Array.from({ length: end - first }, (_, at) => {
@@ -156,8 +156,8 @@ class Reading {
 }
 
 /**
- * The groups of a file, with the members of those above rebuilt from their clusters. Throws what `fault` makes where
- * the groups are no tree, or their sizes and strengths do not fit it.
+ * Builds the groups of a file. Members of groups above are rebuilt from their clusters. Throws the error from `fault`
+ * if the groups do not form a tree, or if their sizes and strengths do not fit it.
  */
 export const readGroups = (stretches: readonly Stretch[], lists: MemberLists, fault: Fault): ReadGroups =>
   new Reading(stretches, lists, fault).groups()

@@ -19,7 +19,7 @@ import { markedName } from './annotated-set'
 
 const numberOr = (value: number | null): number => value ?? Number.NaN
 
-/** Rows of the set at their numbers in the run that it comes from; those without members are empty. */
+/** Rows of the set at their numbers in the original run. Rows without members are empty. */
 const studiedRows = ({ head, rows, tokenRows, tokenPositions }: ReadSet): StudiedRows => {
   const targets: number[][] = Array.from({ length: head.run.probeRows }, () => [])
   tokenRows.forEach((row, token) => targets[row].push(tokenPositions[token]))
@@ -144,7 +144,7 @@ const storeSet = async (workspace: Workspace, run: string, set: ReadSet, file: s
   })
 }
 
-/** The name of a set's run, marked as imported where a run here has it already: see `markedName`. */
+/** Name for the set's run, marked as imported if a run here already has it; see `markedName`. */
 const nameHere = async (workspace: Workspace, name: string): Promise<string> => {
   const taken = new Set((await workspace.listRuns()).map((run) => run.name))
   for (let number = 0, next = name; ; number++, next = markedName(name, number)) if (!taken.has(next)) return next
@@ -157,8 +157,9 @@ export interface ImportedRun {
 }
 
 /**
- * Makes a run of a set: its rows, matrix, clusters and labels, marked as imported. Whoever asks the set for its numbers again gets the
- * same. Labels are one step of undo, signed by those who made them. `set` is what `readAnnotatedSet` gave for `file`.
+ * Creates a run from a set: its rows, matrix, clusters and labels, marked as imported. Exporting that run gives the
+ * set's own numbers again. The labels are one undo step and keep their authors. `set` is the result of
+ * `readAnnotatedSet` for `file`.
  */
 export const importAsRun = async (
   workspace: Workspace,
@@ -198,11 +199,11 @@ export const importAsRun = async (
   }
 }
 
-/** Everything that people say in a file, with groups numbered as in a workspace. */
+/** All annotations in a file, with groups numbered as in a workspace. */
 const annotationsHere = (set: ReadSet): Annotation[] =>
   annotationsOf(set, (cluster) => set.numbers.get(cluster) ?? cluster)
 
-/** A set as labels are carried from it: its groups are numbered as in a workspace. */
+/** A set as the source of a label transfer, with groups numbered as in a workspace. */
 const sourceOf = ({ tree, groups, leftover, tokenRows }: ReadSet, annotations: readonly Annotation[]): CarrySource => {
   const membership = new Int32Array(tokenRows.length)
   groups
@@ -213,8 +214,8 @@ const sourceOf = ({ tree, groups, leftover, tokenRows }: ReadSet, annotations: r
 }
 
 /**
- * The labels of a set as they become in a clustering of the workspace, matched by rows and positions; `edits` are
- * still to be made. `left` has the numbers of the file.
+ * Transfers the labels of a set to a clustering of the workspace, matching tokens by rows and positions. The caller
+ * must still apply `edits`. `left` uses the file's numbers.
  */
 export const labelsForClustering = async (
   workspace: Workspace,

@@ -27,7 +27,7 @@ const again = 'export it again'
 
 type Numbers = Int32Array | Float32Array
 
-/** A list of numbers that grows. */
+/** A growing list of numbers. */
 class Growing<T extends Numbers> {
   #values: T
   length = 0
@@ -55,14 +55,14 @@ interface ReadHead extends Omit<SetHead, 'configuration' | 'version'> {
   readonly version: number
 }
 
-/** All of a file but its matrix, checked to agree with itself. */
+/** A file without its matrix, checked for consistency. */
 export interface ReadSet extends ReadGroups {
   readonly head: ReadHead
   readonly documents: readonly z.output<typeof documentSchema>[]
   readonly vocabulary: ReadonlyMap<number, string>
   /** Rows that have members, by number. */
   readonly rows: ReadonlyMap<number, z.output<typeof rowSchema>>
-  /** In the order of the file. */
+  /** In file order. */
   readonly clusters: readonly SetCluster[]
   /** Row and position of every token of the file. */
   readonly tokenRows: Int32Array
@@ -76,7 +76,7 @@ const checked = <S extends z.ZodType>(reader: JsonReader, schema: S, value: unkn
   throw reader.fault(issueWords(issue), 'correct it, or export it again', issue.path)
 }
 
-/** What a file is that is no set, as far as it says. */
+/** Error for a file that is not a set. It names what the file says it is, if anything. */
 const foreign = (reader: JsonReader, format: unknown): Error => {
   const named = typeof format === 'string' ? ` (its format is "${briefly(format)}")` : ''
   const isRun = format === 'spectroscope run'
@@ -84,7 +84,7 @@ const foreign = (reader: JsonReader, format: unknown): Error => {
   return reader.fault(what, 'give a file that `export --format annotated` wrote')
 }
 
-/** Looks at the format and version before anything else, wherever they stand in the file; gives the version. */
+/** Checks the format and version before anything else, wherever they are in the file. Returns the version. */
 const checkFormat = (file: string): Promise<number> =>
   JsonReader.read(file, async (reader) => {
     if (!(await reader.isObject())) throw foreign(reader, undefined)
@@ -146,12 +146,12 @@ class SetReader {
     private readonly version: number
   ) {}
 
-  /** A piece of the file in today's words. */
+  /** A piece of the file, upgraded to the current version. */
   #modern(piece: keyof typeof sinceVersion1, value: unknown): unknown {
     return this.version === 1 ? sinceVersion1[piece](value) : value
   }
 
-  /** Refuses an entry that a list has no room for. */
+  /** Throws if a list has no room for an entry. */
   #checkRoom(list: keyof typeof listLimits, entry: number): void {
     const most = listLimits[list]
     const tokens = list === 'members' ? this.#tokens.length : 0
@@ -250,14 +250,14 @@ class SetReader {
     }
   }
 
-  /** The value of a key of the head in today's words; its version was checked before. */
+  /** Value of a header key, upgraded to the current version. The version was checked before. */
   #modernHead(key: string, value: unknown): unknown {
     if (key === 'version') return setVersion
     if (key === 'configuration') return modernised(value)
     return key === 'clustering' ? this.#modern('clustering', value) : value
   }
 
-  /** Rows and positions in order of the tokens' numbers, which must be 0, 1, … row by row. */
+  /** Rows and positions in the order of token numbers, which must be 0, 1, … row by row. */
   #places(): { tokenRows: Int32Array; tokenPositions: Int32Array } {
     const { reader } = this
     const count = this.#tokens.length
@@ -292,7 +292,8 @@ class SetReader {
     if (count === 0) throw reader.fault('it has no tokens', again, ['clusters'])
     if (this.#matrixTokens !== count || this.#matrixWidth !== width) {
       throw reader.fault(
-        `it is of ${this.#matrixTokens} tokens × ${Math.max(0, this.#matrixWidth)} components, and the file has ${count} × ${width}`,
+        `it is of ${this.#matrixTokens} tokens × ${Math.max(0, this.#matrixWidth)} components, ` +
+          `and the file has ${count} × ${width}`,
         again,
         ['matrix']
       )
@@ -308,7 +309,7 @@ class SetReader {
     })
   }
 
-  /** Merges and parts are of groups that are there, merges of groups of one kind. */
+  /** Checks that merges and parts refer to existing groups, and each merge to groups of one kind. */
   #checkLabels({ merges, parts }: SetHead, { groups, leftover }: ReadGroups): void {
     const { reader } = this
     const known = new Map(
@@ -367,8 +368,8 @@ class SetReader {
 }
 
 /**
- * Reads an annotated cluster set, all but the numbers of its matrix, whatever its size and the order of its keys, and checks that it
- * agrees with itself. Throws an `input` error that names the file, the place and the remedy.
+ * Reads an annotated cluster set, except for the numbers of its matrix, and checks that it is consistent. The file
+ * may have any size and order of keys. Throws an `input` error that names the file, the place and the remedy.
  */
 export const readAnnotatedSet = async (file: string): Promise<ReadSet> => {
   const version = await checkFormat(file)
@@ -381,7 +382,10 @@ const floats = (reader: JsonReader, text: string, count: number): Float32Array =
   return new Float32Array(Uint8Array.from(bytes).buffer)
 }
 
-/** Reads the matrix of a file that `readAnnotatedSet` has found to be sound, block by block in order of tokens: both [n, components]. */
+/**
+ * Reads the matrix of a file that `readAnnotatedSet` has accepted, block by block in the order of tokens. Both arrays
+ * are [n, components].
+ */
 export const readSetMatrix = (
   file: string,
   width: number,
@@ -402,7 +406,7 @@ export const readSetMatrix = (
     }
   })
 
-/** Everything that people say in a file, with groups numbered as `numberOf` says. */
+/** All annotations in a file, with groups renumbered by `numberOf`. */
 export const annotationsOf = (
   { head, clusters }: ReadSet,
   numberOf: (cluster: number) => number = (cluster) => cluster

@@ -14,18 +14,19 @@ import { groupKinds, stageNames } from '../../preload/records'
 import type { LevelStability, ResolutionPoint, StabilityRecord } from '../../preload/records'
 import { runIdForm } from '../store/workspace-paths'
 
-/** What the first key of the file says. */
+/** Value of the file's first key. */
 export const setFormat = 'spectroscope annotated cluster set'
-/** Raised whenever a reader of the version before would not understand a file. */
+/** Increased whenever a reader of the previous version would not understand the file. */
 export const setVersion = 2
 
-/** A name that tells an imported run from those of its origin's name: "first, imported", "first, imported 2". */
-export const markedName = (name: string, number: number): string => `${name}, imported${number < 2 ? '' : ` ${number}`}`
+/** Name of an imported run, to distinguish it from a run of the same name: "first, imported", "first, imported 2". */
+export const markedName = (name: string, number: number): string =>
+  number < 2 ? `${name}, imported` : `${name}, imported ${number}`
 
-/** Whole ones beyond this cannot be bound as parameters of the database. */
+/** Larger integers cannot be bound as parameters of the database. */
 const mostReal = Number.MAX_SAFE_INTEGER
 const real = z.number().min(-mostReal).max(mostReal)
-/** JSON has no number for what is not finite. */
+/** JSON cannot represent numbers that are not finite. */
 const realOrNull = z.number().nullable().describe('null where it is not a finite number')
 const time = z.iso.datetime()
 const text = textOf(limits.text)
@@ -94,7 +95,7 @@ const corpusSchema = z.strictObject({
   )
 } satisfies Record<keyof CorpusContents, z.ZodType>)
 
-/** What a file says of where its numbers come from; anything else that is known of a run stays in its workspace. */
+/** Provenance in a file. Anything else known about a run stays in its workspace. */
 export const provenanceSchema = z.object({
   seed: seedSchema.optional(),
   modelHash: text.optional().describe("SHA-256 of the model's files"),
@@ -102,7 +103,8 @@ export const provenanceSchema = z.object({
   studyHash: text
     .optional()
     .describe(
-      'SHA-256 of all rows of the corpus that were used: sampling, observation and probe rows with their studied positions'
+      'SHA-256 of all rows of the corpus that were used: ' +
+        'sampling, observation and probe rows with their studied positions'
     ),
   corpus: corpusSchema.optional().describe('what the files of the corpus gave, and what of its folders was left out'),
   engine: engineSchema.optional(),
@@ -111,7 +113,7 @@ export const provenanceSchema = z.object({
   threads: index.optional()
 })
 
-/** Bounds of a reliability: it is above the first, and below the second, with 90 % confidence each. */
+/** Lower and upper bound of a reliability: each holds with 90 % confidence. */
 const bounds = z.tuple([realOrNull, realOrNull])
 
 const diagnosticsSchema = z.strictObject({
@@ -251,7 +253,7 @@ export const memberSchema = z.strictObject({
     )
 })
 
-/** A cluster but for its members, which come one at a time. */
+/** A cluster without its members, which are read one at a time. */
 export const clusterSchema = z.strictObject({
   cluster: cluster.describe('number: clusters come first, then the groups above them; -1 is what is left over'),
   kind: z.enum([...groupKinds, 'main body', 'unclustered']),
@@ -267,7 +269,9 @@ export const clusterSchema = z.strictObject({
     ),
   rule: ruleSchema
     .nullable()
-    .describe('the rule that predicts the group best; null where none is known, as before the clustering is described'),
+    .describe(
+      'the rule that predicts the group best; ' + 'null where none is known, as before the clustering is described'
+    ),
   uncaught: index.nullable().describe('tokens of the group that the rule does not select'),
   label: labelSchema.nullable(),
   distinctTokens: index,
@@ -293,7 +297,7 @@ export const partSchema = z.strictObject({ part: number, cluster, tokens: labelF
 
 const mostStages = 100
 
-/** Keys of the file that are read whole; the others are long lists. */
+/** Keys of the file that are read whole. The others are long lists. */
 export const headSchemas = {
   format: z.literal(setFormat),
   version: z.literal(setVersion),
@@ -330,7 +334,9 @@ export const headSchemas = {
   parts: z.array(partSchema).max(limits.groups)
 } as const
 
-/** The most entries of the lists that are read one by one: `members` of all clusters, `blocks` of the matrix. */
+/**
+ * Maximum lengths of the lists that are read one entry at a time: `members` of all clusters, `blocks` of the matrix.
+ */
 export const listLimits = {
   documents: limits.documents,
   vocabulary: limits.vocabulary,
@@ -369,10 +375,7 @@ type Values = Readonly<Record<string, unknown>>
 const withDefaults = (value: unknown, defaults: Values): unknown =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...defaults, ...value } : value
 
-/**
- * Pieces of a file of version 1 in today's words: its clusters were found by ACL, without a tree and without a look at
- * their stability.
- */
+/** Upgrades pieces of a version 1 file. Its clusters came from ACL, without a tree or stabilities. */
 export const sinceVersion1 = {
   clustering: (value: unknown): unknown => {
     const { configuration, ...record } = (typeof value === 'object' && value !== null ? value : {}) as Values

@@ -1,7 +1,7 @@
 import type { DocumentRecord, StudyRecord } from '../../preload/records'
 import type { Workspace } from '../store/store'
 
-/** A study's rows as texts: for exports that show every token, for which a query each would be too slow. */
+/** Texts of a study's rows. For exports of every token, for which one query per token would be too slow. */
 export class StudyTexts {
   /** Row and position of every token. */
   readonly rows: Int32Array
@@ -39,7 +39,7 @@ export class StudyTexts {
     return this.study.probe[this.rows[token]][this.positions[token]]
   }
 
-  /** Texts of the token ids on either side, at most `count` each. */
+  /** Texts of up to `count` token ids on either side. */
   around(token: number, count: number): { readonly before: string; readonly after: string } {
     const ids = this.study.probe[this.rows[token]]
     const position = this.positions[token]

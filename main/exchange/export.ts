@@ -28,14 +28,14 @@ export type ExportFormat = (typeof exportFormats)[number]
 
 export interface ExportOptions {
   readonly format: ExportFormat
-  /** Folder that is made; refused when it holds something, unless that is an earlier export and `overwrite` is set. */
+  /** Folder to create. Refused if it is not empty, unless it holds an earlier export and `overwrite` is set. */
   readonly folder: string
   readonly overwrite?: Overwrite
-  /** Number of the clustering; the latest by default. A run without any is exported without clusters. */
+  /** Number of the clustering; the latest by default. A run without clusterings is exported without clusters. */
   readonly clustering?: number
   /** Clusters whose tokens are written; all tokens by default. */
   readonly clusters?: Selection
-  /** Leaves text cells of CSV as they are, also where a spreadsheet would compute them; not by default. */
+  /** Whether text cells of CSV stay unchanged even if a spreadsheet would run them as formulas; false by default. */
   readonly rawCells?: boolean
 }
 
@@ -44,19 +44,21 @@ interface Source {
   readonly run: RunRecord
   readonly clustering: ClusteringRecord | undefined
   readonly tree: GroupTree
-  /** By number, what is left over last; undefined for all. */
+  /** By number, unclustered tokens last; undefined for all. */
   readonly chosen: readonly ClusterNumber[] | undefined
   readonly annotations: ReadonlyMap<AnnotationTarget, Annotation>
   readonly rawCells: boolean
 }
 
-/** The names of all that an export writes: a folder that holds nothing else may be replaced by another export. */
-const ownFile =
-  /^(susceptibilities|standard_errors|components|columns|tokens|clusters|cluster_tokens|labels|diagnostics|chains|traces|documents|run)\.(npy|csv|json|parquet)$/
+/** Names of all files that an export writes. A folder with nothing else may be replaced by another export. */
+const ownNames =
+  'susceptibilities|standard_errors|components|columns|tokens|clusters|cluster_tokens|labels|diagnostics|' +
+  'chains|traces|documents|run'
+const ownFile = new RegExp(`^(${ownNames})\\.(npy|csv|json|parquet)$`)
 
 const topTokens = 20
 const contextTokens = 16
-/** Rows of the matrix, or tokens in context, that are held at once. */
+/** Rows of the matrix, or tokens in context, held in memory at once. */
 const rowsAtOnce = 65_536
 const contextsAtOnce = 2_000
 
@@ -89,7 +91,7 @@ const table = async (
   }
 }
 
-/** Whether each token is of a chosen cluster; undefined where all are. */
+/** For each token, whether it is in a selected cluster; undefined if all are. */
 const chosenTokens = async ({ workspace, run, clustering, chosen }: Source): Promise<Uint8Array | undefined> => {
   if (chosen === undefined || clustering === undefined) return undefined
   const clusters = new Set(chosen)
@@ -98,7 +100,7 @@ const chosenTokens = async ({ workspace, run, clustering, chosen }: Source): Pro
   )
 }
 
-/** The rows of a block whose tokens are chosen, moved together in place. */
+/** Moves the rows of selected tokens to the front of a block, in place. Returns them. */
 const chosenRows = (block: Float32Array, width: number, first: number, chosen: Uint8Array): Float32Array => {
   let kept = 0
   for (let row = 0; row * width < block.length; row++)
@@ -125,13 +127,13 @@ const summaries = async ({ workspace, run, clustering, chosen }: Source): Promis
   return chosen === undefined ? all : all.filter(({ cluster }) => chosen.includes(cluster))
 }
 
-/** Members of a group, ascending, and how strong each is in it; no strengths where the draws were not split. */
+/** Members of a group, ascending, with their strengths in it; no strengths if the draws were not split. */
 interface Members {
   readonly tokens: number[]
   readonly strengths: number[]
 }
 
-/** Members of every cluster, of the groups above, and of what is left over. */
+/** Members of every cluster, of the groups above, and of unclustered tokens. */
 const membersOf = async (
   { workspace, run, tree }: Source,
   { number: clustering }: ClusteringRecord
@@ -151,7 +153,7 @@ const membersOf = async (
   return groups
 }
 
-/** A group as the files name it; `cluster` is the number in the tables' column `cluster`. */
+/** Properties of a group in the files. `cluster` is the number in the tables' column `cluster`. */
 const describe = ({ annotations }: Source, summary: ClusterSummary): Record<string, unknown> => {
   const {
     cluster,
@@ -191,7 +193,7 @@ const describe = ({ annotations }: Source, summary: ClusterSummary): Record<stri
   }
 }
 
-/** The key `strengths` of a group whose last key is `members`; nothing where there are none. */
+/** JSON for the key `strengths`, to follow `members`; empty if there are none. */
 const strengthsIn = (strengths: readonly number[], indent: string): string =>
   strengths.length === 0 ? '' : `,\n${indent}"strengths": [${strengths.join(', ')}]`
 
@@ -213,7 +215,7 @@ const clusterFile = async function* (source: Source): AsyncGenerator<string> {
   yield '\n'
 }
 
-/** What is known of each column, in order: how much of it is signal. */
+/** Reliability of each column, in order: how much of it is signal. */
 const columnsOf = async ({ workspace, run }: Source): Promise<object[]> => {
   const diagnostics = new Map((await workspace.getDiagnostics(run.id)).map((each) => [each.component, each]))
   return run.components.map((component) => {
@@ -264,13 +266,13 @@ const tables = async (source: Source, folder: string, format: 'csv' | 'parquet')
   await writeHeader(source, folder, format)
 }
 
-/** run.json beside tables, which says how text is written where they are CSV. */
+/** Writes run.json beside tables. For CSV it also says how text is written. */
 const writeHeader = (source: Source, folder: string, format: 'csv' | 'parquet'): Promise<void> => {
   const cells = format === 'csv' ? { textCells: source.rawCells ? 'raw' : 'apostrophe' } : {}
   return write(folder, 'run.json', `${pretty({ ...header(source), ...cells })}\n`)
 }
 
-/** Everything about the run that is no table: what produced the numbers, and with which settings. */
+/** Everything about the run that is not a table: what produced the numbers, and with which settings. */
 const header = ({ run, clustering, chosen }: Source): Record<string, unknown> => ({
   format: 'spectroscope run',
   version: 1,
@@ -319,8 +321,8 @@ const contexts = async function* ({ workspace, run }: Source, { tokens, strength
 }
 
 /**
- * The main body and unclustered tokens are listed by number only: they are most of the study, and no finding. So are
- * the members of groups above, which are those of their clusters.
+ * Lists the main body and unclustered tokens by number only, because they are most of the study and no finding.
+ * Members of groups above are listed the same way, since their clusters show them.
  */
 const clusterEntry = async function* (
   source: Source,
@@ -350,12 +352,16 @@ const json = async (source: Source, folder: string): Promise<void> => {
 }
 
 /**
- * Writes a run into a folder, which appears whole or not at all. json: one readable file, run.json (provenance, configuration,
- * components, diagnostics, clusters with their tokens in context); csv, parquet: tables with names in their headers, and run.json
- * without clusters; npy: susceptibilities.npy and standard_errors.npy (float32 [tokens, components], C order, tokens by probe row,
+ * Writes a run to a folder, which appears complete or not at all. Formats:
+ * - json: one readable file, run.json (provenance, configuration, components, diagnostics, clusters with their tokens
+ * in context).
+ * - csv, parquet: tables with names in their headers, and run.json without clusters.
+ * - npy: susceptibilities.npy and standard_errors.npy (float32 [tokens, components], C order, tokens by probe row,
  * then target position), components.json, columns.json (reliability of each), tokens.csv, clusters.json, and run.json
- * as csv has it. With chosen clusters, only their tokens are there. Throws `input` when the run has no
- * susceptibilities yet, or no clusters where its configuration asks for them.
+ * as for csv.
+ *
+ * With selected clusters, only their tokens are included. Throws an `input` error if the run has no susceptibilities
+ * yet, or no clusters although its configuration asks for them.
  */
 export const exportRun = async (
   workspace: Workspace,

@@ -8,12 +8,12 @@ const markupOf = (value: Value): string => {
   return value instanceof Html ? value.markup : value.map(markupOf).join('')
 }
 
-/** Markup of a page: the only thing that is written to one. `html` makes it. */
+/** Markup, the only kind of text written to a page. Made by `html`. */
 export class Html {
-  /** Private, so that no other object is taken for one. */
+  /** Private, so that no other object passes for one. */
   readonly #markup: string
 
-  /** The markup of a template, with values between. */
+  /** Markup of a template with values inserted. */
   constructor(template: readonly string[], values: readonly Value[]) {
     this.#markup = template.map((text, at) => `${text}${at < values.length ? markupOf(values[at]) : ''}`).join('')
   }
@@ -24,14 +24,14 @@ export class Html {
 }
 
 /**
- * A template of markup. A value that is no markup is text, whatever it holds: it is escaped, for attributes in double
- * quotes too, and what would not be seen of it is shown by a mark (`visibleText`).
+ * Template tag for markup. Any value that is not markup is treated as text: it is escaped, also for attributes in
+ * double quotes, and invisible characters are replaced by marks (`visibleText`).
  */
 export const html = (template: TemplateStringsArray, ...values: readonly Value[]): Html => new Html(template, values)
 
 export const nothing = html``
 export const newline = html`\n`
 
-/** Pieces with a separator between them. */
+/** Joins pieces with a separator. */
 export const joined = (parts: readonly (Html | string)[], separator: Html | string): Html =>
   html`${parts.map((part, at) => html`${at === 0 ? nothing : separator}${part}`)}`

@@ -1,4 +1,4 @@
-/** JSON on several lines, all but the first of them indented further. */
+/** Indented JSON. All lines but the first get `indent` further spaces. */
 export const pretty = (value: unknown, indent = 0): string =>
   JSON.stringify(value, null, 2).replaceAll('\n', `\n${' '.repeat(indent)}`)
 
@@ -17,7 +17,7 @@ export const jsonArray = async function* (
   yield separator === '[' ? '[]' : `\n${indent.slice(2)}]`
 }
 
-/** A 32-bit float in as few digits as say which one it is. */
+/** A 32-bit float with the fewest digits that identify it. */
 export const rounded = (value: number): number => {
   for (let digits = 6; digits < 9; digits++) {
     const short = Number(value.toPrecision(digits))

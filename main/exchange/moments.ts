@@ -2,16 +2,16 @@ import type { ClusterNumber } from '../../preload/records'
 import type { GroupTree } from '../base/group-tree'
 import type { Workspace } from '../store/store'
 
-/** Mean and population standard deviation of χ̂ per component, nats². */
+/** Mean and population standard deviation of χ̂ per component, in nats². */
 export interface Moments {
   readonly mean: Float64Array
   readonly standardDeviation: Float64Array
 }
 
-/** Tokens of the matrix that are read at once. */
+/** Tokens of the matrix read at once. */
 const tokensAtOnce = 65_536
 
-/** Sums relative to the first row, so that small deviations from a large mean keep their digits. */
+/** Sums relative to the first row, so that small deviations from a large mean keep their precision. */
 class Accumulator {
   readonly #shift: Float32Array
   readonly #sums: Float64Array
@@ -95,8 +95,8 @@ export const momentsOf = async (
 }
 
 /**
- * The `most` tokens of every cluster and group above that are nearest to its mean, nearest first: Euclidean over
- * columns scaled to standard deviation 1; ties by index.
+ * For every cluster and group above, the `most` tokens nearest to its mean, nearest first. Distances are Euclidean
+ * over columns scaled to standard deviation 1; ties by index.
  */
 export const centralTokens = async (
   workspace: Workspace,

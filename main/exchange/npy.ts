@@ -8,7 +8,8 @@ const descriptors = { '<f4': Float32Array, '<f8': Float64Array, '<i4': Int32Arra
 
 /** Header of a version 1.0 NPY file in C order, padded so that the data starts at a multiple of 64 bytes. */
 export const npyHeader = (descriptor: keyof typeof descriptors, shape: readonly number[]): Uint8Array => {
-  const dictionary = `{'descr': '${descriptor}', 'fortran_order': False, 'shape': (${shape.join(', ')}${shape.length === 1 ? ',' : ''}), }`
+  const dimensions = `${shape.join(', ')}${shape.length === 1 ? ',' : ''}`
+  const dictionary = `{'descr': '${descriptor}', 'fortran_order': False, 'shape': (${dimensions}), }`
   const length = Math.ceil((10 + dictionary.length + 1) / 64) * 64 - 10
   const header = Buffer.alloc(10 + length, ' ')
   header.write('\x93NUMPY\x01\x00', 'latin1')
@@ -17,7 +18,10 @@ export const npyHeader = (descriptor: keyof typeof descriptors, shape: readonly 
   return header
 }
 
-/** Writes a float32 matrix [rows, columns] as NPY, its rows coming in blocks. Little-endian machines only, as Node's all are but s390x. */
+/**
+ * Writes a float32 matrix [rows, columns] as NPY from blocks of rows. Only correct on little-endian machines; of
+ * Node's platforms, all but s390x are.
+ */
 export const writeNpy = (
   file: string,
   shape: readonly number[],
@@ -58,7 +62,8 @@ export const readNpy = async (
   const count = shape.reduce((a, b) => a * b, 1)
   if (bytes.length - end !== count * Type.BYTES_PER_ELEMENT)
     fail(
-      `it holds ${bytes.length - end} bytes of data, not the ${count * Type.BYTES_PER_ELEMENT} of its shape (it may be truncated)`
+      `it holds ${bytes.length - end} bytes of data, not the ${count * Type.BYTES_PER_ELEMENT} of its shape ` +
+        '(it may be truncated)'
     )
   return { shape, data: new Type(Uint8Array.from(bytes.subarray(end)).buffer) }
 }

@@ -4,10 +4,13 @@ import { SpectroscopeError } from '../../preload/errors'
 import { setFormat } from './annotated-set'
 import { html } from './html'
 
-/** Whether a file that is there may be replaced: any export of this program by `true`, any other by its own name. */
+/**
+ * Whether an existing file may be replaced. With `true`, any earlier export of this program; with a name, also any
+ * other file of that name.
+ */
 export type Overwrite = boolean | string
 
-/** Element by which a report is known again. */
+/** Element that identifies a report of this program. */
 export const reportGenerator = html`<meta name="generator" content="Spectroscope">`
 
 const headBytes = 1024
@@ -24,7 +27,7 @@ const isExport = async (file: string): Promise<boolean> => {
   }
 }
 
-/** Throws a `usage` error where there is a folder of that name, or a file that must not be replaced. */
+/** Throws a `usage` error if the path is a folder, or a file that must not be replaced. */
 export const refuseToReplace = async (file: string, overwrite: Overwrite): Promise<void> => {
   const there = await stat(file).catch(() => undefined)
   if (there === undefined) return

@@ -11,7 +11,7 @@ const isPicture = (content: Uint8Array): boolean =>
   pngSignature.equals(content.subarray(0, pngSignature.length)) ||
   /^\s*(<\?xml[^>]*>\s*)?(<!--[^]*?-->\s*)?<svg[\s/>]/.test(Buffer.from(content.subarray(0, 4096)).toString('utf8'))
 
-/** Writes a picture of the graph, PNG or SVG, which is there whole or not at all. */
+/** Writes a picture of the graph as PNG or SVG. The file appears complete or not at all. */
 export const writePicture = async (file: string, content: Uint8Array, overwrite: Overwrite): Promise<FileIdentity> => {
   if (!isPicture(content))
     throw new SpectroscopeError(

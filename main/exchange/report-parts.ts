@@ -6,13 +6,13 @@ import type { Moments } from './moments'
 const withSigns = (visible: string, signs: RegExp): Html =>
   html`${visible.split(signs).map((part, at) => (at % 2 === 0 ? part : html`<i>${part}</i>`))}`
 
-/** A stretch of text with its line ends and tabs as signs that stand back. */
+/** A piece of text with line breaks and tabs shown as muted symbols. */
 export const contextHtml = (text: string): Html => withSigns(visibleText(text), /([⏎⇥␍␣]+)/)
 
-/** A token with all of its white space visible. */
+/** A token with all its white space visible. */
 export const tokenHtml = (text: string): Html => withSigns(visibleToken(text), /([⏎⇥␍␣·]+)/)
 
-/** A number of three significant digits, or a dash. */
+/** A number with three significant digits, or a dash. */
 export const figureWords = (value: number | null): string => {
   if (value === null || !Number.isFinite(value)) return '–'
   const size = Math.abs(value)
@@ -24,12 +24,13 @@ export const grouped = (count: number): string => String(count).replace(/\B(?=(\
 
 const [barHeight, labelWidth, chartWidth, rightMargin] = [13, 90, 420, 110]
 
-/** Columns below this reliability are mostly noise. */
+/** Columns of lower reliability are mostly noise. */
 const noisyBelow = 0.5
 
 /**
- * A cluster's mean χ per component as horizontal bars, each in units of its column's standard deviation, with the cluster's own spread
- * as a line: negative is expression, positive suppression. Drawn as SVG, readable without colours by its numbers.
+ * A cluster's mean χ per component as horizontal bars, in units of the column's standard deviation, with a line for
+ * the spread within the cluster. Negative means expression, positive suppression. Drawn as SVG; the numbers make it
+ * readable without colours.
  */
 export const profileSvg = (
   components: readonly string[],

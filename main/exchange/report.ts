@@ -32,12 +32,12 @@ export interface ReportOptions {
   readonly clustering?: number
   readonly clusters: Selection
   readonly overwrite?: Overwrite
-  /** The graph as it is seen, a data URL of a PNG or SVG. */
+  /** The current view of the graph, as a data URL of a PNG or SVG. */
   readonly picture?: string
   readonly program: string
 }
 
-/** Contexts of each cluster; fewer where there are many clusters, so that a browser can open the page. */
+/** Contexts per cluster. Fewer if there are many clusters, so that a browser can open the page. */
 const contextsOf = (clusters: number): number => (clusters <= 300 ? 24 : 8)
 const aroundTokens = 24
 const shownTopTokens = 16
@@ -47,14 +47,17 @@ interface Report {
   readonly clustering: ClusteringRecord
   readonly selection: readonly ClusterNumber[] | null
   readonly tree: GroupTree
-  /** As in the tree: a group, then what is below it; the largest of a group first, what is left over last. */
+  /**
+   * In tree order: each group is followed by those below it; siblings are sorted by size, unclustered tokens come
+   * last.
+   */
   readonly summaries: readonly ClusterSummary[]
-  /** By number. */
+  /** The summaries by number. */
   readonly shown: ReadonlyMap<ClusterNumber, ClusterSummary>
   readonly annotations: ReadonlyMap<AnnotationTarget, Annotation>
   readonly said: ReadonlyMap<ClusterNumber, Said>
   readonly moments: MatrixMoments
-  /** Of the columns, in order; NaN where it is not known. */
+  /** Reliability of each column, in order; NaN if unknown. */
   readonly reliabilities: readonly number[]
   readonly central: ReadonlyMap<ClusterNumber, readonly number[]>
   readonly texts: StudyTexts
@@ -64,7 +67,7 @@ interface Report {
 
 const own = ({ cluster, kind }: ClusterSummary): string => groupName(kind, cluster)
 
-/** The name that people gave, to the cluster or to the merge that it is read in; else its own. */
+/** Name given by a person to the cluster or to the merge that contains it, or else the cluster's own. */
 const nameOf = (report: Report, summary: ClusterSummary): string => {
   const name = report.said.get(summary.cluster)?.name ?? ''
   return name === '' ? own(summary) : name
@@ -74,22 +77,23 @@ const entry = (term: string, description: Html | string): Html => html`<dt>${ter
 
 const time = (iso: string): Html => html`<time datetime="${iso}">${iso.slice(0, 16).replace('T', ' ')} UTC</time>`
 
-/** How much of the columns is signal, in a sentence. */
+/** A sentence on how much of the columns is signal. */
 const signalWords = ({ run, reliabilities }: Report): string => {
   const known = reliabilities.filter(Number.isFinite).sort((a, b) => a - b)
   if (known.length === 0) return 'reliability of the columns is not known'
   const noisy = run.components.filter((_, column) => reliabilities[column] < reliabilityThreshold)
-  const range = `reliability of the columns ${known[0].toFixed(2)} to ${known[known.length - 1].toFixed(2)}, median ${known[Math.floor(known.length / 2)].toFixed(2)}`
+  const [least, median, most] = [0, Math.floor(known.length / 2), known.length - 1].map((at) => known[at].toFixed(2))
+  const range = `reliability of the columns ${least} to ${most}, median ${median}`
   return noisy.length === 0 ? range : `${range}; mostly noise (below ${reliabilityThreshold}): ${noisy.join(', ')}`
 }
 
-/** In order of the columns; NaN where it is not known. */
+/** Reliability of each column, in order; NaN if unknown. */
 const reliabilitiesOf = async (workspace: Workspace, { id, components }: RunRecord): Promise<number[]> => {
   const diagnostics = new Map((await workspace.getDiagnostics(id)).map((each) => [each.component, each.reliability]))
   return components.map((component) => diagnostics.get(component) ?? Number.NaN)
 }
 
-/** How much of each level recurs when the draws are split. */
+/** How stable each level is when the draws are split. */
 const stabilityEntries = ({ stability }: ClusteringRecord): Html[] => {
   if (stability === null) return []
   const levels = joined(stability.levels.map(stabilityWords), html`<br>`)
@@ -97,7 +101,7 @@ const stabilityEntries = ({ stability }: ClusteringRecord): Html[] => {
   return [entry('Stability', html`${levels} <span class="soft">(${splits})</span>`)]
 }
 
-/** Stability in figures, with a mark in words where the group may be noise. */
+/** Stability as a number, marked in words if the group may be noise. */
 const stabilityHtml = (stability: number | null): Html => {
   const doubt = mayNotBeThere(stability) ? html` <span class="label">may be noise</span>` : nothing
   return html`${figureWords(stability)}${doubt}`
@@ -105,7 +109,7 @@ const stabilityHtml = (stability: number | null): Html => {
 
 const sharePercent = (share: number): string => `${(100 * share).toFixed(0)} %`
 
-/** The best rule in words, with its recall and precision; nothing where there is none. */
+/** The best rule in words, with its recall and precision; nothing if there is no rule. */
 const ruleHtml = ({ rule }: ClusterSummary): Html => {
   if (rule === null) return nothing
   const quality = `recall ${sharePercent(rule.recall)}, precision ${sharePercent(rule.precision)}`
@@ -177,7 +181,7 @@ const topTokensHtml = ({ topTokens }: ClusterSummary, most: number): Html =>
     ' '
   )
 
-/** Groups above one that are shown, the largest first. */
+/** Shown groups above a group, largest first. */
 const aboveOf = ({ tree, shown }: Report, { cluster }: ClusterSummary): ClusterSummary[] =>
   tree
     .pathOf(cluster)
@@ -191,7 +195,7 @@ interface ContentsColumn {
   readonly cell: (summary: ClusterSummary) => Html | string
 }
 
-/** Columns of the table of contents, without those that say nothing of any cluster. */
+/** Columns of the table of contents, without those that are empty for all clusters. */
 const contentsColumns = (report: Report): ContentsColumn[] => {
   const { summaries, said } = report
   const when = (wanted: boolean, ...columns: ContentsColumn[]): ContentsColumn[] => (wanted ? columns : [])
@@ -242,7 +246,7 @@ const contents = (report: Report): Html => {
   return html`<nav aria-label="Clusters">${table}</nav>`
 }
 
-/** Merges that touch a shown cluster, and parts of one. */
+/** Merges that include a shown cluster, and parts of one. */
 const groupsHtml = (report: Report): Html => {
   const shown = new Set(report.summaries.map(({ cluster }) => cluster))
   const link = (cluster: number): Html | string => {
@@ -277,7 +281,7 @@ const contextItem = ({ texts }: Report, token: number): Html => {
   return html`<li>${place}<span class="context">${contextHtml(before)}${own}${contextHtml(after)}</span></li>`
 }
 
-/** Links to the groups that a group is in, and to those that are in it. */
+/** Links to the groups that contain a group and to those it contains. */
 const placeHtml = (report: Report, summary: ClusterSummary): Html => {
   const link = (other: ClusterSummary): Html => html`<a href="#cluster${other.cluster}">${nameOf(report, other)}</a>`
   const above = aboveOf(report, summary)
@@ -293,7 +297,7 @@ const placeHtml = (report: Report, summary: ClusterSummary): Html => {
   return html`${within}${below.length === 0 ? nothing : html`<h3>Made of</h3><p class="tokens">${parts}</p>\n`}`
 }
 
-/** The other clusters of the merge that a cluster is read in, and what is said of the merge. */
+/** The other clusters in a cluster's merge, and the merge's annotation. */
 const mergedHtml = (report: Report, { cluster }: ClusterSummary, merge: Annotation | undefined): Html => {
   if (merge === undefined) return nothing
   const others = (merge.clusters ?? [])
@@ -348,8 +352,8 @@ const clusterSection = (report: Report, summary: ClusterSummary): Html => {
     ...(ownName === '' || ownName === name ? [] : [quoted(ownName)])
   ].join(', ')
   const merged = [...report.annotations.values()].find(({ clusters }) => clusters?.includes(cluster))
-  const exceptions = `; ${grouped(uncaught ?? 0)} tokens missed`
-  const best = rule === null ? nothing : html`<h3>Best rule</h3><p>A token that ${ruleHtml(summary)}${exceptions}</p>\n`
+  const ruleText = html`${ruleHtml(summary)}; ${grouped(uncaught ?? 0)} tokens missed`
+  const best = rule === null ? nothing : html`<h3>Best rule</h3><p>A token that ${ruleText}</p>\n`
   const beside = besides === '' ? nothing : html` <span class="soft">${besides}</span>`
   const labels = html`${labelHtml(annotation)}${mergedHtml(report, summary, merged)}`
   const top = topTokensHtml(summary, shownTopTokens)
@@ -383,7 +387,8 @@ const page = function* (report: Report): Generator<Html> {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>${title}</title><style>${reportStyle}</style></head><body>
-<header><h1>${title}</h1><p class="soft">Clusters of tokens by their susceptibilities: how the loss on a token varies with that of the corpus when parts of the model are varied.</p>
+<header><h1>${title}</h1><p class="soft">Clusters of tokens by their susceptibilities:
+how the loss on a token varies with that of the corpus when parts of the model are varied.</p>
 ${provenance(report)}</header>
 ${figure}<main>
 ${contents(report)}
@@ -397,8 +402,9 @@ const written = function* (report: Report): Generator<string> {
 }
 
 /**
- * Writes a report as one HTML file that opens anywhere, without network or scripts: provenance, a table of contents, and each cluster
- * with its label, profile and the tokens nearest to its mean in context. The file is there whole or not at all.
+ * Writes a report as one HTML file that opens anywhere, without network or scripts: provenance, a table of contents,
+ * and each cluster with its label, profile and most central tokens in context. The file appears complete or not at
+ * all.
  */
 export const exportReport = async (
   workspace: Workspace,
@@ -419,7 +425,8 @@ export const exportReport = async (
   const membership = await workspace.getMembership(run.id, { clustering: clustering.number })
   const all = await workspace.getClusterSummaries(run.id, { clustering: clustering.number, topTokens: shownTopTokens })
   const known = new Map(all.map((summary) => [summary.cluster, summary]))
-  const order = [...tree.inOrder((group) => known.get(group)?.size ?? 0).map(({ cluster }) => cluster), leftoverCluster]
+  const placed = tree.inOrder((group) => known.get(group)?.size ?? 0)
+  const order = [...placed.map(({ cluster }) => cluster), leftoverCluster]
   const chosen = new Set(selection ?? order)
   const summaries = order.filter((cluster) => chosen.has(cluster)).flatMap((cluster) => known.get(cluster) ?? [])
   const shown = new Map(summaries.map((summary) => [summary.cluster, summary]))

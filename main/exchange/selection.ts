@@ -6,16 +6,16 @@ import type { ClusteringRecord, ClusterNumber, RunRecord } from '../../preload/r
 import { missingGroup } from '../base/group-tree'
 import type { GroupTree } from '../base/group-tree'
 
-/** Clusters to export: all of them with what is left over, those that count as labelled, or some by number. */
+/** Clusters to export: all, including unclustered tokens; those that count as labelled; or a list of numbers. */
 export type Selection = 'all' | 'labelled' | readonly ClusterNumber[]
 
-/** Numbers of all groups of a clustering: clusters, the groups above them, what is left over last. */
+/** Numbers of all groups of a clustering: clusters, then the groups above them, unclustered tokens last. */
 export const groupsOf = ({ clusters, groupsAbove, leftoverSize }: ClusteringRecord): ClusterNumber[] => [
   ...Array.from({ length: clusters + groupsAbove }, (_, group) => group),
   ...(leftoverSize > 0 ? [leftoverCluster] : [])
 ]
 
-/** The clustering of a run by its number, the latest by default; an `input` error where there is no such one. */
+/** Clustering of a run by number, by default the latest. Throws an `input` error if it does not exist. */
 export const clusteringOf = (run: RunRecord, number: number | undefined): ClusteringRecord => {
   const found =
     number === undefined ? run.clusterings.at(-1) : run.clusterings.find((clustering) => clustering.number === number)
@@ -29,8 +29,8 @@ export const clusteringOf = (run: RunRecord, number: number | undefined): Cluste
 }
 
 /**
- * The chosen groups in the order of `groupsOf`, null for all of them. A group above brings along what is below it;
- * nothing brings along what is above it. Throws an `input` error where there is none, or one is not there.
+ * The selected groups in the order of `groupsOf`, or null for all. A selected group includes everything below it, but
+ * nothing above it. Throws an `input` error if the selection is empty or names a missing group.
  */
 export const chosenClusters = (
   run: RunRecord,
