@@ -2,10 +2,10 @@ import { randomBytes, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { networkInterfaces, hostname } from 'node:os'
 
-/** What nobody guesses: 256 random bits. */
+/** An unguessable secret: 256 random bits, base64url. */
 export const secret = (): string => randomBytes(32).toString('base64url')
 
-/** Compares in a time that does not depend on where they differ. */
+/** Compares in constant time, wherever the strings differ. */
 export const same = (given: string, wanted: string): boolean => {
   const [a, b] = [Buffer.from(given), Buffer.from(wanted)]
   return a.length === b.length && timingSafeEqual(a, b)
@@ -15,7 +15,7 @@ const loopback = new Set(['127.0.0.1', 'localhost', '[::1]', '::1'])
 
 export const isLoopback = (host: string): boolean => loopback.has(host.toLowerCase())
 
-/** Names of this machine that a browser elsewhere may use, where it was opened to others. */
+/** Names of this machine that other machines' browsers may use, if the server is open to them. */
 const namesOfMachine = (host: string): Set<string> => {
   const addresses = Object.values(networkInterfaces())
     .flatMap((each) => each ?? [])
@@ -25,9 +25,10 @@ const namesOfMachine = (host: string): Set<string> => {
 }
 
 /**
- * Which requests are from this machine's own pages. The Host must be a name of this machine, so that no foreign name
- * can be made to point here, and the Origin exactly that host. Ports are not compared with the server's own, as an ssh
- * tunnel may change them. Neither is proof of anything, as another program can forge both: see admission.ts.
+ * Decides which requests come from this machine's own pages. The Host must be a name of this machine, so that a
+ * foreign name cannot be pointed here, and the Origin must equal that host. Ports are not compared with the server's
+ * own, because an ssh tunnel may change them. Another program can forge both headers, so neither is proof of
+ * identity: see admission.ts.
  */
 export class Access {
   readonly #names: ReadonlySet<string>

@@ -3,11 +3,11 @@ import { noncePattern, proofOf } from '../../preload/contract-entry'
 import type { Challenge } from '../../preload/contract-entry'
 import { same } from './access'
 
-/** What the pages of one workspace are let in by. */
+/** Keys that admit the pages of one workspace. */
 export interface Keys {
-  /** Outlives the process, so that a page finds its server again. */
+  /** Survives the process, so that a page can reconnect to its server. */
   readonly secret: string
-  /** New with each process, so that links of an earlier one are void. */
+  /** New for each process, so that links from an earlier one are void. */
   readonly session: string
 }
 
@@ -23,7 +23,10 @@ const macOf = ({ secret, session }: Keys, payload: Uint8Array): Buffer =>
     .update(payload)
     .digest()
 
-/** A token for one use within twelve hours: whoever has the keys can make one, beside the running server too. */
+/**
+ * Makes a token that is valid once, within twelve hours. Anyone with the keys can make one, even outside the running
+ * server.
+ */
 export const makeLink = (keys: Keys, now = Date.now()): string => {
   const until = Buffer.alloc(untilBytes)
   until.writeUIntBE(now + millisecondsOfLink, 0, untilBytes)
@@ -31,11 +34,11 @@ export const makeLink = (keys: Keys, now = Date.now()): string => {
   return Buffer.concat([payload, macOf(keys, payload)]).toString('base64url')
 }
 
-/** Who is let in: see preload/contract-entry.ts. */
+/** Decides who is admitted: see preload/contract-entry.ts. */
 export class Admission {
   readonly #keys: Keys
   readonly #pageSecret: string
-  /** Links that were used, with the time after which they would not be taken anyway. */
+  /** Used links, each with the time when it would have expired. */
   readonly #used = new Map<string, number>()
   readonly #challenges = new Map<string, { readonly pageNonce: string; readonly until: number }>()
   readonly #now: () => number
@@ -50,7 +53,10 @@ export class Admission {
     return makeLink(this.#keys, this.#now())
   }
 
-  /** The page's secret for a link's token, the first time; undefined for one that was used, is too old, or is none. */
+  /**
+   * Exchanges a link's token for the page's secret, once. Returns undefined if the token was used, has expired, or is
+   * invalid.
+   */
   exchange(token: string): string | undefined {
     const bytes = Buffer.from(token, 'base64url')
     const isWhole = bytes.length === untilBytes + nonceBytes + macBytes && bytes.toString('base64url') === token
@@ -65,7 +71,7 @@ export class Admission {
     return this.#pageSecret
   }
 
-  /** For a page that is about to connect; undefined for what is no nonce. */
+  /** Challenge for a page that is about to connect; undefined if `pageNonce` is not a nonce. */
   challenge(pageNonce: string): Challenge | undefined {
     if (!noncePattern.test(pageNonce)) return undefined
     const nonce = randomBytes(16).toString('hex')
@@ -75,7 +81,7 @@ export class Admission {
     return { nonce, proof: proofOf(this.#pageSecret, 'server', pageNonce, nonce) }
   }
 
-  /** Whether that is the answer to a challenge of this server, which is then used up. */
+  /** Whether `answer` solves a challenge of this server. A challenge can be used once. */
   admits(answer: string): boolean {
     const [nonce, proof = ''] = answer.split('.')
     const asked = this.#challenges.get(nonce)

@@ -8,16 +8,16 @@ import { bytesOf, readFrame } from './frames'
 import type { Frame } from './frames'
 import type { ServeLimits } from './limits'
 
-/** An import arrives in one frame (at most 256 MiB of content), with its call around it. */
+/** An import arrives in a single frame: up to 256 MiB of content plus the call around it. */
 export const mostFrameBytes = 257 * 2 ** 20
-/** Bytes that wait for a slow browser before notices of progress are left out. */
+/** If more bytes wait for a slow browser, progress notices are dropped. */
 const mostNoticeBytes = 64 * 2 ** 20
-/** A message that comes more slowly than this takes up memory for nothing. */
+/** Minimum rate of an incoming message. A slower one holds memory for too long. */
 const leastBytesPerSecond = 64 * 2 ** 10
-/** Time for a browser to hear why its connection ends. */
+/** Time for a browser to receive the reason before its connection closes. */
 const partingMilliseconds = 1000
 
-/** What the window may lose without being wrong afterwards: the next one says it again. */
+/** Notices that may be dropped safely, because the next one repeats their content. */
 const passing = new Set(['run-event', 'trace', 'job'])
 
 const unsendable: CallAnswer = {
@@ -35,9 +35,9 @@ const refused = (reason: string): CallAnswer => ({
 
 const secondsSince = (time: number): number => (performance.now() - time) / 1000
 
-/** What all connections decide together. */
+/** Decisions shared by all connections. */
 export interface Others {
-  /** Called when the connection may hold more than before. */
+  /** Called when the connection may hold more bytes than before. */
   readonly changed: () => void
   /** Whether there is room for one more call. */
   readonly mayBegin: () => boolean
@@ -46,8 +46,8 @@ export interface Others {
 }
 
 /**
- * One browser at the workbench, until either ends. It is read no faster than it takes its answers: calls wait, unread,
- * while too many are being answered or too many bytes wait for it.
+ * Connection of one browser to the workbench, until either side ends it. It reads no faster than the browser takes
+ * its answers: calls wait unread while too many are running or too many bytes wait for the browser.
  */
 export class Bridge {
   readonly #socket: WebSocket
@@ -59,11 +59,11 @@ export class Bridge {
   readonly #unread: { readonly bytes: Uint8Array; readonly binary: boolean }[] = []
   #calls = 0
   #unreadBytes = 0
-  /** Bytes of messages whose calls are being answered. */
+  /** Bytes of messages whose calls are running. */
   #callBytes = 0
-  /** Bytes of the stream up to the last whole message. */
+  /** Bytes of the stream up to the end of the last complete message. */
   #whole: number
-  /** When the message that is arriving began. */
+  /** Time when the arriving message began. */
   #began: number | undefined
   #heard = performance.now()
   #ended = false
@@ -88,7 +88,7 @@ export class Bridge {
     })
     socket.on('ping', () => this.#arrived())
     socket.on('pong', () => this.#arrived())
-    // After the listener of `ws`, which has told of a whole message by then.
+    // Runs after the listener of `ws`, which by then has reported any complete message.
     stream.on('data', () => {
       this.#heard = performance.now()
       if (this.#arriving === 0) this.#began = undefined
@@ -108,12 +108,12 @@ export class Bridge {
     this.#began = undefined
   }
 
-  /** Bytes that this connection has the program keep; 0 once it is being ended. */
+  /** Bytes that the program holds for this connection; 0 once it is closing. */
   get held(): number {
     return this.#ended ? 0 : this.#arriving + this.#unreadBytes + this.#callBytes + this.#socket.bufferedAmount
   }
 
-  /** Calls that are being answered. */
+  /** Number of running calls. */
   get calls(): number {
     return this.#calls
   }
@@ -130,7 +130,7 @@ export class Bridge {
     this.#others.changed()
   }
 
-  /** Begins calls until the connection is full, and has the socket read only while it is not. */
+  /** Starts calls until the connection is full. The socket is read only while it is not. */
   readOn(): void {
     while (!this.#ended && this.#unread.length > 0 && !this.#isFull) {
       const { bytes, binary } = this.#unread.shift()!
@@ -170,7 +170,7 @@ export class Bridge {
     }
   }
 
-  /** Ends the connection, saying why in at most 123 bytes. */
+  /** Closes the connection with a reason of at most 123 bytes. */
   end(reason: string, code = 1008): void {
     if (this.#ended) return
     this.#ended = true
@@ -181,7 +181,7 @@ export class Bridge {
     setTimeout(() => this.#socket.terminate(), partingMilliseconds).unref()
   }
 
-  /** Ends the connection where a message is stuck or the browser is gone; otherwise asks it for a sign of life. */
+  /** Closes the connection if a message is stuck or the browser is gone. Otherwise sends it a ping. */
   check(): void {
     if (this.#ended || this.#socket.isPaused) return
     const seconds = this.#limits.messageSeconds + this.#arriving / leastBytesPerSecond
@@ -189,7 +189,7 @@ export class Bridge {
       this.end('A message did not arrive completely in time.')
       return
     }
-    // What waits to be read keeps its answer to a ping waiting, too.
+    // While data waits to be read, the answer to a ping waits too.
     if (this.#socket.bufferedAmount > 0) this.#heard = performance.now()
     else if (secondsSince(this.#heard) > this.#limits.silenceSeconds) this.#socket.terminate()
     else if (secondsSince(this.#heard) > this.#limits.silenceSeconds / 2) this.#socket.ping()

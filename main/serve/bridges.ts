@@ -4,7 +4,7 @@ import type { Workbench } from '../api/workbench'
 import { Bridge } from './bridge'
 import type { ServeLimits } from './limits'
 
-/** All browsers at one workbench. */
+/** All browsers connected to one workbench. */
 export class Bridges {
   readonly #limits: ServeLimits
   readonly #bridges = new Set<Bridge>()
@@ -20,7 +20,7 @@ export class Bridges {
     return this.#bridges.size
   }
 
-  /** Bytes that the program keeps for all windows: what they sent, and what they have not read. */
+  /** Bytes that the program holds for all windows: sent by them, or not yet read by them. */
   get held(): number {
     return [...this.#bridges].reduce((sum, { held }) => sum + held, 0)
   }

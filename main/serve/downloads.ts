@@ -9,11 +9,11 @@ export interface Download {
 const millisecondsOfLink = 600_000
 const mostLinks = 64
 
-/** Links to exported files. They are handed to a page that is let in, and are good once, soon. */
+/** One-time links to exported files. They are given to admitted pages and expire soon. */
 export class Downloads {
   readonly #links = new Map<string, Download & { readonly until: number }>()
 
-  /** Path below the server's address. */
+  /** Creates a link. Returns a path below the server's address. */
   link(path: string, file: FileIdentity): string {
     const id = randomBytes(32).toString('base64url')
     this.#links.set(id, { path, file, until: performance.now() + millisecondsOfLink })
@@ -22,7 +22,7 @@ export class Downloads {
     return `/files/${id}/${encodeURIComponent(path.split(/[\\/]/).at(-1) ?? 'file')}`
   }
 
-  /** What a link is for; undefined for one that was taken, is too old, or is none. */
+  /** Redeems a link. Returns undefined if it was used, has expired, or does not exist. */
   take(id: string): Download | undefined {
     const found = this.#links.get(id)
     this.#links.delete(id)

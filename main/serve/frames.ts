@@ -2,7 +2,7 @@ import type { RawData } from 'ws'
 import { messageOf } from '../../preload/errors'
 import { decodeStrictly, idOf } from '../../preload/wire'
 
-/** A message of a browser: a call, a call of which only the id can be read, how to close, or nothing of ours. */
+/** A message from a browser: a call, a call with only a readable id, a close request, or an unknown message. */
 export type Frame =
   | { readonly kind: 'call'; readonly id: number; readonly call: unknown; readonly parameters: unknown }
   | { readonly kind: 'broken'; readonly id: number; readonly reason: string }
@@ -23,7 +23,7 @@ const parsed = (value: unknown): Frame => {
   return { kind: 'call', id, call, parameters }
 }
 
-/** Reads a message, in time and memory in proportion to its bytes. Never throws. */
+/** Parses a message, in time and memory proportional to its length. Never throws. */
 export const readFrame = (bytes: Uint8Array, mostValues: number): Frame => {
   try {
     return parsed(decodeStrictly(bytes, mostValues))

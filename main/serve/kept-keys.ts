@@ -26,20 +26,20 @@ const fileSchema = z.object({
   workspace: z.string(),
   secret: z.string().min(32),
   session: z.string(),
-  /** Null once it has ended. */
+  /** Null once the process has ended. */
   pid: z.int().min(1).nullable(),
   /** Address of the page, without a token. */
   address: z.string()
 })
 type Kept = z.output<typeof fileSchema>
 
-/** Where `serve` keeps the keys of each workspace: with the person's settings, never in the workspace. */
+/** Folder where `serve` keeps the keys of each workspace: in the user's settings, never in the workspace. */
 export const keysFolder = (): string => join(settingsFolder(), 'serve')
 
 const fileOf = (folder: string, workspace: string): string =>
   join(folder, `${createHash('sha256').update(workspace).digest('hex').slice(0, 32)}.json`)
 
-/** The content of a file that nobody else can read or has put there; undefined for any other. */
+/** Content of a file that only this user can access and has created; undefined for any other file. */
 const readOwn = (path: string): Kept | undefined => {
   let file: number
   try {
@@ -69,16 +69,16 @@ const writeOwn = (path: string, kept: Kept): void => {
   }
 }
 
-/** New keys, for a process whose pages need not find it again. */
+/** New keys for a process whose pages need not find it again. */
 export const passingKeys = (): Keys => ({ secret: secret(), session: secret() })
 
-/** The secret that was kept for the workspace, or a new one, with a new session. */
+/** Keys for a workspace: the stored secret, or a new one, with a new session. */
 export const keysFor = (folder: string, workspace: string): Keys => {
   const kept = readOwn(fileOf(folder, workspace))
   return { secret: kept?.secret ?? secret(), session: secret() }
 }
 
-/** Keeps the keys of a workspace that is being served. Throws a `storage` error. */
+/** Stores the keys of a workspace that is being served. Throws a `storage` error. */
 export const keepKeys = (folder: string, workspace: string, keys: Keys, address: string): void => {
   const path = fileOf(folder, workspace)
   try {
@@ -89,7 +89,7 @@ export const keepKeys = (folder: string, workspace: string, keys: Keys, address:
   }
 }
 
-/** Says that the process has ended; what another one has kept since then stays. Throws a system error. */
+/** Records that the process has ended. Leaves keys that another process has stored since. Throws a system error. */
 export const releaseKeys = (folder: string, workspace: string, { session }: Keys): void => {
   const path = fileOf(folder, workspace)
   const kept = readOwn(path)
@@ -122,7 +122,10 @@ export interface FreshLink {
   readonly address: string
 }
 
-/** A new link to the `serve` of a workspace, or to the only one there is. Throws a `usage` error where none runs. */
+/**
+ * Makes a new link to the `serve` process of a workspace, by default the only one running. Throws a `usage` error if
+ * none runs.
+ */
 export const linkTo = (workspace: string | undefined, folder = keysFolder()): FreshLink => {
   const all = served(folder)
   const found = workspace === undefined ? all : all.filter((each) => each.workspace === workspace)

@@ -1,22 +1,25 @@
-/** What one browser, and all of them together, may take of the program. */
+/** Resource limits for one browser and for all of them together. */
 export interface ServeLimits {
-  /** Windows that are connected at once. */
+  /** Windows connected at once. */
   readonly windows: number
-  /** HTTP connections, those of the windows among them. */
+  /** HTTP connections, including those of the windows. */
   readonly connections: number
-  /** Calls of one window that are being answered; further ones are not read until one of them is. */
+  /** Running calls of one window. Further calls are not read until one has been answered. */
   readonly calls: number
-  /** Calls of all windows together that are being answered; further ones wait as those of one window do. */
+  /** Running calls of all windows together. Further calls wait as for one window. */
   readonly allCalls: number
-  /** Bytes that wait for a window to read them, or that its calls brought; with more, nothing is read of it. */
+  /**
+   * Bytes waiting to be read by a window, or received with its running calls. Beyond this, nothing more is read from
+   * the window.
+   */
   readonly waitingBytes: number
-  /** Bytes that are held for all windows together; beyond that the connection that holds the most is ended. */
+  /** Bytes held for all windows together. Beyond this, the connection that holds the most is closed. */
   readonly heldBytes: number
-  /** Values in one message: 1,000,000 tokens put apart, and their call around them. */
+  /** Values in one message: enough to split off 1,000,000 tokens in one call. */
   readonly values: number
-  /** Seconds that a message may take to arrive, and one more for each 64 KiB. */
+  /** Seconds that a message may take to arrive, plus one second per 64 KiB. */
   readonly messageSeconds: number
-  /** Seconds after which a window that gives no sign of life is taken for gone. */
+  /** Seconds after which a silent window counts as gone. */
   readonly silenceSeconds: number
 }
 

@@ -4,11 +4,11 @@ import type { Duplex } from 'node:stream'
 import { SpectroscopeError } from '../../preload/errors'
 import { faultCode } from '../base/faults'
 
-/** Undefined for what is no path on a server. */
+/** Parses the request's URL; undefined if it is not a path on a server. */
 export const addressOf = ({ url = '/' }: IncomingMessage): URL | undefined =>
   url.startsWith('/') && URL.canParse(`http://host${url}`) ? new URL(`http://host${url}`) : undefined
 
-/** The port. Throws a `network` error where the address can't be had. */
+/** Listens and returns the port. Throws a `network` error if the address is not available. */
 export const listen = (server: Server, host: string, port: number): Promise<number> =>
   new Promise((resolve, reject) => {
     server.once('error', (error) => {
@@ -28,7 +28,7 @@ export const listen = (server: Server, host: string, port: number): Promise<numb
     server.listen(port, host, () => resolve((server.address() as AddressInfo).port))
   })
 
-/** Answers a connection that is to become a WebSocket with a refusal: "403 Forbidden". */
+/** Refuses a connection that asks to become a WebSocket. `status` is for example "403 Forbidden". */
 export const refuse = (socket: Duplex, status: string): void => {
   socket.on('error', () => {})
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)

@@ -3,10 +3,10 @@ import { promisify } from 'node:util'
 
 const nobody = 65_534
 
-/** First user id of a person, as systems give them out. */
+/** First user id given to people by the system. */
 const firstOfPeople = process.platform === 'darwin' ? 500 : 1000
 
-/** How many of the owners of processes, a user id a line, are people other than `own`. */
+/** Number of people other than `own` who own processes. `ids` has one user id per line. */
 export const othersAmong = (ids: string, own: number): number =>
   new Set(
     ids
@@ -17,8 +17,8 @@ export const othersAmong = (ids: string, own: number): number =>
   ).size
 
 /**
- * How many other people have processes on this machine. 0 where that cannot be seen: there is no `ps`, or the system
- * hides the processes of others.
+ * Number of other people with processes on this machine. Returns 0 if unknown: without `ps`, or on systems that hide
+ * other users' processes.
  */
 export const otherUsers = async (): Promise<number> => {
   const own = process.getuid?.()

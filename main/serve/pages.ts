@@ -29,7 +29,7 @@ const common: Readonly<Record<string, string>> = {
   'Permissions-Policy': 'camera=(), microphone=(), geolocation=(), usb=(), payment=()'
 }
 
-/** The window's content security policy: nothing but the program's own files, and connections to `connect`. */
+/** Content security policy of the window: only the program's own files, and connections to `connect`. */
 export const windowPolicy = (connect = "'self'"): string =>
   [
     "default-src 'none'",
@@ -44,7 +44,7 @@ export const windowPolicy = (connect = "'self'"): string =>
     "frame-ancestors 'none'"
   ].join('; ')
 
-/** What a host header that was allowed cannot hold, and a policy must not. */
+/** The host from the Host header, without characters that no allowed host has and a policy must not contain. */
 const safeHost = ({ headers: { host = '' } }: IncomingMessage): string =>
   /^[\w.:[\]-]+$/.test(host) ? host : 'localhost'
 
@@ -64,13 +64,13 @@ export const sendText = (
   response.end(`${sentence}\n`)
 }
 
-/** An answer of the entry: never kept by a browser. */
+/** Sends a JSON response of the entry API, which browsers must not cache. */
 export const sendJson = (response: ServerResponse, value: unknown): void => {
   response.writeHead(200, { ...common, 'Cache-Control': 'no-store', 'Content-Type': 'application/json' })
   response.end(JSON.stringify(value))
 }
 
-/** Path below `folder` that a URL's path stands for; undefined where it leads out of it, or is hidden. */
+/** Maps a URL path to a file path below `folder`; undefined if it leads outside or is hidden. */
 export const fileOf = (folder: string, pathname: string): string | undefined => {
   let decoded: string
   try {
@@ -83,17 +83,17 @@ export const fileOf = (folder: string, pathname: string): string | undefined => 
   return join(folder, ...parts)
 }
 
-/** Closes the file, too. */
+/** Sends a file and closes it. */
 const streamed = async (request: IncomingMessage, response: ServerResponse, file: FileHandle): Promise<void> => {
   if (request.method === 'HEAD') {
     response.end()
     return file.close()
   }
-  // A browser that goes away in the middle is no error of ours.
+  // A browser that disconnects midway is not an error.
   await pipeline(file.createReadStream(), response).catch(() => response.destroy())
 }
 
-/** A file of the built window. */
+/** Sends a file of the built window. */
 export const sendPage = async (
   request: IncomingMessage,
   response: ServerResponse,
@@ -120,14 +120,16 @@ export const sendPage = async (
     sendText(
       response,
       404,
-      pathname === '/' ? 'The window is not built; run `npm run build` and reload this page.' : 'There is no such page.'
+      pathname === '/'
+        ? 'The window is not built; run `npm run build` and reload this page.'
+        : 'This page does not exist.'
     )
   }
 }
 
 /**
- * A file that was exported, as a download: it is never shown as a page of this server, whose calls it could then make.
- * Sends nothing but the file that was written, whatever is at its path by now.
+ * Sends an exported file as a download. It is never shown as a page of this server, since such a page could call the
+ * server. Sends only the file that was written, even if its path now holds another.
  */
 export const sendDownload = async (
   request: IncomingMessage,

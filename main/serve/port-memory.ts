@@ -8,7 +8,10 @@ import { listen } from './listening'
 
 const portsSchema = z.record(z.string(), z.int().min(1).max(65_535)).catch({})
 
-/** Ports by workspace, in the file of views: unsent labels wait in a browser for the same address. */
+/**
+ * Remembers each workspace's port in the file of views. The same address gives a browser access to its unsent labels
+ * again.
+ */
 export class PortMemory {
   constructor(private readonly views: SettingsFile) {}
 
@@ -32,7 +35,7 @@ export class PortMemory {
 
 export interface Bound {
   readonly port: number
-  /** What to say where it is another port than the last time. */
+  /** Notes for the user if the port differs from last time. */
   readonly notes: readonly string[]
 }
 
@@ -42,7 +45,7 @@ const elsewhere = (before: number): string =>
     'save them there as a file and open that file in this window.'
   ].join(' ')
 
-/** Listens on the port that was asked for, or that of the last time, or a free one. */
+/** Listens on the requested port, or else the port used last time, or else a free one. */
 export const bindPort = async (
   server: Server,
   host: string,

@@ -20,7 +20,7 @@ import { complain } from '../base/printed'
 
 type Entries = Readonly<Record<string, unknown>>
 
-/** Text with any of the byte order marks that editors write, and without one. Throws where the bytes are no text. */
+/** Decodes text, removing any byte order mark that an editor may write. Throws if the bytes are not text. */
 const textOf = (bytes: Buffer): string => {
   const [first, second] = bytes
   const encoding =
@@ -28,7 +28,7 @@ const textOf = (bytes: Buffer): string => {
   return new TextDecoder(encoding, { fatal: true }).decode(bytes)
 }
 
-/** The entries of a file; undefined for a text that is no JSON object, or was cut off. */
+/** Parses the entries of a file; undefined if it is not a JSON object, or is truncated. */
 const entriesIn = (bytes: Buffer): Entries | undefined => {
   try {
     const value: unknown = JSON.parse(textOf(bytes))
@@ -38,7 +38,7 @@ const entriesIn = (bytes: Buffer): Entries | undefined => {
   }
 }
 
-/** Moves a file beside itself, under a name that nothing has yet; returns that. */
+/** Renames a file to a free name beside it. Returns that name. */
 const setAside = (path: string): string => {
   for (let number = 1; ; number++) {
     const kept = `${path}.bad${number === 1 ? '' : `-${number}`}`
@@ -53,7 +53,7 @@ const setAside = (path: string): string => {
   }
 }
 
-/** After a crash at any moment the old or the new content is there, whole. */
+/** Writes atomically: after a crash at any moment, either the old or the new content is there, complete. */
 const write = (path: string, text: string): void => {
   const temporary = join(dirname(path), `.settings.${process.pid}-${randomBytes(4).toString('hex')}.tmp`)
   mkdirSync(dirname(path), { recursive: true })
@@ -73,13 +73,13 @@ const write = (path: string, text: string): void => {
 }
 
 /**
- * A JSON file of settings. One that cannot be read is never overwritten: it is kept beside, or, where that fails,
- * nothing is written.
+ * A JSON settings file. An unreadable file is never overwritten: it is set aside first, and if that fails, nothing is
+ * written.
  */
 class JsonFile implements SettingsFile {
   readonly #notes = new Set<string>()
 
-  /** `keep` writes the entries, in a way that a crash leaves the old or the new ones, whole. */
+  /** `keep` must write the entries atomically. */
   constructor(
     readonly path: string,
     readonly keep: (value: Entries) => void
@@ -89,14 +89,14 @@ class JsonFile implements SettingsFile {
     return [...this.#notes]
   }
 
-  /** Remembers a sentence, and says it the first time. */
+  /** Records a note, and reports it the first time. */
   #say(note: string): void {
     if (this.#notes.has(note)) return
     this.#notes.add(note)
     complain(note)
   }
 
-  /** The entries; an error where there is a file that can neither be read nor be kept beside. */
+  /** Reads the entries. Returns an error if the file can be neither read nor set aside. */
   #read(): Entries | SpectroscopeError {
     try {
       const entries = entriesIn(readFileSync(this.path))
@@ -130,7 +130,7 @@ class JsonFile implements SettingsFile {
   }
 }
 
-/** A file of settings in this person's folder for them, read here and written by `keep`. */
+/** A settings file in this user's folder, read here and written by `keep`. */
 export const guardedFile = (name: string, keep: (value: Entries, path: string) => void): SettingsFile => {
   const path = join(settingsFolder(), `${name}.json`)
   return new JsonFile(path, (value) => keep(value, path))
@@ -140,8 +140,8 @@ const settingsFile = (name: string): SettingsFile =>
   guardedFile(name, (value, path) => write(path, `${JSON.stringify(value, null, '\t')}\n`))
 
 /**
- * The files of this person's settings for `serve`; the shell has the same ones. Not by conf: it hooks all signals and
- * sends each one again, which ends a program before its checkpoint is written.
+ * This user's settings files for `serve`, the same as the desktop shell's. Does not use the package conf: it hooks
+ * all signals and raises each again, which would end the program before its checkpoint is written.
  */
 export const settingsFiles = (): { readonly settings: SettingsFile; readonly views: SettingsFile } => ({
   settings: settingsFile('settings'),

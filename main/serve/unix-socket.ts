@@ -6,13 +6,13 @@ import { dirname, resolve } from 'node:path'
 import { SpectroscopeError } from '../../preload/errors'
 import { faultCode, readingFault } from '../base/faults'
 
-/** What all systems have room for. Node cuts longer ones, and listens somewhere else. */
+/** Path length that all systems support. Node silently truncates longer paths and listens elsewhere. */
 const mostPathBytes = 103
 
 const refusal = (path: string, words: string): SpectroscopeError =>
   new SpectroscopeError('usage', `--socket ${path}: ${words}.`)
 
-/** Throws where somebody else could put another socket in the place of ours. */
+/** Throws if another user could replace our socket. */
 const checkFolder = (path: string): void => {
   const folder = dirname(path)
   try {
@@ -35,7 +35,7 @@ const isAnswered = (path: string): Promise<boolean> =>
       .once('connect', () => socket.destroy())
   })
 
-/** Removes the socket of a program that has ended. Throws where it is in use, or where there is something else. */
+/** Removes the socket of a program that has ended. Throws if it is in use, or is something else. */
 const makeRoom = async (path: string): Promise<void> => {
   const there = await lstat(path).catch(() => undefined)
   if (there === undefined) return
@@ -45,8 +45,8 @@ const makeRoom = async (path: string): Promise<void> => {
 }
 
 /**
- * Listens on a Unix socket that nobody but this user can open: nobody can at any moment, as the mode is there before
- * the name is. Throws a `usage` error where that cannot be had. Returns the whole path.
+ * Listens on a Unix socket that only this user can open. It is never open to others, because its mode is set before
+ * its name exists. Returns the absolute path. Throws a `usage` error if this is not possible.
  */
 export const listenOnSocket = async (server: Server, given: string): Promise<string> => {
   if (process.platform === 'win32') throw refusal(given, 'Windows does not support it; leave it out')
@@ -58,7 +58,7 @@ export const listenOnSocket = async (server: Server, given: string): Promise<str
   try {
     await new Promise<void>((done, fail) => {
       server.once('error', fail)
-      // It is bound before this returns, so that the mask is in force for nothing else.
+      // The socket is bound before this returns, so the umask affects nothing else.
       server.listen(path, done)
       process.umask(mask)
     })
