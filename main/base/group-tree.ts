@@ -21,7 +21,7 @@ export const treeFlaw = (nodes: readonly TreeNode[]): string | undefined => {
     if (coarseness(kind) < coarseness(before)) return `group ${number} is a ${kind} and comes after a ${before}`
     if (parent === null) continue
     const above = nodes[parent]
-    if (above === undefined) return `group ${number} is in group ${parent}, which is not there`
+    if (above === undefined) return `group ${number} is in group ${parent}, which does not exist`
     const isCoarser = coarseness(above.kind) > coarseness(kind)
     if (!isCoarser) return `group ${number}, a ${kind}, is in group ${parent}, a ${above.kind}`
   }
@@ -38,7 +38,7 @@ export const hasGroup = (
 export const missingGroup = (run: string, clustering: ClusteringRecord, missing: ClusterNumber): SpectroscopeError => {
   const { number, clusters, groupsAbove } = clustering
   const here = `Clustering ${number} of run ${run}`
-  if (missing === leftoverCluster) return new SpectroscopeError('input', `${here} left no token over.`)
+  if (missing === leftoverCluster) return new SpectroscopeError('input', `${here} has no unclustered tokens.`)
   const above = groupsAbove === 0 ? '' : `, and groups above them up to ${clusters + groupsAbove - 1}`
   const there = clusters === 0 ? 'none' : `0 to ${clusters - 1}${above}`
   return new SpectroscopeError('input', `${here} has no cluster ${missing}; it has ${there}.`)
@@ -61,7 +61,7 @@ export class GroupTree {
   /** Throws if `treeFlaw` finds a flaw. */
   constructor(readonly nodes: readonly TreeNode[]) {
     const flaw = treeFlaw(nodes)
-    if (flaw !== undefined) throw new Error(`These groups are no tree: ${flaw}`)
+    if (flaw !== undefined) throw new Error(`These groups do not form a tree: ${flaw}`)
     nodes.forEach(({ parent }, number) => {
       if (parent === null) return
       const siblings = this.#children.get(parent)

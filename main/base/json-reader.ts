@@ -44,7 +44,7 @@ export class JsonReader {
     } catch (error) {
       if (error instanceof SpectroscopeError || !(error instanceof Error) || !('code' in error)) throw error
       const what = `${file} cannot be read (${faultCode(error)})`
-      const remedy = 'give the path of a file that is there, not of a folder'
+      const remedy = 'give the path of an existing file, not of a folder'
       throw new SpectroscopeError('input', `${what}; ${remedy}.`, { cause: error })
     } finally {
       blocks.destroy()
@@ -62,14 +62,11 @@ export class JsonReader {
   }
 
   #damaged(): SpectroscopeError {
-    return this.fault(
-      `it is damaged near byte ${this.#before + this.#at}`,
-      'take the file again from where it came from'
-    )
+    return this.fault(`it is damaged near byte ${this.#before + this.#at}`, 'get the file again from its source')
   }
 
   #truncated(): SpectroscopeError {
-    return this.fault('the file ends early, so that a part of it is missing', 'copy it again, or export it again')
+    return this.fault('the file is truncated', 'copy it again, or export it again')
   }
 
   /** Keeps the buffer from `#at` on and reads at least as much again. Skips a byte order mark at the start. */
@@ -210,7 +207,7 @@ export class JsonReader {
       const key = (await this.value()) as string
       await this.#take(colon)
       this.#path.push(key)
-      if (seen.has(key)) throw this.fault('this key comes twice', 'take the file again from where it came from')
+      if (seen.has(key)) throw this.fault('this key occurs twice', 'get the file again from its source')
       seen.add(key)
       yield key
       this.#path.pop()
@@ -223,7 +220,7 @@ export class JsonReader {
   async *entries(): AsyncGenerator<number> {
     const first = await this.#peek()
     if (first !== undefined && first !== openBracket)
-      throw this.fault('a list is expected', 'take the file again from where it came from')
+      throw this.fault('a list is expected', 'get the file again from its source')
     await this.#take(openBracket)
     if ((await this.#peek()) === closeBracket) {
       this.#at++

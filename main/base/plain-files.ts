@@ -10,11 +10,10 @@ import { makeFolder, writingError } from './files'
 const refused = (path: string, sentence: string): SpectroscopeError =>
   new SpectroscopeError('workspace', `${path} ${sentence}.`)
 
-const linkWords = 'is a link, and a workspace may have none; put the file or folder itself there, or remove it'
+const linkWords = 'is a link, which a workspace must not contain; put the file or folder itself there, or remove it'
 const hardLinkWords =
-  'is known by another name elsewhere (a hard link), and a workspace may have no such file; ' +
-  'put a copy in its place, or remove it'
-const oddWords = 'is neither a file nor a folder, and a workspace may have nothing else; remove it'
+  'is a hard link to a file elsewhere, which a workspace must not contain; put a copy in its place, or remove it'
+const oddWords = 'is neither a file nor a folder, and a workspace must contain nothing else; remove it'
 
 /** Windows has neither flag. O_NONBLOCK avoids waiting on a pipe. */
 const withoutFollowing = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
@@ -128,7 +127,7 @@ export const checkContents = async (folder: string): Promise<void> => {
     await walk(folder)
   } catch (error) {
     if (error instanceof SpectroscopeError) throw error
-    const sentence = `${folder}: what is in it cannot be listed (${faultCode(error)}); change its permissions.`
+    const sentence = `${folder}: its contents cannot be listed (${faultCode(error)}); change its permissions.`
     throw new SpectroscopeError('workspace', sentence, { cause: error })
   }
   for (const { path, names, found } of shared.values()) if (found < names) throw refused(path, hardLinkWords)

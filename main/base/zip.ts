@@ -35,7 +35,7 @@ const unpackEntry = async (zip: ZipFile, entry: Entry, target: string, signal: A
   await reading(`${entry.fileName} cannot be unpacked`, async () =>
     pipeline(await zip.openReadStreamPromise(entry), summed, createWriteStream(target, { flags: 'wx' }), { signal })
   )
-  if (sum !== entry.crc32) throw new DamagedArchive(`${entry.fileName} has another content than its checksum says`)
+  if (sum !== entry.crc32) throw new DamagedArchive(`${entry.fileName} does not match its checksum`)
 }
 
 /**

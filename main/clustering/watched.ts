@@ -18,7 +18,7 @@ const progressMilliseconds = 250
 const telling = 0.02
 
 const interrupted = (): SpectroscopeError =>
-  new SpectroscopeError('interrupted', 'The work was stopped before its end; ask for it again.')
+  new SpectroscopeError('interrupted', 'The task was stopped before it finished; start it again.')
 
 /**
  * Runs one task on one worker thread and reports its progress. When `signal` aborts, stops the worker at once and

@@ -86,10 +86,10 @@ const refusals: Readonly<Record<string, string>> = {
 
 const card = 'cards and metadata, not data; name such a file itself to have it read'
 const hidden = 'hidden'
-const readAlready = 'read already, under another name'
+const readAlready = 'already read under another name'
 const hubStore = 'the store of a hub cache; its files are read by their names in snapshots'
 const special = 'neither files nor folders'
-const circle = 'links that lead round in a circle'
+const circle = 'links that form a loop'
 
 /** Files that document a dataset. */
 const cardNames = /^(readme|licen[cs]e|copying)([._-].*)?$/i

@@ -28,7 +28,7 @@ const unreadable = (file: CorpusFile, error: unknown): SpectroscopeError => {
   const fault = briefly(faultCode(error))
   const why =
     file.compression !== null && /^(Z_|ZSTD)/.test(fault)
-      ? `is packed and damaged, or cut off (${fault}); fetch it again`
+      ? `is damaged or truncated (${fault}); fetch it again`
       : `cannot be read (${fault}); repair it`
   return new SpectroscopeError('input', `${file.path}: the file ${why} or take it out of "corpus.files".`, {
     cause: error

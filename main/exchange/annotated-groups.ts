@@ -89,7 +89,7 @@ class Reading {
     const { parent } = stretch.summary
     if (parent === null) return null
     const number = this.#numbers.get(parent)
-    if (number === undefined) throw this.#faultIn(stretch, `group ${parent}, which it is in, is not there`)
+    if (number === undefined) throw this.#faultIn(stretch, `group ${parent}, which it is in, does not exist`)
     const above = kindOf(this.#order[number])
     if (coarseness(above) > coarseness(kindOf(stretch))) return number
     throw this.#faultIn(stretch, `a ${kindOf(stretch)} cannot be in a ${above} (${parent})`)

@@ -80,7 +80,7 @@ const checked = <S extends z.ZodType>(reader: JsonReader, schema: S, value: unkn
 const foreign = (reader: JsonReader, format: unknown): Error => {
   const named = typeof format === 'string' ? ` (its format is "${briefly(format)}")` : ''
   const isRun = format === 'spectroscope run'
-  const what = isRun ? 'this is the run.json of an export as json' : `this is no annotated cluster set${named}`
+  const what = isRun ? 'this is the run.json of an export as json' : `this is not an annotated cluster set${named}`
   return reader.fault(what, 'give a file that `export --format annotated` wrote')
 }
 
@@ -98,7 +98,7 @@ const checkFormat = (file: string): Promise<number> =>
       if (format !== undefined && version !== undefined) break
     }
     if (format === undefined) throw foreign(reader, format)
-    if (typeof version !== 'number') throw reader.fault('its version is not said', again)
+    if (typeof version !== 'number') throw reader.fault('it has no version', again)
     if (version > setVersion)
       throw reader.fault(
         `it was written by a newer program (version ${version} of the format; this one reads ${setVersion})`,
@@ -156,7 +156,7 @@ class SetReader {
     const most = listLimits[list]
     const tokens = list === 'members' ? this.#tokens.length : 0
     if (entry + tokens < most) return
-    const what = `there are more ${list} than the ${most.toLocaleString('en')} that there is room for`
+    const what = `there are more ${list} than the ${most.toLocaleString('en')} allowed`
     throw this.reader.fault(what, again)
   }
 
@@ -265,10 +265,10 @@ class SetReader {
     const [rows, positions, ids] = [this.#tokenRows.values, this.#positions.values, this.#ids.values]
     this.#tokens.values.forEach((token, at) => {
       if (token >= count || tokenRows[token] >= 0)
-        throw reader.fault(`token ${token} comes twice, or others are missing`, again, ['clusters'])
+        throw reader.fault(`token ${token} occurs twice, or others are missing`, again, ['clusters'])
       const row = this.#rows.get(rows[at])
       if (row === undefined)
-        throw reader.fault(`token ${token} is in row ${rows[at]}, which is not there`, again, ['rows'])
+        throw reader.fault(`token ${token} is in row ${rows[at]}, which does not exist`, again, ['rows'])
       if (positions[at] < 1 || row.ids[positions[at]] !== ids[at])
         throw reader.fault(`token ${token} is not what row ${rows[at]} has at position ${positions[at]}`, again, [
           'clusters'

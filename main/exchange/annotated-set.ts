@@ -42,7 +42,7 @@ const componentNames = z
   .array(componentName)
   .min(1)
   .max(limits.components)
-  .refine((names) => new Set(names).size === names.length, 'a component comes twice')
+  .refine((names) => new Set(names).size === names.length, 'a component occurs twice')
   .meta({ uniqueItems: true })
 const runId = z.string().regex(runIdForm, 'it must be the id of a run, as in 20261122-101530-k3f9')
 const runName = textOf(limits.runName)

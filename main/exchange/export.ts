@@ -372,14 +372,14 @@ export const exportRun = async (
   if (run.components.length === 0)
     throw new SpectroscopeError(
       'input',
-      `Run ${run.id} has no susceptibilities yet; \`resume ${run.id}\` goes on with it.`
+      `Run ${run.id} has no susceptibilities yet; continue it with \`resume ${run.id}\`.`
     )
   if (
     run.configuration.clustering !== false &&
     run.clusterings.length === 0 &&
     !run.stages.some(({ stage }) => stage === 'cluster')
   ) {
-    throw new SpectroscopeError('input', `Run ${run.id} is not clustered yet; \`resume ${run.id}\` goes on with it.`)
+    throw new SpectroscopeError('input', `Run ${run.id} is not clustered yet; continue it with \`resume ${run.id}\`.`)
   }
   const clustering =
     number === undefined && run.clusterings.length === 0 && clusters === 'all' ? undefined : clusteringOf(run, number)

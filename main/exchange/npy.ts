@@ -44,7 +44,7 @@ export const readNpy = async (
     throw new SpectroscopeError('input', `${file}: ${why}.`)
   }
   const bytes = await readFile(file)
-  if (bytes.length < 12 || bytes.toString('latin1', 0, 6) !== '\x93NUMPY') fail('this is no NPY file')
+  if (bytes.length < 12 || bytes.toString('latin1', 0, 6) !== '\x93NUMPY') fail('this is not an NPY file')
   const wide = bytes[6] >= 2
   const start = wide ? 12 : 10
   const end = start + (wide ? bytes.readUInt32LE(8) : bytes.readUInt16LE(8))

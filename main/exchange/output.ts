@@ -37,12 +37,12 @@ export const refuseToReplace = async (file: string, overwrite: Overwrite): Promi
   if (!there.isFile() || !(await isExport(file).catch(() => false))) {
     throw new SpectroscopeError(
       'usage',
-      `${file} is there already, and is not known as an export of this program; ` +
-        `choose another name, or allow by its name that it is replaced (--overwrite-file ${name}).`
+      `${file} exists already and is not an export of this program; ` +
+        `choose another name, or allow replacing it by name (--overwrite-file ${name}).`
     )
   }
   if (overwrite !== true) {
-    const remedy = 'choose another name, or allow that it is replaced (--overwrite)'
-    throw new SpectroscopeError('usage', `${file} is there already; ${remedy}.`)
+    const remedy = 'choose another name, or allow replacing it (--overwrite)'
+    throw new SpectroscopeError('usage', `${file} exists already; ${remedy}.`)
   }
 }

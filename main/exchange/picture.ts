@@ -14,10 +14,7 @@ const isPicture = (content: Uint8Array): boolean =>
 /** Writes a picture of the graph as PNG or SVG. The file appears complete or not at all. */
 export const writePicture = async (file: string, content: Uint8Array, overwrite: Overwrite): Promise<FileIdentity> => {
   if (!isPicture(content))
-    throw new SpectroscopeError(
-      'usage',
-      `${file}: what was to be written is neither PNG nor SVG; draw the picture again.`
-    )
+    throw new SpectroscopeError('usage', `${file}: the picture is neither PNG nor SVG; draw it again.`)
   await refuseToReplace(file, overwrite)
   await makeFolder(dirname(resolve(file)))
   return writeIdentified(file, content)

@@ -414,7 +414,7 @@ export const exportReport = async (
   if (picture !== undefined && !pictureUrl.test(picture))
     throw new SpectroscopeError(
       'usage',
-      'The picture of the graph is no data URL of a PNG or SVG; draw it again, or leave it out.'
+      'The picture of the graph is not a data URL of a PNG or SVG; draw it again, or leave it out.'
     )
   const run = await workspace.getRun(runId)
   const clustering = clusteringOf(run, number)

@@ -23,7 +23,7 @@ export const clusteringOf = (run: RunRecord, number: number | undefined): Cluste
   throw new SpectroscopeError(
     'input',
     run.clusterings.length === 0
-      ? `Run ${run.id} has no clustering yet; \`cluster ${run.id}\` makes one.`
+      ? `Run ${run.id} has no clustering yet; make one with \`cluster ${run.id}\`.`
       : `Run ${run.id} has no clustering ${number}; it has ${run.clusterings.map((one) => one.number).join(', ')}.`
   )
 }

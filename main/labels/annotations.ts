@@ -36,7 +36,7 @@ const sameBody = (a: AnnotationBody | null, b: AnnotationBody | null): boolean =
 
 const missing = (target: AnnotationTarget): SpectroscopeError => {
   const { kind, number } = parseTarget(target)
-  return new SpectroscopeError('input', `There is no ${kind} ${number} any more; it was undone.`)
+  return new SpectroscopeError('input', `The ${kind} ${number} no longer exists; it was undone.`)
 }
 
 /** A clustering's annotations while several changes are applied. `edits` returns the result. */

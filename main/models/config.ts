@@ -122,7 +122,7 @@ const neox = (value: unknown, name: string): Architecture => {
   if (!config.attention_bias)
     throw refusal(name, '"attention_bias": GPT-NeoX without attention biases is not supported')
   if (config.tie_word_embeddings)
-    throw refusal(name, '"tie_word_embeddings": tied embeddings are supported for GPT-2 only')
+    throw refusal(name, '"tie_word_embeddings": tied embeddings are supported only for GPT-2')
   checkHeads(name, config.hidden_size, config.num_hidden_layers, config.num_attention_heads)
   const share = rope.partial_rotary_factor ?? config.rotary_pct ?? config.partial_rotary_factor ?? 0.25
   const rotaryDimensions = Math.floor((config.hidden_size / config.num_attention_heads) * share)

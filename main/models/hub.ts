@@ -76,7 +76,7 @@ const asking = <T>({ name, endpoint, signal, retryDelay }: Source, action: () =>
     interrupted: (cause) =>
       new SpectroscopeError(
         'interrupted',
-        `The download of ${name} was interrupted; run the same command again to go on where it stopped.`,
+        `The download of ${name} was interrupted; run the same command again to resume it.`,
         { cause }
       ),
     exhausted: (fault) =>
@@ -196,10 +196,7 @@ const checkable = ({ name, endpoint }: Source, { rfilename, size, lfs, blobId }:
 export const fetchModel = async (name: string, options: FetchOptions): Promise<FetchedModel> => {
   const { folder, revision = 'main', onProgress } = options
   if (!/^[\w.-]+(\/[\w.-]+)?$/.test(name) || name.includes('..'))
-    throw new SpectroscopeError(
-      'usage',
-      `"${name}" is no name of a model; give owner/name, as in EleutherAI/pythia-14m.`
-    )
+    throw new SpectroscopeError('usage', `"${name}" is not a model name; give owner/name, as in EleutherAI/pythia-14m.`)
   const asked: Source = {
     name,
     revision,

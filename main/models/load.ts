@@ -81,14 +81,14 @@ const checkTensors = (source: string, architecture: Architecture, entries: reado
     }
   }
   if (found.size !== entries.length) {
-    const fault = 'a tensor is there twice, with and without "transformer." or "_orig_mod."'
+    const fault = 'a tensor occurs twice, with and without "transformer." or "_orig_mod."'
     throw new SpectroscopeError('input', `${source}: ${fault}; use the file as it was published.`)
   }
   const unknown = entries.find(({ name }) => !shapes.has(canonicalName(architecture.family, name)))
   if (unknown === undefined) return
   const { family } = architecture
   const name = briefly(unknown.name)
-  throw foreign(`the tensor "${name}" belongs to no part of a ${family} model as config.json describes it`)
+  throw foreign(`the tensor "${name}" is not part of the ${family} model that config.json describes`)
 }
 
 const findWeights = (folder: string): string => {

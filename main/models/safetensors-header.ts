@@ -67,7 +67,7 @@ export const broken = (path: string, what: string, cause?: unknown): Spectroscop
   new SpectroscopeError('input', `${path}: ${what}; ${remedy}.`, { cause })
 
 export const truncated = (path: string, needed: number, size: number): SpectroscopeError =>
-  broken(path, `the file is cut off: its header speaks of ${needed} bytes and it has ${size}`)
+  broken(path, `the file is truncated: its header describes ${needed} bytes, but it has ${size}`)
 
 /** Half of a surrogate pair. JSON escapes can spell one, but UTF-8 cannot. */
 const half = /\p{Surrogate}/u
@@ -77,7 +77,7 @@ const named = (name: string): string => `"${briefly(name)}"`
 const parseText = (path: string, header: Uint8Array): object => {
   // Check the raw byte: the decoder drops a byte order mark, which the format does not allow here.
   if (header[0] !== 0x7b)
-    throw broken(path, 'the header does not begin with "{", so this is no safetensors file or it is damaged')
+    throw broken(path, 'the header does not begin with "{", so this is not a safetensors file, or it is damaged')
   let parsed: unknown
   let text: string
   try {
@@ -88,12 +88,11 @@ const parseText = (path: string, header: Uint8Array): object => {
   try {
     parsed = JSON.parse(text)
   } catch (error) {
-    throw broken(path, 'the header is not valid JSON, so this is no safetensors file or it is damaged', error)
+    throw broken(path, 'the header is not valid JSON, so this is not a safetensors file, or it is damaged', error)
   }
   const { repeatedKey, oddInteger } = jsonOddities(text, new Set(['shape', 'data_offsets']))
   if (repeatedKey !== undefined) throw broken(path, `the header names ${named(repeatedKey)} twice`)
-  if (oddInteger !== undefined)
-    throw broken(path, `the header has ${briefly(oddInteger)} where a whole number must stand`)
+  if (oddInteger !== undefined) throw broken(path, `the header has ${briefly(oddInteger)} instead of a whole number`)
   return parsed as object
 }
 
@@ -111,7 +110,7 @@ const entryOf = (path: string, name: string, value: unknown, dataStart: number):
   if (!checked.success) {
     const given = z.looseObject({ dtype: z.string() }).safeParse(value).data?.dtype
     if (given !== undefined && !dtypes.includes(given))
-      throw broken(path, `${named(name)} is of the type ${named(given)}, which the format does not have`)
+      throw broken(path, `${named(name)} is of the type ${named(given)}, which is not in the format`)
     throw broken(path, `the header's entry ${named(name)} lacks a valid dtype, shape or data_offsets`)
   }
   const {
@@ -158,9 +157,9 @@ export const parseHeader = (path: string, header: Uint8Array, size: number): Ten
   const parsed = parseText(path, header)
   const entries: TensorEntry[] = []
   for (const [name, value] of Object.entries(parsed)) {
-    if (half.test(name)) throw broken(path, `the name ${named(name)} in the header is no text`)
+    if (half.test(name)) throw broken(path, `the name ${named(name)} in the header is not valid text`)
     if (name !== '__metadata__') entries.push(entryOf(path, name, value, dataStart))
-    else if (!isTextMap(value)) throw broken(path, 'the header\'s "__metadata__" is no map from text to text')
+    else if (!isTextMap(value)) throw broken(path, 'the header\'s "__metadata__" is not a map from text to text')
   }
   checkPlaces(path, entries, dataStart, size)
   return entries

@@ -28,12 +28,12 @@ const readFully = async (file: FileHandle, path: string, target: Uint8Array, pos
 export const readHeader = async (path: string): Promise<TensorEntry[]> => {
   const { handle: file, size } = await opened(path)
   try {
-    if (size < 8) throw broken(path, `the file is cut off: it has ${size} bytes, less than a header's length`)
+    if (size < 8) throw broken(path, `the file is truncated: it has ${size} bytes, less than a header's length`)
     const length = Buffer.alloc(8)
     await readFully(file, path, length, 0)
     const headerBytes = Number(length.readBigUInt64LE())
     if (headerBytes > maximumHeaderBytes)
-      throw broken(path, `this is no safetensors file: its header would take ${headerBytes} bytes`)
+      throw broken(path, `this is not a safetensors file: its header would take ${headerBytes} bytes`)
     if (8 + headerBytes > size) throw truncated(path, 8 + headerBytes, size)
     const header = Buffer.alloc(headerBytes)
     await readFully(file, path, header, 8)

@@ -140,7 +140,7 @@ const prefixSpaceOf = (refuse: Refuse, given: Part | null | undefined): boolean 
     throw refuse(
       'pre_tokenizer',
       parts.length === 0
-        ? 'there is none'
+        ? 'it is missing'
         : `it ends in "${briefly(parts.at(-1)!.type)}", and not in a "ByteLevel" whose flags are true or false`
     )
   const other = before.find((part) => !cutsWords(part))
@@ -168,7 +168,7 @@ const checkPostProcessor = (refuse: Refuse, given: Part | null | undefined): voi
     const adds = ['TemplateProcessing', 'BertProcessing', 'RobertaProcessing'].includes(part.type)
     throw refuse(
       'post_processor',
-      `"${briefly(part.type)}" ${adds ? 'adds tokens to every text' : 'is none that is known'}`
+      `"${briefly(part.type)}" ${adds ? 'adds tokens to every text' : 'is not a known kind'}`
     )
   }
 }
@@ -186,7 +186,7 @@ const vocabularyOf = (refuse: Refuse, given: Readonly<Record<string, unknown>>):
   for (const [token, value] of Object.entries(given)) {
     const checked = id.safeParse(value)
     if (!checked.success)
-      throw refuse('model.vocab', `the id of "${briefly(token)}" is no whole number from 0 to ${2 ** 32 - 1}`)
+      throw refuse('model.vocab', `the id of "${briefly(token)}" is not a whole number from 0 to ${2 ** 32 - 1}`)
     vocabulary.set(token, checked.data)
   }
   return vocabulary

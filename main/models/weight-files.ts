@@ -33,7 +33,7 @@ const parseIndex = (path: string, text: string): WeightIndex => {
   const shardOf = new Map(Object.entries(checked.data.weight_map))
   const strange = [...shardOf.values()].find((shard) => !isBeside(shard))
   if (strange !== undefined)
-    throw broken(path, `the index names "${briefly(strange)}", which is no safetensors file beside it`)
+    throw broken(path, `the index names "${briefly(strange)}", which is not a safetensors file beside it`)
   return { shards: [...new Set(shardOf.values())].sort(), shardOf }
 }
 

@@ -50,8 +50,8 @@ describe('links in folders', () => {
     const { texts, leftOut } = await readAll(folder, ['c', 'other'])
     expect(texts).toEqual(['one', 'two', 'three'])
     expect(leftOut).toEqual([
-      { why: 'read already, under another name', count: 4, names: ['c/link/back', 'c/loop', 'c/z.txt', 'other'] },
-      { why: 'links that lead round in a circle', count: 1, names: ['c/self'] }
+      { why: 'already read under another name', count: 4, names: ['c/link/back', 'c/loop', 'c/z.txt', 'other'] },
+      { why: 'links that form a loop', count: 1, names: ['c/self'] }
     ])
   })
 

@@ -223,7 +223,7 @@ describe('a study of a corpus', () => {
       'a.jsonl': '{"text":"plain"}\n{"text":"and the"}\n'
     })
     expect((await failure(prepareStudy(configure({}), folder, narrow, tokenizer))).message).toMatch(
-      /a\.jsonl, record 1: the tokenizer gives "and" the id 261 and the model's vocabulary ends at 199/
+      /a\.jsonl, record 1: the tokenizer gives "and" the id 261, but the model's vocabulary ends at 199/
     )
     expect(model.architecture.vocabulary).toBeGreaterThan(tokenizer.vocabularySize)
   })

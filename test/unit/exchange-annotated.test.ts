@@ -359,7 +359,7 @@ describe('an annotated cluster set', () => {
     await write('there.json')
     await expect(write('there.json', { overwrite: false })).rejects.toMatchObject({
       kind: 'usage',
-      message: expect.stringContaining('there already')
+      message: expect.stringContaining('exists already')
     })
     await mkdir(out('a-folder'))
     await expect(write('a-folder')).rejects.toMatchObject({
@@ -394,9 +394,9 @@ describe('a file that is not right', () => {
       change(copy)
       return JSON.stringify(copy)
     }
-    expect(await refusal('empty.json', '')).toContain('no annotated cluster set')
-    expect(await refusal('text.json', 'Dear reader')).toContain('no annotated cluster set')
-    expect(await refusal('list.json', '[1, 2]')).toContain('no annotated cluster set')
+    expect(await refusal('empty.json', '')).toContain('not an annotated cluster set')
+    expect(await refusal('text.json', 'Dear reader')).toContain('not an annotated cluster set')
+    expect(await refusal('list.json', '[1, 2]')).toContain('not an annotated cluster set')
     expect(await refusal('other.json', '{"format": "something else", "version": 1}')).toContain(
       'its format is "something else"'
     )
@@ -457,7 +457,7 @@ describe('a file that is not right', () => {
         'twice.json',
         changed((set) => (set.clusters[0].members[1].token = 0))
       )
-    ).toContain('token 0 comes twice')
+    ).toContain('token 0 occurs twice')
     expect(
       await refusal(
         'size.json',
@@ -504,7 +504,7 @@ describe('a file that is not right', () => {
     expect(await refusal('damaged-2.json', text.replace('"members": [', '"members" ['))).toContain('damaged near byte')
     expect(await refusal('trailing.json', `${text}{}`)).toContain('damaged near byte')
     expect(await refusal('double.json', text.replace('"version": 2,', '"version": 2, "version": 2,'))).toContain(
-      'at version, this key comes twice'
+      'at version, this key occurs twice'
     )
     expect(
       await refusal(
@@ -523,9 +523,9 @@ describe('a file that is not right', () => {
     const text = (await readFile(out('whole.json'), 'utf8')).trimEnd()
     for (let share = 1; share < 40; share++)
       expect(await refusal('cut.json', text.slice(0, Math.floor((text.length * share) / 40)))).toMatch(
-        /ends early|no annotated cluster set/
+        /is truncated|not an annotated cluster set/
       )
-    expect(await refusal('cut.json', text.slice(0, -1))).toContain('ends early')
+    expect(await refusal('cut.json', text.slice(0, -1))).toContain('is truncated')
   })
 
   test('that is not there, or is a folder, is told too', async () => {
@@ -779,7 +779,7 @@ describe('a set with a tree', () => {
       )
     }
     expect(await refusal((set) => (set.clusters[3].parent = 9))).toContain(
-      'at clusters[3], group 9, which it is in, is not there'
+      'at clusters[3], group 9, which it is in, does not exist'
     )
     expect(await refusal((set) => (set.clusters[3].parent = 0))).toContain(
       'at clusters[3], a cluster cannot be in a cluster (0)'

@@ -360,7 +360,7 @@ describe('a picture', () => {
     expect(await readFile(out('pictures/graph.png'))).toEqual(png)
     await expect(writePicture(out('pictures/graph.png'), png, false)).rejects.toMatchObject({
       kind: 'usage',
-      message: expect.stringContaining('there already')
+      message: expect.stringContaining('exists already')
     })
     const svg = Buffer.from('<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>')
     await writePicture(out('pictures/graph.png'), svg, 'graph.png')

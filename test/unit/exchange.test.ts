@@ -86,7 +86,7 @@ describe('npy', () => {
     await writeFile(file, bytes.toString('latin1').replace('<f4', '<c8'), 'latin1')
     await expect(readNpy(file)).rejects.toMatchObject({ message: expect.stringContaining('"<c8"') })
     await writeFile(file, 'hello, this is no array')
-    await expect(readNpy(file)).rejects.toMatchObject({ message: expect.stringContaining('no NPY file') })
+    await expect(readNpy(file)).rejects.toMatchObject({ message: expect.stringContaining('not an NPY file') })
   })
 
   test.skipIf(!python)('means the same to numpy, in both directions (needs /usr/bin/python3 with numpy)', async () => {

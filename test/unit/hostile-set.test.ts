@@ -97,7 +97,7 @@ describe('what is never free text is refused at its place, in a sentence that hi
     'a component': [({ components }) => (components[1] = bad), "at components[1], a component's name has letters"],
     'a component with markup': [({ components }) => (components[0] = '<img src=x>'), 'at components[0], a component'],
     'a component that is a formula': [({ components }) => (components[0] = '=1+1'), 'at components[0], a component'],
-    'a component that comes twice': [({ components }) => (components[1] = components[0]), 'a component comes twice'],
+    'a component that comes twice': [({ components }) => (components[1] = components[0]), 'a component occurs twice'],
     'a component of the diagnostics': [
       ({ diagnostics }) => (diagnostics[2].component = 'mlp:0\u200b'),
       'at diagnostics[2].component, a component'

@@ -67,7 +67,7 @@ test("reads a file with a byte order mark, and says what lies in a Git LFS file'
     expect(await readAll(file, 0)).toEqual(JSON.parse(text.slice(1)))
   }
   await writeFile(file, '\ufeff')
-  await expect(readAll(file, 0)).rejects.toThrow('ends early')
+  await expect(readAll(file, 0)).rejects.toThrow('is truncated')
   await writeFile(file, 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n')
   await expect(readAll(file, 0)).rejects.toThrow('mark.json is a Git LFS pointer, not the file itself; run "git lfs')
 })

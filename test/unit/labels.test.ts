@@ -155,8 +155,8 @@ describe('changes of annotations', () => {
   })
 
   it('refuse what is not there, and merges of one', () => {
-    expect(() => edit([set(['merge:9'], { name: 'x' })])).toThrow('no merge 9')
-    expect(() => edit([{ do: 'clear', targets: ['part:1'] }])).toThrow('no part 1')
+    expect(() => edit([set(['merge:9'], { name: 'x' })])).toThrow('merge 9 no longer exists')
+    expect(() => edit([{ do: 'clear', targets: ['part:1'] }])).toThrow('part 1 no longer exists')
     expect(() => edit([{ do: 'merge', clusters: [3, 3], label: {} }])).toThrow('at least two')
   })
 

@@ -66,7 +66,7 @@ describe('names that training loops leave in files', () => {
           loadModel(gpt2Folder({ ...tied, '_orig_mod.transformer.wte.weight': tied['transformer.wte.weight'] }))
         )
       ).message
-    ).toMatch(/a tensor is there twice/)
+    ).toMatch(/a tensor occurs twice/)
   })
 })
 
@@ -112,12 +112,12 @@ describe('an index of shards', () => {
     [
       'a file elsewhere',
       { 'model.safetensors.index.json': { weight_map: { ...map, [name]: '/etc/x.safetensors' } } },
-      /"\/etc\/x\.safetensors", which is no safetensors file beside it/
+      /"\/etc\/x\.safetensors", which is not a safetensors file beside it/
     ],
     [
       'a file up and down again',
       { 'model.safetensors.index.json': { weight_map: { ...map, [name]: '..\\x.safetensors' } } },
-      /no safetensors file beside it/
+      /not a safetensors file beside it/
     ],
     [
       'the wrong shard',

@@ -41,8 +41,8 @@ describe('a safetensors header', () => {
     ['nothing', '', 0, /does not begin with "\{"/],
     ['a zero after it', `{"a":${entry}}\0`, 4, /not valid JSON/],
     ['what is no UTF-8', Buffer.from(`{"\u00ff":${entry}}`, 'latin1'), 4, /not valid UTF-8/],
-    ['half a surrogate pair', `{"\\ud800":${entry}}`, 4, /is no text/],
-    ['half a pair in its metadata', `{"__metadata__":{"a":"\\ud800"},"a":${entry}}`, 4, /"__metadata__" is no map/],
+    ['half a surrogate pair', `{"\\ud800":${entry}}`, 4, /is not valid text/],
+    ['half a pair in its metadata', `{"__metadata__":{"a":"\\ud800"},"a":${entry}}`, 4, /"__metadata__" is not a map/],
     ['a name twice', `{"a":${entry},"a":${entry}}`, 4, /the header names "a" twice/],
     ['a name in two spellings', `{"a":${entry},"\\u0061":${tensor([1], [4, 8])}}`, 8, /the header names "a" twice/],
     [
@@ -58,8 +58,8 @@ describe('a safetensors header', () => {
       /the header names "__metadata__" twice/
     ],
     ['a key of metadata twice', `{"__metadata__":{"k":"1","k":"2"},"a":${entry}}`, 4, /the header names "k" twice/],
-    ['numbers in metadata', `{"__metadata__":{"k":1},"a":${entry}}`, 4, /"__metadata__" is no map/],
-    ['a list of metadata', `{"__metadata__":[],"a":${entry}}`, 4, /"__metadata__" is no map/],
+    ['numbers in metadata', `{"__metadata__":{"k":1},"a":${entry}}`, 4, /"__metadata__" is not a map/],
+    ['a list of metadata', `{"__metadata__":[],"a":${entry}}`, 4, /"__metadata__" is not a map/],
     ['bytes after the last tensor', `{"a":${entry}}`, 5, /no tensor covers the last 1 bytes/],
     ['bytes before the first', `{"a":${tensor([1], [4, 8])}}`, 8, /no tensor covers the 4 bytes before "a"/],
     ['bytes in between', `{"a":${entry},"b":${tensor([1], [8, 12])}}`, 12, /no tensor covers the 4 bytes before "b"/],
@@ -75,15 +75,25 @@ describe('a safetensors header', () => {
       'an offset of 4.0',
       '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4.0]}}',
       4,
-      /has 4\.0 where a whole number/
+      /has 4\.0 instead of a whole number/
     ],
-    ['an offset of 4e0', '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4e0]}}', 4, /has 4e0 where a whole number/],
-    ['an offset of -0', '{"a":{"dtype":"F32","shape":[1],"data_offsets":[-0,4]}}', 4, /has -0 where a whole number/],
+    [
+      'an offset of 4e0',
+      '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4e0]}}',
+      4,
+      /has 4e0 instead of a whole number/
+    ],
+    [
+      'an offset of -0',
+      '{"a":{"dtype":"F32","shape":[1],"data_offsets":[-0,4]}}',
+      4,
+      /has -0 instead of a whole number/
+    ],
     [
       'an unknown type',
       `{"a":${tensor([1], [0, 4], 'F31')}}`,
       4,
-      /"a" is of the type "F31", which the format does not have/
+      /"a" is of the type "F31", which is not in the format/
     ],
     ['a type in small letters', `{"a":${tensor([1], [0, 4], 'f32')}}`, 4, /"a" is of the type "f32"/],
     ['half a byte', `{"a":${tensor([1], [0, 1], 'F4')}}`, 1, /takes no whole number of bytes/],

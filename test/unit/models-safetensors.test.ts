@@ -91,14 +91,14 @@ describe('a damaged safetensors file', () => {
     const path = file(whole.subarray(0, length))
     const error = await failure(read(path))
     expect(error.kind).toBe('input')
-    expect(error.message).toMatch(new RegExp(`^${path}: the file is cut off: .*; download it again .*\\.$`))
+    expect(error.message).toMatch(new RegExp(`^${path}: the file is truncated: .*; download it again .*\\.$`))
   })
 
   const cases: [string, Uint8Array, RegExp][] = [
     [
       'something else entirely',
       Buffer.from('PK\u0003\u0004 this is a zip of a torch model, and no safetensors'),
-      /no safetensors file/
+      /not a safetensors file/
     ],
     [
       'a header that is no JSON',

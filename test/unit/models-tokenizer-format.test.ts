@@ -65,7 +65,7 @@ describe('a spelling of byte-level BPE', () => {
     [
       'an unknown post-processor',
       { parts: { post_processor: { type: 'Nope' } } },
-      /"post_processor": "Nope" is none that is known/
+      /"post_processor": "Nope" is not a known kind/
     ],
     [
       'one of them in a sequence',
@@ -105,7 +105,7 @@ describe('a spelling of byte-level BPE', () => {
       { parts: { pre_tokenizer: { ...byteLevel, use_regex: false } } },
       /"pre_tokenizer": "use_regex" is false/
     ],
-    ['no pre-tokenizer', { parts: { pre_tokenizer: null } }, /"pre_tokenizer": there is none/],
+    ['no pre-tokenizer', { parts: { pre_tokenizer: null } }, /"pre_tokenizer": it is missing/],
     [
       'bytes twice',
       { parts: { pre_tokenizer: sequence('pretokenizers', byteLevel, byteLevel) } },

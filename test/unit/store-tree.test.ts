@@ -352,7 +352,7 @@ describe('a clustering that does not hang together', () => {
       withGroup(5, { members: tree.clusters[4].members, strengths: null }),
       'region 5 does not have just the tokens'
     ],
-    ['has a parent that is not there', withGroup(3, { parent: 9 }), 'group 9, which is not there'],
+    ['has a parent that is not there', withGroup(3, { parent: 9 }), 'group 9, which does not exist'],
     ['has a parent that is no coarser', withGroup(3, { parent: 2 }), 'group 3, a cluster, is in group 2, a cluster'],
     [
       'has a region in a neighbourhood',
