@@ -266,7 +266,8 @@ const openKernel = async (
   member: number,
   refine: (point: number) => void
 ): Promise<NearestKernel> => {
-  compiled ??= readFile(kernelPath('clustering', 'nearest')).then((bytes) => WebAssembly.compile(new Uint8Array(bytes)))
+  const file = kernelPath('clustering', 'nearest')
+  compiled ??= readFile(file).then((bytes) => WebAssembly.compile(new Uint8Array(bytes)))
   const kernel = (await WebAssembly.instantiate(await compiled, { env: { memory, refine } }))
     .exports as unknown as NearestKernel
   // The kernel addresses lists by point number, but only points of the range have lists.

@@ -70,9 +70,9 @@ export const selectRows = (
         .join(', ') + (names.length > 20 ? ', …' : '')
     throw new SpectroscopeError(
       'input',
-      `The corpus makes ${total} rows (${list}), and ${counts.sampling} sampling + ${counts.observation} observation ` +
-        `+ ${counts.probe} probe rows = ${needed} are asked for; add text, or lower "corpus.sampling", ` +
-        '"corpus.observation", "corpus.probe" or "corpus.rowLength".'
+      `The corpus makes ${total} rows (${list}), and ${counts.sampling} sampling + ` +
+        `${counts.observation} observation + ${counts.probe} probe rows = ${needed} are asked for; ` +
+        'add text, or lower "corpus.sampling", "corpus.observation", "corpus.probe" or "corpus.rowLength".'
     )
   }
   const starts = available.map((_, subset) => available.slice(0, subset).reduce((sum, rows) => sum + rows, 0))

@@ -196,7 +196,10 @@ const checkable = ({ name, endpoint }: Source, { rfilename, size, lfs, blobId }:
 export const fetchModel = async (name: string, options: FetchOptions): Promise<FetchedModel> => {
   const { folder, revision = 'main', onProgress } = options
   if (!/^[\w.-]+(\/[\w.-]+)?$/.test(name) || name.includes('..'))
-    throw new SpectroscopeError('usage', `"${name}" is not a model name; give owner/name, as in EleutherAI/pythia-14m.`)
+    throw new SpectroscopeError(
+      'usage',
+      `"${name}" is not a model name; give owner/name, such as EleutherAI/pythia-14m.`
+    )
   const asked: Source = {
     name,
     revision,
