@@ -75,8 +75,7 @@ export class GraphColours {
   #readForColouring(): void {
     const data = this.#data
     const { colouring, where, run } = data.explore
-    const membership = async (): Promise<Int32Array> =>
-      (data.membership ??= await data.client.tokens.membership(where))
+    const membership = async (): Promise<Int32Array> => (data.membership ??= await data.client.tokens.membership(where))
     if (colouring.by === 'subset' && this.#subsets === null) {
       this.#columnWork.ask(
         () => data.client.tokens.subsets(where),
