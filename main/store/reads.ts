@@ -43,7 +43,7 @@ const readRows = async (
 }
 
 export const getStudy = async (connection: DuckDBConnection, runId: string, run: number): Promise<StudyRecord> => {
-  const [study] = await select(connection, 'SELECT hash FROM studies WHERE run = $1', [run])
+  const [study] = await select(connection, 'SELECT hash, tokens FROM studies WHERE run = $1', [run])
   if (study === undefined)
     throw new SpectroscopeError('input', `Run ${runId} has no rows yet; \`resume ${runId}\` prepares them.`)
   const probe = await readRows(connection, run, 'probe')
@@ -66,6 +66,8 @@ export const getStudy = async (connection: DuckDBConnection, runId: string, run:
       targets[row].push(positions[i])
     })
   })
+  const tokens = targets.reduce((sum, { length }) => sum + length, 0)
+  if (tokens !== study.tokens) throw new UnfitRows('tokens', `run ${run}`, `${tokens} of ${String(study.tokens)}`)
   const documents = await select(
     connection,
     'SELECT document, file, record, subset FROM documents WHERE run = $1 ORDER BY rowid',

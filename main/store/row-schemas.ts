@@ -34,6 +34,10 @@ const real = z
 const time = z.iso.datetime()
 const scalar = z.union([words, z.number(), z.boolean(), z.null()])
 const list = z.array(words)
+/** Names of a matrix's columns, which tables have as well. */
+const columns = z
+  .array(words.min(1))
+  .refine((names) => new Set(names.map((name) => name.toLowerCase())).size === names.length, 'a name occurs twice')
 
 const engine = z.object({
   name: words,
@@ -176,7 +180,7 @@ export const runRow = z.object({
   error: words.nullable(),
   tokens: index.max(limits.tokens),
   probeRows: index.max(limits.rows),
-  components: list,
+  components: columns,
   initialLoss: real,
   archived: z.boolean(),
   deleted: z.boolean()

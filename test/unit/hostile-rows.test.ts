@@ -49,6 +49,9 @@ const subsets: Reading = (workspace) => workspace.getSubsetIndices(run)
 const page = { stratum: 'central', seed: 1, offset: 0, limit: 5, before: 8, after: 8 } as const
 const gallery: Reading = (workspace) => workspace.getGallery(run, 1, 0, page)
 
+/** Columns are part of a run's record. */
+const tableNamed = (table: string): string => (table === 'samplings' ? 'runs' : table)
+
 /** What is set to what, how it is read, and the row that is named. */
 const hostile: readonly (readonly [string, string, Reading, string])[] = [
   ['runs', "status = 'constructor'", runs, 'run 1'],
@@ -71,6 +74,9 @@ const hostile: readonly (readonly [string, string, Reading, string])[] = [
   ['study_rows', 'row_index = 2147483647', study, 'run 1'],
   ['segments', 'row_index = -1', study, 'run 1'],
   ['tokens', 'row_index = 99', study, 'run 1'],
+  ['tokens', 'run = -2147483648', study, 'run 1'],
+  ['samplings', "components = ['a', '', 'b']", runs, 'run 1'],
+  ['samplings', "components = ['a', 'A', 'b']", runs, 'run 1'],
   ['tokens', 'position = -5', gallery, 'token 0 of run 1'],
   ['diagnostics', `failed_chains = '[null]'`, diagnostics, 'run 1'],
   ['diagnostics', `blocks = '{"rounds": "x"}'`, diagnostics, 'run 1'],
@@ -102,7 +108,7 @@ describe('a row that this program did not write', () => {
     const error: unknown = await reading.catch((reason: unknown) => reason)
     expect(error).toMatchObject({ kind: 'workspace' })
     const { message } = error as Error
-    const what = `the table "${table}" has rows that are not of this program`
+    const what = `the table "${tableNamed(table)}" has rows that are not of this program`
     expect(message).toContain(`${place.workspace}: ${databaseName}: ${what}`)
     expect(message).toContain(row)
     expect(message).toMatch(/; `spectroscope restore` puts back a copy and the labels\.$/)
