@@ -7,26 +7,25 @@ import {
   Menu,
   nativeTheme,
   Notification,
+  powerSaveBlocker,
   protocol,
-  session,
-  utilityProcess
+  session
 } from 'electron'
 import type { OpenDialogOptions } from 'electron'
 import Store from 'electron-store'
 import { z } from 'zod'
 import { themes } from '../preload/contract'
+import { messageOf } from '../preload/errors'
 import { visibleText } from '../preload/visible'
 import type { ChoicePurpose, SettingsFile, WorkbenchEnvironment } from './api/context'
 import { openWorkbench } from './api/workbench'
 import type { Workbench } from './api/workbench'
 import { projectRoot } from './base/entries'
 import { settingsFolder } from './base/folders'
-import { launchChildrenWith } from './base/processes'
-import { computingVariable } from './engine/wgsl/client'
-import { utilityLauncher } from './index/children'
-import { serveComputing } from './index/computing'
-import { openHiddenWindow } from './index/computing-window'
+import { startChildrenWith } from './base/processes'
+import { checkUnpacked } from './index/archive'
 import { menuTemplate } from './index/menu'
+import { nodeOfChildren } from './index/node'
 import { isOwnOrigin, isOwnPage, origin, scheme, serveFolder } from './index/protocol'
 import { guardedFile } from './serve/settings-files'
 
@@ -45,8 +44,6 @@ const themeSchema = z.object({ theme: z.enum(themes).catch('system') }).catch({ 
 protocol.registerSchemesAsPrivileged([
   { scheme, privileges: { standard: true, secure: true, supportFetchAPI: true, codeCache: true } }
 ])
-// Chromium has WebGPU behind this under Linux, for a whole program only. The window that people see has it off.
-if (process.platform === 'linux') app.commandLine.appendSwitch('enable-unsafe-webgpu')
 
 /**
  * A file that electron-store writes. It is read by a guard that keeps beside it what is no JSON, for electron-store
@@ -85,12 +82,17 @@ class Shell {
   /** Runs go on without a window; the program ends with the last of them. */
   #windowless = false
   #ending: Promise<void> | undefined
+  /** Of the system's sleep. */
+  #blocker: number | undefined
   readonly #settings = settingsFile('settings')
   readonly #windowFile = settingsFile('window')
   readonly #paths: string[]
+  /** Children may be started. */
+  readonly #ready: Promise<void>
 
-  constructor(paths: string[]) {
+  constructor(paths: string[], ready: Promise<void>) {
     this.#paths = paths
+    this.#ready = ready
   }
 
   get #environment(): WorkbenchEnvironment {
@@ -131,16 +133,28 @@ class Shell {
   }
 
   async #workbenchOf(): Promise<Workbench> {
-    this.#opening ??= openWorkbench(this.#environment).then((workbench) => {
-      this.#workbench = workbench
-      workbench.onNotice((name, data) => {
-        this.#send(name, data)
-        if (name === 'settings') this.#followTheme(data)
-        if (this.#windowless && workbench.busyRuns().length === 0) app.quit()
+    this.#opening ??= this.#ready
+      .then(() => openWorkbench(this.#environment))
+      .then((workbench) => {
+        this.#workbench = workbench
+        workbench.onNotice((name, data) => {
+          this.#keepAwake(workbench.busyRuns().length > 0)
+          this.#send(name, data)
+          if (name === 'settings') this.#followTheme(data)
+          if (this.#windowless && workbench.busyRuns().length === 0) app.quit()
+        })
+        return workbench
       })
-      return workbench
-    })
     return this.#opening
+  }
+
+  /** Keeps the system from sleeping while runs are at work; its screen may turn off. */
+  #keepAwake(busy: boolean): void {
+    if (busy) this.#blocker ??= powerSaveBlocker.start('prevent-app-suspension')
+    else if (this.#blocker !== undefined) {
+      powerSaveBlocker.stop(this.#blocker)
+      this.#blocker = undefined
+    }
   }
 
   #followTheme(settings: unknown): void {
@@ -246,8 +260,19 @@ class Shell {
   }
 }
 
+/** Has children run in Node, after a look at all that a package has beside its archive for them. */
+const prepareChildren = async (): Promise<void> => {
+  startChildrenWith(nodeOfChildren(app.isPackaged))
+  if (app.isPackaged) await checkUnpacked(projectRoot)
+}
+
 const start = async (): Promise<void> => {
-  const shell = new Shell(pathsOf(process.argv))
+  const ready = prepareChildren()
+  ready.catch((error: unknown) => {
+    dialog.showErrorBox('Spectroscope cannot start', visibleText(messageOf(error)))
+    app.exit(1)
+  })
+  const shell = new Shell(pathsOf(process.argv), ready)
   // A library of the settings ends the program at these unless somebody else listens too.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => shell.leave())
   app.on('second-instance', (_, argv) => shell.show(pathsOf(argv)))
@@ -260,10 +285,9 @@ const start = async (): Promise<void> => {
     contents.on('will-attach-webview', (event) => event.preventDefault())
     contents.setWindowOpenHandler(() => ({ action: 'deny' }))
   })
-  // The program ends with the window that a person sees, whatever else is open.
+  // What becomes of the program with its window is decided where that is closed.
   app.on('window-all-closed', () => {})
   let ended = false
-  // Before any window is closed, as a run may be computed in one of them.
   app.on('before-quit', (event) => {
     if (ended) return
     event.preventDefault()
@@ -275,14 +299,6 @@ const start = async (): Promise<void> => {
   })
 
   await app.whenReady()
-  // Without it one engine is missing, and nothing else.
-  const computing = await serveComputing(openHiddenWindow).catch(() => undefined)
-  launchChildrenWith(
-    utilityLauncher(
-      (entry, args, options) => utilityProcess.fork(entry, args, options),
-      computing === undefined ? {} : { [computingVariable]: computing.address }
-    )
-  )
   protocol.handle(scheme, serveFolder(join(projectRoot, 'out', 'renderer')))
   // Nothing is permitted but to copy text.
   session.defaultSession.setPermissionRequestHandler((_, permission, answer) =>

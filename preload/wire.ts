@@ -49,6 +49,21 @@ for (const [type, constructor] of numberArrays) {
   })
 }
 
+// MessagePack would take these for something else, without a word.
+codec.register({
+  type: 6,
+  encode: (value: unknown) => {
+    if (value instanceof Map || value instanceof Set || value instanceof ArrayBuffer)
+      throw new TypeError(`A frame carries no ${value.constructor.name}.`)
+    if (ArrayBuffer.isView(value) && !(value instanceof Uint8Array))
+      throw new TypeError(`A frame carries no ${value.constructor.name}.`)
+    return null
+  },
+  decode: () => {
+    throw new RangeError('The frame has a type that there is not.')
+  }
+})
+
 const unpacked = (bytes: Uint8Array, key: KeyReader): unknown =>
   unpack(bytes, { extensionCodec: codec, mapKeyConverter: key, context: key })
 

@@ -17,9 +17,6 @@ const layers = [
 ]
 /** Folders of an entry's own parts, beside the entry: main/cli/ and main/cli.ts. */
 const entryFolders = new Set(['cli', 'serve', 'index'])
-/** The page that computes, and what of main/ it is for. */
-const computingPage = 'renderer/computing/page'
-const computingModule = 'main/engine/wgsl/page'
 const electronFiles = /^(main|preload)\/index(\/|$)/
 
 /**
@@ -39,12 +36,7 @@ const objection = (importer, imported) => {
   const to = placeOf(imported)
   if (from.side === 'preload' && to.side !== 'preload')
     return 'preload/ imports nothing of the project outside preload/'
-  if (
-    from.side === 'renderer' &&
-    to.side !== 'renderer' &&
-    !/^preload\/(contract(-|$)|wire$)/.test(imported) &&
-    !(importer === computingPage && imported === computingModule)
-  )
+  if (from.side === 'renderer' && to.side !== 'renderer' && !/^preload\/(contract(-|$)|wire$)/.test(imported))
     return 'renderer/ imports only preload/contract and preload/wire'
   if (from.side !== 'main') return undefined
   if (to.side === 'preload')

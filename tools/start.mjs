@@ -33,7 +33,8 @@ const inElectron = (program, workspace) => {
   const { status, signal, error } = spawnSync(
     program,
     [root, ...(workspace === undefined ? [] : [`--workspace=${resolve(workspace)}`])],
-    { stdio: 'inherit' }
+    // What computes runs in this Node.
+    { stdio: 'inherit', env: { ...process.env, SPECTROSCOPE_NODE: process.execPath } }
   )
   if (status === 0 || signal === 'SIGINT' || signal === 'SIGTERM') return true
   if (error === undefined && performance.now() - begun > 1000 * secondsToShow) {

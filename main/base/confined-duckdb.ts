@@ -1,4 +1,8 @@
-import { DuckDBInstance } from '@duckdb/node-api'
+import type { DuckDBInstance } from '@duckdb/node-api'
+
+/** DuckDB, loaded when first used: the shell knows a database's errors, and opens none. */
+const create = async (...options: Parameters<typeof DuckDBInstance.create>): Promise<DuckDBInstance> =>
+  (await import('@duckdb/node-api')).DuckDBInstance.create(...options)
 
 /** DuckDB fetches and loads no extension and reads none of the user's secrets. */
 const closed = {
@@ -49,7 +53,7 @@ export const openConfined = async (
   { readOnly, memoryLimit, temporaryFolder }: ConfinedOptions
 ): Promise<DuckDBInstance> =>
   lock(
-    await DuckDBInstance.create(file, {
+    await create(file, {
       ...closed,
       access_mode: readOnly ? 'READ_ONLY' : 'READ_WRITE',
       memory_limit: memoryLimit,
@@ -64,7 +68,7 @@ export const openConfined = async (
 
 /** Opens an empty in-memory database that can read only the given files, with one thread. Throws DuckDB's errors. */
 export const openInMemory = async (files: readonly string[] = []): Promise<DuckDBInstance> =>
-  lock(await DuckDBInstance.create(':memory:', { ...closed, temp_directory: '', threads: '1' }), [
+  lock(await create(':memory:', { ...closed, temp_directory: '', threads: '1' }), [
     `SET allowed_paths = [${files.map(literal).join(', ')}]`,
     'SET enable_external_access = false'
   ])

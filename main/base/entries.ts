@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** Folder of package.json, found from this file, whether it runs from source or from out/main. */
+/** The folder that holds package.json: found from this file, whether it runs from source or from out/main. */
 export const projectRoot: string = (() => {
   let folder = dirname(fileURLToPath(import.meta.url))
   while (!existsSync(join(folder, 'package.json'))) {
@@ -14,12 +14,11 @@ export const projectRoot: string = (() => {
   return folder
 })()
 
-/**
- * Maps a path inside the packaged program's archive to its unpacked copy beside it, for files that libraries open
- * themselves rather than through Node. electron-builder.yml lists these files. In Electron, Node reads the archive in
- * every process and thread, so code stays inside it.
- */
+/** A path within the packed program's archive as it lies beside that, where electron-builder.yml unpacks it. */
 export const onDisk = (path: string): string => path.replace(/app\.asar(?=[\\/]|$)/, 'app.asar.unpacked')
+
+/** The program's folder for what reads no archive: Node, and DuckDB. tools/stage.mjs puts it beside the archive. */
+const diskRoot = onDisk(projectRoot) === projectRoot ? projectRoot : join(onDisk(projectRoot), 'out', 'program')
 
 export type EntryName =
   | 'cli'
@@ -32,11 +31,14 @@ export type EntryName =
   | 'clustering-worker'
   | 'matching-worker'
 
-/** Path of a built process or worker entry; electron.vite.config.ts lists them. */
-export const entryPath = (name: EntryName): string => join(projectRoot, 'out', 'main', `${name}.js`)
+/** Path of a built process or worker entry (electron.vite.config.ts lists them). */
+export const entryPath = (name: EntryName): string => join(diskRoot, 'out', 'main', `${name}.js`)
 
 /** Path of a compiled kernel: `main/<layer>/kernels/<name>.ts`, built by tools/build-kernels.mjs. */
 export const kernelPath = (layer: string, name: string): string =>
-  join(projectRoot, 'out', 'kernels', `${layer}-${name}.wasm`)
+  join(diskRoot, 'out', 'kernels', `${layer}-${name}.wasm`)
 
-export const resourcePath = (...parts: string[]): string => join(onDisk(projectRoot), 'resources', ...parts)
+export const resourcePath = (...parts: string[]): string => join(diskRoot, 'resources', ...parts)
+
+/** The Node that a package brings. */
+export const packedNode = (): string => join(diskRoot, 'node', process.platform === 'win32' ? 'node.exe' : 'node')

@@ -1,9 +1,12 @@
-import { fork } from 'node:child_process'
-import { deserialize, serialize } from 'node:v8'
+import { spawn } from 'node:child_process'
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { fromPlain, toPlain } from '../../preload/errors'
 import type { PlainError } from '../../preload/errors'
+import { channelOver } from './channel'
+import type { Channel } from './channel'
 
-/** A method of a child process: its parameters and result, both structured-cloneable. */
+/** What a child process answers: a method's parameters and result, both structured-cloneable. */
 export interface Call {
   readonly parameters: unknown
   readonly result: unknown
@@ -18,21 +21,15 @@ export interface ChildExit {
 }
 
 export interface CallOptions {
-  /**
-   * Aborting asks the child to cancel this call (its handler's signal aborts). The call settles when the child
-   * answers.
-   */
+  /** Aborting asks the child to give up this call (its handler's signal aborts); the call settles when the child answers. */
   readonly signal?: AbortSignal
 }
 
-/** The parent's side of a child process, with typed calls (C) and notices (N: name → data) in both directions. */
+/** The parent's side of a child process with typed calls (C) and notices (N: name → data) in both directions. */
 export interface Child<C extends Calls<C>, N extends object = Record<never, never>> {
   readonly pid: number
   readonly exited: Promise<ChildExit>
-  /**
-   * Calls a method. Rejects with the child's own error, or with `lost(words)` of `spawnChild` if the child ends
-   * before it answers.
-   */
+  /** Rejects with the child's own error, or with `lost(words)` of `spawnChild` when the child ends before it answers. */
   call<K extends keyof C & string>(
     method: K,
     parameters: C[K]['parameters'],
@@ -40,42 +37,30 @@ export interface Child<C extends Calls<C>, N extends object = Record<never, neve
   ): Promise<C[K]['result']>
   notify(name: string, data: unknown): void
   on<K extends keyof N & string>(name: K, listener: (data: N[K]) => void): () => void
-  /** Kills the child at once. Pending calls reject. */
+  /** Ends the child without asking; pending calls reject. */
   kill(): Promise<ChildExit>
-  /** Closes the channel. The child then releases its resources and exits; resolves once it has exited. */
+  /** Closes the channel, upon which the child closes what it holds and exits; resolves once it has. */
   disconnect(): Promise<ChildExit>
 }
 
 export interface SpawnOptions {
   readonly args?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
-  /** Flags for Node, such as --max-old-space-size. */
+  /** Flags for Node, for instance --max-old-space-size. */
   readonly nodeArguments?: readonly string[]
-  /**
-   * Receives what the child writes to standard error, which otherwise goes to this process's own. Only for children
-   * started by Node.
-   */
+  /** Takes what the child writes to standard error, in place of this process's own. */
   readonly onErrorOutput?: (text: string) => void
-  /** Makes the error for calls that the child will never answer. */
+  /** The error of calls that the child will never answer. */
   readonly lost: (words: string) => Error
 }
 
-/** A running child, as its parent holds it. */
-export interface ChildHandle {
+/** A running child as its parent holds it. */
+interface ChildHandle {
   readonly pid: number | undefined
-  /** Sends a message. Calls `failed` if it could not be delivered. */
-  send(message: unknown, failed: () => void): void
-  onMessage(listener: (message: unknown) => void): void
+  readonly channel: Channel
   onExit(listener: (exit: ChildExit) => void): void
   kill(): void
-  /** Closes the channel. The child then exits on its own. */
-  disconnect(): void
 }
-
-export type Launcher = (
-  entry: string,
-  options: Pick<SpawnOptions, 'args' | 'environment' | 'nodeArguments' | 'onErrorOutput'>
-) => ChildHandle
 
 const exitOf = (code: number | null, signal: NodeJS.Signals | null): ChildExit => ({
   code,
@@ -83,87 +68,69 @@ const exitOf = (code: number | null, signal: NodeJS.Signals | null): ChildExit =
   words: signal === null ? `exit code ${code}` : `killed by ${signal}`
 })
 
-const forkWithNode: Launcher = (entry, { args = [], environment = {}, nodeArguments = [], onErrorOutput }) => {
-  const child = fork(entry, args, {
-    serialization: 'advanced',
-    stdio: ['ignore', 2, onErrorOutput === undefined ? 2 : 'pipe', 'ipc'],
-    execArgv: [...nodeArguments],
-    env: { ...process.env, ...environment }
-  })
-  if (onErrorOutput !== undefined) child.stderr?.setEncoding('utf8').on('data', onErrorOutput)
-  return {
-    pid: child.pid,
-    send: (message, failed) => {
-      if (!child.connected) return failed()
-      child.send(message as object, (error) => {
-        if (error !== null) failed()
-      })
-    },
-    onMessage: (listener) => void child.on('message', listener),
-    onExit: (listener) => {
-      child.once('exit', (code, signal) => listener(exitOf(code, signal)))
-      child.once('error', (error) => listener({ code: null, signal: null, words: error.message }))
-    },
-    kill: () => void child.kill('SIGKILL'),
-    disconnect: () => {
-      if (child.connected) child.disconnect()
-    }
-  }
+let node = process.execPath
+
+/** Has children started by another Node than the program that runs here, which is Electron's in the shell. */
+export const startChildrenWith = (program: string): void => {
+  node = program
 }
 
-let launch: Launcher = forkWithNode
+/** The Node that children run in. */
+export const nodeProgram = (): string => node
 
-/**
- * Sets how children are started from now on. The desktop shell uses utility processes, because its executable cannot
- * stand in for Node.
- */
-export const launchChildrenWith = (launcher: Launcher): void => {
-  launch = launcher
-}
+/** Variables by which an environment brings code or arguments into a Node that it starts. */
+const steering = new Set(['NODE_OPTIONS', 'NODE_PATH', 'OPENSSL_CONF', 'OPENSSL_MODULES'])
 
-/** Sent instead of closing, for channels that cannot signal their end. */
-const farewell = { type: 'disconnect' } as const
-
-/** One end of a message port of the shell, reduced to what is used here. */
-export interface Port {
-  postMessage(message: unknown): void
-  onMessage(listener: (data: unknown) => void): void
-}
-
-/**
- * Packs a message for a port as bytes. A port would otherwise copy a view's whole buffer, and refuse a shared one.
- */
-const packed = (
-  port: Port
-): {
-  readonly send: (message: unknown) => void
-  readonly onMessage: (listener: (message: unknown) => void) => void
-} => ({
-  send: (message) => port.postMessage(serialize(message)),
-  onMessage: (listener) => port.onMessage((data) => listener(deserialize(data as Uint8Array)))
+/** The environment of a child: this process's, without what steers Node, and `own`. */
+export const childEnvironment = (own: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv => ({
+  // Windows takes names in any case.
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !steering.has(name.toUpperCase()))),
+  ...own
 })
 
-/** A child at the other end of a port. */
-export const childBehind = (port: Port, child: Pick<ChildHandle, 'pid' | 'onExit' | 'kill'>): ChildHandle => {
-  const { send, onMessage } = packed(port)
+/** Place of the channel among a child's open files, after its standard ones. */
+const channelFile = 3
+
+const start = (entry: string, options: SpawnOptions): ChildHandle => {
+  const { args = [], environment, nodeArguments = [], onErrorOutput } = options
+  const child = spawn(node, [...nodeArguments, entry, ...args], {
+    stdio: [
+      'ignore',
+      2,
+      onErrorOutput === undefined ? 2 : 'pipe',
+      process.platform === 'win32' ? 'overlapped' : 'pipe'
+    ],
+    env: childEnvironment(environment),
+    windowsHide: true
+  })
+  if (onErrorOutput !== undefined) child.stderr?.setEncoding('utf8').on('data', onErrorOutput)
+  // There are no files where the system has none left.
+  const stream = (child.stdio as typeof child.stdio | undefined)?.[channelFile] as Duplex | undefined
+  const channel = channelOver(stream ?? new Socket().destroy())
+  const gone = new Promise<void>((resolve) => channel.onEnd(resolve))
+  const exit = new Promise<ChildExit>((resolve) => {
+    child.once('exit', (code, signal) => resolve(exitOf(code, signal)))
+    // A child that could not be started has no other end; an error of one that runs is no end.
+    child.on('error', ({ message }) => {
+      if (child.pid === undefined) resolve({ code: null, signal: null, words: message })
+    })
+  })
   return {
-    get pid() {
-      return child.pid
-    },
-    onExit: (listener) => child.onExit(listener),
-    kill: () => child.kill(),
-    send: (message) => send(message),
-    onMessage,
-    disconnect: () => send(farewell)
+    pid: child.pid,
+    channel,
+    // What it said last is read before.
+    onExit: (listener) => void Promise.all([exit, gone]).then(([ended]) => listener(ended)),
+    kill: () => void child.kill('SIGKILL')
   }
 }
 
+// The id comes first, so that it can be read where the rest cannot.
 type Request =
-  | { readonly type: 'call'; readonly id: number; readonly method: string; readonly parameters: unknown }
-  | { readonly type: 'cancel'; readonly id: number }
+  | { readonly id: number; readonly type: 'call'; readonly method: string; readonly parameters: unknown }
+  | { readonly id: number; readonly type: 'cancel' }
 type Answer =
-  | { readonly type: 'result'; readonly id: number; readonly result: unknown }
-  | { readonly type: 'error'; readonly id: number; readonly error: PlainError }
+  | { readonly id: number; readonly type: 'result'; readonly result: unknown }
+  | { readonly id: number; readonly type: 'error'; readonly error: PlainError }
 type Notice = { readonly type: 'notice'; readonly name: string; readonly data: unknown }
 
 interface Pending {
@@ -186,20 +153,15 @@ class Listeners {
 }
 
 /**
- * Starts a built entry as a child process. Its standard output goes to this process's standard error, so that
- * standard output remains the program's own. Arrays are copied, views by their own bytes only. Send large arrays in
- * blocks, and wait for each answer.
+ * Starts a built entry as a child process of Node. Its standard output goes to this process's standard error, so that
+ * standard output stays the program's own. Arrays are copied, a view by its own bytes only; send large ones in blocks
+ * and wait for each answer. Keys whose value is undefined do not arrive.
  */
 export const spawnChild = <C extends Calls<C>, N extends object = Record<never, never>>(
   entry: string,
   options: SpawnOptions
-): Child<C, N> => callsOf(launch(entry, options), options)
-
-/** Typed calls to a child that is already running, of any kind. It must speak the protocol of `serveParent`. */
-export const callsOf = <C extends Calls<C>, N extends object = Record<never, never>>(
-  child: ChildHandle,
-  options: Pick<SpawnOptions, 'lost'>
 ): Child<C, N> => {
+  const child = start(entry, options)
   const pending = new Map<number, Pending>()
   const listeners = new Listeners()
   let lastId = 0
@@ -216,7 +178,7 @@ export const callsOf = <C extends Calls<C>, N extends object = Record<never, nev
     child.onExit(end)
   })
 
-  child.onMessage((received) => {
+  child.channel.onMessage((received) => {
     const message = received as Answer | Notice
     if (message.type === 'notice') return listeners.emit(message)
     const call = pending.get(message.id)
@@ -227,7 +189,7 @@ export const callsOf = <C extends Calls<C>, N extends object = Record<never, nev
 
   const send = (message: Request | Notice, fail: (error: Error) => void): void => {
     if (ended !== undefined || leaving) return fail(options.lost(ended?.words ?? 'its channel is closed'))
-    child.send(message, () => void exited.then(({ words }) => fail(options.lost(words))))
+    child.channel.send(message, () => void exited.then(({ words }) => fail(options.lost(words))))
   }
 
   return {
@@ -238,12 +200,12 @@ export const callsOf = <C extends Calls<C>, N extends object = Record<never, nev
     call: async (method, parameters, { signal } = {}) => {
       signal?.throwIfAborted()
       const id = ++lastId
-      const cancel = (): void => send({ type: 'cancel', id }, () => {})
+      const cancel = (): void => send({ id, type: 'cancel' }, () => {})
       signal?.addEventListener('abort', cancel, { once: true })
       try {
         return await new Promise((resolve, reject) => {
           pending.set(id, { resolve, reject })
-          send({ type: 'call', id, method, parameters }, (error) => {
+          send({ id, type: 'call', method, parameters }, (error) => {
             pending.delete(id)
             reject(error)
           })
@@ -260,7 +222,7 @@ export const callsOf = <C extends Calls<C>, N extends object = Record<never, nev
     },
     disconnect: () => {
       leaving = true
-      child.disconnect()
+      child.channel.close()
       return exited
     }
   }
@@ -278,54 +240,15 @@ export type Handlers<C extends Calls<C>> = {
   ) => C[K]['result'] | Promise<C[K]['result']>
 }
 
-/** The child's side: what it can send to its parent. */
+/** The child's side: what it can tell its parent. */
 export interface Parent {
   notify(name: string, data: unknown): void
   on(name: string, listener: (data: unknown) => void): () => void
 }
 
-/** The child's end of the channel. */
-interface ParentChannel {
-  send(message: unknown): void
-  onMessage(listener: (message: unknown) => void): void
-  onEnd(listener: () => void): void
-}
-
-/** Message port in a utility process of the shell. */
-interface ParentPort {
-  postMessage(message: unknown): void
-  on(name: 'message', listener: (event: { readonly data: unknown }) => void): void
-}
-
-const throughPort = (parentPort: ParentPort): ParentChannel => {
-  const { send, onMessage } = packed({
-    postMessage: (message) => parentPort.postMessage(message),
-    onMessage: (listener) => parentPort.on('message', ({ data }) => listener(data))
-  })
-  return {
-    send,
-    onMessage,
-    onEnd: (listener) =>
-      onMessage((message) => {
-        if ((message as { readonly type?: unknown }).type === farewell.type) listener()
-      })
-  }
-}
-
-const throughFork: ParentChannel = {
-  send: (message) => {
-    if (process.connected) process.send!(message, undefined, undefined, () => {})
-  },
-  onMessage: (listener) => void process.on('message', listener),
-  onEnd: (listener) => void process.once('disconnect', listener)
-}
-
-const channelOf = ({ parentPort }: { readonly parentPort?: ParentPort }): ParentChannel =>
-  parentPort === undefined ? throughFork : throughPort(parentPort)
-
 /**
- * Answers the parent's calls until the parent disconnects or dies. Then aborts the running calls, runs `onDisconnect`
- * (for at most 20 s) and exits. Ignores signals sent to the whole process group, because the parent decides.
+ * Answers the parent's calls until the parent disconnects or dies; then aborts the calls at work, runs `onDisconnect` (at most 20 s)
+ * and exits. Signals that reach the whole process group are ignored: the parent decides.
  */
 export const serveParent = <C extends Calls<C>>(
   handlers: Handlers<C>,
@@ -333,7 +256,7 @@ export const serveParent = <C extends Calls<C>>(
 ): Parent => {
   const listeners = new Listeners()
   const running = new Map<number, AbortController>()
-  const parent = channelOf(process)
+  const parent = channelOver(new Socket({ fd: channelFile, readable: true, writable: true }))
   const send = (message: Answer | Notice): void => parent.send(message)
 
   const answer = async ({ id, method, parameters }: Extract<Request, { type: 'call' }>): Promise<void> => {
@@ -342,9 +265,9 @@ export const serveParent = <C extends Calls<C>>(
     try {
       if (!Object.hasOwn(handlers, method)) throw new Error(`no call named ${method}`)
       const result = await handlers[method as keyof C](parameters, { signal: controller.signal })
-      send({ type: 'result', id, result })
+      send({ id, type: 'result', result })
     } catch (error) {
-      send({ type: 'error', id, error: toPlain(error) })
+      send({ id, type: 'error', error: toPlain(error) })
     } finally {
       running.delete(id)
     }
@@ -355,7 +278,7 @@ export const serveParent = <C extends Calls<C>>(
     for (const controller of running.values()) controller.abort()
     try {
       await onDisconnect?.()
-      // SIGKILL, because native threads of a running call would crash a process that exits normally.
+      // Native threads of a call that is still at work would end a process that exits in the middle with a fault.
       if (running.size > 0) process.kill(process.pid, 'SIGKILL')
       process.exit(0)
     } catch {
@@ -368,10 +291,11 @@ export const serveParent = <C extends Calls<C>>(
   process.on('SIGTERM', () => {})
   parent.onEnd(() => void end())
   parent.onMessage((received) => {
-    const message = received as Request | Notice | typeof farewell
+    const message = received as Request | Notice | Extract<Answer, { type: 'error' }>
     if (message.type === 'call') void answer(message)
     else if (message.type === 'cancel') running.get(message.id)?.abort()
     else if (message.type === 'notice') listeners.emit(message)
+    else send(message)
   })
   return {
     notify: (name, data) => send({ type: 'notice', name, data }),

@@ -13,7 +13,6 @@ import { selfCheck } from './self-check'
 import { canInstallTfjs, openTfjsGpu } from './tfjs/installation'
 import { TransformerEvaluator } from './transformer-evaluator'
 import { openWebGpu } from './webgpu/client'
-import { openWebGpuWindow } from './wgsl/client'
 
 /** An engine as `spectroscope engines` lists it, with all its precisions; `remedy` says what an unavailable one needs. */
 export interface EngineReport extends EngineDescription {
@@ -80,20 +79,6 @@ const engines: Readonly<Record<string, Engine>> = {
   },
   'webgpu-software': {
     open: () => openWebGpu('software'),
-    device: processor,
-    precisions: ['float32'],
-    evaluators: 1,
-    checked: true
-  },
-  'webgpu-window': {
-    open: () => openWebGpuWindow('hardware'),
-    device: () => 'GPU',
-    precisions: ['float32'],
-    evaluators: 1,
-    checked: true
-  },
-  'webgpu-window-software': {
-    open: () => openWebGpuWindow('software'),
     device: processor,
     precisions: ['float32'],
     evaluators: 1,

@@ -36,6 +36,7 @@ import type {
   PrepareRequest,
   Sampled,
   SampleRequest,
+  TokenTexts,
   VariantRequest
 } from './messages'
 
@@ -63,10 +64,10 @@ const tellPart = (fraction: number, secondsLeft: number | undefined): void => no
 const openTokenizer = async (folder: string, needed: boolean): Promise<Tokenizer | null> =>
   needed || existsSync(join(folder, 'tokenizer.json')) ? loadTokenizer(folder) : null
 
-const tokenTexts = ({ sampling, observation, probe }: Study, tokenizer: Tokenizer): Map<number, string> => {
+const tokenTexts = ({ sampling, observation, probe }: Study, tokenizer: Tokenizer): TokenTexts => {
   const ids = new Set<number>()
   for (const rows of [sampling, observation, probe]) for (const row of rows) for (const id of row) ids.add(id)
-  return new Map([...ids].map((id) => [id, tokenizer.tokenText(id)]))
+  return { ids: Int32Array.from(ids), words: Array.from(ids, (id) => tokenizer.tokenText(id)) }
 }
 
 const prepare = async ({

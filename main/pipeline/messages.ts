@@ -18,6 +18,12 @@ export interface PrepareRequest {
   readonly mayBeElsewhere?: boolean
 }
 
+/** Token ids and, for each, its text. */
+export interface TokenTexts {
+  readonly ids: Int32Array
+  readonly words: readonly string[]
+}
+
 /** A model and its rows, as far as the terminal's process and the store need to know them. */
 export interface Prepared {
   readonly modelHash: string
@@ -26,8 +32,8 @@ export interface Prepared {
   readonly components: readonly string[]
   readonly parameters: number
   readonly study: StudyRecord
-  /** Text of every token id that occurs in the rows; null without a tokenizer. */
-  readonly texts: ReadonlyMap<number, string> | null
+  /** Of every token id that occurs in the rows; null without a tokenizer. */
+  readonly texts: TokenTexts | null
   readonly tokens: number
 }
 

@@ -38,7 +38,8 @@ export class PrepareStage {
       }
     })
     await this.#work.workspace.transaction(this.#work.run.id, async (writer) => {
-      await writer.saveStudy(study, texts === null ? null : (id) => texts.get(id) ?? `<${id}>`)
+      const words = new Map(texts?.words.map((word, at) => [texts.ids[at], word]))
+      await writer.saveStudy(study, texts === null ? null : (id) => words.get(id) ?? `<${id}>`)
       await writer.completeStage(this.#work.completed('prepare'))
     })
     await this.#work.update({ stage: 'sample' })

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { entryPath } from '../base/entries'
+import { nodeProgram } from '../base/processes'
 import type { ShardSet } from './shard-set'
 
 /** A word of a command line for a POSIX shell. */
@@ -127,7 +128,7 @@ const startOf = ({ setup = [], launcher, checkpointSeconds }: ScriptOptions): st
       : [`export SPECTROSCOPE_CHECKPOINT_SECONDS="\${SPECTROSCOPE_CHECKPOINT_SECONDS:-${checkpointSeconds}}"`]),
     '# Starts the program, in one word or several; SPECTROSCOPE names another way.',
     launcher === undefined
-      ? `program=(${quoted(process.execPath)} ${quoted(entryPath('cli'))})\n` +
+      ? `program=(${quoted(nodeProgram())} ${quoted(entryPath('cli'))})\n` +
         'if ! [ -e "${program[1]}" ]; then program=(spectroscope); fi'
       : `program=(${launcher})`,
     'if [ -n "${SPECTROSCOPE:-}" ]; then',

@@ -233,11 +233,7 @@ export const modelOf = (
 export type PackedStudy = Pick<Prepared, 'study' | 'texts' | 'parameters'>
 
 export const writeStudy = (folder: string, { study, texts, parameters }: PackedStudy): Promise<void> => {
-  const packed = encode({
-    study,
-    parameters,
-    texts: texts === null ? null : { ids: Int32Array.from(texts.keys()), words: [...texts.values()] }
-  })
+  const packed = encode({ study, parameters, texts })
   return writeFileAtomically(studyPath(folder), sectionBlocks(studyFormat, { hash: study.hash }, [packed]))
 }
 
@@ -248,21 +244,12 @@ export const readStudy = async (folder: string, { studyHash }: ShardSet): Promis
     const { start, end } = await checkFile(file, studyFormat)
     const bytes = new Uint8Array(end - start)
     await readSection(file, start, bytes)
-    return decode(bytes) as {
-      study: StudyRecord
-      parameters: number
-      texts: { ids: Int32Array; words: string[] } | null
-    }
+    return decode(bytes) as PackedStudy
   })
   if (packed === null || packed.study.hash !== studyHash)
     throw new SpectroscopeError(
       'input',
       `${path} is missing, damaged or from another set; create the set again with \`spectroscope shard\`.`
     )
-  const { study, parameters, texts } = packed
-  return {
-    study,
-    parameters,
-    texts: texts === null ? null : new Map(texts.words.map((word, i) => [texts.ids[i], word]))
-  }
+  return packed
 }

@@ -39,11 +39,7 @@ const program = new Command()
     'Measures this machine: sampling beside a plain PyTorch loop, float32 error, clustering, description and layout, and how cost grows.'
   )
   .argument('<part>', parts)
-  .option(
-    '--engines <names>',
-    'of the part loss: onnx-cpu, webgpu, webgpu-software, page',
-    'onnx-cpu,webgpu-software,page'
-  )
+  .option('--engines <names>', 'of the part loss: onnx-cpu, webgpu, webgpu-software', 'onnx-cpu,webgpu-software')
   .option('--memory <list>', 'of the part launches: GiB that an evaluator may take of a device', '31.6,9.6,3.2')
   .option('--threads <n>', 'threads of both sides', String(availableParallelism()))
   .option(

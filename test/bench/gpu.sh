@@ -117,8 +117,6 @@ while IFS=$'\t' read -r name there remedy; do
     skip "$name" "$remedy"
   elif [[ $name == onnx-cpu && $cpu == no ]]; then
     skip "$name" "it is the processor; --cpu measures it too"
-  elif [[ $name == webgpu-software ]]; then
-    skip "$name" "it is the processor, for tests; the golden tests below run on it"
   else
     available+=("$name")
   fi

@@ -9,7 +9,6 @@ import { vocabularyBlocks } from '../../main/engine/transformer'
 import { openWebGpu } from '../../main/engine/webgpu/client'
 import { componentSlices, flatten } from '../../main/models/components'
 import { loadModel } from '../../main/models/load'
-import { openPageExecutor } from '../browser/executor'
 import { pythia14m, writeRandomModel } from './random-model'
 
 /** Those whose kernels are compared; each with what ends it. */
@@ -25,8 +24,7 @@ const engines: Readonly<
         return { executor, close: () => executor.dispose() }
       }
     ])
-  ),
-  page: openPageExecutor
+  )
 }
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]

@@ -22,13 +22,7 @@ export const describeInBrowser = (name: string, body: () => void): void => {
   else describe(name, body)
 }
 
-// The last one the shell asks of Electron too; the stand-in for that has a browser that is there already.
-const browserArguments = [
-  '--no-sandbox',
-  '--disable-dev-shm-usage',
-  '--enable-unsafe-swiftshader',
-  '--enable-unsafe-webgpu'
-]
+const browserArguments = ['--no-sandbox', '--disable-dev-shm-usage', '--enable-unsafe-swiftshader']
 export const launchBrowser = (...args: string[]): Promise<Browser> =>
   chromium.launch({ executablePath: executablePath!, args: [...browserArguments, ...args] })
 
@@ -37,6 +31,8 @@ export interface Place {
   readonly folder: string
   readonly workspace: string
   readonly environment: NodeJS.ProcessEnv
+  /** The shell's entry where that is another than the one that was built here. */
+  readonly shell?: string
   /** Whether a window opens the workspace as one of this person's, whoever made it; where not given, it does. */
   readonly isTrusted?: boolean
   remove(): void
@@ -62,7 +58,8 @@ export const makePlace = (): Place => {
       SPECTROSCOPE_HOST_DATA: settings,
       HOME: folder,
       XDG_CONFIG_HOME: join(folder, 'config'),
-      NODE_OPTIONS: ''
+      NODE_OPTIONS: '',
+      SPECTROSCOPE_NODE: process.execPath
     },
     remove: () => {
       if (existsSync(file))
@@ -223,12 +220,12 @@ export interface OpenedShell extends Opened {
   answerDialogs(paths: readonly (readonly string[])[]): Promise<void>
   /** Titles of the notifications that were shown. */
   notifications(): Promise<readonly string[]>
-  /** How many hidden windows there are; `crash` has their pages crash. */
-  hidden(crash?: boolean): Promise<number>
+  /** Whether the system is kept from sleeping; on Electron itself that is not asked. */
+  awake(): Promise<boolean>
 }
 
 const shellArguments = (place: Place, args: readonly string[]): string[] => [
-  join(projectRoot, 'out', 'main', 'index.js'),
+  place.shell ?? join(projectRoot, 'out', 'main', 'index.js'),
   `--workspace=${place.workspace}`,
   ...trusting(place),
   ...args
@@ -276,7 +273,7 @@ const openOnStandIn = async (place: Place, args: readonly string[]): Promise<Ope
       await ask({ do: 'answer-dialogs', paths })
     },
     notifications: async () => ((await ask({ do: 'notifications' })) as { title: string }[]).map(({ title }) => title),
-    hidden: async (crash = false) => (await ask({ do: 'hidden', crash })) as number,
+    awake: async () => (await ask({ do: 'awake' })) === true,
     close: async () => {
       await ask({ do: 'close' }).catch(() => undefined)
       const code = await ended(child)
@@ -333,12 +330,7 @@ const openOnElectron = async (executable: string, place: Place, args: readonly s
         }
       }, paths),
     notifications: () => app.evaluate(() => (globalThis as { shownTitles?: string[] }).shownTitles ?? []),
-    hidden: (crash = false) =>
-      app.evaluate(({ BrowserWindow }, ending) => {
-        const hidden = BrowserWindow.getAllWindows().filter((window) => !window.isVisible())
-        if (ending) hidden.forEach(({ webContents }) => webContents.forcefullyCrashRenderer())
-        return hidden.length
-      }, crash),
+    awake: () => Promise.reject(new Error('Electron tells nobody who keeps the system awake')),
     close: async () => {
       await app
         .evaluate(({ BrowserWindow }) =>

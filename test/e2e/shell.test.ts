@@ -2,13 +2,19 @@ import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { openWebGpu } from '../../main/engine/webgpu/client'
 import type { LiveRun } from '../../preload/contract'
+import { messageOf } from '../../preload/errors'
 import type { RunRecord } from '../../preload/records'
 import { quickChains } from '../quick-chains'
 import { tinyRows, writeTinyModel } from '../tiny-model'
-import { describeInBrowser, makePlace, openShell, pageErrors, startAgain } from './harness'
+import { childrenOf, describeInBrowser, makePlace, openShell, pageErrors, startAgain } from './harness'
 import type { OpenedShell, Place } from './harness'
 
+const noVulkan = await openWebGpu('software').then(
+  async (executor) => executor.dispose().then(() => undefined),
+  messageOf
+)
 const onElectron = (process.env['SPECTROSCOPE_ELECTRON'] ?? '') !== ''
 
 type Answer =
@@ -147,7 +153,9 @@ describeInBrowser('the shell, with a workspace of its own', () => {
     })
   })
 
-  it('computes in a hidden window: a run is paused when that crashes, and saved before it is closed', async () => {
+  const onDevice =
+    'computes on a device: a run is paused when its process ends, keeps the system awake, and is saved at the end'
+  it.skipIf(noVulkan !== undefined)(onDevice, async () => {
     await writeTinyModel(join(place.folder, 'model'))
     writeFileSync(
       join(place.folder, 'rows.json'),
@@ -158,10 +166,11 @@ describeInBrowser('the shell, with a workspace of its own', () => {
       rows: 'rows.json',
       components: ['mlp:1'],
       clustering: false,
-      engine: 'webgpu-window-software',
+      engine: 'webgpu-software',
       sampler: { ...quickChains, batchSize: 2, burnIn: 1, draws: 400, stepsBetweenDraws: 2, chains: 1 }
     }
-    const started = await call('runs.start', { name: 'hidden', configuration, baseFolder: place.folder })
+    if (!onElectron) expect(await shell.awake()).toBe(false)
+    const started = await call('runs.start', { name: 'device', configuration, baseFolder: place.folder })
     expect(started).toMatchObject({ ok: true })
     const { run } = (started as { result: { run: string } }).result
     const record = async (): Promise<RunRecord> => ((await call('runs.get', { run })) as { result: RunRecord }).result
@@ -170,50 +179,26 @@ describeInBrowser('the shell, with a workspace of its own', () => {
       return traces.reduce((sum, { losses }) => sum + Object.keys(losses).length, 0)
     }
     await expect.poll(draws).toBeGreaterThan(0)
-    expect(await shell.hidden(true)).toBe(1)
+    if (!onElectron) expect(await shell.awake()).toBe(true)
+    const [compute] = childrenOf(shell.process, 'compute')
+    process.kill(childrenOf({ pid: compute }, 'webgpu')[0], 'SIGKILL')
     const lost = async (): Promise<string | undefined> => (await record()).provenance.engineLost?.message
-    await expect.poll(lost).toMatch(/^The WebGPU window ended \(its page closed/)
-    await expect.poll(() => shell.hidden()).toBe(0)
+    await expect.poll(lost).toMatch(/^The WebGPU process ended \(killed by SIGKILL/)
+    if (!onElectron) await expect.poll(() => shell.awake()).toBe(false)
 
     const drawn = await draws()
     // A run that is being put away can't be resumed yet.
     await expect.poll(() => call('runs.resume', { run })).toMatchObject({ ok: true })
     await expect.poll(draws).toBeGreaterThan(drawn)
-    expect(await shell.hidden()).toBe(1)
     const ended = once(shell.process, 'exit')
     shell.process.kill('SIGTERM')
     expect(await ended).toEqual([0, null])
     await shell.close()
     shell = await openShell(place)
-    await shell.page.getByRole('row', { name: /hidden.*paused/ }).waitFor()
+    await shell.page.getByRole('row', { name: /device.*paused/ }).waitFor()
     expect(await record()).toMatchObject({
       status: 'interrupted',
-      provenance: { engine: { name: 'webgpu-window-software' }, engineLost: null }
+      provenance: { engine: { name: 'webgpu-software' }, engineLost: null }
     })
-  })
-
-  const measures = 'has hidden windows open while it measures what they compute on, and takes software for no GPU'
-  it.skipIf(onElectron)(measures, async () => {
-    const measuring = call('engines.measure', {})
-    const [listed] = await Promise.all([measuring, expect.poll(() => shell.hidden()).toBe(1)])
-    expect(listed).toMatchObject({
-      ok: true,
-      result: expect.arrayContaining([
-        expect.objectContaining({
-          name: 'webgpu-window',
-          available: false,
-          remedy: expect.stringMatching(
-            /no GPU here, but google swiftshader .*; install the GPU's driver, or choose another engine\.$/
-          )
-        }),
-        expect.objectContaining({
-          name: 'webgpu-window-software',
-          available: true,
-          remedy: null,
-          device: expect.stringMatching(/, software on the processor$/)
-        })
-      ])
-    })
-    await expect.poll(() => shell.hidden()).toBe(0)
   })
 })

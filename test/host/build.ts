@@ -1,4 +1,3 @@
-import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'vite'
@@ -29,6 +28,5 @@ export const buildHost = async (folder: string): Promise<string> => {
       minify: false
     }
   })
-  await copyFile(here('./parent-port.mjs'), join(folder, 'parent-port.mjs'))
   return join(folder, 'electron.mjs')
 }

@@ -2,7 +2,6 @@
  * Stands in for the `electron` module where its runtime cannot be had: drives the built shell against a Chromium page, so that what a
  * person sees and what the shell does are the program's own. Types are those of electron.d.ts; a drift fails the type check.
  */
-import { fork } from 'node:child_process'
 import { EventEmitter } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -17,6 +16,9 @@ import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
 import { decode, encode } from '../../preload/wire'
 
+const isPackaged = process.env['SPECTROSCOPE_HOST_ARCHIVE'] !== undefined
+// A packed program is not told its own entry.
+if (isPackaged) process.argv.splice(1, 1)
 const userData = process.env['SPECTROSCOPE_HOST_DATA'] ?? join(tmpdir(), 'spectroscope-host')
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
@@ -28,23 +30,20 @@ export type HostRequest =
   | { readonly do: 'open-file'; readonly path: string }
   | { readonly do: 'notifications' }
   | { readonly do: 'navigations' }
-  /** How many windows there are that nobody sees; `crash` ends their pages. */
-  | { readonly do: 'hidden'; readonly crash: boolean }
+  /** Whether the system is kept from sleeping. */
+  | { readonly do: 'awake' }
 
 // ---- app ------------------------------------------------------------------------------------------------------------------------
 
 const windows = new Set<HostWindow>()
-/** Of Chromium's command line, as far as the shell asks for them. */
-const switches: string[] = []
 
 class HostApp extends EventEmitter {
-  readonly isPackaged = false
-  readonly commandLine = {
-    appendSwitch: (name: string, value?: string) =>
-      void switches.push(value === undefined ? `--${name}` : `--${name}=${value}`)
-  }
+  readonly isPackaged = isPackaged
   #quitting = false
 
+  exit(code = 0): void {
+    void stop().then(() => process.exit(code))
+  }
   getPath(): string {
     return userData
   }
@@ -81,8 +80,8 @@ class HostApp extends EventEmitter {
 
 type AppPart = Pick<
   Electron.App,
-  'isPackaged' | 'getVersion' | 'getName' | 'requestSingleInstanceLock' | 'whenReady' | 'quit'
-> & { readonly commandLine: Pick<Electron.CommandLine, 'appendSwitch'> }
+  'isPackaged' | 'getVersion' | 'getName' | 'requestSingleInstanceLock' | 'whenReady' | 'quit' | 'exit'
+>
 export const app = new HostApp() satisfies AppPart
 
 /** One program a folder of settings: a second start hands over its arguments and is refused. */
@@ -205,7 +204,7 @@ const browserOf = async (): Promise<Browser> => {
   const endpoint = process.env['SPECTROSCOPE_HOST_CDP']
   browser ??=
     endpoint === undefined
-      ? await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', ...switches] })
+      ? await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] })
       : await chromium.connectOverCDP(endpoint)
   return browser
 }
@@ -241,8 +240,6 @@ class HostWindow extends EventEmitter {
   #page: Page | undefined
   #bounds: Electron.Rectangle
   readonly #preload: string | undefined
-  /** Whether it has a session of its own, and nothing of the program's. */
-  readonly #isApart: boolean
 
   constructor({
     width = 800,
@@ -258,11 +255,7 @@ class HostWindow extends EventEmitter {
       webPreferences.nodeIntegration !== false
     )
       throw new Error('The window is not sandboxed and isolated.')
-    this.#isApart = webPreferences.partition !== undefined
-    this.webContents = new HostWebContents(
-      this.#isApart ? new HostSession() : session.defaultSession,
-      () => this.#socket
-    )
+    this.webContents = new HostWebContents(session.defaultSession, () => this.#socket)
     this.#bounds = { x, y, width, height }
     this.#preload = webPreferences.preload === undefined ? undefined : readFileSync(webPreferences.preload, 'utf8')
     windows.add(this)
@@ -276,7 +269,7 @@ class HostWindow extends EventEmitter {
 
   async loadURL(url: string): Promise<void> {
     const opened = await browserOf()
-    const context = this.#isApart ? await opened.newContext() : (opened.contexts()[0] ?? (await opened.newContext()))
+    const context = opened.contexts()[0] ?? (await opened.newContext())
     const page = await context.newPage()
     this.#page = page
     if (!windows.has(this)) return this.#end()
@@ -330,11 +323,8 @@ class HostWindow extends EventEmitter {
         return notifications
       case 'navigations':
         return navigations
-      case 'hidden': {
-        const hidden = [...windows].filter((window) => window.#isApart)
-        if (request.crash) for (const window of hidden) window.#page?.goto('chrome://crash').catch(() => undefined)
-        return hidden.length
-      }
+      case 'awake':
+        return blockers.size > 0
     }
   }
 
@@ -359,14 +349,8 @@ class HostWindow extends EventEmitter {
     void this.#end()
   }
 
-  /** Its page, with the session that is the page's own. */
   async #end(): Promise<void> {
     await this.#page?.close().catch(() => undefined)
-    if (this.#isApart)
-      await this.#page
-        ?.context()
-        .close()
-        .catch(() => undefined)
   }
 
   hide(): void {
@@ -419,7 +403,7 @@ type WindowPart = Pick<
 export const BrowserWindow: new (options?: Electron.BrowserWindowConstructorOptions) => HostWindow & WindowPart =
   HostWindow
 
-// ---- menu, dialogs, notifications, theme, children ------------------------------------------------------------------------------
+// ---- menu, dialogs, notifications, theme, sleep ----------------------------------------------------------------------
 
 let menu: readonly Electron.MenuItemConstructorOptions[] = []
 const clickMenu = (id: string): boolean => {
@@ -443,8 +427,12 @@ export const dialog = {
   showSaveDialog: async (): Promise<Electron.SaveDialogReturnValue> => {
     const { canceled, filePaths } = await chosen()
     return { canceled, filePath: filePaths[0] ?? '' }
-  }
-} satisfies { [K in 'showOpenDialog' | 'showSaveDialog']: () => ReturnType<Electron.Dialog[K]> }
+  },
+  showErrorBox: (title: string, content: string) => void process.stderr.write(`${title}: ${content}\n`)
+} satisfies { [K in 'showOpenDialog' | 'showSaveDialog']: () => ReturnType<Electron.Dialog[K]> } & Pick<
+  Electron.Dialog,
+  'showErrorBox'
+>
 
 export class Notification {
   readonly #text: { title: string; body: string }
@@ -465,34 +453,14 @@ export const nativeTheme: Pick<Electron.NativeTheme, 'themeSource'> & { readonly
 }
 export const shell: Pick<Electron.Shell, 'openPath'> = { openPath: async () => '' }
 
-class HostUtilityProcess extends EventEmitter {
-  readonly #child
-  constructor(entry: string, args: readonly string[], { env, execArgv = [] }: Electron.ForkOptions) {
-    super()
-    this.#child = fork(entry, args, {
-      serialization: 'advanced',
-      stdio: ['ignore', 2, 2, 'ipc'],
-      execArgv: [...execArgv, '--import', here('./parent-port.mjs')],
-      ...(env === undefined ? {} : { env: env as NodeJS.ProcessEnv })
-    })
-    this.#child.once('spawn', () => this.emit('spawn'))
-    this.#child.on('message', (message) => this.emit('message', message))
-    this.#child.once('exit', (code, signal) => this.emit('exit', code ?? (signal === null ? 0 : 1)))
-    this.#child.on('error', () => this.emit('exit', 1))
-  }
-  get pid(): number | undefined {
-    return this.#child.pid
-  }
-  postMessage(message: unknown): void {
-    if (this.#child.connected) this.#child.send(message as object, () => undefined)
-  }
-  kill(): boolean {
-    return this.#child.kill()
-  }
-}
-export const utilityProcess = {
-  fork: (entry: string, args: readonly string[] = [], options: Electron.ForkOptions = {}) =>
-    new HostUtilityProcess(entry, args, options)
+const blockers = new Set<number>()
+let lastBlocker = 0
+export const powerSaveBlocker: Pick<Electron.PowerSaveBlocker, 'start' | 'stop'> = {
+  start: () => {
+    blockers.add(++lastBlocker)
+    return lastBlocker
+  },
+  stop: (id) => blockers.delete(id)
 }
 
 export default {
@@ -503,8 +471,8 @@ export default {
   Menu,
   nativeTheme,
   Notification,
+  powerSaveBlocker,
   protocol,
   session,
-  shell,
-  utilityProcess
+  shell
 }

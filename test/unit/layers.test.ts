@@ -31,8 +31,7 @@ const allowed: [string, string][] = [
   ['main/models/load.ts', "import 'node:fs'"],
   ['main/index.ts', "import { app } from 'electron'"],
   ['preload/index.ts', "import { contextBridge } from 'electron'; import './contract'"],
-  ['renderer/views/runs.ts', "import '../state'; import '../../preload/contract'"],
-  ['renderer/computing/page.ts', "import '../../main/engine/wgsl/page'"]
+  ['renderer/views/runs.ts', "import '../state'; import '../../preload/contract'"]
 ]
 
 const refused: [string, string, string][] = [
@@ -50,7 +49,6 @@ const refused: [string, string, string][] = [
   ['preload/contract.ts', "import 'electron'", 'only main/index.ts and preload/index.ts import electron'],
   ['renderer/views/runs.ts', "import '../../preload/index'", 'renderer/ imports only preload/contract'],
   ['renderer/views/runs.ts', "import '../../main/base/entries'", 'renderer/ imports only preload/contract'],
-  ['renderer/computing/page.ts', "import '../../main/engine/wgsl/executor'", 'renderer/ imports only preload/contract'],
   ['renderer/views/runs.ts', "import 'electron'", 'only main/index.ts and preload/index.ts import electron']
 ]
 

@@ -116,11 +116,7 @@ describe('a set of pieces', () => {
       documents: [{ id: 0, file: 'a', record: 1, subset: 's0' }],
       hash: 's'
     }
-    const texts = new Map([
-      [3, 'ä'],
-      [1, '\n'],
-      [2, '']
-    ])
+    const texts = { ids: Int32Array.of(3, 1, 2), words: ['ä', '\n', ''] }
     await writeStudy(folder, { study: record, texts, parameters: 12 })
     expect(await readStudy(folder, set())).toEqual({ study: record, texts, parameters: 12 })
     await expect(readStudy(folder, set({ studyHash: 'other' }))).rejects.toMatchObject({ kind: 'input' })

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { SpectroscopeError, toPlain } from '../../preload/errors'
-import type { ChildExit } from '../../main/base/processes'
+import { decode, encode } from '../../preload/wire'
+import type { Child } from '../../main/base/processes'
 import { ProcessExecutor } from '../../main/engine/apart/client'
 import { executorHandlers } from '../../main/engine/apart/handlers'
+import type { ExecutorCalls } from '../../main/engine/apart/messages'
 import type { Evaluator, OwnWeights, Prefix } from '../../main/engine/evaluator'
 import { type Executor, OutOfDeviceMemory } from '../../main/engine/executor'
 import type { Graph } from '../../main/engine/graph'
@@ -26,36 +27,22 @@ const replicasOf = ({ inputs, outputs }: Graph): number | undefined => {
 }
 
 /** The executor behind the messages of a process of its own, in this one. */
-const processOf = (executor: Executor): Promise<ProcessExecutor> => {
+const processOf = async (executor: Executor): Promise<ProcessExecutor> => {
   const handlers = executorHandlers<null>(() => executor)
-  let [answer, end]: [(message: unknown) => void, (exit: ChildExit) => void] = [() => {}, () => {}]
-  const send = async (message: {
-    readonly id: number
-    readonly method: keyof typeof handlers
-    readonly parameters: never
-  }): Promise<void> => {
-    const { id, method, parameters } = structuredClone(message)
-    answer(
-      await Promise.resolve(handlers[method](parameters)).then(
-        (result) => structuredClone({ type: 'result', id, result }),
-        (error: unknown) => ({ type: 'error', id, error: toPlain(error) })
-      )
-    )
+  await handlers.open(null)
+  const call = async (method: keyof typeof handlers, parameters: unknown): Promise<unknown> => {
+    const arrived = (decode(encode({ parameters })) as { readonly parameters: never }).parameters
+    return (decode(encode({ result: await handlers[method](arrived) })) as { readonly result: unknown }).result
   }
-  return ProcessExecutor.over<null>(
-    {
-      pid: undefined,
-      kill: () => {},
-      send: (message) => void send(message as Parameters<typeof send>[0]),
-      onMessage: (listener) => (answer = listener),
-      onExit: (listener) => (end = listener),
-      disconnect: () => end({ code: 0, signal: null, words: 'it was closed' })
-    },
+  const exit = { code: 0, signal: null, words: 'it was closed' }
+  return new ProcessExecutor(
     {
       library: 'The library',
-      options: null,
-      lostAtStart: (words) => new SpectroscopeError('engine', `It did not start (${words}).`)
-    }
+      pid: 0,
+      call: call as Child<ExecutorCalls<unknown>>['call'],
+      disconnect: async () => exit
+    },
+    executor.description
   )
 }
 

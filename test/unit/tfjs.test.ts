@@ -6,7 +6,6 @@ import { openBackend } from '../../main/engine/tfjs/backend'
 import { deviceIn, lackIn } from '../../main/engine/tfjs/client'
 import { tensorflowEnvironment } from '../../main/engine/tfjs/environment'
 import { TfjsExecutor } from '../../main/engine/tfjs/executor'
-import { openTfjsGpu } from '../../main/engine/tfjs/installation'
 import { checkPlatform } from '../../main/engine/tfjs/package'
 import { ReferenceExecutor } from '../../main/engine/reference/executor'
 import { type Executor, OutOfDeviceMemory } from '../../main/engine/executor'
@@ -160,18 +159,6 @@ describe.skipIf(tensorflowLack !== undefined)(title('TensorFlow in a process of 
 })
 
 describe('the GPU engine', () => {
-  it("is no start for a window: with Electron's runtime it is refused in a sentence", async () => {
-    Object.defineProperty(process.versions, 'electron', { value: '45.0.0', configurable: true, enumerable: true })
-    try {
-      await expect(openTfjsGpu()).rejects.toMatchObject({
-        kind: 'engine',
-        message: expect.stringContaining('spectroscope serve')
-      })
-    } finally {
-      delete (process.versions as Record<string, string | undefined>)['electron']
-    }
-  })
-
   it('is refused where the package has no library for a GPU, with another engine as the remedy', () => {
     expect(() => checkPlatform('darwin', 'arm64')).toThrow(
       /Linux and Windows on x64 only, and this is darwin on arm64; choose another engine/

@@ -47,10 +47,9 @@ describe('the adapter', () => {
     const adapter = { name: 'NVIDIA GeForce RTX 4090', software: false }
     expect(deviceOfKind('hardware', adapter)).toBe('NVIDIA GeForce RTX 4090')
     expect(() => deviceOfKind('software', adapter)).toThrow(/choose webgpu\.$/)
-    expect(() => deviceOfKind('software', adapter, 'webgpu-window')).toThrow(/choose webgpu-window\.$/)
     for (const kind of ['hardware', 'software'] as const)
-      expect(() => deviceOfKind(kind, undefined, 'webgpu', 'linux')).toThrow(/does not say what it is/)
-    expect(deviceOfKind('hardware', undefined, 'webgpu', 'darwin')).toBe('a GPU without a name')
+      expect(() => deviceOfKind(kind, undefined, 'linux')).toThrow(/does not say what it is/)
+    expect(deviceOfKind('hardware', undefined, 'darwin')).toBe('a GPU without a name')
   })
 
   it('is looked for among drivers of its kind alone', () => {

@@ -1,6 +1,6 @@
 import { messageOf, SpectroscopeError } from '../../../preload/errors'
 import { type EntryName, entryPath } from '../../base/entries'
-import { type Child, type ChildHandle, callsOf, spawnChild } from '../../base/processes'
+import { type Child, spawnChild } from '../../base/processes'
 import {
   type Bound,
   type EngineDescription,
@@ -26,8 +26,6 @@ export interface ProcessSettings<Options> {
   readonly entry: EntryName
   /** What computes there, in errors. */
   readonly library: string
-  /** What it computes in, in errors: a process where nothing else is said. */
-  readonly place?: string
   readonly options: Options
   readonly environment?: Readonly<Record<string, string>>
   /** The error where the process ends before it has opened. */
@@ -43,10 +41,11 @@ interface Remote extends Pick<Child<ExecutorCalls<unknown>>, 'pid' | 'call' | 'd
   readonly library: string
 }
 
-const lostAtWork = (library: string, place: string, words: string): SpectroscopeError =>
+const lostAtWork = (library: string, words: string): SpectroscopeError =>
   new SpectroscopeError(
     'engine',
-    `The ${library} ${place} ended (${words}), as it does when a GPU fails or its memory is short; resume the run to go on from its last checkpoint.`
+    `The ${library} process ended (${words}), as it does when a GPU fails or its memory is short; resume the run ` +
+      'to go on from its last checkpoint.'
   )
 
 /** The answer, but for one that says that memory was short. */
@@ -63,15 +62,6 @@ const asEngineError = (library: string, error: unknown): unknown =>
         `${library} failed: ${messageOf(error).split('\n')[0].replace(/\.$/, '')}; see that no other program has the GPU's memory, and resume the run.`,
         { cause: error }
       )
-
-/** Throws an `engine` error in Electron's runtime, which can't stand in for Node's: forked, it would open another window. */
-export const checkRuntime = (library: string): void => {
-  if (!('electron' in process.versions)) return
-  throw new SpectroscopeError(
-    'engine',
-    `${library} is installed and computes in processes of Node, which the desktop program can't start; use it from a terminal, with \`spectroscope run\` or \`spectroscope serve\`.`
-  )
-}
 
 class RemoteProgram implements Program {
   constructor(
@@ -116,42 +106,23 @@ export class ProcessExecutor implements Executor {
   readonly apart = true
   private lastKey = 0
 
-  private constructor(
+  /** Of what answers as such a process does, with a description of its executor. */
+  constructor(
     private readonly remote: Remote,
     readonly description: EngineDescription
   ) {}
 
   /** Throws an `engine` error where the process can't open the executor, or dies of it. `describe` may add to what the process says that it is. */
   static async open<Options>(
-    settings: ProcessSettings<Options>,
+    { entry, library, options, environment = {}, lostAtStart, onErrorOutput }: ProcessSettings<Options>,
     describe: Describe = (own) => own
-  ): Promise<ProcessExecutor> {
-    const { entry, environment = {}, onErrorOutput } = settings
-    checkRuntime(settings.library)
-    return ProcessExecutor.connect(
-      (lost) =>
-        spawnChild(entryPath(entry), { lost, environment, ...(onErrorOutput === undefined ? {} : { onErrorOutput }) }),
-      settings,
-      describe
-    )
-  }
-
-  /** The same with what runs already and answers as such a process does, such as a page of a browser. */
-  static over<Options>(
-    handle: ChildHandle,
-    settings: Omit<ProcessSettings<Options>, 'entry' | 'environment' | 'onErrorOutput'>,
-    describe: Describe = (own) => own
-  ): Promise<ProcessExecutor> {
-    return ProcessExecutor.connect((lost) => callsOf(handle, { lost }), settings, describe)
-  }
-
-  private static async connect<Options>(
-    start: (lost: (words: string) => SpectroscopeError) => Child<ExecutorCalls<Options>>,
-    { library, place = 'process', options, lostAtStart }: Omit<ProcessSettings<Options>, 'entry'>,
-    describe: Describe
   ): Promise<ProcessExecutor> {
     let opened = false
-    const child = start((words) => (opened ? lostAtWork(library, place, words) : lostAtStart(words)))
+    const child = spawnChild<ExecutorCalls<Options>>(entryPath(entry), {
+      lost: (words) => (opened ? lostAtWork(library, words) : lostAtStart(words)),
+      environment,
+      ...(onErrorOutput === undefined ? {} : { onErrorOutput })
+    })
     try {
       const description = await describe(await child.call('open', options))
       opened = true

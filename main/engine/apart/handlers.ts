@@ -17,7 +17,7 @@ const orShort = async <T>(work: () => Promise<T>): Promise<T | Short> => {
   }
 }
 
-/** What a process, or a page, answers that computes for an executor elsewhere: `open` gives its own executor, once. */
+/** What a process answers that computes for an executor elsewhere: `open` gives its own executor, once. */
 export const executorHandlers = <Options>(
   open: (options: Options) => Executor | Promise<Executor>
 ): Answers<Options> => {
@@ -27,7 +27,7 @@ export const executorHandlers = <Options>(
   const programs = new Map<number, Program>()
 
   const have = <T>(value: T | undefined, what: string): T => {
-    if (value === undefined) throw new Error(`what computes has no ${what}`)
+    if (value === undefined) throw new Error(`the process has no ${what}`)
     return value
   }
 

@@ -35,7 +35,7 @@ export const findCompiler = async (): Promise<string> => {
 }
 
 const nodeHeaders = (): string =>
-  join(dirname(createRequire(import.meta.url).resolve('node-api-headers/package.json')), 'include')
+  join(onDisk(dirname(createRequire(import.meta.url).resolve('node-api-headers/package.json'))), 'include')
 
 const compilerArguments = ({ folder }: Package, tensorflow: string, target: string): readonly string[] => [
   ...['-O2', '-std=c++17', '-fPIC', '-shared', '-w', `-DNAPI_VERSION=${napi}`, '-DNODE_GYP_MODULE_NAME=tfjs_binding'],

@@ -1,12 +1,10 @@
 import { SpectroscopeError } from '../../../preload/errors'
 import { complainAtLength } from '../../base/printed'
-import { ProcessExecutor, checkRuntime } from '../apart/client'
+import { ProcessExecutor } from '../apart/client'
 import { StartupOutput } from '../apart/startup-output'
 import { type NvidiaDevice, deviceWords } from '../nvidia'
 import type { TensorflowOptions } from './backend'
 import { tensorflowEnvironment } from './environment'
-
-export const checkTfjsRuntime = (): void => checkRuntime('TensorFlow.js')
 
 /** TensorFlow's messages that are no errors: "I0000 00:00:1796075262.79 …", or as 2.9.1 has them "2026-11-30 21:47:42.1: I …"; and its tables of memory. */
 const chatter =

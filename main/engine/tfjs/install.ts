@@ -6,7 +6,6 @@ import { type PlannedInstallation, gigabytes } from '../installing'
 import { type NvidiaDevice, cudaDevice } from '../nvidia'
 import { checkDriver } from '../onnx/cuda-needs'
 import { carriedAddon, findCompiler, makeAddon } from './addon'
-import { checkTfjsRuntime } from './client'
 import { cudaOfTensorflow, isOnProcessor, missingWheels, tensorflowFolder } from './installation'
 import { type Package, addonName, checkPlatform, installedPackage, packageName, versionOf } from './package'
 import { type Installer, fetchWheel, findInstaller } from './pip'
@@ -85,7 +84,6 @@ const planWheels = async (own: Package): Promise<PlannedInstallation> => {
 
 /** Throws `engine` errors where it can't be had here, or what it is installed by is missing, and `network` errors. */
 export const planTfjs = async (signal: AbortSignal): Promise<PlannedInstallation> => {
-  checkTfjsRuntime()
   checkPlatform()
   const own = installedPackage()
   return process.platform === 'win32' ? planScript(own, signal) : planWheels(own)

@@ -5,7 +5,7 @@ import { enginesFolder } from '../../base/folders'
 import type { Executor } from '../executor'
 import { type NvidiaDevice, cudaDevice } from '../nvidia'
 import { checkDriver, noDevice } from '../onnx/cuda-needs'
-import { checkTfjsRuntime, openTfjsProcess } from './client'
+import { openTfjsProcess } from './client'
 import { type Package, addonName, checkPlatform, installedPackage } from './package'
 import { scriptAddon } from './script-install'
 import { type Wheel, cudaWheels, tensorflowVersion, tensorflowWheel } from './wheels'
@@ -40,7 +40,6 @@ const notInstalled = (what: string): SpectroscopeError =>
 
 /** Throws an `engine` error that says the one thing to do where something is missing. */
 const tfjsReady = async (): Promise<{ readonly addon: string; readonly device: NvidiaDevice | undefined }> => {
-  checkTfjsRuntime()
   checkPlatform()
   const addon = addonPath(installedPackage())
   const device = isOnProcessor() ? undefined : await cudaDevice()
@@ -55,7 +54,6 @@ const tfjsReady = async (): Promise<{ readonly addon: string; readonly device: N
 /** Whether installing is what is to be done next. */
 export const canInstallTfjs = async (): Promise<boolean> => {
   try {
-    checkTfjsRuntime()
     checkPlatform()
     const own = installedPackage()
     const device = isOnProcessor() ? undefined : await cudaDevice()

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { SpectroscopeError } from '../../../preload/errors'
+import { onDisk } from '../../base/entries'
 
 export const packageName = '@tensorflow/tfjs-node-gpu'
 
@@ -15,7 +16,7 @@ export const packageAt = (folder: string): Package => ({ folder, require: create
 /** The package as npm installed it, without a library. Throws an `engine` error where it is not there. */
 export const installedPackage = (): Package => {
   try {
-    return packageAt(dirname(createRequire(import.meta.url).resolve(`${packageName}/package.json`)))
+    return packageAt(onDisk(dirname(createRequire(import.meta.url).resolve(`${packageName}/package.json`))))
   } catch (cause) {
     throw new SpectroscopeError(
       'engine',

@@ -7,6 +7,7 @@ import { delimiter, dirname, join } from 'node:path'
 import { SpectroscopeError } from '../../../preload/errors'
 import { entryPath } from '../../base/entries'
 import { faultCode } from '../../base/faults'
+import { childEnvironment, nodeProgram } from '../../base/processes'
 import type { InstallOptions, InstallProgress, PlannedInstallation } from '../installing'
 import { type Package, packageName, versionOf } from './package'
 import { endAll, problemIn } from './programs'
@@ -173,8 +174,9 @@ const runScript = (
       // A group of its own, so that a compiler that it has started ends with it.
       detached: process.platform !== 'win32',
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      execPath: nodeProgram(),
       execArgv: [],
-      env: { ...process.env, PATH: [tools, dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter) }
+      env: childEnvironment({ PATH: [tools, dirname(nodeProgram()), process.env['PATH'] ?? ''].join(delimiter) })
     })
     let output = ''
     for (const stream of [child.stdout!, child.stderr!])

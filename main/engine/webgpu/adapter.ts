@@ -8,9 +8,9 @@ export interface Adapter {
 }
 
 const softwareNames =
-  /llvmpipe|lavapipe|softpipe|swiftshader|libvulkan_lvp|libvk_swiftshader|\bwarp\b|microsoft basic (render|display)|fallback adapter/i
+  /llvmpipe|lavapipe|softpipe|swiftshader|libvulkan_lvp|libvk_swiftshader|\bwarp\b|microsoft basic (render|display)/i
 
-/** By its name, or its driver's: Mesa's llvmpipe, SwiftShader, or Windows' WARP; or by what a browser says of it. */
+/** By its name, or its driver's: Mesa's llvmpipe, SwiftShader, or Windows' WARP. */
 export const isSoftware = (words: string): boolean => softwareNames.test(words)
 
 /** The last device that the Vulkan loader says it made, told by VK_LOADER_DEBUG=layer. */

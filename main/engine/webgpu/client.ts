@@ -23,11 +23,10 @@ export const vulkanEnvironment = (kind: Kind, environment: NodeJS.ProcessEnv): R
   return { ...filter, VK_LOADER_DEBUG: 'layer' }
 }
 
-/** Words of the device that was opened. Throws an `engine` error where it is not of the kind that was asked for; `onGpu` names the engine that is for a GPU. */
+/** Words of the device that was opened. Throws an `engine` error where it is not of the kind that was asked for. */
 export const deviceOfKind = (
   kind: Kind,
   adapter: Adapter | undefined,
-  onGpu = names.hardware,
   platform: NodeJS.Platform = process.platform
 ): string => {
   if (adapter === undefined) {
@@ -47,7 +46,7 @@ export const deviceOfKind = (
   if (!adapter.software && kind === 'software')
     throw new SpectroscopeError(
       'engine',
-      `WebGPU has a GPU here, ${adapter.name}, and no software adapter; choose ${onGpu}.`
+      `WebGPU has a GPU here, ${adapter.name}, and no software adapter; choose ${names.hardware}.`
     )
   return adapter.software ? `${adapter.name}, software on the processor` : adapter.name
 }
