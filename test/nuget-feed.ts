@@ -7,7 +7,6 @@ import type { AddressInfo } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { crc32, deflateRawSync } from 'node:zlib'
 import { cudaFiles, folderWithCuda, installedFolder } from '../main/engine/onnx/package'
-import { windowsLibrary } from './windows-library'
 
 /** Why the provider for CUDA can't be installed from a feed here. */
 export const feedLack =
@@ -70,7 +69,12 @@ export const pathWithDriver = (folder: string, driver: string | undefined): stri
 }
 
 /** A library that names others as needed, some of which the system has not. */
-const library = (folder: string, name: string, needed: readonly string[]): Buffer => {
+const library = (
+  folder: string,
+  name: string,
+  needed: readonly string[],
+  source = 'int provider(void) { return 1; }'
+): Buffer => {
   mkdirSync(folder, { recursive: true })
   const sources = needed.map((each, at) => {
     const path = join(folder, each)
@@ -96,16 +100,17 @@ const library = (folder: string, name: string, needed: readonly string[]): Buffe
       'none',
       ...sources
     ],
-    { input: 'int provider(void) { return 1; }' }
+    { input: source }
   )
   return readFileSync(path)
 }
 
-/** What the feed's provider needs of the system. */
-export const needed = ['libcudart.so.12', 'libcublasLt.so.12', 'libcudnn.so.9']
+/** What onnxruntime asks of the library that all providers share, before it loads one. */
+const host =
+  'void *host; void Provider_SetHost(void *given) { host = given; } void *Provider_GetHost(void) { return host; }'
 
-/** What it needs of Windows, but for the system's own. */
-export const neededUnderWindows = ['cublasLt64_13.dll', 'cublas64_13.dll', 'cudart64_13.dll', 'cudnn64_9.dll']
+/** What the feed's provider needs of the system. */
+const needed = ['libcudart.so.12', 'libcublasLt.so.12', 'libcudnn.so.9']
 
 /** What a package has of onnxruntime: its name, and its files by their place in it. */
 interface Packaged {
@@ -123,32 +128,19 @@ const forLinux = (folder: string): Packaged => {
         randomBytes(2 ** 20),
         Buffer.alloc(2 ** 20)
       ]),
-      [`runtimes/linux-x64/native/${shared}`]: randomBytes(2 ** 16)
+      [`runtimes/linux-x64/native/${shared}`]: library(folder, shared, [], host)
     }
   }
 }
 
 const forWindows = (): Packaged => ({
   name: 'Microsoft.ML.OnnxRuntime.Gpu.Windows',
-  files: {
-    'runtimes/win-x64/native/onnxruntime.dll': windowsLibrary({
-      needed: ['KERNEL32.dll', 'api-ms-win-crt-heap-l1-1-0.dll', 'MSVCP140.dll', 'VCRUNTIME140_1.dll'],
-      delayed: ['dxgi.dll'],
-      rest: randomBytes(2 ** 16)
-    }),
-    'runtimes/win-x64/native/onnxruntime_providers_cuda.dll': windowsLibrary({
-      needed: [
-        ...neededUnderWindows.slice(0, 3),
-        'KERNEL32.dll',
-        'onnxruntime_providers_shared.dll',
-        'VCRUNTIME140_1.dll'
-      ],
-      delayed: neededUnderWindows.slice(3),
-      rest: randomBytes(2 ** 20)
-    }),
-    'runtimes/win-x64/native/onnxruntime_providers_shared.dll': windowsLibrary({ needed: ['KERNEL32.dll'] }),
-    'runtimes/win-x64/native/onnxruntime_providers_tensorrt.dll': windowsLibrary({ needed: ['nvinfer_10.dll'] })
-  }
+  files: Object.fromEntries(
+    ['onnxruntime', ...['cuda', 'shared', 'tensorrt'].map((name) => `onnxruntime_providers_${name}`)].map((name) => [
+      `runtimes/win-x64/native/${name}.dll`,
+      randomBytes(name === 'onnxruntime_providers_cuda' ? 2 ** 20 : 2 ** 16)
+    ])
+  )
 })
 
 /** How a feed gives the package: whole, cut off or stalled after a half, with other bytes, without its checksum, or not at all. */

@@ -55,9 +55,10 @@ const commandLine = (pid: string): string => {
   }
 }
 
-const isPassedOn = (name: string): boolean => !name.startsWith('SPECTROSCOPE_') || name === 'SPECTROSCOPE_SETTINGS'
+const passedOn = new Set(['SPECTROSCOPE_SETTINGS', 'SPECTROSCOPE_TEST_ENGINES'])
+const isPassedOn = (name: string): boolean => !name.startsWith('SPECTROSCOPE_') || passedOn.has(name)
 
-/** Starts the built program in a process group of its own; of SPECTROSCOPE_… variables only the settings' reach it. */
+/** Starts the built program in a process group of its own; only SPECTROSCOPE_… variables of all tests reach it. */
 export const start = (args: readonly string[], environment: Readonly<Record<string, string>> = {}): Started => {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => isPassedOn(name)))
   const child = spawn(process.execPath, [entryPath('cli'), ...args], {

@@ -403,7 +403,7 @@ type WindowPart = Pick<
 export const BrowserWindow: new (options?: Electron.BrowserWindowConstructorOptions) => HostWindow & WindowPart =
   HostWindow
 
-// ---- menu, dialogs, notifications, theme, sleep ----------------------------------------------------------------------
+// ---- menu, dialogs, notifications, theme, sleep --------------------------------------------------------------------
 
 let menu: readonly Electron.MenuItemConstructorOptions[] = []
 const clickMenu = (id: string): boolean => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -10,8 +10,7 @@ import { checkEngine, listEngines, resolveEngine } from '../../main/engine/engin
 import type { Executor } from '../../main/engine/executor'
 import { openOnnxCuda } from '../../main/engine/onnx/cuda'
 import { cudaPlanWords, installCuda, planCuda } from '../../main/engine/onnx/cuda-install'
-import { missingLibraries, neededByProvider } from '../../main/engine/onnx/cuda-libraries'
-import { canInstallCuda, checkCudaPlatform, checkDriver } from '../../main/engine/onnx/cuda-needs'
+import { canInstallCuda, checkCudaPlatform, checkDriver, openingRemedy } from '../../main/engine/onnx/cuda-needs'
 import { openOnnxCpu } from '../../main/engine/onnx/executor'
 import {
   copyFolder,
@@ -23,7 +22,7 @@ import {
 } from '../../main/engine/onnx/package'
 import { isAtLeast } from '../../main/engine/nvidia'
 import { selfCheck } from '../../main/engine/self-check'
-import { type Feed, feedLack, needed, pathWithDriver, startFeed } from '../nuget-feed'
+import { type Feed, feedLack, pathWithDriver, startFeed } from '../nuget-feed'
 
 const never = new AbortController().signal
 
@@ -118,26 +117,20 @@ describe.skipIf(feedLack !== undefined)(
       for (const provider of ['cpu', 'cuda', 'webgpu'] as const) expect(dirname(libraryPath(provider))).toBe(libraries)
       expect(typeof loadOnnx().InferenceSession.create).toBe('function')
 
-      expect(await neededByProvider(copyFolder())).toEqual({ cuda: 12, missing: needed })
-      await expect(openOnnxCuda('float32')).rejects.toMatchObject({
+      const opening = openOnnxCuda('float32')
+      await expect(opening).rejects.toThrow(/^CUDA could not be opened on NVIDIA H100 80GB HBM3 \(Failed to load /)
+      await expect(opening).rejects.toThrow('libcudart.so.12: cannot open shared object file: ')
+      await expect(opening).rejects.toMatchObject({
         kind: 'engine',
-        message:
-          'The system does not find libcudart.so.12, libcublasLt.so.12, libcudnn.so.9; install the libraries of CUDA 12 and cuDNN 9 for CUDA 12, or name their folder in LD_LIBRARY_PATH.'
-      })
-      vi.stubEnv('LD_LIBRARY_PATH', join(root, 'made'))
-      expect((await neededByProvider(copyFolder())).missing).toEqual([])
-      vi.stubEnv('LD_LIBRARY_PATH', '')
-      mkdirSync(join(libraries, 'beside'))
-      for (const each of needed.slice(0, 2)) writeFileSync(join(libraries, 'beside', each), '')
-      await expect(openOnnxCuda('float32')).rejects.toMatchObject({
-        message:
-          'The system does not find libcudnn.so.9; install cuDNN 9 for CUDA 12, or name their folder in LD_LIBRARY_PATH.'
+        message: expect.stringMatching(
+          /\); install the libraries of CUDA 12 and cuDNN 9 for it, or name their folder in LD_LIBRARY_PATH\.$/
+        )
       })
       const listed = (await listEngines()).find((each) => each.name === 'onnx-cuda')
       expect(listed).toMatchObject({
         available: false,
         device: 'NVIDIA H100 80GB HBM3, 80 GiB, driver 550.54.14',
-        remedy: expect.stringContaining('libcudnn.so.9')
+        remedy: expect.stringContaining('libcudart.so.12')
       })
       expect(listed).not.toHaveProperty('install')
       expect(await resolveEngine('auto')).toBe('onnx-cpu')
@@ -271,12 +264,24 @@ describe('what CUDA asks for', () => {
     expect(() => checkDriver({ ...device, driver: '580.88' }, 13, 'win32')).not.toThrow()
   })
 
-  it('is a library of its own, or of the driver, which are named for what brings them', () => {
-    expect(missingLibraries(['libcufft.so.12'], 13, 'linux').message).toBe(
-      'The system does not find libcufft.so.12; install the libraries of CUDA 13, or name their folder in LD_LIBRARY_PATH.'
+  it('is a library that a loader names, with what brings it', () => {
+    const glibc = (name: string): string =>
+      `Failed to load x.so with error: ${name}: cannot open shared object file: No such`
+    expect(openingRemedy(glibc('libcufft.so.12'), 'linux')).toBe(
+      'install the libraries of CUDA 12 and cuDNN 9 for it, or name their folder in LD_LIBRARY_PATH'
     )
-    expect(missingLibraries(['libcuda.so.1'], 13, 'linux').message).toBe(
-      'The system does not find libcuda.so.1; install the NVIDIA driver.'
+    expect(openingRemedy(glibc('libcudnn.so.9'), 'linux')).toMatch(/^install the libraries of CUDA 13 and cuDNN 9/)
+    expect(openingRemedy(glibc('libcuda.so.1'), 'linux')).toBe('install the NVIDIA driver')
+    const windows = 'LoadLibrary failed with error 126 "" when trying to load "C:\\x\\onnxruntime_providers_cuda.dll"'
+    expect(openingRemedy(windows, 'win32')).toBe(
+      'install the libraries of CUDA 13 and cuDNN 9 for it and the Microsoft Visual C++ Redistributable for x64, ' +
+        'or add their folders to PATH and start the program again'
+    )
+    expect(openingRemedy('Failed to load x.so with error: x.so: file too short', 'linux')).toBe(
+      'run `spectroscope engines install cuda` again'
+    )
+    expect(openingRemedy('CUDA failure 2: out of memory', 'linux')).toMatch(
+      /^see that nothing else has the GPU's memory/
     )
   })
 

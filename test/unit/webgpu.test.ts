@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { ProcessExecutor } from '../../main/engine/apart/client'
 import type { Program } from '../../main/engine/executor'
 import { GraphBuilder } from '../../main/engine/graph'
+import { checkEngine } from '../../main/engine/engines'
 import { adapterAmong, adapterOfLoader, isSoftware, namesOfMac } from '../../main/engine/webgpu/adapter'
 import { deviceOfKind, openWebGpu, vulkanChatter, vulkanEnvironment } from '../../main/engine/webgpu/client'
 import { StartupOutput, openedMark } from '../../main/engine/apart/startup-output'
@@ -50,6 +51,19 @@ describe('the adapter', () => {
     for (const kind of ['hardware', 'software'] as const)
       expect(() => deviceOfKind(kind, undefined, 'linux')).toThrow(/does not say what it is/)
     expect(deviceOfKind('hardware', undefined, 'darwin')).toBe('a GPU without a name')
+  })
+
+  it('that is software is an engine of tests alone: a variable has it, and no list names it', () => {
+    vi.stubEnv('SPECTROSCOPE_TEST_ENGINES', '')
+    const words = 'There is no engine "webgpu-software"; choose one of '
+    expect(() => checkEngine('webgpu-software')).toThrow(
+      `${words}auto, onnx-cpu, onnx-cuda, webgpu, tfjs-gpu, reference.`
+    )
+    vi.stubEnv('SPECTROSCOPE_TEST_ENGINES', '1')
+    expect(() => checkEngine('webgpu-software')).not.toThrow()
+    expect(() => checkEngine('abacus')).toThrow(/reference\.$/)
+    expect(() => checkEngine('abacus')).not.toThrow(/software/)
+    vi.unstubAllEnvs()
   })
 
   it('is looked for among drivers of its kind alone', () => {

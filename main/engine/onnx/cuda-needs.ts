@@ -1,6 +1,5 @@
 import { SpectroscopeError } from '../../../preload/errors'
 import { type NvidiaDevice, cudaDevice, isAtLeast } from '../nvidia'
-import { missingLibraries, neededByProvider } from './cuda-libraries'
 import { folderWithCuda, packagedCuda } from './package'
 
 /**
@@ -70,26 +69,53 @@ export const noDevice = (): SpectroscopeError => {
       )
 }
 
-/** The GPU and the package that computes on it. Throws an `engine` error that says the one thing to do where something is missing. */
+/**
+ * The GPU, where a package that computes on it is here. Throws an `engine` error that says the one thing to do where
+ * something is missing.
+ */
 export const cudaReady = async (
   platform: NodeJS.Platform = process.platform,
   architecture: string = process.arch
-): Promise<{ readonly device: NvidiaDevice; readonly cuda: number }> => {
+): Promise<NvidiaDevice> => {
   checkCudaPlatform(platform, architecture)
   const device = await cudaDevice()
   if (device === undefined) throw noDevice()
-  const folder = folderWithCuda(platform)
-  if (folder === undefined) {
-    checkDriverForPackages(device, platform)
-    throw new SpectroscopeError(
-      'engine',
-      "onnxruntime's provider for CUDA is not installed; `spectroscope engines install cuda` fetches it, and says first what it needs."
+  checkDriverForPackages(device, platform)
+  if (folderWithCuda(platform) !== undefined) return device
+  throw new SpectroscopeError(
+    'engine',
+    "onnxruntime's provider for CUDA is not installed; `spectroscope engines install cuda` fetches it, and says " +
+      'first what it needs.'
+  )
+}
+
+/** The CUDA of a library that a loader names. */
+const cudaOf = (words: string): string =>
+  /libcu(?:dart|blas|blasLt|fft|rand)\.so\.(\d+)|cu(?:dart|blas|blasLt|fft|rand)64_(\d+)/i
+    .exec(words)
+    ?.slice(1)
+    .find((version) => version !== undefined) ?? String(packagedCuda)
+
+/** What a loader says where a library, or one that it needs, is not found: glibc, and onnxruntime under Windows. */
+const notFound = /cannot open shared object file|LoadLibrary failed with error 126\b/
+
+/** What a loader says of a library that is not whole. */
+const broken = /file too short|invalid ELF header|file data|LoadLibrary failed with error 193\b/
+
+/** What to do where onnxruntime could not open CUDA and said so. */
+export const openingRemedy = (words: string, platform: NodeJS.Platform = process.platform): string => {
+  if (broken.test(words)) return 'run `spectroscope engines install cuda` again'
+  if (!notFound.test(words))
+    return (
+      "see that nothing else has the GPU's memory and that driver, CUDA and cuDNN are of one version, " +
+      'or choose another engine'
     )
-  }
-  const { cuda, missing } = await neededByProvider(folder, platform)
-  checkDriver(device, cuda, platform)
-  if (missing.length > 0) throw missingLibraries(missing, cuda, platform)
-  return { device, cuda }
+  if (/libcuda\.so|nvcuda\.dll/i.test(words)) return 'install the NVIDIA driver'
+  const libraries = `install the libraries of CUDA ${cudaOf(words)} and cuDNN 9 for it`
+  return platform === 'win32'
+    ? `${libraries} and the Microsoft Visual C++ Redistributable for x64, ` +
+        'or add their folders to PATH and start the program again'
+    : `${libraries}, or name their folder in LD_LIBRARY_PATH`
 }
 
 /** Whether fetching the provider is what is to be done next. */

@@ -2,7 +2,7 @@ import { isMainThread } from 'node:worker_threads'
 import { messageOf, SpectroscopeError } from '../../../preload/errors'
 import type { Precision } from '../../../preload/precisions'
 import { deviceWords } from '../nvidia'
-import { cudaReady } from './cuda-needs'
+import { cudaReady, openingRemedy } from './cuda-needs'
 import { DeviceExecutor } from './device-executor'
 import type { RoundedProducts } from './lower'
 
@@ -30,7 +30,7 @@ const productsIn = (precision: Precision): { readonly products?: RoundedProducts
 
 /** CUDA's first device. Throws an `engine` error that says the one thing to do where it can't be had. */
 export const openOnnxCuda = async (precision: Precision): Promise<DeviceExecutor> => {
-  const { device, cuda } = await cudaReady()
+  const device = await cudaReady()
   settleCuda()
   try {
     return await DeviceExecutor.open({
@@ -40,13 +40,15 @@ export const openOnnxCuda = async (precision: Precision): Promise<DeviceExecutor
       precision,
       ...productsIn(precision),
       partBytes,
-      memoryBytes: Math.floor((memoryShare * device.freeBytes) / cudaEvaluators),
-      versionWords: `CUDA ${cuda}`
+      memoryBytes: Math.floor((memoryShare * device.freeBytes) / cudaEvaluators)
     })
   } catch (cause) {
+    const [line] = messageOf(cause).split('\n')
+    // Places in onnxruntime's source come first.
+    const words = line.replace(/^.*\[ONNXRuntimeError\] : \d+ : \w+ : /, '')
     throw new SpectroscopeError(
       'engine',
-      `CUDA could not be opened on ${device.name} (${messageOf(cause).split('\n')[0]}); see that nothing else has the GPU's memory and that driver, CUDA and cuDNN are of one version, or choose another engine.`,
+      `CUDA could not be opened on ${device.name} (${words}); ${openingRemedy(words)}.`,
       { cause }
     )
   }

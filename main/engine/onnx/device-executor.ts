@@ -58,8 +58,6 @@ export interface DeviceSettings {
   readonly products?: RoundedProducts
   /** Of the device's memory, for programs and residents. */
   readonly memoryBytes?: number
-  /** What the provider computes with, beside onnxruntime. */
-  readonly versionWords?: string
 }
 
 /** ONNXTensorElementDataType. */
@@ -303,13 +301,13 @@ export class DeviceExecutor implements Executor {
   }
 
   constructor(private readonly settings: DeviceSettings) {
-    const { name, device, precision = 'float32', versionWords } = settings
+    const { name, device, precision = 'float32' } = settings
     this.#device = new Device(settings)
     this.description = {
       name,
       device,
       precision,
-      version: [`onnxruntime ${onnxVersion()}`, ...(versionWords === undefined ? [] : [versionWords])].join(', ')
+      version: `onnxruntime ${onnxVersion()}`
     }
   }
 

@@ -45,7 +45,7 @@ export const cudaFiles = (platform: NodeJS.Platform = process.platform): Readonl
 
 /**
  * The CUDA that NuGet's package is built for, by all that is known before it is there: its maker has had CUDA 12 in another feed since
- * onnxruntime 1.27, though the list of onnxruntime-node still says 12. The provider itself tells afterwards (cuda-libraries.ts).
+ * onnxruntime 1.27, though the list of onnxruntime-node still says 12.
  */
 export const packagedCuda = 13
 
