@@ -28,6 +28,7 @@ import {
 } from './cli/arguments'
 import { addEngineCommands } from './cli/engine-commands'
 import { addLabelCommands } from './cli/labels-commands'
+import type { CommandMaker } from './cli/labels-commands'
 import { printAnswer, printError, tolerateClosedPipes } from './cli/output'
 import type { Answer } from './cli/output'
 import { printLink, serveUntilStopped } from './cli/serve'
@@ -74,20 +75,25 @@ const program = new Command('spectroscope')
     `\n${exitCodes}\nSPECTROSCOPE_WORKSPACE names the workspace where --workspace does not.${examples('demo', 'run study.json --workspace work', 'show latest --workspace work')}`
   )
 
-/** A command that every one is: with --workspace, --trust, --json and examples; its action's answer is printed when all is closed. */
-const command = (usage: string, description: string, ...lines: readonly string[]): Command =>
-  program
-    .command(usage)
-    .description(description)
-    .addOption(
-      new Option('-w, --workspace <folder>', 'folder that keeps the runs')
-        .env('SPECTROSCOPE_WORKSPACE')
-        .default(defaultWorkspace)
-        .argParser(pathIn)
-    )
-    .option('--trust', 'trust a workspace that someone else made, so that it can be changed')
-    .option('--json', 'print one JSON object on standard output')
-    .addHelpText('after', examples(...lines))
+/** What makes commands: with --workspace, --trust, --json and examples; an answer is printed when all is closed. */
+const commandIn =
+  (parent: Command): CommandMaker['command'] =>
+  (usage, description, ...lines) =>
+    parent
+      .command(usage)
+      .description(description)
+      .addOption(
+        new Option('-w, --workspace <folder>', 'folder that keeps the runs')
+          .env('SPECTROSCOPE_WORKSPACE')
+          .default(defaultWorkspace)
+          .argParser(pathIn)
+      )
+      .option('--trust', 'trust a workspace that someone else made, so that it can be changed')
+      .option('--json', 'print one JSON object on standard output')
+      .addHelpText('after', examples(...lines))
+
+const command = commandIn(program)
+const group: CommandMaker['group'] = (name, description) => commandIn(program.command(name).description(description))
 
 const answer = async (options: Common, work: () => Promise<Answer>): Promise<void> => {
   const unkept = options.trust === true ? await trustWorkspace(options.workspace) : null
@@ -186,7 +192,7 @@ command(
     })
   )
 
-addShardCommands({ command, answer }, checkpointOption)
+addShardCommands({ command, group, answer }, checkpointOption)
 
 command('runs', 'List the runs of a workspace.', 'runs --workspace work').action((options: Common) =>
   answer(options, async () => {
@@ -312,10 +318,10 @@ command(
     'divide it into shards for other machines, written to a folder',
     wholeIn(1, limits.shards)
   )
-  .option('-i, --into <folder>', 'with --shards: folder of the pieces; beside the workspace by default')
+  .option('-i, --into <folder>', 'with --shards: folder of the shards; beside the workspace by default')
   .option(
     '-t, --threads <count>',
-    "with --shards: threads of each piece; the run's own by default, or up to four",
+    "with --shards: threads of each shard; the run's own by default, or up to four",
     wholeIn(1, limits.threads)
   )
   .addOption(atOnceOption())
@@ -327,7 +333,7 @@ command(
       if (shards !== undefined) {
         const optional = definedOf({ name, threads, atOnce, sbatch })
         const divided = await watched((watch) =>
-          shardClusters(workspace, run, changes, into, { ...watch, pieces: shards, ...optional })
+          shardClusters(workspace, run, changes, into, { ...watch, shards, ...optional })
         )
         return { json: divided, text: clusterShardText(divided) }
       }
@@ -347,7 +353,7 @@ command('diagnose <run>', 'Report how well each component was sampled, and what 
     })
 )
 
-addLabelCommands({ command, answer })
+addLabelCommands({ command, group, answer })
 
 command('delete <run>', 'Delete a run with all its results.', 'delete 20261122-101530-k3f9', 'delete first --yes')
   .option('-y, --yes', 'do not ask')
@@ -363,7 +369,7 @@ command('delete <run>', 'Delete a run with all its results.', 'delete 20261122-1
     })
   )
 
-addEngineCommands({ command, answer })
+addEngineCommands({ command, group, answer })
 
 command(
   'fetch-model <name>',

@@ -47,7 +47,7 @@ export interface Provenance {
   readonly threads?: number
   /** Of a run that came out of an annotated cluster set. */
   readonly imported?: ImportedProvenance
-  /** Of a run that was sampled in pieces. */
+  /** Of a run that was sampled in shards. */
   readonly gathered?: GatheredProvenance
   /** Of a run that began with another's sums. */
   readonly continued?: { readonly run: string; readonly name: string }
@@ -55,13 +55,13 @@ export interface Provenance {
   readonly keptSums?: number | null
 }
 
-/** The pieces that a run was gathered from. */
+/** The shards that a run was gathered from. */
 export interface GatheredProvenance {
   readonly folder: string
   /** SHA-256 of all that decides the numbers, and of how they were divided. */
   readonly set: string
   /** Where and when each was sampled; empty before they are gathered. */
-  readonly pieces: readonly {
+  readonly shards: readonly {
     readonly host: string
     readonly processor: string
     readonly threads: number

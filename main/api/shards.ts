@@ -5,13 +5,13 @@ import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import type { SetStatus, ShardPlan } from '../../preload/shards'
 import { checkConfiguration, readConfiguration } from '../pipeline/checks'
-import { runClusterPiece } from '../pipeline/cluster-pieces'
-import type { ClusterPieceSummary } from '../pipeline/cluster-pieces'
+import { runClusterShard } from '../pipeline/cluster-shard-task'
+import type { ClusterTaskSummary } from '../pipeline/cluster-shard-task'
 import { clusterSetPath, readClusterSet } from '../pipeline/cluster-set'
 import { beginnersOf, gatherClustering, shardClustering } from '../pipeline/cluster-shards'
 import type { ClusterShardOptions } from '../pipeline/cluster-shards'
-import { runPiece } from '../pipeline/pieces'
-import type { PieceOptions, PieceSummary } from '../pipeline/pieces'
+import { runShard } from '../pipeline/shard-task'
+import type { ShardTaskOptions, ShardTaskSummary } from '../pipeline/shard-task'
 import type { StartOptions } from '../pipeline/run-options'
 import { checkThreads } from '../pipeline/room'
 import { measureEnginesApart } from '../pipeline/session'
@@ -26,8 +26,8 @@ import type { ClusteringChanges } from './clusters'
 import { working } from './runs'
 import { withWorkspace } from './workspaces'
 
-export type { ClusterPieceSummary } from '../pipeline/cluster-pieces'
-export type { PieceSummary } from '../pipeline/pieces'
+export type { ClusterTaskSummary } from '../pipeline/cluster-shard-task'
+export type { ShardTaskSummary } from '../pipeline/shard-task'
 
 /** What a run was divided into. */
 export interface ShardSummary {
@@ -38,7 +38,7 @@ export interface ShardSummary {
   readonly engine: string
   /** Queues all shards on Slurm. */
   readonly script: string
-  readonly pieces: readonly { readonly index: number; readonly chains: number; readonly share: number }[]
+  readonly shards: readonly { readonly index: number; readonly chains: number; readonly share: number }[]
 }
 
 const named = (folder: string): string => {
@@ -63,7 +63,7 @@ export const planFromFile = async (
   return planShards(configuration, dirname(resolve(file)), await measureEnginesApart(), options)
 }
 
-/** Divides the run of a configuration file into pieces; beside the file where `into` is not given. */
+/** Divides the run of a configuration file into shards; beside the file where `into` is not given. */
 export const shardFromFile = async (
   file: string,
   into: string | undefined,
@@ -73,7 +73,7 @@ export const shardFromFile = async (
   const baseFolder = dirname(resolve(file))
   await checkConfiguration(configuration, baseFolder)
   const folder = into === undefined ? defaultShardFolder(file) : named(into)
-  const { id, tokens, components, engine, pieces } = await shardRun(configuration, baseFolder, folder, options)
+  const { id, tokens, components, engine, shards } = await shardRun(configuration, baseFolder, folder, options)
   return {
     folder,
     set: id,
@@ -81,7 +81,7 @@ export const shardFromFile = async (
     components: components.length,
     engine: engine.name,
     script: resolve(folder, 'submit.sh'),
-    pieces: pieces.map(({ index, chains, share }) => ({ index, chains: chains.length, share }))
+    shards: shards.map(({ index, chains, share }) => ({ index, chains: chains.length, share }))
   }
 }
 
@@ -93,12 +93,12 @@ export interface ClusterShardSummary {
   readonly tokens: number
   readonly components: number
   readonly script: string
-  /** Of the pieces, the first that search for neighbours; the others search for local clusters and wait for those. */
-  readonly neighbourPieces: number
-  readonly pieces: readonly { readonly index: number; readonly share: number }[]
+  /** Of the shards, the first that search for neighbours; the others search for local clusters and wait for those. */
+  readonly neighbourShards: number
+  readonly shards: readonly { readonly index: number; readonly share: number }[]
 }
 
-/** Divides a further clustering of a run into pieces; beside the workspace where `into` is not given. */
+/** Divides a further clustering of a run into shards; beside the workspace where `into` is not given. */
 export const shardClusters = (
   workspaceFolder: string,
   run: string,
@@ -120,8 +120,8 @@ export const shardClusters = (
       tokens: set.tokens,
       components: set.components.length,
       script: resolve(folder, 'sbatch.sh'),
-      neighbourPieces: beginnersOf(set),
-      pieces: set.pieces.map(({ index, share }) => ({ index, share }))
+      neighbourShards: beginnersOf(set),
+      shards: set.shards.map(({ index, share }) => ({ index, share }))
     }
   })
 }
@@ -130,41 +130,41 @@ const holdsClustering = (folder: string): boolean => existsSync(clusterSetPath(f
 
 /** How far the shards of a folder are; see `setStatus`. */
 export const statusOfShards = async (folder: string): Promise<SetStatus> => {
-  const shards = named(folder)
-  if (!holdsClustering(shards)) return setStatus(shards, await readSet(shards))
-  const { id, pieces, threads } = await readClusterSet(shards)
-  return setStatus(shards, { id, pieces, threads }, resultIsThere)
+  const path = named(folder)
+  if (!holdsClustering(path)) return setStatus(path, await readSet(path))
+  const { id, shards, threads } = await readClusterSet(path)
+  return setStatus(path, { id, shards, threads }, resultIsThere)
 }
 
-/** Works on one piece of a run or of a clustering; see `runPiece` and `runClusterPiece`. */
-export const workOnPiece = async (
+/** Works on one shard of a run or of a clustering; see `runShard` and `runClusterShard`. */
+export const workOnShard = async (
   folder: string,
   index: number,
-  options: PieceOptions
-): Promise<PieceSummary | ClusterPieceSummary> => {
+  options: ShardTaskOptions
+): Promise<ShardTaskSummary | ClusterTaskSummary> => {
   checkThreads(options.threads, '--threads')
-  const pieces = named(folder)
-  return holdsClustering(pieces) ? runClusterPiece(pieces, index, options) : runPiece(pieces, index, options)
+  const path = named(folder)
+  return holdsClustering(path) ? runClusterShard(path, index, options) : runShard(path, index, options)
 }
 
-/** Makes a run, or a clustering, of pieces that are done: a run in a workspace that is made if need be. */
+/** Makes a run, or a clustering, of shards that are done: a run in a workspace that is made if need be. */
 export const gather = async (
   workspaceFolder: string,
   folder: string,
   options: StartOptions
 ): Promise<RunSummary | ClusteringSummary> => {
-  const pieces = named(folder)
-  if (holdsClustering(pieces)) {
-    const { run: id } = await readClusterSet(pieces)
+  const path = named(folder)
+  if (holdsClustering(path)) {
+    const { run: id } = await readClusterSet(path)
     return withWorkspace(workspaceFolder, 'write', (workspace) =>
       sayingHowToGoOn(id, async () => {
-        const { run, clustering } = await gatherClustering(workspace, pieces, options)
+        const { run, clustering } = await gatherClustering(workspace, path, options)
         return summaryOf(run, clustering)
       })
     )
   }
-  await readSet(pieces)
+  await readSet(path)
   return withWorkspace(workspaceFolder, 'create', (workspace) =>
-    working(workspace, workspaceFolder, options, (relayed) => gatherRun(workspace, pieces, { ...options, ...relayed }))
+    working(workspace, workspaceFolder, options, (relayed) => gatherRun(workspace, path, { ...options, ...relayed }))
   )
 }

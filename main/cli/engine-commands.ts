@@ -2,7 +2,7 @@ import type { EngineInstallation, EngineInstalled } from '../../preload/contract
 import { installEngine, measureEngines, removeEngine } from '../api/engines'
 import { line } from '../base/printed'
 import type { Visible } from '../base/printed'
-import type { CommandPieces } from './labels-commands'
+import type { CommandMaker } from './labels-commands'
 import { confirm, page, watched } from './terminal'
 import type { Watch } from './terminal'
 import { duration, grouped } from './text'
@@ -31,7 +31,7 @@ const agreed = ({ words }: EngineInstallation, yes: boolean, { onEvent }: Watch)
 }
 
 /** Adds the commands that list engines and install what they need. */
-export const addEngineCommands = ({ command, answer }: CommandPieces): void => {
+export const addEngineCommands = ({ command, answer }: CommandMaker): void => {
   const engines = command(
     'engines',
     'List the engines of this machine with their measured rates, or install one.',

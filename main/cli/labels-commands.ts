@@ -27,9 +27,13 @@ interface Common {
   readonly json?: boolean
 }
 
-/** What commands are made with: `command` adds one with --workspace, --json and examples, `answer` prints what its work gives. */
-export interface CommandPieces {
+/**
+ * What commands are made with: `command` adds one with --workspace, --json and examples, `group` gives what adds those
+ * of two words, `answer` prints what a command's work gives.
+ */
+export interface CommandMaker {
   readonly command: (usage: string, description: string, ...examples: readonly string[]) => Command
+  readonly group: (name: string, description: string) => CommandMaker['command']
   readonly answer: (options: Common, work: () => Promise<Answer>) => Promise<void>
 }
 
@@ -173,7 +177,7 @@ const which = (clustering: number | undefined): { readonly clustering?: number }
   clustering === undefined ? {} : { clustering }
 
 /** The commands about labels, and what carries them out of and into a workspace: labels, export, import. */
-export const addLabelCommands = ({ command, answer }: CommandPieces): void => {
+export const addLabelCommands = ({ command, answer }: CommandMaker): void => {
   command(
     'labels <run>',
     "List the labels of a run's clusters, or label some.",

@@ -4,13 +4,13 @@ import { limits } from '../../preload/limits'
 import { plural } from '../../preload/plural'
 import { briefly } from '../../preload/quoting'
 import type { ShardPlan } from '../../preload/shards'
-import { gather, planFromFile, shardFromFile, workOnPiece } from '../api/shards'
-import type { ClusterPieceSummary, ClusterShardSummary, PieceSummary, ShardSummary } from '../api/shards'
+import { gather, planFromFile, shardFromFile, workOnShard } from '../api/shards'
+import type { ClusterTaskSummary, ClusterShardSummary, ShardTaskSummary, ShardSummary } from '../api/shards'
 import { lines } from '../base/printed'
 import type { Visible } from '../base/printed'
 import { quoted } from '../pipeline/shard-scripts'
 import { definedOf, nameIn, numberIn, wholeIn } from './arguments'
-import type { CommandPieces } from './labels-commands'
+import type { CommandMaker } from './labels-commands'
 import { addShardStatus } from './shard-status'
 import { page, watched } from './terminal'
 import { duration, fixed, grouped, percent } from './text'
@@ -64,14 +64,14 @@ export const checkWithShards = (given: Readonly<Record<string, unknown>>): void 
   throw new SpectroscopeError('usage', `${option} is for a clustering in shards; give --shards too, or leave it out.`)
 }
 
-const shardText = ({ folder, script, pieces, tokens, components }: ShardSummary): Visible => {
-  const shares = pieces.map(({ share }) => share)
+const shardText = ({ folder, script, shards, tokens, components }: ShardSummary): Visible => {
+  const shares = shards.map(({ share }) => share)
   const range = `${percent(Math.min(...shares), 1)} to ${percent(Math.max(...shares), 1)}`
   const what = `${plural(tokens, 'token')} × ${plural(components, 'component')}`
   return lines(
-    `${what} in ${plural(pieces.length, 'shard')} of ${range} of the work, in ${folder}.`,
+    `${what} in ${plural(shards.length, 'shard')} of ${range} of the work, in ${folder}.`,
     `On Slurm: bash ${quoted(script)}`,
-    `Elsewhere: spectroscope piece ${quoted(folder)} 0 (to ${pieces.length - 1}), on any machine that has the folder; ` +
+    `Elsewhere: spectroscope shards run ${quoted(folder)} 0 (to ${shards.length - 1}), on any machine that has the folder; ` +
       'run-all.sh there does them in turn.',
     `How far it is: spectroscope shards status ${quoted(folder)}`,
     `Then: spectroscope gather ${quoted(folder)}`
@@ -101,35 +101,35 @@ const rangeOf = (from: number, to: number): string => (to - from === 1 ? String(
 
 /** What `cluster --shards` answers. */
 export const clusterShardText = (summary: ClusterShardSummary): Visible => {
-  const { folder, script, neighbourPieces, pieces, tokens, components } = summary
-  const rest = pieces.length - neighbourPieces
-  const searches = rangeOf(neighbourPieces, pieces.length)
+  const { folder, script, neighbourShards, shards, tokens, components } = summary
+  const rest = shards.length - neighbourShards
+  const searches = rangeOf(neighbourShards, shards.length)
   const what = `The neighbours of ${plural(tokens, 'token')} × ${plural(components, 'component')}`
   const [more, later] = rest === 0 ? ['', ''] : [`, local clusters in ${rest} more`, `; ${searches} after the others`]
   return lines(
-    `${what} in ${plural(neighbourPieces, 'shard')}${more}, in ${folder}.`,
+    `${what} in ${plural(neighbourShards, 'shard')}${more}, in ${folder}.`,
     rest === 0
       ? `On Slurm: sbatch ${quoted(script)}`
       : `On Slurm: job=$(sbatch --parsable ${quoted(script)}) && ` +
           `sbatch --dependency=afterok:$job --array=${searches} ${quoted(script)}`,
-    `Elsewhere: spectroscope piece ${quoted(folder)} 0 (to ${pieces.length - 1}${later}), on any machine that has the ` +
+    `Elsewhere: spectroscope shards run ${quoted(folder)} 0 (to ${shards.length - 1}${later}), on any machine that has the ` +
       'folder; run-all.sh there does them in turn.',
     `Then: spectroscope gather ${quoted(folder)}`
   )
 }
 
-const clusterPieceText = ({ folder, piece, pieces, finds, already, seconds }: ClusterPieceSummary): Visible =>
+const clusterTaskText = ({ folder, shard, shards, finds, already, seconds }: ClusterTaskSummary): Visible =>
   lines(
     already
-      ? `Shard ${piece} of ${pieces} in ${folder} was already done.`
-      : `Shard ${piece} of ${pieces}, ${finds}, done in ${duration(seconds)}.`
+      ? `Shard ${shard} of ${shards} in ${folder} was already done.`
+      : `Shard ${shard} of ${shards}, ${finds}, done in ${duration(seconds)}.`
   )
 
-const pieceText = ({ folder, piece, pieces, already, chains, seconds, failedChains }: PieceSummary): Visible =>
+const taskText = ({ folder, shard, shards, already, chains, seconds, failedChains }: ShardTaskSummary): Visible =>
   lines(
     already
-      ? `Shard ${piece} of ${pieces} in ${folder} was already done.`
-      : `Shard ${piece} of ${pieces}, ${plural(chains, 'chain')}, done in ${duration(seconds)}.`,
+      ? `Shard ${shard} of ${shards} in ${folder} was already done.`
+      : `Shard ${shard} of ${shards}, ${plural(chains, 'chain')}, done in ${duration(seconds)}.`,
     failedChains.length === 0 ? [] : ['Chains that ended early:', ...failedChains.map((sentence) => `  ${sentence}`)]
   )
 
@@ -147,14 +147,14 @@ interface ShardOptions extends Common {
   readonly checkpointEvery?: number
 }
 
-interface PieceOptions extends Working {
+interface ShardTaskOptions extends Working {
   readonly threads?: number
   readonly takeOver?: boolean
   readonly wait: boolean
 }
 
 /** Adds the commands that divide a run, work on a part of it, and bring the parts together. */
-export const addShardCommands = ({ command, answer }: CommandPieces, checkpointOption: () => Option): void => {
+export const addShardCommands = ({ command, group, answer }: CommandMaker, checkpointOption: () => Option): void => {
   command(
     'shard <config>',
     'Divide a run into shards for any machine that can open the folder.',
@@ -201,7 +201,7 @@ export const addShardCommands = ({ command, answer }: CommandPieces, checkpointO
         const summary = await watched((watch) =>
           shardFromFile(config, into, {
             ...watch,
-            pieces: shards,
+            shards,
             linkModel: linkModel === true,
             ...definedOf({ threads, engine, checkpointSeconds: checkpointEvery, ...scripts })
           })
@@ -210,32 +210,34 @@ export const addShardCommands = ({ command, answer }: CommandPieces, checkpointO
       })
     })
 
-  command(
-    'piece <folder> <index>',
-    'Work on one shard of a divided run or clustering, from its checkpoint if it has one.',
-    'piece study-shards 0',
-    'piece /scratch/study 3 --threads 8'
+  const shardsCommand = group('shards', 'Work on the shards of a divided run or clustering, or show how far they are.')
+  shardsCommand(
+    'run <folder> <index>',
+    'Work on one shard, from its checkpoint if it has one.',
+    'shards run study-shards 0',
+    'shards run /scratch/study 3 --threads 8'
   )
     .option('-t, --threads <count>', 'worker threads', wholeIn(1, limits.threads))
     .option('--take-over', 'take the shard over from another process that holds it')
     .option('--no-wait', 'exit with 5 if another process holds the shard')
     .addOption(checkpointOption())
-    .action((folder: string, index: string, { threads, takeOver, wait, checkpointEvery, ...options }: PieceOptions) =>
-      answer(options, async () => {
-        const summary = await watched((watch) =>
-          workOnPiece(folder, indexIn(index), {
-            ...watch,
-            checkpointSeconds: checkpointEvery,
-            takeOver: takeOver === true,
-            noWait: !wait,
-            ...(threads === undefined ? {} : { threads })
-          })
-        )
-        return { json: summary, text: 'finds' in summary ? clusterPieceText(summary) : pieceText(summary) }
-      })
+    .action(
+      (folder: string, index: string, { threads, takeOver, wait, checkpointEvery, ...options }: ShardTaskOptions) =>
+        answer(options, async () => {
+          const summary = await watched((watch) =>
+            workOnShard(folder, indexIn(index), {
+              ...watch,
+              checkpointSeconds: checkpointEvery,
+              takeOver: takeOver === true,
+              noWait: !wait,
+              ...(threads === undefined ? {} : { threads })
+            })
+          )
+          return { json: summary, text: 'finds' in summary ? clusterTaskText(summary) : taskText(summary) }
+        })
     )
 
-  addShardStatus({ command, answer })
+  addShardStatus({ command: shardsCommand, answer })
 
   command(
     'gather <folder>',

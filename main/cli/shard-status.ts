@@ -1,12 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { InvalidArgumentError, Option } from 'commander'
+import { Option } from 'commander'
 import { plural } from '../../preload/plural'
-import { briefly } from '../../preload/quoting'
 import type { SetStatus, ShardStatus } from '../../preload/shards'
 import { statusOfShards } from '../api/shards'
 import { line, lines, print } from '../base/printed'
 import type { Visible } from '../base/printed'
-import type { CommandPieces } from './labels-commands'
+import type { CommandMaker } from './labels-commands'
 import { renderTable } from './table'
 import { page } from './terminal'
 import { duration, grouped, percent } from './text'
@@ -86,25 +85,18 @@ const watchStatus = async (folder: string): Promise<SetStatus> => {
   }
 }
 
-const actionIn = (given: string): 'status' => {
-  if (given === 'status') return given
-  throw new InvalidArgumentError(`"${briefly(given)}" is nothing that shards do; give "status".`)
-}
-
-export const addShardStatus = ({ command, answer }: CommandPieces): void => {
+export const addShardStatus = ({ command, answer }: Pick<CommandMaker, 'command' | 'answer'>): void => {
   command(
-    'shards',
+    'status <folder>',
     'Show how far the shards of a divided run are: state, host, job, memory, time left, and what to run.',
     'shards status study-shards',
     'shards status /scratch/study --watch',
     'shards status study-shards --json'
   )
-    .argument('<action>', '"status"', actionIn)
-    .argument('<folder>', 'folder of the shards')
     .addOption(
       new Option('--watch', `show it again every ${watchSeconds} seconds, until all are done`).conflicts('json')
     )
-    .action((_action: 'status', folder: string, { watch, ...options }: StatusOptions) =>
+    .action((folder: string, { watch, ...options }: StatusOptions) =>
       answer(options, async () => {
         const status = await (watch === true ? watchStatus(folder) : statusOfShards(folder))
         return { json: status, text: statusText(status, page()) }

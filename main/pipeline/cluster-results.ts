@@ -7,27 +7,27 @@ import type { Neighbours } from '../clustering/neighbours'
 import type { Partitioned } from '../clustering/structure'
 import { partitionedSchema } from './cluster-checkpoints'
 import type { ClusterSet, Segment } from './cluster-set'
-import type { PieceAbout } from './messages'
+import type { ShardAbout } from './messages'
 import { resultPath } from './shard-set'
 
 const format = { magic: 'SPECCLUS', version: 1 }
 
-/** What a piece's result says of itself. */
-export type ClusterPieceAbout = Omit<PieceAbout, 'engine'>
+/** What a shard's result says of itself. */
+export type ClusterShardAbout = Omit<ShardAbout, 'engine'>
 
 /**
- * Writes what a piece came to: for each of its segments indices and distances [tokens, k], or a partition; whole or
+ * Writes what a shard came to: for each of its segments indices and distances [tokens, k], or a partition; whole or
  * not at all.
  */
 export const writeResult = (
   path: string,
-  about: ClusterPieceAbout,
+  about: ClusterShardAbout,
   sections: Iterable<ArrayBufferView> | AsyncIterable<ArrayBufferView>
 ): Promise<void> => writeFileAtomically(path, sectionBlocks(format, about, sections))
 
 export const partitionSections = (partitioned: Partitioned): ArrayBufferView[] => [serialize(partitioned)]
 
-const ownerSchema = z.object({ set: z.string(), piece: z.int() })
+const ownerSchema = z.object({ set: z.string(), shard: z.int() })
 
 const bytesOf = ({ from, to }: Segment, k: number): number => 8 * (to - from) * k
 
@@ -50,7 +50,7 @@ const deserialized = (bytes: Uint8Array): unknown => {
 const areTokens = (indices: Int32Array, tokens: number): boolean =>
   indices.every((token) => token >= 0 && token < tokens)
 
-/** The results of a set's pieces, each of which is checked when it is first needed. */
+/** The results of a set's shards, each of which is checked when it is first needed. */
 export class ClusterResults {
   readonly #folder: string
   readonly #set: ClusterSet
@@ -61,35 +61,35 @@ export class ClusterResults {
     this.#set = set
   }
 
-  #refusal(piece: number, what: string): SpectroscopeError {
-    const path = resultPath(this.#folder, piece)
-    return new SpectroscopeError('input', `${path} is ${what}; delete it and run shard ${piece} again.`)
+  #refusal(shard: number, what: string): SpectroscopeError {
+    const path = resultPath(this.#folder, shard)
+    return new SpectroscopeError('input', `${path} is ${what}; delete it and run shard ${shard} again.`)
   }
 
-  /** Throws an `input` error that names a result which is missing, damaged or another piece's. */
-  async #check(piece: number): Promise<SectionPlaces> {
-    const known = this.#checked.get(piece)
+  /** Throws an `input` error that names a result which is missing, damaged or another shard's. */
+  async #check(shard: number): Promise<SectionPlaces> {
+    const known = this.#checked.get(shard)
     if (known !== undefined) return known
-    const path = resultPath(this.#folder, piece)
+    const path = resultPath(this.#folder, shard)
     const checked = await withFile(path, (file) => checkFile(file, format))
-    if (checked === null) throw this.#refusal(piece, 'missing or damaged')
+    if (checked === null) throw this.#refusal(shard, 'missing or damaged')
     const about = ownerSchema.safeParse(json(checked.header.toString())).data
-    if (about?.set !== this.#set.id || about.piece !== piece)
-      throw this.#refusal(piece, 'the result of another piece or set')
-    this.#checked.set(piece, checked)
+    if (about?.set !== this.#set.id || about.shard !== shard)
+      throw this.#refusal(shard, 'the result of another shard or set')
+    this.#checked.set(shard, checked)
     return checked
   }
 
-  async #read(piece: number, places: readonly (readonly [number, ArrayBufferView])[]): Promise<void> {
-    const { start } = await this.#check(piece)
-    const isRead = await withFile(resultPath(this.#folder, piece), async (file) => {
+  async #read(shard: number, places: readonly (readonly [number, ArrayBufferView])[]): Promise<void> {
+    const { start } = await this.#check(shard)
+    const isRead = await withFile(resultPath(this.#folder, shard), async (file) => {
       for (const [offset, into] of places) await readSection(file, start + offset, into)
       return true
     })
     if (isRead !== true)
       throw new SpectroscopeError(
         'input',
-        `${resultPath(this.#folder, piece)} can't be read any longer; delete it and run shard ${piece} again.`
+        `${resultPath(this.#folder, shard)} can't be read any longer; delete it and run shard ${shard} again.`
       )
   }
 
@@ -97,12 +97,12 @@ export class ClusterResults {
   async neighboursOf(variant: string): Promise<Neighbours> {
     const {
       tokens,
-      pieces,
+      shards,
       configuration: { neighbours: k }
     } = this.#set
     const indices = new Int32Array(new SharedArrayBuffer(4 * tokens * k))
     const distances = new Float32Array(new SharedArrayBuffer(4 * tokens * k))
-    for (const { index, segments } of pieces) {
+    for (const { index, segments } of shards) {
       let offset = 0
       const places = segments.flatMap((segment): [number, ArrayBufferView][] => {
         const { from, to } = segment
@@ -125,13 +125,13 @@ export class ClusterResults {
     return { k, indices, distances }
   }
 
-  /** Whether the set has pieces that search for local clusters, so that `partitionOf` has what they found. */
+  /** Whether the set has shards that search for local clusters, so that `partitionOf` has what they found. */
   get hasPartitions(): boolean {
-    return this.#set.pieces.some(({ search }) => search !== null)
+    return this.#set.shards.some(({ search }) => search !== null)
   }
 
   async partitionOf(variant: string): Promise<Partitioned> {
-    const { index } = this.#set.pieces.find(({ search }) => search === variant)!
+    const { index } = this.#set.shards.find(({ search }) => search === variant)!
     const { start, end } = await this.#check(index)
     const bytes = new Uint8Array(end - start)
     await this.#read(index, [[0, bytes]])

@@ -8,25 +8,24 @@ import { writeFileAtomically } from '../base/files'
 import { rangeStep } from '../clustering/neighbours'
 import { comparisonsOf, wholeVariant, type Variant } from '../clustering/variants'
 import { readSetFile } from './shard-set'
-import { buildVersion } from './versions'
 
 const format = 'spectroscope-clustering-shards'
-const version = 1
+const version = 2
 
 const text = textOf(limits.word)
 const token = index.max(limits.tokens)
 
-/** Tokens of one matrix whose neighbours a piece searches for: `from` … `to` - 1. */
+/** Tokens of one matrix whose neighbours a shard searches for: `from` … `to` - 1. */
 const segmentSchema = z.strictObject({ variant: text, from: token, to: token })
 
-const pieceSchema = z.strictObject({
+const shardSchema = z.strictObject({
   index,
-  /** Of the work of all pieces of its kind. */
+  /** Of the work of all shards of its kind. */
   share: z.number().min(0).max(1),
   segments: z.array(segmentSchema),
   /**
-   * The matrix whose local clusters a piece searches for, from the neighbours that others have found; null for a
-   * piece of neighbours.
+   * The matrix whose local clusters a shard searches for, from the neighbours that others have found; null for a
+   * shard of neighbours.
    */
   search: text.nullable()
 })
@@ -50,16 +49,16 @@ const setSchema = z.strictObject({
   /** Parts of the draws that it is compared with; 0 for no comparison. */
   parts: index,
   threads: z.int().min(1).max(limits.threads).nullable(),
-  pieces: z
-    .array(pieceSchema)
+  shards: z
+    .array(shardSchema)
     .min(1)
     .max(2 * limits.shards)
 })
 
 export type Segment = z.output<typeof segmentSchema>
-export type ClusterPiece = z.output<typeof pieceSchema>
+export type ClusterShard = z.output<typeof shardSchema>
 
-/** The clustering of a run divided into pieces, as `clustering.json` in its folder says. */
+/** The clustering of a run divided into shards, as `clustering.json` in its folder says. */
 export type ClusterSet = z.output<typeof setSchema>
 
 export const clusterSetPath = (folder: string): string => join(folder, 'clustering.json')
@@ -86,29 +85,29 @@ const segmentsOf = (variants: readonly Variant[], tokens: number, count: number,
 }
 
 /**
- * Divides the search for the neighbours of every matrix into `count` pieces, and adds one a matrix for its local
+ * Divides the search for the neighbours of every matrix into `count` shards, and adds one a matrix for its local
  * clusters where the method is acl: there each search depends on what it has found, and only searches in different
- * matrices can be apart. Throws a `usage` error for too many pieces.
+ * matrices can be apart. Throws a `usage` error for too many shards.
  */
-export const planClusterPieces = (
+export const planClusterShards = (
   method: ClusteringConfiguration['method'],
   tokens: number,
   parts: number,
   count: number
-): ClusterPiece[] => {
+): ClusterShard[] => {
   const variants = variantsOf(parts)
   const most = Math.min(limits.shards, Math.max(1, variants.length * Math.floor(tokens / (2 * rangeStep))))
   if (count > most) {
     throw new SpectroscopeError(
       'usage',
-      `--shards is ${count}, and the neighbours of ${tokens} tokens can be divided into ${most} pieces at most; ` +
+      `--shards is ${count}, and the neighbours of ${tokens} tokens can be divided into ${most} shards at most; ` +
         'ask for fewer.'
     )
   }
   const divided = Array.from({ length: count }, (_, part) => segmentsOf(variants, tokens, count, part))
   const costs = divided.map((segments) => segments.reduce((sum, segment) => sum + pairsOf(segment, tokens), 0))
   const total = costs.reduce((a, b) => a + b)
-  const neighbours = divided.map((segments, at): ClusterPiece => ({
+  const neighbours = divided.map((segments, at): ClusterShard => ({
     index: at,
     share: costs[at] / total,
     segments,
@@ -117,7 +116,7 @@ export const planClusterPieces = (
   if (method !== 'acl') return neighbours
   return [
     ...neighbours,
-    ...variants.map(({ name }, at): ClusterPiece => ({
+    ...variants.map(({ name }, at): ClusterShard => ({
       index: count + at,
       share: 1 / variants.length,
       segments: [],
@@ -131,30 +130,19 @@ export const writeClusterSet = (folder: string, set: ClusterSet): Promise<void> 
 
 const again = 'make it anew with `spectroscope cluster --shards`'
 
-/**
- * Reads and checks a set. Throws a `usage` error where the folder holds none or another version's, an `input` error
- * where it is damaged.
- */
-export const readClusterSet = async (folder: string): Promise<ClusterSet> => {
-  const set = await readSetFile(clusterSetPath(folder), setSchema, {
+/** The clustering in shards of a folder; errors as of `readSetFile`. */
+export const readClusterSet = (folder: string): Promise<ClusterSet> =>
+  readSetFile(clusterSetPath(folder), setSchema, {
     command: 'spectroscope cluster --shards',
-    otherwise: 'no clustering in pieces of this version of the program',
+    otherwise: 'no clustering in shards of this version of the program',
     remedy: again
   })
-  if (set.program !== buildVersion)
-    throw new SpectroscopeError(
-      'usage',
-      `The pieces of ${folder} were made by build ${set.program} and this is ${buildVersion}; ` +
-        `use that build, or ${again}.`
-    )
-  return set
-}
 
-/** Refuses pieces of another clustering than the one that they are gathered for. */
+/** Refuses shards of another clustering than the one that they are gathered for. */
 export const checkGathered = async (folder: string, fingerprint: string): Promise<void> => {
   if ((await readClusterSet(folder)).fingerprint === fingerprint) return
   throw new SpectroscopeError(
     'input',
-    `${folder} holds pieces of a clustering of other numbers than the run has now; ${again}.`
+    `${folder} holds shards of a clustering of other numbers than the run has now; ${again}.`
   )
 }

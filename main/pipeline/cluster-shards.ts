@@ -1,18 +1,18 @@
 import { existsSync } from 'node:fs'
-import { readdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { clusteringConfigurationSchema } from '../../preload/configuration'
 import type { ClusteringSettings } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import type { ClusteringRecord, RunRecord } from '../../preload/records'
-import { makeFolder, writeFileAtomically, writingError } from '../base/files'
+import { makeFolder, writeFileAtomically } from '../base/files'
 import type { Workspace } from '../store/store'
 import { matricesFolder, writeMatrix } from './cluster-matrices'
 import { type MatricesOf } from './messages'
 import {
   clusterSetPath,
-  planClusterPieces,
+  planClusterShards,
   readClusterSet,
   variantsOf,
   writeClusterSet,
@@ -20,49 +20,39 @@ import {
 } from './cluster-set'
 import { clusteringOrder } from './clustering-order'
 import { interruption } from './companion'
-import { clusterPieceBytes } from './memory'
-import { checkDone } from './pieces'
+import { clusterShardBytes } from './memory'
+import { checkDone } from './shard-task'
 import { recluster, suitedTo } from './run'
 import type { RunOptions, StartOptions } from './run-options'
 import { besideRuns } from './session'
-import { threadsOfPiece, type ScriptOptions } from './shard-scripts'
-import { writeScripts } from './shards'
+import { threadsOfShard, type ScriptOptions } from './shard-scripts'
+import { checkBuild } from './shard-set'
+import { checkFree, writeScripts } from './shards'
 import { matrixBlocks } from './transfer'
 import { fingerprintOf, buildVersion } from './versions'
 
 export interface ClusterShardOptions extends ScriptOptions, Pick<RunOptions, 'onEvent' | 'signal'> {
-  readonly pieces: number
-  /** Threads of each piece. */
+  readonly shards: number
+  /** Threads of each shard. */
   readonly threads?: number
   /** Name of the clustering that is gathered. */
   readonly name?: string
 }
 
 /** Neighbour blocks come first and wait for nothing. */
-export const beginnersOf = ({ pieces }: Pick<ClusterSet, 'pieces'>): number =>
-  pieces.filter(({ search }) => search === null).length
-
-/** What an interrupted `cluster --shards` may have left: the set's own file is written last. */
-const beginnings = new Set([matricesFolder, 'logs', 'pieces', 'sbatch.sh', 'submit.sh', 'run-all.sh'])
+export const beginnersOf = ({ shards }: Pick<ClusterSet, 'shards'>): number =>
+  shards.filter(({ search }) => search === null).length
 
 /** When a folder's set was made, where it holds the same one. Throws a `usage` error where it holds anything else. */
 const checkFolder = async (folder: string, id: string): Promise<string | undefined> => {
-  const present = await readdir(folder).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw writingError(folder, error)
-  })
   if (existsSync(clusterSetPath(folder))) {
     const there = await readClusterSet(folder)
+    checkBuild(there, folder)
     if (there.id === id) return there.createdAt
     const what = `${folder} holds shards of another clustering, or the same one in ${beginnersOf(there)} shards`
     throw new SpectroscopeError('usage', `${what}; choose another folder with --into.`)
   }
-  const foreign = present.find((name) => !beginnings.has(name) && !/^\..*\.tmp$/.test(name))
-  if (foreign !== undefined)
-    throw new SpectroscopeError(
-      'usage',
-      `${folder} is not empty (it holds ${foreign}); choose another folder with --into.`
-    )
+  await checkFree(folder, [matricesFolder])
   return undefined
 }
 
@@ -92,9 +82,9 @@ const writeMatrices = async (
 }
 
 /**
- * Divides a further clustering of a run into pieces and writes all that is needed to work on them into a folder: the
- * matrices, what each piece has to do, and scripts. A folder that holds the same pieces already gets its files anew,
- * and its results stay. Throws a `usage` error where the folder holds something else or there are too many pieces,
+ * Divides a further clustering of a run into shards and writes all that is needed to work on them into a folder: the
+ * matrices, what each shard has to do, and scripts. A folder that holds the same shards already gets its files anew,
+ * and its results stay. Throws a `usage` error where the folder holds something else or there are too many shards,
  * and the errors of `recluster`.
  */
 export const shardClustering = async (
@@ -118,16 +108,16 @@ export const shardClustering = async (
   }
   const { columns, parts, fingerprint, notes } = await clusteringOrder(workspace, run, configuration)
   for (const note of notes) options.onEvent({ type: 'note', ...note })
-  options.onEvent({ type: 'stage', stage: 'cluster', detail: 'writing the matrices of its pieces' })
+  options.onEvent({ type: 'stage', stage: 'cluster', detail: 'writing the matrices of its shards' })
   const startedAt = performance.now()
-  const pieces = planClusterPieces(configuration.method, tokens, parts, options.pieces)
-  const id = fingerprintOf([fingerprint, pieces.map(({ segments, search }) => [segments, search])])
+  const shards = planClusterShards(configuration.method, tokens, parts, options.shards)
+  const id = fingerprintOf([fingerprint, shards.map(({ segments, search }) => [segments, search])])
   const createdAt = (await checkFolder(folder, id)) ?? new Date().toISOString()
   const components = columns.map((column) => run.components[column])
   const threads = options.threads ?? run.configuration.threads ?? null
   const set: ClusterSet = {
     format: 'spectroscope-clustering-shards',
-    version: 1,
+    version: 2,
     id,
     fingerprint,
     createdAt,
@@ -140,15 +130,15 @@ export const shardClustering = async (
     seed,
     parts,
     threads,
-    pieces
+    shards
   }
-  for (const name of ['pieces', 'logs', matricesFolder]) await makeFolder(join(folder, name))
+  for (const name of ['shards', 'logs', matricesFolder]) await makeFolder(join(folder, name))
   await writeMatrices(workspace, run, columns, folder, set, options)
-  const rowsOf = ({ segments, search }: ClusterSet['pieces'][number]): number | null =>
+  const rowsOf = ({ segments, search }: ClusterSet['shards'][number]): number | null =>
     search === null ? Math.max(...segments.map(({ from, to }) => to - from)) : null
   const memoryBytes = Math.max(
-    ...pieces.map((piece) =>
-      clusterPieceBytes(configuration, tokens, components.length, rowsOf(piece), threadsOfPiece(set))
+    ...shards.map((shard) =>
+      clusterShardBytes(configuration, tokens, components.length, rowsOf(shard), threadsOfShard(set))
     )
   )
   await writeScripts(folder, set, { ...options, memoryBytes, beginners: beginnersOf(set) })
@@ -162,7 +152,7 @@ export const shardClustering = async (
 const gatheredSchema = z.object({ run: z.string(), clustering: z.int() })
 const gatheredPath = (folder: string): string => join(folder, 'gathered.json')
 
-/** The clustering that the pieces of a folder have become already, if it is still there. */
+/** The clustering that the shards of a folder have become already, if it is still there. */
 const gatheredAs = async (folder: string, { id, clusterings }: RunRecord): Promise<ClusteringRecord | undefined> => {
   const content = await readFile(gatheredPath(folder), 'utf8').catch(() => 'null')
   try {
@@ -174,8 +164,8 @@ const gatheredAs = async (folder: string, { id, clusterings }: RunRecord): Promi
 }
 
 /**
- * Makes a clustering of the pieces of a set, as `recluster` would have made it on one machine. Pieces that are
- * gathered already give back what they became. Throws a `usage` error that names the pieces which are not done, an
+ * Makes a clustering of the shards of a set, as `recluster` would have made it on one machine. Shards that are
+ * gathered already give back what they became. Throws a `usage` error that names the shards which are not done, an
  * `input` error that names a result which is missing, damaged or another's, and the errors of `recluster`.
  */
 export const gatherClustering = async (
@@ -185,6 +175,7 @@ export const gatherClustering = async (
 ): Promise<{ readonly run: RunRecord; readonly clustering: ClusteringRecord }> => {
   const folder = resolve(into)
   const set = await readClusterSet(folder)
+  checkBuild(set, folder)
   const run = await workspace.findRun(set.run).catch((error: unknown) => {
     throw new SpectroscopeError(
       'input',
@@ -201,7 +192,7 @@ export const gatherClustering = async (
     })
     return { run, clustering: known }
   }
-  await checkDone(folder, set.pieces)
+  await checkDone(folder, set.shards)
   const name = options.name ?? set.name
   const clustering = await recluster(
     workspace,

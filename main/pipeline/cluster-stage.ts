@@ -16,7 +16,7 @@ import type { WorkedRun } from './worked-run'
 /** The stages that cluster a run's matrix and describe the clusters. */
 export class ClusterStage {
   readonly #work: WorkedRun
-  /** Folder of the pieces that a clustering is gathered from. */
+  /** Folder of the shards that a clustering is gathered from. */
   readonly #gathered: string | undefined
   /** The compute process that has the matrix and the neighbours of the clustering at work. */
   #clusteredBy: Compute | undefined

@@ -110,14 +110,14 @@ export class ClusterWork {
     this.#fingerprint = fingerprint
   }
 
-  /** What pieces in other processes came to, where the clustering was divided. */
+  /** What shards in other processes came to, where the clustering was divided. */
   async #gathered(folder: string | undefined): Promise<ClusterResults | undefined> {
     if (folder === undefined) return undefined
     this.#results ??= readClusterSet(folder).then((set) => new ClusterResults(folder, set))
     return this.#results
   }
 
-  /** Whether a variant of a matrix of so many tokens is done: here, by a process before this one, or by a piece. */
+  /** Whether a variant of a matrix of so many tokens is done: here, by a process before this one, or by a shard. */
   async has(request: ClusterRequest, variant: Variant, tokens: number): Promise<boolean> {
     const { name } = variant
     this.#begin(request.fingerprint)

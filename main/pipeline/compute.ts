@@ -22,12 +22,12 @@ import { inFile } from '../sampling/columns'
 import { type EstimatedColumns, matrices } from '../sampling/estimates'
 import { chooseComponents } from './checks'
 import { writeNoises } from './cluster-matrices'
-import { workOnClusters } from './cluster-piece-work'
+import { workOnClusters } from './cluster-shard-work'
 import { ClusterWork } from './cluster-work'
 import { previewOf } from './corpus-preview'
 import { keepSums, openSums } from './kept-sums'
 import { measureEngine, measureEngines } from './measure'
-import { gatherPieces, openSet, samplePiece } from './piece-work'
+import { gatherShards, openSet, sampleShard } from './shard-work'
 import { previewSignal } from './signal-preview'
 import type {
   ComputeCalls,
@@ -190,18 +190,18 @@ const parent = serveParent<ComputeCalls>({
     Object.assign(state, { study: prepared.study, ...(model === undefined ? {} : { model }) })
     return prepared
   },
-  samplePiece: (request, { signal }) =>
-    samplePiece(request, {
-      model: have(state.model, 'a piece'),
-      study: have(state.study, 'a piece'),
+  sampleShard: (request, { signal }) =>
+    sampleShard(request, {
+      model: have(state.model, 'a shard'),
+      study: have(state.study, 'a shard'),
       ...samplingNotices,
       signal
     }),
   gather: async (request, { signal }) => {
     await dropSampled()
-    const rowStarts = rowStartsOf(have(state.study, 'pieces').targets)
-    const { estimated, keptSums, pieces } = await gatherPieces(request, rowStarts, signal)
-    return { sampled: kept(estimated, keptSums), pieces }
+    const rowStarts = rowStartsOf(have(state.study, 'shards').targets)
+    const { estimated, keptSums, shards } = await gatherShards(request, rowStarts, signal)
+    return { sampled: kept(estimated, keptSums), shards }
   },
   takeSusceptibilities: async ({ first, count }) => {
     const { columns } = have(state.sampled, 'susceptibilities')
@@ -295,7 +295,7 @@ const parent = serveParent<ComputeCalls>({
     await writeNoises(folder, of)
     return null
   },
-  clusterPiece: async (request, { signal }) => {
+  clusterShard: async (request, { signal }) => {
     await workOnClusters(request, { onProgress: (progress) => notify('clustering', progress), signal })
     return null
   },

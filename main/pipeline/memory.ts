@@ -33,8 +33,8 @@ const measuredMemory = {
   threadBytes: 150e6,
   /** A thread without an evaluator. */
   updatingBytes: 15e6,
-  /** A piece's process and its compute process. */
-  pieceProcessBytes: 250e6,
+  /** A shard's process and its compute process. */
+  shardProcessBytes: 250e6,
   /** Stages whose activations at w* are held: the current one, the next, and those that are not collected yet. */
   stagesHeld: 3,
   /** What programs hold, over what they need at once. */
@@ -301,10 +301,10 @@ export const memoryOf = (
 
 /** Bytes that a process needs to sample some chains of a plan, whose components are given. */
 export const shardBytes = (plan: Plan, configuration: RunConfiguration, sampled: Sampled): number =>
-  measuredMemory.pieceProcessBytes + samplingBytes(plan, configuration, sampled)
+  measuredMemory.shardProcessBytes + samplingBytes(plan, configuration, sampled)
 
 /** Bytes that a process needs to sample some chains of a prepared study, whose components are given. */
-export const pieceBytes = async (
+export const preparedShardBytes = async (
   configuration: RunConfiguration,
   baseFolder: string,
   prepared: Pick<Prepared, 'components' | 'study' | 'engine'>,
@@ -316,10 +316,10 @@ export const pieceBytes = async (
 }
 
 /**
- * Bytes that a process needs for a piece of a clustering: some rows' neighbours, or null for the local clusters of a
+ * Bytes that a process needs for a shard of a clustering: some rows' neighbours, or null for the local clusters of a
  * matrix.
  */
-export const clusterPieceBytes = (
+export const clusterShardBytes = (
   configuration: ClusteringConfiguration,
   tokens: number,
   components: number,
@@ -327,7 +327,7 @@ export const clusterPieceBytes = (
   threads: number
 ): number => {
   const { neighbours: k } = configuration
-  const common = measuredMemory.pieceProcessBytes + threads * measuredMemory.updatingBytes
+  const common = measuredMemory.shardProcessBytes + threads * measuredMemory.updatingBytes
   // The matrix of a cloud is made from the whole one; points are in float64, and in 16 bits for the search.
   if (rows !== null) return common + tokens * (components * (4 + 4 + 8 + 2) + 20) + rows * (8 * k + 8 * (2 * k + 32))
   return common + clusteredBytes({ ...configuration, stability: false }, 1, tokens, components, threads)

@@ -67,25 +67,25 @@ export interface Sampled {
   readonly keptSums: number | null
 }
 
-/** A set of pieces to work on: the rows, and the model where chains are to be sampled. */
+/** A set of shards to work on: the rows, and the model where chains are to be sampled. */
 export interface OpenSetRequest {
   readonly folder: string
   readonly withModel: boolean
 }
 
-export interface PieceRequest extends Omit<SampleRequest, 'columns' | 'begun' | 'keep' | 'basis'> {
+export interface ShardRequest extends Omit<SampleRequest, 'columns' | 'begun' | 'keep' | 'basis'> {
   readonly chains: readonly ChainName[]
   /** Where what comes of them goes, with what there is to say about it. */
   readonly result: string
-  readonly about: Omit<PieceAbout, 'seconds' | 'finishedAt'>
+  readonly about: Omit<ShardAbout, 'seconds' | 'finishedAt'>
   /** Of sampling it, before it was interrupted. */
   readonly secondsBefore: number
 }
 
-/** What a piece's result says of itself. */
-export interface PieceAbout {
+/** What a shard's result says of itself. */
+export interface ShardAbout {
   readonly set: string
-  readonly piece: number
+  readonly shard: number
   readonly host: string
   readonly processor: string
   readonly program: string
@@ -99,14 +99,14 @@ export interface PieceAbout {
 export interface GatherRequest
   extends Pick<SamplingInput, 'components' | 'sampler'>, Pick<SampleRequest, 'columns' | 'keep' | 'basis'> {
   readonly set: string
-  /** Results of all pieces, in order. */
+  /** Results of all shards, in order. */
   readonly results: readonly string[]
 }
 
-/** What pieces came to, and who sampled them. */
+/** What shards came to, and who sampled them. */
 export interface Gathered {
   readonly sampled: Sampled
-  readonly pieces: readonly PieceAbout[]
+  readonly shards: readonly ShardAbout[]
 }
 
 export interface Block {
@@ -127,17 +127,17 @@ export interface ClusterRequest {
   readonly fingerprint: string
   /** Parts of the draws that it is compared with; 0 for no comparison. */
   readonly parts: number
-  /** Folder of the pieces that the clustering was divided into, whose results are taken. */
+  /** Folder of the shards that the clustering was divided into, whose results are taken. */
   readonly gathered?: string | undefined
 }
 
-/** Work on one piece of a clustering. */
-export interface ClusterPieceRequest {
+/** Work on one shard of a clustering. */
+export interface ClusterShardRequest {
   readonly folder: string
-  readonly piece: number
+  readonly shard: number
   readonly threads: number
   readonly everySeconds: number
-  readonly about: Omit<PieceAbout, 'engine' | 'seconds' | 'finishedAt'>
+  readonly about: Omit<ShardAbout, 'engine' | 'seconds' | 'finishedAt'>
   /** Of working on it, before it was interrupted. */
   readonly secondsBefore: number
 }
@@ -174,8 +174,8 @@ export interface ComputeCalls {
   readonly prepare: { readonly parameters: PrepareRequest; readonly result: Prepared }
   readonly sample: { readonly parameters: SampleRequest; readonly result: Sampled }
   readonly openSet: { readonly parameters: OpenSetRequest; readonly result: Prepared }
-  readonly samplePiece: {
-    readonly parameters: PieceRequest
+  readonly sampleShard: {
+    readonly parameters: ShardRequest
     readonly result: {
       readonly failed: readonly { readonly component: string; readonly chain: number; readonly message: string }[]
     }
@@ -232,7 +232,7 @@ export interface ComputeCalls {
     readonly parameters: { readonly folder: string; readonly of: MatricesOf }
     readonly result: null
   }
-  readonly clusterPiece: { readonly parameters: ClusterPieceRequest; readonly result: null }
+  readonly clusterShard: { readonly parameters: ClusterShardRequest; readonly result: null }
   readonly takeNeighbours: {
     readonly parameters: Block
     readonly result: { readonly indices: Int32Array; readonly distances: Float32Array }

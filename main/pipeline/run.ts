@@ -156,7 +156,7 @@ export const suitedTo = ({ id, stages, tokens }: RunRecord, settings: Clustering
 
 /**
  * Clusters a run's matrix once more, beside the clusterings there are; neighbours that are kept for the same k and
- * preprocessing are reused, and from a folder of pieces (`gathered`) what was found there.
+ * preprocessing are reused, and from a folder of shards (`gathered`) what was found there.
  */
 export const recluster = async (
   workspace: Workspace,

@@ -7,7 +7,7 @@ import { diagnosticsRecords } from './diagnostics'
 import { threadsThatFit } from './fitting-threads'
 import { basisOf, begunPath, keptPath } from './kept-sums'
 import type { Prepared, Sampled, SampleRequest } from './messages'
-import { pieceNotes, readyPieces } from './pieces'
+import { shardNotes, readyShards } from './shard-task'
 import { samplingProgress } from './progress'
 import type { Compute } from './session'
 import { resultPath } from './shard-set'
@@ -17,7 +17,7 @@ import { counted } from './worked-run'
 import type { PrepareStage } from './prepare-stage'
 import type { WorkedRun } from './worked-run'
 
-/** The stage that samples, or gathers what the pieces of a run came to. */
+/** The stage that samples, or gathers what the shards of a run came to. */
 export class SampleStage {
   readonly #work: WorkedRun
   readonly #preparing: PrepareStage
@@ -111,16 +111,16 @@ export class SampleStage {
     }
   }
 
-  /** Takes what the pieces of the run came to, in place of sampling. */
+  /** Takes what the shards of the run came to, in place of sampling. */
   async #gatherWith(compute: Compute, gathered: GatheredProvenance): Promise<void> {
     const {
       configuration: { sampler }
     } = this.#work.run
     const prepared = await this.#preparing.prepared(compute)
     const { components, engine } = prepared
-    const set = await readyPieces(gathered.folder, gathered.set)
-    const results = set.pieces.map(({ index }) => resultPath(gathered.folder, index))
-    const { sampled, pieces } = await new Companion(this.#work.options.signal).during((signal) =>
+    const set = await readyShards(gathered.folder, gathered.set)
+    const results = set.shards.map(({ index }) => resultPath(gathered.folder, index))
+    const { sampled, shards } = await new Companion(this.#work.options.signal).during((signal) =>
       compute.call(
         'gather',
         { components, sampler, set: gathered.set, results, ...this.#keeping(prepared) },
@@ -129,12 +129,12 @@ export class SampleStage {
     )
     for (const { component, failedChains } of sampled.diagnostics)
       for (const { chain, message } of failedChains) this.#work.options.onChainEnded?.({ component, chain, message })
-    for (const message of pieceNotes(pieces)) this.#work.options.onEvent({ type: 'note', message })
+    for (const message of shardNotes(shards)) this.#work.options.onEvent({ type: 'note', message })
     await this.#work.update({
       provenance: {
         gathered: {
           ...gathered,
-          pieces: pieces.map(({ host, processor, threads, seconds, finishedAt }) => ({
+          shards: shards.map(({ host, processor, threads, seconds, finishedAt }) => ({
             host,
             processor,
             threads,
@@ -144,11 +144,11 @@ export class SampleStage {
         }
       }
     })
-    const seconds = pieces.reduce((sum, piece) => sum + piece.seconds, 0)
+    const seconds = shards.reduce((sum, shard) => sum + shard.seconds, 0)
     await this.#keepSampled(compute, sampled, {
       ...this.#work.completed('sample'),
       seconds,
-      threads: pieces[0].threads,
+      threads: shards[0].threads,
       engine
     })
   }

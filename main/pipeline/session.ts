@@ -16,12 +16,12 @@ class ComputeLost extends Error {}
 export class ComputeFailed extends SpectroscopeError {}
 
 /** What a compute process is used for: a stage of a run, or something beside them. */
-export type ComputeUse = StageName | 'piece' | 'describe' | 'layOut' | 'preview'
+export type ComputeUse = StageName | 'shard' | 'describe' | 'layOut' | 'preview'
 
 const useWords: Readonly<Record<ComputeUse, string>> = {
   prepare: 'while it prepared the rows',
   sample: 'while it sampled',
-  piece: 'while it worked on a piece',
+  shard: 'while it worked on a shard',
   neighbours: 'while it searched for neighbours',
   cluster: 'while it clustered',
   describe: 'while it described the clusters',
@@ -77,7 +77,7 @@ export class ComputeSession {
         'engine',
         `The compute process died twice (${error.message}) ${useWords[use]}; free some memory, or set fewer ` +
           '"threads", and ' +
-          `${stages.has(use) ? 'resume the run' : use === 'piece' ? 'run the shard again' : 'try again'}.`,
+          `${stages.has(use) ? 'resume the run' : use === 'shard' ? 'run the shard again' : 'try again'}.`,
         { cause: error }
       )
     }

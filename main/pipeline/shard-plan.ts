@@ -16,8 +16,8 @@ import { planOf } from './plan'
 import type { MeasuredRate } from './estimate'
 import type { Plan } from './plan'
 import { mayDivideComponents, dealChains } from './shard-set'
-import type { Piece } from './shard-set'
-import { taskMemory, threadsOfPiece } from './shard-scripts'
+import type { Shard } from './shard-set'
+import { taskMemory, threadsOfShard } from './shard-scripts'
 import { maxArraySize } from './slurm'
 
 /** Seconds until a shard's process samples: its start, and reading model and rows from a shared file system. */
@@ -64,7 +64,7 @@ const engineFor = (asked: string, rates: readonly EngineRate[]): Rated => {
 const costsOf = (
   plan: Plan,
   configuration: RunConfiguration
-): { readonly own: (component: string) => number; readonly shared: (piece: Piece) => number } => {
+): { readonly own: (component: string) => number; readonly shared: (shard: Shard) => number } => {
   const { sampler } = configuration
   const none = workOf({ ...plan, components: [] }, configuration).operations
   const perComponent = sampler.method === 'psgld' ? sampler.chains : blockCount
@@ -111,7 +111,7 @@ export const planShards = async (
   checkEngine(configuration.engine, configuration.precision)
   const plan = await planOf(configuration, base)
   const { name, rate, notes } = engineFor(configuration.engine, rates)
-  const each = threadsOfPiece({ threads: threads ?? configuration.threads ?? null })
+  const each = threadsOfShard({ threads: threads ?? configuration.threads ?? null })
   const { operations: perSecond } = await rateOf(rate, evaluatorsOf(rate.engine, each))
   const { own, shared } = costsOf(plan, configuration)
   const chains = chainNames({ components: plan.components, sampler: configuration.sampler })
@@ -123,20 +123,20 @@ export const planShards = async (
     1,
     Math.min(most, Math.ceil(total / aimedSeconds), Math.floor(total / (leastOwn * repeated)))
   )
-  const pieces = dealChains(chains, own, shards ?? sensible, together)
-  const secondsOf = (piece: Piece): number =>
-    startSeconds + (shared(piece) + piece.chains.reduce((sum, { component }) => sum + own(component), 0)) / perSecond
-  const seconds = pieces.map(secondsOf)
+  const dealt = dealChains(chains, own, shards ?? sensible, together)
+  const secondsOf = (shard: Shard): number =>
+    startSeconds + (shared(shard) + shard.chains.reduce((sum, { component }) => sum + own(component), 0)) / perSecond
+  const seconds = dealt.map(secondsOf)
   const array = mostTasks === undefined ? await maxArraySize() : mostTasks
-  const perTask = perTaskFor(pieces.length, array)
+  const perTask = perTaskFor(dealt.length, array)
   const longest = Math.max(...seconds)
   const divided = {
     perTask,
     threads: each,
-    pieces: pieces.map((piece) => ({
-      ...piece,
+    shards: dealt.map((shard) => ({
+      ...shard,
       memoryBytes: shardBytes(plan, configuration, {
-        chains: piece.chains.map(({ component }) => component),
+        chains: shard.chains.map(({ component }) => component),
         engine: name,
         threads: each
       })
@@ -156,21 +156,21 @@ export const planShards = async (
     tokens: plan.rows.tokens,
     components: plan.components.length,
     chains: chains.length,
-    shards: pieces.length,
+    shards: dealt.length,
     sensibleShards: sensible,
     threads: each,
     nodeSeconds: seconds.reduce((sum, one) => sum + one, 0),
     longestSeconds: longest,
-    repeatedSeconds: (pieces.length - 1) * repeated,
+    repeatedSeconds: (dealt.length - 1) * repeated,
     secondsPerChain: total / chains.length,
     memoryMebibytes: [...new Set(memory)]
       .sort((a, b) => a - b)
       .map((mebibytes) => ({ mebibytes, tasks: memory.filter((one) => one === mebibytes).length })),
-    diskBytes: modelBytes + diskOfShards(plan, configuration, pieces.length),
+    diskBytes: modelBytes + diskOfShards(plan, configuration, dealt.length),
     timeLimit: slurmTime(limitFor(longest * perTask)),
     maxArraySize: array,
     perTask,
-    notes: [...notes, ...arrayNotes(pieces.length, array)],
+    notes: [...notes, ...arrayNotes(dealt.length, array)],
     assumption: `Times are by ${each} × ${basisWords(rate)} and ${startSeconds} s for each start; faster nodes take less.`
   }
 }

@@ -7,7 +7,7 @@ import { beatSeconds } from '../base/claims'
 import { writeFileAtomically } from '../base/files'
 import { memoryKills, memoryLimit, memoryUsed } from '../base/memory-use'
 import { readPlain } from '../base/plain-files'
-import { pieceFolder } from './shard-set'
+import { shardFolder } from './shard-set'
 
 const bytes = z.number().min(0)
 
@@ -25,7 +25,7 @@ export type ShardReport = z.output<typeof reportSchema>
 
 export const reportName = 'progress.json'
 
-const reportPath = (folder: string, shard: number): string => join(pieceFolder(folder, shard), reportName)
+const reportPath = (folder: string, shard: number): string => join(shardFolder(folder, shard), reportName)
 
 /** The last report on a shard; null where there is none that can be read. */
 export const readReport = async (folder: string, shard: number): Promise<ShardReport | null> => {

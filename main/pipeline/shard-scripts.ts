@@ -34,8 +34,8 @@ const memoryMargin = 1.25
 /** Shards that need more than this many times what the least of a class needs are a class of their own. */
 const classSpread = 1.5
 
-/** Threads of a piece: those of the configuration, or up to four. */
-export const threadsOfPiece = ({ threads }: Pick<ShardSet, 'threads'>): number =>
+/** Threads of a shard: those of the configuration, or up to four. */
+export const threadsOfShard = ({ threads }: Pick<ShardSet, 'threads'>): number =>
   threads ?? Math.min(4, availableParallelism())
 
 /** Indices as sbatch takes them: "0-3,7". */
@@ -51,20 +51,20 @@ export const indexRanges = (indices: readonly number[]): string => {
 
 /** What scripts are made of. */
 export type ScriptSet = Pick<ShardSet, 'perTask' | 'threads'> & {
-  readonly pieces: readonly { readonly index: number; readonly memoryBytes?: number | undefined }[]
+  readonly shards: readonly { readonly index: number; readonly memoryBytes?: number | undefined }[]
 }
 
 const perTaskOf = ({ perTask = 1 }: ScriptSet): number => perTask
 
 /** Tasks of the set's array. */
-export const taskCount = (set: ScriptSet): number => Math.ceil(set.pieces.length / perTaskOf(set))
+export const taskCount = (set: ScriptSet): number => Math.ceil(set.shards.length / perTaskOf(set))
 
 const mebibytes = (bytes: number): number => Math.ceil(bytes / 2 ** 20)
 
 /** MiB to ask for, by task: the most that a task of its class needs. Empty where the set says nothing of memory. */
 export const taskMemory = (set: ScriptSet): ReadonlyMap<number, number> => {
   const needs = Array.from({ length: taskCount(set) }, (_, task) => {
-    const own = set.pieces.slice(task * perTaskOf(set), (task + 1) * perTaskOf(set))
+    const own = set.shards.slice(task * perTaskOf(set), (task + 1) * perTaskOf(set))
     return { task, bytes: Math.max(...own.map(({ memoryBytes }) => memoryBytes ?? NaN)) }
   })
   if (needs.some(({ bytes }) => Number.isNaN(bytes))) return new Map()
@@ -144,7 +144,7 @@ const ownFolder = 'folder=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd) ||
 /** The array script for Slurm: tasks are queued again on preemption, near their time limit, and when killed. */
 export const sbatchScript = (set: ScriptSet, options: ScriptOptions): string => {
   const { atOnce, sbatch = [], beginners, memoryBytes = 0, ...start } = options
-  const threads = threadsOfPiece(set)
+  const threads = threadsOfShard(set)
   const [tasks, perTask] = [beginners ?? taskCount(set), perTaskOf(set)]
   const memory = Math.max(mebibytes(memoryBytes * memoryMargin), ...taskMemory(set).values())
   const lines = [
@@ -161,7 +161,7 @@ export const sbatchScript = (set: ScriptSet, options: ScriptOptions): string => 
     ...sbatch
   ]
   return `#!/bin/bash
-# Works on ${set.pieces.length} shards of a run, ${perTask === 1 ? 'one' : perTask} a task. submit.sh queues all.
+# Works on ${set.shards.length} shards of a run, ${perTask === 1 ? 'one' : perTask} a task. submit.sh queues all.
 # Some of them: sbatch --array=2,5 sbatch.sh. Options of the command line count more than these.
 # The folder may be moved, or reached by another path: nothing here names it.
 ${lines.map((line) => `#SBATCH ${line}`).join('\n')}
@@ -172,7 +172,7 @@ place() {
   local pattern='s|^ *Command=\\(.*\\)/[^/]*$|\\1|p'
   local command=$(scontrol show job "$SLURM_JOB_ID" 2>/dev/null | sed -n "$pattern")
   for found in "$command" "\${SPECTROSCOPE_FOLDER:-}" "$(dirname -- "$0")"; do
-    if [ -d "$found/pieces" ]; then printf '%s' "$found"; return; fi
+    if [ -d "$found/shards" ]; then printf '%s' "$found"; return; fi
   done
   return 1
 }
@@ -193,8 +193,8 @@ trap 'again=limit; stop' USR1
 trap stop TERM INT
 
 last=$(( (SLURM_ARRAY_TASK_ID + 1) * ${perTask} - 1 ))
-for (( shard = SLURM_ARRAY_TASK_ID * ${perTask}; shard <= last && shard < ${set.pieces.length}; shard++ )); do
-  "\${program[@]}" piece "$folder" "$shard" --threads "\${SLURM_CPUS_PER_TASK:-${threads}}" &
+for (( shard = SLURM_ARRAY_TASK_ID * ${perTask}; shard <= last && shard < ${set.shards.length}; shard++ )); do
+  "\${program[@]}" shards run "$folder" "$shard" --threads "\${SLURM_CPUS_PER_TASK:-${threads}}" &
   process=$!
   if [ -n "$stopped" ]; then kill -TERM "$process"; fi
   wait "$process"
@@ -217,7 +217,7 @@ exit "$status"
 
 /** Queues all shards: a line for each class of memory. Further options of sbatch may be given to it. */
 export const submitScript = (set: ScriptSet, { atOnce, beginners }: ScriptOptions): string => {
-  const shards = set.pieces.slice(0, beginners).map(({ index }) => index)
+  const shards = set.shards.slice(0, beginners).map(({ index }) => index)
   const groups = groupsOf(set, shards, new Map())
   const lineOf = ({ tasks, memory }: { readonly tasks: number[]; readonly memory: number | null }): string =>
     `sbatch --array=${indexRanges(tasks)}${atOnce === undefined ? '' : `%${atOnce}`}${memoryWord(memory)} ` +
@@ -240,14 +240,14 @@ ${startOf(start)}
 
 failed=0
 busy=()
-for index in \${@:-$(seq 0 ${set.pieces.length - 1})}; do
-  "\${program[@]}" piece "$folder" "$index" --no-wait
+for index in \${@:-$(seq 0 ${set.shards.length - 1})}; do
+  "\${program[@]}" shards run "$folder" "$index" --no-wait
   status=$?
   case "$status" in 0) ;; 130) exit 130 ;; 5) busy+=("$index") ;; *) failed=$status ;; esac
 done
 # Those that others had: done by now, waited for, or gone on with where the other died.
 for index in "\${busy[@]}"; do
-  "\${program[@]}" piece "$folder" "$index"
+  "\${program[@]}" shards run "$folder" "$index"
   status=$?
   case "$status" in 0) ;; 130) exit 130 ;; *) failed=$status ;; esac
 done

@@ -17,16 +17,17 @@ import { chainNames } from '../sampling/input'
 import type { ChainName } from '../sampling/input'
 import { samplingWork } from './work'
 import type { Prepared } from './messages'
+import { buildVersion } from './versions'
 
 const format = 'spectroscope-shards'
-const version = 1
+const version = 2
 const studyFormat = { magic: 'SPECROWS', version: 1 }
 
 const text = textOf(limits.word)
 
 const chainSchema = z.strictObject({ component: text, chain: index })
 
-const pieceSchema = z.strictObject({
+const shardSchema = z.strictObject({
   index,
   chains: z
     .array(chainSchema)
@@ -57,12 +58,12 @@ const setSchema = z.strictObject({
   threads: z.int().min(1).max(limits.threads).nullable(),
   /** Shards that a task of Slurm's works on in turn, where an array may not have as many tasks as there are shards. */
   perTask: z.int().min(1).max(limits.shards).optional(),
-  pieces: z.array(pieceSchema).min(1).max(limits.shards)
+  shards: z.array(shardSchema).min(1).max(limits.shards)
 })
 
-export type Piece = z.output<typeof pieceSchema>
+export type Shard = z.output<typeof shardSchema>
 
-/** A run divided into pieces, as `shards.json` in its folder says. */
+/** A run divided into shards, as `shards.json` in its folder says. */
 export interface ShardSet extends Omit<z.output<typeof setSchema>, 'configuration'> {
   readonly configuration: RunConfiguration
 }
@@ -70,9 +71,9 @@ export interface ShardSet extends Omit<z.output<typeof setSchema>, 'configuratio
 export const setPath = (folder: string): string => join(folder, 'shards.json')
 export const studyPath = (folder: string): string => join(folder, 'study')
 export const modelFolder = 'model'
-export const pieceFolder = (folder: string, piece: number): string => join(folder, 'pieces', String(piece))
-export const resultPath = (folder: string, piece: number): string => join(pieceFolder(folder, piece), 'result')
-export const claimPath = (folder: string, piece: number): string => join(pieceFolder(folder, piece), 'claim')
+export const shardFolder = (folder: string, shard: number): string => join(folder, 'shards', String(shard))
+export const resultPath = (folder: string, shard: number): string => join(shardFolder(folder, shard), 'result')
+export const claimPath = (folder: string, shard: number): string => join(shardFolder(folder, shard), 'claim')
 
 const mean = (lengths: readonly number[], cost: (length: number) => number): number =>
   lengths.reduce((sum, length) => sum + cost(length), 0) / Math.max(1, lengths.length)
@@ -102,15 +103,15 @@ const chainOperations = (
 }
 
 /**
- * Deals chains to `count` pieces of nearly the same cost: the most expensive first, each to the piece that has least. A piece's chains are in
- * the run's order; with `together`, all of a component are in one piece. Throws a `usage` error when there are fewer of them than pieces.
+ * Deals chains to `count` shards of nearly the same cost: the most expensive first, each to the shard that has least. A shard's chains are in
+ * the run's order; with `together`, all of a component are in one shard. Throws a `usage` error when there are fewer of them than shards.
  */
 export const dealChains = (
   chains: readonly ChainName[],
   costOf: (component: string) => number,
   count: number,
   together = false
-): Piece[] => {
+): Shard[] => {
   const parts = together
     ? [...new Set(chains.map(({ component }) => component))].map((name) =>
         chains.filter(({ component }) => component === name)
@@ -129,36 +130,36 @@ export const dealChains = (
   const order = parts
     .map((own, at) => ({ own, at, cost: own.length * costOf(own[0].component) }))
     .sort((a, b) => b.cost - a.cost || a.at - b.at)
-  const pieces = Array.from({ length: count }, () => ({ cost: 0, dealt: [] as typeof order }))
+  const shards = Array.from({ length: count }, () => ({ cost: 0, dealt: [] as typeof order }))
   for (const item of order) {
-    const least = pieces.reduce((best, piece) =>
-      (piece.dealt.length === 0 && best.dealt.length > 0) ||
-      (piece.cost < best.cost && (piece.dealt.length === 0) === (best.dealt.length === 0))
-        ? piece
+    const least = shards.reduce((best, shard) =>
+      (shard.dealt.length === 0 && best.dealt.length > 0) ||
+      (shard.cost < best.cost && (shard.dealt.length === 0) === (best.dealt.length === 0))
+        ? shard
         : best
     )
     least.dealt.push(item)
     least.cost += item.cost
   }
   const total = order.reduce((sum, { cost }) => sum + cost, 0)
-  return pieces.map(({ cost, dealt }, at) => ({
+  return shards.map(({ cost, dealt }, at) => ({
     index: at,
     chains: dealt.sort((a, b) => a.at - b.at).flatMap(({ own }) => own),
     share: total > 0 ? cost / total : 1 / count
   }))
 }
 
-/** Whether blocks of a component may go to different pieces: not where its number of rounds depends on all of them. */
+/** Whether blocks of a component may go to different shards: not where its number of rounds depends on all of them. */
 export const mayDivideComponents = (sampler: RunConfiguration['sampler']): boolean =>
   sampler.method === 'psgld' || sampler.targetReliability === false
 
 /** Deals the chains of a run. Throws a `configuration` error where that can't be, and those of `dealChains`. */
-export const planPieces = (
+export const dealShards = (
   architecture: Architecture,
   configuration: RunConfiguration,
   { study, components }: Pick<Prepared, 'study' | 'components'>,
   count: number
-): Piece[] => {
+): Shard[] => {
   const { sampler } = configuration
   if (sampler.method === 'first-order' && sampler.remainderDraws > 0) {
     throw new SpectroscopeError(
@@ -218,6 +219,13 @@ export const readSet = async (folder: string): Promise<ShardSet> => {
     remedy: 'create it again with `spectroscope shard`'
   })
   return { ...set, configuration: parseConfiguration(modernised(configuration), path) }
+}
+
+/** Refuses to go on with another build than a set was made with: its shards would not belong together. */
+export const checkBuild = ({ program }: { readonly program: string }, folder: string): void => {
+  if (program === buildVersion) return
+  const what = `The shards in ${folder} were made by build ${program} of the program, and this is ${buildVersion}`
+  throw new SpectroscopeError('usage', `${what}; use that build, or make them anew in another folder.`)
 }
 
 /** Folder and weights of a set's model, as `loadModel` takes them. */

@@ -5,8 +5,8 @@ import type { SetStatus, ShardState, ShardStatus } from '../../preload/shards'
 import { beatSeconds, isStale, readClaim } from '../base/claims'
 import type { HeldClaim } from '../base/claims'
 import { checkSampled } from '../sampling/sampled-file'
-import type { PieceAbout } from './messages'
-import { claimPath, pieceFolder, resultPath } from './shard-set'
+import type { ShardAbout } from './messages'
+import { claimPath, shardFolder, resultPath } from './shard-set'
 import type { ShardSet } from './shard-set'
 import { indexRanges, quoted, runCommands } from './shard-scripts'
 import { isNearLimit, readReport } from './shard-report'
@@ -32,7 +32,7 @@ export const resultState = async (
   if (found === null) return 'none'
   const key = `${path} ${id} ${found.ino} ${found.size} ${found.mtimeMs}`
   const isWhole =
-    known.get(key) ?? (await checkSampled<PieceAbout>(path, ({ set, piece }) => set === id && piece === shard))
+    known.get(key) ?? (await checkSampled<ShardAbout>(path, (about) => about.set === id && about.shard === shard))
   known.set(key, isWhole)
   return isWhole ? 'done' : 'damaged'
 }
@@ -52,7 +52,7 @@ export interface ShardPart {
 }
 
 /** What a status needs to know of a set. */
-type Parts = Pick<ShardSet, 'id' | 'threads' | 'perTask'> & { readonly pieces: readonly ShardPart[] }
+type Parts = Pick<ShardSet, 'id' | 'threads' | 'perTask'> & { readonly shards: readonly ShardPart[] }
 
 const hasCheckpoint = (folder: string): boolean =>
   existsSync(folder) && readdirSync(folder).some((name) => name.endsWith('.checkpoint'))
@@ -68,29 +68,29 @@ const ranOut = (state: ShardState, memory: ShardReport['memory'] | undefined): b
 }
 
 interface Found {
-  readonly piece: ShardPart
+  readonly shard: ShardPart
   readonly result: 'none' | 'done' | 'damaged'
   readonly held: HeldClaim | null
   readonly report: ShardReport | null
 }
 
-const lookAt = async (folder: string, piece: ShardPart, check: ResultCheck, id: string): Promise<Found> => {
-  const result = await check(folder, { id }, piece.index)
-  if (result === 'done') return { piece, result, held: null, report: null }
-  const [held, report] = [await readClaim(claimPath(folder, piece.index)), await readReport(folder, piece.index)]
-  return { piece, result, held, report }
+const lookAt = async (folder: string, shard: ShardPart, check: ResultCheck, id: string): Promise<Found> => {
+  const result = await check(folder, { id }, shard.index)
+  if (result === 'done') return { shard, result, held: null, report: null }
+  const [held, report] = [await readClaim(claimPath(folder, shard.index)), await readReport(folder, shard.index)]
+  return { shard, result, held, report }
 }
 
-const stateOf = (folder: string, { piece, result, held }: Found, over: ReadonlySet<string>): ShardState => {
+const stateOf = (folder: string, { shard, result, held }: Found, over: ReadonlySet<string>): ShardState => {
   if (result === 'done') return 'done'
   if (held !== null) return isLost(held, over) ? 'lost' : 'at work'
   if (result === 'damaged') return 'damaged'
-  return hasCheckpoint(pieceFolder(folder, piece.index)) ? 'interrupted' : 'waiting'
+  return hasCheckpoint(shardFolder(folder, shard.index)) ? 'interrupted' : 'waiting'
 }
 
 const statusOf = (folder: string, found: Found, over: ReadonlySet<string>): ShardStatus => {
   const {
-    piece: { index, share, chains },
+    shard: { index, share, chains },
     held,
     report
   } = found
@@ -141,10 +141,10 @@ const asked = (shards: readonly ShardStatus[]): ReadonlyMap<number, number> =>
 /** How far each shard of a set is, by results, claims and Slurm's queue; and commands for those that nobody is at. */
 export const setStatus = async (folder: string, set: Parts, check: ResultCheck = resultState): Promise<SetStatus> => {
   const found: Found[] = []
-  for (let at = 0; at < set.pieces.length; at += lookedAtOnce) {
+  for (let at = 0; at < set.shards.length; at += lookedAtOnce) {
     found.push(
       ...(await Promise.all(
-        set.pieces.slice(at, at + lookedAtOnce).map((piece) => lookAt(folder, piece, check, set.id))
+        set.shards.slice(at, at + lookedAtOnce).map((shard) => lookAt(folder, shard, check, set.id))
       ))
     )
   }
@@ -197,7 +197,7 @@ const remedyFor = ({ folder, shards, commands }: SetStatus): string => {
   const isLong = commands.some((each) => each.length > longestCommand)
   const shown = isLong ? [`spectroscope shards status ${quoted(folder)}`] : commands
   const queue = `${isLong ? 'the lines of ' : ''}${shown.map((each) => `\`${each}\``).join(' and ')}`
-  const here = `\`spectroscope piece ${quoted(folder)} ${unattended[0].index}\``
+  const here = `\`spectroscope shards run ${quoted(folder)} ${unattended[0].index}\``
   return `run what nobody is at with ${queue}, or here with ${here}${unattended.length > 1 ? ' and so on' : ''}`
 }
 

@@ -10,24 +10,24 @@ import { outlineModel } from '../models/load'
 import type { ModelOutline } from '../models/load'
 import type { Workspace } from '../store/store'
 import { checkNeighbours } from './checks'
-import { pieceBytes } from './memory'
+import { preparedShardBytes } from './memory'
 import type { Prepared } from './messages'
-import { readyPieces } from './pieces'
+import { readyShards } from './shard-task'
 import { preparingProgress } from './progress'
 import { resumeRun, startRun } from './run'
 import type { RunOptions, StartOptions } from './run-options'
 import { besideRuns } from './session'
-import { modelFolder, planPieces, readSet, setPath, studyPath, writeSet, writeStudy } from './shard-set'
+import { checkBuild, modelFolder, dealShards, readSet, setPath, studyPath, writeSet, writeStudy } from './shard-set'
 import type { ShardSet } from './shard-set'
-import { plainScript, sbatchScript, submitScript, threadsOfPiece } from './shard-scripts'
+import { plainScript, sbatchScript, submitScript, threadsOfShard } from './shard-scripts'
 import type { ScriptOptions, ScriptSet } from './shard-scripts'
 import { arrayNotes, engineNotes, perTaskFor } from './shard-plan'
 import { maxArraySize } from './slurm'
 import { buildVersion, fingerprintOf } from './versions'
 
 export interface ShardOptions extends ScriptOptions, Pick<RunOptions, 'onEvent' | 'signal'> {
-  readonly pieces: number
-  /** Threads of each piece. */
+  readonly shards: number
+  /** Threads of each shard. */
   readonly threads?: number
   /** Leave the model where it is, in place of a copy in the folder. */
   readonly linkModel?: boolean
@@ -37,7 +37,7 @@ export interface ShardOptions extends ScriptOptions, Pick<RunOptions, 'onEvent' 
 const idOf = (
   { modelHash, study, components, engine }: Prepared,
   { sampler, seed, corpus }: RunConfiguration,
-  pieces: ShardSet['pieces']
+  shards: ShardSet['shards']
 ): string =>
   fingerprintOf([
     buildVersion,
@@ -50,7 +50,7 @@ const idOf = (
     engine.name,
     engine.precision,
     engine.version,
-    pieces.map(({ chains }) => chains.map(({ component, chain }) => [component, chain]))
+    shards.map(({ chains }) => chains.map(({ component, chain }) => [component, chain]))
   ])
 
 const prepare = (
@@ -82,44 +82,36 @@ const copyModel = async (from: string, { files }: Pick<ModelOutline, 'files'>, i
   for (const source of sources) await copyFile(source, join(into, basename(source)), constants.COPYFILE_FICLONE)
 }
 
-/** What a folder may hold besides a set that is begun: nothing of anyone's. */
-const checkFolder = async (folder: string, id: string): Promise<'new' | 'same'> => {
+/** Refuses a folder that holds anything but what an interrupted division may have left: its set is written last. */
+export const checkFree = async (folder: string, own: readonly string[]): Promise<void> => {
   const present = await readdir(folder).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
     throw writingError(folder, error)
   })
+  const beginnings = new Set(['logs', 'shards', 'sbatch.sh', 'submit.sh', 'run-all.sh', ...own])
+  const foreign = present.find((name) => !beginnings.has(name) && !/^\..*\.tmp$/.test(name))
+  if (foreign === undefined) return
+  throw new SpectroscopeError(
+    'usage',
+    `${folder} is not empty (it holds ${foreign}); choose another folder with --into.`
+  )
+}
+
+/** Whether a folder holds the same set already. Throws a `usage` error where it holds anything else. */
+const checkFolder = async (folder: string, id: string): Promise<'new' | 'same'> => {
   if (existsSync(setPath(folder))) {
     const there = await readSet(folder)
-    if (there.program !== buildVersion) {
-      const what = `${folder} holds shards of another build (${there.program}, and this is ${buildVersion})`
-      throw new SpectroscopeError('usage', `${what}; go on with that build, or choose another folder with --into.`)
-    }
+    checkBuild(there, folder)
     if (there.id === id) return 'same'
     throw new SpectroscopeError(
       'usage',
-      `${folder} holds shards of another run, or the same run in ${there.pieces.length} shards; choose another ` +
+      `${folder} holds shards of another run, or the same run in ${there.shards.length} shards; choose another ` +
         'folder with --into.'
     )
   }
-  const foreign = present.find((name) => !beginnings.has(name) && !/^\..*\.tmp$/.test(name))
-  if (foreign !== undefined)
-    throw new SpectroscopeError(
-      'usage',
-      `${folder} is not empty (it holds ${foreign}); choose another folder with --into.`
-    )
+  await checkFree(folder, [modelFolder, basename(studyPath(''))])
   return 'new'
 }
-
-/** What an interrupted `shard` may have left: the set's own file is written last. */
-const beginnings = new Set([
-  modelFolder,
-  basename(studyPath('')),
-  'logs',
-  'pieces',
-  'sbatch.sh',
-  'submit.sh',
-  'run-all.sh'
-])
 
 export const writeScripts = async (folder: string, set: ScriptSet, options: ScriptOptions): Promise<void> => {
   const scripts = {
@@ -134,9 +126,9 @@ export const writeScripts = async (folder: string, set: ScriptSet, options: Scri
 }
 
 /**
- * Divides a run into pieces and writes all that is needed to work on them into a folder: the packed rows, the model, what each piece has to do,
- * and scripts. A folder that holds the same pieces already gets new scripts, and its results stay. Throws a `usage` error where the folder holds
- * something else or the run has fewer chains than pieces, and the errors of a run's preparation.
+ * Divides a run into shards and writes all that is needed to work on them into a folder: the packed rows, the model, what each shard has to do,
+ * and scripts. A folder that holds the same shards already gets new scripts, and its results stay. Throws a `usage` error where the folder holds
+ * something else or the run has fewer chains than shards, and the errors of a run's preparation.
  */
 export const shardRun = async (
   configuration: RunConfiguration,
@@ -156,7 +148,7 @@ export const shardRun = async (
     modelSource,
     configuration.weights === undefined ? undefined : resolve(base, configuration.weights)
   )
-  const dealt = planPieces(outline.architecture, configuration, prepared, options.pieces)
+  const dealt = dealShards(outline.architecture, configuration, prepared, options.shards)
   const id = idOf(prepared, configuration, dealt)
   const known = (await checkFolder(folder, id)) === 'same' ? await readSet(folder) : undefined
   const [weightsFile] = outline.files
@@ -165,22 +157,28 @@ export const shardRun = async (
   const threads = options.threads ?? configuration.threads ?? null
   // Whoever asks Slurm for memory himself is not overruled.
   const saysMemory = options.sbatch?.some((option) => /^--mem\b/.test(option)) === true
-  const pieces = saysMemory
+  const shards = saysMemory
     ? dealt
     : await Promise.all(
-        dealt.map(async (piece) => {
-          const names = piece.chains.map(({ component }) => component)
-          const memoryBytes = await pieceBytes(configuration, base, prepared, names, threadsOfPiece({ threads }))
-          return { ...piece, memoryBytes }
+        dealt.map(async (shard) => {
+          const names = shard.chains.map(({ component }) => component)
+          const memoryBytes = await preparedShardBytes(
+            configuration,
+            base,
+            prepared,
+            names,
+            threadsOfShard({ threads })
+          )
+          return { ...shard, memoryBytes }
         })
       )
   const mostTasks = await maxArraySize()
-  const perTask = perTaskFor(pieces.length, mostTasks)
-  const notes = [...engineNotes(configuration.engine, prepared.engine.name), ...arrayNotes(pieces.length, mostTasks)]
+  const perTask = perTaskFor(shards.length, mostTasks)
+  const notes = [...engineNotes(configuration.engine, prepared.engine.name), ...arrayNotes(shards.length, mostTasks)]
   for (const message of notes) onEvent({ type: 'note', message })
   const set: ShardSet = {
     format: 'spectroscope-shards',
-    version: 1,
+    version: 2,
     id,
     createdAt: known?.createdAt ?? new Date().toISOString(),
     program: buildVersion,
@@ -197,9 +195,9 @@ export const shardRun = async (
     components: [...prepared.components],
     tokens: prepared.tokens,
     threads,
-    pieces
+    shards
   }
-  for (const name of ['pieces', 'logs']) await makeFolder(join(folder, name))
+  for (const name of ['shards', 'logs']) await makeFolder(join(folder, name))
   try {
     if (options.linkModel !== true) await copyModel(modelSource, outline, join(folder, modelFolder))
     else await rm(join(folder, modelFolder), { recursive: true, force: true })
@@ -223,8 +221,8 @@ const gatheredRun = async (workspace: Workspace, { id }: ShardSet): Promise<RunR
   (await workspace.listRuns()).findLast(({ deleted, provenance }) => !deleted && provenance.gathered?.set === id)
 
 /**
- * Makes a run of the pieces of a set in a workspace, as `startRun` would have made it, and clusters it. One that was begun before is gone on
- * with, and one that is finished is given back. Throws a `usage` error that names the pieces which are not done, and the errors of a run.
+ * Makes a run of the shards of a set in a workspace, as `startRun` would have made it, and clusters it. One that was begun before is gone on
+ * with, and one that is finished is given back. Throws a `usage` error that names the shards which are not done, and the errors of a run.
  */
 export const gatherRun = async (workspace: Workspace, into: string, options: StartOptions): Promise<RunRecord> => {
   const folder = resolve(into)
@@ -234,17 +232,17 @@ export const gatherRun = async (workspace: Workspace, into: string, options: Sta
     options.onEvent({ type: 'note', message: `The shards in ${folder} are already gathered as run ${known.id}.` })
     return known
   }
-  const gathered = { folder, set: set.id, pieces: [] }
+  const gathered = { folder, set: set.id, shards: [] }
   if (known !== undefined)
     return resumeRun(
       workspace,
       await workspace.updateRun(known.id, { provenance: { gathered: { ...known.provenance.gathered, ...gathered } } }),
       options
     )
-  await readyPieces(folder, set.id)
+  await readyShards(folder, set.id)
   return startRun(workspace, set.configuration, set.baseFolder, { ...options, provenance: { gathered } })
 }
 
-/** A folder for the pieces of a configuration: beside it, with its name. */
+/** A folder for the shards of a configuration: beside it, with its name. */
 export const defaultShardFolder = (file: string): string =>
   join(dirname(resolve(file)), `${basename(file).replace(/\.json$/, '')}-shards`)

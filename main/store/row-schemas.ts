@@ -75,7 +75,7 @@ const imported = z.object({
 const gathered = z.object({
   folder: words,
   set: words,
-  pieces: z.array(
+  shards: z.array(
     z.object({
       host: words,
       processor: words,

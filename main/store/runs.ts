@@ -62,6 +62,14 @@ const stageOf = (row: Row): StageRecord => {
   })
 }
 
+/** Earlier versions called the shards of a gathered run "pieces". */
+const withShards = (provenance: Provenance): Provenance => {
+  const gathered: object | undefined = provenance.gathered
+  if (gathered === undefined || !('pieces' in gathered)) return provenance
+  const { pieces, ...rest } = gathered
+  return { ...provenance, gathered: { shards: pieces, ...rest } as NonNullable<Provenance['gathered']> }
+}
+
 const runOf = (row: Row, stages: readonly Row[]): Omit<RunRecord, 'clusterings'> => {
   const where = `run ${String(row.number)}`
   return fitting('runs', where, runRow, {
@@ -75,7 +83,7 @@ const runOf = (row: Row, stages: readonly Row[]): Omit<RunRecord, 'clusterings'>
     finishedAt: row.finished_at as string | null,
     configuration: parsed<RunConfiguration>('runs', where, row.configuration),
     baseFolder: row.base_folder as string,
-    provenance: parsed<Provenance>('runs', where, row.provenance),
+    provenance: withShards(parsed<Provenance>('runs', where, row.provenance)),
     error: row.error as string | null,
     tokens: (row.tokens ?? 0) as number,
     probeRows: (row.probe_rows ?? 0) as number,

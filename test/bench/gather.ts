@@ -15,7 +15,7 @@ import { parseConfiguration } from '../../preload/configuration'
 import type { RunConfiguration } from '../../preload/configuration'
 import { uniforms } from '../tiny-model'
 
-/** What is gathered: as many pieces of a run of that size, whose numbers are drawn at random. */
+/** What is gathered: as many shards of a run of that size, whose numbers are drawn at random. */
 export interface GatherSize {
   readonly tokens: number
   readonly components: number
@@ -23,7 +23,7 @@ export interface GatherSize {
 }
 
 const rowLength = 128
-const pieces = 4
+const shards = 4
 const rounds = 2
 const draws = 8
 
@@ -92,7 +92,7 @@ const sampledBy = (
   return { tokens, initialLoss: 2, chains, sums }
 }
 
-/** Writes a set whose pieces are all done, with results of that size; gives the number of tokens, of whole rows. */
+/** Writes a set whose shards are all done, with results of that size; gives the number of tokens, of whole rows. */
 export const writeDoneSet = async (folder: string, size: GatherSize): Promise<number> => {
   const rows = Math.ceil(size.tokens / (rowLength - 1))
   const tokens = rows * (rowLength - 1)
@@ -100,9 +100,9 @@ export const writeDoneSet = async (folder: string, size: GatherSize): Promise<nu
   const components = Array.from({ length: size.components }, (_, i) => `head:${i >> 6}.${i & 63}`)
   const names = chainNames({ components, sampler: configuration.sampler })
   const order = new Map([...components, 'full'].map((component, i) => [component, i]))
-  const ownOf = (piece: number): ChainName[] =>
-    names.filter(({ component }) => order.get(component)! % pieces === piece)
-  const own = Array.from({ length: pieces }, (_, piece) => ownOf(piece))
+  const ownOf = (shard: number): ChainName[] =>
+    names.filter(({ component }) => order.get(component)! % shards === shard)
+  const own = Array.from({ length: shards }, (_, shard) => ownOf(shard))
   const probe = Array.from({ length: rows }, () => new Int32Array(rowLength).map((_, i) => i))
   const study = {
     sampling: [],
@@ -115,7 +115,7 @@ export const writeDoneSet = async (folder: string, size: GatherSize): Promise<nu
   }
   const set: ShardSet = {
     format: 'spectroscope-shards',
-    version: 1,
+    version: 2,
     id: `of ${tokens} × ${size.components}`,
     createdAt: new Date().toISOString(),
     program: buildVersion,
@@ -128,15 +128,15 @@ export const writeDoneSet = async (folder: string, size: GatherSize): Promise<nu
     components,
     tokens,
     threads: 1,
-    pieces: own.map((chains, index) => ({ index, chains, share: 1 / pieces }))
+    shards: own.map((chains, index) => ({ index, chains, share: 1 / shards }))
   }
   await writeStudy(folder, { study, texts: null, parameters: 0 })
   await writeSet(folder, set)
-  for (const [piece, chains] of own.entries()) {
-    await mkdir(join(folder, 'pieces', String(piece)), { recursive: true })
+  for (const [shard, chains] of own.entries()) {
+    await mkdir(join(folder, 'shards', String(shard)), { recursive: true })
     const about = {
       set: set.id,
-      piece,
+      shard,
       host: 'here',
       processor: 'one',
       program: buildVersion,
@@ -145,7 +145,7 @@ export const writeDoneSet = async (folder: string, size: GatherSize): Promise<nu
       finishedAt: set.createdAt,
       seconds: 1
     }
-    await writeSampled(resultPath(folder, piece), about, sampledBy(size, tokens, chains, order))
+    await writeSampled(resultPath(folder, shard), about, sampledBy(size, tokens, chains, order))
   }
   return tokens
 }
@@ -254,7 +254,7 @@ const mebibytes = (bytes = NaN): number => Math.round(bytes / 2 ** 20)
 
 /** Time, memory and disk of `gather` for each size: tokens x components, and a method. */
 export const benchGather = async (sizes: readonly string[]): Promise<void> => {
-  console.log(`\ngather: ${pieces} pieces with random numbers, into a new workspace and without clusters`)
+  console.log(`\ngather: ${shards} shards with random numbers, into a new workspace and without clusters`)
   console.log('  seconds by the clock and of processors, peak memory of each process and files in MiB')
   console.log(line(headings))
   for (const size of sizes.map(parseSize)) {
@@ -274,7 +274,7 @@ export const benchGather = async (sizes: readonly string[]): Promise<void> => {
           Math.round((tokens * size.components) / seconds),
           Math.round(processors),
           ...['terminal', 'compute', 'store'].map((name) => mebibytes(uses.get(name)?.peak)),
-          mebibytes(await bytesIn(join(set, 'pieces'))),
+          mebibytes(await bytesIn(join(set, 'shards'))),
           mebibytes(disk.most),
           mebibytes(disk.end)
         ])

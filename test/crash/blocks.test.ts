@@ -243,34 +243,34 @@ describe.skipIf(!isBuilt)(`runs of blocks${isBuilt ? '' : ' (skipped: run `npm r
     }
   })
 
-  const inPieces = async (name: string, count: number, file: string): Promise<RunNumbers> => {
+  const inShards = async (name: string, count: number, file: string): Promise<RunNumbers> => {
     const folder = path(`shards ${name}`)
     await ok(run(['shard', file, '--shards', String(count), '--into', folder]))
-    const killed = start(['piece', folder, '0', ...often])
+    const killed = start(['shards', 'run', folder, '0', ...often])
     await killed.said(/Sampling: \d+ %/)
     killed.killAll()
     expect((await killed.finished).signal).toBe('SIGKILL')
-    for (let piece = 0; piece < count; piece++) await ok(run(['piece', folder, String(piece)]))
+    for (let shard = 0; shard < count; shard++) await ok(run(['shards', 'run', folder, String(shard)]))
     await ok(run(['gather', folder, ...inWorkspace, '--name', name]))
     return numbersOf(name)
   }
 
-  it('in pieces of blocks are those that were never divided, and can be continued as well', async () => {
-    expect(await inPieces('gathered', 3, await configured('divided', firstOrder))).toEqual(three)
+  it('in shards of blocks are those that were never divided, and can be continued as well', async () => {
+    expect(await inShards('gathered', 3, await configured('divided', firstOrder))).toEqual(three)
     const set = JSON.parse(readFileSync(path('shards gathered', 'shards.json'), 'utf8')) as {
-      pieces: { chains: { component: string }[] }[]
+      shards: { chains: { component: string }[] }[]
     }
-    const apart = set.pieces.flatMap(({ chains }) => [...new Set(chains.map(({ component }) => component))])
-    expect(apart.length, 'blocks of one component in two pieces').toBeGreaterThan(new Set(apart).size)
+    const apart = set.shards.flatMap(({ chains }) => [...new Set(chains.map(({ component }) => component))])
+    expect(apart.length, 'blocks of one component in two shards').toBeGreaterThan(new Set(apart).size)
     await ok(continued('gathered', 'gathered to four', '--rounds', '4').finished)
     await ok(continued('three', 'three to four', '--rounds', '4').finished)
     expect(await numbersOf('gathered to four')).toEqual(await numbersOf('three to four'))
   })
 
-  it('in pieces of components, with a target, are those that were never divided', async () => {
+  it('in shards of components, with a target, are those that were never divided', async () => {
     const sampler = { ...firstOrder, targetReliability: 0.7 }
     await make('undivided', sampler)
     const undivided = await numbersOf('undivided')
-    expect(await inPieces('gathered, with a target', 2, path('undivided.json'))).toEqual(undivided)
+    expect(await inShards('gathered, with a target', 2, path('undivided.json'))).toEqual(undivided)
   })
 })

@@ -45,10 +45,10 @@ const copyFor = async (name: string): Promise<string> => {
   return path(name)
 }
 
-const filesOf = (pieces: string, index: number): string[] =>
-  existsSync(path(pieces, 'pieces', String(index))) ? readdirSync(path(pieces, 'pieces', String(index))) : []
+const filesOf = (into: string, index: number): string[] =>
+  existsSync(path(into, 'shards', String(index))) ? readdirSync(path(into, 'shards', String(index))) : []
 
-describe.skipIf(!isBuilt)('a clustering in pieces', () => {
+describe.skipIf(!isBuilt)('a clustering in shards', () => {
   const expected = new Map<Method, object>()
   const divide = (method: Method, count: number, workspace: string, into: string): Promise<Finished> =>
     ok(
@@ -68,9 +68,9 @@ describe.skipIf(!isBuilt)('a clustering in pieces', () => {
         '--json'
       ])
     )
-  const piece = (pieces: string, index: number): Started => start(['piece', path(pieces), String(index), ...often])
-  const gather = (pieces: string, workspace: string): Promise<Finished> =>
-    run(['gather', path(pieces), '--workspace', workspace])
+  const shard = (into: string, index: number): Started => start(['shards', 'run', path(into), String(index), ...often])
+  const gather = (into: string, workspace: string): Promise<Finished> =>
+    run(['gather', path(into), '--workspace', workspace])
 
   beforeAll(async () => {
     const study = await writeStudy(path, { clustering: false })
@@ -85,60 +85,60 @@ describe.skipIf(!isBuilt)('a clustering in pieces', () => {
 
   it('by local clusters is that of one machine, with a kill and a stop in between', async () => {
     const workspace = await copyFor('acl')
-    const { stdout } = await divide('acl', 3, workspace, 'acl-pieces')
-    expect(JSON.parse(stdout)).toMatchObject({ folder: path('acl-pieces'), tokens: 920, neighbourPieces: 3 })
-    const script = readFileSync(path('acl-pieces', 'sbatch.sh'), 'utf8')
+    const { stdout } = await divide('acl', 3, workspace, 'acl-shards')
+    expect(JSON.parse(stdout)).toMatchObject({ folder: path('acl-shards'), tokens: 920, neighbourShards: 3 })
+    const script = readFileSync(path('acl-shards', 'sbatch.sh'), 'utf8')
     expect(script).toMatch(/^#SBATCH --array=0-2%3$/m)
     expect(script).toMatch(/^#SBATCH --mem=\d+M$/m)
 
-    const early = await piece('acl-pieces', 4).finished
+    const early = await shard('acl-shards', 4).finished
     expect(early.code).toBe(2)
-    expect(early.stderr).toContain(`1 of 1 shards of ${path('acl-pieces')} are not done (waiting: 0)`)
+    expect(early.stderr).toContain(`1 of 1 shards of ${path('acl-shards')} are not done (waiting: 0)`)
 
-    const killed = piece('acl-pieces', 0)
-    await until(() => filesOf('acl-pieces', 0).some((name) => name.endsWith('.checkpoint')), 'a checkpoint of piece 0')
+    const killed = shard('acl-shards', 0)
+    await until(() => filesOf('acl-shards', 0).some((name) => name.endsWith('.checkpoint')), 'a checkpoint of shard 0')
     killed.killAll()
     await killed.finished
-    expect(filesOf('acl-pieces', 0)).toContain('claim.1')
-    const stopped = piece('acl-pieces', 0)
+    expect(filesOf('acl-shards', 0)).toContain('claim.1')
+    const stopped = shard('acl-shards', 0)
     await stopped.said(/Neighbours/i)
     stopped.child.kill('SIGTERM')
     const { code, stderr } = await stopped.finished
     expect(
       code === 0 ||
         (code === 130 &&
-          stderr.includes(`Shard 0 was interrupted; resume with: spectroscope piece ${path('acl-pieces')} 0`))
+          stderr.includes(`Shard 0 was interrupted; resume with: spectroscope shards run ${path('acl-shards')} 0`))
     ).toBe(true)
 
-    await ok(start(['piece', path('acl-pieces'), '0']).finished)
-    expect(filesOf('acl-pieces', 0)).toEqual(['result'])
-    const half = await gather('acl-pieces', workspace)
+    await ok(start(['shards', 'run', path('acl-shards'), '0']).finished)
+    expect(filesOf('acl-shards', 0)).toEqual(['result'])
+    const half = await gather('acl-shards', workspace)
     expect(half.code).toBe(2)
-    expect(half.stderr).toContain(`of 9 shards of ${path('acl-pieces')} are not done (waiting: 1-8)`)
-    for (let index = 1; index < 9; index++) await ok(piece('acl-pieces', index).finished)
+    expect(half.stderr).toContain(`of 9 shards of ${path('acl-shards')} are not done (waiting: 1-8)`)
+    for (let index = 1; index < 9; index++) await ok(shard('acl-shards', index).finished)
 
-    const result = path('acl-pieces', 'pieces', '7', 'result')
+    const result = path('acl-shards', 'shards', '7', 'result')
     const before = readFileSync(result)
     writeFileSync(result, before.subarray(0, before.length - 1))
-    const damaged = await gather('acl-pieces', workspace)
+    const damaged = await gather('acl-shards', workspace)
     expect(damaged.code).toBe(4)
     expect(damaged.stderr).toContain(`${result} is missing or damaged; delete it and run shard 7 again.`)
     writeFileSync(result, before)
-    await ok(gather('acl-pieces', workspace))
+    await ok(gather('acl-shards', workspace))
     expect(await numbersIn(workspace)).toEqual(expected.get('acl'))
-    expect((await ok(gather('acl-pieces', workspace))).stderr).toContain('are already gathered as clustering ')
+    expect((await ok(gather('acl-shards', workspace))).stderr).toContain('are already gathered as clustering ')
     expect(await numbersIn(workspace)).toEqual(expected.get('acl'))
   })
 
   it('by communities is that of one machine, and is divided once only', async () => {
     const workspace = await copyFor('communities')
-    await divide('communities', 2, workspace, 'communities-pieces')
-    await ok(run(['piece', path('communities-pieces'), '1']))
-    const again = await divide('communities', 2, workspace, 'communities-pieces')
-    expect(JSON.parse(again.stdout)).toMatchObject({ neighbourPieces: 2, pieces: [{ index: 0 }, { index: 1 }] })
-    expect((await ok(run(['piece', path('communities-pieces'), '1']))).stdout).toContain('was already done')
-    await ok(run(['piece', path('communities-pieces'), '0', '--threads', '1']))
-    await ok(gather('communities-pieces', workspace))
+    await divide('communities', 2, workspace, 'communities-shards')
+    await ok(run(['shards', 'run', path('communities-shards'), '1']))
+    const again = await divide('communities', 2, workspace, 'communities-shards')
+    expect(JSON.parse(again.stdout)).toMatchObject({ neighbourShards: 2, shards: [{ index: 0 }, { index: 1 }] })
+    expect((await ok(run(['shards', 'run', path('communities-shards'), '1']))).stdout).toContain('was already done')
+    await ok(run(['shards', 'run', path('communities-shards'), '0', '--threads', '1']))
+    await ok(gather('communities-shards', workspace))
     expect(await numbersIn(workspace)).toEqual(expected.get('communities'))
   })
 
@@ -148,7 +148,7 @@ describe.skipIf(!isBuilt)('a clustering in pieces', () => {
       expect(finished.code).toBe(code)
       expect(finished.stderr).toContain(words)
     }
-    const divided = ['cluster', 'latest', '--workspace', path('sampled'), '--into', path('communities-pieces')]
+    const divided = ['cluster', 'latest', '--workspace', path('sampled'), '--into', path('communities-shards')]
     await refused(
       [...divided, '--shards', '5'],
       2,
@@ -163,7 +163,7 @@ describe.skipIf(!isBuilt)('a clustering in pieces', () => {
     const study = await writeStudy(path, { clustering: false, seed: 5 }, 'other.json')
     await ok(run(['run', study, '--workspace', path('other')]))
     await refused(
-      ['gather', path('communities-pieces'), '--workspace', path('other')],
+      ['gather', path('communities-shards'), '--workspace', path('other')],
       4,
       'which this workspace does not have; name the one that has it with --workspace.'
     )

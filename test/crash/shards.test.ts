@@ -12,7 +12,7 @@ import type { SetStatus } from '../../preload/shards'
 
 const { path, remove } = scratch()
 const workspace = path('workspace')
-const pieces = path('study-shards')
+const folder = path('study-shards')
 const often = ['--checkpoint-every', '0.05']
 
 const ok = async (finished: Promise<Finished>): Promise<Finished> => {
@@ -26,23 +26,23 @@ const answerOf = async (args: readonly string[]): Promise<Record<string, unknown
 
 const numbersOf = (name: string): Promise<RunNumbers> => keptNumbers(name, workspace)
 
-const piece = (index: number, ...more: readonly string[]): Started =>
-  start(['piece', pieces, String(index), ...often, ...more])
+const shard = (index: number, ...more: readonly string[]): Started =>
+  start(['shards', 'run', folder, String(index), ...often, ...more])
 const filesOf = (index: number): string[] =>
-  existsSync(path('study-shards', 'pieces', String(index)))
-    ? readdirSync(path('study-shards', 'pieces', String(index)))
+  existsSync(path('study-shards', 'shards', String(index)))
+    ? readdirSync(path('study-shards', 'shards', String(index)))
     : []
 const fractionOf = (index: number): number => {
-  const report = path('study-shards', 'pieces', String(index), 'progress.json')
+  const report = path('study-shards', 'shards', String(index), 'progress.json')
   return existsSync(report) ? (JSON.parse(readFileSync(report, 'utf8')) as { fraction: number }).fraction : 0
 }
 const hasCheckpoint = (index: number): boolean => filesOf(index).some((file) => file.endsWith('-1.checkpoint'))
 const gather = (...more: readonly string[]): Started =>
-  start(['gather', pieces, '--workspace', workspace, '--name', 'gathered', ...more])
+  start(['gather', folder, '--workspace', workspace, '--name', 'gathered', ...more])
 const runs = async (): Promise<{ id: string; name: string; status: string }[]> =>
   (await answerOf(['runs', '--workspace', workspace]))['runs'] as { id: string; name: string; status: string }[]
 
-describe.skipIf(!isBuilt)('a run in pieces', () => {
+describe.skipIf(!isBuilt)('a run in shards', () => {
   let whole: RunNumbers
 
   beforeAll(async () => {
@@ -53,16 +53,16 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     expect(whole.diagnostics).toHaveLength(9)
     expect(
       await answerOf(['shard', study, '--shards', '3', '--at-once', '2', '--sbatch=--partition=long'])
-    ).toMatchObject({ folder: pieces, tokens: 920, components: 8 })
+    ).toMatchObject({ folder, tokens: 920, components: 8 })
   })
   afterAll(remove)
 
-  it('is one folder with all that a piece needs', () => {
+  it('is one folder with all that a shard needs', () => {
     const set = JSON.parse(readFileSync(path('study-shards', 'shards.json'), 'utf8')) as {
-      pieces: { index: number; chains: object[]; share: number }[]
+      shards: { index: number; chains: object[]; share: number }[]
     }
-    expect(set.pieces.map(({ chains }) => chains.length).reduce((a, b) => a + b)).toBe(18)
-    expect(Math.max(...set.pieces.map(({ share }) => share))).toBeLessThan(0.36)
+    expect(set.shards.map(({ chains }) => chains.length).reduce((a, b) => a + b)).toBe(18)
+    expect(Math.max(...set.shards.map(({ share }) => share))).toBeLessThan(0.36)
     expect(readdirSync(path('study-shards', 'model')).sort()).toEqual([
       'config.json',
       'model.safetensors',
@@ -73,19 +73,19 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     expect(script).toMatch(/^#SBATCH --partition=long$/m)
   })
 
-  it('cannot be gathered before all pieces are done, and says which are not', async () => {
+  it('cannot be gathered before all shards are done, and says which are not', async () => {
     const { code, stderr } = await gather().finished
     expect(code).toBe(2)
-    const remedy = `run what nobody is at with \`sbatch --array=0-2 ${pieces}/sbatch.sh\``
-    expect(stderr).toContain(`3 of 3 shards of ${pieces} are not done (waiting: 0-2); ${remedy}`)
+    const remedy = `run what nobody is at with \`sbatch --array=0-2 ${folder}/sbatch.sh\``
+    expect(stderr).toContain(`3 of 3 shards of ${folder} are not done (waiting: 0-2); ${remedy}`)
     expect((await runs()).map(({ name }) => name)).toEqual(['whole'])
   })
 
   it('goes on from a checkpoint after SIGKILL, and is refused to a second process while it is at work', async () => {
-    const killed = piece(0)
+    const killed = shard(0)
     await until(() => hasCheckpoint(0) && fractionOf(0) > 0, 'a checkpoint of shard 0, and its progress')
     process.kill(-killed.child.pid!, 'SIGSTOP')
-    const second = await piece(0, '--no-wait').finished
+    const second = await shard(0, '--no-wait').finished
     expect(second.code).toBe(5)
     expect(second.stderr).toMatch(/Shard 0 of .* is held by process \d+ on .* since .*; wait for it/)
     expect((await gather().finished).stderr).toContain('at work: 0; waiting: 1-2')
@@ -94,29 +94,29 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     expect(filesOf(0)).toContain('claim.1')
     expect(filesOf(0)).not.toContain('result')
     expect((await gather().finished).stderr).toContain('lost: 0; waiting: 1-2')
-    const { shards } = (await answerOf(['shards', 'status', pieces])) as unknown as SetStatus
+    const { shards } = (await answerOf(['shards', 'status', folder])) as unknown as SetStatus
     expect(shards.map(({ state }) => state)).toEqual(['lost', 'waiting', 'waiting'])
     expect(shards[0].fraction).toBeGreaterThan(0)
     expect(shards[0].memory!.mostBytes).toBeGreaterThan(2e7)
-    const { stderr } = await ok(piece(0).finished)
+    const { stderr } = await ok(shard(0).finished)
     expect(stderr).toMatch(/Sampling \(shard 0 of 3, 6 chains, \d+ threads, from its checkpoint\)/)
     expect(filesOf(0)).toEqual(['result'])
   })
 
   it('stops with a checkpoint upon SIGTERM and says how to go on', async () => {
-    const stopped = piece(1)
+    const stopped = shard(1)
     await stopped.said(/Sampling: \d+ %/)
     stopped.child.kill('SIGTERM')
     const { code, stderr } = await stopped.finished
     expect(code).toBe(130)
-    expect(stderr).toContain(`Shard 1 was interrupted; resume with: spectroscope piece ${pieces} 1`)
+    expect(stderr).toContain(`Shard 1 was interrupted; resume with: spectroscope shards run ${folder} 1`)
     expect(filesOf(1).some((file) => file.endsWith('.checkpoint'))).toBe(true)
     expect(filesOf(1)).not.toContain('claim.1')
-    await ok(piece(1, '--threads', '1').finished)
+    await ok(shard(1, '--threads', '1').finished)
   })
 
   const claimElsewhere = (index: number, changes: object = {}): void => {
-    mkdirSync(path('study-shards', 'pieces', String(index)), { recursive: true })
+    mkdirSync(path('study-shards', 'shards', String(index)), { recursive: true })
     const holder = {
       host: `not-${hostname()}`,
       pid: 1,
@@ -125,42 +125,42 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
       since: '2026-01-01T00:00:00Z',
       ...changes
     }
-    writeFileSync(path('study-shards', 'pieces', String(index), 'claim.1'), JSON.stringify(holder))
+    writeFileSync(path('study-shards', 'shards', String(index), 'claim.1'), JSON.stringify(holder))
   }
 
   it('is left alone while another machine gives signs of life, waited for, and taken over where that is asked for', async () => {
     claimElsewhere(2)
-    const refused = await piece(2, '--no-wait').finished
+    const refused = await shard(2, '--no-wait').finished
     expect(refused.code).toBe(5)
     expect(refused.stderr).toContain(`by process 1 on not-${hostname()}`)
-    const waiting = piece(2)
+    const waiting = shard(2)
     await waiting.said(/Shard 2 is held by process 1 on .*; this process waits/)
-    await ok(piece(2, '--take-over').finished)
+    await ok(shard(2, '--take-over').finished)
     expect(filesOf(2)).toEqual(['result'])
     expect((await ok(waiting.finished)).stdout).toContain('was already done')
   })
 
   it('goes on at once in the next attempt of a scheduler on another machine, and stops waiting when it is told to', async () => {
-    const result = path('study-shards', 'pieces', '2', 'result')
+    const result = path('study-shards', 'shards', '2', 'result')
     const before = readFileSync(result)
     rmSync(result)
     claimElsewhere(2, { attempt: { task: 'slurm  7_2', number: 0 } })
     const attempt = { SLURM_ARRAY_JOB_ID: '7', SLURM_ARRAY_TASK_ID: '2', SLURM_JOB_ID: '9' }
-    const same = start(['piece', pieces, '2'], { ...attempt, SLURM_RESTART_COUNT: '0' })
+    const same = start(['shards', 'run', folder, '2'], { ...attempt, SLURM_RESTART_COUNT: '0' })
     await same.said(/this process waits/)
     same.child.kill('SIGTERM')
     expect((await same.finished).code).toBe(130)
-    await ok(start(['piece', pieces, '2'], { ...attempt, SLURM_RESTART_COUNT: '1' }).finished)
+    await ok(start(['shards', 'run', folder, '2'], { ...attempt, SLURM_RESTART_COUNT: '1' }).finished)
     expect(filesOf(2)).toEqual(['result'])
     expect(readFileSync(result).subarray(-1004, -4).equals(before.subarray(-1004, -4))).toBe(true)
   })
 
   it.skipIf(!hasProc)('killed for memory says how much it used, and the line with more', async () => {
-    const result = path('study-shards', 'pieces', '2', 'result')
+    const result = path('study-shards', 'shards', '2', 'result')
     const before = readFileSync(result)
     rmSync(result)
     const limit = { SLURM_MEM_PER_NODE: '100' }
-    const starved = start(['piece', pieces, '2', '--json', ...often], limit)
+    const starved = start(['shards', 'run', folder, '2', '--json', ...often], limit)
     await starved.said(/Sampling: \d+ %/)
     process.kill(starved.childOf('compute')!, 'SIGKILL')
     await starved.said(/a new one continues from the last checkpoint/)
@@ -175,22 +175,22 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     expect(said).toMatch(/ are not done \((interrupted|waiting): 2\); Shard 2 ran out of memory: it used \d+ MB /)
     expect(said).toMatch(/`sbatch --array=2 --mem=\d+M /)
 
-    const silent = start(['piece', pieces, '2', ...often], limit)
+    const silent = start(['shards', 'run', folder, '2', ...often], limit)
     await silent.said(/Sampling: \d+ %/)
     silent.killAll()
     await silent.finished
-    const { shards } = (await answerOf(['shards', 'status', pieces])) as unknown as SetStatus
+    const { shards } = (await answerOf(['shards', 'status', folder])) as unknown as SetStatus
     expect(shards[2]).toMatchObject({ state: 'lost', memory: { ranOut: true } })
     writeFileSync(result, before)
     const rest = filesOf(2).filter((each) => each !== 'result')
-    for (const name of rest) rmSync(path('study-shards', 'pieces', '2', name))
+    for (const name of rest) rmSync(path('study-shards', 'shards', '2', name))
   })
 
   it.skipIf(!hasProc)('stopped by a person at once lets go of what it had', async () => {
-    const result = path('study-shards', 'pieces', '2', 'result')
+    const result = path('study-shards', 'shards', '2', 'result')
     const before = readFileSync(result)
     rmSync(result)
-    const impatient = piece(2)
+    const impatient = shard(2)
     await impatient.said(/Sampling: \d+ %/)
     process.kill(impatient.childOf('compute')!, 'SIGSTOP')
     impatient.child.kill('SIGINT')
@@ -210,30 +210,30 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     await ok(run(['shard', path('study.json'), '--shards', '2', '--into', folder, '--threads', '1']))
     const script = (): Promise<unknown> => promisify(execFile)(join(folder, 'run-all.sh'))
     await Promise.all([script(), script()])
-    expect([0, 1].map((index) => readdirSync(join(folder, 'pieces', String(index))))).toEqual([['result'], ['result']])
+    expect([0, 1].map((index) => readdirSync(join(folder, 'shards', String(index))))).toEqual([['result'], ['result']])
   })
 
-  it('does nothing for a piece that is done, and refuses one that there is not', async () => {
-    expect(await answerOf(['piece', pieces, '2'])).toMatchObject({ piece: 2, already: true })
-    const { code, stderr } = await piece(3).finished
+  it('does nothing for a shard that is done, and refuses one that there is not', async () => {
+    expect(await answerOf(['shards', 'run', folder, '2'])).toMatchObject({ shard: 2, already: true })
+    const { code, stderr } = await shard(3).finished
     expect(code).toBe(2)
     expect(stderr).toContain('its shards are 0 to 2')
   })
 
   it('is refused where a result is damaged, which is sampled again', async () => {
-    const result = path('study-shards', 'pieces', '1', 'result')
+    const result = path('study-shards', 'shards', '1', 'result')
     const before = readFileSync(result)
     const changed = Buffer.from(before)
     changed[changed.length >> 1] ^= 1
     writeFileSync(result, changed)
     const { code, stdout, stderr } = await gather('--json').finished
     expect(code).toBe(4)
-    const command = `sbatch --array=1 ${pieces}/sbatch.sh`
-    const what = `1 of 3 results in ${pieces} are damaged (shards 1)`
+    const command = `sbatch --array=1 ${folder}/sbatch.sh`
+    const what = `1 of 3 results in ${folder} are damaged (shards 1)`
     expect(stderr).toContain(`${what}; run what nobody is at with \`${command}\``)
     const error = { kind: 'input', states: { damaged: [1] }, missing: [1], commands: [command] }
     expect(JSON.parse(stdout)).toMatchObject({ error })
-    expect(await answerOf(['piece', pieces, '1'])).toMatchObject({ already: false })
+    expect(await answerOf(['shards', 'run', folder, '1'])).toMatchObject({ already: false })
     expect(readFileSync(result).subarray(-1004, -4).equals(before.subarray(-1004, -4))).toBe(true)
     expect((await runs()).filter(({ name, status }) => name === 'gathered' && status === 'finished')).toEqual([])
   })
@@ -277,16 +277,16 @@ describe.skipIf(!isBuilt)('a run in pieces', () => {
     const { program } = JSON.parse(before) as ShardSet
     expect(program).toMatch(/^\d+\.\d+\.\d+\+[0-9a-f]{16}$/)
     writeFileSync(file, before.replace(program, '0.1.0+0123456789abcdef'))
-    rmSync(path('study-shards', 'pieces', '2', 'result'), { force: true })
-    const { code, stderr } = await piece(2).finished
+    rmSync(path('study-shards', 'shards', '2', 'result'), { force: true })
+    const { code, stderr } = await shard(2).finished
     const again = await run(['shard', path('study.json'), '--shards', '3'])
     writeFileSync(file, before)
     expect([code, stderr]).toEqual([2, expect.stringContaining('by build 0.1.0+0123456789abcdef of')])
-    expect([again.code, again.stderr]).toEqual([2, expect.stringContaining('holds shards of another build')])
-    await ok(piece(2).finished)
+    expect([again.code, again.stderr]).toEqual([2, expect.stringContaining('by build 0.1.0+0123456789abcdef of')])
+    await ok(shard(2).finished)
   })
 
-  it('is divided once only, in as many pieces as there are chains at most', async () => {
+  it('is divided once only, in as many shards as there are chains at most', async () => {
     const study = path('study.json')
     await ok(run(['shard', study, '--shards', '3']))
     expect(filesOf(1)).toEqual(['result'])

@@ -9,7 +9,7 @@ import type { Cluster, Job } from './slurm-cluster'
 const { path, remove } = scratch()
 const workspace = path('workspace')
 /** The folder is moved after it was made. */
-const pieces = path('moved shards')
+const shards = path('moved shards')
 const exported = ['susceptibilities.npy', 'standard_errors.npy', 'components.json', 'tokens.csv', 'clusters.json']
 
 const done = async (args: readonly string[]): Promise<string> => {
@@ -25,23 +25,23 @@ const numbersOf = async (name: string): Promise<Record<string, string>> => {
   )
 }
 
-const ofPiece = (index: number, ...parts: string[]): string => join(pieces, 'pieces', String(index), ...parts)
+const ofShard = (index: number, ...parts: string[]): string => join(shards, 'shards', String(index), ...parts)
 
-/** Waits until a piece is at work and has written checkpoints; gives its process. */
+/** Waits until a shard is at work and has written checkpoints; gives its process. */
 const underWay = async (index: number): Promise<number> => {
   await eventually(
-    () => existsSync(ofPiece(index)) && readdirSync(ofPiece(index)).some((name) => name.endsWith('-1.checkpoint')),
+    () => existsSync(ofShard(index)) && readdirSync(ofShard(index)).some((name) => name.endsWith('-1.checkpoint')),
     (there) => there,
-    `checkpoints of piece ${index}`
+    `checkpoints of shard ${index}`
   )
-  return (JSON.parse(readFileSync(ofPiece(index, 'claim.1'), 'utf8')) as { pid: number }).pid
+  return (JSON.parse(readFileSync(ofShard(index, 'claim.1'), 'utf8')) as { pid: number }).pid
 }
 
 const lack = isBuilt ? slurmLack() : 'the program is not built'
 
-if (lack !== undefined) describe('pieces of a run on Slurm', () => it.skip(`is skipped: ${lack}`))
+if (lack !== undefined) describe('shards of a run on Slurm', () => it.skip(`is skipped: ${lack}`))
 else
-  describe('pieces of a run on Slurm', () => {
+  describe('shards of a run on Slurm', () => {
     let cluster: Cluster | undefined
 
     beforeAll(async () => {
@@ -50,7 +50,7 @@ else
       })
       cluster = await startCluster()
       await done(['shard', study, '--shards', '3', '--threads', '1', '--at-once', '3', '--checkpoint-every', '0.05'])
-      renameSync(path('study-shards'), pieces)
+      renameSync(path('study-shards'), shards)
       await done(['run', study, '--workspace', workspace, '--name', 'whole'])
     })
     afterAll(async () => {
@@ -60,7 +60,7 @@ else
 
     it('killed, queued again and near their time limit go on from their checkpoints, and make the run that was never divided', async () => {
       const { slurm, jobs, log } = cluster!
-      const array = /batch job (\d+)/.exec(await slurm('bash', [join(pieces, 'submit.sh')]))![1]
+      const array = /batch job (\d+)/.exec(await slurm('bash', [join(shards, 'submit.sh')]))![1]
       await Promise.all([
         underWay(0).then((pid) => process.kill(pid, 'SIGKILL')),
         underWay(1).then(() => slurm('scontrol', ['requeue', `${array}_1`])),
@@ -68,7 +68,7 @@ else
       ])
       const isOver = ({ state }: Job): boolean =>
         !['PENDING', 'RUNNING', 'COMPLETING', 'CONFIGURING', 'REQUEUED'].includes(state)
-      const logOf = (task: number): string => readFileSync(join(pieces, 'logs', `${task}.log`), 'utf8')
+      const logOf = (task: number): string => readFileSync(join(shards, 'logs', `${task}.log`), 'utf8')
       const logs = (): string => [0, 1, 2].map(logOf).join('\n')
       const over = await eventually(
         () => jobs(array),
@@ -85,12 +85,12 @@ else
       ])
       for (const task of [0, 1, 2]) {
         expect(logOf(task)).toMatch(new RegExp(`shard ${task} of 3, 6 chains, 1 threads, from its checkpoint`))
-        expect(readdirSync(ofPiece(task))).toEqual(['result'])
+        expect(readdirSync(ofShard(task))).toEqual(['result'])
       }
       expect(logOf(0)).toContain('Shard 0 ended with 137 (killed); it is queued again.')
       expect(logOf(2)).toContain('Shard 2 ended with 130 (limit); it is queued again.')
 
-      await done(['gather', pieces, '--workspace', workspace, '--name', 'gathered'])
+      await done(['gather', shards, '--workspace', workspace, '--name', 'gathered'])
       const [undivided, gathered] = [await numbersOf('whole'), await numbersOf('gathered')]
       for (const file of exported)
         expect(gathered[file] === undivided[file], `${file} is that of the undivided run`).toBe(true)

@@ -11,17 +11,18 @@ import type { Structure } from '../../main/clustering/structure'
 import { executeTask, type ClusteringTask } from '../../main/clustering/tasks'
 import type { ClusteringPool } from '../../main/clustering/watched'
 import { matricesFolder, writeMatrix, writeNoises } from '../../main/pipeline/cluster-matrices'
-import { workOnClusters } from '../../main/pipeline/cluster-piece-work'
+import { runClusterShard } from '../../main/pipeline/cluster-shard-task'
+import { workOnClusters } from '../../main/pipeline/cluster-shard-work'
 import {
   clusterSetPath,
-  planClusterPieces,
+  planClusterShards,
   readClusterSet,
   variantsOf,
   writeClusterSet,
   type ClusterSet
 } from '../../main/pipeline/cluster-set'
 import { ClusterWork } from '../../main/pipeline/cluster-work'
-import { checkDone } from '../../main/pipeline/pieces'
+import { checkDone } from '../../main/pipeline/shard-task'
 import { claimPath } from '../../main/pipeline/shard-set'
 import { buildVersion } from '../../main/pipeline/versions'
 import { communitiesOf, configurationOf, partsOfDraws } from './clustering-fixture'
@@ -40,7 +41,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }))
 
 const setOf = (configuration: ClusteringConfiguration, count: number): ClusterSet => ({
   format: 'spectroscope-clustering-shards',
-  version: 1,
+  version: 2,
   id: `id of ${count}`,
   fingerprint: 'f'.repeat(64),
   createdAt: '',
@@ -53,10 +54,10 @@ const setOf = (configuration: ClusteringConfiguration, count: number): ClusterSe
   seed: 3,
   parts: 4,
   threads: null,
-  pieces: planClusterPieces(configuration.method, tokens, 4, count)
+  shards: planClusterShards(configuration.method, tokens, 4, count)
 })
 
-/** A folder of pieces, none of which is begun. */
+/** A folder of shards, none of which is begun. */
 const divide = async (configuration: ClusteringConfiguration, count: number): Promise<ClusterSet> => {
   const set = setOf(configuration, count)
   mkdirSync(join(folder, matricesFolder))
@@ -66,20 +67,20 @@ const divide = async (configuration: ClusteringConfiguration, count: number): Pr
   }
   await writeNoises(folder, set)
   await writeClusterSet(folder, set)
-  for (const { index } of set.pieces) mkdirSync(join(folder, 'pieces', String(index)), { recursive: true })
+  for (const { index } of set.shards) mkdirSync(join(folder, 'shards', String(index)), { recursive: true })
   return set
 }
 
 const here = (): ClusteringPool => inProcessPool(executeTask)
 
-const piece = (
+const shard = (
   set: ClusterSet,
   index: number,
   { open = here, signal = new AbortController().signal, threads = 1 } = {}
 ): Promise<void> => {
-  const about = { set: set.id, piece: index, host: 'here', processor: '', program: buildVersion, threads }
+  const about = { set: set.id, shard: index, host: 'here', processor: '', program: buildVersion, threads }
   return workOnClusters(
-    { folder, piece: index, threads, everySeconds: 0, about, secondsBefore: 0 },
+    { folder, shard: index, threads, everySeconds: 0, about, secondsBefore: 0 },
     { onProgress: () => undefined, signal, open }
   )
 }
@@ -90,7 +91,7 @@ interface Outcome {
 }
 
 /**
- * The clustering by one process, from the pieces in the folder where `gathered`; and the matrices whose neighbours it
+ * The clustering by one process, from the shards in the folder where `gathered`; and the matrices whose neighbours it
  * searched for.
  */
 const cluster = async (
@@ -136,9 +137,9 @@ const cluster = async (
   return { structure: work.finish(request, tokens, neighbours!), neighbours: neighbours!, searched }
 }
 
-const resultFile = (index: number): string => join(folder, 'pieces', String(index), 'result')
+const resultFile = (index: number): string => join(folder, 'shards', String(index), 'result')
 
-const filesOf = (index: number): string[] => readdirSync(join(folder, 'pieces', String(index)))
+const filesOf = (index: number): string[] => readdirSync(join(folder, 'shards', String(index)))
 
 /** The end of a result: what it found, without what it says of itself and the checksum. */
 const numbersIn = (index: number): string => {
@@ -154,7 +155,7 @@ interface Disturbance {
   readonly signal?: AbortSignal
 }
 
-/** Works on piece 0; how many rounds of its searches were done, and how it failed. */
+/** Works on shard 0; how many rounds of its searches were done, and how it failed. */
 const rounds = async (
   set: ClusterSet,
   { at, end, signal }: Disturbance = { at: Infinity, end: () => undefined }
@@ -171,18 +172,18 @@ const rounds = async (
       }
     }
   }
-  const error: unknown = await piece(set, 0, { open, ...(signal === undefined ? {} : { signal }) }).catch(
+  const error: unknown = await shard(set, 0, { open, ...(signal === undefined ? {} : { signal }) }).catch(
     (failure: unknown) => failure
   )
   return { count, error }
 }
 
-describe('a clustering in pieces', () => {
+describe('a clustering in shards', () => {
   it.each([
     ['communities', communities],
     ['acl', acl]
   ] as const)(
-    'comes to that of one machine, to the last bit, in any number of pieces: %s',
+    'comes to that of one machine, to the last bit, in any number of shards: %s',
     async (_, configuration) => {
       const { structure, neighbours, searched } = await cluster(configuration)
       expect(searched).toBe(14)
@@ -190,7 +191,7 @@ describe('a clustering in pieces', () => {
       expect(structure.clusters.length).toBeGreaterThan(1)
       for (const count of [2, 3, 7]) {
         const set = await divide(configuration, count)
-        for (const { index } of set.pieces) await piece(set, index, { threads: 1 + (index % 2) })
+        for (const { index } of set.shards) await shard(set, index, { threads: 1 + (index % 2) })
         expect(await cluster(configuration, folder)).toEqual({ structure, neighbours, searched: 0 })
         rmSync(folder, { recursive: true })
         mkdirSync(folder)
@@ -202,7 +203,7 @@ describe('a clustering in pieces', () => {
     const set = await divide(communities, 2)
     const undisturbed = await rounds(set)
     const expected = numbersIn(0)
-    for (const name of filesOf(0)) rmSync(join(folder, 'pieces', '0', name))
+    for (const name of filesOf(0)) rmSync(join(folder, 'shards', '0', name))
 
     const kill = (): void => {
       throw new Error('killed')
@@ -223,7 +224,7 @@ describe('a clustering in pieces', () => {
     expect(repeated).toBeLessThanOrEqual(100 - 64)
   })
 
-  it('does again what is kept of a piece by half', async () => {
+  it('does again what is kept of a shard by half', async () => {
     const set = await divide(communities, 2)
     await rounds(set, {
       at: 100,
@@ -231,15 +232,15 @@ describe('a clustering in pieces', () => {
         throw new Error('killed')
       }
     })
-    for (const name of filesOf(0)) writeFileSync(join(folder, 'pieces', '0', name), 'damaged')
-    await piece(set, 0)
-    await piece(set, 1)
+    for (const name of filesOf(0)) writeFileSync(join(folder, 'shards', '0', name), 'damaged')
+    await shard(set, 0)
+    await shard(set, 1)
     expect((await cluster(communities, folder)).neighbours).toEqual((await cluster(communities)).neighbours)
   })
 
   it("refuses a result that is missing, damaged or another's, by its name and with the remedy", async () => {
     const set = await divide(acl, 2)
-    for (const { index } of set.pieces) await piece(set, index)
+    for (const { index } of set.shards) await shard(set, index)
     const refused = async (index: number, change: () => void, words: string): Promise<void> => {
       const before = readFileSync(resultFile(index))
       change()
@@ -263,13 +264,13 @@ describe('a clustering in pieces', () => {
       await refused(
         index,
         () => writeFileSync(resultFile(index), readFileSync(resultFile(1))),
-        'the result of another piece or set'
+        'the result of another shard or set'
       )
     }
     await writeClusterSet(folder, { ...set, id: 'another' })
     await expect(cluster(acl, folder)).rejects.toMatchObject({
       kind: 'input',
-      message: expect.stringContaining('another piece or set') as string
+      message: expect.stringContaining('another shard or set') as string
     })
   })
 
@@ -278,7 +279,7 @@ describe('a clustering in pieces', () => {
     const file = join(folder, matricesFolder, 'whole')
     const before = readFileSync(file)
     const refused = async (): Promise<void> => {
-      await expect(piece(set, 0)).rejects.toMatchObject({
+      await expect(shard(set, 0)).rejects.toMatchObject({
         kind: 'input',
         message: expect.stringContaining(`${file} is missing, damaged or of another set; give the command`) as string
       })
@@ -293,57 +294,57 @@ describe('a clustering in pieces', () => {
 })
 
 describe('dividing the search for neighbours', () => {
-  it('gives every token of every matrix to one piece, in ranges that the search takes', () => {
+  it('gives every token of every matrix to one shard, in ranges that the search takes', () => {
     for (const count of [1, 2, 3, 7, 14, 20, 41, 100]) {
       for (const of of [237, 1000]) {
         const found = new Map(variantsOf(4).map(({ name }) => [name, [] as number[]]))
-        const pieces = planClusterPieces('communities', of, 4, count)
-        for (const { segments } of pieces) {
+        const shards = planClusterShards('communities', of, 4, count)
+        for (const { segments } of shards) {
           for (const { variant, from, to } of segments) {
             expect(from % 8 === 0 && (to % 8 === 0 || to === of)).toBe(true)
             for (let token = from; token < to; token++) found.get(variant)!.push(token)
           }
         }
-        expect(pieces.map(({ segments }) => segments.length)).not.toContain(0)
+        expect(shards.map(({ segments }) => segments.length)).not.toContain(0)
         for (const tokensOf of found.values()) expect(tokensOf).toEqual(Array.from({ length: of }, (_, token) => token))
-        expect(pieces.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1, 9)
+        expect(shards.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1, 9)
       }
     }
   })
 
-  it('adds one piece a matrix for local clusters, and refuses more pieces than there is to divide', () => {
+  it('adds one shard a matrix for local clusters, and refuses more shards than there is to divide', () => {
     expect(
-      planClusterPieces('acl', 1000, 4, 3)
+      planClusterShards('acl', 1000, 4, 3)
         .slice(3)
         .map(({ search }) => search)
     ).toEqual(variantsOf(4).map(({ name }) => name))
-    expect(planClusterPieces('acl', 1000, 0, 3).map(({ search }) => search)).toEqual([null, null, null, 'whole'])
-    expect(() => planClusterPieces('communities', 100, 0, 7)).toThrow(
+    expect(planClusterShards('acl', 1000, 0, 3).map(({ search }) => search)).toEqual([null, null, null, 'whole'])
+    expect(() => planClusterShards('communities', 100, 0, 7)).toThrow(
       expect.objectContaining({
         kind: 'usage',
-        message: '--shards is 7, and the neighbours of 100 tokens can be divided into 6 pieces at most; ask for fewer.'
+        message: '--shards is 7, and the neighbours of 100 tokens can be divided into 6 shards at most; ask for fewer.'
       })
     )
   })
 })
 
-describe('a piece that needs others', () => {
+describe('a shard that needs others', () => {
   it('is told from one that only has to wait for another process', async () => {
-    mkdirSync(join(folder, 'pieces', '0'), { recursive: true })
-    const pieces = [{ index: 0, share: 1 }]
+    mkdirSync(join(folder, 'shards', '0'), { recursive: true })
+    const shards = [{ index: 0, share: 1 }]
     const held = await claim(claimPath(folder, 0))
-    await expect(checkDone(folder, pieces)).rejects.toMatchObject({
+    await expect(checkDone(folder, shards)).rejects.toMatchObject({
       kind: 'workspace',
       message: `1 of 1 shards of ${folder} are not done (at work: 0); wait for them.`
     })
     if ('release' in held) await held.release()
-    await expect(checkDone(folder, pieces)).rejects.toMatchObject({ kind: 'usage' })
+    await expect(checkDone(folder, shards)).rejects.toMatchObject({ kind: 'usage' })
     writeFileSync(resultFile(0), '')
-    await expect(checkDone(folder, pieces)).resolves.toBeUndefined()
+    await expect(checkDone(folder, shards)).resolves.toBeUndefined()
   })
 })
 
-describe('what says what the pieces are', () => {
+describe('what says what the shards are', () => {
   it('is read as it was written, and refused where it is none, damaged, or of another program', async () => {
     await expect(readClusterSet(folder)).rejects.toMatchObject({
       kind: 'usage',
@@ -354,7 +355,7 @@ describe('what says what the pieces are', () => {
     expect(await readClusterSet(folder)).toEqual(set)
     for (const [content, words] of [
       ['{', 'no valid JSON'],
-      [JSON.stringify({ ...set, version: 2 }), '"version": '],
+      [JSON.stringify({ ...set, version: 1 }), '"version": '],
       [JSON.stringify({ ...set, more: 1 }), 'more']
     ] as const) {
       writeFileSync(clusterSetPath(folder), content)
@@ -364,7 +365,8 @@ describe('what says what the pieces are', () => {
       })
     }
     await writeClusterSet(folder, { ...set, program: '0.0.0' })
-    await expect(readClusterSet(folder)).rejects.toMatchObject({
+    const options = { onEvent: () => undefined, signal: new AbortController().signal, checkpointSeconds: 30 }
+    await expect(runClusterShard(folder, 0, options)).rejects.toMatchObject({
       kind: 'usage',
       message: expect.stringContaining('made by build 0.0.0') as string
     })

@@ -9,7 +9,7 @@ import { loadModel } from '../../main/models/load'
 import { prepareStudy } from '../../main/corpora/study'
 import { estimateRun, type MeasuredRate } from '../../main/pipeline/estimate'
 import { threadsThatFit } from '../../main/pipeline/fitting-threads'
-import { pieceBytes } from '../../main/pipeline/memory'
+import { preparedShardBytes } from '../../main/pipeline/memory'
 import { samplingWork } from '../../main/pipeline/work'
 import { describeModel } from '../../main/pipeline/preview'
 import { componentBytes } from '../../main/sampling/waves'
@@ -278,8 +278,8 @@ describe('the estimate of a run', () => {
       kind: 'configuration',
       message: expect.stringMatching(/even on one thread, and there is 0\.0 GB; study fewer/) as string
     })
-    expect(await pieceBytes(configuration, folder, prepared, ['head:0.1'], 1)).toBeLessThan(
-      await pieceBytes(configuration, folder, prepared, ['head:0.1', 'full'], 2)
+    expect(await preparedShardBytes(configuration, folder, prepared, ['head:0.1'], 1)).toBeLessThan(
+      await preparedShardBytes(configuration, folder, prepared, ['head:0.1', 'full'], 2)
     )
   })
 

@@ -1,10 +1,10 @@
 import type { ShardSet } from '../../main/pipeline/shard-set'
 import { smallInput } from './sampling-fake'
 
-/** A set of shards, as its file says; of no pieces but those given. */
+/** A set of shards, as its file says; of no shards but those given. */
 export const shardSet = (changes: Partial<ShardSet> = {}): ShardSet => ({
   format: 'spectroscope-shards',
-  version: 1,
+  version: 2,
   id: 'abc',
   createdAt: '2026-01-01T00:00:00.000Z',
   program: '0.1.0',
@@ -25,6 +25,6 @@ export const shardSet = (changes: Partial<ShardSet> = {}): ShardSet => ({
   components: ['mlp:1'],
   tokens: 8,
   threads: 3,
-  pieces: [],
+  shards: [],
   ...changes
 })

@@ -16,8 +16,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { SetStatus } from '../../preload/shards'
 import { memoryKills, memoryLimit, memoryUsed } from '../../main/base/memory-use'
 import { ShardReporter, isNearLimit, readReport } from '../../main/pipeline/shard-report'
-import { dealChains, pieceFolder, resultPath } from '../../main/pipeline/shard-set'
-import type { Piece } from '../../main/pipeline/shard-set'
+import { dealChains, shardFolder, resultPath } from '../../main/pipeline/shard-set'
+import type { Shard } from '../../main/pipeline/shard-set'
 import {
   indexRanges,
   plainScript,
@@ -41,15 +41,15 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
 const path = (...parts: string[]): string => join(folder, ...parts)
 const chains = chainNames({ components: ['a', 'b', 'c'], sampler: { ...smallInput().sampler, chains: 2 } }).slice(0, 6)
-const pieces = dealChains(chains, () => 1, 6)
-const set = shardSet({ pieces })
-const withMemory = (bytes: readonly number[]): Piece[] =>
-  pieces.map((piece, at) => ({ ...piece, memoryBytes: bytes[at] }))
+const shards = dealChains(chains, () => 1, 6)
+const set = shardSet({ shards })
+const withMemory = (bytes: readonly number[]): Shard[] =>
+  shards.map((shard, at) => ({ ...shard, memoryBytes: bytes[at] }))
 
 const sampled = { tokens: 1, initialLoss: 1, chains: [], sums: () => Promise.reject(new Error('there are none')) }
 const finish = (shard: number, of = shard): Promise<void> => {
-  mkdirSync(pieceFolder(folder, shard), { recursive: true })
-  return writeSampled(resultPath(folder, shard), { set: set.id, piece: of }, sampled)
+  mkdirSync(shardFolder(folder, shard), { recursive: true })
+  return writeSampled(resultPath(folder, shard), { set: set.id, shard: of }, sampled)
 }
 const damage = (shard: number): void => {
   const bytes = readFileSync(resultPath(folder, shard))
@@ -57,8 +57,8 @@ const damage = (shard: number): void => {
   writeFileSync(resultPath(folder, shard), bytes)
 }
 const claimed = (shard: number, silence: number, changes: object = {}): void => {
-  mkdirSync(pieceFolder(folder, shard), { recursive: true })
-  const claim = join(pieceFolder(folder, shard), 'claim.1')
+  mkdirSync(shardFolder(folder, shard), { recursive: true })
+  const claim = join(shardFolder(folder, shard), 'claim.1')
   writeFileSync(
     claim,
     JSON.stringify({ host: 'node7', pid: 7, space: '', token: 'theirs', since: '2026-01-01T00:00:00Z', ...changes })
@@ -74,7 +74,7 @@ const reported = (shard: number, changes: object = {}): void => {
     memory: { mostBytes: 1e8, limitBytes: null, ranOut: false },
     ...changes
   }
-  writeFileSync(join(pieceFolder(folder, shard), 'progress.json'), JSON.stringify(report))
+  writeFileSync(join(shardFolder(folder, shard), 'progress.json'), JSON.stringify(report))
 }
 const status = (): Promise<SetStatus> => setStatus(folder, set)
 const states = async (): Promise<string[]> => (await status()).shards.map(({ state }) => state)
@@ -86,8 +86,8 @@ describe('how far shards are', () => {
     claimed(2, 60)
     await finish(3)
     damage(3)
-    mkdirSync(pieceFolder(folder, 4), { recursive: true })
-    writeFileSync(join(pieceFolder(folder, 4), 'a-1.checkpoint'), '')
+    mkdirSync(shardFolder(folder, 4), { recursive: true })
+    writeFileSync(join(shardFolder(folder, 4), 'a-1.checkpoint'), '')
     expect(await states()).toEqual(['done', 'at work', 'lost', 'damaged', 'interrupted', 'waiting'])
   })
 
@@ -154,7 +154,7 @@ describe('how far shards are', () => {
     expect(error.kind).toBe('usage')
     expect(error.message).toBe(
       `4 of 6 shards of ${folder} are not done (lost: 4; damaged: 1,3; waiting: 5); run what nobody is at with ` +
-        `\`sbatch --array=1,3-5 ${folder}/sbatch.sh\`, or here with \`spectroscope piece ${folder} 1\` and so on.`
+        `\`sbatch --array=1,3-5 ${folder}/sbatch.sh\`, or here with \`spectroscope shards run ${folder} 1\` and so on.`
     )
     expect(error.details).toMatchObject({
       missing: [4, 1, 3, 5],
@@ -162,7 +162,7 @@ describe('how far shards are', () => {
       commands: [`sbatch --array=1,3-5 ${folder}/sbatch.sh`]
     })
     for (const shard of [4, 5]) await finish(shard)
-    rmSync(join(pieceFolder(folder, 4), 'claim.1'))
+    rmSync(join(shardFolder(folder, 4), 'claim.1'))
     const damaged = missingError(await status())!
     expect(damaged.kind).toBe('input')
     expect(damaged.message).toContain(`2 of 6 results in ${folder} are damaged (shards 1,3); `)
@@ -225,7 +225,7 @@ describe('memory', () => {
     ['at work near its limit', () => claimed(3, 10), { mostBytes: 140e6, limitBytes: 157e6, ranOut: false }, false],
     [
       'ended because of it',
-      () => mkdirSync(pieceFolder(folder, 3), { recursive: true }),
+      () => mkdirSync(shardFolder(folder, 3), { recursive: true }),
       { mostBytes: 100e6, limitBytes: null, ranOut: true },
       true
     ]
@@ -241,7 +241,7 @@ describe('memory', () => {
   })
 
   it('is reported while a shard is worked on, with how far it is', async () => {
-    mkdirSync(pieceFolder(folder, 2), { recursive: true })
+    mkdirSync(shardFolder(folder, 2), { recursive: true })
     const reporter = new ShardReporter(folder, 2)
     await reporter.open()
     reporter.progress(0.25, 30)
@@ -265,7 +265,7 @@ describe('what is queued', () => {
 
   it('asks for memory by class, where shards differ much', () => {
     const mixed = shardSet({
-      pieces: withMemory([100, 110, 500, 120, 90, 510].map((mebibytes) => mebibytes * 2 ** 20))
+      shards: withMemory([100, 110, 500, 120, 90, 510].map((mebibytes) => mebibytes * 2 ** 20))
     })
     expect([...taskMemory(mixed)].sort(([a], [b]) => a - b).map(([, memory]) => memory)).toEqual([
       150, 150, 638, 150, 150, 638
@@ -278,14 +278,14 @@ describe('what is queued', () => {
       'sbatch --array=0-1,3-4%2 --mem=150M --output="${folder//%/%%}/logs/%a.log" "$@" "$folder/sbatch.sh" || exit\n'
     )
     expect(sbatchScript(mixed, {})).toContain('#SBATCH --mem=638M\n')
-    expect(runCommands('/f', shardSet({ pieces: withMemory([9, 9, 9, 9, 9, 9]) }), [1])).toEqual([
+    expect(runCommands('/f', shardSet({ shards: withMemory([9, 9, 9, 9, 9, 9]) }), [1])).toEqual([
       'sbatch --array=1 /f/sbatch.sh'
     ])
   })
 
   it('has several shards a task where an array is small', () => {
     const two = shardSet({
-      pieces: withMemory([100, 100, 100, 900, 100, 100].map((mebibytes) => mebibytes * 2 ** 20)),
+      shards: withMemory([100, 100, 100, 900, 100, 100].map((mebibytes) => mebibytes * 2 ** 20)),
       perTask: 2
     })
     expect(sbatchScript(two, {})).toContain('#SBATCH --array=0-2%3\n')
@@ -308,8 +308,8 @@ describe('scripts of a folder that was moved', () => {
 
   const made = (perTask?: number): string => {
     const here = path("it's 50 % new")
-    mkdirSync(path('made', 'pieces'), { recursive: true })
-    const own = shardSet({ pieces, ...(perTask === undefined ? {} : { perTask }) })
+    mkdirSync(path('made', 'shards'), { recursive: true })
+    const own = shardSet({ shards, ...(perTask === undefined ? {} : { perTask }) })
     for (const [name, text] of [
       ['sbatch.sh', sbatchScript(own, {})],
       ['run-all.sh', plainScript(own, { launcher: 'false' })],
@@ -324,11 +324,11 @@ describe('scripts of a folder that was moved', () => {
   it('find it: without Slurm beside themselves, with a program of a path with spaces or of several words', () => {
     const here = made()
     execFileSync('bash', [join(here, 'run-all.sh'), '2', '4'], { env: { ...process.env, SPECTROSCOPE: program() } })
-    expect(said()).toEqual([`piece ${here} 2 --no-wait`, `piece ${here} 4 --no-wait`])
+    expect(said()).toEqual([`shards run ${here} 2 --no-wait`, `shards run ${here} 4 --no-wait`])
     execFileSync('bash', [join(here, 'run-all.sh'), '0'], {
       env: { ...process.env, SPECTROSCOPE: `bash '${path('say program')}' --with` }
     })
-    expect(said().at(-1)).toBe(`--with piece ${here} 0 --no-wait`)
+    expect(said().at(-1)).toBe(`--with shards run ${here} 0 --no-wait`)
   })
 
   it.each([
@@ -355,7 +355,7 @@ describe('scripts of a folder that was moved', () => {
         SLURM_CPUS_PER_TASK: '1',
         SLURM_SUBMIT_DIR: folder
       }
-      const expected = shards.map((shard) => `piece ${here} ${shard} --threads 1`)
+      const expected = shards.map((shard) => `shards run ${here} ${shard} --threads 1`)
       execFileSync('bash', [path('spool', 'slurm_script')], { env: { ...environment, WHERE: here } })
       expect(said()).toEqual(expected)
       execFileSync('bash', [path('spool', 'slurm_script')], {

@@ -7,7 +7,7 @@ import type { Claim } from '../../main/base/claims'
 import { writeFileAtomically } from '../../main/base/files'
 import { sectionBlocks } from '../../main/base/section-file'
 import { attemptIn, precedes } from '../../main/base/scheduled'
-import { pieceNotes } from '../../main/pipeline/pieces'
+import { shardNotes } from '../../main/pipeline/shard-task'
 import { readSet, readStudy, setPath, dealChains, studyPath, writeSet, writeStudy } from '../../main/pipeline/shard-set'
 import type { ShardSet } from '../../main/pipeline/shard-set'
 import { plainScript, sbatchScript } from '../../main/pipeline/shard-scripts'
@@ -33,26 +33,26 @@ const chains = chainNames({
   sampler: { ...smallInput().sampler, chains: 4 }
 })
 
-describe('dealing chains to pieces', () => {
-  it("gives every chain to one piece, in the run's order within it", () => {
+describe('dealing chains to shards', () => {
+  it("gives every chain to one shard, in the run's order within it", () => {
     for (let count = 1; count <= chains.length; count++) {
-      const pieces = dealChains(chains, costOf, count)
-      expect(pieces.map(({ index }) => index)).toEqual(Array.from({ length: count }, (_, i) => i))
-      const dealt = pieces.flatMap((piece) => piece.chains.map((chain) => chains.indexOf(chain)))
+      const shards = dealChains(chains, costOf, count)
+      expect(shards.map(({ index }) => index)).toEqual(Array.from({ length: count }, (_, i) => i))
+      const dealt = shards.flatMap((shard) => shard.chains.map((chain) => chains.indexOf(chain)))
       expect(dealt.toSorted((a, b) => a - b)).toEqual(chains.map((_, i) => i))
-      for (const piece of pieces) {
-        const places = piece.chains.map((chain) => chains.indexOf(chain))
+      for (const shard of shards) {
+        const places = shard.chains.map((chain) => chains.indexOf(chain))
         expect(places).toEqual(places.toSorted((a, b) => a - b))
         expect(places.length).toBeGreaterThan(0)
       }
-      expect(pieces.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1, 12)
+      expect(shards.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1, 12)
     }
   })
 
-  it('balances their costs: no piece has more than the least one by over its cheapest chain', () => {
+  it('balances their costs: no shard has more than the least one by over its cheapest chain', () => {
     for (const count of [2, 3, 4, 5]) {
-      const loads = dealChains(chains, costOf, count).map((piece) =>
-        piece.chains.map(({ component }) => costOf(component))
+      const loads = dealChains(chains, costOf, count).map((shard) =>
+        shard.chains.map(({ component }) => costOf(component))
       )
       const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0)
       const least = Math.min(...loads.map(sum))
@@ -64,8 +64,8 @@ describe('dealing chains to pieces', () => {
     expect(dealChains(chains, costOf, 3)).toEqual(dealChains(chains.slice(), costOf, 3))
   })
 
-  it('deals chains that cost nothing too, and refuses more pieces than chains', () => {
-    expect(dealChains(chains, () => 0, 16).map((piece) => piece.chains.length)).toEqual(new Array(16).fill(1))
+  it('deals chains that cost nothing too, and refuses more shards than chains', () => {
+    expect(dealChains(chains, () => 0, 16).map((shard) => shard.chains.length)).toEqual(new Array(16).fill(1))
     expect(() => dealChains(chains, costOf, 17)).toThrow(
       expect.objectContaining({
         kind: 'usage',
@@ -76,9 +76,9 @@ describe('dealing chains to pieces', () => {
 })
 
 const set = (changes: Partial<ShardSet> = {}): ShardSet =>
-  shardSet({ pieces: dealChains(chains, costOf, 5), ...changes })
+  shardSet({ shards: dealChains(chains, costOf, 5), ...changes })
 
-describe('a set of pieces', () => {
+describe('a set of shards', () => {
   it('is read as it was written', async () => {
     await writeSet(folder, set())
     expect(await readSet(folder)).toEqual(set())
@@ -91,8 +91,8 @@ describe('a set of pieces', () => {
     })
     for (const [content, words] of [
       ['{', 'no valid JSON'],
-      [JSON.stringify({ ...set(), version: 2 }), '"version": '],
-      [JSON.stringify({ ...set(), pieces: [] }), '"pieces": '],
+      [JSON.stringify({ ...set(), version: 1 }), '"version": '],
+      [JSON.stringify({ ...set(), shards: [] }), '"shards": '],
       [JSON.stringify({ ...set(), more: 1 }), 'more']
     ] as const) {
       writeFileSync(setPath(folder), content)
@@ -131,7 +131,7 @@ describe('a set of pieces', () => {
 
   it('has scripts with what was asked for, which name no folder', () => {
     const of = (memoryBytes: number): ShardSet =>
-      set({ pieces: set().pieces.map((piece) => ({ ...piece, memoryBytes })) })
+      set({ shards: set().shards.map((shard) => ({ ...shard, memoryBytes })) })
     const script = sbatchScript(of(2 ** 30), { atOnce: 2, sbatch: ['--time=1:00:00'] })
     expect(script).toContain('#SBATCH --array=0-4%2\n')
     expect(script).toContain('#SBATCH --cpus-per-task=3\n')
@@ -147,7 +147,7 @@ describe('a set of pieces', () => {
   })
 })
 
-describe("the file of a piece's chains", () => {
+describe("the file of a shard's chains", () => {
   const of = (component: string, chain: number, at: number) => ({
     component,
     chain,
@@ -174,9 +174,9 @@ describe("the file of a piece's chains", () => {
   }
 
   it("gives back every number, and joins with others in the run's order", async () => {
-    await writeSampled(path('result'), { piece: 4 }, sampled)
-    const file = await openSampled<SampledChains, { piece: number }>(path('result'))
-    expect(file).toMatchObject({ about: { piece: 4 }, tokens: 2, initialLoss: 1 / 3, chains: sampled.chains })
+    await writeSampled(path('result'), { shard: 4 }, sampled)
+    const file = await openSampled<SampledChains, { shard: number }>(path('result'))
+    expect(file).toMatchObject({ about: { shard: 4 }, tokens: 2, initialLoss: 1 / 3, chains: sampled.chains })
     for (const at of [2, 0, 1]) expect(await file.sums(at)).toEqual(sums(at))
     const other = { tokens: 2, initialLoss: 0.5, chains: [of('c', 0, 5)], sums: () => Promise.resolve(sums(5)) }
     const joined = joinSampled<SampledChains>([{ component: 'c', chain: 0 }, ...names.toReversed()], [file, other])
@@ -208,7 +208,7 @@ describe("the file of a piece's chains", () => {
   })
 })
 
-describe("the file of a piece's chains that is checked as it is read", () => {
+describe("the file of a shard's chains that is checked as it is read", () => {
   const names = [0, 1, 2].map((chain) => ({ component: 'a', chain }))
   const losses = Float64Array.of(1, 2)
   const chains = names.map((name) => ({ ...name, initialLoss: 1, failure: null, losses, distances: losses }))
@@ -219,7 +219,7 @@ describe("the file of a piece's chains that is checked as it is read", () => {
   const refusal = { kind: 'input', message: expect.stringMatching(words) as string }
 
   it('never gives a number of which a bit is another, wherever that is', async () => {
-    await writeSampled(path('result'), { piece: 4 }, sampled)
+    await writeSampled(path('result'), { shard: 4 }, sampled)
     const whole = readFileSync(path('result'))
     const read = async (): Promise<unknown[]> => {
       const file = await openSampled<SampledChains, object>(path('result'), 'as read')
@@ -287,10 +287,10 @@ describe("the file of a piece's chains that is checked as it is read", () => {
   })
 })
 
-describe('what is said of pieces that are gathered', () => {
+describe('what is said of shards that are gathered', () => {
   const of = (processor: string) => ({
     set: 'abc',
-    piece: 0,
+    shard: 0,
     host: 'a',
     processor,
     program: '0.1.0',
@@ -301,8 +301,8 @@ describe('what is said of pieces that are gathered', () => {
   })
 
   it('names processors where they are of several kinds, whose last bits may differ, and nothing else', () => {
-    expect(pieceNotes([of('one'), of('one')])).toEqual([])
-    expect(pieceNotes([of('one'), of('two'), of('one')])).toEqual([
+    expect(shardNotes([of('one'), of('one')])).toEqual([])
+    expect(shardNotes([of('one'), of('two'), of('one')])).toEqual([
       expect.stringContaining('2 kinds of processors (one; two)')
     ])
   })

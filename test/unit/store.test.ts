@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openWorkspace } from '../../main/store/store'
+import type { Provenance } from '../../preload/records'
 import type { Workspace } from '../../main/store/store'
 import {
   clusteringOf,
@@ -69,6 +70,9 @@ describe('runs', () => {
       provenance: { seed: 7, modelHash: 'm' }
     })
     expect(b.name).toBe("third's")
+    const earlier = { folder: 'shards', set: 's', pieces: [] } as object
+    await workspace.updateRun(first.id, { provenance: { gathered: earlier } as Provenance })
+    expect((await workspace.findRun(first.id)).provenance.gathered).toEqual({ folder: 'shards', set: 's', shards: [] })
     for (const text of [second.id, "third's", 'latest']) expect((await workspace.findRun(text)).id).toBe(second.id)
     await expect(workspace.findRun('2')).rejects.toMatchObject({
       kind: 'input',

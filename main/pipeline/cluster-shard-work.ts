@@ -11,10 +11,10 @@ import { preprocess } from '../clustering/preprocess'
 import type { ClusteringProgress } from '../clustering/cluster'
 import { matrixOf } from './cluster-matrices'
 import { ClusterResults, partitionSections, writeResult } from './cluster-results'
-import { readClusterSet, variantNamed, type ClusterPiece, type ClusterSet, type Segment } from './cluster-set'
+import { readClusterSet, variantNamed, type ClusterShard, type ClusterSet, type Segment } from './cluster-set'
 import { partitionMatrix, type OpenPool } from './cluster-work'
-import type { ClusterPieceRequest } from './messages'
-import { pieceFolder, resultPath } from './shard-set'
+import type { ClusterShardRequest } from './messages'
+import { shardFolder, resultPath } from './shard-set'
 
 const stateFormat = { magic: 'SPECSRCH', version: 1 }
 const segmentFormat = { magic: 'SPECSEGM', version: 1 }
@@ -24,7 +24,7 @@ const progressMilliseconds = 250
  */
 const restPerWrite = 20
 
-export interface PieceWork {
+export interface ClusterShardWork {
   readonly onProgress: (progress: ClusteringProgress) => void
   readonly signal: AbortSignal
   /** Starts worker threads; those of the built program by default. */
@@ -33,7 +33,7 @@ export interface PieceWork {
 
 interface StateHeader {
   readonly set: string
-  readonly piece: number
+  readonly shard: number
   readonly segment: number
   readonly round: number
 }
@@ -47,23 +47,23 @@ type SegmentHeader = Omit<StateHeader, 'round'>
 const blocksOf = ({ from, to }: Segment): number => 2 * Math.max(32, Math.ceil((to - from) / 8192))
 
 const interrupted = (): SpectroscopeError =>
-  new SpectroscopeError('interrupted', 'The piece was interrupted; run it again to go on from its checkpoint.')
+  new SpectroscopeError('interrupted', 'The shard was interrupted; run it again to go on from its checkpoint.')
 
-const isSame = (header: Buffer, { set, piece, segment }: SegmentHeader): boolean => {
+const isSame = (header: Buffer, { set, shard, segment }: SegmentHeader): boolean => {
   const found = JSON.parse(header.toString()) as SegmentHeader
-  return found.set === set && found.piece === piece && found.segment === segment
+  return found.set === set && found.shard === shard && found.segment === segment
 }
 
-/** Searches for the neighbours of the segments of one piece, one after another. */
+/** Searches for the neighbours of the segments of one shard, one after another. */
 class SegmentSearch {
-  readonly #request: ClusterPieceRequest
+  readonly #request: ClusterShardRequest
   readonly #set: ClusterSet
   readonly #segments: readonly Segment[]
-  readonly #work: PieceWork
+  readonly #work: ClusterShardWork
   readonly #startedAt = Date.now()
   #begunWith = 0
 
-  constructor(request: ClusterPieceRequest, set: ClusterSet, { segments }: ClusterPiece, work: PieceWork) {
+  constructor(request: ClusterShardRequest, set: ClusterSet, { segments }: ClusterShard, work: ClusterShardWork) {
     this.#request = request
     this.#set = set
     this.#segments = segments
@@ -71,11 +71,11 @@ class SegmentSearch {
   }
 
   #file(name: string): string {
-    return join(pieceFolder(this.#request.folder, this.#request.piece), `${name}.checkpoint`)
+    return join(shardFolder(this.#request.folder, this.#request.shard), `${name}.checkpoint`)
   }
 
   #headerOf(segment: number): SegmentHeader {
-    return { set: this.#set.id, piece: this.#request.piece, segment }
+    return { set: this.#set.id, shard: this.#request.shard, segment }
   }
 
   /** What is kept of a segment that is done; null where nothing is that can be read. */
@@ -202,17 +202,17 @@ class SegmentSearch {
 }
 
 const searchClusters = async (
-  { folder, piece, threads, everySeconds }: ClusterPieceRequest,
+  { folder, shard, threads, everySeconds }: ClusterShardRequest,
   set: ClusterSet,
   name: string,
-  { onProgress, signal, open }: PieceWork
+  { onProgress, signal, open }: ClusterShardWork
 ): Promise<ArrayBufferView[]> => {
   const { tokens, components, configuration, seed } = set
   const variant = variantNamed(set, name)
   const neighbours = await new ClusterResults(folder, set).neighboursOf(name)
   const matrix = await matrixOf(folder, set, variant)
   const request = {
-    folder: pieceFolder(folder, piece),
+    folder: shardFolder(folder, shard),
     fingerprint: set.id,
     everySeconds,
     configuration,
@@ -231,18 +231,18 @@ const searchClusters = async (
 }
 
 /**
- * Does what a piece of a clustering has to do, from its checkpoints where there are any, and writes its result.
+ * Does what a shard of a clustering has to do, from its checkpoints where there are any, and writes its result.
  * Throws an `input` error that names a file of the set which can't be used, and an `interrupted` error after a
  * checkpoint when it is stopped.
  */
-export const workOnClusters = async (request: ClusterPieceRequest, work: PieceWork): Promise<void> => {
-  const { folder, piece: number, about, secondsBefore } = request
+export const workOnClusters = async (request: ClusterShardRequest, work: ClusterShardWork): Promise<void> => {
+  const { folder, shard: number, about, secondsBefore } = request
   const startedAt = performance.now()
   const set = await readClusterSet(folder)
-  const piece = set.pieces[number]
-  const search = piece.search === null ? new SegmentSearch(request, set, piece, work) : undefined
+  const shard = set.shards[number]
+  const search = shard.search === null ? new SegmentSearch(request, set, shard, work) : undefined
   await search?.run()
-  const sections = search?.sections() ?? (await searchClusters(request, set, piece.search!, work))
+  const sections = search?.sections() ?? (await searchClusters(request, set, shard.search!, work))
   const seconds = secondsBefore + (performance.now() - startedAt) / 1000
   await writeResult(resultPath(folder, number), { ...about, finishedAt: new Date().toISOString(), seconds }, sections)
 }

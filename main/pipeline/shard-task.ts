@@ -8,15 +8,15 @@ import { claim, staleSeconds } from '../base/claims'
 import type { Claim, HeldClaim } from '../base/claims'
 import { makeFolder } from '../base/files'
 import { Companion } from './companion'
-import type { PieceAbout } from './messages'
+import type { ShardAbout } from './messages'
 import { samplingProgress } from './progress'
 import { mostThreadsHere } from './room'
 import type { RunOptions } from './run-options'
 import { ComputeFailed, ComputeSession } from './session'
 import { ShardReporter, reportName } from './shard-report'
-import { claimPath, pieceFolder, readSet, resultPath } from './shard-set'
-import type { Piece, ShardSet } from './shard-set'
-import { quoted, runCommands, threadsOfPiece } from './shard-scripts'
+import { claimPath, shardFolder, readSet, resultPath } from './shard-set'
+import type { Shard, ShardSet } from './shard-set'
+import { quoted, runCommands, threadsOfShard } from './shard-scripts'
 import { memoryToAsk, memoryWords, missingError, resultIsThere, resultState, setStatus } from './shard-status'
 import type { ShardPart } from './shard-status'
 import { Stopwatch } from './stopwatch'
@@ -28,19 +28,19 @@ const hasCheckpoint = (folder: string): boolean =>
   existsSync(folder) && readdirSync(folder).some((name) => name.endsWith('.checkpoint'))
 
 /**
- * Throws an error that says which of some pieces are not done, and how to run them, unless all are: `usage`, or
+ * Throws an error that says which of some shards are not done, and how to run them, unless all are: `usage`, or
  * `workspace` where other processes are at all of those.
  */
-export const checkDone = async (folder: string, pieces: readonly ShardPart[]): Promise<void> => {
-  const error = missingError(await setStatus(folder, { id: '', threads: null, pieces }, resultIsThere))
+export const checkDone = async (folder: string, shards: readonly ShardPart[]): Promise<void> => {
+  const error = missingError(await setStatus(folder, { id: '', threads: null, shards }, resultIsThere))
   if (error !== undefined) throw error
 }
 
 /**
- * The set in a folder, all of whose pieces are done. Throws a `usage` error that says which are not, and how to run
+ * The set in a folder, all of whose shards are done. Throws a `usage` error that says which are not, and how to run
  * them.
  */
-export const readyPieces = async (folder: string, id?: string): Promise<ShardSet> => {
+export const readyShards = async (folder: string, id?: string): Promise<ShardSet> => {
   const set = await readSet(folder)
   if (id !== undefined && set.id !== id) {
     const what = `${folder} holds other shards than this run was gathered from`
@@ -51,9 +51,9 @@ export const readyPieces = async (folder: string, id?: string): Promise<ShardSet
   return set
 }
 
-/** What is worth saying of pieces that are gathered. */
-export const pieceNotes = (pieces: readonly PieceAbout[]): string[] => {
-  const processors = [...new Set(pieces.map(({ processor }) => processor))]
+/** What is worth saying of shards that are gathered. */
+export const shardNotes = (shards: readonly ShardAbout[]): string[] => {
+  const processors = [...new Set(shards.map(({ processor }) => processor))]
   return processors.length < 2
     ? []
     : [
@@ -62,18 +62,18 @@ export const pieceNotes = (pieces: readonly PieceAbout[]): string[] => {
       ]
 }
 
-export interface PieceOptions extends Pick<RunOptions, 'onEvent' | 'signal' | 'checkpointSeconds'> {
+export interface ShardTaskOptions extends Pick<RunOptions, 'onEvent' | 'signal' | 'checkpointSeconds'> {
   readonly threads?: number
-  /** Take the piece from a process on another machine that seems to be alive. */
+  /** Take the shard from a process on another machine that seems to be alive. */
   readonly takeOver?: boolean
-  /** Leave a piece that another process has to that one, in place of waiting until it is done or taken for dead. */
+  /** Leave a shard that another process has to that one, in place of waiting until it is done or taken for dead. */
   readonly noWait?: boolean
 }
 
-export interface PieceSummary {
+export interface ShardTaskSummary {
   readonly folder: string
-  readonly piece: number
-  readonly pieces: number
+  readonly shard: number
+  readonly shards: number
   /** Whether it had been done before. */
   readonly already: boolean
   readonly chains: number
@@ -81,7 +81,7 @@ export interface PieceSummary {
   readonly failedChains: readonly string[]
 }
 
-/** What a process that was killed has left by half, and what a finished piece needs no longer. */
+/** What a process that was killed has left by half, and what a finished shard needs no longer. */
 const tidy = async (folder: string, finished: boolean): Promise<void> => {
   for (const name of await readdir(folder)) {
     const isPassing = /\.(checkpoint|blocks)$/.test(name) || ['seconds.json', reportName].includes(name)
@@ -89,25 +89,25 @@ const tidy = async (folder: string, finished: boolean): Promise<void> => {
   }
 }
 
-/** A piece of a folder. Throws a `usage` error where there is none of that number. */
-export const choosePiece = <P extends Pick<Piece, 'index'>>(folder: string, pieces: readonly P[], index: number): P => {
-  const piece = pieces.find((each) => each.index === index)
-  if (piece !== undefined) return piece
-  const last = pieces.length - 1
+/** A shard of a folder. Throws a `usage` error where there is none of that number. */
+export const chooseShard = <P extends Pick<Shard, 'index'>>(folder: string, shards: readonly P[], index: number): P => {
+  const shard = shards.find((each) => each.index === index)
+  if (shard !== undefined) return shard
+  const last = shards.length - 1
   throw new SpectroscopeError('usage', `There is no shard ${index} in ${folder}; its shards are 0 to ${last}.`)
 }
 
 /** What a result tells of how it was made. */
-export const aboutPiece = ({ id, program }: Pick<ShardSet, 'id' | 'program'>, piece: number, threads: number) => ({
+export const aboutShard = ({ id, program }: Pick<ShardSet, 'id' | 'program'>, shard: number, threads: number) => ({
   set: id,
-  piece,
+  shard,
   host: hostname(),
   processor: cpus()[0]?.model.trim() ?? '',
   program,
   threads
 })
 
-interface SampledPiece {
+interface SampledShard {
   readonly seconds: number
   readonly failed: readonly { readonly component: string; readonly chain: number; readonly message: string }[]
 }
@@ -132,28 +132,28 @@ const outOfMemory = (
 const sampleWith = async (
   folder: string,
   set: ShardSet,
-  piece: Piece,
-  options: PieceOptions,
+  shard: Shard,
+  options: ShardTaskOptions,
   companion: Companion
-): Promise<SampledPiece> => {
-  const { onEvent, checkpointSeconds, threads = Math.min(threadsOfPiece(set), mostThreadsHere()) } = options
-  const own = pieceFolder(folder, piece.index)
+): Promise<SampledShard> => {
+  const { onEvent, checkpointSeconds, threads = Math.min(threadsOfShard(set), mostThreadsHere()) } = options
+  const own = shardFolder(folder, shard.index)
   const {
     configuration: { sampler, seed, corpus },
     components
   } = set
   const session = new ComputeSession((message) => onEvent({ type: 'note', message }))
   const stopwatch = new Stopwatch(own, checkpointSeconds)
-  const reporter = new ShardReporter(folder, piece.index)
+  const reporter = new ShardReporter(folder, shard.index)
   await stopwatch.open()
   await reporter.open()
   onEvent({
     type: 'stage',
     stage: 'sample',
-    detail: `shard ${piece.index} of ${set.pieces.length}, ${piece.chains.length} chains, ${threads} threads${hasCheckpoint(own) ? ', from its checkpoint' : ''}`
+    detail: `shard ${shard.index} of ${set.shards.length}, ${shard.chains.length} chains, ${threads} threads${hasCheckpoint(own) ? ', from its checkpoint' : ''}`
   })
   try {
-    return await session.use('piece', async (compute) => {
+    return await session.use('shard', async (compute) => {
       const off = [
         compute.on('sampling', (report) => {
           reporter.progress(report.fractionDone, report.secondsLeft)
@@ -175,19 +175,19 @@ const sampleWith = async (
           folder: own,
           everySeconds: checkpointSeconds,
           fingerprint: set.id,
-          chains: piece.chains,
-          result: resultPath(folder, piece.index),
+          chains: shard.chains,
+          result: resultPath(folder, shard.index),
           secondsBefore: stopwatch.seconds,
-          about: { ...aboutPiece(set, piece.index, threads), engine }
+          about: { ...aboutShard(set, shard.index, threads), engine }
         }
-        const { failed } = await companion.during((ending) => compute.call('samplePiece', request, { signal: ending }))
+        const { failed } = await companion.during((ending) => compute.call('sampleShard', request, { signal: ending }))
         return { seconds: stopwatch.seconds, failed }
       } finally {
         off.forEach((remove) => remove())
       }
     })
   } catch (error) {
-    throw outOfMemory(folder, set, piece.index, reporter, error) ?? error
+    throw outOfMemory(folder, set, shard.index, reporter, error) ?? error
   } finally {
     await session.close()
     await stopwatch.close()
@@ -198,11 +198,11 @@ const sampleWith = async (
 /** How often a process that waits for another one looks again: nobody tells it across machines. */
 const lookEverySeconds = 2
 
-/** The claim on a piece, once its result is there null; waits for the process that has it, unless told to leave it to that. */
-const claimPiece = async (
+/** The claim on a shard, once its result is there null; waits for the process that has it, unless told to leave it to that. */
+const claimShard = async (
   folder: string,
   index: number,
-  options: PieceOptions,
+  options: ShardTaskOptions,
   isDone: () => Promise<boolean>
 ): Promise<Claim | null> => {
   let known = ''
@@ -229,7 +229,7 @@ const claimPiece = async (
     await delay(1000 * lookEverySeconds, undefined, { signal: options.signal }).catch(() => {
       throw new SpectroscopeError(
         'interrupted',
-        `Waiting for shard ${index} was interrupted; resume with: spectroscope piece ${quoted(folder)} ${index}`
+        `Waiting for shard ${index} was interrupted; resume with: spectroscope shards run ${quoted(folder)} ${index}`
       )
     })
     if (await isDone()) return null
@@ -237,22 +237,22 @@ const claimPiece = async (
 }
 
 /**
- * Does `work` on a piece while this process has the claim to it, and takes away what only an unfinished piece needs;
- * null where the piece is done already. Waits while another process is at it. Throws a `workspace` error in place of
- * waiting where that is asked for, or when another process takes the piece over, and an `interrupted` error when it is
+ * Does `work` on a shard while this process has the claim to it, and takes away what only an unfinished shard needs;
+ * null where the shard is done already. Waits while another process is at it. Throws a `workspace` error in place of
+ * waiting where that is asked for, or when another process takes the shard over, and an `interrupted` error when it is
  * stopped.
  */
-export const withPiece = async <T>(
+export const withShard = async <T>(
   folder: string,
   index: number,
-  options: PieceOptions,
+  options: ShardTaskOptions,
   work: (companion: Companion) => Promise<T>,
   isDone: () => Promise<boolean> = () => Promise.resolve(existsSync(resultPath(folder, index)))
 ): Promise<T | null> => {
   if (await isDone()) return null
-  const own = pieceFolder(folder, index)
+  const own = shardFolder(folder, index)
   await makeFolder(own)
-  const held = await claimPiece(folder, index, options, isDone)
+  const held = await claimShard(folder, index, options, isDone)
   if (held === null) return null
   const companion = new Companion(options.signal)
   const taken = `Shard ${index} of ${folder} was taken over by another process, so this one stops.`
@@ -268,7 +268,7 @@ export const withPiece = async <T>(
     throw mine
       ? new SpectroscopeError(
           'interrupted',
-          `Shard ${index} was interrupted; resume with: spectroscope piece ${quoted(folder)} ${index}`,
+          `Shard ${index} was interrupted; resume with: spectroscope shards run ${quoted(folder)} ${index}`,
           { cause: error }
         )
       : error
@@ -278,20 +278,20 @@ export const withPiece = async <T>(
 }
 
 /**
- * Samples one piece of a set, from its checkpoint where there is one, and writes its result. Does nothing where that
+ * Samples one shard of a set, from its checkpoint where there is one, and writes its result. Does nothing where that
  * is there already, and whole. Throws a `workspace` error while another process is at it, and an `interrupted` error
  * after a checkpoint when it is stopped.
  */
-export const runPiece = async (folder: string, index: number, options: PieceOptions): Promise<PieceSummary> => {
+export const runShard = async (folder: string, index: number, options: ShardTaskOptions): Promise<ShardTaskSummary> => {
   const set = await readSet(folder)
-  const piece = choosePiece(folder, set.pieces, index)
-  const summary = { folder, piece: index, pieces: set.pieces.length, chains: piece.chains.length }
-  const sample = (companion: Companion): Promise<SampledPiece> => sampleWith(folder, set, piece, options, companion)
+  const shard = chooseShard(folder, set.shards, index)
+  const summary = { folder, shard: index, shards: set.shards.length, chains: shard.chains.length }
+  const sample = (companion: Companion): Promise<SampledShard> => sampleWith(folder, set, shard, options, companion)
   const isDone = async (): Promise<boolean> => (await resultState(folder, set, index)) === 'done'
-  const sampled = await withPiece(folder, index, options, sample, isDone)
+  const sampled = await withShard(folder, index, options, sample, isDone)
   if (sampled === null) return { ...summary, already: true, seconds: 0, failedChains: [] }
   const { seconds, failed } = sampled
-  options.onEvent({ type: 'finished', stage: 'sample', seconds, detail: `shard ${index} of ${set.pieces.length}` })
+  options.onEvent({ type: 'finished', stage: 'sample', seconds, detail: `shard ${index} of ${set.shards.length}` })
   const failedChains = failed.map(({ component, chain, message }) => `${component}, chain ${chain}: ${message}`)
   return { ...summary, already: false, seconds, failedChains }
 }

@@ -10,18 +10,10 @@ import { inFile } from '../sampling/columns'
 import type { EstimatedColumns } from '../sampling/estimates'
 import type { SamplingInput } from '../sampling/input'
 import type { EngineProvenance } from '../../preload/records'
-import type { Gathered, GatherRequest, OpenSetRequest, PieceAbout, PieceRequest, Prepared } from './messages'
+import type { Gathered, GatherRequest, OpenSetRequest, ShardAbout, ShardRequest, Prepared } from './messages'
 import { keepSums } from './kept-sums'
-import { modelOf, readSet, readStudy } from './shard-set'
+import { checkBuild, modelOf, readSet, readStudy } from './shard-set'
 import type { ShardSet } from './shard-set'
-import { buildVersion } from './versions'
-
-/** Refuses to go on with another program, engine or model than a set was made with: its pieces would not belong together. */
-const checkProgram = ({ program }: ShardSet, folder: string): void => {
-  if (program === buildVersion) return
-  const what = `The shards of ${folder} were made by build ${program} of the program and this is ${buildVersion}`
-  throw new SpectroscopeError('usage', `${what}; use that build, or make them anew.`)
-}
 
 /** The engine of this machine, which has to be that of the set. */
 const checkEngine = async ({ engine, configuration: { precision } }: ShardSet): Promise<EngineProvenance> => {
@@ -54,16 +46,16 @@ export const openSet = async ({
   withModel
 }: OpenSetRequest): Promise<{ readonly prepared: Prepared; readonly model: Model | undefined }> => {
   const set = await readSet(folder)
-  checkProgram(set, folder)
+  checkBuild(set, folder)
   const own = withModel ? await checkEngine(set) : set.engine
   const [packed, model] = [await readStudy(folder, set), withModel ? await openModel(folder, set) : undefined]
   const { tokenizerHash, components, tokens } = set
   return { model, prepared: { ...packed, modelHash: set.model.hash, tokenizerHash, engine: own, components, tokens } }
 }
 
-/** Samples a piece's chains and writes what they came to. */
-export const samplePiece = async (
-  { chains, result, about, ...request }: PieceRequest,
+/** Samples a shard's chains and writes what they came to. */
+export const sampleShard = async (
+  { chains, result, about, ...request }: ShardRequest,
   input: Pick<SamplingInput, 'model' | 'study' | 'onProgress' | 'onTrace' | 'onFlag' | 'signal'>
 ) => {
   const { folder, everySeconds, fingerprint, secondsBefore, ...settings } = request
@@ -71,7 +63,7 @@ export const samplePiece = async (
   const sampled = await sampleSome({ ...settings, ...input, checkpoint: { folder, everySeconds, fingerprint } }, chains)
   const seconds = secondsBefore + (performance.now() - start) / 1000
   try {
-    await writeSampled<PieceAbout>(result, { ...about, finishedAt: new Date().toISOString(), seconds }, sampled)
+    await writeSampled<ShardAbout>(result, { ...about, finishedAt: new Date().toISOString(), seconds }, sampled)
   } finally {
     if ('close' in sampled) await sampled.close?.()
   }
@@ -82,13 +74,13 @@ export const samplePiece = async (
   }
 }
 
-interface GatheredColumns extends Pick<Gathered, 'pieces'> {
+interface GatheredColumns extends Pick<Gathered, 'shards'> {
   readonly estimated: EstimatedColumns
   readonly keptSums: number | null
 }
 
 /** Where the set was made without its engine at hand, its shards say which version they had: all have to have one. */
-const checkOneEngine = (abouts: readonly PieceAbout[]): void => {
+const checkOneEngine = (abouts: readonly ShardAbout[]): void => {
   const versions = [...new Set(abouts.map(({ engine: { name, version } }) => `${name} ${version}`))]
   if (versions.length < 2) return
   const what = `The shards were sampled by different versions of the engine (${versions.join('; ')})`
@@ -96,24 +88,24 @@ const checkOneEngine = (abouts: readonly PieceAbout[]): void => {
 }
 
 /**
- * What all pieces of a set came to: the result of the whole run. Each result is checked as it is read. Throws an
+ * What all shards of a set came to: the result of the whole run. Each result is checked as it is read. Throws an
  * `input` error that names a result which is missing, damaged or of another set, and the errors of `sample`.
  */
-export const gatherPieces = async (
+export const gatherShards = async (
   { set, results, keep, basis, columns, ...settings }: GatherRequest,
   rowStarts: Int32Array,
   signal: AbortSignal
 ): Promise<GatheredColumns> => {
-  const files: SampledFile<Sampled, PieceAbout>[] = []
+  const files: SampledFile<Sampled, ShardAbout>[] = []
   try {
-    for (const [piece, path] of results.entries()) {
+    for (const [shard, path] of results.entries()) {
       signal.throwIfAborted()
-      const file = await openSampled<Sampled, PieceAbout>(path, 'as read')
+      const file = await openSampled<Sampled, ShardAbout>(path, 'as read')
       files.push(file)
-      if (file.about.set !== set || file.about.piece !== piece)
+      if (file.about.set !== set || file.about.shard !== shard)
         throw new SpectroscopeError(
           'input',
-          `${path} is the result of another shard or set; delete it and run shard ${piece} again.`
+          `${path} is the result of another shard or set; delete it and run shard ${shard} again.`
         )
     }
     checkOneEngine(files.map(({ about }) => about))
@@ -125,7 +117,7 @@ export const gatherPieces = async (
     const sampled = { ...joined, sums } as Sampled
     const keptSums = keep === undefined ? null : await keepSums(keep, basis, sampled)
     const estimated = await estimatesOf(settings, rowStarts, sampled, inFile(columns, signal))
-    return { estimated, keptSums, pieces: files.map(({ about }) => about) }
+    return { estimated, keptSums, shards: files.map(({ about }) => about) }
   } finally {
     for (const file of files) await file.close()
   }
